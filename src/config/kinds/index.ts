@@ -1,0 +1,1 @@
+export type KindName = 'publicUrl' | 'listenHost' | 'network' | 'redirectDomain' | 'text' | 'path' | 'readablePath' | 'tenant' | 'guid' | 'secret' | 'strongSecret' | 'upstream' | 'databaseUrl' | 'cookieDomain' | 'entraGroup' | 'groupName' | 'hostName' | 'permission' | 'hostPattern' | 'method' | 'pathPattern' | 'headerName' | 'separator' | 'step' | 'duration'

@@ -1,0 +1,33 @@
+// The whole configuration, once: the static type (config.ts), the loader (read.ts), config/gatehouse.schema.json and
+// docs/configuration.md are all derived from what stands here.
+import { Type, type Static } from 'typebox'
+import { STEPS } from '../core/pipeline/index.js'
+import { auditSection, databaseSection, entraSection, keysSection, logSection, serverSection, sessionSection } from './schema-gateway.js'
+import { choice, flag, leaf, list, section } from './schema-parts.js'
+import { accessSection, authAllowedSection, headersSection, mappingRow, syncSection } from './schema-rights.js'
+
+export const DEFAULT_PIPELINE: readonly string[] = Object.keys(STEPS)
+
+export const configSchema = section('The configuration of Gatehouse.', {
+  server: serverSection,
+  entra: entraSection,
+  database: databaseSection,
+  session: sessionSection,
+  keys: keysSection,
+  groupMapping: list(mappingRow, 'What each Entra group grants; rows are independent of one another.', { default: [] }),
+  requireMappedGroup: flag('Refuses people whom the mapping grants nothing, and empties what they had.', false),
+  username: choice(['upn', 'email', 'name'], 'What a new user\'s name is made of; upn falls back to preferred_username, e-mail, object ID.', { default: 'upn' }),
+  reservedUsernames: list(leaf('text', 'A username.', { maxLength: 150 }), 'Usernames that no login may take.', { default: ['admin', 'root', 'administrator'] }),
+  associateByEmail: flag('Arms the step associate_by_email: a verified address links to the one eligible user who has it.', false),
+  authAllowed: authAllowedSection,
+  defaultGroups: list(leaf('groupName', 'The exact name of a local group.'), 'The groups of user_default_groups_handler; without effect while azuread_map_groups follows, as in NetBox.', { default: [] }),
+  pipeline: list(leaf('step', 'The name of a step, or ./file.js for your own.'), 'The steps of a login, in order; azuread_map_groups is last.', { default: DEFAULT_PIPELINE }),
+  access: accessSection,
+  headers: headersSection,
+  sync: Type.Optional(syncSection),
+  audit: auditSection,
+  log: logSection,
+})
+
+/** The file as it is written, with the defaults filled in. */
+export type ConfigFile = Static<typeof configSchema>

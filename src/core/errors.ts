@@ -1,0 +1,130 @@
+// Every way a request, a login or a command can fail, in one table: a code does not compile without a status and a
+// sentence for the person who meets it. Codes are stable; sentences may change. Operators' detail goes to the log.
+
+interface Failure { readonly status: number, readonly sentence: string }
+
+export const FAILURES = {
+  // The browser's part of a login.
+  state_missing: { status: 400, sentence: 'This address is the last step of a sign-in and cannot be opened on its own.' },
+  state_invalid: { status: 400, sentence: 'This sign-in was not started here, or its address was changed on the way.' },
+  state_expired: { status: 400, sentence: 'This sign-in took longer than ten minutes.' },
+  state_other_browser: { status: 400, sentence: 'This sign-in was started in another browser, or cookies are blocked in this one.' },
+  state_replayed: { status: 400, sentence: 'This sign-in was already completed.' },
+  callback_malformed: { status: 400, sentence: 'The answer from Microsoft Entra ID is incomplete.' },
+  return_to_refused: { status: 400, sentence: 'The address to return to is not one that Gatehouse may send you to.' },
+  query_duplicate: { status: 400, sentence: 'The address names the same parameter twice.' },
+  query_unknown: { status: 400, sentence: 'The address has a parameter that Gatehouse does not know.' },
+  login_cancelled: { status: 403, sentence: 'The sign-in was cancelled.' },
+
+  // What Entra ID says of the person.
+  consent_declined: { status: 403, sentence: 'The permissions that this sign-in needs were declined.' },
+  consent_required: { status: 403, sentence: 'An administrator must first approve Gatehouse in Microsoft Entra ID.' },
+  interaction_required: { status: 403, sentence: 'Microsoft Entra ID wants to see you in person: sign in again.' },
+  conditional_access: { status: 403, sentence: 'A Conditional Access policy of your organisation does not allow this sign-in.' },
+  person_not_assigned: { status: 403, sentence: 'You are not assigned to this application in Microsoft Entra ID.' },
+  person_not_in_tenant: { status: 403, sentence: 'This account does not belong to the organisation that may sign in here.' },
+  person_locked: { status: 403, sentence: 'This account is locked, disabled or could not be confirmed in Microsoft Entra ID.' },
+  person_not_found: { status: 403, sentence: 'Microsoft Graph does not know this account (yet).' },
+  code_redeemed: { status: 400, sentence: 'This sign-in was already used.' },
+  code_expired: { status: 400, sentence: 'This sign-in expired before it was completed.' },
+  code_mismatch: { status: 400, sentence: 'This sign-in does not belong to this browser tab.' },
+
+  // What Entra ID and Graph say of Gatehouse: never the person's fault.
+  entra_secret_wrong: { status: 502, sentence: 'Gatehouse could not prove itself to Microsoft Entra ID.' },
+  entra_secret_expired: { status: 502, sentence: 'The credential of Gatehouse at Microsoft Entra ID has expired.' },
+  entra_app_unknown: { status: 502, sentence: 'Microsoft Entra ID does not know this application.' },
+  entra_tenant_unknown: { status: 502, sentence: 'Microsoft Entra ID does not know this organisation.' },
+  entra_redirect_mismatch: { status: 502, sentence: 'The address of Gatehouse is not registered in Microsoft Entra ID.' },
+  entra_permission_missing: { status: 502, sentence: 'The registration of Gatehouse in Microsoft Entra ID lacks a permission.' },
+  entra_request_refused: { status: 502, sentence: 'Microsoft Entra ID refused the request of Gatehouse.' },
+  entra_unavailable: { status: 503, sentence: 'Microsoft Entra ID does not answer at the moment.' },
+  entra_timeout: { status: 504, sentence: 'Microsoft Entra ID took too long to answer.' },
+  entra_malformed: { status: 502, sentence: 'Microsoft Entra ID sent an answer that Gatehouse cannot read.' },
+  entra_keys_unavailable: { status: 503, sentence: 'The signing keys of Microsoft Entra ID could not be read.' },
+  id_token_missing: { status: 502, sentence: 'Microsoft Entra ID sent no identity.' },
+  id_token_malformed: { status: 403, sentence: 'The identity that arrived cannot be read.' },
+  id_token_algorithm: { status: 403, sentence: 'The identity that arrived is not signed as it must be.' },
+  id_token_key: { status: 403, sentence: 'The identity that arrived is signed with an unknown key.' },
+  id_token_signature: { status: 403, sentence: 'The signature of the identity that arrived is wrong.' },
+  id_token_issuer: { status: 403, sentence: 'The identity that arrived comes from somebody else.' },
+  id_token_audience: { status: 403, sentence: 'The identity that arrived was meant for another application.' },
+  id_token_tenant: { status: 403, sentence: 'This account belongs to another organisation.' },
+  id_token_nonce: { status: 403, sentence: 'The identity that arrived belongs to another sign-in.' },
+  id_token_expired: { status: 403, sentence: 'The identity that arrived has expired.' },
+  id_token_not_yet_valid: { status: 403, sentence: 'The identity that arrived is not valid yet.' },
+  id_token_claims: { status: 403, sentence: 'The identity that arrived lacks what Gatehouse needs.' },
+  graph_unauthorized: { status: 502, sentence: 'Microsoft Graph did not accept the sign-in.' },
+  graph_forbidden: { status: 502, sentence: 'Gatehouse may not read your groups in Microsoft Graph.' },
+  graph_request_refused: { status: 502, sentence: 'Microsoft Graph refused the request of Gatehouse.' },
+  graph_throttled: { status: 503, sentence: 'Microsoft Graph asks Gatehouse to wait.' },
+  graph_unavailable: { status: 503, sentence: 'Microsoft Graph does not answer at the moment.' },
+  graph_timeout: { status: 504, sentence: 'Microsoft Graph took too long to answer.' },
+  graph_malformed: { status: 502, sentence: 'Microsoft Graph sent an answer that Gatehouse cannot read.' },
+  graph_page_expired: { status: 503, sentence: 'Your groups changed while Gatehouse was reading them.' },
+  graph_foreign_link: { status: 502, sentence: 'Microsoft Graph pointed Gatehouse to another server.' },
+  graph_paging_loop: { status: 502, sentence: 'Microsoft Graph sent Gatehouse in a circle.' },
+  graph_too_many_pages: { status: 502, sentence: 'Microsoft Graph lists more groups than Gatehouse reads.' },
+
+  // The pipeline.
+  user_inactive: { status: 403, sentence: 'Your account here is deactivated.' },
+  email_ambiguous: { status: 403, sentence: 'Several accounts here have your e-mail address.' },
+  not_mapped: { status: 403, sentence: 'None of your groups gives you access here.' },
+  username_unavailable: { status: 500, sentence: 'No username could be found for you.' },
+  step_failed: { status: 500, sentence: 'A step of the sign-in failed.' },
+  login_contended: { status: 503, sentence: 'Too many sign-ins of the same account at once.' },
+
+  // Sessions, the forward-auth question, and everything else.
+  not_signed_in: { status: 401, sentence: 'You are not signed in.' },
+  session_cookie_doubled: { status: 401, sentence: 'Your browser sent two session cookies.' },
+  session_unreadable: { status: 401, sentence: 'Your session cannot be read.' },
+  not_allowed: { status: 403, sentence: 'You are signed in, but this is not open to you.' },
+  target_malformed: { status: 400, sentence: 'The address that was asked for is not valid.' },
+  target_missing: { status: 401, sentence: 'The proxy did not say which address was asked for.' },
+  identity_too_large: { status: 403, sentence: 'You are in more groups than fit into the headers for this application.' },
+  database_unavailable: { status: 503, sentence: 'Gatehouse cannot reach its database.' },
+  rate_limited: { status: 429, sentence: 'Too many requests: wait a minute.' },
+  request_malformed: { status: 400, sentence: 'The request cannot be read.' },
+  not_found: { status: 404, sentence: 'There is no such page.' },
+  method_not_allowed: { status: 405, sentence: 'This page does not answer that kind of request.' },
+  internal: { status: 500, sentence: 'Something went wrong inside Gatehouse.' },
+
+  // Commands.
+  group_exists: { status: 409, sentence: 'A group with this name exists already.' },
+  group_name_invalid: { status: 400, sentence: 'This is not a name for a group.' },
+  permission_invalid: { status: 400, sentence: 'This is not a permission: words joined by dots, like netbox.view.' },
+  user_unknown: { status: 404, sentence: 'There is no such user.' },
+  user_ambiguous: { status: 409, sentence: 'More than one user is meant.' },
+  file_unreadable: { status: 400, sentence: 'The file cannot be read.' },
+  embedded_postgres_missing: { status: 500, sentence: 'The embedded PostgreSQL is not installed here.' },
+} as const satisfies Record<string, Failure>
+
+export type ErrorCode = keyof typeof FAILURES
+
+export interface GatehouseErrorOptions {
+  readonly cause?: unknown
+  /** For the log alone: what happened, in which call. Never shown to the person. */
+  readonly detail?: string
+  /** For the log alone: what the operator can do. */
+  readonly remedy?: string
+  /** For the log alone: Microsoft's request, correlation and trace ids, HTTP status and so on. Never a token. */
+  readonly facts?: Readonly<Record<string, unknown>>
+}
+
+/** The one error that crosses folders; whoever renders it takes status and sentence from the table. */
+export class GatehouseError extends Error {
+  readonly code: ErrorCode
+  readonly status: number
+  readonly sentence: string
+  readonly remedy: string | undefined
+  readonly facts: Readonly<Record<string, unknown>>
+
+  constructor(code: ErrorCode, options: GatehouseErrorOptions = {}) {
+    super(options.detail ?? FAILURES[code].sentence, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'GatehouseError'
+    this.code = code
+    this.status = FAILURES[code].status
+    this.sentence = FAILURES[code].sentence
+    this.remedy = options.remedy
+    this.facts = options.facts ?? {}
+  }
+}

@@ -1,0 +1,90 @@
+// The story of a login, once the browser has been recognised: read the time, ask Entra who this is and which groups
+// they are in, run the steps, and hand the plan to one transaction. Until that commits nothing has changed.
+import { GatehouseError } from './errors.js'
+import type { AuthorizationGrant, IdentitySource, Person } from './identity.js'
+import { runPipeline, type CompletePlan, type NamedStep, type PipelineLookups, type PipelineSettings } from './pipeline/pipeline.js'
+import type { NewSession } from './session.js'
+
+/** What is committed, as one. */
+export interface LoginCommit {
+  readonly plan: CompletePlan
+  readonly person: Person
+  /** The database's time before the first question to Graph: an older reading never overwrites a newer one. */
+  readonly readAt: string
+  readonly session: NewSession
+  /** Hash of the flow that is used up by this login. */
+  readonly flow: Buffer
+  readonly correlationId: string
+  /** True: the mapping grants nothing and `requireMappedGroup` is set. Rights and sessions are emptied, no session is made. */
+  readonly refuse: boolean
+}
+
+export interface LoginOutcome {
+  /** Null: a stranger who was refused. */
+  readonly userId: string | null
+  readonly username: string
+  readonly created: boolean
+  readonly groupsAdded: readonly string[]
+  readonly groupsRemoved: readonly string[]
+  readonly groups: readonly string[]
+  readonly staff: boolean
+  readonly superuser: boolean
+  /** Another login of this person read Graph later and was quicker: its result stands. */
+  readonly superseded: boolean
+}
+
+/** The store's side of a login. */
+export interface LoginStore extends PipelineLookups {
+  /** The database's time, as text. Throws `state_replayed` where this flow has made a session already. */
+  begin(flow: Buffer): Promise<string>
+  /** One transaction. `outdated`: what the plan was made from has changed; run the steps again. */
+  commit(login: LoginCommit): Promise<LoginOutcome | 'outdated'>
+}
+
+/** The line that every login writes; an operator greps "Azure AD group mapping". */
+export interface LoginReporter {
+  groupMissing(name: string, username: string): void
+  completed(outcome: LoginOutcome, facts: { entraGroups: number, graphRequests: number, missing: readonly string[], correlationId: string, sessionId: string }): void
+}
+
+export interface LoginDeps {
+  readonly source: IdentitySource
+  readonly store: LoginStore
+  /** Read at every login, so that a reload takes effect. */
+  readonly pipeline: () => { readonly steps: readonly NamedStep[], readonly settings: PipelineSettings }
+  readonly report: LoginReporter
+}
+
+const ATTEMPTS = 8
+
+export interface LoginRequest { readonly grant: AuthorizationGrant, readonly flow: Buffer, readonly session: NewSession }
+
+/** Completes a login or throws a GatehouseError and leaves everything as it was (but for `requireMappedGroup`). */
+export function createLogin({ source, store, pipeline, report }: LoginDeps): (request: LoginRequest) => Promise<LoginOutcome> {
+  return async ({ grant, flow, session }) => {
+    const readAt = await store.begin(flow)
+    const person = await source.identify(grant)
+    const { steps, settings } = pipeline()
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const plan = await runPipeline(steps, { claims: person.claims, groupIds: person.memberships.groupIds, settings, lookups: store })
+      const refuse = settings.requireMappedGroup && grantsNothing(plan)
+      const outcome = await store.commit({ plan, person, readAt, session, flow, correlationId: grant.correlationId, refuse })
+      if (outcome === 'outdated') continue
+      for (const name of plan.grants.missing) report.groupMissing(name, outcome.username)
+      report.completed(outcome, {
+        entraGroups: person.memberships.groupIds.length,
+        graphRequests: person.memberships.requests,
+        missing: plan.grants.missing,
+        correlationId: grant.correlationId,
+        sessionId: session.publicId,
+      })
+      if (refuse) throw new GatehouseError('not_mapped', { detail: `the mapping grants ${outcome.username} nothing and requireMappedGroup is set`, facts: { username: outcome.username }, remedy: 'See which groups they are in: gatehouse users show' })
+      return outcome
+    }
+    throw new GatehouseError('login_contended', { detail: `the plan was outdated ${ATTEMPTS} times in a row` })
+  }
+}
+
+function grantsNothing({ grants }: CompletePlan): boolean {
+  return grants.groups.length === 0 && grants.staff.length === 0 && grants.superuser.length === 0
+}

@@ -1,0 +1,11 @@
+// associate_by_email: inert unless `associateByEmail` arms it. Then a verified address, and exactly one eligible user,
+// link the two; several refuse the login. Linking on an unverified address is the nOAuth takeover.
+import { GatehouseError } from '../errors.js'
+import type { Step } from './pipeline.js'
+
+export const associateByEmail: Step = async ({ plan, settings, lookups }) => {
+  if (!settings.associateByEmail || plan.user || !plan.details?.email || !plan.details.emailVerified) return {}
+  const [user, second] = await lookups.usersEligibleForEmail(plan.details.email)
+  if (second) throw new GatehouseError('email_ambiguous', { detail: 'several active users without an Entra identity have this e-mail address', remedy: 'Give all but one of them another e-mail address, or deactivate them.' })
+  return user ? { user, origin: 'linked' } : {}
+}

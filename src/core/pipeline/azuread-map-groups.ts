@@ -1,0 +1,16 @@
+// azuread_map_groups: completes the plan with the memberships and flags that the mapping grants, replacing all others.
+// A mapped local group that does not exist is skipped and named; it is never made here.
+import type { Step } from './pipeline.js'
+
+export const azureadMapGroups: Step = async ({ groupIds, settings, lookups }) => {
+  const granted = settings.mapping.evaluate(groupIds)
+  const ids = await lookups.groupIds([...granted.groups.keys()])
+  const groups: { id: string, name: string, causes: NonNullable<ReturnType<typeof granted.groups.get>> }[] = []
+  const missing: string[] = []
+  for (const [name, causes] of granted.groups) {
+    const id = ids.get(name)
+    if (id === undefined) missing.push(name)
+    else groups.push({ id, name, causes })
+  }
+  return { grants: { groups, missing, staff: granted.staff, superuser: granted.superuser } }
+}

@@ -1,0 +1,67 @@
+// Sessions: an opaque random id in one cookie, a row in the store under the id's hash, and a public id for people and
+// logs. The row refers to the user, never copies them: a changed user is a changed session at once.
+import { createHash, randomBytes } from 'node:crypto'
+
+/** Seconds and milliseconds are spelled in names; all instants are the database's clock. */
+export interface SessionTimeouts {
+  readonly idleTimeoutMs: number
+  readonly absoluteTimeoutMs: number
+  /** For staff and superusers; undefined: as everybody. */
+  readonly privilegedTimeoutMs: number | undefined
+}
+
+/** Whoever the cookie's holder is right now. */
+export interface SessionRecord {
+  readonly publicId: string
+  readonly userId: string
+  readonly username: string
+  readonly email: string | null
+  readonly emailVerified: boolean
+  readonly name: string | null
+  readonly givenName: string | null
+  readonly familyName: string | null
+  readonly isStaff: boolean
+  readonly isSuperuser: boolean
+  readonly tid: string | null
+  readonly oid: string | null
+  readonly loginHint: string | null
+  /** Local groups and the permissions they carry, sorted. */
+  readonly groups: readonly string[]
+  readonly permissions: readonly string[]
+  /** Seconds since 1970. */
+  readonly authTime: number
+  readonly expiresAt: number
+  /** How long ago the store was last told that this session is in use. */
+  readonly idleMs: number
+}
+
+/** What a login hands to the store; `id` itself is never stored. */
+export interface NewSession {
+  readonly id: string
+  readonly publicId: string
+  readonly entraSid: string | null
+  /** The session that this browser had before, which this one replaces. */
+  readonly replaces: string | undefined
+}
+
+/** Where sessions live. Conformance: test/helpers/session-store-conformance.ts. Every method may throw `database_unavailable`. */
+export interface SessionStore {
+  /** The live session under this id; undefined where there is none, it is over, or its user is inactive. Writes nothing. */
+  find(id: string): Promise<SessionRecord | undefined>
+  /** The session is in use now. Never brings an ended one back. */
+  touch(id: string): Promise<void>
+  end(id: string): Promise<void>
+}
+
+export function newSessionId(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+export function newPublicSessionId(): string {
+  return `ses_${randomBytes(9).toString('base64url')}`
+}
+
+/** A stolen table of hashes opens nothing: 256 random bits need no salt or stretching. */
+export function sessionIdHash(id: string): Buffer {
+  return createHash('sha256').update(id).digest()
+}

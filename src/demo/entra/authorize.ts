@@ -1,0 +1,110 @@
+// The authorization endpoint and the sign-in form behind it.
+//
+// Without a browser: POST the form. `POST /{tenant}/login`, form-encoded, with the parameters of the authorization request and
+// `person=<user id>` (or `action=cancel`, `action=decline`) answers with the redirect to the application; no cookie is needed.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { AadstsError, aadstsBody } from './aadsts.js'
+import { readAuthorizeRequest, readReplyTarget, type AuthorizeRequest, type ReplyTarget } from './authorize-request.js'
+import { sendCallback, sendErrorCallback } from './callback.js'
+import { signInPage } from './pages.js'
+import { readParameters, type Parameters } from './parameters.js'
+import { readCookie, SESSION_COOKIE, type BrowserSession } from './sessions.js'
+import type { World } from './types.js'
+
+interface TenantRoute { Params: { tenant: string } }
+
+export function authorizeRoutes(scope: FastifyInstance, world: World) {
+  scope.get<TenantRoute>('/:tenant/oauth2/v2.0/authorize', async (request, reply) => authorize(world, request.params.tenant, readParameters(request.query), request, reply))
+  scope.post<TenantRoute>('/:tenant/oauth2/v2.0/authorize', async (request, reply) => authorize(world, request.params.tenant, readParameters(request.body), request, reply))
+  scope.post<TenantRoute>('/:tenant/login', async (request, reply) => signIn(world, request.params.tenant, readParameters(request.body), request, reply))
+}
+
+async function authorize(world: World, tenant: string, parameters: Parameters, request: FastifyRequest, reply: FastifyReply) {
+  const target = readReplyTarget(world, tenant, parameters)
+  return orCallback(world, reply, target, () => {
+    const asked = readAuthorizeRequest(world, parameters)
+    const session = liveSession(world, request)
+    if (session && mayContinueSilently(world, asked, session)) return complete(world, reply, target, asked, session)
+    if (asked.prompt === 'none') throw new AadstsError(session ? 65001 : 50058, world.app.clientId)
+    return showSignIn(world, tenant, parameters, reply, asked.loginHint)
+  })
+}
+
+async function signIn(world: World, tenant: string, form: Parameters, request: FastifyRequest, reply: FastifyReply) {
+  const { person, action, ...parameters } = form
+  const target = readReplyTarget(world, tenant, parameters)
+  return orCallback(world, reply, target, () => {
+    const asked = readAuthorizeRequest(world, parameters)
+    if (action === 'cancel') return sendCallback(world, reply, target, { error: 'access_denied', error_subcode: 'cancel' })
+    if (action === 'decline') throw new AadstsError(65004)
+    const user = world.directory.users.get(person ?? '')
+    if (!user) return showSignIn(world, tenant, parameters, reply, undefined, 'Pick one of the accounts.')
+    if (!user.accountEnabled) return showSignIn(world, tenant, parameters, reply, undefined, describe(world, 50057))
+    // The same browser keeps its sid while the same person signs in again.
+    const known = liveSession(world, request)
+    const session = known?.userId === user.id ? known : world.sessions.start(user.id, world.now())
+    const secure = world.url.startsWith('https:') ? '; Secure' : ''
+    reply.header('set-cookie', `${SESSION_COOKIE}=${session.id}; Path=/; HttpOnly; SameSite=Lax${secure}`)
+    world.consents.add(user.id)
+    return complete(world, reply, target, asked, session)
+  })
+}
+
+/** Once the redirect URI is known to be the application's, errors go there. */
+async function orCallback(world: World, reply: FastifyReply, target: ReplyTarget, work: () => unknown) {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof AadstsError) return sendErrorCallback(world, reply, target, error)
+    throw error
+  }
+}
+
+/** Ended by disabling or deleting the person, and by "revoke sessions" in the portal. */
+function liveSession(world: World, request: FastifyRequest) {
+  const session = world.sessions.find(readCookie(request.headers.cookie, SESSION_COOKIE))
+  const user = session && world.directory.users.get(session.userId)
+  if (!session || !user?.accountEnabled) return undefined
+  return Date.parse(user.signInSessionsValidFromDateTime) > session.startedAt ? undefined : session
+}
+
+function mayContinueSilently(world: World, asked: AuthorizeRequest, session: BrowserSession) {
+  if (asked.prompt !== undefined && asked.prompt !== 'none') return false
+  if (world.app.adminConsent === false && !world.consents.has(session.userId)) return false
+  return asked.loginHint === undefined || hinted(world, asked.loginHint)?.id === session.userId
+}
+
+/** A login_hint is a user name, or the value of the claim of that name. */
+export function hinted(world: World, hint: string) {
+  const opaque = hint.startsWith('O.') ? Buffer.from(hint.slice(2), 'base64url').toString() : hint
+  return world.directory.findUser(opaque)
+}
+
+export const loginHintOf = (userId: string) => `O.${Buffer.from(userId).toString('base64url')}`
+
+function showSignIn(world: World, tenant: string, parameters: Parameters, reply: FastifyReply, hint?: string, error?: string) {
+  const first = hint === undefined ? undefined : hinted(world, hint)
+  const people = [...world.directory.users.values()].sort((a, b) => Number(b === first) - Number(a === first))
+  const appName = world.app.displayName ?? world.app.clientId
+  return reply.code(200).type('text/html; charset=utf-8')
+    .send(signInPage({ action: `/${encodeURIComponent(tenant)}/login`, appName, people, parameters, ...(error !== undefined && { error }) }))
+}
+
+const describe = (world: World, code: number) => aadstsBody({ code, now: world.now() }).error_description
+
+function complete(world: World, reply: FastifyReply, target: ReplyTarget, asked: AuthorizeRequest, session: BrowserSession) {
+  requireAssignment(world, session.userId)
+  const { scopes, graphScopes, nonce, challenge } = asked
+  const code = world.tokens.issueCode({
+    userId: session.userId, sid: session.sid, redirectUri: target.redirectUri, scopes, graphScopes, ...(nonce !== undefined && { nonce }), ...(challenge && { challenge }),
+  }, world.now())
+  return sendCallback(world, reply, target, { code, session_state: session.sid })
+}
+
+/** Assignment counts for the person and for groups they are in directly: nested groups do not. */
+function requireAssignment(world: World, userId: string) {
+  const { app, directory } = world
+  const assigned = app.assignedUsers ?? []
+  if (app.assignmentRequired !== true || [userId, ...directory.directMemberOf(userId)].some((id) => assigned.includes(id))) return
+  throw new AadstsError(50105, app.clientId, app.displayName ?? app.clientId)
+}

@@ -1,0 +1,85 @@
+// How the application proves itself at the token endpoint: a secret (in the body or Basic), a signed assertion of a registered
+// certificate, or an external token of a federated credential.
+import { X509Certificate, createHash } from 'node:crypto'
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTVerifyOptions } from 'jose'
+import { AadstsError } from './aadsts.js'
+import { required, type Parameters } from './parameters.js'
+import { requireApp, requireOwnTenant } from './tenant.js'
+import type { AppRegistration, World } from './types.js'
+
+const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+/** RFC 6749 2.3.1: both halves are form-encoded before they are joined. */
+function readBasic(header: string | undefined): { id: string, secret: string } | undefined {
+  if (header === undefined || !/^basic /i.test(header)) return undefined
+  const [id, secret] = Buffer.from(header.slice(6), 'base64').toString().split(/:(.*)/s, 2)
+  try {
+    const [decodedId = '', decodedSecret = ''] = [id, secret].map((part = '') => decodeURIComponent(part.replaceAll('+', ' ')))
+    return { id: decodedId, secret: decodedSecret }
+  } catch {
+    throw new AadstsError(9002313)
+  }
+}
+
+export async function authenticateClient(world: World, tenant: string, form: Parameters, headers: { authorization?: string | undefined, origin?: string | undefined }) {
+  const basic = readBasic(headers.authorization)
+  const app = requireApp(world, basic?.id ?? required(form, 'client_id'))
+  requireOwnTenant(world, tenant, app.clientId)
+  const secret = basic?.secret ?? form.client_secret
+  if (headers.origin !== undefined) throw new AadstsError(9002326, headers.origin)
+  if (secret !== undefined) checkSecret(world, app, secret)
+  else if (form.client_assertion !== undefined) await checkAssertion(world, app, form)
+  else throw new AadstsError(7000218)
+}
+
+function checkSecret(world: World, app: AppRegistration, secret: string) {
+  const known = app.secrets.find(({ value }) => value === secret)
+  if (!known) throw new AadstsError(7000215, app.clientId)
+  if (known.expiresAt !== undefined && known.expiresAt <= world.now()) throw new AadstsError(7000222, app.clientId)
+}
+
+async function checkAssertion(world: World, app: AppRegistration, form: Parameters) {
+  if (required(form, 'client_assertion_type') !== ASSERTION_TYPE) throw new AadstsError(9002313)
+  const assertion = required(form, 'client_assertion')
+  const issuer = claimed(assertion).payload.iss
+  if (issuer === app.clientId) await checkCertificateAssertion(world, app, assertion)
+  else await checkFederatedToken(world, app, assertion)
+}
+
+function claimed(assertion: string) {
+  try {
+    return { header: decodeProtectedHeader(assertion), payload: decodeJwt(assertion) }
+  } catch {
+    throw new AadstsError(50013)
+  }
+}
+
+async function checkCertificateAssertion(world: World, app: AppRegistration, assertion: string) {
+  const { header } = claimed(assertion)
+  const audience = `${world.url}/${world.tenantId}/oauth2/v2.0/token`
+  const certificate = app.certificates?.map(({ pem }) => new X509Certificate(pem)).find(({ raw }) =>
+    header['x5t#S256'] === createHash('sha256').update(raw).digest('base64url') || header.x5t === createHash('sha1').update(raw).digest('base64url'))
+  if (!certificate) throw new AadstsError(700027)
+  const claims = { issuer: app.clientId, subject: app.clientId, audience, algorithms: ['PS256', 'RS256'], requiredClaims: ['exp', 'nbf', 'jti'] }
+  await verify(world, () => jwtVerify(assertion, certificate.publicKey, options(world, claims)), audience)
+}
+
+/** As in Entra issuer, subject and audience are compared exactly, before the signature is looked at. */
+async function checkFederatedToken(world: World, app: AppRegistration, assertion: string) {
+  const { payload } = claimed(assertion)
+  const known = app.federatedCredentials?.find(({ issuer, subject, audience }) => payload.iss === issuer && payload.sub === subject && [payload.aud].flat().includes(audience))
+  if (!known) throw new AadstsError(app.federatedCredentials ? 70021 : 700027)
+  await verify(world, () => jwtVerify(assertion, createLocalJWKSet(known.jwks), options(world, { algorithms: ['RS256'], requiredClaims: ['exp'] })), known.audience)
+}
+
+const options = (world: World, claims: JWTVerifyOptions): JWTVerifyOptions => ({ ...claims, currentDate: new Date(world.now()), clockTolerance: 300 })
+
+async function verify(world: World, work: () => Promise<unknown>, audience: string) {
+  try {
+    await work()
+  } catch (error) {
+    if (error instanceof errors.JWTExpired) throw new AadstsError(700024)
+    if (error instanceof errors.JWTClaimValidationFailed) throw new AadstsError(error.claim === 'aud' ? 700023 : error.claim === 'nbf' || error.claim === 'exp' ? 700024 : 700027, audience)
+    throw new AadstsError(700027)
+  }
+}

@@ -1,0 +1,38 @@
+// Which scopes may be asked for, and which Graph permissions a token ends up with. Graph scopes name this simulator's Graph
+// origin; a bare `User.Read` means Graph too.
+import { AadstsError } from './aadsts.js'
+import type { World } from './types.js'
+
+const oidcScopes = new Set(['openid', 'profile', 'email', 'offline_access'])
+const permission = /^[A-Z][A-Za-z]*(\.[A-Z][A-Za-z]*)+$/
+
+export interface Scopes { oidc: string[], graph: string[], isDefault: boolean }
+
+export function readScopes(world: World, scope: string): Scopes {
+  const scopes: Scopes = { oidc: [], graph: [], isDefault: false }
+  for (const asked of scope.split(' ').filter(Boolean)) {
+    const prefix = `${world.graphUrl}/`
+    const name = asked.startsWith(prefix) ? asked.slice(prefix.length) : asked
+    if (oidcScopes.has(asked)) scopes.oidc.push(asked)
+    else if (name === '.default' && name !== asked) scopes.isDefault = true
+    else if (permission.test(name)) scopes.graph.push(name)
+    else throw new AadstsError(70011, asked)
+  }
+  if (scopes.isDefault && scopes.graph.length > 0) throw new AadstsError(70011, scope)
+  return scopes
+}
+
+/** Permissions that only an administrator may grant, and did not. */
+function needsAdministrator(world: World, name: string) {
+  return name.endsWith('.All') && name !== 'User.ReadBasic.All' && !world.app.delegatedPermissions.includes(name)
+}
+
+/**
+ * The delegated permissions of the access token: as in Entra everything consented for Graph, not merely what this request
+ * names. Throws 90094 for what needs an administrator's consent.
+ */
+export function grantedPermissions(world: World, scopes: Scopes): string[] {
+  if (scopes.graph.some((name) => needsAdministrator(world, name))) throw new AadstsError(90094)
+  const consentedBefore = world.app.adminConsent !== false || scopes.isDefault ? world.app.delegatedPermissions : []
+  return [...new Set([...scopes.graph, ...consentedBefore])]
+}

@@ -1,0 +1,65 @@
+// Codes and access tokens the simulator has handed out. Both are opaque: what they stand for is kept here.
+import { randomBytes } from 'node:crypto'
+
+export interface Grant {
+  userId: string
+  sid: string
+  redirectUri: string
+  /** As asked for; `graphScopes` are the permissions that result. */
+  scopes: string[]
+  graphScopes: string[]
+  nonce?: string
+  challenge?: { method: 'S256' | 'plain', value: string }
+}
+
+export interface IssuedCode { grant: Grant, issuedAt: number, redeemed: boolean }
+
+export interface AccessToken {
+  kind: 'delegated' | 'app'
+  userId?: string
+  permissions: string[]
+  expiresAt: number
+}
+
+export interface TokenStore {
+  issued: string[]
+  codes: Map<string, IssuedCode>
+  accessTokens: Map<string, AccessToken>
+  refreshTokens: Map<string, IssuedCode>
+  issueCode(grant: Grant, at: number): string
+  issueAccessToken(token: AccessToken): string
+  issueRefreshToken(grant: Grant, at: number): string
+}
+
+export function createTokenStore(): TokenStore {
+  const issued: string[] = []
+  const codes = new Map<string, IssuedCode>()
+  const accessTokens = new Map<string, AccessToken>()
+  const refreshTokens = new Map<string, IssuedCode>()
+  const opaque = (prefix: string, bytes: number) => {
+    const value = prefix + randomBytes(bytes).toString('base64url')
+    issued.push(value)
+    return value
+  }
+  return {
+    issued,
+    codes,
+    accessTokens,
+    refreshTokens,
+    issueCode(grant, at) {
+      const code = opaque('1.AXEA', 96)
+      codes.set(code, { grant, issuedAt: at, redeemed: false })
+      return code
+    },
+    issueAccessToken(token) {
+      const value = opaque('EwB', 192)
+      accessTokens.set(value, token)
+      return value
+    },
+    issueRefreshToken(grant, at) {
+      const value = opaque('1.AXEB', 96)
+      refreshTokens.set(value, { grant, issuedAt: at, redeemed: false })
+      return value
+    },
+  }
+}

@@ -1,0 +1,50 @@
+// The addresses of Microsoft's clouds (learn.microsoft.com, "National clouds"). Registrations and tokens do not cross
+// clouds. Endpoints are built, not discovered: Gatehouse starts while Entra is down.
+
+export type Cloud = 'global' | 'usgov' | 'usgov-dod' | 'china'
+
+const CLOUDS: Readonly<Record<Cloud, { readonly authority: string, readonly graph: string }>> = {
+  'global': { authority: 'https://login.microsoftonline.com', graph: 'https://graph.microsoft.com' },
+  'usgov': { authority: 'https://login.microsoftonline.us', graph: 'https://graph.microsoft.us' },
+  'usgov-dod': { authority: 'https://login.microsoftonline.us', graph: 'https://dod-graph.microsoft.us' },
+  'china': { authority: 'https://login.partner.microsoftonline.cn', graph: 'https://microsoftgraph.chinacloudapi.cn' },
+}
+
+/** Absolute addresses without a trailing slash. */
+export interface EntraEndpoints {
+  readonly authority: string
+  readonly authorizePath: string
+  readonly token: string
+  readonly keys: string
+  readonly endSession: string
+  readonly issuer: string
+  readonly graph: string
+  /** What a login asks for: `email` and `profile` for the claims, User.Read of this cloud's Graph. */
+  readonly scopes: readonly string[]
+}
+
+export interface EndpointOptions {
+  readonly tenantId: string
+  readonly cloud: Cloud
+  readonly authorityHost?: string | undefined
+  readonly graphUrl?: string | undefined
+}
+
+export function entraEndpoints({ tenantId, cloud, authorityHost, graphUrl }: EndpointOptions): EntraEndpoints {
+  const authority = withoutSlash(authorityHost ?? CLOUDS[cloud].authority)
+  const graph = withoutSlash(graphUrl ?? CLOUDS[cloud].graph)
+  return {
+    authority,
+    authorizePath: `/${tenantId}/oauth2/v2.0/authorize`,
+    token: `${authority}/${tenantId}/oauth2/v2.0/token`,
+    keys: `${authority}/${tenantId}/discovery/v2.0/keys`,
+    endSession: `${authority}/${tenantId}/oauth2/v2.0/logout`,
+    issuer: `${authority}/${tenantId}/v2.0`,
+    graph,
+    scopes: ['openid', 'profile', 'email', `${graph}/User.Read`],
+  }
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '')
+}

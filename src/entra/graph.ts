@@ -1,0 +1,103 @@
+// One question to Microsoft Graph: the token goes to the Graph origin alone; 429, 503, 504 and broken connections are
+// tried again within the deadline, everything else is final (learn.microsoft.com, "Microsoft Graph throttling guidance").
+import { setTimeout as sleep } from 'node:timers/promises'
+import { GatehouseError, type ErrorCode } from '../core/errors.js'
+import { isRecord, jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
+import { parseRetryAfter } from './retry-after.js'
+
+export interface GraphRequest {
+  /** Absolute; must be on the Graph origin. */
+  readonly url: string
+  readonly accessToken: string
+  readonly correlationId: string
+  readonly signal: AbortSignal
+  /** Milliseconds (monotonic) at which the signal fires: no wait is begun that would outlast it. */
+  readonly deadline: number
+}
+
+export interface GraphClient {
+  /** @returns the parsed body of a 200 @throws GatehouseError `graph_*`, `person_not_found` */
+  get(request: GraphRequest): Promise<Readonly<Record<string, unknown>>>
+  /** Requests sent since the start, retries included. */
+  readonly sent: () => number
+}
+
+const ATTEMPTS = 5
+const RETRIED = new Set([429, 503, 504])
+
+export function createGraphClient({ http, graphUrl, backoffMs = 250 }: { http: HttpClient, graphUrl: string, backoffMs?: number }): GraphClient {
+  const origin = new URL(graphUrl).origin
+  let sent = 0
+  let pausedUntil = -Infinity // shared: one Retry-After is not met by fifty logins hammering
+
+  const wait = async (ms: number, request: GraphRequest): Promise<boolean> => {
+    if (performance.now() + ms >= request.deadline) return false
+    await sleep(ms, undefined, { signal: request.signal }).catch(() => {})
+    return !request.signal.aborted
+  }
+  const attempt = async (request: GraphRequest, number: number, newConnection: boolean): Promise<HttpAnswer | TransportError> => {
+    sent++
+    try {
+      return await http.send({
+        url: request.url,
+        method: 'GET',
+        headers: { 'authorization': `Bearer ${request.accessToken}`, 'accept': 'application/json', 'client-request-id': request.correlationId, 'x-ms-throttle-priority': 'high', ...(number > 0 ? { 'retry-attempt': String(number) } : {}) },
+        signal: request.signal,
+        newConnection,
+      })
+    } catch (error) {
+      if (error instanceof TransportError) return error
+      throw error
+    }
+  }
+  return {
+    sent: () => sent,
+    async get(request) {
+      if (new URL(request.url).origin !== origin) throw new GatehouseError('graph_foreign_link', { detail: 'a token was about to leave for another origin' })
+      let last: HttpAnswer | TransportError | undefined
+      for (let number = 0; number < ATTEMPTS; number++) {
+        const pause = pausedUntil - performance.now()
+        if (pause > 0 && !await wait(pause, request)) break
+        last = await attempt(request, number, last !== undefined && !(last instanceof TransportError) && last.status === 503)
+        if (last instanceof TransportError ? last.kind !== 'network' : !RETRIED.has(last.status)) break
+        const asked = last instanceof TransportError ? undefined : parseRetryAfter(last.headers['retry-after'], Date.now())
+        const pauseMs = asked ?? backoffMs * (number + 1) ** 2
+        if (!(last instanceof TransportError) && last.status === 429) pausedUntil = Math.max(pausedUntil, performance.now() + Math.min(pauseMs, 300_000))
+        if (number + 1 === ATTEMPTS || !await wait(pauseMs, request)) break
+      }
+      return bodyOf(last, request, origin)
+    },
+  }
+}
+
+function bodyOf(answer: HttpAnswer | TransportError | undefined, { signal, correlationId }: GraphRequest, origin: string): Readonly<Record<string, unknown>> {
+  if (answer === undefined) throw new GatehouseError('graph_throttled', { detail: 'Graph asked all sign-ins to wait longer than this one may', remedy: 'Wait; if it happens often, raise entra.loginBudget.' })
+  if (answer instanceof TransportError) {
+    const code: ErrorCode = answer.kind === 'timeout' || signal.aborted ? 'graph_timeout' : answer.kind === 'too_large' ? 'graph_malformed' : 'graph_unavailable'
+    throw new GatehouseError(code, { cause: answer, detail: `no usable answer from ${origin}: ${answer.message}`, remedy: 'Check the network, HTTPS_PROXY and entra.caFile; raise entra.loginBudget if Graph is slow.' })
+  }
+  const body = jsonOf(answer.text)
+  if (answer.status === 200 && isRecord(body)) return body
+  throw graphError(answer, body, correlationId)
+}
+
+const BY_STATUS: Readonly<Record<number, { code: ErrorCode, remedy: string }>> = {
+  401: { code: 'graph_unauthorized', remedy: 'The token was not accepted: check entra.graphUrl and entra.cloud (it must be for this Graph), and the clock.' },
+  403: { code: 'graph_forbidden', remedy: 'Grant the delegated permission User.Read with admin consent; if it is there, set entra.membershipPath: me, or add GroupMember.Read.All.' },
+  404: { code: 'person_not_found', remedy: 'The account was deleted, is brand-new, or entra.tenantId is of another tenant. A new account can take minutes to appear.' },
+  429: { code: 'graph_throttled', remedy: 'Wait; if it happens often, look for other programs that use the same registration.' },
+}
+
+/** Microsoft's error as ours: status and `error.code` decide, `error.message` goes nowhere. */
+export function graphError({ status, headers }: HttpAnswer, body: unknown, correlationId: string): GatehouseError {
+  const error = isRecord(body) && isRecord(body.error) ? body.error : {}
+  const graphCode = typeof error.code === 'string' ? error.code : ''
+  const facts = { status, graphCode, requestId: headers['request-id'], clientRequestId: correlationId, date: headers.date, diagnostic: headers['x-ms-ags-diagnostic'], throttleScope: headers['x-ms-throttle-scope'] }
+  const detail = `Graph answered ${status}${graphCode === '' ? '' : ` ${graphCode}`}`
+  if (status === 400 && graphCode.includes('PageToken')) return new GatehouseError('graph_page_expired', { detail, facts, remedy: 'The person signs in again.' })
+  const known = BY_STATUS[status]
+  if (known) return new GatehouseError(known.code, { detail, facts, remedy: known.remedy })
+  if (status >= 500) return new GatehouseError('graph_unavailable', { detail, facts, remedy: 'Try again; see the status page of Microsoft 365.' })
+  if (status >= 400) return new GatehouseError('graph_request_refused', { detail, facts, remedy: 'Please report this with the request-id.' })
+  return new GatehouseError('graph_malformed', { detail: `${detail} without a JSON object`, facts })
+}

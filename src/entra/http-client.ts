@@ -1,0 +1,86 @@
+// Every request that leaves for Microsoft goes through here: proxies from the environment, the operator's CA, a bound on
+// the body, no redirects followed, and a deadline. What comes back is text: nothing is assumed to be JSON.
+import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
+
+export interface HttpRequest {
+  readonly url: string
+  readonly method: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+  readonly signal: AbortSignal
+  /** A connection of its own, after a 503 (Graph's best practice). */
+  readonly newConnection?: boolean
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  /** Lower-case names; doubled headers joined by a comma. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly text: string
+}
+
+export interface HttpClient {
+  /** @throws TransportError */
+  send(request: HttpRequest): Promise<HttpAnswer>
+  close(): Promise<void>
+}
+
+/** No usable answer: the deadline passed, the connection failed or was cut, or the body was too long. */
+export class TransportError extends Error {
+  readonly kind: 'timeout' | 'network' | 'too_large'
+
+  constructor(kind: 'timeout' | 'network' | 'too_large', cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause })
+    this.kind = kind
+  }
+}
+
+const MAX_BODY_BYTES = 8 * 1024 * 1024
+
+export function createHttpClient(options: { readonly ca?: string | undefined } = {}): HttpClient {
+  const tls = options.ca === undefined ? {} : { connect: { ca: options.ca }, requestTls: { ca: options.ca } }
+  const agent = new EnvHttpProxyAgent({ ...tls, connections: 32, keepAliveTimeout: 10_000 })
+  return {
+    async send({ url, method, headers, body, signal, newConnection }) {
+      try {
+        const answer = await request(url, { dispatcher: agent, method, headers, signal, body: body ?? null, reset: newConnection ?? false })
+        return { status: answer.statusCode, headers: plain(answer.headers), text: await readBounded(answer.body) }
+      } catch (error) {
+        if (error instanceof TransportError) throw error
+        throw new TransportError(signal.aborted ? 'timeout' : 'network', error)
+      }
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+async function readBounded(body: Dispatcher.ResponseData['body']): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > MAX_BODY_BYTES) {
+      body.destroy()
+      throw new TransportError('too_large', new Error(`the answer is longer than ${MAX_BODY_BYTES} bytes`))
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function plain(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value ?? '']))
+}
+
+/** Parsed JSON, or undefined where the text is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

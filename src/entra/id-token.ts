@@ -1,0 +1,102 @@
+// The id token, checked claim by claim, each failure under its own code (learn.microsoft.com, "Claims validation" and
+// "ID tokens"; OpenID Connect Core 3.1.3.7). RS256 alone: `alg: none` and HS256 with the public key are old attacks.
+import { timingSafeEqual } from 'node:crypto'
+import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
+import { GatehouseError, type ErrorCode } from '../core/errors.js'
+import type { IdentityClaims } from '../core/identity.js'
+import type { TenantKeys } from './keys.js'
+
+const SKEW_SECONDS = 300
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+export interface IdTokenRules {
+  readonly keys: TenantKeys
+  readonly issuer: string
+  readonly clientId: string
+  readonly tenantId: string
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+}
+
+/** @throws GatehouseError `id_token_*` or `entra_keys_unavailable` */
+export async function verifyIdToken(token: string, nonce: string, rules: IdTokenRules, signal: AbortSignal): Promise<IdentityClaims> {
+  const { alg, kid } = headerOf(token)
+  if (alg !== 'RS256') throw refused('id_token_algorithm', `signed with ${String(alg).slice(0, 20)}`)
+  if (typeof kid !== 'string') throw refused('id_token_key', 'names no key')
+  const signing = await rules.keys.find(kid, signal)
+  if (!signing) throw refused('id_token_key', `key ${kid.slice(0, 60)} is not among the tenant's keys`)
+  if (signing.issuer !== undefined && signing.issuer.replace('{tenantid}', rules.tenantId) !== rules.issuer) throw refused('id_token_key', 'the key belongs to another issuer')
+  const claims = await verified(token, signing.key, rules)
+  checkClaims(claims, nonce, rules)
+  return pickClaims(claims)
+}
+
+function headerOf(token: string): { alg?: unknown, kid?: unknown } {
+  try {
+    return decodeProtectedHeader(token)
+  } catch (cause) {
+    throw refused('id_token_malformed', 'not a JWT', cause)
+  }
+}
+
+async function verified(token: string, key: Parameters<typeof jwtVerify>[1], rules: IdTokenRules): Promise<JWTPayload> {
+  try {
+    const { payload } = await jwtVerify(token, key, {
+      algorithms: ['RS256'],
+      issuer: rules.issuer,
+      audience: rules.clientId,
+      clockTolerance: SKEW_SECONDS,
+      currentDate: new Date(rules.now?.() ?? Date.now()),
+      requiredClaims: ['iss', 'aud', 'exp', 'nbf', 'iat', 'sub', 'tid', 'oid', 'nonce', 'ver'],
+    })
+    return payload
+  } catch (error) {
+    throw refused(codeOf(error), error instanceof Error ? error.message : 'not verified', error)
+  }
+}
+
+function codeOf(error: unknown): ErrorCode {
+  if (error instanceof errors.JWTExpired) return 'id_token_expired'
+  if (error instanceof errors.JWSSignatureVerificationFailed) return 'id_token_signature'
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    if (error.reason === 'missing') return 'id_token_claims'
+    const byClaim: Readonly<Record<string, ErrorCode>> = { iss: 'id_token_issuer', aud: 'id_token_audience', nbf: 'id_token_not_yet_valid', iat: 'id_token_not_yet_valid' }
+    return byClaim[error.claim] ?? 'id_token_claims'
+  }
+  return 'id_token_malformed'
+}
+
+function checkClaims(claims: JWTPayload, nonce: string, { tenantId, now = Date.now }: IdTokenRules): void {
+  if (claims.aud !== undefined && Array.isArray(claims.aud) && claims.aud.length !== 1) throw refused('id_token_audience', 'more than one audience')
+  if (typeof claims.tid !== 'string' || claims.tid.toLowerCase() !== tenantId.toLowerCase()) throw refused('id_token_tenant', `tid is ${String(claims.tid).slice(0, 40)}`, undefined, 'Check entra.tenantId; guests must be invited into this tenant.')
+  if (typeof claims.nonce !== 'string' || !equal(claims.nonce, nonce)) throw refused('id_token_nonce', 'the nonce is not the one of this sign-in')
+  if (claims.ver !== '2.0') throw refused('id_token_claims', `version ${String(claims.ver).slice(0, 10)} instead of 2.0`)
+  if (typeof claims.oid !== 'string' || !GUID.test(claims.oid)) throw refused('id_token_claims', 'oid is no object ID')
+  if (claims.iat !== undefined && claims.iat > now() / 1000 + SKEW_SECONDS) throw refused('id_token_not_yet_valid', 'issued in the future', undefined, 'Check the clock of this machine.')
+}
+
+const TEXTS = ['name', 'preferred_username', 'upn', 'email', 'given_name', 'family_name', 'sid', 'login_hint'] as const
+
+/** What Gatehouse looks at, and nothing else: `groups` and `_claim_sources` are never read. */
+function pickClaims(claims: JWTPayload): IdentityClaims {
+  const texts = Object.fromEntries(TEXTS.flatMap((name) => typeof claims[name] === 'string' && claims[name] !== '' ? [[name, claims[name]]] : []))
+  const edov = claims.xms_edov
+  return {
+    ...texts,
+    tid: String(claims.tid).toLowerCase(),
+    oid: String(claims.oid).toLowerCase(),
+    sub: claims.sub ?? '',
+    iat: claims.iat ?? 0,
+    ...(typeof edov === 'boolean' || typeof edov === 'string' || typeof edov === 'number' ? { xms_edov: edov } : {}),
+    ...(claims.acct === 0 || claims.acct === 1 ? { acct: claims.acct } : {}),
+  }
+}
+
+function equal(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+function refused(code: ErrorCode, detail: string, cause?: unknown, remedy = 'If people cannot sign in at all: check entra.tenantId, entra.clientId and the clock.'): GatehouseError {
+  return new GatehouseError(code, { detail: `id token: ${detail}`, remedy, ...(cause === undefined ? {} : { cause }) })
+}

@@ -1,0 +1,85 @@
+// The tenant's signing keys: cached, one fetch in flight, asked again at once for an unknown kid (an emergency rollover
+// must not stop logins) but then at most every 30 seconds, and kept through an outage.
+import { importJWK, type CryptoKey, type JWK } from 'jose'
+import { GatehouseError } from '../core/errors.js'
+import { isRecord, jsonOf, type HttpClient } from './http-client.js'
+
+const REFRESH_AFTER_MS = 24 * 3_600_000
+const MIN_INTERVAL_MS = 30_000
+
+export interface SigningKey {
+  readonly key: CryptoKey
+  /** The issuer a key is bound to, `{tenantid}` templated; absent in older documents. */
+  readonly issuer: string | undefined
+}
+
+export interface TenantKeys {
+  /** @returns undefined where the tenant has no such key @throws `entra_keys_unavailable` where no keys could be read at all */
+  find(kid: string, signal: AbortSignal): Promise<SigningKey | undefined>
+}
+
+export interface TenantKeysOptions {
+  readonly http: HttpClient
+  readonly url: string
+  /** Monotonic milliseconds. */
+  readonly now?: () => number
+}
+
+export function createTenantKeys({ http, url, now = () => performance.now() }: TenantKeysOptions): TenantKeys {
+  let keys: ReadonlyMap<string, SigningKey> | undefined
+  let fetchedAt = -Infinity
+  let refetchedForUnknownAt = -Infinity
+  let inFlight: Promise<void> | undefined
+
+  const refresh = async (signal: AbortSignal): Promise<void> => {
+    const answer = await http.send({ url, method: 'GET', headers: { accept: 'application/json' }, signal })
+    const body = jsonOf(answer.text)
+    if (answer.status !== 200 || !isRecord(body) || !Array.isArray(body.keys)) throw new Error(`${url} answered ${answer.status} without keys`)
+    const fresh = await importKeys(body.keys)
+    if (fresh.size === 0) throw new Error(`${url} lists no RSA signing key`)
+    keys = fresh
+    fetchedAt = now()
+  }
+  // A caller whose deadline is nearer than the others' does not end the fetch for them all: each waits with its own signal.
+  const refreshOnce = (signal: AbortSignal): Promise<void> => {
+    inFlight ??= refresh(AbortSignal.timeout(10_000)).finally(() => { inFlight = undefined })
+    return raced(inFlight, signal)
+  }
+  const tolerant = async (signal: AbortSignal): Promise<void> => {
+    try {
+      await refreshOnce(signal)
+    } catch (cause) {
+      if (keys) return // the last good keys outlive an outage
+      throw new GatehouseError('entra_keys_unavailable', { cause, detail: `the signing keys could not be read from ${url}`, remedy: 'Check the network, HTTPS_PROXY and entra.caFile.' })
+    }
+  }
+  return {
+    async find(kid, signal) {
+      if (!keys || now() - fetchedAt > REFRESH_AFTER_MS) await tolerant(signal)
+      const known = keys?.get(kid)
+      if (known || now() - refetchedForUnknownAt < MIN_INTERVAL_MS) return known
+      refetchedForUnknownAt = now()
+      await tolerant(signal)
+      return keys?.get(kid)
+    },
+  }
+}
+
+async function importKeys(list: readonly unknown[]): Promise<Map<string, SigningKey>> {
+  const keys = new Map<string, SigningKey>()
+  for (const jwk of list) {
+    if (!isRecord(jwk) || jwk.kty !== 'RSA' || typeof jwk.kid !== 'string' || (jwk.use !== undefined && jwk.use !== 'sig')) continue
+    const key = await importJWK(jwk as JWK, 'RS256').catch(() => undefined) // one unreadable key does not spoil the others
+    if (key && !(key instanceof Uint8Array)) keys.set(jwk.kid, { key, issuer: typeof jwk.issuer === 'string' ? jwk.issuer : undefined })
+  }
+  return keys
+}
+
+function raced(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((done, fail) => {
+    const stop = () => fail(new Error('the login budget is spent'))
+    if (signal.aborted) return stop()
+    signal.addEventListener('abort', stop, { once: true })
+    work.then(done, fail).finally(() => signal.removeEventListener('abort', stop))
+  })
+}

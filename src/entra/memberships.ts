@@ -1,0 +1,72 @@
+// ALL groups of a person: every page is read before anything is believed, and any doubt fails the whole reading. An
+// empty list is an answer; a missing one is not (learn.microsoft.com, "List a user's memberships", "Paging").
+import { GatehouseError } from '../core/errors.js'
+import type { MembershipReading } from '../core/identity.js'
+import type { GraphClient, GraphRequest } from './graph.js'
+
+const QUERY = '?$select=id&$top=999'
+const GROUP = '#microsoft.graph.group' // directory roles and administrative units come in the same list
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const MAX_PAGES = 1_000
+const MAX_RESTARTS = 3
+
+export interface MembershipOptions {
+  readonly graph: GraphClient
+  readonly graphUrl: string
+  /** `users/{oid}` or `me`. */
+  readonly path: 'users' | 'me'
+}
+
+type Asking = Omit<GraphRequest, 'url'> & { readonly oid: string }
+
+/** @throws GatehouseError `graph_*`, `person_not_found` */
+export async function readMemberships({ graph, graphUrl, path }: MembershipOptions, { oid, ...request }: Asking): Promise<MembershipReading> {
+  const resource = `${graphUrl}/v1.0/${path === 'me' ? 'me' : `users/${oid}`}/transitiveMemberOf`
+  let query = QUERY
+  let requests = 0
+  const counted: GraphClient['get'] = (each) => { requests++; return graph.get(each) }
+  for (let restart = 0; ; restart++) {
+    try {
+      const groupIds = await readPages(`${resource}${query}`, new URL(graphUrl).origin, (url) => counted({ ...request, url }))
+      return { groupIds: [...groupIds], requests }
+    } catch (error) {
+      if (!(error instanceof GatehouseError) || restart >= MAX_RESTARTS) throw error
+      if (error.code === 'graph_page_expired') continue // from page one, with nothing kept
+      if (error.facts.graphCode !== 'Request_UnsupportedQuery' || query === '') throw error
+      query = '' // the plain request needs no query support
+    }
+  }
+}
+
+async function readPages(first: string, origin: string, get: (url: string) => Promise<Readonly<Record<string, unknown>>>): Promise<Set<string>> {
+  const groupIds = new Set<string>()
+  const seen = new Set<string>()
+  for (let url: string | undefined = first; url !== undefined;) {
+    if (seen.has(url)) throw new GatehouseError('graph_paging_loop', { detail: `page ${seen.size} points back to one that was read` })
+    if (seen.size === MAX_PAGES) throw new GatehouseError('graph_too_many_pages', { detail: `more than ${MAX_PAGES} pages` })
+    seen.add(url)
+    const page = await get(url)
+    collect(page, groupIds)
+    url = nextLink(page, origin)
+  }
+  return groupIds
+}
+
+function collect(page: Readonly<Record<string, unknown>>, into: Set<string>): void {
+  if (!Array.isArray(page.value)) throw new GatehouseError('graph_malformed', { detail: 'a page has no list of memberships (`value`)' })
+  for (const item of page.value as readonly unknown[]) {
+    const { '@odata.type': type, id } = typeof item === 'object' && item !== null ? item as Readonly<Record<string, unknown>> : {}
+    // Without a type a group cannot be told from a role; dropping it would be "no groups", keeping it a guess.
+    if (typeof type !== 'string' || typeof id !== 'string' || !GUID.test(id)) throw new GatehouseError('graph_malformed', { detail: 'a membership has no @odata.type or no object ID' })
+    if (type === GROUP) into.add(id.toLowerCase())
+  }
+}
+
+/** Followed verbatim, but only within Graph's origin: the token goes with it. */
+function nextLink(page: Readonly<Record<string, unknown>>, origin: string): string | undefined {
+  const link = page['@odata.nextLink']
+  if (link === undefined) return undefined
+  if (typeof link !== 'string' || !URL.canParse(link)) throw new GatehouseError('graph_malformed', { detail: '@odata.nextLink is no address' })
+  if (new URL(link).origin !== origin) throw new GatehouseError('graph_foreign_link', { detail: `@odata.nextLink leads to ${new URL(link).origin} instead of ${origin}`, remedy: 'Check entra.graphUrl; if it is right, something between Gatehouse and Graph rewrites answers.' })
+  return link
+}

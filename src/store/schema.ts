@@ -1,0 +1,109 @@
+// The tables. `npm run db:generate` writes a migration for what changes here.
+import { sql } from 'drizzle-orm'
+import { bigserial, boolean, check, customType, index, jsonb, pgTable, primaryKey, text, timestamp, unique, uuid } from 'drizzle-orm/pg-core'
+import type { Cause } from '../core/mapping.js'
+
+const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
+const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
+
+export const users = pgTable('users', {
+  id: uuid('id').primaryKey().defaultRandom(),
+  username: text('username').notNull(),
+  /** NFKC and lower case (core/user.ts): unique, and kept when a user is removed, so that a name never comes back as somebody else. */
+  usernameKey: text('username_key').notNull().unique(),
+  email: text('email'),
+  emailVerified: boolean('email_verified').notNull().default(false),
+  name: text('name'),
+  givenName: text('given_name'),
+  familyName: text('family_name'),
+  isActive: boolean('is_active').notNull().default(true),
+  isStaff: boolean('is_staff').notNull().default(false),
+  isSuperuser: boolean('is_superuser').notNull().default(false),
+  isBreakGlass: boolean('is_break_glass').notNull().default(false),
+  /** Which mapping rows grant the flag, and since when; null where none does. */
+  staffCause: jsonb('staff_cause').$type<readonly Cause[]>(),
+  staffSince: instant('staff_since'),
+  superuserCause: jsonb('superuser_cause').$type<readonly Cause[]>(),
+  superuserSince: instant('superuser_since'),
+  createdAt: instant('created_at').notNull().defaultNow(),
+  lastLoginAt: instant('last_login_at'),
+}, (table) => [
+  index('users_email').on(sql`lower(${table.email})`),
+  check('users_username_not_empty', sql`${table.username} <> ''`),
+])
+
+export const identities = pgTable('identities', {
+  tid: uuid('tid').notNull(),
+  oid: uuid('oid').notNull(),
+  userId: uuid('user_id').notNull().references(() => users.id, { onDelete: 'cascade' }),
+  /** Optional claim `login_hint`, for sign-out without the account picker. */
+  loginHint: text('login_hint'),
+  guest: boolean('guest'),
+  createdAt: instant('created_at').notNull().defaultNow(),
+}, (table) => [primaryKey({ columns: [table.tid, table.oid] }), index('identities_user').on(table.userId)])
+
+export const groups = pgTable('groups', {
+  id: uuid('id').primaryKey().defaultRandom(),
+  name: text('name').notNull(),
+  description: text('description').notNull().default(''),
+  createdAt: instant('created_at').notNull().defaultNow(),
+}, (table) => [unique('groups_name').on(table.name)])
+
+export const userGroups = pgTable('user_groups', {
+  userId: uuid('user_id').notNull().references(() => users.id, { onDelete: 'cascade' }),
+  groupId: uuid('group_id').notNull().references(() => groups.id, { onDelete: 'cascade' }),
+  /** Null: assigned by hand; gone at the person's next login. */
+  cause: jsonb('cause').$type<readonly Cause[]>(),
+  since: instant('since').notNull().defaultNow(),
+}, (table) => [primaryKey({ columns: [table.userId, table.groupId] }), index('user_groups_group').on(table.groupId)])
+
+export const groupPermissions = pgTable('group_permissions', {
+  groupId: uuid('group_id').notNull().references(() => groups.id, { onDelete: 'cascade' }),
+  permission: text('permission').notNull(),
+}, (table) => [primaryKey({ columns: [table.groupId, table.permission] })])
+
+/** What Graph said of each person when it was last asked. */
+export const entraReadings = pgTable('entra_readings', {
+  userId: uuid('user_id').primaryKey().references(() => users.id, { onDelete: 'cascade' }),
+  groupIds: uuid('group_ids').array().notNull(),
+  readAt: instant('read_at').notNull(),
+})
+
+export const sessions = pgTable('sessions', {
+  /** SHA-256 of the id in the cookie; the id itself is nowhere. */
+  idHash: bytea('id_hash').primaryKey(),
+  publicId: text('public_id').notNull().unique(),
+  userId: uuid('user_id').notNull().references(() => users.id, { onDelete: 'cascade' }),
+  /** Entra's own session (claim `sid`), for front-channel logout. */
+  entraSid: text('entra_sid'),
+  createdAt: instant('created_at').notNull().defaultNow(),
+  lastSeenAt: instant('last_seen_at').notNull().defaultNow(),
+}, (table) => [index('sessions_user').on(table.userId), index('sessions_entra_sid').on(table.entraSid), index('sessions_created').on(table.createdAt)])
+
+/** Sign-ins that made a session: their `state` is spent. Rows older than a flow can live are swept. */
+export const spentFlows = pgTable('spent_flows', {
+  flowHash: bytea('flow_hash').primaryKey(),
+  spentAt: instant('spent_at').notNull().defaultNow(),
+}, (table) => [index('spent_flows_at').on(table.spentAt)])
+
+/** Append-only; no foreign key, so that it outlives what it speaks of. */
+export const auditEvents = pgTable('audit_events', {
+  id: bigserial('id', { mode: 'number' }).primaryKey(),
+  at: instant('at').notNull().defaultNow(),
+  action: text('action').notNull(),
+  /** `login`, `cli:<os user>`, `system`. */
+  actor: text('actor').notNull(),
+  userId: uuid('user_id'),
+  username: text('username'),
+  correlationId: text('correlation_id'),
+  detail: jsonb('detail').$type<Readonly<Record<string, unknown>>>().notNull().default({}),
+}, (table) => [index('audit_events_at').on(table.at), index('audit_events_user').on(table.userId)])
+
+/** Private keys of the assertions, sealed under keys.encryptionSecrets (store/keys.ts). */
+export const signingKeys = pgTable('signing_keys', {
+  kid: text('kid').primaryKey(),
+  publicJwk: jsonb('public_jwk').$type<Readonly<Record<string, unknown>>>().notNull(),
+  sealedPrivateKey: bytea('sealed_private_key').notNull(),
+  createdAt: instant('created_at').notNull().defaultNow(),
+  retiredAt: instant('retired_at'),
+})

@@ -1,0 +1,84 @@
+// Sessions in Postgres. Every time comes from the database's clock; a session is only ever made by a login's
+// transaction, so a late touch cannot bring an ended one back.
+import { eq, sql } from 'drizzle-orm'
+import { sessionIdHash, type NewSession, type SessionRecord, type SessionStore, type SessionTimeouts } from '../core/session.js'
+import type { Database, Transaction } from './database.js'
+import { sessions } from './schema.js'
+
+type Row = Record<string, unknown> & {
+  public_id: string, user_id: string, username: string, email: string | null, email_verified: boolean, name: string | null
+  given_name: string | null, family_name: string | null, is_staff: boolean, is_superuser: boolean
+  tid: string | null, oid: string | null, login_hint: string | null, groups: string[], permissions: string[]
+  auth_time: number, age_ms: number, idle_ms: number
+}
+
+export function createSessionStore(database: Database, timeouts: SessionTimeouts): SessionStore {
+  return {
+    async find(id) {
+      const { rows: [row] } = await database.ask((db) => db.execute<Row>(liveSession(id, timeouts)))
+      return row && record(row, timeouts)
+    },
+    async touch(id) {
+      await database.ask((db) => db.update(sessions).set({ lastSeenAt: sql`now()` }).where(eq(sessions.idHash, sessionIdHash(id))))
+    },
+    async end(id) {
+      await database.ask((db) => db.delete(sessions).where(eq(sessions.idHash, sessionIdHash(id))))
+    },
+  }
+}
+
+const milliseconds = (span: ReturnType<typeof sql>) => sql`(extract(epoch from ${span}) * 1000)::float8`
+
+function liveSession(id: string, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts) {
+  const privilegedMs = Math.min(privilegedTimeoutMs ?? absoluteTimeoutMs, absoluteTimeoutMs)
+  const ago = (ms: number) => sql`now() - ${ms}::float8 * interval '1 millisecond'`
+  return sql`
+    select s.public_id, u.id as user_id, u.username, u.email, u.email_verified, u.name, u.given_name, u.family_name,
+      u.is_staff, u.is_superuser, i.tid, i.oid, i.login_hint,
+      extract(epoch from s.created_at)::float8 as auth_time,
+      ${milliseconds(sql`now() - s.created_at`)} as age_ms, ${milliseconds(sql`now() - s.last_seen_at`)} as idle_ms,
+      coalesce((select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id
+        where ug.user_id = u.id), '{}') as groups,
+      coalesce((select array_agg(distinct gp.permission order by gp.permission) from user_groups ug
+        join group_permissions gp on gp.group_id = ug.group_id where ug.user_id = u.id), '{}') as permissions
+    from sessions s join users u on u.id = s.user_id
+    left join lateral (select tid, oid, login_hint from identities where user_id = u.id order by created_at limit 1) i on true
+    where s.id_hash = ${sessionIdHash(id)} and u.is_active
+      and s.last_seen_at > ${ago(idleTimeoutMs)}
+      and s.created_at > case when u.is_staff or u.is_superuser then ${ago(privilegedMs)} else ${ago(absoluteTimeoutMs)} end`
+}
+
+function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SessionRecord {
+  const lifeMs = row.is_staff || row.is_superuser ? Math.min(privilegedTimeoutMs ?? absoluteTimeoutMs, absoluteTimeoutMs) : absoluteTimeoutMs
+  const leftMs = Math.min(lifeMs - row.age_ms, idleTimeoutMs - row.idle_ms)
+  return {
+    publicId: row.public_id,
+    userId: row.user_id,
+    username: row.username,
+    email: row.email,
+    emailVerified: row.email_verified,
+    name: row.name,
+    givenName: row.given_name,
+    familyName: row.family_name,
+    isStaff: row.is_staff,
+    isSuperuser: row.is_superuser,
+    tid: row.tid,
+    oid: row.oid,
+    loginHint: row.login_hint,
+    groups: row.groups,
+    permissions: row.permissions,
+    authTime: Math.floor(row.auth_time),
+    expiresAt: Math.floor(row.auth_time + (row.age_ms + leftMs) / 1000),
+    idleMs: row.idle_ms,
+  }
+}
+
+/** Within a login's transaction: the new session, in place of the one this browser had. */
+export async function replaceSession(tx: Transaction, userId: string, session: NewSession): Promise<void> {
+  if (session.replaces !== undefined) await tx.delete(sessions).where(eq(sessions.idHash, sessionIdHash(session.replaces)))
+  await tx.insert(sessions).values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, entraSid: session.entraSid })
+}
+
+export async function endSessionsOf(tx: Transaction, userId: string): Promise<void> {
+  await tx.delete(sessions).where(eq(sessions.userId, userId))
+}
