@@ -40,7 +40,7 @@ export const entraSection = section('The registration in Microsoft Entra ID, and
   loginBudget: duration('Everything Entra ID and Graph may take of one login.', { min: '1s', max: '5m', default: '15s' }),
 })
 
-export const databaseSection = section('The PostgreSQL database: either url or embedded.', {
+export const databaseSection = section('The PostgreSQL database: either url (or urlFile) or embedded: true must be given.', {
   url: Type.Optional(secret(leaf('databaseUrl', 'The address of the database, postgres://user:password@host:port/name.'))),
   embedded: flag('Runs an embedded PostgreSQL in dataDir instead of using url; for one machine.', false),
   dataDir: leaf('path', 'The directory of the embedded PostgreSQL.', { default: './data' }),

@@ -31,6 +31,8 @@ export interface SessionRecord {
   /** Seconds since 1970. */
   readonly authTime: number
   readonly expiresAt: number
+  /** How long the session lives from this reading on, if it is not used again. */
+  readonly expiresInMs: number
   /** How long ago the store was last told that this session is in use. */
   readonly idleMs: number
 }
@@ -39,7 +41,6 @@ export interface SessionRecord {
 export interface NewSession {
   readonly id: string
   readonly publicId: string
-  readonly entraSid: string | null
   /** The session that this browser had before, which this one replaces. */
   readonly replaces: string | undefined
 }

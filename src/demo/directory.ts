@@ -98,7 +98,6 @@ export function createDirectory(tenantId: string): Directory {
     },
     removeMember(containerId, memberId) {
       containersOf.get(memberId)?.delete(containerId)
-      closures.clear()
     },
     directMemberOf,
     transitiveMemberOf(userId) {

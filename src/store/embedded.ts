@@ -2,7 +2,7 @@
 // data is the operator's; the random superuser password lies beside it, readable by the owner alone.
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { GatehouseError } from '../core/errors.js'
 
@@ -24,6 +24,9 @@ export async function startEmbeddedPostgres(dataDir: string, options: { persiste
   chmodSync(home, 0o711) // the server's own user, when started by root, must get through to its cluster
   const cluster = join(home, 'postgres')
   const password = readOrMakePassword(join(home, 'postgres.password'))
+  const running = await runningPort(cluster)
+  const url = (port: number) => `postgres://gatehouse:${password}@127.0.0.1:${port}/gatehouse`
+  if (running !== undefined) return { url: url(running), stop: async () => {} } // another process of ours owns it
   const port = await freePort()
   const messages: string[] = []
   const server = new Embedded({
@@ -46,7 +49,20 @@ export async function startEmbeddedPostgres(dataDir: string, options: { persiste
   } catch (cause) {
     throw new GatehouseError('database_unavailable', { cause, detail: `the embedded PostgreSQL did not start: ${messages.join('\n').trim().split('\n').slice(-3).join(' | ') || String(cause)}`, remedy: `Look at ${cluster}; is another Gatehouse using it?` })
   }
-  return { url: `postgres://gatehouse:${password}@127.0.0.1:${port}/gatehouse`, stop: () => server.stop() }
+  return { url: url(port), stop: () => server.stop() }
+}
+
+/** The port of a server that runs in this cluster: fourth line of its postmaster.pid, if somebody answers there. */
+async function runningPort(cluster: string): Promise<number | undefined> {
+  const file = join(cluster, 'postmaster.pid')
+  if (!existsSync(file)) return undefined
+  const port = Number(readFileSync(file, 'utf8').split('\n')[3])
+  if (!Number.isInteger(port) || port <= 0) return undefined
+  const answers = await new Promise<boolean>((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true) })
+    socket.on('error', () => resolve(false))
+  })
+  return answers ? port : undefined
 }
 
 // The package ends the process on SIGHUP, SIGINT and SIGTERM; here SIGHUP reloads and the others drain first.

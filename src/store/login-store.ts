@@ -65,7 +65,7 @@ async function commit(tx: Transaction, login: LoginCommit): Promise<LoginOutcome
   const grants = login.refuse ? { ...plan.grants, groups: [], staff: [], superuser: [] } : plan.grants
   const change = await replaceGrants(tx, { userId: user.id, grants, groupIds: login.person.memberships.groupIds, readAt: login.readAt })
   if (login.refuse) await endSessionsOf(tx, user.id)
-  else await replaceSession(tx, user.id, login.session)
+  else await replaceSession(tx, user.id, login.session, plan.extraData.sid)
   await writeAudit(tx, {
     action: login.refuse ? 'login.refused' : 'login',
     actor: 'login',

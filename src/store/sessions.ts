@@ -69,14 +69,15 @@ function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutM
     permissions: row.permissions,
     authTime: Math.floor(row.auth_time),
     expiresAt: Math.floor(row.auth_time + (row.age_ms + leftMs) / 1000),
+    expiresInMs: leftMs,
     idleMs: row.idle_ms,
   }
 }
 
 /** Within a login's transaction: the new session, in place of the one this browser had. */
-export async function replaceSession(tx: Transaction, userId: string, session: NewSession): Promise<void> {
+export async function replaceSession(tx: Transaction, userId: string, session: NewSession, entraSid: string | null): Promise<void> {
   if (session.replaces !== undefined) await tx.delete(sessions).where(eq(sessions.idHash, sessionIdHash(session.replaces)))
-  await tx.insert(sessions).values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, entraSid: session.entraSid })
+  await tx.insert(sessions).values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, entraSid })
 }
 
 export async function endSessionsOf(tx: Transaction, userId: string): Promise<void> {

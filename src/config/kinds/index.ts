@@ -1,1 +1,39 @@
-export type KindName = 'publicUrl' | 'listenHost' | 'network' | 'redirectDomain' | 'text' | 'path' | 'readablePath' | 'tenant' | 'guid' | 'secret' | 'strongSecret' | 'upstream' | 'databaseUrl' | 'cookieDomain' | 'entraGroup' | 'groupName' | 'hostName' | 'permission' | 'hostPattern' | 'method' | 'pathPattern' | 'headerName' | 'separator' | 'step' | 'duration'
+// Every kind of text that a value can be. A new kind is one constant in a file beside this one and one line here.
+import { duration } from './duration.js'
+import { headerName, method, pathPattern, separator } from './http.js'
+import type { Kind } from './kind.js'
+import { groupName, path, permission, readablePath, step, text } from './names.js'
+import { cookieDomain, hostName, hostPattern, listenHost, network, redirectDomain } from './networks.js'
+import { entraGroup, guid, tenant } from './object-ids.js'
+import { databaseUrl, publicUrl, upstream } from './origins.js'
+import { secret, strongSecret } from './secrets.js'
+
+export const KINDS = {
+  cookieDomain,
+  databaseUrl,
+  duration,
+  entraGroup,
+  groupName,
+  guid,
+  headerName,
+  hostName,
+  hostPattern,
+  listenHost,
+  method,
+  network,
+  path,
+  pathPattern,
+  permission,
+  publicUrl,
+  readablePath,
+  redirectDomain,
+  secret,
+  separator,
+  step,
+  strongSecret,
+  tenant,
+  text,
+  upstream,
+} as const satisfies Record<string, Kind>
+
+export type KindName = keyof typeof KINDS

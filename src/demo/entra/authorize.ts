@@ -1,11 +1,13 @@
 // The authorization endpoint and the sign-in form behind it.
 //
-// Without a browser: POST the form. `POST /{tenant}/login`, form-encoded, with the parameters of the authorization request and
-// `person=<user id>` (or `action=cancel`, `action=decline`) answers with the redirect to the application; no cookie is needed.
+// Without a browser: POST the form (sign-in-as.ts does). `POST /{tenant}/login`, form-encoded, with the parameters of the
+// authorization request and `person=<user id>` (or `action=cancel`, `action=decline`) answers with the redirect to the
+// application; no cookie is needed.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AadstsError, aadstsBody } from './aadsts.js'
 import { readAuthorizeRequest, readReplyTarget, type AuthorizeRequest, type ReplyTarget } from './authorize-request.js'
 import { sendCallback, sendErrorCallback } from './callback.js'
+import { hinted } from './login-hint.js'
 import { signInPage } from './pages.js'
 import { readParameters, type Parameters } from './parameters.js'
 import { readCookie, SESSION_COOKIE, type BrowserSession } from './sessions.js'
@@ -24,8 +26,9 @@ async function authorize(world: World, tenant: string, parameters: Parameters, r
   return orCallback(world, reply, target, () => {
     const asked = readAuthorizeRequest(world, parameters)
     const session = liveSession(world, request)
-    if (session && mayContinueSilently(world, asked, session)) return complete(world, reply, target, asked, session)
-    if (asked.prompt === 'none') throw new AadstsError(session ? 65001 : 50058, world.app.clientId)
+    const obstacle = whyAsk(world, asked, session)
+    if (asked.prompt === 'none' && obstacle !== undefined) throw new AadstsError(obstacle, world.app.clientId)
+    if (session && obstacle === undefined) return complete(world, reply, target, asked, session)
     return showSignIn(world, tenant, parameters, reply, asked.loginHint)
   })
 }
@@ -68,19 +71,12 @@ function liveSession(world: World, request: FastifyRequest) {
   return Date.parse(user.signInSessionsValidFromDateTime) > session.startedAt ? undefined : session
 }
 
-function mayContinueSilently(world: World, asked: AuthorizeRequest, session: BrowserSession) {
-  if (asked.prompt !== undefined && asked.prompt !== 'none') return false
-  if (world.app.adminConsent === false && !world.consents.has(session.userId)) return false
-  return asked.loginHint === undefined || hinted(world, asked.loginHint)?.id === session.userId
+/** Why the person has to be asked something, as the error that `prompt=none` gets; undefined where a session suffices. */
+function whyAsk(world: World, asked: AuthorizeRequest, session: BrowserSession | undefined): number | undefined {
+  if (!session || (asked.prompt !== undefined && asked.prompt !== 'none')) return 50058
+  if (asked.loginHint !== undefined && hinted(world, asked.loginHint)?.id !== session.userId) return 50058
+  return world.app.adminConsent === false && !world.consents.has(session.userId) ? 65001 : undefined
 }
-
-/** A login_hint is a user name, or the value of the claim of that name. */
-export function hinted(world: World, hint: string) {
-  const opaque = hint.startsWith('O.') ? Buffer.from(hint.slice(2), 'base64url').toString() : hint
-  return world.directory.findUser(opaque)
-}
-
-export const loginHintOf = (userId: string) => `O.${Buffer.from(userId).toString('base64url')}`
 
 function showSignIn(world: World, tenant: string, parameters: Parameters, reply: FastifyReply, hint?: string, error?: string) {
   const first = hint === undefined ? undefined : hinted(world, hint)

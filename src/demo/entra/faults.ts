@@ -26,9 +26,11 @@ export type AnswerFault =
   /** An error by its number, in the shape of the token endpoint; `crlf` separates as in 2019 recordings. */
   | { kind: 'aadsts', code: number, error?: string, status?: number, crlf?: boolean, suberror?: string, claims?: string }
 
-/** Change a page of memberships. Without `page` they wait for one they can apply to. */
+/** Change a page of memberships: the next one, or the one that `page` names. */
 export type PageFault =
+  /** Waits for a page that is asked for with a token. */
   | { kind: 'expiredPageToken' }
+  /** Both add a nextLink even to the last page. */
   | { kind: 'foreignNextLink', origin: string }
   | { kind: 'loopingNextLink' }
   /** No elements, and a nextLink to the same place. */
@@ -90,7 +92,7 @@ const isAbout = (path: RegExp | string | undefined, url: string) =>
 
 function suitsPage(entry: FaultEntry, info: PageInfo) {
   if (entry.page !== undefined) return entry.page === 'last' ? info.last : entry.page === info.number
-  return listOf(entry).every((fault) => fault.kind === 'expiredPageToken' ? info.number > 1 : isPage(fault) && !info.last)
+  return info.number > 1 || listOf(entry).every((fault) => fault.kind !== 'expiredPageToken')
 }
 
 export function createFaults(): FaultScript {

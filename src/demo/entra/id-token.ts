@@ -2,7 +2,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { SignJWT } from 'jose'
 import type { DirectoryUser } from '../directory.js'
-import { loginHintOf } from './authorize.js'
+import { loginHintOf } from './login-hint.js'
 import { forge } from './forgeries.js'
 import type { Grant } from './token-store.js'
 import type { OptionalClaim, World } from './types.js'

@@ -17,7 +17,7 @@ export function createInflictor(now: () => number): Inflictor {
   return {
     async inflict(faults, request, reply) {
       for (const fault of faults) {
-        if (fault.kind === 'slow') await delay(fault.ms)
+        if (fault.kind === 'slow') await delay(fault.ms, undefined, { ref: false })
         else if (fault.kind === 'cut') marked.add(request)
         else {
           answer(fault, reply, now)
@@ -75,11 +75,12 @@ function answer(fault: Exclude<AnswerFault, { kind: 'slow' | 'cut' }>, reply: Fa
 }
 
 const lowerCased = (headers: Record<string, string> = {}) => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
-const rawBody = (body: unknown) => typeof body === 'string' || body === undefined ? body ?? '' : JSON.stringify(body)
+/** Bytes, because of a string Fastify would complete the content type with a charset. */
+const rawBody = (body: unknown) => Buffer.from(typeof body === 'string' || body === undefined ? body ?? '' : JSON.stringify(body))
 
 function hugeBody(bytes: number) {
   const element = `${JSON.stringify({ '@odata.type': '#microsoft.graph.group', id: '00000000-0000-4000-8000-000000000000', description: 'x'.repeat(4000) })},`.repeat(16)
-  return Readable.from((function* () {
+  return Readable.from((function * () {
     yield '{"value":['
     for (let sent = 0; sent < bytes; sent += element.length) yield element
     yield '{}]}'

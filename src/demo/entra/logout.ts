@@ -1,6 +1,6 @@
 // Sign-out: ends the simulator's session, tells the application in a frame, and goes back only to a registered address.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { hinted } from './authorize.js'
+import { hinted } from './login-hint.js'
 import { signedOutPage, signOutPicker } from './pages.js'
 import { readParameters, type Parameters } from './parameters.js'
 import { readCookie, SESSION_COOKIE, type BrowserSession } from './sessions.js'

@@ -75,6 +75,7 @@ export interface EntraSimulator {
   directory: Directory
   app: AppRegistration
   faults: Faults
+  /** The last 50,000. */
   requests: RecordedRequest[]
   /** Every code, access token and ID token handed out, for leak tests. */
   issuedTokens: string[]

@@ -1,0 +1,124 @@
+// The application, put together in reading order. The only place that knows every part; parts do not know one another.
+import { randomUUID } from 'node:crypto'
+import cookie, { Signer } from '@fastify/cookie'
+import formbody from '@fastify/formbody'
+import rateLimit from '@fastify/rate-limit'
+import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import type { Config } from './config/config.js'
+import { GatehouseError } from './core/errors.js'
+import { createFlowSealer } from './core/flow.js'
+import type { IdentitySource } from './core/identity.js'
+import type { HeaderFamily } from './core/identity-headers.js'
+import { createLogin, type LoginReporter, type LoginStore } from './core/login.js'
+import { createGroupMapping } from './core/mapping.js'
+import { namedSteps, type StepName } from './core/pipeline/index.js'
+import type { SessionRecord, SessionStore } from './core/session.js'
+import { entraError } from './entra/aadsts.js'
+import type { EntraEndpoints } from './entra/clouds.js'
+import { browserSession } from './http/browser-session.js'
+import { cookiePolicy } from './http/cookies.js'
+import { dialectRoute } from './http/dialects/dialect.js'
+import { fromTrustedPeers } from './http/dialects/forwarded.js'
+import { dialects } from './http/dialects/index.js'
+import { createErrorHandler } from './http/errors.js'
+import { assetRoutes, homeRoutes } from './http/home.js'
+import { loginRoutes } from './http/login.js'
+import type { RightsOfPerson } from './http/pages/pages.js'
+import { createSessionReader, touchInterval } from './http/session-reader.js'
+import { signOutRoutes } from './http/sign-out.js'
+import { trustedPeers } from './http/trusted-peers.js'
+import { userinfoRoutes } from './http/userinfo.js'
+import { createVerifier } from './http/verify.js'
+
+/** What the application stands on; tests hand over others. */
+export interface Adapters {
+  readonly source: IdentitySource
+  readonly endpoints: EntraEndpoints
+  readonly loginStore: LoginStore
+  readonly sessions: SessionStore
+  readonly report: LoginReporter
+  readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
+  readonly signedOut: (session: SessionRecord, correlationId: string) => Promise<void>
+  readonly log: FastifyBaseLogger
+}
+
+const MAX_HEADER_BYTES = 64 * 1024 // applications' own cookies come along
+
+export async function buildApp(config: Config, adapters: Adapters): Promise<FastifyInstance> {
+  const { endpoints, sessions, log } = adapters
+  const { publicUrl, redirectDomains, rateLimit: perMinute, contact } = config.server
+  const trusts = trustedPeers(config.server.trustedProxies)
+  const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
+  const signer = new Signer([...config.session.secrets])
+  const returnTo = { publicUrl, redirectDomains }
+  const pages = { publicUrl, authority: endpoints.authority, redirectDomains, contact }
+  const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, touchAfterMs: touchInterval(config.session.idleTimeoutMs), log })
+  const verifier = createVerifier({ reader, policy: () => config.access, headers: () => identityHeaderSettings(config) })
+  const login = createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(config), report: adapters.report })
+
+  const app = fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    trustProxy: (address: string) => trusts(address),
+    bodyLimit: 16 * 1024,
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => { createErrorHandler(pages)(error, request, reply) },
+  })
+  app.setErrorHandler(createErrorHandler(pages))
+  app.setNotFoundHandler(() => { throw new GatehouseError('not_found') })
+
+  // Asked on every request of every application: no plugin and no hook in these scopes.
+  for (const { dialect, read } of dialects(config.server.authRequestHeaders)) {
+    await app.register(dialectRoute, { dialect, readTarget: fromTrustedPeers(read, trusts, log), verifier, publicUrl, pages, access: config.log.access })
+  }
+  await app.register(userinfoRoutes, { reader })
+  await app.register(assetRoutes)
+
+  // The pages people open.
+  await app.register(async (browser) => {
+    await browser.register(cookie)
+    await browser.register(formbody)
+    await browser.register(rateLimit, { global: false, keyGenerator: (request) => request.ip, errorResponseBuilder: () => new GatehouseError('rate_limited') })
+    await browser.register(browserSession, { sessions, signer, cookies, absoluteTimeoutMs: config.session.absoluteTimeoutMs })
+    browser.addHook('onRequest', async (_request, reply) => { reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' }) })
+    await browser.register(loginRoutes, {
+      publicUrl,
+      clientId: config.entra.clientId,
+      authority: endpoints.authority,
+      authorizePath: endpoints.authorizePath,
+      scopes: endpoints.scopes,
+      flows: createFlowSealer(config.session.secrets),
+      returnTo,
+      cookies,
+      trusts,
+      login,
+      entraError: (answer) => entraError(answer, 'authorize'),
+      pages,
+      rateLimit: perMinute,
+    })
+    await browser.register(homeRoutes, { publicUrl, pages, returnTo, cookies, signer, rightsOf: adapters.rightsOf })
+    await browser.register(signOutRoutes, { publicUrl, endSession: endpoints.endSession, returnTo, cookies, signer, pages, rateLimit: perMinute, signedOut: adapters.signedOut })
+  })
+  return app
+}
+
+function identityHeaderSettings({ headers }: Config): { families: readonly HeaderFamily[], maxBytes: number } {
+  return { families: headers.families.filter((family): family is HeaderFamily => family !== 'assertion'), maxBytes: headers.maxBytes }
+}
+
+function pipelineOf(config: Config) {
+  return {
+    steps: namedSteps(config.pipeline as readonly StepName[]),
+    settings: {
+      username: config.username,
+      reservedUsernames: config.reservedUsernames,
+      associateByEmail: config.associateByEmail,
+      defaultGroups: config.defaultGroups,
+      requireMappedGroup: config.requireMappedGroup,
+      mapping: createGroupMapping(config.groupMapping),
+    },
+  }
+}

@@ -1,0 +1,27 @@
+// A kind of value: how its text is read, and what is said when it cannot be.
+import type { Refusal } from '../problem.js'
+
+export interface Reading { readonly value: string | number }
+
+export interface KindContext {
+  /** How a message names the value: quoted where it stands in the file; never for a secret or a variable's content. */
+  readonly shown: string
+  readonly min?: string | undefined
+  readonly max?: string | undefined
+  /** A path as the file means it, made absolute. */
+  resolvePath(path: string): string
+  /** Why a file cannot be read. */
+  unreadable(path: string): Refusal | undefined
+}
+
+export interface Kind {
+  /** What the reference page calls it. */
+  readonly title: string
+  /** For editors: what every right value matches; it may let wrong ones pass. */
+  readonly pattern?: string
+  read(text: string, context: KindContext): Reading | Refusal
+}
+
+export function isRefusal(reading: { readonly value: unknown } | Refusal): reading is Refusal {
+  return 'code' in reading
+}

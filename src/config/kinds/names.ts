@@ -1,0 +1,54 @@
+// Names: groups, permissions, steps, plain text, paths of files.
+import { STEPS } from '../../core/pipeline/index.js'
+import { nearest } from '../nearest.js'
+import { refuse } from '../problem.js'
+import type { Kind } from './kind.js'
+
+const MAX_GROUP_NAME = 150
+
+export const OPTIONAL_STEPS = ['auth_allowed'] as const
+
+export const text: Kind = {
+  title: 'text',
+  read: (value) => /[\p{Cc}\p{Cs}]/u.test(value) ? refuse('text_control', 'has a control character', 'Write it on one line, with visible characters.') : { value },
+}
+
+export const groupName: Kind = {
+  title: 'name of a local group',
+  read(value, { shown }) {
+    if (/[\p{Cc}\p{Cs}]/u.test(value)) return refuse('group_name_control', 'has a control character', 'Use visible characters: the name travels in a header.')
+    if (value.trim() !== value) return refuse('group_name_spaces', `begins or ends with a space: ${shown}`, 'Names are compared exactly; take the space away here, and in the group\'s name if it is there.')
+    if ([...value].length > MAX_GROUP_NAME) return refuse('group_name_long', `has more than ${MAX_GROUP_NAME} characters`, 'Give the group a shorter name.')
+    return { value }
+  },
+}
+
+export const permission: Kind = {
+  title: 'permission',
+  pattern: '^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*$',
+  read: (value, { shown }) => /^[\w-]+(\.[\w-]+)*$/.test(value) ? { value } : refuse('permission_invalid', `must be words joined by dots, but is ${shown}`, 'Write it like netbox.view'),
+}
+
+export const step: Kind = {
+  title: 'step',
+  read(value, { shown }) {
+    const known = [...Object.keys(STEPS), ...OPTIONAL_STEPS]
+    if (known.includes(value) || /^\.\/[^\0]+$/.test(value)) return { value }
+    if (/[/\\]|\.[cm]?[jt]s$/.test(value)) return refuse('step_path', `is ${shown}, which looks like a file`, 'Your own step begins with ./ and counts from the configuration file\'s directory: ./my-step.js')
+    const meant = nearest(value.replace(/^social_core\.pipeline\.\w+\./, ''), known)
+    return refuse('step_unknown', `is ${shown}, but there is no such step`, meant === undefined ? `The steps are ${known.join(', ')}.` : `Did you mean ${meant}?`)
+  },
+}
+
+export const path: Kind = {
+  title: 'path',
+  read: (value, context) => value.includes('\0') ? refuse('text_control', 'has a control character', 'Write the path of a file.') : { value: context.resolvePath(value) },
+}
+
+export const readablePath: Kind = {
+  title: 'path',
+  read(value, context) {
+    const reading = path.read(value, context)
+    return 'code' in reading ? reading : context.unreadable(String(reading.value)) ?? reading
+  },
+}

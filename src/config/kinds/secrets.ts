@@ -1,0 +1,24 @@
+// Secrets. Their text never appears in a message, whatever is wrong with it.
+import { refuse, type Refusal } from '../problem.js'
+import type { Kind } from './kind.js'
+
+const MIN_LENGTH = 32
+const PLACEHOLDER = /change[-_ ]?(me|this)|replace[-_ ]?(me|this|with)|placeholder|at least 32 characters|your[-_ ]?(client[-_ ]?)?secret/i
+
+function placeholder(text: string): Refusal | undefined {
+  return PLACEHOLDER.test(text) ? refuse('secret_placeholder', 'is still the text of an example', 'Put your own secret there; openssl rand -base64 48 makes a good one for Gatehouse\'s own.') : undefined
+}
+
+export const secret: Kind = {
+  title: 'secret',
+  read: (text) => placeholder(text) ?? { value: text },
+}
+
+export const strongSecret: Kind = {
+  title: 'secret',
+  read(text) {
+    const refusal = placeholder(text)
+    if (refusal) return refusal
+    return text.length >= MIN_LENGTH ? { value: text } : refuse('secret_short', `has ${text.length} characters, but needs at least ${MIN_LENGTH}`, 'Make one with: openssl rand -base64 48')
+  },
+}

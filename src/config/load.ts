@@ -1,0 +1,104 @@
+// From a file's name to what the program runs on, or to every problem at once: read, parse, judge each value, judge
+// them together, refuse what is not there yet. Nothing here ends at the first mistake but a file that cannot be read.
+import { dirname, resolve } from 'node:path'
+import { configHash } from './config-hash.js'
+import type { Config, Draft } from './config.js'
+import { createFiles, describeFailure, type Files } from './files.js'
+import { refuseNotYet, withoutWhatIsNotYet } from './not-yet.js'
+import { ConfigError, refuse, type Problem, type Refusal } from './problem.js'
+import { readSection, type ReadContext } from './read.js'
+import { createReport, inOrder, type Report } from './report.js'
+import { RULES } from './rules/index.js'
+import { configSchema } from './schema.js'
+import type { Shape } from './shape.js'
+import type { Environment } from './variables.js'
+import { parseYaml, type YamlFile } from './yaml-file.js'
+
+export { ConfigError, formatProblem, type Problem } from './problem.js'
+
+export interface LoadedConfig {
+  readonly config: Config
+  readonly warnings: Problem[]
+  /** SHA-256 of what is in force; secrets count by their hashes, addresses to listen on not at all. */
+  readonly hash: string
+  readonly file: string
+  /** Absolute paths of the files that `...File` keys name. */
+  readonly secretFiles: string[]
+}
+
+export interface LoadOptions {
+  readonly env: Environment
+  /** In place of the file system; throws errors with Node's codes (ENOENT). */
+  readonly readFile?: (path: string) => string
+}
+
+const MAX_VALUES = 100_000
+
+/** @throws ConfigError with every problem, in the order of the file */
+export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
+  const report = createReport(file)
+  const files = createFiles(options.readFile)
+  const secretFiles: string[] = []
+  const draft = read(file, files, options.env, report, secretFiles)
+  if (report.problems.length > 0 || draft === undefined) throw new ConfigError(inOrder(report.problems))
+  const config = withoutWhatIsNotYet(draft as Config) // without a problem, nothing that must be there is missing
+  return { config, warnings: inOrder(report.warnings), hash: configHash(config), file, secretFiles }
+}
+
+function read(file: string, files: Files, env: Environment, report: Report, secretFiles: string[]): Draft | undefined {
+  const text = readText(file, files, report)
+  const yaml = text === undefined ? undefined : parse(text, report)
+  if (!yaml) return undefined
+  const syntaxErrors = report.problems.length
+  const root = configSchema as Shape
+  const context: ReadContext = { yaml, report, env, files, root, secretFiles, budget: { left: MAX_VALUES }, ...paths(file, files) }
+  const draft = readSection(context, root, yaml.doc.contents, '', { line: 1, column: 1 }) as Draft | undefined
+  const found = report.problems.splice(syntaxErrors)
+  report.problems.push(...found.filter((problem) => !yaml.doubtful(problem)))
+  if (draft && !yaml.broken) {
+    for (const rule of RULES) rule(draft, report)
+    refuseNotYet(draft, report)
+  }
+  return draft
+}
+
+function readText(file: string, files: Files, report: Report): string | undefined {
+  try {
+    return files.read(file)
+  } catch (error) {
+    const { failure, says, remedy } = describeFailure(error)
+    const start = failure === 'missing' ? 'Name the configuration with --config FILE or GATEHOUSE_CONFIG; config/gatehouse.example.yaml is one to start from.' : remedy
+    report.problem('', `file_${failure}`, `The configuration ${file} ${says}.`, start)
+    return undefined
+  }
+}
+
+function parse(text: string, report: Report): YamlFile | undefined {
+  const yaml = parseYaml(text, report)
+  if (!yaml || isEmpty(yaml.doc.contents)) {
+    if (report.problems.length === 0) report.problem('', 'file_empty', 'The configuration is empty.', 'Start from config/gatehouse.example.yaml.')
+    return undefined
+  }
+  return yaml
+}
+
+function isEmpty(contents: unknown): boolean {
+  return contents === null || contents === undefined || (typeof contents === 'object' && 'value' in contents && contents.value === null)
+}
+
+/** Relative paths count from the directory of the configuration file, wherever the program was started. */
+function paths(file: string, files: Files): Pick<ReadContext, 'resolvePath' | 'unreadable'> {
+  const directory = dirname(resolve(file))
+  return {
+    resolvePath: (path) => resolve(directory, path),
+    unreadable(path): Refusal | undefined {
+      try {
+        files.read(path)
+        return undefined
+      } catch (error) {
+        const { says, remedy } = describeFailure(error)
+        return refuse('path_unreadable', `names ${path}, which ${says}`, remedy)
+      }
+    },
+  }
+}

@@ -1,0 +1,74 @@
+// One scalar: variables replaced, type checked, then its kind has the say.
+import { isScalar } from 'yaml'
+import { KINDS } from './kinds/index.js'
+import { isRefusal, type Kind, type KindContext } from './kinds/kind.js'
+import { nearest } from './nearest.js'
+import type { ReadContext } from './read.js'
+import { refuse, type Refusal } from './problem.js'
+import type { Shape } from './shape.js'
+import { expand, isOneVariable } from './variables.js'
+
+interface Scalar { readonly value: unknown, readonly shown: string }
+
+/** Undefined: refused, and reported. */
+export function readLeaf(context: ReadContext, shape: Shape, node: unknown, path: string): unknown {
+  const { report } = context
+  const scalar = isScalar(node) ? scalarOf(context, shape, node.value, node.source, path) : { value: node, shown: 'a list or a map' }
+  if (!scalar) return undefined
+  const reading = readPlain(context, shape, scalar)
+  if (!isRefusal(reading)) return reading.value
+  report.problem(path, reading.code, `${path} ${reading.says}.`, reading.remedy)
+  return undefined
+}
+
+export type PlainReading = { readonly value: unknown } | Refusal
+
+/** A value that is no YAML any more: what a variable, a secret's file or a default brought. */
+export function readPlain(context: ReadContext, shape: Shape, { value, shown }: Scalar): PlainReading {
+  if (shape.enum) return readChoice(shape.enum, value, shown)
+  if (shape.type === 'boolean') return typeof value === 'boolean' ? { value } : refuse('type_wrong', `must be true or false, but is ${shown}`, 'Write true or false, without quotes.')
+  if (shape.type === 'integer') return readInteger(shape, value, shown)
+  if (shape['x-kind'] === 'duration' && typeof value === 'number') return KINDS.duration.read(String(value), { ...kindContext(context, shape, shown) })
+  if (typeof value !== 'string') return refuse('type_wrong', `must be text, but is ${shown}`, typeof value === 'number' || typeof value === 'boolean' ? 'Put quotes around it.' : 'Write a single value.')
+  if (value === '') return refuse('value_empty', 'is empty', 'Give it a value, or take the key away if it has a default.')
+  if (shape.maxLength !== undefined && value.length > shape.maxLength) return refuse('value_long', `has more than ${shape.maxLength} characters`, 'Write something shorter.')
+  const kind: Kind = KINDS[shape['x-kind'] ?? 'text']
+  return kind.read(value, kindContext(context, shape, shown))
+}
+
+function kindContext(context: ReadContext, shape: Shape, shown: string): KindContext {
+  return { shown, min: shape['x-min'], max: shape['x-max'], resolvePath: context.resolvePath, unreadable: context.unreadable }
+}
+
+function readChoice(choices: readonly (string | boolean)[], value: unknown, shown: string): PlainReading {
+  if (choices.some((choice) => choice === value)) return { value }
+  const meant = typeof value === 'string' ? nearest(value, choices.map(String)) : undefined
+  const all = choices.join(', ')
+  return refuse('value_unknown', `must be ${choices.length === 1 ? all : `one of ${all}`}, but is ${shown}`, meant === undefined ? 'Choose one of these, exactly so.' : `Did you mean ${meant}?`)
+}
+
+function readInteger({ minimum = -Infinity, maximum = Infinity }: Shape, value: unknown, shown: string): PlainReading {
+  if (typeof value !== 'number' || !Number.isInteger(value)) return refuse('type_wrong', `must be a whole number, but is ${shown}`, 'Write digits alone, without quotes.')
+  return value >= minimum && value <= maximum ? { value } : refuse('number_range', `must be between ${minimum} and ${maximum}, but is ${shown}`, 'Choose a number within these bounds.')
+}
+
+function scalarOf(context: ReadContext, shape: Shape, value: unknown, source: string | undefined, path: string): Scalar | undefined {
+  const hidden = shape['x-kind'] === 'secret' || shape['x-kind'] === 'strongSecret' || shape['x-kind'] === 'databaseUrl'
+  if (typeof value !== 'string') return { value, shown: hidden ? 'something else' : String(source ?? value).slice(0, 60) }
+  const { text, expanded, refusals } = expand(value, context.env)
+  for (const refusal of refusals) context.report.problem(path, refusal.code, `${path} ${refusal.says}.`, refusal.remedy)
+  if (refusals.length > 0) return undefined
+  // What a variable holds may be a secret in the wrong place: it is never repeated.
+  const shown = hidden ? 'something else' : expanded ? `what ${JSON.stringify(shorten(value))} stands for` : JSON.stringify(shorten(value))
+  return { value: isOneVariable(value) ? coerced(shape, text) : text, shown }
+}
+
+function coerced(shape: Shape, text: string): unknown {
+  const boolean = shape.type === 'boolean' || shape.enum?.includes(true)
+  if (boolean && (text === 'true' || text === 'false')) return text === 'true'
+  return shape.type === 'integer' && /^-?\d{1,15}$/.test(text) ? Number(text) : text
+}
+
+function shorten(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+}

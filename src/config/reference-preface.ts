@@ -1,0 +1,58 @@
+// The part of docs/configuration.md that holds for every key, which the schema cannot say.
+import { NOT_YET } from './not-yet.js'
+
+export function preface(): string {
+  const paths = [...new Set(NOT_YET.map(({ path }) => `\`${path}\``))].join(', ')
+  return `<!-- Generated from src/config by scripts/generate-config-docs.mjs: change it there. -->
+
+# Configuration
+
+Gatehouse reads one YAML 1.2 file (UTF-8, at most 1 MB, one document): \`--config FILE\`, else \`GATEHOUSE_CONFIG\`, else
+\`config/gatehouse.yaml\`. \`config/gatehouse.example.yaml\` is a complete one to start from, and \`gatehouse check\` judges yours. An editor
+with a YAML language server completes and checks keys when the file begins with \`# yaml-language-server: $schema=gatehouse.schema.json\`.
+
+## Variables
+
+In values, never in keys, and after the YAML has been read:
+
+| written | becomes |
+|---|---|
+| \`\${NAME}\` | the environment variable NAME, empty if it is set but empty; an error if it is not set |
+| \`\${NAME:-text}\` | NAME, or \`text\` if NAME is not set or empty |
+| \`$\${\` | a literal \`\${\` |
+
+What a variable holds is text: line breaks, colons and \`#\` in it mean nothing. A value that is nothing but one variable may stand for a number
+or for true and false. Inside \`[ ]\` and \`{ }\`, YAML needs quotes around it: \`secrets: ["\${SESSION_SECRET}"]\`. References are not nested.
+
+## Secrets in files
+
+Every secret has a twin that names a file instead: \`clientSecretFile\`, \`urlFile\`, \`secretsFile\`, \`encryptionSecretsFile\`. The file holds the
+secret alone (for a list: one secret a line); the line break at its end does not count. Giving both is an error. A file that every user of the
+machine may read is warned of. No message ever shows a secret, nor what a variable stands for.
+
+## Values
+
+- A duration is a whole number and a unit: \`500ms\`, \`15s\`, \`5m\`, \`8h\`, \`90d\`.
+- An ID is a GUID of 8-4-4-4-12 hexadecimal digits, in upper or lower case. A display name is never an ID.
+- A network is an address (\`10.0.0.7\`), a CIDR range (\`10.0.0.0/8\`, \`fd00::/8\`) or \`loopback\`, \`linklocal\`, \`uniquelocal\`.
+- A redirect domain is \`host\`, \`.suffix\` (every host below it), \`host:port\` or \`host:*\`; without a port, the scheme's own port alone.
+- A host pattern of an access rule is \`host\` or \`*.suffix\` (not the suffix itself), either with \`:port\`; without one, every port.
+- A path pattern begins with \`/\`; \`*\` stands for one segment, a last \`**\` for any number of them.
+- Relative paths (\`caFile\`, \`dataDir\`, \`...File\`) count from the directory of the configuration file.
+- Anchors, aliases and merge keys (\`<<\`) may be used.
+
+## How problems are reported
+
+All at once, each with its place and what to do; the configuration is in force as a whole or not at all (exit code 78):
+
+\`\`\`text
+config/gatehouse.yaml:14:17: groupMapping[0].entraGroup is "Network Engineers", which looks like a display name.
+    Use the Object ID: names can be changed and given twice.
+\`\`\`
+
+Rows are counted from 0 in such names. Unknown keys are errors, with the nearest known name. Warnings do not keep Gatehouse from starting:
+an empty row of the mapping, no row that makes superusers, hosts that the session cookie does not reach (their visitors would sign in forever),
+group names that are nearly the same, values that are still those of the example. A setting that this version does not have yet is an error
+(\`not_yet\`), since one that is silently ignored would be believed to work. It is about values of
+${paths}.`
+}

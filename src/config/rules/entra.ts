@@ -1,0 +1,43 @@
+// One tenant or several, exactly one credential, and plain http for tests alone.
+import { isPrivate } from '../kinds/hosts.js'
+import type { Rule } from './rule.js'
+
+const CREDENTIALS = ['clientSecret', 'certificate', 'federatedTokenFile'] as const
+
+export const tenants: Rule = ({ entra }, report) => {
+  if (entra?.tenantId === undefined || entra.allowedTenants === undefined) return
+  const several = entra.tenantId === 'common' || entra.tenantId === 'organizations'
+  if (several && entra.allowedTenants.length === 0) report.problem('entra.tenantId', 'tenants_open', `entra.tenantId is ${entra.tenantId}, which lets anybody's tenant in.`, 'List the tenants in entra.allowedTenants, or use the Directory (tenant) ID of your own.')
+  if (!several && entra.allowedTenants.length > 0) report.problem('entra.allowedTenants', 'tenants_unused', 'entra.allowedTenants has no effect, since entra.tenantId names one tenant.', 'Take it away, or set entra.tenantId to organizations.')
+}
+
+export const oneCredential: Rule = ({ entra }, report) => {
+  if (!entra) return
+  const given = CREDENTIALS.filter((name) => report.given(`entra.${name}`) || (name === 'clientSecret' && report.given('entra.clientSecretFile')))
+  const all = 'clientSecret (or clientSecretFile), certificate and federatedTokenFile'
+  if (given.length === 0) report.problem('entra', 'credential_missing', 'entra has no credential.', `Add exactly one of ${all}.`, report.keyPlaceOf('entra'))
+  const [, second] = given
+  if (second) report.problem(`entra.${second}`, 'credential_several', `entra has several credentials: ${given.join(', ')}.`, `Keep exactly one of ${all}.`)
+}
+
+export const secretIsNoId: Rule = ({ entra }, report) => {
+  const path = report.given('entra.clientSecret') ? 'entra.clientSecret' : 'entra.clientSecretFile'
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(entra?.clientSecret ?? '')) report.warn(path, 'secret_is_id', `${path} looks like the ID of a client secret, not its value.`, 'Entra ID shows the value once, when the secret is made: copy the column Value, not Secret ID.')
+}
+
+export const plainHttp: Rule = ({ entra }, report) => {
+  for (const name of ['authorityHost', 'graphUrl'] as const) {
+    const [path, origin] = [`entra.${name}`, entra?.[name]]
+    if (!origin?.startsWith('http:')) continue
+    const { hostname } = new URL(origin)
+    if (entra?.allowHttp === false) report.problem(path, 'http_not_allowed', `${path} is http, over which the client secret and tokens could be read.`, 'Use https; for a test on this machine set entra.allowHttp: true.')
+    else if (!isPrivate(hostname)) report.problem(path, 'http_public', `${path} is http, and ${hostname} is neither a loopback nor a private address.`, 'Use https: allowHttp counts for loopback and private addresses alone.')
+    else report.warn(path, 'http_override', `${path} is http: tokens and the client secret travel in the clear.`, 'For tests only; use https for people.')
+  }
+}
+
+export const idsAreNoExamples: Rule = ({ entra }, report) => {
+  for (const name of ['tenantId', 'clientId'] as const) {
+    if (entra?.[name]?.startsWith('00000000-0000-0000-0000-')) report.warn(`entra.${name}`, 'placeholder', `entra.${name} is still the id of the example.`, 'Copy it from the Overview page of the registration in the Entra admin center.')
+  }
+}

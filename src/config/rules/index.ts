@@ -1,0 +1,37 @@
+// Every rule that looks at more than one key.
+import { accessRulesWithinCookie, cookieReachesPublicUrl, managementApart, publicUrlIsNoExample, redirectsWithinCookie, trustsSomebody } from './addresses.js'
+import { idsAreNoExamples, oneCredential, plainHttp, secretIsNoId, tenants } from './entra.js'
+import { familiesOnce, headerNamesOnce } from './headers.js'
+import { defaultGroupsLost, groupsOncePerRow, mappingLint, namesAlike, oneRowPerGroup, separatorsInNames } from './mapping.js'
+import { mappingIsLast, stepsOnce } from './pipeline.js'
+import type { Rule } from './rule.js'
+import { identityCookieDomain, oneDatabase, secretsApart, sessionTimes, syncTimes } from './storage.js'
+
+export const RULES: readonly Rule[] = [
+  publicUrlIsNoExample,
+  managementApart,
+  trustsSomebody,
+  cookieReachesPublicUrl,
+  redirectsWithinCookie,
+  accessRulesWithinCookie,
+  tenants,
+  oneCredential,
+  secretIsNoId,
+  plainHttp,
+  idsAreNoExamples,
+  oneDatabase,
+  sessionTimes,
+  syncTimes,
+  secretsApart,
+  identityCookieDomain,
+  oneRowPerGroup,
+  groupsOncePerRow,
+  separatorsInNames,
+  namesAlike,
+  mappingLint,
+  defaultGroupsLost,
+  stepsOnce,
+  mappingIsLast,
+  headerNamesOnce,
+  familiesOnce,
+]

@@ -1,0 +1,41 @@
+// Times that bound one another, secrets with one purpose each, and one database.
+import { entries, type Rule } from './rule.js'
+
+export const sessionTimes: Rule = ({ session }, report) => {
+  const { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs } = session ?? {}
+  if (absoluteTimeoutMs === undefined) return
+  const bound = (name: string, value: number | undefined) => {
+    const path = report.given(`session.${name}`) ? `session.${name}` : 'session.absoluteTimeout'
+    if (value !== undefined && value > absoluteTimeoutMs) report.problem(path, 'timeout_order', `session.${name} is longer than session.absoluteTimeout.`, 'No session outlives absoluteTimeout: shorten the one or lengthen the other.')
+  }
+  bound('idleTimeout', idleTimeoutMs)
+  bound('privilegedTimeout', privilegedTimeoutMs)
+}
+
+export const syncTimes: Rule = ({ sync }, report) => {
+  const { intervalMs, privilegedStalenessMs, maxStalenessMs } = sync ?? {}
+  const order = (name: string, shorter: number | undefined, longerName: string, longer: number | undefined) => {
+    if (shorter !== undefined && longer !== undefined && shorter > longer) report.problem(report.given(`sync.${name}`) ? `sync.${name}` : `sync.${longerName}`, 'timeout_order', `sync.${name} is longer than sync.${longerName}.`, 'Shorten the one or lengthen the other.')
+  }
+  order('interval', intervalMs, 'privilegedStaleness', privilegedStalenessMs)
+  order('privilegedStaleness', privilegedStalenessMs, 'maxStaleness', maxStalenessMs)
+}
+
+/** One secret for two purposes: whoever learns it from the one side has the other as well. */
+export const secretsApart: Rule = ({ session, keys }, report) => {
+  const path = report.given('keys.encryptionSecretsFile') ? 'keys.encryptionSecretsFile' : undefined
+  for (const own of entries(keys?.encryptionSecrets, 'keys.encryptionSecrets')) {
+    if (session?.secrets?.includes(own.item)) report.problem(path ?? own.path, 'secret_shared', `${path ?? own.path} has a secret that is also in session.secrets.`, 'Make another one with: openssl rand -base64 48')
+  }
+}
+
+export const identityCookieDomain: Rule = ({ session }, report) => {
+  if (session?.identityCookie && !report.given('session.cookieDomain')) report.problem('session.identityCookie', 'identity_cookie_domain', 'session.identityCookie needs session.cookieDomain, which is its audience.', 'Set session.cookieDomain.')
+}
+
+export const oneDatabase: Rule = ({ database }, report) => {
+  if (database?.embedded === undefined) return
+  const url = ['database.url', 'database.urlFile'].find((path) => report.given(path))
+  if (database.embedded && url !== undefined) report.problem(url, 'database_both', `${url} and database.embedded are both given.`, 'Keep url for a PostgreSQL of your own, or embedded: true for the one Gatehouse runs.')
+  if (!database.embedded && url === undefined) report.problem('database', 'database_none', 'No database is given.', 'Set database.url (or urlFile), or embedded: true.', report.keyPlaceOf('database'))
+}

@@ -1,0 +1,42 @@
+// `${VAR}` and `${VAR:-default}` in scalar values, after the YAML is parsed: what a variable holds is text and can
+// never become structure. `$${` stands for a literal `${`.
+import { refuse, type Refusal } from './problem.js'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+export type Expansion = { readonly text: string, readonly expanded: boolean, readonly refusals: readonly Refusal[] }
+
+const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g
+const PARTS = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s
+
+export function expand(source: string, env: Environment): Expansion {
+  const refusals: Refusal[] = []
+  let expanded = false
+  const text = source.replace(REFERENCE, (whole: string, inside: string | undefined, end: string | undefined) => {
+    if (whole === '$${') return '${'
+    expanded = true
+    const value = end === '}' ? valueOf(inside ?? '', env) : malformed(whole)
+    if (typeof value === 'string') return value
+    refusals.push(value)
+    return ''
+  })
+  return { text, expanded, refusals }
+}
+
+/** A value that is nothing but one variable may stand for a number or a boolean. */
+export function isOneVariable(source: string): boolean {
+  return /^\$\{[^}]*\}$/.test(source)
+}
+
+/** As in shells: set but empty counts as set for `${VAR}`, and takes the default of `${VAR:-default}`. */
+function valueOf(inside: string, env: Environment): string | Refusal {
+  const [, name, fallback] = PARTS.exec(inside) ?? []
+  if (name === undefined || fallback?.includes('${')) return malformed(`\${${inside}}`)
+  const value = Object.hasOwn(env, name) ? env[name] : undefined
+  if (fallback !== undefined) return value === undefined || value === '' ? fallback : value
+  return value ?? refuse('env_unset', `uses \${${name}}, but the environment variable ${name} is not set`, `Set ${name}, or write \${${name}:-default}.`)
+}
+
+function malformed(reference: string): Refusal {
+  // eslint-disable-next-line no-template-curly-in-string -- what the operator writes
+  return refuse('env_malformed', `has ${JSON.stringify(reference)}, which is no reference to a variable`, 'Write ${NAME} or ${NAME:-default}, not nested; $${ stands for a literal ${.')
+}

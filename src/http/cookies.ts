@@ -1,0 +1,48 @@
+// Our cookies: what they are called where, and how their values are found in a raw header. The `__Host-` and
+// `__Secure-` prefixes are promises that browsers enforce (RFC 6265bis section 4.1.3).
+
+export interface CookieNames {
+  readonly session: string
+  /** Binds sign-ins to this browser. */
+  readonly binding: string
+  /** Carries `rd` over Entra's sign-out page. */
+  readonly signedOut: string
+}
+
+export interface CookiePolicy {
+  readonly names: CookieNames
+  readonly secure: boolean
+  /** Domain of the session cookie alone; undefined: host-only. */
+  readonly domain: string | undefined
+}
+
+export function cookiePolicy(publicUrl: string, cookieDomain: string | undefined): CookiePolicy {
+  const secure = new URL(publicUrl).protocol === 'https:'
+  const hostOnly = secure ? '__Host-' : ''
+  const session = cookieDomain === undefined ? hostOnly : secure ? '__Secure-' : ''
+  return {
+    names: { session: `${session}gatehouse_session`, binding: `${hostOnly}gatehouse_login`, signedOut: `${hostOnly}gatehouse_signed_out` },
+    secure,
+    domain: cookieDomain,
+  }
+}
+
+/** Every value that a Cookie header has under this name, percent-decoded; an undecodable one as it is. */
+export function cookieValues(header: string | undefined, name: string): string[] {
+  if (header === undefined || !header.includes(name)) return []
+  const values: string[] = []
+  for (const pair of header.split(';')) {
+    const equals = pair.indexOf('=')
+    if (equals < 0 || pair.slice(0, equals).trim() !== name) continue
+    values.push(decoded(pair.slice(equals + 1).trim()))
+  }
+  return values
+}
+
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
+}

@@ -1,0 +1,77 @@
+// What a proxy's dialect is, and the one route that serves each: read the target, ask, answer. No hooks, no plugins and
+// no body parsing on this path.
+import { METHODS } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { GatehouseError, type ErrorCode } from '../../core/errors.js'
+import type { Target } from '../../core/target.js'
+import { asGatehouseError, errorFacts } from '../errors.js'
+import type { PageSettings } from '../pages/layout.js'
+import type { Verifier } from '../verify.js'
+import type { TargetReader } from './forwarded.js'
+
+export interface Refusal {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly target: Target | undefined
+  readonly signInUrl: string
+  readonly pages: PageSettings
+}
+
+export interface Dialect {
+  readonly path: string
+  notSignedIn(refusal: Refusal & { readonly code: ErrorCode }): FastifyReply
+  refused(refusal: Refusal & { readonly error: GatehouseError, readonly username?: string | undefined }): FastifyReply
+}
+
+export interface DialectOptions {
+  readonly dialect: Dialect
+  readonly readTarget: TargetReader
+  readonly verifier: Verifier
+  readonly publicUrl: string
+  readonly pages: PageSettings
+  /** Which answers are logged. */
+  readonly access: 'denied' | 'all' | 'none'
+}
+
+export async function dialectRoute(scope: FastifyInstance, options: DialectOptions): Promise<void> {
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('*', (_request, _payload, done) => done(null)) // the body is the application's
+  scope.route({ url: options.dialect.path, method: METHODS.filter((method) => scope.supportedMethods.includes(method)), exposeHeadRoute: false, handler: (request, reply) => answer(request, reply, options) })
+}
+
+async function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOptions): Promise<FastifyReply> {
+  const { dialect, verifier, publicUrl, pages, access } = options
+  reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
+  let target: Target | undefined
+  const refusal = () => ({ request, reply, target, pages, signInUrl: signInUrl(publicUrl, target) })
+  try {
+    refuseQuery(request)
+    target = options.readTarget(request)
+    const verdict = await verifier.verify(request.headers.cookie)
+    if (verdict.kind === 'allowed') {
+      for (const [name, value] of verdict.headers) reply.header(name, value)
+      if (access === 'all') logAnswer(request, target, 200, {})
+      return reply.code(200).send()
+    }
+    if (access !== 'none') logAnswer(request, target, verdict.kind === 'not_signed_in' ? 401 : 403, verdict.kind === 'not_signed_in' ? { code: verdict.code } : { code: 'not_allowed', username: verdict.session.username })
+    if (verdict.kind === 'not_signed_in') return dialect.notSignedIn({ ...refusal(), code: verdict.code })
+    return dialect.refused({ ...refusal(), error: new GatehouseError('not_allowed'), username: verdict.session.username })
+  } catch (thrown) {
+    const error = asGatehouseError(thrown)
+    request.log[error.status >= 500 ? 'error' : 'warn']({ ...errorFacts(error), client: request.ip, dialect: dialect.path }, 'forward-auth refused')
+    return dialect.refused({ ...refusal(), error })
+  }
+}
+
+// oauth2-proxy narrows access by ?allowed_groups=; ignoring a parameter here would widen it.
+function refuseQuery(request: FastifyRequest): void {
+  if (request.url.includes('?')) throw new GatehouseError('query_unknown', { detail: 'the auth endpoint takes no query parameters', remedy: 'Take the query off the address in the proxy\'s configuration; access is decided by the section access.' })
+}
+
+function signInUrl(publicUrl: string, target: Target | undefined): string {
+  return `${publicUrl}/oauth2/start?rd=${encodeURIComponent(target?.url ?? `${publicUrl}/`)}`
+}
+
+function logAnswer(request: FastifyRequest, target: Target | undefined, status: number, facts: Record<string, unknown>): void {
+  request.log.info({ ...facts, status, client: request.ip, ...(target === undefined ? {} : { host: target.host, path: target.path, method: target.method }) }, status === 200 ? 'access allowed' : 'access denied')
+}

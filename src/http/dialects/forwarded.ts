@@ -1,0 +1,48 @@
+// Reading a target from headers: each dialect has one family, every header at most once, and only a trusted peer's count.
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { GatehouseError } from '../../core/errors.js'
+import { parseTarget, parseTargetUrl, type Target } from '../../core/target.js'
+import type { TrustedPeers } from '../trusted-peers.js'
+
+export type TargetReader = (request: FastifyRequest) => Target | undefined
+
+/** X-Original-URL and X-Original-Method (nginx auth_request). */
+export function readOriginal(request: FastifyRequest): Target | undefined {
+  const url = single(request, 'x-original-url')
+  const method = single(request, 'x-original-method')
+  return url === undefined ? undefined : parseTargetUrl(url, method ?? 'GET')
+}
+
+/** X-Forwarded-Proto, -Host, -Uri and -Method (Traefik, Caddy, HAProxy). */
+export function readForwarded(request: FastifyRequest): Target | undefined {
+  const [scheme, host, uri, method] = ['proto', 'host', 'uri', 'method'].map((name) => single(request, `x-forwarded-${name}`))
+  if (scheme === undefined && host === undefined && uri === undefined) return undefined
+  if (scheme === undefined || host === undefined || uri === undefined) throw new GatehouseError('target_malformed', { detail: 'of X-Forwarded-Proto, -Host and -Uri one is missing' })
+  return parseTarget({ scheme, host, uri, method: method ?? 'GET' })
+}
+
+/** Node joins doubled headers with a comma, so they are counted where they are still apart. */
+function single(request: FastifyRequest, name: string): string | undefined {
+  const value = request.headers[name]
+  if (value === undefined) return undefined
+  const raw = request.raw.rawHeaders
+  let seen = 0
+  for (let index = 0; index < raw.length; index += 2) if (raw[index]?.toLowerCase() === name) seen++
+  if (seen !== 1 || typeof value !== 'string') throw new GatehouseError('target_malformed', { detail: `${name} is there ${seen} times` })
+  return value
+}
+
+/** The same reader, deaf to peers that are not in server.trustedProxies; each of them is named in the log once an hour. */
+export function fromTrustedPeers(read: TargetReader, trusts: TrustedPeers, log: FastifyBaseLogger): TargetReader {
+  const named = new Map<string, number>()
+  return (request) => {
+    const peer = request.socket.remoteAddress ?? ''
+    if (trusts(peer)) return read(request)
+    if ((named.get(peer) ?? -Infinity) < performance.now() - 3_600_000) {
+      if (named.size > 1000) named.clear()
+      named.set(peer, performance.now())
+      log.warn({ peer }, `forwarding headers from ${peer} do not count; if this is your proxy, add ${peer} to server.trustedProxies`)
+    }
+    return undefined
+  }
+}

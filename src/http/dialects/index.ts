@@ -1,0 +1,12 @@
+// The dialects that are served. A new one is one file beside this one and one line here.
+import { authRequest } from './auth-request.js'
+import type { Dialect } from './dialect.js'
+import { forwardAuth } from './forward-auth.js'
+import { readForwarded, readOriginal, type TargetReader } from './forwarded.js'
+
+export function dialects(authRequestHeaders: 'original' | 'forwarded'): readonly { readonly dialect: Dialect, readonly read: TargetReader }[] {
+  return [
+    { dialect: authRequest, read: authRequestHeaders === 'forwarded' ? readForwarded : readOriginal },
+    { dialect: forwardAuth, read: readForwarded },
+  ]
+}

@@ -1,0 +1,55 @@
+// One place turns errors into answers: a page for people, JSON for programs, never a stack. The log gets the rest.
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { FAILURES, GatehouseError, type ErrorCode } from '../core/errors.js'
+import { wantsHtml } from './navigation.js'
+import { sendPage, type PageSettings } from './pages/layout.js'
+import { errorPage } from './pages/pages.js'
+
+const BY_STATUS: Readonly<Record<number, ErrorCode>> = { 404: 'not_found', 405: 'method_not_allowed', 429: 'rate_limited', 503: 'database_unavailable' }
+
+/** Anything thrown, as ours: the framework's 4xx keep their meaning, the unforeseen is `internal`. */
+export function asGatehouseError(error: unknown): GatehouseError {
+  if (error instanceof GatehouseError) return error
+  const status = (error as Partial<FastifyError> | null)?.statusCode
+  if (status !== undefined && status >= 400 && status < 500) return new GatehouseError(BY_STATUS[status] ?? 'request_malformed', { cause: error })
+  return new GatehouseError('internal', { cause: error, detail: error instanceof Error ? error.message : String(error) })
+}
+
+/** What the log keeps of an error. */
+export function errorFacts(error: GatehouseError): Record<string, unknown> {
+  const facts = { code: error.code, status: error.status, detail: error.message, remedy: error.remedy, ...error.facts }
+  return error.code === 'internal' || error.code === 'step_failed' ? { ...facts, err: error.cause ?? error } : facts
+}
+
+export function createErrorHandler(settings: PageSettings) {
+  return (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const error = asGatehouseError(thrown)
+    const level = error.status >= 500 ? 'error' : 'info'
+    request.log[level]({ ...errorFacts(error), method: request.method, path: pathOf(request), client: request.ip }, 'request refused')
+    return sendError(error, request, reply, settings)
+  }
+}
+
+export interface ErrorContext { readonly retryUrl?: string | undefined, readonly username?: string | undefined }
+
+export function sendError(error: GatehouseError, request: FastifyRequest, reply: FastifyReply, settings: PageSettings, context: ErrorContext = {}): FastifyReply {
+  const sentence = FAILURES[error.code].sentence
+  if (!wantsHtml(request.headers)) {
+    return reply.code(error.status).headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
+      .send({ error: error.code, message: sentence, correlation_id: request.id, ...(context.retryUrl === undefined ? {} : { sign_in: context.retryUrl }) })
+  }
+  const retryUrl = context.retryUrl ?? (error.status === 404 ? undefined : `${settings.publicUrl}/oauth2/start`)
+  const facts = { code: error.code, sentence, correlationId: request.id, contact: settings.contact, retryUrl, username: context.username }
+  return sendPage(reply, error.status, errorPage(titleOf(error), facts), settings)
+}
+
+function titleOf({ status }: GatehouseError): string {
+  if (status === 403) return 'No access'
+  if (status === 404) return 'Not found'
+  return status >= 500 ? 'Something is not working' : 'That did not work'
+}
+
+/** Without the query, which may hold a code or a state. */
+export function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? request.url
+}

@@ -1,0 +1,19 @@
+// HTML by tagged template: every value is escaped unless it is HTML already. There is no script in any page.
+
+export interface Html { readonly html: string }
+type Value = Html | string | number | boolean | null | undefined | readonly Value[]
+
+export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Html {
+  return { html: parts.reduce((text, part, index) => text + render(values[index - 1]) + part) }
+}
+
+function render(value: Value): string {
+  if (value === undefined || value === null || value === false || value === true) return ''
+  if (Array.isArray(value)) return (value as readonly Value[]).map(render).join('')
+  if (typeof value === 'object') return (value as Html).html
+  return escape(String(value))
+}
+
+function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
+}

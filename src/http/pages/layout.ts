@@ -1,0 +1,56 @@
+// The frame of every page, and the headers that go with it.
+import { createHash } from 'node:crypto'
+import type { FastifyReply } from 'fastify'
+import { html, type Html } from './html.js'
+import { STYLESHEET } from './stylesheet.js'
+
+export interface PageSettings {
+  readonly publicUrl: string
+  /** Origin of Entra's pages: a form's answer may lead there (sign-out). */
+  readonly authority: string
+  readonly redirectDomains: readonly string[]
+  readonly contact: string | undefined
+}
+
+export const STYLESHEET_PATH = `/oauth2/assets/${createHash('sha256').update(STYLESHEET).digest('hex').slice(0, 12)}.css`
+
+export interface Page { readonly title: string, readonly body: Html }
+
+/** Sends a page that no script, frame or foreign form can reach. Links are absolute: proxies show these pages on other hosts. */
+export function sendPage(reply: FastifyReply, status: number, { title, body }: Page, settings: PageSettings): FastifyReply {
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${title} · Gatehouse</title>
+<link rel="stylesheet" href="${settings.publicUrl}${STYLESHEET_PATH}">
+<link rel="icon" href="data:,">
+</head>
+<body><main>
+<header>GATEHOUSE</header>
+<h1>${title}</h1>
+${body}
+</main></body>
+</html>
+`
+  return reply.code(status).headers({
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': contentSecurityPolicy(settings),
+    'cache-control': 'no-store',
+    'vary': 'Cookie',
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'same-origin',
+  }).send(page.html)
+}
+
+// form-action also judges the redirects that answer a form, hence the way out of a sign-out.
+function contentSecurityPolicy({ publicUrl, authority, redirectDomains }: PageSettings): string {
+  const scheme = new URL(publicUrl).protocol
+  const ways = redirectDomains.map((rule) => `${scheme}//${rule.startsWith('.') ? `*${rule}` : rule}`)
+  return [
+    "default-src 'none'", `style-src ${publicUrl}`, 'img-src data:', "base-uri 'none'", "frame-ancestors 'none'",
+    `form-action 'self' ${[publicUrl, authority, ...ways].join(' ')}`,
+  ].join('; ')
+}

@@ -1,0 +1,30 @@
+// The session as JSON, for applications without a proxy that forward the cookie here, server to server.
+import type { FastifyInstance } from 'fastify'
+import { FAILURES } from '../core/errors.js'
+import { queryParameters } from './query.js'
+import type { SessionReader } from './session-reader.js'
+
+export async function userinfoRoutes(scope: FastifyInstance, { reader }: { reader: SessionReader }): Promise<void> {
+  scope.get('/oauth2/userinfo', async (request, reply) => {
+    queryParameters(request.query, [])
+    const answer = await reader.read(request.headers.cookie)
+    reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
+    if (!answer.session) return reply.code(401).send({ error: answer.reason, message: FAILURES[answer.reason].sentence, correlation_id: request.id })
+    const { session } = answer
+    return reply.send({
+      sub: session.userId,
+      username: session.username,
+      email: session.email,
+      email_verified: session.emailVerified,
+      name: session.name,
+      groups: session.groups,
+      permissions: session.permissions,
+      is_staff: session.isStaff,
+      is_superuser: session.isSuperuser,
+      oid: session.oid,
+      tid: session.tid,
+      auth_time: session.authTime,
+      expires_at: session.expiresAt,
+    })
+  })
+}

@@ -1,0 +1,119 @@
+// The process's part: open what the application stands on, listen, and close in the opposite order.
+import { readFileSync } from 'node:fs'
+import fastify, { LogController, type FastifyInstance } from 'fastify'
+import { sql } from 'drizzle-orm'
+import type { Logger } from 'pino'
+import { buildApp } from './app.js'
+import type { Config } from './config/config.js'
+import type { LoginReporter } from './core/login.js'
+import { entraEndpoints } from './entra/clouds.js'
+import { clientSecretCredential } from './entra/credentials.js'
+import { createHttpClient } from './entra/http-client.js'
+import { createEntraSource } from './entra/source.js'
+import { healthRoutes } from './http/health.js'
+import { writeAudit } from './store/audit.js'
+import { openDatabase, type Database } from './store/database.js'
+import { databaseUrl } from './store/database-url.js'
+import { createSigningKeyStore } from './store/keys.js'
+import { createLoginStore } from './store/login-store.js'
+import { migrate } from './store/migrate.js'
+import { withOutageGrace } from './store/outage-grace.js'
+import { createPeopleStore } from './store/people.js'
+import { rightsOf } from './store/rights.js'
+import { createSessionStore } from './store/sessions.js'
+
+export interface Gateway {
+  readonly app: FastifyInstance
+  readonly database: Database
+  readonly databaseUrl: string
+  /** Stops taking requests, finishes those under way, closes everything. */
+  close(): Promise<void>
+}
+
+export interface GatewayOptions { readonly log: Logger, readonly migrate?: boolean }
+
+/** @throws GatehouseError `database_unavailable` */
+export async function startGateway(config: Config, { log, migrate: migrating = true }: GatewayOptions): Promise<Gateway> {
+  const closers: (() => Promise<unknown>)[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close().catch((error: unknown) => log.error({ err: error }, 'something did not close'))
+  }
+  try {
+    const { url, stop } = await databaseUrl(config.database)
+    closers.push(stop)
+    if (migrating) for (const name of await migrate(url)) log.info({ migration: name }, 'migration applied')
+    const database = openDatabase({ url, poolSize: config.database.poolSize, onIdleError: (error) => log.warn({ err: error }, 'a database connection broke') })
+    closers.push(() => database.close())
+    await database.ask((db) => db.execute(sql`select 1`))
+    await createSigningKeyStore(database, config.keys.encryptionSecrets).ensure()
+    const http = createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') })
+    closers.push(() => http.close())
+    const app = await buildApp(config, { ...entraAdapters(config, http), ...storeAdapters(config, database), report: createLoginReporter(log), log })
+    const management = await managementServer(config, database, log)
+    closers.push(() => management.close(), () => app.close())
+    await management.listen({ host: config.server.management.host, port: config.server.management.port })
+    await app.listen({ host: config.server.host, port: config.server.port })
+    log.info({ publicUrl: config.server.publicUrl, port: config.server.port, management: config.server.management.port }, 'Gatehouse is listening')
+    return { app, database, databaseUrl: url, close: closeAll }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+function entraAdapters({ entra, server }: Config, http: ReturnType<typeof createHttpClient>) {
+  const endpoints = entraEndpoints(entra)
+  const source = createEntraSource({
+    http,
+    endpoints,
+    clientId: entra.clientId,
+    tenantId: entra.tenantId,
+    credential: clientSecretCredential(() => entra.clientSecret ?? ''),
+    redirectUri: `${server.publicUrl}/oauth2/callback`,
+    membershipPath: entra.membershipPath,
+    loginBudgetMs: entra.loginBudgetMs,
+  })
+  return { endpoints, source }
+}
+
+function storeAdapters({ session }: Config, database: Database) {
+  const people = createPeopleStore(database)
+  return {
+    loginStore: createLoginStore(database),
+    sessions: withOutageGrace(createSessionStore(database, session), { graceMs: session.outageGraceMs, silentForMs: database.silentForMs }),
+    rightsOf: async (userId: string) => rightsOf(await people.byId(userId)),
+    signedOut: ({ userId, username, publicId }: { userId: string, username: string, publicId: string }, correlationId: string) =>
+      database.ask((db) => writeAudit(db, { action: 'logout', actor: 'login', userId, username, correlationId, detail: { session: publicId } })),
+  }
+}
+
+async function managementServer(config: Config, database: Database, log: Logger): Promise<FastifyInstance> {
+  let closing = false
+  const app = fastify({ loggerInstance: log, logController: new LogController({ disableRequestLogging: true }), forceCloseConnections: 'idle' })
+  app.addHook('preClose', async () => { closing = true })
+  await app.register(healthRoutes, { checks: { database: async () => { await database.ask((db) => db.execute(sql`select 1`)) } }, draining: () => closing })
+  return app as unknown as FastifyInstance
+}
+
+/** The lines an operator greps: `Azure AD group mapping`. */
+function createLoginReporter(log: Logger): LoginReporter {
+  return {
+    groupMissing: (name, username) => log.warn({ group: name, user: username, remedy: `gatehouse groups add ${JSON.stringify(name)}` }, `Azure AD group mapping - group not found locally: ${name}`),
+    completed: (outcome, { entraGroups, graphRequests, missing, correlationId, sessionId }) => log.info({
+      correlationId,
+      user: outcome.username,
+      userId: outcome.userId,
+      session: sessionId,
+      created: outcome.created,
+      groupsAdded: outcome.groupsAdded,
+      groupsRemoved: outcome.groupsRemoved,
+      groups: outcome.groups.length,
+      missing: missing.length,
+      entraGroups,
+      graphRequests,
+      staff: outcome.staff,
+      superuser: outcome.superuser,
+      superseded: outcome.superseded,
+    }, `Azure AD group mapping - user ${outcome.username}: ${outcome.groups.length} groups (${outcome.groupsAdded.length} added, ${outcome.groupsRemoved.length} removed), staff ${outcome.staff}, superuser ${outcome.superuser}`),
+  }
+}

@@ -1,0 +1,80 @@
+// Users as people and commands look at them: lists, one person, and why they have what they have.
+import { sql, type SQL } from 'drizzle-orm'
+import { GatehouseError } from '../core/errors.js'
+import type { Cause } from '../core/mapping.js'
+import type { Database } from './database.js'
+
+export interface GrantedGroup { readonly name: string, readonly cause: readonly Cause[] | null, readonly since: string }
+
+export interface PersonView {
+  readonly id: string
+  readonly username: string
+  readonly email: string | null
+  readonly emailVerified: boolean
+  readonly name: string | null
+  readonly isActive: boolean
+  readonly isStaff: boolean
+  readonly isSuperuser: boolean
+  readonly isBreakGlass: boolean
+  readonly staffCause: readonly Cause[] | null
+  readonly staffSince: string | null
+  readonly superuserCause: readonly Cause[] | null
+  readonly superuserSince: string | null
+  readonly groups: readonly GrantedGroup[]
+  readonly identities: readonly { readonly tid: string, readonly oid: string }[]
+  /** How many Entra groups the last reading had, and when it was. */
+  readonly entraGroups: number | null
+  readonly readAt: string | null
+  readonly createdAt: string
+  readonly lastLoginAt: string | null
+  readonly liveSessions: number
+}
+
+export interface PeopleStore {
+  list(filter: { staff?: boolean, superuser?: boolean }): Promise<readonly PersonView[]>
+  /** @param user username, e-mail (when it names one person) or id @throws `user_unknown`, `user_ambiguous` */
+  find(user: string): Promise<PersonView>
+  byId(id: string): Promise<PersonView | undefined>
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+export function createPeopleStore(database: Database): PeopleStore {
+  const select = async (where: SQL): Promise<PersonView[]> => {
+    const { rows } = await database.ask((db) => db.execute<{ person: PersonView }>(view(where)))
+    return rows.map((row) => row.person)
+  }
+  return {
+    list: ({ staff, superuser }) => select(sql`(${staff !== true} or u.is_staff) and (${superuser !== true} or u.is_superuser)`),
+    async byId(id) {
+      return (await select(sql`u.id = ${id}`))[0]
+    },
+    async find(user) {
+      const exact = await select(UUID.test(user)
+        ? sql`u.id = ${user} or exists (select 1 from identities where user_id = u.id and oid = ${user})`
+        : sql`u.username = ${user}`)
+      const found = exact.length > 0 ? exact : await select(sql`lower(u.email) = lower(${user}) or lower(u.username) = lower(${user})`)
+      const [person, second] = found
+      if (second) throw new GatehouseError('user_ambiguous', { detail: `${user} names ${found.length} users: ${found.map((each) => each.username).join(', ')}`, remedy: 'Give the username or the id.' })
+      if (!person) throw new GatehouseError('user_unknown', { detail: `there is no user ${user}`, remedy: 'gatehouse users list shows everybody.' })
+      return person
+    },
+  }
+}
+
+// One statement a list, however many people: PostgreSQL puts each of them together as JSON.
+function view(where: SQL): SQL {
+  return sql`
+    select json_build_object(
+      'id', u.id, 'username', u.username, 'email', u.email, 'emailVerified', u.email_verified, 'name', u.name,
+      'isActive', u.is_active, 'isStaff', u.is_staff, 'isSuperuser', u.is_superuser, 'isBreakGlass', u.is_break_glass,
+      'staffCause', u.staff_cause, 'staffSince', u.staff_since, 'superuserCause', u.superuser_cause, 'superuserSince', u.superuser_since,
+      'groups', coalesce((select json_agg(json_build_object('name', g.name, 'cause', ug.cause, 'since', ug.since) order by g.name)
+        from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id), '[]'),
+      'identities', coalesce((select json_agg(json_build_object('tid', i.tid, 'oid', i.oid)) from identities i where i.user_id = u.id), '[]'),
+      'entraGroups', (select cardinality(group_ids) from entra_readings r where r.user_id = u.id),
+      'readAt', (select read_at from entra_readings r where r.user_id = u.id),
+      'createdAt', u.created_at, 'lastLoginAt', u.last_login_at,
+      'liveSessions', (select count(*) from sessions s where s.user_id = u.id)) as person
+    from users u where ${where} order by u.username`
+}

@@ -1,0 +1,72 @@
+// A browser as far as HTTP goes: cookies by host, redirects followed by hand so that a test sees each of them.
+import { Agent, fetch, type Response } from 'undici'
+
+export interface Answer { readonly status: number, readonly headers: Response['headers'], readonly text: string, readonly url: string, readonly location: string | undefined }
+export interface Ask { method?: string, headers?: Record<string, string>, form?: Record<string, string> }
+
+export interface Browser {
+  /** Host -> name -> value. */
+  readonly cookies: Map<string, Map<string, string>>
+  ask(url: string, ask?: Ask): Promise<Answer>
+  /** Follows redirects until an answer is none. @returns the last answer and every address on the way */
+  follow(url: string, ask?: Ask): Promise<Answer & { readonly trail: readonly string[] }>
+  cookieHeader(url: string): string
+}
+
+export const NAVIGATION = { 'accept': 'text/html,application/xhtml+xml', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', 'sec-fetch-site': 'same-origin' }
+
+export function createBrowser(options: { ca?: string } = {}): Browser {
+  const cookies: Browser['cookies'] = new Map()
+  const dispatcher = new Agent({ keepAliveTimeout: 100, ...(options.ca ? { connect: { ca: options.ca } } : {}) })
+  const jar = (url: string) => {
+    const host = new URL(url).hostname
+    const found = cookies.get(host) ?? new Map<string, string>()
+    cookies.set(host, found)
+    return found
+  }
+  const browser: Browser = {
+    cookies,
+    cookieHeader: (url) => [...jar(url)].map(([name, value]) => `${name}=${value}`).join('; '),
+    async ask(url, { method = 'GET', headers = {}, form } = {}) {
+      const cookie = browser.cookieHeader(url)
+      const response = await fetch(url, {
+        dispatcher, method, redirect: 'manual',
+        headers: { ...NAVIGATION, ...(cookie ? { cookie } : {}), ...(form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}), ...headers },
+        ...(form ? { body: new URLSearchParams(form).toString() } : {}),
+      })
+      for (const line of response.headers.getSetCookie()) keep(jar(url), line)
+      const location = response.headers.get('location')
+      return { status: response.status, headers: response.headers, text: await response.text(), url, location: location === null ? undefined : new URL(location, url).href }
+    },
+    async follow(url, ask) {
+      const trail = [url]
+      let answer = await browser.ask(url, ask)
+      while (answer.location !== undefined && trail.length < 15) {
+        trail.push(answer.location)
+        answer = await browser.ask(answer.location)
+      }
+      return { ...answer, trail }
+    },
+  }
+  return browser
+}
+
+function keep(jar: Map<string, string>, line: string): void {
+  const [pair = '', ...attributes] = line.split(';').map((part) => part.trim())
+  const equals = pair.indexOf('=')
+  const over = attributes.some((attribute) => /^max-age=0$/i.test(attribute) || (/^expires=/i.test(attribute) && Date.parse(attribute.slice(8)) <= Date.now()))
+  if (over) jar.delete(pair.slice(0, equals))
+  else jar.set(pair.slice(0, equals), pair.slice(equals + 1))
+}
+
+/** The fields of the first form on a page, hidden ones included. */
+export function formOf(answer: Answer): { action: string, fields: Record<string, string> } {
+  const [, attributes = '', inner = ''] = /<form([^>]*)>([\s\S]*?)<\/form>/.exec(answer.text) ?? []
+  const action = new URL(unescape(/action="([^"]*)"/.exec(attributes)?.[1] ?? ''), answer.url).href
+  const fields = Object.fromEntries([...inner.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)">/g)].map(([, name = '', value = '']) => [unescape(name), unescape(value)]))
+  return { action, fields }
+}
+
+function unescape(text: string): string {
+  return text.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code))).replace(/&quot;/g, '"').replace(/&amp;/g, '&')
+}

@@ -1,0 +1,165 @@
+// A whole Gatehouse for a test: real HTTP, real PostgreSQL, the simulated Entra ID beside it, the log kept.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { stringify } from 'yaml'
+import { loadConfig } from '../../src/config/load.js'
+import type { Config } from '../../src/config/config.js'
+import { createDirectory } from '../../src/demo/directory.js'
+import { startEntra } from '../../src/demo/entra/server.js'
+import type { AppRegistration, EntraOptions, EntraSimulator } from '../../src/demo/entra/types.js'
+import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, seedDemoDirectory } from '../../src/demo/people.js'
+import { createLogger } from '../../src/log.js'
+import { startGateway, type Gateway } from '../../src/server.js'
+import { createGroupStore } from '../../src/store/groups.js'
+import { createBrowser, formOf, type Answer, type Browser } from './browser.js'
+import { freshDatabase } from './postgres.js'
+
+export const CLIENT_SECRET = 'client-secret-canary-7Q~abc/+='
+export const SESSION_SECRET = 'session-secret-canary-0123456789abcdef'
+export const ENCRYPTION_SECRET = 'encryption-secret-canary-0123456789abcd'
+
+export const MAPPING = [
+  { entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'], staff: true, superuser: true },
+  { entraGroup: GROUP_IDS.netboxAdmins, groups: ['NetBox Admins'], staff: true },
+  { entraGroup: GROUP_IDS.networkEngineers, groups: ['Network Engineers'], staff: true },
+  { entraGroup: GROUP_IDS.circuitManagers, groups: ['Circuit Manager'] },
+  { entraGroup: GROUP_IDS.readOnly, groups: ['Read Only'] },
+]
+const LOCAL_GROUPS = MAPPING.flatMap((row) => row.groups)
+
+export interface TestGateway {
+  readonly url: string
+  readonly management: string
+  readonly entra: EntraSimulator
+  readonly config: Config
+  readonly gateway: Gateway
+  readonly databaseUrl: string
+  /** Every log line, parsed. */
+  readonly log: readonly Record<string, unknown>[]
+  /** Every log line as it was written. */
+  readonly rawLog: readonly string[]
+  close(): Promise<void>
+  /** The same directory, database and addresses under another configuration. */
+  restart(config?: Record<string, unknown>): Promise<TestGateway>
+  /** Signs a person in from the start and returns the last answer. */
+  signIn(personId: string, options?: { browser?: Browser, rd?: string }): Promise<{ browser: Browser, answer: Answer & { trail: readonly string[] } }>
+  ask(path: string, options?: { browser?: Browser, headers?: Record<string, string>, method?: string }): Promise<Answer>
+}
+
+export interface TestGatewayOptions {
+  readonly config?: Record<string, unknown>
+  readonly app?: Partial<AppRegistration>
+  readonly entra?: Partial<EntraOptions>
+  readonly groups?: readonly string[]
+  readonly seed?: (directory: EntraOptions['directory']) => void
+}
+
+export async function startTestGateway(t: Test, options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const databaseUrl = await freshDatabase(t)
+  const [port, management] = await freePorts(2)
+  const publicUrl = `http://127.0.0.1:${port}`
+  const directory = createDirectory(DEMO_TENANT_ID)
+  if (options.seed) options.seed(directory)
+  else seedDemoDirectory(directory)
+  const entra = await startEntra({ directory, app: registration(publicUrl, options.app), ...options.entra })
+  t.teardown(() => entra.close())
+  const base = baseConfig({ publicUrl, port, management, entra, databaseUrl })
+  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS })
+}
+
+async function start(t: Test, base: Record<string, unknown>, overrides: Record<string, unknown>, fixed: { entra: EntraSimulator, databaseUrl: string, groups: readonly string[] }): Promise<TestGateway> {
+  const config = writtenConfig(merge(base, overrides))
+  const rawLog: string[] = []
+  const log: Record<string, unknown>[] = []
+  const logger = createLogger({ ...config.log, format: 'json' }, { write: (line) => { rawLog.push(line); log.push(JSON.parse(line) as Record<string, unknown>) } })
+  const gateway = await startGateway(config, { log: logger })
+  await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), { actor: 'test', dryRun: false })
+  let closed = false
+  const close = async (): Promise<void> => {
+    if (!closed) await gateway.close()
+    closed = true
+  }
+  t.teardown(close)
+  const url = config.server.publicUrl
+  return {
+    url, management: `http://127.0.0.1:${config.server.management.port}`, entra: fixed.entra, config, gateway, databaseUrl: fixed.databaseUrl, log, rawLog, close,
+    async restart(next = {}) {
+      await close()
+      return await start(t, base, merge(overrides, next), fixed)
+    },
+    async signIn(personId, { browser = createBrowser(), rd } = {}) {
+      const page = await browser.follow(`${url}/oauth2/start${rd === undefined ? '' : `?rd=${encodeURIComponent(rd)}`}`)
+      return { browser, answer: await pickPerson(browser, page, personId) }
+    },
+    ask: (path, { browser = createBrowser(), ...ask } = {}) => browser.ask(`${url}${path}`, ask),
+  }
+}
+
+/** On Entra's page: this person. An answer that is no such page (single sign-on, an error) is returned as it is. */
+export async function pickPerson(browser: Browser, page: Answer & { trail?: readonly string[] }, personId: string): Promise<Answer & { trail: readonly string[] }> {
+  if (!page.text.includes('data-person=')) return { ...page, trail: page.trail ?? [] }
+  const { action, fields } = formOf(page)
+  return await browser.follow(action, { method: 'POST', form: { ...fields, person: personId } })
+}
+
+function registration(publicUrl: string, overrides: Partial<AppRegistration> = {}): AppRegistration {
+  return {
+    clientId: DEMO_CLIENT_ID,
+    redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`],
+    secrets: [{ id: 'f0000000-0000-4000-8000-000000000001', value: CLIENT_SECRET }],
+    applicationPermissions: [],
+    delegatedPermissions: ['User.Read'],
+    optionalClaims: ['email', 'sid', 'login_hint', 'xms_edov', 'acct', 'given_name', 'family_name'],
+    ...overrides,
+  }
+}
+
+function baseConfig({ publicUrl, port, management, entra, databaseUrl }: { publicUrl: string, port: number | undefined, management: number | undefined, entra: EntraSimulator, databaseUrl: string }): Record<string, unknown> {
+  return {
+    server: { publicUrl, host: '127.0.0.1', port, management: { port: management }, redirectDomains: ['127.0.0.1:*'], rateLimit: 100000 },
+    entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: CLIENT_SECRET, authorityHost: entra.url, graphUrl: entra.graphUrl, allowHttp: true },
+    database: { url: databaseUrl, poolSize: 6 },
+    session: { secrets: [SESSION_SECRET] },
+    keys: { encryptionSecrets: [ENCRYPTION_SECRET] },
+    groupMapping: MAPPING,
+    log: { level: 'trace' },
+  }
+}
+
+function writtenConfig(value: Record<string, unknown>): Config {
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-config-'))
+  try {
+    writeFileSync(join(directory, 'gatehouse.yaml'), stringify(value))
+    return loadConfig(join(directory, 'gatehouse.yaml'), { env: {} }).config
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+/** Maps are merged, everything else is replaced; undefined takes a key away. */
+export function merge(base: Record<string, unknown>, over: Record<string, unknown>): Record<string, unknown> {
+  const merged = { ...base }
+  for (const [key, value] of Object.entries(over)) {
+    const old = merged[key]
+    if (value === undefined) delete merged[key]
+    else merged[key] = isMap(old) && isMap(value) ? merge(old, value) : value
+  }
+  return merged
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((resolve) => {
+    const server = createServer()
+    server.listen(0, '127.0.0.1', () => resolve(server))
+  })))
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}

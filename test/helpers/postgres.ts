@@ -1,0 +1,44 @@
+// A real PostgreSQL for each test: a fresh database on TEST_DATABASE_URL's server, or on a throw-away embedded one.
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { Test } from 'tap'
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/store/embedded.js'
+
+let embedded: Promise<EmbeddedPostgres> | undefined
+let home: string | undefined
+
+async function serverUrl(): Promise<string> {
+  if (process.env.TEST_DATABASE_URL) return process.env.TEST_DATABASE_URL
+  home ??= mkdtempSync(join(tmpdir(), 'gatehouse-test-'))
+  embedded ??= startEmbeddedPostgres(home)
+  return (await embedded).url
+}
+
+/** Ends the embedded server, where this process started one. Call it from the root test's teardown. */
+export async function stopPostgres(): Promise<void> {
+  await (await embedded)?.stop()
+  embedded = undefined
+  if (home) rmSync(home, { recursive: true, force: true })
+  home = undefined
+}
+
+/** @returns address of an empty database that is dropped with the test */
+export async function freshDatabase(t: Test): Promise<string> {
+  const server = await serverUrl()
+  const name = `t_${randomBytes(8).toString('hex')}`
+  await run(server, `create database ${name}`)
+  t.teardown(() => run(server, `drop database if exists ${name} with (force)`))
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return url.href
+}
+
+async function run(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(statement)
+  await client.end()
+}
