@@ -74,7 +74,7 @@ function readText(file: string, files: Files, report: Report): string | undefine
 }
 
 function parse(text: string, report: Report): YamlFile | undefined {
-  const yaml = parseYaml(text, report)
+  const yaml = parseYaml(text, report, Object.keys(configSchema.properties))
   if (!yaml || isEmpty(yaml.doc.contents)) {
     if (report.problems.length === 0) report.problem('', 'file_empty', 'The configuration is empty.', 'Start from config/gatehouse.example.yaml.')
     return undefined

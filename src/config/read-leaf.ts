@@ -28,12 +28,18 @@ export function readPlain(context: ReadContext, shape: Shape, { value, shown }: 
   if (shape.enum) return readChoice(shape.enum, value, shown)
   if (shape.type === 'boolean') return typeof value === 'boolean' ? { value } : refuse('type_wrong', `must be true or false, but is ${shown}`, 'Write true or false, without quotes.')
   if (shape.type === 'integer') return readInteger(shape, value, shown)
-  if (shape['x-kind'] === 'duration' && typeof value === 'number') return KINDS.duration.read(String(value), { ...kindContext(context, shape, shown) })
-  if (typeof value !== 'string') return refuse('type_wrong', `must be text, but is ${shown}`, typeof value === 'number' || typeof value === 'boolean' ? 'Put quotes around it.' : 'Write a single value.')
+  const kind: Kind = KINDS[shape['x-kind'] ?? 'text']
+  if (typeof value !== 'string') return notText(kind, value, kindContext(context, shape, shown))
   if (value === '') return refuse('value_empty', 'is empty', 'Give it a value, or take the key away if it has a default.')
   if (shape.maxLength !== undefined && value.length > shape.maxLength) return refuse('value_long', `has more than ${shape.maxLength} characters`, 'Write something shorter.')
-  const kind: Kind = KINDS[shape['x-kind'] ?? 'text']
   return kind.read(value, kindContext(context, shape, shown))
+}
+
+/** A number or a boolean where text belongs: quotes only help where the text would be right. */
+function notText(kind: Kind, value: unknown, context: KindContext): Refusal {
+  if (typeof value === 'object') return refuse('type_wrong', `must be text, but is ${context.shown}`, 'Write a single value.')
+  const reading = kind.read(String(value), context)
+  return isRefusal(reading) ? reading : refuse('type_wrong', `must be text, but is ${context.shown}`, 'Put quotes around it.')
 }
 
 function kindContext(context: ReadContext, shape: Shape, shown: string): KindContext {

@@ -18,8 +18,11 @@ const MAX_ERRORS = 20
 // Errors inside one value, behind which the tree is sound again.
 const LOCAL = ['BAD_DQ_ESCAPE', 'BAD_SCALAR_START', 'BAD_ALIAS', 'TAG_RESOLVE_FAILED', 'MULTIPLE_DOCS', 'ALIAS_PROPS', 'MULTIPLE_ANCHORS', 'MULTIPLE_TAGS']
 
-/** Undefined where there is no tree at all; the report then says why. */
-export function parseYaml(text: string, report: Report): YamlFile | undefined {
+/**
+ * Undefined where there is no tree at all; the report then says why.
+ * @param sections known names at the top of the file: where one follows a syntax error, the tree is sound again
+ */
+export function parseYaml(text: string, report: Report, sections: readonly string[]): YamlFile | undefined {
   const lines = new LineCounter()
   const tokens = [...new Parser(lines.addNewLine).parse(text)]
   const placeAt = (offset: number): Place => {
@@ -35,18 +38,25 @@ export function parseYaml(text: string, report: Report): YamlFile | undefined {
   const [doc, second] = docs
   if (doc === undefined) return undefined
   if (second) report.problem('', 'documents_several', 'The file holds more than one YAML document.', 'Keep one; take the line --- (or ...) between them away.', placeAt(second.contents?.range?.[0] ?? second.range[0]))
-  const errors = [...doc.errors, ...doc.warnings.filter((warning) => warning.code === 'TAG_RESOLVE_FAILED')]
-  const seen = new Set<number>()
-  let cut = Infinity
-  for (const error of errors) {
-    const offset = startOf(error, doc)
+  const { doubts, lines: wrong } = reportErrors(text, doc, placeAt, report, sections)
+  return { doc, placeAt, broken: doubts.length > 0, doubtful: ({ line }) => wrong.has(line) || doubts.some(({ from, to }) => line >= from && line < to) }
+}
+
+/** Which lines are in doubt, and every line with an error. */
+function reportErrors(text: string, doc: Document.Parsed, placeAt: (offset: number) => Place, report: Report, sections: readonly string[]) {
+  const lines = new Set<number>()
+  const doubts: { from: number, to: number }[] = []
+  for (const error of [...doc.errors, ...doc.warnings.filter((warning) => warning.code === 'TAG_RESOLVE_FAILED')]) {
+    const offset = startOf(error, doc, text)
     const place = placeAt(offset)
-    if (!LOCAL.includes(error.code)) cut = Math.min(cut, placeAt(topLevelStart(doc, offset)).line)
-    if (seen.has(place.line) || seen.size >= MAX_ERRORS) continue
-    seen.add(place.line)
-    report.problem('', error.code === 'TAG_RESOLVE_FAILED' ? 'yaml_tag' : 'yaml_syntax', `The YAML cannot be read here: ${sentence(error.message)}`, remedyFor(error, lineText(text, lines, place.line)), place)
+    const consequence = error.code === 'UNEXPECTED_TOKEN' && doubts.some(({ from, to }) => place.line >= from && place.line < to)
+    if (!LOCAL.includes(error.code)) doubts.push({ from: placeAt(keyBefore(doc, offset)).line, to: placeAt(sectionAfter(doc, offset, sections)).line })
+    if (consequence || lines.has(place.line) || lines.size >= MAX_ERRORS) continue
+    lines.add(place.line)
+    const [says, remedy] = explain(error, text.split('\n', place.line)[place.line - 1] ?? '')
+    report.problem('', error.code === 'TAG_RESOLVE_FAILED' ? 'yaml_tag' : 'yaml_syntax', `The YAML cannot be read here: ${says}.`, remedy, place)
   }
-  return { doc, placeAt, broken: cut !== Infinity, doubtful: (place) => place.line >= cut || seen.has(place.line) }
+  return { doubts, lines }
 }
 
 /** How deeply the tokens are nested, without recursion. */
@@ -66,9 +76,10 @@ function depthOf(tokens: readonly unknown[]): number {
   return deepest / 2 // an item and its value are two levels of tokens
 }
 
-/** A quote that is never closed is reported where it opens, not at the end of the file. */
-function startOf(error: YAMLError, doc: Document.Parsed): number {
+/** A quote that is never closed is reported where it opens, not at the end of the file; a variable at its dollar. */
+function startOf(error: YAMLError, doc: Document.Parsed, text: string): number {
   let start = error.pos[0]
+  if (text.startsWith('${', start - 1)) return start - 1
   if (error.code !== 'MISSING_CHAR') return start
   visit(doc, {
     Scalar(_, node) {
@@ -78,28 +89,28 @@ function startOf(error: YAMLError, doc: Document.Parsed): number {
   return start
 }
 
-function topLevelStart(doc: Document.Parsed, offset: number): number {
-  if (!isMap(doc.contents)) return 0
-  const starts = doc.contents.items.map(({ key }) => isScalar(key) ? key.range?.[0] ?? 0 : 0)
-  return Math.max(0, ...starts.filter((start) => start <= offset))
+/** Where the key begins whose value the error is in. */
+function keyBefore(doc: Document.Parsed, offset: number): number {
+  let start = 0
+  visit(doc, { Scalar(key, { range }) { if (key === 'key' && range && range[0] <= offset) start = Math.max(start, range[0]) } })
+  return start
 }
 
-function sentence(message: string): string {
-  const first = message.split('\n', 1)[0] ?? message
-  return `${first.charAt(0).toLowerCase()}${first.slice(1)}.`
+function sectionAfter(doc: Document.Parsed, offset: number, sections: readonly string[]): number {
+  const keys = isMap(doc.contents) ? doc.contents.items.map(({ key }) => key) : []
+  const starts = keys.flatMap((key) => isScalar(key) && sections.includes(String(key.value)) && key.range && key.range[0] > offset ? [key.range[0]] : [])
+  return Math.min(Number.MAX_SAFE_INTEGER, ...starts)
 }
 
-function lineText(text: string, lines: LineCounter, line: number): string {
-  return text.slice(lines.lineStarts[line - 1] ?? 0, lines.lineStarts[line] ?? text.length)
-}
-
-function remedyFor(error: YAMLError, line: string): string {
+/** What was meant and what to do, as far as the error's code tells. */
+function explain(error: YAMLError, line: string): readonly [says: string, remedy: string] {
   // eslint-disable-next-line no-template-curly-in-string -- what the operator writes
-  if (/[[{,].*\$\{/.test(line)) return 'Inside [ ] and { } put quotes around a variable: "${NAME}".'
-  if (error.code === 'TAB_AS_INDENT') return 'Indent with spaces.'
-  if (error.code === 'BAD_SCALAR_START') return 'Put quotes around the value.'
-  if (error.code === 'BAD_DQ_ESCAPE') return 'Use single quotes, in which \\ has no meaning, or write \\\\.'
-  if (error.code === 'TAG_RESOLVE_FAILED') return 'Take the !tag away, or put quotes around the value if it begins with !'
-  if (error.code === 'MISSING_CHAR') return 'Close the quote or the bracket that is opened here.'
-  return 'Check quotes, brackets, colons and indentation on this line and the one before.'
+  if (/[[{,].*\$\{/.test(line)) return ['a variable inside [ ] or { } needs quotes', 'Write "${NAME}".']
+  if (error.code === 'TAB_AS_INDENT') return ['a tab indents this line', 'Indent with spaces.']
+  if (error.code === 'BAD_SCALAR_START') return ['a value cannot begin with this character', 'Put quotes around the value.']
+  if (error.code === 'BAD_DQ_ESCAPE') return ['double quotes do not know this backslash sequence', 'Use single quotes, in which \\ has no meaning, or write \\\\.']
+  if (error.code === 'TAG_RESOLVE_FAILED') return ['there is no such !tag', 'Take it away, or put quotes around the value if it begins with !']
+  if (error.code === 'MISSING_CHAR') return ['a quote or a bracket is not closed', 'Close what is opened here.']
+  const first = error.message.split('\n', 1)[0] ?? error.message
+  return [`${first.charAt(0).toLowerCase()}${first.slice(1)}`, 'Check quotes, brackets, colons and indentation on this line and the one before.']
 }

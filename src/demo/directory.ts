@@ -98,6 +98,7 @@ export function createDirectory(tenantId: string): Directory {
     },
     removeMember(containerId, memberId) {
       containersOf.get(memberId)?.delete(containerId)
+      closures.clear()
     },
     directMemberOf,
     transitiveMemberOf(userId) {

@@ -1,4 +1,5 @@
 // What an operator can get wrong, and that each mistake is found where it stands. In the tables `¦` marks the places.
+/* eslint-disable no-template-curly-in-string -- what the operator writes */
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -115,6 +116,7 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'personal accounts': [{ entra: `entra: { tenantId: ¦consumers, clientId: ${ID}, clientSecret: x }` }, 'tenant_invalid'],
   'any tenant': [{ entra: `entra: { tenantId: ¦common, clientId: ${ID}, clientSecret: x }` }, 'tenants_open'],
   'tenants that do not count': [entra(`allowedTenants: ¦[${ID}]`), 'tenants_unused'],
+  'a number for an id': [{ entra: `entra: { tenantId: ${ID}, clientId: ¦1234, clientSecret: x }` }, 'guid_invalid'],
   'an id in braces': [{ entra: `entra: { tenantId: ${ID}, clientId: ¦"{${ID}}", clientSecret: x }` }, 'guid_invalid'],
   'no credential': [{ entra: `¦entra: { tenantId: ${ID}, clientId: ${ID} }` }, 'credential_missing'],
   'two credentials': [entra('federatedTokenFile: ¦token'), 'credential_several'],
@@ -146,7 +148,7 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'a sample id that is not hex': [rows('{ entraGroup: ¦a1b2c3d4-e5f6-7890-1234-567890abcdefg, staff: true }'), 'guid_not_hex'],
   'a sample id that ends in bcdefg': [rows('{ entraGroup: ¦b2c3d4e5-f6a7-8901-2345-678901bcdefg, staff: true }'), 'guid_not_hex'],
   'an id with a digit too many': [rows(`{ entraGroup: ¦${OTHER}4, staff: true }`), 'guid_invalid'],
-  'an Entra group in two rows, in another case': [rows(`{ entraGroup: ¦${OTHER}, staff: true }`, `{ entraGroup: ¦${OTHER.toUpperCase()}, staff: true }`).groupMapping.includes('¦') ? rows(`{ entraGroup: ${OTHER}, staff: true }`, `{ entraGroup: ¦${OTHER.toUpperCase()}, staff: true }`) : {}, 'mapping_duplicate'],
+  'an Entra group in two rows, in another case': [rows(`{ entraGroup: ${OTHER}, staff: true }`, `{ entraGroup: ¦${OTHER.toUpperCase()}, staff: true }`), 'mapping_duplicate'],
   'a row without its group': [rows('¦{ staff: true }'), 'key_missing'],
   'a group twice in a row': [rows(`{ entraGroup: ${OTHER}, groups: [A, B, ¦A] }`), 'group_repeated'],
   'a comma in a name': [rows(`{ entraGroup: ${OTHER}, groups: [¦"A, B"] }`), 'group_name_separator'],
@@ -204,8 +206,8 @@ username: ¦mail
   t.strictSame(placed(problems(() => load(text))), expected)
 })
 
-t.test('a syntax error does not hide the mistakes before it', async (t) => {
-  const { text, expected } = marked(yaml({ server: '+port: ¦x', rest: 'access: ¦]\nnonsense: 1' }), ['type_wrong', 'yaml_syntax'])
+t.test('a syntax error does not hide the mistakes before it and in the sections behind', async (t) => {
+  const { text, expected } = marked(yaml({ server: '+port: ¦x', rest: 'reservedUsernames: [¦${X}]\nlog:\n  level: ¦loud\naccess: ¦]\nnonsense: 1' }), ['type_wrong', 'yaml_syntax', 'value_unknown', 'yaml_syntax'])
   t.strictSame(placed(problems(() => load(text))), expected)
 })
 
@@ -251,13 +253,11 @@ t.test('warnings do not refuse', async (t) => {
     const { text, expected } = marked(yaml(sections), codes)
     t.strictSame(placed(load(text).warnings), expected, name)
   }
-  const hosts = marked(yaml({ ...rule('{ hosts: [auth.corp.test, "*.corp.test", ¦other.test], allow: anyone }'), ...session('cookieDomain: corp.test') }), ['not_yet'])
-  t.strictSame(problems(() => load(hosts.text)).map(({ code }) => code), hosts.expected.map(() => 'not_yet'))
 })
 
 t.test('variables', async (t) => {
   const contact = (value: string, env: Record<string, string> = {}) => load(yaml(server(`contact: ${value}`)), env).config.server.contact
-  t.equal(contact('${A}', { A: 'x: y\n- z'.replace('\n', ' ') }), 'x: y - z', 'colons are text')
+  t.equal(contact('${A}', { A: 'x: y # z' }), 'x: y # z', 'colons and # are text')
   t.equal(contact('a${A}-${B:-c d}', { A: '1' }), 'a1-c d')
   t.equal(contact('"${A:-x}"', { A: '' }), 'x', 'set but empty takes the default')
   t.strictSame(problems(() => contact('${A}', { A: '' })).map(({ code }) => code), ['value_empty'], 'set but empty is set')
@@ -270,12 +270,12 @@ t.test('variables', async (t) => {
 })
 
 t.test('secrets in files', async (t) => {
-  const twin = (secrets: string) => ({ entra: `entra: { tenantId: ${ID}, clientId: ${ID}, clientSecretFile: a }`, session: 'session: { secretsFile: /run/b }', keys: 'keys:\n  encryptionSecretsFile: c', database: 'database: { urlFile: d }', ...(secrets && { rest: secrets }) })
+  const twins: Sections = { entra: `entra: { tenantId: ${ID}, clientId: ${ID}, clientSecretFile: a }`, session: 'session: { secretsFile: /run/b }', keys: 'keys:\n  encryptionSecretsFile: c', database: 'database: { urlFile: d }' }
   const files = { '/etc/gh/a': 'abc\r\n', '/run/b': `${SECRET}\n\n${OTHER}\n`, '/etc/gh/c': `${SECRET}x`, '/etc/gh/d': 'postgres://h/db\n' }
-  const { config, secretFiles } = load(yaml(twin('')), {}, files)
+  const { config, secretFiles } = load(yaml(twins), {}, files)
   t.strictSame([config.entra.clientSecret, config.session.secrets, config.keys.encryptionSecrets, config.database.url], ['abc', [SECRET, OTHER], [`${SECRET}x`], 'postgres://h/db'])
   t.strictSame(secretFiles, ['/etc/gh/a', '/etc/gh/d', '/run/b', '/etc/gh/c'])
-  const codes = (changed: Record<string, string>) => problems(() => load(yaml(twin('')), {}, { ...files, ...changed })).map(({ code, path }) => [code, path])
+  const codes = (changed: Record<string, string>) => problems(() => load(yaml(twins), {}, { ...files, ...changed })).map(({ code, path }) => [code, path])
   t.strictSame(codes({ '/etc/gh/a': '\n' }), [['secret_file_empty', 'entra.clientSecretFile']])
   t.strictSame(codes({ '/etc/gh/a': 'x\ny\n' }), [['secret_file_lines', 'entra.clientSecretFile']])
   t.strictSame(codes({ '/run/b': `${SECRET}\nshort\n` }), [['secret_short', 'session.secretsFile']])
@@ -298,7 +298,7 @@ t.test('files', async (t) => {
   t.strictSame(codes('empty'), ['file_empty 1:1'])
   t.strictSame(codes('comment'), ['file_empty 1:1'])
   t.strictSame(codes('list'), ['type_wrong 1:1'])
-  t.strictSame(problems(() => load('['.repeat(1_000_000))).map(({ code }) => code), ['yaml_depth'])
+  t.strictSame(problems(() => load('['.repeat(100_000))).map(({ code }) => code), ['yaml_depth'])
   chmodSync(join(dir, 's'), 0o644)
   t.strictSame(loadConfig(join(dir, 'gatehouse.yaml'), { env: {} }).warnings.map(({ code }) => code), ['secret_file_open'])
   chmodSync(join(dir, 's'), 0o640)
@@ -308,7 +308,7 @@ t.test('files', async (t) => {
 })
 
 t.test('what the program gets', async (t) => {
-  const { config, hash } = load(yaml({ ...session('cookieDomain: .Corp.Test\n  idleTimeout: 90m'), rest: 'x: 1'.slice(4) }))
+  const { config, hash } = load(yaml({ ...session('cookieDomain: .Corp.Test\n  idleTimeout: 90m') }))
   t.match(config.session, { cookieDomain: 'corp.test', idleTimeoutMs: 5_400_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined })
   t.strictSame(config.headers, { families: ['x-auth-request', 'remote'], maxBytes: 8192, extra: [] })
   t.equal(config.sync, undefined)
@@ -327,7 +327,7 @@ t.test('a problem reads like a compiler\'s', async (t) => {
   t.equal(text, 'a.yaml:3:7: It is wrong.\n    Mend it.')
 })
 
-t.test('nothing but ConfigError is ever thrown', async (t) => {
+t.test('nothing but ConfigError is ever thrown', async () => {
   const example = readFileSync(new URL('../../config/gatehouse.example.yaml', import.meta.url), 'utf8')
   const only = (text: string) => problems(() => load(text, { SESSION_SECRET: SECRET })).every(({ line, column, code, message, remedy }) => line > 0 && column > 0 && code && message && remedy)
   fc.assert(fc.property(fc.oneof(fc.string({ maxLength: 200, unit: 'binary' }), fc.string({ unit: fc.constantFrom(...'\n\t -:?[]{},&*!|>\'"%@`#$a1<=~.'), maxLength: 80 })), only), { numRuns: 500 })

@@ -1,4 +1,5 @@
 // The Microsoft Graph half of the simulator: memberships page by page, permissions, and every way of answering badly.
+import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { fetch } from 'undici'
@@ -265,20 +266,21 @@ function naiveClosure(directory: Directory, userId: string) {
 }
 
 t.test('the closure equals a naive one, whatever the cycles and changes', async (t) => {
-  const edge = fc.record({ from: fc.nat(8), to: fc.nat(8), remove: fc.boolean() })
-  fc.assert(fc.property(fc.array(edge, { maxLength: 60 }), (edges) => {
+  // Each step puts a member in or, where it is in already, takes it out: few groups, so that both happen often.
+  const step = fc.record({ member: fc.nat(5), container: fc.integer({ min: 1, max: 5 }) })
+  const holds = fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
     const directory = createDirectory(DEMO_TENANT_ID)
     directory.addUser({ ...PEOPLE.staff, id: guid(0) })
-    for (let n = 1; n <= 8; n++) directory.addObject({ id: guid(n), type: 'group', displayName: `G${n}` })
-    for (const { from, to, remove } of edges) {
-      if (to === 0) continue
-      if (remove) directory.removeMember(guid(to), guid(from))
-      else directory.addMember(guid(to), guid(from))
+    for (let n = 1; n <= 5; n++) directory.addObject({ id: guid(n), type: 'group', displayName: `G${n}` })
+    for (const { member, container } of steps) {
+      const change = directory.directMemberOf(guid(member)).includes(guid(container)) ? directory.removeMember : directory.addMember
+      change(guid(container), guid(member))
       const closure = directory.transitiveMemberOf(guid(0))
-      t.strictSame([...closure].sort(), naiveClosure(directory, guid(0)))
-      t.equal(new Set(closure).size, closure.length)
+      assert.deepEqual([...closure].sort(), naiveClosure(directory, guid(0)))
+      assert.equal(new Set(closure).size, closure.length)
     }
-  }), { numRuns: 60 })
+  })
+  t.doesNotThrow(() => fc.assert(holds, { numRuns: 200 }))
 })
 
 t.test('the directory refuses what Entra refuses', async (t) => {

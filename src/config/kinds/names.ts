@@ -16,17 +16,17 @@ export const text: Kind = {
 export const groupName: Kind = {
   title: 'name of a local group',
   read(value, { shown }) {
-    if (/[\p{Cc}\p{Cs}]/u.test(value)) return refuse('group_name_control', 'has a control character', 'Use visible characters: the name travels in a header.')
+    if (/\p{C}/u.test(value)) return refuse('group_name_control', 'has a control or invisible character', 'Use visible characters: the name travels in a header.')
     if (value.trim() !== value) return refuse('group_name_spaces', `begins or ends with a space: ${shown}`, 'Names are compared exactly; take the space away here, and in the group\'s name if it is there.')
-    if ([...value].length > MAX_GROUP_NAME) return refuse('group_name_long', `has more than ${MAX_GROUP_NAME} characters`, 'Give the group a shorter name.')
+    if (value.length > MAX_GROUP_NAME) return refuse('group_name_long', `has more than ${MAX_GROUP_NAME} characters`, 'Give the group a shorter name.')
     return { value }
   },
 }
 
 export const permission: Kind = {
   title: 'permission',
-  pattern: '^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*$',
-  read: (value, { shown }) => /^[\w-]+(\.[\w-]+)*$/.test(value) ? { value } : refuse('permission_invalid', `must be words joined by dots, but is ${shown}`, 'Write it like netbox.view'),
+  pattern: '^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)+$',
+  read: (value, { shown }) => /^[\w-]+(\.[\w-]+)+$/.test(value) ? { value } : refuse('permission_invalid', `must be words joined by dots, but is ${shown}`, 'Write it like netbox.view'),
 }
 
 export const step: Kind = {

@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+// The `gatehouse` command: one line per command. Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 configuration unusable.
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { EXIT, explainFailure, type CommonOptions } from './commands/context.js'
+
+type Run = (...args: never[]) => Promise<number>
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+const program = new Command('gatehouse')
+  .version(version)
+  .description('Login gateway for Microsoft Entra ID')
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
+
+function command(parent: Command, usage: string, description: string, load: () => Promise<Run>): Command {
+  const made: Command = parent.command(usage).description(description)
+    .option('--config <file>', 'the configuration (default: GATEHOUSE_CONFIG, else config/gatehouse.yaml)')
+    .option('--json', 'print JSON')
+    .action(async (...args: unknown[]) => {
+      const given = args.slice(0, -1) as never[] // the last argument is the command itself
+      const run = await load()
+      process.exitCode = await run(...given).catch((error: unknown) => explainFailure(error, made.opts<CommonOptions>().json))
+    })
+  return made
+}
+
+command(program, 'serve', 'run the gateway', async () => (await import('./commands/serve.js')).serve)
+  .option('--no-migrate', 'do not apply migrations at start')
+command(program, 'demo', 'everything on this machine, with a simulated Entra ID and six people', async () => (await import('./commands/demo.js')).demo)
+  .option('--port <port>', 'port of the application to open', Number)
+command(program, 'migrate', 'bring the database to this version', async () => (await import('./commands/migrate.js')).migrate)
+command(program, 'check', 'validate the configuration and print every problem', async () => (await import('./commands/check.js')).check)
+
+const groups = program.command('groups').description('local groups and their permissions')
+command(groups, 'list', 'list groups', async () => (await import('./commands/groups.js')).groupsList)
+command(groups, 'add <name>', 'add a group', async () => (await import('./commands/groups.js')).groupsAdd)
+  .option('--description <text>', 'what it is for')
+command(groups, 'apply <file>', 'make groups and permissions as a file describes them', async () => (await import('./commands/groups.js')).groupsApply)
+  .option('--dry-run', 'only say what would change')
+command(groups, 'export', 'print all groups as such a file', async () => (await import('./commands/groups.js')).groupsExport)
+
+const users = program.command('users').description('people and their rights')
+command(users, 'list', 'list people', async () => (await import('./commands/users.js')).usersList)
+  .option('--staff', 'staff alone')
+  .option('--superuser', 'superusers alone')
+  .option('--why', 'what grants each right')
+command(users, 'show <user>', 'one person, with reasons', async () => (await import('./commands/users.js')).usersShow)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error
+  process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage
+}

@@ -1,0 +1,63 @@
+// What every command does the same way: find and read the configuration, open the database, print for people or as JSON.
+import { userInfo } from 'node:os'
+import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../config/load.js'
+import { GatehouseError } from '../core/errors.js'
+import { openDatabase, type Database } from '../store/database.js'
+import { databaseUrl } from '../store/database-url.js'
+
+export const EXIT = { ok: 0, failed: 1, usage: 2, config: 78 } as const
+
+export interface CommonOptions { readonly config?: string, readonly json?: boolean }
+
+/** `--config`, else GATEHOUSE_CONFIG, else config/gatehouse.yaml. @throws ConfigError */
+export function readConfig({ config }: CommonOptions): LoadedConfig {
+  return loadConfig(config ?? process.env.GATEHOUSE_CONFIG ?? 'config/gatehouse.yaml', { env: process.env })
+}
+
+/** Runs work on the configured database and closes it, whatever happens. */
+export async function withDatabase<T>(options: CommonOptions, work: (database: Database, url: string) => Promise<T>): Promise<T> {
+  const { config } = readConfig(options)
+  const { url, stop } = await databaseUrl(config.database)
+  const database = openDatabase({ url, poolSize: 2 })
+  try {
+    return await work(database, url)
+  } finally {
+    await database.close()
+    await stop()
+  }
+}
+
+/** Who changes things by command, for the audit. */
+export function cliActor(): string {
+  return `cli:${userInfo().username}`
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2))
+}
+
+/** Columns under their headings; an empty list says so. */
+export function printTable(headings: readonly string[], rows: readonly (readonly string[])[], empty: string): void {
+  if (rows.length === 0) return print(empty)
+  const visible = (text: string) => text.replace(/[\p{Cc}\p{Cf}]/gu, '?')
+  const table = [headings, ...rows.map((row) => row.map(visible))]
+  const widths = headings.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
+  for (const row of table) print(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+}
+
+/** Says on standard error what went wrong and what to do. @returns the exit code */
+export function explainFailure(error: unknown, json = false): number {
+  if (error instanceof ConfigError) {
+    if (json) printJson({ error: 'config_unusable', problems: error.problems })
+    else process.stderr.write(`${error.problems.map(formatProblem).join('\n')}\n\n${error.problems.length} ${error.problems.length === 1 ? 'problem' : 'problems'}: the configuration is not usable.\n`)
+    return EXIT.config
+  }
+  const known = error instanceof GatehouseError ? error : new GatehouseError('internal', { cause: error, detail: error instanceof Error ? error.message : String(error) })
+  if (json) printJson({ error: known.code, message: known.message, remedy: known.remedy })
+  else process.stderr.write(`gatehouse: ${known.message}\n${known.remedy === undefined ? '' : `    ${known.remedy}\n`}`)
+  return EXIT.failed
+}

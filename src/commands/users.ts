@@ -1,0 +1,53 @@
+// `gatehouse users ...`: who there is, and why each of them has what they have.
+import type { Cause } from '../core/mapping.js'
+import { createPeopleStore, type PersonView } from '../store/people.js'
+import { EXIT, print, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
+
+export async function usersList(options: CommonOptions & { readonly staff?: boolean, readonly superuser?: boolean, readonly why?: boolean }): Promise<number> {
+  const people = await withDatabase(options, (database) => createPeopleStore(database).list({ staff: options.staff ?? false, superuser: options.superuser ?? false }))
+  if (options.json) printJson(people)
+  else if (options.why) people.forEach(printWhy)
+  else printTable(['USERNAME', 'NAME', 'ACTIVE', 'STAFF', 'SUPERUSER', 'GROUPS', 'LAST LOGIN'], people.map(row), 'Nobody.')
+  return EXIT.ok
+}
+
+export async function usersShow(user: string, options: CommonOptions): Promise<number> {
+  const person = await withDatabase(options, (database) => createPeopleStore(database).find(user))
+  if (options.json) printJson(person)
+  else printPerson(person)
+  return EXIT.ok
+}
+
+function row(person: PersonView): string[] {
+  return [person.username, person.name ?? '', yes(person.isActive), yes(person.isStaff), yes(person.isSuperuser), String(person.groups.length), person.lastLoginAt?.slice(0, 19) ?? 'never']
+}
+
+function printPerson(person: PersonView): void {
+  print(`${person.username}${person.name === null ? '' : ` (${person.name})`}`)
+  print(`  id           ${person.id}`)
+  for (const { tid, oid } of person.identities) print(`  Entra        object ID ${oid} in tenant ${tid}`)
+  print(`  e-mail       ${person.email ?? '-'}${person.email !== null && !person.emailVerified ? ' (not verified)' : ''}`)
+  print(`  active       ${yes(person.isActive)}`)
+  print(`  last login   ${person.lastLoginAt ?? 'never'}; live sessions ${person.liveSessions}`)
+  if (person.readAt !== null) print(`  last reading ${person.entraGroups} Entra groups at ${person.readAt}`)
+  printWhy(person)
+}
+
+/** "Network Engineers, because of b2c3... (row 3), since 2026-11-21" */
+function printWhy(person: PersonView): void {
+  print(person.username)
+  if (person.isStaff) print(`  staff${because(person.staffCause, person.staffSince)}`)
+  if (person.isSuperuser) print(`  superuser${because(person.superuserCause, person.superuserSince)}`)
+  for (const { name, cause, since } of person.groups) print(`  ${name}${because(cause, since)}`)
+  if (!person.isStaff && !person.isSuperuser && person.groups.length === 0) print('  nothing is granted')
+}
+
+function because(cause: readonly Cause[] | null, since: string | null): string {
+  const day = since === null ? '' : `, since ${since.slice(0, 10)}`
+  if (cause === null) return `, set by hand${day}`
+  return `, because of ${cause.map((each) => `${each.entraGroup} (row ${each.row})`).join(' and ')}${day}`
+}
+
+function yes(value: boolean): string {
+  return value ? 'yes' : 'no'
+}

@@ -1,0 +1,74 @@
+// A tiny reverse proxy that asks before it forwards, as nginx, Traefik or Caddy would: it strips what a client could
+// forge, asks /oauth2/forward-auth, and passes on the identity headers of a 200 or the refusal as it is.
+import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions, type ServerResponse } from 'node:http'
+import { isIdentityHeader, withoutGatewayCookies } from './identity-headers.js'
+
+export interface DemoProxyOptions {
+  readonly host: string
+  readonly port: number
+  /** Where the gateway listens, e.g. http://127.0.0.1:4180. */
+  readonly gateway: string
+  readonly upstream: string
+}
+
+export interface DemoProxy { readonly url: string, close(): Promise<void> }
+
+const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+
+export async function startDemoProxy({ host, port, gateway, upstream }: DemoProxyOptions): Promise<DemoProxy> {
+  const server = createServer((incoming, outgoing) => {
+    handle(incoming, outgoing, gateway, upstream).catch(() => {
+      if (!outgoing.headersSent) outgoing.writeHead(502, { 'content-type': 'text/plain' })
+      outgoing.end('The demo proxy got no answer.\n')
+    })
+  })
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
+  const bound = server.address()
+  const url = `http://${host}:${typeof bound === 'object' && bound !== null ? bound.port : port}`
+  return {
+    url,
+    close: () => new Promise((resolve) => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    }),
+  }
+}
+
+async function handle(incoming: IncomingMessage, outgoing: ServerResponse, gateway: string, upstream: string): Promise<void> {
+  const clean = Object.fromEntries(Object.entries(incoming.headers).filter(([name]) => !isIdentityHeader(name) && !HOP_BY_HOP.has(name)))
+  const verdict = await exchange(`${gateway}/oauth2/forward-auth`, {
+    method: 'GET',
+    headers: {
+      ...pick(clean, ['cookie', 'accept', 'x-requested-with', 'sec-fetch-mode', 'sec-fetch-dest', 'sec-fetch-site']),
+      'x-forwarded-method': incoming.method ?? 'GET',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-host': incoming.headers.host ?? '',
+      'x-forwarded-uri': incoming.url ?? '/',
+      'x-forwarded-for': incoming.socket.remoteAddress ?? '',
+    },
+  })
+  if (verdict.statusCode !== 200) return relay(verdict, outgoing)
+  verdict.resume()
+  const identity = Object.fromEntries(Object.entries(verdict.headers).filter(([name]) => isIdentityHeader(name)))
+  const cookie = withoutGatewayCookies(incoming.headers.cookie)
+  delete clean.cookie
+  const answer = await exchange(new URL(incoming.url ?? '/', upstream), { method: incoming.method ?? 'GET', headers: { ...clean, ...identity, ...(cookie === undefined ? {} : { cookie }) } }, incoming)
+  relay(answer, outgoing)
+}
+
+function exchange(url: string | URL, options: RequestOptions, body?: IncomingMessage): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const asked = request(url, options, resolve).on('error', reject)
+    if (body) body.pipe(asked)
+    else asked.end()
+  })
+}
+
+function relay(answer: IncomingMessage, outgoing: ServerResponse): void {
+  outgoing.writeHead(answer.statusCode ?? 502, Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !HOP_BY_HOP.has(name))))
+  answer.pipe(outgoing)
+}
+
+function pick(headers: IncomingHttpHeaders, names: readonly string[]): IncomingHttpHeaders {
+  return Object.fromEntries(names.flatMap((name) => headers[name] === undefined ? [] : [[name, headers[name]]]))
+}
