@@ -1,7 +1,7 @@
 // A browser as far as HTTP goes: cookies by host, redirects followed by hand so that a test sees each of them.
-import { Agent, fetch, type Response } from 'undici'
+import { Agent, Headers, request } from 'undici'
 
-export interface Answer { readonly status: number, readonly headers: Response['headers'], readonly text: string, readonly url: string, readonly location: string | undefined }
+export interface Answer { readonly status: number, readonly headers: Headers, readonly text: string, readonly url: string, readonly location: string | undefined }
 export interface Ask { method?: string, headers?: Record<string, string>, form?: Record<string, string> }
 
 export interface Browser {
@@ -29,14 +29,18 @@ export function createBrowser(options: { ca?: string } = {}): Browser {
     cookieHeader: (url) => [...jar(url)].map(([name, value]) => `${name}=${value}`).join('; '),
     async ask(url, { method = 'GET', headers = {}, form } = {}) {
       const cookie = browser.cookieHeader(url)
-      const response = await fetch(url, {
-        dispatcher, method, redirect: 'manual',
+      // not fetch: that adds sec-fetch-mode: cors to what a test says
+      const response = await request(url, {
+        dispatcher,
+        method: method as 'GET',
         headers: { ...NAVIGATION, ...(cookie ? { cookie } : {}), ...(form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}), ...headers },
-        ...(form ? { body: new URLSearchParams(form).toString() } : {}),
+        body: form ? new URLSearchParams(form).toString() : null,
       })
-      for (const line of response.headers.getSetCookie()) keep(jar(url), line)
-      const location = response.headers.get('location')
-      return { status: response.status, headers: response.headers, text: await response.text(), url, location: location === null ? undefined : new URL(location, url).href }
+      const received = new Headers()
+      for (const [name, value] of Object.entries(response.headers)) for (const each of [value ?? []].flat()) received.append(name, each)
+      for (const line of received.getSetCookie()) keep(jar(url), line)
+      const location = received.get('location')
+      return { status: response.statusCode, headers: received, text: await response.body.text(), url, location: location === null ? undefined : new URL(location, url).href }
     },
     async follow(url, ask) {
       const trail = [url]

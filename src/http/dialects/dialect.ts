@@ -19,6 +19,11 @@ export interface Refusal {
 
 export interface Dialect {
   readonly path: string
+  /**
+   * A query on the auth endpoint itself: `refused` where only an administrator can have written it (oauth2-proxy narrows
+   * access by ?allowed_groups=, and ignoring that would widen it); `ignored` where the proxy carries the client's over.
+   */
+  readonly query: 'refused' | 'ignored'
   notSignedIn(refusal: Refusal & { readonly code: ErrorCode }): FastifyReply
   refused(refusal: Refusal & { readonly error: GatehouseError, readonly username?: string | undefined }): FastifyReply
 }
@@ -45,7 +50,7 @@ async function answer(request: FastifyRequest, reply: FastifyReply, options: Dia
   let target: Target | undefined
   const refusal = () => ({ request, reply, target, pages, signInUrl: signInUrl(publicUrl, target) })
   try {
-    refuseQuery(request)
+    if (dialect.query === 'refused') refuseQuery(request)
     target = options.readTarget(request)
     const verdict = await verifier.verify(request.headers.cookie)
     if (verdict.kind === 'allowed') {
@@ -63,7 +68,6 @@ async function answer(request: FastifyRequest, reply: FastifyReply, options: Dia
   }
 }
 
-// oauth2-proxy narrows access by ?allowed_groups=; ignoring a parameter here would widen it.
 function refuseQuery(request: FastifyRequest): void {
   if (request.url.includes('?')) throw new GatehouseError('query_unknown', { detail: 'the auth endpoint takes no query parameters', remedy: 'Take the query off the address in the proxy\'s configuration; access is decided by the section access.' })
 }

@@ -9,6 +9,7 @@ const SAFE = new Set(['GET', 'HEAD'])
 
 export const forwardAuth: Dialect = {
   path: '/oauth2/forward-auth',
+  query: 'ignored', // Caddy's rewrite keeps the query of the request
   notSignedIn({ request, reply, target, signInUrl, code, pages }) {
     // 303 makes the browser come back with GET, whatever it sent.
     if (isNavigation(request.headers)) return reply.code(SAFE.has(target?.method ?? 'GET') ? 302 : 303).header('location', signInUrl).send()

@@ -1,0 +1,45 @@
+// Real programs for end-to-end tests: found, started in the foreground on loopback, ended by their own process id.
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+
+/** The first of these programs that is installed. Where none is, the test is skipped, or fails where nothing may be skipped. */
+export function program(t: Test, ...names: readonly string[]): string | undefined {
+  const found = names.map((name) => spawnSync('sh', ['-c', `command -v ${name} || ls /usr/sbin/${name}`], { encoding: 'utf8' }).stdout.trim().split('\n')[0]).find((path) => path !== undefined && path !== '')
+  if (found !== undefined) return found
+  if (process.env.GATEHOUSE_TEST_REQUIRE_ALL) t.fail(`${names[0]} is not installed, and nothing may be skipped here`)
+  else t.plan(0, `${names[0]} is not installed`)
+  return undefined
+}
+
+export interface Running { readonly process: ChildProcess, readonly output: () => string, stop(): Promise<void> }
+
+/** Starts a program and waits until its port answers. It is stopped with the test. */
+export async function run(t: Test, path: string, args: readonly string[], options: { port?: number, ready?: (output: string) => boolean, env?: Record<string, string>, cwd?: string }): Promise<Running> {
+  const child = spawn(path, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env }, ...(options.cwd ? { cwd: options.cwd } : {}) })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => { output += chunk.toString() })
+  child.stderr.on('data', (chunk: Buffer) => { output += chunk.toString() })
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
+    await ended
+    clearTimeout(timer)
+  }
+  t.teardown(stop)
+  for (let waited = 0; waited < 60_000; waited += 50) {
+    if (child.exitCode !== null) throw new Error(`${path} ended with ${child.exitCode}:\n${output}`)
+    if (options.ready ? options.ready(output) : await answers(options.port ?? 0)) return { process: child, output: () => output, stop }
+    await sleep(50)
+  }
+  throw new Error(`${path} did not come up:\n${output}`)
+}
+
+export function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true) })
+    socket.on('error', () => resolve(false))
+  })
+}
