@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import pg from 'pg'
 import type { Test } from 'tap'
 import { DEMO_TENANT_ID } from '../../src/demo/people.js'
-import { createBrowser, type Answer, type Browser } from '../helpers/browser.js'
+import type { Answer, Browser } from '../helpers/browser.js'
 import { freePorts, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { LOCAL_NAMES, type Change } from './arbitraries.js'
 import { openGraphDoor, type GraphDoor } from './graph-door.js'
@@ -40,6 +40,8 @@ export interface Bench {
   localGroups(): Promise<string[]>
   /** Everything a failed login must not touch, times included. */
   dump(): Promise<unknown>
+  /** The person's own rows in those tables; sessions, which every login makes anew, aside. */
+  rowsWithoutTimes(person: string): Promise<unknown>
   query(statement: string, values?: unknown[]): Promise<pg.QueryResult>
 }
 
@@ -101,6 +103,10 @@ function benchOver(gateway: TestGateway, door: GraphDoor, pool: pg.Pool): Bench 
       const { rows: [row] } = await query(DUMP)
       return row
     },
+    async rowsWithoutTimes(person) {
+      const { rows: [row] } = await query(ROWS, [person])
+      return row
+    },
   }
 
   async function toCallback(browser: Browser, person: string): Promise<string> {
@@ -114,6 +120,10 @@ function benchOver(gateway: TestGateway, door: GraphDoor, pool: pg.Pool): Bench 
 const TABLES = ['users', 'identities', 'user_groups', 'entra_readings', 'sessions', 'spent_flows'] as const
 const DUMP = `select ${TABLES.map((table) => `(select jsonb_agg(x order by x::text) from ${table} x) as ${table}`).join(', ')},
   (select jsonb_agg(x order by x.id) from audit_events x where action = 'login') as logins`
+
+const ROWS = `select to_jsonb(u) - 'last_login_at' - 'staff_since' - 'superuser_since' as person, to_jsonb(i) as identity, to_jsonb(r) - 'read_at' as reading,
+  (select jsonb_agg(to_jsonb(ug) - 'since' order by ug.group_id) from user_groups ug where ug.user_id = u.id) as groups
+  from identities i join users u on u.id = i.user_id join entra_readings r on r.user_id = u.id where i.oid = $1`
 
 const STORED = `select u.username, u.is_staff, u.is_superuser, u.staff_cause, u.superuser_cause,
   (select coalesce(jsonb_agg(jsonb_build_object('name', g.name, 'cause', ug.cause)), '[]') from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id) as groups,
@@ -203,5 +213,3 @@ export async function holds<T>(t: Test, arbitrary: fc.Arbitrary<T>, numRuns: num
   await fc.assert(fc.asyncProperty(arbitrary, check), { numRuns, seed: SEED })
   t.pass(`held ${numRuns} times`)
 }
-
-export { createBrowser }

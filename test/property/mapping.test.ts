@@ -5,8 +5,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { stopPostgres } from '../helpers/postgres.js'
-import { changes, hiccups, localGroups, pageSize, rows, tenant } from './arbitraries.js'
-import { assertRights, holds, loginLines, openBench, readingOf, type Bench } from './bench.js'
+import { changes, hiccups, LOCAL_NAMES, localGroups, pageSize, rows, tenant } from './arbitraries.js'
+import { assertRights, holds, loginLines, openBench, readingOf, restarted, told, type Bench } from './bench.js'
+import { finalFailure, OUTLASTING, type Failure } from './failures.js'
 import { verdict, type Row } from './oracle.js'
 import { createTenant, type LiveTenant } from './tenant.js'
 
@@ -60,3 +61,147 @@ async function loginAsTheOracleSays(bench: Bench, live: LiveTenant, { rows, brow
 }
 
 const sorted = (names: unknown) => [...names as string[]].sort()
+
+t.test('a login that fails at any point changes nothing, and the next one is as if it had never been', async (t) => {
+  const bench = await openBench(t)
+  const known = await Promise.all([1, 2, 3].map(async () => await knownPerson(bench)))
+  const attempt = fc.record({ failure: finalFailure, at: fc.nat(), who: fc.nat({ max: 3 }), ownBrowser: fc.boolean(), tenant, rows, pageSize })
+  await holds(t, attempt, 150, async ({ failure, at, who, ownBrowser, tenant, rows, pageSize }) => {
+    const { person, browser: own } = known[who] ?? { person: bench.addPerson(), browser: createBrowser() }
+    const live = createTenant(bench.gateway.entra.directory, person, tenant)
+    const browser = ownBrowser ? own : createBrowser()
+    try {
+      bench.door.pageSize = pageSize
+      bench.useMapping(live.rows(rows))
+      await failsWithoutTrace(bench, failure, { person, browser, page: 1 + at % live.pages(pageSize), watched: [...known.map((each) => each.browser), browser] })
+      t.strictSame(bench.gateway.entra.faults.waiting(), [], failure.name)
+      bench.gateway.entra.faults.clear()
+      assert.equal((await bench.signIn(browser, person)).status, 302)
+      await assertRights(bench, person, { reading: readingOf(person, live), rows: live.rows(rows), browser })
+    } finally {
+      bench.gateway.entra.faults.clear()
+      live.clear()
+    }
+  })
+})
+
+t.test('a login whose retries are all in vain changes nothing', async (t) => {
+  const patient = await openBench(t)
+  const known = await knownPerson(patient)
+  const bench = await restarted(patient, { entra: { loginBudget: '1s' } })
+  const live = createTenant(bench.gateway.entra.directory, known.person, { kinds: ['group', 'group', 'group'], padding: 0, joins: [0, 1, 2], nests: [] })
+  bench.door.pageSize = 1
+  bench.useMapping(live.rows([{ of: 'object', object: 2, writing: 'lower', groups: LOCAL_NAMES, staff: true, superuser: true }]))
+  for (const failure of OUTLASTING) {
+    await failsWithoutTrace(bench, failure, { ...known, page: 1, watched: [known.browser] })
+    bench.gateway.entra.faults.clear()
+    t.pass(failure.name)
+  }
+})
+
+async function knownPerson(bench: Bench): Promise<{ person: string, browser: Browser }> {
+  const person = bench.addPerson()
+  const browser = createBrowser()
+  assert.equal((await bench.signIn(browser, person)).status, 302)
+  await bench.byHand(person, { do: 'assign', name: LOCAL_NAMES[0] ?? '' })
+  await bench.byHand(person, { do: 'flag', flag: 'staff', value: true })
+  return { person, browser }
+}
+
+async function failsWithoutTrace(bench: Bench, failure: Failure, { person, browser, page, watched }: { person: string, browser: Browser, page: number, watched: readonly Browser[] }): Promise<void> {
+  const all = async () => ({ tables: await bench.dump(), answers: await Promise.all(watched.map((each) => told(bench, each))) })
+  const before = await all()
+  bench.gateway.entra.faults.add(failure.entry(page))
+  const answer = await bench.signIn(browser, person)
+  assert.ok(answer.status >= 400, `${failure.name}: ${answer.status}`)
+  assert.match((JSON.parse(answer.text) as { error: string }).error, failure.code, failure.name)
+  assert.deepEqual(await all(), before, failure.name)
+}
+
+t.test('the same login twice is the same as once, whatever the order of the rows', async (t) => {
+  const bench = await openBench(t)
+  const life = fc.record({ tenant, rows, localGroups, order: fc.infiniteStream(fc.nat()) })
+  await holds(t, life, 60, async ({ tenant, rows, localGroups, order }) => {
+    const person = bench.addPerson()
+    const live = createTenant(bench.gateway.entra.directory, person, tenant)
+    const browser = createBrowser()
+    const mapping = live.rows(rows)
+    const keys = new Map(mapping.map((row) => [row, order.next().value]))
+    const shuffled = [...mapping].sort((one, other) => (keys.get(one) ?? 0) - (keys.get(other) ?? 0))
+    const rowsAfter = async (rows: readonly Row[]) => {
+      bench.useMapping(rows)
+      assert.equal((await bench.signIn(browser, person)).status, 302)
+      await assertRights(bench, person, { reading: readingOf(person, live), rows, browser })
+      return await bench.rowsWithoutTimes(person)
+    }
+    try {
+      await bench.useLocalGroups(localGroups)
+      const once = await rowsAfter(mapping)
+      assert.deepEqual(await rowsAfter(mapping), once)
+      assert.deepEqual(withoutCauses(await rowsAfter(shuffled)), withoutCauses(once))
+      assert.deepEqual(await rowsAfter(mapping), once)
+    } finally {
+      live.clear()
+    }
+  })
+})
+
+const withoutCauses = (rows: unknown): unknown => JSON.parse(JSON.stringify(rows, (key, value: unknown) => key.endsWith('cause') ? null : value))
+
+t.test('twenty logins of one new person at once make one person, whose rights are those of the latest reading', async (t) => {
+  const bench = await openBench(t)
+  const crowd = fc.record({ tenant, rows, turns: fc.array(changes, { maxLength: 10 }), pageSize })
+  await holds(t, crowd, 6, async ({ tenant, rows, turns, pageSize }) => {
+    const person = bench.addPerson()
+    const live = createTenant(bench.gateway.entra.directory, person, tenant)
+    const mapping = live.rows(rows)
+    const browsers = Array.from({ length: 20 }, () => createBrowser())
+    const mark = bench.gateway.log.length
+    try {
+      bench.door.pageSize = pageSize
+      bench.useMapping(mapping)
+      const callbacks = await Promise.all(browsers.map((browser) => bench.toCallback(browser, person)))
+      const coming = turns.values()
+      bench.door.onQuestion = () => { for (const change of coming.next().value ?? []) live.change(change) }
+      const answers = await Promise.all(browsers.map((browser, index) => browser.ask(callbacks[index] ?? '')))
+      assert.deepEqual(answers.map(({ status }) => status), browsers.map(() => 302))
+
+      const reading = (await bench.stored(person))?.reading ?? []
+      const found = await assertRights(bench, person, { reading, rows: mapping, browser: browsers[0] ?? createBrowser(), others: browsers.slice(1) })
+      assert.deepEqual({ sessions: found.sessions, logins: found.logins, lines: loginLines(bench, mark).summaries.length }, { sessions: 20, logins: 20, lines: 20 })
+      if (turns.length === 0) assert.deepEqual(reading, readingOf(person, live))
+    } finally {
+      bench.door.onQuestion = () => {}
+      live.clear()
+    }
+  })
+})
+
+t.test('a login that read Graph earlier never overwrites one that read it later, whichever commits first', async (t) => {
+  const bench = await openBench(t)
+  const race = fc.record({ tenant, rows, changes, pageSize: fc.constantFrom(1, 2, 999), at: fc.nat(), moment: fc.constantFrom('asked' as const, 'answered' as const), lastPage: fc.boolean(), isKnown: fc.boolean() })
+  await holds(t, race, 80, async ({ tenant, rows, changes, pageSize, at, moment, lastPage, isKnown }) => {
+    const person = bench.addPerson()
+    const live = createTenant(bench.gateway.entra.directory, person, tenant)
+    const mapping = live.rows(rows)
+    const [slow, quick] = [createBrowser(), createBrowser()]
+    try {
+      bench.door.pageSize = pageSize
+      bench.useMapping(mapping)
+      if (isKnown) assert.equal((await bench.signIn(createBrowser(), person)).status, 302)
+      const count = live.pages(pageSize)
+      const held = bench.door.hold({ moment, page: lastPage ? count : 1 + at % count })
+      const earlier = bench.signIn(slow, person)
+      await held.reached
+      for (const change of changes) live.change(change)
+      const reading = readingOf(person, live)
+      assert.equal((await bench.signIn(quick, person)).status, 302)
+      await assertRights(bench, person, { reading, rows: mapping, browser: quick })
+      held.release()
+      assert.equal((await earlier).status, 302)
+      await assertRights(bench, person, { reading, rows: mapping, browser: slow, others: [quick] })
+    } finally {
+      live.clear()
+    }
+  })
+})
