@@ -1,5 +1,6 @@
 // The application, put together in reading order. The only place that knows every part; parts do not know one another.
 import { randomUUID } from 'node:crypto'
+import { METHODS } from 'node:http'
 import cookie, { Signer } from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import rateLimit from '@fastify/rate-limit'
@@ -67,6 +68,7 @@ export async function buildApp(config: Config, adapters: Adapters): Promise<Fast
     forceCloseConnections: 'idle',
     frameworkErrors: (error, request, reply) => { createErrorHandler(pages)(error, request, reply) },
   })
+  for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
   app.setErrorHandler(createErrorHandler(pages))
   app.setNotFoundHandler(() => { throw new GatehouseError('not_found') })
 

@@ -1,16 +1,311 @@
-import t from 'tap'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import { startTestGateway } from '../helpers/gateway.js'
+// The login over real HTTP: what it does, and that nothing but a completed one changes anything.
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { GROUP_IDS, PEOPLE, PERSON_IDS } from '../../src/demo/people.js'
+import { createBrowser, formOf, type Answer, type Browser } from '../helpers/browser.js'
+import { MAPPING, pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
+import { connect, dump } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
 
-t.test('a person signs in and applications know who they are', async (t) => {
+const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
+const groupsOf = async (gateway: TestGateway, browser: Browser): Promise<string | null> => (await gateway.ask('/oauth2/auth', { browser })).headers.get('x-auth-request-groups')
+
+t.test('signing in', async (t) => {
   const gateway = await startTestGateway(t)
-  const { browser, answer } = await gateway.signIn(PERSON_IDS.superuser)
-  t.equal(answer.status, 200)
-  if (answer.status !== 200) t.comment(answer.text, gateway.rawLog.join(''))
-  const check = await gateway.ask('/oauth2/auth', { browser, headers: { 'x-original-url': 'http://127.0.0.1:9999/x', 'x-original-method': 'GET' } })
-  t.equal(check.status, 200)
-  t.comment(JSON.stringify([...check.headers]))
+  const query = await connect(t, gateway.databaseUrl)
+  gateway.entra.directory.addMember(GROUP_IDS.circuitManagers, PERSON_IDS.superuser)
+
+  await t.test('the way to Entra carries state, nonce and an S256 challenge, and writes nothing', async (t) => {
+    const before = await dump(query)
+    const answer = await gateway.ask('/oauth2/start?rd=/&prompt=select_account')
+    t.equal(answer.status, 302)
+    const url = new URL(answer.location ?? '')
+    t.equal(`${url.origin}${url.pathname}`, `${gateway.entra.url}/${gateway.config.entra.tenantId}/oauth2/v2.0/authorize`)
+    const { state, nonce, code_challenge: challenge, ...rest } = Object.fromEntries(url.searchParams)
+    t.same(rest, {
+      client_id: gateway.config.entra.clientId, response_type: 'code', response_mode: 'query', prompt: 'select_account', code_challenge_method: 'S256',
+      redirect_uri: `${gateway.url}/oauth2/callback`, scope: `openid profile email ${gateway.entra.graphUrl}/User.Read`,
+    })
+    t.match(nonce, /^[\w-]{43}$/)
+    t.match(challenge, /^[\w-]{43}$/)
+    t.ok((state?.length ?? 0) < 500)
+    t.equal(answer.headers.get('cache-control'), 'no-store')
+    const [cookie = '', second] = answer.headers.getSetCookie()
+    t.equal(second, undefined)
+    t.match(cookie, /^gatehouse_login=[\w-]{43}; Max-Age=3600; Path=\/; HttpOnly; SameSite=Lax$/)
+    t.equal(await dump(query), before)
+  })
+
+  await t.test('twenty tabs sign in at once on one small cookie', async (t) => {
+    const browser = createBrowser()
+    const tabs: Answer[] = []
+    for (let tab = 0; tab < 20; tab++) tabs.push(await browser.follow(`${gateway.url}/oauth2/start?rd=${encodeURIComponent(`/?tab=${tab}${'x'.repeat(300)}`)}`))
+    t.equal(browser.cookies.get('127.0.0.1')?.size, 1)
+    for (const [tab, page] of tabs.reverse().entries()) {
+      const { action, fields } = formOf(page)
+      const callback = await browser.ask(action, { method: 'POST', form: { ...fields, person: PERSON_IDS.staff } })
+      const done = await browser.ask(callback.location ?? '')
+      t.match(done.location, new RegExp(`/\\?tab=${19 - tab}x`))
+    }
+    t.same(await query('select count(*)::int as n from sessions'), [{ n: 1 }], 'each tab replaced the session before it')
+  })
+
+  await t.test('the user, the memberships with their cause, the reading and the audit row are there, and one log line', async (t) => {
+    const { browser, answer } = await gateway.signIn(PERSON_IDS.superuser)
+    t.equal(answer.status, 200)
+    t.match(answer.text, /Sue Super/)
+    const [user] = await query('select * from users where username = $1', ['sue.super@contoso.example'])
+    t.match(user, { email: 'sue.super@contoso.example', email_verified: true, name: 'Sue Super', given_name: 'Sue', family_name: 'Super', is_active: true, is_staff: true, is_superuser: true, is_break_glass: false })
+    t.same(user?.superuser_cause, [{ row: 1, entraGroup: GROUP_IDS.netboxSuperusers }])
+    t.same(await query('select g.name, cause from user_groups join groups g on g.id = group_id where user_id = $1 order by 1', [user?.id]), [
+      { name: 'Circuit Manager', cause: [{ row: 4, entraGroup: GROUP_IDS.circuitManagers }] },
+      { name: 'NetBox Superusers', cause: [{ row: 1, entraGroup: GROUP_IDS.netboxSuperusers }] },
+    ])
+    t.same(await query('select tid, oid, guest from identities where user_id = $1', [user?.id]), [{ tid: gateway.config.entra.tenantId, oid: PERSON_IDS.superuser, guest: false }])
+    const [reading] = await query<{ group_ids: string }>('select group_ids::text from entra_readings where user_id = $1', [user?.id])
+    t.same(new Set(reading?.group_ids.slice(1, -1).split(',')), new Set([GROUP_IDS.netboxSuperusers, GROUP_IDS.circuitManagers]), 'roles and units are not groups')
+    const audit = await query('select * from audit_events where user_id = $1', [user?.id])
+    t.equal(audit.length, 1)
+    t.match(audit[0], { action: 'login', actor: 'login', username: 'sue.super@contoso.example', detail: { groupsAdded: ['NetBox Superusers', 'Circuit Manager'], origin: 'created', entraGroups: 2 } })
+    const lines = gateway.log.filter((line) => /Azure AD group mapping/.test(String(line.msg)) && line.user === 'sue.super@contoso.example')
+    t.equal(lines.length, 1)
+    t.match(lines[0], { groupsAdded: ['NetBox Superusers', 'Circuit Manager'], groupsRemoved: [], staff: true, superuser: true, correlationId: audit[0]?.correlation_id })
+    t.match(browser.cookieHeader(gateway.url), /gatehouse_session=/)
+  })
+
+  await t.test('a second login rebuilds everything: what Entra no longer grants is gone, so is what was assigned by hand', async (t) => {
+    const { browser } = await gateway.signIn(PERSON_IDS.nested)
+    const [user] = await query('select id from users where username = $1', ['nina.nested@contoso.example'])
+    await query("insert into user_groups (user_id, group_id) select $1, id from groups where name = 'NetBox Superusers'", [user?.id])
+    await query('update users set is_superuser = true where id = $1', [user?.id])
+    t.equal(await groupsOf(gateway, browser), 'NetBox Superusers,Network Engineers', 'until then it counts')
+    const [{ since } = {}] = await query("select since from user_groups join groups g on g.id = group_id where user_id = $1 and g.name = 'Network Engineers'", [user?.id])
+    const again = await gateway.signIn(PERSON_IDS.nested)
+    t.equal(await groupsOf(gateway, again.browser), 'Network Engineers')
+    t.equal(await groupsOf(gateway, browser), 'Network Engineers', 'in every other session too')
+    t.same(await query('select since from user_groups where user_id = $1', [user?.id]), [{ since }], 'what stays keeps its date')
+    gateway.entra.directory.removeMember(GROUP_IDS.berlinTeam, PERSON_IDS.nested)
+    await gateway.signIn(PERSON_IDS.nested)
+    t.equal(await groupsOf(gateway, browser), '')
+    t.match(await query('select is_staff, is_superuser, staff_since from users where id = $1', [user?.id]), [{ is_staff: false, is_superuser: false, staff_since: null }])
+  })
+
+  await t.test('signing in as somebody else replaces the session, and the session id is new at every login', async (t) => {
+    const { browser } = await gateway.signIn(PERSON_IDS.staff)
+    const first = browser.cookieHeader(gateway.url)
+    const page = await browser.follow(`${gateway.url}/oauth2/start?prompt=select_account`)
+    t.equal((await pickPerson(browser, page, PERSON_IDS.guest)).status, 200)
+    t.equal((await gateway.ask('/oauth2/auth', { browser })).headers.get('remote-user'), 'gus.guest@fabrikam.example')
+    t.not(browser.cookieHeader(gateway.url), first)
+    t.equal((await gateway.ask('/oauth2/auth', { headers: { cookie: first } })).status, 401, 'the session before is over')
+  })
+
+  await t.test('somebody in 2,500 groups, with the one that counts on the last page', async (t) => {
+    const before = gateway.entra.requests.length
+    const { browser } = await gateway.signIn(PERSON_IDS.many)
+    t.equal(await groupsOf(gateway, browser), 'Circuit Manager')
+    t.equal(gateway.entra.requests.slice(before).filter((request) => request.server === 'graph').length, 3)
+  })
+
+  await t.test('a mapped group that does not exist here is named in the log and skipped', async (t) => {
+    await query("delete from groups where name = 'Read Only'")
+    const { browser, answer } = await gateway.signIn(PERSON_IDS.guest)
+    t.equal(answer.status, 200)
+    t.equal(await groupsOf(gateway, browser), '')
+    t.ok(gateway.log.some((line) => line.msg === 'Azure AD group mapping - group not found locally: Read Only'))
+    t.same(await query("select 1 from groups where name = 'Read Only'"), [], 'a login never makes a group')
+  })
+})
+
+t.test('what a browser may get wrong, or an attacker send', async (t) => {
+  const gateway = await startTestGateway(t)
+  const query = await connect(t, gateway.databaseUrl)
+  const { browser: signedIn } = await gateway.signIn(PERSON_IDS.staff)
+  const before = await dump(query)
+  const unchanged = async (t: Test): Promise<void> => {
+    t.equal(await dump(query), before, 'nothing was written')
+    t.equal((await gateway.ask('/oauth2/auth', { browser: signedIn })).status, 200, 'the earlier session lives')
+  }
+  /** A callback address that would complete a login of this browser. */
+  const ready = async (browser: Browser): Promise<URL> => {
+    const page = await browser.follow(`${gateway.url}/oauth2/start?prompt=select_account`)
+    const { action, fields } = formOf(page)
+    return new URL((await browser.ask(action, { method: 'POST', form: { ...fields, person: PERSON_IDS.guest } })).location ?? '')
+  }
+
+  await t.test('bad callbacks answer with their code, and the code is not redeemed', async (t) => {
+    const redeemed = () => gateway.entra.requests.filter((request) => request.path.endsWith('/token')).length
+    const tokens = redeemed()
+    const cases: [string, number, string, (url: URL, browser: Browser) => void][] = [
+      ['without a state', 400, 'state_missing', (url) => url.searchParams.delete('state')],
+      ['with an empty state', 400, 'state_missing', (url) => url.searchParams.set('state', '')],
+      ['with a made-up state', 400, 'state_invalid', (url) => url.searchParams.set('state', randomBytes(150).toString('base64url'))],
+      ['with a changed state', 400, 'state_invalid', (url) => url.searchParams.set('state', `A${url.searchParams.get('state')?.slice(1)}`)],
+      ['in another browser', 400, 'state_other_browser', (_, browser) => browser.cookies.clear()],
+      ['with another binding cookie', 400, 'state_other_browser', (_, browser) => browser.cookies.get('127.0.0.1')?.set('gatehouse_login', randomBytes(32).toString('base64url'))],
+      ['without code and error', 400, 'callback_malformed', (url) => url.searchParams.delete('code')],
+      ['with two states', 400, 'query_duplicate', (url) => url.searchParams.append('state', 'x')],
+      ['with two codes', 400, 'query_duplicate', (url) => url.searchParams.append('code', 'x')],
+      ['after a refusal', 403, 'login_cancelled', (url) => { url.searchParams.delete('code'); url.searchParams.set('error', 'access_denied') }],
+    ]
+    for (const [name, status, expected, change] of cases) {
+      const browser = createBrowser()
+      const url = await ready(browser)
+      change(url, browser)
+      const answer = await browser.ask(url.href)
+      t.equal(answer.status, status, name)
+      t.equal(code(answer), expected, name)
+      t.notOk(answer.headers.getSetCookie().some((line) => line.startsWith('gatehouse_session')), `${name}: no session cookie`)
+      const program = await browser.ask(url.href, { headers: { accept: 'application/json' } })
+      t.match(JSON.parse(program.text), { error: expected, message: String, correlation_id: /^[0-9a-f-]{36}$/ })
+    }
+    t.equal(redeemed(), tokens)
+    await unchanged(t)
+  })
+
+  await t.test('Entra\'s own words never reach the page, and nothing is reflected without escaping', async (t) => {
+    const browser = createBrowser()
+    const url = await ready(browser)
+    url.searchParams.delete('code')
+    url.searchParams.set('error', '<script>alert(1)</script>')
+    url.searchParams.set('error_description', '<img src=x onerror=alert(2)> AADSTS65004')
+    const answer = await browser.ask(url.href)
+    t.equal(code(answer), 'consent_declined')
+    t.notMatch(answer.text, /alert\(/)
+    t.match(answer.headers.get('content-security-policy'), /default-src 'none'/)
+    await unchanged(t)
+  })
+
+  await t.test('a state opens one session: the same callback again, and the same state with a fresh code, are refused', async (t) => {
+    const browser = createBrowser()
+    const url = await ready(browser)
+    const other = await ready(browser)
+    t.equal((await browser.ask(url.href)).status, 302)
+    const again = await browser.ask(url.href)
+    t.equal(again.status, 400)
+    t.equal(code(again), 'state_replayed')
+    url.searchParams.set('code', other.searchParams.get('code') ?? '')
+    t.equal(code(await browser.ask(url.href)), 'state_replayed')
+    const swapped = new URL(other)
+    swapped.searchParams.set('code', (await ready(browser)).searchParams.get('code') ?? '')
+    t.equal(code(await browser.ask(swapped.href)), 'code_mismatch', 'PKCE ties a code to its flow')
+    await query("delete from users where username like 'gus%'")
+  })
+
+  await t.test('rd of every open-redirect shape is refused or stays with us', async (t) => {
+    const shapes = readFileSync('test/fixtures/open-redirects.txt', 'utf8').split('\n').filter((line) => line !== '')
+    let refused = 0
+    for (const rd of shapes) {
+      for (const path of ['/oauth2/start', '/oauth2/sign_in']) {
+        const answer = await gateway.ask(`${path}?rd=${encodeURIComponent(rd)}`)
+        if (answer.status === 400) {
+          refused++
+          if (code(answer) !== 'return_to_refused') t.fail(`${rd}: ${code(answer)}`)
+        } else if (![200, 302].includes(answer.status) || (answer.location !== undefined && !answer.location.startsWith(`${gateway.entra.url}/`))) t.fail(`${rd}: ${answer.status} ${answer.location}`)
+      }
+    }
+    t.ok(refused > shapes.length, `${refused} refused`)
+    for (const rd of ['https://evil.test/', '//evil.test', 'javascript:alert(1)']) {
+      const browser = createBrowser()
+      t.equal((await browser.ask(`${gateway.url}/oauth2/sign_out?rd=${encodeURIComponent(rd)}`)).status, 400)
+    }
+  })
+
+  await t.test('unknown and doubled parameters of our own pages', async (t) => {
+    for (const path of ['/oauth2/start?x=1', '/?x=1', '/oauth2/sign_out?redirect=/', '/oauth2/userinfo?x=1', '/oauth2/start?prompt=none']) t.equal(code(await gateway.ask(path)), 'query_unknown', path)
+    for (const path of ['/oauth2/start?rd=/&rd=/', '/oauth2/sign_in?rd=/&rd=/', '/oauth2/sign_out?rd=/&rd=/']) t.equal(code(await gateway.ask(path)), 'query_duplicate', path)
+    t.equal(code(await gateway.ask('/nothing')), 'not_found')
+    t.equal(code(await gateway.ask('/admin')), 'not_found')
+    t.equal((await gateway.ask('/oauth2/start', { method: 'POST' })).status, 404)
+  })
+})
+
+t.test('who may not come in', async (t) => {
+  await t.test('a deactivated user is refused before Graph\'s answer changes anything', async (t) => {
+    const gateway = await startTestGateway(t)
+    const query = await connect(t, gateway.databaseUrl)
+    const { browser } = await gateway.signIn(PERSON_IDS.staff)
+    await query("update users set is_active = false where username like 'sam%'")
+    t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 401, 'a live session counts as nobody')
+    gateway.entra.directory.addMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.staff)
+    const before = await dump(query)
+    const { answer } = await gateway.signIn(PERSON_IDS.staff)
+    t.equal(answer.status, 403)
+    t.equal(code(answer), 'user_inactive')
+    t.equal(await dump(query), before)
+  })
+
+  await t.test('requireMappedGroup: whom the mapping grants nothing loses what they had and is refused; strangers are not made', async (t) => {
+    const gateway = await startTestGateway(t, { config: { requireMappedGroup: true } })
+    const query = await connect(t, gateway.databaseUrl)
+    const { browser } = await gateway.signIn(PERSON_IDS.superuser)
+    gateway.entra.directory.removeMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.superuser)
+    const { answer } = await gateway.signIn(PERSON_IDS.superuser)
+    t.equal(code(answer), 'not_mapped')
+    t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 401)
+    t.same(await query('select is_staff, is_superuser from users'), [{ is_staff: false, is_superuser: false }])
+    t.same(await query('select 1 from user_groups'), [])
+    t.equal(code((await gateway.signIn(PERSON_IDS.nobody)).answer), 'not_mapped')
+    t.same(await query('select count(*)::int as n from users'), [{ n: 1 }])
+    t.same(await query('select action, username from audit_events where action <> $1 order by id', ['group.added']), [
+      { action: 'login', username: PEOPLE.superuser.userPrincipalName }, { action: 'login.refused', username: PEOPLE.superuser.userPrincipalName }, { action: 'login.refused', username: PEOPLE.nobody.userPrincipalName },
+    ])
+  })
+
+  await t.test('a person who is not assigned to the application', async (t) => {
+    const gateway = await startTestGateway(t, { app: { assignmentRequired: true, assignedUsers: [PERSON_IDS.staff] } })
+    t.equal(code((await gateway.signIn(PERSON_IDS.guest)).answer), 'person_not_assigned')
+    t.equal((await gateway.signIn(PERSON_IDS.staff)).answer.status, 200)
+  })
+})
+
+t.test('names: somebody else\'s, reserved ones and ones that had to be cleaned take a suffix', async (t) => {
+  const gateway = await startTestGateway(t, { app: { optionalClaims: ['upn', 'email'] }, config: { reservedUsernames: ['Sue.Super@contoso.example'] } })
+  const query = await connect(t, gateway.databaseUrl)
+  await query("insert into users (username, username_key) values ('SAM.STAFF@CONTOSO.EXAMPLE', 'sam.staff@contoso.example')")
+  gateway.entra.directory.users.get(PERSON_IDS.nested)!.userPrincipalName = 'nina née@contoso.example'
+  for (const person of ['staff', 'superuser', 'nested'] as const) t.equal((await gateway.signIn(PERSON_IDS[person])).answer.status, 200)
+  const names = (await query<{ username: string }>('select username from users order by username')).map((row) => row.username)
+  t.equal(names.length, 4)
+  t.ok(names.some((name) => /^sam\.staff@contoso\.example[0-9a-f]{16}$/.test(name)), names.join(' '))
+  t.ok(names.some((name) => /^sue\.super@contoso\.example[0-9a-f]{16}$/.test(name)))
+  t.ok(names.some((name) => /^ninane@contoso\.example[0-9a-f]{16}$/.test(name)))
+})
+
+t.test('restart with another mapping: the cookie is still good, rights change at the next login', async (t) => {
+  const gateway = await startTestGateway(t)
+  const { browser } = await gateway.signIn(PERSON_IDS.staff)
+  t.equal(await groupsOf(gateway, browser), 'Network Engineers')
+  const after = await gateway.restart({ groupMapping: MAPPING.map((row) => row.entraGroup === GROUP_IDS.networkEngineers ? { ...row, groups: ['Circuit Manager'], staff: false } : row) })
+  t.equal(await groupsOf(after, browser), 'Network Engineers')
+  await after.signIn(PERSON_IDS.staff, { browser })
+  t.equal(await groupsOf(after, browser), 'Circuit Manager')
+  t.equal((await after.ask('/oauth2/auth', { browser })).headers.get('x-auth-request-staff'), 'false')
+})
+
+t.test('starting, calling back and signing out are rate-limited by client address; the auth endpoint is not', async (t) => {
+  const gateway = await startTestGateway(t, { config: { server: { rateLimit: 5 } } })
+  const statuses: number[] = []
+  for (let each = 0; each < 8; each++) statuses.push((await gateway.ask('/oauth2/start')).status)
+  t.same(statuses, [302, 302, 302, 302, 302, 429, 429, 429])
+  const limited = await gateway.ask('/oauth2/start')
+  t.equal(code(limited), 'rate_limited')
+  t.match(limited.headers.get('retry-after'), /^\d+$/)
+  t.equal((await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': '203.0.113.9' } })).status, 302, 'another client behind the same proxy')
+  t.equal((await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': '203.0.113.7, 127.0.0.1' } })).status, 302)
+  for (let each = 0; each < 20; each++) t.equal((await gateway.ask('/oauth2/auth')).status, 401)
+})
+
+t.test('on another host than publicUrl\'s the browser is taken there, with rd made absolute', async (t) => {
+  const gateway = await startTestGateway(t, { config: { server: { redirectDomains: ['127.0.0.1:*', 'app.example.test'] } } })
+  const answer = await gateway.ask('/oauth2/start?rd=/deep?x=1', { headers: { 'x-forwarded-host': 'app.example.test' } })
+  t.equal(answer.location, `${gateway.url}/oauth2/start?rd=${encodeURIComponent('http://app.example.test/deep?x=1')}`)
+  t.equal((await gateway.ask('/oauth2/start?rd=/deep', { headers: { 'x-forwarded-host': 'evil.test' } })).status, 400)
+  const byHeader = await gateway.ask('/oauth2/start', { headers: { 'x-auth-request-redirect': 'http://app.example.test/y' } })
+  t.equal(byHeader.status, 302, 'a trusted proxy may give rd in a header')
+  const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.1'] } })
+  t.match((await untrusted.ask('/oauth2/start?rd=/deep', { headers: { 'x-forwarded-host': 'app.example.test' } })).location, `${gateway.entra.url}/`)
 })

@@ -1,6 +1,5 @@
 // What a proxy's dialect is, and the one route that serves each: read the target, ask, answer. No hooks, no plugins and
 // no body parsing on this path.
-import { METHODS } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
 import type { Target } from '../../core/target.js'
@@ -41,7 +40,7 @@ export interface DialectOptions {
 export async function dialectRoute(scope: FastifyInstance, options: DialectOptions): Promise<void> {
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (_request, _payload, done) => done(null)) // the body is the application's
-  scope.route({ url: options.dialect.path, method: METHODS.filter((method) => scope.supportedMethods.includes(method)), exposeHeadRoute: false, handler: (request, reply) => answer(request, reply, options) })
+  scope.route({ url: options.dialect.path, method: [...scope.supportedMethods], exposeHeadRoute: false, handler: (request, reply) => answer(request, reply, options) })
 }
 
 async function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOptions): Promise<FastifyReply> {

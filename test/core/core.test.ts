@@ -1,0 +1,186 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import t from 'tap'
+import { decide } from '../../src/core/access.js'
+import { GatehouseError, type ErrorCode } from '../../src/core/errors.js'
+import { createFlowSealer, FLOW_LIFETIME_MS, isBinding, newBinding } from '../../src/core/flow.js'
+import { encodeHeaderValue, IDENTITY_HEADERS, identityHeaders } from '../../src/core/identity-headers.js'
+import { createGroupMapping } from '../../src/core/mapping.js'
+import { parseReturnTo } from '../../src/core/return-to.js'
+import type { SessionRecord } from '../../src/core/session.js'
+import { parseTarget, parseTargetUrl } from '../../src/core/target.js'
+import { cleanUsername, suffixedUsername, usernameKey } from '../../src/core/user.js'
+
+const SECRET = 'a'.repeat(32)
+const OTHER = 'b'.repeat(32)
+
+function codeOf(work: () => unknown): ErrorCode | 'nothing thrown' | 'another error' {
+  try {
+    work()
+    return 'nothing thrown'
+  } catch (error) {
+    return error instanceof GatehouseError ? error.code : 'another error'
+  }
+}
+
+t.test('a flow survives the trip to Entra and back, in the browser that began it alone', async (t) => {
+  let now = 1_000_000
+  const flows = createFlowSealer([SECRET], () => now)
+  const binding = newBinding()
+  const { flow, state } = flows.begin('https://app.example.com/x?y=1', binding)
+  t.same(flows.open(state, binding), flow)
+  t.equal(codeOf(() => flows.open(state, newBinding())), 'state_other_browser')
+  t.equal(codeOf(() => flows.open(state, undefined)), 'state_other_browser')
+  t.equal(codeOf(() => flows.open(`${state.slice(0, -2)}AA`, binding)), 'state_invalid')
+  t.equal(codeOf(() => flows.open(`${state}A`, binding)), 'state_invalid', 'no slack in the encoding')
+  t.equal(codeOf(() => flows.open('', binding)), 'state_invalid')
+  now += FLOW_LIFETIME_MS + 1
+  t.equal(codeOf(() => flows.open(state, binding)), 'state_expired')
+  now -= 3 * FLOW_LIFETIME_MS
+  t.equal(codeOf(() => flows.open(state, binding)), 'state_expired', 'nor from the future')
+})
+
+t.test('flows differ in nonce and verifier, are opened by rotated secrets, and by no other', async (t) => {
+  const binding = newBinding()
+  const old = createFlowSealer([SECRET])
+  const first = old.begin('https://app.example.com/', binding)
+  const second = old.begin('https://app.example.com/', binding)
+  t.not(first.flow.nonce, second.flow.nonce)
+  t.not(first.flow.codeVerifier, second.flow.codeVerifier)
+  t.not(first.flow.nonce, first.flow.codeVerifier)
+  t.match(first.flow.codeVerifier, /^[\w-]{43}$/, 'RFC 7636 section 4.1')
+  t.same(createFlowSealer([OTHER, SECRET]).open(first.state, binding), first.flow)
+  t.equal(codeOf(() => createFlowSealer([OTHER]).open(first.state, binding)), 'state_invalid')
+  t.ok(first.state.length < 400, `state takes ${first.state.length} characters`)
+})
+
+t.test('a binding is 32 bytes of canonical base64url', async (t) => {
+  t.ok(isBinding(newBinding()))
+  for (const bad of [undefined, '', 'x', `${newBinding()}=`, newBinding().slice(1), `${'A'.repeat(42)}B`]) t.notOk(isBinding(bad), String(bad))
+})
+
+const RULES = { publicUrl: 'https://auth.example.com', redirectDomains: ['.example.com', 'other.test', 'ports.test:*', 'one.test:8443'] }
+const allowedOrigin = (url: string): boolean => {
+  const { protocol, hostname, port } = new URL(url)
+  if (protocol !== 'https:') return false
+  return (hostname === 'auth.example.com' && port === '') || (hostname.endsWith('.example.com') && port === '') || (hostname === 'other.test' && port === '') || hostname === 'ports.test' || (hostname === 'one.test' && port === '8443')
+}
+
+t.test('rd leads to allowed origins alone', async (t) => {
+  const corpus = readFileSync('test/fixtures/open-redirects.txt', 'utf8').split('\n')
+  let refused = 0
+  for (const line of corpus) {
+    for (const input of [line, decodeSafely(line)]) {
+      try {
+        const url = parseReturnTo(input, RULES)
+        if (!allowedOrigin(url)) t.fail(`${JSON.stringify(input)} leads to ${url}`)
+      } catch (error) {
+        refused++
+        if (!(error instanceof GatehouseError && error.code === 'return_to_refused')) t.fail(`${JSON.stringify(input)}: ${String(error)}`)
+      }
+    }
+  }
+  t.ok(refused > corpus.length / 2, `${refused} of ${2 * corpus.length} refused`)
+  const seed = process.env.FC_SEED ? { seed: Number(process.env.FC_SEED) } : {}
+  const piece = fc.constantFrom('https:', 'http:', '//', '/', '\\', '@', ':', '.', 'example.com', 'evil.test', 'evilexample.com', 'auth.example.com', '%2f', '%5c', '%09', '\t', '\n', ' ', '#', '?', 'javascript:', 'data:', ';', '。', '%E3%80%82', '[::1]', ':443', ':8443', '\u0000', '\u00a0')
+  fc.assert(fc.property(fc.oneof(fc.array(piece, { maxLength: 8 }).map((parts) => parts.join('')), fc.string({ unit: 'grapheme' }), fc.webUrl()), (input) => {
+    try {
+      return allowedOrigin(parseReturnTo(input, RULES))
+    } catch (error) {
+      return error instanceof GatehouseError && error.code === 'return_to_refused'
+    }
+  }), { numRuns: 5_000, ...seed })
+})
+
+t.test('rd: what is let through and what is not', async (t) => {
+  const ok: [string | undefined, string][] = [
+    [undefined, 'https://auth.example.com/'], ['', 'https://auth.example.com/'], ['/', 'https://auth.example.com/'], ['/a/b?c=d#e', 'https://auth.example.com/a/b?c=d#e'],
+    ['https://app.example.com/deep?q=https://evil.test/', 'https://app.example.com/deep?q=https://evil.test/'],
+    ['https://APP.Example.com:443/x', 'https://app.example.com/x'], ['https://other.test', 'https://other.test/'],
+    ['https://ports.test:9999/', 'https://ports.test:9999/'], ['https://one.test:8443/', 'https://one.test:8443/'],
+    ['https://app.example.com/a\u0062?x=a\\b', 'https://app.example.com/ab?x=a\\b'], ['https://app.example.com//double', 'https://app.example.com//double'],
+  ]
+  for (const [input, url] of ok) t.equal(parseReturnTo(input, RULES), url, String(input))
+  const bad = ['https://evil.test/', 'https://evilexample.com', 'https://example.com/', 'https://example.com.evil.test', 'https://app.example.com@evil.test/', 'https://evil.test#.example.com', 'https://a@app.example.com/', '//app.example.com', '/\\evil.test', 'http://app.example.com/', 'https://app.example.com:8080/', 'https://one.test/', 'https://other.test:1/', 'javascript:alert(1)', 'https:app.example.com', 'https:/app.example.com', ' https://app.example.com', 'https://app.example.com/a b', `https://app.example.com/${'x'.repeat(3000)}`, 'app.example.com', '?x', 'https://', 'https:///x']
+  for (const input of bad) t.equal(codeOf(() => parseReturnTo(input, RULES)), 'return_to_refused', input.slice(0, 60))
+})
+
+t.test('a target is parsed once, strictly', async (t) => {
+  const parts = { scheme: 'https', host: 'App.Example.com', uri: '/a?b=c?d', method: 'get' }
+  t.same(parseTarget(parts), { scheme: 'https', host: 'app.example.com', hostname: 'app.example.com', path: '/a', query: 'b=c?d', method: 'GET', url: 'https://app.example.com/a?b=c?d' })
+  for (const host of ['app.example.com', 'APP.EXAMPLE.COM', 'app.example.com.', 'app.example.com:443']) t.equal(parseTarget({ ...parts, host }).host, 'app.example.com', host)
+  t.equal(parseTarget({ ...parts, host: 'app.example.com:8443' }).host, 'app.example.com:8443')
+  t.equal(parseTarget({ ...parts, scheme: 'WSS' }).scheme, 'https')
+  t.equal(parseTarget({ ...parts, uri: '/caf\u00c3\u00a9' }).url, 'https://app.example.com/caf%C3%A9', 'raw UTF-8 is encoded')
+  t.equal(parseTarget({ ...parts, host: '[::1]:8080' }).host, '[::1]:8080')
+  const malformed: Partial<typeof parts>[] = [
+    { scheme: 'ftp' }, { scheme: '' }, { scheme: 'https, http' }, { host: '' }, { host: 'a, b' }, { host: 'user@app' }, { host: 'a/b' }, { host: 'a b' }, { host: 'a#b' }, { host: 'a:99999' }, { host: 'ex\u00e4mple.com' }, { host: '.' },
+    { uri: '' }, { uri: 'x' }, { uri: '/a#b' }, { uri: '/%zz' }, { uri: '/%' }, { uri: '/%0' }, { uri: '/a%00' }, { uri: '/a\u0000' }, { uri: '/a b' }, { uri: '/a\tb' }, { uri: '/a\u0085' }, { uri: '/a\u007f' },
+    { method: '' }, { method: 'GE T' }, { method: 'GET,POST' }, { method: 'G(T' },
+  ]
+  for (const part of malformed) t.equal(codeOf(() => parseTarget({ ...parts, ...part })), 'target_malformed', JSON.stringify(part))
+  t.equal(parseTargetUrl('https://app.example.com', 'GET').path, '/')
+  for (const url of ['', '/x', 'app.example.com/x', 'https:/app/x', 'https://a@b/x', 'https://app.example.com/x#y', 'https://app/x, https://app/y']) t.equal(codeOf(() => parseTargetUrl(url, 'GET')), 'target_malformed', url)
+  fc.assert(fc.property(fc.string(), fc.string(), fc.string(), (host, uri, method) => ['nothing thrown', 'target_malformed'].includes(codeOf(() => parseTarget({ scheme: 'https', host, uri: `/${uri}`, method: method || 'GET' })))))
+})
+
+t.test('header values are printable ASCII, whatever a name has in it', async (t) => {
+  t.equal(encodeHeaderValue('Zoë 100%'), 'Zo%C3%AB 100%25')
+  t.equal(encodeHeaderValue('a\r\nX-Evil: 1'), 'a%0D%0AX-Evil: 1')
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), (value) => {
+    const encoded = encodeHeaderValue(value)
+    return /^[\x20-\x7e]*$/.test(encoded) && decodeURIComponent(encoded) === Buffer.from(value, 'utf8').toString('utf8')
+  }), { numRuns: 1_000 })
+})
+
+const SOMEBODY: SessionRecord = { publicId: 'ses_x', userId: 'u', username: 'abe', email: 'abe@example.com', emailVerified: true, name: 'Abe', givenName: null, familyName: null, isStaff: true, isSuperuser: false, tid: null, oid: null, loginHint: null, groups: ['A', 'B'], permissions: [], authTime: 0, expiresAt: 0, expiresInMs: 0, idleMs: 0 }
+
+t.test('identity headers are all there, for somebody and for nobody, and a list is never cut', async (t) => {
+  const settings = { families: ['x-auth-request', 'remote'] as const, maxBytes: 8192 }
+  const names = Object.values(IDENTITY_HEADERS).flat()
+  t.same(identityHeaders(SOMEBODY, settings).map(([name]) => name), names)
+  t.same(identityHeaders(undefined, settings).map(([name]) => name), names)
+  t.same(new Set(identityHeaders(undefined, settings).map(([, value]) => value)), new Set(['', 'false']))
+  t.equal(codeOf(() => identityHeaders({ ...SOMEBODY, groups: Array.from({ length: 1000 }, (_, index) => `Group number ${index}`) }, settings)), 'identity_too_large')
+})
+
+t.test('access: nobody is nobody, superusers pass, the default decides for the rest', async (t) => {
+  t.same(decide(undefined, { default: 'authenticated' }), { allow: false, reason: 'not_signed_in' })
+  t.same(decide(SOMEBODY, { default: 'authenticated' }), { allow: true })
+  t.same(decide(SOMEBODY, { default: 'deny' }), { allow: false, reason: 'not_allowed' })
+  t.same(decide({ ...SOMEBODY, isSuperuser: true }, { default: 'deny' }), { allow: true })
+})
+
+t.test('usernames are cleaned as upstream does, and one key is one name', async (t) => {
+  t.equal(cleanUsername('Abe Lincoln'), 'AbeLincoln')
+  t.equal(cleanUsername('abe.lincoln+x@contoso-1.example'), 'abe.lincoln+x@contoso-1.example')
+  t.equal(cleanUsername('山田太郎'), '')
+  t.equal(cleanUsername('x'.repeat(200)).length, 150)
+  t.equal(usernameKey('ＡＢＥ@contoso.example'), usernameKey('abe@contoso.example'))
+  t.match(suffixedUsername('AbeLincoln'), /^AbeLincoln[0-9a-f]{16}$/)
+  t.match(suffixedUsername(''), /^[0-9a-f]{16}$/)
+  t.equal(suffixedUsername('x'.repeat(150)).length, 150)
+})
+
+t.test('mapping: causes are kept, case does not count, staff and superuser do not imply one another', async (t) => {
+  const id = '11111111-2222-3333-4444-55555555aaaa'
+  const other = '11111111-2222-3333-4444-55555555bbbb'
+  const mapping = createGroupMapping([
+    { entraGroup: id.toUpperCase(), groups: ['A', 'B'], staff: false, superuser: true },
+    { entraGroup: other, groups: ['B'], staff: true, superuser: false },
+  ])
+  const { groups, staff, superuser } = mapping.evaluate([id, other])
+  t.same([...groups], [['A', [{ row: 1, entraGroup: id }]], ['B', [{ row: 1, entraGroup: id }, { row: 2, entraGroup: other }]]])
+  t.same(staff, [{ row: 2, entraGroup: other }])
+  t.same(superuser, [{ row: 1, entraGroup: id }])
+  t.same([...mapping.evaluate([]).groups], [])
+  t.same(mapping.evaluate([id]).staff, [])
+})
+
+function decodeSafely(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
