@@ -23,13 +23,13 @@ const page = (ids: readonly string[], nextLink?: unknown) =>
   ({ kind: 'body' as const, body: { value: ids.map((id) => ({ '@odata.type': '#microsoft.graph.group', id })), ...(nextLink === undefined ? {} : { '@odata.nextLink': nextLink }) } })
 const paths = ({ graph }: Outcome) => graph.map(({ path }) => path)
 
-/** A gateway whose faults are gone before each test, and which is started anew where Graph asked it to wait. */
+/** A gateway whose faults are gone before each test, and which is started anew where Graph asked it to wait for long. */
 async function suite(t: Test, loginBudget: string, more: Record<string, unknown> = {}) {
   let gateway = await startGateway(t, { config: { entra: { loginBudget, ...more } } })
   const test = (name: string, check: (t: Test, gateway: TestGateway, fault: (then: Fault | Fault[], times?: number) => void) => Promise<unknown>) => t.test(name, async (t) => {
     gateway.entra.faults.clear()
     await check(t, gateway, (then, times = 1) => gateway.entra.faults.add({ on: 'graph', times, then }))
-    if (gateway.entra.requests.some(({ server, status }) => server === 'graph' && status === 429)) gateway = await gateway.restart()
+    if (gateway.log.some(({ code }) => code === 'graph_throttled')) gateway = await gateway.restart()
     gateway.entra.requests.length = 0
   })
   return { test, gateway: () => gateway }
@@ -260,6 +260,7 @@ t.test('a token goes to Graph and nowhere else', async (t) => {
   const trap = await startTrap(t)
   const { host, port } = new URL(gateway().entra.graphUrl)
   const nowhere = (t: Test) => t.strictSame(trap.arrived, [], 'nothing arrived elsewhere')
+  const namesTheLink = (t: Test, { log }: Outcome) => t.match(log, { detail: '@odata.nextLink', remedy: 'entra.graphUrl' }, 'refused where it was read, before a request was made of it')
 
   await test('a nextLink to another port', async (t, gateway, add) => {
     add({ kind: 'foreignNextLink', origin: trap.url }, Infinity)
@@ -283,7 +284,9 @@ t.test('a token goes to Graph and nowhere else', async (t) => {
   ]) {
     await test(`a nextLink to ${link}`, async (t, gateway, add) => {
       add(page([GROUP_IDS.netboxSuperusers], link))
-      refused(t, await attempt(gateway), 'graph_foreign_link', { graph: 1 })
+      const outcome = await attempt(gateway)
+      refused(t, outcome, 'graph_foreign_link', { graph: 1 })
+      namesTheLink(t, outcome)
       nowhere(t)
     })
   }

@@ -55,10 +55,12 @@ export interface TestGatewayOptions {
   readonly entra?: Partial<EntraOptions>
   readonly groups?: readonly string[]
   readonly seed?: (directory: EntraOptions['directory']) => void
+  /** An empty database to use instead of a fresh one. */
+  readonly databaseUrl?: string
 }
 
 export async function startTestGateway(t: Test, options: TestGatewayOptions = {}): Promise<TestGateway> {
-  const databaseUrl = await freshDatabase(t)
+  const databaseUrl = options.databaseUrl ?? await freshDatabase(t)
   const [port, management] = await freePorts(2)
   const publicUrl = `http://127.0.0.1:${port}`
   const directory = createDirectory(DEMO_TENANT_ID)

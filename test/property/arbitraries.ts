@@ -21,6 +21,8 @@ export interface TenantWish {
   readonly kinds: readonly Kind[]
   /** Groups that nobody maps, joined before all others: now and then more than a real page holds. */
   readonly padding: number
+  /** Memberships on one page. */
+  readonly pageSize: number
   readonly joins: readonly number[]
   /** Container, member. */
   readonly nests: readonly (readonly [number, number])[]
@@ -39,12 +41,14 @@ const kind = fc.oneof(
 const object = fc.nat({ max: 11 })
 const name = fc.constantFrom(...LOCAL_NAMES)
 
-export const tenant = fc.record<TenantWish>({
+const nesting = {
   kinds: fc.array(kind, { minLength: 1, maxLength: 12, size: 'max' }),
-  padding: fc.oneof({ weight: 80, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 990, max: 1005 }) }),
   joins: fc.array(object, { maxLength: 5, size: 'max' }),
   nests: fc.array(fc.tuple(object, object), { maxLength: 20, size: 'max' }),
-})
+} as const
+const small = fc.record<TenantWish>({ ...nesting, padding: fc.constant(0), pageSize: fc.constantFrom(1, 1, 2, 2, 3, 999) })
+const large = fc.record<TenantWish>({ ...nesting, padding: fc.integer({ min: 990, max: 1005 }), pageSize: fc.constant(999) })
+export const tenant = fc.oneof({ weight: 80, arbitrary: small }, { weight: 1, arbitrary: large })
 
 const row = fc.record<RowWish>({
   of: fc.oneof({ weight: 8, arbitrary: fc.constant('object' as const) }, { weight: 1, arbitrary: fc.constantFrom('unknown' as const, 'person' as const) }),
@@ -57,7 +61,6 @@ const row = fc.record<RowWish>({
 export const rows = fc.array(row, { maxLength: 8, size: 'max' })
 
 export const localGroups = fc.subarray(LOCAL_NAMES, { minLength: 4 })
-export const pageSize = fc.constantFrom(1, 1, 2, 2, 3, 999)
 
 const change: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ do: fc.constantFrom('join' as const, 'leave' as const, 'delete' as const), object }),

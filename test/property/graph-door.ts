@@ -57,7 +57,7 @@ export async function openGraphDoor(t: Test, simulator: number): Promise<GraphDo
     question.pipe(onward)
   }
 
-  const server = createServer((question, answer) => { void pass(question, answer) })
+  const server = createServer(pass)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => {
     server.close()

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { stopPostgres } from '../helpers/postgres.js'
-import { changes, hiccups, LOCAL_NAMES, localGroups, pageSize, rows, tenant } from './arbitraries.js'
+import { changes, hiccups, LOCAL_NAMES, localGroups, rows, tenant } from './arbitraries.js'
 import { assertRights, holds, loginLines, openBench, readingOf, restarted, told, type Bench } from './bench.js'
 import { finalFailure, OUTLASTING, type Failure } from './failures.js'
 import { verdict, type Row } from './oracle.js'
@@ -16,12 +16,12 @@ t.teardown(stopPostgres)
 
 t.test('after every login, groups and flags are what the mapping makes of the tenant, and nothing else', async (t) => {
   const bench = await openBench(t)
-  const life = fc.record({ tenant, rows, localGroups, pageSize, hiccups, changes, later: fc.option(rows), laterHiccups: hiccups, otherBrowser: fc.boolean() })
-  await holds(t, life, 500, async ({ tenant, rows, localGroups, pageSize, hiccups, changes, later, laterHiccups, otherBrowser }) => {
+  const life = fc.record({ tenant, rows, localGroups, hiccups, changes, later: fc.option(rows), laterHiccups: hiccups, otherBrowser: fc.boolean() })
+  await holds(t, life, 500, async ({ tenant, rows, localGroups, hiccups, changes, later, laterHiccups, otherBrowser }) => {
     const person = bench.addPerson()
     const live = createTenant(bench.gateway.entra.directory, person, tenant)
     try {
-      bench.door.pageSize = pageSize
+      bench.door.pageSize = tenant.pageSize
       await bench.useLocalGroups(localGroups)
       const first = createBrowser()
       for (const entry of hiccups) bench.gateway.entra.faults.add(entry)
@@ -65,15 +65,15 @@ const sorted = (names: unknown) => [...names as string[]].sort()
 t.test('a login that fails at any point changes nothing, and the next one is as if it had never been', async (t) => {
   const bench = await openBench(t)
   const known = await Promise.all([1, 2, 3].map(async () => await knownPerson(bench)))
-  const attempt = fc.record({ failure: finalFailure, at: fc.nat(), who: fc.nat({ max: 3 }), ownBrowser: fc.boolean(), tenant, rows, pageSize })
-  await holds(t, attempt, 150, async ({ failure, at, who, ownBrowser, tenant, rows, pageSize }) => {
+  const attempt = fc.record({ failure: finalFailure, at: fc.nat(), who: fc.nat({ max: 3 }), ownBrowser: fc.boolean(), tenant, rows })
+  await holds(t, attempt, 150, async ({ failure, at, who, ownBrowser, tenant, rows }) => {
     const { person, browser: own } = known[who] ?? { person: bench.addPerson(), browser: createBrowser() }
     const live = createTenant(bench.gateway.entra.directory, person, tenant)
     const browser = ownBrowser ? own : createBrowser()
     try {
-      bench.door.pageSize = pageSize
+      bench.door.pageSize = tenant.pageSize
       bench.useMapping(live.rows(rows))
-      await failsWithoutTrace(bench, failure, { person, browser, page: 1 + at % live.pages(pageSize), watched: [...known.map((each) => each.browser), browser] })
+      await failsWithoutTrace(bench, failure, { person, browser, page: 1 + at % live.pages(tenant.pageSize), watched: [...known.map((each) => each.browser), browser] })
       t.strictSame(bench.gateway.entra.faults.waiting(), [], failure.name)
       bench.gateway.entra.faults.clear()
       assert.equal((await bench.signIn(browser, person)).status, 302)
@@ -89,7 +89,7 @@ t.test('a login whose retries are all in vain changes nothing', async (t) => {
   const patient = await openBench(t)
   const known = await knownPerson(patient)
   const bench = await restarted(patient, { entra: { loginBudget: '1s' } })
-  const live = createTenant(bench.gateway.entra.directory, known.person, { kinds: ['group', 'group', 'group'], padding: 0, joins: [0, 1, 2], nests: [] })
+  const live = createTenant(bench.gateway.entra.directory, known.person, { kinds: ['group', 'group', 'group'], padding: 0, pageSize: 1, joins: [0, 1, 2], nests: [] })
   bench.door.pageSize = 1
   bench.useMapping(live.rows([{ of: 'object', object: 2, writing: 'lower', groups: LOCAL_NAMES, staff: true, superuser: true }]))
   for (const failure of OUTLASTING) {
@@ -150,15 +150,15 @@ const withoutCauses = (rows: unknown): unknown => JSON.parse(JSON.stringify(rows
 
 t.test('twenty logins of one new person at once make one person, whose rights are those of the latest reading', async (t) => {
   const bench = await openBench(t)
-  const crowd = fc.record({ tenant, rows, turns: fc.array(changes, { maxLength: 10 }), pageSize })
-  await holds(t, crowd, 6, async ({ tenant, rows, turns, pageSize }) => {
+  const crowd = fc.record({ tenant, rows, turns: fc.array(changes, { maxLength: 10 }) })
+  await holds(t, crowd, 6, async ({ tenant, rows, turns }) => {
     const person = bench.addPerson()
     const live = createTenant(bench.gateway.entra.directory, person, tenant)
     const mapping = live.rows(rows)
     const browsers = Array.from({ length: 20 }, () => createBrowser())
     const mark = bench.gateway.log.length
     try {
-      bench.door.pageSize = pageSize
+      bench.door.pageSize = tenant.pageSize
       bench.useMapping(mapping)
       const callbacks = await Promise.all(browsers.map((browser) => bench.toCallback(browser, person)))
       const coming = turns.values()
@@ -179,17 +179,17 @@ t.test('twenty logins of one new person at once make one person, whose rights ar
 
 t.test('a login that read Graph earlier never overwrites one that read it later, whichever commits first', async (t) => {
   const bench = await openBench(t)
-  const race = fc.record({ tenant, rows, changes, pageSize: fc.constantFrom(1, 2, 999), at: fc.nat(), moment: fc.constantFrom('asked' as const, 'answered' as const), lastPage: fc.boolean(), isKnown: fc.boolean() })
-  await holds(t, race, 80, async ({ tenant, rows, changes, pageSize, at, moment, lastPage, isKnown }) => {
+  const race = fc.record({ tenant, rows, changes, at: fc.nat(), moment: fc.constantFrom('asked' as const, 'answered' as const), lastPage: fc.boolean(), isKnown: fc.boolean() })
+  await holds(t, race, 80, async ({ tenant, rows, changes, at, moment, lastPage, isKnown }) => {
     const person = bench.addPerson()
     const live = createTenant(bench.gateway.entra.directory, person, tenant)
     const mapping = live.rows(rows)
     const [slow, quick] = [createBrowser(), createBrowser()]
     try {
-      bench.door.pageSize = pageSize
+      bench.door.pageSize = tenant.pageSize
       bench.useMapping(mapping)
       if (isKnown) assert.equal((await bench.signIn(createBrowser(), person)).status, 302)
-      const count = live.pages(pageSize)
+      const count = live.pages(tenant.pageSize)
       const held = bench.door.hold({ moment, page: lastPage ? count : 1 + at % count })
       const earlier = bench.signIn(slow, person)
       await held.reached

@@ -1,0 +1,118 @@
+// The command line as a person and as a script meet it: exit codes, places, remedies, JSON.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { stringify } from 'yaml'
+import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
+import { freePorts, startTestGateway } from './helpers/gateway.js'
+import { run } from './helpers/programs.js'
+import { freshDatabase, stopPostgres } from './helpers/postgres.js'
+
+t.teardown(stopPostgres)
+
+const directory = mkdtempSync(join(tmpdir(), 'gatehouse-cli-'))
+t.teardown(() => rmSync(directory, { recursive: true }))
+
+const gatehouse = (...args: string[]) => spawnSync(process.execPath, ['dist/cli.js', ...args], { encoding: 'utf8', env: { ...process.env, GATEHOUSE_CONFIG: join(directory, 'gatehouse.yaml') } })
+
+function configFor(databaseUrl: string, more: Record<string, unknown> = {}): string {
+  const file = join(directory, 'gatehouse.yaml')
+  writeFileSync(file, stringify({
+    server: { publicUrl: 'http://127.0.0.1:4180', host: '127.0.0.1', port: 0, management: { port: 0 } },
+    entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'x~yz' },
+    database: { url: databaseUrl },
+    session: { secrets: ['1'.repeat(40)] },
+    keys: { encryptionSecrets: ['2'.repeat(40)] },
+    groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'], staff: true, superuser: true }],
+    ...more,
+  }))
+  return file
+}
+
+t.test('wrong usage is 2, help is 0', async (t) => {
+  for (const args of [['frobnicate'], ['groups', 'add'], ['users', 'list', '--nonsense'], ['groups']]) t.equal(gatehouse(...args).status, 2, args.join(' '))
+  for (const args of [['--help'], ['serve', '--help'], ['groups', 'apply', '--help'], ['--version']]) {
+    const { status, stdout } = gatehouse(...args)
+    t.equal(status, 0, args.join(' '))
+    t.not(stdout, '')
+  }
+})
+
+t.test('an unusable configuration is 78, with every problem and its place', async (t) => {
+  const file = join(directory, 'bad.yaml')
+  writeFileSync(file, 'server:\n  publicUrl: http://auth.example.com/x\n  prot: 1\nentra:\n  tenantId: contoso\ngroupMapping:\n  - entraGroup: NetBox Admins\n')
+  for (const args of [['check', '--config', file], ['serve', '--config', file], ['users', 'list', '--config', file], ['migrate', `--config=${file}`]]) {
+    const { status, stderr } = gatehouse(...args)
+    t.equal(status, 78, args.join(' '))
+    for (const place of [`${file}:2:14: `, `${file}:3:3: `, `${file}:5:13: `, `${file}:7:17: `]) t.match(stderr, place)
+    t.match(stderr, /Object ID/)
+  }
+  const json = JSON.parse(gatehouse('check', '--json', '--config', file).stdout)
+  t.ok(json.problems.length >= 4)
+  t.match(json.problems[0], { file, line: Number, column: Number, code: String, message: String, remedy: String })
+  t.equal(gatehouse('check', '--config', join(directory, 'missing.yaml')).status, 78)
+})
+
+t.test('check accepts a good one', async (t) => {
+  configFor('postgres://x:y@127.0.0.1:1/z')
+  const { status, stdout } = gatehouse('check')
+  t.equal(status, 0)
+  t.match(stdout, /is usable/)
+  t.match(JSON.parse(gatehouse('check', '--json').stdout), { usable: true, problems: [], hash: /^[0-9a-f]{64}$/ })
+})
+
+t.test('groups and users, beside a running gateway', async (t) => {
+  const gateway = await startTestGateway(t, { groups: [] })
+  configFor(gateway.databaseUrl)
+  t.match(gatehouse('migrate').stdout, /up to date/)
+  t.match(gatehouse('groups', 'list').stdout, /no groups yet/)
+  t.equal(gatehouse('groups', 'add', 'NetBox Superusers', '--description', 'everything').status, 0)
+  const twice = gatehouse('groups', 'add', 'NetBox Superusers')
+  t.equal(twice.status, 1)
+  t.match(twice.stderr, /already/)
+  t.equal(gatehouse('groups', 'add', 'a,b').status, 1)
+  const file = join(directory, 'groups.yaml')
+  writeFileSync(file, readFileSync('config/demo/groups.yaml', 'utf8'))
+  t.match(gatehouse('groups', 'apply', file, '--dry-run').stdout, /Nothing was changed/)
+  t.equal(gatehouse('groups', 'apply', file).status, 0)
+  t.match(gatehouse('groups', 'apply', file).stdout, /Nothing to change/)
+  const exported = gatehouse('groups', 'export').stdout
+  writeFileSync(file, exported)
+  t.match(gatehouse('groups', 'apply', file).stdout, /Nothing to change/, 'what is exported applies as it is')
+  t.match(JSON.parse(gatehouse('groups', 'list', '--json').stdout).find((group: { name: string }) => group.name === 'Network Engineers'), { permissions: ['netbox.change', 'netbox.view'] })
+  for (const [text, place] of [['groups: [{ nam: x }]', /groups\.yaml:1:\d+/], ['groups: [', /groups\.yaml:\d+:\d+/], ['groups: [{ name: A }, { name: A }]', /twice/], ['', /groups\.yaml/]] as const) {
+    writeFileSync(file, text)
+    const { status, stderr } = gatehouse('groups', 'apply', file)
+    t.equal(status, 1, text)
+    t.match(stderr, place)
+  }
+  t.equal(gatehouse('groups', 'apply', join(directory, 'none.yaml')).status, 1)
+
+  const { browser } = await gateway.signIn(PERSON_IDS.superuser)
+  t.match(gatehouse('users', 'list').stdout, /sue\.super@contoso\.example +Sue Super +yes +yes +yes +1/)
+  t.match(gatehouse('users', 'list', '--superuser', '--why').stdout, new RegExp(`superuser, because of ${GROUP_IDS.netboxSuperusers} \\(row 1\\), since 20\\d\\d-\\d\\d-\\d\\d`))
+  for (const who of ['sue.super@contoso.example', 'Sue.Super@Contoso.example', PERSON_IDS.superuser]) t.match(gatehouse('users', 'show', who).stdout, /NetBox Superusers, because of/, who)
+  t.match(JSON.parse(gatehouse('users', 'show', 'sue.super@contoso.example', '--json').stdout), { isSuperuser: true, liveSessions: 1, identities: [{ oid: PERSON_IDS.superuser }] })
+  const unknown = gatehouse('users', 'show', 'nobody@nowhere')
+  t.equal(unknown.status, 1)
+  t.match(unknown.stderr, /there is no user/)
+  t.equal((await gateway.ask('/oauth2/userinfo', { browser })).status, 200)
+})
+
+t.test('serve: starts, says where, and ends on SIGTERM after what is under way', async (t) => {
+  const url = await freshDatabase(t)
+  const [port = 0, management = 0] = await freePorts(2)
+  const file = configFor(url, { server: { publicUrl: `http://127.0.0.1:${port}`, host: '127.0.0.1', port, management: { port: management } } })
+  const serving = await run(t, process.execPath, ['dist/cli.js', 'serve', '--config', file], { ready: (output) => output.includes('configuration in force') })
+  t.equal((await fetch(`http://127.0.0.1:${management}/readyz`)).status, 200)
+  t.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 404, 'never on the public port')
+  t.equal((await fetch(`http://127.0.0.1:${port}/oauth2/auth`)).status, 401)
+  serving.process.kill('SIGHUP')
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  t.match(serving.output(), /SIGHUP/)
+  await serving.stop()
+  t.equal(serving.process.exitCode, 0)
+  for (const line of serving.output().trim().split('\n')) t.doesNotThrow(() => JSON.parse(line))
+})

@@ -1,0 +1,39 @@
+// What every SessionStore must do. A new store runs this suite; `open` gives it one session of a user with rights.
+import type { Test } from 'tap'
+import type { SessionStore } from '../../src/core/session.js'
+
+export interface ConformanceSubject {
+  readonly store: SessionStore
+  /** Makes a user and a session as a login would. @returns the session's id */
+  newSession(): Promise<string>
+  deactivateUsers(): Promise<void>
+}
+
+export async function sessionStoreConformance(t: Test, { store, newSession, deactivateUsers }: ConformanceSubject): Promise<void> {
+  await t.test('finds a session by its id and by nothing else', async (t) => {
+    const id = await newSession()
+    const found = await store.find(id)
+    t.match(found, { publicId: /^ses_/, groups: Array, permissions: Array, authTime: Number, expiresAt: Number, idleMs: Number, expiresInMs: Number })
+    t.equal(await store.find(`${id}x`), undefined)
+    t.equal(await store.find(''), undefined)
+    if (found) t.equal(await store.find(found.publicId), undefined, 'the public id opens nothing')
+  })
+  await t.test('an ended session is over, and no late touch brings it back', async (t) => {
+    const id = await newSession()
+    await store.end(id)
+    t.equal(await store.find(id), undefined)
+    await store.touch(id)
+    t.equal(await store.find(id), undefined)
+    await store.end(id)
+  })
+  await t.test('ending one session leaves the others', async (t) => {
+    const [one, other] = [await newSession(), await newSession()]
+    await store.end(one)
+    t.ok(await store.find(other))
+  })
+  await t.test('a session of an inactive user is none', async (t) => {
+    const id = await newSession()
+    await deactivateUsers()
+    t.equal(await store.find(id), undefined)
+  })
+}

@@ -1,0 +1,150 @@
+// The store on a real PostgreSQL: migrations, conformance, and what happens when the database goes away.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync, chmodSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { stringify } from 'yaml'
+import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PERSON_IDS } from '../../src/demo/people.js'
+import { newPublicSessionId, newSessionId } from '../../src/core/session.js'
+import { openDatabase } from '../../src/store/database.js'
+import { startEmbeddedPostgres } from '../../src/store/embedded.js'
+import { createGroupStore } from '../../src/store/groups.js'
+import { createSigningKeyStore, open, seal } from '../../src/store/keys.js'
+import { migrate, pendingMigrations } from '../../src/store/migrate.js'
+import { createSessionStore, replaceSession } from '../../src/store/sessions.js'
+import { withOutageGrace } from '../../src/store/outage-grace.js'
+import { users } from '../../src/store/schema.js'
+import { createBrowser, formOf } from '../helpers/browser.js'
+import { startTestGateway } from '../helpers/gateway.js'
+import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
+import { sessionStoreConformance } from '../helpers/session-store-conformance.js'
+import { connect } from '../helpers/sql.js'
+
+t.teardown(stopPostgres)
+const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 7_200_000, privilegedTimeoutMs: undefined }
+const NOWHERE = 'postgres://gatehouse:x@127.0.0.1:1/gatehouse'
+
+t.test('gateways that start at the same time migrate once', async (t) => {
+  const url = await freshDatabase(t)
+  t.ok((await pendingMigrations(url)).length > 0)
+  const applied = await Promise.all(Array.from({ length: 5 }, () => migrate(url)))
+  t.equal(applied.filter((names) => names.length > 0).length, 1, JSON.stringify(applied))
+  t.same(await pendingMigrations(url), [])
+  t.same(await migrate(url), [])
+})
+
+t.test('session stores conform', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const database = openDatabase({ url, poolSize: 3 })
+  t.teardown(() => database.close())
+  const plain = createSessionStore(database, TIMEOUTS)
+  let number = 0
+  const subject = {
+    newSession: async () => {
+      const name = `user${number++}`
+      const [user] = await database.ask((db) => db.insert(users).values({ username: name, usernameKey: name }).returning({ id: users.id }))
+      const id = newSessionId()
+      await database.transaction((tx) => replaceSession(tx, user?.id ?? '', { id, publicId: newPublicSessionId(), replaces: undefined }, null))
+      return id
+    },
+    deactivateUsers: async () => { await database.ask((db) => db.update(users).set({ isActive: false })) },
+  }
+  await t.test('PostgreSQL', (t) => sessionStoreConformance(t, { store: plain, ...subject }))
+  await t.test('PostgreSQL with outage grace', (t) => sessionStoreConformance(t, { store: withOutageGrace(plain, { graceMs: 60_000, silentForMs: database.silentForMs }), ...subject }))
+})
+
+t.test('signing keys are sealed, made once, and never silently replaced', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const database = openDatabase({ url, poolSize: 5 })
+  t.teardown(() => database.close())
+  const query = await connect(t, url)
+  await Promise.all(Array.from({ length: 4 }, () => createSigningKeyStore(database, ['s'.repeat(32)]).ensure()))
+  const keys = await query<{ kid: string, sealed_private_key: Buffer, public_jwk: unknown }>('select * from signing_keys')
+  t.equal(keys.length, 1)
+  const [key] = keys
+  t.match(key?.public_jwk, { kty: 'EC', crv: 'P-256', alg: 'ES256' })
+  t.notOk('d' in (key?.public_jwk as object))
+  t.notMatch(key?.sealed_private_key.toString('latin1'), /"d"/)
+  t.ok(JSON.parse(open(key?.sealed_private_key ?? Buffer.of(), key?.kid ?? '', ['x'.repeat(32), 's'.repeat(32)])).d)
+  t.throws(() => open(key?.sealed_private_key ?? Buffer.of(), 'another kid', ['s'.repeat(32)]), 'a sealed key cannot be passed off as another')
+  await t.rejects(createSigningKeyStore(database, ['o'.repeat(32)]).ensure(), /cannot be opened with any of keys\.encryptionSecrets/)
+  t.equal((await query('select 1 from signing_keys')).length, 1)
+  t.equal(open(seal('x', 'k', 'a'.repeat(32)), 'k', ['a'.repeat(32)]), 'x')
+})
+
+t.test('groups: applied as one, idempotent, and names that could not travel in a header are refused', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const database = openDatabase({ url, poolSize: 2 })
+  t.teardown(() => database.close())
+  const groups = createGroupStore(database)
+  const file = [{ name: 'Zoë\'s Engineers', permissions: ['netbox.view', 'netbox.change'] }, { name: 'zoë\'s engineers', description: 'another name, since case counts' }]
+  t.same((await groups.apply(file, { actor: 'cli:t', dryRun: true })).length, 4)
+  t.same(await groups.list(), [], 'a dry run changes nothing')
+  t.same((await groups.apply(file, { actor: 'cli:t', dryRun: false })).map((change) => change.change), ['added', 'permission granted', 'permission granted', 'added'])
+  t.same(await groups.apply(file, { actor: 'cli:t', dryRun: false }), [])
+  t.same((await groups.apply([{ name: 'Zoë\'s Engineers', permissions: ['netbox.view'] }], { actor: 'cli:t', dryRun: false })).map((change) => change.change), ['permission revoked'])
+  await t.rejects(groups.add({ name: 'Zoë\'s Engineers' }, 'cli:t'), { code: 'group_exists' })
+  for (const name of ['', ' x', 'x ', 'a,b', 'a\nb', 'a\u0000b', 'x'.repeat(151)]) await t.rejects(groups.add({ name }, 'cli:t'), { code: 'group_name_invalid' }, JSON.stringify(name))
+  await t.rejects(groups.apply([{ name: 'New' }, { name: 'Bad', permissions: ['no dots'] }], { actor: 'cli:t', dryRun: false }), { code: 'permission_invalid' })
+  t.notOk((await groups.list()).some((group) => group.name === 'New'), 'nothing half applied')
+  const query = await connect(t, url)
+  t.match(await query("select distinct actor from audit_events where action like 'group.%'"), [{ actor: 'cli:t' }])
+})
+
+t.test('a database that is down at start: a clear message, exit 1', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const config = join(directory, 'gatehouse.yaml')
+  writeFileSync(config, stringify({
+    server: { publicUrl: 'http://127.0.0.1:4180', port: 0, management: { port: 0 } },
+    entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'x~yz' },
+    database: { url: NOWHERE },
+    session: { secrets: ['1'.repeat(40)] },
+    keys: { encryptionSecrets: ['2'.repeat(40)] },
+  }))
+  for (const args of [['serve'], ['users', 'list'], ['migrate']]) {
+    const { status, stderr } = spawnSync(process.execPath, ['dist/cli.js', ...args, '--config', config], { encoding: 'utf8' })
+    t.equal(status, 1, args.join(' '))
+    t.match(stderr, /PostgreSQL: .*ECONNREFUSED[^]*database\.url/)
+    t.notMatch(stderr, /\n\s+at /, 'no stack')
+  }
+})
+
+t.test('a database that goes away later', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'gatehouse-pg-'))
+  chmodSync(home, 0o711)
+  t.teardown(() => rmSync(home, { recursive: true, force: true }))
+  const server = await startEmbeddedPostgres(join(home, 'data'))
+  const gateway = await startTestGateway(t, { databaseUrl: server.url, config: { session: { outageGrace: '3s' } } })
+  const { browser: guest } = await gateway.signIn(PERSON_IDS.guest)
+  const { browser: staff } = await gateway.signIn(PERSON_IDS.staff)
+  const cold = createBrowser()
+  const { action, fields } = formOf(await cold.follow(`${gateway.url}/oauth2/start`))
+  const callback = await cold.ask(action, { method: 'POST', form: { ...fields, person: PERSON_IDS.many } })
+  t.equal((await cold.ask(callback.location ?? '')).status, 302, 'signed in, and nothing asked since')
+  for (const browser of [guest, staff]) t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 200)
+  t.equal((await fetch(`${gateway.management}/readyz`)).status, 200)
+  await server.stop()
+  t.equal((await gateway.ask('/oauth2/auth', { browser: guest })).status, 200, 'a warm session goes on')
+  t.equal((await gateway.ask('/oauth2/auth', { browser: staff })).status, 503, 'staff do not')
+  t.equal((await gateway.ask('/oauth2/auth', { browser: cold })).status, 503, 'a session that was never asked for here cannot be known')
+  t.equal((await gateway.ask('/oauth2/auth')).status, 401, 'nobody needs no database')
+  t.equal((await fetch(`${gateway.management}/readyz`)).status, 503)
+  t.equal((await fetch(`${gateway.management}/healthz`)).status, 200)
+  for (const path of ['/', '/oauth2/userinfo', '/oauth2/sign_out', '/oauth2/forward-auth']) {
+    const answer = await gateway.ask(path, { browser: staff })
+    t.equal(answer.status, 503, path)
+    t.match(answer.text, /database_unavailable/)
+    t.notMatch(answer.text, /\n\s+at |ECONNREFUSED|postgres/)
+  }
+  const login = await gateway.signIn(PERSON_IDS.nested)
+  t.equal(login.answer.status, 503)
+  t.notOk(gateway.entra.requests.some((request) => request.path.endsWith('/token') && request.at > Date.now() - 100), 'the code was not spent in vain')
+  await sleep(3_100)
+  t.equal((await gateway.ask('/oauth2/auth', { browser: guest })).status, 503, 'the grace is over')
+})
