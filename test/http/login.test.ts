@@ -1,6 +1,7 @@
 // The login over real HTTP: what it does, and that nothing but a completed one changes anything.
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { GROUP_IDS, PEOPLE, PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, formOf, type Answer, type Browser } from '../helpers/browser.js'
@@ -308,4 +309,34 @@ t.test('on another host than publicUrl\'s the browser is taken there, with rd ma
   t.equal(byHeader.status, 302, 'a trusted proxy may give rd in a header')
   const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.1'] } })
   t.match((await untrusted.ask('/oauth2/start?rd=/deep', { headers: { 'x-forwarded-host': 'app.example.test' } })).location, `${gateway.entra.url}/`)
+})
+
+t.test('a login is one transaction, and its statements do not grow with the groups', async (t) => {
+  const rows = Array.from({ length: 200 }, (_, index) => ({ entraGroup: `d0000000-0000-4000-8000-${(index + 1).toString(16).padStart(12, '0')}`, groups: [`Local ${index}`] }))
+  const gateway = await startTestGateway(t, { config: { groupMapping: rows }, groups: rows.flatMap((row) => row.groups) })
+  const statements: string[] = []
+  const { query } = pg.Client.prototype
+  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+    const [config] = args as [string | { text?: string }]
+    statements.push(String(typeof config === 'string' ? config : config.text).trim().replace(/\s+/g, ' '))
+    return (query as (...all: unknown[]) => unknown).apply(this, args)
+  } as typeof query
+  t.teardown(() => { pg.Client.prototype.query = query })
+  const counted = async (personId: string): Promise<string[]> => {
+    const browser = createBrowser()
+    const { action, fields } = formOf(await browser.follow(`${gateway.url}/oauth2/start?prompt=select_account`))
+    const back = await browser.ask(action, { method: 'POST', form: { ...fields, person: personId } })
+    statements.length = 0
+    t.equal((await browser.ask(back.location ?? '')).status, 302)
+    return [...statements]
+  }
+  const none = await counted(PERSON_IDS.nobody)
+  const many = await counted(PERSON_IDS.many)
+  t.equal(many.filter((statement) => /^begin/i.test(statement)).length, 1)
+  t.equal(many.filter((statement) => /^commit/i.test(statement)).length, 1)
+  t.comment(`${many.length} statements with 200 groups, ${none.length} with none; ${many.findIndex((statement) => /^begin/i.test(statement))} of them before the transaction`)
+  t.equal(many.length - none.length, 1, 'the one that looks the names up')
+  const written = many.slice(0, many.findIndex((statement) => /^begin/i.test(statement))).filter((statement) => !/^select|^$/i.test(statement))
+  t.same(written, [], 'nothing is written before it')
+  t.equal((await connect(t, gateway.databaseUrl).then((query) => query("select count(*)::int as n from user_groups")))[0]?.n, 200)
 })
