@@ -28,7 +28,6 @@ export default [
   ...neostandard({ ts: true, ignores: ['dist', '.tap', 'node_modules', 'coverage'] }),
   ...tseslint.configs.recommended.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
-    files: ['**/*.ts'],
     rules: {
       '@stylistic/space-before-function-paren': ['error', { anonymous: 'always', named: 'never', asyncArrow: 'always' }],
       '@stylistic/comma-dangle': 'off',
@@ -36,6 +35,11 @@ export default [
       '@stylistic/object-property-newline': 'off',
       '@stylistic/multiline-ternary': 'off',
       'promise/param-names': 'off',
+    },
+  },
+  {
+    files: ['**/*.ts'],
+    rules: {
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],

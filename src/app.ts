@@ -46,17 +46,42 @@ export interface Adapters {
 const MAX_HEADER_BYTES = 64 * 1024 // applications' own cookies come along
 
 export async function buildApp(config: Config, adapters: Adapters): Promise<FastifyInstance> {
-  const { endpoints, sessions, log } = adapters
-  const { publicUrl, redirectDomains, rateLimit: perMinute, contact } = config.server
-  const trusts = trustedPeers(config.server.trustedProxies)
+  const { publicUrl } = config.server
+  const parts = createParts(config, adapters)
+  const { pages, trusts, reader, verifier } = parts
+  const app = createInstance(trusts, pages, adapters.log)
+
+  // Asked on every request of every application: no plugin and no hook in these scopes.
+  for (const { dialect, read } of dialects(config.server.authRequestHeaders)) {
+    await app.register(dialectRoute, { dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log), verifier, publicUrl, pages, access: config.log.access })
+  }
+  await app.register(userinfoRoutes, { reader })
+  await app.register(assetRoutes)
+  await app.register((browser) => browserPages(browser, config, adapters, parts))
+  return app
+}
+
+type Parts = ReturnType<typeof createParts>
+
+/** What more than one scope needs. */
+function createParts(config: Config, { endpoints, sessions, log }: Adapters) {
+  const { publicUrl, redirectDomains, contact } = config.server
   const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
   const signer = new Signer([...config.session.secrets])
-  const returnTo = { publicUrl, redirectDomains }
-  const pages = { publicUrl, authority: endpoints.authority, redirectDomains, contact }
   const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, touchAfterMs: touchInterval(config.session.idleTimeoutMs), log })
-  const verifier = createVerifier({ reader, policy: () => config.access, headers: () => identityHeaderSettings(config) })
-  const login = createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(config), report: adapters.report })
+  return {
+    cookies,
+    signer,
+    reader,
+    verifier: createVerifier({ reader, policy: () => config.access, headers: () => identityHeaderSettings(config) }),
+    trusts: trustedPeers(config.server.trustedProxies),
+    returnTo: { publicUrl, redirectDomains },
+    pages: { publicUrl, authority: endpoints.authority, redirectDomains, contact },
+  }
+}
 
+function createInstance(trusts: Parts['trusts'], pages: Parts['pages'], log: FastifyBaseLogger): FastifyInstance {
+  const onError = createErrorHandler(pages)
   const app = fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
@@ -66,45 +91,40 @@ export async function buildApp(config: Config, adapters: Adapters): Promise<Fast
     bodyLimit: 16 * 1024,
     http: { maxHeaderSize: MAX_HEADER_BYTES },
     forceCloseConnections: 'idle',
-    frameworkErrors: (error, request, reply) => { createErrorHandler(pages)(error, request, reply) },
+    frameworkErrors: (error, request, reply) => { onError(error, request, reply) },
   })
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
-  app.setErrorHandler(createErrorHandler(pages))
+  app.setErrorHandler(onError)
   app.setNotFoundHandler(() => { throw new GatehouseError('not_found') })
-
-  // Asked on every request of every application: no plugin and no hook in these scopes.
-  for (const { dialect, read } of dialects(config.server.authRequestHeaders)) {
-    await app.register(dialectRoute, { dialect, readTarget: fromTrustedPeers(read, trusts, log), verifier, publicUrl, pages, access: config.log.access })
-  }
-  await app.register(userinfoRoutes, { reader })
-  await app.register(assetRoutes)
-
-  // The pages people open.
-  await app.register(async (browser) => {
-    await browser.register(cookie)
-    await browser.register(formbody)
-    await browser.register(rateLimit, { global: false, keyGenerator: (request) => request.ip, errorResponseBuilder: () => new GatehouseError('rate_limited') })
-    await browser.register(browserSession, { sessions, signer, cookies, absoluteTimeoutMs: config.session.absoluteTimeoutMs })
-    browser.addHook('onRequest', async (_request, reply) => { reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' }) })
-    await browser.register(loginRoutes, {
-      publicUrl,
-      clientId: config.entra.clientId,
-      authority: endpoints.authority,
-      authorizePath: endpoints.authorizePath,
-      scopes: endpoints.scopes,
-      flows: createFlowSealer(config.session.secrets),
-      returnTo,
-      cookies,
-      trusts,
-      login,
-      entraError: (answer) => entraError(answer, 'authorize'),
-      pages,
-      rateLimit: perMinute,
-    })
-    await browser.register(homeRoutes, { publicUrl, pages, returnTo, cookies, signer, rightsOf: adapters.rightsOf })
-    await browser.register(signOutRoutes, { publicUrl, endSession: endpoints.endSession, returnTo, cookies, signer, pages, rateLimit: perMinute, signedOut: adapters.signedOut })
-  })
   return app
+}
+
+/** The pages people open. */
+async function browserPages(browser: FastifyInstance, config: Config, adapters: Adapters, { cookies, signer, trusts, returnTo, pages }: Parts): Promise<void> {
+  const { endpoints, sessions } = adapters
+  const { publicUrl, rateLimit: perMinute } = config.server
+  await browser.register(cookie)
+  await browser.register(formbody)
+  await browser.register(rateLimit, { global: false, keyGenerator: (request) => request.ip, errorResponseBuilder: () => new GatehouseError('rate_limited') })
+  await browser.register(browserSession, { sessions, signer, cookies, absoluteTimeoutMs: config.session.absoluteTimeoutMs })
+  browser.addHook('onRequest', async (_request, reply) => { reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' }) })
+  await browser.register(loginRoutes, {
+    publicUrl,
+    clientId: config.entra.clientId,
+    authority: endpoints.authority,
+    authorizePath: endpoints.authorizePath,
+    scopes: endpoints.scopes,
+    flows: createFlowSealer(config.session.secrets),
+    returnTo,
+    cookies,
+    trusts,
+    login: createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(config), report: adapters.report }),
+    entraError: (answer) => entraError(answer, 'authorize'),
+    pages,
+    rateLimit: perMinute,
+  })
+  await browser.register(homeRoutes, { publicUrl, pages, returnTo, cookies, signer, rightsOf: adapters.rightsOf })
+  await browser.register(signOutRoutes, { publicUrl, endSession: endpoints.endSession, returnTo, cookies, signer, pages, rateLimit: perMinute, signedOut: adapters.signedOut })
 }
 
 function identityHeaderSettings({ headers }: Config): { families: readonly HeaderFamily[], maxBytes: number } {

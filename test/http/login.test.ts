@@ -338,5 +338,5 @@ t.test('a login is one transaction, and its statements do not grow with the grou
   t.equal(many.length - none.length, 1, 'the one that looks the names up')
   const written = many.slice(0, many.findIndex((statement) => /^begin/i.test(statement))).filter((statement) => !/^select|^$/i.test(statement))
   t.same(written, [], 'nothing is written before it')
-  t.equal((await connect(t, gateway.databaseUrl).then((query) => query("select count(*)::int as n from user_groups")))[0]?.n, 200)
+  t.equal((await connect(t, gateway.databaseUrl).then((query) => query('select count(*)::int as n from user_groups')))[0]?.n, 200)
 })

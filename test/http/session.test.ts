@@ -260,4 +260,3 @@ t.test('the forward-auth question', async (t) => {
     t.equal(answer.headers.get('x-gatehouse-error'), 'identity_too_large')
   })
 })
-

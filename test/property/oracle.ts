@@ -59,5 +59,5 @@ export function verdict(entraGroups: readonly string[], rows: readonly Row[], lo
 
 /** Object IDs are hexadecimal numbers: capitals do not tell them apart. */
 function sameId(one: string, other: string): boolean {
-  return one.localeCompare(other, 'en', { sensitivity: 'base' }) === 0
+  return one.toLowerCase() === other.toLowerCase()
 }
