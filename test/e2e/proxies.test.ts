@@ -59,7 +59,7 @@ for (const { name, start } of PROXIES) {
         received.length = 0
         await who.ask(`${app}/forged`, { headers: FORGED })
         t.equal(received.length, 1)
-        const { headers, raw } = received[0] ?? { headers: {}, raw: [] }
+        const { headers, raw } = received[0] ?? { headers: {} as IncomingHttpHeaders, raw: [] }
         t.notOk(raw.some((part) => part.includes('forged')), `no forged value among ${raw.filter((part) => part.includes('forged')).join()}`)
         t.equal(headers['x-auth-request-groups'] ?? '', groups)
         t.equal(headers['remote-groups'] ?? '', groups)

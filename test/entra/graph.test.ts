@@ -179,8 +179,11 @@ t.test('what is final', async (t) => {
   }
   await test('an element of another type is no group, and no trouble', async (t, gateway, add) => {
     add({ kind: 'body', body: { value: [{ '@odata.type': '#microsoft.graph.directoryRole', id: GROUP_IDS.netboxSuperusers }, { '@odata.type': '#microsoft.graph.group', id: GROUP_IDS.netboxAdmins.toUpperCase() }] } })
-    signedIn(t, await attempt(gateway), { graph: 1 })
-    t.strictSame(await recordedGroups(gateway), [GROUP_IDS.netboxAdmins], 'in lower case')
+    const outcome = await attempt(gateway)
+    signedIn(t, outcome, { graph: 1 })
+    t.strictSame(await recordedGroups(gateway), [GROUP_IDS.netboxAdmins])
+    const check = await gateway.ask('/oauth2/auth', { browser: outcome.browser, headers: { 'x-original-url': 'http://127.0.0.1:9999/', 'x-original-method': 'GET' } })
+    t.equal(check.headers.get('x-auth-request-groups'), 'NetBox Admins', 'an id in capitals is the same id')
   })
   await test('trouble on the last page alone changes nothing', async (t, gateway) => {
     gateway.entra.faults.add({ on: 'graph', page: 'last', then: { kind: 'status', status: 403, body: sample('graph-error-403-insufficient-privileges.json') } })

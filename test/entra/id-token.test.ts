@@ -227,7 +227,7 @@ t.test('keys are read when they are needed, and kept', async (t) => {
   const outOfReach: Readonly<Record<string, AnswerFault>> = {
     'reset': { kind: 'reset' },
     'never answered': { kind: 'hang' },
-    'a server error': { kind: 'status', status: 500, body: { keys: [] } },
+    'a server error, though it has a key': { kind: 'status', status: 500, body: { keys: [(await createTestKey('some')).jwk] } },
     'a page': { kind: 'html' },
     'no keys': { kind: 'body', body: { keys: [] } },
     'no list': { kind: 'body', body: { keys: 'none' } },

@@ -1,5 +1,5 @@
 // A browser as far as HTTP goes: cookies by host, redirects followed by hand so that a test sees each of them.
-import { Agent, Headers, request } from 'undici'
+import { Agent, Headers, request, type Dispatcher } from 'undici'
 
 export interface Answer { readonly status: number, readonly headers: Headers, readonly text: string, readonly url: string, readonly location: string | undefined }
 export interface Ask { method?: string, headers?: Record<string, string>, form?: Record<string, string> }
@@ -15,9 +15,10 @@ export interface Browser {
 
 export const NAVIGATION = { 'accept': 'text/html,application/xhtml+xml', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', 'sec-fetch-site': 'same-origin' }
 
-export function createBrowser(options: { ca?: string } = {}): Browser {
+/** `dispatcher`: connections that many browsers share, where a test has hundreds of them. */
+export function createBrowser(options: { ca?: string, dispatcher?: Dispatcher } = {}): Browser {
   const cookies: Browser['cookies'] = new Map()
-  const dispatcher = new Agent({ keepAliveTimeout: 100, ...(options.ca ? { connect: { ca: options.ca } } : {}) })
+  const dispatcher = options.dispatcher ?? new Agent({ keepAliveTimeout: 100, ...(options.ca ? { connect: { ca: options.ca } } : {}) })
   const jar = (url: string) => {
     const host = new URL(url).hostname
     const found = cookies.get(host) ?? new Map<string, string>()

@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import pg from 'pg'
 import type { Test } from 'tap'
+import { Agent } from 'undici'
 import { DEMO_TENANT_ID } from '../../src/demo/people.js'
-import type { Answer, Browser } from '../helpers/browser.js'
+import { createBrowser, type Answer, type Browser } from '../helpers/browser.js'
 import { freePorts, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { LOCAL_NAMES, type Change } from './arbitraries.js'
 import { openGraphDoor, type GraphDoor } from './graph-door.js'
@@ -16,6 +17,8 @@ import { entraGroupsOf, verdict, type Rights, type Row, type Tenant, type Verdic
 /** What the database holds of somebody, in the oracle's words. */
 export interface Stored extends Rights {
   readonly username: string
+  /** All that exist, the person's or not. */
+  readonly localGroups: readonly string[]
   readonly causes: Verdict['causes']
   readonly reading: readonly string[]
   readonly users: number
@@ -29,6 +32,7 @@ export interface Bench {
   readonly gateway: TestGateway
   readonly door: GraphDoor
   addPerson(): string
+  newBrowser(): Browser
   useMapping(rows: readonly Row[]): void
   useLocalGroups(names: readonly string[]): Promise<void>
   /** Signs somebody in as far as the way back to the gateway. */
@@ -37,7 +41,6 @@ export interface Bench {
   stored(person: string): Promise<Stored | undefined>
   /** What an administrator does by hand, in the database. */
   byHand(person: string, change: Change): Promise<void>
-  localGroups(): Promise<string[]>
   /** Everything a failed login must not touch, times included. */
   dump(): Promise<unknown>
   /** The person's own rows in those tables; sessions, which every login makes anew, aside. */
@@ -56,7 +59,9 @@ export async function openBench(t: Test): Promise<Bench> {
   t.teardown(() => pool.end())
   // Thousands of commits: waiting for the disk after each would be most of the time. Counts for connections made from now on.
   await pool.query(`alter database ${new URL(first.databaseUrl).pathname.slice(1)} set synchronous_commit = off`)
-  return benchOver(await first.restart(), door, pool)
+  const dispatcher = new Agent({ keepAliveTimeout: 100 })
+  t.teardown(() => dispatcher.destroy())
+  return benchOver(await first.restart(), { door, pool, dispatcher })
 }
 
 /** The same bench in front of a gateway that was started anew. */
@@ -64,7 +69,7 @@ export async function restarted(bench: Bench, config: Record<string, unknown>): 
   return { ...bench, gateway: await bench.gateway.restart(config) }
 }
 
-function benchOver(gateway: TestGateway, door: GraphDoor, pool: pg.Pool): Bench {
+function benchOver(gateway: TestGateway, { door, pool, dispatcher }: { door: GraphDoor, pool: pg.Pool, dispatcher: Agent }): Bench {
   const { directory } = gateway.entra
   const query: Bench['query'] = (statement, values) => pool.query(statement, values)
   return {
@@ -76,17 +81,13 @@ function benchOver(gateway: TestGateway, door: GraphDoor, pool: pg.Pool): Bench 
       const name = `p${id.slice(0, 8)}@contoso.example`
       return directory.addUser({ id, displayName: name, userPrincipalName: name, mail: name, accountEnabled: true, userType: 'Member', edov: true, signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z' }).id
     },
+    newBrowser: () => createBrowser({ dispatcher }),
     useMapping(rows) {
       const config = gateway.config as { groupMapping: readonly Row[] } // read anew at each login
       config.groupMapping = rows
     },
     async useLocalGroups(names) {
-      await query('delete from groups where name <> all($1::text[])', [names])
-      await query('insert into groups (name) select unnest($1::text[]) on conflict do nothing', [names])
-    },
-    async localGroups() {
-      const { rows } = await query('select name from groups')
-      return rows.map(({ name }) => String(name))
+      await query('with gone as (delete from groups where name <> all($1::text[])) insert into groups (name) select unnest($1::text[]) on conflict do nothing', [names])
     },
     toCallback,
     signIn: async (browser, person) => browser.ask(await toCallback(browser, person), { headers: { accept: 'application/json' } }),
@@ -127,7 +128,7 @@ const ROWS = `select to_jsonb(u) - 'last_login_at' - 'staff_since' - 'superuser_
   (select jsonb_agg(to_jsonb(ug) - 'since' order by ug.group_id) from user_groups ug where ug.user_id = u.id) as groups
   from identities i join users u on u.id = i.user_id join entra_readings r on r.user_id = u.id where i.oid = $1`
 
-const STORED = `select u.username, u.is_staff, u.is_superuser, u.staff_cause, u.superuser_cause,
+const STORED = `select u.username, (select array_agg(name) from groups) as local_groups, u.is_staff, u.is_superuser, u.staff_cause, u.superuser_cause,
   (select coalesce(jsonb_agg(jsonb_build_object('name', g.name, 'cause', ug.cause)), '[]') from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id) as groups,
   (select group_ids::text[] from entra_readings where user_id = u.id) as reading,
   (select count(*)::int from users same where same.email = u.email) as users,
@@ -143,6 +144,7 @@ function storedOf(row: Record<string, unknown>): Stored {
   const numbers = (causes: unknown) => (causes as CauseJson[] | null ?? []).map((cause) => cause.row)
   return {
     username: String(row.username),
+    localGroups: row.local_groups as string[] | null ?? [],
     groups: groups.map(({ name }) => name).sort(),
     staff: row.is_staff === true,
     superuser: row.is_superuser === true,
@@ -172,16 +174,16 @@ export async function told({ gateway }: Bench, browser: Browser): Promise<(Right
 }
 
 /** Rights after a login, in the database and at the door, against the oracle's. */
-export async function assertRights(bench: Bench, person: string, expected: { reading: readonly string[], rows: readonly Row[], browser: Browser, others?: readonly Browser[] }): Promise<Stored> {
+export async function assertRights(bench: Bench, person: string, expected: { reading: readonly string[], rows: readonly Row[], browser: Browser, others?: readonly Browser[] }): Promise<Stored & { due: Verdict }> {
   const found = await bench.stored(person) ?? assert.fail('the person is not in the database')
-  const { missing: _, ...due } = verdict(expected.reading, expected.rows, await bench.localGroups())
+  const due = verdict(expected.reading, expected.rows, found.localGroups)
   const { groups, staff, superuser, causes, reading } = found
-  assert.deepEqual({ groups, staff, superuser, causes, reading }, { ...due, reading: expected.reading })
+  assert.deepEqual({ groups, staff, superuser, causes, reading }, { groups: due.groups, staff: due.staff, superuser: due.superuser, causes: due.causes, reading: expected.reading })
   assert.deepEqual({ users: found.users, identities: found.identities }, { users: 1, identities: 1 })
   const answer = { user: found.username, groups: due.groups, staff: due.staff, superuser: due.superuser }
   assert.deepEqual(await told(bench, expected.browser), answer)
   for (const other of expected.others ?? []) await eventually(async () => assert.deepEqual(await told(bench, other), answer))
-  return found
+  return { ...found, due }
 }
 
 export function readingOf(person: string, tenant: Tenant): string[] {
