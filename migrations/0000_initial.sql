@@ -39,6 +39,11 @@ CREATE TABLE "identities" (
 	CONSTRAINT "identities_tid_oid_pk" PRIMARY KEY("tid","oid")
 );
 --> statement-breakpoint
+CREATE TABLE "retired_usernames" (
+	"username_key" text PRIMARY KEY NOT NULL,
+	"retired_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "sessions" (
 	"id_hash" "bytea" PRIMARY KEY NOT NULL,
 	"public_id" text NOT NULL,

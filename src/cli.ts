@@ -39,6 +39,11 @@ command(groups, 'add <name>', 'add a group', async () => (await import('./comman
 command(groups, 'apply <file>', 'make groups and permissions as a file describes them', async () => (await import('./commands/groups.js')).groupsApply)
   .option('--dry-run', 'only say what would change')
 command(groups, 'export', 'print all groups as such a file', async () => (await import('./commands/groups.js')).groupsExport)
+command(groups, 'rename <name> <new>', 'rename a group', async () => (await import('./commands/groups-admin.js')).groupsRename)
+command(groups, 'remove <name>', 'remove a group that the mapping does not name', async () => (await import('./commands/groups-admin.js')).groupsRemove)
+  .option('--force', 'even if the mapping names it')
+command(groups, 'grant <name> <permission>', 'give a group a permission', async () => (await import('./commands/groups-admin.js')).groupsGrant)
+command(groups, 'revoke <name> <permission>', 'take a permission from a group', async () => (await import('./commands/groups-admin.js')).groupsRevoke)
 
 const users = program.command('users').description('people and their rights')
 command(users, 'list', 'list people', async () => (await import('./commands/users.js')).usersList)
@@ -46,6 +51,25 @@ command(users, 'list', 'list people', async () => (await import('./commands/user
   .option('--superuser', 'superusers alone')
   .option('--why', 'what grants each right')
 command(users, 'show <user>', 'one person, with reasons', async () => (await import('./commands/users.js')).usersShow)
+command(users, 'add <username>', 'add a user without an Entra identity', async () => (await import('./commands/users-admin.js')).usersAdd)
+  .option('--email <email>', 'their e-mail address')
+  .option('--break-glass', 'never linked to an Entra identity')
+command(users, 'activate <user>', 'let a deactivated user in again', async () => (await import('./commands/users-admin.js')).usersActivate)
+command(users, 'deactivate <user>', 'refuse a user and end their sessions', async () => (await import('./commands/users-admin.js')).usersDeactivate)
+command(users, 'remove <user>', 'erase a user; the username stays reserved', async () => (await import('./commands/users-admin.js')).usersRemove)
+
+const sessions = program.command('sessions').description('live sessions')
+command(sessions, 'list', 'list live sessions', async () => (await import('./commands/sessions.js')).sessionsList)
+  .option('--user <user>', 'of one person')
+command(sessions, 'revoke [id]', 'end a session, all of a person, or all', async () => (await import('./commands/sessions.js')).sessionsRevoke)
+  .option('--user <user>', 'all of one person')
+  .option('--all', 'everybody\'s')
+
+const audit = program.command('audit').description('the record of logins and changes')
+command(audit, 'list', 'list the record, newest first', async () => (await import('./commands/audit.js')).auditList)
+  .option('--user <user>', 'about one person')
+  .option('--since <time>', 'ISO 8601, or how long ago: 2h')
+  .option('--action <action>', 'login, group, user.deactivate, ...')
 
 try {
   await program.parseAsync()

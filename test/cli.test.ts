@@ -99,6 +99,21 @@ t.test('groups and users, beside a running gateway', async (t) => {
   t.equal(unknown.status, 1)
   t.match(unknown.stderr, /there is no user/)
   t.equal((await gateway.ask('/oauth2/userinfo', { browser })).status, 200)
+
+  const mapped = gatehouse('groups', 'remove', 'NetBox Superusers')
+  t.equal(mapped.status, 1)
+  t.match(mapped.stderr, /groupMapping, row 1[^]*--force/)
+  t.match(gatehouse('groups', 'rename', 'NetBox Superusers', 'Roots').stdout, /groupMapping still names NetBox Superusers \(row 1\)/)
+  t.equal(gatehouse('groups', 'grant', 'Roots', 'netbox.all').status, 0)
+  for (const args of [['sessions', 'revoke'], ['sessions', 'revoke', 'ses_x', '--all']]) t.equal(gatehouse(...args).status, 2)
+  t.match(gatehouse('sessions', 'list').stdout, /ses_\S+ +sue\.super@contoso\.example/)
+  t.match(gatehouse('sessions', 'revoke', '--user', PERSON_IDS.superuser).stdout, /1 session ended/)
+  t.equal((await gateway.ask('/oauth2/userinfo', { browser })).status, 401)
+  t.match(gatehouse('audit', 'list', '--since', '1h', '--action', 'session').stdout, /session\.revoke +cli:\S+ +sue\.super/)
+  t.equal(gatehouse('audit', 'list', '--since', 'yesterday').status, 1)
+  t.match(gatehouse('users', 'deactivate', 'sue.super@contoso.example').stdout, /is inactive now; 0 sessions ended/)
+  t.match(gatehouse('users', 'remove', 'sue.super@contoso.example').stdout, /stays reserved/)
+  t.match(gatehouse('users', 'list').stdout, /Nobody/)
 })
 
 t.test('serve: starts, says where, and ends on SIGTERM after what is under way', async (t) => {

@@ -99,11 +99,20 @@ async function applyPermissions(tx: Transaction, groupId: string, { name, permis
 }
 
 function checkDefinition({ name, permissions }: GroupDefinition): void {
+  checkGroupName(name)
+  permissions?.forEach((permission) => checkPermission(permission, name))
+}
+
+/** @throws `group_name_invalid` */
+export function checkGroupName(name: string): void {
   const invalid = (detail: string) => new GatehouseError('group_name_invalid', { detail: `${JSON.stringify(name)} ${detail}`, remedy: 'Names go into headers, separated by commas.' })
   if (name === '' || name !== name.trim()) throw invalid('is empty or begins or ends with white space')
-  if (name.length > 150) throw invalid('has more than 150 characters')
-  if (/\p{C}/u.test(name)) throw invalid('has a control or invisible character')
+  if ([...name].length > 150) throw invalid('has more than 150 characters')
+  if (/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(name)) throw invalid('has a control character')
   if (name.includes(',')) throw invalid('has a comma')
-  const bad = permissions?.find((permission) => !PERMISSION.test(permission))
-  if (bad !== undefined) throw new GatehouseError('permission_invalid', { detail: `${JSON.stringify(bad)} of the group ${name} is no permission` })
+}
+
+/** @throws `permission_invalid` */
+export function checkPermission(permission: string, group: string): void {
+  if (!PERMISSION.test(permission)) throw new GatehouseError('permission_invalid', { detail: `${JSON.stringify(permission)} of the group ${group} is no permission` })
 }

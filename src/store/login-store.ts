@@ -31,8 +31,9 @@ export function createLoginStore(database: Database): LoginStore {
       return user
     },
     async usernameTaken(key) {
-      const found = await database.ask((db) => db.select({ id: users.id }).from(users).where(eq(users.usernameKey, key)).limit(1))
-      return found.length > 0
+      const { rows: [found] } = await database.ask((db) => db.execute<{ taken: boolean }>(
+        sql`select exists (select 1 from users where username_key = ${key}) or exists (select 1 from retired_usernames where username_key = ${key}) as taken`))
+      return found?.taken ?? true
     },
     usersEligibleForEmail: (email) => database.ask((db) => db.select(stored).from(users)
       .where(sql`lower(${users.email}) = lower(${email}) and ${eligible}`).limit(2)),

@@ -9,7 +9,7 @@ const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'd
 export const users = pgTable('users', {
   id: uuid('id').primaryKey().defaultRandom(),
   username: text('username').notNull(),
-  /** NFKC and lower case (core/user.ts): unique, and kept when a user is removed, so that a name never comes back as somebody else. */
+  /** NFKC and lower case (core/user.ts). */
   usernameKey: text('username_key').notNull().unique(),
   email: text('email'),
   emailVerified: boolean('email_verified').notNull().default(false),
@@ -31,6 +31,12 @@ export const users = pgTable('users', {
   index('users_email').on(sql`lower(${table.email})`),
   check('users_username_not_empty', sql`${table.username} <> ''`),
 ])
+
+/** Names of removed people: taken for ever. */
+export const retiredUsernames = pgTable('retired_usernames', {
+  usernameKey: text('username_key').primaryKey(),
+  retiredAt: instant('retired_at').notNull().defaultNow(),
+})
 
 export const identities = pgTable('identities', {
   tid: uuid('tid').notNull(),

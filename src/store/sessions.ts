@@ -1,6 +1,6 @@
 // Sessions in Postgres. Every time comes from the database's clock; a session is only ever made by a login's
 // transaction, so a late touch cannot bring an ended one back.
-import { eq, sql } from 'drizzle-orm'
+import { eq, sql, type SQL } from 'drizzle-orm'
 import { sessionIdHash, type NewSession, type SessionRecord, type SessionStore, type SessionTimeouts } from '../core/session.js'
 import type { Database, Transaction } from './database.js'
 import { sessions } from './schema.js'
@@ -29,9 +29,15 @@ export function createSessionStore(database: Database, timeouts: SessionTimeouts
 
 const milliseconds = (span: ReturnType<typeof sql>) => sql`(extract(epoch from ${span}) * 1000)::float8`
 
-function liveSession(id: string, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts) {
+/** A condition on `sessions s` joined with `users u`: neither idle too long nor too old, and the user is active. */
+export function stillLive({ idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SQL {
   const privilegedMs = Math.min(privilegedTimeoutMs ?? absoluteTimeoutMs, absoluteTimeoutMs)
   const ago = (ms: number) => sql`now() - ${ms}::float8 * interval '1 millisecond'`
+  return sql`u.is_active and s.last_seen_at > ${ago(idleTimeoutMs)}
+    and s.created_at > case when u.is_staff or u.is_superuser then ${ago(privilegedMs)} else ${ago(absoluteTimeoutMs)} end`
+}
+
+function liveSession(id: string, timeouts: SessionTimeouts): SQL {
   return sql`
     select s.public_id, u.id as user_id, u.username, u.email, u.email_verified, u.name, u.given_name, u.family_name,
       u.is_staff, u.is_superuser, i.tid, i.oid, i.login_hint,
@@ -43,9 +49,7 @@ function liveSession(id: string, { idleTimeoutMs, absoluteTimeoutMs, privilegedT
         join group_permissions gp on gp.group_id = ug.group_id where ug.user_id = u.id), '{}') as permissions
     from sessions s join users u on u.id = s.user_id
     left join lateral (select tid, oid, login_hint from identities where user_id = u.id order by created_at limit 1) i on true
-    where s.id_hash = ${sessionIdHash(id)} and u.is_active
-      and s.last_seen_at > ${ago(idleTimeoutMs)}
-      and s.created_at > case when u.is_staff or u.is_superuser then ${ago(privilegedMs)} else ${ago(absoluteTimeoutMs)} end`
+    where s.id_hash = ${sessionIdHash(id)} and ${stillLive(timeouts)}`
 }
 
 function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SessionRecord {

@@ -13,6 +13,10 @@ import { startEmbeddedPostgres } from '../../src/store/embedded.js'
 import { createGroupStore } from '../../src/store/groups.js'
 import { createSigningKeyStore, open, seal } from '../../src/store/keys.js'
 import { migrate, pendingMigrations } from '../../src/store/migrate.js'
+import { listAudit } from '../../src/store/audit-list.js'
+import { createGroupAdmin } from '../../src/store/group-admin.js'
+import { createSessionAdmin } from '../../src/store/session-admin.js'
+import { createUserAdmin } from '../../src/store/user-admin.js'
 import { createSessionStore, replaceSession } from '../../src/store/sessions.js'
 import { withOutageGrace } from '../../src/store/outage-grace.js'
 import { users } from '../../src/store/schema.js'
@@ -147,4 +151,82 @@ t.test('a database that goes away later', async (t) => {
   t.notOk(gateway.entra.requests.some((request) => request.path.endsWith('/token') && request.at > Date.now() - 100), 'the code was not spent in vain')
   await sleep(3_100)
   t.equal((await gateway.ask('/oauth2/auth', { browser: guest })).status, 503, 'the grace is over')
+})
+
+t.test('administration: every change is recorded with who made it, before and after', async (t) => {
+  const gateway = await startTestGateway(t)
+  const { database } = gateway.gateway
+  const query = await connect(t, gateway.databaseUrl)
+  const groups = createGroupAdmin(database)
+  const people = createUserAdmin(database)
+  const sessions = createSessionAdmin(database, gateway.config.session)
+  const { browser } = await gateway.signIn(PERSON_IDS.staff)
+  const status = async () => (await gateway.ask('/oauth2/auth', { browser })).status
+  const headers = async () => (await gateway.ask('/oauth2/auth', { browser })).headers.get('x-auth-request-groups')
+  const last = async () => (await query('select action, actor, username, detail from audit_events order by id desc limit 1'))[0]
+
+  await t.test('groups', async (t) => {
+    await groups.rename('Network Engineers', 'Engineers', 'cli:t')
+    t.equal(await headers(), 'Engineers', 'live at once')
+    t.match(await last(), { action: 'group.rename', actor: 'cli:t', detail: { before: { name: 'Network Engineers' }, after: { name: 'Engineers' } } })
+    await t.rejects(groups.rename('Network Engineers', 'X', 'cli:t'), { code: 'group_unknown' })
+    await t.rejects(groups.rename('engineers', 'X', 'cli:t'), { code: 'group_unknown', remedy: /Did you mean Engineers/ })
+    await t.rejects(groups.rename('Engineers', 'Read Only', 'cli:t'), { code: 'group_exists' })
+    t.equal(await groups.grant('Engineers', 'netbox.view', 'cli:t'), true)
+    t.equal(await groups.grant('Engineers', 'netbox.view', 'cli:t'), false)
+    t.same(JSON.parse((await gateway.ask('/oauth2/userinfo', { browser })).text).permissions, ['netbox.view'])
+    t.equal(await groups.revoke('Engineers', 'netbox.view', 'cli:t'), true)
+    await t.rejects(groups.grant('Engineers', 'no dots', 'cli:t'), { code: 'permission_invalid' })
+    t.equal(await groups.remove('Engineers', 'cli:t'), 1)
+    t.equal(await headers(), '')
+    t.match(await last(), { action: 'group.remove', detail: { before: { name: 'Engineers', members: 1 }, after: null } })
+  })
+
+  await t.test('sessions', async (t) => {
+    const { browser: other } = await gateway.signIn(PERSON_IDS.guest)
+    const listed = await sessions.list({})
+    t.same(listed.map((each) => each.username).sort(), ['gus.guest@fabrikam.example', 'sam.staff@contoso.example'])
+    const mine = listed.find((each) => each.username.startsWith('sam'))
+    await sessions.revoke(String(mine?.id), 'cli:t')
+    t.equal(await status(), 401)
+    t.match(await last(), { action: 'session.revoke', username: 'sam.staff@contoso.example', detail: { session: mine?.id } })
+    await t.rejects(sessions.revoke(String(mine?.id), 'cli:t'), { code: 'session_unknown' })
+    t.equal((await gateway.ask('/oauth2/auth', { browser: other })).status, 200)
+    await gateway.signIn(PERSON_IDS.staff, { browser })
+    t.equal(await sessions.revokeAll({}, 'cli:t'), 2)
+    for (const each of [browser, other]) t.equal((await gateway.ask('/oauth2/auth', { browser: each })).status, 401)
+    await gateway.signIn(PERSON_IDS.staff, { browser })
+    await query("update sessions set last_seen_at = now() - interval '9 hours'")
+    t.same(await sessions.list({}), [], 'one that is over is not listed')
+  })
+
+  await t.test('people', async (t) => {
+    await gateway.signIn(PERSON_IDS.staff, { browser })
+    const [user] = await query<{ id: string }>("select id from users where username like 'sam%'")
+    const id = user?.id ?? ''
+    t.ok(await people.setActive(id, false, 'cli:t'))
+    t.equal(await status(), 401)
+    t.equal(await people.setActive(id, false, 'cli:t'), undefined)
+    t.equal(await people.setActive(id, true, 'cli:t'), 0)
+    t.equal(await status(), 401, 'activating brings no session back')
+    await gateway.signIn(PERSON_IDS.staff, { browser })
+    t.equal(await people.remove(id, 'cli:t'), 1)
+    t.equal(await status(), 401)
+    const left = (await query('select t::text as row from audit_events t where user_id = $1', [id])).map((row) => row.row).join('\n')
+    t.notMatch(left, /sam\.staff|6e7b768e/i, 'the record is anonymous')
+    t.match(left, /user\.remove/)
+    await t.rejects(people.add({ username: 'SAM.Staff@contoso.example' }, 'cli:t'), { code: 'username_taken' })
+    await gateway.signIn(PERSON_IDS.staff, { browser })
+    t.match((await query("select username from users where username like 'sam%'"))[0]?.username, /^sam\.staff@contoso\.example[0-9a-f]{16}$/, 'the same person again is somebody new')
+    await people.add({ username: 'breakglass', breakGlass: true }, 'cli:t')
+    for (const username of ['', 'a b', 'x'.repeat(151), 'a\u202eb']) await t.rejects(people.add({ username }, 'cli:t'), { code: 'username_invalid' })
+  })
+
+  await t.test('the record', async (t) => {
+    t.ok((await listAudit(database, { limit: 100 })).length > 10)
+    t.ok((await listAudit(database, { limit: 100, action: 'group' })).every((event) => event.action.startsWith('group.')))
+    t.same((await listAudit(database, { limit: 100, action: 'user.remove' })).length, 1)
+    t.same(await listAudit(database, { limit: 100, since: new Date(Date.now() + 60_000) }), [])
+    t.same(await listAudit(database, { limit: 100, action: 'gro' }), [])
+  })
 })

@@ -1,0 +1,30 @@
+// `gatehouse sessions list|revoke`: who is signed in now, and making it stop.
+import { createPeopleStore } from '../store/people.js'
+import { createSessionAdmin } from '../store/session-admin.js'
+import { cliActor, EXIT, print, printJson, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
+
+export async function sessionsList(options: CommonOptions & { readonly user?: string }): Promise<number> {
+  const { session } = readConfig(options).config
+  const list = await withDatabase(options, async (database) => createSessionAdmin(database, session).list({ userId: options.user === undefined ? undefined : (await createPeopleStore(database).find(options.user)).id }))
+  if (options.json) printJson(list)
+  else printTable(['ID', 'USERNAME', 'SIGNED IN', 'LAST SEEN'], list.map((each) => [each.id, each.username, each.createdAt.slice(0, 19), each.lastSeenAt.slice(0, 19)]), 'Nobody is signed in.')
+  return EXIT.ok
+}
+
+/** Exactly one of an id, `--user` and `--all`. */
+export async function sessionsRevoke(id: string | undefined, options: CommonOptions & { readonly user?: string, readonly all?: boolean }): Promise<number> {
+  if ([id, options.user, options.all].filter((each) => each !== undefined).length !== 1) {
+    process.stderr.write('gatehouse: say which: sessions revoke ID, --user USER or --all\n')
+    return EXIT.usage
+  }
+  const { session } = readConfig(options).config
+  const ended = await withDatabase(options, async (database) => {
+    const admin = createSessionAdmin(database, session)
+    if (id === undefined) return await admin.revokeAll({ userId: options.user === undefined ? undefined : (await createPeopleStore(database).find(options.user)).id }, cliActor())
+    await admin.revoke(id, cliActor())
+    return 1
+  })
+  if (options.json) printJson({ revoked: ended })
+  else print(`${ended} ${ended === 1 ? 'session' : 'sessions'} ended.`)
+  return EXIT.ok
+}

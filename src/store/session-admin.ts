@@ -1,0 +1,47 @@
+// Live sessions as administrators see and end them: by public id, by person, or all.
+import { sql, type SQL } from 'drizzle-orm'
+import { GatehouseError } from '../core/errors.js'
+import type { SessionTimeouts } from '../core/session.js'
+import { writeAudit } from './audit.js'
+import type { Database } from './database.js'
+import { stillLive } from './sessions.js'
+
+export interface SessionView extends Record<string, unknown> {
+  readonly id: string
+  readonly username: string
+  readonly createdAt: string
+  readonly lastSeenAt: string
+}
+
+export interface SessionAdmin {
+  list(filter: { readonly userId?: string | undefined }): Promise<readonly SessionView[]>
+  /** @throws `session_unknown` */
+  revoke(publicId: string, actor: string): Promise<void>
+  /** @returns how many ended */
+  revokeAll(filter: { readonly userId?: string | undefined }, actor: string): Promise<number>
+}
+
+export function createSessionAdmin(database: Database, timeouts: SessionTimeouts): SessionAdmin {
+  const ofUser = (userId: string | undefined): SQL => userId === undefined ? sql`true` : sql`s.user_id = ${userId}`
+  return {
+    async list({ userId }) {
+      const { rows } = await database.ask((db) => db.execute<SessionView>(sql`
+        select s.public_id as id, u.username, to_json(s.created_at) #>> '{}' as "createdAt", to_json(s.last_seen_at) #>> '{}' as "lastSeenAt"
+        from sessions s join users u on u.id = s.user_id where ${ofUser(userId)} and ${stillLive(timeouts)} order by s.created_at desc`))
+      return rows
+    },
+    revoke: (publicId, actor) => database.transaction(async (tx) => {
+      const { rows: [ended] } = await tx.execute<{ user_id: string, username: string }>(sql`
+        delete from sessions s using users u where u.id = s.user_id and s.public_id = ${publicId} returning s.user_id, u.username`)
+      if (!ended) throw new GatehouseError('session_unknown', { detail: `there is no session ${publicId}`, remedy: 'gatehouse sessions list shows them; it may have ended already.' })
+      await writeAudit(tx, { action: 'session.revoke', actor, userId: ended.user_id, username: ended.username, detail: { session: publicId } })
+    }),
+    revokeAll: ({ userId }, actor) => database.transaction(async (tx) => {
+      const { rows } = await tx.execute<{ user_id: string, username: string, sessions: string[] }>(sql`
+        with ended as (delete from sessions s where ${ofUser(userId)} returning s.user_id, s.public_id)
+        select e.user_id, u.username, array_agg(e.public_id) as sessions from ended e join users u on u.id = e.user_id group by 1, 2`)
+      for (const { user_id: id, username, sessions } of rows) await writeAudit(tx, { action: 'session.revoke', actor, userId: id, username, detail: { sessions } })
+      return rows.reduce((sum, row) => sum + row.sessions.length, 0)
+    }),
+  }
+}

@@ -1,0 +1,249 @@
+// The repository keeps its own promises: documentation names files that exist, every dependency has a reason, the
+// container files fit together, and a clean checkout can be installed anywhere.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { dirname, join, relative } from 'node:path'
+import t from 'tap'
+import Schema from 'typebox/schema'
+import { parse } from 'yaml'
+import { loadConfig } from '../src/config/load.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const exists = (path: string) => existsSync(join(root, path))
+
+interface Service {
+  readonly image?: string
+  readonly build?: { readonly target: string }
+  readonly ports?: readonly string[]
+  readonly volumes?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+  readonly entrypoint?: readonly string[]
+  readonly network_mode?: string
+  readonly secrets?: readonly string[]
+  readonly depends_on?: Readonly<Record<string, unknown>>
+}
+interface Compose { readonly services: Readonly<Record<string, Service>>, readonly secrets?: Readonly<Record<string, { readonly file: string }>>, readonly volumes?: object }
+interface Package { readonly dependencies: object, readonly optionalDependencies: object, readonly devDependencies: object }
+interface Locked { readonly version?: string, readonly resolved?: string, readonly dependencies?: object, readonly optionalDependencies?: object }
+
+const manifest = JSON.parse(read('package.json')) as Package
+const COMPOSE_FILES = ['docker-compose.yml', 'compose.production.yml'] as const
+const compose = (file: string) => parse(read(file)) as Compose
+const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...filesUnder('docs').filter((file) => file.endsWith('.md'))]
+
+t.test('documentation', async (t) => {
+  await t.test('names files and folders that exist', async (t) => {
+    for (const document of DOCUMENTS) {
+      const named = new Set(read(document).match(/(?<![\w/.-])(?:src|test|config|scripts|migrations|docs)\/[\w./-]*[\w]/g))
+      for (const path of named) if (path !== 'config/gatehouse.yaml') t.ok(exists(path), `${document}: ${path}`)
+    }
+  })
+
+  await t.test('links lead somewhere', async (t) => {
+    for (const document of DOCUMENTS) {
+      for (const [, target = ''] of read(document).matchAll(/\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)/g)) t.ok(exists(join(dirname(document), target)), `${document}: ${target}`)
+    }
+  })
+
+  await t.test('docs/architecture.md knows every folder and file at the top of src', async (t) => {
+    const text = read('docs/architecture.md')
+    for (const name of readdirSync(join(root, 'src'))) t.ok(text.includes(`src/${name}`), `src/${name}`)
+  })
+
+  await t.test('every dependency has a note in docs/decisions, and every note is in the index', async (t) => {
+    const notes = filesUnder('docs/decisions').filter((file) => !file.endsWith('README.md'))
+    const words = notes.map(read).join('\n')
+    const packages = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.devDependencies }
+    for (const name of Object.keys(packages)) t.ok(words.includes(`\`${name}\``), name)
+    for (const note of notes) t.ok(read('docs/decisions/README.md').includes(`(${relative('docs/decisions', note)})`), note)
+  })
+
+  await t.test('the configurations that README and docs/deployment.md show are usable as they stand', async (t) => {
+    const env = { ENTRA_CLIENT_SECRET: 'abc~def', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7'.repeat(20), KEY_ENCRYPTION_SECRET: 'z4'.repeat(20) }
+    const secrets: Readonly<Record<string, string>> = { entra_client_secret: 'abc~def', database_url: env.DATABASE_URL, session_secrets: env.SESSION_SECRET, encryption_secrets: env.KEY_ENCRYPTION_SECRET }
+    for (const document of ['README.md', 'docs/deployment.md']) {
+      const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(read(document)) ?? []
+      const { warnings } = loadConfig('shown.yaml', { env, readFile: (path) => path.startsWith('/run/secrets/') ? secrets[path.slice(13)] ?? '' : yaml })
+      t.strictSame(warnings.map(({ code }) => code).filter((code) => code !== 'placeholder'), [], document)
+    }
+  })
+
+  await t.test('README lists the commands there are, and does not miss them as well', async (t) => {
+    const commands = [...read('src/cli.ts').matchAll(/^command\((\w+), '([\w-]+)/gm)].map(([, parent, name = '']) => parent === 'program' ? name : `${parent} ${name}`)
+    t.ok(commands.length > 8)
+    const [, there = '', notYet = ''] = /\n## Commands\n([\s\S]*?)\n## What is not there yet\n([\s\S]*?)\n## /.exec(read('README.md')) ?? []
+    for (const name of commands) {
+      t.match(there, new RegExp(`\`${name}\\b`), name)
+      t.notOk(notYet.includes(`\`${name}\``) || notYet.includes(`\`${name.split(' ')[0]}\``), `${name} is not also said to be missing`)
+    }
+  })
+})
+
+t.test('no file names a place that only one machine has', async (t) => {
+  const forbidden = [new RegExp(`(?<![\\w.-])/${'work'}/`), new RegExp(`\\.\\./${'shared'}\\b`), new RegExp(`npm_config_${'registry'}|--${'registry'}\\b|${'index'}-url`)]
+  for (const file of filesUnder('.').filter((path) => path !== 'package-lock.json')) {
+    const text = read(file)
+    for (const pattern of forbidden) if (pattern.test(text)) t.fail(`${file}: ${pattern.exec(text)?.[0]}`)
+  }
+  t.pass()
+})
+
+t.test('package-lock.json can be installed anywhere', async (t) => {
+  const { packages } = JSON.parse(read('package-lock.json')) as { packages: Readonly<Record<string, Locked>> }
+  for (const [path, { resolved }] of Object.entries(packages)) {
+    if (resolved !== undefined) t.equal(new URL(resolved).host, 'registry.npmjs.org', path)
+  }
+  // `npm ci` refuses a lock that lacks a package which another one names, also an optional one for another system.
+  const missing = Object.entries(packages).flatMap(([path, { dependencies, optionalDependencies }]) =>
+    Object.keys({ ...dependencies, ...optionalDependencies }).filter((name) => !isLocked(packages, path, name)).map((name) => `${path} -> ${name}`))
+  t.strictSame(missing, [])
+})
+
+t.test('Dockerfile', async (t) => {
+  const lines = read('Dockerfile').replace(/\\\n/g, ' ').split('\n').filter((line) => /^[A-Z]/.test(line))
+  const stages = lines.filter((line) => line.startsWith('FROM')).map((line) => ({ from: line.split(' ')[1], name: line.split(' ')[3] ?? '' }))
+
+  await t.test('builds the gateway by default, and both targets that the compose files ask for', async (t) => {
+    t.equal(stages.at(-1)?.name, 'runtime')
+    const targets = COMPOSE_FILES.flatMap((file) => Object.values(compose(file).services).flatMap(({ build }) => build?.target ?? []))
+    for (const target of targets) t.ok(stages.some(({ name }) => name === target), target)
+  })
+
+  await t.test('copies what exists and what .dockerignore lets through', async (t) => {
+    const allowed = read('.dockerignore').split('\n').filter((line) => line.startsWith('!')).map((line) => line.slice(1))
+    for (const line of lines.filter((each) => each.startsWith('COPY'))) {
+      const from = /--from=(\w+)/.exec(line)?.[1]
+      if (from !== undefined) t.ok(stages.some(({ name }) => name === from), line)
+      else {
+        for (const source of line.split(/\s+/).slice(1, -1)) {
+          t.ok(exists(source), source)
+          t.ok(allowed.some((path) => source === path || source.startsWith(`${path}/`)), `${source} in .dockerignore`)
+        }
+      }
+    }
+  })
+
+  await t.test('runs as nobody special, and keeps the demo out of the gateway', async (t) => {
+    const program = stageLines(lines, 'program')
+    t.ok(program.includes('USER node'))
+    t.notOk(program.some((line) => /demo/.test(line)), 'nothing of the demo is copied')
+    t.strictSame([stageLines(lines, 'runtime'), stages.at(-1)?.from], [[], 'program'])
+    t.ok(stageLines(lines, 'build').some((line) => /mv dist\/demo .*rm -f dist\/commands\/demo\.js/.test(line)))
+  })
+})
+
+for (const file of COMPOSE_FILES) {
+  t.test(file, async (t) => {
+    const { services, secrets = {}, volumes = {} } = compose(file)
+
+    await t.test('is what the Compose Specification allows', async (t) => {
+      const path = specification()
+      if (path === undefined) {
+        if (process.env.GATEHOUSE_TEST_REQUIRE_ALL) t.fail('dclint, which ships the schema, is not installed, and nothing may be skipped here')
+        else t.plan(0, 'dclint, which ships the schema, is not installed')
+        return
+      }
+      const schema = JSON.parse(readFileSync(path, 'utf8')) as object
+      const [, errors] = Schema.Errors(schema, parse(read(file)))
+      t.strictSame(errors.map(({ instancePath, message }) => `${instancePath} ${message}`), [])
+      t.notOk(Schema.Check(schema, { services: { a: { image: 'x', prots: [] } } }), 'and the schema sees what is wrong')
+    })
+
+    await t.test('publishes on 127.0.0.1 alone, and never the management port', async (t) => {
+      const ports = Object.values(services).flatMap((service) => service.ports ?? [])
+      t.ok(ports.length > 0)
+      for (const port of ports) {
+        t.match(port, /^127\.0\.0\.1:\d+:\d+$/)
+        t.notMatch(port, /4181/)
+      }
+      t.notOk(Object.values(services).some(({ network_mode: mode }) => mode === 'host'))
+    })
+
+    await t.test('mounts files that exist, volumes and secrets that are declared, and waits for services that are there', async (t) => {
+      for (const [name, service] of Object.entries(services)) {
+        for (const [source = ''] of (service.volumes ?? []).map((volume) => volume.split(':'))) {
+          if (source === './config/gatehouse.yaml') t.match(read('docs/deployment.md'), /Make `config\/gatehouse\.yaml`/, 'made by the operator')
+          else t.ok(source.startsWith('./') ? exists(source) : source in volumes, `${name}: ${source}`)
+        }
+        for (const secret of service.secrets ?? []) t.ok(secret in secrets, `${name}: ${secret}`)
+        for (const other of [...Object.keys(service.depends_on ?? {}), ...(service.network_mode ? [service.network_mode.replace(/^service:/, '')] : [])]) t.ok(other in services, `${name}: ${other}`)
+      }
+      for (const [name, { file: path }] of Object.entries(secrets)) t.match(read('docs/deployment.md'), `secrets/${name}`, `${path} is explained`)
+    })
+  })
+}
+
+t.test('the demo in containers', async (t) => {
+  const { services } = compose('docker-compose.yml')
+  const environment = (name: string) => services[name]?.environment ?? {}
+
+  await t.test('is named demo-* throughout', async (t) => {
+    for (const name of Object.keys(services)) t.match(name, /^demo-/)
+  })
+
+  await t.test('gives the gateway and nginx every variable they need', async (t) => {
+    const needed = (text: string) => [...new Set([...text.replace(/^\s*#.*$/gm, '').matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name = '']) => name))]
+    const forGateway = needed(read('config/demo/gatehouse.yaml'))
+    const forNginx = needed(read('config/demo/nginx.conf.template'))
+    t.ok(forGateway.length >= 4)
+    t.ok(forNginx.length >= 4)
+    for (const name of forGateway) t.ok(environment('demo-gatehouse')[name], name)
+    for (const name of forNginx) t.ok(environment('demo-nginx')[name], name)
+    const filter = new RegExp(environment('demo-nginx')['NGINX_ENVSUBST_FILTER'] ?? '')
+    t.ok(forNginx.every((name) => filter.test(name)), 'the filter lets them through')
+  })
+
+  await t.test('has a configuration without problems, and addresses that agree', async (t) => {
+    const { config } = loadConfig(join(root, 'config/demo/gatehouse.yaml'), { env: environment('demo-gatehouse') })
+    const entra = environment('demo-entra')
+    const nginx = environment('demo-nginx')
+    t.strictSame(entra['ENTRA_REDIRECT_URIS']?.split(','), [`${config.server.publicUrl}/oauth2/callback`, `${config.server.publicUrl}/oauth2/sign_in`])
+    t.strictSame([config.entra.authorityHost, config.entra.graphUrl, config.entra.clientSecret], [entra['ENTRA_PUBLIC_URL'], entra['ENTRA_GRAPH_PUBLIC_URL'], entra['ENTRA_CLIENT_SECRET']])
+    t.equal(nginx['DEMO_GATEWAY_UPSTREAM'], `${config.server.host}:${config.server.port}`)
+    t.equal(nginx['DEMO_APP_UPSTREAM'], `${environment('demo-app')['DEMO_APP_HOST']}:${environment('demo-app')['DEMO_APP_PORT']}`)
+    t.equal(new URL(config.server.publicUrl).port, nginx['DEMO_AUTH_LISTEN'])
+    const database = new URL(config.database.url ?? '')
+    const postgres = environment('demo-postgres')
+    t.strictSame([database.username, database.password, database.pathname], [postgres['POSTGRES_USER'], postgres['POSTGRES_PASSWORD'], `/${postgres['POSTGRES_DB']}`])
+  })
+
+  await t.test('starts programs that the build makes', async (t) => {
+    const started = Object.values(services).flatMap(({ entrypoint }) => entrypoint ?? []).filter((part) => part.startsWith('dist/'))
+    t.equal(started.length, 2)
+    for (const program of started) t.ok(exists(program.replace(/^dist/, 'src').replace(/\.js$/, '.ts')), program)
+  })
+})
+
+/** The Compose Specification's JSON schema, as dclint ships it. */
+function specification(): string | undefined {
+  try {
+    return join(dirname(createRequire(import.meta.url).resolve('dclint/package.json')), 'schemas/compose.schema.json')
+  } catch {
+    return undefined
+  }
+}
+
+/** Node's look-up: beside the package, then further up. */
+function isLocked(packages: Readonly<Record<string, Locked>>, from: string, name: string): boolean {
+  for (let at = from; ; at = at.slice(0, Math.max(0, at.lastIndexOf('node_modules/') - 1))) {
+    if (`${at === '' ? '' : `${at}/`}node_modules/${name}` in packages) return true
+    if (at === '') return false
+  }
+}
+
+function stageLines(lines: readonly string[], stage: string): string[] {
+  const start = lines.findIndex((line) => line.startsWith('FROM') && line.endsWith(` AS ${stage}`))
+  const end = lines.findIndex((line, index) => index > start && line.startsWith('FROM'))
+  return lines.slice(start + 1, end === -1 ? undefined : end)
+}
+
+/** Text files of the repository, without what is built or installed. */
+function filesUnder(folder: string): string[] {
+  return readdirSync(join(root, folder)).flatMap((name) => {
+    const path = folder === '.' ? name : `${folder}/${name}`
+    if (['node_modules', 'dist', '.git', '.tap', 'coverage', 'data', 'secrets'].includes(name) || /\.(log|png|tgz)$/.test(name)) return []
+    return statSync(join(root, path)).isDirectory() ? filesUnder(path) : [path]
+  })
+}
