@@ -45,9 +45,11 @@ export interface Adapters {
 
 const MAX_HEADER_BYTES = 64 * 1024 // applications' own cookies come along
 
-export async function buildApp(config: Config, adapters: Adapters): Promise<FastifyInstance> {
+/** @param live the configuration in force; what a reload may change is read from it each time, the rest once */
+export async function buildApp(live: () => Config, adapters: Adapters): Promise<FastifyInstance> {
+  const config = live()
   const { publicUrl } = config.server
-  const parts = createParts(config, adapters)
+  const parts = createParts(live, adapters)
   const { pages, trusts, reader, verifier } = parts
   const app = createInstance(trusts, pages, adapters.log)
 
@@ -57,14 +59,15 @@ export async function buildApp(config: Config, adapters: Adapters): Promise<Fast
   }
   await app.register(userinfoRoutes, { reader })
   await app.register(assetRoutes)
-  await app.register((browser) => browserPages(browser, config, adapters, parts))
+  await app.register((browser) => browserPages(browser, live, adapters, parts))
   return app
 }
 
 type Parts = ReturnType<typeof createParts>
 
 /** What more than one scope needs. */
-function createParts(config: Config, { endpoints, sessions, log }: Adapters) {
+function createParts(live: () => Config, { endpoints, sessions, log }: Adapters) {
+  const config = live()
   const { publicUrl, redirectDomains, contact } = config.server
   const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
   const signer = new Signer([...config.session.secrets])
@@ -73,7 +76,7 @@ function createParts(config: Config, { endpoints, sessions, log }: Adapters) {
     cookies,
     signer,
     reader,
-    verifier: createVerifier({ reader, policy: () => config.access, headers: () => identityHeaderSettings(config) }),
+    verifier: createVerifier({ reader, policy: () => live().access, headers: () => identityHeaderSettings(live()) }),
     trusts: trustedPeers(config.server.trustedProxies),
     returnTo: { publicUrl, redirectDomains },
     pages: { publicUrl, authority: endpoints.authority, redirectDomains, contact },
@@ -100,7 +103,8 @@ function createInstance(trusts: Parts['trusts'], pages: Parts['pages'], log: Fas
 }
 
 /** The pages people open. */
-async function browserPages(browser: FastifyInstance, config: Config, adapters: Adapters, { cookies, signer, trusts, returnTo, pages }: Parts): Promise<void> {
+async function browserPages(browser: FastifyInstance, live: () => Config, adapters: Adapters, { cookies, signer, trusts, returnTo, pages }: Parts): Promise<void> {
+  const config = live()
   const { endpoints, sessions } = adapters
   const { publicUrl, rateLimit: perMinute } = config.server
   await browser.register(cookie)
@@ -118,7 +122,7 @@ async function browserPages(browser: FastifyInstance, config: Config, adapters: 
     returnTo,
     cookies,
     trusts,
-    login: createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(config), report: adapters.report }),
+    login: createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(live()), report: adapters.report }),
     entraError: (answer) => entraError(answer, 'authorize'),
     pages,
     rateLimit: perMinute,

@@ -19,8 +19,7 @@ function command(parent: Command, usage: string, description: string, load: () =
     .option('--json', 'print JSON')
     .action(async (...args: unknown[]) => {
       const given = args.slice(0, -1) as never[] // the last argument is the command itself
-      const run = await load()
-      process.exitCode = await run(...given).catch((error: unknown) => explainFailure(error, made.opts<CommonOptions>().json))
+      process.exitCode = await load().then((run) => run(...given)).catch((error: unknown) => explainFailure(error, made.opts<CommonOptions>().json))
     })
   return made
 }

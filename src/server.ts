@@ -21,6 +21,9 @@ import { withOutageGrace } from './store/outage-grace.js'
 import { createPeopleStore } from './store/people.js'
 import { rightsOf } from './store/rights.js'
 import { createSessionStore } from './store/sessions.js'
+import { startSweeping, sweep } from './store/sweep.js'
+
+const SWEEP_EVERY_MS = 10 * 60_000
 
 export interface Gateway {
   readonly app: FastifyInstance
@@ -32,8 +35,9 @@ export interface Gateway {
 
 export interface GatewayOptions { readonly log: Logger, readonly migrate?: boolean }
 
-/** @throws GatehouseError `database_unavailable` */
-export async function startGateway(config: Config, { log, migrate: migrating = true }: GatewayOptions): Promise<Gateway> {
+/** @param live the configuration in force @throws GatehouseError `database_unavailable` */
+export async function startGateway(live: () => Config, { log, migrate: migrating = true }: GatewayOptions): Promise<Gateway> {
+  const config = live()
   const closers: (() => Promise<unknown>)[] = []
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close().catch((error: unknown) => log.error({ err: error }, 'something did not close'))
@@ -46,9 +50,11 @@ export async function startGateway(config: Config, { log, migrate: migrating = t
     closers.push(() => database.close())
     await database.ask((db) => db.execute(sql`select 1`))
     await createSigningKeyStore(database, config.keys.encryptionSecrets).ensure()
+    const sweeping = startSweeping(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
+    closers.push(async () => sweeping.stop())
     const http = createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') })
     closers.push(() => http.close())
-    const app = await buildApp(config, { ...entraAdapters(config, http), ...storeAdapters(config, database), report: createLoginReporter(log), log })
+    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database), report: createLoginReporter(log), log })
     const management = await managementServer(config, database, log)
     closers.push(() => management.close(), () => app.close())
     await management.listen({ host: config.server.management.host, port: config.server.management.port })
@@ -61,14 +67,15 @@ export async function startGateway(config: Config, { log, migrate: migrating = t
   }
 }
 
-function entraAdapters({ entra, server }: Config, http: ReturnType<typeof createHttpClient>) {
+function entraAdapters(live: () => Config, http: ReturnType<typeof createHttpClient>) {
+  const { entra, server } = live()
   const endpoints = entraEndpoints(entra)
   const source = createEntraSource({
     http,
     endpoints,
     clientId: entra.clientId,
     tenantId: entra.tenantId,
-    credential: clientSecretCredential(() => entra.clientSecret ?? ''),
+    credential: clientSecretCredential(() => live().entra.clientSecret ?? ''),
     redirectUri: `${server.publicUrl}/oauth2/callback`,
     membershipPath: entra.membershipPath,
     loginBudgetMs: entra.loginBudgetMs,

@@ -52,6 +52,11 @@ t.test('documentation', async (t) => {
     for (const name of readdirSync(join(root, 'src'))) t.ok(text.includes(`src/${name}`), `src/${name}`)
   })
 
+  await t.test('docs/architecture.md knows every table', async (t) => {
+    const text = read('docs/architecture.md')
+    for (const [, name = ''] of read('src/store/schema.ts').matchAll(/pgTable\('(\w+)'/g)) t.ok(text.includes(`\`${name}\``), name)
+  })
+
   await t.test('every dependency has a note in docs/decisions, and every note is in the index', async (t) => {
     const notes = filesUnder('docs/decisions').filter((file) => !file.endsWith('README.md'))
     const words = notes.map(read).join('\n')

@@ -56,8 +56,12 @@ export function explainFailure(error: unknown, json = false): number {
     else process.stderr.write(`${error.problems.map(formatProblem).join('\n')}\n\n${error.problems.length} ${error.problems.length === 1 ? 'problem' : 'problems'}: the configuration is not usable.\n`)
     return EXIT.config
   }
-  const known = error instanceof GatehouseError ? error : new GatehouseError('internal', { cause: error, detail: error instanceof Error ? error.message : String(error) })
+  const known = error instanceof GatehouseError ? error : isNotPartOfImage(error) ? new GatehouseError('command_missing', { cause: error, remedy: 'The demo is not part of the production image: run it from a checkout (npm ci && npm run demo).' }) : new GatehouseError('internal', { cause: error, detail: error instanceof Error ? error.message : String(error) })
   if (json) printJson({ error: known.code, message: known.message, remedy: known.remedy })
   else process.stderr.write(`gatehouse: ${known.message}\n${known.remedy === undefined ? '' : `    ${known.remedy}\n`}`)
   return EXIT.failed
+}
+
+function isNotPartOfImage(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
 }

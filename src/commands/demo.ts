@@ -69,7 +69,7 @@ async function startDemo(options: CommonOptions & { readonly port?: number }, cl
       DEMO_ENCRYPTION_SECRET: secret(),
     },
   })
-  const gateway = await startGateway(config, { log: createLogger(config.log) })
+  const gateway = await startGateway(() => config, { log: createLogger(config.log) })
   closers.push(() => gateway.close())
   await createGroupStore(gateway.database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false })
   const people = createPeopleStore(gateway.database)

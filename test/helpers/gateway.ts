@@ -77,7 +77,7 @@ async function start(t: Test, base: Record<string, unknown>, overrides: Record<s
   const rawLog: string[] = []
   const log: Record<string, unknown>[] = []
   const logger = createLogger({ ...config.log, format: 'json' }, { write: (line) => { rawLog.push(line); log.push(JSON.parse(line) as Record<string, unknown>) } })
-  const gateway = await startGateway(config, { log: logger })
+  const gateway = await startGateway(() => config, { log: logger })
   await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), { actor: 'test', dryRun: false })
   let closed = false
   const close = async (): Promise<void> => {

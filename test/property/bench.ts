@@ -31,7 +31,8 @@ export interface Stored extends Rights {
 export interface Bench {
   readonly gateway: TestGateway
   readonly door: GraphDoor
-  addPerson(): string
+  /** `name` begins the UPN and with it the username; characters that a username may not have earn it a random end. */
+  addPerson(name?: string): string
   newBrowser(): Browser
   useMapping(rows: readonly Row[]): void
   useLocalGroups(names: readonly string[]): Promise<void>
@@ -76,10 +77,10 @@ function benchOver(gateway: TestGateway, { door, pool, dispatcher }: { door: Gra
     gateway,
     door,
     query,
-    addPerson() {
+    addPerson(name = 'p') {
       const id = randomUUID()
-      const name = `p${id.slice(0, 8)}@contoso.example`
-      return directory.addUser({ id, displayName: name, userPrincipalName: name, mail: name, accountEnabled: true, userType: 'Member', edov: true, signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z' }).id
+      const upn = `${name}${id.slice(0, 8)}@contoso.example`
+      return directory.addUser({ id, displayName: upn, userPrincipalName: upn, mail: upn, accountEnabled: true, userType: 'Member', edov: true, signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z' }).id
     },
     newBrowser: () => createBrowser({ dispatcher }),
     useMapping(rows) {

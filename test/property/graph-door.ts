@@ -11,6 +11,7 @@ export interface Stop { readonly moment: 'asked' | 'answered', readonly page: nu
 export interface Held {
   /** Somebody stands there. */
   readonly reached: Promise<void>
+  /** Lets them go; nobody is stopped any more. */
   release(): void
 }
 
@@ -71,8 +72,15 @@ export async function openGraphDoor(t: Test, simulator: number): Promise<GraphDo
     hold(stop) {
       const { promise: reached, resolve: arrive } = signal()
       const { promise: released, resolve: release } = signal()
-      waiting.push({ ...stop, arrive, released })
-      return { reached, release }
+      const mine: Waiting = { ...stop, arrive, released }
+      waiting.push(mine)
+      return {
+        reached,
+        release() {
+          if (waiting.includes(mine)) waiting.splice(waiting.indexOf(mine), 1)
+          release()
+        },
+      }
     },
   }
   return door
