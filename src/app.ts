@@ -13,7 +13,7 @@ import type { HeaderFamily } from './core/identity-headers.js'
 import { createLogin, type LoginReporter, type LoginStore } from './core/login.js'
 import { createGroupMapping } from './core/mapping.js'
 import { namedSteps, type StepName } from './core/pipeline/index.js'
-import type { SessionRecord, SessionStore } from './core/session.js'
+import type { SessionStore } from './core/session.js'
 import { entraError } from './entra/aadsts.js'
 import type { EntraEndpoints } from './entra/clouds.js'
 import { browserSession } from './http/browser-session.js'
@@ -25,7 +25,7 @@ import { createErrorHandler } from './http/errors.js'
 import { assetRoutes, homeRoutes } from './http/home.js'
 import { loginRoutes } from './http/login.js'
 import type { RightsOfPerson } from './http/pages/pages.js'
-import { createSessionReader, touchInterval } from './http/session-reader.js'
+import { createSessionReader, createToucher, touchInterval } from './http/session-reader.js'
 import { signOutRoutes } from './http/sign-out.js'
 import { trustedPeers } from './http/trusted-peers.js'
 import { userinfoRoutes } from './http/userinfo.js'
@@ -39,7 +39,6 @@ export interface Adapters {
   readonly sessions: SessionStore
   readonly report: LoginReporter
   readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
-  readonly signedOut: (session: SessionRecord, correlationId: string) => Promise<void>
   readonly log: FastifyBaseLogger
 }
 
@@ -71,10 +70,12 @@ function createParts(live: () => Config, { endpoints, sessions, log }: Adapters)
   const { publicUrl, redirectDomains, contact } = config.server
   const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
   const signer = new Signer([...config.session.secrets])
-  const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, touchAfterMs: touchInterval(config.session.idleTimeoutMs), log })
+  const touch = createToucher({ sessions, touchAfterMs: touchInterval(config.session.idleTimeoutMs), log })
+  const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, touch })
   return {
     cookies,
     signer,
+    touch,
     reader,
     verifier: createVerifier({ reader, policy: () => live().access, headers: () => identityHeaderSettings(live()) }),
     trusts: trustedPeers(config.server.trustedProxies),
@@ -92,6 +93,7 @@ function createInstance(trusts: Parts['trusts'], pages: Parts['pages'], log: Fas
     requestIdHeader: false,
     trustProxy: (address: string) => trusts(address),
     bodyLimit: 16 * 1024,
+    requestTimeout: 30_000, // a body that trickles in does not hold its connection for ever
     http: { maxHeaderSize: MAX_HEADER_BYTES },
     forceCloseConnections: 'idle',
     frameworkErrors: (error, request, reply) => { onError(error, request, reply) },
@@ -102,33 +104,41 @@ function createInstance(trusts: Parts['trusts'], pages: Parts['pages'], log: Fas
   return app
 }
 
-/** The pages people open. */
-async function browserPages(browser: FastifyInstance, live: () => Config, adapters: Adapters, { cookies, signer, trusts, returnTo, pages }: Parts): Promise<void> {
-  const config = live()
+/** The pages people open. Those that reach Entra ID are counted first, before a session is looked up for them. */
+async function browserPages(browser: FastifyInstance, live: () => Config, adapters: Adapters, parts: Parts): Promise<void> {
+  const { cookies, signer, trusts, returnTo, pages } = parts
   const { endpoints, sessions } = adapters
-  const { publicUrl, rateLimit: perMinute } = config.server
-  await browser.register(cookie)
+  const { server, entra, session } = live()
+  const { publicUrl } = server
+  await browser.register(cookie, { parseOptions: { path: '/', httpOnly: true, sameSite: 'lax', secure: cookies.secure } })
   await browser.register(formbody)
-  await browser.register(rateLimit, { global: false, keyGenerator: (request) => request.ip, errorResponseBuilder: () => new GatehouseError('rate_limited') })
-  await browser.register(browserSession, { sessions, signer, cookies, absoluteTimeoutMs: config.session.absoluteTimeoutMs })
+  await browser.register(rateLimit, { global: false, max: server.rateLimit, timeWindow: 60_000, errorResponseBuilder: () => new GatehouseError('rate_limited') })
   browser.addHook('onRequest', async (_request, reply) => { reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' }) })
-  await browser.register(loginRoutes, {
-    publicUrl,
-    clientId: config.entra.clientId,
-    authority: endpoints.authority,
-    authorizePath: endpoints.authorizePath,
-    scopes: endpoints.scopes,
-    flows: createFlowSealer(config.session.secrets),
-    returnTo,
-    cookies,
-    trusts,
-    login: createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(live()), report: adapters.report }),
-    entraError: (answer) => entraError(answer, 'authorize'),
-    pages,
-    rateLimit: perMinute,
+  const sessionOptions = { sessions, touch: parts.touch, signer, cookies, absoluteTimeoutMs: session.absoluteTimeoutMs }
+
+  await browser.register(async (limited) => {
+    limited.addHook('onRequest', limited.rateLimit())
+    await limited.register(browserSession, sessionOptions)
+    await limited.register(loginRoutes, {
+      publicUrl,
+      clientId: entra.clientId,
+      authority: endpoints.authority,
+      authorizePath: endpoints.authorizePath,
+      scopes: endpoints.scopes,
+      flows: createFlowSealer(session.secrets),
+      returnTo,
+      cookies,
+      trusts,
+      login: createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(live()), report: adapters.report }),
+      entraError: (answer) => entraError(answer, 'authorize'),
+      pages,
+    })
+    await limited.register(signOutRoutes, { publicUrl, endSession: endpoints.endSession, returnTo, cookies, signer, pages, sessions })
   })
-  await browser.register(homeRoutes, { publicUrl, pages, returnTo, cookies, signer, rightsOf: adapters.rightsOf })
-  await browser.register(signOutRoutes, { publicUrl, endSession: endpoints.endSession, returnTo, cookies, signer, pages, rateLimit: perMinute, signedOut: adapters.signedOut })
+  await browser.register(async (open) => {
+    await open.register(browserSession, sessionOptions)
+    await open.register(homeRoutes, { publicUrl, pages, returnTo, cookies, signer, rightsOf: adapters.rightsOf })
+  })
 }
 
 function identityHeaderSettings({ headers }: Config): { families: readonly HeaderFamily[], maxBytes: number } {

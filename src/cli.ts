@@ -1,8 +1,14 @@
 #!/usr/bin/env node
 // The `gatehouse` command: one line per command. Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 configuration unusable.
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { EXIT, explainFailure, type CommonOptions } from './commands/context.js'
+
+function port(text: string): number {
+  const number = Number(text)
+  if (!/^\d+$/.test(text) || number > 65_535) throw new InvalidArgumentError('A port is a number from 0 to 65535.')
+  return number
+}
 
 type Run = (...args: never[]) => Promise<number>
 
@@ -27,7 +33,7 @@ function command(parent: Command, usage: string, description: string, load: () =
 command(program, 'serve', 'run the gateway', async () => (await import('./commands/serve.js')).serve)
   .option('--no-migrate', 'do not apply migrations at start')
 command(program, 'demo', 'everything on this machine, with a simulated Entra ID and six people', async () => (await import('./commands/demo.js')).demo)
-  .option('--port <port>', 'port of the application to open', Number)
+  .option('--port <port>', 'port of the application to open', port)
 command(program, 'migrate', 'bring the database to this version', async () => (await import('./commands/migrate.js')).migrate)
 command(program, 'check', 'validate the configuration and print every problem', async () => (await import('./commands/check.js')).check)
 

@@ -11,7 +11,6 @@ import { clientSecretCredential } from './entra/credentials.js'
 import { createHttpClient } from './entra/http-client.js'
 import { createEntraSource } from './entra/source.js'
 import { healthRoutes } from './http/health.js'
-import { writeAudit } from './store/audit.js'
 import { openDatabase, type Database } from './store/database.js'
 import { databaseUrl } from './store/database-url.js'
 import { createSigningKeyStore } from './store/keys.js'
@@ -24,6 +23,7 @@ import { createSessionStore } from './store/sessions.js'
 import { startSweeping, sweep } from './store/sweep.js'
 
 const SWEEP_EVERY_MS = 10 * 60_000
+const DRAIN_MS = 10_000
 
 export interface Gateway {
   readonly app: FastifyInstance
@@ -39,7 +39,9 @@ export interface GatewayOptions { readonly log: Logger, readonly migrate?: boole
 export async function startGateway(live: () => Config, { log, migrate: migrating = true }: GatewayOptions): Promise<Gateway> {
   const config = live()
   const closers: (() => Promise<unknown>)[] = []
+  let draining = false
   const closeAll = async (): Promise<void> => {
+    draining = true
     for (const close of closers.splice(0).reverse()) await close().catch((error: unknown) => log.error({ err: error }, 'something did not close'))
   }
   try {
@@ -51,12 +53,12 @@ export async function startGateway(live: () => Config, { log, migrate: migrating
     await database.ask((db) => db.execute(sql`select 1`))
     await createSigningKeyStore(database, config.keys.encryptionSecrets).ensure()
     const sweeping = startSweeping(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
-    closers.push(async () => sweeping.stop())
+    closers.push(sweeping.stop)
     const http = createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') })
     closers.push(() => http.close())
     const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database), report: createLoginReporter(log), log })
-    const management = await managementServer(config, database, log)
-    closers.push(() => management.close(), () => app.close())
+    const management = await managementServer(database, log, () => draining)
+    closers.push(() => management.close(), () => closeWithin(app, DRAIN_MS))
     await management.listen({ host: config.server.management.host, port: config.server.management.port })
     await app.listen({ host: config.server.host, port: config.server.port })
     log.info({ publicUrl: config.server.publicUrl, port: config.server.port, management: config.server.management.port }, 'Gatehouse is listening')
@@ -84,21 +86,24 @@ function entraAdapters(live: () => Config, http: ReturnType<typeof createHttpCli
 }
 
 function storeAdapters({ session }: Config, database: Database) {
-  const people = createPeopleStore(database)
+  const people = createPeopleStore(database, session)
   return {
     loginStore: createLoginStore(database),
-    sessions: withOutageGrace(createSessionStore(database, session), { graceMs: session.outageGraceMs, silentForMs: database.silentForMs }),
+    sessions: withOutageGrace(createSessionStore(database, session), { graceMs: session.outageGraceMs }),
     rightsOf: async (userId: string) => rightsOf(await people.byId(userId)),
-    signedOut: ({ userId, username, publicId }: { userId: string, username: string, publicId: string }, correlationId: string) =>
-      database.ask((db) => writeAudit(db, { action: 'logout', actor: 'login', userId, username, correlationId, detail: { session: publicId } })),
   }
 }
 
-async function managementServer(config: Config, database: Database, log: Logger): Promise<FastifyInstance> {
-  let closing = false
+/** Requests under way may finish; whoever trickles is cut off. */
+async function closeWithin(app: FastifyInstance, ms: number): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), ms)
+  await app.close()
+  clearTimeout(timer)
+}
+
+async function managementServer(database: Database, log: Logger, draining: () => boolean): Promise<FastifyInstance> {
   const app = fastify({ loggerInstance: log, logController: new LogController({ disableRequestLogging: true }), forceCloseConnections: 'idle' })
-  app.addHook('preClose', async () => { closing = true })
-  await app.register(healthRoutes, { checks: { database: async () => { await database.ask((db) => db.execute(sql`select 1`)) } }, draining: () => closing })
+  await app.register(healthRoutes, { checks: { database: async () => { await database.ask((db) => db.execute(sql`select 1`)) } }, draining })
   return app as unknown as FastifyInstance
 }
 

@@ -1,6 +1,5 @@
 // `gatehouse audit list`: what was done, by whom, newest first.
 import { listAudit } from '../store/audit-list.js'
-import { createPeopleStore } from '../store/people.js'
 import { EXIT, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
 import { parseSince } from './time.js'
 
@@ -8,8 +7,8 @@ const LIMIT = 1_000
 
 export async function auditList(options: CommonOptions & { readonly user?: string, readonly since?: string, readonly action?: string }): Promise<number> {
   const since = options.since === undefined ? undefined : parseSince(options.since, Date.now())
-  const events = await withDatabase(options, async (database) => listAudit(database, {
-    userId: options.user === undefined ? undefined : (await createPeopleStore(database).find(options.user)).id,
+  const events = await withDatabase(options, async ({ database, people }) => listAudit(database, {
+    userId: options.user === undefined ? undefined : (await people.find(options.user)).id,
     since,
     action: options.action,
     limit: LIMIT,

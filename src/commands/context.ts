@@ -4,6 +4,7 @@ import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../co
 import { GatehouseError } from '../core/errors.js'
 import { openDatabase, type Database } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
+import { createPeopleStore, type PeopleStore } from '../store/people.js'
 
 export const EXIT = { ok: 0, failed: 1, usage: 2, config: 78 } as const
 
@@ -14,13 +15,15 @@ export function readConfig({ config }: CommonOptions): LoadedConfig {
   return loadConfig(config ?? process.env.GATEHOUSE_CONFIG ?? 'config/gatehouse.yaml', { env: process.env })
 }
 
+export interface CommandContext { readonly database: Database, readonly people: PeopleStore }
+
 /** Runs work on the configured database and closes it, whatever happens. */
-export async function withDatabase<T>(options: CommonOptions, work: (database: Database, url: string) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(options: CommonOptions, work: (context: CommandContext) => Promise<T>): Promise<T> {
   const { config } = readConfig(options)
   const { url, stop } = await databaseUrl(config.database)
   const database = openDatabase({ url, poolSize: 2 })
   try {
-    return await work(database, url)
+    return await work({ database, people: createPeopleStore(database, config.session) })
   } finally {
     await database.close()
     await stop()
@@ -32,8 +35,13 @@ export function cliActor(): string {
   return `cli:${userInfo().username}`
 }
 
+/** Names come from elsewhere: nothing in them may steer the terminal. */
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`)
+  process.stdout.write(`${text.split('\n').map(visible).join('\n')}\n`)
+}
+
+function visible(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, '?')
 }
 
 export function printJson(value: unknown): void {
@@ -43,7 +51,6 @@ export function printJson(value: unknown): void {
 /** Columns under their headings; an empty list says so. */
 export function printTable(headings: readonly string[], rows: readonly (readonly string[])[], empty: string): void {
   if (rows.length === 0) return print(empty)
-  const visible = (text: string) => text.replace(/[\p{Cc}\p{Cf}]/gu, '?')
   const table = [headings, ...rows.map((row) => row.map(visible))]
   const widths = headings.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
   for (const row of table) print(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())

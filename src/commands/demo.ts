@@ -36,7 +36,7 @@ export async function demo(options: CommonOptions & { readonly port?: number }):
     await stopped
     return EXIT.ok
   } finally {
-    for (const close of closers.reverse()) await close()
+    for (const close of closers.reverse()) await Promise.resolve(close()).catch((error: unknown) => process.stderr.write(`gatehouse: ${String(error)}\n`))
   }
 }
 
@@ -72,7 +72,7 @@ async function startDemo(options: CommonOptions & { readonly port?: number }, cl
   const gateway = await startGateway(() => config, { log: createLogger(config.log) })
   closers.push(() => gateway.close())
   await createGroupStore(gateway.database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false })
-  const people = createPeopleStore(gateway.database)
+  const people = createPeopleStore(gateway.database, config.session)
   const downstream = await startDownstream({ host: '127.0.0.1', port: 0, gatewayUrl: publicUrl, why: async (username) => reasonsOf(rightsOf(await people.find(username))) })
   closers.push(() => downstream.close())
   const proxy = await startDemoProxy({ host: '127.0.0.1', port: appPort, gateway: publicUrl, upstream: downstream.url })
@@ -115,7 +115,6 @@ function printWelcome(url: string): void {
 
 /** The asked-for port must be free; the usual one gives way. */
 async function choosePort(asked: number | undefined): Promise<number> {
-  if (asked !== undefined && (!Number.isInteger(asked) || asked < 0 || asked > 65_535)) throw new GatehouseError('port_unusable', { detail: '--port is no port', remedy: 'Give a number from 1 to 65535.' })
   const wanted = asked ?? DEFAULT_PORT
   try {
     return await freePort(wanted)

@@ -4,7 +4,7 @@ import { createGroupAdmin } from '../store/group-admin.js'
 import { cliActor, EXIT, print, printJson, readConfig, withDatabase, type CommonOptions } from './context.js'
 
 export async function groupsRename(name: string, to: string, options: CommonOptions): Promise<number> {
-  await withDatabase(options, (database) => createGroupAdmin(database).rename(name, to, cliActor()))
+  await withDatabase(options, ({ database }) => createGroupAdmin(database).rename(name, to, cliActor()))
   const rows = mappedBy(name, options)
   if (options.json) printJson({ renamed: name, to, mappingRows: rows })
   else {
@@ -18,21 +18,21 @@ export async function groupsRename(name: string, to: string, options: CommonOpti
 export async function groupsRemove(name: string, options: CommonOptions & { readonly force?: boolean }): Promise<number> {
   const rows = mappedBy(name, options)
   if (rows.length > 0 && !options.force) throw new GatehouseError('group_mapped', { detail: `${name} is named in groupMapping, row ${rows.join(', ')}`, remedy: 'Take it out of the mapping first, or say --force.' })
-  const members = await withDatabase(options, (database) => createGroupAdmin(database).remove(name, cliActor()))
+  const members = await withDatabase(options, ({ database }) => createGroupAdmin(database).remove(name, cliActor()))
   if (options.json) printJson({ removed: name, members })
   else print(`Removed ${name}; ${members} ${members === 1 ? 'person was' : 'people were'} in it.`)
   return EXIT.ok
 }
 
 export async function groupsGrant(name: string, permission: string, options: CommonOptions): Promise<number> {
-  const changed = await withDatabase(options, (database) => createGroupAdmin(database).grant(name, permission, cliActor()))
+  const changed = await withDatabase(options, ({ database }) => createGroupAdmin(database).grant(name, permission, cliActor()))
   if (options.json) printJson({ group: name, permission, changed })
   else print(changed ? `${name} now has ${permission}.` : `${name} has ${permission} already.`)
   return EXIT.ok
 }
 
 export async function groupsRevoke(name: string, permission: string, options: CommonOptions): Promise<number> {
-  const changed = await withDatabase(options, (database) => createGroupAdmin(database).revoke(name, permission, cliActor()))
+  const changed = await withDatabase(options, ({ database }) => createGroupAdmin(database).revoke(name, permission, cliActor()))
   if (options.json) printJson({ group: name, permission, changed })
   else print(changed ? `${name} no longer has ${permission}.` : `${name} does not have ${permission}.`)
   return EXIT.ok

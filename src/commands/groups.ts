@@ -4,14 +4,14 @@ import { cliActor, EXIT, print, printJson, printTable, withDatabase, type Common
 import { formatGroupsFile, readGroupsFile } from './groups-file.js'
 
 export async function groupsList(options: CommonOptions): Promise<number> {
-  const groups = await withDatabase(options, (database) => createGroupStore(database).list())
+  const groups = await withDatabase(options, ({ database }) => createGroupStore(database).list())
   if (options.json) printJson(groups)
   else printTable(['NAME', 'MEMBERS', 'PERMISSIONS', 'DESCRIPTION'], groups.map((group) => [group.name, String(group.members), group.permissions.join(' '), group.description]), 'There are no groups yet: gatehouse groups add NAME')
   return EXIT.ok
 }
 
 export async function groupsAdd(name: string, options: CommonOptions & { readonly description?: string }): Promise<number> {
-  await withDatabase(options, (database) => createGroupStore(database).add({ name, description: options.description }, cliActor()))
+  await withDatabase(options, ({ database }) => createGroupStore(database).add({ name, description: options.description }, cliActor()))
   if (options.json) printJson({ added: name })
   else print(`Added ${name}.`)
   return EXIT.ok
@@ -19,7 +19,7 @@ export async function groupsAdd(name: string, options: CommonOptions & { readonl
 
 export async function groupsApply(file: string, options: CommonOptions & { readonly dryRun?: boolean }): Promise<number> {
   const definitions = readGroupsFile(file)
-  const changes = await withDatabase(options, (database) => createGroupStore(database).apply(definitions, { actor: cliActor(), dryRun: options.dryRun ?? false }))
+  const changes = await withDatabase(options, ({ database }) => createGroupStore(database).apply(definitions, { actor: cliActor(), dryRun: options.dryRun ?? false }))
   if (options.json) printJson({ dryRun: options.dryRun ?? false, changes })
   else {
     for (const { name, change, value } of changes) print(`${name}: ${change}${value === undefined ? '' : ` ${value}`}`)
@@ -29,7 +29,7 @@ export async function groupsApply(file: string, options: CommonOptions & { reado
 }
 
 export async function groupsExport(options: CommonOptions): Promise<number> {
-  const groups = await withDatabase(options, (database) => createGroupStore(database).list())
+  const groups = await withDatabase(options, ({ database }) => createGroupStore(database).list())
   if (options.json) printJson({ groups: groups.map(({ name, description, permissions }) => ({ name, description, permissions })) })
   else process.stdout.write(formatGroupsFile(groups))
   return EXIT.ok

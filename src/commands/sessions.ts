@@ -1,11 +1,10 @@
 // `gatehouse sessions list|revoke`: who is signed in now, and making it stop.
-import { createPeopleStore } from '../store/people.js'
 import { createSessionAdmin } from '../store/session-admin.js'
 import { cliActor, EXIT, print, printJson, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
 
 export async function sessionsList(options: CommonOptions & { readonly user?: string }): Promise<number> {
   const { session } = readConfig(options).config
-  const list = await withDatabase(options, async (database) => createSessionAdmin(database, session).list({ userId: options.user === undefined ? undefined : (await createPeopleStore(database).find(options.user)).id }))
+  const list = await withDatabase(options, async ({ database, people }) => createSessionAdmin(database, session).list({ userId: options.user === undefined ? undefined : (await people.find(options.user)).id }))
   if (options.json) printJson(list)
   else printTable(['ID', 'USERNAME', 'SIGNED IN', 'LAST SEEN'], list.map((each) => [each.id, each.username, each.createdAt.slice(0, 19), each.lastSeenAt.slice(0, 19)]), 'Nobody is signed in.')
   return EXIT.ok
@@ -18,9 +17,9 @@ export async function sessionsRevoke(id: string | undefined, options: CommonOpti
     return EXIT.usage
   }
   const { session } = readConfig(options).config
-  const ended = await withDatabase(options, async (database) => {
+  const ended = await withDatabase(options, async ({ database, people }) => {
     const admin = createSessionAdmin(database, session)
-    if (id === undefined) return await admin.revokeAll({ userId: options.user === undefined ? undefined : (await createPeopleStore(database).find(options.user)).id }, cliActor())
+    if (id === undefined) return await admin.revokeAll({ userId: options.user === undefined ? undefined : (await people.find(options.user)).id }, cliActor())
     await admin.revoke(id, cliActor())
     return 1
   })

@@ -1,10 +1,10 @@
 // `gatehouse users add|activate|deactivate|remove`: changes to one person.
-import { createPeopleStore, type PersonView } from '../store/people.js'
+import type { PersonView } from '../store/people.js'
 import { createUserAdmin, type UserAdmin } from '../store/user-admin.js'
 import { cliActor, EXIT, print, printJson, withDatabase, type CommonOptions } from './context.js'
 
 export async function usersAdd(username: string, options: CommonOptions & { readonly email?: string, readonly breakGlass?: boolean }): Promise<number> {
-  await withDatabase(options, (database) => createUserAdmin(database).add({ username, email: options.email, breakGlass: options.breakGlass }, cliActor()))
+  await withDatabase(options, ({ database }) => createUserAdmin(database).add({ username, email: options.email, breakGlass: options.breakGlass }, cliActor()))
   if (options.json) printJson({ added: username })
   else print(`Added ${username}.`)
   return EXIT.ok
@@ -35,8 +35,8 @@ async function setActive(user: string, active: boolean, options: CommonOptions):
 }
 
 function onPerson<T>(user: string, options: CommonOptions, work: (admin: UserAdmin, person: PersonView) => Promise<T>): Promise<{ person: PersonView, result: T }> {
-  return withDatabase(options, async (database) => {
-    const person = await createPeopleStore(database).find(user)
+  return withDatabase(options, async ({ database, people }) => {
+    const person = await people.find(user)
     return { person, result: await work(createUserAdmin(database), person) }
   })
 }

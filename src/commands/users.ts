@@ -1,10 +1,10 @@
 // `gatehouse users ...`: who there is, and why each of them has what they have.
 import type { Cause } from '../core/mapping.js'
-import { createPeopleStore, type PersonView } from '../store/people.js'
+import type { PersonView } from '../store/people.js'
 import { EXIT, print, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
 
 export async function usersList(options: CommonOptions & { readonly staff?: boolean, readonly superuser?: boolean, readonly why?: boolean }): Promise<number> {
-  const people = await withDatabase(options, (database) => createPeopleStore(database).list({ staff: options.staff ?? false, superuser: options.superuser ?? false }))
+  const people = await withDatabase(options, ({ people }) => people.list({ staff: options.staff ?? false, superuser: options.superuser ?? false }))
   if (options.json) printJson(people)
   else if (options.why) people.forEach(printWhy)
   else printTable(['USERNAME', 'NAME', 'ACTIVE', 'STAFF', 'SUPERUSER', 'GROUPS', 'LAST LOGIN'], people.map(row), 'Nobody.')
@@ -12,7 +12,7 @@ export async function usersList(options: CommonOptions & { readonly staff?: bool
 }
 
 export async function usersShow(user: string, options: CommonOptions): Promise<number> {
-  const person = await withDatabase(options, (database) => createPeopleStore(database).find(user))
+  const person = await withDatabase(options, ({ people }) => people.find(user))
   if (options.json) printJson(person)
   else printPerson(person)
   return EXIT.ok

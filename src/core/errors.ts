@@ -79,13 +79,11 @@ export const FAILURES = {
   session_unreadable: { status: 401, sentence: 'Your session cannot be read.' },
   not_allowed: { status: 403, sentence: 'You are signed in, but this is not open to you.' },
   target_malformed: { status: 400, sentence: 'The address that was asked for is not valid.' },
-  target_missing: { status: 401, sentence: 'The proxy did not say which address was asked for.' },
   identity_too_large: { status: 403, sentence: 'You are in more groups than fit into the headers for this application.' },
   database_unavailable: { status: 503, sentence: 'Gatehouse cannot reach its database.' },
   rate_limited: { status: 429, sentence: 'Too many requests: wait a minute.' },
   request_malformed: { status: 400, sentence: 'The request cannot be read.' },
   not_found: { status: 404, sentence: 'There is no such page.' },
-  method_not_allowed: { status: 405, sentence: 'This page does not answer that kind of request.' },
   internal: { status: 500, sentence: 'Something went wrong inside Gatehouse.' },
 
   // Commands.

@@ -10,7 +10,6 @@ export interface Flow {
   readonly id: string
   /** Where to go when signed in; validated when the flow began. */
   readonly returnTo: string
-  readonly startedAt: number
   readonly nonce: string
   readonly codeVerifier: string
 }
@@ -45,7 +44,6 @@ export function createFlowSealer(secrets: readonly string[], now: () => number =
   const flowOf = (sealed: Sealed, binding: string, key: Keys): Flow => ({
     id: sealed.i,
     returnTo: sealed.r,
-    startedAt: sealed.t,
     nonce: derive(key, 'nonce', sealed.i, binding),
     codeVerifier: derive(key, 'verifier', sealed.i, binding),
   })

@@ -26,8 +26,15 @@ export interface IdentityClaims {
 /** One complete answer of Graph: every page, groups only, de-duplicated, lower case. */
 export interface MembershipReading {
   readonly groupIds: readonly string[]
+  /** The database's time before the first question: an older reading never overwrites a newer one. */
+  readonly readAt: string
   /** Graph requests it took, for the log. */
   readonly requests: number
+}
+
+/** Object IDs as Microsoft writes them: any hex, no RFC variant bits asked for. */
+export function isObjectId(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
 }
 
 export interface Person {
@@ -46,5 +53,6 @@ export interface AuthorizationGrant {
 
 /** Where identities come from: redeem, verify, read every membership; then forget the tokens. */
 export interface IdentitySource {
-  identify(grant: AuthorizationGrant): Promise<Person>
+  /** @param now the clock that readings are ordered by */
+  identify(grant: AuthorizationGrant, now: () => Promise<string>): Promise<Person>
 }

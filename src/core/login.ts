@@ -9,14 +9,12 @@ import type { NewSession } from './session.js'
 export interface LoginCommit {
   readonly plan: CompletePlan
   readonly person: Person
-  /** The database's time before the first question to Graph: an older reading never overwrites a newer one. */
-  readonly readAt: string
   readonly session: NewSession
   /** Hash of the flow that is used up by this login. */
   readonly flow: Buffer
   readonly correlationId: string
-  /** True: the mapping grants nothing and `requireMappedGroup` is set. Rights and sessions are emptied, no session is made. */
-  readonly refuse: boolean
+  /** Whoever ends up with nothing granted loses their sessions and gets none. */
+  readonly requireMappedGroup: boolean
 }
 
 export interface LoginOutcome {
@@ -31,12 +29,16 @@ export interface LoginOutcome {
   readonly superuser: boolean
   /** Another login of this person read Graph later and was quicker: its result stands. */
   readonly superseded: boolean
+  /** Nothing is granted and `requireMappedGroup` is set: no session was made. */
+  readonly refused: boolean
 }
 
 /** The store's side of a login. */
 export interface LoginStore extends PipelineLookups {
-  /** The database's time, as text. Throws `state_replayed` where this flow has made a session already. */
-  begin(flow: Buffer): Promise<string>
+  /** @throws `state_replayed` where this flow has made a session already */
+  begin(flow: Buffer): Promise<void>
+  /** The database's time, as text. */
+  now(): Promise<string>
   /** One transaction. `outdated`: what the plan was made from has changed; run the steps again. */
   commit(login: LoginCommit): Promise<LoginOutcome | 'outdated'>
 }
@@ -62,13 +64,12 @@ export interface LoginRequest { readonly grant: AuthorizationGrant, readonly flo
 /** Completes a login or throws a GatehouseError and leaves everything as it was (but for `requireMappedGroup`). */
 export function createLogin({ source, store, pipeline, report }: LoginDeps): (request: LoginRequest) => Promise<LoginOutcome> {
   return async ({ grant, flow, session }) => {
-    const readAt = await store.begin(flow)
-    const person = await source.identify(grant)
+    await store.begin(flow)
+    const person = await source.identify(grant, store.now)
     const { steps, settings } = pipeline()
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const plan = await runPipeline(steps, { claims: person.claims, groupIds: person.memberships.groupIds, settings, lookups: store })
-      const refuse = settings.requireMappedGroup && grantsNothing(plan)
-      const outcome = await store.commit({ plan, person, readAt, session, flow, correlationId: grant.correlationId, refuse })
+      const outcome = await store.commit({ plan, person, session, flow, correlationId: grant.correlationId, requireMappedGroup: settings.requireMappedGroup })
       if (outcome === 'outdated') continue
       for (const name of plan.grants.missing) report.groupMissing(name, outcome.username)
       report.completed(outcome, {
@@ -78,13 +79,9 @@ export function createLogin({ source, store, pipeline, report }: LoginDeps): (re
         correlationId: grant.correlationId,
         sessionId: session.publicId,
       })
-      if (refuse) throw new GatehouseError('not_mapped', { detail: `the mapping grants ${outcome.username} nothing and requireMappedGroup is set`, facts: { username: outcome.username }, remedy: 'See which groups they are in: gatehouse users show' })
+      if (outcome.refused) throw new GatehouseError('not_mapped', { detail: `the mapping grants ${outcome.username} nothing and requireMappedGroup is set`, facts: { username: outcome.username }, remedy: 'See which groups they are in: gatehouse users show' })
       return outcome
     }
     throw new GatehouseError('login_contended', { detail: `the plan was outdated ${ATTEMPTS} times in a row` })
   }
-}
-
-function grantsNothing({ grants }: CompletePlan): boolean {
-  return grants.groups.length === 0 && grants.staff.length === 0 && grants.superuser.length === 0
 }

@@ -21,14 +21,11 @@ export interface Grants {
 
 export interface GroupMapping {
   evaluate(entraGroupIds: Iterable<string>): Grants
-  /** Every local group that some row names. */
-  readonly groupNames: readonly string[]
 }
 
 export function createGroupMapping(rows: readonly MappingRow[]): GroupMapping {
   const compiled = rows.map((row, index) => ({ ...row, cause: { row: index + 1, entraGroup: row.entraGroup.toLowerCase() } }))
   return {
-    groupNames: [...new Set(rows.flatMap((row) => row.groups))],
     evaluate(entraGroupIds) {
       const held = new Set<string>()
       for (const id of entraGroupIds) held.add(id.toLowerCase())

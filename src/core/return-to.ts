@@ -2,7 +2,13 @@
 // browsers use, only its normalised form is kept, and the origin of that form is what is checked.
 import { GatehouseError } from './errors.js'
 
-const MAX_LENGTH = 2048
+const MAX_LENGTH = 2048 // of the input and of its normalised form: it travels in headers and in a cookie
+const TOO_LONG = `rd is longer than ${MAX_LENGTH} characters`
+
+/** Whether parseReturnTo would take this address of an application, its host apart; where not, its front page will do. */
+export function canReturnTo(url: string): boolean {
+  return url.length <= MAX_LENGTH && !(url.split(/[?#]/, 1)[0] ?? '').includes('\\')
+}
 
 export interface ReturnToRules {
   readonly publicUrl: string
@@ -17,8 +23,8 @@ export interface ReturnToRules {
  */
 export function parseReturnTo(input: string | undefined, rules: ReturnToRules, base: string = rules.publicUrl): string {
   if (input === undefined || input === '') return `${rules.publicUrl}/`
-  const refuse = (detail: string) => new GatehouseError('return_to_refused', { detail, remedy: 'Add the host to server.redirectDomains if people may be sent there after signing in.', facts: { rd: input.slice(0, 200) } })
-  if (input.length > MAX_LENGTH) throw refuse('rd is longer than 2048 characters')
+  const refuse = (detail: string) => new GatehouseError('return_to_refused', { detail, remedy: 'Add the host to server.redirectDomains if people may be sent there after signing in.', facts: { rd: (input.split(/[?#]/, 1)[0] ?? '').slice(0, 200) } })
+  if (input.length > MAX_LENGTH) throw refuse(TOO_LONG)
   const [beforeQuery = ''] = input.split(/[?#]/, 1)
   if (hasControlOrSpace(input) || beforeQuery.includes('\\')) throw refuse('rd has a control character, white space or a backslash')
   const relative = input.startsWith('/')
@@ -26,6 +32,7 @@ export function parseReturnTo(input: string | undefined, rules: ReturnToRules, b
   const url = parse(input, base)
   if (!url) throw refuse('rd is no address')
   if (url.username !== '' || url.password !== '' || (!relative && /^https?:\/\/[^/]*@/i.test(beforeQuery))) throw refuse('rd names a user')
+  if (url.href.length > MAX_LENGTH) throw refuse(TOO_LONG)
   if (!isAllowed(url, rules)) throw refuse(`rd leads to ${url.host}, which is not in server.redirectDomains`)
   return url.href
 }

@@ -51,11 +51,17 @@ export interface SessionStore {
   find(id: string): Promise<SessionRecord | undefined>
   /** The session is in use now. Never brings an ended one back. */
   touch(id: string): Promise<void>
-  end(id: string): Promise<void>
+  /** Recorded as a sign-out, where there was a session. */
+  end(id: string, correlationId: string): Promise<void>
 }
 
 export function newSessionId(): string {
   return randomBytes(32).toString('base64url')
+}
+
+/** 32 bytes of base64url, as newSessionId makes them. */
+export function isSessionId(text: string): boolean {
+  return /^[\w-]{43}$/.test(text)
 }
 
 export function newPublicSessionId(): string {

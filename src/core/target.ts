@@ -27,7 +27,7 @@ const HOST = /^(\[[0-9a-f:.]+\]|[^\s/?#@\\[\]:,]+)(?::(\d{1,5}))?$/i
 
 /** @throws `target_malformed` for anything that two programs could read in two ways */
 export function parseTarget({ scheme, host, uri, method }: TargetParts): Target {
-  const malformed = (detail: string) => new GatehouseError('target_malformed', { detail, facts: { host: host.slice(0, 100), uri: uri.slice(0, 200) } })
+  const malformed = (detail: string) => new GatehouseError('target_malformed', { detail, facts: { host: host.slice(0, 100), path: pathAlone(uri) } })
   const plainScheme = SCHEMES[scheme.toLowerCase()]
   if (!plainScheme) throw malformed('the scheme is not http, https, ws or wss')
   if (!TOKEN.test(method)) throw malformed('the method is no token')
@@ -51,8 +51,13 @@ export function parseTarget({ scheme, host, uri, method }: TargetParts): Target 
 /** The same from one absolute address (nginx's X-Original-URL). */
 export function parseTargetUrl(url: string, method: string): Target {
   const [, scheme, host, uri] = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/i.exec(url) ?? []
-  if (scheme === undefined || host === undefined || uri === undefined) throw new GatehouseError('target_malformed', { detail: 'not an absolute address', facts: { url: url.slice(0, 200) } })
+  if (scheme === undefined || host === undefined || uri === undefined) throw new GatehouseError('target_malformed', { detail: 'not an absolute address', facts: { url: pathAlone(url) } })
   return parseTarget({ scheme, host, uri: uri.startsWith('/') ? uri : `/${uri}`, method })
+}
+
+/** For the log: an application's query may hold secrets. */
+function pathAlone(uri: string): string {
+  return (uri.split(/[?#]/, 1)[0] ?? '').slice(0, 200)
 }
 
 // Node hands header bytes over as Latin-1; clients that do not percent-encode send UTF-8.

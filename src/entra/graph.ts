@@ -18,8 +18,6 @@ export interface GraphRequest {
 export interface GraphClient {
   /** @returns the parsed body of a 200 @throws GatehouseError `graph_*`, `person_not_found` */
   get(request: GraphRequest): Promise<Readonly<Record<string, unknown>>>
-  /** Requests sent since the start, retries included. */
-  readonly sent: () => number
 }
 
 const ATTEMPTS = 5
@@ -27,7 +25,6 @@ const RETRIED = new Set([429, 503, 504])
 
 export function createGraphClient({ http, graphUrl, backoffMs = 250 }: { http: HttpClient, graphUrl: string, backoffMs?: number }): GraphClient {
   const origin = new URL(graphUrl).origin
-  let sent = 0
   let pausedUntil = -Infinity // shared: one Retry-After is not met by fifty logins hammering
 
   const wait = async (ms: number, request: GraphRequest): Promise<boolean> => {
@@ -36,7 +33,6 @@ export function createGraphClient({ http, graphUrl, backoffMs = 250 }: { http: H
     return !request.signal.aborted
   }
   const attempt = async (request: GraphRequest, number: number, newConnection: boolean): Promise<HttpAnswer | TransportError> => {
-    sent++
     try {
       return await http.send({
         url: request.url,
@@ -51,7 +47,6 @@ export function createGraphClient({ http, graphUrl, backoffMs = 250 }: { http: H
     }
   }
   return {
-    sent: () => sent,
     async get(request) {
       if (new URL(request.url).origin !== origin) throw new GatehouseError('graph_foreign_link', { detail: 'a token was about to leave for another origin' })
       let last: HttpAnswer | TransportError | undefined

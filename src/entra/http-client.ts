@@ -41,15 +41,19 @@ const MAX_BODY_BYTES = 8 * 1024 * 1024
 export function createHttpClient(options: { readonly ca?: string | undefined } = {}): HttpClient {
   const ca = options.ca === undefined ? undefined : [...rootCertificates, options.ca] // besides the usual ones
   const tls = ca === undefined ? {} : { connect: { ca }, requestTls: { ca }, proxyTls: { ca } }
-  const agent = new EnvHttpProxyAgent({ ...tls, connections: 32, keepAliveTimeout: 10_000 })
+  const createAgent = (): EnvHttpProxyAgent => new EnvHttpProxyAgent({ ...tls, connections: 32, keepAliveTimeout: 10_000 })
+  const agent = createAgent()
   return {
     async send({ url, method, headers, body, signal, newConnection }) {
+      const dispatcher = newConnection ? createAgent() : agent
       try {
-        const answer = await request(url, { dispatcher: agent, method, headers, signal, body: body ?? null, reset: newConnection ?? false })
+        const answer = await request(url, { dispatcher, method, headers, signal, body: body ?? null })
         return { status: answer.statusCode, headers: plain(answer.headers), text: await readBounded(answer.body) }
       } catch (error) {
         if (error instanceof TransportError) throw error
         throw new TransportError(signal.aborted ? 'timeout' : 'network', error)
+      } finally {
+        if (dispatcher !== agent) await dispatcher.destroy()
       }
     },
     close: () => agent.destroy(),

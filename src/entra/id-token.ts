@@ -3,11 +3,10 @@
 import { timingSafeEqual } from 'node:crypto'
 import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
-import type { IdentityClaims } from '../core/identity.js'
+import { isObjectId, type IdentityClaims } from '../core/identity.js'
 import type { TenantKeys } from './keys.js'
 
 const SKEW_SECONDS = 300
-const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 export interface IdTokenRules {
   readonly keys: TenantKeys
@@ -71,7 +70,7 @@ function checkClaims(claims: JWTPayload, nonce: string, { tenantId, now = Date.n
   if (typeof claims.tid !== 'string' || claims.tid.toLowerCase() !== tenantId.toLowerCase()) throw refused('id_token_tenant', `tid is ${String(claims.tid).slice(0, 40)}`, undefined, 'Check entra.tenantId; guests must be invited into this tenant.')
   if (typeof claims.nonce !== 'string' || !equal(claims.nonce, nonce)) throw refused('id_token_nonce', 'the nonce is not the one of this sign-in')
   if (claims.ver !== '2.0') throw refused('id_token_claims', `version ${String(claims.ver).slice(0, 10)} instead of 2.0`)
-  if (typeof claims.oid !== 'string' || !GUID.test(claims.oid)) throw refused('id_token_claims', 'oid is no object ID')
+  if (typeof claims.oid !== 'string' || !isObjectId(claims.oid)) throw refused('id_token_claims', 'oid is no object ID')
   if (claims.iat !== undefined && claims.iat > now() / 1000 + SKEW_SECONDS) throw refused('id_token_not_yet_valid', 'issued in the future', undefined, 'Check the clock of this machine.')
 }
 

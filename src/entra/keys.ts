@@ -57,9 +57,9 @@ export function createTenantKeys({ http, url, now = () => performance.now() }: T
     async find(kid, signal) {
       if (!keys || now() - fetchedAt > REFRESH_AFTER_MS) await tolerant(signal)
       const known = keys?.get(kid)
-      if (known || now() - refetchedForUnknownAt < MIN_INTERVAL_MS) return known
-      refetchedForUnknownAt = now()
-      await tolerant(signal)
+      if (known || (!inFlight && now() - refetchedForUnknownAt < MIN_INTERVAL_MS)) return known
+      if (!inFlight) refetchedForUnknownAt = now()
+      await tolerant(signal) // or wait for the fetch that another login began
       return keys?.get(kid)
     },
   }
@@ -78,8 +78,8 @@ async function importKeys(list: readonly unknown[]): Promise<Map<string, Signing
 function raced(work: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((done, fail) => {
     const stop = () => fail(new Error('the login budget is spent'))
+    work.then(done, fail).finally(() => signal.removeEventListener('abort', stop))
     if (signal.aborted) return stop()
     signal.addEventListener('abort', stop, { once: true })
-    work.then(done, fail).finally(() => signal.removeEventListener('abort', stop))
   })
 }

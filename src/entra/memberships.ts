@@ -1,12 +1,11 @@
 // ALL groups of a person: every page is read before anything is believed, and any doubt fails the whole reading. An
 // empty list is an answer; a missing one is not (learn.microsoft.com, "List a user's memberships", "Paging").
 import { GatehouseError } from '../core/errors.js'
-import type { MembershipReading } from '../core/identity.js'
+import { isObjectId, type MembershipReading } from '../core/identity.js'
 import type { GraphClient, GraphRequest } from './graph.js'
 
 const QUERY = '?$select=id&$top=999'
 const GROUP = '#microsoft.graph.group' // directory roles and administrative units come in the same list
-const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const MAX_PAGES = 1_000
 const MAX_RESTARTS = 3
 
@@ -20,7 +19,7 @@ export interface MembershipOptions {
 type Asking = Omit<GraphRequest, 'url'> & { readonly oid: string }
 
 /** @throws GatehouseError `graph_*`, `person_not_found` */
-export async function readMemberships({ graph, graphUrl, path }: MembershipOptions, { oid, ...request }: Asking): Promise<MembershipReading> {
+export async function readMemberships({ graph, graphUrl, path }: MembershipOptions, { oid, ...request }: Asking): Promise<Omit<MembershipReading, 'readAt'>> {
   const resource = `${graphUrl}/v1.0/${path === 'me' ? 'me' : `users/${oid}`}/transitiveMemberOf`
   let query = QUERY
   let requests = 0
@@ -57,7 +56,7 @@ function collect(page: Readonly<Record<string, unknown>>, into: Set<string>): vo
   for (const item of page.value as readonly unknown[]) {
     const { '@odata.type': type, id } = typeof item === 'object' && item !== null ? item as Readonly<Record<string, unknown>> : {}
     // Without a type a group cannot be told from a role; dropping it would be "no groups", keeping it a guess.
-    if (typeof type !== 'string' || typeof id !== 'string' || !GUID.test(id)) throw new GatehouseError('graph_malformed', { detail: 'a membership has no @odata.type or no object ID' })
+    if (typeof type !== 'string' || typeof id !== 'string' || !isObjectId(id)) throw new GatehouseError('graph_malformed', { detail: 'a membership has no @odata.type or no object ID' })
     if (type === GROUP) into.add(id.toLowerCase())
   }
 }

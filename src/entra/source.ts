@@ -27,13 +27,14 @@ export function createEntraSource(options: EntraSourceOptions): IdentitySource {
   const rules = { keys: createTenantKeys({ http, url: endpoints.keys }), issuer: endpoints.issuer, clientId, tenantId }
   const graph = createGraphClient({ http, graphUrl: endpoints.graph })
   return {
-    async identify(grant) {
+    async identify(grant, now) {
       const deadline = performance.now() + loginBudgetMs
       const signal = AbortSignal.timeout(loginBudgetMs)
       const { idToken, accessToken } = await tokens.redeem(grant, signal)
       const claims = await verifyIdToken(idToken, grant.nonce, rules, signal)
-      const memberships = await readMemberships({ graph, graphUrl: endpoints.graph, path: membershipPath }, { oid: claims.oid, accessToken, correlationId: grant.correlationId, signal, deadline })
-      return { claims, memberships }
+      const readAt = await now()
+      const reading = await readMemberships({ graph, graphUrl: endpoints.graph, path: membershipPath }, { oid: claims.oid, accessToken, correlationId: grant.correlationId, signal, deadline })
+      return { claims, memberships: { ...reading, readAt } }
     },
   }
 }

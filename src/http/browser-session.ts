@@ -1,6 +1,6 @@
 // @fastify/session for the pages people open, over the same cookie and the same store that the auth endpoints read.
 // Three of its habits are undone here: it silently saves nothing when it believes a secure cookie goes over http, it
-// clears the cookie of an unmodified session signed with an older secret, and its `set` may not make sessions.
+// clears the cookie of an unmodified session signed with an older secret, and it would write and end sessions itself.
 import fastifySession from '@fastify/session'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -22,6 +22,7 @@ declare module 'fastify' {
 
 export interface BrowserSessionOptions {
   readonly sessions: SessionStore
+  readonly touch: (id: string, record: SessionRecord) => void
   readonly signer: CookieSigner
   readonly cookies: CookiePolicy
   readonly absoluteTimeoutMs: number
@@ -29,7 +30,7 @@ export interface BrowserSessionOptions {
 
 type Callback = (error?: unknown) => void
 
-export const browserSession = fp(async (scope: FastifyInstance, { sessions, signer, cookies, absoluteTimeoutMs }: BrowserSessionOptions) => {
+export const browserSession = fp(async (scope: FastifyInstance, { sessions, touch, signer, cookies, absoluteTimeoutMs }: BrowserSessionOptions) => {
   scope.decorateRequest('nextSessionId')
   scope.addHook('onRequest', async (request) => {
     // publicUrl says how browsers reach us; what the last hop spoke does not matter.
@@ -43,7 +44,7 @@ export const browserSession = fp(async (scope: FastifyInstance, { sessions, sign
     saveUninitialized: false,
     rolling: false,
     idGenerator: (request) => request?.nextSessionId ?? newSessionId(),
-    store: pluginStore(sessions) as never,
+    store: pluginStore(sessions, touch) as never,
   })
   scope.addHook('onRequest', async (request) => {
     const [value] = cookieValues(request.headers.cookie, cookies.names.session)
@@ -51,18 +52,16 @@ export const browserSession = fp(async (scope: FastifyInstance, { sessions, sign
   })
 })
 
-/** Rows are made by the login's transaction alone: `set` says that the session is in use and cannot bring one back. */
-function pluginStore(sessions: SessionStore) {
+/** Reading alone: sessions are made by the login's transaction and ended by the sign-out, never by the plugin's habits. */
+function pluginStore(sessions: SessionStore, touch: BrowserSessionOptions['touch']) {
   return {
     get(id: string, callback: (error: unknown, session?: { record: SessionRecord } | null) => void): void {
-      sessions.find(id).then((record) => callback(null, record ? { record } : null), callback)
+      sessions.find(id).then((record) => {
+        if (record) touch(id, record)
+        callback(null, record ? { record } : null)
+      }).catch(callback)
     },
-    set(id: string, session: { writtenAt?: number }, callback: Callback): void {
-      if (session.writtenAt === undefined) return callback()
-      sessions.touch(id).then(() => callback(), callback)
-    },
-    destroy(id: string, callback: Callback): void {
-      sessions.end(id).then(() => callback(), callback)
-    },
+    set: (_id: string, _session: unknown, callback: Callback): void => callback(),
+    destroy: (_id: string, callback: Callback): void => callback(),
   }
 }

@@ -33,10 +33,16 @@ export function cookieValues(header: string | undefined, name: string): string[]
   const values: string[] = []
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=')
-    if (equals < 0 || pair.slice(0, equals).trim() !== name) continue
-    values.push(decoded(pair.slice(equals + 1).trim()))
+    if (equals < 0 || withoutBlanks(pair.slice(0, equals)) !== name) continue
+    values.push(decoded(withoutBlanks(pair.slice(equals + 1))))
   }
   return values
+}
+
+// Not trim(): that also takes U+00A0 away, and browsers let a sibling host set a cookie whose name begins with it, past
+// the promise of the __Host- prefix (RFC 6265 section 5.2 strips space and tab alone).
+function withoutBlanks(text: string): string {
+  return text.replace(/^[ \t]+|[ \t]+$/g, '')
 }
 
 function decoded(value: string): string {

@@ -1,18 +1,18 @@
 // One place turns errors into answers: a page for people, JSON for programs, never a stack. The log gets the rest.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { FAILURES, GatehouseError, type ErrorCode } from '../core/errors.js'
+import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import { wantsHtml } from './navigation.js'
 import { sendPage, type PageSettings } from './pages/layout.js'
 import { errorPage } from './pages/pages.js'
 
-const BY_STATUS: Readonly<Record<number, ErrorCode>> = { 404: 'not_found', 405: 'method_not_allowed', 429: 'rate_limited', 503: 'database_unavailable' }
+const BY_STATUS: Readonly<Record<number, ErrorCode>> = { 404: 'not_found', 429: 'rate_limited' }
 
 /** Anything thrown, as ours: the framework's 4xx keep their meaning, the unforeseen is `internal`. */
 export function asGatehouseError(error: unknown): GatehouseError {
   if (error instanceof GatehouseError) return error
   const status = (error as Partial<FastifyError> | null)?.statusCode
   if (status !== undefined && status >= 400 && status < 500) return new GatehouseError(BY_STATUS[status] ?? 'request_malformed', { cause: error })
-  return new GatehouseError('internal', { cause: error, detail: error instanceof Error ? error.message : String(error) })
+  return new GatehouseError('internal', { cause: error }) // no detail: a library's message may carry people's data
 }
 
 /** What the log keeps of an error. */
@@ -33,7 +33,7 @@ export function createErrorHandler(settings: PageSettings) {
 export interface ErrorContext { readonly retryUrl?: string | undefined, readonly username?: string | undefined }
 
 export function sendError(error: GatehouseError, request: FastifyRequest, reply: FastifyReply, settings: PageSettings, context: ErrorContext = {}): FastifyReply {
-  const sentence = FAILURES[error.code].sentence
+  const { sentence } = error
   if (!wantsHtml(request.headers)) {
     return reply.code(error.status).headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
       .send({ error: error.code, message: sentence, correlation_id: request.id, ...(context.retryUrl === undefined ? {} : { sign_in: context.retryUrl }) })
@@ -43,7 +43,8 @@ export function sendError(error: GatehouseError, request: FastifyRequest, reply:
   return sendPage(reply, error.status, errorPage(titleOf(error), facts), settings)
 }
 
-function titleOf({ status }: GatehouseError): string {
+function titleOf({ status, code }: GatehouseError): string {
+  if (code === 'login_cancelled' || code === 'consent_declined') return 'You did not sign in'
   if (status === 403) return 'No access'
   if (status === 404) return 'Not found'
   return status >= 500 ? 'Something is not working' : 'That did not work'

@@ -7,6 +7,7 @@ import { homePage, signedOutPage, signInPage, type RightsOfPerson } from './page
 import { STYLESHEET } from './pages/stylesheet.js'
 import { queryParameters } from './query.js'
 import type { CookieSigner } from './session-reader.js'
+import { openReturn } from './sign-out.js'
 
 export interface HomeOptions {
   readonly publicUrl: string
@@ -34,9 +35,9 @@ export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): 
     const startUrl = `${publicUrl}/oauth2/start?${new URLSearchParams({ rd: target })}`
     const [signedOut] = cookieValues(request.headers.cookie, cookies.names.signedOut)
     if (signedOut === undefined) return sendPage(reply, 200, signInPage(startUrl), pages)
-    reply.clearCookie(cookies.names.signedOut, { path: '/', secure: cookies.secure })
-    const carried = signer.unsign(signedOut)
-    if (carried.valid && carried.value) return reply.redirect(parseReturnTo(carried.value, returnTo), 302)
+    reply.clearCookie(cookies.names.signedOut)
+    const back = openReturn(signedOut, signer)
+    if (back) return reply.redirect(parseReturnTo(back, returnTo), 302)
     return sendPage(reply, 200, signedOutPage(startUrl), pages)
   })
 }

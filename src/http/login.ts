@@ -35,14 +35,12 @@ export interface LoginOptions {
   /** An error that Entra sent to the callback, as ours. */
   readonly entraError: (answer: Readonly<Record<string, string | undefined>>) => GatehouseError
   readonly pages: PageSettings
-  /** Requests a minute and client address. */
-  readonly rateLimit: number
 }
 
 const CALLBACK = ['code', 'state', 'error', 'error_description', 'error_subcode', 'error_uri', 'session_state'] as const
 
 export async function loginRoutes(scope: FastifyInstance, options: LoginOptions): Promise<void> {
-  const { publicUrl, clientId, authority, authorizePath, scopes, rateLimit } = options
+  const { publicUrl, clientId, authority, authorizePath, scopes } = options
   const callbackUri = `${publicUrl}/oauth2/callback`
   // Only builds the authorize address: it never sees the secret (docs/decisions/fastify-oauth2.md).
   await scope.register(fastifyOauth2, {
@@ -54,9 +52,8 @@ export async function loginRoutes(scope: FastifyInstance, options: LoginOptions)
       auth: { authorizeHost: authority, authorizePath, tokenHost: authority, tokenPath: '/' },
     },
   })
-  const limited = { config: { rateLimit: { max: rateLimit, timeWindow: 60_000 } } }
-  scope.get('/oauth2/start', limited, async (request, reply) => start(scope.entra, callbackUri, options, request, reply))
-  scope.get('/oauth2/callback', limited, async (request, reply) => callback(options, request, reply))
+  scope.get('/oauth2/start', async (request, reply) => start(scope.entra, callbackUri, options, request, reply))
+  scope.get('/oauth2/callback', async (request, reply) => callback(options, request, reply))
 }
 
 function start(entra: AuthorizeUrlBuilder, callbackUri: string, options: LoginOptions, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -66,6 +63,7 @@ function start(entra: AuthorizeUrlBuilder, callbackUri: string, options: LoginOp
   if (cookieValues(request.headers.cookie, cookies.names.session).length > 1) throw new GatehouseError('session_cookie_doubled', { remedy: 'The person clears the cookies of this site; another application on the same domain sets one of our name.' })
   const wanted = rd ?? trustedRedirectHeader(request, options)
   const returnTo = parseReturnTo(wanted, options.returnTo, requestOrigin(request, options))
+  if (!isPublicHost(request, publicUrl)) request.log.info({ host: request.host }, 'sent on to publicUrl; if this repeats without end, the proxy does not pass the Host header on')
   if (!isPublicHost(request, publicUrl)) return reply.redirect(`${publicUrl}/oauth2/start?${new URLSearchParams({ rd: returnTo, ...(prompt === undefined ? {} : { prompt }) })}`, 302)
   const [known] = cookieValues(request.headers.cookie, cookies.names.binding)
   const binding = isBinding(known) ? known : newBinding()
@@ -81,7 +79,7 @@ function start(entra: AuthorizeUrlBuilder, callbackUri: string, options: LoginOp
     ...(prompt === undefined ? {} : { prompt }),
   })
   return reply
-    .setCookie(cookies.names.binding, binding, { httpOnly: true, sameSite: 'lax', secure: cookies.secure, path: '/', maxAge: 6 * FLOW_LIFETIME_MS / 1000 })
+    .setCookie(cookies.names.binding, binding, { maxAge: 6 * FLOW_LIFETIME_MS / 1000 })
     .redirect(authorizeUrl, 302)
 }
 

@@ -2,7 +2,7 @@
 // cookie itself: no plugin, no Set-Cookie, no write. That the session is in use is told to the store behind the answer.
 import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
-import type { SessionRecord, SessionStore } from '../core/session.js'
+import { isSessionId, type SessionRecord, type SessionStore } from '../core/session.js'
 import { cookieValues } from './cookies.js'
 
 export interface CookieSigner {
@@ -23,7 +23,12 @@ export interface SessionReaderDeps {
   readonly signer: CookieSigner
   readonly cookieName: string
   readonly sessions: SessionStore
-  /** A session in use is told to the store when it was not for this long (milliseconds). */
+  readonly touch: (id: string, session: SessionRecord) => void
+}
+
+export interface ToucherDeps {
+  readonly sessions: SessionStore
+  /** The store is told when it was not for this long (milliseconds). */
   readonly touchAfterMs: number
   readonly log: FastifyBaseLogger
 }
@@ -35,25 +40,36 @@ export function touchInterval(idleTimeoutMs: number): number {
   return Math.min(60_000, idleTimeoutMs / 10)
 }
 
-export function createSessionReader({ signer, cookieName, sessions, touchAfterMs, log }: SessionReaderDeps): SessionReader {
+/** Tells the store behind the answer that a session is in use; never fails, never twice at once. */
+export function createToucher({ sessions, touchAfterMs, log }: ToucherDeps): (id: string, session: SessionRecord) => void {
   const touching = new Set<string>()
-  const touchLater = (id: string, session: SessionRecord): void => {
+  return (id, session) => {
     if (session.idleMs < touchAfterMs || touching.has(session.publicId)) return
     touching.add(session.publicId)
     sessions.touch(id)
       .catch((error: unknown) => { if (!(error instanceof GatehouseError)) log.error({ err: error, session: session.publicId }, 'a session in use could not be noted') })
       .finally(() => touching.delete(session.publicId))
   }
+}
+
+/** The id in a cookie that we signed; undefined for anything else, also for what we signed for another purpose. */
+export function sessionIdOf(value: string, signer: CookieSigner): string | undefined {
+  if (value.length > MAX_COOKIE_LENGTH) return undefined
+  const { valid, value: id } = signer.unsign(value)
+  return valid && id !== null && isSessionId(id) ? id : undefined
+}
+
+export function createSessionReader({ signer, cookieName, sessions, touch }: SessionReaderDeps): SessionReader {
   return {
     async read(cookieHeader) {
       const [value, second] = cookieValues(cookieHeader, cookieName)
       if (value === undefined) return nobody('not_signed_in')
       if (second !== undefined) return nobody('session_cookie_doubled')
-      const id = value.length <= MAX_COOKIE_LENGTH ? signer.unsign(value) : undefined
-      if (!id?.valid || id.value === null) return nobody('session_unreadable')
-      const session = await sessions.find(id.value)
+      const id = sessionIdOf(value, signer)
+      if (id === undefined) return nobody('session_unreadable')
+      const session = await sessions.find(id)
       if (!session) return nobody('not_signed_in')
-      touchLater(id.value, session)
+      touch(id, session)
       return { session }
     },
   }

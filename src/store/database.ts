@@ -1,5 +1,6 @@
-// One pool of connections, and the one place where "the database does not answer" becomes an error of ours. A frozen
-// socket must not hold a request for ever, hence the timeouts; deadlocks and serialization failures are tried again.
+// One pool of connections, and the one place where "the database does not answer" becomes an error of ours. Timeouts
+// stand on both sides: the server gives a statement up before the client does, so that no transaction is left open
+// behind our back. Deadlocks and serialization failures are tried again.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
@@ -7,15 +8,13 @@ import { GatehouseError } from '../core/errors.js'
 import * as schema from './schema.js'
 
 export type Drizzle = NodePgDatabase<typeof schema>
-export type Transaction = Parameters<Parameters<Drizzle['transaction']>[0]>[0]
+export type Transaction = Drizzle
 
 export interface Database {
   /** Runs one piece of work. @throws `database_unavailable` where no answer came */
   ask<T>(work: (db: Drizzle) => Promise<T>): Promise<T>
   /** One transaction, run again (at most five times in all) after a deadlock or a serialization failure. */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
-  /** Milliseconds (monotonic) since the database last answered; Infinity where it never did. */
-  silentForMs(): number
   close(): Promise<void>
 }
 
@@ -38,18 +37,18 @@ export function openDatabase({ url, poolSize, onIdleError, timeoutMs = DEFAULT_T
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,
     idleTimeoutMillis: 60_000,
+    statement_timeout: Math.ceil(timeoutMs * 0.8),
+    lock_timeout: Math.ceil(timeoutMs * 0.8),
+    idle_in_transaction_session_timeout: timeoutMs * 2,
     keepAlive: true,
     application_name: 'gatehouse',
   })
   pool.on('error', (error) => onIdleError?.(error))
   const db = drizzle(pool, { schema })
-  let answeredAt = -Infinity
 
   const ask = async <T>(work: (db: Drizzle) => Promise<T>): Promise<T> => {
     try {
-      const answer = await work(db)
-      answeredAt = performance.now()
-      return answer
+      return await work(db)
     } catch (error) {
       throw translated(error)
     }
@@ -59,14 +58,13 @@ export function openDatabase({ url, poolSize, onIdleError, timeoutMs = DEFAULT_T
     async transaction(work) {
       for (let attempt = 1; ; attempt++) {
         try {
-          return await ask((db) => db.transaction(work))
+          return await ask(() => inTransaction(pool, work))
         } catch (error) {
           if (attempt === ATTEMPTS || !RETRIED.has(sqlState(error) ?? '')) throw error
           await sleep(10 * 2 ** attempt * Math.random())
         }
       }
     },
-    silentForMs: () => performance.now() - answeredAt,
     close: () => pool.end(),
   }
 }
@@ -79,23 +77,62 @@ export function sqlState(error: unknown): string | undefined {
   return undefined
 }
 
-// Ours pass; PostgreSQL's own complaints pass, but for those that say "not now"; everything else is a broken connection.
-function translated(error: unknown): unknown {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof GatehouseError || at instanceof OutOfDate) return at
+/**
+ * drizzle's own transaction returns a connection to the pool as healthy whatever happened on it; here one that timed out,
+ * broke or could not roll back is destroyed, and a break between two statements does not end the process.
+ */
+async function inTransaction<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  const breaks = (): void => {} // shows as the next statement's failure
+  client.on('error', breaks)
+  let usable = false
+  try {
+    await client.query('begin')
+    const result = await work(drizzle(client, { schema }))
+    await client.query('commit')
+    usable = true
+    return result
+  } catch (error) {
+    usable = !isConnectionFailure(error) && await client.query('rollback').then(() => true, () => false)
+    throw error
+  } finally {
+    client.off('error', breaks)
+    client.release(!usable)
   }
-  const state = sqlState(error)
-  if (state === '42P01' || state === '42703') return new GatehouseError('database_not_migrated', { cause: error, detail: 'a table or a column is missing in the database', remedy: 'Run gatehouse migrate.' })
-  if (state !== undefined && !/^(08|53|57P|58)/.test(state)) return error
-  return new GatehouseError('database_unavailable', { cause: error, detail: `PostgreSQL: ${rootMessage(error)}`, remedy: 'Check that PostgreSQL runs and that database.url is right.', ...(state === undefined ? {} : { facts: { sqlState: state } }) })
 }
 
-// drizzle's own message repeats the statement and its parameters, which have no place in a log.
-function rootMessage(error: unknown): string {
-  let at = error
-  while (at instanceof Error && at.cause instanceof Error) at = at.cause
-  if (at instanceof AggregateError && at.errors[0] instanceof Error) at = at.errors[0]
-  return at instanceof Error ? at.message || ('code' in at ? String(at.code) : at.name) : String(at)
+// 08 connection, 53 resources, 57 cancelled or shut down, 58 system, 25006 read-only after a failover, 55P03 lock timeout.
+const NOT_NOW = /^(08|53|57|58|25006|55P03)/
+const SYSTEM_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+// pg gives these errors no code of their own.
+const BROKEN = /terminated|timeout|not queryable|after calling end/i
+
+function isConnectionFailure(error: unknown): boolean {
+  const root = rootOf(error)
+  if (root instanceof pg.DatabaseError) return NOT_NOW.test(root.code ?? '')
+  return root instanceof Error && (SYSTEM_CODES.has('code' in root ? String(root.code) : '') || BROKEN.test(root.message))
+}
+
+// Ours pass. Of the others the root alone: drizzle's wrapper repeats the statement with its parameters, which are people's.
+function translated(error: unknown): unknown {
+  const root = rootOf(error)
+  if (root instanceof GatehouseError || root instanceof OutOfDate) return root
+  const state = sqlState(root)
+  if (state === '42P01' || state === '42703') return new GatehouseError('database_not_migrated', { cause: error, detail: 'a table or a column is missing in the database', remedy: 'Run gatehouse migrate.' })
+  if (!isConnectionFailure(root)) return root
+  return new GatehouseError('database_unavailable', { cause: root, detail: `PostgreSQL: ${messageOf(root)}`, remedy: 'Check that PostgreSQL runs and that database.url is right.', ...(state === undefined ? {} : { facts: { sqlState: state } }) })
+}
+
+function rootOf(error: unknown): unknown {
+  for (let at = error; ; at = (at as Error).cause) {
+    if (at instanceof GatehouseError || at instanceof OutOfDate) return at
+    if (at instanceof AggregateError && at.errors.length > 0) return at.errors[0] // localhost: one failure an address
+    if (!(at instanceof Error && at.cause instanceof Error)) return at
+  }
+}
+
+function messageOf(root: unknown): string {
+  return root instanceof Error ? root.message || ('code' in root ? String(root.code) : root.name) : String(root)
 }
 
 /** Thrown inside a transaction to undo it: what it was planned on has changed meanwhile. */

@@ -21,7 +21,7 @@ export async function startEmbeddedPostgres(dataDir: string, options: { persiste
   })
   const home = resolve(dataDir)
   mkdirSync(home, { recursive: true })
-  chmodSync(home, 0o711) // the server's own user, when started by root, must get through to its cluster
+  chmodSync(home, process.getuid?.() === 0 ? 0o711 : 0o700) // started by root the server runs as a user of its own, which must get through
   const cluster = join(home, 'postgres')
   const password = readOrMakePassword(join(home, 'postgres.password'))
   const running = await runningPort(cluster)

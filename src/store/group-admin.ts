@@ -21,10 +21,10 @@ export function createGroupAdmin(database: Database): GroupAdmin {
     async rename(name, to, actor) {
       checkGroupName(to)
       await database.transaction(async (tx) => {
+        await tx.execute(sql`lock table groups in share row exclusive mode`) // two renames to one name meet here
         const group = await lockedGroup(tx, name)
-        const { rows: [taken] } = await tx.execute(sql`select 1 from groups where name = ${to} and id <> ${group.id}`)
-        if (taken) throw new GatehouseError('group_exists', { detail: `there is a group ${to} already` })
-        await tx.execute(sql`update groups set name = ${to} where id = ${group.id}`)
+        const { rowCount } = await tx.execute(sql`update groups set name = ${to} where id = ${group.id} and not exists (select 1 from groups other where other.name = ${to} and other.id <> ${group.id})`)
+        if (rowCount === 0) throw new GatehouseError('group_exists', { detail: `there is a group ${to} already` })
         await writeAudit(tx, { action: 'group.rename', actor, detail: { before: { name }, after: { name: to } } })
       })
     },

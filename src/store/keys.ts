@@ -2,15 +2,13 @@
 // opened is an error, never a reason to make a new one.
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import { sql } from 'drizzle-orm'
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import type { Database } from './database.js'
 import { signingKeys } from './schema.js'
 
 export interface SigningKeyStore {
   /** Makes the first key; checks that every stored one opens. Gateways that start together make one. */
   ensure(): Promise<void>
-  /** Public keys, newest first. */
-  published(): Promise<readonly JWK[]>
 }
 
 export function createSigningKeyStore(database: Database, encryptionSecrets: readonly string[]): SigningKeyStore {
@@ -23,10 +21,6 @@ export function createSigningKeyStore(database: Database, encryptionSecrets: rea
         if (stored.some((key) => key.retiredAt === null)) return
         await tx.insert(signingKeys).values(await makeKey(encryptionSecrets[0] ?? ''))
       })
-    },
-    async published() {
-      const stored = await database.ask((db) => db.select({ jwk: signingKeys.publicJwk }).from(signingKeys).orderBy(sql`created_at desc`))
-      return stored.map(({ jwk }) => jwk as JWK)
     },
   }
 }

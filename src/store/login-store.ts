@@ -1,6 +1,6 @@
 // The store's side of a login: what the steps look up, and the ONE transaction that makes a plan true. The number of
 // statements does not grow with groups; nothing in here calls the network or anybody else's code.
-import { eq, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import type { LoginCommit, LoginOutcome, LoginStore } from '../core/login.js'
 import { usernameKey } from '../core/user.js'
@@ -20,10 +20,12 @@ const stored = {
 export function createLoginStore(database: Database): LoginStore {
   return {
     async begin(flow) {
-      const { rows: [row] } = await database.ask((db) => db.execute<{ now: string, spent: boolean }>(
-        sql`select clock_timestamp()::text as now, exists(select 1 from spent_flows where flow_hash = ${flow}) as spent`))
-      if (!row || row.spent) throw new GatehouseError('state_replayed')
-      return row.now
+      const { rows } = await database.ask((db) => db.execute(sql`select 1 from spent_flows where flow_hash = ${flow}`))
+      if (rows.length > 0) throw new GatehouseError('state_replayed')
+    },
+    async now() {
+      const { rows: [row] } = await database.ask((db) => db.execute<{ now: string }>(sql`select clock_timestamp()::text as now`))
+      return row?.now ?? ''
     },
     async userByIdentity(tid, oid) {
       const [user] = await database.ask((db) => db.select(stored).from(identities).innerJoin(users, eq(users.id, identities.userId))
@@ -61,29 +63,31 @@ const eligible = sql`${users.isActive} and not ${users.isStaff} and not ${users.
 async function commit(tx: Transaction, login: LoginCommit): Promise<LoginOutcome> {
   const { plan } = login
   await spendFlow(tx, login.flow)
-  if (login.refuse && plan.origin !== 'known') return await refuseStranger(tx, login)
+  const { groups: granted, staff, superuser } = plan.grants
+  if (login.requireMappedGroup && plan.origin !== 'known' && granted.length + staff.length + superuser.length === 0) return await refuseStranger(tx, login)
   const user = await settleUser(tx, login)
-  const grants = login.refuse ? { ...plan.grants, groups: [], staff: [], superuser: [] } : plan.grants
-  const change = await replaceGrants(tx, { userId: user.id, grants, groupIds: login.person.memberships.groupIds, readAt: login.readAt })
-  if (login.refuse) await endSessionsOf(tx, user.id)
+  const change = await replaceGrants(tx, { userId: user.id, grants: plan.grants, ...login.person.memberships })
+  // What stands now decides, which is not this plan where a newer reading was quicker.
+  const refused = login.requireMappedGroup && change.groups.length === 0 && !change.staff && !change.superuser
+  if (refused) await endSessionsOf(tx, user.id)
   else await replaceSession(tx, user.id, login.session, plan.extraData.sid)
   await writeAudit(tx, {
-    action: login.refuse ? 'login.refused' : 'login',
+    action: refused ? 'login.refused' : 'login',
     actor: 'login',
     userId: user.id,
     username: user.username,
     correlationId: login.correlationId,
-    detail: auditDetail(login, change),
+    detail: auditDetail(login, change, refused),
   })
-  return { userId: user.id, username: user.username, created: plan.origin === 'created', ...change }
+  return { userId: user.id, username: user.username, created: plan.origin === 'created', refused, ...change }
 }
 
 /** Nobody is made or linked only to be refused; the record says that they came. */
 async function refuseStranger(tx: Transaction, login: LoginCommit): Promise<LoginOutcome> {
   const username = login.plan.user?.username ?? login.plan.username ?? ''
   const nothing = { groups: [], groupsAdded: [], groupsRemoved: [], staff: false, superuser: false, superseded: false }
-  await writeAudit(tx, { action: 'login.refused', actor: 'login', username, correlationId: login.correlationId, detail: auditDetail(login, nothing) })
-  return { userId: null, username, created: false, ...nothing }
+  await writeAudit(tx, { action: 'login.refused', actor: 'login', username, correlationId: login.correlationId, detail: auditDetail(login, nothing, true) })
+  return { userId: null, username, created: false, refused: true, ...nothing }
 }
 
 /** A flow makes one session. Old rows are swept here, where they arise. */
@@ -129,16 +133,17 @@ async function createUser(tx: Transaction, plan: LoginCommit['plan']): Promise<{
   return user
 }
 
-async function recordIdentity(tx: Transaction, userId: string, { uid, extraData }: LoginCommit['plan']): Promise<void> {
+async function recordIdentity(tx: Transaction, userId: string, { uid, extraData, newAssociation }: LoginCommit['plan']): Promise<void> {
   const extra = { loginHint: extraData.loginHint, guest: extraData.guest }
-  await tx.insert(identities).values({ ...uid, userId, ...extra }).onConflictDoUpdate({ target: [identities.tid, identities.oid], set: extra })
+  if (newAssociation) await tx.insert(identities).values({ ...uid, userId, ...extra })
+  else await tx.update(identities).set(extra).where(and(eq(identities.tid, uid.tid), eq(identities.oid, uid.oid)))
 }
 
-function auditDetail({ plan, person, session, refuse }: LoginCommit, change: GrantChange): Readonly<Record<string, unknown>> {
+function auditDetail({ plan, person, session }: LoginCommit, change: GrantChange, refused: boolean): Readonly<Record<string, unknown>> {
   return {
     ...plan.uid,
     origin: plan.origin,
-    session: refuse ? null : session.publicId,
+    session: refused ? null : session.publicId,
     entraGroups: person.memberships.groupIds.length,
     groupsAdded: change.groupsAdded,
     groupsRemoved: change.groupsRemoved,

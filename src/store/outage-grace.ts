@@ -5,8 +5,6 @@ import { sessionIdHash, type SessionRecord, type SessionStore } from '../core/se
 
 export interface OutageGraceOptions {
   readonly graceMs: number
-  /** Milliseconds since the database last answered anything. */
-  readonly silentForMs: () => number
   /** Monotonic milliseconds. */
   readonly now?: () => number
   readonly capacity?: number
@@ -16,7 +14,7 @@ interface Remembered { readonly record: SessionRecord, readonly readAt: number }
 
 const DEFAULT_CAPACITY = 100_000
 
-export function withOutageGrace(store: SessionStore, { graceMs, silentForMs, now = () => performance.now(), capacity = DEFAULT_CAPACITY }: OutageGraceOptions): SessionStore {
+export function withOutageGrace(store: SessionStore, { graceMs, now = () => performance.now(), capacity = DEFAULT_CAPACITY }: OutageGraceOptions): SessionStore {
   const warm = new Map<string, Remembered>()
   const remember = (key: string, record: SessionRecord): void => {
     warm.delete(key)
@@ -25,10 +23,9 @@ export function withOutageGrace(store: SessionStore, { graceMs, silentForMs, now
   }
   const fromMemory = (key: string): SessionRecord | undefined => {
     const entry = warm.get(key)
-    if (!entry || silentForMs() > graceMs) return undefined
-    const { record, readAt } = entry
-    if (record.isStaff || record.isSuperuser) return undefined
-    return now() - readAt < record.expiresInMs ? record : undefined
+    if (!entry || entry.record.isStaff || entry.record.isSuperuser) return undefined
+    // The age of what is remembered counts, not the length of the outage: what was read longer ago may have been ended since.
+    return now() - entry.readAt < Math.min(graceMs, entry.record.expiresInMs) ? entry.record : undefined
   }
   return {
     async find(id) {
@@ -46,9 +43,9 @@ export function withOutageGrace(store: SessionStore, { graceMs, silentForMs, now
       }
     },
     touch: (id) => store.touch(id),
-    async end(id) {
-      await store.end(id)
+    async end(id, correlationId) {
       warm.delete(sessionIdHash(id).toString('base64'))
+      await store.end(id, correlationId)
     },
   }
 }

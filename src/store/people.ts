@@ -1,8 +1,11 @@
 // Users as people and commands look at them: lists, one person, and why they have what they have.
 import { sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
+import { isObjectId } from '../core/identity.js'
 import type { Cause } from '../core/mapping.js'
+import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
+import { stillLive } from './sessions.js'
 
 export interface GrantedGroup { readonly name: string, readonly cause: readonly Cause[] | null, readonly since: string }
 
@@ -37,11 +40,9 @@ export interface PeopleStore {
   byId(id: string): Promise<PersonView | undefined>
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
-export function createPeopleStore(database: Database): PeopleStore {
+export function createPeopleStore(database: Database, timeouts: SessionTimeouts): PeopleStore {
   const select = async (where: SQL): Promise<PersonView[]> => {
-    const { rows } = await database.ask((db) => db.execute<{ person: PersonView }>(view(where)))
+    const { rows } = await database.ask((db) => db.execute<{ person: PersonView }>(view(where, timeouts)))
     return rows.map((row) => row.person)
   }
   return {
@@ -50,7 +51,7 @@ export function createPeopleStore(database: Database): PeopleStore {
       return (await select(sql`u.id = ${id}`))[0]
     },
     async find(user) {
-      const exact = await select(UUID.test(user)
+      const exact = await select(isObjectId(user)
         ? sql`u.id = ${user} or exists (select 1 from identities where user_id = u.id and oid = ${user})`
         : sql`u.username = ${user}`)
       const found = exact.length > 0 ? exact : await select(sql`lower(u.email) = lower(${user}) or lower(u.username) = lower(${user})`)
@@ -63,7 +64,7 @@ export function createPeopleStore(database: Database): PeopleStore {
 }
 
 // One statement a list, however many people: PostgreSQL puts each of them together as JSON.
-function view(where: SQL): SQL {
+function view(where: SQL, timeouts: SessionTimeouts): SQL {
   return sql`
     select json_build_object(
       'id', u.id, 'username', u.username, 'email', u.email, 'emailVerified', u.email_verified, 'name', u.name,
@@ -75,6 +76,6 @@ function view(where: SQL): SQL {
       'entraGroups', (select cardinality(group_ids) from entra_readings r where r.user_id = u.id),
       'readAt', (select read_at from entra_readings r where r.user_id = u.id),
       'createdAt', u.created_at, 'lastLoginAt', u.last_login_at,
-      'liveSessions', (select count(*) from sessions s where s.user_id = u.id)) as person
+      'liveSessions', (select count(*) from sessions s where s.user_id = u.id and ${stillLive(timeouts)})) as person
     from users u where ${where} order by u.username`
 }

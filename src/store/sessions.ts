@@ -2,6 +2,7 @@
 // transaction, so a late touch cannot bring an ended one back.
 import { eq, sql, type SQL } from 'drizzle-orm'
 import { sessionIdHash, type NewSession, type SessionRecord, type SessionStore, type SessionTimeouts } from '../core/session.js'
+import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { sessions } from './schema.js'
 
@@ -21,9 +22,11 @@ export function createSessionStore(database: Database, timeouts: SessionTimeouts
     async touch(id) {
       await database.ask((db) => db.update(sessions).set({ lastSeenAt: sql`now()` }).where(eq(sessions.idHash, sessionIdHash(id))))
     },
-    async end(id) {
-      await database.ask((db) => db.delete(sessions).where(eq(sessions.idHash, sessionIdHash(id))))
-    },
+    end: (id, correlationId) => database.transaction(async (tx) => {
+      const { rows: [ended] } = await tx.execute<{ public_id: string, user_id: string, username: string }>(sql`
+        delete from sessions s using users u where s.id_hash = ${sessionIdHash(id)} and u.id = s.user_id returning s.public_id, s.user_id, u.username`)
+      if (ended) await writeAudit(tx, { action: 'logout', actor: 'login', userId: ended.user_id, username: ended.username, correlationId, detail: { session: ended.public_id } })
+    }),
   }
 }
 

@@ -29,9 +29,15 @@ export async function sweep(database: Database, { idleTimeoutMs, absoluteTimeout
 }
 
 /** Sweeps now and then until stopped. */
-export function startSweeping(work: () => Promise<unknown>, intervalMs: number, onError: (error: unknown) => void): { stop(): void } {
-  const run = (): void => { work().catch(onError) }
+export function startSweeping(work: () => Promise<unknown>, intervalMs: number, onError: (error: unknown) => void): { readonly stop: () => Promise<void> } {
+  let running: Promise<unknown> = Promise.resolve()
+  const run = (): void => { running = work().catch(onError) }
   const timer = setInterval(run, intervalMs).unref()
   run()
-  return { stop: () => clearInterval(timer) }
+  return {
+    async stop() {
+      clearInterval(timer)
+      await running
+    },
+  }
 }

@@ -42,8 +42,10 @@ export function createUserAdmin(database: Database): UserAdmin {
       if (!user) throw new GatehouseError('user_unknown', { detail: 'the user is gone already' })
       await tx.execute(sql`insert into retired_usernames (username_key) values (${user.username_key}) on conflict do nothing`)
       const ended = await endSessions(tx, userId)
+      await tx.execute(sql`
+        update audit_events set username = null, detail = detail - 'tid' - 'oid' - 'before' - 'after'
+        where user_id = ${userId} or detail->>'oid' in (select oid::text from identities where user_id = ${userId})`)
       await tx.execute(sql`delete from users where id = ${userId}`)
-      await tx.execute(sql`update audit_events set username = null, detail = detail - 'tid' - 'oid' - 'before' - 'after' where user_id = ${userId}`)
       await writeAudit(tx, { action: 'user.remove', actor, userId, detail: { sessionsEnded: ended } })
       return ended
     }),

@@ -21,6 +21,7 @@ t.jobs = 3 // of what is `buffered`: where people wait, tests need not wait for 
 const ENGINEERS = [GROUP_IDS.networkEngineers]
 const page = (ids: readonly string[], nextLink?: unknown) =>
   ({ kind: 'body' as const, body: { value: ids.map((id) => ({ '@odata.type': '#microsoft.graph.group', id })), ...(nextLink === undefined ? {} : { '@odata.nextLink': nextLink }) } })
+const padded = (bytes: number): AnswerFault => ({ kind: 'body', body: { ...page([GROUP_IDS.readOnly]).body, padding: 'x'.repeat(bytes) } })
 const paths = ({ graph }: Outcome) => graph.map(({ path }) => path)
 
 /** A gateway whose faults are gone before each test, and which is started anew where Graph asked it to wait for long. */
@@ -105,7 +106,9 @@ t.test('a code is sent once', { buffered: true }, async (t) => {
     'an empty answer': [{ kind: 'body', body: {} }, 'entra_malformed'],
     'a token that is no bearer token': [{ kind: 'body', body: { token_type: 'pop', access_token: 'x', id_token: 'x' } }, 'entra_malformed'],
     'no access token': [{ kind: 'body', body: { token_type: 'Bearer', id_token: 'x' } }, 'entra_malformed'],
-    'a body without end': [{ kind: 'hugeBody' }, 'entra_malformed'],
+    'a body without end': [{ kind: 'hugeBody', bytes: Infinity }, 'entra_malformed'],
+    'a number, whatever the text says': [{ kind: 'status', status: 401, body: { error: 'invalid_client', error_codes: [7000222], error_description: 'AADSTS50076: \n' } }, 'entra_secret_expired'],
+    'a number that nobody knows': [{ kind: 'status', status: 400, body: { error: 'invalid_grant', error_codes: [99999999] } }, 'entra_request_refused'],
   }
   for (const [name, [fault, code]] of Object.entries(troubles)) {
     await test(name, async (t, gateway) => {
@@ -169,7 +172,8 @@ t.test('what is final', async (t) => {
     'an element without id': [{ kind: 'body', body: { value: [{ '@odata.type': '#microsoft.graph.group' }] } }, 'graph_malformed'],
     'an element whose id is a name': [{ kind: 'body', body: { value: [{ '@odata.type': '#microsoft.graph.group', id: 'NetBox Admins' }] } }, 'graph_malformed'],
     'an element without type': [{ kind: 'body', body: { value: [{ id: GROUP_IDS.netboxAdmins }] } }, 'graph_malformed'],
-    'a body without end': [{ kind: 'hugeBody' }, 'graph_malformed'],
+    'a body without end': [{ kind: 'hugeBody', bytes: Infinity }, 'graph_malformed'],
+    'a good page in nine megabytes': [padded(9_000_000), 'graph_malformed'],
   }
   for (const [name, [fault, code]] of Object.entries(final)) {
     await test(name, async (t, gateway, add) => {
@@ -184,6 +188,11 @@ t.test('what is final', async (t) => {
     t.strictSame(await recordedGroups(gateway), [GROUP_IDS.netboxAdmins])
     const check = await gateway.ask('/oauth2/auth', { browser: outcome.browser, headers: { 'x-original-url': 'http://127.0.0.1:9999/', 'x-original-method': 'GET' } })
     t.equal(check.headers.get('x-auth-request-groups'), 'NetBox Admins', 'an id in capitals is the same id')
+  })
+  await test('a good page in eight megabytes', async (t, gateway, add) => {
+    add(padded(8_000_000))
+    signedIn(t, await attempt(gateway), { graph: 1 })
+    t.strictSame(await recordedGroups(gateway), [GROUP_IDS.readOnly])
   })
   await test('trouble on the last page alone changes nothing', async (t, gateway) => {
     gateway.entra.faults.add({ on: 'graph', page: 'last', then: { kind: 'status', status: 403, body: sample('graph-error-403-insufficient-privileges.json') } })
@@ -303,13 +312,10 @@ t.test('a token goes to Graph and nowhere else', async (t) => {
     })
   }
   await test('the client itself refuses, whoever asks', async (t, gateway) => {
-    const http = createHttpClient()
-    t.teardown(() => http.close())
+    const http = { send: async () => { throw new Error('nothing may be sent') }, close: async () => {} }
     const client = createGraphClient({ http, graphUrl: gateway.entra.graphUrl })
     const deadline = performance.now() + 1000
     await t.rejects(client.get({ url: `${trap.url}/v1.0/me`, accessToken: 'x', correlationId: 'x', signal: AbortSignal.timeout(1000), deadline }), { code: 'graph_foreign_link' })
-    t.equal(client.sent(), 0)
-    nowhere(t)
   })
 })
 
@@ -350,7 +356,7 @@ t.test('a 503 is asked again over a new connection', async (t) => {
   await ask()
   const [first, second, third] = server.arrived.map(({ from }) => from)
   t.equal(second, first, 'connections are kept otherwise')
-  t.not(third, second, 'the one that said 503 is left alone', { todo: 'src/entra/http-client.ts: `reset` closes the connection after the retry, which still goes over the old one' })
+  t.not(third, second, 'the one that said 503 is left alone')
 })
 
 /** A forward proxy: plain requests in absolute form, and tunnels. */

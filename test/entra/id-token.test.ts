@@ -232,7 +232,7 @@ t.test('keys are read when they are needed, and kept', async (t) => {
     'no keys': { kind: 'body', body: { keys: [] } },
     'no list': { kind: 'body', body: { keys: 'none' } },
     'elsewhere': { kind: 'status', status: 302, headers: { location: `${entra.url}/${DEMO_TENANT_ID}/discovery/v2.0/keys` } },
-    'without end': { kind: 'hugeBody' },
+    'without end': { kind: 'hugeBody', bytes: Infinity },
   }
   for (const [name, fault] of Object.entries(outOfReach)) {
     await t.test(`no keys at all: ${name}`, async (t) => {
@@ -308,5 +308,16 @@ t.test('the clock of the key cache', async (t) => {
       t.equal(patient.status === 'fulfilled' && patient.value !== undefined, true)
     })
     t.equal(requests, 1)
+  })
+  await t.test('who has run out of time already leaves no failure behind that nobody handles', async (t) => {
+    const unhandled: unknown[] = []
+    const note = (reason: unknown) => { unhandled.push(reason) }
+    process.prependListener('unhandledRejection', note)
+    t.teardown(() => process.off('unhandledRejection', note))
+    entra.faults.clear()
+    entra.faults.add({ on: 'keys', then: { kind: 'reset' } })
+    await t.rejects(create().find('known', AbortSignal.abort()), { code: 'entra_keys_unavailable' })
+    await new Promise((resolve) => setTimeout(resolve, 200)) // until the fetch has failed
+    t.strictSame([unhandled, entra.faults.waiting()], [[], []])
   })
 })

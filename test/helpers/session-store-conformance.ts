@@ -20,15 +20,15 @@ export async function sessionStoreConformance(t: Test, { store, newSession, deac
   })
   await t.test('an ended session is over, and no late touch brings it back', async (t) => {
     const id = await newSession()
-    await store.end(id)
+    await store.end(id, 'test')
     t.equal(await store.find(id), undefined)
     await store.touch(id)
     t.equal(await store.find(id), undefined)
-    await store.end(id)
+    await store.end(id, 'test')
   })
   await t.test('ending one session leaves the others', async (t) => {
     const [one, other] = [await newSession(), await newSession()]
-    await store.end(one)
+    await store.end(one, 'test')
     t.ok(await store.find(other))
   })
   await t.test('a session of an inactive user is none', async (t) => {

@@ -256,6 +256,21 @@ t.test('who may not come in', async (t) => {
     ])
   })
 
+  await t.test('requireMappedGroup where another login read Graph later: what stands decides', async (t) => {
+    const gateway = await startTestGateway(t, { config: { requireMappedGroup: true } })
+    const query = await connect(t, gateway.databaseUrl)
+    const { browser } = await gateway.signIn(PERSON_IDS.staff)
+    await query("update entra_readings set read_at = now() + interval '1 hour'")
+    gateway.entra.directory.removeMember(GROUP_IDS.networkEngineers, PERSON_IDS.staff)
+    t.equal((await gateway.signIn(PERSON_IDS.staff)).answer.status, 200, 'the older, empty reading neither refuses')
+    t.equal(await groupsOf(gateway, browser), 'Network Engineers', 'nor ends the sessions of the newer one')
+    await query('delete from user_groups')
+    await query('update users set is_staff = false')
+    gateway.entra.directory.addMember(GROUP_IDS.networkEngineers, PERSON_IDS.staff)
+    t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'not_mapped', 'an older reading that still saw the group opens nothing')
+    t.same(await query('select 1 from sessions'), [])
+  })
+
   await t.test('a person who is not assigned to the application', async (t) => {
     const gateway = await startTestGateway(t, { app: { assignmentRequired: true, assignedUsers: [PERSON_IDS.staff] } })
     t.equal(code((await gateway.signIn(PERSON_IDS.guest)).answer), 'person_not_assigned')
@@ -298,6 +313,9 @@ t.test('starting, calling back and signing out are rate-limited by client addres
   t.equal((await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': '203.0.113.9' } })).status, 302, 'another client behind the same proxy')
   t.equal((await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': '203.0.113.7, 127.0.0.1' } })).status, 302)
   for (let each = 0; each < 20; each++) t.equal((await gateway.ask('/oauth2/auth')).status, 401)
+  const sameNetwork: number[] = []
+  for (let each = 0; each < 8; each++) sameNetwork.push((await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': `2001:db8:1:2::${each}` } })).status)
+  t.same(sameNetwork, [302, 302, 302, 302, 302, 429, 429, 429], 'one IPv6 network is one client')
 })
 
 t.test('on another host than publicUrl\'s the browser is taken there, with rd made absolute', async (t) => {

@@ -81,8 +81,8 @@ t.test('the cookie', async (t) => {
     t.equal(await status(), 200)
     await query("update sessions set created_at = now() - interval '24 hours 1 second'")
     t.equal(await status(), 401)
-    const privileged = await gateway.restart({ session: { privilegedTimeout: '1h' } })
     await query("update sessions set created_at = now() - interval '59 minutes'")
+    const privileged = await gateway.restart({ session: { privilegedTimeout: '1h' } })
     t.equal((await privileged.ask('/oauth2/auth', { browser })).status, 200)
     await query("update sessions set created_at = now() - interval '61 minutes'")
     t.equal((await privileged.ask('/oauth2/auth', { browser })).status, 401, 'staff sign in again')
@@ -159,6 +159,22 @@ t.test('signing out', async (t) => {
     t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 401)
   })
 
+  await t.test('with two session cookies, both sessions end', async (t) => {
+    const [one, other] = [await gateway.signIn(PERSON_IDS.staff), await gateway.signIn(PERSON_IDS.guest)].map(({ browser }) => browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? '')
+    await gateway.ask('/oauth2/sign_out', { method: 'POST', headers: { cookie: `gatehouse_session=${one}; gatehouse_session=${other}` } })
+    for (const value of [one, other]) t.equal((await gateway.ask('/oauth2/auth', { headers: { cookie: `gatehouse_session=${value}` } })).status, 401)
+  })
+
+  await t.test('what is signed for the way back is no session cookie, and a session cookie no way back', async (t) => {
+    const left = createBrowser()
+    await left.ask(`${gateway.url}/oauth2/sign_out`)
+    const value = left.cookies.get('127.0.0.1')?.get('gatehouse_signed_out') ?? ''
+    t.match(JSON.parse((await gateway.ask('/oauth2/userinfo', { headers: { accept: 'application/json', cookie: `gatehouse_session=${value}` } })).text), { error: 'session_unreadable' })
+    const { browser } = await gateway.signIn(PERSON_IDS.staff)
+    browser.cookies.get('127.0.0.1')?.set('gatehouse_signed_out', browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? '')
+    t.equal((await browser.ask(`${gateway.url}/oauth2/sign_in`)).status, 200)
+  })
+
   await t.test('a forged way back is not followed', async (t) => {
     const browser = createBrowser()
     browser.cookies.set('127.0.0.1', new Map([['gatehouse_signed_out', `${encodeURIComponent('https://evil.test/')}.x`]]))
@@ -197,13 +213,30 @@ t.test('the forward-auth question', async (t) => {
     }
   })
 
+  const port = Number(new URL(gateway.url).port)
+  const raw = (path: string, headers: string[], cookie = browser.cookieHeader(gateway.url)) => new Promise<string>((resolve, reject) => {
+    const socket = openSocket(port, '127.0.0.1', () => socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\nCookie: ${cookie}\r\n${headers.join('\r\n')}\r\n\r\n`, 'latin1'))
+    let text = ''
+    socket.on('data', (chunk) => { text += chunk.toString() }).on('end', () => resolve(text.slice(9, 12))).on('error', reject)
+  })
+
+  await t.test('a cookie whose name only looks like ours, past the promise of its prefix, is not ours', async (t) => {
+    const value = browser.cookies.get('127.0.0.1')?.get('gatehouse_session')
+    t.equal(await raw('/oauth2/auth', ['Accept: */*'], `gatehouse_session=${value}`), '200')
+    for (const blank of ['\u00a0', '\u0085', '\u000b', '\ufeff'.slice(0, 0) + '\u00ad']) t.not(await raw('/oauth2/auth', ['Accept: */*'], `${blank}gatehouse_session=${value}`), '200', JSON.stringify(blank))
+    for (const blank of [' ', '\t']) t.equal(await raw('/oauth2/auth', ['Accept: */*'], `x=1;${blank}gatehouse_session=${value}`), '200')
+  })
+
+  await t.test('a link that is too long to carry leads back to the front page', async (t) => {
+    const answer = await gateway.ask('/oauth2/auth', { browser: anonymous, headers: { 'x-original-url': `https://app.test/x?${'q'.repeat(3000)}` } })
+    t.equal(answer.headers.get('x-auth-request-redirect'), `${gateway.url}/oauth2/start?rd=${encodeURIComponent('https://app.test/')}`)
+  })
+
+  await t.test('what the framework refuses is answered in the proxy\'s dialect too', async (t) => {
+    for (const type of ['nonsense', '/', 'a/b/c', 'text/html; charset']) t.ok([200, 401, 403].includes((await gateway.ask('/oauth2/auth', { browser, method: 'POST', headers: { ...TARGET, 'content-type': type, 'content-length': '0' } })).status), type)
+  })
+
   await t.test('doubled forwarding headers are refused', async (t) => {
-    const port = Number(new URL(gateway.url).port)
-    const raw = (path: string, headers: string[]) => new Promise<string>((resolve, reject) => {
-      const socket = openSocket(port, '127.0.0.1', () => socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: ${browser.cookieHeader(gateway.url)}\r\n${headers.join('\r\n')}\r\n\r\n`))
-      let text = ''
-      socket.on('data', (chunk) => { text += chunk.toString() }).on('end', () => resolve(text.slice(9, 12))).on('error', reject)
-    })
     const one = ['X-Original-URL: https://app.test/a', 'X-Original-Method: GET']
     t.equal(await raw('/oauth2/auth', one), '200')
     t.equal(await raw('/oauth2/auth', [...one, 'x-original-url: https://app.test/b']), '403')

@@ -1,9 +1,8 @@
 // One gateway, one simulator and one database under a whole property, and what a property asks of them: people, logins
 // without pages, another mapping, the rows, and what an application behind the proxy would be told.
 import assert from 'node:assert/strict'
-import { randomInt, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import fc from 'fast-check'
 import pg from 'pg'
 import type { Test } from 'tap'
 import { Agent } from 'undici'
@@ -13,20 +12,7 @@ import { freePorts, startTestGateway, type TestGateway } from '../helpers/gatewa
 import { LOCAL_NAMES, type Change } from './arbitraries.js'
 import { openGraphDoor, type GraphDoor } from './graph-door.js'
 import { entraGroupsOf, verdict, type Rights, type Row, type Tenant, type Verdict } from './oracle.js'
-
-/** What the database holds of somebody, in the oracle's words. */
-export interface Stored extends Rights {
-  readonly username: string
-  /** All that exist, the person's or not. */
-  readonly localGroups: readonly string[]
-  readonly causes: Verdict['causes']
-  readonly reading: readonly string[]
-  readonly users: number
-  readonly identities: number
-  readonly sessions: number
-  /** Audit rows. */
-  readonly logins: number
-}
+import { DUMP, ROWS, STORED, storedOf, type Stored } from './stored.js'
 
 export interface Bench {
   readonly gateway: TestGateway
@@ -121,43 +107,6 @@ function benchOver(gateway: TestGateway, { door, pool, dispatcher }: { door: Gra
   }
 }
 
-const TABLES = ['users', 'identities', 'user_groups', 'entra_readings', 'sessions', 'spent_flows'] as const
-const DUMP = `select ${TABLES.map((table) => `(select jsonb_agg(x order by x::text) from ${table} x) as ${table}`).join(', ')},
-  (select jsonb_agg(x order by x.id) from audit_events x where action = 'login') as logins`
-
-const ROWS = `select to_jsonb(u) - 'last_login_at' - 'staff_since' - 'superuser_since' as person, to_jsonb(i) as identity, to_jsonb(r) - 'read_at' as reading,
-  (select jsonb_agg(to_jsonb(ug) - 'since' order by ug.group_id) from user_groups ug where ug.user_id = u.id) as groups
-  from identities i join users u on u.id = i.user_id join entra_readings r on r.user_id = u.id where i.oid = $1`
-
-const STORED = `select u.username, (select array_agg(name) from groups) as local_groups, u.is_staff, u.is_superuser, u.staff_cause, u.superuser_cause,
-  (select coalesce(jsonb_agg(jsonb_build_object('name', g.name, 'cause', ug.cause)), '[]') from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id) as groups,
-  (select group_ids::text[] from entra_readings where user_id = u.id) as reading,
-  (select count(*)::int from users same where same.email = u.email) as users,
-  (select count(*)::int from identities where oid = $1 or user_id = u.id) as identities,
-  (select count(*)::int from sessions where user_id = u.id) as sessions,
-  (select count(*)::int from audit_events where user_id = u.id and action = 'login') as logins
-  from identities i join users u on u.id = i.user_id where i.oid = $1`
-
-interface CauseJson { readonly row: number }
-
-function storedOf(row: Record<string, unknown>): Stored {
-  const groups = row.groups as { name: string, cause: CauseJson[] | null }[]
-  const numbers = (causes: unknown) => (causes as CauseJson[] | null ?? []).map((cause) => cause.row)
-  return {
-    username: String(row.username),
-    localGroups: row.local_groups as string[] | null ?? [],
-    groups: groups.map(({ name }) => name).sort(),
-    staff: row.is_staff === true,
-    superuser: row.is_superuser === true,
-    causes: { groups: Object.fromEntries(groups.map(({ name, cause }) => [name, numbers(cause)])), staff: numbers(row.staff_cause), superuser: numbers(row.superuser_cause) },
-    reading: [...row.reading as string[] | null ?? []].sort(),
-    users: Number(row.users),
-    identities: Number(row.identities),
-    sessions: Number(row.sessions),
-    logins: Number(row.logins),
-  }
-}
-
 /** What an application is told about whoever uses this browser; undefined where nobody is signed in. */
 export async function told({ gateway }: Bench, browser: Browser): Promise<(Rights & { user: string | null }) | undefined> {
   const answer = await gateway.ask('/oauth2/auth', { browser, headers: { 'x-original-url': 'http://127.0.0.1:9999/x', 'x-original-method': 'GET' } })
@@ -208,23 +157,4 @@ async function eventually(check: () => Promise<void>): Promise<void> {
     }
   }
   await check()
-}
-
-export const SEED = process.env.FC_SEED === undefined ? randomInt(2 ** 31) : Number(process.env.FC_SEED)
-
-/** Runs a property; a failure shows the seed, the path and the smallest example that 300 more runs find. */
-export async function holds<T>(t: Test, arbitrary: fc.Arbitrary<T>, numRuns: number, check: (value: T) => Promise<void>): Promise<void> {
-  t.comment(`${numRuns} runs, FC_SEED=${SEED}`)
-  let triesLeft: number | undefined
-  const bounded = async (value: T): Promise<void> => {
-    if (triesLeft !== undefined) fc.pre(triesLeft-- > 0)
-    try {
-      await check(value)
-    } catch (error) {
-      triesLeft ??= 300
-      throw error
-    }
-  }
-  await fc.assert(fc.asyncProperty(arbitrary, bounded), { numRuns, seed: SEED })
-  t.pass(`held ${numRuns} times`)
 }

@@ -6,8 +6,9 @@ import t from 'tap'
 import type { Browser } from '../helpers/browser.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { changes, hiccups, LOCAL_NAMES, localGroups, rows, tenant } from './arbitraries.js'
-import { assertRights, holds, loginLines, openBench, readingOf, restarted, told, type Bench } from './bench.js'
+import { assertRights, loginLines, openBench, readingOf, restarted, told, type Bench } from './bench.js'
 import { finalFailure, OUTLASTING, type Failure } from './failures.js'
+import { holds } from './holds.js'
 import type { Row } from './oracle.js'
 import { createTenant, type LiveTenant } from './tenant.js'
 
@@ -65,7 +66,7 @@ t.test('a login that fails at any point changes nothing, and the next one is as 
   const bench = await openBench(t)
   const known = await Promise.all([1, 2, 3].map(async () => await knownPerson(bench)))
   const attempt = fc.record({ failure: finalFailure, at: fc.nat(), who: fc.nat({ max: 3 }), ownBrowser: fc.boolean(), tenant, rows })
-  await holds(t, attempt, 150, async ({ failure, at, who, ownBrowser, tenant, rows }) => {
+  await holds(t, attempt, 120, async ({ failure, at, who, ownBrowser, tenant, rows }) => {
     const { person, browser: own } = known[who] ?? { person: bench.addPerson(), browser: bench.newBrowser() }
     const live = createTenant(bench.gateway.entra.directory, person, tenant)
     const browser = ownBrowser ? own : bench.newBrowser()
@@ -120,7 +121,7 @@ async function failsWithoutTrace(bench: Bench, failure: Failure, { person, brows
 t.test('the same login twice is the same as once, whatever the order of the rows', async (t) => {
   const bench = await openBench(t)
   const life = fc.record({ tenant, rows, localGroups, order: fc.infiniteStream(fc.nat()) })
-  await holds(t, life, 60, async ({ tenant, rows, localGroups, order }) => {
+  await holds(t, life, 30, async ({ tenant, rows, localGroups, order }) => {
     const person = bench.addPerson()
     const live = createTenant(bench.gateway.entra.directory, person, tenant)
     const browser = bench.newBrowser()
@@ -179,7 +180,7 @@ t.test('twenty logins of one new person at once make one person, whose rights ar
 t.test('a login that read Graph earlier never overwrites one that read it later, whichever commits first', async (t) => {
   const bench = await openBench(t)
   const race = fc.record({ tenant, rows, changes, at: fc.nat(), moment: fc.constantFrom('asked' as const, 'answered' as const), lastPage: fc.boolean(), isKnown: fc.boolean() })
-  await holds(t, race, 80, async ({ tenant, rows, changes, at, moment, lastPage, isKnown }) => {
+  await holds(t, race, 60, async ({ tenant, rows, changes, at, moment, lastPage, isKnown }) => {
     const person = bench.addPerson()
     const live = createTenant(bench.gateway.entra.directory, person, tenant)
     const mapping = live.rows(rows)

@@ -3,11 +3,15 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync, chmodSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as openSocket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'drizzle-orm'
 import t from 'tap'
 import { stringify } from 'yaml'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PERSON_IDS } from '../../src/demo/people.js'
-import { newPublicSessionId, newSessionId } from '../../src/core/session.js'
+import { GatehouseError } from '../../src/core/errors.js'
+import { newPublicSessionId, newSessionId, type SessionRecord } from '../../src/core/session.js'
+import { errorFields } from '../../src/log.js'
 import { openDatabase } from '../../src/store/database.js'
 import { startEmbeddedPostgres } from '../../src/store/embedded.js'
 import { createGroupStore } from '../../src/store/groups.js'
@@ -20,6 +24,7 @@ import { createUserAdmin } from '../../src/store/user-admin.js'
 import { createSessionStore, replaceSession } from '../../src/store/sessions.js'
 import { withOutageGrace } from '../../src/store/outage-grace.js'
 import { users } from '../../src/store/schema.js'
+import { sweep } from '../../src/store/sweep.js'
 import { createBrowser, formOf } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
 import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
@@ -57,7 +62,7 @@ t.test('session stores conform', async (t) => {
     deactivateUsers: async () => { await database.ask((db) => db.update(users).set({ isActive: false })) },
   }
   await t.test('PostgreSQL', (t) => sessionStoreConformance(t, { store: plain, ...subject }))
-  await t.test('PostgreSQL with outage grace', (t) => sessionStoreConformance(t, { store: withOutageGrace(plain, { graceMs: 60_000, silentForMs: database.silentForMs }), ...subject }))
+  await t.test('PostgreSQL with outage grace', (t) => sessionStoreConformance(t, { store: withOutageGrace(plain, { graceMs: 60_000 }), ...subject }))
 })
 
 t.test('signing keys are sealed, made once, and never silently replaced', async (t) => {
@@ -229,4 +234,113 @@ t.test('administration: every change is recorded with who made it, before and af
     t.same(await listAudit(database, { limit: 100, since: new Date(Date.now() + 60_000) }), [])
     t.same(await listAudit(database, { limit: 100, action: 'gro' }), [])
   })
+})
+
+t.test('a transaction that times out or loses its connection leaves nothing open behind it', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const database = openDatabase({ url, poolSize: 1, timeoutMs: 1_000 })
+  t.teardown(() => database.close())
+  const other = await connect(t, url)
+  const alive = async (): Promise<void> => {
+    const first = await database.ask((db) => db.execute(sql`select now()::text as now`))
+    const second = await database.ask((db) => db.execute(sql`select now()::text as now`))
+    t.notSame(first.rows, second.rows, 'no transaction is open on the pooled connection')
+    t.same(await other("select 1 from pg_stat_activity where state like 'idle in transaction%' and datname = current_database()"), [])
+  }
+  await other('begin')
+  await other('lock table users')
+  await t.rejects(database.transaction(async (tx) => {
+    await tx.execute(sql`insert into groups (name) values ('half')`)
+    await tx.execute(sql`update users set name = 'x'`)
+  }), { code: 'database_unavailable' })
+  await other('rollback')
+  await alive()
+  await t.rejects(database.transaction(async (tx) => {
+    const { rows: [me] } = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`)
+    await tx.execute(sql`insert into groups (name) values ('half')`)
+    await other('select pg_terminate_backend($1)', [me?.pid])
+    await sleep(100)
+    await tx.execute(sql`select 1`)
+  }), { code: 'database_unavailable' })
+  await alive()
+  await t.rejects(database.transaction(async (tx) => {
+    await tx.execute(sql`insert into groups (name) values ('half')`)
+    throw new TypeError('a mistake of ours')
+  }), { message: 'a mistake of ours' }, 'is not called an outage')
+  await alive()
+  t.same(await other("select 1 from groups where name = 'half'"), [], 'nothing of any of them was kept')
+})
+
+t.test('errors of the database carry no parameters', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const database = openDatabase({ url, poolSize: 1 })
+  t.teardown(() => database.close())
+  const insert = () => database.ask((db) => db.insert(users).values({ username: 'a person', usernameKey: 'a person', email: 'canary@example.com' }))
+  await insert()
+  const error = await insert().then(() => undefined, (thrown: unknown) => thrown)
+  t.notMatch(JSON.stringify(errorFields(error)), /canary@example/)
+  t.notMatch(String(error), /canary@example/)
+  const unmigrated = openDatabase({ url: await freshDatabase(t), poolSize: 1 })
+  t.teardown(() => unmigrated.close())
+  await t.rejects(createGroupStore(unmigrated).list(), { code: 'database_not_migrated' })
+})
+
+t.test('outage grace counts from when a session was read, and staff have none', async (t) => {
+  let now = 0
+  let down = false
+  const record = { publicId: 'ses_x', isStaff: false, isSuperuser: false, expiresInMs: 3_600_000 } as SessionRecord
+  const records = new Map([['guest', record], ['staff', { ...record, isStaff: true }], ['short', { ...record, expiresInMs: 10_000 }]])
+  const store = withOutageGrace({
+    find: async (id) => {
+      if (down) throw new GatehouseError('database_unavailable')
+      return records.get(id)
+    },
+    touch: async () => {},
+    end: async () => { throw new GatehouseError('database_unavailable') },
+  }, { graceMs: 60_000, now: () => now })
+  for (const id of records.keys()) t.ok(await store.find(id))
+  down = true
+  now = 30_000
+  t.ok(await store.find('guest'))
+  await t.rejects(store.find('staff'), { code: 'database_unavailable' })
+  await t.rejects(store.find('short'), { code: 'database_unavailable' }, 'it has ended meanwhile')
+  now = 60_001
+  await t.rejects(store.find('guest'), { code: 'database_unavailable' }, 'it may have been ended elsewhere since')
+  down = false
+  t.ok(await store.find('guest'))
+  await t.rejects(store.end('guest', 'x'))
+  down = true
+  await t.rejects(store.find('guest'), { code: 'database_unavailable' }, 'signed out is not remembered, even where the sign-out failed')
+})
+
+t.test('housekeeping: what is over goes, in batches, by one replica', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const database = openDatabase({ url, poolSize: 3 })
+  t.teardown(() => database.close())
+  const query = await connect(t, url)
+  await query("insert into users (username, username_key) values ('a', 'a')")
+  await query("insert into sessions (id_hash, public_id, user_id, created_at, last_seen_at) select sha256(n::text::bytea), 's' || n, u.id, now() - n * interval '1 minute', now() - n * interval '1 minute' from generate_series(1, 2500) n, users u")
+  await query("insert into audit_events (action, actor, at) select 'x', 'y', now() - n * interval '1 hour' from generate_series(1, 2500) n")
+  const options = { ...TIMEOUTS, retentionMs: 100 * 3_600_000 }
+  const swept = await Promise.all([sweep(database, options), sweep(database, options)])
+  const total = swept.reduce<{ sessions: number, audit: number }>((sum, each) => ({ sessions: sum.sessions + (each?.sessions ?? 0), audit: sum.audit + (each?.audit ?? 0) }), { sessions: 0, audit: 0 })
+  t.same(await query('select count(*)::int as n from sessions'), [{ n: 59 }])
+  t.same(await query('select count(*)::int as n from audit_events'), [{ n: 99 }])
+  t.same(total, { sessions: 2441, audit: 2401 })
+})
+
+t.test('while it drains the gateway is not ready, and whoever trickles does not stop it', async (t) => {
+  const gateway = await startTestGateway(t)
+  const socket = openSocket(Number(new URL(gateway.url).port), '127.0.0.1', () => socket.write('POST /oauth2/sign_out HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n\r\nrd'))
+  socket.on('error', () => {})
+  await sleep(200)
+  const closing = gateway.close()
+  await sleep(100)
+  t.equal((await fetch(`${gateway.management}/readyz`)).status, 503)
+  socket.destroy()
+  await closing
+  t.pass('closed')
 })

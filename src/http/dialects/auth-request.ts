@@ -6,5 +6,5 @@ export const authRequest: Dialect = {
   path: '/oauth2/auth',
   query: 'refused',
   notSignedIn: ({ reply, signInUrl }) => reply.code(401).header('x-auth-request-redirect', signInUrl).send(),
-  refused: ({ reply, error }) => reply.code(error.status === 503 || error.status === 401 ? error.status : 403).header('x-gatehouse-error', error.code).send(),
+  refused: ({ reply, error }) => reply.code(error.status >= 500 ? 503 : error.status === 401 ? 401 : 403).header('x-gatehouse-error', error.code).send(),
 }

@@ -2,6 +2,7 @@
 // no body parsing on this path.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
+import { canReturnTo } from '../../core/return-to.js'
 import type { Target } from '../../core/target.js'
 import { asGatehouseError, errorFacts } from '../errors.js'
 import type { PageSettings } from '../pages/layout.js'
@@ -40,6 +41,8 @@ export interface DialectOptions {
 export async function dialectRoute(scope: FastifyInstance, options: DialectOptions): Promise<void> {
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (_request, _payload, done) => done(null)) // the body is the application's
+  // What fails before the handler (a broken Content-Type, say) is still answered in this proxy's dialect.
+  scope.setErrorHandler((error, request, reply) => options.dialect.refused({ request, reply, target: undefined, pages: options.pages, signInUrl: signInUrl(options.publicUrl, undefined), error: asGatehouseError(error) }))
   scope.route({ url: options.dialect.path, method: [...scope.supportedMethods], exposeHeadRoute: false, handler: (request, reply) => answer(request, reply, options) })
 }
 
@@ -72,7 +75,8 @@ function refuseQuery(request: FastifyRequest): void {
 }
 
 function signInUrl(publicUrl: string, target: Target | undefined): string {
-  return `${publicUrl}/oauth2/start?rd=${encodeURIComponent(target?.url ?? `${publicUrl}/`)}`
+  const back = target === undefined ? `${publicUrl}/` : canReturnTo(target.url) ? target.url : `${target.scheme}://${target.host}/`
+  return `${publicUrl}/oauth2/start?rd=${encodeURIComponent(back)}`
 }
 
 function logAnswer(request: FastifyRequest, target: Target | undefined, status: number, facts: Record<string, unknown>): void {

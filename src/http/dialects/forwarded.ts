@@ -32,12 +32,15 @@ function single(request: FastifyRequest, name: string): string | undefined {
   return value
 }
 
+const FORWARDING = ['x-original-url', 'x-forwarded-host', 'x-forwarded-uri', 'x-forwarded-proto']
+
 /** The same reader, deaf to peers that are not in server.trustedProxies; each of them is named in the log once an hour. */
 export function fromTrustedPeers(read: TargetReader, trusts: TrustedPeers, log: FastifyBaseLogger): TargetReader {
   const named = new Map<string, number>()
   return (request) => {
     const peer = request.socket.remoteAddress ?? ''
     if (trusts(peer)) return read(request)
+    if (!FORWARDING.some((name) => request.headers[name] !== undefined)) return undefined
     if ((named.get(peer) ?? -Infinity) < performance.now() - 3_600_000) {
       if (named.size > 1000) named.clear()
       named.set(peer, performance.now())

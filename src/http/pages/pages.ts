@@ -79,6 +79,6 @@ export function errorPage(title: string, { code, sentence, correlationId, contac
 ${username === undefined ? '' : html`<p>You are signed in as <strong>${username}</strong>.</p>`}
 ${contact === undefined ? '' : html`<p>If you need help, ask ${/^\S+@\S+$/.test(contact) ? html`<a href="mailto:${contact}">${contact}</a>` : contact} and give them the reference below.</p>`}
 <dl><dt>Code</dt><dd><code data-field="code">${code}</code></dd><dt>Reference</dt><dd><code data-field="correlation">${correlationId}</code></dd></dl>
-${retryUrl === undefined ? '' : html`<div class="actions"><a class="button" href="${retryUrl}">${username === undefined ? 'Sign in' : 'Use another account'}</a></div>`}`,
+${retryUrl === undefined ? '' : html`<div class="actions"><a class="button" href="${retryUrl}">${username !== undefined ? 'Use another account' : code === 'not_signed_in' ? 'Sign in' : 'Try again'}</a></div>`}`,
   }
 }
