@@ -55,7 +55,7 @@ export function createGraphClient({ http, graphUrl, backoffMs = 250 }: { http: H
         if (pause > 0 && !await wait(pause, request)) break
         last = await attempt(request, number, last !== undefined && !(last instanceof TransportError) && last.status === 503)
         if (last instanceof TransportError ? last.kind !== 'network' : !RETRIED.has(last.status)) break
-        const asked = last instanceof TransportError ? undefined : parseRetryAfter(last.headers['retry-after'], Date.now())
+        const asked = last instanceof TransportError ? undefined : parseRetryAfter(last.headers['retry-after'], serverTime(last))
         const pauseMs = asked ?? backoffMs * (number + 1) ** 2
         if (!(last instanceof TransportError) && last.status === 429) pausedUntil = Math.max(pausedUntil, performance.now() + Math.min(pauseMs, 300_000))
         if (number + 1 === ATTEMPTS || !await wait(pauseMs, request)) break
@@ -63,6 +63,12 @@ export function createGraphClient({ http, graphUrl, backoffMs = 250 }: { http: H
       return bodyOf(last, request, origin)
     },
   }
+}
+
+/** A date counts from the answer's own clock, which need not be ours. */
+function serverTime({ headers }: HttpAnswer): number {
+  const date = Date.parse(headers.date ?? '')
+  return Number.isNaN(date) ? Date.now() : date
 }
 
 function bodyOf(answer: HttpAnswer | TransportError | undefined, { signal, correlationId }: GraphRequest, origin: string): Readonly<Record<string, unknown>> {

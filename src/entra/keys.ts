@@ -6,6 +6,8 @@ import { isRecord, jsonOf, type HttpClient } from './http-client.js'
 
 const REFRESH_AFTER_MS = 24 * 3_600_000
 const MIN_INTERVAL_MS = 30_000
+const FETCH_TIMEOUT_MS = 3_000
+const MIN_MODULUS_BITS = 2048 // RFC 7518 section 3.3
 
 export interface SigningKey {
   readonly key: CryptoKey
@@ -28,7 +30,8 @@ export interface TenantKeysOptions {
 export function createTenantKeys({ http, url, now = () => performance.now() }: TenantKeysOptions): TenantKeys {
   let keys: ReadonlyMap<string, SigningKey> | undefined
   let fetchedAt = -Infinity
-  let refetchedForUnknownAt = -Infinity
+  let triedAt = -Infinity
+  let refetchedAt = -Infinity
   let inFlight: Promise<void> | undefined
 
   const refresh = async (signal: AbortSignal): Promise<void> => {
@@ -40,27 +43,40 @@ export function createTenantKeys({ http, url, now = () => performance.now() }: T
     keys = fresh
     fetchedAt = now()
   }
-  // A caller whose deadline is nearer than the others' does not end the fetch for them all: each waits with its own signal.
+  // Each caller waits with its own signal: one whose deadline is near does not end the fetch for the others.
   const refreshOnce = (signal: AbortSignal): Promise<void> => {
-    inFlight ??= refresh(AbortSignal.timeout(10_000)).finally(() => { inFlight = undefined })
+    inFlight ??= refresh(AbortSignal.timeout(FETCH_TIMEOUT_MS)).finally(() => { inFlight = undefined })
     return raced(inFlight, signal)
   }
-  const tolerant = async (signal: AbortSignal): Promise<void> => {
+  const required = async (signal: AbortSignal): Promise<void> => {
+    const joined = inFlight !== undefined
     try {
-      await refreshOnce(signal)
+      await refreshOnce(signal).catch((error: unknown) => {
+        if (!joined || signal.aborted) throw error
+        return refreshOnce(signal) // it was another login's fetch that failed; ours may fare better
+      })
     } catch (cause) {
-      if (keys) return // the last good keys outlive an outage
       throw new GatehouseError('entra_keys_unavailable', { cause, detail: `the signing keys could not be read from ${url}`, remedy: 'Check the network, HTTPS_PROXY and entra.caFile.' })
     }
   }
+  const refreshInBackground = (): void => {
+    if (now() - fetchedAt < REFRESH_AFTER_MS || now() - triedAt < MIN_INTERVAL_MS) return
+    triedAt = now()
+    refreshOnce(AbortSignal.timeout(FETCH_TIMEOUT_MS)).catch(() => {}) // the last good keys outlive an outage
+  }
+  const lookUp = (kid: string): SigningKey | undefined => keys?.get(kid)
   return {
     async find(kid, signal) {
-      if (!keys || now() - fetchedAt > REFRESH_AFTER_MS) await tolerant(signal)
-      const known = keys?.get(kid)
-      if (known || (!inFlight && now() - refetchedForUnknownAt < MIN_INTERVAL_MS)) return known
-      if (!inFlight) refetchedForUnknownAt = now()
-      await tolerant(signal) // or wait for the fetch that another login began
-      return keys?.get(kid)
+      if (!keys) {
+        await required(signal)
+        return lookUp(kid)
+      }
+      refreshInBackground()
+      const known = lookUp(kid)
+      if (known || (!inFlight && now() - refetchedAt < MIN_INTERVAL_MS)) return known
+      await required(signal) // or wait for the fetch that another login began
+      refetchedAt = now()
+      return lookUp(kid)
     },
   }
 }
@@ -70,9 +86,13 @@ async function importKeys(list: readonly unknown[]): Promise<Map<string, Signing
   for (const jwk of list) {
     if (!isRecord(jwk) || jwk.kty !== 'RSA' || typeof jwk.kid !== 'string' || (jwk.use !== undefined && jwk.use !== 'sig')) continue
     const key = await importJWK(jwk as JWK, 'RS256').catch(() => undefined) // one unreadable key does not spoil the others
-    if (key && !(key instanceof Uint8Array)) keys.set(jwk.kid, { key, issuer: typeof jwk.issuer === 'string' ? jwk.issuer : undefined })
+    if (key && !(key instanceof Uint8Array) && modulusBits(key) >= MIN_MODULUS_BITS) keys.set(jwk.kid, { key, issuer: typeof jwk.issuer === 'string' ? jwk.issuer : undefined })
   }
   return keys
+}
+
+function modulusBits(key: CryptoKey): number {
+  return 'modulusLength' in key.algorithm && typeof key.algorithm.modulusLength === 'number' ? key.algorithm.modulusLength : 0
 }
 
 function raced(work: Promise<void>, signal: AbortSignal): Promise<void> {

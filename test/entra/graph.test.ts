@@ -11,9 +11,9 @@ import { createRegistration } from '../../src/demo/entra/registration.js'
 import { DEMO_TENANT_ID, GROUP_IDS, PERSON_IDS, seedDemoDirectory } from '../../src/demo/people.js'
 import { createGraphClient } from '../../src/entra/graph.js'
 import { createHttpClient } from '../../src/entra/http-client.js'
-import type { TestGateway } from '../helpers/gateway.js'
+import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
-import { attempt, recordedGroups, refused, sample, setProxies, signedIn, startGateway, startTrap, type Outcome } from './helper.js'
+import { attempt, recordedGroups, refused, sample, setProxies, signedIn, startTrap, type Outcome } from './helper.js'
 
 t.teardown(stopPostgres)
 t.jobs = 3 // of what is `buffered`: where people wait, tests need not wait for one another
@@ -26,7 +26,7 @@ const paths = ({ graph }: Outcome) => graph.map(({ path }) => path)
 
 /** A gateway whose faults are gone before each test, and which is started anew where Graph asked it to wait for long. */
 async function suite(t: Test, loginBudget: string, more: Record<string, unknown> = {}) {
-  let gateway = await startGateway(t, { config: { entra: { loginBudget, ...more } } })
+  let gateway = await startTestGateway(t, { config: { entra: { loginBudget, ...more } } })
   const test = (name: string, check: (t: Test, gateway: TestGateway, fault: (then: Fault | Fault[], times?: number) => void) => Promise<unknown>) => t.test(name, async (t) => {
     gateway.entra.faults.clear()
     await check(t, gateway, (then, times = 1) => gateway.entra.faults.add({ on: 'graph', times, then }))
@@ -330,7 +330,7 @@ t.test('/me, where that is configured', async (t) => {
 })
 
 t.test('eleven thousand groups take twelve requests', async (t) => {
-  const gateway = await startGateway(t, {
+  const gateway = await startTestGateway(t, {
     seed: (directory) => {
       seedDemoDirectory(directory)
       for (let n = directory.transitiveMemberOf(PERSON_IDS.nobody).length; n < 11_000; n++) {
@@ -386,20 +386,20 @@ t.test('proxies', async (t) => {
   await t.test('HTTP_PROXY carries tokens, keys and Graph', async (t) => {
     const proxy = await startProxy(t)
     setProxies(t, { HTTP_PROXY: proxy.url })
-    const gateway = await startGateway(t)
+    const gateway = await startTestGateway(t)
     signedIn(t, await attempt(gateway), { token: 1, keys: 1, graph: 1 })
     for (const host of hosts(gateway)) t.ok(proxy.seen.some((line) => line.includes(host)), `${host} was reached through the proxy`)
   })
   await t.test('NO_PROXY leaves it out', async (t) => {
     const proxy = await startProxy(t)
     setProxies(t, { HTTP_PROXY: proxy.url, NO_PROXY: '127.0.0.1' })
-    signedIn(t, await attempt(await startGateway(t)), { token: 1, keys: 1, graph: 1 })
+    signedIn(t, await attempt(await startTestGateway(t)), { token: 1, keys: 1, graph: 1 })
     t.strictSame(proxy.seen, [])
   })
   await t.test('a proxy that refuses is no reason to go without it', async (t) => {
     const trap = await startTrap(t)
     setProxies(t, { HTTP_PROXY: trap.url })
-    refused(t, await attempt(await startGateway(t)), 'entra_unavailable', { token: 0, graph: 0 })
+    refused(t, await attempt(await startTestGateway(t)), 'entra_unavailable', { token: 0, graph: 0 })
     t.equal(trap.arrived.length, 1)
   })
   await t.test('HTTPS_PROXY is a tunnel, and the operator\'s CA counts within it', async (t) => {

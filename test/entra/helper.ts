@@ -1,9 +1,8 @@
 // One login at a time, with everything a test wants to know of it: the code on the page, what was asked of Entra and
 // Graph, the log line, and which tables are no longer what they were.
-import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
-import { createServer as createNetServer, type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { sql } from 'drizzle-orm'
 import { exportJWK, generateKeyPair, SignJWT, type JWK, type JWTHeaderParameters } from 'jose'
 import type { Test } from 'tap'
@@ -13,7 +12,7 @@ import { signInAs } from '../../src/demo/entra/sign-in-as.js'
 import type { RecordedRequest } from '../../src/demo/entra/types.js'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
-import { merge, startTestGateway, type TestGateway, type TestGatewayOptions } from '../helpers/gateway.js'
+import type { TestGateway } from '../helpers/gateway.js'
 
 export const SAMPLES = new URL('../fixtures/entra-samples/', import.meta.url)
 
@@ -28,29 +27,6 @@ export function sample<T = Json>(name: string): T {
 export function replay(name: string): AnswerFault {
   const { status, headers, body } = sample<Envelope>(name)
   return { kind: 'status', status, headers, body }
-}
-
-/** A gateway on ports that no outgoing connection of this machine is given, so that it can be started again on them. */
-export async function startGateway(t: Test, options: TestGatewayOptions = {}): Promise<TestGateway> {
-  const [port, management] = [await quietPort(), await quietPort()]
-  const publicUrl = `http://127.0.0.1:${port}`
-  return await startTestGateway(t, {
-    ...options,
-    app: { redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`], ...options.app },
-    config: merge(options.config ?? {}, { server: { publicUrl, port, management: { port: management } } }),
-  })
-}
-
-/** Below the range that the system takes outgoing ports from. */
-async function quietPort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(20_000, 32_000)
-    const server = createNetServer()
-    const free = await new Promise<boolean>((resolve) => server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)))
-    if (!free) continue
-    await new Promise((resolve) => server.close(resolve))
-    return port
-  }
 }
 
 /** A login between its two steps. */

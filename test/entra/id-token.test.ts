@@ -8,9 +8,9 @@ import type { AnswerFault, Forgery } from '../../src/demo/entra/faults.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createHttpClient } from '../../src/entra/http-client.js'
 import { createTenantKeys } from '../../src/entra/keys.js'
-import type { TestGateway } from '../helpers/gateway.js'
+import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
-import { attempt, claimsOfRun, createTestKey, DEMO_CLIENT_ID, DEMO_TENANT_ID, refused, sample, signedIn, startGateway, tokenAnswer, type Json, type Outcome, type TestKey } from './helper.js'
+import { attempt, claimsOfRun, createTestKey, DEMO_CLIENT_ID, DEMO_TENANT_ID, refused, sample, signedIn, tokenAnswer, type Json, type Outcome, type TestKey } from './helper.js'
 
 t.teardown(stopPostgres)
 
@@ -113,7 +113,7 @@ function judged(t: Test, outcome: Outcome, code: ErrorCode | undefined): void {
 }
 
 t.test('a token is believed as a whole or not at all', async (t) => {
-  const gateway = await startGateway(t)
+  const gateway = await startTestGateway(t)
   const [key, other] = await Promise.all([createTestKey('published'), createTestKey('stranger')])
   publish(gateway, [{ ...key.jwk, issuer: issuerOf(gateway) }])
 
@@ -149,7 +149,7 @@ t.test('a token is believed as a whole or not at all', async (t) => {
 })
 
 t.test('forgeries of the simulated Entra, signed with its own keys', async (t) => {
-  const gateway = await startGateway(t)
+  const gateway = await startTestGateway(t)
   const expected: Record<Forgery, ErrorCode> = {
     'none': 'id_token_algorithm',
     'hs256-public-key': 'id_token_algorithm',
@@ -170,7 +170,7 @@ t.test('forgeries of the simulated Entra, signed with its own keys', async (t) =
 })
 
 t.test('a key counts for the issuer that it is bound to', async (t) => {
-  let gateway = await startGateway(t)
+  let gateway = await startTestGateway(t)
   const key = await createTestKey('bound')
   const bound: Readonly<Record<string, readonly [string | undefined, ErrorCode | undefined]>> = {
     'this tenant': [issuerOf(gateway), undefined],
@@ -196,7 +196,7 @@ t.test('a key counts for the issuer that it is bound to', async (t) => {
 })
 
 t.test('keys are read when they are needed, and kept', async (t) => {
-  let gateway = await startGateway(t, { config: { entra: { loginBudget: '2s' } } })
+  let gateway = await startTestGateway(t, { config: { entra: { loginBudget: '2s' } } })
   const { entra } = gateway
 
   await t.test('ten people at once make one request for keys, the next ones none', async (t) => {
@@ -211,7 +211,7 @@ t.test('keys are read when they are needed, and kept', async (t) => {
     entra.faults.add({ on: 'keys', times: Infinity, then: { kind: 'reset' } })
     signedIn(t, await attempt(gateway), { keys: 0 })
     entra.faults.add({ on: 'token', then: { kind: 'signWith', how: 'unknown-kid' } })
-    refused(t, await attempt(gateway), 'id_token_key', { keys: 1, graph: 0 }) // asked, not answered, not spoilt
+    refused(t, await attempt(gateway), 'entra_keys_unavailable', { keys: 1, graph: 0 }) // whether it is a key cannot be said
     signedIn(t, await attempt(gateway), { keys: 0 })
     entra.faults.clear()
   })
@@ -241,16 +241,14 @@ t.test('keys are read when they are needed, and kept', async (t) => {
       entra.faults.add({ on: 'keys', times: Infinity, then: fault })
       const outcome = await attempt(gateway)
       refused(t, outcome, 'entra_keys_unavailable', { token: 1, graph: 0 })
-      t.ok(outcome.ms < 3500, 'within the budget')
       entra.faults.clear()
-      // A request under way is waited for, up to its own ten seconds; everything else is not remembered.
-      if (fault.kind !== 'hang') signedIn(t, await attempt(gateway), { keys: 1 })
+      signedIn(t, await attempt(gateway)) // a failure is not remembered
     })
   }
 })
 
 t.test('the clock of the key cache', async (t) => {
-  const { entra } = await startGateway(t)
+  const { entra } = await startTestGateway(t)
   const http = createHttpClient()
   t.teardown(() => http.close())
   const key = await createTestKey('known')
@@ -281,9 +279,12 @@ t.test('the clock of the key cache', async (t) => {
     t.equal(await find('new'), 1)
     t.equal(await find('new'), 0)
   })
-  await t.test('after a day they are read again; while that fails the old ones stay', async (t) => {
+  await t.test('after a day they are read again, behind the login that notices; while that fails the old ones stay', async (t) => {
     const keys = create()
-    const find = () => asked(async () => t.ok(await keys.find('known', soon())))
+    const find = () => asked(async () => {
+      t.ok(await keys.find('known', soon()))
+      await new Promise((resolve) => setTimeout(resolve, 200)) // for what goes on behind it
+    })
     serve('known')
     t.equal(await find(), 1)
     now += 23 * 3_600_000
@@ -294,8 +295,11 @@ t.test('the clock of the key cache', async (t) => {
     entra.faults.clear()
     entra.faults.add({ on: 'keys', times: Infinity, then: { kind: 'status', status: 503 } })
     t.equal(await find(), 1, 'asked in vain')
+    t.equal(await find(), 0, 'and not again at once')
+    now += 31_000
     serve('next')
-    await asked(async () => t.equal(await keys.find('known', soon()), undefined, 'a key that was taken back is forgotten'))
+    t.equal(await find(), 1)
+    t.equal(await keys.find('known', soon()), undefined, 'a key that was taken back is forgotten')
   })
   await t.test('who runs out of time does not end the request for the others', async (t) => {
     const keys = create()

@@ -8,9 +8,9 @@ import { entraEndpoints } from '../../src/entra/clouds.js'
 import { clientSecretCredential } from '../../src/entra/credentials.js'
 import { createHttpClient } from '../../src/entra/http-client.js'
 import { parseRetryAfter } from '../../src/entra/retry-after.js'
-import type { TestGateway } from '../helpers/gateway.js'
+import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
-import { attempt, begin, claimsOfRun, createTestKey, DEMO_CLIENT_ID, DEMO_TENANT_ID, recordedGroups, refused, replay, sample, SAMPLES, setProxies, signedIn, startGateway, startTrap, tokenAnswer, type Counts, type Envelope, type Json, type Trap } from './helper.js'
+import { attempt, begin, claimsOfRun, createTestKey, DEMO_CLIENT_ID, DEMO_TENANT_ID, recordedGroups, refused, replay, sample, SAMPLES, setProxies, signedIn, startTrap, tokenAnswer, type Counts, type Envelope, type Json, type Trap } from './helper.js'
 
 t.teardown(stopPostgres)
 
@@ -370,7 +370,7 @@ t.test('recorded payloads', async (t) => {
   t.match(sample('id-token-claims-v2-member.json'), { aud: DEMO_CLIENT_ID, tid: DEMO_TENANT_ID, oid: PERSON_IDS.staff }, 'the recordings speak of the simulator\'s tenant')
   outside = await startTrap(t)
   setProxies(t, { HTTPS_PROXY: outside.url, HTTP_PROXY: outside.url, NO_PROXY: '127.0.0.1' })
-  gateway = await startGateway(t, { config: { entra: { loginBudget: '2s' } } })
+  gateway = await startTestGateway(t, { config: { entra: { loginBudget: '2s' } } })
   const first = await attempt(gateway)
   signedIn(t, first)
   for (const [file, check] of Object.entries(EXPECTED)) {
