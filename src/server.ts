@@ -29,6 +29,8 @@ export interface Gateway {
   readonly app: FastifyInstance
   readonly database: Database
   readonly databaseUrl: string
+  /** From now on not ready, and silent about what ends: called first of all where other programs stop at the same time. */
+  drain(): void
   /** Stops taking requests, finishes those under way, closes everything. */
   close(): Promise<void>
 }
@@ -40,15 +42,16 @@ export async function startGateway(live: () => Config, { log, migrate: migrating
   const config = live()
   const closers: (() => Promise<unknown>)[] = []
   let draining = false
+  const drain = (): void => { draining = true }
   const closeAll = async (): Promise<void> => {
-    draining = true
+    drain()
     for (const close of closers.splice(0).reverse()) await close().catch((error: unknown) => log.error({ err: error }, 'something did not close'))
   }
   try {
     const { url, stop } = await databaseUrl(config.database)
     closers.push(stop)
     if (migrating) for (const name of await migrate(url)) log.info({ migration: name }, 'migration applied')
-    const database = openDatabase({ url, poolSize: config.database.poolSize, onIdleError: (error) => log.warn({ err: error }, 'a database connection broke') })
+    const database = openDatabase({ url, poolSize: config.database.poolSize, onIdleError: (error) => { if (!draining) log.warn({ detail: error.message }, 'a database connection broke; it is replaced when it is needed') } })
     closers.push(() => database.close())
     await database.ask((db) => db.execute(sql`select 1`))
     await createSigningKeyStore(database, config.keys.encryptionSecrets).ensure()
@@ -61,8 +64,8 @@ export async function startGateway(live: () => Config, { log, migrate: migrating
     closers.push(() => management.close(), () => closeWithin(app, DRAIN_MS))
     await management.listen({ host: config.server.management.host, port: config.server.management.port })
     await app.listen({ host: config.server.host, port: config.server.port })
-    log.info({ publicUrl: config.server.publicUrl, port: config.server.port, management: config.server.management.port }, 'Gatehouse is listening')
-    return { app, database, databaseUrl: url, close: closeAll }
+    log.info({ publicUrl: config.server.publicUrl, port: portOf(app), management: portOf(management) }, 'Gatehouse is listening')
+    return { app, database, databaseUrl: url, drain, close: closeAll }
   } catch (error) {
     await closeAll()
     throw error
@@ -92,6 +95,11 @@ function storeAdapters({ session }: Config, database: Database) {
     sessions: withOutageGrace(createSessionStore(database, session), { graceMs: session.outageGraceMs }),
     rightsOf: async (userId: string) => rightsOf(await people.byId(userId)),
   }
+}
+
+function portOf(app: FastifyInstance): number | undefined {
+  const address = app.server.address()
+  return typeof address === 'object' ? address?.port : undefined
 }
 
 /** Requests under way may finish; whoever trickles is cut off. */

@@ -71,6 +71,7 @@ async function startDemo(options: CommonOptions & { readonly port?: number }, cl
   })
   const gateway = await startGateway(() => config, { log: createLogger(config.log) })
   closers.push(() => gateway.close())
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, gateway.drain) // Ctrl-C reaches PostgreSQL too
   await createGroupStore(gateway.database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false })
   const people = createPeopleStore(gateway.database, config.session)
   const downstream = await startDownstream({ host: '127.0.0.1', port: 0, gatewayUrl: publicUrl, why: async (username) => reasonsOf(rightsOf(await people.find(username))) })
