@@ -21,7 +21,6 @@ export const NOT_YET: readonly NotYet[] = [
   { path: 'entra.securityGroupsOnly', asks: ({ entra }) => entra?.securityGroupsOnly, sentence: 'Counting security groups alone' },
   { path: 'session.identityCookie', asks: ({ session }) => session?.identityCookie, sentence: 'The identity cookie' },
   { path: 'keys.rotateEvery', asks: (_, given) => given('keys.rotateEvery'), sentence: 'The rotation of assertion keys' },
-  { path: 'associateByEmail', asks: ({ associateByEmail }) => associateByEmail, sentence: 'Linking people by e-mail address' },
   { path: 'authAllowed', asks: ({ authAllowed }) => authAllowed?.guests === false || (authAllowed?.emailDomains?.length ?? 0) > 0, sentence: 'The step auth_allowed' },
   { path: 'pipeline', asks: ({ pipeline }) => pipeline?.includes('auth_allowed'), sentence: 'The step auth_allowed' },
   { path: 'pipeline', asks: ({ pipeline }) => pipeline?.some(isOwnStep), sentence: 'Steps of your own (./file.js)' },

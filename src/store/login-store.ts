@@ -105,7 +105,8 @@ async function settleUser(tx: Transaction, { plan }: LoginCommit): Promise<{ id:
   await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${tid} ${oid}`}, 0))`)
   const { rows: [present] } = await tx.execute<{ id: string, username: string, is_active: boolean, associated: boolean, eligible: boolean }>(sql`
     with known as (select user_id from identities where tid = ${tid} and oid = ${oid})
-    select users.id, users.username, users.is_active, exists (select 1 from known) as associated, ${eligible} as eligible
+    select users.id, users.username, users.is_active, exists (select 1 from known) as associated,
+      ${eligible} and lower(users.email) = lower(${plan.details.email ?? null}) as eligible
     from users where users.id = coalesce((select user_id from known), ${plan.user?.id ?? null}::uuid) for update of users`)
   if (plan.origin === 'created') {
     if (present) throw new OutOfDate()

@@ -219,7 +219,6 @@ t.test('every line of the table of what is not there yet is refused', async (t) 
     ['entra.securityGroupsOnly', entra('securityGroupsOnly: true')],
     ['session.identityCookie', session('cookieDomain: corp.test\n  identityCookie: true')],
     ['keys.rotateEvery', { keys: '+rotateEvery: 90d' }],
-    ['associateByEmail', rest('associateByEmail: true')],
     ['authAllowed', rest('authAllowed: { guests: false }')],
     ['pipeline', rest('pipeline: [auth_allowed, social_details, social_uid, social_user, get_username, associate_by_email, create_user, associate_user, user_default_groups_handler, load_extra_data, user_details, azuread_map_groups]')],
     ['pipeline', rest('pipeline: [social_details, social_uid, social_user, get_username, associate_by_email, create_user, associate_user, user_default_groups_handler, load_extra_data, user_details, ./mine.js, azuread_map_groups]')],

@@ -358,3 +358,62 @@ t.test('a login is one transaction, and its statements do not grow with the grou
   t.same(written, [], 'nothing is written before it')
   t.equal((await connect(t, gateway.databaseUrl).then((query) => query('select count(*)::int as n from user_groups')))[0]?.n, 200)
 })
+
+t.test('linking by e-mail', async (t) => {
+  const gateway = await startTestGateway(t, { config: { associateByEmail: true } })
+  const query = await connect(t, gateway.databaseUrl)
+  const { directory } = gateway.entra
+  const user = (key: 'staff' | 'superuser' | 'nested' | 'many') => directory.users.get(PERSON_IDS[key])!
+  const add = (username: string, email: string, more = {}) => query('insert into users (username, username_key, email, is_active, is_staff, is_superuser, is_break_glass) values ($1, $1, $2, $3, $4, $5, $6)',
+    [username, email, ...Object.values({ active: true, staff: false, superuser: false, breakGlass: false, ...more })])
+  const nameOf = async (personId: string) => (await query('select username from users join identities on user_id = id where oid = $1', [personId]))[0]?.username
+
+  await t.test('a verified address links to the one eligible user, whatever its case, and only once', async (t) => {
+    await add('old-sam', 'SAM.Staff@contoso.example')
+    const { browser } = await gateway.signIn(PERSON_IDS.staff)
+    t.equal(await nameOf(PERSON_IDS.staff), 'old-sam')
+    t.equal(await groupsOf(gateway, browser), 'Network Engineers')
+    t.match((await query("select detail from audit_events where action = 'login'"))[0]?.detail, { origin: 'linked' })
+    user('superuser').mail = 'sam.staff@contoso.example'
+    await gateway.signIn(PERSON_IDS.superuser)
+    t.equal(await nameOf(PERSON_IDS.superuser), 'sue.super@contoso.example', 'who has an Entra identity is nobody\'s to link to')
+  })
+
+  await t.test('an address that nobody verified links to nobody', async (t) => {
+    await add('old-nina', 'nina.nested@contoso.example')
+    for (const edov of [undefined, false] as const) {
+      if (edov === undefined) delete user('nested').edov
+      else user('nested').edov = edov
+      await gateway.signIn(PERSON_IDS.nested)
+      t.equal(await nameOf(PERSON_IDS.nested), 'nina.nested@contoso.example', String(edov))
+      await query("delete from users where username = 'nina.nested@contoso.example'")
+    }
+    user('nested').edov = '1'
+    await gateway.signIn(PERSON_IDS.nested)
+    t.equal(await nameOf(PERSON_IDS.nested), 'old-nina', '"1" is how Entra may say true')
+  })
+
+  await t.test('never to staff, superusers, break-glass or inactive users', async (t) => {
+    for (const [name, more] of Object.entries({ 'a-staff': { staff: true }, 'a-superuser': { superuser: true }, 'a-breakglass': { breakGlass: true }, 'an-inactive': { active: false } })) {
+      await add(name, 'max.many@contoso.example', more)
+      await gateway.signIn(PERSON_IDS.many)
+      t.equal(await nameOf(PERSON_IDS.many), 'max.many@contoso.example', name)
+      await query("delete from users where email = 'max.many@contoso.example'")
+    }
+  })
+
+  await t.test('several eligible users refuse the login', async (t) => {
+    await add('one', 'max.many@contoso.example')
+    await add('two', 'Max.Many@contoso.example')
+    const before = await dump(query)
+    t.equal(code((await gateway.signIn(PERSON_IDS.many)).answer), 'email_ambiguous')
+    t.equal(await dump(query), before)
+  })
+
+  await t.test('inert unless it is armed', async (t) => {
+    await query("delete from users where username = 'two'")
+    const unarmed = await gateway.restart({ associateByEmail: false })
+    await unarmed.signIn(PERSON_IDS.many)
+    t.equal(await nameOf(PERSON_IDS.many), 'max.many@contoso.example')
+  })
+})
