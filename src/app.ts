@@ -152,6 +152,7 @@ function pipelineOf(config: Config) {
       username: config.username,
       reservedUsernames: config.reservedUsernames,
       associateByEmail: config.associateByEmail,
+      authAllowed: config.authAllowed,
       defaultGroups: config.defaultGroups,
       requireMappedGroup: config.requireMappedGroup,
       mapping: createGroupMapping(config.groupMapping),

@@ -2,7 +2,6 @@
 // setting that is silently ignored would be believed to protect somebody. Whoever does the work deletes the line.
 import type { Config, Draft } from './config.js'
 import type { Report } from './report.js'
-import { DEFAULT_PIPELINE } from './schema.js'
 
 interface NotYet {
   readonly path: string
@@ -12,7 +11,6 @@ interface NotYet {
 }
 
 const isOwnStep = (step: string | undefined) => step?.startsWith('./')
-const inOrder = (pipeline: Draft['pipeline']) => pipeline?.filter((step) => step !== 'auth_allowed' && !isOwnStep(step)).join() === DEFAULT_PIPELINE.join()
 
 export const NOT_YET: readonly NotYet[] = [
   { path: 'entra.tenantId', asks: ({ entra }) => entra?.tenantId === 'common' || entra?.tenantId === 'organizations', sentence: 'Several tenants (common, organizations)' },
@@ -21,10 +19,7 @@ export const NOT_YET: readonly NotYet[] = [
   { path: 'entra.securityGroupsOnly', asks: ({ entra }) => entra?.securityGroupsOnly, sentence: 'Counting security groups alone' },
   { path: 'session.identityCookie', asks: ({ session }) => session?.identityCookie, sentence: 'The identity cookie' },
   { path: 'keys.rotateEvery', asks: (_, given) => given('keys.rotateEvery'), sentence: 'The rotation of assertion keys' },
-  { path: 'authAllowed', asks: ({ authAllowed }) => authAllowed?.guests === false || (authAllowed?.emailDomains?.length ?? 0) > 0, sentence: 'The step auth_allowed' },
-  { path: 'pipeline', asks: ({ pipeline }) => pipeline?.includes('auth_allowed'), sentence: 'The step auth_allowed' },
   { path: 'pipeline', asks: ({ pipeline }) => pipeline?.some(isOwnStep), sentence: 'Steps of your own (./file.js)' },
-  { path: 'pipeline', asks: ({ pipeline }) => !inOrder(pipeline), sentence: 'Another pipeline than the default one' },
   { path: 'access.rules', asks: ({ access }) => (access?.rules?.length ?? 0) > 0, sentence: 'Access rules' },
   { path: 'headers.families', asks: ({ headers }, given) => given('headers.families') && headers?.families?.includes('assertion'), sentence: 'The header family assertion' },
   { path: 'headers.extra', asks: ({ headers }) => (headers?.extra?.length ?? 0) > 0, sentence: 'Headers of your own' },

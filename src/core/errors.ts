@@ -67,6 +67,7 @@ export const FAILURES = {
 
   // The pipeline.
   user_inactive: { status: 403, sentence: 'Your account here is deactivated.' },
+  person_not_allowed: { status: 403, sentence: 'Accounts like yours may not sign in here.' },
   email_ambiguous: { status: 403, sentence: 'Several accounts here have your e-mail address.' },
   not_mapped: { status: 403, sentence: 'None of your groups gives you access here.' },
   username_unavailable: { status: 500, sentence: 'No username could be found for you.' },

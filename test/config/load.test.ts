@@ -7,6 +7,7 @@ import t from 'tap'
 import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../../src/config/load.js'
 import { NOT_YET } from '../../src/config/not-yet.js'
 
+const ALL_BUT_DETAILS = 'social_uid, social_user, get_username, associate_by_email, create_user, associate_user, user_default_groups_handler, load_extra_data, user_details, azuread_map_groups'
 const ID = '8d1f0000-1111-2222-3333-444444444444'
 const SECRET = 'q7'.repeat(20)
 const BASE = {
@@ -160,9 +161,12 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
 
   'a step nobody knows': [rest('pipeline: [¦social_detail, azuread_map_groups]'), 'step_unknown'],
   'a step of one\'s own without ./': [rest('pipeline: [¦my-step.js, azuread_map_groups]'), 'step_path'],
-  'a step twice': [rest('pipeline: [social_details, ¦social_details, azuread_map_groups]'), 'step_repeated'],
-  'no mapping step': [rest('¦pipeline: [social_details]'), 'mapping_step_missing'],
-  'a step behind the mapping': [rest('pipeline: [¦azuread_map_groups, user_details]'), 'mapping_step_not_last'],
+  'a step twice': [rest(`pipeline: [social_details, ¦social_details, ${ALL_BUT_DETAILS}]`), 'step_repeated'],
+  'no mapping step': [rest(`¦pipeline: [social_details, ${ALL_BUT_DETAILS.replace(', azuread_map_groups', '')}]`), 'mapping_step_missing'],
+  'a step behind the mapping': [rest(`pipeline: [¦azuread_map_groups, social_details, ${ALL_BUT_DETAILS.replace(', azuread_map_groups', '')}]`), 'mapping_step_not_last'],
+  'a pipeline without what a login needs': [rest('¦pipeline: [social_details, azuread_map_groups]'), 'step_missing'],
+  'a step before what it builds on': [rest(`pipeline: [${ALL_BUT_DETAILS.replace('social_user, get_username', '¦get_username, social_user').replace(', azuread_map_groups', '').replace('social_uid, ', 'social_uid, social_details, ')}, azuread_map_groups]`), 'step_order'],
+  'authAllowed without its step': [rest('¦authAllowed: { guests: false }'), 'auth_allowed_missing'],
 
   'a rule without hosts': [rule('¦{ allow: anyone }'), 'key_missing'],
   'a rule for nobody known': [rule('{ hosts: [a.corp.test], allow: ¦everyone }'), 'value_unknown'],
@@ -219,10 +223,7 @@ t.test('every line of the table of what is not there yet is refused', async (t) 
     ['entra.securityGroupsOnly', entra('securityGroupsOnly: true')],
     ['session.identityCookie', session('cookieDomain: corp.test\n  identityCookie: true')],
     ['keys.rotateEvery', { keys: '+rotateEvery: 90d' }],
-    ['authAllowed', rest('authAllowed: { guests: false }')],
-    ['pipeline', rest('pipeline: [auth_allowed, social_details, social_uid, social_user, get_username, associate_by_email, create_user, associate_user, user_default_groups_handler, load_extra_data, user_details, azuread_map_groups]')],
     ['pipeline', rest('pipeline: [social_details, social_uid, social_user, get_username, associate_by_email, create_user, associate_user, user_default_groups_handler, load_extra_data, user_details, ./mine.js, azuread_map_groups]')],
-    ['pipeline', rest('pipeline: [social_uid, azuread_map_groups]')],
     ['access.rules', rule('{ hosts: [auth.corp.test], allow: { staff: true, groups: [A] } }')],
     ['headers.families', rest('headers: { families: [remote, assertion] }')],
     ['headers.extra', extra('{ name: Remote-User-Group, value: groups, separator: "|" }')],

@@ -417,3 +417,25 @@ t.test('linking by e-mail', async (t) => {
     t.equal(await nameOf(PERSON_IDS.many), 'max.many@contoso.example')
   })
 })
+
+t.test('the steps in another order, and the optional gate', async (t) => {
+  const pipeline = ['social_uid', 'social_user', 'social_details', 'auth_allowed', 'associate_by_email', 'get_username', 'create_user', 'load_extra_data', 'associate_user', 'user_details', 'azuread_map_groups']
+  const gateway = await startTestGateway(t, { config: { pipeline, authAllowed: { guests: false, emailDomains: ['contoso.example'] } }, app: { optionalClaims: ['email', 'xms_edov', 'acct'] } })
+  const query = await connect(t, gateway.databaseUrl)
+  const { browser, answer } = await gateway.signIn(PERSON_IDS.staff)
+  t.equal(answer.status, 200)
+  t.equal(await groupsOf(gateway, browser), 'Network Engineers')
+  const before = await dump(query)
+  const directory = gateway.entra.directory
+  t.equal(code((await gateway.signIn(PERSON_IDS.guest)).answer), 'person_not_allowed', 'a guest')
+  directory.users.get(PERSON_IDS.nobody)!.mail = 'nobody@fabrikam.example'
+  t.equal(code((await gateway.signIn(PERSON_IDS.nobody)).answer), 'person_not_allowed', 'another domain')
+  directory.users.get(PERSON_IDS.nobody)!.mail = 'nobody@fabrikam.example@contoso.example'
+  t.equal(code((await gateway.signIn(PERSON_IDS.nobody)).answer), 'person_not_allowed', 'two @')
+  directory.users.get(PERSON_IDS.nobody)!.mail = 'nobody@contoso.example'
+  directory.users.get(PERSON_IDS.nobody)!.edov = false
+  t.equal(code((await gateway.signIn(PERSON_IDS.nobody)).answer), 'person_not_allowed', 'not verified')
+  t.equal(await dump(query), before)
+  gateway.entra.app.optionalClaims = ['email', 'xms_edov']
+  t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'person_not_allowed', 'who cannot be told from a guest')
+})

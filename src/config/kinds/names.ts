@@ -1,12 +1,10 @@
 // Names: groups, permissions, steps, plain text, paths of files.
-import { STEPS } from '../../core/pipeline/index.js'
+import { OPTIONAL_STEPS, STEPS } from '../../core/pipeline/index.js'
 import { nearest } from '../nearest.js'
 import { refuse } from '../problem.js'
 import type { Kind } from './kind.js'
 
 const MAX_GROUP_NAME = 150
-
-export const OPTIONAL_STEPS = ['auth_allowed'] as const
 
 export const text: Kind = {
   title: 'text',
@@ -32,7 +30,7 @@ export const permission: Kind = {
 export const step: Kind = {
   title: 'step',
   read(value, { shown }) {
-    const known = [...Object.keys(STEPS), ...OPTIONAL_STEPS]
+    const known = [...Object.keys(STEPS), ...Object.keys(OPTIONAL_STEPS)]
     if (known.includes(value) || /^\.\/[^\0]+$/.test(value)) return { value }
     if (/[/\\]|\.[cm]?[jt]s$/.test(value)) return refuse('step_path', `is ${shown}, which looks like a file`, 'Your own step begins with ./ and counts from the configuration file\'s directory: ./my-step.js')
     const meant = nearest(value.replace(/^social_core\.pipeline\.\w+\./, ''), known)

@@ -3,7 +3,7 @@ import { accessRulesWithinCookie, cookieReachesPublicUrl, managementApart, publi
 import { idsAreNoExamples, oneCredential, plainHttp, secretIsNoId, tenants } from './entra.js'
 import { familiesOnce, headerNamesOnce } from './headers.js'
 import { defaultGroupsLost, groupsOncePerRow, mappingLint, namesAlike, oneRowPerGroup, separatorsInNames } from './mapping.js'
-import { mappingIsLast, stepsOnce } from './pipeline.js'
+import { authAllowedRuns, mappingIsLast, stepsComplete, stepsInOrder, stepsOnce } from './pipeline.js'
 import type { Rule } from './rule.js'
 import { identityCookieDomain, oneDatabase, secretsApart, sessionTimes, syncTimes } from './storage.js'
 
@@ -32,6 +32,9 @@ export const RULES: readonly Rule[] = [
   defaultGroupsLost,
   stepsOnce,
   mappingIsLast,
+  stepsComplete,
+  stepsInOrder,
+  authAllowedRuns,
   headerNamesOnce,
   familiesOnce,
 ]

@@ -1,4 +1,6 @@
-// The steps, in python-social-auth's order and under its names. A new step is one file beside this one and one line here.
+// The steps, in python-social-auth's order and under its names. A new step is one file beside this one, one line here, and
+// one in ORDER where it needs others.
+import { authAllowed } from './auth-allowed.js'
 import { associateByEmail } from './associate-by-email.js'
 import { associateUser } from './associate-user.js'
 import { azureadMapGroups } from './azuread-map-groups.js'
@@ -26,8 +28,25 @@ export const STEPS = {
   azuread_map_groups: azureadMapGroups,
 } as const satisfies Record<string, Step>
 
-export type StepName = keyof typeof STEPS
+/** Steps that run where the configuration names them. */
+export const OPTIONAL_STEPS = { auth_allowed: authAllowed } as const satisfies Record<string, Step>
+
+export type StepName = keyof typeof STEPS | keyof typeof OPTIONAL_STEPS
+
+/** What each step builds on; what is not named may stand anywhere. azuread_map_groups is always last. */
+export const ORDER: Readonly<Partial<Record<StepName, readonly StepName[]>>> = {
+  social_user: ['social_uid'],
+  get_username: ['social_details', 'social_user'],
+  associate_by_email: ['social_details', 'social_user'],
+  create_user: ['get_username', 'associate_by_email'],
+  associate_user: ['create_user'],
+  user_details: ['social_details'],
+  auth_allowed: ['social_details'],
+}
+
+/** Steps that a pipeline may do without. */
+export const DISPENSABLE: readonly StepName[] = ['associate_by_email', 'user_default_groups_handler', 'auth_allowed']
 
 export function namedSteps(names: readonly StepName[]): NamedStep[] {
-  return names.map((name) => ({ name, run: STEPS[name] }))
+  return names.map((name) => ({ name, run: { ...STEPS, ...OPTIONAL_STEPS }[name] }))
 }

@@ -52,6 +52,7 @@ export interface PipelineSettings {
   readonly username: 'upn' | 'email' | 'name'
   readonly reservedUsernames: readonly string[]
   readonly associateByEmail: boolean
+  readonly authAllowed: { readonly emailDomains: readonly string[], readonly guests: boolean }
   readonly defaultGroups: readonly string[]
   readonly requireMappedGroup: boolean
   readonly mapping: GroupMapping
