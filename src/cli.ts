@@ -36,6 +36,10 @@ command(program, 'demo', 'everything on this machine, with a simulated Entra ID 
   .option('--port <port>', 'port of the application to open', port)
 command(program, 'migrate', 'bring the database to this version', async () => (await import('./commands/migrate.js')).migrate)
 command(program, 'check', 'validate the configuration and print every problem', async () => (await import('./commands/check.js')).check)
+command(program, 'explain [user]', 'dry run of the mapping: for a person, for Entra groups, or under another configuration', async () => (await import('./commands/explain.js')).explain)
+  .option('--entra-groups <ids>', 'object IDs, separated by commas')
+  .option('--with <file>', 'what everybody would gain or lose under this configuration')
+  .option('--live', 'with --with: read Graph now instead of using the last readings')
 
 const groups = program.command('groups').description('local groups and their permissions')
 command(groups, 'list', 'list groups', async () => (await import('./commands/groups.js')).groupsList)

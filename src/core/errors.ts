@@ -96,6 +96,7 @@ export const FAILURES = {
   username_taken: { status: 409, sentence: 'This username is or was somebody\'s.' },
   username_invalid: { status: 400, sentence: 'This is not a username.' },
   session_unknown: { status: 404, sentence: 'There is no such session.' },
+  object_id_invalid: { status: 400, sentence: 'This is not an Object ID.' },
   time_invalid: { status: 400, sentence: 'This is not a time.' },
   user_unknown: { status: 404, sentence: 'There is no such user.' },
   user_ambiguous: { status: 409, sentence: 'More than one user is meant.' },

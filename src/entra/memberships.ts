@@ -14,13 +14,15 @@ export interface MembershipOptions {
   readonly graphUrl: string
   /** `users/{oid}` or `me`. */
   readonly path: 'users' | 'me'
+  /** All memberships unless told otherwise; `memberOf` lists the direct ones. */
+  readonly relation?: 'transitiveMemberOf' | 'memberOf'
 }
 
 type Asking = Omit<GraphRequest, 'url'> & { readonly oid: string }
 
 /** @throws GatehouseError `graph_*`, `person_not_found` */
-export async function readMemberships({ graph, graphUrl, path }: MembershipOptions, { oid, ...request }: Asking): Promise<Omit<MembershipReading, 'readAt'>> {
-  const resource = `${graphUrl}/v1.0/${path === 'me' ? 'me' : `users/${oid}`}/transitiveMemberOf`
+export async function readMemberships({ graph, graphUrl, path, relation = 'transitiveMemberOf' }: MembershipOptions, { oid, ...request }: Asking): Promise<Omit<MembershipReading, 'readAt'>> {
+  const resource = `${graphUrl}/v1.0/${path === 'me' ? 'me' : `users/${oid}`}/${relation}`
   let query = QUERY
   let requests = 0
   const counted: GraphClient['get'] = (each) => { requests++; return graph.get(each) }

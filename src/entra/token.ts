@@ -40,6 +40,15 @@ export function createTokenClient({ http, tokenEndpoint, clientId, credential, r
   }
 }
 
+export type AppTokenOptions = Omit<TokenClientOptions, 'redirectUri' | 'scopes'> & { readonly scope: string }
+
+/** A token of Gatehouse's own, for nobody in particular (RFC 6749 section 4.4). */
+export async function requestAppToken({ http, tokenEndpoint, clientId, credential, scope }: AppTokenOptions, correlationId: string, signal: AbortSignal): Promise<{ accessToken: string, expiresInMs: number }> {
+  const body = new URLSearchParams({ grant_type: 'client_credentials', client_id: clientId, scope, ...await credential.parameters() })
+  const answer = bodyOf(await post(http, tokenEndpoint, body, correlationId, signal))
+  return { accessToken: answer.access_token, expiresInMs: Number(answer.expires_in) * 1000 || 0 }
+}
+
 async function post(http: HttpClient, url: string, body: URLSearchParams, correlationId: string, signal: AbortSignal): Promise<HttpAnswer> {
   try {
     return await http.send({
@@ -56,7 +65,13 @@ async function post(http: HttpClient, url: string, body: URLSearchParams, correl
   }
 }
 
-function tokensOf({ status, text }: HttpAnswer): RedeemedTokens {
+function tokensOf(answer: HttpAnswer): RedeemedTokens {
+  const body = bodyOf(answer)
+  if (typeof body.id_token !== 'string' || body.id_token === '') throw new GatehouseError('id_token_missing', { remedy: 'The scope `openid` was not granted.' })
+  return { idToken: body.id_token, accessToken: body.access_token }
+}
+
+function bodyOf({ status, text }: HttpAnswer): Readonly<Record<string, unknown>> & { readonly access_token: string } {
   const body = jsonOf(text)
   if (status !== 200) {
     if (!isRecord(body) && status < 500 && status !== 429) throw new GatehouseError('entra_malformed', { detail: `the token endpoint answered ${status} without JSON`, facts: { status } })
@@ -64,6 +79,5 @@ function tokensOf({ status, text }: HttpAnswer): RedeemedTokens {
   }
   if (!isRecord(body) || typeof body.access_token !== 'string' || body.access_token === '') throw new GatehouseError('entra_malformed', { detail: 'the token answer has no access_token', facts: { status } })
   if (typeof body.token_type !== 'string' || body.token_type.toLowerCase() !== 'bearer') throw new GatehouseError('entra_malformed', { detail: 'the token is not a bearer token' })
-  if (typeof body.id_token !== 'string' || body.id_token === '') throw new GatehouseError('id_token_missing', { remedy: 'The scope `openid` was not granted.' })
-  return { idToken: body.id_token, accessToken: body.access_token }
+  return { ...body, access_token: body.access_token }
 }

@@ -1,0 +1,128 @@
+// `gatehouse explain`: a dry run. For one person or for given Entra groups: which mapping row each hits and what comes of
+// it; with --with: gains and losses of everybody under another configuration. Changes nothing.
+import { loadConfig } from '../config/load.js'
+import type { Config } from '../config/config.js'
+import { GatehouseError } from '../core/errors.js'
+import { byGravity, changeOfRights, isChange, rightsFrom, rowsHit, type Rights, type RightsChange, type RowHit } from '../core/explain.js'
+import { isObjectId } from '../core/identity.js'
+import { createGroupMapping } from '../core/mapping.js'
+import { createGroupStore } from '../store/groups.js'
+import type { PersonView } from '../store/people.js'
+import { readingsOfEverybody, type ReadingOfPerson } from '../store/readings.js'
+import { openAppDirectory } from './app-directory.js'
+import { EXIT, print, printJson, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
+
+export interface ExplainOptions extends CommonOptions { readonly entraGroups?: string, readonly with?: string, readonly live?: boolean }
+
+export async function explain(user: string | undefined, options: ExplainOptions): Promise<number> {
+  const asked = [user, options.entraGroups, options.with].filter((each) => each !== undefined).length
+  if (asked !== 1 || (options.live && options.with === undefined)) {
+    process.stderr.write('gatehouse: say one of: explain USER, explain --entra-groups ID,ID, explain --with NEW.yaml [--live]\n')
+    return EXIT.usage
+  }
+  if (options.with !== undefined) return await explainWith(options.with, options)
+  if (options.entraGroups !== undefined) return await explainGroups(options.entraGroups.split(',').map((id) => id.trim()), options)
+  return await explainUser(user ?? '', options)
+}
+
+async function explainGroups(ids: readonly string[], options: ExplainOptions): Promise<number> {
+  const wrong = ids.filter((id) => !isObjectId(id))
+  if (wrong.length > 0) throw new GatehouseError('object_id_invalid', { detail: `${wrong.join(', ')} ${wrong.length === 1 ? 'is' : 'are'} no Object ID`, remedy: 'Use the Object ID of the Entra group, not its name: 8-4-4-4-12 hexadecimal digits.' })
+  const { config } = readConfig(options)
+  const names = await localGroups(options)
+  const outcome = rightsFrom(createGroupMapping(config.groupMapping), ids, (name) => names.has(name))
+  const hits = rowsHit(config.groupMapping, ids)
+  if (options.json) printJson({ rows: hits, ...outcome })
+  else printOutcome(hits, outcome)
+  return EXIT.ok
+}
+
+async function explainUser(user: string, options: ExplainOptions): Promise<number> {
+  const { config } = readConfig(options)
+  const person = await withDatabase(options, ({ people }) => people.find(user)).catch((error: unknown) => {
+    if (error instanceof GatehouseError && error.code === 'user_unknown') return undefined // not signed in yet: Entra may know them
+    throw error
+  })
+  const { memberships, direct } = await readLive(config, person?.identities[0]?.oid ?? user)
+  const names = await localGroups(options)
+  const outcome = rightsFrom(createGroupMapping(config.groupMapping), memberships, (name) => names.has(name))
+  const hits = rowsHit(config.groupMapping, memberships, direct)
+  const change = changeOfRights(person === undefined ? { groups: [], staff: false, superuser: false } : rightsOfPerson(person), outcome)
+  if (options.json) printJson({ user: person?.username ?? user, signedInBefore: person !== undefined, entraGroups: memberships.length, rows: hits, ...outcome, change })
+  else {
+    print(`${person?.username ?? user}: ${memberships.length} Entra groups, ${memberships.filter((id) => !direct.has(id)).length} of them through nesting alone${person === undefined ? '; has not signed in here yet' : ''}`)
+    printOutcome(hits, outcome)
+    print(isChange(change) ? `A login now would change: ${describe(change)}` : 'A login now would change nothing.')
+  }
+  return EXIT.ok
+}
+
+async function readLive(config: Config, user: string): Promise<{ memberships: readonly string[], direct: ReadonlySet<string> }> {
+  const directory = openAppDirectory(config)
+  try {
+    const memberships = await directory.memberships(user)
+    return { memberships, direct: new Set(await directory.directMemberships(user)) }
+  } finally {
+    await directory.close()
+  }
+}
+
+interface PersonChange { readonly username: string, readonly readAt: string, readonly change: RightsChange }
+
+async function explainWith(file: string, options: ExplainOptions): Promise<number> {
+  const { config } = readConfig(options)
+  const mapping = createGroupMapping(loadConfig(file, { env: process.env }).config.groupMapping)
+  const names = await localGroups(options)
+  const directory = options.live ? openAppDirectory(config) : undefined
+  const changes: PersonChange[] = []
+  let people = 0
+  let oldest: string | undefined
+  try {
+    await withDatabase(options, async ({ database }) => {
+      for await (const batch of readingsOfEverybody(database)) {
+        for (const reading of batch) {
+          people++
+          if (oldest === undefined || reading.readAt < oldest) oldest = reading.readAt
+          const ids = await directory?.memberships(reading.oid) ?? reading.entraGroupIds
+          const change = changeOfRights(rightsOfReading(reading), rightsFrom(mapping, ids, (name) => names.has(name)))
+          if (isChange(change)) changes.push({ username: reading.username, readAt: directory ? 'now' : reading.readAt, change })
+        }
+      }
+    })
+  } finally {
+    await directory?.close()
+  }
+  changes.sort((a, b) => byGravity(a.change, b.change) || a.username.localeCompare(b.username))
+  if (options.json) printJson({ people, changed: changes.length, live: options.live ?? false, oldestReading: options.live ? null : oldest ?? null, changes })
+  else printChanges(changes, people, options.live ? 'read from Graph now' : `from each person's last reading${oldest === undefined ? '' : `, the oldest of ${oldest.slice(0, 19)}`}`)
+  return EXIT.ok
+}
+
+function printChanges(changes: readonly PersonChange[], people: number, source: string): void {
+  const sign = (flag: -1 | 0 | 1) => flag === 1 ? 'GAINS' : flag === -1 ? 'loses' : ''
+  printTable(['USER', 'SUPERUSER', 'STAFF', 'GAINS', 'LOSES', 'READ'], changes.map(({ username, readAt, change }) => [username, sign(change.superuser), sign(change.staff), change.gained.join(', '), change.lost.join(', '), readAt.slice(0, 19)]), 'Nobody would gain or lose anything.')
+  print(`${changes.length} of ${people} people would change (${source}). Nothing was changed.`)
+}
+
+function printOutcome(hits: readonly RowHit[], outcome: Rights & { readonly missing: readonly string[] }): void {
+  printTable(['ROW', 'ENTRA GROUP', 'VIA', 'GRANTS'], hits.map((hit) => [String(hit.row), hit.entraGroup, hit.nestedOnly === undefined ? '' : hit.nestedOnly ? 'nesting' : 'direct', [...hit.groups, ...(hit.staff ? ['staff'] : []), ...(hit.superuser ? ['superuser'] : [])].join(', ')]), 'No row of the mapping is hit.')
+  print(`Groups: ${outcome.groups.join(', ') || 'none'}; staff ${outcome.staff ? 'yes' : 'no'}; superuser ${outcome.superuser ? 'yes' : 'no'}`)
+  for (const name of outcome.missing) print(`Azure AD group mapping - group not found locally: ${name} (gatehouse groups add ${JSON.stringify(name)})`)
+}
+
+function describe({ gained, lost, staff, superuser }: RightsChange): string {
+  const flag = (name: string, change: -1 | 0 | 1) => change === 0 ? [] : [`${change === 1 ? '+' : '-'}${name}`]
+  return [...flag('superuser', superuser), ...flag('staff', staff), ...gained.map((name) => `+${name}`), ...lost.map((name) => `-${name}`)].join(' ')
+}
+
+async function localGroups(options: CommonOptions): Promise<ReadonlySet<string>> {
+  return new Set((await withDatabase(options, ({ database }) => createGroupStore(database).list())).map((group) => group.name))
+}
+
+function rightsOfPerson(person: PersonView): Rights {
+  return { groups: person.groups.map((group) => group.name), staff: person.isStaff, superuser: person.isSuperuser }
+}
+
+function rightsOfReading({ groups, staff, superuser }: ReadingOfPerson): Rights {
+  return { groups, staff, superuser }
+}

@@ -1,0 +1,31 @@
+// What Graph last said of everybody who has signed in, beside what they have now; in batches, since there may be many.
+import { sql } from 'drizzle-orm'
+import type { Database } from './database.js'
+
+export interface ReadingOfPerson extends Record<string, unknown> {
+  readonly userId: string
+  readonly username: string
+  readonly oid: string
+  readonly entraGroupIds: readonly string[]
+  readonly readAt: string
+  readonly groups: readonly string[]
+  readonly staff: boolean
+  readonly superuser: boolean
+}
+
+const BATCH = 500
+
+export async function * readingsOfEverybody(database: Database): AsyncGenerator<readonly ReadingOfPerson[]> {
+  for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
+    const { rows } = await database.ask((db) => db.execute<ReadingOfPerson>(sql`
+      select u.id as "userId", u.username, i.oid, r.group_ids::text[] as "entraGroupIds", to_json(r.read_at) #>> '{}' as "readAt",
+        coalesce((select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id), '{}') as groups,
+        u.is_staff as staff, u.is_superuser as superuser
+      from users u join entra_readings r on r.user_id = u.id
+      join lateral (select oid from identities where user_id = u.id order by created_at limit 1) i on true
+      where u.is_active and u.id > ${after} order by u.id limit ${BATCH}`))
+    if (rows.length > 0) yield rows
+    if (rows.length < BATCH) return
+    after = rows.at(-1)?.userId ?? after
+  }
+}

@@ -1,0 +1,105 @@
+// `gatehouse explain` beside a running gateway: what it says comes true at the next login, and it changes nothing itself.
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import fc from 'fast-check'
+import t from 'tap'
+import { stringify } from 'yaml'
+import { byGravity, changeOfRights, isChange, rightsFrom, rowsHit } from '../src/core/explain.js'
+import { createGroupMapping } from '../src/core/mapping.js'
+import { GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
+import { MAPPING, startTestGateway } from './helpers/gateway.js'
+import { stopPostgres } from './helpers/postgres.js'
+import { connect, dump } from './helpers/sql.js'
+
+t.teardown(stopPostgres)
+const execute = promisify(execFile)
+
+t.test('explain', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-explain-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const gateway = await startTestGateway(t, { app: { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] } })
+  const query = await connect(t, gateway.databaseUrl)
+  const write = (name: string, groupMapping: readonly unknown[]): string => {
+    const { entra } = gateway.config
+    writeFileSync(join(directory, name), stringify({
+      server: { publicUrl: gateway.url },
+      entra: { tenantId: entra.tenantId, clientId: entra.clientId, clientSecret: entra.clientSecret, authorityHost: entra.authorityHost, graphUrl: entra.graphUrl, allowHttp: true },
+      database: { url: gateway.databaseUrl }, session: { secrets: [...gateway.config.session.secrets] }, keys: { encryptionSecrets: [...gateway.config.keys.encryptionSecrets] }, groupMapping,
+    }))
+    return join(directory, name)
+  }
+  const config = write('gatehouse.yaml', MAPPING)
+  const explain = async (...args: string[]): Promise<{ status: number, stdout: string, stderr: string }> =>
+    await execute(process.execPath, ['dist/cli.js', 'explain', ...args, '--config', config]).then((done) => ({ status: 0, ...done }), (error: { code: number, stdout: string, stderr: string }) => ({ ...error, status: error.code }))
+  for (const person of ['staff', 'nested', 'guest', 'superuser'] as const) await gateway.signIn(PERSON_IDS[person])
+  const before = await dump(query)
+
+  await t.test('a person: which rows, direct or through nesting, and what a login would change', async (t) => {
+    gateway.entra.directory.addMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.nested)
+    const { stdout, status } = await explain('nina.nested@contoso.example')
+    t.equal(status, 0)
+    t.match(stdout, new RegExp(`3 +${GROUP_IDS.networkEngineers} +nesting +Network Engineers, staff`))
+    t.match(stdout, new RegExp(`1 +${GROUP_IDS.netboxSuperusers} +direct +NetBox Superusers, staff, superuser`))
+    t.match(stdout, /would change: \+superuser \+NetBox Superusers/)
+    const json = JSON.parse((await explain(PERSON_IDS.many, '--json')).stdout)
+    t.match(json, { signedInBefore: false, entraGroups: 2500, groups: ['Circuit Manager'], change: { gained: ['Circuit Manager'], superuser: 0 } })
+    const nobody = await explain('nobody@nowhere.example')
+    t.equal(nobody.status, 1)
+    t.match(nobody.stderr, /404/)
+  })
+
+  await t.test('given Entra groups', async (t) => {
+    const { stdout } = await explain('--entra-groups', `${GROUP_IDS.readOnly.toUpperCase()}, ${GROUP_IDS.netboxAdmins}`)
+    t.match(stdout, /Groups: NetBox Admins, Read Only; staff yes; superuser no/)
+    t.equal((await explain('--entra-groups', 'NetBox Admins')).status, 1)
+    t.match((await explain('--entra-groups', 'NetBox Admins')).stderr, /Object ID/)
+  })
+
+  await t.test('everybody under another configuration, new superusers first, from the last reading or live', async (t) => {
+    const next = write('next.yaml', [
+      { entraGroup: GROUP_IDS.readOnly, groups: ['Read Only'], superuser: true },
+      { entraGroup: GROUP_IDS.networkEngineers, groups: ['Circuit Manager'] },
+      { entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'], staff: true, superuser: true },
+    ])
+    const { stdout } = await explain('--with', next)
+    const lines = stdout.split('\n')
+    t.match(lines[1], /gus\.guest@fabrikam\.example +GAINS/)
+    t.match(lines[2], /nina\.nested@contoso\.example +loses +Circuit Manager +Network Engineers/)
+    t.match(stdout, /3 of 4 people would change \(from each person's last reading, the oldest of 20\d\d-/)
+    const live = JSON.parse((await explain('--with', next, '--live', '--json')).stdout)
+    t.match(live.changes.find((each: { username: string }) => each.username.startsWith('nina')), { change: { superuser: 1, gained: ['Circuit Manager', 'NetBox Superusers'], lost: ['Network Engineers'] } })
+    t.match((await explain('--with', config)).stdout, /Nobody would gain or lose anything/)
+    t.equal((await explain('--with', join(directory, 'none.yaml'))).status, 78)
+  })
+
+  await t.test('nothing was changed, and what was said comes true', async (t) => {
+    t.equal(await dump(query), before)
+    const { browser } = await gateway.signIn(PERSON_IDS.nested)
+    t.equal((await gateway.ask('/oauth2/auth', { browser })).headers.get('x-auth-request-superuser'), 'true')
+  })
+
+  await t.test('without the application permission it says which one to grant; wrong usage is 2', async (t) => {
+    gateway.entra.app.applicationPermissions = []
+    const refused = await explain('nina.nested@contoso.example')
+    t.equal(refused.status, 1)
+    t.match(refused.stderr, /User\.Read\.All and GroupMember\.Read\.All/)
+    for (const args of [[], ['x', '--entra-groups', GROUP_IDS.readOnly], ['x', '--live']]) t.equal((await explain(...args)).status, 2)
+  })
+})
+
+t.test('a dry run and a mapping are one thing', async (t) => {
+  const id = fc.integer({ min: 0, max: 9 }).map((digit) => `00000000-0000-0000-0000-00000000000${digit}`)
+  const row = fc.record({ entraGroup: fc.oneof(id, id.map((each) => each.toUpperCase())), groups: fc.uniqueArray(fc.constantFrom('A', 'B', 'C')), staff: fc.boolean(), superuser: fc.boolean() })
+  t.doesNotThrow(() => fc.assert(fc.property(fc.uniqueArray(row, { selector: (each) => each.entraGroup.toLowerCase() }), fc.array(id), (rows, held) => {
+    const hits = rowsHit(rows, held)
+    const outcome = rightsFrom(createGroupMapping(rows), held, (name) => name !== 'C')
+    const named = new Set(hits.flatMap((hit) => hit.groups))
+    const nothing = { groups: [], staff: false, superuser: false }
+    return outcome.groups.join() === [...named].filter((name) => name !== 'C').sort().join() && outcome.missing.join() === (named.has('C') ? 'C' : '') &&
+      outcome.staff === hits.some((hit) => hit.staff) && outcome.superuser === hits.some((hit) => hit.superuser) &&
+      !isChange(changeOfRights(outcome, outcome)) && (outcome.superuser || byGravity(changeOfRights(nothing, { ...nothing, superuser: true }), changeOfRights(nothing, outcome)) < 0)
+  }), { numRuns: 500 }))
+})
