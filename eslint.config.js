@@ -3,11 +3,12 @@ import tseslint from 'typescript-eslint'
 
 // cli -> commands -> app -> {http, entra, store, sync, config} -> core: what each folder may not import.
 const FORBIDDEN = {
-  core: ['http', 'entra', 'store', 'sync', 'config', 'demo', 'commands', 'verify', 'app', 'server'],
-  http: ['entra', 'store', 'sync', 'config', 'demo', 'commands', 'app', 'server'],
-  entra: ['http', 'store', 'sync', 'config', 'demo', 'commands', 'app', 'server'],
-  store: ['http', 'entra', 'sync', 'config', 'demo', 'commands', 'app', 'server'],
-  config: ['http', 'entra', 'store', 'sync', 'demo', 'commands', 'app', 'server'],
+  core: ['http', 'entra', 'store', 'sync', 'config', 'demo', 'netbox', 'commands', 'verify', 'app', 'server'],
+  http: ['entra', 'store', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
+  entra: ['http', 'store', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
+  store: ['http', 'entra', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
+  config: ['http', 'entra', 'store', 'sync', 'demo', 'netbox', 'commands', 'app', 'server'],
+  netbox: ['http', 'store', 'sync', 'demo', 'commands', 'app', 'server'],
   demo: ['core', 'http', 'entra', 'store', 'sync', 'config', 'commands', 'app', 'server'],
 }
 const PURE = { regex: '^(?!\\.{1,2}/)(?!node:crypto$)', message: 'core is pure: core and node:crypto only' }

@@ -63,6 +63,15 @@ t.test('check accepts a good one', async (t) => {
   t.match(JSON.parse(gatehouse('check', '--json').stdout), { usable: true, problems: [], hash: /^[0-9a-f]{64}$/ })
 })
 
+t.test('import-netbox prints what check accepts', async (t) => {
+  const file = join(directory, 'configuration.py')
+  writeFileSync(file, `SOCIAL_AUTH_PIPELINE_CONFIG = {'AZUREAD_GROUP_MAP': {'${GROUP_IDS.readOnly}': 'Read Only'}, 'AZUREAD_USER_FLAGS_BY_GROUP': {}}\n`)
+  const { status, stdout } = gatehouse('import-netbox', file)
+  t.equal(status, 0)
+  t.match(stdout, new RegExp(`entraGroup: ${GROUP_IDS.readOnly}`))
+  t.equal(gatehouse('import-netbox', join(directory, 'none.py')).status, 1)
+})
+
 t.test('groups and users, beside a running gateway', async (t) => {
   const gateway = await startTestGateway(t, { groups: [] })
   configFor(gateway.databaseUrl)

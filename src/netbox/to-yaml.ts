@@ -1,0 +1,108 @@
+// The configuration as YAML, made by the `yaml` package so that no name of a group can become structure. What must still
+// be given is a variable, and the comment at the top names them all.
+import { Document, isCollection, Scalar, YAMLMap, YAMLSeq } from 'yaml'
+import { DEFAULT_PIPELINE } from '../config/schema.js'
+import type { Imported } from './imported.js'
+import type { Row } from './rows.js'
+
+const EXPLAINED: Readonly<Record<string, string>> = {
+  PUBLIC_URL: 'the origin where browsers reach Gatehouse: https://auth.example.com',
+  ENTRA_TENANT_ID: 'the Directory (tenant) ID',
+  ENTRA_CLIENT_ID: 'the Application (client) ID of the registration',
+  ENTRA_CLIENT_SECRET: 'the value of its client secret',
+  DATABASE_URL: 'postgres://user:password@host:5432/database',
+  SESSION_SECRET: 'openssl rand -base64 48',
+  KEY_ENCRYPTION_SECRET: 'openssl rand -base64 48, another one',
+}
+const WHOLE = /^\$\{(\w+)\}$/
+const LINE_WIDTH = 0 // long names are not folded
+const variable = (name: string) => `\${${name}}`
+
+export function toYaml(imported: Imported): string {
+  const { tenantId = variable('ENTRA_TENANT_ID'), clientId = variable('ENTRA_CLIENT_ID'), clientSecret = variable('ENTRA_CLIENT_SECRET'), cloud } = imported
+  const used = ['PUBLIC_URL', ...[tenantId, clientId, clientSecret].flatMap((value) => WHOLE.exec(value)?.[1] ?? []), 'DATABASE_URL', 'SESSION_SECRET', 'KEY_ENCRYPTION_SECRET']
+  const document = new Document(new YAMLMap())
+  const list = (name: string) => flow(document, [variable(name)])
+  document.set('server', document.createNode({ publicUrl: variable('PUBLIC_URL') }))
+  document.set('entra', document.createNode({ tenantId, clientId, clientSecret, ...(cloud === undefined || cloud === 'global' ? {} : { cloud }) }))
+  document.set('database', document.createNode({ url: variable('DATABASE_URL') }))
+  document.set('session', document.createNode({ secrets: list('SESSION_SECRET') }))
+  document.set('keys', document.createNode({ encryptionSecrets: list('KEY_ENCRYPTION_SECRET') }))
+  if (imported.tenantId === undefined) beside(document.getIn(['entra', 'tenantId'], true), 'REPLACE: the Directory (tenant) ID of your organisation')
+  if (imported.clientId === undefined) beside(document.getIn(['entra', 'clientId'], true), 'REPLACE: the Application (client) ID of the registration')
+  addMapping(document, imported.rows)
+  if (imported.defaultGroups?.length) {
+    document.set('defaultGroups', flow(document, imported.defaultGroups.map(literal)))
+    above(document, 'defaultGroups', ['No effect, as in NetBox: azuread_map_groups runs later and replaces all memberships.'])
+  }
+  if (imported.pipelineDiffers) addPipeline(document, imported.pipelineDiffers)
+  document.commentBefore = [' Made from a NetBox configuration by: gatehouse import-netbox', ' Judge it with: gatehouse check', ' It needs these variables in the environment:', ...[...new Set(used)].map((name) => `   ${name.padEnd(24)} ${EXPLAINED[name] ?? 'as in NetBox'}`)].join('\n')
+  return document.toString({ lineWidth: LINE_WIDTH, flowCollectionPadding: false })
+}
+
+function addMapping(document: Document, rows: readonly Row[]): void {
+  const mapping = new YAMLSeq<YAMLMap>()
+  let refused: string[] = []
+  for (const row of rows) {
+    if (row.refused) refused.push(...asComment(row))
+    else {
+      const node = rowNode(document, row)
+      if (refused.length > 0) node.commentBefore = refused.join('\n')
+      refused = []
+      mapping.add(node)
+    }
+  }
+  document.set('groupMapping', mapping)
+  if (refused.length === 0) return
+  if (mapping.items.length > 0) mapping.comment = refused.join('\n')
+  else {
+    mapping.flow = true
+    above(document, 'groupMapping', refused)
+  }
+}
+
+function rowNode(document: Document, { id, groups, staff, superuser, notes }: Row): YAMLMap {
+  const row = document.createNode({
+    entraGroup: id,
+    ...(groups.length > 0 ? { groups: flow(document, groups.map(literal)) } : {}),
+    ...(staff ? { staff } : {}),
+    ...(superuser ? { superuser } : {}),
+  }) as YAMLMap
+  if (notes.length > 0) beside(row.get('entraGroup', true), notes.join('; '))
+  return row
+}
+
+/** A row whose id is none, as it would be, behind `#`. */
+function asComment(row: Row): string[] {
+  const alone = new Document(new YAMLSeq())
+  alone.add(rowNode(alone, { ...row, id: row.id.replace(/\p{C}/gu, '?').slice(0, 200) }))
+  return [' not an object ID:', ...alone.toString({ lineWidth: LINE_WIDTH, flowCollectionPadding: false }).trimEnd().split('\n').map((line) => ` ${line}`)]
+}
+
+function addPipeline(document: Document, differs: readonly string[]): void {
+  document.set('pipeline', flow(document, [...DEFAULT_PIPELINE]))
+  const said = differs.map((each) => ` - ${each.replace(/\p{C}/gu, '?')}`)
+  above(document, 'pipeline', differs.length === 0 ? ['The same order as in NetBox.'] : ['The default, which is all there is in this version. In NetBox:', ...said])
+}
+
+function flow(document: Document, values: readonly string[]): YAMLSeq {
+  const list = document.createNode(values) as YAMLSeq
+  list.flow = true
+  return list
+}
+
+/** A name is no reference to a variable, whatever it looks like. */
+function literal(name: string): string {
+  return name.replaceAll(/\$(?=\{)/g, '$$$$')
+}
+
+function beside(node: unknown, comment: string): void {
+  if (node instanceof Scalar) node.comment = ` ${comment}`
+}
+
+function above(document: Document, key: string, lines: readonly string[]): void {
+  const pair = isCollection(document.contents) ? (document.contents as YAMLMap).items.find((each) => each.key instanceof Scalar ? each.key.value === key : each.key === key) : undefined
+  if (!pair) return
+  pair.key = new Scalar(key)
+  ;(pair.key as Scalar).commentBefore = lines.map((line) => line.startsWith(' ') ? line : ` ${line}`).join('\n')
+}
