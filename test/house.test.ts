@@ -99,7 +99,7 @@ t.test('no file names a place that only one machine has', async (t) => {
 t.test('package-lock.json can be installed anywhere', async (t) => {
   const { packages } = JSON.parse(read('package-lock.json')) as { packages: Readonly<Record<string, Locked>> }
   for (const [path, { resolved }] of Object.entries(packages)) {
-    if (resolved !== undefined) t.equal(new URL(resolved).host, 'registry.npmjs.org', path)
+    if (resolved !== undefined) t.fail(`${path} names the host it was fetched from`)
   }
   // `npm ci` refuses a lock that lacks a package which another one names, also an optional one for another system.
   const missing = Object.entries(packages).flatMap(([path, { dependencies, optionalDependencies }]) =>
