@@ -125,10 +125,7 @@ async function startSite(t: Test, startProxy: typeof startNginx): Promise<Site |
   t.teardown(() => { upstream.close(); upstream.closeAllConnections() })
   const [appPort = 0, authPort = 0] = await freePorts(2)
   const publicUrl = `http://127.0.0.1:${authPort}`
-  const gateway = await startTestGateway(t, {
-    config: { server: { publicUrl } },
-    app: { redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`] },
-  })
+  const gateway = await startTestGateway(t, { demoFile: { publicUrl } }) // the very file that the demo's compose file mounts
   const listening = (gateway.gateway.app.server.address() as { port: number }).port
   const started = await startProxy(t, { appPort, authPort, gateway: listening, upstream: (upstream.address() as { port: number }).port })
   return started ? { app: `http://127.0.0.1:${appPort}`, gateway, received } : undefined

@@ -56,6 +56,8 @@ export interface TestGatewayOptions {
   readonly entra?: Partial<EntraOptions>
   readonly groups?: readonly string[]
   readonly seed?: (directory: EntraOptions['directory']) => void
+  /** Runs on the demo's own configuration file, with publicUrl as given, instead of one made here. */
+  readonly demoFile?: { readonly publicUrl: string }
   /** An empty database to use instead of a fresh one. */
   readonly databaseUrl?: string
 }
@@ -63,18 +65,19 @@ export interface TestGatewayOptions {
 export async function startTestGateway(t: Test, options: TestGatewayOptions = {}): Promise<TestGateway> {
   const databaseUrl = options.databaseUrl ?? await freshDatabase(t)
   const [port, management] = await freePorts(2)
-  const publicUrl = `http://127.0.0.1:${port}`
+  const publicUrl = options.demoFile?.publicUrl ?? `http://127.0.0.1:${port}`
   const directory = createDirectory(DEMO_TENANT_ID)
   if (options.seed) options.seed(directory)
   else seedDemoDirectory(directory)
   const entra = await startEntra({ directory, app: registration(publicUrl, options.app), ...options.entra })
   t.teardown(() => entra.close())
+  const demo = options.demoFile && demoConfig({ publicUrl, port, management, entra, databaseUrl })
   const base = baseConfig({ publicUrl, port, management, entra, databaseUrl })
-  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS })
+  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo })
 }
 
-async function start(t: Test, base: Record<string, unknown>, overrides: Record<string, unknown>, fixed: { entra: EntraSimulator, databaseUrl: string, groups: readonly string[] }): Promise<TestGateway> {
-  const config = writtenConfig(merge(base, overrides))
+async function start(t: Test, base: Record<string, unknown>, overrides: Record<string, unknown>, fixed: { entra: EntraSimulator, databaseUrl: string, groups: readonly string[], demo: Config | undefined }): Promise<TestGateway> {
+  const config = fixed.demo ?? writtenConfig(merge(base, overrides))
   const rawLog: string[] = []
   const log: Record<string, unknown>[] = []
   const logger = createLogger({ ...config.log, format: 'json' }, { write: (line) => { rawLog.push(line); log.push(JSON.parse(line) as Record<string, unknown>) } })
@@ -130,6 +133,16 @@ function baseConfig({ publicUrl, port, management, entra, databaseUrl }: { publi
     groupMapping: MAPPING,
     log: { level: 'trace' },
   }
+}
+
+/** The file that the demo and the compose file run on. */
+function demoConfig({ publicUrl, port, management, entra, databaseUrl }: { publicUrl: string, port: number | undefined, management: number | undefined, entra: EntraSimulator, databaseUrl: string }): Config {
+  return loadConfig('config/demo/gatehouse.yaml', {
+    env: {
+      DEMO_PUBLIC_URL: publicUrl, DEMO_PORT: String(port), DEMO_MANAGEMENT_PORT: String(management), DEMO_CLIENT_SECRET: CLIENT_SECRET,
+      DEMO_ENTRA_URL: entra.url, DEMO_GRAPH_URL: entra.graphUrl, DEMO_DATABASE_URL: databaseUrl, DEMO_SESSION_SECRET: SESSION_SECRET, DEMO_ENCRYPTION_SECRET: ENCRYPTION_SECRET,
+    },
+  }).config
 }
 
 function writtenConfig(value: Record<string, unknown>): Config {
