@@ -32,8 +32,8 @@ COPY config/proxies config/proxies
 COPY --from=build /app/dist dist
 USER node
 EXPOSE 4180
-# Asked from inside the container, where the management port's default address (127.0.0.1:4181) is reached. To have it asked
-# from outside (an orchestrator's probes), set server.management.host: 0.0.0.0 in the configuration, and do not publish it.
+# For an orchestrator's probes; config/gatehouse.example.yaml reads it. Never publish the port.
+ENV GATEHOUSE_MANAGEMENT_HOST=0.0.0.0
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.GATEHOUSE_MANAGEMENT_PORT || 4181) + '/healthz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "/app/dist/cli.js"]

@@ -81,6 +81,8 @@ command(audit, 'list', 'list the record, newest first', async () => (await impor
   .option('--since <time>', 'ISO 8601, or how long ago: 2h')
   .option('--action <action>', 'login, group, user.deactivate, ...')
 
+process.stdout.on('error', (error: NodeJS.ErrnoException) => { if (error.code !== 'EPIPE') throw error }) // `| head` has read enough
+
 try {
   await program.parseAsync()
 } catch (error) {

@@ -5,6 +5,7 @@ import { sql } from 'drizzle-orm'
 import type { Logger } from 'pino'
 import { buildApp } from './app.js'
 import type { Config } from './config/config.js'
+import { GatehouseError } from './core/errors.js'
 import type { LoginReporter } from './core/login.js'
 import { entraEndpoints } from './entra/clouds.js'
 import { clientSecretCredential } from './entra/credentials.js'
@@ -14,6 +15,7 @@ import { healthRoutes } from './http/health.js'
 import { openDatabase, type Database } from './store/database.js'
 import { databaseUrl } from './store/database-url.js'
 import { createSigningKeyStore } from './store/keys.js'
+import { createGroupStore } from './store/groups.js'
 import { createLoginStore } from './store/login-store.js'
 import { migrate } from './store/migrate.js'
 import { withOutageGrace } from './store/outage-grace.js'
@@ -62,8 +64,9 @@ export async function startGateway(live: () => Config, { log, migrate: migrating
     const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database), report: createLoginReporter(log), log })
     const management = await managementServer(database, log, () => draining)
     closers.push(() => management.close(), () => closeWithin(app, DRAIN_MS))
-    await management.listen({ host: config.server.management.host, port: config.server.management.port })
-    await app.listen({ host: config.server.host, port: config.server.port })
+    await listen(management, config.server.management, 'server.management.port')
+    await listen(app, config.server, 'server.port')
+    await warnOfMissingGroups(config, database, log)
     log.info({ publicUrl: config.server.publicUrl, port: portOf(app), management: portOf(management) }, 'Gatehouse is listening')
     return { app, database, databaseUrl: url, drain, close: closeAll }
   } catch (error) {
@@ -94,6 +97,22 @@ function storeAdapters({ session }: Config, database: Database) {
     loginStore: createLoginStore(database),
     sessions: withOutageGrace(createSessionStore(database, session), { graceMs: session.outageGraceMs }),
     rightsOf: async (userId: string) => rightsOf(await people.byId(userId)),
+  }
+}
+
+async function listen(app: FastifyInstance, { host, port }: { host: string, port: number }, key: string): Promise<void> {
+  await app.listen({ host, port, listenTextResolver: () => `listening for ${key}` }).catch((cause: unknown) => {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+    if (!['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL'].includes(code)) throw cause
+    throw new GatehouseError('port_unusable', { cause, detail: `cannot listen on ${host}:${port} (${code})`, remedy: `Free it, or set ${key} to another one.` })
+  })
+}
+
+/** A login skips a mapped group that does not exist; better to be told before. */
+async function warnOfMissingGroups({ groupMapping }: Config, database: Database, log: Logger): Promise<void> {
+  const existing = new Set((await createGroupStore(database).list()).map((group) => group.name))
+  for (const name of new Set(groupMapping.flatMap((row) => row.groups))) {
+    if (!existing.has(name)) log.warn({ group: name, remedy: `gatehouse groups add ${JSON.stringify(name)}` }, `Azure AD group mapping - group not found locally: ${name}; logins will skip it`)
   }
 }
 

@@ -24,6 +24,7 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
     log.info({ file, hash }, 'configuration in force')
     log.info({ signal: await stopped }, 'stopping')
     await gateway.close()
+    log.info('stopped')
     return EXIT.ok
   } catch (error) {
     log.fatal(error instanceof GatehouseError ? errorFacts(error) : { err: error }, 'Gatehouse could not start')
@@ -38,9 +39,10 @@ function reloadReport(log: Logger, file: string): ReloadReport {
   return {
     refused: (problems) => log.error({ file, problems: problems.map(formatProblem) }, 'the changed configuration is refused whole; the one before stays in force'),
     applied: ({ changes, needRestart, hash }) => {
-      log.info({ file, hash, changes }, `configuration reloaded: ${changes.length} ${changes.length === 1 ? 'change' : 'changes'}; rights change at each person's next login`)
+      if (changes.length > 0) log.info({ file, hash, changes }, `configuration reloaded: ${changes.length} ${changes.length === 1 ? 'change' : 'changes'}; rights change at each person's next login`)
       if (needRestart.length > 0) log.warn({ file, paths: needRestart }, 'these keys changed in the file and need a restart to take effect')
     },
+    unchanged: () => log.info({ file }, 'the configuration is valid and nothing in it has changed'),
     failed: (error) => log.error({ err: error, file }, 'the configuration could not be reloaded; the one before stays in force'),
   }
 }

@@ -6,7 +6,7 @@ import { EXIT, print, printJson, printTable, withDatabase, type CommonOptions } 
 export async function usersList(options: CommonOptions & { readonly staff?: boolean, readonly superuser?: boolean, readonly why?: boolean }): Promise<number> {
   const people = await withDatabase(options, ({ people }) => people.list({ staff: options.staff ?? false, superuser: options.superuser ?? false }))
   if (options.json) printJson(people)
-  else if (options.why) people.forEach(printWhy)
+  else if (options.why) for (const person of people) { print(person.username); printWhy(person) }
   else printTable(['USERNAME', 'NAME', 'ACTIVE', 'STAFF', 'SUPERUSER', 'GROUPS', 'LAST LOGIN'], people.map(row), 'Nobody.')
   return EXIT.ok
 }
@@ -27,7 +27,7 @@ function printPerson(person: PersonView): void {
   print(`  id           ${person.id}`)
   for (const { tid, oid } of person.identities) print(`  Entra        object ID ${oid} in tenant ${tid}`)
   print(`  e-mail       ${person.email ?? '-'}${person.email !== null && !person.emailVerified ? ' (not verified)' : ''}`)
-  print(`  active       ${yes(person.isActive)}`)
+  print(`  active       ${yes(person.isActive)}${person.isBreakGlass ? '; break-glass' : ''}`)
   print(`  last login   ${person.lastLoginAt ?? 'never'}; live sessions ${person.liveSessions}`)
   if (person.readAt !== null) print(`  last reading ${person.entraGroups} Entra groups at ${person.readAt}`)
   printWhy(person)
@@ -35,7 +35,6 @@ function printPerson(person: PersonView): void {
 
 /** "Network Engineers, because of b2c3... (row 3), since 2026-11-21" */
 function printWhy(person: PersonView): void {
-  print(person.username)
   if (person.isStaff) print(`  staff${because(person.staffCause, person.staffSince)}`)
   if (person.isSuperuser) print(`  superuser${because(person.superuserCause, person.superuserSince)}`)
   for (const { name, cause, since } of person.groups) print(`  ${name}${because(cause, since)}`)

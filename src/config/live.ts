@@ -14,6 +14,8 @@ export interface ReloadReport {
   /** `needRestart`: paths that changed in the file and are not in force. Values are never handed over, they may be secret. */
   applied(change: { readonly changes: readonly Change[], readonly needRestart: readonly string[], readonly hash: string }): void
   failed(error: unknown): void
+  /** The file is valid and says what is in force already. */
+  unchanged(): void
 }
 
 export interface LiveConfig {
@@ -37,7 +39,7 @@ export function createLiveConfig(initial: LoadedConfig, load: () => LoadedConfig
         const changes = RELOADED.flatMap((key) => differences(key, running[key], next.config[key]))
         const needRestart = changedElsewhere(file, next.config)
         file = next.config
-        if (changes.length === 0 && needRestart.length === 0) return
+        if (changes.length === 0 && needRestart.length === 0) return report.unchanged()
         running = withReloaded(running, next.config)
         report.applied({ changes, needRestart, hash: next.hash })
       } catch (error) {
@@ -67,6 +69,7 @@ function changedElsewhere(before: Config, after: Config): string[] {
     .filter((key) => !(RELOADED as readonly string[]).includes(key))
     .flatMap((key) => differences(key, before[key], after[key]).map((change) => change.path))
     .filter((path) => path !== 'entra.clientSecret')
+    .map((path) => path.replace(/Ms$/, '')) // as the key is written
 }
 
 /** The deepest places where two values differ; lists of rows are compared as wholes, row by row. */

@@ -29,7 +29,7 @@ export const NOT_YET: readonly NotYet[] = [
 export function refuseNotYet(draft: Draft, report: Report): void {
   const sound = NOT_YET.filter(({ path }) => !report.refused(path))
   for (const { path, asks, sentence } of sound) {
-    if (asks(draft, report.given)) report.problem(path, 'not_yet', `${sentence}: this version of Gatehouse does not have it yet.`, `Take ${path} away, or give it its default.`, report.keyPlaceOf(path))
+    if (asks(draft, report.given)) report.problem(path, 'not_yet', `${sentence}: this version of Gatehouse does not have it yet.`, `Take ${path} away.`, report.keyPlaceOf(path))
   }
 }
 

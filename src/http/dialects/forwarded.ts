@@ -34,18 +34,24 @@ function single(request: FastifyRequest, name: string): string | undefined {
 
 const FORWARDING = ['x-original-url', 'x-forwarded-host', 'x-forwarded-uri', 'x-forwarded-proto']
 
-/** The same reader, deaf to peers that are not in server.trustedProxies; each of them is named in the log once an hour. */
+/** The same reader, deaf to peers that are not in server.trustedProxies. Who sends what does not count, or nothing, is named in the log once an hour. */
 export function fromTrustedPeers(read: TargetReader, trusts: TrustedPeers, log: FastifyBaseLogger): TargetReader {
   const named = new Map<string, number>()
+  const notNamedLately = (peer: string): boolean => {
+    if ((named.get(peer) ?? -Infinity) > performance.now() - 3_600_000) return false
+    if (named.size > 1000) named.clear()
+    named.set(peer, performance.now())
+    return true
+  }
   return (request) => {
     const peer = request.socket.remoteAddress ?? ''
-    if (trusts(peer)) return read(request)
-    if (!FORWARDING.some((name) => request.headers[name] !== undefined)) return undefined
-    if ((named.get(peer) ?? -Infinity) < performance.now() - 3_600_000) {
-      if (named.size > 1000) named.clear()
-      named.set(peer, performance.now())
-      log.warn({ peer }, `forwarding headers from ${peer} do not count; if this is your proxy, add ${peer} to server.trustedProxies`)
+    if (trusts(peer)) {
+      const target = read(request)
+      if (target === undefined && notNamedLately(peer)) log.warn({ peer }, `the proxy at ${peer} does not say what was asked for, so people come back to Gatehouse's own page: it must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method (server.authRequestHeaders)`)
+      return target
     }
+    if (!FORWARDING.some((name) => request.headers[name] !== undefined)) return undefined
+    if (notNamedLately(peer)) log.warn({ peer }, `forwarding headers from ${peer} do not count; if this is your proxy, add ${peer} to server.trustedProxies`)
     return undefined
   }
 }
