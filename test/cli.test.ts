@@ -145,7 +145,7 @@ t.test('serve: starts, says where, and ends on SIGTERM after what is under way',
   writeFileSync(file, changed.replace('groupMapping', 'groupMaping'))
   await said(/refused whole/)
   writeFileSync(file, changed.replace('NetBox Superusers', 'Others').replace('database:', 'audit: { retention: 30d }\ndatabase:'))
-  await said(/"audit\.retentionMs"/)
+  await said(/"audit\.retention"/)
   t.equal((await fetch(`http://127.0.0.1:${port}/oauth2/auth`)).status, 401)
   await serving.stop()
   t.equal(serving.process.exitCode, 0)
