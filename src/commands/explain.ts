@@ -8,7 +8,7 @@ import { isObjectId } from '../core/identity.js'
 import { createGroupMapping } from '../core/mapping.js'
 import { createGroupStore } from '../store/groups.js'
 import type { PersonView } from '../store/people.js'
-import { readingsOfEverybody, type ReadingOfPerson } from '../store/readings.js'
+import { readingsOfEverybody } from '../store/readings.js'
 import { openAppDirectory } from './app-directory.js'
 import { EXIT, print, printJson, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
 
@@ -84,7 +84,7 @@ async function explainWith(file: string, options: ExplainOptions): Promise<numbe
           people++
           if (oldest === undefined || reading.readAt < oldest) oldest = reading.readAt
           const ids = await directory?.memberships(reading.oid) ?? reading.entraGroupIds
-          const change = changeOfRights(rightsOfReading(reading), rightsFrom(mapping, ids, (name) => names.has(name)))
+          const change = changeOfRights(reading, rightsFrom(mapping, ids, (name) => names.has(name)))
           if (isChange(change)) changes.push({ username: reading.username, readAt: directory ? 'now' : reading.readAt, change })
         }
       }
@@ -121,8 +121,4 @@ async function localGroups(options: CommonOptions): Promise<ReadonlySet<string>>
 
 function rightsOfPerson(person: PersonView): Rights {
   return { groups: person.groups.map((group) => group.name), staff: person.isStaff, superuser: person.isSuperuser }
-}
-
-function rightsOfReading({ groups, staff, superuser }: ReadingOfPerson): Rights {
-  return { groups, staff, superuser }
 }

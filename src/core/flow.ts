@@ -1,7 +1,8 @@
 // One sign-in in one tab, without a server-side record: what must survive the trip to Entra is sealed in `state`, and
 // one small cookie binds all flows of a browser to it (RFC 9700 section 4.7: CSRF; section 2.1.1: PKCE and nonce).
 // Nonce and verifier are derived, so twenty tabs cost no more cookie than one.
-import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import { equalInConstantTime } from './constant-time.js'
 import { GatehouseError } from './errors.js'
 
 export const FLOW_LIFETIME_MS = 10 * 60_000
@@ -58,7 +59,7 @@ export function createFlowSealer(secrets: readonly string[], now: () => number =
       for (const key of keys) {
         const sealed = unseal(state, key)
         if (!sealed) continue
-        if (!isBinding(binding) || !equal(fingerprint(binding), sealed.b)) throw new GatehouseError('state_other_browser', { detail: binding === undefined ? 'no binding cookie came back' : 'the binding cookie is not the one the flow began with' })
+        if (!isBinding(binding) || !equalInConstantTime(fingerprint(binding), sealed.b)) throw new GatehouseError('state_other_browser', { detail: binding === undefined ? 'no binding cookie came back' : 'the binding cookie is not the one the flow began with' })
         if (now() - sealed.t > FLOW_LIFETIME_MS || sealed.t - now() > FLOW_LIFETIME_MS) throw new GatehouseError('state_expired')
         return flowOf(sealed, binding, key)
       }
@@ -78,10 +79,6 @@ function derive(key: Keys, purpose: string, id: string, binding: string): string
 
 function fingerprint(binding: string): string {
   return createHash('sha256').update(`binding:${binding}`).digest('base64url')
-}
-
-function equal(a: string, b: string): boolean {
-  return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
 }
 
 function seal(sealed: Sealed, key: Keys): string {

@@ -1,7 +1,7 @@
 // The id token, checked claim by claim, each failure under its own code (learn.microsoft.com, "Claims validation" and
 // "ID tokens"; OpenID Connect Core 3.1.3.7). RS256 alone: `alg: none` and HS256 with the public key are old attacks.
-import { timingSafeEqual } from 'node:crypto'
 import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
+import { equalInConstantTime } from '../core/constant-time.js'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import { isObjectId, type IdentityClaims } from '../core/identity.js'
 import type { TenantKeys } from './keys.js'
@@ -68,7 +68,7 @@ function codeOf(error: unknown): ErrorCode {
 function checkClaims(claims: JWTPayload, nonce: string, { tenantId, now = Date.now }: IdTokenRules): void {
   if (claims.aud !== undefined && Array.isArray(claims.aud) && claims.aud.length !== 1) throw refused('id_token_audience', 'more than one audience')
   if (typeof claims.tid !== 'string' || claims.tid.toLowerCase() !== tenantId.toLowerCase()) throw refused('id_token_tenant', `tid is ${String(claims.tid).slice(0, 40)}`, undefined, 'Check entra.tenantId; guests must be invited into this tenant.')
-  if (typeof claims.nonce !== 'string' || !equal(claims.nonce, nonce)) throw refused('id_token_nonce', 'the nonce is not the one of this sign-in')
+  if (typeof claims.nonce !== 'string' || !equalInConstantTime(claims.nonce, nonce)) throw refused('id_token_nonce', 'the nonce is not the one of this sign-in')
   if (claims.ver !== '2.0') throw refused('id_token_claims', `version ${String(claims.ver).slice(0, 10)} instead of 2.0`)
   if (typeof claims.oid !== 'string' || !isObjectId(claims.oid)) throw refused('id_token_claims', 'oid is no object ID')
   if (claims.iat !== undefined && claims.iat > now() / 1000 + SKEW_SECONDS) throw refused('id_token_not_yet_valid', 'issued in the future', undefined, 'Check the clock of this machine.')
@@ -89,11 +89,6 @@ function pickClaims(claims: JWTPayload): IdentityClaims {
     ...(typeof edov === 'boolean' || typeof edov === 'string' || typeof edov === 'number' ? { xms_edov: edov } : {}),
     ...(claims.acct === 0 || claims.acct === 1 ? { acct: claims.acct } : {}),
   }
-}
-
-function equal(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)]
-  return left.length === right.length && timingSafeEqual(left, right)
 }
 
 function refused(code: ErrorCode, detail: string, cause?: unknown, remedy = 'If people cannot sign in at all: check entra.tenantId, entra.clientId and the clock.'): GatehouseError {

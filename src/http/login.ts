@@ -63,8 +63,10 @@ function start(entra: AuthorizeUrlBuilder, callbackUri: string, options: LoginOp
   if (cookieValues(request.headers.cookie, cookies.names.session).length > 1) throw new GatehouseError('session_cookie_doubled', { remedy: 'The person clears the cookies of this site; another application on the same domain sets one of our name.' })
   const wanted = rd ?? trustedRedirectHeader(request, options)
   const returnTo = parseReturnTo(wanted, options.returnTo, requestOrigin(request, options))
-  if (!isPublicHost(request, publicUrl)) request.log.info({ host: request.host }, 'sent on to publicUrl; if this repeats without end, the proxy does not pass the Host header on')
-  if (!isPublicHost(request, publicUrl)) return reply.redirect(`${publicUrl}/oauth2/start?${new URLSearchParams({ rd: returnTo, ...(prompt === undefined ? {} : { prompt }) })}`, 302)
+  if (!isPublicHost(request, publicUrl)) {
+    request.log.info({ host: request.host }, 'sent on to publicUrl; if this repeats without end, the proxy does not pass the Host header on')
+    return reply.redirect(`${publicUrl}/oauth2/start?${new URLSearchParams({ rd: returnTo, ...(prompt === undefined ? {} : { prompt }) })}`, 302)
+  }
   const [known] = cookieValues(request.headers.cookie, cookies.names.binding)
   const binding = isBinding(known) ? known : newBinding()
   const { flow, state } = flows.begin(returnTo, binding)
