@@ -5,14 +5,15 @@ import cookie, { Signer } from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import rateLimit from '@fastify/rate-limit'
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
-import type { Config } from './config/config.js'
+import type { Config, OwnStep } from './config/config.js'
 import { GatehouseError } from './core/errors.js'
 import { createFlowSealer } from './core/flow.js'
 import type { IdentitySource } from './core/identity.js'
 import type { HeaderFamily } from './core/identity-headers.js'
 import { createLogin, type LoginReporter, type LoginStore } from './core/login.js'
 import { createGroupMapping } from './core/mapping.js'
-import { namedSteps, type StepName } from './core/pipeline/index.js'
+import { namedSteps } from './core/pipeline/index.js'
+import type { NamedStep } from './core/pipeline/pipeline.js'
 import type { SessionStore } from './core/session.js'
 import { entraError } from './entra/aadsts.js'
 import type { EntraEndpoints } from './entra/clouds.js'
@@ -39,6 +40,8 @@ export interface Adapters {
   readonly sessions: SessionStore
   readonly report: LoginReporter
   readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
+  /** A step that is a module beside the configuration. */
+  readonly ownStep: (file: OwnStep) => NamedStep
   readonly log: FastifyBaseLogger
 }
 
@@ -129,7 +132,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
       returnTo,
       cookies,
       trusts,
-      login: createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(live()), report: adapters.report }),
+      login: createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(live(), adapters.ownStep), report: adapters.report }),
       entraError: (answer) => entraError(answer, 'authorize'),
       pages,
     })
@@ -145,9 +148,9 @@ function identityHeaderSettings({ headers }: Config): { families: readonly Heade
   return { families: headers.families.filter((family): family is HeaderFamily => family !== 'assertion'), maxBytes: headers.maxBytes }
 }
 
-function pipelineOf(config: Config) {
+function pipelineOf(config: Config, ownStep: Adapters['ownStep']) {
   return {
-    steps: namedSteps(config.pipeline as readonly StepName[]),
+    steps: namedSteps(config.pipeline, config.ownSteps.map(ownStep)),
     settings: {
       username: config.username,
       reservedUsernames: config.reservedUsernames,

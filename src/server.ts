@@ -12,6 +12,7 @@ import { clientSecretCredential } from './entra/credentials.js'
 import { createHttpClient } from './entra/http-client.js'
 import { createEntraSource } from './entra/source.js'
 import { healthRoutes } from './http/health.js'
+import { createOwnSteps, type OwnSteps } from './steps/own-steps.js'
 import { openDatabase, type Database } from './store/database.js'
 import { databaseUrl } from './store/database-url.js'
 import { createSigningKeyStore } from './store/keys.js'
@@ -37,10 +38,15 @@ export interface Gateway {
   close(): Promise<void>
 }
 
-export interface GatewayOptions { readonly log: Logger, readonly migrate?: boolean }
+export interface GatewayOptions {
+  readonly log: Logger
+  /** The operator's own steps, where somebody else loads and replaces them too. */
+  readonly steps?: OwnSteps
+  readonly migrate?: boolean
+}
 
-/** @param live the configuration in force @throws GatehouseError `database_unavailable` */
-export async function startGateway(live: () => Config, { log, migrate: migrating = true }: GatewayOptions): Promise<Gateway> {
+/** @param live the configuration in force @throws GatehouseError `database_unavailable`, `step_unusable` */
+export async function startGateway(live: () => Config, { log, steps: given, migrate: migrating = true }: GatewayOptions): Promise<Gateway> {
   const config = live()
   const closers: (() => Promise<unknown>)[] = []
   let draining = false
@@ -49,7 +55,10 @@ export async function startGateway(live: () => Config, { log, migrate: migrating
     drain()
     for (const close of closers.splice(0).reverse()) await close().catch((error: unknown) => log.error({ err: error }, 'something did not close'))
   }
+  const steps = given ?? createOwnSteps({ log })
+  closers.push(() => steps.close())
   try {
+    await steps.prepare(config.ownSteps)
     const { url, stop } = await databaseUrl(config.database)
     closers.push(stop)
     if (migrating) for (const name of await migrate(url)) log.info({ migration: name }, 'migration applied')
@@ -61,7 +70,7 @@ export async function startGateway(live: () => Config, { log, migrate: migrating
     closers.push(sweeping.stop)
     const http = createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') })
     closers.push(() => http.close())
-    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database), report: createLoginReporter(log), log })
+    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database), report: createLoginReporter(log), ownStep: steps.step, log })
     const management = await managementServer(database, log, () => draining)
     closers.push(() => management.close(), () => closeWithin(app, DRAIN_MS))
     await listen(management, config.server.management, 'server.management.port')
@@ -86,6 +95,7 @@ function entraAdapters(live: () => Config, http: ReturnType<typeof createHttpCli
     credential: clientSecretCredential(() => live().entra.clientSecret ?? ''),
     redirectUri: `${server.publicUrl}/oauth2/callback`,
     membershipPath: entra.membershipPath,
+    securityGroupsOnly: entra.securityGroupsOnly,
     loginBudgetMs: entra.loginBudgetMs,
   })
   return { endpoints, source }

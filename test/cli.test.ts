@@ -57,10 +57,10 @@ t.test('an unusable configuration is 78, with every problem and its place', asyn
 
 t.test('check accepts a good one', async (t) => {
   configFor('postgres://x:y@127.0.0.1:1/z')
-  const { status, stdout } = gatehouse('check')
+  const { status, stdout } = gatehouse('check', '--offline')
   t.equal(status, 0)
   t.match(stdout, /is usable/)
-  t.match(JSON.parse(gatehouse('check', '--json').stdout), { usable: true, problems: [], hash: /^[0-9a-f]{64}$/ })
+  t.match(JSON.parse(gatehouse('check', '--offline', '--json').stdout), { usable: true, problems: [], hash: /^[0-9a-f]{64}$/ })
 })
 
 t.test('import-netbox prints what check accepts', async (t) => {

@@ -9,8 +9,8 @@ import { createHttpClient } from '../entra/http-client.js'
 
 export function openAppDirectory({ entra }: Config): AppDirectory & { close(): Promise<void> } {
   const http = createHttpClient({ ca: entra.caFile === undefined ? undefined : readFileSync(entra.caFile, 'utf8') })
-  const directory = createAppDirectory({ http, endpoints: entraEndpoints(entra), clientId: entra.clientId, credential: clientSecretCredential(() => entra.clientSecret ?? ''), budgetMs: entra.loginBudgetMs })
-  return { memberships: (user) => hinted(directory.memberships(user)), directMemberships: (user) => hinted(directory.directMemberships(user)), close: () => http.close() }
+  const directory = createAppDirectory({ http, endpoints: entraEndpoints(entra), securityGroupsOnly: entra.securityGroupsOnly, clientId: entra.clientId, credential: clientSecretCredential(() => entra.clientSecret ?? ''), budgetMs: entra.loginBudgetMs })
+  return { memberships: (user) => hinted(directory.memberships(user)), directMemberships: (user) => hinted(directory.directMemberships(user)), group: (id) => hinted(directory.group(id)), close: () => http.close() }
 }
 
 /** Reading somebody else needs application permissions, which a login does not. */

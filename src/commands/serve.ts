@@ -1,11 +1,12 @@
 // `gatehouse serve`: runs until it is told to stop, then finishes what is under way.
 import type { Logger } from 'pino'
 import { createLiveConfig, type ReloadReport } from '../config/live.js'
-import { formatProblem } from '../config/load.js'
+import { formatProblem, type Problem } from '../config/load.js'
 import { GatehouseError } from '../core/errors.js'
 import { errorFacts } from '../http/errors.js'
 import { createLogger } from '../log.js'
 import { startGateway } from '../server.js'
+import { createOwnSteps } from '../steps/own-steps.js'
 import { EXIT, readConfig, type CommonOptions } from './context.js'
 
 const WATCH_EVERY_MS = 2_000
@@ -14,12 +15,13 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   const loaded = readConfig(options)
   const { config, warnings, hash, file } = loaded
   const log = createLogger(config.log)
-  for (const warning of warnings) log.warn({ place: `${warning.file}:${warning.line}:${warning.column}`, remedy: warning.remedy }, formatProblem(warning).split('\n')[0])
+  warn(log, warnings)
   const stopped = new Promise<string>((resolve) => { for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve) })
-  const live = createLiveConfig(loaded, () => readConfig(options), reloadReport(log, file))
+  const steps = createOwnSteps({ log })
+  const live = createLiveConfig({ initial: loaded, load: () => readConfig(options), prepare: ({ ownSteps }) => steps.prepare(ownSteps), report: reloadReport(log, file) })
   process.on('SIGHUP', live.reload)
   try {
-    const gateway = await startGateway(live.current, { log, migrate: options.migrate ?? true })
+    const gateway = await startGateway(live.current, { log, steps, migrate: options.migrate ?? true })
     live.watch(WATCH_EVERY_MS)
     log.info({ file, hash }, 'configuration in force')
     log.info({ signal: await stopped }, 'stopping')
@@ -31,18 +33,25 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
     throw error
   } finally {
     live.close()
+    await steps.close()
     process.off('SIGHUP', live.reload)
   }
+}
+
+function warn(log: Logger, warnings: readonly Problem[]): void {
+  for (const warning of warnings) log.warn({ place: `${warning.file}:${warning.line}:${warning.column}`, remedy: warning.remedy }, formatProblem(warning).split('\n')[0])
 }
 
 function reloadReport(log: Logger, file: string): ReloadReport {
   return {
     refused: (problems) => log.error({ file, problems: problems.map(formatProblem) }, 'the changed configuration is refused whole; the one before stays in force'),
-    applied: ({ changes, needRestart, hash }) => {
+    applied: ({ changes, needRestart, warnings, hash }) => {
+      warn(log, warnings)
       if (changes.length > 0) log.info({ file, hash, changes }, `configuration reloaded: ${changes.length} ${changes.length === 1 ? 'change' : 'changes'}; rights change at each person's next login`)
       if (needRestart.length > 0) log.warn({ file, paths: needRestart }, 'these keys changed in the file and need a restart to take effect')
     },
     unchanged: () => log.info({ file }, 'the configuration is valid and nothing in it has changed'),
-    failed: (error) => log.error({ err: error, file }, 'the configuration could not be reloaded; the one before stays in force'),
+    secretRotated: () => log.info({ file }, 'the client secret was read again and is in force'),
+    failed: (error) => log.error({ ...(error instanceof GatehouseError ? errorFacts(error) : { err: error }), file }, 'the configuration could not be reloaded; the one before stays in force'),
   }
 }

@@ -8,6 +8,7 @@ export function configHash(config: Config): string {
   const shared = {
     ...config,
     server,
+    ownSteps: config.ownSteps.map(({ name, sha256 }) => ({ name, sha256 })),
     entra: { ...config.entra, clientSecret: hidden(config.entra.clientSecret) },
     database: { ...config.database, url: hidden(config.database.url) },
     session: { ...config.session, secrets: config.session.secrets.map(hidden) },

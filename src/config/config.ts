@@ -6,7 +6,15 @@
 import type { ConfigFile } from './schema.js'
 import type { Duration } from './schema-parts.js'
 
-export type Config = Resolved<ConfigFile>
+export type Config = Resolved<ConfigFile> & { readonly ownSteps: readonly OwnStep[] }
+
+/** A step that is a module beside the configuration: the bytes that were checked are the ones that may run. */
+export interface OwnStep {
+  /** As the pipeline names it: `./my-step.js`. */
+  readonly name: string
+  readonly path: string
+  readonly sha256: string
+}
 
 type Resolved<T> =
   T extends Duration ? number

@@ -1,5 +1,6 @@
 // Reading files that an operator names: every way it can fail is told apart, since each has another remedy.
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 
 export const MAX_BYTES = 1024 * 1024
 
@@ -20,6 +21,8 @@ export interface Files {
   read(path: string): string
   /** Every user of the machine may read it. */
   worldReadable(path: string): boolean
+  /** Every user of the machine may change it, or put another file in its place. */
+  worldWritable(path: string): boolean
 }
 
 /** @param readFile in place of the file system, as a reload or a test gives it */
@@ -34,13 +37,20 @@ export function createFiles(readFile: (path: string) => string = readUtf8): File
         throw error instanceof FileError ? error : new FileError(failureOf(error), error)
       }
     },
-    worldReadable(path) {
-      try {
-        return (statSync(path).mode & 0o004) !== 0
-      } catch {
-        return false
-      }
+    worldReadable: (path) => (modeOf(path) & 0o004) !== 0,
+    worldWritable(path) {
+      const sticky = (modeOf(dirname(path)) & 0o1000) !== 0 // there, only the owner may replace a file
+      return (modeOf(path) & 0o002) !== 0 || (!sticky && (modeOf(dirname(path)) & 0o002) !== 0)
     },
+  }
+}
+
+/** Of what a link leads to; 0 where there is none. */
+function modeOf(path: string): number {
+  try {
+    return statSync(path).mode
+  } catch {
+    return 0
   }
 }
 

@@ -5,15 +5,17 @@ import type { Config } from './config.js'
 import { ConfigError, type LoadedConfig, type Problem } from './load.js'
 
 /** What a reload puts in force; everything else needs a restart. */
-export const RELOADED = ['groupMapping', 'requireMappedGroup', 'username', 'reservedUsernames', 'associateByEmail', 'authAllowed', 'defaultGroups', 'pipeline', 'access', 'headers'] as const satisfies readonly (keyof Config)[]
+export const RELOADED = ['groupMapping', 'requireMappedGroup', 'username', 'reservedUsernames', 'associateByEmail', 'authAllowed', 'defaultGroups', 'pipeline', 'ownSteps', 'access', 'headers'] as const satisfies readonly (keyof Config)[]
 
 export interface Change { readonly path: string, readonly before: unknown, readonly after: unknown }
 
 export interface ReloadReport {
   refused(problems: readonly Problem[]): void
   /** `needRestart`: paths that changed in the file and are not in force. Values are never handed over, they may be secret. */
-  applied(change: { readonly changes: readonly Change[], readonly needRestart: readonly string[], readonly hash: string }): void
+  applied(change: { readonly changes: readonly Change[], readonly needRestart: readonly string[], readonly warnings: readonly Problem[], readonly hash: string }): void
   failed(error: unknown): void
+  /** The client secret is another one now; it is in force. */
+  secretRotated(): void
   /** The file is valid and says what is in force already. */
   unchanged(): void
 }
@@ -21,41 +23,79 @@ export interface ReloadReport {
 export interface LiveConfig {
   /** Always the whole of one file that validated. */
   current(): Config
-  reload(): void
+  /** Never rejects: what went wrong is reported. Reloads asked for meanwhile follow one after the other. */
+  reload(): Promise<void>
   /** Looks at the files every so often (stat, so that a Kubernetes symlink swap counts). */
   watch(intervalMs: number): void
   close(): void
 }
 
-export function createLiveConfig(initial: LoadedConfig, load: () => LoadedConfig, report: ReloadReport): LiveConfig {
+export interface LiveConfigOptions {
+  readonly initial: LoadedConfig
+  readonly load: () => LoadedConfig
+  /** What must be there before a configuration can be in force; whatever it throws refuses the file. */
+  readonly prepare?: (next: Config) => Promise<void>
+  readonly report: ReloadReport
+}
+
+export function createLiveConfig({ initial, load, prepare = async () => {}, report }: LiveConfigOptions): LiveConfig {
   let running = initial.config
   let file = initial.config
-  let watched: string[] = []
+  let queue = Promise.resolve()
+  const watcher = createWatcher(() => { live.reload().catch(() => {}) })
+  const reloadNow = async (): Promise<void> => {
+    try {
+      const next = load()
+      watcher.follow(filesOf(next))
+      const changes = RELOADED.flatMap((key) => differences(key, running[key], next.config[key]))
+      const needRestart = changedElsewhere(file, next.config)
+      if (changes.length > 0) await prepare(next.config)
+      const secretRotated = running.entra.clientSecret !== next.config.entra.clientSecret
+      running = withReloaded(running, next.config)
+      file = next.config
+      if (secretRotated) report.secretRotated()
+      else if (changes.length === 0 && needRestart.length === 0) return report.unchanged()
+      if (changes.length > 0 || needRestart.length > 0) report.applied({ changes, needRestart, warnings: next.warnings, hash: next.hash })
+    } catch (error) {
+      if (error instanceof ConfigError) report.refused(error.problems)
+      else report.failed(error)
+    }
+  }
   const live: LiveConfig = {
     current: () => running,
-    reload() {
-      try {
-        const next = load()
-        const changes = RELOADED.flatMap((key) => differences(key, running[key], next.config[key]))
-        const needRestart = changedElsewhere(file, next.config)
-        file = next.config
-        if (changes.length === 0 && needRestart.length === 0) return report.unchanged()
-        running = withReloaded(running, next.config)
-        report.applied({ changes, needRestart, hash: next.hash })
-      } catch (error) {
-        if (error instanceof ConfigError) report.refused(error.problems)
-        else report.failed(error)
-      }
+    async reload() {
+      queue = queue.then(reloadNow)
+      await queue
     },
     watch(intervalMs) {
-      watched = [initial.file, ...initial.secretFiles]
-      for (const path of watched) watchFile(path, { interval: intervalMs, persistent: false }, live.reload)
+      watcher.start(intervalMs, filesOf(initial))
     },
-    close() {
-      for (const path of watched) unwatchFile(path, live.reload)
-    },
+    close: () => watcher.follow([]),
   }
   return live
+}
+
+function filesOf({ file, secretFiles, config }: LoadedConfig): readonly string[] {
+  return [file, ...secretFiles, ...config.ownSteps.map(({ path }) => path)]
+}
+
+/** Watches a list of files that may change; nothing before it is started. */
+function createWatcher(changed: () => void) {
+  let watched: readonly string[] = []
+  let every: number | undefined
+  const follow = (files: readonly string[]): void => {
+    if (every === undefined) return
+    for (const path of watched) if (!files.includes(path)) unwatchFile(path, changed)
+    for (const path of files) if (!watched.includes(path)) watchFile(path, { interval: every, persistent: false }, changed)
+    watched = files
+  }
+  return {
+    follow,
+    start(intervalMs: number, files: readonly string[]): void {
+      every = intervalMs
+      follow(files)
+    },
+  }
 }
 
 function withReloaded(running: Config, next: Config): Config {

@@ -2,10 +2,11 @@
 // them together, refuse what is not there yet. Nothing here ends at the first mistake but a file that cannot be read.
 import { dirname, resolve } from 'node:path'
 import { configHash } from './config-hash.js'
-import type { Config, Draft } from './config.js'
+import type { Config, Draft, OwnStep } from './config.js'
 import { createFiles, describeFailure, type Files } from './files.js'
 import { refuseNotYet, withoutWhatIsNotYet } from './not-yet.js'
-import { ConfigError, refuse, type Problem, type Refusal } from './problem.js'
+import { readOwnStep } from './own-steps.js'
+import { ConfigError, refuse, type Place, type Problem, type Refusal } from './problem.js'
 import { readSection, type ReadContext } from './read.js'
 import { createReport, inOrder, type Report } from './report.js'
 import { RULES } from './rules/index.js'
@@ -24,6 +25,8 @@ export interface LoadedConfig {
   readonly file: string
   /** Absolute paths of the files that `...File` keys name. */
   readonly secretFiles: string[]
+  /** Where a key stands, like `groupMapping[2].groups[0]`: for what only a database can tell. */
+  readonly placeOf: (path: string) => Place
 }
 
 export interface LoadOptions {
@@ -39,22 +42,24 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
   const report = createReport(file)
   const files = createFiles(options.readFile)
   const secretFiles: string[] = []
-  const draft = read(file, files, options.env, report, secretFiles)
+  const ownSteps: OwnStep[] = []
+  const draft = read(file, files, options.env, report, { secretFiles, ownSteps })
   if (report.problems.length > 0 || draft === undefined) throw new ConfigError(inOrder(report.problems))
-  const config = withoutWhatIsNotYet(draft as Config) // without a problem, nothing that must be there is missing
-  return { config, warnings: inOrder(report.warnings), hash: configHash(config), file, secretFiles }
+  const config = withoutWhatIsNotYet({ ...draft as Config, ownSteps }) // without a problem, nothing that must be there is missing
+  return { config, warnings: inOrder(report.warnings), hash: configHash(config), file, secretFiles, placeOf: report.placeOf }
 }
 
-function read(file: string, files: Files, env: Environment, report: Report, secretFiles: string[]): Draft | undefined {
+/** @param found the other files that this one leads to */
+function read(file: string, files: Files, env: Environment, report: Report, found: { secretFiles: string[], ownSteps: OwnStep[] }): Draft | undefined {
   const text = readText(file, files, report)
   const yaml = text === undefined ? undefined : parse(text, report)
   if (!yaml) return undefined
   const syntaxErrors = report.problems.length
   const root = configSchema as Shape
-  const context: ReadContext = { yaml, report, env, files, root, secretFiles, budget: { left: MAX_VALUES }, ...paths(file, files) }
+  const context: ReadContext = { yaml, report, env, files, root, secretFiles: found.secretFiles, budget: { left: MAX_VALUES }, ...paths(file, files, found.ownSteps) }
   const draft = readSection(context, root, yaml.doc.contents, '', { line: 1, column: 1 }) as Draft | undefined
-  const found = report.problems.splice(syntaxErrors)
-  report.problems.push(...found.filter((problem) => !yaml.doubtful(problem)))
+  const mistakes = report.problems.splice(syntaxErrors)
+  report.problems.push(...mistakes.filter((problem) => !yaml.doubtful(problem)))
   if (draft && !yaml.broken) {
     for (const rule of RULES) rule(draft, report)
     refuseNotYet(draft, report)
@@ -87,10 +92,16 @@ function isEmpty(contents: unknown): boolean {
 }
 
 /** Relative paths count from the directory of the configuration file, wherever the program was started. */
-function paths(file: string, files: Files): Pick<ReadContext, 'resolvePath' | 'unreadable'> {
+function paths(file: string, files: Files, ownSteps: OwnStep[]): Pick<ReadContext, 'resolvePath' | 'unreadable' | 'unusableStep'> {
   const directory = dirname(resolve(file))
   return {
     resolvePath: (path) => resolve(directory, path),
+    unusableStep(name) {
+      const step = readOwnStep(name, resolve(directory, name), files)
+      if ('code' in step) return step
+      ownSteps.push(step)
+      return undefined
+    },
     unreadable(path): Refusal | undefined {
       try {
         files.read(path)

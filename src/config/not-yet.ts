@@ -10,16 +10,12 @@ interface NotYet {
   readonly sentence: string
 }
 
-const isOwnStep = (step: string | undefined) => step?.startsWith('./')
-
 export const NOT_YET: readonly NotYet[] = [
   { path: 'entra.tenantId', asks: ({ entra }) => entra?.tenantId === 'common' || entra?.tenantId === 'organizations', sentence: 'Several tenants (common, organizations)' },
   { path: 'entra.certificate', asks: (_, given) => given('entra.certificate'), sentence: 'Signing in with a certificate in place of a client secret' },
   { path: 'entra.federatedTokenFile', asks: (_, given) => given('entra.federatedTokenFile'), sentence: 'Workload identity in place of a client secret' },
-  { path: 'entra.securityGroupsOnly', asks: ({ entra }) => entra?.securityGroupsOnly, sentence: 'Counting security groups alone' },
   { path: 'session.identityCookie', asks: ({ session }) => session?.identityCookie, sentence: 'The identity cookie' },
   { path: 'keys.rotateEvery', asks: (_, given) => given('keys.rotateEvery'), sentence: 'The rotation of assertion keys' },
-  { path: 'pipeline', asks: ({ pipeline }) => pipeline?.some(isOwnStep), sentence: 'Steps of your own (./file.js)' },
   { path: 'access.rules', asks: ({ access }) => (access?.rules?.length ?? 0) > 0, sentence: 'Access rules' },
   { path: 'headers.families', asks: ({ headers }, given) => given('headers.families') && headers?.families?.includes('assertion'), sentence: 'The header family assertion' },
   { path: 'headers.extra', asks: ({ headers }) => (headers?.extra?.length ?? 0) > 0, sentence: 'Headers of your own' },

@@ -43,7 +43,7 @@ function notText(kind: Kind, value: unknown, context: KindContext): Refusal {
 }
 
 function kindContext(context: ReadContext, shape: Shape, shown: string): KindContext {
-  return { shown, min: shape['x-min'], max: shape['x-max'], resolvePath: context.resolvePath, unreadable: context.unreadable }
+  return { shown, min: shape['x-min'], max: shape['x-max'], resolvePath: context.resolvePath, unreadable: context.unreadable, unusableStep: context.unusableStep }
 }
 
 function readChoice(choices: readonly (string | boolean)[], value: unknown, shown: string): PlainReading {

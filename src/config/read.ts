@@ -24,6 +24,7 @@ export interface ReadContext {
   readonly budget: { left: number }
   readonly resolvePath: (path: string) => string
   readonly unreadable: (path: string) => Refusal | undefined
+  readonly unusableStep: (name: string) => Refusal | undefined
 }
 
 /** Behind so many problems nobody reads hints, and finding them takes time. */

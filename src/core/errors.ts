@@ -55,6 +55,7 @@ export const FAILURES = {
   id_token_claims: { status: 403, sentence: 'The identity that arrived lacks what Gatehouse needs.' },
   graph_unauthorized: { status: 502, sentence: 'Microsoft Graph did not accept the sign-in.' },
   graph_forbidden: { status: 502, sentence: 'Gatehouse may not read your groups in Microsoft Graph.' },
+  graph_security_hidden: { status: 502, sentence: 'Microsoft Graph does not tell Gatehouse which of your groups count.' },
   graph_request_refused: { status: 502, sentence: 'Microsoft Graph refused the request of Gatehouse.' },
   graph_throttled: { status: 503, sentence: 'Microsoft Graph asks Gatehouse to wait.' },
   graph_unavailable: { status: 503, sentence: 'Microsoft Graph does not answer at the moment.' },
@@ -71,6 +72,8 @@ export const FAILURES = {
   email_ambiguous: { status: 403, sentence: 'Several accounts here have your e-mail address.' },
   not_mapped: { status: 403, sentence: 'None of your groups gives you access here.' },
   username_unavailable: { status: 500, sentence: 'No username could be found for you.' },
+  step_refused: { status: 403, sentence: 'A rule of this organisation does not let you sign in.' },
+  step_unusable: { status: 500, sentence: 'A step of the sign-in cannot be loaded.' },
   step_failed: { status: 500, sentence: 'A step of the sign-in failed.' },
   login_contended: { status: 503, sentence: 'Too many sign-ins of the same account at once.' },
 
@@ -111,6 +114,8 @@ export type ErrorCode = keyof typeof FAILURES
 
 export interface GatehouseErrorOptions {
   readonly cause?: unknown
+  /** In place of the table's, where an administrator wrote one for the person. */
+  readonly sentence?: string
   /** For the log alone: what happened, in which call. Never shown to the person. */
   readonly detail?: string
   /** For the log alone: what the operator can do. */
@@ -132,7 +137,7 @@ export class GatehouseError extends Error {
     this.name = 'GatehouseError'
     this.code = code
     this.status = FAILURES[code].status
-    this.sentence = FAILURES[code].sentence
+    this.sentence = options.sentence ?? FAILURES[code].sentence
     this.remedy = options.remedy
     this.facts = options.facts ?? {}
   }

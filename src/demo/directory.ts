@@ -25,6 +25,8 @@ export interface DirectoryObject {
   displayName: string
   securityEnabled?: boolean
   groupTypes?: string[]
+  /** Of a Microsoft 365 group; Entra makes them public unless told otherwise. */
+  visibility?: 'Public' | 'Private' | 'HiddenMembership'
 }
 
 export interface Directory {

@@ -1,6 +1,7 @@
 // Somebody's memberships without them: read with Gatehouse's own (application) permissions, for dry runs. Needs
 // User.Read.All and GroupMember.Read.All with admin consent (learn.microsoft.com, "client credentials flow").
 import { randomUUID } from 'node:crypto'
+import { GatehouseError } from '../core/errors.js'
 import type { EntraEndpoints } from './clouds.js'
 import type { ClientCredential } from './credentials.js'
 import { createGraphClient } from './graph.js'
@@ -13,6 +14,17 @@ export interface AppDirectory {
   memberships(user: string): Promise<readonly string[]>
   /** Those that hold the user directly, not through another group. */
   directMemberships(user: string): Promise<readonly string[]>
+  /** Undefined: there is no such group. */
+  group(id: string): Promise<GroupFacts | undefined>
+}
+
+/** What decides who can get into a group (learn.microsoft.com, "group resource type"). */
+export interface GroupFacts {
+  readonly displayName: string | null
+  /** A Microsoft 365 group that anybody in the organisation may join. */
+  readonly open: boolean
+  /** Null: Graph does not say. */
+  readonly securityEnabled: boolean | null
 }
 
 export interface AppDirectoryOptions {
@@ -20,16 +32,17 @@ export interface AppDirectoryOptions {
   readonly endpoints: EntraEndpoints
   readonly clientId: string
   readonly credential: ClientCredential
+  readonly securityGroupsOnly: boolean
   /** For each question. */
   readonly budgetMs: number
 }
 
 const EARLY_MS = 5 * 60_000
 
-export function createAppDirectory({ http, endpoints, clientId, credential, budgetMs }: AppDirectoryOptions): AppDirectory {
+export function createAppDirectory({ http, endpoints, clientId, credential, securityGroupsOnly, budgetMs }: AppDirectoryOptions): AppDirectory {
   const graph = createGraphClient({ http, graphUrl: endpoints.graph })
   let token: { readonly accessToken: string, readonly until: number } | undefined
-  const read = async (user: string, relation: 'transitiveMemberOf' | 'memberOf'): Promise<readonly string[]> => {
+  const asking = async () => {
     const deadline = performance.now() + budgetMs
     const signal = AbortSignal.timeout(budgetMs)
     const correlationId = randomUUID()
@@ -37,11 +50,32 @@ export function createAppDirectory({ http, endpoints, clientId, credential, budg
       const { accessToken, expiresInMs } = await requestAppToken({ http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` }, correlationId, signal)
       token = { accessToken, until: performance.now() + expiresInMs - EARLY_MS }
     }
-    const { groupIds } = await readMemberships({ graph, graphUrl: endpoints.graph, path: 'users', relation }, { oid: encodeURIComponent(user), accessToken: token.accessToken, correlationId, signal, deadline })
+    return { accessToken: token.accessToken, correlationId, signal, deadline }
+  }
+  const read = async (user: string, relation: 'transitiveMemberOf' | 'memberOf'): Promise<readonly string[]> => {
+    const { groupIds } = await readMemberships({ graph, graphUrl: endpoints.graph, path: 'users', relation, securityGroupsOnly }, { oid: encodeURIComponent(user), ...await asking() })
     return groupIds
   }
   return {
     memberships: (user) => read(user, 'transitiveMemberOf'),
     directMemberships: (user) => read(user, 'memberOf'),
+    async group(id) {
+      const url = `${endpoints.graph}/v1.0/groups/${encodeURIComponent(id)}?$select=id,displayName,groupTypes,visibility,securityEnabled`
+      try {
+        return factsOf(await graph.get({ url, ...await asking() }))
+      } catch (error) {
+        if (error instanceof GatehouseError && error.facts.status === 404) return undefined
+        throw error
+      }
+    },
+  }
+}
+
+function factsOf({ displayName, groupTypes, visibility, securityEnabled }: Readonly<Record<string, unknown>>): GroupFacts {
+  const unified = Array.isArray(groupTypes) && groupTypes.includes('Unified')
+  return {
+    displayName: typeof displayName === 'string' ? displayName : null,
+    open: unified && visibility === 'Public',
+    securityEnabled: typeof securityEnabled === 'boolean' ? securityEnabled : null,
   }
 }

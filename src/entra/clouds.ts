@@ -28,9 +28,11 @@ export interface EndpointOptions {
   readonly cloud: Cloud
   readonly authorityHost?: string | undefined
   readonly graphUrl?: string | undefined
+  /** Asks for what it needs to see which groups are security groups. */
+  readonly securityGroupsOnly?: boolean
 }
 
-export function entraEndpoints({ tenantId, cloud, authorityHost, graphUrl }: EndpointOptions): EntraEndpoints {
+export function entraEndpoints({ tenantId, cloud, authorityHost, graphUrl, securityGroupsOnly = false }: EndpointOptions): EntraEndpoints {
   const authority = withoutSlash(authorityHost ?? CLOUDS[cloud].authority)
   const graph = withoutSlash(graphUrl ?? CLOUDS[cloud].graph)
   return {
@@ -41,7 +43,7 @@ export function entraEndpoints({ tenantId, cloud, authorityHost, graphUrl }: End
     endSession: `${authority}/${tenantId}/oauth2/v2.0/logout`,
     issuer: `${authority}/${tenantId}/v2.0`,
     graph,
-    scopes: ['openid', 'profile', 'email', `${graph}/User.Read`],
+    scopes: ['openid', 'profile', 'email', `${graph}/User.Read`, ...(securityGroupsOnly ? [`${graph}/GroupMember.Read.All`] : [])],
   }
 }
 

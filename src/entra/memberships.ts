@@ -4,7 +4,7 @@ import { GatehouseError } from '../core/errors.js'
 import { isObjectId, type MembershipReading } from '../core/identity.js'
 import type { GraphClient, GraphRequest } from './graph.js'
 
-const QUERY = '?$select=id&$top=999'
+const TOP = '$top=999'
 const GROUP = '#microsoft.graph.group' // directory roles and administrative units come in the same list
 const MAX_PAGES = 1_000
 const MAX_RESTARTS = 3
@@ -16,19 +16,21 @@ export interface MembershipOptions {
   readonly path: 'users' | 'me'
   /** All memberships unless told otherwise; `memberOf` lists the direct ones. */
   readonly relation?: 'transitiveMemberOf' | 'memberOf'
+  /** Leaves out groups that are not security-enabled; Graph says so only where GroupMember.Read.All is granted. */
+  readonly securityGroupsOnly?: boolean
 }
 
 type Asking = Omit<GraphRequest, 'url'> & { readonly oid: string }
 
 /** @throws GatehouseError `graph_*`, `person_not_found` */
-export async function readMemberships({ graph, graphUrl, path, relation = 'transitiveMemberOf' }: MembershipOptions, { oid, ...request }: Asking): Promise<Omit<MembershipReading, 'readAt'>> {
+export async function readMemberships({ graph, graphUrl, path, relation = 'transitiveMemberOf', securityGroupsOnly = false }: MembershipOptions, { oid, ...request }: Asking): Promise<Omit<MembershipReading, 'readAt'>> {
   const resource = `${graphUrl}/v1.0/${path === 'me' ? 'me' : `users/${oid}`}/${relation}`
-  let query = QUERY
+  let query = `?$select=${securityGroupsOnly ? 'id,securityEnabled' : 'id'}&${TOP}`
   let requests = 0
   const counted: GraphClient['get'] = (each) => { requests++; return graph.get(each) }
   for (let restart = 0; ; restart++) {
     try {
-      const groupIds = await readPages(`${resource}${query}`, new URL(graphUrl).origin, (url) => counted({ ...request, url }))
+      const groupIds = await readPages(`${resource}${query}`, new URL(graphUrl).origin, securityGroupsOnly, (url) => counted({ ...request, url }))
       return { groupIds: [...groupIds], requests }
     } catch (error) {
       if (!(error instanceof GatehouseError) || restart >= MAX_RESTARTS) throw error
@@ -39,7 +41,7 @@ export async function readMemberships({ graph, graphUrl, path, relation = 'trans
   }
 }
 
-async function readPages(first: string, origin: string, get: (url: string) => Promise<Readonly<Record<string, unknown>>>): Promise<Set<string>> {
+async function readPages(first: string, origin: string, securityGroupsOnly: boolean, get: (url: string) => Promise<Readonly<Record<string, unknown>>>): Promise<Set<string>> {
   const groupIds = new Set<string>()
   const seen = new Set<string>()
   for (let url: string | undefined = first; url !== undefined;) {
@@ -47,19 +49,22 @@ async function readPages(first: string, origin: string, get: (url: string) => Pr
     if (seen.size === MAX_PAGES) throw new GatehouseError('graph_too_many_pages', { detail: `more than ${MAX_PAGES} pages` })
     seen.add(url)
     const page = await get(url)
-    collect(page, groupIds)
+    collect(page, groupIds, securityGroupsOnly)
     url = nextLink(page, origin)
   }
   return groupIds
 }
 
-function collect(page: Readonly<Record<string, unknown>>, into: Set<string>): void {
+function collect(page: Readonly<Record<string, unknown>>, into: Set<string>, securityGroupsOnly: boolean): void {
   if (!Array.isArray(page.value)) throw new GatehouseError('graph_malformed', { detail: 'a page has no list of memberships (`value`)' })
   for (const item of page.value as readonly unknown[]) {
-    const { '@odata.type': type, id } = typeof item === 'object' && item !== null ? item as Readonly<Record<string, unknown>> : {}
+    const { '@odata.type': type, id, securityEnabled } = typeof item === 'object' && item !== null ? item as Readonly<Record<string, unknown>> : {}
     // Without a type a group cannot be told from a role; dropping it would be "no groups", keeping it a guess.
     if (typeof type !== 'string' || typeof id !== 'string' || !isObjectId(id)) throw new GatehouseError('graph_malformed', { detail: 'a membership has no @odata.type or no object ID' })
-    if (type === GROUP) into.add(id.toLowerCase())
+    if (type !== GROUP) continue
+    // Null is "you may not know", not "no": leaving the group out would take rights away, keeping it would give some.
+    if (securityGroupsOnly && typeof securityEnabled !== 'boolean') throw new GatehouseError('graph_security_hidden', { detail: 'Graph does not say which groups are security groups', remedy: 'Grant GroupMember.Read.All (delegated for logins, application for commands) with admin consent, or take entra.securityGroupsOnly away.' })
+    if (!securityGroupsOnly || securityEnabled === true) into.add(id.toLowerCase())
   }
 }
 

@@ -18,11 +18,12 @@ export interface EntraSourceOptions {
   readonly credential: ClientCredential
   readonly redirectUri: string
   readonly membershipPath: 'users' | 'me'
+  readonly securityGroupsOnly: boolean
   readonly loginBudgetMs: number
 }
 
 export function createEntraSource(options: EntraSourceOptions): IdentitySource {
-  const { http, endpoints, clientId, tenantId, credential, redirectUri, membershipPath, loginBudgetMs } = options
+  const { http, endpoints, clientId, tenantId, credential, redirectUri, membershipPath, securityGroupsOnly, loginBudgetMs } = options
   const tokens = createTokenClient({ http, tokenEndpoint: endpoints.token, clientId, credential, redirectUri, scopes: endpoints.scopes })
   const rules = { keys: createTenantKeys({ http, url: endpoints.keys }), issuer: endpoints.issuer, clientId, tenantId }
   const graph = createGraphClient({ http, graphUrl: endpoints.graph })
@@ -33,7 +34,7 @@ export function createEntraSource(options: EntraSourceOptions): IdentitySource {
       const { idToken, accessToken } = await tokens.redeem(grant, signal)
       const claims = await verifyIdToken(idToken, grant.nonce, rules, signal)
       const readAt = await now()
-      const reading = await readMemberships({ graph, graphUrl: endpoints.graph, path: membershipPath }, { oid: claims.oid, accessToken, correlationId: grant.correlationId, signal, deadline })
+      const reading = await readMemberships({ graph, graphUrl: endpoints.graph, path: membershipPath, securityGroupsOnly }, { oid: claims.oid, accessToken, correlationId: grant.correlationId, signal, deadline })
       return { claims, memberships: { ...reading, readAt } }
     },
   }

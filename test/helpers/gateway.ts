@@ -14,6 +14,7 @@ import type { AppRegistration, EntraOptions, EntraSimulator } from '../../src/de
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, seedDemoDirectory } from '../../src/demo/people.js'
 import { createLogger } from '../../src/log.js'
 import { startGateway, type Gateway } from '../../src/server.js'
+import { createOwnSteps } from '../../src/steps/own-steps.js'
 import { createGroupStore } from '../../src/store/groups.js'
 import { createBrowser, formOf, type Answer, type Browser } from './browser.js'
 import { freshDatabase } from './postgres.js'
@@ -58,6 +59,10 @@ export interface TestGatewayOptions {
   readonly seed?: (directory: EntraOptions['directory']) => void
   /** Runs on the demo's own configuration file, with publicUrl as given, instead of one made here. */
   readonly demoFile?: { readonly publicUrl: string }
+  /** Files beside the configuration, by name. */
+  readonly files?: Readonly<Record<string, string>>
+  /** How long a step of the operator's own may take. */
+  readonly stepTimeoutMs?: number
   /** An empty database to use instead of a fresh one. */
   readonly databaseUrl?: string
 }
@@ -73,15 +78,24 @@ export async function startTestGateway(t: Test, options: TestGatewayOptions = {}
   t.teardown(() => entra.close())
   const demo = options.demoFile && demoConfig({ publicUrl, port, management, entra, databaseUrl })
   const base = baseConfig({ publicUrl, port, management, entra, databaseUrl })
-  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo })
+  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo, files: options.files ?? {}, stepTimeoutMs: options.stepTimeoutMs })
 }
 
-async function start(t: Test, base: Record<string, unknown>, overrides: Record<string, unknown>, fixed: { entra: EntraSimulator, databaseUrl: string, groups: readonly string[], demo: Config | undefined }): Promise<TestGateway> {
-  const config = fixed.demo ?? writtenConfig(merge(base, overrides))
+interface Fixed {
+  readonly entra: EntraSimulator
+  readonly databaseUrl: string
+  readonly groups: readonly string[]
+  readonly demo: Config | undefined
+  readonly files: Readonly<Record<string, string>>
+  readonly stepTimeoutMs: number | undefined
+}
+
+async function start(t: Test, base: Record<string, unknown>, overrides: Record<string, unknown>, fixed: Fixed): Promise<TestGateway> {
+  const config = fixed.demo ?? writtenConfig(t, merge(base, overrides), fixed.files)
   const rawLog: string[] = []
   const log: Record<string, unknown>[] = []
   const logger = createLogger({ ...config.log, format: 'json' }, { write: (line) => { rawLog.push(line); log.push(JSON.parse(line) as Record<string, unknown>) } })
-  const gateway = await startGateway(() => config, { log: logger })
+  const gateway = await startGateway(() => config, { log: logger, ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
   await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), { actor: 'test', dryRun: false })
   let closed = false
   const close = async (): Promise<void> => {
@@ -145,14 +159,11 @@ function demoConfig({ publicUrl, port, management, entra, databaseUrl }: { publi
   }).config
 }
 
-function writtenConfig(value: Record<string, unknown>): Config {
+function writtenConfig(t: Test, value: Record<string, unknown>, files: Readonly<Record<string, string>>): Config {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-config-'))
-  try {
-    writeFileSync(join(directory, 'gatehouse.yaml'), stringify(value))
-    return loadConfig(join(directory, 'gatehouse.yaml'), { env: {} }).config
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  for (const [name, text] of Object.entries({ ...files, 'gatehouse.yaml': stringify(value) })) writeFileSync(join(directory, name), text)
+  return loadConfig(join(directory, 'gatehouse.yaml'), { env: {} }).config
 }
 
 /** Maps are merged, everything else is replaced; undefined takes a key away. */

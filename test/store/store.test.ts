@@ -12,7 +12,7 @@ import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PERSON_IDS } from '../../src/demo/peopl
 import { GatehouseError } from '../../src/core/errors.js'
 import { newPublicSessionId, newSessionId, type SessionRecord } from '../../src/core/session.js'
 import { errorFields } from '../../src/log.js'
-import { openDatabase } from '../../src/store/database.js'
+import { openDatabase, sqlState } from '../../src/store/database.js'
 import { startEmbeddedPostgres } from '../../src/store/embedded.js'
 import { createGroupStore } from '../../src/store/groups.js'
 import { createSigningKeyStore, open, seal } from '../../src/store/keys.js'
@@ -270,6 +270,44 @@ t.test('a transaction that times out or loses its connection leaves nothing open
   }), { message: 'a mistake of ours' }, 'is not called an outage')
   await alive()
   t.same(await other("select 1 from groups where name = 'half'"), [], 'nothing of any of them was kept')
+})
+
+t.test('deadlocks and serialization failures are tried again, a bounded number of times', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const database = openDatabase({ url, poolSize: 4 })
+  t.teardown(() => database.close())
+  await createGroupStore(database).apply([{ name: 'A' }, { name: 'B' }], { actor: 't', dryRun: false })
+
+  await t.test('two that wait for one another both end', async (t) => {
+    let runs = 0
+    let arrived = 0
+    let bothIn = (): void => {}
+    const both = new Promise<void>((resolve) => { bothIn = resolve })
+    const crossing = (first: string, second: string) => database.transaction(async (tx) => {
+      runs++
+      await tx.execute(sql`update groups set description = description || ${first} where name = ${first}`)
+      arrived++
+      if (arrived === 2) bothIn()
+      await both
+      await tx.execute(sql`update groups set description = description || ${first} where name = ${second}`)
+    })
+    await Promise.all([crossing('A', 'B'), crossing('B', 'A')])
+    t.equal(runs, 3, 'one of the two was given up by PostgreSQL and ran again')
+    const { rows } = await database.ask((db) => db.execute<{ description: string }>(sql`select description from groups order by name`))
+    for (const { description } of rows) t.strictSame([...description].sort(), ['A', 'B'], 'each change is there once')
+  })
+
+  await t.test('one that never succeeds is given up', async (t) => {
+    let runs = 0
+    const doomed = database.transaction(async (tx) => {
+      runs++
+      await tx.execute(sql`do $$ begin raise exception 'could not serialize' using errcode = '40001'; end $$`)
+    })
+    t.equal(sqlState(await doomed.catch((error: unknown) => error)), '40001')
+    t.equal(runs, 5)
+    t.same((await database.ask((db) => db.execute(sql`select 1 as alive`))).rows, [{ alive: 1 }])
+  })
 })
 
 t.test('errors of the database carry no parameters', async (t) => {

@@ -12,6 +12,8 @@ export interface KindContext {
   resolvePath(path: string): string
   /** Why a file cannot be read. */
   unreadable(path: string): Refusal | undefined
+  /** Why a module beside the configuration cannot be a step; one that can be is remembered. */
+  unusableStep(name: string): Refusal | undefined
 }
 
 export interface Kind {

@@ -29,10 +29,13 @@ export const permission: Kind = {
 
 export const step: Kind = {
   title: 'step',
-  read(value, { shown }) {
+  read(value, context) {
+    const { shown } = context
     const known = [...Object.keys(STEPS), ...Object.keys(OPTIONAL_STEPS)]
-    if (known.includes(value) || /^\.\/[^\0]+$/.test(value)) return { value }
-    if (/[/\\]|\.[cm]?[jt]s$/.test(value)) return refuse('step_path', `is ${shown}, which looks like a file`, 'Your own step begins with ./ and counts from the configuration file\'s directory: ./my-step.js')
+    if (known.includes(value)) return { value }
+    if (/^[a-z][a-z\d+.-]*:/i.test(value)) return refuse('step_url', `is ${shown}, which is an address`, 'A step of your own is a file beside the configuration: download it, read it, and name it ./my-step.js')
+    if (/^\.\/[\w-][\w.-]*\.m?js$/.test(value)) return context.unusableStep(value) ?? { value }
+    if (/[/\\]|\.[cm]?[jt]s$/.test(value)) return refuse('step_path', `is ${shown}, which looks like a file`, 'A step of your own is a file in the configuration file\'s directory, named ./my-step.js (letters, digits, _ . and - alone)')
     const meant = nearest(value.replace(/^social_core\.pipeline\.\w+\./, ''), known)
     return refuse('step_unknown', `is ${shown}, but there is no such step`, meant === undefined ? `The steps are ${known.join(', ')}.` : `Did you mean ${meant}?`)
   },

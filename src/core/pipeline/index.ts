@@ -1,5 +1,6 @@
 // The steps, in python-social-auth's order and under its names. A new step is one file beside this one, one line here, and
 // one in ORDER where it needs others.
+import { GatehouseError } from '../errors.js'
 import { authAllowed } from './auth-allowed.js'
 import { associateByEmail } from './associate-by-email.js'
 import { associateUser } from './associate-user.js'
@@ -47,6 +48,13 @@ export const ORDER: Readonly<Partial<Record<StepName, readonly StepName[]>>> = {
 /** Steps that a pipeline may do without. */
 export const DISPENSABLE: readonly StepName[] = ['associate_by_email', 'user_default_groups_handler', 'auth_allowed']
 
-export function namedSteps(names: readonly StepName[]): NamedStep[] {
-  return names.map((name) => ({ name, run: { ...STEPS, ...OPTIONAL_STEPS }[name] }))
+/** The steps of a pipeline that the configuration has checked. @param own those that are the operator's, by their names */
+export function namedSteps(names: readonly string[], own: readonly NamedStep[] = []): NamedStep[] {
+  const built = Object.entries({ ...STEPS, ...OPTIONAL_STEPS }).map(([name, run]): NamedStep => ({ name, run }))
+  const all = new Map([...built, ...own].map((step) => [step.name, step]))
+  return names.map((name) => {
+    const step = all.get(name)
+    if (!step) throw new GatehouseError('internal', { detail: `no step is named ${name}` })
+    return step
+  })
 }

@@ -1,0 +1,34 @@
+// Every local group that the mapping names is there: a login skips one that is not, and nobody gets it.
+import type { MappingRow } from '../core/mapping.js'
+import { GatehouseError } from '../core/errors.js'
+import type { Check, Finding } from './finding.js'
+
+export interface LocalGroupsOptions {
+  readonly mapping: readonly Pick<MappingRow, 'groups'>[]
+  /** The names of the local groups there are. */
+  readonly existing: () => Promise<readonly string[]>
+  readonly nearest: (name: string, known: readonly string[]) => string | undefined
+}
+
+export function localGroupsExist({ mapping, existing, nearest }: LocalGroupsOptions): Check {
+  return async () => {
+    const named = new Map(mapping.flatMap(({ groups }, row) => groups.map((name, index) => [name, `groupMapping[${row}].groups[${index}]`] as const)).reverse())
+    if (named.size === 0) return []
+    try {
+      const there = await existing()
+      const missing = [...named].reverse().filter(([name]) => !there.includes(name))
+      return missing.length === 0 ? [{ state: 'ok', code: 'groups_exist', says: 'every mapped local group exists' }] : missing.map(([name, path]) => missingGroup(name, path, nearest(name, there)))
+    } catch (error) {
+      if (!(error instanceof GatehouseError)) throw error
+      return [{ state: 'skipped', code: error.code, says: `whether the mapped local groups exist was not looked at: ${error.message}`, remedy: error.remedy ?? 'Check database.url; or look at the file alone with --offline.' }]
+    }
+  }
+}
+
+function missingGroup(name: string, path: string, meant: string | undefined): Finding {
+  const add = `gatehouse groups add ${JSON.stringify(name)}`
+  return {
+    state: 'warn', code: 'group_missing', path, says: `${path} ${JSON.stringify(name)} is not a local group: logins skip it.`,
+    remedy: meant === undefined ? add : `Did you mean ${JSON.stringify(meant)}? Names are compared exactly. If not: ${add}`,
+  }
+}

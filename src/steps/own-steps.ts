@@ -1,0 +1,75 @@
+// The steps of the operator's own that are loaded: one thread each, replaced when the file changes or the thread is lost.
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { GatehouseError } from '../core/errors.js'
+import { ownStep } from '../core/pipeline/own-step.js'
+import type { NamedStep } from '../core/pipeline/pipeline.js'
+import { startRunner, type Runner } from './runner.js'
+
+/** A file as the configuration checked it. */
+export interface StepFile { readonly name: string, readonly path: string, readonly sha256: string }
+
+export interface OwnSteps {
+  /** Loads what is not loaded yet; when all of it is, lets go of what is no longer named. @throws GatehouseError `step_unusable` */
+  prepare(files: readonly StepFile[]): Promise<void>
+  /** @throws GatehouseError (when it runs) `step_unusable`, `step_failed`, `step_refused` */
+  step(file: StepFile): NamedStep
+  close(): Promise<void>
+}
+
+export interface OwnStepsOptions {
+  readonly log: { info(facts: { readonly step: string, readonly line: string }, message: string): void }
+  readonly timeoutMs?: number
+}
+
+const TIMEOUT_MS = 5_000
+
+export function createOwnSteps({ log, timeoutMs = TIMEOUT_MS }: OwnStepsOptions): OwnSteps {
+  const loaded = new Map<string, { readonly source: string, runner: Runner }>()
+  const start = (name: string, source: string): Runner => startRunner({ name, source, timeoutMs, printed: (line) => log.info({ step: name, line }, 'a step of your own printed a line') })
+  const runnerOf = async (file: StepFile): Promise<Runner> => {
+    const key = keyOf(file)
+    const known = loaded.get(key)
+    if (known?.runner.usable()) return known.runner
+    const source = known?.source ?? await sourceOf(file)
+    const runner = loaded.get(key)?.runner // another login may have been quicker
+    if (runner?.usable()) return runner
+    const started = start(file.name, source)
+    loaded.set(key, { source, runner: started })
+    started.ready.catch(() => { if (loaded.get(key)?.runner === started) loaded.delete(key) })
+    return started
+  }
+  const ready = async (file: StepFile): Promise<Runner> => {
+    const runner = await runnerOf(file)
+    await runner.ready
+    return runner
+  }
+  return {
+    async prepare(files) {
+      await Promise.all(files.map(ready))
+      const named = new Set(files.map(keyOf))
+      for (const [key, { runner }] of loaded) {
+        if (named.has(key)) continue
+        loaded.delete(key)
+        runner.retire()
+      }
+    },
+    step: (file) => ({ name: file.name, run: ownStep(file.name, async (input) => (await ready(file)).ask(input)) }),
+    async close() {
+      await Promise.all([...loaded.values()].map(({ runner }) => runner.close()))
+      loaded.clear()
+    },
+  }
+}
+
+function keyOf({ name, sha256 }: StepFile): string {
+  return `${sha256} ${name}`
+}
+
+/** The bytes that were checked, or none. */
+async function sourceOf({ name, path, sha256 }: StepFile): Promise<string> {
+  const source = await readFile(path, 'utf8').catch((cause: unknown) => { throw new GatehouseError('step_unusable', { cause, detail: `${name}: ${path} cannot be read`, facts: { step: name } }) })
+  const text = source.startsWith('\uFEFF') ? source.slice(1) : source
+  if (createHash('sha256').update(text).digest('hex') !== sha256) throw new GatehouseError('step_unusable', { detail: `${name}: ${path} changed while it was being loaded`, remedy: 'It is read again as soon as the change is noticed.', facts: { step: name } })
+  return text
+}

@@ -1,0 +1,86 @@
+// `gatehouse check` beyond the file: what the database and Graph say of the names in it, each with its place.
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { stringify } from 'yaml'
+import { STEPS } from '../src/core/pipeline/index.js'
+import { GROUP_IDS } from '../src/demo/people.js'
+import { startTestGateway } from './helpers/gateway.js'
+import { stopPostgres } from './helpers/postgres.js'
+import { connect, dump } from './helpers/sql.js'
+
+t.teardown(stopPostgres)
+const execute = promisify(execFile)
+
+t.test('check looks around', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-check-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const gateway = await startTestGateway(t, { app: { applicationPermissions: ['GroupMember.Read.All'] }, groups: ['Network Engineers', 'Circuit Manager', 'Read Only'] })
+  const OPEN = 'e0000000-0000-4000-8000-0000000000aa'
+  const CLOSED = 'e0000000-0000-4000-8000-0000000000bb'
+  const LIST = 'e0000000-0000-4000-8000-0000000000cc'
+  const { directory: tenant } = gateway.entra
+  tenant.addObject({ id: OPEN, type: 'group', displayName: 'Friday Drinks', groupTypes: ['Unified'] })
+  tenant.addObject({ id: CLOSED, type: 'group', displayName: 'Board', groupTypes: ['Unified'], visibility: 'Private', securityEnabled: true })
+  tenant.addObject({ id: LIST, type: 'group', displayName: 'Mailing List', securityEnabled: false })
+  const file = join(directory, 'gatehouse.yaml')
+  const write = (groupMapping: readonly unknown[], more: Record<string, unknown> = {}): void => writeFileSync(file, stringify({
+    server: { publicUrl: gateway.url },
+    entra: { tenantId: gateway.config.entra.tenantId, clientId: gateway.config.entra.clientId, clientSecret: gateway.config.entra.clientSecret, authorityHost: gateway.entra.url, graphUrl: gateway.entra.graphUrl, allowHttp: true },
+    database: { url: gateway.databaseUrl }, session: { secrets: ['1'.repeat(40)] }, keys: { encryptionSecrets: ['2'.repeat(40)] }, groupMapping, ...more,
+  }))
+  const check = async (...args: string[]) => await execute(process.execPath, ['dist/cli.js', 'check', '--config', file, ...args])
+    .then(({ stdout }) => ({ status: 0, stdout, stderr: '' }), (error: { code: number, stdout: string, stderr: string }) => ({ ...error, status: error.code }))
+  const warnings = async (...args: string[]) => (JSON.parse((await check('--json', ...args)).stdout) as { warnings: { path: string, code: string, line: number, remedy: string }[] }).warnings.filter(({ code }) => code !== 'http_override')
+  const query = await connect(t, gateway.databaseUrl)
+  const stored = await dump(query)
+
+  await t.test('a mapped local group that does not exist, with the nearest that does', async (t) => {
+    write([{ entraGroup: GROUP_IDS.circuitManagers, groups: ['Circuit Managers', 'Network Engineers'] }, { entraGroup: GROUP_IDS.netboxSuperusers, groups: ['Zebra'], staff: true, superuser: true }])
+    const found = await warnings()
+    t.match(found, [
+      { code: 'group_missing', path: 'groupMapping[0].groups[0]', remedy: /Did you mean "Circuit Manager"\?/ },
+      { code: 'group_missing', path: 'groupMapping[1].groups[0]', remedy: 'gatehouse groups add "Zebra"' },
+    ])
+    t.equal(found.length, 2)
+    const { status, stdout } = await check()
+    t.equal(status, 0)
+    t.match(stdout, new RegExp(`warning: ${file}:${found[0]?.line}:\\d+: `))
+    t.strictSame(await warnings('--offline'), [])
+    t.equal(await dump(query), stored, 'and writes nothing')
+  })
+
+  await t.test('a superuser row for a group that people can join', async (t) => {
+    write([OPEN, CLOSED, LIST, 'e0000000-0000-4000-8000-0000000000dd', GROUP_IDS.netboxSuperusers].map((entraGroup) => ({ entraGroup, staff: true, superuser: true })))
+    t.match(await warnings(), [
+      { code: 'superuser_group_open', path: 'groupMapping[0].entraGroup' },
+      { code: 'superuser_group_not_security', path: 'groupMapping[2].entraGroup' },
+      { code: 'entra_group_missing', path: 'groupMapping[3].entraGroup' },
+    ])
+    write([{ entraGroup: OPEN, groups: ['Read Only'] }, { entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }])
+    t.strictSame(await warnings(), [], 'a row that makes no superusers may be anybody\'s')
+  })
+
+  await t.test('what cannot be asked is said, and is no failure', async (t) => {
+    write([{ entraGroup: OPEN, groups: ['Nowhere'], staff: true, superuser: true }], { database: { url: 'postgres://x:secret-word@127.0.0.1:1/x' } })
+    gateway.entra.app.applicationPermissions = []
+    const { status, stdout } = await check('--json')
+    t.equal(status, 0)
+    t.match((JSON.parse(stdout) as { skipped: object[] }).skipped, [{ code: 'database_unavailable' }, { code: 'graph_forbidden', remedy: /GroupMember\.Read\.All/ }])
+    t.notMatch(stdout, /secret-word/)
+    t.match((await check()).stdout, /note: whether the mapped local groups exist was not looked at/)
+  })
+
+  await t.test('a step of one\'s own that cannot be loaded, at its place in the pipeline', async (t) => {
+    writeFileSync(join(directory, 'step.js'), 'export default 1')
+    write([], { pipeline: Object.keys(STEPS).flatMap((name) => name === 'get_username' ? ['./step.js', name] : [name]) })
+    const { status, stderr } = await check('--offline')
+    t.equal(status, 78)
+    t.match(stderr, new RegExp(`${file}:\\d+:\\d+: pipeline\\[3\\] \\./step\\.js: `))
+    writeFileSync(join(directory, 'step.js'), 'export default () => {}')
+    t.equal((await check('--offline')).status, 0)
+  })
+})

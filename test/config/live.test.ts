@@ -1,0 +1,101 @@
+// A running gateway's configuration: replaced whole by one that is right, kept whole where it is not.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { createLiveConfig, type LiveConfig } from '../../src/config/live.js'
+import { loadConfig } from '../../src/config/load.js'
+import { STEPS } from '../../src/core/pipeline/index.js'
+import { createOwnSteps } from '../../src/steps/own-steps.js'
+
+const ID = '11111111-2222-3333-4444-555555555555'
+const CONFIG = `
+server: { publicUrl: https://auth.corp.test }
+entra: { tenantId: ${ID}, clientId: ${ID}, clientSecretFile: secret }
+database: { url: "postgres://gatehouse@db/gatehouse" }
+session: { secrets: ["${'q7'.repeat(20)}"] }
+keys: { encryptionSecrets: ["${'z4'.repeat(20)}"] }
+`
+const PIPELINE = `pipeline: [${Object.keys(STEPS).flatMap((name) => name === 'get_username' ? ['./step.js', name] : [name]).join(', ')}]\n`
+
+function running(t: Test, files: Record<string, string>): { live: LiveConfig, reports: string[], write: (name: string, text: string) => void, details: unknown[] } {
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-live-'))
+  const write = (name: string, text: string): void => writeFileSync(join(directory, name), text)
+  for (const [name, text] of Object.entries(files)) write(name, text)
+  const load = () => loadConfig(join(directory, 'gatehouse.yaml'), { env: {} })
+  const steps = createOwnSteps({ log: { info: () => {} } })
+  const reports: string[] = []
+  const details: unknown[] = []
+  const note = (kind: string) => (detail?: unknown): void => { reports.push(kind); details.push(detail) }
+  const live = createLiveConfig({
+    initial: load(), load, prepare: ({ ownSteps }) => steps.prepare(ownSteps),
+    report: { refused: note('refused'), applied: note('applied'), failed: note('failed'), unchanged: note('unchanged'), secretRotated: note('secretRotated') },
+  })
+  t.teardown(async () => { live.close(); await steps.close(); rmSync(directory, { recursive: true }) })
+  return { live, reports, details, write }
+}
+
+t.test('a client secret that rotates in its file is in force at once, and is named nowhere', async (t) => {
+  const { live, reports, details, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'first~secret' })
+  await live.reload()
+  write('secret', 'second~secret')
+  await live.reload()
+  await live.reload()
+  t.equal(live.current().entra.clientSecret, 'second~secret')
+  t.strictSame(reports, ['unchanged', 'secretRotated', 'unchanged'])
+  t.notMatch(JSON.stringify(details), /~secret/)
+})
+
+t.test('a file that is wrong is refused whole, and the next right one is taken', async (t) => {
+  const { live, reports, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b' })
+  const before = live.current()
+  write('gatehouse.yaml', `${CONFIG}requireMappedGroup: true\ngroupMapping: [{ entraGroup: Admins }]\n`)
+  await live.reload()
+  t.equal(live.current(), before)
+  write('gatehouse.yaml', `${CONFIG}requireMappedGroup: true\n`)
+  await live.reload()
+  t.equal(live.current().requireMappedGroup, true)
+  t.strictSame(reports, ['refused', 'applied'])
+})
+
+t.test('a step of one\'s own that changes is loaded anew; one that cannot be loaded refuses the file', async (t) => {
+  const { live, reports, details, write } = running(t, { 'gatehouse.yaml': CONFIG + PIPELINE, secret: 'a~b', 'step.js': 'export default () => {}' })
+  const [before] = live.current().ownSteps
+  write('step.js', 'export default () => undefined')
+  await live.reload()
+  const [after] = live.current().ownSteps
+  t.not(after?.sha256, before?.sha256)
+  write('step.js', 'export default ( => {')
+  write('gatehouse.yaml', `${CONFIG}${PIPELINE}requireMappedGroup: true\n`)
+  await live.reload()
+  t.strictSame(live.current().ownSteps, [after])
+  t.equal(live.current().requireMappedGroup, false, 'nothing of the file is taken')
+  t.strictSame(reports, ['applied', 'failed'])
+  t.match(details[1], { code: 'step_unusable' })
+})
+
+t.test('what a reload cannot change is said to need a restart', async (t) => {
+  const { live, reports, details, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b' })
+  write('gatehouse.yaml', CONFIG.replace('auth.corp.test', 'login.corp.test'))
+  await live.reload()
+  t.equal(live.current().server.publicUrl, 'https://auth.corp.test')
+  t.strictSame(reports, ['applied'])
+  t.match(details[0], { changes: [], needRestart: ['server.publicUrl'] })
+})
+
+t.test('watching follows the files that the configuration names now', async (t) => {
+  const { live, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b', 'step.js': 'export default () => {}' })
+  /** Written again and again: the first time may come before the file is watched. */
+  const noticed = async (name: string, text: string, holds: () => boolean): Promise<void> => {
+    for (let spaces = 0; !holds() && spaces < 200; spaces++) {
+      write(name, text + ' '.repeat(name === 'secret' ? 0 : spaces % 2))
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    t.ok(holds(), name)
+  }
+  live.watch(20)
+  await noticed('gatehouse.yaml', CONFIG + PIPELINE, () => live.current().ownSteps.length === 1)
+  const [before] = live.current().ownSteps
+  await noticed('step.js', 'export default () => undefined', () => live.current().ownSteps[0]?.sha256 !== before?.sha256)
+  await noticed('secret', 'c~d', () => live.current().entra.clientSecret === 'c~d')
+})
