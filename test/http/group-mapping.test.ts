@@ -85,3 +85,66 @@ t.test('people whose names differ by case or Unicode form alone are different us
   for (const { username } of users.slice(1)) t.match(username, /[0-9a-f]{16}$/, username)
   for (const name of ['admin', 'root', 'administrator']) t.notOk(keys.includes(name), `${name} is reserved`)
 })
+
+t.test('users without an Entra identity, break-glass ones among them, are touched by nobody\'s login', async (t) => {
+  const gateway = await startTestGateway(t)
+  const query = await connect(t, gateway.databaseUrl)
+  await query("insert into users (username, username_key, email, is_staff, is_superuser, is_break_glass) values ('root-here', 'root-here', 'sam.staff@contoso.example', true, true, true), ('local', 'local', 'sue.super@contoso.example', true, false, false)")
+  await query("insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g where u.username in ('root-here', 'local') and g.name = 'NetBox Admins'")
+  const theirs = () => query("select u.*, (select array_agg(group_id) from user_groups where user_id = u.id) as held from users u where username in ('root-here', 'local') order by username")
+  const before = await theirs()
+  for (const person of [PERSON_IDS.staff, PERSON_IDS.superuser, PERSON_IDS.nobody]) t.equal((await gateway.signIn(person)).answer.status, 200)
+  t.strictSame(await theirs(), before)
+})
+
+t.test('a person is tenant and object id: a new name keeps the user, and an old name in other hands is another person', async (t) => {
+  const gateway = await startTestGateway(t)
+  const query = await connect(t, gateway.databaseUrl)
+  const { users } = gateway.entra.directory
+  await gateway.signIn(PERSON_IDS.superuser)
+  const [sue] = await query('select id, username, email from users')
+  const name = users.get(PERSON_IDS.superuser)!.userPrincipalName
+  Object.assign(users.get(PERSON_IDS.superuser)!, { userPrincipalName: `susan.super@${DEMO_DOMAIN}`, mail: `susan.super@${DEMO_DOMAIN}`, displayName: 'Susan Super' })
+  Object.assign(users.get(PERSON_IDS.nobody)!, { userPrincipalName: name, mail: name })
+  await gateway.signIn(PERSON_IDS.superuser)
+  const { browser } = await gateway.signIn(PERSON_IDS.nobody)
+  t.match(await query('select id, username, email, name, is_superuser from users order by is_superuser desc'), [
+    { id: sue?.id, username: sue?.username, email: sue?.email, name: 'Susan Super', is_superuser: true },
+    { username: new RegExp(`^${String(sue?.username)}[0-9a-f]{16}$`), is_superuser: false },
+  ])
+  t.equal((await headers(gateway, browser)).get('x-auth-request-superuser'), 'false')
+})
+
+t.test('a guest without UPN and e-mail is somebody by object id', async (t) => {
+  const gateway = await startTestGateway(t, { app: { optionalClaims: [] } })
+  delete gateway.entra.directory.users.get(PERSON_IDS.guest)!.mail
+  const { browser, answer } = await gateway.signIn(PERSON_IDS.guest)
+  t.equal(answer.status, 200)
+  t.equal((await headers(gateway, browser)).get('x-auth-request-groups'), 'Read Only')
+})
+
+t.test('a deactivated person gets no second account by their e-mail', async (t) => {
+  const gateway = await startTestGateway(t, { config: { associateByEmail: true } })
+  const query = await connect(t, gateway.databaseUrl)
+  await gateway.signIn(PERSON_IDS.staff)
+  await query("update users set is_active = false where username like 'sam%'")
+  await query("insert into users (username, username_key, email) values ('other-sam', 'other-sam', 'sam.staff@contoso.example')")
+  const stored = await dump(query)
+  t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'user_inactive')
+  t.equal(await dump(query), stored)
+})
+
+t.test('local groups are known by their exact names', async (t) => {
+  const gateway = await startTestGateway(t, { groups: ['network engineers', 'Network  Engineers', 'Network_Engineers'] })
+  const { browser, answer } = await gateway.signIn(PERSON_IDS.staff)
+  t.equal(answer.status, 200)
+  t.equal((await headers(gateway, browser)).get('x-auth-request-groups'), '')
+  t.ok(gateway.log.some((line) => line.msg === 'Azure AD group mapping - group not found locally: Network Engineers'))
+})
+
+t.test('a groups claim in the id token counts for nothing', async (t) => {
+  const gateway = await startTestGateway(t, { app: { groupMembershipClaims: 'All' } })
+  gateway.entra.faults.add({ on: 'token', then: { kind: 'mutateClaims', change: (claims) => { claims.groups = [GROUP_IDS.netboxSuperusers] } } })
+  const { browser } = await gateway.signIn(PERSON_IDS.nobody)
+  t.equal((await headers(gateway, browser)).get('x-auth-request-superuser'), 'false')
+})
