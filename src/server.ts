@@ -8,7 +8,7 @@ import type { Config } from './config/config.js'
 import { GatehouseError } from './core/errors.js'
 import type { LoginReporter } from './core/login.js'
 import { entraEndpoints } from './entra/clouds.js'
-import { clientSecretCredential } from './entra/credentials.js'
+import { createClientCredential } from './entra/credentials.js'
 import { createHttpClient } from './entra/http-client.js'
 import { createEntraSource } from './entra/source.js'
 import { healthRoutes } from './http/health.js'
@@ -92,7 +92,7 @@ function entraAdapters(live: () => Config, http: ReturnType<typeof createHttpCli
     endpoints,
     clientId: entra.clientId,
     tenantId: entra.tenantId,
-    credential: clientSecretCredential(() => live().entra.clientSecret ?? ''),
+    credential: createClientCredential(() => live().entra, { clientId: entra.clientId, tokenEndpoint: endpoints.token }),
     redirectUri: `${server.publicUrl}/oauth2/callback`,
     membershipPath: entra.membershipPath,
     securityGroupsOnly: entra.securityGroupsOnly,

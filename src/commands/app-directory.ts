@@ -4,12 +4,15 @@ import type { Config } from '../config/config.js'
 import { GatehouseError } from '../core/errors.js'
 import { createAppDirectory, type AppDirectory } from '../entra/app-directory.js'
 import { entraEndpoints } from '../entra/clouds.js'
-import { clientSecretCredential } from '../entra/credentials.js'
+import { createClientCredential } from '../entra/credentials.js'
 import { createHttpClient } from '../entra/http-client.js'
 
 export function openAppDirectory({ entra }: Config): AppDirectory & { close(): Promise<void> } {
   const http = createHttpClient({ ca: entra.caFile === undefined ? undefined : readFileSync(entra.caFile, 'utf8') })
-  const directory = createAppDirectory({ http, endpoints: entraEndpoints(entra), securityGroupsOnly: entra.securityGroupsOnly, clientId: entra.clientId, credential: clientSecretCredential(() => entra.clientSecret ?? ''), budgetMs: entra.loginBudgetMs })
+  const endpoints = entraEndpoints(entra)
+  const { clientId, securityGroupsOnly, loginBudgetMs: budgetMs } = entra
+  const credential = createClientCredential(() => entra, { clientId, tokenEndpoint: endpoints.token })
+  const directory = createAppDirectory({ http, endpoints, securityGroupsOnly, clientId, credential, budgetMs })
   return { memberships: (user) => hinted(directory.memberships(user)), directMemberships: (user) => hinted(directory.directMemberships(user)), group: (id) => hinted(directory.group(id)), close: () => http.close() }
 }
 

@@ -61,7 +61,7 @@ function read(file: string, files: Files, env: Environment, report: Report, foun
   const mistakes = report.problems.splice(syntaxErrors)
   report.problems.push(...mistakes.filter((problem) => !yaml.doubtful(problem)))
   if (draft && !yaml.broken) {
-    for (const rule of RULES) rule(draft, report)
+    for (const rule of RULES) rule(draft, report, files)
     refuseNotYet(draft, report)
   }
   return draft

@@ -17,10 +17,10 @@ export const serverSection = section('Where browsers and proxies reach Gatehouse
   rateLimit: count('Requests a minute and client address on start, callback, sign-out and front-channel logout; more get 429.', { minimum: 1, maximum: 100_000, default: 120 }),
 })
 
-const certificateSection = section('The certificate that Gatehouse proves itself with, in place of a client secret.', {
-  keyFile: leaf('path', 'The private key, as a PEM file.'),
+const certificateSection = section('The certificate that Gatehouse proves itself with, in place of a client secret; both files are read for every token request.', {
+  keyFile: leaf('path', 'The private key, as a PEM file: RSA, at least 2048 bits, without a passphrase.'),
   certFile: leaf('path', 'The certificate that is registered in Entra ID, as a PEM file.'),
-  algorithm: choice(['PS256', 'RS256'], 'The algorithm of the client assertion.', { default: 'PS256' }),
+  algorithm: choice(['PS256', 'RS256'], 'The algorithm of the client assertion: PS256 with x5t#S256, or RS256 with x5t for what knows nothing newer.', { default: 'PS256' }),
 })
 
 export const entraSection = section('The registration in Microsoft Entra ID, and how Entra ID and Microsoft Graph are reached.', {
@@ -29,7 +29,7 @@ export const entraSection = section('The registration in Microsoft Entra ID, and
   clientId: leaf('guid', 'The Application (client) ID.'),
   clientSecret: Type.Optional(secret(leaf('secret', 'The value (not the ID) of the client secret; exactly one of clientSecret, certificate and federatedTokenFile is given.'))),
   certificate: Type.Optional(certificateSection),
-  federatedTokenFile: Type.Optional(leaf('path', 'The file of the workload identity token, in place of a client secret.')),
+  federatedTokenFile: Type.Optional(leaf('readablePath', 'The file of the workload identity token, in place of a client secret; read for every token request.')),
   cloud: choice(['global', 'usgov', 'usgov-dod', 'china'], 'The Microsoft cloud that the tenant lives in.', { default: 'global' }),
   authorityHost: Type.Optional(leaf('upstream', 'The origin of the login service in place of the cloud\'s own, for tests and private links.')),
   graphUrl: Type.Optional(leaf('upstream', 'The origin of Microsoft Graph in place of the cloud\'s own; also the prefix of the Graph scopes.')),

@@ -32,6 +32,7 @@ export const FAILURES = {
   // What Entra ID and Graph say of Gatehouse: never the person's fault.
   entra_secret_wrong: { status: 502, sentence: 'Gatehouse could not prove itself to Microsoft Entra ID.' },
   entra_secret_expired: { status: 502, sentence: 'The credential of Gatehouse at Microsoft Entra ID has expired.' },
+  entra_credential_unusable: { status: 502, sentence: 'Gatehouse has nothing to prove itself with to Microsoft Entra ID.' },
   entra_app_unknown: { status: 502, sentence: 'Microsoft Entra ID does not know this application.' },
   entra_tenant_unknown: { status: 502, sentence: 'Microsoft Entra ID does not know this organisation.' },
   entra_redirect_mismatch: { status: 502, sentence: 'The address of Gatehouse is not registered in Microsoft Entra ID.' },

@@ -120,7 +120,7 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'a number for an id': [{ entra: `entra: { tenantId: ${ID}, clientId: ¦1234, clientSecret: x }` }, 'guid_invalid'],
   'an id in braces': [{ entra: `entra: { tenantId: ${ID}, clientId: ¦"{${ID}}", clientSecret: x }` }, 'guid_invalid'],
   'no credential': [{ entra: `¦entra: { tenantId: ${ID}, clientId: ${ID} }` }, 'credential_missing'],
-  'two credentials': [entra('federatedTokenFile: ¦token'), 'credential_several'],
+  'two credentials': [entra('federatedTokenFile: ¦¦token'), 'path_unreadable', 'credential_several'],
   'http for Entra': [entra('authorityHost: ¦http://127.0.0.1:9000'), 'http_not_allowed'],
   'http for Graph in public': [entra('allowHttp: true\n  graphUrl: ¦http://graph.corp.test'), 'http_public'],
   'a Graph address with a path': [entra('graphUrl: ¦https://graph.microsoft.com/v1.0'), 'origin_path'],
@@ -218,8 +218,6 @@ t.test('a syntax error does not hide the mistakes before it and in the sections 
 t.test('every line of the table of what is not there yet is refused', async (t) => {
   const asked: [string, Sections][] = [
     ['entra.tenantId', { entra: `entra: { tenantId: organizations, allowedTenants: [${ID}], clientId: ${ID}, clientSecret: x }` }],
-    ['entra.certificate', { entra: `entra: { tenantId: ${ID}, clientId: ${ID}, certificate: { keyFile: a, certFile: b } }` }],
-    ['entra.federatedTokenFile', { entra: `entra: { tenantId: ${ID}, clientId: ${ID}, federatedTokenFile: a }` }],
     ['session.identityCookie', session('cookieDomain: corp.test\n  identityCookie: true')],
     ['keys.rotateEvery', { keys: '+rotateEvery: 90d' }],
     ['access.rules', rule('{ hosts: [auth.corp.test], allow: { staff: true, groups: [A] } }')],

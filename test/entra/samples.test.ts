@@ -1,14 +1,19 @@
 // Every recorded payload of Microsoft's goes through the code that meets it, and what became of it is asserted: the code,
 // how often was asked, and whether anything was written. A new file in the folder without a line here fails.
-import { readdirSync } from 'node:fs'
+import { createHash, createPublicKey } from 'node:crypto'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import t, { type Test } from 'tap'
 import type { ErrorCode } from '../../src/core/errors.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { entraEndpoints } from '../../src/entra/clouds.js'
-import { clientSecretCredential } from '../../src/entra/credentials.js'
+import { createClientCredential } from '../../src/entra/credentials.js'
 import { createHttpClient } from '../../src/entra/http-client.js'
 import { parseRetryAfter } from '../../src/entra/retry-after.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
+import { writePair } from '../helpers/key-pair.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { attempt, begin, claimsOfRun, createTestKey, DEMO_CLIENT_ID, DEMO_TENANT_ID, recordedGroups, refused, replay, sample, SAMPLES, setProxies, signedIn, startTrap, tokenAnswer, type Counts, type Envelope, type Json, type Trap } from './helper.js'
 
@@ -283,17 +288,29 @@ const notMet = (why: string, check: Check): Check => async (t, file) => {
   await check(t, file)
 }
 
-const onlyTheSecret: Check = async (t) => {
-  t.strictSame(await clientSecretCredential(() => 's').parameters(), { client_secret: 's' })
-  const outcome = await attempt(gateway)
-  t.strictSame(Object.keys(outcome.token[0]?.form ?? {}).sort(), ['client_id', 'client_secret', 'code', 'code_verifier', 'grant_type', 'redirect_uri', 'scope'])
+/** What is sent has the members of the recording and no others, and values of their kinds. */
+const assertionShape: Check = async (t, file) => {
+  const { header, payload } = sample(file) as { header: Json, payload: Json }
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-assertion-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const { certificate, privateKey } = writePair(directory)
+  const tokenEndpoint = String(payload.aud)
+  const credential = createClientCredential(() => ({ clientSecret: undefined, certificate: { keyFile: join(directory, 'key.pem'), certFile: join(directory, 'cert.pem'), algorithm: 'PS256' }, federatedTokenFile: undefined }), { clientId: String(payload.iss), tokenEndpoint, now: () => Number(payload.iat) * 1000 })
+  const { client_assertion: assertion = '', client_assertion_type: type } = await credential.parameters()
+  t.equal(type, 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
+  t.strictSame(decodeProtectedHeader(assertion), { ...header, 'x5t#S256': createHash('sha256').update(certificate.raw).digest('base64url') })
+  const claims = decodeJwt(assertion)
+  t.strictSame({ ...claims, jti: '' }, { ...payload, jti: '' })
+  t.match(claims.jti, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+  t.not((await credential.parameters()).client_assertion, assertion, 'each is a new one')
+  await jwtVerify(assertion, createPublicKey(privateKey), { currentDate: new Date(Number(payload.iat) * 1000) })
 }
 
 const EXPECTED: Readonly<Record<string, Check>> = {
   'authorize-error-callbacks.json': callbacks,
   'batch-response-partial-429.json': noPage(), // of calls that Gatehouse does not make: in place of a page they are none
   'change-notification-group-members.json': noPage(),
-  'client-assertion-certificate.json': notMet('entra.certificate is not read', onlyTheSecret),
+  'client-assertion-certificate.json': assertionShape,
   'getmembergroups.json': noPage(),
   'graph-error-400-expired-page-token.json': async (t, file) => {
     await graphError('graph_page_expired', { graph: 4 })(t, file)

@@ -1,5 +1,8 @@
 // One tenant or several, exactly one credential, and plain http for tests alone.
+import { readClientCertificate } from '../../core/client-certificate.js'
+import { describeFailure, type Files } from '../files.js'
 import { isPrivate } from '../kinds/hosts.js'
+import type { Report } from '../report.js'
 import type { Rule } from './rule.js'
 
 const CREDENTIALS = ['clientSecret', 'certificate', 'federatedTokenFile'] as const
@@ -39,5 +42,30 @@ export const plainHttp: Rule = ({ entra }, report) => {
 export const idsAreNoExamples: Rule = ({ entra }, report) => {
   for (const name of ['tenantId', 'clientId'] as const) {
     if (entra?.[name]?.startsWith('00000000-0000-0000-0000-')) report.warn(`entra.${name}`, 'placeholder', `entra.${name} is still the id of the example.`, 'Copy it from the Overview page of the registration in the Entra admin center.')
+  }
+}
+
+const SOON_MS = 30 * 86_400_000
+
+export const certificateFits: Rule = ({ entra }, report, files) => {
+  const { keyFile, certFile } = entra?.certificate ?? {}
+  if (keyFile === undefined || certFile === undefined) return
+  const keyPem = textOf(keyFile, 'entra.certificate.keyFile', report, files)
+  const certPem = textOf(certFile, 'entra.certificate.certFile', report, files)
+  if (files.worldReadable(keyFile)) report.warn('entra.certificate.keyFile', 'secret_file_open', `entra.certificate.keyFile: every user of this machine may read ${keyFile}.`, `chmod 640 ${keyFile}`)
+  if (keyPem === undefined || certPem === undefined) return
+  const pair = readClientCertificate(keyPem, certPem)
+  if ('code' in pair) return report.problem(`entra.certificate.${pair.at}`, pair.code, `entra.certificate.${pair.at} ${pair.says}.`, pair.remedy)
+  const leftMs = Date.parse(pair.certificate.validTo) - Date.now()
+  if (leftMs < SOON_MS) report.warn('entra.certificate.certFile', 'certificate_expiring', `entra.certificate.certFile: the certificate ${leftMs < 0 ? 'expired' : 'expires'} on ${new Date(pair.certificate.validTo).toISOString().slice(0, 10)}.`, 'Make a new one, upload it under Certificates & secrets, then exchange the two files.')
+}
+
+function textOf(file: string, path: string, report: Report, files: Files): string | undefined {
+  try {
+    return files.read(file)
+  } catch (error) {
+    const { failure, says, remedy } = describeFailure(error)
+    report.problem(path, `secret_file_${failure}`, `${path}: the file ${file} ${says}.`, remedy)
+    return undefined
   }
 }

@@ -1,8 +1,9 @@
 // A rule looks at several keys at once. It is given what could be read, so that one mistake does not hide another.
 import type { Draft } from '../config.js'
+import type { Files } from '../files.js'
 import type { Report } from '../report.js'
 
-export type Rule = (draft: Draft, report: Report) => void
+export type Rule = (draft: Draft, report: Report, files: Files) => void
 
 /** Entries of a list that could be read, with the paths they stand at. */
 export function entries<Item>(list: readonly (Item | undefined)[] | undefined, path: string): { readonly item: Item, readonly path: string }[] {

@@ -7,6 +7,7 @@ import { required, type Parameters } from './parameters.js'
 import { requireApp, requireOwnTenant } from './tenant.js'
 import type { AppRegistration, World } from './types.js'
 
+const MAX_ASSERTION_S = 600
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /** RFC 6749 2.3.1: both halves are form-encoded before they are joined. */
@@ -55,11 +56,12 @@ function claimed(assertion: string) {
 }
 
 async function checkCertificateAssertion(world: World, app: AppRegistration, assertion: string) {
-  const { header } = claimed(assertion)
+  const { header, payload } = claimed(assertion)
   const audience = `${world.url}/${world.tenantId}/oauth2/v2.0/token`
   const certificate = app.certificates?.map(({ pem }) => new X509Certificate(pem)).find(({ raw }) =>
     header['x5t#S256'] === createHash('sha256').update(raw).digest('base64url') || header.x5t === createHash('sha1').update(raw).digest('base64url'))
   if (!certificate) throw new AadstsError(700027)
+  if (Number(payload.exp) - Number(payload.nbf) > MAX_ASSERTION_S) throw new AadstsError(700024)
   const claims = { issuer: app.clientId, subject: app.clientId, audience, algorithms: ['PS256', 'RS256'], requiredClaims: ['exp', 'nbf', 'jti'] }
   await verify(world, () => jwtVerify(assertion, certificate.publicKey, options(world, claims)), audience)
 }
