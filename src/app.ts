@@ -23,6 +23,7 @@ import { dialectRoute } from './http/dialects/dialect.js'
 import { fromTrustedPeers } from './http/dialects/forwarded.js'
 import { dialects } from './http/dialects/index.js'
 import { createErrorHandler } from './http/errors.js'
+import { frontChannelLogoutRoutes } from './http/front-channel-logout.js'
 import { assetRoutes, homeRoutes } from './http/home.js'
 import { loginRoutes } from './http/login.js'
 import type { RightsOfPerson } from './http/pages/pages.js'
@@ -137,6 +138,10 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
       pages,
     })
     await limited.register(signOutRoutes, { publicUrl, endSession: endpoints.endSession, returnTo, cookies, signer, pages, sessions })
+  })
+  await browser.register(async (framed) => { // no session is looked up for it
+    framed.addHook('onRequest', framed.rateLimit())
+    await framed.register(frontChannelLogoutRoutes, { authority: endpoints.authority, sessions })
   })
   await browser.register(async (open) => {
     await open.register(browserSession, sessionOptions)

@@ -14,6 +14,7 @@ export const FAILURES = {
   return_to_refused: { status: 400, sentence: 'The address to return to is not one that Gatehouse may send you to.' },
   query_duplicate: { status: 400, sentence: 'The address names the same parameter twice.' },
   query_unknown: { status: 400, sentence: 'The address has a parameter that Gatehouse does not know.' },
+  sid_malformed: { status: 400, sentence: 'This address is for Microsoft Entra ID alone.' },
   login_cancelled: { status: 403, sentence: 'The sign-in was cancelled.' },
 
   // What Entra ID says of the person.

@@ -53,6 +53,8 @@ export interface SessionStore {
   touch(id: string): Promise<void>
   /** Recorded as a sign-out, where there was a session. */
   end(id: string, correlationId: string): Promise<void>
+  /** Every session that began with this session of Entra ID. @returns the hashes (sessionIdHash) of those that ended */
+  endByEntraSid(sid: string, correlationId: string): Promise<readonly Buffer[]>
 }
 
 export function newSessionId(): string {

@@ -47,5 +47,10 @@ export function withOutageGrace(store: SessionStore, { graceMs, now = () => perf
       warm.delete(sessionIdHash(id).toString('base64'))
       await store.end(id, correlationId)
     },
+    async endByEntraSid(sid, correlationId) {
+      const ended = await store.endByEntraSid(sid, correlationId)
+      for (const hash of ended) warm.delete(hash.toString('base64'))
+      return ended
+    },
   }
 }

@@ -27,6 +27,12 @@ export function createSessionStore(database: Database, timeouts: SessionTimeouts
         delete from sessions s using users u where s.id_hash = ${sessionIdHash(id)} and u.id = s.user_id returning s.public_id, s.user_id, u.username`)
       if (ended) await writeAudit(tx, { action: 'logout', actor: 'login', userId: ended.user_id, username: ended.username, correlationId, detail: { session: ended.public_id } })
     }),
+    endByEntraSid: (sid, correlationId) => database.transaction(async (tx) => {
+      const { rows } = await tx.execute<{ id_hash: Buffer, public_id: string, user_id: string, username: string }>(sql`
+        delete from sessions s using users u where s.entra_sid = ${sid} and u.id = s.user_id returning s.id_hash, s.public_id, s.user_id, u.username`)
+      for (const ended of rows) await writeAudit(tx, { action: 'logout', actor: 'entra', userId: ended.user_id, username: ended.username, correlationId, detail: { session: ended.public_id, frontChannel: true } })
+      return rows.map((row) => row.id_hash)
+    }),
   }
 }
 

@@ -1,11 +1,11 @@
 // What every SessionStore must do. A new store runs this suite; `open` gives it one session of a user with rights.
 import type { Test } from 'tap'
-import type { SessionStore } from '../../src/core/session.js'
+import { sessionIdHash, type SessionStore } from '../../src/core/session.js'
 
 export interface ConformanceSubject {
   readonly store: SessionStore
   /** Makes a user and a session as a login would. @returns the session's id */
-  newSession(): Promise<string>
+  newSession(entraSid?: string): Promise<string>
   deactivateUsers(): Promise<void>
 }
 
@@ -30,6 +30,13 @@ export async function sessionStoreConformance(t: Test, { store, newSession, deac
     const [one, other] = [await newSession(), await newSession()]
     await store.end(one, 'test')
     t.ok(await store.find(other))
+  })
+  await t.test('Entra\'s session id ends the sessions that began with it, and no others', async (t) => {
+    const [one, two, other, without] = [await newSession('sid-of-entra'), await newSession('sid-of-entra'), await newSession('another-sid'), await newSession()]
+    t.strictSame(new Set((await store.endByEntraSid('sid-of-entra', 'test')).map((hash) => hash.toString('hex'))), new Set([one, two].map((id) => sessionIdHash(id).toString('hex'))))
+    for (const id of [one, two]) t.equal(await store.find(id), undefined)
+    for (const id of [other, without]) t.ok(await store.find(id))
+    t.strictSame(await store.endByEntraSid('sid-of-entra', 'test'), [])
   })
   await t.test('a session of an inactive user is none', async (t) => {
     const id = await newSession()

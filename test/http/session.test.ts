@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { sessionIdHash } from '../../src/core/session.js'
-import { createBrowser } from '../helpers/browser.js'
+import { createBrowser, formOf } from '../helpers/browser.js'
 import { SESSION_SECRET, startTestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
@@ -173,6 +173,31 @@ t.test('signing out', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     browser.cookies.get('127.0.0.1')?.set('gatehouse_signed_out', browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? '')
     t.equal((await browser.ask(`${gateway.url}/oauth2/sign_in`)).status, 200)
+  })
+
+  await t.test('signing out of Microsoft ends the session here: by Entra\'s session id, without a cookie', async (t) => {
+    const { browser } = await gateway.signIn(PERSON_IDS.staff)
+    const { browser: other } = await gateway.signIn(PERSON_IDS.guest)
+    const [{ sid } = {}] = await query<{ sid: string }>("select entra_sid as sid from sessions s join users u on u.id = s.user_id where username like 'sam%' order by s.created_at desc limit 1")
+    t.match(sid, /^[\w-]{8,}$/)
+    gateway.entra.app.frontChannelLogoutUrl = `${gateway.url}/oauth2/frontchannel-logout`
+    const page = await browser.follow(`${gateway.entra.url}/${gateway.config.entra.tenantId}/oauth2/v2.0/logout?logout_hint=x`)
+    const { action, fields } = formOf(page)
+    const [, frame = ''] = /<iframe[^>]* src="([^"]+)"/.exec((await browser.ask(action, { method: 'POST', form: fields })).text) ?? []
+    t.equal(frame.replaceAll('&amp;', '&'), `${gateway.url}/oauth2/frontchannel-logout?sid=${sid}`)
+    const answer = await gateway.ask(`/oauth2/frontchannel-logout?sid=${sid}`, { headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'iframe' } })
+    t.equal(answer.status, 200)
+    t.equal(answer.headers.get('cache-control'), 'no-store')
+    t.equal(answer.headers.get('content-security-policy'), `default-src 'none'; frame-ancestors ${gateway.entra.url}`)
+    t.strictSame(answer.headers.getSetCookie(), [])
+    t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 401)
+    t.equal((await gateway.ask('/oauth2/auth', { browser: other })).status, 200, 'somebody else\'s goes on')
+    t.match((await query("select actor, username, detail from audit_events where action = 'logout' order by id desc limit 1"))[0], { actor: 'entra', username: 'sam.staff@contoso.example', detail: { frontChannel: true } })
+    const again = await gateway.ask(`/oauth2/frontchannel-logout?sid=${sid}&iss=x`)
+    t.strictSame([again.status, again.text], [200, answer.text], 'an unknown sid is answered alike')
+    for (const bad of ['', '?sid=', '?sid=a', `?sid=${'x'.repeat(300)}`, '?sid=abc%00defgh', "?sid=x'%20or%201=1--"]) t.equal((await gateway.ask(`/oauth2/frontchannel-logout${bad}`)).status, 400, bad)
+    t.equal((await gateway.ask('/oauth2/frontchannel-logout?sid=aaaaaaaa&sid=bbbbbbbb')).status, 400)
+    for (const path of ['/', '/oauth2/sign_in', '/oauth2/sign_out']) t.match((await gateway.ask(path)).headers.get('content-security-policy') ?? "frame-ancestors 'none'", "frame-ancestors 'none'", `${path} may not be framed`)
   })
 
   await t.test('a forged way back is not followed', async (t) => {

@@ -52,11 +52,11 @@ t.test('session stores conform', async (t) => {
   const plain = createSessionStore(database, TIMEOUTS)
   let number = 0
   const subject = {
-    newSession: async () => {
+    newSession: async (entraSid?: string) => {
       const name = `user${number++}`
       const [user] = await database.ask((db) => db.insert(users).values({ username: name, usernameKey: name }).returning({ id: users.id }))
       const id = newSessionId()
-      await database.transaction((tx) => replaceSession(tx, user?.id ?? '', { id, publicId: newPublicSessionId(), replaces: undefined }, null))
+      await database.transaction((tx) => replaceSession(tx, user?.id ?? '', { id, publicId: newPublicSessionId(), replaces: undefined }, entraSid ?? null))
       return id
     },
     deactivateUsers: async () => { await database.ask((db) => db.update(users).set({ isActive: false })) },
@@ -337,6 +337,7 @@ t.test('outage grace counts from when a session was read, and staff have none', 
     },
     touch: async () => {},
     end: async () => { throw new GatehouseError('database_unavailable') },
+    endByEntraSid: async () => [],
   }, { graceMs: 60_000, now: () => now })
   for (const id of records.keys()) t.ok(await store.find(id))
   down = true
