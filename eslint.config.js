@@ -8,6 +8,7 @@ const FORBIDDEN = {
   entra: ['http', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
   store: ['http', 'entra', 'steps', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
   config: ['http', 'entra', 'store', 'steps', 'sync', 'demo', 'netbox', 'commands', 'app', 'server'],
+  checks: ['http', 'store', 'steps', 'sync', 'demo', 'netbox', 'commands', 'app', 'server'],
   steps: ['http', 'entra', 'store', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
   netbox: ['http', 'store', 'steps', 'sync', 'demo', 'commands', 'app', 'server'],
   demo: ['core', 'http', 'entra', 'store', 'steps', 'sync', 'config', 'commands', 'app', 'server'],

@@ -37,6 +37,7 @@ command(program, 'demo', 'everything on this machine, with a simulated Entra ID 
 command(program, 'migrate', 'bring the database to this version', async () => (await import('./commands/migrate.js')).migrate)
 command(program, 'check', 'validate the configuration and print every problem', async () => (await import('./commands/check.js')).check)
   .option('--offline', 'look at the file and what lies beside it alone: no database, no Entra ID')
+command(program, 'doctor', 'ask Entra ID, Graph and the database everything that a login will need', async () => (await import('./commands/doctor.js')).doctor)
 command(program, 'import-netbox <file>', 'print the equivalent of a NetBox configuration', async () => (await import('./commands/import-netbox.js')).importNetbox)
 command(program, 'explain [user]', 'dry run of the mapping: for a person, for Entra groups, or under another configuration', async () => (await import('./commands/explain.js')).explain)
   .option('--entra-groups <ids>', 'object IDs, separated by commas')

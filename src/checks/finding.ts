@@ -1,5 +1,6 @@
 // What a look beyond the configuration file found: one shape for `check`, which knows the place in the file, and for
-// whoever else wants to tell an operator what is right, doubtful or wrong.
+// `doctor`, which prints all of them.
+import { GatehouseError } from '../core/errors.js'
 
 export interface Finding {
   readonly state: 'ok' | 'warn' | 'fail' | 'skipped'
@@ -11,5 +12,11 @@ export interface Finding {
   readonly path?: string
 }
 
-/** One look; it throws nothing: what could not be asked is a finding too. */
+/** One look. What could not be asked is a finding too. */
 export type Check = () => Promise<readonly Finding[]>
+
+/** An error of ours as a finding. @throws anything else */
+export function failure(error: unknown, state: 'warn' | 'fail' | 'skipped', prefix = ''): Finding {
+  if (!(error instanceof GatehouseError)) throw error
+  return { state, code: error.code, says: `${prefix}${error.message}`, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) }
+}

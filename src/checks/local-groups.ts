@@ -1,7 +1,6 @@
 // Every local group that the mapping names is there: a login skips one that is not, and nobody gets it.
 import type { MappingRow } from '../core/mapping.js'
-import { GatehouseError } from '../core/errors.js'
-import type { Check, Finding } from './finding.js'
+import { failure, type Check, type Finding } from './finding.js'
 
 export interface LocalGroupsOptions {
   readonly mapping: readonly Pick<MappingRow, 'groups'>[]
@@ -19,8 +18,7 @@ export function localGroupsExist({ mapping, existing, nearest }: LocalGroupsOpti
       const missing = [...named].reverse().filter(([name]) => !there.includes(name))
       return missing.length === 0 ? [{ state: 'ok', code: 'groups_exist', says: 'every mapped local group exists' }] : missing.map(([name, path]) => missingGroup(name, path, nearest(name, there)))
     } catch (error) {
-      if (!(error instanceof GatehouseError)) throw error
-      return [{ state: 'skipped', code: error.code, says: `whether the mapped local groups exist was not looked at: ${error.message}`, remedy: error.remedy ?? 'Check database.url; or look at the file alone with --offline.' }]
+      return [failure(error, 'skipped', 'whether the mapped local groups exist was not looked at: ')]
     }
   }
 }

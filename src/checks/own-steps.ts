@@ -1,7 +1,6 @@
 // Steps of the operator's own are loaded, as a start would load them.
 import type { OwnStep } from '../config/config.js'
-import { GatehouseError } from '../core/errors.js'
-import type { Check, Finding } from './finding.js'
+import { failure, type Check, type Finding } from './finding.js'
 
 /** @param load the module; it throws `step_unusable` */
 export function ownStepsLoad(pipeline: readonly string[], ownSteps: readonly OwnStep[], load: (step: OwnStep) => Promise<void>): Check {
@@ -13,8 +12,7 @@ export function ownStepsLoad(pipeline: readonly string[], ownSteps: readonly Own
         await load(step)
         findings.push({ state: 'ok', code: 'step_loads', says: `${step.name} can be loaded`, path })
       } catch (error) {
-        if (!(error instanceof GatehouseError)) throw error
-        findings.push({ state: 'fail', code: error.code, says: `${path} ${error.message}.`, remedy: error.remedy ?? 'See docs/custom-steps.md.', path })
+        findings.push({ ...failure(error, 'fail', `${path} `), path })
       }
     }
     return findings

@@ -1,8 +1,7 @@
 // Who can get into the Entra groups that make superusers. A public Microsoft 365 group lets anybody in: mapped to
 // superuser it makes everybody an administrator who cares to join (learn.microsoft.com, "group resource type", visibility).
-import { GatehouseError } from '../core/errors.js'
 import type { MappingRow } from '../core/mapping.js'
-import type { Check, Finding } from './finding.js'
+import { failure, type Check, type Finding } from './finding.js'
 
 /** What Graph says of a group; undefined where there is none. */
 export type AskGroup = (id: string) => Promise<{ readonly displayName: string | null, readonly open: boolean, readonly securityEnabled: boolean | null } | undefined>
@@ -15,8 +14,7 @@ export function superuserGroupsClosed(mapping: readonly MappingRow[], group: Ask
       try {
         findings.push(judge(await group(entraGroup), path))
       } catch (error) {
-        if (!(error instanceof GatehouseError)) throw error
-        return [...findings, { state: 'skipped', code: error.code, says: `who can join the groups that make superusers was not looked at: ${error.message}`, remedy: error.remedy ?? 'Look at them in the Entra admin center; or check the file alone with --offline.' }]
+        return [...findings, failure(error, 'skipped', 'who can join the groups that make superusers was not looked at: ')]
       }
     }
     return findings

@@ -1,19 +1,31 @@
-// The app-only directory of a configuration, for commands.
+// What commands ask of Entra ID and Graph with Gatehouse's own credential.
 import { readFileSync } from 'node:fs'
 import type { Config } from '../config/config.js'
 import { GatehouseError } from '../core/errors.js'
 import { createAppDirectory, type AppDirectory } from '../entra/app-directory.js'
-import { entraEndpoints } from '../entra/clouds.js'
+import { entraEndpoints, type EntraEndpoints } from '../entra/clouds.js'
 import { createClientCredential } from '../entra/credentials.js'
 import { createHttpClient } from '../entra/http-client.js'
+import { createInspection, type Inspection } from '../entra/inspection.js'
 
-export function openAppDirectory({ entra }: Config): AppDirectory & { close(): Promise<void> } {
+export function openAppDirectory(config: Config): AppDirectory & { close(): Promise<void> } {
+  const { securityGroupsOnly, loginBudgetMs: budgetMs } = config.entra
+  const { http, ...known } = registration(config)
+  const directory = createAppDirectory({ http, ...known, securityGroupsOnly, budgetMs })
+  return { memberships: (user) => hinted(directory.memberships(user)), directMemberships: (user) => hinted(directory.directMemberships(user)), group: (id) => hinted(directory.group(id)), close: () => http.close() }
+}
+
+export function openInspection(config: Config): { inspection: Inspection, endpoints: EntraEndpoints, close(): Promise<void> } {
+  const { http, ...known } = registration(config)
+  const inspection = createInspection({ http, ...known, redirectUri: `${config.server.publicUrl}/oauth2/callback`, budgetMs: config.entra.loginBudgetMs })
+  return { inspection, endpoints: known.endpoints, close: () => http.close() }
+}
+
+function registration({ entra }: Config) {
   const http = createHttpClient({ ca: entra.caFile === undefined ? undefined : readFileSync(entra.caFile, 'utf8') })
   const endpoints = entraEndpoints(entra)
-  const { clientId, securityGroupsOnly, loginBudgetMs: budgetMs } = entra
-  const credential = createClientCredential(() => entra, { clientId, tokenEndpoint: endpoints.token })
-  const directory = createAppDirectory({ http, endpoints, securityGroupsOnly, clientId, credential, budgetMs })
-  return { memberships: (user) => hinted(directory.memberships(user)), directMemberships: (user) => hinted(directory.directMemberships(user)), group: (id) => hinted(directory.group(id)), close: () => http.close() }
+  const { clientId } = entra
+  return { http, endpoints, clientId, credential: createClientCredential(() => entra, { clientId, tokenEndpoint: endpoints.token }) }
 }
 
 /** Reading somebody else needs application permissions, which a login does not. */

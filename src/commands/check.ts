@@ -27,7 +27,7 @@ export async function check(options: CheckOptions): Promise<number> {
   if (options.json) printJson({ file, usable: true, hash, problems: [], warnings, skipped: skipped.map(({ code, says, remedy }) => ({ code, message: says, remedy })) })
   else {
     for (const warning of warnings) print(`warning: ${formatProblem(warning)}`)
-    for (const { says, remedy } of skipped) print(`note: ${says}\n    ${remedy}`)
+    for (const { says, remedy = 'Look at the file alone with --offline.' } of skipped) print(`note: ${says}\n    ${remedy}`)
     print(`${file} is usable${warnings.length > 0 ? `, with ${warnings.length} ${warnings.length === 1 ? 'warning' : 'warnings'}` : ''}.`)
   }
   return EXIT.ok

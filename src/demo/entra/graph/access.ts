@@ -15,6 +15,12 @@ const table = {
   group: { own: readsGroups, others: readsGroups, app: readsGroups },
 }
 
+const readsApplications = ['Application.Read.All', 'Application.ReadWrite.All', ...directoryWide]
+
+export function requireApplicationRead(caller: Caller) {
+  if (!holds(caller, readsApplications)) throw requestDenied()
+}
+
 /** What must be held for an object of that type to show more than its id. */
 const showsDetails = {
   group: readsGroups,

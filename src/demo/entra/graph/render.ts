@@ -1,5 +1,6 @@
 // Directory objects as Graph writes them: every property when allowed and not selected otherwise, null names when not allowed.
 import type { DirectoryObject, DirectoryUser } from '../../directory.js'
+import type { AppRegistration } from '../types.js'
 
 export type Properties = Record<string, unknown>
 
@@ -69,3 +70,15 @@ export function userProperties(user: DirectoryUser, select: readonly string[]): 
 }
 
 export const odataType = (object: DirectoryObject) => `#microsoft.graph.${object.type}`
+
+/** Never the secret itself: its first characters are all that Graph shows. */
+export function applicationProperties(app: AppRegistration): Properties {
+  return {
+    id: 'f0000000-0000-4000-8000-0000000000a0', appId: app.clientId, displayName: app.displayName ?? 'Gatehouse', signInAudience: 'AzureADMyOrg',
+    web: { homePageUrl: null, logoutUrl: app.frontChannelLogoutUrl ?? null, redirectUris: app.redirectUris, implicitGrantSettings: { enableAccessTokenIssuance: false, enableIdTokenIssuance: false } },
+    optionalClaims: { idToken: app.optionalClaims.map((name) => ({ name, source: null, essential: false, additionalProperties: [] })), accessToken: [], saml2Token: [] },
+    passwordCredentials: app.secrets.map(({ id, value, expiresAt }) => ({
+      customKeyIdentifier: null, displayName: 'gatehouse', endDateTime: new Date(expiresAt ?? Date.UTC(2030, 0)).toISOString(), hint: value.slice(0, 3), keyId: id, secretText: null, startDateTime: CREATED,
+    })),
+  }
+}

@@ -4,13 +4,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AnswerFault, PageFault } from '../faults.js'
 import { addFaults, createHttpServer, type TlsIdentity } from '../http-server.js'
 import type { World } from '../types.js'
-import { mayReadDetails, readCaller, requireGroup, requireUser } from './access.js'
+import { mayReadDetails, readCaller, requireApplicationRead, requireGroup, requireUser } from './access.js'
 import { answerBatch } from './batch.js'
-import { badRequest, GraphError, graphErrorBody } from './errors.js'
+import { badRequest, GraphError, graphErrorBody, notFound } from './errors.js'
 import { locate, renderPage, type CollectionRequest } from './memberships.js'
 import { createPageTokens } from './page-token.js'
 import { readCollectionQuery, readSelect } from './query.js'
-import { objectProperties, userProperties } from './render.js'
+import { applicationProperties, objectProperties, userProperties } from './render.js'
 
 const DIAGNOSTIC = JSON.stringify({ ServerInfo: { DataCenter: 'West Europe', Slice: 'E', Ring: '5', ScaleUnit: '002', RoleInstance: 'AM2PEPF0001FAKE' } })
 const CHALLENGE = 'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", client_id="00000003-0000-0000-c000-000000000000"'
@@ -41,6 +41,7 @@ export async function createGraphServer(world: World, tls?: TlsIdentity): Promis
       scope.get<GraphRoute>(`${owner}/:collection(^memberOf|transitiveMemberOf$)/:type`, memberships)
     }
     scope.get<GraphRoute>('/groups/:id', async (request, reply) => sendJson(reply, readGroup(world, request)))
+    scope.get<{ Params: { segment: string }, Querystring: Record<string, string> }>('/:segment', async (request, reply) => sendJson(reply, readApplication(world, request.params.segment, request.headers.authorization, readSelect(request.query.$select))))
     scope.post('/$batch', async (request, reply) => sendJson(reply, await answerBatch(http, request)))
     // Answers anybody: reaching it proves the network, nothing else.
     scope.get('/', async (_request, reply) => sendJson(reply, { '@odata.context': `${world.graphUrl}/v1.0/$metadata`, value: [{ name: 'users', kind: 'EntitySet', url: 'users' }] }))
@@ -98,6 +99,16 @@ function readGroup(world: World, request: GraphRequest) {
     if (select.length === 0) return all
     return select.every((name) => name in all) ? Object.fromEntries(select.map((name) => [name, all[name]])) : undefined
   })
+}
+
+/** `applications(appId='...')`: the registration by its client id. */
+function readApplication(world: World, segment: string, authorization: string | undefined, select: string[]) {
+  const [, appId] = /^applications\(appId='([\w-]+)'\)$/.exec(segment) ?? []
+  if (appId === undefined) throw new GraphError(404, 'BadRequest', `Resource not found for the segment '${segment}'.`)
+  requireApplicationRead(readCaller(world, authorization))
+  if (appId !== world.app.clientId) throw notFound(appId)
+  const all = applicationProperties(world.app)
+  return entity(world, 'applications', select, () => select.length === 0 ? all : select.every((name) => name in all) ? Object.fromEntries(select.map((name) => [name, all[name]])) : undefined)
 }
 
 function entity(world: World, set: string, select: string[], read: (select: string[]) => Record<string, unknown> | undefined) {

@@ -1,0 +1,83 @@
+// The registration in Entra ID: addresses, optional claims, and when the credential ends. Graph shows it to
+// Application.Read.All; without that much can only be listed.
+import type { Inspection, Registration } from '../entra/inspection.js'
+import { GatehouseError } from '../core/errors.js'
+import { failure, type Check, type Finding } from './finding.js'
+
+export interface RegistrationWish {
+  readonly publicUrl: string
+  readonly clientSecret: string | undefined
+  /** Milliseconds since 1970; of the certificate, where there is one. */
+  readonly certificateEndsAt: number | undefined
+  readonly now?: () => number
+}
+
+const SOON_MS = 30 * 86_400_000
+/** What each is for, as docs/group-mapping.md explains. */
+const CLAIMS = ['email', 'upn', 'sid', 'login_hint', 'xms_edov', 'acct', 'given_name', 'family_name'] as const
+
+export function registrationFits(wish: RegistrationWish, ask: Pick<Inspection, 'registration' | 'redirectTaken'>): Check {
+  const { certificateEndsAt, now = Date.now } = wish
+  return async () => {
+    const certificate = certificateEndsAt === undefined ? [] : [ends('the certificate', certificateEndsAt, now())]
+    try {
+      const found = await ask.registration()
+      return [...addresses(wish, found), claims(found), ...certificate, ...secretEnds(wish, found, now())]
+    } catch (error) {
+      if (!(error instanceof GatehouseError)) throw error
+      return [await redirect(wish, ask), notSeen(wish, error), ...certificate]
+    }
+  }
+}
+
+function addresses({ publicUrl }: RegistrationWish, found: Registration): Finding[] {
+  const missing = [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`].filter((uri) => !found.redirectUris.includes(uri))
+  const logoutUrl = `${publicUrl}/oauth2/frontchannel-logout`
+  return [
+    missing.length === 0
+      ? { state: 'ok', code: 'redirect_uris', says: 'both redirect URIs are registered' }
+      : { state: 'fail', code: 'redirect_uri_missing', says: `not registered as redirect URI: ${missing.join(' and ')}`, remedy: 'Add it exactly so under Authentication, platform Web.' },
+    found.logoutUrl === logoutUrl
+      ? { state: 'ok', code: 'logout_url', says: 'the front-channel logout URL is registered' }
+      : { state: 'warn', code: 'logout_url_missing', says: 'signing out of Microsoft does not end sessions here', remedy: `Register the front-channel logout URL ${logoutUrl} under Authentication.` },
+  ]
+}
+
+function claims(found: Registration): Finding {
+  const missing = CLAIMS.filter((name) => !found.idTokenClaims.includes(name))
+  if (missing.length === 0) return { state: 'ok', code: 'optional_claims', says: 'all optional claims are there' }
+  return { state: 'warn', code: 'optional_claims_missing', says: `optional claims that are not in the ID token: ${missing.join(', ')}`, remedy: 'Add them under Token configuration, token type ID; docs/group-mapping.md says what each is for.' }
+}
+
+/** Of several secrets ours is the one whose first characters are ours; Entra ID shows no more. */
+function secretEnds({ clientSecret }: RegistrationWish, { secrets }: Registration, now: number): Finding[] {
+  if (clientSecret === undefined) return []
+  const ours = secrets.filter(({ hint }) => hint !== null && clientSecret.startsWith(hint))
+  const last = Math.max(...(ours.length > 0 ? ours : secrets).map(({ endsAt }) => endsAt))
+  return Number.isFinite(last) ? [ends('the client secret', last, now)] : []
+}
+
+function ends(what: string, at: number, now: number): Finding {
+  const says = `${what} ${at < now ? 'expired' : 'expires'} on ${new Date(at).toISOString().slice(0, 10)}`
+  if (at > now + SOON_MS) return { state: 'ok', code: 'credential_expiry', says }
+  return { state: at < now ? 'fail' : 'warn', code: 'credential_expiry', says, remedy: 'Make a new one under Certificates & secrets, put it into the configured file, then remove the old one.' }
+}
+
+async function redirect({ publicUrl }: RegistrationWish, ask: Pick<Inspection, 'redirectTaken'>): Promise<Finding> {
+  const uri = `${publicUrl}/oauth2/callback`
+  try {
+    if (await ask.redirectTaken()) return { state: 'ok', code: 'redirect_uris', says: `Entra ID takes the redirect URI ${uri}` }
+    return { state: 'skipped', code: 'redirect_uris', says: `whether ${uri} is registered cannot be told`, remedy: 'Compare it under Authentication, platform Web.' }
+  } catch (error) {
+    return failure(error, 'fail', `redirect URI ${uri}: `)
+  }
+}
+
+function notSeen({ publicUrl, clientSecret }: RegistrationWish, error: GatehouseError): Finding {
+  const also = clientSecret === undefined ? '' : ', and when the client secret expires'
+  return {
+    state: 'skipped', code: error.code === 'graph_forbidden' ? 'registration_hidden' : error.code,
+    says: 'the registration itself cannot be seen',
+    remedy: `Look at it: redirect URI ${publicUrl}/oauth2/sign_in, front-channel logout URL ${publicUrl}/oauth2/frontchannel-logout, optional claims ${CLAIMS.join(', ')}${also}. With the application permission Application.Read.All this looks by itself.`,
+  }
+}

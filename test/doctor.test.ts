@@ -1,0 +1,132 @@
+// `gatehouse doctor` against a tenant that is right, and against every way it can be wrong.
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { stringify } from 'yaml'
+import { STEPS } from '../src/core/pipeline/index.js'
+import { FAILURES } from '../src/core/errors.js'
+import { GROUP_IDS } from '../src/demo/people.js'
+import { clockFits } from '../src/checks/entra.js'
+import { CLIENT_SECRET, merge, startTestGateway, type TestGateway, type TestGatewayOptions } from './helpers/gateway.js'
+import { stopPostgres } from './helpers/postgres.js'
+import { connect, dump } from './helpers/sql.js'
+
+t.teardown(stopPostgres)
+const execute = promisify(execFile)
+
+interface Finding { readonly check: string, readonly state: string, readonly code: string, readonly message: string, readonly remedy?: string }
+interface Visit { readonly status: number, readonly stdout: string, readonly stderr: string, readonly findings: readonly Finding[] }
+type Doctor = (config?: Record<string, unknown>, ...args: string[]) => Promise<Visit>
+
+const RIGHT: TestGatewayOptions['app'] = {
+  applicationPermissions: ['User.Read.All', 'GroupMember.Read.All', 'Application.Read.All'],
+  optionalClaims: ['email', 'upn', 'sid', 'login_hint', 'xms_edov', 'acct', 'given_name', 'family_name'],
+}
+
+async function practice(t: Test, options: TestGatewayOptions = {}): Promise<{ gateway: TestGateway, doctor: Doctor }> {
+  const gateway = await startTestGateway(t, { ...options, app: { ...RIGHT, ...options.app } })
+  gateway.entra.app.frontChannelLogoutUrl ??= `${gateway.url}/oauth2/frontchannel-logout`
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-doctor-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const file = join(directory, 'gatehouse.yaml')
+  const { tenantId, clientId } = gateway.config.entra
+  const base = {
+    server: { publicUrl: gateway.url }, entra: { tenantId, clientId, clientSecret: CLIENT_SECRET, authorityHost: gateway.entra.url, graphUrl: gateway.entra.graphUrl, allowHttp: true, loginBudget: '3s' },
+    database: { url: gateway.databaseUrl }, session: { secrets: ['1'.repeat(40)] }, keys: { encryptionSecrets: ['2'.repeat(40)] },
+    groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'], staff: true, superuser: true }],
+  }
+  const doctor: Doctor = async (config = {}, ...args) => {
+    writeFileSync(file, stringify(merge(base, config)))
+    writeFileSync(join(directory, 'broken.js'), 'export default 1')
+    const { status, stdout, stderr } = await execute(process.execPath, ['dist/cli.js', 'doctor', '--config', file, ...(args.length > 0 ? args : ['--json'])])
+      .then((done) => ({ status: 0, ...done }), (error: { code: number, stdout: string, stderr: string }) => ({ ...error, status: error.code }))
+    return { status, stdout, stderr, findings: args.length > 0 || status === 78 ? [] : (JSON.parse(stdout) as { results: Finding[] }).results }
+  }
+  return { gateway, doctor }
+}
+
+const bad = ({ findings }: Visit): string[] => findings.filter(({ state, code }) => state !== 'ok' && code !== 'http_override').map(({ state, code }) => `${state} ${code}`)
+
+t.test('a tenant that is right is healthy, and nothing was changed by looking', async (t) => {
+  const { gateway, doctor } = await practice(t)
+  const query = await connect(t, gateway.databaseUrl)
+  const before = await dump(query)
+  const visit = await doctor()
+  t.strictSame(bad(visit), [])
+  t.equal(visit.status, 0)
+  t.strictSame(new Set(visit.findings.map(({ check }) => check)), new Set(['configuration', 'Entra ID', 'keys', 'credential', 'registration', 'Graph', 'permissions', 'superusers', 'database', 'groups']))
+  t.equal(await dump(query), before)
+})
+
+t.test('the table for people names the remedy of what is wrong', async (t) => {
+  const { gateway, doctor } = await practice(t)
+  gateway.entra.app.secrets = [{ id: 'f0000000-0000-4000-8000-000000000009', value: 'another' }]
+  const visit = await doctor({}, '--')
+  t.equal(visit.status, 1)
+  t.match(visit.stdout, /^FAIL {2}credential +Entra ID \(token\): AADSTS7000215\n +entra\.clientSecret is wrong/m)
+  t.match(visit.stdout, /^ok {4}Entra ID +the tenant is there/m)
+  t.match(visit.stdout, /\n\n\d+ ok, \d+ to look at, 1 failed, \d+ not looked at\.\n$/)
+  t.notMatch(visit.stdout, CLIENT_SECRET)
+})
+
+t.test('what can be wrong with Entra ID', async (t) => {
+  const { gateway, doctor } = await practice(t)
+  const { app, faults } = gateway.entra
+  const mended = { ...app }
+  const cases: [string, () => Record<string, unknown> | undefined, number, string[]][] = [
+    ['a wrong secret', () => ({ entra: { clientSecret: 'wrong~secret' } }), 1, ['fail entra_secret_wrong', 'skipped entra_secret_wrong', 'skipped entra_secret_wrong', 'skipped entra_secret_wrong']],
+    ['an expired secret', () => { app.secrets = [{ id: 'f0000000-0000-4000-8000-000000000001', value: CLIENT_SECRET, expiresAt: Date.now() - 1 }] }, 1, ['fail entra_secret_expired', 'skipped entra_secret_expired', 'skipped entra_secret_expired', 'skipped entra_secret_expired']],
+    ['a secret that is about to expire', () => { app.secrets = [{ id: 'f0000000-0000-4000-8000-000000000001', value: CLIENT_SECRET, expiresAt: Date.now() + 86_400_000 }, { id: 'f0000000-0000-4000-8000-000000000002', value: 'other' }] }, 0, ['warn credential_expiry']],
+    ['another tenant', () => ({ entra: { tenantId: '99999999-0000-4000-8000-000000000000' } }), 1, ['fail entra_tenant_unknown', 'fail entra_tenant_unknown', 'fail entra_tenant_unknown', 'fail entra_tenant_unknown', 'skipped entra_tenant_unknown', 'skipped entra_tenant_unknown', 'skipped entra_tenant_unknown']],
+    ['another application', () => ({ entra: { clientId: '99999999-0000-4000-8000-000000000000' } }), 1, ['fail entra_app_unknown', 'fail entra_app_unknown', 'skipped entra_app_unknown', 'skipped entra_app_unknown', 'skipped entra_app_unknown']],
+    ['a redirect URI that is not registered', () => { app.redirectUris = [`${gateway.url}/oauth2/callback/`] }, 1, ['fail redirect_uri_missing']],
+    ['the same where the registration cannot be seen', () => { app.redirectUris = []; app.applicationPermissions = ['GroupMember.Read.All'] }, 1, ['fail entra_redirect_mismatch', 'skipped registration_hidden']],
+    ['a registration that cannot be seen', () => { app.applicationPermissions = ['GroupMember.Read.All'] }, 0, ['skipped registration_hidden']],
+    ['no application permission', () => { app.applicationPermissions = [] }, 0, ['skipped graph_forbidden', 'skipped registration_hidden', 'warn graph_permission']],
+    ['no front-channel logout and few claims', () => { delete app.frontChannelLogoutUrl; app.optionalClaims = ['email'] }, 0, ['warn logout_url_missing', 'warn optional_claims_missing']],
+    ['a discovery document of another tenant', () => { faults.add({ on: 'discovery', then: { kind: 'body', body: { issuer: 'https://login.microsoftonline.com/other/v2.0' } } }) }, 1, ['fail issuer_differs']],
+    ['no keys', () => { faults.add({ on: 'keys', then: { kind: 'body', body: { keys: [] } } }) }, 1, ['fail entra_keys_unavailable']],
+    ['Entra ID that hangs up', () => { for (const on of ['discovery', 'keys', 'token', 'authorize'] as const) faults.add({ on, times: Infinity, then: { kind: 'reset' } }) }, 1, ['fail entra_unavailable', 'fail entra_unavailable', 'fail entra_unavailable', 'fail entra_unavailable', 'skipped entra_unavailable', 'skipped entra_unavailable', 'skipped entra_unavailable']],
+    ['Graph that is down', () => { faults.add({ on: 'graph', times: Infinity, then: { kind: 'html', status: 503 } }) }, 1, ['fail graph_unavailable', 'skipped graph_unavailable', 'skipped graph_unavailable', 'skipped graph_unavailable']],
+    ['nothing at all where Entra ID should be', () => ({ entra: { authorityHost: 'http://127.0.0.1:1' } }), 1, ['fail entra_unavailable', 'fail entra_unavailable', 'fail entra_unavailable', 'fail entra_unavailable', 'skipped entra_unavailable', 'skipped entra_unavailable', 'skipped entra_unavailable']],
+  ]
+  for (const [name, harm, status, expected] of cases) {
+    const visit = await doctor(harm() ?? {})
+    t.strictSame(bad(visit).sort(), [...expected].sort(), name)
+    t.equal(visit.status, status, name)
+    for (const finding of visit.findings) if (finding.state !== 'ok') t.ok(finding.remedy, `${name}: ${finding.code} has a remedy`)
+    for (const { code } of visit.findings) if (code.startsWith('entra_') || code.startsWith('graph_')) t.ok(code in FAILURES || ['graph_permission'].includes(code), code)
+    faults.clear()
+    Object.assign(app, mended)
+  }
+})
+
+t.test('clocks', async (t) => {
+  const skewed = { now: () => Date.now() + 400_000 }
+  const { doctor } = await practice(t, { entra: skewed })
+  const visit = await doctor()
+  t.ok(bad(visit).includes('fail clock_skew'), bad(visit).join(', '))
+  t.match(clockFits('x', 90_000), { state: 'warn', code: 'clock_skew' })
+  t.match(clockFits('x', -90_000), { state: 'warn', says: /90 seconds behind/ })
+  t.match(clockFits('x', -1_500), { state: 'ok' })
+  t.match(clockFits('x', -301_000), { state: 'fail' })
+  t.match(clockFits('x', undefined), { state: 'skipped' })
+})
+
+t.test('what can be wrong with the rest', async (t) => {
+  const { gateway, doctor } = await practice(t)
+  t.strictSame(bad(await doctor({ groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox superusers'], staff: true, superuser: true }] })), ['warn group_missing'])
+  t.strictSame(bad(await doctor({ database: { url: 'postgres://x:hunter2@127.0.0.1:1/x' } })), ['fail database_unavailable'])
+  const broken = await doctor({ pipeline: Object.keys(STEPS).flatMap((name) => name === 'get_username' ? ['./broken.js', name] : [name]) })
+  t.strictSame(bad(broken), ['fail step_unusable'])
+  t.equal(broken.status, 1)
+  t.equal((await doctor({ server: { publicUrl: 'nonsense' } })).status, 78)
+  t.strictSame(bad(await doctor({ database: { url: undefined, embedded: true, dataDir: './nothing-here' } })), ['skipped database'])
+  await gateway.close()
+  const query = await connect(t, gateway.databaseUrl)
+  await query('truncate drizzle.__drizzle_migrations')
+  t.strictSame(bad(await doctor()), ['fail migrations_pending'])
+})
