@@ -24,7 +24,7 @@ for (const name of names) {
   const started = Date.now()
   writeFileSync(join(copy, file), source.replace(find, () => replace))
   if (usesBuild) build()
-  const { status, stdout } = run('node_modules/tap/dist/esm/run.mjs', '--reporter=tap', test)
+  const { status, stdout } = run('node_modules/tap/dist/esm/run.mjs', '--reporter=tap', '--timeout=150', test)
   writeFileSync(join(copy, file), source)
   const failures = (stdout.match(/^ +not ok/gm) ?? []).length
   if (status === 0 || failures === 0) survivors.push(name)

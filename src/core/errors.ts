@@ -57,6 +57,7 @@ export const FAILURES = {
   id_token_claims: { status: 403, sentence: 'The identity that arrived lacks what Gatehouse needs.' },
   graph_unauthorized: { status: 502, sentence: 'Microsoft Graph did not accept the sign-in.' },
   graph_forbidden: { status: 502, sentence: 'Gatehouse may not read your groups in Microsoft Graph.' },
+  graph_claims_challenge: { status: 403, sentence: 'Microsoft Graph wants you to prove once more who you are.' },
   graph_security_hidden: { status: 502, sentence: 'Microsoft Graph does not tell Gatehouse which of your groups count.' },
   graph_request_refused: { status: 502, sentence: 'Microsoft Graph refused the request of Gatehouse.' },
   graph_throttled: { status: 503, sentence: 'Microsoft Graph asks Gatehouse to wait.' },
@@ -113,6 +114,9 @@ export const FAILURES = {
 } as const satisfies Record<string, Failure>
 
 export type ErrorCode = keyof typeof FAILURES
+
+/** What another trip to Entra ID may mend. It is made once: a second failure of the kind would be a loop. */
+export const MENDED_BY_SIGNING_IN_AGAIN: ReadonlySet<ErrorCode> = new Set(['interaction_required', 'code_expired', 'graph_claims_challenge'])
 
 export interface GatehouseErrorOptions {
   readonly cause?: unknown

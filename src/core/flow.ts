@@ -13,16 +13,18 @@ export interface Flow {
   readonly returnTo: string
   readonly nonce: string
   readonly codeVerifier: string
+  /** The second try after a failure that signing in again may mend. */
+  readonly again: boolean
 }
 
 export interface FlowSealer {
   /** @param binding value of the browser-binding cookie */
-  begin(returnTo: string, binding: string): { readonly flow: Flow, readonly state: string }
+  begin(returnTo: string, binding: string, again?: boolean): { readonly flow: Flow, readonly state: string }
   /** @throws `state_invalid`, `state_other_browser`, `state_expired` */
   open(state: string, binding: string | undefined): Flow
 }
 
-interface Sealed { readonly i: string, readonly r: string, readonly t: number, readonly b: string }
+interface Sealed { readonly i: string, readonly r: string, readonly t: number, readonly b: string, readonly a?: 1 }
 interface Keys { readonly seal: Buffer, readonly derive: Buffer }
 
 export function newBinding(): string {
@@ -47,12 +49,13 @@ export function createFlowSealer(secrets: readonly string[], now: () => number =
     returnTo: sealed.r,
     nonce: derive(key, 'nonce', sealed.i, binding),
     codeVerifier: derive(key, 'verifier', sealed.i, binding),
+    again: sealed.a === 1,
   })
   return {
-    begin(returnTo, binding) {
+    begin(returnTo, binding, again = false) {
       const key = keys[0]
       if (!key) throw new Error('at least one session secret is needed')
-      const sealed = { i: randomBytes(16).toString('base64url'), r: returnTo, t: now(), b: fingerprint(binding) }
+      const sealed = { i: randomBytes(16).toString('base64url'), r: returnTo, t: now(), b: fingerprint(binding), ...(again ? { a: 1 as const } : {}) }
       return { flow: flowOf(sealed, binding, key), state: seal(sealed, key) }
     },
     open(state, binding) {

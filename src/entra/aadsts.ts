@@ -1,6 +1,7 @@
 // What an AADSTS code means for the person and for the operator (learn.microsoft.com, "Microsoft Entra authentication
 // error codes"). Codes decide, never message texts; the texts carry only the code where `error_codes` is missing.
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
+import { asClaims } from './challenge.js'
 import { isRecord } from './http-client.js'
 
 interface Meaning { readonly code: ErrorCode, readonly remedy: string }
@@ -85,7 +86,7 @@ export function entraError(body: unknown, where: 'authorize' | 'token', status?:
   return new GatehouseError(meaning.code, {
     detail: `Entra ID (${where}): ${aadsts === undefined ? text('error') ?? 'no error code' : `AADSTS${aadsts}`}`,
     remedy: meaning.remedy,
-    facts: { aadsts, oauthError: text('error'), suberror: text('suberror') ?? text('error_subcode'), entraCorrelationId: text('correlation_id'), entraTraceId: text('trace_id'), status },
+    facts: { aadsts, oauthError: text('error'), suberror: text('suberror') ?? text('error_subcode'), entraCorrelationId: text('correlation_id'), entraTraceId: text('trace_id'), status, claims: asClaims(answer.claims) },
   })
 }
 

@@ -2,6 +2,7 @@
 // tried again within the deadline, everything else is final (learn.microsoft.com, "Microsoft Graph throttling guidance").
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
+import { claimsChallenge } from './challenge.js'
 import { isRecord, jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
 import { parseRetryAfter } from './retry-after.js'
 
@@ -96,6 +97,8 @@ export function graphError({ status, headers }: HttpAnswer, body: unknown, corre
   const facts = { status, graphCode, requestId: headers['request-id'], clientRequestId: correlationId, date: headers.date, diagnostic: headers['x-ms-ags-diagnostic'], throttleScope: headers['x-ms-throttle-scope'] }
   const detail = `Graph answered ${status}${graphCode === '' ? '' : ` ${graphCode}`}`
   if (status === 400 && graphCode.includes('PageToken')) return new GatehouseError('graph_page_expired', { detail, facts, remedy: 'The person signs in again.' })
+  const claims = status === 401 ? claimsChallenge(headers['www-authenticate']) : undefined
+  if (claims !== undefined) return new GatehouseError('graph_claims_challenge', { detail: `${detail} with a claims challenge`, facts: { ...facts, claims }, remedy: 'Nothing to do: the person is sent to sign in again. If it happens often, look at Conditional Access and at the clocks.' })
   const known = BY_STATUS[status]
   if (known) return new GatehouseError(known.code, { detail, facts, remedy: known.remedy })
   if (status >= 500) return new GatehouseError('graph_unavailable', { detail, facts, remedy: 'Try again; see the status page of Microsoft 365.' })

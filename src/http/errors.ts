@@ -39,8 +39,13 @@ export function sendError(error: GatehouseError, request: FastifyRequest, reply:
       .send({ error: error.code, message: sentence, correlation_id: request.id, ...(context.retryUrl === undefined ? {} : { sign_in: context.retryUrl }) })
   }
   const retryUrl = context.retryUrl ?? (error.status === 404 ? undefined : `${settings.publicUrl}/oauth2/start`)
-  const facts = { code: error.code, sentence, correlationId: request.id, contact: settings.contact, retryUrl, username: context.username }
+  const facts = { code: error.code, sentence, correlationId: request.id, microsoftIds: microsoftIds(error), contact: settings.contact, retryUrl, username: context.username }
   return sendPage(reply, error.status, errorPage(titleOf(error), facts), settings)
+}
+
+/** Request id of Graph; correlation and trace id of Entra ID. */
+function microsoftIds({ facts }: GatehouseError): string[] {
+  return [facts.requestId, facts.entraCorrelationId, facts.entraTraceId].filter((id): id is string => typeof id === 'string' && /^[\w-]{1,64}$/.test(id))
 }
 
 function titleOf({ status, code }: GatehouseError): string {

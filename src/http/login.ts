@@ -3,8 +3,8 @@
 import fastifyOauth2 from '@fastify/oauth2'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { createHash } from 'node:crypto'
-import { GatehouseError } from '../core/errors.js'
-import { FLOW_LIFETIME_MS, flowHash, isBinding, newBinding, type FlowSealer } from '../core/flow.js'
+import { GatehouseError, MENDED_BY_SIGNING_IN_AGAIN } from '../core/errors.js'
+import { FLOW_LIFETIME_MS, flowHash, isBinding, newBinding, type Flow, type FlowSealer } from '../core/flow.js'
 import type { LoginOutcome, LoginRequest } from '../core/login.js'
 import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
 import { newPublicSessionId, newSessionId } from '../core/session.js'
@@ -52,64 +52,82 @@ export async function loginRoutes(scope: FastifyInstance, options: LoginOptions)
       auth: { authorizeHost: authority, authorizePath, tokenHost: authority, tokenPath: '/' },
     },
   })
-  scope.get('/oauth2/start', async (request, reply) => start(scope.entra, callbackUri, options, request, reply))
-  scope.get('/oauth2/callback', async (request, reply) => callback(options, request, reply))
+  const toEntra = away(scope.entra, callbackUri, options)
+  scope.get('/oauth2/start', async (request, reply) => start(toEntra, options, request, reply))
+  scope.get('/oauth2/callback', async (request, reply) => callback(toEntra, options, request, reply))
 }
 
-function start(entra: AuthorizeUrlBuilder, callbackUri: string, options: LoginOptions, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { flows, cookies, publicUrl, scopes } = options
+type Entra = (returnTo: string, browser: { request: FastifyRequest, reply: FastifyReply }, wish?: { prompt?: string | undefined, again?: boolean, claims?: string | undefined }) => FastifyReply
+
+/** The way to Entra ID: a new flow, bound to this browser. */
+function away(entra: AuthorizeUrlBuilder, redirectUri: string, { flows, cookies, scopes }: LoginOptions): Entra {
+  return (returnTo, { request, reply }, { prompt, again = false, claims } = {}) => {
+    const [known] = cookieValues(request.headers.cookie, cookies.names.binding)
+    const binding = isBinding(known) ? known : newBinding()
+    const { flow, state } = flows.begin(returnTo, binding, again)
+    const authorizeUrl = entra.oauth2.authorizeURL({
+      redirect_uri: redirectUri,
+      scope: scopes.join(' '),
+      state,
+      nonce: flow.nonce,
+      response_mode: 'query',
+      code_challenge: createHash('sha256').update(flow.codeVerifier).digest('base64url'),
+      code_challenge_method: 'S256',
+      ...(prompt === undefined ? {} : { prompt }),
+      ...(claims === undefined ? {} : { claims }),
+    })
+    return reply
+      .setCookie(cookies.names.binding, binding, { maxAge: 6 * FLOW_LIFETIME_MS / 1000 })
+      .redirect(authorizeUrl, 302)
+  }
+}
+
+function start(toEntra: Entra, options: LoginOptions, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { cookies, publicUrl } = options
   const { rd, prompt } = queryParameters(request.query, ['rd', 'prompt'])
   if (prompt !== undefined && prompt !== 'select_account') throw new GatehouseError('query_unknown', { detail: 'the only prompt is select_account' })
   if (cookieValues(request.headers.cookie, cookies.names.session).length > 1) throw new GatehouseError('session_cookie_doubled', { remedy: 'The person clears the cookies of this site; another application on the same domain sets one of our name.' })
   const wanted = rd ?? trustedRedirectHeader(request, options)
   const returnTo = parseReturnTo(wanted, options.returnTo, requestOrigin(request, options))
   if (!isPublicHost(request, publicUrl)) {
-    request.log.info({ host: request.host }, 'sent on to publicUrl; if this repeats without end, the proxy does not pass the Host header on')
+    request.log.warn({ host: request.host }, 'sent on to publicUrl; if this repeats without end, the proxy does not pass the Host header on')
     return reply.redirect(`${publicUrl}/oauth2/start?${new URLSearchParams({ rd: returnTo, ...(prompt === undefined ? {} : { prompt }) })}`, 302)
   }
-  const [known] = cookieValues(request.headers.cookie, cookies.names.binding)
-  const binding = isBinding(known) ? known : newBinding()
-  const { flow, state } = flows.begin(returnTo, binding)
-  const authorizeUrl = entra.oauth2.authorizeURL({
-    redirect_uri: callbackUri,
-    scope: scopes.join(' '),
-    state,
-    nonce: flow.nonce,
-    response_mode: 'query',
-    code_challenge: createHash('sha256').update(flow.codeVerifier).digest('base64url'),
-    code_challenge_method: 'S256',
-    ...(prompt === undefined ? {} : { prompt }),
-  })
-  return reply
-    .setCookie(cookies.names.binding, binding, { maxAge: 6 * FLOW_LIFETIME_MS / 1000 })
-    .redirect(authorizeUrl, 302)
+  return toEntra(returnTo, { request, reply }, { prompt })
 }
 
-async function callback(options: LoginOptions, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { flows, cookies, login, pages, publicUrl } = options
+async function callback(toEntra: Entra, options: LoginOptions, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const { flows, cookies, pages, publicUrl } = options
   const answer = queryParameters(request.query, CALLBACK, { ignoreUnknown: true })
   if (answer.state === undefined || answer.state === '') throw new GatehouseError('state_missing')
   const [binding, doubled] = cookieValues(request.headers.cookie, cookies.names.binding)
   const flow = flows.open(answer.state, doubled === undefined ? binding : undefined)
-  const retryUrl = `${publicUrl}/oauth2/start?${new URLSearchParams({ rd: flow.returnTo })}`
   try {
-    if (answer.error !== undefined) throw options.entraError(answer)
-    if (answer.code === undefined || answer.code === '') throw new GatehouseError('callback_malformed', { detail: 'neither code nor error' })
-    const id = newSessionId()
-    await login({
-      grant: { code: answer.code, codeVerifier: flow.codeVerifier, nonce: flow.nonce, correlationId: request.id },
-      flow: flowHash(flow),
-      session: { id, publicId: newPublicSessionId(), replaces: request.session.record === undefined ? undefined : request.session.sessionId },
-    })
-    request.nextSessionId = id
-    await request.session.regenerate()
-    request.session.set('writtenAt', Date.now())
+    await complete(flow, answer, options, request)
     return reply.redirect(flow.returnTo, 302)
   } catch (thrown) {
     const error = asGatehouseError(thrown)
-    request.log[error.status >= 500 ? 'error' : 'warn']({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}`)
-    return sendError(error, request, reply, pages, { retryUrl: `${retryUrl}&prompt=select_account` })
+    const again = MENDED_BY_SIGNING_IN_AGAIN.has(error.code) && !flow.again
+    request.log[error.status >= 500 ? 'error' : 'warn']({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${again ? '; the person is sent to sign in again, once' : ''}`)
+    if (again) return toEntra(flow.returnTo, { request, reply }, { again, claims: error.facts.claims as string | undefined })
+    const retryUrl = `${publicUrl}/oauth2/start?${new URLSearchParams({ rd: flow.returnTo, prompt: 'select_account' })}`
+    return sendError(error, request, reply, pages, { retryUrl })
   }
+}
+
+/** Redeems the code and signs this browser in, or throws. */
+async function complete(flow: Flow, answer: Readonly<Partial<Record<typeof CALLBACK[number], string>>>, options: LoginOptions, request: FastifyRequest): Promise<void> {
+  if (answer.error !== undefined) throw options.entraError(answer)
+  if (answer.code === undefined || answer.code === '') throw new GatehouseError('callback_malformed', { detail: 'neither code nor error' })
+  const id = newSessionId()
+  await options.login({
+    grant: { code: answer.code, codeVerifier: flow.codeVerifier, nonce: flow.nonce, correlationId: request.id },
+    flow: flowHash(flow),
+    session: { id, publicId: newPublicSessionId(), replaces: request.session.record === undefined ? undefined : request.session.sessionId },
+  })
+  request.nextSessionId = id
+  await request.session.regenerate()
+  request.session.set('writtenAt', Date.now())
 }
 
 /** oauth2-proxy's nginx sample hands `rd` over in a header; only a proxy we trust may. */

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { sql } from 'drizzle-orm'
 import { exportJWK, generateKeyPair, SignJWT, type JWK, type JWTHeaderParameters } from 'jose'
 import type { Test } from 'tap'
-import { FAILURES, type ErrorCode } from '../../src/core/errors.js'
+import { FAILURES, MENDED_BY_SIGNING_IN_AGAIN, type ErrorCode } from '../../src/core/errors.js'
 import type { AnswerFault } from '../../src/demo/entra/faults.js'
 import { signInAs } from '../../src/demo/entra/sign-in-as.js'
 import type { RecordedRequest } from '../../src/demo/entra/types.js'
@@ -43,6 +43,8 @@ export interface Outcome {
   readonly status: number
   /** Of the error page; `signed in` where there is none. */
   readonly code: string
+  /** Where the browser was sent to sign in once more, by itself. */
+  readonly again: string | undefined
   readonly page: string
   readonly log: Readonly<Record<string, unknown>>
   readonly token: readonly RecordedRequest[]
@@ -77,13 +79,16 @@ export async function attempt(gateway: TestGateway, { person = PERSON_IDS.staff,
   const after = await snapshot(gateway)
   const asked = gateway.entra.requests.slice(from)
   const field = (name: string) => new RegExp(`data-field="${name}">([^<]*)<`).exec(answer.text)?.[1]
-  const correlation = field('correlation') ?? ''
+  const again = answer.location?.startsWith(`${gateway.entra.url}/`) ? answer.location : undefined
+  const correlation = field('correlation')
+  const log = gateway.log.findLast((line) => String(line.msg).startsWith('login failed') && (again !== undefined || line.correlationId === correlation)) ?? {}
   return {
     browser: flow.browser,
     status: answer.status,
-    code: answer.location === `${gateway.url}/after` ? 'signed in' : field('code') ?? 'no code',
+    code: answer.location === `${gateway.url}/after` ? 'signed in' : again === undefined ? field('code') ?? 'no code' : String(log.code),
+    again,
     page: answer.text,
-    log: gateway.log.find((line) => line.correlationId === correlation && String(line.msg).startsWith('login failed')) ?? {},
+    log,
     token: asked.filter(({ server, path }) => server === 'login' && path.endsWith('/token')),
     keys: asked.filter(({ server, path }) => server === 'login' && path.endsWith('/keys')),
     graph: asked.filter(({ server }) => server === 'graph'),
@@ -106,7 +111,8 @@ export interface Counts { readonly token?: number, readonly keys?: number, reado
 /** Refused under this code, with its status, and nothing is otherwise than before. */
 export function refused(t: Test, outcome: Outcome, code: ErrorCode, counts: Counts = {}): void {
   t.equal(outcome.code, code)
-  t.equal(outcome.status, FAILURES[code].status)
+  t.equal(outcome.again !== undefined, MENDED_BY_SIGNING_IN_AGAIN.has(code), 'sent to sign in again where that may help')
+  t.equal(outcome.status, outcome.again === undefined ? FAILURES[code].status : 302)
   t.strictSame(outcome.changed, [], 'nothing was written')
   t.notOk(outcome.browser.cookieHeader('http://127.0.0.1/').includes('gatehouse_session'), 'no session')
   t.equal(outcome.log.code, code, 'the log names it too')

@@ -323,8 +323,8 @@ const EXPECTED: Readonly<Record<string, Check>> = {
     gateway.entra.faults.clear()
     await thenFine({ graph: 2 })(t, file)
   },
-  'graph-error-401-cae-two-challenges.json': graphError('graph_unauthorized', { graph: 1 }),
-  'graph-error-401-cae.json': graphError('graph_unauthorized', { graph: 1 }),
+  'graph-error-401-cae-two-challenges.json': graphError('graph_claims_challenge', { graph: 1 }),
+  'graph-error-401-cae.json': graphError('graph_claims_challenge', { graph: 1 }),
   'graph-error-401-invalid-token.json': graphError('graph_unauthorized', { graph: 1 }),
   'graph-error-403-insufficient-privileges.json': graphError('graph_forbidden', { graph: 1 }),
   'graph-error-404-user.json': graphError('person_not_found', { graph: 1 }),

@@ -5,7 +5,8 @@ import type { Fault, FaultEntry, Forgery } from '../../src/demo/entra/faults.js'
 
 export interface Failure {
   readonly name: string
-  readonly code: RegExp
+  /** `again`: the browser is sent to Entra ID once more instead of being shown a page. */
+  readonly code: RegExp | 'again'
   /** `page` is one that the person's memberships have. */
   entry(page: number): FaultEntry
 }
@@ -15,9 +16,9 @@ const ELSEWHERE = '@odata.nextLink'
 const graphError = (status: number, code: string): Fault => ({ kind: 'status', status, body: { error: { code, message: 'no', innerError: {} } } })
 
 const onPage = (name: string, code: RegExp, then: Fault): Failure => ({ name: `Graph: ${name}`, code, entry: (page) => ({ on: 'graph', page, then }) })
-const onToken = (name: string, code: RegExp, then: Fault): Failure => ({ name: `token: ${name}`, code, entry: () => ({ on: 'token', then }) })
+const onToken = (name: string, code: Failure['code'], then: Fault): Failure => ({ name: `token: ${name}`, code, entry: () => ({ on: 'token', then }) })
 const onClaim = (name: string, change: (claims: Record<string, unknown>) => void): Failure => onToken(name, /^id_token_/, { kind: 'mutateClaims', change })
-const onCallback = (name: string, code: RegExp, change: (parameters: URLSearchParams) => void): Failure => ({ name: `callback: ${name}`, code, entry: () => ({ on: 'authorize', then: { kind: 'callback', change } }) })
+const onCallback = (name: string, code: Failure['code'], change: (parameters: URLSearchParams) => void): Failure => ({ name: `callback: ${name}`, code, entry: () => ({ on: 'authorize', then: { kind: 'callback', change } }) })
 
 const pages: Failure[] = [
   onPage('400', /^graph_request_refused$/, graphError(400, 'BadRequest')),
@@ -44,6 +45,7 @@ const forgeries: Forgery[] = ['none', 'hs256-public-key', 'unregistered-key', 'u
 
 const tokens: Failure[] = [
   ...aadsts.map(([number, code]) => onToken(`AADSTS${number}`, code, { kind: 'aadsts', code: number })),
+  onToken('AADSTS50076', 'again', { kind: 'aadsts', code: 50076 }),
   onToken('500', /^entra_unavailable$/, { kind: 'status', status: 500 }),
   onToken('a web page', /^entra_malformed$/, { kind: 'html' }),
   onToken('nothing in it', /^entra_malformed$/, { kind: 'body', body: {} }),
@@ -62,7 +64,7 @@ const tokens: Failure[] = [
 const callbacks: Failure[] = [
   onCallback('cancelled', /^login_cancelled$/, (parameters) => { parameters.delete('code'); parameters.set('error', 'access_denied') }),
   onCallback('no code', /^callback_malformed$/, (parameters) => parameters.delete('code')),
-  onCallback('a made-up code', /^(entra|code)_/, (parameters) => parameters.set('code', '1.made-up')),
+  onCallback('a made-up code', 'again', (parameters) => parameters.set('code', '1.made-up')),
   onCallback('no state', /^state_missing$/, (parameters) => parameters.delete('state')),
   onCallback('another state', /^state_invalid$/, (parameters) => parameters.set('state', `${parameters.get('state')}A`)),
 ]
