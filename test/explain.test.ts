@@ -46,6 +46,7 @@ t.test('explain', async (t) => {
     t.match(stdout, /would change: \+superuser \+NetBox Superusers/)
     const json = JSON.parse((await explain(PERSON_IDS.many, '--json')).stdout)
     t.match(json, { signedInBefore: false, entraGroups: 2500, groups: ['Circuit Manager'], change: { gained: ['Circuit Manager'], superuser: 0 } })
+    t.match(JSON.parse((await explain(gateway.entra.directory.users.get(PERSON_IDS.guest)?.userPrincipalName ?? '', '--json')).stdout), { user: 'gus.guest@fabrikam.example', signedInBefore: true, change: { gained: [], lost: [] } }, 'a guest, by the UPN that only Entra ID knows')
     const nobody = await explain('nobody@nowhere.example')
     t.equal(nobody.status, 1)
     t.match(nobody.stderr, /404/)

@@ -12,7 +12,7 @@ export function openAppDirectory(config: Config): AppDirectory & { close(): Prom
   const { securityGroupsOnly, loginBudgetMs: budgetMs } = config.entra
   const { http, ...known } = registration(config)
   const directory = createAppDirectory({ http, ...known, securityGroupsOnly, budgetMs })
-  return { memberships: (user) => hinted(directory.memberships(user)), directMemberships: (user) => hinted(directory.directMemberships(user)), group: (id) => hinted(directory.group(id)), close: () => http.close() }
+  return { memberships: (user) => hinted(directory.memberships(user)), directMemberships: (user) => hinted(directory.directMemberships(user)), objectId: (user) => hinted(directory.objectId(user)), group: (id) => hinted(directory.group(id)), close: () => http.close() }
 }
 
 export function openInspection(config: Config): { inspection: Inspection, endpoints: EntraEndpoints, close(): Promise<void> } {

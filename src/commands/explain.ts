@@ -39,11 +39,13 @@ async function explainGroups(ids: readonly string[], options: ExplainOptions): P
 
 async function explainUser(user: string, options: ExplainOptions): Promise<number> {
   const { config } = readConfig(options)
-  const person = await withDatabase(options, ({ people }) => people.find(user)).catch((error: unknown) => {
+  const find = (name: string) => withDatabase(options, ({ people }) => people.find(name)).catch((error: unknown) => {
     if (error instanceof GatehouseError && error.code === 'user_unknown') return undefined // not signed in yet: Entra may know them
     throw error
   })
-  const { memberships, direct } = await readLive(config, person?.identities[0]?.oid ?? user)
+  const known = await find(user)
+  const { oid, memberships, direct } = await readLive(config, known?.identities[0]?.oid ?? user)
+  const person = known ?? await find(oid) // asked for by a name that they do not have here
   const names = await localGroups(options)
   const outcome = rightsFrom(createGroupMapping(config.groupMapping), memberships, (name) => names.has(name))
   const hits = rowsHit(config.groupMapping, memberships, direct)
@@ -57,11 +59,12 @@ async function explainUser(user: string, options: ExplainOptions): Promise<numbe
   return EXIT.ok
 }
 
-async function readLive(config: Config, user: string): Promise<{ memberships: readonly string[], direct: ReadonlySet<string> }> {
+async function readLive(config: Config, user: string): Promise<{ oid: string, memberships: readonly string[], direct: ReadonlySet<string> }> {
   const directory = openAppDirectory(config)
   try {
-    const memberships = await directory.memberships(user)
-    return { memberships, direct: new Set(await directory.directMemberships(user)) }
+    const oid = isObjectId(user) ? user : await directory.objectId(user)
+    const memberships = await directory.memberships(oid)
+    return { oid, memberships, direct: new Set(await directory.directMemberships(oid)) }
   } finally {
     await directory.close()
   }

@@ -79,7 +79,7 @@ export function createLogin({ source, store, pipeline, report }: LoginDeps): (re
         correlationId: grant.correlationId,
         sessionId: session.publicId,
       })
-      if (outcome.refused) throw new GatehouseError('not_mapped', { detail: `the mapping grants ${outcome.username} nothing and requireMappedGroup is set`, facts: { username: outcome.username }, remedy: 'See which groups they are in: gatehouse users show' })
+      if (outcome.refused) throw new GatehouseError('not_mapped', { detail: `the mapping grants ${outcome.username} nothing and requireMappedGroup is set`, facts: { username: outcome.username }, remedy: `See which rows their groups hit: gatehouse explain ${outcome.username}` })
       return outcome
     }
     throw new GatehouseError('login_contended', { detail: `the plan was outdated ${ATTEMPTS} times in a row` })

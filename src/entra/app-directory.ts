@@ -2,6 +2,7 @@
 // User.Read.All and GroupMember.Read.All with admin consent (learn.microsoft.com, "client credentials flow").
 import { randomUUID } from 'node:crypto'
 import { GatehouseError } from '../core/errors.js'
+import { isObjectId } from '../core/identity.js'
 import type { EntraEndpoints } from './clouds.js'
 import type { ClientCredential } from './credentials.js'
 import { createGraphClient } from './graph.js'
@@ -14,6 +15,8 @@ export interface AppDirectory {
   memberships(user: string): Promise<readonly string[]>
   /** Those that hold the user directly, not through another group. */
   directMemberships(user: string): Promise<readonly string[]>
+  /** @param user principal name or object ID */
+  objectId(user: string): Promise<string>
   /** Undefined: there is no such group. */
   group(id: string): Promise<GroupFacts | undefined>
 }
@@ -59,6 +62,11 @@ export function createAppDirectory({ http, endpoints, clientId, credential, secu
   return {
     memberships: (user) => read(user, 'transitiveMemberOf'),
     directMemberships: (user) => read(user, 'memberOf'),
+    async objectId(user) {
+      const { id } = await graph.get({ url: `${endpoints.graph}/v1.0/users/${encodeURIComponent(user)}?$select=id`, ...await asking() })
+      if (typeof id !== 'string' || !isObjectId(id)) throw new GatehouseError('graph_malformed', { detail: 'a user has no object ID' })
+      return id.toLowerCase()
+    },
     async group(id) {
       const url = `${endpoints.graph}/v1.0/groups/${encodeURIComponent(id)}?$select=id,displayName,groupTypes,visibility,securityEnabled`
       try {

@@ -82,7 +82,7 @@ async function applyOne(tx: Transaction, definition: GroupDefinition, known: Rea
     changes.push({ name, change: 'description', value: description })
   }
   changes.push(...await applyPermissions(tx, row.id, definition, before?.permissions ?? []))
-  for (const { change, value } of changes) await writeAudit(tx, { action: `group.${change.replace(' ', '.')}`, actor, detail: { group: name, ...(value === undefined ? {} : { value }) } })
+  for (const { change, value } of changes) await writeAudit(tx, { action: change === 'added' ? 'group.add' : `group.${change.replace(' ', '.')}`, actor, detail: { group: name, ...(value === undefined ? {} : { value }) } })
   return changes
 }
 

@@ -251,7 +251,7 @@ t.test('who may not come in', async (t) => {
     t.same(await query('select 1 from user_groups'), [])
     t.equal(code((await gateway.signIn(PERSON_IDS.nobody)).answer), 'not_mapped')
     t.same(await query('select count(*)::int as n from users'), [{ n: 1 }])
-    t.same(await query('select action, username from audit_events where action <> $1 order by id', ['group.added']), [
+    t.same(await query('select action, username from audit_events where action <> $1 order by id', ['group.add']), [
       { action: 'login', username: PEOPLE.superuser.userPrincipalName }, { action: 'login.refused', username: PEOPLE.superuser.userPrincipalName }, { action: 'login.refused', username: PEOPLE.nobody.userPrincipalName },
     ])
   })

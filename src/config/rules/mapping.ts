@@ -68,7 +68,7 @@ export const mappingLint: Rule = ({ groupMapping }, report) => {
     if (item.groups?.length === 0 && !item.staff && !item.superuser) report.warn(path, 'mapping_row_empty', `${path} grants nothing.`, 'Add groups, staff or superuser, or take the row away.')
     if (item.superuser && !item.staff) report.warn(path, 'mapping_superuser_not_staff', `${path} makes superusers who are not staff.`, 'Flags are independent: add staff: true if both are meant.')
   }
-  if (!rows.some(({ item }) => item.superuser)) report.warn('groupMapping', 'mapping_no_superuser', 'No row of groupMapping makes a superuser.', 'Add one, or keep a way in with: gatehouse users add NAME --break-glass', keyPlace(report))
+  if (!rows.some(({ item }) => item.superuser)) report.warn('groupMapping', 'mapping_no_superuser', 'No row of groupMapping makes a superuser.', 'Add one, if an application behind Gatehouse needs somebody who may do everything.', keyPlace(report))
 }
 
 function keyPlace(report: Report) {
