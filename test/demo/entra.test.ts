@@ -242,15 +242,44 @@ t.test('the application proves itself: Basic, certificate, workload identity', a
   t.equal((await present(await assertion())).status, 200, 'PS256 and x5t#S256')
   t.equal((await present(await assertion({ alg: 'RS256', header: { x5t: thumbprint('sha1') } }))).status, 200, 'RS256 and x5t')
   const refused = async (jwt: string) => (await present(jwt)).body.error_codes
-  t.strictSame(await refused(await assertion({ key: cluster.privateKey })), [700027], 'another key')
-  t.strictSame(await refused(await assertion({ header: { 'x5t#S256': thumbprint('sha512') } })), [700027], 'another certificate')
-  t.strictSame(await refused(await assertion({ claims: { aud: 'https://login.microsoftonline.com/' } })), [700023], 'another audience')
-  t.strictSame(await refused(await assertion({ claims: { exp: (now / 1000 | 0) - 3600 } })), [700024], 'expired')
+  const seconds = now / 1000 | 0
+  const sha1 = { x5t: thumbprint('sha1') }
+  const wrong: Record<string, [Parameters<typeof assertion>[0], number]> = {
+    'another key': [{ key: cluster.privateKey }, 700027],
+    'another certificate': [{ header: { 'x5t#S256': thumbprint('sha512') } }, 700027],
+    'PS256 with the SHA-1 thumbprint': [{ header: sha1 }, 700027],
+    'RS256 with the SHA-256 thumbprint alone': [{ alg: 'RS256' }, 700027],
+    'no typ': [{ header: { 'x5t#S256': thumbprint('sha256'), typ: undefined } }, 700027],
+    'another audience': [{ claims: { aud: 'https://login.microsoftonline.com/' } }, 700023],
+    'a list of audiences': [{ claims: { aud: [`${client.base}/oauth2/v2.0/token`] } }, 700023],
+    'another issuer': [{ claims: { iss: randomUUID() } }, 700021],
+    'another subject': [{ claims: { sub: randomUUID() } }, 700021],
+    'expired': [{ claims: { exp: seconds - 3600 } }, 700024],
+    'longer than ten minutes': [{ claims: { exp: seconds + 601 } }, 700024],
+    'not valid yet': [{ claims: { nbf: seconds + 400, exp: seconds + 900 } }, 700024],
+    'no nbf': [{ claims: { nbf: undefined } }, 700024],
+    'no jti': [{ claims: { jti: undefined } }, 700027],
+    'a jti that is no GUID': [{ claims: { jti: '1' } }, 50013],
+  }
+  for (const [name, [change, code]] of Object.entries(wrong)) t.strictSame(await refused(await assertion(change)), [code], name)
+  const once = await assertion()
+  t.equal((await present(once)).status, 200)
+  t.strictSame(await refused(once), [50013], 'a second time')
   t.strictSame(await refused('nonsense'), [50013])
 
-  const external = (sub: string) => new SignJWT({ iss: 'https://k8s.example', sub, aud: 'api://AzureADTokenExchange', exp: (now / 1000 | 0) + 600 }).setProtectedHeader({ alg: 'RS256', kid: 'k1' }).sign(cluster.privateKey)
-  t.equal((await present(await external('system:serviceaccount:auth:gatehouse'))).status, 200)
-  t.strictSame(await refused(await external('system:serviceaccount:auth:other')), [70021])
+  const external = (claims: Json = {}) => new SignJWT({ iss: 'https://k8s.example', sub: 'system:serviceaccount:auth:gatehouse', aud: ['api://AzureADTokenExchange'], exp: seconds + 600, ...claims }).setProtectedHeader({ alg: 'RS256', kid: 'k1' }).sign(cluster.privateKey)
+  const token = await external()
+  for (let each = 0; each < 2; each++) t.equal((await present(token)).status, 200, 'as often as it is valid')
+  t.strictSame(await refused(await external({ iss: 'https://k8s.other' })), [700211])
+  t.strictSame(await refused(await external({ aud: 'https://k8s.example' })), [700212])
+  t.strictSame(await refused(await external({ sub: 'system:serviceaccount:auth:other' })), [700213])
+  t.strictSame(await refused(await external({ exp: seconds - 3600 })), [700024])
+  t.strictSame(await refused(`${token.slice(0, -8)}AAAAAAAA`), [700027])
+  entra.app.federatedCredentials = []
+  t.strictSame(await refused(token), [70021])
+  entra.app.certificates = [createCertificate({ name: 'gatehouse', keys, from: now - 2e9, until: now - 1e9 })]
+  const { der: old } = entra.app.certificates[0] as ReturnType<typeof createCertificate>
+  t.strictSame(await refused(await assertion({ header: { 'x5t#S256': createHash('sha256').update(old).digest('base64url') } })), [1000502], 'a certificate that has expired')
 })
 
 t.test('claims: guests, scopes, optional claims and groups', async (t) => {

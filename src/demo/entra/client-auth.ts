@@ -1,14 +1,15 @@
 // How the application proves itself at the token endpoint: a secret (in the body or Basic), a signed assertion of a registered
 // certificate, or an external token of a federated credential.
 import { X509Certificate, createHash } from 'node:crypto'
-import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTVerifyOptions } from 'jose'
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTVerifyOptions, type ProtectedHeaderParameters } from 'jose'
 import { AadstsError } from './aadsts.js'
 import { required, type Parameters } from './parameters.js'
 import { requireApp, requireOwnTenant } from './tenant.js'
 import type { AppRegistration, World } from './types.js'
 
-const MAX_ASSERTION_S = 600
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+const MAX_LIFETIME_S = 600
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 /** RFC 6749 2.3.1: both halves are form-encoded before they are joined. */
 function readBasic(header: string | undefined): { id: string, secret: string } | undefined {
@@ -42,9 +43,9 @@ function checkSecret(world: World, app: AppRegistration, secret: string) {
 async function checkAssertion(world: World, app: AppRegistration, form: Parameters) {
   if (required(form, 'client_assertion_type') !== ASSERTION_TYPE) throw new AadstsError(9002313)
   const assertion = required(form, 'client_assertion')
-  const issuer = claimed(assertion).payload.iss
-  if (issuer === app.clientId) await checkCertificateAssertion(world, app, assertion)
-  else await checkFederatedToken(world, app, assertion)
+  const { header } = claimed(assertion)
+  if (header['x5t#S256'] === undefined && header.x5t === undefined) await checkFederatedToken(world, app, assertion)
+  else await checkCertificateAssertion(world, app, assertion)
 }
 
 function claimed(assertion: string) {
@@ -55,22 +56,41 @@ function claimed(assertion: string) {
   }
 }
 
+/** "Certificate credentials": which thumbprint goes with which algorithm, and every claim that is listed there. */
 async function checkCertificateAssertion(world: World, app: AppRegistration, assertion: string) {
   const { header, payload } = claimed(assertion)
   const audience = `${world.url}/${world.tenantId}/oauth2/v2.0/token`
-  const certificate = app.certificates?.map(({ pem }) => new X509Certificate(pem)).find(({ raw }) =>
-    header['x5t#S256'] === createHash('sha256').update(raw).digest('base64url') || header.x5t === createHash('sha1').update(raw).digest('base64url'))
+  const certificate = app.certificates?.map(({ pem }) => new X509Certificate(pem)).find(({ raw }) => THUMBPRINTS[header.alg ?? '']?.(header, raw))
   if (!certificate) throw new AadstsError(700027)
-  if (Number(payload.exp) - Number(payload.nbf) > MAX_ASSERTION_S) throw new AadstsError(700024)
-  const claims = { issuer: app.clientId, subject: app.clientId, audience, algorithms: ['PS256', 'RS256'], requiredClaims: ['exp', 'nbf', 'jti'] }
+  if (world.now() < Date.parse(certificate.validFrom) || world.now() > Date.parse(certificate.validTo)) throw new AadstsError(1000502)
+  if (payload.iss !== app.clientId || payload.sub !== app.clientId) throw new AadstsError(700021)
+  if (payload.aud !== audience) throw new AadstsError(700023, audience) // a list that holds it is not it
+  const claims = { typ: 'JWT', algorithms: ['PS256', 'RS256'], requiredClaims: ['exp', 'nbf', 'iat', 'jti'] }
   await verify(world, () => jwtVerify(assertion, certificate.publicKey, options(world, claims)), audience)
+  if (Number(payload.exp) - Number(payload.nbf) > MAX_LIFETIME_S) throw new AadstsError(700024)
+  if (!GUID.test(payload.jti ?? '') || world.assertionIds.has(payload.jti ?? '')) throw new AadstsError(50013)
+  world.assertionIds.add(payload.jti ?? '')
+}
+
+const digest = (hash: string, der: Buffer) => createHash(hash).update(der).digest('base64url')
+
+const THUMBPRINTS: Partial<Record<string, (header: ProtectedHeaderParameters, der: Buffer) => boolean>> = {
+  PS256: (header, der) => header['x5t#S256'] === digest('sha256', der) && header.x5t === undefined,
+  RS256: (header, der) => header.x5t === digest('sha1', der),
 }
 
 /** As in Entra issuer, subject and audience are compared exactly, before the signature is looked at. */
 async function checkFederatedToken(world: World, app: AppRegistration, assertion: string) {
   const { payload } = claimed(assertion)
-  const known = app.federatedCredentials?.find(({ issuer, subject, audience }) => payload.iss === issuer && payload.sub === subject && [payload.aud].flat().includes(audience))
-  if (!known) throw new AadstsError(app.federatedCredentials ? 70021 : 700027)
+  const { iss = '', sub = '', aud = [] } = payload
+  const credentials = app.federatedCredentials ?? []
+  if (credentials.length === 0) throw new AadstsError(70021)
+  const ofIssuer = credentials.filter(({ issuer }) => issuer === iss)
+  if (ofIssuer.length === 0) throw new AadstsError(700211, iss)
+  const ofSubject = ofIssuer.filter(({ subject }) => subject === sub)
+  if (ofSubject.length === 0) throw new AadstsError(700213, sub)
+  const known = ofSubject.find(({ audience }) => [aud].flat().includes(audience))
+  if (!known) throw new AadstsError(700212, [aud].flat().join())
   await verify(world, () => jwtVerify(assertion, createLocalJWKSet(known.jwks), options(world, { algorithms: ['RS256'], requiredClaims: ['exp'] })), known.audience)
 }
 

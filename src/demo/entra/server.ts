@@ -68,6 +68,7 @@ async function createWorld({ directory, app, now = Date.now, nullNames = true, p
     keys: await createSigningKeys(now),
     sessions: createSessions(),
     tokens: createTokenStore(),
+    assertionIds: new Set(),
     consents: new Set(),
     faults: createFaults(),
     requests: [],

@@ -99,6 +99,8 @@ export interface World {
   keys: SigningKeys
   sessions: Sessions
   tokens: TokenStore
+  /** The `jti` of every client assertion that was taken: each counts once. */
+  assertionIds: Set<string>
   /** Who has consented by signing in; matters where `adminConsent` is false. */
   consents: Set<string>
   faults: FaultScript
