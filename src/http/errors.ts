@@ -17,7 +17,8 @@ export function asGatehouseError(error: unknown): GatehouseError {
 
 /** What the log keeps of an error. */
 export function errorFacts(error: GatehouseError): Record<string, unknown> {
-  const facts = { code: error.code, status: error.status, detail: error.message, remedy: error.remedy, ...error.facts }
+  const { status: upstreamStatus, ...others } = error.facts
+  const facts = { code: error.code, status: error.status, detail: error.message, remedy: error.remedy, upstreamStatus, ...others }
   return error.code === 'internal' || error.code === 'step_failed' ? { ...facts, err: error.cause ?? error } : facts
 }
 

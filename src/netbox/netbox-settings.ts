@@ -15,6 +15,7 @@ const BACKEND = /^SOCIAL_AUTH_AZUREAD_(?:TENANT_|V2_TENANT_)?OAUTH2_(KEY|SECRET|
 const OTHERS = [MAPPING, 'SOCIAL_AUTH_PIPELINE', 'REMOTE_AUTH_DEFAULT_GROUPS']
 /** Ways of NetBox to say that it uses social-auth at all: there is nothing to carry over. */
 const UNDERSTOOD = ['REMOTE_AUTH_ENABLED', 'REMOTE_AUTH_BACKEND']
+const NAME_FEDERATED = /_FEDERATED_TOKEN_FILE$/
 const GRAPH_APP_ID = '00000003-0000-0000-c000-000000000000'
 const CLOUDS: readonly Cloud[] = ['global', 'usgov', 'usgov-dod', 'china']
 
@@ -25,7 +26,9 @@ export function readNetboxSettings(text: string, file: string, report: ImportRep
   const settings = [...names.keys()].filter((name) => OTHERS.includes(name))
   if (backend.size === 0 && settings.length === 0) throw new ImportRefused(`${file}: nothing of NetBox's login is in this file`, `Give the file that defines ${MAPPING} and SOCIAL_AUTH_AZUREAD_OAUTH2_KEY, or the NetBox Cloud table.`)
   for (const [name, { at }] of names) {
-    if (/^(?:SOCIAL|REMOTE)_AUTH_/.test(name) && !BACKEND.test(name) && !OTHERS.includes(name) && !UNDERSTOOD.includes(name)) report.warn(at, name, 'setting_unknown', `${name} has no counterpart and is left out.`, 'See docs/configuration.md for what there is.')
+    if (!/^(?:SOCIAL|REMOTE)_AUTH_/.test(name) || BACKEND.test(name) || OTHERS.includes(name) || UNDERSTOOD.includes(name)) continue
+    if (NAME_FEDERATED.test(name)) report.warn(at, name, 'setting_unknown', `${name} is left out.`, 'Set entra.federatedTokenFile in place of entra.clientSecret.')
+    else report.warn(at, name, 'setting_unknown', `${name} has no counterpart and is left out.`, 'See docs/configuration.md for what there is.')
   }
   const rows = createRows(report)
   const [mapping, pipeline, defaults] = OTHERS.map((name) => names.get(name))

@@ -42,7 +42,7 @@ const graphError = (code: ErrorCode, counts: Counts, times = Infinity): Check =>
   const outcome = await attempt(gateway)
   refused(t, outcome, code, { token: 1, ...counts })
   const { status, headers, body } = sample<Envelope>(file)
-  t.match(outcome.log, { status, ...(headers['request-id'] === undefined ? {} : { requestId: headers['request-id'], date: headers.Date }) }, 'the log has what Microsoft support asks for')
+  t.match(outcome.log, { upstreamStatus: status, ...(headers['request-id'] === undefined ? {} : { requestId: headers['request-id'], date: headers.Date }) }, 'the log has what Microsoft support asks for')
   t.ok(typeof outcome.log.remedy === 'string' && outcome.log.remedy !== '', 'and a remedy')
   const message = (body as { error?: { message?: string } }).error?.message
   if (message !== undefined) t.notOk(outcome.page.includes(message), 'Microsoft\'s text is not on the page')
@@ -90,7 +90,7 @@ const tokenError = (code: ErrorCode, aadsts: number): Check => async (t, file) =
   const outcome = await attempt(gateway)
   refused(t, outcome, code, { token: 1, keys: 0, graph: 0 }) // a code is never sent twice
   const { status, body } = sample<{ status: number, body: Json }>(file)
-  t.match(outcome.log, { aadsts, status, oauthError: body.error, entraCorrelationId: body.correlation_id, entraTraceId: body.trace_id, ...(body.suberror === undefined ? {} : { suberror: body.suberror }) })
+  t.match(outcome.log, { aadsts, upstreamStatus: status, oauthError: body.error, entraCorrelationId: body.correlation_id, entraTraceId: body.trace_id, ...(body.suberror === undefined ? {} : { suberror: body.suberror }) })
   t.ok(typeof outcome.log.remedy === 'string' && outcome.log.remedy !== '', 'the log has a remedy')
   t.match(outcome.log.detail, `AADSTS${aadsts}`)
   const [, sentence = ''] = String(body.error_description).split(/: |\r\n| Trace ID/)
@@ -367,7 +367,7 @@ const EXPECTED: Readonly<Record<string, Check>> = {
   'token-error-90002-tenant.json': tokenError('entra_tenant_unknown', 90002),
   'token-error-9002313-malformed.json': tokenError('entra_request_refused', 9002313),
   'token-error-90033-transient.json': tokenError('entra_unavailable', 90033),
-  'token-response-app-only.json': notMet('application permissions are not used; in place of a person\'s tokens it is refused', async (t, file) => {
+  'token-response-app-only.json': notMet('it is what commands get; in place of a person\'s tokens it is refused', async (t, file) => {
     gateway.entra.faults.add({ on: 'token', then: { kind: 'body', body: sample(file) } })
     refused(t, await attempt(gateway), 'id_token_missing', { token: 1, graph: 0 })
   }),
