@@ -82,6 +82,11 @@ const OAUTH_ERRORS: Readonly<Record<string, Meaning>> = {
   server_error: { code: 'entra_unavailable', remedy: 'Transient: try again.' },
 }
 
+/** The table, for documentation. */
+export function aadstsMeanings(): readonly (Meaning & { readonly number: number })[] {
+  return Object.entries(MEANINGS).map(([number, meaning]) => ({ number: Number(number), ...meaning }))
+}
+
 /** An error that the authorization or the token endpoint sent, as ours; `error_description` never reaches the person. */
 export function entraError(body: unknown, where: 'authorize' | 'token', status?: number): GatehouseError {
   const answer = isRecord(body) ? body : {}

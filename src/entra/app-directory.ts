@@ -5,7 +5,7 @@ import { GatehouseError } from '../core/errors.js'
 import { isObjectId } from '../core/identity.js'
 import type { EntraEndpoints } from './clouds.js'
 import type { ClientCredential } from './credentials.js'
-import { createGraphClient } from './graph.js'
+import { createGraphClient, REPORT } from './graph.js'
 import type { HttpClient } from './http-client.js'
 import { readMemberships } from './memberships.js'
 import { requestAppToken } from './token.js'
@@ -64,7 +64,7 @@ export function createAppDirectory({ http, endpoints, clientId, credential, secu
     directMemberships: (user) => read(user, 'memberOf'),
     async objectId(user) {
       const { id } = await graph.get({ url: `${endpoints.graph}/v1.0/users/${encodeURIComponent(user)}?$select=id`, ...await asking() })
-      if (typeof id !== 'string' || !isObjectId(id)) throw new GatehouseError('graph_malformed', { detail: 'a user has no object ID' })
+      if (typeof id !== 'string' || !isObjectId(id)) throw new GatehouseError('graph_malformed', { detail: 'a user has no object ID', remedy: REPORT })
       return id.toLowerCase()
     },
     async group(id) {

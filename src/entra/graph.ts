@@ -75,13 +75,20 @@ function serverTime({ headers }: HttpAnswer): number {
 function bodyOf(answer: HttpAnswer | TransportError | undefined, { signal, correlationId }: GraphRequest, origin: string): Readonly<Record<string, unknown>> {
   if (answer === undefined) throw new GatehouseError('graph_throttled', { detail: 'Graph asked all sign-ins to wait longer than this one may', remedy: 'Wait; if it happens often, raise entra.loginBudget.' })
   if (answer instanceof TransportError) {
-    const code: ErrorCode = answer.kind === 'timeout' || signal.aborted ? 'graph_timeout' : answer.kind === 'too_large' ? 'graph_malformed' : 'graph_unavailable'
+    const code: ErrorCode = answer.kind === 'timeout' || signal.aborted ? 'graph_timeout' : answer.kind === 'too_large' ? 'graph_too_large' : 'graph_unavailable'
     throw new GatehouseError(code, { cause: answer, detail: `no usable answer from ${origin}: ${answer.message}`, remedy: 'Check the network, HTTPS_PROXY and entra.caFile; raise entra.loginBudget if Graph is slow.' })
   }
   const body = jsonOf(answer.text)
   if (answer.status === 200 && isRecord(body)) return body
   throw graphError(answer, body, correlationId)
 }
+
+const BETWEEN = 'Something between answers in its place, like a proxy that wants a login: check HTTPS_PROXY, NO_PROXY and entra.graphUrl.'
+const CHALLENGED = 'Nothing to do: the person is sent to sign in again. If it happens often, look at Conditional Access and at the clocks.'
+const PAGE_EXPIRED = 'Reading from the first page again did not help: the person signs in again.'
+const UNAVAILABLE = 'Try again; see the status page of Microsoft 365.'
+/** For whatever no document of Microsoft's explains. */
+export const REPORT = 'Try again; if it stays, please report it with the request-id.'
 
 const BY_STATUS: Readonly<Record<number, { code: ErrorCode, remedy: string }>> = {
   401: { code: 'graph_unauthorized', remedy: 'The token was not accepted: check entra.graphUrl and entra.cloud (it must be for this Graph), and the clock.' },
@@ -90,18 +97,34 @@ const BY_STATUS: Readonly<Record<number, { code: ErrorCode, remedy: string }>> =
   429: { code: 'graph_throttled', remedy: 'Wait; if it happens often, look for other programs that use the same registration.' },
 }
 
+/** The table, for documentation. */
+export function graphMeanings(): readonly { readonly status: string, readonly code: ErrorCode, readonly remedy: string }[] {
+  return [
+    { status: '400 with an expired page token', code: 'graph_page_expired', remedy: PAGE_EXPIRED },
+    { status: '401 with a claims challenge', code: 'graph_claims_challenge', remedy: CHALLENGED },
+    ...Object.entries(BY_STATUS).map(([status, meaning]) => ({ status, ...meaning })),
+    { status: 'other 4xx', code: 'graph_request_refused', remedy: REPORT },
+    { status: '500 and above', code: 'graph_unavailable', remedy: UNAVAILABLE },
+    { status: '3xx', code: 'graph_redirected', remedy: BETWEEN },
+    { status: '200 without JSON', code: 'graph_not_json', remedy: BETWEEN },
+    { status: '200 with something else than was asked for', code: 'graph_malformed', remedy: REPORT },
+  ]
+}
+
 /** Microsoft's error as ours: status and `error.code` decide, `error.message` goes nowhere. */
 export function graphError({ status, headers }: HttpAnswer, body: unknown, correlationId: string): GatehouseError {
   const error = isRecord(body) && isRecord(body.error) ? body.error : {}
   const graphCode = typeof error.code === 'string' ? error.code : ''
   const facts = { status, graphCode, requestId: headers['request-id'], clientRequestId: correlationId, date: headers.date, diagnostic: headers['x-ms-ags-diagnostic'], throttleScope: headers['x-ms-throttle-scope'] }
   const detail = `Graph answered ${status}${graphCode === '' ? '' : ` ${graphCode}`}`
-  if (status === 400 && graphCode.includes('PageToken')) return new GatehouseError('graph_page_expired', { detail, facts, remedy: 'The person signs in again.' })
+  if (status === 400 && graphCode.includes('PageToken')) return new GatehouseError('graph_page_expired', { detail, facts, remedy: PAGE_EXPIRED })
   const claims = status === 401 ? claimsChallenge(headers['www-authenticate']) : undefined
-  if (claims !== undefined) return new GatehouseError('graph_claims_challenge', { detail: `${detail} with a claims challenge`, facts: { ...facts, claims }, remedy: 'Nothing to do: the person is sent to sign in again. If it happens often, look at Conditional Access and at the clocks.' })
+  if (claims !== undefined) return new GatehouseError('graph_claims_challenge', { detail: `${detail} with a claims challenge`, facts: { ...facts, claims }, remedy: CHALLENGED })
   const known = BY_STATUS[status]
   if (known) return new GatehouseError(known.code, { detail, facts, remedy: known.remedy })
-  if (status >= 500) return new GatehouseError('graph_unavailable', { detail, facts, remedy: 'Try again; see the status page of Microsoft 365.' })
-  if (status >= 400) return new GatehouseError('graph_request_refused', { detail, facts, remedy: 'Please report this with the request-id.' })
-  return new GatehouseError('graph_malformed', { detail: `${detail} without a JSON object`, facts })
+  if (status >= 500) return new GatehouseError('graph_unavailable', { detail, facts, remedy: UNAVAILABLE })
+  if (status >= 400) return new GatehouseError('graph_request_refused', { detail, facts, remedy: REPORT })
+  if (status >= 300) return new GatehouseError('graph_redirected', { detail: `${detail}, a redirect`, facts, remedy: BETWEEN })
+  if (body === undefined) return new GatehouseError('graph_not_json', { detail: `${detail} without JSON`, facts, remedy: BETWEEN })
+  return new GatehouseError('graph_malformed', { detail: `${detail} without the object that was asked for`, facts, remedy: REPORT })
 }

@@ -2,7 +2,7 @@
 // empty list is an answer; a missing one is not (learn.microsoft.com, "List a user's memberships", "Paging").
 import { GatehouseError } from '../core/errors.js'
 import { isObjectId, type MembershipReading } from '../core/identity.js'
-import type { GraphClient, GraphRequest } from './graph.js'
+import { REPORT, type GraphClient, type GraphRequest } from './graph.js'
 
 const TOP = '$top=999'
 const GROUP = '#microsoft.graph.group' // directory roles and administrative units come in the same list
@@ -45,8 +45,8 @@ async function readPages(first: string, origin: string, securityGroupsOnly: bool
   const groupIds = new Set<string>()
   const seen = new Set<string>()
   for (let url: string | undefined = first; url !== undefined;) {
-    if (seen.has(url)) throw new GatehouseError('graph_paging_loop', { detail: `page ${seen.size} points back to one that was read` })
-    if (seen.size === MAX_PAGES) throw new GatehouseError('graph_too_many_pages', { detail: `more than ${MAX_PAGES} pages` })
+    if (seen.has(url)) throw new GatehouseError('graph_paging_loop', { detail: `page ${seen.size} points back to one that was read`, remedy: REPORT })
+    if (seen.size === MAX_PAGES) throw new GatehouseError('graph_too_many_pages', { detail: `more than ${MAX_PAGES} pages`, remedy: 'Somebody in close to a million groups: please report it.' })
     seen.add(url)
     const page = await get(url)
     collect(page, groupIds, securityGroupsOnly)
@@ -56,11 +56,11 @@ async function readPages(first: string, origin: string, securityGroupsOnly: bool
 }
 
 function collect(page: Readonly<Record<string, unknown>>, into: Set<string>, securityGroupsOnly: boolean): void {
-  if (!Array.isArray(page.value)) throw new GatehouseError('graph_malformed', { detail: 'a page has no list of memberships (`value`)' })
+  if (!Array.isArray(page.value)) throw new GatehouseError('graph_malformed', { detail: 'a page has no list of memberships (`value`)', remedy: REPORT })
   for (const item of page.value as readonly unknown[]) {
     const { '@odata.type': type, id, securityEnabled } = typeof item === 'object' && item !== null ? item as Readonly<Record<string, unknown>> : {}
     // Without a type a group cannot be told from a role; dropping it would be "no groups", keeping it a guess.
-    if (typeof type !== 'string' || typeof id !== 'string' || !isObjectId(id)) throw new GatehouseError('graph_malformed', { detail: 'a membership has no @odata.type or no object ID' })
+    if (typeof type !== 'string' || typeof id !== 'string' || !isObjectId(id)) throw new GatehouseError('graph_malformed', { detail: 'a membership has no @odata.type or no object ID', remedy: REPORT })
     if (type !== GROUP) continue
     // Null is "you may not know", not "no": leaving the group out would take rights away, keeping it would give some.
     if (securityGroupsOnly && typeof securityEnabled !== 'boolean') throw new GatehouseError('graph_security_hidden', { detail: 'Graph does not say which groups are security groups', remedy: 'Grant GroupMember.Read.All (delegated for logins, application for commands) with admin consent, or take entra.securityGroupsOnly away.' })
@@ -72,7 +72,7 @@ function collect(page: Readonly<Record<string, unknown>>, into: Set<string>, sec
 function nextLink(page: Readonly<Record<string, unknown>>, origin: string): string | undefined {
   const link = page['@odata.nextLink']
   if (link === undefined) return undefined
-  if (typeof link !== 'string' || !URL.canParse(link)) throw new GatehouseError('graph_malformed', { detail: '@odata.nextLink is no address' })
+  if (typeof link !== 'string' || !URL.canParse(link)) throw new GatehouseError('graph_malformed', { detail: '@odata.nextLink is no address', remedy: REPORT })
   if (new URL(link).origin !== origin) throw new GatehouseError('graph_foreign_link', { detail: `@odata.nextLink leads to ${new URL(link).origin} instead of ${origin}`, remedy: 'Check entra.graphUrl; if it is right, something between Gatehouse and Graph rewrites answers.' })
   return link
 }

@@ -6,6 +6,8 @@ import { entraError } from './aadsts.js'
 import type { ClientCredential } from './credentials.js'
 import { isRecord, jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
 
+const BETWEEN = 'Something between answers in place of Entra ID: check HTTPS_PROXY, NO_PROXY and entra.authorityHost.'
+
 export interface TokenClientOptions {
   readonly http: HttpClient
   readonly tokenEndpoint: string
@@ -74,10 +76,10 @@ function tokensOf(answer: HttpAnswer): RedeemedTokens {
 function bodyOf({ status, text }: HttpAnswer): Readonly<Record<string, unknown>> & { readonly access_token: string } {
   const body = jsonOf(text)
   if (status !== 200) {
-    if (!isRecord(body) && status < 500 && status !== 429) throw new GatehouseError('entra_malformed', { detail: `the token endpoint answered ${status} without JSON`, facts: { status } })
+    if (!isRecord(body) && status < 500 && status !== 429) throw new GatehouseError('entra_malformed', { detail: `the token endpoint answered ${status} without JSON`, facts: { status }, remedy: BETWEEN })
     throw entraError(body, 'token', status)
   }
-  if (!isRecord(body) || typeof body.access_token !== 'string' || body.access_token === '') throw new GatehouseError('entra_malformed', { detail: 'the token answer has no access_token', facts: { status } })
-  if (typeof body.token_type !== 'string' || body.token_type.toLowerCase() !== 'bearer') throw new GatehouseError('entra_malformed', { detail: 'the token is not a bearer token' })
+  if (!isRecord(body) || typeof body.access_token !== 'string' || body.access_token === '') throw new GatehouseError('entra_malformed', { detail: 'the token answer has no access_token', facts: { status }, remedy: BETWEEN })
+  if (typeof body.token_type !== 'string' || body.token_type.toLowerCase() !== 'bearer') throw new GatehouseError('entra_malformed', { detail: 'the token is not a bearer token', remedy: BETWEEN })
   return { ...body, access_token: body.access_token }
 }

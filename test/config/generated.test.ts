@@ -6,6 +6,7 @@ import Schema from 'typebox/schema'
 import { parse } from 'yaml'
 import { configJsonSchema } from '../../src/config/json-schema.js'
 import { loadConfig } from '../../src/config/load.js'
+import { errorReference } from '../../src/commands/error-reference.js'
 import { configReference } from '../../src/config/reference.js'
 
 const root = new URL('../../', import.meta.url)
@@ -13,6 +14,7 @@ const read = (path: string) => readFileSync(new URL(path, root), 'utf8')
 
 t.test('the JSON schema and the reference page are freshly generated', async (t) => {
   t.equal(read('config/gatehouse.schema.json'), `${JSON.stringify(configJsonSchema(), null, 2)}\n`, 'npm run build && node scripts/generate-config-docs.mjs')
+  t.equal(read('docs/errors.md'), errorReference(), 'npm run build && node scripts/generate-config-docs.mjs')
   t.equal(read('docs/configuration.md'), configReference(), 'npm run build && node scripts/generate-config-docs.mjs')
 })
 

@@ -158,11 +158,11 @@ t.test('what is final', async (t) => {
     '409': [{ kind: 'status', status: 409, body: { error: { code: '' } } }, 'graph_request_refused'],
     '500': [{ kind: 'status', status: 500, body: 'oops' }, 'graph_unavailable'],
     '502 with a Retry-After': [{ kind: 'status', status: 502, headers: { 'retry-after': '0' } }, 'graph_unavailable'],
-    '204': [{ kind: 'status', status: 204 }, 'graph_malformed'],
+    '204': [{ kind: 'status', status: 204 }, 'graph_not_json'],
     '201 with a page': [{ kind: 'status', status: 201, body: { value: [] } }, 'graph_malformed'],
-    'a page in HTML': [{ kind: 'html' }, 'graph_malformed'],
-    'nothing': [{ kind: 'status', status: 200, body: '' }, 'graph_malformed'],
-    'JSON that ends early': [{ kind: 'status', status: 200, body: '{"value":[' }, 'graph_malformed'],
+    'a page in HTML': [{ kind: 'html' }, 'graph_not_json'],
+    'nothing': [{ kind: 'status', status: 200, body: '' }, 'graph_not_json'],
+    'JSON that ends early': [{ kind: 'status', status: 200, body: '{"value":[' }, 'graph_not_json'],
     'null': [{ kind: 'status', status: 200, body: 'null' }, 'graph_malformed'],
     'a list': [{ kind: 'body', body: [{ '@odata.type': '#microsoft.graph.group', id: GROUP_IDS.netboxSuperusers }] }, 'graph_malformed'],
     'no value': [{ kind: 'body', body: {} }, 'graph_malformed'],
@@ -172,8 +172,8 @@ t.test('what is final', async (t) => {
     'an element without id': [{ kind: 'body', body: { value: [{ '@odata.type': '#microsoft.graph.group' }] } }, 'graph_malformed'],
     'an element whose id is a name': [{ kind: 'body', body: { value: [{ '@odata.type': '#microsoft.graph.group', id: 'NetBox Admins' }] } }, 'graph_malformed'],
     'an element without type': [{ kind: 'body', body: { value: [{ id: GROUP_IDS.netboxAdmins }] } }, 'graph_malformed'],
-    'a body without end': [{ kind: 'hugeBody', bytes: Infinity }, 'graph_malformed'],
-    'a good page in nine megabytes': [padded(9_000_000), 'graph_malformed'],
+    'a body without end': [{ kind: 'hugeBody', bytes: Infinity }, 'graph_too_large'],
+    'a good page in nine megabytes': [padded(9_000_000), 'graph_too_large'],
   }
   for (const [name, [fault, code]] of Object.entries(final)) {
     await test(name, async (t, gateway, add) => {
@@ -305,7 +305,7 @@ t.test('a token goes to Graph and nowhere else', async (t) => {
   for (const status of [301, 302, 307, 308]) {
     await test(`a redirect, ${status}`, async (t, gateway, add) => {
       add({ kind: 'status', status, headers: { location: `${trap.url}/v1.0/me/transitiveMemberOf` } }, Infinity)
-      refused(t, await attempt(gateway), 'graph_malformed', { graph: 1 })
+      refused(t, await attempt(gateway), 'graph_redirected', { graph: 1 })
       gateway.entra.faults.add({ on: 'token', then: { kind: 'status', status, headers: { location: `${trap.url}/token` } } })
       refused(t, await attempt(gateway), 'entra_malformed', { token: 1, graph: 0 })
       nowhere(t)

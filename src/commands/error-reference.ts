@@ -1,0 +1,29 @@
+// docs/errors.md: every code that a person or an operator may meet, from the tables that the program itself goes by.
+import { FAILURES, MENDED_BY_SIGNING_IN_AGAIN, type ErrorCode } from '../core/errors.js'
+import { aadstsMeanings } from '../entra/aadsts.js'
+import { graphMeanings } from '../entra/graph.js'
+
+const PREFACE = `# Error codes
+
+Made from the program's own tables (\`node scripts/generate-config-docs.mjs\` writes it anew); a test keeps it so.
+
+Every error has a status, a stable code, one sentence for the person and a correlation id; the log line with that id has the detail, Microsoft's own ids and a
+\`remedy\`. Programs get the same as JSON: \`error\`, \`message\`, \`correlation_id\`. "again" marks what sends the person to sign in once more by itself, once.
+[Faults and what comes of them](faults.md) shows which fault ends in which code; [Troubleshooting](group-mapping.md#troubleshooting) goes by symptom.
+`
+
+export function errorReference(): string {
+  const codes = (Object.keys(FAILURES) as ErrorCode[]).map((code) => [`\`${code}\``, `${FAILURES[code].status}${MENDED_BY_SIGNING_IN_AGAIN.has(code) ? ' again' : ''}`, FAILURES[code].sentence])
+  const aadsts = aadstsMeanings().map(({ number, code, remedy }) => [`AADSTS${number}`, `\`${code}\``, remedy])
+  const graph = graphMeanings().map(({ status, code, remedy }) => [status, `\`${code}\``, remedy])
+  return [
+    PREFACE,
+    `## Codes\n\n${table(['code', 'status', 'what the person reads'], codes)}\n`,
+    `## What Entra ID says\n\nMicrosoft says that its codes may change; one that is not here is \`entra_request_refused\`, or \`entra_unavailable\` with a status of 429 or 500 and above.\n\n${table(['Entra ID', 'code', 'what to do'], aadsts)}\n`,
+    `## What Graph says\n\n${table(['status', 'code', 'what to do'], graph)}\n`,
+  ].join('\n')
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
+}
