@@ -9,7 +9,8 @@ import { GatehouseError } from './core/errors.js'
 import type { LoginReporter } from './core/login.js'
 import { entraEndpoints } from './entra/clouds.js'
 import { createClientCredential } from './entra/credentials.js'
-import { createHttpClient } from './entra/http-client.js'
+import { createHttpClient, type HttpClient } from './entra/http-client.js'
+import { withReachability } from './entra/reachability.js'
 import { createEntraSource } from './entra/source.js'
 import { healthRoutes } from './http/health.js'
 import { createOwnSteps, type OwnSteps } from './steps/own-steps.js'
@@ -68,10 +69,10 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     await createSigningKeyStore(database, config.keys.encryptionSecrets).ensure()
     const sweeping = startSweeping(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
     closers.push(sweeping.stop)
-    const http = createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') })
+    const http = withReachability(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), entraEndpoints(config.entra).graph)
     closers.push(() => http.close())
     const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database), report: createLoginReporter(log), ownStep: steps.step, log })
-    const management = await managementServer(database, log, () => draining)
+    const management = await managementServer(database, http.reachability, log, () => draining)
     closers.push(() => management.close(), () => closeWithin(app, DRAIN_MS))
     await listen(management, config.server.management, 'server.management.port')
     await listen(app, config.server, 'server.port')
@@ -84,7 +85,7 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
   }
 }
 
-function entraAdapters(live: () => Config, http: ReturnType<typeof createHttpClient>) {
+function entraAdapters(live: () => Config, http: HttpClient) {
   const { entra, server } = live()
   const endpoints = entraEndpoints(entra)
   const source = createEntraSource({
@@ -138,9 +139,9 @@ async function closeWithin(app: FastifyInstance, ms: number): Promise<void> {
   clearTimeout(timer)
 }
 
-async function managementServer(database: Database, log: Logger, draining: () => boolean): Promise<FastifyInstance> {
+async function managementServer(database: Database, informed: () => Readonly<Record<string, unknown>>, log: Logger, draining: () => boolean): Promise<FastifyInstance> {
   const app = fastify({ loggerInstance: log, logController: new LogController({ disableRequestLogging: true }), forceCloseConnections: 'idle' })
-  await app.register(healthRoutes, { checks: { database: async () => { await database.ask((db) => db.execute(sql`select 1`)) } }, draining })
+  await app.register(healthRoutes, { checks: { database: async () => { await database.ask((db) => db.execute(sql`select 1`)) }, informed }, draining })
   return app as unknown as FastifyInstance
 }
 

@@ -4,6 +4,8 @@ import type { FastifyInstance } from 'fastify'
 export interface HealthChecks {
   /** Rejects where the database does not answer. */
   readonly database: () => Promise<void>
+  /** Told, and no reason not to be ready: live sessions go on without them. */
+  readonly informed: () => Readonly<Record<string, unknown>>
 }
 
 export async function healthRoutes(scope: FastifyInstance, { checks, draining }: { checks: HealthChecks, draining: () => boolean }): Promise<void> {
@@ -11,6 +13,6 @@ export async function healthRoutes(scope: FastifyInstance, { checks, draining }:
   scope.get('/readyz', async (_request, reply) => {
     const database = await checks.database().then(() => 'ok', () => 'unreachable')
     const ready = database === 'ok' && !draining()
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'not ready', parts: { database, ...(draining() ? { shutdown: 'in progress' } : {}) } })
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'not ready', parts: { database, ...checks.informed(), ...(draining() ? { shutdown: 'in progress' } : {}) } })
   })
 }

@@ -439,3 +439,25 @@ t.test('the steps in another order, and the optional gate', async (t) => {
   gateway.entra.app.optionalClaims = ['email', 'xms_edov']
   t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'person_not_allowed', 'who cannot be told from a guest')
 })
+
+t.test('Gatehouse starts and serves while Entra ID and Graph are down, and says which part is', async (t) => {
+  const gateway = await startTestGateway(t)
+  const parts = async (of: TestGateway): Promise<{ status: number, parts: Record<string, unknown> }> => {
+    const answer = await createBrowser().ask(`${of.management}/readyz`)
+    return { status: answer.status, parts: (JSON.parse(answer.text) as { parts: Record<string, unknown> }).parts }
+  }
+  t.match(await parts(gateway), { status: 200, parts: { database: 'ok', entra: { state: 'unknown', since: null }, graph: { state: 'unknown' } } })
+  const { browser } = await gateway.signIn(PERSON_IDS.staff)
+  t.match(await parts(gateway), { status: 200, parts: { entra: { state: 'ok', since: /Z$/ }, graph: { state: 'ok' } } })
+
+  for (const on of ['token', 'keys', 'discovery'] as const) gateway.entra.faults.add({ on, times: Infinity, then: { kind: 'reset' } })
+  const restarted = await gateway.restart()
+  t.equal((await restarted.ask('/oauth2/auth', { browser })).status, 200, 'a live session goes on')
+  t.equal(code((await restarted.signIn(PERSON_IDS.staff)).answer), 'entra_unavailable')
+  t.match(await parts(restarted), { status: 200, parts: { database: 'ok', entra: { state: 'failing', since: /Z$/ }, graph: { state: 'unknown' } } })
+  gateway.entra.faults.clear()
+  gateway.entra.faults.add({ on: 'graph', times: Infinity, then: { kind: 'status', status: 500 } })
+  t.equal(code((await restarted.signIn(PERSON_IDS.staff)).answer), 'graph_unavailable')
+  t.match(await parts(restarted), { status: 200, parts: { entra: { state: 'ok' }, graph: { state: 'failing' } } })
+  t.equal((await restarted.ask('/oauth2/auth', { browser })).status, 200)
+})

@@ -1,0 +1,32 @@
+// Whether Entra ID and Graph answered when they were last asked. Nothing is asked for this: it is what logins met.
+import { TransportError, type HttpClient } from './http-client.js'
+
+/** `unknown` until the first question. */
+export interface Reachability { readonly state: 'unknown' | 'ok' | 'failing', readonly since: string | null }
+
+export interface WatchedHttpClient extends HttpClient {
+  reachability(): { readonly entra: Reachability, readonly graph: Reachability }
+}
+
+/** @param graphUrl what begins with this is Graph, everything else Entra ID @param now milliseconds since 1970 */
+export function withReachability(http: HttpClient, graphUrl: string, now: () => number = Date.now): WatchedHttpClient {
+  const parts: Record<'entra' | 'graph', Reachability> = { entra: { state: 'unknown', since: null }, graph: { state: 'unknown', since: null } }
+  const note = (url: string, state: 'ok' | 'failing'): void => {
+    const part = new URL(url).origin === new URL(graphUrl).origin ? 'graph' : 'entra'
+    if (parts[part].state !== state) parts[part] = { state, since: new Date(now()).toISOString() }
+  }
+  return {
+    async send(request) {
+      try {
+        const answer = await http.send(request)
+        note(request.url, answer.status >= 500 ? 'failing' : 'ok')
+        return answer
+      } catch (error) {
+        if (error instanceof TransportError) note(request.url, 'failing')
+        throw error
+      }
+    },
+    close: () => http.close(),
+    reachability: () => ({ ...parts }),
+  }
+}
