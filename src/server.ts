@@ -7,7 +7,7 @@ import { buildApp } from './app.js'
 import type { Config } from './config/config.js'
 import { GatehouseError } from './core/errors.js'
 import type { LoginReporter } from './core/login.js'
-import { entraEndpoints } from './entra/clouds.js'
+import { entraEndpoints, severalTenants } from './entra/clouds.js'
 import { createClientCredential } from './entra/credentials.js'
 import { createHttpClient, type HttpClient } from './entra/http-client.js'
 import { withReachability } from './entra/reachability.js'
@@ -92,7 +92,7 @@ function entraAdapters(live: () => Config, http: HttpClient) {
     http,
     endpoints,
     clientId: entra.clientId,
-    tenantId: entra.tenantId,
+    tenants: severalTenants(entra.tenantId) ? entra.allowedTenants : [entra.tenantId],
     credential: createClientCredential(() => live().entra, { clientId: entra.clientId, tokenEndpoint: endpoints.token }),
     redirectUri: `${server.publicUrl}/oauth2/callback`,
     membershipPath: entra.membershipPath,

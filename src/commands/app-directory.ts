@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Config } from '../config/config.js'
 import { GatehouseError } from '../core/errors.js'
 import { createAppDirectory, type AppDirectory } from '../entra/app-directory.js'
-import { entraEndpoints, type EntraEndpoints } from '../entra/clouds.js'
+import { entraEndpoints, severalTenants, type EntraEndpoints } from '../entra/clouds.js'
 import { createClientCredential } from '../entra/credentials.js'
 import { createHttpClient } from '../entra/http-client.js'
 import { createInspection, type Inspection } from '../entra/inspection.js'
@@ -23,7 +23,9 @@ export function openInspection(config: Config): { inspection: Inspection, endpoi
 
 function registration({ entra }: Config) {
   const http = createHttpClient({ ca: entra.caFile === undefined ? undefined : readFileSync(entra.caFile, 'utf8') })
-  const endpoints = entraEndpoints(entra)
+  // A token for nobody in particular is one tenant's: of several the first.
+  const tenantId = severalTenants(entra.tenantId) ? entra.allowedTenants[0] ?? entra.tenantId : entra.tenantId
+  const endpoints = entraEndpoints({ ...entra, tenantId })
   const { clientId } = entra
   return { http, endpoints, clientId, credential: createClientCredential(() => entra, { clientId, tokenEndpoint: endpoints.token }) }
 }

@@ -11,7 +11,6 @@ interface NotYet {
 }
 
 export const NOT_YET: readonly NotYet[] = [
-  { path: 'entra.tenantId', asks: ({ entra }) => entra?.tenantId === 'common' || entra?.tenantId === 'organizations', sentence: 'Several tenants (common, organizations)' },
   { path: 'session.identityCookie', asks: ({ session }) => session?.identityCookie, sentence: 'The identity cookie' },
   { path: 'keys.rotateEvery', asks: (_, given) => given('keys.rotateEvery'), sentence: 'The rotation of assertion keys' },
   { path: 'access.rules', asks: ({ access }) => (access?.rules?.length ?? 0) > 0, sentence: 'Access rules' },

@@ -10,6 +10,8 @@ export interface DirectoryUser {
   mail?: string
   accountEnabled: boolean
   userType: 'Member' | 'Guest'
+  /** Another organisation's tenant, whose people sign in at a registration that is open to several. */
+  homeTenantId?: string
   /** What the optional claim `xms_edov` says of the e-mail address; Entra writes `true` or the string "1". */
   edov?: boolean | '1'
   signInSessionsValidFromDateTime: string

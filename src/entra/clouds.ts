@@ -17,6 +17,7 @@ export interface EntraEndpoints {
   readonly token: string
   readonly keys: string
   readonly endSession: string
+  /** With `{tenantid}` in it where people of several tenants sign in. */
   readonly issuer: string
   readonly graph: string
   /** What a login asks for: `email` and `profile` for the claims, User.Read of this cloud's Graph. */
@@ -41,10 +42,15 @@ export function entraEndpoints({ tenantId, cloud, authorityHost, graphUrl, secur
     token: `${authority}/${tenantId}/oauth2/v2.0/token`,
     keys: `${authority}/${tenantId}/discovery/v2.0/keys`,
     endSession: `${authority}/${tenantId}/oauth2/v2.0/logout`,
-    issuer: `${authority}/${tenantId}/v2.0`,
+    issuer: `${authority}/${severalTenants(tenantId) ? '{tenantid}' : tenantId}/v2.0`,
     graph,
     scopes: ['openid', 'profile', 'email', `${graph}/User.Read`, ...(securityGroupsOnly ? [`${graph}/GroupMember.Read.All`] : [])],
   }
+}
+
+/** The segments that stand for whoever's tenant it is. */
+export function severalTenants(tenantId: string): boolean {
+  return tenantId === 'common' || tenantId === 'organizations'
 }
 
 function withoutSlash(url: string): string {

@@ -10,9 +10,11 @@ const SKEW_SECONDS = 300
 
 export interface IdTokenRules {
   readonly keys: TenantKeys
+  /** Of each tenant; `{tenantid}` stands for the token's own. */
   readonly issuer: string
   readonly clientId: string
-  readonly tenantId: string
+  /** Whose people may sign in; in lower case. */
+  readonly tenants: readonly string[]
   /** Milliseconds since 1970. */
   readonly now?: () => number
 }
@@ -24,9 +26,9 @@ export async function verifyIdToken(token: string, nonce: string, rules: IdToken
   if (typeof kid !== 'string') throw refused('id_token_key', 'names no key')
   const signing = await rules.keys.find(kid, signal)
   if (!signing) throw refused('id_token_key', `key ${kid.slice(0, 60)} is not among the tenant's keys`)
-  if (signing.issuer !== undefined && signing.issuer.replace('{tenantid}', rules.tenantId) !== rules.issuer) throw refused('id_token_key', 'the key belongs to another issuer')
   const claims = await verified(token, signing.key, rules)
   checkClaims(claims, nonce, rules)
+  if (signing.issuer !== undefined && issuerOf(signing.issuer, claims) !== claims.iss) throw refused('id_token_key', 'the key belongs to another issuer')
   return pickClaims(claims)
 }
 
@@ -42,7 +44,7 @@ async function verified(token: string, key: Parameters<typeof jwtVerify>[1], rul
   try {
     const { payload } = await jwtVerify(token, key, {
       algorithms: ['RS256'],
-      issuer: rules.issuer,
+      issuer: rules.tenants.map((tid) => issuerOf(rules.issuer, { tid })),
       audience: rules.clientId,
       clockTolerance: SKEW_SECONDS,
       currentDate: new Date(rules.now?.() ?? Date.now()),
@@ -65,9 +67,15 @@ function codeOf(error: unknown): ErrorCode {
   return 'id_token_malformed'
 }
 
-function checkClaims(claims: JWTPayload, nonce: string, { tenantId, now = Date.now }: IdTokenRules): void {
+/** Of the tenant that the token names: a key or an issuer of another one does not do. */
+function issuerOf(issuer: string, { tid }: JWTPayload): string {
+  return issuer.replace('{tenantid}', String(tid))
+}
+
+function checkClaims(claims: JWTPayload, nonce: string, { issuer, tenants, now = Date.now }: IdTokenRules): void {
   if (claims.aud !== undefined && Array.isArray(claims.aud) && claims.aud.length !== 1) throw refused('id_token_audience', 'more than one audience')
-  if (typeof claims.tid !== 'string' || claims.tid.toLowerCase() !== tenantId.toLowerCase()) throw refused('id_token_tenant', `tid is ${String(claims.tid).slice(0, 40)}`, undefined, 'Check entra.tenantId; guests must be invited into this tenant.')
+  if (typeof claims.tid !== 'string' || !tenants.includes(claims.tid.toLowerCase())) throw refused('id_token_tenant', `tid is ${String(claims.tid).slice(0, 40)}`, undefined, 'Check entra.tenantId and entra.allowedTenants; guests must be invited into this tenant.')
+  if (claims.iss !== issuerOf(issuer, claims)) throw refused('id_token_issuer', 'issuer and tenant do not belong together')
   if (typeof claims.nonce !== 'string' || !equalInConstantTime(claims.nonce, nonce)) throw refused('id_token_nonce', 'the nonce is not the one of this sign-in')
   if (claims.ver !== '2.0') throw refused('id_token_claims', `version ${String(claims.ver).slice(0, 10)} instead of 2.0`)
   if (typeof claims.oid !== 'string' || !isObjectId(claims.oid)) throw refused('id_token_claims', 'oid is no object ID')

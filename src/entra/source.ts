@@ -14,7 +14,8 @@ export interface EntraSourceOptions {
   readonly http: HttpClient
   readonly endpoints: EntraEndpoints
   readonly clientId: string
-  readonly tenantId: string
+  /** Whose people may sign in. */
+  readonly tenants: readonly string[]
   readonly credential: ClientCredential
   readonly redirectUri: string
   readonly membershipPath: 'users' | 'me'
@@ -23,9 +24,9 @@ export interface EntraSourceOptions {
 }
 
 export function createEntraSource(options: EntraSourceOptions): IdentitySource {
-  const { http, endpoints, clientId, tenantId, credential, redirectUri, membershipPath, securityGroupsOnly, loginBudgetMs } = options
+  const { http, endpoints, clientId, tenants, credential, redirectUri, membershipPath, securityGroupsOnly, loginBudgetMs } = options
   const tokens = createTokenClient({ http, tokenEndpoint: endpoints.token, clientId, credential, redirectUri, scopes: endpoints.scopes })
-  const rules = { keys: createTenantKeys({ http, url: endpoints.keys }), issuer: endpoints.issuer, clientId, tenantId }
+  const rules = { keys: createTenantKeys({ http, url: endpoints.keys }), issuer: endpoints.issuer, clientId, tenants: tenants.map((tenant) => tenant.toLowerCase()) }
   const graph = createGraphClient({ http, graphUrl: endpoints.graph })
   return {
     async identify(grant, now) {

@@ -179,6 +179,7 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'header names that are taken': [extra('{ name: ¦Connection, value: name }', '{ name: ¦remote_user, value: name }', '{ name: ¦X-Auth-Request-Foo, value: name }', '{ name: ¦Set-Cookie, value: name }'), ...Array<string>(4).fill('header_name_reserved')],
   'a header twice': [extra('{ name: X-A, value: name }', '{ name: ¦x_a, value: email }'), 'header_repeated'],
   'separators that are none': [extra('{ name: X-A, value: groups, separator: ¦"||" }', '{ name: X-B, value: groups, separator: ¦" " }', '{ name: X-C, value: groups, separator: ¦"%" }'), ...Array<string>(3).fill('separator_invalid')],
+  'several tenants together with sync': [{ entra: `entra: { tenantId: organizations, allowedTenants: [${ID}], clientId: ${ID}, clientSecret: x }`, ...rest('¦sync: {}') }, 'sync_several_tenants'],
   'times of the sync in disorder': [rest('sync: { interval: ¦2h }'), 'timeout_order'],
 }
 
@@ -217,7 +218,6 @@ t.test('a syntax error does not hide the mistakes before it and in the sections 
 
 t.test('every line of the table of what is not there yet is refused', async (t) => {
   const asked: [string, Sections][] = [
-    ['entra.tenantId', { entra: `entra: { tenantId: organizations, allowedTenants: [${ID}], clientId: ${ID}, clientSecret: x }` }],
     ['session.identityCookie', session('cookieDomain: corp.test\n  identityCookie: true')],
     ['keys.rotateEvery', { keys: '+rotateEvery: 90d' }],
     ['access.rules', rule('{ hosts: [auth.corp.test], allow: { staff: true, groups: [A] } }')],

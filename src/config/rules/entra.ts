@@ -14,6 +14,11 @@ export const tenants: Rule = ({ entra }, report) => {
   if (!several && entra.allowedTenants.length > 0) report.problem('entra.allowedTenants', 'tenants_unused', 'entra.allowedTenants has no effect, since entra.tenantId names one tenant.', 'Take it away, or set entra.tenantId to organizations.')
 }
 
+/** A re-evaluation asks with a token of one tenant. */
+export const tenantsWithoutSync: Rule = ({ entra, sync }, report) => {
+  if (sync && (entra?.tenantId === 'common' || entra?.tenantId === 'organizations')) report.problem('sync', 'sync_several_tenants', 'sync does not work together with several tenants.', 'Take sync away, or name one tenant in entra.tenantId.', report.keyPlaceOf('sync'))
+}
+
 export const oneCredential: Rule = ({ entra }, report) => {
   if (!entra) return
   const given = CREDENTIALS.filter((name) => report.given(`entra.${name}`) || (name === 'clientSecret' && report.given('entra.clientSecretFile')))

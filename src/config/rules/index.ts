@@ -1,6 +1,6 @@
 // Every rule that looks at more than one key.
 import { accessRulesWithinCookie, cookieReachesPublicUrl, managementApart, publicUrlIsNoExample, redirectsWithinCookie, trustsSomebody } from './addresses.js'
-import { certificateFits, idsAreNoExamples, oneCredential, plainHttp, secretIsNoId, tenants } from './entra.js'
+import { certificateFits, idsAreNoExamples, oneCredential, plainHttp, secretIsNoId, tenants, tenantsWithoutSync } from './entra.js'
 import { familiesOnce, headerNamesOnce } from './headers.js'
 import { defaultGroupsLost, groupsOncePerRow, mappingLint, namesAlike, oneRowPerGroup, separatorsInNames } from './mapping.js'
 import { authAllowedRuns, mappingIsLast, stepsComplete, stepsInOrder, stepsOnce } from './pipeline.js'
@@ -15,6 +15,7 @@ export const RULES: readonly Rule[] = [
   redirectsWithinCookie,
   accessRulesWithinCookie,
   tenants,
+  tenantsWithoutSync,
   oneCredential,
   certificateFits,
   secretIsNoId,

@@ -30,7 +30,7 @@ export async function authenticateClient(world: World, tenant: string, form: Par
   const secret = basic?.secret ?? form.client_secret
   if (headers.origin !== undefined) throw new AadstsError(9002326, headers.origin)
   if (secret !== undefined) checkSecret(world, app, secret)
-  else if (form.client_assertion !== undefined) await checkAssertion(world, app, form)
+  else if (form.client_assertion !== undefined) await checkAssertion(world, app, form, tenant)
   else throw new AadstsError(7000218)
 }
 
@@ -40,12 +40,12 @@ function checkSecret(world: World, app: AppRegistration, secret: string) {
   if (known.expiresAt !== undefined && known.expiresAt <= world.now()) throw new AadstsError(7000222, app.clientId)
 }
 
-async function checkAssertion(world: World, app: AppRegistration, form: Parameters) {
+async function checkAssertion(world: World, app: AppRegistration, form: Parameters, tenant: string) {
   if (required(form, 'client_assertion_type') !== ASSERTION_TYPE) throw new AadstsError(9002313)
   const assertion = required(form, 'client_assertion')
   const { header } = claimed(assertion)
   if (header['x5t#S256'] === undefined && header.x5t === undefined) await checkFederatedToken(world, app, assertion)
-  else await checkCertificateAssertion(world, app, assertion)
+  else await checkCertificateAssertion(world, app, assertion, tenant)
 }
 
 function claimed(assertion: string) {
@@ -57,9 +57,9 @@ function claimed(assertion: string) {
 }
 
 /** "Certificate credentials": which thumbprint goes with which algorithm, and every claim that is listed there. */
-async function checkCertificateAssertion(world: World, app: AppRegistration, assertion: string) {
+async function checkCertificateAssertion(world: World, app: AppRegistration, assertion: string, tenant: string) {
   const { header, payload } = claimed(assertion)
-  const audience = `${world.url}/${world.tenantId}/oauth2/v2.0/token`
+  const audience = `${world.url}/${tenant}/oauth2/v2.0/token`
   const certificate = app.certificates?.map(({ pem }) => new X509Certificate(pem)).find(({ raw }) => THUMBPRINTS[header.alg ?? '']?.(header, raw))
   if (!certificate) throw new AadstsError(700027)
   if (world.now() < Date.parse(certificate.validFrom) || world.now() > Date.parse(certificate.validTo)) throw new AadstsError(1000502)

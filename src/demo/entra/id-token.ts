@@ -26,7 +26,7 @@ export function idTokenClaims(world: World, grant: Grant, user: DirectoryUser): 
   const withProfile = grant.scopes.includes('profile')
   return {
     aud: world.app.clientId,
-    iss: `${world.url}/${world.tenantId}/v2.0`,
+    iss: `${world.url}/${user.homeTenantId ?? world.tenantId}/v2.0`,
     // Entra dates tokens back five minutes; one hour of life is left.
     iat: seconds - 300,
     nbf: seconds - 300,
@@ -34,7 +34,7 @@ export function idTokenClaims(world: World, grant: Grant, user: DirectoryUser): 
     aio: randomBytes(48).toString('base64'),
     ...(email !== undefined && (guest || grant.scopes.includes('email') || wants('email')) && { email }),
     ...(guest && { idp: `https://sts.windows.net/${HOME_TENANT_OF_GUESTS}/` }),
-    ...(withProfile && { name: user.displayName, oid: user.id, preferred_username: guest ? user.externalEmail ?? user.mail ?? homeName(user.userPrincipalName) : user.userPrincipalName, tid: world.tenantId }),
+    ...(withProfile && { name: user.displayName, oid: user.id, preferred_username: guest ? user.externalEmail ?? user.mail ?? homeName(user.userPrincipalName) : user.userPrincipalName, tid: user.homeTenantId ?? world.tenantId }),
     ...(withProfile && wants('given_name') && user.givenName !== undefined && { given_name: user.givenName }),
     ...(withProfile && wants('family_name') && user.surname !== undefined && { family_name: user.surname }),
     ...(grant.nonce !== undefined && { nonce: grant.nonce }),

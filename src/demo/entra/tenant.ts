@@ -19,9 +19,9 @@ export const issuerOf = (world: World, tenant: { common: boolean }) => `${world.
 
 export const PERSONAL_TENANT_ID = '9188040d-6c67-4c5b-b112-36a304b66dad'
 
-/** A single-tenant registration, as ours always is, cannot be used on `common`. */
+/** A single-tenant registration cannot be used on `common`. */
 export function requireOwnTenant(world: World, segment: string, clientId: string) {
-  if (resolveTenant(world, segment).common) throw new AadstsError(50194, clientId)
+  if (resolveTenant(world, segment).common && world.app.signInAudience !== 'AzureADMultipleOrgs') throw new AadstsError(50194, clientId)
 }
 
 export function requireApp(world: World, clientId: string): AppRegistration {

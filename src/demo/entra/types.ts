@@ -11,6 +11,8 @@ export type OptionalClaim = 'email' | 'upn' | 'sid' | 'login_hint' | 'xms_edov' 
 export interface AppRegistration {
   clientId: string
   displayName?: string
+  /** Default AzureADMyOrg: this tenant alone. */
+  signInAudience?: 'AzureADMyOrg' | 'AzureADMultipleOrgs'
   /** Compared exactly. Sign-in callbacks and post-logout addresses share this list, as in Entra. */
   redirectUris: string[]
   /** `expiresAt` in milliseconds since 1970. */

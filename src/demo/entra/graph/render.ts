@@ -74,7 +74,7 @@ export const odataType = (object: DirectoryObject) => `#microsoft.graph.${object
 /** Never the secret itself: its first characters are all that Graph shows. */
 export function applicationProperties(app: AppRegistration): Properties {
   return {
-    id: 'f0000000-0000-4000-8000-0000000000a0', appId: app.clientId, displayName: app.displayName ?? 'Gatehouse', signInAudience: 'AzureADMyOrg',
+    id: 'f0000000-0000-4000-8000-0000000000a0', appId: app.clientId, displayName: app.displayName ?? 'Gatehouse', signInAudience: app.signInAudience ?? 'AzureADMyOrg',
     web: { homePageUrl: null, logoutUrl: app.frontChannelLogoutUrl ?? null, redirectUris: app.redirectUris, implicitGrantSettings: { enableAccessTokenIssuance: false, enableIdTokenIssuance: false } },
     optionalClaims: { idToken: app.optionalClaims.map((name) => ({ name, source: null, essential: false, additionalProperties: [] })), accessToken: [], saml2Token: [] },
     passwordCredentials: app.secrets.map(({ id, value, expiresAt }) => ({
