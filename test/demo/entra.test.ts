@@ -263,8 +263,7 @@ t.test('the application proves itself: Basic, certificate, workload identity', a
   }
   for (const [name, [change, code]] of Object.entries(wrong)) t.strictSame(await refused(await assertion(change)), [code], name)
   const once = await assertion()
-  t.equal((await present(once)).status, 200)
-  t.strictSame(await refused(once), [50013], 'a second time')
+  for (let each = 0; each < 2; each++) t.equal((await present(once)).status, 200, 'as often as it is valid: Microsoft\'s own client counts on it')
   t.strictSame(await refused('nonsense'), [50013])
 
   const external = (claims: Json = {}) => new SignJWT({ iss: 'https://k8s.example', sub: 'system:serviceaccount:auth:gatehouse', aud: ['api://AzureADTokenExchange'], exp: seconds + 600, ...claims }).setProtectedHeader({ alg: 'RS256', kid: 'k1' }).sign(cluster.privateKey)

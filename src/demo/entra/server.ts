@@ -55,7 +55,7 @@ export async function startEntra(options: EntraOptions): Promise<EntraSimulator>
 }
 
 /** The origins are known only once both servers listen. */
-async function createWorld({ directory, app, now = Date.now, nullNames = true, pageToken = {} }: EntraOptions): Promise<World> {
+async function createWorld({ directory, app, now = Date.now, nullNames = true, acceptToken, pageToken = {} }: EntraOptions): Promise<World> {
   return {
     tenantId: directory.tenantId,
     directory,
@@ -64,11 +64,11 @@ async function createWorld({ directory, app, now = Date.now, nullNames = true, p
     graphUrl: '',
     now,
     nullNames,
+    acceptToken,
     pageTokenLifetime: pageToken.lifetimeMs ?? HOUR,
     keys: await createSigningKeys(now),
     sessions: createSessions(),
     tokens: createTokenStore(),
-    assertionIds: new Set(),
     consents: new Set(),
     faults: createFaults(),
     requests: [],

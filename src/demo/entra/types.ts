@@ -50,6 +50,8 @@ export interface EntraOptions {
   now?: () => number
   /** Default true: names and securityEnabled come back null unless the token may read them. */
   nullNames?: boolean
+  /** Whose access token this is, for tokens that another authority has issued; Graph alone asks. */
+  acceptToken?: (token: string) => { userId: string, permissions: readonly string[] } | undefined
   /** How long a `$skiptoken` may be used; default one hour. */
   pageToken?: { lifetimeMs?: number }
 }
@@ -97,12 +99,11 @@ export interface World {
   graphUrl: string
   now: () => number
   nullNames: boolean
+  acceptToken: EntraOptions['acceptToken']
   pageTokenLifetime: number
   keys: SigningKeys
   sessions: Sessions
   tokens: TokenStore
-  /** The `jti` of every client assertion that was taken: each counts once. */
-  assertionIds: Set<string>
   /** Who has consented by signing in; matters where `adminConsent` is false. */
   consents: Set<string>
   faults: FaultScript

@@ -33,6 +33,8 @@ const holds = (caller: Caller, permissions: readonly string[]) => permissions.so
 export function readCaller(world: World, authorization: string | undefined): Caller {
   const token = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
   if (token === undefined) throw invalidToken('Access token is empty.')
+  const foreign = world.acceptToken?.(token)
+  if (foreign) return { kind: 'delegated', permissions: new Set(foreign.permissions), userId: foreign.userId }
   const known = world.tokens.accessTokens.get(token)
   if (!known && world.tokens.issued.includes(token)) throw invalidToken('Access token validation failure. Invalid audience.')
   if (!known) throw invalidToken('CompactToken parsing failed with error code: 80049217')
