@@ -8,7 +8,7 @@ import { GatehouseError } from '../core/errors.js'
 import type { Asked, Said } from './thread.js'
 
 const MEMORY_MB = 64
-const LOADING_MS = 10_000
+const LOADING_MS = 30_000
 
 export interface RunnerOptions {
   readonly name: string

@@ -194,7 +194,7 @@ const discoveryCommon: Check = (t, file) => {
   const document = sample<Record<string, string>>(file)
   const built = entraEndpoints({ tenantId: 'common', cloud: 'global' })
   t.strictSame([built.authority + built.authorizePath, built.token, built.keys, built.endSession], [document.authorization_endpoint, document.token_endpoint, document.jwks_uri, document.end_session_endpoint])
-  t.not(built.issuer, document.issuer, 'the templated issuer is nobody\'s: such a tenantId needs allowedTenants (test/config)')
+  t.equal(built.issuer, document.issuer, 'templated: the token\'s own tenant takes the place (test/http/tenants.test.ts)')
 }
 
 const discoveryV1: Check = (t, file) => {
