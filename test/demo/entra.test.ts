@@ -304,6 +304,13 @@ t.test('claims: guests, scopes, optional claims and groups', async (t) => {
   t.notOk('id_token' in (await client.login(PEOPLE.staff.id, { scope: 'User.Read' })).body, 'no ID token without openid')
 })
 
+t.test('client_info names the account, for those who ask', async (t) => {
+  const { client } = await start(t)
+  const { body } = await client.redeem(await client.code(), { client_info: '1' })
+  t.strictSame(JSON.parse(Buffer.from(String(body.client_info), 'base64url').toString()), { uid: PEOPLE.staff.id, utid: DEMO_TENANT_ID })
+  t.notOk('client_info' in (await client.redeem(await client.code())).body)
+})
+
 t.test('refresh tokens end with "revoke sessions"', async (t) => {
   const { entra, client } = await start(t)
   const { body } = await client.login(PEOPLE.staff.id, { scope: 'openid profile offline_access User.Read' })

@@ -41,7 +41,7 @@ const grants: Partial<Record<string, GrantHandler>> = {
     const code = required(form, 'code')
     await authenticate()
     const grant = redeem(world, world.tokens.codes.get(code), code, form)
-    return userTokens(world, grant)
+    return userTokens(world, grant, form)
   },
 
   async refresh_token(world, form, authenticate) {
@@ -52,7 +52,7 @@ const grants: Partial<Record<string, GrantHandler>> = {
     if (world.now() - issued.issuedAt > REFRESH_LIFETIME) throw new AadstsError(70008)
     const validFrom = Date.parse(world.directory.users.get(issued.grant.userId)?.signInSessionsValidFromDateTime ?? '')
     if (validFrom > issued.issuedAt) throw new AadstsError(50173)
-    return userTokens(world, issued.grant)
+    return userTokens(world, issued.grant, form)
   },
 
   async client_credentials(world, form, authenticate) {
@@ -86,7 +86,7 @@ function checkVerifier(challenge: Grant['challenge'], verifier: string | undefin
   if (verifier === undefined || computed !== challenge?.value) throw new AadstsError(501481)
 }
 
-async function userTokens(world: World, grant: Grant) {
+async function userTokens(world: World, grant: Grant, form: Parameters) {
   const user = world.directory.users.get(grant.userId)
   if (!user?.accountEnabled) throw user ? new AadstsError(50057) : new AadstsError(70000, 'code')
   const lifetime = randomInt(3600, 5400) - 1
@@ -99,5 +99,11 @@ async function userTokens(world: World, grant: Grant) {
     access_token: world.tokens.issueAccessToken({ kind: 'delegated', userId: user.id, permissions: [...grant.graphScopes], expiresAt: world.now() + lifetime * 1000 }),
     ...(grant.scopes.includes('offline_access') && { refresh_token: world.tokens.issueRefreshToken(grant, world.now()) }),
     ...(idToken !== undefined && { id_token: idToken }),
+    ...(form.client_info === '1' && { client_info: clientInfo(world, user.id) }),
   }
+}
+
+/** What Microsoft's libraries know an account by. */
+function clientInfo(world: World, userId: string): string {
+  return Buffer.from(JSON.stringify({ uid: userId, utid: world.tenantId })).toString('base64url')
 }
