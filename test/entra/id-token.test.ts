@@ -1,6 +1,6 @@
 // Identities that must not be believed, each through a real login: refused under a code of its own, before Graph is asked
 // and before anything is written. And the keys they are checked with: cached, rolled over, and out of reach.
-import { createHmac } from 'node:crypto'
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
 import t, { type Test } from 'tap'
 import type { ErrorCode } from '../../src/core/errors.js'
@@ -192,6 +192,16 @@ t.test('a key counts for the issuer that it is bound to', async (t) => {
     publish(gateway, [good.jwk, { ...key.jwk, use: 'enc' }, { kty: 'EC', kid: 'ec' }, { kty: 'RSA', kid: 'broken' }, null, 'text'])
     judged(t, await present(gateway, (claims) => key.sign(claims)), 'id_token_key')
     judged(t, await present(gateway, (claims) => good.sign(claims)), undefined)
+  })
+  await t.test('a key of 1,024 bits is none, although the tenant lists it', async (t) => {
+    const small = generateKeyPairSync('rsa', { modulusLength: 1024 })
+    gateway = await gateway.restart()
+    publish(gateway, [key.jwk, { ...small.publicKey.export({ format: 'jwk' }), kid: 'small', use: 'sig' }])
+    const signed = (claims: Json): string => {
+      const text = [{ alg: 'RS256', typ: 'JWT', kid: 'small' }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
+      return `${text}.${sign('sha256', Buffer.from(text), small.privateKey).toString('base64url')}`
+    }
+    judged(t, await present(gateway, signed), 'id_token_key')
   })
 })
 
