@@ -149,6 +149,7 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'a sample id that is not hex': [rows('{ entraGroup: ¦a1b2c3d4-e5f6-7890-1234-567890abcdefg, staff: true }'), 'guid_not_hex'],
   'a sample id that ends in bcdefg': [rows('{ entraGroup: ¦b2c3d4e5-f6a7-8901-2345-678901bcdefg, staff: true }'), 'guid_not_hex'],
   'an id with a digit too many': [rows(`{ entraGroup: ¦${OTHER}4, staff: true }`), 'guid_invalid'],
+  'an id with a space at its end': [rows(`{ entraGroup: ¦"${OTHER} ", staff: true }`), 'guid_invalid'],
   'an Entra group in two rows, in another case': [rows(`{ entraGroup: ${OTHER}, staff: true }`, `{ entraGroup: ¦${OTHER.toUpperCase()}, staff: true }`), 'mapping_duplicate'],
   'a row without its group': [rows('¦{ staff: true }'), 'key_missing'],
   'a group twice in a row': [rows(`{ entraGroup: ${OTHER}, groups: [A, B, ¦A] }`), 'group_repeated'],
@@ -308,6 +309,7 @@ t.test('what the program gets', async (t) => {
   t.match(config.session, { cookieDomain: 'corp.test', idleTimeoutMs: 5_400_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined })
   t.strictSame(config.headers, { families: ['x-auth-request', 'remote'], maxBytes: 8192, extra: [] })
   t.equal(config.sync, undefined)
+  t.strictSame([config.pipeline.join(' '), config.associateByEmail, config.defaultGroups], [`social_details ${ALL_BUT_DETAILS.replaceAll(',', '')}`, false, []], 'the steps of NetBox in its order; e-mail links nobody')
   t.equal(config.database.dataDir, '/etc/gh/data')
   t.match(hash, /^[0-9a-f]{64}$/)
   t.equal(load(yaml({ ...session('idleTimeout: 90m\n  cookieDomain: corp.test'), ...server('port: 81') })).hash, hash, 'neither order nor the port to listen on count')

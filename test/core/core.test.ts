@@ -5,7 +5,11 @@ import { decide } from '../../src/core/access.js'
 import { GatehouseError, type ErrorCode } from '../../src/core/errors.js'
 import { createFlowSealer, FLOW_LIFETIME_MS, isBinding, newBinding } from '../../src/core/flow.js'
 import { encodeHeaderValue, IDENTITY_HEADERS, identityHeaders } from '../../src/core/identity-headers.js'
+import type { IdentityClaims } from '../../src/core/identity.js'
+import { createLogin, type LoginOutcome, type LoginStore } from '../../src/core/login.js'
 import { createGroupMapping } from '../../src/core/mapping.js'
+import { namedSteps, STEPS, type StepName } from '../../src/core/pipeline/index.js'
+import { runPipeline, type PipelineLookups, type PipelineSettings, type StepContext } from '../../src/core/pipeline/pipeline.js'
 import { parseReturnTo } from '../../src/core/return-to.js'
 import type { SessionRecord } from '../../src/core/session.js'
 import { parseTarget, parseTargetUrl } from '../../src/core/target.js'
@@ -140,7 +144,12 @@ t.test('identity headers are all there, for somebody and for nobody, and a list 
   const names = Object.values(IDENTITY_HEADERS).flat()
   t.same(identityHeaders(SOMEBODY, settings).map(([name]) => name), names)
   t.same(identityHeaders(undefined, settings).map(([name]) => name), names)
+  t.same(Object.fromEntries(identityHeaders(SOMEBODY, settings)), {
+    'X-Auth-Request-User': 'abe', 'X-Auth-Request-Email': 'abe@example.com', 'X-Auth-Request-Preferred-Username': 'abe', 'X-Auth-Request-Groups': 'A,B', 'X-Auth-Request-Staff': 'true', 'X-Auth-Request-Superuser': 'false',
+    'Remote-User': 'abe', 'Remote-Email': 'abe@example.com', 'Remote-Name': 'Abe', 'Remote-Groups': 'A,B',
+  })
   t.same(new Set(identityHeaders(undefined, settings).map(([, value]) => value)), new Set(['', 'false']))
+  t.same(identityHeaders(SOMEBODY, { ...settings, families: ['remote'] }).map(([name]) => name), IDENTITY_HEADERS.remote, 'a family that is not wanted, staff and superuser with it, can be left out')
   t.equal(codeOf(() => identityHeaders({ ...SOMEBODY, groups: Array.from({ length: 1000 }, (_, index) => `Group number ${index}`) }, settings)), 'identity_too_large')
 })
 
@@ -175,6 +184,81 @@ t.test('mapping: causes are kept, case does not count, staff and superuser do no
   t.same(superuser, [{ row: 1, entraGroup: id }])
   t.same([...mapping.evaluate([]).groups], [])
   t.same(mapping.evaluate([id]).staff, [])
+})
+
+t.test('mapping: flags and groups add up over all rows, in whatever row they stand', async (t) => {
+  const id = (last: string) => `11111111-2222-3333-4444-55555555000${last}`
+  const mapping = createGroupMapping([
+    { entraGroup: id('1'), groups: [], staff: true, superuser: false },
+    { entraGroup: id('2'), groups: [], staff: false, superuser: true },
+    { entraGroup: id('3'), groups: ['A'], staff: false, superuser: false },
+  ])
+  const { groups, staff, superuser } = mapping.evaluate([id('3'), id('2'), id('1')])
+  t.same([[...groups.keys()], staff.length, superuser.length], [['A'], 1, 1])
+})
+
+const CLAIMS: IdentityClaims = { tid: '11111111-2222-3333-4444-555555550000', oid: '11111111-2222-3333-4444-555555550001', sub: 'x', iat: 0 }
+const SETTINGS: PipelineSettings = { username: 'upn', reservedUsernames: [], associateByEmail: false, authAllowed: { emailDomains: [], guests: true }, defaultGroups: [], requireMappedGroup: false, mapping: createGroupMapping([]) }
+const LOOKUPS: PipelineLookups = { userByIdentity: async () => undefined, usernameTaken: async () => false, usersEligibleForEmail: async () => [], groupIds: async () => new Map() }
+
+t.test('the steps by themselves', async (t) => {
+  const context = (more: Partial<StepContext>): StepContext => ({ claims: CLAIMS, groupIds: [], plan: {}, settings: SETTINGS, lookups: LOOKUPS, ...more })
+
+  await t.test('social_uid: without tenant and object ID there is nobody, least of all a person called "undefined"', async (t) => {
+    for (const name of ['tid', 'oid']) for (const value of ['', undefined, null]) t.equal(codeOf(() => STEPS.social_uid(context({ claims: { ...CLAIMS, [name]: value } as never }))), 'id_token_claims', `${name} ${value}`)
+  })
+
+  await t.test('social_details: the username is made of what is configured, or of the next best', async (t) => {
+    const all = { ...CLAIMS, upn: 'upn', preferred_username: 'preferred', email: 'mail', name: 'display' }
+    const made = async (username: PipelineSettings['username'], claims: IdentityClaims) => (await STEPS.social_details(context({ claims, settings: { ...SETTINGS, username } }))).details?.usernameSource
+    t.same([await made('upn', all), await made('email', all), await made('name', all)], ['upn', 'mail', 'display'])
+    const { upn: _, ...guest } = all
+    t.equal(await made('upn', guest), 'preferred')
+    t.equal(await made('name', { ...CLAIMS, email: 'mail' }), 'mail')
+    t.equal(await made('upn', CLAIMS), CLAIMS.oid)
+  })
+
+  await t.test('get_username: a name that had to be cleaned takes a suffix, and where every name is taken it gives up', async (t) => {
+    const details = (usernameSource: string) => ({ plan: { details: { usernameSource, email: null, emailVerified: false, name: null, givenName: null, familyName: null } } })
+    t.same(await STEPS.get_username(context(details('abe@contoso.example'))), { username: 'abe@contoso.example' })
+    t.match((await STEPS.get_username(context(details('Abe Lincoln')))).username, /^AbeLincoln[0-9a-f]{16}$/)
+    const asked: string[] = []
+    const taken = { ...LOOKUPS, usernameTaken: async (key: string) => Boolean(asked.push(key)) }
+    await t.rejects(Promise.resolve(STEPS.get_username(context({ ...details('abe'), lookups: taken }))), { code: 'username_unavailable' })
+    t.equal(new Set(asked).size, 6, 'the name, and five with suffixes of their own')
+  })
+
+  await t.test('what a step throws refuses the login under a code, and so does a plan that is not complete', async (t) => {
+    const run = (steps: Parameters<typeof runPipeline>[0]) => runPipeline(steps, context({}))
+    await t.rejects(run([{ name: 'x', run: () => { throw new TypeError('x') } }]), { code: 'step_failed', facts: { step: 'x' } })
+    await t.rejects(run(namedSteps(['social_details', 'social_uid'])), { code: 'step_failed' })
+    await t.rejects(run([{ name: 'x', run: () => { throw new GatehouseError('not_allowed') } }]), { code: 'not_allowed' })
+  })
+})
+
+t.test('a login whose plan is out of date runs its steps again, and gives up in the end', async (t) => {
+  const outcome: LoginOutcome = { userId: 'u', username: 'abe', created: true, groupsAdded: [], groupsRemoved: [], groups: [], staff: false, superuser: false, superseded: false, refused: false }
+  let [outdated, looked, completed] = [0, 0, 0]
+  const store: LoginStore = {
+    ...LOOKUPS,
+    userByIdentity: async () => { looked++; return undefined },
+    begin: async () => {},
+    now: async () => 'now',
+    commit: async () => outdated-- > 0 ? 'outdated' : outcome,
+  }
+  const login = createLogin({
+    store,
+    source: { identify: async () => ({ claims: CLAIMS, memberships: { groupIds: [], readAt: 'now', requests: 1 } }) },
+    pipeline: () => ({ steps: namedSteps(Object.keys(STEPS) as StepName[]), settings: SETTINGS }),
+    report: { groupMissing: () => {}, completed: () => { completed++ } },
+  })
+  const request = { grant: { code: 'c', codeVerifier: 'v', nonce: 'n', correlationId: 'x' }, flow: Buffer.of(), session: { id: 'i', publicId: 'p', replaces: undefined } }
+  outdated = 2
+  t.equal(await login(request), outcome)
+  t.same([looked, completed], [3, 1], 'each time on what is stored then, and reported once')
+  outdated = Infinity
+  await t.rejects(login(request), { code: 'login_contended' })
+  t.equal(completed, 1)
 })
 
 function decodeSafely(text: string): string {

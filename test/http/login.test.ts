@@ -410,8 +410,17 @@ t.test('linking by e-mail', async (t) => {
     t.equal(await dump(query), before)
   })
 
+  await t.test('who is known already is not linked to anybody', async (t) => {
+    await query("delete from users where email ilike 'max.many@%'")
+    await gateway.signIn(PERSON_IDS.many)
+    await add('another-max', 'max.many@contoso.example')
+    t.equal((await gateway.signIn(PERSON_IDS.many)).answer.status, 200)
+    t.equal(await nameOf(PERSON_IDS.many), 'max.many@contoso.example')
+  })
+
   await t.test('inert unless it is armed', async (t) => {
-    await query("delete from users where username = 'two'")
+    await query("delete from users where email ilike 'max.many@%'")
+    await add('old-max', 'max.many@contoso.example')
     const unarmed = await gateway.restart({ associateByEmail: false })
     await unarmed.signIn(PERSON_IDS.many)
     t.equal(await nameOf(PERSON_IDS.many), 'max.many@contoso.example')

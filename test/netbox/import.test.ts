@@ -116,6 +116,13 @@ t.test('what is no literal is reported with its place and never run', async (t) 
   for (const flags of [`{'is_staff': '${ADMINS}'}`, '{\'is_staff\': load()}', '{\'is_staff\': [1]}', `{KEY: ['${ADMINS}']}`, 'FLAGS', '[]']) t.equal(convert(mapping('{}', flags)).problems.length, 1, flags)
 })
 
+t.test('settings without a counterpart are named with their place, and left out', async (t) => {
+  const names = ['SOCIAL_AUTH_USERNAME_IS_FULL_EMAIL', 'SOCIAL_AUTH_CLEAN_USERNAMES', 'SOCIAL_AUTH_SLUGIFY_USERNAMES', 'SOCIAL_AUTH_FORCE_EMAIL_LOWERCASE', 'SOCIAL_AUTH_PROTECTED_USER_FIELDS', 'SOCIAL_AUTH_IMMUTABLE_USER_FIELDS', 'SOCIAL_AUTH_AZUREAD_OAUTH2_WHITELISTED_DOMAINS', 'SOCIAL_AUTH_INACTIVE_USER_URL', 'REMOTE_AUTH_AUTO_CREATE_GROUPS']
+  const { yaml, problems, warnings } = convert(`${mapping(`{'${ADMINS}': 'A'}`)}${names.map((name) => `${name} = True\n`).join('')}`)
+  t.strictSame(warnings.filter(({ code }) => code === 'setting_unknown').map(({ line, path }) => [line, path]), names.map((name, index) => [index + 2, name]))
+  t.strictSame([problems, rows(yaml)], [[], [[ADMINS, ['A'], false, false]]])
+})
+
 t.test('a mapping that code changes afterwards does not pass for the whole', async (t) => {
   const literal = mapping(`{'${ADMINS}': 'A'}`)
   const half = ['SOCIAL_AUTH_PIPELINE_CONFIG["AZUREAD_GROUP_MAP"].update(more)', 'if DEBUG:\n  SOCIAL_AUTH_PIPELINE_CONFIG = {}', 'for x in y:\n  SOCIAL_AUTH_PIPELINE_CONFIG[x] = 1', 'from other import SOCIAL_AUTH_PIPELINE_CONFIG', 'SOCIAL_AUTH_PIPELINE_CONFIG |= {}', 'del SOCIAL_AUTH_PIPELINE_CONFIG["x"]', 'patch(SOCIAL_AUTH_PIPELINE_CONFIG)']

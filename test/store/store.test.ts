@@ -6,15 +6,18 @@ import { join } from 'node:path'
 import { connect as openSocket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PERSON_IDS } from '../../src/demo/people.js'
 import { GatehouseError } from '../../src/core/errors.js'
+import type { LoginCommit } from '../../src/core/login.js'
+import type { CompletePlan } from '../../src/core/pipeline/pipeline.js'
 import { newPublicSessionId, newSessionId, type SessionRecord } from '../../src/core/session.js'
 import { errorFields } from '../../src/log.js'
 import { openDatabase, sqlState } from '../../src/store/database.js'
 import { startEmbeddedPostgres } from '../../src/store/embedded.js'
 import { createGroupStore } from '../../src/store/groups.js'
+import { createLoginStore } from '../../src/store/login-store.js'
 import { createSigningKeyStore, open, seal } from '../../src/store/keys.js'
 import { migrate, pendingMigrations } from '../../src/store/migrate.js'
 import { listAudit } from '../../src/store/audit-list.js'
@@ -29,7 +32,7 @@ import { createBrowser, formOf } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
 import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
 import { sessionStoreConformance } from '../helpers/session-store-conformance.js'
-import { connect } from '../helpers/sql.js'
+import { connect, dump } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
 const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 7_200_000, privilegedTimeoutMs: undefined }
@@ -103,6 +106,57 @@ t.test('groups: applied as one, idempotent, and names that could not travel in a
   t.notOk((await groups.list()).some((group) => group.name === 'New'), 'nothing half applied')
   const query = await connect(t, url)
   t.match(await query("select distinct actor from audit_events where action like 'group.%'"), [{ actor: 'cli:t' }])
+})
+
+t.test('a plan that was made from what is no longer so is not written', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const database = openDatabase({ url, poolSize: 4 })
+  t.teardown(() => database.close())
+  const query = await connect(t, url)
+  const store = createLoginStore(database)
+  const person = (last: number) => ({ tid: DEMO_TENANT_ID, oid: `11111111-2222-3333-4444-55555555000${last}` })
+  let number = 0
+  const login = (plan: Partial<CompletePlan> & Pick<CompletePlan, 'uid'>): LoginCommit => ({
+    plan: {
+      details: { email: 'abe@contoso.example', emailVerified: true, name: null, givenName: null, familyName: null, usernameSource: 'abe' },
+      origin: 'created', username: 'abe', newAssociation: true, profile: { name: null, givenName: null, familyName: null },
+      extraData: { sid: null, loginHint: null, guest: false }, grants: { groups: [], missing: [], staff: [], superuser: [] }, ...plan,
+    },
+    person: { claims: { ...plan.uid, sub: 'x', iat: 0 }, memberships: { groupIds: [], readAt: '2026-11-22T00:00:00Z', requests: 1 } },
+    session: { id: newSessionId(), publicId: newPublicSessionId(), replaces: undefined },
+    flow: Buffer.from(`flow ${number++}`), correlationId: 'x', requireMappedGroup: false,
+  })
+  const outdated = async (t: Test, plan: Parameters<typeof login>[0]) => {
+    const before = await dump(query)
+    t.equal(await store.commit(login(plan)), 'outdated')
+    t.equal(await dump(query), before, 'nothing was written')
+  }
+  t.match(await store.commit(login({ uid: person(1) })), { username: 'abe', created: true })
+  const abe = await store.userByIdentity(DEMO_TENANT_ID, person(1).oid)
+  const [old] = await query<{ id: string }>("insert into users (username, username_key, email) values ('old', 'old', 'Abe@contoso.example') returning id")
+  const user = { id: old?.id ?? '', username: 'old', email: null, isActive: true, isStaff: false, isSuperuser: false, isBreakGlass: false }
+
+  await t.test('somebody has taken the username', (t) => outdated(t, { uid: person(2) }))
+  await t.test('the same person has signed in for the first time elsewhere', (t) => outdated(t, { uid: person(1), username: 'abe2' }))
+  await t.test('the user to be linked has an identity by now, or is another one\'s', async (t) => {
+    await outdated(t, { uid: person(2), origin: 'linked', user: { ...user, id: abe?.id ?? '' } })
+    await outdated(t, { uid: person(1), origin: 'linked', user })
+  })
+  await t.test('the user to be linked has rights by now, or another address', async (t) => {
+    for (const change of ['is_staff = true', 'is_superuser = true', 'is_break_glass = true', 'is_active = false', "email = 'x@contoso.example'"]) {
+      await query(`update users set ${change} where username = 'old'`)
+      await outdated(t, { uid: person(2), origin: 'linked', user })
+      await query("update users set is_staff = false, is_superuser = false, is_break_glass = false, is_active = true, email = 'Abe@contoso.example' where username = 'old'")
+    }
+  })
+  await t.test('the user has been deactivated or removed', async (t) => {
+    await query("update users set is_active = false where username = 'abe'")
+    await outdated(t, { uid: person(1), origin: 'known', newAssociation: false, ...(abe ? { user: abe } : {}) })
+    await query("delete from users where username = 'abe'")
+    await outdated(t, { uid: person(1), origin: 'known', newAssociation: false, ...(abe ? { user: abe } : {}) })
+  })
+  t.match(await store.commit(login({ uid: person(2), origin: 'linked', user })), { username: 'old', created: false }, 'and otherwise it is')
 })
 
 t.test('a database that is down at start: a clear message, exit 1', async (t) => {
