@@ -1,73 +1,85 @@
-// docs/parity.md says which test proves each sentence about NetBox's behaviour: the tests, the guards and the sentences
-// are there, every one of them.
+// docs/parity.md keeps its word: every sentence has its row, every row a test that is there, and every guard stands in the
+// source exactly once. Whether the tests really fail without the guards: scripts/check-guards.mjs.
 import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t from 'tap'
-import ts from 'typescript'
+import { testTitles } from './helpers/test-titles.js'
 
-interface Guard { readonly file: string, readonly find: string, readonly replace: string, readonly test: string }
-interface Row { readonly id: string, readonly cells: readonly string[], readonly proof: string }
+/** Number -> letters of its rows; without letters it is one row. */
+const SENTENCES: Readonly<Record<string, Readonly<Record<number, string>>>> = {
+  step: { 1: '', 2: 'ab', 3: 'abc', 4: 'abcde', 5: 'abcde', 6: 'abc', 7: 'ab', 8: 'ab', 9: '', 10: 'abc', 11: '' },
+  around: { 1: '', 2: '', 3: '', 4: '', 5: '', 6: '' },
+  map: { 0: '', 1: 'abc', 2: 'ab', 3: 'ab', 4: '', 5: '', 6: 'abcde', 7: 'abcd', 8: 'ab', 9: 'ab' },
+  trap: {
+    1: 'abcde', 2: 'ab', 3: '', 4: 'ab', 5: 'abcde', 6: 'ab', 7: 'abc', 8: '', 9: 'ab', 10: 'abc', 11: 'abc', 12: '', 13: 'abcdef', 14: 'ab', 15: 'ab',
+    16: 'abcde', 17: '', 18: 'ab', 19: '', 20: 'ab', 21: 'ab', 22: '', 23: 'ab', 24: '', 25: '', 26: '', 27: '', 28: 'ab', 29: '',
+  },
+}
 
-const read = (file: string): string => readFileSync(file, 'utf8')
-const guards = JSON.parse(read('test/guards.json')) as Readonly<Record<string, Guard>>
-const rows: readonly Row[] = read('docs/parity.md').split('\n').filter((line) => /^\| (step|map|trap)-/.test(line)).map((line) => {
-  const cells = line.split(/(?<!\\) ?\| ?/).slice(1, -1)
-  return { id: cells[0] ?? '', cells, proof: cells[3] ?? '' }
+interface Guard { readonly name: string, readonly file: string, readonly find: string, readonly replace: string, readonly test: string, readonly titles: readonly string[] }
+
+const PAGE = 'docs/parity.md'
+const guards = new Map((JSON.parse(readFileSync('test/guards.json', 'utf8')) as Guard[]).map((guard) => [guard.name, guard]))
+const code = (text = '') => /^`([^`]+)`$/.exec(text)?.[1] ?? `not in backticks: ${text}`
+const rows = readFileSync(PAGE, 'utf8').split('\n').filter((line) => line.startsWith('| `')).map((line) => {
+  const [id, netbox, gatehouse, proof = '', guard = '', ...more] = line.slice(1, -1).split('|').map((cell) => cell.trim())
+  return { id: code(id), netbox, gatehouse, proofs: proof.split('<br>'), guards: guard === '' ? [] : guard.split('<br>'), more, documented: proof.startsWith('documentation:') }
+})
+const isGuarded = ({ documented }: { documented: boolean }) => !documented
+const proofOf = ({ test, titles }: Guard) => [`\`${test}\``, ...titles].join(' › ')
+
+t.test('every sentence has its row, once', async (t) => {
+  const due = Object.entries(SENTENCES).flatMap(([kind, numbers]) => Object.entries(numbers).flatMap(([number, letters]) => letters === '' ? [`${kind}-${number}`] : [...letters].map((letter) => `${kind}-${number}${letter}`)))
+  t.strictSame(rows.map(({ id }) => id), due)
+  for (const { id, netbox, gatehouse, more } of rows) t.ok(netbox && gatehouse && more.length === 0, `${id} says what NetBox does and what Gatehouse does`)
 })
 
-/** Titles of a test file as they are nested: `outer › inner`. Titles that are made at run time do not count as proof. */
-function titles(file: string): ReadonlySet<string> {
-  const found = new Set<string>()
-  const visit = (node: ts.Node, above: string): void => {
-    let path = above
-    if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression) && node.expression.getText() === 't.test') {
-      const [title] = node.arguments
-      if (title && ts.isStringLiteralLike(title)) {
-        path = above === '' ? title.text : `${above} › ${title.text}`
-        found.add(path)
-      }
-    }
-    ts.forEachChild(node, (child) => visit(child, path))
+t.test('every proof is a test that is there', async (t) => {
+  const titles = new Map<string, string[]>()
+  const titlesIn = (file: string): string[] => {
+    const known = titles.get(file) ?? testTitles(readFileSync(file, 'utf8')).map((path) => path.join(' › '))
+    titles.set(file, known)
+    return known
   }
-  visit(ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest, true), '')
-  return found
-}
-
-const proofOf = ({ proof }: Row): { file: string, title: string, guard: string | undefined } | undefined => {
-  const [, file = '', title = '', guard] = /^`(test\/[\w/.-]+)` › (.+?)(?:\. Guard: ([\w-]+))?$/.exec(proof) ?? []
-  return file === '' ? undefined : { file, title, guard }
-}
-
-t.test('every sentence is there: eleven steps, seven points, twenty-nine traps', async (t) => {
-  const demanded = [...Array.from({ length: 11 }, (_, n) => `step-${n + 1}`), ...Array.from({ length: 7 }, (_, n) => `map-${n + 1}`), ...Array.from({ length: 29 }, (_, n) => `trap-${n + 1}`)]
-  for (const id of demanded) t.ok(rows.some((row) => row.id.replace(/[a-z]$/, '') === id), id)
-  t.equal(new Set(rows.map(({ id }) => id)).size, rows.length, 'no id twice')
-  for (const row of rows) t.equal(row.cells.length, 4, row.id)
-})
-
-t.test('every proof is a test that exists, or a page', async (t) => {
-  const known = new Map<string, ReadonlySet<string>>()
-  for (const row of rows) {
-    const proof = proofOf(row)
-    if (!proof) t.match(row.proof, /^documentation: \[.+\]\([\w-]+\.md(#[\w-]+)?\)$/, row.id)
-    else if (!existsSync(proof.file)) t.fail(`${row.id}: ${proof.file}`)
-    else {
-      if (!known.has(proof.file)) known.set(proof.file, titles(proof.file))
-      t.ok(known.get(proof.file)?.has(proof.title), `${row.id}: ${proof.file} › ${proof.title}`)
+  for (const { id, proofs } of rows.filter(isGuarded)) {
+    for (const proof of proofs) {
+      const [file, ...path] = proof.split(' › ')
+      if (!existsSync(code(file))) t.fail(`${id}: there is no ${file}`)
+      else t.equal(titlesIn(code(file)).filter((each) => each === path.join(' › ')).length, 1, `${id}: ${proof}`)
     }
   }
 })
 
-t.test('every guard is one place in the program, and proves the row that names it', async (t) => {
-  const named = new Set<string>()
-  for (const row of rows) {
-    const proof = proofOf(row)
-    if (proof?.guard === undefined) continue
-    named.add(proof.guard)
-    t.equal(guards[proof.guard]?.test, proof.file, `${row.id}: ${proof.guard}`)
+t.test('every guard stands in the source once, and what proves it is what its rows name', async (t) => {
+  for (const { name, file, find, replace } of guards.values()) {
+    t.equal(readFileSync(file, 'utf8').split(find).length - 1, 1, `${name}: once in ${file}: ${find}`)
+    t.notOk(find.includes('\n') || find === replace, name)
   }
-  for (const [name, { file, find, replace }] of Object.entries(guards)) {
-    t.equal(read(file).split(find).length - 1, 1, `${name} is in ${file} once`)
-    t.not(find, replace)
-    t.ok(named.has(name) || name.startsWith('token-'), `${name} is named in docs/parity.md, or is about tokens`)
+  for (const { id, proofs, guards: named } of rows.filter(isGuarded)) {
+    const found = named.map((text) => guards.get(/^`([^`]+)` in /.exec(text)?.[1] ?? ''))
+    t.strictSame(named, found.map((guard) => `\`${guard?.name}\` in \`${guard?.file}\``), `${id}: guards that are there`)
+    t.strictSame(new Set(proofs), new Set(found.flatMap((guard) => guard ? [proofOf(guard)] : [])), `${id}: every proof has a guard, every guard its proof`)
+  }
+  const named = new Set(rows.flatMap((row) => row.guards.map((text) => /^`([^`]+)`/.exec(text)?.[1])))
+  t.strictSame([...guards.keys()].filter((name) => !named.has(name) && !name.startsWith('token-')), [], 'every guard is in a row, but for those of the id token')
+})
+
+t.test('what has no proof is documented, and the guards are none', async (t) => {
+  for (const { id, proofs: [proof = ''], guards: named } of rows.filter(({ documented }) => documented)) {
+    const [, target = '', anchor = ''] = /^documentation: \[[^\]]+\]\(([^)#]+)#([^)]+)\)$/.exec(proof) ?? []
+    t.strictSame(named, [], id)
+    t.ok(anchorsOf(join(dirname(PAGE), target)).includes(anchor), `${id}: ${proof}`)
   }
 })
+
+t.test('titles are found as the compiler reads them', async (t) => {
+  // eslint-disable-next-line no-template-curly-in-string -- source text
+  const source = "t.test('a', { x: 1 }, async (t) => {\n  await t.test(`b`, async () => {})\n  for (const n of [1]) t.test(`c ${n}`, (t) => t.test('d', () => {}))\n  test('e', f)\n  // t.test('f', () => {})\n  /x/.test('g')\n})"
+  t.strictSame(testTitles(source), [['a'], ['a', 'b'], ['a', '(made at run time)', 'd'], ['a', 'e']])
+})
+
+/** As GitHub makes them of headings. */
+function anchorsOf(file: string): string[] {
+  if (!existsSync(file)) return []
+  return [...readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'))
+}

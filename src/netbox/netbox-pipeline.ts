@@ -28,7 +28,7 @@ export function readPipeline(value: Value, report: ImportReport): string[] {
   differs.push(...DEFAULT_PIPELINE.filter((step) => !known.includes(step)).map((step) => `${step} was not there`))
   const expected = DEFAULT_PIPELINE.filter((step) => known.includes(step))
   if (known.join() !== expected.join()) differs.push(`the order was ${known.join(', ')}`)
-  if (known.includes('associate_by_email')) report.warn(value.at, PATH, 'associate_by_email', 'associate_by_email links nobody here: the step is there, but not armed.', 'People are known by tenant and object ID, not by an e-mail address that somebody else may have set.')
-  if (differs.length > 0) report.warn(value.at, PATH, 'pipeline_differs', `The default pipeline is printed, and NetBox's was another: ${differs.join('; ')}.`, 'This version has the default order alone; see that the difference does not matter to you.')
+  if (known.includes('associate_by_email')) report.warn(value.at, PATH, 'associate_by_email', 'associate_by_email links nobody here unless associateByEmail: true arms it.', 'People are known by tenant and object ID, not by an e-mail address that somebody else may have set.')
+  if (differs.length > 0) report.warn(value.at, PATH, 'pipeline_differs', `The default pipeline is printed, and NetBox's was another: ${differs.join('; ')}.`, 'The order may be changed here too (pipeline); see whether the difference matters to you.')
   return differs
 }

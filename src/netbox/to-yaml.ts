@@ -82,7 +82,7 @@ function asComment(row: Row): string[] {
 function addPipeline(document: Document, differs: readonly string[]): void {
   document.set('pipeline', flow(document, [...DEFAULT_PIPELINE]))
   const said = differs.map((each) => ` - ${each.replace(/\p{C}/gu, '?')}`)
-  above(document, 'pipeline', differs.length === 0 ? ['The same order as in NetBox.'] : ['The default, which is all there is in this version. In NetBox:', ...said])
+  above(document, 'pipeline', differs.length === 0 ? ['The same order as in NetBox.'] : ['The default order. In NetBox:', ...said])
 }
 
 function flow(document: Document, values: readonly string[]): YAMLSeq {
