@@ -81,7 +81,7 @@ export function errorPage(title: string, { code, sentence, correlationId, micros
 ${username === undefined ? '' : html`<p>You are signed in as <strong>${username}</strong>.</p>`}
 ${contact === undefined ? '' : html`<p>If you need help, ask ${/^\S+@\S+$/.test(contact) ? html`<a href="mailto:${contact}">${contact}</a>` : contact} and give them the reference below.</p>`}
 <dl><dt>Code</dt><dd><code data-field="code">${code}</code></dd><dt>Reference</dt><dd><code data-field="correlation">${correlationId}</code></dd>${
-  microsoftIds.length === 0 ? '' : html`<dt>At Microsoft</dt><dd>${microsoftIds.map((id) => html`<code data-field="microsoft">${id}</code> `)}</dd>`}</dl>
+  microsoftIds.length === 0 ? '' : html`<dt>At Microsoft</dt><dd>${microsoftIds.map((id, index) => html`${index > 0 ? html`<br>` : ''}<code data-field="microsoft">${id}</code>`)}</dd>`}</dl>
 ${retryUrl === undefined ? '' : html`<div class="actions"><a class="button" href="${retryUrl}">${username !== undefined ? 'Use another account' : code === 'not_signed_in' ? 'Sign in' : 'Try again'}</a></div>`}`,
   }
 }
