@@ -11,6 +11,7 @@ const FORBIDDEN = {
   checks: ['http', 'store', 'steps', 'sync', 'demo', 'netbox', 'commands', 'app', 'server'],
   steps: ['http', 'entra', 'store', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
   netbox: ['http', 'store', 'steps', 'sync', 'demo', 'commands', 'app', 'server'],
+  verify: ['core', 'http', 'entra', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'checks', 'commands', 'app', 'server'],
   demo: ['core', 'http', 'entra', 'store', 'steps', 'sync', 'config', 'commands', 'app', 'server'],
 }
 const PURE = { regex: '^(?!\\.{1,2}/)(?!node:crypto$)', message: 'core is pure: core and node:crypto only' }

@@ -4,12 +4,13 @@ import { METHODS } from 'node:http'
 import cookie, { Signer } from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import rateLimit from '@fastify/rate-limit'
-import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import { compileAccess } from './core/access.js'
+import type { KeyRing } from './core/assertion.js'
 import type { Config, OwnStep } from './config/config.js'
 import { GatehouseError } from './core/errors.js'
 import { createFlowSealer } from './core/flow.js'
 import type { IdentitySource } from './core/identity.js'
-import type { HeaderFamily } from './core/identity-headers.js'
 import { createLogin, type LoginReporter, type LoginStore } from './core/login.js'
 import { createGroupMapping } from './core/mapping.js'
 import { namedSteps } from './core/pipeline/index.js'
@@ -17,21 +18,24 @@ import type { NamedStep } from './core/pipeline/pipeline.js'
 import type { SessionStore } from './core/session.js'
 import { entraError } from './entra/aadsts.js'
 import type { EntraEndpoints } from './entra/clouds.js'
+import { createAssertionSigner } from './http/assertion-signer.js'
 import { browserSession } from './http/browser-session.js'
 import { cookiePolicy } from './http/cookies.js'
 import { dialectRoute } from './http/dialects/dialect.js'
 import { fromTrustedPeers } from './http/dialects/forwarded.js'
 import { dialects } from './http/dialects/index.js'
-import { createErrorHandler } from './http/errors.js'
+import { asGatehouseError, createErrorHandler, errorFacts } from './http/errors.js'
 import { frontChannelLogoutRoutes } from './http/front-channel-logout.js'
 import { assetRoutes, homeRoutes } from './http/home.js'
+import { createIdentityCookie, refreshRoutes, type SetIdentityCookie } from './http/identity-cookie.js'
+import { jwksRoutes } from './http/jwks.js'
 import { loginRoutes } from './http/login.js'
+import { networkTest, trustedPeers } from './http/networks.js'
 import type { RightsOfPerson } from './http/pages/pages.js'
 import { createSessionReader, createToucher, touchInterval } from './http/session-reader.js'
 import { signOutRoutes } from './http/sign-out.js'
-import { trustedPeers } from './http/trusted-peers.js'
 import { userinfoRoutes } from './http/userinfo.js'
-import { createVerifier } from './http/verify.js'
+import { compileHeaders, createVerifier, type AccessInForce } from './http/verify.js'
 
 /** What the application stands on; tests hand over others. */
 export interface Adapters {
@@ -39,6 +43,7 @@ export interface Adapters {
   readonly endpoints: EntraEndpoints
   readonly loginStore: LoginStore
   readonly sessions: SessionStore
+  readonly keys: KeyRing
   readonly report: LoginReporter
   readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
   /** A step that is a module beside the configuration. */
@@ -60,7 +65,8 @@ export async function buildApp(live: () => Config, adapters: Adapters): Promise<
   for (const { dialect, read } of dialects(config.server.authRequestHeaders)) {
     await app.register(dialectRoute, { dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log), verifier, publicUrl, pages, access: config.log.access })
   }
-  await app.register(userinfoRoutes, { reader })
+  await app.register(userinfoRoutes, { reader, publicUrl })
+  await app.register(jwksRoutes, { keys: adapters.keys })
   await app.register(assetRoutes)
   await app.register((browser) => browserPages(browser, live, adapters, parts))
   return app
@@ -69,19 +75,21 @@ export async function buildApp(live: () => Config, adapters: Adapters): Promise<
 type Parts = ReturnType<typeof createParts>
 
 /** What more than one scope needs. */
-function createParts(live: () => Config, { endpoints, sessions, log }: Adapters) {
+function createParts(live: () => Config, { endpoints, sessions, keys, log }: Adapters) {
   const config = live()
   const { publicUrl, redirectDomains, contact } = config.server
   const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
   const signer = new Signer([...config.session.secrets])
   const touch = createToucher({ sessions, touchAfterMs: touchInterval(config.session.idleTimeoutMs), log })
   const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, touch })
+  const assertions = createAssertionSigner({ keys, issuer: publicUrl })
   return {
     cookies,
     signer,
     touch,
     reader,
-    verifier: createVerifier({ reader, policy: () => live().access, headers: () => identityHeaderSettings(live()) }),
+    assertions,
+    verifier: createVerifier({ reader, signer: assertions, inForce: onceEach(live, accessInForce) }),
     trusts: trustedPeers(config.server.trustedProxies),
     returnTo: { publicUrl, redirectDomains },
     pages: { publicUrl, authority: endpoints.authority, redirectDomains, contact },
@@ -111,6 +119,7 @@ function createInstance(trusts: Parts['trusts'], pages: Parts['pages'], log: Fas
 /** The pages people open. Those that reach Entra ID are counted first, before a session is looked up for them. */
 async function browserPages(browser: FastifyInstance, live: () => Config, adapters: Adapters, parts: Parts): Promise<void> {
   const { cookies, signer, trusts, returnTo, pages } = parts
+  const setIdentityCookie = identityCookie(live(), parts)
   const { endpoints, sessions } = adapters
   const { server, entra, session } = live()
   const { publicUrl } = server
@@ -136,6 +145,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
       login: createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(live(), adapters.ownStep), report: adapters.report }),
       entraError: (answer) => entraError(answer, 'authorize'),
       pages,
+      signedIn: (id, reply) => withIdentityCookie(id, reply, sessions, setIdentityCookie),
     })
     await limited.register(signOutRoutes, { publicUrl, endSession: endpoints.endSession, returnTo, cookies, signer, pages, sessions })
   })
@@ -146,11 +156,36 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   await browser.register(async (open) => {
     await open.register(browserSession, sessionOptions)
     await open.register(homeRoutes, { publicUrl, pages, returnTo, cookies, signer, rightsOf: adapters.rightsOf })
+    if (setIdentityCookie) await open.register(refreshRoutes, { publicUrl, returnTo, setIdentityCookie })
   })
 }
 
-function identityHeaderSettings({ headers }: Config): { families: readonly HeaderFamily[], maxBytes: number } {
-  return { families: headers.families.filter((family): family is HeaderFamily => family !== 'assertion'), maxBytes: headers.maxBytes }
+function identityCookie({ session: { identityCookie: wanted, cookieDomain } }: Config, { assertions, cookies }: Parts): SetIdentityCookie | undefined {
+  return wanted && cookieDomain !== undefined ? createIdentityCookie({ signer: assertions, cookies, domain: cookieDomain }) : undefined
+}
+
+/** A person in too many groups for a cookie is signed in all the same; /oauth2/refresh then says why there is none. */
+async function withIdentityCookie(id: string, reply: FastifyReply, sessions: SessionStore, set: SetIdentityCookie | undefined): Promise<void> {
+  const session = set && await sessions.find(id)
+  if (!set || !session) return
+  await set(session, reply).catch((thrown: unknown) => {
+    const error = asGatehouseError(thrown)
+    reply.log.warn(errorFacts(error), 'signed in without an identity cookie')
+  })
+}
+
+function accessInForce({ access, headers }: Config): AccessInForce {
+  return { policy: compileAccess(access, networkTest), headers: compileHeaders(headers) }
+}
+
+/** Made anew only when another configuration is in force. */
+function onceEach<T>(live: () => Config, make: (config: Config) => T): () => T {
+  let made: { readonly from: Config, readonly value: T } | undefined
+  return () => {
+    const config = live()
+    if (made?.from !== config) made = { from: config, value: make(config) }
+    return made.value
+  }
 }
 
 function pipelineOf(config: Config, ownStep: Adapters['ownStep']) {

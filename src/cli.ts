@@ -77,6 +77,17 @@ command(sessions, 'revoke [id]', 'end a session, all of a person, or all', async
   .option('--user <user>', 'all of one person')
   .option('--all', 'everybody\'s')
 
+const access = program.command('access').description('who may see what')
+command(access, 'test <url>', 'which access rule decides, and why', async () => (await import('./commands/access.js')).accessTest)
+  .requiredOption('--method <method>', 'the HTTP method')
+  .option('--user <user>', 'who asks; without it: nobody')
+  .option('--from <address>', 'the address they ask from')
+
+const keys = program.command('keys').description('the keys that sign assertions')
+command(keys, 'list', 'list the keys', async () => (await import('./commands/keys.js')).keysList)
+command(keys, 'rotate', 'make the next key', async () => (await import('./commands/keys.js')).keysRotate)
+  .option('--now', 'it signs at once and all others are withdrawn: for a key that leaked or cannot be opened')
+
 const audit = program.command('audit').description('the record of logins and changes')
 command(audit, 'list', 'list the record, newest first', async () => (await import('./commands/audit.js')).auditList)
   .option('--user <user>', 'about one person')

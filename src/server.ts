@@ -16,17 +16,20 @@ import { healthRoutes } from './http/health.js'
 import { createOwnSteps, type OwnSteps } from './steps/own-steps.js'
 import { openDatabase, type Database } from './store/database.js'
 import { databaseUrl } from './store/database-url.js'
+import { createKeyRing, type LiveKeyRing } from './store/key-ring.js'
 import { createSigningKeyStore } from './store/keys.js'
 import { createGroupStore } from './store/groups.js'
 import { createLoginStore } from './store/login-store.js'
 import { migrate } from './store/migrate.js'
 import { withOutageGrace } from './store/outage-grace.js'
 import { createPeopleStore } from './store/people.js'
+import { startRecurring } from './store/recurring.js'
 import { rightsOf } from './store/rights.js'
 import { createSessionStore } from './store/sessions.js'
-import { startSweeping, sweep } from './store/sweep.js'
+import { sweep } from './store/sweep.js'
 
 const SWEEP_EVERY_MS = 10 * 60_000
+const KEYS_EVERY_MS = 60_000
 const DRAIN_MS = 10_000
 
 export interface Gateway {
@@ -66,12 +69,12 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     const database = openDatabase({ url, poolSize: config.database.poolSize, onIdleError: (error) => { if (!draining) log.warn({ detail: error.message }, 'a database connection broke; it is replaced when it is needed') } })
     closers.push(() => database.close())
     await database.ask((db) => db.execute(sql`select 1`))
-    await createSigningKeyStore(database, config.keys.encryptionSecrets).ensure()
-    const sweeping = startSweeping(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
+    const keys = await openKeys(database, config.keys, log, closers)
+    const sweeping = startRecurring(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
     closers.push(sweeping.stop)
     const http = withReachability(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), entraEndpoints(config.entra).graph)
     closers.push(() => http.close())
-    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database), report: createLoginReporter(log), ownStep: steps.step, log })
+    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database), keys, report: createLoginReporter(log), ownStep: steps.step, log })
     const management = await managementServer(database, http.reachability, log, () => draining)
     closers.push(() => management.close(), () => closeWithin(app, DRAIN_MS))
     await listen(management, config.server.management, 'server.management.port')
@@ -83,6 +86,22 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     await closeAll()
     throw error
   }
+}
+
+/** The assertion keys: opened, sealed anew where the secrets were rotated, replaced by age, looked at again every minute. */
+async function openKeys(database: Database, { encryptionSecrets, rotateEveryMs }: Config['keys'], log: Logger, closers: (() => Promise<unknown>)[]): Promise<LiveKeyRing> {
+  const store = createSigningKeyStore(database, encryptionSecrets)
+  const ring = createKeyRing(store)
+  await store.ensure()
+  const keepUp = async (): Promise<void> => {
+    const kid = await store.keepUp(rotateEveryMs)
+    if (kid !== undefined) log.info({ kid }, 'a new signing key is published; it signs in a quarter of an hour')
+    await ring.refresh()
+  }
+  await keepUp()
+  const keeping = startRecurring(keepUp, KEYS_EVERY_MS, (error) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on'))
+  closers.push(keeping.stop)
+  return ring
 }
 
 function entraAdapters(live: () => Config, http: HttpClient) {

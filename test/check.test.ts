@@ -30,7 +30,7 @@ t.test('check looks around', async (t) => {
   const write = (groupMapping: readonly unknown[], more: Record<string, unknown> = {}): void => writeFileSync(file, stringify({
     server: { publicUrl: gateway.url },
     entra: { tenantId: gateway.config.entra.tenantId, clientId: gateway.config.entra.clientId, clientSecret: gateway.config.entra.clientSecret, authorityHost: gateway.entra.url, graphUrl: gateway.entra.graphUrl, allowHttp: true },
-    database: { url: gateway.databaseUrl }, session: { secrets: ['1'.repeat(40)] }, keys: { encryptionSecrets: ['2'.repeat(40)] }, groupMapping, ...more,
+    database: { url: gateway.databaseUrl }, session: { secrets: ['1'.repeat(40)] }, keys: { encryptionSecrets: ['2'.repeat(40)] }, groupMapping, access: { default: 'deny' }, ...more,
   }))
   const check = async (...args: string[]) => await execute(process.execPath, ['dist/cli.js', 'check', '--config', file, ...args])
     .then(({ stdout }) => ({ status: 0, stdout, stderr: '' }), (error: { code: number, stdout: string, stderr: string }) => ({ ...error, status: error.code }))
@@ -62,6 +62,28 @@ t.test('check looks around', async (t) => {
     ])
     write([{ entraGroup: OPEN, groups: ['Read Only'] }, { entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }])
     t.strictSame(await warnings(), [], 'a row that makes no superusers may be anybody\'s')
+  })
+
+  await t.test('access rules that name what is not there, and guests who are let in with everybody', async (t) => {
+    await execute(process.execPath, ['dist/cli.js', 'groups', 'grant', 'Network Engineers', 'netbox.change', '--config', file])
+    const rules = [{ hosts: ['127.0.0.1'], paths: ['/a'], allow: { groups: ['Network engineers', 'Read Only'], permissions: ['netbox.chnage', 'netbox.change'] } }, { hosts: ['127.0.0.1'], allow: { permissions: ['wiki.edit'] } }]
+    write([{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }], { access: { default: 'deny', rules } })
+    t.match(await warnings(), [
+      { code: 'access_group_missing', path: 'access.rules[0].allow.groups[0]', remedy: /Did you mean "Network Engineers"\?/ },
+      { code: 'access_permission_missing', path: 'access.rules[0].allow.permissions[0]', remedy: /Did you mean "netbox.change"\?/ },
+      { code: 'access_permission_missing', path: 'access.rules[1].allow.permissions[0]', remedy: 'gatehouse groups grant GROUP wiki.edit' },
+    ])
+    write([{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }], { access: { rules: [{ hosts: ['127.0.0.1'], allow: 'authenticated' }] } })
+    t.match(await warnings('--offline'), [{ code: 'guests_authenticated', path: 'access.rules[0].allow' }])
+    const steps = Object.keys(STEPS).flatMap((name) => name === 'social_user' ? ['auth_allowed', name] : [name])
+    write([{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }], { access: {}, pipeline: steps, authAllowed: { guests: false } })
+    t.strictSame(await warnings('--offline'), [], 'who keeps guests out is not told')
+    write([{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }], { headers: { extra: [{ name: 'X-Roles', value: 'groups', separator: ';' }, { name: 'X-Words', value: 'groups', separator: '-' }] } })
+    t.strictSame(await warnings(), [])
+    const refused = await execute(process.execPath, ['dist/cli.js', 'groups', 'add', 'Read-Write', '--config', file]).catch((error: { code: number, stderr: string }) => error)
+    t.match(refused, { code: 1, stderr: /holds "-", which separates the groups in X-Words/ })
+    await query("update groups set name = 'Read-Only' where name = 'Read Only'")
+    t.match(await warnings(), [{ code: 'group_name_separator', path: 'headers.extra' }])
   })
 
   await t.test('what cannot be asked is said, and is no failure', async (t) => {

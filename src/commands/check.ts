@@ -2,6 +2,7 @@
 // looked at too, where it can be reached: steps of one's own, local groups, the Entra groups that make superusers.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { accessNamesExist, guestsAreMeant, separatorsNotInNames } from '../checks/access.js'
 import type { Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
 import { ownStepsLoad } from '../checks/own-steps.js'
@@ -9,7 +10,7 @@ import { superuserGroupsClosed } from '../checks/superuser-groups.js'
 import { ConfigError, formatProblem, type LoadedConfig, type Problem } from '../config/load.js'
 import { nearest } from '../config/nearest.js'
 import { createOwnSteps } from '../steps/own-steps.js'
-import { createGroupStore } from '../store/groups.js'
+import { createGroupStore, type GroupView } from '../store/groups.js'
 import { openAppDirectory } from './app-directory.js'
 import { EXIT, print, printJson, readConfig, withDatabase, type CommonOptions } from './context.js'
 
@@ -17,7 +18,7 @@ export interface CheckOptions extends CommonOptions { readonly offline?: boolean
 
 export async function check(options: CheckOptions): Promise<number> {
   const loaded = readConfig(options) // a ConfigError is printed by the caller
-  const findings = [...await lookAtSteps(loaded), ...options.offline ? [] : await lookAround(loaded, options)]
+  const findings = [...await lookAtSteps(loaded), ...guests(loaded), ...options.offline ? [] : await lookAround(loaded, options)]
   const problemsOf = (state: Finding['state']) => findings.filter((finding) => finding.state === state).map((finding) => asProblem(finding, loaded))
   const failures = problemsOf('fail')
   if (failures.length > 0) throw new ConfigError(failures)
@@ -42,16 +43,24 @@ async function lookAtSteps({ config }: LoadedConfig): Promise<readonly Finding[]
   }
 }
 
+function guests({ config: { access, authAllowed, pipeline } }: LoadedConfig): readonly Finding[] {
+  return guestsAreMeant(access, authAllowed.guests || !pipeline.includes('auth_allowed'))
+}
+
 async function lookAround({ config }: LoadedConfig, options: CommonOptions): Promise<readonly Finding[]> {
   const { embedded, dataDir } = config.database
-  const existing = async (): Promise<readonly string[]> => {
+  const read = async (): Promise<readonly GroupView[]> => {
     if (embedded && !existsSync(join(dataDir, 'postgres', 'PG_VERSION'))) return [] // a look makes no database
-    return await withDatabase(options, async ({ database }) => (await createGroupStore(database).list()).map(({ name }) => name))
+    return await withDatabase(options, ({ database }) => createGroupStore(database).list())
   }
+  let reading: Promise<readonly GroupView[]> | undefined
+  const groups = () => { reading ??= read(); return reading }
   const directory = openAppDirectory(config)
   try {
     return [
-      ...await localGroupsExist({ mapping: config.groupMapping, existing, nearest })(),
+      ...await localGroupsExist({ mapping: config.groupMapping, existing: async () => (await groups()).map(({ name }) => name), nearest })(),
+      ...await accessNamesExist({ access: config.access, existing: groups, nearest })(),
+      ...await separatorsNotInNames(config.headers.extra.map(({ separator }) => separator), groups)(),
       ...await superuserGroupsClosed(config.groupMapping, directory.group)(),
     ]
   } finally {

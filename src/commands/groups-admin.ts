@@ -2,8 +2,10 @@
 import { GatehouseError } from '../core/errors.js'
 import { createGroupAdmin } from '../store/group-admin.js'
 import { cliActor, EXIT, print, printJson, readConfig, withDatabase, type CommonOptions } from './context.js'
+import { refuseSeparators } from './group-names.js'
 
 export async function groupsRename(name: string, to: string, options: CommonOptions): Promise<number> {
+  refuseSeparators([to], options)
   await withDatabase(options, ({ database }) => createGroupAdmin(database).rename(name, to, cliActor()))
   const rows = mappedBy(name, options)
   if (options.json) printJson({ renamed: name, to, mappingRows: rows })

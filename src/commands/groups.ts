@@ -1,6 +1,7 @@
 // `gatehouse groups ...`: local groups and their permissions. A login never makes one.
 import { createGroupStore } from '../store/groups.js'
 import { cliActor, EXIT, print, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
+import { refuseSeparators } from './group-names.js'
 import { formatGroupsFile, readGroupsFile } from './groups-file.js'
 
 export async function groupsList(options: CommonOptions): Promise<number> {
@@ -11,6 +12,7 @@ export async function groupsList(options: CommonOptions): Promise<number> {
 }
 
 export async function groupsAdd(name: string, options: CommonOptions & { readonly description?: string }): Promise<number> {
+  refuseSeparators([name], options)
   await withDatabase(options, ({ database }) => createGroupStore(database).add({ name, description: options.description }, cliActor()))
   if (options.json) printJson({ added: name })
   else print(`Added ${name}.`)
@@ -19,6 +21,7 @@ export async function groupsAdd(name: string, options: CommonOptions & { readonl
 
 export async function groupsApply(file: string, options: CommonOptions & { readonly dryRun?: boolean }): Promise<number> {
   const definitions = readGroupsFile(file)
+  refuseSeparators(definitions.map(({ name }) => name), options)
   const changes = await withDatabase(options, ({ database }) => createGroupStore(database).apply(definitions, { actor: cliActor(), dryRun: options.dryRun ?? false }))
   if (options.json) printJson({ dryRun: options.dryRun ?? false, changes })
   else {

@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path'
 import { configHash } from './config-hash.js'
 import type { Config, Draft, OwnStep } from './config.js'
 import { createFiles, describeFailure, type Files } from './files.js'
-import { refuseNotYet, withoutWhatIsNotYet } from './not-yet.js'
+import { refuseNotYet } from './not-yet.js'
 import { readOwnStep } from './own-steps.js'
 import { ConfigError, refuse, type Place, type Problem, type Refusal } from './problem.js'
 import { readSection, type ReadContext } from './read.js'
@@ -45,7 +45,7 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
   const ownSteps: OwnStep[] = []
   const draft = read(file, files, options.env, report, { secretFiles, ownSteps })
   if (report.problems.length > 0 || draft === undefined) throw new ConfigError(inOrder(report.problems))
-  const config = withoutWhatIsNotYet({ ...draft as Config, ownSteps }) // without a problem, nothing that must be there is missing
+  const config: Config = { ...draft as Config, ownSteps } // without a problem, nothing that must be there is missing
   return { config, warnings: inOrder(report.warnings), hash: configHash(config), file, secretFiles, placeOf: report.placeOf }
 }
 

@@ -1,5 +1,6 @@
 // The keys about people and their rights: the mapping, the steps of a login, access rules, identity headers.
 import { Type, type TUnsafe } from 'typebox'
+import { HEADER_VALUES, type HeaderValue } from '../core/identity-headers.js'
 import { choice, count, duration, flag, leaf, list, section } from './schema-parts.js'
 
 const localGroup = leaf('groupName', 'The exact name of a local group.')
@@ -38,11 +39,9 @@ export const accessSection = section('Who may see what; the first matching rule 
   rules: list(accessRule, 'The rules, in order.', { default: [] }),
 })
 
-const HEADER_VALUES = ['username', 'email', 'email_verified', 'name', 'given_name', 'family_name', 'groups', 'permissions', 'staff', 'superuser', 'oid', 'tid', 'sub'] as const
-
 const extraHeader = section('One more identity header.', {
   name: leaf('headerName', 'The name of the header.'),
-  value: choice(HEADER_VALUES, 'What it says.'),
+  value: choice(Object.keys(HEADER_VALUES) as HeaderValue[], 'What it says.'),
   separator: leaf('separator', 'The character between the entries of a list.', { default: ',' }),
 })
 

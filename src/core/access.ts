@@ -1,18 +1,163 @@
-// Who may pass. Knows nothing of HTTP: a session and a target in, a decision out.
+// Who may pass: rules by host, method, path and network, the first that matches decides. Knows nothing of HTTP: a target,
+// an address and a session in, a decision out. Compiled once; a request looks at the rules of its host and method alone.
+import { compileHost, hostIndex, isKnownMethod, type HostPattern } from './access-hosts.js'
+import { compilePath, matchesPath, type PathPattern } from './path-pattern.js'
+import { pathReadings, type PathReadings } from './path-readings.js'
 import type { SessionRecord } from './session.js'
+import type { Target } from './target.js'
 
-export interface AccessPolicy {
-  /** What holds where no rule decides. */
-  readonly default: 'authenticated' | 'deny'
+export type Allow = 'anyone' | 'authenticated' | 'deny' | AllowAnyOf
+
+/** Any one of these is enough. */
+export interface AllowAnyOf {
+  readonly groups: readonly string[]
+  readonly permissions: readonly string[]
+  readonly staff: true | undefined
+  readonly superuser: true | undefined
 }
 
+export interface AccessRule {
+  /** `host`, `*.suffix`, either with `:port`. */
+  readonly hosts: readonly string[]
+  readonly networks: readonly string[] | undefined
+  readonly methods: readonly string[] | undefined
+  readonly paths: readonly string[] | undefined
+  readonly allow: Allow
+}
+
+export interface AccessRules {
+  /** What holds where no rule decides. */
+  readonly default: 'authenticated' | 'deny'
+  readonly rules: readonly AccessRule[]
+}
+
+/** Whether an address is in a network; undefined where the address cannot be read. */
+export type NetworkTest = (address: string | undefined) => boolean | undefined
+
+export interface AccessQuestion {
+  readonly target: Target
+  /** The client's, as the trusted proxies say. */
+  readonly address: string | undefined
+}
+
+/** What decided: a rule by its place in `access.rules`, or `access.default`. */
+export interface Grounds { readonly path: string, readonly allow: Allow }
+
 export type Decision =
-  | { readonly allow: true }
-  | { readonly allow: false, readonly reason: 'not_signed_in' | 'not_allowed' }
+  | { readonly allow: true, readonly grounds: Grounds }
+  | { readonly allow: false, readonly reason: 'not_signed_in' | 'not_allowed', readonly grounds: Grounds }
+
+export interface AccessPolicy {
+  /** No rule can depend on the target: there are none. */
+  readonly ignoresTarget: boolean
+  /** @param question undefined only where `ignoresTarget` */
+  decide(question: AccessQuestion | undefined, session: Rights | undefined): Decision
+  /** Every rule that may decide, in order; more than one where the path or the address can be read in several ways. */
+  grounds(question: AccessQuestion): readonly Grounds[]
+}
+
+/** What a decision needs of a session. */
+export type Rights = Pick<SessionRecord, 'groups' | 'permissions' | 'isStaff' | 'isSuperuser'>
+
+interface CompiledRule extends Grounds {
+  readonly hosts: readonly HostPattern[]
+  readonly methods: ReadonlySet<string> | undefined
+  readonly paths: readonly PathPattern[] | undefined
+  readonly network: NetworkTest | undefined
+}
+
+/** @param networkTest how a list of networks is read (addresses are no business of this file) */
+export function compileAccess({ default: fallback, rules }: AccessRules, networkTest: (networks: readonly string[]) => NetworkTest): AccessPolicy {
+  const compiled = rules.map((rule, index) => compileRule(rule, `access.rules[${index}]`, networkTest))
+  const rulesOf = hostIndex(compiled)
+  const byDefault: Grounds = { path: 'access.default', allow: fallback }
+  const unknownMethod: Grounds = { path: 'access.rules', allow: 'deny' }
+  const grounds = ({ target, address }: AccessQuestion): readonly Grounds[] => {
+    const host = rulesOf(target.hostname)
+    if (!host) return [byDefault]
+    if (host.looksAtMethods && !isKnownMethod(target.method)) return [unknownMethod]
+    const candidates = host.byMethod.get(target.method) ?? host.otherMethods
+    const readings = candidates.some((rule) => rule.paths !== undefined) ? pathReadings(target.path) : [target.path]
+    return possible(candidates, readings, { port: portOf(target), address }, byDefault)
+  }
+  return {
+    ignoresTarget: rules.length === 0,
+    grounds,
+    decide(question, session) {
+      const all = question === undefined ? [byDefault] : grounds(question)
+      const refusing = all.find(({ allow }) => !permits(allow, session))
+      if (refusing === undefined) return { allow: true, grounds: all[0] ?? byDefault }
+      return { allow: false, reason: session ? 'not_allowed' : 'not_signed_in', grounds: refusing }
+    },
+  }
+}
 
 /** Superusers pass everything; nobody is let in unless something says so. */
-export function decide(session: SessionRecord | undefined, policy: AccessPolicy): Decision {
-  if (!session) return { allow: false, reason: 'not_signed_in' }
-  if (session.isSuperuser || policy.default === 'authenticated') return { allow: true }
-  return { allow: false, reason: 'not_allowed' }
+export function permits(allow: Allow, session: Rights | undefined): boolean {
+  if (allow === 'anyone') return true
+  if (!session) return false
+  if (session.isSuperuser || allow === 'authenticated') return true
+  if (allow === 'deny') return false
+  return (allow.staff === true && session.isStaff) || allow.groups.some((name) => session.groups.includes(name)) || allow.permissions.some((name) => session.permissions.includes(name))
+}
+
+/** Whom a rule lets in, in words. */
+export function describeAllow(allow: Allow): string {
+  if (allow === 'anyone') return 'everybody'
+  if (allow === 'authenticated') return 'everybody who is signed in'
+  if (allow === 'deny') return 'superusers alone'
+  const { groups, permissions, staff } = allow
+  return [
+    ...(groups.length > 0 ? [`members of ${groups.join(' or ')}`] : []),
+    ...(permissions.length > 0 ? [`holders of ${permissions.join(' or ')}`] : []),
+    ...(staff ? ['staff'] : []),
+    'superusers',
+  ].join(', ')
+}
+
+/** For every reading the first rule that surely matches; and before it those of which nobody can say. */
+function possible(candidates: readonly CompiledRule[], readings: PathReadings, { port, address }: { port: string, address: string | undefined }, byDefault: Grounds): readonly Grounds[] {
+  const found = new Set<Grounds>()
+  for (const reading of readings === 'unknowable' ? [undefined] : readings) {
+    let decided = false
+    for (const rule of candidates) {
+      const matches = all([matchesPort(rule, port), matchesAnyPath(rule, reading), rule.network === undefined ? true : rule.network(address)])
+      if (matches !== false) found.add(rule)
+      decided = matches === true
+      if (decided) break
+    }
+    if (!decided) found.add(byDefault)
+  }
+  return [...found]
+}
+
+/** True, false, or undefined: perhaps. */
+function all(parts: readonly (boolean | undefined)[]): boolean | undefined {
+  return parts.includes(false) ? false : parts.includes(undefined) ? undefined : true
+}
+
+function matchesAnyPath({ paths }: CompiledRule, reading: string | undefined): boolean | undefined {
+  if (paths === undefined) return true
+  return reading === undefined ? undefined : paths.some((pattern) => matchesPath(pattern, reading))
+}
+
+/** The candidates of a host name may be there for another port of it. */
+function matchesPort({ hosts }: CompiledRule, port: string): boolean {
+  return hosts.some((host) => host.port === undefined || host.port === port)
+}
+
+function compileRule(rule: AccessRule, path: string, networkTest: (networks: readonly string[]) => NetworkTest): CompiledRule {
+  return {
+    path,
+    allow: rule.allow,
+    hosts: rule.hosts.map(compileHost),
+    methods: rule.methods && new Set(rule.methods),
+    paths: rule.paths?.map(compilePath),
+    network: rule.networks && networkTest(rule.networks),
+  }
+}
+
+/** A default port does not count in a host, but a rule may name it. */
+function portOf({ scheme, host, hostname }: Target): string {
+  return host === hostname ? (scheme === 'https' ? '443' : '80') : host.slice(hostname.length + 1)
 }

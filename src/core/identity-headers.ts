@@ -3,41 +3,89 @@
 import { GatehouseError } from './errors.js'
 import type { SessionRecord } from './session.js'
 
-export type HeaderFamily = 'x-auth-request' | 'remote'
+export type HeaderFamily = 'x-auth-request' | 'remote' | 'assertion'
+
+/** What a header may say of a person. */
+export const HEADER_VALUES = {
+  username: ({ username }) => username,
+  email: ({ email }) => email ?? '',
+  email_verified: ({ emailVerified }) => emailVerified,
+  name: ({ name }) => name ?? '',
+  given_name: ({ givenName }) => givenName ?? '',
+  family_name: ({ familyName }) => familyName ?? '',
+  groups: ({ groups }) => groups,
+  permissions: ({ permissions }) => permissions,
+  staff: ({ isStaff }) => isStaff,
+  superuser: ({ isSuperuser }) => isSuperuser,
+  oid: ({ oid }) => oid ?? '',
+  tid: ({ tid }) => tid ?? '',
+  sub: ({ userId }) => userId,
+} as const satisfies Record<string, (session: SessionRecord) => string | boolean | readonly string[]>
+
+export type HeaderValue = keyof typeof HEADER_VALUES
+
+export interface HeaderDefinition { readonly name: string, readonly value: HeaderValue, readonly separator: string }
 
 export interface IdentityHeaderSettings {
   readonly families: readonly HeaderFamily[]
+  readonly extra: readonly HeaderDefinition[]
   /** Names and values together; more is refused. */
   readonly maxBytes: number
 }
 
 export type HeaderPair = readonly [name: string, value: string]
 
-/** Every identity header Gatehouse may send, whatever is configured: what proxies strip. */
-export const IDENTITY_HEADERS: Readonly<Record<HeaderFamily, readonly string[]>> = {
-  'x-auth-request': ['X-Auth-Request-User', 'X-Auth-Request-Email', 'X-Auth-Request-Preferred-Username', 'X-Auth-Request-Groups', 'X-Auth-Request-Staff', 'X-Auth-Request-Superuser'],
-  remote: ['Remote-User', 'Remote-Email', 'Remote-Name', 'Remote-Groups'],
+const header = (name: string, value: HeaderValue): HeaderDefinition => ({ name, value, separator: ',' })
+
+const FAMILIES: Readonly<Record<Exclude<HeaderFamily, 'assertion'>, readonly HeaderDefinition[]>> = {
+  'x-auth-request': [
+    header('X-Auth-Request-User', 'username'), header('X-Auth-Request-Email', 'email'), header('X-Auth-Request-Preferred-Username', 'username'),
+    header('X-Auth-Request-Groups', 'groups'), header('X-Auth-Request-Staff', 'staff'), header('X-Auth-Request-Superuser', 'superuser'),
+  ],
+  remote: [header('Remote-User', 'username'), header('Remote-Email', 'email'), header('Remote-Name', 'name'), header('Remote-Groups', 'groups')],
+}
+
+export const ASSERTION_HEADER = 'X-Gatehouse-Assertion'
+
+/** Every identity header Gatehouse may send without being told to: what proxies strip. */
+export const IDENTITY_HEADERS: readonly string[] = [...FAMILIES['x-auth-request'], ...FAMILIES.remote].map(({ name }) => name).concat(ASSERTION_HEADER)
+
+/** The headers that these settings ask for, whoever it is. */
+export function headerDefinitions({ families, extra }: IdentityHeaderSettings): readonly HeaderDefinition[] {
+  return [...families.flatMap((family) => family === 'assertion' ? [] : FAMILIES[family]), ...extra]
 }
 
 /**
  * Name and value of each header for this person; empty or `false` for nobody.
+ * @param definitions as headerDefinitions makes them, once
  * @throws `identity_too_large`
  */
-export function identityHeaders(session: SessionRecord | undefined, { families, maxBytes }: IdentityHeaderSettings): readonly HeaderPair[] {
-  const username = encodeHeaderValue(session?.username ?? '')
-  const email = encodeHeaderValue(session?.email ?? '')
-  const groups = (session?.groups ?? []).map(encodeHeaderValue).join(',')
-  const values: Readonly<Record<HeaderFamily, readonly string[]>> = {
-    'x-auth-request': [username, email, username, groups, String(session?.isStaff ?? false), String(session?.isSuperuser ?? false)],
-    remote: [username, email, encodeHeaderValue(session?.name ?? ''), groups],
-  }
-  const pairs = families.flatMap((family) => IDENTITY_HEADERS[family].map((name, index): HeaderPair => [name, values[family][index] ?? '']))
+export function identityHeaders(session: SessionRecord | undefined, definitions: readonly HeaderDefinition[], assertion: string | undefined, maxBytes: number): readonly HeaderPair[] {
+  const pairs = definitions.map(({ name, value, separator }): HeaderPair => [name, session === undefined ? NOBODY[value] ?? '' : written(HEADER_VALUES[value](session), separator)])
+  if (assertion !== undefined) pairs.push([ASSERTION_HEADER, assertion])
   const bytes = pairs.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0)
   if (bytes > maxBytes) throw new GatehouseError('identity_too_large', { detail: `the identity headers take ${bytes} bytes, headers.maxBytes allows ${maxBytes}`, facts: { username: session?.username, groups: session?.groups.length }, remedy: 'Map fewer groups, send fewer header families, or raise headers.maxBytes together with the proxy\'s buffers.' })
   return pairs
 }
 
+const NOBODY: Readonly<Partial<Record<HeaderValue, string>>> = { email_verified: 'false', staff: 'false', superuser: 'false' }
+
+function written(value: string | boolean | readonly string[], separator: string): string {
+  if (typeof value === 'boolean') return String(value)
+  if (typeof value === 'string') return encodeHeaderValue(value)
+  return value.map((entry) => encodeEntry(entry, separator)).join(separator)
+}
+
+/** A separator inside an entry is encoded, so that nobody gets a second group by the name of the first. */
+function encodeEntry(entry: string, separator: string): string {
+  return encodeHeaderValue(entry).replaceAll(separator, () => percentEncoded(separator))
+}
+
 /** Bytes outside 0x20-0x7E, and `%`, as UTF-8 percent-encoding (RFC 3986 section 2.1). */
 export function encodeHeaderValue(value: string): string {
-  return value.replace(/[^\x20-\x24\x26-\x7e]+/g, (part) => [...Buffer.from(part, 'utf8')].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''))
+  return value.replace(/[^\x20-\x24\x26-\x7e]+/g, percentEncoded)
+}
+
+function percentEncoded(text: string): string {
+  return [...Buffer.from(text, 'utf8')].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
 }

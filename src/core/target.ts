@@ -43,7 +43,8 @@ export function parseTarget({ scheme, host, uri, method }: TargetParts): Target 
   if (!URL.canParse(origin)) throw malformed('the host is no host')
   const parsed = new URL(origin)
   const hostname = parsed.hostname.replace(/\.$/, '')
-  if (hostname === '') throw malformed('there is no host')
+  // %61dmin, 0x7f.1 and a.. are hosts to one program and not to another.
+  if (hostname === '' || hostname !== (HOST.exec(host)?.[1] ?? '').toLowerCase().replace(/\.$/, '') || hostname.startsWith('.') || hostname.endsWith('.') || hostname.includes('..')) throw malformed('the host is written in a way that can be read as another')
   const canonical = parsed.port === '' ? hostname : `${hostname}:${parsed.port}`
   return { scheme: plainScheme, host: canonical, hostname, path, query: rest.join('?'), method: method.toUpperCase(), url: `${plainScheme}://${canonical}${encodeRawBytes(uri)}` }
 }

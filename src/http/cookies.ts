@@ -5,6 +5,8 @@ export interface CookieNames {
   readonly session: string
   /** Binds sign-ins to this browser. */
   readonly binding: string
+  /** The signed statement that applications of the domain verify by themselves. */
+  readonly identity: string
   /** Carries `rd` over Entra's sign-out page. */
   readonly signedOut: string
 }
@@ -21,7 +23,7 @@ export function cookiePolicy(publicUrl: string, cookieDomain: string | undefined
   const hostOnly = secure ? '__Host-' : ''
   const session = cookieDomain === undefined ? hostOnly : secure ? '__Secure-' : ''
   return {
-    names: { session: `${session}gatehouse_session`, binding: `${hostOnly}gatehouse_login`, signedOut: `${hostOnly}gatehouse_signed_out` },
+    names: { session: `${session}gatehouse_session`, identity: `${session}gatehouse_identity`, binding: `${hostOnly}gatehouse_login`, signedOut: `${hostOnly}gatehouse_signed_out` },
     secure,
     domain: cookieDomain,
   }

@@ -1,5 +1,6 @@
 // One place turns errors into answers: a page for people, JSON for programs, never a stack. The log gets the rest.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { describeAllow, type Grounds } from '../core/access.js'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import { wantsHtml } from './navigation.js'
 import { sendPage, type PageSettings } from './pages/layout.js'
@@ -31,16 +32,28 @@ export function createErrorHandler(settings: PageSettings) {
   }
 }
 
-export interface ErrorContext { readonly retryUrl?: string | undefined, readonly username?: string | undefined }
+export interface ErrorContext {
+  readonly retryUrl?: string | undefined
+  /** Whoever is signed in and was refused, and the rule that said so. */
+  readonly denied?: { readonly username: string, readonly grounds: Grounds } | undefined
+}
+
+/** A 401 names a scheme (RFC 9110 section 11.6.1); browsers ask for no password on this one. */
+export function challenge({ publicUrl }: Pick<PageSettings, 'publicUrl'>): string {
+  return `Cookie realm="${publicUrl}"`
+}
 
 export function sendError(error: GatehouseError, request: FastifyRequest, reply: FastifyReply, settings: PageSettings, context: ErrorContext = {}): FastifyReply {
   const { sentence } = error
+  const { denied } = context
+  const decided = denied && { rule: denied.grounds.path, allows: describeAllow(denied.grounds.allow) }
+  if (error.status === 401) reply.header('www-authenticate', challenge(settings))
   if (!wantsHtml(request.headers)) {
     return reply.code(error.status).headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
-      .send({ error: error.code, message: sentence, correlation_id: request.id, ...(context.retryUrl === undefined ? {} : { sign_in: context.retryUrl }) })
+      .send({ error: error.code, message: sentence, correlation_id: request.id, ...(denied === undefined ? {} : { username: denied.username, ...decided }), ...(settings.contact === undefined ? {} : { contact: settings.contact }), ...(context.retryUrl === undefined ? {} : { sign_in: context.retryUrl }) })
   }
   const retryUrl = context.retryUrl ?? (error.status === 404 ? undefined : `${settings.publicUrl}/oauth2/start`)
-  const facts = { code: error.code, sentence, correlationId: request.id, microsoftIds: microsoftIds(error), contact: settings.contact, retryUrl, username: context.username }
+  const facts = { code: error.code, sentence, correlationId: request.id, microsoftIds: microsoftIds(error), contact: settings.contact, retryUrl, username: denied?.username, decided }
   return sendPage(reply, error.status, errorPage(titleOf(error), facts), settings)
 }
 

@@ -12,7 +12,7 @@ import { cookieValues, type CookiePolicy } from './cookies.js'
 import { asGatehouseError, errorFacts, sendError } from './errors.js'
 import type { PageSettings } from './pages/layout.js'
 import { queryParameters } from './query.js'
-import type { TrustedPeers } from './trusted-peers.js'
+import type { TrustedPeers } from './networks.js'
 
 /** What we use of the plugin's namespace; extra parameters pass through to the address. */
 interface AuthorizeUrlBuilder { readonly oauth2: { authorizeURL(parameters: Readonly<Record<string, string>>): string } }
@@ -35,6 +35,8 @@ export interface LoginOptions {
   /** An error that Entra sent to the callback, as ours. */
   readonly entraError: (answer: Readonly<Record<string, string | undefined>>) => GatehouseError
   readonly pages: PageSettings
+  /** Called with the new session's id. */
+  readonly signedIn: (sessionId: string, reply: FastifyReply) => Promise<void>
 }
 
 const CALLBACK = ['code', 'state', 'error', 'error_description', 'error_subcode', 'error_uri', 'session_state'] as const
@@ -103,7 +105,7 @@ async function callback(toEntra: Entra, options: LoginOptions, request: FastifyR
   const [binding, doubled] = cookieValues(request.headers.cookie, cookies.names.binding)
   const flow = flows.open(answer.state, doubled === undefined ? binding : undefined)
   try {
-    await complete(flow, answer, options, request)
+    await options.signedIn(await complete(flow, answer, options, request), reply)
     return reply.redirect(flow.returnTo, 302)
   } catch (thrown) {
     const error = asGatehouseError(thrown)
@@ -115,8 +117,8 @@ async function callback(toEntra: Entra, options: LoginOptions, request: FastifyR
   }
 }
 
-/** Redeems the code and signs this browser in, or throws. */
-async function complete(flow: Flow, answer: Readonly<Partial<Record<typeof CALLBACK[number], string>>>, options: LoginOptions, request: FastifyRequest): Promise<void> {
+/** Redeems the code and signs this browser in, or throws. @returns the session's id */
+async function complete(flow: Flow, answer: Readonly<Partial<Record<typeof CALLBACK[number], string>>>, options: LoginOptions, request: FastifyRequest): Promise<string> {
   if (answer.error !== undefined) throw options.entraError(answer)
   if (answer.code === undefined || answer.code === '') throw new GatehouseError('callback_malformed', { detail: 'neither code nor error' })
   const id = newSessionId()
@@ -128,6 +130,7 @@ async function complete(flow: Flow, answer: Readonly<Partial<Record<typeof CALLB
   request.nextSessionId = id
   await request.session.regenerate()
   request.session.set('writtenAt', Date.now())
+  return id
 }
 
 /** oauth2-proxy's nginx sample hands `rd` over in a header; only a proxy we trust may. */

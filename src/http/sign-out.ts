@@ -45,7 +45,7 @@ async function signOut(rd: string | undefined, options: SignOutOptions, request:
     if (id !== undefined) await sessions.end(id, request.id)
   }
   await request.session.destroy()
-  reply.clearCookie(cookies.names.session, cookies.domain === undefined ? {} : { domain: cookies.domain })
+  for (const name of [cookies.names.session, cookies.names.identity]) reply.clearCookie(name, cookies.domain === undefined ? {} : { domain: cookies.domain })
   reply.setCookie(cookies.names.signedOut, sealReturn(rd, signer), { maxAge: RETURN_SECONDS })
   const target = new URLSearchParams({ post_logout_redirect_uri: `${publicUrl}/oauth2/sign_in`, ...(session?.loginHint ? { logout_hint: session.loginHint } : {}) })
   return reply.header('cache-control', 'no-store').redirect(`${endSession}?${target}`, 303)

@@ -111,5 +111,8 @@ export const signingKeys = pgTable('signing_keys', {
   publicJwk: jsonb('public_jwk').$type<Readonly<Record<string, unknown>>>().notNull(),
   sealedPrivateKey: bytea('sealed_private_key').notNull(),
   createdAt: instant('created_at').notNull().defaultNow(),
+  /** It signs from here on; published before, so that applications know it by then. */
+  activeAt: instant('active_at').notNull().defaultNow(),
+  /** When its successor took over; it stays published for a while. */
   retiredAt: instant('retired_at'),
 })

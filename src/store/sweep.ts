@@ -27,17 +27,3 @@ export async function sweep(database: Database, { idleTimeoutMs, absoluteTimeout
     if (batch.sessions < BATCH && batch.audit < BATCH) return removed
   }
 }
-
-/** Sweeps now and then until stopped. */
-export function startSweeping(work: () => Promise<unknown>, intervalMs: number, onError: (error: unknown) => void): { readonly stop: () => Promise<void> } {
-  let running: Promise<unknown> = Promise.resolve()
-  const run = (): void => { running = work().catch(onError) }
-  const timer = setInterval(run, intervalMs).unref()
-  run()
-  return {
-    async stop() {
-      clearInterval(timer)
-      await running
-    },
-  }
-}

@@ -67,6 +67,7 @@ const entra = (line: string): Sections => ({ entra: `+${line}` })
 const session = (line: string): Sections => ({ session: `+${line}` })
 const publicUrl = (value: string): Sections => ({ server: `server:\n  publicUrl: ¦${value}` })
 const rule = (line: string): Sections => ({ rest: `access:\n  rules:\n    - ${line}` })
+const rules = (...lines: string[]): Sections => ({ rest: `access:\n  rules:\n${lines.map((line) => `    - ${line}`).join('\n')}` })
 const extra = (...lines: string[]): Sections => ({ rest: `headers:\n  extra:\n${lines.map((line) => `    - ${line}`).join('\n')}` })
 const rest = (text: string): Sections => ({ rest: text })
 
@@ -219,11 +220,6 @@ t.test('a syntax error does not hide the mistakes before it and in the sections 
 
 t.test('every line of the table of what is not there yet is refused', async (t) => {
   const asked: [string, Sections][] = [
-    ['session.identityCookie', session('cookieDomain: corp.test\n  identityCookie: true')],
-    ['keys.rotateEvery', { keys: '+rotateEvery: 90d' }],
-    ['access.rules', rule('{ hosts: [auth.corp.test], allow: { staff: true, groups: [A] } }')],
-    ['headers.families', rest('headers: { families: [remote, assertion] }')],
-    ['headers.extra', extra('{ name: Remote-User-Group, value: groups, separator: "|" }')],
     ['sync', rest('sync: {}')],
   ]
   for (const [path, sections] of asked) t.strictSame(problems(() => load(yaml(sections))).map((problem) => [problem.code, problem.path]), [['not_yet', path]], path)
@@ -235,6 +231,12 @@ t.test('warnings do not refuse', async (t) => {
     'the example address': [publicUrl('https://auth.example.com'), 'placeholder'],
     'proxies anywhere': [server('trustedProxies: [¦0.0.0.0/0]'), 'proxy_everybody'],
     'redirects beyond a host-only cookie': [server('redirectDomains: [auth.corp.test, "auth.corp.test:*", ¦app.corp.test]'), 'redirect_outside_cookie'],
+    'a rule behind one that takes all of it': [{ ...session('cookieDomain: corp.test'), ...rules('{ hosts: ["*.corp.test"], allow: authenticated }', '¦{ hosts: [auth.corp.test], paths: ["/a/*"], methods: [GET], allow: deny }') }, 'rule_never_decides'],
+    'a rule that two earlier ones share out': [rules('{ hosts: [auth.corp.test], methods: [GET, HEAD], allow: anyone }', '{ hosts: [auth.corp.test], methods: [POST], allow: authenticated }', '¦{ hosts: [auth.corp.test], methods: [POST, GET], allow: deny }'), 'rule_never_decides'],
+    'a rule twice': [rules('{ hosts: [auth.corp.test], networks: [10.0.0.0/8], paths: ["/a"], allow: anyone }', '¦{ hosts: [auth.corp.test], networks: [10.0.0.0/8], paths: ["/a"], allow: anyone }'), 'rule_never_decides'],
+    'no rule too many': [{ ...session('cookieDomain: corp.test'), ...rules('{ hosts: [auth.corp.test], networks: [10.0.0.0/8], allow: anyone }', '{ hosts: [auth.corp.test], networks: [10.0.0.0/8, 192.0.2.1], allow: authenticated }', '{ hosts: ["*.auth.corp.test", "auth.corp.test:444"], paths: ["/a/*"], allow: anyone }', '{ hosts: [auth.corp.test], paths: ["/a/b", "/c"], allow: anyone }', '{ hosts: [auth.corp.test], allow: deny }') }],
+    'a folder that is open while what is in it is closed': [rules('{ hosts: [auth.corp.test], paths: [¦"/admin/**", /x, "/x/**"], allow: { staff: true } }'), 'rule_without_folder'],
+    'a host that no rule is about': [{ ...server('redirectDomains: [.corp.test, auth.corp.test, ¦app.corp.test, "wiki.corp.test:8443"]'), ...session('cookieDomain: corp.test'), ...rules('{ hosts: [wiki.corp.test], allow: deny }') }, 'host_without_rule'],
     'redirects beyond the cookie domain': [{ ...server('redirectDomains: [.corp.test, ¦.other.test]'), ...session('cookieDomain: corp.test') }, 'redirect_outside_cookie'],
     'the id of a secret': [{ entra: `entra: { tenantId: ${ID}, clientId: ${ID}, clientSecret: ¦${ID} }` }, 'secret_is_id'],
     'http on loopback': [entra('allowHttp: true\n  authorityHost: ¦http://localhost:9000'), 'http_override'],
@@ -307,7 +309,7 @@ t.test('files', async (t) => {
 t.test('what the program gets', async (t) => {
   const { config, hash } = load(yaml({ ...session('cookieDomain: .Corp.Test\n  idleTimeout: 90m') }))
   t.match(config.session, { cookieDomain: 'corp.test', idleTimeoutMs: 5_400_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined })
-  t.strictSame(config.headers, { families: ['x-auth-request', 'remote'], maxBytes: 8192, extra: [] })
+  t.strictSame(config.headers, { families: ['x-auth-request', 'remote', 'assertion'], maxBytes: 8192, extra: [] })
   t.equal(config.sync, undefined)
   t.strictSame([config.pipeline.join(' '), config.associateByEmail, config.defaultGroups], [`social_details ${ALL_BUT_DETAILS.replaceAll(',', '')}`, false, []], 'the steps of NetBox in its order; e-mail links nobody')
   t.equal(config.database.dataDir, '/etc/gh/data')

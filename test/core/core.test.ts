@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
-import { decide } from '../../src/core/access.js'
 import { GatehouseError, type ErrorCode } from '../../src/core/errors.js'
 import { createFlowSealer, FLOW_LIFETIME_MS, isBinding, newBinding } from '../../src/core/flow.js'
-import { encodeHeaderValue, IDENTITY_HEADERS, identityHeaders } from '../../src/core/identity-headers.js'
+import { encodeHeaderValue, HEADER_VALUES, headerDefinitions, IDENTITY_HEADERS, identityHeaders, type HeaderValue } from '../../src/core/identity-headers.js'
 import type { IdentityClaims } from '../../src/core/identity.js'
 import { createLogin, type LoginOutcome, type LoginStore } from '../../src/core/login.js'
 import { createGroupMapping } from '../../src/core/mapping.js'
@@ -118,7 +117,7 @@ t.test('a target is parsed once, strictly', async (t) => {
   t.equal(parseTarget({ ...parts, uri: '/caf\u00c3\u00a9' }).url, 'https://app.example.com/caf%C3%A9', 'raw UTF-8 is encoded')
   t.equal(parseTarget({ ...parts, host: '[::1]:8080' }).host, '[::1]:8080')
   const malformed: Partial<typeof parts>[] = [
-    { scheme: 'ftp' }, { scheme: '' }, { scheme: 'https, http' }, { host: '' }, { host: 'a, b' }, { host: 'user@app' }, { host: 'a/b' }, { host: 'a b' }, { host: 'a#b' }, { host: 'a:99999' }, { host: 'ex\u00e4mple.com' }, { host: '.' },
+    { scheme: 'ftp' }, { scheme: '' }, { scheme: 'https, http' }, { host: '' }, { host: 'a, b' }, { host: 'user@app' }, { host: 'a/b' }, { host: 'a b' }, { host: 'a#b' }, { host: 'a:99999' }, { host: 'ex\u00e4mple.com' }, { host: '.' }, { host: 'a..' }, { host: 'a..b' }, { host: '%61pp.example.com' }, { host: '0x7f.1' }, { host: '127.1' },
     { uri: '' }, { uri: 'x' }, { uri: '/a#b' }, { uri: '/%zz' }, { uri: '/%' }, { uri: '/%0' }, { uri: '/a%00' }, { uri: '/a\u0000' }, { uri: '/a b' }, { uri: '/a\tb' }, { uri: '/a\u0085' }, { uri: '/a\u007f' },
     { method: '' }, { method: 'GE T' }, { method: 'GET,POST' }, { method: 'G(T' },
   ]
@@ -140,24 +139,35 @@ t.test('header values are printable ASCII, whatever a name has in it', async (t)
 const SOMEBODY: SessionRecord = { publicId: 'ses_x', userId: 'u', username: 'abe', email: 'abe@example.com', emailVerified: true, name: 'Abe', givenName: null, familyName: null, isStaff: true, isSuperuser: false, tid: null, oid: null, loginHint: null, groups: ['A', 'B'], permissions: [], authTime: 0, expiresAt: 0, expiresInMs: 0, idleMs: 0 }
 
 t.test('identity headers are all there, for somebody and for nobody, and a list is never cut', async (t) => {
-  const settings = { families: ['x-auth-request', 'remote'] as const, maxBytes: 8192 }
-  const names = Object.values(IDENTITY_HEADERS).flat()
-  t.same(identityHeaders(SOMEBODY, settings).map(([name]) => name), names)
-  t.same(identityHeaders(undefined, settings).map(([name]) => name), names)
-  t.same(Object.fromEntries(identityHeaders(SOMEBODY, settings)), {
+  const settings = { families: ['x-auth-request', 'remote', 'assertion'] as const, extra: [], maxBytes: 8192 }
+  const definitions = headerDefinitions(settings)
+  const of = (session: SessionRecord | undefined, assertion: string | undefined = '') => identityHeaders(session, definitions, assertion, settings.maxBytes)
+  t.same(of(SOMEBODY).map(([name]) => name), IDENTITY_HEADERS)
+  t.same(of(undefined).map(([name]) => name), IDENTITY_HEADERS)
+  t.same(Object.fromEntries(of(SOMEBODY, 'a.b.c')), {
     'X-Auth-Request-User': 'abe', 'X-Auth-Request-Email': 'abe@example.com', 'X-Auth-Request-Preferred-Username': 'abe', 'X-Auth-Request-Groups': 'A,B', 'X-Auth-Request-Staff': 'true', 'X-Auth-Request-Superuser': 'false',
-    'Remote-User': 'abe', 'Remote-Email': 'abe@example.com', 'Remote-Name': 'Abe', 'Remote-Groups': 'A,B',
+    'Remote-User': 'abe', 'Remote-Email': 'abe@example.com', 'Remote-Name': 'Abe', 'Remote-Groups': 'A,B', 'X-Gatehouse-Assertion': 'a.b.c',
   })
-  t.same(new Set(identityHeaders(undefined, settings).map(([, value]) => value)), new Set(['', 'false']))
-  t.same(identityHeaders(SOMEBODY, { ...settings, families: ['remote'] }).map(([name]) => name), IDENTITY_HEADERS.remote, 'a family that is not wanted, staff and superuser with it, can be left out')
-  t.equal(codeOf(() => identityHeaders({ ...SOMEBODY, groups: Array.from({ length: 1000 }, (_, index) => `Group number ${index}`) }, settings)), 'identity_too_large')
+  t.same(new Set(of(undefined).map(([, value]) => value)), new Set(['', 'false']))
+  t.same(headerDefinitions({ ...settings, families: ['remote'] }).map(({ name }) => name), ['Remote-User', 'Remote-Email', 'Remote-Name', 'Remote-Groups'], 'a family that is not wanted, staff and superuser with it, can be left out')
+  t.equal(codeOf(() => of({ ...SOMEBODY, groups: Array.from({ length: 1000 }, (_, index) => `Group number ${index}`) })), 'identity_too_large')
+  t.equal(codeOf(() => of(SOMEBODY, 'x'.repeat(8192))), 'identity_too_large', 'the assertion counts')
 })
 
-t.test('access: nobody is nobody, superusers pass, the default decides for the rest', async (t) => {
-  t.same(decide(undefined, { default: 'authenticated' }), { allow: false, reason: 'not_signed_in' })
-  t.same(decide(SOMEBODY, { default: 'authenticated' }), { allow: true })
-  t.same(decide(SOMEBODY, { default: 'deny' }), { allow: false, reason: 'not_allowed' })
-  t.same(decide({ ...SOMEBODY, isSuperuser: true }, { default: 'deny' }), { allow: true })
+t.test('headers of one\'s own say any of the values, with a separator of their own', async (t) => {
+  const person: SessionRecord = { ...SOMEBODY, groups: ['A|B', 'C 100%'], permissions: ['netbox.view'], givenName: 'Ab\u00e9', tid: 't', oid: 'o' }
+  const values = Object.keys(HEADER_VALUES) as HeaderValue[]
+  const definitions = values.map((value) => ({ name: `X-My-${value}`, value, separator: '|' }))
+  t.same(Object.fromEntries(identityHeaders(person, definitions, undefined, 8192)), {
+    'X-My-username': 'abe', 'X-My-email': 'abe@example.com', 'X-My-email_verified': 'true', 'X-My-name': 'Abe', 'X-My-given_name': 'Ab%C3%A9', 'X-My-family_name': '',
+    'X-My-groups': 'A%7CB|C 100%25', 'X-My-permissions': 'netbox.view', 'X-My-staff': 'true', 'X-My-superuser': 'false', 'X-My-oid': 'o', 'X-My-tid': 't', 'X-My-sub': 'u',
+  }, 'a separator inside a name is encoded: one group never reads as two')
+  t.same(new Set(identityHeaders(undefined, definitions, undefined, 8192).map(([, value]) => value)), new Set(['', 'false']))
+  fc.assert(fc.property(fc.array(fc.string({ unit: 'binary', minLength: 1 })), fc.constantFrom(',', '|', ';', '~', ' '), (groups, separator) => {
+    const [[, value] = ['', '']] = identityHeaders({ ...SOMEBODY, groups }, [{ name: 'X', value: 'groups', separator }], undefined, 1e9)
+    const read = value === '' ? [] : value.split(separator).map(decodeURIComponent)
+    return JSON.stringify(read) === JSON.stringify(groups.map((group) => Buffer.from(group, 'utf8').toString('utf8')))
+  }))
 })
 
 t.test('usernames are cleaned as upstream does, and one key is one name', async (t) => {

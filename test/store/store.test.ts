@@ -18,7 +18,8 @@ import { openDatabase, sqlState } from '../../src/store/database.js'
 import { startEmbeddedPostgres } from '../../src/store/embedded.js'
 import { createGroupStore } from '../../src/store/groups.js'
 import { createLoginStore } from '../../src/store/login-store.js'
-import { createSigningKeyStore, open, seal } from '../../src/store/keys.js'
+import { createSigningKeyStore } from '../../src/store/keys.js'
+import { open, seal } from '../../src/store/sealing.js'
 import { migrate, pendingMigrations } from '../../src/store/migrate.js'
 import { listAudit } from '../../src/store/audit-list.js'
 import { createGroupAdmin } from '../../src/store/group-admin.js'
@@ -81,11 +82,11 @@ t.test('signing keys are sealed, made once, and never silently replaced', async 
   t.match(key?.public_jwk, { kty: 'EC', crv: 'P-256', alg: 'ES256' })
   t.notOk('d' in (key?.public_jwk as object))
   t.notMatch(key?.sealed_private_key.toString('latin1'), /"d"/)
-  t.ok(JSON.parse(open(key?.sealed_private_key ?? Buffer.of(), key?.kid ?? '', ['x'.repeat(32), 's'.repeat(32)])).d)
+  t.ok(JSON.parse(open(key?.sealed_private_key ?? Buffer.of(), key?.kid ?? '', ['x'.repeat(32), 's'.repeat(32)]).text).d)
   t.throws(() => open(key?.sealed_private_key ?? Buffer.of(), 'another kid', ['s'.repeat(32)]), 'a sealed key cannot be passed off as another')
   await t.rejects(createSigningKeyStore(database, ['o'.repeat(32)]).ensure(), /cannot be opened with any of keys\.encryptionSecrets/)
   t.equal((await query('select 1 from signing_keys')).length, 1)
-  t.equal(open(seal('x', 'k', 'a'.repeat(32)), 'k', ['a'.repeat(32)]), 'x')
+  t.strictSame(open(seal('x', 'k', 'a'.repeat(32)), 'k', ['a'.repeat(32)]), { text: 'x', first: true })
 })
 
 t.test('groups: applied as one, idempotent, and names that could not travel in a header are refused', async (t) => {

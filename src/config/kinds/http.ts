@@ -52,11 +52,12 @@ export const headerName: Kind = {
   },
 }
 
+// Letters and digits stand in percent-encodings: a separator there would tear them apart.
 export const separator: Kind = {
   title: 'character',
-  pattern: '^[!-~]$',
+  pattern: '^[!-/:-@[-`{-~]$',
   read(text, { shown }) {
     if (text === '%') return refuse('separator_invalid', 'is "%", which marks encoded characters', 'Choose another character, such as | or ;')
-    return /^[!-~]$/.test(text) ? { value: text } : refuse('separator_invalid', `must be one visible ASCII character, but is ${shown}`, 'Write | or ; or another single character.')
+    return /^[!-/:-@[-`{-~]$/.test(text) ? { value: text } : refuse('separator_invalid', `must be one visible ASCII character that is no letter or digit, but is ${shown}`, 'Write | or ; or another single character.')
   },
 }

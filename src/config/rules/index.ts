@@ -1,4 +1,5 @@
 // Every rule that looks at more than one key.
+import { hostsHaveRules, rulesCloseTheFolderItself, rulesDecide } from './access.js'
 import { accessRulesWithinCookie, cookieReachesPublicUrl, managementApart, publicUrlIsNoExample, redirectsWithinCookie, trustsSomebody } from './addresses.js'
 import { certificateFits, idsAreNoExamples, oneCredential, plainHttp, secretIsNoId, tenants, tenantsWithoutSync } from './entra.js'
 import { familiesOnce, headerNamesOnce } from './headers.js'
@@ -14,6 +15,9 @@ export const RULES: readonly Rule[] = [
   cookieReachesPublicUrl,
   redirectsWithinCookie,
   accessRulesWithinCookie,
+  rulesDecide,
+  rulesCloseTheFolderItself,
+  hostsHaveRules,
   tenants,
   tenantsWithoutSync,
   oneCredential,

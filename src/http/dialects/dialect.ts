@@ -1,6 +1,7 @@
 // What a proxy's dialect is, and the one route that serves each: read the target, ask, answer. No hooks, no plugins and
 // no body parsing on this path.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { describeAllow, type Grounds } from '../../core/access.js'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
 import { canReturnTo } from '../../core/return-to.js'
 import type { Target } from '../../core/target.js'
@@ -17,6 +18,9 @@ export interface Refusal {
   readonly pages: PageSettings
 }
 
+/** Who was refused, and by what. */
+export interface Denied { readonly username: string, readonly grounds: Grounds }
+
 export interface Dialect {
   readonly path: string
   /**
@@ -25,7 +29,7 @@ export interface Dialect {
    */
   readonly query: 'refused' | 'ignored'
   notSignedIn(refusal: Refusal & { readonly code: ErrorCode }): FastifyReply
-  refused(refusal: Refusal & { readonly error: GatehouseError, readonly username?: string | undefined }): FastifyReply
+  refused(refusal: Refusal & { readonly error: GatehouseError, readonly denied?: Denied }): FastifyReply
 }
 
 export interface DialectOptions {
@@ -54,15 +58,19 @@ async function answer(request: FastifyRequest, reply: FastifyReply, options: Dia
   try {
     if (dialect.query === 'refused') refuseQuery(request)
     target = options.readTarget(request)
-    const verdict = await verifier.verify(request.headers.cookie)
+    const verdict = await verifier.verify({ target, address: request.ip, cookieHeader: request.headers.cookie })
     if (verdict.kind === 'allowed') {
       for (const [name, value] of verdict.headers) reply.header(name, value)
-      if (access === 'all') logAnswer(request, target, 200, {})
+      if (access === 'all') logAnswer(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
       return reply.code(200).send()
     }
-    if (access !== 'none') logAnswer(request, target, verdict.kind === 'not_signed_in' ? 401 : 403, verdict.kind === 'not_signed_in' ? { code: verdict.code } : { code: 'not_allowed', username: verdict.session.username })
-    if (verdict.kind === 'not_signed_in') return dialect.notSignedIn({ ...refusal(), code: verdict.code })
-    return dialect.refused({ ...refusal(), error: new GatehouseError('not_allowed'), username: verdict.session.username })
+    if (verdict.kind === 'not_signed_in') {
+      if (access !== 'none') logAnswer(request, target, 401, { code: verdict.code, rule: verdict.grounds.path })
+      return dialect.notSignedIn({ ...refusal(), code: verdict.code })
+    }
+    const { grounds, session: { username } } = verdict
+    if (access !== 'none') logAnswer(request, target, 403, { code: 'not_allowed', username, rule: grounds.path, allows: describeAllow(grounds.allow) })
+    return dialect.refused({ ...refusal(), error: new GatehouseError('not_allowed'), denied: { username, grounds } })
   } catch (thrown) {
     const error = asGatehouseError(thrown)
     request.log[error.status >= 500 ? 'error' : 'warn']({ ...errorFacts(error), client: request.ip, dialect: dialect.path }, 'forward-auth refused')

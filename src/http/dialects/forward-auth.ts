@@ -15,6 +15,6 @@ export const forwardAuth: Dialect = {
     if (isNavigation(request.headers)) return reply.code(SAFE.has(target?.method ?? 'GET') ? 302 : 303).header('location', signInUrl).send()
     return sendError(new GatehouseError(code), request, reply, pages, { retryUrl: signInUrl })
   },
-  refused: ({ request, reply, error, pages, username, signInUrl }) =>
-    sendError(error, request, reply, pages, { username, retryUrl: username === undefined ? undefined : `${signInUrl}&prompt=select_account` }),
+  refused: ({ request, reply, error, pages, denied, signInUrl }) =>
+    sendError(error, request, reply, pages, { denied, retryUrl: denied === undefined ? undefined : `${signInUrl}&prompt=select_account` }),
 }

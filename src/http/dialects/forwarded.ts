@@ -2,7 +2,7 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
 import { parseTarget, parseTargetUrl, type Target } from '../../core/target.js'
-import type { TrustedPeers } from '../trusted-peers.js'
+import type { TrustedPeers } from '../networks.js'
 
 export type TargetReader = (request: FastifyRequest) => Target | undefined
 
@@ -22,7 +22,7 @@ export function readForwarded(request: FastifyRequest): Target | undefined {
 }
 
 /** Node joins doubled headers with a comma, so they are counted where they are still apart. */
-function single(request: FastifyRequest, name: string): string | undefined {
+export function single(request: FastifyRequest, name: string): string | undefined {
   const value = request.headers[name]
   if (value === undefined) return undefined
   const raw = request.raw.rawHeaders

@@ -1,6 +1,7 @@
 // The dialects that are served. A new one is one file beside this one and one line here.
 import { authRequest } from './auth-request.js'
 import type { Dialect } from './dialect.js'
+import { extAuthz, readItself } from './ext-authz.js'
 import { forwardAuth } from './forward-auth.js'
 import { readForwarded, readOriginal, type TargetReader } from './forwarded.js'
 
@@ -8,5 +9,6 @@ export function dialects(authRequestHeaders: 'original' | 'forwarded'): readonly
   return [
     { dialect: authRequest, read: authRequestHeaders === 'forwarded' ? readForwarded : readOriginal },
     { dialect: forwardAuth, read: readForwarded },
+    { dialect: extAuthz, read: readItself },
   ]
 }

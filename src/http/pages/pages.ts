@@ -72,15 +72,17 @@ export interface ErrorFacts {
   readonly retryUrl: string | undefined
   /** Who is signed in, where somebody is. */
   readonly username?: string | undefined
+  /** The rule that said no, and whom it lets in. */
+  readonly decided?: { readonly rule: string, readonly allows: string } | undefined
 }
 
-export function errorPage(title: string, { code, sentence, correlationId, microsoftIds = [], contact, retryUrl, username }: ErrorFacts): Page {
+export function errorPage(title: string, { code, sentence, correlationId, microsoftIds = [], contact, retryUrl, username, decided }: ErrorFacts): Page {
   return {
     title,
     body: html`<p data-field="sentence">${sentence}</p>
 ${username === undefined ? '' : html`<p>You are signed in as <strong>${username}</strong>.</p>`}
 ${contact === undefined ? '' : html`<p>If you need help, ask ${/^\S+@\S+$/.test(contact) ? html`<a href="mailto:${contact}">${contact}</a>` : contact} and give them the reference below.</p>`}
-<dl><dt>Code</dt><dd><code data-field="code">${code}</code></dd><dt>Reference</dt><dd><code data-field="correlation">${correlationId}</code></dd>${
+<dl>${decided === undefined ? '' : html`<dt>Open to</dt><dd data-field="allows">${decided.allows}</dd><dt>Rule</dt><dd><code data-field="rule">${decided.rule}</code></dd>`}<dt>Code</dt><dd><code data-field="code">${code}</code></dd><dt>Reference</dt><dd><code data-field="correlation">${correlationId}</code></dd>${
   microsoftIds.length === 0 ? '' : html`<dt>At Microsoft</dt><dd>${microsoftIds.map((id, index) => html`${index > 0 ? html`<br>` : ''}<code data-field="microsoft">${id}</code>`)}</dd>`}</dl>
 ${retryUrl === undefined ? '' : html`<div class="actions"><a class="button" href="${retryUrl}">${username !== undefined ? 'Use another account' : code === 'not_signed_in' ? 'Sign in' : 'Try again'}</a></div>`}`,
   }

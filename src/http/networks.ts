@@ -1,5 +1,6 @@
-// Which peers may say what was asked for and by whom: forwarding headers count from these addresses alone.
+// Addresses and the networks they are in: which peers are trusted proxies, and which clients a rule is about.
 import ipaddr from 'ipaddr.js'
+import type { NetworkTest } from '../core/access.js'
 
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number]
 export type TrustedPeers = (address: string | undefined) => boolean
@@ -10,14 +11,20 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
   uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
 }
 
-/** @param proxies CIDRs, addresses, or loopback/linklocal/uniquelocal */
-export function trustedPeers(proxies: readonly string[]): TrustedPeers {
-  const ranges = proxies.flatMap((proxy) => NAMED[proxy] ?? [proxy]).map(rangeOf)
+/** @param networks CIDRs, addresses, or loopback/linklocal/uniquelocal @returns a test; undefined from it: no readable address */
+export function networkTest(networks: readonly string[]): NetworkTest {
+  const ranges = networks.flatMap((network) => NAMED[network] ?? [network]).map(rangeOf)
   return (address) => {
-    if (address === undefined || !ipaddr.isValid(address)) return false
+    if (address === undefined || !ipaddr.isValid(address)) return undefined
     const parsed = ipaddr.process(address) // an IPv4-mapped IPv6 address is the IPv4 address
     return ranges.some((range) => parsed.kind() === range[0].kind() && parsed.match(range))
   }
+}
+
+/** Forwarding headers count from these addresses alone; what is no address is nobody's. */
+export function trustedPeers(proxies: readonly string[]): TrustedPeers {
+  const test = networkTest(proxies)
+  return (address) => test(address) === true
 }
 
 function rangeOf(text: string): Range {

@@ -1,0 +1,69 @@
+// What access rules name is there: a group or permission that nobody has keeps everybody out, or lets nobody in whom
+// somebody meant to.
+import { permits, type AccessRules } from '../core/access.js'
+import { failure, type Check, type Finding } from './finding.js'
+
+interface LocalGroup { readonly name: string, readonly permissions: readonly string[] }
+
+export interface AccessNamesOptions {
+  readonly access: AccessRules
+  /** The local groups there are. */
+  readonly existing: () => Promise<readonly LocalGroup[]>
+  readonly nearest: (name: string, known: readonly string[]) => string | undefined
+}
+
+export function accessNamesExist({ access, existing, nearest }: AccessNamesOptions): Check {
+  return async () => {
+    const named = namesIn(access)
+    if (named.length === 0) return []
+    try {
+      const groups = await existing()
+      const known = { group: groups.map(({ name }) => name), permission: [...new Set(groups.flatMap(({ permissions }) => permissions))] }
+      const missing = named.filter(({ kind, name }) => !known[kind].includes(name))
+      return missing.length === 0 ? [{ state: 'ok', code: 'access_names', says: 'every group and permission of the access rules exists' }] : missing.map((each) => missingName(each, nearest(each.name, known[each.kind])))
+    } catch (error) {
+      return [failure(error, 'skipped', 'whether the groups and permissions of the access rules exist was not looked at: ')]
+    }
+  }
+}
+
+interface Named { readonly kind: 'group' | 'permission', readonly name: string, readonly path: string }
+
+function namesIn({ rules }: AccessRules): readonly Named[] {
+  return rules.flatMap(({ allow }, index) => typeof allow === 'string' ? [] : [
+    ...allow.groups.map((name, at): Named => ({ kind: 'group', name, path: `access.rules[${index}].allow.groups[${at}]` })),
+    ...allow.permissions.map((name, at): Named => ({ kind: 'permission', name, path: `access.rules[${index}].allow.permissions[${at}]` })),
+  ])
+}
+
+function missingName({ kind, name, path }: Named, meant: string | undefined): Finding {
+  const make = kind === 'group' ? `gatehouse groups add ${JSON.stringify(name)}` : `gatehouse groups grant GROUP ${name}`
+  const says = kind === 'group' ? `${path} ${JSON.stringify(name)} is not a local group: the rule lets nobody in by it.` : `${path} ${JSON.stringify(name)} is a permission that no group has: the rule lets nobody in by it.`
+  return { state: 'warn', code: `access_${kind}_missing`, path, says, remedy: meant === undefined ? make : `Did you mean ${JSON.stringify(meant)}? Names are compared exactly. If not: ${make}` }
+}
+
+/** Guests of the tenant count as signed in: `authenticated` is more than the organisation's own people. */
+export function guestsAreMeant(access: AccessRules, guestsMaySignIn: boolean): readonly Finding[] {
+  if (!guestsMaySignIn) return []
+  const anybody = { groups: [], permissions: [], isStaff: false, isSuperuser: false }
+  const open = [...access.rules.map(({ allow }, index) => ({ allow, path: `access.rules[${index}].allow` })), { allow: access.default, path: 'access.default' }]
+  const [first, ...more] = open.filter(({ allow }) => allow !== 'anyone' && permits(allow, anybody))
+  if (!first) return []
+  const where = [first, ...more].map(({ path }) => path).join(', ')
+  return [{ state: 'warn', code: 'guests_authenticated', path: first.path, says: `${where}: authenticated lets guests of the tenant in too, whom anybody may have invited.`, remedy: 'Keep guests out with the step auth_allowed and authAllowed.guests: false, assign the application in Entra ID to your own people, or ask for groups or permissions.' }]
+}
+
+/** A separator inside a name is encoded in headers; an application that does not decode it meets a name it does not know. */
+export function separatorsNotInNames(separators: readonly string[], existing: AccessNamesOptions['existing']): Check {
+  return async () => {
+    if (separators.length === 0) return []
+    try {
+      return (await existing()).flatMap(({ name }): Finding[] => {
+        const inside = separators.find((separator) => name.includes(separator))
+        return inside === undefined ? [] : [{ state: 'warn', code: 'group_name_separator', path: 'headers.extra', says: `the local group ${JSON.stringify(name)} holds ${JSON.stringify(inside)}, which headers.extra uses as a separator.`, remedy: 'Rename it (gatehouse groups rename), or choose another separator.' }]
+      })
+    } catch (error) {
+      return [failure(error, 'skipped', 'whether names of groups hold a separator was not looked at: ')]
+    }
+  }
+}

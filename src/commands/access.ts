@@ -1,0 +1,56 @@
+// `gatehouse access test`: what the proxy would be told, and why, without asking it.
+import { compileAccess, describeAllow, permits, type Allow, type Grounds, type Rights } from '../core/access.js'
+import { parseTargetUrl } from '../core/target.js'
+import { networkTest } from '../http/networks.js'
+import { createGroupStore, type GroupView } from '../store/groups.js'
+import type { PersonView } from '../store/people.js'
+import { EXIT, print, printJson, readConfig, withDatabase, type CommonOptions } from './context.js'
+
+export interface AccessTestOptions extends CommonOptions { readonly user?: string, readonly method: string, readonly from?: string }
+
+interface Somebody extends Rights { readonly username: string, readonly from: readonly GroupView[] }
+
+export async function accessTest(url: string, options: AccessTestOptions): Promise<number> {
+  const { config, file, placeOf } = readConfig(options)
+  const target = parseTargetUrl(url, options.method)
+  const { user } = options
+  const person = user === undefined ? undefined : await withDatabase(options, async ({ database, people }) => somebody(await people.find(user), await createGroupStore(database).list()))
+  const policy = compileAccess(config.access, networkTest)
+  const question = { target, address: options.from }
+  const decision = policy.decide(question, person)
+  const rules = policy.grounds(question).map((grounds) => ({ ...judged(grounds, person), ...placeOf(grounds.path) }))
+  if (options.json) {
+    printJson({ allowed: decision.allow, reason: decision.allow ? null : decision.reason, rule: decision.grounds.path, method: target.method, url: target.url, user: person?.username ?? null, rules: rules.map(({ path, allows, lets, because, line }) => ({ rule: path, line, allows, lets, because })) })
+    return EXIT.ok
+  }
+  const who = user === undefined ? 'nobody (not signed in)' : person?.username ?? `${user}, who is deactivated and counts as nobody`
+  print(`${decision.allow ? 'allowed' : decision.reason === 'not_signed_in' ? 'must sign in' : 'refused'}: ${target.method} ${target.url} by ${who}`)
+  if (rules.length > 1) print('    The path, the method or the address can be read in several ways; each of these must let them in:')
+  for (const { path, allows, lets, because, line, column } of rules) print(`    ${path} (${file}:${line}:${column}) is open to ${allows}: ${lets ? 'yes' : 'no'}, ${because}`)
+  if (options.from === undefined && config.access.rules.some(({ networks }) => networks !== undefined)) print('    Rules with networks may or may not match: say --from ADDRESS.')
+  return EXIT.ok
+}
+
+/** An inactive user counts as nobody. */
+function somebody(person: PersonView, all: readonly GroupView[]): Somebody | undefined {
+  if (!person.isActive) return undefined
+  const from = all.filter(({ name }) => person.groups.some((group) => group.name === name))
+  return { username: person.username, groups: from.map(({ name }) => name), permissions: [...new Set(from.flatMap(({ permissions }) => permissions))], isStaff: person.isStaff, isSuperuser: person.isSuperuser, from }
+}
+
+function judged({ path, allow }: Grounds, person: Somebody | undefined) {
+  const lets = permits(allow, person)
+  return { path, allows: describeAllow(allow), lets, because: lets ? because(allow, person) : person === undefined ? 'nobody is signed in' : `${person.username} is none of these` }
+}
+
+function because(allow: Allow, person: Somebody | undefined): string {
+  if (allow === 'anyone' || person === undefined) return 'it asks for nothing'
+  if (person.isSuperuser) return `${person.username} is a superuser`
+  if (typeof allow === 'string') return `${person.username} is signed in`
+  const { groups, permissions } = allow
+  if (allow.staff && person.isStaff) return `${person.username} is staff`
+  const group = groups.find((name) => person.groups.includes(name))
+  if (group !== undefined) return `${person.username} is a member of ${group}`
+  const permission = permissions.find((name) => person.permissions.includes(name)) ?? ''
+  return `${person.username} holds ${permission}, through ${person.from.filter((each) => each.permissions.includes(permission)).map(({ name }) => name).join(' and ')}`
+}

@@ -1,0 +1,48 @@
+// The identity cookie: the assertion as a cookie of the whole domain, for applications that no proxy asks for. It is
+// verified offline, so it cannot be revoked: it lives ten minutes, and /oauth2/refresh renews it while the session lives.
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { IDENTITY_COOKIE_LIFETIME } from '../core/assertion.js'
+import { GatehouseError } from '../core/errors.js'
+import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
+import type { SessionRecord } from '../core/session.js'
+import type { AssertionSigner } from './assertion-signer.js'
+import type { CookiePolicy } from './cookies.js'
+import { queryParameters } from './query.js'
+
+/** Browsers drop a cookie whose name, value and attributes are longer than 4096 bytes (RFC 6265bis section 5.6). */
+const MOST_CHARACTERS = 3_800
+
+/** @throws `identity_too_large` */
+export type SetIdentityCookie = (session: SessionRecord, reply: FastifyReply) => Promise<void>
+
+export interface IdentityCookieDeps {
+  readonly signer: AssertionSigner
+  readonly cookies: CookiePolicy
+  /** Where the cookie is seen, and the audience of what it says. */
+  readonly domain: string
+}
+
+export function createIdentityCookie({ signer, cookies, domain }: IdentityCookieDeps): SetIdentityCookie {
+  return async (session, reply) => {
+    const token = await signer.sign(session, domain, IDENTITY_COOKIE_LIFETIME)
+    if (token.length > MOST_CHARACTERS) throw new GatehouseError('identity_too_large', { detail: `the identity cookie would have ${token.length} characters, browsers keep ${MOST_CHARACTERS}`, facts: { username: session.username, groups: session.groups.length }, remedy: 'Map fewer groups, or let applications use X-Gatehouse-Assertion or /oauth2/userinfo.' })
+    reply.setCookie(cookies.names.identity, token, { domain, maxAge: IDENTITY_COOKIE_LIFETIME, encode: (value) => value })
+  }
+}
+
+export interface RefreshOptions {
+  readonly publicUrl: string
+  readonly returnTo: ReturnToRules
+  readonly setIdentityCookie: SetIdentityCookie
+}
+
+/** `GET /oauth2/refresh?rd=`: a new identity cookie and back, or to the sign-in and back. */
+export async function refreshRoutes(scope: FastifyInstance, { publicUrl, returnTo, setIdentityCookie }: RefreshOptions): Promise<void> {
+  scope.get('/oauth2/refresh', async (request, reply) => {
+    const target = parseReturnTo(queryParameters(request.query, ['rd']).rd, returnTo)
+    const session = request.session.record
+    if (!session) return reply.redirect(`${publicUrl}/oauth2/start?${new URLSearchParams({ rd: target })}`, 302)
+    await setIdentityCookie(session, reply)
+    return reply.redirect(target, 302)
+  })
+}

@@ -1,0 +1,257 @@
+// X-Gatehouse-Assertion and the identity cookie over real HTTP: what they say, who believes them, the life of the keys.
+import { createHmac, generateKeyPairSync, type JsonWebKey } from 'node:crypto'
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify, SignJWT, type JSONWebKeySet } from 'jose'
+import { createServer } from 'node:http'
+import t from 'tap'
+import { Agent, buildConnector } from 'undici'
+import { PERSON_IDS } from '../../src/demo/people.js'
+import { createAssertionSigner } from '../../src/http/assertion-signer.js'
+import { createKeyRing } from '../../src/store/key-ring.js'
+import { createSigningKeyStore } from '../../src/store/keys.js'
+import { createVerifier, type AssertionError } from '../../src/verify/verify.js'
+import { createBrowser, formOf } from '../helpers/browser.js'
+import { ENCRYPTION_SECRET, startTestGateway, type TestGateway } from '../helpers/gateway.js'
+import { stopPostgres } from '../helpers/postgres.js'
+import { connect, dump } from '../helpers/sql.js'
+
+t.teardown(stopPostgres)
+
+const TARGET = { 'x-original-url': 'https://App.Test:8443/x', 'x-original-method': 'GET' }
+const published = async (gateway: TestGateway) => JSON.parse((await gateway.ask('/.well-known/jwks.json')).text) as JSONWebKeySet
+const codeOf = (promise: Promise<unknown>) => promise.then(() => 'believed', (error: AssertionError) => error.code)
+
+t.test('the assertion', async (t) => {
+  const gateway = await startTestGateway(t)
+  const query = await connect(t, gateway.databaseUrl)
+  const { browser } = await gateway.signIn(PERSON_IDS.superuser)
+  const asked = async (headers: Record<string, string> = TARGET, who = browser) => (await gateway.ask('/oauth2/auth', { browser: who, headers })).headers.get('x-gatehouse-assertion')
+  const assertion = await asked() ?? ''
+  const verifier = createVerifier({ issuer: gateway.url, audience: 'app.test' })
+
+  await t.test('says who it is and what they may, for one application, for five minutes, and verifies with the published key', async (t) => {
+    const { payload, protectedHeader } = await jwtVerify(assertion, createLocalJWKSet(await published(gateway)), { issuer: gateway.url, audience: 'app.test', algorithms: ['ES256'] })
+    t.match(protectedHeader, { alg: 'ES256', kid: String })
+    const { iat = 0, exp = 0, sub, sid, ...rest } = payload
+    t.equal(exp - iat, 300)
+    t.ok(Math.abs(iat - Date.now() / 1000) < 65)
+    const [row] = await query<{ id: string, public_id: string }>('select u.id, s.public_id from users u join sessions s on s.user_id = u.id')
+    t.strictSame([sub, sid], [row?.id, row?.public_id])
+    t.strictSame(rest, { iss: gateway.url, aud: 'app.test', username: 'sue.super@contoso.example', email: 'sue.super@contoso.example', email_verified: true, name: 'Sue Super', groups: ['NetBox Superusers'], permissions: [], is_staff: true, is_superuser: true, oid: PERSON_IDS.superuser, tid: gateway.config.entra.tenantId })
+    t.ok(assertion.length < 1200, `${assertion.length} characters`)
+  })
+
+  await t.test('is signed once for a session, an application and a minute; another application gets another one', async (t) => {
+    const [one, again, other] = [await asked(), await asked(), await asked({ ...TARGET, 'x-original-url': 'https://other.test/' })]
+    t.ok(one === again || decodeJwt(one ?? '').iat !== decodeJwt(again ?? '').iat, 'but for the turn of the minute')
+    t.equal(decodeJwt(other ?? '').aud, 'other.test')
+    await query("insert into groups (name) values ('Fresh')")
+    await query("insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g where g.name = 'Fresh'")
+    t.match(decodeJwt(await asked() ?? '').groups, ['Fresh', 'NetBox Superusers'], 'and a right that changed is another one at once')
+    await query("delete from groups where name = 'Fresh'")
+  })
+
+  await t.test('is empty for nobody where anyone may pass, and where nobody can say whom it is for', async (t) => {
+    t.equal(await asked({}), '')
+    const open = await gateway.restart({ access: { rules: [{ hosts: ['app.test'], allow: 'anyone' }] } })
+    const answer = await open.ask('/oauth2/auth', { browser: createBrowser(), headers: TARGET })
+    t.equal(answer.status, 200)
+    t.equal(answer.headers.get('x-gatehouse-assertion'), '')
+    await open.close()
+  })
+
+  await t.test('gatehouse/verify believes it, and nothing else', async (t) => {
+    const again = await gateway.restart()
+    const fresh = (await again.ask('/oauth2/auth', { browser, headers: TARGET })).headers.get('x-gatehouse-assertion') ?? ''
+    t.match(await verifier.verify(fresh), { sub: /^[0-9a-f-]{36}$/, username: 'sue.super@contoso.example', email: 'sue.super@contoso.example', emailVerified: true, name: 'Sue Super', groups: ['NetBox Superusers'], permissions: [], isStaff: true, isSuperuser: true, oid: PERSON_IDS.superuser, sid: /^ses_/ })
+    for (const audience of ['', [], undefined, [''], null]) t.throws(() => createVerifier({ issuer: gateway.url, audience: audience as string }), TypeError, `audience ${JSON.stringify(audience)}`)
+    for (const issuer of ['', `${gateway.url}/`, undefined]) t.throws(() => createVerifier({ issuer: issuer as string, audience: 'app.test' }), TypeError, `issuer ${issuer}`)
+    t.equal(await codeOf(createVerifier({ issuer: gateway.url, audience: 'other.test' }).verify(fresh)), 'invalid', 'what was meant for another application')
+    t.equal(await codeOf(createVerifier({ issuer: 'http://127.0.0.1:1', audience: 'app.test', jwksUrl: `${gateway.url}/.well-known/jwks.json` }).verify(fresh)), 'invalid', 'another issuer')
+    t.equal(await codeOf(createVerifier({ issuer: gateway.url, audience: 'app.test', jwksUrl: 'http://127.0.0.1:1/' }).verify(fresh)), 'unavailable')
+    t.equal(await codeOf(verifier.verify('')), 'missing')
+    t.equal(await codeOf(verifier.verify(undefined)), 'missing')
+    const [head = '', body = '', signature = ''] = fresh.split('.')
+    const claims = decodeJwt(fresh)
+    const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const jwk = (await published(again)).keys[0] as JsonWebKey
+    const hmac = `${encode({ alg: 'HS256', kid: decodeProtectedHeader(fresh).kid })}.${body}`
+    const foreign = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+    const forged = {
+      'a changed claim': `${head}.${encode({ ...claims, username: 'root' })}.${signature}`,
+      'no algorithm': `${encode({ alg: 'none' })}.${body}.`,
+      'HS256 with the public key': `${hmac}.${createHmac('sha256', JSON.stringify(jwk)).update(hmac).digest('base64url')}`,
+      'another key': await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: decodeProtectedHeader(fresh).kid ?? '' }).sign(foreign),
+      'an unknown kid': await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: 'x' }).sign(foreign),
+      'nonsense': 'x.y.z',
+      'a session cookie': browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? '',
+    }
+    for (const [name, token] of Object.entries(forged)) t.equal(await codeOf(verifier.verify(token)), 'invalid', name)
+    const own = createSigningKeyStore(again.gateway.database, [ENCRYPTION_SECRET])
+    const [key] = await own.load()
+    const signed = async (changes: object, exp = Math.floor(Date.now() / 1000) + 60) => await new SignJWT({ ...claims, ...changes, exp }).setProtectedHeader({ alg: 'ES256', kid: key?.kid ?? '' }).sign(key?.privateKey ?? foreign)
+    t.equal(await codeOf(verifier.verify(await signed({}))), 'believed')
+    t.equal(await codeOf(verifier.verify(await signed({}, Math.floor(Date.now() / 1000) - 10))), 'invalid', 'one that has expired')
+    for (const changes of [{ sub: undefined }, { username: '' }, { groups: 'A' }, { groups: [1] }, { is_superuser: 'true' }, { sid: 7 }, { aud: undefined }, { iat: undefined }]) t.equal(await codeOf(verifier.verify(await signed(changes))), 'invalid', JSON.stringify(changes))
+    await again.close()
+  })
+
+  await t.test('the public keys are public, cached, and nothing but public', async (t) => {
+    const again = await gateway.restart()
+    const answer = await again.ask('/.well-known/jwks.json')
+    t.equal(answer.status, 200)
+    t.equal(answer.headers.get('cache-control'), 'public, max-age=300')
+    t.equal(answer.headers.get('content-type'), 'application/jwk-set+json')
+    t.strictSame((JSON.parse(answer.text) as JSONWebKeySet).keys.map((key) => Object.keys(key).sort()), [['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']])
+    const etag = answer.headers.get('etag') ?? ''
+    for (const known of [etag, `W/${etag}`, `"x", ${etag}`]) t.equal((await again.ask('/.well-known/jwks.json', { headers: { 'if-none-match': known } })).status, 304, known)
+    t.equal((await again.ask('/.well-known/jwks.json', { headers: { 'if-none-match': '"x"' } })).status, 200)
+    const [{ d } = { d: 'x' }] = [JSON.parse(JSON.stringify((await createSigningKeyStore(again.gateway.database, [ENCRYPTION_SECRET]).load())[0]?.privateKey.export({ format: 'jwk' }))) as { d: string }]
+    t.ok(d.length > 40)
+    t.notOk((await dump(query)).includes(d), 'the private half is nowhere in the database as it is')
+    t.notOk(again.rawLog.join('').includes(assertion.slice(0, 40)), 'no assertion is logged')
+  })
+})
+
+t.test('the life of the keys', async (t) => {
+  const gateway = await startTestGateway(t)
+  const query = await connect(t, gateway.databaseUrl)
+  const store = createSigningKeyStore(gateway.gateway.database, [ENCRYPTION_SECRET])
+  const states = async () => (await store.list()).map(({ state }) => state)
+  const [first] = await store.list()
+
+  await t.test('a next key is published before it signs, and the old one until nothing it signed is met any more', async (t) => {
+    let now = 0
+    const ring = createKeyRing(store, { now: () => now })
+    const next = await store.rotate('cli:test', false)
+    t.equal(await store.rotate('cli:test', false), next, 'one that waits is not followed by another')
+    t.strictSame(await states(), ['signing', 'next'])
+    await ring.refresh()
+    t.strictSame([ring.signing().kid, ring.published().map(({ kid }) => kid)], [first?.kid, [first?.kid, next]])
+    now = 14 * 60_000
+    t.equal(ring.signing().kid, first?.kid)
+    now = 16 * 60_000
+    t.equal(ring.signing().kid, next, 'a quarter of an hour later, without asking the database again')
+    await query("update signing_keys set active_at = active_at - interval '20 minutes', retired_at = retired_at - interval '20 minutes'")
+    t.strictSame(await states(), ['retired', 'signing'])
+    await ring.refresh()
+    t.equal(ring.published().length, 2)
+    await query("update signing_keys set retired_at = retired_at - interval '2 hours' where retired_at is not null")
+    await ring.refresh()
+    t.strictSame(ring.published().map(({ kid }) => kid), [next])
+    await store.keepUp(90 * 86_400_000)
+    t.strictSame(await states(), ['signing'], 'and then it is forgotten')
+  })
+
+  await t.test('by age the next one comes by itself, once for all replicas', async (t) => {
+    const [{ kid = '' } = {}] = await store.list()
+    t.equal(await store.keepUp(86_400_000), undefined)
+    await query("update signing_keys set active_at = now() - interval '1 day' + interval '14 minutes'")
+    const made = await Promise.all([1, 2, 3].map(() => createSigningKeyStore(gateway.gateway.database, [ENCRYPTION_SECRET]).keepUp(86_400_000)))
+    t.equal(made.filter((each) => each !== undefined).length, 1)
+    t.strictSame(await states(), ['signing', 'next'])
+    t.match(await query("select actor from audit_events where action = 'key.rotate' order by id desc limit 1"), [{ actor: 'system' }])
+    t.equal((await store.list())[0]?.kid, kid)
+  })
+
+  await t.test('a leaked key is withdrawn at once', async (t) => {
+    const kid = await store.rotate('cli:test', true)
+    t.strictSame((await store.list()).map((key) => [key.kid, key.state]), [[kid, 'signing']])
+    const ring = createKeyRing(store)
+    await ring.refresh()
+    t.equal(ring.signing().kid, kid)
+  })
+
+  await t.test('a secret that rotates seals the keys anew; a key that cannot be opened stops the start and stays', async (t) => {
+    const NEXT = 'the next encryption secret, of 32 and more'
+    const [before] = await query<{ kid: string, sealed_private_key: Buffer }>('select * from signing_keys')
+    const rotated = await gateway.restart({ keys: { encryptionSecrets: [NEXT, ENCRYPTION_SECRET] } })
+    const [after] = await query<{ kid: string, sealed_private_key: Buffer }>('select * from signing_keys')
+    t.equal(after?.kid, before?.kid)
+    t.notSame(after?.sealed_private_key, before?.sealed_private_key)
+    const alone = await rotated.restart({ keys: { encryptionSecrets: [NEXT] } })
+    t.equal((await published(alone)).keys[0]?.kid, before?.kid, 'so that the old secret can go')
+    await t.rejects(alone.restart({ keys: { encryptionSecrets: ['a secret that never sealed anything here'] } }), { code: 'signing_key_sealed' })
+    t.strictSame((await query<{ kid: string }>('select kid from signing_keys')).map(({ kid }) => kid), [before?.kid])
+  })
+
+  await t.test('what is signed is kept for a minute and for what it says, and a failure is not', async (t) => {
+    let now = 1_700_000_000_000
+    let fails = false
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const signer = createAssertionSigner({ keys: { signing: () => fails ? { kid: 'k', privateKey: 'broken' as never } : { kid: 'k', privateKey }, published: () => [] }, issuer: 'https://auth.test', now: () => now })
+    const person = { publicId: 's', userId: 'u', username: 'abe', email: null, emailVerified: false, name: null, givenName: null, familyName: null, isStaff: false, isSuperuser: false, tid: null, oid: null, loginHint: null, groups: ['A'], permissions: [], authTime: 0, expiresAt: 0, expiresInMs: 0, idleMs: 0 }
+    const one = await signer.assertion(person, 'app.test')
+    now += 1_000
+    t.equal(await signer.assertion({ ...person }, 'app.test'), one)
+    t.not(await signer.assertion({ ...person, groups: [] }, 'app.test'), one)
+    now += 60_000
+    t.not(await signer.assertion(person, 'app.test'), one)
+    t.strictSame(Object.keys(decodeJwt(one)).sort(), ['aud', 'email_verified', 'exp', 'groups', 'iat', 'is_staff', 'is_superuser', 'iss', 'permissions', 'sid', 'sub', 'username'], 'what is not known is left out')
+    fails = true
+    await t.rejects(signer.assertion(person, 'new.test'))
+    fails = false
+    t.ok(await signer.assertion(person, 'new.test'))
+  })
+})
+
+t.test('the identity cookie', async (t) => {
+  const PUBLIC = 'http://auth.gatehouse.localhost:4180'
+  const gateway = await startTestGateway(t, {
+    app: { redirectUris: [`${PUBLIC}/oauth2/callback`, `${PUBLIC}/oauth2/sign_in`] },
+    config: { server: { publicUrl: PUBLIC, redirectDomains: ['.gatehouse.localhost:*'] }, session: { cookieDomain: 'gatehouse.localhost', identityCookie: true } },
+  })
+  const toGateway = () => createBrowser({ dispatcher: new Agent({ connect: (options, done) => buildConnector({})(options.hostname.endsWith('.localhost') ? { ...options, hostname: '127.0.0.1', port: String(gateway.config.server.port) } : options, done) }) })
+  const browser = toGateway()
+  const jar = () => browser.cookies.get('auth.gatehouse.localhost') ?? new Map<string, string>()
+  const back = encodeURIComponent('http://wiki.gatehouse.localhost:9000/page?x=1')
+
+  await t.test('is set at sign-in for the whole domain, ten minutes long, and believed by gatehouse/verify', async (t) => {
+    const page = await browser.follow(`${PUBLIC}/oauth2/start`)
+    const { action, fields } = formOf(page)
+    const callback = await browser.ask((await browser.ask(action, { method: 'POST', form: { ...fields, person: PERSON_IDS.staff } })).location ?? '')
+    const line = callback.headers.getSetCookie().find((each) => each.startsWith('gatehouse_identity=')) ?? ''
+    for (const attribute of ['Max-Age=600', 'Domain=gatehouse.localhost', 'Path=/', 'HttpOnly', 'SameSite=Lax']) t.match(line, attribute)
+    t.ok(line.length < 4096)
+    const token = jar().get('gatehouse_identity') ?? ''
+    t.equal(decodeJwt(token).aud, 'gatehouse.localhost')
+    t.equal((decodeJwt(token).exp ?? 0) - (decodeJwt(token).iat ?? 0), 600)
+    const keys = createServer((_, response) => { browser.ask(`${PUBLIC}/.well-known/jwks.json`).then(({ text }) => response.end(text)).catch(() => response.destroy()) })
+    await new Promise<void>((resolve) => keys.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => { keys.close() })
+    const jwksUrl = `http://127.0.0.1:${(keys.address() as { port: number }).port}/`
+    t.match(await createVerifier({ issuer: PUBLIC, audience: 'gatehouse.localhost', jwksUrl }).verify(token), { username: 'sam.staff@contoso.example', isStaff: true })
+    t.equal(await codeOf(createVerifier({ issuer: PUBLIC, audience: 'wiki.gatehouse.localhost', jwksUrl }).verify(token)), 'invalid', 'it is no assertion for an application')
+  })
+
+  await t.test('/oauth2/refresh renews it while the session lives, and else leads to the sign-in and back', async (t) => {
+    const before = jar().get('gatehouse_identity')
+    jar().delete('gatehouse_identity')
+    const answer = await browser.ask(`${PUBLIC}/oauth2/refresh?rd=${back}`)
+    t.strictSame([answer.status, answer.location], [302, 'http://wiki.gatehouse.localhost:9000/page?x=1'])
+    t.ok(jar().get('gatehouse_identity'))
+    t.not(before, undefined)
+    const stranger = await toGateway().ask(`${PUBLIC}/oauth2/refresh?rd=${back}`)
+    t.strictSame([stranger.status, stranger.location], [302, `${PUBLIC}/oauth2/start?rd=${back}`])
+    t.strictSame(stranger.headers.getSetCookie(), [])
+    t.equal((await browser.ask(`${PUBLIC}/oauth2/refresh?rd=${encodeURIComponent('https://evil.test/')}`)).status, 400)
+  })
+
+  await t.test('more than a browser keeps is refused and said, and nobody is kept from signing in by it', async (t) => {
+    const query = await connect(t, gateway.databaseUrl)
+    await query("insert into groups (name) select 'A rather long name of a local group, number ' || n from generate_series(1, 80) n")
+    await query("insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g where g.name like 'A rather%'")
+    const answer = await browser.ask(`${PUBLIC}/oauth2/refresh?rd=${back}`, { headers: { accept: 'application/json' } })
+    t.strictSame([answer.status, (JSON.parse(answer.text) as { error: string }).error], [403, 'identity_too_large'])
+    await query("delete from groups where name like 'A rather%'")
+  })
+
+  await t.test('signing out takes it away', async (t) => {
+    await browser.ask(`${PUBLIC}/oauth2/refresh?rd=${back}`)
+    t.ok(jar().get('gatehouse_identity'))
+    await browser.ask(`${PUBLIC}/oauth2/sign_out`)
+    t.equal(jar().get('gatehouse_identity'), undefined)
+  })
+
+  const without = await startTestGateway(t)
+  t.equal((await without.ask('/oauth2/refresh')).status, 404, 'and it is not there unless it is wanted')
+})
