@@ -1,6 +1,6 @@
 // The application, put together in reading order. The only place that knows every part; parts do not know one another.
 import { randomUUID } from 'node:crypto'
-import { METHODS } from 'node:http'
+import { METHODS, type IncomingHttpHeaders } from 'node:http'
 import cookie, { Signer } from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import rateLimit from '@fastify/rate-limit'
@@ -103,6 +103,7 @@ function createInstance(trusts: Parts['trusts'], pages: Parts['pages'], log: Fas
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
     genReqId: () => randomUUID(),
     requestIdHeader: false,
+    rewriteUrl: withoutDetour,
     trustProxy: (address: string) => trusts(address),
     bodyLimit: 16 * 1024,
     requestTimeout: 30_000, // a body that trickles in does not hold its connection for ever
@@ -114,6 +115,14 @@ function createInstance(trusts: Parts['trusts'], pages: Parts['pages'], log: Fas
   app.setErrorHandler(onError)
   app.setNotFoundHandler(() => { throw new GatehouseError('not_found') })
   return app
+}
+
+/**
+ * A proxy that asks its forward-auth question at `/` (oauth2-proxy's Traefik sample does) must get an answer to that question: the
+ * home page's 200 would let everybody pass who is signed in, whatever the rules say. No browser and no proxy sends this header otherwise.
+ */
+function withoutDetour({ url = '/', headers }: { readonly url?: string | undefined, readonly headers: IncomingHttpHeaders }): string {
+  return url === '/' && headers['x-forwarded-uri'] !== undefined ? '/oauth2/forward-auth' : url
 }
 
 /** The pages people open. Those that reach Entra ID are counted first, before a session is looked up for them. */
@@ -155,7 +164,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   })
   await browser.register(async (open) => {
     await open.register(browserSession, sessionOptions)
-    await open.register(homeRoutes, { publicUrl, pages, returnTo, cookies, signer, rightsOf: adapters.rightsOf })
+    await open.register(homeRoutes, { publicUrl, pages, returnTo, cookies, signer, trusts, rightsOf: adapters.rightsOf })
     if (setIdentityCookie) await open.register(refreshRoutes, { publicUrl, returnTo, setIdentityCookie })
   })
 }

@@ -12,11 +12,11 @@ import { freshDatabase, stopPostgres } from './helpers/postgres.js'
 
 t.teardown(stopPostgres)
 
-const GUIDES = ['README.md', ...readdirSync('docs').filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+const GUIDES = ['README.md', ...['docs', 'docs/applications'].flatMap((folder) => readdirSync(folder).filter((name) => name.endsWith('.md')).map((name) => `${folder}/${name}`))]
 const read = (file: string): string => readFileSync(file, 'utf8')
 
 /** `groups add` -> its options, from the one table of commands. */
-const commands = new Map([...read('src/cli.ts').matchAll(/^command\((\w+), '([\w-]+)[^']*'.*\n((?: {2}\.option\(.*\n)*)/gm)]
+const commands = new Map([...read('src/cli.ts').matchAll(/^command\((\w+), '([\w-]+)[^']*'.*\n((?: {2}\.(?:option|requiredOption)\(.*\n)*)/gm)]
   .map(([, parent, name = '', options = '']) => [parent === 'program' ? name : `${parent} ${name}`, [...options.matchAll(/'(--[\w-]+)/g)].map(([, option]) => option)]))
 
 t.test('every command that a guide shows exists, with its options', async (t) => {
@@ -58,6 +58,24 @@ t.test('every configuration key that a guide names exists', async (t) => {
       if (sections.includes(key.split('.')[0] ?? '') && !existsSync(key)) t.ok(known.has(key), `${guide}: ${key}`)
     }
   }
+})
+
+t.test('the parts of a configuration that guides show are usable', async (t) => {
+  const base = `entra: { tenantId: 5d1e7a60-3c3f-4b0e-9a55-0c7d8f2b1e44, clientId: 0b7f3c2d-6a51-4e9c-8d10-9e2f4a6b8c00, clientSecret: abc~def }
+database: { url: postgres://gatehouse@db/gatehouse }
+keys: { encryptionSecrets: [${'z4'.repeat(20)}] }
+`
+  const sections = { server: 'server: { publicUrl: https://auth.example.com }\n', session: `session: { secrets: [${'q7'.repeat(20)}], cookieDomain: example.com }\n`, groupMapping: 'groupMapping: []\n' }
+  let seen = 0
+  for (const guide of GUIDES) {
+    for (const [, part = ''] of read(guide).matchAll(/```yaml\n((?:access|headers):[\s\S]*?)```/g)) {
+      const yaml = `${base}${Object.entries(sections).map(([key, text]) => new RegExp(`^${key}:`, 'm').test(part) ? '' : text).join('')}${part}`
+      const { warnings } = loadConfig('shown.yaml', { env: {}, readFile: () => yaml })
+      t.strictSame(warnings.map(({ code }) => code).filter((code) => !['placeholder', 'mapping_empty'].includes(code)), [], `${guide}: ${part.slice(0, 60)}`)
+      seen++
+    }
+  }
+  t.ok(seen > 3, `${seen} parts`)
 })
 
 t.test('the example of the mapping is usable, and its groups are those of the file beside it', async (t) => {

@@ -10,6 +10,9 @@ export function canReturnTo(url: string): boolean {
   return url.length <= MAX_LENGTH && !(url.split(/[?#]/, 1)[0] ?? '').includes('\\')
 }
 
+/** Steps of the sign-in itself: who was sent back to one would go round in circles. */
+const OWN_STEPS: ReadonlySet<string> = new Set(['/oauth2/start', '/oauth2/callback', '/oauth2/sign_out'])
+
 export interface ReturnToRules {
   readonly publicUrl: string
   /** `host`, `.suffix`, `host:port`, `host:*`; without a port the scheme's default port alone. */
@@ -34,6 +37,7 @@ export function parseReturnTo(input: string | undefined, rules: ReturnToRules, b
   if (url.username !== '' || url.password !== '' || (!relative && /^https?:\/\/[^/]*@/i.test(beforeQuery))) throw refuse('rd names a user')
   if (url.href.length > MAX_LENGTH) throw refuse(TOO_LONG)
   if (!isAllowed(url, rules)) throw refuse(`rd leads to ${url.host}, which is not in server.redirectDomains`)
+  if (url.origin === rules.publicUrl && OWN_STEPS.has(url.pathname)) return `${rules.publicUrl}/`
   return url.href
 }
 

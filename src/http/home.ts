@@ -2,12 +2,14 @@
 import type { FastifyInstance } from 'fastify'
 import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
 import { cookieValues, type CookiePolicy } from './cookies.js'
+import type { TrustedPeers } from './networks.js'
 import { sendPage, STYLESHEET_PATH, type PageSettings } from './pages/layout.js'
 import { homePage, signedOutPage, signInPage, type RightsOfPerson } from './pages/pages.js'
 import { STYLESHEET } from './pages/stylesheet.js'
 import { queryParameters } from './query.js'
 import type { CookieSigner } from './session-reader.js'
 import { openReturn } from './sign-out.js'
+import { wantedReturn } from './wanted-return.js'
 
 export interface HomeOptions {
   readonly publicUrl: string
@@ -15,6 +17,7 @@ export interface HomeOptions {
   readonly returnTo: ReturnToRules
   readonly cookies: CookiePolicy
   readonly signer: CookieSigner
+  readonly trusts: TrustedPeers
   readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
 }
 
@@ -31,7 +34,7 @@ export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): 
   scope.get('/oauth2/sign_in', async (request, reply) => {
     // Entra's sign-out page adds parameters of its own when it sends people back here.
     const { rd } = queryParameters(request.query, ['rd'], { ignoreUnknown: true })
-    const target = parseReturnTo(rd, returnTo)
+    const target = wantedReturn(rd, request, options)
     const startUrl = `${publicUrl}/oauth2/start?${new URLSearchParams({ rd: target })}`
     const [signedOut] = cookieValues(request.headers.cookie, cookies.names.signedOut)
     if (signedOut === undefined) return sendPage(reply, 200, signInPage(startUrl), pages)

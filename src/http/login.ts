@@ -6,13 +6,14 @@ import { createHash } from 'node:crypto'
 import { GatehouseError, MENDED_BY_SIGNING_IN_AGAIN } from '../core/errors.js'
 import { FLOW_LIFETIME_MS, flowHash, isBinding, newBinding, type Flow, type FlowSealer } from '../core/flow.js'
 import type { LoginOutcome, LoginRequest } from '../core/login.js'
-import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
+import type { ReturnToRules } from '../core/return-to.js'
 import { newPublicSessionId, newSessionId } from '../core/session.js'
 import { cookieValues, type CookiePolicy } from './cookies.js'
 import { asGatehouseError, errorFacts, sendError } from './errors.js'
 import type { PageSettings } from './pages/layout.js'
-import { queryParameters } from './query.js'
 import type { TrustedPeers } from './networks.js'
+import { queryParameters } from './query.js'
+import { isPublicHost, wantedReturn } from './wanted-return.js'
 
 /** What we use of the plugin's namespace; extra parameters pass through to the address. */
 interface AuthorizeUrlBuilder { readonly oauth2: { authorizeURL(parameters: Readonly<Record<string, string>>): string } }
@@ -89,8 +90,7 @@ function start(toEntra: Entra, options: LoginOptions, request: FastifyRequest, r
   const { rd, prompt } = queryParameters(request.query, ['rd', 'prompt'])
   if (prompt !== undefined && prompt !== 'select_account') throw new GatehouseError('query_unknown', { detail: 'the only prompt is select_account' })
   if (cookieValues(request.headers.cookie, cookies.names.session).length > 1) throw new GatehouseError('session_cookie_doubled', { remedy: 'The person clears the cookies of this site; another application on the same domain sets one of our name.' })
-  const wanted = rd ?? trustedRedirectHeader(request, options)
-  const returnTo = parseReturnTo(wanted, options.returnTo, requestOrigin(request, options))
+  const returnTo = wantedReturn(rd, request, options)
   if (!isPublicHost(request, publicUrl)) {
     request.log.warn({ host: request.host }, 'sent on to publicUrl; if this repeats without end, the proxy does not pass the Host header on')
     return reply.redirect(`${publicUrl}/oauth2/start?${new URLSearchParams({ rd: returnTo, ...(prompt === undefined ? {} : { prompt }) })}`, 302)
@@ -131,23 +131,4 @@ async function complete(flow: Flow, answer: Readonly<Partial<Record<typeof CALLB
   await request.session.regenerate()
   request.session.set('writtenAt', Date.now())
   return id
-}
-
-/** oauth2-proxy's nginx sample hands `rd` over in a header; only a proxy we trust may. */
-function trustedRedirectHeader(request: FastifyRequest, { trusts }: LoginOptions): string | undefined {
-  const header = request.headers['x-auth-request-redirect']
-  return typeof header === 'string' && trusts(request.socket.remoteAddress) ? header : undefined
-}
-
-/** Where a relative `rd` counts from: the host the browser asked for, as a trusted proxy says. */
-function requestOrigin(request: FastifyRequest, { publicUrl }: LoginOptions): string {
-  if (isPublicHost(request, publicUrl)) return publicUrl
-  const origin = `${new URL(publicUrl).protocol}//${request.host}`
-  return URL.canParse(origin) ? new URL(origin).origin : publicUrl
-}
-
-function isPublicHost(request: FastifyRequest, publicUrl: string): boolean {
-  const { protocol, host } = new URL(publicUrl)
-  const origin = `${protocol}//${request.host}`
-  return URL.canParse(origin) && new URL(origin).host === host
 }

@@ -325,6 +325,14 @@ t.test('on another host than publicUrl\'s the browser is taken there, with rd ma
   t.equal((await gateway.ask('/oauth2/start?rd=/deep', { headers: { 'x-forwarded-host': 'evil.test' } })).status, 400)
   const byHeader = await gateway.ask('/oauth2/start', { headers: { 'x-auth-request-redirect': 'http://app.example.test/y' } })
   t.equal(byHeader.status, 302, 'a trusted proxy may give rd in a header')
+  const signIn = async (headers: Record<string, string>) => /href="([^"]*\/oauth2\/start[^"]*)"/.exec((await gateway.ask('/oauth2/sign_in', { headers })).text)?.[1]
+  t.equal(await signIn({ 'x-auth-request-redirect': 'http://app.example.test/y' }), `${gateway.url}/oauth2/start?rd=${encodeURIComponent('http://app.example.test/y')}`, 'to the sign-in page too')
+  t.equal(await signIn({ 'x-auth-request-redirect': '/y?z', 'x-forwarded-host': 'app.example.test' }), `${gateway.url}/oauth2/start?rd=${encodeURIComponent('http://app.example.test/y?z')}`)
+  for (const own of ['/oauth2/sign_in', '/oauth2/start?rd=/x', 'http://app.example.test/oauth2/start']) t.equal(await signIn({ 'x-auth-request-redirect': own }), `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`${gateway.url}/`)}`, `${own}: not back to a step of the sign-in`)
+  for (const own of ['/oauth2/start', '/oauth2/start?rd=/x', '/oauth2/sign_out', '/oauth2/x/../start']) {
+    const { answer } = await gateway.signIn(PERSON_IDS.staff, { rd: own })
+    t.equal(answer.trail.at(-1), `${gateway.url}/`, `${own}: not round in circles`)
+  }
   const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.1'] } })
   t.match((await untrusted.ask('/oauth2/start?rd=/deep', { headers: { 'x-forwarded-host': 'app.example.test' } })).location, `${gateway.entra.url}/`)
 })
