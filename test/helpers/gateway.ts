@@ -46,6 +46,8 @@ export interface TestGateway {
   close(): Promise<void>
   /** The same directory, database and addresses under another configuration. */
   restart(config?: Record<string, unknown>): Promise<TestGateway>
+  /** What a reload does: another configuration is in force at once, in the same process. */
+  reload(config: Record<string, unknown>): void
   /** Signs a person in from the start and returns the last answer. */
   signIn(personId: string, options?: { browser?: Browser, rd?: string }): Promise<{ browser: Browser, answer: Answer & { trail: readonly string[] } }>
   ask(path: string, options?: { browser?: Browser, headers?: Record<string, string>, method?: string }): Promise<Answer>
@@ -95,7 +97,8 @@ async function start(t: Test, base: Record<string, unknown>, overrides: Record<s
   const rawLog: string[] = []
   const log: Record<string, unknown>[] = []
   const logger = createLogger({ ...config.log, format: 'json' }, { write: (line) => { rawLog.push(line); log.push(JSON.parse(line) as Record<string, unknown>) } })
-  const gateway = await startGateway(() => config, { log: logger, ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
+  let inForce = config
+  const gateway = await startGateway(() => inForce, { log: logger, ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
   await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), { actor: 'test', dryRun: false })
   let closed = false
   const close = async (): Promise<void> => {
@@ -106,6 +109,7 @@ async function start(t: Test, base: Record<string, unknown>, overrides: Record<s
   const url = config.server.publicUrl
   return {
     url, management: `http://127.0.0.1:${config.server.management.port}`, entra: fixed.entra, config, gateway, databaseUrl: fixed.databaseUrl, log, rawLog, close,
+    reload(next) { inForce = writtenConfig(t, merge(base, merge(overrides, next)), fixed.files) },
     async restart(next = {}) {
       await close()
       return await start(t, base, merge(overrides, next), fixed)
