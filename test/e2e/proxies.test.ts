@@ -1,15 +1,14 @@
-// Real nginx with auth_request and real Caddy with forward_auth, on the very files that are shipped: nobody passes
+// Real nginx with auth_request, real Caddy with forward_auth and real HAProxy with our Lua, on the very files that are shipped: nobody passes
 // without signing in, identity headers arrive, forged ones do not, and our cookies stay with us.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { request, type IncomingHttpHeaders } from 'node:http'
+import { decodeJwt } from 'jose'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { freePorts, pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
-import { program, run } from '../helpers/programs.js'
+import { startCaddy, startHaproxy, startNginx } from '../helpers/proxies.js'
+import { startUpstream, type Received } from '../helpers/upstream.js'
 
 t.teardown(stopPostgres)
 
@@ -17,12 +16,13 @@ interface Site {
   readonly app: string
   readonly gateway: TestGateway
   /** What the application behind the proxy last received. */
-  readonly received: { headers: IncomingHttpHeaders, raw: string[], url: string, method: string }[]
+  readonly received: Received[]
 }
 
 const PROXIES = [
   { name: 'nginx auth_request', start: startNginx },
   { name: 'Caddy forward_auth', start: startCaddy },
+  { name: 'HAProxy with Lua', start: startHaproxy },
 ]
 
 for (const { name, start } of PROXIES) {
@@ -85,7 +85,7 @@ for (const { name, start } of PROXIES) {
       t.equal((await browser.ask(`${app}/head`, { method: 'HEAD' })).status, 200)
       t.equal((await browser.ask(`${app}/thing`, { method: 'DELETE' })).status, 200)
       t.same(received.map((each) => each.method), ['POST', 'HEAD', 'DELETE'])
-      for (const path of ['/oauth2/auth', '/oauth2/forward-auth']) t.equal((await browser.ask(`${gateway.url}${path}`)).status, 404)
+      for (const path of ['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/ext-authz/x', '/oauth2/ext-authz']) t.equal((await browser.ask(`${gateway.url}${path}`)).status, 404)
     })
 
     await t.test('30 KB of the application\'s own cookies are no obstacle', async (t) => {
@@ -93,11 +93,52 @@ for (const { name, start } of PROXIES) {
       t.equal((await fetchWithCookie(app, browser, `${browser.cookieHeader(app)}; ${other}`)).status, 200)
     })
 
+    await t.test('the signed assertion arrives, and is this application\'s', async (t) => {
+      received.length = 0
+      await browser.ask(`${app}/whoami`)
+      const [claims = {}] = [decodeJwt(String(received[0]?.headers['x-gatehouse-assertion']))]
+      t.match(claims, { iss: gateway.url, aud: '127.0.0.1', username: 'sue.super@contoso.example', is_superuser: true })
+    })
+
+    await t.test('a WebSocket opens for who is signed in, and for nobody else', async (t) => {
+      t.equal(await handshake(app, browser.cookieHeader(app)), 101)
+      t.equal(await handshake(app, ''), 401)
+    })
+
+    await t.test('a refusal is Gatehouse\'s own page for a person and JSON for a program, with the rule', async (t) => {
+      const { browser: guest } = await gateway.signIn(PERSON_IDS.guest)
+      gateway.reload({ access: { default: 'deny', rules: [{ hosts: ['127.0.0.1'], paths: ['/open/**'], allow: 'anyone' }, { hosts: ['127.0.0.1'], paths: ['/guests/**'], allow: { groups: ['Read Only'] } }] } })
+      received.length = 0
+      const page = await guest.ask(`${app}/secret?x=1`)
+      t.equal(page.status, 403)
+      t.match(page.text, /gus\.guest@fabrikam\.example/)
+      t.match(page.text, /access\.default/)
+      t.match(page.headers.get('content-type'), /text\/html/)
+      const json = await guest.ask(`${app}/secret`, { headers: { accept: 'application/json' } })
+      t.equal(json.status, 403)
+      t.match(JSON.parse(json.text), { error: 'not_allowed', rule: 'access.default', username: 'gus.guest@fabrikam.example' })
+      t.equal(received.length, 0)
+      t.equal((await guest.ask(`${app}/guests/x`)).status, 200)
+      t.equal((await createBrowser().ask(`${app}/open/x`, { headers: FORGED })).status, 200, 'anyone passes where a rule says so')
+      t.notOk(received.at(-1)?.raw.some((part) => part.includes('forged')), 'as nobody')
+      for (const path of ['/open/../secret', '/open/%2e%2e/secret', '/open/..%2fsecret', '/open//../secret', '/open/%252e%252e/secret']) t.not(await rawStatus(app, path), 200, path)
+      gateway.reload({})
+    })
+
     await t.test('signed out is signed out: the old cookie opens nothing', async (t) => {
       const old = browser.cookieHeader(app)
       const answer = await browser.follow(`${gateway.url}/oauth2/sign_out?rd=${encodeURIComponent(`${app}/bye`)}`)
       t.notOk(browser.cookieHeader(app).includes('gatehouse_session='), answer.trail.join(' '))
       t.equal((await fetchWithCookie(app, createBrowser(), old, { accept: 'application/json' })).status, 401)
+    })
+
+    await t.test('without Gatehouse nothing passes', async (t) => {
+      const { browser: person } = await gateway.signIn(PERSON_IDS.superuser)
+      t.equal((await person.ask(`${app}/x`)).status, 200)
+      await gateway.close()
+      received.length = 0
+      for (const who of [person, createBrowser()]) t.ok((await who.ask(`${app}/x`)).status >= 500)
+      t.equal(received.length, 0)
     })
   })
 }
@@ -110,51 +151,30 @@ const FORGED = {
   'X-Gatehouse-Assertion': 'forged', 'X_Gatehouse_Assertion': 'forged', 'X-Original-URL': 'forged', 'X-Forwarded-User': 'harmless',
 }
 
+/** A path as it stands: a client of fetch's kind would tidy it up. */
+function rawStatus(app: string, path: string, headers: Record<string, string> = {}): Promise<number> {
+  const { hostname, port } = new URL(app)
+  return new Promise((resolve, reject) => {
+    request({ hostname, port, path, headers, agent: false }, (response) => { response.resume(); resolve(response.statusCode ?? 0) })
+      .on('upgrade', (response, socket) => { socket.destroy(); resolve(response.statusCode ?? 0) })
+      .on('error', reject).end()
+  })
+}
+
+async function handshake(app: string, cookie: string): Promise<number> {
+  return await rawStatus(app, '/socket', { 'connection': 'Upgrade', 'upgrade': 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version': '13', 'sec-fetch-mode': 'websocket', cookie })
+}
+
 async function fetchWithCookie(app: string, browser: Browser, cookie: string, headers: Record<string, string> = {}) {
   return await browser.ask(`${app}/cookies`, { headers: { ...headers, cookie } })
 }
 
 async function startSite(t: Test, startProxy: typeof startNginx): Promise<Site | undefined> {
-  const received: Site['received'] = []
-  const upstream = createServer({ maxHeaderSize: 64 * 1024 }, (request, response) => {
-    received.push({ headers: request.headers, raw: request.rawHeaders, url: request.url ?? '', method: request.method ?? '' })
-    let body = ''
-    request.on('data', (chunk: Buffer) => { body += chunk.toString() }).on('end', () => response.end(request.method === 'HEAD' ? undefined : `${request.method} ${request.url} ${body}`))
-  })
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => { upstream.close(); upstream.closeAllConnections() })
+  const { received, port } = await startUpstream(t)
   const [appPort = 0, authPort = 0] = await freePorts(2)
   const publicUrl = `http://127.0.0.1:${authPort}`
   const gateway = await startTestGateway(t, { demoFile: { publicUrl } }) // the very file that the demo's compose file mounts
   const listening = (gateway.gateway.app.server.address() as { port: number }).port
-  const started = await startProxy(t, { appPort, authPort, gateway: listening, upstream: (upstream.address() as { port: number }).port })
+  const started = await startProxy(t, { app: `127.0.0.1:${appPort}`, auth: `127.0.0.1:${authPort}`, gateway: `127.0.0.1:${listening}`, upstream: `127.0.0.1:${port}` })
   return started ? { app: `http://127.0.0.1:${appPort}`, gateway, received } : undefined
-}
-
-interface Ports { readonly appPort: number, readonly authPort: number, readonly gateway: number, readonly upstream: number }
-
-async function startNginx(t: Test, { appPort, authPort, gateway, upstream }: Ports): Promise<boolean> {
-  const nginx = program(t, 'nginx')
-  if (nginx === undefined) return false
-  const home = mkdtempSync(join(tmpdir(), 'gatehouse-nginx-'))
-  t.teardown(() => rmSync(home, { recursive: true, force: true }))
-  const values: Record<string, string> = { DEMO_APP_LISTEN: `127.0.0.1:${appPort}`, DEMO_AUTH_LISTEN: `127.0.0.1:${authPort}`, DEMO_GATEWAY_UPSTREAM: `127.0.0.1:${gateway}`, DEMO_APP_UPSTREAM: `127.0.0.1:${upstream}` }
-  const shipped = readFileSync('config/demo/nginx.conf.template', 'utf8').replace(/\$\{(DEMO_\w+)\}/g, (whole, name: string) => values[name] ?? whole)
-  writeFileSync(join(home, 'site.conf'), shipped)
-  writeFileSync(join(home, 'nginx.conf'), `daemon off; worker_processes 1; pid ${home}/nginx.pid; error_log stderr warn;
-events {} http { access_log off; client_body_temp_path ${home}/a; proxy_temp_path ${home}/b; fastcgi_temp_path ${home}/c; uwsgi_temp_path ${home}/d; scgi_temp_path ${home}/e; include ${home}/site.conf; }`)
-  await run(t, nginx, ['-p', home, '-c', join(home, 'nginx.conf'), '-e', 'stderr'], { port: appPort })
-  return true
-}
-
-async function startCaddy(t: Test, { appPort, authPort, gateway, upstream }: Ports): Promise<boolean> {
-  const caddy = program(t, 'caddy')
-  if (caddy === undefined) return false
-  const home = mkdtempSync(join(tmpdir(), 'gatehouse-caddy-'))
-  t.teardown(() => rmSync(home, { recursive: true, force: true }))
-  await run(t, caddy, ['run', '--config', 'config/proxies/Caddyfile', '--adapter', 'caddyfile'], {
-    port: appPort,
-    env: { HOME: home, XDG_DATA_HOME: home, XDG_CONFIG_HOME: home, GATEHOUSE_APP_SITE: `http://127.0.0.1:${appPort}`, GATEHOUSE_AUTH_SITE: `http://127.0.0.1:${authPort}`, GATEHOUSE_UPSTREAM: `127.0.0.1:${gateway}`, GATEHOUSE_APP_UPSTREAM: `127.0.0.1:${upstream}`, GATEHOUSE_AUTO_HTTPS: 'off' },
-  })
-  return true
 }
