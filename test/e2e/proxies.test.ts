@@ -148,7 +148,7 @@ const FORGED = {
   'X-Auth-Request-Preferred-Username': 'forged', 'X-Auth-Request-Staff': 'forged', 'X-Auth-Request-Redirect': 'forged',
   'X_Auth_Request_User': 'forged', 'x_auth_request_groups': 'forged', 'X-AUTH_REQUEST-USER': 'forged',
   'Remote-User': 'forged', 'REMOTE-GROUPS': 'forged', 'Remote_User': 'forged', 'remote_groups': 'forged', 'Remote-Name': 'forged', 'Remote-Email': 'forged',
-  'X-Gatehouse-Assertion': 'forged', 'X_Gatehouse_Assertion': 'forged', 'X-Original-URL': 'forged', 'X-Forwarded-User': 'harmless',
+  'X-Gatehouse-Assertion': 'forged', 'X_Gatehouse_Assertion': 'forged', 'X-Original-URL': 'forged', 'X-Original-Method': 'forged', 'X-Forwarded-Uri': 'forged', 'X-Forwarded-Method': 'forged', 'X_Forwarded_Host': 'forged', 'Forwarded': 'for=forged', 'X-Gatehouse-Error': 'forged', 'X-Unrelated': 'harmless',
 }
 
 /** A path as it stands: a client of fetch's kind would tidy it up. */

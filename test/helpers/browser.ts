@@ -5,7 +5,7 @@ export interface Answer { readonly status: number, readonly headers: Headers, re
 export interface Ask { method?: string, headers?: Record<string, string>, form?: Record<string, string> }
 
 export interface Browser {
-  /** Host -> name -> value. */
+  /** Host, or a domain behind a dot -> name -> value. */
   readonly cookies: Map<string, Map<string, string>>
   ask(url: string, ask?: Ask): Promise<Answer>
   /** Follows redirects until an answer is none. @returns the last answer and every address on the way */
@@ -19,15 +19,14 @@ export const NAVIGATION = { 'accept': 'text/html,application/xhtml+xml', 'sec-fe
 export function createBrowser(options: { ca?: string, dispatcher?: Dispatcher } = {}): Browser {
   const cookies: Browser['cookies'] = new Map()
   const dispatcher = options.dispatcher ?? new Agent({ keepAliveTimeout: 100, ...(options.ca ? { connect: { ca: options.ca } } : {}) })
-  const jar = (url: string) => {
-    const host = new URL(url).hostname
+  const jar = (url: string, host = new URL(url).hostname) => {
     const found = cookies.get(host) ?? new Map<string, string>()
     cookies.set(host, found)
     return found
   }
   const browser: Browser = {
     cookies,
-    cookieHeader: (url) => [...jar(url)].map(([name, value]) => `${name}=${value}`).join('; '),
+    cookieHeader: (url) => [...jar(url), ...domainsAbove(url).flatMap((domain) => [...cookies.get(domain) ?? []])].map(([name, value]) => `${name}=${value}`).join('; '),
     async ask(url, { method = 'GET', headers = {}, form } = {}) {
       const cookie = browser.cookieHeader(url)
       // not fetch: that adds sec-fetch-mode: cors to what a test says
@@ -39,7 +38,7 @@ export function createBrowser(options: { ca?: string, dispatcher?: Dispatcher } 
       })
       const received = new Headers()
       for (const [name, value] of Object.entries(response.headers)) for (const each of [value ?? []].flat()) received.append(name, each)
-      for (const line of received.getSetCookie()) keep(jar(url), line)
+      for (const line of received.getSetCookie()) keep(jar(url, domainOf(line, url)), line)
       const location = received.get('location')
       return { status: response.statusCode, headers: received, text: await response.body.text(), url, location: location === null ? undefined : new URL(location, url).href }
     },
@@ -54,6 +53,18 @@ export function createBrowser(options: { ca?: string, dispatcher?: Dispatcher } 
     },
   }
   return browser
+}
+
+/** RFC 6265 section 5.3: a Domain that does not hold the host loses the cookie. */
+function domainOf(line: string, url: string): string {
+  const [, domain] = /;\s*domain=\.?([^;\s]+)/i.exec(line) ?? []
+  if (domain === undefined) return new URL(url).hostname
+  return domainsAbove(url).includes(`.${domain}`) ? `.${domain}` : '.lost'
+}
+
+function domainsAbove(url: string): string[] {
+  const labels = new URL(url).hostname.split('.')
+  return labels.map((_, index) => `.${labels.slice(index).join('.')}`)
 }
 
 function keep(jar: Map<string, string>, line: string): void {

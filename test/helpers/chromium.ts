@@ -6,12 +6,12 @@ import type { Test } from 'tap'
 import { program } from './programs.js'
 
 /** @returns undefined where no Chromium is installed (the test is then skipped, with the reason) */
-export async function startChromium(t: Test): Promise<Browser | undefined> {
+export async function startChromium(t: Test, more: readonly string[] = []): Promise<Browser | undefined> {
   const executablePath = program(t, 'chromium', 'chromium-browser', 'google-chrome')
   if (executablePath === undefined) return undefined
   const browser = await chromium.launch({
     executablePath,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...more],
   })
   t.teardown(() => browser.close())
   return browser

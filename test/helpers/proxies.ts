@@ -54,7 +54,7 @@ async function runCaddy(t: Test, port: number, env: Record<string, string>): Pro
   const caddy = program(t, 'caddy')
   if (caddy === undefined) return false
   const home = folder(t, 'caddy')
-  await run(t, caddy, ['run', '--config', 'config/proxies/Caddyfile', '--adapter', 'caddyfile'], { port, env: { HOME: home, XDG_DATA_HOME: home, XDG_CONFIG_HOME: home, ...env } })
+  await run(t, caddy, ['run', '--config', 'config/proxies/Caddyfile', '--adapter', 'caddyfile'], { port, env: { HOME: home, XDG_DATA_HOME: home, XDG_CONFIG_HOME: home, GATEHOUSE_BIND: '127.0.0.1', ...env } })
   return true
 }
 
@@ -63,7 +63,7 @@ export async function startCaddy(t: Test, { app, auth, gateway, upstream }: Site
 }
 
 export async function startCaddyTls(t: Test, { gateway, upstream }: Pick<Site, 'gateway' | 'upstream'>, { certificate, key, appHost, authHost, port }: Tls): Promise<boolean> {
-  return await runCaddy(t, port, { GATEHOUSE_APP_SITE: `https://${appHost}:${port}`, GATEHOUSE_AUTH_SITE: `https://${authHost}:${port}`, GATEHOUSE_UPSTREAM: gateway, GATEHOUSE_APP_UPSTREAM: upstream, GATEHOUSE_AUTO_HTTPS: 'disable_redirects', GATEHOUSE_TLS: `${certificate} ${key}` })
+  return await runCaddy(t, port, { GATEHOUSE_APP_SITE: `https://${appHost}:${port}`, GATEHOUSE_AUTH_SITE: `https://${authHost}:${port}`, GATEHOUSE_UPSTREAM: gateway, GATEHOUSE_APP_UPSTREAM: upstream, GATEHOUSE_AUTO_HTTPS: 'disable_redirects', GATEHOUSE_TLS: `tls ${certificate} ${key}` })
 }
 
 async function runHaproxy(t: Test, port: number, env: Record<string, string>): Promise<boolean> {

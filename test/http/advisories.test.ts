@@ -286,7 +286,8 @@ t.test('pages', async (t) => {
     for (const name of ['code', 'state']) {
       const url = new URL(back)
       url.searchParams.append(name, url.searchParams.get(name) ?? '')
-      t.equal((await browser.ask(url.href)).status, 400, name)
+      const answer = await browser.ask(url.href, { headers: JSON_ONLY })
+      t.strictSame([answer.status, (JSON.parse(answer.text) as { error: string }).error], [400, 'query_duplicate'], name)
     }
     t.equal((await browser.ask(back.href)).status, 302)
     t.equal((await browser.ask(back.href)).status, 400, 'and once is enough')

@@ -202,7 +202,7 @@ t.test('the identity cookie', async (t) => {
   })
   const toGateway = () => createBrowser({ dispatcher: new Agent({ connect: (options, done) => buildConnector({})(options.hostname.endsWith('.localhost') ? { ...options, hostname: '127.0.0.1', port: String(gateway.config.server.port) } : options, done) }) })
   const browser = toGateway()
-  const jar = () => browser.cookies.get('auth.gatehouse.localhost') ?? new Map<string, string>()
+  const jar = () => browser.cookies.get('.gatehouse.localhost') ?? new Map<string, string>()
   const back = encodeURIComponent('http://wiki.gatehouse.localhost:9000/page?x=1')
 
   await t.test('is set at sign-in for the whole domain, ten minutes long, and believed by gatehouse/verify', async (t) => {
