@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
-import { freePorts, startTestGateway } from './helpers/gateway.js'
+import { ENCRYPTION_SECRET, freePorts, startTestGateway } from './helpers/gateway.js'
 import { run } from './helpers/programs.js'
 import { freshDatabase, stopPostgres } from './helpers/postgres.js'
 
@@ -123,6 +123,51 @@ t.test('groups and users, beside a running gateway', async (t) => {
   t.match(gatehouse('users', 'deactivate', 'sue.super@contoso.example').stdout, /is inactive now; 0 sessions ended/)
   t.match(gatehouse('users', 'remove', 'sue.super@contoso.example').stdout, /stays reserved/)
   t.match(gatehouse('users', 'list').stdout, /Nobody/)
+})
+
+t.test('access test says which rule decides and why; keys are listed and rotated', async (t) => {
+  const gateway = await startTestGateway(t)
+  await gateway.signIn(PERSON_IDS.staff)
+  const hosts = ['netbox.test']
+  const file = configFor(gateway.databaseUrl, {
+    keys: { encryptionSecrets: [ENCRYPTION_SECRET] },
+    access: {
+      default: 'deny', rules: [
+        { hosts, paths: ['/static/**'], allow: 'anyone' },
+        { hosts, networks: ['10.0.0.0/8'], paths: ['/api/**'], allow: 'anyone' },
+        { hosts, paths: ['/admin', '/admin/**'], allow: { staff: true } },
+        { hosts, methods: ['GET', 'HEAD'], allow: { permissions: ['netbox.view'] } },
+        { hosts, allow: { groups: ['Circuit Manager'] } },
+      ]
+    },
+  })
+  t.equal(gatehouse('groups', 'grant', 'Network Engineers', 'netbox.view').status, 0)
+  const tested = (url: string, ...args: string[]) => JSON.parse(gatehouse('access', 'test', url, '--json', '--method', 'GET', ...args).stdout) as { allowed: boolean, reason: string | null, rule: string, rules: { rule: string, because: string }[] }
+  const sam = ['--user', 'sam.staff@contoso.example', '--from', '192.0.2.1']
+  t.match(tested('https://netbox.test/static/x'), { allowed: true, rule: 'access.rules[0]' })
+  t.match(tested('https://netbox.test/dcim/'), { allowed: false, reason: 'not_signed_in' })
+  t.match(tested('https://netbox.test/dcim/', ...sam), { allowed: true, rule: 'access.rules[3]', rules: [{ because: /holds netbox\.view, through Network Engineers/ }] })
+  t.match(tested('https://netbox.test/dcim/', ...sam, '--method', 'POST'), { allowed: false, reason: 'not_allowed', rule: 'access.rules[4]' })
+  t.match(tested('https://netbox.test/admin/', ...sam), { allowed: true, rules: [{ because: /is staff/ }] })
+  t.match(tested('https://other.test/', ...sam), { allowed: false, rule: 'access.default' })
+  t.match(tested('https://netbox.test/api/x', '--from', '10.1.1.1'), { allowed: true, rule: 'access.rules[1]' })
+  t.match(tested('https://netbox.test/api/x'), { allowed: false, rules: [{ rule: 'access.rules[1]' }, { rule: 'access.rules[3]' }] }, 'without an address every rule that may match counts')
+  t.match(tested('https://netbox.test/static/..%2fadmin', '--user', 'sam.staff@contoso.example').rules.map(({ rule }) => rule), ['access.rules[0]', 'access.rules[2]'])
+  const said = gatehouse('access', 'test', 'https://netbox.test/dcim/', '--method', 'post', ...sam)
+  t.equal(said.status, 0)
+  t.match(said.stdout, new RegExp(`^refused: POST https://netbox\\.test/dcim/ by sam\\.staff@contoso\\.example\\n +access\\.rules\\[4\\] \\(${file}:\\d+:\\d+\\) is open to members of Circuit Manager, superusers: no, `))
+  t.equal(gatehouse('access', 'test', 'https://netbox.test/').status, 2, 'the method is not guessed')
+  t.equal(gatehouse('access', 'test', 'netbox.test/x', '--method', 'GET').status, 1)
+  t.equal(gatehouse('access', 'test', 'https://netbox.test/', '--method', 'GET', '--user', 'nobody@nowhere').status, 1)
+  gatehouse('users', 'deactivate', 'sam.staff@contoso.example')
+  t.match(gatehouse('access', 'test', 'https://netbox.test/admin', '--method', 'GET', ...sam).stdout, /must sign in: .* deactivated and counts as nobody/)
+
+  t.match(gatehouse('keys', 'list').stdout, /^KEY +STATE.*\n\S{43} +signing/)
+  t.match(gatehouse('keys', 'rotate').stdout, /signs in 15 minutes/)
+  t.match(JSON.parse(gatehouse('keys', 'list', '--json').stdout), [{ state: 'signing', retiredAt: String }, { state: 'next', retiredAt: null }])
+  t.match(gatehouse('keys', 'rotate', '--now').stdout, /signs at once, all other keys are withdrawn/)
+  t.equal((JSON.parse(gatehouse('keys', 'list', '--json').stdout) as object[]).length, 1)
+  t.match(gatehouse('audit', 'list', '--action', 'key').stdout, /key\.rotate +cli:\S+/)
 })
 
 t.test('serve: starts, says where, and ends on SIGTERM after what is under way', async (t) => {
