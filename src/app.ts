@@ -1,10 +1,8 @@
 // The application, put together in reading order. The only place that knows every part; parts do not know one another.
-import { randomUUID } from 'node:crypto'
-import { METHODS, type IncomingHttpHeaders } from 'node:http'
 import cookie, { Signer } from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import rateLimit from '@fastify/rate-limit'
-import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import { compileAccess } from './core/access.js'
 import type { KeyRing } from './core/assertion.js'
 import type { Config, OwnStep } from './config/config.js'
@@ -24,10 +22,11 @@ import { cookiePolicy } from './http/cookies.js'
 import { dialectRoute } from './http/dialects/dialect.js'
 import { fromTrustedPeers } from './http/dialects/forwarded.js'
 import { dialects } from './http/dialects/index.js'
-import { asGatehouseError, createErrorHandler, errorFacts } from './http/errors.js'
+import { asGatehouseError, errorFacts } from './http/errors.js'
 import { frontChannelLogoutRoutes } from './http/front-channel-logout.js'
 import { assetRoutes, homeRoutes } from './http/home.js'
 import { createIdentityCookie, refreshRoutes, type SetIdentityCookie } from './http/identity-cookie.js'
+import { createInstance } from './http/instance.js'
 import { jwksRoutes } from './http/jwks.js'
 import { loginRoutes } from './http/login.js'
 import { networkTest, trustedPeers } from './http/networks.js'
@@ -51,15 +50,13 @@ export interface Adapters {
   readonly log: FastifyBaseLogger
 }
 
-const MAX_HEADER_BYTES = 64 * 1024 // applications' own cookies come along
-
 /** @param live the configuration in force; what a reload may change is read from it each time, the rest once */
 export async function buildApp(live: () => Config, adapters: Adapters): Promise<FastifyInstance> {
   const config = live()
   const { publicUrl } = config.server
   const parts = createParts(live, adapters)
   const { pages, trusts, reader, verifier } = parts
-  const app = createInstance(trusts, pages, adapters.log)
+  const app = createInstance({ trusts, pages, log: adapters.log })
 
   // Asked on every request of every application: no plugin and no hook in these scopes.
   for (const { dialect, read } of dialects(config.server.authRequestHeaders)) {
@@ -94,35 +91,6 @@ function createParts(live: () => Config, { endpoints, sessions, keys, log }: Ada
     returnTo: { publicUrl, redirectDomains },
     pages: { publicUrl, authority: endpoints.authority, redirectDomains, contact },
   }
-}
-
-function createInstance(trusts: Parts['trusts'], pages: Parts['pages'], log: FastifyBaseLogger): FastifyInstance {
-  const onError = createErrorHandler(pages)
-  const app = fastify({
-    loggerInstance: log,
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
-    genReqId: () => randomUUID(),
-    requestIdHeader: false,
-    rewriteUrl: withoutDetour,
-    trustProxy: (address: string) => trusts(address),
-    bodyLimit: 16 * 1024,
-    requestTimeout: 30_000, // a body that trickles in does not hold its connection for ever
-    http: { maxHeaderSize: MAX_HEADER_BYTES },
-    forceCloseConnections: 'idle',
-    frameworkErrors: (error, request, reply) => { onError(error, request, reply) },
-  })
-  for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
-  app.setErrorHandler(onError)
-  app.setNotFoundHandler(() => { throw new GatehouseError('not_found') })
-  return app
-}
-
-/**
- * A proxy that asks its forward-auth question at `/` (oauth2-proxy's Traefik sample does) must get an answer to that question: the
- * home page's 200 would let everybody pass who is signed in, whatever the rules say. No browser and no proxy sends this header otherwise.
- */
-function withoutDetour({ url = '/', headers }: { readonly url?: string | undefined, readonly headers: IncomingHttpHeaders }): string {
-  return url === '/' && headers['x-forwarded-uri'] !== undefined ? '/oauth2/forward-auth' : url
 }
 
 /** The pages people open. Those that reach Entra ID are counted first, before a session is looked up for them. */

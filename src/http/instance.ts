@@ -1,0 +1,41 @@
+// The Fastify instance that everything is registered on: its limits, its errors, whom it believes about addresses.
+import { randomUUID } from 'node:crypto'
+import { METHODS, type IncomingHttpHeaders } from 'node:http'
+import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { GatehouseError } from '../core/errors.js'
+import { createErrorHandler } from './errors.js'
+import type { TrustedPeers } from './networks.js'
+import type { PageSettings } from './pages/layout.js'
+
+const MAX_HEADER_BYTES = 64 * 1024 // applications' own cookies come along
+
+export interface InstanceOptions { readonly trusts: TrustedPeers, readonly pages: PageSettings, readonly log: FastifyBaseLogger }
+
+export function createInstance({ trusts, pages, log }: InstanceOptions): FastifyInstance {
+  const onError = createErrorHandler(pages)
+  const app = fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    rewriteUrl: withoutDetour,
+    trustProxy: (address: string) => trusts(address),
+    bodyLimit: 16 * 1024,
+    requestTimeout: 30_000, // a body that trickles in does not hold its connection for ever
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => { onError(error, request, reply) },
+  })
+  for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
+  app.setErrorHandler(onError)
+  app.setNotFoundHandler(() => { throw new GatehouseError('not_found') })
+  return app
+}
+
+/**
+ * A proxy that asks its forward-auth question at `/` (oauth2-proxy's Traefik sample does) must get an answer to that question: the
+ * home page's 200 would let everybody pass who is signed in, whatever the rules say. No browser and no proxy sends this header otherwise.
+ */
+function withoutDetour({ url = '/', headers }: { readonly url?: string | undefined, readonly headers: IncomingHttpHeaders }): string {
+  return url === '/' && headers['x-forwarded-uri'] !== undefined ? '/oauth2/forward-auth' : url
+}
