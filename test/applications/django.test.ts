@@ -10,6 +10,7 @@ import { createBrowser, type Browser } from '../helpers/browser.js'
 import { freePorts, pickPerson, startTestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { program, run } from '../helpers/programs.js'
+import { startNginx } from '../helpers/proxies.js'
 
 t.teardown(stopPostgres)
 
@@ -22,13 +23,13 @@ const SUPERUSER = { username: 'sue.super@contoso.example', staff: true, superuse
 const GUEST = { username: 'gus.guest@fabrikam.example', staff: false, superuser: false, groups: ['Read Only'] }
 
 t.test('the guide for Django', async (t) => {
-  const nginx = program(t, 'nginx')
-  const python = nginx === undefined ? undefined : pythonWithDjango(t)
-  if (nginx === undefined || python === undefined) return
+  const python = pythonWithDjango(t)
+  if (python === undefined) return
   const [appPort = 0, authPort = 0, django = 0] = await freePorts(3)
   await startDjango(t, python, django)
   const site = await startTestGateway(t, { demoFile: { publicUrl: `http://127.0.0.1:${authPort}` } })
-  await startNginx(t, nginx, { appPort, authPort, gateway: (site.gateway.app.server.address() as { port: number }).port, upstream: django })
+  const listening = (site.gateway.app.server.address() as { port: number }).port
+  if (!await startNginx(t, { app: `127.0.0.1:${appPort}`, auth: `127.0.0.1:${authPort}`, gateway: `127.0.0.1:${listening}`, upstream: `127.0.0.1:${django}` })) return
   const app = `http://127.0.0.1:${appPort}/`
   const signIn = async (person: string, browser = createBrowser()) => ({ browser, answer: await pickPerson(browser, await browser.follow(app), person) })
 
@@ -111,15 +112,4 @@ async function startDjango(t: Test, python: string, port: number): Promise<void>
   t.match(commands, /^python3 manage\.py runserver 127\.0\.0\.1:8000 /m)
   const script = commands.replace('127.0.0.1:8000', `127.0.0.1:${port}`).replace(/^(?=python3 manage\.py runserver )/m, 'exec ') // so that the shell's id is the server's
   await run(t, '/bin/sh', ['-ec', script], { port, cwd: home, env: { PATH: `${dirname(python)}${delimiter}${process.env.PATH}`, PYTHONDONTWRITEBYTECODE: '1' } })
-}
-
-async function startNginx(t: Test, nginx: string, { appPort, authPort, gateway, upstream }: { appPort: number, authPort: number, gateway: number, upstream: number }): Promise<void> {
-  const home = mkdtempSync(join(tmpdir(), 'gatehouse-nginx-'))
-  t.teardown(() => rmSync(home, { recursive: true, force: true }))
-  const values: Record<string, string> = { DEMO_APP_LISTEN: `127.0.0.1:${appPort}`, DEMO_AUTH_LISTEN: `127.0.0.1:${authPort}`, DEMO_GATEWAY_UPSTREAM: `127.0.0.1:${gateway}`, DEMO_APP_UPSTREAM: `127.0.0.1:${upstream}` }
-  const shipped = readFileSync('config/demo/nginx.conf.template', 'utf8').replace(/\$\{(DEMO_\w+)\}/g, (whole, name: string) => values[name] ?? whole)
-  writeFileSync(join(home, 'site.conf'), shipped)
-  writeFileSync(join(home, 'nginx.conf'), `daemon off; worker_processes 1; pid ${home}/nginx.pid; error_log stderr warn;
-events {} http { access_log off; client_body_temp_path ${home}/a; proxy_temp_path ${home}/b; fastcgi_temp_path ${home}/c; uwsgi_temp_path ${home}/d; scgi_temp_path ${home}/e; include ${home}/site.conf; }`)
-  await run(t, nginx, ['-p', home, '-c', join(home, 'nginx.conf'), '-e', 'stderr'], { port: appPort })
 }
