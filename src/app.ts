@@ -14,6 +14,7 @@ import { createGroupMapping } from './core/mapping.js'
 import { namedSteps } from './core/pipeline/index.js'
 import type { NamedStep } from './core/pipeline/pipeline.js'
 import type { SessionStore } from './core/session.js'
+import type { SessionCache } from './core/session-cache.js'
 import { entraError } from './entra/aadsts.js'
 import type { EntraEndpoints } from './entra/clouds.js'
 import { createAssertionSigner } from './http/assertion-signer.js'
@@ -31,8 +32,9 @@ import { jwksRoutes } from './http/jwks.js'
 import { loginRoutes } from './http/login.js'
 import { networkTest, trustedPeers } from './http/networks.js'
 import type { RightsOfPerson } from './http/pages/pages.js'
-import { createSessionReader, createToucher, touchInterval } from './http/session-reader.js'
+import { createSessionReader } from './http/session-reader.js'
 import { signOutRoutes } from './http/sign-out.js'
+import { createToucher } from './http/toucher.js'
 import { userinfoRoutes } from './http/userinfo.js'
 import { compileHeaders, createVerifier, type AccessInForce } from './http/verify.js'
 
@@ -42,6 +44,8 @@ export interface Adapters {
   readonly endpoints: EntraEndpoints
   readonly loginStore: LoginStore
   readonly sessions: SessionStore
+  /** What was read of it, and may be served while changes are heard of. */
+  readonly cache: SessionCache
   readonly keys: KeyRing
   readonly report: LoginReporter
   readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
@@ -58,6 +62,8 @@ export async function buildApp(live: () => Config, adapters: Adapters): Promise<
   const { pages, trusts, reader, verifier } = parts
   const app = createInstance({ trusts, pages, log: adapters.log })
 
+  app.addHook('onClose', async () => { await parts.toucher.close() })
+
   // Asked on every request of every application: no plugin and no hook in these scopes.
   for (const { dialect, read } of dialects(config.server.authRequestHeaders)) {
     await app.register(dialectRoute, { dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log), verifier, publicUrl, pages, access: config.log.access })
@@ -72,18 +78,18 @@ export async function buildApp(live: () => Config, adapters: Adapters): Promise<
 type Parts = ReturnType<typeof createParts>
 
 /** What more than one scope needs. */
-function createParts(live: () => Config, { endpoints, sessions, keys, log }: Adapters) {
+function createParts(live: () => Config, { endpoints, sessions, cache, keys, log }: Adapters) {
   const config = live()
   const { publicUrl, redirectDomains, contact } = config.server
   const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
   const signer = new Signer([...config.session.secrets])
-  const touch = createToucher({ sessions, touchAfterMs: touchInterval(config.session.idleTimeoutMs), log })
-  const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, touch })
+  const toucher = createToucher({ sessions, idleTimeoutMs: config.session.idleTimeoutMs, log })
+  const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, cache, toucher, graceMs: config.session.outageGraceMs })
   const assertions = createAssertionSigner({ keys, issuer: publicUrl })
   return {
     cookies,
     signer,
-    touch,
+    toucher,
     reader,
     assertions,
     verifier: createVerifier({ reader, signer: assertions, inForce: onceEach(live, accessInForce) }),
@@ -104,7 +110,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   await browser.register(formbody)
   await browser.register(rateLimit, { global: false, max: server.rateLimit, timeWindow: 60_000, errorResponseBuilder: () => new GatehouseError('rate_limited') })
   browser.addHook('onRequest', async (_request, reply) => { reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' }) })
-  const sessionOptions = { sessions, touch: parts.touch, signer, cookies, absoluteTimeoutMs: session.absoluteTimeoutMs }
+  const sessionOptions = { sessions, toucher: parts.toucher, signer, cookies, absoluteTimeoutMs: session.absoluteTimeoutMs }
 
   await browser.register(async (limited) => {
     limited.addHook('onRequest', limited.rateLimit())

@@ -7,13 +7,16 @@ import { buildApp } from './app.js'
 import type { Config } from './config/config.js'
 import { GatehouseError } from './core/errors.js'
 import type { LoginReporter } from './core/login.js'
+import { createSessionCache, forgetting, type SessionCache } from './core/session-cache.js'
 import { entraEndpoints, severalTenants } from './entra/clouds.js'
 import { createClientCredential } from './entra/credentials.js'
 import { createHttpClient, type HttpClient } from './entra/http-client.js'
 import { withReachability } from './entra/reachability.js'
 import { createEntraSource } from './entra/source.js'
 import { healthRoutes } from './http/health.js'
+import { touchInterval } from './http/toucher.js'
 import { createOwnSteps, type OwnSteps } from './steps/own-steps.js'
+import { createChangeListener, type ChangeListener } from './store/changes.js'
 import { openDatabase, type Database } from './store/database.js'
 import { databaseUrl } from './store/database-url.js'
 import { createKeyRing, type LiveKeyRing } from './store/key-ring.js'
@@ -21,7 +24,6 @@ import { createSigningKeyStore } from './store/keys.js'
 import { createGroupStore } from './store/groups.js'
 import { createLoginStore } from './store/login-store.js'
 import { migrate } from './store/migrate.js'
-import { withOutageGrace } from './store/outage-grace.js'
 import { createPeopleStore } from './store/people.js'
 import { startRecurring } from './store/recurring.js'
 import { rightsOf } from './store/rights.js'
@@ -36,6 +38,7 @@ export interface Gateway {
   readonly app: FastifyInstance
   readonly database: Database
   readonly databaseUrl: string
+  readonly changes: ChangeListener
   /** From now on not ready, and silent about what ends: called first of all where other programs stop at the same time. */
   drain(): void
   /** Stops taking requests, finishes those under way, closes everything. */
@@ -74,14 +77,15 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     closers.push(sweeping.stop)
     const http = withReachability(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), entraEndpoints(config.entra).graph)
     closers.push(() => http.close())
-    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database), keys, report: createLoginReporter(log), ownStep: steps.step, log })
+    const { cache, changes } = openCache({ url, config, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
+    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database, cache), keys, report: createLoginReporter(log), ownStep: steps.step, log })
     const management = await managementServer(database, http.reachability, log, () => draining)
     closers.push(() => management.close(), () => closeWithin(app, DRAIN_MS))
     await listen(management, config.server.management, 'server.management.port')
     await listen(app, config.server, 'server.port')
     await warnOfMissingGroups(config, database, log)
     log.info({ publicUrl: config.server.publicUrl, port: portOf(app), management: portOf(management) }, 'Gatehouse is listening')
-    return { app, database, databaseUrl: url, drain, close: closeAll }
+    return { app, database, databaseUrl: url, changes, drain, close: closeAll }
   } catch (error) {
     await closeAll()
     throw error
@@ -121,11 +125,20 @@ function entraAdapters(live: () => Config, http: HttpClient) {
   return { endpoints, source }
 }
 
-function storeAdapters({ session }: Config, database: Database) {
+/** What was read of sessions, for as long as every change is heard of. */
+function openCache({ url, config, log, closers, onKeys }: { url: string, config: Config, log: Logger, closers: (() => Promise<unknown>)[], onKeys: () => void }): { cache: SessionCache, changes: ChangeListener } {
+  const changes = createChangeListener({ url, onChange: (change) => cache.apply(change), onDoubt: (knownUntil) => cache.doubtEverything(knownUntil), onKeys, log })
+  closers.push(() => changes.close())
+  const cache: SessionCache = createSessionCache({ feed: changes, touchAfterMs: touchInterval(config.session.idleTimeoutMs) })
+  return { cache, changes }
+}
+
+function storeAdapters({ session }: Config, database: Database, cache: SessionCache) {
   const people = createPeopleStore(database, session)
   return {
     loginStore: createLoginStore(database),
-    sessions: withOutageGrace(createSessionStore(database, session), { graceMs: session.outageGraceMs }),
+    cache,
+    sessions: forgetting(createSessionStore(database, session), cache),
     rightsOf: async (userId: string) => rightsOf(await people.byId(userId)),
   }
 }

@@ -16,7 +16,7 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
   const { user } = options
   const person = user === undefined ? undefined : await withDatabase(options, async ({ database, people }) => somebody(await people.find(user), await createGroupStore(database).list()))
   const policy = compileAccess(config.access, networkTest)
-  const question = { target, address: options.from }
+  const question = { target, address: () => options.from }
   const decision = policy.decide(question, person)
   const rules = policy.grounds(question).map((grounds) => ({ ...judged(grounds, person), ...placeOf(grounds.path) }))
   if (options.json) {

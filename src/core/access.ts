@@ -36,8 +36,8 @@ export type NetworkTest = (address: string | undefined) => boolean | undefined
 
 export interface AccessQuestion {
   readonly target: Target
-  /** The client's, as the trusted proxies say. */
-  readonly address: string | undefined
+  /** The client's, as the trusted proxies say; asked for only where a rule has networks. */
+  readonly address: () => string | undefined
 }
 
 /** What decided: a rule by its place in `access.rules`, or `access.default`. */
@@ -116,12 +116,12 @@ export function describeAllow(allow: Allow): string {
 }
 
 /** For every reading the first rule that surely matches; and before it those of which nobody can say. */
-function possible(candidates: readonly CompiledRule[], readings: PathReadings, { port, address }: { port: string, address: string | undefined }, byDefault: Grounds): readonly Grounds[] {
+function possible(candidates: readonly CompiledRule[], readings: PathReadings, { port, address }: { port: string, address: () => string | undefined }, byDefault: Grounds): readonly Grounds[] {
   const found = new Set<Grounds>()
   for (const reading of readings === 'unknowable' ? [undefined] : readings) {
     let decided = false
     for (const rule of candidates) {
-      const matches = all([matchesPort(rule, port), matchesAnyPath(rule, reading), rule.network === undefined ? true : rule.network(address)])
+      const matches = all([matchesPort(rule, port), matchesAnyPath(rule, reading), rule.network === undefined ? true : rule.network(address())])
       if (matches !== false) found.add(rule)
       decided = matches === true
       if (decided) break

@@ -26,34 +26,66 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 section 5.6.2
 const HOST = /^(\[[0-9a-f:.]+\]|[^\s/?#@\\[\]:,]+)(?::(\d{1,5}))?$/i
 
 /** @throws `target_malformed` for anything that two programs could read in two ways */
-export function parseTarget({ scheme, host, uri, method }: TargetParts): Target {
+export function parseTarget({ scheme, host, uri, method }: TargetParts, hosts?: KnownHosts): Target {
   const malformed = (detail: string) => new GatehouseError('target_malformed', { detail, facts: { host: host.slice(0, 100), path: pathAlone(uri) } })
-  const plainScheme = SCHEMES[scheme.toLowerCase()]
+  const plainScheme = SCHEMES[scheme] ?? SCHEMES[scheme.toLowerCase()]
   if (!plainScheme) throw malformed('the scheme is not http, https, ws or wss')
   if (!TOKEN.test(method)) throw malformed('the method is no token')
-  if (/[^\x21-\x7e]/.test(host)) throw malformed('the host has bytes outside ASCII')
-  if (host === '' || !HOST.test(host)) throw malformed('there is no host, or it has a user, a path or a list in it')
-  if (!uri.startsWith('/')) throw malformed('the path does not begin with a slash')
-  if (/[^\x21-\x7e\x80-\xff]/.test(uri) || (/[\x80-\x9f]/.test(uri) && !isUtf8(uri))) throw malformed('the path has control characters or white space')
-  if (uri.includes('#')) throw malformed('there is a fragment')
-  if (/%(?![0-9a-f]{2})/i.test(uri)) throw malformed('there is a bad percent-encoding')
-  const [path = '/', ...rest] = uri.split('?')
-  if (/%00/.test(uri)) throw malformed('there is a NUL')
-  const origin = `${plainScheme}://${host}`
-  if (!URL.canParse(origin)) throw malformed('the host is no host')
+  const place = placeOf(plainScheme, host, hosts)
+  if (typeof place === 'string') throw malformed(place)
+  const wrong = wrongUri(uri)
+  if (wrong !== undefined) throw malformed(wrong)
+  const mark = uri.indexOf('?')
+  const path = mark === -1 ? uri : uri.slice(0, mark)
+  return { scheme: plainScheme, host: place.host, hostname: place.hostname, path, query: mark === -1 ? '' : uri.slice(mark + 1), method: method.toUpperCase(), url: `${plainScheme}://${place.host}${encodeRawBytes(uri)}` }
+}
+
+export interface Place { readonly host: string, readonly hostname: string }
+
+/** Hosts that were parsed before: a few are asked for all the time. Strangers push them out, which costs a parse. */
+export type KnownHosts = Map<string, Place | string>
+
+function placeOf(scheme: string, host: string, hosts: KnownHosts | undefined): Place | string {
+  const key = `${scheme} ${host}`
+  const known = hosts?.get(key)
+  if (known !== undefined) return known
+  const place = parseHost(scheme, host)
+  if (hosts !== undefined && hosts.size >= 1_000) hosts.clear()
+  if (host.length < 256) hosts?.set(key, place)
+  return place
+}
+
+/** @returns what is wrong with it, where something is */
+function parseHost(scheme: string, host: string): Place | string {
+  if (/[^\x21-\x7e]/.test(host)) return 'the host has bytes outside ASCII'
+  const [, name] = HOST.exec(host) ?? []
+  if (name === undefined) return 'there is no host, or it has a user, a path or a list in it'
+  const origin = `${scheme}://${host}`
+  if (!URL.canParse(origin)) return 'the host is no host'
   const parsed = new URL(origin)
   const hostname = parsed.hostname.replace(/\.$/, '')
   // %61dmin, 0x7f.1 and a.. are hosts to one program and not to another.
-  if (hostname === '' || hostname !== (HOST.exec(host)?.[1] ?? '').toLowerCase().replace(/\.$/, '') || hostname.startsWith('.') || hostname.endsWith('.') || hostname.includes('..')) throw malformed('the host is written in a way that can be read as another')
-  const canonical = parsed.port === '' ? hostname : `${hostname}:${parsed.port}`
-  return { scheme: plainScheme, host: canonical, hostname, path, query: rest.join('?'), method: method.toUpperCase(), url: `${plainScheme}://${canonical}${encodeRawBytes(uri)}` }
+  if (hostname === '' || hostname !== name.toLowerCase().replace(/\.$/, '') || hostname.startsWith('.') || hostname.endsWith('.') || hostname.includes('..')) return 'the host is written in a way that can be read as another'
+  return { hostname, host: parsed.port === '' ? hostname : `${hostname}:${parsed.port}` }
+}
+
+/** Nothing in it but a path, perhaps a query, and well-formed encodings. */
+const PLAIN_URI = /^\/(?:[\x21\x22\x24\x26-\x7e]|%(?!00)[0-9a-f]{2})*$/i
+
+function wrongUri(uri: string): string | undefined {
+  if (PLAIN_URI.test(uri)) return undefined
+  if (!uri.startsWith('/')) return 'the path does not begin with a slash'
+  if (/[^\x21-\x7e\x80-\xff]/.test(uri) || (/[\x80-\x9f]/.test(uri) && !isUtf8(uri))) return 'the path has control characters or white space'
+  if (uri.includes('#')) return 'there is a fragment'
+  if (/%(?![0-9a-f]{2})/i.test(uri)) return 'there is a bad percent-encoding'
+  return uri.includes('%00') ? 'there is a NUL' : undefined
 }
 
 /** The same from one absolute address (nginx's X-Original-URL). */
-export function parseTargetUrl(url: string, method: string): Target {
+export function parseTargetUrl(url: string, method: string, hosts?: KnownHosts): Target {
   const [, scheme, host, uri] = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/i.exec(url) ?? []
   if (scheme === undefined || host === undefined || uri === undefined) throw new GatehouseError('target_malformed', { detail: 'not an absolute address', facts: { url: pathAlone(url) } })
-  return parseTarget({ scheme, host, uri: uri.startsWith('/') ? uri : `/${uri}`, method })
+  return parseTarget({ scheme, host, uri: uri.startsWith('/') ? uri : `/${uri}`, method }, hosts)
 }
 
 /** For the log: an application's query may hold secrets. */
@@ -68,5 +100,5 @@ function isUtf8(raw: string): boolean {
 }
 
 function encodeRawBytes(uri: string): string {
-  return uri.replace(/[\x80-\xff]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+  return PLAIN_URI.test(uri) ? uri : uri.replace(/[\x80-\xff]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
 }

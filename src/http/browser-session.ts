@@ -7,6 +7,7 @@ import fp from 'fastify-plugin'
 import { newSessionId, type SessionRecord, type SessionStore } from '../core/session.js'
 import { cookieValues, type CookiePolicy } from './cookies.js'
 import type { CookieSigner } from './session-reader.js'
+import type { Toucher } from './toucher.js'
 
 declare module 'fastify' {
   interface Session {
@@ -22,7 +23,7 @@ declare module 'fastify' {
 
 export interface BrowserSessionOptions {
   readonly sessions: SessionStore
-  readonly touch: (id: string, record: SessionRecord) => void
+  readonly toucher: Toucher
   readonly signer: CookieSigner
   readonly cookies: CookiePolicy
   readonly absoluteTimeoutMs: number
@@ -30,7 +31,7 @@ export interface BrowserSessionOptions {
 
 type Callback = (error?: unknown) => void
 
-export const browserSession = fp(async (scope: FastifyInstance, { sessions, touch, signer, cookies, absoluteTimeoutMs }: BrowserSessionOptions) => {
+export const browserSession = fp(async (scope: FastifyInstance, { sessions, toucher, signer, cookies, absoluteTimeoutMs }: BrowserSessionOptions) => {
   scope.decorateRequest('nextSessionId')
   scope.addHook('onRequest', async (request) => {
     // publicUrl says how browsers reach us; what the last hop spoke does not matter.
@@ -44,7 +45,7 @@ export const browserSession = fp(async (scope: FastifyInstance, { sessions, touc
     saveUninitialized: false,
     rolling: false,
     idGenerator: (request) => request?.nextSessionId ?? newSessionId(),
-    store: pluginStore(sessions, touch) as never,
+    store: pluginStore(sessions, toucher) as never,
   })
   scope.addHook('onRequest', async (request) => {
     const [value] = cookieValues(request.headers.cookie, cookies.names.session)
@@ -53,11 +54,11 @@ export const browserSession = fp(async (scope: FastifyInstance, { sessions, touc
 })
 
 /** Reading alone: sessions are made by the login's transaction and ended by the sign-out, never by the plugin's habits. */
-function pluginStore(sessions: SessionStore, touch: BrowserSessionOptions['touch']) {
+function pluginStore(sessions: SessionStore, toucher: Toucher) {
   return {
     get(id: string, callback: (error: unknown, session?: { record: SessionRecord } | null) => void): void {
       sessions.find(id).then((record) => {
-        if (record) touch(id, record)
+        if (record && record.idleMs >= toucher.everyMs) toucher.touch(id)
         callback(null, record ? { record } : null)
       }).catch(callback)
     },

@@ -41,13 +41,36 @@ export function cookieValues(header: string | undefined, name: string): string[]
   return values
 }
 
+/** What onlyCookie says where there are two: no cookie has this value. */
+export const DOUBLED = ';;'
+
+/** The one value that a Cookie header has under this name, as it was sent; DOUBLED where there are several. */
+export function onlyCookie(header: string | undefined, name: string): string | undefined {
+  if (header === undefined) return undefined
+  let found: string | undefined
+  for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + name.length)) {
+    const equals = at + name.length
+    if (!beginsPair(header, at) || !/^[ \t]*=/.test(header.slice(equals, equals + 8))) continue
+    const end = header.indexOf(';', equals)
+    if (found !== undefined) return DOUBLED
+    found = withoutBlanks(header.slice(header.indexOf('=', equals) + 1, end === -1 ? undefined : end))
+  }
+  return found
+}
+
+function beginsPair(header: string, at: number): boolean {
+  let before = at - 1
+  while (before >= 0 && (header[before] === ' ' || header[before] === '\t')) before--
+  return before < 0 || header[before] === ';'
+}
+
 // Not trim(): that also takes U+00A0 away, and browsers let a sibling host set a cookie whose name begins with it, past
 // the promise of the __Host- prefix (RFC 6265 section 5.2 strips space and tab alone).
 function withoutBlanks(text: string): string {
   return text.replace(/^[ \t]+|[ \t]+$/g, '')
 }
 
-function decoded(value: string): string {
+export function decoded(value: string): string {
   try {
     return decodeURIComponent(value)
   } catch {

@@ -24,7 +24,15 @@ export function networkTest(networks: readonly string[]): NetworkTest {
 /** Forwarding headers count from these addresses alone; what is no address is nobody's. */
 export function trustedPeers(proxies: readonly string[]): TrustedPeers {
   const test = networkTest(proxies)
-  return (address) => test(address) === true
+  const known = new Map<string | undefined, boolean>() // the same few, on every request
+  return (address) => {
+    const before = known.get(address)
+    if (before !== undefined) return before
+    if (known.size >= 1_000) known.clear()
+    const trusted = test(address) === true
+    known.set(address, trusted)
+    return trusted
+  }
 }
 
 function rangeOf(text: string): Range {

@@ -1,9 +1,11 @@
-// Who sends this request? The auth endpoints ask it on every request of every application, so it reads the signed
-// cookie itself: no plugin, no Set-Cookie, no write. That the session is in use is told to the store behind the answer.
-import type { FastifyBaseLogger } from 'fastify'
+// Who sends this request? The auth endpoints ask it on every request of every application, so it reads the signed cookie
+// itself: no plugin, no Set-Cookie, no write. A cookie that is known is answered from memory; its signature was checked when it
+// was not. That the session is in use is told to the store behind the answer.
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
-import { isSessionId, type SessionRecord, type SessionStore } from '../core/session.js'
-import { cookieValues } from './cookies.js'
+import { isSessionId, sessionIdHash, type SessionRecord, type SessionStore } from '../core/session.js'
+import type { CachedSession, SessionCache } from '../core/session-cache.js'
+import { decoded, DOUBLED, onlyCookie } from './cookies.js'
+import type { Toucher } from './toucher.js'
 
 export interface CookieSigner {
   sign(value: string): string
@@ -11,46 +13,28 @@ export interface CookieSigner {
 }
 
 export interface SessionReader {
-  /** @returns nobody with the reason, where there is no live session @throws `database_unavailable` */
-  read(cookieHeader: string | undefined): Promise<SessionAnswer>
+  /** At once where the cookie is known or worthless. @returns nobody with the reason, where there is no live session @throws `database_unavailable` */
+  read(cookieHeader: string | undefined): SessionAnswer | Promise<SessionAnswer>
 }
 
 export type SessionAnswer =
-  | { readonly session: SessionRecord }
-  | { readonly session: undefined, readonly reason: Extract<ErrorCode, 'not_signed_in' | 'session_cookie_doubled' | 'session_unreadable'> }
+  | { readonly session: SessionRecord, readonly cached: CachedSession | undefined }
+  | { readonly session: undefined, readonly reason: NobodyReason }
+
+export type NobodyReason = Extract<ErrorCode, 'not_signed_in' | 'session_cookie_doubled' | 'session_unreadable'>
 
 export interface SessionReaderDeps {
   readonly signer: CookieSigner
   readonly cookieName: string
-  readonly sessions: SessionStore
-  readonly touch: (id: string, session: SessionRecord) => void
-}
-
-export interface ToucherDeps {
-  readonly sessions: SessionStore
-  /** The store is told when it was not for this long (milliseconds). */
-  readonly touchAfterMs: number
-  readonly log: FastifyBaseLogger
+  readonly sessions: Pick<SessionStore, 'find'>
+  readonly cache: SessionCache
+  readonly toucher: Toucher
+  /** How long a warm session goes on while the database is unreachable (milliseconds). */
+  readonly graceMs: number
+  readonly now?: () => number
 }
 
 const MAX_COOKIE_LENGTH = 256 // ours has about 90 characters
-
-/** At most once a minute, and never later than a tenth of the idle timeout: who works behind the proxy is not idle. */
-export function touchInterval(idleTimeoutMs: number): number {
-  return Math.min(60_000, idleTimeoutMs / 10)
-}
-
-/** Tells the store behind the answer that a session is in use; never fails, never twice at once. */
-export function createToucher({ sessions, touchAfterMs, log }: ToucherDeps): (id: string, session: SessionRecord) => void {
-  const touching = new Set<string>()
-  return (id, session) => {
-    if (session.idleMs < touchAfterMs || touching.has(session.publicId)) return
-    touching.add(session.publicId)
-    sessions.touch(id)
-      .catch((error: unknown) => { if (!(error instanceof GatehouseError)) log.error({ err: error, session: session.publicId }, 'a session in use could not be noted') })
-      .finally(() => touching.delete(session.publicId))
-  }
-}
 
 /** The id in a cookie that we signed; undefined for anything else, also for what we signed for another purpose. */
 export function sessionIdOf(value: string, signer: CookieSigner): string | undefined {
@@ -59,22 +43,67 @@ export function sessionIdOf(value: string, signer: CookieSigner): string | undef
   return valid && id !== null && isSessionId(id) ? id : undefined
 }
 
-export function createSessionReader({ signer, cookieName, sessions, touch }: SessionReaderDeps): SessionReader {
-  return {
-    async read(cookieHeader) {
-      const [value, second] = cookieValues(cookieHeader, cookieName)
-      if (value === undefined) return nobody('not_signed_in')
-      if (second !== undefined) return nobody('session_cookie_doubled')
-      const id = sessionIdOf(value, signer)
-      if (id === undefined) return nobody('session_unreadable')
+export function createSessionReader({ signer, cookieName, sessions, cache, toucher, graceMs, now = () => performance.now() }: SessionReaderDeps): SessionReader {
+  /** One question for a cookie, however many requests come with it meanwhile. */
+  const asking = new Map<string, Promise<SessionAnswer>>()
+  const ask = async (value: string, id: string): Promise<SessionAnswer> => {
+    try {
+      const ticket = cache.ticket()
       const session = await sessions.find(id)
-      if (!session) return nobody('not_signed_in')
-      touch(id, session)
-      return { session }
+      if (!session) {
+        cache.forget(value)
+        cache.keepNobody(value)
+        return NOBODY.not_signed_in
+      }
+      const cached = cache.keep(value, sessionIdHash(id).toString('hex'), session, ticket)
+      if (cached === undefined || cached.touchDue <= now()) touch(id, cached)
+      return { session, cached }
+    } catch (error) {
+      return warm(value, error)
+    } finally {
+      asking.delete(value)
+    }
+  }
+  /** Staff and superusers get nothing of the grace: a revoked administrator must not profit from an outage. */
+  const warm = (value: string, error: unknown): SessionAnswer => {
+    const known = cache.remembered(value)
+    if (!(error instanceof GatehouseError) || error.code !== 'database_unavailable' || !known) throw error
+    const { record } = known
+    if (record.isStaff || record.isSuperuser || now() - cache.knownAt(known) >= graceMs || known.freshUntil <= now()) throw error
+    return { session: record, cached: undefined }
+  }
+  const touch = (id: string, cached: CachedSession | undefined): void => {
+    if (cached) cached.touchDue = now() + toucher.everyMs
+    toucher.touch(id)
+  }
+  return {
+    read(cookieHeader) {
+      const value = onlyCookie(cookieHeader, cookieName)
+      if (value === undefined) return NOBODY.not_signed_in
+      if (value === DOUBLED) return NOBODY.session_cookie_doubled
+      const known = cache.fresh(value)
+      if (known) {
+        if (known.touchDue <= now()) {
+          const id = sessionIdOf(decoded(value), signer)
+          if (id !== undefined) touch(id, known)
+        }
+        return { session: known.record, cached: known }
+      }
+      if (cache.isNobody(value)) return NOBODY.not_signed_in
+      const id = sessionIdOf(decoded(value), signer)
+      if (id === undefined) return NOBODY.session_unreadable
+      let answer = asking.get(value)
+      if (!answer) {
+        answer = ask(value, id)
+        asking.set(value, answer)
+      }
+      return answer
     },
   }
 }
 
-function nobody(reason: Exclude<SessionAnswer, { session: SessionRecord }>['reason']): SessionAnswer {
-  return { session: undefined, reason }
+const NOBODY: Readonly<Record<NobodyReason, SessionAnswer>> = {
+  not_signed_in: { session: undefined, reason: 'not_signed_in' },
+  session_cookie_doubled: { session: undefined, reason: 'session_cookie_doubled' },
+  session_unreadable: { session: undefined, reason: 'session_unreadable' },
 }

@@ -67,6 +67,8 @@ export interface TestGatewayOptions {
   readonly stepTimeoutMs?: number
   /** An empty database to use instead of a fresh one. */
   readonly databaseUrl?: string
+  /** Puts something between the gateway and its database. */
+  readonly throughDoor?: (url: string) => Promise<string>
 }
 
 export async function startTestGateway(t: Test, options: TestGatewayOptions = {}): Promise<TestGateway> {
@@ -79,7 +81,7 @@ export async function startTestGateway(t: Test, options: TestGatewayOptions = {}
   const entra = await startEntra({ directory, app: registration(publicUrl, options.app), ...options.entra })
   t.teardown(() => entra.close())
   const demo = options.demoFile && demoConfig({ publicUrl, port, management, entra, databaseUrl })
-  const base = baseConfig({ publicUrl, port, management, entra, databaseUrl })
+  const base = baseConfig({ publicUrl, port, management, entra, databaseUrl: await options.throughDoor?.(databaseUrl) ?? databaseUrl })
   return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo, files: options.files ?? {}, stepTimeoutMs: options.stepTimeoutMs })
 }
 
@@ -118,7 +120,10 @@ async function start(t: Test, base: Record<string, unknown>, overrides: Record<s
       const page = await browser.follow(`${url}/oauth2/start${rd === undefined ? '' : `?rd=${encodeURIComponent(rd)}`}`)
       return { browser, answer: await pickPerson(browser, page, personId) }
     },
-    ask: (path, { browser = createBrowser(), ...ask } = {}) => browser.ask(`${url}${path}`, ask),
+    async ask(path, { browser = createBrowser(), ...ask } = {}) {
+      await gateway.changes.caughtUp() // what a test wrote to the database before counts
+      return await browser.ask(`${url}${path}`, ask)
+    },
   }
 }
 

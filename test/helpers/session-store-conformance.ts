@@ -22,7 +22,7 @@ export async function sessionStoreConformance(t: Test, { store, newSession, deac
     const id = await newSession()
     await store.end(id, 'test')
     t.equal(await store.find(id), undefined)
-    await store.touch(id)
+    await store.touch([id])
     t.equal(await store.find(id), undefined)
     await store.end(id, 'test')
   })

@@ -2,6 +2,7 @@
 // the guard without which each of these tests fails (test/advisories.test.ts holds the two together).
 import { readFileSync } from 'node:fs'
 import { connect as openSocket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
@@ -9,6 +10,7 @@ import { createBrowser, formOf, type Browser } from '../helpers/browser.js'
 import { pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
+import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
 
 t.teardown(stopPostgres)
 t.setTimeout(180_000)
@@ -240,22 +242,22 @@ t.test('sessions', async (t) => {
   })
 
   await t.test('a store that fails opens nothing: 503, and not ready', async (t) => {
-    const { browser } = await gateway.signIn(PERSON_IDS.superuser)
-    const { browser: cold } = await gateway.signIn(PERSON_IDS.nested)
-    t.equal(await ask(gateway, forwarded('/x'), browser), 200)
-    const admin = await connect(t, gateway.databaseUrl)
-    await admin('alter table sessions rename to sessions_gone')
-    try {
-      for (const who of [browser, cold]) {
-        t.equal(await ask(gateway, forwarded('/x'), who), 503)
-        t.equal((await gateway.ask('/oauth2/auth', { browser: who, headers: { 'x-original-url': `https://${HOST}/x`, 'x-original-method': 'GET' } })).status, 503)
-        t.equal((await gateway.ask('/oauth2/userinfo', { browser: who, headers: JSON_ONLY })).status, 503)
-      }
-      t.equal(await ask(gateway, forwarded('/x')), 401, 'and nobody is nobody')
-    } finally {
-      await admin('alter table sessions_gone rename to sessions')
+    let door: TcpDoor | undefined
+    const behind = await startTestGateway(t, { config: { ...CONFIG, session: { outageGrace: '0s' } }, throughDoor: async (url) => { door = await startTcpDoor(t, url); return door.url } })
+    const warm = (await behind.signIn(PERSON_IDS.superuser)).browser
+    const cold = (await behind.signIn(PERSON_IDS.nested)).browser
+    t.equal(await ask(behind, forwarded('/x'), warm), 200)
+    door?.shut()
+    while (behind.gateway.changes.live()) await sleep(20)
+    for (const who of [warm, cold]) {
+      t.equal(await ask(behind, forwarded('/x'), who), 503)
+      t.equal((await behind.ask('/oauth2/auth', { browser: who, headers: { 'x-original-url': `https://${HOST}/x`, 'x-original-method': 'GET' } })).status, 503)
+      t.equal((await behind.ask('/oauth2/userinfo', { browser: who, headers: JSON_ONLY })).status, 503)
     }
-    t.equal(await ask(gateway, forwarded('/x'), browser), 200, 'and it goes on')
+    t.equal(await ask(behind, forwarded('/x')), 401, 'and nobody is nobody')
+    t.equal((await fetch(`${behind.management}/readyz`)).status, 503)
+    door?.open()
+    t.equal(await ask(behind, forwarded('/x'), warm), 200, 'and it goes on')
   })
 })
 

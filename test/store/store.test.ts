@@ -9,10 +9,10 @@ import { sql } from 'drizzle-orm'
 import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PERSON_IDS } from '../../src/demo/people.js'
-import { GatehouseError } from '../../src/core/errors.js'
 import type { LoginCommit } from '../../src/core/login.js'
 import type { CompletePlan } from '../../src/core/pipeline/pipeline.js'
-import { newPublicSessionId, newSessionId, type SessionRecord } from '../../src/core/session.js'
+import { newPublicSessionId, newSessionId } from '../../src/core/session.js'
+import { forgetting } from '../../src/core/session-cache.js'
 import { errorFields } from '../../src/log.js'
 import { openDatabase, sqlState } from '../../src/store/database.js'
 import { startEmbeddedPostgres } from '../../src/store/embedded.js'
@@ -26,7 +26,6 @@ import { createGroupAdmin } from '../../src/store/group-admin.js'
 import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { createUserAdmin } from '../../src/store/user-admin.js'
 import { createSessionStore, replaceSession } from '../../src/store/sessions.js'
-import { withOutageGrace } from '../../src/store/outage-grace.js'
 import { users } from '../../src/store/schema.js'
 import { sweep } from '../../src/store/sweep.js'
 import { createBrowser, formOf } from '../helpers/browser.js'
@@ -66,7 +65,7 @@ t.test('session stores conform', async (t) => {
     deactivateUsers: async () => { await database.ask((db) => db.update(users).set({ isActive: false })) },
   }
   await t.test('PostgreSQL', (t) => sessionStoreConformance(t, { store: plain, ...subject }))
-  await t.test('PostgreSQL with outage grace', (t) => sessionStoreConformance(t, { store: withOutageGrace(plain, { graceMs: 60_000 }), ...subject }))
+  await t.test('PostgreSQL, with a cache that forgets', (t) => sessionStoreConformance(t, { store: forgetting(plain, { apply: () => {} }), ...subject }))
 })
 
 t.test('signing keys are sealed, made once, and never silently replaced', async (t) => {
@@ -378,35 +377,6 @@ t.test('errors of the database carry no parameters', async (t) => {
   const unmigrated = openDatabase({ url: await freshDatabase(t), poolSize: 1 })
   t.teardown(() => unmigrated.close())
   await t.rejects(createGroupStore(unmigrated).list(), { code: 'database_not_migrated' })
-})
-
-t.test('outage grace counts from when a session was read, and staff have none', async (t) => {
-  let now = 0
-  let down = false
-  const record = { publicId: 'ses_x', isStaff: false, isSuperuser: false, expiresInMs: 3_600_000 } as SessionRecord
-  const records = new Map([['guest', record], ['staff', { ...record, isStaff: true }], ['short', { ...record, expiresInMs: 10_000 }]])
-  const store = withOutageGrace({
-    find: async (id) => {
-      if (down) throw new GatehouseError('database_unavailable')
-      return records.get(id)
-    },
-    touch: async () => {},
-    end: async () => { throw new GatehouseError('database_unavailable') },
-    endByEntraSid: async () => [],
-  }, { graceMs: 60_000, now: () => now })
-  for (const id of records.keys()) t.ok(await store.find(id))
-  down = true
-  now = 30_000
-  t.ok(await store.find('guest'))
-  await t.rejects(store.find('staff'), { code: 'database_unavailable' })
-  await t.rejects(store.find('short'), { code: 'database_unavailable' }, 'it has ended meanwhile')
-  now = 60_001
-  await t.rejects(store.find('guest'), { code: 'database_unavailable' }, 'it may have been ended elsewhere since')
-  down = false
-  t.ok(await store.find('guest'))
-  await t.rejects(store.end('guest', 'x'))
-  down = true
-  await t.rejects(store.find('guest'), { code: 'database_unavailable' }, 'signed out is not remembered, even where the sign-out failed')
 })
 
 t.test('housekeeping: what is over goes, in batches, by one replica', async (t) => {

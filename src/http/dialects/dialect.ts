@@ -7,8 +7,7 @@ import { canReturnTo } from '../../core/return-to.js'
 import type { Target } from '../../core/target.js'
 import { asGatehouseError, errorFacts } from '../errors.js'
 import type { PageSettings } from '../pages/layout.js'
-import type { Verifier } from '../verify.js'
-import type { TargetReader } from './forwarded.js'
+import type { Verdict, Verifier } from '../verify.js'
 
 export interface Refusal {
   readonly request: FastifyRequest
@@ -34,7 +33,8 @@ export interface Dialect {
 
 export interface DialectOptions {
   readonly dialect: Dialect
-  readonly readTarget: TargetReader
+  /** @throws `target_malformed` */
+  readonly readTarget: (request: FastifyRequest) => Target | undefined
   readonly verifier: Verifier
   readonly publicUrl: string
   readonly pages: PageSettings
@@ -50,32 +50,44 @@ export async function dialectRoute(scope: FastifyInstance, options: DialectOptio
   scope.route({ url: options.dialect.path, method: [...scope.supportedMethods], exposeHeadRoute: false, handler: (request, reply) => answer(request, reply, options) })
 }
 
-async function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOptions): Promise<FastifyReply> {
-  const { dialect, verifier, publicUrl, pages, access } = options
-  reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
+/** Without a promise where everything is known: most requests of all applications come through here. */
+function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOptions): FastifyReply | Promise<FastifyReply> {
   let target: Target | undefined
-  const refusal = () => ({ request, reply, target, pages, signInUrl: signInUrl(publicUrl, target) })
+  const failed = (thrown: unknown): FastifyReply => refuse(thrown, target, request, reply, options)
   try {
-    if (dialect.query === 'refused') refuseQuery(request)
+    if (options.dialect.query === 'refused') refuseQuery(request)
     target = options.readTarget(request)
-    const verdict = await verifier.verify({ target, address: request.ip, cookieHeader: request.headers.cookie })
-    if (verdict.kind === 'allowed') {
-      for (const [name, value] of verdict.headers) reply.header(name, value)
-      if (access === 'all') logAnswer(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
-      return reply.code(200).send()
-    }
-    if (verdict.kind === 'not_signed_in') {
-      if (access !== 'none') logAnswer(request, target, 401, { code: verdict.code, rule: verdict.grounds.path })
-      return dialect.notSignedIn({ ...refusal(), code: verdict.code })
-    }
-    const { grounds, session: { username } } = verdict
-    if (access !== 'none') logAnswer(request, target, 403, { code: 'not_allowed', username, rule: grounds.path, allows: describeAllow(grounds.allow) })
-    return dialect.refused({ ...refusal(), error: new GatehouseError('not_allowed'), denied: { username, grounds } })
+    const verdict = options.verifier.verify({ target, address: () => request.ip, cookieHeader: request.headers.cookie })
+    return verdict instanceof Promise ? verdict.then((given) => respond(given, target, request, reply, options)).catch(failed) : respond(verdict, target, request, reply, options)
   } catch (thrown) {
-    const error = asGatehouseError(thrown)
-    request.log[error.status >= 500 ? 'error' : 'warn']({ ...errorFacts(error), client: request.ip, dialect: dialect.path }, 'forward-auth refused')
-    return dialect.refused({ ...refusal(), error })
+    return failed(thrown)
   }
+}
+
+function respond(verdict: Verdict, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages, access }: DialectOptions): FastifyReply {
+  if (verdict.kind === 'allowed') {
+    if (access === 'all') logAnswer(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
+    reply.hijack() // nothing else has a say in it: written as it is
+    reply.raw.writeHead(200, verdict.headers as string[])
+    reply.raw.end()
+    return reply
+  }
+  reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
+  const refusal = { request, reply, target, pages, signInUrl: signInUrl(publicUrl, target) }
+  if (verdict.kind === 'not_signed_in') {
+    if (access !== 'none') logAnswer(request, target, 401, { code: verdict.code, rule: verdict.grounds.path })
+    return dialect.notSignedIn({ ...refusal, code: verdict.code })
+  }
+  const { grounds, session: { username } } = verdict
+  if (access !== 'none') logAnswer(request, target, 403, { code: 'not_allowed', username, rule: grounds.path, allows: describeAllow(grounds.allow) })
+  return dialect.refused({ ...refusal, error: new GatehouseError('not_allowed'), denied: { username, grounds } })
+}
+
+function refuse(thrown: unknown, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages }: DialectOptions): FastifyReply {
+  const error = asGatehouseError(thrown)
+  request.log[error.status >= 500 ? 'error' : 'warn']({ ...errorFacts(error), client: request.ip, dialect: dialect.path }, 'forward-auth refused')
+  reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
+  return dialect.refused({ request, reply, target, pages, signInUrl: signInUrl(publicUrl, target), error })
 }
 
 function refuseQuery(request: FastifyRequest): void {

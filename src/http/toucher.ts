@@ -1,0 +1,52 @@
+// Tells the store, behind the answers, which sessions are in use: gathered for a moment and written in one statement.
+import type { FastifyBaseLogger } from 'fastify'
+import { GatehouseError } from '../core/errors.js'
+import type { SessionStore } from '../core/session.js'
+
+export interface Toucher {
+  /** A session need not be told of again for so long (milliseconds). */
+  readonly everyMs: number
+  touch(id: string): void
+  /** Writes what is left. */
+  close(): Promise<void>
+}
+
+export interface ToucherDeps {
+  readonly sessions: Pick<SessionStore, 'touch'>
+  readonly idleTimeoutMs: number
+  readonly log: Pick<FastifyBaseLogger, 'error'>
+}
+
+const GATHER_MS = 100
+const MOST_AT_ONCE = 1_000
+
+/** At most once a minute, and never later than a tenth of the idle timeout: who works behind the proxy is not idle. */
+export function touchInterval(idleTimeoutMs: number): number {
+  return Math.min(60_000, idleTimeoutMs / 10)
+}
+
+export function createToucher({ sessions, idleTimeoutMs, log }: ToucherDeps): Toucher {
+  let gathered = new Set<string>()
+  let timer: NodeJS.Timeout | undefined
+  let writing = Promise.resolve()
+  const write = (): void => {
+    timer = undefined
+    const ids = [...gathered]
+    gathered = new Set()
+    writing = writing.then(async () => {
+      for (let at = 0; at < ids.length; at += MOST_AT_ONCE) await sessions.touch(ids.slice(at, at + MOST_AT_ONCE))
+    }).catch((error: unknown) => { if (!(error instanceof GatehouseError)) log.error({ err: error }, 'sessions in use could not be noted') })
+  }
+  return {
+    everyMs: touchInterval(idleTimeoutMs),
+    touch(id) {
+      gathered.add(id)
+      timer ??= setTimeout(write, GATHER_MS)
+    },
+    async close() {
+      clearTimeout(timer)
+      write()
+      await writing
+    },
+  }
+}

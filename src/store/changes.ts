@@ -1,0 +1,130 @@
+// LISTEN: hears of every change that the database tells (migrations/0002_change_notices.sql). A notice to oneself every second
+// proves that nothing is missed; five seconds without one, and everything is in doubt until it is heard again.
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import type { Change, ChangeFeed } from '../core/session-cache.js'
+
+export interface ChangeListener extends ChangeFeed {
+  /** Everything that was told before this call has been heard. @returns false where that cannot be said */
+  caughtUp(): Promise<boolean>
+  close(): Promise<void>
+}
+
+export interface ChangeListenerOptions {
+  readonly url: string
+  readonly onChange: (change: Change) => void
+  readonly onKeys: () => void
+  /** The feed broke, or stands again: something may have been missed since `knownUntil`. */
+  readonly onDoubt: (knownUntil: number) => void
+  readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
+  readonly beatMs?: number
+  readonly silenceMs?: number
+}
+
+const CHANNEL = 'gatehouse'
+const RETRY_MS = 500
+
+export function createChangeListener({ url, onChange, onKeys, onDoubt, log, beatMs = 1_000, silenceMs = 5_000 }: ChangeListenerOptions): ChangeListener {
+  const self = randomBytes(9).toString('base64url')
+  const beats: { readonly number: number, readonly sentAt: number }[] = []
+  let number = 0
+  let waiting: { readonly number: number, readonly done: (heard: boolean) => void }[] = []
+  let client: pg.Client | undefined
+  let heard = -Infinity
+  let listening = false
+  let closed = false
+  let said = false
+  let retry: NodeJS.Timeout | undefined
+  /** When LISTEN was answered on the connection that stands. */
+  let since: number | undefined
+
+  const receive = ({ payload = '' }: pg.Notification): void => {
+    const [, whose, beat] = /^b (\S+) (\d+)$/.exec(payload) ?? []
+    if (whose !== undefined) return whose === self ? hearOneself(Number(beat)) : undefined
+    if (payload === 'k') onKeys()
+    else onChange(readNotice(payload))
+  }
+  /** Notices come in the order of their commits: all that was told before this one was sent has been heard. */
+  const hearOneself = (beat: number): void => {
+    while (beats[0] !== undefined && beats[0].number <= beat) heard = beats.shift()?.sentAt ?? heard
+    if (!listening) onDoubt(-Infinity) // whatever was told before this moment was not heard
+    if (!listening && said) log.info({}, 'changes are heard of again; answers come from memory again')
+    listening = true
+    said = false
+    for (const each of waiting) if (each.number <= beat) each.done(true)
+    waiting = waiting.filter((each) => each.number > beat)
+  }
+  const lose = (why: string): void => {
+    const broken = client
+    client = undefined
+    since = undefined
+    beats.length = 0
+    for (const { done } of waiting.splice(0)) done(false)
+    broken?.removeAllListeners()
+    broken?.on('error', () => {})
+    // end() waits for a server that may never answer.
+    ;(broken as unknown as { connection?: { stream?: { destroy(): void } } } | undefined)?.connection?.stream?.destroy()
+    if (listening) onDoubt(heard)
+    listening = false
+    if (closed) return
+    if (!said) log.warn({ detail: why, remedy: 'Every check reads the database until this is over. LISTEN needs a direct connection or a pool in session mode.' }, 'changes are not heard of')
+    said = true
+    clearTimeout(retry)
+    retry = setTimeout(() => { connect().catch(() => {}) }, RETRY_MS).unref()
+  }
+  const connect = async (): Promise<void> => {
+    const next = new pg.Client({ connectionString: url, application_name: 'gatehouse listener', connectionTimeoutMillis: silenceMs, query_timeout: silenceMs, keepAlive: true })
+    client = next
+    next.on('error', (error) => { if (client === next) lose(error.message) })
+    next.on('end', () => { if (client === next) lose('the connection ended') })
+    next.on('notification', receive)
+    try {
+      await next.connect()
+      await next.query(`listen ${CHANNEL}`)
+      since = performance.now()
+      tell()
+    } catch (error) {
+      if (client === next) lose(error instanceof Error ? error.message : String(error))
+    }
+  }
+  const tell = (): void => {
+    const current = client
+    beats.push({ number: ++number, sentAt: performance.now() })
+    current?.query('select pg_notify($1, $2)', [CHANNEL, `b ${self} ${number}`]).catch((error: unknown) => { if (client === current) lose(error instanceof Error ? error.message : String(error)) })
+  }
+  const timer = setInterval(() => {
+    if (since === undefined) return // connecting, which has a time limit of its own
+    if (performance.now() - Math.max(heard, since) > silenceMs) lose(`nothing was heard for ${silenceMs / 1000} seconds`)
+    else tell()
+  }, beatMs).unref()
+
+  connect().catch(() => {})
+  return {
+    live: () => listening && performance.now() - heard <= silenceMs,
+    heardAt: () => heard,
+    caughtUp: () => new Promise((resolve) => {
+      waiting.push({ number: number + 1, done: resolve })
+      tell() // while it connects, that is told as soon as it does
+    }),
+    async close() {
+      closed = true
+      clearInterval(timer)
+      clearTimeout(retry)
+      const current = client
+      client = undefined
+      for (const { done } of waiting.splice(0)) done(false)
+      current?.removeAllListeners()
+      current?.on('error', () => {})
+      await Promise.race([current?.end().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1_000).unref())])
+    },
+  }
+}
+
+/** What is not understood may be about anything: everything is read again, and nothing else can come of it. */
+export function readNotice(payload: string): Change {
+  const [kind, list = ''] = payload.split(' ', 2)
+  const ids = list.split(',')
+  if (kind === 's' && ids.every((id) => /^[0-9a-f]{64}$/.test(id))) return { kind: 'sessions', hashes: ids }
+  if (kind === 'u' && ids.every((id) => /^[0-9a-f-]{36}$/.test(id))) return { kind: 'users', ids }
+  return { kind: 'everything' }
+}
