@@ -1,5 +1,7 @@
 // Which access rules a request is looked at by: found by its host name and its method, in the order of the configuration.
 
+import type { PathPattern } from './path-pattern.js'
+
 export interface HostPattern {
   readonly name: string
   /** `*.name`: every host below it, not itself. */
@@ -9,13 +11,22 @@ export interface HostPattern {
 }
 
 /** What the index needs of a rule. */
-interface Indexed { readonly hosts: readonly HostPattern[], readonly methods: ReadonlySet<string> | undefined }
+interface Indexed { readonly hosts: readonly HostPattern[], readonly methods: ReadonlySet<string> | undefined, readonly paths: readonly PathPattern[] | undefined }
 
-/** The rules of one host name, and those of them that each method leaves. */
+/** The rules of one host name: of each method, and of those by the first segment of a path, so that many rules cost no more than few. */
 export interface HostRules<Rule> {
-  readonly byMethod: ReadonlyMap<string, readonly Rule[]>
-  readonly otherMethods: readonly Rule[]
+  readonly byMethod: ReadonlyMap<string, PathRules<Rule>>
+  readonly otherMethods: PathRules<Rule>
   readonly looksAtMethods: boolean
+  readonly looksAtPaths: boolean
+}
+
+/** Each list in the order of the configuration. */
+export interface PathRules<Rule> {
+  readonly all: readonly Rule[]
+  readonly byFirstSegment: ReadonlyMap<string, readonly Rule[]>
+  /** Where no rule names the first segment. */
+  readonly otherSegments: readonly Rule[]
 }
 
 export function compileHost(text: string): HostPattern {
@@ -46,10 +57,17 @@ function hostRules<Rule extends Indexed>(rules: readonly Rule[]): HostRules<Rule
   if (rules.length === 0) return undefined
   const methods = new Set(rules.flatMap((rule) => [...rule.methods ?? []]))
   return {
-    byMethod: new Map([...methods].map((method) => [method, rules.filter((rule) => rule.methods === undefined || rule.methods.has(method))])),
-    otherMethods: rules.filter((rule) => rule.methods === undefined),
+    byMethod: new Map([...methods].map((method) => [method, pathRules(rules.filter((rule) => rule.methods === undefined || rule.methods.has(method)))])),
+    otherMethods: pathRules(rules.filter((rule) => rule.methods === undefined)),
     looksAtMethods: methods.size > 0,
+    looksAtPaths: rules.some(({ paths }) => paths !== undefined),
   }
+}
+
+function pathRules<Rule extends Indexed>(rules: readonly Rule[]): PathRules<Rule> {
+  const firsts = new Set(rules.flatMap(({ paths = [] }) => paths.map(([first = '']) => first)))
+  const mayMatch = (first: string | undefined) => rules.filter(({ paths }) => paths === undefined || paths.some(([own = '']) => own === '*' || own === '**' || own === first))
+  return { all: rules, byFirstSegment: new Map([...firsts].map((first) => [first, mayMatch(first)])), otherSegments: mayMatch(undefined) }
 }
 
 export function isKnownMethod(method: string): boolean {

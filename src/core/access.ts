@@ -1,7 +1,7 @@
 // Who may pass: rules by host, method, path and network, the first that matches decides. Knows nothing of HTTP: a target,
 // an address and a session in, a decision out. Compiled once; a request looks at the rules of its host and method alone.
-import { compileHost, hostIndex, isKnownMethod, type HostPattern } from './access-hosts.js'
-import { compilePath, matchesPath, type PathPattern } from './path-pattern.js'
+import { compileHost, hostIndex, isKnownMethod, type HostPattern, type PathRules } from './access-hosts.js'
+import { compilePath, matchesSegments, segmentsOf, type PathPattern } from './path-pattern.js'
 import { pathReadings, type PathReadings } from './path-readings.js'
 import type { SessionRecord } from './session.js'
 import type { Target } from './target.js'
@@ -64,6 +64,8 @@ interface CompiledRule extends Grounds {
   readonly methods: ReadonlySet<string> | undefined
   readonly paths: readonly PathPattern[] | undefined
   readonly network: NetworkTest | undefined
+  /** Itself, as the whole answer. */
+  readonly alone: readonly Grounds[]
 }
 
 /** @param networkTest how a list of networks is read (addresses are no business of this file) */
@@ -77,7 +79,7 @@ export function compileAccess({ default: fallback, rules }: AccessRules, network
     if (!host) return [byDefault]
     if (host.looksAtMethods && !isKnownMethod(target.method)) return [unknownMethod]
     const candidates = host.byMethod.get(target.method) ?? host.otherMethods
-    const readings = candidates.some((rule) => rule.paths !== undefined) ? pathReadings(target.path) : [target.path]
+    const readings = host.looksAtPaths ? pathReadings(target.path) : NO_READING
     return possible(candidates, readings, { port: portOf(target), address }, byDefault)
   }
   return {
@@ -85,12 +87,13 @@ export function compileAccess({ default: fallback, rules }: AccessRules, network
     grounds,
     decide(question, session) {
       const all = question === undefined ? [byDefault] : grounds(question)
-      const refusing = all.find(({ allow }) => !permits(allow, session))
-      if (refusing === undefined) return { allow: true, grounds: all[0] ?? byDefault }
-      return { allow: false, reason: session ? 'not_allowed' : 'not_signed_in', grounds: refusing }
+      for (const each of all) if (!permits(each.allow, session)) return { allow: false, reason: session ? 'not_allowed' : 'not_signed_in', grounds: each }
+      return { allow: true, grounds: all[0] ?? byDefault }
     },
   }
 }
+
+const NO_READING: PathReadings = ['/']
 
 /** Superusers pass everything; nobody is let in unless something says so. */
 export function permits(allow: Allow, session: Rights | undefined): boolean {
@@ -116,34 +119,43 @@ export function describeAllow(allow: Allow): string {
 }
 
 /** For every reading the first rule that surely matches; and before it those of which nobody can say. */
-function possible(candidates: readonly CompiledRule[], readings: PathReadings, { port, address }: { port: string, address: () => string | undefined }, byDefault: Grounds): readonly Grounds[] {
+function possible(candidates: PathRules<CompiledRule>, readings: PathReadings, question: { port: string, address: () => string | undefined }, byDefault: Grounds): readonly Grounds[] {
+  if (readings !== 'unknowable' && readings.length === 1) return firstOf(candidates, segmentsOf(readings[0] ?? ''), question, byDefault) // nearly always
   const found = new Set<Grounds>()
   for (const reading of readings === 'unknowable' ? [undefined] : readings) {
-    let decided = false
-    for (const rule of candidates) {
-      const matches = all([matchesPort(rule, port), matchesAnyPath(rule, reading), rule.network === undefined ? true : rule.network(address())])
-      if (matches !== false) found.add(rule)
-      decided = matches === true
-      if (decided) break
-    }
-    if (!decided) found.add(byDefault)
+    for (const each of firstOf(candidates, reading === undefined ? undefined : segmentsOf(reading), question, byDefault)) found.add(each)
   }
   return [...found]
 }
 
-/** True, false, or undefined: perhaps. */
-function all(parts: readonly (boolean | undefined)[]): boolean | undefined {
-  return parts.includes(false) ? false : parts.includes(undefined) ? undefined : true
+function firstOf({ all, byFirstSegment, otherSegments }: PathRules<CompiledRule>, segments: readonly string[] | undefined, { port, address }: { port: string, address: () => string | undefined }, byDefault: Grounds): readonly Grounds[] {
+  let perhaps: Grounds[] | undefined
+  const candidates = segments === undefined ? all : byFirstSegment.get(segments[0] ?? '') ?? otherSegments
+  for (const rule of candidates) {
+    if (!matchesPort(rule, port)) continue
+    const path = matchesAnyPath(rule, segments)
+    if (path === false) continue
+    const network = rule.network === undefined ? true : rule.network(address())
+    if (network === false) continue
+    if (path === true && network === true) return perhaps === undefined ? rule.alone : [...perhaps, rule]
+    perhaps ??= []
+    perhaps.push(rule)
+  }
+  return [...perhaps ?? [], byDefault]
 }
 
-function matchesAnyPath({ paths }: CompiledRule, reading: string | undefined): boolean | undefined {
+/** True, false, or undefined: perhaps. */
+function matchesAnyPath({ paths }: CompiledRule, segments: readonly string[] | undefined): boolean | undefined {
   if (paths === undefined) return true
-  return reading === undefined ? undefined : paths.some((pattern) => matchesPath(pattern, reading))
+  if (segments === undefined) return undefined
+  for (const pattern of paths) if (matchesSegments(pattern, segments)) return true
+  return false
 }
 
 /** The candidates of a host name may be there for another port of it. */
 function matchesPort({ hosts }: CompiledRule, port: string): boolean {
-  return hosts.some((host) => host.port === undefined || host.port === port)
+  for (const host of hosts) if (host.port === undefined || host.port === port) return true
+  return false
 }
 
 function compileRule(rule: AccessRule, path: string, networkTest: (networks: readonly string[]) => NetworkTest): CompiledRule {
@@ -154,6 +166,7 @@ function compileRule(rule: AccessRule, path: string, networkTest: (networks: rea
     methods: rule.methods && new Set(rule.methods),
     paths: rule.paths?.map(compilePath),
     network: rule.networks && networkTest(rule.networks),
+    alone: [{ path, allow: rule.allow }],
   }
 }
 

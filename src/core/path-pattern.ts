@@ -9,14 +9,23 @@ export function compilePath(pattern: string): PathPattern {
 }
 
 export function matchesPath(pattern: PathPattern, reading: string): boolean {
-  return matchesSegments(pattern, reading.split('/').slice(1))
+  return matchesSegments(pattern, segmentsOf(reading))
 }
 
-function matchesSegments(pattern: PathPattern, segments: readonly string[]): boolean {
-  const open = pattern.at(-1) === '**'
-  const fixed = open ? pattern.slice(0, -1) : pattern
-  if (open ? segments.length <= fixed.length : segments.length !== fixed.length) return false
-  return fixed.every((wanted, index) => wanted === '*' ? segments[index] !== '' : wanted === segments[index])
+/** Once for all patterns that a reading is held against. */
+export function segmentsOf(reading: string): readonly string[] {
+  return reading.slice(1).split('/')
+}
+
+export function matchesSegments(pattern: PathPattern, segments: readonly string[]): boolean {
+  const open = pattern[pattern.length - 1] === '**'
+  const fixed = open ? pattern.length - 1 : pattern.length
+  if (open ? segments.length <= fixed : segments.length !== fixed) return false
+  for (let index = 0; index < fixed; index++) {
+    const wanted = pattern[index]
+    if (wanted === '*' ? segments[index] === '' : wanted !== segments[index]) return false
+  }
+  return true
 }
 
 /** Whether every path that `inner` matches is matched by `outer` too. */

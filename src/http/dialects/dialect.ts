@@ -43,6 +43,7 @@ export interface DialectOptions {
 }
 
 export async function dialectRoute(scope: FastifyInstance, options: DialectOptions): Promise<void> {
+  scope.setChildLoggerFactory((log) => log) // one logger for all instead of one each; what is logged names the request itself
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (_request, _payload, done) => done(null)) // the body is the application's
   // What fails before the handler (a broken Content-Type, say) is still answered in this proxy's dialect.
@@ -85,7 +86,7 @@ function respond(verdict: Verdict, target: Target | undefined, request: FastifyR
 
 function refuse(thrown: unknown, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages }: DialectOptions): FastifyReply {
   const error = asGatehouseError(thrown)
-  request.log[error.status >= 500 ? 'error' : 'warn']({ ...errorFacts(error), client: request.ip, dialect: dialect.path }, 'forward-auth refused')
+  request.log[error.status >= 500 ? 'error' : 'warn']({ correlationId: request.id, ...errorFacts(error), client: request.ip, dialect: dialect.path }, 'forward-auth refused')
   reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
   return dialect.refused({ request, reply, target, pages, signInUrl: signInUrl(publicUrl, target), error })
 }
@@ -100,5 +101,5 @@ function signInUrl(publicUrl: string, target: Target | undefined): string {
 }
 
 function logAnswer(request: FastifyRequest, target: Target | undefined, status: number, facts: Record<string, unknown>): void {
-  request.log.info({ ...facts, status, client: request.ip, ...(target === undefined ? {} : { host: target.host, path: target.path, method: target.method }) }, status === 200 ? 'access allowed' : 'access denied')
+  request.log.info({ correlationId: request.id, ...facts, status, client: request.ip, ...(target === undefined ? {} : { host: target.host, path: target.path, method: target.method }) }, status === 200 ? 'access allowed' : 'access denied')
 }
