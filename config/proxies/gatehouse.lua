@@ -4,7 +4,13 @@
 local upstream = os.getenv("GATEHOUSE_UPSTREAM")
 
 -- What of the client's request Gatehouse is told, beside what was asked for.
-local told = { "cookie", "accept", "x-requested-with", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-site", "upgrade", "user-agent" }
+local told = { "cookie", "accept", "x-requested-with", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-site", "upgrade" }
+
+-- Milliseconds. HAProxy 2.6 asks four times before it gives up, so a client waits four times as long for its 503.
+local patience = 5000
+
+-- What HAProxy says itself where Gatehouse cannot be reached, breaks off, is silent or talks nonsense (503 is also Gatehouse's own).
+local no_answer = { [502] = true, [504] = true }
 
 -- What a refusal brings to the client.
 local refusal = { "location", "content-type", "www-authenticate", "cache-control", "vary", "content-security-policy", "x-content-type-options", "referrer-policy" }
@@ -41,7 +47,7 @@ local function question(txn, client)
     local values = all(client, name)
     if #values > 0 then headers[name] = { table.concat(values, name == "cookie" and "; " or ", ") } end
   end
-  return { url = "http://" .. upstream .. "/oauth2/forward-auth", headers = headers, timeout = 10000 }
+  return { url = "http://" .. upstream .. "/oauth2/forward-auth", headers = headers, timeout = patience }
 end
 
 -- The application never sees our cookies.
@@ -81,8 +87,8 @@ end
 core.register_action("gatehouse", { "http-req" }, function(txn)
   local client = txn.http:req_get_headers()
   local asked, response = pcall(function() return core.httpclient():get(question(txn, client)) end)
-  if not asked or response == nil or type(response.status) ~= "number" or response.status < 200 then
-    core.Warning("Gatehouse did not answer: " .. tostring(response and response.status or response))
+  if not asked or response == nil or type(response.status) ~= "number" or response.status < 200 or no_answer[response.status] then
+    core.Warning("Gatehouse did not answer: " .. tostring(asked and response and response.status or response))
     txn:done(txn:reply { status = 503, headers = { ["cache-control"] = { "no-store" } } })
   elseif response.status == 200 then
     allow(txn, client, response.headers)

@@ -1,13 +1,17 @@
 // Real nginx with auth_request, real Caddy with forward_auth and real HAProxy with our Lua, on the very files that are shipped: nobody passes
 // without signing in, identity headers arrive, forged ones do not, and our cookies stay with us.
-import { request, type IncomingHttpHeaders } from 'node:http'
+import { writeFileSync } from 'node:fs'
+import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { decodeJwt } from 'jose'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { freePorts, pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
-import { startCaddy, startHaproxy, startNginx } from '../helpers/proxies.js'
+import { folder, startCaddy, startHaproxy, startNginx } from '../helpers/proxies.js'
 import { startUpstream, type Received } from '../helpers/upstream.js'
 
 t.teardown(stopPostgres)
@@ -86,10 +90,24 @@ for (const { name, start } of PROXIES) {
       t.equal((await browser.ask(`${app}/thing`, { method: 'DELETE' })).status, 200)
       t.same(received.map((each) => each.method), ['POST', 'HEAD', 'DELETE'])
       for (const path of ['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/ext-authz/x', '/oauth2/ext-authz']) t.equal((await browser.ask(`${gateway.url}${path}`)).status, 404)
+      for (const path of CLOSED) t.equal(await rawStatus(gateway.url, path, { cookie: browser.cookieHeader(app) }), 404, path)
     })
 
-    await t.test('30 KB of the application\'s own cookies are no obstacle', async (t) => {
-      const other = Array.from({ length: 8 }, (_, index) => `big${index}=${'x'.repeat(3_700)}`).join('; ')
+    await t.test('the application is asked for what was judged: no other host, no path but one that begins with a slash', async (t) => {
+      const cookie = browser.cookieHeader(app)
+      received.length = 0
+      t.equal(await rawStatus(app, `${app}/absolute?x=%20`, { cookie }), 200)
+      t.equal(received.at(-1)?.url, '/absolute?x=%20')
+      received.length = 0
+      const { host } = new URL(app)
+      for (const hosts of [`${host},evil.test`, `evil.test,${host}`]) await rawStatus(app, '/hosts', { cookie, host: hosts }) // each proxy says no in its own way
+      await rawStatus(app, '*', { cookie }, 'OPTIONS')
+      await rawStatus(app, host, { cookie }, 'CONNECT')
+      t.same(received.map(({ method, url }) => `${method} ${url}`), [])
+    })
+
+    await t.test('30 KB of the application\'s own cookies are no obstacle, and 40 KB none to HAProxy', async (t) => {
+      const other = Array.from({ length: name.startsWith('HAProxy') ? 11 : 8 }, (_, index) => `big${index}=${'x'.repeat(3_700)}`).join('; ')
       t.equal((await fetchWithCookie(app, browser, `${browser.cookieHeader(app)}; ${other}`)).status, 200)
     })
 
@@ -103,6 +121,7 @@ for (const { name, start } of PROXIES) {
     await t.test('a WebSocket opens for who is signed in, and for nobody else', async (t) => {
       t.equal(await handshake(app, browser.cookieHeader(app)), 101)
       t.equal(await handshake(app, ''), 401)
+      t.equal(await echoed(app, browser.cookieHeader(app), 'through and back'), 'through and back')
     })
 
     await t.test('a refusal is Gatehouse\'s own page for a person and JSON for a program, with the rule', async (t) => {
@@ -132,6 +151,16 @@ for (const { name, start } of PROXIES) {
       t.equal((await fetchWithCookie(app, createBrowser(), old, { accept: 'application/json' })).status, 401)
     })
 
+    await t.test('where Gatehouse breaks off, talks nonsense or fails, nothing passes', async (t) => {
+      for (const [answer, status] of BROKEN) {
+        const broken = await startBroken(t, start, answer)
+        if (!broken) return
+        const answered = await rawStatus(broken.app, '/x', { cookie: browser.cookieHeader(app), accept: 'text/html' }).catch(() => 'no HTTP') // nginx hands nonsense on
+        if (name.startsWith('HAProxy')) t.equal(answered, status)
+        t.equal(broken.received.length, 0, `${answered} after ${JSON.stringify(answer)}`)
+      }
+    })
+
     await t.test('without Gatehouse nothing passes', async (t) => {
       const { browser: person } = await gateway.signIn(PERSON_IDS.superuser)
       t.equal((await person.ask(`${app}/x`)).status, 200)
@@ -143,26 +172,78 @@ for (const { name, start } of PROXIES) {
   })
 }
 
+t.test('HAProxy lets nobody pass when its Lua fails or says nothing', async (t) => {
+  const file = join(folder(t, 'lua'), 'gatehouse.lua')
+  for (const code of ['error("failed")', 'txn.http:req_set_header("remote-user", "x"); error("failed late")', '']) {
+    writeFileSync(file, `core.register_action("gatehouse", { "http-req" }, function(txn) ${code} end)`)
+    const broken = await startBroken(t, (t, site) => startHaproxy(t, site, file), '')
+    if (!broken) return
+    t.equal(await rawStatus(broken.app, '/x'), 503)
+    t.equal(broken.received.length, 0)
+  }
+})
+
+/** Other spellings of the question, which Gatehouse might read as it. */
+const CLOSED = ['/oauth2/%61uth', '/%6fauth2/forward-auth', '/oauth2/forward%2Dauth', '/oauth2/%65xt-authz/x', '/oauth2/ext%2dauthz/x', '/oauth2/auth?x', '/oauth2/auth/', '//oauth2/auth', '/oauth2//auth', '/OAUTH2/AUTH']
+
+/** What a Gatehouse that is not itself may answer, and what HAProxy makes of it. */
+const BROKEN = [
+  ['', 503], ['nonsense\r\n\r\n', 503], ['HTTP/1.1 200 OK\r\nRemote-User: half', 503], ['HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n', 503],
+  ['HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n', 500],
+] as const
+
 const FORGED = {
   'X-Auth-Request-User': 'forged', 'X-Auth-Request-Email': 'forged', 'X-Auth-Request-Groups': 'forged', 'X-Auth-Request-Superuser': 'forged',
   'X-Auth-Request-Preferred-Username': 'forged', 'X-Auth-Request-Staff': 'forged', 'X-Auth-Request-Redirect': 'forged',
   'X_Auth_Request_User': 'forged', 'x_auth_request_groups': 'forged', 'X-AUTH_REQUEST-USER': 'forged',
   'Remote-User': 'forged', 'REMOTE-GROUPS': 'forged', 'Remote_User': 'forged', 'remote_groups': 'forged', 'Remote-Name': 'forged', 'Remote-Email': 'forged',
   'X-Gatehouse-Assertion': 'forged', 'X_Gatehouse_Assertion': 'forged', 'X-Original-URL': 'forged', 'X-Original-Method': 'forged', 'X-Forwarded-Uri': 'forged', 'X-Forwarded-Method': 'forged', 'X_Forwarded_Host': 'forged', 'Forwarded': 'for=forged', 'X-Gatehouse-Error': 'forged', 'X-Unrelated': 'harmless',
+  // CGI, WSGI, PHP and others read each of these characters as the hyphen that it is not.
+  ...Object.fromEntries([...'!#$%&\'*+.^_`|~'].flatMap((odd) => [[`X${odd}Auth${odd}Request${odd}User`, 'forged'], [`X-Auth-Request${odd}Groups`, 'forged'], [`Remote${odd}User`, 'forged'], [`X-Gatehouse${odd}Assertion`, 'forged']])),
 }
 
 /** A path as it stands: a client of fetch's kind would tidy it up. */
-function rawStatus(app: string, path: string, headers: Record<string, string> = {}): Promise<number> {
+function rawStatus(app: string, path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<number> {
   const { hostname, port } = new URL(app)
   return new Promise((resolve, reject) => {
-    request({ hostname, port, path, headers, agent: false }, (response) => { response.resume(); resolve(response.statusCode ?? 0) })
-      .on('upgrade', (response, socket) => { socket.destroy(); resolve(response.statusCode ?? 0) })
-      .on('error', reject).end()
+    const done = (response: IncomingMessage, socket?: Duplex) => { socket?.destroy(); response.resume(); resolve(response.statusCode ?? 0) }
+    request({ hostname, port, path, headers, method, agent: false }, done).on('upgrade', done).on('connect', done).on('error', reject).end()
   })
 }
 
+const HANDSHAKE = { 'connection': 'Upgrade', 'upgrade': 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version': '13', 'sec-fetch-mode': 'websocket' }
+
 async function handshake(app: string, cookie: string): Promise<number> {
-  return await rawStatus(app, '/socket', { 'connection': 'Upgrade', 'upgrade': 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version': '13', 'sec-fetch-mode': 'websocket', cookie })
+  return await rawStatus(app, '/socket', { ...HANDSHAKE, cookie })
+}
+
+/** What comes back of bytes sent after the handshake. */
+function echoed(app: string, cookie: string, text: string): Promise<string> {
+  const { hostname, port } = new URL(app)
+  return new Promise((resolve, reject) => {
+    request({ hostname, port, path: '/socket', headers: { ...HANDSHAKE, cookie }, agent: false })
+      .on('upgrade', (_response, socket: Duplex, head) => {
+        let back = head.toString()
+        socket.on('data', (chunk: Buffer) => {
+          back += chunk.toString()
+          if (back.length < text.length) return
+          socket.destroy()
+          resolve(back)
+        }).on('error', reject).write(text)
+      })
+      .on('response', (response) => reject(new Error(`no handshake but ${response.statusCode}`))).on('error', reject).end()
+  })
+}
+
+/** A proxy before a Gatehouse that says this and closes. */
+async function startBroken(t: Test, startProxy: typeof startNginx, answer: string): Promise<Pick<Site, 'app' | 'received'> | undefined> {
+  const { received, port } = await startUpstream(t)
+  const gateway = createServer((socket: Socket) => { socket.on('error', () => undefined).once('data', () => socket.end(answer)) })
+  await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => { gateway.close() })
+  const [appPort = 0, authPort = 0] = await freePorts(2)
+  const started = await startProxy(t, { app: `127.0.0.1:${appPort}`, auth: `127.0.0.1:${authPort}`, gateway: `127.0.0.1:${(gateway.address() as { port: number }).port}`, upstream: `127.0.0.1:${port}` })
+  return started ? { app: `http://127.0.0.1:${appPort}`, received } : undefined
 }
 
 async function fetchWithCookie(app: string, browser: Browser, cookie: string, headers: Record<string, string> = {}) {

@@ -73,8 +73,9 @@ async function runHaproxy(t: Test, port: number, env: Record<string, string>): P
   return true
 }
 
-export async function startHaproxy(t: Test, { app, auth, gateway, upstream }: Site): Promise<boolean> {
-  return await runHaproxy(t, portOf(app), { GATEHOUSE_BIND: `${app},${auth}`, GATEHOUSE_APP_HOST: app, GATEHOUSE_AUTH_HOST: auth, GATEHOUSE_UPSTREAM: gateway, GATEHOUSE_APP_UPSTREAM: upstream })
+/** @param lua another file in the place of the shipped one */
+export async function startHaproxy(t: Test, { app, auth, gateway, upstream }: Site, lua?: string): Promise<boolean> {
+  return await runHaproxy(t, portOf(app), { ...(lua === undefined ? {} : { GATEHOUSE_LUA: lua }), GATEHOUSE_BIND: `${app},${auth}`, GATEHOUSE_APP_HOST: app, GATEHOUSE_AUTH_HOST: auth, GATEHOUSE_UPSTREAM: gateway, GATEHOUSE_APP_UPSTREAM: upstream })
 }
 
 export async function startHaproxyTls(t: Test, { gateway, upstream }: Pick<Site, 'gateway' | 'upstream'>, { certificate, key, appHost, authHost, port }: Tls): Promise<boolean> {
