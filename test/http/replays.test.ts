@@ -56,7 +56,7 @@ function envoy(text: string): Proxy {
   return {
     name: 'Envoy ext_authz',
     async pass(gateway, { method, path, host, headers }) {
-      const stripped = without(headers, (header) => header.includes('_') || /^(x-auth-request|remote-|x-gatehouse|x-original-|x-forwarded-|forwarded$)/.test(header))
+      const stripped = without(headers, (header) => header.includes('_') || /^(x-auth-request|remote-|x-gatehouse|x-original|x-forwarded|forwarded$)/.test(header.replace(/[^a-z0-9]+/g, '-')))
       const seen = { ...stripped, 'x-forwarded-proto': 'https', 'x-forwarded-for': '203.0.113.7' }
       const answer = await ask(`${gateway.url}${prefix}${path}`, method, { ...without(seen, (header) => !matches(told, header)), host, 'content-length': '0' })
       if (answer.status !== 200) return { passed: false, status: answer.status, text: answer.text, headers: without(answer.headers, (header) => !matches(client, header)) }
@@ -79,7 +79,7 @@ function extAuthzOf(value: unknown): ExtAuthz {
   return found[0]
 }
 
-const fileProvider = parse(readFileSync('config/proxies/traefik.yml', 'utf8')) as { http: { middlewares: { gatehouse: { forwardAuth: ForwardAuth } } } }
+const fileProvider = parse(readFileSync('config/proxies/traefik.yml', 'utf8')) as { http: { middlewares: { gatehouse: { forwardAuth: ForwardAuth }, nobody: { ipAllowList: { rejectStatusCode: number } } } } }
 const labels = (parse(readFileSync('config/proxies/traefik-labels.yml', 'utf8')) as { services: { gatehouse: { labels: Record<string, string> } } }).services.gatehouse.labels
 const label = (key: string) => (labels[`traefik.http.middlewares.gatehouse.forwardauth.${key}`] ?? '').replaceAll('$$', '$')
 const PROXIES = [
@@ -88,7 +88,7 @@ const PROXIES = [
   envoy(readFileSync('config/proxies/envoy.yaml', 'utf8')),
 ]
 
-const FORGED = { 'Remote-User': 'forged', 'remote_user': 'forged', 'Remote_Groups': 'forged', 'X-Auth-Request-Groups': 'forged', 'X_Auth_Request_Superuser': 'forged', 'X-AUTH_REQUEST-STAFF': 'forged', 'X-Gatehouse-Assertion': 'forged', 'x_gatehouse-assertion': 'forged' }
+const FORGED = { 'Remote-User': 'forged', 'remote_user': 'forged', 'Remote_Groups': 'forged', 'X-Auth-Request-Groups': 'forged', 'X_Auth_Request_Superuser': 'forged', 'X-AUTH_REQUEST-STAFF': 'forged', 'X-Gatehouse-Assertion': 'forged', 'x_gatehouse-assertion': 'forged', 'X.Auth.Request.User': 'forged', 'X-Auth-Request~Groups': 'forged', 'Remote!User': 'forged', 'X|Gatehouse|Assertion': 'forged' }
 
 for (const proxy of PROXIES) {
   t.test(proxy.name, async (t) => {
@@ -131,7 +131,12 @@ t.test('every shipped file names every identity header, and closes the question 
   const ingress = readFileSync('config/proxies/ingress-nginx.yaml', 'utf8')
   t.notMatch(ingress, /path: \/oauth2\/(auth|forward-auth|ext-authz)/)
   t.notMatch(ingress, /path: \/oauth2, /)
-  t.equal(extAuthzOf(parse(readFileSync('config/proxies/envoy.yaml', 'utf8'))).failure_mode_allow, false)
+  const envoyText = readFileSync('config/proxies/envoy.yaml', 'utf8')
+  t.equal(extAuthzOf(parse(envoyText)).failure_mode_allow, false)
+  const otherSpelling = new RegExp(`^(?:${/safe_regex: \{ regex: "(.+?)" \}/.exec(envoyText)?.[1]})$`)
+  for (const path of ['/oauth2/%61uth', '/%6fauth2/auth', '/oauth2/ext%2dauthz/x']) t.match(path, otherSpelling)
+  for (const path of ['/', '/oauth2/start', '/oauth2/callback', '/oauth2/sign_out', '/.well-known/jwks.json', '/admin/users/a%40b']) t.notMatch(path, otherSpelling)
+  t.equal(fileProvider.http.middlewares.nobody.ipAllowList.rejectStatusCode, 404)
 })
 
 t.test('oauth2-proxy\'s samples for Traefik, while there are no rules', async (t) => {
