@@ -35,7 +35,16 @@ export function createInstance({ trusts, pages, log }: InstanceOptions): Fastify
 /**
  * A proxy that asks its forward-auth question at `/` (oauth2-proxy's Traefik sample does) must get an answer to that question: the
  * home page's 200 would let everybody pass who is signed in, whatever the rules say. No browser and no proxy sends this header otherwise.
+ *
+ * None of our own addresses has a percent-encoding. Who writes one, `/oauth2/%61uth`, means to get past the list of a proxy that
+ * closes the auth endpoints to the outside.
  */
 function withoutDetour({ url = '/', headers }: { readonly url?: string | undefined, readonly headers: IncomingHttpHeaders }): string {
-  return url === '/' && headers['x-forwarded-uri'] !== undefined ? '/oauth2/forward-auth' : url
+  if (url === '/') return headers['x-forwarded-uri'] === undefined ? url : '/oauth2/forward-auth'
+  const encoded = url.indexOf('%')
+  if (encoded === -1 || url.startsWith('/oauth2/ext-authz/')) return url
+  const query = url.indexOf('?')
+  return query !== -1 && query < encoded ? url : NOWHERE
 }
+
+const NOWHERE = '/oauth2/there-is-no-such-page'

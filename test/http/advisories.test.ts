@@ -111,6 +111,13 @@ t.test('path and host confusion', async (t) => {
     t.equal(await ask(gateway, forwarded('/open/a%2Fb')), 200, 'what every reading leaves open is open')
   })
 
+  await t.test('our own addresses have one spelling: a proxy that closes them need know no other', async (t) => {
+    for (const path of ['/oauth2/%61uth', '/oauth2/auth%2f', '/%6fauth2/auth', '/oauth2/forward%2dauth', '/oauth2/ext%2dauthz/x', '/oauth2/%75serinfo', '/OAUTH2/auth', '/oauth2//auth', '/oauth2/./auth', '/oauth2/auth/', '/oauth2/auth;x']) {
+      t.equal(await raw(gateway, path, [`Cookie: ${browser.cookieHeader(gateway.url)}`, 'X-Original-URL: https://app.test/open/x', 'X-Original-Method: GET']), 404, path)
+    }
+    t.equal((await gateway.ask(`/oauth2/start?rd=${encodeURIComponent(`${gateway.url}/x%20y`)}`)).status, 302, 'a query may have them')
+  })
+
   await t.test('one host is one host in every spelling, and no other', async (t) => {
     for (const host of ['APP.TEST', 'app.test.', 'app.test:443', 'App.Test.:443', 'x.app.test', 'xn--bcher-kva.test', 'XN--BCHER-KVA.test']) t.equal(await ask(gateway, forwarded('/open/x', { 'x-forwarded-host': host })), 200, host)
     for (const host of ['evilapp.test', 'app.test.evil.test', 'app.testevil']) t.equal(await ask(gateway, forwarded('/open/x', { 'x-forwarded-host': host })), 401, host)
