@@ -33,7 +33,7 @@ import { loginRoutes } from './http/login.js'
 import { networkTest, trustedPeers } from './http/networks.js'
 import type { RightsOfPerson } from './http/pages/pages.js'
 import { createSessionReader } from './http/session-reader.js'
-import { signOutRoutes } from './http/sign-out.js'
+import { forgetSessions, signOutRoutes } from './http/sign-out.js'
 import { createToucher } from './http/toucher.js'
 import { userinfoRoutes } from './http/userinfo.js'
 import { compileHeaders, createVerifier, type AccessInForce } from './http/verify.js'
@@ -84,7 +84,7 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, log
   const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
   const signer = new Signer([...config.session.secrets])
   const toucher = createToucher({ sessions, idleTimeoutMs: config.session.idleTimeoutMs, log })
-  const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, cache, toucher, graceMs: config.session.outageGraceMs })
+  const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, cache, toucher, graceMs: config.session.outageGraceMs, log })
   const assertions = createAssertionSigner({ keys, issuer: publicUrl })
   return {
     cookies,
@@ -130,7 +130,12 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
       pages,
       signedIn: (id, reply) => withIdentityCookie(id, reply, sessions, setIdentityCookie),
     })
-    await limited.register(signOutRoutes, { publicUrl, endSession: endpoints.endSession, returnTo, cookies, signer, pages, sessions })
+  })
+  await browser.register(async (leaving) => {
+    leaving.addHook('onRequest', leaving.rateLimit())
+    leaving.addHook('onRequest', async (request) => { forgetSessions(request, cookies, signer, adapters.cache) }) // also where nothing can be written
+    await leaving.register(browserSession, sessionOptions)
+    await leaving.register(signOutRoutes, { publicUrl, endSession: endpoints.endSession, returnTo, cookies, signer, pages, sessions })
   })
   await browser.register(async (framed) => { // no session is looked up for it
     framed.addHook('onRequest', framed.rateLimit())

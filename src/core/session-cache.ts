@@ -95,6 +95,7 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
       index()
     }
     young.set(cookie, entry)
+    note(cookie, entry)
   }
   /** Made anew when a generation goes, so that nothing is kept of what went. */
   const index = (): void => {
@@ -143,7 +144,6 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
       const entry: CachedSession = { record, hash, readAt, freshUntil: readAt + record.expiresInMs, touchDue: readAt + touchAfterMs - record.idleMs, changed: false, stretch, prepared: undefined }
       old.delete(cookie)
       add(cookie, entry)
-      note(cookie, entry)
       return entry
     },
     keepNobody(cookie) {

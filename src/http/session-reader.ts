@@ -1,6 +1,7 @@
 // Who sends this request? The auth endpoints ask it on every request of every application, so it reads the signed cookie
 // itself: no plugin, no Set-Cookie, no write. A cookie that is known is answered from memory; its signature was checked when it
 // was not. That the session is in use is told to the store behind the answer.
+import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import { isSessionId, sessionIdHash, type SessionRecord, type SessionStore } from '../core/session.js'
 import type { CachedSession, SessionCache } from '../core/session-cache.js'
@@ -31,6 +32,7 @@ export interface SessionReaderDeps {
   readonly toucher: Toucher
   /** How long a warm session goes on while the database is unreachable (milliseconds). */
   readonly graceMs: number
+  readonly log: Pick<FastifyBaseLogger, 'error'>
   readonly now?: () => number
 }
 
@@ -43,7 +45,7 @@ export function sessionIdOf(value: string, signer: CookieSigner): string | undef
   return valid && id !== null && isSessionId(id) ? id : undefined
 }
 
-export function createSessionReader({ signer, cookieName, sessions, cache, toucher, graceMs, now = () => performance.now() }: SessionReaderDeps): SessionReader {
+export function createSessionReader({ signer, cookieName, sessions, cache, toucher, graceMs, log, now = () => performance.now() }: SessionReaderDeps): SessionReader {
   /** One question for a cookie, however many requests come with it meanwhile. */
   const asking = new Map<string, Promise<SessionAnswer>>()
   const ask = async (value: string, id: string): Promise<SessionAnswer> => {
@@ -66,6 +68,11 @@ export function createSessionReader({ signer, cookieName, sessions, cache, touch
   }
   /** Staff and superusers get nothing of the grace: a revoked administrator must not profit from an outage. */
   const warm = (value: string, error: unknown): SessionAnswer => {
+    if (error instanceof GatehouseError && error.code === 'session_unreadable') {
+      log.error({ code: error.code, detail: error.message, remedy: error.remedy }, 'a session cannot be read')
+      cache.forget(value)
+      return NOBODY.session_unreadable
+    }
     const known = cache.remembered(value)
     if (!(error instanceof GatehouseError) || error.code !== 'database_unavailable' || !known) throw error
     const { record } = known

@@ -1,7 +1,8 @@
 // Sign-out: our session first, then Entra's, then back. A sign-out that somebody else's page begins is asked about.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
-import type { SessionStore } from '../core/session.js'
+import { sessionIdHash, type SessionStore } from '../core/session.js'
+import type { SessionCache } from '../core/session-cache.js'
 import { cookieValues, type CookiePolicy } from './cookies.js'
 import { isOwnNavigation } from './navigation.js'
 import { sendPage, type PageSettings } from './pages/layout.js'
@@ -35,6 +36,12 @@ export async function signOutRoutes(scope: FastifyInstance, options: SignOutOpti
     if (isForeign(request, options.publicUrl)) return sendPage(reply, 200, confirmSignOutPage(options.publicUrl, rd), options.pages)
     return signOut(rd, options, request, reply)
   })
+}
+
+/** Whoever signs out is not remembered here any more, whether or not the database can be told. */
+export function forgetSessions(request: FastifyRequest, { names }: CookiePolicy, signer: CookieSigner, cache: Pick<SessionCache, 'apply'>): void {
+  const ids = cookieValues(request.headers.cookie, names.session).flatMap((value) => sessionIdOf(value, signer) ?? [])
+  if (ids.length > 0) cache.apply({ kind: 'sessions', hashes: ids.map((id) => sessionIdHash(id).toString('hex')) })
 }
 
 async function signOut(rd: string | undefined, options: SignOutOptions, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {

@@ -87,10 +87,26 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, log, beat
       if (client === next) lose(error instanceof Error ? error.message : String(error))
     }
   }
+  let telling = false
+  let againAfter = false
+  /** One at a time; what is asked for meanwhile is told after it. */
   const tell = (): void => {
     const current = client
+    if (current === undefined || since === undefined) return
+    if (telling) {
+      againAfter = true
+      return
+    }
+    telling = true
     beats.push({ number: ++number, sentAt: performance.now() })
-    current?.query('select pg_notify($1, $2)', [CHANNEL, `b ${self} ${number}`]).catch((error: unknown) => { if (client === current) lose(error instanceof Error ? error.message : String(error)) })
+    current.query('select pg_notify($1, $2)', [CHANNEL, `b ${self} ${number}`])
+      .catch((error: unknown) => { if (client === current) lose(error instanceof Error ? error.message : String(error)) })
+      .finally(() => {
+        telling = false
+        if (!againAfter) return
+        againAfter = false
+        tell()
+      })
   }
   const timer = setInterval(() => {
     if (since === undefined) return // connecting, which has a time limit of its own

@@ -1,6 +1,7 @@
 // Sessions in Postgres. Every time comes from the database's clock; a session is only ever made by a login's
 // transaction, so a late touch cannot bring an ended one back.
 import { eq, inArray, sql, type SQL } from 'drizzle-orm'
+import { GatehouseError } from '../core/errors.js'
 import { sessionIdHash, type NewSession, type SessionRecord, type SessionStore, type SessionTimeouts } from '../core/session.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
@@ -64,6 +65,7 @@ function liveSession(id: string, timeouts: SessionTimeouts): SQL {
 function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SessionRecord {
   const lifeMs = row.is_staff || row.is_superuser ? Math.min(privilegedTimeoutMs ?? absoluteTimeoutMs, absoluteTimeoutMs) : absoluteTimeoutMs
   const leftMs = Math.min(lifeMs - row.age_ms, idleTimeoutMs - row.idle_ms)
+  if (!Number.isFinite(row.age_ms) || !Number.isFinite(row.idle_ms)) throw new GatehouseError('session_unreadable', { detail: `the row of session ${row.public_id} is corrupt`, remedy: `gatehouse sessions revoke ${row.public_id}` })
   return {
     publicId: row.public_id,
     userId: row.user_id,

@@ -1,0 +1,153 @@
+// The cache of sessions by itself: what may be served, what a change takes out, what an outage leaves, and that nothing is
+// served which an all-knowing reader would not serve.
+import fc from 'fast-check'
+import t from 'tap'
+import type { SessionRecord } from '../../src/core/session.js'
+import { createSessionCache } from '../../src/core/session-cache.js'
+
+const RECORD = { userId: 'u1', isStaff: false, isSuperuser: false, expiresInMs: 10_000, idleMs: 0 } as SessionRecord
+const hash = (name: string) => name.padEnd(64, '0')
+
+function setUp(capacity?: number) {
+  const world = { now: 0, live: true, heardAt: 0 }
+  const cache = createSessionCache({ feed: { live: () => world.live, heardAt: () => world.heardAt }, touchAfterMs: 1_000, now: () => world.now, ...(capacity === undefined ? {} : { capacity }) })
+  const keep = (cookie: string, record = RECORD) => cache.keep(cookie, hash(cookie), record, cache.ticket())
+  return { world, cache, keep }
+}
+
+t.test('what was read is served while the feed is live, until its own time is over', async (t) => {
+  const { world, cache, keep } = setUp()
+  t.equal(cache.fresh('a'), undefined)
+  keep('a')
+  t.equal(cache.fresh('a')?.record, RECORD)
+  world.live = false
+  t.equal(cache.fresh('a'), undefined, 'a feed that is silent')
+  world.live = true
+  world.now = 10_000
+  t.equal(cache.fresh('a'), undefined, 'idle or absolute timeout: to be read again')
+})
+
+t.test('a change takes out what it names and nothing else', async (t) => {
+  const { cache, keep } = setUp()
+  for (const [cookie, userId] of [['a', 'u1'], ['b', 'u1'], ['c', 'u2']] as const) keep(cookie, { ...RECORD, userId })
+  cache.apply({ kind: 'sessions', hashes: [hash('a'), hash('unknown')] })
+  t.notOk(cache.fresh('a'))
+  t.notOk(cache.remembered('a'), 'ended: not even in an outage')
+  t.ok(cache.fresh('b'))
+  cache.apply({ kind: 'users', ids: ['u1', 'nobody'] })
+  t.notOk(cache.fresh('b'))
+  t.notOk(cache.remembered('b'), 'changed: not even in an outage')
+  t.ok(cache.fresh('c'))
+  cache.apply({ kind: 'everything' })
+  t.notOk(cache.fresh('c'))
+  keep('c', { ...RECORD, userId: 'u2' })
+  t.ok(cache.fresh('c'))
+})
+
+t.test('a reading that a change overtook is not kept', async (t) => {
+  const { cache } = setUp()
+  for (const change of [() => cache.apply({ kind: 'users', ids: ['x'] }), () => cache.doubtEverything(0)]) {
+    const ticket = cache.ticket()
+    change()
+    t.equal(cache.keep('a', hash('a'), RECORD, ticket), undefined)
+    t.notOk(cache.fresh('a'))
+  }
+})
+
+t.test('a feed that broke: everything is read again; what was known until then is remembered with that time', async (t) => {
+  const { world, cache, keep } = setUp()
+  keep('a')
+  world.now = 500
+  world.heardAt = 450
+  const entry = cache.remembered('a')
+  t.equal(entry && cache.knownAt(entry), 450)
+  cache.doubtEverything(450)
+  t.notOk(cache.fresh('a'))
+  t.equal(entry && cache.knownAt(entry), 450, 'not since it was read, but since changes were last heard of')
+  world.now = 600
+  const meanwhile = keep('b')
+  t.equal(meanwhile && cache.knownAt(meanwhile), 600)
+  world.heardAt = 700
+  cache.doubtEverything(-Infinity)
+  t.notOk(cache.fresh('b'), 'it stands again: what came between may have been missed')
+  t.equal(meanwhile && cache.knownAt(meanwhile), 600)
+  t.equal(entry && cache.knownAt(entry), 0)
+})
+
+t.test('no session is remembered as none for five seconds', async (t) => {
+  const { world, cache } = setUp()
+  cache.keepNobody('x')
+  t.ok(cache.isNobody('x'))
+  world.now = 4_999
+  t.ok(cache.isNobody('x'))
+  world.now = 5_000
+  t.notOk(cache.isNobody('x'))
+  cache.keepNobody('x')
+  world.live = false
+  t.notOk(cache.isNobody('x'))
+})
+
+t.test('it is bounded, and those that are used stay', async (t) => {
+  const { cache, keep } = setUp(100)
+  keep('used')
+  for (let each = 0; each < 1_000; each++) {
+    keep(`c${each}`, { ...RECORD, userId: `v${each}` })
+    t.ok(cache.fresh('used')) || t.bailout('gone')
+  }
+  t.ok(cache.size <= 101, `${cache.size}`)
+  cache.apply({ kind: 'users', ids: ['u1'] })
+  t.notOk(cache.fresh('used'), 'changes still find it')
+})
+
+/** A database with a queue of notices, and a process that reads one and hears the other: what it serves is what the database says, or was told to it since. */
+t.test('what is served was true after the last notice that was heard', async (t) => {
+  const COOKIES = ['a', 'b', 'c', 'd', 'e', 'f']
+  const action = fc.oneof(
+    fc.record({ kind: fc.constant('ask' as const), who: fc.constantFrom(...COOKIES) }),
+    fc.record({ kind: fc.constantFrom('ask' as const, 'read' as const, 'read' as const), who: fc.constantFrom(...COOKIES) }),
+    fc.record({ kind: fc.constant('beginRead' as const), who: fc.constantFrom(...COOKIES) }),
+    fc.record({ kind: fc.constant('endRead' as const), who: fc.constantFrom(...COOKIES) }),
+    fc.record({ kind: fc.constant('end' as const), who: fc.constantFrom(...COOKIES) }),
+    fc.record({ kind: fc.constant('change' as const), who: fc.constantFrom('u1', 'u2') }),
+    fc.record({ kind: fc.constant('hear' as const), who: fc.constant('') }),
+    fc.record({ kind: fc.constantFrom('lose' as const, 'find' as const, 'find' as const, 'find' as const), who: fc.constant('') }),
+  )
+  let served = 0
+  fc.assert(fc.property(fc.array(action, { maxLength: 80, size: 'max' }), fc.constantFrom(4, 100), (actions, capacity) => {
+    const { world, cache } = setUp(capacity)
+    const userOf = (cookie: string) => COOKIES.indexOf(cookie) % 2 === 0 ? 'u1' : 'u2'
+    const versions: Record<string, number> = { u1: 0, u2: 0 }
+    const heardVersions: Record<string, number> = { u1: 0, u2: 0 }
+    const ended = new Set<string>()
+    const heardEnded = new Set<string>()
+    const notices: { readonly apply: () => void }[] = []
+    const reading = new Map<string, { ticket: number, record: SessionRecord | undefined }>()
+    for (const { kind, who } of actions) {
+      world.now++
+      if (kind === 'beginRead' || kind === 'read') reading.set(who, { ticket: cache.ticket(), record: ended.has(who) ? undefined : { ...RECORD, userId: userOf(who), authTime: versions[userOf(who)] ?? 0 } })
+      if (kind === 'endRead' || kind === 'read') {
+        const read = reading.get(who)
+        reading.delete(who)
+        if (read?.record) cache.keep(who, hash(who), read.record, read.ticket)
+        else if (read) cache.forget(who)
+      }
+      if (kind === 'end') { ended.add(who); notices.push({ apply: () => { heardEnded.add(who); cache.apply({ kind: 'sessions', hashes: [hash(who)] }) } }) }
+      if (kind === 'change') {
+        versions[who] = (versions[who] ?? 0) + 1
+        const version = versions[who] ?? 0
+        notices.push({ apply: () => { heardVersions[who] = version; cache.apply({ kind: 'users', ids: [who] }) } })
+      }
+      if (kind === 'hear') notices.shift()?.apply()
+      if (kind === 'lose') { world.live = false; notices.length = 0; cache.doubtEverything(world.now) }
+      if (kind === 'find' && !world.live) { world.live = true; for (const each of COOKIES) if (ended.has(each)) heardEnded.add(each); Object.assign(heardVersions, versions); cache.doubtEverything(-Infinity) }
+      if (kind === 'ask') {
+        const entry = cache.fresh(who)
+        if (!entry) continue
+        served++
+        if (heardEnded.has(who) || entry.record.authTime < (heardVersions[userOf(who)] ?? 0)) return false
+      }
+    }
+    return true
+  }), { numRuns: 3_000 })
+  t.ok(served > 500, `${served} served`)
+})

@@ -1,0 +1,197 @@
+// Answers from memory that are right: what any replica changes counts on every other, no question goes to the database for a
+// warm session, and when changes are not heard of every check reads the row.
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import { PERSON_IDS } from '../../src/demo/people.js'
+import { createSessionAdmin } from '../../src/store/session-admin.js'
+import { createUserAdmin } from '../../src/store/user-admin.js'
+import { createBrowser, type Browser } from '../helpers/browser.js'
+import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
+import { stopPostgres } from '../helpers/postgres.js'
+import { connect } from '../helpers/sql.js'
+import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
+
+t.teardown(stopPostgres)
+t.setTimeout(120_000)
+
+const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
+const status = async (gateway: TestGateway, browser: Browser) => (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status
+
+/** Statements that reach PostgreSQL, but for those of the listener. */
+function statements(t: Test): string[] {
+  const seen: string[] = []
+  const { query } = pg.Client.prototype
+  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+    const [config] = args as [string | { text?: string }]
+    const text = String(typeof config === 'string' ? config : config.text)
+    if (!text.includes('pg_notify')) seen.push(text)
+    return (query as (...all: unknown[]) => unknown).apply(this, args)
+  } as typeof query
+  t.teardown(() => { pg.Client.prototype.query = query })
+  return seen
+}
+
+t.test('two replicas on one database', async (t) => {
+  const one = await startTestGateway(t)
+  const two = await startTestGateway(t, { databaseUrl: one.databaseUrl })
+  const query = await connect(t, one.databaseUrl)
+  const sessions = createSessionAdmin(one.gateway.database, { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 24 * 3_600_000, privilegedTimeoutMs: undefined })
+  const users = createUserAdmin(one.gateway.database)
+  const warm = async (person: string): Promise<Browser> => {
+    const { browser } = await one.signIn(person)
+    for (const replica of [one, two]) if (await status(replica, browser) !== 200) throw new Error('not warm')
+    return browser
+  }
+  const idOf = async (username: string) => (await query<{ id: string }>(`select id from users where username = '${username}'`))[0]?.id ?? ''
+
+  const ends: Readonly<Record<string, (browser: Browser) => Promise<unknown>>> = {
+    'sign-out on the other replica': (browser) => browser.ask(`${one.url}/oauth2/sign_out`),
+    'sessions revoke ID': async () => { const [session] = await sessions.list({ userId: await idOf('gus.guest@fabrikam.example') }); await sessions.revoke(session?.id ?? '', 'cli:test') },
+    'sessions revoke --user': async () => sessions.revokeAll({ userId: await idOf('gus.guest@fabrikam.example') }, 'cli:test'),
+    'sessions revoke --all': () => sessions.revokeAll({}, 'cli:test'),
+    'front-channel logout': async () => { const [{ sid } = { sid: '' }] = await query<{ sid: string }>('select entra_sid as sid from sessions order by created_at desc limit 1'); await one.ask(`/oauth2/frontchannel-logout?sid=${sid}`) },
+    'a login as somebody else in the same browser': async (browser) => { const old = browser.cookieHeader(one.url); await one.signIn(PERSON_IDS.staff, { browser }); browser.cookies.clear(); browser.cookies.set('127.0.0.1', new Map(old.split('; ').map((pair) => pair.split('=') as [string, string]))) },
+    'users deactivate': async () => { await users.setActive(await idOf('gus.guest@fabrikam.example'), false, 'cli:test') },
+    'users remove': async () => { const id = await idOf('gus.guest@fabrikam.example'); await query(`update users set is_active = true where id = '${id}'`); await users.remove(id, 'cli:test') },
+    'a row deleted by hand': () => query('delete from sessions'),
+    'the table emptied': () => query('truncate sessions'),
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    if (name === 'users remove') await query('update users set is_active = true')
+    const browser = await warm(PERSON_IDS.guest)
+    await end(browser)
+    for (const replica of [two, one]) t.equal(await status(replica, browser), 401, name)
+  }
+
+  await t.test('rights and names follow at once', async (t) => {
+    const browser = await warm(PERSON_IDS.staff)
+    const header = async (name: string) => (await two.ask('/oauth2/auth', { browser, headers: TARGET })).headers.get(name)
+    t.equal(await header('x-auth-request-groups'), 'Network Engineers')
+    await query("insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g where u.username like 'sam%' and g.name = 'Read Only'")
+    t.equal(await header('x-auth-request-groups'), 'Network Engineers,Read Only')
+    await query("update groups set name = 'Readers' where name = 'Read Only'")
+    t.equal(await header('x-auth-request-groups'), 'Network Engineers,Readers')
+    await query("delete from groups where name = 'Readers'")
+    t.equal(await header('x-auth-request-groups'), 'Network Engineers')
+    await query("update users set is_staff = false, name = 'Another' where username like 'sam%'")
+    t.strictSame([await header('x-auth-request-staff'), await header('remote-name')], ['false', 'Another'])
+    await query("insert into group_permissions (group_id, permission) select id, 'wiki.edit' from groups where name = 'Network Engineers'")
+    t.match(JSON.parse((await two.ask('/oauth2/userinfo', { browser })).text), { permissions: ['wiki.edit'] })
+  })
+
+  await t.test('a login begun on one replica ends on the other', async (t) => {
+    const shared = await one.restart()
+    t.equal((await shared.signIn(PERSON_IDS.nested)).answer.status, 200)
+    await shared.close()
+  })
+})
+
+t.test('questions to the database', async (t) => {
+  const gateway = await startTestGateway(t)
+  const { browser } = await gateway.signIn(PERSON_IDS.staff)
+  const seen = statements(t)
+  const asked = () => seen.splice(0).filter((text) => /from sessions s join/.test(text)).length
+
+  t.equal(await status(gateway, browser), 200)
+  t.equal(asked(), 1)
+  for (let each = 0; each < 30; each++) await status(gateway, browser)
+  t.strictSame(seen.splice(0), [], 'none for a warm session')
+
+  const { browser: other } = await gateway.signIn(PERSON_IDS.guest)
+  asked()
+  const together = await Promise.all(Array.from({ length: 50 }, () => other.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })))
+  t.ok(together.every((answer) => answer.status === 200))
+  t.equal(asked(), 1, 'one for fifty that wait for the same')
+
+  const cookie = other.cookieHeader(gateway.url)
+  await other.ask(`${gateway.url}/oauth2/sign_out`)
+  asked()
+  for (let each = 0; each < 20; each++) t.equal((await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status, 401)
+  t.ok(asked() <= 1, 'at most one for a session that is over')
+
+  const value = decodeURIComponent(browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? '')
+  for (let each = 0; each < 50; each++) t.equal((await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie: `gatehouse_session=${value.slice(0, -3)}${each}x` } })).status, 401)
+  t.strictSame(seen.splice(0), [], 'none for forged cookies')
+})
+
+t.test('when changes are not heard of', async (t) => {
+  let door: TcpDoor | undefined
+  const gateway = await startTestGateway(t, { throughDoor: async (url) => { door = await startTcpDoor(t, url); return door.url } })
+  const direct = await connect(t, gateway.databaseUrl)
+  const { browser: staff } = await gateway.signIn(PERSON_IDS.staff)
+  const { browser: guest } = await gateway.signIn(PERSON_IDS.guest)
+  const { browser: nobody } = await gateway.signIn(PERSON_IDS.nobody)
+  const { changes } = gateway.gateway
+  const until = async (wanted: boolean) => { while (changes.live() !== wanted) await sleep(20) }
+  const plain = async (browser: Browser) => (await browser.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).status
+  for (const who of [staff, guest, nobody]) t.equal(await status(gateway, who), 200)
+
+  await t.test('the listener\'s connection ends: rows are read until it stands again', async (t) => {
+    await direct("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse listener'")
+    await until(false)
+    await direct("delete from user_groups where user_id = (select id from users where username like 'sam%')")
+    t.equal((await staff.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).headers.get('x-auth-request-groups'), '')
+    await until(true)
+    t.equal(await plain(staff), 200)
+    t.ok(gateway.log.some(({ msg }) => msg === 'changes are not heard of'))
+    t.ok(gateway.log.some(({ msg }) => /heard of again/.test(String(msg))))
+  })
+
+  await t.test('notices that are garbage cause a new reading and nothing else', async (t) => {
+    for (const payload of ['', 'x', 's', 's zz', `s ${'0'.repeat(64)}`, `s ${'0'.repeat(64)},`, 'u', "u '; drop table users; --", 'u 1,2,3', 'b other 5', 'b x', '*', 'k', '\u0001', '{"a":1}', 'x'.repeat(7_000)]) {
+      await direct(`select pg_notify('gatehouse', ${pg.escapeLiteral(payload)})`)
+      t.equal(await status(gateway, staff), 200, payload.slice(0, 20))
+    }
+    t.ok(changes.live())
+  })
+
+  await t.test('a session\'s row that is corrupt is nobody and a line in the log', async (t) => {
+    const { browser } = await gateway.signIn(PERSON_IDS.nested)
+    t.equal(await status(gateway, browser), 200)
+    await direct("update sessions set last_seen_at = 'infinity' where user_id = (select id from users where username like 'nina%'); notify gatehouse, '*'")
+    t.equal(await status(gateway, browser), 401)
+    t.match(gateway.log.filter(({ msg }) => msg === 'a session cannot be read').at(-1), { code: 'session_unreadable', remedy: /^gatehouse sessions revoke ses_/ })
+  })
+
+  await t.test('PostgreSQL is gone: warm sessions go on, staff have none of it, what ended meanwhile is over', async (t) => {
+    for (const who of [staff, guest, nobody]) t.equal(await status(gateway, who), 200)
+    door?.shut()
+    await until(false)
+    t.equal(await plain(guest), 200)
+    t.equal(await plain(staff), 503)
+    t.equal((await fetch(`${gateway.management}/readyz`)).status, 503)
+    await direct("delete from sessions where user_id = (select id from users where username like 'gus%')")
+    door?.open()
+    await until(true)
+    t.equal(await plain(guest), 401)
+    t.equal(await plain(staff), 200)
+    t.equal(await plain(nobody), 200)
+  })
+
+  await t.test('packets are dropped: after five seconds of silence it is the same', async (t) => {
+    for (const who of [staff, nobody]) t.equal(await status(gateway, who), 200)
+    door?.freeze()
+    await direct("delete from sessions where user_id = (select id from users where username like 'sam%')")
+    await until(false)
+    t.equal(await plain(staff), 503, 'once the loss is noticed')
+    t.equal(await plain(nobody), 200)
+    door?.open()
+    await until(true)
+    t.equal(await plain(staff), 401)
+    t.equal(await plain(nobody), 200)
+  })
+})
+
+t.test('signed out is not remembered, even where the sign-out could not be written', async (t) => {
+  let door: TcpDoor | undefined
+  const gateway = await startTestGateway(t, { throughDoor: async (url) => { door = await startTcpDoor(t, url); return door.url } })
+  const { browser } = await gateway.signIn(PERSON_IDS.guest)
+  const cookie = browser.cookieHeader(gateway.url)
+  t.equal(await status(gateway, browser), 200)
+  door?.shut()
+  while (gateway.gateway.changes.live()) await sleep(20)
+  t.equal((await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status, 200)
+  await browser.ask(`${gateway.url}/oauth2/sign_out`, { method: 'POST', form: {} })
+  t.equal((await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status, 503)
+})
