@@ -12,6 +12,7 @@ import type { IdentitySource } from './core/identity.js'
 import { createLogin, type LoginReporter, type LoginStore } from './core/login.js'
 import { createGroupMapping } from './core/mapping.js'
 import { namedSteps } from './core/pipeline/index.js'
+import type { Meter } from './core/meter.js'
 import type { NamedStep } from './core/pipeline/pipeline.js'
 import type { SessionStore } from './core/session.js'
 import type { SessionCache } from './core/session-cache.js'
@@ -47,6 +48,7 @@ export interface Adapters {
   /** What was read of it, and may be served while changes are heard of. */
   readonly cache: SessionCache
   readonly keys: KeyRing
+  readonly meter: Meter
   readonly report: LoginReporter
   readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
   /** A step that is a module beside the configuration. */
@@ -66,7 +68,7 @@ export async function buildApp(live: () => Config, adapters: Adapters): Promise<
 
   // Asked on every request of every application: no plugin and no hook in these scopes.
   for (const { dialect, read } of dialects(config.server.authRequestHeaders)) {
-    await app.register(dialectRoute, { dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log), verifier, publicUrl, pages, access: config.log.access })
+    await app.register(dialectRoute, { dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log), verifier, publicUrl, pages, meter: adapters.meter, access: config.log.access })
   }
   await app.register(userinfoRoutes, { reader, publicUrl })
   await app.register(jwksRoutes, { keys: adapters.keys })
@@ -78,13 +80,13 @@ export async function buildApp(live: () => Config, adapters: Adapters): Promise<
 type Parts = ReturnType<typeof createParts>
 
 /** What more than one scope needs. */
-function createParts(live: () => Config, { endpoints, sessions, cache, keys, log }: Adapters) {
+function createParts(live: () => Config, { endpoints, sessions, cache, keys, meter, log }: Adapters) {
   const config = live()
   const { publicUrl, redirectDomains, contact } = config.server
   const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
   const signer = new Signer([...config.session.secrets])
   const toucher = createToucher({ sessions, idleTimeoutMs: config.session.idleTimeoutMs, log })
-  const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, cache, toucher, graceMs: config.session.outageGraceMs, log })
+  const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, cache, toucher, graceMs: config.session.outageGraceMs, log, meter })
   const assertions = createAssertionSigner({ keys, issuer: publicUrl })
   return {
     cookies,
@@ -128,6 +130,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
       login: createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(live(), adapters.ownStep), report: adapters.report }),
       entraError: (answer) => entraError(answer, 'authorize'),
       pages,
+      meter: adapters.meter,
       signedIn: (id, reply) => withIdentityCookie(id, reply, sessions, setIdentityCookie),
     })
   })

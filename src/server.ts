@@ -7,6 +7,7 @@ import { buildApp } from './app.js'
 import type { Config } from './config/config.js'
 import { GatehouseError } from './core/errors.js'
 import type { LoginReporter } from './core/login.js'
+import type { Meter } from './core/meter.js'
 import { createSessionCache, forgetting, type SessionCache } from './core/session-cache.js'
 import { entraEndpoints, severalTenants } from './entra/clouds.js'
 import { createClientCredential } from './entra/credentials.js'
@@ -15,6 +16,7 @@ import { withReachability } from './entra/reachability.js'
 import { createEntraSource } from './entra/source.js'
 import { healthRoutes } from './http/health.js'
 import { touchInterval } from './http/toucher.js'
+import { createMetrics, type Metrics } from './metrics.js'
 import { createOwnSteps, type OwnSteps } from './steps/own-steps.js'
 import { createChangeListener, type ChangeListener } from './store/changes.js'
 import { openDatabase, type Database } from './store/database.js'
@@ -31,6 +33,7 @@ import { createSessionStore } from './store/sessions.js'
 import { sweep } from './store/sweep.js'
 
 const SWEEP_EVERY_MS = 10 * 60_000
+const { version: VERSION } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const KEYS_EVERY_MS = 60_000
 const DRAIN_MS = 10_000
 
@@ -75,11 +78,12 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     const keys = await openKeys(database, config.keys, log, closers)
     const sweeping = startRecurring(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
     closers.push(sweeping.stop)
-    const http = withReachability(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), entraEndpoints(config.entra).graph)
+    const metrics: Metrics = createMetrics({ version: VERSION, cachedSessions: () => cache.size, changesHeard: () => changes.live() })
+    const http = withReachability(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), entraEndpoints(config.entra).graph, metrics.meter.upstream)
     closers.push(() => http.close())
     const { cache, changes } = openCache({ url, config, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
-    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database, cache), keys, report: createLoginReporter(log), ownStep: steps.step, log })
-    const management = await managementServer(database, http.reachability, log, () => draining)
+    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database, cache), keys, meter: metrics.meter, report: createLoginReporter(log, metrics.meter), ownStep: steps.step, log })
+    const management = await managementServer(database, () => ({ ...http.reachability(), changes: changes.live() ? 'heard' : 'not heard: every check reads the database' }), metrics, log, () => draining)
     closers.push(() => management.close(), () => closeWithin(app, DRAIN_MS))
     await listen(management, config.server.management, 'server.management.port')
     await listen(app, config.server, 'server.port')
@@ -171,16 +175,19 @@ async function closeWithin(app: FastifyInstance, ms: number): Promise<void> {
   clearTimeout(timer)
 }
 
-async function managementServer(database: Database, informed: () => Readonly<Record<string, unknown>>, log: Logger, draining: () => boolean): Promise<FastifyInstance> {
+async function managementServer(database: Database, informed: () => Readonly<Record<string, unknown>>, metrics: Metrics, log: Logger, draining: () => boolean): Promise<FastifyInstance> {
   const app = fastify({ loggerInstance: log, logController: new LogController({ disableRequestLogging: true }), forceCloseConnections: 'idle' })
-  await app.register(healthRoutes, { checks: { database: async () => { await database.ask((db) => db.execute(sql`select 1`)) }, informed }, draining })
+  await app.register(healthRoutes, { checks: { database: async () => { await database.ask((db) => db.execute(sql`select 1`)) }, informed }, draining, metrics: metrics.text })
   return app as unknown as FastifyInstance
 }
 
 /** The lines an operator greps: `Azure AD group mapping`. */
-function createLoginReporter(log: Logger): LoginReporter {
+function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissing'>): LoginReporter {
   return {
-    groupMissing: (name, username) => log.warn({ group: name, user: username, remedy: `gatehouse groups add ${JSON.stringify(name)}` }, `Azure AD group mapping - group not found locally: ${name}`),
+    groupMissing(name, username) {
+      meter.groupMissing()
+      log.warn({ group: name, user: username, remedy: `gatehouse groups add ${JSON.stringify(name)}` }, `Azure AD group mapping - group not found locally: ${name}`)
+    },
     completed: (outcome, { entraGroups, graphRequests, missing, correlationId, sessionId }) => log.info({
       correlationId,
       user: outcome.username,

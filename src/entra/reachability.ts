@@ -8,20 +8,28 @@ export interface WatchedHttpClient extends HttpClient {
   reachability(): { readonly entra: Reachability, readonly graph: Reachability }
 }
 
+/** How each request went; status 0: no answer. */
+export type NoteRequest = (part: 'entra' | 'graph', status: number, seconds: number) => void
+
 /** @param graphUrl what begins with this is Graph, everything else Entra ID @param now milliseconds since 1970 */
-export function withReachability(http: HttpClient, graphUrl: string, now: () => number = Date.now): WatchedHttpClient {
+export function withReachability(http: HttpClient, graphUrl: string, noteRequest: NoteRequest = () => {}, now: () => number = Date.now): WatchedHttpClient {
   const parts: Record<'entra' | 'graph', Reachability> = { entra: { state: 'unknown', since: null }, graph: { state: 'unknown', since: null } }
+  const partOf = (url: string) => new URL(url).origin === new URL(graphUrl).origin ? 'graph' : 'entra'
   const note = (url: string, state: 'ok' | 'failing'): void => {
-    const part = new URL(url).origin === new URL(graphUrl).origin ? 'graph' : 'entra'
+    const part = partOf(url)
     if (parts[part].state !== state) parts[part] = { state, since: new Date(now()).toISOString() }
   }
   return {
     async send(request) {
+      const began = performance.now()
+      const told = (status: number) => noteRequest(partOf(request.url), status, (performance.now() - began) / 1000)
       try {
         const answer = await http.send(request)
+        told(answer.status)
         note(request.url, answer.status >= 500 ? 'failing' : 'ok')
         return answer
       } catch (error) {
+        told(0)
         if (error instanceof TransportError) note(request.url, 'failing')
         throw error
       }

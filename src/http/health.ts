@@ -1,4 +1,4 @@
-// The management port: alive, ready, and which part is not. It never shares a port with the pages.
+// The management port: alive, ready, which part is not, and the metrics. It never shares a port with the pages.
 import type { FastifyInstance } from 'fastify'
 
 export interface HealthChecks {
@@ -8,7 +8,11 @@ export interface HealthChecks {
   readonly informed: () => Readonly<Record<string, unknown>>
 }
 
-export async function healthRoutes(scope: FastifyInstance, { checks, draining }: { checks: HealthChecks, draining: () => boolean }): Promise<void> {
+export async function healthRoutes(scope: FastifyInstance, { checks, draining, metrics }: { checks: HealthChecks, draining: () => boolean, metrics: () => Promise<{ readonly type: string, readonly body: string }> }): Promise<void> {
+  scope.get('/metrics', async (_request, reply) => {
+    const { type, body } = await metrics()
+    return reply.header('content-type', type).send(body)
+  })
   scope.get('/healthz', async () => ({ status: 'ok' }))
   scope.get('/readyz', async (_request, reply) => {
     const database = await checks.database().then(() => 'ok', () => 'unreachable')

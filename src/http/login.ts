@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { GatehouseError, MENDED_BY_SIGNING_IN_AGAIN } from '../core/errors.js'
 import { FLOW_LIFETIME_MS, flowHash, isBinding, newBinding, type Flow, type FlowSealer } from '../core/flow.js'
 import type { LoginOutcome, LoginRequest } from '../core/login.js'
+import type { Meter } from '../core/meter.js'
 import type { ReturnToRules } from '../core/return-to.js'
 import { newPublicSessionId, newSessionId } from '../core/session.js'
 import { cookieValues, type CookiePolicy } from './cookies.js'
@@ -36,6 +37,7 @@ export interface LoginOptions {
   /** An error that Entra sent to the callback, as ours. */
   readonly entraError: (answer: Readonly<Record<string, string | undefined>>) => GatehouseError
   readonly pages: PageSettings
+  readonly meter: Pick<Meter, 'login'>
   /** Called with the new session's id. */
   readonly signedIn: (sessionId: string, reply: FastifyReply) => Promise<void>
 }
@@ -104,11 +106,15 @@ async function callback(toEntra: Entra, options: LoginOptions, request: FastifyR
   if (answer.state === undefined || answer.state === '') throw new GatehouseError('state_missing')
   const [binding, doubled] = cookieValues(request.headers.cookie, cookies.names.binding)
   const flow = flows.open(answer.state, doubled === undefined ? binding : undefined)
+  const began = performance.now()
+  const count = (result: string) => options.meter.login(result, (performance.now() - began) / 1000)
   try {
     await options.signedIn(await complete(flow, answer, options, request), reply)
+    count('ok')
     return reply.redirect(flow.returnTo, 302)
   } catch (thrown) {
     const error = asGatehouseError(thrown)
+    count(error.code)
     const again = MENDED_BY_SIGNING_IN_AGAIN.has(error.code) && !flow.again
     request.log[error.status >= 500 ? 'error' : 'warn']({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${again ? '; the person is sent to sign in again, once' : ''}`)
     if (again) return toEntra(flow.returnTo, { request, reply }, { again, claims: error.facts.claims as string | undefined })

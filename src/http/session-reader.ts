@@ -3,6 +3,7 @@
 // was not. That the session is in use is told to the store behind the answer.
 import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
+import type { Meter } from '../core/meter.js'
 import { isSessionId, sessionIdHash, type SessionRecord, type SessionStore } from '../core/session.js'
 import type { CachedSession, SessionCache } from '../core/session-cache.js'
 import { decoded, DOUBLED, onlyCookie } from './cookies.js'
@@ -33,6 +34,7 @@ export interface SessionReaderDeps {
   /** How long a warm session goes on while the database is unreachable (milliseconds). */
   readonly graceMs: number
   readonly log: Pick<FastifyBaseLogger, 'error'>
+  readonly meter: Pick<Meter, 'sessionFrom'>
   readonly now?: () => number
 }
 
@@ -45,7 +47,7 @@ export function sessionIdOf(value: string, signer: CookieSigner): string | undef
   return valid && id !== null && isSessionId(id) ? id : undefined
 }
 
-export function createSessionReader({ signer, cookieName, sessions, cache, toucher, graceMs, log, now = () => performance.now() }: SessionReaderDeps): SessionReader {
+export function createSessionReader({ signer, cookieName, sessions, cache, toucher, graceMs, log, meter: { sessionFrom }, now = () => performance.now() }: SessionReaderDeps): SessionReader {
   /** One question for a cookie, however many requests come with it meanwhile. */
   const asking = new Map<string, Promise<SessionAnswer>>()
   const ask = async (value: string, id: string): Promise<SessionAnswer> => {
@@ -83,22 +85,28 @@ export function createSessionReader({ signer, cookieName, sessions, cache, touch
     if (cached) cached.touchDue = now() + toucher.everyMs
     toucher.touch(id)
   }
+  const nobody = (reason: NobodyReason): SessionAnswer => {
+    sessionFrom.nobody++
+    return NOBODY[reason]
+  }
   return {
     read(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
-      if (value === undefined) return NOBODY.not_signed_in
-      if (value === DOUBLED) return NOBODY.session_cookie_doubled
+      if (value === undefined) return nobody('not_signed_in')
+      if (value === DOUBLED) return nobody('session_cookie_doubled')
       const known = cache.fresh(value)
       if (known) {
+        sessionFrom.memory++
         if (known.touchDue <= now()) {
           const id = sessionIdOf(decoded(value), signer)
           if (id !== undefined) touch(id, known)
         }
         return { session: known.record, cached: known }
       }
-      if (cache.isNobody(value)) return NOBODY.not_signed_in
+      if (cache.isNobody(value)) return nobody('not_signed_in')
       const id = sessionIdOf(decoded(value), signer)
-      if (id === undefined) return NOBODY.session_unreadable
+      if (id === undefined) return nobody('session_unreadable')
+      sessionFrom.database++
       let answer = asking.get(value)
       if (!answer) {
         answer = ask(value, id)

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { describeAllow, type Grounds } from '../../core/access.js'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
 import { canReturnTo } from '../../core/return-to.js'
+import type { Meter } from '../../core/meter.js'
 import type { Target } from '../../core/target.js'
 import { asGatehouseError, errorFacts } from '../errors.js'
 import type { PageSettings } from '../pages/layout.js'
@@ -38,6 +39,7 @@ export interface DialectOptions {
   readonly verifier: Verifier
   readonly publicUrl: string
   readonly pages: PageSettings
+  readonly meter: Meter
   /** Which answers are logged. */
   readonly access: 'denied' | 'all' | 'none'
 }
@@ -53,13 +55,18 @@ export async function dialectRoute(scope: FastifyInstance, options: DialectOptio
 
 /** Without a promise where everything is known: most requests of all applications come through here. */
 function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOptions): FastifyReply | Promise<FastifyReply> {
+  const began = performance.now()
   let target: Target | undefined
-  const failed = (thrown: unknown): FastifyReply => refuse(thrown, target, request, reply, options)
+  const done = (sent: FastifyReply): FastifyReply => {
+    options.meter.answered(options.dialect.path, sent.raw.statusCode, (performance.now() - began) / 1000)
+    return sent
+  }
+  const failed = (thrown: unknown): FastifyReply => done(refuse(thrown, target, request, reply, options))
   try {
     if (options.dialect.query === 'refused') refuseQuery(request)
     target = options.readTarget(request)
     const verdict = options.verifier.verify({ target, address: () => request.ip, cookieHeader: request.headers.cookie })
-    return verdict instanceof Promise ? verdict.then((given) => respond(given, target, request, reply, options)).catch(failed) : respond(verdict, target, request, reply, options)
+    return verdict instanceof Promise ? verdict.then((given) => done(respond(given, target, request, reply, options))).catch(failed) : done(respond(verdict, target, request, reply, options))
   } catch (thrown) {
     return failed(thrown)
   }

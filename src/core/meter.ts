@@ -1,0 +1,18 @@
+// What is counted and timed, without saying by whom: names of people, groups and applications are no labels.
+
+export interface Meter {
+  /** An answer to a proxy. @param endpoint path of the dialect */
+  answered(endpoint: string, status: number, seconds: number): void
+  /** Where the answer to "who is this?" came from. */
+  readonly sessionFrom: { memory: number, database: number, nobody: number }
+  /** @param result `ok`, or the code of the failure @param seconds of the callback */
+  login(result: string, seconds: number): void
+  /** A request that left for Microsoft; status 0: no answer. */
+  upstream(part: 'entra' | 'graph', status: number, seconds: number): void
+  /** A mapped local group that does not exist was skipped. */
+  groupMissing(): void
+}
+
+export function noMeter(): Meter {
+  return { answered: () => {}, sessionFrom: { memory: 0, database: 0, nobody: 0 }, login: () => {}, upstream: () => {}, groupMissing: () => {} }
+}

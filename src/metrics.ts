@@ -1,0 +1,63 @@
+// Metrics for Prometheus (docs/metrics.md), on the management port alone. What happens on every request of every application is
+// counted in plain numbers, and handed over when Prometheus asks.
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { Meter } from './core/meter.js'
+
+export interface Metrics {
+  readonly meter: Meter
+  /** In Prometheus' text format. */
+  text(): Promise<{ readonly type: string, readonly body: string }>
+}
+
+export interface MetricsSources {
+  readonly version: string
+  readonly cachedSessions: () => number
+  readonly changesHeard: () => boolean
+}
+
+const FAST = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5]
+const SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30]
+
+export function createMetrics({ version, cachedSessions, changesHeard }: MetricsSources): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry, prefix: 'gatehouse_' })
+  const answers = new Histogram({ name: 'gatehouse_forward_auth_duration_seconds', help: 'Answers to proxies, by endpoint and status.', labelNames: ['endpoint', 'status'], buckets: FAST, registers })
+  const logins = new Histogram({ name: 'gatehouse_login_duration_seconds', help: 'Callbacks of sign-ins, by result: ok or the code of the failure.', labelNames: ['result'], buckets: SLOW, registers })
+  const upstream = new Histogram({ name: 'gatehouse_upstream_duration_seconds', help: 'Requests to Entra ID and Graph, by part and status; 0: no answer.', labelNames: ['part', 'status'], buckets: SLOW, registers })
+  const throttled = new Counter({ name: 'gatehouse_upstream_throttled_total', help: 'Answers 429 and 503 of Entra ID and Graph.', labelNames: ['part'], registers })
+  const missing = new Counter({ name: 'gatehouse_mapping_groups_missing_total', help: 'Mapped local groups that did not exist when somebody signed in.', registers })
+  const sessionFrom = { memory: 0, database: 0, nobody: 0 }
+  const lookups = new Counter({ name: 'gatehouse_session_lookups_total', help: 'Where the answer to "who is this?" came from: memory, database, or nobody (no cookie, or one that is worthless).', labelNames: ['from'], registers, collect: () => handOver() })
+  const handOver = (): void => {
+    lookups.reset()
+    for (const [from, count] of Object.entries(sessionFrom)) lookups.inc({ from }, count)
+  }
+  gauge('gatehouse_cached_sessions', 'Sessions in memory.', cachedSessions, registers)
+  gauge('gatehouse_changes_heard', '1 while changes of other replicas are heard of; 0: every check reads the database.', () => changesHeard() ? 1 : 0, registers)
+  new Gauge({ name: 'gatehouse_info', help: 'Its version.', labelNames: ['version'], registers }).set({ version }, 1)
+
+  const bound = new Map<string, { observe(seconds: number): void }>()
+  return {
+    meter: {
+      sessionFrom,
+      answered(endpoint, status, seconds) {
+        const key = `${endpoint} ${status}`
+        let series = bound.get(key)
+        if (!series) bound.set(key, series = answers.labels(endpoint, String(status)))
+        series.observe(seconds)
+      },
+      login: (result, seconds) => logins.observe({ result }, seconds),
+      upstream(part, status, seconds) {
+        upstream.observe({ part, status: String(status) }, seconds)
+        if (status === 429 || status === 503) throttled.inc({ part })
+      },
+      groupMissing: () => missing.inc(),
+    },
+    text: async () => ({ type: registry.contentType, body: await registry.metrics() }),
+  }
+}
+
+function gauge(name: string, help: string, read: () => number, registers: Registry[]): void {
+  const made: Gauge = new Gauge({ name, help, registers, collect: () => made.set(read()) })
+}
