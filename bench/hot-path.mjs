@@ -24,7 +24,7 @@ try {
 
   const forged = join(stage.home, 'forged')
   writeFileSync(forged, cookies.slice(0, 10_000).map((cookie) => `${cookie.slice(0, -6)}AAAAAA`).join('\n'))
-  const cases = process.env.ONLY ? [[process.env.ONLY, drawing(all, { path: "/pages/" })]] : [
+  const cases = process.env.ONLY ? [[process.env.ONLY, drawing(all, { path: '/pages/' })]] : [
     ['200', drawing(all, { path: '/pages/' })],
     ['401, no cookie', drawing(all, { path: '/pages/' }).replace('gatehouse_session=', 'something_else=')],
     ['401, a forged cookie', drawing(forged, { path: '/pages/' })],
