@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Agent, request } from 'node:http'
-import { addSessions, answering, drawing, freePort, median, openStage, residentMB, say, startGateway, wrk } from './stage.mjs'
+import { addSessions, answering, drawing, freePort, median, openStage, say, startGateway, wrk } from './stage.mjs'
 
 const AGENT = new Agent({ keepAlive: true, maxSockets: 24 })
 const SESSIONS = Number(process.env.SESSIONS ?? 100_000)
@@ -13,14 +13,15 @@ const SECONDS = Number(process.env.SECONDS ?? 2)
 const ROUNDS = Number(process.env.ROUNDS ?? 9)
 
 const stage = await openStage()
+const all = join(stage.home, 'cookies')
 try {
   const cookies = await addSessions(stage, SESSIONS)
-  const all = join(stage.home, 'cookies')
   writeFileSync(all, cookies.join('\n'))
-  const gateway = await startGateway(stage, process.env.PROFILE ? { flags: ['--cpu-prof', `--cpu-prof-dir=${process.env.PROFILE}`] } : {})
-  const empty = residentMB(gateway.child)
+  const gateway = await startGateway(stage, { flags: ['--expose-gc', '--import', './bench/measure.mjs'] })
+  const empty = await memoryOf(gateway.child)
   await warm(gateway, cookies)
-  say(`${SESSIONS} cached sessions: ${(residentMB(gateway.child) - empty).toFixed(0)} MB more resident than empty (${residentMB(gateway.child).toFixed(0)} MB)`)
+  const full = await memoryOf(gateway.child)
+  say(`${SESSIONS} cached sessions, after a collection: ${(full.heap - empty.heap).toFixed(0)} MB more of heap than empty, ${(full.rss - empty.rss).toFixed(0)} MB more resident (${full.rss.toFixed(0)} MB in all)`)
 
   const forged = join(stage.home, 'forged')
   writeFileSync(forged, cookies.slice(0, 10_000).map((cookie) => `${cookie.slice(0, -6)}AAAAAA`).join('\n'))
@@ -34,26 +35,33 @@ try {
     const sample = await answerTo(gateway, name, cookies)
     const file = join(stage.home, `answer-${name.slice(0, 3)}.json`)
     writeFileSync(file, JSON.stringify(sample))
-    const rivals = [{ name: 'gateway', url: gateway.url, child: gateway.child }, await bare('fastify', file), await bare('http', file)]
+    const rivals = [{ name: 'gateway', url: gateway.url, child: gateway.child }, await bare('fastify', file), await bare('http', file), ...name === '200' ? [await bare('lookup', file)] : []]
     const results = rivals.map(() => [])
     for (let round = 0; round < ROUNDS; round++) {
       for (const [index, { url, child }] of rivals.entries()) results[index].push(await wrk(stage, { url, script, seconds: SECONDS, child }))
     }
     const middle = results.map((runs) => Object.fromEntries(['rate', 'p50', 'p99', 'cpu'].map((key) => [key, median(runs.map((run) => run[key]))])))
-    const [ours, fastify, node] = middle
+    const [ours, fastify, node, lookup] = middle
     say(`${name}: ratio to the bare Fastify route ${(ours.rate / fastify.rate).toFixed(2)} (CPU ${(fastify.cpu / ours.cpu).toFixed(2)}), to node:http ${(ours.rate / node.rate).toFixed(2)}; p99 ${(ours.p99 / fastify.p99).toFixed(2)} times that route's. ${ours.rate.toFixed(0)} against ${fastify.rate.toFixed(0)} and ${node.rate.toFixed(0)} a second; ${ours.cpu.toFixed(1)}, ${fastify.cpu.toFixed(1)}, ${node.cpu.toFixed(1)} microseconds of CPU; p50 ${ours.p50} ms, p99 ${ours.p99} ms`)
+    if (lookup) say(`  to a bare Fastify route that looks everybody's own headers up in a map: ${(ours.rate / lookup.rate).toFixed(2)} (CPU ${(lookup.cpu / ours.cpu).toFixed(2)}; ${lookup.rate.toFixed(0)} a second, ${lookup.cpu.toFixed(1)} microseconds)`)
     for (const rival of rivals.slice(1)) rival.child.kill('SIGTERM')
   }
-  if (process.env.PROFILE) { gateway.child.kill('SIGTERM'); await new Promise((resolve) => gateway.child.once('exit', resolve)) }
 } finally {
   await stage.close()
 }
 
 async function bare(kind, file) {
   const port = await freePort()
-  const child = stage.track(spawn(process.execPath, ['bench/bare.mjs', kind, String(port), file], { stdio: 'inherit' }))
-  await answering(port, '/oauth2/auth')
+  const child = stage.track(spawn(process.execPath, ['bench/bare.mjs', kind, String(port), file, all], { stdio: 'inherit' }))
+  await answering(port)
   return { name: kind, url: `http://127.0.0.1:${port}`, child }
+}
+
+/** In MB, after a collection. */
+async function memoryOf(child) {
+  child.send('memory')
+  const { rss, heap } = await new Promise((resolve) => child.once('message', resolve))
+  return { rss: rss / 1024 ** 2, heap: heap / 1024 ** 2 }
 }
 
 function ask(gateway, headers) {

@@ -63,6 +63,11 @@ export interface SessionCacheOptions {
   readonly now?: () => number
 }
 
+/** A part of a header would keep the whole header in memory, other applications' cookies included. */
+function copyOf(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
+}
+
 const CAPACITY = 200_000
 const NOBODIES = 20_000
 const NOBODY_MS = 5_000
@@ -74,6 +79,7 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
   let cookieOf = new Map<string, string>() // by hash
   let cookiesOf = new Map<string, Set<string>>() // by user
   let nobodies = new Map<string, number>()
+  let lists = new Map<string, readonly string[]>()
   let sequence = 0
   let stretch = 0
   let lastStretchKnownUntil = -Infinity
@@ -127,6 +133,16 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
     for (const generation of [young, old]) for (const entry of generation.values()) entry.changed = true
   }
 
+  /** Most people are in the same groups as others: one list for all of them. */
+  const oneList = (names: readonly string[]): readonly string[] => {
+    const key = names.join('\n')
+    const known = lists.get(key)
+    if (known !== undefined) return known
+    if (lists.size >= capacity / 10) lists = new Map()
+    lists.set(key, names)
+    return names
+  }
+
   return {
     fresh(cookie) {
       const entry = find(cookie)
@@ -141,9 +157,10 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
     keep(cookie, hash, record, ticket) {
       if (ticket !== sequence) return undefined
       const readAt = now()
-      const entry: CachedSession = { record, hash, readAt, freshUntil: readAt + record.expiresInMs, touchDue: readAt + touchAfterMs - record.idleMs, changed: false, stretch, prepared: undefined }
+      const own = { ...record, groups: oneList(record.groups), permissions: oneList(record.permissions) }
+      const entry: CachedSession = { record: own, hash, readAt, freshUntil: readAt + record.expiresInMs, touchDue: readAt + touchAfterMs - record.idleMs, changed: false, stretch, prepared: undefined }
       old.delete(cookie)
-      add(cookie, entry)
+      add(copyOf(cookie), entry)
       return entry
     },
     keepNobody(cookie) {

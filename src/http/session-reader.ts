@@ -61,7 +61,7 @@ export function createSessionReader({ signer, cookieName, sessions, cache, touch
       }
       const cached = cache.keep(value, sessionIdHash(id).toString('hex'), session, ticket)
       if (cached === undefined || cached.touchDue <= now()) touch(id, cached)
-      return { session, cached }
+      return { session: cached?.record ?? session, cached }
     } catch (error) {
       return warm(value, error)
     } finally {

@@ -5,7 +5,7 @@ import t from 'tap'
 import type { SessionRecord } from '../../src/core/session.js'
 import { createSessionCache } from '../../src/core/session-cache.js'
 
-const RECORD = { userId: 'u1', isStaff: false, isSuperuser: false, expiresInMs: 10_000, idleMs: 0 } as SessionRecord
+const RECORD = { userId: 'u1', isStaff: false, isSuperuser: false, groups: [], permissions: [], expiresInMs: 10_000, idleMs: 0 } as SessionRecord
 const hash = (name: string) => name.padEnd(64, '0')
 
 function setUp(capacity?: number) {
@@ -19,7 +19,7 @@ t.test('what was read is served while the feed is live, until its own time is ov
   const { world, cache, keep } = setUp()
   t.equal(cache.fresh('a'), undefined)
   keep('a')
-  t.equal(cache.fresh('a')?.record, RECORD)
+  t.same(cache.fresh('a')?.record, RECORD)
   world.live = false
   t.equal(cache.fresh('a'), undefined, 'a feed that is silent')
   world.live = true
