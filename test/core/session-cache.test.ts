@@ -5,7 +5,7 @@ import t from 'tap'
 import type { SessionRecord } from '../../src/core/session.js'
 import { createSessionCache } from '../../src/core/session-cache.js'
 
-const RECORD = { userId: 'u1', isStaff: false, isSuperuser: false, groups: [], permissions: [], expiresInMs: 10_000, idleMs: 0 } as SessionRecord
+const RECORD = { userId: 'u1', isStaff: false, isSuperuser: false, groups: [], permissions: [], expiresInMs: 10_000, idleMs: 0 } as Partial<SessionRecord> as SessionRecord
 const hash = (name: string) => name.padEnd(64, '0')
 
 function setUp(capacity?: number) {
