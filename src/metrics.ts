@@ -13,12 +13,14 @@ export interface MetricsSources {
   readonly version: string
   readonly cachedSessions: () => number
   readonly changesHeard: () => boolean
+  /** Absent: no re-evaluation is configured. */
+  readonly sync?: () => { readonly here: boolean, readonly lagMs: number } | undefined
 }
 
 const FAST = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5]
 const SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30]
 
-export function createMetrics({ version, cachedSessions, changesHeard }: MetricsSources): Metrics {
+export function createMetrics({ version, cachedSessions, changesHeard, sync }: MetricsSources): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry, prefix: 'gatehouse_' })
@@ -26,7 +28,7 @@ export function createMetrics({ version, cachedSessions, changesHeard }: Metrics
   const logins = new Histogram({ name: 'gatehouse_login_duration_seconds', help: 'Callbacks of sign-ins, by result: ok or the code of the failure.', labelNames: ['result'], buckets: SLOW, registers })
   const upstream = new Histogram({ name: 'gatehouse_upstream_duration_seconds', help: 'Requests to Entra ID and Graph, by part and status; 0: no answer.', labelNames: ['part', 'status'], buckets: SLOW, registers })
   const throttled = new Counter({ name: 'gatehouse_upstream_throttled_total', help: 'Answers 429 and 503 of Entra ID and Graph.', labelNames: ['part'], registers })
-  const missing = new Counter({ name: 'gatehouse_mapping_groups_missing_total', help: 'Mapped local groups that did not exist when somebody signed in.', registers })
+  const missing = new Counter({ name: 'gatehouse_mapping_groups_missing_total', help: 'Mapped local groups that did not exist when somebody signed in or was looked up again.', registers })
   const sessionFrom = { memory: 0, database: 0, nobody: 0 }
   const lookups = new Counter({ name: 'gatehouse_session_lookups_total', help: 'Where the answer to "who is this?" came from: memory, database, or nobody (no cookie, or one that is worthless).', labelNames: ['from'], registers, collect: () => handOver() })
   const handOver = (): void => {
@@ -35,6 +37,11 @@ export function createMetrics({ version, cachedSessions, changesHeard }: Metrics
   }
   gauge('gatehouse_cached_sessions', 'Sessions in memory.', cachedSessions, registers)
   gauge('gatehouse_changes_heard', '1 while changes of other replicas are heard of; 0: every check reads the database.', () => changesHeard() ? 1 : 0, registers)
+  if (sync) {
+    gauge('gatehouse_sync_here', '1 where this replica is the one that looks people up again.', () => sync()?.here ? 1 : 0, registers)
+    gauge('gatehouse_sync_lag_seconds', 'Age of the oldest reading of somebody with a live session, where this replica looks people up again; 0 elsewhere.', () => (sync()?.lagMs ?? 0) / 1000, registers)
+  }
+  const reevaluated = new Counter({ name: 'gatehouse_sync_people_total', help: 'People looked up again, by result.', labelNames: ['result'], registers })
   new Gauge({ name: 'gatehouse_info', help: 'Its version.', labelNames: ['version'], registers }).set({ version }, 1)
 
   return {
@@ -47,6 +54,7 @@ export function createMetrics({ version, cachedSessions, changesHeard }: Metrics
         if (status === 429 || status === 503) throttled.inc({ part })
       },
       groupMissing: () => missing.inc(),
+      reevaluated: (result, people) => reevaluated.inc({ result }, people),
     },
     text: async () => ({ type: registry.contentType, body: `${await registry.metrics()}\n${answers.text()}` }),
   }

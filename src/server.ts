@@ -6,9 +6,9 @@ import type { Logger } from 'pino'
 import { buildApp } from './app.js'
 import type { Config } from './config/config.js'
 import { GatehouseError } from './core/errors.js'
-import type { LoginReporter } from './core/login.js'
-import type { Meter } from './core/meter.js'
+import { createGroupMapping } from './core/mapping.js'
 import { createSessionCache, forgetting, type SessionCache } from './core/session-cache.js'
+import { createAccountSource } from './entra/accounts.js'
 import { entraEndpoints, severalTenants } from './entra/clouds.js'
 import { createClientCredential } from './entra/credentials.js'
 import { createHttpClient, type HttpClient } from './entra/http-client.js'
@@ -17,6 +17,7 @@ import { createEntraSource } from './entra/source.js'
 import { healthRoutes } from './http/health.js'
 import { touchInterval } from './http/toucher.js'
 import { createMetrics, type Metrics } from './metrics.js'
+import { createLoginReporter, createSyncReporter } from './reports.js'
 import { createOwnSteps, type OwnSteps } from './steps/own-steps.js'
 import { createChangeListener, type ChangeListener } from './store/changes.js'
 import { openDatabase, type Database } from './store/database.js'
@@ -24,6 +25,7 @@ import { databaseUrl } from './store/database-url.js'
 import { createKeyRing, type LiveKeyRing } from './store/key-ring.js'
 import { createSigningKeyStore } from './store/keys.js'
 import { createGroupStore } from './store/groups.js'
+import { createLock } from './store/leadership.js'
 import { createLoginStore } from './store/login-store.js'
 import { migrate } from './store/migrate.js'
 import { createPeopleStore } from './store/people.js'
@@ -31,17 +33,22 @@ import { startRecurring } from './store/recurring.js'
 import { rightsOf } from './store/rights.js'
 import { createSessionStore } from './store/sessions.js'
 import { sweep } from './store/sweep.js'
+import { createSyncStore } from './store/sync-store.js'
+import { createSync, type Sync } from './sync/sync.js'
 
 const SWEEP_EVERY_MS = 10 * 60_000
 const { version: VERSION } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const KEYS_EVERY_MS = 60_000
 const DRAIN_MS = 10_000
+const SYNC_BUDGET_MS = 30_000
 
 export interface Gateway {
   readonly app: FastifyInstance
   readonly database: Database
   readonly databaseUrl: string
   readonly changes: ChangeListener
+  /** Undefined: not configured. */
+  readonly sync: Sync | undefined
   /** From now on not ready, and silent about what ends: called first of all where other programs stop at the same time. */
   drain(): void
   /** Stops taking requests, finishes those under way, closes everything. */
@@ -78,18 +85,19 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     const keys = await openKeys(database, config.keys, log, closers)
     const sweeping = startRecurring(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
     closers.push(sweeping.stop)
-    const metrics: Metrics = createMetrics({ version: VERSION, cachedSessions: () => cache.size, changesHeard: () => changes.live() })
+    const metrics: Metrics = createMetrics({ version: VERSION, cachedSessions: () => cache.size, changesHeard: () => changes.live(), ...(config.sync ? { sync: () => sync?.state() } : {}) })
     const http = withReachability(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), entraEndpoints(config.entra).graph, metrics.meter.upstream)
     closers.push(() => http.close())
     const { cache, changes } = openCache({ url, config, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
     const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database, cache), keys, meter: metrics.meter, report: createLoginReporter(log, metrics.meter), ownStep: steps.step, log })
-    const management = await managementServer(database, () => ({ ...http.reachability(), changes: changes.live() ? 'heard' : 'not heard: every check reads the database' }), metrics, log, () => draining)
+    const sync = openSync(live, { http, database, url, metrics, log, closers })
+    const management = await managementServer(database, () => ({ ...http.reachability(), changes: changes.live() ? 'heard' : 'not heard: every check reads the database', ...(sync ? { sync: syncPart(sync) } : {}) }), metrics, log, () => draining)
     closers.push(() => management.close(), () => closeWithin(app, DRAIN_MS))
     await listen(management, config.server.management, 'server.management.port')
     await listen(app, config.server, 'server.port')
     await warnOfMissingGroups(config, database, log)
     log.info({ publicUrl: config.server.publicUrl, port: portOf(app), management: portOf(management) }, 'Gatehouse is listening')
-    return { app, database, databaseUrl: url, changes, drain, close: closeAll }
+    return { app, database, databaseUrl: url, changes, sync, drain, close: closeAll }
   } catch (error) {
     await closeAll()
     throw error
@@ -110,6 +118,33 @@ async function openKeys(database: Database, { encryptionSecrets, rotateEveryMs }
   const keeping = startRecurring(keepUp, KEYS_EVERY_MS, (error) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on'))
   closers.push(keeping.stop)
   return ring
+}
+
+/** The re-evaluation, where it is configured. */
+function openSync(live: () => Config, { http, database, url, metrics, log, closers }: { http: HttpClient, database: Database, url: string, metrics: Metrics, log: Logger, closers: (() => Promise<unknown>)[] }): Sync | undefined {
+  const { sync: pace, entra, session } = live()
+  if (!pace) return undefined
+  const endpoints = entraEndpoints(entra)
+  const credential = createClientCredential(() => live().entra, { clientId: entra.clientId, tokenEndpoint: endpoints.token })
+  const leadership = createLock({ url, name: 'gatehouse sync' })
+  const sync = createSync({
+    source: createAccountSource({ http, endpoints, clientId: entra.clientId, credential, securityGroupsOnly: entra.securityGroupsOnly, budgetMs: SYNC_BUDGET_MS }),
+    store: createSyncStore(database, { ...session, tenantId: entra.tenantId }),
+    leadership,
+    pace,
+    mapping: () => ({ settings: { mapping: createGroupMapping(live().groupMapping) }, requireMappedGroup: live().requireMappedGroup }),
+    lookups: createLoginStore(database),
+    report: createSyncReporter(log, metrics.meter),
+  })
+  closers.push(() => leadership.close(), () => sync.close())
+  return sync
+}
+
+/** For people who look at /readyz. */
+function syncPart(sync: Sync): string {
+  const { here, failing } = sync.state()
+  if (!here) return 'another replica does it'
+  return failing === undefined ? 'this replica does it' : `failing: ${failing}`
 }
 
 function entraAdapters(live: () => Config, http: HttpClient) {
@@ -179,31 +214,4 @@ async function managementServer(database: Database, informed: () => Readonly<Rec
   const app = fastify({ loggerInstance: log, logController: new LogController({ disableRequestLogging: true }), forceCloseConnections: 'idle' })
   await app.register(healthRoutes, { checks: { database: async () => { await database.ask((db) => db.execute(sql`select 1`)) }, informed }, draining, metrics: metrics.text })
   return app as unknown as FastifyInstance
-}
-
-/** The lines an operator greps: `Azure AD group mapping`. */
-function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissing'>): LoginReporter {
-  return {
-    groupMissing(name, username) {
-      meter.groupMissing()
-      log.warn({ group: name, user: username, remedy: `gatehouse groups add ${JSON.stringify(name)}` }, `Azure AD group mapping - group not found locally: ${name}`)
-    },
-    completed: (outcome, { entraGroups, graphRequests, missing, correlationId, sessionId }) => log.info({
-      correlationId,
-      user: outcome.username,
-      userId: outcome.userId,
-      session: outcome.refused ? null : sessionId,
-      refused: outcome.refused,
-      created: outcome.created,
-      groupsAdded: outcome.groupsAdded,
-      groupsRemoved: outcome.groupsRemoved,
-      groups: outcome.groups.length,
-      missing: missing.length,
-      entraGroups,
-      graphRequests,
-      staff: outcome.staff,
-      superuser: outcome.superuser,
-      superseded: outcome.superseded,
-    }, `Azure AD group mapping - user ${outcome.username}: ${outcome.groups.length} groups (${outcome.groupsAdded.length} added, ${outcome.groupsRemoved.length} removed), staff ${outcome.staff}, superuser ${outcome.superuser}`),
-  }
 }

@@ -86,6 +86,8 @@ t.test('what can be wrong with Entra ID', async (t) => {
     ['the same where the registration cannot be seen', () => { app.redirectUris = []; app.applicationPermissions = ['GroupMember.Read.All'] }, 1, ['fail entra_redirect_mismatch', 'skipped registration_hidden']],
     ['a registration that cannot be seen', () => { app.applicationPermissions = ['GroupMember.Read.All'] }, 0, ['skipped registration_hidden']],
     ['no application permission', () => { app.applicationPermissions = [] }, 0, ['skipped graph_forbidden', 'skipped registration_hidden', 'warn graph_permission']],
+    ['no application permission, and sync', () => { app.applicationPermissions = []; return { sync: {} } }, 1, ['fail graph_permission', 'skipped graph_forbidden', 'skipped registration_hidden']],
+    ['the permission for groups alone, and sync', () => { app.applicationPermissions = ['GroupMember.Read.All']; return { sync: {} } }, 1, ['fail graph_permission', 'skipped registration_hidden']],
     ['no front-channel logout and few claims', () => { delete app.frontChannelLogoutUrl; app.optionalClaims = ['email'] }, 0, ['warn logout_url_missing', 'warn optional_claims_missing']],
     ['a discovery document of another tenant', () => { faults.add({ on: 'discovery', then: { kind: 'body', body: { issuer: 'https://login.microsoftonline.com/other/v2.0' } } }) }, 1, ['fail issuer_differs']],
     ['no keys', () => { faults.add({ on: 'keys', then: { kind: 'body', body: { keys: [] } } }) }, 1, ['fail entra_keys_unavailable']],

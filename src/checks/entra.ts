@@ -55,11 +55,12 @@ export function graphReached(ask: Pick<Inspection, 'graphAnswers'>): Check {
   return async () => await ask.graphAnswers().then((): Finding[] => [{ state: 'ok', code: 'graph', says: 'Graph answers' }], (error: unknown) => [failure(error, 'fail', 'Graph: ')])
 }
 
-/** Logins need none of it; `explain` and what re-reads people do. */
-export function applicationPermissions(ask: Pick<Inspection, 'mayReadMemberships'>): Check {
+/** Logins need none of it; `explain` and `sync` do. */
+export function applicationPermissions({ sync }: { readonly sync: boolean }, ask: Pick<Inspection, 'mayRead'>): Check {
   return async () => {
     try {
-      if (await ask.mayReadMemberships()) return [{ state: 'ok', code: 'graph_permission', says: 'Gatehouse itself may read people\'s memberships' }]
+      if (await ask.mayRead('memberships') && (!sync || await ask.mayRead('accounts'))) return [{ state: 'ok', code: 'graph_permission', says: 'Gatehouse itself may read people\'s memberships' }]
+      if (sync) return [{ state: 'fail', code: 'graph_permission', says: 'Gatehouse itself may not read people\'s accounts and memberships, which sync is about', remedy: 'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent.' }]
       return [{ state: 'warn', code: 'graph_permission', says: 'Gatehouse itself may not read people\'s memberships: logins work, `explain USER` and `explain --live` do not', remedy: 'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent, if you want them.' }]
     } catch (error) {
       return [failure(error, 'skipped', 'application permissions: ')]

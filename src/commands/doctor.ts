@@ -50,7 +50,7 @@ async function entraResults(config: Config): Promise<Result[]> {
       ['credential', credentialTaken(inspection)],
       ['registration', registrationFits({ publicUrl: config.server.publicUrl, clientSecret, certificateEndsAt }, inspection)],
       ['Graph', graphReached(inspection)],
-      ['permissions', applicationPermissions(inspection)],
+      ['permissions', applicationPermissions({ sync: config.sync !== undefined }, inspection)],
       ['superusers', superuserGroupsClosed(config.groupMapping, directory.group)],
     ])
   } finally {

@@ -4,7 +4,6 @@ import { dirname, resolve } from 'node:path'
 import { configHash } from './config-hash.js'
 import type { Config, Draft, OwnStep } from './config.js'
 import { createFiles, describeFailure, type Files } from './files.js'
-import { refuseNotYet } from './not-yet.js'
 import { readOwnStep } from './own-steps.js'
 import { ConfigError, refuse, type Place, type Problem, type Refusal } from './problem.js'
 import { readSection, type ReadContext } from './read.js'
@@ -62,7 +61,6 @@ function read(file: string, files: Files, env: Environment, report: Report, foun
   report.problems.push(...mistakes.filter((problem) => !yaml.doubtful(problem)))
   if (draft && !yaml.broken) {
     for (const rule of RULES) rule(draft, report, files)
-    refuseNotYet(draft, report)
   }
   return draft
 }

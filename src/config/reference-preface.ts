@@ -1,8 +1,6 @@
 // The part of docs/configuration.md that holds for every key, which the schema cannot say.
-import { NOT_YET } from './not-yet.js'
 
 export function preface(): string {
-  const paths = [...new Set(NOT_YET.map(({ path }) => `\`${path}\``))].join(', ')
   return `<!-- Generated from src/config by scripts/generate-config-docs.mjs: change it there. -->
 
 # Configuration
@@ -52,7 +50,5 @@ config/gatehouse.yaml:14:17: groupMapping[0].entraGroup is "Network Engineers", 
 
 Rows are counted from 0 in such names. Unknown keys are errors, with the nearest known name. Warnings do not keep Gatehouse from starting:
 an empty row of the mapping, no row that makes superusers, hosts that the session cookie does not reach (their visitors would sign in forever),
-group names that are nearly the same, values that are still those of the example. A setting that this version does not have yet is an error
-(\`not_yet\`), since one that is silently ignored would be believed to work. It is about values of
-${paths}.`
+group names that are nearly the same, values that are still those of the example.`
 }

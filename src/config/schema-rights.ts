@@ -53,6 +53,6 @@ export const headersSection = section('The identity headers on a 200.', {
 
 export const syncSection = section('The re-evaluation of people with live sessions.', {
   interval: duration('How often people with live sessions are looked up again.', { min: '10s', max: '1d', default: '5m' }),
-  privilegedStaleness: duration('Staff and superusers whose last reading is older lose their sessions.', { min: '10s', max: '30d', default: '1h' }),
-  maxStaleness: duration('Everybody whose last reading is older loses their sessions.', { min: '10s', max: '90d', default: '24h' }),
+  privilegedStaleness: duration('Staff and superusers whom Graph has not answered about for longer lose both flags, until it answers.', { min: '10s', max: '30d', default: '1h' }),
+  maxStaleness: Type.Optional(duration('Whom Graph has not answered about for longer loses their sessions; absent: nobody does.', { min: '10s', max: '90d' })),
 })

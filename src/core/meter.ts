@@ -11,8 +11,10 @@ export interface Meter {
   upstream(part: 'entra' | 'graph', status: number, seconds: number): void
   /** A mapped local group that does not exist was skipped. */
   groupMissing(): void
+  /** People whom a re-evaluation looked up. @param result of sync/sync.ts */
+  reevaluated(result: string, people: number): void
 }
 
 export function noMeter(): Meter {
-  return { answered: () => {}, sessionFrom: { memory: 0, database: 0, nobody: 0 }, login: () => {}, upstream: () => {}, groupMissing: () => {} }
+  return { answered: () => {}, sessionFrom: { memory: 0, database: 0, nobody: 0 }, login: () => {}, upstream: () => {}, groupMissing: () => {}, reevaluated: () => {} }
 }

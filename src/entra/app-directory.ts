@@ -3,12 +3,12 @@
 import { randomUUID } from 'node:crypto'
 import { GatehouseError } from '../core/errors.js'
 import { isObjectId } from '../core/identity.js'
+import { createAppToken } from './app-token.js'
 import type { EntraEndpoints } from './clouds.js'
 import type { ClientCredential } from './credentials.js'
 import { createGraphClient, REPORT } from './graph.js'
 import type { HttpClient } from './http-client.js'
 import { readMemberships } from './memberships.js'
-import { requestAppToken } from './token.js'
 
 export interface AppDirectory {
   /** @param user object ID or user principal name @throws GatehouseError `graph_*`, `entra_*`, `person_not_found` */
@@ -40,20 +40,14 @@ export interface AppDirectoryOptions {
   readonly budgetMs: number
 }
 
-const EARLY_MS = 5 * 60_000
-
 export function createAppDirectory({ http, endpoints, clientId, credential, securityGroupsOnly, budgetMs }: AppDirectoryOptions): AppDirectory {
   const graph = createGraphClient({ http, graphUrl: endpoints.graph })
-  let token: { readonly accessToken: string, readonly until: number } | undefined
+  const token = createAppToken({ http, endpoints, clientId, credential })
   const asking = async () => {
     const deadline = performance.now() + budgetMs
     const signal = AbortSignal.timeout(budgetMs)
     const correlationId = randomUUID()
-    if (!token || performance.now() > token.until) {
-      const { accessToken, expiresInMs } = await requestAppToken({ http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` }, correlationId, signal)
-      token = { accessToken, until: performance.now() + expiresInMs - EARLY_MS }
-    }
-    return { accessToken: token.accessToken, correlationId, signal, deadline }
+    return { accessToken: await token.get(correlationId, signal), correlationId, signal, deadline }
   }
   const read = async (user: string, relation: 'transitiveMemberOf' | 'memberOf'): Promise<readonly string[]> => {
     const { groupIds } = await readMemberships({ graph, graphUrl: endpoints.graph, path: 'users', relation, securityGroupsOnly }, { oid: encodeURIComponent(user), ...await asking() })

@@ -14,14 +14,20 @@ export interface GraphRequest {
   readonly signal: AbortSignal
   /** Milliseconds (monotonic) at which the signal fires: no wait is begun that would outlast it. */
   readonly deadline: number
+  /** Whom Graph is to throttle last: a person who waits (high), or nobody (low). */
+  readonly priority?: 'high' | 'low'
 }
 
 export interface GraphClient {
   /** @returns the parsed body of a 200 @throws GatehouseError `graph_*`, `person_not_found` */
   get(request: GraphRequest): Promise<Readonly<Record<string, unknown>>>
+  /** For what reads only: it is sent again like a `get`. */
+  post(request: GraphRequest, body: object): Promise<Readonly<Record<string, unknown>>>
 }
 
 const ATTEMPTS = 5
+/** However long Graph asks us to wait. */
+export const MAX_PAUSE_MS = 300_000
 const RETRIED = new Set([429, 503, 504])
 
 export function createGraphClient({ http, graphUrl, backoffMs = 250 }: { http: HttpClient, graphUrl: string, backoffMs?: number }): GraphClient {
@@ -33,12 +39,13 @@ export function createGraphClient({ http, graphUrl, backoffMs = 250 }: { http: H
     await sleep(ms, undefined, { signal: request.signal }).catch(() => {})
     return !request.signal.aborted
   }
-  const attempt = async (request: GraphRequest, number: number, newConnection: boolean): Promise<HttpAnswer | TransportError> => {
+  const attempt = async (request: GraphRequest, body: string | undefined, number: number, newConnection: boolean): Promise<HttpAnswer | TransportError> => {
     try {
       return await http.send({
         url: request.url,
-        method: 'GET',
-        headers: { 'authorization': `Bearer ${request.accessToken}`, 'accept': 'application/json', 'client-request-id': request.correlationId, 'x-ms-throttle-priority': 'high', ...(number > 0 ? { 'retry-attempt': String(number) } : {}) },
+        method: body === undefined ? 'GET' : 'POST',
+        headers: { 'authorization': `Bearer ${request.accessToken}`, 'accept': 'application/json', 'client-request-id': request.correlationId, 'x-ms-throttle-priority': request.priority ?? 'high', ...(number > 0 ? { 'retry-attempt': String(number) } : {}), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { body }),
         signal: request.signal,
         newConnection,
       })
@@ -47,22 +54,24 @@ export function createGraphClient({ http, graphUrl, backoffMs = 250 }: { http: H
       throw error
     }
   }
+  const send = async (request: GraphRequest, body?: string): Promise<Readonly<Record<string, unknown>>> => {
+    if (new URL(request.url).origin !== origin) throw new GatehouseError('graph_foreign_link', { detail: 'a token was about to leave for another origin' })
+    let last: HttpAnswer | TransportError | undefined
+    for (let number = 0; number < ATTEMPTS; number++) {
+      const pause = pausedUntil - performance.now()
+      if (pause > 0 && !await wait(pause, request)) break
+      last = await attempt(request, body, number, last !== undefined && !(last instanceof TransportError) && last.status === 503)
+      if (last instanceof TransportError ? last.kind !== 'network' : !RETRIED.has(last.status)) break
+      const asked = last instanceof TransportError ? undefined : parseRetryAfter(last.headers['retry-after'], serverTime(last))
+      const pauseMs = asked ?? backoffMs * (number + 1) ** 2
+      if (!(last instanceof TransportError) && last.status === 429) pausedUntil = Math.max(pausedUntil, performance.now() + Math.min(pauseMs, MAX_PAUSE_MS))
+      if (number + 1 === ATTEMPTS || !await wait(pauseMs, request)) break
+    }
+    return bodyOf(last, request, origin)
+  }
   return {
-    async get(request) {
-      if (new URL(request.url).origin !== origin) throw new GatehouseError('graph_foreign_link', { detail: 'a token was about to leave for another origin' })
-      let last: HttpAnswer | TransportError | undefined
-      for (let number = 0; number < ATTEMPTS; number++) {
-        const pause = pausedUntil - performance.now()
-        if (pause > 0 && !await wait(pause, request)) break
-        last = await attempt(request, number, last !== undefined && !(last instanceof TransportError) && last.status === 503)
-        if (last instanceof TransportError ? last.kind !== 'network' : !RETRIED.has(last.status)) break
-        const asked = last instanceof TransportError ? undefined : parseRetryAfter(last.headers['retry-after'], serverTime(last))
-        const pauseMs = asked ?? backoffMs * (number + 1) ** 2
-        if (!(last instanceof TransportError) && last.status === 429) pausedUntil = Math.max(pausedUntil, performance.now() + Math.min(pauseMs, 300_000))
-        if (number + 1 === ATTEMPTS || !await wait(pauseMs, request)) break
-      }
-      return bodyOf(last, request, origin)
-    },
+    get: (request) => send(request),
+    post: (request, body) => send(request, JSON.stringify(body)),
   }
 }
 

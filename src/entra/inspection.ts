@@ -38,8 +38,8 @@ export interface Inspection {
   credential(): Promise<void>
   /** Any answer at all. @throws `graph_unavailable` */
   graphAnswers(): Promise<void>
-  /** Whether Gatehouse itself may read memberships. @throws `graph_*`, `entra_*` */
-  mayReadMemberships(): Promise<boolean>
+  /** Whether Gatehouse itself may read people's memberships, or their accounts. @throws `graph_*`, `entra_*` */
+  mayRead(what: 'memberships' | 'accounts'): Promise<boolean>
   /** @throws `graph_forbidden` where Application.Read.All is not granted */
   registration(): Promise<Registration>
   /** Whether the redirect URI is taken; undefined where the answer does not say. @throws `entra_*` where it is refused */
@@ -102,9 +102,9 @@ export function createInspection({ http, endpoints, clientId, credential, redire
       const { status } = await ask(`${endpoints.graph}/v1.0/`) // answers without a token
       if (status >= 500) throw new GatehouseError('graph_unavailable', { detail: `${endpoints.graph} answered ${status}`, remedy: 'See the status page of Microsoft 365.' })
     },
-    async mayReadMemberships() {
+    async mayRead(what) {
       try {
-        await graphRequest(`users/${NOBODY}/transitiveMemberOf?$select=id&$top=1`)
+        await graphRequest(`users/${NOBODY}${what === 'memberships' ? '/transitiveMemberOf?$select=id&$top=1' : '?$select=id,accountEnabled'}`)
         return true
       } catch (error) {
         if (!(error instanceof GatehouseError)) throw error

@@ -20,23 +20,39 @@ export interface MembershipOptions {
   readonly securityGroupsOnly?: boolean
 }
 
-type Asking = Omit<GraphRequest, 'url'> & { readonly oid: string }
+type Asking = Omit<GraphRequest, 'url'> & {
+  readonly oid: string
+  /** The answer to the first page, where it was asked for together with others (firstPage). */
+  readonly first?: Readonly<Record<string, unknown>>
+}
+
+/** Path and query of the first page, below /v1.0. */
+export function firstPage(owner: string, relation: 'transitiveMemberOf' | 'memberOf', securityGroupsOnly: boolean): string {
+  return `/${owner}/${relation}?$select=${securityGroupsOnly ? 'id,securityEnabled' : 'id'}&${TOP}`
+}
 
 /** @throws GatehouseError `graph_*`, `person_not_found` */
-export async function readMemberships({ graph, graphUrl, path, relation = 'transitiveMemberOf', securityGroupsOnly = false }: MembershipOptions, { oid, ...request }: Asking): Promise<Omit<MembershipReading, 'readAt'>> {
-  const resource = `${graphUrl}/v1.0/${path === 'me' ? 'me' : `users/${oid}`}/${relation}`
-  let query = `?$select=${securityGroupsOnly ? 'id,securityEnabled' : 'id'}&${TOP}`
+export async function readMemberships({ graph, graphUrl, path, relation = 'transitiveMemberOf', securityGroupsOnly = false }: MembershipOptions, { oid, first, ...request }: Asking): Promise<Omit<MembershipReading, 'readAt'>> {
+  let start = `${graphUrl}/v1.0${firstPage(path === 'me' ? 'me' : `users/${oid}`, relation, securityGroupsOnly)}`
+  let here = first
   let requests = 0
-  const counted: GraphClient['get'] = (each) => { requests++; return graph.get(each) }
+  const get = async (url: string): Promise<Readonly<Record<string, unknown>>> => {
+    const known = here
+    here = undefined
+    if (known !== undefined) return known
+    requests++
+    return await graph.get({ ...request, url })
+  }
   for (let restart = 0; ; restart++) {
     try {
-      const groupIds = await readPages(`${resource}${query}`, new URL(graphUrl).origin, securityGroupsOnly, (url) => counted({ ...request, url }))
+      const groupIds = await readPages(start, new URL(graphUrl).origin, securityGroupsOnly, get)
       return { groupIds: [...groupIds], requests }
     } catch (error) {
       if (!(error instanceof GatehouseError) || restart >= MAX_RESTARTS) throw error
       if (error.code === 'graph_page_expired') continue // from page one, with nothing kept
-      if (error.facts.graphCode !== 'Request_UnsupportedQuery' || query === '') throw error
-      query = '' // the plain request needs no query support
+      const [plain] = start.split('?')
+      if (error.facts.graphCode !== 'Request_UnsupportedQuery' || plain === undefined || plain === start) throw error
+      start = plain // the plain request needs no query support
     }
   }
 }

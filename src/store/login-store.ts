@@ -70,7 +70,7 @@ async function commit(tx: Transaction, login: LoginCommit): Promise<LoginOutcome
   // What stands now decides, which is not this plan where a newer reading was quicker.
   const refused = login.requireMappedGroup && change.groups.length === 0 && !change.staff && !change.superuser
   if (refused) await endSessionsOf(tx, user.id)
-  else await replaceSession(tx, user.id, login.session, plan.extraData.sid)
+  else await replaceSession(tx, user.id, login.session, { entraSid: plan.extraData.sid, tokenIssuedAt: new Date(login.person.claims.iat * 1000) })
   await writeAudit(tx, {
     action: refused ? 'login.refused' : 'login',
     actor: 'login',

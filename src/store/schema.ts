@@ -75,6 +75,14 @@ export const entraReadings = pgTable('entra_readings', {
   readAt: instant('read_at').notNull(),
 })
 
+/** What a re-evaluation without an answer leaves to remember (store/sync-store.ts). */
+export const entraChecks = pgTable('entra_checks', {
+  userId: uuid('user_id').primaryKey().references(() => users.id, { onDelete: 'cascade' }),
+  triedAt: instant('tried_at').notNull(),
+  /** Since when Graph knows no such account. */
+  missingSince: instant('missing_since'),
+})
+
 export const sessions = pgTable('sessions', {
   /** SHA-256 of the id in the cookie; the id itself is nowhere. */
   idHash: bytea('id_hash').primaryKey(),
@@ -82,6 +90,8 @@ export const sessions = pgTable('sessions', {
   userId: uuid('user_id').notNull().references(() => users.id, { onDelete: 'cascade' }),
   /** Entra's own session (claim `sid`), for front-channel logout. */
   entraSid: text('entra_sid'),
+  /** When the id token that it began with was issued (claim `iat`); null for sessions of older versions. */
+  tokenIssuedAt: instant('token_issued_at'),
   createdAt: instant('created_at').notNull().defaultNow(),
   lastSeenAt: instant('last_seen_at').notNull().defaultNow(),
 }, (table) => [index('sessions_user').on(table.userId), index('sessions_entra_sid').on(table.entraSid), index('sessions_created').on(table.createdAt)])

@@ -90,9 +90,9 @@ function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutM
 }
 
 /** Within a login's transaction: the new session, in place of the one this browser had. */
-export async function replaceSession(tx: Transaction, userId: string, session: NewSession, entraSid: string | null): Promise<void> {
+export async function replaceSession(tx: Transaction, userId: string, session: NewSession, { entraSid, tokenIssuedAt }: { entraSid: string | null, tokenIssuedAt: Date }): Promise<void> {
   if (session.replaces !== undefined) await tx.delete(sessions).where(eq(sessions.idHash, sessionIdHash(session.replaces)))
-  await tx.insert(sessions).values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, entraSid })
+  await tx.insert(sessions).values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, entraSid, tokenIssuedAt })
 }
 
 export async function endSessionsOf(tx: Transaction, userId: string): Promise<void> {

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../../src/config/load.js'
-import { NOT_YET } from '../../src/config/not-yet.js'
 
 const ALL_BUT_DETAILS = 'social_uid, social_user, get_username, associate_by_email, create_user, associate_user, user_default_groups_handler, load_extra_data, user_details, azuread_map_groups'
 const ID = '8d1f0000-1111-2222-3333-444444444444'
@@ -188,7 +187,7 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
 t.test('every mistake is found where it stands', async (t) => {
   for (const [name, [sections, ...codes]] of Object.entries(REFUSED)) {
     const { text, expected } = marked(yaml(sections), codes)
-    t.strictSame(placed(problems(() => load(text, { WORD: 'word' })).filter(({ code }) => code !== 'not_yet' || codes.includes('not_yet'))), expected, name)
+    t.strictSame(placed(problems(() => load(text, { WORD: 'word' }))), expected, name)
   }
 })
 
@@ -216,14 +215,6 @@ username: ¦mail
 t.test('a syntax error does not hide the mistakes before it and in the sections behind', async (t) => {
   const { text, expected } = marked(yaml({ server: '+port: ¦x', rest: 'reservedUsernames: [¦${X}]\nlog:\n  level: ¦loud\naccess: ¦]\nnonsense: 1' }), ['type_wrong', 'yaml_syntax', 'value_unknown', 'yaml_syntax'])
   t.strictSame(placed(problems(() => load(text))), expected)
-})
-
-t.test('every line of the table of what is not there yet is refused', async (t) => {
-  const asked: [string, Sections][] = [
-    ['sync', rest('sync: {}')],
-  ]
-  for (const [path, sections] of asked) t.strictSame(problems(() => load(yaml(sections))).map((problem) => [problem.code, problem.path]), [['not_yet', path]], path)
-  t.strictSame(asked.map(([path]) => path), NOT_YET.map(({ path }) => path), 'none is left out')
 })
 
 t.test('warnings do not refuse', async (t) => {

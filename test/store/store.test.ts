@@ -59,7 +59,7 @@ t.test('session stores conform', async (t) => {
       const name = `user${number++}`
       const [user] = await database.ask((db) => db.insert(users).values({ username: name, usernameKey: name }).returning({ id: users.id }))
       const id = newSessionId()
-      await database.transaction((tx) => replaceSession(tx, user?.id ?? '', { id, publicId: newPublicSessionId(), replaces: undefined }, entraSid ?? null))
+      await database.transaction((tx) => replaceSession(tx, user?.id ?? '', { id, publicId: newPublicSessionId(), replaces: undefined }, { entraSid: entraSid ?? null, tokenIssuedAt: new Date() }))
       return id
     },
     deactivateUsers: async () => { await database.ask((db) => db.update(users).set({ isActive: false })) },

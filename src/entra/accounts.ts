@@ -1,0 +1,150 @@
+// What Entra ID says of people who are not here, asked with Gatehouse's own permissions (User.Read.All, GroupMember.Read.All): two
+// questions a person, twenty in a request (learn.microsoft.com, "Combine multiple HTTP requests using JSON batching").
+import { setTimeout as sleep } from 'node:timers/promises'
+import { GatehouseError } from '../core/errors.js'
+import type { AccountSource, Standing } from '../core/reevaluation.js'
+import { createAppToken, type AppTokenSource } from './app-token.js'
+import { createGraphClient, graphError, MAX_PAUSE_MS, REPORT, type GraphRequest } from './graph.js'
+import { isRecord } from './http-client.js'
+import { firstPage, readMemberships } from './memberships.js'
+import { parseRetryAfter } from './retry-after.js'
+
+export interface AccountSourceOptions extends AppTokenSource {
+  readonly securityGroupsOnly: boolean
+  /** For each request with what it leads to, and for the further pages of each person. */
+  readonly budgetMs: number
+}
+
+interface Item { readonly id: string, readonly method: 'GET', readonly url: string }
+interface ItemAnswer { readonly status: number, readonly headers: Readonly<Record<string, string>>, readonly body: unknown }
+type Asking = Omit<GraphRequest, 'url'>
+
+const MAX_ITEMS = 20
+const ATTEMPTS = 4
+const RETRIED = new Set([429, 503, 504])
+const BACKOFF_MS = 1_000
+const PERMISSIONS = 'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent.'
+
+export function createAccountSource(options: AccountSourceOptions): AccountSource {
+  const { http, endpoints, securityGroupsOnly, budgetMs } = options
+  const graph = createGraphClient({ http, graphUrl: endpoints.graph })
+  const token = createAppToken(options)
+  let pausedUntil = -Infinity // one Retry-After holds for all batches
+
+  const asking = async (correlationId: string): Promise<Asking> => {
+    const [deadline, signal] = [performance.now() + budgetMs, AbortSignal.timeout(budgetMs)]
+    return { accessToken: await token.get(correlationId, signal), correlationId, signal, deadline, priority: 'low' }
+  }
+  /** @returns false where the pause that Graph asked for would outlast the request */
+  const paused = async ({ deadline, signal }: Asking): Promise<boolean> => {
+    const ms = pausedUntil - performance.now()
+    if (ms > 0 && performance.now() + ms >= deadline) return false
+    if (ms > 0) await sleep(ms, undefined, { signal }).catch(() => {})
+    return true
+  }
+  /** Each item's answer; those that are throttled are asked again, the others not. */
+  const askAll = async (items: readonly Item[], request: Asking): Promise<ReadonlyMap<string, ItemAnswer>> => {
+    const answers = new Map<string, ItemAnswer>()
+    if (!await paused(request)) throw new GatehouseError('graph_throttled', { detail: 'Graph asked for a longer pause', remedy: 'Wait; if it happens often, lengthen sync.interval.' })
+    let open = items
+    for (let attempt = 1; ; attempt++) {
+      for (const [id, answer] of itemAnswers(await graph.post({ ...request, url: `${endpoints.graph}/v1.0/$batch` }, { requests: open }), open)) answers.set(id, answer)
+      open = open.filter(({ id }) => RETRIED.has(answers.get(id)?.status ?? 0))
+      const waits = open.map(({ id }) => parseRetryAfter(answers.get(id)?.headers['retry-after'], Date.now()) ?? BACKOFF_MS * attempt ** 2)
+      if (waits.length > 0) pausedUntil = Math.max(pausedUntil, performance.now() + Math.min(MAX_PAUSE_MS, Math.max(...waits)))
+      if (open.length === 0 || attempt === ATTEMPTS || !await paused(request)) return answers
+    }
+  }
+  const memberships = async (oid: string, first: ItemAnswer | undefined, correlationId: string): Promise<readonly string[]> => {
+    const { groupIds } = await readMemberships({ graph, graphUrl: endpoints.graph, path: 'users', securityGroupsOnly }, { oid, first: bodyOf(first, correlationId), ...await asking(correlationId) })
+    return groupIds
+  }
+  const standing = async (oid: string, account: ItemAnswer | undefined, first: ItemAnswer | undefined, correlationId: string): Promise<Standing> => {
+    try {
+      const state = accountState(oid, account, correlationId)
+      return state.kind === 'enabled' ? { ...state, groupIds: await memberships(oid, first, correlationId) } : state
+    } catch (error) {
+      if (error instanceof GatehouseError) return { kind: 'failed', error }
+      throw error
+    }
+  }
+  const read = async (oids: readonly string[], request: Asking): Promise<ReadonlyMap<string, Standing>> => {
+    const { correlationId } = request
+    const answers = await askAll(oids.flatMap((oid, index) => [
+      { id: `${index}-account`, method: 'GET', url: `/users/${oid}?$select=id,accountEnabled,signInSessionsValidFromDateTime` },
+      { id: `${index}-groups`, method: 'GET', url: firstPage(`users/${oid}`, 'transitiveMemberOf', securityGroupsOnly) },
+    ]), request)
+    for (const answer of answers.values()) if (answer.status === 401) throw itemError(answer, correlationId) // the token, not the person
+    const standings = new Map<string, Standing>()
+    for (const [index, oid] of oids.entries()) standings.set(oid, await standing(oid, answers.get(`${index}-account`), answers.get(`${index}-groups`), correlationId))
+    return standings
+  }
+  return {
+    batch: MAX_ITEMS / 2,
+    async read(oids, correlationId) {
+      for (let again = false; ; again = true) {
+        const request = await asking(correlationId)
+        try {
+          return await read(oids, request)
+        } catch (error) {
+          if (!(error instanceof GatehouseError)) throw error
+          if (error.facts.status === 401) token.drop(request.accessToken)
+          if (error.facts.status !== 401 || again) throw forProgram(error)
+        }
+      }
+    },
+  }
+}
+
+/** The answers by their items' ids; whatever else came, or came twice, makes all of it unusable. */
+function itemAnswers({ responses }: Readonly<Record<string, unknown>>, items: readonly Item[]): ReadonlyMap<string, ItemAnswer> {
+  const malformed = (detail: string): GatehouseError => new GatehouseError('graph_malformed', { detail: `the answer to a batch ${detail}`, remedy: REPORT })
+  if (!Array.isArray(responses)) throw malformed('has no list of responses')
+  const asked = new Set(items.map(({ id }) => id))
+  const answers = new Map<string, ItemAnswer>()
+  for (const response of responses as readonly unknown[]) {
+    const { id, status, headers, body } = isRecord(response) ? response : {}
+    if (typeof id !== 'string' || !asked.has(id) || answers.has(id)) throw malformed('has a response to no question, or two to one')
+    if (typeof status !== 'number') throw malformed('has a response without a status')
+    answers.set(id, { status, headers: lowerCase(headers), body })
+  }
+  return answers
+}
+
+function lowerCase(headers: unknown): Readonly<Record<string, string>> {
+  return isRecord(headers) ? Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)])) : {}
+}
+
+function bodyOf(answer: ItemAnswer | undefined, correlationId: string): Readonly<Record<string, unknown>> {
+  if (answer === undefined) throw new GatehouseError('graph_malformed', { detail: 'a batch leaves a question without an answer', remedy: REPORT })
+  if (answer.status !== 200 || !isRecord(answer.body)) throw itemError(answer, correlationId)
+  return answer.body
+}
+
+function itemError({ status, headers, body }: ItemAnswer, correlationId: string): GatehouseError {
+  return forProgram(graphError({ status, headers, text: '' }, body, correlationId))
+}
+
+/** What a person's login would need is not what this needs. */
+function forProgram(error: GatehouseError): GatehouseError {
+  return error.code === 'graph_forbidden' ? new GatehouseError('graph_forbidden', { detail: error.message, facts: error.facts, remedy: PERMISSIONS }) : error
+}
+
+type AccountState = { readonly kind: 'enabled', readonly sessionsValidFrom: string | null } | { readonly kind: 'disabled' } | { readonly kind: 'missing' }
+
+/** @throws GatehouseError where the answer leaves anything open: nobody is taken for enabled, disabled or gone by a guess */
+function accountState(oid: string, answer: ItemAnswer | undefined, correlationId: string): AccountState {
+  if (answer?.status === 404 && errorCode(answer.body) === 'Request_ResourceNotFound') return { kind: 'missing' }
+  const { id, accountEnabled, signInSessionsValidFromDateTime: validFrom } = bodyOf(answer, correlationId)
+  if (typeof id !== 'string' || id.toLowerCase() !== oid) throw new GatehouseError('graph_malformed', { detail: 'Graph answered about somebody else', remedy: REPORT })
+  if (typeof accountEnabled !== 'boolean') throw new GatehouseError('graph_forbidden', { detail: 'Graph does not say whether the account is enabled', remedy: PERMISSIONS })
+  if (!accountEnabled) return { kind: 'disabled' }
+  if (validFrom === null) return { kind: 'enabled', sessionsValidFrom: null }
+  const instant = typeof validFrom === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(validFrom) ? Date.parse(validFrom) : Number.NaN
+  if (Number.isNaN(instant)) throw new GatehouseError('graph_malformed', { detail: 'signInSessionsValidFromDateTime is no time', remedy: REPORT })
+  return { kind: 'enabled', sessionsValidFrom: new Date(instant).toISOString() }
+}
+
+function errorCode(body: unknown): unknown {
+  return isRecord(body) && isRecord(body.error) ? body.error.code : undefined
+}

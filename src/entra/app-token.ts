@@ -1,0 +1,32 @@
+// Gatehouse's own token for Graph (RFC 6749 section 4.4), asked for when the one at hand is about to end; in memory alone.
+import type { EntraEndpoints } from './clouds.js'
+import type { ClientCredential } from './credentials.js'
+import type { HttpClient } from './http-client.js'
+import { requestAppToken } from './token.js'
+
+export interface AppToken {
+  /** @throws `entra_*` */
+  get(correlationId: string, signal: AbortSignal): Promise<string>
+  /** It was refused: the next one is a new one. */
+  drop(accessToken: string): void
+}
+
+export interface AppTokenSource { readonly http: HttpClient, readonly endpoints: EntraEndpoints, readonly clientId: string, readonly credential: ClientCredential }
+
+const EARLY_MS = 5 * 60_000
+
+export function createAppToken({ http, endpoints, clientId, credential }: AppTokenSource): AppToken {
+  let kept: { readonly accessToken: string, readonly until: number } | undefined
+  return {
+    async get(correlationId, signal) {
+      if (!kept || performance.now() > kept.until) {
+        const { accessToken, expiresInMs } = await requestAppToken({ http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` }, correlationId, signal)
+        kept = { accessToken, until: performance.now() + expiresInMs - EARLY_MS }
+      }
+      return kept.accessToken
+    },
+    drop(accessToken) {
+      if (kept?.accessToken === accessToken) kept = undefined
+    },
+  }
+}

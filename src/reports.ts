@@ -1,0 +1,73 @@
+// What logins and re-evaluations tell the operator: the lines with `Azure AD group mapping` that one greps for, and the counts.
+import type { Logger } from 'pino'
+import type { LoginReporter } from './core/login.js'
+import type { Meter } from './core/meter.js'
+import { errorFacts } from './http/errors.js'
+import type { SyncReporter } from './sync/sync.js'
+
+export function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissing'>): LoginReporter {
+  return {
+    groupMissing(name, username) {
+      meter.groupMissing()
+      log.warn({ group: name, user: username, remedy: `gatehouse groups add ${JSON.stringify(name)}` }, `Azure AD group mapping - group not found locally: ${name}`)
+    },
+    completed: (outcome, { entraGroups, graphRequests, missing, correlationId, sessionId }) => log.info({
+      correlationId,
+      user: outcome.username,
+      userId: outcome.userId,
+      session: outcome.refused ? null : sessionId,
+      refused: outcome.refused,
+      created: outcome.created,
+      groupsAdded: outcome.groupsAdded,
+      groupsRemoved: outcome.groupsRemoved,
+      groups: outcome.groups.length,
+      missing: missing.length,
+      entraGroups,
+      graphRequests,
+      staff: outcome.staff,
+      superuser: outcome.superuser,
+      superseded: outcome.superseded,
+    }, mapped(outcome.username, outcome)),
+  }
+}
+
+const ENDED: Readonly<Record<Parameters<SyncReporter['ended']>[1], string>> = {
+  disabled: 'the account is disabled in Entra ID',
+  deleted: 'the account is deleted in Entra ID',
+  revoked: 'Entra ID revoked the sessions of this account',
+  refused: 'the mapping grants nothing and requireMappedGroup is set',
+  stale_session: 'Graph has not answered about this person for longer than sync.maxStaleness',
+}
+
+export function createSyncReporter(log: Logger, meter: Pick<Meter, 'groupMissing' | 'reevaluated'>): SyncReporter {
+  const saidFailing = new Set<string>()
+  const saidMissing = new Set<string>()
+  return {
+    changed: ({ username, userId }, change, { correlationId, entraGroups, missing }) => log.info({
+      correlationId, user: username, userId, groupsAdded: change.groupsAdded, groupsRemoved: change.groupsRemoved, groups: change.groups.length, missing: missing.length, entraGroups, staff: change.staff, superuser: change.superuser,
+    }, `${mapped(username, change)} (re-evaluation)`),
+    ended: ({ username, userId }, why, sessions, correlationId) => log.info({ correlationId, user: username, userId, why, sessions }, `the sessions of ${username} ended: ${ENDED[why]}`),
+    privilegesDropped: ({ username, userId }) => log.warn({ user: username, userId, remedy: 'They come back when Graph answers about this person.' }, `${username} is neither staff nor superuser any longer: Graph has not answered about them for longer than sync.privilegedStaleness`),
+    failing(error, people, correlationId) {
+      if (saidFailing.has(error.code)) return
+      saidFailing.add(error.code)
+      log.warn({ ...errorFacts(error), correlationId, people }, 'people with live sessions could not be looked up again; what is known of them ages')
+    },
+    recovered() {
+      saidFailing.clear()
+      log.info({}, 'people with live sessions are looked up again')
+    },
+    broken: (error) => log.warn({ err: error }, 'the re-evaluation broke off; the next turn tries again'),
+    counted: (result, people) => meter.reevaluated(result, people),
+    groupMissing(name, username) {
+      meter.groupMissing()
+      if (saidMissing.has(name)) return
+      saidMissing.add(name)
+      log.warn({ group: name, user: username, remedy: `gatehouse groups add ${JSON.stringify(name)}` }, `Azure AD group mapping - group not found locally: ${name}`)
+    },
+  }
+}
+
+function mapped(username: string, { groups, groupsAdded, groupsRemoved, staff, superuser }: { readonly groups: readonly string[], readonly groupsAdded: readonly string[], readonly groupsRemoved: readonly string[], readonly staff: boolean, readonly superuser: boolean }): string {
+  return `Azure AD group mapping - user ${username}: ${groups.length} groups (${groupsAdded.length} added, ${groupsRemoved.length} removed), staff ${staff}, superuser ${superuser}`
+}
