@@ -7,6 +7,7 @@ const FORBIDDEN = {
   http: ['entra', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
   entra: ['http', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
   store: ['http', 'entra', 'steps', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
+  sync: ['http', 'entra', 'store', 'steps', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
   config: ['http', 'entra', 'store', 'steps', 'sync', 'demo', 'netbox', 'commands', 'app', 'server'],
   checks: ['http', 'store', 'steps', 'sync', 'demo', 'netbox', 'commands', 'app', 'server'],
   steps: ['http', 'entra', 'store', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Signer } from '@fastify/cookie'
 import pg from 'pg'
 import { stringify } from 'yaml'
-import { sessionIdHash } from '../dist/core/session.js'
+import { newPublicSessionId, sessionIdHash } from '../dist/core/session.js'
 import { migrate } from '../dist/store/migrate.js'
 import { startEmbeddedPostgres } from '../dist/store/embedded.js'
 
@@ -65,16 +65,17 @@ export async function addSessions({ query }, count) {
   const signer = new Signer(SECRET)
   const cookies = []
   await query("insert into groups (name) select 'Group number ' || n from generate_series(1, 50) n on conflict do nothing")
+  await query('create sequence if not exists people')
   for (let from = 0; from < count; from += 10_000) {
     const size = Math.min(10_000, count - from)
     const ids = Array.from({ length: size }, () => randomBytes(32).toString('base64url'))
     await query(`with made as (
         insert into users (username, username_key, email, email_verified, name, is_staff)
-        select n, n, n, true, 'Person with a Name', false from (select 'person.' || gen_random_uuid() || '@contoso.example' as n from generate_series(1, $1)) x returning id),
+        select n, n, n, true, 'Person with a Name', false from (select 'first.lastname' || nextval('people') || '@contoso.example' as n from generate_series(1, $1)) x returning id),
       numbered as (select id, row_number() over () as n from made),
       linked as (insert into identities (tid, oid, user_id) select '8f3f7d0e-1c2b-4a5d-9e6f-7a8b9c0d1e2f', gen_random_uuid(), id from made),
       member as (insert into user_groups (user_id, group_id) select m.id, g.id from numbered m join lateral (select id, row_number() over (order by name) as k from groups) g on (g.k + m.n) % 5 = 0 and g.k <= 50)
-      insert into sessions (id_hash, public_id, user_id) select h.hash, 'ses_' || gen_random_uuid(), m.id from numbered m join unnest($2::bytea[]) with ordinality as h(hash, n) on h.n = m.n`, [size, ids.map(sessionIdHash)])
+      insert into sessions (id_hash, public_id, user_id) select h.hash, h.public_id, m.id from numbered m join unnest($2::bytea[], $3::text[]) with ordinality as h(hash, public_id, n) on h.n = m.n`, [size, ids.map(sessionIdHash), ids.map(() => newPublicSessionId())])
     cookies.push(...ids.map((id) => encodeURIComponent(signer.sign(id))))
   }
   const [{ groups }] = await query('select count(*)::int / greatest(count(distinct user_id), 1)::int as groups from user_groups')

@@ -33,11 +33,12 @@ import { jwksRoutes } from './http/jwks.js'
 import { loginRoutes } from './http/login.js'
 import { networkTest, trustedPeers } from './http/networks.js'
 import type { RightsOfPerson } from './http/pages/pages.js'
+import { compileHeaders, createPreparedHeaders } from './http/prepared-headers.js'
 import { createSessionReader } from './http/session-reader.js'
 import { forgetSessions, signOutRoutes } from './http/sign-out.js'
 import { createToucher } from './http/toucher.js'
 import { userinfoRoutes } from './http/userinfo.js'
-import { compileHeaders, createVerifier, type AccessInForce } from './http/verify.js'
+import { createVerifier, type AccessInForce } from './http/verify.js'
 
 /** What the application stands on; tests hand over others. */
 export interface Adapters {
@@ -94,7 +95,7 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
     toucher,
     reader,
     assertions,
-    verifier: createVerifier({ reader, signer: assertions, inForce: onceEach(live, accessInForce) }),
+    verifier: createVerifier({ reader, headers: createPreparedHeaders({ signer: assertions }), inForce: onceEach(live, accessInForce) }),
     trusts: trustedPeers(config.server.trustedProxies),
     returnTo: { publicUrl, redirectDomains },
     pages: { publicUrl, authority: endpoints.authority, redirectDomains, contact },

@@ -3,43 +3,42 @@
 import type { KeyObject } from 'node:crypto'
 import type { SessionRecord } from './session.js'
 
-/** The claims without `iat` and `exp` (RFC 7519); what is not known is left out. */
-export interface AssertionClaims {
-  readonly iss: string
-  readonly aud: string
-  readonly sub: string
-  readonly sid: string
-  readonly oid?: string
-  readonly tid?: string
-  readonly username: string
-  readonly email?: string
-  readonly email_verified: boolean
-  readonly name?: string
-  readonly groups: readonly string[]
-  readonly permissions: readonly string[]
-  readonly is_staff: boolean
-  readonly is_superuser: boolean
-}
+/** The claims of an assertion as JSON in two pieces: what many people have in common, and what is one person's. */
+export type ClaimPieces = readonly [shared: string, own: string]
 
-/** @param issuer publicUrl @param audience host name of the application, or the domain of the cookie */
-export function assertionClaims(session: SessionRecord, issuer: string, audience: string): AssertionClaims {
+/**
+ * The claims (RFC 7519); what is not known is left out. The first piece is a multiple of three bytes long, filled up with blanks:
+ * so its base64url is the beginning of the whole's, and is kept once for all who have it in common.
+ * @param issuer publicUrl @param audience host name of the application, or the domain of the cookie
+ * @param times in seconds since 1970
+ */
+export function assertionClaims(session: SessionRecord, issuer: string, audience: string, times: { readonly iat: number, readonly exp: number }): ClaimPieces {
   const { oid, tid, email, name } = session
-  return {
+  const shared = {
     iss: issuer,
     aud: audience,
-    sub: session.userId,
-    sid: session.publicId,
-    ...(oid === null ? {} : { oid }),
     ...(tid === null ? {} : { tid }),
-    username: session.username,
-    ...(email === null ? {} : { email }),
-    email_verified: session.emailVerified,
-    ...(name === null ? {} : { name }),
     groups: session.groups,
     permissions: session.permissions,
     is_staff: session.isStaff,
     is_superuser: session.isSuperuser,
   }
+  const own = {
+    sub: session.userId,
+    sid: session.publicId,
+    ...(oid === null ? {} : { oid }),
+    username: session.username,
+    ...(email === null ? {} : { email }),
+    email_verified: session.emailVerified,
+    ...(name === null ? {} : { name }),
+    ...times,
+  }
+  const first = `{${members(shared)},`
+  return [first + ' '.repeat((3 - Buffer.byteLength(first) % 3) % 3), `${members(own)}}`]
+}
+
+function members(claims: object): string {
+  return JSON.stringify(claims).slice(1, -1)
 }
 
 export interface AssertionKey { readonly kid: string, readonly privateKey: KeyObject }

@@ -29,7 +29,7 @@ export interface CachedSession {
   changed: boolean
   /** Which stretch of the feed it was read in: a stretch ends where something may have been missed. */
   readonly stretch: number
-  /** Answers made of it (http/verify.ts). */
+  /** Answers made of it (http/prepared-headers.ts). */
   prepared: unknown
 }
 
@@ -77,9 +77,9 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
   let young = new Map<string, CachedSession>()
   let old = new Map<string, CachedSession>()
   let cookieOf = new Map<string, string>() // by hash
-  let cookiesOf = new Map<string, Set<string>>() // by user
+  let cookiesOf = new Map<string, string | Set<string>>() // by user; most have one
   let nobodies = new Map<string, number>()
-  let lists = new Map<string, readonly string[]>()
+  let equals = new Map<string, string | readonly string[]>()
   let sequence = 0
   let stretch = 0
   let lastStretchKnownUntil = -Infinity
@@ -112,8 +112,9 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
   const note = (cookie: string, { hash, record: { userId } }: CachedSession): void => {
     cookieOf.set(hash, cookie)
     const known = cookiesOf.get(userId)
-    if (known) known.add(cookie)
-    else cookiesOf.set(userId, new Set([cookie]))
+    if (known === undefined) cookiesOf.set(userId, cookie)
+    else if (typeof known !== 'string') known.add(cookie)
+    else if (known !== cookie) cookiesOf.set(userId, new Set([known, cookie]))
   }
   const change = (cookie: string | undefined): void => {
     const entry = cookie === undefined ? undefined : young.get(cookie) ?? old.get(cookie)
@@ -125,23 +126,40 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
     old.delete(cookie)
     if (!entry) return
     cookieOf.delete(entry.hash)
-    const others = cookiesOf.get(entry.record.userId)
-    others?.delete(cookie)
-    if (others?.size === 0) cookiesOf.delete(entry.record.userId)
+    const { userId } = entry.record
+    const known = cookiesOf.get(userId)
+    if (known === cookie) cookiesOf.delete(userId)
+    if (typeof known !== 'object') return
+    known.delete(cookie)
+    if (known.size === 0) cookiesOf.delete(userId)
+  }
+  const ofUser = (id: string): readonly string[] => {
+    const known = cookiesOf.get(id)
+    return known === undefined ? [] : typeof known === 'string' ? [known] : [...known]
   }
   const changeEverything = (): void => {
     for (const generation of [young, old]) for (const entry of generation.values()) entry.changed = true
   }
 
-  /** Most people are in the same groups as others: one list for all of them. */
-  const oneList = (names: readonly string[]): readonly string[] => {
-    const key = names.join('\n')
-    const known = lists.get(key)
-    if (known !== undefined) return known
-    if (lists.size >= capacity / 10) lists = new Map()
-    lists.set(key, names)
-    return names
+  /** Most people are in the same groups and the same tenant as others. */
+  const one = <T extends string | readonly string[]>(value: T): T => {
+    const key = typeof value === 'string' ? value : value.join('\n')
+    const known = equals.get(key)
+    if (known !== undefined && typeof known === typeof value) return known as T
+    if (equals.size >= capacity / 10) equals = new Map()
+    equals.set(key, value)
+    return value
   }
+  /** What is equal is kept once. */
+  const lean = (record: SessionRecord): SessionRecord => ({
+    ...record,
+    email: record.email === record.username ? record.username : record.email,
+    tid: record.tid && one(record.tid),
+    groups: one(record.groups),
+    permissions: one(record.permissions),
+    expiresInMs: Math.floor(record.expiresInMs),
+    idleMs: Math.ceil(record.idleMs),
+  })
 
   return {
     fresh(cookie) {
@@ -156,9 +174,9 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
     ticket: () => sequence,
     keep(cookie, hash, record, ticket) {
       if (ticket !== sequence) return undefined
-      const readAt = now()
-      const own = { ...record, groups: oneList(record.groups), permissions: oneList(record.permissions) }
-      const entry: CachedSession = { record: own, hash, readAt, freshUntil: readAt + record.expiresInMs, touchDue: readAt + touchAfterMs - record.idleMs, changed: false, stretch, prepared: undefined }
+      const readAt = Math.floor(now()) // small whole numbers take no memory of their own
+      const own = lean(record)
+      const entry: CachedSession = { record: own, hash, readAt, freshUntil: readAt + own.expiresInMs, touchDue: readAt + touchAfterMs - own.idleMs, changed: false, stretch, prepared: undefined }
       old.delete(cookie)
       add(copyOf(cookie), entry)
       return entry
@@ -181,7 +199,7 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
         nobodies = new Map()
         return changeEverything()
       }
-      if (told.kind === 'users') for (const id of told.ids) for (const cookie of cookiesOf.get(id) ?? []) change(cookie)
+      if (told.kind === 'users') for (const id of told.ids) ofUser(id).forEach(change)
       if (told.kind === 'sessions') {
         for (const hash of told.hashes) {
           const cookie = cookieOf.get(hash)

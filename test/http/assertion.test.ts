@@ -5,7 +5,10 @@ import { createServer } from 'node:http'
 import t from 'tap'
 import { Agent, buildConnector } from 'undici'
 import { PERSON_IDS } from '../../src/demo/people.js'
+import type { SessionRecord } from '../../src/core/session.js'
+import type { CachedSession } from '../../src/core/session-cache.js'
 import { createAssertionSigner } from '../../src/http/assertion-signer.js'
+import { compileHeaders, createPreparedHeaders } from '../../src/http/prepared-headers.js'
 import { createKeyRing } from '../../src/store/key-ring.js'
 import { createSigningKeyStore } from '../../src/store/keys.js'
 import { createVerifier, type AssertionError } from '../../src/verify/verify.js'
@@ -40,7 +43,7 @@ t.test('the assertion', async (t) => {
     t.ok(assertion.length < 1200, `${assertion.length} characters`)
   })
 
-  await t.test('is signed once for a session, an application and a minute; another application gets another one', async (t) => {
+  await t.test('is signed once for a session and an application; another application gets another one', async (t) => {
     const [one, again, other] = [await asked(), await asked(), await asked({ ...TARGET, 'x-original-url': 'https://other.test/' })]
     t.equal(again, one)
     t.equal(decodeJwt(other ?? '').aud, 'other.test')
@@ -174,28 +177,63 @@ t.test('the life of the keys', async (t) => {
     t.strictSame((await query<{ kid: string }>('select kid from signing_keys')).map(({ kid }) => kid), [before?.kid])
   })
 
-  await t.test('what is signed is kept for a minute and for what it says, and a failure is not', async (t) => {
+  await t.test('what is signed is kept for half its life, with the session and for what it says, and a failure is not', async (t) => {
     let now = 1_700_000_000_000
-    let fails = false
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    const signer = createAssertionSigner({ keys: { signing: () => fails ? { kid: 'k', privateKey: 'broken' as never } : { kid: 'k', privateKey }, published: () => [] }, issuer: 'https://auth.test', now: () => now })
-    const person = { publicId: 's', userId: 'u', username: 'abe', email: null, emailVerified: false, name: null, givenName: null, familyName: null, isStaff: false, isSuperuser: false, tid: null, oid: null, loginHint: null, groups: ['A'], permissions: [], authTime: 0, expiresAt: 0, expiresInMs: 0, idleMs: 0 }
-    const signed = async (record: typeof person, host: string) => (await signer.assertion(record, host)).token
-    const one = await signed(person, 'app.test')
+    let kid = 'k'
+    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    let privateKey = pair.privateKey
+    const signer = createAssertionSigner({ keys: { signing: () => ({ kid, privateKey }), published: () => [] }, issuer: 'https://auth.test', now: () => now })
+    const prepared = createPreparedHeaders({ signer, now: () => now })
+    const compiled = compileHeaders({ families: ['x-auth-request', 'assertion'], extra: [{ name: 'X-Bar', value: 'groups', separator: '|' }, { name: 'X-Sub', value: 'sub', separator: ',' }], maxBytes: 8192 })
+    const person = { publicId: 's', userId: 'u', username: 'abe', email: null, emailVerified: false, name: null, givenName: null, familyName: null, isStaff: false, isSuperuser: false, tid: null, oid: null, loginHint: null, groups: ['A', 'B'], permissions: [], authTime: 0, expiresAt: 0, expiresInMs: 0, idleMs: 0 }
+    const session = (record: SessionRecord) => ({ record, prepared: undefined }) as Partial<CachedSession> as CachedSession
+    const abe = session(person)
+    const headers = async (of: CachedSession | undefined, host: string | undefined, how = compiled) => Object.fromEntries(pairs(await prepared.of(of?.record ?? person, of, host, how)))
+    const signed = async (of: CachedSession | undefined, host: string) => (await headers(of, host))['X-Gatehouse-Assertion'] ?? ''
+    const one = await signed(abe, 'app.test')
+    t.strictSame({ ...await headers(abe, 'app.test'), 'X-Gatehouse-Assertion': '' }, {
+      'Cache-Control': 'no-store', 'Vary': 'Cookie', 'Content-Length': '0', 'X-Auth-Request-User': 'abe', 'X-Auth-Request-Email': '', 'X-Auth-Request-Preferred-Username': 'abe', 'X-Auth-Request-Groups': 'A,B',
+      'X-Auth-Request-Staff': 'false', 'X-Auth-Request-Superuser': 'false', 'X-Bar': 'A|B', 'X-Sub': 'u', 'X-Gatehouse-Assertion': '',
+    })
     now += 1_000
-    t.equal(await signed(person, 'app.test'), one)
-    t.notOk(signer.assertion(person, 'app.test') instanceof Promise, 'at once')
-    t.not(await signed({ ...person, groups: [] }, 'app.test'), one)
-    t.not(await signed(person, 'other.test'), one)
-    now += 60_000
-    t.not(await signed(person, 'app.test'), one)
+    t.equal(await signed(abe, 'app.test'), one)
+    t.notOk(prepared.of(person, abe, 'app.test', compiled) instanceof Promise, 'at once')
+    const two = await signed(abe, 'other.test')
+    t.strictSame([decodeJwt(one).aud, decodeJwt(two).aud], ['app.test', 'other.test'])
+    t.strictSame([await signed(abe, 'app.test'), await signed(abe, 'other.test')], [one, two], 'two applications in turn')
+    t.not(await signed(session({ ...person, groups: [] }), 'app.test'), one, 'another session, or the same one read again')
+    t.not(await signed(undefined, 'app.test'), one, 'not kept without a session to keep it with')
+    t.equal((await headers(abe, undefined))['X-Gatehouse-Assertion'], '', 'for nobody in particular')
+    t.strictSame(Object.keys(await headers(abe, 'app.test', compileHeaders({ families: ['remote'], extra: [], maxBytes: 8192 }))).slice(3), ['Remote-User', 'Remote-Email', 'Remote-Name', 'Remote-Groups'], 'other settings')
+    t.ok(await signed(abe, 'app.test'))
+    for (let host = 0; host < 20; host++) await signed(abe, `app-${host}.test`)
+    let kept = 0
+    for (let each = abe.prepared as { next?: unknown } | undefined; each; each = each.next as typeof each) kept++
+    t.equal(kept, 16, 'and no more applications than these')
+    const last = await signed(abe, 'app-19.test')
+    now += 149_000
+    t.equal(await signed(abe, 'app-19.test'), last)
+    now += 1_000
+    t.not(await signed(abe, 'app-19.test'), last)
+    const before = await signed(abe, 'app.test')
+    kid = 'next'
+    t.equal(decodeProtectedHeader(await signed(abe, 'app.test')).kid, 'next', 'a key that is withdrawn')
+    t.not(await signed(abe, 'app.test'), before)
     t.strictSame(Object.keys(decodeJwt(one)).sort(), ['aud', 'email_verified', 'exp', 'groups', 'iat', 'is_staff', 'is_superuser', 'iss', 'permissions', 'sid', 'sub', 'username'], 'what is not known is left out')
-    fails = true
-    await t.rejects(signed(person, 'new.test'))
-    fails = false
-    t.ok(await signed(person, 'new.test'))
+    privateKey = 'broken' as never
+    await t.rejects(signed(abe, 'new.test'))
+    t.ok(await signed(abe, 'app.test'), 'what is kept is still there')
+    privateKey = pair.privateKey
+    t.ok(await signed(abe, 'new.test'))
+    const many = await Promise.all(Array.from({ length: 20 }, () => signed(abe, 'crowd.test')))
+    t.equal(new Set(many).size, 1, 'signed once for all who wait')
+    await t.rejects(async () => headers(session({ ...person, groups: ['x'.repeat(9000)] }), 'app.test'), { code: 'identity_too_large' })
   })
 })
+
+function pairs(flat: readonly string[]): [string, string][] {
+  return flat.flatMap((name, index): [string, string][] => index % 2 === 0 ? [[name, flat[index + 1] ?? '']] : [])
+}
 
 t.test('the identity cookie', async (t) => {
   const PUBLIC = 'http://auth.gatehouse.localhost:4180'
