@@ -16,6 +16,8 @@ import type { Meter } from './core/meter.js'
 import type { NamedStep } from './core/pipeline/pipeline.js'
 import type { SessionStore } from './core/session.js'
 import type { SessionCache } from './core/session-cache.js'
+import { tracedSource, tracedSteps } from './core/traced-login.js'
+import type { Tracer } from './core/tracer.js'
 import { entraError } from './entra/aadsts.js'
 import type { EntraEndpoints } from './entra/clouds.js'
 import { createAssertionSigner } from './http/assertion-signer.js'
@@ -37,6 +39,7 @@ import { compileHeaders, createPreparedHeaders } from './http/prepared-headers.j
 import { createSessionReader } from './http/session-reader.js'
 import { forgetSessions, signOutRoutes } from './http/sign-out.js'
 import { createToucher } from './http/toucher.js'
+import { traceQuestions, traceRequests } from './http/traced.js'
 import { userinfoRoutes } from './http/userinfo.js'
 import { createVerifier, type AccessInForce } from './http/verify.js'
 
@@ -50,6 +53,7 @@ export interface Adapters {
   readonly cache: SessionCache
   readonly keys: KeyRing
   readonly meter: Meter
+  readonly tracer: Tracer
   readonly report: LoginReporter
   readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
   /** A step that is a module beside the configuration. */
@@ -69,7 +73,7 @@ export async function buildApp(live: () => Config, adapters: Adapters): Promise<
 
   // Asked on every request of every application: no plugin and no hook in these scopes.
   for (const { dialect, read } of dialects(config.server.authRequestHeaders)) {
-    await app.register(dialectRoute, { dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log), verifier, publicUrl, pages, meter: adapters.meter, access: config.log.access })
+    await app.register(dialectRoute, { dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log), verifier, publicUrl, pages, meter: adapters.meter, traced: traceQuestions({ tracer: adapters.tracer, trusts }), access: config.log.access })
   }
   await app.register(userinfoRoutes, { reader, publicUrl })
   await app.register(jwksRoutes, { keys: adapters.keys })
@@ -109,6 +113,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   const { endpoints, sessions } = adapters
   const { server, entra, session } = live()
   const { publicUrl } = server
+  traceRequests(browser, { tracer: adapters.tracer, trusts })
   await browser.register(cookie, { parseOptions: { path: '/', httpOnly: true, sameSite: 'lax', secure: cookies.secure } })
   await browser.register(formbody)
   await browser.register(rateLimit, { global: false, max: server.rateLimit, timeWindow: 60_000, errorResponseBuilder: () => new GatehouseError('rate_limited') })
@@ -128,7 +133,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
       returnTo,
       cookies,
       trusts,
-      login: createLogin({ source: adapters.source, store: adapters.loginStore, pipeline: () => pipelineOf(live(), adapters.ownStep), report: adapters.report }),
+      login: createLogin({ source: tracedSource(adapters.source, adapters.tracer), store: adapters.loginStore, pipeline: () => pipelineOf(live(), adapters), report: adapters.report }),
       entraError: (answer) => entraError(answer, 'authorize'),
       pages,
       meter: adapters.meter,
@@ -180,9 +185,9 @@ function onceEach<T>(live: () => Config, make: (config: Config) => T): () => T {
   }
 }
 
-function pipelineOf(config: Config, ownStep: Adapters['ownStep']) {
+function pipelineOf(config: Config, { ownStep, tracer }: Adapters) {
   return {
-    steps: namedSteps(config.pipeline, config.ownSteps.map(ownStep)),
+    steps: tracedSteps(namedSteps(config.pipeline, config.ownSteps.map(ownStep)), tracer),
     settings: {
       username: config.username,
       reservedUsernames: config.reservedUsernames,

@@ -4,13 +4,15 @@ import { pino, type DestinationStream, type Logger } from 'pino'
 import pretty from 'pino-pretty'
 import type { Config } from './config/config.js'
 
-export function createLogger({ level, format }: Config['log'], destination?: DestinationStream): Logger {
+/** @param fields what every line bears besides */
+export function createLogger({ level, format }: Config['log'], destination?: DestinationStream, fields?: () => object): Logger {
   const stream = destination ?? (format === 'text' ? pretty({ colorize: process.stdout.isTTY, ignore: 'pid,hostname' }) : pino.destination({ dest: 1, sync: false }))
   return pino({
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
+    ...(fields === undefined ? {} : { mixin: fields }),
     serializers: { err: errorFields, error: errorFields, req: () => undefined, res: () => undefined },
   }, stream)
 }

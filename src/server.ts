@@ -14,6 +14,7 @@ import { createClientCredential } from './entra/credentials.js'
 import { createHttpClient, type HttpClient } from './entra/http-client.js'
 import { withReachability } from './entra/reachability.js'
 import { createEntraSource } from './entra/source.js'
+import { tracedHttp } from './entra/traced-http.js'
 import { healthRoutes } from './http/health.js'
 import { touchInterval } from './http/toucher.js'
 import { createMetrics, type Metrics } from './metrics.js'
@@ -34,10 +35,12 @@ import { rightsOf } from './store/rights.js'
 import { createSessionStore } from './store/sessions.js'
 import { sweep } from './store/sweep.js'
 import { createSyncStore } from './store/sync-store.js'
+import { tracedDatabase } from './store/traced-database.js'
 import { createSync, type Sync } from './sync/sync.js'
+import { noTracing, type Tracing } from './tracing/tracing.js'
 
 const SWEEP_EVERY_MS = 10 * 60_000
-const { version: VERSION } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+export const { version: VERSION } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const KEYS_EVERY_MS = 60_000
 const DRAIN_MS = 10_000
 const SYNC_BUDGET_MS = 30_000
@@ -60,10 +63,12 @@ export interface GatewayOptions {
   /** The operator's own steps, where somebody else loads and replaces them too. */
   readonly steps?: OwnSteps
   readonly migrate?: boolean
+  /** Closed with the gateway. */
+  readonly tracing?: Tracing
 }
 
 /** @param live the configuration in force @throws GatehouseError `database_unavailable`, `step_unusable` */
-export async function startGateway(live: () => Config, { log, steps: given, migrate: migrating = true }: GatewayOptions): Promise<Gateway> {
+export async function startGateway(live: () => Config, { log, steps: given, migrate: migrating = true, tracing = noTracing() }: GatewayOptions): Promise<Gateway> {
   const config = live()
   const closers: (() => Promise<unknown>)[] = []
   let draining = false
@@ -72,6 +77,8 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     drain()
     for (const close of closers.splice(0).reverse()) await close().catch((error: unknown) => log.error({ err: error }, 'something did not close'))
   }
+  closers.push(() => tracing.close())
+  const { tracer } = tracing
   const steps = given ?? createOwnSteps({ log })
   closers.push(() => steps.close())
   try {
@@ -79,17 +86,18 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     const { url, stop } = await databaseUrl(config.database)
     closers.push(stop)
     if (migrating) for (const name of await migrate(url)) log.info({ migration: name }, 'migration applied')
-    const database = openDatabase({ url, poolSize: config.database.poolSize, onIdleError: (error) => { if (!draining) log.warn({ detail: error.message }, 'a database connection broke; it is replaced when it is needed') } })
+    const database = tracedDatabase(openDatabase({ url, poolSize: config.database.poolSize, onIdleError: (error) => { if (!draining) log.warn({ detail: error.message }, 'a database connection broke; it is replaced when it is needed') } }), tracer)
     closers.push(() => database.close())
     await database.ask((db) => db.execute(sql`select 1`))
     const keys = await openKeys(database, config.keys, log, closers)
     const sweeping = startRecurring(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
     closers.push(sweeping.stop)
     const metrics: Metrics = createMetrics({ version: VERSION, cachedSessions: () => cache.size, changesHeard: () => changes.live(), ...(config.sync ? { sync: () => sync?.state() } : {}) })
-    const http = withReachability(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), entraEndpoints(config.entra).graph, metrics.meter.upstream)
+    const endpoints = entraEndpoints(config.entra)
+    const http = withReachability(tracedHttp(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), endpoints, tracer), endpoints.graph, metrics.meter.upstream)
     closers.push(() => http.close())
     const { cache, changes } = openCache({ url, config, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
-    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database, cache), keys, meter: metrics.meter, report: createLoginReporter(log, metrics.meter), ownStep: steps.step, log })
+    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database, cache), keys, meter: metrics.meter, tracer, report: createLoginReporter(log, metrics.meter), ownStep: steps.step, log })
     const sync = openSync(live, { http, database, url, metrics, log, closers })
     const management = await managementServer(database, () => ({ ...http.reachability(), changes: changes.live() ? 'heard' : 'not heard: every check reads the database', ...(sync ? { sync: syncPart(sync) } : {}) }), metrics, log, () => draining)
     closers.push(() => management.close(), () => closeWithin(app, DRAIN_MS))

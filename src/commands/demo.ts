@@ -14,11 +14,12 @@ import { startEntra } from '../demo/entra/server.js'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PEOPLE, seedDemoDirectory } from '../demo/people.js'
 import { startDemoProxy } from '../demo/proxy.js'
 import { createLogger } from '../log.js'
-import { startGateway } from '../server.js'
+import { startGateway, VERSION } from '../server.js'
 import { startEmbeddedPostgres } from '../store/embedded.js'
 import { createGroupStore } from '../store/groups.js'
 import { createPeopleStore } from '../store/people.js'
 import { rightsOf } from '../store/rights.js'
+import { startTracing } from '../tracing/tracing.js'
 import { EXIT, print, printJson, type CommonOptions } from './context.js'
 import { readGroupsFile } from './groups-file.js'
 
@@ -69,7 +70,10 @@ async function startDemo(options: CommonOptions & { readonly port?: number }, cl
       DEMO_ENCRYPTION_SECRET: secret(),
     },
   })
-  const gateway = await startGateway(() => config, { log: createLogger(config.log) })
+  const tracing = await startTracing(process.env, VERSION)
+  const log = createLogger(config.log, undefined, tracing.logFields)
+  tracing.tellTo(log)
+  const gateway = await startGateway(() => config, { log, tracing })
   closers.push(() => gateway.close())
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, gateway.drain) // Ctrl-C reaches PostgreSQL too
   await createGroupStore(gateway.database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false })

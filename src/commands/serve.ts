@@ -5,8 +5,9 @@ import { formatProblem, type Problem } from '../config/load.js'
 import { GatehouseError } from '../core/errors.js'
 import { errorFacts } from '../http/errors.js'
 import { createLogger } from '../log.js'
-import { startGateway } from '../server.js'
+import { startGateway, VERSION } from '../server.js'
 import { createOwnSteps } from '../steps/own-steps.js'
+import { startTracing } from '../tracing/tracing.js'
 import { EXIT, readConfig, type CommonOptions } from './context.js'
 
 const WATCH_EVERY_MS = 2_000
@@ -14,14 +15,16 @@ const WATCH_EVERY_MS = 2_000
 export async function serve(options: CommonOptions & { readonly migrate?: boolean }): Promise<number> {
   const loaded = readConfig(options)
   const { config, warnings, hash, file } = loaded
-  const log = createLogger(config.log)
+  const tracing = await startTracing(process.env, VERSION)
+  const log = createLogger(config.log, undefined, tracing.logFields)
   warn(log, warnings)
+  tracing.tellTo(log)
   const stopped = new Promise<string>((resolve) => { for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve) })
   const steps = createOwnSteps({ log })
   const live = createLiveConfig({ initial: loaded, load: () => readConfig(options), prepare: ({ ownSteps }) => steps.prepare(ownSteps), report: reloadReport(log, file) })
   process.on('SIGHUP', live.reload)
   try {
-    const gateway = await startGateway(live.current, { log, steps, migrate: options.migrate ?? true })
+    const gateway = await startGateway(live.current, { log, steps, migrate: options.migrate ?? true, tracing })
     live.watch(WATCH_EVERY_MS)
     log.info({ file, hash }, 'configuration in force')
     log.info({ signal: await stopped }, 'stopping')

@@ -111,10 +111,12 @@ async function callback(toEntra: Entra, options: LoginOptions, request: FastifyR
   try {
     await options.signedIn(await complete(flow, answer, options, request), reply)
     count('ok')
+    request.span?.set({ 'gatehouse.result': 'ok' })
     return reply.redirect(flow.returnTo, 302)
   } catch (thrown) {
     const error = asGatehouseError(thrown)
     count(error.code)
+    request.span?.set({ 'gatehouse.result': error.code })
     const again = MENDED_BY_SIGNING_IN_AGAIN.has(error.code) && !flow.again
     request.log[error.status >= 500 ? 'error' : 'warn']({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${again ? '; the person is sent to sign in again, once' : ''}`)
     if (again) return toEntra(flow.returnTo, { request, reply }, { again, claims: error.facts.claims as string | undefined })

@@ -13,9 +13,10 @@ import { startEntra } from '../../src/demo/entra/server.js'
 import type { AppRegistration, EntraOptions, EntraSimulator } from '../../src/demo/entra/types.js'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, seedDemoDirectory } from '../../src/demo/people.js'
 import { createLogger } from '../../src/log.js'
-import { startGateway, type Gateway } from '../../src/server.js'
+import { startGateway, VERSION, type Gateway } from '../../src/server.js'
 import { createOwnSteps } from '../../src/steps/own-steps.js'
 import { createGroupStore } from '../../src/store/groups.js'
+import { startTracing } from '../../src/tracing/tracing.js'
 import { createBrowser, formOf, type Answer, type Browser } from './browser.js'
 import { freshDatabase } from './postgres.js'
 
@@ -65,6 +66,8 @@ export interface TestGatewayOptions {
   readonly files?: Readonly<Record<string, string>>
   /** How long a step of the operator's own may take. */
   readonly stepTimeoutMs?: number
+  /** OpenTelemetry's variables. */
+  readonly tracing?: Readonly<Record<string, string>>
   /** An empty database to use instead of a fresh one. */
   readonly databaseUrl?: string
   /** Puts something between the gateway and its database. */
@@ -82,7 +85,7 @@ export async function startTestGateway(t: Test, options: TestGatewayOptions = {}
   t.teardown(() => entra.close())
   const demo = options.demoFile && demoConfig({ publicUrl, port, management, entra, databaseUrl })
   const base = baseConfig({ publicUrl, port, management, entra, databaseUrl: await options.throughDoor?.(databaseUrl) ?? databaseUrl })
-  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo, files: options.files ?? {}, stepTimeoutMs: options.stepTimeoutMs })
+  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo, files: options.files ?? {}, stepTimeoutMs: options.stepTimeoutMs, tracing: options.tracing ?? {} })
 }
 
 interface Fixed {
@@ -92,15 +95,18 @@ interface Fixed {
   readonly demo: Config | undefined
   readonly files: Readonly<Record<string, string>>
   readonly stepTimeoutMs: number | undefined
+  readonly tracing: Readonly<Record<string, string>>
 }
 
 async function start(t: Test, base: Record<string, unknown>, overrides: Record<string, unknown>, fixed: Fixed): Promise<TestGateway> {
   const config = fixed.demo ?? writtenConfig(t, merge(base, overrides), fixed.files)
   const rawLog: string[] = []
   const log: Record<string, unknown>[] = []
-  const logger = createLogger({ ...config.log, format: 'json' }, { write: (line) => { rawLog.push(line); log.push(JSON.parse(line) as Record<string, unknown>) } })
+  const tracing = await startTracing(fixed.tracing, VERSION)
+  const logger = createLogger({ ...config.log, format: 'json' }, { write: (line) => { rawLog.push(line); log.push(JSON.parse(line) as Record<string, unknown>) } }, tracing.logFields)
+  tracing.tellTo(logger)
   let inForce = config
-  const gateway = await startGateway(() => inForce, { log: logger, ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
+  const gateway = await startGateway(() => inForce, { log: logger, tracing, ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
   await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), { actor: 'test', dryRun: false })
   let closed = false
   const close = async (): Promise<void> => {

@@ -8,6 +8,7 @@ import type { Meter } from '../../core/meter.js'
 import type { Target } from '../../core/target.js'
 import { asGatehouseError, errorFacts } from '../errors.js'
 import type { PageSettings } from '../pages/layout.js'
+import type { TraceQuestions } from '../traced.js'
 import type { Verdict, Verifier } from '../verify.js'
 
 export interface Refusal {
@@ -40,6 +41,7 @@ export interface DialectOptions {
   readonly publicUrl: string
   readonly pages: PageSettings
   readonly meter: Meter
+  readonly traced: TraceQuestions
   /** Which answers are logged. */
   readonly access: 'denied' | 'all' | 'none'
 }
@@ -50,7 +52,7 @@ export async function dialectRoute(scope: FastifyInstance, options: DialectOptio
   scope.addContentTypeParser('*', (_request, _payload, done) => done(null)) // the body is the application's
   // What fails before the handler (a broken Content-Type, say) is still answered in this proxy's dialect.
   scope.setErrorHandler((error, request, reply) => options.dialect.refused({ request, reply, target: undefined, pages: options.pages, signInUrl: signInUrl(options.publicUrl, undefined), error: asGatehouseError(error) }))
-  scope.route({ url: options.dialect.path, method: [...scope.supportedMethods], exposeHeadRoute: false, handler: (request, reply) => answer(request, reply, options) })
+  scope.route({ url: options.dialect.path, method: [...scope.supportedMethods], exposeHeadRoute: false, handler: options.traced(options.dialect.path, (request, reply) => answer(request, reply, options)) })
 }
 
 /** Without a promise where everything is known: most requests of all applications come through here. */

@@ -1,0 +1,39 @@
+// Each request to Entra ID and Graph as a span. Of its address only the host is said: paths hold people's object IDs, and
+// queries page tokens. Nothing is added to the request: Microsoft is not told of our traces.
+import type { Tracer } from '../core/tracer.js'
+import type { EntraEndpoints } from './clouds.js'
+import { TransportError, type HttpClient } from './http-client.js'
+
+export function tracedHttp(http: HttpClient, endpoints: Pick<EntraEndpoints, 'token' | 'keys' | 'graph'>, tracer: Tracer): HttpClient {
+  if (!tracer.on) return http
+  const graph = new URL(endpoints.graph).origin
+  const nameOf = (url: URL): string => {
+    if (url.origin === graph) return 'graph request'
+    return url.href === new URL(endpoints.token).href ? 'entra token request' : url.href === new URL(endpoints.keys).href ? 'entra keys request' : 'entra request'
+  }
+  return {
+    send(request) {
+      const url = new URL(request.url)
+      const again = Number(request.headers['retry-attempt'] ?? 0)
+      const facts = {
+        'http.request.method': request.method,
+        'server.address': url.hostname,
+        'server.port': Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
+        ...(again > 0 ? { 'http.request.resend_count': again } : {}),
+      }
+      return tracer.part(nameOf(url), facts, async (span) => {
+        try {
+          const answer = await http.send(request)
+          const id = answer.headers['request-id'] ?? answer.headers['x-ms-request-id'] ?? ''
+          span.set({ 'http.response.status_code': answer.status, ...(/^[\w-]{1,64}$/.test(id) ? { 'gatehouse.microsoft_request_id': id } : {}) })
+          if (answer.status >= 400) span.failed(String(answer.status))
+          return answer
+        } catch (error) {
+          if (error instanceof TransportError) span.failed(error.kind)
+          throw error
+        }
+      })
+    },
+    close: () => http.close(),
+  }
+}

@@ -1,0 +1,14 @@
+// What a request asks of the database as spans, without a word of the statements: their parameters are people's.
+import type { Tracer } from '../core/tracer.js'
+import type { Database } from './database.js'
+
+const FACTS = { 'db.system.name': 'postgresql' } as const
+
+export function tracedDatabase(database: Database, tracer: Tracer): Database {
+  if (!tracer.on) return database
+  return {
+    ask: (work) => tracer.part('database query', FACTS, () => database.ask(work)),
+    transaction: (work) => tracer.part('database transaction', FACTS, () => database.transaction(work)),
+    close: () => database.close(),
+  }
+}

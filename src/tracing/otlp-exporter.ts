@@ -1,0 +1,129 @@
+// Sends spans to a collector: within a deadline, tried again where OTLP says so, and given up at once when the gateway closes. A
+// collector that is down, slow or talks nonsense costs spans and nothing else.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { rootCertificates } from 'node:tls'
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
+import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
+import type { OtlpSettings } from './otlp-settings.js'
+
+/** Bytes for a batch of spans, and what the collector says of it. */
+export interface Serializer {
+  serializeRequest(spans: ReadableSpan[]): Uint8Array | undefined
+  deserializeResponse(body: Uint8Array): { readonly partialSuccess?: { readonly rejectedSpans?: unknown } }
+}
+
+export interface OtlpExporterOptions {
+  readonly settings: OtlpSettings
+  readonly serializer: Serializer
+  /** Told of every batch; undefined: it arrived. */
+  readonly report: (failure: string | undefined) => void
+}
+
+export interface OtlpExporter extends SpanExporter {
+  /** From now on nothing is tried again, and what is still under way then is given up. */
+  endWithin(ms: number): void
+}
+
+const RETRIED = new Set([429, 502, 503, 504]) // "OTLP/HTTP Response", retryable codes
+const FIRST_PAUSE_MS = 1_000
+const MAX_ANSWER_BYTES = 64 * 1024
+
+export function createOtlpExporter({ settings, serializer, report }: OtlpExporterOptions): OtlpExporter {
+  const { url, timeoutMs } = settings
+  const agent = createAgent(settings.tls)
+  const closing = new AbortController()
+  const underWay = new Map<AbortController, Promise<void>>()
+  let ending: NodeJS.Timeout | undefined
+
+  const attempt = async (body: Uint8Array, signal: AbortSignal): Promise<Answer> => {
+    try {
+      const { statusCode, headers, body: stream } = await request(url, {
+        dispatcher: agent,
+        method: 'POST',
+        signal,
+        headers: { ...settings.headers, 'content-type': settings.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf', ...(settings.gzip ? { 'content-encoding': 'gzip' } : {}) },
+        body,
+      })
+      return { status: statusCode, retryAfter: Number(headers['retry-after']), body: await readSome(stream) }
+    } catch (error) {
+      if (signal.aborted) return { failure: 'no answer in time' }
+      return { failure: error instanceof Error && 'code' in error ? String(error.code) : 'the connection failed' }
+    }
+  }
+  const send = async (spans: ReadableSpan[], { signal }: AbortController): Promise<string | undefined> => {
+    const bytes = serializer.serializeRequest(spans)
+    if (!bytes) return 'they could not be written'
+    const body = settings.gzip ? await promisify(gzip)(bytes) : bytes
+    const ends = performance.now() + timeoutMs
+    for (let pause = FIRST_PAUSE_MS; ; pause *= 2) {
+      const answer = await attempt(body, signal)
+      if (answer.status !== undefined && !RETRIED.has(answer.status)) return failureOf(answer, serializer)
+      const pauseMs = answer.status !== undefined && answer.retryAfter > 0 ? answer.retryAfter * 1000 : pause * (0.5 + Math.random())
+      if (closing.signal.aborted || performance.now() + pauseMs >= ends) return failureOf(answer, serializer)
+      await sleep(pauseMs, undefined, { signal: closing.signal, ref: false }).catch(() => {})
+    }
+  }
+  return {
+    export(spans, done) {
+      const deadline = new AbortController()
+      const timer = setTimeout(() => deadline.abort(), timeoutMs)
+      underWay.set(deadline, send(spans, deadline).catch(() => 'they could not be sent').then((failure) => {
+        clearTimeout(timer)
+        underWay.delete(deadline)
+        report(failure)
+        done({ code: failure === undefined ? 0 : 1 })
+      }))
+    },
+    endWithin(ms) {
+      closing.abort()
+      ending = setTimeout(() => { for (const deadline of underWay.keys()) deadline.abort() }, ms)
+    },
+    async shutdown() {
+      await Promise.allSettled(underWay.values())
+      clearTimeout(ending)
+      await agent.destroy()
+    },
+  }
+}
+
+type Answer =
+  | { readonly status: number, readonly retryAfter: number, readonly body: Uint8Array }
+  | { readonly status?: undefined, readonly failure: string }
+
+function failureOf(answer: Answer, serializer: Serializer): string | undefined {
+  if (answer.status === undefined) return answer.failure
+  if (answer.status < 200 || answer.status > 299) return `it answered ${answer.status}`
+  const rejected = rejectedSpans(answer.body, serializer)
+  return rejected > 0 ? `it rejected ${rejected} spans` : undefined
+}
+
+/** A 2xx is a success also where the rest of the answer is no OTLP. */
+function rejectedSpans(body: Uint8Array, serializer: Serializer): number {
+  try {
+    return body.length === 0 ? 0 : Number(serializer.deserializeResponse(body)?.partialSuccess?.rejectedSpans ?? 0) || 0
+  } catch {
+    return 0
+  }
+}
+
+async function readSome(body: Dispatcher.ResponseData['body']): Promise<Uint8Array> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > MAX_ANSWER_BYTES) {
+      body.destroy()
+      return new Uint8Array()
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** HTTPS_PROXY and NO_PROXY count, as they do on the way to Microsoft. */
+function createAgent({ ca, ...client }: OtlpSettings['tls']): EnvHttpProxyAgent {
+  const tls = { ...client, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) }
+  return new EnvHttpProxyAgent({ connect: tls, requestTls: tls, proxyTls: ca === undefined ? {} : { ca: [...rootCertificates, ca] }, connections: 4, keepAliveTimeout: 10_000 })
+}

@@ -1,0 +1,36 @@
+// How the values of OpenTelemetry's variables are written; what cannot be read counts as not set, as the specification wants it.
+import type { Environment } from './settings.js'
+
+export type Tell = (variable: string, remedy: string) => void
+
+export function parsedNumber(env: Environment, variable: string, { min, max, otherwise }: { readonly min: number, readonly max: number, readonly otherwise: number }, tell: Tell): number {
+  const text = env[variable]
+  if (text === undefined) return otherwise
+  const number = Number(text)
+  if (number >= min && number <= max) return number
+  tell(variable, `Write a number from ${min} to ${max}.`)
+  return otherwise
+}
+
+export function oneOf<T extends string>(env: Environment, variable: string, words: readonly T[], tell: Tell): T | undefined {
+  const text = env[variable]?.trim().toLowerCase()
+  const found = words.find((word) => word === text)
+  if (text !== undefined && found === undefined) tell(variable, `Write one of ${words.join(', ')}.`)
+  return found
+}
+
+/** `key=value,key=value`, percent-encoded; all or nothing. */
+export function keyValues(env: Environment, variable: string, tell: Tell): Record<string, string> {
+  const pairs = (env[variable] ?? '').split(',').filter((pair) => pair.trim() !== '')
+  try {
+    return Object.fromEntries(pairs.map((pair) => {
+      const equals = pair.indexOf('=')
+      const key = decodeURIComponent(pair.slice(0, Math.max(equals, 0)).trim())
+      if (key === '') throw new Error('no key')
+      return [key, decodeURIComponent(pair.slice(equals + 1).trim())]
+    }))
+  } catch {
+    tell(variable, 'Write key=value pairs with commas between them, and other characters percent-encoded.')
+    return {}
+  }
+}
