@@ -20,6 +20,7 @@ import { tracedSource, tracedSteps } from './core/traced-login.js'
 import type { Tracer } from './core/tracer.js'
 import { entraError } from './entra/aadsts.js'
 import type { EntraEndpoints } from './entra/clouds.js'
+import { createAtOnce } from './http/at-once.js'
 import { createAssertionSigner } from './http/assertion-signer.js'
 import { browserSession } from './http/browser-session.js'
 import { cookiePolicy } from './http/cookies.js'
@@ -67,13 +68,16 @@ export async function buildApp(live: () => Config, adapters: Adapters): Promise<
   const { publicUrl } = config.server
   const parts = createParts(live, adapters)
   const { pages, trusts, reader, verifier } = parts
-  const app = createInstance({ trusts, pages, log: adapters.log })
+  const spoken = dialects(config.server.authRequestHeaders).map(({ dialect, read }) => ({ dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log) }))
+  const plain = config.log.access !== 'all' && !adapters.tracer.on // what is written down of every answer is written where the request is known
+  const endpoints = plain ? spoken.map(({ dialect: { path, query }, readTarget }) => ({ path, query, readTarget })) : []
+  const app = createInstance({ trusts, pages, log: adapters.log, atOnce: createAtOnce({ endpoints, verifier, meter: adapters.meter }) })
 
   app.addHook('onClose', async () => { await parts.toucher.close() })
 
   // Asked on every request of every application: no plugin and no hook in these scopes.
-  for (const { dialect, read } of dialects(config.server.authRequestHeaders)) {
-    await app.register(dialectRoute, { dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log), verifier, publicUrl, pages, meter: adapters.meter, traced: traceQuestions({ tracer: adapters.tracer, trusts }), access: config.log.access })
+  for (const { dialect, readTarget } of spoken) {
+    await app.register(dialectRoute, { dialect, readTarget, verifier, publicUrl, pages, meter: adapters.meter, traced: traceQuestions({ tracer: adapters.tracer, trusts }), access: config.log.access })
   }
   await app.register(userinfoRoutes, { reader, publicUrl })
   await app.register(jwksRoutes, { keys: adapters.keys })

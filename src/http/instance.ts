@@ -1,17 +1,20 @@
 // The Fastify instance that everything is registered on: its limits, its errors, whom it believes about addresses.
 import { randomUUID } from 'node:crypto'
-import { METHODS, type IncomingHttpHeaders } from 'node:http'
+import { createServer, METHODS, type IncomingHttpHeaders } from 'node:http'
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { GatehouseError } from '../core/errors.js'
 import { createErrorHandler } from './errors.js'
+import type { AtOnce } from './at-once.js'
 import type { TrustedPeers } from './networks.js'
 import type { PageSettings } from './pages/layout.js'
 
 const MAX_HEADER_BYTES = 64 * 1024 // applications' own cookies come along
+const REQUEST_TIMEOUT_MS = 30_000 // a body that trickles in does not hold its connection for ever
+const KEEP_ALIVE_MS = 72_000 // longer than proxies keep theirs
 
-export interface InstanceOptions { readonly trusts: TrustedPeers, readonly pages: PageSettings, readonly log: FastifyBaseLogger }
+export interface InstanceOptions { readonly trusts: TrustedPeers, readonly pages: PageSettings, readonly log: FastifyBaseLogger, /** What is answered before anything else looks at it. */ readonly atOnce: AtOnce }
 
-export function createInstance({ trusts, pages, log }: InstanceOptions): FastifyInstance {
+export function createInstance({ trusts, pages, log, atOnce }: InstanceOptions): FastifyInstance {
   const onError = createErrorHandler(pages)
   const app = fastify({
     loggerInstance: log,
@@ -21,8 +24,7 @@ export function createInstance({ trusts, pages, log }: InstanceOptions): Fastify
     rewriteUrl: withoutDetour,
     trustProxy: (address: string) => trusts(address),
     bodyLimit: 16 * 1024,
-    requestTimeout: 30_000, // a body that trickles in does not hold its connection for ever
-    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    serverFactory: (handler) => createServer({ maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => { if (!atOnce(request, response)) handler(request, response) }),
     forceCloseConnections: 'idle',
     frameworkErrors: (error, request, reply) => { onError(error, request, reply) },
   })

@@ -57,6 +57,8 @@ interface Said { readonly values: readonly string[], readonly assertion: TokenPi
 export interface PreparedHeaders {
   /** The assertion is empty for nobody, and where nobody can say whom it is for. @throws `identity_too_large`; also as a rejection */
   of(session: SessionRecord | undefined, cached: CachedSession | undefined, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders | Promise<FlatHeaders>
+  /** What was made before and still holds. */
+  ready(cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders | undefined
 }
 
 /** @param now milliseconds since 1970 */
@@ -85,15 +87,24 @@ export function createPreparedHeaders({ signer, now = Date.now }: { readonly sig
       throw error
     })
   }
+  const find = (cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders, kid: string, seconds: number): Said | Promise<Said> | undefined => {
+    for (let known = cached.prepared as Prepared | undefined; known !== undefined; known = known.next) {
+      if (known.hostname === hostname && known.compiled === compiled && known.kid === kid && known.until > seconds) return known.said
+    }
+    return undefined
+  }
+  const kidFor = (compiled: CompiledHeaders): string => compiled.withAssertion ? signer.kid() : ''
+  const secondsNow = (): number => Math.floor(now() / 1000)
   return {
     of(session, cached, hostname, compiled) {
       if (session === undefined || cached === undefined) return written(compiled, make(session, hostname, compiled))
-      const kid = compiled.withAssertion ? signer.kid() : ''
-      const seconds = Math.floor(now() / 1000)
-      for (let known = cached.prepared as Prepared | undefined; known !== undefined; known = known.next) {
-        if (known.hostname === hostname && known.compiled === compiled && known.kid === kid && known.until > seconds) return written(compiled, known.said)
-      }
-      return prepare(session, cached, hostname, compiled, kid, seconds)
+      const [kid, seconds] = [kidFor(compiled), secondsNow()]
+      const said = find(cached, hostname, compiled, kid, seconds)
+      return said === undefined ? prepare(session, cached, hostname, compiled, kid, seconds) : written(compiled, said)
+    },
+    ready(cached, hostname, compiled) {
+      const said = find(cached, hostname, compiled, kidFor(compiled), secondsNow())
+      return said === undefined || said instanceof Promise ? undefined : filled(compiled, said)
     },
   }
 }

@@ -17,6 +17,8 @@ export interface CookieSigner {
 export interface SessionReader {
   /** At once where the cookie is known or worthless. @returns nobody with the reason, where there is no live session @throws `database_unavailable` */
   read(cookieHeader: string | undefined): SessionAnswer | Promise<SessionAnswer>
+  /** What needs nothing but memory: neither a reading nor a note that the session is in use. */
+  warm(cookieHeader: string | undefined): CachedSession | undefined
 }
 
 export type SessionAnswer =
@@ -90,6 +92,11 @@ export function createSessionReader({ signer, cookieName, sessions, cache, touch
     return NOBODY[reason]
   }
   return {
+    warm(cookieHeader) {
+      const value = onlyCookie(cookieHeader, cookieName)
+      const known = value === undefined || value === DOUBLED ? undefined : cache.fresh(value)
+      return known === undefined || known.touchDue <= now() ? undefined : known
+    },
     read(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
       if (value === undefined) return nobody('not_signed_in')

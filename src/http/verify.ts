@@ -23,6 +23,8 @@ export interface Question {
 export interface Verifier {
   /** @throws `target_missing`, `database_unavailable`, `identity_too_large`; also as a rejection */
   verify(question: Question): Verdict | Promise<Verdict>
+  /** The headers of a 200 where nothing but memory is needed for it; undefined: ask verify(). @throws `target_missing` */
+  atOnce(target: Target | undefined, cookieHeader: string | undefined): FlatHeaders | undefined
 }
 
 export interface AccessInForce {
@@ -46,12 +48,23 @@ export function createVerifier({ reader, headers, inForce }: VerifierDeps): Veri
     const made = headers.of(session, session === undefined ? undefined : answer.cached, question.target?.hostname, compiled)
     return made instanceof Promise ? made.then((flat) => ({ kind: 'allowed', grounds, session, headers: flat })) : { kind: 'allowed', grounds, session, headers: made }
   }
+  const missing = (): GatehouseError => new GatehouseError('target_missing', { detail: 'there are access rules, and what was asked for is not said', remedy: 'The proxy must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method (server.authRequestHeaders), from an address in server.trustedProxies.' })
   return {
     verify(question) {
       const rules = inForce()
-      if (question.target === undefined && !rules.policy.ignoresTarget) throw new GatehouseError('target_missing', { detail: 'there are access rules, and what was asked for is not said', remedy: 'The proxy must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method (server.authRequestHeaders), from an address in server.trustedProxies.' })
+      if (question.target === undefined && !rules.policy.ignoresTarget) throw missing()
       const answer = reader.read(question.cookieHeader)
       return answer instanceof Promise ? answer.then((read) => judge(question, read, rules)) : judge(question, answer, rules)
     },
+    atOnce(target, cookieHeader) {
+      const { policy, headers: compiled } = inForce()
+      const known = reader.warm(cookieHeader)
+      if (known === undefined || (target === undefined && !policy.ignoresTarget)) return undefined
+      const decision = policy.decide(target === undefined ? undefined : { target, address: UNKNOWN }, known.record)
+      return decision.allow ? headers.ready(known, target?.hostname, compiled) : undefined
+    },
   }
 }
+
+/** Where the address is not known, a rule about networks may hold or not: the least permission of both counts. */
+const UNKNOWN = (): undefined => undefined

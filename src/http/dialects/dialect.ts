@@ -1,5 +1,6 @@
 // What a proxy's dialect is, and the one route that serves each: read the target, ask, answer. No hooks, no plugins and
 // no body parsing on this path.
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { describeAllow, type Grounds } from '../../core/access.js'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
@@ -36,7 +37,7 @@ export interface Dialect {
 export interface DialectOptions {
   readonly dialect: Dialect
   /** @throws `target_malformed` */
-  readonly readTarget: (request: FastifyRequest) => Target | undefined
+  readonly readTarget: (request: IncomingMessage) => Target | undefined
   readonly verifier: Verifier
   readonly publicUrl: string
   readonly pages: PageSettings
@@ -66,7 +67,7 @@ function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOp
   const failed = (thrown: unknown): FastifyReply => done(refuse(thrown, target, request, reply, options))
   try {
     if (options.dialect.query === 'refused') refuseQuery(request)
-    target = options.readTarget(request)
+    target = options.readTarget(request.raw)
     const verdict = options.verifier.verify({ target, address: () => request.ip, cookieHeader: request.headers.cookie })
     return verdict instanceof Promise ? verdict.then((given) => done(respond(given, target, request, reply, options))).catch(failed) : done(respond(verdict, target, request, reply, options))
   } catch (thrown) {

@@ -1,20 +1,21 @@
 // Reading a target from headers: each dialect has one family, every header at most once, and only a trusted peer's count.
-import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { IncomingMessage } from 'node:http'
+import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
 import { parseTarget, parseTargetUrl, type KnownHosts, type Target } from '../../core/target.js'
 import type { TrustedPeers } from '../networks.js'
 
-export type TargetReader = (request: FastifyRequest, hosts: KnownHosts) => Target | undefined
+export type TargetReader = (request: IncomingMessage, hosts: KnownHosts) => Target | undefined
 
 /** X-Original-URL and X-Original-Method (nginx auth_request). */
-export function readOriginal(request: FastifyRequest, hosts: KnownHosts): Target | undefined {
+export function readOriginal(request: IncomingMessage, hosts: KnownHosts): Target | undefined {
   const url = single(request, 'x-original-url')
   const method = single(request, 'x-original-method')
   return url === undefined ? undefined : parseTargetUrl(url, method ?? 'GET', hosts)
 }
 
 /** X-Forwarded-Proto, -Host, -Uri and -Method (Traefik, Caddy, HAProxy). */
-export function readForwarded(request: FastifyRequest, hosts: KnownHosts): Target | undefined {
+export function readForwarded(request: IncomingMessage, hosts: KnownHosts): Target | undefined {
   const [scheme, host, uri, method] = ['proto', 'host', 'uri', 'method'].map((name) => single(request, `x-forwarded-${name}`))
   if (scheme === undefined && host === undefined && uri === undefined) return undefined
   if (scheme === undefined || host === undefined || uri === undefined) throw new GatehouseError('target_malformed', { detail: 'of X-Forwarded-Proto, -Host and -Uri one is missing' })
@@ -22,11 +23,11 @@ export function readForwarded(request: FastifyRequest, hosts: KnownHosts): Targe
 }
 
 /** Node joins doubled headers with a comma, so they are counted where they are still apart. */
-export function single(request: FastifyRequest, name: string): string | undefined {
+export function single(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name]
   if (value === undefined) return undefined
   if (typeof value === 'string' && !value.includes(', ') && name !== 'host') return value // of Host it keeps the first alone
-  const raw = request.raw.rawHeaders
+  const raw = request.rawHeaders
   let seen = 0
   for (let index = 0; index < raw.length; index += 2) if (raw[index]?.toLowerCase() === name) seen++
   if (seen !== 1 || typeof value !== 'string') throw new GatehouseError('target_malformed', { detail: `${name} is there ${seen} times` })
@@ -36,7 +37,7 @@ export function single(request: FastifyRequest, name: string): string | undefine
 const FORWARDING = ['x-original-url', 'x-forwarded-host', 'x-forwarded-uri', 'x-forwarded-proto']
 
 /** The same reader, deaf to peers that are not in server.trustedProxies. Who sends what does not count, or nothing, is named in the log once an hour. */
-export function fromTrustedPeers(read: TargetReader, trusts: TrustedPeers, log: FastifyBaseLogger): (request: FastifyRequest) => Target | undefined {
+export function fromTrustedPeers(read: TargetReader, trusts: TrustedPeers, log: FastifyBaseLogger): (request: IncomingMessage) => Target | undefined {
   const named = new Map<string, number>()
   const hosts: KnownHosts = new Map()
   const notNamedLately = (peer: string): boolean => {

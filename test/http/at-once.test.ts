@@ -1,0 +1,120 @@
+// What is answered before Fastify sees it is what Fastify's route would have answered: the same questions over a connection, where the
+// short way is taken, and handed to the routes themselves.
+import { request as ask } from 'node:http'
+import fc from 'fast-check'
+import t from 'tap'
+import { PERSON_IDS } from '../../src/demo/people.js'
+import { createAtOnce } from '../../src/http/at-once.js'
+import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
+import { stopPostgres } from '../helpers/postgres.js'
+
+t.teardown(stopPostgres)
+t.setTimeout(120_000)
+
+const ACCESS = {
+  default: 'deny',
+  rules: [
+    { hosts: ['open.test'], allow: 'anyone' },
+    { hosts: ['app.test'], paths: ['/static/**'], allow: 'anyone' },
+    { hosts: ['app.test'], paths: ['/admin/**'], allow: { staff: true } },
+    { hosts: ['app.test'], networks: ['203.0.113.0/24'], paths: ['/net/**'], allow: 'anyone' },
+    { hosts: ['app.test'], methods: ['GET', 'HEAD'], allow: 'authenticated' },
+    { hosts: ['*.app.test'], allow: { groups: ['Network Engineers'] } },
+  ],
+}
+const VOLATILE = new Set(['date', 'connection', 'keep-alive'])
+
+interface Question { readonly method: string, readonly url: string, readonly headers: Record<string, string> }
+
+/** Status and all headers, as they came. */
+async function overTheWire(gateway: TestGateway, { method, url, headers }: Question): Promise<unknown> {
+  return await new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(gateway.url)
+    const sent = ask({ hostname, port, method, path: url, headers, agent: false }, (response) => {
+      response.resume()
+      response.on('end', () => resolve({ status: response.statusCode, headers: Object.fromEntries(Object.entries(response.headers).filter(([name]) => !VOLATILE.has(name))) }))
+    })
+    sent.on('error', reject)
+    sent.end()
+  })
+}
+
+async function byTheRoute(gateway: TestGateway, { method, url, headers }: Question): Promise<unknown> {
+  const answer = await gateway.gateway.app.inject({ method: method as 'GET', url, headers: { host: new URL(gateway.url).host, ...headers }, remoteAddress: '127.0.0.1' })
+  return { status: answer.statusCode, headers: Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !VOLATILE.has(name))) }
+}
+
+t.test('the same answer either way', async (t) => {
+  const gateway = await startTestGateway(t, { config: { access: ACCESS, headers: { extra: [{ name: 'X-Sub', value: 'sub' }] } } })
+  const cookies = ['', 'gatehouse_session=forged', 'gatehouse_session=a; gatehouse_session=b']
+  for (const person of [PERSON_IDS.staff, PERSON_IDS.superuser, PERSON_IDS.guest]) {
+    const { browser } = await gateway.signIn(person)
+    cookies.push(`lang=en; ${browser.cookieHeader(gateway.url)}`)
+  }
+  const pick = fc.constantFrom
+  const question: fc.Arbitrary<Question> = fc.record({
+    method: pick('GET', 'HEAD', 'POST', 'PROPFIND'),
+    url: pick('/oauth2/auth', '/oauth2/auth?x=1', '/oauth2/auth/', '/oauth2/%61uth', '/oauth2/forward-auth', '/oauth2/forward-auth?rd=%2f', '/oauth2/ext-authz/admin/x?y=1', '/oauth2/ext-authz/page', '/oauth2/ext-authz/*', '/'),
+    cookie: pick(...cookies),
+    host: pick('app.test', 'APP.test.', 'app.test:443', 'open.test', 'x.app.test', 'other.test', 'a b'),
+    path: pick('/', '/page?q=%20', '/static/a', '/admin/', '/admin/../page', '/net/x', '/%2e%2e/admin', '/a%zz', '/x#y'),
+    scheme: pick('https', 'http', 'gopher'),
+    asked: pick('GET', 'POST', 'get', 'b ad'),
+    says: pick('all', 'all', 'all', 'nothing', 'half'),
+    client: pick('203.0.113.7', '198.51.100.1', 'unknown'),
+    accept: pick('text/html', '*/*'),
+  }).map(({ method, url, cookie, host, path, scheme, asked, says, client, accept }) => ({
+    method, url,
+    headers: {
+      accept, 'x-forwarded-for': client,
+      ...(cookie === '' ? {} : { cookie }),
+      ...(url.startsWith('/oauth2/ext-authz') ? { 'host': host.replace(' ', ''), 'x-forwarded-proto': scheme } : says === 'nothing' ? {} : {
+        'x-original-url': `${scheme}://${host}${path}`, 'x-original-method': asked, 'x-forwarded-host': host,
+        ...(says === 'half' ? {} : { 'x-forwarded-proto': scheme, 'x-forwarded-uri': path, 'x-forwarded-method': asked }),
+      }),
+    },
+  }))
+  const statuses = new Map<number, number>()
+  await gateway.gateway.changes.caughtUp()
+  await fc.assert(fc.asyncProperty(question, async (asked) => {
+    await overTheWire(gateway, asked) // whatever is not in memory yet is now
+    const [wire, route] = [await overTheWire(gateway, asked), await byTheRoute(gateway, asked)]
+    statuses.set((wire as { status: number }).status, (statuses.get((wire as { status: number }).status) ?? 0) + 1)
+    if (JSON.stringify(sorted(wire)) !== JSON.stringify(sorted(route))) throw new Error(`${JSON.stringify(wire)}\n${JSON.stringify(route)}`)
+  }), { numRuns: 1_500, ...(process.env.FC_SEED ? { seed: Number(process.env.FC_SEED) } : {}) })
+  t.comment(`statuses: ${JSON.stringify(Object.fromEntries(statuses))}`)
+  for (const status of [200, 400, 401, 403, 404]) t.ok(statuses.has(status), String(status))
+})
+
+function sorted(answer: unknown): unknown {
+  const { status, headers } = answer as { status: number, headers: Record<string, unknown> }
+  // Pages name a correlation id, which is another one each time.
+  return { status, headers: Object.entries(headers).filter(([name]) => status === 200 || name !== 'content-length').map(([name, value]) => [name, String(value)]).sort(([a = ''], [b = '']) => a < b ? -1 : 1) }
+}
+
+t.test('only the endpoints\' own paths, and only a plain yes', async (t) => {
+  const written: unknown[] = []
+  const counted: unknown[] = []
+  let answer: readonly string[] | undefined | Error = ['Vary', 'Cookie']
+  const meter = { answered: (...args: unknown[]) => { counted.push(args.slice(0, 2)) }, sessionFrom: { memory: 0, database: 0, nobody: 0 } }
+  const atOnce = createAtOnce({
+    endpoints: [
+      { path: '/oauth2/auth', query: 'refused', readTarget: () => undefined },
+      { path: '/oauth2/forward-auth', query: 'ignored', readTarget: () => undefined },
+      { path: '/oauth2/ext-authz/*', query: 'ignored', readTarget: () => undefined },
+    ],
+    verifier: { atOnce: () => { if (answer instanceof Error) throw answer; return answer } },
+    meter,
+  })
+  const taken = (url: string): boolean => atOnce({ url, headers: {} } as never, { writeHead: (...args: unknown[]) => { written.push(args) }, end: () => {} } as never)
+  t.strictSame(['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/forward-auth?x=%2f', '/oauth2/ext-authz/', '/oauth2/ext-authz/a?b'].map(taken), [true, true, true, true, true])
+  t.strictSame(written, Array.from({ length: 5 }, () => [200, ['Vary', 'Cookie']]))
+  t.strictSame(counted, [['/oauth2/auth', 200], ['/oauth2/forward-auth', 200], ['/oauth2/forward-auth', 200], ['/oauth2/ext-authz/*', 200], ['/oauth2/ext-authz/*', 200]])
+  t.equal(meter.sessionFrom.memory, 5)
+  t.strictSame(['/', '/oauth2/auth?x', '/oauth2/auth/', '/oauth2/AUTH', '/oauth2/%61uth', '/oauth2/ext-authz', '/oauth2/userinfo', '/oauth2/auth#'].map(taken), Array.from({ length: 8 }, () => false))
+  answer = undefined
+  t.equal(taken('/oauth2/auth'), false)
+  answer = new Error('whatever')
+  t.equal(taken('/oauth2/auth'), false)
+  t.equal(written.length, 5)
+})
