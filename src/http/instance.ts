@@ -24,6 +24,7 @@ export function createInstance({ trusts, pages, log }: InstanceOptions): Fastify
     requestTimeout: 30_000, // a body that trickles in does not hold its connection for ever
     http: { maxHeaderSize: MAX_HEADER_BYTES },
     forceCloseConnections: 'idle',
+    return503OnClosing: false, // what still comes through a connection that a proxy kept is answered (drain.ts)
     frameworkErrors: (error, request, reply) => { onError(error, request, reply) },
   })
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
