@@ -1,7 +1,8 @@
 // So many requests a second, whatever becomes of those before: what each came to is counted, and how long it took.
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export interface Outcome { readonly result: string, readonly ms: number }
+/** `at`: when it began. */
+export interface Outcome { readonly result: string, readonly at: number, readonly ms: number }
 
 export interface Load {
   readonly outcomes: readonly Outcome[]
@@ -19,7 +20,7 @@ export function startLoad(aSecond: number, one: (number: number) => Promise<stri
   let begun = 0
   const begin = (number: number): void => {
     const from = performance.now()
-    const done = one(number).catch((error: unknown) => String(error)).then((result) => { outcomes.push({ result, ms: performance.now() - from }); underWay.delete(done) })
+    const done = one(number).catch((error: unknown) => String(error)).then((result) => { outcomes.push({ result, at: from, ms: performance.now() - from }); underWay.delete(done) })
     underWay.add(done)
   }
   const from = performance.now()
