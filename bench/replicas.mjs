@@ -1,36 +1,56 @@
-// How long a session that was ended is still believed: two and four replicas on one PostgreSQL, idle and with checks beside, 1,000
-// trials each. A trial ends a warm session by a row deleted and asks every replica until it says 401. Prints; judges nothing.
+// How long a session that was ended is still believed: two and four replicas on one PostgreSQL, idle and with checks and logins beside,
+// 1,000 trials each. A trial ends a warm session by a row deleted and asks every replica until it says 401. Prints; judges nothing.
 // TRIALS makes it shorter.
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { Agent, request } from 'node:http'
-import { addSessions, openStage, quantile, say, startGateway, stop } from './stage.mjs'
+import { DEMO_CLIENT_ID, DEMO_TENANT_ID } from '../dist/demo/people.js'
+import { addSessions, freePort, openStage, quantile, say, startGateway, stop } from './stage.mjs'
 
 const TRIALS = Number(process.env.TRIALS ?? 1_000)
 const CHECKS_A_SECOND = 500
+const LOGINS_A_SECOND = 50
+const SECRET = 'bench~secret'
 const agent = new Agent({ keepAlive: true, maxSockets: 64 })
 
 const stage = await openStage()
 try {
+  const publicUrl = `http://127.0.0.1:${await freePort()}` // of a proxy that is not there
+  const load = stage.track(fork(new URL('replica-load.mjs', import.meta.url)))
+  const entra = await tell(load, { kind: 'entra', publicUrl, secret: SECRET })
   for (const replicas of [2, 4]) {
-    const gateways = await Promise.all(Array.from({ length: replicas }, (_, index) => startGateway(stage, { rules: 0, name: `gateway-${replicas}-${index}` })))
-    for (const [name, beside] of [['idle', 0], [`${CHECKS_A_SECOND} checks a second beside`, CHECKS_A_SECOND]]) {
-      const load = await startLoad(gateways, beside)
-      const latencies = []
-      for (let trial = 0; trial < TRIALS;) {
-        const cookies = await addSessions(stage, Math.min(100, TRIALS - trial))
-        for (const cookie of cookies) {
-          for (const gateway of gateways) if (await check(gateway, cookie) !== 200) throw new Error('not warm')
-          latencies.push(...await endAndWatch(gateways, cookie))
-          trial++
-        }
-      }
-      await load.stop()
-      say(`${replicas} replicas, ${name}: an ended session was believed for p50 ${quantile(latencies, 0.5).toFixed(1)} ms, p99 ${quantile(latencies, 0.99).toFixed(1)} ms, at most ${Math.max(...latencies).toFixed(1)} ms (${latencies.length} readings)`)
-    }
+    const config = { entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: SECRET, authorityHost: entra.url, graphUrl: entra.graphUrl, allowHttp: true } }
+    const gateways = await Promise.all(Array.from({ length: replicas }, (_, index) => startGateway(stage, { rules: 0, name: `gateway-${replicas}-${index}`, publicUrl, config })))
+    say(`${replicas} replicas, idle: ${await believed(gateways)}`)
+    await tell(load, { kind: 'start', urls: gateways.map(({ url }) => url), publicUrl, cookies: await addSessions(stage, 200), checks: CHECKS_A_SECOND, logins: LOGINS_A_SECOND })
+    const figures = await believed(gateways)
+    const { checks, logins, failed, error, seconds } = await tell(load, { kind: 'stop' })
+    say(`${replicas} replicas, ${(checks / seconds).toFixed(0)} checks and ${(logins / seconds).toFixed(0)} logins a second beside${failed > 0 ? ` (${failed} failed: ${error})` : ''}: ${figures}`)
     for (const { child } of gateways) await stop(child)
   }
 } finally {
   agent.destroy()
   await stage.close()
+}
+
+async function tell(child, message) {
+  child.send(message)
+  const [answer] = await once(child, 'message')
+  if (answer.error !== undefined && answer.checks === undefined) throw new Error(answer.error)
+  return answer
+}
+
+async function believed(gateways) {
+  const latencies = []
+  for (let trial = 0; trial < TRIALS;) {
+    const cookies = await addSessions(stage, Math.min(100, TRIALS - trial))
+    for (const cookie of cookies) {
+      for (const gateway of gateways) if (await check(gateway, cookie) !== 200) throw new Error('not warm')
+      latencies.push(...await endAndWatch(gateways, cookie))
+      trial++
+    }
+  }
+  return `an ended session was believed for p50 ${quantile(latencies, 0.5).toFixed(1)} ms, p99 ${quantile(latencies, 0.99).toFixed(1)} ms, at most ${Math.max(...latencies).toFixed(1)} ms (${latencies.length} readings)`
 }
 
 function check({ url }, cookie) {
@@ -39,7 +59,7 @@ function check({ url }, cookie) {
   })
 }
 
-/** Milliseconds from the commit until each replica says 401. */
+/** Milliseconds from the answer to the deletion until the first 401 of each replica, which is that of a question's way at least. */
 async function endAndWatch(gateways, cookie) {
   const id = decodeURIComponent(cookie).split('.')[0]
   await stage.query('delete from sessions where id_hash = sha256($1::bytea)', [Buffer.from(id)])
@@ -48,18 +68,4 @@ async function endAndWatch(gateways, cookie) {
     while (await check(gateway, cookie) !== 401) if (performance.now() - committed > 20_000) throw new Error('believed for twenty seconds')
     return performance.now() - committed
   }))
-}
-
-async function startLoad(gateways, aSecond) {
-  if (aSecond === 0) return { stop: async () => {} }
-  const cookies = await addSessions(stage, 200)
-  const state = { running: true }
-  const one = async () => {
-    for (let turn = 0; state.running; turn++) {
-      await check(gateways[turn % gateways.length], cookies[turn % cookies.length])
-      await new Promise((resolve) => setTimeout(resolve, 1000 * 10 / aSecond))
-    }
-  }
-  const all = Promise.all(Array.from({ length: 10 }, one))
-  return { stop: async () => { state.running = false; await all } }
 }

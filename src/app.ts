@@ -13,6 +13,7 @@ import { createLogin, type LoginReporter, type LoginStore } from './core/login.j
 import { createGroupMapping } from './core/mapping.js'
 import { namedSteps } from './core/pipeline/index.js'
 import type { Meter } from './core/meter.js'
+import { onceEach } from './core/once-each.js'
 import type { NamedStep } from './core/pipeline/pipeline.js'
 import type { SessionStore } from './core/session.js'
 import type { SessionCache } from './core/session-cache.js'
@@ -177,16 +178,6 @@ async function withIdentityCookie(id: string, reply: FastifyReply, sessions: Ses
 
 function accessInForce({ access, headers }: Config): AccessInForce {
   return { policy: compileAccess(access, networkTest), headers: compileHeaders(headers) }
-}
-
-/** Made anew only when another configuration is in force. */
-function onceEach<T>(live: () => Config, make: (config: Config) => T): () => T {
-  let made: { readonly from: Config, readonly value: T } | undefined
-  return () => {
-    const config = live()
-    if (made?.from !== config) made = { from: config, value: make(config) }
-    return made.value
-  }
 }
 
 function pipelineOf(config: Config, { ownStep, tracer }: Adapters) {

@@ -15,12 +15,14 @@ export interface MetricsSources {
   readonly changesHeard: () => boolean
   /** Absent: no re-evaluation is configured. */
   readonly sync?: () => { readonly here: boolean, readonly lagMs: number } | undefined
+  /** By whether they run the configuration that this one runs; itself among the same. */
+  readonly replicas: () => { readonly same: number, readonly different: number }
 }
 
 const FAST = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5]
 const SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30]
 
-export function createMetrics({ version, cachedSessions, changesHeard, sync }: MetricsSources): Metrics {
+export function createMetrics({ version, cachedSessions, changesHeard, replicas, sync }: MetricsSources): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry, prefix: 'gatehouse_' })
@@ -42,6 +44,7 @@ export function createMetrics({ version, cachedSessions, changesHeard, sync }: M
     gauge('gatehouse_sync_lag_seconds', 'Age of the oldest reading of somebody with a live session, where this replica looks people up again; 0 elsewhere.', () => (sync()?.lagMs ?? 0) / 1000, registers)
   }
   const reevaluated = new Counter({ name: 'gatehouse_sync_people_total', help: 'People looked up again, by result.', labelNames: ['result'], registers })
+  const byConfig: Gauge = new Gauge({ name: 'gatehouse_replicas', help: 'Replicas on this database that were heard of, by configuration: same as this one\'s (itself among them), or different.', labelNames: ['config'], registers, collect: () => { for (const [config, count] of Object.entries(replicas())) byConfig.set({ config }, count) } })
   new Gauge({ name: 'gatehouse_info', help: 'Its version.', labelNames: ['version'], registers }).set({ version }, 1)
 
   return {

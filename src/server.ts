@@ -1,12 +1,16 @@
 // The process's part: open what the application stands on, listen, and close in the opposite order.
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import fastify, { LogController, type FastifyInstance } from 'fastify'
 import { sql } from 'drizzle-orm'
 import type { Logger } from 'pino'
 import { buildApp } from './app.js'
 import type { Config } from './config/config.js'
+import { configHash } from './config/config-hash.js'
 import { GatehouseError } from './core/errors.js'
 import { createGroupMapping } from './core/mapping.js'
+import { onceEach } from './core/once-each.js'
+import { createReplicas, type Replicas } from './core/replicas.js'
 import { createSessionCache, forgetting, type SessionCache } from './core/session-cache.js'
 import { createAccountSource } from './entra/accounts.js'
 import { entraEndpoints, severalTenants } from './entra/clouds.js'
@@ -15,6 +19,7 @@ import { createHttpClient, type HttpClient } from './entra/http-client.js'
 import { withReachability } from './entra/reachability.js'
 import { createEntraSource } from './entra/source.js'
 import { tracedHttp } from './entra/traced-http.js'
+import { drainAndClose } from './http/drain.js'
 import { healthRoutes } from './http/health.js'
 import { touchInterval } from './http/toucher.js'
 import { createMetrics, type Metrics } from './metrics.js'
@@ -42,7 +47,8 @@ import { noTracing, type Tracing } from './tracing/tracing.js'
 const SWEEP_EVERY_MS = 10 * 60_000
 export const { version: VERSION } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const KEYS_EVERY_MS = 60_000
-const DRAIN_MS = 10_000
+const LINGER_MS = 2_000
+const CUT_OFF_MS = 10_000
 const SYNC_BUDGET_MS = 30_000
 
 export interface Gateway {
@@ -54,7 +60,7 @@ export interface Gateway {
   readonly sync: Sync | undefined
   /** From now on not ready, and silent about what ends: called first of all where other programs stop at the same time. */
   drain(): void
-  /** Stops taking requests, finishes those under way, closes everything. */
+  /** Lets proxies go, stops taking requests, finishes those under way, closes everything. */
   close(): Promise<void>
 }
 
@@ -65,10 +71,14 @@ export interface GatewayOptions {
   readonly migrate?: boolean
   /** Closed with the gateway. */
   readonly tracing?: Tracing
+  /** How long requests are still taken after close(), at most. */
+  readonly lingerMs?: number
+  /** How long another replica's configuration may differ before it is reported. */
+  readonly replicasMayDifferMs?: number
 }
 
 /** @param live the configuration in force @throws GatehouseError `database_unavailable`, `step_unusable` */
-export async function startGateway(live: () => Config, { log, steps: given, migrate: migrating = true, tracing = noTracing() }: GatewayOptions): Promise<Gateway> {
+export async function startGateway(live: () => Config, { log, steps: given, migrate: migrating = true, tracing = noTracing(), lingerMs = LINGER_MS, replicasMayDifferMs }: GatewayOptions): Promise<Gateway> {
   const config = live()
   const closers: (() => Promise<unknown>)[] = []
   let draining = false
@@ -92,15 +102,16 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     const keys = await openKeys(database, config.keys, log, closers)
     const sweeping = startRecurring(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
     closers.push(sweeping.stop)
-    const metrics: Metrics = createMetrics({ version: VERSION, cachedSessions: () => cache.size, changesHeard: () => changes.live(), ...(config.sync ? { sync: () => sync?.state() } : {}) })
+    const replicas = createReplicas({ name: `${hostname()}:${config.server.port}`, config: onceEach(live, configHash), log, ...(replicasMayDifferMs === undefined ? {} : { reportAfterMs: replicasMayDifferMs }) })
+    const metrics: Metrics = createMetrics({ version: VERSION, cachedSessions: () => cache.size, changesHeard: () => changes.live(), replicas: () => { const { same, different } = replicas.state(); return { same, different: different.length } }, ...(config.sync ? { sync: () => sync?.state() } : {}) })
     const endpoints = entraEndpoints(config.entra)
     const http = withReachability(tracedHttp(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), endpoints, tracer), endpoints.graph, metrics.meter.upstream)
     closers.push(() => http.close())
-    const { cache, changes } = openCache({ url, config, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
+    const { cache, changes } = openCache({ url, config, replicas, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
     const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database, cache), keys, meter: metrics.meter, tracer, report: createLoginReporter(log, metrics.meter), ownStep: steps.step, log })
     const sync = openSync(live, { http, database, url, metrics, log, closers })
-    const management = await managementServer(database, () => ({ ...http.reachability(), changes: changes.live() ? 'heard' : 'not heard: every check reads the database', ...(sync ? { sync: syncPart(sync) } : {}) }), metrics, log, () => draining)
-    closers.push(() => management.close(), () => closeWithin(app, DRAIN_MS))
+    const management = await managementServer(database, () => ({ ...http.reachability(), changes: changes.live() ? 'heard' : 'not heard: every check reads the database', replicas: replicas.state(), ...(sync ? { sync: syncPart(sync) } : {}) }), metrics, log, () => draining)
+    closers.push(() => management.close(), () => drainAndClose(app, { lingerMs, cutOffMs: CUT_OFF_MS }))
     await listen(management, config.server.management, 'server.management.port')
     await listen(app, config.server, 'server.port')
     await warnOfMissingGroups(config, database, log)
@@ -173,8 +184,8 @@ function entraAdapters(live: () => Config, http: HttpClient) {
 }
 
 /** What was read of sessions, for as long as every change is heard of. */
-function openCache({ url, config, log, closers, onKeys }: { url: string, config: Config, log: Logger, closers: (() => Promise<unknown>)[], onKeys: () => void }): { cache: SessionCache, changes: ChangeListener } {
-  const changes = createChangeListener({ url, onChange: (change) => cache.apply(change), onDoubt: (knownUntil) => cache.doubtEverything(knownUntil), onKeys, log })
+function openCache({ url, config, replicas, log, closers, onKeys }: { url: string, config: Config, replicas: Replicas, log: Logger, closers: (() => Promise<unknown>)[], onKeys: () => void }): { cache: SessionCache, changes: ChangeListener } {
+  const changes = createChangeListener({ url, onChange: (change) => cache.apply(change), onDoubt: (knownUntil) => cache.doubtEverything(knownUntil), onKeys, replicas, log })
   closers.push(() => changes.close())
   const cache: SessionCache = createSessionCache({ feed: changes, touchAfterMs: touchInterval(config.session.idleTimeoutMs) })
   return { cache, changes }
@@ -209,13 +220,6 @@ async function warnOfMissingGroups({ groupMapping }: Config, database: Database,
 function portOf(app: FastifyInstance): number | undefined {
   const address = app.server.address()
   return typeof address === 'object' ? address?.port : undefined
-}
-
-/** Requests under way may finish; whoever trickles is cut off. */
-async function closeWithin(app: FastifyInstance, ms: number): Promise<void> {
-  const timer = setTimeout(() => app.server.closeAllConnections(), ms)
-  await app.close()
-  clearTimeout(timer)
 }
 
 async function managementServer(database: Database, informed: () => Readonly<Record<string, unknown>>, metrics: Metrics, log: Logger, draining: () => boolean): Promise<FastifyInstance> {

@@ -73,7 +73,7 @@ async function startDemo(options: CommonOptions & { readonly port?: number }, cl
   const tracing = await startTracing(process.env, VERSION)
   const log = createLogger(config.log, undefined, tracing.logFields)
   tracing.tellTo(log)
-  const gateway = await startGateway(() => config, { log, tracing })
+  const gateway = await startGateway(() => config, { log, tracing, lingerMs: 0 })
   closers.push(() => gateway.close())
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, gateway.drain) // Ctrl-C reaches PostgreSQL too
   await createGroupStore(gateway.database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false })

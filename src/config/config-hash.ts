@@ -1,28 +1,26 @@
-// What a replica publishes so that others can tell whether they run the same: everything in force, secrets as hashes,
-// but for where this one listens, which differs where two run on one machine.
-import { createHash } from 'node:crypto'
+// What a replica publishes so that others can tell whether they run the same: everything in force that its answers depend on. Where
+// it listens, how it reaches the database that they share, and where its files lie may differ from machine to machine.
+import { createHash, createHmac } from 'node:crypto'
 import type { Config } from './config.js'
 
+/**
+ * Whoever may LISTEN on the database, or reads a log, sees it; a plain hash would let them try a weak secret until it fits. It is keyed
+ * with the secrets that no database holds.
+ */
 export function configHash(config: Config): string {
   const { host: _host, port: _port, management: _management, ...server } = config.server
+  const { database: _database, entra, ...rest } = config
   const shared = {
-    ...config,
+    ...rest,
     server,
     ownSteps: config.ownSteps.map(({ name, sha256 }) => ({ name, sha256 })),
-    entra: { ...config.entra, clientSecret: hidden(config.entra.clientSecret) },
-    database: { ...config.database, url: hidden(config.database.url) },
-    session: { ...config.session, secrets: config.session.secrets.map(hidden) },
-    keys: { ...config.keys, encryptionSecrets: config.keys.encryptionSecrets.map(hidden) },
+    entra: { ...entra, certificate: entra.certificate?.algorithm, federatedTokenFile: entra.federatedTokenFile !== undefined, caFile: entra.caFile !== undefined },
   }
-  return sha256(JSON.stringify(shared, sortKeys))
+  return createHmac('sha256', keyOf(config)).update(JSON.stringify(shared, sortKeys)).digest('hex')
 }
 
-function hidden(secret: string | undefined): string | null {
-  return secret === undefined ? null : sha256(`gatehouse configuration ${secret}`)
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
+function keyOf({ session, keys }: Config): Buffer {
+  return createHash('sha256').update(JSON.stringify(['gatehouse configuration hash', session.secrets, keys.encryptionSecrets])).digest()
 }
 
 function sortKeys(_key: string, value: unknown): unknown {

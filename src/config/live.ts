@@ -2,6 +2,7 @@
 // changes. A file that does not validate is refused whole; what needs a restart stays as it is, and the log says so.
 import { unwatchFile, watchFile } from 'node:fs'
 import type { Config } from './config.js'
+import { configHash } from './config-hash.js'
 import { ConfigError, type LoadedConfig, type Problem } from './load.js'
 
 /** What a reload puts in force; everything else needs a restart. */
@@ -55,7 +56,7 @@ export function createLiveConfig({ initial, load, prepare = async () => {}, repo
       file = next.config
       if (secretRotated) report.secretRotated()
       else if (changes.length === 0 && needRestart.length === 0) return report.unchanged()
-      if (changes.length > 0 || needRestart.length > 0) report.applied({ changes, needRestart, warnings: next.warnings, hash: next.hash })
+      if (changes.length > 0 || needRestart.length > 0) report.applied({ changes, needRestart, warnings: next.warnings, hash: configHash(running) })
     } catch (error) {
       if (error instanceof ConfigError) report.refused(error.problems)
       else report.failed(error)

@@ -19,7 +19,7 @@ export { ConfigError, formatProblem, type Problem } from './problem.js'
 export interface LoadedConfig {
   readonly config: Config
   readonly warnings: Problem[]
-  /** SHA-256 of what is in force; secrets count by their hashes, addresses to listen on not at all. */
+  /** Of what the file puts in force (config-hash.ts): 64 hex characters. */
   readonly hash: string
   readonly file: string
   /** Absolute paths of the files that `...File` keys name. */

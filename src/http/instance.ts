@@ -26,6 +26,7 @@ export function createInstance({ trusts, pages, log, atOnce }: InstanceOptions):
     bodyLimit: 16 * 1024,
     serverFactory: (handler) => createServer({ maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => { if (!atOnce(request, response)) handler(request, response) }),
     forceCloseConnections: 'idle',
+    return503OnClosing: false, // what still comes through a connection that a proxy kept is answered (drain.ts)
     frameworkErrors: (error, request, reply) => { onError(error, request, reply) },
   })
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })

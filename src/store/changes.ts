@@ -1,7 +1,9 @@
 // LISTEN: hears of every change that the database tells (migrations/0002_change_notices.sql). A notice to oneself every second
-// proves that nothing is missed; five seconds without one, and everything is in doubt until it is heard again.
+// proves that nothing is missed; five seconds without one, and everything is in doubt until it is heard again. It also says
+// what this replica runs (core/replicas.ts).
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
+import type { Replicas } from '../core/replicas.js'
 import type { Change, ChangeFeed } from '../core/session-cache.js'
 
 export interface ChangeListener extends ChangeFeed {
@@ -16,6 +18,8 @@ export interface ChangeListenerOptions {
   readonly onKeys: () => void
   /** The feed broke, or stands again: something may have been missed since `knownUntil`. */
   readonly onDoubt: (knownUntil: number) => void
+  /** What goes out with each heartbeat, and who hears that of the others. */
+  readonly replicas: Pick<Replicas, 'says' | 'hear' | 'look'>
   readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
   readonly beatMs?: number
   readonly silenceMs?: number
@@ -24,7 +28,7 @@ export interface ChangeListenerOptions {
 const CHANNEL = 'gatehouse'
 const RETRY_MS = 500
 
-export function createChangeListener({ url, onChange, onKeys, onDoubt, log, beatMs = 1_000, silenceMs = 5_000 }: ChangeListenerOptions): ChangeListener {
+export function createChangeListener({ url, onChange, onKeys, onDoubt, replicas, log, beatMs = 1_000, silenceMs = 5_000 }: ChangeListenerOptions): ChangeListener {
   const self = randomBytes(9).toString('base64url')
   const beats: { readonly number: number, readonly sentAt: number }[] = []
   let number = 0
@@ -39,8 +43,8 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, log, beat
   let since: number | undefined
 
   const receive = ({ payload = '' }: pg.Notification): void => {
-    const [, whose, beat] = /^b (\S+) (\d+)$/.exec(payload) ?? []
-    if (whose !== undefined) return whose === self ? hearOneself(Number(beat)) : undefined
+    const [, whose, beat, said = ''] = /^b (\S+) (\d+)(?: (.*))?$/.exec(payload) ?? []
+    if (whose !== undefined) return whose === self ? hearOneself(Number(beat)) : replicas.hear(whose, said)
     if (payload === 'k') onKeys()
     else onChange(readNotice(payload))
   }
@@ -53,6 +57,7 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, log, beat
     said = false
     for (const each of waiting) if (each.number <= beat) each.done(true)
     waiting = waiting.filter((each) => each.number > beat)
+    replicas.look()
   }
   const lose = (why: string): void => {
     const broken = client
@@ -99,7 +104,7 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, log, beat
     }
     telling = true
     beats.push({ number: ++number, sentAt: performance.now() })
-    current.query('select pg_notify($1, $2)', [CHANNEL, `b ${self} ${number}`])
+    current.query('select pg_notify($1, $2)', [CHANNEL, `b ${self} ${number} ${replicas.says()}`])
       .catch((error: unknown) => { if (client === current) lose(error instanceof Error ? error.message : String(error)) })
       .finally(() => {
         telling = false

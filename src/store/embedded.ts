@@ -52,14 +52,22 @@ export async function startEmbeddedPostgres(dataDir: string, options: { persiste
     throw new GatehouseError('database_unavailable', { cause, detail: `the embedded PostgreSQL did not start: ${messages.join('\n').trim().split('\n').slice(-3).join(' | ') || String(cause)}`, remedy: `Look at ${cluster}; is another Gatehouse using it?` })
   }
   const pid = Number(readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n')[0])
-  const takeAlong = (): void => { process.kill(pid, 'SIGINT') } // a process that ends without stopping leaves no server behind
+  const takeAlong = (): void => { if (runs(pid)) process.kill(pid, 'SIGINT') } // a process that ends without stopping leaves no server behind
   process.once('exit', takeAlong)
   return {
     url: url(port),
     stop: async () => {
       process.off('exit', takeAlong)
-      await server.stop()
+      if (runs(pid)) await server.stop() // which waits for an end that a server which died has behind it
     },
+  }
+}
+
+function runs(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { configHash } from '../../src/config/config-hash.js'
 import { createLiveConfig, type LiveConfig } from '../../src/config/live.js'
 import { loadConfig } from '../../src/config/load.js'
 import { STEPS } from '../../src/core/pipeline/index.js'
@@ -80,7 +81,7 @@ t.test('what a reload cannot change is said to need a restart', async (t) => {
   await live.reload()
   t.equal(live.current().server.publicUrl, 'https://auth.corp.test')
   t.strictSame(reports, ['applied'])
-  t.match(details[0], { changes: [], needRestart: ['server.publicUrl'] })
+  t.match(details[0], { changes: [], needRestart: ['server.publicUrl'], hash: configHash(live.current()) })
 })
 
 t.test('watching follows the files that the configuration names now', async (t) => {

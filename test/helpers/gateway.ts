@@ -68,6 +68,10 @@ export interface TestGatewayOptions {
   readonly stepTimeoutMs?: number
   /** OpenTelemetry's variables. */
   readonly tracing?: Readonly<Record<string, string>>
+  /** How long requests are still taken after close(); not at all where nothing is said. */
+  readonly lingerMs?: number
+  /** How long another replica's configuration may differ unreported. */
+  readonly replicasMayDifferMs?: number
   /** An empty database to use instead of a fresh one. */
   readonly databaseUrl?: string
   /** Puts something between the gateway and its database. */
@@ -85,7 +89,7 @@ export async function startTestGateway(t: Test, options: TestGatewayOptions = {}
   t.teardown(() => entra.close())
   const demo = options.demoFile && demoConfig({ publicUrl, port, management, entra, databaseUrl })
   const base = baseConfig({ publicUrl, port, management, entra, databaseUrl: await options.throughDoor?.(databaseUrl) ?? databaseUrl })
-  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo, files: options.files ?? {}, stepTimeoutMs: options.stepTimeoutMs, tracing: options.tracing ?? {} })
+  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo, files: options.files ?? {}, stepTimeoutMs: options.stepTimeoutMs, replicasMayDifferMs: options.replicasMayDifferMs, lingerMs: options.lingerMs ?? 0, tracing: options.tracing ?? {} })
 }
 
 interface Fixed {
@@ -96,6 +100,8 @@ interface Fixed {
   readonly files: Readonly<Record<string, string>>
   readonly stepTimeoutMs: number | undefined
   readonly tracing: Readonly<Record<string, string>>
+  readonly replicasMayDifferMs: number | undefined
+  readonly lingerMs: number
 }
 
 async function start(t: Test, base: Record<string, unknown>, overrides: Record<string, unknown>, fixed: Fixed): Promise<TestGateway> {
@@ -106,7 +112,7 @@ async function start(t: Test, base: Record<string, unknown>, overrides: Record<s
   const logger = createLogger({ ...config.log, format: 'json' }, { write: (line) => { rawLog.push(line); log.push(JSON.parse(line) as Record<string, unknown>) } }, tracing.logFields)
   tracing.tellTo(logger)
   let inForce = config
-  const gateway = await startGateway(() => inForce, { log: logger, tracing, ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
+  const gateway = await startGateway(() => inForce, { log: logger, tracing, lingerMs: fixed.lingerMs, ...(fixed.replicasMayDifferMs === undefined ? {} : { replicasMayDifferMs: fixed.replicasMayDifferMs }), ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
   await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), { actor: 'test', dryRun: false })
   let closed = false
   const close = async (): Promise<void> => {
@@ -140,7 +146,7 @@ export async function pickPerson(browser: Browser, page: Answer & { trail?: read
   return await browser.follow(action, { method: 'POST', form: { ...fields, person: personId } })
 }
 
-function registration(publicUrl: string, overrides: Partial<AppRegistration> = {}): AppRegistration {
+export function registration(publicUrl: string, overrides: Partial<AppRegistration> = {}): AppRegistration {
   return {
     clientId: DEMO_CLIENT_ID,
     redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`],
@@ -152,7 +158,7 @@ function registration(publicUrl: string, overrides: Partial<AppRegistration> = {
   }
 }
 
-function baseConfig({ publicUrl, port, management, entra, databaseUrl }: { publicUrl: string, port: number | undefined, management: number | undefined, entra: EntraSimulator, databaseUrl: string }): Record<string, unknown> {
+export function baseConfig({ publicUrl, port, management, entra, databaseUrl }: { publicUrl: string, port: number | undefined, management: number | undefined, entra: EntraSimulator, databaseUrl: string }): Record<string, unknown> {
   return {
     server: { publicUrl, host: '127.0.0.1', port, management: { port: management }, redirectDomains: ['127.0.0.1:*'], rateLimit: 100000 },
     entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: CLIENT_SECRET, authorityHost: entra.url, graphUrl: entra.graphUrl, allowHttp: true },

@@ -1,6 +1,6 @@
 // The store on a real PostgreSQL: migrations, conformance, and what happens when the database goes away.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync, chmodSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync, chmodSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as openSocket } from 'node:net'
@@ -210,6 +210,17 @@ t.test('a database that goes away later', async (t) => {
   t.notOk(gateway.entra.requests.some((request) => request.path.endsWith('/token') && request.at > Date.now() - 100), 'the code was not spent in vain')
   await sleep(3_100)
   t.equal((await gateway.ask('/oauth2/auth', { browser: guest })).status, 503, 'the grace is over')
+})
+
+t.test('an embedded server that died does not keep its gateway from ending', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'gatehouse-pg-'))
+  t.teardown(() => rmSync(home, { recursive: true, force: true }))
+  const server = await startEmbeddedPostgres(home)
+  const pid = Number(readFileSync(join(home, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0])
+  process.kill(pid, 'SIGKILL')
+  await sleep(1_000)
+  await server.stop()
+  t.pass('ended')
 })
 
 t.test('administration: every change is recorded with who made it, before and after', async (t) => {
