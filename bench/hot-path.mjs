@@ -1,13 +1,10 @@
 // The auth endpoint against a bare Fastify route and node:http that send the same status and headers, in short alternating
 // runs on the same cores: medians and ratios. Cookies are drawn at random from the cached sessions of people in ten groups, paths
 // match the last of fifty rules. SESSIONS, SECONDS and ROUNDS make it shorter.
-import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Agent, request } from 'node:http'
-import { addSessions, answering, drawing, freePort, median, openStage, say, startGateway, wrk } from './stage.mjs'
+import { addSessions, answerTo, drawing, median, openStage, say, startBare, startGateway, warm, wrk } from './stage.mjs'
 
-const AGENT = new Agent({ keepAlive: true, maxSockets: 24 })
 const SESSIONS = Number(process.env.SESSIONS ?? 100_000)
 const SECONDS = Number(process.env.SECONDS ?? 2)
 const ROUNDS = Number(process.env.ROUNDS ?? 9)
@@ -18,8 +15,10 @@ try {
   const cookies = await addSessions(stage, SESSIONS)
   writeFileSync(all, cookies.join('\n'))
   const gateway = await startGateway(stage, { flags: ['--expose-gc', '--import', './bench/measure.mjs'] })
+  const first = await addSessions(stage, 1_000)
+  for (let round = 0; round < 20; round++) await warm(gateway.url, first) // what any traffic takes is not what sessions take
   const empty = await memoryOf(gateway.child)
-  await warm(gateway, cookies)
+  await warm(gateway.url, cookies)
   const full = await memoryOf(gateway.child)
   say(`${SESSIONS} cached sessions, after a collection: ${(full.heap - empty.heap).toFixed(0)} MB more of heap than empty, ${(full.rss - empty.rss).toFixed(0)} MB more resident (${full.rss.toFixed(0)} MB in all)`)
 
@@ -32,10 +31,9 @@ try {
     ['403', drawing(all, { path: '/area-48/' })],
   ]
   for (const [name, script] of cases) {
-    const sample = await answerTo(gateway, name, cookies)
-    const file = join(stage.home, `answer-${name.slice(0, 3)}.json`)
-    writeFileSync(file, JSON.stringify(sample))
-    const rivals = [{ name: 'gateway', url: gateway.url, child: gateway.child }, await bare('fastify', file), await bare('http', file), ...name === '200' ? [await bare('lookup', file)] : []]
+    const answer = await answerOf(gateway, name, cookies)
+    const yardsticks = ['fastify', 'http', ...name === '200' ? ['lookup'] : []]
+    const rivals = [{ url: gateway.url, child: gateway.child }, ...await Promise.all(yardsticks.map((kind) => startBare(stage, kind, answer, { cookies: all })))]
     const results = rivals.map(() => [])
     for (let round = 0; round < ROUNDS; round++) {
       for (const [index, { url, child }] of rivals.entries()) results[index].push(await wrk(stage, { url, script, seconds: SECONDS, child }))
@@ -50,13 +48,6 @@ try {
   await stage.close()
 }
 
-async function bare(kind, file) {
-  const port = await freePort()
-  const child = stage.track(spawn(process.execPath, ['bench/bare.mjs', kind, String(port), file, all], { stdio: 'inherit' }))
-  await answering(port)
-  return { name: kind, url: `http://127.0.0.1:${port}`, child }
-}
-
 /** In MB, after a collection. */
 async function memoryOf(child) {
   child.send('memory')
@@ -64,31 +55,10 @@ async function memoryOf(child) {
   return { rss: rss / 1024 ** 2, heap: heap / 1024 ** 2 }
 }
 
-function ask(gateway, headers) {
-  return new Promise((resolve, reject) => {
-    request(`${gateway.url}/oauth2/auth`, { headers, agent: false }, (response) => { response.resume(); response.on('end', () => resolve({ status: response.statusCode, headers: response.rawHeaders })) }).on('error', reject).end()
-  })
-}
-
-async function answerTo(gateway, name, cookies) {
+async function answerOf(gateway, name, cookies) {
   const url = name === '403' ? 'https://wiki.bench.test/area-48/1/page?x=1' : 'https://wiki.bench.test/pages/1/page?x=1'
   const cookie = name.startsWith('401') ? (name.includes('forged') ? { cookie: 'gatehouse_session=x' } : {}) : { cookie: `gatehouse_session=${cookies[0]}` }
-  const { status, headers } = await ask(gateway, { 'x-original-url': url, 'x-original-method': 'GET', 'accept': 'text/html', ...cookie })
-  if (String(status) !== name.slice(0, 3)) throw new Error(`${name}: ${status}`)
-  const kept = []
-  for (let index = 0; index < headers.length; index += 2) if (!['date', 'connection', 'keep-alive'].includes(headers[index].toLowerCase())) kept.push(headers[index], headers[index + 1])
-  return { status, headers: kept }
-}
-
-async function warm(gateway, cookies) {
-  let next = 0
-  await Promise.all(Array.from({ length: 24 }, async () => {
-    while (next < cookies.length) {
-      const cookie = cookies[next++]
-      const { status } = await new Promise((resolve, reject) => {
-        request(`${gateway.url}/oauth2/auth`, { headers: { 'cookie': `gatehouse_session=${cookie}`, 'x-original-url': 'https://wiki.bench.test/pages/1', 'x-original-method': 'GET' }, agent: AGENT }, (response) => { response.resume(); response.on('end', () => resolve({ status: response.statusCode })) }).on('error', reject).end()
-      })
-      if (status !== 200) throw new Error(`warming: ${status}`)
-    }
-  }))
+  const answer = await answerTo(`${gateway.url}/oauth2/auth`, { 'x-original-url': url, 'x-original-method': 'GET', 'accept': 'text/html', ...cookie })
+  if (String(answer.status) !== name.slice(0, 3)) throw new Error(`${name}: ${answer.status}`)
+  return answer
 }

@@ -2,10 +2,9 @@
 // 1,000 trials each. A trial ends a warm session by a row deleted and asks every replica until it says 401. Prints; judges nothing.
 // TRIALS makes it shorter.
 import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID } from '../dist/demo/people.js'
-import { addSessions, freePort, openStage, quantile, say, startGateway, stop } from './stage.mjs'
+import { addSessions, freePort, openStage, quantile, say, startGateway, stop, tell } from './stage.mjs'
 
 const TRIALS = Number(process.env.TRIALS ?? 1_000)
 const CHECKS_A_SECOND = 500
@@ -31,13 +30,6 @@ try {
 } finally {
   agent.destroy()
   await stage.close()
-}
-
-async function tell(child, message) {
-  child.send(message)
-  const [answer] = await once(child, 'message')
-  if (answer.error !== undefined && answer.checks === undefined) throw new Error(answer.error)
-  return answer
 }
 
 async function believed(gateways) {

@@ -2,7 +2,9 @@
 // process, and wrk with cookies drawn at random.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent, request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -156,4 +158,58 @@ request = function()
   local url = "https://${host}${path}" .. math.random(1000000) .. "/page?x=" .. math.random(1000)
   return wrk.format("GET", "/oauth2/auth", { ["Host"] = "127.0.0.1", ["Cookie"] = "theme=dark; gatehouse_session=" .. cookie .. "; lang=en", ["X-Original-URL"] = url, ["X-Original-Method"] = "${method}", ["X-Forwarded-For"] = "203.0.113.7", ["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", ["Accept"] = "text/html"${more} })
 end`
+}
+
+/** A child that answers messages one at a time. @throws where it answers with an error */
+export async function tell(child, message) {
+  child.send(message)
+  const [answer] = await once(child, 'message')
+  if (answer.error !== undefined && answer.checks === undefined) throw new Error(answer.error)
+  return answer
+}
+
+/** A yardstick of bare.mjs that gives this answer. */
+export async function startBare(stage, kind, answer, { cookies = '', path = '/oauth2/auth' } = {}) {
+  const file = join(stage.home, `answer-${kind}-${answer.status}.json`)
+  writeFileSync(file, JSON.stringify(answer))
+  const port = await freePort()
+  const child = stage.track(spawn(process.execPath, ['bench/bare.mjs', kind, String(port), file, cookies, path], { stdio: 'inherit' }))
+  await answering(port)
+  return { url: `http://127.0.0.1:${port}`, child }
+}
+
+/** Status and headers of one answer, but for those that every connection has. */
+export async function answerTo(url, headers) {
+  return await new Promise((resolve, reject) => {
+    request(url, { headers, agent: false }, (response) => {
+      response.resume()
+      response.on('end', () => {
+        const kept = []
+        for (let index = 0; index < response.rawHeaders.length; index += 2) if (!['date', 'connection', 'keep-alive'].includes(response.rawHeaders[index].toLowerCase())) kept.push(response.rawHeaders[index], response.rawHeaders[index + 1])
+        resolve({ status: response.statusCode, headers: kept })
+      })
+    }).on('error', reject).end()
+  })
+}
+
+/** Each cookie once, so that the gateway has its session in memory. */
+export async function warm(url, cookies, path = '/pages/1') {
+  const agent = new Agent({ keepAlive: true, maxSockets: 24 })
+  let next = 0
+  await Promise.all(Array.from({ length: 24 }, async () => {
+    while (next < cookies.length) {
+      const cookie = cookies[next++]
+      const status = await new Promise((resolve, reject) => {
+        request(`${url}/oauth2/auth`, { agent, headers: { 'cookie': `gatehouse_session=${cookie}`, 'x-original-url': `https://wiki.bench.test${path}`, 'x-original-method': 'GET' } }, (response) => { response.resume(); response.on('end', () => resolve(response.statusCode)) }).on('error', reject).end()
+      })
+      if (status !== 200) throw new Error(`warming: ${status}`)
+    }
+  }))
+  agent.destroy()
+}
+
+/** One series of /metrics. */
+export async function metric({ management }, series) {
+  const text = await (await fetch(`http://127.0.0.1:${management}/metrics`)).text()
+  return Number(text.split('\n').find((line) => line.startsWith(`${series} `))?.split(' ').at(-1) ?? 0)
 }
