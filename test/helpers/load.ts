@@ -1,4 +1,5 @@
-// So many requests a second, whatever becomes of those before: what each came to is counted, and how long it took.
+// So many requests a second, whatever becomes of those before: what each came to is counted, and how long it took. Where the machine
+// cannot keep up, no more than so many wait at once: otherwise the load would measure its own queue.
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** `at`: when it began. */
@@ -11,6 +12,7 @@ export interface Load {
 }
 
 const TICK_MS = 20
+const AT_ONCE = 200
 
 /** @param one says what it came to: `ok`, or what went wrong */
 export function startLoad(aSecond: number, one: (number: number) => Promise<string>): Load {
@@ -26,7 +28,7 @@ export function startLoad(aSecond: number, one: (number: number) => Promise<stri
   const from = performance.now()
   const loop = (async () => {
     while (state.running) {
-      while (begun < (performance.now() - from) * aSecond / 1000) begin(begun++)
+      for (const due = (performance.now() - from) * aSecond / 1000; begun < due; begun++) if (underWay.size < AT_ONCE) begin(begun)
       await sleep(TICK_MS)
     }
   })()
