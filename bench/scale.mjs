@@ -115,6 +115,7 @@ async function firstChecks() {
 
 async function forgedCookies(gateway, script, cookies) {
   const forged = Array.from({ length: FORGED }, (_, index) => `${cookies[index % cookies.length].slice(0, -8)}${String(index).padStart(8, '0')}`)
+  await warm(gateway.url, cookies) // what was told of other sessions meanwhile made all of them doubtful
   const before = [await metric(gateway, 'gatehouse_session_lookups_total{from="database"}'), await metric(gateway, 'gatehouse_cached_sessions')]
   const figures = await alternately([{ url: gateway.url, script, child: gateway.child }, { url: gateway.url, script: drawing(cookieFile(few, 'forged', forged), { path: '/pages/' }), child: gateway.child }])
   const after = [await metric(gateway, 'gatehouse_session_lookups_total{from="database"}'), await metric(gateway, 'gatehouse_cached_sessions')]

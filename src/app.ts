@@ -10,6 +10,7 @@ import { GatehouseError } from './core/errors.js'
 import { createFlowSealer } from './core/flow.js'
 import type { IdentitySource } from './core/identity.js'
 import { createLogin, type LoginReporter, type LoginStore } from './core/login.js'
+import type { Target } from './core/target.js'
 import { createGroupMapping } from './core/mapping.js'
 import { namedSteps } from './core/pipeline/index.js'
 import type { Meter } from './core/meter.js'
@@ -25,7 +26,8 @@ import { createAtOnce } from './http/at-once.js'
 import { createAssertionSigner } from './http/assertion-signer.js'
 import { browserSession } from './http/browser-session.js'
 import { cookiePolicy } from './http/cookies.js'
-import { dialectRoute } from './http/dialects/dialect.js'
+import { createAnswerLog } from './http/dialects/answer-log.js'
+import { dialectRoute, signInUrl } from './http/dialects/dialect.js'
 import { fromTrustedPeers } from './http/dialects/forwarded.js'
 import { dialects } from './http/dialects/index.js'
 import { asGatehouseError, errorFacts } from './http/errors.js'
@@ -69,16 +71,17 @@ export async function buildApp(live: () => Config, adapters: Adapters): Promise<
   const { publicUrl } = config.server
   const parts = createParts(live, adapters)
   const { pages, trusts, reader, verifier } = parts
+  const log = createAnswerLog(adapters.log, config.log.access)
   const spoken = dialects(config.server.authRequestHeaders).map(({ dialect, read }) => ({ dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log) }))
   const plain = config.log.access !== 'all' && !adapters.tracer.on // what is written down of every answer is written where the request is known
-  const endpoints = plain ? spoken.map(({ dialect: { path, query }, readTarget }) => ({ path, query, readTarget })) : []
-  const app = createInstance({ trusts, pages, log: adapters.log, atOnce: createAtOnce({ endpoints, verifier, meter: adapters.meter }) })
+  const endpoints = plain ? spoken.map(({ dialect: { path, query, plain401 }, readTarget }) => ({ path, query, readTarget, plain401: plain401 && ((target: Target | undefined) => plain401({ signInUrl: signInUrl(publicUrl, target), pages })) })) : []
+  const app = createInstance({ trusts, pages, log: adapters.log, atOnce: createAtOnce({ endpoints, verifier, meter: adapters.meter, log }) })
 
   app.addHook('onClose', async () => { await parts.toucher.close() })
 
   // Asked on every request of every application: no plugin and no hook in these scopes.
   for (const { dialect, readTarget } of spoken) {
-    await app.register(dialectRoute, { dialect, readTarget, verifier, publicUrl, pages, meter: adapters.meter, traced: traceQuestions({ tracer: adapters.tracer, trusts }), access: config.log.access })
+    await app.register(dialectRoute, { dialect, readTarget, verifier, publicUrl, pages, meter: adapters.meter, traced: traceQuestions({ tracer: adapters.tracer, trusts }), log })
   }
   await app.register(userinfoRoutes, { reader, publicUrl })
   await app.register(jwksRoutes, { keys: adapters.keys })

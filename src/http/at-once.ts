@@ -1,8 +1,10 @@
 // Most requests of all applications ask about a session that is in memory and may pass. These are answered here, before Fastify makes
-// a request of them: that takes longer than the answer. Whatever is not a plain yes goes its usual way, which judges it anew.
+// a request of them: that takes longer than the answer. So is a flood of requests without a session, beyond what is logged line by
+// line. Everything else goes its usual way, which judges it anew.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Meter } from '../core/meter.js'
 import type { Target } from '../core/target.js'
+import type { AnswerLog } from './dialects/answer-log.js'
 import type { Verifier } from './verify.js'
 
 export interface AuthEndpoint {
@@ -10,36 +12,53 @@ export interface AuthEndpoint {
   readonly path: string
   readonly query: 'refused' | 'ignored'
   readonly readTarget: (request: IncomingMessage) => Target | undefined
+  /** Headers of its 401, where that is the same for every client. */
+  readonly plain401: ((target: Target | undefined) => Readonly<Record<string, string>>) | undefined
 }
 
 export interface AtOnceOptions {
   readonly endpoints: readonly AuthEndpoint[]
   readonly verifier: Pick<Verifier, 'atOnce'>
   readonly meter: Pick<Meter, 'answered' | 'sessionFrom'>
+  readonly log: Pick<AnswerLog, 'alreadyFull'>
 }
 
 /** @returns whether it was answered */
 export type AtOnce = (request: IncomingMessage, response: ServerResponse) => boolean
 
-export function createAtOnce({ endpoints, verifier, meter }: AtOnceOptions): AtOnce {
+export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions): AtOnce {
   const endpointOf = endpointFinder(endpoints)
+  /** @returns the status; undefined where it is not answered here */
+  const answer = (request: IncomingMessage, response: ServerResponse, { readTarget, plain401 }: AuthEndpoint): number | undefined => {
+    const target = readTarget(request)
+    const verdict = verifier.atOnce(target, request.headers.cookie)
+    if (verdict === undefined) return undefined
+    if (verdict.kind === 'allowed') {
+      meter.sessionFrom[verdict.signedIn ? 'memory' : 'nobody']++
+      response.writeHead(200, verdict.headers as string[])
+      return 200
+    }
+    if (plain401 === undefined || !log.alreadyFull()) return undefined
+    meter.sessionFrom.nobody++
+    response.writeHead(401, [...REFUSED, ...Object.entries(plain401(target)).flat()])
+    return 401
+  }
   return (request, response) => {
     const endpoint = endpointOf(request.url ?? '')
     if (endpoint === undefined) return false
     const began = performance.now()
+    let status: number | undefined
     try {
-      const headers = verifier.atOnce(endpoint.readTarget(request), request.headers.cookie)
-      if (headers === undefined) return false
-      response.writeHead(200, headers as string[])
-    } catch {
-      return false // the endpoint finds it again, and says it in its proxy's way
-    }
+      status = answer(request, response, endpoint)
+    } catch {} // the endpoint finds it again, and says it in its proxy's way
+    if (status === undefined) return false
     response.end()
-    meter.sessionFrom.memory++
-    meter.answered(endpoint.path, 200, (performance.now() - began) / 1000)
+    meter.answered(endpoint.path, status, (performance.now() - began) / 1000)
     return true
   }
 }
+
+const REFUSED = ['Cache-Control', 'no-store', 'Vary', 'Cookie', 'Content-Length', '0']
 
 /** The paths letter by letter: what is another spelling, or refused, is for the endpoints themselves to say. */
 function endpointFinder(endpoints: readonly AuthEndpoint[]): (url: string) => AuthEndpoint | undefined {

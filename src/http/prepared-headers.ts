@@ -58,20 +58,23 @@ export interface PreparedHeaders {
   /** The assertion is empty for nobody, and where nobody can say whom it is for. @throws `identity_too_large`; also as a rejection */
   of(session: SessionRecord | undefined, cached: CachedSession | undefined, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders | Promise<FlatHeaders>
   /** What was made before and still holds. */
+  /** All of them empty or `false`. */
+  nobody(compiled: CompiledHeaders): FlatHeaders
   ready(cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders | undefined
 }
 
 /** @param now milliseconds since 1970 */
 export function createPreparedHeaders({ signer, now = Date.now }: { readonly signer: AssertionSigner, readonly now?: () => number }): PreparedHeaders {
   const kept = sharedStrings()
-  const make = (session: SessionRecord | undefined, hostname: string | undefined, compiled: CompiledHeaders): Said | Promise<Said> => {
-    const say = (pieces: TokenPieces | undefined): Said => {
-      const pairs = identityHeaders(session, compiled.definitions, compiled.withAssertion ? pieces?.join('') ?? '' : undefined, compiled.maxBytes)
-      return {
-        values: compiled.distinct.map((index) => LISTS.has(compiled.definitions[index]?.value) ? kept.shared(pairs[index]?.[1] ?? '') : pairs[index]?.[1] ?? ''),
-        assertion: pieces && [kept.shared(pieces[0]), kept.own(pieces[1])],
-      }
+  const saidOf = (session: SessionRecord | undefined, pieces: TokenPieces | undefined, compiled: CompiledHeaders): Said => {
+    const pairs = identityHeaders(session, compiled.definitions, compiled.withAssertion ? pieces?.join('') ?? '' : undefined, compiled.maxBytes)
+    return {
+      values: compiled.distinct.map((index) => LISTS.has(compiled.definitions[index]?.value) ? kept.shared(pairs[index]?.[1] ?? '') : pairs[index]?.[1] ?? ''),
+      assertion: pieces && [kept.shared(pieces[0]), kept.own(pieces[1])],
     }
+  }
+  const make = (session: SessionRecord | undefined, hostname: string | undefined, compiled: CompiledHeaders): Said | Promise<Said> => {
+    const say = (pieces: TokenPieces | undefined): Said => saidOf(session, pieces, compiled)
     return compiled.withAssertion && session !== undefined && hostname !== undefined ? signer.assertion(session, hostname).then(say) : say(undefined)
   }
   const prepare = (session: SessionRecord, cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders, kid: string, seconds: number): FlatHeaders | Promise<FlatHeaders> => {
@@ -102,6 +105,7 @@ export function createPreparedHeaders({ signer, now = Date.now }: { readonly sig
       const said = find(cached, hostname, compiled, kid, seconds)
       return said === undefined ? prepare(session, cached, hostname, compiled, kid, seconds) : written(compiled, said)
     },
+    nobody: (compiled) => filled(compiled, saidOf(undefined, undefined, compiled)),
     ready(cached, hostname, compiled) {
       const said = find(cached, hostname, compiled, kidFor(compiled), secondsNow())
       return said === undefined || said instanceof Promise ? undefined : filled(compiled, said)

@@ -17,8 +17,8 @@ export interface CookieSigner {
 export interface SessionReader {
   /** At once where the cookie is known or worthless. @returns nobody with the reason, where there is no live session @throws `database_unavailable` */
   read(cookieHeader: string | undefined): SessionAnswer | Promise<SessionAnswer>
-  /** What needs nothing but memory: neither a reading nor a note that the session is in use. */
-  warm(cookieHeader: string | undefined): CachedSession | undefined
+  /** The same where nothing but memory is needed: neither a reading nor a note that the session is in use. Counts nothing. */
+  atOnce(cookieHeader: string | undefined): CachedSession | 'nobody' | undefined
 }
 
 export type SessionAnswer =
@@ -92,10 +92,12 @@ export function createSessionReader({ signer, cookieName, sessions, cache, touch
     return NOBODY[reason]
   }
   return {
-    warm(cookieHeader) {
+    atOnce(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
-      const known = value === undefined || value === DOUBLED ? undefined : cache.fresh(value)
-      return known === undefined || known.touchDue <= now() ? undefined : known
+      if (value === undefined || value === DOUBLED) return 'nobody'
+      const known = cache.fresh(value)
+      if (known !== undefined) return known.touchDue <= now() ? undefined : known
+      return cache.isNobody(value) || sessionIdOf(decoded(value), signer) === undefined ? 'nobody' : undefined
     },
     read(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)

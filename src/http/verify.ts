@@ -12,6 +12,10 @@ export type Verdict =
   | { readonly kind: 'not_signed_in', readonly code: ErrorCode, readonly grounds: Grounds }
   | { readonly kind: 'not_allowed', readonly session: SessionRecord, readonly grounds: Grounds }
 
+export type VerdictAtOnce =
+  | { readonly kind: 'allowed', readonly headers: FlatHeaders, readonly signedIn: boolean }
+  | { readonly kind: 'not_signed_in' }
+
 export interface Question {
   /** Undefined: the proxy did not say, or is not trusted to. */
   readonly target: Target | undefined
@@ -23,8 +27,8 @@ export interface Question {
 export interface Verifier {
   /** @throws `target_missing`, `database_unavailable`, `identity_too_large`; also as a rejection */
   verify(question: Question): Verdict | Promise<Verdict>
-  /** The headers of a 200 where nothing but memory is needed for it; undefined: ask verify(). @throws `target_missing` */
-  atOnce(target: Target | undefined, cookieHeader: string | undefined): FlatHeaders | undefined
+  /** The same where nothing but memory is needed for it; undefined: ask verify(). */
+  atOnce(target: Target | undefined, cookieHeader: string | undefined): VerdictAtOnce | undefined
 }
 
 export interface AccessInForce {
@@ -58,13 +62,17 @@ export function createVerifier({ reader, headers, inForce }: VerifierDeps): Veri
     },
     atOnce(target, cookieHeader) {
       const { policy, headers: compiled } = inForce()
-      const known = reader.warm(cookieHeader)
+      const known = reader.atOnce(cookieHeader)
       if (known === undefined || (target === undefined && !policy.ignoresTarget)) return undefined
-      const decision = policy.decide(target === undefined ? undefined : { target, address: UNKNOWN }, known.record)
-      return decision.allow ? headers.ready(known, target?.hostname, compiled) : undefined
+      const { allow } = policy.decide(target === undefined ? undefined : { target, address: UNKNOWN }, known === 'nobody' ? undefined : known.record)
+      if (known === 'nobody') return allow ? { kind: 'allowed', headers: headers.nobody(compiled), signedIn: false } : NOT_SIGNED_IN
+      const ready = allow ? headers.ready(known, target?.hostname, compiled) : undefined
+      return ready && { kind: 'allowed', headers: ready, signedIn: true }
     },
   }
 }
+
+const NOT_SIGNED_IN: VerdictAtOnce = { kind: 'not_signed_in' }
 
 /** Where the address is not known, a rule about networks may hold or not: the least permission of both counts. */
 const UNKNOWN = (): undefined => undefined

@@ -1,10 +1,12 @@
 // What is answered before Fastify sees it is what Fastify's route would have answered: the same questions over a connection, where the
 // short way is taken, and handed to the routes themselves.
 import { request as ask } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createAtOnce } from '../../src/http/at-once.js'
+import type { VerdictAtOnce } from '../../src/http/verify.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 
@@ -45,7 +47,7 @@ async function byTheRoute(gateway: TestGateway, { method, url, headers }: Questi
 }
 
 t.test('the same answer either way', async (t) => {
-  const gateway = await startTestGateway(t, { config: { access: ACCESS, headers: { extra: [{ name: 'X-Sub', value: 'sub' }] } } })
+  const gateway = await startTestGateway(t, { config: { access: ACCESS, headers: { extra: [{ name: 'X-Sub', value: 'sub' }] }, log: { access: 'none' } } }) // a 401 takes the short way, too
   const cookies = ['', 'gatehouse_session=forged', 'gatehouse_session=a; gatehouse_session=b']
   for (const person of [PERSON_IDS.staff, PERSON_IDS.superuser, PERSON_IDS.guest]) {
     const { browser } = await gateway.signIn(person)
@@ -92,29 +94,50 @@ function sorted(answer: unknown): unknown {
   return { status, headers: Object.entries(headers).filter(([name]) => status === 200 || name !== 'content-length').map(([name, value]) => [name, String(value)]).sort(([a = ''], [b = '']) => a < b ? -1 : 1) }
 }
 
-t.test('only the endpoints\' own paths, and only a plain yes', async (t) => {
+t.test('only the endpoints\' own paths, and only what is plain', async (t) => {
   const written: unknown[] = []
   const counted: unknown[] = []
-  let answer: readonly string[] | undefined | Error = ['Vary', 'Cookie']
+  let full = true
+  let verdict: VerdictAtOnce | undefined | Error = { kind: 'allowed', headers: ['Vary', 'Cookie'], signedIn: true }
   const meter = { answered: (...args: unknown[]) => { counted.push(args.slice(0, 2)) }, sessionFrom: { memory: 0, database: 0, nobody: 0 } }
+  const endpoint = (path: string, query: 'refused' | 'ignored', plain401?: () => Record<string, string>) => ({ path, query, readTarget: () => undefined, plain401 })
   const atOnce = createAtOnce({
-    endpoints: [
-      { path: '/oauth2/auth', query: 'refused', readTarget: () => undefined },
-      { path: '/oauth2/forward-auth', query: 'ignored', readTarget: () => undefined },
-      { path: '/oauth2/ext-authz/*', query: 'ignored', readTarget: () => undefined },
-    ],
-    verifier: { atOnce: () => { if (answer instanceof Error) throw answer; return answer } },
+    endpoints: [endpoint('/oauth2/auth', 'refused', () => ({ 'x-why': 'nobody' })), endpoint('/oauth2/forward-auth', 'ignored'), endpoint('/oauth2/ext-authz/*', 'ignored')],
+    verifier: { atOnce: () => { if (verdict instanceof Error) throw verdict; return verdict } },
     meter,
+    log: { alreadyFull: () => full },
   })
   const taken = (url: string): boolean => atOnce({ url, headers: {} } as never, { writeHead: (...args: unknown[]) => { written.push(args) }, end: () => {} } as never)
   t.strictSame(['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/forward-auth?x=%2f', '/oauth2/ext-authz/', '/oauth2/ext-authz/a?b'].map(taken), [true, true, true, true, true])
-  t.strictSame(written, Array.from({ length: 5 }, () => [200, ['Vary', 'Cookie']]))
+  t.strictSame(written.splice(0), Array.from({ length: 5 }, () => [200, ['Vary', 'Cookie']]))
   t.strictSame(counted, [['/oauth2/auth', 200], ['/oauth2/forward-auth', 200], ['/oauth2/forward-auth', 200], ['/oauth2/ext-authz/*', 200], ['/oauth2/ext-authz/*', 200]])
   t.equal(meter.sessionFrom.memory, 5)
   t.strictSame(['/', '/oauth2/auth?x', '/oauth2/auth/', '/oauth2/AUTH', '/oauth2/%61uth', '/oauth2/ext-authz', '/oauth2/userinfo', '/oauth2/auth#'].map(taken), Array.from({ length: 8 }, () => false))
-  answer = undefined
+  verdict = { kind: 'not_signed_in' }
+  t.strictSame(['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/ext-authz/a'].map(taken), [true, false, false], 'a refusal that is the same for everybody')
+  t.strictSame(written.splice(0), [[401, ['Cache-Control', 'no-store', 'Vary', 'Cookie', 'Content-Length', '0', 'x-why', 'nobody']]])
+  full = false
+  t.equal(taken('/oauth2/auth'), false, 'it has a line of its own in the log')
+  verdict = undefined
   t.equal(taken('/oauth2/auth'), false)
-  answer = new Error('whatever')
+  verdict = new Error('whatever')
   t.equal(taken('/oauth2/auth'), false)
-  t.equal(written.length, 5)
+  t.strictSame([written, meter.sessionFrom], [[], { memory: 5, database: 0, nobody: 1 }])
+})
+
+t.test('a flood of requests without a session is counted in the log, not written out', async (t) => {
+  const gateway = await startTestGateway(t)
+  const { browser } = await gateway.signIn(PERSON_IDS.guest)
+  const began = gateway.log.length
+  const flood = Array.from({ length: 400 }, (_, number) => ({ method: 'GET', url: '/oauth2/auth', headers: { 'cookie': `gatehouse_session=forged${number}`, 'x-original-url': 'https://app.test/', 'x-original-method': 'GET' } }))
+  const answers = await Promise.all(flood.map((each) => overTheWire(gateway, each)))
+  t.ok(answers.every((answer) => (answer as { status: number }).status === 401))
+  t.match(answers.at(-1), { headers: { 'x-auth-request-redirect': `${gateway.url}/oauth2/start?rd=https%3A%2F%2Fapp.test%2F` } })
+  t.equal((await gateway.ask('/oauth2/auth', { browser, headers: { 'x-original-url': 'https://app.test/', 'x-original-method': 'GET' } })).status, 200)
+  const deadline = Date.now() + 10_000
+  const summed = () => gateway.log.slice(began).reduce((sum, { requests }) => sum + (typeof requests === 'number' ? requests : 0), 0)
+  const lines = () => gateway.log.slice(began).filter(({ status, code }) => status === 401 && code !== undefined).length
+  while (summed() + lines() < 400 && Date.now() < deadline) await sleep(50)
+  t.equal(summed() + lines(), 400, `${lines()} lines, ${summed()} counted`)
+  t.ok(lines() <= 50 * Math.ceil((Date.now() + 10_000 - deadline) / 1000 + 1) && lines() >= 50)
 })

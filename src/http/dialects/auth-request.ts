@@ -3,10 +3,13 @@
 import { challenge } from '../errors.js'
 import type { Dialect } from './dialect.js'
 
+const plain401: NonNullable<Dialect['plain401']> = ({ signInUrl, pages }) => ({ 'x-auth-request-redirect': signInUrl, 'www-authenticate': challenge(pages) })
+
 export const authRequest: Dialect = {
   path: '/oauth2/auth',
   query: 'refused',
-  notSignedIn: ({ reply, signInUrl, pages }) => reply.code(401).headers({ 'x-auth-request-redirect': signInUrl, 'www-authenticate': challenge(pages) }).send(),
+  notSignedIn: ({ reply, ...refusal }) => reply.code(401).headers(plain401(refusal)).send(),
+  plain401,
   refused({ reply, error, pages }) {
     const status = error.status >= 500 ? 503 : error.status === 401 ? 401 : 403
     return reply.code(status).headers({ 'x-gatehouse-error': error.code, ...(status === 401 ? { 'www-authenticate': challenge(pages) } : {}) }).send()

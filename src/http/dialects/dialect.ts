@@ -8,6 +8,7 @@ import { canReturnTo } from '../../core/return-to.js'
 import type { Meter } from '../../core/meter.js'
 import type { Target } from '../../core/target.js'
 import { asGatehouseError, errorFacts } from '../errors.js'
+import type { AnswerLog } from './answer-log.js'
 import type { PageSettings } from '../pages/layout.js'
 import type { TraceQuestions } from '../traced.js'
 import type { Verdict, Verifier } from '../verify.js'
@@ -31,6 +32,8 @@ export interface Dialect {
    */
   readonly query: 'refused' | 'ignored'
   notSignedIn(refusal: Refusal & { readonly code: ErrorCode }): FastifyReply
+  /** Headers of its 401, where that is the same for every client and has no body. */
+  readonly plain401?: (refusal: Pick<Refusal, 'signInUrl' | 'pages'>) => Readonly<Record<string, string>>
   refused(refusal: Refusal & { readonly error: GatehouseError, readonly denied?: Denied }): FastifyReply
 }
 
@@ -43,8 +46,7 @@ export interface DialectOptions {
   readonly pages: PageSettings
   readonly meter: Meter
   readonly traced: TraceQuestions
-  /** Which answers are logged. */
-  readonly access: 'denied' | 'all' | 'none'
+  readonly log: AnswerLog
 }
 
 export async function dialectRoute(scope: FastifyInstance, options: DialectOptions): Promise<void> {
@@ -75,9 +77,9 @@ function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOp
   }
 }
 
-function respond(verdict: Verdict, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages, access }: DialectOptions): FastifyReply {
+function respond(verdict: Verdict, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages, log }: DialectOptions): FastifyReply {
   if (verdict.kind === 'allowed') {
-    if (access === 'all') logAnswer(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
+    log.line(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
     reply.hijack() // nothing else has a say in it: written as it is
     reply.raw.writeHead(200, verdict.headers as string[])
     reply.raw.end()
@@ -86,11 +88,11 @@ function respond(verdict: Verdict, target: Target | undefined, request: FastifyR
   reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
   const refusal = { request, reply, target, pages, signInUrl: signInUrl(publicUrl, target) }
   if (verdict.kind === 'not_signed_in') {
-    if (access !== 'none') logAnswer(request, target, 401, { code: verdict.code, rule: verdict.grounds.path })
+    log.line(request, target, 401, { code: verdict.code, rule: verdict.grounds.path })
     return dialect.notSignedIn({ ...refusal, code: verdict.code })
   }
   const { grounds, session: { username } } = verdict
-  if (access !== 'none') logAnswer(request, target, 403, { code: 'not_allowed', username, rule: grounds.path, allows: describeAllow(grounds.allow) })
+  log.line(request, target, 403, { code: 'not_allowed', username, rule: grounds.path, allows: describeAllow(grounds.allow) })
   return dialect.refused({ ...refusal, error: new GatehouseError('not_allowed'), denied: { username, grounds } })
 }
 
@@ -105,11 +107,7 @@ function refuseQuery(request: FastifyRequest): void {
   if (request.url.includes('?')) throw new GatehouseError('query_unknown', { detail: 'the auth endpoint takes no query parameters', remedy: 'Take the query off the address in the proxy\'s configuration; access is decided by the section access.' })
 }
 
-function signInUrl(publicUrl: string, target: Target | undefined): string {
+export function signInUrl(publicUrl: string, target: Target | undefined): string {
   const back = target === undefined ? `${publicUrl}/` : canReturnTo(target.url) ? target.url : `${target.scheme}://${target.host}/`
   return `${publicUrl}/oauth2/start?rd=${encodeURIComponent(back)}`
-}
-
-function logAnswer(request: FastifyRequest, target: Target | undefined, status: number, facts: Record<string, unknown>): void {
-  request.log.info({ correlationId: request.id, ...facts, status, client: request.ip, ...(target === undefined ? {} : { host: target.host, path: target.path, method: target.method }) }, status === 200 ? 'access allowed' : 'access denied')
 }
