@@ -57,9 +57,9 @@ interface Said { readonly values: readonly string[], readonly assertion: TokenPi
 export interface PreparedHeaders {
   /** The assertion is empty for nobody, and where nobody can say whom it is for. @throws `identity_too_large`; also as a rejection */
   of(session: SessionRecord | undefined, cached: CachedSession | undefined, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders | Promise<FlatHeaders>
-  /** What was made before and still holds. */
   /** All of them empty or `false`. */
   nobody(compiled: CompiledHeaders): FlatHeaders
+  /** What was made before and still holds. */
   ready(cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders | undefined
 }
 

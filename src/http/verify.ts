@@ -64,8 +64,10 @@ export function createVerifier({ reader, headers, inForce }: VerifierDeps): Veri
       const { policy, headers: compiled } = inForce()
       const known = reader.atOnce(cookieHeader)
       if (known === undefined || (target === undefined && !policy.ignoresTarget)) return undefined
-      const { allow } = policy.decide(target === undefined ? undefined : { target, address: UNKNOWN }, known === 'nobody' ? undefined : known.record)
-      if (known === 'nobody') return allow ? { kind: 'allowed', headers: headers.nobody(compiled), signedIn: false } : NOT_SIGNED_IN
+      let depends = false
+      const address = (): undefined => { depends = true } // not known here: whatever a rule about networks may say, the least permission counts
+      const { allow } = policy.decide(target === undefined ? undefined : { target, address }, known === 'nobody' ? undefined : known.record)
+      if (known === 'nobody') return allow ? { kind: 'allowed', headers: headers.nobody(compiled), signedIn: false } : depends ? undefined : NOT_SIGNED_IN
       const ready = allow ? headers.ready(known, target?.hostname, compiled) : undefined
       return ready && { kind: 'allowed', headers: ready, signedIn: true }
     },
@@ -73,6 +75,3 @@ export function createVerifier({ reader, headers, inForce }: VerifierDeps): Veri
 }
 
 const NOT_SIGNED_IN: VerdictAtOnce = { kind: 'not_signed_in' }
-
-/** Where the address is not known, a rule about networks may hold or not: the least permission of both counts. */
-const UNKNOWN = (): undefined => undefined

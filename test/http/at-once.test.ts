@@ -53,6 +53,12 @@ t.test('the same answer either way', async (t) => {
     const { browser } = await gateway.signIn(person)
     cookies.push(`lang=en; ${browser.cookieHeader(gateway.url)}`)
   }
+  await t.test('nobody is refused before it is known where they come from', async (t) => {
+    for (const [client, status] of [['203.0.113.7', 200], ['198.51.100.1', 401]] as const) {
+      const asked = { method: 'GET', url: '/oauth2/auth', headers: { 'x-original-url': 'https://app.test/net/x', 'x-original-method': 'GET', 'x-forwarded-for': client } }
+      t.match(await overTheWire(gateway, asked), { status }, client)
+    }
+  })
   const pick = fc.constantFrom
   const question: fc.Arbitrary<Question> = fc.record({
     method: pick('GET', 'HEAD', 'POST', 'PROPFIND'),
