@@ -1,5 +1,5 @@
 // Memberships and flags of one person, replaced as a whole by what the mapping grants: what it does not grant is gone,
-// also what was assigned by hand. `since` survives for what stays. A constant number of statements.
+// also what was assigned by hand. `since` survives for what stays, and what stays is not written. A constant number of statements.
 import { sql } from 'drizzle-orm'
 import type { MappedGrants } from '../core/pipeline/pipeline.js'
 import type { Cause } from '../core/mapping.js'
@@ -52,7 +52,7 @@ async function replaceMemberships(tx: Transaction, userId: string, { groups }: M
     granted as (
       insert into user_groups (user_id, group_id, cause)
       select ${userId}::uuid, wanted.id, wanted.cause from unnest(${ids}::uuid[], ${causes}::text[]::jsonb[]) as wanted(id, cause)
-      on conflict (user_id, group_id) do update set cause = excluded.cause)
+      on conflict (user_id, group_id) do update set cause = excluded.cause where user_groups.cause is distinct from excluded.cause)
     select name from before order by name`)
   return rows.map((row) => row.name)
 }
@@ -65,7 +65,8 @@ async function replaceFlags(tx: Transaction, userId: string, { staff, superuser 
       staff_since = case when ${staff.length > 0} then coalesce(staff_since, now()) end,
       is_superuser = ${superuser.length > 0}, superuser_cause = ${causeJson(superuser)}::jsonb,
       superuser_since = case when ${superuser.length > 0} then coalesce(superuser_since, now()) end
-    where id = ${userId}`)
+    where id = ${userId} and (is_staff, staff_cause, is_superuser, superuser_cause)
+      is distinct from (${staff.length > 0}, ${causeJson(staff)}::jsonb, ${superuser.length > 0}, ${causeJson(superuser)}::jsonb)`)
 }
 
 function causeJson(causes: readonly Cause[]): string | null {
