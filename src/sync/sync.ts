@@ -57,6 +57,7 @@ export interface Sync {
 const TURNS = 20
 const LONGEST_TURN_MS = 15_000
 const AT_ONCE = 4
+const PATIENCE_MS = 2_000
 
 /** Turns begin by themselves. */
 export function createSync(deps: SyncDeps): Sync {
@@ -79,7 +80,7 @@ export function createSync(deps: SyncDeps): Sync {
   }
   const pass = (): Promise<void> => {
     running ??= turn().catch((error: unknown) => {
-      deps.report.broken(error)
+      if (!closed) deps.report.broken(error)
       state = { ...state, failing: error instanceof GatehouseError ? error.code : 'internal' }
     }).finally(() => { running = undefined })
     return running
@@ -97,7 +98,7 @@ export function createSync(deps: SyncDeps): Sync {
     async close() {
       closed = true
       clearTimeout(timer)
-      await running
+      await Promise.race([running, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref())]) // Graph may take longer than a replica that is to end
     },
   }
 }

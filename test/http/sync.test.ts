@@ -10,7 +10,7 @@ import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump, type Query } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 const PERMISSIONS = ['User.Read.All', 'GroupMember.Read.All']
@@ -416,6 +416,20 @@ t.test('a sign-in during a reading is newer than the reading', async (t) => {
   await passing
   t.equal(await header(gus, 'remote-groups'), 'Circuit Manager,Read Only')
   t.match(await query('select cardinality(group_ids) as groups from entra_readings'), [{ groups: 2 }])
+})
+
+t.test('a replica ends while Graph does not answer, and does not complain of it', async (t) => {
+  const { gateway, signIn, age } = await scene(t)
+  await signIn('guest')
+  await age(2 * HOUR)
+  gateway.entra.faults.add({ on: 'graph', path: '$batch', times: 5, then: { kind: 'hang' } })
+  gateway.gateway.sync?.pass().catch(() => {})
+  while (gateway.entra.faults.waiting()[0]?.times !== undefined && !gateway.entra.requests.some(({ path }) => path.endsWith('$batch'))) await sleep(10)
+  const began = Date.now()
+  await gateway.close()
+  t.ok(Date.now() - began < 20_000, `closed after ${Date.now() - began} ms, long before Graph's budget of 30 seconds`)
+  await sleep(200)
+  t.same(gateway.log.filter(({ msg }) => String(msg).includes('broke off')), [])
 })
 
 t.test('one replica at a time, and another one when it goes', async (t) => {
