@@ -25,7 +25,7 @@ import { touchInterval } from './http/toucher.js'
 import { createMetrics, type Metrics } from './metrics.js'
 import { createLoginReporter, createSyncReporter } from './reports.js'
 import { createOwnSteps, type OwnSteps } from './steps/own-steps.js'
-import { createChangeListener, type ChangeListener } from './store/changes.js'
+import { createChangeListener, SERVER, type ChangeListener } from './store/changes.js'
 import { openDatabase, type Database } from './store/database.js'
 import { databaseUrl } from './store/database-url.js'
 import { createKeyRing, type LiveKeyRing } from './store/key-ring.js'
@@ -107,7 +107,7 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     const endpoints = entraEndpoints(config.entra)
     const http = withReachability(tracedHttp(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), endpoints, tracer), endpoints.graph, metrics.meter.upstream)
     closers.push(() => http.close())
-    const { cache, changes } = openCache({ url, config, replicas, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
+    const { cache, changes } = openCache({ url, database, config, replicas, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
     const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database, cache), keys, meter: metrics.meter, tracer, report: createLoginReporter(log, metrics.meter), ownStep: steps.step, log })
     const sync = openSync(live, { http, database, url, metrics, log, closers })
     const management = await managementServer(database, () => ({ ...http.reachability(), changes: changes.live() ? 'heard' : 'not heard: every check reads the database', replicas: replicas.state(), ...(sync ? { sync: syncPart(sync) } : {}) }), metrics, log, () => draining)
@@ -184,8 +184,16 @@ function entraAdapters(live: () => Config, http: HttpClient) {
 }
 
 /** What was read of sessions, for as long as every change is heard of. */
-function openCache({ url, config, replicas, log, closers, onKeys }: { url: string, config: Config, replicas: Replicas, log: Logger, closers: (() => Promise<unknown>)[], onKeys: () => void }): { cache: SessionCache, changes: ChangeListener } {
-  const changes = createChangeListener({ url, onChange: (change) => cache.apply(change), onDoubt: (knownUntil) => cache.doubtEverything(knownUntil), onKeys, replicas, log })
+function openCache({ url, database, config, replicas, log, closers, onKeys }: { url: string, database: Database, config: Config, replicas: Replicas, log: Logger, closers: (() => Promise<unknown>)[], onKeys: () => void }): { cache: SessionCache, changes: ChangeListener } {
+  const changes = createChangeListener({
+    url,
+    onChange: (change) => cache.apply(change),
+    onDoubt: (knownUntil) => cache.doubtEverything(knownUntil),
+    onKeys,
+    readFrom: async () => (await database.ask((db) => db.execute<{ server: string }>(sql.raw(SERVER)))).rows[0]?.server ?? '',
+    replicas,
+    log,
+  })
   closers.push(() => changes.close())
   const cache: SessionCache = createSessionCache({ feed: changes, touchAfterMs: touchInterval(config.session.idleTimeoutMs) })
   return { cache, changes }

@@ -8,6 +8,9 @@ import { createPeopleStore, type PeopleStore } from '../store/people.js'
 
 export const EXIT = { ok: 0, failed: 1, usage: 2, config: 78 } as const
 
+/** A million sessions take longer to end than one. */
+const STATEMENT_MS = 120_000
+
 export interface CommonOptions { readonly config?: string, readonly json?: boolean }
 
 /** `--config`, else GATEHOUSE_CONFIG, else config/gatehouse.yaml. @throws ConfigError */
@@ -21,7 +24,7 @@ export interface CommandContext { readonly database: Database, readonly people: 
 export async function withDatabase<T>(options: CommonOptions, work: (context: CommandContext) => Promise<T>): Promise<T> {
   const { config } = readConfig(options)
   const { url, stop } = await databaseUrl(config.database)
-  const database = openDatabase({ url, poolSize: 2 })
+  const database = openDatabase({ url, poolSize: 2, timeoutMs: STATEMENT_MS })
   try {
     return await work({ database, people: createPeopleStore(database, config.session) })
   } finally {

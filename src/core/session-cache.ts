@@ -174,6 +174,8 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
     ticket: () => sequence,
     keep(cookie, hash, record, ticket) {
       if (ticket !== sequence) return undefined
+      const other = cookieOf.get(hash)
+      if (other !== undefined && other !== cookie) forget(other) // an end takes out one cookie: there must be no other (one that an older secret signed)
       const readAt = Math.floor(now()) // small whole numbers take no memory of their own
       const own = lean(record)
       const entry: CachedSession = { record: own, hash, readAt, freshUntil: readAt + own.expiresInMs, touchDue: readAt + touchAfterMs - own.idleMs, changed: false, stretch, prepared: undefined }
@@ -182,8 +184,12 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
       return entry
     },
     keepNobody(cookie) {
-      if (nobodies.size >= NOBODIES) nobodies = new Map()
-      nobodies.set(cookie, now() + NOBODY_MS)
+      for (const [first, until] of nobodies) { // in the order in which they end
+        if (until > now() && nobodies.size < NOBODIES) break
+        nobodies.delete(first)
+      }
+      nobodies.delete(cookie)
+      nobodies.set(copyOf(cookie), now() + NOBODY_MS)
     },
     isNobody(cookie) {
       const until = nobodies.get(cookie)

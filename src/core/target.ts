@@ -13,13 +13,13 @@ export interface Target {
   readonly path: string
   /** Without `?`; empty where there is none. */
   readonly query: string
-  /** Upper case. */
+  /** Upper case; empty where the proxy does not say, which is none that a rule was written for. */
   readonly method: string
   /** The absolute address, to come back to. */
   readonly url: string
 }
 
-export interface TargetParts { readonly scheme: string, readonly host: string, readonly uri: string, readonly method: string }
+export interface TargetParts { readonly scheme: string, readonly host: string, readonly uri: string, /** Undefined: not said. */ readonly method: string | undefined }
 
 const SCHEMES: Readonly<Record<string, 'http' | 'https'>> = { http: 'http', https: 'https', ws: 'http', wss: 'https' }
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 section 5.6.2
@@ -30,14 +30,14 @@ export function parseTarget({ scheme, host, uri, method }: TargetParts, hosts?: 
   const malformed = (detail: string) => new GatehouseError('target_malformed', { detail, facts: { host: host.slice(0, 100), path: pathAlone(uri) } })
   const plainScheme = SCHEMES[scheme] ?? SCHEMES[scheme.toLowerCase()]
   if (!plainScheme) throw malformed('the scheme is not http, https, ws or wss')
-  if (!TOKEN.test(method)) throw malformed('the method is no token')
+  if (method !== undefined && !TOKEN.test(method)) throw malformed('the method is no token')
   const place = placeOf(plainScheme, host, hosts)
   if (typeof place === 'string') throw malformed(place)
   const wrong = wrongUri(uri)
   if (wrong !== undefined) throw malformed(wrong)
   const mark = uri.indexOf('?')
   const path = mark === -1 ? uri : uri.slice(0, mark)
-  return { scheme: plainScheme, host: place.host, hostname: place.hostname, path, query: mark === -1 ? '' : uri.slice(mark + 1), method: method.toUpperCase(), url: `${plainScheme}://${place.host}${encodeRawBytes(uri)}` }
+  return { scheme: plainScheme, host: place.host, hostname: place.hostname, path, query: mark === -1 ? '' : uri.slice(mark + 1), method: method?.toUpperCase() ?? '', url: `${plainScheme}://${place.host}${encodeRawBytes(uri)}` }
 }
 
 export interface Place { readonly host: string, readonly hostname: string }
@@ -82,7 +82,7 @@ function wrongUri(uri: string): string | undefined {
 }
 
 /** The same from one absolute address (nginx's X-Original-URL). */
-export function parseTargetUrl(url: string, method: string, hosts?: KnownHosts): Target {
+export function parseTargetUrl(url: string, method: string | undefined, hosts?: KnownHosts): Target {
   const [, scheme, host, uri] = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/i.exec(url) ?? []
   if (scheme === undefined || host === undefined || uri === undefined) throw new GatehouseError('target_malformed', { detail: 'not an absolute address', facts: { url: pathAlone(url) } })
   return parseTarget({ scheme, host, uri: uri.startsWith('/') ? uri : `/${uri}`, method }, hosts)

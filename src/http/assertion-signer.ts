@@ -1,5 +1,7 @@
-// Signs assertions: ES256 (RFC 7518 section 3.4). What was signed is used again by whoever asked (prepared-headers.ts).
-import { CompactSign } from 'jose'
+// Signs assertions: a JWS in its compact form (RFC 7515 section 7.1), ES256 (RFC 7518 section 3.4). Node's own signature at once instead
+// of jose's: a third of the time and no promise, on the way of every first check. What was signed is used again by whoever asked
+// (prepared-headers.ts).
+import { sign as signature } from 'node:crypto'
 import { assertionClaims, ASSERTION_LIFETIME, type ClaimPieces, type KeyRing } from '../core/assertion.js'
 import type { SessionRecord } from '../core/session.js'
 
@@ -10,9 +12,9 @@ export interface AssertionSigner {
   /** Of the key that signs now: what another one signed may be withdrawn. */
   kid(): string
   /** For the application at this host. */
-  assertion(session: SessionRecord, hostname: string): Promise<TokenPieces>
+  assertion(session: SessionRecord, hostname: string): TokenPieces
   /** @param lifetime in seconds */
-  sign(session: SessionRecord, audience: string, lifetime: number): Promise<string>
+  sign(session: SessionRecord, audience: string, lifetime: number): string
 }
 
 export interface AssertionSignerDeps {
@@ -23,21 +25,22 @@ export interface AssertionSignerDeps {
 }
 
 export function createAssertionSigner({ keys, issuer, now = Date.now }: AssertionSignerDeps): AssertionSigner {
-  const sign = async (session: SessionRecord, audience: string, lifetime: number): Promise<TokenPieces> => {
+  const sign = (session: SessionRecord, audience: string, lifetime: number): TokenPieces => {
     const { kid, privateKey } = keys.signing()
     const iat = Math.floor(now() / 1000)
-    const claims = assertionClaims(session, issuer, audience, { iat, exp: iat + lifetime })
-    const token = await new CompactSign(Buffer.from(claims.join(''))).setProtectedHeader({ alg: 'ES256', kid, typ: 'JWT' }).sign(privateKey)
-    return cut(token, claims)
+    const [shared, own] = assertionClaims(session, issuer, audience, { iat, exp: iat + lifetime })
+    // The first piece of the claims is a multiple of three bytes long, so each is encoded by itself.
+    const first = `${base64url(JSON.stringify({ alg: 'ES256', kid, typ: 'JWT' }))}.${base64url(shared)}`
+    const second = base64url(own)
+    return [first, `${second}.${signature('sha256', Buffer.from(first + second, 'latin1'), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`]
   }
   return {
     kid: () => keys.signing().kid,
     assertion: (session, hostname) => sign(session, hostname, ASSERTION_LIFETIME),
-    sign: async (session, audience, lifetime) => (await sign(session, audience, lifetime)).join(''),
+    sign: (session, audience, lifetime) => sign(session, audience, lifetime).join(''),
   }
 }
 
-function cut(token: string, [shared]: ClaimPieces): TokenPieces {
-  const end = token.indexOf('.') + 1 + Buffer.byteLength(shared) / 3 * 4
-  return [token.slice(0, end), token.slice(end)]
+function base64url(text: string): string {
+  return Buffer.from(text).toString('base64url')
 }

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Meter } from '../core/meter.js'
 import type { Target } from '../core/target.js'
 import type { AnswerLog } from './dialects/answer-log.js'
+import type { FlatHeaders } from './prepared-headers.js'
 import type { Verifier } from './verify.js'
 
 export interface AuthEndpoint {
@@ -28,32 +29,31 @@ export type AtOnce = (request: IncomingMessage, response: ServerResponse) => boo
 
 export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions): AtOnce {
   const endpointOf = endpointFinder(endpoints)
-  /** @returns the status; undefined where it is not answered here */
-  const answer = (request: IncomingMessage, response: ServerResponse, { readTarget, plain401 }: AuthEndpoint): number | undefined => {
-    const target = readTarget(request)
-    const verdict = verifier.atOnce(target, request.headers.cookie)
-    if (verdict === undefined) return undefined
-    if (verdict.kind === 'allowed') {
-      meter.sessionFrom[verdict.signedIn ? 'memory' : 'nobody']++
-      response.writeHead(200, verdict.headers as string[])
-      return 200
+  /** Status and headers; undefined where it is not answered here. */
+  const judge = (request: IncomingMessage, { readTarget, plain401 }: AuthEndpoint): [number, FlatHeaders] | undefined => {
+    try {
+      const target = readTarget(request)
+      const verdict = verifier.atOnce(target, request.headers.cookie)
+      if (verdict?.kind === 'allowed') {
+        meter.sessionFrom[verdict.signedIn ? 'memory' : 'nobody']++
+        return [200, verdict.headers]
+      }
+      if (verdict === undefined || plain401 === undefined || !log.alreadyFull()) return undefined
+      meter.sessionFrom.nobody++
+      return [401, [...REFUSED, ...Object.entries(plain401(target)).flat()]]
+    } catch {
+      return undefined // the endpoint finds it again, and says it in its proxy's way
     }
-    if (plain401 === undefined || !log.alreadyFull()) return undefined
-    meter.sessionFrom.nobody++
-    response.writeHead(401, [...REFUSED, ...Object.entries(plain401(target)).flat()])
-    return 401
   }
   return (request, response) => {
     const endpoint = endpointOf(request.url ?? '')
     if (endpoint === undefined) return false
     const began = performance.now()
-    let status: number | undefined
-    try {
-      status = answer(request, response, endpoint)
-    } catch {} // the endpoint finds it again, and says it in its proxy's way
-    if (status === undefined) return false
+    const answer = judge(request, endpoint)
+    if (answer === undefined) return false
+    response.writeHead(answer[0], answer[1] as string[])
     response.end()
-    meter.answered(endpoint.path, status, (performance.now() - began) / 1000)
+    meter.answered(endpoint.path, answer[0], (performance.now() - began) / 1000)
     return true
   }
 }

@@ -24,7 +24,7 @@ export interface IdentityCookieDeps {
 
 export function createIdentityCookie({ signer, cookies, domain }: IdentityCookieDeps): SetIdentityCookie {
   return async (session, reply) => {
-    const token = await signer.sign(session, domain, IDENTITY_COOKIE_LIFETIME)
+    const token = signer.sign(session, domain, IDENTITY_COOKIE_LIFETIME)
     if (token.length > MOST_CHARACTERS) throw new GatehouseError('identity_too_large', { detail: `the identity cookie would have ${token.length} characters, browsers keep ${MOST_CHARACTERS}`, facts: { username: session.username, groups: session.groups.length }, remedy: 'Map fewer groups, or let applications use X-Gatehouse-Assertion or /oauth2/userinfo.' })
     reply.setCookie(cookies.names.identity, token, { domain, maxAge: IDENTITY_COOKIE_LIFETIME, encode: (value) => value })
   }

@@ -36,14 +36,14 @@ export function createInstance({ trusts, pages, log, atOnce }: InstanceOptions):
 }
 
 /**
- * A proxy that asks its forward-auth question at `/` (oauth2-proxy's Traefik sample does) must get an answer to that question: the
+ * A proxy that asks its forward-auth question at `/` (oauth2-proxy's Traefik sample does; some carry the client's query over) must get an answer to that question: the
  * home page's 200 would let everybody pass who is signed in, whatever the rules say. No browser and no proxy sends this header otherwise.
  *
  * None of our own addresses has a percent-encoding. Who writes one, `/oauth2/%61uth`, means to get past the list of a proxy that
  * closes the auth endpoints to the outside.
  */
 function withoutDetour({ url = '/', headers }: { readonly url?: string | undefined, readonly headers: IncomingHttpHeaders }): string {
-  if (url === '/') return headers['x-forwarded-uri'] === undefined ? url : '/oauth2/forward-auth'
+  if (/^\/(?:[?#]|$)/.test(url)) return headers['x-forwarded-uri'] === undefined ? url : `/oauth2/forward-auth${url.slice(1)}`
   const encoded = url.indexOf('%')
   if (encoded === -1 || url.startsWith('/oauth2/ext-authz/')) return url
   const query = url.indexOf('?')

@@ -23,6 +23,7 @@ export interface CompiledHeaders {
 const ALLOWED = ['Cache-Control', 'no-store', 'Vary', 'Cookie', 'Content-Length', '0']
 const FIRST = ALLOWED.length + 1
 const MOST_HOSTS = 16
+const CAPACITY = 300_000
 /** Half of what applications accept it for. */
 const REUSED_SECONDS = 150
 
@@ -39,105 +40,113 @@ export function compileHeaders(settings: IdentityHeaderSettings): CompiledHeader
   }
 }
 
-/** What one session says to one application; others follow. */
-interface Prepared {
+/** What one session says to one application. */
+interface Said {
   readonly compiled: CompiledHeaders
   readonly hostname: string | undefined
   /** Of the key that signed. */
   readonly kid: string
   /** Seconds since 1970. */
   readonly until: number
-  said: Said | Promise<Said>
-  next: Prepared | undefined
+  /** What differs from one session to another, and the assertion in its two pieces. */
+  readonly values: readonly string[]
+  readonly shared: string
+  readonly own: string
 }
 
-/** What differs from one session to another. */
-interface Said { readonly values: readonly string[], readonly assertion: TokenPieces | undefined }
-
 export interface PreparedHeaders {
-  /** The assertion is empty for nobody, and where nobody can say whom it is for. @throws `identity_too_large`; also as a rejection */
-  of(session: SessionRecord | undefined, cached: CachedSession | undefined, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders | Promise<FlatHeaders>
+  /** The assertion is empty for nobody, and where nobody can say whom it is for. @throws `identity_too_large` */
+  of(session: SessionRecord | undefined, cached: CachedSession | undefined, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders
   /** All of them empty or `false`. */
   nobody(compiled: CompiledHeaders): FlatHeaders
   /** What was made before and still holds. */
   ready(cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders | undefined
 }
 
-/** @param now milliseconds since 1970 */
-export function createPreparedHeaders({ signer, now = Date.now }: { readonly signer: AssertionSigner, readonly now?: () => number }): PreparedHeaders {
-  const kept = sharedStrings()
-  const saidOf = (session: SessionRecord | undefined, pieces: TokenPieces | undefined, compiled: CompiledHeaders): Said => {
-    const pairs = identityHeaders(session, compiled.definitions, compiled.withAssertion ? pieces?.join('') ?? '' : undefined, compiled.maxBytes)
-    return {
-      values: compiled.distinct.map((index) => LISTS.has(compiled.definitions[index]?.value) ? kept.shared(pairs[index]?.[1] ?? '') : pairs[index]?.[1] ?? ''),
-      assertion: pieces && [kept.shared(pieces[0]), kept.own(pieces[1])],
-    }
-  }
-  const make = (session: SessionRecord | undefined, hostname: string | undefined, compiled: CompiledHeaders): Said | Promise<Said> => {
-    const say = (pieces: TokenPieces | undefined): Said => saidOf(session, pieces, compiled)
-    return compiled.withAssertion && session !== undefined && hostname !== undefined ? signer.assertion(session, hostname).then(say) : say(undefined)
-  }
-  const prepare = (session: SessionRecord, cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders, kid: string, seconds: number): FlatHeaders | Promise<FlatHeaders> => {
-    const said = make(session, hostname, compiled)
-    const entry: Prepared = { compiled, hostname, kid, until: seconds + REUSED_SECONDS, said, next: stillGood(cached.prepared as Prepared | undefined, compiled, kid, hostname, seconds) }
-    cached.prepared = entry
-    if (!(said instanceof Promise)) return filled(compiled, said)
-    return said.then((made) => {
-      entry.said = made
-      return filled(compiled, made)
-    }, (error: unknown) => {
-      if (cached.prepared === entry) cached.prepared = entry.next
-      throw error
+export interface PreparedHeadersDeps {
+  readonly signer: AssertionSigner
+  /** How many are kept, over all sessions and applications. */
+  readonly capacity?: number
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+}
+
+export function createPreparedHeaders({ signer, capacity = CAPACITY, now = Date.now }: PreparedHeadersDeps): PreparedHeaders {
+  const strings = sharedStrings()
+  const note = forgetting(capacity)
+  const say = (session: SessionRecord | undefined, hostname: string | undefined, compiled: CompiledHeaders, seconds: number): Said => {
+    const [shared, own]: TokenPieces = compiled.withAssertion && session !== undefined && hostname !== undefined ? signer.assertion(session, hostname) : ['', '']
+    const pairs = identityHeaders(session, compiled.definitions, compiled.withAssertion ? shared + own : undefined, compiled.maxBytes)
+    const values = compiled.distinct.map((index) => {
+      const text = pairs[index]?.[1] ?? ''
+      return LISTS.has(compiled.definitions[index]?.value) ? strings.shared(text) : text
     })
+    return { compiled, hostname, kid: kidFor(compiled), until: seconds + REUSED_SECONDS, values, shared: strings.shared(shared), own: strings.own(own) }
   }
-  const find = (cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders, kid: string, seconds: number): Said | Promise<Said> | undefined => {
-    for (let known = cached.prepared as Prepared | undefined; known !== undefined; known = known.next) {
-      if (known.hostname === hostname && known.compiled === compiled && known.kid === kid && known.until > seconds) return known.said
-    }
+  const prepare = (session: SessionRecord, cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): Said => {
+    const seconds = secondsNow()
+    const said = say(session, hostname, compiled, seconds)
+    const others = saidOf(cached).filter((each) => each.hostname !== hostname && holds(each, compiled, said.kid, seconds))
+    cached.prepared = [said, ...others.slice(0, MOST_HOSTS - 1)]
+    note(cached, seconds)
+    return said
+  }
+  const find = (cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): Said | undefined => {
+    const [kid, seconds] = [kidFor(compiled), secondsNow()]
+    for (const said of saidOf(cached)) if (said.hostname === hostname && holds(said, compiled, kid, seconds)) return said
     return undefined
   }
   const kidFor = (compiled: CompiledHeaders): string => compiled.withAssertion ? signer.kid() : ''
   const secondsNow = (): number => Math.floor(now() / 1000)
   return {
     of(session, cached, hostname, compiled) {
-      if (session === undefined || cached === undefined) return written(compiled, make(session, hostname, compiled))
-      const [kid, seconds] = [kidFor(compiled), secondsNow()]
-      const said = find(cached, hostname, compiled, kid, seconds)
-      return said === undefined ? prepare(session, cached, hostname, compiled, kid, seconds) : written(compiled, said)
+      if (session === undefined || cached === undefined) return filled(say(session, hostname, compiled, secondsNow()))
+      return filled(find(cached, hostname, compiled) ?? prepare(session, cached, hostname, compiled))
     },
-    nobody: (compiled) => filled(compiled, saidOf(undefined, undefined, compiled)),
+    nobody: (compiled) => filled(say(undefined, undefined, compiled, secondsNow())),
     ready(cached, hostname, compiled) {
-      const said = find(cached, hostname, compiled, kidFor(compiled), secondsNow())
-      return said === undefined || said instanceof Promise ? undefined : filled(compiled, said)
+      const said = find(cached, hostname, compiled)
+      return said && filled(said)
     },
   }
 }
 
-function written(compiled: CompiledHeaders, said: Said | Promise<Said>): FlatHeaders | Promise<FlatHeaders> {
-  return said instanceof Promise ? said.then((made) => filled(compiled, made)) : filled(compiled, said)
+const NONE: readonly Said[] = []
+
+function saidOf({ prepared }: CachedSession): readonly Said[] {
+  return prepared as readonly Said[] | undefined ?? NONE
 }
 
-function filled({ form, places, withAssertion }: CompiledHeaders, { values, assertion }: Said): FlatHeaders {
+/** Not where the clock was turned back, either. */
+function holds({ compiled, kid, until }: Said, inForce: CompiledHeaders, signing: string, seconds: number): boolean {
+  return compiled === inForce && kid === signing && until > seconds && until <= seconds + REUSED_SECONDS
+}
+
+function filled({ compiled: { form, places, withAssertion }, values, shared, own }: Said): FlatHeaders {
   const headers = form.slice()
   for (let index = 0; index < places.length; index++) headers[FIRST + 2 * index] = values[places[index] ?? 0] ?? ''
-  if (withAssertion && assertion !== undefined) headers[FIRST + 2 * places.length] = assertion[0] + assertion[1]
+  if (withAssertion) headers[FIRST + 2 * places.length] = shared + own
   return headers
 }
 
-/** The others of a session, without those that are over and the one that is made anew. */
-function stillGood(first: Prepared | undefined, compiled: CompiledHeaders, kid: string, hostname: string | undefined, seconds: number): Prepared | undefined {
-  let kept: Prepared | undefined
-  let count = 1
-  for (let each = first; each !== undefined && count < MOST_HOSTS;) {
-    const { next } = each
-    if (each.compiled === compiled && each.kid === kid && each.hostname !== hostname && each.until > seconds) {
-      each.next = kept
-      kept = each
-      count++
+/**
+ * Drops what was made for sessions once none of it holds any more: people leave, and their sessions stay for hours. Those that were noted
+ * in one stretch are looked at when the next one ends; where there are too many, that is earlier, and all of theirs goes.
+ */
+function forgetting(capacity: number): (cached: CachedSession, seconds: number) => void {
+  let young: CachedSession[] = []
+  let old: CachedSession[] = []
+  let ends = 0
+  return (cached, seconds) => {
+    const tooMany = young.length >= capacity / 2
+    if (tooMany || seconds >= ends) {
+      for (const each of old) if (tooMany || (saidOf(each)[0]?.until ?? 0) <= seconds) each.prepared = undefined
+      old = young
+      young = []
+      ends = seconds + REUSED_SECONDS
     }
-    each = next
+    young.push(cached)
   }
-  return kept
 }
 
 const LISTS: ReadonlySet<string | undefined> = new Set(['groups', 'permissions'])

@@ -41,6 +41,8 @@ export interface SessionReaderDeps {
 }
 
 const MAX_COOKIE_LENGTH = 256 // ours has about 90 characters
+/** A row that took longer to read, while something changed, is read again: what ended is believed for less than a second. */
+const SLOW_MS = 500
 
 /** The id in a cookie that we signed; undefined for anything else, also for what we signed for another purpose. */
 export function sessionIdOf(value: string, signer: CookieSigner): string | undefined {
@@ -49,26 +51,43 @@ export function sessionIdOf(value: string, signer: CookieSigner): string | undef
   return valid && id !== null && isSessionId(id) ? id : undefined
 }
 
+/** The same for a cookie as it was sent: as we write it, or decoded. With any other spelling one session could have as many entries as somebody likes. */
+function idAsSent(sent: string, signer: CookieSigner): string | undefined {
+  if (sent.length > MAX_COOKIE_LENGTH) return undefined
+  const value = decoded(sent)
+  return value === sent || encodeURIComponent(value) === sent ? sessionIdOf(value, signer) : undefined
+}
+
 export function createSessionReader({ signer, cookieName, sessions, cache, toucher, graceMs, log, meter: { sessionFrom }, now = () => performance.now() }: SessionReaderDeps): SessionReader {
-  /** One question for a cookie, however many requests come with it meanwhile. */
-  const asking = new Map<string, Promise<SessionAnswer>>()
-  const ask = async (value: string, id: string): Promise<SessionAnswer> => {
+  /** One question for a cookie, however many requests come with it meanwhile; who comes later than `SLOW_MS` asks anew. */
+  const asking = new Map<string, { readonly since: number, readonly answer: Promise<SessionAnswer> }>()
+  const ask = (value: string, id: string): Promise<SessionAnswer> => {
+    const known = asking.get(value)
+    if (known !== undefined && now() - known.since < SLOW_MS) return known.answer
+    const asked = { since: now(), answer: answer(value, id).finally(() => { if (asking.get(value) === asked) asking.delete(value) }) }
+    asking.set(value, asked)
+    return asked.answer
+  }
+  const answer = async (value: string, id: string): Promise<SessionAnswer> => {
     try {
-      const ticket = cache.ticket()
-      const session = await sessions.find(id)
-      if (!session) {
-        cache.forget(value)
-        cache.keepNobody(value)
-        return NOBODY.not_signed_in
-      }
-      const cached = cache.keep(value, sessionIdHash(id).toString('hex'), session, ticket)
-      if (cached === undefined || cached.touchDue <= now()) touch(id, cached)
-      return { session: cached?.record ?? session, cached }
+      return await readRow(value, id) ?? await readRow(value, id) ?? tooSlow()
     } catch (error) {
       return warm(value, error)
-    } finally {
-      asking.delete(value)
     }
+  }
+  /** @returns undefined where what was read may have been over for long */
+  const readRow = async (value: string, id: string): Promise<SessionAnswer | undefined> => {
+    const [ticket, began] = [cache.ticket(), now()]
+    const session = await sessions.find(id)
+    if (!session) {
+      cache.forget(value)
+      cache.keepNobody(value)
+      return NOBODY.not_signed_in
+    }
+    const cached = cache.keep(value, sessionIdHash(id).toString('hex'), session, ticket)
+    if (cached === undefined && now() - began > SLOW_MS) return undefined
+    if (cached === undefined || cached.touchDue <= now()) touch(id, cached)
+    return { session: cached?.record ?? session, cached }
   }
   /** Staff and superusers get nothing of the grace: a revoked administrator must not profit from an outage. */
   const warm = (value: string, error: unknown): SessionAnswer => {
@@ -97,7 +116,7 @@ export function createSessionReader({ signer, cookieName, sessions, cache, touch
       if (value === undefined || value === DOUBLED) return 'nobody'
       const known = cache.fresh(value)
       if (known !== undefined) return known.touchDue <= now() ? undefined : known
-      return cache.isNobody(value) || sessionIdOf(decoded(value), signer) === undefined ? 'nobody' : undefined
+      return cache.isNobody(value) || idAsSent(value, signer) === undefined ? 'nobody' : undefined
     },
     read(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
@@ -107,23 +126,22 @@ export function createSessionReader({ signer, cookieName, sessions, cache, touch
       if (known) {
         sessionFrom.memory++
         if (known.touchDue <= now()) {
-          const id = sessionIdOf(decoded(value), signer)
+          const id = idAsSent(value, signer)
           if (id !== undefined) touch(id, known)
         }
         return { session: known.record, cached: known }
       }
       if (cache.isNobody(value)) return nobody('not_signed_in')
-      const id = sessionIdOf(decoded(value), signer)
+      const id = idAsSent(value, signer)
       if (id === undefined) return nobody('session_unreadable')
       sessionFrom.database++
-      let answer = asking.get(value)
-      if (!answer) {
-        answer = ask(value, id)
-        asking.set(value, answer)
-      }
-      return answer
+      return ask(value, id)
     },
   }
+}
+
+function tooSlow(): never {
+  throw new GatehouseError('database_unavailable', { detail: 'rows of sessions take so long to read that they may be over by then', remedy: 'See what PostgreSQL waits for (pg_stat_activity).' })
 }
 
 const NOBODY: Readonly<Record<NobodyReason, SessionAnswer>> = {

@@ -18,6 +18,7 @@ export interface ToucherDeps {
 }
 
 const GATHER_MS = 100
+const PATIENCE_MS = 2_000
 const MOST_AT_ONCE = 1_000
 
 /** At most once a minute, and never later than a tenth of the idle timeout: who works behind the proxy is not idle. */
@@ -28,25 +29,38 @@ export function touchInterval(idleTimeoutMs: number): number {
 export function createToucher({ sessions, idleTimeoutMs, log }: ToucherDeps): Toucher {
   let gathered = new Set<string>()
   let timer: NodeJS.Timeout | undefined
-  let writing = Promise.resolve()
-  const write = (): void => {
-    timer = undefined
+  let writing: Promise<void> | undefined
+  let closed = false
+  const writeAll = async (): Promise<void> => {
     const ids = [...gathered]
     gathered = new Set()
-    writing = writing.then(async () => {
-      for (let at = 0; at < ids.length; at += MOST_AT_ONCE) await sessions.touch(ids.slice(at, at + MOST_AT_ONCE))
-    }).catch((error: unknown) => { if (!(error instanceof GatehouseError)) log.error({ err: error }, 'sessions in use could not be noted') })
+    for (let at = 0; at < ids.length; at += MOST_AT_ONCE) await sessions.touch(ids.slice(at, at + MOST_AT_ONCE))
+  }
+  /** One at a time: where the database is slow nothing but the set of ids grows. */
+  const write = (): Promise<void> => {
+    timer = undefined
+    writing ??= writeAll()
+      .catch((error: unknown) => { if (!(error instanceof GatehouseError)) log.error({ err: error }, 'sessions in use could not be noted') })
+      .finally(() => {
+        writing = undefined
+        if (gathered.size > 0 && !closed) timer ??= setTimeout(write, GATHER_MS)
+      })
+    return writing
   }
   return {
     everyMs: touchInterval(idleTimeoutMs),
     touch(id) {
       gathered.add(id)
-      timer ??= setTimeout(write, GATHER_MS)
+      if (!writing) timer ??= setTimeout(write, GATHER_MS)
     },
     async close() {
+      closed = true
       clearTimeout(timer)
-      write()
-      await writing
+      const rest = async (): Promise<void> => {
+        await writing
+        await write()
+      }
+      await Promise.race([rest(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref())])
     },
   }
 }

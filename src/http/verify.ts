@@ -44,13 +44,12 @@ export interface VerifierDeps {
 }
 
 export function createVerifier({ reader, headers, inForce }: VerifierDeps): Verifier {
-  const judge = (question: Question, answer: SessionAnswer, { policy, headers: compiled }: AccessInForce): Verdict | Promise<Verdict> => {
+  const judge = (question: Question, answer: SessionAnswer, { policy, headers: compiled }: AccessInForce): Verdict => {
     const { session } = answer
     const decision = policy.decide(question.target === undefined ? undefined : question as Question & { target: Target }, session)
     const { grounds } = decision
     if (!decision.allow) return session === undefined ? { kind: 'not_signed_in', grounds, code: answer.reason } : { kind: 'not_allowed', grounds, session }
-    const made = headers.of(session, session === undefined ? undefined : answer.cached, question.target?.hostname, compiled)
-    return made instanceof Promise ? made.then((flat) => ({ kind: 'allowed', grounds, session, headers: flat })) : { kind: 'allowed', grounds, session, headers: made }
+    return { kind: 'allowed', grounds, session, headers: headers.of(session, session === undefined ? undefined : answer.cached, question.target?.hostname, compiled) }
   }
   const missing = (): GatehouseError => new GatehouseError('target_missing', { detail: 'there are access rules, and what was asked for is not said', remedy: 'The proxy must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method (server.authRequestHeaders), from an address in server.trustedProxies.' })
   return {

@@ -18,6 +18,8 @@ export interface ChangeListenerOptions {
   readonly onKeys: () => void
   /** The feed broke, or stands again: something may have been missed since `knownUntil`. */
   readonly onDoubt: (knownUntil: number) => void
+  /** Which server rows are read from (`SERVER`). Another one than is listened to (a switchover that left the old one running): nothing is heard. */
+  readonly readFrom: () => Promise<string>
   /** What goes out with each heartbeat, and who hears that of the others. */
   readonly replicas: Pick<Replicas, 'says' | 'hear' | 'look'>
   readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
@@ -27,8 +29,10 @@ export interface ChangeListenerOptions {
 
 const CHANNEL = 'gatehouse'
 const RETRY_MS = 500
+/** What tells one server from another, and from itself before a restart. */
+export const SERVER = 'select pg_postmaster_start_time()::text as server'
 
-export function createChangeListener({ url, onChange, onKeys, onDoubt, replicas, log, beatMs = 1_000, silenceMs = 5_000 }: ChangeListenerOptions): ChangeListener {
+export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom, replicas, log, beatMs = 1_000, silenceMs = 5_000 }: ChangeListenerOptions): ChangeListener {
   const self = randomBytes(9).toString('base64url')
   const beats: { readonly number: number, readonly sentAt: number }[] = []
   let number = 0
@@ -39,8 +43,10 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, replicas,
   let closed = false
   let said = false
   let retry: NodeJS.Timeout | undefined
-  /** When LISTEN was answered on the connection that stands. */
+  /** When LISTEN was answered on the connection that stands, and by which server. */
   let since: number | undefined
+  let server: string | undefined
+  const slept = sleepWatch(silenceMs)
 
   const receive = ({ payload = '' }: pg.Notification): void => {
     const [, whose, beat, said = ''] = /^b (\S+) (\d+)(?: (.*))?$/.exec(payload) ?? []
@@ -86,6 +92,7 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, replicas,
     try {
       await next.connect()
       await next.query(`listen ${CHANNEL}`)
+      server = (await next.query<{ server: string }>(SERVER)).rows[0]?.server
       since = performance.now()
       tell()
     } catch (error) {
@@ -113,7 +120,15 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, replicas,
         tell()
       })
   }
+  const compareServers = async (): Promise<void> => {
+    const [current, heardFrom] = [client, server]
+    const from = await readFrom().catch(() => undefined) // that the database is not reached is noticed elsewhere
+    if (from !== undefined && from !== heardFrom && client === current && since !== undefined) lose('rows are read from another server than changes are heard from')
+  }
+  let ticks = 0
   const timer = setInterval(() => {
+    if (slept()) onDoubt(-Infinity)
+    if (++ticks % 5 === 0) compareServers().catch(() => {})
     if (since === undefined) return // connecting, which has a time limit of its own
     if (performance.now() - Math.max(heard, since) > silenceMs) lose(`nothing was heard for ${silenceMs / 1000} seconds`)
     else tell()
@@ -138,6 +153,17 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, replicas,
       current?.on('error', () => {})
       await Promise.race([current?.end().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1_000).unref())])
     },
+  }
+}
+
+/** Says once that the machine was suspended for longer than this: monotonic clocks stand still meanwhile, and timeouts with them. */
+function sleepWatch(longerThanMs: number): () => boolean {
+  const ahead = (): number => Date.now() - performance.now()
+  let before = ahead()
+  return () => {
+    const moved = ahead() - before
+    before += moved
+    return moved > longerThanMs
   }
 }
 

@@ -23,6 +23,7 @@ export interface DatabaseOptions {
   readonly poolSize: number
   /** Told of connections that break while idle; they are replaced by themselves. */
   readonly onIdleError?: (error: Error) => void
+  /** Of one statement (milliseconds). */
   readonly timeoutMs?: number
 }
 
@@ -34,9 +35,10 @@ export function openDatabase({ url, poolSize, onIdleError, timeoutMs = DEFAULT_T
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
-    connectionTimeoutMillis: timeoutMs,
+    connectionTimeoutMillis: Math.min(timeoutMs, DEFAULT_TIMEOUT_MS),
     query_timeout: timeoutMs,
     idleTimeoutMillis: 60_000,
+    maxLifetimeSeconds: 600, // after a switchover none stays with the old server for long
     statement_timeout: Math.ceil(timeoutMs * 0.8),
     lock_timeout: Math.ceil(timeoutMs * 0.8),
     idle_in_transaction_session_timeout: timeoutMs * 2,

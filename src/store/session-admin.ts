@@ -36,12 +36,15 @@ export function createSessionAdmin(database: Database, timeouts: SessionTimeouts
       if (!ended) throw new GatehouseError('session_unknown', { detail: `there is no session ${publicId}`, remedy: 'gatehouse sessions list shows them; it may have ended already.' })
       await writeAudit(tx, { action: 'session.revoke', actor, userId: ended.user_id, username: ended.username, detail: { session: publicId } })
     }),
+    /** One statement, whoever they are: nobody is signed out before it commits. */
     revokeAll: ({ userId }, actor) => database.transaction(async (tx) => {
-      const { rows } = await tx.execute<{ user_id: string, username: string, sessions: string[] }>(sql`
-        with ended as (delete from sessions s where ${ofUser(userId)} returning s.user_id, s.public_id)
-        select e.user_id, u.username, array_agg(e.public_id) as sessions from ended e join users u on u.id = e.user_id group by 1, 2`)
-      for (const { user_id: id, username, sessions } of rows) await writeAudit(tx, { action: 'session.revoke', actor, userId: id, username, detail: { sessions } })
-      return rows.reduce((sum, row) => sum + row.sessions.length, 0)
+      const { rows: [row] } = await tx.execute<{ ended: number }>(sql`
+        with ended as (delete from sessions s where ${ofUser(userId)} returning s.user_id, s.public_id),
+        recorded as (insert into audit_events (action, actor, user_id, username, detail)
+          select 'session.revoke', ${actor}, e.user_id, u.username, jsonb_build_object('sessions', jsonb_agg(e.public_id))
+          from ended e join users u on u.id = e.user_id group by e.user_id, u.username)
+        select count(*)::int as ended from ended`)
+      return row?.ended ?? 0
     }),
   }
 }

@@ -1,5 +1,7 @@
 // The cache of sessions by itself: what may be served, what a change takes out, what an outage leaves, and that nothing is
 // served which an all-knowing reader would not serve.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t from 'tap'
 import type { SessionRecord } from '../../src/core/session.js'
@@ -87,6 +89,46 @@ t.test('no session is remembered as none for five seconds', async (t) => {
   t.notOk(cache.isNobody('x'))
 })
 
+t.test('a session has one entry, whatever cookies it comes with: no other is left when it ends', async (t) => {
+  const { cache } = setUp()
+  const spellings = ['a', 'a by an older secret', 'a once more']
+  for (const cookie of [...spellings, ...spellings]) t.ok(cache.keep(cookie, hash('a'), RECORD, cache.ticket()))
+  t.equal(cache.size, 1)
+  cache.apply({ kind: 'sessions', hashes: [hash('a')] })
+  for (const cookie of spellings) t.notOk(cache.fresh(cookie) ?? cache.remembered(cookie), cookie)
+})
+
+t.test('of a header nothing is kept but the cookie', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const { cache } = setUp()
+  const heap = (): number => { collect(); return process.memoryUsage().heapUsed / 1024 ** 2 }
+  const before = heap()
+  for (let each = 0; each < 400; each++) {
+    const header = `gatehouse_session=${String(each).padStart(80, 'x')}; other=${String(each).repeat(100_000 / String(each).length)}`
+    const cookie = header.slice(18, 98)
+    if (each % 2 === 0) cache.keepNobody(cookie)
+    else cache.keep(cookie, hash(String(each)), RECORD, cache.ticket())
+  }
+  const grown = heap() - before
+  t.ok(grown < 10, `${grown.toFixed(1)} MB for 400 headers of 100 kB`)
+  t.equal(cache.size, 200)
+})
+
+t.test('those who are nobody are forgotten in time, and never too many', async (t) => {
+  const { world, cache } = setUp()
+  for (let each = 0; each < 30_000; each++) {
+    world.now = each / 10
+    cache.keepNobody(`c${each}`)
+  }
+  t.notOk(cache.isNobody('c9999'))
+  t.ok(cache.isNobody('c10000'))
+  cache.keepNobody('c10000')
+  world.now += 4_000
+  cache.keepNobody('x')
+  t.ok(cache.isNobody('c10000'), 'counted from the last time')
+})
+
 t.test('it is bounded, and those that are used stay', async (t) => {
   const { cache, keep } = setUp(100)
   keep('used')
@@ -101,7 +143,7 @@ t.test('it is bounded, and those that are used stay', async (t) => {
 
 /** A database with a queue of notices, and a process that reads one and hears the other: what it serves is what the database says, or was told to it since. */
 t.test('what is served was true after the last notice that was heard', async (t) => {
-  const COOKIES = ['a', 'b', 'c', 'd', 'e', 'f']
+  const COOKIES = ['a', 'b', 'c', 'd', 'e', 'f', 'b, otherwise', 'e, otherwise'] // the first letter is the session
   const action = fc.oneof(
     fc.record({ kind: fc.constant('ask' as const), who: fc.constantFrom(...COOKIES) }),
     fc.record({ kind: fc.constantFrom('ask' as const, 'read' as const, 'read' as const), who: fc.constantFrom(...COOKIES) }),
@@ -115,7 +157,8 @@ t.test('what is served was true after the last notice that was heard', async (t)
   let served = 0
   fc.assert(fc.property(fc.array(action, { maxLength: 80, size: 'max' }), fc.constantFrom(4, 100), (actions, capacity) => {
     const { world, cache } = setUp(capacity)
-    const userOf = (cookie: string) => COOKIES.indexOf(cookie) % 2 === 0 ? 'u1' : 'u2'
+    const sessionOf = (cookie: string) => cookie.slice(0, 1)
+    const userOf = (cookie: string) => 'ace'.includes(sessionOf(cookie)) ? 'u1' : 'u2'
     const versions: Record<string, number> = { u1: 0, u2: 0 }
     const heardVersions: Record<string, number> = { u1: 0, u2: 0 }
     const ended = new Set<string>()
@@ -124,14 +167,14 @@ t.test('what is served was true after the last notice that was heard', async (t)
     const reading = new Map<string, { ticket: number, record: SessionRecord | undefined }>()
     for (const { kind, who } of actions) {
       world.now++
-      if (kind === 'beginRead' || kind === 'read') reading.set(who, { ticket: cache.ticket(), record: ended.has(who) ? undefined : { ...RECORD, userId: userOf(who), authTime: versions[userOf(who)] ?? 0 } })
+      if (kind === 'beginRead' || kind === 'read') reading.set(who, { ticket: cache.ticket(), record: ended.has(sessionOf(who)) ? undefined : { ...RECORD, userId: userOf(who), authTime: versions[userOf(who)] ?? 0 } })
       if (kind === 'endRead' || kind === 'read') {
         const read = reading.get(who)
         reading.delete(who)
-        if (read?.record) cache.keep(who, hash(who), read.record, read.ticket)
+        if (read?.record) cache.keep(who, hash(sessionOf(who)), read.record, read.ticket)
         else if (read) cache.forget(who)
       }
-      if (kind === 'end') { ended.add(who); notices.push({ apply: () => { heardEnded.add(who); cache.apply({ kind: 'sessions', hashes: [hash(who)] }) } }) }
+      if (kind === 'end') { ended.add(sessionOf(who)); notices.push({ apply: () => { heardEnded.add(sessionOf(who)); cache.apply({ kind: 'sessions', hashes: [hash(sessionOf(who))] }) } }) }
       if (kind === 'change') {
         versions[who] = (versions[who] ?? 0) + 1
         const version = versions[who] ?? 0
@@ -139,12 +182,12 @@ t.test('what is served was true after the last notice that was heard', async (t)
       }
       if (kind === 'hear') notices.shift()?.apply()
       if (kind === 'lose') { world.live = false; notices.length = 0; cache.doubtEverything(world.now) }
-      if (kind === 'find' && !world.live) { world.live = true; for (const each of COOKIES) if (ended.has(each)) heardEnded.add(each); Object.assign(heardVersions, versions); cache.doubtEverything(-Infinity) }
+      if (kind === 'find' && !world.live) { world.live = true; for (const each of ended) heardEnded.add(each); Object.assign(heardVersions, versions); cache.doubtEverything(-Infinity) }
       if (kind === 'ask') {
         const entry = cache.fresh(who)
         if (!entry) continue
         served++
-        if (heardEnded.has(who) || entry.record.authTime < (heardVersions[userOf(who)] ?? 0)) return false
+        if (heardEnded.has(sessionOf(who)) || entry.record.authTime < (heardVersions[userOf(who)] ?? 0)) return false
       }
     }
     return true

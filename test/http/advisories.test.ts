@@ -118,6 +118,12 @@ t.test('path and host confusion', async (t) => {
     t.equal((await gateway.ask(`/oauth2/start?rd=${encodeURIComponent(`${gateway.url}/x%20y`)}`)).status, 302, 'a query may have them')
   })
 
+  await t.test('a question that a proxy asks at the front page is answered as one, whatever query it carries', async (t) => {
+    for (const url of ['/', '/?', '/?&', '/?x=1', '/?x=%2f', '/#', '/?#']) {
+      t.equal(await raw(gateway, url, [`Cookie: ${browser.cookieHeader(gateway.url)}`, ...Object.entries(forwarded('/admin')).map(([name, value]) => `${name}: ${value}`)]), 403, url)
+    }
+  })
+
   await t.test('one host is one host in every spelling, and no other', async (t) => {
     for (const host of ['APP.TEST', 'app.test.', 'app.test:443', 'App.Test.:443', 'x.app.test', 'xn--bcher-kva.test', 'XN--BCHER-KVA.test']) t.equal(await ask(gateway, forwarded('/open/x', { 'x-forwarded-host': host })), 200, host)
     for (const host of ['evilapp.test', 'app.test.evil.test', 'app.testevil']) t.equal(await ask(gateway, forwarded('/open/x', { 'x-forwarded-host': host })), 401, host)
@@ -137,6 +143,14 @@ t.test('skipped authentication', async (t) => {
     for (const method of ['OPTIONS', 'PUT', 'DELETE']) t.equal(await ask(gateway, by(method)), 401, method)
     for (const method of ['FOO', 'GETS', 'HEADER']) t.equal(await ask(gateway, by(method), browser), 403, method)
     t.equal(await ask(gateway, by('POST', { 'x-http-method-override': 'GET', 'x-http-method': 'GET', 'x-method-override': 'GET' }), browser), 403, 'an override is the application\'s business')
+  })
+
+  await t.test('a method that the proxy does not say is none that a rule was written for', async (t) => {
+    const { 'x-forwarded-method': _, ...unsaid } = forwarded('/read/x') as Record<string, string>
+    t.equal(await ask(gateway, unsaid), 401)
+    t.equal(await ask(gateway, unsaid, browser), 403)
+    t.equal((await gateway.ask('/oauth2/auth', { browser, headers: { 'x-original-url': `https://${HOST}/read/x` } })).status, 403)
+    t.ok(gateway.log.some(({ msg }) => /does not say the method/.test(String(msg))))
   })
 
   await t.test('the client\'s address is the right-most one that no trusted proxy has', async (t) => {

@@ -197,7 +197,6 @@ t.test('the life of the keys', async (t) => {
     })
     now += 1_000
     t.equal(await signed(abe, 'app.test'), one)
-    t.notOk(prepared.of(person, abe, 'app.test', compiled) instanceof Promise, 'at once')
     const two = await signed(abe, 'other.test')
     t.strictSame([decodeJwt(one).aud, decodeJwt(two).aud], ['app.test', 'other.test'])
     t.strictSame([await signed(abe, 'app.test'), await signed(abe, 'other.test')], [one, two], 'two applications in turn')
@@ -207,15 +206,16 @@ t.test('the life of the keys', async (t) => {
     t.strictSame(Object.keys(await headers(abe, 'app.test', compileHeaders({ families: ['remote'], extra: [], maxBytes: 8192 }))).slice(3), ['Remote-User', 'Remote-Email', 'Remote-Name', 'Remote-Groups'], 'other settings')
     t.ok(await signed(abe, 'app.test'))
     for (let host = 0; host < 20; host++) await signed(abe, `app-${host}.test`)
-    let kept = 0
-    for (let each = abe.prepared as { next?: unknown } | undefined; each; each = each.next as typeof each) kept++
-    t.equal(kept, 16, 'and no more applications than these')
+    t.equal((abe.prepared as unknown[]).length, 16, 'and no more applications than these')
     const last = await signed(abe, 'app-19.test')
     now += 149_000
     t.equal(await signed(abe, 'app-19.test'), last)
     now += 1_000
     t.not(await signed(abe, 'app-19.test'), last)
     const before = await signed(abe, 'app.test')
+    now -= 3_600_000
+    t.ok((decodeJwt(await signed(abe, 'app.test')).iat ?? Infinity) * 1000 <= now, 'a clock that is set back: nothing of the future is said')
+    now += 3_600_000
     kid = 'next'
     t.equal(decodeProtectedHeader(await signed(abe, 'app.test')).kid, 'next', 'a key that is withdrawn')
     t.not(await signed(abe, 'app.test'), before)
@@ -225,9 +225,32 @@ t.test('the life of the keys', async (t) => {
     t.ok(await signed(abe, 'app.test'), 'what is kept is still there')
     privateKey = pair.privateKey
     t.ok(await signed(abe, 'new.test'))
-    const many = await Promise.all(Array.from({ length: 20 }, () => signed(abe, 'crowd.test')))
-    t.equal(new Set(many).size, 1, 'signed once for all who wait')
     await t.rejects(async () => headers(session({ ...person, groups: ['x'.repeat(9000)] }), 'app.test'), { code: 'identity_too_large' })
+  })
+
+  await t.test('what is kept is dropped once it does not hold, though nobody asks for it again, and sooner where there is too much', async (t) => {
+    let now = 1_700_000_000_000
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const signer = createAssertionSigner({ keys: { signing: () => ({ kid: 'k', privateKey }), published: () => [] }, issuer: 'https://auth.test' })
+    const compiled = compileHeaders({ families: ['remote'], extra: [], maxBytes: 8192 })
+    const record = { username: 'abe', email: null, name: null, groups: [] } as Partial<SessionRecord> as SessionRecord
+    const some = (count: number) => Array.from({ length: count }, () => ({ record, prepared: undefined }) as Partial<CachedSession> as CachedSession)
+    const prepared = createPreparedHeaders({ signer, capacity: 20, now: () => now })
+    const ask = (sessions: readonly CachedSession[]) => { for (const each of sessions) prepared.of(record, each, 'app.test', compiled) }
+    const keeping = (sessions: readonly CachedSession[]) => sessions.filter((each) => each.prepared !== undefined).length
+
+    const [gone, staying] = [some(5), some(1)]
+    ask([...gone, ...staying])
+    for (let stretch = 0; stretch < 3; stretch++) {
+      now += 151_000
+      ask(staying)
+    }
+    t.strictSame([keeping(gone), keeping(staying)], [0, 1])
+
+    const crowd = some(200)
+    ask(crowd)
+    t.ok(keeping(crowd) <= 20, `${keeping(crowd)} of 200`)
+    t.equal(keeping(crowd.slice(-10)), 10, 'those asked about last')
   })
 })
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
+import { createChangeListener, SERVER } from '../../src/store/changes.js'
 import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { createUserAdmin } from '../../src/store/user-admin.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
@@ -25,7 +26,7 @@ function statements(t: Test): string[] {
   pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
     const [config] = args as [string | { text?: string }]
     const text = String(typeof config === 'string' ? config : config.text)
-    if (!text.includes('pg_notify')) seen.push(text)
+    if (!/pg_notify|pg_postmaster_start_time/.test(text)) seen.push(text)
     return (query as (...all: unknown[]) => unknown).apply(this, args)
   } as typeof query
   t.teardown(() => { pg.Client.prototype.query = query })
@@ -188,6 +189,49 @@ t.test('when changes are not heard of', async (t) => {
     t.equal(await plain(staff), 401)
     t.equal(await plain(nobody), 200)
   })
+})
+
+t.test('changes are heard of only from the server that rows are read from', async (t) => {
+  const { databaseUrl } = await startTestGateway(t)
+  const doubts: number[] = []
+  const warnings: unknown[] = []
+  let other: string | undefined
+  const server = async (): Promise<string> => (await (await connect(t, databaseUrl))<{ server: string }>(SERVER))[0]?.server ?? ''
+  const listener = createChangeListener({
+    url: databaseUrl, onChange: () => {}, onKeys: () => {}, onDoubt: (until) => { doubts.push(until) }, readFrom: async () => other ?? await server(), beatMs: 20,
+    replicas: { says: () => `${'0'.repeat(64)} test`, hear: () => {}, look: () => {} }, log: { warn: (facts) => { warnings.push(facts) }, info: () => {} },
+  })
+  t.teardown(() => listener.close())
+  while (!listener.live()) await sleep(10)
+  await sleep(500)
+  t.ok(listener.live(), 'one and the same')
+  t.strictSame(warnings, [])
+  other = 'another one, which was promoted'
+  const deadline = Date.now() + 5_000
+  while (warnings.length === 0 && Date.now() < deadline) await sleep(10)
+  t.match(warnings, [{ detail: 'rows are read from another server than changes are heard from' }])
+  other = undefined
+  while (!listener.live() && Date.now() < deadline) await sleep(10)
+  await sleep(300)
+  t.ok(listener.live())
+})
+
+t.test('after a suspension, which no timeout counted, everything is read again', async (t) => {
+  const { databaseUrl } = await startTestGateway(t)
+  const doubts: number[] = []
+  const listener = createChangeListener({
+    url: databaseUrl, onChange: () => {}, onKeys: () => {}, onDoubt: (until) => { doubts.push(until) }, readFrom: async () => await Promise.reject(new Error('not asked')), beatMs: 20,
+    replicas: { says: () => `${'0'.repeat(64)} test`, hear: () => {}, look: () => {} }, log: { warn: () => {}, info: () => {} },
+  })
+  t.teardown(() => listener.close())
+  while (!listener.live()) await sleep(10)
+  const before = doubts.length
+  const { now } = Date
+  t.teardown(() => { Date.now = now })
+  Date.now = () => now() + 3_600_000
+  await sleep(200)
+  t.strictSame(doubts.slice(before), [-Infinity], 'once')
+  t.ok(listener.live(), 'what was told meanwhile is heard now')
 })
 
 t.test('signed out is not remembered, even where the sign-out could not be written', async (t) => {

@@ -257,8 +257,15 @@ t.test('the forward-auth question', async (t) => {
     t.equal(answer.headers.get('x-auth-request-redirect'), `${gateway.url}/oauth2/start?rd=${encodeURIComponent('https://app.test/')}`)
   })
 
-  await t.test('what the framework refuses is answered in the proxy\'s dialect too', async (t) => {
-    for (const type of ['nonsense', '/', 'a/b/c', 'text/html; charset']) t.ok([200, 401, 403].includes((await gateway.ask('/oauth2/auth', { browser, method: 'POST', headers: { ...TARGET, 'content-type': type, 'content-length': '0' } })).status), type)
+  await t.test('what an application\'s body is called makes no difference, in memory or not', async (t) => {
+    for (const cold of [true, false]) {
+      for (const type of ['nonsense', '/', 'a/b/c', 'text/html; charset']) {
+        const { browser: person } = cold ? await gateway.signIn(PERSON_IDS.guest) : { browser }
+        const answer = await gateway.ask('/oauth2/auth', { browser: person, method: 'POST', headers: { ...TARGET, 'content-type': type, 'content-length': '0' } })
+        t.strictSame([answer.status, answer.headers.get('cache-control'), answer.headers.get('vary')], [200, 'no-store', 'Cookie'], type)
+        t.equal((await gateway.ask('/oauth2/forward-auth', { browser: createBrowser(), method: 'POST', headers: { ...FORWARDED, 'content-type': type, 'content-length': '0' } })).status, 302, type)
+      }
+    }
   })
 
   await t.test('doubled forwarding headers are refused', async (t) => {

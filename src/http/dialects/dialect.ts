@@ -53,8 +53,8 @@ export async function dialectRoute(scope: FastifyInstance, options: DialectOptio
   scope.setChildLoggerFactory((log) => log) // one logger for all instead of one each; what is logged names the request itself
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (_request, _payload, done) => done(null)) // the body is the application's
-  // What fails before the handler (a broken Content-Type, say) is still answered in this proxy's dialect.
-  scope.setErrorHandler((error, request, reply) => options.dialect.refused({ request, reply, target: undefined, pages: options.pages, signInUrl: signInUrl(options.publicUrl, undefined), error: asGatehouseError(error) }))
+  // Before the handler only the body can fail (a broken Content-Type, say), and that is not read: the question is answered.
+  scope.setErrorHandler((_error, request, reply) => answer(request, reply, options))
   scope.route({ url: options.dialect.path, method: [...scope.supportedMethods], exposeHeadRoute: false, handler: options.traced(options.dialect.path, (request, reply) => answer(request, reply, options)) })
 }
 
@@ -80,8 +80,8 @@ function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOp
 function respond(verdict: Verdict, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages, log }: DialectOptions): FastifyReply {
   if (verdict.kind === 'allowed') {
     log.line(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
-    reply.hijack() // nothing else has a say in it: written as it is
-    reply.raw.writeHead(200, verdict.headers as string[])
+    reply.raw.writeHead(200, verdict.headers as string[]) // as it is: nothing else has a say in it
+    reply.hijack()
     reply.raw.end()
     return reply
   }

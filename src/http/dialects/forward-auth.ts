@@ -5,7 +5,7 @@ import { isNavigation } from '../navigation.js'
 import { GatehouseError } from '../../core/errors.js'
 import type { Dialect } from './dialect.js'
 
-const SAFE = new Set(['GET', 'HEAD'])
+const SAFE = new Set(['GET', 'HEAD', '']) // '': not said
 
 export const forwardAuth: Dialect = {
   path: '/oauth2/forward-auth',

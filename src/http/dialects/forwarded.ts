@@ -11,7 +11,7 @@ export type TargetReader = (request: IncomingMessage, hosts: KnownHosts) => Targ
 export function readOriginal(request: IncomingMessage, hosts: KnownHosts): Target | undefined {
   const url = single(request, 'x-original-url')
   const method = single(request, 'x-original-method')
-  return url === undefined ? undefined : parseTargetUrl(url, method ?? 'GET', hosts)
+  return url === undefined ? undefined : parseTargetUrl(url, method, hosts)
 }
 
 /** X-Forwarded-Proto, -Host, -Uri and -Method (Traefik, Caddy, HAProxy). */
@@ -19,7 +19,7 @@ export function readForwarded(request: IncomingMessage, hosts: KnownHosts): Targ
   const [scheme, host, uri, method] = ['proto', 'host', 'uri', 'method'].map((name) => single(request, `x-forwarded-${name}`))
   if (scheme === undefined && host === undefined && uri === undefined) return undefined
   if (scheme === undefined || host === undefined || uri === undefined) throw new GatehouseError('target_malformed', { detail: 'of X-Forwarded-Proto, -Host and -Uri one is missing' })
-  return parseTarget({ scheme, host, uri, method: method ?? 'GET' }, hosts)
+  return parseTarget({ scheme, host, uri, method }, hosts)
 }
 
 /** Node joins doubled headers with a comma, so they are counted where they are still apart. */
@@ -51,6 +51,7 @@ export function fromTrustedPeers(read: TargetReader, trusts: TrustedPeers, log: 
     if (trusts(peer)) {
       const target = read(request, hosts)
       if (target === undefined && notNamedLately(peer)) log.warn({ peer }, `the proxy at ${peer} does not say what was asked for, so people come back to Gatehouse's own page: it must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method (server.authRequestHeaders)`)
+      if (target?.method === '' && notNamedLately(peer)) log.warn({ peer }, `the proxy at ${peer} does not say the method, so access rules with methods let nobody pass: it must send X-Original-Method, or X-Forwarded-Method (server.authRequestHeaders)`)
       return target
     }
     if (!FORWARDING.some((name) => request.headers[name] !== undefined)) return undefined
