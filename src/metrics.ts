@@ -67,17 +67,16 @@ function gauge(name: string, help: string, read: () => number, registers: Regist
   const made: Gauge = new Gauge({ name, help, registers, collect: () => made.set(read()) })
 }
 
-interface Series { readonly labels: string, readonly counts: number[], sum: number }
+interface Series { readonly endpoint: string, readonly status: number, readonly counts: number[], sum: number }
 
 /** A histogram that costs a few comparisons: prom-client's would cost more than the answer it times. */
 function plainHistogram(name: string, help: string) {
-  const byEndpoint = new Map<string, Map<number, Series>>()
+  const all: Series[] = [] // a handful
   const seriesOf = (endpoint: string, status: number): Series => {
-    let byStatus = byEndpoint.get(endpoint)
-    if (!byStatus) byEndpoint.set(endpoint, byStatus = new Map())
-    let series = byStatus.get(status)
-    if (!series) byStatus.set(status, series = { labels: `endpoint="${endpoint}",status="${status}"`, counts: new Array<number>(FAST.length + 1).fill(0), sum: 0 })
-    return series
+    for (const known of all) if (known.status === status && known.endpoint === endpoint) return known
+    const made = { endpoint, status, counts: new Array<number>(FAST.length + 1).fill(0), sum: 0 }
+    all.push(made)
+    return made
   }
   return {
     observe(endpoint: string, status: number, seconds: number): void {
@@ -89,12 +88,11 @@ function plainHistogram(name: string, help: string) {
     },
     text(): string {
       const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`]
-      for (const byStatus of byEndpoint.values()) {
-        for (const { labels, counts, sum } of byStatus.values()) {
-          let total = 0
-          counts.forEach((count, index) => { total += count; lines.push(`${name}_bucket{${labels},le="${FAST[index] ?? '+Inf'}"} ${total}`) })
-          lines.push(`${name}_sum{${labels}} ${sum}`, `${name}_count{${labels}} ${total}`)
-        }
+      for (const { endpoint, status, counts, sum } of all) {
+        const labels = `endpoint="${endpoint}",status="${status}"`
+        let total = 0
+        counts.forEach((count, index) => { total += count; lines.push(`${name}_bucket{${labels},le="${FAST[index] ?? '+Inf'}"} ${total}`) })
+        lines.push(`${name}_sum{${labels}} ${sum}`, `${name}_count{${labels}} ${total}`)
       }
       return `${lines.join('\n')}\n`
     },

@@ -8,6 +8,8 @@ export type PathReadings = readonly string[] | 'unknowable'
 const MOST_CHARACTERS = 8192
 const MOST_READINGS = 64
 
+/** Most paths: ASCII, nothing encoded, nothing ambiguous. */
+const ODD = /[%\\;\x80-\xff]|\/\/|\/\.{1,2}(?:\/|$)/
 /** What may separate, end or climb, once the harmless encodings are gone. */
 const AMBIGUOUS = /[%\\;]|\/\/|\/\.{1,2}(?:\/|$)/
 
@@ -23,6 +25,7 @@ const MISREADINGS: readonly ((path: string) => string)[] = [
 
 /** @param path as parseTarget has it: begins with a slash, well-formed percent-encoding, no NUL */
 export function pathReadings(path: string): PathReadings {
+  if (!ODD.test(path)) return [path]
   const plain = decodeHarmless(path)
   if (!isUtf8(plain)) return 'unknowable' // %c0%af is a slash for some
   if (!AMBIGUOUS.test(plain)) return [plain]

@@ -10,8 +10,8 @@ export type Change =
 
 /** How far changes have been heard of. */
 export interface ChangeFeed {
-  /** Nothing can have been missed: what is cached may be served. */
-  live(): boolean
+  /** Nothing can have been missed: what is cached may be served. @param at the time now, by the clock of SessionCacheOptions.now */
+  live(at?: number): boolean
   /** When the feed was last known to be complete; the clock of SessionCacheOptions.now. */
   heardAt(): number
 }
@@ -34,8 +34,8 @@ export interface CachedSession {
 }
 
 export interface SessionCache {
-  /** What may be served as it is. */
-  fresh(cookie: string): CachedSession | undefined
+  /** What may be served as it is. @param at the time now, where it was read already */
+  fresh(cookie: string, at?: number): CachedSession | undefined
   /** Also what is in doubt, but nothing that a change was told of: for the time in which nobody can be asked. */
   remembered(cookie: string): CachedSession | undefined
   /** When what is remembered was last known to hold. */
@@ -162,9 +162,9 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
   })
 
   return {
-    fresh(cookie) {
+    fresh(cookie, at = now()) {
       const entry = find(cookie)
-      return entry !== undefined && !entry.changed && entry.stretch === stretch && entry.freshUntil > now() && feed.live() ? entry : undefined
+      return entry !== undefined && !entry.changed && entry.stretch === stretch && entry.freshUntil > at && feed.live(at) ? entry : undefined
     },
     remembered(cookie) {
       const entry = find(cookie)
@@ -226,7 +226,7 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
 export function forgetting(store: SessionStore, cache: Pick<SessionCache, 'apply'>): SessionStore {
   return {
     find: (id) => store.find(id),
-    touch: (ids) => store.touch(ids),
+    touch: (hashes) => store.touch(hashes),
     async end(id, correlationId) {
       cache.apply({ kind: 'sessions', hashes: [sessionIdHash(id).toString('hex')] })
       await store.end(id, correlationId)

@@ -49,8 +49,8 @@ export interface NewSession {
 export interface SessionStore {
   /** The live session under this id; undefined where there is none, it is over, or its user is inactive. Writes nothing. */
   find(id: string): Promise<SessionRecord | undefined>
-  /** These sessions are in use now. Never brings an ended one back. */
-  touch(ids: readonly string[]): Promise<void>
+  /** The sessions of these hashes (hex of sessionIdHash) are in use now. Never brings an ended one back. */
+  touch(hashes: readonly string[]): Promise<void>
   /** Recorded as a sign-out, where there was a session. */
   end(id: string, correlationId: string): Promise<void>
   /** Every session that began with this session of Entra ID. @returns the hashes (sessionIdHash) of those that ended */

@@ -2,61 +2,88 @@
 // (CVE-2021-32637, CVE-2025-54576, CVE-2026-41059). Which headers name it is the dialect's business (http/dialects).
 import { GatehouseError } from './errors.js'
 
-export interface Target {
+export interface Target extends Place {
+  /** As it was sent, without the query. */
+  readonly path: string
+  /** As it was sent: the path, and the query with its `?`. */
+  readonly uri: string
+  /** Upper case; empty where the proxy does not say, which is none that a rule was written for. */
+  readonly method: string
+}
+
+export interface Place {
   /** `http` or `https`; ws and wss are judged as these at their handshake. */
   readonly scheme: 'http' | 'https'
   /** Lower case, no trailing dot, no default port; with the port where it is another. */
   readonly host: string
   /** Lower case without port: the audience of an assertion. */
   readonly hostname: string
-  /** As it was sent, without the query. */
-  readonly path: string
-  /** Without `?`; empty where there is none. */
-  readonly query: string
-  /** Upper case; empty where the proxy does not say, which is none that a rule was written for. */
-  readonly method: string
-  /** The absolute address, to come back to. */
-  readonly url: string
 }
 
 export interface TargetParts { readonly scheme: string, readonly host: string, readonly uri: string, /** Undefined: not said. */ readonly method: string | undefined }
 
-const SCHEMES: Readonly<Record<string, 'http' | 'https'>> = { http: 'http', https: 'https', ws: 'http', wss: 'https' }
+const SCHEMES: ReadonlyMap<string, 'http' | 'https'> = new Map([['http', 'http'], ['https', 'https'], ['ws', 'http'], ['wss', 'https']])
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 section 5.6.2
+const USUAL_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 const HOST = /^(\[[0-9a-f:.]+\]|[^\s/?#@\\[\]:,]+)(?::(\d{1,5}))?$/i
 
 /** @throws `target_malformed` for anything that two programs could read in two ways */
 export function parseTarget({ scheme, host, uri, method }: TargetParts, hosts?: KnownHosts): Target {
-  const malformed = (detail: string) => new GatehouseError('target_malformed', { detail, facts: { host: host.slice(0, 100), path: pathAlone(uri) } })
-  const plainScheme = SCHEMES[scheme] ?? SCHEMES[scheme.toLowerCase()]
-  if (!plainScheme) throw malformed('the scheme is not http, https, ws or wss')
-  if (method !== undefined && !TOKEN.test(method)) throw malformed('the method is no token')
-  const place = placeOf(plainScheme, host, hosts)
-  if (typeof place === 'string') throw malformed(place)
-  const wrong = wrongUri(uri)
-  if (wrong !== undefined) throw malformed(wrong)
-  const mark = uri.indexOf('?')
-  const path = mark === -1 ? uri : uri.slice(0, mark)
-  return { scheme: plainScheme, host: place.host, hostname: place.hostname, path, query: mark === -1 ? '' : uri.slice(mark + 1), method: method?.toUpperCase() ?? '', url: `${plainScheme}://${place.host}${encodeRawBytes(uri)}` }
+  return targetAt(`${scheme}://${host}`, uri, method, hosts)
 }
 
-export interface Place { readonly host: string, readonly hostname: string }
+/** The same from one absolute address (nginx's X-Original-URL). */
+export function parseTargetUrl(url: string, method: string | undefined, hosts?: KnownHosts): Target {
+  const colon = url.indexOf('://')
+  if (colon === -1) throw new GatehouseError('target_malformed', { detail: 'not an absolute address', facts: { url: pathAlone(url) } })
+  const end = endOfHost(url, colon + 3)
+  const uri = url.slice(end)
+  return targetAt(url.slice(0, end), uri.startsWith('/') ? uri : `/${uri}`, method, hosts)
+}
 
-/** Hosts that were parsed before: a few are asked for all the time. Strangers push them out, which costs a parse. */
+function endOfHost(url: string, from: number): number {
+  for (let at = from; at < url.length; at++) {
+    const code = url.charCodeAt(at)
+    if (code === 0x2f || code === 0x3f || code === 0x23) return at // slash, question mark, number sign
+  }
+  return url.length
+}
+
+/** The absolute address, to come back to. */
+export function targetUrl({ scheme, host, uri }: Target): string {
+  return `${scheme}://${host}${encodeRawBytes(uri)}`
+}
+
+function targetAt(origin: string, uri: string, method: string | undefined, hosts: KnownHosts | undefined): Target {
+  const place = placeOf(origin, hosts)
+  const wrong = typeof place === 'string' ? place : wrongMethod(method) ?? wrongUri(uri)
+  if (typeof place === 'string' || wrong !== undefined) throw new GatehouseError('target_malformed', { detail: wrong ?? '', facts: { host: origin.replace(/^.*?:\/\//, '').slice(0, 100), path: pathAlone(uri) } })
+  const { scheme, host, hostname } = place
+  const mark = uri.indexOf('?')
+  return { scheme, host, hostname, path: mark === -1 ? uri : uri.slice(0, mark), uri, method: method === undefined ? '' : USUAL_METHODS.has(method) ? method : method.toUpperCase() }
+}
+
+function wrongMethod(method: string | undefined): string | undefined {
+  return method === undefined || USUAL_METHODS.has(method) || TOKEN.test(method) ? undefined : 'the method is no token'
+}
+
+/** Origins that were parsed before: a few are asked for all the time. Strangers push them out, which costs a parse. */
 export type KnownHosts = Map<string, Place | string>
 
-function placeOf(scheme: string, host: string, hosts: KnownHosts | undefined): Place | string {
-  const key = `${scheme} ${host}`
-  const known = hosts?.get(key)
+function placeOf(origin: string, hosts: KnownHosts | undefined): Place | string {
+  const known = hosts?.get(origin)
   if (known !== undefined) return known
-  const place = parseHost(scheme, host)
+  const place = parsePlace(origin)
   if (hosts !== undefined && hosts.size >= 1_000) hosts.clear()
-  if (host.length < 256) hosts?.set(key, place)
+  if (origin.length < 256) hosts?.set(Buffer.from(origin, 'latin1').toString('latin1'), place) // not a part of a header, which would stay with it
   return place
 }
 
 /** @returns what is wrong with it, where something is */
-function parseHost(scheme: string, host: string): Place | string {
+function parsePlace(given: string): Place | string {
+  const [, spelled = '', host = ''] = /^([^:]*):\/\/(.*)$/s.exec(given) ?? []
+  const scheme = SCHEMES.get(spelled.toLowerCase())
+  if (scheme === undefined) return 'the scheme is not http, https, ws or wss'
   if (/[^\x21-\x7e]/.test(host)) return 'the host has bytes outside ASCII'
   const [, name] = HOST.exec(host) ?? []
   if (name === undefined) return 'there is no host, or it has a user, a path or a list in it'
@@ -66,7 +93,7 @@ function parseHost(scheme: string, host: string): Place | string {
   const hostname = parsed.hostname.replace(/\.$/, '')
   // %61dmin, 0x7f.1 and a.. are hosts to one program and not to another.
   if (hostname === '' || hostname !== name.toLowerCase().replace(/\.$/, '') || hostname.startsWith('.') || hostname.endsWith('.') || hostname.includes('..')) return 'the host is written in a way that can be read as another'
-  return { hostname, host: parsed.port === '' ? hostname : `${hostname}:${parsed.port}` }
+  return { scheme, hostname, host: parsed.port === '' ? hostname : `${hostname}:${parsed.port}` }
 }
 
 /** Nothing in it but a path, perhaps a query, and well-formed encodings. */
@@ -79,13 +106,6 @@ function wrongUri(uri: string): string | undefined {
   if (uri.includes('#')) return 'there is a fragment'
   if (/%(?![0-9a-f]{2})/i.test(uri)) return 'there is a bad percent-encoding'
   return uri.includes('%00') ? 'there is a NUL' : undefined
-}
-
-/** The same from one absolute address (nginx's X-Original-URL). */
-export function parseTargetUrl(url: string, method: string | undefined, hosts?: KnownHosts): Target {
-  const [, scheme, host, uri] = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/i.exec(url) ?? []
-  if (scheme === undefined || host === undefined || uri === undefined) throw new GatehouseError('target_malformed', { detail: 'not an absolute address', facts: { url: pathAlone(url) } })
-  return parseTarget({ scheme, host, uri: uri.startsWith('/') ? uri : `/${uri}`, method }, hosts)
 }
 
 /** For the log: an application's query may hold secrets. */

@@ -4,7 +4,7 @@
 import fastifySession from '@fastify/session'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { newSessionId, type SessionRecord, type SessionStore } from '../core/session.js'
+import { newSessionId, sessionIdHash, type SessionRecord, type SessionStore } from '../core/session.js'
 import { cookieValues, type CookiePolicy } from './cookies.js'
 import type { CookieSigner } from './session-reader.js'
 import type { Toucher } from './toucher.js'
@@ -58,7 +58,7 @@ function pluginStore(sessions: SessionStore, toucher: Toucher) {
   return {
     get(id: string, callback: (error: unknown, session?: { record: SessionRecord } | null) => void): void {
       sessions.find(id).then((record) => {
-        if (record && record.idleMs >= toucher.everyMs) toucher.touch(id)
+        if (record && record.idleMs >= toucher.everyMs) toucher.touch(sessionIdHash(id).toString('hex'))
         callback(null, record ? { record } : null)
       }).catch(callback)
     },

@@ -49,25 +49,33 @@ export function onlyCookie(header: string | undefined, name: string): string | u
   if (header === undefined) return undefined
   let found: string | undefined
   for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + name.length)) {
-    const equals = at + name.length
-    if (!beginsPair(header, at) || !/^[ \t]*=/.test(header.slice(equals, equals + 8))) continue
-    const end = header.indexOf(';', equals)
+    let equals = at + name.length
+    while (isBlank(header.charCodeAt(equals))) equals++
+    if (header[equals] !== '=' || !beginsPair(header, at)) continue
     if (found !== undefined) return DOUBLED
-    found = withoutBlanks(header.slice(header.indexOf('=', equals) + 1, end === -1 ? undefined : end))
+    const end = header.indexOf(';', equals)
+    found = withoutBlanks(header.slice(equals + 1, end === -1 ? header.length : end))
   }
   return found
 }
 
 function beginsPair(header: string, at: number): boolean {
   let before = at - 1
-  while (before >= 0 && (header[before] === ' ' || header[before] === '\t')) before--
+  while (isBlank(header.charCodeAt(before))) before--
   return before < 0 || header[before] === ';'
 }
 
 // Not trim(): that also takes U+00A0 away, and browsers let a sibling host set a cookie whose name begins with it, past
 // the promise of the __Host- prefix (RFC 6265 section 5.2 strips space and tab alone).
 function withoutBlanks(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, '')
+  let [from, to] = [0, text.length]
+  while (from < to && isBlank(text.charCodeAt(from))) from++
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--
+  return text.slice(from, to)
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09
 }
 
 export function decoded(value: string): string {

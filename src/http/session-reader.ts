@@ -17,7 +17,7 @@ export interface CookieSigner {
 export interface SessionReader {
   /** At once where the cookie is known or worthless. @returns nobody with the reason, where there is no live session @throws `database_unavailable` */
   read(cookieHeader: string | undefined): SessionAnswer | Promise<SessionAnswer>
-  /** The same where nothing but memory is needed: neither a reading nor a note that the session is in use. Counts nothing. */
+  /** The same where nothing but memory is needed. Counts nothing. */
   atOnce(cookieHeader: string | undefined): CachedSession | 'nobody' | undefined
 }
 
@@ -84,9 +84,11 @@ export function createSessionReader({ signer, cookieName, sessions, cache, touch
       cache.keepNobody(value)
       return NOBODY.not_signed_in
     }
-    const cached = cache.keep(value, sessionIdHash(id).toString('hex'), session, ticket)
+    const hash = sessionIdHash(id).toString('hex')
+    const cached = cache.keep(value, hash, session, ticket)
     if (cached === undefined && now() - began > SLOW_MS) return undefined
-    if (cached === undefined || cached.touchDue <= now()) touch(id, cached)
+    if (cached === undefined) toucher.touch(hash)
+    else inUse(cached, now())
     return { session: cached?.record ?? session, cached }
   }
   /** Staff and superusers get nothing of the grace: a revoked administrator must not profit from an outage. */
@@ -102,9 +104,10 @@ export function createSessionReader({ signer, cookieName, sessions, cache, touch
     if (record.isStaff || record.isSuperuser || now() - cache.knownAt(known) >= graceMs || known.freshUntil <= now()) throw error
     return { session: record, cached: undefined }
   }
-  const touch = (id: string, cached: CachedSession | undefined): void => {
-    if (cached) cached.touchDue = now() + toucher.everyMs
-    toucher.touch(id)
+  const inUse = (cached: CachedSession, at: number): void => {
+    if (cached.touchDue > at) return
+    cached.touchDue = at + toucher.everyMs
+    toucher.touch(cached.hash)
   }
   const nobody = (reason: NobodyReason): SessionAnswer => {
     sessionFrom.nobody++
@@ -114,21 +117,23 @@ export function createSessionReader({ signer, cookieName, sessions, cache, touch
     atOnce(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
       if (value === undefined || value === DOUBLED) return 'nobody'
-      const known = cache.fresh(value)
-      if (known !== undefined) return known.touchDue <= now() ? undefined : known
+      const at = now()
+      const known = cache.fresh(value, at)
+      if (known !== undefined) {
+        inUse(known, at)
+        return known
+      }
       return cache.isNobody(value) || idAsSent(value, signer) === undefined ? 'nobody' : undefined
     },
     read(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
       if (value === undefined) return nobody('not_signed_in')
       if (value === DOUBLED) return nobody('session_cookie_doubled')
-      const known = cache.fresh(value)
+      const at = now()
+      const known = cache.fresh(value, at)
       if (known) {
         sessionFrom.memory++
-        if (known.touchDue <= now()) {
-          const id = idAsSent(value, signer)
-          if (id !== undefined) touch(id, known)
-        }
+        inUse(known, at)
         return { session: known.record, cached: known }
       }
       if (cache.isNobody(value)) return nobody('not_signed_in')

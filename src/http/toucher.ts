@@ -6,7 +6,8 @@ import type { SessionStore } from '../core/session.js'
 export interface Toucher {
   /** A session need not be told of again for so long (milliseconds). */
   readonly everyMs: number
-  touch(id: string): void
+  /** @param hash as SessionStore.touch has it */
+  touch(hash: string): void
   /** Writes what is left. */
   close(): Promise<void>
 }
@@ -32,11 +33,11 @@ export function createToucher({ sessions, idleTimeoutMs, log }: ToucherDeps): To
   let writing: Promise<void> | undefined
   let closed = false
   const writeAll = async (): Promise<void> => {
-    const ids = [...gathered]
+    const hashes = [...gathered]
     gathered = new Set()
-    for (let at = 0; at < ids.length; at += MOST_AT_ONCE) await sessions.touch(ids.slice(at, at + MOST_AT_ONCE))
+    for (let at = 0; at < hashes.length; at += MOST_AT_ONCE) await sessions.touch(hashes.slice(at, at + MOST_AT_ONCE))
   }
-  /** One at a time: where the database is slow nothing but the set of ids grows. */
+  /** One at a time: where the database is slow nothing but the set grows. */
   const write = (): Promise<void> => {
     timer = undefined
     writing ??= writeAll()
@@ -49,8 +50,8 @@ export function createToucher({ sessions, idleTimeoutMs, log }: ToucherDeps): To
   }
   return {
     everyMs: touchInterval(idleTimeoutMs),
-    touch(id) {
-      gathered.add(id)
+    touch(hash) {
+      gathered.add(hash)
       if (!writing) timer ??= setTimeout(write, GATHER_MS)
     },
     async close() {

@@ -136,7 +136,7 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom,
 
   connect().catch(() => {})
   return {
-    live: () => listening && performance.now() - heard <= silenceMs,
+    live: (at = performance.now()) => listening && at - heard <= silenceMs,
     heardAt: () => heard,
     caughtUp: () => new Promise((resolve) => {
       waiting.push({ number: number + 1, done: resolve })

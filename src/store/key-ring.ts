@@ -15,15 +15,23 @@ export interface KeyRingOptions {
 /** Call `refresh` before anything else. */
 export function createKeyRing(store: Pick<SigningKeyStore, 'load'>, { now = () => performance.now() }: KeyRingOptions = {}): LiveKeyRing {
   let keys: readonly (StoredKey & { readonly activeFrom: number })[] = []
+  /** The one that signs, until the next one does: every answer asks. */
+  let current: { readonly key: AssertionKey, readonly until: number } | undefined
+  const find = (at: number): { readonly key: AssertionKey, readonly until: number } => {
+    const key = keys.findLast(({ activeFrom }) => activeFrom <= at) ?? keys[0]
+    if (!key) throw new GatehouseError('internal', { detail: 'there is no signing key' })
+    return { key, until: Math.min(...keys.map(({ activeFrom }) => activeFrom > at ? activeFrom : Infinity)) }
+  }
   return {
     async refresh() {
       const read = now()
       keys = (await store.load()).map((key) => ({ ...key, activeFrom: read + key.activeInMs }))
+      current = undefined
     },
     signing(): AssertionKey {
-      const key = keys.findLast(({ activeFrom }) => activeFrom <= now()) ?? keys[0]
-      if (!key) throw new GatehouseError('internal', { detail: 'there is no signing key' })
-      return key
+      const at = now()
+      if (current === undefined || at >= current.until) current = find(at)
+      return current.key
     },
     published: (): readonly PublicJwk[] => keys.map(({ publicJwk }) => publicJwk),
   }

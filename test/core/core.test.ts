@@ -11,7 +11,7 @@ import { namedSteps, STEPS, type StepName } from '../../src/core/pipeline/index.
 import { runPipeline, type PipelineLookups, type PipelineSettings, type StepContext } from '../../src/core/pipeline/pipeline.js'
 import { parseReturnTo } from '../../src/core/return-to.js'
 import type { SessionRecord } from '../../src/core/session.js'
-import { parseTarget, parseTargetUrl } from '../../src/core/target.js'
+import { parseTarget, parseTargetUrl, targetUrl } from '../../src/core/target.js'
 import { cleanUsername, suffixedUsername, usernameKey } from '../../src/core/user.js'
 
 const SECRET = 'a'.repeat(32)
@@ -110,14 +110,15 @@ t.test('rd: what is let through and what is not', async (t) => {
 
 t.test('a target is parsed once, strictly', async (t) => {
   const parts = { scheme: 'https', host: 'App.Example.com', uri: '/a?b=c?d', method: 'get' }
-  t.same(parseTarget(parts), { scheme: 'https', host: 'app.example.com', hostname: 'app.example.com', path: '/a', query: 'b=c?d', method: 'GET', url: 'https://app.example.com/a?b=c?d' })
+  t.same(parseTarget(parts), { scheme: 'https', host: 'app.example.com', hostname: 'app.example.com', path: '/a', uri: '/a?b=c?d', method: 'GET' })
+  t.equal(targetUrl(parseTarget(parts)), 'https://app.example.com/a?b=c?d')
   for (const host of ['app.example.com', 'APP.EXAMPLE.COM', 'app.example.com.', 'app.example.com:443']) t.equal(parseTarget({ ...parts, host }).host, 'app.example.com', host)
   t.equal(parseTarget({ ...parts, host: 'app.example.com:8443' }).host, 'app.example.com:8443')
   t.equal(parseTarget({ ...parts, scheme: 'WSS' }).scheme, 'https')
-  t.equal(parseTarget({ ...parts, uri: '/caf\u00c3\u00a9' }).url, 'https://app.example.com/caf%C3%A9', 'raw UTF-8 is encoded')
+  t.equal(targetUrl(parseTarget({ ...parts, uri: '/caf\u00c3\u00a9' })), 'https://app.example.com/caf%C3%A9', 'raw UTF-8 is encoded')
   t.equal(parseTarget({ ...parts, host: '[::1]:8080' }).host, '[::1]:8080')
   const malformed: Partial<typeof parts>[] = [
-    { scheme: 'ftp' }, { scheme: '' }, { scheme: 'https, http' }, { host: '' }, { host: 'a, b' }, { host: 'user@app' }, { host: 'a/b' }, { host: 'a b' }, { host: 'a#b' }, { host: 'a:99999' }, { host: 'ex\u00e4mple.com' }, { host: '.' }, { host: 'a..' }, { host: 'a..b' }, { host: '%61pp.example.com' }, { host: '0x7f.1' }, { host: '127.1' },
+    { scheme: 'ftp' }, { scheme: '' }, { scheme: 'https, http' }, { scheme: 'constructor' }, { scheme: '__proto__' }, { scheme: 'https://a' }, { host: '' }, { host: 'a, b' }, { host: 'user@app' }, { host: 'a/b' }, { host: 'a b' }, { host: 'a#b' }, { host: 'a:99999' }, { host: 'ex\u00e4mple.com' }, { host: '.' }, { host: 'a..' }, { host: 'a..b' }, { host: '%61pp.example.com' }, { host: '0x7f.1' }, { host: '127.1' },
     { uri: '' }, { uri: 'x' }, { uri: '/a#b' }, { uri: '/%zz' }, { uri: '/%' }, { uri: '/%0' }, { uri: '/a%00' }, { uri: '/a\u0000' }, { uri: '/a b' }, { uri: '/a\tb' }, { uri: '/a\u0085' }, { uri: '/a\u007f' },
     { method: '' }, { method: 'GE T' }, { method: 'GET,POST' }, { method: 'G(T' },
   ]

@@ -6,7 +6,7 @@ import { describeAllow, type Grounds } from '../../core/access.js'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
 import { canReturnTo } from '../../core/return-to.js'
 import type { Meter } from '../../core/meter.js'
-import type { Target } from '../../core/target.js'
+import { targetUrl, type Target } from '../../core/target.js'
 import { asGatehouseError, errorFacts } from '../errors.js'
 import type { AnswerLog } from './answer-log.js'
 import type { PageSettings } from '../pages/layout.js'
@@ -107,7 +107,13 @@ function refuseQuery(request: FastifyRequest): void {
   if (request.url.includes('?')) throw new GatehouseError('query_unknown', { detail: 'the auth endpoint takes no query parameters', remedy: 'Take the query off the address in the proxy\'s configuration; access is decided by the section access.' })
 }
 
+/** The address itself, or the application's front page where it is too long to carry. */
+function returnable(target: Target): string {
+  const url = targetUrl(target)
+  return canReturnTo(url) ? url : `${target.scheme}://${target.host}/`
+}
+
 export function signInUrl(publicUrl: string, target: Target | undefined): string {
-  const back = target === undefined ? `${publicUrl}/` : canReturnTo(target.url) ? target.url : `${target.scheme}://${target.host}/`
+  const back = target === undefined ? `${publicUrl}/` : returnable(target)
   return `${publicUrl}/oauth2/start?rd=${encodeURIComponent(back)}`
 }
