@@ -1,33 +1,46 @@
-// Memory over a long time: ten million checks, with 100,000 sessions that begin and end meanwhile. A login is a row inserted and an end a
-// row deleted, which PostgreSQL tells the gateway as it tells any: the gateway's own part of a login is bench/login.mjs's business. In
-// each slice the sessions of the slice before end and as many begin. Prints; judges nothing. CHECKS makes it shorter.
+// Memory over a long time: ten million checks, and beside them 100,000 people who sign in through the simulated Entra ID and out again.
+// Resident memory after a collection at every tenth of it. Prints; judges nothing. CHECKS and LOGINS make it shorter.
+import { fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { addSessions, drawing, metric, openStage, say, startGateway, wrk } from './stage.mjs'
+import { DEMO_CLIENT_ID, DEMO_TENANT_ID } from '../dist/demo/people.js'
+import { addSessions, drawing, freePort, metric, openStage, say, startGateway, tell, warm, wrk } from './stage.mjs'
 
 const CHECKS = Number(process.env.CHECKS ?? 10_000_000)
-const LOGINS = 100_000
-const SLICES = 20
+const LOGINS = Number(process.env.LOGINS ?? 100_000)
+const LOGINS_A_SECOND = 100
+const SIGNED_IN = 500
+const SESSIONS = 5_000
 const SECONDS = 5
+const SECRET = 'bench~secret'
 
 const stage = await openStage()
 try {
-  const gateway = await startGateway(stage, { flags: ['--expose-gc', '--import', './bench/measure.mjs'] })
+  const publicUrl = `http://127.0.0.1:${await freePort()}` // of a proxy that is not there
+  const load = stage.track(fork(new URL('replica-load.mjs', import.meta.url)))
+  const entra = await tell(load, { kind: 'entra', publicUrl, secret: SECRET })
+  const gateway = await startGateway(stage, { publicUrl, flags: ['--expose-gc', '--import', './bench/measure.mjs'], config: { entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: SECRET, authorityHost: entra.url, graphUrl: entra.graphUrl, allowHttp: true } } })
   const file = join(stage.home, 'cookies')
+  const cookies = await addSessions(stage, SESSIONS)
+  writeFileSync(file, cookies.join('\n'))
   const checks = () => metric(gateway, 'gatehouse_forward_auth_duration_seconds_count{endpoint="/oauth2/auth",status="200"}')
-  const slice = async (until) => {
-    const cookies = await addSessions(stage, LOGINS / SLICES)
-    writeFileSync(file, cookies.join('\n'))
-    while (await checks() < until) await wrk(stage, { url: gateway.url, script: drawing(file, { path: '/pages/' }), seconds: SECONDS })
-    await stage.query('delete from users') // their sessions, groups and identities go with them
+  const logins = () => metric(gateway, 'gatehouse_login_duration_seconds_count{result="ok"}')
+  const check = () => wrk(stage, { url: gateway.url, script: drawing(file, { path: '/pages/' }), seconds: SECONDS, connections: 8 })
+
+  await warm(gateway.url, cookies)
+  await tell(load, { kind: 'start', urls: [gateway.url], publicUrl, cookies: [], checks: 0, logins: LOGINS_A_SECOND, signedIn: SIGNED_IN })
+  await check() // what any traffic takes is there from now on
+  const before = { checks: await checks(), logins: await logins() }
+  for (let tenth = 1; tenth <= 10; tenth++) {
+    let done = { checks: 0, logins: 0 }
+    while (done.checks < CHECKS * tenth / 10 || done.logins < LOGINS * tenth / 10) {
+      await check()
+      done = { checks: await checks() - before.checks, logins: await logins() - before.logins }
+    }
+    say(`${tenth * 10} %: ${await memory(gateway.child)}; ${await metric(gateway, 'gatehouse_cached_sessions')} sessions in memory, ${done.checks} checks, ${done.logins} logins`)
   }
-  await slice(CHECKS / SLICES / 10) // what any traffic takes is there from now on
-  const before = await checks()
-  for (let number = 1; number <= SLICES; number++) {
-    await slice(before + CHECKS * number / SLICES)
-    if (number % (SLICES / 10) === 0) say(`${number * 100 / SLICES} %: ${await memory(gateway.child)}; ${await metric(gateway, 'gatehouse_cached_sessions')} sessions in memory`)
-  }
-  say(`${await checks() - before} checks, ${LOGINS} sessions begun and ended`)
+  const { failed, error } = await tell(load, { kind: 'stop' })
+  say(`${(await stage.query('select count(*)::int as count from sessions'))[0].count - SESSIONS} of those who signed in are signed in still${failed > 0 ? `; ${failed} failed: ${error}` : ''}`)
 } finally {
   await stage.close()
 }

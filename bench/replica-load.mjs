@@ -1,5 +1,5 @@
 // The load beside a measurement, in a process of its own: the simulated Entra ID, so many checks and so many logins a second over all
-// replicas. Told by messages what to do; says what came of it.
+// replicas; where `signedIn` is said, people sign out again once so many others came after them. Told by messages what to do; says what came of it.
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createDirectory } from '../dist/demo/directory.js'
@@ -34,7 +34,19 @@ async function answer({ kind, ...more }) {
   return await load.stop()
 }
 
-function startLoad({ urls, publicUrl, cookies, checks, logins }) {
+/** Whoever signed in longest ago signs out, so that `signedIn` of them remain. */
+function signingOut(signedIn, publicUrl) {
+  const cookies = []
+  return async (url, cookie) => {
+    cookies.push(cookie)
+    if (cookies.length <= signedIn) return
+    const { status } = await ask(`${url}/oauth2/sign_out`, { 'host': new URL(publicUrl).host, 'cookie': cookies.shift(), 'sec-fetch-site': 'same-origin' }, 'POST')
+    if (status !== 303) throw new Error(`a sign-out was answered ${status}`)
+  }
+}
+
+function startLoad({ urls, publicUrl, cookies, checks, logins, signedIn }) {
+  const leave = signedIn === undefined ? async () => {} : signingOut(signedIn, publicUrl)
   const done = { checks: 0, logins: 0, failed: 0, error: undefined }
   const state = { running: true }
   const began = performance.now()
@@ -52,7 +64,10 @@ function startLoad({ urls, publicUrl, cookies, checks, logins }) {
       const { status } = await ask(`${urls[number % urls.length]}/oauth2/auth`, { 'cookie': `gatehouse_session=${cookies[number % cookies.length]}`, 'x-original-url': 'https://wiki.bench.test/', 'x-original-method': 'GET' })
       if (status !== 200) throw new Error(`a check was answered ${status}`)
     }),
-    every(logins, 'logins', (number) => login(urls[number % urls.length], publicUrl, PEOPLE[number % PEOPLE.length])),
+    every(logins, 'logins', async (number) => {
+      const url = urls[number % urls.length]
+      await leave(url, await login(url, publicUrl, PEOPLE[number % PEOPLE.length]))
+    }),
   ])
   return {
     async stop() {
@@ -65,7 +80,7 @@ function startLoad({ urls, publicUrl, cookies, checks, logins }) {
   }
 }
 
-/** At this replica, as if a proxy had passed it on. */
+/** At this replica, as if a proxy had passed it on. @returns the session's cookie */
 async function login(url, publicUrl, person) {
   const host = new URL(publicUrl).host
   const start = await ask(`${url}/oauth2/start`, { host })
@@ -73,11 +88,12 @@ async function login(url, publicUrl, person) {
   const { location = '' } = await signInAs(start.headers.location, person)
   const answer = await ask(location.replace(publicUrl, url), { host, cookie, accept: 'application/json' })
   if (answer.status !== 302 || answer.headers.location?.startsWith(entra.url)) throw new Error(`a callback was answered ${answer.status} ${answer.text}`)
+  return (answer.headers['set-cookie'] ?? []).map((line) => line.split(';')[0]).find((pair) => pair.includes('session='))
 }
 
-function ask(url, headers) {
+function ask(url, headers, method = 'GET') {
   return new Promise((resolve, reject) => {
-    request(url, { agent, headers }, (response) => {
+    request(url, { agent, headers, method }, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (chunk) => { text += chunk }).on('end', () => resolve({ status: response.statusCode, headers: response.headers, text }))
     }).on('error', reject).end()

@@ -62,15 +62,17 @@ const REFUSED = ['Cache-Control', 'no-store', 'Vary', 'Cookie', 'Content-Length'
 
 /** The paths letter by letter: what is another spelling, or refused, is for the endpoints themselves to say. */
 function endpointFinder(endpoints: readonly AuthEndpoint[]): (url: string) => AuthEndpoint | undefined {
-  const exact = new Map(endpoints.map((endpoint) => [endpoint.path, endpoint]))
-  const below = endpoints.filter(({ path }) => path.endsWith('/*'))
+  const below = endpoints.filter(({ path }) => path.endsWith('/*')).map((endpoint) => ({ endpoint, prefix: endpoint.path.slice(0, -1) }))
+  const withPath = (path: string): AuthEndpoint | undefined => {
+    for (const endpoint of endpoints) if (endpoint.path === path) return endpoint // of three
+    return undefined
+  }
   return (url) => {
-    const known = exact.get(url)
+    const known = withPath(url)
     if (known !== undefined) return known
-    const longer = below.find(({ path }) => url.startsWith(path.slice(0, -1)))
-    if (longer !== undefined) return longer
+    for (const { endpoint, prefix } of below) if (url.startsWith(prefix)) return endpoint
     const mark = url.indexOf('?')
-    const asked = mark === -1 ? undefined : exact.get(url.slice(0, mark))
+    const asked = mark === -1 ? undefined : withPath(url.slice(0, mark))
     return asked?.query === 'ignored' ? asked : undefined
   }
 }
