@@ -1,7 +1,8 @@
-// One replica at a time: an advisory lock on a connection of its own. When the process dies PostgreSQL frees it at once; when the
-// network does, PostgreSQL notices within some fifteen seconds (keepalives), and the old holder when it next asks.
-import pg from 'pg'
+// One replica at a time: an advisory lock in a transaction that stays open, on a connection of its own. When the process dies PostgreSQL
+// frees it at once; when the network does, PostgreSQL notices within some fifteen seconds (keepalives), and the old holder when it
+// next asks. A session's lock would outlive its holder behind a pool in transaction mode.
 import type { Leadership } from '../core/reevaluation.js'
+import { createOwnConnection, WITHOUT_TIME_LIMITS, type OwnConnection } from './own-connection.js'
 
 export interface LockOptions {
   readonly url: string
@@ -10,39 +11,39 @@ export interface LockOptions {
   readonly timeoutMs?: number
 }
 
+// READ COMMITTED: between statements it has no snapshot (pg_stat_activity.backend_xmin is null), so it holds no vacuum back.
+const BEGIN = `begin isolation level read committed read only; ${WITHOUT_TIME_LIMITS};
+  set local tcp_keepalives_idle = 5; set local tcp_keepalives_interval = 5; set local tcp_keepalives_count = 2`
+
 export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leadership & { close(): Promise<void> } {
-  let client: pg.Client | undefined
+  let own: OwnConnection | undefined
   let held = false
   let asking: Promise<boolean> | undefined
 
-  const lose = (broken: pg.Client): void => {
-    if (client !== broken) return
-    client = undefined
+  const lose = (broken: OwnConnection): void => {
+    if (own !== broken) return
+    own = undefined
     held = false
-    broken.removeAllListeners()
-    broken.on('error', () => {})
-    // end() waits for a server that may never answer.
-    ;(broken as unknown as { connection?: { stream?: { destroy(): void } } }).connection?.stream?.destroy()
+    broken.drop()
   }
-  const connect = async (): Promise<pg.Client> => {
-    const next = new pg.Client({ connectionString: url, application_name: 'gatehouse lock', connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs, keepAlive: true })
-    client = next
-    next.on('error', () => lose(next))
-    next.on('end', () => lose(next))
-    try {
-      await next.connect()
-      await next.query('set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 2')
-    } catch (error) {
-      lose(next)
-      throw error
-    }
+  const connect = async (): Promise<OwnConnection> => {
+    const next: OwnConnection = createOwnConnection({ url, name: 'lock', timeoutMs, onLost: () => lose(next) })
+    own = next
+    await next.client.connect().catch((error: unknown) => { lose(next); throw error })
     return next
   }
+  const obtain = async ({ client }: OwnConnection): Promise<boolean> => {
+    await client.query(BEGIN)
+    const { rows: [row] } = await client.query<{ obtained: boolean }>('select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as obtained', [name])
+    if (row?.obtained === true) return true
+    await client.query('rollback')
+    return false
+  }
   const ask = async (): Promise<boolean> => {
-    const current = client ?? await connect()
+    const current = own ?? await connect()
     try {
-      const { rows: [row] } = await current.query<{ held: boolean }>(held ? 'select true as held' : 'select pg_try_advisory_lock(hashtextextended($1, 0)) as held', held ? [] : [name])
-      held = row?.held === true && client === current
+      const mine = held ? await current.client.query('select 1').then(() => true) : await obtain(current)
+      held = mine && own === current
       return held
     } catch (error) {
       lose(current)
@@ -55,13 +56,10 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
       return asking
     },
     async close() {
-      const current = client
-      if (!current) return
-      client = undefined
+      const current = own
+      own = undefined
       held = false
-      current.removeAllListeners()
-      current.on('error', () => {})
-      await Promise.race([current.end().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1_000).unref())])
+      await current?.close()
     },
   }
 }

@@ -20,6 +20,7 @@ import { createGroupStore } from '../../src/store/groups.js'
 import { createLoginStore } from '../../src/store/login-store.js'
 import { createSigningKeyStore } from '../../src/store/keys.js'
 import { open, seal } from '../../src/store/sealing.js'
+import { createLock } from '../../src/store/leadership.js'
 import { migrate, pendingMigrations } from '../../src/store/migrate.js'
 import { listAudit } from '../../src/store/audit-list.js'
 import { createGroupAdmin } from '../../src/store/group-admin.js'
@@ -45,6 +46,25 @@ t.test('gateways that start at the same time migrate once', async (t) => {
   t.equal(applied.filter((names) => names.length > 0).length, 1, JSON.stringify(applied))
   t.same(await pendingMigrations(url), [])
   t.same(await migrate(url), [])
+})
+
+t.test('a database that is strict about time', async (t) => {
+  const url = await freshDatabase(t)
+  const query = await connect(t, url)
+  const limits = await query("select name from pg_settings where name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')")
+  for (const { name } of limits) await query(`alter database ${new URL(url).pathname.slice(1)} set ${String(name)} = '400ms'`)
+  await query(`alter database ${new URL(url).pathname.slice(1)} set default_transaction_isolation = 'repeatable read'`)
+
+  await t.test('the lock of one replica stays with it, and holds no vacuum back', async (t) => {
+    const [one, two] = [createLock({ url, name: 'x' }), createLock({ url, name: 'x' })]
+    t.teardown(() => Promise.all([one.close(), two.close()]))
+    t.strictSame([await one.held(), await two.held()], [true, false])
+    await sleep(800)
+    t.strictSame([await one.held(), await two.held()], [true, false])
+    t.match(await query("select state, backend_xmin, backend_xid from pg_stat_activity where application_name = 'gatehouse lock' and datname = current_database() order by state desc"), [{ state: 'idle in transaction', backend_xmin: null, backend_xid: null }, { state: 'idle' }])
+    await one.close()
+    t.equal(await two.held(), true)
+  })
 })
 
 t.test('session stores conform', async (t) => {
