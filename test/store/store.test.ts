@@ -50,10 +50,18 @@ t.test('gateways that start at the same time migrate once', async (t) => {
 
 t.test('a database that is strict about time', async (t) => {
   const url = await freshDatabase(t)
-  const query = await connect(t, url)
+  const [query, unlimited] = [await connect(t, url), await connect(t, url)]
   const limits = await query("select name from pg_settings where name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')")
   for (const { name } of limits) await query(`alter database ${new URL(url).pathname.slice(1)} set ${String(name)} = '400ms'`)
   await query(`alter database ${new URL(url).pathname.slice(1)} set default_transaction_isolation = 'repeatable read'`)
+
+  await t.test('gateways wait for one that migrates', async (t) => {
+    await unlimited('begin; select pg_advisory_xact_lock(7406812734)')
+    const waiting = [migrate(url), migrate(url)]
+    await sleep(800)
+    await unlimited('commit')
+    t.equal((await Promise.all(waiting)).filter((names) => names.length > 0).length, 1)
+  })
 
   await t.test('the lock of one replica stays with it, and holds no vacuum back', async (t) => {
     const [one, two] = [createLock({ url, name: 'x' }), createLock({ url, name: 'x' })]

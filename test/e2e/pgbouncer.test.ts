@@ -1,0 +1,103 @@
+// Gateways behind real PgBouncer. In transaction mode nothing of a session outlives its transaction: what needs one must not seem to
+// work, and no lock may stay behind. In session mode everything works.
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { PERSON_IDS } from '../../src/demo/people.js'
+import { migrate } from '../../src/store/migrate.js'
+import { createBrowser, type Browser } from '../helpers/browser.js'
+import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
+import { startPgbouncer, type Pooled } from '../helpers/pgbouncer.js'
+import { stopPostgres } from '../helpers/postgres.js'
+import { connect, type Query } from '../helpers/sql.js'
+import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
+
+t.teardown(stopPostgres)
+t.setTimeout(60_000)
+
+const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
+const LOCKS = "select count(*)::int as held from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"
+
+interface Site {
+  readonly replicas: readonly [TestGateway, TestGateway]
+  /** Between the first replica and PgBouncer. */
+  readonly door: TcpDoor
+  readonly query: Query
+  readonly signIn: (person: string) => Promise<{ browser: Browser, cookie: string }>
+  /** What the replicas answer. */
+  readonly statuses: (cookie: string) => Promise<readonly number[]>
+}
+
+async function openSite(t: Test, { direct, pooled }: Pooled): Promise<Site> {
+  const door = await startTcpDoor(t, pooled)
+  const replica = (url: string) => startTestGateway(t, { databaseUrl: direct, throughDoor: async () => url, app: { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }, config: { sync: { interval: '1h', privilegedStaleness: '30d' } } })
+  const replicas = [await replica(door.url), await replica(pooled)] as const
+  return {
+    replicas,
+    door,
+    query: await connect(t, direct),
+    async signIn(person) {
+      const { browser } = await replicas[0].signIn(person)
+      return { browser, cookie: browser.cookieHeader(replicas[0].url) }
+    },
+    statuses: (cookie) => Promise.all(replicas.map(async ({ url }) => (await createBrowser().ask(`${url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status)),
+  }
+}
+
+/** As a process that was killed, and as one that was stopped. */
+async function oneLeads(t: Test, { replicas: [one, two], door, query }: Site): Promise<void> {
+  const here = () => [one, two].map(({ gateway }) => gateway.sync?.state().here)
+  const passes = async (...of: TestGateway[]) => { for (const { gateway } of [...of, ...of]) await gateway.sync?.pass() }
+  await passes(one, two, one)
+  t.strictSame(here(), [true, false])
+  t.strictSame(await query(LOCKS), [{ held: 1 }])
+  t.match(await query("select a.state, a.backend_xmin, a.backend_xid from pg_locks l join pg_stat_activity a using (pid) where l.locktype = 'advisory' and a.datname = current_database()"), [{ state: 'idle in transaction', backend_xmin: null, backend_xid: null }], 'no vacuum waits for it')
+  door.shut()
+  await until(async () => (await query(LOCKS))[0]?.held === 0)
+  await passes(two)
+  t.equal(here()[1], true, 'taken over from one that is gone')
+  door.open()
+  await passes(one)
+  t.strictSame(here(), [false, true], 'and not taken back')
+  await two.close()
+  await until(async () => (await query(LOCKS))[0]?.held === 0)
+  await passes(one)
+  t.equal(here()[0], true, 'taken over from one that was stopped')
+}
+
+async function until(wanted: () => Promise<boolean>): Promise<void> {
+  while (!await wanted()) await sleep(20)
+}
+
+const inTime = <T>(work: Promise<T>): Promise<T | 'hangs'> => Promise.race([work, sleep(10_000, 'hangs' as const, { ref: false })])
+
+t.test('a pool in transaction mode', async (t) => {
+  const pool = await startPgbouncer(t, 'transaction')
+  if (!pool) return
+
+  await t.test('a start migrates once and leaves no lock behind', async (t) => {
+    const query = await connect(t, pool.direct)
+    const together = await inTime(Promise.all(Array.from({ length: 4 }, () => migrate(pool.pooled))))
+    t.equal(together === 'hangs' ? together : together.filter((names) => names.length > 0).length, 1)
+    t.strictSame(await query(LOCKS), [{ held: 0 }])
+    const busy = await connect(t, pool.pooled)
+    await busy('begin') // or the next one is lent the same connection
+    t.strictSame(await inTime(migrate(pool.pooled)), [])
+  })
+
+  const site = await openSite(t, pool)
+  const { signIn, statuses } = site
+
+  await t.test('twenty sign-ins at once', async (t) => {
+    const people = await Promise.all(Array.from({ length: 20 }, () => signIn(PERSON_IDS.guest)))
+    t.ok((await Promise.all(people.map(({ cookie }) => statuses(cookie)))).flat().every((status) => status === 200))
+  })
+
+  await t.test('one of two leads, and the other when it goes', (t) => oneLeads(t, site))
+})
+
+t.test('a pool in session mode', async (t) => {
+  const pool = await startPgbouncer(t, 'session', { default_pool_size: 40 })
+  if (!pool) return
+  const site = await openSite(t, pool)
+  await t.test('one of two leads, and the other when it goes', (t) => oneLeads(t, site))
+})
