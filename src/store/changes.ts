@@ -1,10 +1,12 @@
 // LISTEN: hears of every change that the database tells (migrations/0002_change_notices.sql). A notice to oneself every second
 // proves that nothing is missed; five seconds without one, and everything is in doubt until it is heard again. It also says
-// what this replica runs (core/replicas.ts).
+// what this replica runs (core/replicas.ts). It is sent on another connection than it is heard on: a pool in transaction mode would give
+// whoever listens the notices that are sent by its own statement, and nobody else's.
 import { randomBytes } from 'node:crypto'
-import pg from 'pg'
+import type pg from 'pg'
 import type { Replicas } from '../core/replicas.js'
 import type { Change, ChangeFeed } from '../core/session-cache.js'
+import { createOwnConnection, type OwnConnection } from './own-connection.js'
 
 export interface ChangeListener extends ChangeFeed {
   /** Everything that was told before this call has been heard. @returns false where that cannot be said */
@@ -32,18 +34,20 @@ const RETRY_MS = 500
 /** What tells one server from another, and from itself before a restart. */
 export const SERVER = 'select pg_postmaster_start_time()::text as server'
 
+interface Pair { readonly hears: OwnConnection, readonly tells: OwnConnection }
+
 export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom, replicas, log, beatMs = 1_000, silenceMs = 5_000 }: ChangeListenerOptions): ChangeListener {
   const self = randomBytes(9).toString('base64url')
   const beats: { readonly number: number, readonly sentAt: number }[] = []
   let number = 0
   let waiting: { readonly number: number, readonly done: (heard: boolean) => void }[] = []
-  let client: pg.Client | undefined
+  let pair: Pair | undefined
   let heard = -Infinity
   let listening = false
   let closed = false
   let said = false
   let retry: NodeJS.Timeout | undefined
-  /** When LISTEN was answered on the connection that stands, and by which server. */
+  /** When LISTEN was answered on the connections that stand, and by which server. */
   let since: number | undefined
   let server: string | undefined
   const slept = sleepWatch(silenceMs)
@@ -56,6 +60,7 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom,
   }
   /** Notices come in the order of their commits: all that was told before this one was sent has been heard. */
   const hearOneself = (beat: number): void => {
+    if (beat < (beats[0]?.number ?? Infinity)) return // of connections that were given up
     while (beats[0] !== undefined && beats[0].number <= beat) heard = beats.shift()?.sentAt ?? heard
     if (!listening) onDoubt(-Infinity) // whatever was told before this moment was not heard
     if (!listening && said) log.info({}, 'changes are heard of again; answers come from memory again')
@@ -66,15 +71,13 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom,
     replicas.look()
   }
   const lose = (why: string): void => {
-    const broken = client
-    client = undefined
+    const broken = pair
+    pair = undefined
     since = undefined
     beats.length = 0
     for (const { done } of waiting.splice(0)) done(false)
-    broken?.removeAllListeners()
-    broken?.on('error', () => {})
-    // end() waits for a server that may never answer.
-    ;(broken as unknown as { connection?: { stream?: { destroy(): void } } } | undefined)?.connection?.stream?.destroy()
+    broken?.hears.drop()
+    broken?.tells.drop()
     if (listening) onDoubt(heard)
     listening = false
     if (closed) return
@@ -84,26 +87,25 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom,
     retry = setTimeout(() => { connect().catch(() => {}) }, RETRY_MS).unref()
   }
   const connect = async (): Promise<void> => {
-    const next = new pg.Client({ connectionString: url, application_name: 'gatehouse listener', connectionTimeoutMillis: silenceMs, query_timeout: silenceMs, keepAlive: true })
-    client = next
-    next.on('error', (error) => { if (client === next) lose(error.message) })
-    next.on('end', () => { if (client === next) lose('the connection ended') })
-    next.on('notification', receive)
+    const own = (name: string): OwnConnection => createOwnConnection({ url, name, timeoutMs: silenceMs, onLost: (why) => { if (pair === next) lose(why) } })
+    const next: Pair = { hears: own('listener'), tells: own('heartbeat') }
+    pair = next
+    next.hears.client.on('notification', receive)
     try {
-      await next.connect()
-      await next.query(`listen ${CHANNEL}`)
-      server = (await next.query<{ server: string }>(SERVER)).rows[0]?.server
+      await Promise.all([next.hears.client.connect(), next.tells.client.connect()])
+      await next.hears.client.query(`listen ${CHANNEL}`)
+      server = (await next.hears.client.query<{ server: string }>(SERVER)).rows[0]?.server
       since = performance.now()
       tell()
     } catch (error) {
-      if (client === next) lose(error instanceof Error ? error.message : String(error))
+      if (pair === next) lose(error instanceof Error ? error.message : String(error))
     }
   }
   let telling = false
   let againAfter = false
   /** One at a time; what is asked for meanwhile is told after it. */
   const tell = (): void => {
-    const current = client
+    const current = pair
     if (current === undefined || since === undefined) return
     if (telling) {
       againAfter = true
@@ -111,8 +113,8 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom,
     }
     telling = true
     beats.push({ number: ++number, sentAt: performance.now() })
-    current.query('select pg_notify($1, $2)', [CHANNEL, `b ${self} ${number} ${replicas.says()}`])
-      .catch((error: unknown) => { if (client === current) lose(error instanceof Error ? error.message : String(error)) })
+    current.tells.client.query('select pg_notify($1, $2)', [CHANNEL, `b ${self} ${number} ${replicas.says()}`])
+      .catch((error: unknown) => { if (pair === current) lose(error instanceof Error ? error.message : String(error)) })
       .finally(() => {
         telling = false
         if (!againAfter) return
@@ -121,9 +123,9 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom,
       })
   }
   const compareServers = async (): Promise<void> => {
-    const [current, heardFrom] = [client, server]
+    const [current, heardFrom] = [pair, server]
     const from = await readFrom().catch(() => undefined) // that the database is not reached is noticed elsewhere
-    if (from !== undefined && from !== heardFrom && client === current && since !== undefined) lose('rows are read from another server than changes are heard from')
+    if (from !== undefined && from !== heardFrom && pair === current && since !== undefined) lose('rows are read from another server than changes are heard from')
   }
   let ticks = 0
   const timer = setInterval(() => {
@@ -146,12 +148,10 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom,
       closed = true
       clearInterval(timer)
       clearTimeout(retry)
-      const current = client
-      client = undefined
+      const current = pair
+      pair = undefined
       for (const { done } of waiting.splice(0)) done(false)
-      current?.removeAllListeners()
-      current?.on('error', () => {})
-      await Promise.race([current?.end().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1_000).unref())])
+      await Promise.all([current?.hears.close(), current?.tells.close()])
     },
   }
 }

@@ -3,7 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
+import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
+import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { startPgbouncer, type Pooled } from '../helpers/pgbouncer.js'
@@ -15,7 +17,9 @@ t.teardown(stopPostgres)
 t.setTimeout(60_000)
 
 const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
+const TIMEOUTS = { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 24 * 3_600_000, privilegedTimeoutMs: undefined }
 const LOCKS = "select count(*)::int as held from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"
+const NOT_HEARD = 'not heard: every check reads the database'
 
 interface Site {
   readonly replicas: readonly [TestGateway, TestGateway]
@@ -25,12 +29,16 @@ interface Site {
   readonly signIn: (person: string) => Promise<{ browser: Browser, cookie: string }>
   /** What the replicas answer. */
   readonly statuses: (cookie: string) => Promise<readonly number[]>
+  readonly changes: () => Promise<readonly string[]>
+  readonly sessions: ReturnType<typeof createSessionAdmin>
 }
 
 async function openSite(t: Test, { direct, pooled }: Pooled): Promise<Site> {
   const door = await startTcpDoor(t, pooled)
   const replica = (url: string) => startTestGateway(t, { databaseUrl: direct, throughDoor: async () => url, app: { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }, config: { sync: { interval: '1h', privilegedStaleness: '30d' } } })
   const replicas = [await replica(door.url), await replica(pooled)] as const
+  const database = openDatabase({ url: pooled, poolSize: 1 })
+  t.teardown(() => database.close())
   return {
     replicas,
     door,
@@ -40,6 +48,8 @@ async function openSite(t: Test, { direct, pooled }: Pooled): Promise<Site> {
       return { browser, cookie: browser.cookieHeader(replicas[0].url) }
     },
     statuses: (cookie) => Promise.all(replicas.map(async ({ url }) => (await createBrowser().ask(`${url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status)),
+    changes: () => Promise.all(replicas.map(async ({ management }) => ((await (await fetch(`${management}/readyz`)).json()) as { parts: { changes: string } }).parts.changes)),
+    sessions: createSessionAdmin(database, TIMEOUTS),
   }
 }
 
@@ -85,7 +95,34 @@ t.test('a pool in transaction mode', async (t) => {
   })
 
   const site = await openSite(t, pool)
-  const { signIn, statuses } = site
+  const { replicas, query, signIn, statuses, changes, sessions } = site
+
+  await t.test('changes are not heard of, and nobody thinks so', async (t) => {
+    const from = performance.now()
+    const said = new Set<string>()
+    while (performance.now() - from < 7_000) { // beyond the silence after which the listener begins anew
+      for (const each of await changes()) said.add(each)
+      await sleep(50)
+    }
+    t.strictSame([...said], [NOT_HEARD])
+    for (const { log } of replicas) t.equal(log.filter(({ msg }) => msg === 'changes are not heard of').length, 1, 'said once')
+  })
+
+  await t.test('what ended is over at the next check', async (t) => {
+    const ends: Readonly<Record<string, (browser: Browser) => Promise<unknown>>> = {
+      'sessions revoke --all': () => sessions.revokeAll({}, 'cli:test'),
+      'a row deleted by hand': () => query('delete from sessions'),
+      'sign-out on the other replica': (browser) => browser.ask(`${replicas[0].url}/oauth2/sign_out`),
+      'somebody deactivated by hand': () => query('update users set is_active = false'),
+    }
+    for (const [name, end] of Object.entries(ends)) {
+      const { browser, cookie } = await signIn(PERSON_IDS.guest)
+      for (let checks = 0; checks < 3; checks++) t.strictSame(await statuses(cookie), [200, 200])
+      await end(browser)
+      t.strictSame(await statuses(cookie), [401, 401], name)
+    }
+    await query('update users set is_active = true')
+  })
 
   await t.test('twenty sign-ins at once', async (t) => {
     const people = await Promise.all(Array.from({ length: 20 }, () => signIn(PERSON_IDS.guest)))
@@ -99,5 +136,17 @@ t.test('a pool in session mode', async (t) => {
   const pool = await startPgbouncer(t, 'session', { default_pool_size: 40 })
   if (!pool) return
   const site = await openSite(t, pool)
+  const { query, signIn, statuses, changes } = site
+
+  await t.test('changes are heard of', async (t) => {
+    await until(async () => (await changes()).every((each) => each === 'heard'))
+    const { cookie } = await signIn(PERSON_IDS.guest)
+    t.strictSame(await statuses(cookie), [200, 200])
+    await query('delete from sessions')
+    const ended = performance.now()
+    await until(async () => (await statuses(cookie)).every((status) => status === 401))
+    t.ok(performance.now() - ended < 1_000, `over after ${(performance.now() - ended).toFixed(0)} ms`)
+  })
+
   await t.test('one of two leads, and the other when it goes', (t) => oneLeads(t, site))
 })
