@@ -96,6 +96,17 @@ t.test('no file names a place that only one machine has', async (t) => {
   t.pass()
 })
 
+t.test('migrations only add: the version before goes on beside the new one', async (t) => {
+  for (const file of filesUnder('migrations').filter((path) => path.endsWith('.sql'))) t.strictSame(moreThanAdded(read(file)), [], file)
+
+  const caught = ['DROP TABLE "users"', 'ALTER TABLE "users" DROP COLUMN "name"', 'ALTER TABLE "users" RENAME COLUMN "name" TO "called"', 'ALTER TABLE "users" RENAME TO "people"',
+    'ALTER TABLE "users" ADD COLUMN "x" text NOT NULL', 'ALTER TABLE "users" ADD COLUMN "x" text DEFAULT \'\' NOT NULL UNIQUE', 'ALTER TABLE "users" ADD COLUMN "x" text, DROP COLUMN "name"', 'ALTER TABLE "users" ALTER COLUMN "name" SET NOT NULL',
+    'ALTER TABLE "users" ALTER COLUMN "name" SET DATA TYPE varchar(9)', 'ALTER TABLE "users" ADD CONSTRAINT "x" CHECK ("name" <> \'\')', 'CREATE UNIQUE INDEX "x" ON "users" USING btree ("name")', 'DROP TRIGGER gatehouse_told ON sessions',
+    'CREATE OR REPLACE FUNCTION gatehouse_tell() RETURNS void LANGUAGE sql AS $$ SELECT 1; $$', 'UPDATE users SET name = \'\'', 'TRUNCATE sessions']
+  for (const statement of caught) t.strictSame(moreThanAdded(`-- why\nCREATE INDEX "a" ON "users" USING btree ("id");--> statement-breakpoint\n${statement};`).length, 1, statement)
+  t.strictSame(moreThanAdded('CREATE TABLE "x" ("user_id" uuid);--> statement-breakpoint\nALTER TABLE "x" ADD CONSTRAINT "y" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE no action;').length, 1, 'a user could not be removed')
+})
+
 t.test('package-lock.json can be installed anywhere', async (t) => {
   const { packages } = JSON.parse(read('package-lock.json')) as { packages: Readonly<Record<string, Locked>> }
   for (const [path, { resolved }] of Object.entries(packages)) {
@@ -221,6 +232,18 @@ t.test('the demo in containers', async (t) => {
     for (const program of started) t.ok(exists(program.replace(/^dist/, 'src').replace(/\.js$/, '.ts')), program)
   })
 })
+
+/** Statements that a version which does not know of them might not live through, on tables that it reads and writes. */
+function moreThanAdded(sql: string): string[] {
+  const statements = sql.replace(/\$\$[^]*?\$\$/g, 'BODY').replace(/--.*$/gm, '').split(';').map((each) => each.replace(/\s+/g, ' ').trim()).filter((each) => each !== '')
+  const own = new Set([...sql.matchAll(/CREATE TABLE "(\w+)"/g)].map(([, name]) => name))
+  return statements.filter((statement) => {
+    if (/^CREATE (TABLE|INDEX|FUNCTION|TRIGGER) /.test(statement)) return false
+    const [, table, action = ''] = /^(?:ALTER TABLE|CREATE UNIQUE INDEX "\w+" ON) "(\w+)" (.*)$/.exec(statement) ?? []
+    if (/^ADD COLUMN [^,]+$/.test(action)) return /UNIQUE|CHECK|PRIMARY|REFERENCES/.test(action) || (/NOT NULL/.test(action) && !/DEFAULT/.test(action))
+    return !own.has(table) || (/REFERENCES/.test(action) && !/ON DELETE (cascade|set null)/.test(action)) || !/^(ADD CONSTRAINT|USING) /.test(action)
+  })
+}
 
 /** The Compose Specification's JSON schema, as dclint ships it. */
 function specification(): string | undefined {
