@@ -73,7 +73,7 @@ export interface PreparedHeadersDeps {
 
 export function createPreparedHeaders({ signer, capacity = CAPACITY, now = Date.now }: PreparedHeadersDeps): PreparedHeaders {
   const strings = sharedStrings()
-  const note = forgetting(capacity)
+  const note = dropping(capacity)
   const say = (session: SessionRecord | undefined, hostname: string | undefined, compiled: CompiledHeaders, seconds: number): Said => {
     const [shared, own]: TokenPieces = compiled.withAssertion && session !== undefined && hostname !== undefined ? signer.assertion(session, hostname) : ['', '']
     const pairs = identityHeaders(session, compiled.definitions, compiled.withAssertion ? shared + own : undefined, compiled.maxBytes)
@@ -133,7 +133,7 @@ function filled({ compiled: { form, places, withAssertion }, values, shared, own
  * Drops what was made for sessions once none of it holds any more: people leave, and their sessions stay for hours. Those that were noted
  * in one stretch are looked at when the next one ends; where there are too many, that is earlier, and all of theirs goes.
  */
-function forgetting(capacity: number): (cached: CachedSession, seconds: number) => void {
+function dropping(capacity: number): (cached: CachedSession, seconds: number) => void {
   let young: CachedSession[] = []
   let old: CachedSession[] = []
   let ends = 0
