@@ -11,11 +11,11 @@ import { parseRetryAfter } from './retry-after.js'
 
 export interface AccountSourceOptions extends AppTokenSource {
   readonly securityGroupsOnly: boolean
-  /** For each request with what it leads to, and for the further pages of each person. */
+  /** For each request with what it leads to, and for all the further pages of the people in it. */
   readonly budgetMs: number
 }
 
-interface Item { readonly id: string, readonly method: 'GET', readonly url: string }
+interface Item { readonly id: string, readonly method: 'GET', readonly url: string, readonly headers: Readonly<Record<string, string>> }
 interface ItemAnswer { readonly status: number, readonly headers: Readonly<Record<string, string>>, readonly body: unknown }
 type Asking = Omit<GraphRequest, 'url'>
 
@@ -23,21 +23,20 @@ const MAX_ITEMS = 20
 const ATTEMPTS = 4
 const RETRIED = new Set([429, 503, 504])
 const BACKOFF_MS = 1_000
+/** On each question as on the whole: no page of Microsoft's says which of them counts. */
+const LOW = { 'x-ms-throttle-priority': 'low' }
 const PERMISSIONS = 'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent.'
 
 export function createAccountSource(options: AccountSourceOptions): AccountSource {
   const { http, endpoints, securityGroupsOnly, budgetMs } = options
-  const graph = createGraphClient({ http, graphUrl: endpoints.graph })
+  const graph = createGraphClient({ http, graphUrl: endpoints.graph, patient: true })
   const token = createAppToken(options)
-  let pausedUntil = -Infinity // one Retry-After holds for all batches
+  let pausedUntil = -Infinity // one 429 or Retry-After holds for all batches
 
-  const asking = async (correlationId: string): Promise<Asking> => {
-    const [deadline, signal] = [performance.now() + budgetMs, AbortSignal.timeout(budgetMs)]
-    return { accessToken: await token.get(correlationId, signal), correlationId, signal, deadline, priority: 'low' }
-  }
+  const budget = () => ({ deadline: performance.now() + budgetMs, signal: AbortSignal.timeout(budgetMs) })
   /** @returns false where the pause that Graph asked for would outlast the request */
-  const paused = async ({ deadline, signal }: Asking): Promise<boolean> => {
-    const ms = pausedUntil - performance.now()
+  const paused = async ({ deadline, signal }: Asking, until: number): Promise<boolean> => {
+    const ms = until - performance.now()
     if (ms > 0 && performance.now() + ms >= deadline) return false
     if (ms > 0) await sleep(ms, undefined, { signal }).catch(() => {})
     return true
@@ -45,24 +44,29 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
   /** Each item's answer; those that are throttled are asked again, the others not. */
   const askAll = async (items: readonly Item[], request: Asking): Promise<ReadonlyMap<string, ItemAnswer>> => {
     const answers = new Map<string, ItemAnswer>()
-    if (!await paused(request)) throw new GatehouseError('graph_throttled', { detail: 'Graph asked for a longer pause', remedy: 'Wait; if it happens often, lengthen sync.interval.' })
+    if (!await paused(request, pausedUntil)) throw new GatehouseError('graph_throttled', { detail: 'Graph asked for a longer pause', remedy: 'Wait; if it happens often, lengthen sync.interval.' })
     let open = items
     for (let attempt = 1; ; attempt++) {
       for (const [id, answer] of itemAnswers(await graph.post({ ...request, url: `${endpoints.graph}/v1.0/$batch` }, { requests: open }), open)) answers.set(id, answer)
       open = open.filter(({ id }) => RETRIED.has(answers.get(id)?.status ?? 0))
-      const waits = open.map(({ id }) => parseRetryAfter(answers.get(id)?.headers['retry-after'], Date.now()) ?? BACKOFF_MS * attempt ** 2)
-      if (waits.length > 0) pausedUntil = Math.max(pausedUntil, performance.now() + Math.min(MAX_PAUSE_MS, Math.max(...waits)))
-      if (open.length === 0 || attempt === ATTEMPTS || !await paused(request)) return answers
+      const last = open.length === 0 || attempt === ATTEMPTS
+      let again = pausedUntil
+      for (const { status, headers } of open.flatMap(({ id }) => answers.get(id) ?? [])) {
+        const asked = parseRetryAfter(headers['retry-after'], Date.now())
+        const until = performance.now() + Math.min(MAX_PAUSE_MS, asked ?? BACKOFF_MS * attempt ** 2)
+        again = Math.max(again, until)
+        // A 503 that names no time is about one person: nobody else waits for it.
+        if (asked !== undefined || (status === 429 && !last)) pausedUntil = Math.max(pausedUntil, until)
+      }
+      if (last || !await paused(request, again)) return answers
     }
   }
-  const memberships = async (oid: string, first: ItemAnswer | undefined, correlationId: string): Promise<readonly string[]> => {
-    const { groupIds } = await readMemberships({ graph, graphUrl: endpoints.graph, path: 'users', securityGroupsOnly }, { oid, first: bodyOf(first, correlationId), ...await asking(correlationId) })
-    return groupIds
-  }
-  const standing = async (oid: string, account: ItemAnswer | undefined, first: ItemAnswer | undefined, correlationId: string): Promise<Standing> => {
+  const standing = async (oid: string, account: ItemAnswer | undefined, first: ItemAnswer | undefined, request: Asking): Promise<Standing> => {
     try {
-      const state = accountState(oid, account, correlationId)
-      return state.kind === 'enabled' ? { ...state, groupIds: await memberships(oid, first, correlationId) } : state
+      const state = accountState(oid, account, request.correlationId)
+      if (state.kind !== 'enabled') return state
+      const { groupIds } = await readMemberships({ graph, graphUrl: endpoints.graph, path: 'users', securityGroupsOnly }, { oid, first: () => bodyOf(first, request.correlationId), ...request })
+      return { ...state, groupIds }
     } catch (error) {
       if (error instanceof GatehouseError) return { kind: 'failed', error }
       throw error
@@ -71,19 +75,19 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
   const read = async (oids: readonly string[], request: Asking): Promise<ReadonlyMap<string, Standing>> => {
     const { correlationId } = request
     const answers = await askAll(oids.flatMap((oid, index) => [
-      { id: `${index}-account`, method: 'GET', url: `/users/${oid}?$select=id,accountEnabled,signInSessionsValidFromDateTime` },
-      { id: `${index}-groups`, method: 'GET', url: firstPage(`users/${oid}`, 'transitiveMemberOf', securityGroupsOnly) },
+      { id: `${index}-account`, method: 'GET', headers: LOW, url: `/users/${oid}?$select=id,accountEnabled,signInSessionsValidFromDateTime` },
+      { id: `${index}-groups`, method: 'GET', headers: LOW, url: firstPage(`users/${oid}`, 'transitiveMemberOf', securityGroupsOnly) },
     ]), request)
     for (const answer of answers.values()) if (answer.status === 401) throw itemError(answer, correlationId) // the token, not the person
-    const standings = new Map<string, Standing>()
-    for (const [index, oid] of oids.entries()) standings.set(oid, await standing(oid, answers.get(`${index}-account`), answers.get(`${index}-groups`), correlationId))
-    return standings
+    const pages = { ...request, ...budget() }
+    return new Map(await Promise.all(oids.map(async (oid, index) => [oid, await standing(oid, answers.get(`${index}-account`), answers.get(`${index}-groups`), pages)] as const)))
   }
   return {
     batch: MAX_ITEMS / 2,
     async read(oids, correlationId) {
       for (let again = false; ; again = true) {
-        const request = await asking(correlationId)
+        const time = budget()
+        const request: Asking = { accessToken: await token.get(correlationId, time.signal), correlationId, ...time, priority: 'low' }
         try {
           return await read(oids, request)
         } catch (error) {

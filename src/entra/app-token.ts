@@ -17,12 +17,16 @@ const EARLY_MS = 5 * 60_000
 
 export function createAppToken({ http, endpoints, clientId, credential }: AppTokenSource): AppToken {
   let kept: { readonly accessToken: string, readonly until: number } | undefined
+  let asking: Promise<{ readonly accessToken: string, readonly until: number }> | undefined // of all who wait, whoever came first
+  const ask = async (correlationId: string, signal: AbortSignal) => {
+    const { accessToken, expiresInMs } = await requestAppToken({ http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` }, correlationId, signal)
+    return { accessToken, until: performance.now() + expiresInMs - EARLY_MS }
+  }
   return {
     async get(correlationId, signal) {
-      if (!kept || performance.now() > kept.until) {
-        const { accessToken, expiresInMs } = await requestAppToken({ http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` }, correlationId, signal)
-        kept = { accessToken, until: performance.now() + expiresInMs - EARLY_MS }
-      }
+      if (kept && performance.now() <= kept.until) return kept.accessToken
+      asking ??= ask(correlationId, signal).finally(() => { asking = undefined })
+      kept = await asking
       return kept.accessToken
     },
     drop(accessToken) {

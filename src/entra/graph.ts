@@ -30,7 +30,15 @@ const ATTEMPTS = 5
 export const MAX_PAUSE_MS = 300_000
 const RETRIED = new Set([429, 503, 504])
 
-export function createGraphClient({ http, graphUrl, backoffMs = 250 }: { http: HttpClient, graphUrl: string, backoffMs?: number }): GraphClient {
+export interface GraphClientOptions {
+  readonly http: HttpClient
+  readonly graphUrl: string
+  readonly backoffMs?: number
+  /** Nobody waits: whatever pause Graph asks for holds for all, not only that of a 429. */
+  readonly patient?: boolean
+}
+
+export function createGraphClient({ http, graphUrl, backoffMs = 250, patient = false }: GraphClientOptions): GraphClient {
   const origin = new URL(graphUrl).origin
   let pausedUntil = -Infinity // shared: one Retry-After is not met by fifty logins hammering
 
@@ -64,7 +72,7 @@ export function createGraphClient({ http, graphUrl, backoffMs = 250 }: { http: H
       if (last instanceof TransportError ? last.kind !== 'network' : !RETRIED.has(last.status)) break
       const asked = last instanceof TransportError ? undefined : parseRetryAfter(last.headers['retry-after'], serverTime(last))
       const pauseMs = asked ?? backoffMs * (number + 1) ** 2
-      if (!(last instanceof TransportError) && last.status === 429) pausedUntil = Math.max(pausedUntil, performance.now() + Math.min(pauseMs, MAX_PAUSE_MS))
+      if (!(last instanceof TransportError) && (last.status === 429 || (patient && asked !== undefined))) pausedUntil = Math.max(pausedUntil, performance.now() + Math.min(pauseMs, MAX_PAUSE_MS))
       if (number + 1 === ATTEMPTS || !await wait(pauseMs, request)) break
     }
     return bodyOf(last, request, origin)

@@ -22,8 +22,8 @@ export interface MembershipOptions {
 
 type Asking = Omit<GraphRequest, 'url'> & {
   readonly oid: string
-  /** The answer to the first page, where it was asked for together with others (firstPage). */
-  readonly first?: Readonly<Record<string, unknown>>
+  /** The answer to the first page, where it was asked for together with others (firstPage). @throws like a `get` */
+  readonly first?: () => Readonly<Record<string, unknown>>
 }
 
 /** Path and query of the first page, below /v1.0. */
@@ -39,7 +39,7 @@ export async function readMemberships({ graph, graphUrl, path, relation = 'trans
   const get = async (url: string): Promise<Readonly<Record<string, unknown>>> => {
     const known = here
     here = undefined
-    if (known !== undefined) return known
+    if (known !== undefined) return known()
     requests++
     return await graph.get({ ...request, url })
   }
