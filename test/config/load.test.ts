@@ -236,6 +236,8 @@ t.test('warnings do not refuse', async (t) => {
     'no mapping': [{ groupMapping: 'groupMapping: ¦[]' }, 'mapping_empty'],
     'superusers who are not staff': [rows(`¦{ entraGroup: ${OTHER}, superuser: true }`), 'mapping_superuser_not_staff'],
     'names that are nearly the same': [rows(`{ entraGroup: ${OTHER}, groups: [Net Ops, ¦net_ops] }`), 'group_names_alike'],
+    'a staleness that one late answer reaches': [rest('sync: { interval: 10m, privilegedStaleness: ¦19m, maxStaleness: 20m }'), 'sync_staleness_tight'],
+    'a longest silence that one late answer reaches': [rest('sync: { interval: 1h, privilegedStaleness: ¦1h, maxStaleness: ¦119m }'), 'sync_staleness_tight', 'sync_staleness_tight'],
     'default groups': [rest('¦defaultGroups: [A]'), 'default_groups_lost'],
   }
   t.strictSame(load(yaml()).warnings, [], 'none without a reason')

@@ -19,6 +19,11 @@ export const syncTimes: Rule = ({ sync }, report) => {
   }
   order('interval', intervalMs, 'privilegedStaleness', privilegedStalenessMs)
   order('privilegedStaleness', privilegedStalenessMs, 'maxStaleness', maxStalenessMs)
+  const tight = (name: string, value: number | undefined) => {
+    if (value !== undefined && intervalMs !== undefined && value >= intervalMs && value < 2 * intervalMs) report.warn(report.given(`sync.${name}`) ? `sync.${name}` : 'sync.interval', 'sync_staleness_tight', `sync.${name} is less than two of sync.interval.`, 'One answer of Graph that is late takes flags or sessions from people: make it twice the interval, or more.')
+  }
+  tight('privilegedStaleness', privilegedStalenessMs)
+  tight('maxStaleness', maxStalenessMs)
 }
 
 /** One secret for two purposes: whoever learns it from the one side has the other as well. */
