@@ -1,9 +1,10 @@
 // What logins and re-evaluations tell the operator: the lines with `Azure AD group mapping` that one greps for, and the counts.
 import type { Logger } from 'pino'
+import { GatehouseError } from './core/errors.js'
 import type { LoginReporter } from './core/login.js'
 import type { Meter } from './core/meter.js'
 import { errorFacts } from './http/errors.js'
-import type { SyncReporter } from './sync/sync.js'
+import type { SyncReporter } from './sync/ports.js'
 
 export function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissing'>): LoginReporter {
   return {
@@ -40,7 +41,6 @@ const ENDED: Readonly<Record<Parameters<SyncReporter['ended']>[1], string>> = {
 }
 
 export function createSyncReporter(log: Logger, meter: Pick<Meter, 'groupMissing' | 'reevaluated'>): SyncReporter {
-  const saidFailing = new Set<string>()
   const saidMissing = new Set<string>()
   return {
     changed: ({ username, userId }, change, { correlationId, entraGroups, missing }) => log.info({
@@ -48,16 +48,9 @@ export function createSyncReporter(log: Logger, meter: Pick<Meter, 'groupMissing
     }, `${mapped(username, change)} (re-evaluation)`),
     ended: ({ username, userId }, why, sessions, correlationId) => log.info({ correlationId, user: username, userId, why, sessions }, `the sessions of ${username} ended: ${ENDED[why]}`),
     privilegesDropped: ({ username, userId }) => log.warn({ user: username, userId, remedy: 'They come back when Graph answers about this person.' }, `${username} is neither staff nor superuser any longer: Graph has not answered about them for longer than sync.privilegedStaleness`),
-    failing(error, people, correlationId) {
-      if (saidFailing.has(error.code)) return
-      saidFailing.add(error.code)
-      log.warn({ ...errorFacts(error), correlationId, people }, 'people with live sessions could not be looked up again; what is known of them ages')
-    },
-    recovered() {
-      saidFailing.clear()
-      log.info({}, 'people with live sessions are looked up again')
-    },
-    broken: (error) => log.warn({ err: error }, 'the re-evaluation broke off; the next turn tries again'),
+    failing: (error, people, correlationId) => log.warn({ ...errorFacts(error), correlationId, people }, 'people with live sessions could not be looked up again; what is known of them ages'),
+    broken: (error) => log.warn(error instanceof GatehouseError ? errorFacts(error) : { err: error }, 'the re-evaluation broke off; the next turn tries again'),
+    recovered: () => log.info({}, 'people with live sessions are looked up again'),
     counted: (result, people) => meter.reevaluated(result, people),
     groupMissing(name, username) {
       meter.groupMissing()

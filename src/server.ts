@@ -75,10 +75,12 @@ export interface GatewayOptions {
   readonly lingerMs?: number
   /** How long another replica's configuration may differ before it is reported. */
   readonly replicasMayDifferMs?: number
+  /** How long after a start a silence of Graph takes nothing from anybody. */
+  readonly syncGraceMs?: number
 }
 
 /** @param live the configuration in force @throws GatehouseError `database_unavailable`, `step_unusable` */
-export async function startGateway(live: () => Config, { log, steps: given, migrate: migrating = true, tracing = noTracing(), lingerMs = LINGER_MS, replicasMayDifferMs }: GatewayOptions): Promise<Gateway> {
+export async function startGateway(live: () => Config, { log, steps: given, migrate: migrating = true, tracing = noTracing(), lingerMs = LINGER_MS, replicasMayDifferMs, syncGraceMs }: GatewayOptions): Promise<Gateway> {
   const config = live()
   const closers: (() => Promise<unknown>)[] = []
   let draining = false
@@ -109,7 +111,7 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     closers.push(() => http.close())
     const { cache, changes } = openCache({ url, database, config, replicas, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
     const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database, cache), keys, meter: metrics.meter, tracer, report: createLoginReporter(log, metrics.meter), ownStep: steps.step, log })
-    const sync = openSync(live, { http, database, url, metrics, log, closers })
+    const sync = openSync(live, { http, database, url, metrics, log, closers, graceMs: syncGraceMs })
     const management = await managementServer(database, () => ({ ...http.reachability(), changes: changes.live() ? 'heard' : 'not heard: every check reads the database', replicas: replicas.state(), ...(sync ? { sync: syncPart(sync) } : {}) }), metrics, log, () => draining)
     closers.push(() => management.close(), () => drainAndClose(app, { lingerMs, cutOffMs: CUT_OFF_MS }))
     await listen(management, config.server.management, 'server.management.port')
@@ -140,7 +142,7 @@ async function openKeys(database: Database, { encryptionSecrets, rotateEveryMs }
 }
 
 /** The re-evaluation, where it is configured. */
-function openSync(live: () => Config, { http, database, url, metrics, log, closers }: { http: HttpClient, database: Database, url: string, metrics: Metrics, log: Logger, closers: (() => Promise<unknown>)[] }): Sync | undefined {
+function openSync(live: () => Config, { http, database, url, metrics, log, closers, graceMs }: { http: HttpClient, database: Database, url: string, metrics: Metrics, log: Logger, closers: (() => Promise<unknown>)[], graceMs: number | undefined }): Sync | undefined {
   const { sync: pace, entra, session } = live()
   if (!pace) return undefined
   const endpoints = entraEndpoints(entra)
@@ -154,6 +156,7 @@ function openSync(live: () => Config, { http, database, url, metrics, log, close
     mapping: () => ({ settings: { mapping: createGroupMapping(live().groupMapping) }, requireMappedGroup: live().requireMappedGroup }),
     lookups: createLoginStore(database),
     report: createSyncReporter(log, metrics.meter),
+    ...(graceMs === undefined ? {} : { graceMs }),
   })
   closers.push(() => leadership.close(), () => sync.close())
   return sync
@@ -162,8 +165,8 @@ function openSync(live: () => Config, { http, database, url, metrics, log, close
 /** For people who look at /readyz. */
 function syncPart(sync: Sync): string {
   const { here, failing } = sync.state()
-  if (!here) return 'another replica does it'
-  return failing === undefined ? 'this replica does it' : `failing: ${failing}`
+  if (failing !== undefined) return `failing: ${failing}`
+  return here ? 'this replica does it' : 'another replica does it'
 }
 
 function entraAdapters(live: () => Config, http: HttpClient) {

@@ -93,6 +93,7 @@ export const FAILURES = {
   identity_too_large: { status: 403, sentence: 'You are in more groups than fit into the headers for this application.' },
   signing_key_sealed: { status: 500, sentence: 'A signing key of Gatehouse cannot be opened.' },
   database_unavailable: { status: 503, sentence: 'Gatehouse cannot reach its database.' },
+  sync_lock_unavailable: { status: 503, sentence: 'Gatehouse cannot find out which replica looks people up again.' },
   rate_limited: { status: 429, sentence: 'Too many requests: wait a minute.' },
   request_malformed: { status: 400, sentence: 'The request cannot be read.' },
   not_found: { status: 404, sentence: 'There is no such page.' },

@@ -11,7 +11,7 @@ export interface Meter {
   upstream(part: 'entra' | 'graph', status: number, seconds: number): void
   /** A mapped local group that does not exist was skipped. */
   groupMissing(): void
-  /** People whom a re-evaluation looked up. @param result of sync/sync.ts */
+  /** People whom a re-evaluation looked up. @param result of sync/ports.ts */
   reevaluated(result: string, people: number): void
 }
 

@@ -43,8 +43,29 @@ export interface SyncChange {
   readonly superseded: boolean
   /** Public ids of sessions whose id token is older than Entra ID accepts. */
   readonly revoked: readonly string[]
-  /** Nothing is granted and `requireMappedGroup` is set: sessions ended. */
-  readonly refused: boolean
+  /** Public ids of sessions that ended because nothing is granted and `requireMappedGroup` is set; undefined where that is not so. */
+  readonly refused: readonly string[] | undefined
+}
+
+/** Whose turn it is. */
+export interface SyncDue {
+  /** Everybody is asked about once in this time. */
+  readonly spanMs: number
+  /** How long a turn takes. */
+  readonly everyMs: number
+  /** After these times nothing is believed any longer: whoever was asked about in vain is asked about once more then, before. */
+  readonly staleMs: readonly number[]
+  /** Nobody but those who are late: the later questions of one turn. */
+  readonly late: boolean
+}
+
+/** How long what was heard last is believed. */
+export interface Staleness {
+  readonly privilegedMs: number
+  /** Undefined: sessions outlive any silence. */
+  readonly maxMs: number | undefined
+  /** How much longer for those who were not asked about since; undefined: for ever. */
+  readonly unaskedMs: number | undefined
 }
 
 export interface SyncStore {
@@ -52,24 +73,27 @@ export interface SyncStore {
   now(): Promise<string>
   /**
    * Who is to be asked about next, longest ago first: as many as keep everybody within `spanMs` when asked again every `everyMs`,
-   * whoever is later than that, and whoever was missing a minute ago.
+   * whoever is later than that, whoever was missing a minute ago, and whoever failed: after one turn, then two, four and so on.
    */
-  due(pace: { readonly spanMs: number, readonly everyMs: number }): Promise<readonly SyncPerson[]>
-  /** One transaction; undefined where the user is gone. */
-  apply(person: SyncPerson, reading: SyncReading, standing: { readonly grants: MappedGrants, readonly groupIds: readonly string[], readonly sessionsValidFrom: string | null, readonly requireMappedGroup: boolean }): Promise<SyncChange | undefined>
-  /** Ends the sessions that began before the reading. @returns their public ids */
-  disabled(person: SyncPerson, reading: SyncReading): Promise<readonly string[]>
+  due(due: SyncDue): Promise<readonly SyncPerson[]>
+  /** One transaction; undefined where the user is gone, `outdated` where a group is that was granted. */
+  apply(person: SyncPerson, reading: SyncReading, standing: { readonly grants: MappedGrants, readonly groupIds: readonly string[], readonly sessionsValidFrom: string | null, readonly requireMappedGroup: boolean }): Promise<SyncChange | 'outdated' | undefined>
+  /** Ends the sessions that began before the reading. @returns their public ids; undefined where a newer reading stands */
+  disabled(person: SyncPerson, reading: SyncReading): Promise<readonly string[] | undefined>
   /** The second time, a minute after the first or later, ends sessions. @returns their public ids; undefined where it is too early to say */
   missing(person: SyncPerson, reading: SyncReading): Promise<readonly string[] | undefined>
-  /** Nothing could be said of them: they are asked about again when it is their turn. */
+  /** They were asked about in vain. */
   failed(people: readonly SyncPerson[]): Promise<void>
-  /** Takes from whoever was read too long ago what may not be believed any longer. */
-  expire(staleness: { readonly privilegedMs: number, readonly maxMs: number | undefined }): Promise<{ readonly privileges: readonly SyncPerson[], readonly sessions: readonly SyncPerson[] }>
-  /** Age of the oldest reading of somebody with a live session, in milliseconds; 0 where there is nobody. */
-  lagMs(): Promise<number>
+  /** Takes what may not be believed any longer from whoever was asked about in vain since then, or not at all for too long. */
+  expire(staleness: Staleness): Promise<{ readonly privileges: readonly SyncPerson[], readonly sessions: readonly (SyncPerson & { readonly sessions: readonly string[] })[] }>
+  /** @returns `lagMs`: age of the oldest reading of somebody with a live session, 0 where there is nobody; `unanswered`: people whose last question was in vain */
+  overview(): Promise<{ readonly lagMs: number, readonly unanswered: number }>
 }
 
 /** One replica at a time; another one where it dies. */
 export interface Leadership {
+  /** @throws GatehouseError `sync_lock_unavailable` where nobody can say */
   held(): Promise<boolean>
+  /** Another one may have it. */
+  release(): Promise<void>
 }

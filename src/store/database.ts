@@ -27,6 +27,7 @@ export interface DatabaseOptions {
   readonly timeoutMs?: number
 }
 
+export const FOREIGN_KEY_VIOLATION = '23503'
 const RETRIED = new Set(['40001', '40P01']) // serialization_failure, deadlock_detected
 const ATTEMPTS = 5
 const DEFAULT_TIMEOUT_MS = 5_000

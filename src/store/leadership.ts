@@ -1,6 +1,7 @@
 // One replica at a time: an advisory lock in a transaction that stays open, on a connection of its own. When the process dies PostgreSQL
 // frees it at once; when the network does, PostgreSQL notices within some fifteen seconds (keepalives), and the old holder when it
 // next asks. A session's lock would outlive its holder behind a pool in transaction mode.
+import { GatehouseError } from '../core/errors.js'
 import type { Leadership } from '../core/reevaluation.js'
 import { createOwnConnection, WITHOUT_TIME_LIMITS, type OwnConnection } from './own-connection.js'
 
@@ -50,16 +51,23 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
       throw error
     }
   }
+  const release = async (): Promise<void> => {
+    const current = own
+    own = undefined
+    held = false
+    await current?.close()
+  }
   return {
     held() {
-      asking ??= ask().catch(() => false).finally(() => { asking = undefined })
+      asking ??= ask().catch(unavailable).finally(() => { asking = undefined })
       return asking
     },
-    async close() {
-      const current = own
-      own = undefined
-      held = false
-      await current?.close()
-    },
+    release,
+    close: release,
   }
+}
+
+/** Not the same as "another replica has it": then nobody may. */
+function unavailable(cause: unknown): never {
+  throw new GatehouseError('sync_lock_unavailable', { cause, detail: `PostgreSQL: ${cause instanceof Error ? cause.message : String(cause)}`, remedy: 'The re-evaluation needs a connection of its own beside the pool: look at max_connections, and at what is between Gatehouse and PostgreSQL.' })
 }

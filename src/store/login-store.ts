@@ -4,13 +4,11 @@ import { and, eq, sql } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import type { LoginCommit, LoginOutcome, LoginStore } from '../core/login.js'
 import { usernameKey } from '../core/user.js'
-import { OutOfDate, sqlState, type Database, type Transaction } from './database.js'
+import { FOREIGN_KEY_VIOLATION, OutOfDate, sqlState, type Database, type Transaction } from './database.js'
 import { writeAudit } from './audit.js'
 import { replaceGrants, type GrantChange } from './grants.js'
 import { groups, identities, users } from './schema.js'
 import { endSessionsOf, replaceSession } from './sessions.js'
-
-const FOREIGN_KEY_VIOLATION = '23503'
 
 const stored = {
   id: users.id, username: users.username, email: users.email, isActive: users.isActive,

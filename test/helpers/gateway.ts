@@ -72,6 +72,8 @@ export interface TestGatewayOptions {
   readonly lingerMs?: number
   /** How long another replica's configuration may differ unreported. */
   readonly replicasMayDifferMs?: number
+  /** How long after a start a silence of Graph takes nothing from anybody; not at all where nothing is said. */
+  readonly syncGraceMs?: number
   /** An empty database to use instead of a fresh one. */
   readonly databaseUrl?: string
   /** Puts something between the gateway and its database. */
@@ -89,7 +91,7 @@ export async function startTestGateway(t: Test, options: TestGatewayOptions = {}
   t.teardown(() => entra.close())
   const demo = options.demoFile && demoConfig({ publicUrl, port, management, entra, databaseUrl })
   const base = baseConfig({ publicUrl, port, management, entra, databaseUrl: await options.throughDoor?.(databaseUrl) ?? databaseUrl })
-  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo, files: options.files ?? {}, stepTimeoutMs: options.stepTimeoutMs, replicasMayDifferMs: options.replicasMayDifferMs, lingerMs: options.lingerMs ?? 0, tracing: options.tracing ?? {} })
+  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo, files: options.files ?? {}, stepTimeoutMs: options.stepTimeoutMs, replicasMayDifferMs: options.replicasMayDifferMs, lingerMs: options.lingerMs ?? 0, syncGraceMs: options.syncGraceMs ?? 0, tracing: options.tracing ?? {} })
 }
 
 interface Fixed {
@@ -102,6 +104,7 @@ interface Fixed {
   readonly tracing: Readonly<Record<string, string>>
   readonly replicasMayDifferMs: number | undefined
   readonly lingerMs: number
+  readonly syncGraceMs: number
 }
 
 async function start(t: Test, base: Record<string, unknown>, overrides: Record<string, unknown>, fixed: Fixed): Promise<TestGateway> {
@@ -112,7 +115,7 @@ async function start(t: Test, base: Record<string, unknown>, overrides: Record<s
   const logger = createLogger({ ...config.log, format: 'json' }, { write: (line) => { rawLog.push(line); log.push(JSON.parse(line) as Record<string, unknown>) } }, tracing.logFields)
   tracing.tellTo(logger)
   let inForce = config
-  const gateway = await startGateway(() => inForce, { log: logger, tracing, lingerMs: fixed.lingerMs, ...(fixed.replicasMayDifferMs === undefined ? {} : { replicasMayDifferMs: fixed.replicasMayDifferMs }), ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
+  const gateway = await startGateway(() => inForce, { log: logger, tracing, lingerMs: fixed.lingerMs, syncGraceMs: fixed.syncGraceMs, ...(fixed.replicasMayDifferMs === undefined ? {} : { replicasMayDifferMs: fixed.replicasMayDifferMs }), ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
   await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), { actor: 'test', dryRun: false })
   let closed = false
   const close = async (): Promise<void> => {

@@ -1,0 +1,44 @@
+// What was heard of one person becomes true, at once.
+import { GatehouseError } from '../core/errors.js'
+import { azureadMapGroups } from '../core/pipeline/azuread-map-groups.js'
+import type { Standing, SyncChange, SyncPerson, SyncReading } from '../core/reevaluation.js'
+import type { SyncDeps, SyncResult } from './ports.js'
+
+type Heard = Exclude<Standing, { kind: 'failed' }>
+
+const ATTEMPTS = 3
+
+export async function settle({ store, report, ...deps }: SyncDeps, person: SyncPerson, reading: SyncReading, heard: Heard): Promise<SyncResult> {
+  if (heard.kind === 'disabled') {
+    const sessions = await store.disabled(person, reading)
+    if (sessions === undefined) return 'unchanged'
+    report.ended(person, 'disabled', sessions.length, reading.correlationId)
+    return 'disabled'
+  }
+  if (heard.kind === 'missing') {
+    const sessions = await store.missing(person, reading)
+    if (sessions === undefined) return 'missing'
+    report.ended(person, 'deleted', sessions.length, reading.correlationId)
+    return 'deleted'
+  }
+  const applied = await applyMapping({ store, report, ...deps }, person, reading, heard)
+  if (!applied) return 'unchanged'
+  const { change, missing } = applied
+  for (const name of missing) report.groupMissing(name, person.username)
+  if (change.revoked.length > 0) report.ended(person, 'revoked', change.revoked.length, reading.correlationId)
+  if (change.refused) report.ended(person, 'refused', change.refused.length, reading.correlationId)
+  const changed = change.flagsChanged || change.groupsAdded.length + change.groupsRemoved.length > 0
+  if (changed) report.changed(person, change, { correlationId: reading.correlationId, entraGroups: heard.groupIds.length, missing })
+  return change.refused ? 'refused' : change.revoked.length > 0 ? 'revoked' : changed ? 'changed' : 'unchanged'
+}
+
+/** A group that is removed between the look at it and the transaction is looked for again, as a login does. */
+async function applyMapping({ store, lookups, mapping }: SyncDeps, person: SyncPerson, reading: SyncReading, { groupIds, sessionsValidFrom }: Extract<Heard, { kind: 'enabled' }>): Promise<{ readonly change: SyncChange, readonly missing: readonly string[] } | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const { settings, requireMappedGroup } = mapping()
+    const { grants } = await azureadMapGroups({ groupIds, settings, lookups })
+    const change = await store.apply(person, reading, { grants, groupIds, sessionsValidFrom, requireMappedGroup })
+    if (change !== 'outdated') return change && { change, missing: grants.missing }
+  }
+  throw new GatehouseError('internal', { detail: 'the local groups of the mapping changed again and again', remedy: 'Nothing to do: this person is looked up again.' })
+}

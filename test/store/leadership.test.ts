@@ -1,0 +1,53 @@
+// One replica at a time: who has the lock when its holder dies, is cut off, or lets go.
+import { spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { createLock } from '../../src/store/leadership.js'
+import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
+import { connect } from '../helpers/sql.js'
+import { startTcpDoor } from '../helpers/tcp-door.js'
+
+t.teardown(stopPostgres)
+
+t.test('a holder that is killed has it no longer', async (t) => {
+  const url = await freshDatabase(t)
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', `
+    const { createLock } = await import('./dist/store/leadership.js')
+    console.log(await createLock({ url: ${JSON.stringify(url)}, name: 'x' }).held())
+    setInterval(() => {}, 1000)`], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.equal(await new Promise((resolve) => holder.stdout.once('data', (chunk) => resolve(String(chunk).trim()))), 'true')
+  const lock = createLock({ url, name: 'x' })
+  t.teardown(() => lock.close())
+  t.equal(await lock.held(), false)
+  holder.kill('SIGKILL')
+  for (let tries = 0; tries < 100 && !await lock.held(); tries++) await sleep(20)
+  t.equal(await lock.held(), true)
+})
+
+t.test('a holder that is cut off does not take itself for one, and another one has it when PostgreSQL notices', async (t) => {
+  const url = await freshDatabase(t)
+  const door = await startTcpDoor(t, url)
+  const [far, near] = [createLock({ url: door.url, name: 'x', timeoutMs: 300 }), createLock({ url, name: 'x' })]
+  t.teardown(() => Promise.all([far.close(), near.close()]))
+  t.strictSame([await far.held(), await near.held()], [true, false])
+  door.freeze()
+  await t.rejects(far.held(), { code: 'sync_lock_unavailable' })
+  await t.rejects(far.held(), { code: 'sync_lock_unavailable' }, 'which is not the same as another one\'s having it')
+  t.equal(await near.held(), false)
+  await (await connect(t, url))('select pg_terminate_backend(pid) from pg_locks where locktype = \'advisory\' and granted') // what keepalives come to
+  for (let tries = 0; tries < 100 && !await near.held(); tries++) await sleep(20)
+  t.equal(await near.held(), true)
+  door.open()
+  t.equal(await far.held(), false)
+})
+
+t.test('a holder that lets go may take it again', async (t) => {
+  const url = await freshDatabase(t)
+  const [one, two] = [createLock({ url, name: 'x' }), createLock({ url, name: 'x' })]
+  t.teardown(() => Promise.all([one.close(), two.close()]))
+  t.strictSame([await one.held(), await two.held()], [true, false])
+  await one.release()
+  t.strictSame([await two.held(), await one.held()], [true, false])
+  await two.release()
+  t.equal(await one.held(), true)
+})
