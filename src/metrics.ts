@@ -41,7 +41,7 @@ export function createMetrics({ version, cachedSessions, changesHeard, replicas,
   gauge('gatehouse_changes_heard', '1 while changes of other replicas are heard of; 0: every check reads the database.', () => changesHeard() ? 1 : 0, registers)
   if (sync) {
     gauge('gatehouse_sync_here', '1 where this replica is the one that looks people up again.', () => sync()?.here ? 1 : 0, registers)
-    gauge('gatehouse_sync_lag_seconds', 'Age of the oldest reading of somebody with a live session, where this replica looks people up again; 0 elsewhere.', () => (sync()?.lagMs ?? 0) / 1000, registers)
+    gauge('gatehouse_sync_lag_seconds', 'Age of the oldest reading of somebody with a live session, as this replica saw it at its last turn.', () => (sync()?.lagMs ?? 0) / 1000, registers)
   }
   const reevaluated = new Counter({ name: 'gatehouse_sync_people_total', help: 'People looked up again, by result.', labelNames: ['result'], registers })
   const byConfig: Gauge = new Gauge({ name: 'gatehouse_replicas', help: 'Replicas on this database that were heard of, by configuration: same as this one\'s (itself among them), or different.', labelNames: ['config'], registers, collect: () => { for (const [config, count] of Object.entries(replicas())) byConfig.set({ config }, count) } })

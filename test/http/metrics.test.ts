@@ -9,7 +9,7 @@ import { stopPostgres } from '../helpers/postgres.js'
 t.teardown(stopPostgres)
 
 t.test('metrics', async (t) => {
-  const gateway = await startTestGateway(t, { groups: ['Network Engineers'] })
+  const gateway = await startTestGateway(t, { groups: ['Network Engineers'], app: { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }, config: { sync: {} } })
   const read = async () => {
     const answer = await fetch(`${gateway.management}/metrics`)
     t.equal(answer.status, 200)
@@ -43,6 +43,8 @@ t.test('metrics', async (t) => {
   t.equal(value(text, 'gatehouse_cached_sessions'), 1)
   t.equal(value(text, 'gatehouse_changes_heard'), 1)
   t.equal(value(text, 'gatehouse_mapping_groups_missing_total'), 1, 'Read Only, which is not there')
+  t.ok(value(text, 'gatehouse_sync_lag_seconds') >= 0)
+  t.ok([0, 1].includes(value(text, 'gatehouse_sync_here')))
   t.ok(value(text, 'gatehouse_upstream_duration_seconds_count{part="graph",status="403"}') >= 1)
   t.ok(value(text, 'gatehouse_upstream_duration_seconds_count{part="entra",status="200"}') >= 2)
   t.equal(value(await read(), 'gatehouse_session_lookups_total{from="memory"}'), 4, 'asked twice, counted once')
