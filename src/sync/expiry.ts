@@ -4,12 +4,18 @@ import type { SyncDeps } from './ports.js'
 
 export const GRACE_MS = 60_000
 
-/** @param upMs since this process began */
-export async function expire({ store, pace, report, graceMs = GRACE_MS }: SyncDeps, upMs: number): Promise<void> {
+export interface Circumstances {
+  /** Since this process began. */
+  readonly upMs: number
+  /** Graph has just been asked, and says nothing: to ask about each of them would be in vain. */
+  readonly silent: boolean
+}
+
+export async function expire({ store, pace, report, graceMs = GRACE_MS }: SyncDeps, { upMs, silent }: Circumstances): Promise<void> {
   // After a long time down everything is old, and the first question may come before the network does.
   if (upMs < Math.min(graceMs, pace.intervalMs)) return
   const marginMs = 2 * pace.intervalMs
-  const { privileges, sessions } = await store.expire({ privilegedMs: pace.privilegedStalenessMs, maxMs: pace.maxStalenessMs, unaskedMs: upMs < marginMs ? undefined : marginMs })
+  const { privileges, sessions } = await store.expire({ privilegedMs: pace.privilegedStalenessMs, maxMs: pace.maxStalenessMs, unaskedMs: silent ? 0 : upMs < marginMs ? undefined : marginMs })
   for (const person of privileges) report.privilegesDropped(person)
   for (const person of sessions) report.ended(person, 'stale_session', person.sessions.length)
   if (privileges.length > 0) report.counted('stale_privileges', privileges.length)

@@ -62,7 +62,7 @@ export function createSync(deps: SyncDeps): Sync {
     let broken: unknown
     const unlessBroken = <T>(work: () => Promise<T>): Promise<T | undefined> => work().catch((error: unknown) => { broken ??= error; return undefined })
     const led = await unlessBroken(lead)
-    await unlessBroken(() => expire(deps, clock() - startedAt)) // whoever asks, and even where nobody does
+    await unlessBroken(() => expire(deps, { upMs: clock() - startedAt, silent: typeof led === 'object' && led.silent })) // whoever asks, and even where nobody does
     const { lagMs = state.lagMs, unanswered = 0 } = await unlessBroken(() => store.overview()) ?? {}
     if (closed) return
     if (led === 'elsewhere') vain = 0

@@ -12,7 +12,7 @@ export interface Turn {
   readonly alone: Set<string>
 }
 
-export interface Asked extends Pick<Course, 'read' | 'failures'> {
+export interface Asked extends Pick<Course, 'read' | 'silent' | 'failures'> {
   /** The lock is not ours any longer. */
   readonly lost: boolean
 }
@@ -55,7 +55,7 @@ export async function askEverybody(deps: SyncDeps, { everyMs, over, alone }: Tur
     for (const { people } of course.failures.values()) report.counted('failed', people)
   }
   if (course.broken) throw course.broken.error
-  return { read: course.read, failures: course.failures, lost: lock.lost() }
+  return { read: course.read, silent: course.silent, failures: course.failures, lost: lock.lost() }
 }
 
 /** A turn may take long enough for the lock to be lost; asked again before a question, once a second at most. */
