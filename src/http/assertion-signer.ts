@@ -25,12 +25,17 @@ export interface AssertionSignerDeps {
 }
 
 export function createAssertionSigner({ keys, issuer, now = Date.now }: AssertionSignerDeps): AssertionSigner {
+  let header = { kid: '', encoded: '' }
+  const headerOf = (kid: string): string => {
+    if (header.kid !== kid) header = { kid, encoded: base64url(JSON.stringify({ alg: 'ES256', kid, typ: 'JWT' })) }
+    return header.encoded
+  }
   const sign = (session: SessionRecord, audience: string, lifetime: number): TokenPieces => {
     const { kid, privateKey } = keys.signing()
     const iat = Math.floor(now() / 1000)
     const [shared, own] = assertionClaims(session, issuer, audience, { iat, exp: iat + lifetime })
     // The first piece of the claims is a multiple of three bytes long, so each is encoded by itself.
-    const first = `${base64url(JSON.stringify({ alg: 'ES256', kid, typ: 'JWT' }))}.${base64url(shared)}`
+    const first = `${headerOf(kid)}.${base64url(shared)}`
     const second = base64url(own)
     return [first, `${second}.${signature('sha256', Buffer.from(first + second, 'latin1'), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`]
   }

@@ -24,8 +24,8 @@ const ALLOWED = ['Cache-Control', 'no-store', 'Vary', 'Cookie', 'Content-Length'
 const FIRST = ALLOWED.length + 1
 const MOST_HOSTS = 16
 const CAPACITY = 300_000
-/** Half of what applications accept it for. */
-const REUSED_SECONDS = 150
+/** Of the five minutes for which applications accept it: more than one is always left. */
+const REUSED_SECONDS = 225
 
 export function compileHeaders(settings: IdentityHeaderSettings): CompiledHeaders {
   const definitions = headerDefinitions(settings)
@@ -52,6 +52,8 @@ interface Said {
   readonly values: readonly string[]
   readonly shared: string
   readonly own: string
+  /** To another application. */
+  next: Said | undefined
 }
 
 export interface PreparedHeaders {
@@ -74,36 +76,40 @@ export interface PreparedHeadersDeps {
 export function createPreparedHeaders({ signer, capacity = CAPACITY, now = Date.now }: PreparedHeadersDeps): PreparedHeaders {
   const strings = sharedStrings()
   const note = dropping(capacity)
-  const say = (session: SessionRecord | undefined, hostname: string | undefined, compiled: CompiledHeaders, seconds: number): Said => {
-    const [shared, own]: TokenPieces = compiled.withAssertion && session !== undefined && hostname !== undefined ? signer.assertion(session, hostname) : ['', '']
+  const valuesOf = (session: SessionRecord | undefined, compiled: CompiledHeaders, [shared, own]: TokenPieces): readonly string[] => {
     const pairs = identityHeaders(session, compiled.definitions, compiled.withAssertion ? shared + own : undefined, compiled.maxBytes)
-    const values = compiled.distinct.map((index) => {
+    return compiled.distinct.map((index) => {
       const text = pairs[index]?.[1] ?? ''
       return LISTS.has(compiled.definitions[index]?.value) ? strings.shared(text) : text
     })
-    return { compiled, hostname, kid: kidFor(compiled), until: seconds + REUSED_SECONDS, values, shared: strings.shared(shared), own: strings.own(own) }
+  }
+  /** @param before said to the same application by the same session, when it is only to be signed anew: as long as it was, too */
+  const say = (session: SessionRecord | undefined, hostname: string | undefined, compiled: CompiledHeaders, before?: Said): Said => {
+    const pieces: TokenPieces = compiled.withAssertion && session !== undefined && hostname !== undefined ? signer.assertion(session, hostname) : ['', '']
+    const values = before?.values ?? valuesOf(session, compiled, pieces)
+    return { compiled, hostname, kid: kidFor(compiled), until: secondsNow() + REUSED_SECONDS, values, shared: strings.shared(pieces[0]), own: strings.own(pieces[1]), next: undefined }
   }
   const prepare = (session: SessionRecord, cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): Said => {
-    const seconds = secondsNow()
-    const said = say(session, hostname, compiled, seconds)
-    const others = saidOf(cached).filter((each) => each.hostname !== hostname && holds(each, compiled, said.kid, seconds))
-    cached.prepared = [said, ...others.slice(0, MOST_HOSTS - 1)]
-    note(cached, seconds)
+    const all = everythingSaid(cached)
+    const said = say(session, hostname, compiled, all.find((each) => each.hostname === hostname && each.compiled === compiled && each.kid === kidFor(compiled)))
+    const others = all.filter((each) => each.hostname !== hostname && holds(each, compiled, said.kid, secondsNow()))
+    cached.prepared = chained([said, ...others.slice(0, MOST_HOSTS - 1)])
+    note(cached, secondsNow())
     return said
   }
   const find = (cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): Said | undefined => {
     const [kid, seconds] = [kidFor(compiled), secondsNow()]
-    for (const said of saidOf(cached)) if (said.hostname === hostname && holds(said, compiled, kid, seconds)) return said
+    for (let said = lastSaid(cached); said !== undefined; said = said.next) if (said.hostname === hostname && holds(said, compiled, kid, seconds)) return said
     return undefined
   }
   const kidFor = (compiled: CompiledHeaders): string => compiled.withAssertion ? signer.kid() : ''
   const secondsNow = (): number => Math.floor(now() / 1000)
   return {
     of(session, cached, hostname, compiled) {
-      if (session === undefined || cached === undefined) return filled(say(session, hostname, compiled, secondsNow()))
+      if (session === undefined || cached === undefined) return filled(say(session, hostname, compiled))
       return filled(find(cached, hostname, compiled) ?? prepare(session, cached, hostname, compiled))
     },
-    nobody: (compiled) => filled(say(undefined, undefined, compiled, secondsNow())),
+    nobody: (compiled) => filled(say(undefined, undefined, compiled)),
     ready(cached, hostname, compiled) {
       const said = find(cached, hostname, compiled)
       return said && filled(said)
@@ -111,10 +117,19 @@ export function createPreparedHeaders({ signer, capacity = CAPACITY, now = Date.
   }
 }
 
-const NONE: readonly Said[] = []
+function lastSaid({ prepared }: CachedSession): Said | undefined {
+  return prepared as Said | undefined
+}
 
-function saidOf({ prepared }: CachedSession): readonly Said[] {
-  return prepared as readonly Said[] | undefined ?? NONE
+function everythingSaid(cached: CachedSession): Said[] {
+  const all: Said[] = []
+  for (let said = lastSaid(cached); said !== undefined; said = said.next) all.push(said)
+  return all
+}
+
+/** A list takes less memory, and fewer looks at it, than an array of one. */
+function chained(all: readonly Said[]): Said | undefined {
+  return all.reduceRight<Said | undefined>((next, said) => Object.assign(said, { next }), undefined)
 }
 
 /** Not where the clock was turned back, either. */
@@ -140,7 +155,7 @@ function dropping(capacity: number): (cached: CachedSession, seconds: number) =>
   return (cached, seconds) => {
     const tooMany = young.length >= capacity / 2
     if (tooMany || seconds >= ends) {
-      for (const each of old) if (tooMany || (saidOf(each)[0]?.until ?? 0) <= seconds) each.prepared = undefined
+      for (const each of old) if (tooMany || (lastSaid(each)?.until ?? 0) <= seconds) each.prepared = undefined
       old = young
       young = []
       ends = seconds + REUSED_SECONDS

@@ -22,9 +22,9 @@ const GATHER_MS = 100
 const PATIENCE_MS = 2_000
 const MOST_AT_ONCE = 1_000
 
-/** At most once a minute, and never later than a tenth of the idle timeout: who works behind the proxy is not idle. */
+/** At most every five minutes, and never later than a twentieth of the idle timeout: who works behind the proxy is not idle. */
 export function touchInterval(idleTimeoutMs: number): number {
-  return Math.min(60_000, idleTimeoutMs / 10)
+  return Math.min(300_000, idleTimeoutMs / 20)
 }
 
 export function createToucher({ sessions, idleTimeoutMs, log }: ToucherDeps): Toucher {

@@ -1,7 +1,7 @@
 // How the turns of a re-evaluation go: who is asked, what one failure costs the others, who leads, and what is said of it.
 import t from 'tap'
 import type { Standing } from '../../src/core/reevaluation.js'
-import { ENABLED, error, PACE, syncScene } from './scene.js'
+import { ENABLED, error, PACE, syncScene } from '../helpers/sync-scene.js'
 
 const standings = (oids: readonly string[], unlike: (oid: string) => Standing | undefined = () => undefined) => new Map(oids.map((oid) => [oid, unlike(oid) ?? ENABLED]))
 
