@@ -3,7 +3,7 @@
 // match the last of fifty rules. SESSIONS, SECONDS, ROUNDS and ONLY=status make it shorter.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { addSessions, answerTo, drawing, median, openStage, say, startBare, startGateway, warm, wrk } from './stage.mjs'
+import { addSessions, answerTo, drawing, median, openStage, say, startBare, startGateway, stop, warm, wrk } from './stage.mjs'
 
 const SESSIONS = Number(process.env.SESSIONS ?? 100_000)
 const SECONDS = Number(process.env.SECONDS ?? 2)
@@ -14,7 +14,7 @@ const all = join(stage.home, 'cookies')
 try {
   const cookies = await addSessions(stage, SESSIONS)
   writeFileSync(all, cookies.join('\n'))
-  const gateway = await startGateway(stage, { flags: ['--expose-gc', '--import', './bench/measure.mjs'] })
+  const gateway = await startGateway(stage, { flags: ['--expose-gc', '--import', './bench/memory.mjs'] })
   const first = await addSessions(stage, 1_000)
   for (let round = 0; round < 20; round++) await warm(gateway.url, first) // what any traffic takes is not what sessions take
   const empty = await memoryOf(gateway.child)
@@ -32,20 +32,34 @@ try {
   ].filter(([name]) => name.startsWith(process.env.ONLY ?? ''))
   for (const [name, script] of cases) {
     const answer = await answerOf(gateway, name, cookies)
-    const yardsticks = ['fastify', 'http', ...name === '200' ? ['lookup'] : []]
-    const rivals = [{ url: gateway.url, child: gateway.child }, ...await Promise.all(yardsticks.map((kind) => startBare(stage, kind, answer, { cookies: all })))]
-    const results = rivals.map(() => [])
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [index, { url, child }] of rivals.entries()) results[index].push(await wrk(stage, { url, script, seconds: SECONDS, child }))
-    }
-    const middle = results.map((runs) => Object.fromEntries(['rate', 'p50', 'p99', 'cpu'].map((key) => [key, median(runs.map((run) => run[key]))])))
-    const [ours, fastify, node, lookup] = middle
-    say(`${name}: ratio to the bare Fastify route ${(ours.rate / fastify.rate).toFixed(2)} (CPU ${(fastify.cpu / ours.cpu).toFixed(2)}), to node:http ${(ours.rate / node.rate).toFixed(2)}; p99 ${(ours.p99 / fastify.p99).toFixed(2)} times that route's. ${ours.rate.toFixed(0)} against ${fastify.rate.toFixed(0)} and ${node.rate.toFixed(0)} a second; ${ours.cpu.toFixed(1)}, ${fastify.cpu.toFixed(1)}, ${node.cpu.toFixed(1)} microseconds of CPU; p50 ${ours.p50} ms, p99 ${ours.p99} ms`)
-    if (lookup) say(`  to a bare Fastify route that looks everybody's own headers up in a map: ${(ours.rate / lookup.rate).toFixed(2)} (CPU ${(lookup.cpu / ours.cpu).toFixed(2)}; ${lookup.rate.toFixed(0)} a second, ${lookup.cpu.toFixed(1)} microseconds)`)
-    for (const rival of rivals.slice(1)) rival.child.kill('SIGTERM')
+    const us = { url: gateway.url, child: gateway.child }
+    const [ours, fastify, node] = await alternately(script, [us, await startBare(stage, 'fastify', answer), await startBare(stage, 'http', answer)])
+    say(`${name}: ratio to the bare Fastify route ${ratio(ours, fastify, 'rate')} (CPU ${ratio(fastify, ours, 'cpu')}), to node:http ${ratio(ours, node, 'rate')} (CPU ${ratio(node, ours, 'cpu')}); p99 ${ratio(ours, fastify, 'p99')} times that route's. ${middle([ours, fastify, node], 'rate', 0)} a second; ${middle([ours, fastify, node], 'cpu', 1)} microseconds of CPU; p99 ${middle([ours, fastify, node], 'p99', 1)} ms`)
+    if (name !== '200') continue
+    const [again, lookup] = await alternately(script, [us, await startBare(stage, 'lookup', answer, { cookies: all })])
+    say(`  to a bare Fastify route that looks everybody's own headers up in a map: ${ratio(again, lookup, 'rate')} (CPU ${ratio(lookup, again, 'cpu')})`)
   }
 } finally {
   await stage.close()
+}
+
+/** Each in turn, ROUNDS times; those that are not the gateway end afterwards. */
+async function alternately(script, rivals) {
+  const runs = rivals.map(() => [])
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, { url, child }] of rivals.entries()) runs[index].push(await wrk(stage, { url, script, seconds: SECONDS, child }))
+  }
+  for (const { child } of rivals.slice(1)) await stop(child)
+  return runs
+}
+
+/** Each round is a ratio of its own, since other programs may be in the way of a round. */
+function ratio(one, other, key) {
+  return median(one.map((run, round) => run[key] / other[round][key])).toFixed(2)
+}
+
+function middle(all, key, digits) {
+  return all.map((runs) => median(runs.map((run) => run[key])).toFixed(digits)).join(', ')
 }
 
 /** In MB, after a collection. */

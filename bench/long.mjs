@@ -19,7 +19,7 @@ try {
   const publicUrl = `http://127.0.0.1:${await freePort()}` // of a proxy that is not there
   const load = stage.track(fork(new URL('replica-load.mjs', import.meta.url)))
   const entra = await tell(load, { kind: 'entra', publicUrl, secret: SECRET })
-  const gateway = await startGateway(stage, { publicUrl, flags: ['--expose-gc', '--import', './bench/measure.mjs'], config: { entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: SECRET, authorityHost: entra.url, graphUrl: entra.graphUrl, allowHttp: true } } })
+  const gateway = await startGateway(stage, { publicUrl, flags: ['--expose-gc', '--import', './bench/memory.mjs'], config: { entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: SECRET, authorityHost: entra.url, graphUrl: entra.graphUrl, allowHttp: true } } })
   const file = join(stage.home, 'cookies')
   const cookies = await addSessions(stage, SESSIONS)
   writeFileSync(file, cookies.join('\n'))

@@ -1,6 +1,7 @@
 // Loaded into the gateway's own process by a benchmark: how long each callback took, how much of that was waiting for Entra ID
 // and Graph, and the memory after a collection. It watches Node's and undici's diagnostics channels and changes nothing.
 import { subscribe } from 'node:diagnostics_channel'
+import './memory.mjs'
 
 const shares = []
 let waiting = 0
@@ -20,10 +21,5 @@ subscribe('undici:request:trailers', ({ request }) => { waiting += performance.n
 
 process.on('message', (question) => {
   if (question === 'shares') process.send({ shares: shares.splice(0), asked })
-  if (question === 'memory') {
-    globalThis.gc()
-    globalThis.gc()
-    process.send({ rss: process.memoryUsage.rss(), heap: process.memoryUsage().heapUsed })
-  }
 })
 process.channel?.unref()
