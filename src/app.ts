@@ -1,5 +1,5 @@
 // The application, put together in reading order. The only place that knows every part; parts do not know one another.
-import cookie, { Signer } from '@fastify/cookie'
+import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
@@ -25,6 +25,7 @@ import type { EntraEndpoints } from './entra/clouds.js'
 import { createAtOnce } from './http/at-once.js'
 import { createAssertionSigner } from './http/assertion-signer.js'
 import { browserSession } from './http/browser-session.js'
+import { createCookieSigner } from './http/cookie-signer.js'
 import { cookiePolicy } from './http/cookies.js'
 import { createAnswerLog } from './http/dialects/answer-log.js'
 import { dialectRoute, signInUrl } from './http/dialects/dialect.js'
@@ -97,7 +98,7 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
   const config = live()
   const { publicUrl, redirectDomains, contact } = config.server
   const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
-  const signer = new Signer([...config.session.secrets])
+  const signer = createCookieSigner(config.session.secrets)
   const toucher = createToucher({ sessions, idleTimeoutMs: config.session.idleTimeoutMs, log })
   const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, cache, toucher, graceMs: config.session.outageGraceMs, log, meter })
   const assertions = createAssertionSigner({ keys, issuer: publicUrl })

@@ -7,7 +7,7 @@ const TOO_LONG = `rd is longer than ${MAX_LENGTH} characters`
 
 /** Whether parseReturnTo would take this address of an application, its host apart; where not, its front page will do. */
 export function canReturnTo(url: string): boolean {
-  return url.length <= MAX_LENGTH && !(url.split(/[?#]/, 1)[0] ?? '').includes('\\')
+  return url.length <= MAX_LENGTH && (!url.includes('\\') || !(url.split(/[?#]/, 1)[0] ?? '').includes('\\'))
 }
 
 /** Steps of the sign-in itself: who was sent back to one would go round in circles. */

@@ -14,7 +14,7 @@ export interface AuthEndpoint {
   readonly query: 'refused' | 'ignored'
   readonly readTarget: (request: IncomingMessage) => Target | undefined
   /** Headers of its 401, where that is the same for every client. */
-  readonly plain401: ((target: Target | undefined) => Readonly<Record<string, string>>) | undefined
+  readonly plain401: ((target: Target | undefined) => FlatHeaders) | undefined
 }
 
 export interface AtOnceOptions {
@@ -40,7 +40,7 @@ export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions)
       }
       if (verdict === undefined || plain401 === undefined || !log.alreadyFull()) return undefined
       meter.sessionFrom.nobody++
-      return [401, [...REFUSED, ...Object.entries(plain401(target)).flat()]]
+      return [401, [...REFUSED, ...plain401(target)]]
     } catch {
       return undefined // the endpoint finds it again, and says it in its proxy's way
     }

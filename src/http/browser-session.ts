@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { newSessionId, sessionIdHash, type SessionRecord, type SessionStore } from '../core/session.js'
 import { cookieValues, type CookiePolicy } from './cookies.js'
-import type { CookieSigner } from './session-reader.js'
+import type { CookieSigner } from './cookie-signer.js'
 import type { Toucher } from './toucher.js'
 
 declare module 'fastify' {

@@ -78,7 +78,7 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09
 }
 
-export function decoded(value: string): string {
+function decoded(value: string): string {
   try {
     return decodeURIComponent(value)
   } catch {

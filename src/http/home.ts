@@ -7,7 +7,7 @@ import { sendPage, STYLESHEET_PATH, type PageSettings } from './pages/layout.js'
 import { homePage, signedOutPage, signInPage, type RightsOfPerson } from './pages/pages.js'
 import { STYLESHEET } from './pages/stylesheet.js'
 import { queryParameters } from './query.js'
-import type { CookieSigner } from './session-reader.js'
+import type { CookieSigner } from './cookie-signer.js'
 import { openReturn } from './sign-out.js'
 import { wantedReturn } from './wanted-return.js'
 

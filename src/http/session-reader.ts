@@ -6,13 +6,9 @@ import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import type { Meter } from '../core/meter.js'
 import { isSessionId, sessionIdHash, type SessionRecord, type SessionStore } from '../core/session.js'
 import type { CachedSession, SessionCache } from '../core/session-cache.js'
-import { decoded, DOUBLED, onlyCookie } from './cookies.js'
+import type { CookieSigner } from './cookie-signer.js'
+import { DOUBLED, onlyCookie } from './cookies.js'
 import type { Toucher } from './toucher.js'
-
-export interface CookieSigner {
-  sign(value: string): string
-  unsign(value: string): { readonly valid: boolean, readonly renew: boolean, readonly value: string | null }
-}
 
 export interface SessionReader {
   /** At once where the cookie is known or worthless. @returns nobody with the reason, where there is no live session @throws `database_unavailable` */
@@ -54,8 +50,9 @@ export function sessionIdOf(value: string, signer: CookieSigner): string | undef
 /** The same for a cookie as it was sent: as we write it, or decoded. With any other spelling one session could have as many entries as somebody likes. */
 function idAsSent(sent: string, signer: CookieSigner): string | undefined {
   if (sent.length > MAX_COOKIE_LENGTH) return undefined
-  const value = decoded(sent)
-  return value === sent || encodeURIComponent(value) === sent ? sessionIdOf(value, signer) : undefined
+  if (!sent.includes('%')) return sessionIdOf(sent, signer)
+  if (sent.includes('+') || sent.includes('/')) return undefined
+  return sessionIdOf(sent.replaceAll('%2B', '+').replaceAll('%2F', '/'), signer) // nothing else in it needs to be encoded
 }
 
 export function createSessionReader({ signer, cookieName, sessions, cache, toucher, graceMs, log, meter: { sessionFrom }, now = () => performance.now() }: SessionReaderDeps): SessionReader {

@@ -8,7 +8,8 @@ import { isOwnNavigation } from './navigation.js'
 import { sendPage, type PageSettings } from './pages/layout.js'
 import { confirmSignOutPage } from './pages/pages.js'
 import { queryParameters } from './query.js'
-import { sessionIdOf, type CookieSigner } from './session-reader.js'
+import type { CookieSigner } from './cookie-signer.js'
+import { sessionIdOf } from './session-reader.js'
 
 export interface SignOutOptions {
   readonly publicUrl: string

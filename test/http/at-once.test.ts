@@ -106,9 +106,9 @@ t.test('only the endpoints\' own paths, and only what is plain', async (t) => {
   let full = true
   let verdict: VerdictAtOnce | undefined | Error = { kind: 'allowed', headers: ['Vary', 'Cookie'], signedIn: true }
   const meter = { answered: (...args: unknown[]) => { counted.push(args.slice(0, 2)) }, sessionFrom: { memory: 0, database: 0, nobody: 0 } }
-  const endpoint = (path: string, query: 'refused' | 'ignored', plain401?: () => Record<string, string>) => ({ path, query, readTarget: () => undefined, plain401 })
+  const endpoint = (path: string, query: 'refused' | 'ignored', plain401?: () => string[]) => ({ path, query, readTarget: () => undefined, plain401 })
   const atOnce = createAtOnce({
-    endpoints: [endpoint('/oauth2/auth', 'refused', () => ({ 'x-why': 'nobody' })), endpoint('/oauth2/forward-auth', 'ignored'), endpoint('/oauth2/ext-authz/*', 'ignored')],
+    endpoints: [endpoint('/oauth2/auth', 'refused', () => ['x-why', 'nobody']), endpoint('/oauth2/forward-auth', 'ignored'), endpoint('/oauth2/ext-authz/*', 'ignored')],
     verifier: { atOnce: () => { if (verdict instanceof Error) throw verdict; return verdict } },
     meter,
     log: { alreadyFull: () => full },

@@ -52,9 +52,11 @@ t.test('an ended session is over in every spelling of its cookie', async (t) => 
 
 t.test('what nobody writes is no cookie of ours, and asks the database nothing', async (t) => {
   const { world, read, signed } = setUp()
-  const plain = signed(newSessionId())
+  let plain = ''
+  while (!/[+/].*[+/]/.test(plain)) plain = signed(newSessionId())
+  const half = encodeURIComponent(plain).replace(/%2B|%2F/, (found) => decodeURIComponent(found))
   const everything = [...plain].map((char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`).join('')
-  for (const value of [plain.replace('.', '%2E'), plain.replace('.', '%2e'), `%${plain.charCodeAt(0).toString(16)}${plain.slice(1)}`, everything, encodeURIComponent(plain).replace(/%2B|%2F|%3D|$/, (found) => found.toLowerCase() || '%20')]) t.notOk(await read(value), value)
+  for (const value of [plain.replace('.', '%2E'), plain.replace('.', '%2e'), `%${plain.charCodeAt(0).toString(16)}${plain.slice(1)}`, everything, half, encodeURIComponent(plain).replace(/%2B|%2F/, (found) => found.toLowerCase())]) t.notOk(await read(value), value)
   t.strictSame(world.asked, [])
 })
 

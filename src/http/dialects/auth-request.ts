@@ -3,12 +3,15 @@
 import { challenge } from '../errors.js'
 import type { Dialect } from './dialect.js'
 
-const plain401: NonNullable<Dialect['plain401']> = ({ signInUrl, pages }) => ({ 'x-auth-request-redirect': signInUrl, 'www-authenticate': challenge(pages) })
+const plain401: NonNullable<Dialect['plain401']> = ({ signInUrl, pages }) => ['x-auth-request-redirect', signInUrl, 'www-authenticate', challenge(pages)]
 
 export const authRequest: Dialect = {
   path: '/oauth2/auth',
   query: 'refused',
-  notSignedIn: ({ reply, ...refusal }) => reply.code(401).headers(plain401(refusal)).send(),
+  notSignedIn({ reply, ...refusal }) {
+    const [name, value, other, its] = plain401(refusal)
+    return reply.code(401).header(name, value).header(other, its).send()
+  },
   plain401,
   refused({ reply, error, pages }) {
     const status = error.status >= 500 ? 503 : error.status === 401 ? 401 : 403

@@ -32,8 +32,8 @@ export interface Dialect {
    */
   readonly query: 'refused' | 'ignored'
   notSignedIn(refusal: Refusal & { readonly code: ErrorCode }): FastifyReply
-  /** Headers of its 401, where that is the same for every client and has no body. */
-  readonly plain401?: (refusal: Pick<Refusal, 'signInUrl' | 'pages'>) => Readonly<Record<string, string>>
+  /** Headers of its 401, names and values in turn, where that is the same for every client and has no body. */
+  readonly plain401?: (refusal: Pick<Refusal, 'signInUrl' | 'pages'>) => readonly [string, string, string, string]
   refused(refusal: Refusal & { readonly error: GatehouseError, readonly denied?: Denied }): FastifyReply
 }
 
