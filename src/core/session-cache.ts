@@ -1,6 +1,7 @@
 // Sessions as this process last read them, by the cookie they came with. What is in here is served without asking the
 // database for as long as changes are heard of; a change takes out what it names, and whatever is in doubt is read again.
 import { sessionIdHash, type SessionRecord, type SessionStore } from './session.js'
+import { createSessionEntries, type SessionEntry } from './session-entries.js'
 
 /** What a replica is told: ids alone. */
 export type Change =
@@ -16,10 +17,8 @@ export interface ChangeFeed {
   heardAt(): number
 }
 
-export interface CachedSession {
+export interface CachedSession extends SessionEntry {
   readonly record: SessionRecord
-  /** Hex of the id's hash. */
-  readonly hash: string
   readonly readAt: number
   /** Idle or absolute timeout, whichever comes first, as far as this process knows: then it is read again. */
   readonly freshUntil: number
@@ -63,95 +62,92 @@ export interface SessionCacheOptions {
   readonly now?: () => number
 }
 
-/** A part of a header would keep the whole header in memory, other applications' cookies included. */
-function copyOf(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1')
-}
-
 const CAPACITY = 200_000
 const NOBODIES = 20_000
 const NOBODY_MS = 5_000
 
 export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, now = () => performance.now() }: SessionCacheOptions): SessionCache {
-  // Two generations instead of a list of uses: what is used moves to the young one, and the old one goes as a whole.
-  let young = new Map<string, CachedSession>()
-  let old = new Map<string, CachedSession>()
-  let cookieOf = new Map<string, string>() // by hash
-  let cookiesOf = new Map<string, string | Set<string>>() // by user; most have one
-  let nobodies = new Map<string, number>()
-  let equals = new Map<string, string | readonly string[]>()
+  const entries = createSessionEntries<CachedSession>(capacity)
+  const lean = leanRecords(capacity / 10)
+  const nobodies = createNobodies(now)
   let sequence = 0
   let stretch = 0
   let lastStretchKnownUntil = -Infinity
+  const change = (entry: CachedSession): void => { entry.changed = true }
 
-  const find = (cookie: string): CachedSession | undefined => {
-    const found = young.get(cookie)
-    if (found !== undefined) return found
-    const aged = old.get(cookie)
-    if (aged !== undefined) {
-      old.delete(cookie)
-      add(cookie, aged)
-    }
-    return aged
+  return {
+    fresh(cookie, at = now()) {
+      const entry = entries.use(cookie)
+      return entry !== undefined && !entry.changed && entry.stretch === stretch && entry.freshUntil > at && feed.live(at) ? entry : undefined
+    },
+    remembered(cookie) {
+      const entry = entries.use(cookie)
+      return entry?.changed ? undefined : entry
+    },
+    knownAt: (entry) => Math.max(entry.readAt, entry.stretch === stretch ? feed.heardAt() : entry.stretch === stretch - 1 ? lastStretchKnownUntil : -Infinity),
+    ticket: () => sequence,
+    keep(cookie, hash, record, ticket) {
+      if (ticket !== sequence) return undefined
+      const readAt = Math.floor(now()) // small whole numbers take no memory of their own
+      const own = lean(record)
+      const entry: CachedSession = { record: own, userId: own.userId, hash, readAt, freshUntil: readAt + own.expiresInMs, touchDue: readAt + touchAfterMs - own.idleMs, changed: false, stretch, prepared: undefined }
+      entries.put(copyOf(cookie), entry)
+      return entry
+    },
+    keepNobody: (cookie) => nobodies.keep(cookie),
+    isNobody: (cookie) => nobodies.has(cookie) && feed.live(),
+    forget: (cookie) => entries.forget(cookie),
+    apply(told) {
+      sequence++
+      if (told.kind === 'users') for (const id of told.ids) entries.ofUser(id).forEach(change)
+      if (told.kind === 'sessions') for (const hash of told.hashes) entries.forgetHash(hash) // over for good
+      if (told.kind !== 'everything') return
+      nobodies.clear()
+      for (const entry of entries.all()) change(entry)
+    },
+    doubtEverything(knownUntil) {
+      sequence++
+      stretch++
+      lastStretchKnownUntil = knownUntil
+    },
+    get size() { return entries.size },
   }
-  const add = (cookie: string, entry: CachedSession): void => {
-    if (young.size >= capacity / 2) {
-      old = young
-      young = new Map()
-      index()
-    }
-    young.set(cookie, entry)
-    note(cookie, entry)
-  }
-  /** Made anew when a generation goes, so that nothing is kept of what went. */
-  const index = (): void => {
-    cookieOf = new Map()
-    cookiesOf = new Map()
-    for (const [cookie, entry] of old) note(cookie, entry)
-  }
-  const note = (cookie: string, { hash, record: { userId } }: CachedSession): void => {
-    cookieOf.set(hash, cookie)
-    const known = cookiesOf.get(userId)
-    if (known === undefined) cookiesOf.set(userId, cookie)
-    else if (typeof known !== 'string') known.add(cookie)
-    else if (known !== cookie) cookiesOf.set(userId, new Set([known, cookie]))
-  }
-  const change = (cookie: string | undefined): void => {
-    const entry = cookie === undefined ? undefined : young.get(cookie) ?? old.get(cookie)
-    if (entry) entry.changed = true
-  }
-  const forget = (cookie: string): void => {
-    const entry = young.get(cookie) ?? old.get(cookie)
-    young.delete(cookie)
-    old.delete(cookie)
-    if (!entry) return
-    cookieOf.delete(entry.hash)
-    const { userId } = entry.record
-    const known = cookiesOf.get(userId)
-    if (known === cookie) cookiesOf.delete(userId)
-    if (typeof known !== 'object') return
-    known.delete(cookie)
-    if (known.size === 0) cookiesOf.delete(userId)
-  }
-  const ofUser = (id: string): readonly string[] => {
-    const known = cookiesOf.get(id)
-    return known === undefined ? [] : typeof known === 'string' ? [known] : [...known]
-  }
-  const changeEverything = (): void => {
-    for (const generation of [young, old]) for (const entry of generation.values()) entry.changed = true
-  }
+}
 
-  /** Most people are in the same groups and the same tenant as others. */
+/** A part of a header would keep the whole header in memory, other applications' cookies included. */
+function copyOf(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
+}
+
+/** Cookies that were nobody's when somebody looked, for a while. */
+function createNobodies(now: () => number) {
+  const until = new Map<string, number>() // in the order in which they end
+  return {
+    keep(cookie: string): void {
+      for (const [first, end] of until) {
+        if (end > now() && until.size < NOBODIES) break
+        until.delete(first)
+      }
+      until.delete(cookie)
+      until.set(copyOf(cookie), now() + NOBODY_MS)
+    },
+    has: (cookie: string): boolean => (until.get(cookie) ?? -Infinity) > now(),
+    clear: (): void => until.clear(),
+  }
+}
+
+/** Records in which what is equal is kept once: most people are in the same groups and the same tenant as others. */
+function leanRecords(capacity: number): (record: SessionRecord) => SessionRecord {
+  let equals = new Map<string, string | readonly string[]>()
   const one = <T extends string | readonly string[]>(value: T): T => {
     const key = typeof value === 'string' ? value : value.join('\n')
     const known = equals.get(key)
     if (known !== undefined && typeof known === typeof value) return known as T
-    if (equals.size >= capacity / 10) equals = new Map()
+    if (equals.size >= capacity) equals = new Map()
     equals.set(key, value)
     return value
   }
-  /** What is equal is kept once. */
-  const lean = (record: SessionRecord): SessionRecord => ({
+  return (record) => ({
     ...record,
     email: record.email === record.username ? record.username : record.email,
     tid: record.tid && one(record.tid),
@@ -160,66 +156,6 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
     expiresInMs: Math.floor(record.expiresInMs),
     idleMs: Math.ceil(record.idleMs),
   })
-
-  return {
-    fresh(cookie, at = now()) {
-      const entry = find(cookie)
-      return entry !== undefined && !entry.changed && entry.stretch === stretch && entry.freshUntil > at && feed.live(at) ? entry : undefined
-    },
-    remembered(cookie) {
-      const entry = find(cookie)
-      return entry?.changed ? undefined : entry
-    },
-    knownAt: (entry) => Math.max(entry.readAt, entry.stretch === stretch ? feed.heardAt() : entry.stretch === stretch - 1 ? lastStretchKnownUntil : -Infinity),
-    ticket: () => sequence,
-    keep(cookie, hash, record, ticket) {
-      if (ticket !== sequence) return undefined
-      const other = cookieOf.get(hash)
-      if (other !== undefined && other !== cookie) forget(other) // an end takes out one cookie: there must be no other (one that an older secret signed)
-      const readAt = Math.floor(now()) // small whole numbers take no memory of their own
-      const own = lean(record)
-      const entry: CachedSession = { record: own, hash, readAt, freshUntil: readAt + own.expiresInMs, touchDue: readAt + touchAfterMs - own.idleMs, changed: false, stretch, prepared: undefined }
-      old.delete(cookie)
-      add(copyOf(cookie), entry)
-      return entry
-    },
-    keepNobody(cookie) {
-      for (const [first, until] of nobodies) { // in the order in which they end
-        if (until > now() && nobodies.size < NOBODIES) break
-        nobodies.delete(first)
-      }
-      nobodies.delete(cookie)
-      nobodies.set(copyOf(cookie), now() + NOBODY_MS)
-    },
-    isNobody(cookie) {
-      const until = nobodies.get(cookie)
-      if (until === undefined) return false
-      if (until > now() && feed.live()) return true
-      nobodies.delete(cookie)
-      return false
-    },
-    forget,
-    apply(told) {
-      sequence++
-      if (told.kind === 'everything') {
-        nobodies = new Map()
-        return changeEverything()
-      }
-      if (told.kind === 'users') for (const id of told.ids) ofUser(id).forEach(change)
-      if (told.kind === 'sessions') {
-        for (const hash of told.hashes) {
-          const cookie = cookieOf.get(hash)
-          if (cookie !== undefined) forget(cookie) // over for good
-        }
-      }
-    },
-    doubtEverything(knownUntil) {
-      sequence++
-      stretch++
-      lastStretchKnownUntil = knownUntil
-    },
-    get size() { return young.size + old.size },
-  }
 }
 
 /** The same store; what ends here is forgotten here before anybody is asked, also where the database then does not answer. */

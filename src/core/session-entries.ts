@@ -1,0 +1,98 @@
+// A bounded map of sessions by their cookies, found by what changes name too: the session's hash and its user. One session is one entry.
+
+export interface SessionEntry {
+  /** Hex of the id's hash. */
+  readonly hash: string
+  readonly userId: string
+}
+
+export interface SessionEntries<Entry extends SessionEntry> {
+  /** What is used stays for longest. */
+  use(cookie: string): Entry | undefined
+  /** In place of whatever there is of this session, under whichever cookie (one that an older secret signed): an end must leave nothing. */
+  put(cookie: string, entry: Entry): void
+  forget(cookie: string): void
+  forgetHash(hash: string): void
+  ofUser(userId: string): readonly Entry[]
+  all(): Iterable<Entry>
+  readonly size: number
+}
+
+export function createSessionEntries<Entry extends SessionEntry>(capacity: number): SessionEntries<Entry> {
+  // Two generations instead of a list of uses: what is used moves to the young one, and the old one goes as a whole.
+  let young = new Map<string, Entry>()
+  let old = new Map<string, Entry>()
+  let index = createIndex()
+
+  const add = (cookie: string, entry: Entry): void => {
+    if (young.size >= capacity / 2) {
+      old = young
+      young = new Map()
+      index = createIndex() // made anew, so that nothing is kept of what went
+      for (const [each, aged] of old) index.note(each, aged)
+    }
+    young.set(cookie, entry)
+    index.note(cookie, entry)
+  }
+  const forget = (cookie: string): void => {
+    const entry = young.get(cookie) ?? old.get(cookie)
+    young.delete(cookie)
+    old.delete(cookie)
+    if (entry) index.forget(cookie, entry)
+  }
+  return {
+    use(cookie) {
+      const found = young.get(cookie)
+      if (found !== undefined) return found
+      const aged = old.get(cookie)
+      if (aged === undefined) return undefined
+      old.delete(cookie)
+      add(cookie, aged)
+      return aged
+    },
+    put(cookie, entry) {
+      const other = index.cookieOf(entry.hash)
+      if (other !== undefined && other !== cookie) forget(other)
+      old.delete(cookie)
+      add(cookie, entry)
+    },
+    forget,
+    forgetHash(hash) {
+      const cookie = index.cookieOf(hash)
+      if (cookie !== undefined) forget(cookie)
+    },
+    ofUser: (userId) => index.cookiesOf(userId).flatMap((cookie) => young.get(cookie) ?? old.get(cookie) ?? []),
+    * all() {
+      yield * young.values()
+      yield * old.values()
+    },
+    get size() { return young.size + old.size },
+  }
+}
+
+function createIndex() {
+  const byHash = new Map<string, string>()
+  const byUser = new Map<string, string | Set<string>>() // most have one
+  return {
+    note(cookie: string, { hash, userId }: SessionEntry): void {
+      byHash.set(hash, cookie)
+      const known = byUser.get(userId)
+      if (known === undefined) byUser.set(userId, cookie)
+      else if (typeof known !== 'string') known.add(cookie)
+      else if (known !== cookie) byUser.set(userId, new Set([known, cookie]))
+    },
+    forget(cookie: string, { hash, userId }: SessionEntry): void {
+      byHash.delete(hash)
+      const known = byUser.get(userId)
+      if (known === cookie) byUser.delete(userId)
+      if (typeof known !== 'object') return
+      known.delete(cookie)
+      if (known.size === 0) byUser.delete(userId)
+    },
+    cookieOf: (hash: string): string | undefined => byHash.get(hash),
+    cookiesOf(userId: string): readonly string[] {
+      const known = byUser.get(userId)
+      return known === undefined ? [] : typeof known === 'string' ? [known] : [...known]
+    },
+  }
+}
