@@ -1,5 +1,6 @@
 // A path can be read in more than one way: what one program takes for a name, another takes for a separator or a way up
 // (Path against RawPath, `..;/`, `%2f`, `%252e`). Rules are judged by every reading, and the strictest wins.
+import { isUtf8 } from './latin1.js'
 
 /** Every reading, each as bytes in Latin-1; `unknowable` where it may be anything. */
 export type PathReadings = readonly string[] | 'unknowable'
@@ -57,9 +58,4 @@ function withoutDotSegments(path: string): string {
     else if (last) kept.push('')
   })
   return `/${kept.join('/')}`
-}
-
-function isUtf8(latin1: string): boolean {
-  const bytes = Buffer.from(latin1, 'latin1')
-  return Buffer.from(bytes.toString('utf8'), 'utf8').equals(bytes)
 }

@@ -1,5 +1,6 @@
 // Sessions as this process last read them, by the cookie they came with. What is in here is served without asking the
 // database for as long as changes are heard of; a change takes out what it names, and whatever is in doubt is read again.
+import { copyOf } from './latin1.js'
 import { sessionIdHash, type SessionRecord, type SessionStore } from './session.js'
 import { createSessionEntries, type SessionEntry } from './session-entries.js'
 
@@ -112,11 +113,6 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
     },
     get size() { return entries.size },
   }
-}
-
-/** A part of a header would keep the whole header in memory, other applications' cookies included. */
-function copyOf(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 /** Cookies that were nobody's when somebody looked, for a while. */

@@ -1,6 +1,7 @@
 // What a person asked the proxy for, parsed once and strictly: two readings of one address are how rules are bypassed
 // (CVE-2021-32637, CVE-2025-54576, CVE-2026-41059). Which headers name it is the dialect's business (http/dialects).
 import { GatehouseError } from './errors.js'
+import { copyOf, isUtf8 } from './latin1.js'
 
 export interface Target extends Place {
   /** As it was sent, without the query. */
@@ -75,7 +76,7 @@ function placeOf(origin: string, hosts: KnownHosts | undefined): Place | string 
   if (known !== undefined) return known
   const place = parsePlace(origin)
   if (hosts !== undefined && hosts.size >= 1_000) hosts.clear()
-  if (origin.length < 256) hosts?.set(Buffer.from(origin, 'latin1').toString('latin1'), place) // not a part of a header, which would stay with it
+  if (origin.length < 256) hosts?.set(copyOf(origin), place)
   return place
 }
 
@@ -111,12 +112,6 @@ function wrongUri(uri: string): string | undefined {
 /** For the log: an application's query may hold secrets. */
 function pathAlone(uri: string): string {
   return (uri.split(/[?#]/, 1)[0] ?? '').slice(0, 200)
-}
-
-// Node hands header bytes over as Latin-1; clients that do not percent-encode send UTF-8.
-function isUtf8(raw: string): boolean {
-  const bytes = Buffer.from(raw, 'latin1')
-  return Buffer.from(bytes.toString('utf8'), 'utf8').equals(bytes)
 }
 
 function encodeRawBytes(uri: string): string {

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Meter } from '../core/meter.js'
 import type { Target } from '../core/target.js'
 import type { AnswerLog } from './dialects/answer-log.js'
-import type { FlatHeaders } from './prepared-headers.js'
+import { EVERY_ANSWER, type FlatHeaders } from './prepared-headers.js'
 import type { Verifier } from './verify.js'
 
 export interface AuthEndpoint {
@@ -40,7 +40,7 @@ export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions)
       }
       if (verdict === undefined || plain401 === undefined || !log.alreadyFull()) return undefined
       meter.sessionFrom.nobody++
-      return [401, [...REFUSED, ...plain401(target)]]
+      return [401, [...EVERY_ANSWER, ...plain401(target)]]
     } catch {
       return undefined // the endpoint finds it again, and says it in its proxy's way
     }
@@ -57,8 +57,6 @@ export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions)
     return true
   }
 }
-
-const REFUSED = ['Cache-Control', 'no-store', 'Vary', 'Cookie', 'Content-Length', '0']
 
 /** The paths letter by letter: what is another spelling, or refused, is for the endpoints themselves to say. */
 function endpointFinder(endpoints: readonly AuthEndpoint[]): (url: string) => AuthEndpoint | undefined {

@@ -1,6 +1,7 @@
 // The headers of a 200, made once for what a session says to one application and kept with the session in memory: for a hundred
 // thousand people that is most of what the process holds, so each value is kept once and the names not at all.
 import { ASSERTION_HEADER, headerDefinitions, identityHeaders, type HeaderDefinition, type IdentityHeaderSettings } from '../core/identity-headers.js'
+import { copyOf } from '../core/latin1.js'
 import type { SessionRecord } from '../core/session.js'
 import type { CachedSession } from '../core/session-cache.js'
 import type { AssertionSigner, TokenPieces } from './assertion-signer.js'
@@ -19,9 +20,9 @@ export interface CompiledHeaders {
   readonly places: readonly number[]
 }
 
-/** What every 200 bears besides. */
-const ALLOWED = ['Cache-Control', 'no-store', 'Vary', 'Cookie', 'Content-Length', '0']
-const FIRST = ALLOWED.length + 1
+/** What every answer without a body bears besides. */
+export const EVERY_ANSWER: FlatHeaders = ['Cache-Control', 'no-store', 'Vary', 'Cookie', 'Content-Length', '0']
+const FIRST = EVERY_ANSWER.length + 1
 const MOST_HOSTS = 16
 const CAPACITY = 300_000
 /** Of the five minutes for which applications accept it: more than one is always left. */
@@ -35,7 +36,7 @@ export function compileHeaders(settings: IdentityHeaderSettings): CompiledHeader
   const names = [...definitions.map(({ name }) => name), ...withAssertion ? [ASSERTION_HEADER] : []]
   return {
     definitions, withAssertion, maxBytes: settings.maxBytes, distinct,
-    form: [...ALLOWED, ...names.flatMap((name) => [name, ''])],
+    form: [...EVERY_ANSWER, ...names.flatMap((name) => [name, ''])],
     places: says.map((each) => distinct.indexOf(says.indexOf(each))),
   }
 }
@@ -74,20 +75,20 @@ export interface PreparedHeadersDeps {
 }
 
 export function createPreparedHeaders({ signer, capacity = CAPACITY, now = Date.now }: PreparedHeadersDeps): PreparedHeaders {
-  const strings = sharedStrings()
+  const shared = sharedStrings()
   const note = dropping(capacity)
-  const valuesOf = (session: SessionRecord | undefined, compiled: CompiledHeaders, [shared, own]: TokenPieces): readonly string[] => {
-    const pairs = identityHeaders(session, compiled.definitions, compiled.withAssertion ? shared + own : undefined, compiled.maxBytes)
+  const valuesOf = (session: SessionRecord | undefined, compiled: CompiledHeaders, token: TokenPieces): readonly string[] => {
+    const pairs = identityHeaders(session, compiled.definitions, compiled.withAssertion ? token.join('') : undefined, compiled.maxBytes)
     return compiled.distinct.map((index) => {
       const text = pairs[index]?.[1] ?? ''
-      return LISTS.has(compiled.definitions[index]?.value) ? strings.shared(text) : text
+      return LISTS.has(compiled.definitions[index]?.value) ? shared(text) : text
     })
   }
   /** @param before said to the same application by the same session, when it is only to be signed anew: as long as it was, too */
   const say = (session: SessionRecord | undefined, hostname: string | undefined, compiled: CompiledHeaders, before?: Said): Said => {
     const pieces: TokenPieces = compiled.withAssertion && session !== undefined && hostname !== undefined ? signer.assertion(session, hostname) : ['', '']
     const values = before?.values ?? valuesOf(session, compiled, pieces)
-    return { compiled, hostname, kid: kidFor(compiled), until: secondsNow() + REUSED_SECONDS, values, shared: strings.shared(pieces[0]), own: strings.own(pieces[1]), next: undefined }
+    return { compiled, hostname, kid: kidFor(compiled), until: secondsNow() + REUSED_SECONDS, values, shared: shared(pieces[0]), own: copyOf(pieces[1]), next: undefined }
   }
   const prepare = (session: SessionRecord, cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): Said => {
     const all = everythingSaid(cached)
@@ -167,20 +168,15 @@ function dropping(capacity: number): (cached: CachedSession, seconds: number) =>
 const LISTS: ReadonlySet<string | undefined> = new Set(['groups', 'permissions'])
 const MOST_SHARED = 20_000
 
-/** Flat strings of one byte a character: a part of another string would keep the whole of it in memory. */
-function sharedStrings() {
+/** One copy for all who are in the same groups or ask for the same application. */
+function sharedStrings(): (text: string) => string {
   let strings = new Map<string, string>()
-  const own = (text: string): string => Buffer.from(text, 'latin1').toString('latin1')
-  return {
-    own,
-    /** One for all who are in the same groups or ask for the same application. */
-    shared(text: string): string {
-      const known = strings.get(text)
-      if (known !== undefined) return known
-      if (strings.size >= MOST_SHARED) strings = new Map()
-      const made = own(text)
-      strings.set(made, made)
-      return made
-    },
+  return (text) => {
+    const known = strings.get(text)
+    if (known !== undefined) return known
+    if (strings.size >= MOST_SHARED) strings = new Map()
+    const made = copyOf(text)
+    strings.set(made, made)
+    return made
   }
 }
