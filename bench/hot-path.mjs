@@ -3,11 +3,13 @@
 // match the last of fifty rules. SESSIONS, SECONDS, ROUNDS and ONLY=status make it shorter.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { addSessions, answerTo, drawing, median, openStage, say, startBare, startGateway, stop, warm, wrk } from './stage.mjs'
+import { addSessions, answerTo, drawing, median, metric, openStage, say, startBare, startGateway, stop, warm, wrk } from './stage.mjs'
 
 const SESSIONS = Number(process.env.SESSIONS ?? 100_000)
 const SECONDS = Number(process.env.SECONDS ?? 2)
 const ROUNDS = Number(process.env.ROUNDS ?? 9)
+/** Of the flood: connections that wait so many milliseconds after each answer. */
+const PACE = { connections: 84, delay: 6 }
 
 const stage = await openStage()
 const all = join(stage.home, 'cookies')
@@ -23,13 +25,14 @@ try {
   say(`${SESSIONS} cached sessions, after a collection: ${(full.heap - empty.heap).toFixed(0)} MB more of heap than empty, ${(full.rss - empty.rss).toFixed(0)} MB more resident (${full.rss.toFixed(0)} MB in all)`)
 
   const forged = join(stage.home, 'forged')
-  writeFileSync(forged, cookies.slice(0, 10_000).map((cookie) => `${cookie.slice(0, -6)}AAAAAA`).join('\n'))
+  writeFileSync(forged, cookies.slice(0, 10_000).map(forge).join('\n'))
   const cases = [
     ['200', drawing(all, { path: '/pages/' })],
     ['401, no cookie', drawing(all, { path: '/pages/' }).replace('gatehouse_session=', 'something_else=')],
     ['401, a forged cookie', drawing(forged, { path: '/pages/' })],
     ['403', drawing(all, { path: '/area-48/' })],
   ].filter(([name]) => name.startsWith(process.env.ONLY ?? ''))
+  await flood(gateway, cases.filter(([name]) => name !== '403'))
   for (const [name, script] of cases) {
     const answer = await answerOf(gateway, name, cookies)
     const us = { url: gateway.url, child: gateway.child }
@@ -41,6 +44,30 @@ try {
   }
 } finally {
   await stage.close()
+}
+
+/** About ten thousand requests a second of each kind, and what each of them costs: here nobody waits for the other, as they do above. */
+async function flood(gateway, cases) {
+  if (cases.length === 0) return
+  const told = async () => [await metric(gateway, 'gatehouse_session_lookups_total{from="database"}'), await metric(gateway, 'gatehouse_cached_sessions')]
+  const runs = cases.map(() => [])
+  let [questions, kept] = [0, 0]
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, [, script]] of cases.entries()) {
+      const before = await told()
+      runs[index].push(await wrk(stage, { url: gateway.url, script: `${script}\ndelay = function() return ${PACE.delay} end`, connections: PACE.connections, seconds: SECONDS, child: gateway.child }))
+      const after = await told()
+      questions += after[0] - before[0]
+      kept += after[1] - before[1]
+    }
+  }
+  for (const [index, [name]] of cases.entries()) say(`at ${middle([runs[index]], 'rate', 0)} a second: ${name}: ${middle([runs[index]], 'cpu', 1)} microseconds of CPU, ${ratio(runs[index], runs[0], 'cpu')} times a ${cases[0][0]}`)
+  say(`  questions to the database meanwhile: ${questions}; more sessions in memory than before: ${kept}`)
+}
+
+/** Of the right form, so that its signature has to be computed to see that it is none. */
+function forge(cookie) {
+  return `forged${cookie.slice(6)}`
 }
 
 /** Each in turn, ROUNDS times; those that are not the gateway end afterwards. */

@@ -1,5 +1,5 @@
-// What the auth endpoint costs as things grow: sessions stored, rules, logins beside, first checks, forged cookies; and the redirect of a
-// browser that is not signed in. Short alternating wrk runs on the same cores; medians and ratios. Prints; judges nothing.
+// What the auth endpoint costs as things grow: sessions stored, rules, logins beside, first checks; and the redirect of a browser
+// that is not signed in. Short alternating wrk runs on the same cores; medians and ratios. Prints; judges nothing.
 // STORED, SECONDS and ROUNDS make it shorter.
 import { fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -13,7 +13,6 @@ const SECONDS = Number(process.env.SECONDS ?? 2)
 const ROUNDS = Number(process.env.ROUNDS ?? 9)
 const WORKING_SET = 1_000
 const MISSES = 30_000
-const FORGED = 10_000
 const SECRET = 'bench~secret'
 
 const few = await openStage()
@@ -29,7 +28,6 @@ try {
   await rules(script, cookies)
   await loginsBeside()
   await firstChecks()
-  await forgedCookies(gateway, script, cookies)
   await redirects(gateway)
 } finally {
   await few.close()
@@ -111,16 +109,6 @@ async function firstChecks() {
   await sleep(11_000)
   say(`first checks of sessions: ${rate.toFixed(0)} a second, ${cpu.toFixed(0)} microseconds of CPU, p50 ${p50} ms, p99 ${p99} ms; ${misses} misses, ${((await transactions() - before) / misses).toFixed(2)} transactions each, heartbeats and notes of use included`)
   await stop(gateway.child)
-}
-
-async function forgedCookies(gateway, script, cookies) {
-  const forged = Array.from({ length: FORGED }, (_, index) => `${cookies[index % cookies.length].slice(0, -8)}${String(index).padStart(8, '0')}`)
-  await warm(gateway.url, cookies) // what was told of other sessions meanwhile made all of them doubtful
-  const before = [await metric(gateway, 'gatehouse_session_lookups_total{from="database"}'), await metric(gateway, 'gatehouse_cached_sessions')]
-  const figures = await alternately([{ url: gateway.url, script, child: gateway.child }, { url: gateway.url, script: drawing(cookieFile(few, 'forged', forged), { path: '/pages/' }), child: gateway.child }])
-  const after = [await metric(gateway, 'gatehouse_session_lookups_total{from="database"}'), await metric(gateway, 'gatehouse_cached_sessions')]
-  compared(`401 for ${FORGED} forged cookies against a warm 200`, figures)
-  say(`  questions to the database meanwhile: ${after[0] - before[0]}; sessions in memory: ${before[1]} before, ${after[1]} after`)
 }
 
 async function redirects(gateway) {

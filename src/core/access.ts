@@ -54,6 +54,8 @@ export interface AccessPolicy {
   decide(question: AccessQuestion | undefined, session: Rights | undefined): Decision
   /** Every rule that may decide, in order; more than one where the path or the address can be read in several ways. */
   grounds(question: AccessQuestion): readonly Grounds[]
+  /** Whether a rule of this host may let in who is not signed in. If not, nothing else about the request matters to them. */
+  mayLetAnyoneIn(hostname: string): boolean
 }
 
 /** What a decision needs of a session. */
@@ -72,6 +74,8 @@ interface CompiledRule extends Grounds {
 export function compileAccess({ default: fallback, rules }: AccessRules, networkTest: (networks: readonly string[]) => NetworkTest): AccessPolicy {
   const compiled = rules.map((rule, index) => compileRule(rule, `access.rules[${index}]`, networkTest))
   const rulesOf = hostIndex(compiled)
+  const open = compiled.filter(({ allow }) => allow === 'anyone')
+  const openRulesOf = hostIndex(open)
   const byDefault: Grounds = { path: 'access.default', allow: fallback }
   const unknownMethod: Grounds = { path: 'access.rules', allow: 'deny' }
   const grounds = ({ target, address }: AccessQuestion): readonly Grounds[] => {
@@ -85,6 +89,7 @@ export function compileAccess({ default: fallback, rules }: AccessRules, network
   return {
     ignoresTarget: rules.length === 0,
     grounds,
+    mayLetAnyoneIn: (hostname) => open.length > 0 && openRulesOf(hostname) !== undefined,
     decide(question, session) {
       const all = question === undefined ? [byDefault] : grounds(question)
       for (const each of all) if (!permits(each.allow, session)) return { allow: false, reason: session ? 'not_allowed' : 'not_signed_in', grounds: each }

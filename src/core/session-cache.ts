@@ -127,7 +127,10 @@ function createNobodies(now: () => number) {
       until.delete(cookie)
       until.set(copyOf(cookie), now() + NOBODY_MS)
     },
-    has: (cookie: string): boolean => (until.get(cookie) ?? -Infinity) > now(),
+    has(cookie: string): boolean {
+      const end = until.get(cookie)
+      return end !== undefined && end > now()
+    },
     clear: (): void => until.clear(),
   }
 }

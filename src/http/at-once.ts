@@ -40,7 +40,7 @@ export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions)
       }
       if (verdict === undefined || plain401 === undefined || !log.alreadyFull()) return undefined
       meter.sessionFrom.nobody++
-      return [401, [...EVERY_ANSWER, ...plain401(target)]]
+      return [401, EVERY_ANSWER.concat(plain401(target))]
     } catch {
       return undefined // the endpoint finds it again, and says it in its proxy's way
     }

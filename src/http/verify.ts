@@ -63,6 +63,7 @@ export function createVerifier({ reader, headers, inForce }: VerifierDeps): Veri
       const { policy, headers: compiled } = inForce()
       const known = reader.atOnce(cookieHeader)
       if (known === undefined || (target === undefined && !policy.ignoresTarget)) return undefined
+      if (known === 'nobody' && (target === undefined || !policy.mayLetAnyoneIn(target.hostname))) return NOT_SIGNED_IN
       let depends = false
       const address = (): undefined => { depends = true } // not known here: whatever a rule about networks may say, the least permission counts
       const { allow } = policy.decide(target === undefined ? undefined : { target, address }, known === 'nobody' ? undefined : known.record)

@@ -150,6 +150,19 @@ t.test('the index finds the rule that the book says', async () => {
   }), RUNS)
 })
 
+t.test('a host where nobody may pass is one of which no rule lets anyone in', async (t) => {
+  const seen = { open: 0, closed: 0 }
+  fc.assert(fc.property(fc.array(anyRule, { maxLength: 6 }), anyQuestion, (rules, { host, port, path, method, address }) => {
+    const policy = compile(rules)
+    const may = policy.mayLetAnyoneIn(host)
+    const byName = rules.some(({ allow, hosts }) => allow === 'anyone' && hosts.some((pattern) => { const [name = ''] = pattern.split(':'); return name.startsWith('*.') ? host.endsWith(name.slice(1)) : host === name }))
+    const passes = policy.decide({ target: parseTargetUrl(`https://${host}${port}/${path.join('/')}`, method), address: () => address }, undefined).allow
+    seen[may ? 'open' : 'closed']++
+    return may === byName && (may || !passes)
+  }), RUNS)
+  for (const [what, count] of Object.entries(seen)) t.ok(count > 200, `${what}: ${count}`)
+})
+
 t.test('what a pattern covers, it matches', async () => {
   const anyPattern = fc.array(fc.constantFrom('x', 'y', '*'), { maxLength: 3 }).chain((segments) => fc.constantFrom(segments, [...segments, '**'])).filter((segments) => segments.length > 0)
   fc.assert(fc.property(anyPattern, anyPattern, fc.array(fc.constantFrom('x', 'y', 'z', ''), { maxLength: 4 }), (outer, inner, segments) => {
