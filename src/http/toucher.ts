@@ -2,10 +2,13 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError } from '../core/errors.js'
 import type { SessionStore } from '../core/session.js'
+import type { CachedSession } from '../core/session-cache.js'
 
 export interface Toucher {
   /** A session need not be told of again for so long (milliseconds). */
   readonly everyMs: number
+  /** A session in memory is used: told of where that is due. @param at monotonic milliseconds */
+  inUse(session: Pick<CachedSession, 'hash' | 'touchDue'>, at: number): void
   /** @param hash as SessionStore.touch has it */
   touch(hash: string): void
   /** Writes what is left. */
@@ -48,11 +51,18 @@ export function createToucher({ sessions, idleTimeoutMs, log }: ToucherDeps): To
       })
     return writing
   }
+  const touch = (hash: string): void => {
+    gathered.add(hash)
+    if (!writing) timer ??= setTimeout(write, GATHER_MS)
+  }
+  const everyMs = touchInterval(idleTimeoutMs)
   return {
-    everyMs: touchInterval(idleTimeoutMs),
-    touch(hash) {
-      gathered.add(hash)
-      if (!writing) timer ??= setTimeout(write, GATHER_MS)
+    everyMs,
+    touch,
+    inUse(session, at) {
+      if (session.touchDue > at) return
+      session.touchDue = at + everyMs
+      touch(session.hash)
     },
     async close() {
       closed = true
