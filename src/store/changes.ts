@@ -1,12 +1,11 @@
 // LISTEN: hears of every change that the database tells (migrations/0002_change_notices.sql). A notice to oneself every second
 // proves that nothing is missed; five seconds without one, and everything is in doubt until it is heard again. It also says
-// what this replica runs (core/replicas.ts). It is sent on another connection than it is heard on: a pool in transaction mode would give
-// whoever listens the notices that are sent by its own statement, and nobody else's.
+// what this replica runs (core/replicas.ts).
 import { randomBytes } from 'node:crypto'
-import type pg from 'pg'
 import type { Replicas } from '../core/replicas.js'
 import type { Change, ChangeFeed } from '../core/session-cache.js'
-import { createOwnConnection, type OwnConnection } from './own-connection.js'
+import { createBeats } from './beats.js'
+import { openChangeConnections, type ChangeConnections } from './change-connections.js'
 
 export interface ChangeListener extends ChangeFeed {
   /** Everything that was told before this call has been heard. @returns false where that cannot be said */
@@ -29,129 +28,75 @@ export interface ChangeListenerOptions {
   readonly silenceMs?: number
 }
 
-const CHANNEL = 'gatehouse'
 const RETRY_MS = 500
-/** What tells one server from another, and from itself before a restart. */
-export const SERVER = 'select pg_postmaster_start_time()::text as server'
-
-interface Pair { readonly hears: OwnConnection, readonly tells: OwnConnection }
 
 export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom, replicas, log, beatMs = 1_000, silenceMs = 5_000 }: ChangeListenerOptions): ChangeListener {
   const self = randomBytes(9).toString('base64url')
-  const beats: { readonly number: number, readonly sentAt: number }[] = []
-  let number = 0
-  let waiting: { readonly number: number, readonly done: (heard: boolean) => void }[] = []
-  let pair: Pair | undefined
-  let heard = -Infinity
+  const beats = createBeats()
+  const slept = sleepWatch(silenceMs)
+  let connections: ChangeConnections | undefined
   let listening = false
-  let closed = false
   let said = false
   let retry: NodeJS.Timeout | undefined
-  /** When LISTEN was answered on the connections that stand, and by which server. */
-  let since: number | undefined
-  let server: string | undefined
-  const slept = sleepWatch(silenceMs)
 
-  const receive = ({ payload = '' }: pg.Notification): void => {
-    const [, whose, beat, said = ''] = /^b (\S+) (\d+)(?: (.*))?$/.exec(payload) ?? []
-    if (whose !== undefined) return whose === self ? hearOneself(Number(beat)) : replicas.hear(whose, said)
+  const hear = (payload: string): void => {
+    const [, whose, beat, says = ''] = /^b (\S+) (\d+)(?: (.*))?$/.exec(payload) ?? []
+    if (whose !== undefined) return whose === self ? hearOneself(Number(beat)) : replicas.hear(whose, says)
     if (payload === 'k') onKeys()
     else onChange(readNotice(payload))
   }
-  /** Notices come in the order of their commits: all that was told before this one was sent has been heard. */
   const hearOneself = (beat: number): void => {
-    if (beat < (beats[0]?.number ?? Infinity)) return // of connections that were given up
-    while (beats[0] !== undefined && beats[0].number <= beat) heard = beats.shift()?.sentAt ?? heard
+    if (!beats.heard(beat)) return
     if (!listening) onDoubt(-Infinity) // whatever was told before this moment was not heard
     if (!listening && said) log.info({}, 'changes are heard of again; answers come from memory again')
     listening = true
     said = false
-    for (const each of waiting) if (each.number <= beat) each.done(true)
-    waiting = waiting.filter((each) => each.number > beat)
     replicas.look()
   }
   const lose = (why: string): void => {
-    const broken = pair
-    pair = undefined
-    since = undefined
-    beats.length = 0
-    for (const { done } of waiting.splice(0)) done(false)
-    broken?.hears.drop()
-    broken?.tells.drop()
-    if (listening) onDoubt(heard)
+    connections?.drop()
+    connections = undefined
+    beats.giveUp()
+    if (listening) onDoubt(beats.heardAt())
     listening = false
-    if (closed) return
     if (!said) log.warn({ detail: why, remedy: 'Every check reads the database until this is over. LISTEN needs a direct connection or a pool in session mode.' }, 'changes are not heard of')
     said = true
     clearTimeout(retry)
-    retry = setTimeout(() => { connect().catch(() => {}) }, RETRY_MS).unref()
+    retry = setTimeout(connect, RETRY_MS).unref()
   }
-  const connect = async (): Promise<void> => {
-    const own = (name: string): OwnConnection => createOwnConnection({ url, name, timeoutMs: silenceMs, onLost: (why) => { if (pair === next) lose(why) } })
-    const next: Pair = { hears: own('listener'), tells: own('heartbeat') }
-    pair = next
-    next.hears.client.on('notification', receive)
-    try {
-      await Promise.all([next.hears.client.connect(), next.tells.client.connect()])
-      await next.hears.client.query(`listen ${CHANNEL}`)
-      server = (await next.hears.client.query<{ server: string }>(SERVER)).rows[0]?.server
-      since = performance.now()
-      tell()
-    } catch (error) {
-      if (pair === next) lose(error instanceof Error ? error.message : String(error))
-    }
-  }
-  let telling = false
-  let againAfter = false
-  /** One at a time; what is asked for meanwhile is told after it. */
-  const tell = (): void => {
-    const current = pair
-    if (current === undefined || since === undefined) return
-    if (telling) {
-      againAfter = true
-      return
-    }
-    telling = true
-    beats.push({ number: ++number, sentAt: performance.now() })
-    current.tells.client.query('select pg_notify($1, $2)', [CHANNEL, `b ${self} ${number} ${replicas.says()}`])
-      .catch((error: unknown) => { if (pair === current) lose(error instanceof Error ? error.message : String(error)) })
-      .finally(() => {
-        telling = false
-        if (!againAfter) return
-        againAfter = false
-        tell()
-      })
+  const connect = (): void => {
+    connections = openChangeConnections({ url, timeoutMs: silenceMs, hear, nextBeat: () => `b ${self} ${beats.next()} ${replicas.says()}`, onLost: lose })
   }
   const compareServers = async (): Promise<void> => {
-    const [current, heardFrom] = [pair, server]
+    const current = connections
     const from = await readFrom().catch(() => undefined) // that the database is not reached is noticed elsewhere
-    if (from !== undefined && from !== heardFrom && pair === current && since !== undefined) lose('rows are read from another server than changes are heard from')
+    if (from !== undefined && current?.since !== undefined && current === connections && from !== current.server) lose('rows are read from another server than changes are heard from')
   }
   let ticks = 0
   const timer = setInterval(() => {
     if (slept()) onDoubt(-Infinity)
     if (++ticks % 5 === 0) compareServers().catch(() => {})
-    if (since === undefined) return // connecting, which has a time limit of its own
-    if (performance.now() - Math.max(heard, since) > silenceMs) lose(`nothing was heard for ${silenceMs / 1000} seconds`)
-    else tell()
+    if (connections?.since === undefined) return // connecting, which has a time limit of its own
+    if (performance.now() - Math.max(beats.heardAt(), connections.since) > silenceMs) lose(`nothing was heard for ${silenceMs / 1000} seconds`)
+    else connections.beat()
   }, beatMs).unref()
 
-  connect().catch(() => {})
+  connect()
   return {
-    live: (at = performance.now()) => listening && at - heard <= silenceMs,
-    heardAt: () => heard,
-    caughtUp: () => new Promise((resolve) => {
-      waiting.push({ number: number + 1, done: resolve })
-      tell() // while it connects, that is told as soon as it does
-    }),
+    live: (at = performance.now()) => listening && at - beats.heardAt() <= silenceMs,
+    heardAt: beats.heardAt,
+    caughtUp() {
+      const heard = beats.nextHeard()
+      connections?.beat()
+      return heard
+    },
     async close() {
-      closed = true
       clearInterval(timer)
       clearTimeout(retry)
-      const current = pair
-      pair = undefined
-      for (const { done } of waiting.splice(0)) done(false)
-      await Promise.all([current?.hears.close(), current?.tells.close()])
+      beats.giveUp()
+      const last = connections
+      connections = undefined
+      await last?.close()
     },
   }
 }
