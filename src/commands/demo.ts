@@ -15,8 +15,10 @@ import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PEOPLE, seedDemoDirectory } from '../de
 import { startDemoProxy } from '../demo/proxy.js'
 import { createLogger } from '../log.js'
 import { startGateway, VERSION } from '../server.js'
+import { openDatabase } from '../store/database.js'
 import { startEmbeddedPostgres } from '../store/embedded.js'
 import { createGroupStore } from '../store/groups.js'
+import { migrate } from '../store/migrate.js'
 import { createPeopleStore } from '../store/people.js'
 import { rightsOf } from '../store/rights.js'
 import { startTracing } from '../tracing/tracing.js'
@@ -73,16 +75,22 @@ async function startDemo(options: CommonOptions & { readonly port?: number }, cl
   const tracing = await startTracing(process.env, VERSION)
   const log = createLogger(config.log, undefined, tracing.logFields)
   tracing.tellTo(log)
+  await addGroups(postgres.url) // before the gateway looks for those that its mapping names
   const gateway = await startGateway(() => config, { log, tracing, lingerMs: 0 })
   closers.push(() => gateway.close())
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, gateway.drain) // Ctrl-C reaches PostgreSQL too
-  await createGroupStore(gateway.database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false })
   const people = createPeopleStore(gateway.database, config.session)
   const downstream = await startDownstream({ host: '127.0.0.1', port: 0, gatewayUrl: publicUrl, why: async (username) => reasonsOf(rightsOf(await people.find(username))) })
   closers.push(() => downstream.close())
   const proxy = await startDemoProxy({ host: '127.0.0.1', port: appPort, gateway: publicUrl, upstream: downstream.url })
   closers.push(() => proxy.close())
   return `${proxy.url}/`
+}
+
+async function addGroups(url: string): Promise<void> {
+  await migrate(url)
+  const database = openDatabase({ url, poolSize: 1 })
+  await createGroupStore(database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false }).finally(() => database.close())
 }
 
 function startDemoEntra(publicUrl: string, clientSecret: string) {

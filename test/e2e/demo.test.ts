@@ -20,6 +20,8 @@ t.test('the demo in a browser', async (t) => {
   const demo = await run(t, process.execPath, ['dist/cli.js', 'demo', '--port', '0', '--json'], { ready: (output) => /"url": "/.test(output) })
   const [, url = ''] = /"url": "([^"]+)"/.exec(demo.output()) ?? []
 
+  t.notMatch(demo.output(), /WARN|ERROR|not found/, 'a newcomer reads no warning')
+
   for (const [key, expected] of Object.entries(EXPECTED) as [PersonKey, typeof EXPECTED[PersonKey]][]) {
     await t.test(`${PEOPLE[key].displayName}: ${PEOPLE[key].note}`, async (t) => {
       const page = await newPage(browser)
