@@ -51,18 +51,15 @@ async function flood(gateway, cases) {
   if (cases.length === 0) return
   const told = async () => [await metric(gateway, 'gatehouse_session_lookups_total{from="database"}'), await metric(gateway, 'gatehouse_cached_sessions')]
   const runs = cases.map(() => [])
-  let [questions, kept] = [0, 0]
+  const before = await told()
   for (let round = 0; round < ROUNDS; round++) {
     for (const [index, [, script]] of cases.entries()) {
-      const before = await told()
       runs[index].push(await wrk(stage, { url: gateway.url, script: `${script}\ndelay = function() return ${PACE.delay} end`, connections: PACE.connections, seconds: SECONDS, child: gateway.child }))
-      const after = await told()
-      questions += after[0] - before[0]
-      kept += after[1] - before[1]
     }
   }
+  const after = await told()
   for (const [index, [name]] of cases.entries()) say(`at ${middle([runs[index]], 'rate', 0)} a second: ${name}: ${middle([runs[index]], 'cpu', 1)} microseconds of CPU, ${ratio(runs[index], runs[0], 'cpu')} times a ${cases[0][0]}`)
-  say(`  questions to the database meanwhile: ${questions}; more sessions in memory than before: ${kept}`)
+  say(`  questions to the database meanwhile: ${after[0] - before[0]}; sessions in memory: ${before[1]} before, ${after[1]} after`)
 }
 
 /** Of the right form, so that its signature has to be computed to see that it is none. */
