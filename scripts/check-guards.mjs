@@ -1,8 +1,8 @@
-// Takes each guard of test/guards.json away, one at a time and in a copy of the working tree, and runs the one test that
+// Takes each guard of test/guards/*.json away, one at a time and in a copy of the working tree, and runs the one test that
 // must fail then. What can go unnoticed is a survivor: write a better test. Takes a while; build first (npm run build).
 // Arguments: names of guards, otherwise all.
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,7 +14,8 @@ const LEFT_OUT = ['node_modules', '.git', '.tap', 'dist', 'data', 'coverage']
 const MINUTES = 5
 
 const wanted = process.argv.slice(2)
-const all = JSON.parse(readFileSync(join(root, 'test/guards.json'), 'utf8'))
+const folder = join(root, 'test/guards')
+const all = readdirSync(folder).flatMap((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
 const guards = wanted.length === 0 ? all : all.filter(({ name }) => wanted.includes(name))
 const unknown = wanted.filter((name) => !all.some((guard) => guard.name === name))
 if (unknown.length > 0) throw new Error(`no such guard: ${unknown.join(', ')}`)
@@ -56,7 +57,7 @@ async function judge(guard) {
   const [before, after, ...more] = text.split(find)
   if (after === undefined || more.length > 0) return 'not once'
   const changed = `${before}${replace}${after}`
-  if (ts.transpileModule(changed, { fileName: file, reportDiagnostics: true }).diagnostics.length > 0) return 'no program'
+  if (file.endsWith('.ts') && !isTypeScript(changed, file)) return 'no program'
   const key = [guard.test, ...guard.titles].join(' › ')
   if (!healthy.has(key)) healthy.set(key, await runTest(guard))
   if (healthy.get(key) !== 'ok') return 'fails anyway'
@@ -64,6 +65,10 @@ async function judge(guard) {
   const outcome = await runTest(guard)
   writeFileSync(path, text)
   return { 'ok': 'SURVIVED', 'not ok': 'caught' }[outcome] ?? outcome
+}
+
+function isTypeScript(text, fileName) {
+  return ts.transpileModule(text, { fileName, reportDiagnostics: true }).diagnostics.length === 0
 }
 
 /** What became of the named test itself: `ok`, `not ok`, or that it never came to it. */

@@ -1,11 +1,10 @@
 // docs/advisories.md cannot rot: every row names a test that is there and the guard that it stands on.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { readGuards } from './helpers/guards.js'
 import { testTitles } from './helpers/test-titles.js'
 
-interface Guard { readonly name: string, readonly file: string, readonly find: string, readonly test: string, readonly titles: readonly string[] }
-
-const guards = new Map((JSON.parse(readFileSync('test/guards.json', 'utf8')) as Guard[]).map((guard) => [guard.name, guard]))
+const guards = readGuards()
 const rows = readFileSync('docs/advisories.md', 'utf8').split('\n').filter((line) => line.startsWith('| ') && line.includes(' › ')).map((line) => line.slice(2, -2).split(' | '))
 
 t.test('every row has its advisories, a test that is there, and the guard without which that test fails', async (t) => {

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { readGuards, type Guard } from './helpers/guards.js'
 import { testTitles } from './helpers/test-titles.js'
 
 /** Number -> letters of its rows; without letters it is one row. */
@@ -16,10 +17,8 @@ const SENTENCES: Readonly<Record<string, Readonly<Record<number, string>>>> = {
   },
 }
 
-interface Guard { readonly name: string, readonly file: string, readonly find: string, readonly replace: string, readonly test: string, readonly titles: readonly string[] }
-
 const PAGE = 'docs/parity.md'
-const guards = new Map((JSON.parse(readFileSync('test/guards.json', 'utf8')) as Guard[]).map((guard) => [guard.name, guard]))
+const guards = readGuards()
 const code = (text = '') => /^`([^`]+)`$/.exec(text)?.[1] ?? `not in backticks: ${text}`
 const rows = readFileSync(PAGE, 'utf8').split('\n').filter((line) => line.startsWith('| `')).map((line) => {
   const [id, netbox, gatehouse, proof = '', guard = '', ...more] = line.slice(1, -1).split('|').map((cell) => cell.trim())
