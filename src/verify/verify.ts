@@ -11,6 +11,8 @@ export interface VerifierOptions {
   readonly jwksUrl?: string
   /** How far clocks may differ, in seconds. */
   readonly clockTolerance?: number
+  /** From `iat` to `exp` at most, in seconds: 300, as assertions have it. For the identity cookie: 600. */
+  readonly maxLifetime?: number
 }
 
 /** Who sent the request. Names and claims: docs/assertion.md. */
@@ -57,7 +59,8 @@ const FLAGS = ['is_staff', 'is_superuser', 'email_verified'] as const
  * One for the whole life of the application: it keeps the public keys.
  * @throws TypeError without issuer or audience: an assertion for another application must never be believed
  */
-export function createVerifier({ issuer, audience, jwksUrl, clockTolerance = 5 }: VerifierOptions): Verifier {
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { issuer, audience, jwksUrl, clockTolerance = 5, maxLifetime = 300 } = options
   const audiences = [audience].flat().filter((each) => typeof each === 'string' && each !== '')
   if (audiences.length === 0) throw new TypeError('gatehouse/verify needs `audience`, the host name of this application')
   if (typeof issuer !== 'string' || !/^https?:\/\/[^/]+$/.test(issuer)) throw new TypeError('gatehouse/verify needs `issuer`, server.publicUrl of Gatehouse without a trailing slash')
@@ -66,9 +69,17 @@ export function createVerifier({ issuer, audience, jwksUrl, clockTolerance = 5 }
     async verify(assertion) {
       if (assertion === undefined || assertion === '') throw new AssertionError('missing', 'there is no assertion: nobody is signed in, or the request did not come through the proxy')
       const { payload } = await jwtVerify(assertion, keys, { algorithms: ['ES256'], issuer, audience: audiences, clockTolerance, requiredClaims: ['iat', 'exp', ...STRINGS, ...LISTS, ...FLAGS] }).catch((cause: unknown) => { throw refusal(cause) })
+      checkTimes(payload, { clockTolerance, maxLifetime })
       return identityOf(payload)
     },
   }
+}
+
+/** jose compares `exp` with the clock. A token of the future or of ten years is none that Gatehouse made, whoever signed it. */
+function checkTimes({ iat = 0, exp = 0 }: JWTPayload, { clockTolerance, maxLifetime }: { clockTolerance: number, maxLifetime: number }): void {
+  if (iat > Date.now() / 1000 + clockTolerance) throw new AssertionError('invalid', 'the assertion was issued in the future')
+  if (exp - iat <= maxLifetime + clockTolerance) return
+  throw new AssertionError('invalid', `the assertion lives longer than ${maxLifetime} seconds; for the identity cookie give \`maxLifetime: 600\``)
 }
 
 function refusal(cause: unknown): AssertionError {

@@ -98,6 +98,27 @@ t.test('the assertion', async (t) => {
     await again.close()
   })
 
+  await t.test('gatehouse/verify refuses an assertion of the future, and one that lives longer than assertions do', async (t) => {
+    const again = await gateway.restart()
+    const claims = decodeJwt((await again.ask('/oauth2/auth', { browser, headers: TARGET })).headers.get('x-gatehouse-assertion') ?? '')
+    const [key] = await createSigningKeyStore(again.gateway.database, [ENCRYPTION_SECRET]).load()
+    if (!key) throw new Error('there is no key')
+    const between = async (from: number, lifetime: number, verify = verifier) => {
+      const iat = Math.floor(Date.now() / 1000) + from
+      const token = await new SignJWT({ ...claims, iat, exp: iat + lifetime }).setProtectedHeader({ alg: 'ES256', kid: key.kid }).sign(key.privateKey)
+      return await codeOf(verify.verify(token))
+    }
+    t.equal(await between(0, 300), 'believed')
+    t.equal(await between(3, 300), 'believed', 'clocks may differ a little')
+    t.equal(await between(60, 300), 'invalid', 'issued in the future')
+    for (const lifetime of [310, 600, 10 * 365 * 86_400]) t.equal(await between(0, lifetime), 'invalid', `a life of ${lifetime} s`)
+    t.equal(await between(-7_000, 7_200), 'invalid', 'also where most of it is over')
+    const forCookies = createVerifier({ issuer: gateway.url, audience: 'app.test', maxLifetime: 600 })
+    t.equal(await between(0, 600, forCookies), 'believed')
+    t.equal(await between(0, 700, forCookies), 'invalid')
+    await again.close()
+  })
+
   await t.test('the public keys are public, cached, and nothing but public', async (t) => {
     const again = await gateway.restart()
     const answer = await again.ask('/.well-known/jwks.json')
@@ -286,7 +307,7 @@ t.test('the identity cookie', async (t) => {
     await new Promise<void>((resolve) => keys.listen(0, '127.0.0.1', resolve))
     t.teardown(() => { keys.close() })
     const jwksUrl = `http://127.0.0.1:${(keys.address() as { port: number }).port}/`
-    t.match(await createVerifier({ issuer: PUBLIC, audience: 'gatehouse.localhost', jwksUrl }).verify(token), { username: 'sam.staff@contoso.example', isStaff: true })
+    t.match(await createVerifier({ issuer: PUBLIC, audience: 'gatehouse.localhost', jwksUrl, maxLifetime: 600 }).verify(token), { username: 'sam.staff@contoso.example', isStaff: true })
     t.equal(await codeOf(createVerifier({ issuer: PUBLIC, audience: 'wiki.gatehouse.localhost', jwksUrl }).verify(token)), 'invalid', 'it is no assertion for an application')
   })
 
