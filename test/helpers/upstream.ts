@@ -14,7 +14,14 @@ export async function startUpstream(t: Test): Promise<{ readonly received: Recei
     let body = ''
     request.on('data', (chunk: Buffer) => { body += chunk.toString() }).on('end', () => response.end(request.method === 'HEAD' ? undefined : `${request.method} ${request.url} ${body}`))
   })
+  // What Node's parser refuses has reached the application all the same.
+  upstream.on('clientError', (error: Error & { rawPacket?: Buffer }, socket) => {
+    const [line = ''] = error.rawPacket?.toString('latin1').split('\r\n') ?? []
+    if (error.rawPacket) received.push({ headers: {}, raw: [], url: line.split(' ')[1] ?? line, method: line.split(' ')[0] ?? '' })
+    socket.destroy()
+  })
   upstream.on('upgrade', (request, socket) => { // RFC 6455 section 4.2.2
+    received.push({ headers: request.headers, raw: request.rawHeaders, url: request.url ?? '', method: request.method ?? '' })
     const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
     socket.on('error', () => socket.destroy()).pipe(socket)

@@ -1,0 +1,1 @@
+export function proxiesFolder(env?: Readonly<Record<string, string | undefined>>): string
