@@ -37,6 +37,7 @@ import { assetRoutes, homeRoutes } from './http/home.js'
 import { createIdentityCookie, refreshRoutes, type SetIdentityCookie } from './http/identity-cookie.js'
 import { createInstance } from './http/instance.js'
 import { jwksRoutes } from './http/jwks.js'
+import { createLogBudget } from './http/log-budget.js'
 import { loginRoutes } from './http/login.js'
 import { networkTest, trustedPeers } from './http/networks.js'
 import type { RightsOfPerson } from './http/pages/pages.js'
@@ -67,18 +68,23 @@ export interface Adapters {
 }
 
 /** @param live the configuration in force; what a reload may change is read from it each time, the rest once */
-export async function buildApp(live: () => Config, adapters: Adapters): Promise<FastifyInstance> {
+export async function buildApp(live: () => Config, given: Adapters): Promise<FastifyInstance> {
   const config = live()
   const { publicUrl } = config.server
+  const budget = createLogBudget({ log: given.log, meter: given.meter, budget: config.log.budget })
+  const adapters = { ...given, log: budget.log } // whatever a request causes is logged within the budget
   const parts = createParts(live, adapters)
   const { pages, trusts, reader, verifier } = parts
-  const log = createAnswerLog(adapters.log, config.log.access)
+  const log = createAnswerLog({ log: given.log, budget, access: config.log.access })
   const spoken = dialects(config.server.authRequestHeaders).map(({ dialect, read }) => ({ dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log) }))
   const plain = config.log.access !== 'all' && !adapters.tracer.on // what is written down of every answer is written where the request is known
   const endpoints = plain ? spoken.map(({ dialect: { path, query, plain401 }, readTarget }) => ({ path, query, readTarget, plain401: plain401 && ((target: Target | undefined) => plain401({ signInUrl: signInUrl(publicUrl, target), pages })) })) : []
   const app = createInstance({ trusts, pages, log: adapters.log, atOnce: createAtOnce({ endpoints, verifier, meter: adapters.meter, log }) })
 
-  app.addHook('onClose', async () => { await parts.toucher.close() })
+  app.addHook('onClose', async () => {
+    await parts.toucher.close()
+    budget.close()
+  })
 
   // Asked on every request of every application: no plugin and no hook in these scopes.
   for (const { dialect, readTarget } of spoken) {

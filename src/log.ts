@@ -5,7 +5,7 @@ import pretty from 'pino-pretty'
 import type { Config } from './config/config.js'
 
 /** @param fields what every line bears besides */
-export function createLogger({ level, format }: Config['log'], destination?: DestinationStream, fields?: () => object): Logger {
+export function createLogger({ level, format }: Pick<Config['log'], 'level' | 'format'>, destination?: DestinationStream, fields?: () => object): Logger {
   const stream = destination ?? (format === 'text' ? pretty({ colorize: process.stdout.isTTY, ignore: 'pid,hostname' }) : pino.destination({ dest: 1, sync: false }))
   return pino({
     level,

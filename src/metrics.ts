@@ -1,6 +1,7 @@
 // Metrics for Prometheus (docs/metrics.md), on the management port alone. What happens on every request of every application is
 // counted in plain numbers, and handed over when Prometheus asks.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { FAILURES } from './core/errors.js'
 import type { Meter } from './core/meter.js'
 
 export interface Metrics {
@@ -37,6 +38,7 @@ export function createMetrics({ version, cachedSessions, changesHeard, replicas,
     lookups.reset()
     for (const [from, count] of Object.entries(sessionFrom)) lookups.inc({ from }, count)
   }
+  const refusals = refusalCounters(registers)
   gauge('gatehouse_cached_sessions', 'Sessions in memory.', cachedSessions, registers)
   gauge('gatehouse_changes_heard', '1 while changes of other replicas are heard of; 0: every check reads the database.', () => changesHeard() ? 1 : 0, registers)
   if (sync) {
@@ -57,9 +59,35 @@ export function createMetrics({ version, cachedSessions, changesHeard, replicas,
         if (status === 429 || status === 503) throttled.inc({ part })
       },
       groupMissing: () => missing.inc(),
+      refused: refusals,
       reevaluated: (result, people) => reevaluated.inc({ result }, people),
     },
     text: async () => ({ type: registry.contentType, body: `${await registry.metrics()}\n${answers.text()}` }),
+  }
+}
+
+/** Counted in plain numbers: a flood of refusals passes here. Every code has its series from the start, at 0. */
+function refusalCounters(registers: Registry[]): Meter['refused'] {
+  const zero = (codes: readonly string[]): Map<string, number> => new Map(codes.map((code) => [code, 0]))
+  const refused = zero(Object.keys(FAILURES))
+  const withheld = zero([...Object.keys(FAILURES), 'other'])
+  const counter = (name: string, help: string, counts: ReadonlyMap<string, number>): void => {
+    const made: Counter = new Counter({
+      name, help, labelNames: ['code'], registers, collect: () => {
+        made.reset()
+        for (const [code, count] of counts) made.inc({ code }, count)
+      }
+    })
+  }
+  counter('gatehouse_requests_refused_total', 'Requests that were refused, by code.', refused)
+  counter('gatehouse_log_lines_withheld_total', 'Log lines of requests that were over log.budget, by code.', withheld)
+  const add = (counts: Map<string, number>, code: string): void => {
+    const before = counts.get(code)
+    if (before !== undefined) counts.set(code, before + 1)
+  }
+  return (code, over) => {
+    add(refused, code)
+    if (over) add(withheld, code)
   }
 }
 

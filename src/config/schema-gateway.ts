@@ -69,5 +69,13 @@ export const auditSection = section('The record of logins and changes.', {
 export const logSection = section('What Gatehouse writes to standard output.', {
   level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'The least severe lines that are written.', { default: 'info' }),
   format: choice(['json', 'text'], 'One JSON object a line, or text for people.', { default: 'json' }),
-  access: choice(['denied', 'all', 'none'], 'Which answers to a proxy\'s question are logged; of 401s fifty a second, and how many more there were.', { default: 'denied' }),
+  access: choice(
+    ['denied', 'all', 'none'],
+    'Which answers to a proxy\'s question are logged; refusals within `log.budget`.',
+    { default: 'denied' },
+  ),
+  budget: count(
+    'Log lines a second for everything that is refused; the rest is counted, in one line a second and in the metrics.',
+    { minimum: 1, maximum: 10_000, default: 50 },
+  ),
 })

@@ -11,10 +11,20 @@ export interface Meter {
   upstream(part: 'entra' | 'graph', status: number, seconds: number): void
   /** A mapped local group that does not exist was skipped. */
   groupMissing(): void
+  /** A refused request. @param code of core/errors.ts, or `other` @param withheld its log line was over the budget */
+  refused(code: string, withheld: boolean): void
   /** People whom a re-evaluation looked up. @param result of sync/ports.ts */
   reevaluated(result: string, people: number): void
 }
 
 export function noMeter(): Meter {
-  return { answered: () => {}, sessionFrom: { memory: 0, database: 0, nobody: 0 }, login: () => {}, upstream: () => {}, groupMissing: () => {}, reevaluated: () => {} }
+  return {
+    answered: () => {},
+    sessionFrom: { memory: 0, database: 0, nobody: 0 },
+    login: () => {},
+    upstream: () => {},
+    groupMissing: () => {},
+    refused: () => {},
+    reevaluated: () => {},
+  }
 }

@@ -1,50 +1,46 @@
-// The log of answers (log.access). Who is not signed in is refused all the time, and anybody can make it happen as often as they like:
-// beyond so many lines a second these are counted, and one line says how many. A refusal of somebody who is signed in is always a line.
+// The log of answers to proxies (log.access). Refusals share the budget of lines with everything else that is refused
+// (http/log-budget.ts).
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { ErrorCode } from '../../core/errors.js'
 import type { Target } from '../../core/target.js'
+import { cutFacts, type LogBudget } from '../log-budget.js'
 
 export interface AnswerLog {
-  line(request: FastifyRequest, target: Target | undefined, status: number, facts: Readonly<Record<string, unknown>>): void
+  line(request: FastifyRequest, target: Target | undefined, status: number, facts: AnswerFacts): void
   /** Whether another 401 in this second gets no line of its own. If so it is counted. */
   alreadyFull(): boolean
 }
 
-const LINES_A_SECOND = 50
+export interface AnswerFacts {
+  /** Of a refusal. */
+  readonly code?: ErrorCode
+  readonly username?: string | undefined
+  readonly rule?: string | undefined
+  readonly allows?: string
+}
 
-/** @param access which answers are logged: of `none` of them, every second is full */
-export function createAnswerLog(log: FastifyBaseLogger, access: 'denied' | 'all' | 'none', now: () => number = () => performance.now()): AnswerLog {
-  let second = -1
-  let lines = 0
-  let left = 0
-  let saying: NodeJS.Timeout | undefined
-  const say = (): void => {
-    saying = undefined
-    log.warn({ requests: left, status: 401 }, `access denied: ${left} more requests without a session, which got no line of their own`)
-    left = 0
-  }
-  const count = (): void => {
-    left++
-    saying ??= setTimeout(say, 1_000).unref()
-  }
-  const full = (): boolean => {
-    const current = Math.floor(now() / 1000)
-    if (current !== second) [second, lines] = [current, 0]
-    return lines >= LINES_A_SECOND
-  }
+export interface AnswerLogOptions {
+  /** For answers 200, which are outside the budget: an operator asks for each of them with `access: all`. */
+  readonly log: FastifyBaseLogger
+  readonly budget: LogBudget
+  /** Which answers are logged: with `none` a refusal is counted and not written. */
+  readonly access: 'denied' | 'all' | 'none'
+}
+
+export function createAnswerLog({ log, budget, access }: AnswerLogOptions): AnswerLog {
   return {
     alreadyFull() {
-      if (access === 'none') return true
-      if (!full()) return false
-      count()
+      if (access !== 'none') return budget.withheld('not_signed_in')
+      budget.unlogged('not_signed_in')
       return true
     },
     line(request, target, status, facts) {
-      if (access === 'none' || (status === 200 && access !== 'all')) return
-      if (status === 401) {
-        if (full()) return count()
-        lines++
-      }
-      log.info({ correlationId: request.id, ...facts, status, client: request.ip, ...(target === undefined ? {} : { host: target.host, path: target.path, method: target.method }) }, status === 200 ? 'access allowed' : 'access denied')
+      if (access === 'none') return facts.code === undefined ? undefined : budget.unlogged(facts.code)
+      if (status === 200 && access !== 'all') return
+      const place = target && { host: target.host, path: target.path, method: target.method }
+      const all = { correlationId: request.id, ...facts, status, client: request.ip, ...place }
+      if (status === 200) log.info(cutFacts(all), 'access allowed')
+      else budget.log.info(all, 'access denied')
     },
   }
 }

@@ -98,7 +98,9 @@ function respond(verdict: Verdict, target: Target | undefined, request: FastifyR
 
 function refuse(thrown: unknown, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages }: DialectOptions): FastifyReply {
   const error = asGatehouseError(thrown)
-  request.log[error.status >= 500 ? 'error' : 'warn']({ correlationId: request.id, ...errorFacts(error), client: request.ip, dialect: dialect.path }, 'forward-auth refused')
+  const place = target && { host: target.host, path: target.path, method: target.method }
+  const facts = { correlationId: request.id, ...errorFacts(error), client: request.ip, dialect: dialect.path, ...place }
+  request.log[error.status >= 500 ? 'error' : 'warn'](facts, 'forward-auth refused')
   reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
   return dialect.refused({ request, reply, target, pages, signInUrl: signInUrl(publicUrl, target), error })
 }
