@@ -29,10 +29,11 @@ http {
   upstream gatehouse { server 127.0.0.1:${gatewayPort}; keepalive 16; }
   server {
     listen 127.0.0.1:${app};
+    set $gatehouse_port ${app};
     include gatehouse/gatehouse-server.conf;
     location / { root ${root}; include gatehouse/gatehouse-location.conf; }
   }
-  server { listen 127.0.0.1:${auth}; include gatehouse/gatehouse-pages.conf; }
+  server { listen 127.0.0.1:${auth}; set $gatehouse_port ${auth}; include gatehouse/gatehouse-pages.conf; }
 }`)
   return await startProgram(stage, program, ['-p', home, '-c', join(home, 'nginx.conf'), '-e', 'stderr'], { port: app })
 }

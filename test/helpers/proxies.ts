@@ -65,7 +65,8 @@ export async function startNginxTls(t: Test, behind: Behind, tls: Tls, version: 
   const { certificate, key, appHost, authHost, port, address = '127.0.0.1' } = tls
   const site = filledIn('config/proxies/nginx/site.conf.template', {
     GATEHOUSE_LISTEN: `${address}:${port} ssl${version === 'newest' ? '' : ' http2'}`,
-    GATEHOUSE_CERTIFICATE: certificate, GATEHOUSE_CERTIFICATE_KEY: key, GATEHOUSE_APP_HOST: appHost, GATEHOUSE_AUTH_HOST: authHost,
+    GATEHOUSE_PORT: String(port), GATEHOUSE_CERTIFICATE: certificate, GATEHOUSE_CERTIFICATE_KEY: key,
+    GATEHOUSE_APP_HOST: appHost, GATEHOUSE_AUTH_HOST: authHost,
     GATEHOUSE_UPSTREAM: behind.gateway, GATEHOUSE_APP_UPSTREAM: behind.upstream,
   })
   // From 1.25.1 on HTTP/2 is a directive of its own.
@@ -84,6 +85,7 @@ async function runCaddy(t: Test, host: string, port: number, env: Record<string,
 export async function startCaddy(t: Test, site: Site, version: Version = 'distribution'): Promise<boolean> {
   const { app, auth, gateway, upstream } = site
   return await runCaddy(t, '127.0.0.1', portOf(app), {
+    GATEHOUSE_PORT: String(portOf(app)),
     GATEHOUSE_APP_SITE: `http://${app}`, GATEHOUSE_AUTH_SITE: `http://${auth}`, GATEHOUSE_UPSTREAM: gateway,
     GATEHOUSE_APP_UPSTREAM: upstream, GATEHOUSE_AUTO_HTTPS: 'off',
   }, version) !== undefined
@@ -93,6 +95,7 @@ export async function startCaddyTls(t: Test, behind: Behind, tls: Tls, version: 
   const { certificate, key, appHost, authHost, port, address = '127.0.0.1' } = tls
   const at = port === 443 ? '' : `:${port}`
   return await runCaddy(t, address, port, {
+    GATEHOUSE_PORT: String(port),
     GATEHOUSE_APP_SITE: `https://${appHost}${at}`, GATEHOUSE_AUTH_SITE: `https://${authHost}${at}`,
     GATEHOUSE_UPSTREAM: behind.gateway, GATEHOUSE_APP_UPSTREAM: behind.upstream,
     GATEHOUSE_AUTO_HTTPS: 'disable_redirects', GATEHOUSE_TLS: `tls ${certificate} ${key}`,
@@ -109,7 +112,8 @@ async function runHaproxy(t: Test, host: string, port: number, env: Record<strin
 /** @param lua another file in the place of the shipped one */
 export async function startHaproxy(t: Test, { app, auth, gateway, upstream }: Site, lua?: string): Promise<boolean> {
   return await runHaproxy(t, '127.0.0.1', portOf(app), {
-    ...(lua === undefined ? {} : { GATEHOUSE_LUA: lua }), GATEHOUSE_BIND: `${app},${auth}`, GATEHOUSE_APP_HOST: app,
+    ...(lua === undefined ? {} : { GATEHOUSE_LUA: lua }), GATEHOUSE_PORT: String(portOf(app)),
+    GATEHOUSE_BIND: `${app},${auth}`, GATEHOUSE_APP_HOST: app,
     GATEHOUSE_AUTH_HOST: auth, GATEHOUSE_UPSTREAM: gateway, GATEHOUSE_APP_UPSTREAM: upstream,
   }) !== undefined
 }
@@ -120,6 +124,7 @@ export async function startHaproxyTls(t: Test, behind: Behind, tls: Tls): Promis
   writeFileSync(pem, `${readFileSync(certificate, 'utf8')}${readFileSync(key, 'utf8')}`, { mode: 0o600 })
   const at = port === 443 ? '' : `:${port}`
   return await runHaproxy(t, address, port, {
+    GATEHOUSE_PORT: String(port),
     GATEHOUSE_BIND: `${address}:${port} ssl crt ${pem} alpn h2,http/1.1`, GATEHOUSE_APP_HOST: `${appHost}${at}`,
     GATEHOUSE_AUTH_HOST: `${authHost}${at}`, GATEHOUSE_UPSTREAM: behind.gateway, GATEHOUSE_APP_UPSTREAM: behind.upstream,
   })
