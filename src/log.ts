@@ -1,12 +1,18 @@
 // The log: one JSON object a line on standard output, or text for people. Errors are written by a list of fields, since
-// errors of libraries carry requests, and requests carry cookies and codes.
+// errors of libraries carry requests, and requests carry cookies and codes. Control characters are always escaped.
 import { pino, type DestinationStream, type Logger } from 'pino'
-import pretty from 'pino-pretty'
+import { prettyFactory } from 'pino-pretty'
 import type { Config } from './config/config.js'
 
-/** @param fields what every line bears besides */
-export function createLogger({ level, format }: Pick<Config['log'], 'level' | 'format'>, destination?: DestinationStream, fields?: () => object): Logger {
-  const stream = destination ?? (format === 'text' ? pretty({ colorize: process.stdout.isTTY, ignore: 'pid,hostname' }) : pino.destination({ dest: 1, sync: false }))
+/**
+ * @param fields what every line bears besides
+ * @param destination in place of standard output
+ */
+export function createLogger(
+  { level, format }: Pick<Config['log'], 'level' | 'format'>,
+  destination: DestinationStream = pino.destination({ dest: 1, sync: false }),
+  fields?: () => object,
+): Logger {
   return pino({
     level,
     base: null,
@@ -14,7 +20,34 @@ export function createLogger({ level, format }: Pick<Config['log'], 'level' | 'f
     formatters: { level: (label) => ({ level: label }) },
     ...(fields === undefined ? {} : { mixin: fields }),
     serializers: { err: errorFields, error: errorFields, req: () => undefined, res: () => undefined },
-  }, stream)
+    hooks: { streamWrite: format === 'text' ? asText() : withoutControls },
+  }, destination)
+}
+
+/**
+ * What a terminal or a log viewer takes for a command or for the end of a line, and JSON leaves as it is: DEL, the C1
+ * controls (U+009B begins an escape sequence), line and paragraph separators, and the characters that reorder text.
+ */
+const CONTROLS = /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
+
+/** @param line JSON: the escapes are JSON's own, so that a reader gets the value as it was */
+function withoutControls(line: string): string {
+  return line.replace(CONTROLS, escaped)
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+/** Text for people. Messages and stacks are the two values that are printed without being quoted. */
+function asText(): (line: string) => string {
+  const prettify = prettyFactory({ colorize: process.stdout.isTTY, ignore: 'pid,hostname' })
+  const readable = (key: string, value: unknown): unknown => {
+    if (typeof value !== 'string') return value
+    if (key === 'msg') return value.replace(/\p{Cc}/gu, escaped)
+    return key === 'stack' ? value.replace(/(?!\n)\p{Cc}/gu, escaped) : value
+  }
+  return (line) => withoutControls(prettify(JSON.parse(line, readable) as object))
 }
 
 /** Name, code, message and stack of an error and of what caused it; nothing else that a library hung on it. */
