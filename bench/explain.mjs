@@ -29,7 +29,7 @@ try {
     writeFileSync(join(home, name), stringify({
       server: { publicUrl: 'http://127.0.0.1:4180' },
       entra: { tenantId: '8f3f7d0e-1c2b-4a5d-9e6f-7a8b9c0d1e2f', clientId: 'b14a7505-96e9-4927-91e8-0601d0fc9caa', clientSecret: 'x' },
-      database: { url: postgres.url }, session: { secrets: ['s'.repeat(40)] }, keys: { encryptionSecrets: ['e'.repeat(40)] }, groupMapping,
+      database: { url: postgres.url }, session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] }, keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] }, groupMapping,
     }))
     return join(home, name)
   }

@@ -30,8 +30,8 @@ writeFileSync(join(home, 'gatehouse.yaml'), stringify({
   server: { publicUrl, host: '127.0.0.1', port, management: { port: management }, rateLimit: 100_000 },
   entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'bench-secret', authorityHost: entra.url, graphUrl: entra.graphUrl, allowHttp: true },
   database: { url: postgres.url },
-  session: { secrets: ['s'.repeat(40)] },
-  keys: { encryptionSecrets: ['e'.repeat(40)] },
+  session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
+  keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
   groupMapping: [{ entraGroup: GROUP_IDS.circuitManagers, groups: ['Circuit Manager'] }],
 }))
 const gateway = spawn(process.execPath, ['--expose-gc', '--import', new URL('measure.mjs', import.meta.url).href, 'dist/cli.js', 'serve', '--config', join(home, 'gatehouse.yaml')], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })

@@ -30,7 +30,7 @@ t.test('check looks around', async (t) => {
   const write = (groupMapping: readonly unknown[], more: Record<string, unknown> = {}): void => writeFileSync(file, stringify({
     server: { publicUrl: gateway.url },
     entra: { tenantId: gateway.config.entra.tenantId, clientId: gateway.config.entra.clientId, clientSecret: gateway.config.entra.clientSecret, authorityHost: gateway.entra.url, graphUrl: gateway.entra.graphUrl, allowHttp: true },
-    database: { url: gateway.databaseUrl }, session: { secrets: ['1'.repeat(40)] }, keys: { encryptionSecrets: ['2'.repeat(40)] }, groupMapping, access: { default: 'deny' }, ...more,
+    database: { url: gateway.databaseUrl }, session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] }, keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] }, groupMapping, access: { default: 'deny' }, ...more,
   }))
   const check = async (...args: string[]) => await execute(process.execPath, ['dist/cli.js', 'check', '--config', file, ...args])
     .then(({ stdout }) => ({ status: 0, stdout, stderr: '' }), (error: { code: number, stdout: string, stderr: string }) => ({ ...error, status: error.code }))

@@ -23,8 +23,8 @@ function configFor(databaseUrl: string, more: Record<string, unknown> = {}): str
     server: { publicUrl: 'http://127.0.0.1:4180', host: '127.0.0.1', port: 0, management: { port: 0 } },
     entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'x~yz' },
     database: { url: databaseUrl },
-    session: { secrets: ['1'.repeat(40)] },
-    keys: { encryptionSecrets: ['2'.repeat(40)] },
+    session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
+    keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
     groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'], staff: true, superuser: true }],
     ...more,
   }))

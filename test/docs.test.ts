@@ -63,9 +63,9 @@ t.test('every configuration key that a guide names exists', async (t) => {
 t.test('the parts of a configuration that guides show are usable', async (t) => {
   const base = `entra: { tenantId: 5d1e7a60-3c3f-4b0e-9a55-0c7d8f2b1e44, clientId: 0b7f3c2d-6a51-4e9c-8d10-9e2f4a6b8c00, clientSecret: abc~def }
 database: { url: postgres://gatehouse@db/gatehouse }
-keys: { encryptionSecrets: [${'z4'.repeat(20)}] }
+keys: { encryptionSecrets: [${'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'}] }
 `
-  const sections = { server: 'server: { publicUrl: https://auth.example.com }\n', session: `session: { secrets: [${'q7'.repeat(20)}], cookieDomain: example.com }\n`, groupMapping: 'groupMapping: []\n' }
+  const sections = { server: 'server: { publicUrl: https://auth.example.com }\n', session: `session: { secrets: [${'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'}], cookieDomain: example.com }\n`, groupMapping: 'groupMapping: []\n' }
   let seen = 0
   for (const guide of GUIDES) {
     for (const [, part = ''] of read(guide).matchAll(/```yaml\n((?:access|headers):[\s\S]*?)```/g)) {
@@ -79,7 +79,7 @@ keys: { encryptionSecrets: [${'z4'.repeat(20)}] }
 })
 
 t.test('the example of the mapping is usable, and its groups are those of the file beside it', async (t) => {
-  const env = { ENTRA_TENANT_ID: '11111111-2222-3333-4444-555555555555', ENTRA_CLIENT_ID: '11111111-2222-3333-4444-666666666666', ENTRA_CLIENT_SECRET: 'abc~def', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7'.repeat(20), KEY_ENCRYPTION_SECRET: 'z4'.repeat(20) }
+  const env = { ENTRA_TENANT_ID: '11111111-2222-3333-4444-555555555555', ENTRA_CLIENT_ID: '11111111-2222-3333-4444-666666666666', ENTRA_CLIENT_SECRET: 'abc~def', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv', KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua' }
   const { config, warnings } = loadConfig('config/group-mapping.example.yaml', { env })
   t.strictSame([...new Set(warnings.map(({ code }) => code))], ['placeholder'], 'nothing but what is to be replaced')
   const definitions = readGroupsFile('config/group-mapping.groups.yaml')

@@ -35,7 +35,7 @@ async function practice(t: Test, options: TestGatewayOptions = {}): Promise<{ ga
   const { tenantId, clientId } = gateway.config.entra
   const base = {
     server: { publicUrl: gateway.url }, entra: { tenantId, clientId, clientSecret: CLIENT_SECRET, authorityHost: gateway.entra.url, graphUrl: gateway.entra.graphUrl, allowHttp: true, loginBudget: '3s' },
-    database: { url: gateway.databaseUrl }, session: { secrets: ['1'.repeat(40)] }, keys: { encryptionSecrets: ['2'.repeat(40)] },
+    database: { url: gateway.databaseUrl }, session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] }, keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
     groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'], staff: true, superuser: true }],
   }
   const doctor: Doctor = async (config = {}, ...args) => {

@@ -67,7 +67,7 @@ t.test('documentation', async (t) => {
   })
 
   await t.test('the configurations that README and docs/deployment.md show are usable as they stand', async (t) => {
-    const env = { ENTRA_CLIENT_SECRET: 'abc~def', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7'.repeat(20), KEY_ENCRYPTION_SECRET: 'z4'.repeat(20) }
+    const env = { ENTRA_CLIENT_SECRET: 'abc~def', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv', KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua' }
     const secrets: Readonly<Record<string, string>> = { entra_client_secret: 'abc~def', database_url: env.DATABASE_URL, session_secrets: env.SESSION_SECRET, encryption_secrets: env.KEY_ENCRYPTION_SECRET }
     for (const document of ['README.md', 'docs/deployment.md']) {
       const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(read(document)) ?? []

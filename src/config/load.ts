@@ -67,7 +67,12 @@ function read(file: string, files: Files, env: Environment, report: Report, foun
 
 function readText(file: string, files: Files, report: Report): string | undefined {
   try {
-    return files.read(file)
+    const text = files.read(file)
+    if (files.worldWritable(file)) {
+      report.warn('', 'file_writable', `Every user of this machine may change or replace the configuration ${file}.`,
+        'It decides who may sign in. Take that right away from the file and its directory: chmod o-w.')
+    }
+    return text
   } catch (error) {
     const { failure, says, remedy } = describeFailure(error)
     const start = failure === 'missing' ? 'Name the configuration with --config FILE or GATEHOUSE_CONFIG; config/gatehouse.example.yaml is one to start from.' : remedy

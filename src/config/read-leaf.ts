@@ -5,20 +5,30 @@ import { isRefusal, type Kind, type KindContext } from './kinds/kind.js'
 import { nearest } from './nearest.js'
 import type { ReadContext } from './read.js'
 import { refuse, type Refusal } from './problem.js'
+import { cleanSecret, isSecret } from './secret-text.js'
 import type { Shape } from './shape.js'
 import { expand, isOneVariable } from './variables.js'
 
-interface Scalar { readonly value: unknown, readonly shown: string }
+interface Scalar { value: unknown, readonly shown: string }
 
 /** Undefined: refused, and reported. */
 export function readLeaf(context: ReadContext, shape: Shape, node: unknown, path: string): unknown {
   const { report } = context
   const scalar = isScalar(node) ? scalarOf(context, shape, node.value, node.source, path) : { value: node, shown: 'a list or a map' }
   if (!scalar) return undefined
+  if (isSecret(shape) && typeof scalar.value === 'string') {
+    scalar.value = cleanSecret(report, path, subjectOf(node, path), scalar.value)
+  }
   const reading = readPlain(context, shape, scalar)
   if (!isRefusal(reading)) return reading.value
   report.problem(path, reading.code, `${path} ${reading.says}.`, reading.remedy)
   return undefined
+}
+
+/** A secret, with the variable that it comes from. Defaults (`${NAME:-default}`) may be secrets and are not shown. */
+function subjectOf(node: unknown, path: string): string {
+  const [, variable] = /^\$\{(\w+)[^}]*\}$/.exec(isScalar(node) ? String(node.value) : '') ?? []
+  return variable === undefined ? path : `${path}, from the environment variable ${variable},`
 }
 
 export type PlainReading = { readonly value: unknown } | Refusal
@@ -59,7 +69,7 @@ function readInteger({ minimum = -Infinity, maximum = Infinity }: Shape, value: 
 }
 
 function scalarOf(context: ReadContext, shape: Shape, value: unknown, source: string | undefined, path: string): Scalar | undefined {
-  const hidden = shape['x-kind'] === 'secret' || shape['x-kind'] === 'strongSecret' || shape['x-kind'] === 'databaseUrl'
+  const hidden = isSecret(shape)
   if (typeof value !== 'string') return { value, shown: hidden ? 'something else' : String(source ?? value).slice(0, 60) }
   const { text, expanded, refusals } = expand(value, context.env)
   for (const refusal of refusals) context.report.problem(path, refusal.code, `${path} ${refusal.says}.`, refusal.remedy)

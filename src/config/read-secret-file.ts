@@ -3,6 +3,7 @@ import { readLeaf, readPlain } from './read-leaf.js'
 import { describeFailure } from './files.js'
 import { isRefusal } from './kinds/kind.js'
 import type { ReadContext } from './read.js'
+import { cleanSecret } from './secret-text.js'
 import type { Shape } from './shape.js'
 
 const PATH: Shape = { type: 'string', 'x-kind': 'path' }
@@ -13,22 +14,40 @@ export function readSecretFile(context: ReadContext, shape: Shape, node: unknown
   const file = readLeaf(context, PATH, node, path)
   if (typeof file !== 'string') return undefined
   context.secretFiles.push(file)
-  let text: string
+  let whole: string
   try {
-    text = context.files.read(file)
+    whole = context.files.read(file)
   } catch (error) {
     const { failure, says, remedy } = describeFailure(error)
     report.problem(path, `secret_file_${failure}`, `${path}: the file ${file} ${says}.`, remedy)
     return undefined
   }
-  if (context.files.worldReadable(file)) report.warn(path, 'secret_file_open', `${path}: every user of this machine may read ${file}.`, `chmod 640 ${file}`)
-  const lines = text.split(/\r?\n/)
-  if (lines.at(-1) === '') lines.pop()
-  const secrets = shape.type === 'array' ? lines.filter((line) => line !== '') : lines
-  if (secrets.join('') === '') return problem(context, path, 'secret_file_empty', `the file ${file} is empty`, 'Put the secret into it.')
-  if (shape.type !== 'array' && secrets.length > 1) return problem(context, path, 'secret_file_lines', `the file ${file} has more than one line`, 'Keep the secret alone in it.')
-  const values = secrets.map((secret, index) => checked(context, shape.items ?? shape, secret, path, shape.items ? `line ${index + 1} of ${file}` : `the secret in ${file}`))
-  return shape.type === 'array' ? values : values[0]
+  warnOfOpenFile(context, path, file)
+  const several = shape.type === 'array'
+  const text = whole.replace(/\r?\n$/, '') // a file ends with a line break, which is nothing to warn of
+  const secrets = (several ? text.split(/\r?\n/) : [text]).flatMap((secret, index) => {
+    const subject = several ? `line ${index + 1} of ${file}` : `the secret in ${file}`
+    const value = cleanSecret(report, path, `${path}: ${subject}`, secret)
+    return value === '' ? [] : [{ value, subject }]
+  })
+  const [first] = secrets
+  if (!first) return problem(context, path, 'secret_file_empty', `the file ${file} is empty`, 'Put the secret into it.')
+  if (several) return secrets.map(({ value, subject }) => checked(context, shape.items ?? shape, value, path, subject))
+  if (/[\r\n]/.test(first.value)) {
+    const says = `the file ${file} has more than one line`
+    return problem(context, path, 'secret_file_lines', says, 'Keep the secret alone in it.')
+  }
+  return checked(context, shape, first.value, path, first.subject)
+}
+
+function warnOfOpenFile({ report, files }: ReadContext, path: string, file: string): void {
+  if (files.worldWritable(file)) {
+    report.warn(path, 'secret_file_writable', `${path}: every user of this machine may change or replace ${file}.`,
+      'Take that right away from the file and from the directory that holds it: chmod o-w.')
+  }
+  if (files.worldReadable(file)) {
+    report.warn(path, 'secret_file_open', `${path}: every user of this machine may read ${file}.`, `chmod 640 ${file}`)
+  }
 }
 
 function checked(context: ReadContext, shape: Shape, value: string, path: string, subject: string): unknown {

@@ -24,9 +24,19 @@ or for true and false. Inside \`[ ]\` and \`{ }\`, YAML needs quotes around it: 
 
 ## Secrets in files
 
-Every secret has a twin that names a file instead: \`clientSecretFile\`, \`urlFile\`, \`secretsFile\`, \`encryptionSecretsFile\`. The file holds the
-secret alone (for a list: one secret a line); the line break at its end does not count. Giving both is an error. A file that every user of the
-machine may read is warned of. No message ever shows a secret, nor what a variable stands for.
+Every secret has a twin that names a file instead: \`clientSecretFile\`, \`urlFile\`, \`secretsFile\`,
+\`encryptionSecretsFile\`. The file holds the secret alone (for a list: one secret a line); the line break at its end does
+not count. Giving both is an error. A file that every user of the machine may read or change is warned of, and so is a
+configuration that every user may change. No message ever shows a secret, nor what a variable stands for.
+
+White space around a secret never belongs to it: blanks and line breaks before and after it are left out, whether the
+secret stands in the configuration, in a variable or in a file, and \`gatehouse check\` warns of them. It also warns of
+quotation marks around a secret (they stay a part of it; many programs that read files of variables keep them), of a
+\`\\n\` written out at its end, and of invisible characters in it.
+
+\`session.secrets\` and \`keys.encryptionSecrets\` must have 32 characters, must not be the text of an example, and must
+not be easy to guess: fewer than 8 different characters, one text repeated, or a row of neighbours (\`abcd\`, \`4321\`)
+are refused. \`openssl rand -base64 48\` makes a good one.
 
 ## Values
 

@@ -14,8 +14,8 @@ const CONFIG = `
 server: { publicUrl: https://auth.corp.test }
 entra: { tenantId: ${ID}, clientId: ${ID}, clientSecretFile: secret }
 database: { url: "postgres://gatehouse@db/gatehouse" }
-session: { secrets: ["${'q7'.repeat(20)}"] }
-keys: { encryptionSecrets: ["${'z4'.repeat(20)}"] }
+session: { secrets: ["${'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'}"] }
+keys: { encryptionSecrets: ["${'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'}"] }
 `
 const PIPELINE = `pipeline: [${Object.keys(STEPS).flatMap((name) => name === 'get_username' ? ['./step.js', name] : [name]).join(', ')}]\n`
 

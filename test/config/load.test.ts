@@ -8,7 +8,8 @@ import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../..
 
 const ALL_BUT_DETAILS = 'social_uid, social_user, get_username, associate_by_email, create_user, associate_user, user_default_groups_handler, load_extra_data, user_details, azuread_map_groups'
 const ID = '8d1f0000-1111-2222-3333-444444444444'
-const SECRET = 'q7'.repeat(20)
+const SECOND_SECRET = 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'
+const SECRET = 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'
 const BASE = {
   server: 'server:\n  publicUrl: https://auth.corp.test',
   entra: `entra:\n  tenantId: ${ID}\n  clientId: ${ID}\n  clientSecret: abc~def`,
@@ -135,7 +136,7 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
 
   'a short secret': [{ session: 'session:\n  secrets: [¦tooshort]' }, 'secret_short'],
   'the secret of the example': [{ keys: `keys:\n  encryptionSecrets: [¦replace-me-${SECRET}]` }, 'secret_placeholder'],
-  'one secret for two purposes': [{ keys: `keys:\n  encryptionSecrets: [${OTHER}, ¦${SECRET}]` }, 'secret_shared'],
+  'one secret for two purposes': [{ keys: `keys:\n  encryptionSecrets: [${SECOND_SECRET}, ¦${SECRET}]` }, 'secret_shared'],
   'a cookie for a public suffix': [session('cookieDomain: ¦.co.uk'), 'cookie_domain_suffix'],
   'a cookie for a private suffix': [session('cookieDomain: ¦github.io'), 'cookie_domain_suffix'],
   'a cookie for a single label': [session('cookieDomain: ¦.test'), 'cookie_domain_suffix'],
@@ -263,9 +264,9 @@ t.test('variables', async (t) => {
 
 t.test('secrets in files', async (t) => {
   const twins: Sections = { entra: `entra: { tenantId: ${ID}, clientId: ${ID}, clientSecretFile: a }`, session: 'session: { secretsFile: /run/b }', keys: 'keys:\n  encryptionSecretsFile: c', database: 'database: { urlFile: d }' }
-  const files = { '/etc/gh/a': 'abc\r\n', '/run/b': `${SECRET}\n\n${OTHER}\n`, '/etc/gh/c': `${SECRET}x`, '/etc/gh/d': 'postgres://h/db\n' }
+  const files = { '/etc/gh/a': 'abc\r\n', '/run/b': `${SECRET}\n\n${SECOND_SECRET}\n`, '/etc/gh/c': `${SECRET}x`, '/etc/gh/d': 'postgres://h/db\n' }
   const { config, secretFiles } = load(yaml(twins), {}, files)
-  t.strictSame([config.entra.clientSecret, config.session.secrets, config.keys.encryptionSecrets, config.database.url], ['abc', [SECRET, OTHER], [`${SECRET}x`], 'postgres://h/db'])
+  t.strictSame([config.entra.clientSecret, config.session.secrets, config.keys.encryptionSecrets, config.database.url], ['abc', [SECRET, SECOND_SECRET], [`${SECRET}x`], 'postgres://h/db'])
   t.strictSame(secretFiles, ['/etc/gh/a', '/etc/gh/d', '/run/b', '/etc/gh/c'])
   const codes = (changed: Record<string, string>) => problems(() => load(yaml(twins), {}, { ...files, ...changed })).map(({ code, path }) => [code, path])
   t.strictSame(codes({ '/etc/gh/a': '\n' }), [['secret_file_empty', 'entra.clientSecretFile']])
@@ -309,7 +310,7 @@ t.test('what the program gets', async (t) => {
   t.match(hash, /^[0-9a-f]{64}$/)
   t.equal(load(yaml({ ...session('idleTimeout: 90m\n  cookieDomain: corp.test'), ...server('port: 81') })).hash, hash, 'neither order nor the port to listen on count')
   t.not(load(yaml({ ...session('idleTimeout: 90m\n  cookieDomain: corp.test'), rest: 'log: { access: all }' })).hash, hash)
-  t.not(load(yaml({ session: `session:\n  secrets: [${SECRET}${SECRET}]\n  cookieDomain: corp.test\n  idleTimeout: 90m` })).hash, hash, 'a secret counts')
+  t.not(load(yaml({ session: `session:\n  secrets: [${SECRET}y]\n  cookieDomain: corp.test\n  idleTimeout: 90m` })).hash, hash, 'a secret counts')
   const base = session('idleTimeout: 90m\n  cookieDomain: corp.test')
   t.equal(load(yaml({ ...base, database: 'database: { url: postgres://another:password@elsewhere/gatehouse, poolSize: 3 }' })).hash, hash, 'how the database is reached may differ')
   t.not(load(yaml({ ...base, entra: BASE.entra.replace('abc~def', 'abc~deg') })).hash, hash, 'the client secret counts')

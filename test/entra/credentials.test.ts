@@ -39,7 +39,7 @@ const explain = async (t: Test, gateway: TestGateway): Promise<number> => {
   const { tenantId, clientId, authorityHost, graphUrl, certificate, federatedTokenFile } = entra
   writeFileSync(file, stringify({
     server: { publicUrl: gateway.url }, entra: { tenantId, clientId, authorityHost, graphUrl, allowHttp: true, certificate, federatedTokenFile },
-    database: { url: gateway.databaseUrl }, session: { secrets: ['1'.repeat(40)] }, keys: { encryptionSecrets: ['2'.repeat(40)] }, groupMapping: [],
+    database: { url: gateway.databaseUrl }, session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] }, keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] }, groupMapping: [],
   }))
   return await execute(process.execPath, ['dist/cli.js', 'explain', PERSON_IDS.staff, '--config', file]).then(() => 0, (error: { code: number }) => error.code)
 }
@@ -120,7 +120,7 @@ t.test('a pair that cannot work is found when the configuration is read', async 
   const look = (certificate: object): string[] => {
     writeFileSync(join(directory, 'gatehouse.yaml'), stringify({
       server: { publicUrl: 'https://auth.corp.test' }, entra: { tenantId: PERSON_IDS.staff, clientId: PERSON_IDS.guest, certificate },
-      database: { url: 'postgres://g@db/g' }, session: { secrets: ['1q'.repeat(20)] }, keys: { encryptionSecrets: ['2w'.repeat(20)] }, groupMapping: [{ entraGroup: PERSON_IDS.staff, superuser: true, staff: true }],
+      database: { url: 'postgres://g@db/g' }, session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] }, keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] }, groupMapping: [{ entraGroup: PERSON_IDS.staff, superuser: true, staff: true }],
     }))
     try {
       return loadConfig(join(directory, 'gatehouse.yaml'), { env: {} }).warnings.map((warning) => `${warning.path} ${warning.code}`)

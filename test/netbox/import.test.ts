@@ -20,7 +20,7 @@ const mapping = (groups: string, flags = '{}') => `SOCIAL_AUTH_PIPELINE_CONFIG =
 
 /** Loads what is printed, with the variables that its own header names. */
 function load(yaml: string) {
-  const env: Record<string, string> = { PUBLIC_URL: 'https://auth.example.com', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7'.repeat(20), KEY_ENCRYPTION_SECRET: 'z4'.repeat(20), ENTRA_CLIENT_SECRET: 'abc~def' }
+  const env: Record<string, string> = { PUBLIC_URL: 'https://auth.example.com', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv', KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua', ENTRA_CLIENT_SECRET: 'abc~def' }
   const named = [...yaml.matchAll(/^# {3}(\w+) /gm)].map(([, name = '']) => name)
   return loadConfig('gatehouse.yaml', { env: Object.fromEntries(named.map((name) => [name, env[name] ?? ADMINS])), readFile: () => yaml }).config
 }

@@ -143,7 +143,7 @@ t.test('a file that others could have written, or that is not beside the configu
     const pipeline = before('get_username').map((name) => name === './my-step.js' ? JSON.stringify(step) : name).join(', ')
     writeFileSync(file, `${example.replace(/^pipeline:[^\]]*\]\n/m, '')}\npipeline: [${pipeline}]\n`)
     try {
-      loadConfig(file, { env: { ENTRA_TENANT_ID: PERSON_IDS.staff, ENTRA_CLIENT_ID: PERSON_IDS.guest, ENTRA_CLIENT_SECRET: 'abc~def', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7'.repeat(20), KEY_ENCRYPTION_SECRET: 'z4'.repeat(20) } })
+      loadConfig(file, { env: { ENTRA_TENANT_ID: PERSON_IDS.staff, ENTRA_CLIENT_ID: PERSON_IDS.guest, ENTRA_CLIENT_SECRET: 'abc~def', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv', KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua' } })
       return []
     } catch (error) {
       return error instanceof ConfigError ? error.problems.map((problem) => `${problem.path} ${problem.code}`) : [String(error)]

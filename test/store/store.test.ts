@@ -195,8 +195,8 @@ t.test('a database that is down at start: a clear message, exit 1', async (t) =>
     server: { publicUrl: 'http://127.0.0.1:4180', port: 0, management: { port: 0 } },
     entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'x~yz' },
     database: { url: NOWHERE },
-    session: { secrets: ['1'.repeat(40)] },
-    keys: { encryptionSecrets: ['2'.repeat(40)] },
+    session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
+    keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
   }))
   for (const args of [['serve'], ['users', 'list'], ['migrate']]) {
     const { status, stderr } = spawnSync(process.execPath, ['dist/cli.js', ...args, '--config', config], { encoding: 'utf8' })

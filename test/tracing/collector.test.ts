@@ -109,8 +109,8 @@ t.test('the process', async (t) => {
       server: { publicUrl: `http://127.0.0.1:${port}`, host: '127.0.0.1', port, management: { port: management } },
       entra: { tenantId: '8f3f7d0e-1c2b-4a5d-9e6f-7a8b9c0d1e2f', clientId: 'b14a7505-96e9-4927-91e8-0601d0fc9caa', clientSecret: 'a~secret' },
       database: { url: await freshDatabase(t) },
-      session: { secrets: ['x7'.repeat(20)] },
-      keys: { encryptionSecrets: ['y7'.repeat(20)] },
+      session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
+      keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
     }))
     const serving = await run(t, process.execPath, ['--import', LOADED, 'dist/cli.js', 'serve', '--config', join(home, 'gatehouse.yaml')], { ready: (output) => output.includes('configuration in force'), env: { OTEL_EXPORTER_OTLP_ENDPOINT: '', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: '', OTEL_TRACES_EXPORTER: '', ...env } })
     await fetch(`http://127.0.0.1:${port}/oauth2/start`, { redirect: 'manual' })

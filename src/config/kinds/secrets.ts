@@ -1,5 +1,6 @@
 // Secrets. Their text never appears in a message, whatever is wrong with it.
 import { refuse, type Refusal } from '../problem.js'
+import { easyToGuess } from './secret-strength.js'
 import type { Kind } from './kind.js'
 
 const MIN_LENGTH = 32
@@ -19,6 +20,11 @@ export const strongSecret: Kind = {
   read(text) {
     const refusal = placeholder(text)
     if (refusal) return refusal
-    return text.length >= MIN_LENGTH ? { value: text } : refuse('secret_short', `has ${text.length} characters, but needs at least ${MIN_LENGTH}`, 'Make one with: openssl rand -base64 48')
+    const remedy = 'Make one with: openssl rand -base64 48'
+    if (text.length < MIN_LENGTH) {
+      return refuse('secret_short', `has ${text.length} characters, but needs at least ${MIN_LENGTH}`, remedy)
+    }
+    const weakness = easyToGuess(text)
+    return weakness === undefined ? { value: text } : refuse('secret_weak', `is easy to guess: it ${weakness}`, remedy)
   },
 }

@@ -6,7 +6,7 @@ import { familiesOnce, headerNamesOnce } from './headers.js'
 import { defaultGroupsLost, groupsOncePerRow, mappingLint, namesAlike, oneRowPerGroup, separatorsInNames } from './mapping.js'
 import { authAllowedRuns, mappingIsLast, stepsComplete, stepsInOrder, stepsOnce } from './pipeline.js'
 import type { Rule } from './rule.js'
-import { identityCookieDomain, oneDatabase, secretsApart, sessionTimes, syncTimes } from './storage.js'
+import { identityCookieDomain, oneDatabase, secretsApart, secretsOfDemo, sessionTimes, syncTimes } from './storage.js'
 
 export const RULES: readonly Rule[] = [
   publicUrlIsNoExample,
@@ -29,6 +29,7 @@ export const RULES: readonly Rule[] = [
   sessionTimes,
   syncTimes,
   secretsApart,
+  secretsOfDemo,
   identityCookieDomain,
   oneRowPerGroup,
   groupsOncePerRow,

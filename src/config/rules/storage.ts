@@ -34,6 +34,22 @@ export const secretsApart: Rule = ({ session, keys }, report) => {
   }
 }
 
+/** The texts of docker-compose.yml are public: right for the demo on this machine, and nowhere else. */
+export const secretsOfDemo: Rule = ({ server, session, keys, entra }, report) => {
+  if (!server?.publicUrl?.startsWith('https:')) return
+  const lists = {
+    'session.secrets': session?.secrets,
+    'keys.encryptionSecrets': keys?.encryptionSecrets,
+    'entra.clientSecret': [entra?.clientSecret],
+  }
+  for (const [name, list] of Object.entries(lists)) {
+    if (!list?.some((item) => item?.includes('not-for-production'))) continue
+    const path = report.given(`${name}File`) ? `${name}File` : name
+    report.problem(path, 'secret_placeholder', `${path} has the text of the demo, which everybody can read.`,
+      'Put your own secret there; openssl rand -base64 48 makes a good one for Gatehouse\'s own.')
+  }
+}
+
 export const identityCookieDomain: Rule = ({ session }, report) => {
   if (session?.identityCookie && !report.given('session.cookieDomain')) report.problem('session.identityCookie', 'identity_cookie_domain', 'session.identityCookie needs session.cookieDomain, which is its audience.', 'Set session.cookieDomain.')
 }
