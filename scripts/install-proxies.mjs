@@ -1,5 +1,6 @@
-// Installs the proxies of .ci/proxies.txt (PyPI) for the end-to-end tests: a virtual environment in the user's cache whose
-// name is derived from that file. Prints nothing where it is there already. GATEHOUSE_TEST_PROXIES names another folder.
+// Installs the proxies of .ci/proxies.txt (PyPI) for the end-to-end tests: a virtual environment in the user's cache
+// whose name is derived from that file. Prints nothing where it is there already. GATEHOUSE_TEST_PROXIES names
+// another folder.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

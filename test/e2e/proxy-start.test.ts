@@ -16,7 +16,10 @@ t.test('every proxy', async (t) => {
       const started = await startProxy(t, proxy, scene)
       if (started === undefined) return
       scene.received.length = 0
-      const anonymous = await askRaw(started.app, { line: 'GET /deep HTTP/1.1', headers: [`Host: ${APP}`, 'Connection: close'] })
+      const anonymous = await askRaw(started.app, {
+        line: 'GET /deep HTTP/1.1',
+        headers: [`Host: ${APP}`, 'Connection: close'],
+      })
       t.match(String(anonymous.status), /^(401|302)$/)
       t.equal(scene.received.length, 0)
       const browser = browserAt(started.address)

@@ -2,7 +2,7 @@
 // auth.example.com.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { type Running, skip } from './programs.js'
+import { newestProxy, program, skip, type Running } from './programs.js'
 import { startCaddyTls, startHaproxyTls, startNginxTls, type Tls } from './proxies.js'
 import { startEnvoy } from './proxies-envoy.js'
 import { APP, AUTH, listeningOn, loopbackAddress, type ProxySite, type Scene } from './proxies-scene.js'
@@ -14,21 +14,65 @@ export interface Proxy {
   readonly name: string
   /** The shipped file. */
   readonly file: string
+  /** The gateway's server.authRequestHeaders, where it must be another than the default. */
+  readonly authRequestHeaders?: 'forwarded'
+  /** Skips the test where the program is not there. */
+  missing(t: Test): boolean
   start(t: Test, site: ProxySite): Promise<Running | undefined>
 }
 
-const tlsOf = (site: ProxySite): Tls => ({ ...site.tls, appHost: APP, authHost: AUTH, port: 443, address: site.address })
+const tlsOf = (site: ProxySite): Tls => ({
+  ...site.tls,
+  appHost: APP,
+  authHost: AUTH,
+  port: 443,
+  address: site.address,
+})
+
+const installed = (name: string) => (t: Test) => program(t, name) === undefined
+const newest = (name: Parameters<typeof newestProxy>[1]) => (t: Test) => newestProxy(t, name) === undefined
 
 export const PROXIES: readonly Proxy[] = [
-  { name: 'nginx of Debian', file: 'nginx/site.conf.template', start: (t, site) => startNginxTls(t, site, tlsOf(site)) },
-  { name: 'nginx 1.31', file: 'nginx/site.conf.template', start: (t, site) => startNginxTls(t, site, tlsOf(site), 'newest') },
-  { name: 'Caddy of Debian', file: 'Caddyfile', start: (t, site) => startCaddyTls(t, site, tlsOf(site)) },
-  { name: 'Caddy 2.11', file: 'Caddyfile', start: (t, site) => startCaddyTls(t, site, tlsOf(site), 'newest') },
-  { name: 'HAProxy of Debian', file: 'haproxy.cfg', start: (t, site) => startHaproxyTls(t, site, tlsOf(site)) },
-  { name: 'Traefik 3.7', file: 'traefik.yml', start: startTraefik },
-  { name: 'Traefik 3.7, labels', file: 'traefik-labels.yml', start: startTraefikLabels },
-  { name: 'Traefik 3.7, ingress-nginx provider', file: 'ingress-nginx.yaml', start: startTraefikIngress },
-  { name: 'Envoy 1.40', file: 'envoy.yaml', start: startEnvoy },
+  {
+    name: 'nginx of Debian',
+    file: 'nginx/site.conf.template',
+    missing: installed('nginx'),
+    start: (t, site) => startNginxTls(t, site, tlsOf(site)),
+  },
+  {
+    name: 'nginx 1.31',
+    file: 'nginx/site.conf.template',
+    missing: newest('nginx'),
+    start: (t, site) => startNginxTls(t, site, tlsOf(site), 'newest'),
+  },
+  {
+    name: 'Caddy of Debian',
+    file: 'Caddyfile',
+    missing: installed('caddy'),
+    start: (t, site) => startCaddyTls(t, site, tlsOf(site)),
+  },
+  {
+    name: 'Caddy 2.11',
+    file: 'Caddyfile',
+    missing: newest('caddy'),
+    start: (t, site) => startCaddyTls(t, site, tlsOf(site), 'newest'),
+  },
+  {
+    name: 'HAProxy of Debian',
+    file: 'haproxy.cfg',
+    missing: installed('haproxy'),
+    start: (t, site) => startHaproxyTls(t, site, tlsOf(site)),
+  },
+  { name: 'Traefik 3.7', file: 'traefik.yml', missing: newest('traefik'), start: startTraefik },
+  { name: 'Traefik 3.7, labels', file: 'traefik-labels.yml', missing: newest('traefik'), start: startTraefikLabels },
+  {
+    name: 'Traefik 3.7, ingress-nginx provider',
+    file: 'ingress-nginx.yaml',
+    authRequestHeaders: 'forwarded',
+    missing: newest('traefik'),
+    start: startTraefikIngress,
+  },
+  { name: 'Envoy 1.40', file: 'envoy.yaml', missing: newest('envoy'), start: startEnvoy },
 ]
 
 export interface StartedProxy {
@@ -41,7 +85,10 @@ export interface StartedProxy {
 
 /** @param behind other addresses than the scene's own @returns undefined where the test was skipped */
 export async function startProxy(
-  t: Test, proxy: Proxy, { gateway, upstream, tls }: Pick<Scene, 'gateway' | 'upstream' | 'tls'>, behind: Partial<ProxySite> = {},
+  t: Test,
+  proxy: Proxy,
+  { gateway, upstream, tls }: Pick<Scene, 'gateway' | 'upstream' | 'tls'>,
+  behind: Partial<ProxySite> = {}
 ): Promise<StartedProxy | undefined> {
   const address = await loopbackAddress()
   if (address === undefined) {
@@ -59,7 +106,10 @@ export async function startProxy(
 /** Traefik listens before it routes: until then every host is 404. */
 async function untilRouted(auth: Place, running: Running): Promise<void> {
   for (let waited = 0; waited < 30_000; waited += 50) {
-    const { status } = await askRaw(auth, { line: 'GET /oauth2/sign_in HTTP/1.1', headers: [`Host: ${AUTH}`, 'Connection: close'] })
+    const { status } = await askRaw(auth, {
+      line: 'GET /oauth2/sign_in HTTP/1.1',
+      headers: [`Host: ${AUTH}`, 'Connection: close'],
+    })
     if (status !== 404 && status !== 0) return
     await sleep(50)
   }

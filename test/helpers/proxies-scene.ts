@@ -1,5 +1,6 @@
-// What the tests of real proxies have in common: one gateway, one application that records what reaches it, one certificate;
-// and every proxy on port 443 of a loopback address of its own, so that the host names of the shipped files can stay.
+// What the tests of real proxies have in common: one gateway, one application that records what reaches it, one
+// certificate; and every proxy on port 443 of a loopback address of its own, so that the host names of the shipped
+// files can stay.
 import { randomInt } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -8,14 +9,17 @@ import type { Test } from 'tap'
 import { Agent, buildConnector } from 'undici'
 import { createServerIdentity } from '../../src/demo/entra/certificates.js'
 import { createBrowser, type Browser } from './browser.js'
-import { startTestGateway, type TestGateway, type TestGatewayOptions } from './gateway.js'
+import { merge, startTestGateway, type TestGateway, type TestGatewayOptions } from './gateway.js'
 import { folder } from './proxies.js'
 import { startUpstream, type Received } from './upstream.js'
 
 export const APP = 'wiki.example.com'
 export const AUTH = 'auth.example.com'
 
-export interface ServerIdentityFiles { readonly certificate: string, readonly key: string }
+export interface ServerIdentityFiles {
+  readonly certificate: string
+  readonly key: string
+}
 
 export interface ProxySite {
   /** A loopback address on which nothing else listens. */
@@ -40,7 +44,10 @@ export async function startScene(t: Test, { config = {}, ...options }: TestGatew
   const publicUrl = `https://${AUTH}`
   const gateway = await startTestGateway(t, {
     app: { redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`] },
-    config: { server: { publicUrl, redirectDomains: ['.example.com'] }, session: { cookieDomain: '.example.com' }, ...config },
+    config: merge(
+      { server: { publicUrl, redirectDomains: ['.example.com'] }, session: { cookieDomain: '.example.com' } },
+      config
+    ),
     ...options,
   })
   return { gateway, received, tls: identityFiles(t), upstream: `127.0.0.1:${port}` }
@@ -55,7 +62,8 @@ export function identityFiles(t: Test): ServerIdentityFiles {
   return { certificate, key }
 }
 
-export const listeningOn = ({ gateway }: TestGateway): string => `127.0.0.1:${(gateway.app.server.address() as { port: number }).port}`
+export const listeningOn = ({ gateway }: TestGateway): string =>
+  `127.0.0.1:${(gateway.app.server.address() as { port: number }).port}`
 
 export const portOf = (address: string): number => Number(address.split(':').at(-1))
 
@@ -80,7 +88,9 @@ export function replaced(file: string, strings: Readonly<Record<string, readonly
   let text = readFileSync(file, 'utf8')
   for (const [from, [times, to]] of Object.entries(strings)) {
     const parts = text.split(from)
-    if (parts.length !== times + 1) throw new Error(`${file} has ${JSON.stringify(from)} ${parts.length - 1} times, not ${times}`)
+    if (parts.length !== times + 1) {
+      throw new Error(`${file}: ${from} is there ${parts.length - 1} times, not ${times}`)
+    }
     text = parts.join(to)
   }
   return text

@@ -1,5 +1,5 @@
-// Traefik on the shipped files: the dynamic file, the labels by a fake Docker API, and ingress-nginx.yaml by Traefik's own
-// reader of such files and a fake Kubernetes API.
+// Traefik on the shipped files: the dynamic file, the labels by a fake Docker API, and ingress-nginx.yaml by
+// Traefik's own reader of such files and a fake Kubernetes API.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -15,10 +15,13 @@ const STATIC = 'config/proxies/traefik-static.yml'
 export async function startTraefik(t: Test, site: ProxySite): Promise<Running | undefined> {
   const home = folder(t, 'traefik')
   const file = join(home, 'traefik.yml')
-  writeFileSync(file, replaced('config/proxies/traefik.yml', {
-    'http://gatehouse:4180': [2, `http://${site.gateway}`],
-    'http://wiki:8080': [1, `http://${site.upstream}`],
-  }))
+  writeFileSync(
+    file,
+    replaced('config/proxies/traefik.yml', {
+      'http://gatehouse:4180': [2, `http://${site.gateway}`],
+      'http://wiki:8080': [1, `http://${site.upstream}`],
+    })
+  )
   if (!existsSync(STATIC)) return await runTraefik(t, site, { providers: { file: { filename: file, watch: false } } })
   const given = parse(readFileSync(STATIC, 'utf8')) as Record<string, unknown>
   return await runTraefik(t, site, { ...given, providers: { file: { filename: file, watch: false } } })
@@ -46,22 +49,42 @@ export async function startTraefikIngress(t: Test, site: ProxySite): Promise<Run
     { namespace: 'default', name: 'wiki', port: 8080, listening: portOf(site.upstream) },
     { namespace: 'gatehouse', name: 'gatehouse', port: 4180, listening: portOf(site.gateway) },
   ]
-  const secrets = [{ namespace: 'default', name: 'wiki-tls' }, { namespace: 'gatehouse', name: 'gatehouse-tls' }]
+  const secrets = [
+    { namespace: 'default', name: 'wiki-tls' },
+    { namespace: 'gatehouse', name: 'gatehouse-tls' },
+  ]
   const port = await startKubernetesApi(t, { objects, services, secrets, tls: site.tls })
   const token = join(folder(t, 'token'), 'token')
   writeFileSync(token, 'none')
-  return await runTraefik(t, site, { providers: { kubernetesIngressNGINX: { endpoint: `http://127.0.0.1:${port}`, token } } })
+  return await runTraefik(t, site, {
+    providers: { kubernetesIngressNGINX: { endpoint: `http://127.0.0.1:${port}`, token } },
+  })
 }
 
+/** As traefik.yml asks for it. */
+const ALIASES = { http: { aliasHeadersStrategy: 'delete' } }
+
 /** @param configuration the static one, in which the address to listen on is replaced */
-async function runTraefik(t: Test, site: ProxySite, configuration: Record<string, unknown>): Promise<Running | undefined> {
+async function runTraefik(
+  t: Test,
+  site: ProxySite,
+  configuration: Record<string, unknown>
+): Promise<Running | undefined> {
   const traefik = newestProxy(t, 'traefik')
   if (traefik === undefined) return undefined
   const entryPoints = configuration.entryPoints as { websecure?: object } | undefined
-  const websecure = { ...entryPoints?.websecure, address: `${site.address}:443` }
+  const websecure = { ...(entryPoints?.websecure ?? ALIASES), address: `${site.address}:443` }
   const file = join(folder(t, 'traefik'), 'static.yml')
   const log = { level: 'WARN', noColor: true }
-  writeFileSync(file, stringify({ log, ...configuration, entryPoints: { websecure }, global: { checkNewVersion: false, sendAnonymousUsage: false } }))
+  writeFileSync(
+    file,
+    stringify({
+      log,
+      ...configuration,
+      entryPoints: { websecure },
+      global: { checkNewVersion: false, sendAnonymousUsage: false },
+    })
+  )
   return await run(t, traefik, [`--configFile=${file}`], { host: site.address, port: 443 })
 }
 

@@ -39,7 +39,7 @@ export async function runNginx(t: Test, site: string, port: number, version: Ver
   const home = folder(t, 'nginx')
   cpSync('config/proxies/nginx', join(home, 'gatehouse'), { recursive: true })
   writeFileSync(join(home, 'site.conf'), site)
-  writeFileSync(join(home, 'nginx.conf'), `daemon off; worker_processes 1; pid ${home}/nginx.pid; error_log stderr warn;
+  writeFileSync(join(home, 'nginx.conf'), `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; worker_processes 1; pid ${home}/nginx.pid; error_log stderr warn;
 events { worker_connections 4096; } http { access_log off; client_body_temp_path ${home}/a; proxy_temp_path ${home}/b; fastcgi_temp_path ${home}/c; uwsgi_temp_path ${home}/d; scgi_temp_path ${home}/e; include ${home}/site.conf; }`)
   return await run(t, nginx, ['-p', home, '-c', join(home, 'nginx.conf'), '-e', 'stderr'], { host, port })
 }

@@ -1,0 +1,43 @@
+// Every shipped proxy file on the real program, in each version: what is served is what was judged. What each proxy
+// answers is docs/proxies.md, which this suite compares, or writes (GATEHOUSE_WRITE_PROXIES=1).
+import { readFileSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { stopPostgres } from '../helpers/postgres.js'
+import { PROXIES } from '../helpers/proxies-all.js'
+import { skip } from '../helpers/programs.js'
+import { BODIES, FORBIDDEN, SIGN_IN, UNAUTHORIZED, WEBSOCKET } from './matrix/answers.js'
+import { FAILURES } from './matrix/failures.js'
+import { HOSTS, WHOLE_URL } from './matrix/hosts.js'
+import { HTTP2 } from './matrix/http2.js'
+import { HOP_BY_HOP, NAMES } from './matrix/names.js'
+import { PATHS } from './matrix/paths.js'
+import { QUESTION } from './matrix/question.js'
+import { render } from './matrix/render.js'
+import { createMatrix } from './matrix/running.js'
+
+t.teardown(stopPostgres)
+
+const PAGE = 'docs/proxies.md'
+
+const matrix = createMatrix(t)
+
+t.test('a whole URL in the request line', async (t) => await matrix.run(t, WHOLE_URL))
+t.test('spellings of Host', async (t) => await matrix.run(t, HOSTS))
+t.test('HTTP/2', async (t) => await matrix.run(t, HTTP2))
+t.test('names that are taken away', async (t) => await matrix.run(t, NAMES))
+t.test('hop-by-hop headers', async (t) => await matrix.run(t, HOP_BY_HOP))
+t.test('spellings of paths', async (t) => await matrix.run(t, PATHS))
+t.test('the question from outside', async (t) => await matrix.run(t, QUESTION))
+t.test('sign-in', async (t) => await matrix.run(t, SIGN_IN))
+t.test('401', async (t) => await matrix.run(t, UNAUTHORIZED))
+t.test('403', async (t) => await matrix.run(t, FORBIDDEN))
+t.test('WebSocket', async (t) => await matrix.run(t, WEBSOCKET))
+t.test('bodies and cookies', async (t) => await matrix.run(t, BODIES))
+t.test('503', async (t) => await matrix.run(t, FAILURES))
+
+t.test('docs/proxies.md is what this run has shown', async (t) => {
+  if (!matrix.complete()) return skip(t, 'not every proxy is there, or not every column was run')
+  const shown = render(matrix.cells, PROXIES)
+  if (process.env.GATEHOUSE_WRITE_PROXIES) writeFileSync(PAGE, shown)
+  else t.equal(shown, readFileSync(PAGE, 'utf8'), 'GATEHOUSE_WRITE_PROXIES=1 writes it anew')
+})

@@ -1,0 +1,38 @@
+// A TCP relay that can stop listening, as a program does that has ended: its connections break, new ones are refused.
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import type { Test } from 'tap'
+
+export interface Relay {
+  /** host:port */
+  readonly address: string
+  stop(): Promise<void>
+}
+
+/** @param to host:port */
+export async function startRelay(t: Pick<Test, 'teardown'>, to: string): Promise<Relay> {
+  const [host = '', port = ''] = to.split(':')
+  const sockets = new Set<Socket>()
+  const server = createServer((incoming) => {
+    const outgoing = connect(Number(port), host)
+    for (const [from, other] of [
+      [incoming, outgoing],
+      [outgoing, incoming],
+    ] as const) {
+      sockets.add(from)
+      from
+        .on('error', () => undefined)
+        .on('close', () => {
+          sockets.delete(from)
+          other.destroy()
+        })
+        .pipe(other)
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const stop = async (): Promise<void> => {
+    for (const socket of sockets) socket.destroy()
+    if (server.listening) await new Promise<void>((resolve) => server.close(() => resolve()))
+  }
+  t.teardown(stop)
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, stop }
+}
