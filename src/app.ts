@@ -6,7 +6,6 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import { compileAccess } from './core/access.js'
 import type { KeyRing } from './core/assertion.js'
 import type { Config, OwnStep } from './config/config.js'
-import { GatehouseError } from './core/errors.js'
 import { createFlowSealer } from './core/flow.js'
 import type { IdentitySource } from './core/identity.js'
 import { createLogin, type LoginReporter, type LoginStore } from './core/login.js'
@@ -37,6 +36,7 @@ import { assetRoutes, homeRoutes } from './http/home.js'
 import { createIdentityCookie, refreshRoutes, type SetIdentityCookie } from './http/identity-cookie.js'
 import { createInstance } from './http/instance.js'
 import { jwksRoutes } from './http/jwks.js'
+import { COMMON_LIMITS, sessionLimit, userinfoLimit } from './http/limits.js'
 import { createLogBudget } from './http/log-budget.js'
 import { loginRoutes } from './http/login.js'
 import { networkTest, trustedPeers } from './http/networks.js'
@@ -90,7 +90,11 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
   for (const { dialect, readTarget } of spoken) {
     await app.register(dialectRoute, { dialect, readTarget, verifier, publicUrl, pages, meter: adapters.meter, traced: traceQuestions({ tracer: adapters.tracer, trusts }), log })
   }
-  await app.register(userinfoRoutes, { reader, publicUrl })
+  await app.register(async (userinfo) => {
+    await userinfo.register(rateLimit, COMMON_LIMITS)
+    userinfo.addHook('onRequest', userinfo.rateLimit(userinfoLimit(trusts)))
+    await userinfo.register(userinfoRoutes, { reader, publicUrl })
+  })
   await app.register(jwksRoutes, { keys: adapters.keys })
   await app.register(assetRoutes)
   await app.register((browser) => browserPages(browser, live, adapters, parts))
@@ -131,7 +135,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   traceRequests(browser, { tracer: adapters.tracer, trusts })
   await browser.register(cookie, { parseOptions: { path: '/', httpOnly: true, sameSite: 'lax', secure: cookies.secure } })
   await browser.register(formbody)
-  await browser.register(rateLimit, { global: false, max: server.rateLimit, timeWindow: 60_000, errorResponseBuilder: () => new GatehouseError('rate_limited') })
+  await browser.register(rateLimit, { ...COMMON_LIMITS, max: server.rateLimit })
   browser.addHook('onRequest', async (_request, reply) => { reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' }) })
   const sessionOptions = { sessions, toucher: parts.toucher, signer, cookies, absoluteTimeoutMs: session.absoluteTimeoutMs }
 
@@ -166,6 +170,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
     await framed.register(frontChannelLogoutRoutes, { authority: endpoints.authority, sessions })
   })
   await browser.register(async (open) => {
+    open.addHook('onRequest', open.rateLimit(sessionLimit(cookies.names.session, signer)))
     await open.register(browserSession, sessionOptions)
     await open.register(homeRoutes, { publicUrl, pages, returnTo, cookies, signer, trusts, rightsOf: adapters.rightsOf })
     if (setIdentityCookie) await open.register(refreshRoutes, { publicUrl, returnTo, setIdentityCookie })

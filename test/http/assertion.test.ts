@@ -340,6 +340,18 @@ t.test('the identity cookie', async (t) => {
     t.equal(jar().get('gatehouse_identity'), undefined)
   })
 
+  await t.test('is renewed 60 times a minute and session at most', async (t) => {
+    const other = toGateway()
+    const { action, fields } = formOf(await other.follow(`${PUBLIC}/oauth2/start`))
+    const form = { ...fields, person: PERSON_IDS.staff }
+    await other.ask((await other.ask(action, { method: 'POST', form })).location ?? '')
+    const refresh = () => other.ask(`${PUBLIC}/oauth2/refresh?rd=${back}`)
+    for (let count = 0; count < 60; count++) t.equal((await refresh()).status, 302)
+    const refused = await refresh()
+    t.equal(refused.status, 429)
+    t.ok(Number(refused.headers.get('retry-after')) > 0)
+  })
+
   const without = await startTestGateway(t)
   t.equal((await without.ask('/oauth2/refresh')).status, 404, 'and it is not there unless it is wanted')
 })

@@ -1,5 +1,6 @@
 // Floods over HTTP: what one stranger, or one person who is signed in, can make the gateway log, ask and hold.
 import t from 'tap'
+import { PERSON_IDS } from '../../src/demo/people.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 
@@ -71,4 +72,46 @@ t.test('no access log: refusals are counted all the same', async (t) => {
   for (let count = 0; count < 3; count++) await gateway.ask('/oauth2/auth', { headers: TARGET })
   t.equal(await metric(gateway, 'gatehouse_requests_refused_total{code="not_signed_in"}'), 3)
   t.equal(gateway.log.length, from)
+})
+
+t.test('pages that look a session up', async (t) => {
+  const gateway = await startTestGateway(t, { config: { server: { rateLimit: 100_000 } } })
+  const statuses = (count: number, ask: () => Promise<{ readonly status: number }>) =>
+    Promise.all(Array.from({ length: count }, ask)).then((answers) => answers.map(({ status }) => status))
+  const many = (all: readonly number[], status: number) => all.filter((each) => each === status).length
+
+  await t.test('are open 60 times a minute to one session, and others have their own', async (t) => {
+    const { browser } = await gateway.signIn(PERSON_IDS.staff, { rd: '/oauth2/userinfo' }) // counts no page
+    const other = (await gateway.signIn(PERSON_IDS.staff)).browser
+    const all = await statuses(100, () => gateway.ask('/', { browser }))
+    t.strictSame([many(all, 200), many(all, 429)], [60, 40])
+    const refused = await gateway.ask('/', { browser })
+    t.equal(refused.status, 429)
+    const seconds = Number(refused.headers.get('retry-after'))
+    t.ok(seconds > 0 && seconds <= 60, `Retry-After: ${seconds}`)
+    t.equal((await gateway.ask('/', { browser: other })).status, 200)
+    t.equal((await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status, 200, 'applications go on')
+  })
+
+  await t.test('a cookie that is not ours is not counted: it costs no look-up', async (t) => {
+    const all = await statuses(100, () => gateway.ask('/', { headers: { cookie: 'gatehouse_session=forged.signature' } }))
+    t.equal(many(all, 302), 100)
+  })
+})
+
+t.test('userinfo is limited by client address, and not for addresses of trusted proxies', async (t) => {
+  const gateway = await startTestGateway(t)
+  const ask = (client?: string) =>
+    gateway.ask('/oauth2/userinfo', { headers: client === undefined ? {} : { 'x-forwarded-for': client } })
+  const statuses: number[] = []
+  for (let round = 0; round < 13; round++) {
+    const answers = await Promise.all(Array.from({ length: 100 }, () => ask('192.0.2.1')))
+    statuses.push(...answers.map(({ status }) => status))
+  }
+  t.equal(statuses.filter((status) => status === 401).length, 1_200)
+  t.equal(statuses.filter((status) => status === 429).length, 100)
+  t.ok(Number((await ask('192.0.2.1')).headers.get('retry-after')) > 0)
+  t.equal((await ask('192.0.2.2')).status, 401)
+  for (let round = 0; round < 13; round++) await Promise.all(Array.from({ length: 100 }, () => ask()))
+  t.equal((await ask()).status, 401, 'an application on this host that asks for its people')
 })
