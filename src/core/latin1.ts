@@ -7,6 +7,7 @@ export function copyOf(text: string): string {
 
 /** Clients that do not percent-encode send UTF-8. */
 export function isUtf8(text: string): boolean {
+  if (!/[\x80-\xff]/.test(text)) return true
   const bytes = Buffer.from(text, 'latin1')
   return Buffer.from(bytes.toString('utf8'), 'utf8').equals(bytes)
 }

@@ -60,12 +60,16 @@ function targetAt(origin: string, uri: string, method: string | undefined, hosts
   const wrong = typeof place === 'string' ? place : wrongMethod(method) ?? wrongUri(uri)
   if (typeof place === 'string' || wrong !== undefined) throw new GatehouseError('target_malformed', { detail: wrong ?? '', facts: { host: origin.replace(/^.*?:\/\//, '').slice(0, 100), path: pathAlone(uri) } })
   const { scheme, host, hostname } = place
-  const mark = uri.indexOf('?')
-  return { scheme, host, hostname, path: mark === -1 ? uri : uri.slice(0, mark), uri, method: method === undefined ? '' : USUAL_METHODS.has(method) ? method : method.toUpperCase() }
+  return { scheme, host, hostname, path: pathOf(uri), uri, method: normalMethod(method) }
 }
 
 function wrongMethod(method: string | undefined): string | undefined {
   return method === undefined || USUAL_METHODS.has(method) || TOKEN.test(method) ? undefined : 'the method is no token'
+}
+
+function normalMethod(method: string | undefined): string {
+  if (method === undefined || USUAL_METHODS.has(method)) return method ?? ''
+  return method.toUpperCase()
 }
 
 /** Origins that were parsed before: a few are asked for all the time. Strangers push them out, which costs a parse. */
@@ -97,23 +101,36 @@ function parsePlace(given: string): Place | string {
   return { scheme, hostname, host: parsed.port === '' ? hostname : `${hostname}:${parsed.port}` }
 }
 
-/** Nothing in it but a path, perhaps a query, and well-formed encodings. */
-const PLAIN_URI = /^\/(?:[\x21\x22\x24\x26-\x7e]|%(?!00)[0-9a-f]{2})*$/i
+/** Nothing in it but a path without encodings that need a closer look, and perhaps a query. */
+const PLAIN_URI = /^\/(?:[\x21\x22\x24\x26-\x3e\x40-\x7e]|%(?![01]|7f|c2)[0-9a-f]{2})*(?:\?[\x21\x22\x24-\x7e]*)?$/i
+/** C0, DEL and U+0080 to U+009F in a path, percent-encoded or with one half of the character raw. */
+const ENCODED_CONTROL = /%(?:[01][0-9a-f]|7f)|(?:%c2|\xc2)(?:%[89][0-9a-f]|[\x80-\x9f])/i
 
 function wrongUri(uri: string): string | undefined {
   if (PLAIN_URI.test(uri)) return undefined
   if (!uri.startsWith('/')) return 'the path does not begin with a slash'
-  if (/[^\x21-\x7e\x80-\xff]/.test(uri) || (/[\x80-\x9f]/.test(uri) && !isUtf8(uri))) return 'the path has control characters or white space'
+  if (/[^\x21-\x7e\x80-\xff]|\xc2[\x80-\x9f]/.test(uri)) return 'there are control characters or white space'
+  if (/[\x80-\x9f]/.test(uri) && !isUtf8(uri)) return 'there are control characters or white space'
   if (uri.includes('#')) return 'there is a fragment'
-  if (/%(?![0-9a-f]{2})/i.test(uri)) return 'there is a bad percent-encoding'
-  return uri.includes('%00') ? 'there is a NUL' : undefined
+  const path = pathOf(uri) // the query is the application's business
+  if (/%(?![0-9a-f]{2})/i.test(path)) return 'there is a bad percent-encoding in the path'
+  return ENCODED_CONTROL.test(path) ? 'there is an encoded control character in the path' : undefined
 }
 
-/** For the log: an application's query may hold secrets. */
+function pathOf(uri: string): string {
+  const mark = uri.indexOf('?')
+  return mark === -1 ? uri : uri.slice(0, mark)
+}
+
+/** For the log: an application's query may hold secrets, and a terminal may obey raw control characters. */
 function pathAlone(uri: string): string {
-  return (uri.split(/[?#]/, 1)[0] ?? '').slice(0, 200)
+  return (uri.split(/[?#]/, 1)[0] ?? '').slice(0, 200).replace(/[^\x20-\x7e]/g, percentEncoded)
 }
 
 function encodeRawBytes(uri: string): string {
-  return PLAIN_URI.test(uri) ? uri : uri.replace(/[\x80-\xff]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+  return PLAIN_URI.test(uri) ? uri : uri.replace(/[\x80-\xff]/g, percentEncoded)
+}
+
+function percentEncoded(char: string): string {
+  return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
 }

@@ -16,12 +16,13 @@ export interface InstanceOptions { readonly trusts: TrustedPeers, readonly pages
 
 export function createInstance({ trusts, pages, log, atOnce }: InstanceOptions): FastifyInstance {
   const onError = createErrorHandler(pages)
+  const ownHost = new URL(pages.publicUrl).hostname
   const app = fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
     genReqId: () => randomUUID(),
     requestIdHeader: false,
-    rewriteUrl: withoutDetour,
+    rewriteUrl: (request) => withoutDetour(request, ownHost),
     trustProxy: (address: string) => trusts(address),
     bodyLimit: 16 * 1024,
     serverFactory: (handler) => createServer({ maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => { if (!atOnce(request, response)) handler(request, response) }),
@@ -35,19 +36,41 @@ export function createInstance({ trusts, pages, log, atOnce }: InstanceOptions):
   return app
 }
 
+interface Asked { readonly url?: string | undefined, readonly headers: IncomingHttpHeaders }
+
 /**
- * A proxy that asks its forward-auth question at `/` (oauth2-proxy's Traefik sample does; some carry the client's query over) must get an answer to that question: the
- * home page's 200 would let everybody pass who is signed in, whatever the rules say. No browser and no proxy sends this header otherwise.
+ * A proxy that asks its forward-auth question at `/` (oauth2-proxy's Traefik sample does; some carry the client's query over)
+ * must get an answer to that question: the home page's 200 would let everybody pass who is signed in, whatever the rules say.
  *
- * None of our own addresses has a percent-encoding. Who writes one, `/oauth2/%61uth`, means to get past the list of a proxy that
- * closes the auth endpoints to the outside.
+ * Envoy's question is the path of somebody else's application: no router decodes it (ext-authz.ts reads what was sent).
+ *
+ * None of our own addresses has a percent-encoding. Who writes one, `/oauth2/%61uth`, means to get past the list of a proxy
+ * that closes the auth endpoints to the outside.
  */
-function withoutDetour({ url = '/', headers }: { readonly url?: string | undefined, readonly headers: IncomingHttpHeaders }): string {
-  if (/^\/(?:[?#]|$)/.test(url)) return headers['x-forwarded-uri'] === undefined ? url : `/oauth2/forward-auth${url.slice(1)}`
+function withoutDetour({ url = '/', headers }: Asked, ownHost: string): string {
+  if (/^\/(?:[?#]|$)/.test(url)) return frontPage(url, headers, ownHost)
+  if (url.startsWith(EXT_AUTHZ)) return EXT_AUTHZ
   const encoded = url.indexOf('%')
-  if (encoded === -1 || url.startsWith('/oauth2/ext-authz/')) return url
+  if (encoded === -1) return url
   const query = url.indexOf('?')
   return query !== -1 && query < encoded ? url : NOWHERE
 }
 
+/**
+ * A browser can send X-Forwarded-Uri to the home page through a proxy that passes it on. Host and X-Forwarded-Host are both
+ * ours then; a proxy that asks a question names its application in one of them.
+ */
+function frontPage(url: string, headers: IncomingHttpHeaders, ownHost: string): string {
+  if (headers['x-forwarded-uri'] === undefined) return url
+  const forwardedHost = headers['x-forwarded-host'] ?? headers.host
+  const isOwnPage = hostnameOf(headers.host) === ownHost && hostnameOf(forwardedHost) === ownHost
+  return isOwnPage ? NOWHERE : `/oauth2/forward-auth${url.slice(1)}`
+}
+
+/** Proxies choose the site by the name alone: another port or a trailing dot lead to the same pages. */
+function hostnameOf(host: string | readonly string[] | undefined): string {
+  return String(host).toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '')
+}
+
+const EXT_AUTHZ = '/oauth2/ext-authz/'
 const NOWHERE = '/oauth2/there-is-no-such-page'

@@ -62,10 +62,10 @@ t.test('the same answer either way', async (t) => {
   const pick = fc.constantFrom
   const question: fc.Arbitrary<Question> = fc.record({
     method: pick('GET', 'HEAD', 'POST', 'PROPFIND'),
-    url: pick('/oauth2/auth', '/oauth2/auth?x=1', '/oauth2/auth/', '/oauth2/%61uth', '/oauth2/forward-auth', '/oauth2/forward-auth?rd=%2f', '/oauth2/ext-authz/admin/x?y=1', '/oauth2/ext-authz/page', '/oauth2/ext-authz/*', '/'),
+    url: pick('/oauth2/auth', '/oauth2/auth?x=1', '/oauth2/auth/', '/oauth2/%61uth', '/oauth2/forward-auth', '/oauth2/forward-auth?rd=%2f', '/oauth2/ext-authz/admin/x?y=1', '/oauth2/ext-authz/page', '/oauth2/ext-authz/*', '/oauth2/ext-authz/static/%ff', '/'),
     cookie: pick(...cookies),
     host: pick('app.test', 'APP.test.', 'app.test:443', 'open.test', 'x.app.test', 'other.test', 'a b'),
-    path: pick('/', '/page?q=%20', '/static/a', '/admin/', '/admin/../page', '/net/x', '/%2e%2e/admin', '/a%zz', '/x#y'),
+    path: pick('/', '/page?q=%20', '/static/a', '/admin/', '/admin/../page', '/net/x', '/%2e%2e/admin', '/a%zz', '/x#y', '/x?a=%', '/static/%ff', '/static/..%2fadmin/', '/static/a%20', '/a%0a'),
     scheme: pick('https', 'http', 'gopher'),
     asked: pick('GET', 'POST', 'get', 'b ad'),
     says: pick('all', 'all', 'all', 'nothing', 'half'),

@@ -11,10 +11,24 @@ const PREFIX = '/oauth2/ext-authz'
 
 export const extAuthz: Dialect = { ...forwardAuth, path: `${PREFIX}/*` }
 
+/** A segment `.` or `..`, raw or `%2e` in any mix: Envoy has resolved these, so a client of ours wrote it. */
+const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=[/?]|$)/i
+
 /** Host, path and method as they are, the scheme from X-Forwarded-Proto, which Envoy sends where allowed_headers lists it. */
-export function readItself(request: IncomingMessage, hosts: KnownHosts): Target {
+export function readItself(request: QuestionItself, hosts: KnownHosts): Target {
   const scheme = single(request, 'x-forwarded-proto')
   const host = single(request, 'host')
   if (scheme === undefined || host === undefined) throw new GatehouseError('target_malformed', { detail: `${host === undefined ? 'Host' : 'X-Forwarded-Proto'} is missing`, remedy: 'List x-forwarded-proto in allowed_headers of ext_authz.' })
-  return parseTarget({ scheme, host, uri: (request.url ?? '').slice(PREFIX.length), method: request.method ?? '' }, hosts)
+  const uri = (request.originalUrl ?? request.url ?? '').slice(PREFIX.length)
+  if (hasDotSegment(uri)) throw new GatehouseError('target_malformed', { detail: 'there is a segment . or .. in the path', remedy: 'Envoy must normalise paths before it asks (normalize_path: true).' })
+  return parseTarget({ scheme, host, uri, method: request.method ?? '' }, hosts)
+}
+
+/** The route is found under one address for all of them (instance.ts); what was sent is kept beside it. */
+type QuestionItself = IncomingMessage & { readonly originalUrl?: string }
+
+function hasDotSegment(uri: string): boolean {
+  const found = DOT_SEGMENT.exec(uri)
+  const query = uri.indexOf('?')
+  return found !== null && (query === -1 || found.index < query)
 }
