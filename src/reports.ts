@@ -28,6 +28,7 @@ export function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissin
       staff: outcome.staff,
       superuser: outcome.superuser,
       superseded: outcome.superseded,
+      ...(outcome.sessionsEnded === 0 ? {} : { sessionsEnded: outcome.sessionsEnded }),
     }, mapped(outcome.username, outcome)),
   }
 }

@@ -155,7 +155,7 @@ function openSync(live: () => Config, { http, database, url, metrics, log, close
     leadership,
     pace,
     mapping: () => ({ settings: { mapping: createGroupMapping(live().groupMapping) }, requireMappedGroup: live().requireMappedGroup }),
-    lookups: createLoginStore(database),
+    lookups: createLoginStore(database, session),
     report: createSyncReporter(log, metrics.meter),
     ...(graceMs === undefined ? {} : { graceMs }),
   })
@@ -206,7 +206,7 @@ function openCache({ url, database, config, replicas, log, closers, onKeys }: { 
 function storeAdapters({ session }: Config, database: Database, cache: SessionCache) {
   const people = createPeopleStore(database, session)
   return {
-    loginStore: createLoginStore(database),
+    loginStore: createLoginStore(database, session),
     cache,
     sessions: forgetting(createSessionStore(database, session), cache),
     rightsOf: async (userId: string) => rightsOf(await people.byId(userId)),

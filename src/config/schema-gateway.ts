@@ -54,6 +54,10 @@ export const sessionSection = section('How long people stay signed in, and the c
   absoluteTimeout: duration('A session is over so long after the sign-in, used or not.', { min: '1s', max: '90d', default: '24h' }),
   privilegedTimeout: Type.Optional(duration('Staff and superusers sign in again after this time.', { min: '1s', max: '90d' })),
   outageGrace: duration('How long warm sessions go on while the database is unreachable; never for staff and superusers.', { min: '0s', max: '15m', default: '60s' }),
+  maxPerUser: count(
+    'Live sessions of one person: a sign-in that would make more ends the oldest of them.',
+    { minimum: 1, maximum: 10_000, default: 50 },
+  ),
   identityCookie: flag('Adds a signed JWT cookie (10 minutes, audience cookieDomain) that applications can verify offline.', false),
 })
 

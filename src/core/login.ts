@@ -31,6 +31,8 @@ export interface LoginOutcome {
   readonly superseded: boolean
   /** Nothing is granted and `requireMappedGroup` is set: no session was made. */
   readonly refused: boolean
+  /** Older sessions of this person that ended because of `session.maxPerUser`. */
+  readonly sessionsEnded: number
 }
 
 /** The store's side of a login. */

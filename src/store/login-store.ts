@@ -8,14 +8,14 @@ import { FOREIGN_KEY_VIOLATION, OutOfDate, sqlState, type Database, type Transac
 import { writeAudit } from './audit.js'
 import { replaceGrants, type GrantChange } from './grants.js'
 import { groups, identities, users } from './schema.js'
-import { endSessionsOf, replaceSession } from './sessions.js'
+import { endOldestSessions, endSessionsOf, replaceSession, type SessionLimits } from './sessions.js'
 
 const stored = {
   id: users.id, username: users.username, email: users.email, isActive: users.isActive,
   isStaff: users.isStaff, isSuperuser: users.isSuperuser, isBreakGlass: users.isBreakGlass,
 }
 
-export function createLoginStore(database: Database): LoginStore {
+export function createLoginStore(database: Database, limits: SessionLimits): LoginStore {
   return {
     async begin(flow) {
       const { rows } = await database.ask((db) => db.execute(sql`select 1 from spent_flows where flow_hash = ${flow}`))
@@ -45,7 +45,7 @@ export function createLoginStore(database: Database): LoginStore {
     },
     async commit(login) {
       try {
-        return await database.transaction((tx) => commit(tx, login))
+        return await database.transaction((tx) => commit(tx, login, limits))
       } catch (error) {
         if (error instanceof OutOfDate || sqlState(error) === FOREIGN_KEY_VIOLATION) return 'outdated'
         throw error
@@ -58,7 +58,7 @@ export function createLoginStore(database: Database): LoginStore {
 const eligible = sql`${users.isActive} and not ${users.isStaff} and not ${users.isSuperuser} and not ${users.isBreakGlass}
   and not exists (select 1 from ${identities} where ${identities.userId} = ${users.id})`
 
-async function commit(tx: Transaction, login: LoginCommit): Promise<LoginOutcome> {
+async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits): Promise<LoginOutcome> {
   const { plan } = login
   await spendFlow(tx, login.flow)
   const { groups: granted, staff, superuser } = plan.grants
@@ -69,15 +69,17 @@ async function commit(tx: Transaction, login: LoginCommit): Promise<LoginOutcome
   const refused = login.requireMappedGroup && change.groups.length === 0 && !change.staff && !change.superuser
   if (refused) await endSessionsOf(tx, user.id)
   else await replaceSession(tx, user.id, login.session, { entraSid: plan.extraData.sid, tokenIssuedAt: new Date(login.person.claims.iat * 1000) })
+  const sessionsEnded = refused ? [] : await endOldestSessions(tx, user.id, login.session, limits)
   await writeAudit(tx, {
     action: refused ? 'login.refused' : 'login',
     actor: 'login',
     userId: user.id,
     username: user.username,
     correlationId: login.correlationId,
-    detail: auditDetail(login, change, refused),
+    detail: { ...auditDetail(login, change, refused), ...(sessionsEnded.length === 0 ? {} : { sessionsEnded }) },
   })
-  return { userId: user.id, username: user.username, created: plan.origin === 'created', refused, ...change }
+  const created = plan.origin === 'created'
+  return { userId: user.id, username: user.username, created, refused, sessionsEnded: sessionsEnded.length, ...change }
 }
 
 /** Nobody is made or linked only to be refused; the record says that they came. */
@@ -85,7 +87,7 @@ async function refuseStranger(tx: Transaction, login: LoginCommit): Promise<Logi
   const username = login.plan.user?.username ?? login.plan.username ?? ''
   const nothing = { groups: [], groupsAdded: [], groupsRemoved: [], staff: false, superuser: false, superseded: false }
   await writeAudit(tx, { action: 'login.refused', actor: 'login', username, correlationId: login.correlationId, detail: auditDetail(login, nothing, true) })
-  return { userId: null, username, created: false, refused: true, ...nothing }
+  return { userId: null, username, created: false, refused: true, sessionsEnded: 0, ...nothing }
 }
 
 /** A flow makes one session. Old rows are swept here, where they arise. */

@@ -7,6 +7,11 @@ import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { sessions } from './schema.js'
 
+export interface SessionLimits extends SessionTimeouts {
+  /** Live sessions of one person. */
+  readonly maxPerUser: number
+}
+
 type Row = Record<string, unknown> & {
   public_id: string, user_id: string, username: string, email: string | null, email_verified: boolean, name: string | null
   given_name: string | null, family_name: string | null, is_staff: boolean, is_superuser: boolean
@@ -94,6 +99,22 @@ function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutM
 export async function replaceSession(tx: Transaction, userId: string, session: NewSession, { entraSid, tokenIssuedAt }: { entraSid: string | null, tokenIssuedAt: Date }): Promise<void> {
   if (session.replaces !== undefined) await tx.delete(sessions).where(eq(sessions.idHash, sessionIdHash(session.replaces)))
   await tx.insert(sessions).values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, entraSid, tokenIssuedAt })
+}
+
+/**
+ * Within a login's transaction, after the new session was made: ends the person's oldest sessions above the limit. The
+ * caller holds the lock on the user, so that sign-ins at the same time count one another's sessions. Sessions that
+ * timed out go first; the new one always stays: another sign-in may have begun later and committed earlier.
+ * @returns public ids of those that ended
+ */
+export async function endOldestSessions(tx: Transaction, userId: string, newest: NewSession, limits: SessionLimits): Promise<readonly string[]> {
+  const { rows } = await tx.execute<{ public_id: string }>(sql`
+    delete from sessions where id_hash in (
+      select s.id_hash from sessions s join users u on u.id = s.user_id
+      where s.user_id = ${userId} and s.id_hash <> ${sessionIdHash(newest.id)}
+      order by (${stillLive(limits)}) desc, s.created_at desc, s.id_hash offset ${limits.maxPerUser - 1})
+    returning public_id`)
+  return rows.map((row) => row.public_id)
 }
 
 export async function endSessionsOf(tx: Transaction, userId: string): Promise<void> {

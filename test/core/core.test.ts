@@ -248,7 +248,7 @@ t.test('the steps by themselves', async (t) => {
 })
 
 t.test('a login whose plan is out of date runs its steps again, and gives up in the end', async (t) => {
-  const outcome: LoginOutcome = { userId: 'u', username: 'abe', created: true, groupsAdded: [], groupsRemoved: [], groups: [], staff: false, superuser: false, superseded: false, refused: false }
+  const outcome: LoginOutcome = { userId: 'u', username: 'abe', created: true, groupsAdded: [], groupsRemoved: [], groups: [], staff: false, superuser: false, superseded: false, refused: false, sessionsEnded: 0 }
   let [outdated, looked, completed] = [0, 0, 0]
   const store: LoginStore = {
     ...LOOKUPS,

@@ -66,6 +66,19 @@ t.test('two replicas on one database', async (t) => {
     for (const replica of [two, one]) t.equal(await status(replica, browser), 401, name)
   }
 
+  await t.test('a sign-in above session.maxPerUser ends the oldest session, on every replica', async (t) => {
+    const three = await startTestGateway(t, { databaseUrl: one.databaseUrl, config: { session: { maxPerUser: 2 } } })
+    await query('delete from sessions')
+    const { browser: oldest } = await three.signIn(PERSON_IDS.staff)
+    const { browser: next } = await three.signIn(PERSON_IDS.staff)
+    for (const replica of [one, two]) for (const browser of [oldest, next]) t.equal(await status(replica, browser), 200)
+    const { browser } = await three.signIn(PERSON_IDS.staff)
+    for (const replica of [two, one]) t.equal(await status(replica, oldest), 401)
+    t.equal(await status(two, next), 200)
+    t.equal(await status(three, browser), 200)
+    t.match(three.log.findLast(({ msg }) => String(msg).startsWith('Azure AD group mapping - user')), { sessionsEnded: 1 })
+  })
+
   await t.test('rights and names follow at once', async (t) => {
     const browser = await warm(PERSON_IDS.staff)
     const header = async (name: string) => (await two.ask('/oauth2/auth', { browser, headers: TARGET })).headers.get(name)

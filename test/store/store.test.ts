@@ -11,7 +11,7 @@ import { stringify } from 'yaml'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PERSON_IDS } from '../../src/demo/people.js'
 import type { LoginCommit } from '../../src/core/login.js'
 import type { CompletePlan } from '../../src/core/pipeline/pipeline.js'
-import { newPublicSessionId, newSessionId } from '../../src/core/session.js'
+import { newPublicSessionId, newSessionId, sessionIdHash } from '../../src/core/session.js'
 import { forgetting } from '../../src/core/session-cache.js'
 import { errorFields } from '../../src/log.js'
 import { openDatabase, sqlState } from '../../src/store/database.js'
@@ -136,13 +136,75 @@ t.test('groups: applied as one, idempotent, and names that could not travel in a
   t.match(await query("select distinct actor from audit_events where action like 'group.%'"), [{ actor: 'cli:t' }])
 })
 
+const LIMITS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined, maxPerUser: 50 }
+
+t.test('a person has session.maxPerUser sessions at most, however many sign-ins come at the same time', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const database = openDatabase({ url, poolSize: 10 })
+  t.teardown(() => database.close())
+  const query = await connect(t, url)
+  const uid = { tid: DEMO_TENANT_ID, oid: '11111111-2222-3333-4444-555555550001' }
+  let number = 0
+  const signIn = async (maxPerUser: number): Promise<string> => {
+    const store = createLoginStore(database, { ...LIMITS, maxPerUser })
+    const user = await store.userByIdentity(uid.tid, uid.oid)
+    const id = newSessionId()
+    const outcome = await store.commit({
+      plan: {
+        uid, username: 'abe', origin: user === undefined ? 'created' : 'known', newAssociation: user === undefined,
+        ...(user === undefined ? {} : { user }),
+        details: { email: null, emailVerified: false, name: null, givenName: null, familyName: null, usernameSource: 'abe' },
+        profile: { name: null, givenName: null, familyName: null }, extraData: { sid: null, loginHint: null, guest: false },
+        grants: { groups: [], missing: [], staff: [], superuser: [] },
+      },
+      person: { claims: { ...uid, sub: 'x', iat: 0 }, memberships: { groupIds: [], readAt: '2026-11-22T00:00:00Z', requests: 1 } },
+      session: { id, publicId: newPublicSessionId(), replaces: undefined },
+      flow: Buffer.from(`limit ${number++}`), correlationId: 'x', requireMappedGroup: false,
+    })
+    t.not(outcome, 'outdated')
+    return id
+  }
+  const sessions = createSessionStore(database, LIMITS)
+  const live = async (ids: readonly string[]) => {
+    const found = await Promise.all(ids.map((id) => sessions.find(id)))
+    return found.map((record) => record !== undefined)
+  }
+
+  const first: string[] = []
+  for (let count = 0; count < 4; count++) first.push(await signIn(3))
+  t.strictSame(await live(first), [false, true, true, true], 'the oldest one ended')
+  const [audited] = await query<{ ended: string[] }>("select detail->'sessionsEnded' as ended from audit_events order by id desc limit 1")
+  t.equal(audited?.ended.length, 1)
+
+  const idle = sessionIdHash(first[2] ?? '').toString('hex')
+  await query(`update sessions set last_seen_at = now() - interval '2 hours' where id_hash = '\\x${idle}'`)
+  const fifth = await signIn(3)
+  t.strictSame(await live([...first, fifth]), [false, true, false, true, true], 'a session that timed out goes before a live one')
+
+  const many = await Promise.all(Array.from({ length: 20 }, () => signIn(3)))
+  t.equal((await live(many)).filter(Boolean).length, 3, 'of sign-ins at the same time, too')
+  t.match(await query('select count(*)::int as count from sessions'), [{ count: 3 }])
+
+  await query("update sessions set created_at = now() + interval '1 minute'")
+  t.strictSame(await live([await signIn(1)]), [true], 'the new one stays where others began later')
+  t.match(await query('select count(*)::int as count from sessions'), [{ count: 1 }])
+
+  const [eve] = await query<{ id: string }>("insert into users (username, username_key) values ('eve', 'eve') returning id")
+  const other = { id: newSessionId(), publicId: newPublicSessionId(), replaces: undefined }
+  const facts = { entraSid: null, tokenIssuedAt: new Date() }
+  await database.transaction((tx) => replaceSession(tx, eve?.id ?? '', other, facts))
+  await signIn(1)
+  t.strictSame(await live([other.id]), [true], 'nobody else loses a session')
+})
+
 t.test('a plan that was made from what is no longer so is not written', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
   const database = openDatabase({ url, poolSize: 4 })
   t.teardown(() => database.close())
   const query = await connect(t, url)
-  const store = createLoginStore(database)
+  const store = createLoginStore(database, LIMITS)
   const person = (last: number) => ({ tid: DEMO_TENANT_ID, oid: `11111111-2222-3333-4444-55555555000${last}` })
   let number = 0
   const login = (plan: Partial<CompletePlan> & Pick<CompletePlan, 'uid'>): LoginCommit => ({
