@@ -1,6 +1,7 @@
 // Metrics for Prometheus (docs/metrics.md), on the management port alone. What happens on every request of every application is
 // counted in plain numbers, and handed over when Prometheus asks.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { ReloadState } from './config/reload-state.js'
 import { FAILURES } from './core/errors.js'
 import type { Meter } from './core/meter.js'
 
@@ -16,6 +17,7 @@ export interface MetricsSources {
   readonly changesHeard: () => boolean
   /** Absent: no re-evaluation is configured. */
   readonly sync?: () => { readonly here: boolean, readonly lagMs: number } | undefined
+  readonly reload: () => ReloadState
   /** By whether they run the configuration that this one runs; itself among the same. */
   readonly replicas: () => { readonly same: number, readonly different: number }
 }
@@ -23,7 +25,7 @@ export interface MetricsSources {
 const FAST = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5]
 const SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30]
 
-export function createMetrics({ version, cachedSessions, changesHeard, replicas, sync }: MetricsSources): Metrics {
+export function createMetrics({ version, cachedSessions, changesHeard, replicas, reload, sync }: MetricsSources): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry, prefix: 'gatehouse_' })
@@ -41,6 +43,7 @@ export function createMetrics({ version, cachedSessions, changesHeard, replicas,
   const refusals = refusalCounters(registers)
   gauge('gatehouse_cached_sessions', 'Sessions in memory.', cachedSessions, registers)
   gauge('gatehouse_changes_heard', '1 while changes of other replicas are heard of; 0: every check reads the database.', () => changesHeard() ? 1 : 0, registers)
+  reloadGauges(reload, registers)
   if (sync) {
     gauge('gatehouse_sync_here', '1 where this replica is the one that looks people up again.', () => sync()?.here ? 1 : 0, registers)
     gauge('gatehouse_sync_lag_seconds', 'Age of the oldest reading of somebody with a live session, as this replica saw it at its last turn.', () => (sync()?.lagMs ?? 0) / 1000, registers)
@@ -89,6 +92,13 @@ function refusalCounters(registers: Registry[]): Meter['refused'] {
     add(refused, code)
     if (over) add(withheld, code)
   }
+}
+
+function reloadGauges(reload: () => ReloadState, registers: Registry[]): void {
+  const success = 'gatehouse_config_reload_success'
+  gauge(success, '1: the configuration file is in force; 0: the last reload was refused.', () => reload().refused ? 0 : 1, registers)
+  const help = 'When a configuration file was last put in force.'
+  gauge(`${success}_timestamp_seconds`, help, () => reload().succeededAt.getTime() / 1000, registers)
 }
 
 function gauge(name: string, help: string, read: () => number, registers: Registry[]): void {

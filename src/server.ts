@@ -1,12 +1,13 @@
 // The process's part: open what the application stands on, listen, and close in the opposite order.
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import fastify, { LogController, type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { sql } from 'drizzle-orm'
 import type { Logger } from 'pino'
 import { buildApp } from './app.js'
 import type { Config } from './config/config.js'
 import { configHash } from './config/config-hash.js'
+import { neverReloaded, type ReloadState } from './config/reload-state.js'
 import { GatehouseError } from './core/errors.js'
 import { createGroupMapping } from './core/mapping.js'
 import { onceEach } from './core/once-each.js'
@@ -20,8 +21,8 @@ import { withReachability } from './entra/reachability.js'
 import { createEntraSource } from './entra/source.js'
 import { tracedHttp } from './entra/traced-http.js'
 import { drainAndClose } from './http/drain.js'
-import { healthRoutes } from './http/health.js'
 import { touchInterval } from './http/toucher.js'
+import { createManagementServer } from './management.js'
 import { createMetrics, type Metrics } from './metrics.js'
 import { createLoginReporter, createSyncReporter } from './reports.js'
 import { createOwnSteps, type OwnSteps } from './steps/own-steps.js'
@@ -78,10 +79,12 @@ export interface GatewayOptions {
   readonly replicasMayDifferMs?: number
   /** How long after a start a silence of Graph takes nothing from anybody. */
   readonly syncGraceMs?: number
+  /** What came of the last reload of the configuration; absent: the configuration is never reloaded. */
+  readonly reload?: () => ReloadState
 }
 
 /** @param live the configuration in force @throws GatehouseError `database_unavailable`, `step_unusable` */
-export async function startGateway(live: () => Config, { log, steps: given, migrate: migrating = true, tracing = noTracing(), lingerMs = LINGER_MS, replicasMayDifferMs, syncGraceMs }: GatewayOptions): Promise<Gateway> {
+export async function startGateway(live: () => Config, { log, steps: given, migrate: migrating = true, tracing = noTracing(), lingerMs = LINGER_MS, replicasMayDifferMs, syncGraceMs, reload = neverReloaded() }: GatewayOptions): Promise<Gateway> {
   const config = live()
   const closers: (() => Promise<unknown>)[] = []
   let draining = false
@@ -106,14 +109,26 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     const sweeping = startRecurring(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
     closers.push(sweeping.stop)
     const replicas = createReplicas({ name: `${hostname()}:${config.server.port}`, config: onceEach(live, configHash), log, ...(replicasMayDifferMs === undefined ? {} : { reportAfterMs: replicasMayDifferMs }) })
-    const metrics: Metrics = createMetrics({ version: VERSION, cachedSessions: () => cache.size, changesHeard: () => changes.live(), replicas: () => { const { same, different } = replicas.state(); return { same, different: different.length } }, ...(config.sync ? { sync: () => sync?.state() } : {}) })
+    const metrics: Metrics = createMetrics({ version: VERSION, reload, cachedSessions: () => cache.size, changesHeard: () => changes.live(), replicas: () => { const { same, different } = replicas.state(); return { same, different: different.length } }, ...(config.sync ? { sync: () => sync?.state() } : {}) })
     const endpoints = entraEndpoints(config.entra)
     const http = withReachability(tracedHttp(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), endpoints, tracer), endpoints.graph, metrics.meter.upstream)
     closers.push(() => http.close())
     const { cache, changes } = openCache({ url, database, config, replicas, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
     const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database, cache), keys, meter: metrics.meter, tracer, report: createLoginReporter(log, metrics.meter), ownStep: steps.step, log })
     const sync = openSync(live, { http, database, url, metrics, log, closers, graceMs: syncGraceMs })
-    const management = await managementServer(database, () => ({ ...http.reachability(), changes: changes.live() ? 'heard' : 'not heard: every check reads the database', replicas: replicas.state(), ...(sync ? { sync: syncPart(sync) } : {}) }), metrics, log, () => draining)
+    const informed = () => ({
+      ...http.reachability(),
+      changes: changes.live() ? 'heard' : 'not heard: every check reads the database',
+      replicas: replicas.state(),
+      config: configPart(reload()),
+      ...(sync ? { sync: syncPart(sync) } : {}),
+    })
+    const management = await createManagementServer({
+      checks: { database: async () => { await database.ask((db) => db.execute(sql`select 1`)) }, informed },
+      draining: () => draining,
+      metrics: metrics.text,
+      log,
+    })
     closers.push(() => management.close(), () => drainAndClose(app, { lingerMs, cutOffMs: CUT_OFF_MS }))
     await listen(management, config.server.management, 'server.management.port')
     await listen(app, config.server, 'server.port')
@@ -164,6 +179,11 @@ function openSync(live: () => Config, { http, database, url, metrics, log, close
 }
 
 /** For people who look at /readyz. */
+/** Of the configuration in /readyz: refused files leave the last good one in force, so the gateway stays ready. */
+function configPart({ refused }: ReloadState): string {
+  return refused === undefined ? 'ok' : `refused since ${refused.since.toISOString()}: ${refused.reason}`
+}
+
 function syncPart(sync: Sync): string {
   const { here, failing } = sync.state()
   if (failing !== undefined) return `failing: ${failing}`
@@ -232,10 +252,4 @@ async function warnOfMissingGroups({ groupMapping }: Config, database: Database,
 function portOf(app: FastifyInstance): number | undefined {
   const address = app.server.address()
   return typeof address === 'object' ? address?.port : undefined
-}
-
-async function managementServer(database: Database, informed: () => Readonly<Record<string, unknown>>, metrics: Metrics, log: Logger, draining: () => boolean): Promise<FastifyInstance> {
-  const app = fastify({ loggerInstance: log, logController: new LogController({ disableRequestLogging: true }), forceCloseConnections: 'idle' })
-  await app.register(healthRoutes, { checks: { database: async () => { await database.ask((db) => db.execute(sql`select 1`)) }, informed }, draining, metrics: metrics.text })
-  return app as unknown as FastifyInstance
 }

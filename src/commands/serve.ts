@@ -24,7 +24,9 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   const live = createLiveConfig({ initial: loaded, load: () => readConfig(options), prepare: ({ ownSteps }) => steps.prepare(ownSteps), report: reloadReport(log, file) })
   process.on('SIGHUP', live.reload)
   try {
-    const gateway = await startGateway(live.current, { log, steps, migrate: options.migrate ?? true, tracing })
+    const gateway = await startGateway(live.current, {
+      log, steps, migrate: options.migrate ?? true, tracing, reload: live.state,
+    })
     live.watch(WATCH_EVERY_MS)
     log.info({ file, hash }, 'configuration in force')
     log.info({ signal: await stopped }, 'stopping')

@@ -4,6 +4,7 @@ import { unwatchFile, watchFile } from 'node:fs'
 import type { Config } from './config.js'
 import { configHash } from './config-hash.js'
 import { ConfigError, type LoadedConfig, type Problem } from './load.js'
+import { createReloadRecord, type ReloadState } from './reload-state.js'
 
 /** What a reload puts in force; everything else needs a restart. */
 export const RELOADED = ['groupMapping', 'requireMappedGroup', 'username', 'reservedUsernames', 'associateByEmail', 'authAllowed', 'defaultGroups', 'pipeline', 'ownSteps', 'access', 'headers'] as const satisfies readonly (keyof Config)[]
@@ -24,6 +25,8 @@ export interface ReloadReport {
 export interface LiveConfig {
   /** Always the whole of one file that validated. */
   current(): Config
+  /** What came of the last reload. */
+  state(): ReloadState
   /** Never rejects: what went wrong is reported. Reloads asked for meanwhile follow one after the other. */
   reload(): Promise<void>
   /** Looks at the files every so often (stat, so that a Kubernetes symlink swap counts). */
@@ -37,12 +40,14 @@ export interface LiveConfigOptions {
   /** What must be there before a configuration can be in force; whatever it throws refuses the file. */
   readonly prepare?: (next: Config) => Promise<void>
   readonly report: ReloadReport
+  readonly now?: () => Date
 }
 
-export function createLiveConfig({ initial, load, prepare = async () => {}, report }: LiveConfigOptions): LiveConfig {
+export function createLiveConfig({ initial, load, prepare = async () => {}, report, now }: LiveConfigOptions): LiveConfig {
   let running = initial.config
   let file = initial.config
   let queue = Promise.resolve()
+  const record = createReloadRecord(now)
   const watcher = createWatcher(() => { live.reload().catch(() => {}) })
   const reloadNow = async (): Promise<void> => {
     try {
@@ -54,16 +59,19 @@ export function createLiveConfig({ initial, load, prepare = async () => {}, repo
       const secretRotated = running.entra.clientSecret !== next.config.entra.clientSecret
       running = withReloaded(running, next.config)
       file = next.config
+      record.succeeded()
       if (secretRotated) report.secretRotated()
       else if (changes.length === 0 && needRestart.length === 0) return report.unchanged()
       if (changes.length > 0 || needRestart.length > 0) report.applied({ changes, needRestart, warnings: next.warnings, hash: configHash(running) })
     } catch (error) {
+      record.failed(error)
       if (error instanceof ConfigError) report.refused(error.problems)
       else report.failed(error)
     }
   }
   const live: LiveConfig = {
     current: () => running,
+    state: record.state,
     async reload() {
       queue = queue.then(reloadNow)
       await queue

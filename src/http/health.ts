@@ -8,7 +8,16 @@ export interface HealthChecks {
   readonly informed: () => Readonly<Record<string, unknown>>
 }
 
-export async function healthRoutes(scope: FastifyInstance, { checks, draining, metrics }: { checks: HealthChecks, draining: () => boolean, metrics: () => Promise<{ readonly type: string, readonly body: string }> }): Promise<void> {
+export interface HealthOptions {
+  readonly checks: HealthChecks
+  readonly draining: () => boolean
+  readonly metrics: () => Promise<{ readonly type: string, readonly body: string }>
+}
+
+export async function healthRoutes(scope: FastifyInstance, { checks, draining, metrics }: HealthOptions): Promise<void> {
+  scope.addHook('onRequest', async (_request, reply) => {
+    reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  })
   scope.get('/metrics', async (_request, reply) => {
     const { type, body } = await metrics()
     return reply.header('content-type', type).send(body)

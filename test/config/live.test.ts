@@ -50,13 +50,21 @@ t.test('a client secret that rotates in its file is in force at once, and is nam
 t.test('a file that is wrong is refused whole, and the next right one is taken', async (t) => {
   const { live, reports, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b' })
   const before = live.current()
+  t.equal(live.state().refused, undefined)
   write('gatehouse.yaml', `${CONFIG}requireMappedGroup: true\ngroupMapping: [{ entraGroup: Admins }]\n`)
   await live.reload()
   t.equal(live.current(), before)
+  const refused = live.state()
+  t.match(refused.refused, { since: Date, reason: /gatehouse\.yaml:\d+:\d+: .*groupMapping/ })
+  await live.reload()
+  t.same(live.state().refused?.since, refused.refused?.since, 'since the first refusal in a row')
+  t.equal(live.state().succeededAt, refused.succeededAt)
   write('gatehouse.yaml', `${CONFIG}requireMappedGroup: true\n`)
   await live.reload()
   t.equal(live.current().requireMappedGroup, true)
-  t.strictSame(reports, ['refused', 'applied'])
+  t.equal(live.state().refused, undefined)
+  t.ok(live.state().succeededAt >= refused.succeededAt)
+  t.strictSame(reports, ['refused', 'refused', 'applied'])
 })
 
 t.test('a step of one\'s own that changes is loaded anew; one that cannot be loaded refuses the file', async (t) => {

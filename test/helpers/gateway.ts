@@ -8,6 +8,7 @@ import type { Test } from 'tap'
 import { stringify } from 'yaml'
 import { loadConfig } from '../../src/config/load.js'
 import type { Config } from '../../src/config/config.js'
+import type { ReloadState } from '../../src/config/reload-state.js'
 import { createDirectory } from '../../src/demo/directory.js'
 import { startEntra } from '../../src/demo/entra/server.js'
 import type { AppRegistration, EntraOptions, EntraSimulator } from '../../src/demo/entra/types.js'
@@ -74,6 +75,8 @@ export interface TestGatewayOptions {
   readonly replicasMayDifferMs?: number
   /** How long after a start a silence of Graph takes nothing from anybody; not at all where nothing is said. */
   readonly syncGraceMs?: number
+  /** What the gateway is told of its last reload. */
+  readonly reload?: () => ReloadState
   /** An empty database to use instead of a fresh one. */
   readonly databaseUrl?: string
   /** Puts something between the gateway and its database. */
@@ -91,7 +94,7 @@ export async function startTestGateway(t: Test, options: TestGatewayOptions = {}
   t.teardown(() => entra.close())
   const demo = options.demoFile && demoConfig({ publicUrl, port, management, entra, databaseUrl })
   const base = baseConfig({ publicUrl, port, management, entra, databaseUrl: await options.throughDoor?.(databaseUrl) ?? databaseUrl })
-  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo, files: options.files ?? {}, stepTimeoutMs: options.stepTimeoutMs, replicasMayDifferMs: options.replicasMayDifferMs, lingerMs: options.lingerMs ?? 0, syncGraceMs: options.syncGraceMs ?? 0, tracing: options.tracing ?? {} })
+  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo, files: options.files ?? {}, stepTimeoutMs: options.stepTimeoutMs, replicasMayDifferMs: options.replicasMayDifferMs, lingerMs: options.lingerMs ?? 0, syncGraceMs: options.syncGraceMs ?? 0, reload: options.reload, tracing: options.tracing ?? {} })
 }
 
 interface Fixed {
@@ -105,6 +108,7 @@ interface Fixed {
   readonly replicasMayDifferMs: number | undefined
   readonly lingerMs: number
   readonly syncGraceMs: number
+  readonly reload: (() => ReloadState) | undefined
 }
 
 async function start(t: Test, base: Record<string, unknown>, overrides: Record<string, unknown>, fixed: Fixed): Promise<TestGateway> {
@@ -115,7 +119,7 @@ async function start(t: Test, base: Record<string, unknown>, overrides: Record<s
   const logger = createLogger({ ...config.log, format: 'json' }, { write: (line) => { rawLog.push(line); log.push(JSON.parse(line) as Record<string, unknown>) } }, tracing.logFields)
   tracing.tellTo(logger)
   let inForce = config
-  const gateway = await startGateway(() => inForce, { log: logger, tracing, lingerMs: fixed.lingerMs, syncGraceMs: fixed.syncGraceMs, ...(fixed.replicasMayDifferMs === undefined ? {} : { replicasMayDifferMs: fixed.replicasMayDifferMs }), ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
+  const gateway = await startGateway(() => inForce, { log: logger, tracing, lingerMs: fixed.lingerMs, syncGraceMs: fixed.syncGraceMs, ...(fixed.reload ? { reload: fixed.reload } : {}), ...(fixed.replicasMayDifferMs === undefined ? {} : { replicasMayDifferMs: fixed.replicasMayDifferMs }), ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
   await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), { actor: 'test', dryRun: false })
   let closed = false
   const close = async (): Promise<void> => {
