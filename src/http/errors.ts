@@ -38,6 +38,12 @@ export interface ErrorContext {
   readonly denied?: { readonly username: string, readonly grounds: Grounds } | undefined
 }
 
+/** Of every 503: what is missing (the database, Entra ID, Graph) is asked for again within seconds. */
+export const RETRY_AFTER_SECONDS = '5'
+
+/** Headers of an answer in JSON. */
+export const JSON_ANSWER = { 'cache-control': 'no-store', 'vary': 'Cookie', 'x-content-type-options': 'nosniff' } as const
+
 /** A 401 names a scheme (RFC 9110 section 11.6.1); browsers ask for no password on this one. */
 export function challenge({ publicUrl }: Pick<PageSettings, 'publicUrl'>): string {
   return `Cookie realm="${publicUrl}"`
@@ -48,8 +54,9 @@ export function sendError(error: GatehouseError, request: FastifyRequest, reply:
   const { denied } = context
   const decided = denied && { rule: denied.grounds.path, allows: describeAllow(denied.grounds.allow) }
   if (error.status === 401) reply.header('www-authenticate', challenge(settings))
+  if (error.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   if (!wantsHtml(request.headers)) {
-    return reply.code(error.status).headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
+    return reply.code(error.status).headers(JSON_ANSWER)
       .send({ error: error.code, message: sentence, correlation_id: request.id, ...(denied === undefined ? {} : { username: denied.username, ...decided }), ...(settings.contact === undefined ? {} : { contact: settings.contact }), ...(context.retryUrl === undefined ? {} : { sign_in: context.retryUrl }) })
   }
   const retryUrl = context.retryUrl ?? (error.status === 404 ? undefined : `${settings.publicUrl}/oauth2/start`)

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, METHODS, type IncomingHttpHeaders } from 'node:http'
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { GatehouseError } from '../core/errors.js'
+import { answerClientError } from './client-error.js'
 import { createErrorHandler } from './errors.js'
 import type { AtOnce } from './at-once.js'
 import type { TrustedPeers } from './networks.js'
@@ -28,6 +29,7 @@ export function createInstance({ trusts, pages, log, atOnce }: InstanceOptions):
     serverFactory: (handler) => createServer({ maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => { if (!atOnce(request, response)) handler(request, response) }),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still comes through a connection that a proxy kept is answered (drain.ts)
+    clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => { onError(error, request, reply) },
   })
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })

@@ -1,7 +1,7 @@
 // The session as JSON, for applications without a proxy that forward the cookie here, server to server.
 import type { FastifyInstance } from 'fastify'
 import { FAILURES } from '../core/errors.js'
-import { challenge } from './errors.js'
+import { challenge, JSON_ANSWER } from './errors.js'
 import { queryParameters } from './query.js'
 import type { SessionReader } from './session-reader.js'
 
@@ -9,7 +9,7 @@ export async function userinfoRoutes(scope: FastifyInstance, { reader, publicUrl
   scope.get('/oauth2/userinfo', async (request, reply) => {
     queryParameters(request.query, [])
     const answer = await reader.read(request.headers.cookie)
-    reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
+    reply.headers(JSON_ANSWER)
     if (!answer.session) return reply.code(401).header('www-authenticate', challenge({ publicUrl })).send({ error: answer.reason, message: FAILURES[answer.reason].sentence, correlation_id: request.id })
     const { session } = answer
     return reply.send({

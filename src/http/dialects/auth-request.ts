@@ -1,6 +1,6 @@
 // nginx auth_request: 200, 401 or 403, and 503 where the store cannot be asked; anything else nginx shows as its own
 // 500. Never a redirect: the sign-in address goes in a header.
-import { challenge } from '../errors.js'
+import { challenge, RETRY_AFTER_SECONDS } from '../errors.js'
 import type { Dialect } from './dialect.js'
 
 const plain401: NonNullable<Dialect['plain401']> = ({ signInUrl, pages }) => ['x-auth-request-redirect', signInUrl, 'www-authenticate', challenge(pages)]
@@ -15,6 +15,7 @@ export const authRequest: Dialect = {
   plain401,
   refused({ reply, error, pages }) {
     const status = error.status >= 500 ? 503 : error.status === 401 ? 401 : 403
+    if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
     return reply.code(status).headers({ 'x-gatehouse-error': error.code, ...(status === 401 ? { 'www-authenticate': challenge(pages) } : {}) }).send()
   },
 }
