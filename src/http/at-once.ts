@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Meter } from '../core/meter.js'
 import type { Target } from '../core/target.js'
+import { closeAfterAnnouncedBody } from './dialects/announced-body.js'
 import type { AnswerLog } from './dialects/answer-log.js'
 import { EVERY_ANSWER, type FlatHeaders } from './prepared-headers.js'
 import type { Verifier } from './verify.js'
@@ -48,6 +49,7 @@ export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions)
   return (request, response) => {
     const endpoint = endpointOf(request.url ?? '')
     if (endpoint === undefined) return false
+    closeAfterAnnouncedBody(request, response)
     const began = performance.now()
     const answer = judge(request, endpoint)
     if (answer === undefined) return false

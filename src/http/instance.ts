@@ -6,6 +6,7 @@ import { GatehouseError } from '../core/errors.js'
 import { answerClientError } from './client-error.js'
 import { createErrorHandler } from './errors.js'
 import type { AtOnce } from './at-once.js'
+import { createPlainAddresses } from './forwarded-for.js'
 import type { TrustedPeers } from './networks.js'
 import type { PageSettings } from './pages/layout.js'
 
@@ -17,13 +18,17 @@ export interface InstanceOptions { readonly trusts: TrustedPeers, readonly pages
 
 export function createInstance({ trusts, pages, log, atOnce }: InstanceOptions): FastifyInstance {
   const onError = createErrorHandler(pages)
+  const plainAddresses = createPlainAddresses({ trusts, log })
   const ownHost = new URL(pages.publicUrl).hostname
   const app = fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
     genReqId: () => randomUUID(),
     requestIdHeader: false,
-    rewriteUrl: (request) => withoutDetour(request, ownHost),
+    rewriteUrl: (request) => { // the first that sees a request
+      plainAddresses(request)
+      return withoutDetour(request, ownHost)
+    },
     trustProxy: (address: string) => trusts(address),
     bodyLimit: 16 * 1024,
     serverFactory: (handler) => createServer({ maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => { if (!atOnce(request, response)) handler(request, response) }),

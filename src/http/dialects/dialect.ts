@@ -8,6 +8,7 @@ import { canReturnTo } from '../../core/return-to.js'
 import type { Meter } from '../../core/meter.js'
 import { targetUrl, type Target } from '../../core/target.js'
 import { asGatehouseError, errorFacts } from '../errors.js'
+import { closeAfterAnnouncedBody } from './announced-body.js'
 import type { AnswerLog } from './answer-log.js'
 import type { PageSettings } from '../pages/layout.js'
 import type { TraceQuestions } from '../traced.js'
@@ -60,6 +61,7 @@ export async function dialectRoute(scope: FastifyInstance, options: DialectOptio
 
 /** Without a promise where everything is known: most requests of all applications come through here. */
 function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOptions): FastifyReply | Promise<FastifyReply> {
+  closeAfterAnnouncedBody(request.raw, reply.raw)
   const began = performance.now()
   let target: Target | undefined
   const done = (sent: FastifyReply): FastifyReply => {
