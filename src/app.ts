@@ -46,6 +46,7 @@ import { createSessionReader } from './http/session-reader.js'
 import { forgetSessions, signOutRoutes } from './http/sign-out.js'
 import { createToucher } from './http/toucher.js'
 import { traceQuestions, traceRequests } from './http/traced.js'
+import { createUnnamedHosts } from './http/unnamed-hosts.js'
 import { userinfoRoutes } from './http/userinfo.js'
 import { createVerifier, type AccessInForce } from './http/verify.js'
 
@@ -118,7 +119,7 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
     toucher,
     reader,
     assertions,
-    verifier: createVerifier({ reader, headers: createPreparedHeaders({ signer: assertions }), inForce: onceEach(live, accessInForce) }),
+    verifier: createVerifier({ reader, headers: createPreparedHeaders({ signer: assertions }), inForce: onceEach(live, accessInForce), onUnnamedHost: createUnnamedHosts({ meter, log }) }),
     trusts: trustedPeers(config.server.trustedProxies),
     returnTo: { publicUrl, redirectDomains },
     pages: { publicUrl, authority: endpoints.authority, redirectDomains, contact },

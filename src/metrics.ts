@@ -48,6 +48,8 @@ export function createMetrics({ version, cachedSessions, changesHeard, replicas,
     gauge('gatehouse_sync_here', '1 where this replica is the one that looks people up again.', () => sync()?.here ? 1 : 0, registers)
     gauge('gatehouse_sync_lag_seconds', 'Age of the oldest reading of somebody with a live session, as this replica saw it at its last turn.', () => (sync()?.lagMs ?? 0) / 1000, registers)
   }
+  let unnamedHosts = 0
+  const byDefault: Counter = new Counter({ name: 'gatehouse_access_unnamed_host_total', help: 'Answers to people who are signed in at hosts that no access rule names: access.default decided.', registers, collect: () => { byDefault.reset(); byDefault.inc(unnamedHosts) } })
   const reevaluated = new Counter({ name: 'gatehouse_sync_people_total', help: 'People looked up again, by result.', labelNames: ['result'], registers })
   const byConfig: Gauge = new Gauge({ name: 'gatehouse_replicas', help: 'Replicas on this database that were heard of, by configuration: same as this one\'s (itself among them), or different.', labelNames: ['config'], registers, collect: () => { for (const [config, count] of Object.entries(replicas())) byConfig.set({ config }, count) } })
   new Gauge({ name: 'gatehouse_info', help: 'Its version.', labelNames: ['version'], registers }).set({ version }, 1)
@@ -63,6 +65,7 @@ export function createMetrics({ version, cachedSessions, changesHeard, replicas,
       },
       groupMissing: () => missing.inc(),
       refused: refusals,
+      hostUnnamed: () => { unnamedHosts++ },
       reevaluated: (result, people) => reevaluated.inc({ result }, people),
     },
     text: async () => ({ type: registry.contentType, body: `${await registry.metrics()}\n${answers.text()}` }),

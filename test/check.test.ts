@@ -64,6 +64,18 @@ t.test('check looks around', async (t) => {
     t.strictSame(await warnings(), [], 'a row that makes no superusers may be anybody\'s')
   })
 
+  await t.test('what the default opens, and ports that only the client can give', async (t) => {
+    const superusers = [{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }]
+    write(superusers, { access: { default: 'deny', rules: [{ hosts: ['127.0.0.1', '127.0.0.1:8443', '*.wild.test:9'], allow: { staff: true } }] } })
+    t.match((await warnings('--offline')).filter(({ code }) => code === 'rule_port'), [{ path: 'access.rules[0].hosts[1]', remedy: /X-Forwarded-Port/ }, { path: 'access.rules[0].hosts[2]' }])
+    write(superusers, { access: { default: 'deny', rules: [{ hosts: ['127.0.0.1'], allow: { staff: true } }] } })
+    t.strictSame((await warnings('--offline')).filter(({ code }) => code === 'rule_port' || code === 'default_opens_hosts'), [])
+    write(superusers, { access: { rules: [{ hosts: ['127.0.0.1'], allow: { staff: true } }] } })
+    t.match((await warnings('--offline')).filter(({ code }) => code === 'default_opens_hosts'), [{ path: 'access.default', remedy: /deny/ }])
+    write(superusers, { access: { default: 'authenticated' } })
+    t.strictSame((await warnings('--offline')).filter(({ code }) => code === 'default_opens_hosts'), [], 'without rules it is meant')
+  })
+
   await t.test('access rules that name what is not there, and guests who are let in with everybody', async (t) => {
     await execute(process.execPath, ['dist/cli.js', 'groups', 'grant', 'Network Engineers', 'netbox.change', '--config', file])
     const rules = [{ hosts: ['127.0.0.1'], paths: ['/a'], allow: { groups: ['Network engineers', 'Read Only'], permissions: ['netbox.chnage', 'netbox.change'] } }, { hosts: ['127.0.0.1'], allow: { permissions: ['wiki.edit'] } }]
@@ -74,7 +86,7 @@ t.test('check looks around', async (t) => {
       { code: 'access_permission_missing', path: 'access.rules[1].allow.permissions[0]', remedy: 'gatehouse groups grant GROUP wiki.edit' },
     ])
     write([{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }], { access: { rules: [{ hosts: ['127.0.0.1'], allow: 'authenticated' }] } })
-    t.match(await warnings('--offline'), [{ code: 'guests_authenticated', path: 'access.rules[0].allow' }])
+    t.match(await warnings('--offline'), [{ code: 'guests_authenticated', path: 'access.rules[0].allow' }, { code: 'default_opens_hosts', path: 'access.default' }])
     const steps = Object.keys(STEPS).flatMap((name) => name === 'social_user' ? ['auth_allowed', name] : [name])
     write([{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }], { access: {}, pipeline: steps, authAllowed: { guests: false } })
     t.strictSame(await warnings('--offline'), [], 'who keeps guests out is not told')

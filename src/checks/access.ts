@@ -1,5 +1,6 @@
 // What access rules name is there: a group or permission that nobody has keeps everybody out, or lets nobody in whom
 // somebody meant to.
+import { compileHost } from '../core/access-hosts.js'
 import { permits, type AccessRules } from '../core/access.js'
 import { failure, type Check, type Finding } from './finding.js'
 
@@ -51,6 +52,24 @@ export function guestsAreMeant(access: AccessRules, guestsMaySignIn: boolean): r
   if (!first) return []
   const where = [first, ...more].map(({ path }) => path).join(', ')
   return [{ state: 'warn', code: 'guests_authenticated', path: first.path, says: `${where}: authenticated lets guests of the tenant in too, whom anybody may have invited.`, remedy: 'Keep guests out with the step auth_allowed and authAllowed.guests: false, assign the application in Entra ID to your own people, or ask for groups or permissions.' }]
+}
+
+/** A rule for one host says nothing of the others, and a proxy may send another host than its rules were written for. */
+export function defaultIsMeant({ default: fallback, rules }: AccessRules): readonly Finding[] {
+  if (rules.length === 0 || fallback === 'deny') return []
+  const says = 'access.default: every host that no rule names is open to everybody who is signed in, also where a proxy sends another host than the rules were written for.'
+  const remedy = 'Set access.default to deny and write a rule for each host. The metric gatehouse_access_unnamed_host_total counts such answers.'
+  return [{ state: 'warn', code: 'default_opens_hosts', path: 'access.default', says, remedy }]
+}
+
+/** The port in Host is the client's word: it opens nothing and closes nothing. */
+export function portsComeFromTheProxy({ rules }: AccessRules): readonly Finding[] {
+  return rules.flatMap(({ hosts }, index) => hosts.flatMap((host, at): Finding[] => {
+    if (compileHost(host).port === undefined) return []
+    const path = `access.rules[${index}].hosts[${at}]`
+    const says = `${path} ${JSON.stringify(host)} names a port. Only the proxy can say which port it was reached on: without X-Forwarded-Port every rule of the host counts for every port, and the least permission.`
+    return [{ state: 'warn', code: 'rule_port', path, says, remedy: 'Let the proxy send X-Forwarded-Port as a constant of the site, as the files in config/proxies do; or leave the port out of the rule.' }]
+  }))
 }
 
 /** A separator inside a name is encoded in headers; an application that does not decode it meets a name it does not know. */

@@ -1,6 +1,6 @@
 // `gatehouse access test`: what the proxy would be told, and why, without asking it.
 import { compileAccess, describeAllow, permits, type Allow, type Grounds, type Rights } from '../core/access.js'
-import { parseTargetUrl, targetUrl } from '../core/target.js'
+import { parseTargetUrl, targetUrl, type Target } from '../core/target.js'
 import { networkTest } from '../http/networks.js'
 import { createGroupStore, type GroupView } from '../store/groups.js'
 import type { PersonView } from '../store/people.js'
@@ -12,23 +12,30 @@ interface Somebody extends Rights { readonly username: string, readonly from: re
 
 export async function accessTest(url: string, options: AccessTestOptions): Promise<number> {
   const { config, file, placeOf } = readConfig(options)
-  const target = parseTargetUrl(url, options.method)
+  const target = asReached(parseTargetUrl(url, options.method))
   const { user } = options
   const person = user === undefined ? undefined : await withDatabase(options, async ({ database, people }) => somebody(await people.find(user), await createGroupStore(database).list()))
   const policy = compileAccess(config.access, networkTest)
   const question = { target, address: () => options.from }
   const decision = policy.decide(question, person)
+  const unsaid = policy.decide({ ...question, target: { ...target, port: undefined } }, person)
   const rules = policy.grounds(question).map((grounds) => ({ ...judged(grounds, person), ...placeOf(grounds.path) }))
   if (options.json) {
-    printJson({ allowed: decision.allow, reason: decision.allow ? null : decision.reason, rule: decision.grounds.path, method: target.method, url: targetUrl(target), user: person?.username ?? null, rules: rules.map(({ path, allows, lets, because, line }) => ({ rule: path, line, allows, lets, because })) })
+    printJson({ allowed: decision.allow, allowedWithoutPort: unsaid.allow, reason: decision.allow ? null : decision.reason, rule: decision.grounds.path, method: target.method, url: targetUrl(target), user: person?.username ?? null, rules: rules.map(({ path, allows, lets, because, line }) => ({ rule: path, line, allows, lets, because })) })
     return EXIT.ok
   }
   const who = user === undefined ? 'nobody (not signed in)' : person?.username ?? `${user}, who is deactivated and counts as nobody`
   print(`${decision.allow ? 'allowed' : decision.reason === 'not_signed_in' ? 'must sign in' : 'refused'}: ${target.method} ${targetUrl(target)} by ${who}`)
   if (rules.length > 1) print('    The path, the method or the address can be read in several ways; each of these must let them in:')
   for (const { path, allows, lets, because, line, column } of rules) print(`    ${path} (${file}:${line}:${column}) is open to ${allows}: ${lets ? 'yes' : 'no'}, ${because}`)
+  if (unsaid.allow !== decision.allow) print(`    The proxy must send X-Forwarded-Port: ${target.port}. Without it every port that a rule names counts: ${unsaid.allow ? 'allowed' : 'refused'} (${unsaid.grounds.path}).`)
   if (options.from === undefined && config.access.rules.some(({ networks }) => networks !== undefined)) print('    Rules with networks may or may not match: say --from ADDRESS.')
   return EXIT.ok
+}
+
+/** By a proxy that says which port it was reached on. */
+function asReached(target: Target): Target {
+  return { ...target, port: target.namedPort ?? (target.scheme === 'https' ? '443' : '80') }
 }
 
 /** An inactive user counts as nobody. */

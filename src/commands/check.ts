@@ -2,7 +2,7 @@
 // looked at too, where it can be reached: steps of one's own, local groups, the Entra groups that make superusers.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { accessNamesExist, guestsAreMeant, separatorsNotInNames } from '../checks/access.js'
+import { accessNamesExist, defaultIsMeant, guestsAreMeant, portsComeFromTheProxy, separatorsNotInNames } from '../checks/access.js'
 import type { Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
 import { ownStepsLoad } from '../checks/own-steps.js'
@@ -18,7 +18,7 @@ export interface CheckOptions extends CommonOptions { readonly offline?: boolean
 
 export async function check(options: CheckOptions): Promise<number> {
   const loaded = readConfig(options) // a ConfigError is printed by the caller
-  const findings = [...await lookAtSteps(loaded), ...guests(loaded), ...options.offline ? [] : await lookAround(loaded, options)]
+  const findings = [...await lookAtSteps(loaded), ...guests(loaded), ...rulesAreMeant(loaded), ...options.offline ? [] : await lookAround(loaded, options)]
   const problemsOf = (state: Finding['state']) => findings.filter((finding) => finding.state === state).map((finding) => asProblem(finding, loaded))
   const failures = problemsOf('fail')
   if (failures.length > 0) throw new ConfigError(failures)
@@ -45,6 +45,10 @@ async function lookAtSteps({ config }: LoadedConfig): Promise<readonly Finding[]
 
 function guests({ config: { access, authAllowed, pipeline } }: LoadedConfig): readonly Finding[] {
   return guestsAreMeant(access, authAllowed.guests || !pipeline.includes('auth_allowed'))
+}
+
+function rulesAreMeant({ config: { access } }: LoadedConfig): readonly Finding[] {
+  return [...defaultIsMeant(access), ...portsComeFromTheProxy(access)]
 }
 
 async function lookAround({ config }: LoadedConfig, options: CommonOptions): Promise<readonly Finding[]> {

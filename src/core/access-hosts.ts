@@ -19,6 +19,8 @@ export interface HostRules<Rule> {
   readonly otherMethods: PathRules<Rule>
   readonly looksAtMethods: boolean
   readonly looksAtPaths: boolean
+  /** Under which a request counts whose port the proxy does not say: every port that a rule names, and none (empty). */
+  readonly ports: readonly string[]
 }
 
 /** Each list in the order of the configuration. */
@@ -61,6 +63,7 @@ function hostRules<Rule extends Indexed>(rules: readonly Rule[]): HostRules<Rule
     otherMethods: pathRules(rules.filter((rule) => rule.methods === undefined)),
     looksAtMethods: methods.size > 0,
     looksAtPaths: rules.some(({ paths }) => paths !== undefined),
+    ports: [...new Set([...rules.flatMap(({ hosts }) => hosts.map(({ port = '' }) => port)), ''])],
   }
 }
 

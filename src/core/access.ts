@@ -41,7 +41,12 @@ export interface AccessQuestion {
 }
 
 /** What decided: a rule by its place in `access.rules`, or `access.default`. */
-export interface Grounds { readonly path: string, readonly allow: Allow }
+export interface Grounds {
+  readonly path: string
+  readonly allow: Allow
+  /** There are rules, and none names this host. */
+  readonly hostUnnamed?: true
+}
 
 export type Decision =
   | { readonly allow: true, readonly grounds: Grounds }
@@ -77,14 +82,18 @@ export function compileAccess({ default: fallback, rules }: AccessRules, network
   const open = compiled.filter(({ allow }) => allow === 'anyone')
   const openRulesOf = hostIndex(open)
   const byDefault: Grounds = { path: 'access.default', allow: fallback }
+  const unnamed: readonly Grounds[] = [rules.length === 0 ? byDefault : { ...byDefault, hostUnnamed: true }]
   const unknownMethod: Grounds = { path: 'access.rules', allow: 'deny' }
+  const readingsOf = readingOnce()
+  const longest = longestPattern(compiled)
   const grounds = ({ target, address }: AccessQuestion): readonly Grounds[] => {
     const host = rulesOf(target.hostname)
-    if (!host) return [byDefault]
+    if (!host) return unnamed
     if (host.looksAtMethods && !isKnownMethod(target.method)) return [unknownMethod]
     const candidates = host.byMethod.get(target.method) ?? host.otherMethods
-    const readings = host.looksAtPaths ? pathReadings(target.path) : NO_READING
-    return possible(candidates, readings, { port: portOf(target), address }, byDefault)
+    const readings = host.looksAtPaths ? readingsOf(target) : NO_READING
+    if (target.port === undefined || host.ports.length === 1) return possible(candidates, readings, host.ports, { address, longest }, byDefault)
+    return possible(candidates, readings, [target.port], { address, longest }, byDefault)
   }
   return {
     ignoresTarget: rules.length === 0,
@@ -123,17 +132,39 @@ export function describeAllow(allow: Allow): string {
   ].join(', ')
 }
 
-/** For every reading the first rule that surely matches; and before it those of which nobody can say. */
-function possible(candidates: PathRules<CompiledRule>, readings: PathReadings, question: { port: string, address: () => string | undefined }, byDefault: Grounds): readonly Grounds[] {
-  if (readings !== 'unknowable' && readings.length === 1) return firstOf(candidates, segmentsOf(readings[0] ?? ''), question, byDefault) // nearly always
+/** The fast path and the route ask about the same target: a path that takes work is read once. */
+function readingOnce(): (target: Target) => PathReadings {
+  let last: { readonly target: Target, readonly readings: PathReadings } | undefined
+  return (target) => {
+    if (last?.target === target) return last.readings
+    const readings = pathReadings(target.path)
+    const effortless = readings !== 'unknowable' && readings.length === 1 && readings[0] === target.path
+    if (!effortless) last = { target, readings }
+    return readings
+  }
+}
+
+/** Segments beyond the longest pattern's are not looked at one by one. */
+function longestPattern(rules: readonly CompiledRule[]): number {
+  return Math.max(0, ...rules.flatMap(({ paths = [] }) => paths.map(({ length }) => length)))
+}
+
+interface Circumstances { readonly address: () => string | undefined, readonly longest: number }
+
+/** For every reading and port the first rule that surely matches; and before it those of which nobody can say. */
+function possible(candidates: PathRules<CompiledRule>, readings: PathReadings, ports: readonly string[], circumstances: Circumstances, byDefault: Grounds): readonly Grounds[] {
+  const [reading, port] = [readings[0] ?? '', ports[0] ?? '']
+  const single = readings !== 'unknowable' && readings.length === 1 && ports.length === 1
+  if (single) return firstOf(candidates, segmentsOf(reading, circumstances.longest), port, circumstances, byDefault) // nearly always
   const found = new Set<Grounds>()
-  for (const reading of readings === 'unknowable' ? [undefined] : readings) {
-    for (const each of firstOf(candidates, reading === undefined ? undefined : segmentsOf(reading), question, byDefault)) found.add(each)
+  for (const each of readings === 'unknowable' ? [undefined] : readings) {
+    const segments = each === undefined ? undefined : segmentsOf(each, circumstances.longest)
+    for (const under of ports) for (const grounds of firstOf(candidates, segments, under, circumstances, byDefault)) found.add(grounds)
   }
   return [...found]
 }
 
-function firstOf({ all, byFirstSegment, otherSegments }: PathRules<CompiledRule>, segments: readonly string[] | undefined, { port, address }: { port: string, address: () => string | undefined }, byDefault: Grounds): readonly Grounds[] {
+function firstOf({ all, byFirstSegment, otherSegments }: PathRules<CompiledRule>, segments: readonly string[] | undefined, port: string, { address }: Circumstances, byDefault: Grounds): readonly Grounds[] {
   let perhaps: Grounds[] | undefined
   const candidates = segments === undefined ? all : byFirstSegment.get(segments[0] ?? '') ?? otherSegments
   for (const rule of candidates) {
@@ -142,9 +173,9 @@ function firstOf({ all, byFirstSegment, otherSegments }: PathRules<CompiledRule>
     if (path === false) continue
     const network = rule.network === undefined ? true : rule.network(address())
     if (network === false) continue
-    if (path === true && network === true) return perhaps === undefined ? rule.alone : [...perhaps, rule]
+    if (path === true && network === true) return perhaps === undefined ? rule.alone : [...perhaps, ...rule.alone]
     perhaps ??= []
-    perhaps.push(rule)
+    perhaps.push(...rule.alone)
   }
   return [...perhaps ?? [], byDefault]
 }
@@ -157,7 +188,7 @@ function matchesAnyPath({ paths }: CompiledRule, segments: readonly string[] | u
   return false
 }
 
-/** The candidates of a host name may be there for another port of it. */
+/** The candidates of a host name may be there for another port of it. @param port empty: none that a rule names */
 function matchesPort({ hosts }: CompiledRule, port: string): boolean {
   for (const host of hosts) if (host.port === undefined || host.port === port) return true
   return false
@@ -173,9 +204,4 @@ function compileRule(rule: AccessRule, path: string, networkTest: (networks: rea
     network: rule.networks && networkTest(rule.networks),
     alone: [{ path, allow: rule.allow }],
   }
-}
-
-/** A default port does not count in a host, but a rule may name it. */
-function portOf({ scheme, host, hostname }: Target): string {
-  return host === hostname ? (scheme === 'https' ? '443' : '80') : host.slice(hostname.length + 1)
 }

@@ -11,6 +11,8 @@ export interface Meter {
   upstream(part: 'entra' | 'graph', status: number, seconds: number): void
   /** A mapped local group that does not exist was skipped. */
   groupMissing(): void
+  /** access.default decided about somebody who is signed in, at a host that no rule names. */
+  hostUnnamed(): void
   /** A refused request. @param code of core/errors.ts, or `other` @param withheld its log line was over the budget */
   refused(code: string, withheld: boolean): void
   /** People whom a re-evaluation looked up. @param result of sync/ports.ts */
@@ -24,6 +26,7 @@ export function noMeter(): Meter {
     login: () => {},
     upstream: () => {},
     groupMissing: () => {},
+    hostUnnamed: () => {},
     refused: () => {},
     reevaluated: () => {},
   }

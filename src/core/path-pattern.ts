@@ -12,9 +12,9 @@ export function matchesPath(pattern: PathPattern, reading: string): boolean {
   return matchesSegments(pattern, segmentsOf(reading))
 }
 
-/** Once for all patterns that a reading is held against. */
-export function segmentsOf(reading: string): readonly string[] {
-  return reading.slice(1).split('/')
+/** Once for all patterns that a reading is held against. @param longest number of segments of the longest of these */
+export function segmentsOf(reading: string, longest = Infinity): readonly string[] {
+  return longest === Infinity ? reading.slice(1).split('/') : reading.slice(1).split('/', longest + 1)
 }
 
 export function matchesSegments(pattern: PathPattern, segments: readonly string[]): boolean {

@@ -10,6 +10,8 @@ export interface Target extends Place {
   readonly uri: string
   /** Upper case; empty where the proxy does not say, which is none that a rule was written for. */
   readonly method: string
+  /** The port that the proxy was reached on, by its own word (X-Forwarded-Port); undefined: it does not say. Never of Host. */
+  readonly port: string | undefined
 }
 
 export interface Place {
@@ -19,9 +21,18 @@ export interface Place {
   readonly host: string
   /** Lower case without port: the audience of an assertion. */
   readonly hostname: string
+  /** As the client wrote it in Host, a default port too; undefined: not there. */
+  readonly namedPort: string | undefined
 }
 
-export interface TargetParts { readonly scheme: string, readonly host: string, readonly uri: string, /** Undefined: not said. */ readonly method: string | undefined }
+/** What a proxy says besides the address; undefined: not said. */
+export interface Vouched {
+  readonly method: string | undefined
+  /** X-Forwarded-Port, as it was sent. */
+  readonly port?: string | undefined
+}
+
+export interface TargetParts extends Vouched { readonly scheme: string, readonly host: string, readonly uri: string }
 
 const SCHEMES: ReadonlyMap<string, 'http' | 'https'> = new Map([['http', 'http'], ['https', 'https'], ['ws', 'http'], ['wss', 'https']])
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 section 5.6.2
@@ -29,17 +40,17 @@ const USUAL_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT'
 const HOST = /^(\[[0-9a-f:.]+\]|[^\s/?#@\\[\]:,]+)(?::(\d{1,5}))?$/i
 
 /** @throws `target_malformed` for anything that two programs could read in two ways */
-export function parseTarget({ scheme, host, uri, method }: TargetParts, hosts?: KnownHosts): Target {
-  return targetAt(`${scheme}://${host}`, uri, method, hosts)
+export function parseTarget(parts: TargetParts, hosts?: KnownHosts): Target {
+  return targetAt(`${parts.scheme}://${parts.host}`, parts.uri, parts, hosts)
 }
 
 /** The same from one absolute address (nginx's X-Original-URL). */
-export function parseTargetUrl(url: string, method: string | undefined, hosts?: KnownHosts): Target {
+export function parseTargetUrl(url: string, method: string | undefined, port?: string, hosts?: KnownHosts): Target {
   const colon = url.indexOf('://')
   if (colon === -1) throw new GatehouseError('target_malformed', { detail: 'not an absolute address', facts: { url: pathAlone(url) } })
   const end = endOfHost(url, colon + 3)
   const uri = url.slice(end)
-  return targetAt(url.slice(0, end), uri.startsWith('/') ? uri : `/${uri}`, method, hosts)
+  return targetAt(url.slice(0, end), uri.startsWith('/') ? uri : `/${uri}`, { method, port }, hosts)
 }
 
 function endOfHost(url: string, from: number): number {
@@ -55,12 +66,24 @@ export function targetUrl({ scheme, host, uri }: Target): string {
   return `${scheme}://${host}${encodeRawBytes(uri)}`
 }
 
-function targetAt(origin: string, uri: string, method: string | undefined, hosts: KnownHosts | undefined): Target {
+function targetAt(origin: string, uri: string, { method, port }: Vouched, hosts: KnownHosts | undefined): Target {
   const place = placeOf(origin, hosts)
-  const wrong = typeof place === 'string' ? place : wrongMethod(method) ?? wrongUri(uri)
-  if (typeof place === 'string' || wrong !== undefined) throw new GatehouseError('target_malformed', { detail: wrong ?? '', facts: { host: origin.replace(/^.*?:\/\//, '').slice(0, 100), path: pathAlone(uri) } })
-  const { scheme, host, hostname } = place
-  return { scheme, host, hostname, path: pathOf(uri), uri, method: normalMethod(method) }
+  const wrong = typeof place === 'string' ? place : wrongMethod(method) ?? wrongPort(port, place) ?? wrongUri(uri)
+  if (typeof place === 'string' || wrong !== undefined) {
+    const facts = { host: origin.replace(/^.*?:\/\//, '').slice(0, 100), path: pathAlone(uri) }
+    throw new GatehouseError('target_malformed', { detail: wrong ?? '', facts })
+  }
+  const { scheme, host, hostname, namedPort } = place
+  return { scheme, host, hostname, namedPort, port, path: pathOf(uri), uri, method: normalMethod(method) }
+}
+
+const PORT = /^[1-9]\d{0,4}$/
+
+/** Host is the client's word: where it names another port than the proxy, two programs would judge two places. */
+function wrongPort(port: string | undefined, { namedPort }: Place): string | undefined {
+  if (port === undefined) return undefined
+  if (!PORT.test(port) || Number(port) > 65_535) return 'X-Forwarded-Port is no port'
+  return namedPort === undefined || namedPort === port ? undefined : `the host names port ${namedPort}, the proxy says ${port}`
 }
 
 function wrongMethod(method: string | undefined): string | undefined {
@@ -90,7 +113,7 @@ function parsePlace(given: string): Place | string {
   const scheme = SCHEMES.get(spelled.toLowerCase())
   if (scheme === undefined) return 'the scheme is not http, https, ws or wss'
   if (/[^\x21-\x7e]/.test(host)) return 'the host has bytes outside ASCII'
-  const [, name] = HOST.exec(host) ?? []
+  const [, name, namedPort] = HOST.exec(host) ?? []
   if (name === undefined) return 'there is no host, or it has a user, a path or a list in it'
   const origin = `${scheme}://${host}`
   if (!URL.canParse(origin)) return 'the host is no host'
@@ -98,7 +121,8 @@ function parsePlace(given: string): Place | string {
   const hostname = parsed.hostname.replace(/\.$/, '')
   // %61dmin, 0x7f.1 and a.. are hosts to one program and not to another.
   if (hostname === '' || hostname !== name.toLowerCase().replace(/\.$/, '') || hostname.startsWith('.') || hostname.endsWith('.') || hostname.includes('..')) return 'the host is written in a way that can be read as another'
-  return { scheme, hostname, host: parsed.port === '' ? hostname : `${hostname}:${parsed.port}` }
+  const port = parsed.port === '' ? '' : `:${parsed.port}`
+  return { scheme, hostname, host: `${hostname}${port}`, namedPort: namedPort && String(Number(namedPort)) }
 }
 
 /** Nothing in it but a path without encodings that need a closer look, and perhaps a query. */

@@ -10,7 +10,7 @@ import type { SessionReader } from './session-reader.js'
 
 export type Verdict =
   | { readonly kind: 'allowed', readonly headers: FlatHeaders, readonly grounds: Grounds, readonly session: SessionRecord | undefined }
-  | { readonly kind: 'not_signed_in', readonly code: ErrorCode, readonly grounds: Grounds }
+  | { readonly kind: 'not_signed_in', readonly code: ErrorCode, /** Undefined: no rule could let them in, so none was looked for. */ readonly grounds: Grounds | undefined }
   | { readonly kind: 'not_allowed', readonly session: SessionRecord, readonly grounds: Grounds }
 
 export type VerdictAtOnce =
@@ -42,15 +42,20 @@ export interface VerifierDeps {
   readonly headers: PreparedHeaders
   /** Compiled once for each configuration. */
   readonly inForce: () => AccessInForce
+  /** Somebody who is signed in was judged by access.default at a host that no rule names. */
+  readonly onUnnamedHost: (hostname: string, byDefault: Grounds) => void
 }
 
-export function createVerifier({ reader, headers, inForce }: VerifierDeps): Verifier {
-  const judge = (question: Question, answer: SessionAnswer, { policy, headers: compiled }: AccessInForce): Verdict => {
+export function createVerifier({ reader, headers, inForce, onUnnamedHost }: VerifierDeps): Verifier {
+  const judge = ({ target, address }: Question, answer: SessionAnswer, { policy, headers: compiled }: AccessInForce): Verdict => {
     const { session } = answer
-    const decision = policy.decide(question.target === undefined ? undefined : question as Question & { target: Target }, session)
+    const hopeless = session === undefined && target !== undefined && !policy.mayLetAnyoneIn(target.hostname)
+    if (hopeless) return { kind: 'not_signed_in', grounds: undefined, code: answer.reason }
+    const decision = policy.decide(target === undefined ? undefined : { target, address }, session)
     const { grounds } = decision
+    if (grounds.hostUnnamed) onUnnamedHost(target?.hostname ?? '', grounds)
     if (!decision.allow) return session === undefined ? { kind: 'not_signed_in', grounds, code: answer.reason } : { kind: 'not_allowed', grounds, session }
-    return { kind: 'allowed', grounds, session, headers: headers.of(session, session === undefined ? undefined : answer.cached, question.target?.hostname, compiled) }
+    return { kind: 'allowed', grounds, session, headers: headers.of(session, session === undefined ? undefined : answer.cached, target?.hostname, compiled) }
   }
   const missing = (): GatehouseError => new GatehouseError('target_missing', { detail: 'there are access rules, and what was asked for is not said', remedy: 'The proxy must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method (server.authRequestHeaders), from an address in server.trustedProxies.' })
   return {
@@ -67,9 +72,10 @@ export function createVerifier({ reader, headers, inForce }: VerifierDeps): Veri
       if (known === 'nobody' && (target === undefined || !policy.mayLetAnyoneIn(target.hostname))) return NOT_SIGNED_IN
       let depends = false
       const address = (): undefined => { depends = true } // not known here: whatever a rule about networks may say, the least permission counts
-      const { allow } = policy.decide(target === undefined ? undefined : { target, address }, known === 'nobody' ? undefined : known.record)
+      const { allow, grounds } = policy.decide(target === undefined ? undefined : { target, address }, known === 'nobody' ? undefined : known.record)
       if (known === 'nobody') return allow ? { kind: 'allowed', headers: headers.nobody(compiled), signedIn: false } : depends ? undefined : NOT_SIGNED_IN
       const ready = allow ? headers.ready(known, target?.hostname, compiled) : undefined
+      if (ready && grounds.hostUnnamed) onUnnamedHost(target?.hostname ?? '', grounds)
       return ready && { kind: 'allowed', headers: ready, signedIn: true }
     },
   }

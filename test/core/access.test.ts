@@ -19,8 +19,14 @@ const rule = (allow: Allow | Partial<Exclude<Allow, string>>, parts: Partial<Acc
   hosts: ['app.test'], networks: undefined, methods: undefined, paths: undefined, ...parts,
   allow: typeof allow === 'string' ? allow : { groups: [], permissions: [], staff: undefined, superuser: undefined, ...allow },
 })
+const STAFF_ONLY = { staff: true } as const
 const compile = (rules: readonly AccessRule[], fallback: AccessRules['default'] = 'authenticated') => compileAccess({ default: fallback, rules }, networkTest)
-const ask = (method: string, url: string, address: string | undefined = '192.0.2.7') => ({ target: parseTargetUrl(url, method), address: () => address })
+/** By a proxy that says which port it was reached on: the one of the address. */
+const reached = (url: string, method: string): Target => {
+  const { port, protocol } = new URL(url)
+  return parseTargetUrl(url, method, port === '' ? { 'https:': '443', 'wss:': '443' }[protocol] ?? '80' : port)
+}
+const ask = (method: string, url: string, address: string | undefined = '192.0.2.7') => ({ target: reached(url, method), address: () => address })
 const decided = (policy: ReturnType<typeof compile>, method: string, url: string, session: Rights | undefined, address?: string) => {
   const decision = policy.decide(ask(method, url, address), session)
   return decision.allow ? 'allowed' : decision.reason
@@ -53,6 +59,58 @@ t.test('hosts are compared without case, trailing dot and default port; a wildca
   const closed = ['https://wild.test/', 'https://xapp.test/', 'https://app.test.evil.test/', 'https://evilwild.test/', 'https://a.wild.test.evil/', 'https://ported.test/', 'https://ported.test:8444/', 'http://tls.test/', 'https://other/', 'http://[::1]/']
   for (const url of open) t.equal(decided(policy, 'GET', url, PERSON), 'allowed', url)
   for (const url of closed) t.equal(decided(policy, 'GET', url, PERSON), 'not_allowed', url)
+})
+
+t.test('a port counts where the proxy vouches for it; elsewhere every port that a rule names, and none', async (t) => {
+  const policy = compile([
+    rule({ superuser: true }, { hosts: ['closed.test:8443'] }), rule('anyone', { hosts: ['closed.test'] }),
+    rule('anyone', { hosts: ['opened.test:8443'] }),
+    rule('anyone', { hosts: ['two.test:1', 'two.test:2'] }), rule(STAFF_ONLY, { hosts: ['two.test'] }),
+    rule('deny', { hosts: ['*.wild.test:9'] }), rule('anyone', { hosts: ['*.wild.test'] }),
+    rule('anyone', { hosts: ['plain.test'] }),
+  ], 'deny')
+  const decide = (host: string, port?: string, session: Rights | undefined = PERSON) => policy.decide({ target: parseTargetUrl(`https://${host}/`, 'GET', port), address: () => undefined }, session).allow
+  t.strictSame([decide('closed.test', '8443'), decide('closed.test:8443', '8443'), decide('closed.test', '443'), decide('closed.test:443', '443')], [false, false, true, true])
+  for (const host of ['closed.test', 'closed.test:8443', 'closed.test:1', 'closed.test:443']) t.notOk(decide(host), `${host}: the port in Host closes and opens nothing`)
+  t.ok(decide('closed.test:1', undefined, SUPERUSER))
+  t.strictSame([decide('opened.test', '8443'), decide('opened.test', '443')], [true, false])
+  for (const host of ['opened.test', 'opened.test:8443']) t.notOk(decide(host), host)
+  t.strictSame([decide('two.test', '1'), decide('two.test', '2'), decide('two.test', '3'), decide('two.test:1'), decide('two.test', undefined, STAFF)], [true, true, false, false, true])
+  t.strictSame([decide('a.wild.test', '9'), decide('a.wild.test', '8'), decide('a.wild.test:8'), decide('wild.test', '8')], [false, true, false, false])
+  t.strictSame([decide('plain.test'), decide('plain.test:1'), decide('plain.test', '5')], [true, true, true], 'a rule without a port is about every port')
+})
+
+t.test('a host that names another port than the proxy is malformed', async (t) => {
+  const malformed = (url: string, port: string) => {
+    try {
+      return parseTargetUrl(url, 'GET', port).port === undefined
+    } catch (error) {
+      return error instanceof GatehouseError && error.code === 'target_malformed'
+    }
+  }
+  for (const [url, port] of [['https://a.test/', '443'], ['https://a.test:443/', '443'], ['https://a.test:8443/', '8443'], ['https://a.test/', '8443'], ['http://a.test:0080/', '80'], ['https://[::1]:5/', '5']] as const) t.notOk(malformed(url, port), `${url} ${port}`)
+  for (const [url, port] of [['https://a.test:8443/', '443'], ['https://a.test:443/', '8443'], ['https://a.test:1/', '8443'], ['http://a.test:80/', '443']] as const) t.ok(malformed(url, port), `${url} ${port}`)
+  for (const port of ['', '0', '65536', '443,443', '443, 443', '443x', '-1', ' 443', '0443', 'https', '4'.repeat(40)]) t.ok(malformed('https://a.test/', port), `X-Forwarded-Port: ${port}`)
+})
+
+t.test('a path that takes work is read once for one target', async (t) => {
+  const policy = compile([rule('anyone', { paths: ['/static/**'] }), rule('authenticated', { networks: ['10.0.0.0/8'] })])
+  const target = { ...parseTargetUrl('https://app.test/static/..%2fadmin', 'GET'), reads: 0 }
+  const { path } = target
+  Object.defineProperty(target, 'path', { get: () => { target.reads++; return path } })
+  const question = { target, address: () => '10.1.1.1' }
+  policy.decide(question, undefined)
+  const first = target.reads
+  policy.decide(question, PERSON)
+  policy.grounds(question)
+  t.strictSame([first > 0, target.reads], [true, first])
+})
+
+t.test('a host that no rule names is told apart from one whose rules did not match', async (t) => {
+  const policy = compile([rule('anyone', { paths: ['/open'] }), rule('deny', { hosts: ['*.wild.test'] })])
+  const unnamed = (host: string) => policy.grounds(ask('GET', `https://${host}/x`))[0]?.hostUnnamed === true
+  t.strictSame(['app.test', 'a.wild.test', 'wild.test', 'other.test', 'gatehouse'].map(unnamed), [false, false, true, true, true])
+  t.equal(compile([]).grounds(ask('GET', 'https://app.test/'))[0]?.hostUnnamed, undefined, 'where there are no rules every host is meant')
 })
 
 t.test('paths: * is one segment, a last ** any number, and what is protected is protected in every spelling', async (t) => {
@@ -145,7 +203,7 @@ function byTheBook(rules: readonly AccessRule[], { host, port, path, method, add
 t.test('the index finds the rule that the book says', async () => {
   fc.assert(fc.property(fc.array(anyRule, { maxLength: 6 }), anyQuestion, (rules, { path: segments, ...question }) => {
     const path = `/${segments.filter((segment, index) => segment !== '' || index === segments.length - 1).join('/')}`
-    const [first, ...more] = compile(rules).grounds({ target: parseTargetUrl(`https://${question.host}${question.port}${path}`, question.method), address: () => question.address })
+    const [first, ...more] = compile(rules).grounds({ target: reached(`https://${question.host}${question.port}${path}`, question.method), address: () => question.address })
     return more.length === 0 && first?.path === byTheBook(rules, { ...question, path })
   }), RUNS)
 })
@@ -156,7 +214,7 @@ t.test('a host where nobody may pass is one of which no rule lets anyone in', as
     const policy = compile(rules)
     const may = policy.mayLetAnyoneIn(host)
     const byName = rules.some(({ allow, hosts }) => allow === 'anyone' && hosts.some((pattern) => { const [name = ''] = pattern.split(':'); return name.startsWith('*.') ? host.endsWith(name.slice(1)) : host === name }))
-    const passes = policy.decide({ target: parseTargetUrl(`https://${host}${port}/${path.join('/')}`, method), address: () => address }, undefined).allow
+    const passes = policy.decide({ target: reached(`https://${host}${port}/${path.join('/')}`, method), address: () => address }, undefined).allow
     seen[may ? 'open' : 'closed']++
     return may === byName && (may || !passes)
   }), RUNS)

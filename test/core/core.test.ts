@@ -110,7 +110,7 @@ t.test('rd: what is let through and what is not', async (t) => {
 
 t.test('a target is parsed once, strictly', async (t) => {
   const parts = { scheme: 'https', host: 'App.Example.com', uri: '/a?b=c?d', method: 'get' }
-  t.same(parseTarget(parts), { scheme: 'https', host: 'app.example.com', hostname: 'app.example.com', path: '/a', uri: '/a?b=c?d', method: 'GET' })
+  t.same(parseTarget(parts), { scheme: 'https', host: 'app.example.com', hostname: 'app.example.com', namedPort: undefined, port: undefined, path: '/a', uri: '/a?b=c?d', method: 'GET' })
   t.equal(targetUrl(parseTarget(parts)), 'https://app.example.com/a?b=c?d')
   for (const host of ['app.example.com', 'APP.EXAMPLE.COM', 'app.example.com.', 'app.example.com:443']) t.equal(parseTarget({ ...parts, host }).host, 'app.example.com', host)
   t.equal(parseTarget({ ...parts, host: 'app.example.com:8443' }).host, 'app.example.com:8443')

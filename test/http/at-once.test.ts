@@ -6,7 +6,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createAtOnce } from '../../src/http/at-once.js'
-import type { VerdictAtOnce } from '../../src/http/verify.js'
+import { parseTargetUrl } from '../../src/core/target.js'
+import { fromTrustedPeers } from '../../src/http/dialects/forwarded.js'
+import { createVerifier, type VerdictAtOnce } from '../../src/http/verify.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 
@@ -22,11 +24,16 @@ const ACCESS = {
     { hosts: ['app.test'], networks: ['203.0.113.0/24'], paths: ['/net/**'], allow: 'anyone' },
     { hosts: ['app.test'], methods: ['GET', 'HEAD'], allow: 'authenticated' },
     { hosts: ['*.app.test'], allow: { groups: ['Network Engineers'] } },
+    { hosts: ['ported.test:8443'], allow: { staff: true } },
+    { hosts: ['ported.test'], allow: 'anyone' },
   ],
 }
 const VOLATILE = new Set(['date', 'connection', 'keep-alive'])
 
 interface Question { readonly method: string, readonly url: string, readonly headers: Record<string, string> }
+
+/** The page itself is limited by session; only the question at its address is compared. */
+const isPage = (url: string): boolean => url === '/'
 
 /** Status and all headers, as they came. */
 async function overTheWire(gateway: TestGateway, { method, url, headers }: Question): Promise<unknown> {
@@ -64,21 +71,23 @@ t.test('the same answer either way', async (t) => {
     method: pick('GET', 'HEAD', 'POST', 'PROPFIND'),
     url: pick('/oauth2/auth', '/oauth2/auth?x=1', '/oauth2/auth/', '/oauth2/%61uth', '/oauth2/forward-auth', '/oauth2/forward-auth?rd=%2f', '/oauth2/ext-authz/admin/x?y=1', '/oauth2/ext-authz/page', '/oauth2/ext-authz/*', '/oauth2/ext-authz/static/%ff', '/'),
     cookie: pick(...cookies),
-    host: pick('app.test', 'APP.test.', 'app.test:443', 'open.test', 'x.app.test', 'other.test', 'a b'),
+    host: pick('app.test', 'APP.test.', 'app.test:443', 'open.test', 'x.app.test', 'other.test', 'ported.test', 'ported.test:8443', 'a b'),
+    port: pick('', '', '443', '8443', '0'),
     path: pick('/', '/page?q=%20', '/static/a', '/admin/', '/admin/../page', '/net/x', '/%2e%2e/admin', '/a%zz', '/x#y', '/x?a=%', '/static/%ff', '/static/..%2fadmin/', '/static/a%20', '/a%0a'),
     scheme: pick('https', 'http', 'gopher'),
     asked: pick('GET', 'POST', 'get', 'b ad'),
     says: pick('all', 'all', 'all', 'nothing', 'half'),
-    client: pick('203.0.113.7', '198.51.100.1', 'unknown'),
+    client: pick('203.0.113.7', '198.51.100.1', '203.0.113.7:5', 'unknown'),
     accept: pick('text/html', '*/*'),
-  }).map(({ method, url, cookie, host, path, scheme, asked, says, client, accept }) => ({
+  }).map(({ method, url, cookie, host, port, path, scheme, asked, says, client, accept }) => ({
     method, url,
     headers: {
       accept, 'x-forwarded-for': client,
+      ...(port === '' ? {} : { 'x-forwarded-port': port }),
       ...(cookie === '' ? {} : { cookie }),
-      ...(url.startsWith('/oauth2/ext-authz') ? { 'host': host.replace(' ', ''), 'x-forwarded-proto': scheme } : says === 'nothing' ? {} : {
+      ...(url.startsWith('/oauth2/ext-authz') ? { 'host': host.replace(' ', ''), 'x-forwarded-proto': scheme } : says === 'nothing' && !isPage(url) ? {} : {
         'x-original-url': `${scheme}://${host}${path}`, 'x-original-method': asked, 'x-forwarded-host': host,
-        ...(says === 'half' ? {} : { 'x-forwarded-proto': scheme, 'x-forwarded-uri': path, 'x-forwarded-method': asked }),
+        ...(says === 'half' && !isPage(url) ? {} : { 'x-forwarded-proto': scheme, 'x-forwarded-uri': path, 'x-forwarded-method': asked }),
       }),
     },
   }))
@@ -129,6 +138,40 @@ t.test('only the endpoints\' own paths, and only what is plain', async (t) => {
   verdict = new Error('whatever')
   t.equal(taken('/oauth2/auth'), false)
   t.strictSame([written, meter.sessionFrom], [[], { memory: 5, database: 0, nobody: 1 }])
+})
+
+t.test('one request is read once, for the fast path and the route together', async (t) => {
+  const read: unknown[] = []
+  const requestOf = () => ({ socket: { remoteAddress: '127.0.0.1' }, headers: {} }) as never
+  const target = parseTargetUrl('https://app.test/', 'GET')
+  const readTarget = fromTrustedPeers((request) => { read.push(request); return target }, () => true, { warn: () => {} })
+  const [first, second] = [requestOf(), requestOf()]
+  t.strictSame([readTarget(first), readTarget(first), readTarget(second), readTarget(second)], [target, target, target, target])
+  t.equal(read.length, 2)
+  t.ok(read[0] === first && read[1] === second)
+  const failing = fromTrustedPeers((request) => { read.push(request); throw new Error('malformed') }, () => true, { warn: () => {} })
+  for (let time = 0; time < 2; time++) t.throws(() => failing(first), { message: 'malformed' }, 'a failure is found again')
+})
+
+t.test('nobody is judged where no rule of the host could let them in', async (t) => {
+  const judged: unknown[] = []
+  const policy = {
+    ignoresTarget: false,
+    decide: (question: unknown) => { judged.push(question); return { allow: true, grounds: { path: 'access.rules[0]', allow: 'anyone' } } as const },
+    grounds: () => [],
+    mayLetAnyoneIn: (hostname: string) => hostname === 'open.test',
+  }
+  const nobody = { session: undefined, reason: 'not_signed_in' } as const
+  const headers = { of: () => [], nobody: () => [], ready: () => [] }
+  for (const read of [() => nobody, async () => nobody]) { // from memory, and from the database
+    const verifier = createVerifier({ reader: { read, atOnce: () => 'nobody' } as never, headers, inForce: () => ({ policy, headers: {} as never }), onUnnamedHost: () => {} })
+    const verify = async (host: string) => await verifier.verify({ target: parseTargetUrl(`https://${host}/`, 'GET'), address: () => undefined, cookieHeader: undefined })
+    t.match(await verify('closed.test'), { kind: 'not_signed_in', code: 'not_signed_in', grounds: undefined })
+    t.match(verifier.atOnce(parseTargetUrl('https://closed.test/', 'GET'), undefined), { kind: 'not_signed_in' })
+    t.equal(judged.length, 0)
+    t.match(await verify('open.test'), { kind: 'allowed' })
+    t.equal(judged.splice(0).length, 1)
+  }
 })
 
 t.test('a flood of requests without a session is counted in the log, not written out', async (t) => {

@@ -13,6 +13,8 @@ const RULES = [
   { hosts: [HOST], paths: ['/open/**'], allow: 'anyone' },
   { hosts: [HOST], paths: ['/admin', '/admin/**'], allow: { staff: true } },
   { hosts: ['plain.test'], allow: 'anyone' },
+  { hosts: ['ported.test:8443'], allow: { staff: true } },
+  { hosts: ['ported.test'], allow: 'anyone' },
 ]
 const ENDPOINTS = ['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/ext-authz'] as const
 /** In a request line, which Envoy's question is, node:http refuses bytes outside ASCII itself. */
@@ -124,4 +126,49 @@ t.test('what was asked for', async (t) => {
     t.equal((await gateway.ask('/', { browser, headers: { ...forged, 'x-forwarded-host': HOST } })).status, 200, 'a proxy names its application')
     t.equal((await gateway.ask('/', { browser, headers: { ...forged, 'host': 'gatehouse', 'x-forwarded-host': own } })).status, 200, 'or asks at another name')
   })
+})
+
+t.test('the port that the proxy was reached on', async (t) => {
+  const gateway = await startTestGateway(t, { config: { access: { rules: RULES } } })
+  const cookie = (await gateway.signIn(PERSON_IDS.guest)).browser.cookieHeader(gateway.url)
+  const asked = async (at: TestGateway, host: string, ...ports: string[]) => {
+    const more = ports.map((port) => `X-Forwarded-Port: ${port}`)
+    return await Promise.all(ENDPOINTS.map((endpoint) => ask(at, endpoint, { uri: '/x', host, cookie, more })))
+  }
+
+  await t.test('it counts by the word of a trusted proxy, and never by that of Host', async (t) => {
+    t.strictSame(await asked(gateway, 'ported.test', '8443'), [403, 403, 403])
+    t.strictSame(await asked(gateway, 'ported.test:8443', '8443'), [403, 403, 403])
+    t.strictSame(await asked(gateway, 'ported.test', '443'), [200, 200, 200])
+    for (const host of ['ported.test', 'ported.test:1', 'ported.test:8443', 'ported.test:443']) t.strictSame(await asked(gateway, host), [403, 403, 403], `${host} and no word of the proxy`)
+    t.strictSame(await asked(gateway, 'plain.test:7'), [200, 200, 200], 'where no rule names a port it does not matter')
+  })
+
+  await t.test('a host that names another port, and a port that is none or there twice, are malformed', async (t) => {
+    for (const host of ['ported.test:1', 'plain.test:8443']) t.strictSame(await asked(gateway, host, '443'), [403, 400, 400], host)
+    for (const ports of [['443', '443'], ['443, 443'], ['443,8443'], ['0'], ['https'], ['']]) t.strictSame(await asked(gateway, 'plain.test', ...ports), [403, 400, 400], ports.join(' and '))
+  })
+
+  await t.test('of somebody who is no trusted proxy it does not count', async (t) => {
+    const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.0/24'] } })
+    t.strictSame(await asked(untrusted, 'ported.test', '443'), [401, 401, 401])
+    await untrusted.close()
+  })
+})
+
+t.test('a host that no rule names is counted and named in the log once', async (t) => {
+  const gateway = await startTestGateway(t, { config: { access: { rules: RULES } } })
+  const cookie = (await gateway.signIn(PERSON_IDS.guest)).browser.cookieHeader(gateway.url)
+  for (let round = 0; round < 3; round++) { // the first asks the database, the others are answered by the fast path
+    for (const host of ['gatehouse', 'other.test', HOST]) t.equal(await ask(gateway, '/oauth2/auth', { uri: '/x', host, cookie }), 200)
+    t.equal(await ask(gateway, '/oauth2/auth', { uri: '/x', host: 'stranger.test' }), 401)
+  }
+  const named = gateway.log.filter(({ msg }) => /no access rule names the host/.test(String(msg)))
+  t.match(named.map(({ host }) => host), ['gatehouse', 'other.test'])
+  t.match(named[0]?.msg, /open to everybody who is signed in/)
+  const metrics = await (await fetch(`${gateway.management}/metrics`)).text()
+  t.match(metrics, /^gatehouse_access_unnamed_host_total 6$/m)
+  gateway.reload({ access: { rules: [] } })
+  t.equal(await ask(gateway, '/oauth2/auth', { uri: '/x', host: 'third.test', cookie }), 200)
+  t.notOk(gateway.log.some(({ host, msg }) => host === 'third.test' && /no access rule/.test(String(msg))), 'without rules every host is meant')
 })

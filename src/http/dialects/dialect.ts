@@ -90,7 +90,7 @@ function respond(verdict: Verdict, target: Target | undefined, request: FastifyR
   reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
   const refusal = { request, reply, target, pages, signInUrl: signInUrl(publicUrl, target) }
   if (verdict.kind === 'not_signed_in') {
-    log.line(request, target, 401, { code: verdict.code, rule: verdict.grounds.path })
+    log.line(request, target, 401, { code: verdict.code, rule: verdict.grounds?.path })
     return dialect.notSignedIn({ ...refusal, code: verdict.code })
   }
   const { grounds, session: { username } } = verdict

@@ -5,7 +5,7 @@ import { GatehouseError } from '../../core/errors.js'
 import { parseTarget, type KnownHosts, type Target } from '../../core/target.js'
 import type { Dialect } from './dialect.js'
 import { forwardAuth } from './forward-auth.js'
-import { single } from './forwarded.js'
+import { PORT, single } from './forwarded.js'
 
 const PREFIX = '/oauth2/ext-authz'
 
@@ -21,7 +21,7 @@ export function readItself(request: QuestionItself, hosts: KnownHosts): Target {
   if (scheme === undefined || host === undefined) throw new GatehouseError('target_malformed', { detail: `${host === undefined ? 'Host' : 'X-Forwarded-Proto'} is missing`, remedy: 'List x-forwarded-proto in allowed_headers of ext_authz.' })
   const uri = (request.originalUrl ?? request.url ?? '').slice(PREFIX.length)
   if (hasDotSegment(uri)) throw new GatehouseError('target_malformed', { detail: 'there is a segment . or .. in the path', remedy: 'Envoy must normalise paths before it asks (normalize_path: true).' })
-  return parseTarget({ scheme, host, uri, method: request.method ?? '' }, hosts)
+  return parseTarget({ scheme, host, uri, method: request.method ?? '', port: single(request, PORT) }, hosts)
 }
 
 /** The route is found under one address for all of them (instance.ts); what was sent is kept beside it. */
