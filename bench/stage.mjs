@@ -92,11 +92,11 @@ export function accessRules(rules) {
 }
 
 /** The gateway as a process; `publicUrl` where it is not its own address. @returns its address, its process and what it costs */
-export async function startGateway(stage, { rules = 50, config = {}, flags = [], name = 'gateway', publicUrl } = {}) {
+export async function startGateway(stage, { rules = 50, server = {}, config = {}, flags = [], name = 'gateway', publicUrl } = {}) {
   const [port, management] = [await freePort(), await freePort()]
   const file = join(stage.home, `${name}.yaml`)
   writeFileSync(file, stringify({
-    server: { publicUrl: publicUrl ?? `http://127.0.0.1:${port}`, host: '127.0.0.1', port, management: { port: management }, redirectDomains: ['127.0.0.1:*'], rateLimit: 100_000 },
+    server: { publicUrl: publicUrl ?? `http://127.0.0.1:${port}`, host: '127.0.0.1', port, management: { port: management }, redirectDomains: ['127.0.0.1:*'], rateLimit: 100_000, ...server },
     entra: { tenantId: '8f3f7d0e-1c2b-4a5d-9e6f-7a8b9c0d1e2f', clientId: 'b14a7505-96e9-4927-91e8-0601d0fc9caa', clientSecret: 'x~yz', authorityHost: 'http://127.0.0.1:9', graphUrl: 'http://127.0.0.1:9', allowHttp: true },
     database: { url: stage.url, poolSize: 10 },
     session: { secrets: [SECRET] },
