@@ -1,4 +1,4 @@
-// The steps of the operator's own that are loaded: one thread each, replaced when the file changes or the thread is lost.
+// The steps of the operator's own that are loaded: one process each, replaced when the file changes or the process is lost.
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { GatehouseError } from '../core/errors.js'
