@@ -13,7 +13,7 @@ const GROUPS = 200
 const ROWS = 500
 
 const home = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'))
-const postgres = await startEmbeddedPostgres(home)
+const postgres = await startEmbeddedPostgres(home, { tcp: true })
 try {
   await migrate(postgres.url)
   const client = new pg.Client({ connectionString: postgres.url })

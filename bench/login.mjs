@@ -23,7 +23,7 @@ const LOGINS = Number(process.env.LOGINS ?? 10_000)
 const home = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'))
 const [port, management] = await Promise.all([freePort(), freePort()])
 const publicUrl = `http://127.0.0.1:${port}`
-const postgres = await startEmbeddedPostgres(home)
+const postgres = await startEmbeddedPostgres(home, { tcp: true })
 const people = Array.from({ length: PEOPLE }, (_, number) => `f1000000-0000-4000-8000-${String(number).padStart(12, '0')}`)
 const entra = await startEntra({ directory: bigDirectory(), app: registration() })
 writeFileSync(join(home, 'gatehouse.yaml'), stringify({

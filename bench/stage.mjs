@@ -35,7 +35,7 @@ export async function freePort() {
 /** A folder and a PostgreSQL that go with the process. */
 export async function openStage() {
   const home = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'))
-  const postgres = await startEmbeddedPostgres(home)
+  const postgres = await startEmbeddedPostgres(home, { tcp: true })
   await migrate(postgres.url)
   const running = []
   const client = new pg.Client({ connectionString: postgres.url })

@@ -24,7 +24,7 @@ const homes = ['tree', 'postgres'].map((name) => mkdtempSync(join(tmpdir(), `gat
 const [copy, data] = homes
 cpSync(root, copy, { recursive: true, filter: (path) => !LEFT_OUT.includes(basename(path)) })
 symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
-const postgres = process.env.TEST_DATABASE_URL ? undefined : await startEmbeddedPostgres(data)
+const postgres = process.env.TEST_DATABASE_URL ? undefined : await startEmbeddedPostgres(data, { tcp: true })
 const env = { ...process.env, TEST_DATABASE_URL: process.env.TEST_DATABASE_URL ?? postgres.url }
 
 let running

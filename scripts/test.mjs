@@ -8,7 +8,7 @@ import { startEmbeddedPostgres } from '../dist/store/embedded.js'
 
 const home = mkdtempSync(join(tmpdir(), 'gatehouse-test-'))
 const given = process.env.TEST_DATABASE_URL
-const postgres = given ? undefined : await startEmbeddedPostgres(home)
+const postgres = given ? undefined : await startEmbeddedPostgres(home, { tcp: true })
 const env = { ...process.env, TEST_DATABASE_URL: given ?? postgres.url }
 
 const tap = spawn(process.execPath, ['node_modules/tap/dist/esm/run.mjs', '--reporter=tap', ...process.argv.slice(2)], { env, stdio: ['ignore', 'pipe', 'inherit'] })

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import { GatehouseError } from '../core/errors.js'
+import { PooledClient } from './scram-only.js'
 import * as schema from './schema.js'
 
 export type Drizzle = NodePgDatabase<typeof schema>
@@ -35,6 +36,7 @@ const DEFAULT_TIMEOUT_MS = 5_000
 export function openDatabase({ url, poolSize, onIdleError, timeoutMs = DEFAULT_TIMEOUT_MS }: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: url,
+    Client: PooledClient as unknown as typeof pg.Client,
     max: poolSize,
     connectionTimeoutMillis: Math.min(timeoutMs, DEFAULT_TIMEOUT_MS),
     query_timeout: timeoutMs,
@@ -106,7 +108,8 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Transaction) => Promis
 
 // 08 connection, 53 resources, 57 cancelled or shut down, 58 system, 25006 read-only after a failover, 55P03 lock timeout.
 const NOT_NOW = /^(08|53|57|58|25006|55P03)/
-const SYSTEM_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+// ENOENT: the socket of the embedded server goes with it.
+const SYSTEM_CODES = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
 // pg gives these errors no code of their own.
 const BROKEN = /terminated|timeout|not queryable|after calling end/i
 

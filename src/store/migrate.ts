@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { readMigrationFiles, type MigrationMeta } from 'drizzle-orm/migrator'
-import pg from 'pg'
+import type pg from 'pg'
 import { GatehouseError } from '../core/errors.js'
 import { WITHOUT_TIME_LIMITS } from './own-connection.js'
+import { createClient } from './scram-only.js'
 
 const FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
 const LOCK = 7_406_812_734 // any number, the same in every gateway
@@ -16,7 +17,7 @@ interface Migration extends MigrationMeta { readonly name: string }
  * @throws `database_unavailable`
  */
 export async function migrate(url: string): Promise<string[]> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000, application_name: 'gatehouse migrate' })
+  const client = createClient({ connectionString: url, connectionTimeoutMillis: 10_000, application_name: 'gatehouse migrate' })
   client.on('error', () => {}) // a break shows as a failed statement
   try {
     await client.connect()
@@ -39,7 +40,7 @@ export async function migrate(url: string): Promise<string[]> {
 
 /** Names of the migrations this version knows that the database has not seen. */
 export async function pendingMigrations(url: string): Promise<string[]> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
+  const client = createClient({ connectionString: url, connectionTimeoutMillis: 10_000 })
   await client.connect()
   try {
     return (await pending(client)).map(({ name }) => name)

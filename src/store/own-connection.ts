@@ -1,6 +1,7 @@
 // A connection outside the pool, for what lasts longer than a question: given up the moment it breaks, without waiting for a server
 // that may never answer.
-import pg from 'pg'
+import type pg from 'pg'
+import { createClient } from './scram-only.js'
 
 export interface OwnConnectionOptions {
   readonly url: string
@@ -22,7 +23,7 @@ export const WITHOUT_TIME_LIMITS = `set local statement_timeout = 0; set local l
   select set_config('transaction_timeout', '0', true) where current_setting('server_version_num')::int >= 170000`
 
 export function createOwnConnection({ url, name, timeoutMs, onLost }: OwnConnectionOptions): OwnConnection {
-  const client = new pg.Client({ connectionString: url, application_name: `gatehouse ${name}`, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs, keepAlive: true })
+  const client = createClient({ connectionString: url, application_name: `gatehouse ${name}`, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs, keepAlive: true })
   client.on('error', (error) => onLost(error.message))
   client.on('end', () => onLost('the connection ended'))
   const hearNoMore = (): void => {

@@ -18,7 +18,7 @@ export interface MortalPostgres {
 
 export async function startMortalPostgres(t: Test): Promise<MortalPostgres> {
   const home = mkdtempSync(join(tmpdir(), 'gatehouse-mortal-'))
-  const { url, stop } = await startEmbeddedPostgres(home)
+  const { url, stop } = await startEmbeddedPostgres(home, { tcp: true })
   let pid = Number(readFileSync(join(home, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0])
   const program = readlinkSync(`/proc/${pid}/exe`)
   const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(1, -1)

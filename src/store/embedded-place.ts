@@ -1,0 +1,73 @@
+// Where the embedded server listens, and whether one that says it runs there is the server of this cluster. A Unix socket
+// in a directory that other users cannot enter: nobody else can sit there. TCP on loopback alone where there are none.
+import { chmodSync, chownSync, lstatSync, mkdtempSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Of the socket's path: sun_path of Linux has 108 bytes with its end, that of macOS 104. */
+const LONGEST = 103
+export const SOCKET_PORT = 5432
+
+export type Place = { readonly socketDirectory: string } | { readonly port: number }
+
+/** @param cluster the data directory, which is its owner's alone */
+export function socketDirectory(cluster: string): string {
+  if (Buffer.byteLength(socketPath(cluster)) <= LONGEST) return cluster
+  const short = mkdtempSync(join(tmpdir(), 'gatehouse-'))
+  const { uid, gid } = statSync(cluster)
+  if (process.getuid?.() === 0) chownSync(short, uid, gid)
+  chmodSync(short, 0o700)
+  return short
+}
+
+export function urlOf(place: Place, password: string): string {
+  const [address, host] = 'port' in place ? [`127.0.0.1:${place.port}`, ''] : [`localhost:${SOCKET_PORT}`, `&host=${encodeURIComponent(place.socketDirectory)}`]
+  return `postgres://gatehouse:${password}@${address}/gatehouse?require_auth=scram-sha-256${host}`
+}
+
+/** @returns where the server of this cluster takes connections; undefined where none runs */
+export async function runningPlace(cluster: string): Promise<Place | undefined> {
+  const [pid = '', , , port = '', directory = ''] = linesOf(join(cluster, 'postmaster.pid'))
+  if (!isServerOf(Number(pid), cluster)) return undefined
+  const place = directory === '' ? { port: Number(port) } : { socketDirectory: directory }
+  if (directory !== '' && !isPrivate(directory, cluster)) return undefined
+  return await answers(place) ? place : undefined
+}
+
+/** A process with this number runs, and its working directory is the cluster: a postmaster's always is. */
+function isServerOf(pid: number, cluster: string): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(cluster)
+  } catch (error) {
+    // Where there is no /proc, the number alone says that it runs; SCRAM says whether it is the one.
+    return process.platform !== 'linux' && (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
+}
+
+function isPrivate(directory: string, cluster: string): boolean {
+  const { uid, mode } = lstatSync(directory)
+  return uid === statSync(cluster).uid && (mode & 0o077) === 0
+}
+
+async function answers(place: Place): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = 'port' in place ? connect(place.port, '127.0.0.1') : connect(socketPath(place.socketDirectory))
+    socket.once('connect', () => { socket.destroy(); resolve(true) })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+function socketPath(directory: string): string {
+  return join(directory, `.s.PGSQL.${SOCKET_PORT}`)
+}
+
+function linesOf(file: string): readonly string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n')
+  } catch {
+    return []
+  }
+}
