@@ -1,7 +1,7 @@
 // docs/errors.md: every code that a person or an operator may meet, from the tables that the program itself goes by.
 import { FAILURES, MENDED_BY_SIGNING_IN_AGAIN, type ErrorCode } from '../core/errors.js'
-import { aadstsMeanings } from '../entra/aadsts.js'
-import { graphMeanings } from '../entra/graph.js'
+import { aadstsMeanings } from '../entra/aadsts-meanings.js'
+import { graphMeanings } from '../entra/graph-errors.js'
 
 const PREFACE = `# Error codes
 

@@ -17,6 +17,8 @@ export interface DirectoryUser {
   signInSessionsValidFromDateTime: string
   /** A guest's address in the home tenant. */
   externalEmail?: string
+  /** Which list of memberships Graph gives out: everything (default), groups alone by a cast, or none; else 403. */
+  membershipAccess?: 'all' | 'groups' | 'none'
   /** One line for the sign-in page; not a property of Graph. */
   note?: string
 }

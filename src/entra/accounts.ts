@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError } from '../core/errors.js'
 import type { AccountSource, Standing } from '../core/reevaluation.js'
 import { createAppToken, type AppTokenSource } from './app-token.js'
-import { createGraphClient, graphError, MAX_PAUSE_MS, REPORT, type GraphRequest } from './graph.js'
+import { graphError, REPORT } from './graph-errors.js'
+import { createGraphClient, MAX_PAUSE_MS, type GraphRequest } from './graph.js'
 import { isRecord } from './http-client.js'
 import { firstPage, readMemberships } from './memberships.js'
 import { parseRetryAfter } from './retry-after.js'
@@ -68,7 +69,7 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
       const { groupIds } = await readMemberships({ graph, graphUrl: endpoints.graph, path: 'users', securityGroupsOnly }, { oid, first: () => bodyOf(first, request.correlationId), ...request })
       return { ...state, groupIds }
     } catch (error) {
-      if (error instanceof GatehouseError) return { kind: 'failed', error }
+      if (error instanceof GatehouseError) return { kind: 'failed', error: forProgram(error) }
       throw error
     }
   }

@@ -2,7 +2,7 @@
 // tried again within the deadline, everything else is final (learn.microsoft.com, "Microsoft Graph throttling guidance").
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
-import { claimsChallenge } from './challenge.js'
+import { graphError } from './graph-errors.js'
 import { isRecord, jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
 import { parseRetryAfter } from './retry-after.js'
 
@@ -16,6 +16,8 @@ export interface GraphRequest {
   readonly deadline: number
   /** Whom Graph is to throttle last: a person who waits (high), or nobody (low). */
   readonly priority?: 'high' | 'low'
+  /** A cast or a count: Graph answers it from an index, and only where the header says that this will do. */
+  readonly advancedQuery?: boolean
 }
 
 export interface GraphClient {
@@ -52,7 +54,7 @@ export function createGraphClient({ http, graphUrl, backoffMs = 250, patient = f
       return await http.send({
         url: request.url,
         method: body === undefined ? 'GET' : 'POST',
-        headers: { 'authorization': `Bearer ${request.accessToken}`, 'accept': 'application/json', 'client-request-id': request.correlationId, 'x-ms-throttle-priority': request.priority ?? 'high', ...(number > 0 ? { 'retry-attempt': String(number) } : {}), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: headersOf(request, body, number),
         ...(body === undefined ? {} : { body }),
         signal: request.signal,
         newConnection,
@@ -83,6 +85,18 @@ export function createGraphClient({ http, graphUrl, backoffMs = 250, patient = f
   }
 }
 
+function headersOf(request: GraphRequest, body: string | undefined, attempt: number): Record<string, string> {
+  return {
+    'authorization': `Bearer ${request.accessToken}`,
+    'accept': 'application/json',
+    'client-request-id': request.correlationId,
+    'x-ms-throttle-priority': request.priority ?? 'high',
+    ...(request.advancedQuery ? { ConsistencyLevel: 'eventual' } : {}),
+    ...(attempt > 0 ? { 'retry-attempt': String(attempt) } : {}),
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+  }
+}
+
 /** A date counts from the answer's own clock, which need not be ours. */
 function serverTime({ headers }: HttpAnswer): number {
   const date = Date.parse(headers.date ?? '')
@@ -98,50 +112,4 @@ function bodyOf(answer: HttpAnswer | TransportError | undefined, { signal, corre
   const body = jsonOf(answer.text)
   if (answer.status === 200 && isRecord(body)) return body
   throw graphError(answer, body, correlationId)
-}
-
-const BETWEEN = 'Something between answers in its place, like a proxy that wants a login: check HTTPS_PROXY, NO_PROXY and entra.graphUrl.'
-const CHALLENGED = 'Nothing to do: the person is sent to sign in again. If it happens often, look at Conditional Access and at the clocks.'
-const PAGE_EXPIRED = 'Reading from the first page again did not help: the person signs in again.'
-const UNAVAILABLE = 'Try again; see the status page of Microsoft 365.'
-/** For whatever no document of Microsoft's explains. */
-export const REPORT = 'Try again; if it stays, please report it with the request-id.'
-
-const BY_STATUS: Readonly<Record<number, { code: ErrorCode, remedy: string }>> = {
-  401: { code: 'graph_unauthorized', remedy: 'The token was not accepted: check entra.graphUrl and entra.cloud (it must be for this Graph), and the clock.' },
-  403: { code: 'graph_forbidden', remedy: 'Grant the delegated permission User.Read with admin consent; if it is there, set entra.membershipPath: me, or add GroupMember.Read.All.' },
-  404: { code: 'person_not_found', remedy: 'The account was deleted, is brand-new, or entra.tenantId is of another tenant. A new account can take minutes to appear.' },
-  429: { code: 'graph_throttled', remedy: 'Wait; if it happens often, look for other programs that use the same registration.' },
-}
-
-/** The table, for documentation. */
-export function graphMeanings(): readonly { readonly status: string, readonly code: ErrorCode, readonly remedy: string }[] {
-  return [
-    { status: '400 with an expired page token', code: 'graph_page_expired', remedy: PAGE_EXPIRED },
-    { status: '401 with a claims challenge', code: 'graph_claims_challenge', remedy: CHALLENGED },
-    ...Object.entries(BY_STATUS).map(([status, meaning]) => ({ status, ...meaning })),
-    { status: 'other 4xx', code: 'graph_request_refused', remedy: REPORT },
-    { status: '500 and above', code: 'graph_unavailable', remedy: UNAVAILABLE },
-    { status: '3xx', code: 'graph_redirected', remedy: BETWEEN },
-    { status: '200 without JSON', code: 'graph_not_json', remedy: BETWEEN },
-    { status: '200 with something else than was asked for', code: 'graph_malformed', remedy: REPORT },
-  ]
-}
-
-/** Microsoft's error as ours: status and `error.code` decide, `error.message` goes nowhere. */
-export function graphError({ status, headers }: HttpAnswer, body: unknown, correlationId: string): GatehouseError {
-  const error = isRecord(body) && isRecord(body.error) ? body.error : {}
-  const graphCode = typeof error.code === 'string' ? error.code : ''
-  const facts = { status, graphCode, requestId: headers['request-id'], clientRequestId: correlationId, date: headers.date, diagnostic: headers['x-ms-ags-diagnostic'], throttleScope: headers['x-ms-throttle-scope'] }
-  const detail = `Graph answered ${status}${graphCode === '' ? '' : ` ${graphCode}`}`
-  if (status === 400 && graphCode.includes('PageToken')) return new GatehouseError('graph_page_expired', { detail, facts, remedy: PAGE_EXPIRED })
-  const claims = status === 401 ? claimsChallenge(headers['www-authenticate']) : undefined
-  if (claims !== undefined) return new GatehouseError('graph_claims_challenge', { detail: `${detail} with a claims challenge`, facts: { ...facts, claims }, remedy: CHALLENGED })
-  const known = BY_STATUS[status]
-  if (known) return new GatehouseError(known.code, { detail, facts, remedy: known.remedy })
-  if (status >= 500) return new GatehouseError('graph_unavailable', { detail, facts, remedy: UNAVAILABLE })
-  if (status >= 400) return new GatehouseError('graph_request_refused', { detail, facts, remedy: REPORT })
-  if (status >= 300) return new GatehouseError('graph_redirected', { detail: `${detail}, a redirect`, facts, remedy: BETWEEN })
-  if (body === undefined) return new GatehouseError('graph_not_json', { detail: `${detail} without JSON`, facts, remedy: BETWEEN })
-  return new GatehouseError('graph_malformed', { detail: `${detail} without the object that was asked for`, facts, remedy: REPORT })
 }

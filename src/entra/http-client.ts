@@ -2,6 +2,7 @@
 // the body, no redirects followed, and a deadline. What comes back is text: nothing is assumed to be JSON.
 import { rootCertificates } from 'node:tls'
 import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
+import { outgoingProxies } from '../core/outgoing-proxies.js'
 
 export interface HttpRequest {
   readonly url: string
@@ -38,10 +39,13 @@ export class TransportError extends Error {
 
 const MAX_BODY_BYTES = 8 * 1024 * 1024
 
+/** @throws GatehouseError `proxy_unusable` */
 export function createHttpClient(options: { readonly ca?: string | undefined } = {}): HttpClient {
   const ca = options.ca === undefined ? undefined : [...rootCertificates, options.ca] // besides the usual ones
   const tls = ca === undefined ? {} : { connect: { ca }, requestTls: { ca }, proxyTls: { ca } }
-  const createAgent = (): EnvHttpProxyAgent => new EnvHttpProxyAgent({ ...tls, connections: 32, keepAliveTimeout: 10_000 })
+  const proxies = outgoingProxies(process.env)
+  const limits = { connections: 32, keepAliveTimeout: 10_000 }
+  const createAgent = (): EnvHttpProxyAgent => new EnvHttpProxyAgent({ ...proxies, ...limits, ...tls })
   const agent = createAgent()
   return {
     async send({ url, method, headers, body, signal, newConnection }) {

@@ -6,6 +6,7 @@ import { gzip } from 'node:zlib'
 import { rootCertificates } from 'node:tls'
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
 import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
+import { outgoingProxies } from '../core/outgoing-proxies.js'
 import type { OtlpSettings } from './otlp-settings.js'
 
 /** Bytes for a batch of spans, and what the collector says of it. */
@@ -122,8 +123,10 @@ async function readSome(body: Dispatcher.ResponseData['body']): Promise<Uint8Arr
   return Buffer.concat(chunks)
 }
 
-/** HTTPS_PROXY and NO_PROXY count, as they do on the way to Microsoft. */
+/** HTTPS_PROXY and NO_PROXY count, as they do on the way to Microsoft. @throws GatehouseError `proxy_unusable` */
 function createAgent({ ca, ...client }: OtlpSettings['tls']): EnvHttpProxyAgent {
   const tls = { ...client, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) }
-  return new EnvHttpProxyAgent({ connect: tls, requestTls: tls, proxyTls: ca === undefined ? {} : { ca: [...rootCertificates, ca] }, connections: 4, keepAliveTimeout: 10_000 })
+  const proxyTls = ca === undefined ? {} : { ca: [...rootCertificates, ca] }
+  const proxies = outgoingProxies(process.env)
+  return new EnvHttpProxyAgent({ ...proxies, connect: tls, requestTls: tls, proxyTls, connections: 4, keepAliveTimeout: 10_000 })
 }

@@ -94,6 +94,20 @@ t.test('where Graph cannot answer with the query, the plain request is made, as 
   t.match(entra.requests.at(-1), { path: `/v1.0/users/${staff}/transitiveMemberOf`, query: {} })
 })
 
+t.test('a guest of whom Graph lists the groups alone', async (t) => {
+  const { directory, entra, read, groupsOf } = await scene(t)
+  const before = await groupsOf(guest)
+  const person = directory.users.get(guest)
+  if (person) person.membershipAccess = 'groups'
+  t.strictSame(await groupsOf(guest), before)
+  const cast = entra.requests.at(-1)
+  t.match(cast, { path: `/v1.0/users/${guest}/transitiveMemberOf/microsoft.graph.group`, query: { $count: 'true' } })
+  t.match(cast?.headers, { 'consistencylevel': 'eventual', 'x-ms-throttle-priority': 'low' })
+  t.strictSame(await read(), ALL)
+  if (person) person.membershipAccess = 'none'
+  t.strictSame(await read(), ['enabled', 'graph_forbidden', 'enabled'], 'and of whom not even those')
+})
+
 t.test('pauses', async (t) => {
   const unavailable = (times: number, headers: Record<string, string> = {}) => ({ on: 'graph', path: `/users/${guest}?`, times, then: { kind: 'status', status: 503, headers, body: {} } }) as const
 

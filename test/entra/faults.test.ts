@@ -66,7 +66,13 @@ const FORGERIES: Readonly<Record<Forgery, string>> = {
   'none': 'alg none', 'hs256-public-key': 'HS256 with the public key', 'unregistered-key': 'a wrong key under a known kid', 'unknown-kid': 'an unknown kid', 'embedded-jwk': 'a key of its own in the header', 'truncated': 'truncated',
 }
 const claim = (name: string, change: (claims: Record<string, unknown>) => void): Cause => [`id token: ${name}`, { kind: 'mutateClaims', change }]
-const AADSTS = [50011, 50020, 50034, 50053, 50057, 50058, 50074, 50076, 50079, 50105, 50126, 50173, 50194, 50196, 501481, 53000, 53003, 530035, 54005, 65001, 65004, 65005, 650056, 650057, 70000, 70008, 70011, 70021, 70043, 700005, 700016, 700021, 700023, 700024, 700027, 700082, 700211, 700212, 700213, 7000112, 7000215, 7000218, 7000222, 1000502, 90002, 90006, 90012, 90024, 90033, 90038, 90055, 90072, 90094, 90095, 900144, 900382, 901002, 9002313]
+const AADSTS = [
+  50011, 50020, 50034, 50053, 50057, 50058, 50074, 50076, 50079, 50105, 50126, 50128, 50131, 50155, 50173, 50194,
+  50196, 500011, 500212, 501481, 53000, 53001, 53002, 53003, 53004, 53011, 530035, 54005, 65001, 65004, 65005,
+  650052, 650056, 650057, 70000, 70008, 70011, 70021, 70043, 700005, 700016, 700021, 700023, 700024, 700027, 700082,
+  700211, 700212, 700213, 7000112, 7000215, 7000218, 7000222, 1000502, 90002, 90006, 90012, 90024, 90033, 90038,
+  90055, 90072, 90094, 90095, 900144, 900382, 901002, 90008, 90009, 9002313, 9002325, 9002326, 9002327,
+]
 
 const TOKEN: readonly Cause[] = [
   ...AADSTS.map((code): Cause => [`AADSTS${code}`, { kind: 'status', status: 400, body: { error: 'invalid_grant', error_codes: [code], error_description: `AADSTS${code}: x`, correlation_id: '22b3bb26-e046-42df-9c96-65dbd72c1c81', trace_id: '22b3bb26-e046-42df-9c96-65dbd72c1c82' } }]),

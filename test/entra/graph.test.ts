@@ -153,7 +153,7 @@ t.test('what is final', async (t) => {
   const final: Readonly<Record<string, readonly [AnswerFault, ErrorCode]>> = {
     '400': [{ kind: 'status', status: 400, body: { error: { code: 'Request_BadRequest' } } }, 'graph_request_refused'],
     '401': [{ kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } }, 'graph_unauthorized'],
-    '403': [{ kind: 'status', status: 403, body: { error: { code: 'Authorization_RequestDenied' } } }, 'graph_forbidden'],
+    '403': [{ kind: 'status', status: 403, body: { error: { code: 'Forbidden' } } }, 'graph_forbidden'],
     '404': [{ kind: 'status', status: 404, body: { error: { code: 'Request_ResourceNotFound' } } }, 'person_not_found'],
     '409': [{ kind: 'status', status: 409, body: { error: { code: '' } } }, 'graph_request_refused'],
     '500': [{ kind: 'status', status: 500, body: 'oops' }, 'graph_unavailable'],

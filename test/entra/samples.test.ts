@@ -326,7 +326,7 @@ const EXPECTED: Readonly<Record<string, Check>> = {
   'graph-error-401-cae-two-challenges.json': graphError('graph_claims_challenge', { graph: 1 }),
   'graph-error-401-cae.json': graphError('graph_claims_challenge', { graph: 1 }),
   'graph-error-401-invalid-token.json': graphError('graph_unauthorized', { graph: 1 }),
-  'graph-error-403-insufficient-privileges.json': graphError('graph_forbidden', { graph: 1 }),
+  'graph-error-403-insufficient-privileges.json': graphError('graph_forbidden', { graph: 2 }),
   'graph-error-404-user.json': graphError('person_not_found', { graph: 1 }),
   'graph-error-429-http-date.json': throttled(retryAfterDate),
   'graph-error-429-no-retry-after.json': throttled(async (t, file) => {

@@ -1,4 +1,5 @@
 // Who is calling and what they may read: the permission tables of transitiveMemberOf, user and group, newest edition.
+import type { DirectoryUser } from '../../directory.js'
 import type { World } from '../types.js'
 import { GraphError, invalidToken, notFound, requestDenied } from './errors.js'
 
@@ -50,6 +51,16 @@ export function requireUser(world: World, caller: Caller, idOrUpn: string | unde
   if (!holds(caller, table[about][caller.kind === 'app' ? 'app' : own ? 'own' : 'others'])) throw requestDenied()
   if (!user) throw notFound(idOrUpn ?? caller.userId ?? '')
   return user
+}
+
+/** A tenant may restrict guests to the list of groups, or to none (canonical/authd issue 517). */
+export function requireMembershipAccess({ membershipAccess = 'all' }: DirectoryUser, cast: boolean) {
+  if (membershipAccess === 'none' || (membershipAccess === 'groups' && !cast)) throw requestDenied()
+}
+
+/** A signed-in user sees the hidden groups they are in; an application does with Member.Read.Hidden alone. */
+export function mayReadHidden(caller: Caller): boolean {
+  return caller.kind === 'delegated' || caller.permissions.has('Member.Read.Hidden')
 }
 
 export function requireGroup(world: World, caller: Caller, id: string) {

@@ -2,7 +2,7 @@
 import type { DirectoryObject } from '../../directory.js'
 import type { PageFault, PageInfo } from '../faults.js'
 import type { World } from '../types.js'
-import { mayReadDetails, type Caller } from './access.js'
+import { mayReadDetails, mayReadHidden, type Caller } from './access.js'
 import { badRequest, expiredPageToken } from './errors.js'
 import type { PageTokens, Position } from './page-token.js'
 import type { CollectionQuery, Filter } from './query.js'
@@ -22,8 +22,9 @@ export interface CollectionRequest {
 
 export interface Collection { position: Position, info: PageInfo, found: readonly DirectoryObject[] }
 
-export function locate(world: World, tokens: PageTokens, { ids, query, path }: CollectionRequest): Collection {
-  const found = search(world, ids, query)
+export function locate(world: World, tokens: PageTokens, { caller, ids, query, path }: CollectionRequest): Collection {
+  const hidden = mayReadHidden(caller)
+  const found = search(world, ids, query).filter(({ visibility }) => hidden || visibility !== 'HiddenMembership')
   const position = query.skipToken === undefined ? { offset: 0, page: 1 } : tokens.read(query.skipToken, path, world.now())
   if (!position) throw expiredPageToken()
   return { position, found, info: { number: position.page, last: position.offset + query.top >= found.length } }

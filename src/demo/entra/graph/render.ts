@@ -19,7 +19,8 @@ function group(object: DirectoryObject): Properties {
     onPremisesNetBiosName: null, onPremisesSamAccountName: null, onPremisesSecurityIdentifier: null, onPremisesSyncEnabled: null,
     preferredDataLocation: null, preferredLanguage: null, proxyAddresses: unified ? [`SMTP:${nickname}@contoso.example`] : [],
     renewedDateTime: CREATED, resourceBehaviorOptions: [], resourceProvisioningOptions: [], securityEnabled: object.securityEnabled ?? false,
-    securityIdentifier: securityIdentifier(object.id), theme: null, uniqueName: null, visibility: unified ? object.visibility ?? 'Public' : null,
+    securityIdentifier: securityIdentifier(object.id), theme: null, uniqueName: null,
+    visibility: object.visibility ?? (unified ? 'Public' : null),
     onPremisesProvisioningErrors: [], serviceProvisioningErrors: [],
   }
 }

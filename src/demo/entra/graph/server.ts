@@ -4,7 +4,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AnswerFault, PageFault } from '../faults.js'
 import { addFaults, createHttpServer, type TlsIdentity } from '../http-server.js'
 import type { World } from '../types.js'
-import { mayReadDetails, readCaller, requireApplicationRead, requireGroup, requireUser } from './access.js'
+import {
+  mayReadDetails, readCaller, requireApplicationRead, requireGroup, requireMembershipAccess, requireUser,
+} from './access.js'
 import { answerBatch } from './batch.js'
 import { badRequest, GraphError, graphErrorBody, notFound } from './errors.js'
 import { locate, renderPage, type CollectionRequest } from './memberships.js'
@@ -78,9 +80,11 @@ function identify(http: FastifyInstance, world: World) {
 function readMemberships(world: World, request: GraphRequest): CollectionRequest {
   const { id, collection, type } = request.params
   const caller = readCaller(world, request.headers.authorization)
-  const { id: userId } = requireUser(world, caller, id, 'memberships')
+  const user = requireUser(world, caller, id, 'memberships')
   const query = readCollectionQuery(request.query, request.headers.consistencylevel, type)
-  const ids = collection === 'memberOf' ? world.directory.directMemberOf(userId) : world.directory.transitiveMemberOf(userId)
+  requireMembershipAccess(user, query.cast)
+  const { directory } = world
+  const ids = collection === 'memberOf' ? directory.directMemberOf(user.id) : directory.transitiveMemberOf(user.id)
   const parameters = Object.entries(request.query).filter(([name]) => name !== '$skiptoken')
   return { caller, ids, query, path: request.url.split('?')[0] ?? '', parameters, untyped: /odata\.metadata=none/i.test(request.headers.accept ?? '') }
 }

@@ -1,0 +1,44 @@
+// The proxies for outgoing requests, from the environment, read as curl reads them: an address without a scheme is one
+// of http, and a `*` anywhere in NO_PROXY means that no proxy is used at all.
+import { GatehouseError } from './errors.js'
+
+/** Empty strings: no proxy. */
+export interface OutgoingProxies {
+  readonly httpProxy: string
+  /** Empty: `httpProxy`. */
+  readonly httpsProxy: string
+  readonly noProxy: string
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** @throws GatehouseError `proxy_unusable`, which names the variable and never its value: that may hold a password */
+export function outgoingProxies(env: Environment): OutgoingProxies {
+  const noProxy = variable(env, 'NO_PROXY').value
+  return {
+    httpProxy: addressOf(variable(env, 'HTTP_PROXY')),
+    httpsProxy: addressOf(variable(env, 'HTTPS_PROXY')),
+    noProxy: noProxy.split(/[,\s]+/).includes('*') ? '*' : noProxy,
+  }
+}
+
+interface Variable { readonly name: string, readonly value: string }
+
+/** The name in lower case comes first, as everywhere else. */
+function variable(env: Environment, upper: string): Variable {
+  const lower = upper.toLowerCase()
+  const name = env[lower] === undefined ? upper : lower
+  return { name, value: (env[name] ?? '').trim() }
+}
+
+function addressOf({ name, value }: Variable): string {
+  if (value === '') return ''
+  const address = /^[a-z][a-z\d+.-]*:\/\//i.test(value) ? value : `http://${value}`
+  const url = URL.canParse(address) ? new URL(address) : undefined
+  if (url !== undefined && ['http:', 'https:'].includes(url.protocol) && !/\s/.test(value)) return address
+  throw new GatehouseError('proxy_unusable', {
+    detail: `the environment variable ${name} is not the address of an HTTP proxy`,
+    remedy: `Write ${name}=http://HOST:PORT (or https://), with special characters of a password percent-encoded, ` +
+      'or unset it.',
+  })
+}

@@ -1,0 +1,123 @@
+// The pages of one list of memberships: all of them are read before any is used, and any doubt fails the whole list
+// (learn.microsoft.com, "Paging", "Advanced query capabilities").
+import { GatehouseError } from '../core/errors.js'
+import { isObjectId } from '../core/identity.js'
+import { COUNT_DIFFERS, REPORT } from './graph-errors.js'
+
+const GROUP = '#microsoft.graph.group' // directory roles and administrative units come in the same list
+const MAX_PAGES = 1_000
+
+export type Page = Readonly<Record<string, unknown>>
+
+export interface GroupList {
+  /** Of the first page. */
+  readonly url: string
+  /** Groups alone were asked for: elements need no type, and the first page says how many there are. */
+  readonly cast: boolean
+}
+
+export interface PageReader {
+  readonly securityGroupsOnly: boolean
+  /** @throws GatehouseError `graph_*` */
+  readonly get: (url: string) => Promise<Page>
+}
+
+/** @returns lower-case ids, each once @throws GatehouseError `graph_*` */
+export async function readPages(
+  { url: first, cast }: GroupList,
+  { securityGroupsOnly, get }: PageReader,
+): Promise<Set<string>> {
+  const groupIds = new Set<string>()
+  const listed = new Set<string>()
+  const seen = new Set<string>()
+  const { origin } = new URL(first)
+  let expected: number | undefined
+  for (let url: string | undefined = first; url !== undefined;) {
+    if (seen.has(url)) {
+      const detail = `page ${seen.size} points back to one that was read`
+      throw new GatehouseError('graph_paging_loop', { detail, remedy: REPORT })
+    }
+    if (seen.size === MAX_PAGES) {
+      const remedy = 'Somebody in close to a million groups: please report it.'
+      throw new GatehouseError('graph_too_many_pages', { detail: `more than ${MAX_PAGES} pages`, remedy })
+    }
+    seen.add(url)
+    const page = await get(url)
+    if (cast && seen.size === 1) expected = countOf(page)
+    for (const { id, counts } of elements(page, { cast, securityGroupsOnly })) {
+      listed.add(id)
+      if (counts) groupIds.add(id)
+    }
+    url = nextLink(page, origin)
+    if (cast && url !== undefined) url = withCount(url)
+  }
+  if (cast && listed.size !== expected) {
+    throw countDiffers(`${listed.size} groups were listed, ${expected} were counted`)
+  }
+  return groupIds
+}
+
+function countOf(page: Page): number {
+  const count = page['@odata.count']
+  if (typeof count === 'number' && Number.isSafeInteger(count) && count >= 0) return count
+  throw countDiffers('the first page does not say how many groups there are (@odata.count)')
+}
+
+function countDiffers(detail: string): GatehouseError {
+  return new GatehouseError('graph_count_differs', { detail, remedy: COUNT_DIFFERS })
+}
+
+interface Reading { readonly cast: boolean, readonly securityGroupsOnly: boolean }
+
+interface Membership { readonly id: string, readonly counts: boolean }
+
+function * elements(page: Page, { cast, securityGroupsOnly }: Reading): Generator<Membership> {
+  if (!Array.isArray(page.value)) {
+    const detail = 'a page has no list of memberships (`value`)'
+    throw new GatehouseError('graph_malformed', { detail, remedy: REPORT })
+  }
+  for (const item of page.value as readonly unknown[]) {
+    const { '@odata.type': said, id, securityEnabled } = typeof item === 'object' && item !== null ? item as Page : {}
+    const type = cast && said === undefined ? GROUP : said
+    // Without a type a group cannot be told from a role; dropping it would be "no groups", keeping it a guess.
+    if (typeof type !== 'string' || typeof id !== 'string' || !isObjectId(id)) {
+      const detail = 'a membership has no @odata.type or no object ID'
+      throw new GatehouseError('graph_malformed', { detail, remedy: REPORT })
+    }
+    if (type !== GROUP) continue
+    // Null is "you may not know", not "no": leaving the group out would take rights away, keeping it would give some.
+    if (securityGroupsOnly && typeof securityEnabled !== 'boolean') throw securityHidden()
+    yield { id: id.toLowerCase(), counts: !securityGroupsOnly || securityEnabled === true }
+  }
+}
+
+function securityHidden(): GatehouseError {
+  return new GatehouseError('graph_security_hidden', {
+    detail: 'Graph does not say which groups are security groups',
+    remedy: 'Grant GroupMember.Read.All (delegated for logins, application for commands) with admin consent, ' +
+      'or take entra.securityGroupsOnly away.',
+  })
+}
+
+/** Followed verbatim, but only within Graph's origin: the token goes with it. */
+function nextLink(page: Page, origin: string): string | undefined {
+  const link = page['@odata.nextLink']
+  if (link === undefined) return undefined
+  if (typeof link !== 'string' || !URL.canParse(link)) {
+    throw new GatehouseError('graph_malformed', { detail: '@odata.nextLink is no address', remedy: REPORT })
+  }
+  if (new URL(link).origin !== origin) {
+    throw new GatehouseError('graph_foreign_link', {
+      detail: `@odata.nextLink leads to ${new URL(link).origin} instead of ${origin}`,
+      remedy: 'Check entra.graphUrl; if it is right, something between Gatehouse and Graph rewrites answers.',
+    })
+  }
+  return link
+}
+
+/** An advanced query needs `$count=true` on every page. Graph's links repeat it; one without it would be refused. */
+function withCount(url: string): string {
+  const { searchParams, search, hash } = new URL(url)
+  if (searchParams.has('$count')) return url
+  return `${url.slice(0, url.length - hash.length)}${search === '' ? '?' : '&'}$count=true`
+}
