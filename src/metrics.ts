@@ -15,6 +15,8 @@ export interface MetricsSources {
   readonly version: string
   readonly cachedSessions: () => number
   readonly changesHeard: () => boolean
+  /** Until when Graph asked to wait, in milliseconds since 1970; undefined: it does not. */
+  readonly graphThrottledUntil: () => number | undefined
   /** Absent: no re-evaluation is configured. */
   readonly sync?: () => { readonly here: boolean, readonly lagMs: number } | undefined
   readonly reload: () => ReloadState
@@ -25,7 +27,8 @@ export interface MetricsSources {
 const FAST = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5]
 const SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30]
 
-export function createMetrics({ version, cachedSessions, changesHeard, replicas, reload, sync }: MetricsSources): Metrics {
+export function createMetrics(sources: MetricsSources): Metrics {
+  const { version, cachedSessions, changesHeard, replicas, reload, sync, graphThrottledUntil } = sources
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry, prefix: 'gatehouse_' })
@@ -44,6 +47,8 @@ export function createMetrics({ version, cachedSessions, changesHeard, replicas,
   gauge('gatehouse_cached_sessions', 'Sessions in memory.', cachedSessions, registers)
   gauge('gatehouse_changes_heard', '1 while changes of other replicas are heard of; 0: every check reads the database.', () => changesHeard() ? 1 : 0, registers)
   reloadGauges(reload, registers)
+  const throttledUntilHelp = 'Unix time until which Graph asked sign-ins to wait; 0: it does not.'
+  gauge('gatehouse_graph_throttled_until_seconds', throttledUntilHelp, () => (graphThrottledUntil() ?? 0) / 1000, registers)
   if (sync) {
     gauge('gatehouse_sync_here', '1 where this replica is the one that looks people up again.', () => sync()?.here ? 1 : 0, registers)
     gauge('gatehouse_sync_lag_seconds', 'Age of the oldest reading of somebody with a live session, as this replica saw it at its last turn.', () => (sync()?.lagMs ?? 0) / 1000, registers)

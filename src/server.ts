@@ -17,8 +17,8 @@ import { createAccountSource } from './entra/accounts.js'
 import { entraEndpoints, severalTenants } from './entra/clouds.js'
 import { createClientCredential } from './entra/credentials.js'
 import { createHttpClient, type HttpClient } from './entra/http-client.js'
-import { withReachability } from './entra/reachability.js'
-import { createEntraSource } from './entra/source.js'
+import { withReachability, type WatchedHttpClient } from './entra/reachability.js'
+import { createEntraSource, type EntraSource } from './entra/source.js'
 import { tracedHttp } from './entra/traced-http.js'
 import { drainAndClose } from './http/drain.js'
 import { touchInterval } from './http/toucher.js'
@@ -109,15 +109,16 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     const sweeping = startRecurring(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
     closers.push(sweeping.stop)
     const replicas = createReplicas({ name: `${hostname()}:${config.server.port}`, config: onceEach(live, configHash), log, ...(replicasMayDifferMs === undefined ? {} : { reportAfterMs: replicasMayDifferMs }) })
-    const metrics: Metrics = createMetrics({ version: VERSION, reload, cachedSessions: () => cache.size, changesHeard: () => changes.live(), replicas: () => { const { same, different } = replicas.state(); return { same, different: different.length } }, ...(config.sync ? { sync: () => sync?.state() } : {}) })
+    const metrics: Metrics = createMetrics({ version: VERSION, reload, graphThrottledUntil: () => entra.source.throttledUntil(), cachedSessions: () => cache.size, changesHeard: () => changes.live(), replicas: () => { const { same, different } = replicas.state(); return { same, different: different.length } }, ...(config.sync ? { sync: () => sync?.state() } : {}) })
     const endpoints = entraEndpoints(config.entra)
     const http = withReachability(tracedHttp(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), endpoints, tracer), endpoints.graph, metrics.meter.upstream)
     closers.push(() => http.close())
     const { cache, changes } = openCache({ url, database, config, replicas, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
-    const app = await buildApp(live, { ...entraAdapters(live, http), ...storeAdapters(config, database, cache), keys, meter: metrics.meter, tracer, report: createLoginReporter(log, metrics.meter), ownStep: steps.step, log })
+    const entra = entraAdapters(live, http)
+    const app = await buildApp(live, { ...entra, ...storeAdapters(config, database, cache), keys, meter: metrics.meter, tracer, report: createLoginReporter(log, metrics.meter), ownStep: steps.step, log })
     const sync = openSync(live, { http, database, url, metrics, log, closers, graceMs: syncGraceMs })
     const informed = () => ({
-      ...http.reachability(),
+      ...upstreamParts(http, entra.source),
       changes: changes.live() ? 'heard' : 'not heard: every check reads the database',
       replicas: replicas.state(),
       config: configPart(reload()),
@@ -176,6 +177,14 @@ function openSync(live: () => Config, { http, database, url, metrics, log, close
   })
   closers.push(() => leadership.close(), () => sync.close())
   return sync
+}
+
+/** For people who look at /readyz: a pause that Graph asked for is shown although its last answer was fine. */
+function upstreamParts(http: Pick<WatchedHttpClient, 'reachability'>, source: Pick<EntraSource, 'throttledUntil'>) {
+  const { entra, graph } = http.reachability()
+  const until = source.throttledUntil()
+  if (until === undefined) return { entra, graph }
+  return { entra, graph: { ...graph, state: `throttled until ${new Date(until).toISOString()}` } }
 }
 
 /** For people who look at /readyz. */

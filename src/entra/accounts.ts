@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError } from '../core/errors.js'
 import type { AccountSource, Standing } from '../core/reevaluation.js'
 import { createAppToken, type AppTokenSource } from './app-token.js'
-import { graphError, REPORT } from './graph-errors.js'
+import { graphError, REPORT, THROTTLED } from './graph-errors.js'
 import { createGraphClient, MAX_PAUSE_MS, type GraphRequest } from './graph.js'
 import { isRecord } from './http-client.js'
 import { firstPage, readMemberships } from './memberships.js'
@@ -45,7 +45,7 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
   /** Each item's answer; those that are throttled are asked again, the others not. */
   const askAll = async (items: readonly Item[], request: Asking): Promise<ReadonlyMap<string, ItemAnswer>> => {
     const answers = new Map<string, ItemAnswer>()
-    if (!await paused(request, pausedUntil)) throw new GatehouseError('graph_throttled', { detail: 'Graph asked for a longer pause', remedy: 'Wait; if it happens often, lengthen sync.interval.' })
+    if (!await paused(request, pausedUntil)) throw new GatehouseError('graph_throttled', { detail: 'Graph asked for a longer pause', remedy: THROTTLED })
     let open = items
     for (let attempt = 1; ; attempt++) {
       for (const [id, answer] of itemAnswers(await graph.post({ ...request, url: `${endpoints.graph}/v1.0/$batch` }, { requests: open }), open)) answers.set(id, answer)

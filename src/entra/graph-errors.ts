@@ -14,6 +14,9 @@ const UNAVAILABLE = 'Try again; see the status page of Microsoft 365.'
 export const REPORT = 'Try again; if it stays, please report it with the request-id.'
 export const COUNT_DIFFERS = 'Graph counts from an index that can lag: the person signs in again in a few minutes.'
 
+export const THROTTLED = 'Sign-ins go on by themselves as soon as Graph answers again. If it happens often, look for other ' +
+  'programs that use the same registration, or lengthen sync.interval.'
+
 const FORBIDDEN = 'Grant the delegated permission User.Read with admin consent; ' +
   'if it is there, set entra.membershipPath: me, or add GroupMember.Read.All.'
 /** The list of everything was refused, and so was the list of groups. */
@@ -34,7 +37,7 @@ const BY_STATUS: Readonly<Record<number, { code: ErrorCode, remedy: string }>> =
   },
   429: {
     code: 'graph_throttled',
-    remedy: 'Wait; if it happens often, look for other programs that use the same registration.',
+    remedy: THROTTLED,
   },
 }
 

@@ -2,9 +2,10 @@
 // tried again within the deadline, everything else is final (learn.microsoft.com, "Microsoft Graph throttling guidance").
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
-import { graphError } from './graph-errors.js'
+import { graphError, THROTTLED } from './graph-errors.js'
 import { isRecord, jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
 import { parseRetryAfter } from './retry-after.js'
+import { createThrottle } from './throttle.js'
 
 export interface GraphRequest {
   /** Absolute; must be on the Graph origin. */
@@ -25,6 +26,8 @@ export interface GraphClient {
   get(request: GraphRequest): Promise<Readonly<Record<string, unknown>>>
   /** For what reads only: it is sent again like a `get`. */
   post(request: GraphRequest, body: object): Promise<Readonly<Record<string, unknown>>>
+  /** Until when Graph asked to wait (milliseconds since 1970); undefined where it does not. */
+  throttledUntil(): number | undefined
 }
 
 const ATTEMPTS = 5
@@ -32,24 +35,29 @@ const ATTEMPTS = 5
 export const MAX_PAUSE_MS = 300_000
 const RETRIED = new Set([429, 503, 504])
 
+/** At least this often one request is sent while Graph asks to wait. */
+const PROBE_EVERY_MS = 15_000
+
 export interface GraphClientOptions {
   readonly http: HttpClient
   readonly graphUrl: string
   readonly backoffMs?: number
-  /** Nobody waits: whatever pause Graph asks for holds for all, not only that of a 429. */
+  /** Nobody waits: whatever pause Graph asks for holds for all, not only that of a 429, and there are no probes. */
   readonly patient?: boolean
+  readonly probeEveryMs?: number
 }
 
-export function createGraphClient({ http, graphUrl, backoffMs = 250, patient = false }: GraphClientOptions): GraphClient {
+export function createGraphClient(options: GraphClientOptions): GraphClient {
+  const { http, graphUrl, backoffMs = 250, patient = false } = options
   const origin = new URL(graphUrl).origin
-  let pausedUntil = -Infinity // shared: one Retry-After is not met by fifty logins hammering
+  const throttle = createThrottle({ probeEveryMs: options.probeEveryMs ?? (patient ? Infinity : PROBE_EVERY_MS) })
 
   const wait = async (ms: number, request: GraphRequest): Promise<boolean> => {
     if (performance.now() + ms >= request.deadline) return false
     await sleep(ms, undefined, { signal: request.signal }).catch(() => {})
     return !request.signal.aborted
   }
-  const attempt = async (request: GraphRequest, body: string | undefined, number: number, newConnection: boolean): Promise<HttpAnswer | TransportError> => {
+  const attempt = async ({ request, body, number, last }: Attempt): Promise<HttpAnswer | TransportError> => {
     try {
       return await http.send({
         url: request.url,
@@ -57,32 +65,62 @@ export function createGraphClient({ http, graphUrl, backoffMs = 250, patient = f
         headers: headersOf(request, body, number),
         ...(body === undefined ? {} : { body }),
         signal: request.signal,
-        newConnection,
+        newConnection: statusOf(last) === 503,
       })
     } catch (error) {
       if (error instanceof TransportError) return error
       throw error
     }
   }
+  /** The answer, with what it says of a pause: `shared` is that of all requests. */
+  const ask = async (details: Attempt, probe: boolean): Promise<Asked> => {
+    const sentAt = performance.now()
+    try {
+      const answer = await attempt(details)
+      const status = statusOf(answer)
+      const asked = answer instanceof TransportError ? undefined : retryAfter(answer)
+      const pauseMs = asked ?? backoffMs * (details.number + 1) ** 2
+      const shared = status === 429 || (patient && asked !== undefined && status !== undefined && RETRIED.has(status))
+      if (shared) throttle.pause(Math.min(pauseMs, MAX_PAUSE_MS))
+      else if (status !== undefined && status < 500) throttle.answered(sentAt)
+      return { answer, pauseMs, shared }
+    } finally {
+      if (probe) throttle.probed()
+    }
+  }
   const send = async (request: GraphRequest, body?: string): Promise<Readonly<Record<string, unknown>>> => {
-    if (new URL(request.url).origin !== origin) throw new GatehouseError('graph_foreign_link', { detail: 'a token was about to leave for another origin' })
+    if (new URL(request.url).origin !== origin) {
+      throw new GatehouseError('graph_foreign_link', { detail: 'a token was about to leave for another origin' })
+    }
     let last: HttpAnswer | TransportError | undefined
     for (let number = 0; number < ATTEMPTS; number++) {
-      const pause = pausedUntil - performance.now()
-      if (pause > 0 && !await wait(pause, request)) break
-      last = await attempt(request, body, number, last !== undefined && !(last instanceof TransportError) && last.status === 503)
-      if (last instanceof TransportError ? last.kind !== 'network' : !RETRIED.has(last.status)) break
-      const asked = last instanceof TransportError ? undefined : parseRetryAfter(last.headers['retry-after'], serverTime(last))
-      const pauseMs = asked ?? backoffMs * (number + 1) ** 2
-      if (!(last instanceof TransportError) && (last.status === 429 || (patient && asked !== undefined))) pausedUntil = Math.max(pausedUntil, performance.now() + Math.min(pauseMs, MAX_PAUSE_MS))
-      if (number + 1 === ATTEMPTS || !await wait(pauseMs, request)) break
+      const turn = await throttle.turn(request)
+      if (turn === 'no') break
+      const { answer, pauseMs, shared } = await ask({ request, body, number, last }, turn === 'probe')
+      last = answer
+      if (answer instanceof TransportError ? answer.kind !== 'network' : !RETRIED.has(answer.status)) break
+      if (!shared && (number + 1 === ATTEMPTS || !await wait(pauseMs, request))) break
     }
-    return bodyOf(last, request, origin)
+    return bodyOf(last, request, { origin, remainingMs: throttle.remainingMs(), patient })
   }
   return {
     get: (request) => send(request),
     post: (request, body) => send(request, JSON.stringify(body)),
+    throttledUntil: () => throttle.remainingMs() > 0 ? Date.now() + throttle.remainingMs() : undefined,
   }
+}
+
+interface Attempt {
+  readonly request: GraphRequest
+  readonly body: string | undefined
+  readonly number: number
+  readonly last: HttpAnswer | TransportError | undefined
+}
+
+interface Asked { readonly answer: HttpAnswer | TransportError, readonly pauseMs: number, readonly shared: boolean }
+
+function statusOf(answer: HttpAnswer | TransportError | undefined): number | undefined {
+  return answer === undefined || answer instanceof TransportError ? undefined : answer.status
 }
 
 function headersOf(request: GraphRequest, body: string | undefined, attempt: number): Record<string, string> {
@@ -98,18 +136,40 @@ function headersOf(request: GraphRequest, body: string | undefined, attempt: num
 }
 
 /** A date counts from the answer's own clock, which need not be ours. */
-function serverTime({ headers }: HttpAnswer): number {
+function retryAfter({ headers }: HttpAnswer): number | undefined {
   const date = Date.parse(headers.date ?? '')
-  return Number.isNaN(date) ? Date.now() : date
+  return parseRetryAfter(headers['retry-after'], Number.isNaN(date) ? Date.now() : date)
 }
 
-function bodyOf(answer: HttpAnswer | TransportError | undefined, { signal, correlationId }: GraphRequest, origin: string): Readonly<Record<string, unknown>> {
-  if (answer === undefined) throw new GatehouseError('graph_throttled', { detail: 'Graph asked all sign-ins to wait longer than this one may', remedy: 'Wait; if it happens often, raise entra.loginBudget.' })
+interface Circumstances { readonly origin: string, readonly remainingMs: number, readonly patient: boolean }
+
+function bodyOf(
+  answer: HttpAnswer | TransportError | undefined,
+  { signal, correlationId }: GraphRequest,
+  { origin, remainingMs, patient }: Circumstances,
+): Readonly<Record<string, unknown>> {
+  if (answer === undefined) throw heldBack(remainingMs, patient)
   if (answer instanceof TransportError) {
-    const code: ErrorCode = answer.kind === 'timeout' || signal.aborted ? 'graph_timeout' : answer.kind === 'too_large' ? 'graph_too_large' : 'graph_unavailable'
-    throw new GatehouseError(code, { cause: answer, detail: `no usable answer from ${origin}: ${answer.message}`, remedy: 'Check the network, HTTPS_PROXY and entra.caFile; raise entra.loginBudget if Graph is slow.' })
+    const code = transportCode(answer, signal)
+    throw new GatehouseError(code, {
+      cause: answer,
+      detail: `no usable answer from ${origin}: ${answer.message}`,
+      remedy: 'Check the network, HTTPS_PROXY and entra.caFile; raise entra.loginBudget if Graph is slow.',
+    })
   }
   const body = jsonOf(answer.text)
   if (answer.status === 200 && isRecord(body)) return body
   throw graphError(answer, body, correlationId)
+}
+
+function heldBack(remainingMs: number, patient: boolean): GatehouseError {
+  const until = new Date(Date.now() + remainingMs).toISOString()
+  const probes = patient ? '' : `; every ${PROBE_EVERY_MS / 1000} seconds one request is sent all the same`
+  const detail = `Graph asked to wait until ${until}${probes}`
+  return new GatehouseError('graph_throttled', { detail, remedy: THROTTLED })
+}
+
+function transportCode({ kind }: TransportError, signal: AbortSignal): ErrorCode {
+  if (kind === 'timeout' || signal.aborted) return 'graph_timeout'
+  return kind === 'too_large' ? 'graph_too_large' : 'graph_unavailable'
 }

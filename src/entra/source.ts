@@ -23,12 +23,18 @@ export interface EntraSourceOptions {
   readonly loginBudgetMs: number
 }
 
-export function createEntraSource(options: EntraSourceOptions): IdentitySource {
+export interface EntraSource extends IdentitySource {
+  /** Until when Graph asked to wait (milliseconds since 1970); undefined where it does not. */
+  throttledUntil(): number | undefined
+}
+
+export function createEntraSource(options: EntraSourceOptions): EntraSource {
   const { http, endpoints, clientId, tenants, credential, redirectUri, membershipPath, securityGroupsOnly, loginBudgetMs } = options
   const tokens = createTokenClient({ http, tokenEndpoint: endpoints.token, clientId, credential, redirectUri, scopes: endpoints.scopes })
   const rules = { keys: createTenantKeys({ http, url: endpoints.keys }), issuer: endpoints.issuer, clientId, tenants: tenants.map((tenant) => tenant.toLowerCase()) }
   const graph = createGraphClient({ http, graphUrl: endpoints.graph })
   return {
+    throttledUntil: () => graph.throttledUntil(),
     async identify(grant, now) {
       const deadline = performance.now() + loginBudgetMs
       const signal = AbortSignal.timeout(loginBudgetMs)
