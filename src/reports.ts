@@ -41,6 +41,9 @@ const ENDED: Readonly<Record<Parameters<SyncReporter['ended']>[1], string>> = {
   stale_session: 'Graph has not answered about this person for longer than sync.maxStaleness',
 }
 
+const HIDDEN = 'If the membership did not end in Entra ID, the group hides its members from applications: ' +
+  'grant the application permission Member.Read.Hidden with admin consent (docs/revocation.md).'
+
 export function createSyncReporter(log: Logger, meter: Pick<Meter, 'groupMissing' | 'reevaluated'>): SyncReporter {
   const saidMissing = new Set<string>()
   return {
@@ -48,6 +51,11 @@ export function createSyncReporter(log: Logger, meter: Pick<Meter, 'groupMissing
       correlationId, user: username, userId, groupsAdded: change.groupsAdded, groupsRemoved: change.groupsRemoved, groups: change.groups.length, missing: missing.length, entraGroups, staff: change.staff, superuser: change.superuser,
     }, `${mapped(username, change)} (re-evaluation)`),
     ended: ({ username, userId }, why, sessions, correlationId) => log.info({ correlationId, user: username, userId, why, sessions }, `the sessions of ${username} ended: ${ENDED[why]}`),
+    takenBack: ({ username, userId }, taken, correlationId) => log.warn(
+      { correlationId, user: username, userId, ...taken, remedy: HIDDEN },
+      `Azure AD group mapping - the re-evaluation took from ${username} what a sign-in had granted ` +
+        'within the last half hour by the same mapping',
+    ),
     privilegesDropped: ({ username, userId }) => log.warn({ user: username, userId, remedy: 'They come back when Graph answers about this person.' }, `${username} is neither staff nor superuser any longer: Graph has not answered about them for longer than sync.privilegedStaleness`),
     failing: (error, people, correlationId) => log.warn({ ...errorFacts(error), correlationId, people }, 'people with live sessions could not be looked up again; what is known of them ages'),
     broken: (error) => log.warn(error instanceof GatehouseError ? errorFacts(error) : { err: error }, 'the re-evaluation broke off; the next turn tries again'),

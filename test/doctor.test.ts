@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
 import { STEPS } from '../src/core/pipeline/index.js'
+import { applicationPermissions } from '../src/checks/entra.js'
 import { FAILURES } from '../src/core/errors.js'
 import { GROUP_IDS } from '../src/demo/people.js'
 import { clockFits } from '../src/checks/entra.js'
@@ -88,6 +89,8 @@ t.test('what can be wrong with Entra ID', async (t) => {
     ['no application permission', () => { app.applicationPermissions = [] }, 0, ['skipped graph_forbidden', 'skipped registration_hidden', 'warn graph_permission']],
     ['no application permission, and sync', () => { app.applicationPermissions = []; return { sync: {} } }, 1, ['fail graph_permission', 'skipped graph_forbidden', 'skipped registration_hidden']],
     ['the permission for groups alone, and sync', () => { app.applicationPermissions = ['GroupMember.Read.All']; return { sync: {} } }, 1, ['fail graph_permission', 'skipped registration_hidden']],
+    ['sync without a sight of hidden memberships', () => ({ sync: {} }), 0, ['warn hidden_memberships']],
+    ['sync with it', () => { app.applicationPermissions = [...app.applicationPermissions, 'Member.Read.Hidden']; return { sync: {} } }, 0, []],
     ['no front-channel logout and few claims', () => { delete app.frontChannelLogoutUrl; app.optionalClaims = ['email'] }, 0, ['warn logout_url_missing', 'warn optional_claims_missing']],
     ['a discovery document of another tenant', () => { faults.add({ on: 'discovery', then: { kind: 'body', body: { issuer: 'https://login.microsoftonline.com/other/v2.0' } } }) }, 1, ['fail issuer_differs']],
     ['no keys', () => { faults.add({ on: 'keys', then: { kind: 'body', body: { keys: [] } } }) }, 1, ['fail entra_keys_unavailable']],
@@ -104,6 +107,16 @@ t.test('what can be wrong with Entra ID', async (t) => {
     faults.clear()
     Object.assign(app, mended)
   }
+})
+
+t.test('hidden memberships are named where the token cannot be read, and not without sync', async (t) => {
+  const ask = (roles: readonly string[] | undefined) => ({ mayRead: async () => true, applicationRoles: async () => roles })
+  const hidden = async (sync: boolean, roles: readonly string[] | undefined) =>
+    (await applicationPermissions({ sync }, ask(roles))()).filter(({ code }) => code === 'hidden_memberships')
+  t.match(await hidden(true, undefined), [{ state: 'skipped', remedy: /Member\.Read\.Hidden/ }])
+  t.match(await hidden(true, []), [{ state: 'warn', remedy: /Member\.Read\.Hidden/ }])
+  t.match(await hidden(true, ['Member.Read.Hidden']), [{ state: 'ok' }])
+  t.strictSame(await hidden(false, []), [])
 })
 
 t.test('clocks', async (t) => {

@@ -55,17 +55,43 @@ export function graphReached(ask: Pick<Inspection, 'graphAnswers'>): Check {
   return async () => await ask.graphAnswers().then((): Finding[] => [{ state: 'ok', code: 'graph', says: 'Graph answers' }], (error: unknown) => [failure(error, 'fail', 'Graph: ')])
 }
 
+const MAY_READ: Finding = {
+  state: 'ok', code: 'graph_permission', says: 'Gatehouse itself may read people\'s memberships',
+}
+
 /** Logins need none of it; `explain` and `sync` do. */
-export function applicationPermissions({ sync }: { readonly sync: boolean }, ask: Pick<Inspection, 'mayRead'>): Check {
+export function applicationPermissions(
+  { sync }: { readonly sync: boolean },
+  ask: Pick<Inspection, 'mayRead' | 'applicationRoles'>,
+): Check {
   return async () => {
     try {
-      if (await ask.mayRead('memberships') && (!sync || await ask.mayRead('accounts'))) return [{ state: 'ok', code: 'graph_permission', says: 'Gatehouse itself may read people\'s memberships' }]
+      if (await ask.mayRead('memberships') && (!sync || await ask.mayRead('accounts'))) {
+        return [MAY_READ, ...sync ? [hiddenMemberships(await ask.applicationRoles())] : []]
+      }
       if (sync) return [{ state: 'fail', code: 'graph_permission', says: 'Gatehouse itself may not read people\'s accounts and memberships, which sync is about', remedy: 'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent.' }]
       return [{ state: 'warn', code: 'graph_permission', says: 'Gatehouse itself may not read people\'s memberships: logins work, `explain USER` and `explain --live` do not', remedy: 'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent, if you want them.' }]
     } catch (error) {
       return [failure(error, 'skipped', 'application permissions: ')]
     }
   }
+}
+
+/** An application is not shown the members of a group with hidden membership, which a person's own sign-in is. */
+function hiddenMemberships(roles: readonly string[] | undefined): Finding {
+  const code = 'hidden_memberships'
+  const remedy = 'Grant the application permission Member.Read.Hidden with admin consent ' +
+    'if a group of the mapping has hidden membership.'
+  if (roles === undefined) {
+    const says = 'whether Gatehouse itself may read hidden memberships cannot be told from its token'
+    return { state: 'skipped', code, says, remedy }
+  }
+  if (roles.includes('Member.Read.Hidden')) {
+    return { state: 'ok', code, says: 'Gatehouse itself may read hidden memberships' }
+  }
+  const says = 'Gatehouse itself may not read hidden memberships: ' +
+    'what a group with hidden membership grants at a sign-in, sync takes away'
+  return { state: 'warn', code, says, remedy }
 }
 
 function shown(value: unknown): string {

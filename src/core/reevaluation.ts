@@ -43,6 +43,8 @@ export interface SyncChange {
   readonly superseded: boolean
   /** Public ids of sessions whose id token is older than Entra ID accepts. */
   readonly revoked: readonly string[]
+  /** Entra groups that a sign-in of the last half hour read, as the reading before this one, and this one lacks. */
+  readonly lostSinceSignIn: readonly string[]
   /** Public ids of sessions that ended because nothing is granted and `requireMappedGroup` is set; undefined where that is not so. */
   readonly refused: readonly string[] | undefined
 }

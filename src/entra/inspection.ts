@@ -40,6 +40,8 @@ export interface Inspection {
   graphAnswers(): Promise<void>
   /** Whether Gatehouse itself may read people's memberships, or their accounts. @throws `graph_*`, `entra_*` */
   mayRead(what: 'memberships' | 'accounts'): Promise<boolean>
+  /** The application permissions in Gatehouse's own token; undefined where the token cannot be read. @throws `entra_*` */
+  applicationRoles(): Promise<readonly string[] | undefined>
   /** @throws `graph_forbidden` where Application.Read.All is not granted */
   registration(): Promise<Registration>
   /** Whether the redirect URI is taken; undefined where the answer does not say. @throws `entra_*` where it is refused */
@@ -113,6 +115,12 @@ export function createInspection({ http, endpoints, clientId, credential, redire
         throw error
       }
     },
+    async applicationRoles() {
+      const scope = `${endpoints.graph}/.default`
+      const asking = { http, tokenEndpoint: endpoints.token, clientId, credential, scope }
+      const { accessToken } = await requestAppToken(asking, randomUUID(), AbortSignal.timeout(budgetMs))
+      return rolesOf(accessToken)
+    },
     async registration() {
       return registrationOf(await graphRequest(`applications(appId='${clientId}')?$select=id,web,optionalClaims,passwordCredentials`))
     },
@@ -124,6 +132,18 @@ export function createInspection({ http, endpoints, clientId, credential, redire
       return undefined
     },
   }
+}
+
+/**
+ * A token for Graph is Graph's to read, and nothing is decided by it here: an administrator is told what it seems to hold
+ * (learn.microsoft.com, "Access token claims reference": `roles`, absent where there are none).
+ */
+function rolesOf(accessToken: string): readonly string[] | undefined {
+  const [, payload = ''] = accessToken.split('.')
+  const claims = jsonOf(Buffer.from(payload, 'base64url').toString('utf8'))
+  if (!isRecord(claims) || typeof claims.aud !== 'string') return undefined
+  if (claims.roles === undefined) return []
+  return Array.isArray(claims.roles) ? claims.roles.filter((role) => typeof role === 'string') : undefined
 }
 
 function registrationOf({ web, optionalClaims, passwordCredentials }: Readonly<Record<string, unknown>>): Registration {

@@ -74,8 +74,9 @@ export function createSyncStore(database: Database, options: SyncStoreOptions): 
 }
 
 async function apply(tx: Transaction, person: SyncPerson, reading: SyncReading, standing: Standing): Promise<SyncChange | undefined> {
-  const { rows: [before] } = await tx.execute<{ staff: boolean, superuser: boolean }>(sql`
-    select is_staff as staff, is_superuser as superuser from users where id = ${person.userId} for update`)
+  const { rows: [before] } = await tx.execute<{ staff: boolean, superuser: boolean, lost: string[] | null }>(sql`
+    select is_staff as staff, is_superuser as superuser, (${lostSinceSignIn(standing.groupIds)}) as lost
+    from users u where id = ${person.userId} for update`)
   if (!before) return undefined
   const change = await replaceGrants(tx, { userId: person.userId, grants: standing.grants, groupIds: standing.groupIds, readAt: reading.readAt })
   if (!change.superseded) await tx.execute(sql`delete from entra_checks where user_id = ${person.userId}`)
@@ -84,7 +85,20 @@ async function apply(tx: Transaction, person: SyncPerson, reading: SyncReading, 
   const ended = refused ? await endSessions(tx, person, sql`true`) : []
   const flagsChanged = change.staff !== before.staff || change.superuser !== before.superuser
   await record(tx, person, reading, { change, flagsChanged, before, standing, revoked, ended })
-  return { ...change, flagsChanged, revoked, refused: refused ? ended : undefined }
+  const lost = change.superseded ? [] : before.lost ?? []
+  return { ...change, flagsChanged, revoked, lostSinceSignIn: lost, refused: refused ? ended : undefined }
+}
+
+/**
+ * What the last reading has and this one has not, where that one was a sign-in's: a session began within two minutes of it.
+ * To be run before the reading is replaced.
+ */
+function lostSinceSignIn(groupIds: readonly string[]): SQL {
+  return sql`
+    select array(select unnest(r.group_ids)::text except select unnest(${sql.param([...groupIds])}::uuid[])::text)
+    from entra_readings r where r.user_id = u.id and r.read_at > now() - interval '30 minutes'
+      and exists (select 1 from sessions s where s.user_id = u.id
+        and s.created_at >= r.read_at and s.created_at < r.read_at + interval '2 minutes')`
 }
 
 /** Somebody signed in meanwhile, or another replica asked. */

@@ -12,10 +12,21 @@ export interface SyncPace {
 
 export type SyncResult = 'unchanged' | 'changed' | 'refused' | 'revoked' | 'disabled' | 'missing' | 'deleted' | 'failed' | 'stale_privileges' | 'stale_session'
 
+export interface TakenBack {
+  /** Object IDs of Entra groups that only the sign-in saw. */
+  readonly entraGroups: readonly string[]
+  /** Local groups. */
+  readonly groups: readonly string[]
+  readonly staff: boolean
+  readonly superuser: boolean
+}
+
 /** What an operator hears of it. */
 export interface SyncReporter {
   changed(person: SyncPerson, change: SyncChange, facts: { readonly correlationId: string, readonly entraGroups: number, readonly missing: readonly string[] }): void
   ended(person: SyncPerson, why: 'refused' | 'revoked' | 'disabled' | 'deleted' | 'stale_session', sessions: number, correlationId?: string): void
+  /** A sign-in granted this minutes ago by the mapping that is still in force. */
+  takenBack(person: SyncPerson, taken: TakenBack, correlationId: string): void
   privilegesDropped(person: SyncPerson): void
   /** Nothing could be said of these people: once for each cause, until it is over. */
   failing(error: GatehouseError, people: number, correlationId: string): void

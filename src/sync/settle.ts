@@ -2,7 +2,7 @@
 import { GatehouseError } from '../core/errors.js'
 import { azureadMapGroups } from '../core/pipeline/azuread-map-groups.js'
 import type { Standing, SyncChange, SyncPerson, SyncReading } from '../core/reevaluation.js'
-import type { SyncDeps, SyncResult } from './ports.js'
+import type { SyncDeps, SyncResult, TakenBack } from './ports.js'
 
 type Heard = Exclude<Standing, { kind: 'failed' }>
 
@@ -27,9 +27,24 @@ export async function settle({ store, report, ...deps }: SyncDeps, person: SyncP
   for (const name of missing) report.groupMissing(name, person.username)
   if (change.revoked.length > 0) report.ended(person, 'revoked', change.revoked.length, reading.correlationId)
   if (change.refused) report.ended(person, 'refused', change.refused.length, reading.correlationId)
+  const taken = takenBack(deps.mapping(), change)
+  if (taken) report.takenBack(person, taken, reading.correlationId)
   const changed = change.flagsChanged || change.groupsAdded.length + change.groupsRemoved.length > 0
   if (changed) report.changed(person, change, { correlationId: reading.correlationId, entraGroups: heard.groupIds.length, missing })
   return change.refused ? 'refused' : change.revoked.length > 0 ? 'revoked' : changed ? 'changed' : 'unchanged'
+}
+
+/** What the mapping in force would still grant, did this reading have the groups that the sign-in's had. */
+function takenBack({ settings }: ReturnType<SyncDeps['mapping']>, change: SyncChange): TakenBack | undefined {
+  if (change.lostSinceSignIn.length === 0) return undefined
+  const granted = settings.mapping.evaluate(change.lostSinceSignIn)
+  const groups = change.groupsRemoved.filter((name) => granted.groups.has(name))
+  const staff = change.flagsChanged && granted.staff.length > 0 && !change.staff
+  const superuser = change.flagsChanged && granted.superuser.length > 0 && !change.superuser
+  if (groups.length === 0 && !staff && !superuser) return undefined
+  const flags = [...staff ? granted.staff : [], ...superuser ? granted.superuser : []]
+  const causes = [...groups.flatMap((name) => granted.groups.get(name) ?? []), ...flags]
+  return { entraGroups: [...new Set(causes.map(({ entraGroup }) => entraGroup))], groups, staff, superuser }
 }
 
 /** A group that is removed between the look at it and the transaction is looked for again, as a login does. */

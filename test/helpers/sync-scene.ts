@@ -102,7 +102,7 @@ export async function syncScene(t: Test, { people: size = 1, read, store, leader
     }),
     leadership: onceBegun(leadership, { held: async () => true, release: async () => { releases++ } }),
     report: {
-      changed: () => {}, groupMissing: () => {}, privilegesDropped: () => {},
+      changed: () => {}, groupMissing: () => {}, privilegesDropped: () => {}, takenBack: () => {},
       ended: (_person, why, sessions) => told.push({ what: why, sessions }),
       failing: ({ code }, number) => told.push({ what: 'failing', code, people: number }),
       broken: (thrown) => told.push({ what: 'broken', code: (thrown as { code?: string }).code ?? randomUUID() }),

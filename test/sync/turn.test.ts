@@ -189,7 +189,7 @@ t.test('nothing is taken from anybody in the first minute', async (t) => {
 })
 
 t.test('how many sessions ended is said as it is', async (t) => {
-  const change = { groups: [], groupsAdded: [], groupsRemoved: [], staff: false, superuser: false, flagsChanged: false, superseded: false, revoked: [], refused: ['ses_1', 'ses_2'] }
+  const change = { groups: [], groupsAdded: [], groupsRemoved: [], staff: false, superuser: false, flagsChanged: false, superseded: false, lostSinceSignIn: [], revoked: [], refused: ['ses_1', 'ses_2'] }
   const scene = await syncScene(t, {
     store: {
       apply: async () => change,

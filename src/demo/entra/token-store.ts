@@ -31,6 +31,14 @@ export interface TokenStore {
   issueRefreshToken(grant: Grant, at: number): string
 }
 
+/** Graph's token for an application is a JWT whose `roles` are its permissions; they are absent where there are none. */
+function appTokenClaims({ permissions, expiresAt }: AccessToken): string {
+  const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+  const claims = { aud: 'https://graph.microsoft.com', idtyp: 'app', exp: Math.floor(expiresAt / 1000) }
+  const roles = permissions.length > 0 && { roles: permissions }
+  return `${encoded({ typ: 'JWT', alg: 'RS256' })}.${encoded({ ...claims, ...roles })}`
+}
+
 export function createTokenStore(): TokenStore {
   const issued: string[] = []
   const codes = new Map<string, IssuedCode>()
@@ -52,7 +60,7 @@ export function createTokenStore(): TokenStore {
       return code
     },
     issueAccessToken(token) {
-      const value = opaque('EwB', 192)
+      const value = token.kind === 'app' ? opaque(`${appTokenClaims(token)}.`, 256) : opaque('EwB', 192)
       accessTokens.set(value, token)
       return value
     },
