@@ -65,6 +65,8 @@ export interface Adapters {
   readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
   /** A step that is a module beside the configuration. */
   readonly ownStep: (file: OwnStep) => NamedStep
+  /** Told of every cookie and state that none of our secrets made. */
+  readonly unknownSignature: () => void
   readonly log: FastifyBaseLogger
 }
 
@@ -105,11 +107,11 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
 type Parts = ReturnType<typeof createParts>
 
 /** What more than one scope needs. */
-function createParts(live: () => Config, { endpoints, sessions, cache, keys, meter, log }: Adapters) {
+function createParts(live: () => Config, { endpoints, sessions, cache, keys, meter, unknownSignature, log }: Adapters) {
   const config = live()
   const { publicUrl, redirectDomains, contact } = config.server
   const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
-  const signer = createCookieSigner(config.session.secrets)
+  const signer = createCookieSigner(config.session.secrets, unknownSignature)
   const toucher = createToucher({ sessions, idleTimeoutMs: config.session.idleTimeoutMs, log })
   const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, cache, toucher, graceMs: config.session.outageGraceMs, log, meter })
   const assertions = createAssertionSigner({ keys, issuer: publicUrl })
@@ -149,7 +151,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
       authority: endpoints.authority,
       authorizePath: endpoints.authorizePath,
       scopes: endpoints.scopes,
-      flows: createFlowSealer(session.secrets),
+      flows: createFlowSealer(session.secrets, Date.now, adapters.unknownSignature),
       returnTo,
       cookies,
       trusts,

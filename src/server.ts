@@ -12,6 +12,7 @@ import { GatehouseError } from './core/errors.js'
 import { createGroupMapping } from './core/mapping.js'
 import { onceEach } from './core/once-each.js'
 import { createReplicas, type Replicas } from './core/replicas.js'
+import { createRotationHint } from './core/rotation-hint.js'
 import { createSessionCache, forgetting, type SessionCache } from './core/session-cache.js'
 import { createAccountSource } from './entra/accounts.js'
 import { entraEndpoints, severalTenants } from './entra/clouds.js'
@@ -115,7 +116,18 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     closers.push(() => http.close())
     const { cache, changes } = openCache({ url, database, config, replicas, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
     const entra = entraAdapters(live, http)
-    const app = await buildApp(live, { ...entra, ...storeAdapters(config, database, cache), keys, meter: metrics.meter, tracer, report: createLoginReporter(log, metrics.meter), ownStep: steps.step, log })
+    const unknownSignature = createRotationHint({ differing: () => replicas.state().different.length > 0, log })
+    const app = await buildApp(live, {
+      ...entra,
+      ...storeAdapters(config, database, cache),
+      keys,
+      meter: metrics.meter,
+      tracer,
+      report: createLoginReporter(log, metrics.meter),
+      ownStep: steps.step,
+      unknownSignature,
+      log,
+    })
     const sync = openSync(live, { http, database, url, metrics, log, closers, graceMs: syncGraceMs })
     const informed = () => ({
       ...upstreamParts(http, entra.source),

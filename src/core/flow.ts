@@ -41,8 +41,11 @@ export function flowHash(flow: Flow): Buffer {
   return createHash('sha256').update(`flow:${flow.id}`).digest()
 }
 
-/** @param secrets the session secrets: the first seals, all open (rotation) @param now milliseconds since 1970 */
-export function createFlowSealer(secrets: readonly string[], now: () => number = Date.now): FlowSealer {
+/**
+ * @param secrets the session secrets: the first seals, all open (rotation) @param now milliseconds since 1970
+ * @param unknown is told of a state that none of them sealed
+ */
+export function createFlowSealer(secrets: readonly string[], now: () => number = Date.now, unknown: () => void = () => {}): FlowSealer {
   const keys = secrets.map(deriveKeys)
   const flowOf = (sealed: Sealed, binding: string, key: Keys): Flow => ({
     id: sealed.i,
@@ -66,6 +69,7 @@ export function createFlowSealer(secrets: readonly string[], now: () => number =
         if (now() - sealed.t > FLOW_LIFETIME_MS || sealed.t - now() > FLOW_LIFETIME_MS) throw new GatehouseError('state_expired')
         return flowOf(sealed, binding, key)
       }
+      unknown()
       throw new GatehouseError('state_invalid')
     },
   }

@@ -9,8 +9,8 @@ export interface CookieSigner {
   unsign(signed: string): { readonly valid: boolean, readonly renew: boolean, readonly value: string | null }
 }
 
-/** @param secrets the first one signs, all verify */
-export function createCookieSigner(secrets: readonly string[]): CookieSigner {
+/** @param secrets the first one signs, all verify @param unknown is told of a signature that none of them made */
+export function createCookieSigner(secrets: readonly string[], unknown: () => void = () => {}): CookieSigner {
   const macs = secrets.map(createMac)
   return {
     sign: (value) => `${value}.${macs[0]?.(value) ?? ''}`,
@@ -20,7 +20,9 @@ export function createCookieSigner(secrets: readonly string[]): CookieSigner {
       const value = signed.slice(0, dot)
       const given = signed.slice(dot + 1)
       const index = macs.findIndex((mac) => sameMac(mac(value), given))
-      return index === -1 ? INVALID : { valid: true, renew: index > 0, value }
+      if (index !== -1) return { valid: true, renew: index > 0, value }
+      unknown()
+      return INVALID
     },
   }
 }

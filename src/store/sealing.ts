@@ -24,7 +24,11 @@ export function open(sealed: Buffer, kid: string, secrets: readonly string[]): {
       // sealed with another secret
     }
   }
-  throw new GatehouseError('signing_key_sealed', { detail: `the signing key ${kid} cannot be opened with any of keys.encryptionSecrets`, remedy: 'Put the secret it was sealed with back into the list; if that one is lost: gatehouse keys rotate --now.' })
+  throw new GatehouseError('signing_key_sealed', {
+    detail: `the signing key ${kid} cannot be opened with any of keys.encryptionSecrets`,
+    remedy: 'A secret is missing in the list of this replica: give it the list that the other replicas have, or add the secret ' +
+      'that sealed the key behind the first one. Only where that secret is lost for good: gatehouse keys rotate --now.',
+  })
 }
 
 function sealingKey(secret: string): Buffer {
