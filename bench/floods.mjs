@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { addSessions, cpuOf, openStage, quantile, say, startGateway, warm, wrk } from './stage.mjs'
 
 const SECONDS = Number(process.env.SECONDS ?? 8)
-/** Of wrk: about 400 requests a second. */
-const PACE = { connections: 50, delay: 100 }
+/** Of wrk: about 200 requests a second at most. */
+const PACE = { connections: 20, delay: 100 }
 const LEGITIMATE_EVERY_MS = 10
 const SLOW_SOCKETS = 150
 
