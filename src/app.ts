@@ -42,8 +42,10 @@ import { loginRoutes } from './http/login.js'
 import { networkTest, trustedPeers } from './http/networks.js'
 import type { RightsOfPerson } from './http/pages/pages.js'
 import { compileHeaders, createPreparedHeaders } from './http/prepared-headers.js'
+import { createRounds } from './http/rounds.js'
 import { createSessionReader } from './http/session-reader.js'
 import { forgetSessions, signOutRoutes } from './http/sign-out.js'
+import { refuseSpeculation } from './http/speculation.js'
 import { createToucher } from './http/toucher.js'
 import { traceQuestions, traceRequests } from './http/traced.js'
 import { createUnnamedHosts } from './http/unnamed-hosts.js'
@@ -124,7 +126,13 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
     verifier: createVerifier({ reader, headers: createPreparedHeaders({ signer: assertions }), inForce: onceEach(live, accessInForce), onUnnamedHost: createUnnamedHosts({ meter, log }) }),
     trusts: trustedPeers(config.server.trustedProxies),
     returnTo: { publicUrl, redirectDomains },
-    pages: { publicUrl, authority: endpoints.authority, redirectDomains, contact },
+    pages: {
+      publicUrl,
+      authority: endpoints.authority,
+      redirectDomains,
+      contact,
+      sessionCookie: cookies.names.session,
+    },
   }
 }
 
@@ -135,6 +143,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   const { endpoints, sessions } = adapters
   const { server, entra, session } = live()
   const { publicUrl } = server
+  const rounds = createRounds({ cookies, signer })
   traceRequests(browser, { tracer: adapters.tracer, trusts })
   await browser.register(cookie, { parseOptions: { path: '/', httpOnly: true, sameSite: 'lax', secure: cookies.secure } })
   await browser.register(formbody)
@@ -144,6 +153,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
 
   await browser.register(async (limited) => {
     limited.addHook('onRequest', limited.rateLimit())
+    await limited.register(refuseSpeculation, { pages })
     await limited.register(browserSession, sessionOptions)
     await limited.register(loginRoutes, {
       publicUrl,
@@ -152,6 +162,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
       authorizePath: endpoints.authorizePath,
       scopes: endpoints.scopes,
       flows: createFlowSealer(session.secrets, Date.now, adapters.unknownSignature),
+      rounds,
       returnTo,
       cookies,
       trusts,
@@ -164,9 +175,12 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   })
   await browser.register(async (leaving) => {
     leaving.addHook('onRequest', leaving.rateLimit())
+    await leaving.register(refuseSpeculation, { pages })
     leaving.addHook('onRequest', async (request) => { forgetSessions(request, cookies, signer, adapters.cache) }) // also where nothing can be written
     await leaving.register(browserSession, sessionOptions)
-    await leaving.register(signOutRoutes, { publicUrl, endSession: endpoints.endSession, returnTo, cookies, signer, pages, sessions })
+    const { endSession } = endpoints
+    const signOut = { publicUrl, endSession, returnTo, cookies, signer, pages, sessions, rounds }
+    await leaving.register(signOutRoutes, signOut)
   })
   await browser.register(async (framed) => { // no session is looked up for it
     framed.addHook('onRequest', framed.rateLimit())

@@ -4,7 +4,8 @@
 local upstream = os.getenv("GATEHOUSE_UPSTREAM")
 
 -- What of the client's request Gatehouse is told, beside what was asked for.
-local told = { "cookie", "accept", "x-requested-with", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-site", "upgrade" }
+local told = { "cookie", "accept", "x-requested-with", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-site", "upgrade",
+  "hx-request", "turbo-frame", "x-turbo-request-id" }
 
 -- Milliseconds. HAProxy 2.6 asks four times before it gives up, so a client waits four times as long for its 503.
 local patience = 5000
@@ -13,7 +14,8 @@ local patience = 5000
 local no_answer = { [502] = true, [504] = true }
 
 -- What a refusal brings to the client.
-local refusal = { "location", "content-type", "www-authenticate", "cache-control", "vary", "content-security-policy", "x-content-type-options", "referrer-policy" }
+local refusal = { "location", "content-type", "www-authenticate", "cache-control", "vary", "content-security-policy", "x-content-type-options", "referrer-policy",
+  "hx-refresh", "retry-after" }
 
 -- Headers of your own (headers.extra) are added here, and to what haproxy.cfg deletes.
 local identity = {

@@ -14,6 +14,8 @@ export const FAILURES = {
   return_to_refused: { status: 400, sentence: 'The address to return to is not one that Gatehouse may send you to.' },
   query_duplicate: { status: 400, sentence: 'The address names the same parameter twice.' },
   query_unknown: { status: 400, sentence: 'The address has a parameter that Gatehouse does not know.' },
+  sign_in_loop: { status: 400, sentence: 'The application does not get the cookie that says you are signed in.' },
+  loaded_ahead: { status: 503, sentence: 'Gatehouse does nothing for a page that the browser loads ahead of time.' },
   sid_malformed: { status: 400, sentence: 'This address is for Microsoft Entra ID alone.' },
   login_cancelled: { status: 403, sentence: 'The sign-in was cancelled.' },
 
@@ -88,7 +90,7 @@ export const FAILURES = {
 
   // Sessions, the forward-auth question, and everything else.
   not_signed_in: { status: 401, sentence: 'You are not signed in.' },
-  session_cookie_doubled: { status: 401, sentence: 'Your browser sent two session cookies.' },
+  session_cookie_doubled: { status: 401, sentence: 'Your browser has two session cookies. Sign in to remove both.' },
   session_unreadable: { status: 401, sentence: 'Your session cannot be read.' },
   not_allowed: { status: 403, sentence: 'You are signed in, but this is not open to you.' },
   target_malformed: { status: 400, sentence: 'The address that was asked for is not valid.' },

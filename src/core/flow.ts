@@ -7,25 +7,74 @@ import { GatehouseError } from './errors.js'
 
 export const FLOW_LIFETIME_MS = 10 * 60_000
 
-export interface Flow {
-  readonly id: string
-  /** Where to go when signed in; validated when the flow began. */
+/** A chain of sign-ins for one return address, each begun after the one before had completed (http/rounds.ts). */
+export interface Round {
+  readonly count: number
+  /** When the first of them began; milliseconds since 1970. */
+  readonly firstAt: number
+}
+
+/** What a flow is begun with, and what its state says of it. */
+export interface FlowFacts {
+  /** Where to go when signed in; validated when the flow began. The front page of its host, where `kept`. */
   readonly returnTo: string
-  readonly nonce: string
-  readonly codeVerifier: string
+  /** The address itself is too long for the state and is kept on the server under the flow's id. */
+  readonly kept: boolean
   /** The second try after a failure that signing in again may mend. */
   readonly again: boolean
+  /** It began by itself, in place of one that this browser could not complete. */
+  readonly anew: boolean
+  /** The person asked for another account. */
+  readonly pick: boolean
+  /** Of the session that the browser had when it began; undefined: none. */
+  readonly session: string | undefined
+  readonly round: Round
 }
+
+/** Of a flow that this browser may complete. */
+export interface Flow extends FlowFacts {
+  readonly id: string
+  readonly nonce: string
+  readonly codeVerifier: string
+}
+
+/** A genuine state: of a flow that this browser may complete, or of one that it may not, with the reason. */
+export type OpenedFlow =
+  | { readonly fault: undefined; readonly flow: Flow }
+  | { readonly fault: 'state_other_browser' | 'state_expired'; readonly flow: FlowFacts & { readonly id: string } }
+
+export type NewFlow = Pick<FlowFacts, 'returnTo'> & Partial<Omit<FlowFacts, 'returnTo'>>
 
 export interface FlowSealer {
-  /** @param binding value of the browser-binding cookie */
-  begin(returnTo: string, binding: string, again?: boolean): { readonly flow: Flow, readonly state: string }
-  /** @throws `state_invalid`, `state_other_browser`, `state_expired` */
-  open(state: string, binding: string | undefined): Flow
+  /** @param binding value of the cookie that ties the flow to this browser */
+  begin(flow: NewFlow, binding: string): { readonly flow: Flow; readonly state: string }
+  /** @param bindingOf value of that cookie, as the browser sent it @throws `state_invalid` */
+  open(
+    state: string,
+    bindingOf: (flow: { readonly id: string; readonly anew: boolean }) => string | undefined,
+  ): OpenedFlow
+  /** @returns the flow's id, whoever's it is; undefined where the state is not genuine */
+  idOf(state: string): string | undefined
 }
 
-interface Sealed { readonly i: string, readonly r: string, readonly t: number, readonly b: string, readonly a?: 1 }
-interface Keys { readonly seal: Buffer, readonly derive: Buffer }
+/** i: id, r: return address, t: when it began, b: fingerprint of the binding; the rest is of FlowFacts. */
+interface Sealed {
+  readonly i: string
+  readonly r: string
+  readonly t: number
+  readonly b: string
+  readonly a?: 1
+  readonly n?: 1
+  readonly p?: 1
+  readonly k?: 1
+  readonly s?: string
+  readonly c?: number
+  readonly f?: number
+}
+interface Keys {
+  readonly seal: Buffer
+  readonly derive: Buffer
+}
 
 export function newBinding(): string {
   return randomBytes(32).toString('base64url')
@@ -33,11 +82,13 @@ export function newBinding(): string {
 
 /** A binding is exactly 32 bytes of canonical base64url: Node's decoder is lenient, so it is encoded again and compared. */
 export function isBinding(value: string | undefined): value is string {
-  return value !== undefined && /^[\w-]{43}$/.test(value) && Buffer.from(value, 'base64url').toString('base64url') === value
+  return (
+    value !== undefined && /^[\w-]{43}$/.test(value) && Buffer.from(value, 'base64url').toString('base64url') === value
+  )
 }
 
 /** What the store remembers of a flow that made a session. */
-export function flowHash(flow: Flow): Buffer {
+export function flowHash(flow: { readonly id: string }): Buffer {
   return createHash('sha256').update(`flow:${flow.id}`).digest()
 }
 
@@ -47,31 +98,71 @@ export function flowHash(flow: Flow): Buffer {
  */
 export function createFlowSealer(secrets: readonly string[], now: () => number = Date.now, unknown: () => void = () => {}): FlowSealer {
   const keys = secrets.map(deriveKeys)
-  const flowOf = (sealed: Sealed, binding: string, key: Keys): Flow => ({
-    id: sealed.i,
-    returnTo: sealed.r,
-    nonce: derive(key, 'nonce', sealed.i, binding),
-    codeVerifier: derive(key, 'verifier', sealed.i, binding),
-    again: sealed.a === 1,
-  })
+  const find = (state: string): [Sealed, Keys] | undefined => {
+    for (const key of keys) {
+      const sealed = unseal(state, key)
+      if (sealed) return [sealed, key]
+    }
+    return undefined
+  }
   return {
-    begin(returnTo, binding, again = false) {
+    begin(flow, binding) {
       const key = keys[0]
       if (!key) throw new Error('at least one session secret is needed')
-      const sealed = { i: randomBytes(16).toString('base64url'), r: returnTo, t: now(), b: fingerprint(binding), ...(again ? { a: 1 as const } : {}) }
+      const sealed = sealedOf(flow, binding, now())
       return { flow: flowOf(sealed, binding, key), state: seal(sealed, key) }
     },
-    open(state, binding) {
-      for (const key of keys) {
-        const sealed = unseal(state, key)
-        if (!sealed) continue
-        if (!isBinding(binding) || !equalInConstantTime(fingerprint(binding), sealed.b)) throw new GatehouseError('state_other_browser', { detail: binding === undefined ? 'no binding cookie came back' : 'the binding cookie is not the one the flow began with' })
-        if (now() - sealed.t > FLOW_LIFETIME_MS || sealed.t - now() > FLOW_LIFETIME_MS) throw new GatehouseError('state_expired')
-        return flowOf(sealed, binding, key)
+    open(state, bindingOf) {
+      const [sealed, key] = find(state) ?? []
+      if (!sealed || !key) {
+        unknown()
+        throw new GatehouseError('state_invalid')
       }
-      unknown()
-      throw new GatehouseError('state_invalid')
+      const binding = bindingOf({ id: sealed.i, anew: sealed.n === 1 })
+      const expired = Math.abs(now() - sealed.t) > FLOW_LIFETIME_MS
+      if (expired) return { fault: 'state_expired', flow: factsOf(sealed) }
+      if (!isBinding(binding) || !equalInConstantTime(fingerprint(binding), sealed.b)) {
+        return { fault: 'state_other_browser', flow: factsOf(sealed) }
+      }
+      return { fault: undefined, flow: flowOf(sealed, binding, key) }
     },
+    idOf: (state) => find(state)?.[0].i,
+  }
+}
+
+function sealedOf({ returnTo, again, anew, pick, kept, session, round }: NewFlow, binding: string, at: number): Sealed {
+  return {
+    i: randomBytes(16).toString('base64url'),
+    r: returnTo,
+    t: at,
+    b: fingerprint(binding),
+    ...(again ? { a: 1 as const } : {}),
+    ...(anew ? { n: 1 as const } : {}),
+    ...(pick ? { p: 1 as const } : {}),
+    ...(kept ? { k: 1 as const } : {}),
+    ...(session === undefined ? {} : { s: session }),
+    ...(round === undefined || round.count === 1 ? {} : { c: round.count, f: round.firstAt }),
+  }
+}
+
+function factsOf(sealed: Sealed): FlowFacts & { readonly id: string } {
+  return {
+    id: sealed.i,
+    returnTo: sealed.r,
+    kept: sealed.k === 1,
+    again: sealed.a === 1,
+    anew: sealed.n === 1,
+    pick: sealed.p === 1,
+    session: sealed.s,
+    round: { count: sealed.c ?? 1, firstAt: sealed.f ?? sealed.t },
+  }
+}
+
+function flowOf(sealed: Sealed, binding: string, key: Keys): Flow {
+  return {
+    ...factsOf(sealed),
+    nonce: derive(key, 'nonce', sealed.i, binding),
+    codeVerifier: derive(key, 'verifier', sealed.i, binding),
   }
 }
 
@@ -91,7 +182,12 @@ function fingerprint(binding: string): string {
 function seal(sealed: Sealed, key: Keys): string {
   const iv = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', key.seal, iv)
-  return Buffer.concat([iv, cipher.update(JSON.stringify(sealed), 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+  return Buffer.concat([
+    iv,
+    cipher.update(JSON.stringify(sealed), 'utf8'),
+    cipher.final(),
+    cipher.getAuthTag(),
+  ]).toString('base64url')
 }
 
 function unseal(state: string, key: Keys): Sealed | undefined {
@@ -100,7 +196,9 @@ function unseal(state: string, key: Keys): Sealed | undefined {
   const decipher = createDecipheriv('aes-256-gcm', key.seal, bytes.subarray(0, 12), { authTagLength: 16 })
   decipher.setAuthTag(bytes.subarray(-16))
   try {
-    return JSON.parse(Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()]).toString('utf8')) as Sealed
+    return JSON.parse(
+      Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()]).toString('utf8'),
+    ) as Sealed
   } catch {
     return undefined // not sealed with this key
   }

@@ -33,6 +33,8 @@ export interface LoginOutcome {
   readonly refused: boolean
   /** Older sessions of this person that ended because of `session.maxPerUser`. */
   readonly sessionsEnded: number
+  /** Public id of the session that stands now: the new one, or the sibling's (NewSession); null where refused. */
+  readonly session: string | null
 }
 
 /** The store's side of a login. */
@@ -79,7 +81,7 @@ export function createLogin({ source, store, pipeline, report }: LoginDeps): (re
         graphRequests: person.memberships.requests,
         missing: plan.grants.missing,
         correlationId: grant.correlationId,
-        sessionId: session.publicId,
+        sessionId: outcome.session ?? session.publicId,
       })
       if (outcome.refused) throw new GatehouseError('not_mapped', { detail: `the mapping grants ${outcome.username} nothing and requireMappedGroup is set`, facts: { username: outcome.username }, remedy: `See which rows their groups hit: gatehouse explain ${outcome.username}` })
       return outcome

@@ -2,12 +2,26 @@
 // browsers use, only its normalised form is kept, and the origin of that form is what is checked.
 import { GatehouseError } from './errors.js'
 
-const MAX_LENGTH = 2048 // of the input and of its normalised form: it travels in headers and in a cookie
+const MAX_LENGTH = 6144 // of the input and of its normalised form: it travels in headers
+/** As a parameter: with the rest of a request line it stays below the 8 KB that proxies read. */
+const MAX_PARAMETER = 7900
 const TOO_LONG = `rd is longer than ${MAX_LENGTH} characters`
 
 /** Whether parseReturnTo would take this address of an application, its host apart; where not, its front page will do. */
 export function canReturnTo(url: string): boolean {
   return url.length <= MAX_LENGTH && (!url.includes('\\') || !(url.split(/[?#]/, 1)[0] ?? '').includes('\\'))
+}
+
+/**
+ * The address as the value of `rd`: percent-encoded whole, or, where that is too long, no more than a query needs (RFC 3986
+ * section 3.4). @returns undefined where it is too long for that too
+ */
+export function asParameter(url: string): string | undefined {
+  if (!canReturnTo(url)) return undefined
+  const whole = encodeURIComponent(url)
+  if (whole.length <= MAX_PARAMETER) return whole
+  const least = url.replace(/[^\w.~:/?=@!$'()*,;-]+/g, encodeURIComponent)
+  return least.length <= MAX_PARAMETER ? least : undefined
 }
 
 /** Steps of the sign-in itself: who was sent back to one would go round in circles. */

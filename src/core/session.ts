@@ -43,6 +43,11 @@ export interface NewSession {
   readonly publicId: string
   /** The session that this browser had before, which this one replaces. */
   readonly replaces: string | undefined
+  /**
+   * That session came to this browser since the flow began: another tab's sign-in made it. Where it is the same
+   * person's it stands and no new one is made; otherwise each tab would end the session that another one goes on with.
+   */
+  readonly sibling: boolean
 }
 
 /** Where sessions live. Conformance: test/helpers/session-store-conformance.ts. Every method may throw `database_unavailable`. */

@@ -9,6 +9,8 @@ export interface CookieNames {
   readonly identity: string
   /** Carries `rd` over Entra's sign-out page. */
   readonly signedOut: string
+  /** How often this browser signed in for one address within a minute (rounds.ts). */
+  readonly rounds: string
 }
 
 export interface CookiePolicy {
@@ -23,10 +25,41 @@ export function cookiePolicy(publicUrl: string, cookieDomain: string | undefined
   const hostOnly = secure ? '__Host-' : ''
   const session = cookieDomain === undefined ? hostOnly : secure ? '__Secure-' : ''
   return {
-    names: { session: `${session}gatehouse_session`, identity: `${session}gatehouse_identity`, binding: `${hostOnly}gatehouse_login`, signedOut: `${hostOnly}gatehouse_signed_out` },
+    names: {
+      session: `${session}gatehouse_session`,
+      identity: `${session}gatehouse_identity`,
+      binding: `${hostOnly}gatehouse_login`,
+      signedOut: `${hostOnly}gatehouse_signed_out`,
+      rounds: `${hostOnly}gatehouse_rounds`,
+    },
     secure,
     domain: cookieDomain,
   }
+}
+
+/** Where a cookie may have been set that a page of this address is sent: RFC 6265 section 5.1.3 and 5.1.4. */
+interface Place { readonly path: string, readonly domain?: string }
+
+/**
+ * Two cookies of one name: an older session.cookieDomain left one, or another application of the domain set one. Which
+ * of them is ours cannot be told, so the name is cleared for the host, every domain above it, and every path of a page.
+ */
+export function placesOf(name: string, publicUrl: string, pathname: string): Place[] {
+  const { hostname } = new URL(publicUrl)
+  const domains = name.startsWith('__Host-') ? [] : domainsOf(hostname)
+  const segments = pathname.split('/').filter((segment) => segment !== '')
+  const paths = new Set(['/', ...segments.flatMap((_, index) => {
+    const path = `/${segments.slice(0, index + 1).join('/')}`
+    return index === segments.length - 1 ? [path] : [path, `${path}/`]
+  })])
+  return [...paths].flatMap((path) => [{ path }, ...domains.map((domain) => ({ path, domain }))])
+}
+
+/** The host and the domains above it; browsers take no cookie for a single label, and an address has no domains. */
+export function domainsOf(hostname: string): string[] {
+  if (/^[\d.]+$|:/.test(hostname)) return []
+  const labels = hostname.split('.')
+  return labels.map((_, index) => labels.slice(index).join('.')).filter((domain) => domain.includes('.'))
 }
 
 /** Every value that a Cookie header has under this name, percent-decoded; an undecodable one as it is. */

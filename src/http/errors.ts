@@ -2,9 +2,11 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { describeAllow, type Grounds } from '../core/access.js'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
+import { domainsOf } from './cookies.js'
 import { wantsHtml } from './navigation.js'
 import { sendPage, type PageSettings } from './pages/layout.js'
 import { errorPage } from './pages/pages.js'
+import { retryUrlOf } from './retry.js'
 
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = { 404: 'not_found', 429: 'rate_limited' }
 
@@ -36,6 +38,10 @@ export interface ErrorContext {
   readonly retryUrl?: string | undefined
   /** Whoever is signed in and was refused, and the rule that said so. */
   readonly denied?: { readonly username: string, readonly grounds: Grounds } | undefined
+  /** The page will be shown in a frame, which applications of server.redirectDomains may do. */
+  readonly framed?: boolean
+  /** What else the page says, line by line. */
+  readonly rows?: readonly (readonly [string, string])[] | undefined
 }
 
 /** Of every 503: what is missing (the database, Entra ID, Graph) is asked for again within seconds. */
@@ -59,9 +65,28 @@ export function sendError(error: GatehouseError, request: FastifyRequest, reply:
     return reply.code(error.status).headers(JSON_ANSWER)
       .send({ error: error.code, message: sentence, correlation_id: request.id, ...(denied === undefined ? {} : { username: denied.username, ...decided }), ...(settings.contact === undefined ? {} : { contact: settings.contact }), ...(context.retryUrl === undefined ? {} : { sign_in: context.retryUrl }) })
   }
-  const retryUrl = context.retryUrl ?? (error.status === 404 ? undefined : `${settings.publicUrl}/oauth2/start`)
-  const facts = { code: error.code, sentence, correlationId: request.id, microsoftIds: microsoftIds(error), contact: settings.contact, retryUrl, username: denied?.username, decided }
+  const retryUrl = context.retryUrl ?? retryUrlOf(error, request, settings)
+  const facts = {
+    code: error.code,
+    sentence,
+    correlationId: request.id,
+    microsoftIds: microsoftIds(error),
+    contact: settings.contact,
+    retryUrl,
+    signIn: error.status === 401,
+    framed: context.framed === true,
+    username: denied?.username,
+    decided,
+    rows: context.rows ?? doubledRows(error, settings),
+  }
   return sendPage(reply, error.status, errorPage(titleOf(error), facts), settings)
+}
+
+/** Which cookie to remove by hand, and where it may be set, should it come back. */
+function doubledRows({ code }: GatehouseError, { publicUrl, sessionCookie }: PageSettings): ErrorContext['rows'] {
+  if (code !== 'session_cookie_doubled') return undefined
+  const { hostname } = new URL(publicUrl)
+  return [['Cookie', sessionCookie], ['May be set for', [...new Set([hostname, ...domainsOf(hostname)])].join(', ')]]
 }
 
 /** Request id of Graph; correlation and trace id of Entra ID. */

@@ -16,7 +16,7 @@ const SID = /^[\w.-]{8,200}$/
 
 export async function frontChannelLogoutRoutes(scope: FastifyInstance, { authority, sessions }: FrontChannelLogoutOptions): Promise<void> {
   scope.get('/oauth2/frontchannel-logout', async (request, reply) => {
-    const { sid = '' } = queryParameters(request.query, ['sid'], { ignoreUnknown: true })
+    const { sid = '' } = queryParameters(request.query, ['sid'])
     if (!SID.test(sid)) throw new GatehouseError('sid_malformed', { detail: 'front-channel logout without a usable sid', remedy: 'Entra ID sends it where the optional claim `sid` is in the ID token of the registration.' })
     const ended = await sessions.endByEntraSid(sid, request.id)
     request.log.info({ sessionsEnded: ended.length }, 'front-channel logout')

@@ -9,7 +9,7 @@ import { STYLESHEET } from './pages/stylesheet.js'
 import { queryParameters } from './query.js'
 import type { CookieSigner } from './cookie-signer.js'
 import { openReturn } from './sign-out.js'
-import { wantedReturn } from './wanted-return.js'
+import { startUrl, wantedReturn } from './wanted-return.js'
 
 export interface HomeOptions {
   readonly publicUrl: string
@@ -25,7 +25,6 @@ export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): 
   const { publicUrl, pages, returnTo, cookies, signer, rightsOf } = options
 
   scope.get('/', async (request, reply) => {
-    queryParameters(request.query, [])
     const session = request.session.record
     if (!session) return reply.header('cache-control', 'no-store').redirect('/oauth2/sign_in', 302)
     return sendPage(reply, 200, homePage(session, await rightsOf(session.userId), publicUrl), pages)
@@ -33,15 +32,15 @@ export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): 
 
   scope.get('/oauth2/sign_in', async (request, reply) => {
     // Entra's sign-out page adds parameters of its own when it sends people back here.
-    const { rd } = queryParameters(request.query, ['rd'], { ignoreUnknown: true })
+    const { rd } = queryParameters(request.query, ['rd'])
     const target = wantedReturn(rd, request, options)
-    const startUrl = `${publicUrl}/oauth2/start?${new URLSearchParams({ rd: target })}`
+    const start = startUrl(publicUrl, target)
     const [signedOut] = cookieValues(request.headers.cookie, cookies.names.signedOut)
-    if (signedOut === undefined) return sendPage(reply, 200, signInPage(startUrl), pages)
+    if (signedOut === undefined) return sendPage(reply, 200, signInPage(start), pages)
     reply.clearCookie(cookies.names.signedOut)
     const back = openReturn(signedOut, signer)
     if (back) return reply.redirect(parseReturnTo(back, returnTo), 302)
-    return sendPage(reply, 200, signedOutPage(startUrl), pages)
+    return sendPage(reply, 200, signedOutPage(start), pages)
   })
 }
 

@@ -8,6 +8,7 @@ import type { SessionRecord } from '../core/session.js'
 import type { AssertionSigner } from './assertion-signer.js'
 import type { CookiePolicy } from './cookies.js'
 import { queryParameters } from './query.js'
+import { startUrl } from './wanted-return.js'
 
 /** Browsers drop a cookie whose name, value and attributes are longer than 4096 bytes (RFC 6265bis section 5.6). */
 const MOST_CHARACTERS = 3_800
@@ -41,7 +42,7 @@ export async function refreshRoutes(scope: FastifyInstance, { publicUrl, returnT
   scope.get('/oauth2/refresh', async (request, reply) => {
     const target = parseReturnTo(queryParameters(request.query, ['rd']).rd, returnTo)
     const session = request.session.record
-    if (!session) return reply.redirect(`${publicUrl}/oauth2/start?${new URLSearchParams({ rd: target })}`, 302)
+    if (!session) return reply.redirect(startUrl(publicUrl, target), 302)
     await setIdentityCookie(session, reply)
     return reply.redirect(target, 302)
   })

@@ -1,26 +1,29 @@
-// The browser's two steps of a login: away to Entra, and back. Everything is checked before it is acted on: the state
-// and the browser before the code is redeemed, `rd` before anybody is sent anywhere.
+// The browser's two steps of a login: away to Entra (login-start.ts), and back. Everything is checked before it is
+// acted on: the state and the browser before the code is redeemed, `rd` before anybody is sent anywhere.
 import fastifyOauth2 from '@fastify/oauth2'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { createHash } from 'node:crypto'
 import { GatehouseError, MENDED_BY_SIGNING_IN_AGAIN } from '../core/errors.js'
-import { FLOW_LIFETIME_MS, flowHash, isBinding, newBinding, type Flow, type FlowSealer } from '../core/flow.js'
+import { flowHash, type Flow, type FlowSealer } from '../core/flow.js'
 import type { LoginOutcome, LoginRequest } from '../core/login.js'
 import type { Meter } from '../core/meter.js'
 import type { ReturnToRules } from '../core/return-to.js'
 import { newPublicSessionId, newSessionId } from '../core/session.js'
-import { cookieValues, type CookiePolicy } from './cookies.js'
+import { clearBinding, sentBinding } from './binding.js'
+import type { CookiePolicy } from './cookies.js'
 import { asGatehouseError, errorFacts, sendError } from './errors.js'
-import type { PageSettings } from './pages/layout.js'
+import type { Exchange } from './exchange.js'
+import { sessionMark, start, wayToEntra, type AuthorizeUrlBuilder, type ToEntra } from './login-start.js'
 import type { TrustedPeers } from './networks.js'
+import type { PageSettings } from './pages/layout.js'
 import { queryParameters } from './query.js'
-import { isPublicHost, wantedReturn } from './wanted-return.js'
-
-/** What we use of the plugin's namespace; extra parameters pass through to the address. */
-interface AuthorizeUrlBuilder { readonly oauth2: { authorizeURL(parameters: Readonly<Record<string, string>>): string } }
+import type { Rounds } from './rounds.js'
+import { goAnewOrBack } from './stray-callback.js'
+import { startUrl } from './wanted-return.js'
 
 declare module 'fastify' {
-  interface FastifyInstance { entra: AuthorizeUrlBuilder }
+  interface FastifyInstance {
+    entra: AuthorizeUrlBuilder
+  }
 }
 
 export interface LoginOptions {
@@ -30,6 +33,7 @@ export interface LoginOptions {
   readonly authorizePath: string
   readonly scopes: readonly string[]
   readonly flows: FlowSealer
+  readonly rounds: Rounds
   readonly returnTo: ReturnToRules
   readonly cookies: CookiePolicy
   readonly trusts: TrustedPeers
@@ -43,6 +47,7 @@ export interface LoginOptions {
 }
 
 const CALLBACK = ['code', 'state', 'error', 'error_description', 'error_subcode', 'error_uri', 'session_state'] as const
+type Answer = Readonly<Partial<Record<(typeof CALLBACK)[number], string>>>
 
 export async function loginRoutes(scope: FastifyInstance, options: LoginOptions): Promise<void> {
   const { publicUrl, clientId, authority, authorizePath, scopes } = options
@@ -57,86 +62,82 @@ export async function loginRoutes(scope: FastifyInstance, options: LoginOptions)
       auth: { authorizeHost: authority, authorizePath, tokenHost: authority, tokenPath: '/' },
     },
   })
-  const toEntra = away(scope.entra, callbackUri, options)
-  scope.get('/oauth2/start', async (request, reply) => start(toEntra, options, request, reply))
-  scope.get('/oauth2/callback', async (request, reply) => callback(toEntra, options, request, reply))
+  const toEntra = wayToEntra(scope.entra, callbackUri, options)
+  scope.get('/oauth2/start', async (request, reply) => start(toEntra, options, { request, reply }))
+  scope.get('/oauth2/callback', async (request, reply) => callback(toEntra, options, { request, reply }))
 }
 
-type Entra = (returnTo: string, browser: { request: FastifyRequest, reply: FastifyReply }, wish?: { prompt?: string | undefined, again?: boolean, claims?: string | undefined }) => FastifyReply
-
-/** The way to Entra ID: a new flow, bound to this browser. */
-function away(entra: AuthorizeUrlBuilder, redirectUri: string, { flows, cookies, scopes }: LoginOptions): Entra {
-  return (returnTo, { request, reply }, { prompt, again = false, claims } = {}) => {
-    const [known] = cookieValues(request.headers.cookie, cookies.names.binding)
-    const binding = isBinding(known) ? known : newBinding()
-    const { flow, state } = flows.begin(returnTo, binding, again)
-    const authorizeUrl = entra.oauth2.authorizeURL({
-      redirect_uri: redirectUri,
-      scope: scopes.join(' '),
-      state,
-      nonce: flow.nonce,
-      response_mode: 'query',
-      code_challenge: createHash('sha256').update(flow.codeVerifier).digest('base64url'),
-      code_challenge_method: 'S256',
-      ...(prompt === undefined ? {} : { prompt }),
-      ...(claims === undefined ? {} : { claims }),
-    })
-    return reply
-      .setCookie(cookies.names.binding, binding, { maxAge: 6 * FLOW_LIFETIME_MS / 1000 })
-      .redirect(authorizeUrl, 302)
-  }
-}
-
-function start(toEntra: Entra, options: LoginOptions, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { cookies, publicUrl } = options
-  const { rd, prompt } = queryParameters(request.query, ['rd', 'prompt'])
-  if (prompt !== undefined && prompt !== 'select_account') throw new GatehouseError('query_unknown', { detail: 'the only prompt is select_account' })
-  if (cookieValues(request.headers.cookie, cookies.names.session).length > 1) throw new GatehouseError('session_cookie_doubled', { remedy: 'The person clears the cookies of this site; another application on the same domain sets one of our name.' })
-  const returnTo = wantedReturn(rd, request, options)
-  if (!isPublicHost(request, publicUrl)) {
-    request.log.warn({ host: request.host }, 'sent on to publicUrl; if this repeats without end, the proxy does not pass the Host header on')
-    return reply.redirect(`${publicUrl}/oauth2/start?${new URLSearchParams({ rd: returnTo, ...(prompt === undefined ? {} : { prompt }) })}`, 302)
-  }
-  return toEntra(returnTo, { request, reply }, { prompt })
-}
-
-async function callback(toEntra: Entra, options: LoginOptions, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { flows, cookies, pages, publicUrl } = options
-  const answer = queryParameters(request.query, CALLBACK, { ignoreUnknown: true })
+async function callback(toEntra: ToEntra, options: LoginOptions, browser: Exchange): Promise<FastifyReply> {
+  const { request, reply } = browser
+  const { flows, cookies, rounds } = options
+  const answer = queryParameters(request.query, CALLBACK)
   if (answer.state === undefined || answer.state === '') throw new GatehouseError('state_missing')
-  const [binding, doubled] = cookieValues(request.headers.cookie, cookies.names.binding)
-  const flow = flows.open(answer.state, doubled === undefined ? binding : undefined)
+  const opened = flows.open(answer.state, (flow) => sentBinding(flow, browser, cookies))
+  clearBinding(opened.flow, browser, cookies)
+  if (opened.fault !== undefined) return goAnewOrBack(opened, toEntra, options, browser)
+  const { flow } = opened
   const began = performance.now()
   const count = (result: string) => options.meter.login(result, (performance.now() - began) / 1000)
   try {
     await options.signedIn(await complete(flow, answer, options, request), reply)
     count('ok')
     request.span?.set({ 'gatehouse.result': 'ok' })
+    rounds.completed(flow.returnTo, flow.round, browser)
     return reply.redirect(flow.returnTo, 302)
   } catch (thrown) {
     const error = asGatehouseError(thrown)
+    const isBack = error.code === 'state_replayed' && request.session.record !== undefined
+    if (isBack) return reply.redirect(flow.returnTo, 302)
     count(error.code)
     request.span?.set({ 'gatehouse.result': error.code })
-    const again = MENDED_BY_SIGNING_IN_AGAIN.has(error.code) && !flow.again
-    request.log[error.status >= 500 ? 'error' : 'warn']({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${again ? '; the person is sent to sign in again, once' : ''}`)
-    if (again) return toEntra(flow.returnTo, { request, reply }, { again, claims: error.facts.claims as string | undefined })
-    const retryUrl = `${publicUrl}/oauth2/start?${new URLSearchParams({ rd: flow.returnTo, prompt: 'select_account' })}`
-    return sendError(error, request, reply, pages, { retryUrl })
+    return failed(error, flow, toEntra, options, browser)
   }
 }
 
+function failed(
+  error: GatehouseError,
+  flow: Flow,
+  toEntra: ToEntra,
+  options: LoginOptions,
+  browser: Exchange,
+): FastifyReply {
+  const { request, reply } = browser
+  const { returnTo, anew, pick, round } = flow
+  const again = MENDED_BY_SIGNING_IN_AGAIN.has(error.code) && !flow.again
+  const level = error.status >= 500 ? 'error' : 'warn'
+  const next = again ? '; the person is sent to sign in again, once' : ''
+  request.log[level]({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${next}`)
+  const { claims } = error.facts
+  if (again) {
+    return toEntra({ returnTo, anew, pick, round, again }, browser, typeof claims === 'string' ? { claims } : {})
+  }
+  // Another account may be what helps, where it is about the person.
+  const retryUrl = startUrl(
+    options.publicUrl,
+    returnTo,
+    error.status === 403 || pick ? { prompt: 'select_account' } : {},
+  )
+  return sendError(error, request, reply, options.pages, { retryUrl })
+}
+
 /** Redeems the code and signs this browser in, or throws. @returns the session's id */
-async function complete(flow: Flow, answer: Readonly<Partial<Record<typeof CALLBACK[number], string>>>, options: LoginOptions, request: FastifyRequest): Promise<string> {
+async function complete(flow: Flow, answer: Answer, options: LoginOptions, request: FastifyRequest): Promise<string> {
   if (answer.error !== undefined) throw options.entraError(answer)
-  if (answer.code === undefined || answer.code === '') throw new GatehouseError('callback_malformed', { detail: 'neither code nor error' })
-  const id = newSessionId()
-  await options.login({
-    grant: { code: answer.code, codeVerifier: flow.codeVerifier, nonce: flow.nonce, correlationId: request.id },
+  if (answer.code === undefined || answer.code === '') {
+    throw new GatehouseError('callback_malformed', { detail: 'neither code nor error' })
+  }
+  const old = request.session.record === undefined ? undefined : request.session.sessionId
+  const sibling = old !== undefined && sessionMark(old) !== flow.session
+  const session = { id: newSessionId(), publicId: newPublicSessionId(), replaces: old, sibling }
+  const { nonce, codeVerifier } = flow
+  const outcome = await options.login({
+    grant: { code: answer.code, codeVerifier, nonce, correlationId: request.id },
     flow: flowHash(flow),
-    session: { id, publicId: newPublicSessionId(), replaces: request.session.record === undefined ? undefined : request.session.sessionId },
+    session,
   })
-  request.nextSessionId = id
+  if (old !== undefined && outcome.session !== session.publicId) return old
+  request.nextSessionId = session.id
   await request.session.regenerate()
   request.session.set('writtenAt', Date.now())
-  return id
+  return session.id
 }

@@ -1,15 +1,23 @@
-// Query parameters, read strictly: a doubled one is two answers to one question (CVE class "parameter pollution").
+// Query parameters of our own pages. A doubled one of ours is two answers to one question (CVE class "parameter
+// pollution") and is refused. What others add (campaign marks, My Apps, Entra ID itself) is ignored.
 import { GatehouseError } from '../core/errors.js'
 
 /**
- * @param names those that may be there; others are refused unless `ignoreUnknown` (RFC 6749 section 4.1.2: callbacks)
- * @throws `query_duplicate`, `query_unknown`
+ * @param names those that count; all others are ignored
+ * @throws `query_duplicate`
  */
-export function queryParameters<Name extends string>(query: unknown, names: readonly Name[], options: { ignoreUnknown?: boolean } = {}): Readonly<Partial<Record<Name, string>>> {
+export function queryParameters<Name extends string>(
+  query: unknown,
+  names: readonly Name[],
+): Readonly<Partial<Record<Name, string>>> {
   const given = query as Readonly<Record<string, string | string[]>>
-  for (const [name, value] of Object.entries(given)) {
-    if (Array.isArray(value)) throw new GatehouseError('query_duplicate', { detail: `${name.slice(0, 50)} is given ${value.length} times` })
-    if (!options.ignoreUnknown && !(names as readonly string[]).includes(name)) throw new GatehouseError('query_unknown', { detail: `unknown parameter ${name.slice(0, 50)}` })
+  const found: Partial<Record<Name, string>> = {}
+  for (const name of names) {
+    const value = Object.hasOwn(given, name) ? given[name] : undefined
+    if (Array.isArray(value)) {
+      throw new GatehouseError('query_duplicate', { detail: `${name} is given ${value.length} times` })
+    }
+    if (typeof value === 'string') found[name] = value
   }
-  return Object.fromEntries(names.flatMap((name) => typeof given[name] === 'string' ? [[name, given[name]]] : [])) as Partial<Record<Name, string>>
+  return found
 }

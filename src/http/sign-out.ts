@@ -1,15 +1,25 @@
-// Sign-out: our session first, then Entra's, then back. A sign-out that somebody else's page begins is asked about.
+// Sign-out: our session first, whatever the parameters say, then Entra's, then back. A sign-out that somebody else's
+// page begins is asked about, and a page that a browser loads in case it is wanted ends nothing.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
 import { sessionIdHash, type SessionStore } from '../core/session.js'
 import type { SessionCache } from '../core/session-cache.js'
-import { cookieValues, type CookiePolicy } from './cookies.js'
+import { cookieValues, placesOf, type CookiePolicy } from './cookies.js'
+import { asGatehouseError, pathOf } from './errors.js'
 import { isOwnNavigation } from './navigation.js'
 import { sendPage, type PageSettings } from './pages/layout.js'
 import { confirmSignOutPage } from './pages/pages.js'
 import { queryParameters } from './query.js'
 import type { CookieSigner } from './cookie-signer.js'
+import type { Rounds } from './rounds.js'
 import { sessionIdOf } from './session-reader.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set when the session has ended: what Entra ID needs to sign out without asking which account. */
+    signedOut?: { readonly loginHint: string | undefined }
+  }
+}
 
 export interface SignOutOptions {
   readonly publicUrl: string
@@ -19,6 +29,7 @@ export interface SignOutOptions {
   readonly signer: CookieSigner
   readonly pages: PageSettings
   readonly sessions: SessionStore
+  readonly rounds: Rounds
 }
 
 const RETURN_SECONDS = 300
@@ -26,43 +37,79 @@ const RETURN_PREFIX = 'signed out: '
 const MAX_COOKIE = 3_500 // browsers drop a cookie above 4096 bytes
 
 export async function signOutRoutes(scope: FastifyInstance, options: SignOutOptions): Promise<void> {
+  scope.decorateRequest('signedOut')
+  // Before anything else of the request is read: no parameter and no broken body keeps a session alive.
+  scope.addHook('onRequest', async (request, reply) => {
+    if (isWanted(request, options.publicUrl)) await endSession(options, request, reply)
+  })
   scope.get('/oauth2/sign_out', async (request, reply) => {
-    const rd = validReturn(queryParameters(request.query, ['rd']).rd, options.returnTo)
-    if (!isOwnNavigation(request.headers)) return sendPage(reply, 200, confirmSignOutPage(options.publicUrl, rd), options.pages)
-    return signOut(rd, options, request, reply)
+    const { rd } = queryParameters(request.query, ['rd'])
+    return answer(rd, options, request, reply)
   })
   scope.post('/oauth2/sign_out', async (request, reply) => {
     const body = queryParameters(request.body ?? {}, ['rd'])
-    const rd = validReturn(body.rd ?? queryParameters(request.query, ['rd']).rd, options.returnTo)
-    if (isForeign(request, options.publicUrl)) return sendPage(reply, 200, confirmSignOutPage(options.publicUrl, rd), options.pages)
-    return signOut(rd, options, request, reply)
+    return answer(body.rd ?? queryParameters(request.query, ['rd']).rd, options, request, reply)
   })
 }
 
 /** Whoever signs out is not remembered here any more, whether or not the database can be told. */
-export function forgetSessions(request: FastifyRequest, { names }: CookiePolicy, signer: CookieSigner, cache: Pick<SessionCache, 'apply'>): void {
+export function forgetSessions(
+  request: FastifyRequest,
+  { names }: CookiePolicy,
+  signer: CookieSigner,
+  cache: Pick<SessionCache, 'apply'>,
+): void {
   const ids = cookieValues(request.headers.cookie, names.session).flatMap((value) => sessionIdOf(value, signer) ?? [])
   if (ids.length > 0) cache.apply({ kind: 'sessions', hashes: ids.map((id) => sessionIdHash(id).toString('hex')) })
 }
 
-async function signOut(rd: string | undefined, options: SignOutOptions, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { cookies, publicUrl, endSession, signer, sessions } = options
-  const session = request.session.record
-  for (const value of cookieValues(request.headers.cookie, cookies.names.session)) { // every one of them, should there be two
+async function endSession(
+  { cookies, publicUrl, signer, sessions, rounds }: SignOutOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  const loginHint = request.session.record?.loginHint ?? undefined
+  const values = cookieValues(request.headers.cookie, cookies.names.session)
+  for (const value of values) {
+    // every one of them, should there be two
     const id = sessionIdOf(value, signer)
     if (id !== undefined) await sessions.end(id, request.id)
   }
   await request.session.destroy()
-  for (const name of [cookies.names.session, cookies.names.identity]) reply.clearCookie(name, cookies.domain === undefined ? {} : { domain: cookies.domain })
-  reply.setCookie(cookies.names.signedOut, sealReturn(rd, signer), { maxAge: RETURN_SECONDS })
-  const target = new URLSearchParams({ post_logout_redirect_uri: `${publicUrl}/oauth2/sign_in`, ...(session?.loginHint ? { logout_hint: session.loginHint } : {}) })
+  for (const name of [cookies.names.session, cookies.names.identity]) {
+    reply.clearCookie(name, cookies.domain === undefined ? {} : { domain: cookies.domain })
+    if (values.length > 1) {
+      for (const place of placesOf(name, publicUrl, pathOf(request))) reply.clearCookie(name, place)
+    }
+  }
+  rounds.forget({ request, reply })
+  request.signedOut = { loginHint }
+}
+
+function answer(
+  rd: string | undefined,
+  options: SignOutOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const { cookies, publicUrl, endSession, signer, pages } = options
+  const returnTo = validReturn(rd, options.returnTo, request)
+  if (request.signedOut === undefined) return sendPage(reply, 200, confirmSignOutPage(publicUrl, returnTo), pages)
+  reply.setCookie(cookies.names.signedOut, sealReturn(returnTo, signer, request), { maxAge: RETURN_SECONDS })
+  const { loginHint } = request.signedOut
+  const target = new URLSearchParams({
+    post_logout_redirect_uri: `${publicUrl}/oauth2/sign_in`,
+    ...(loginHint ? { logout_hint: loginHint } : {}),
+  })
   return reply.header('cache-control', 'no-store').redirect(`${endSession}?${target}`, 303)
 }
 
 /** A cookie of its own kind: what is signed here is no session id, and the other way round. */
-function sealReturn(rd: string | undefined, signer: CookieSigner): string {
+function sealReturn(rd: string | undefined, signer: CookieSigner, request: FastifyRequest): string {
   const sealed = signer.sign(`${RETURN_PREFIX}${rd ?? ''}`)
-  return encodeURIComponent(sealed).length > MAX_COOKIE ? signer.sign(RETURN_PREFIX) : sealed
+  if (encodeURIComponent(sealed).length <= MAX_COOKIE) return sealed
+  request.log.warn({ characters: rd?.length }, 'rd of a sign-out is too long for a cookie and is left out')
+  return signer.sign(RETURN_PREFIX)
 }
 
 /** The way back that a sign-out left: undefined where there is none, empty where there was no `rd`. */
@@ -71,8 +118,24 @@ export function openReturn(value: string, signer: CookieSigner): string | undefi
   return valid && carried?.startsWith(RETURN_PREFIX) ? carried.slice(RETURN_PREFIX.length) : undefined
 }
 
-function validReturn(rd: string | undefined, rules: ReturnToRules): string | undefined {
-  return rd === undefined || rd === '' ? undefined : parseReturnTo(rd, rules)
+/** One that is refused is left out: the person is signed out all the same. */
+function validReturn(rd: string | undefined, rules: ReturnToRules, request: FastifyRequest): string | undefined {
+  if (rd === undefined || rd === '') return undefined
+  try {
+    return parseReturnTo(rd, rules)
+  } catch (thrown) {
+    const { code, message, remedy, facts } = asGatehouseError(thrown)
+    request.log.warn(
+      { ...facts, code, detail: message, remedy },
+      'rd of a sign-out is refused and left out; the session ends all the same',
+    )
+    return undefined
+  }
+}
+
+/** A page load that was begun here or beside us, or a form of ours: anything else is asked about first. */
+function isWanted(request: FastifyRequest, publicUrl: string): boolean {
+  return request.method === 'POST' ? !isForeign(request, publicUrl) : isOwnNavigation(request.headers)
 }
 
 /** A form that another site posts here: the browser says so in Sec-Fetch-Site, older ones in Origin. */

@@ -1,6 +1,6 @@
 // Where somebody wants to be afterwards: `rd`, or what a trusted proxy says in its place.
 import type { FastifyRequest } from 'fastify'
-import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
+import { asParameter, parseReturnTo, type ReturnToRules } from '../core/return-to.js'
 import type { TrustedPeers } from './networks.js'
 
 export interface WantedReturnOptions {
@@ -35,4 +35,12 @@ export function isPublicHost(request: FastifyRequest, publicUrl: string): boolea
   const { protocol, host } = new URL(publicUrl)
   const origin = `${protocol}//${request.host}`
   return URL.canParse(origin) && new URL(origin).host === host
+}
+
+/** Where a sign-in begins. @param returnTo a checked address @param more parameters of /oauth2/start beside it */
+export function startUrl(publicUrl: string, returnTo?: string, more: Readonly<Record<string, string>> = {}): string {
+  const rd = returnTo === undefined ? [] : [`rd=${asParameter(returnTo) ?? encodeURIComponent(returnTo)}`]
+  const others = new URLSearchParams(more).toString()
+  const query = [...rd, ...(others === '' ? [] : [others])].join('&')
+  return `${publicUrl}/oauth2/start${query === '' ? '' : `?${query}`}`
 }

@@ -68,26 +68,31 @@ async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits
   // What stands now decides, which is not this plan where a newer reading was quicker.
   const refused = login.requireMappedGroup && change.groups.length === 0 && !change.staff && !change.superuser
   if (refused) await endSessionsOf(tx, user.id)
-  else await replaceSession(tx, user.id, login.session, { entraSid: plan.extraData.sid, tokenIssuedAt: new Date(login.person.claims.iat * 1000) })
-  const sessionsEnded = refused ? [] : await endOldestSessions(tx, user.id, login.session, limits)
+  const token = { entraSid: plan.extraData.sid, tokenIssuedAt: new Date(login.person.claims.iat * 1000) }
+  const session = refused ? null : await replaceSession(tx, user.id, login.session, token)
+  const made = session === login.session.publicId
+  const sessionsEnded = made ? await endOldestSessions(tx, user.id, login.session, limits) : []
   await writeAudit(tx, {
     action: refused ? 'login.refused' : 'login',
     actor: 'login',
     userId: user.id,
     username: user.username,
     correlationId: login.correlationId,
-    detail: { ...auditDetail(login, change, refused), ...(sessionsEnded.length === 0 ? {} : { sessionsEnded }) },
+    detail: { ...auditDetail(login, change, session), ...(sessionsEnded.length === 0 ? {} : { sessionsEnded }) },
   })
   const created = plan.origin === 'created'
-  return { userId: user.id, username: user.username, created, refused, sessionsEnded: sessionsEnded.length, ...change }
+  const ended = sessionsEnded.length
+  return { userId: user.id, username: user.username, created, refused, session, sessionsEnded: ended, ...change }
 }
 
 /** Nobody is made or linked only to be refused; the record says that they came. */
 async function refuseStranger(tx: Transaction, login: LoginCommit): Promise<LoginOutcome> {
   const username = login.plan.user?.username ?? login.plan.username ?? ''
   const nothing = { groups: [], groupsAdded: [], groupsRemoved: [], staff: false, superuser: false, superseded: false }
-  await writeAudit(tx, { action: 'login.refused', actor: 'login', username, correlationId: login.correlationId, detail: auditDetail(login, nothing, true) })
-  return { userId: null, username, created: false, refused: true, sessionsEnded: 0, ...nothing }
+  const { correlationId } = login
+  const detail = auditDetail(login, nothing, null)
+  await writeAudit(tx, { action: 'login.refused', actor: 'login', username, correlationId, detail })
+  return { userId: null, username, created: false, refused: true, session: null, sessionsEnded: 0, ...nothing }
 }
 
 /** A flow makes one session. Old rows are swept here, where they arise. */
@@ -140,11 +145,13 @@ async function recordIdentity(tx: Transaction, userId: string, { uid, extraData,
   else await tx.update(identities).set(extra).where(and(eq(identities.tid, uid.tid), eq(identities.oid, uid.oid)))
 }
 
-function auditDetail({ plan, person, session }: LoginCommit, change: GrantChange, refused: boolean): Readonly<Record<string, unknown>> {
+type AuditDetail = Readonly<Record<string, unknown>>
+
+function auditDetail({ plan, person }: LoginCommit, change: GrantChange, session: string | null): AuditDetail {
   return {
     ...plan.uid,
     origin: plan.origin,
-    session: refused ? null : session.publicId,
+    session,
     entraGroups: person.memberships.groupIds.length,
     groupsAdded: change.groupsAdded,
     groupsRemoved: change.groupsRemoved,

@@ -1,6 +1,6 @@
 // Sessions in Postgres. Every time comes from the database's clock; a session is only ever made by a login's
 // transaction, so a late touch cannot bring an ended one back.
-import { eq, sql, type SQL } from 'drizzle-orm'
+import { and, eq, sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import { sessionIdHash, type NewSession, type SessionRecord, type SessionStore, type SessionTimeouts } from '../core/session.js'
 import { writeAudit } from './audit.js'
@@ -95,10 +95,24 @@ function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutM
   }
 }
 
-/** Within a login's transaction: the new session, in place of the one this browser had. */
-export async function replaceSession(tx: Transaction, userId: string, session: NewSession, { entraSid, tokenIssuedAt }: { entraSid: string | null, tokenIssuedAt: Date }): Promise<void> {
-  if (session.replaces !== undefined) await tx.delete(sessions).where(eq(sessions.idHash, sessionIdHash(session.replaces)))
-  await tx.insert(sessions).values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, entraSid, tokenIssuedAt })
+interface IdToken { readonly entraSid: string | null, readonly tokenIssuedAt: Date }
+
+/**
+ * Within a login's transaction: the new session, in place of the one this browser had.
+ * @returns its public id, or that of the sibling that stands
+ */
+type Replace = (tx: Transaction, userId: string, session: NewSession, token: IdToken) => Promise<string>
+
+export const replaceSession: Replace = async (tx, userId, session, token) => {
+  const old = session.replaces === undefined ? undefined : sessionIdHash(session.replaces)
+  if (old !== undefined && session.sibling) {
+    const theirs = and(eq(sessions.idHash, old), eq(sessions.userId, userId))
+    const [standing] = await tx.select({ publicId: sessions.publicId }).from(sessions).where(theirs)
+    if (standing) return standing.publicId
+  }
+  if (old !== undefined) await tx.delete(sessions).where(eq(sessions.idHash, old))
+  await tx.insert(sessions).values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, ...token })
+  return session.publicId
 }
 
 /**

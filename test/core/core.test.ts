@@ -30,30 +30,47 @@ t.test('a flow survives the trip to Entra and back, in the browser that began it
   let now = 1_000_000
   const flows = createFlowSealer([SECRET], () => now)
   const binding = newBinding()
-  const { flow, state } = flows.begin('https://app.example.com/x?y=1', binding)
-  t.same(flows.open(state, binding), flow)
-  t.equal(codeOf(() => flows.open(state, newBinding())), 'state_other_browser')
-  t.equal(codeOf(() => flows.open(state, undefined)), 'state_other_browser')
-  t.equal(codeOf(() => flows.open(`${state.slice(0, -2)}AA`, binding)), 'state_invalid')
-  t.equal(codeOf(() => flows.open(`${state}A`, binding)), 'state_invalid', 'no slack in the encoding')
-  t.equal(codeOf(() => flows.open('', binding)), 'state_invalid')
+  const { flow, state } = flows.begin({ returnTo: 'https://app.example.com/x?y=1' }, binding)
+  const opened = (text: string, sent: string | undefined) => flows.open(text, () => sent)
+  t.strictSame(opened(state, binding), { fault: undefined, flow })
+  t.equal(flows.idOf(state), flow.id)
+  const { nonce, codeVerifier, ...facts } = flow
+  t.ok(nonce && codeVerifier)
+  const stray = { fault: 'state_other_browser', flow: facts } // neither nonce nor verifier
+  for (const other of [newBinding(), undefined, `${binding}=`]) t.strictSame(opened(state, other), stray)
+  for (const bad of [`${state.slice(0, -2)}AA`, `${state}A`, '']) {
+    t.equal(codeOf(() => opened(bad, binding)), 'state_invalid', 'no slack in the encoding')
+    t.equal(flows.idOf(bad), undefined)
+  }
   now += FLOW_LIFETIME_MS + 1
-  t.equal(codeOf(() => flows.open(state, binding)), 'state_expired')
+  t.strictSame(opened(state, binding), { fault: 'state_expired', flow: facts })
   now -= 3 * FLOW_LIFETIME_MS
-  t.equal(codeOf(() => flows.open(state, binding)), 'state_expired', 'nor from the future')
+  t.equal(opened(state, binding).fault, 'state_expired', 'nor from the future')
+})
+
+t.test('what a flow is begun with comes back with it', async (t) => {
+  const flows = createFlowSealer([SECRET], () => 5_000)
+  const binding = newBinding()
+  const all = { kept: true, again: true, anew: true, pick: true }
+  const wanted = { returnTo: 'https://app.example.com/', ...all, session: 'mark', round: { count: 2, firstAt: 4_000 } }
+  const { state } = flows.begin(wanted, binding)
+  t.match(flows.open(state, ({ anew }) => anew ? binding : undefined), { fault: undefined, flow: wanted })
+  const { flow } = flows.begin({ returnTo: 'https://app.example.com/' }, binding)
+  const none = { kept: false, again: false, anew: false, pick: false }
+  t.match(flow, { ...none, session: undefined, round: { count: 1, firstAt: 5_000 } })
 })
 
 t.test('flows differ in nonce and verifier, are opened by rotated secrets, and by no other', async (t) => {
   const binding = newBinding()
   const old = createFlowSealer([SECRET])
-  const first = old.begin('https://app.example.com/', binding)
-  const second = old.begin('https://app.example.com/', binding)
+  const first = old.begin({ returnTo: 'https://app.example.com/' }, binding)
+  const second = old.begin({ returnTo: 'https://app.example.com/' }, binding)
   t.not(first.flow.nonce, second.flow.nonce)
   t.not(first.flow.codeVerifier, second.flow.codeVerifier)
   t.not(first.flow.nonce, first.flow.codeVerifier)
   t.match(first.flow.codeVerifier, /^[\w-]{43}$/, 'RFC 7636 section 4.1')
-  t.same(createFlowSealer([OTHER, SECRET]).open(first.state, binding), first.flow)
-  t.equal(codeOf(() => createFlowSealer([OTHER]).open(first.state, binding)), 'state_invalid')
+  t.same(createFlowSealer([OTHER, SECRET]).open(first.state, () => binding).flow, first.flow)
+  t.equal(codeOf(() => createFlowSealer([OTHER]).open(first.state, () => binding)), 'state_invalid')
   t.ok(first.state.length < 400, `state takes ${first.state.length} characters`)
 })
 
@@ -104,7 +121,7 @@ t.test('rd: what is let through and what is not', async (t) => {
     ['https://app.example.com/a\u0062?x=a\\b', 'https://app.example.com/ab?x=a\\b'], ['https://app.example.com//double', 'https://app.example.com//double'],
   ]
   for (const [input, url] of ok) t.equal(parseReturnTo(input, RULES), url, String(input))
-  const bad = ['https://evil.test/', 'https://evilexample.com', 'https://example.com/', 'https://example.com.evil.test', 'https://app.example.com@evil.test/', 'https://evil.test#.example.com', 'https://a@app.example.com/', '//app.example.com', '/\\evil.test', 'http://app.example.com/', 'https://app.example.com:8080/', 'https://one.test/', 'https://other.test:1/', 'javascript:alert(1)', 'https:app.example.com', 'https:/app.example.com', ' https://app.example.com', 'https://app.example.com/a b', `https://app.example.com/${'x'.repeat(3000)}`, 'app.example.com', '?x', 'https://', 'https:///x']
+  const bad = ['https://evil.test/', 'https://evilexample.com', 'https://example.com/', 'https://example.com.evil.test', 'https://app.example.com@evil.test/', 'https://evil.test#.example.com', 'https://a@app.example.com/', '//app.example.com', '/\\evil.test', 'http://app.example.com/', 'https://app.example.com:8080/', 'https://one.test/', 'https://other.test:1/', 'javascript:alert(1)', 'https:app.example.com', 'https:/app.example.com', ' https://app.example.com', 'https://app.example.com/a b', `https://app.example.com/${'x'.repeat(7000)}`, 'app.example.com', '?x', 'https://', 'https:///x']
   for (const input of bad) t.equal(codeOf(() => parseReturnTo(input, RULES)), 'return_to_refused', input.slice(0, 60))
 })
 
@@ -248,7 +265,7 @@ t.test('the steps by themselves', async (t) => {
 })
 
 t.test('a login whose plan is out of date runs its steps again, and gives up in the end', async (t) => {
-  const outcome: LoginOutcome = { userId: 'u', username: 'abe', created: true, groupsAdded: [], groupsRemoved: [], groups: [], staff: false, superuser: false, superseded: false, refused: false, sessionsEnded: 0 }
+  const outcome: LoginOutcome = { userId: 'u', username: 'abe', created: true, groupsAdded: [], groupsRemoved: [], groups: [], staff: false, superuser: false, superseded: false, refused: false, session: null, sessionsEnded: 0 }
   let [outdated, looked, completed] = [0, 0, 0]
   const store: LoginStore = {
     ...LOOKUPS,
@@ -263,7 +280,7 @@ t.test('a login whose plan is out of date runs its steps again, and gives up in 
     pipeline: () => ({ steps: namedSteps(Object.keys(STEPS) as StepName[]), settings: SETTINGS }),
     report: { groupMissing: () => {}, completed: () => { completed++ } },
   })
-  const request = { grant: { code: 'c', codeVerifier: 'v', nonce: 'n', correlationId: 'x' }, flow: Buffer.of(), session: { id: 'i', publicId: 'p', replaces: undefined } }
+  const request = { grant: { code: 'c', codeVerifier: 'v', nonce: 'n', correlationId: 'x' }, flow: Buffer.of(), session: { id: 'i', publicId: 'p', replaces: undefined, sibling: false } }
   outdated = 2
   t.equal(await login(request), outcome)
   t.same([looked, completed], [3, 1], 'each time on what is stored then, and reported once')

@@ -37,7 +37,8 @@ for (const { name, start } of PROXIES) {
       t.equal(answer.trail.at(-1), deep)
       t.ok(answer.trail.length <= 4, answer.trail.join(' '))
       const names = [...browser.cookies].flatMap(([host, jar]) => [...jar.keys()].map((cookie) => `${host} ${cookie}`)).filter((each) => each.includes('gatehouse'))
-      t.strictSame(names.sort(), ['.gatehouse.test __Secure-gatehouse_session', `${AUTH} __Host-gatehouse_login`])
+      const ours = ['login', 'rounds'].map((name) => `${AUTH} __Host-gatehouse_${name}`)
+      t.strictSame(names.sort(), ['.gatehouse.test __Secure-gatehouse_session', ...ours])
       const { headers, url } = received.at(-1) ?? { headers: {} as IncomingHttpHeaders, url: '' }
       t.equal(url, '/deep/page?a=1&b=two%20words&c=x%2Fy')
       t.match(headers, { 'remote-user': 'sam.staff@contoso.example', 'x-forwarded-proto': 'https' })

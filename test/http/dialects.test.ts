@@ -25,6 +25,9 @@ const CLIENTS: Readonly<Record<string, Record<string, string>>> = {
   'fetch': { 'accept': 'text/html', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' },
   'XMLHttpRequest': { 'accept': 'text/html', 'x-requested-with': 'XMLHttpRequest' },
   'an iframe': { ...NAVIGATION, 'sec-fetch-dest': 'iframe' },
+  'a WebView': { ...NAVIGATION, 'x-requested-with': 'com.example.app' },
+  'htmx': { 'accept': 'text/html', 'hx-request': 'true' },
+  'Turbo': { 'accept': 'text/html', 'turbo-frame': 'list' },
   'a WebSocket': { 'accept': 'text/html', 'upgrade': 'websocket', 'sec-fetch-mode': 'websocket' },
 }
 const RULES: Readonly<Record<string, string>> = { anyone: '/open/x', authenticated: '/plain?a=1&b=%20', staff: '/staff/x', deny: '/none/x', malformed: '/x%zz' }
@@ -130,7 +133,9 @@ t.test('every dialect', async (t) => {
   await t.test('docs/forward-auth.md has the table', async (t) => {
     const rows: [string, string, string, ...string[]][] = []
     const cases: [Session, string, string, string][] = [
-      ['nobody', 'authenticated', 'a page load', 'GET'], ['nobody', 'authenticated', 'a page load', 'POST'], ['nobody', 'authenticated', 'a program', 'GET'], ['nobody', 'authenticated', 'fetch', 'GET'], ['nobody', 'authenticated', 'an iframe', 'GET'], ['nobody', 'authenticated', 'a WebSocket', 'GET'],
+      ['nobody', 'authenticated', 'a page load', 'GET'], ['nobody', 'authenticated', 'a page load', 'POST'], ['nobody', 'authenticated', 'a program', 'GET'], ['nobody', 'authenticated', 'fetch', 'GET'], ['nobody', 'authenticated', 'an iframe', 'GET'],
+      ['nobody', 'authenticated', 'a WebView', 'GET'], ['nobody', 'authenticated', 'htmx', 'GET'], ['a person', 'staff', 'htmx', 'GET'],
+      ['nobody', 'authenticated', 'a WebSocket', 'GET'],
       ['nobody', 'anyone', 'a page load', 'GET'], ['a person', 'authenticated', 'a page load', 'GET'], ['a person', 'authenticated', 'a program', 'DELETE'], ['a person', 'staff', 'a page load', 'GET'], ['a person', 'staff', 'a program', 'GET'],
       ['staff', 'staff', 'a page load', 'GET'], ['staff', 'deny', 'a page load', 'GET'], ['a superuser', 'deny', 'a page load', 'GET'], ['somebody deactivated', 'authenticated', 'a page load', 'GET'], ['a superuser', 'malformed', 'a page load', 'GET'],
     ]
@@ -176,7 +181,7 @@ function verdict(session: Session, rule: string): Verdict {
 }
 
 function expected(dialect: string, outcome: Verdict, client: string, method: string): number {
-  const navigates = client === 'a page load' || client === 'an older browser'
+  const navigates = ['a page load', 'an older browser', 'a WebView'].includes(client)
   if (dialect === '/oauth2/auth') return { pass: 200, 'sign in': 401, no: 403, malformed: 403 }[outcome]
   if (outcome === 'sign in' && navigates) return method === 'GET' || method === 'HEAD' ? 302 : 303
   return { pass: 200, 'sign in': 401, no: 403, malformed: 400 }[outcome]
@@ -206,6 +211,7 @@ function complaint({ status, headers, text }: Answer, wanted: number, { url, pub
 function describe({ status, headers, text }: Answer): string {
   const parts = [String(status)]
   if (headers.location !== undefined) parts.push('to the sign-in')
+  if (headers['hx-refresh'] !== undefined) parts.push('`HX-Refresh`')
   if (headers['x-auth-request-redirect'] !== undefined) parts.push('`X-Auth-Request-Redirect`')
   if (status === 200) parts.push('identity headers')
   else if (text !== '') parts.push(text.startsWith('<!doctype') ? 'page' : 'JSON')

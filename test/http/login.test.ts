@@ -51,7 +51,7 @@ t.test('signing in', async (t) => {
       const done = await browser.ask(callback.location ?? '')
       t.match(done.location, new RegExp(`/\\?tab=${19 - tab}x`))
     }
-    t.same(await query('select count(*)::int as n from sessions'), [{ n: 1 }], 'each tab replaced the session before it')
+    t.same(await query('select count(*)::int as n from sessions'), [{ n: 1 }], 'they share the session of the first')
   })
 
   await t.test('the user, the memberships with their cause, the reading and the audit row are there, and one log line', async (t) => {
@@ -145,8 +145,6 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
       ['with an empty state', 400, 'state_missing', (url) => url.searchParams.set('state', '')],
       ['with a made-up state', 400, 'state_invalid', (url) => url.searchParams.set('state', randomBytes(150).toString('base64url'))],
       ['with a changed state', 400, 'state_invalid', (url) => url.searchParams.set('state', (url.searchParams.get('state') ?? '').replace(/^./, (first) => first === 'A' ? 'B' : 'A'))],
-      ['in another browser', 400, 'state_other_browser', (_, browser) => browser.cookies.clear()],
-      ['with another binding cookie', 400, 'state_other_browser', (_, browser) => browser.cookies.get('127.0.0.1')?.set('gatehouse_login', randomBytes(32).toString('base64url'))],
       ['without code and error', 400, 'callback_malformed', (url) => url.searchParams.delete('code')],
       ['with two states', 400, 'query_duplicate', (url) => url.searchParams.append('state', 'x')],
       ['with two codes', 400, 'query_duplicate', (url) => url.searchParams.append('code', 'x')],
@@ -185,14 +183,20 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
     const url = await ready(browser)
     const other = await ready(browser)
     t.equal((await browser.ask(url.href)).status, 302)
+    const session = browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? ''
+    browser.cookies.get('127.0.0.1')?.delete('gatehouse_session')
     const again = await browser.ask(url.href)
     t.equal(again.status, 400)
     t.equal(code(again), 'state_replayed')
-    url.searchParams.set('code', other.searchParams.get('code') ?? '')
-    t.equal(code(await browser.ask(url.href)), 'state_replayed')
+    const fresh = new URL(url)
+    fresh.searchParams.set('code', other.searchParams.get('code') ?? '')
+    t.equal(code(await browser.ask(fresh.href)), 'state_replayed')
+    browser.cookies.get('127.0.0.1')?.set('gatehouse_session', session)
     const swapped = new URL(other)
     swapped.searchParams.set('code', (await ready(browser)).searchParams.get('code') ?? '')
     t.equal(code(await browser.ask(swapped.href)), 'code_mismatch', 'PKCE ties a code to its flow')
+    t.equal((await browser.ask(fresh.href)).location, `${gateway.url}/`, 'a browser that is signed in goes on')
+    t.equal(browser.cookies.get('127.0.0.1')?.get('gatehouse_session'), session, 'with the session that it has')
     await query("delete from users where username like 'gus%'")
   })
 
@@ -209,15 +213,17 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
       }
     }
     t.ok(refused > shapes.length, `${refused} refused`)
-    for (const rd of ['https://evil.test/', '//evil.test', 'javascript:alert(1)']) {
-      const browser = createBrowser()
-      t.equal((await browser.ask(`${gateway.url}/oauth2/sign_out?rd=${encodeURIComponent(rd)}`)).status, 400)
-    }
   })
 
   await t.test('unknown and doubled parameters of our own pages', async (t) => {
-    for (const path of ['/oauth2/start?x=1', '/?x=1', '/oauth2/sign_out?redirect=/', '/oauth2/userinfo?x=1', '/oauth2/start?prompt=none']) t.equal(code(await gateway.ask(path)), 'query_unknown', path)
-    for (const path of ['/oauth2/start?rd=/&rd=/', '/oauth2/sign_in?rd=/&rd=/', '/oauth2/sign_out?rd=/&rd=/']) t.equal(code(await gateway.ask(path)), 'query_duplicate', path)
+    const others = '?fbclid=1&iss=x&utm_source=a&utm_source=b&constructor=c'
+    const unharmed = { '/': 200, '/oauth2/start': 302, '/oauth2/sign_in': 200, '/oauth2/userinfo': 200 }
+    for (const [path, status] of Object.entries(unharmed)) {
+      t.equal((await gateway.ask(`${path}${others}`, { browser: signedIn })).status, status, path)
+    }
+    t.equal(code(await gateway.ask('/oauth2/start?prompt=none')), 'query_unknown', 'a value that ours does not have')
+    const doubled = ['start?rd=/&rd=/', 'start?prompt=x&prompt=', 'sign_in?rd=/&rd=/', 'sign_out?rd=/&rd=/']
+    for (const path of doubled.map((each) => `/oauth2/${each}`)) t.equal(code(await gateway.ask(path)), 'query_duplicate', path)
     t.equal(code(await gateway.ask('/nothing')), 'not_found')
     t.equal(code(await gateway.ask('/admin')), 'not_found')
     t.equal((await gateway.ask('/oauth2/start', { method: 'POST' })).status, 404)

@@ -87,7 +87,7 @@ t.test('session stores conform', async (t) => {
       const name = `user${number++}`
       const [user] = await database.ask((db) => db.insert(users).values({ username: name, usernameKey: name }).returning({ id: users.id }))
       const id = newSessionId()
-      await database.transaction((tx) => replaceSession(tx, user?.id ?? '', { id, publicId: newPublicSessionId(), replaces: undefined }, { entraSid: entraSid ?? null, tokenIssuedAt: new Date() }))
+      await database.transaction((tx) => replaceSession(tx, user?.id ?? '', { id, publicId: newPublicSessionId(), replaces: undefined, sibling: false }, { entraSid: entraSid ?? null, tokenIssuedAt: new Date() }))
       return id
     },
     deactivateUsers: async () => { await database.ask((db) => db.update(users).set({ isActive: false })) },
@@ -159,7 +159,7 @@ t.test('a person has session.maxPerUser sessions at most, however many sign-ins 
         grants: { groups: [], missing: [], staff: [], superuser: [] },
       },
       person: { claims: { ...uid, sub: 'x', iat: 0 }, memberships: { groupIds: [], readAt: '2026-11-22T00:00:00Z', requests: 1 } },
-      session: { id, publicId: newPublicSessionId(), replaces: undefined },
+      session: { id, publicId: newPublicSessionId(), replaces: undefined, sibling: false },
       flow: Buffer.from(`limit ${number++}`), correlationId: 'x', requireMappedGroup: false,
     })
     t.not(outcome, 'outdated')
@@ -191,7 +191,7 @@ t.test('a person has session.maxPerUser sessions at most, however many sign-ins 
   t.match(await query('select count(*)::int as count from sessions'), [{ count: 1 }])
 
   const [eve] = await query<{ id: string }>("insert into users (username, username_key) values ('eve', 'eve') returning id")
-  const other = { id: newSessionId(), publicId: newPublicSessionId(), replaces: undefined }
+  const other = { id: newSessionId(), publicId: newPublicSessionId(), replaces: undefined, sibling: false }
   const facts = { entraSid: null, tokenIssuedAt: new Date() }
   await database.transaction((tx) => replaceSession(tx, eve?.id ?? '', other, facts))
   await signIn(1)
@@ -214,7 +214,7 @@ t.test('a plan that was made from what is no longer so is not written', async (t
       extraData: { sid: null, loginHint: null, guest: false }, grants: { groups: [], missing: [], staff: [], superuser: [] }, ...plan,
     },
     person: { claims: { ...plan.uid, sub: 'x', iat: 0 }, memberships: { groupIds: [], readAt: '2026-11-22T00:00:00Z', requests: 1 } },
-    session: { id: newSessionId(), publicId: newPublicSessionId(), replaces: undefined },
+    session: { id: newSessionId(), publicId: newPublicSessionId(), replaces: undefined, sibling: false },
     flow: Buffer.from(`flow ${number++}`), correlationId: 'x', requireMappedGroup: false,
   })
   const outdated = async (t: Test, plan: Parameters<typeof login>[0]) => {

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { describeAllow, type Grounds } from '../../core/access.js'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
-import { canReturnTo } from '../../core/return-to.js'
+import { asParameter } from '../../core/return-to.js'
 import type { Meter } from '../../core/meter.js'
 import { targetUrl, type Target } from '../../core/target.js'
 import { asGatehouseError, errorFacts } from '../errors.js'
@@ -90,7 +90,7 @@ function respond(verdict: Verdict, target: Target | undefined, request: FastifyR
   reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
   const refusal = { request, reply, target, pages, signInUrl: signInUrl(publicUrl, target) }
   if (verdict.kind === 'not_signed_in') {
-    log.line(request, target, 401, { code: verdict.code, rule: verdict.grounds?.path })
+    log.line(request, target, 401, { code: verdict.code, rule: verdict.grounds?.path, ...returnFacts(target) })
     return dialect.notSignedIn({ ...refusal, code: verdict.code })
   }
   const { grounds, session: { username } } = verdict
@@ -111,13 +111,14 @@ function refuseQuery(request: FastifyRequest): void {
   if (request.url.includes('?')) throw new GatehouseError('query_unknown', { detail: 'the auth endpoint takes no query parameters', remedy: 'Take the query off the address in the proxy\'s configuration; access is decided by the section access.' })
 }
 
-/** The address itself, or the application's front page where it is too long to carry. */
-function returnable(target: Target): string {
-  const url = targetUrl(target)
-  return canReturnTo(url) ? url : `${target.scheme}://${target.host}/`
+export function signInUrl(publicUrl: string, target: Target | undefined): string {
+  if (target === undefined) return `${publicUrl}/oauth2/start?rd=${encodeURIComponent(`${publicUrl}/`)}`
+  const address = asParameter(targetUrl(target)) ?? encodeURIComponent(`${target.scheme}://${target.host}/`)
+  return `${publicUrl}/oauth2/start?rd=${address}`
 }
 
-export function signInUrl(publicUrl: string, target: Target | undefined): string {
-  const back = target === undefined ? `${publicUrl}/` : returnable(target)
-  return `${publicUrl}/oauth2/start?rd=${encodeURIComponent(back)}`
+/** For the log: the person will come back to the front page, because the address is too long to carry. */
+function returnFacts(target: Target | undefined): Readonly<Record<string, unknown>> {
+  if (target === undefined || target.uri.length < 2_000 || asParameter(targetUrl(target)) !== undefined) return {}
+  return { returnsTo: `the front page: an address of ${targetUrl(target).length} characters is too long to come back to` }
 }

@@ -10,14 +10,22 @@ export interface PageSettings {
   readonly authority: string
   readonly redirectDomains: readonly string[]
   readonly contact: string | undefined
+  /** Name of the session's cookie. */
+  readonly sessionCookie: string
 }
 
 export const STYLESHEET_PATH = `/oauth2/assets/${createHash('sha256').update(STYLESHEET).digest('hex').slice(0, 12)}.css`
 
-export interface Page { readonly title: string, readonly body: Html }
+export interface Page {
+  readonly title: string
+  readonly body: Html
+  /** Applications of server.redirectDomains may show it in a frame; its links lead out of it. */
+  readonly framed?: boolean
+}
 
 /** Sends a page that no script, frame or foreign form can reach. Links are absolute: proxies show these pages on other hosts. */
-export function sendPage(reply: FastifyReply, status: number, { title, body }: Page, settings: PageSettings): FastifyReply {
+export function sendPage(reply: FastifyReply, status: number, sent: Page, settings: PageSettings): FastifyReply {
+  const { title, body, framed = false } = sent
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -37,7 +45,7 @@ ${body}
 `
   return reply.code(status).headers({
     'content-type': 'text/html; charset=utf-8',
-    'content-security-policy': contentSecurityPolicy(settings),
+    'content-security-policy': contentSecurityPolicy(settings, framed),
     'cache-control': 'no-store',
     'vary': 'Cookie',
     'x-content-type-options': 'nosniff',
@@ -46,11 +54,12 @@ ${body}
 }
 
 // form-action also judges the redirects that answer a form, hence the way out of a sign-out.
-function contentSecurityPolicy({ publicUrl, authority, redirectDomains }: PageSettings): string {
+function contentSecurityPolicy({ publicUrl, authority, redirectDomains }: PageSettings, framed: boolean): string {
   const scheme = new URL(publicUrl).protocol
   const ways = redirectDomains.map((rule) => `${scheme}//${rule.startsWith('.') ? `*${rule}` : rule}`)
   return [
-    "default-src 'none'", `style-src ${publicUrl}`, 'img-src data:', "base-uri 'none'", "frame-ancestors 'none'",
+    "default-src 'none'", `style-src ${publicUrl}`, 'img-src data:', "base-uri 'none'",
+    `frame-ancestors ${framed ? ["'self'", publicUrl, ...ways].join(' ') : "'none'"}`,
     `form-action 'self' ${[publicUrl, authority, ...ways].join(' ')}`,
   ].join('; ')
 }

@@ -70,20 +70,48 @@ export interface ErrorFacts {
   readonly microsoftIds?: readonly string[]
   /** Where to try again; undefined where that makes no sense. */
   readonly retryUrl: string | undefined
+  /** There is no session: the button leads to one. */
+  readonly signIn: boolean
   /** Who is signed in, where somebody is. */
   readonly username?: string | undefined
   /** The rule that said no, and whom it lets in. */
   readonly decided?: { readonly rule: string, readonly allows: string } | undefined
+  /** It is shown in a frame of an application: the button leads out of it. */
+  readonly framed?: boolean
+  /** What else there is to say, line by line. */
+  readonly rows?: readonly (readonly [string, string])[] | undefined
 }
 
-export function errorPage(title: string, { code, sentence, correlationId, microsoftIds = [], contact, retryUrl, username, decided }: ErrorFacts): Page {
+export function errorPage(title: string, facts: ErrorFacts): Page {
+  const { code, sentence, correlationId, microsoftIds = [], contact, retryUrl, username, decided, rows = [] } = facts
+  const target = facts.framed === true ? html` target="_top"` : ''
   return {
     title,
+    framed: facts.framed === true,
     body: html`<p data-field="sentence">${sentence}</p>
 ${username === undefined ? '' : html`<p>You are signed in as <strong>${username}</strong>.</p>`}
 ${contact === undefined ? '' : html`<p>If you need help, ask ${/^\S+@\S+$/.test(contact) ? html`<a href="mailto:${contact}">${contact}</a>` : contact} and give them the reference below.</p>`}
-<dl>${decided === undefined ? '' : html`<dt>Open to</dt><dd data-field="allows">${decided.allows}</dd><dt>Rule</dt><dd><code data-field="rule">${decided.rule}</code></dd>`}<dt>Code</dt><dd><code data-field="code">${code}</code></dd><dt>Reference</dt><dd><code data-field="correlation">${correlationId}</code></dd>${
-  microsoftIds.length === 0 ? '' : html`<dt>At Microsoft</dt><dd>${microsoftIds.map((id, index) => html`${index > 0 ? html`<br>` : ''}<code data-field="microsoft">${id}</code>`)}</dd>`}</dl>
-${retryUrl === undefined ? '' : html`<div class="actions"><a class="button" href="${retryUrl}">${username !== undefined ? 'Use another account' : code === 'not_signed_in' ? 'Sign in' : 'Try again'}</a></div>`}`,
+<dl>${rows.map(([label, text]) => html`<dt>${label}</dt><dd>${text}</dd>`)}
+${decided === undefined
+  ? ''
+  : html`<dt>Open to</dt><dd data-field="allows">${decided.allows}</dd>
+<dt>Rule</dt><dd><code data-field="rule">${decided.rule}</code></dd>`}
+<dt>Code</dt><dd><code data-field="code">${code}</code></dd>
+<dt>Reference</dt><dd><code data-field="correlation">${correlationId}</code></dd>
+${microsoftIds.length === 0
+  ? ''
+  : html`<dt>At Microsoft</dt><dd>${microsoftIds.map(microsoftId)}</dd>`}</dl>
+${retryUrl === undefined
+  ? ''
+  : html`<div class="actions"><a class="button" href="${retryUrl}"${target}>${buttonOf(facts)}</a></div>`}`,
   }
+}
+
+function buttonOf({ username, signIn }: ErrorFacts): string {
+  if (username !== undefined) return 'Use another account'
+  return signIn ? 'Sign in' : 'Try again'
+}
+
+function microsoftId(id: string, index: number): Html {
+  return html`${index > 0 ? html`<br>` : ''}<code data-field="microsoft">${id}</code>`
 }

@@ -1,0 +1,29 @@
+// "Try again" on an error page: the same thing once more, with the way back that was asked for.
+import type { FastifyRequest } from 'fastify'
+import type { GatehouseError } from '../core/errors.js'
+import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
+import { startUrl } from './wanted-return.js'
+
+const SIGN_OUT = '/oauth2/sign_out'
+
+/** @returns undefined where trying again makes no sense */
+export function retryUrlOf(error: GatehouseError, request: FastifyRequest, rules: ReturnToRules): string | undefined {
+  if (error.status === 404) return undefined
+  const { publicUrl } = rules
+  // Whoever asks too often may ask the same later: a callback keeps its code and its state.
+  if (error.status === 429 && /^\/(?![/\\])/.test(request.url)) return `${publicUrl}${request.url}`
+  const returnTo = returnAsked(request, rules)
+  if (request.url.split('?', 1)[0] !== SIGN_OUT) return startUrl(publicUrl, returnTo)
+  return `${publicUrl}${SIGN_OUT}${returnTo === undefined ? '' : `?${new URLSearchParams({ rd: returnTo })}`}`
+}
+
+/** `rd` of the address, where there is one and it is allowed. */
+function returnAsked({ query }: FastifyRequest, rules: ReturnToRules): string | undefined {
+  const rd = (query as { readonly rd?: unknown } | undefined)?.rd
+  if (typeof rd !== 'string' || rd === '') return undefined
+  try {
+    return parseReturnTo(rd, rules)
+  } catch {
+    return undefined // this may be what went wrong
+  }
+}

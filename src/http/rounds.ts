@@ -1,0 +1,105 @@
+// An endless sign-in: the application does not get the session's cookie and sends the person here again as soon as they
+// are signed in. Each sign-in works, so nothing fails and nothing ends it. A cookie of this host, which does arrive,
+// remembers for a minute for which addresses this browser has completed a sign-in, and how many one after another. Tabs
+// that are opened together do not count: none of their sign-ins begins after another one has completed and been
+// counted.
+import { createHash } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import type { Round } from '../core/flow.js'
+import type { CookieSigner } from './cookie-signer.js'
+import { cookieValues, domainsOf, type CookiePolicy } from './cookies.js'
+import type { Exchange } from './exchange.js'
+
+export const MOST_ROUNDS = 2
+const WITHIN_MS = 60_000
+const MOST_ADDRESSES = 8 // the last ones: the cookie stays below 400 bytes
+const PREFIX = 'rounds: '
+
+export interface Rounds {
+  /** The place of a sign-in that begins now. */
+  next(returnTo: string, request: FastifyRequest): Round
+  completed(returnTo: string, round: Round, browser: Exchange): void
+  forget(browser: Exchange): void
+}
+
+export interface RoundsDeps {
+  readonly cookies: CookiePolicy
+  readonly signer: CookieSigner
+  readonly now?: () => number
+}
+
+export function createRounds({
+  cookies: {
+    names: { rounds: name },
+  },
+  signer,
+  now = Date.now,
+}: RoundsDeps): Rounds {
+  const remembered = ({ headers }: FastifyRequest): readonly [string, Round][] => {
+    const [sent = ''] = cookieValues(headers.cookie, name)
+    const { valid, value } = signer.unsign(sent)
+    if (!valid || !value?.startsWith(PREFIX)) return []
+    return value
+      .slice(PREFIX.length)
+      .split(' ')
+      .map(readEntry)
+      .filter(([, { firstAt }]) => now() - firstAt < WITHIN_MS)
+  }
+  return {
+    next(returnTo, request) {
+      const address = addressOf(returnTo)
+      const [, before] = remembered(request).find(([each]) => each === address) ?? []
+      if (before === undefined) return { count: 1, firstAt: now() }
+      return { count: before.count + 1, firstAt: before.firstAt }
+    },
+    completed(returnTo, round, { request, reply }) {
+      const address = addressOf(returnTo)
+      const others = remembered(request).filter(([each]) => each !== address)
+      const entries = [...others, [address, round] as const].slice(-MOST_ADDRESSES).map(writeEntry)
+      reply.setCookie(name, signer.sign(`${PREFIX}${entries.join(' ')}`), { maxAge: WITHIN_MS / 1000 })
+    },
+    forget({ request, reply }) {
+      if (cookieValues(request.headers.cookie, name).length > 0) reply.clearCookie(name)
+    },
+  }
+}
+
+function addressOf(returnTo: string): string {
+  return createHash('sha256').update(returnTo).digest('base64url').slice(0, 12)
+}
+
+function readEntry(entry: string): [string, Round] {
+  const [address = '', count = '', firstAt = ''] = entry.split(':')
+  return [address, { count: Number(count), firstAt: Number(firstAt) }]
+}
+
+function writeEntry([address, { count, firstAt }]: readonly [string, Round]): string {
+  return `${address}:${count}:${firstAt}`
+}
+
+/** Which cookie does not reach which host, and the likely reason, for the page and the log. */
+export interface LostCookie {
+  readonly cookie: string
+  readonly host: string
+  readonly sentTo: string
+  readonly reason: string
+}
+
+export function lostCookie(returnTo: string, { names, domain, secure }: CookiePolicy, publicUrl: string): LostCookie {
+  const { host, hostname, protocol } = new URL(returnTo)
+  const own = new URL(publicUrl).hostname
+  const bare = domain?.replace(/^\./, '')
+  const reached = bare === undefined ? hostname === own : hostname === bare || domainsOf(hostname).includes(bare)
+  return {
+    cookie: names.session,
+    host,
+    sentTo: bare === undefined ? `${own} alone` : `${bare} and the hosts below it`,
+    reason: reasonOf(reached, secure && protocol === 'http:', `${own} and ${hostname}`),
+  }
+}
+
+function reasonOf(reached: boolean, withoutTls: boolean, hosts: string): string {
+  if (!reached) return `set session.cookieDomain to a domain that holds ${hosts}`
+  if (withoutTls) return 'the application is opened with http, and the cookie goes over https alone'
+  return 'see whether the proxy passes the Cookie header on to Gatehouse, and whether the browser blocks cookies'
+}

@@ -1,0 +1,42 @@
+// A callback whose state is genuine and that this browser cannot complete: the sign-in began in another browser (a link
+// that Word followed), in another tab that lost its cookie (restored tabs), or more than ten minutes ago. Its code is
+// never looked at. The state says where the person wanted to be: with a session they go there, without one they sign in
+// anew.
+import type { FastifyReply } from 'fastify'
+import { GatehouseError } from '../core/errors.js'
+import type { OpenedFlow } from '../core/flow.js'
+import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
+import { sendError } from './errors.js'
+import type { Exchange } from './exchange.js'
+import type { LoginOptions } from './login.js'
+import type { ToEntra } from './login-start.js'
+import { startUrl } from './wanted-return.js'
+
+type Stray = Extract<OpenedFlow, { fault: string }>
+
+export function goAnewOrBack(
+  { flow, fault }: Stray,
+  toEntra: ToEntra,
+  options: LoginOptions,
+  browser: Exchange,
+): FastifyReply {
+  const { request, reply } = browser
+  const { pick, round, again } = flow
+  const returnTo = stillAllowed(flow.returnTo, options.returnTo)
+  if (request.session.record !== undefined && !pick) return reply.redirect(returnTo, 302)
+  const did = flow.anew ? 'is refused: the browser does not send its cookie back' : 'begins anew'
+  request.log.info({ code: fault, client: request.ip }, `a sign-in of another browser, or an old one, ${did}`)
+  // Once: where cookies are blocked it would go on for ever.
+  if (!flow.anew) return toEntra({ returnTo, pick, round, again, anew: true }, browser)
+  const retryUrl = startUrl(options.publicUrl, returnTo, pick ? { prompt: 'select_account' } : {})
+  return sendError(new GatehouseError(fault), request, reply, options.pages, { retryUrl })
+}
+
+/** A state can be older than the configuration. */
+function stillAllowed(returnTo: string, rules: ReturnToRules): string {
+  try {
+    return parseReturnTo(returnTo, rules)
+  } catch {
+    return `${rules.publicUrl}/`
+  }
+}
