@@ -308,3 +308,36 @@ t.test('eleven thousand groups are answered at once', async (t) => {
   t.ok(performance.now() - began < 5000)
   t.comment(`${Math.round(performance.now() - began)} ms`)
 })
+
+t.test('guests of whom the groups alone are listed, or nothing', async (t) => {
+  const { entra, client } = await start(t)
+  const token = await client.appOnly()
+  const guest = entra.directory.users.get(PEOPLE.guest.id)
+  assert(guest)
+  const all = `/users/${guest.id}/transitiveMemberOf`
+  const cast = `${all}/microsoft.graph.group?$select=id&$top=1&$count=true`
+  const eventual = { ConsistencyLevel: 'eventual' }
+  const status = async (path: string, headers = {}) => (await client.graph(path, token, headers)).status
+  t.strictSame([await status(all), await status(cast, eventual)], [200, 200])
+  guest.membershipAccess = 'groups'
+  t.strictSame([await status(all), await status(cast, eventual)], [403, 200])
+  t.strictSame([await status(cast), await status(cast.replace('&$count=true', ''), eventual)], [400, 400], 'an advanced query')
+  t.equal((await client.graph(cast, token, eventual)).body['@odata.count'], 1)
+  guest.membershipAccess = 'none'
+  t.strictSame([await status(all), await status(cast, eventual)], [403, 403])
+})
+
+t.test('a group with hidden membership', async (t) => {
+  const { entra, client } = await start(t)
+  entra.directory.addObject({ id: guid(1), type: 'group', displayName: 'Hidden', visibility: 'HiddenMembership' })
+  entra.directory.addMember(guid(1), PEOPLE.nobody.id)
+  const path = `/users/${PEOPLE.nobody.id}/transitiveMemberOf`
+  const ids = async (token: string) => (await client.graph(path, token)).body.value?.map(({ id }) => id)
+  t.strictSame(await ids((await client.login(PEOPLE.nobody.id)).accessToken), [guid(1)], 'is shown to a member')
+  t.strictSame(await ids(await client.appOnly()), [], 'and to no application')
+  entra.app.applicationPermissions.push('Member.Read.Hidden')
+  const token = await client.appOnly()
+  t.strictSame(await ids(token), [guid(1)], 'but with the permission for it')
+  const roles = [JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { roles: string[] }]
+  t.match(roles, [{ roles: entra.app.applicationPermissions }], 'which is in its token')
+})
