@@ -217,6 +217,7 @@ function pipelineOf(config: Config, { ownStep, tracer }: Adapters) {
     steps: tracedSteps(namedSteps(config.pipeline, config.ownSteps.map(ownStep)), tracer),
     settings: {
       username: config.username,
+      usernameUnverified: config.usernameUnverified,
       reservedUsernames: config.reservedUsernames,
       associateByEmail: config.associateByEmail,
       authAllowed: config.authAllowed,

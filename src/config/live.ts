@@ -7,7 +7,11 @@ import { ConfigError, type LoadedConfig, type Problem } from './load.js'
 import { createReloadRecord, type ReloadState } from './reload-state.js'
 
 /** What a reload puts in force; everything else needs a restart. */
-export const RELOADED = ['groupMapping', 'requireMappedGroup', 'username', 'reservedUsernames', 'associateByEmail', 'authAllowed', 'defaultGroups', 'pipeline', 'ownSteps', 'access', 'headers'] as const satisfies readonly (keyof Config)[]
+export const RELOADED = [
+  'groupMapping', 'requireMappedGroup', 'username', 'usernameUnverified', 'reservedUsernames',
+  'associateByEmail', 'authAllowed', 'defaultGroups', 'pipeline',
+  'ownSteps', 'access', 'headers',
+] as const satisfies readonly (keyof Config)[]
 
 export interface Change { readonly path: string, readonly before: unknown, readonly after: unknown }
 

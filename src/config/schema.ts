@@ -16,7 +16,14 @@ export const configSchema = section('The configuration of Gatehouse.', {
   keys: keysSection,
   groupMapping: list(mappingRow, 'What each Entra group grants; rows are independent of one another.', { default: [] }),
   requireMappedGroup: flag('Refuses people whom the mapping grants nothing, and empties what they had.', false),
-  username: choice(['upn', 'email', 'name'], 'What a new user\'s name is made of; upn falls back to preferred_username, e-mail, object ID.', { default: 'upn' }),
+  username: choice(
+    ['upn', 'email', 'name'],
+    'What a new user\'s name is made of: upn (else preferred_username, else a verified e-mail, else the object ID), ' +
+    'email (a verified one, else upn, else the object ID), ' +
+    'or name (the display name; needs usernameUnverified, else as upn).',
+    { default: 'upn' },
+  ),
+  usernameUnverified: flag('You answer for unverified addresses and display names: they may become usernames.', false),
   reservedUsernames: list(leaf('text', 'A username.', { maxLength: 150 }), 'Usernames that no login may take.', { default: ['admin', 'root', 'administrator'] }),
   associateByEmail: flag('Arms the step associate_by_email: a verified address links to the one eligible user who has it.', false),
   authAllowed: authAllowedSection,

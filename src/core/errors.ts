@@ -111,6 +111,8 @@ export const FAILURES = {
   group_unknown: { status: 404, sentence: 'There is no such group.' },
   group_mapped: { status: 409, sentence: 'The group mapping names this group.' },
   username_taken: { status: 409, sentence: 'This username is or was somebody\'s.' },
+  username_not_reserved: { status: 404, sentence: 'This username is not reserved.' },
+  username_reserved: { status: 409, sentence: 'The configuration reserves this username.' },
   username_invalid: { status: 400, sentence: 'This is not a username.' },
   session_unknown: { status: 404, sentence: 'There is no such session.' },
   object_id_invalid: { status: 400, sentence: 'This is not an Object ID.' },

@@ -1,5 +1,5 @@
 // A person as Gatehouse keeps them: the username, and what may be written over at a login.
-import { randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 
 export interface StoredUser {
   readonly id: string
@@ -20,8 +20,14 @@ export interface Profile {
   readonly familyName: string | null
 }
 
+/** Tenant and object ID: together the person. */
+interface PersonIds { readonly tid: string, readonly oid: string }
+
 export const MAX_USERNAME = 150
-const SUFFIX_BYTES = 8
+/** A released or renamed-away username is kept from other people for so long: applications may still know it. */
+export const RELEASED_NAME_DAYS = 180
+/** Hexadecimal digits of the suffix; the longer ones only where the shorter one is taken too. */
+const SUFFIX_DIGITS = [8, 16, 32, 64] as const
 
 /** Two usernames with one key are the same username (compatibility forms and case do not tell people apart). */
 export function usernameKey(username: string): string {
@@ -33,8 +39,34 @@ export function cleanUsername(raw: string): string {
   return raw.replace(/[^\w.@+-]/g, '').slice(0, MAX_USERNAME)
 }
 
-/** A name nobody else has: what fits of the base, then 64 random bits. */
-export function suffixedUsername(base: string): string {
-  const suffix = randomBytes(SUFFIX_BYTES).toString('hex')
-  return base.slice(0, MAX_USERNAME - suffix.length) + suffix
+/** Whether a command may give this name: no white space, no control character, and no colon (programs have those). */
+export function isUsername(text: string): boolean {
+  return text !== '' && text.length <= MAX_USERNAME && !/[\s:\p{C}]/u.test(text)
+}
+
+/**
+ * The names that a new user may get, the preferred one first: the cleaned source, then the same with a suffix.
+ *
+ * The suffix is a part of SHA-256(tid:oid): where the cleaned name is taken, it is the same one in every database.
+ * The cleaned source itself is no candidate where cleaning left no name, or another domain behind the `@`: that would
+ * be an address of somebody else's domain.
+ */
+export function usernameCandidates(source: string, { tid, oid }: PersonIds): string[] {
+  const cleaned = cleanUsername(source)
+  const [local, domain] = splitAtDomain(cleaned)
+  const digest = createHash('sha256').update(`${tid}:${oid}`.toLowerCase()).digest('hex')
+  const suffixed = SUFFIX_DIGITS.map((digits) => suffixedUsername(local, domain, digest.slice(0, digits)))
+  return local === '' || domain !== splitAtDomain(source)[1] ? suffixed : [cleaned, ...suffixed]
+}
+
+function suffixedUsername(local: string, domain: string, suffix: string): string {
+  const kept = domain.slice(0, MAX_USERNAME - suffix.length)
+  const room = MAX_USERNAME - kept.length - suffix.length - 1
+  return local === '' || room <= 0 ? `${suffix}${kept}` : `${local.slice(0, room)}-${suffix}${kept}`
+}
+
+/** The domain begins with the last `@`; empty where there is none. */
+function splitAtDomain(name: string): readonly [local: string, domain: string] {
+  const at = name.lastIndexOf('@')
+  return at < 0 ? [name, ''] : [name.slice(0, at), name.slice(at)]
 }

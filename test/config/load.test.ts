@@ -240,6 +240,10 @@ t.test('warnings do not refuse', async (t) => {
     'a staleness that one late answer reaches': [rest('sync: { interval: 10m, privilegedStaleness: ¦19m, maxStaleness: 20m }'), 'sync_staleness_tight'],
     'a longest silence that one late answer reaches': [rest('sync: { interval: 1h, privilegedStaleness: ¦1h, maxStaleness: ¦119m }'), 'sync_staleness_tight', 'sync_staleness_tight'],
     'default groups': [rest('¦defaultGroups: [A]'), 'default_groups_lost'],
+    'usernames of verified addresses': [rest('username: ¦email'), 'username_email_verified'],
+    'usernames of display names, which do not count': [rest('username: ¦name'), 'username_name_ignored'],
+    'usernames of unverified addresses': [rest('username: ¦email\nusernameUnverified: true'), 'username_unverified'],
+    'usernames of display names': [rest('username: ¦name\nusernameUnverified: true'), 'username_unverified'],
   }
   t.strictSame(load(yaml()).warnings, [], 'none without a reason')
   for (const [name, [sections, ...codes]] of Object.entries(cases)) {

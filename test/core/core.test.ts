@@ -12,7 +12,7 @@ import { runPipeline, type PipelineLookups, type PipelineSettings, type StepCont
 import { parseReturnTo } from '../../src/core/return-to.js'
 import type { SessionRecord } from '../../src/core/session.js'
 import { parseTarget, parseTargetUrl, targetUrl } from '../../src/core/target.js'
-import { cleanUsername, suffixedUsername, usernameKey } from '../../src/core/user.js'
+import { cleanUsername, usernameKey } from '../../src/core/user.js'
 
 const SECRET = 'a'.repeat(32)
 const OTHER = 'b'.repeat(32)
@@ -194,9 +194,6 @@ t.test('usernames are cleaned as upstream does, and one key is one name', async 
   t.equal(cleanUsername('山田太郎'), '')
   t.equal(cleanUsername('x'.repeat(200)).length, 150)
   t.equal(usernameKey('ＡＢＥ@contoso.example'), usernameKey('abe@contoso.example'))
-  t.match(suffixedUsername('AbeLincoln'), /^AbeLincoln[0-9a-f]{16}$/)
-  t.match(suffixedUsername(''), /^[0-9a-f]{16}$/)
-  t.equal(suffixedUsername('x'.repeat(150)).length, 150)
 })
 
 t.test('mapping: causes are kept, case does not count, staff and superuser do not imply one another', async (t) => {
@@ -226,7 +223,10 @@ t.test('mapping: flags and groups add up over all rows, in whatever row they sta
 })
 
 const CLAIMS: IdentityClaims = { tid: '11111111-2222-3333-4444-555555550000', oid: '11111111-2222-3333-4444-555555550001', sub: 'x', iat: 0 }
-const SETTINGS: PipelineSettings = { username: 'upn', reservedUsernames: [], associateByEmail: false, authAllowed: { emailDomains: [], guests: true }, defaultGroups: [], requireMappedGroup: false, mapping: createGroupMapping([]) }
+const SETTINGS: PipelineSettings = {
+  username: 'upn', usernameUnverified: false, reservedUsernames: [], associateByEmail: false, defaultGroups: [],
+  authAllowed: { emailDomains: [], guests: true }, requireMappedGroup: false, mapping: createGroupMapping([]),
+}
 const LOOKUPS: PipelineLookups = { userByIdentity: async () => undefined, usernameTaken: async () => false, usersEligibleForEmail: async () => [], groupIds: async () => new Map() }
 
 t.test('the steps by themselves', async (t) => {
@@ -234,26 +234,6 @@ t.test('the steps by themselves', async (t) => {
 
   await t.test('social_uid: without tenant and object ID there is nobody, least of all a person called "undefined"', async (t) => {
     for (const name of ['tid', 'oid']) for (const value of ['', undefined, null]) t.equal(codeOf(() => STEPS.social_uid(context({ claims: { ...CLAIMS, [name]: value } as never }))), 'id_token_claims', `${name} ${value}`)
-  })
-
-  await t.test('social_details: the username is made of what is configured, or of the next best', async (t) => {
-    const all = { ...CLAIMS, upn: 'upn', preferred_username: 'preferred', email: 'mail', name: 'display' }
-    const made = async (username: PipelineSettings['username'], claims: IdentityClaims) => (await STEPS.social_details(context({ claims, settings: { ...SETTINGS, username } }))).details?.usernameSource
-    t.same([await made('upn', all), await made('email', all), await made('name', all)], ['upn', 'mail', 'display'])
-    const { upn: _, ...guest } = all
-    t.equal(await made('upn', guest), 'preferred')
-    t.equal(await made('name', { ...CLAIMS, email: 'mail' }), 'mail')
-    t.equal(await made('upn', CLAIMS), CLAIMS.oid)
-  })
-
-  await t.test('get_username: a name that had to be cleaned takes a suffix, and where every name is taken it gives up', async (t) => {
-    const details = (usernameSource: string) => ({ plan: { details: { usernameSource, email: null, emailVerified: false, name: null, givenName: null, familyName: null } } })
-    t.same(await STEPS.get_username(context(details('abe@contoso.example'))), { username: 'abe@contoso.example' })
-    t.match((await STEPS.get_username(context(details('Abe Lincoln')))).username, /^AbeLincoln[0-9a-f]{16}$/)
-    const asked: string[] = []
-    const taken = { ...LOOKUPS, usernameTaken: async (key: string) => Boolean(asked.push(key)) }
-    await t.rejects(Promise.resolve(STEPS.get_username(context({ ...details('abe'), lookups: taken }))), { code: 'username_unavailable' })
-    t.equal(new Set(asked).size, 6, 'the name, and five with suffixes of their own')
   })
 
   await t.test('what a step throws refuses the login under a code, and so does a plan that is not complete', async (t) => {

@@ -12,7 +12,9 @@ const GROUP = '11111111-2222-3333-4444-55555555bbbb'
 const CLAIMS: IdentityClaims = { tid: OID, oid: OID, sub: 's', iat: 1, name: 'Abe Lincoln', upn: 'abe@contoso.example', email: 'abe@contoso.example', xms_edov: true, given_name: 'Abe', family_name: 'Lincoln', sid: 'entra-sid', login_hint: 'hint', acct: 0 }
 const USER: StoredUser = { id: 'u1', username: 'old-name', email: 'old@contoso.example', isActive: true, isStaff: false, isSuperuser: false, isBreakGlass: false }
 const SETTINGS: PipelineSettings = {
-  username: 'upn', reservedUsernames: [], associateByEmail: false, authAllowed: { emailDomains: [], guests: true }, defaultGroups: ['Everybody'], requireMappedGroup: false,
+  username: 'upn', usernameUnverified: false,
+  reservedUsernames: [], associateByEmail: false, authAllowed: { emailDomains: [], guests: true },
+  defaultGroups: ['Everybody'], requireMappedGroup: false,
   mapping: createGroupMapping([{ entraGroup: GROUP, groups: ['Engineers', 'Nowhere'], staff: true, superuser: false }]),
 }
 const lookups = (over: Partial<PipelineLookups> = {}): PipelineLookups => ({
@@ -26,7 +28,8 @@ const step = async (name: keyof typeof STEPS, plan: LoginPlan, over: Partial<Ste
 
 t.test('social_details takes the id token\'s view, and the username\'s source as configured', async (t) => {
   t.match((await run()).details, { email: 'abe@contoso.example', emailVerified: true, name: 'Abe Lincoln', givenName: 'Abe', familyName: 'Lincoln', usernameSource: 'abe@contoso.example' })
-  t.match((await run({ settings: { username: 'name' } })).details, { usernameSource: 'Abe Lincoln' })
+  const byName = { username: 'name', usernameUnverified: true } as const
+  t.match((await run({ settings: byName })).details, { usernameSource: 'Abe Lincoln' })
   const { upn: _upn, email: _email, name: _name, ...bare } = CLAIMS
   t.match(await step('social_details', {}, { claims: bare }), { details: { email: null, emailVerified: false, usernameSource: OID } })
 })
@@ -49,7 +52,7 @@ t.test('social_user finds the person by uid alone, and refuses a deactivated one
 t.test('get_username gives up after a bounded number of tries', async (t) => {
   let tries = 0
   await t.rejects(run({ lookups: { usernameTaken: async () => { tries++; return true } } }), { code: 'username_unavailable' })
-  t.equal(tries, 6)
+  t.equal(tries, 5)
 })
 
 t.test('associate_by_email asks for nobody unless armed, verified, and somebody new', async (t) => {
@@ -70,7 +73,7 @@ t.test('user_default_groups_handler adds to the plan what azuread_map_groups the
 
 t.test('load_extra_data keeps what signing out needs, and no token even where the claims had one', async (t) => {
   const { extraData } = await run({ claims: { access_token: 'eyJ', id_token: 'eyJ', refresh_token: 'x' } as Partial<IdentityClaims> })
-  t.strictSame(extraData, { sid: 'entra-sid', loginHint: 'hint', guest: false })
+  t.strictSame(extraData, { sid: 'entra-sid', loginHint: 'hint', guest: false, upn: 'abe@contoso.example' })
 })
 
 t.test('user_details writes names and never the e-mail, the username or a flag', async (t) => {

@@ -284,7 +284,7 @@ t.test('who may not come in', async (t) => {
   })
 })
 
-t.test('names: somebody else\'s, reserved ones and ones that had to be cleaned take a suffix', async (t) => {
+t.test('names: somebody else\'s and reserved ones take a suffix, one that had to be cleaned does not', async (t) => {
   const gateway = await startTestGateway(t, { app: { optionalClaims: ['upn', 'email'] }, config: { reservedUsernames: ['Sue.Super@contoso.example'] } })
   const query = await connect(t, gateway.databaseUrl)
   await query("insert into users (username, username_key) values ('SAM.STAFF@CONTOSO.EXAMPLE', 'sam.staff@contoso.example')")
@@ -292,9 +292,9 @@ t.test('names: somebody else\'s, reserved ones and ones that had to be cleaned t
   for (const person of ['staff', 'superuser', 'nested'] as const) t.equal((await gateway.signIn(PERSON_IDS[person])).answer.status, 200)
   const names = (await query<{ username: string }>('select username from users order by username')).map((row) => row.username)
   t.equal(names.length, 4)
-  t.ok(names.some((name) => /^sam\.staff@contoso\.example[0-9a-f]{16}$/.test(name)), names.join(' '))
-  t.ok(names.some((name) => /^sue\.super@contoso\.example[0-9a-f]{16}$/.test(name)))
-  t.ok(names.some((name) => /^ninane@contoso\.example[0-9a-f]{16}$/.test(name)))
+  t.ok(names.some((name) => /^sam\.staff-[0-9a-f]{8}@contoso\.example$/.test(name)), names.join(' '))
+  t.ok(names.some((name) => /^sue\.super-[0-9a-f]{8}@contoso\.example$/.test(name)))
+  t.ok(names.some((name) => name === 'ninane@contoso.example'))
 })
 
 t.test('restart with another mapping: the cookie is still good, rights change at the next login', async (t) => {
@@ -360,7 +360,7 @@ t.test('a login is one transaction, and its statements do not grow with the grou
     const back = await browser.ask(action, { method: 'POST', form: { ...fields, person: personId } })
     statements.length = 0
     t.equal((await browser.ask(back.location ?? '')).status, 302)
-    return [...statements]
+    return statements.filter((statement) => !/^select pg_notify/.test(statement)) // the heartbeat of another connection
   }
   const none = await counted(PERSON_IDS.nobody)
   const many = await counted(PERSON_IDS.many)

@@ -4,6 +4,7 @@ import { accessRulesWithinCookie, cookieReachesPublicUrl, managementApart, publi
 import { certificateFits, idsAreNoExamples, oneCredential, plainHttp, secretIsNoId, tenants, tenantsWithoutSync } from './entra.js'
 import { familiesOnce, headerNamesOnce } from './headers.js'
 import { defaultGroupsLost, groupsOncePerRow, mappingLint, namesAlike, oneRowPerGroup, separatorsInNames } from './mapping.js'
+import { usernamesVerified } from './names.js'
 import { authAllowedRuns, mappingIsLast, stepsComplete, stepsInOrder, stepsOnce } from './pipeline.js'
 import type { Rule } from './rule.js'
 import { identityCookieDomain, oneDatabase, secretsApart, secretsOfDemo, sessionTimes, syncTimes } from './storage.js'
@@ -37,6 +38,7 @@ export const RULES: readonly Rule[] = [
   namesAlike,
   mappingLint,
   defaultGroupsLost,
+  usernamesVerified,
   stepsOnce,
   mappingIsLast,
   stepsComplete,

@@ -1,24 +1,24 @@
-// get_username: the name of a user to be made. A name that had to be cleaned, that somebody has or that is reserved
-// takes a random suffix, so that no two people ever meet in one name.
+// get_username: the name of a user to be made. A name that another person has, or that is reserved, takes a suffix made
+// of tenant and object ID: two people never share a name, and one person gets the same name in every database.
 import { GatehouseError } from '../errors.js'
-import { cleanUsername, suffixedUsername, usernameKey } from '../user.js'
+import { usernameCandidates, usernameKey } from '../user.js'
 import type { Step, StepContext } from './pipeline.js'
 
-const ATTEMPTS = 5
-
 export const getUsername: Step = async (context) => {
-  if (context.plan.user) return {}
-  const source = context.plan.details?.usernameSource ?? ''
-  const cleaned = cleanUsername(source)
-  if (cleaned !== '' && cleaned === source && await isFree(cleaned, context)) return { username: cleaned }
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const username = suffixedUsername(cleaned)
+  const { plan, claims } = context
+  if (plan.user) return {}
+  const source = plan.details?.usernameSource ?? ''
+  for (const username of usernameCandidates(source, plan.uid ?? claims)) {
     if (await isFree(username, context)) return { username }
   }
-  throw new GatehouseError('username_unavailable', { detail: `no free username for ${JSON.stringify(source)}` })
+  throw new GatehouseError('username_unavailable', {
+    detail: `every username that can be made of ${JSON.stringify(source)} is taken or reserved`,
+    remedy: 'Free a name that nobody needs any more: gatehouse users release NAME --yes --now.',
+  })
 }
 
 async function isFree(username: string, { settings, lookups }: StepContext): Promise<boolean> {
   const key = usernameKey(username)
-  return !settings.reservedUsernames.some((reserved) => usernameKey(reserved) === key) && !await lookups.usernameTaken(key)
+  const reserved = settings.reservedUsernames.some((each) => usernameKey(each) === key)
+  return !reserved && !await lookups.usernameTaken(key)
 }

@@ -22,11 +22,19 @@ export interface LoginPlan {
   /** Groups from user_default_groups_handler; azuread_map_groups replaces them. */
   defaultGroups?: readonly string[]
   /** Claims of interest that are kept (load_extra_data): never a token. */
-  extraData?: { readonly sid: string | null, readonly loginHint: string | null, readonly guest: boolean | null }
+  extraData?: ExtraData
   /** Profile columns to be written at every login (user_details); the e-mail is written when the user is made. */
   profile?: Omit<Profile, 'email' | 'emailVerified'>
   /** What the mapping grants (azuread_map_groups). */
   grants?: MappedGrants
+}
+
+export interface ExtraData {
+  readonly sid: string | null
+  readonly loginHint: string | null
+  readonly guest: boolean | null
+  /** The principal name that Entra ID says the account has now; null where the token does not say. */
+  readonly upn: string | null
 }
 
 export interface MappedGrants {
@@ -50,6 +58,8 @@ export interface PipelineLookups {
 
 export interface PipelineSettings {
   readonly username: 'upn' | 'email' | 'name'
+  /** Unverified addresses and display names may become usernames. */
+  readonly usernameUnverified: boolean
   readonly reservedUsernames: readonly string[]
   readonly associateByEmail: boolean
   readonly authAllowed: { readonly emailDomains: readonly string[], readonly guests: boolean }

@@ -1,6 +1,6 @@
 // social_details: what the id token says of the person, in the users table's words.
 import type { IdentityClaims } from '../identity.js'
-import type { Step } from './pipeline.js'
+import type { PipelineSettings, Step } from './pipeline.js'
 
 export const socialDetails: Step = ({ claims, settings }) => ({
   details: {
@@ -9,7 +9,7 @@ export const socialDetails: Step = ({ claims, settings }) => ({
     name: claims.name ?? null,
     givenName: claims.given_name ?? null,
     familyName: claims.family_name ?? null,
-    usernameSource: usernameSource(claims, settings.username),
+    usernameSource: usernameSource(claims, settings),
   },
 })
 
@@ -18,7 +18,19 @@ export function emailVerified(claims: IdentityClaims): boolean {
   return claims.email !== undefined && (claims.xms_edov === true || claims.xms_edov === '1' || claims.xms_edov === 1)
 }
 
-function usernameSource(claims: IdentityClaims, source: 'upn' | 'email' | 'name'): string {
-  const chosen = source === 'email' ? claims.email : source === 'name' ? claims.name : claims.upn
-  return chosen ?? claims.preferred_username ?? claims.email ?? claims.oid
+/**
+ * What the name of a new user is made of. An address that Entra ID does not call verified and a display name are
+ * whatever a tenant's administrator, or the person, wrote: applications would take the person for somebody else. So
+ * they count only where `usernameUnverified` says that the operator answers for them.
+ */
+function usernameSource(claims: IdentityClaims, { username, usernameUnverified }: PipelineSettings): string {
+  const email = usernameUnverified || emailVerified(claims) ? claims.email : undefined
+  const name = usernameUnverified ? claims.name : undefined
+  const mutable = usernameUnverified ? claims.preferred_username : undefined
+  const sources = {
+    upn: [claims.upn, claims.preferred_username, email],
+    email: [email, claims.upn, mutable],
+    name: [name, claims.upn, claims.preferred_username, email],
+  }
+  return sources[username].find((each) => each !== undefined && each !== '') ?? claims.oid
 }
