@@ -4,7 +4,7 @@ import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../co
 import { GatehouseError } from '../core/errors.js'
 import { openDatabase, type Database } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
-import { createPeopleStore, type PeopleStore } from '../store/people.js'
+import { createPeopleStore, type PeopleStore, type PersonView } from '../store/people.js'
 
 export const EXIT = { ok: 0, failed: 1, usage: 2, config: 78 } as const
 
@@ -49,6 +49,14 @@ function visible(text: string): string {
 
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2))
+}
+
+/** Who is meant by a name may surprise: said on standard error, so that JSON stays as it is. */
+export function noteNamesakes({ username, namesakes }: PersonView): void {
+  for (const other of namesakes) {
+    const note = `this is about the user ${username}; the same UPN is or was that of another user, ${other}`
+    process.stderr.write(`gatehouse: note: ${visible(note)}\n`)
+  }
 }
 
 /** Columns under their headings; an empty list says so. */

@@ -1,10 +1,14 @@
 // `gatehouse sessions list|revoke`: who is signed in now, and making it stop.
+import type { PeopleStore } from '../store/people.js'
 import { createSessionAdmin } from '../store/session-admin.js'
-import { cliActor, EXIT, print, printJson, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
+import {
+  cliActor, EXIT, noteNamesakes, print, printJson, printTable, readConfig, withDatabase, type CommonOptions,
+} from './context.js'
 
 export async function sessionsList(options: CommonOptions & { readonly user?: string }): Promise<number> {
   const { session } = readConfig(options).config
-  const list = await withDatabase(options, async ({ database, people }) => createSessionAdmin(database, session).list({ userId: options.user === undefined ? undefined : (await people.find(options.user)).id }))
+  const list = await withDatabase(options, async ({ database, people }) =>
+    createSessionAdmin(database, session).list({ userId: await userIdOf(options.user, people) }))
   if (options.json) printJson(list)
   else printTable(['ID', 'USERNAME', 'SIGNED IN', 'LAST SEEN'], list.map((each) => [each.id, each.username, each.createdAt.slice(0, 19), each.lastSeenAt.slice(0, 19)]), 'Nobody is signed in.')
   return EXIT.ok
@@ -19,11 +23,18 @@ export async function sessionsRevoke(id: string | undefined, options: CommonOpti
   const { session } = readConfig(options).config
   const ended = await withDatabase(options, async ({ database, people }) => {
     const admin = createSessionAdmin(database, session)
-    if (id === undefined) return await admin.revokeAll({ userId: options.user === undefined ? undefined : (await people.find(options.user)).id }, cliActor())
+    if (id === undefined) return await admin.revokeAll({ userId: await userIdOf(options.user, people) }, cliActor())
     await admin.revoke(id, cliActor())
     return 1
   })
   if (options.json) printJson({ revoked: ended })
   else print(`${ended} ${ended === 1 ? 'session' : 'sessions'} ended.`)
   return EXIT.ok
+}
+
+async function userIdOf(user: string | undefined, people: PeopleStore): Promise<string | undefined> {
+  if (user === undefined) return undefined
+  const person = await people.find(user)
+  noteNamesakes(person)
+  return person.id
 }

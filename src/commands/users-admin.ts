@@ -1,7 +1,7 @@
 // `gatehouse users add|activate|deactivate|remove`: changes to one person.
 import type { PersonView } from '../store/people.js'
 import { createUserAdmin, type UserAdmin } from '../store/user-admin.js'
-import { cliActor, EXIT, print, printJson, withDatabase, type CommonOptions } from './context.js'
+import { cliActor, EXIT, noteNamesakes, print, printJson, withDatabase, type CommonOptions } from './context.js'
 
 export async function usersAdd(username: string, options: CommonOptions & { readonly email?: string, readonly breakGlass?: boolean }): Promise<number> {
   await withDatabase(options, ({ database }) => createUserAdmin(database).add({ username, email: options.email, breakGlass: options.breakGlass }, cliActor()))
@@ -37,6 +37,7 @@ async function setActive(user: string, active: boolean, options: CommonOptions):
 function onPerson<T>(user: string, options: CommonOptions, work: (admin: UserAdmin, person: PersonView) => Promise<T>): Promise<{ person: PersonView, result: T }> {
   return withDatabase(options, async ({ database, people }) => {
     const person = await people.find(user)
+    noteNamesakes(person)
     return { person, result: await work(createUserAdmin(database), person) }
   })
 }

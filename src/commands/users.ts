@@ -1,7 +1,7 @@
 // `gatehouse users ...`: who there is, and why each of them has what they have.
 import type { Cause } from '../core/mapping.js'
 import type { PersonView } from '../store/people.js'
-import { EXIT, print, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
+import { EXIT, noteNamesakes, print, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
 
 export async function usersList(options: CommonOptions & { readonly staff?: boolean, readonly superuser?: boolean, readonly why?: boolean }): Promise<number> {
   const people = await withDatabase(options, ({ people }) => people.list({ staff: options.staff ?? false, superuser: options.superuser ?? false }))
@@ -15,6 +15,7 @@ export async function usersShow(user: string, options: CommonOptions): Promise<n
   const person = await withDatabase(options, ({ people }) => people.find(user))
   if (options.json) printJson(person)
   else printPerson(person)
+  noteNamesakes(person)
   return EXIT.ok
 }
 
@@ -25,7 +26,10 @@ function row(person: PersonView): string[] {
 function printPerson(person: PersonView): void {
   print(`${person.username}${person.name === null ? '' : ` (${person.name})`}`)
   print(`  id           ${person.id}`)
-  for (const { tid, oid } of person.identities) print(`  Entra        object ID ${oid} in tenant ${tid}`)
+  for (const { tid, oid, upn, upnSeenAt } of person.identities) {
+    print(`  Entra        object ID ${oid} in tenant ${tid}`)
+    print(`  UPN          ${upn === null ? 'not known yet' : `${upn}, as of ${upnSeenAt?.slice(0, 19) ?? '-'}`}`)
+  }
   print(`  e-mail       ${person.email ?? '-'}${person.email !== null && !person.emailVerified ? ' (not verified)' : ''}`)
   print(`  active       ${yes(person.isActive)}${person.isBreakGlass ? '; break-glass' : ''}`)
   print(`  last login   ${person.lastLoginAt ?? 'never'}; live sessions ${person.liveSessions}`)

@@ -5,11 +5,20 @@ import type { MappedGrants } from './pipeline/pipeline.js'
 
 /** What is known of an account. */
 export type Standing =
-  | { readonly kind: 'enabled', readonly groupIds: readonly string[], /** ISO 8601: id tokens from before it are void; null where Graph names none. */ readonly sessionsValidFrom: string | null }
+  | EnabledAccount
   | { readonly kind: 'disabled' }
   /** Graph knows no such account (now). */
   | { readonly kind: 'missing' }
   | { readonly kind: 'failed', readonly error: GatehouseError }
+
+export interface EnabledAccount {
+  readonly kind: 'enabled'
+  readonly groupIds: readonly string[]
+  /** ISO 8601: id tokens from before it are void; null where Graph names none. */
+  readonly sessionsValidFrom: string | null
+  /** Undefined: Graph does not say. */
+  readonly upn?: string | undefined
+}
 
 export interface AccountSource {
   /** How many may be asked about in one request. */
@@ -49,6 +58,12 @@ export interface SyncChange {
   readonly refused: readonly string[] | undefined
 }
 
+/** An enabled account, and what the mapping makes of its groups. */
+export interface MappedStanding extends Omit<EnabledAccount, 'kind'> {
+  readonly grants: MappedGrants
+  readonly requireMappedGroup: boolean
+}
+
 /** Whose turn it is. */
 export interface SyncDue {
   /** Everybody is asked about once in this time. */
@@ -79,7 +94,7 @@ export interface SyncStore {
    */
   due(due: SyncDue): Promise<readonly SyncPerson[]>
   /** One transaction; undefined where the user is gone, `outdated` where a group is that was granted. */
-  apply(person: SyncPerson, reading: SyncReading, standing: { readonly grants: MappedGrants, readonly groupIds: readonly string[], readonly sessionsValidFrom: string | null, readonly requireMappedGroup: boolean }): Promise<SyncChange | 'outdated' | undefined>
+  apply(person: SyncPerson, reading: SyncReading, mapped: MappedStanding): Promise<SyncChange | 'outdated' | undefined>
   /** Ends the sessions that began before the reading. @returns their public ids; undefined where a newer reading stands */
   disabled(person: SyncPerson, reading: SyncReading): Promise<readonly string[] | undefined>
   /** The second time, a minute after the first or later, ends sessions. @returns their public ids; undefined where it is too early to say */

@@ -2,7 +2,7 @@
 // questions a person, twenty in a request (learn.microsoft.com, "Combine multiple HTTP requests using JSON batching").
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError } from '../core/errors.js'
-import type { AccountSource, Standing } from '../core/reevaluation.js'
+import type { AccountSource, EnabledAccount, Standing } from '../core/reevaluation.js'
 import { createAppToken, type AppTokenSource } from './app-token.js'
 import { graphError, REPORT, THROTTLED } from './graph-errors.js'
 import { createGraphClient, MAX_PAUSE_MS, type GraphRequest } from './graph.js'
@@ -26,6 +26,7 @@ const RETRIED = new Set([429, 503, 504])
 const BACKOFF_MS = 1_000
 /** On each question as on the whole: no page of Microsoft's says which of them counts. */
 const LOW = { 'x-ms-throttle-priority': 'low' }
+const ACCOUNT = 'id,accountEnabled,signInSessionsValidFromDateTime,userPrincipalName'
 const PERMISSIONS = 'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent.'
 
 export function createAccountSource(options: AccountSourceOptions): AccountSource {
@@ -76,7 +77,7 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
   const read = async (oids: readonly string[], request: Asking): Promise<ReadonlyMap<string, Standing>> => {
     const { correlationId } = request
     const answers = await askAll(oids.flatMap((oid, index) => [
-      { id: `${index}-account`, method: 'GET', headers: LOW, url: `/users/${oid}?$select=id,accountEnabled,signInSessionsValidFromDateTime` },
+      { id: `${index}-account`, method: 'GET', headers: LOW, url: `/users/${oid}?$select=${ACCOUNT}` },
       { id: `${index}-groups`, method: 'GET', headers: LOW, url: firstPage(`users/${oid}`, 'transitiveMemberOf', securityGroupsOnly) },
     ]), request)
     for (const answer of answers.values()) if (answer.status === 401) throw itemError(answer, correlationId) // the token, not the person
@@ -135,19 +136,21 @@ function forProgram(error: GatehouseError): GatehouseError {
   return error.code === 'graph_forbidden' ? new GatehouseError('graph_forbidden', { detail: error.message, facts: error.facts, remedy: PERMISSIONS }) : error
 }
 
-type AccountState = { readonly kind: 'enabled', readonly sessionsValidFrom: string | null } | { readonly kind: 'disabled' } | { readonly kind: 'missing' }
+type AccountState = Omit<EnabledAccount, 'groupIds'> | { readonly kind: 'disabled' } | { readonly kind: 'missing' }
 
 /** @throws GatehouseError where the answer leaves anything open: nobody is taken for enabled, disabled or gone by a guess */
 function accountState(oid: string, answer: ItemAnswer | undefined, correlationId: string): AccountState {
   if (answer?.status === 404 && errorCode(answer.body) === 'Request_ResourceNotFound') return { kind: 'missing' }
-  const { id, accountEnabled, signInSessionsValidFromDateTime: validFrom } = bodyOf(answer, correlationId)
+  const account = bodyOf(answer, correlationId)
+  const { id, accountEnabled, signInSessionsValidFromDateTime: validFrom, userPrincipalName: name } = account
+  const upn = typeof name === 'string' && name !== '' ? { upn: name } : {}
   if (typeof id !== 'string' || id.toLowerCase() !== oid) throw new GatehouseError('graph_malformed', { detail: 'Graph answered about somebody else', remedy: REPORT })
   if (typeof accountEnabled !== 'boolean') throw new GatehouseError('graph_forbidden', { detail: 'Graph does not say whether the account is enabled', remedy: PERMISSIONS })
   if (!accountEnabled) return { kind: 'disabled' }
-  if (validFrom === null) return { kind: 'enabled', sessionsValidFrom: null }
+  if (validFrom === null) return { kind: 'enabled', sessionsValidFrom: null, ...upn }
   const instant = typeof validFrom === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(validFrom) ? Date.parse(validFrom) : Number.NaN
   if (Number.isNaN(instant)) throw new GatehouseError('graph_malformed', { detail: 'signInSessionsValidFromDateTime is no time', remedy: REPORT })
-  return { kind: 'enabled', sessionsValidFrom: new Date(instant).toISOString() }
+  return { kind: 'enabled', sessionsValidFrom: new Date(instant).toISOString(), ...upn }
 }
 
 function errorCode(body: unknown): unknown {

@@ -92,7 +92,7 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Transaction) => Promis
   client.on('error', breaks)
   let usable = false
   try {
-    await client.query('begin')
+    await client.query('begin isolation level read committed') // whatever the database's default is
     const result = await work(drizzle(client, { schema }))
     await client.query('commit')
     usable = true

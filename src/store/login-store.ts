@@ -9,6 +9,7 @@ import { writeAudit } from './audit.js'
 import { replaceGrants, type GrantChange } from './grants.js'
 import { groups, identities, users } from './schema.js'
 import { endOldestSessions, endSessionsOf, replaceSession, type SessionLimits } from './sessions.js'
+import { keptFrom, takeName } from './usernames.js'
 
 const stored = {
   id: users.id, username: users.username, email: users.email, isActive: users.isActive,
@@ -32,7 +33,7 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
     },
     async usernameTaken(key) {
       const { rows: [found] } = await database.ask((db) => db.execute<{ taken: boolean }>(
-        sql`select exists (select 1 from users where username_key = ${key}) or exists (select 1 from retired_usernames where username_key = ${key}) as taken`))
+        sql`select exists (select 1 from users where username_key = ${key}) or ${keptFrom(key)} as taken`))
       return found?.taken ?? true
     },
     usersEligibleForEmail: (email) => database.ask((db) => db.select(stored).from(users)
@@ -126,21 +127,23 @@ async function settleUser(tx: Transaction, { plan }: LoginCommit): Promise<{ id:
 
 async function createUser(tx: Transaction, plan: LoginCommit['plan']): Promise<{ id: string, username: string }> {
   const username = plan.username ?? ''
+  const key = usernameKey(username)
   const [user] = await tx.insert(users).values({
     username,
-    usernameKey: usernameKey(username),
+    usernameKey: key,
     email: plan.details.email,
     emailVerified: plan.details.emailVerified,
     ...plan.profile,
     lastLoginAt: sql`now()`,
   }).onConflictDoNothing({ target: users.usernameKey }).returning({ id: users.id, username: users.username })
-  if (!user) throw new OutOfDate() // somebody took the name meanwhile
+  if (!user || !await takeName(tx, key, user.id)) throw new OutOfDate() // the name was taken or reserved meanwhile
   await recordIdentity(tx, user.id, plan)
   return user
 }
 
 async function recordIdentity(tx: Transaction, userId: string, { uid, extraData, newAssociation }: LoginCommit['plan']): Promise<void> {
-  const extra = { loginHint: extraData.loginHint, guest: extraData.guest }
+  const { loginHint, guest, upn } = extraData
+  const extra = { loginHint, guest, ...upn === null ? {} : { upn, upnKey: usernameKey(upn), upnSeenAt: sql`now()` } }
   if (newAssociation) await tx.insert(identities).values({ ...uid, userId, ...extra })
   else await tx.update(identities).set(extra).where(and(eq(identities.tid, uid.tid), eq(identities.oid, uid.oid)))
 }

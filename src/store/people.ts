@@ -2,12 +2,21 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import { isObjectId } from '../core/identity.js'
+import { usernameKey } from '../core/user.js'
 import type { Cause } from '../core/mapping.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
 import { stillLive } from './sessions.js'
 
 export interface GrantedGroup { readonly name: string, readonly cause: readonly Cause[] | null, readonly since: string }
+
+export interface EntraIdentity {
+  readonly tid: string
+  readonly oid: string
+  /** The principal name as Entra ID said it last, and when. */
+  readonly upn: string | null
+  readonly upnSeenAt: string | null
+}
 
 export interface PersonView {
   readonly id: string
@@ -24,7 +33,9 @@ export interface PersonView {
   readonly superuserCause: readonly Cause[] | null
   readonly superuserSince: string | null
   readonly groups: readonly GrantedGroup[]
-  readonly identities: readonly { readonly tid: string, readonly oid: string }[]
+  readonly identities: readonly EntraIdentity[]
+  /** Usernames of other users whose principal name in Entra ID is this one's username now. */
+  readonly namesakes: readonly string[]
   /** How many Entra groups the last reading had, and when it was. */
   readonly entraGroups: number | null
   readonly readAt: string | null
@@ -35,7 +46,10 @@ export interface PersonView {
 
 export interface PeopleStore {
   list(filter: { staff?: boolean, superuser?: boolean }): Promise<readonly PersonView[]>
-  /** @param user username, e-mail (when it names one person) or id @throws `user_unknown`, `user_ambiguous` */
+  /**
+   * @param user username, UPN as Entra ID said it last, e-mail (when it names one person) or id: the first that fits
+   * @throws `user_unknown`, `user_ambiguous`
+   */
   find(user: string): Promise<PersonView>
   byId(id: string): Promise<PersonView | undefined>
 }
@@ -51,16 +65,35 @@ export function createPeopleStore(database: Database, timeouts: SessionTimeouts)
       return (await select(sql`u.id = ${id}`))[0]
     },
     async find(user) {
-      const exact = await select(isObjectId(user)
-        ? sql`u.id = ${user} or exists (select 1 from identities where user_id = u.id and oid = ${user})`
-        : sql`u.username = ${user}`)
-      const found = exact.length > 0 ? exact : await select(sql`lower(u.email) = lower(${user}) or lower(u.username) = lower(${user})`)
-      const [person, second] = found
-      if (second) throw new GatehouseError('user_ambiguous', { detail: `${user} names ${found.length} users: ${found.map((each) => each.username).join(', ')}`, remedy: 'Give the username or the id.' })
-      if (!person) throw new GatehouseError('user_unknown', { detail: `there is no user ${user}`, remedy: 'gatehouse users list shows everybody.' })
-      return person
+      for (const where of meanings(user)) {
+        const [person, second, ...more] = await select(where)
+        if (second) throw ambiguous(user, [person, second, ...more])
+        if (person) return person
+      }
+      throw new GatehouseError('user_unknown', {
+        detail: `there is no user ${user}`,
+        remedy: 'gatehouse users list shows everybody.',
+      })
     },
   }
+}
+
+/** What USER may be, in the order in which it counts. */
+function meanings(user: string): SQL[] {
+  const key = usernameKey(user)
+  // A principal name belongs to one account of a tenant at a time: who had it before counts no longer.
+  const upn = sql`exists (select 1 from identities i where i.user_id = u.id and i.upn_key = ${key} and not exists (
+    select 1 from identities o where o.upn_key = ${key} and o.tid = i.tid and o.upn_seen_at > i.upn_seen_at))`
+  const id = sql`u.id = ${user} or exists (select 1 from identities where user_id = u.id and oid = ${user})`
+  return [sql`u.username_key = ${key}`, upn, sql`lower(u.email) = lower(${user})`, ...isObjectId(user) ? [id] : []]
+}
+
+function ambiguous(user: string, found: readonly (PersonView | undefined)[]): GatehouseError {
+  const candidates = found.flatMap((each) => each === undefined ? [] : [`${each.username} (${each.id})`])
+  return new GatehouseError('user_ambiguous', {
+    detail: `${user} names ${candidates.length} users: ${candidates.join(', ')}`,
+    remedy: 'Give the username or the id.',
+  })
 }
 
 // One statement a list, however many people: PostgreSQL puts each of them together as JSON.
@@ -72,7 +105,11 @@ function view(where: SQL, timeouts: SessionTimeouts): SQL {
       'staffCause', u.staff_cause, 'staffSince', u.staff_since, 'superuserCause', u.superuser_cause, 'superuserSince', u.superuser_since,
       'groups', coalesce((select json_agg(json_build_object('name', g.name, 'cause', ug.cause, 'since', ug.since) order by g.name)
         from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id), '[]'),
-      'identities', coalesce((select json_agg(json_build_object('tid', i.tid, 'oid', i.oid)) from identities i where i.user_id = u.id), '[]'),
+      'identities', coalesce((select json_agg(
+        json_build_object('tid', i.tid, 'oid', i.oid, 'upn', i.upn, 'upnSeenAt', i.upn_seen_at))
+        from identities i where i.user_id = u.id), '[]'),
+      'namesakes', coalesce((select json_agg(distinct x.username) from identities i join users x on x.id = i.user_id
+        where i.upn_key = u.username_key and x.id <> u.id), '[]'),
       'entraGroups', (select cardinality(group_ids) from entra_readings r where r.user_id = u.id),
       'readAt', (select read_at from entra_readings r where r.user_id = u.id),
       'createdAt', u.created_at, 'lastLoginAt', u.last_login_at,

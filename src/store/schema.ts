@@ -32,11 +32,15 @@ export const users = pgTable('users', {
   check('users_username_not_empty', sql`${table.username} <> ''`),
 ])
 
-/** Names of removed people: taken for ever. */
+/** Names that people had: of somebody removed, or who was renamed. */
 export const retiredUsernames = pgTable('retired_usernames', {
   usernameKey: text('username_key').primaryKey(),
   retiredAt: instant('retired_at').notNull().defaultNow(),
-})
+  /** Other people get the name RELEASED_NAME_DAYS after this; null: never. */
+  releasedAt: instant('released_at'),
+  /** Who was renamed away from it, and may have it back at any time. */
+  holderId: uuid('holder_id').references(() => users.id, { onDelete: 'set null' }),
+}, (table) => [index('retired_usernames_holder').on(table.holderId)])
 
 export const identities = pgTable('identities', {
   tid: uuid('tid').notNull(),
@@ -46,7 +50,15 @@ export const identities = pgTable('identities', {
   loginHint: text('login_hint'),
   guest: boolean('guest'),
   createdAt: instant('created_at').notNull().defaultNow(),
-}, (table) => [primaryKey({ columns: [table.tid, table.oid] }), index('identities_user').on(table.userId)])
+  /** The principal name as Entra ID said it last, its key (core/user.ts), and when: commands find people by it. */
+  upn: text('upn'),
+  upnKey: text('upn_key'),
+  upnSeenAt: instant('upn_seen_at'),
+}, (table) => [
+  primaryKey({ columns: [table.tid, table.oid] }),
+  index('identities_user').on(table.userId),
+  index('identities_upn').on(table.upnKey),
+])
 
 export const groups = pgTable('groups', {
   id: uuid('id').primaryKey().defaultRandom(),

@@ -2,6 +2,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import type { SyncPerson } from '../core/reevaluation.js'
 import type { SessionTimeouts } from '../core/session.js'
+import { usernameKey } from '../core/user.js'
 import { writeAudit } from './audit.js'
 import type { Transaction } from './database.js'
 import { stillLive } from './sessions.js'
@@ -26,6 +27,15 @@ export function withLiveSessions(options: SyncStoreOptions): SQL {
     from users u join lateral (select tid, oid from identities where user_id = u.id order by tid = ${options.tenantId} desc limit 1) i on true
     left join entra_readings r on r.user_id = u.id left join entra_checks c on c.user_id = u.id
     where exists (select 1 from sessions s where s.user_id = u.id and ${stillLive(options)})`
+}
+
+/** Written only where it is news: another name, or one that another account said later. */
+export async function recordUpn(tx: Transaction, { userId, oid }: SyncPerson, upn: string): Promise<void> {
+  const key = usernameKey(upn)
+  await tx.execute(sql`
+    update identities i set upn = ${upn}, upn_key = ${key}, upn_seen_at = now()
+    where user_id = ${userId} and oid = ${oid} and (upn is distinct from ${upn} or exists (
+      select 1 from identities o where o.upn_key = ${key} and o.tid = i.tid and o.upn_seen_at > i.upn_seen_at))`)
 }
 
 export async function auditSync(tx: Transaction, action: string, { userId, username }: SyncPerson, correlationId: string | undefined, detail: Readonly<Record<string, unknown>>): Promise<void> {

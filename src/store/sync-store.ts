@@ -5,7 +5,9 @@ import type { SyncChange, SyncPerson, SyncReading, SyncStore } from '../core/ree
 import { FOREIGN_KEY_VIOLATION, sqlState, type Database, type Transaction } from './database.js'
 import { replaceGrants, type GrantChange } from './grants.js'
 import { expireStale } from './sync-expiry.js'
-import { ago, auditSync as audit, MOST, span, withLiveSessions, type SyncPersonRow, type SyncStoreOptions } from './sync-people.js'
+import {
+  ago, auditSync as audit, MOST, recordUpn, span, withLiveSessions, type SyncPersonRow, type SyncStoreOptions,
+} from './sync-people.js'
 
 /** Two answers "no such account" this far apart: one alone may be a replica of Graph that lags (core/reevaluation.ts). */
 const MISSING_FOR_MS = 60_000
@@ -79,7 +81,10 @@ async function apply(tx: Transaction, person: SyncPerson, reading: SyncReading, 
     from users u where id = ${person.userId} for update`)
   if (!before) return undefined
   const change = await replaceGrants(tx, { userId: person.userId, grants: standing.grants, groupIds: standing.groupIds, readAt: reading.readAt })
-  if (!change.superseded) await tx.execute(sql`delete from entra_checks where user_id = ${person.userId}`)
+  if (!change.superseded) {
+    await tx.execute(sql`delete from entra_checks where user_id = ${person.userId}`)
+    if (standing.upn !== undefined) await recordUpn(tx, person, standing.upn)
+  }
   const revoked = standing.sessionsValidFrom === null ? [] : await endSessions(tx, person, sql`coalesce(token_issued_at, created_at) < ${standing.sessionsValidFrom}::timestamptz`)
   const refused = standing.requireMappedGroup && change.groups.length === 0 && !change.staff && !change.superuser
   const ended = refused ? await endSessions(tx, person, sql`true`) : []

@@ -2,9 +2,10 @@
 // person's name stays taken, so that nobody else is ever mistaken for them.
 import { sql } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
-import { MAX_USERNAME, usernameKey } from '../core/user.js'
+import { usernameKey } from '../core/user.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
+import { nameTaken, requireUsername, retireName, takeName } from './usernames.js'
 
 export interface UserAdmin {
   /** A user without an Entra identity: no login changes them. @throws `username_taken`, `username_invalid` */
@@ -18,15 +19,16 @@ export interface UserAdmin {
 export function createUserAdmin(database: Database): UserAdmin {
   return {
     async add({ username, email, breakGlass = false }, actor) {
-      if (username === '' || username.length > MAX_USERNAME || /[\s\p{C}]/u.test(username)) throw new GatehouseError('username_invalid', { detail: `${JSON.stringify(username)} is no username`, remedy: `At most ${MAX_USERNAME} visible characters, no white space.` })
+      requireUsername(username)
       await database.transaction(async (tx) => {
         const key = usernameKey(username)
         const { rows: [user] } = await tx.execute<{ id: string }>(sql`
           insert into users (username, username_key, email, is_break_glass)
-          select ${username}, ${key}, ${email ?? null}, ${breakGlass} where not exists (select 1 from retired_usernames where username_key = ${key})
+          values (${username}, ${key}, ${email ?? null}, ${breakGlass})
           on conflict (username_key) do nothing returning id`)
-        if (!user) throw new GatehouseError('username_taken', { detail: `the username ${username} is or was somebody's`, remedy: 'Choose another one: names are never used again.' })
-        await writeAudit(tx, { action: 'user.add', actor, userId: user.id, username, detail: { before: null, after: { username, email: email ?? null, breakGlass } } })
+        if (!user || !await takeName(tx, key, user.id)) throw nameTaken(username)
+        const after = { username, email: email ?? null, breakGlass }
+        await writeAudit(tx, { action: 'user.add', actor, userId: user.id, username, detail: { before: null, after } })
       })
     },
     setActive: (userId, active, actor) => database.transaction(async (tx) => {
@@ -40,7 +42,7 @@ export function createUserAdmin(database: Database): UserAdmin {
     remove: (userId, actor) => database.transaction(async (tx) => {
       const { rows: [user] } = await tx.execute<{ username_key: string }>(sql`select username_key from users where id = ${userId} for update`)
       if (!user) throw new GatehouseError('user_unknown', { detail: 'the user is gone already' })
-      await tx.execute(sql`insert into retired_usernames (username_key) values (${user.username_key}) on conflict do nothing`)
+      await retireName(tx, user.username_key, null)
       const ended = await endSessions(tx, userId)
       await tx.execute(sql`
         update audit_events set username = null, detail = detail - 'tid' - 'oid' - 'before' - 'after'

@@ -1,7 +1,7 @@
 // What was heard of one person becomes true, at once.
 import { GatehouseError } from '../core/errors.js'
 import { azureadMapGroups } from '../core/pipeline/azuread-map-groups.js'
-import type { Standing, SyncChange, SyncPerson, SyncReading } from '../core/reevaluation.js'
+import type { EnabledAccount, Standing, SyncChange, SyncPerson, SyncReading } from '../core/reevaluation.js'
 import type { SyncDeps, SyncResult, TakenBack } from './ports.js'
 
 type Heard = Exclude<Standing, { kind: 'failed' }>
@@ -48,11 +48,13 @@ function takenBack({ settings }: ReturnType<SyncDeps['mapping']>, change: SyncCh
 }
 
 /** A group that is removed between the look at it and the transaction is looked for again, as a login does. */
-async function applyMapping({ store, lookups, mapping }: SyncDeps, person: SyncPerson, reading: SyncReading, { groupIds, sessionsValidFrom }: Extract<Heard, { kind: 'enabled' }>): Promise<{ readonly change: SyncChange, readonly missing: readonly string[] } | undefined> {
+async function applyMapping(
+  { store, lookups, mapping }: SyncDeps, person: SyncPerson, reading: SyncReading, account: EnabledAccount,
+): Promise<{ readonly change: SyncChange, readonly missing: readonly string[] } | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const { settings, requireMappedGroup } = mapping()
-    const { grants } = await azureadMapGroups({ groupIds, settings, lookups })
-    const change = await store.apply(person, reading, { grants, groupIds, sessionsValidFrom, requireMappedGroup })
+    const { grants } = await azureadMapGroups({ groupIds: account.groupIds, settings, lookups })
+    const change = await store.apply(person, reading, { ...account, grants, requireMappedGroup })
     if (change !== 'outdated') return change && { change, missing: grants.missing }
   }
   throw new GatehouseError('internal', { detail: 'the local groups of the mapping changed again and again', remedy: 'Nothing to do: this person is looked up again.' })

@@ -122,6 +122,7 @@ t.test('the suffix of a username', async (t) => {
       fc.constantFrom('abe', 'a@b', '@', '@@', 'a@', ''),
       fc.string({ unit: fc.constantFrom('a', 'A', '@', '-', '\'', 'é', '.', '\u212a'), maxLength: 200 }),
     )
+    fc.assert(fc.property(source, (text) => usernameCandidates(text, IDS).every((name) => /^[\w.@+-]{1,150}$/.test(name))))
     const person = fc.record({ tid: fc.uuid(), oid: fc.uuid(), source })
     const people = fc.uniqueArray(person, { selector: ({ tid, oid }) => `${tid}${oid}`, maxLength: 30 })
     await fc.assert(fc.asyncProperty(people, async (all) => {

@@ -155,7 +155,7 @@ t.test('a person has session.maxPerUser sessions at most, however many sign-ins 
         uid, username: 'abe', origin: user === undefined ? 'created' : 'known', newAssociation: user === undefined,
         ...(user === undefined ? {} : { user }),
         details: { email: null, emailVerified: false, name: null, givenName: null, familyName: null, usernameSource: 'abe' },
-        profile: { name: null, givenName: null, familyName: null }, extraData: { sid: null, loginHint: null, guest: false },
+        profile: { name: null, givenName: null, familyName: null }, extraData: { sid: null, loginHint: null, guest: false, upn: null },
         grants: { groups: [], missing: [], staff: [], superuser: [] },
       },
       person: { claims: { ...uid, sub: 'x', iat: 0 }, memberships: { groupIds: [], readAt: '2026-11-22T00:00:00Z', requests: 1 } },

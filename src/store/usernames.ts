@@ -1,0 +1,122 @@
+// Usernames that people had: reserved when somebody is removed or renamed, and given to others only when an
+// administrator releases them. To applications that know people by name the new holder is the old one.
+import { sql, type SQL } from 'drizzle-orm'
+import { GatehouseError } from '../core/errors.js'
+import { isUsername, MAX_USERNAME, RELEASED_NAME_DAYS, usernameKey } from '../core/user.js'
+import { writeAudit } from './audit.js'
+import { sqlState, type Database, type Transaction } from './database.js'
+
+export interface Usernames {
+  /**
+   * The old name is kept from others for RELEASED_NAME_DAYS. @returns the name before; undefined where nothing changed
+   * @throws `username_invalid`, `username_taken`, `user_unknown`
+   */
+  rename(userId: string, username: string, actor: string): Promise<string | undefined>
+  /**
+   * Gives a reserved name back, after RELEASED_NAME_DAYS or, with `now`, immediately. Released again it keeps its date.
+   * @returns when others may have it (ISO 8601); null: from now on @throws `username_taken`, `username_not_reserved`
+   */
+  release(username: string, options: { readonly now: boolean }, actor: string): Promise<string | null>
+}
+
+const UNIQUE_VIOLATION = '23505'
+const waits = sql`make_interval(days => ${RELEASED_NAME_DAYS})`
+
+/** Whether the name with this key is kept from somebody. @param userId who may have their own former name back */
+export function keptFrom(key: string, userId?: string): SQL {
+  const others = userId === undefined ? sql`true` : sql`holder_id is distinct from ${userId}::uuid`
+  return sql`exists (select 1 from retired_usernames where username_key = ${key} and ${others}
+    and (released_at is null or released_at > now() - ${waits}))`
+}
+
+/**
+ * To be called in the transaction that gave the name, after that: only then are the people counted who were removed or
+ * renamed meanwhile. @returns false where the name is kept from this user: the transaction must be undone
+ */
+export async function takeName(tx: Transaction, key: string, userId: string): Promise<boolean> {
+  const { rows: [row] } = await tx.execute<{ kept: boolean }>(sql`
+    with taken as (delete from retired_usernames where username_key = ${key}) select ${keptFrom(key, userId)} as kept`)
+  return row?.kept === false
+}
+
+/** @param holderId who was renamed; null: somebody who is being removed, whose name stays reserved */
+export async function retireName(tx: Transaction, key: string, holderId: string | null): Promise<void> {
+  const released = holderId === null ? sql`null` : sql`now()`
+  await tx.execute(sql`
+    insert into retired_usernames (username_key, released_at, holder_id) values (${key}, ${released}, ${holderId})
+    on conflict (username_key) do update
+    set retired_at = now(), released_at = excluded.released_at, holder_id = excluded.holder_id`)
+}
+
+export function requireUsername(username: string): void {
+  if (isUsername(username)) return
+  throw new GatehouseError('username_invalid', {
+    detail: `${JSON.stringify(username)} is no username`,
+    remedy: `At most ${MAX_USERNAME} visible characters, no white space, no colon.`,
+  })
+}
+
+export function nameTaken(username: string): GatehouseError {
+  return new GatehouseError('username_taken', {
+    detail: `the username ${username} is or was somebody's`,
+    remedy: 'Choose another one. A name that nobody has any more: gatehouse users release NAME --yes --now.',
+  })
+}
+
+export function createUsernames(database: Database): Usernames {
+  return {
+    async rename(userId, username, actor) {
+      requireUsername(username)
+      return await database.transaction((tx) => rename(tx, userId, username, actor)).catch((error: unknown) => {
+        throw sqlState(error) === UNIQUE_VIOLATION ? nameTaken(username) : error
+      })
+    },
+    release: (username, { now }, actor) => database.transaction((tx) => release(tx, username, now, actor)),
+  }
+}
+
+async function rename(tx: Transaction, userId: string, username: string, actor: string): Promise<string | undefined> {
+  const { rows: [user] } = await tx.execute<{ username: string, username_key: string }>(sql`
+    select username, username_key from users where id = ${userId} for update`)
+  if (!user) throw new GatehouseError('user_unknown', { detail: 'the user is gone already' })
+  if (user.username === username) return undefined
+  const key = usernameKey(username)
+  await tx.execute(sql`update users set username = ${username}, username_key = ${key} where id = ${userId}`)
+  if (key !== user.username_key) {
+    if (!await takeName(tx, key, userId)) throw nameTaken(username)
+    await retireName(tx, user.username_key, userId)
+  }
+  const detail = { before: { username: user.username }, after: { username } }
+  await writeAudit(tx, { action: 'user.rename', actor, userId, username, detail })
+  return user.username
+}
+
+async function release(tx: Transaction, username: string, now: boolean, actor: string): Promise<string | null> {
+  const key = usernameKey(username)
+  const { rows: [kept] } = await tx.execute<{ released: boolean }>(sql`
+    select released_at is not null as released from retired_usernames where username_key = ${key} for update`)
+  if (!kept) throw await notReserved(tx, username, key)
+  if (now) await tx.execute(sql`delete from retired_usernames where username_key = ${key}`)
+  const { rows: [row] } = now ? { rows: [] } : await tx.execute<{ until: string | null }>(sql`
+    update retired_usernames set released_at = coalesce(released_at, now()) where username_key = ${key}
+    returning case when released_at + ${waits} > now()
+      then to_char((released_at + ${waits}) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') end as until`)
+  const availableFrom = row?.until ?? null
+  if (!now && kept.released) return availableFrom
+  await writeAudit(tx, { action: 'user.release', actor, detail: { username, now, availableFrom } })
+  return availableFrom
+}
+
+async function notReserved(tx: Transaction, username: string, key: string): Promise<GatehouseError> {
+  const { rowCount } = await tx.execute(sql`select 1 from users where username_key = ${key}`)
+  if (rowCount === 0) {
+    return new GatehouseError('username_not_reserved', {
+      detail: `the username ${username} is kept for nobody`,
+      remedy: 'Anybody may have it already, unless reservedUsernames in the configuration names it.',
+    })
+  }
+  return new GatehouseError('username_taken', {
+    detail: `the username ${username} is in use`,
+    remedy: 'Rename or remove its user first: gatehouse users rename, gatehouse users remove.',
+  })
+}
