@@ -157,14 +157,13 @@ t.test('skipped authentication', async (t) => {
     const from = (addresses: string) => forwarded('/api/x', { 'x-forwarded-for': addresses })
     t.equal(await ask(gateway, from('10.1.2.3')), 200)
     t.equal(await ask(gateway, from('203.0.113.5, 10.1.2.3')), 200)
-    for (const spoofed of ['10.1.2.3, 203.0.113.5', '10.1.2.3,203.0.113.5', '127.0.0.1, 10.1.2.3, 203.0.113.5, 127.0.0.1', '203.0.113.5', 'unknown', '10.1.2.3:80', '', '10.1.2.3, unknown']) t.equal(await ask(gateway, from(spoofed)), 401, spoofed)
+    for (const spoofed of ['10.1.2.3, 203.0.113.5', '10.1.2.3,203.0.113.5', '127.0.0.1, 10.1.2.3, 203.0.113.5, 127.0.0.1', '203.0.113.5', 'unknown', '10.1.2.3:x', '', '10.1.2.3, unknown', '10.1.2.3, 203.0.113.5:80']) t.equal(await ask(gateway, from(spoofed)), 401, spoofed)
     for (const header of ['x-real-ip', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip', 'forwarded']) t.equal(await ask(gateway, { ...from('203.0.113.5'), [header]: header === 'forwarded' ? 'for=10.1.2.3' : '10.1.2.3' }), 401, header)
   })
 })
 
 t.test('open redirects', async (t) => {
   const gateway = await startTestGateway(t, { config: { server: { redirectDomains: ['.example.test'] }, session: { identityCookie: false } } })
-  const { browser } = await gateway.signIn(PERSON_IDS.staff)
   const shapes = readFileSync('test/fixtures/open-redirects.txt', 'utf8').split('\n').filter((line) => line !== '')
   const allowed = (url: string): boolean => {
     const { origin, hostname, port, protocol } = new URL(url)
@@ -198,7 +197,7 @@ t.test('open redirects', async (t) => {
   await t.test('whatever rd is, the browser ends on an allowed origin', async () => {
     const piece = fc.constantFrom('http:', 'https:', '//', '/', '\\', '@', ':', '.', 'a.example.test', 'example.test', 'evil.net', '127.0.0.1', '%2f', '%5c', '%09', '\t', '#', '?', 'javascript:', ';', '\u3002', ':443', '\u0000')
     await fc.assert(fc.asyncProperty(fc.oneof(fc.array(piece, { maxLength: 7 }).map((parts) => parts.join('')), fc.webUrl()), async (rd) => {
-      const answer = await browser.ask(`${gateway.url}/oauth2/sign_in?rd=${encodeURIComponent(rd)}`)
+      const answer = await createBrowser().ask(`${gateway.url}/oauth2/sign_in?rd=${encodeURIComponent(rd)}`)
       if (answer.status === 400) return true
       const [, link = ''] = /href="([^"]*\/oauth2\/start\?rd=[^"]*)"/.exec(answer.text) ?? []
       return answer.status === 200 && allowed(new URL(link.replaceAll('&#38;', '&')).searchParams.get('rd') ?? 'x')

@@ -63,7 +63,7 @@ const ACCESS = {
 }
 
 t.test('every dialect', async (t) => {
-  const gateway = await startTestGateway(t, { config: { access: ACCESS, server: { contact: 'it-help@example.com' } } })
+  const gateway = await startTestGateway(t, { config: { access: ACCESS, server: { contact: 'it-help@example.com' }, log: { budget: 10_000 } } })
   const query = await connect(t, gateway.databaseUrl)
   const cookies = await signEverybodyIn(gateway, query)
   const dialects: readonly Dialect[] = [
@@ -115,6 +115,9 @@ t.test('every dialect', async (t) => {
     const plain: Question = { method: 'GET', path: '/plain', headers: signedIn }
     const asking = (change: Partial<Question>) => dialects.map((dialect) => dialect.ask({ ...plain, ...change }))
     await row('a path with `%00`', asking({ path: '/a%00' }), 403, 400, 400)
+    await row('an encoded control character in the path (`%0a`, `%c2%85`)', asking({ path: '/plain%0a' }), 403, 400, 400)
+    await row('a lone `%` in the query', asking({ path: '/plain?a=%' }), 200, 200, 200)
+    await row('`..%2f` in a path that leads to a closed one', asking({ path: '/plain/..%2fnone/x' }), 403, 403, 403)
     await row('a method that is no token', [http(`${gateway.url}/oauth2/auth`, 'GET', { ...signedIn, ...original(plain), 'x-original-method': 'G,T' }), http(`${gateway.url}/oauth2/forward-auth`, 'GET', { ...signedIn, ...forwarded(plain), 'x-forwarded-method': 'G,T' }), undefined], 403, 400)
     await row('hosts joined by a comma', [http(`${gateway.url}/oauth2/auth`, 'GET', { ...signedIn, 'x-original-url': 'https://a.test,b.test/', 'x-original-method': 'GET' }), http(`${gateway.url}/oauth2/forward-auth`, 'GET', { ...signedIn, ...forwarded(plain), 'x-forwarded-host': 'a.test, b.test' }), http(`${gateway.url}/oauth2/ext-authz/plain`, 'GET', { ...signedIn, 'host': 'a.test,b.test', 'x-forwarded-proto': 'https' })], 403, 400, 400)
     await row('another scheme than http, https, ws, wss', [http(`${gateway.url}/oauth2/auth`, 'GET', { ...signedIn, 'x-original-url': 'gopher://a.test/', 'x-original-method': 'GET' }), http(`${gateway.url}/oauth2/forward-auth`, 'GET', { ...signedIn, ...forwarded(plain), 'x-forwarded-proto': 'gopher' }), http(`${gateway.url}/oauth2/ext-authz/plain`, 'GET', { ...signedIn, 'host': HOST, 'x-forwarded-proto': 'gopher' })], 403, 400, 400)
