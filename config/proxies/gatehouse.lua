@@ -1,27 +1,36 @@
--- HAProxy asks Gatehouse: who is this, and may they? On a 200 the identity headers of the answer are set on the request; any
--- other answer goes to the client as it is. No answer, or any mistake in here, is 503 (haproxy.cfg has a second look).
+-- HAProxy asks Gatehouse: who is this, and may they? On a 200 the identity headers of the answer are set on the
+-- request; any other answer goes to the client as it is. No answer, or any mistake in here, is 503 (haproxy.cfg has a
+-- second look).
 
 local upstream = os.getenv("GATEHOUSE_UPSTREAM")
+local port = os.getenv("GATEHOUSE_PORT") or "443"
 
 -- What of the client's request Gatehouse is told, beside what was asked for.
-local told = { "cookie", "accept", "x-requested-with", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-site", "upgrade",
-  "hx-request", "turbo-frame", "x-turbo-request-id" }
+local told = {
+  "cookie", "accept", "x-requested-with", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-site", "upgrade",
+  "hx-request", "turbo-frame", "x-turbo-request-id",
+}
 
 -- Milliseconds. HAProxy 2.6 asks four times before it gives up, so a client waits four times as long for its 503.
 local patience = 5000
 
--- What HAProxy says itself where Gatehouse cannot be reached, breaks off, is silent or talks nonsense (503 is also Gatehouse's own).
+-- What HAProxy says itself where Gatehouse cannot be reached, breaks off, is silent or talks nonsense (503 is also
+-- Gatehouse's own).
 local no_answer = { [502] = true, [504] = true }
 
 -- What a refusal brings to the client.
-local refusal = { "location", "content-type", "www-authenticate", "cache-control", "vary", "content-security-policy", "x-content-type-options", "referrer-policy",
-  "hx-refresh", "retry-after" }
+local refusal = {
+  "location", "content-type", "www-authenticate", "cache-control", "vary", "retry-after", "hx-refresh",
+  "content-security-policy", "x-content-type-options", "referrer-policy",
+}
 
 -- Headers of your own (headers.extra) are added here, and to what haproxy.cfg deletes.
 local identity = {
-  "x-auth-request-user", "x-auth-request-email", "x-auth-request-preferred-username", "x-auth-request-groups",
-  "x-auth-request-staff", "x-auth-request-superuser", "remote-user", "remote-email", "remote-name", "remote-groups",
-  "x-gatehouse-assertion",
+  -- begin generated: identity (npm run generate:proxies)
+  "x-auth-request-user", "x-auth-request-email", "x-auth-request-email-verified",
+  "x-auth-request-preferred-username", "x-auth-request-groups", "x-auth-request-staff", "x-auth-request-superuser",
+  "remote-user", "remote-email", "remote-name", "remote-groups", "x-gatehouse-assertion",
+  -- end generated: identity
 }
 
 -- Headers come as lists that begin at 0.
@@ -41,6 +50,7 @@ local function question(txn, client)
     ["host"] = { upstream },
     ["x-forwarded-proto"] = { txn.f:ssl_fc() == 1 and "https" or "http" },
     ["x-forwarded-host"] = all(client, "host"),
+    ["x-forwarded-port"] = { port },
     ["x-forwarded-uri"] = { txn.f:pathq() },
     ["x-forwarded-method"] = { txn.f:method() },
     ["x-forwarded-for"] = { txn.f:src() },

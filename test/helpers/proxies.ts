@@ -85,7 +85,7 @@ async function runCaddy(t: Test, host: string, port: number, env: Record<string,
 export async function startCaddy(t: Test, site: Site, version: Version = 'distribution'): Promise<boolean> {
   const { app, auth, gateway, upstream } = site
   return await runCaddy(t, '127.0.0.1', portOf(app), {
-    GATEHOUSE_PORT: String(portOf(app)),
+    GATEHOUSE_PORT: String(portOf(app)), GATEHOUSE_OTHER_SITES: `http://:${portOf(app)}`,
     GATEHOUSE_APP_SITE: `http://${app}`, GATEHOUSE_AUTH_SITE: `http://${auth}`, GATEHOUSE_UPSTREAM: gateway,
     GATEHOUSE_APP_UPSTREAM: upstream, GATEHOUSE_AUTO_HTTPS: 'off',
   }, version) !== undefined
@@ -95,7 +95,7 @@ export async function startCaddyTls(t: Test, behind: Behind, tls: Tls, version: 
   const { certificate, key, appHost, authHost, port, address = '127.0.0.1' } = tls
   const at = port === 443 ? '' : `:${port}`
   return await runCaddy(t, address, port, {
-    GATEHOUSE_PORT: String(port),
+    GATEHOUSE_PORT: String(port), GATEHOUSE_OTHER_SITES: `https://:${port}`,
     GATEHOUSE_APP_SITE: `https://${appHost}${at}`, GATEHOUSE_AUTH_SITE: `https://${authHost}${at}`,
     GATEHOUSE_UPSTREAM: behind.gateway, GATEHOUSE_APP_UPSTREAM: behind.upstream,
     GATEHOUSE_AUTO_HTTPS: 'disable_redirects', GATEHOUSE_TLS: `tls ${certificate} ${key}`,
