@@ -1,5 +1,5 @@
-// What a flood of each kind costs: CPU time of the gateway, bytes of its log, and how long a legitimate warm session waits
-// beside it, next to the same load without a flood. SECONDS and ONLY=name make it shorter.
+// What a flood of each kind costs: CPU time of the gateway, bytes of its log, and how long a legitimate warm session
+// waits beside it, next to the same load without a flood. SECONDS and ONLY=name make it shorter.
 import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,6 +10,11 @@ const SECONDS = Number(process.env.SECONDS ?? 8)
 const PACE = { connections: 20, delay: 100 }
 const LEGITIMATE_EVERY_MS = 10
 const SLOW_SOCKETS = 150
+
+const COLUMNS = [
+  'load beside 100 legitimate requests a second', 'requests a second', 'CPU, percent of a core', 'log, bytes a second',
+  'p50, ms', 'p99, ms',
+]
 
 const AMBIGUOUS = `/x/${'\\//;%252e%2e%255c'.repeat(500)}`
 const LONG = `/${'a'.repeat(31_000)}`
@@ -34,14 +39,15 @@ try {
   gateway.child.stdout.on('data', (chunk) => { logged += chunk.length })
   await warm(gateway.url, cookies)
   await measured(2, cookies[0], gateway, async () => sleep(2_000)) // what any traffic takes at first
-  say('| load beside 100 legitimate requests a second | requests a second | CPU, percent of a core | log, bytes a second | p50, ms | p99, ms |')
+  say(`| ${COLUMNS.join(' | ')} |`)
   say('|---|---|---|---|---|---|')
   const row = async (name, run) => {
     if (!name.includes(process.env.ONLY ?? '')) return
     const bytes = logged
     const { result, cpu, p50, p99 } = await measured(SECONDS, cookies[0], gateway, run)
     const rate = result === undefined ? '' : result.rate.toFixed(0)
-    say(`| ${name} | ${rate} | ${cpu.toFixed(1)} | ${((logged - bytes) / SECONDS).toFixed(0)} | ${p50.toFixed(2)} | ${p99.toFixed(2)} |`)
+    const log = ((logged - bytes) / SECONDS).toFixed(0)
+    say(`| ${name} | ${rate} | ${cpu.toFixed(1)} | ${log} | ${p50.toFixed(2)} | ${p99.toFixed(2)} |`)
     await sleep(1_500) // the summary of the refusals
   }
   await row('none', () => sleep(SECONDS * 1_000))
@@ -60,9 +66,11 @@ function target(path) {
 
 /** A wrk script: the same request each time, from one address. */
 function asking({ path, headers = {}, signedIn = false, forged = false }, cookie) {
-  const own = signedIn ? { Cookie: `gatehouse_session=${cookie}` } : forged ? { Cookie: `gatehouse_session=forged${cookie.slice(6)}` } : {}
+  const sent = forged ? `forged${cookie.slice(6)}` : cookie
+  const own = signedIn || forged ? { Cookie: `gatehouse_session=${sent}` } : {}
   const all = { 'X-Forwarded-For': '203.0.113.9', 'Accept': 'text/html', ...headers, ...own }
-  const lua = Object.entries(all).map(([name, value]) => `[${JSON.stringify(name)}] = ${JSON.stringify(value)}`).join(', ')
+  const fields = Object.entries(all).map(([name, value]) => `[${JSON.stringify(name)}] = ${JSON.stringify(value)}`)
+  const lua = fields.join(', ')
   return `request = function() return wrk.format("GET", ${JSON.stringify(path)}, { ${lua} }) end`
 }
 

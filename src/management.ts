@@ -1,5 +1,5 @@
-// The listener of /healthz, /readyz and /metrics. Nothing that arrives slowly is held: a request that is not complete in
-// time is answered 408 and its connection closed, and the number of connections is bounded.
+// The listener of /healthz, /readyz and /metrics. Nothing that arrives slowly is held: a request that is not complete
+// in time is answered 408 and its connection closed, and the number of connections is bounded.
 import fastify, { LogController, type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { healthRoutes, type HealthOptions } from './http/health.js'

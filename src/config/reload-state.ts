@@ -39,7 +39,8 @@ function reasonOf(error: unknown): string {
   if (error instanceof ConfigError) {
     const [first] = error.problems
     const more = error.problems.length - 1
-    const place = first === undefined ? 'the file is not valid' : `${first.file}:${first.line}:${first.column}: ${first.message}`
+    if (first === undefined) return 'the file is not valid'
+    const place = `${first.file}:${first.line}:${first.column}: ${first.message}`
     return `${place.slice(0, MOST_CHARACTERS)}${more > 0 ? ` (and ${more} more)` : ''}`
   }
   return (error instanceof Error ? error.message : 'the file could not be loaded').slice(0, MOST_CHARACTERS)

@@ -12,8 +12,13 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   const body = JSON.stringify({ error: 'request_malformed', message: FAILURES.request_malformed.sentence })
   const head = [
-    `HTTP/1.1 ${STATUSES[error.code ?? ''] ?? '400 Bad Request'}`, 'Connection: close', 'Cache-Control: no-store', 'Vary: Cookie',
-    'X-Content-Type-Options: nosniff', 'Content-Type: application/json; charset=utf-8', `Content-Length: ${Buffer.byteLength(body)}`,
+    `HTTP/1.1 ${STATUSES[error.code ?? ''] ?? '400 Bad Request'}`,
+    'Connection: close',
+    'Cache-Control: no-store',
+    'Vary: Cookie',
+    'X-Content-Type-Options: nosniff',
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
   ]
   if (socket.writable) socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
   socket.destroy(error)

@@ -58,7 +58,7 @@ export function createLogBudget({ log, meter, budget, now = () => performance.no
     return false
   }
   const enabled = (level: Level): boolean => (SEVERITY[level] ?? 0) >= (SEVERITY[log.level] ?? 0)
-  /** @param open makes the logger that writes: not before a line is to be written, since a child is costly in a flood */
+  /** @param open makes the logger that writes, when a line is to be written: a child is costly in a flood */
   const wrap = (open: () => FastifyBaseLogger): FastifyBaseLogger => {
     let opened: FastifyBaseLogger | undefined
     const writer = (level: Level) => (facts: unknown, ...rest: unknown[]): void => {
@@ -138,7 +138,8 @@ function createSummary(log: FastifyBaseLogger) {
     const [told, byCode] = [requests, codes]
     requests = 0
     codes = {}
-    log.warn({ requests: told, codes: byCode }, `${told} more requests were refused; no line was written for each of them`)
+    const facts = { requests: told, codes: byCode }
+    log.warn(facts, `${told} more requests were refused; no line was written for each of them`)
   }
   return {
     write,
