@@ -69,7 +69,7 @@ function firstLogin({ username, email, last = 1, tid = TENANT, upn }: Person): L
       claims: { ...uid, sub: 'x', iat: 0 },
       memberships: { groupIds: [], readAt: '2026-11-22T00:00:00Z', requests: 1 },
     },
-    session: { id: newSessionId(), publicId: newPublicSessionId(), replaces: undefined },
+    session: { id: newSessionId(), publicId: newPublicSessionId(), replaces: undefined, sibling: false },
     flow: Buffer.from(`flow ${flows++}`), correlationId: 'x', requireMappedGroup: false,
   }
 }
