@@ -39,7 +39,8 @@ const header = (name: string, value: HeaderValue): HeaderDefinition => ({ name, 
 
 const FAMILIES: Readonly<Record<Exclude<HeaderFamily, 'assertion'>, readonly HeaderDefinition[]>> = {
   'x-auth-request': [
-    header('X-Auth-Request-User', 'username'), header('X-Auth-Request-Email', 'email'), header('X-Auth-Request-Preferred-Username', 'username'),
+    header('X-Auth-Request-User', 'username'), header('X-Auth-Request-Email', 'email'),
+    header('X-Auth-Request-Email-Verified', 'email_verified'), header('X-Auth-Request-Preferred-Username', 'username'),
     header('X-Auth-Request-Groups', 'groups'), header('X-Auth-Request-Staff', 'staff'), header('X-Auth-Request-Superuser', 'superuser'),
   ],
   remote: [header('Remote-User', 'username'), header('Remote-Email', 'email'), header('Remote-Name', 'name'), header('Remote-Groups', 'groups')],

@@ -43,6 +43,7 @@ async function page(request: IncomingMessage, { gatewayUrl, why }: DownstreamOpt
 <p class="soft">Demo application at ${text(request.headers.host ?? '')}${text(request.url ?? '')}</p>
 <h1>Hello <span data-field="name">${text(header('remote-name') || user)}</span></h1>
 <dl><dt>Username</dt><dd data-field="user">${text(user)}</dd><dt>E-mail</dt><dd data-field="email">${text(header('remote-email')) || '–'}</dd>
+<dt>E-mail verified</dt><dd data-field="email-verified">${text(header('x-auth-request-email-verified'))}</dd>
 <dt>Staff</dt><dd data-field="staff">${text(header('x-auth-request-staff'))}</dd><dt>Superuser</dt><dd data-field="superuser">${text(header('x-auth-request-superuser'))}</dd></dl>
 <h2>Groups (${groups.length})</h2>
 <ul data-field="groups">${groups.map((name) => `<li data-group="${text(name)}">${text(name)}</li>`).join('')}</ul>${groups.length === 0 ? '<p class="soft">None.</p>' : ''}

@@ -163,7 +163,8 @@ t.test('identity headers are all there, for somebody and for nobody, and a list 
   t.same(of(SOMEBODY).map(([name]) => name), IDENTITY_HEADERS)
   t.same(of(undefined).map(([name]) => name), IDENTITY_HEADERS)
   t.same(Object.fromEntries(of(SOMEBODY, 'a.b.c')), {
-    'X-Auth-Request-User': 'abe', 'X-Auth-Request-Email': 'abe@example.com', 'X-Auth-Request-Preferred-Username': 'abe', 'X-Auth-Request-Groups': 'A,B', 'X-Auth-Request-Staff': 'true', 'X-Auth-Request-Superuser': 'false',
+    'X-Auth-Request-User': 'abe', 'X-Auth-Request-Email': 'abe@example.com', 'X-Auth-Request-Email-Verified': 'true',
+    'X-Auth-Request-Preferred-Username': 'abe', 'X-Auth-Request-Groups': 'A,B', 'X-Auth-Request-Staff': 'true', 'X-Auth-Request-Superuser': 'false',
     'Remote-User': 'abe', 'Remote-Email': 'abe@example.com', 'Remote-Name': 'Abe', 'Remote-Groups': 'A,B', 'X-Gatehouse-Assertion': 'a.b.c',
   })
   t.same(new Set(of(undefined).map(([, value]) => value)), new Set(['', 'false']))

@@ -88,7 +88,8 @@ t.test('header smuggling', async (t) => {
     const open = await again.ask('/oauth2/forward-auth', { headers: forwarded('/open/x') })
     t.equal(open.status, 200)
     for (const name of ['x-auth-request-user', 'x-auth-request-email', 'x-auth-request-preferred-username', 'x-auth-request-groups', 'remote-user', 'remote-email', 'remote-name', 'remote-groups', 'x-gatehouse-assertion', 'x-my-groups']) t.equal(open.headers.get(name), '', name)
-    for (const name of ['x-auth-request-staff', 'x-auth-request-superuser', 'x-my-staff']) t.equal(open.headers.get(name), 'false', name)
+    const flags = ['x-auth-request-staff', 'x-auth-request-superuser', 'x-auth-request-email-verified', 'x-my-staff']
+    for (const name of flags) t.equal(open.headers.get(name), 'false', name)
     await again.close()
   })
 })

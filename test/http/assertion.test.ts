@@ -213,7 +213,8 @@ t.test('the life of the keys', async (t) => {
     const signed = async (of: CachedSession | undefined, host: string) => (await headers(of, host))['X-Gatehouse-Assertion'] ?? ''
     const one = await signed(abe, 'app.test')
     t.strictSame({ ...await headers(abe, 'app.test'), 'X-Gatehouse-Assertion': '' }, {
-      'Cache-Control': 'no-store', 'Vary': 'Cookie', 'Content-Length': '0', 'X-Auth-Request-User': 'abe', 'X-Auth-Request-Email': '', 'X-Auth-Request-Preferred-Username': 'abe', 'X-Auth-Request-Groups': 'A,B',
+      'Cache-Control': 'no-store', 'Vary': 'Cookie', 'Content-Length': '0', 'X-Auth-Request-User': 'abe', 'X-Auth-Request-Email': '', 'X-Auth-Request-Email-Verified': 'false',
+      'X-Auth-Request-Preferred-Username': 'abe', 'X-Auth-Request-Groups': 'A,B',
       'X-Auth-Request-Staff': 'false', 'X-Auth-Request-Superuser': 'false', 'X-Bar': 'A|B', 'X-Sub': 'u', 'X-Gatehouse-Assertion': '',
     })
     now += 1_000

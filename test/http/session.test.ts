@@ -216,10 +216,17 @@ t.test('the forward-auth question', async (t) => {
     const yes = await gateway.ask('/oauth2/auth', { browser, headers: TARGET })
     t.equal(yes.status, 200)
     t.match(Object.fromEntries(yes.headers), {
-      'x-auth-request-user': 'gus.guest@fabrikam.example', 'x-auth-request-email': '', 'x-auth-request-preferred-username': 'gus.guest@fabrikam.example', 'x-auth-request-groups': 'Read Only',
+      'x-auth-request-user': 'gus.guest@fabrikam.example', 'x-auth-request-email': '', 'x-auth-request-email-verified': 'false',
+      'x-auth-request-preferred-username': 'gus.guest@fabrikam.example', 'x-auth-request-groups': 'Read Only',
       'x-auth-request-staff': 'false', 'x-auth-request-superuser': 'false', 'remote-user': 'gus.guest@fabrikam.example', 'remote-email': '', 'remote-name': 'Gus Guest', 'remote-groups': 'Read Only',
     })
     t.equal(yes.text, '')
+    const { browser: staff } = await gateway.signIn(PERSON_IDS.staff)
+    const verified = await gateway.ask('/oauth2/auth', { browser: staff, headers: TARGET })
+    t.equal(verified.headers.get('x-auth-request-email-verified'), 'true')
+    t.match(JSON.parse((await gateway.ask('/oauth2/userinfo', { browser: staff })).text), { email_verified: true })
+    const said = { email: null, email_verified: false }
+    t.match(JSON.parse((await gateway.ask('/oauth2/userinfo', { browser })).text), said)
     const no = await gateway.ask('/oauth2/auth', { browser: anonymous, headers: { 'x-original-url': 'https://App.test/deep?a=b&c=d e'.replace(' ', '%20'), 'x-original-method': 'GET' } })
     t.equal(no.status, 401)
     t.equal(no.headers.get('x-auth-request-redirect'), `${gateway.url}/oauth2/start?rd=${encodeURIComponent('https://app.test/deep?a=b&c=d%20e')}`)
