@@ -34,6 +34,7 @@ import { asGatehouseError, errorFacts } from './http/errors.js'
 import { frontChannelLogoutRoutes } from './http/front-channel-logout.js'
 import { assetRoutes, homeRoutes } from './http/home.js'
 import { createIdentityCookie, refreshRoutes, type SetIdentityCookie } from './http/identity-cookie.js'
+import { genuineCallbacks } from './http/genuine-callbacks.js'
 import { createInstance } from './http/instance.js'
 import { jwksRoutes } from './http/jwks.js'
 import { COMMON_LIMITS, sessionLimit, userinfoLimit } from './http/limits.js'
@@ -144,6 +145,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   const { server, entra, session } = live()
   const { publicUrl } = server
   const rounds = createRounds({ cookies, signer })
+  const flows = createFlowSealer(session.secrets, Date.now, adapters.unknownSignature)
   traceRequests(browser, { tracer: adapters.tracer, trusts })
   await browser.register(cookie, { parseOptions: { path: '/', httpOnly: true, sameSite: 'lax', secure: cookies.secure } })
   await browser.register(formbody)
@@ -152,7 +154,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   const sessionOptions = { sessions, toucher: parts.toucher, signer, cookies, absoluteTimeoutMs: session.absoluteTimeoutMs }
 
   await browser.register(async (limited) => {
-    limited.addHook('onRequest', limited.rateLimit())
+    limited.addHook('onRequest', limited.rateLimit(genuineCallbacks({ flows })))
     await limited.register(refuseSpeculation, { pages })
     await limited.register(browserSession, sessionOptions)
     await limited.register(loginRoutes, {
@@ -161,7 +163,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
       authority: endpoints.authority,
       authorizePath: endpoints.authorizePath,
       scopes: endpoints.scopes,
-      flows: createFlowSealer(session.secrets, Date.now, adapters.unknownSignature),
+      flows,
       rounds,
       returnTo,
       cookies,

@@ -14,7 +14,8 @@ import { asGatehouseError, errorFacts, sendError } from './errors.js'
 import type { Exchange } from './exchange.js'
 import { sessionMark, start, wayToEntra, type AuthorizeUrlBuilder, type ToEntra } from './login-start.js'
 import type { TrustedPeers } from './networks.js'
-import type { PageSettings } from './pages/layout.js'
+import { consentPage } from './pages/consent.js'
+import { sendPage, type PageSettings } from './pages/layout.js'
 import { queryParameters } from './query.js'
 import type { Rounds } from './rounds.js'
 import { goAnewOrBack } from './stray-callback.js'
@@ -46,7 +47,7 @@ export interface LoginOptions {
   readonly signedIn: (sessionId: string, reply: FastifyReply) => Promise<void>
 }
 
-const CALLBACK = ['code', 'state', 'error', 'error_description', 'error_subcode', 'error_uri', 'session_state'] as const
+const CALLBACK = ['code', 'state', 'error', 'error_description', 'error_subcode', 'error_uri', 'session_state', 'admin_consent', 'tenant'] as const
 type Answer = Readonly<Partial<Record<(typeof CALLBACK)[number], string>>>
 
 export async function loginRoutes(scope: FastifyInstance, options: LoginOptions): Promise<void> {
@@ -71,6 +72,7 @@ async function callback(toEntra: ToEntra, options: LoginOptions, browser: Exchan
   const { request, reply } = browser
   const { flows, cookies, rounds } = options
   const answer = queryParameters(request.query, CALLBACK)
+  if (isConsent(answer, flows)) return sendPage(reply, 200, consentPage(answer, options.publicUrl), options.pages)
   if (answer.state === undefined || answer.state === '') throw new GatehouseError('state_missing')
   const opened = flows.open(answer.state, (flow) => sentBinding(flow, browser, cookies))
   clearBinding(opened.flow, browser, cookies)
@@ -92,6 +94,11 @@ async function callback(toEntra: ToEntra, options: LoginOptions, browser: Exchan
     request.span?.set({ 'gatehouse.result': error.code })
     return failed(error, flow, toEntra, options, browser)
   }
+}
+
+/** The answer to an administrator who opened the address for consent: no sign-in of ours began it. */
+function isConsent({ admin_consent: consent, code, state = '' }: Answer, flows: FlowSealer): boolean {
+  return consent !== undefined && code === undefined && flows.idOf(state) === undefined
 }
 
 function failed(

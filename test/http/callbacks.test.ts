@@ -1,0 +1,129 @@
+// Callbacks that are no end of a sign-in, and how often callbacks may come.
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { PERSON_IDS } from '../../src/demo/people.js'
+import { createBrowser, formOf, type Answer, type Browser } from '../helpers/browser.js'
+import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
+import { stopPostgres } from '../helpers/postgres.js'
+
+t.teardown(stopPostgres)
+
+const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
+const retry = (answer: Answer): string =>
+  (/class="button" href="([^"]+)"/.exec(answer.text)?.[1] ?? '').replaceAll('&#38;', '&')
+
+async function ready(gateway: TestGateway, browser: Browser, query = ''): Promise<URL> {
+  const { action, fields } = formOf(await browser.follow(`${gateway.url}/oauth2/start${query}`))
+  const answer = await browser.ask(action, { method: 'POST', form: { ...fields, person: PERSON_IDS.staff } })
+  return new URL(answer.location ?? '')
+}
+
+t.test('an administrator comes back from consent', async (t) => {
+  const gateway = await startTestGateway(t)
+  const tenant = gateway.config.entra.tenantId
+  const cases: [string, string][] = [
+    [`admin_consent=True&tenant=${tenant}`, 'Consent was given'],
+    [`admin_consent=true&tenant=${tenant}&state=12345&scope=x`, 'Consent was given'],
+    [`admin_consent=True&tenant=${tenant}&error=access_denied&error_description=x`, 'Consent was not given'],
+    ['admin_consent=False', 'Consent was not given'],
+    ['admin_consent=%3Cscript%3E', 'Consent was not given'],
+  ]
+
+  await t.test('to a page that says whether it was given, and offers to sign in', async (t) => {
+    for (const [query, title] of cases) {
+      const answer = await gateway.ask(`/oauth2/callback?${query}`)
+      t.equal(answer.status, 200, query)
+      t.match(answer.text, `<h1>${title}</h1>`, query)
+      t.equal(retry(answer), `${gateway.url}/oauth2/start`)
+      t.notMatch(answer.text, /<script>/)
+    }
+  })
+
+  await t.test('a sign-in is a sign-in all the same', async (t) => {
+    const browser = createBrowser()
+    const url = await ready(gateway, browser)
+    url.searchParams.set('admin_consent', 'True')
+    t.equal((await browser.ask(url.href)).status, 302)
+    url.searchParams.delete('code')
+    url.searchParams.set('error', 'access_denied')
+    t.not((await createBrowser().ask(url.href)).status, 200, 'nor is one that failed')
+  })
+})
+
+t.test('hints go to Entra ID, where they can be what they say', async (t) => {
+  const gateway = await startTestGateway(t, { config: { server: { redirectDomains: ['app.example.test'] } } })
+  const asked = async (query: string, headers: Record<string, string> = {}): Promise<URLSearchParams> =>
+    new URL((await gateway.ask(`/oauth2/start?${query}`, { headers })).location ?? '').searchParams
+  const both = await asked('login_hint=sam.staff%40contoso.example&domain_hint=contoso.example&rd=/')
+  t.strictSame([both.get('login_hint'), both.get('domain_hint')], ['sam.staff@contoso.example', 'contoso.example'])
+  for (const bad of [
+    `login_hint=${'x'.repeat(600)}`,
+    'login_hint=a%0ab',
+    'login_hint=',
+    'domain_hint=a%26b',
+    'domain_hint=a b',
+  ]) {
+    const query = await asked(bad)
+    t.strictSame([query.get('login_hint'), query.get('domain_hint')], [null, null], bad.slice(0, 40))
+  }
+  const elsewhere = await asked('login_hint=sam&domain_hint=contoso.example', {
+    'x-forwarded-host': 'app.example.test',
+  })
+  t.strictSame(
+    [elsewhere.get('login_hint'), elsewhere.get('domain_hint')],
+    ['sam', 'contoso.example'],
+    'over publicUrl',
+  )
+  const page = await createBrowser().follow(
+    `${gateway.url}/oauth2/start?login_hint=sam.staff%40contoso.example&domain_hint=contoso.example`,
+  )
+  t.match(page.text, /data-person=/, 'and Entra ID takes them')
+})
+
+t.test('an office behind one address', async (t) => {
+  const gateway = await startTestGateway(t, { config: { server: { rateLimit: 6 } } })
+  const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
+
+  await t.test('a callback with a genuine state is never the one that is limited', async (t) => {
+    const links: [Browser, URL][] = []
+    for (let each = 0; each < 12; each++) {
+      const browser = createBrowser()
+      const start = await browser.ask(`${gateway.url}/oauth2/start?rd=/`, from(`203.0.113.${each}`))
+      const { action, fields } = formOf(await browser.ask(start.location ?? ''))
+      const sent = await browser.ask(action, { method: 'POST', form: { ...fields, person: PERSON_IDS.staff } })
+      links.push([browser, new URL(sent.location ?? '')])
+    }
+    for (const [browser, link] of links) t.equal((await browser.ask(link.href, from('198.51.100.7'))).status, 302)
+  })
+
+  await t.test('one without is', async (t) => {
+    const statuses: number[] = []
+    for (let each = 0; each < 8; each++) {
+      const state = randomBytes(120).toString('base64url')
+      statuses.push(
+        (await createBrowser().ask(`${gateway.url}/oauth2/callback?code=x&state=${state}`, from('198.51.100.8')))
+          .status,
+      )
+    }
+    t.strictSame(statuses, [400, 400, 400, 400, 400, 400, 429, 429])
+  })
+
+  await t.test('and one state again and again', async (t) => {
+    const browser = createBrowser()
+    const link = await ready(gateway, browser)
+    const statuses = new Set<number>()
+    for (let each = 0; each < 30; each++) statuses.add((await browser.ask(link.href, from('198.51.100.9'))).status)
+    t.ok(statuses.has(429))
+  })
+
+  await t.test('"Try again" of who asked too often is the same address', async (t) => {
+    const rd = encodeURIComponent('/deep?x=1')
+    let answer = await createBrowser().ask(`${gateway.url}/oauth2/start?rd=${rd}`, from('198.51.100.10'))
+    for (let each = 0; each < 8; each++) {
+      answer = await createBrowser().ask(`${gateway.url}/oauth2/start?rd=${rd}`, from('198.51.100.10'))
+    }
+    t.strictSame([answer.status, code(answer)], [429, 'rate_limited'])
+    t.equal(retry(answer), `${gateway.url}/oauth2/start?rd=${rd}`)
+    t.match(answer.headers.get('retry-after'), /^\d+$/)
+  })
+})
