@@ -1,5 +1,7 @@
-// nginx as people have it who come from oauth2-proxy: the directives of its documented sample, on real nginx. Without access
-// rules nothing has to change; with them two lines are added.
+// nginx as people have it who come from oauth2-proxy: the directives of its documented sample, on real nginx. Without
+// access rules nothing has to change; with them the lines of docs/from-oauth2-proxy.md are added.
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser } from '../helpers/browser.js'
@@ -10,7 +12,11 @@ import { startUpstream } from '../helpers/upstream.js'
 
 t.teardown(stopPostgres)
 
-const TWO_LINES = 'proxy_set_header X-Original-URL $scheme://$http_host$request_uri; proxy_set_header X-Original-Method $request_method;'
+/** The guide's own lines: for the question, for the http level and for the server. */
+const GUIDE = readFileSync('docs/from-oauth2-proxy.md', 'utf8')
+const [LINES = '', MAP = '', GUARD = ''] = [...GUIDE.matchAll(/^```nginx\n(.*?)^```/gms)].map(([, text = '']) => text)
+const none = { lines: '', map: '', guard: '' }
+const added = (port: number) => ({ lines: LINES.replace(' 443;', ` ${port};`), map: MAP, guard: GUARD })
 const SIGN_INS = {
   'error_page to the sign-in page': { error: 'error_page 401 =403 /oauth2/sign_in;', location: '' },
   'a redirect to the sign-in page': { error: 'error_page 401 = @oauth2_signin;', location: 'location @oauth2_signin { return 302 /oauth2/sign_in?rd=$scheme://$http_host$request_uri; }' },
@@ -18,8 +24,8 @@ const SIGN_INS = {
 
 for (const [name, signIn] of Object.entries(SIGN_INS)) {
   for (const ruled of [false, true]) {
-    t.test(`${name}, ${ruled ? 'with rules and two more lines' : 'unchanged, without rules'}`, async (t) => {
-      const site = await startSite(t, { ...signIn, more: ruled ? TWO_LINES : '' }, ruled ? { access: { rules: [{ hosts: ['127.0.0.1'], paths: ['/staff/**'], allow: { staff: true } }] } } : {})
+    t.test(`${name}, ${ruled ? 'with rules and the guide\'s lines' : 'unchanged, without rules'}`, async (t) => {
+      const site = await startSite(t, { ...signIn, more: ruled ? added : () => none }, ruled ? { access: { rules: [{ hosts: ['127.0.0.1'], paths: ['/staff/**'], allow: { staff: true } }] } } : {})
       if (!site) return
       const { app, received } = site
       const browser = createBrowser()
@@ -34,12 +40,13 @@ for (const [name, signIn] of Object.entries(SIGN_INS)) {
       t.equal((await browser.ask(`${app}/oauth2/userinfo`, { headers: { accept: 'application/json' } })).status, 200)
       await browser.follow(`${app}/oauth2/sign_out`)
       t.not((await browser.ask(`${app}/page`)).status, 200)
+      if (ruled) t.equal(await wholeUrl(app), 421, 'another host in the request line')
     })
   }
 }
 
-t.test('with rules and without the two lines nothing that a rule might be about passes, and the log says what is missing', async (t) => {
-  const site = await startSite(t, { ...SIGN_INS['a redirect to the sign-in page'], more: '' }, { access: { rules: [{ hosts: ['127.0.0.1'], paths: ['/open/**'], allow: 'anyone' }] } })
+t.test('with rules and without the lines nothing that a rule might be about passes, and the log says what is missing', async (t) => {
+  const site = await startSite(t, { ...SIGN_INS['a redirect to the sign-in page'], more: () => none }, { access: { rules: [{ hosts: ['127.0.0.1'], paths: ['/open/**'], allow: 'anyone' }] } })
   if (!site) return
   const { browser } = await site.gateway.signIn(PERSON_IDS.superuser)
   t.not((await browser.ask(`${site.app}/open/x`)).status, 200)
@@ -47,15 +54,20 @@ t.test('with rules and without the two lines nothing that a rule might be about 
   t.ok(site.gateway.log.some(({ code, remedy }) => code === 'target_missing' && /X-Original-URL and X-Original-Method/.test(String(remedy))))
 })
 
+interface Nginx { readonly error: string, readonly location: string, readonly more: (port: number) => typeof none }
+
 /** Everything on one host, as the sample has it: server.publicUrl is the application's own. */
-async function startSite(t: Test, { error, location, more }: { error: string, location: string, more: string }, config: Record<string, unknown>) {
+async function startSite(t: Test, { error, location, more }: Nginx, config: Record<string, unknown>) {
   const [port = 0] = await freePorts(1)
+  const { lines, map, guard } = more(port)
   const app = `http://127.0.0.1:${port}`
   const gateway = await startTestGateway(t, { app: { redirectUris: [`${app}/oauth2/callback`, `${app}/oauth2/sign_in`] }, config: { ...config, server: { publicUrl: app } } })
   const { received, port: upstream } = await startUpstream(t)
   const listening = (gateway.gateway.app.server.address() as { port: number }).port
-  const running = await runNginx(t, `server {
+  const running = await runNginx(t, `${map}
+  server {
     listen 127.0.0.1:${port};
+    ${guard}
     location /oauth2/ {
       proxy_pass http://127.0.0.1:${listening};
       proxy_set_header Host $http_host;
@@ -69,7 +81,7 @@ async function startSite(t: Test, { error, location, more }: { error: string, lo
       proxy_set_header X-Forwarded-Uri $request_uri;
       proxy_set_header Content-Length "";
       proxy_pass_request_body off;
-      ${more}
+      ${lines}
     }
     ${location}
     location / {
@@ -85,4 +97,16 @@ async function startSite(t: Test, { error, location, more }: { error: string, lo
     }
   }`, port)
   return running && { app, gateway, received }
+}
+
+/** A request line that names the application, and a Host that names another one. */
+function wholeUrl(app: string): Promise<number> {
+  const { hostname, port, host } = new URL(app)
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const lines = [`GET http://${host}/page HTTP/1.1`, 'Host: status.example.com', 'Connection: close', '', '']
+    const socket = connect(Number(port), hostname, () => { socket.write(lines.join('\r\n')) })
+    socket.on('data', (chunk: Buffer) => { text += chunk.toString() }).on('error', reject)
+    socket.on('end', () => resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0)))
+  })
 }
