@@ -1,7 +1,9 @@
-// Real nginx with auth_request, real Caddy with forward_auth and real HAProxy with our Lua, on the very files that are shipped: nobody passes
-// without signing in, identity headers arrive, forged ones do not, and our cookies stay with us.
+// Real nginx with auth_request, Caddy with forward_auth, HAProxy with our Lua, Traefik with forwardAuth and Envoy with
+// ext_authz, on the very files that are shipped: nobody passes without signing in, identity headers arrive, forged ones do
+// not, and our cookies stay with us. nginx, Caddy and HAProxy over http, Traefik and Envoy over TLS.
 import { writeFileSync } from 'node:fs'
-import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { request as requestHttp, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions } from 'node:http'
+import { request as requestHttps } from 'node:https'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -11,32 +13,80 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { freePorts, pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
-import { folder, startCaddy, startHaproxy, startNginx } from '../helpers/proxies.js'
+import { folder, startCaddy, startHaproxy, startNginx, type Site as Addresses } from '../helpers/proxies.js'
+import { PROXIES as OVER_TLS, startProxy } from '../helpers/proxies-all.js'
+import { APP, browserAt, identityFiles, listeningOn, startScene } from '../helpers/proxies-scene.js'
 import { startUpstream, type Received } from '../helpers/upstream.js'
 
 t.teardown(stopPostgres)
 
 interface Site {
   readonly app: string
+  /** Where the proxy listens over TLS, for every host; undefined over http, where `app` has the address. */
+  readonly address?: string
   readonly gateway: TestGateway
   /** What the application behind the proxy last received. */
   readonly received: Received[]
 }
 
-const PROXIES = [
-  { name: 'nginx auth_request', start: startNginx },
-  { name: 'Caddy forward_auth', start: startCaddy },
-  { name: 'HAProxy with Lua', start: startHaproxy },
+/** Starts a proxy: with a gateway and everything, or before this very address. */
+interface Kind {
+  readonly name: string
+  site(t: Test): Promise<Site | undefined>
+  before(t: Test, gateway: string): Promise<Omit<Site, 'gateway'> | undefined>
+}
+
+type StartHttp = (t: Test, addresses: Addresses) => Promise<boolean>
+
+const overHttp = (name: string, start: StartHttp): Kind => ({
+  name,
+  site: async (t) => await startSite(t, start),
+  before: async (t, gateway) => await startBefore(t, start, gateway),
+})
+
+const overTls = (name: string, title: string): Kind => {
+  const proxy = OVER_TLS.find((each) => each.name === name)
+  if (proxy === undefined) throw new Error(name)
+  return {
+    name: title,
+    async site(t) {
+      const scene = await startScene(t, { config: { server: { redirectDomains: ['.example.com', '127.0.0.1:*'] } } })
+      const started = await startProxy(t, proxy, { ...scene, gateway: listeningOn(scene.gateway) })
+      return started && { ...scene, app: `https://${APP}`, address: started.address }
+    },
+    async before(t, gateway) {
+      const { received, port } = await startUpstream(t)
+      const started = await startProxy(t, proxy, { gateway, upstream: `127.0.0.1:${port}`, tls: identityFiles(t) })
+      return started && { received, app: `https://${APP}`, address: started.address }
+    },
+  }
+}
+
+const PROXIES: readonly Kind[] = [
+  overHttp('nginx auth_request', async (t, addresses) => await startNginx(t, addresses)),
+  overHttp('Caddy forward_auth', async (t, addresses) => await startCaddy(t, addresses)),
+  overHttp('HAProxy with Lua', async (t, addresses) => await startHaproxy(t, addresses)),
+  overHttp('nginx 1.31 auth_request', async (t, addresses) => await startNginx(t, addresses, 'newest')),
+  overHttp('Caddy 2.11 forward_auth', async (t, addresses) => await startCaddy(t, addresses, 'newest')),
+  overTls('Traefik 3.7', 'Traefik forwardAuth'),
+  overTls('Traefik 3.7, labels', 'Traefik forwardAuth by labels'),
+  overTls('Envoy 1.40', 'Envoy ext_authz'),
 ]
 
-for (const { name, start } of PROXIES) {
+for (const proxy of PROXIES) {
+  const { name } = proxy
   t.test(name, async (t) => {
-    const site = await startSite(t, start)
+    const site = await proxy.site(t)
     if (!site) return
     const { app, gateway, received } = site
+    const newBrowser = () => site.address === undefined ? createBrowser() : browserAt(site.address)
+    const rawStatus = async (origin: string, ...rest: RawRest) => await rawStatusAt(site, origin, ...rest)
+    const fetchWithCookie = async (who: Browser, cookie: string, headers: Record<string, string> = {}) =>
+      await who.ask(`${app}/cookies`, { headers: { ...headers, cookie } })
+    const signIn = async (person: string) => await gateway.signIn(person, { browser: newBrowser() })
 
     await t.test('a program that is not signed in gets 401, a page load is sent to sign in', async (t) => {
-      const browser = createBrowser()
+      const browser = newBrowser()
       t.equal((await browser.ask(`${app}/deep`, { headers: { accept: 'application/json' } })).status, 401)
       t.equal((await browser.ask(`${app}/deep`, { headers: { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' } })).status, 401)
       const sent = await browser.ask(`${app}/deep`)
@@ -45,7 +95,7 @@ for (const { name, start } of PROXIES) {
       t.equal(received.length, 0, 'nothing reached the application')
     })
 
-    const browser = createBrowser()
+    const browser = newBrowser()
     await t.test('after signing in the page that was asked for opens, query and all, with identity headers', async (t) => {
       const deep = `${app}/deep/page?a=1&b=two%20words&c=x%2Fy,z`
       const answer = await pickPerson(browser, await browser.follow(deep), PERSON_IDS.superuser)
@@ -58,7 +108,7 @@ for (const { name, start } of PROXIES) {
     })
 
     await t.test('a forged identity header never arrives, in whatever spelling, signed in or as somebody without groups', async (t) => {
-      const nobody = (await gateway.signIn(PERSON_IDS.nobody)).browser
+      const nobody = (await signIn(PERSON_IDS.nobody)).browser
       for (const [who, groups] of [[browser, 'NetBox Superusers'], [nobody, '']] as const) {
         received.length = 0
         await who.ask(`${app}/forged`, { headers: FORGED })
@@ -74,11 +124,15 @@ for (const { name, start } of PROXIES) {
       received.length = 0
       const ours = browser.cookieHeader(app)
       t.match(ours, /gatehouse_session=/)
-      await fetchWithCookie(app, browser, `theme=dark; ${ours}; gatehouse_login=x; lang=en`)
+      await fetchWithCookie(browser, `theme=dark; ${ours}; gatehouse_login=x; lang=en`)
       const names = (received[0]?.headers.cookie ?? '').split(';').map((pair) => pair.trim().split('=')[0]).filter((name) => name !== '')
-      t.same(names, ['theme', 'simulated_entra_session', 'lang'])
+      if (name.startsWith('Traefik')) { // cannot take single cookies away: its file says so
+        t.same(names, ['theme', '__Secure-gatehouse_session', 'gatehouse_login', 'lang'])
+        return
+      }
+      t.same(names, ['theme', ...(site.address === undefined ? ['simulated_entra_session'] : []), 'lang'])
       t.notMatch(received[0]?.headers.cookie, /gatehouse/)
-      await fetchWithCookie(app, browser, ours)
+      await fetchWithCookie(browser, ours)
       t.notMatch(received[1]?.headers.cookie ?? '', /gatehouse/)
     })
 
@@ -108,25 +162,25 @@ for (const { name, start } of PROXIES) {
 
     await t.test('30 KB of the application\'s own cookies are no obstacle, and 40 KB none to HAProxy', async (t) => {
       const other = Array.from({ length: name.startsWith('HAProxy') ? 11 : 8 }, (_, index) => `big${index}=${'x'.repeat(3_700)}`).join('; ')
-      t.equal((await fetchWithCookie(app, browser, `${browser.cookieHeader(app)}; ${other}`)).status, 200)
+      t.equal((await fetchWithCookie(browser, `${browser.cookieHeader(app)}; ${other}`)).status, 200)
     })
 
     await t.test('the signed assertion arrives, and is this application\'s', async (t) => {
       received.length = 0
       await browser.ask(`${app}/whoami`)
       const [claims = {}] = [decodeJwt(String(received[0]?.headers['x-gatehouse-assertion']))]
-      t.match(claims, { iss: gateway.url, aud: '127.0.0.1', username: 'sue.super@contoso.example', is_superuser: true })
+      t.match(claims, { iss: gateway.url, aud: new URL(app).hostname, username: 'sue.super@contoso.example', is_superuser: true })
     })
 
     await t.test('a WebSocket opens for who is signed in, and for nobody else', async (t) => {
-      t.equal(await handshake(app, browser.cookieHeader(app)), 101)
-      t.equal(await handshake(app, ''), 401)
-      t.equal(await echoed(app, browser.cookieHeader(app), 'through and back'), 'through and back')
+      t.equal(await handshake(site, browser.cookieHeader(app)), 101)
+      t.equal(await handshake(site, ''), 401)
+      t.equal(await echoed(site, browser.cookieHeader(app), 'through and back'), 'through and back')
     })
 
     await t.test('a refusal is Gatehouse\'s own page for a person and JSON for a program, with the rule', async (t) => {
-      const { browser: guest } = await gateway.signIn(PERSON_IDS.guest)
-      gateway.reload({ access: { default: 'deny', rules: [{ hosts: ['127.0.0.1'], paths: ['/open/**'], allow: 'anyone' }, { hosts: ['127.0.0.1'], paths: ['/guests/**'], allow: { groups: ['Read Only'] } }] } })
+      const { browser: guest } = await signIn(PERSON_IDS.guest)
+      gateway.reload({ access: { default: 'deny', rules: [{ hosts: [new URL(app).hostname], paths: ['/open/**'], allow: 'anyone' }, { hosts: [new URL(app).hostname], paths: ['/guests/**'], allow: { groups: ['Read Only'] } }] } })
       received.length = 0
       const page = await guest.ask(`${app}/secret?x=1`)
       t.equal(page.status, 403)
@@ -138,9 +192,16 @@ for (const { name, start } of PROXIES) {
       t.match(JSON.parse(json.text), { error: 'not_allowed', rule: 'access.default', username: 'gus.guest@fabrikam.example' })
       t.equal(received.length, 0)
       t.equal((await guest.ask(`${app}/guests/x`)).status, 200)
-      t.equal((await createBrowser().ask(`${app}/open/x`, { headers: FORGED })).status, 200, 'anyone passes where a rule says so')
+      t.equal((await newBrowser().ask(`${app}/open/x`, { headers: FORGED })).status, 200, 'anyone passes where a rule says so')
       t.notOk(received.at(-1)?.raw.some((part) => part.includes('forged')), 'as nobody')
-      for (const path of ['/open/../secret', '/open/%2e%2e/secret', '/open/..%2fsecret', '/open//../secret', '/open/%252e%252e/secret']) t.not(await rawStatus(app, path), 200, path)
+      for (const up of ['/../', '/%2e%2e/', '/..%2f', '//../', '/%252e%252e/']) {
+        const path = `/open${up}secret`
+        received.length = 0
+        // Envoy resolves dot segments itself; /open//../secret is /open/secret then (RFC 3986 section 5.2.4).
+        const resolved = name.startsWith('Envoy') && up === '//../'
+        t.equal(await rawStatus(app, path) === 200, resolved, path)
+        t.same(received.map(({ url }) => url), resolved ? ['/open/secret'] : [], path)
+      }
       gateway.reload({})
     })
 
@@ -148,25 +209,25 @@ for (const { name, start } of PROXIES) {
       const old = browser.cookieHeader(app)
       const answer = await browser.follow(`${gateway.url}/oauth2/sign_out?rd=${encodeURIComponent(`${app}/bye`)}`)
       t.notOk(browser.cookieHeader(app).includes('gatehouse_session='), answer.trail.join(' '))
-      t.equal((await fetchWithCookie(app, createBrowser(), old, { accept: 'application/json' })).status, 401)
+      t.equal((await fetchWithCookie(newBrowser(), old, { accept: 'application/json' })).status, 401)
     })
 
     await t.test('where Gatehouse breaks off, talks nonsense or fails, nothing passes', async (t) => {
       for (const [answer, status] of BROKEN) {
-        const broken = await startBroken(t, start, answer)
+        const broken = await startBroken(t, proxy, answer)
         if (!broken) return
-        const answered = await rawStatus(broken.app, '/x', { cookie: browser.cookieHeader(app), accept: 'text/html' }).catch(() => 'no HTTP') // nginx hands nonsense on
+        const answered = await rawStatusAt(broken, broken.app, '/x', { cookie: browser.cookieHeader(app), accept: 'text/html' }).catch(() => 'no HTTP') // nginx hands nonsense on
         if (name.startsWith('HAProxy')) t.equal(answered, status)
         t.equal(broken.received.length, 0, `${answered} after ${JSON.stringify(answer)}`)
       }
     })
 
     await t.test('without Gatehouse nothing passes', async (t) => {
-      const { browser: person } = await gateway.signIn(PERSON_IDS.superuser)
+      const { browser: person } = await signIn(PERSON_IDS.superuser)
       t.equal((await person.ask(`${app}/x`)).status, 200)
       await gateway.close()
       received.length = 0
-      for (const who of [person, createBrowser()]) t.ok((await who.ask(`${app}/x`)).status >= 500)
+      for (const who of [person, newBrowser()]) t.ok((await who.ask(`${app}/x`)).status >= 500)
       t.equal(received.length, 0)
     })
   })
@@ -176,9 +237,9 @@ t.test('HAProxy lets nobody pass when its Lua fails or says nothing', async (t) 
   const file = join(folder(t, 'lua'), 'gatehouse.lua')
   for (const code of ['error("failed")', 'txn.http:req_set_header("remote-user", "x"); error("failed late")', '']) {
     writeFileSync(file, `core.register_action("gatehouse", { "http-req" }, function(txn) ${code} end)`)
-    const broken = await startBroken(t, (t, site) => startHaproxy(t, site, file), '')
+    const broken = await startBroken(t, overHttp('', async (t, site) => await startHaproxy(t, site, file)), '')
     if (!broken) return
-    t.equal(await rawStatus(broken.app, '/x'), 503)
+    t.equal(await rawStatusAt(broken, broken.app, '/x'), 503)
     t.equal(broken.received.length, 0)
   }
 })
@@ -202,26 +263,44 @@ const FORGED = {
   ...Object.fromEntries([...'!#$%&\'*+.^_`|~'].flatMap((odd) => [[`X${odd}Auth${odd}Request${odd}User`, 'forged'], [`X-Auth-Request${odd}Groups`, 'forged'], [`Remote${odd}User`, 'forged'], [`X-Gatehouse${odd}Assertion`, 'forged']])),
 }
 
+type Reached = Pick<Site, 'app' | 'address'>
+type RawRest = [path: string, headers?: Record<string, string>, method?: string]
+
+/** Where and how to ask for an origin: over TLS every host is at the proxy's address. */
+function ask({ address }: Reached, origin: string, options: RequestOptions, done: (response: IncomingMessage) => void) {
+  const { hostname, port, host } = new URL(origin)
+  if (address === undefined) return requestHttp({ hostname, port, agent: false, ...options }, done)
+  const headers = { host, ...options.headers as Record<string, string> }
+  const tls = { servername: hostname, rejectUnauthorized: false }
+  return requestHttps({ hostname: address, port: 443, agent: false, ...tls, ...options, headers }, done)
+}
+
 /** A path as it stands: a client of fetch's kind would tidy it up. */
-function rawStatus(app: string, path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<number> {
-  const { hostname, port } = new URL(app)
+function rawStatusAt(site: Reached, origin: string, ...[path, headers = {}, method = 'GET']: RawRest): Promise<number> {
   return new Promise((resolve, reject) => {
-    const done = (response: IncomingMessage, socket?: Duplex) => { socket?.destroy(); response.resume(); resolve(response.statusCode ?? 0) }
-    request({ hostname, port, path, headers, method, agent: false }, done).on('upgrade', done).on('connect', done).on('error', reject).end()
+    const done = (response: IncomingMessage, socket?: Duplex) => {
+      socket?.destroy()
+      response.resume()
+      resolve(response.statusCode ?? 0)
+    }
+    ask(site, origin, { path, headers, method }, done).on('upgrade', done).on('connect', done).on('error', reject).end()
   })
 }
 
-const HANDSHAKE = { 'connection': 'Upgrade', 'upgrade': 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version': '13', 'sec-fetch-mode': 'websocket' }
+const HANDSHAKE = {
+  'connection': 'Upgrade', 'upgrade': 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  'sec-websocket-version': '13', 'sec-fetch-mode': 'websocket',
+}
 
-async function handshake(app: string, cookie: string): Promise<number> {
-  return await rawStatus(app, '/socket', { ...HANDSHAKE, cookie })
+async function handshake(site: Reached, cookie: string): Promise<number> {
+  return await rawStatusAt(site, site.app, '/socket', { ...HANDSHAKE, cookie })
 }
 
 /** What comes back of bytes sent after the handshake. */
-function echoed(app: string, cookie: string, text: string): Promise<string> {
-  const { hostname, port } = new URL(app)
+function echoed(site: Reached, cookie: string, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    request({ hostname, port, path: '/socket', headers: { ...HANDSHAKE, cookie }, agent: false })
+    const refused = (response: IncomingMessage) => reject(new Error(`no handshake but ${response.statusCode}`))
+    ask(site, site.app, { path: '/socket', headers: { ...HANDSHAKE, cookie } }, refused)
       .on('upgrade', (_response, socket: Duplex, head) => {
         let back = head.toString()
         socket.on('data', (chunk: Buffer) => {
@@ -231,31 +310,34 @@ function echoed(app: string, cookie: string, text: string): Promise<string> {
           resolve(back)
         }).on('error', reject).write(text)
       })
-      .on('response', (response) => reject(new Error(`no handshake but ${response.statusCode}`))).on('error', reject).end()
+      .on('error', reject).end()
   })
 }
 
 /** A proxy before a Gatehouse that says this and closes. */
-async function startBroken(t: Test, startProxy: typeof startNginx, answer: string): Promise<Pick<Site, 'app' | 'received'> | undefined> {
-  const { received, port } = await startUpstream(t)
-  const gateway = createServer((socket: Socket) => { socket.on('error', () => undefined).once('data', () => socket.end(answer)) })
+async function startBroken(t: Test, proxy: Kind, answer: string): Promise<Omit<Site, 'gateway'> | undefined> {
+  const gateway = createServer((socket: Socket) => {
+    socket.on('error', () => undefined).once('data', () => socket.end(answer))
+  })
   await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve))
   t.teardown(() => { gateway.close() })
-  const [appPort = 0, authPort = 0] = await freePorts(2)
-  const started = await startProxy(t, { app: `127.0.0.1:${appPort}`, auth: `127.0.0.1:${authPort}`, gateway: `127.0.0.1:${(gateway.address() as { port: number }).port}`, upstream: `127.0.0.1:${port}` })
-  return started ? { app: `http://127.0.0.1:${appPort}`, received } : undefined
+  return await proxy.before(t, `127.0.0.1:${(gateway.address() as { port: number }).port}`)
 }
 
-async function fetchWithCookie(app: string, browser: Browser, cookie: string, headers: Record<string, string> = {}) {
-  return await browser.ask(`${app}/cookies`, { headers: { ...headers, cookie } })
-}
-
-async function startSite(t: Test, startProxy: typeof startNginx): Promise<Site | undefined> {
+async function startBefore(t: Test, start: StartHttp, gateway: string): Promise<Omit<Site, 'gateway'> | undefined> {
   const { received, port } = await startUpstream(t)
   const [appPort = 0, authPort = 0] = await freePorts(2)
-  const publicUrl = `http://127.0.0.1:${authPort}`
-  const gateway = await startTestGateway(t, { demoFile: { publicUrl } }) // the very file that the demo's compose file mounts
+  const addresses = { app: `127.0.0.1:${appPort}`, auth: `127.0.0.1:${authPort}`, gateway, upstream: `127.0.0.1:${port}` }
+  return await start(t, addresses) ? { app: `http://127.0.0.1:${appPort}`, received } : undefined
+}
+
+async function startSite(t: Test, start: StartHttp): Promise<Site | undefined> {
+  const { received, port } = await startUpstream(t)
+  const [appPort = 0, authPort = 0] = await freePorts(2)
+  // The very file that the demo's compose file mounts.
+  const gateway = await startTestGateway(t, { demoFile: { publicUrl: `http://127.0.0.1:${authPort}` } })
   const listening = (gateway.gateway.app.server.address() as { port: number }).port
-  const started = await startProxy(t, { app: `127.0.0.1:${appPort}`, auth: `127.0.0.1:${authPort}`, gateway: `127.0.0.1:${listening}`, upstream: `127.0.0.1:${port}` })
-  return started ? { app: `http://127.0.0.1:${appPort}`, gateway, received } : undefined
+  const [app, auth] = [`127.0.0.1:${appPort}`, `127.0.0.1:${authPort}`]
+  const started = await start(t, { app, auth, gateway: `127.0.0.1:${listening}`, upstream: `127.0.0.1:${port}` })
+  return started ? { app: `http://${app}`, gateway, received } : undefined
 }

@@ -5,7 +5,6 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { IDENTITY } from '../../scripts/proxy-headers.mjs'
-import type { TestGateway } from '../helpers/gateway.js'
 import { PROXIES, startProxy, type StartedProxy } from '../helpers/proxies-all.js'
 import { APP, AUTH, identityFiles } from '../helpers/proxies-scene.js'
 import { askRaw, type RawAnswer } from '../helpers/raw-http.js'
@@ -193,7 +192,7 @@ async function sitesThatSay(
   return all
 }
 
-/** As much of a gateway as its address. */
-function gatewayOn(server: Server): TestGateway {
-  return { gateway: { app: { server: { address: () => server.address() as AddressInfo } } } } as unknown as TestGateway
+/** host:port */
+function gatewayOn(server: Server): string {
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }

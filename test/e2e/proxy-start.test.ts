@@ -1,20 +1,30 @@
-// Every proxy starts on its shipped file, and a person signs in through it.
+// Every proxy starts on its shipped file without a warning, and a person signs in through it.
 import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { pickPerson } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { PROXIES, startProxy } from '../helpers/proxies-all.js'
-import { APP, AUTH, browserAt, startScene } from '../helpers/proxies-scene.js'
+import { APP, AUTH, browserAt, listeningOn, startScene } from '../helpers/proxies-scene.js'
 import { askRaw } from '../helpers/raw-http.js'
 
 t.teardown(stopPostgres)
+
+/** What a proxy may say of its file, which has a reason for it. */
+const EXPECTED: readonly RegExp[] = [
+  /"admin endpoint disabled"/, // the Caddyfile wants it
+  /"stapling OCSP"/, // the test's certificate names no server for it
+  /"automatic HTTP->HTTPS redirects are disabled"/, // by the test, which has no port 80
+]
+const WARNING = /\b(warn|warning|wrn|err|error|alert|emerg|crit)\b/i
 
 t.test('every proxy', async (t) => {
   const scene = await startScene(t)
   for (const proxy of PROXIES) {
     await t.test(proxy.name, async (t) => {
-      const started = await startProxy(t, proxy, scene)
+      const started = await startProxy(t, proxy, { ...scene, gateway: listeningOn(scene.gateway) })
       if (started === undefined) return
+      const warnings = started.output().split('\n').filter((line) => WARNING.test(line))
+      t.same(warnings.filter((line) => !EXPECTED.some((known) => known.test(line))), [], 'it starts without a warning')
       scene.received.length = 0
       const anonymous = await askRaw(started.app, {
         line: 'GET /deep HTTP/1.1',

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { newestProxy, program, skip, type Running } from './programs.js'
 import { startCaddyTls, startHaproxyTls, startNginxTls, type Tls } from './proxies.js'
 import { startEnvoy } from './proxies-envoy.js'
-import { APP, AUTH, listeningOn, loopbackAddress, type ProxySite, type Scene } from './proxies-scene.js'
+import { APP, AUTH, loopbackAddress, type ProxySite } from './proxies-scene.js'
 import { startTraefik, startTraefikIngress, startTraefikLabels } from './proxies-traefik.js'
 import { askRaw, type Place } from './raw-http.js'
 
@@ -16,6 +16,10 @@ export interface Proxy {
   readonly file: string
   /** The gateway's server.authRequestHeaders, where it must be another than the default. */
   readonly authRequestHeaders?: 'forwarded'
+  /** The client's Host says the port, as the file warns: no rules with ports there. */
+  readonly portByHost?: true
+  /** Takes no upgrade away but h2c. */
+  readonly anyUpgrade?: true
   /** Skips the test where the program is not there. */
   missing(t: Test): boolean
   start(t: Test, site: ProxySite): Promise<Running | undefined>
@@ -69,6 +73,8 @@ export const PROXIES: readonly Proxy[] = [
     name: 'Traefik 3.7, ingress-nginx provider',
     file: 'ingress-nginx.yaml',
     authRequestHeaders: 'forwarded',
+    portByHost: true,
+    anyUpgrade: true,
     missing: newest('traefik'),
     start: startTraefikIngress,
   },
@@ -83,19 +89,18 @@ export interface StartedProxy {
   readonly output: () => string
 }
 
-/** @param behind other addresses than the scene's own @returns undefined where the test was skipped */
+/** @returns undefined where the test was skipped */
 export async function startProxy(
   t: Test,
   proxy: Proxy,
-  { gateway, upstream, tls }: Pick<Scene, 'gateway' | 'upstream' | 'tls'>,
-  behind: Partial<ProxySite> = {}
+  behind: Omit<ProxySite, 'address'>
 ): Promise<StartedProxy | undefined> {
   const address = await loopbackAddress()
   if (address === undefined) {
     skip(t, 'port 443 of a loopback address may not be bound (root, or a lowered net.ipv4.ip_unprivileged_port_start)')
     return undefined
   }
-  const running = await proxy.start(t, { address, gateway: listeningOn(gateway), upstream, tls, ...behind })
+  const running = await proxy.start(t, { ...behind, address })
   if (running === undefined) return undefined
   const auth = { address, sni: AUTH }
   if (proxy.name.startsWith('Traefik')) await untilRouted(auth, running)

@@ -1,6 +1,6 @@
 // Traefik on the shipped files: the dynamic file, the labels by a fake Docker API, and ingress-nginx.yaml by
 // Traefik's own reader of such files and a fake Kubernetes API.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { parse, parseAllDocuments, stringify } from 'yaml'
@@ -22,9 +22,7 @@ export async function startTraefik(t: Test, site: ProxySite): Promise<Running | 
       'http://wiki:8080': [1, `http://${site.upstream}`],
     })
   )
-  if (!existsSync(STATIC)) return await runTraefik(t, site, { providers: { file: { filename: file, watch: false } } })
-  const given = parse(readFileSync(STATIC, 'utf8')) as Record<string, unknown>
-  return await runTraefik(t, site, { ...given, providers: { file: { filename: file, watch: false } } })
+  return await runTraefik(t, site, { file: { filename: file, watch: false } })
 }
 
 export async function startTraefikLabels(t: Test, site: ProxySite): Promise<Running | undefined> {
@@ -37,7 +35,7 @@ export async function startTraefikLabels(t: Test, site: ProxySite): Promise<Runn
   const containers = Object.entries(services).map(([name, { labels }]) => ({ name, labels: withDollars(labels) }))
   const port = await startDockerApi(t, containers)
   const docker = { endpoint: `tcp://127.0.0.1:${port}`, exposedByDefault: false }
-  return await runTraefik(t, site, { providers: { docker } })
+  return await runTraefik(t, site, { docker })
 }
 
 export async function startTraefikIngress(t: Test, site: ProxySite): Promise<Running | undefined> {
@@ -56,35 +54,23 @@ export async function startTraefikIngress(t: Test, site: ProxySite): Promise<Run
   const port = await startKubernetesApi(t, { objects, services, secrets, tls: site.tls })
   const token = join(folder(t, 'token'), 'token')
   writeFileSync(token, 'none')
-  return await runTraefik(t, site, {
-    providers: { kubernetesIngressNGINX: { endpoint: `http://127.0.0.1:${port}`, token } },
-  })
+  return await runTraefik(t, site, { kubernetesIngressNGINX: { endpoint: `http://127.0.0.1:${port}`, token } })
 }
 
-/** As traefik.yml asks for it. */
-const ALIASES = { http: { aliasHeadersStrategy: 'delete' } }
+interface Static {
+  readonly entryPoints: { readonly websecure: object }
+  readonly providers: object
+}
 
-/** @param configuration the static one, in which the address to listen on is replaced */
-async function runTraefik(
-  t: Test,
-  site: ProxySite,
-  configuration: Record<string, unknown>
-): Promise<Running | undefined> {
+/** @param providers in place of the static file's own, in which the address to listen on is replaced as well */
+async function runTraefik(t: Test, site: ProxySite, providers: object): Promise<Running | undefined> {
   const traefik = newestProxy(t, 'traefik')
   if (traefik === undefined) return undefined
-  const entryPoints = configuration.entryPoints as { websecure?: object } | undefined
-  const websecure = { ...(entryPoints?.websecure ?? ALIASES), address: `${site.address}:443` }
+  const given = parse(readFileSync(STATIC, 'utf8')) as Static
+  const entryPoints = { websecure: { ...given.entryPoints.websecure, address: `${site.address}:443` } }
+  const global = { checkNewVersion: false, sendAnonymousUsage: false }
   const file = join(folder(t, 'traefik'), 'static.yml')
-  const log = { level: 'WARN', noColor: true }
-  writeFileSync(
-    file,
-    stringify({
-      log,
-      ...configuration,
-      entryPoints: { websecure },
-      global: { checkNewVersion: false, sendAnonymousUsage: false },
-    })
-  )
+  writeFileSync(file, stringify({ ...given, entryPoints, providers, global }))
   return await run(t, traefik, [`--configFile=${file}`], { host: site.address, port: 443 })
 }
 

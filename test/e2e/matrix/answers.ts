@@ -1,4 +1,4 @@
-// What a person and a program get who may not, or not yet; and what has to pass whole: bodies, cookies, WebSockets.
+// What a person and a program get who may not, or not yet.
 import { APP, AUTH } from '../../helpers/proxies-scene.js'
 import { valuesOf } from '../../helpers/raw-answer.js'
 import {
@@ -14,7 +14,7 @@ import {
 } from './context.js'
 
 /** Sends and says what came back; nothing may reach the application. */
-function refused(
+export function refused(
   title: string,
   sending: (context: Context) => Parameters<typeof send>[1],
   say: (outcome: Outcome, context: Context) => string
@@ -96,113 +96,4 @@ const withRule = ({ answer, status }: Outcome) =>
 export const FORBIDDEN: Column = {
   title: '403: not allowed',
   rows: [refused('a page load', admin(PAGE), withRule), refused('a program', admin(JSON_CLIENT), withRule)],
-}
-
-const HANDSHAKE = [
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-  'Sec-WebSocket-Version: 13',
-  'Sec-Fetch-Mode: websocket',
-]
-
-export const WEBSOCKET: Column = {
-  title: 'WebSocket',
-  summary: statuses,
-  rows: [
-    {
-      title: 'signed in',
-      ask: async (context) =>
-        said(await send(context, { target: '/socket', cookie: context.people.staff, headers: HANDSHAKE })),
-    },
-    refused('not signed in', () => ({ target: '/socket', headers: HANDSHAKE }), said),
-    refused(
-      'not allowed',
-      ({ people }) => ({ target: '/admin/socket', cookie: people.ordinary, headers: HANDSHAKE }),
-      said
-    ),
-    refused(
-      'not signed in, `Accept: text/html`',
-      () => ({
-        target: '/socket',
-        headers: [...HANDSHAKE.filter((line) => !line.startsWith('Sec-Fetch')), 'Accept: text/html'],
-      }),
-      said
-    ),
-  ],
-}
-
-const MEGABYTE = 'x'.repeat(1024 * 1024)
-const cookies = (kilobytes: number) =>
-  Array.from({ length: kilobytes }, (_, index) => `big${index}=${'x'.repeat(1_014)}`).join('; ')
-
-const cookieRow = (kilobytes: number): Row => ({
-  title: `${kilobytes} KB of the application's own cookies`,
-  async ask(context) {
-    const cookie = `${context.people.staff}; ${cookies(kilobytes)}`
-    // In lines of at most 30 KB: nginx takes no longer one.
-    const outcome = await send(context, { cookie })
-    const [received] = outcome.seen
-    if (!received) return said(outcome)
-    context.t.equal(received.headers.cookie?.match(/big\d+=/g)?.length, kilobytes)
-    return said(outcome)
-  },
-})
-
-export const BODIES: Column = {
-  title: 'Bodies and cookies',
-  summary: statuses,
-  rows: [
-    {
-      title: 'a body of 1 MB',
-      async ask(context) {
-        const outcome = await send(context, {
-          method: 'POST',
-          target: '/form',
-          cookie: context.people.staff,
-          body: MEGABYTE,
-        })
-        return `${said(outcome)}, ${outcome.answer.body === `POST /form ${MEGABYTE}` ? 'whole' : 'not whole'}`
-      },
-    },
-    {
-      title: 'the same in chunks',
-      async ask(context) {
-        const body = `${MEGABYTE.length.toString(16)}\r\n${MEGABYTE}\r\n0\r\n\r\n`
-        const outcome = await send(context, {
-          method: 'POST',
-          target: '/form',
-          cookie: context.people.staff,
-          body,
-          headers: [...JSON_CLIENT, 'Transfer-Encoding: chunked'],
-        })
-        return `${said(outcome)}, ${outcome.answer.body === `POST /form ${MEGABYTE}` ? 'whole' : 'not whole'}`
-      },
-    },
-    ...[17, 20, 30, 60].map(cookieRow),
-    {
-      title: "Gatehouse's own cookies",
-      async ask(context) {
-        const {
-          seen: [received],
-        } = await send(context, { cookie: `theme=dark; ${context.people.staff}; gatehouse_login=x; lang=en` })
-        context.t.match(received?.headers.cookie ?? '', /theme=dark.*lang=en/)
-        return received?.headers.cookie?.includes('gatehouse') ? 'arrive' : 'taken away'
-      },
-    },
-    {
-      title: "`Cookie` where only Gatehouse's own was there",
-      async ask(context) {
-        const own = context.people.staff
-          .split('; ')
-          .filter((pair) => pair.includes('gatehouse'))
-          .join('; ')
-        const {
-          seen: [received],
-        } = await send(context, { cookie: own })
-        const value = received?.headers.cookie
-        return value === undefined ? 'none' : value === '' ? 'empty' : "Gatehouse's own"
-      },
-    },
-  ],
 }

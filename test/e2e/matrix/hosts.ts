@@ -19,7 +19,7 @@ async function judged(
   const refused = [
     { path: '/admin/x', cookie: people.ordinary },
     { path: '/x', cookie: '' },
-    { path: '/ported/x', cookie: '' },
+    ...(context.proxy.portByHost ? [] : [{ path: '/ported/x', cookie: '' }]),
   ]
   for (const { path, cookie } of refused) {
     const { seen } = await send(context, { ...sending, target: target(path), cookie })

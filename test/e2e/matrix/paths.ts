@@ -3,81 +3,23 @@
 import { described, each, said, send, statuses, total, type Column, type Context, type Row } from './context.js'
 import { isBelow, readingsOf } from './readings.js'
 
+const words = (text: string) => text.trim().split(/\s+/)
+
 /** Between /open and admin: every one may mean "one up". */
-const UP = [
-  '/../',
-  '/%2e%2e/',
-  '/.%2e/',
-  '/%2e./',
-  '/..%2f',
-  '/..%5c',
-  '/..\\',
-  '\\..\\',
-  '%2f..%2f',
-  '%5c..%5c',
-  '/..;/',
-  '/..;x=y/',
-  '/%252e%252e/',
-  '/..%252f',
-  '/%25252e%25252e/',
-  '//../',
-  '/.//../',
-  '/x/../../',
-  '/./../',
-  '/..%00/',
-  '/%2e%09%2e/',
-  '/.%0a./',
-  '/..%20/',
-  '/..%c2%a0/',
-  '/%c0%ae%c0%ae/',
-  '/%u002e%u002e/',
-  '/..%3b/',
-  '/;/../',
-  '/..%23/',
-  '/%2e%2e%2f',
-]
+const UP = words(String.raw`
+  /../ /%2e%2e/ /.%2e/ /%2e./ /..%2f /..%5c /..\ \..\ %2f..%2f %5c..%5c /..;/ /..;x=y/ /%252e%252e/ /..%252f
+  /%25252e%25252e/ //../ /.//../ /x/../../ /./../ /..%00/ /%2e%09%2e/ /.%0a./ /..%20/ /..%c2%a0/ /%c0%ae%c0%ae/
+  /%u002e%u002e/ /..%3b/ /;/../ /..%23/ /%2e%2e%2f
+`)
 
 /** Other ways to say /admin/x. */
-const ADMIN = [
-  '//admin/x',
-  '///admin//x',
-  '/./admin/x',
-  '/x/../admin/x',
-  '/%61dmin/x',
-  '/admin%2fx',
-  '/admin%5cx',
-  '/admin\\x',
-  '\\admin\\x',
-  '/admin;a=b/x',
-  '/;a/admin/x',
-  '/%2561dmin/x',
-  '/%252561dmin/x',
-  '/admin%0a/x',
-  '/admin%0a',
-  '/admin%20/x',
-  '/%20/../admin/x',
-  '/admin%09',
-  '/admin%00/x',
-  '/.;/admin/x',
-  '/x/..;/admin/x',
-  '/admin%3bx',
-  '/%2fadmin/x',
-  '/%5cadmin/x',
-  '/admin/',
-  '/admin/.',
-  '/admin/x/..',
-  '/admin%c2%a0',
-  '/admin%e3%80%80/x',
-  '/admin%1f',
-  '/admin%7f',
-  '/admin%c2%85',
-  '/%2e/admin/x',
-  '/..%2fadmin/x',
-  '/../admin/x',
-  '/admin?x',
-  '/admin%3fx',
-  '/admin%23x',
-]
+const ADMIN = words(String.raw`
+  //admin/x ///admin//x /./admin/x /x/../admin/x /%61dmin/x /admin%2fx /admin%5cx /admin\x \admin\x /admin;a=b/x
+  /;a/admin/x /%2561dmin/x /%252561dmin/x /admin%0a/x /admin%0a /admin%20/x /%20/../admin/x /admin%09 /admin%00/x
+  /.;/admin/x /x/..;/admin/x /admin%3bx /%2fadmin/x /%5cadmin/x /admin/ /admin/. /admin/x/.. /admin%c2%a0
+  /admin%e3%80%80/x /admin%1f /admin%7f /admin%c2%85 /%2e/admin/x /..%2fadmin/x /../admin/x /admin?x /admin%3fx
+  /admin%23x
+`)
 
 /** As anybody; what reaches the application is below /open in every reading. */
 async function strangers(context: Context, paths: readonly string[]): Promise<string> {

@@ -7,6 +7,13 @@ function decoded(path: string): string {
   return path.replace(/%([0-9a-f]{2})/gi, (_, code: string) => String.fromCharCode(parseInt(code, 16)))
 }
 
+/** Bytes as the characters that they are in UTF-8, where they are some. */
+function asUtf8(path: string): string {
+  if (/[\u0100-\uffff]/.test(path)) return path
+  const text = Buffer.from(path, 'latin1').toString()
+  return text.includes('\ufffd') ? path : text
+}
+
 function withoutDots(path: string): string {
   const left: string[] = []
   const segments = path.split('/').slice(1)
@@ -25,15 +32,24 @@ const OTHERS: readonly ((path: string) => string)[] = [
   (path) => path.replace(/\/{2,}/g, '/'),
   // eslint-disable-next-line no-control-regex
   (path) => path.replace(/[\u0000-\u001f\u007f]/g, ''),
-  (path) => path.replace(/[\s\u0000]+(?=\/|$)/g, ''), // eslint-disable-line no-control-regex
+  (path) => path.replace(/[\s\u0000\u0085]+(?=\/|$)/g, ''), // eslint-disable-line no-control-regex
+  asUtf8,
   (path) => path.replace(/[#?].*$/, ''),
   withoutDots,
 ]
 
+/** RFC 3986 section 6.2.2.2: the encodings of these are the same path. */
+function normal(path: string): string {
+  return path.replace(/%([0-9a-f]{2})/gi, (encoded, code: string) => {
+    const character = String.fromCharCode(parseInt(code, 16))
+    return /[A-Za-z0-9._~-]/.test(character) ? character : encoded
+  })
+}
+
 /** @param path without its query, as it was sent; Latin-1 */
 export function readingsOf(path: string): readonly string[] {
-  const decodings = new Map<string, number>([[path, 0]])
-  const open = [path]
+  const decodings = new Map<string, number>([[normal(path), 0]])
+  const open = [normal(path)]
   for (let one = open.pop(); one !== undefined && decodings.size < MOST; one = open.pop()) {
     const times = decodings.get(one) ?? 0
     const next = [

@@ -7,14 +7,16 @@ import type { Cells } from './running.js'
 
 export const LONG_RUN = 'test/fixtures/proxies-long-run.json'
 
-interface LongRun {
+export interface LongResult {
+  readonly proxy: string
+  readonly requests: number
+  readonly reached: number
+  readonly wrong: number
+}
+
+export interface LongRun {
   readonly seed: number
-  readonly results: readonly {
-    readonly proxy: string
-    readonly requests: number
-    readonly reached: number
-    readonly wrong: number
-  }[]
+  readonly results: readonly LongResult[]
 }
 
 const HEAD = `# Proxies: what was tried, and what each one answered

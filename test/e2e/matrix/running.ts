@@ -25,11 +25,13 @@ export interface Matrix {
   run(t: Test, column: Column): Promise<void>
   /** Column and row -> proxy -> cell. */
   readonly cells: ReadonlyMap<Column, Cells>
+  /** A proxy that runs, with its people; undefined where the test was skipped. */
+  prepared(proxy: Proxy): Promise<Prepared | undefined>
   /** Whether every proxy has answered every row. */
   complete(): boolean
 }
 
-type Prepared = Omit<Context, 't'>
+export type Prepared = Omit<Context, 't'>
 
 /** @param root lives as long as the proxies do */
 export function createMatrix(root: Test, proxies: readonly Proxy[] = PROXIES): Matrix {
@@ -51,6 +53,7 @@ export function createMatrix(root: Test, proxies: readonly Proxy[] = PROXIES): M
   }
   return {
     cells,
+    prepared,
     complete: () => [...cells.values()].every((rows) => [...rows.values()].every((row) => row.size === proxies.length)),
     async run(t, column) {
       const rows: Cells = new Map(column.rows.map(({ title }) => [title, new Map<string, string>()]))
@@ -70,7 +73,7 @@ export function createMatrix(root: Test, proxies: readonly Proxy[] = PROXIES): M
 async function openScene(t: Test, authRequestHeaders: string): Promise<{ scene: Scene; database: TcpDoor }> {
   const doors: TcpDoor[] = []
   const scene = await startScene(t, {
-    config: { server: { authRequestHeaders }, session: { outageGrace: '0s' }, access: ACCESS },
+    config: { server: { authRequestHeaders }, session: { outageGrace: '0s' }, access: ACCESS, log: { level: 'error' } },
     async throughDoor(url) {
       doors.push(await startTcpDoor(t, url))
       return doors[0]?.url ?? url
@@ -87,7 +90,7 @@ async function prepare(
   { scene, database }: { scene: Scene; database: TcpDoor }
 ): Promise<Prepared | undefined> {
   const relay = await startRelay(root, listeningOn(scene.gateway))
-  const started = await startProxy(root, proxy, scene, { gateway: relay.address })
+  const started = await startProxy(root, proxy, { ...scene, gateway: relay.address })
   if (started === undefined) return undefined
   const signIn = async (person: string, path: string): Promise<{ cookie: string; told: string }> => {
     const browser = browserAt(started.address)
