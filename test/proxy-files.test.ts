@@ -14,6 +14,15 @@ interface Traefik { readonly http: { readonly middlewares: { readonly gatehouse:
 interface Labels { readonly services: { readonly gatehouse: { readonly labels: Readonly<Record<string, string>> } } }
 interface Ingress { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> } }
 
+/** By applications and frameworks, each where their documentation or source names it. */
+const KNOWN = [
+  'Remote-User', 'Remote-User-Email', 'Remote-User-Group', 'Remote-User-First-Name', 'Remote-User-Last-Name', // NetBox
+  'X-Forwarded-User', 'X-Forwarded-Email', 'X-Forwarded-Groups', 'X-Forwarded-Preferred-Username', // oauth2-proxy
+  'X-Forwarded-Access-Token', 'X-Auth-Request-Access-Token', 'X-Auth-Request-Redirect', 'X-Auth-Request-Email-Verified',
+  'X-Original-URL', 'X-Original-Method', 'X-Rewrite-URL', 'X-Real-IP', 'Client-IP', 'Forwarded', 'Proxy',
+  'X-Forwarded-Prefix', 'X-Forwarded-Server', 'X-Forwarded-Uri', 'X-Forwarded-Method', 'X-Gatehouse-Error',
+]
+
 t.test('the generated parts are current', async (t) => {
   for (const [path, text] of Object.entries(proxyFiles())) {
     t.equal(readFileSync(path, 'utf8'), text, `${path}: npm run generate:proxies`)
@@ -104,12 +113,3 @@ t.test('a snippet of a guide that tells nginx what to ask about also refuses two
     t.match(text, /X-Forwarded-Port 443/, guide)
   }
 })
-
-/** By applications and frameworks, each where their documentation or source names it. */
-const KNOWN = [
-  'Remote-User', 'Remote-User-Email', 'Remote-User-Group', 'Remote-User-First-Name', 'Remote-User-Last-Name', // NetBox
-  'X-Forwarded-User', 'X-Forwarded-Email', 'X-Forwarded-Groups', 'X-Forwarded-Preferred-Username', // oauth2-proxy
-  'X-Forwarded-Access-Token', 'X-Auth-Request-Access-Token', 'X-Auth-Request-Redirect', 'X-Auth-Request-Email-Verified',
-  'X-Original-URL', 'X-Original-Method', 'X-Rewrite-URL', 'X-Real-IP', 'Client-IP', 'Forwarded', 'Proxy',
-  'X-Forwarded-Prefix', 'X-Forwarded-Server', 'X-Forwarded-Uri', 'X-Forwarded-Method', 'X-Gatehouse-Error',
-]
