@@ -10,6 +10,7 @@ import { createFlowSealer } from './core/flow.js'
 import type { IdentitySource } from './core/identity.js'
 import { createLogin, type LoginReporter, type LoginStore } from './core/login.js'
 import type { Target } from './core/target.js'
+import type { LongReturns } from './core/long-returns.js'
 import { createGroupMapping } from './core/mapping.js'
 import { namedSteps } from './core/pipeline/index.js'
 import type { Meter } from './core/meter.js'
@@ -58,6 +59,7 @@ export interface Adapters {
   readonly source: IdentitySource
   readonly endpoints: EntraEndpoints
   readonly loginStore: LoginStore
+  readonly longReturns: LongReturns
   readonly sessions: SessionStore
   /** What was read of it, and may be served while changes are heard of. */
   readonly cache: SessionCache
@@ -165,6 +167,7 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
       scopes: endpoints.scopes,
       flows,
       rounds,
+      longReturns: adapters.longReturns,
       returnTo,
       cookies,
       trusts,

@@ -35,6 +35,7 @@ import { createKeyRing, type LiveKeyRing } from './store/key-ring.js'
 import { createSigningKeyStore } from './store/keys.js'
 import { createGroupStore } from './store/groups.js'
 import { createLock } from './store/leadership.js'
+import { createLongReturns } from './store/long-returns.js'
 import { createLoginStore } from './store/login-store.js'
 import { migrate } from './store/migrate.js'
 import { createPeopleStore } from './store/people.js'
@@ -248,6 +249,7 @@ function storeAdapters({ session }: Config, database: Database, cache: SessionCa
   const people = createPeopleStore(database, session)
   return {
     loginStore: createLoginStore(database, session),
+    longReturns: createLongReturns(database),
     cache,
     sessions: forgetting(createSessionStore(database, session), cache),
     rightsOf: async (userId: string) => rightsOf(await people.byId(userId)),

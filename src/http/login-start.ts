@@ -9,6 +9,7 @@ import { cookieValues, placesOf } from './cookies.js'
 import { pathOf, sendError } from './errors.js'
 import type { Exchange } from './exchange.js'
 import type { LoginOptions } from './login.js'
+import { inState, keepLong } from './long-return.js'
 import { queryParameters } from './query.js'
 import { lostCookie, MOST_ROUNDS } from './rounds.js'
 import { isPublicHost, startUrl, wantedReturn } from './wanted-return.js'
@@ -19,18 +20,19 @@ export interface AuthorizeUrlBuilder {
 }
 
 /** @param wish what Entra ID is asked beside who this is: claims, login_hint, domain_hint */
-export type ToEntra = (flow: NewFlow, browser: Exchange, wish?: Readonly<Record<string, string>>) => FastifyReply
+export type ToEntra = (flow: NewFlow, browser: Exchange, wish?: Readonly<Record<string, string>>) => Promise<FastifyReply>
 
 /** The way to Entra ID. */
 export function wayToEntra(entra: AuthorizeUrlBuilder, redirectUri: string, options: LoginOptions): ToEntra {
-  const { flows, cookies, scopes } = options
-  return (wanted, browser, wish = {}) => {
+  const { flows, cookies, scopes, longReturns } = options
+  return async (wanted, browser, wish = {}) => {
     const {
       session: { record, sessionId },
     } = browser.request
     const binding = bindingFor(wanted.anew === true, browser, cookies)
     const session = record === undefined ? undefined : sessionMark(sessionId)
-    const { flow, state } = flows.begin({ ...wanted, session }, binding.value)
+    const { flow, state } = flows.begin({ ...inState(wanted), session }, binding.value)
+    if (flow.returnTo !== wanted.returnTo) await keepLong(flow, wanted.returnTo, longReturns, browser)
     binding.give(flow.id)
     return browser.reply.redirect(
       entra.oauth2.authorizeURL({
@@ -57,7 +59,7 @@ export function sessionMark(sessionId: string): string {
 const START = ['rd', 'prompt', 'login_hint', 'domain_hint'] as const
 const PICK = { prompt: 'select_account' }
 
-export function start(toEntra: ToEntra, options: LoginOptions, browser: Exchange): FastifyReply {
+export async function start(toEntra: ToEntra, options: LoginOptions, browser: Exchange): Promise<FastifyReply> {
   const { request, reply } = browser
   const { publicUrl } = options
   const { rd, prompt, ...hints } = queryParameters(request.query, START)

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { GatehouseError, MENDED_BY_SIGNING_IN_AGAIN } from '../core/errors.js'
 import { flowHash, type Flow, type FlowSealer } from '../core/flow.js'
 import type { LoginOutcome, LoginRequest } from '../core/login.js'
+import type { LongReturns } from '../core/long-returns.js'
 import type { Meter } from '../core/meter.js'
 import type { ReturnToRules } from '../core/return-to.js'
 import { newPublicSessionId, newSessionId } from '../core/session.js'
@@ -12,6 +13,7 @@ import { clearBinding, sentBinding } from './binding.js'
 import type { CookiePolicy } from './cookies.js'
 import { asGatehouseError, errorFacts, sendError } from './errors.js'
 import type { Exchange } from './exchange.js'
+import { goBack, withAddress } from './long-return.js'
 import { sessionMark, start, wayToEntra, type AuthorizeUrlBuilder, type ToEntra } from './login-start.js'
 import type { TrustedPeers } from './networks.js'
 import { consentPage } from './pages/consent.js'
@@ -35,6 +37,7 @@ export interface LoginOptions {
   readonly scopes: readonly string[]
   readonly flows: FlowSealer
   readonly rounds: Rounds
+  readonly longReturns: LongReturns
   readonly returnTo: ReturnToRules
   readonly cookies: CookiePolicy
   readonly trusts: TrustedPeers
@@ -77,7 +80,7 @@ async function callback(toEntra: ToEntra, options: LoginOptions, browser: Exchan
   const opened = flows.open(answer.state, (flow) => sentBinding(flow, browser, cookies))
   clearBinding(opened.flow, browser, cookies)
   if (opened.fault !== undefined) return goAnewOrBack(opened, toEntra, options, browser)
-  const { flow } = opened
+  const flow = await withAddress(opened.flow, options.longReturns, options.returnTo)
   const began = performance.now()
   const count = (result: string) => options.meter.login(result, (performance.now() - began) / 1000)
   try {
@@ -85,11 +88,11 @@ async function callback(toEntra: ToEntra, options: LoginOptions, browser: Exchan
     count('ok')
     request.span?.set({ 'gatehouse.result': 'ok' })
     rounds.completed(flow.returnTo, flow.round, browser)
-    return reply.redirect(flow.returnTo, 302)
+    return goBack(flow, browser, options.pages)
   } catch (thrown) {
     const error = asGatehouseError(thrown)
     const isBack = error.code === 'state_replayed' && request.session.record !== undefined
-    if (isBack) return reply.redirect(flow.returnTo, 302)
+    if (isBack) return goBack(flow, browser, options.pages)
     count(error.code)
     request.span?.set({ 'gatehouse.result': error.code })
     return failed(error, flow, toEntra, options, browser)
@@ -107,16 +110,16 @@ function failed(
   toEntra: ToEntra,
   options: LoginOptions,
   browser: Exchange,
-): FastifyReply {
+): FastifyReply | Promise<FastifyReply> {
   const { request, reply } = browser
-  const { returnTo, anew, pick, round } = flow
+  const { returnTo, kept, anew, pick, round } = flow
   const again = MENDED_BY_SIGNING_IN_AGAIN.has(error.code) && !flow.again
   const level = error.status >= 500 ? 'error' : 'warn'
   const next = again ? '; the person is sent to sign in again, once' : ''
   request.log[level]({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${next}`)
   const { claims } = error.facts
   if (again) {
-    return toEntra({ returnTo, anew, pick, round, again }, browser, typeof claims === 'string' ? { claims } : {})
+    return toEntra({ returnTo, kept, anew, pick, round, again }, browser, typeof claims === 'string' ? { claims } : {})
   }
   // Another account may be what helps, where it is about the person.
   const retryUrl = startUrl(

@@ -9,25 +9,27 @@ import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
 import { sendError } from './errors.js'
 import type { Exchange } from './exchange.js'
 import type { LoginOptions } from './login.js'
+import { goBack, withAddress } from './long-return.js'
 import type { ToEntra } from './login-start.js'
 import { startUrl } from './wanted-return.js'
 
 type Stray = Extract<OpenedFlow, { fault: string }>
 
-export function goAnewOrBack(
-  { flow, fault }: Stray,
+export async function goAnewOrBack(
+  { flow: opened, fault }: Stray,
   toEntra: ToEntra,
   options: LoginOptions,
   browser: Exchange,
-): FastifyReply {
+): Promise<FastifyReply> {
   const { request, reply } = browser
-  const { pick, round, again } = flow
+  const flow = await withAddress(opened, options.longReturns, options.returnTo)
+  const { pick, round, again, kept } = flow
   const returnTo = stillAllowed(flow.returnTo, options.returnTo)
-  if (request.session.record !== undefined && !pick) return reply.redirect(returnTo, 302)
+  if (request.session.record !== undefined && !pick) return goBack({ ...flow, returnTo }, browser, options.pages)
   const did = flow.anew ? 'is refused: the browser does not send its cookie back' : 'begins anew'
   request.log.info({ code: fault, client: request.ip }, `a sign-in of another browser, or an old one, ${did}`)
   // Once: where cookies are blocked it would go on for ever.
-  if (!flow.anew) return toEntra({ returnTo, pick, round, again, anew: true }, browser)
+  if (!flow.anew) return toEntra({ returnTo, kept, pick, round, again, anew: true }, browser)
   const retryUrl = startUrl(options.publicUrl, returnTo, pick ? { prompt: 'select_account' } : {})
   return sendError(new GatehouseError(fault), request, reply, options.pages, { retryUrl })
 }

@@ -114,6 +114,13 @@ export const spentFlows = pgTable('spent_flows', {
   spentAt: instant('spent_at').notNull().defaultNow(),
 }, (table) => [index('spent_flows_at').on(table.spentAt)])
 
+/** Return addresses that are too long for the state of a flow (store/long-returns.ts). */
+export const longReturns = pgTable('long_returns', {
+  flowHash: bytea('flow_hash').primaryKey(),
+  address: text('address').notNull(),
+  keptAt: instant('kept_at').notNull().defaultNow(),
+}, (table) => [index('long_returns_kept').on(table.keptAt)])
+
 /** Append-only; no foreign key, so that it outlives what it speaks of. */
 export const auditEvents = pgTable('audit_events', {
   id: bigserial('id', { mode: 'number' }).primaryKey(),

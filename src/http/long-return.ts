@@ -1,0 +1,41 @@
+// The way back of a flow whose address is too long for its state: kept on the server when the flow begins, found again when
+// it ends. Where it is gone by then, the person is told; it is the front page otherwise.
+import type { FastifyReply } from 'fastify'
+import { flowHash, type FlowFacts, type NewFlow } from '../core/flow.js'
+import { MOST_IN_STATE, type LongReturns } from '../core/long-returns.js'
+import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
+import type { Exchange } from './exchange.js'
+import { sendPage, type PageSettings } from './pages/layout.js'
+import { lostReturnPage } from './pages/lost-return.js'
+
+/** What the state says of a flow: the front page, where its address is too long. */
+export function inState(wanted: NewFlow): NewFlow {
+  if (wanted.returnTo.length <= MOST_IN_STATE) return wanted
+  return { ...wanted, returnTo: `${new URL(wanted.returnTo).origin}/`, kept: true }
+}
+
+/** @param returnTo the address that inState left out */
+export async function keepLong(
+  flow: { readonly id: string },
+  returnTo: string,
+  longReturns: LongReturns,
+  { request }: Exchange,
+): Promise<void> {
+  const dropped = await longReturns.keep(flowHash(flow), returnTo)
+  if (dropped > 0) request.log.warn({ dropped }, 'long return addresses were dropped to make room for newer ones')
+}
+
+/** The flow with the address itself; still `kept` where that is gone. */
+export async function withAddress<F extends FlowFacts & { readonly id: string }>(
+  flow: F,
+  longReturns: LongReturns,
+  rules: ReturnToRules,
+): Promise<F> {
+  const address = flow.kept ? await longReturns.find(flowHash(flow)) : undefined
+  return address === undefined ? flow : { ...flow, returnTo: parseReturnTo(address, rules), kept: false }
+}
+
+/** To where the person wanted to be. */
+export function goBack({ returnTo, kept }: FlowFacts, { reply }: Exchange, pages: PageSettings): FastifyReply {
+  return kept ? sendPage(reply, 200, lostReturnPage(returnTo), pages) : reply.redirect(returnTo, 302)
+}
