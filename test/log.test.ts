@@ -37,3 +37,15 @@ t.test('whatever the string is, JSON stays the same value and holds no control c
   }))
   fc.assert(fc.property(text, text, (path, message) => !CONTROLS.test(written('text', { path }, message))))
 })
+
+t.test('of an error that a library made, the log keeps name, code, message and stack', async (t) => {
+  const request = { headers: { cookie: 'gatehouse_session=planted', authorization: 'Bearer planted' }, body: 'planted' }
+  const cause = Object.assign(new Error('the connection broke'), { options: request, config: request })
+  const error = Object.assign(new Error('the request failed', { cause }), { code: 'EBROKEN', request, response: request })
+  for (const format of ['json', 'text'] as const) {
+    const text = written(format, { err: error, error, req: request, res: request }, 'refused')
+    t.match(text, /EBROKEN/, format)
+    t.match(text, /the connection broke/, format)
+    t.notMatch(text, /planted/, format)
+  }
+})

@@ -60,7 +60,7 @@ t.test('every guard stands in the source once, and what proves it is what its ro
     t.strictSame(new Set(proofs), new Set(found.flatMap((guard) => guard ? [proofOf(guard)] : [])), `${id}: every proof has a guard, every guard its proof`)
   }
   const named = new Set(rows.flatMap((row) => row.guards.map((text) => /^`([^`]+)`/.exec(text)?.[1])))
-  t.strictSame([...guards.keys()].filter((name) => !named.has(name) && !/^(token|adv|live|sync|migrate|trace)-/.test(name)), [], 'every guard is in a row, but for those of the id token, of docs/advisories.md, of what is answered from memory, of the re-evaluation, of migrations and of traces')
+  t.strictSame([...guards.keys()].filter((name) => !named.has(name) && !/^(token|adv|security|live|sync|migrate|trace)-/.test(name)), [], 'every guard is in a row, but for those of the id token, of docs/advisories.md, of SECURITY.md, of what is answered from memory, of the re-evaluation, of migrations and of traces')
 })
 
 t.test('what has no proof is documented, and the guards are none', async (t) => {
