@@ -66,14 +66,10 @@ command(users, 'show <user>', 'one person, with reasons', async () => (await imp
 command(users, 'add <username>', 'add a user without an Entra identity', async () => (await import('./commands/users-admin.js')).usersAdd)
   .option('--email <email>', 'their e-mail address')
   .option('--break-glass', 'never linked to an Entra identity')
-command(
-  users, 'rename <user> <name>', 'give a user another username',
-  async () => (await import('./commands/users-names.js')).usersRename,
-)
-command(
-  users, 'release <name>', 'let others have the name of a removed or renamed user, after 180 days',
-  async () => (await import('./commands/users-names.js')).usersRelease,
-)
+command(users, 'rename <user> <name>', 'give a user another username',
+  async () => (await import('./commands/users-names.js')).usersRename)
+command(users, 'release <name>', 'let others have the name of a removed or renamed user, after 180 days',
+  async () => (await import('./commands/users-names.js')).usersRelease)
   .option('--yes', 'to applications that know people by name the new holder is the old one: this is meant')
   .option('--now', 'without waiting 180 days')
 command(users, 'activate <user>', 'let a deactivated user in again', async () => (await import('./commands/users-admin.js')).usersActivate)

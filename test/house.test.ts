@@ -104,6 +104,11 @@ t.test('migrations only add: the version before goes on beside the new one', asy
     'ALTER TABLE "users" ALTER COLUMN "name" SET DATA TYPE varchar(9)', 'ALTER TABLE "users" ADD CONSTRAINT "x" CHECK ("name" <> \'\')', 'CREATE UNIQUE INDEX "x" ON "users" USING btree ("name")', 'DROP TRIGGER gatehouse_told ON sessions',
     'CREATE OR REPLACE FUNCTION gatehouse_tell() RETURNS void LANGUAGE sql AS $$ SELECT 1; $$', 'UPDATE users SET name = \'\'', 'TRUNCATE sessions']
   for (const statement of caught) t.strictSame(moreThanAdded(`-- why\nCREATE INDEX "a" ON "users" USING btree ("id");--> statement-breakpoint\n${statement};`).length, 1, statement)
+  const key = 'ADD CONSTRAINT "k" FOREIGN KEY ("x") REFERENCES "public"."users"("id") ON DELETE'
+  const added = 'ALTER TABLE "people" ADD COLUMN "x" uuid;'
+  t.strictSame(moreThanAdded(`${added} ALTER TABLE "people" ${key} set null;`), [], 'a foreign key of a new column')
+  t.equal(moreThanAdded(`${added} ALTER TABLE "people" ${key} no action;`).length, 1, 'a user could not be removed')
+  t.equal(moreThanAdded(`ALTER TABLE "people" ${key} set null;`).length, 1, 'a foreign key of an old column')
   t.strictSame(moreThanAdded('CREATE TABLE "x" ("user_id" uuid);--> statement-breakpoint\nALTER TABLE "x" ADD CONSTRAINT "y" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE no action;').length, 1, 'a user could not be removed')
 })
 
@@ -241,8 +246,15 @@ function moreThanAdded(sql: string): string[] {
     if (/^CREATE (TABLE|INDEX|FUNCTION|TRIGGER) /.test(statement)) return false
     const [, table, action = ''] = /^(?:ALTER TABLE|CREATE UNIQUE INDEX "\w+" ON) "(\w+)" (.*)$/.exec(statement) ?? []
     if (/^ADD COLUMN [^,]+$/.test(action)) return /UNIQUE|CHECK|PRIMARY|REFERENCES/.test(action) || (/NOT NULL/.test(action) && !/DEFAULT/.test(action))
+    if (refersFromNewColumn(table, action, sql)) return false
     return !own.has(table) || (/REFERENCES/.test(action) && !/ON DELETE (cascade|set null)/.test(action)) || !/^(ADD CONSTRAINT|USING) /.test(action)
   })
+}
+
+/** A foreign key of a column that the same file adds: the version before leaves the column null. */
+function refersFromNewColumn(table: string | undefined, action: string, sql: string): boolean {
+  const [, column] = /^ADD CONSTRAINT "\w+" FOREIGN KEY \("(\w+)"\) REFERENCES .*ON DELETE (?:cascade|set null)/.exec(action) ?? []
+  return column !== undefined && sql.includes(`ALTER TABLE "${table}" ADD COLUMN "${column}" `)
 }
 
 /** The Compose Specification's JSON schema, as dclint ships it. */
