@@ -1,7 +1,7 @@
 // Lines of a stream that somebody else writes, in bounded memory.
 import type { Readable } from 'node:stream'
 
-/** @param tooLong is told of a line above the limit, whose rest is left out; without it the line's beginning is passed on */
+/** @param tooLong is told of a line above the limit, whose rest is left out; without it the beginning is passed on */
 export function readLines(stream: Readable, most: number, line: (text: string) => void, tooLong?: () => void): void {
   let rest = ''
   let skipping = false

@@ -76,7 +76,8 @@ export function startStepProcess(flags: readonly string[]): StepProcess {
  */
 function endWithUs(pid: number | undefined): () => void {
   if (pid === undefined || process.platform === 'win32') return () => {}
-  const watcher = spawn('/bin/sh', ['-c', 'read -r _; kill -KILL "$0"', String(pid)], { env: {}, stdio: ['pipe', 'ignore', 'ignore'] })
+  const script = 'read -r _; kill -KILL "$0"'
+  const watcher = spawn('/bin/sh', ['-c', script, String(pid)], { env: {}, stdio: ['pipe', 'ignore', 'ignore'] })
   watcher.on('error', () => {})
   watcher.stdin.on('error', () => {})
   watcher.unref()

@@ -31,7 +31,11 @@ export interface Runner {
   close(): Promise<void>
 }
 
-interface Waiting { readonly resolve: (answer: unknown) => void, readonly reject: (error: GatehouseError) => void, readonly timer: NodeJS.Timeout }
+interface Waiting {
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: GatehouseError) => void
+  readonly timer: NodeJS.Timeout
+}
 
 export function startRunner({ name, source, timeoutMs, printed }: RunnerOptions): Runner {
   const flags = fence(process.allowedNodeEnvironmentFlags)

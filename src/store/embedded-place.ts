@@ -22,7 +22,8 @@ export function socketDirectory(cluster: string): string {
 }
 
 export function urlOf(place: Place, password: string): string {
-  const [address, host] = 'port' in place ? [`127.0.0.1:${place.port}`, ''] : [`localhost:${SOCKET_PORT}`, `&host=${encodeURIComponent(place.socketDirectory)}`]
+  const address = 'port' in place ? `127.0.0.1:${place.port}` : `localhost:${SOCKET_PORT}`
+  const host = 'port' in place ? '' : `&host=${encodeURIComponent(place.socketDirectory)}`
   return `postgres://gatehouse:${password}@${address}/gatehouse?require_auth=scram-sha-256${host}`
 }
 

@@ -1,6 +1,7 @@
-// Secrets that rotate while two replicas roll, one after the other, behind one address: in three steps nothing is refused at any
-// moment; with the new secret first, what docs/deployment.md warns of comes true.
+// Secrets that rotate while two replicas roll, one after the other, behind one address: in three steps nothing is refused
+// at any moment; with the new secret first, what docs/deployment.md warns of comes true.
 import { createServer, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createRotationHint } from '../../src/core/rotation-hint.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
@@ -52,7 +53,8 @@ async function replicas(t: Test): Promise<Replicas> {
   const { redirectUris } = registration(publicUrl)
   const first = await startTestGateway(t, { app: { redirectUris }, config: { server: { publicUrl }, ...lists('o') } })
   const entra = { authorityHost: first.entra.url, graphUrl: first.entra.graphUrl }
-  const second = await startTestGateway(t, { databaseUrl: first.databaseUrl, config: { server: { publicUrl }, entra, ...lists('o') } })
+  const config = { server: { publicUrl }, entra, ...lists('o') }
+  const second = await startTestGateway(t, { databaseUrl: first.databaseUrl, config })
   each.push(first, second)
   return {
     each: each as [TestGateway, TestGateway],
@@ -74,13 +76,14 @@ async function asked({ each: [{ url }], use }: Replicas, at: 0 | 1, browser: Bro
   return await browser.ask(`${url}/oauth2/auth`, { headers: TARGET })
 }
 
-/** A sign-in that begins at one and ends at the other, and its session at both; sessions from before; the assertion keys. */
+/** Sign-ins that begin at one and end at the other, their sessions at both; sessions from before; the assertion keys. */
 async function allHolds(t: Test, pair: Replicas, before: readonly Browser[], moment: string): Promise<Browser[]> {
   const signedIn: Browser[] = []
   for (const at of [0, 1] as const) {
     const { browser, page } = await begin(pair, at)
     pair.use(OTHER[at])
-    t.equal((await pickPerson(browser, page, PERSON_IDS.staff)).status, 200, `${moment}: begun at ${at}, finished at ${OTHER[at]}`)
+    const { status } = await pickPerson(browser, page, PERSON_IDS.staff)
+    t.equal(status, 200, `${moment}: begun at ${at}, finished at ${OTHER[at]}`)
     signedIn.push(browser)
   }
   const kids = []
@@ -90,7 +93,8 @@ async function allHolds(t: Test, pair: Replicas, before: readonly Browser[], mom
       t.equal(answer.status, 200, `${moment}: a session at ${at}`)
       t.ok(answer.headers.get('x-gatehouse-assertion'), `${moment}: signed at ${at}`)
     }
-    const { keys } = JSON.parse((await createBrowser().ask(`${pair.each[0].url}/.well-known/jwks.json`)).text) as { keys: { kid: string }[] }
+    const { text } = await createBrowser().ask(`${pair.each[0].url}/.well-known/jwks.json`)
+    const { keys } = JSON.parse(text) as { keys: { kid: string }[] }
     kids.push(keys.map(({ kid }) => kid))
   }
   t.strictSame(kids[0], kids[1], `${moment}: both publish the same keys`)
@@ -114,7 +118,7 @@ t.test('with the new secret first, sign-ins and sessions fail at the replica tha
   const pair = await replicas(t)
   await pair.roll(0, 'no')
   const { browser, page } = await begin(pair, 0)
-  for (let tries = 0; tries < 400 && !await differs(pair.each[1]); tries++) await new Promise((resolve) => setTimeout(resolve, 50))
+  for (let tries = 0; tries < 400 && !await differs(pair.each[1]); tries++) await sleep(50)
   pair.use(1)
   const callback = await pickPerson(browser, page, PERSON_IDS.staff)
   t.equal(callback.status, 400, 'begun at the new one, finished at the old one')
@@ -126,7 +130,8 @@ t.test('with the new secret first, sign-ins and sessions fail at the replica tha
   const hints = pair.each[1].log.filter(({ msg }) => /unknown signature/.test(String(msg)))
   t.equal(hints.length, 1, 'once')
   t.match(hints[0], { level: 'warn', remedy: /\[old, new\] first/ })
-  await t.rejects(pair.roll(1, 'o'), { code: 'signing_key_sealed', remedy: /^A secret is missing in the list of this replica/ })
+  const sealed = { code: 'signing_key_sealed', remedy: /^A secret is missing in the list of this replica/ }
+  await t.rejects(pair.roll(1, 'o'), sealed)
 })
 
 async function differs({ management }: TestGateway): Promise<boolean> {

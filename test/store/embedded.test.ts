@@ -60,11 +60,15 @@ t.test('a program on the port of a server that died is not taken for it, and hea
   process.kill(Number(pid), 'SIGKILL')
   await sleep(1_000)
   const { port, heard } = await impostor(t, CLEAR)
-  for (const [name, number] of [['the number of nobody', pid], ['the number of another program', String(process.pid)]] as const) {
+  const numbers = { 'the number of nobody': pid, 'the number of another program': String(process.pid) }
+  for (const [name, number] of Object.entries(numbers)) {
     // As a server that listened on a port leaves it.
     writeFileSync(pidFile, `${number}\n${join(home, 'postgres')}\n1700000000\n${port}\n\n127.0.0.1\n`)
     if (number === String(process.pid)) {
-      const outcome = await startEmbeddedPostgres(home).then(async ({ stop }) => { await stop(); return 'its own' }, (error: unknown) => (error as { code: string }).code)
+      const outcome = await startEmbeddedPostgres(home).then(async ({ stop }) => {
+        await stop()
+        return 'its own'
+      }, (error: unknown) => (error as { code: string }).code)
       t.match(outcome, /^(its own|database_unavailable)$/, `${name}: PostgreSQL itself decides whether it may start`)
     } else {
       const again = await startEmbeddedPostgres(home)
