@@ -99,7 +99,7 @@ export async function startGateway(stage, { rules = 50, server = {}, config = {}
     server: { publicUrl: publicUrl ?? `http://127.0.0.1:${port}`, host: '127.0.0.1', port, management: { port: management }, redirectDomains: ['127.0.0.1:*'], rateLimit: 100_000, ...server },
     entra: { tenantId: '8f3f7d0e-1c2b-4a5d-9e6f-7a8b9c0d1e2f', clientId: 'b14a7505-96e9-4927-91e8-0601d0fc9caa', clientSecret: 'x~yz', authorityHost: 'http://127.0.0.1:9', graphUrl: 'http://127.0.0.1:9', allowHttp: true },
     database: { url: stage.url, poolSize: 10 },
-    session: { secrets: [SECRET] },
+    session: { secrets: [SECRET], maxPerUser: 10_000 }, // the load signs few people in, often
     keys: { encryptionSecrets: ['bench-encryption-secret-0123456789ab'] },
     groupMapping: [{ entraGroup: '11111111-2222-3333-4444-555555555555', superuser: true }],
     access: accessRules(rules),

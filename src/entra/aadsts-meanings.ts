@@ -80,7 +80,8 @@ const ROWS: readonly Row[] = [
     'and entra.graphUrl.', 500011, 500014, 50001],
 
   // The code.
-  ['code_mismatch', START_AGAIN, 501481, 50148],
+  ['code_mismatch', 'The person signs in again. If it happens often, check that all replicas have the same ' +
+    'session.secrets.', 501481, 50148],
   ['code_redeemed', 'A callback was sent twice. The person starts again.', 54005],
   ['code_expired', START_AGAIN, 70000, 70008, 70019],
   ['code_expired', 'The code is of another tenant or expired: check entra.tenantId and the clock.', 700005],

@@ -267,7 +267,11 @@ async function openSite(t: Test): Promise<Site | undefined> {
   const door = await startTcpDoor(t, postgres.url)
   const replica = (name: string, [port = 0, management = 0]: readonly number[], databaseUrl: string): Replica => {
     const file = join(folder(t, name), 'gatehouse.yaml')
-    writeFileSync(file, stringify(merge(baseConfig({ publicUrl: auth, port, management, entra, databaseUrl }), { session: { outageGrace: `${GRACE_MS / 1000}s` }, log: { level: 'warn' } })))
+    writeFileSync(file, stringify(merge(baseConfig({ publicUrl: auth, port, management, entra, databaseUrl }), {
+      // The load signs few people in, often.
+      session: { outageGrace: `${GRACE_MS / 1000}s`, maxPerUser: 10_000 },
+      log: { level: 'warn' },
+    })))
     return createReplica(t, file, port, management)
   }
   const replicas = [replica('one', ports.slice(0, 2), postgres.url), replica('two', ports.slice(2, 4), door.url)] as const

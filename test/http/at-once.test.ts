@@ -188,5 +188,7 @@ t.test('a flood of requests without a session is counted in the log, not written
   const lines = () => gateway.log.slice(began).filter(({ status, code }) => status === 401 && code !== undefined).length
   while (summed() + lines() < 400 && Date.now() < deadline) await sleep(50)
   t.equal(summed() + lines(), 400, `${lines()} lines, ${summed()} counted`)
-  t.ok(lines() <= 50 * Math.ceil((Date.now() + 10_000 - deadline) / 1000 + 1) && lines() >= 50)
+  const seconds = Math.ceil((Date.now() + 10_000 - deadline) / 1000 + 1)
+  t.ok(lines() >= 40, `${lines()} lines: of 50 a second strangers have 40`)
+  t.ok(lines() <= 40 * seconds, `${lines()} lines in ${seconds} seconds`)
 })
