@@ -70,14 +70,20 @@ export function createReplicas({ name, config, log, reportAfterMs = 60_000, forg
     }
   }
   const report = (at: number): void => {
-    const late = [...others].filter(([, { differs }]) => differs !== undefined && at - differs.at >= reportAfterMs)
-    const keys = late.map(([id, other]) => `${id} ${other.config} ${config()}`)
+    const differing = [...others].flatMap(([id, other]) => {
+      const { config: theirs, differs } = other
+      return differs === undefined ? [] : [{ key: `${id} ${theirs} ${config()}`, other, late: at - differs.at >= reportAfterMs }]
+    })
     const facts = { replica: own, config: config().slice(0, SHOWN) }
-    if (keys.some((key) => !told.has(key))) {
-      log.warn({ ...facts, others: late.map(([, other]) => shown(other)), remedy: REMEDY }, 'replicas have run different configurations for too long')
+    const keys = new Set(differing.map(({ key }) => key))
+    if (differing.some(({ key, late }) => late && !told.has(key))) {
+      const listed = differing.map(({ other }) => shown(other)) // with those that are not late yet: one report for one cause
+      log.warn({ ...facts, others: listed, remedy: REMEDY }, 'replicas have run different configurations for too long')
       open = true
+      told = keys
+    } else {
+      told = new Set([...told].filter((key) => keys.has(key)))
     }
-    told = new Set(keys)
     if (!open || different().length > 0) return
     open = false
     log.info({ ...facts, replicas: others.size + 1 }, 'the replicas run the same configuration again')

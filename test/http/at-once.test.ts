@@ -178,6 +178,7 @@ t.test('a flood of requests without a session is counted in the log, not written
   const gateway = await startTestGateway(t)
   const { browser } = await gateway.signIn(PERSON_IDS.guest)
   const began = gateway.log.length
+  const from = Date.now()
   const flood = Array.from({ length: 400 }, (_, number) => ({ method: 'GET', url: '/oauth2/auth', headers: { 'cookie': `gatehouse_session=forged${number}`, 'x-original-url': 'https://app.test/', 'x-original-method': 'GET' } }))
   const answers = await Promise.all(flood.map((each) => overTheWire(gateway, each)))
   t.ok(answers.every((answer) => (answer as { status: number }).status === 401))
@@ -188,7 +189,7 @@ t.test('a flood of requests without a session is counted in the log, not written
   const lines = () => gateway.log.slice(began).filter(({ status, code }) => status === 401 && code !== undefined).length
   while (summed() + lines() < 400 && Date.now() < deadline) await sleep(50)
   t.equal(summed() + lines(), 400, `${lines()} lines, ${summed()} counted`)
-  const seconds = Math.ceil((Date.now() + 10_000 - deadline) / 1000 + 1)
+  const seconds = Math.ceil((Date.now() - from) / 1000) + 1
   t.ok(lines() >= 40, `${lines()} lines: of 50 a second strangers have 40`)
   t.ok(lines() <= 40 * seconds, `${lines()} lines in ${seconds} seconds`)
 })

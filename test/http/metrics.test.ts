@@ -24,7 +24,7 @@ t.test('metrics', async (t) => {
   for (let each = 0; each < 5; each++) await gateway.ask('/oauth2/auth', { browser, headers: target })
   for (let each = 0; each < 3; each++) await gateway.ask('/oauth2/auth', { browser: createBrowser(), headers: target })
   await gateway.ask('/oauth2/auth', { browser, headers: { 'x-original-url': 'nonsense' } })
-  gateway.entra.faults.add({ on: 'graph', then: { kind: 'status', status: 403, body: { error: { code: 'Authorization_RequestDenied', message: 'no', innerError: {} } } } })
+  gateway.entra.faults.add({ on: 'graph', times: 2, then: { kind: 'status', status: 403, body: { error: { code: 'Authorization_RequestDenied', message: 'no', innerError: {} } } } })
   await gateway.signIn(PERSON_IDS.nested)
 
   const text = await read()

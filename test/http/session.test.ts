@@ -210,7 +210,7 @@ t.test('signing out', async (t) => {
 })
 
 t.test('the forward-auth question', async (t) => {
-  const gateway = await startTestGateway(t)
+  const gateway = await startTestGateway(t, { config: { log: { budget: 10_000 } } })
   const { browser } = await gateway.signIn(PERSON_IDS.guest)
   const anonymous = createBrowser()
 
