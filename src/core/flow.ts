@@ -24,6 +24,8 @@ export interface FlowFacts {
   readonly again: boolean
   /** It began by itself, in place of one that this browser could not complete. */
   readonly anew: boolean
+  /** Id of the flow that a request to /oauth2/start began: its own, or that of the one which this one continues. */
+  readonly chain: string
   /** The person asked for another account. */
   readonly pick: boolean
   /** Of the session that the browser had when it began; undefined: none. */
@@ -55,9 +57,11 @@ export interface FlowSealer {
   ): OpenedFlow
   /** @returns the flow's id, whoever's it is; undefined where the state is not genuine */
   idOf(state: string): string | undefined
+  /** @returns the chain of a flow that has not expired; undefined where it has, or where the state is not genuine */
+  chainOf(state: string): string | undefined
 }
 
-/** i: id, r: return address, t: when it began, b: fingerprint of the binding; the rest is of FlowFacts. */
+/** i: id, r: return address, t: when it began, b: fingerprint of the binding, o: chain; the rest is of FlowFacts. */
 interface Sealed {
   readonly i: string
   readonly r: string
@@ -65,6 +69,7 @@ interface Sealed {
   readonly b: string
   readonly a?: 1
   readonly n?: 1
+  readonly o?: string
   readonly p?: 1
   readonly k?: 1
   readonly s?: string
@@ -119,18 +124,26 @@ export function createFlowSealer(secrets: readonly string[], now: () => number =
         throw new GatehouseError('state_invalid')
       }
       const binding = bindingOf({ id: sealed.i, anew: sealed.n === 1 })
-      const expired = Math.abs(now() - sealed.t) > FLOW_LIFETIME_MS
-      if (expired) return { fault: 'state_expired', flow: factsOf(sealed) }
+      if (isExpired(sealed, now())) return { fault: 'state_expired', flow: factsOf(sealed) }
       if (!isBinding(binding) || !equalInConstantTime(fingerprint(binding), sealed.b)) {
         return { fault: 'state_other_browser', flow: factsOf(sealed) }
       }
       return { fault: undefined, flow: flowOf(sealed, binding, key) }
     },
     idOf: (state) => find(state)?.[0].i,
+    chainOf(state) {
+      const [sealed] = find(state) ?? []
+      return sealed === undefined || isExpired(sealed, now()) ? undefined : factsOf(sealed).chain
+    },
   }
 }
 
-function sealedOf({ returnTo, again, anew, pick, kept, session, round }: NewFlow, binding: string, at: number): Sealed {
+function isExpired({ t: beganAt }: Sealed, at: number): boolean {
+  return Math.abs(at - beganAt) > FLOW_LIFETIME_MS
+}
+
+function sealedOf(wanted: NewFlow, binding: string, at: number): Sealed {
+  const { returnTo, again, anew, chain, pick, kept, session, round } = wanted
   return {
     i: randomBytes(16).toString('base64url'),
     r: returnTo,
@@ -138,6 +151,7 @@ function sealedOf({ returnTo, again, anew, pick, kept, session, round }: NewFlow
     b: fingerprint(binding),
     ...(again ? { a: 1 as const } : {}),
     ...(anew ? { n: 1 as const } : {}),
+    ...(chain === undefined ? {} : { o: chain }),
     ...(pick ? { p: 1 as const } : {}),
     ...(kept ? { k: 1 as const } : {}),
     ...(session === undefined ? {} : { s: session }),
@@ -152,6 +166,7 @@ function factsOf(sealed: Sealed): FlowFacts & { readonly id: string } {
     kept: sealed.k === 1,
     again: sealed.a === 1,
     anew: sealed.n === 1,
+    chain: sealed.o ?? sealed.i,
     pick: sealed.p === 1,
     session: sealed.s,
     round: { count: sealed.c ?? 1, firstAt: sealed.f ?? sealed.t },

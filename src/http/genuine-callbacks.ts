@@ -1,38 +1,38 @@
-// Callbacks whose state we sealed are not limited by client address: many people share one, and who has come back from
-// Entra ID has a code that is good once. One state is still good for few requests: each may ask Entra ID and the
-// database.
+// Callbacks whose state we sealed in the last ten minutes are not limited by client address: many people share one,
+// and who has come back from Entra ID has a code that is good once. Each may ask Entra ID and the database, and the
+// answer to one may begin a further sign-in by itself. So the sign-ins that come of one counted request share a limit,
+// and an expired state, of which a stranger can collect any number, is limited like any other request.
 import type { RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import type { FlowSealer } from '../core/flow.js'
-import { MINUTE_MS } from './limits.js'
 
-const OF_ONE_FLOW = 20
-const REMEMBERED = 5_000
+/** A callback of another browser, its own, one more after a failure; the rest is for reloads. */
+const OF_ONE_CHAIN = 10
+/** The chain that came first is dropped (about 2 MB). */
+const REMEMBERED = 10_000
 
 export interface GenuineCallbacksOptions {
-  readonly flows: Pick<FlowSealer, 'idOf'>
-  /** Monotonic milliseconds. */
-  readonly now?: () => number
+  readonly flows: Pick<FlowSealer, 'chainOf'>
+  readonly remembered?: number
 }
 
-export function genuineCallbacks({ flows, now = () => performance.now() }: GenuineCallbacksOptions): RateLimitOptions {
-  let seen = new Map<string, number>()
-  let until = now() + MINUTE_MS
-  const mayAsk = (id: string): boolean => {
-    if (now() >= until || seen.size >= REMEMBERED) {
-      seen = new Map()
-      until = now() + MINUTE_MS
+export function genuineCallbacks({ flows, remembered = REMEMBERED }: GenuineCallbacksOptions): RateLimitOptions {
+  const seen = new Map<string, number>() // in the order in which they came first
+  const mayAsk = (chain: string): boolean => {
+    const times = (seen.get(chain) ?? 0) + 1
+    for (const first of seen.keys()) {
+      if (times > 1 || seen.size < remembered) break
+      seen.delete(first)
     }
-    const times = (seen.get(id) ?? 0) + 1
-    seen.set(id, times)
-    return times <= OF_ONE_FLOW
+    seen.set(chain, times)
+    return times <= OF_ONE_CHAIN
   }
   return {
     allowList(request: FastifyRequest) {
       if (request.url.split('?', 1)[0] !== '/oauth2/callback') return false
       const { state } = request.query as { readonly state?: unknown }
-      const id = typeof state === 'string' ? flows.idOf(state) : undefined
-      return id !== undefined && mayAsk(id)
+      const chain = typeof state === 'string' ? flows.chainOf(state) : undefined
+      return chain !== undefined && mayAsk(chain)
     },
   }
 }

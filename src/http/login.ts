@@ -112,14 +112,15 @@ function failed(
   browser: Exchange,
 ): FastifyReply | Promise<FastifyReply> {
   const { request, reply } = browser
-  const { returnTo, kept, anew, pick, round } = flow
+  const { returnTo, kept, anew, chain, pick, round } = flow
   const again = MENDED_BY_SIGNING_IN_AGAIN.has(error.code) && !flow.again
   const level = error.status >= 500 ? 'error' : 'warn'
-  const next = again ? '; the person is sent to sign in again, once' : ''
-  request.log[level]({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${next}`)
+  const then = again ? '; the person is sent to sign in again, once' : ''
+  request.log[level]({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${then}`)
   const { claims } = error.facts
   if (again) {
-    return toEntra({ returnTo, kept, anew, pick, round, again }, browser, typeof claims === 'string' ? { claims } : {})
+    const next = { returnTo, kept, anew, chain, pick, round, again }
+    return toEntra(next, browser, typeof claims === 'string' ? { claims } : {})
   }
   // Another account may be what helps, where it is about the person.
   const retryUrl = startUrl(

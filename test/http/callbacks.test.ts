@@ -1,9 +1,11 @@
 // Callbacks that are no end of a sign-in, and how often callbacks may come.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
+import { createFlowSealer, FLOW_LIFETIME_MS, newBinding } from '../../src/core/flow.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
+import { genuineCallbacks } from '../../src/http/genuine-callbacks.js'
 import { createBrowser, formOf, type Answer, type Browser } from '../helpers/browser.js'
-import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
+import { SESSION_SECRET, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 
 t.teardown(stopPostgres)
@@ -114,6 +116,49 @@ t.test('an office behind one address', async (t) => {
     const statuses = new Set<number>()
     for (let each = 0; each < 30; each++) statuses.add((await browser.ask(link.href, from('198.51.100.9'))).status)
     t.ok(statuses.has(429))
+  })
+
+  await t.test('and what begins by itself counts with the sign-in that was begun', async (t) => {
+    const open = [(await createBrowser().ask(`${gateway.url}/oauth2/start`, from('198.51.100.11'))).location ?? '']
+    const statuses: number[] = []
+    while (statuses.length < 40) {
+      const state = new URL(open[statuses.length % open.length] ?? '').searchParams.get('state') ?? ''
+      const browser = createBrowser()
+      // Of another browser: it begins anew. Then of this one, with a failure after which the person signs in again.
+      for (let turn = 0, sent = state; turn < 2 && statuses.length < 40; turn++) {
+        const link = `${gateway.url}/oauth2/callback?error=interaction_required&state=${sent}`
+        const { status, location } = await browser.ask(link, from('198.51.100.12'))
+        statuses.push(status)
+        if (location?.startsWith(gateway.entra.url) !== true) break
+        open.push(location)
+        sent = new URL(location).searchParams.get('state') ?? ''
+      }
+    }
+    t.ok(statuses.filter((status) => status !== 429).length <= 10 + 6, statuses.join(' '))
+    t.ok(open.length > 3, 'further sign-ins began by themselves')
+  })
+
+  await t.test('and an expired one', async (t) => {
+    const statuses: number[] = []
+    for (let each = 0; each < 8; each++) {
+      const flows = createFlowSealer([SESSION_SECRET], () => Date.now() - FLOW_LIFETIME_MS - 5_000)
+      const { state } = flows.begin({ returnTo: `${gateway.url}/` }, newBinding())
+      const link = `${gateway.url}/oauth2/callback?code=x&state=${state}`
+      statuses.push((await createBrowser().ask(link, from('198.51.100.13'))).status)
+    }
+    t.strictSame(statuses, [302, 302, 302, 302, 302, 302, 429, 429])
+  })
+
+  await t.test('what is remembered of them is bounded', async (t) => {
+    const { allowList } = genuineCallbacks({ flows: { chainOf: (state) => state }, remembered: 2 })
+    const asked = (state: string): unknown =>
+      (allowList as (request: object) => unknown)({ url: '/oauth2/callback?state=x', query: { state } })
+    for (let each = 0; each < 12; each++) t.equal(asked('a'), each < 10)
+    t.equal(asked('b'), true)
+    t.equal(asked('a'), false, 'two are remembered')
+    t.equal(asked('c'), true)
+    t.equal(asked('b'), true)
+    t.equal(asked('a'), true, 'the one that came first is forgotten')
   })
 
   await t.test('"Try again" of who asked too often is the same address', async (t) => {
