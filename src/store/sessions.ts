@@ -107,7 +107,11 @@ export const replaceSession: Replace = async (tx, userId, session, token) => {
   const old = session.replaces === undefined ? undefined : sessionIdHash(session.replaces)
   if (old !== undefined && session.sibling) {
     const theirs = and(eq(sessions.idHash, old), eq(sessions.userId, userId))
-    const [standing] = await tx.select({ publicId: sessions.publicId }).from(sessions).where(theirs)
+    // Entra ID's front-channel logout names the session of its own that came last.
+    const lastSid = sql`case when ${sessions.tokenIssuedAt} > ${token.tokenIssuedAt} then ${sessions.entraSid}
+      else coalesce(${token.entraSid}, ${sessions.entraSid}) end`
+    const [standing] = await tx.update(sessions).set({ entraSid: lastSid }).where(theirs)
+      .returning({ publicId: sessions.publicId })
     if (standing) return standing.publicId
   }
   if (old !== undefined) await tx.delete(sessions).where(eq(sessions.idHash, old))

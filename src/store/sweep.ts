@@ -1,4 +1,5 @@
-// Housekeeping: sessions that are over and audit rows past their retention go, in batches, by one replica at a time.
+// Housekeeping: sessions that are over, return addresses of old sign-ins and audit rows past their retention go, in
+// batches, by one replica at a time.
 import { sql } from 'drizzle-orm'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
@@ -18,6 +19,8 @@ export async function sweep(database: Database, { idleTimeoutMs, absoluteTimeout
       if (!lock?.mine) return undefined
       const sessions = await tx.execute(sql`delete from sessions where id_hash in (
         select id_hash from sessions where created_at < ${before(absoluteTimeoutMs)} or last_seen_at < ${before(idleTimeoutMs)} limit ${BATCH} for update skip locked)`)
+      // Few at any time (long-returns.ts). A request that keeps another one removes them too; there may be none for long.
+      await tx.execute(sql`delete from long_returns where kept_at < now() - interval '10 minutes'`)
       const audit = await tx.execute(sql`delete from audit_events where id in (select id from audit_events where at < ${before(retentionMs)} order by id limit ${BATCH})`)
       return { sessions: sessions.rowCount ?? 0, audit: audit.rowCount ?? 0 }
     })

@@ -196,6 +196,19 @@ t.test('tabs that sign in together', async (t) => {
     t.equal(new Set(audit.map((row) => row.session)).size, 1, 'the record names the session that stands')
   })
 
+  await t.test('and the session of Entra ID that came last ends it', async (t) => {
+    await query('delete from sessions')
+    const browser = createBrowser()
+    const [first, second] = [await ready(gateway, browser), await ready(gateway, browser)]
+    await browser.ask(first)
+    const [row] = await query<{ sid: string }>('select entra_sid as sid from sessions')
+    await query("update sessions set entra_sid = 'a-session-of-before'")
+    await browser.ask(second)
+    t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 200)
+    await gateway.ask(`/oauth2/frontchannel-logout?sid=${row?.sid ?? ''}`)
+    t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 401)
+  })
+
   await t.test('as somebody else: the session is replaced', async (t) => {
     await query('delete from sessions')
     const browser = createBrowser()
