@@ -49,6 +49,14 @@ t.test('social_user finds the person by uid alone, and refuses a deactivated one
   await t.rejects(run({ lookups: { userByIdentity: async () => ({ ...USER, isActive: false }), usernameTaken: never, usersEligibleForEmail: never, groupIds: never } }), { code: 'user_inactive' })
 })
 
+t.test('a user who is there keeps the username, also one with a suffix of an older kind', async (t) => {
+  const user = { ...USER, username: 'sinead.obrien@contoso.example571bc420b0889a61' }
+  const usernameTaken = async (): Promise<never> => { throw new Error('was asked') }
+  const plan = await run({ lookups: { userByIdentity: async () => user, usernameTaken } })
+  t.match(plan, { user, origin: 'known' })
+  t.notOk('username' in plan, 'no other one is made')
+})
+
 t.test('get_username gives up after a bounded number of tries', async (t) => {
   let tries = 0
   await t.rejects(run({ lookups: { usernameTaken: async () => { tries++; return true } } }), { code: 'username_unavailable' })
