@@ -43,6 +43,14 @@ t.test('the application: one host in every spelling is one host', async (t) => {
   t.ok(site.asked.every(({ headers }) => new URL(String(headers['x-original-url'])).hostname.replace(/\.$/, '') === APP))
 })
 
+t.test('the application: lines of its own beside the include stand with ours, not in their place', async (t) => {
+  const site = await startSite(t, 'proxy_set_header X-Own one;\nproxy_set_header X-Other two;')
+  if (!site) return
+  t.equal(await statusOf(site, 'GET /page HTTP/1.1', APP, 'Remote-User: forged', 'X-Forwarded-User: forged'), 200)
+  t.match(site.received.at(-1)?.headers, { 'x-own': 'one', 'x-other': 'two', 'remote-user': 'somebody' })
+  t.notOk('x-forwarded-user' in (site.received.at(-1)?.headers ?? {}))
+})
+
 t.test('the pages: a request line with another host is refused', async (t) => {
   const site = await startSite(t)
   if (!site) return
@@ -75,11 +83,19 @@ const CLOSED = [
 ]
 const OPEN = ['/', '/?rd=%2F//../', '/oauth2/start?rd=https%3A%2F%2Fx//../', '/.well-known/jwks.json', '/.well-known/jwks.json?x']
 
-/** A Gatehouse that lets everybody pass, and the shipped files without TLS. */
-async function startSite(t: Test): Promise<Site | undefined> {
+const INCLUDE = /^ *include .*gatehouse-location\.conf;$/m
+
+/**
+ * A Gatehouse that lets everybody pass, and the shipped files without TLS.
+ * @param ownLines of the application's location, beside the include
+ */
+async function startSite(t: Test, ownLines = ''): Promise<Site | undefined> {
   const { received, port: upstream } = await startUpstream(t)
   const asked: IncomingMessage[] = []
-  const gatehouse = createServer((request, response) => { asked.push(request); response.end() })
+  const gatehouse = createServer((request, response) => {
+    asked.push(request)
+    response.writeHead(200, { 'x-auth-request-user': 'somebody' }).end()
+  })
   await new Promise<void>((resolve) => gatehouse.listen(0, '127.0.0.1', resolve))
   t.teardown(() => { gatehouse.close(); gatehouse.closeAllConnections() })
   const [port = 0] = await freePorts(1)
@@ -87,7 +103,8 @@ async function startSite(t: Test): Promise<Site | undefined> {
     GATEHOUSE_LISTEN: `127.0.0.1:${port}`, GATEHOUSE_PORT: '8443', GATEHOUSE_APP_HOST: APP, GATEHOUSE_AUTH_HOST: AUTH,
     GATEHOUSE_UPSTREAM: `127.0.0.1:${(gatehouse.address() as AddressInfo).port}`, GATEHOUSE_APP_UPSTREAM: `127.0.0.1:${upstream}`,
   })
-  const running = await runNginx(t, site.replace(/^ssl_certificate.*\n/gm, ''), port)
+  const text = site.replace(/^ssl_certificate.*\n/gm, '').replace(INCLUDE, (line) => `${line}\n${ownLines}`)
+  const running = await runNginx(t, text, port)
   return running && { port, received, asked }
 }
 
