@@ -15,6 +15,12 @@ export interface DemoProxy { readonly url: string, close(): Promise<void> }
 
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
 
+/** By these the gateway tells browsers, frames and scripts apart. */
+const HEADERS_OF_THE_CLIENT = [
+  'cookie', 'accept', 'x-requested-with', 'sec-fetch-mode', 'sec-fetch-dest', 'sec-fetch-site',
+  'hx-request', 'turbo-frame', 'x-turbo-request-id',
+]
+
 export async function startDemoProxy({ host, port, gateway, upstream }: DemoProxyOptions): Promise<DemoProxy> {
   const server = createServer((incoming, outgoing) => {
     handle(incoming, outgoing, gateway, upstream).catch(() => {
@@ -39,7 +45,7 @@ async function handle(incoming: IncomingMessage, outgoing: ServerResponse, gatew
   const verdict = await exchange(`${gateway}/oauth2/forward-auth`, {
     method: 'GET',
     headers: {
-      ...pick(clean, ['cookie', 'accept', 'x-requested-with', 'sec-fetch-mode', 'sec-fetch-dest', 'sec-fetch-site']),
+      ...pick(clean, HEADERS_OF_THE_CLIENT),
       'x-forwarded-method': incoming.method ?? 'GET',
       'x-forwarded-proto': 'http',
       'x-forwarded-host': incoming.headers.host ?? '',

@@ -8,6 +8,13 @@ import { sendPage, type PageSettings } from './pages/layout.js'
 import { errorPage } from './pages/pages.js'
 import { retryUrlOf } from './retry.js'
 
+/** Refusals that a sign-in resolves. */
+const ENDED_BY_SIGNING_IN: ReadonlySet<ErrorCode> = new Set([
+  'not_signed_in',
+  'session_cookie_doubled',
+  'session_unreadable',
+])
+
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = { 404: 'not_found', 429: 'rate_limited' }
 
 /** Anything thrown, as ours: the framework's 4xx keep their meaning, the unforeseen is `internal`. */
@@ -96,6 +103,8 @@ function microsoftIds({ facts }: GatehouseError): string[] {
 
 function titleOf({ status, code }: GatehouseError): string {
   if (code === 'login_cancelled' || code === 'consent_declined') return 'You did not sign in'
+  if (code === 'loaded_ahead') return 'Nothing was done'
+  if (ENDED_BY_SIGNING_IN.has(code)) return 'Sign in to continue'
   if (status === 403) return 'No access'
   if (status === 404) return 'Not found'
   return status >= 500 ? 'Something is not working' : 'That did not work'

@@ -6,10 +6,10 @@ import { startUrl } from './wanted-return.js'
 
 const SIGN_OUT = '/oauth2/sign_out'
 
-/** @returns undefined where trying again makes no sense */
-export function retryUrlOf(error: GatehouseError, request: FastifyRequest, rules: ReturnToRules): string | undefined {
-  if (error.status === 404) return undefined
+/** Where the button of an error page leads. */
+export function retryUrlOf(error: GatehouseError, request: FastifyRequest, rules: ReturnToRules): string {
   const { publicUrl } = rules
+  if (error.status === 404) return `${publicUrl}/`
   // Whoever asks too often may ask the same later: a callback keeps its code and its state.
   if (error.status === 429 && /^\/(?![/\\])/.test(request.url)) return `${publicUrl}${request.url}`
   const returnTo = returnAsked(request, rules)

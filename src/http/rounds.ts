@@ -94,12 +94,18 @@ export function lostCookie(returnTo: string, { names, domain, secure }: CookiePo
     cookie: names.session,
     host,
     sentTo: bare === undefined ? `${own} alone` : `${bare} and the hosts below it`,
-    reason: reasonOf(reached, secure && protocol === 'http:', `${own} and ${hostname}`),
+    reason: reached ? reasonOf(secure && protocol === 'http:') : domainFor(own, hostname),
   }
 }
 
-function reasonOf(reached: boolean, withoutTls: boolean, hosts: string): string {
-  if (!reached) return `set session.cookieDomain to a domain that holds ${hosts}`
+/** No cookie is for two addresses, nor for hosts of different domains. */
+function domainFor(own: string, hostname: string): string {
+  const shared = domainsOf(hostname).some((domain) => domainsOf(own).includes(domain))
+  if (shared) return `set session.cookieDomain to a domain that holds ${own} and ${hostname}`
+  return `session.cookieDomain cannot hold both ${own} and ${hostname}: give the application a host of the same domain`
+}
+
+function reasonOf(withoutTls: boolean): string {
   if (withoutTls) return 'the application is opened with http, and the cookie goes over https alone'
   return 'see whether the proxy passes the Cookie header on to Gatehouse, and whether the browser blocks cookies'
 }

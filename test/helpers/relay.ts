@@ -1,5 +1,6 @@
 // A TCP relay that can stop listening, as a program does that has ended: its connections break, new ones are refused.
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { Transform } from 'node:stream'
 import type { Test } from 'tap'
 
 export interface Relay {
@@ -8,8 +9,8 @@ export interface Relay {
   stop(): Promise<void>
 }
 
-/** @param to host:port */
-export async function startRelay(t: Pick<Test, 'teardown'>, to: string): Promise<Relay> {
+/** @param to host:port @param delayMs how much later everything arrives, each way */
+export async function startRelay(t: Pick<Test, 'teardown'>, to: string, delayMs = 0): Promise<Relay> {
   const [host = '', port = ''] = to.split(':')
   const sockets = new Set<Socket>()
   const server = createServer((incoming) => {
@@ -25,6 +26,7 @@ export async function startRelay(t: Pick<Test, 'teardown'>, to: string): Promise
           sockets.delete(from)
           other.destroy()
         })
+        .pipe(delayedBy(delayMs))
         .pipe(other)
     }
   })
@@ -35,4 +37,17 @@ export async function startRelay(t: Pick<Test, 'teardown'>, to: string): Promise
   }
   t.teardown(stop)
   return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, stop }
+}
+
+/** Everything comes later, nothing comes slower. */
+function delayedBy(delayMs: number): Transform {
+  return new Transform({
+    readableHighWaterMark: 1_000_000,
+    transform(chunk: Buffer, _encoding, next) {
+      if (delayMs === 0) return next(null, chunk)
+      setTimeout(() => this.push(chunk), delayMs)
+      next()
+    },
+    flush(next) { setTimeout(next, delayMs) },
+  })
 }

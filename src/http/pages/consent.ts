@@ -19,6 +19,6 @@ export function consentPage({ admin_consent: consent = '', error }: ConsentAnswe
             : 'Microsoft Entra ID reports that the permissions were not given. People cannot sign in until an administrator gives them.'
         }
       </p>
-      <div class="actions"><a class="button" href="${publicUrl}/oauth2/start">Sign in</a></div>`,
+      <div class="actions"><a class="button" href="${publicUrl}/oauth2/start">${given ? 'Sign in' : 'Try to sign in'}</a></div>`,
   }
 }

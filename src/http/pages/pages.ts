@@ -53,11 +53,13 @@ export function signedOutPage(startUrl: string): Page {
 }
 
 export function confirmSignOutPage(publicUrl: string, returnTo: string | undefined): Page {
-  return { title: 'Sign out?', body: html`<p>Another page asked to sign you out.</p>${signOutForm(publicUrl, returnTo)}` }
+  return { title: 'Sign out?', body: html`<p>Another page asked to sign you out.</p>${signOutForm(publicUrl, returnTo, true)}` }
 }
 
-function signOutForm(publicUrl: string, returnTo?: string): Html {
-  return html`<div class="actions"><form method="post" action="${publicUrl}/oauth2/sign_out">${
+/** @param stay with a way not to sign out */
+function signOutForm(publicUrl: string, returnTo?: string, stay = false): Html {
+  const way = stay ? html`<a class="button" href="${publicUrl}/">Stay signed in</a>` : ''
+  return html`<div class="actions">${way}<form method="post" action="${publicUrl}/oauth2/sign_out">${
     returnTo === undefined ? '' : html`<input type="hidden" name="rd" value="${returnTo}">`}<button class="button plain">Sign out</button></form></div>`
 }
 
@@ -107,7 +109,8 @@ ${retryUrl === undefined
   }
 }
 
-function buttonOf({ username, signIn }: ErrorFacts): string {
+function buttonOf({ code, username, signIn }: ErrorFacts): string {
+  if (code === 'not_found') return 'Go to the front page'
   if (username !== undefined) return 'Use another account'
   return signIn ? 'Sign in' : 'Try again'
 }
