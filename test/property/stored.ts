@@ -21,7 +21,7 @@ export const DUMP = `select ${TABLES.map((table) => `(select jsonb_agg(x order b
   (select jsonb_agg(x order by x.id) from audit_events x where action = 'login') as logins`
 
 /** $1: object id. */
-export const ROWS = `select to_jsonb(u) - 'last_login_at' - 'staff_since' - 'superuser_since' as person, to_jsonb(i) as identity, to_jsonb(r) - 'read_at' as reading,
+export const ROWS = `select to_jsonb(u) - 'last_login_at' - 'staff_since' - 'superuser_since' as person, to_jsonb(i) - 'upn_seen_at' as identity, to_jsonb(r) - 'read_at' as reading,
   (select jsonb_agg(to_jsonb(ug) - 'since' order by ug.group_id) from user_groups ug where ug.user_id = u.id) as groups
   from identities i join users u on u.id = i.user_id join entra_readings r on r.user_id = u.id where i.oid = $1`
 

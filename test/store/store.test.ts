@@ -377,7 +377,7 @@ t.test('administration: every change is recorded with who made it, before and af
     t.notMatch(left, /sam\.staff|6e7b768e/i, 'the record is anonymous')
     t.match(left, /user\.remove/)
     await t.rejects(people.add({ username: 'SAM.Staff@contoso.example' }, 'cli:t'), { code: 'username_taken' })
-    await gateway.signIn(PERSON_IDS.staff, { browser })
+    await gateway.signIn(PERSON_IDS.staff)
     const [again] = await query("select username from users where username like 'sam%'")
     t.match(again?.username, /^sam\.staff-[0-9a-f]{8}@contoso\.example$/, 'the same person again is somebody new')
     await people.add({ username: 'breakglass', breakGlass: true }, 'cli:t')

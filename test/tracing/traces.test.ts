@@ -70,7 +70,7 @@ t.test('a login, a sign-out and what fails', async (t) => {
   })
 
   await t.test('a failure is said by its code, where it happened and above', async (t) => {
-    gateway.entra.faults.add({ on: 'graph', then: { kind: 'status', status: 403, body: { error: { code: 'Authorization_RequestDenied', message: 'no' } } } })
+    gateway.entra.faults.add({ on: 'graph', times: 2, then: { kind: 'status', status: 403, body: { error: { code: 'Authorization_RequestDenied', message: 'no' } } } })
     await gateway.signIn(PERSON_IDS.nested)
     const failed = await collector.until(({ facts }) => facts['gatehouse.result'] === 'graph_forbidden')
     t.match(failed, { name: 'GET /oauth2/callback', status: { code: ERROR }, facts: { 'http.response.status_code': 502 } })
@@ -128,7 +128,7 @@ async function everything(gateway: TestGateway): Promise<string[]> {
   await gateway.ask('/oauth2/start?rd=https://secret-host.test/')
   await gateway.ask('/oauth2/callback?state=secret-state&code=secret-code&error_description=secret-description')
   await gateway.ask('/oauth2/frontchannel-logout?sid=secret-entra-sid')
-  gateway.entra.faults.add({ on: 'graph', then: { kind: 'status', status: 403, headers: { 'request-id': 'secret header' }, body: { error: { code: 'Authorization_RequestDenied', message: 'secret-message' } } } })
+  gateway.entra.faults.add({ on: 'graph', times: 2, then: { kind: 'status', status: 403, headers: { 'request-id': 'secret header' }, body: { error: { code: 'Authorization_RequestDenied', message: 'secret-message' } } } })
   await gateway.signIn(PERSON_IDS.guest)
   gateway.entra.faults.add({ on: 'token', then: { kind: 'reset' } })
   await gateway.signIn(PERSON_IDS.guest)
