@@ -25,7 +25,7 @@ export function createPlainAddresses({ trusts, log }: PlainAddressesOptions): (r
     headers['x-forwarded-for'] = addresses.join(', ')
     const client = addresses.findLast((address) => !trusts(address))
     if (client === undefined || ipaddr.isValid(client) || !named.due(peer)) return
-    log.warn({ peer, client: client.slice(0, 100) }, `the proxy at ${peer} says in X-Forwarded-For what is no IP address: access rules with networks and limits by address cannot tell these clients apart`)
+    log.warn({ hint: true, peer, client: client.slice(0, 100) }, `the proxy at ${peer} says in X-Forwarded-For what is no IP address: access rules with networks and limits by address cannot tell these clients apart`)
   }
 }
 

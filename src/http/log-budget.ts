@@ -151,9 +151,10 @@ function createSummary(log: FastifyBaseLogger) {
   }
 }
 
-function kindOf(level: Level, { username }: Facts): keyof typeof SHARE {
+function kindOf(level: Level, { username, hint }: Facts): keyof typeof SHARE {
   if (level === 'error' || level === 'fatal') return 'fault'
-  return username === undefined ? 'stranger' : 'person'
+  // A hint to the operator is written at most once an hour for each cause: a flood must not hide it.
+  return username === undefined && hint !== true ? 'stranger' : 'person'
 }
 
 function isErrorCode(code: unknown): code is ErrorCode {

@@ -20,6 +20,6 @@ export function createUnnamedHosts({ meter, log, now }: UnnamedHostsOptions): (h
   return (host, { allow }) => {
     meter.hostUnnamed()
     if (!named.due(host)) return
-    log.warn({ host, remedy: 'Write a rule for it, correct the host that the proxy sends, or set access.default to deny.' }, `no access rule names the host ${host}: access.default decides, open to ${describeAllow(allow)}`)
+    log.warn({ hint: true, host, remedy: 'Write a rule for it, correct the host that the proxy sends, or set access.default to deny.' }, `no access rule names the host ${host}: access.default decides, open to ${describeAllow(allow)}`)
   }
 }

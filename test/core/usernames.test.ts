@@ -116,13 +116,17 @@ t.test('the suffix of a username', async (t) => {
     }
   })
 
-  await t.test('keeps any people apart, in allowed characters, at most 150 of them', async () => {
+  await t.test('keeps any people apart, in allowed characters, at most 150 of them', async (t) => {
     const source = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 300 }), fc.emailAddress(),
       fc.constantFrom('abe', 'a@b', '@', '@@', 'a@', ''),
       fc.string({ unit: fc.constantFrom('a', 'A', '@', '-', '\'', 'é', '.', '\u212a'), maxLength: 200 }),
     )
     fc.assert(fc.property(source, (text) => usernameCandidates(text, IDS).every((name) => /^[\w.@+-]{1,150}$/.test(name))))
+    const long = ['a'.repeat(300), `${'a'.repeat(150)}@b.example`, `a@${'b'.repeat(300)}`, `${'a'.repeat(139)}@b.example`]
+    for (const text of long) {
+      for (const name of usernameCandidates(text, IDS)) t.match(name, /^[\w.@+-]{1,150}$/, `${name.length} characters`)
+    }
     const person = fc.record({ tid: fc.uuid(), oid: fc.uuid(), source })
     const people = fc.uniqueArray(person, { selector: ({ tid, oid }) => `${tid}${oid}`, maxLength: 30 })
     await fc.assert(fc.asyncProperty(people, async (all) => {

@@ -72,6 +72,13 @@ t.test('a flood of strangers leaves lines for people who are signed in and for f
   t.strictSame([count('not_found'), count('not_allowed'), count('internal')], [40, 5, 5])
 })
 
+t.test('a flood of strangers does not hide a hint that is written once an hour', async (t) => {
+  const { log, lines } = bench(50)
+  times(1_000, () => { log.info({ code: 'not_found' }, 'request refused') })
+  log.warn({ hint: true, host: 'app.test' }, 'no access rule names this host')
+  t.match(lines.at(-1), { host: 'app.test' })
+})
+
 t.test('one fault has at most five lines a second: an outage does not fill the log', async (t) => {
   const { log, lines, clock, withheld } = bench(50)
   times(14_000, (index) => {

@@ -15,6 +15,8 @@ const GROUP = '#microsoft.graph.group'
 const ELSEWHERE = '@odata.nextLink'
 const graphError = (status: number, code: string): Fault => ({ kind: 'status', status, body: { error: { code, message: 'no', innerError: {} } } })
 
+const FORBIDDEN = graphError(403, 'Authorization_RequestDenied')
+
 const onPage = (name: string, code: RegExp, then: Fault): Failure => ({ name: `Graph: ${name}`, code, entry: (page) => ({ on: 'graph', page, then }) })
 const onToken = (name: string, code: Failure['code'], then: Fault): Failure => ({ name: `token: ${name}`, code, entry: () => ({ on: 'token', then }) })
 const onClaim = (name: string, change: (claims: Record<string, unknown>) => void): Failure => onToken(name, /^id_token_/, { kind: 'mutateClaims', change })
@@ -23,7 +25,8 @@ const onCallback = (name: string, code: Failure['code'], change: (parameters: UR
 const pages: Failure[] = [
   onPage('400', /^graph_request_refused$/, graphError(400, 'BadRequest')),
   onPage('401', /^graph_unauthorized$/, graphError(401, 'InvalidAuthenticationToken')),
-  onPage('403', /^graph_forbidden$/, graphError(403, 'Authorization_RequestDenied')),
+  // On the first page Graph is asked a second way.
+  { name: 'Graph: 403', code: /^graph_forbidden$/, entry: (page) => ({ on: 'graph', page, times: page === 1 ? 2 : 1, then: FORBIDDEN }) },
   onPage('404', /^person_not_found$/, graphError(404, 'Request_ResourceNotFound')),
   onPage('500', /^graph_unavailable$/, graphError(500, 'InternalServerError')),
   onPage('a redirect', /^graph_redirected$/, { kind: 'status', status: 302, headers: { location: 'http://127.0.0.1:9/' } }),

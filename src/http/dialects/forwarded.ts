@@ -54,12 +54,12 @@ export function fromTrustedPeers(read: TargetReader, trusts: TrustedPeers, log: 
     const peer = request.socket.remoteAddress ?? ''
     if (trusts(peer)) {
       const target = read(request, hosts)
-      if (target === undefined && named.due(peer)) log.warn({ peer }, `the proxy at ${peer} does not say what was asked for, so people come back to Gatehouse's own page: it must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method (server.authRequestHeaders)`)
-      if (target?.method === '' && named.due(peer)) log.warn({ peer }, `the proxy at ${peer} does not say the method, so access rules with methods let nobody pass: it must send X-Original-Method, or X-Forwarded-Method (server.authRequestHeaders)`)
+      if (target === undefined && named.due(peer)) log.warn({ hint: true, peer }, `the proxy at ${peer} does not say what was asked for, so people come back to Gatehouse's own page: it must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method (server.authRequestHeaders)`)
+      if (target?.method === '' && named.due(peer)) log.warn({ hint: true, peer }, `the proxy at ${peer} does not say the method, so access rules with methods let nobody pass: it must send X-Original-Method, or X-Forwarded-Method (server.authRequestHeaders)`)
       return target
     }
     if (!FORWARDING.some((name) => request.headers[name] !== undefined)) return undefined
-    if (named.due(peer)) log.warn({ peer }, `forwarding headers from ${peer} do not count; if this is your proxy, add ${peer} to server.trustedProxies`)
+    if (named.due(peer)) log.warn({ hint: true, peer }, `forwarding headers from ${peer} do not count; if this is your proxy, add ${peer} to server.trustedProxies`)
     return undefined
   }
   let lastRequest: IncomingMessage | undefined
