@@ -96,10 +96,10 @@ t.test('an application that never gets the cookie', async (t) => {
 
   await t.test('nor does a cookie that somebody made', async (t) => {
     const browser = await known()
-    for (let each = 0; each < 2; each++) await once(browser, rd)
+    await once(browser, rd)
     const jar = browser.cookies.get('127.0.0.1')
     t.match(jar?.get('gatehouse_rounds'), /^rounds%3A%20/)
-    jar?.set('gatehouse_rounds', (jar.get('gatehouse_rounds') ?? '').replace('%3A2%3A', '%3A1%3A'))
+    jar?.set('gatehouse_rounds', (jar.get('gatehouse_rounds') ?? '').replace('%3A1%3A', '%3A2%3A'))
     t.equal((await once(browser, rd)).location, rd)
   })
 
