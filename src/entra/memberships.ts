@@ -84,8 +84,8 @@ function instead(lists: Lists, list: GroupList, error: GatehouseError, pagesRead
   return list === lists.usual && error.facts.graphCode === 'Request_UnsupportedQuery' ? lists.plain : undefined
 }
 
-function isDenied({ code, facts }: GatehouseError): boolean {
-  return code === 'graph_forbidden' && facts.graphCode === 'Authorization_RequestDenied'
+function isDenied({ code }: GatehouseError): boolean {
+  return code === 'graph_forbidden'
 }
 
 function deniedTwice(error: GatehouseError): GatehouseError {

@@ -25,14 +25,25 @@ export async function keepLong(
   if (dropped > 0) request.log.warn({ dropped }, 'long return addresses were dropped to make room for newer ones')
 }
 
-/** The flow with the address itself; still `kept` where that is gone. */
+/**
+ * The flow with the address itself; still `kept` where that is gone. An address that the configuration no longer allows is
+ * replaced by the front page: a flow can be older than the configuration.
+ */
 export async function withAddress<F extends FlowFacts & { readonly id: string }>(
   flow: F,
   longReturns: LongReturns,
   rules: ReturnToRules,
 ): Promise<F> {
   const address = flow.kept ? await longReturns.find(flowHash(flow)) : undefined
-  return address === undefined ? flow : { ...flow, returnTo: parseReturnTo(address, rules), kept: false }
+  return { ...flow, returnTo: stillAllowed(address ?? flow.returnTo, rules), kept: flow.kept && address === undefined }
+}
+
+function stillAllowed(returnTo: string, rules: ReturnToRules): string {
+  try {
+    return parseReturnTo(returnTo, rules)
+  } catch {
+    return `${rules.publicUrl}/`
+  }
 }
 
 /** To where the person wanted to be. */

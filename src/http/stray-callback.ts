@@ -5,7 +5,6 @@
 import type { FastifyReply } from 'fastify'
 import { GatehouseError } from '../core/errors.js'
 import type { OpenedFlow } from '../core/flow.js'
-import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
 import { sendError } from './errors.js'
 import type { Exchange } from './exchange.js'
 import type { LoginOptions } from './login.js'
@@ -23,23 +22,13 @@ export async function goAnewOrBack(
 ): Promise<FastifyReply> {
   const { request, reply } = browser
   const flow = await withAddress(opened, options.longReturns, options.returnTo)
-  const { pick, round, again, kept } = flow
+  const { returnTo, pick, round, again, kept } = flow
   const chain = fault === 'state_expired' ? {} : { chain: flow.chain } // an expired one was limited by address
-  const returnTo = stillAllowed(flow.returnTo, options.returnTo)
-  if (request.session.record !== undefined && !pick) return goBack({ ...flow, returnTo }, browser, options.pages)
+  if (request.session.record !== undefined && !pick) return goBack(flow, browser, options.pages)
   const did = flow.anew ? 'is refused: the browser does not send its cookie back' : 'begins anew'
   request.log.info({ code: fault, client: request.ip }, `a sign-in of another browser, or an old one, ${did}`)
   // Once: where cookies are blocked it would go on for ever.
   if (!flow.anew) return toEntra({ returnTo, kept, pick, round, again, ...chain, anew: true }, browser)
   const retryUrl = startUrl(options.publicUrl, returnTo, pick ? { prompt: 'select_account' } : {})
   return sendError(new GatehouseError(fault), request, reply, options.pages, { retryUrl })
-}
-
-/** A state can be older than the configuration. */
-function stillAllowed(returnTo: string, rules: ReturnToRules): string {
-  try {
-    return parseReturnTo(returnTo, rules)
-  } catch {
-    return `${rules.publicUrl}/`
-  }
 }

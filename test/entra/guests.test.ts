@@ -134,10 +134,12 @@ t.test('refused for good', async (t) => {
     faults.add({ on: 'graph', page: 2, then: { kind: 'status', status: 403, body: DENIED } })
     refused(t, await attempt(gateway, { person: PERSON_IDS.many }), 'graph_forbidden', { graph: 2 })
   })
-  await t.test('nor is a refusal with another code, or with none', async (t) => {
+  await t.test('a refusal with another code, or with none, is asked about once more as well', async (t) => {
     for (const body of [{ error: { code: 'Forbidden' } }, '', { error: {} }]) {
       faults.add({ on: 'graph', then: { kind: 'status', status: 403, body } })
-      refused(t, await attempt(gateway), 'graph_forbidden', { graph: 1 })
+      signedIn(t, await attempt(gateway), { graph: 2 })
+      faults.add({ on: 'graph', times: 2, then: { kind: 'status', status: 403, body } })
+      refused(t, await attempt(gateway), 'graph_forbidden', { graph: 2 })
     }
   })
   await t.test('an advanced query that is not supported has no plain form', async (t) => {

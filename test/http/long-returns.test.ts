@@ -43,6 +43,12 @@ t.test('a long return address', async (t) => {
     t.match(answer.text, /data-field="lost"/)
   })
 
+  await t.test('that the configuration no longer allows is replaced by the front page', async (t) => {
+    const elsewhere = `https://gone.example.test/?q=${'q'.repeat(2_000)}`
+    const answer = await signIn(long, () => query(`update long_returns set address = '${elsewhere}'`))
+    t.strictSame([answer.status, answer.location], [302, `${gateway.url}/`])
+  })
+
   await t.test('makes room by the oldest, by number and by size', async (t) => {
     const database = openDatabase({ url: gateway.databaseUrl, poolSize: 1, onIdleError: () => {} })
     t.teardown(() => database.close())
