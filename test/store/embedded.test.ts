@@ -33,6 +33,7 @@ async function impostor(t: Test, asks: number): Promise<{ readonly port: number,
   const welcome = Buffer.concat([message('R', NOTHING), Buffer.from('Z\0\0\0\x05I')])
   const server = createServer((socket: Socket) => {
     socket.on('error', () => {})
+    socket.setTimeout(5_000, () => socket.destroy()) // so that a client that trusts it fails the test and ends
     socket.once('data', () => {
       socket.on('data', (data) => { heard += data.toString('latin1'); socket.write(welcome) })
       socket.write(asks === NOTHING ? welcome : message('R', asks, ...(asks === MD5 ? [7] : [])))
