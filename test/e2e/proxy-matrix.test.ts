@@ -7,7 +7,7 @@ import { PROXIES } from '../helpers/proxies-all.js'
 import { skip } from '../helpers/programs.js'
 import { FORBIDDEN, SIGN_IN, UNAUTHORIZED } from './matrix/answers.js'
 import { BODIES } from './matrix/bodies.js'
-import { FAILURES } from './matrix/failures.js'
+import { FAILURES, FROZEN } from './matrix/failures.js'
 import { HOP_BY_HOP } from './matrix/hop-by-hop.js'
 import { HOSTS, WHOLE_URL } from './matrix/hosts.js'
 import { HTTP2 } from './matrix/http2.js'
@@ -36,6 +36,7 @@ t.test('401', async (t) => await matrix.run(t, UNAUTHORIZED))
 t.test('403', async (t) => await matrix.run(t, FORBIDDEN))
 t.test('WebSocket', async (t) => await matrix.run(t, WEBSOCKET))
 t.test('bodies and cookies', async (t) => await matrix.run(t, BODIES))
+t.test('503 from a frozen gateway', async (t) => await matrix.runTogether(t, FROZEN))
 t.test('503', async (t) => await matrix.run(t, FAILURES))
 
 t.test('docs/proxies.md is what this run has shown', async (t) => {

@@ -18,6 +18,8 @@ export interface RawRequest {
   /** Header lines as they stand. */
   readonly headers: readonly string[]
   readonly body?: string | Buffer
+  /** How long to wait for an answer. */
+  readonly patienceMs?: number
 }
 
 export function openTls({ address, sni }: Place, alpn: readonly string[] = ['http/1.1']): TLSSocket {
@@ -38,7 +40,7 @@ export function askRaw(place: Place, request: RawRequest): Promise<RawAnswer> {
       socket.destroy()
       resolve(reader.answer())
     }
-    socket.setTimeout(TIMEOUT_MS, () => {
+    socket.setTimeout(request.patienceMs ?? TIMEOUT_MS, () => {
       socket.destroy()
       reject(new Error(`no answer to ${request.line.slice(0, 200)}`))
     })

@@ -7,12 +7,18 @@ export interface Relay {
   /** host:port */
   readonly address: string
   stop(): Promise<void>
+  /** From now on connections are accepted and nothing goes through, as at a program that was sent SIGSTOP. */
+  freeze(): void
+  /** What came meanwhile arrives, and the rest passes again. */
+  thaw(): void
 }
 
 /** @param to host:port @param delayMs how much later everything arrives, each way */
 export async function startRelay(t: Pick<Test, 'teardown'>, to: string, delayMs = 0): Promise<Relay> {
   const [host = '', port = ''] = to.split(':')
   const sockets = new Set<Socket>()
+  let frozen: Promise<void> | undefined
+  let thaw = (): void => undefined
   const server = createServer((incoming) => {
     const outgoing = connect(Number(port), host)
     for (const [from, other] of [
@@ -27,6 +33,7 @@ export async function startRelay(t: Pick<Test, 'teardown'>, to: string, delayMs 
           other.destroy()
         })
         .pipe(delayedBy(delayMs))
+        .pipe(heldWhile(() => frozen))
         .pipe(other)
     }
   })
@@ -36,7 +43,25 @@ export async function startRelay(t: Pick<Test, 'teardown'>, to: string, delayMs 
     if (server.listening) await new Promise<void>((resolve) => server.close(() => resolve()))
   }
   t.teardown(stop)
-  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, stop }
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop,
+    freeze() { frozen = new Promise((resolve) => { thaw = resolve }) },
+    thaw() {
+      frozen = undefined
+      thaw()
+    },
+  }
+}
+
+/** Lets nothing through while there is something to wait for. */
+function heldWhile(waitingFor: () => Promise<void> | undefined): Transform {
+  return new Transform({
+    async transform(chunk: Buffer, _encoding, next) {
+      await waitingFor()
+      next(null, chunk)
+    },
+  })
 }
 
 /** Everything comes later, nothing comes slower. */

@@ -51,6 +51,7 @@ export interface Sending {
   readonly headers?: readonly string[]
   readonly body?: string | Buffer
   readonly place?: Place
+  readonly patienceMs?: number
 }
 
 /** `seen`: what reached the application meanwhile. */
@@ -73,6 +74,7 @@ export async function send({ started, scene }: Context, sending: Sending): Promi
     headers = JSON_CLIENT,
     body,
     place = started.app,
+    patienceMs,
   } = sending
   scene.received.length = 0
   const hosts = [host].flat().map((each) => `Host: ${each}`)
@@ -86,6 +88,7 @@ export async function send({ started, scene }: Context, sending: Sending): Promi
     line: `${method} ${target} HTTP/${version}`,
     headers: lines,
     ...(body === undefined ? {} : { body }),
+    ...(patienceMs === undefined ? {} : { patienceMs }),
   })
   return { status: answer.status, answer, seen: [...scene.received] }
 }

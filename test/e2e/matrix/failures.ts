@@ -56,6 +56,28 @@ const databaseAway: Row = {
   },
 }
 
+/** Asked at all proxies at a time: what the others see is no business of this one, and nothing may arrive at all. */
+const gatewayFrozen: Row = {
+  title: 'Gatehouse is frozen: page · program',
+  async ask(context) {
+    context.relay.freeze()
+    try {
+      const outcomes = await Promise.all(
+        [PAGE, JSON_CLIENT].map(async (headers) => {
+          const outcome = await send(context, { cookie: context.people.staff, headers, patienceMs: 90_000 })
+          context.t.equal(outcome.seen.length, 0, 'nothing reaches the application')
+          context.t.ok(outcome.status >= 500, `${outcome.status}`)
+          return described(outcome)
+        })
+      )
+      return outcomes.join(' · ')
+    } finally {
+      context.relay.thaw()
+      await until(context, 200)
+    }
+  },
+}
+
 const gatewayAway: Row = {
   title: 'Gatehouse is stopped: page · program',
   async ask(context) {
@@ -105,4 +127,10 @@ export const FAILURES: Column = {
     databaseAway,
     gatewayAway,
   ],
+}
+
+export const FROZEN: Column = {
+  title: '503: a frozen Gatehouse',
+  summary: (cells) => each(cells),
+  rows: [gatewayFrozen],
 }

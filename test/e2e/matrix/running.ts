@@ -23,6 +23,8 @@ export type Cells = Map<string, Map<string, string>>
 export interface Matrix {
   /** Asks every proxy every row of a column, and keeps what becomes of it. */
   run(t: Test, column: Column): Promise<void>
+  /** The same, all proxies at a time: for rows in which they do nothing but wait. */
+  runTogether(t: Test, column: Column): Promise<void>
   /** Column and row -> proxy -> cell. */
   readonly cells: ReadonlyMap<Column, Cells>
   /** A proxy that runs, with its people; undefined where the test was skipped. */
@@ -51,21 +53,31 @@ export function createMatrix(root: Test, proxies: readonly Proxy[] = PROXIES): M
     running.set(proxy, known)
     return known
   }
+  const rowsOf = (column: Column): Cells => {
+    const rows: Cells = new Map(column.rows.map(({ title }) => [title, new Map<string, string>()]))
+    cells.set(column, rows)
+    return rows
+  }
+  const ask = async (t: Test, proxy: Proxy, column: Column, rows: Cells): Promise<void> => {
+    if (proxy.missing(t)) return
+    const ready = await prepared(proxy)
+    if (ready === undefined) return
+    for (const row of column.rows) rows.get(row.title)?.set(proxy.name, await row.ask({ ...ready, t }))
+  }
   return {
     cells,
     prepared,
     complete: () => [...cells.values()].every((rows) => [...rows.values()].every((row) => row.size === proxies.length)),
     async run(t, column) {
-      const rows: Cells = new Map(column.rows.map(({ title }) => [title, new Map<string, string>()]))
-      cells.set(column, rows)
-      for (const proxy of proxies) {
-        await t.test(proxy.name, async (t) => {
-          if (proxy.missing(t)) return
-          const ready = await prepared(proxy)
-          if (ready === undefined) return
-          for (const row of column.rows) rows.get(row.title)?.set(proxy.name, await row.ask({ ...ready, t }))
-        })
-      }
+      const rows = rowsOf(column)
+      for (const proxy of proxies) await t.test(proxy.name, async (t) => await ask(t, proxy, column, rows))
+    },
+    async runTogether(t, column) {
+      const rows = rowsOf(column)
+      t.jobs = proxies.length
+      await Promise.all(
+        proxies.map((proxy) => t.test(proxy.name, { buffered: true }, async (t) => await ask(t, proxy, column, rows)))
+      )
     },
   }
 }
