@@ -4,7 +4,8 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../../src/config/load.js'
+import { formatProblem, loadConfig, type LoadedConfig } from '../../src/config/load.js'
+import { problemsOf } from '../helpers/config-problems.js'
 
 const ALL_BUT_DETAILS = 'social_uid, social_user, get_username, associate_by_email, create_user, associate_user, user_default_groups_handler, load_extra_data, user_details, azuread_map_groups'
 const ID = '8d1f0000-1111-2222-3333-444444444444'
@@ -34,16 +35,6 @@ function load(text: string, env: Record<string, string> = {}, files: Record<stri
     return found
   }
   return loadConfig('/etc/gh/gatehouse.yaml', { env, readFile })
-}
-
-function problems(run: () => unknown) {
-  try {
-    run()
-    return []
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems
-    throw error
-  }
 }
 
 const placed = (list: readonly { code: string, line: number, column: number }[]) => list.map(({ code, line, column }) => `${code} ${line}:${column}`)
@@ -188,7 +179,7 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
 t.test('every mistake is found where it stands', async (t) => {
   for (const [name, [sections, ...codes]] of Object.entries(REFUSED)) {
     const { text, expected } = marked(yaml(sections), codes)
-    t.strictSame(placed(problems(() => load(text, { WORD: 'word' }))), expected, name)
+    t.strictSame(placed(problemsOf(() => load(text, { WORD: 'word' }))), expected, name)
   }
 })
 
@@ -210,12 +201,12 @@ groupMapping:
     groups: [¦"A,B"]
 username: ¦mail
 `.replace('  prot', '  ¦prot'), ['origin_https', 'key_unknown', 'guid_invalid', 'env_unset', 'database_url_invalid', 'secret_short', 'duration_invalid', 'guid_display_name', 'group_name_separator', 'value_unknown'])
-  t.strictSame(placed(problems(() => load(text))), expected)
+  t.strictSame(placed(problemsOf(() => load(text))), expected)
 })
 
 t.test('a syntax error does not hide the mistakes before it and in the sections behind', async (t) => {
   const { text, expected } = marked(yaml({ server: '+port: ¦x', rest: 'reservedUsernames: [¦${X}]\nlog:\n  level: ¦loud\naccess: ¦]\nnonsense: 1' }), ['type_wrong', 'yaml_syntax', 'value_unknown', 'yaml_syntax'])
-  t.strictSame(placed(problems(() => load(text))), expected)
+  t.strictSame(placed(problemsOf(() => load(text))), expected)
 })
 
 t.test('warnings do not refuse', async (t) => {
@@ -257,9 +248,9 @@ t.test('variables', async (t) => {
   t.equal(contact('${A}', { A: 'x: y # z' }), 'x: y # z', 'colons and # are text')
   t.equal(contact('a${A}-${B:-c d}', { A: '1' }), 'a1-c d')
   t.equal(contact('"${A:-x}"', { A: '' }), 'x', 'set but empty takes the default')
-  t.strictSame(problems(() => contact('${A}', { A: '' })).map(({ code }) => code), ['value_empty'], 'set but empty is set')
+  t.strictSame(problemsOf(() => contact('${A}', { A: '' })).map(({ code }) => code), ['value_empty'], 'set but empty is set')
   t.equal(contact('$${A} costs $5'), '${A} costs $5')
-  t.strictSame(problems(() => contact('${constructor}')).map(({ code }) => code), ['env_unset'])
+  t.strictSame(problemsOf(() => contact('${constructor}')).map(({ code }) => code), ['env_unset'])
   const { config } = load(yaml({ server: 'server:\n  publicUrl: ${U}\n  port: ${P}\n  management: { port: "${Q}" }', rest: 'requireMappedGroup: ${B}' }), { U: 'https://AUTH.corp.test:443/', P: '80', Q: '81', B: 'true' })
   t.strictSame([config.server.publicUrl, config.server.port, config.server.management.port, config.requireMappedGroup], ['https://auth.corp.test', 80, 81, true])
   const group = load(yaml({ groupMapping: `groupMapping: [{ entraGroup: ${ID}, groups: ["\${G}"] }]` }), { G: '[a]: {b}' })
@@ -272,22 +263,22 @@ t.test('secrets in files', async (t) => {
   const { config, secretFiles } = load(yaml(twins), {}, files)
   t.strictSame([config.entra.clientSecret, config.session.secrets, config.keys.encryptionSecrets, config.database.url], ['abc', [SECRET, SECOND_SECRET], [`${SECRET}x`], 'postgres://h/db'])
   t.strictSame(secretFiles, ['/etc/gh/a', '/etc/gh/d', '/run/b', '/etc/gh/c'])
-  const codes = (changed: Record<string, string>) => problems(() => load(yaml(twins), {}, { ...files, ...changed })).map(({ code, path }) => [code, path])
+  const codes = (changed: Record<string, string>) => problemsOf(() => load(yaml(twins), {}, { ...files, ...changed })).map(({ code, path }) => [code, path])
   t.strictSame(codes({ '/etc/gh/a': '\n' }), [['secret_file_empty', 'entra.clientSecretFile']])
   t.strictSame(codes({ '/etc/gh/a': 'x\ny\n' }), [['secret_file_lines', 'entra.clientSecretFile']])
   t.strictSame(codes({ '/run/b': `${SECRET}\nshort\n` }), [['secret_short', 'session.secretsFile']])
   t.strictSame(codes({ '/etc/gh/c': `${SECRET}\n` }), [['secret_shared', 'keys.encryptionSecretsFile']])
-  t.strictSame(placed(problems(() => load(yaml({ session: 'session:\n  secretsFile: nowhere' })))), ['secret_file_missing 10:16'])
+  t.strictSame(placed(problemsOf(() => load(yaml({ session: 'session:\n  secretsFile: nowhere' })))), ['secret_file_missing 10:16'])
   const both = marked(yaml(session('¦secretsFile: b')), ['secret_both'])
-  t.strictSame(placed(problems(() => load(both.text))), both.expected)
-  for (const { message } of problems(() => load(yaml({ session: 'session: { secrets: [hunter2hunter2] }', server: '+port: ${PW}' }), { PW: 'hunter2hunter2' }))) t.notMatch(message, 'hunter2', 'never shown')
+  t.strictSame(placed(problemsOf(() => load(both.text))), both.expected)
+  for (const { message } of problemsOf(() => load(yaml({ session: 'session: { secrets: [hunter2hunter2] }', server: '+port: ${PW}' }), { PW: 'hunter2hunter2' }))) t.notMatch(message, 'hunter2', 'never shown')
 })
 
 t.test('files', async (t) => {
   const dir = t.testdir({ 'gatehouse.yaml': yaml({ session: 'session: { secretsFile: s }' }), s: `${SECRET}\n`, empty: '', comment: '# nothing\n---\n', list: '- a\n', binary: '', big: '' })
   writeFileSync(join(dir, 'binary'), Buffer.from([0x61, 0xff, 0xfe]))
   writeFileSync(join(dir, 'big'), `#${'x'.repeat(1024 * 1024)}`)
-  const codes = (name: string) => placed(problems(() => loadConfig(join(dir, name), { env: {} })))
+  const codes = (name: string) => placed(problemsOf(() => loadConfig(join(dir, name), { env: {} })))
   t.strictSame(codes('nowhere'), ['file_missing 1:1'])
   t.strictSame(codes('.'), ['file_directory 1:1'])
   t.strictSame(codes('binary'), ['file_not_utf8 1:1'])
@@ -295,7 +286,7 @@ t.test('files', async (t) => {
   t.strictSame(codes('empty'), ['file_empty 1:1'])
   t.strictSame(codes('comment'), ['file_empty 1:1'])
   t.strictSame(codes('list'), ['type_wrong 1:1'])
-  t.strictSame(problems(() => load('['.repeat(100_000))).map(({ code }) => code), ['yaml_depth'])
+  t.strictSame(problemsOf(() => load('['.repeat(100_000))).map(({ code }) => code), ['yaml_depth'])
   chmodSync(join(dir, 's'), 0o644)
   t.strictSame(loadConfig(join(dir, 'gatehouse.yaml'), { env: {} }).warnings.map(({ code }) => code), ['secret_file_open'])
   chmodSync(join(dir, 's'), 0o640)
@@ -330,7 +321,7 @@ t.test('a problem reads like a compiler\'s', async (t) => {
 
 t.test('nothing but ConfigError is ever thrown', async () => {
   const example = readFileSync(new URL('../../config/gatehouse.example.yaml', import.meta.url), 'utf8')
-  const only = (text: string) => problems(() => load(text, { SESSION_SECRET: SECRET })).every(({ line, column, code, message, remedy }) => line > 0 && column > 0 && code && message && remedy)
+  const only = (text: string) => problemsOf(() => load(text, { SESSION_SECRET: SECRET })).every(({ line, column, code, message, remedy }) => line > 0 && column > 0 && code && message && remedy)
   fc.assert(fc.property(fc.oneof(fc.string({ maxLength: 200, unit: 'binary' }), fc.string({ unit: fc.constantFrom(...'\n\t -:?[]{},&*!|>\'"%@`#$a1<=~.'), maxLength: 80 })), only), { numRuns: 500 })
   const piece = fc.oneof(fc.constantFrom('\n', '\n\n', '  ', ':', '- ', '"', '\'', '[', ']', '{', '}', '&a ', '*a', '<<: *a', '!x ', '${', '${A}', '|\n', '>', '~', 'null', '1e9', '---\n', '# ', '\0', '\t', '? ', '.inf'), fc.string({ maxLength: 8 }))
   const cuts = fc.array(fc.tuple(fc.nat(example.length), fc.nat(40), piece), { minLength: 1, maxLength: 6 })

@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { ConfigError, loadConfig, type LoadedConfig, type Problem } from '../../src/config/load.js'
+import { loadConfig, type LoadedConfig, type Problem } from '../../src/config/load.js'
+import { problemsOf } from '../helpers/config-problems.js'
 
 const ID = '8d1f0000-1111-2222-3333-444444444444'
 const FIRST = 'kJ8-first-Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv9'
@@ -41,16 +42,6 @@ function load(t: Test, where: Where, { env = {}, files = {} }: Around = {}): Loa
   const directory = t.testdir({ 'gatehouse.yaml': yaml(where), ...files })
   for (const name of Object.keys(files)) chmodSync(join(directory, name), 0o600)
   return loadConfig(join(directory, 'gatehouse.yaml'), { env })
-}
-
-function problemsOf(run: () => unknown): readonly Problem[] {
-  try {
-    run()
-    return []
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems
-    throw error
-  }
 }
 
 const secretsOf = ({ config }: LoadedConfig) => [config.entra.clientSecret, config.session.secrets]

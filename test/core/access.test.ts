@@ -9,6 +9,7 @@ import { compilePath, coversPath, matchesPath } from '../../src/core/path-patter
 import { pathReadings } from '../../src/core/path-readings.js'
 import { parseTargetUrl, type Target } from '../../src/core/target.js'
 import { networkTest } from '../../src/http/networks.js'
+import { targetOf } from '../helpers/targets.js'
 
 const RUNS = { numRuns: 2_000 }
 const PERSON: Rights = { groups: [], permissions: [], isStaff: false, isSuperuser: false }
@@ -301,12 +302,3 @@ t.test('whatever a program makes of a path: what it finds protected is not let t
   }), { numRuns: 20_000 })
   t.ok(seen > 500, `${seen} were protected in somebody's eyes`)
 })
-
-function targetOf(path: string): Target | undefined {
-  try {
-    return parseTargetUrl(`https://app.test${path}`, 'GET')
-  } catch (error) {
-    if (error instanceof GatehouseError && error.code === 'target_malformed') return undefined
-    throw error
-  }
-}

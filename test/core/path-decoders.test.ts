@@ -5,10 +5,10 @@ import { posix } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { compileAccess, type AccessRule, type AccessRules, type Allow, type Rights } from '../../src/core/access.js'
-import { GatehouseError } from '../../src/core/errors.js'
 import { MOST_STEPS, pathReadings } from '../../src/core/path-readings.js'
-import { parseTargetUrl, type Target } from '../../src/core/target.js'
+import { parseTargetUrl } from '../../src/core/target.js'
 import { networkTest } from '../../src/http/networks.js'
+import { targetOf } from '../helpers/targets.js'
 
 const PERSON: Rights = { groups: [], permissions: [], isStaff: false, isSuperuser: false }
 
@@ -97,15 +97,6 @@ function encodedTimes(char: string, times: number): string {
   let text = must || times > 0 ? [...Buffer.from(char)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('') : char
   for (let count = 1; count < times; count++) text = text.replaceAll('%', '%25')
   return text
-}
-
-function targetOf(path: string): Target | undefined {
-  try {
-    return parseTargetUrl(`https://app.test${path}`, 'GET')
-  } catch (error) {
-    if (error instanceof GatehouseError && error.code === 'target_malformed') return undefined
-    throw error
-  }
 }
 
 t.test('Python decodes as this test says', { skip: spawnSync('python3', ['-V']).error ? 'no python3' : false }, async (t) => {
