@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-// The `gatehouse` command: one line per command. Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 configuration unusable.
+// The `gatehouse` command: one line per command, each loaded when it runs. Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 configuration unusable.
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { EXIT, explainFailure, type CommonOptions } from './commands/context.js'
+import type { CommonOptions } from './commands/context.js'
+import { EXIT } from './commands/exit.js'
 
 function port(text: string): number {
   const number = Number(text)
@@ -25,7 +26,10 @@ function command(parent: Command, usage: string, description: string, load: () =
     .option('--json', 'print JSON')
     .action(async (...args: unknown[]) => {
       const given = args.slice(0, -1) as never[] // the last argument is the command itself
-      process.exitCode = await load().then((run) => run(...given)).catch((error: unknown) => explainFailure(error, made.opts<CommonOptions>().json))
+      process.exitCode = await load().then((run) => run(...given)).catch(async (error: unknown) => {
+        const { explainFailure } = await import('./commands/context.js')
+        return explainFailure(error, made.opts<CommonOptions>().json)
+      })
     })
   return made
 }

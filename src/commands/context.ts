@@ -2,11 +2,11 @@
 import { userInfo } from 'node:os'
 import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../config/load.js'
 import { GatehouseError } from '../core/errors.js'
-import { openDatabase, type Database } from '../store/database.js'
-import { databaseUrl } from '../store/database-url.js'
-import { createPeopleStore, type PeopleStore, type PersonView } from '../store/people.js'
+import type { Database } from '../store/database.js'
+import type { PeopleStore, PersonView } from '../store/people.js'
+import { EXIT } from './exit.js'
 
-export const EXIT = { ok: 0, failed: 1, usage: 2, config: 78 } as const
+export { EXIT } from './exit.js'
 
 /** A million sessions take longer to end than one. */
 const STATEMENT_MS = 120_000
@@ -23,6 +23,9 @@ export interface CommandContext { readonly database: Database, readonly people: 
 /** Runs work on the configured database and closes it, whatever happens. */
 export async function withDatabase<T>(options: CommonOptions, work: (context: CommandContext) => Promise<T>): Promise<T> {
   const { config } = readConfig(options)
+  const [{ openDatabase }, { databaseUrl }, { createPeopleStore }] = await Promise.all([
+    import('../store/database.js'), import('../store/database-url.js'), import('../store/people.js'),
+  ])
   const { url, stop } = await databaseUrl(config.database)
   const database = openDatabase({ url, poolSize: 2, timeoutMs: STATEMENT_MS })
   try {

@@ -1,5 +1,5 @@
 // The keys about the gateway itself: where it listens, whom it asks, where it keeps things, how long sessions last.
-import { Type } from 'typebox'
+import { Type } from './schema-types.js'
 import { choice, count, duration, flag, leaf, list, secret, section } from './schema-parts.js'
 
 export const serverSection = section('Where browsers and proxies reach Gatehouse.', {

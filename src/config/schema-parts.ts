@@ -1,7 +1,8 @@
 // The few shapes that the configuration is built of. A leaf names its kind (kinds/index.ts), which reads and judges it;
 // `x-` keywords are for the loader and the reference page, and are left out of the published JSON schema.
-import { Type, type TObject, type TProperties, type TSchema, type TUnsafe } from 'typebox'
+import type { TObject, TProperties, TSchema, TUnsafe } from 'typebox'
 import type { KindName } from './kinds/index.js'
+import { Type } from './schema-types.js'
 
 /** A length of time as people write it, `15s 5m 8h 90d`: key `x` in the file becomes `xMs`, in milliseconds, in `Config`. */
 export type Duration = string & { readonly '~duration': true }

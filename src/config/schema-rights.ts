@@ -1,7 +1,8 @@
 // The keys about people and their rights: the mapping, the steps of a login, access rules, identity headers.
-import { Type, type TUnsafe } from 'typebox'
+import type { TUnsafe } from 'typebox'
 import { HEADER_VALUES, type HeaderValue } from '../core/identity-headers.js'
 import { choice, count, duration, flag, leaf, list, section } from './schema-parts.js'
+import { Type } from './schema-types.js'
 
 const localGroup = leaf('groupName', 'The exact name of a local group.')
 const permission = leaf('permission', 'A permission: words joined by dots, like netbox.view.')

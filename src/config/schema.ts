@@ -1,10 +1,11 @@
 // The whole configuration, once: the static type (config.ts), the loader (read.ts), config/gatehouse.schema.json and
 // docs/configuration.md are all derived from what stands here.
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
 import { STEPS } from '../core/pipeline/index.js'
 import { auditSection, databaseSection, entraSection, keysSection, logSection, serverSection, sessionSection } from './schema-gateway.js'
 import { choice, flag, leaf, list, section } from './schema-parts.js'
 import { accessSection, authAllowedSection, headersSection, mappingRow, syncSection } from './schema-rights.js'
+import { Type } from './schema-types.js'
 
 export const DEFAULT_PIPELINE: readonly string[] = Object.keys(STEPS)
 
