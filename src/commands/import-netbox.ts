@@ -1,5 +1,5 @@
-// `gatehouse import-netbox FILE`: NetBox's configuration as Gatehouse's, on standard output; what to know about it on
-// standard error. The file is read, never executed, and no configuration of Gatehouse is needed.
+// `gatehouse import-netbox FILE`: NetBox's configuration as Gatehouse's, on standard output, with the local groups and
+// NetBox's new settings as comments below it; what to know about it on standard error. The file is read, never executed, and no configuration of Gatehouse is needed.
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { formatProblem } from '../config/problem.js'
 import { GatehouseError } from '../core/errors.js'
@@ -9,15 +9,23 @@ import { EXIT, print, printJson, type CommonOptions } from './context.js'
 
 /** @throws `file_unreadable` */
 export async function importNetbox(file: string, { json }: CommonOptions): Promise<number> {
-  const { yaml, problems, warnings } = read(file)
-  if (json) printJson({ yaml, problems, warnings })
+  const { yaml, groups, netbox, problems, warnings } = read(file)
+  if (json) printJson({ yaml, groups, netbox, problems, warnings })
   else {
     for (const problem of problems) complain(formatProblem(problem))
     for (const warning of warnings) complain(`warning: ${formatProblem(warning)}`)
     if (problems.length > 0) complain(`\n${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}: what is named above is missing from what is printed.`)
     print(yaml.trimEnd())
+    print(asComment('groups.yaml, for: gatehouse groups apply groups.yaml', groups))
+    print(asComment('NetBox\'s configuration.py from now on (docs/applications/netbox.md)', netbox))
   }
   return problems.length > 0 ? EXIT.failed : EXIT.ok
+}
+
+/** Below the configuration, so that the whole output is still one YAML file. `sed -n 's/^#| //p'` takes it out. */
+function asComment(title: string, text: string): string {
+  const lines = text.trimEnd().split('\n').map((line) => `#| ${line}`.trimEnd())
+  return ['', `# ---- ${title}`, ...lines].join('\n')
 }
 
 function read(file: string): NetboxImport {

@@ -3,12 +3,18 @@ import type { Problem } from '../config/problem.js'
 import { isCloudTable, readCloudTable } from './cloud-table.js'
 import { readNetboxSettings } from './netbox-settings.js'
 import { createImportReport, ImportRefused } from './report.js'
+import { toGroups } from './to-groups.js'
+import { toNetboxBlock } from './to-netbox-block.js'
 import { toYaml } from './to-yaml.js'
 
 export const MAX_BYTES = 2 * 1024 * 1024
 
 export interface NetboxImport {
   readonly yaml: string
+  /** The file of `groups apply`: every local group that the mapping names. */
+  readonly groups: string
+  /** NetBox's new settings, in Python. */
+  readonly netbox: string
   /** What is left out of the YAML. */
   readonly problems: readonly Problem[]
   /** What is different from NetBox, or must still be done. */
@@ -20,8 +26,8 @@ export function importNetbox(bytes: Uint8Array, file: string): NetboxImport {
   const text = decode(bytes, file)
   const report = createImportReport(file)
   const imported = isCloudTable(text, file) ? readCloudTable(text, file, report) : readNetboxSettings(text, file, report)
-  const yaml = toYaml(imported)
-  return { yaml, problems: inOrder(report.problems), warnings: inOrder(report.warnings) }
+  const files = { yaml: toYaml(imported), groups: toGroups(imported), netbox: toNetboxBlock(imported) }
+  return { ...files, problems: inOrder(report.problems), warnings: inOrder(report.warnings) }
 }
 
 /** @throws ImportRefused */

@@ -12,4 +12,10 @@ export interface Imported {
   readonly defaultGroups?: readonly string[] | undefined
   /** In which ways the order of the steps is another; undefined where the file has no order. */
   readonly pipelineDiffers?: readonly string[] | undefined
+  /** Durations of `session`, as LOGIN_TIMEOUT and LOGIN_PERSISTENCE mean them. */
+  readonly sessionTimes?: SessionTimes | undefined
+  /** NetBox's own host, where ALLOWED_HOSTS names exactly one. */
+  readonly netboxHost?: string | undefined
 }
+
+export interface SessionTimes { readonly idleTimeout?: string, readonly absoluteTimeout?: string }

@@ -3,6 +3,7 @@ import { isRefusal } from '../config/kinds/kind.js'
 import { guid, tenant } from '../config/kinds/object-ids.js'
 import { entraEndpoints, type Cloud } from '../entra/clouds.js'
 import type { Imported } from './imported.js'
+import { readNetboxHost, readSessionTimes, warnOfReplaced } from './netbox-login.js'
 import { describe, MAPPING, readMapping } from './netbox-mapping.js'
 import { readPipeline } from './netbox-pipeline.js'
 import { parsePython } from './python-file.js'
@@ -13,8 +14,6 @@ import { context, createRows, isGroup } from './rows.js'
 
 const BACKEND = /^SOCIAL_AUTH_AZUREAD_(?:TENANT_|V2_TENANT_)?OAUTH2_(KEY|SECRET|TENANT_ID|RESOURCE)$/
 const OTHERS = [MAPPING, 'SOCIAL_AUTH_PIPELINE', 'REMOTE_AUTH_DEFAULT_GROUPS']
-/** Ways of NetBox to say that it uses social-auth at all: there is nothing to carry over. */
-const UNDERSTOOD = ['REMOTE_AUTH_ENABLED', 'REMOTE_AUTH_BACKEND']
 const NAME_FEDERATED = /_FEDERATED_TOKEN_FILE$/
 const GRAPH_APP_ID = '00000003-0000-0000-c000-000000000000'
 const CLOUDS: readonly Cloud[] = ['global', 'usgov', 'usgov-dod', 'china']
@@ -25,8 +24,9 @@ export function readNetboxSettings(text: string, file: string, report: ImportRep
   const backend = readBackend(names, report)
   const settings = [...names.keys()].filter((name) => OTHERS.includes(name))
   if (backend.size === 0 && settings.length === 0) throw new ImportRefused(`${file}: nothing of NetBox's login is in this file`, `Give the file that defines ${MAPPING} and SOCIAL_AUTH_AZUREAD_OAUTH2_KEY, or the NetBox Cloud table.`)
+  warnOfReplaced(names, report)
   for (const [name, { at }] of names) {
-    if (!/^(?:SOCIAL|REMOTE)_AUTH_/.test(name) || BACKEND.test(name) || OTHERS.includes(name) || UNDERSTOOD.includes(name)) continue
+    if (!name.startsWith('SOCIAL_AUTH_') || BACKEND.test(name) || OTHERS.includes(name)) continue
     if (NAME_FEDERATED.test(name)) report.warn(at, name, 'setting_unknown', `${name} is left out.`, 'Set entra.federatedTokenFile in place of entra.clientSecret.')
     else report.warn(at, name, 'setting_unknown', `${name} has no counterpart and is left out.`, 'See docs/configuration.md for what there is.')
   }
@@ -42,6 +42,8 @@ export function readNetboxSettings(text: string, file: string, report: ImportRep
     cloud: readCloud(backend.get('RESOURCE'), report),
     defaultGroups: defaults && readDefaultGroups(defaults, report),
     pipelineDiffers: pipeline && readPipeline(pipeline, report),
+    sessionTimes: readSessionTimes(names, report),
+    netboxHost: readNetboxHost(names),
   }
 }
 
@@ -70,8 +72,14 @@ function readClientId(setting: Setting | undefined, report: ImportReport): strin
 }
 
 function readId({ name, value: { content, at, ...value } }: Setting, kind: typeof guid, variable: string, report: ImportReport): string | undefined {
-  if (content.is === 'environment') return `\${${content.text}}`
   const refuse = (why: string, remedy: string) => report.warn(at, name, 'id_unusable', `${name} ${why}.`, `${remedy} Set ${variable}, or write the id in its place.`)
+  if (content.is === 'environment') {
+    const { text, fallback } = content
+    if (fallback === undefined || isEmpty(fallback)) return `\${${text}}`
+    const setting = { name: `The default of ${text} in ${name}`, value: { content: fallback, at, ...value } }
+    const id = readId(setting, kind, text, report)
+    return id === undefined ? `\${${text}}` : `\${${text}:-${id}}`
+  }
   if (content.is !== 'text') {
     refuse(`is not read: ${describe({ content, at, ...value })}`, '')
     return undefined
@@ -83,9 +91,21 @@ function readId({ name, value: { content, at, ...value } }: Setting, kind: typeo
   return undefined
 }
 
+/** None or an empty text: no default. */
+function isEmpty(content: Value['content']): boolean {
+  return (content.is === 'constant' && content.value === null) || (content.is === 'text' && content.text === '')
+}
+
 /** A secret never reaches the output, whichever way it is written. */
 function readSecret(setting: Setting | undefined, report: ImportReport): string | undefined {
-  if (setting?.value.content.is === 'environment') return `\${${setting.value.content.text}}`
+  if (setting?.value.content.is === 'environment') {
+    const { text, fallback } = setting.value.content
+    if (fallback !== undefined && !isEmpty(fallback)) {
+      const message = `The default of ${text} in ${setting.name} is not copied.`
+      report.warn(setting.value.at, setting.name, 'secret_not_copied', message, `Set the environment variable ${text}.`)
+    }
+    return `\${${text}}`
+  }
   if (setting) report.warn(setting.value.at, setting.name, 'secret_not_copied', `${setting.name} is not copied.`, 'Put its value into the environment variable ENTRA_CLIENT_SECRET, or use entra.clientSecretFile.')
   return undefined
 }

@@ -38,6 +38,7 @@ export function createEvaluator(file: PythonFile, names: ReadonlyMap<string, Val
       case 'DictionaryExpression': return dict(parts)
       case 'CallExpression': return call(node, parts)
       case 'MemberExpression': return member(node, parts)
+      case 'BinaryExpression': return product(node, parts)
       case 'UnaryExpression': return parts[1]?.name === 'Number' ? { is: 'number', text: textOf(node) } : notLiteral(node)
       default: return notLiteral(node)
     }
@@ -89,7 +90,7 @@ export function createEvaluator(file: PythonFile, names: ReadonlyMap<string, Val
   function call(node: SyntaxNode, [callee, list]: SyntaxNode[]): Content {
     if (!callee || !list) return notLiteral(node)
     const given = childrenOf(list).filter(({ name }) => !PUNCTUATION.has(name))
-    if (ENVIRONMENT.test(textOf(callee)) && given[0]) return environment(node, given[0])
+    if (ENVIRONMENT.test(textOf(callee)) && given[0]) return environment(node, given[0], given.slice(1))
     if (textOf(callee) !== 'dict' || names.has('dict')) return notLiteral(node)
     const [first] = given
     if (given.length === 1 && first) {
@@ -105,9 +106,21 @@ export function createEvaluator(file: PythonFile, names: ReadonlyMap<string, Val
     return notLiteral(node)
   }
 
-  function environment(node: SyntaxNode, key: SyntaxNode): Content {
+  /** @param others what follows the name in a call: a default, also as `default=...` */
+  function environment(node: SyntaxNode, key: SyntaxNode, others: readonly SyntaxNode[] = []): Content {
     const { content } = evaluate(key)
-    return content.is === 'text' && /^[A-Za-z_]\w*$/.test(content.text) ? { is: 'environment', text: content.text } : notLiteral(node)
+    if (content.is !== 'text' || !/^[A-Za-z_]\w*$/.test(content.text)) return notLiteral(node)
+    const last = others.at(-1)
+    return { is: 'environment', text: content.text, fallback: last && evaluate(last).content }
+  }
+
+  /** `60 * 60 * 8`, as times are written. */
+  function product(node: SyntaxNode, [left, operator, right]: SyntaxNode[]): Content {
+    if (!left || !right || operator === undefined || textOf(operator) !== '*') return notLiteral(node)
+    const factors = [left, right].map((each) => evaluate(each).content)
+    const numbers = factors.flatMap((factor) => factor.is === 'number' ? Number(factor.text.replaceAll('_', '')) : [])
+    const [one, other] = numbers
+    return one === undefined || other === undefined ? notLiteral(node) : { is: 'number', text: String(one * other) }
   }
 
   return { evaluate, items }

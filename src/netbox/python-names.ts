@@ -73,7 +73,7 @@ export function readNames(file: PythonFile): ReadonlyMap<string, Value> {
 
 /** A setting inside an `if` has no value yet that could be spoilt, but it is there. */
 function isSetting(word: string): boolean {
-  return /^(?:SOCIAL_AUTH|REMOTE_AUTH)_/.test(word)
+  return /^(?:SOCIAL_AUTH|REMOTE_AUTH|LOGIN|LOGOUT)_/.test(word) || word === 'ALLOWED_HOSTS'
 }
 
 function spoilValue(value: Value, content: Value['content']): void {

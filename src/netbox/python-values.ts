@@ -2,7 +2,8 @@
 import type { Place } from '../config/problem.js'
 
 export type Content =
-  | { readonly is: 'text' | 'number' | 'environment', readonly text: string }
+  | { readonly is: 'text' | 'number', readonly text: string }
+  | { readonly is: 'environment', readonly text: string, readonly fallback: Content | undefined }
   | { readonly is: 'constant', readonly value: boolean | null }
   | { readonly is: 'list', readonly items: Value[] }
   | { readonly is: 'dict', readonly entries: Entries }

@@ -2,10 +2,14 @@
 // be given is a variable, and the comment at the top names them all.
 import { Document, isCollection, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import { DEFAULT_PIPELINE } from '../config/schema.js'
+import { VIEW_PERMISSION } from './to-groups.js'
+import { hostsOf } from './imported-hosts.js'
 import type { Imported } from './imported.js'
 import type { Row } from './rows.js'
 
 const EXPLAINED: Readonly<Record<string, string>> = {
+  NETBOX_HOST: 'the host where browsers reach NetBox: netbox.example.com',
+  COOKIE_DOMAIN: 'the narrowest domain that holds Gatehouse and NetBox: example.com',
   PUBLIC_URL: 'the origin where browsers reach Gatehouse: https://auth.example.com',
   ENTRA_TENANT_ID: 'the Directory (tenant) ID',
   ENTRA_CLIENT_ID: 'the Application (client) ID of the registration',
@@ -14,23 +18,28 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   SESSION_SECRET: 'openssl rand -base64 48',
   KEY_ENCRYPTION_SECRET: 'openssl rand -base64 48, another one',
 }
-const WHOLE = /^\$\{(\w+)\}$/
+const WHOLE = /^\$\{(\w+)(?::-[^}]*)?\}$/
 const LINE_WIDTH = 0 // long names are not folded
 const variable = (name: string) => `\${${name}}`
 
 export function toYaml(imported: Imported): string {
   const { tenantId = variable('ENTRA_TENANT_ID'), clientId = variable('ENTRA_CLIENT_ID'), clientSecret = variable('ENTRA_CLIENT_SECRET'), cloud } = imported
-  const used = ['PUBLIC_URL', ...[tenantId, clientId, clientSecret].flatMap((value) => WHOLE.exec(value)?.[1] ?? []), 'DATABASE_URL', 'SESSION_SECRET', 'KEY_ENCRYPTION_SECRET']
+  const { netboxHost, cookieDomain } = hostsOf(imported)
+  const given = [netboxHost, cookieDomain, tenantId, clientId, clientSecret]
+  const named = given.flatMap((value) => WHOLE.exec(value)?.[1] ?? [])
+  const used = ['PUBLIC_URL', ...named, 'DATABASE_URL', 'SESSION_SECRET', 'KEY_ENCRYPTION_SECRET']
   const document = new Document(new YAMLMap())
-  const list = (name: string) => flow(document, [variable(name)])
-  document.set('server', document.createNode({ publicUrl: variable('PUBLIC_URL') }))
+  const list = (...values: readonly string[]) => flow(document, values)
+  document.set('server', document.createNode({ publicUrl: variable('PUBLIC_URL'), redirectDomains: list(netboxHost) }))
   document.set('entra', document.createNode({ tenantId, clientId, clientSecret, ...(cloud === undefined || cloud === 'global' ? {} : { cloud }) }))
   document.set('database', document.createNode({ url: variable('DATABASE_URL') }))
-  document.set('session', document.createNode({ secrets: list('SESSION_SECRET') }))
-  document.set('keys', document.createNode({ encryptionSecrets: list('KEY_ENCRYPTION_SECRET') }))
+  const session = { secrets: list(variable('SESSION_SECRET')), cookieDomain, ...imported.sessionTimes }
+  document.set('session', document.createNode(session))
+  document.set('keys', document.createNode({ encryptionSecrets: list(variable('KEY_ENCRYPTION_SECRET')) }))
   if (imported.tenantId === undefined) beside(document.getIn(['entra', 'tenantId'], true), 'REPLACE: the Directory (tenant) ID of your organisation')
   if (imported.clientId === undefined) beside(document.getIn(['entra', 'clientId'], true), 'REPLACE: the Application (client) ID of the registration')
   addMapping(document, imported.rows)
+  addAccess(document, netboxHost)
   if (imported.defaultGroups?.length) {
     document.set('defaultGroups', flow(document, imported.defaultGroups.map(literal)))
     above(document, 'defaultGroups', ['No effect, as in NetBox: azuread_map_groups runs later and replaces all memberships.'])
@@ -38,6 +47,13 @@ export function toYaml(imported: Imported): string {
   if (imported.pipelineDiffers) addPipeline(document, imported.pipelineDiffers)
   document.commentBefore = [' Made from a NetBox configuration by: gatehouse import-netbox', ' Judge it with: gatehouse check', ' It needs these variables in the environment:', ...[...new Set(used)].map((name) => `   ${name.padEnd(24)} ${EXPLAINED[name] ?? 'as in NetBox'}`)].join('\n')
   return document.toString({ lineWidth: LINE_WIDTH, flowCollectionPadding: false })
+}
+
+/** Whoever holds netbox.view reaches NetBox; what they may do there, NetBox's own permissions say. */
+function addAccess(document: Document, netboxHost: string): void {
+  const rule = document.createNode({ hosts: [netboxHost], allow: { permissions: [VIEW_PERMISSION] } }) as YAMLMap
+  rule.flow = true
+  document.set('access', document.createNode({ rules: [rule] }))
 }
 
 function addMapping(document: Document, rows: readonly Row[]): void {

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { parse } from 'yaml'
 import { loadConfig } from '../../src/config/load.js'
 import { importNetbox as command } from '../../src/commands/import-netbox.js'
 import { importNetbox } from '../../src/netbox/import.js'
@@ -20,7 +21,7 @@ const mapping = (groups: string, flags = '{}') => `SOCIAL_AUTH_PIPELINE_CONFIG =
 
 /** Loads what is printed, with the variables that its own header names. */
 function load(yaml: string) {
-  const env: Record<string, string> = { PUBLIC_URL: 'https://auth.example.com', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv', KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua', ENTRA_CLIENT_SECRET: 'abc~def' }
+  const env: Record<string, string> = { PUBLIC_URL: 'https://auth.example.com', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv', KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua', ENTRA_CLIENT_SECRET: 'abc~def', NETBOX_HOST: 'netbox.example.com', COOKIE_DOMAIN: 'example.com' }
   const named = [...yaml.matchAll(/^# {3}(\w+) /gm)].map(([, name = '']) => name)
   return loadConfig('gatehouse.yaml', { env: Object.fromEntries(named.map((name) => [name, env[name] ?? ADMINS])), readFile: () => yaml }).config
 }
@@ -117,10 +118,101 @@ t.test('what is no literal is reported with its place and never run', async (t) 
 })
 
 t.test('settings without a counterpart are named with their place, and left out', async (t) => {
-  const names = ['SOCIAL_AUTH_USERNAME_IS_FULL_EMAIL', 'SOCIAL_AUTH_CLEAN_USERNAMES', 'SOCIAL_AUTH_SLUGIFY_USERNAMES', 'SOCIAL_AUTH_FORCE_EMAIL_LOWERCASE', 'SOCIAL_AUTH_PROTECTED_USER_FIELDS', 'SOCIAL_AUTH_IMMUTABLE_USER_FIELDS', 'SOCIAL_AUTH_AZUREAD_OAUTH2_WHITELISTED_DOMAINS', 'SOCIAL_AUTH_INACTIVE_USER_URL', 'REMOTE_AUTH_AUTO_CREATE_GROUPS']
+  const names = ['SOCIAL_AUTH_USERNAME_IS_FULL_EMAIL', 'SOCIAL_AUTH_CLEAN_USERNAMES', 'SOCIAL_AUTH_SLUGIFY_USERNAMES', 'SOCIAL_AUTH_FORCE_EMAIL_LOWERCASE', 'SOCIAL_AUTH_PROTECTED_USER_FIELDS', 'SOCIAL_AUTH_IMMUTABLE_USER_FIELDS', 'SOCIAL_AUTH_AZUREAD_OAUTH2_WHITELISTED_DOMAINS', 'SOCIAL_AUTH_INACTIVE_USER_URL', 'REMOTE_AUTH_OF_TOMORROW']
   const { yaml, problems, warnings } = convert(`${mapping(`{'${ADMINS}': 'A'}`)}${names.map((name) => `${name} = True\n`).join('')}`)
   t.strictSame(warnings.filter(({ code }) => code === 'setting_unknown').map(({ line, path }) => [line, path]), names.map((name, index) => [index + 2, name]))
   t.strictSame([problems, rows(yaml)], [[], [[ADMINS, ['A'], false, false]]])
+})
+
+t.test('a default of environ.get is kept, but never a secret', async (t) => {
+  const { yaml, warnings } = convert(`
+SOCIAL_AUTH_AZUREAD_OAUTH2_TENANT_ID = environ.get('AZ_TENANT', '${ADMINS}')
+SOCIAL_AUTH_AZUREAD_OAUTH2_KEY = os.getenv('AZ_KEY', default='${READERS.toUpperCase()}')
+SOCIAL_AUTH_AZUREAD_OAUTH2_SECRET = os.environ.get('AZ_SECRET', 'Zx8Q~very-secret')
+${mapping(`{'${ADMINS}': 'A'}`)}`)
+  t.match(yaml, `tenantId: \${AZ_TENANT:-${ADMINS}}\n`)
+  t.match(yaml, `clientId: \${AZ_KEY:-${READERS}}\n`)
+  t.match(yaml, /clientSecret: \$\{AZ_SECRET\}\n/)
+  t.match(load(yaml.replaceAll(/^# {3}AZ_(?:TENANT|KEY) .*\n/gm, '')).entra, { tenantId: ADMINS, clientId: READERS })
+  t.notMatch(JSON.stringify({ yaml, warnings }), /very-secret/)
+  t.strictSame(places(warnings), ['4:37 secret_not_copied'])
+  for (const [written, code] of [['None', []], ['\'\'', []], ['\'common\'', ['id_unusable']], ['load()', ['id_unusable']]] as const) {
+    const { yaml, warnings } = convert(`SOCIAL_AUTH_AZUREAD_OAUTH2_TENANT_ID = environ.get('AZ_TENANT', ${written})\n`)
+    t.match(yaml, /tenantId: \$\{AZ_TENANT\}\n/, written)
+    t.strictSame(codes(warnings).filter((each) => each === 'id_unusable'), code, written)
+  }
+})
+
+/** What NetBox's own configuration_example.py says of its login. */
+const TEMPLATE = `
+LOGIN_PERSISTENCE = False
+LOGIN_TIMEOUT = None
+LOGIN_FORM_HIDDEN = False
+LOGOUT_REDIRECT_URL = 'home'
+REMOTE_AUTH_ENABLED = False
+REMOTE_AUTH_BACKEND = 'netbox.authentication.RemoteUserBackend'
+REMOTE_AUTH_HEADER = 'HTTP_REMOTE_USER'
+REMOTE_AUTH_USER_FIRST_NAME = 'HTTP_REMOTE_USER_FIRST_NAME'
+REMOTE_AUTH_USER_LAST_NAME = 'HTTP_REMOTE_USER_LAST_NAME'
+REMOTE_AUTH_USER_EMAIL = 'HTTP_REMOTE_USER_EMAIL'
+REMOTE_AUTH_AUTO_CREATE_USER = True
+REMOTE_AUTH_DEFAULT_GROUPS = []
+REMOTE_AUTH_DEFAULT_PERMISSIONS = {}
+`
+const BACKEND = `SOCIAL_AUTH_AZUREAD_OAUTH2_KEY = '${READERS}'\nSOCIAL_AUTH_AZUREAD_OAUTH2_TENANT_ID = '${ADMINS}'\n`
+
+t.test('values of NetBox\'s template are left out silently, other ones with their place', async (t) => {
+  const plain = `${BACKEND}${mapping(`{'${ADMINS}': 'A'}`)}`
+  t.strictSame(convert(`${plain}${TEMPLATE}`).warnings, [])
+  const changed = {
+    LOGIN_REQUIRED: 'False', LOGIN_TIMEOUT: 'int(x)', LOGOUT_REDIRECT_URL: '"/bye/"', REMOTE_AUTH_HEADER: '"HTTP_X_USER"',
+    REMOTE_AUTH_DEFAULT_PERMISSIONS: '{"dcim.view_site": None}', REMOTE_AUTH_SUPERUSER_GROUPS: '["A"]',
+    REMOTE_AUTH_SUPERUSERS: '["ann"]', REMOTE_AUTH_STAFF_GROUPS: '["A"]', REMOTE_AUTH_AUTO_CREATE_GROUPS: 'True',
+  }
+  const settings = Object.entries(changed).map(([name, value]) => `${name} = ${value}\n`).join('')
+  const { warnings } = convert(`${settings}${plain}`)
+  t.strictSame(warnings.map(({ line, path, code }) => [line, path, code]),
+    Object.keys(changed).map((name, index) => [index + 1, name, 'setting_replaced']))
+})
+
+t.test('the times of NetBox\'s sessions become those of Gatehouse\'s', async (t) => {
+  const hour = 3_600_000
+  for (const [settings, idle, absolute, code] of [
+    ['LOGIN_TIMEOUT = 900', hour / 4, hour / 4, undefined],
+    ['LOGIN_TIMEOUT = 60 * 60 * 12', 12 * hour, 12 * hour, undefined],
+    ['LOGIN_TIMEOUT = 1_209_600', 336 * hour, 336 * hour, undefined],
+    ['LOGIN_TIMEOUT = 1801\nLOGIN_PERSISTENCE = True', 1_801_000, 24 * hour, 'timeout_added'],
+    ['LOGIN_TIMEOUT = 60 * 86400\nLOGIN_PERSISTENCE = True', 1440 * hour, 1440 * hour, 'timeout_added'],
+    ['LOGIN_TIMEOUT = 365 * 86400', 2160 * hour, 2160 * hour, 'timeout_shortened'],
+    ['LOGIN_TIMEOUT = None', 8 * hour, 24 * hour, undefined],
+    ['LOGIN_PERSISTENCE = True', 8 * hour, 24 * hour, 'setting_replaced'],
+    ['LOGIN_TIMEOUT = "900"', 8 * hour, 24 * hour, 'setting_replaced'],
+    ['if DEBUG:\n  LOGIN_TIMEOUT = 900', 8 * hour, 24 * hour, 'setting_replaced'],
+  ] as const) {
+    const { yaml, warnings } = convert(`${BACKEND}${mapping('{}')}${settings}\n`)
+    const { idleTimeoutMs, absoluteTimeoutMs } = load(yaml).session
+    t.strictSame([idleTimeoutMs, absoluteTimeoutMs], [idle, absolute], settings)
+    t.strictSame(codes(warnings), code === undefined ? [] : [code], settings)
+  }
+})
+
+t.test('what is printed is a gateway for NetBox: its host, the domain, the rule, the groups, NetBox\'s settings', async (t) => {
+  const text = `REMOTE_AUTH_DEFAULT_GROUPS = ['Everybody']\n${mapping(`{'${ADMINS}': 'Büro', '${READERS}': 'A', '${NOT_HEX}': 'B'}`)}`
+  const { yaml, groups, netbox } = convert(text)
+  t.strictSame(parse(groups), { groups: ['Büro', 'A', 'Everybody'].map((name) => ({ name, permissions: ['netbox.view'] })) })
+  const { server, session, access } = load(yaml)
+  t.strictSame([server.redirectDomains, session.cookieDomain], [['netbox.example.com'], 'example.com'])
+  t.match(access.rules, [{ hosts: ['netbox.example.com'], allow: { permissions: ['netbox.view'] } }])
+  t.match(yaml, /^# {3}NETBOX_HOST .*\n# {3}COOKIE_DOMAIN /m)
+  t.match(netbox, /^REMOTE_AUTH_BACKEND = 'gatehouse_netbox\.backend\.AssertionBackend'$/m)
+  t.match(netbox, /^ {8}'audience': 'netbox\.example\.com', {2}# REPLACE/m)
+
+  const known = convert(`ALLOWED_HOSTS = ['NetBox.example.com', 'localhost', '10.0.0.7', '*']\n${text}`)
+  t.match(load(known.yaml), { server: { redirectDomains: ['netbox.example.com'] }, session: { cookieDomain: 'example.com' } })
+  t.notMatch(known.yaml, /NETBOX_HOST|COOKIE_DOMAIN/)
+  t.match(known.netbox, /^ {8}'audience': 'netbox\.example\.com', {2}# the host of NetBox$/m)
+  t.match(convert(`ALLOWED_HOSTS = ['netbox.com']\n${text}`).yaml, /cookieDomain: \$\{COOKIE_DOMAIN\}/)
+  t.match(convert(`ALLOWED_HOSTS = ['a.example.com', 'b.example.com']\n${text}`).yaml, /redirectDomains: \["\$\{NETBOX_HOST\}"\]/)
 })
 
 t.test('a mapping that code changes afterwards does not pass for the whole', async (t) => {
@@ -207,6 +299,8 @@ t.test('the command', async (t) => {
   const { status, stdout, stderr } = await run(WHOLE)
   t.equal(status, 1)
   t.equal(rows(stdout).length, 3)
+  const commented = stdout.split('\n').flatMap((line) => /^#\| ?(.*)/.exec(line)?.[1] ?? []).join('\n')
+  t.match(commented, /^groups:\n {2}- name: NetBox Admins\n[^]*^PLUGINS = /m, 'groups.yaml and NetBox\'s settings, as comments')
   t.match(stderr, /configuration\.py:13:9: /)
   t.equal((await run(mapping(`{'${ADMINS}': 'A'}`))).status, 0)
   const json = JSON.parse((await run(WHOLE, true)).stdout)
