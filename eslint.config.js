@@ -31,7 +31,7 @@ const directions = Object.entries(FORBIDDEN).map(([folder, others]) => ({
 }))
 
 export default [
-  ...neostandard({ ts: true, ignores: ['dist', '.tap', 'node_modules', 'coverage'] }),
+  ...neostandard({ ts: true, ignores: ['dist', 'dist.*', '.tap', 'node_modules', 'coverage'] }),
   ...tseslint.configs.recommended.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
     rules: {
