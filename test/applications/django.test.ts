@@ -1,6 +1,5 @@
 // The guide docs/applications/django.md as it stands, its files and its commands, behind real nginx: Django knows the
 // person, the flags and the groups, and nobody else's word counts.
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
@@ -9,8 +8,9 @@ import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { freePorts, pickPerson, startTestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
-import { program, run } from '../helpers/programs.js'
+import { run } from '../helpers/programs.js'
 import { startNginx } from '../helpers/proxies.js'
+import { pythonWith } from '../helpers/python.js'
 
 t.teardown(stopPostgres)
 
@@ -23,7 +23,7 @@ const SUPERUSER = { username: 'sue.super@contoso.example', staff: true, superuse
 const GUEST = { username: 'gus.guest@fabrikam.example', staff: false, superuser: false, groups: ['Read Only'] }
 
 t.test('the guide for Django', async (t) => {
-  const python = pythonWithDjango(t)
+  const python = pythonWith(t, 'django')
   if (python === undefined) return
   const [appPort = 0, authPort = 0, django = 0] = await freePorts(3)
   await startDjango(t, python, django)
@@ -86,16 +86,6 @@ t.test('the guide for Django', async (t) => {
 
 async function who(browser: Browser, url: string, headers: Record<string, string> = {}): Promise<unknown> {
   return JSON.parse((await browser.ask(url, { headers })).text) as unknown
-}
-
-/** The first Python that has Django: the one on the path may be another than the distribution's, which has the package. */
-function pythonWithDjango(t: Test): string | undefined {
-  const python = program(t, 'python3')
-  if (python === undefined) return undefined
-  const found = [python, '/usr/bin/python3'].find((path) => spawnSync(path, ['-c', 'import django']).status === 0)
-  if (found === undefined && process.env.GATEHOUSE_TEST_REQUIRE_ALL) t.fail('Django is not installed, and nothing may be skipped here')
-  else if (found === undefined) t.plan(0, 'Django is not installed')
-  return found
 }
 
 /** The guide's files in a folder of their own, and its commands run there. */
