@@ -101,6 +101,7 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
   await app.register(async (userinfo) => {
     await userinfo.register(rateLimit, COMMON_LIMITS)
     userinfo.addHook('onRequest', userinfo.rateLimit(userinfoLimit(trusts)))
+    userinfo.addHook('onResponse', async (_request, reply) => { adapters.meter.userinfo(reply.statusCode) })
     await userinfo.register(userinfoRoutes, { reader, publicUrl })
   })
   await app.register(jwksRoutes, { keys: adapters.keys })

@@ -17,11 +17,15 @@ import { createSessionCache, forgetting, type SessionCache } from './core/sessio
 import { createAccountSource } from './entra/accounts.js'
 import { entraEndpoints, severalTenants } from './entra/clouds.js'
 import { createClientCredential } from './entra/credentials.js'
+import { createCredentialEnd, isHidden, type CredentialEnd } from './entra/credential-end.js'
 import { createHttpClient, type HttpClient } from './entra/http-client.js'
+import { createInspection } from './entra/inspection.js'
 import { withReachability, type WatchedHttpClient } from './entra/reachability.js'
 import { createEntraSource, type EntraSource } from './entra/source.js'
 import { tracedHttp } from './entra/traced-http.js'
+import { dialects } from './http/dialects/index.js'
 import { drainAndClose } from './http/drain.js'
+import { errorFacts } from './http/errors.js'
 import { touchInterval } from './http/toucher.js'
 import { createManagementServer } from './management.js'
 import { createMetrics, type Metrics } from './metrics.js'
@@ -39,6 +43,7 @@ import { createLongReturns } from './store/long-returns.js'
 import { createLoginStore } from './store/login-store.js'
 import { migrate } from './store/migrate.js'
 import { createPeopleStore } from './store/people.js'
+import { createRecordCounter, type RecordCounter } from './store/record-counts.js'
 import { startRecurring } from './store/recurring.js'
 import { rightsOf } from './store/rights.js'
 import { createSessionStore } from './store/sessions.js'
@@ -54,6 +59,9 @@ const KEYS_EVERY_MS = 60_000
 const LINGER_MS = 2_000
 const CUT_OFF_MS = 10_000
 const SYNC_BUDGET_MS = 30_000
+const RECORD_EVERY_MS = 15_000
+const CREDENTIAL_AFTER_MS = 60_000
+const CREDENTIAL_EVERY_MS = 6 * 3_600_000
 
 export interface Gateway {
   readonly app: FastifyInstance
@@ -111,12 +119,29 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     const sweeping = startRecurring(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
     closers.push(sweeping.stop)
     const replicas = createReplicas({ name: `${hostname()}:${config.server.port}`, config: onceEach(live, configHash), log, ...(replicasMayDifferMs === undefined ? {} : { reportAfterMs: replicasMayDifferMs }) })
-    const metrics: Metrics = createMetrics({ version: VERSION, reload, graphThrottledUntil: () => entra.source.throttledUntil(), cachedSessions: () => cache.size, changesHeard: () => changes.live(), replicas: () => { const { same, different } = replicas.state(); return { same, different: different.length } }, ...(config.sync ? { sync: () => sync?.state() } : {}) })
+    const record = openRecordCounter(database, log, closers)
+    const metrics: Metrics = createMetrics({
+      version: VERSION,
+      endpoints: dialects(config.server.authRequestHeaders).map(({ dialect }) => dialect.path),
+      reload,
+      graphThrottledUntil: () => entra.source.throttledUntil(),
+      cachedSessions: () => cache.size,
+      changesHeard: () => changes.live(),
+      replicas: () => {
+        const { same, different } = replicas.state()
+        return { same, different: different.length }
+      },
+      pool: database.pool,
+      record: record.counts,
+      credentialEndsAt: () => credentialEnd.at(),
+      ...(config.sync ? { sync: () => sync?.state() } : {}),
+    })
     const endpoints = entraEndpoints(config.entra)
     const http = withReachability(tracedHttp(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), endpoints, tracer), endpoints.graph, metrics.meter.upstream)
     closers.push(() => http.close())
     const { cache, changes } = openCache({ url, database, config, replicas, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
     const entra = entraAdapters(live, http)
+    const credentialEnd = openCredentialEnd(live, http, log, closers)
     const unknownSignature = createRotationHint({ differing: () => replicas.state().different.length > 0, log })
     const app = await buildApp(live, {
       ...entra,
@@ -169,6 +194,40 @@ async function openKeys(database: Database, { encryptionSecrets, rotateEveryMs }
   const keeping = startRecurring(keepUp, KEYS_EVERY_MS, (error) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on'))
   closers.push(keeping.stop)
   return ring
+}
+
+function openRecordCounter(database: Database, log: Logger, closers: (() => Promise<unknown>)[]): RecordCounter {
+  const record = createRecordCounter(database)
+  const counting = startRecurring(record.refresh, RECORD_EVERY_MS, (error) => {
+    log.debug({ err: error }, 'the counts of superusers and revocations could not be read; they stay as they were')
+  })
+  closers.push(counting.stop)
+  return record
+}
+
+/** When the credential ends, for the metrics: looked at some time after the start, and then now and then. */
+function openCredentialEnd(
+  live: () => Config,
+  http: HttpClient,
+  log: Logger,
+  closers: (() => Promise<unknown>)[],
+): CredentialEnd {
+  const { entra, server } = live()
+  const tenantId = severalTenants(entra.tenantId) ? entra.allowedTenants[0] ?? entra.tenantId : entra.tenantId
+  const endpoints = entraEndpoints({ ...entra, tenantId })
+  const { clientId, loginBudgetMs: budgetMs } = entra
+  const credential = createClientCredential(() => live().entra, { clientId, tokenEndpoint: endpoints.token })
+  const redirectUri = `${server.publicUrl}/oauth2/callback`
+  const inspection = createInspection({ http, endpoints, clientId, credential, redirectUri, budgetMs })
+  const end = createCredentialEnd(() => live().entra, inspection)
+  const report = (error: unknown): void => {
+    if (isHidden(error)) return
+    const facts = error instanceof GatehouseError ? errorFacts(error) : { err: error }
+    log.debug(facts, 'when the credential ends could not be read')
+  }
+  const looking = startRecurring(end.refresh, CREDENTIAL_EVERY_MS, report, CREDENTIAL_AFTER_MS)
+  closers.push(looking.stop)
+  return end
 }
 
 /** The re-evaluation, where it is configured. */

@@ -1,5 +1,6 @@
 // The registration in Entra ID: addresses, optional claims, and when the credential ends. Graph shows it to
 // Application.Read.All; without that much can only be listed.
+import { secretEndsAt } from '../entra/credential-end.js'
 import type { Inspection, Registration } from '../entra/inspection.js'
 import { GatehouseError } from '../core/errors.js'
 import { failure, type Check, type Finding } from './finding.js'
@@ -49,12 +50,9 @@ function claims(found: Registration): Finding {
   return { state: 'warn', code: 'optional_claims_missing', says: `optional claims that are not in the ID token: ${missing.join(', ')}`, remedy: 'Add them under Token configuration, token type ID; docs/group-mapping.md says what each is for.' }
 }
 
-/** Of several secrets ours is the one whose first characters are ours; Entra ID shows no more. */
-function secretEnds({ clientSecret }: RegistrationWish, { secrets }: Registration, now: number): Finding[] {
-  if (clientSecret === undefined) return []
-  const ours = secrets.filter(({ hint }) => hint !== null && clientSecret.startsWith(hint))
-  const last = Math.max(...(ours.length > 0 ? ours : secrets).map(({ endsAt }) => endsAt))
-  return Number.isFinite(last) ? [ends('the client secret', last, now)] : []
+function secretEnds({ clientSecret }: RegistrationWish, found: Registration, now: number): Finding[] {
+  const last = clientSecret === undefined ? undefined : secretEndsAt(clientSecret, found)
+  return last === undefined ? [] : [ends('the client secret', last, now)]
 }
 
 function ends(what: string, at: number, now: number): Finding {

@@ -129,6 +129,17 @@ export const FAILURES = {
 
 export type ErrorCode = keyof typeof FAILURES
 
+const OF_LOGINS = /^(?:entra|graph|id_token|code|person|step)_/
+const OTHERS_OF_LOGINS: ReadonlySet<ErrorCode> = new Set([
+  'callback_malformed', 'state_replayed', 'login_cancelled', 'consent_declined', 'consent_required',
+  'interaction_required', 'conditional_access', 'device_refused', 'sign_in_refused', 'user_inactive', 'email_ambiguous',
+  'not_mapped', 'username_unavailable', 'login_contended', 'database_unavailable', 'internal',
+])
+
+/** The ways in which a sign-in can fail once the browser is back from Entra ID. */
+export const LOGIN_FAILURES = (Object.keys(FAILURES) as ErrorCode[])
+  .filter((code) => OF_LOGINS.test(code) || OTHERS_OF_LOGINS.has(code))
+
 /** What another trip to Entra ID may mend. It is made once: a second failure of the kind would be a loop. */
 export const MENDED_BY_SIGNING_IN_AGAIN: ReadonlySet<ErrorCode> = new Set(['interaction_required', 'code_expired', 'graph_claims_challenge'])
 

@@ -81,6 +81,9 @@ interface Keys {
   readonly derive: Buffer
 }
 
+const STATE_INVALID = 'If this repeats, replicas differ in session.secrets, or a secret was removed while sign-ins ' +
+  'were under way: compare it on all replicas, and remove an old secret ten minutes after the new one is in force.'
+
 export function newBinding(): string {
   return randomBytes(32).toString('base64url')
 }
@@ -121,7 +124,7 @@ export function createFlowSealer(secrets: readonly string[], now: () => number =
       const [sealed, key] = find(state) ?? []
       if (!sealed || !key) {
         unknown()
-        throw new GatehouseError('state_invalid')
+        throw new GatehouseError('state_invalid', { remedy: STATE_INVALID })
       }
       const binding = bindingOf({ id: sealed.i, anew: sealed.n === 1 })
       if (isExpired(sealed, now())) return { fault: 'state_expired', flow: factsOf(sealed) }

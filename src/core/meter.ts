@@ -3,8 +3,12 @@
 export interface Meter {
   /** An answer to a proxy. @param endpoint path of the dialect */
   answered(endpoint: string, status: number, seconds: number): void
-  /** Where the answer to "who is this?" came from. */
-  readonly sessionFrom: { memory: number, database: number, nobody: number }
+  /** Where the answer to "who is this?" came from; `grace`: from memory while the database was unreachable. */
+  readonly sessionFrom: { memory: number, database: number, nobody: number, grace: number }
+  /** A browser was sent to Entra ID. */
+  loginStarted(): void
+  /** An answer of userinfo. */
+  userinfo(status: number): void
   /** @param result `ok`, or the code of the failure @param seconds of the callback */
   login(result: string, seconds: number): void
   /** A request that left for Microsoft; status 0: no answer. */
@@ -22,7 +26,9 @@ export interface Meter {
 export function noMeter(): Meter {
   return {
     answered: () => {},
-    sessionFrom: { memory: 0, database: 0, nobody: 0 },
+    sessionFrom: { memory: 0, database: 0, nobody: 0, grace: 0 },
+    loginStarted: () => {},
+    userinfo: () => {},
     login: () => {},
     upstream: () => {},
     groupMissing: () => {},

@@ -24,7 +24,7 @@ export type ToEntra = (flow: NewFlow, browser: Exchange, wish?: Readonly<Record<
 
 /** The way to Entra ID. */
 export function wayToEntra(entra: AuthorizeUrlBuilder, redirectUri: string, options: LoginOptions): ToEntra {
-  const { flows, cookies, scopes, longReturns } = options
+  const { flows, cookies, scopes, longReturns, meter } = options
   return async (wanted, browser, wish = {}) => {
     const {
       session: { record, sessionId },
@@ -34,6 +34,7 @@ export function wayToEntra(entra: AuthorizeUrlBuilder, redirectUri: string, opti
     const { flow, state } = flows.begin({ ...inState(wanted), session }, binding.value)
     if (flow.returnTo !== wanted.returnTo) await keepLong(flow, wanted.returnTo, longReturns, browser)
     binding.give(flow.id)
+    meter.loginStarted()
     return browser.reply.redirect(
       entra.oauth2.authorizeURL({
         redirect_uri: redirectUri,

@@ -6,7 +6,12 @@ import type { CachedSession, SessionCache } from '../core/session-cache.js'
 import type { Toucher } from './toucher.js'
 
 export type SessionAnswer =
-  | { readonly session: SessionRecord, readonly cached: CachedSession | undefined }
+  | {
+    readonly session: SessionRecord
+    readonly cached: CachedSession | undefined
+    /** The database is unreachable, and this is what was remembered. */
+    readonly inGrace?: true
+  }
   | { readonly session: undefined, readonly reason: NobodyReason }
 
 export type NobodyReason = Extract<ErrorCode, 'not_signed_in' | 'session_cookie_doubled' | 'session_unreadable'>
@@ -86,7 +91,7 @@ function graceFor({ cache, graceMs, log, now }: SessionQuestionDeps): (cookie: s
     if (!(error instanceof GatehouseError) || error.code !== 'database_unavailable' || !known) throw error
     const { record } = known
     if (record.isStaff || record.isSuperuser || now() - cache.knownAt(known) >= graceMs || known.freshUntil <= now()) throw error
-    return { session: record, cached: undefined }
+    return { session: record, cached: undefined, inGrace: true }
   }
 }
 

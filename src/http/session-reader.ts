@@ -46,6 +46,10 @@ export function createSessionReader({ signer, cookieName, meter: { sessionFrom }
     sessionFrom.nobody++
     return NOBODY[reason]
   }
+  const counted = (answer: SessionAnswer): SessionAnswer => {
+    sessionFrom[answer.session !== undefined && answer.inGrace === true ? 'grace' : 'database']++
+    return answer
+  }
   return {
     atOnce(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
@@ -72,8 +76,7 @@ export function createSessionReader({ signer, cookieName, meter: { sessionFrom }
       if (cache.isNobody(value)) return nobody('not_signed_in')
       const id = idAsSent(value, signer)
       if (id === undefined) return nobody('session_unreadable')
-      sessionFrom.database++
-      return ask(value, id)
+      return ask(value, id).then(counted)
     },
   }
 }

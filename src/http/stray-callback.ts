@@ -14,6 +14,9 @@ import { startUrl } from './wanted-return.js'
 
 type Stray = Extract<OpenedFlow, { fault: string }>
 
+const COOKIES_LOST = 'One person: their browser blocks cookies. Everybody: the proxy drops Cookie or Set-Cookie, or ' +
+  'people arrive on another host than that of server.publicUrl.'
+
 export async function goAnewOrBack(
   { flow: opened, fault }: Stray,
   toEntra: ToEntra,
@@ -26,7 +29,9 @@ export async function goAnewOrBack(
   const chain = fault === 'state_expired' ? {} : { chain: flow.chain } // an expired one was limited by address
   if (request.session.record !== undefined && !pick) return goBack(flow, browser, options.pages)
   const did = flow.anew ? 'is refused: the browser does not send its cookie back' : 'begins anew'
-  request.log.info({ code: fault, client: request.ip }, `a sign-in of another browser, or an old one, ${did}`)
+  const remedy = flow.anew ? COOKIES_LOST : undefined
+  const facts = { code: fault, remedy, host: request.host, client: request.ip }
+  request.log[flow.anew ? 'warn' : 'info'](facts, `a sign-in of another browser, or an old one, ${did}`)
   // Once: where cookies are blocked it would go on for ever.
   if (!flow.anew) return toEntra({ returnTo, kept, pick, round, again, ...chain, anew: true }, browser)
   const retryUrl = startUrl(options.publicUrl, returnTo, pick ? { prompt: 'select_account' } : {})

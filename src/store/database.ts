@@ -16,7 +16,16 @@ export interface Database {
   ask<T>(work: (db: Drizzle) => Promise<T>): Promise<T>
   /** One transaction, run again (at most five times in all) after a deadlock or a serialization failure. */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
+  pool(): PoolState
   close(): Promise<void>
+}
+
+export interface PoolState {
+  /** Connections with work. */
+  readonly busy: number
+  readonly idle: number
+  /** Work that waits for a connection. */
+  readonly waiting: number
 }
 
 export interface DatabaseOptions {
@@ -70,6 +79,7 @@ export function openDatabase({ url, poolSize, onIdleError, timeoutMs = DEFAULT_T
         }
       }
     },
+    pool: () => ({ busy: pool.totalCount - pool.idleCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => pool.end(),
   }
 }

@@ -9,6 +9,7 @@ export function tracedDatabase(database: Database, tracer: Tracer): Database {
   return {
     ask: (work) => tracer.part('database query', FACTS, () => database.ask(work)),
     transaction: (work) => tracer.part('database transaction', FACTS, () => database.transaction(work)),
+    pool: () => database.pool(),
     close: () => database.close(),
   }
 }

@@ -10,7 +10,11 @@ export interface SyncPace {
   readonly maxStalenessMs: number | undefined
 }
 
-export type SyncResult = 'unchanged' | 'changed' | 'refused' | 'revoked' | 'disabled' | 'missing' | 'deleted' | 'failed' | 'stale_privileges' | 'stale_session'
+export const SYNC_RESULTS = [
+  'unchanged', 'changed', 'refused', 'revoked', 'disabled', 'missing', 'deleted', 'failed', 'stale_privileges',
+  'stale_session',
+] as const
+export type SyncResult = (typeof SYNC_RESULTS)[number]
 
 export interface TakenBack {
   /** Object IDs of Entra groups that only the sign-in saw. */

@@ -36,12 +36,21 @@ export function createSync(deps: SyncDeps): Sync {
   const complaints = createComplaints(deps)
   const alone = new Set<string>()
   let state: SyncState = { here: false, failing: undefined, lagMs: 0 }
+  let last = { lagMs: 0, at: startedAt }
   let vain = 0
   let back = 0
   let running: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let closed = false
 
+  /** Also while the database is away: nobody is read again meanwhile, so the oldest reading ages. */
+  const lag = (measured: number | undefined): number => {
+    if (measured !== undefined) {
+      last = { lagMs: measured, at: clock() }
+      return measured
+    }
+    return last.lagMs === 0 ? 0 : last.lagMs + clock() - last.at
+  }
   const lead = async (): Promise<Asked | 'elsewhere' | 'back'> => {
     if (back > 0) {
       back--
@@ -63,8 +72,10 @@ export function createSync(deps: SyncDeps): Sync {
     const unlessBroken = <T>(work: () => Promise<T>): Promise<T | undefined> => work().catch((error: unknown) => { broken ??= error; return undefined })
     const led = await unlessBroken(lead)
     await unlessBroken(() => expire(deps, { upMs: clock() - startedAt, silent: typeof led === 'object' && led.silent })) // whoever asks, and even where nobody does
-    const { lagMs = state.lagMs, unanswered = 0 } = await unlessBroken(() => store.overview()) ?? {}
+    const overview = await unlessBroken(() => store.overview())
     if (closed) return
+    const { unanswered = 0 } = overview ?? {}
+    const lagMs = lag(overview?.lagMs)
     if (led === 'elsewhere') vain = 0
     state = { here: typeof led === 'object' && back === 0, failing: complaints.after({ led, unanswered, broken }), lagMs }
   }

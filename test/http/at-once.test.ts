@@ -114,7 +114,7 @@ t.test('only the endpoints\' own paths, and only what is plain', async (t) => {
   const counted: unknown[] = []
   let full = true
   let verdict: VerdictAtOnce | undefined | Error = { kind: 'allowed', headers: ['Vary', 'Cookie'], signedIn: true }
-  const meter = { answered: (...args: unknown[]) => { counted.push(args.slice(0, 2)) }, sessionFrom: { memory: 0, database: 0, nobody: 0 } }
+  const meter = { answered: (...args: unknown[]) => { counted.push(args.slice(0, 2)) }, sessionFrom: { memory: 0, database: 0, nobody: 0, grace: 0 } }
   const endpoint = (path: string, query: 'refused' | 'ignored', plain401?: () => string[]) => ({ path, query, readTarget: () => undefined, plain401 })
   const atOnce = createAtOnce({
     endpoints: [endpoint('/oauth2/auth', 'refused', () => ['x-why', 'nobody']), endpoint('/oauth2/forward-auth', 'ignored'), endpoint('/oauth2/ext-authz/*', 'ignored')],
@@ -137,7 +137,7 @@ t.test('only the endpoints\' own paths, and only what is plain', async (t) => {
   t.equal(taken('/oauth2/auth'), false)
   verdict = new Error('whatever')
   t.equal(taken('/oauth2/auth'), false)
-  t.strictSame([written, meter.sessionFrom], [[], { memory: 5, database: 0, nobody: 1 }])
+  t.strictSame([written, meter.sessionFrom], [[], { memory: 5, database: 0, nobody: 1, grace: 0 }])
 })
 
 t.test('one request is read once, for the fast path and the route together', async (t) => {

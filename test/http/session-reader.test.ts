@@ -27,7 +27,7 @@ function setUp() {
   const toucher = createToucher({ sessions, idleTimeoutMs: 3_600_000, log })
   const secrets = ['a secret of at least 32 characters!', 'an older secret of 32 characters...']
   const signer = new Signer(secrets)
-  const reader = createSessionReader({ signer, cookieName: NAME, sessions, cache, toucher, graceMs: 60_000, log, meter: { sessionFrom: { memory: 0, database: 0, nobody: 0 } }, now: () => world.now })
+  const reader = createSessionReader({ signer, cookieName: NAME, sessions, cache, toucher, graceMs: 60_000, log, meter: { sessionFrom: { memory: 0, database: 0, nobody: 0, grace: 0 } }, now: () => world.now })
   const read = async (value: string) => (await reader.read(`${NAME}=${value}`)).session !== undefined
   const end = (id: string) => { world.ended.add(id); cache.apply({ kind: 'sessions', hashes: [sessionIdHash(id).toString('hex')] }) }
   return { world, cache, reader, read, end, signed: (id: string, secret = 0) => new Signer(secrets[secret] ?? '').sign(id) }

@@ -142,6 +142,24 @@ t.test('a lock that cannot be asked is said once, and what is too old is taken a
   t.strictSame([scene.told.slice(1), scene.sync.state().failing], [[{ what: 'recovered' }], undefined])
 })
 
+t.test('the oldest reading ages while the database is away', async (t) => {
+  let away = false
+  const overview = async () => {
+    if (away) throw error('database_unavailable')
+    return { lagMs: 7_000, unanswered: 0 }
+  }
+  const scene = await syncScene(t, { store: { overview } })
+  await scene.pass()
+  away = true
+  for (const lagMs of [37_000, 67_000]) {
+    await scene.pass(0.5)
+    t.equal(scene.sync.state().lagMs, lagMs)
+  }
+  away = false
+  await scene.pass()
+  t.equal(scene.sync.state().lagMs, 7_000)
+})
+
 t.test('a lock that is lost in the middle of a turn ends it', async (t) => {
   let held = 0
   const scene = await syncScene(t, {

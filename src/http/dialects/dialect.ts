@@ -101,10 +101,14 @@ function respond(verdict: Verdict, target: Target | undefined, request: FastifyR
 function refuse(thrown: unknown, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages }: DialectOptions): FastifyReply {
   const error = asGatehouseError(thrown)
   const place = target && { host: target.host, path: target.path, method: target.method }
-  const facts = { correlationId: request.id, ...errorFacts(error), client: request.ip, dialect: dialect.path, ...place }
-  request.log[error.status >= 500 ? 'error' : 'warn'](facts, 'forward-auth refused')
   reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
-  return dialect.refused({ request, reply, target, pages, signInUrl: signInUrl(publicUrl, target), error })
+  const sent = dialect.refused({ request, reply, target, pages, signInUrl: signInUrl(publicUrl, target), error })
+  const { statusCode: status } = sent // what the proxy got: nginx understands no 400
+  const facts = {
+    correlationId: request.id, ...errorFacts(error), status, client: request.ip, dialect: dialect.path, ...place,
+  }
+  request.log[error.status >= 500 ? 'error' : 'warn'](facts, 'forward-auth refused')
+  return sent
 }
 
 function refuseQuery(request: FastifyRequest): void {

@@ -1,0 +1,51 @@
+// What the metrics say of the record: how many superusers there are, and the revocations since this process began,
+// whoever revoked (a command, the re-evaluation, another replica).
+import { sql } from 'drizzle-orm'
+import type { Database } from './database.js'
+
+/** Actions of the audit that take sessions or rights from somebody, who did not ask for it. */
+export const REVOCATIONS = [
+  'session.revoke', 'user.deactivate', 'user.remove', 'reevaluation.disabled', 'reevaluation.deleted',
+  'reevaluation.revoked', 'reevaluation.refused', 'reevaluation.stale_session', 'reevaluation.stale_privileges',
+] as const
+
+export interface RecordCounts {
+  readonly superusers: number
+  /** By action. */
+  readonly revocations: Readonly<Record<string, number>>
+}
+
+export interface RecordCounter {
+  /** Undefined: not read yet. */
+  counts(): RecordCounts | undefined
+  refresh(): Promise<void>
+}
+
+/** A transaction's rows are seen when it commits, with the time at which it began. */
+const OVERLAP = sql`interval '5 minutes'`
+
+export function createRecordCounter(database: Database): RecordCounter {
+  const revocations: Record<string, number> = Object.fromEntries(REVOCATIONS.map((action) => [action, 0]))
+  let counted: ReadonlySet<string> | undefined
+  let since: string | undefined
+  let latest: RecordCounts | undefined
+  return {
+    counts: () => latest,
+    async refresh() {
+      const { rows: [people] } = await database.ask((db) => db.execute<{ superusers: number, now: string }>(
+        sql`select count(*) filter (where is_active and is_superuser)::int as superusers, now()::text as now
+          from users`))
+      const { rows } = await database.ask((db) => db.execute<{ id: string, action: string }>(
+        sql`select id::text as id, action from audit_events
+          where at > ${since ?? people?.now}::timestamptz - ${OVERLAP}
+          and action = any(${sql.param([...REVOCATIONS])}::text[])`))
+      // What stood there when this process began is not counted.
+      const before = counted
+      const added = before === undefined ? [] : rows.filter(({ id }) => !before.has(id))
+      for (const { action } of added) revocations[action] = (revocations[action] ?? 0) + 1
+      counted = new Set(rows.map(({ id }) => id))
+      since = people?.now
+      latest = { superusers: people?.superusers ?? 0, revocations }
+    },
+  }
+}
