@@ -1,6 +1,6 @@
 // The keys about people and their rights: the mapping, the steps of a login, access rules, identity headers.
 import type { TUnsafe } from 'typebox'
-import { HEADER_VALUES, type HeaderValue } from '../core/identity-headers.js'
+import { HEADER_ENCODINGS, HEADER_VALUES, type HeaderValue } from '../core/identity-headers.js'
 import { choice, count, duration, flag, leaf, list, section } from './schema-parts.js'
 import { Type } from './schema-types.js'
 
@@ -44,6 +44,7 @@ const extraHeader = section('One more identity header.', {
   name: leaf('headerName', 'The name of the header.'),
   value: choice(Object.keys(HEADER_VALUES) as HeaderValue[], 'What it says.'),
   separator: leaf('separator', 'The character between the entries of a list.', { default: ',' }),
+  encoding: choice([...HEADER_ENCODINGS], 'How characters outside ASCII are written: `percent` for applications that decode, `latin1` (one byte each, as far as ISO 8859-1 has them) for those that do not.', { default: 'percent' }),
 })
 
 export const headersSection = section('The identity headers on a 200.', {

@@ -24,7 +24,17 @@ export const HEADER_VALUES = {
 
 export type HeaderValue = keyof typeof HEADER_VALUES
 
-export interface HeaderDefinition { readonly name: string, readonly value: HeaderValue, readonly separator: string }
+/** How characters outside printable ASCII are written: see encodeHeaderValue. */
+export const HEADER_ENCODINGS = ['percent', 'latin1'] as const
+export type HeaderEncoding = typeof HEADER_ENCODINGS[number]
+
+export interface HeaderDefinition {
+  readonly name: string
+  readonly value: HeaderValue
+  readonly separator: string
+  /** `percent` where nothing is said. */
+  readonly encoding?: HeaderEncoding
+}
 
 export interface IdentityHeaderSettings {
   readonly families: readonly HeaderFamily[]
@@ -62,7 +72,10 @@ export function headerDefinitions({ families, extra }: IdentityHeaderSettings): 
  * @throws `identity_too_large`
  */
 export function identityHeaders(session: SessionRecord | undefined, definitions: readonly HeaderDefinition[], assertion: string | undefined, maxBytes: number): readonly HeaderPair[] {
-  const pairs = definitions.map(({ name, value, separator }): HeaderPair => [name, session === undefined ? NOBODY[value] ?? '' : written(HEADER_VALUES[value](session), separator)])
+  const pairs = definitions.map((definition): HeaderPair => {
+    const { name, value } = definition
+    return [name, session === undefined ? NOBODY[value] ?? '' : written(HEADER_VALUES[value](session), definition)]
+  })
   if (assertion !== undefined) pairs.push([ASSERTION_HEADER, assertion])
   const bytes = pairs.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0)
   if (bytes > maxBytes) throw new GatehouseError('identity_too_large', { detail: `the identity headers take ${bytes} bytes, headers.maxBytes allows ${maxBytes}`, facts: { username: session?.username, groups: session?.groups.length }, remedy: 'Map fewer groups, send fewer header families, or raise headers.maxBytes together with the proxy\'s buffers.' })
@@ -71,20 +84,25 @@ export function identityHeaders(session: SessionRecord | undefined, definitions:
 
 const NOBODY: Readonly<Partial<Record<HeaderValue, string>>> = { email_verified: 'false', staff: 'false', superuser: 'false' }
 
-function written(value: string | boolean | readonly string[], separator: string): string {
+function written(value: string | boolean | readonly string[], { separator, encoding = 'percent' }: HeaderDefinition): string {
   if (typeof value === 'boolean') return String(value)
-  if (typeof value === 'string') return encodeHeaderValue(value)
-  return value.map((entry) => encodeEntry(entry, separator)).join(separator)
+  if (typeof value === 'string') return encodeHeaderValue(value, encoding)
+  return value.map((entry) => encodeEntry(entry, separator, encoding)).join(separator)
 }
 
 /** A separator inside an entry is encoded, so that nobody gets a second group by the name of the first. */
-function encodeEntry(entry: string, separator: string): string {
-  return encodeHeaderValue(entry).replaceAll(separator, () => percentEncoded(separator))
+function encodeEntry(entry: string, separator: string, encoding: HeaderEncoding): string {
+  return encodeHeaderValue(entry, encoding).replaceAll(separator, () => percentEncoded(separator))
 }
 
-/** Bytes outside 0x20-0x7E, and `%`, as UTF-8 percent-encoding (RFC 3986 section 2.1). */
-export function encodeHeaderValue(value: string): string {
-  return value.replace(/[^\x20-\x24\x26-\x7e]+/g, percentEncoded)
+/**
+ * Bytes outside 0x20-0x7E, and `%`, as UTF-8 percent-encoding (RFC 3986 section 2.1). `latin1`: the printable
+ * characters of ISO 8859-1 stay, and node:http writes each as one byte, as WSGI and CGI applications read them. `%` is
+ * encoded in both, so that no name can be written like another one.
+ */
+export function encodeHeaderValue(value: string, encoding: HeaderEncoding = 'percent'): string {
+  const others = encoding === 'latin1' ? /[^\x20-\x24\x26-\x7e\xa1-\xac\xae-\xff]+/g : /[^\x20-\x24\x26-\x7e]+/g
+  return value.replace(others, percentEncoded)
 }
 
 function percentEncoded(text: string): string {

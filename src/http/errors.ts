@@ -62,6 +62,7 @@ export function challenge({ publicUrl }: Pick<PageSettings, 'publicUrl'>): strin
   return `Cookie realm="${publicUrl}"`
 }
 
+/** In JSON the sentence is also `detail`, which scripts of applications show (Django REST framework's name for it). */
 export function sendError(error: GatehouseError, request: FastifyRequest, reply: FastifyReply, settings: PageSettings, context: ErrorContext = {}): FastifyReply {
   const { sentence } = error
   const { denied } = context
@@ -70,7 +71,7 @@ export function sendError(error: GatehouseError, request: FastifyRequest, reply:
   if (error.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   if (!wantsHtml(request.headers)) {
     return reply.code(error.status).headers(JSON_ANSWER)
-      .send({ error: error.code, message: sentence, correlation_id: request.id, ...(denied === undefined ? {} : { username: denied.username, ...decided }), ...(settings.contact === undefined ? {} : { contact: settings.contact }), ...(context.retryUrl === undefined ? {} : { sign_in: context.retryUrl }) })
+      .send({ error: error.code, message: sentence, detail: sentence, correlation_id: request.id, ...(denied === undefined ? {} : { username: denied.username, ...decided }), ...(settings.contact === undefined ? {} : { contact: settings.contact }), ...(context.retryUrl === undefined ? {} : { sign_in: context.retryUrl }) })
   }
   const retryUrl = context.retryUrl ?? retryUrlOf(error, request, settings)
   const facts = {

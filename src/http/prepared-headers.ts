@@ -31,7 +31,7 @@ const REUSED_SECONDS = 225
 export function compileHeaders(settings: IdentityHeaderSettings): CompiledHeaders {
   const definitions = headerDefinitions(settings)
   const withAssertion = settings.families.includes('assertion')
-  const says = definitions.map(({ value, separator }) => `${value} ${separator}`)
+  const says = definitions.map(({ value, separator, encoding }) => `${value} ${encoding} ${separator}`)
   const distinct = says.flatMap((each, index) => says.indexOf(each) === index ? [index] : [])
   const names = [...definitions.map(({ name }) => name), ...withAssertion ? [ASSERTION_HEADER] : []]
   return {

@@ -8,7 +8,7 @@ export async function userinfoRoutes(scope: FastifyInstance, { reader, publicUrl
   scope.get('/oauth2/userinfo', async (request, reply) => {
     const answer = await reader.read(request.headers.cookie)
     reply.headers(JSON_ANSWER)
-    if (!answer.session) return reply.code(401).header('www-authenticate', challenge({ publicUrl })).send({ error: answer.reason, message: FAILURES[answer.reason].sentence, correlation_id: request.id })
+    if (!answer.session) return reply.code(401).header('www-authenticate', challenge({ publicUrl })).send({ error: answer.reason, message: FAILURES[answer.reason].sentence, detail: FAILURES[answer.reason].sentence, correlation_id: request.id })
     const { session } = answer
     return reply.send({
       sub: session.userId,

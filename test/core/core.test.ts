@@ -189,6 +189,20 @@ t.test('headers of one\'s own say any of the values, with a separator of their o
   }))
 })
 
+t.test('a header in latin1 has the characters of ISO 8859-1 as they are, and no name reads as another one', async (t) => {
+  const inLatin1 = (groups: readonly string[]) => {
+    const definition = { name: 'X', value: 'groups', separator: '|', encoding: 'latin1' } as const
+    return identityHeaders({ ...SOMEBODY, groups }, [definition], undefined, 1e9)[0]?.[1]
+  }
+  t.equal(inLatin1(['Büro', 'Zoë Ångström', 'A|B']), 'Büro|Zoë Ångström|A%7CB')
+  t.equal(inLatin1(['Łódź', '100%']), '%C5%81ód%C5%BA|100%25', 'what it does not have is percent-encoded, and so is %')
+  t.equal(inLatin1(['\u0080\u009f\u00a0\u00ad\r\n']), '%C2%80%C2%9F%C2%A0%C2%AD%0D%0A', 'nothing that is not seen')
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (one, other) => {
+    const [first, second] = [one, other].map((name) => Buffer.from(name, 'utf8').toString('utf8'))
+    return inLatin1([one]) !== inLatin1([other]) || first === second
+  }))
+})
+
 t.test('usernames are cleaned as upstream does, and one key is one name', async (t) => {
   t.equal(cleanUsername('Abe Lincoln'), 'AbeLincoln')
   t.equal(cleanUsername('abe.lincoln+x@contoso-1.example'), 'abe.lincoln+x@contoso-1.example')

@@ -5,7 +5,7 @@ import { connect as openSocket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
-import { PERSON_IDS } from '../../src/demo/people.js'
+import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, formOf, type Browser } from '../helpers/browser.js'
 import { pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
@@ -92,6 +92,17 @@ t.test('header smuggling', async (t) => {
     for (const name of flags) t.equal(open.headers.get(name), 'false', name)
     await again.close()
   })
+})
+
+t.test('a header of one\'s own in latin1 arrives as one byte a character', async (t) => {
+  const extra = ['percent', 'latin1'].map((encoding) => ({ name: `X-${encoding}`, value: 'groups', encoding }))
+  const groupMapping = [{ entraGroup: GROUP_IDS.readOnly, groups: ['Büro'] }]
+  const gateway = await startTestGateway(t, { config: { groupMapping, headers: { extra } }, groups: ['Büro'] })
+  const { browser } = await gateway.signIn(PERSON_IDS.guest)
+  for (const time of ['made', 'from memory']) {
+    const { headers } = await gateway.ask('/oauth2/forward-auth', { browser, headers: forwarded('/') })
+    t.strictSame([headers.get('x-percent'), headers.get('x-latin1')], ['B%C3%BCro', 'Büro'], time)
+  }
 })
 
 t.test('path and host confusion', async (t) => {

@@ -99,6 +99,8 @@ t.test('every dialect', async (t) => {
       t.match(page.text, /data-field="correlation">[0-9a-f-]{36}</)
       t.match(page.text, `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`https://${HOST}/staff/x`)}&#38;prompt=select_account`)
       t.match(JSON.parse((await dialect.ask(question('GET', 'staff', 'a program', 'a person'))).text), { error: 'not_allowed', username: 'gus.guest@fabrikam.example', rule: 'access.rules[1]', allows: 'staff, superusers', contact: 'it-help@example.com', correlation_id: String, sign_in: String })
+      const refusal = JSON.parse((await dialect.ask(question('GET', 'staff', 'a program', 'a person'))).text) as Record<string, unknown>
+      t.equal(refusal.detail, refusal.message, 'scripts of applications show `detail`')
       t.match(JSON.parse((await dialect.ask(question('GET', 'staff', 'a program', 'nobody'))).text), { error: 'not_signed_in', sign_in: `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`https://${HOST}/staff/x`)}`, correlation_id: String })
     }
     t.match(gateway.log.filter(({ msg }) => msg === 'access denied').at(-2), { code: 'not_allowed', username: 'gus.guest@fabrikam.example', rule: 'access.rules[1]', allows: 'staff, superusers', host: HOST, path: '/staff/x' })
