@@ -1,29 +1,72 @@
-// The database: there, at this version, and with a clock like ours.
+// The database: there, at this version, taking writes, by a link that nobody else reads, and with a clock like ours.
+import type { GatehouseError } from '../core/errors.js'
 import { clockFits } from './entra.js'
 import { failure, type Check, type Finding } from './finding.js'
 
-export interface DatabaseQuestions {
+export interface DatabaseSeen {
   /** The database's time, in milliseconds since 1970. */
-  readonly time: () => Promise<number>
+  readonly timeMs: number
+  readonly version: string
   /** Migrations that are not applied yet. */
-  readonly pending: () => Promise<readonly string[]>
+  readonly pending: readonly string[]
+  readonly link: { readonly encrypted: boolean, readonly protocol: string | undefined, readonly verified: 'nothing' | 'authority' | 'name' }
+  /** The link does not leave this machine. */
+  readonly local: boolean
+  /** Why nothing can be written, or none of our tables be made. */
+  readonly readOnly: GatehouseError | undefined
+  readonly noRights: GatehouseError | undefined
+}
+
+export interface DatabaseQuestions {
+  readonly look: () => Promise<DatabaseSeen>
   readonly now?: () => number
 }
 
-export function databaseFits({ time, pending, now = Date.now }: DatabaseQuestions): Check {
+export function databaseFits({ look, now = Date.now }: DatabaseQuestions): Check {
   return async () => {
     try {
       const asked = now()
-      const theirs = await time()
-      const skewMs = theirs - (asked + now()) / 2
-      return [{ state: 'ok', code: 'database', says: 'PostgreSQL answers' }, clockFits('the database', skewMs), migrations(await pending())]
+      const seen = await look()
+      const skewMs = seen.timeMs - (asked + now()) / 2
+      return [
+        { state: 'ok', code: 'database', says: `PostgreSQL ${seen.version} answers` },
+        linkFits(seen),
+        clockFits('the database', skewMs),
+        ...writesFit(seen, 'fail'),
+        migrations(seen),
+      ]
     } catch (error) {
       return [failure(error, 'fail')]
     }
   }
 }
 
-function migrations(pending: readonly string[]): Finding {
+/** What keeps Gatehouse from writing: of the missing right to make tables only where some are to be made. */
+export function writesFit({ readOnly, noRights, pending }: DatabaseSeen, state: 'warn' | 'fail'): readonly Finding[] {
+  const obstacle = readOnly ?? (pending.length > 0 ? noRights : undefined)
+  return obstacle === undefined ? [] : [failure(obstacle, state)]
+}
+
+function linkFits({ link: { encrypted, protocol, verified }, local }: DatabaseSeen): Finding {
+  const code = 'database_link'
+  if (!encrypted && local) return { state: 'ok', code, says: 'the link is not encrypted, and does not leave this machine' }
+  if (!encrypted) {
+    return {
+      state: 'warn', code: 'database_link_plain',
+      says: 'the link is not encrypted: whoever is on the way reads and changes what is in it',
+      remedy: 'Give the server a certificate (ALTER SYSTEM SET ssl = on), set database.caFile and write sslmode=verify-full in database.url.',
+    }
+  }
+  const says = `the link is encrypted (${protocol ?? 'TLS'})`
+  if (verified === 'name') return { state: 'ok', code, says: `${says}, and the server's certificate is verified` }
+  if (verified === 'authority') {
+    return { state: 'ok', code, says: `${says}, and the server's certificate is verified, its name apart (sslmode=verify-ca)` }
+  }
+  return { state: 'ok', code, says: `${says}; the server's certificate is not verified, as sslmode=verify-full does` }
+}
+
+function migrations({ pending, readOnly, noRights }: DatabaseSeen): Finding {
   if (pending.length === 0) return { state: 'ok', code: 'migrations', says: 'the tables are at this version' }
-  return { state: 'fail', code: 'migrations_pending', says: `not applied yet: ${pending.join(', ')}`, remedy: 'gatehouse migrate (a start does it too)' }
+  const remedy = readOnly ?? noRights ? 'After that: gatehouse migrate (a start does it too)' : 'gatehouse migrate (a start does it too)'
+  return { state: 'fail', code: 'migrations_pending', says: `not applied yet: ${pending.join(', ')}`, remedy }
 }

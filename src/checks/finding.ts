@@ -1,11 +1,13 @@
 // What a look beyond the configuration file found: one shape for `check`, which knows the place in the file, and for
 // `doctor`, which prints all of them.
-import { GatehouseError } from '../core/errors.js'
+import { FAILURES, GatehouseError } from '../core/errors.js'
 
 export interface Finding {
   readonly state: 'ok' | 'warn' | 'fail' | 'skipped'
   /** Stable, like a problem's of the configuration. */
   readonly code: string
+  /** Which of several causes with the same code it is. */
+  readonly reason?: string
   readonly says: string
   readonly remedy?: string
   /** The key it is about, like `groupMapping[2].groups[0]`. */
@@ -15,8 +17,30 @@ export interface Finding {
 /** One look. What could not be asked is a finding too. */
 export type Check = () => Promise<readonly Finding[]>
 
-/** An error of ours as a finding. @throws anything else */
+/** An error as a finding: whatever one look meets, the others go on. */
 export function failure(error: unknown, state: 'warn' | 'fail' | 'skipped', prefix = ''): Finding {
-  if (!(error instanceof GatehouseError)) throw error
-  return { state, code: error.code, says: `${prefix}${error.message}`, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) }
+  if (!(error instanceof GatehouseError)) {
+    const says = `${prefix}${error instanceof Error ? error.message : String(error)}`
+    return { state, code: 'internal', says, remedy: 'This should not happen: please report it.' }
+  }
+  const { code, remedy, facts: { reason } } = error
+  return {
+    state,
+    code,
+    ...(typeof reason === 'string' ? { reason } : {}),
+    says: `${prefix}${error.message}`,
+    ...(remedy === undefined ? {} : { remedy }),
+  }
+}
+
+/** What was not asked because the same cause would have been found again. */
+export function notLookedAt(because: string, what?: string): Finding {
+  return { state: 'skipped', code: NOT_LOOKED_AT, says: `${what === undefined ? '' : `${what}: `}not looked at because of ${because}` }
+}
+
+export const NOT_LOOKED_AT = 'not_looked_at'
+
+/** Whether this is the error of a question that got no answer, and not the answer. */
+export function isUnanswered({ code }: Finding): boolean {
+  return Object.hasOwn(FAILURES, code)
 }

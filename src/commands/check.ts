@@ -1,34 +1,37 @@
 // `gatehouse check`: every problem of the configuration at once, with its place and the remedy. What the file names is
 // looked at too, where it can be reached: steps of one's own, local groups, the Entra groups that make superusers.
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { accessNamesExist, defaultIsMeant, guestsAreMeant, portsComeFromTheProxy, separatorsNotInNames } from '../checks/access.js'
-import type { Finding } from '../checks/finding.js'
+import { writesFit } from '../checks/database.js'
+import { failure, notLookedAt, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
 import { ownStepsLoad } from '../checks/own-steps.js'
 import { superuserGroupsClosed } from '../checks/superuser-groups.js'
+import type { Config } from '../config/config.js'
 import { ConfigError, formatProblem, type LoadedConfig, type Problem } from '../config/load.js'
 import { nearest } from '../config/nearest.js'
 import { createOwnSteps } from '../steps/own-steps.js'
+import { openDatabase } from '../store/database.js'
+import { databaseUrl } from '../store/database-url.js'
 import { createGroupStore, type GroupView } from '../store/groups.js'
 import { openAppDirectory } from './app-directory.js'
-import { EXIT, print, printJson, readConfig, withDatabase, type CommonOptions } from './context.js'
+import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
+import { isNotMadeYet, seeDatabase } from './database-look.js'
 
 export interface CheckOptions extends CommonOptions { readonly offline?: boolean }
 
 export async function check(options: CheckOptions): Promise<number> {
   const loaded = readConfig(options) // a ConfigError is printed by the caller
-  const findings = [...await lookAtSteps(loaded), ...guests(loaded), ...rulesAreMeant(loaded), ...options.offline ? [] : await lookAround(loaded, options)]
+  const findings = [...await lookAtSteps(loaded), ...guests(loaded), ...rulesAreMeant(loaded), ...options.offline ? [] : await lookAround(loaded)]
   const problemsOf = (state: Finding['state']) => findings.filter((finding) => finding.state === state).map((finding) => asProblem(finding, loaded))
   const failures = problemsOf('fail')
   if (failures.length > 0) throw new ConfigError(failures)
   const warnings = [...loaded.warnings, ...problemsOf('warn')]
   const skipped = findings.filter(({ state }) => state === 'skipped')
   const { file, hash } = loaded
-  if (options.json) printJson({ file, usable: true, hash, problems: [], warnings, skipped: skipped.map(({ code, says, remedy }) => ({ code, message: says, remedy })) })
+  if (options.json) printJson({ file, usable: true, hash, problems: [], warnings, skipped: skipped.map(({ code, reason, says, remedy }) => ({ code, reason, message: says, remedy })) })
   else {
     for (const warning of warnings) print(`warning: ${formatProblem(warning)}`)
-    for (const { says, remedy = 'Look at the file alone with --offline.' } of skipped) print(`note: ${says}\n    ${remedy}`)
+    for (const { says, remedy } of skipped) print(`note: ${says}${remedy === undefined ? '' : `\n    ${remedy}`}`)
     print(`${file} is usable${warnings.length > 0 ? `, with ${warnings.length} ${warnings.length === 1 ? 'warning' : 'warnings'}` : ''}.`)
   }
   return EXIT.ok
@@ -51,25 +54,51 @@ function rulesAreMeant({ config: { access } }: LoadedConfig): readonly Finding[]
   return [...defaultIsMeant(access), ...portsComeFromTheProxy(access)]
 }
 
-async function lookAround({ config }: LoadedConfig, options: CommonOptions): Promise<readonly Finding[]> {
-  const { embedded, dataDir } = config.database
-  const read = async (): Promise<readonly GroupView[]> => {
-    if (embedded && !existsSync(join(dataDir, 'postgres', 'PG_VERSION'))) return [] // a look makes no database
-    return await withDatabase(options, ({ database }) => createGroupStore(database).list())
-  }
-  let reading: Promise<readonly GroupView[]> | undefined
-  const groups = () => { reading ??= read(); return reading }
+async function lookAround(loaded: LoadedConfig): Promise<readonly Finding[]> {
+  const { config } = loaded
   const directory = openAppDirectory(config)
   try {
     return [
-      ...await localGroupsExist({ mapping: config.groupMapping, existing: async () => (await groups()).map(({ name }) => name), nearest })(),
-      ...await accessNamesExist({ access: config.access, existing: groups, nearest })(),
-      ...await separatorsNotInNames(config.headers.extra.map(({ separator }) => separator), groups)(),
+      ...await lookAtDatabase(loaded).catch((error: unknown) => [failure(error, 'skipped', 'the database was not looked at: ')]),
       ...await superuserGroupsClosed(config.groupMapping, directory.group)(),
     ]
   } finally {
     await directory.close()
   }
+}
+
+async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Finding[]> {
+  if (isNotMadeYet(config.database)) return await namesFit(config, async () => [])
+  const { url, stop } = await databaseUrl(config.database)
+  try {
+    const seen = await seeDatabase(url).catch((error: unknown) => failure(error, 'skipped', 'the database was not looked at: '))
+    if ('code' in seen) return [seen, notLookedAt('the database', NAMES)]
+    const found = writesFit(seen, 'warn').map((finding) => ({ ...finding, path: 'database' }))
+    if (seen.pending.length > 0) {
+      const says = `the database is not at this version (${seen.pending.length} migrations are not applied)`
+      return [...found, { state: 'skipped', code: 'migrations_pending', says, remedy: 'A start applies them, and so does gatehouse migrate.' }, notLookedAt('that', NAMES)]
+    }
+    const database = openDatabase({ url, poolSize: 1 })
+    try {
+      return [...found, ...await namesFit(config, async () => await createGroupStore(database).list())]
+    } finally {
+      await database.close()
+    }
+  } finally {
+    await stop()
+  }
+}
+
+const NAMES = 'whether the groups and permissions that the configuration names exist'
+
+/** @param groups the local groups there are */
+async function namesFit({ groupMapping, access, headers }: Config, groups: () => Promise<readonly GroupView[]>): Promise<readonly Finding[]> {
+  const separators = headers.extra.map(({ separator }) => separator)
+  return [
+    ...await localGroupsExist({ mapping: groupMapping, existing: async () => (await groups()).map(({ name }) => name), nearest })(),
+    ...await accessNamesExist({ access, existing: groups, nearest })(),
+    ...await separatorsNotInNames(separators, groups)(),
+  ]
 }
 
 function asProblem({ path = '', code, says, remedy = '' }: Finding, { file, placeOf }: LoadedConfig): Problem {

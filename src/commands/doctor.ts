@@ -1,10 +1,8 @@
 // `gatehouse doctor`: asks everything that a login will need, before a person does, and says what to do about each.
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { sql } from 'drizzle-orm'
+import { readFileSync } from 'node:fs'
 import { databaseFits } from '../checks/database.js'
 import { applicationPermissions, credentialTaken, discoveryFits, graphReached, keysThere } from '../checks/entra.js'
-import type { Check, Finding } from '../checks/finding.js'
+import { failure, isUnanswered, notLookedAt, type Check, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
 import { ownStepsLoad } from '../checks/own-steps.js'
 import { registrationFits } from '../checks/registration.js'
@@ -17,17 +15,22 @@ import { createOwnSteps } from '../steps/own-steps.js'
 import { createGroupStore } from '../store/groups.js'
 import { openDatabase } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
-import { pendingMigrations } from '../store/migrate.js'
 import { openAppDirectory, openInspection } from './app-directory.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
+import { isNotMadeYet, seeDatabase } from './database-look.js'
 
 type Result = Finding & { readonly check: string }
 
 export async function doctor(options: CommonOptions): Promise<number> {
   const loaded = readConfig(options) // a ConfigError is printed by the caller
   const { config } = loaded
-  const results = [...configuration(loaded), ...await entraResults(config), ...await databaseResults(config), ...await stepResults(config)]
-  if (options.json) printJson({ file: loaded.file, healthy: !results.some(({ state }) => state === 'fail'), results: results.map(({ check, state, code, says, remedy, path }) => ({ check, state, code, message: says, remedy, path })) })
+  const results = [
+    ...configuration(loaded),
+    ...await survived('Entra ID', entraResults(config)),
+    ...await survived('database', databaseResults(config)),
+    ...await survived('steps', stepResults(config)),
+  ]
+  if (options.json) printJson({ file: loaded.file, healthy: !results.some(({ state }) => state === 'fail'), results: results.map(({ check, state, code, reason, says, remedy, path }) => ({ check, state, code, reason, message: says, remedy, path })) })
   else printResults(results)
   return results.some(({ state }) => state === 'fail') ? EXIT.failed : EXIT.ok
 }
@@ -44,34 +47,41 @@ async function entraResults(config: Config): Promise<Result[]> {
   const pair = certificate && readClientCertificate(readFileSync(certificate.keyFile, 'utf8'), readFileSync(certificate.certFile, 'utf8'))
   const certificateEndsAt = pair && 'certificate' in pair ? Date.parse(pair.certificate.validTo) : undefined
   try {
-    return await all([
-      ['Entra ID', discoveryFits(endpoints, inspection)],
+    const tenant = await all([['Entra ID', discoveryFits(endpoints, inspection)]])
+    const others: readonly (readonly [string, Check])[] = [
       ['keys', keysThere(inspection)],
       ['credential', credentialTaken(inspection)],
-      ['registration', registrationFits({ publicUrl: config.server.publicUrl, clientSecret, certificateEndsAt }, inspection)],
       ['Graph', graphReached(inspection)],
+      ['registration', registrationFits({ publicUrl: config.server.publicUrl, clientSecret, certificateEndsAt }, inspection)],
       ['permissions', applicationPermissions({ sync: config.sync !== undefined }, inspection)],
       ['superusers', superuserGroupsClosed(config.groupMapping, directory.group)],
-    ])
+    ]
+    if (tenant.some(isUnanswered)) return [...tenant, ...others.map(([check]) => ({ check, ...notLookedAt('Entra ID') }))]
+    return causesOnce([...tenant, ...await all(others)])
   } finally {
     await Promise.all([close(), directory.close()])
   }
 }
 
+/** One cause keeps several questions from being answered: it is said where it is met first. */
+function causesOnce(results: readonly Result[]): Result[] {
+  return results.map((result, index) => {
+    const first = isUnanswered(result) ? results.slice(0, index).find(({ code }) => code === result.code) : undefined
+    if (first === undefined) return result
+    return { check: result.check, ...notLookedAt(first.check) }
+  })
+}
+
 async function databaseResults(config: Config): Promise<Result[]> {
-  const { embedded, dataDir } = config.database
-  if (embedded && !existsSync(join(dataDir, 'postgres', 'PG_VERSION'))) return [{ check: 'database', state: 'skipped', code: 'database', says: `${dataDir} holds no database yet`, remedy: 'The first start makes one.' }]
-  const { url, stop } = await databaseUrl(config.database)
+  const { database: settings, groupMapping } = config
+  if (isNotMadeYet(settings)) return [{ check: 'database', state: 'skipped', code: 'database', says: `${settings.dataDir} holds no database yet`, remedy: 'The first start makes one.' }]
+  const { url, stop } = await databaseUrl(settings)
   const database = openDatabase({ url, poolSize: 1 })
-  const time = async (): Promise<number> => {
-    const { rows: [row] } = await database.ask((db) => db.execute<{ ms: number }>(sql`select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`))
-    return row?.ms ?? Number.NaN
-  }
   try {
-    const found = await all([['database', databaseFits({ time, pending: () => pendingMigrations(url) })]])
-    if (found.some(({ state }) => state === 'fail')) return found
+    const found = await all([['database', databaseFits({ look: () => seeDatabase(url) })]])
+    if (found.some(({ state }) => state === 'fail')) return [...found, { check: 'groups', ...notLookedAt('the database') }]
     const existing = async (): Promise<readonly string[]> => (await createGroupStore(database).list()).map(({ name }) => name)
-    return [...found, ...await all([['groups', localGroupsExist({ mapping: config.groupMapping, existing, nearest })]])]
+    return [...found, ...await all([['groups', localGroupsExist({ mapping: groupMapping, existing, nearest })]])]
   } finally {
     await database.close()
     await stop()
@@ -85,6 +95,11 @@ async function stepResults({ pipeline, ownSteps }: Config): Promise<Result[]> {
   } finally {
     await steps.close()
   }
+}
+
+/** Whatever goes wrong with one part of the world, the others are looked at. */
+async function survived(check: string, looking: Promise<Result[]>): Promise<Result[]> {
+  return await looking.catch((error: unknown) => [{ check, ...failure(error, 'fail') }])
 }
 
 async function all(checks: readonly (readonly [string, Check])[]): Promise<Result[]> {

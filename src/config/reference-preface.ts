@@ -38,6 +38,25 @@ quotation marks around a secret (they stay a part of it; many programs that read
 not be easy to guess: fewer than 8 different characters, one text repeated, or a row of neighbours (\`abcd\`, \`4321\`)
 are refused. \`openssl rand -base64 48\` makes a good one.
 
+## The link to the database
+
+\`database.url\` is an address of libpq's: \`postgres://user:password@host:5432/database?sslmode=verify-full\`. In user and
+password percent-encode \`@ : / ? #\` and \`%\`.
+
+| \`sslmode\` | TLS | the server's certificate |
+|---|---|---|
+| \`disable\` | never | |
+| \`allow\` | where the server lets nobody in without | not verified |
+| \`prefer\` (without \`sslmode\`) | where the server has it | not verified |
+| \`require\` | always | not verified; with a root certificate as \`verify-ca\` |
+| \`verify-ca\` | always | signed by a trusted authority |
+| \`verify-full\` | always | signed by a trusted authority, for the host in the address |
+
+Trusted are the authorities in \`database.caFile\` or \`sslrootcert\` (PEM), else the public ones that Node.js knows; libpq's
+\`~/.postgresql/root.crt\` is not read. \`database.caFile\` without \`sslmode\` means \`verify-full\`. \`sslcert\` and \`sslkey\`
+are the certificate that Gatehouse shows. A Unix socket (\`?host=/run/postgresql\`) has no TLS. \`PGSSLMODE\` and its like count
+where the address says nothing. \`gatehouse doctor\` says what came of it, and warns where nothing is encrypted off this machine.
+
 ## Values
 
 - A duration is a whole number and a unit: \`500ms\`, \`15s\`, \`5m\`, \`8h\`, \`90d\`.

@@ -41,7 +41,8 @@ export const entraSection = section('The registration in Microsoft Entra ID, and
 })
 
 export const databaseSection = section('The PostgreSQL database: either url (or urlFile) or embedded: true must be given.', {
-  url: Type.Optional(secret(leaf('databaseUrl', 'The address of the database, postgres://user:password@host:port/name.'))),
+  url: Type.Optional(secret(leaf('databaseUrl', 'The address of the database, postgres://user:password@host:port/name; `sslmode` and `sslrootcert` as libpq has them (without sslmode: prefer).'))),
+  caFile: Type.Optional(leaf('readablePath', 'Certificates (PEM) of the authorities that sign the database server\'s certificate; without `sslmode` in url it means verify-full.')),
   embedded: flag('Runs an embedded PostgreSQL in dataDir instead of using url; for one machine.', false),
   dataDir: leaf('path', 'The directory of the embedded PostgreSQL.', { default: './data' }),
   poolSize: count('The number of database connections.', { minimum: 1, maximum: 1000, default: 10 }),

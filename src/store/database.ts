@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import { GatehouseError } from '../core/errors.js'
+import { connectFailure, databaseFailure } from './database-failure.js'
 import { PooledClient } from './scram-only.js'
 import * as schema from './schema.js'
 
@@ -64,7 +65,7 @@ export function openDatabase({ url, poolSize, onIdleError, timeoutMs = DEFAULT_T
     try {
       return await work(db)
     } catch (error) {
-      throw translated(error)
+      throw translated(error, url)
     }
   }
   return {
@@ -129,14 +130,13 @@ function isConnectionFailure(error: unknown): boolean {
   return root instanceof Error && (SYSTEM_CODES.has('code' in root ? String(root.code) : '') || BROKEN.test(root.message))
 }
 
-// Ours pass. Of the others the root alone: drizzle's wrapper repeats the statement with its parameters, which are people's.
-function translated(error: unknown): unknown {
+/** Ours pass. Of the others the root alone: drizzle's wrapper repeats the statement with its parameters, which are people's. */
+export function translated(error: unknown, url: string): unknown {
   const root = rootOf(error)
   if (root instanceof GatehouseError || root instanceof OutOfDate) return root
   const state = sqlState(root)
   if (state === '42P01' || state === '42703') return new GatehouseError('database_not_migrated', { cause: error, detail: 'a table or a column is missing in the database', remedy: 'Run gatehouse migrate.' })
-  if (!isConnectionFailure(root)) return root
-  return new GatehouseError('database_unavailable', { cause: root, detail: `PostgreSQL: ${messageOf(root)}`, remedy: 'Check that PostgreSQL runs and that database.url is right.', ...(state === undefined ? {} : { facts: { sqlState: state } }) })
+  return databaseFailure(root, url) ?? (isConnectionFailure(root) ? connectFailure(root, url) : root)
 }
 
 function rootOf(error: unknown): unknown {
@@ -145,10 +145,6 @@ function rootOf(error: unknown): unknown {
     if (at instanceof AggregateError && at.errors.length > 0) return at.errors[0] // localhost: one failure an address
     if (!(at instanceof Error && at.cause instanceof Error)) return at
   }
-}
-
-function messageOf(root: unknown): string {
-  return root instanceof Error ? root.message || ('code' in root ? String(root.code) : root.name) : String(root)
 }
 
 /** Thrown inside a transaction to undo it: what it was planned on has changed meanwhile. */

@@ -1,9 +1,16 @@
-// Connections that give the password to nobody: `require_auth=scram-sha-256` in the address, as libpq has it. SCRAM proves
-// the password to a server that knows it already, and the server to us (RFC 5802). A server that asks for it in clear or
-// as MD5, or for nothing at all, is refused.
+// The one function that makes connections to PostgreSQL: with TLS as the address asks for it (connection.ts), and, where it
+// says `require_auth=scram-sha-256` as libpq has it, giving the password to nobody. SCRAM proves the password to a server
+// that knows it already, and the server to us (RFC 5802). A server that asks for it in clear or as MD5, or for nothing at
+// all, is refused.
 import pg from 'pg'
+import { isAddressFault, readDatabaseAddress, type DatabaseAddress } from '../core/database-address.js'
+import { GatehouseError } from '../core/errors.js'
+import { PostgresConnection } from './connection.js'
 
 const REQUIRED = /[?&]require_auth=scram-sha-256(&|$)/
+
+/** The server did not prove that it knows the password. */
+export class Unproven extends Error {}
 
 /** What the driver keeps to itself: how it answers a server that asks for the password. */
 interface Handshake {
@@ -16,14 +23,29 @@ interface Handshake {
   }
 }
 
+/** @throws `database_unavailable` where the address cannot be read */
+export function addressOf(url: string): DatabaseAddress {
+  const address = readDatabaseAddress(url, process.env)
+  if (!isAddressFault(address)) return address
+  throw new GatehouseError('database_unavailable', {
+    detail: `database.url ${address.says}`, remedy: address.remedy, facts: { reason: 'address' },
+  })
+}
+
+/** @param config whose `connectionString` must be there @throws `database_unavailable` where that cannot be read */
 export function createClient(config: pg.ClientConfig): pg.Client {
-  const client = new pg.Client(config)
-  if (!REQUIRED.test(config.connectionString ?? '')) return client
+  const { url, tls, connectTimeoutMs } = addressOf(config.connectionString ?? '')
+  const connection = new PostgresConnection(tls, config)
+  const connectionTimeoutMillis = Math.min(config.connectionTimeoutMillis ?? Infinity, connectTimeoutMs ?? Infinity)
+  const limit = Number.isFinite(connectionTimeoutMillis) ? { connectionTimeoutMillis } : {}
+  const settings: pg.ClientConfig & { connection: PostgresConnection } = { ...config, ...limit, connectionString: url, ssl: false, connection }
+  const client = new pg.Client(settings)
+  if (!REQUIRED.test(url)) return client
   const handshake = client as unknown as Handshake
   const refuse = (asked: string) => (): void => {
     handshake.connection.removeAllListeners('readyForQuery') // which may have come along in the same packet
     const says = `the server asks for ${asked}, where SCRAM-SHA-256 is required: it is another server`
-    handshake.connection.stream.destroy(new Error(says))
+    handshake.connection.stream.destroy(new Unproven(says))
   }
   handshake._handleAuthCleartextPassword = refuse('the password in clear')
   handshake._handleAuthMD5Password = refuse('an MD5 of the password')

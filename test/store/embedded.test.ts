@@ -83,7 +83,7 @@ t.test('a program on the port of a server that died is not taken for it, and hea
 t.test('no server is given the password in clear or as MD5, and none is believed without a proof', async (t) => {
   for (const [name, asks] of [['clear', CLEAR], ['MD5', MD5], ['nothing', NOTHING]] as const) {
     const { port, heard } = await impostor(t, asks)
-    const url = `postgres://gatehouse:the-password@127.0.0.1:${port}/gatehouse?require_auth=scram-sha-256`
+    const url = `postgres://gatehouse:the-password@127.0.0.1:${port}/gatehouse?require_auth=scram-sha-256&sslmode=disable`
     const database = openDatabase({ url, poolSize: 1, timeoutMs: 2_000 })
     const own = createOwnConnection({ url, name: 'test', timeoutMs: 2_000, onLost: () => {} })
     await t.rejects(createClient({ connectionString: url }).connect(), /SCRAM-SHA-256 is required/, name)

@@ -1,14 +1,16 @@
 // Addresses of web servers and of the database.
+import { isAddressFault, readDatabaseAddress } from '../../core/database-address.js'
 import { refuse, type Refusal } from '../problem.js'
 import { isLoopback, normalHost } from './hosts.js'
 import type { Kind, Reading } from './kind.js'
 
-function readOrigin(text: string, shown: string): Reading | Refusal {
+/** @param correct what the remedy makes of an origin that has too much around it */
+function readOrigin(text: string, shown: string, correct: (url: URL) => string = ({ origin }) => origin): Reading | Refusal {
   const remedy = 'Write https://, the host and, if it is not the usual one, the port: https://auth.example.com'
   const [, host] = /^https?:\/\/(\[[^\]]*\]|[^/?#@:\\]+)(:\d{1,5})?(?=[/?#]|$)/i.exec(text) ?? []
   if (host === undefined || normalHost(host) === undefined || !URL.canParse(text)) return refuse('origin_invalid', `must be an http(s) address, but is ${shown}`, remedy)
   const url = new URL(text)
-  if (url.pathname !== '/' || /[?#]/.test(text)) return refuse('origin_path', `must be an address without path, query or fragment, but is ${shown}`, `Write ${url.origin}`)
+  if (url.pathname !== '/' || /[?#]/.test(text)) return refuse('origin_path', `must be an address without path, query or fragment, but is ${shown}`, `Write ${correct(url)}`)
   return { value: url.origin }
 }
 
@@ -16,12 +18,18 @@ export const publicUrl: Kind = {
   title: 'origin',
   pattern: '^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+/?$',
   read(text, { shown }) {
-    const reading = readOrigin(text, shown)
+    const reading = readOrigin(text, shown, usable)
     if ('code' in reading) return reading
     const url = new URL(String(reading.value))
-    if (url.protocol === 'http:' && !isLoopback(url.hostname)) return refuse('origin_https', `must be https, but is ${shown}`, 'Browsers keep the session cookie for https alone; let the proxy speak TLS. http is for loopback only.')
-    return reading
+    if (url.origin === usable(url)) return reading
+    return refuse('origin_https', `must be https, but is ${shown}`,
+      `Write ${usable(url)}: browsers keep the session cookie for https alone; let the proxy speak TLS. http is for loopback only.`)
   },
+}
+
+/** http for loopback alone; a port that was one of http is the proxy's to choose anew. */
+function usable({ protocol, hostname, origin }: URL): string {
+  return protocol === 'http:' && !isLoopback(hostname) ? `https://${hostname}` : origin
 }
 
 /** As python-social-auth has it, a host alone means https. */
@@ -34,7 +42,7 @@ export const upstream: Kind = {
 export const databaseUrl: Kind = {
   title: 'PostgreSQL address',
   read(text) {
-    if (!/^postgres(ql)?:\/\//.test(text)) return refuse('database_url_invalid', 'must begin with postgres:// or postgresql://', 'Write postgres://user:password@host:5432/database')
-    return URL.canParse(text) ? { value: text } : refuse('database_url_invalid', 'is no address', 'Write postgres://user:password@host:5432/database; in user and password, characters like @ : / # % are percent-encoded.')
+    const address = readDatabaseAddress(text)
+    return isAddressFault(address) ? refuse('database_url_invalid', address.says, address.remedy) : { value: text }
   },
 }

@@ -7,7 +7,7 @@ import { defaultGroupsLost, groupsOncePerRow, mappingLint, namesAlike, oneRowPer
 import { usernamesVerified } from './names.js'
 import { authAllowedRuns, mappingIsLast, stepsComplete, stepsInOrder, stepsOnce } from './pipeline.js'
 import type { Rule } from './rule.js'
-import { identityCookieDomain, oneDatabase, secretsApart, secretsOfDemo, sessionTimes, syncTimes } from './storage.js'
+import { databaseAuthority, identityCookieDomain, oneDatabase, secretsApart, secretsOfDemo, sessionTimes, syncTimes } from './storage.js'
 
 export const RULES: readonly Rule[] = [
   publicUrlIsNoExample,
@@ -27,6 +27,7 @@ export const RULES: readonly Rule[] = [
   plainHttp,
   idsAreNoExamples,
   oneDatabase,
+  databaseAuthority,
   sessionTimes,
   syncTimes,
   secretsApart,

@@ -1,4 +1,5 @@
 // Times that bound one another, secrets with one purpose each, and one database.
+import { parseDatabaseUrl } from '../../core/database-address.js'
 import { entries, type Rule } from './rule.js'
 
 export const sessionTimes: Rule = ({ session }, report) => {
@@ -59,4 +60,17 @@ export const oneDatabase: Rule = ({ database }, report) => {
   const url = ['database.url', 'database.urlFile'].find((path) => report.given(path))
   if (database.embedded && url !== undefined) report.problem(url, 'database_both', `${url} and database.embedded are both given.`, 'Keep url for a PostgreSQL of your own, or embedded: true for the one Gatehouse runs.')
   if (!database.embedded && url === undefined) report.problem('database', 'database_none', 'No database is given.', 'Set database.url (or urlFile), or embedded: true.', report.keyPlaceOf('database'))
+}
+
+/** Who names the authority wants the server to prove itself: what would keep it from that is said. */
+export const databaseAuthority: Rule = ({ database }, report) => {
+  const { url, caFile, embedded } = database ?? {}
+  if (caFile === undefined) return
+  const path = 'database.caFile'
+  if (embedded) return report.warn(path, 'database_ca_unused', `${path} has no effect: the embedded PostgreSQL is reached without a network.`, 'Take it away.')
+  const parameters = parseDatabaseUrl(url ?? '')?.searchParams
+  if (parameters === undefined) return
+  if (parameters.has('sslrootcert')) report.problem(path, 'database_ca_both', `${path} and sslrootcert in the database's address are both given.`, 'Keep one of the two.')
+  const mode = parameters.get('sslmode') ?? ''
+  if (['disable', 'allow', 'prefer'].includes(mode)) report.warn(path, 'database_ca_unused', `${path} has no effect with sslmode=${mode}, which verifies nothing.`, 'Write sslmode=verify-full in the address, or leave sslmode out.')
 }

@@ -1,0 +1,142 @@
+// The address of a PostgreSQL server, read as libpq reads it: `sslmode`, `sslrootcert` and their like, which the driver
+// understands otherwise. No message here repeats any part of the address: it holds a password.
+
+export const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
+export type TlsMode = (typeof TLS_MODES)[number]
+
+export interface TlsWish {
+  readonly mode: TlsMode
+  /** Path of the authorities' certificates (PEM); undefined: the public ones that Node knows. */
+  readonly rootFile: string | undefined
+  /** Paths of the certificate and the key that this side shows. */
+  readonly certFile: string | undefined
+  readonly keyFile: string | undefined
+  /** The handshake begins at once, without the question whether there is TLS (PostgreSQL 17 and newer). */
+  readonly direct: boolean
+}
+
+export interface DatabaseAddress {
+  /** For the driver: the address without all that is about TLS. */
+  readonly url: string
+  /** A name, an address, or the directory of a Unix socket. */
+  readonly host: string
+  readonly port: string
+  readonly user: string
+  readonly database: string
+  readonly hasPassword: boolean
+  /** Of libpq's connect_timeout, which is in seconds; undefined: what the caller thinks right. */
+  readonly connectTimeoutMs: number | undefined
+  readonly tls: TlsWish
+}
+
+export interface AddressFault { readonly says: string, readonly remedy: string }
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const EXAMPLE = 'postgres://user:password@host:5432/database'
+const ENCODE = `Write ${EXAMPLE}; in user and password percent-encode @ as %40, : as %3A, / as %2F, # as %23, ? as %3F and % as %25.`
+const ABOUT_TLS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation', 'ssl', 'uselibpqcompat']
+/** Values that name a person; an `@` in any other one is the rest of an address that was torn apart. */
+const MAY_HOLD_AT = ['user', 'password', 'options', 'application_name']
+
+/** @param env PGSSLMODE, PGSSLROOTCERT, PGHOST and so on count where the address says nothing, as for libpq */
+export function readDatabaseAddress(text: string, env: Environment = {}): DatabaseAddress | AddressFault {
+  if (!/^postgres(ql)?:\/\//.test(text)) return { says: 'must begin with postgres:// or postgresql://', remedy: `Write ${EXAMPLE}` }
+  const url = parseDatabaseUrl(text)
+  if (url === undefined) return { says: 'is no address that can be read', remedy: ENCODE }
+  if (isTorn(url) || !isDecodable(url)) return { says: 'has a character that must be percent-encoded', remedy: ENCODE }
+  const parameter = (name: string): string | undefined => url.searchParams.get(name) ?? undefined
+  const host = parameter('host') ?? (decodeURIComponent(bare(url.hostname)) || env.PGHOST || 'localhost')
+  const tls = readTls(parameter, host, env)
+  if ('says' in tls) return tls
+  const user = parameter('user') ?? (decodeURIComponent(url.username) || env.PGUSER || env.USER || '')
+  return {
+    url: withoutTls(url),
+    host,
+    port: parameter('port') ?? (url.port || env.PGPORT || '5432'),
+    user,
+    database: decodeURIComponent(url.pathname.slice(1)) || env.PGDATABASE || user,
+    hasPassword: url.password !== '' || parameter('password') !== undefined || (env.PGPASSWORD ?? '') !== '',
+    connectTimeoutMs: seconds(parameter('connect_timeout') ?? env.PGCONNECT_TIMEOUT),
+    tls,
+  }
+}
+
+function seconds(text: string | undefined): number | undefined {
+  const number = Number(text)
+  return number > 0 ? number * 1_000 : undefined
+}
+
+/** libpq takes an empty host, the WHATWG parser does not. */
+export function parseDatabaseUrl(text: string): URL | undefined {
+  const withHost = text.replace(/^(\w+:\/\/[^/?#@]*@)(?=[/?])/, '$1localhost')
+  return URL.canParse(withHost) ? new URL(withHost) : undefined
+}
+
+export function isAddressFault(read: DatabaseAddress | AddressFault): read is AddressFault {
+  return 'says' in read
+}
+
+/** A `/`, `?` or `#` of a password ends the host's part of an address; what follows is read as something else. */
+function isTorn({ hash, pathname, searchParams, href }: URL): boolean {
+  if (hash !== '' || href.endsWith('#') || pathname.includes('@')) return true
+  return [...searchParams].some(([name, value]) => /[^\w.-]/.test(name) || (value.includes('@') && !MAY_HOLD_AT.includes(name)))
+}
+
+function isDecodable({ username, password, pathname, hostname }: URL): boolean {
+  try {
+    for (const part of [username, password, pathname, hostname]) decodeURIComponent(part)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function readTls(parameter: (name: string) => string | undefined, host: string, env: Environment): TlsWish | AddressFault {
+  const given = parameter('sslmode') ?? driversMode(parameter('ssl')) ?? env.PGSSLMODE
+  const mode = given === 'no-verify' ? 'require' : given // the driver's name for it
+  if (mode !== undefined && !isMode(mode)) {
+    return { says: 'has an sslmode that there is not', remedy: `sslmode is one of ${TLS_MODES.join(', ')}.` }
+  }
+  const root = parameter('sslrootcert') ?? env.PGSSLROOTCERT
+  if (root === 'system' && mode !== undefined && mode !== 'verify-full') {
+    return { says: 'has sslrootcert=system with a weaker sslmode than verify-full', remedy: 'Anybody can have a certificate of a public authority: write sslmode=verify-full.' }
+  }
+  const rootFile = root === 'system' ? undefined : root
+  const direct = parameter('sslnegotiation') === 'direct'
+  const wanted = mode ?? (root === 'system' ? 'verify-full' : 'prefer')
+  if (direct && ['disable', 'allow', 'prefer'].includes(wanted) && !isSocket(host)) {
+    return { says: 'has sslnegotiation=direct with a weaker sslmode than require', remedy: 'Write sslmode=require, or better sslmode=verify-full.' }
+  }
+  return {
+    mode: isSocket(host) ? 'disable' : wanted === 'require' && rootFile !== undefined && given !== 'no-verify' ? 'verify-ca' : wanted,
+    rootFile,
+    certFile: parameter('sslcert') ?? env.PGSSLCERT,
+    keyFile: parameter('sslkey') ?? env.PGSSLKEY,
+    direct,
+  }
+}
+
+/** Of the driver's own parameter `ssl`. */
+function driversMode(ssl: string | undefined): TlsMode | undefined {
+  if (ssl === undefined) return undefined
+  return ssl === 'no-verify' ? 'require' : ['0', 'false', 'disable'].includes(ssl) ? 'disable' : 'verify-full'
+}
+
+function isMode(text: string): text is TlsMode {
+  return (TLS_MODES as readonly string[]).includes(text)
+}
+
+export function isSocket(host: string): boolean {
+  return host.startsWith('/')
+}
+
+function bare(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1')
+}
+
+function withoutTls(url: URL): string {
+  const rest = new URL(url)
+  for (const name of ABOUT_TLS) rest.searchParams.delete(name)
+  return rest.href
+}

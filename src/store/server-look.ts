@@ -1,0 +1,95 @@
+// What has to be so of the server before anything is written to it: a version that is known to do, writes, and the right
+// to make tables. Each is asked for, so that the remedy can be the statement that mends it.
+import type pg from 'pg'
+import { GatehouseError } from '../core/errors.js'
+import type { Link, PostgresConnection } from './connection.js'
+import { translated } from './database.js'
+import { connectFailure, place, quoted, readOnly, type Reason } from './database-failure.js'
+import { addressOf, createClient } from './scram-only.js'
+
+/** gen_random_uuid() belongs to the server itself since this version. */
+const OLDEST = { number: 130_000, name: '13' }
+
+export interface ServerState {
+  readonly timeMs: number
+  readonly versionNumber: number
+  /** Like 18.1. */
+  readonly version: string
+  readonly readOnly: boolean
+  /** Whether Drizzle's table of migrations is there. */
+  readonly migrated: boolean
+  /** Statements that give the rights that migrations need. */
+  readonly grants: readonly string[]
+}
+
+/** A connection of its own, for as long as the work takes. @throws `database_unavailable` with the remedy */
+export async function withClient<T>(url: string, name: string, work: (client: pg.Client, link: Link) => Promise<T>): Promise<T> {
+  const client = createClient({ connectionString: url, connectionTimeoutMillis: 10_000, application_name: name })
+  client.on('error', () => {}) // a break shows as a failed statement
+  const { connection } = client as unknown as { connection: PostgresConnection }
+  try {
+    await client.connect().catch((error: unknown) => {
+      throw connectFailure(error, url, { encrypted: connection.link.encrypted })
+    })
+    return await work(client, connection.link).catch((error: unknown) => { throw translated(error, url) })
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+// Names are looked up and never cast: to_regclass() fails where the schema is somebody else's.
+const STATE = `
+  with here as (select coalesce(current_schema(), 'public') as schema)
+  select (extract(epoch from clock_timestamp()) * 1000)::float8 as "timeMs",
+    current_setting('server_version_num')::int as "versionNumber",
+    current_setting('server_version') as version,
+    current_setting('transaction_read_only') = 'on' or pg_is_in_recovery() as "readOnly",
+    exists (select from pg_class join pg_namespace n on n.oid = relnamespace
+      where nspname = 'drizzle' and relname = '__drizzle_migrations') as migrated,
+    has_database_privilege(current_database(), 'CREATE') as "mayMakeSchemas",
+    schema,
+    coalesce((select has_schema_privilege(oid, 'CREATE') and has_schema_privilege(oid, 'USAGE')
+      from pg_namespace where nspname = schema), false) as "mayMakeTables"
+  from here`
+
+interface Row extends Omit<ServerState, 'grants'> { readonly mayMakeSchemas: boolean, readonly schema: string, readonly mayMakeTables: boolean }
+
+export async function serverState(client: pg.Client, url: string): Promise<ServerState> {
+  const { rows: [row] } = await client.query<Row>(STATE)
+  if (row === undefined) throw new Error('the server said nothing of itself')
+  const { database, user } = addressOf(url)
+  const { mayMakeSchemas, mayMakeTables, schema, ...state } = row
+  const grants = [
+    ...(mayMakeSchemas || row.migrated ? [] : [`GRANT CREATE ON DATABASE ${quoted(database)} TO ${quoted(user)};`]),
+    ...(mayMakeTables ? [] : [`GRANT USAGE, CREATE ON SCHEMA ${quoted(schema)} TO ${quoted(user)};`]),
+  ]
+  return { ...state, grants }
+}
+
+/** What makes the server unusable, for whatever purpose. */
+export function versionFailure({ versionNumber, version }: ServerState, url: string): GatehouseError | undefined {
+  if (versionNumber >= OLDEST.number) return undefined
+  return failing('version', `PostgreSQL at ${place(addressOf(url))} is version ${version}, which Gatehouse does not support.`,
+    `Upgrade it (pg_upgrade), or name a server of version ${OLDEST.name} or newer in database.url.`)
+}
+
+/** What keeps migrations from being applied. */
+export function writeFailure(state: ServerState, url: string): GatehouseError | undefined {
+  return state.readOnly ? readOnlyFailure(url) : rightsFailure(state, url)
+}
+
+export function readOnlyFailure(url: string): GatehouseError {
+  const { reason, says, remedy } = readOnly(addressOf(url))
+  return failing(reason, says, remedy)
+}
+
+export function rightsFailure({ grants }: ServerState, url: string): GatehouseError | undefined {
+  if (grants.length === 0) return undefined
+  const { user, database } = addressOf(url)
+  return failing('rights', `The role ${quoted(user)} may not make Gatehouse's tables in the database ${quoted(database)}.`,
+    `As a superuser or the database's owner, in that database: ${grants.join(' ')}`)
+}
+
+function failing(reason: Reason, detail: string, remedy: string): GatehouseError {
+  return new GatehouseError('database_unavailable', { detail, remedy, facts: { reason } })
+}
