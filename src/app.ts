@@ -4,6 +4,7 @@ import formbody from '@fastify/formbody'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import { compileAccess } from './core/access.js'
+import { openTo, withAddresses } from './core/applications.js'
 import type { KeyRing } from './core/assertion.js'
 import type { Config, OwnStep } from './config/config.js'
 import { createFlowSealer } from './core/flow.js'
@@ -16,6 +17,7 @@ import { namedSteps } from './core/pipeline/index.js'
 import type { Meter } from './core/meter.js'
 import { onceEach } from './core/once-each.js'
 import type { NamedStep } from './core/pipeline/pipeline.js'
+import type { RightsOfPerson } from './core/rights.js'
 import type { SessionStore } from './core/session.js'
 import type { SessionCache } from './core/session-cache.js'
 import { tracedSource, tracedSteps } from './core/traced-login.js'
@@ -23,6 +25,7 @@ import type { Tracer } from './core/tracer.js'
 import { entraError } from './entra/aadsts.js'
 import type { EntraEndpoints } from './entra/clouds.js'
 import { createAtOnce } from './http/at-once.js'
+import { assetRoutes } from './http/assets.js'
 import { createAssertionSigner } from './http/assertion-signer.js'
 import { browserSession } from './http/browser-session.js'
 import { createCookieSigner } from './http/cookie-signer.js'
@@ -33,7 +36,7 @@ import { fromTrustedPeers } from './http/dialects/forwarded.js'
 import { dialects } from './http/dialects/index.js'
 import { asGatehouseError, errorFacts } from './http/errors.js'
 import { frontChannelLogoutRoutes } from './http/front-channel-logout.js'
-import { assetRoutes, homeRoutes } from './http/home.js'
+import { homeRoutes } from './http/home.js'
 import { createIdentityCookie, refreshRoutes, type SetIdentityCookie } from './http/identity-cookie.js'
 import { genuineCallbacks } from './http/genuine-callbacks.js'
 import { createInstance } from './http/instance.js'
@@ -42,7 +45,7 @@ import { COMMON_LIMITS, sessionLimit, userinfoLimit } from './http/limits.js'
 import { createLogBudget } from './http/log-budget.js'
 import { loginRoutes } from './http/login.js'
 import { networkTest, trustedPeers } from './http/networks.js'
-import type { RightsOfPerson } from './http/pages/pages.js'
+import { createLook, type Look } from './http/pages/look.js'
 import { compileHeaders, createPreparedHeaders } from './http/prepared-headers.js'
 import { createRounds } from './http/rounds.js'
 import { createSessionReader } from './http/session-reader.js'
@@ -105,7 +108,7 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
     await userinfo.register(userinfoRoutes, { reader, publicUrl })
   })
   await app.register(jwksRoutes, { keys: adapters.keys })
-  await app.register(assetRoutes)
+  await app.register(assetRoutes, { look: pages.look })
   await app.register((browser) => browserPages(browser, live, adapters, parts))
   return app
 }
@@ -121,13 +124,15 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
   const toucher = createToucher({ sessions, idleTimeoutMs: config.session.idleTimeoutMs, log })
   const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, cache, toucher, graceMs: config.session.outageGraceMs, log, meter })
   const assertions = createAssertionSigner({ keys, issuer: publicUrl })
+  const inForce = onceEach(live, accessInForce)
   return {
     cookies,
     signer,
+    inForce,
     toucher,
     reader,
     assertions,
-    verifier: createVerifier({ reader, headers: createPreparedHeaders({ signer: assertions }), inForce: onceEach(live, accessInForce), onUnnamedHost: createUnnamedHosts({ meter, log }) }),
+    verifier: createVerifier({ reader, headers: createPreparedHeaders({ signer: assertions }), inForce, onUnnamedHost: createUnnamedHosts({ meter, log }) }),
     trusts: trustedPeers(config.server.trustedProxies),
     returnTo: { publicUrl, redirectDomains },
     pages: {
@@ -136,6 +141,7 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
       redirectDomains,
       contact,
       sessionCookie: cookies.names.session,
+      look: onceEach(live, lookOf),
     },
   }
 }
@@ -195,7 +201,17 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   await browser.register(async (open) => {
     open.addHook('onRequest', open.rateLimit(sessionLimit(cookies.names.session, signer)))
     await open.register(browserSession, sessionOptions)
-    await open.register(homeRoutes, { publicUrl, pages, returnTo, cookies, signer, trusts, rightsOf: adapters.rightsOf })
+    await open.register(homeRoutes, {
+      publicUrl,
+      pages,
+      returnTo,
+      cookies,
+      signer,
+      trusts,
+      rightsOf: adapters.rightsOf,
+      applicationsOf: (session, address) =>
+        openTo({ policy: parts.inForce().policy, session, address: () => address }, pages.look().applications),
+    })
     if (setIdentityCookie) await open.register(refreshRoutes, { publicUrl, returnTo, setIdentityCookie })
   })
 }
@@ -211,6 +227,17 @@ async function withIdentityCookie(id: string, reply: FastifyReply, sessions: Ses
   await set(session, reply).catch((thrown: unknown) => {
     const error = asGatehouseError(thrown)
     reply.log.warn(errorFacts(error), 'signed in without an identity cookie')
+  })
+}
+
+function lookOf({ branding, applications, images, server }: Config): Look {
+  const imageAt = (path: string | undefined) => images.find((image) => image.path === path)
+  return createLook({
+    branding: { name: branding.name, color: branding.color, logo: imageAt(branding.logoFile) },
+    applications: withAddresses(
+      applications.map(({ host, name, icon }) => ({ host, name, icon: imageAt(icon) })),
+      new URL(server.publicUrl).protocol,
+    ),
   })
 }
 

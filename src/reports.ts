@@ -4,6 +4,7 @@ import { GatehouseError } from './core/errors.js'
 import type { LoginReporter } from './core/login.js'
 import type { Meter } from './core/meter.js'
 import { errorFacts } from './http/errors.js'
+import type { SyncChange } from './core/reevaluation.js'
 import type { SyncReporter } from './sync/ports.js'
 
 export function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissing'>): LoginReporter {
@@ -12,7 +13,7 @@ export function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissin
       meter.groupMissing()
       log.warn({ group: name, user: username, remedy: `gatehouse groups add ${JSON.stringify(name)}` }, `Azure AD group mapping - group not found locally: ${name}`)
     },
-    completed: (outcome, { entraGroups, graphRequests, missing, correlationId, sessionId }) => log.info({
+    completed: (outcome, { entraGroups, graphRequests, missing, because, correlationId, sessionId }) => log.info({
       correlationId,
       user: outcome.username,
       userId: outcome.userId,
@@ -27,9 +28,10 @@ export function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissin
       graphRequests,
       staff: outcome.staff,
       superuser: outcome.superuser,
+      because,
       superseded: outcome.superseded,
       ...(outcome.sessionsEnded === 0 ? {} : { sessionsEnded: outcome.sessionsEnded }),
-    }, mapped(outcome.username, outcome)),
+    }, mapped(outcome.username, outcome, because)),
   }
 }
 
@@ -47,9 +49,19 @@ const HIDDEN = 'If the membership did not end in Entra ID, the group hides its m
 export function createSyncReporter(log: Logger, meter: Pick<Meter, 'groupMissing' | 'reevaluated'>): SyncReporter {
   const saidMissing = new Set<string>()
   return {
-    changed: ({ username, userId }, change, { correlationId, entraGroups, missing }) => log.info({
-      correlationId, user: username, userId, groupsAdded: change.groupsAdded, groupsRemoved: change.groupsRemoved, groups: change.groups.length, missing: missing.length, entraGroups, staff: change.staff, superuser: change.superuser,
-    }, `${mapped(username, change)} (re-evaluation)`),
+    changed: ({ username, userId }, change, { correlationId, entraGroups, missing, because }) => log.info({
+      correlationId,
+      user: username,
+      userId,
+      groupsAdded: change.groupsAdded,
+      groupsRemoved: change.groupsRemoved,
+      groups: change.groups.length,
+      missing: missing.length,
+      entraGroups,
+      staff: change.staff,
+      superuser: change.superuser,
+      because,
+    }, `${mapped(username, change, because)} (re-evaluation)`),
     ended: ({ username, userId }, why, sessions, correlationId) => log.info({ correlationId, user: username, userId, why, sessions }, `the sessions of ${username} ended: ${ENDED[why]}`),
     takenBack: ({ username, userId }, taken, correlationId) => log.warn(
       { correlationId, user: username, userId, ...taken, remedy: HIDDEN },
@@ -70,6 +82,16 @@ export function createSyncReporter(log: Logger, meter: Pick<Meter, 'groupMissing
   }
 }
 
-function mapped(username: string, { groups, groupsAdded, groupsRemoved, staff, superuser }: { readonly groups: readonly string[], readonly groupsAdded: readonly string[], readonly groupsRemoved: readonly string[], readonly staff: boolean, readonly superuser: boolean }): string {
-  return `Azure AD group mapping - user ${username}: ${groups.length} groups (${groupsAdded.length} added, ${groupsRemoved.length} removed), staff ${staff}, superuser ${superuser}`
+type Mapped = Pick<SyncChange, 'groups' | 'groupsAdded' | 'groupsRemoved' | 'staff' | 'superuser'>
+
+/** @param because labels of the Entra groups that something is granted for */
+function mapped(username: string, change: Mapped, because: readonly string[]): string {
+  const { groups, groupsAdded, groupsRemoved, staff, superuser } = change
+  const others = because.length > MOST_NAMED ? ` and ${because.length - MOST_NAMED} more` : ''
+  const why = because.length === 0 ? '' : `, because of ${because.slice(0, MOST_NAMED).join(', ')}${others}`
+  const counts = `${groups.length} groups (${groupsAdded.length} added, ${groupsRemoved.length} removed)`
+  return `Azure AD group mapping - user ${username}: ${counts}, staff ${staff}, superuser ${superuser}${why}`
 }
+
+/** In the text of a line; the field `because` has them all. */
+const MOST_NAMED = 5

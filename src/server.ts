@@ -44,6 +44,7 @@ import { createLoginStore } from './store/login-store.js'
 import { migrate } from './store/migrate.js'
 import { createPeopleStore } from './store/people.js'
 import { createRecordCounter, type RecordCounter } from './store/record-counts.js'
+import { lastReading } from './store/readings.js'
 import { startRecurring } from './store/recurring.js'
 import { rightsOf } from './store/rights.js'
 import { createSessionStore } from './store/sessions.js'
@@ -145,7 +146,7 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     const unknownSignature = createRotationHint({ differing: () => replicas.state().different.length > 0, log })
     const app = await buildApp(live, {
       ...entra,
-      ...storeAdapters(config, database, cache),
+      ...storeAdapters(live, database, cache),
       keys,
       meter: metrics.meter,
       tracer,
@@ -304,14 +305,19 @@ function openCache({ url, database, config, replicas, log, closers, onKeys }: { 
   return { cache, changes }
 }
 
-function storeAdapters({ session }: Config, database: Database, cache: SessionCache) {
+function storeAdapters(live: () => Config, database: Database, cache: SessionCache) {
+  const { session } = live()
   const people = createPeopleStore(database, session)
   return {
     loginStore: createLoginStore(database, session),
     longReturns: createLongReturns(database),
     cache,
     sessions: forgetting(createSessionStore(database, session), cache),
-    rightsOf: async (userId: string) => rightsOf(await people.byId(userId)),
+    rightsOf: async (userId: string) => {
+      const { groupMapping } = live()
+      const reading = await lastReading(database, userId, groupMapping.flatMap(({ groups }) => groups))
+      return rightsOf(await people.byId(userId), groupMapping, reading)
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 // `gatehouse access test`: what the proxy would be told, and why, without asking it.
 import { compileAccess, describeAllow, permits, type Allow, type Grounds, type Rights } from '../core/access.js'
+import { createGroupMapping, type Cause, type GroupMapping } from '../core/mapping.js'
 import { parseTargetUrl, targetUrl, type Target } from '../core/target.js'
 import { networkTest } from '../http/networks.js'
 import { createGroupStore, type GroupView } from '../store/groups.js'
@@ -8,13 +9,20 @@ import { EXIT, print, printJson, readConfig, withDatabase, type CommonOptions } 
 
 export interface AccessTestOptions extends CommonOptions { readonly user?: string, readonly method: string, readonly from?: string }
 
-interface Somebody extends Rights { readonly username: string, readonly from: readonly GroupView[] }
+interface Somebody extends Rights {
+  readonly username: string
+  readonly from: readonly GroupView[]
+  /** Why they have a group, or are staff or superuser: ", because of Network team". */
+  readonly groupReason: (name: string) => string
+  readonly staffReason: string
+  readonly superuserReason: string
+}
 
 export async function accessTest(url: string, options: AccessTestOptions): Promise<number> {
   const { config, file, placeOf } = readConfig(options)
   const target = asReached(parseTargetUrl(url, options.method))
   const { user } = options
-  const person = user === undefined ? undefined : await withDatabase(options, async ({ database, people }) => somebody(await people.find(user), await createGroupStore(database).list()))
+  const person = user === undefined ? undefined : await withDatabase(options, async ({ database, people }) => somebody(await people.find(user), await createGroupStore(database).list(), createGroupMapping(config.groupMapping)))
   const policy = compileAccess(config.access, networkTest)
   const question = { target, address: () => options.from }
   const decision = policy.decide(question, person)
@@ -39,10 +47,22 @@ function asReached(target: Target): Target {
 }
 
 /** An inactive user counts as nobody. */
-function somebody(person: PersonView, all: readonly GroupView[]): Somebody | undefined {
+function somebody(person: PersonView, all: readonly GroupView[], mapping: GroupMapping): Somebody | undefined {
   if (!person.isActive) return undefined
   const from = all.filter(({ name }) => person.groups.some((group) => group.name === name))
-  return { username: person.username, groups: from.map(({ name }) => name), permissions: [...new Set(from.flatMap(({ permissions }) => permissions))], isStaff: person.isStaff, isSuperuser: person.isSuperuser, from }
+  const because = (cause: readonly Cause[] | null | undefined): string =>
+    cause ? `, because of ${mapping.namesOf(cause).join(' and ')}` : ', set by hand'
+  return {
+    username: person.username,
+    groups: from.map(({ name }) => name),
+    permissions: [...new Set(from.flatMap(({ permissions }) => permissions))],
+    isStaff: person.isStaff,
+    isSuperuser: person.isSuperuser,
+    from,
+    groupReason: (name) => because(person.groups.find((group) => group.name === name)?.cause),
+    staffReason: because(person.staffCause),
+    superuserReason: because(person.superuserCause),
+  }
 }
 
 function judged({ path, allow }: Grounds, person: Somebody | undefined) {
@@ -52,12 +72,14 @@ function judged({ path, allow }: Grounds, person: Somebody | undefined) {
 
 function because(allow: Allow, person: Somebody | undefined): string {
   if (allow === 'anyone' || person === undefined) return 'it asks for nothing'
-  if (person.isSuperuser) return `${person.username} is a superuser`
+  if (person.isSuperuser) return `${person.username} is a superuser${person.superuserReason}`
   if (typeof allow === 'string') return `${person.username} is signed in`
   const { groups, permissions } = allow
-  if (allow.staff && person.isStaff) return `${person.username} is staff`
+  if (allow.staff && person.isStaff) return `${person.username} is staff${person.staffReason}`
   const group = groups.find((name) => person.groups.includes(name))
-  if (group !== undefined) return `${person.username} is a member of ${group}`
+  if (group !== undefined) return `${person.username} is a member of ${group}${person.groupReason(group)}`
   const permission = permissions.find((name) => person.permissions.includes(name)) ?? ''
-  return `${person.username} holds ${permission}, through ${person.from.filter((each) => each.permissions.includes(permission)).map(({ name }) => name).join(' and ')}`
+  const through = person.from.filter((each) => each.permissions.includes(permission)).map(({ name }) => name)
+  const because = through.map((name) => `${name}${person.groupReason(name)}`).join(' and ')
+  return `${person.username} holds ${permission}, through ${because}`
 }

@@ -1,5 +1,6 @@
 // What every command does the same way: find and read the configuration, open the database, print for people or as JSON.
 import { userInfo } from 'node:os'
+import type { Config } from '../config/config.js'
 import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../config/load.js'
 import { GatehouseError } from '../core/errors.js'
 import type { Database } from '../store/database.js'
@@ -18,7 +19,11 @@ export function readConfig({ config }: CommonOptions): LoadedConfig {
   return loadConfig(config ?? process.env.GATEHOUSE_CONFIG ?? 'config/gatehouse.yaml', { env: process.env })
 }
 
-export interface CommandContext { readonly database: Database, readonly people: PeopleStore }
+export interface CommandContext {
+  readonly database: Database
+  readonly people: PeopleStore
+  readonly config: Config
+}
 
 /** Runs work on the configured database and closes it, whatever happens. */
 export async function withDatabase<T>(options: CommonOptions, work: (context: CommandContext) => Promise<T>): Promise<T> {
@@ -29,7 +34,7 @@ export async function withDatabase<T>(options: CommonOptions, work: (context: Co
   const { url, stop } = await databaseUrl(config.database)
   const database = openDatabase({ url, poolSize: 2, timeoutMs: STATEMENT_MS })
   try {
-    return await work({ database, people: createPeopleStore(database, config.session) })
+    return await work({ database, config, people: createPeopleStore(database, config.session) })
   } finally {
     await database.close()
     await stop()

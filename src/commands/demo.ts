@@ -80,7 +80,7 @@ async function startDemo(options: CommonOptions & { readonly port?: number }, cl
   closers.push(() => gateway.close())
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, gateway.drain) // Ctrl-C reaches PostgreSQL too
   const people = createPeopleStore(gateway.database, config.session)
-  const downstream = await startDownstream({ host: '127.0.0.1', port: 0, gatewayUrl: publicUrl, why: async (username) => reasonsOf(rightsOf(await people.find(username))) })
+  const downstream = await startDownstream({ host: '127.0.0.1', port: 0, gatewayUrl: publicUrl, why: async (username) => reasonsOf(rightsOf(await people.find(username), config.groupMapping, undefined)) })
   closers.push(() => downstream.close())
   const proxy = await startDemoProxy({ host: '127.0.0.1', port: appPort, gateway: publicUrl, upstream: downstream.url })
   closers.push(() => proxy.close())
@@ -111,7 +111,7 @@ function startDemoEntra(publicUrl: string, clientSecret: string) {
 }
 
 function reasonsOf({ groups, staff, superuser }: ReturnType<typeof rightsOf>): { right: string, because: string }[] {
-  const sentence = (reason: NonNullable<typeof staff>) => `because of Entra group ${reason.entraGroups.join(' and ')}${reason.since === null ? '' : `, since ${reason.since.slice(0, 10)}`}`
+  const sentence = (reason: NonNullable<typeof staff>) => `because of ${reason.entraGroups.map(({ id, label }) => label ?? `Entra group ${id}`).join(' and ')}${reason.since === null ? '' : `, since ${reason.since.slice(0, 10)}`}`
   return [
     ...(staff ? [{ right: 'Staff', because: sentence(staff) }] : []),
     ...(superuser ? [{ right: 'Superuser', because: sentence(superuser) }] : []),

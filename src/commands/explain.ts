@@ -108,7 +108,7 @@ function printChanges(changes: readonly PersonChange[], people: number, source: 
 }
 
 function printOutcome(hits: readonly RowHit[], outcome: Rights & { readonly missing: readonly string[] }): void {
-  printTable(['ROW', 'ENTRA GROUP', 'VIA', 'GRANTS'], hits.map((hit) => [String(hit.row), hit.entraGroup, hit.nestedOnly === undefined ? '' : hit.nestedOnly ? 'nesting' : 'direct', [...hit.groups, ...(hit.staff ? ['staff'] : []), ...(hit.superuser ? ['superuser'] : [])].join(', ')]), 'No row of the mapping is hit.')
+  printTable(['ROW', 'ENTRA GROUP', 'VIA', 'GRANTS'], hits.map((hit) => [String(hit.row), hit.label ?? hit.entraGroup, hit.nestedOnly === undefined ? '' : hit.nestedOnly ? 'nesting' : 'direct', [...hit.groups, ...(hit.staff ? ['staff'] : []), ...(hit.superuser ? ['superuser'] : [])].join(', ')]), 'No row of the mapping is hit.')
   print(`Groups: ${outcome.groups.join(', ') || 'none'}; staff ${outcome.staff ? 'yes' : 'no'}; superuser ${outcome.superuser ? 'yes' : 'no'}`)
   for (const name of outcome.missing) print(`Azure AD group mapping - group not found locally: ${name} (gatehouse groups add ${JSON.stringify(name)})`)
 }

@@ -1,20 +1,33 @@
 // `gatehouse users ...`: who there is, and why each of them has what they have.
-import type { Cause } from '../core/mapping.js'
+import { createGroupMapping, type Cause, type GroupMapping } from '../core/mapping.js'
 import type { PersonView } from '../store/people.js'
 import { EXIT, noteNamesakes, print, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
 
-export async function usersList(options: CommonOptions & { readonly staff?: boolean, readonly superuser?: boolean, readonly why?: boolean }): Promise<number> {
-  const people = await withDatabase(options, ({ people }) => people.list({ staff: options.staff ?? false, superuser: options.superuser ?? false }))
+export interface UsersListOptions extends CommonOptions {
+  readonly staff?: boolean
+  readonly superuser?: boolean
+  readonly why?: boolean
+}
+
+export async function usersList(options: UsersListOptions): Promise<number> {
+  const filter = { staff: options.staff ?? false, superuser: options.superuser ?? false }
+  const { people, mapping } = await withDatabase(options, async ({ people, config }) => ({
+    people: await people.list(filter),
+    mapping: createGroupMapping(config.groupMapping),
+  }))
   if (options.json) printJson(people)
-  else if (options.why) for (const person of people) { print(person.username); printWhy(person) }
+  else if (options.why && people.length > 0) for (const person of people) printReasons(person, mapping)
   else printTable(['USERNAME', 'NAME', 'ACTIVE', 'STAFF', 'SUPERUSER', 'GROUPS', 'LAST LOGIN'], people.map(row), 'Nobody.')
   return EXIT.ok
 }
 
 export async function usersShow(user: string, options: CommonOptions): Promise<number> {
-  const person = await withDatabase(options, ({ people }) => people.find(user))
+  const { person, mapping } = await withDatabase(options, async ({ people, config }) => ({
+    person: await people.find(user),
+    mapping: createGroupMapping(config.groupMapping),
+  }))
   if (options.json) printJson(person)
-  else printPerson(person)
+  else printPerson(person, mapping)
   noteNamesakes(person)
   return EXIT.ok
 }
@@ -23,7 +36,12 @@ function row(person: PersonView): string[] {
   return [person.username, person.name ?? '', yes(person.isActive), yes(person.isStaff), yes(person.isSuperuser), String(person.groups.length), person.lastLoginAt?.slice(0, 19) ?? 'never']
 }
 
-function printPerson(person: PersonView): void {
+function printReasons(person: PersonView, mapping: GroupMapping): void {
+  print(person.username)
+  printWhy(person, mapping)
+}
+
+function printPerson(person: PersonView, mapping: GroupMapping): void {
   print(`${person.username}${person.name === null ? '' : ` (${person.name})`}`)
   print(`  id           ${person.id}`)
   for (const { tid, oid, upn, upnSeenAt } of person.identities) {
@@ -34,21 +52,21 @@ function printPerson(person: PersonView): void {
   print(`  active       ${yes(person.isActive)}${person.isBreakGlass ? '; break-glass' : ''}`)
   print(`  last login   ${person.lastLoginAt ?? 'never'}; live sessions ${person.liveSessions}`)
   if (person.readAt !== null) print(`  last reading ${person.entraGroups} Entra groups at ${person.readAt}`)
-  printWhy(person)
+  printWhy(person, mapping)
 }
 
-/** "Network Engineers, because of b2c3... (row 3), since 2026-11-21" */
-function printWhy(person: PersonView): void {
+/** "Network Engineers, because of Network team (row 3), since 2026-11-21" */
+function printWhy(person: PersonView, mapping: GroupMapping): void {
+  const because = (cause: readonly Cause[] | null, since: string | null): string => {
+    const day = since === null ? '' : `, since ${since.slice(0, 10)}`
+    if (cause === null) return `, set by hand${day}`
+    const names = cause.map(({ entraGroup, row }) => `${mapping.nameOf(entraGroup)} (row ${row})`)
+    return `, because of ${names.join(' and ')}${day}`
+  }
   if (person.isStaff) print(`  staff${because(person.staffCause, person.staffSince)}`)
   if (person.isSuperuser) print(`  superuser${because(person.superuserCause, person.superuserSince)}`)
   for (const { name, cause, since } of person.groups) print(`  ${name}${because(cause, since)}`)
   if (!person.isStaff && !person.isSuperuser && person.groups.length === 0) print('  nothing is granted')
-}
-
-function because(cause: readonly Cause[] | null, since: string | null): string {
-  const day = since === null ? '' : `, since ${since.slice(0, 10)}`
-  if (cause === null) return `, set by hand${day}`
-  return `, because of ${cause.map((each) => `${each.entraGroup} (row ${each.row})`).join(' and ')}${day}`
 }
 
 function yes(value: boolean): string {

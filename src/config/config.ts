@@ -3,10 +3,15 @@
 // - a key without default that was not given is `undefined`, never missing;
 // - publicUrl, authorityHost and graphUrl are origins without a trailing slash; hosts and object IDs are in lower case;
 // - cookieDomain has no leading dot; paths are absolute (relative ones count from the configuration file's directory).
+import type { ImageFile } from './images.js'
 import type { ConfigFile } from './schema.js'
 import type { Duration } from './schema-parts.js'
 
-export type Config = Resolved<ConfigFile> & { readonly ownSteps: readonly OwnStep[] }
+export type Config = Resolved<ConfigFile> & {
+  readonly ownSteps: readonly OwnStep[]
+  /** The pictures that branding and applications name. */
+  readonly images: readonly ImageFile[]
+}
 
 /** A step that is a module beside the configuration: the bytes that were checked are the ones that may run. */
 export interface OwnStep {

@@ -19,6 +19,8 @@ export class FileError extends Error {
 export interface Files {
   /** @throws FileError */
   read(path: string): string
+  /** The same of a file that is no text. @throws FileError */
+  readBytes(path: string): Buffer
   /** Every user of the machine may read it. */
   worldReadable(path: string): boolean
   /** Every user of the machine may change it, or put another file in its place. */
@@ -26,11 +28,20 @@ export interface Files {
 }
 
 /** @param readFile in place of the file system, as a reload or a test gives it */
-export function createFiles(readFile: (path: string) => string = readUtf8): Files {
+export function createFiles(readFile?: (path: string) => string): Files {
+  const readText = readFile ?? ((path) => asUtf8(readWhole(path)))
+  const readRaw = readFile === undefined ? readWhole : (path: string) => Buffer.from(readFile(path))
   return {
+    readBytes(path) {
+      try {
+        return readRaw(path)
+      } catch (error) {
+        throw error instanceof FileError ? error : new FileError(failureOf(error), error)
+      }
+    },
     read(path) {
       try {
-        const text = readFile(path)
+        const text = readText(path)
         if (Buffer.byteLength(text) > MAX_BYTES) throw new FileError('too_large')
         return text.startsWith('\uFEFF') ? text.slice(1) : text
       } catch (error) {
@@ -55,7 +66,7 @@ function modeOf(path: string): number {
 }
 
 /** Never reads more than the limit, whatever the path turns out to be (a device, a pipe that does not end). */
-function readUtf8(path: string): string {
+function readWhole(path: string): Buffer {
   const descriptor = openSync(path, 'r')
   try {
     if (fstatSync(descriptor).isDirectory()) throw new FileError('directory')
@@ -66,10 +77,14 @@ function readUtf8(path: string): string {
       length += read
     }
     if (length > MAX_BYTES) throw new FileError('too_large')
-    return new TextDecoder('utf-8', { fatal: true }).decode(buffer.subarray(0, length))
+    return Buffer.from(buffer.subarray(0, length))
   } finally {
     closeSync(descriptor)
   }
+}
+
+function asUtf8(bytes: Buffer): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
 }
 
 function failureOf(error: unknown): FileFailure {

@@ -10,7 +10,7 @@ import { createReloadRecord, type ReloadState } from './reload-state.js'
 export const RELOADED = [
   'groupMapping', 'requireMappedGroup', 'username', 'usernameUnverified', 'reservedUsernames',
   'associateByEmail', 'authAllowed', 'defaultGroups', 'pipeline',
-  'ownSteps', 'access', 'headers',
+  'ownSteps', 'access', 'headers', 'applications', 'branding', 'images',
 ] as const satisfies readonly (keyof Config)[]
 
 export interface Change { readonly path: string, readonly before: unknown, readonly after: unknown }
@@ -89,7 +89,7 @@ export function createLiveConfig({ initial, load, prepare = async () => {}, repo
 }
 
 function filesOf({ file, secretFiles, config }: LoadedConfig): readonly string[] {
-  return [file, ...secretFiles, ...config.ownSteps.map(({ path }) => path)]
+  return [file, ...secretFiles, ...[...config.ownSteps, ...config.images].map(({ path }) => path)]
 }
 
 /** Watches a list of files that may change; nothing before it is started. */

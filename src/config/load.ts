@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 import { configHash } from './config-hash.js'
 import type { Config, Draft, OwnStep } from './config.js'
 import { createFiles, describeFailure, type Files } from './files.js'
+import { readImage, type ImageFile } from './images.js'
 import { readOwnStep } from './own-steps.js'
 import { ConfigError, refuse, type Place, type Problem, type Refusal } from './problem.js'
 import { readSection, type ReadContext } from './read.js'
@@ -42,20 +43,27 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
   const files = createFiles(options.readFile)
   const secretFiles: string[] = []
   const ownSteps: OwnStep[] = []
-  const draft = read(file, files, options.env, report, { secretFiles, ownSteps })
+  const images: ImageFile[] = []
+  const draft = read(file, files, options.env, report, { secretFiles, ownSteps, images })
   if (report.problems.length > 0 || draft === undefined) throw new ConfigError(inOrder(report.problems))
-  const config: Config = { ...draft as Config, ownSteps } // without a problem, nothing that must be there is missing
+  const config: Config = { ...draft as Config, ownSteps, images } // without a problem, nothing that must be there is missing
   return { config, warnings: inOrder(report.warnings), hash: configHash(config), file, secretFiles, placeOf: report.placeOf }
 }
 
+interface Found {
+  readonly secretFiles: string[]
+  readonly ownSteps: OwnStep[]
+  readonly images: ImageFile[]
+}
+
 /** @param found the other files that this one leads to */
-function read(file: string, files: Files, env: Environment, report: Report, found: { secretFiles: string[], ownSteps: OwnStep[] }): Draft | undefined {
+function read(file: string, files: Files, env: Environment, report: Report, found: Found): Draft | undefined {
   const text = readText(file, files, report)
   const yaml = text === undefined ? undefined : parse(text, report)
   if (!yaml) return undefined
   const syntaxErrors = report.problems.length
   const root = configSchema as Shape
-  const context: ReadContext = { yaml, report, env, files, root, secretFiles: found.secretFiles, budget: { left: MAX_VALUES }, ...paths(file, files, found.ownSteps) }
+  const context: ReadContext = { yaml, report, env, files, root, secretFiles: found.secretFiles, budget: { left: MAX_VALUES }, ...paths(file, files, found) }
   const draft = readSection(context, root, yaml.doc.contents, '', { line: 1, column: 1 }) as Draft | undefined
   const mistakes = report.problems.splice(syntaxErrors)
   report.problems.push(...mistakes.filter((problem) => !yaml.doubtful(problem)))
@@ -94,8 +102,10 @@ function isEmpty(contents: unknown): boolean {
   return contents === null || contents === undefined || (typeof contents === 'object' && 'value' in contents && contents.value === null)
 }
 
+type Paths = Pick<ReadContext, 'resolvePath' | 'unreadable' | 'unusableStep' | 'unusableImage'>
+
 /** Relative paths count from the directory of the configuration file, wherever the program was started. */
-function paths(file: string, files: Files, ownSteps: OwnStep[]): Pick<ReadContext, 'resolvePath' | 'unreadable' | 'unusableStep'> {
+function paths(file: string, files: Files, { ownSteps, images }: Found): Paths {
   const directory = dirname(resolve(file))
   return {
     resolvePath: (path) => resolve(directory, path),
@@ -103,6 +113,12 @@ function paths(file: string, files: Files, ownSteps: OwnStep[]): Pick<ReadContex
       const step = readOwnStep(name, resolve(directory, name), files)
       if ('code' in step) return step
       ownSteps.push(step)
+      return undefined
+    },
+    unusableImage(path) {
+      const read = readImage(path, files)
+      if ('code' in read) return read
+      images.push(read)
       return undefined
     },
     unreadable(path): Refusal | undefined {

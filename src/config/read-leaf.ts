@@ -53,7 +53,8 @@ function notText(kind: Kind, value: unknown, context: KindContext): Refusal {
 }
 
 function kindContext(context: ReadContext, shape: Shape, shown: string): KindContext {
-  return { shown, min: shape['x-min'], max: shape['x-max'], resolvePath: context.resolvePath, unreadable: context.unreadable, unusableStep: context.unusableStep }
+  const { resolvePath, unreadable, unusableStep, unusableImage } = context
+  return { shown, min: shape['x-min'], max: shape['x-max'], resolvePath, unreadable, unusableStep, unusableImage }
 }
 
 function readChoice(choices: readonly (string | boolean)[], value: unknown, shown: string): PlainReading {

@@ -25,6 +25,7 @@ export interface ReadContext {
   readonly resolvePath: (path: string) => string
   readonly unreadable: (path: string) => Refusal | undefined
   readonly unusableStep: (name: string) => Refusal | undefined
+  readonly unusableImage: (path: string) => Refusal | undefined
 }
 
 /** Behind so many problems nobody reads hints, and finding them takes time. */

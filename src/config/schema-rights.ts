@@ -10,6 +10,7 @@ const onlyTrue = (description: string): TUnsafe<true> => Type.Unsafe<true>({ typ
 
 export const mappingRow = section('One Entra group and all that it grants.', {
   entraGroup: leaf('entraGroup', 'The Object ID of the Entra group, never its display name.'),
+  label: Type.Optional(leaf('text', 'What people read instead of the Object ID.', { maxLength: 150 })),
   groups: list(localGroup, 'The local groups that its members are in: exact names of groups that exist.', { default: [] }),
   staff: flag('Its members are staff.', false),
   superuser: flag('Its members are superusers; this does not imply staff.', false),

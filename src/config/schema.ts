@@ -4,6 +4,7 @@ import type { Static } from 'typebox'
 import { STEPS } from '../core/pipeline/index.js'
 import { auditSection, databaseSection, entraSection, keysSection, logSection, serverSection, sessionSection } from './schema-gateway.js'
 import { choice, flag, leaf, list, section } from './schema-parts.js'
+import { application, brandingSection } from './schema-pages.js'
 import { accessSection, authAllowedSection, headersSection, mappingRow, syncSection } from './schema-rights.js'
 import { Type } from './schema-types.js'
 
@@ -32,6 +33,12 @@ export const configSchema = section('The configuration of Gatehouse.', {
   pipeline: list(leaf('step', 'The name of a step, or ./file.js for your own.'), 'The steps of a login, in order; azuread_map_groups is last.', { default: DEFAULT_PIPELINE }),
   access: accessSection,
   headers: headersSection,
+  applications: list(
+    application,
+    'What the home page offers, in this order: each person sees those that the access rules let them open.',
+    { default: [] },
+  ),
+  branding: brandingSection,
   sync: Type.Optional(syncSection),
   audit: auditSection,
   log: logSection,

@@ -7,7 +7,7 @@ export interface Shape {
   readonly default?: unknown
   readonly properties?: Readonly<Record<string, Shape>>
   /** As TypeBox has it: every key that is not Type.Optional, with or without a default. */
-  readonly required?: readonly string[]
+  readonly required?: readonly string[] | undefined
   readonly items?: Shape
   readonly anyOf?: readonly Shape[]
   readonly enum?: readonly (string | boolean)[]

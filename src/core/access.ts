@@ -44,6 +44,8 @@ export interface AccessQuestion {
 export interface Grounds {
   readonly path: string
   readonly allow: Allow
+  /** What it is about, in words. */
+  readonly about: string
   /** There are rules, and none names this host. */
   readonly hostUnnamed?: true
 }
@@ -81,9 +83,13 @@ export function compileAccess({ default: fallback, rules }: AccessRules, network
   const rulesOf = hostIndex(compiled)
   const open = compiled.filter(({ allow }) => allow === 'anyone')
   const openRulesOf = hostIndex(open)
-  const byDefault: Grounds = { path: 'access.default', allow: fallback }
+  const byDefault: Grounds = {
+    path: 'access.default',
+    allow: fallback,
+    about: rules.length === 0 ? 'there are no rules' : 'what no rule is about',
+  }
   const unnamed: readonly Grounds[] = [rules.length === 0 ? byDefault : { ...byDefault, hostUnnamed: true }]
-  const unknownMethod: Grounds = { path: 'access.rules', allow: 'deny' }
+  const unknownMethod: Grounds = { path: 'access.rules', allow: 'deny', about: 'methods that HTTP does not know' }
   const readingsOf = readingOnce()
   const longest = longestPattern(compiled)
   const grounds = ({ target, address }: AccessQuestion): readonly Grounds[] => {
@@ -130,6 +136,22 @@ export function describeAllow(allow: Allow): string {
     ...(staff ? ['staff'] : []),
     'superusers',
   ].join(', ')
+}
+
+const MOST_NAMED = 5
+
+/** What a rule is about, in words; its networks are no business of whom it refuses. */
+export function describeRule({ hosts, methods, paths, networks }: Omit<AccessRule, 'allow'>): string {
+  const some = (all: readonly string[]): string => {
+    const others = all.length > MOST_NAMED ? [`${all.length - MOST_NAMED} more`] : []
+    return [...all.slice(0, MOST_NAMED), ...others].join(' or ')
+  }
+  return [
+    methods === undefined ? '' : `${some(methods)} of `,
+    some(hosts),
+    paths === undefined ? '' : `, ${some(paths)}`,
+    networks === undefined ? '' : ', from certain networks',
+  ].join('')
 }
 
 /** The fast path and the route ask about the same target: a path that takes work is read once. */
@@ -195,13 +217,15 @@ function matchesPort({ hosts }: CompiledRule, port: string): boolean {
 }
 
 function compileRule(rule: AccessRule, path: string, networkTest: (networks: readonly string[]) => NetworkTest): CompiledRule {
+  const about = describeRule(rule)
   return {
     path,
     allow: rule.allow,
+    about,
     hosts: rule.hosts.map(compileHost),
     methods: rule.methods && new Set(rule.methods),
     paths: rule.paths?.map(compilePath),
     network: rule.networks && networkTest(rule.networks),
-    alone: [{ path, allow: rule.allow }],
+    alone: [{ path, allow: rule.allow, about }],
   }
 }

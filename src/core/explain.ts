@@ -7,6 +7,7 @@ export interface RowHit {
   /** Counted from 1. */
   readonly row: number
   readonly entraGroup: string
+  readonly label?: string | undefined
   readonly groups: readonly string[]
   readonly staff: boolean
   readonly superuser: boolean

@@ -2,7 +2,7 @@
 // they are in, run the steps, and hand the plan to one transaction. Until that commits nothing has changed.
 import { GatehouseError } from './errors.js'
 import type { AuthorizationGrant, IdentitySource, Person } from './identity.js'
-import { runPipeline, type CompletePlan, type NamedStep, type PipelineLookups, type PipelineSettings } from './pipeline/pipeline.js'
+import { causesOf, runPipeline, type CompletePlan, type NamedStep, type PipelineLookups, type PipelineSettings } from './pipeline/pipeline.js'
 import type { NewSession } from './session.js'
 
 /** What is committed, as one. */
@@ -50,7 +50,17 @@ export interface LoginStore extends PipelineLookups {
 /** The line that every login writes; an operator greps "Azure AD group mapping". */
 export interface LoginReporter {
   groupMissing(name: string, username: string): void
-  completed(outcome: LoginOutcome, facts: { entraGroups: number, graphRequests: number, missing: readonly string[], correlationId: string, sessionId: string }): void
+  completed(outcome: LoginOutcome, facts: LoginFacts): void
+}
+
+export interface LoginFacts {
+  readonly entraGroups: number
+  readonly graphRequests: number
+  readonly missing: readonly string[]
+  /** The Entra groups that something was granted for, by their labels. */
+  readonly because: readonly string[]
+  readonly correlationId: string
+  readonly sessionId: string
 }
 
 export interface LoginDeps {
@@ -80,6 +90,7 @@ export function createLogin({ source, store, pipeline, report }: LoginDeps): (re
         entraGroups: person.memberships.groupIds.length,
         graphRequests: person.memberships.requests,
         missing: plan.grants.missing,
+        because: outcome.superseded ? [] : settings.mapping.namesOf(causesOf(plan.grants)),
         correlationId: grant.correlationId,
         sessionId: outcome.session ?? session.publicId,
       })

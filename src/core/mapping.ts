@@ -4,6 +4,8 @@
 export interface MappingRow {
   /** Object ID of the Entra group, in any case. */
   readonly entraGroup: string
+  /** What people read instead of the Object ID. */
+  readonly label?: string | undefined
   readonly groups: readonly string[]
   readonly staff: boolean
   readonly superuser: boolean
@@ -21,11 +23,24 @@ export interface Grants {
 
 export interface GroupMapping {
   evaluate(entraGroupIds: Iterable<string>): Grants
+  /** What people read: the label of its row, or the Object ID where it has none. */
+  nameOf(entraGroup: string): string
+  /** The same of all that causes name, each once. */
+  namesOf(causes: Iterable<Cause>): readonly string[]
+}
+
+/** The labels of the rows, by the Object ID in lower case. */
+export function labelsOf(rows: readonly Pick<MappingRow, 'entraGroup' | 'label'>[]): ReadonlyMap<string, string> {
+  return new Map(rows.flatMap(({ entraGroup, label }) => (label === undefined ? [] : [[entraGroup.toLowerCase(), label]])))
 }
 
 export function createGroupMapping(rows: readonly MappingRow[]): GroupMapping {
   const compiled = rows.map((row, index) => ({ ...row, cause: { row: index + 1, entraGroup: row.entraGroup.toLowerCase() } }))
+  const labels = labelsOf(rows)
+  const nameOf = (entraGroup: string): string => labels.get(entraGroup.toLowerCase()) ?? entraGroup
   return {
+    nameOf,
+    namesOf: (causes) => [...new Set([...causes].map(({ entraGroup }) => nameOf(entraGroup)))],
     evaluate(entraGroupIds) {
       const held = new Set<string>()
       for (const id of entraGroupIds) held.add(id.toLowerCase())

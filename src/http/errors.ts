@@ -5,7 +5,7 @@ import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import { domainsOf } from './cookies.js'
 import { wantsHtml } from './navigation.js'
 import { sendPage, type PageSettings } from './pages/layout.js'
-import { errorPage } from './pages/pages.js'
+import { errorPage, type ErrorFacts } from './pages/pages.js'
 import { retryUrlOf } from './retry.js'
 
 /** Refusals that a sign-in resolves. */
@@ -41,10 +41,18 @@ export function createErrorHandler(settings: PageSettings) {
   }
 }
 
+/** Who was refused, by what, and where else they may go. */
+export interface Denied {
+  readonly username: string
+  readonly grounds: Grounds
+  /** The front page of the application, where it is another one and open to them. */
+  readonly frontPage: string | undefined
+}
+
 export interface ErrorContext {
   readonly retryUrl?: string | undefined
   /** Whoever is signed in and was refused, and the rule that said so. */
-  readonly denied?: { readonly username: string, readonly grounds: Grounds } | undefined
+  readonly denied?: Denied | undefined
   /** The page will be shown in a frame, which applications of server.redirectDomains may do. */
   readonly framed?: boolean
   /** What else the page says, line by line. */
@@ -84,10 +92,18 @@ export function sendError(error: GatehouseError, request: FastifyRequest, reply:
     signIn: error.status === 401,
     framed: context.framed === true,
     username: denied?.username,
-    decided,
+    decided: decided && { ...decided, about: denied.grounds.about },
+    ways: waysOn(denied, settings),
     rows: context.rows ?? doubledRows(error, settings),
   }
   return sendPage(reply, error.status, errorPage(titleOf(error), facts), settings)
+}
+
+function waysOn(denied: Denied | undefined, { publicUrl }: PageSettings): NonNullable<ErrorFacts['ways']> {
+  if (denied === undefined) return []
+  const ours = { text: 'See what is open to you', url: `${publicUrl}/` }
+  const { frontPage } = denied
+  return frontPage === undefined ? [ours] : [{ text: `Go to ${new URL(frontPage).host}`, url: frontPage }, ours]
 }
 
 /** Which cookie to remove by hand, and where it may be set, should it come back. */

@@ -1,11 +1,14 @@
 // `/` and the sign-in page: who you are, which groups and why, and one button.
 import type { FastifyInstance } from 'fastify'
+import { nameOfPlace, type ApplicationLink } from '../core/applications.js'
 import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
+import type { RightsOfPerson } from '../core/rights.js'
+import type { SessionRecord } from '../core/session.js'
 import { cookieValues, type CookiePolicy } from './cookies.js'
 import type { TrustedPeers } from './networks.js'
-import { sendPage, STYLESHEET_PATH, type PageSettings } from './pages/layout.js'
-import { homePage, signedOutPage, signInPage, type RightsOfPerson } from './pages/pages.js'
-import { STYLESHEET } from './pages/stylesheet.js'
+import { sendPage, type PageSettings } from './pages/layout.js'
+import { homePage } from './pages/home-page.js'
+import { signedOutPage, signInPage } from './pages/pages.js'
 import { queryParameters } from './query.js'
 import type { CookieSigner } from './cookie-signer.js'
 import { openReturn } from './sign-out.js'
@@ -19,15 +22,21 @@ export interface HomeOptions {
   readonly signer: CookieSigner
   readonly trusts: TrustedPeers
   readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
+  /** The applications whose front page somebody may open, asking from this address. */
+  readonly applicationsOf: (session: SessionRecord, address: string) => readonly ApplicationLink[]
 }
 
 export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): Promise<void> {
-  const { publicUrl, pages, returnTo, cookies, signer, rightsOf } = options
+  const { publicUrl, pages, returnTo, cookies, signer, rightsOf, applicationsOf } = options
 
   scope.get('/', async (request, reply) => {
     const session = request.session.record
     if (!session) return reply.header('cache-control', 'no-store').redirect('/oauth2/sign_in', 302)
-    return sendPage(reply, 200, homePage(session, await rightsOf(session.userId), publicUrl), pages)
+    const rights = await rightsOf(session.userId)
+    const { applications, iconOf } = pages.look()
+    const open = applicationsOf(session, request.ip).map((each) => ({ ...each, icon: iconOf(each) }))
+    const facts = { session, rights, publicUrl, contact: pages.contact, open, listed: applications.length > 0 }
+    return sendPage(reply, 200, homePage(facts), pages)
   })
 
   scope.get('/oauth2/sign_in', async (request, reply) => {
@@ -36,16 +45,15 @@ export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): 
     const target = wantedReturn(rd, request, options)
     const start = startUrl(publicUrl, target)
     const [signedOut] = cookieValues(request.headers.cookie, cookies.names.signedOut)
-    if (signedOut === undefined) return sendPage(reply, 200, signInPage(start), pages)
+    if (signedOut === undefined) return sendPage(reply, 200, signInPage(start, destination(target, options)), pages)
     reply.clearCookie(cookies.names.signedOut)
-    const back = openReturn(signedOut, signer)
-    if (back) return reply.redirect(parseReturnTo(back, returnTo), 302)
-    return sendPage(reply, 200, signedOutPage(start), pages)
+    const left = openReturn(signedOut, signer)
+    if (left?.returnTo) return reply.redirect(parseReturnTo(left.returnTo, returnTo), 302)
+    return sendPage(reply, 200, signedOutPage(start, left?.ended === true), pages)
   })
 }
 
-export async function assetRoutes(scope: FastifyInstance): Promise<void> {
-  scope.get(STYLESHEET_PATH, async (_request, reply) => reply.headers({
-    'content-type': 'text/css; charset=utf-8', 'cache-control': 'public, max-age=31536000, immutable', 'x-content-type-options': 'nosniff',
-  }).send(STYLESHEET))
+/** What somebody goes on to after signing in; undefined: to our own front page. */
+function destination(target: string, { publicUrl, pages }: HomeOptions): string | undefined {
+  return new URL(target).origin === publicUrl ? undefined : nameOfPlace(target, pages.look().applications)
 }

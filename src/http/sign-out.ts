@@ -17,7 +17,7 @@ import { sessionIdOf } from './session-reader.js'
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set when the session has ended: what Entra ID needs to sign out without asking which account. */
-    signedOut?: { readonly loginHint: string | undefined }
+    signedOut?: { readonly loginHint: string | undefined, readonly ended: boolean }
   }
 }
 
@@ -33,7 +33,8 @@ export interface SignOutOptions {
 }
 
 const RETURN_SECONDS = 300
-const RETURN_PREFIX = 'signed out: '
+/** What the cookie begins with, where a session ended and where there was none. */
+const RETURN_PREFIX = { ended: 'signed out: ', none: 'not signed in: ' } as const
 const MAX_COOKIE = 3_500 // browsers drop a cookie above 4096 bytes
 
 export async function signOutRoutes(scope: FastifyInstance, options: SignOutOptions): Promise<void> {
@@ -69,10 +70,12 @@ async function endSession(
   reply: FastifyReply,
 ): Promise<void> {
   const loginHint = request.session.record?.loginHint ?? undefined
+  let ended = request.session.record !== undefined
   const values = cookieValues(request.headers.cookie, cookies.names.session)
   for (const value of values) {
     // every one of them, should there be two
     const id = sessionIdOf(value, signer)
+    if (id !== undefined && values.length > 1) ended = ended || await sessions.find(id) !== undefined
     if (id !== undefined) await sessions.end(id, request.id)
   }
   await request.session.destroy()
@@ -83,7 +86,7 @@ async function endSession(
     }
   }
   rounds.forget({ request, reply })
-  request.signedOut = { loginHint }
+  request.signedOut = { loginHint, ended }
 }
 
 function answer(
@@ -95,8 +98,9 @@ function answer(
   const { cookies, publicUrl, endSession, signer, pages } = options
   const returnTo = validReturn(rd, options.returnTo, request)
   if (request.signedOut === undefined) return sendPage(reply, 200, confirmSignOutPage(publicUrl, returnTo), pages)
-  reply.setCookie(cookies.names.signedOut, sealReturn(returnTo, signer, request), { maxAge: RETURN_SECONDS })
-  const { loginHint } = request.signedOut
+  const { loginHint, ended } = request.signedOut
+  const sealed = sealReturn(ended, returnTo, signer, request)
+  reply.setCookie(cookies.names.signedOut, sealed, { maxAge: RETURN_SECONDS })
   const target = new URLSearchParams({
     post_logout_redirect_uri: `${publicUrl}/oauth2/sign_in`,
     ...(loginHint ? { logout_hint: loginHint } : {}),
@@ -105,17 +109,29 @@ function answer(
 }
 
 /** A cookie of its own kind: what is signed here is no session id, and the other way round. */
-function sealReturn(rd: string | undefined, signer: CookieSigner, request: FastifyRequest): string {
-  const sealed = signer.sign(`${RETURN_PREFIX}${rd ?? ''}`)
+function sealReturn(ended: boolean, rd: string | undefined, signer: CookieSigner, request: FastifyRequest): string {
+  const prefix = RETURN_PREFIX[ended ? 'ended' : 'none']
+  const sealed = signer.sign(`${prefix}${rd ?? ''}`)
   if (encodeURIComponent(sealed).length <= MAX_COOKIE) return sealed
   request.log.warn({ characters: rd?.length }, 'rd of a sign-out is too long for a cookie and is left out')
-  return signer.sign(RETURN_PREFIX)
+  return signer.sign(prefix)
 }
 
-/** The way back that a sign-out left: undefined where there is none, empty where there was no `rd`. */
-export function openReturn(value: string, signer: CookieSigner): string | undefined {
-  const { valid, value: carried } = signer.unsign(value)
-  return valid && carried?.startsWith(RETURN_PREFIX) ? carried.slice(RETURN_PREFIX.length) : undefined
+export interface SignOutLeft {
+  /** There was a session, and it ended. */
+  readonly ended: boolean
+  /** Empty where there was no `rd`. */
+  readonly returnTo: string
+}
+
+/** What a sign-out left in its cookie. */
+export function openReturn(value: string, signer: CookieSigner): SignOutLeft | undefined {
+  const { valid, value: carried = '' } = signer.unsign(value)
+  if (!valid || carried === null) return undefined
+  for (const [kind, prefix] of Object.entries(RETURN_PREFIX)) {
+    if (carried.startsWith(prefix)) return { ended: kind === 'ended', returnTo: carried.slice(prefix.length) }
+  }
+  return undefined
 }
 
 /** One that is refused is left out: the person is signed out all the same. */

@@ -11,7 +11,7 @@ import type { SessionReader } from './session-reader.js'
 export type Verdict =
   | { readonly kind: 'allowed', readonly headers: FlatHeaders, readonly grounds: Grounds, readonly session: SessionRecord | undefined }
   | { readonly kind: 'not_signed_in', readonly code: ErrorCode, /** Undefined: no rule could let them in, so none was looked for. */ readonly grounds: Grounds | undefined }
-  | { readonly kind: 'not_allowed', readonly session: SessionRecord, readonly grounds: Grounds }
+  | { readonly kind: 'not_allowed', readonly session: SessionRecord, readonly grounds: Grounds, /** The application's front page is open to them, and another one. */ readonly frontPage: boolean }
 
 export type VerdictAtOnce =
   | { readonly kind: 'allowed', readonly headers: FlatHeaders, readonly signedIn: boolean }
@@ -54,7 +54,11 @@ export function createVerifier({ reader, headers, inForce, onUnnamedHost }: Veri
     const decision = policy.decide(target === undefined ? undefined : { target, address }, session)
     const { grounds } = decision
     if (grounds.hostUnnamed) onUnnamedHost(target?.hostname ?? '', grounds)
-    if (!decision.allow) return session === undefined ? { kind: 'not_signed_in', grounds, code: answer.reason } : { kind: 'not_allowed', grounds, session }
+    if (!decision.allow) {
+      if (session === undefined) return { kind: 'not_signed_in', grounds, code: answer.reason }
+      const frontPage = target !== undefined && opensFrontPage(target, address, session, policy)
+      return { kind: 'not_allowed', grounds, session, frontPage }
+    }
     return { kind: 'allowed', grounds, session, headers: headers.of(session, session === undefined ? undefined : answer.cached, target?.hostname, compiled) }
   }
   const missing = (): GatehouseError => new GatehouseError('target_missing', { detail: 'there are access rules, and what was asked for is not said', remedy: 'The proxy must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method (server.authRequestHeaders), from an address in server.trustedProxies.' })
@@ -82,3 +86,9 @@ export function createVerifier({ reader, headers, inForce, onUnnamedHost }: Veri
 }
 
 const NOT_SIGNED_IN: VerdictAtOnce = { kind: 'not_signed_in' }
+
+/** Somewhere to go for a person who was refused: the front page of the same application. */
+function opensFrontPage(target: Target, address: Question['address'], session: SessionRecord, policy: AccessPolicy): boolean {
+  if (target.path === '/') return false
+  return policy.decide({ target: { ...target, path: '/', uri: '/', method: 'GET' }, address }, session).allow
+}

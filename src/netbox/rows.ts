@@ -71,5 +71,6 @@ export function isGroup(name: string, at: Place, path: string, report: ImportRep
 
 /** For kinds that look at nothing but the text. */
 export function context(text: string): KindContext {
-  return { shown: shown(text), resolvePath: (path) => path, unreadable: () => undefined, unusableStep: () => undefined }
+  const fine = (): undefined => undefined
+  return { shown: shown(text), resolvePath: (path) => path, unreadable: fine, unusableStep: fine, unusableImage: fine }
 }

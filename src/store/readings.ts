@@ -29,3 +29,22 @@ export async function * readingsOfEverybody(database: Database): AsyncGenerator<
     after = rows.at(-1)?.userId ?? after
   }
 }
+
+export interface LastReading extends Record<string, unknown> {
+  readonly entraGroupIds: readonly string[]
+  /** Of the names that were asked about, those of local groups that exist. */
+  readonly existing: readonly string[]
+}
+
+/** @param names of local groups @returns undefined where nothing was ever read of this person */
+export async function lastReading(
+  database: Database,
+  userId: string,
+  names: readonly string[],
+): Promise<LastReading | undefined> {
+  const { rows } = await database.ask((db) => db.execute<LastReading>(sql`
+    select group_ids::text[] as "entraGroupIds",
+      coalesce((select array_agg(name) from groups where name = any(${sql.param([...names])}::text[])), '{}') as existing
+    from entra_readings where user_id = ${userId}`))
+  return rows[0]
+}

@@ -1,14 +1,36 @@
 // A person's rights with their reasons, in the shape that pages show.
-import type { Cause } from '../core/mapping.js'
+import { createGroupMapping, labelsOf, type Cause, type MappingRow } from '../core/mapping.js'
+import type { GroupNotHeld, Reason, RightsOfPerson } from '../core/rights.js'
 import type { PersonView } from './people.js'
+import type { LastReading } from './readings.js'
 
-interface Reason { readonly entraGroups: readonly string[], readonly since: string | null }
-
-export function rightsOf(person: PersonView | undefined) {
-  const reason = (cause: readonly Cause[] | null, since: string | null): Reason => ({ entraGroups: [...new Set(cause?.map((each) => each.entraGroup))], since })
+/**
+ * @param rows the mapping in force
+ * @param reading what Graph said last; undefined where nothing was read
+ */
+export function rightsOf(
+  person: PersonView | undefined,
+  rows: readonly MappingRow[],
+  reading: LastReading | undefined,
+): RightsOfPerson {
+  const labels = labelsOf(rows)
+  const reason = (cause: readonly Cause[] | null, since: string | null): Reason => ({
+    entraGroups: [...new Set(cause?.map((each) => each.entraGroup))].map((id) => ({ id, label: labels.get(id) })),
+    since,
+  })
+  const groups = (person?.groups ?? []).map(({ name, cause, since }) => ({ name, reason: reason(cause, since) }))
+  const held = new Set(groups.map(({ name }) => name))
+  const granted = createGroupMapping(rows).evaluate(reading?.entraGroupIds ?? []).groups
+  const notHeld: GroupNotHeld[] = [...granted].filter(([name]) => !held.has(name)).map(([name, causes]) => ({
+    name,
+    missing: reading?.existing.includes(name) !== true,
+    reason: reason(causes, null),
+  }))
   return {
-    groups: (person?.groups ?? []).map(({ name, cause, since }) => ({ name, reason: reason(cause, since) })),
+    groups,
     staff: person?.isStaff ? reason(person.staffCause, person.staffSince) : undefined,
     superuser: person?.isSuperuser ? reason(person.superuserCause, person.superuserSince) : undefined,
+    notHeld,
+    entraGroups: reading?.entraGroupIds.length,
   }
 }

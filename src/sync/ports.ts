@@ -19,15 +19,25 @@ export type SyncResult = (typeof SYNC_RESULTS)[number]
 export interface TakenBack {
   /** Object IDs of Entra groups that only the sign-in saw. */
   readonly entraGroups: readonly string[]
+  /** The same, by their labels. */
+  readonly because: readonly string[]
   /** Local groups. */
   readonly groups: readonly string[]
   readonly staff: boolean
   readonly superuser: boolean
 }
 
+export interface SyncFacts {
+  readonly correlationId: string
+  readonly entraGroups: number
+  readonly missing: readonly string[]
+  /** The Entra groups that something is granted for, by their labels. */
+  readonly because: readonly string[]
+}
+
 /** What an operator hears of it. */
 export interface SyncReporter {
-  changed(person: SyncPerson, change: SyncChange, facts: { readonly correlationId: string, readonly entraGroups: number, readonly missing: readonly string[] }): void
+  changed(person: SyncPerson, change: SyncChange, facts: SyncFacts): void
   ended(person: SyncPerson, why: 'refused' | 'revoked' | 'disabled' | 'deleted' | 'stale_session', sessions: number, correlationId?: string): void
   /** A sign-in granted this minutes ago by the mapping that is still in force. */
   takenBack(person: SyncPerson, taken: TakenBack, correlationId: string): void

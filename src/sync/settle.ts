@@ -1,6 +1,7 @@
 // What was heard of one person becomes true, at once.
 import { GatehouseError } from '../core/errors.js'
 import { azureadMapGroups } from '../core/pipeline/azuread-map-groups.js'
+import { causesOf } from '../core/pipeline/pipeline.js'
 import type { EnabledAccount, Standing, SyncChange, SyncPerson, SyncReading } from '../core/reevaluation.js'
 import type { SyncDeps, SyncResult, TakenBack } from './ports.js'
 
@@ -23,14 +24,15 @@ export async function settle({ store, report, ...deps }: SyncDeps, person: SyncP
   }
   const applied = await applyMapping({ store, report, ...deps }, person, reading, heard)
   if (!applied) return 'unchanged'
-  const { change, missing } = applied
+  const { change, missing, because } = applied
   for (const name of missing) report.groupMissing(name, person.username)
   if (change.revoked.length > 0) report.ended(person, 'revoked', change.revoked.length, reading.correlationId)
   if (change.refused) report.ended(person, 'refused', change.refused.length, reading.correlationId)
   const taken = takenBack(deps.mapping(), change)
   if (taken) report.takenBack(person, taken, reading.correlationId)
   const changed = change.flagsChanged || change.groupsAdded.length + change.groupsRemoved.length > 0
-  if (changed) report.changed(person, change, { correlationId: reading.correlationId, entraGroups: heard.groupIds.length, missing })
+  const facts = { correlationId: reading.correlationId, entraGroups: heard.groupIds.length, missing, because }
+  if (changed) report.changed(person, change, facts)
   return change.refused ? 'refused' : change.revoked.length > 0 ? 'revoked' : changed ? 'changed' : 'unchanged'
 }
 
@@ -44,18 +46,27 @@ function takenBack({ settings }: ReturnType<SyncDeps['mapping']>, change: SyncCh
   if (groups.length === 0 && !staff && !superuser) return undefined
   const flags = [...staff ? granted.staff : [], ...superuser ? granted.superuser : []]
   const causes = [...groups.flatMap((name) => granted.groups.get(name) ?? []), ...flags]
-  return { entraGroups: [...new Set(causes.map(({ entraGroup }) => entraGroup))], groups, staff, superuser }
+  const entraGroups = [...new Set(causes.map(({ entraGroup }) => entraGroup))]
+  return { entraGroups, because: settings.mapping.namesOf(causes), groups, staff, superuser }
+}
+
+interface Applied {
+  readonly change: SyncChange
+  readonly missing: readonly string[]
+  readonly because: readonly string[]
 }
 
 /** A group that is removed between the look at it and the transaction is looked for again, as a login does. */
 async function applyMapping(
   { store, lookups, mapping }: SyncDeps, person: SyncPerson, reading: SyncReading, account: EnabledAccount,
-): Promise<{ readonly change: SyncChange, readonly missing: readonly string[] } | undefined> {
+): Promise<Applied | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const { settings, requireMappedGroup } = mapping()
     const { grants } = await azureadMapGroups({ groupIds: account.groupIds, settings, lookups })
     const change = await store.apply(person, reading, { ...account, grants, requireMappedGroup })
-    if (change !== 'outdated') return change && { change, missing: grants.missing }
+    if (change === 'outdated') continue
+    const because = change?.superseded === false ? settings.mapping.namesOf(causesOf(grants)) : []
+    return change && { change, missing: grants.missing, because }
   }
   throw new GatehouseError('internal', { detail: 'the local groups of the mapping changed again and again', remedy: 'Nothing to do: this person is looked up again.' })
 }

@@ -311,7 +311,7 @@ t.test('what the program gets', async (t) => {
   t.not(load(yaml({ ...base, entra: BASE.entra.replace('abc~def', 'abc~deg') })).hash, hash, 'the client secret counts')
   t.equal(load(yaml({ entra: 'entra:\n  authorityHost: login.microsoftonline.us\n' + BASE.entra.slice(7) })).config.entra.authorityHost, 'https://login.microsoftonline.us')
   const merged = load(yaml(rows(`&row { entraGroup: ${OTHER}, groups: [A], staff: true }`, `{ <<: *row, entraGroup: ${OTHER.replace('9', '7')}, groups: [B] }`)))
-  t.strictSame(merged.config.groupMapping[1], { entraGroup: OTHER.replace('9', '7'), groups: ['B'], staff: true, superuser: false }, 'merge keys')
+  t.match(merged.config.groupMapping[1], { entraGroup: OTHER.replace('9', '7'), groups: ['B'], staff: true, superuser: false }, 'merge keys')
 })
 
 t.test('a problem reads like a compiler\'s', async (t) => {

@@ -3,7 +3,7 @@
 import { posix } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { compileAccess, describeAllow, type AccessRule, type AccessRules, type Allow, type Rights } from '../../src/core/access.js'
+import { compileAccess, describeRule, describeAllow, type AccessRule, type AccessRules, type Allow, type Rights } from '../../src/core/access.js'
 import { GatehouseError } from '../../src/core/errors.js'
 import { compilePath, coversPath, matchesPath } from '../../src/core/path-pattern.js'
 import { pathReadings } from '../../src/core/path-readings.js'
@@ -33,11 +33,20 @@ const decided = (policy: ReturnType<typeof compile>, method: string, url: string
   return decision.allow ? 'allowed' : decision.reason
 }
 
+t.test('a rule in words, for whom it refuses', async (t) => {
+  const said = (parts: Partial<AccessRule>) => describeRule(rule('deny', parts))
+  t.equal(said({}), 'app.test')
+  t.equal(said({ methods: ['GET', 'HEAD'], paths: ['/admin', '/admin/**'] }), 'GET or HEAD of app.test, /admin or /admin/**')
+  t.equal(said({ networks: ['10.0.0.0/8'] }), 'app.test, from certain networks', 'networks are not told')
+  t.equal(said({ hosts: ['a.test', 'b.test', 'c.test', 'd.test', 'e.test', 'f.test', 'g.test'] }),
+    'a.test or b.test or c.test or d.test or e.test or 2 more')
+})
+
 t.test('nobody is nobody, superusers pass every rule, the default decides for the rest', async (t) => {
   const [open, closed] = [compile([]), compile([], 'deny')]
   t.ok(open.ignoresTarget)
-  t.same(open.decide(undefined, undefined), { allow: false, reason: 'not_signed_in', grounds: { path: 'access.default', allow: 'authenticated' } })
-  t.same(open.decide(undefined, PERSON), { allow: true, grounds: { path: 'access.default', allow: 'authenticated' } })
+  t.match(open.decide(undefined, undefined), { allow: false, reason: 'not_signed_in', grounds: { path: 'access.default', allow: 'authenticated' } })
+  t.match(open.decide(undefined, PERSON), { allow: true, grounds: { path: 'access.default', allow: 'authenticated' } })
   t.match(closed.decide(undefined, PERSON), { allow: false, reason: 'not_allowed' })
   t.ok(closed.decide(undefined, SUPERUSER).allow)
   for (const allow of ['deny', { staff: true }, { groups: ['x'] }] as const) t.equal(decided(compile([rule(allow)]), 'GET', 'https://app.test/', SUPERUSER), 'allowed')

@@ -157,7 +157,7 @@ t.test('nobody is judged where no rule of the host could let them in', async (t)
   const judged: unknown[] = []
   const policy = {
     ignoresTarget: false,
-    decide: (question: unknown) => { judged.push(question); return { allow: true, grounds: { path: 'access.rules[0]', allow: 'anyone' } } as const },
+    decide: (question: unknown) => { judged.push(question); return { allow: true, grounds: { path: 'access.rules[0]', allow: 'anyone', about: 'a host' } } as const },
     grounds: () => [],
     mayLetAnyoneIn: (hostname: string) => hostname === 'open.test',
   }

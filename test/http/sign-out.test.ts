@@ -2,7 +2,7 @@
 // does.
 import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
-import { formOf, type Answer, type Browser } from '../helpers/browser.js'
+import { createBrowser, formOf, type Answer, type Browser } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
@@ -59,6 +59,17 @@ t.test('signing out', async (t) => {
         remedy: /redirectDomains/,
       },
     )
+  })
+
+  await t.test('the page afterwards does not claim that a session ended where there was none', async (t) => {
+    const leaving = async (browser = createBrowser()) => {
+      const there = await browser.ask(`${gateway.url}/oauth2/sign_out`)
+      return (await browser.follow(there.location ?? '')).text
+    }
+    t.match(await leaving(await signedIn()), /Your session here has ended, and Microsoft was asked to end its own\./)
+    const nobody = await leaving()
+    t.match(nobody, /You were not signed in/)
+    t.match(nobody, /There was no session of yours here to end/)
   })
 
   await t.test('the question of a sign-out that another page began leaves a refused rd out too', async (t) => {

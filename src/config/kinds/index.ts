@@ -1,4 +1,5 @@
 // Every kind of text that a value can be. A new kind is one constant in a file beside this one and one line here.
+import { applicationHost, color, image } from './branding.js'
 import { duration } from './duration.js'
 import { headerName, method, pathPattern, separator } from './http.js'
 import type { Kind } from './kind.js'
@@ -9,6 +10,8 @@ import { databaseUrl, publicUrl, upstream } from './origins.js'
 import { secret, strongSecret } from './secrets.js'
 
 export const KINDS = {
+  applicationHost,
+  color,
   cookieDomain,
   databaseUrl,
   duration,
@@ -18,6 +21,7 @@ export const KINDS = {
   headerName,
   hostName,
   hostPattern,
+  image,
   listenHost,
   method,
   network,

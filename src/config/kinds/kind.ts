@@ -14,6 +14,8 @@ export interface KindContext {
   unreadable(path: string): Refusal | undefined
   /** Why a module beside the configuration cannot be a step; one that can be is remembered. */
   unusableStep(name: string): Refusal | undefined
+  /** Why a file cannot be a picture on pages; one that can be is remembered. */
+  unusableImage(path: string): Refusal | undefined
 }
 
 export interface Kind {

@@ -29,6 +29,16 @@ export const accessRulesWithinCookie: Rule = ({ server, session, access }, repor
   }
 }
 
+export const applicationsWithinCookie: Rule = ({ server, session, applications }, report) => {
+  const reach = cookieReach(server?.publicUrl, session?.cookieDomain)
+  if (!reach || report.refused('session.cookieDomain')) return
+  for (const { item, path } of entries(applications, 'applications')) {
+    if (item.host === undefined || reach.holds(splitPort(item.host)?.host ?? item.host)) continue
+    const says = `the session cookie does not reach ${item.host}, so its visitors sign in again and again`
+    report.warn(`${path}.host`, 'application_outside_cookie', `${path}.host: ${says}.`, reach.remedy)
+  }
+}
+
 function cookieReach(publicUrl: string | undefined, domain: string | undefined) {
   if (publicUrl === undefined) return undefined
   const host = new URL(publicUrl).hostname

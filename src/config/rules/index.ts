@@ -1,7 +1,8 @@
 // Every rule that looks at more than one key.
 import { hostsHaveRules, rulesCloseTheFolderItself, rulesDecide } from './access.js'
-import { accessRulesWithinCookie, cookieReachesPublicUrl, managementApart, publicUrlIsNoExample, redirectsWithinCookie, trustsSomebody } from './addresses.js'
+import { accessRulesWithinCookie, applicationsWithinCookie, cookieReachesPublicUrl, managementApart, publicUrlIsNoExample, redirectsWithinCookie, trustsSomebody } from './addresses.js'
 import { certificateFits, idsAreNoExamples, oneCredential, plainHttp, secretIsNoId, tenants, tenantsWithoutSync } from './entra.js'
+import { applicationsOnce, applicationsReturnedTo } from './applications.js'
 import { familiesOnce, headerNamesOnce } from './headers.js'
 import { defaultGroupsLost, groupsOncePerRow, mappingLint, namesAlike, oneRowPerGroup, separatorsInNames } from './mapping.js'
 import { usernamesVerified } from './names.js'
@@ -16,6 +17,9 @@ export const RULES: readonly Rule[] = [
   cookieReachesPublicUrl,
   redirectsWithinCookie,
   accessRulesWithinCookie,
+  applicationsWithinCookie,
+  applicationsOnce,
+  applicationsReturnedTo,
   rulesDecide,
   rulesCloseTheFolderItself,
   hostsHaveRules,

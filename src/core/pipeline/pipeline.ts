@@ -46,6 +46,11 @@ export interface MappedGrants {
   readonly superuser: readonly Cause[]
 }
 
+/** Everything that something was granted for. */
+export function causesOf({ groups, staff, superuser }: MappedGrants): readonly Cause[] {
+  return [...groups.flatMap(({ causes }) => causes), ...staff, ...superuser]
+}
+
 /** What a step may ask of the users and groups that exist; reading only. */
 export interface PipelineLookups {
   userByIdentity(tid: string, oid: string): Promise<StoredUser | undefined>

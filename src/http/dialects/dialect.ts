@@ -2,12 +2,12 @@
 // no body parsing on this path.
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { describeAllow, type Grounds } from '../../core/access.js'
+import { describeAllow } from '../../core/access.js'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
 import { asParameter } from '../../core/return-to.js'
 import type { Meter } from '../../core/meter.js'
 import { targetUrl, type Target } from '../../core/target.js'
-import { asGatehouseError, errorFacts } from '../errors.js'
+import { asGatehouseError, errorFacts, type Denied } from '../errors.js'
 import { closeAfterAnnouncedBody } from './announced-body.js'
 import type { AnswerLog } from './answer-log.js'
 import type { PageSettings } from '../pages/layout.js'
@@ -21,9 +21,6 @@ export interface Refusal {
   readonly signInUrl: string
   readonly pages: PageSettings
 }
-
-/** Who was refused, and by what. */
-export interface Denied { readonly username: string, readonly grounds: Grounds }
 
 export interface Dialect {
   readonly path: string
@@ -94,8 +91,9 @@ function respond(verdict: Verdict, target: Target | undefined, request: FastifyR
     return dialect.notSignedIn({ ...refusal, code: verdict.code })
   }
   const { grounds, session: { username } } = verdict
+  const frontPage = target !== undefined && verdict.frontPage ? `${target.scheme}://${target.host}/` : undefined
   log.line(request, target, 403, { code: 'not_allowed', username, rule: grounds.path, allows: describeAllow(grounds.allow) })
-  return dialect.refused({ ...refusal, error: new GatehouseError('not_allowed'), denied: { username, grounds } })
+  return dialect.refused({ ...refusal, error: new GatehouseError('not_allowed'), denied: { username, grounds, frontPage } })
 }
 
 function refuse(thrown: unknown, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages }: DialectOptions): FastifyReply {

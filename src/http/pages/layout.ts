@@ -1,8 +1,7 @@
 // The frame of every page, and the headers that go with it.
-import { createHash } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
 import { html, type Html } from './html.js'
-import { STYLESHEET } from './stylesheet.js'
+import type { Look } from './look.js'
 
 export interface PageSettings {
   readonly publicUrl: string
@@ -12,9 +11,9 @@ export interface PageSettings {
   readonly contact: string | undefined
   /** Name of the session's cookie. */
   readonly sessionCookie: string
+  /** Whose pages they are; a reload may change it. */
+  readonly look: () => Look
 }
-
-export const STYLESHEET_PATH = `/oauth2/assets/${createHash('sha256').update(STYLESHEET).digest('hex').slice(0, 12)}.css`
 
 export interface Page {
   readonly title: string
@@ -26,18 +25,20 @@ export interface Page {
 /** Sends a page that no script, frame or foreign form can reach. Links are absolute: proxies show these pages on other hosts. */
 export function sendPage(reply: FastifyReply, status: number, sent: Page, settings: PageSettings): FastifyReply {
   const { title, body, framed = false } = sent
+  const { publicUrl } = settings
+  const { name, logo, stylesheet } = settings.look()
   const page = html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>${title} · Gatehouse</title>
-<link rel="stylesheet" href="${settings.publicUrl}${STYLESHEET_PATH}">
+<title>${title} · ${name}</title>
+<link rel="stylesheet" href="${publicUrl}${stylesheet}">
 <link rel="icon" href="data:,">
 </head>
 <body><main>
-<header>GATEHOUSE</header>
+<header>${logo === undefined ? '' : html`<img src="${publicUrl}${logo}" alt="">`}${name}</header>
 <h1>${title}</h1>
 ${body}
 </main></body>
@@ -58,7 +59,7 @@ function contentSecurityPolicy({ publicUrl, authority, redirectDomains }: PageSe
   const scheme = new URL(publicUrl).protocol
   const ways = redirectDomains.map((rule) => `${scheme}//${rule.startsWith('.') ? `*${rule}` : rule}`)
   return [
-    "default-src 'none'", `style-src ${publicUrl}`, 'img-src data:', "base-uri 'none'",
+    "default-src 'none'", `style-src ${publicUrl}`, `img-src data: ${publicUrl}`, "base-uri 'none'",
     `frame-ancestors ${framed ? ["'self'", publicUrl, ...ways].join(' ') : "'none'"}`,
     `form-action 'self' ${[publicUrl, authority, ...ways].join(' ')}`,
   ].join('; ')

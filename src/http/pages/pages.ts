@@ -1,54 +1,27 @@
-// What people read: who they are, the way in, the way out, and what went wrong.
-import type { SessionRecord } from '../../core/session.js'
+// What people read on the way in and on the way out, and what went wrong.
 import { html, type Html } from './html.js'
 import type { Page } from './layout.js'
 
-/** Why somebody has a right. Without a cause it was assigned by hand. */
-export interface Reason { readonly entraGroups: readonly string[], readonly since: string | null }
-export interface RightsOfPerson {
-  readonly groups: readonly { readonly name: string, readonly reason: Reason }[]
-  readonly staff: Reason | undefined
-  readonly superuser: Reason | undefined
-}
-
-export function homePage(session: SessionRecord, rights: RightsOfPerson, publicUrl: string): Page {
+/** @param destination what they go on to; undefined: our own front page */
+export function signInPage(startUrl: string, destination: string | undefined): Page {
+  const on = destination === undefined ? 'go on' : html`go on to <strong data-field="destination">${destination}</strong>`
   return {
-    title: session.name ?? session.username,
-    body: html`
-<dl>
-<dt>Username</dt><dd data-field="username">${session.username}</dd>
-<dt>E-mail</dt><dd data-field="email">${session.email ?? '–'}</dd>
-<dt>Staff</dt><dd data-field="staff">${flag(session.isStaff, rights.staff)}</dd>
-<dt>Superuser</dt><dd data-field="superuser">${flag(session.isSuperuser, rights.superuser)}</dd>
-<dt>Session until</dt><dd>${new Date(session.expiresAt * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC</dd>
-</dl>
-<h2>Your groups (${rights.groups.length})</h2>
-${rights.groups.length === 0
-  ? html`<p class="soft">None of your Microsoft Entra groups is mapped to a group here.</p>`
-  : html`<ul data-field="groups">${rights.groups.map(({ name, reason }) => html`<li><strong>${name}</strong>${because(reason)}</li>`)}</ul>`}
-${signOutForm(publicUrl)}`,
+    title: 'Sign in',
+    body: html`<p>Sign in with your work account to ${on}.</p>
+<div class="actions"><a class="button" href="${startUrl}">Sign in with Microsoft</a></div>`,
   }
 }
 
-function flag(value: boolean, reason: Reason | undefined): Html {
-  return value ? html`<span class="tag yes">yes</span> ${reason && because(reason)}` : html`no`
-}
-
-function because({ entraGroups, since }: Reason): Html {
-  const day = since === null ? '' : `, since ${since.slice(0, 10)}`
-  if (entraGroups.length === 0) return html`<span class="soft">assigned by hand${day}: gone at your next sign-in</span>`
-  return html`<span class="soft">because of ${entraGroups.map((id, index) => html`${index > 0 ? ', ' : ''}<code>${id}</code>`)}${day}</span>`
-}
-
-export function signInPage(startUrl: string): Page {
-  return { title: 'Sign in', body: html`<p>Sign in with your work account to go on.</p><div class="actions"><a class="button" href="${startUrl}">Sign in with Microsoft</a></div>` }
-}
-
-export function signedOutPage(startUrl: string): Page {
+/** @param ended there was a session; a sign-out of nothing ends nothing */
+export function signedOutPage(startUrl: string, ended: boolean): Page {
+  const sentence = ended
+    ? 'Your session here has ended, and Microsoft was asked to end its own. ' +
+      'Applications that keep a session of their own may need to be signed out too.'
+    : 'There was no session of yours here to end. Microsoft was asked to end its own.'
   return {
-    title: 'You are signed out',
-    body: html`<p>Your session here and at Microsoft has ended. Applications that keep a session of their own may need to be signed out too.</p>
-<div class="actions"><a class="button" href="${startUrl}">Sign in again</a></div>`,
+    title: ended ? 'You are signed out' : 'You were not signed in',
+    body: html`<p data-field="signed-out">${sentence}</p>
+<div class="actions"><a class="button" href="${startUrl}">${ended ? 'Sign in again' : 'Sign in'}</a></div>`,
   }
 }
 
@@ -57,7 +30,7 @@ export function confirmSignOutPage(publicUrl: string, returnTo: string | undefin
 }
 
 /** @param stay with a way not to sign out */
-function signOutForm(publicUrl: string, returnTo?: string, stay = false): Html {
+export function signOutForm(publicUrl: string, returnTo?: string, stay = false): Html {
   const way = stay ? html`<a class="button" href="${publicUrl}/">Stay signed in</a>` : ''
   return html`<div class="actions">${way}<form method="post" action="${publicUrl}/oauth2/sign_out">${
     returnTo === undefined ? '' : html`<input type="hidden" name="rd" value="${returnTo}">`}<button class="button plain">Sign out</button></form></div>`
@@ -76,8 +49,10 @@ export interface ErrorFacts {
   readonly signIn: boolean
   /** Who is signed in, where somebody is. */
   readonly username?: string | undefined
-  /** The rule that said no, and whom it lets in. */
-  readonly decided?: { readonly rule: string, readonly allows: string } | undefined
+  /** The rule that said no: its place, what it is about, and whom it lets in. */
+  readonly decided?: { readonly rule: string, readonly about: string, readonly allows: string } | undefined
+  /** Where else they may go: the application's front page, where it is open to them, and ours. */
+  readonly ways?: readonly { readonly text: string, readonly url: string }[]
   /** It is shown in a frame of an application: the button leads out of it. */
   readonly framed?: boolean
   /** What else there is to say, line by line. */
@@ -85,28 +60,41 @@ export interface ErrorFacts {
 }
 
 export function errorPage(title: string, facts: ErrorFacts): Page {
-  const { code, sentence, correlationId, microsoftIds = [], contact, retryUrl, username, decided, rows = [] } = facts
+  const { code, sentence, correlationId, microsoftIds = [], username, decided, rows = [] } = facts
+  const contact = code === 'not_found' ? undefined : facts.contact // nothing is broken
   const target = facts.framed === true ? html` target="_top"` : ''
   return {
     title,
     framed: facts.framed === true,
     body: html`<p data-field="sentence">${sentence}</p>
 ${username === undefined ? '' : html`<p>You are signed in as <strong>${username}</strong>.</p>`}
-${contact === undefined ? '' : html`<p>If you need help, ask ${/^\S+@\S+$/.test(contact) ? html`<a href="mailto:${contact}">${contact}</a>` : contact} and give them the reference below.</p>`}
+${contact === undefined ? '' : html`<p>If you need help, ask ${contactLink(contact)} and give them the reference below.</p>`}
 <dl>${rows.map(([label, text]) => html`<dt>${label}</dt><dd>${text}</dd>`)}
 ${decided === undefined
   ? ''
   : html`<dt>Open to</dt><dd data-field="allows">${decided.allows}</dd>
-<dt>Rule</dt><dd><code data-field="rule">${decided.rule}</code></dd>`}
+<dt>Rule</dt><dd><span data-field="about">${decided.about}</span> <code data-field="rule">${decided.rule}</code></dd>`}
 <dt>Code</dt><dd><code data-field="code">${code}</code></dd>
-<dt>Reference</dt><dd><code data-field="correlation">${correlationId}</code></dd>
+${code === 'not_found' ? '' : html`<dt>Reference</dt><dd><code data-field="correlation">${correlationId}</code></dd>`}
 ${microsoftIds.length === 0
   ? ''
   : html`<dt>At Microsoft</dt><dd>${microsoftIds.map(microsoftId)}</dd>`}</dl>
-${retryUrl === undefined
-  ? ''
-  : html`<div class="actions"><a class="button" href="${retryUrl}"${target}>${buttonOf(facts)}</a></div>`}`,
+${actions(facts, target)}`,
   }
+}
+
+/** The first way is the one to take: back to what is open, where somebody was refused. */
+function actions(facts: ErrorFacts, target: Html | string): Html {
+  const { retryUrl, ways = [] } = facts
+  const all = [...ways, ...(retryUrl === undefined ? [] : [{ text: buttonOf(facts), url: retryUrl }])]
+  if (all.length === 0) return html``
+  const links = all.map(({ text, url }, index) => html`<a class="button${index > 0 ? ' plain' : ''}" href="${url}"${target}>${text}</a>`)
+  return html`<div class="actions">${links}</div>`
+}
+
+/** An e-mail address can be written to; anything else is shown as it is. */
+export function contactLink(contact: string): Html {
+  return /^\S+@\S+$/.test(contact) ? html`<a href="mailto:${contact}">${contact}</a>` : html`${contact}`
 }
 
 function buttonOf({ code, username, signIn }: ErrorFacts): string {

@@ -1,0 +1,95 @@
+// Who you are, which groups you have and why, and where you may go. Every sentence must be true of this person.
+import type { GroupNotHeld, Reason, RightsOfPerson } from '../../core/rights.js'
+import type { SessionRecord } from '../../core/session.js'
+import { html, type Html } from './html.js'
+import type { Page } from './layout.js'
+import { contactLink, signOutForm } from './pages.js'
+
+export interface HomeFacts {
+  readonly session: SessionRecord
+  readonly rights: RightsOfPerson
+  readonly publicUrl: string
+  readonly contact: string | undefined
+  /** Applications that this person may open; an icon is a path of publicUrl. */
+  readonly open: readonly OpenApplication[]
+  /** There are applications that somebody may open. */
+  readonly listed: boolean
+}
+
+export interface OpenApplication {
+  readonly name: string
+  readonly host: string
+  readonly url: string
+  readonly icon: string | undefined
+}
+
+export function homePage(facts: HomeFacts): Page {
+  const { session, rights, publicUrl, contact } = facts
+  return {
+    title: session.name ?? session.username,
+    body: html`${applicationList(facts)}
+<dl>
+<dt>Username</dt><dd data-field="username">${session.username}</dd>
+<dt>E-mail</dt><dd data-field="email">${session.email ?? '–'}</dd>
+<dt>Staff</dt><dd data-field="staff">${flag(session.isStaff, rights.staff)}</dd>
+<dt>Superuser</dt><dd data-field="superuser">${flag(session.isSuperuser, rights.superuser)}</dd>
+<dt>Session until</dt><dd>${minute(new Date(session.expiresAt * 1000))}</dd>
+</dl>
+<h2>Your groups (${rights.groups.length})</h2>
+${groupList(rights)}
+${rights.notHeld.some(({ missing }) => missing) && contact !== undefined
+  ? html`<p class="soft">Ask ${contactLink(contact)} to add what does not exist.</p>`
+  : ''}
+${signOutForm(publicUrl)}`,
+  }
+}
+
+function applicationList({ open, listed, publicUrl }: HomeFacts): Html {
+  if (!listed) return html``
+  if (open.length === 0) return html`<p class="soft" data-field="no-applications">No application here is open to you.</p>`
+  return html`<h2>Open to you</h2>
+<ul class="apps" data-field="applications">${open.map(({ name, host, url, icon }) => html`<li><a href="${url}">${
+    icon === undefined ? '' : html`<img src="${publicUrl}${icon}" alt="">`
+  }<span>${name}<span class="soft">${host}</span></span></a></li>`)}</ul>`
+}
+
+function minute(time: Date): string {
+  return `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}
+
+function flag(value: boolean, reason: Reason | undefined): Html {
+  return value ? html`<span class="tag yes">yes</span> ${reason && because(reason)}` : html`no`
+}
+
+function groupList({ groups, notHeld, entraGroups }: RightsOfPerson): Html {
+  if (groups.length === 0 && notHeld.length === 0) return html`<p class="soft" data-field="no-groups">${whyNone(entraGroups)}</p>`
+  const held = groups.map(({ name, reason }) => html`<li><strong>${name}</strong>${because(reason)}</li>`)
+  return html`<ul data-field="groups">${held}</ul>
+${notHeld.length === 0 ? '' : html`<ul data-field="not-held">${notHeld.map(without)}</ul>`}`
+}
+
+/** @param entraGroups how many the last reading had */
+function whyNone(entraGroups: number | undefined): string {
+  if (entraGroups === undefined) return 'Your groups in Microsoft Entra ID have not been read yet.'
+  if (entraGroups === 0) return 'Microsoft Entra ID named no group of yours when it was last asked.'
+  if (entraGroups === 1) return 'Your one group in Microsoft Entra ID is not mapped to a group here.'
+  return `None of your ${entraGroups} groups in Microsoft Entra ID is mapped to a group here.`
+}
+
+function without({ name, missing, reason }: GroupNotHeld): Html {
+  const names = entraGroupNames(reason)
+  const verb = reason.entraGroups.length === 1 ? 'is' : 'are'
+  if (!missing) return html`<li><strong>${name}</strong><span class="soft">yours from your next sign-in, because of ${names}</span></li>`
+  return html`<li><span class="soft">${names} ${verb} mapped to ${name}, which does not exist here.</span></li>`
+}
+
+function because(reason: Reason): Html {
+  const day = reason.since === null ? '' : `, since ${reason.since.slice(0, 10)}`
+  if (reason.entraGroups.length > 0) return html`<span class="soft">because of ${entraGroupNames(reason)}${day}</span>`
+  return html`<span class="soft">assigned by hand${day}: gone at your next sign-in</span>`
+}
+
+function entraGroupNames({ entraGroups }: Reason): Html {
+  const names = entraGroups.map(({ id, label }) => (label === undefined ? html`<code>${id}</code>` : html`${label}`))
+  return html`${names.map((name, index) => html`${index > 0 ? ', ' : ''}${name}`)}`
+}

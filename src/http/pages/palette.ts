@@ -1,0 +1,60 @@
+// The colours that follow from an organisation's own: text on a button and links stay readable in the light and in the
+// dark. Contrast as WCAG 2.2 defines it (success criterion 1.4.3): 4.5 to 1.
+
+export interface Palette {
+  /** Of buttons. */
+  readonly button: string
+  readonly buttonInk: string
+  /** Of links and of the frames of buttons: by day on white, by night on the dark card. */
+  readonly accent: string
+  readonly accentDark: string
+}
+
+export const CARD = '#ffffff'
+export const CARD_DARK = '#1a2130'
+const LEAST_CONTRAST = 4.5
+const STEPS = 100
+
+/** @param color `#rrggbb` */
+export function paletteOf(color: string): Palette {
+  const whiter = contrast('#ffffff', color) >= contrast('#000000', color)
+  return {
+    button: color,
+    buttonInk: whiter ? '#ffffff' : '#000000',
+    accent: readableOn(CARD, color, '#000000'),
+    accentDark: readableOn(CARD_DARK, color, '#ffffff'),
+  }
+}
+
+/** The colour itself, or the first mix towards another one that can be read. */
+function readableOn(background: string, color: string, towards: string): string {
+  for (let step = 0; step < STEPS; step++) {
+    const mixed = mix(color, towards, step / STEPS)
+    if (contrast(background, mixed) >= LEAST_CONTRAST) return mixed
+  }
+  return towards
+}
+
+/** Between 1 and 21. */
+export function contrast(one: string, other: string): number {
+  const [lighter = 0, darker = 0] = [luminance(one), luminance(other)].sort((a, b) => b - a)
+  return (lighter + 0.05) / (darker + 0.05)
+}
+
+function luminance(color: string): number {
+  const [red = 0, green = 0, blue = 0] = channels(color).map((channel) => {
+    const share = channel / 255
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
+  })
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+}
+
+function mix(color: string, towards: string, share: number): string {
+  const target = channels(towards)
+  const mixed = channels(color).map((channel, index) => Math.round(channel + ((target[index] ?? 0) - channel) * share))
+  return `#${mixed.map((channel) => channel.toString(16).padStart(2, '0')).join('')}`
+}
+
+function channels(color: string): number[] {
+  return [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16))
+}
