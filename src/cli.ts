@@ -1,9 +1,13 @@
 #!/usr/bin/env node
-// The `gatehouse` command: one line per command, each loaded when it runs. Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 configuration unusable.
+// The `gatehouse` command: one line per command, each loaded when it runs. What `--help` says of arguments and examples is
+// in commands/help.ts. Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 configuration unusable.
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { CommonOptions } from './commands/context.js'
+import { SHELLS, type Shell } from './commands/completion.js'
 import { EXIT } from './commands/exit.js'
+import { describeCommands } from './commands/help.js'
+import { parseSince } from './commands/time.js'
 
 function port(text: string): number {
   const number = Number(text)
@@ -11,18 +15,30 @@ function port(text: string): number {
   return number
 }
 
+function since(text: string): Date {
+  const time = parseSince(text, Date.now())
+  if (time === undefined) {
+    throw new InvalidArgumentError('Write ISO 8601 (2026-11-22T10:00:00Z), or how long ago: 30m, 2h, 7d.')
+  }
+  return time
+}
+
 type Run = (...args: never[]) => Promise<number>
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const program = new Command('gatehouse')
-  .version(version)
+  .version(version, '-v, --version', 'print the version')
   .description('Login gateway for Microsoft Entra ID')
   .exitOverride()
   .configureHelp({ showGlobalOptions: true })
 
+/** They accept --config like every command, and have no use for it. */
+const WITHOUT_CONFIGURATION: ReadonlySet<string> = new Set(['demo', 'import-netbox', 'completion', 'init'])
+
 function command(parent: Command, usage: string, description: string, load: () => Promise<Run>): Command {
   const made: Command = parent.command(usage).description(description)
-    .option('--config <file>', 'the configuration (default: GATEHOUSE_CONFIG, else config/gatehouse.yaml)')
+    .addOption(new Option('--config <file>', 'the configuration (default: GATEHOUSE_CONFIG, else config/gatehouse.yaml)')
+      .hideHelp(WITHOUT_CONFIGURATION.has(usage.split(' ')[0] ?? '')))
     .option('--json', 'print JSON')
     .action(async (...args: unknown[]) => {
       const given = args.slice(0, -1) as never[] // the last argument is the command itself
@@ -82,15 +98,15 @@ command(users, 'remove <user>', 'erase a user; the username stays reserved', asy
 
 const sessions = program.command('sessions').description('live sessions')
 command(sessions, 'list', 'list live sessions', async () => (await import('./commands/sessions.js')).sessionsList)
-  .option('--user <user>', 'of one person')
+  .option('--user <user>', 'of one person: username, UPN, e-mail address or id')
 command(sessions, 'revoke [id]', 'end a session, all of a person, or all', async () => (await import('./commands/sessions.js')).sessionsRevoke)
-  .option('--user <user>', 'all of one person')
+  .option('--user <user>', 'all of one person: username, UPN, e-mail address or id')
   .option('--all', 'everybody\'s')
 
 const access = program.command('access').description('who may see what')
 command(access, 'test <url>', 'which access rule decides, and why', async () => (await import('./commands/access.js')).accessTest)
   .requiredOption('--method <method>', 'the HTTP method')
-  .option('--user <user>', 'who asks; without it: nobody')
+  .option('--user <user>', 'who asks (username, UPN, e-mail address or id); without it: nobody')
   .option('--from <address>', 'the address they ask from')
 
 const keys = program.command('keys').description('the keys that sign assertions')
@@ -100,11 +116,24 @@ command(keys, 'rotate', 'make the next key', async () => (await import('./comman
 
 const audit = program.command('audit').description('the record of logins and changes')
 command(audit, 'list', 'list the record, newest first', async () => (await import('./commands/audit.js')).auditList)
-  .option('--user <user>', 'about one person')
-  .option('--since <time>', 'ISO 8601, or how long ago: 2h')
+  .option('--user <user>', 'about one person: username, UPN, e-mail address or id')
+  .option('--since <time>', 'ISO 8601, or how long ago: 2h', since)
   .option('--action <action>', 'login, group, user.deactivate, ...')
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => { if (error.code !== 'EPIPE') throw error }) // `| head` has read enough
+command(program, 'completion', 'print the completion of commands and options for a shell',
+  async () => {
+    const { completion } = await import('./commands/completion.js')
+    return (shell: Shell) => completion(shell, program)
+  })
+  .addArgument(new Argument('<shell>').choices(SHELLS))
+program.command('version', { hidden: true }).action(() => { process.stdout.write(`${version}\n`) })
+describeCommands(program)
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return // `| head` has read enough
+  process.stderr.write(`gatehouse: the output cannot be written: ${error.message}\n`)
+  process.exit(EXIT.failed)
+})
 
 try {
   await program.parseAsync()

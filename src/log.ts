@@ -20,8 +20,13 @@ export function createLogger(
     formatters: { level: (label) => ({ level: label }) },
     ...(fields === undefined ? {} : { mixin: fields }),
     serializers: { err: errorFields, error: errorFields, req: () => undefined, res: () => undefined },
-    hooks: { streamWrite: format === 'text' ? asText() : withoutControls },
+    hooks: { streamWrite: logsText(format) ? asText() : withoutControls },
   }, destination)
+}
+
+/** Whether the log is for people. */
+export function logsText(format: Config['log']['format']): boolean {
+  return format === 'text' || (format === 'auto' && process.stdout.isTTY)
 }
 
 /**
@@ -41,7 +46,8 @@ function escaped(character: string): string {
 
 /** Text for people. Messages and stacks are the two values that are printed without being quoted. */
 function asText(): (line: string) => string {
-  const prettify = prettyFactory({ colorize: process.stdout.isTTY, ignore: 'pid,hostname' })
+  const colorize = process.stdout.isTTY && (process.env.NO_COLOR ?? '') === ''
+  const prettify = prettyFactory({ colorize, ignore: 'pid,hostname', translateTime: false }) // ISO 8601, UTC
   const readable = (key: string, value: unknown): unknown => {
     if (typeof value !== 'string') return value
     if (key === 'msg') return value.replace(/\p{Cc}/gu, escaped)

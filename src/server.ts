@@ -322,7 +322,8 @@ function storeAdapters(live: () => Config, database: Database, cache: SessionCac
 }
 
 async function listen(app: FastifyInstance, { host, port }: { host: string, port: number }, key: string): Promise<void> {
-  await app.listen({ host, port, listenTextResolver: () => `listening for ${key}` }).catch((cause: unknown) => {
+  const listenTextResolver = (address: string): string => `listening for ${key} on ${address}`
+  await app.listen({ host, port, listenTextResolver }).catch((cause: unknown) => {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
     if (!['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL'].includes(code)) throw cause
     throw new GatehouseError('port_unusable', { cause, detail: `cannot listen on ${host}:${port} (${code})`, remedy: `Free it, or set ${key} to another one.` })

@@ -1,19 +1,46 @@
 // `gatehouse audit list`: what was done, by whom, newest first.
 import { listAudit } from '../store/audit-list.js'
-import { EXIT, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
-import { parseSince } from './time.js'
+import { EXIT, printJson, printNote, printTable, withDatabase, type CommonOptions } from './context.js'
 
 const LIMIT = 1_000
 
-export async function auditList(options: CommonOptions & { readonly user?: string, readonly since?: string, readonly action?: string }): Promise<number> {
-  const since = options.since === undefined ? undefined : parseSince(options.since, Date.now())
-  const events = await withDatabase(options, async ({ database, people }) => listAudit(database, {
+interface AuditOptions extends CommonOptions {
+  readonly user?: string
+  readonly since?: Date
+  readonly action?: string
+}
+
+export async function auditList(options: AuditOptions): Promise<number> {
+  const found = await withDatabase(options, async ({ database, people }) => listAudit(database, {
     userId: options.user === undefined ? undefined : (await people.find(options.user)).id,
-    since,
+    since: options.since,
     action: options.action,
-    limit: LIMIT,
+    limit: LIMIT + 1,
   }))
+  const events = found.slice(0, LIMIT)
   if (options.json) printJson(events)
-  else printTable(['TIME', 'ACTION', 'ACTOR', 'USER', 'DETAIL'], events.map((event) => [event.at.slice(0, 19), event.action, event.actor, event.username ?? '', JSON.stringify(event.detail)]), 'Nothing is recorded.')
+  else {
+    printTable(['TIME', 'ACTION', 'ACTOR', 'USER', 'DETAIL'], events.map((event) => [
+      event.at.slice(0, 19), event.action, event.actor, event.username ?? '', detailText(event.detail),
+    ]), 'Nothing is recorded.')
+  }
+  if (found.length > LIMIT) {
+    printNote('gatehouse: note: only the newest 1,000 are listed, and there are more.\n' +
+      '    Ask for fewer with --since, --user or --action.')
+  }
   return EXIT.ok
+}
+
+/** `reason: signed out; groups.added: A, B`: names and values of what is there, without the marks of JSON. */
+function detailText(detail: unknown, name = ''): string {
+  if (detail === null || detail === undefined) return ''
+  if (typeof detail !== 'object') return name === '' ? String(detail) : `${name}: ${String(detail)}`
+  if (Array.isArray(detail)) {
+    const items = detail.map((item: unknown) => typeof item === 'object' ? `(${detailText(item)})` : String(item))
+    return items.length === 0 ? '' : `${name}: ${items.join(', ')}`
+  }
+  return Object.entries(detail)
+    .map(([key, value]) => detailText(value, name === '' ? key : `${name}.${key}`))
+    .filter((text) => text !== '')
+    .join('; ')
 }

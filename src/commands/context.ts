@@ -6,6 +6,7 @@ import { GatehouseError } from '../core/errors.js'
 import type { Database } from '../store/database.js'
 import type { PeopleStore, PersonView } from '../store/people.js'
 import { EXIT } from './exit.js'
+import { present, styled, terminalOf } from './terminal.js'
 
 export { EXIT } from './exit.js'
 
@@ -48,7 +49,21 @@ export function cliActor(): string {
 
 /** Names come from elsewhere: nothing in them may steer the terminal. */
 export function print(text: string): void {
-  process.stdout.write(`${text.split('\n').map(visible).join('\n')}\n`)
+  process.stdout.write(`${present(printable(text), terminalOf(process.stdout))}\n`)
+}
+
+/** A file for other programs, on a terminal too: its lines stay as they are. */
+export function printFile(text: string): void {
+  process.stdout.write(`${printable(text)}\n`)
+}
+
+/** For whoever reads along; standard output stays what a program can read. */
+export function printNote(text: string): void {
+  process.stderr.write(`${present(printable(text), terminalOf(process.stderr))}\n`)
+}
+
+function printable(text: string): string {
+  return text.split('\n').map(visible).join('\n')
 }
 
 function visible(text: string): string {
@@ -56,35 +71,43 @@ function visible(text: string): string {
 }
 
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, 2))
+  printFile(JSON.stringify(value, null, 2))
 }
 
 /** Who is meant by a name may surprise: said on standard error, so that JSON stays as it is. */
 export function noteNamesakes({ username, namesakes }: PersonView): void {
   for (const other of namesakes) {
-    const note = `this is about the user ${username}; the same UPN is or was that of another user, ${other}`
-    process.stderr.write(`gatehouse: note: ${visible(note)}\n`)
+    printNote(`gatehouse: note: this is about the user ${username}; the same UPN is or was that of another user, ${other}`)
   }
 }
 
 /** Columns under their headings; an empty list says so. */
-export function printTable(headings: readonly string[], rows: readonly (readonly string[])[], empty: string): void {
+export function printTable(
+  headings: readonly string[], rows: readonly (readonly string[])[], empty: string,
+): void {
   if (rows.length === 0) return print(empty)
+  const terminal = terminalOf(process.stdout)
   const table = [headings, ...rows.map((row) => row.map(visible))]
   const widths = headings.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
-  for (const row of table) print(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+  for (const [index, row] of table.entries()) {
+    const line = row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()
+    process.stdout.write(`${index === 0 && terminal.colour ? styled(line, 'bold') : present(line, terminal)}\n`)
+  }
 }
 
 /** Says on standard error what went wrong and what to do. @returns the exit code */
 export function explainFailure(error: unknown, json = false): number {
   if (error instanceof ConfigError) {
     if (json) printJson({ error: 'config_unusable', problems: error.problems })
-    else process.stderr.write(`${error.problems.map(formatProblem).join('\n')}\n\n${error.problems.length} ${error.problems.length === 1 ? 'problem' : 'problems'}: the configuration is not usable.\n`)
+    else {
+      const count = `${error.problems.length} ${error.problems.length === 1 ? 'problem' : 'problems'}`
+      printNote(`${error.problems.map(formatProblem).join('\n')}\n\n${count}: the configuration is not usable.`)
+    }
     return EXIT.config
   }
   const known = error instanceof GatehouseError ? error : isNotPartOfImage(error) ? new GatehouseError('command_missing', { cause: error, remedy: 'The demo is not part of the production image: run it from a checkout (npm ci && npm run demo).' }) : new GatehouseError('internal', { cause: error, detail: error instanceof Error ? error.message : String(error) })
   if (json) printJson({ error: known.code, message: known.message, remedy: known.remedy })
-  else process.stderr.write(`gatehouse: ${known.message}\n${known.remedy === undefined ? '' : `    ${known.remedy}\n`}`)
+  else printNote(`gatehouse: ${known.message}${known.remedy === undefined ? '' : `\n    ${known.remedy}`}`)
   return EXIT.failed
 }
 

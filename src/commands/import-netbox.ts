@@ -5,7 +5,7 @@ import { formatProblem } from '../config/problem.js'
 import { GatehouseError } from '../core/errors.js'
 import { importNetbox as convert, refuseLarge, type NetboxImport } from '../netbox/import.js'
 import { ImportRefused } from '../netbox/report.js'
-import { EXIT, print, printJson, type CommonOptions } from './context.js'
+import { EXIT, printFile, printJson, type CommonOptions } from './context.js'
 
 /** @throws `file_unreadable` */
 export async function importNetbox(file: string, { json }: CommonOptions): Promise<number> {
@@ -15,9 +15,9 @@ export async function importNetbox(file: string, { json }: CommonOptions): Promi
     for (const problem of problems) complain(formatProblem(problem))
     for (const warning of warnings) complain(`warning: ${formatProblem(warning)}`)
     if (problems.length > 0) complain(`\n${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}: what is named above is missing from what is printed.`)
-    print(yaml.trimEnd())
-    print(asComment('groups.yaml, for: gatehouse groups apply groups.yaml', groups))
-    print(asComment('NetBox\'s configuration.py from now on (docs/applications/netbox.md)', netbox))
+    printFile(yaml.trimEnd())
+    printFile(asComment('groups.yaml, for: gatehouse groups apply groups.yaml', groups))
+    printFile(asComment('NetBox\'s configuration.py from now on (docs/applications/netbox.md)', netbox))
   }
   return problems.length > 0 ? EXIT.failed : EXIT.ok
 }

@@ -4,7 +4,7 @@ import { createLiveConfig, type ReloadReport } from '../config/live.js'
 import { formatProblem, type Problem } from '../config/load.js'
 import { GatehouseError } from '../core/errors.js'
 import { errorFacts } from '../http/errors.js'
-import { createLogger } from '../log.js'
+import { createLogger, logsText } from '../log.js'
 import { startGateway, VERSION } from '../server.js'
 import { createOwnSteps } from '../steps/own-steps.js'
 import { startTracing } from '../tracing/tracing.js'
@@ -34,8 +34,10 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
     log.info('stopped')
     return EXIT.ok
   } catch (error) {
+    // Once: in a log for programs, otherwise as every command prints it.
+    if (logsText(config.log.format) || !log.isLevelEnabled('fatal')) throw error
     log.fatal(error instanceof GatehouseError ? errorFacts(error) : { err: error }, 'Gatehouse could not start')
-    throw error
+    return EXIT.failed
   } finally {
     live.close()
     await steps.close()

@@ -73,7 +73,11 @@ export const auditSection = section('The record of logins and changes.', {
 
 export const logSection = section('What Gatehouse writes to standard output.', {
   level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'The least severe lines that are written.', { default: 'info' }),
-  format: choice(['json', 'text'], 'One JSON object a line, or text for people.', { default: 'json' }),
+  format: choice(
+    ['auto', 'json', 'text'],
+    'One JSON object a line, or text for people; `auto`: text where standard output is a terminal, else JSON.',
+    { default: 'auto' },
+  ),
   access: choice(
     ['denied', 'all', 'none'],
     'Which answers to a proxy\'s question are logged; refusals within `log.budget`.',

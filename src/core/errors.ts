@@ -116,7 +116,6 @@ export const FAILURES = {
   username_invalid: { status: 400, sentence: 'This is not a username.' },
   session_unknown: { status: 404, sentence: 'There is no such session.' },
   object_id_invalid: { status: 400, sentence: 'This is not an Object ID.' },
-  time_invalid: { status: 400, sentence: 'This is not a time.' },
   user_unknown: { status: 404, sentence: 'There is no such user.' },
   user_ambiguous: { status: 409, sentence: 'More than one user is meant.' },
   file_unreadable: { status: 400, sentence: 'The file cannot be read.' },
