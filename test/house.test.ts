@@ -208,7 +208,8 @@ t.test('the demo in containers', async (t) => {
   await t.test('gives the gateway and nginx every variable they need', async (t) => {
     const needed = (text: string) => [...new Set([...text.replace(/^\s*#.*$/gm, '').matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name = '']) => name))]
     const forGateway = needed(read('config/demo/gatehouse.yaml'))
-    const forNginx = needed(read('config/demo/nginx.conf.template'))
+    const templates = ['nginx.conf.template', 'nginx-circuits.conf.template']
+    const forNginx = needed(templates.map((name) => read(`config/demo/${name}`)).join('\n'))
     t.ok(forGateway.length >= 4)
     t.ok(forNginx.length >= 4)
     for (const name of forGateway) t.ok(environment('demo-gatehouse')[name], name)
@@ -225,6 +226,9 @@ t.test('the demo in containers', async (t) => {
     t.strictSame([config.entra.authorityHost, config.entra.graphUrl, config.entra.clientSecret], [entra['ENTRA_PUBLIC_URL'], entra['ENTRA_GRAPH_PUBLIC_URL'], entra['ENTRA_CLIENT_SECRET']])
     t.equal(nginx['DEMO_GATEWAY_UPSTREAM'], `${config.server.host}:${config.server.port}`)
     t.equal(nginx['DEMO_APP_UPSTREAM'], `${environment('demo-app')['DEMO_APP_HOST']}:${environment('demo-app')['DEMO_APP_PORT']}`)
+    t.equal(nginx['DEMO_CIRCUITS_UPSTREAM']?.split(':')[1], environment('demo-app')['DEMO_CIRCUITS_PORT'])
+    const listening = [nginx['DEMO_APP_LISTEN'], nginx['DEMO_CIRCUITS_LISTEN']].map((port) => `127.0.0.1:${port}`)
+    t.strictSame(config.applications.map(({ host }) => host), listening)
     t.equal(new URL(config.server.publicUrl).port, nginx['DEMO_AUTH_LISTEN'])
     const database = new URL(config.database.url ?? '')
     const postgres = environment('demo-postgres')

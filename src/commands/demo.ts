@@ -1,18 +1,21 @@
 // `gatehouse demo`: a whole small world on loopback with nothing to register and nothing installed. It composes what the
 // product and the demo folder offer; only the gateway in it is real.
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from '../config/load.js'
+import { expand } from '../config/variables.js'
 import { GatehouseError } from '../core/errors.js'
+import { APPLICATIONS } from '../demo/applications.js'
 import { createDirectory } from '../demo/directory.js'
 import { startDownstream } from '../demo/downstream.js'
 import { startEntra } from '../demo/entra/server.js'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PEOPLE, seedDemoDirectory } from '../demo/people.js'
 import { startDemoProxy } from '../demo/proxy.js'
+import { terminalLog } from '../demo/terminal-log.js'
 import { createLogger } from '../log.js'
 import { startGateway, VERSION } from '../server.js'
 import { openDatabase } from '../store/database.js'
@@ -33,9 +36,9 @@ export async function demo(options: CommonOptions & { readonly port?: number }):
   const stopped = new Promise<void>((resolve) => { for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve()) })
   const closers: (() => Promise<unknown> | void)[] = []
   try {
-    const url = await startDemo(options, closers)
-    if (options.json) printJson({ url })
-    else printWelcome(url)
+    const place = await startDemo(options, closers)
+    if (options.json) printJson(place)
+    else printWelcome(place)
     await stopped
     return EXIT.ok
   } finally {
@@ -43,11 +46,21 @@ export async function demo(options: CommonOptions & { readonly port?: number }):
   }
 }
 
-async function startDemo(options: CommonOptions & { readonly port?: number }, closers: (() => Promise<unknown> | void)[]): Promise<string> {
+/** What the demo tells its visitors. */
+interface DemoPlace {
+  readonly url: string
+  /** The application that lets circuit managers in alone. */
+  readonly circuits: string
+  /** Another terminal may ask this configuration, for as long as the demo runs. */
+  readonly config: string
+}
+
+async function startDemo(options: CommonOptions & { readonly port?: number }, closers: (() => Promise<unknown> | void)[]): Promise<DemoPlace> {
   const home = mkdtempSync(join(tmpdir(), 'gatehouse-demo-'))
   chmodSync(home, 0o711) // started by root, the database server runs as a user of its own and must get through
   closers.push(() => rmSync(home, { recursive: true, force: true }))
   const appPort = await choosePort(options.port)
+  const circuitsPort = await freePort()
   const gatewayPort = await freePort()
   const publicUrl = `http://127.0.0.1:${gatewayPort}`
   const postgres = await startEmbeddedPostgres(join(home, 'data'))
@@ -56,35 +69,58 @@ async function startDemo(options: CommonOptions & { readonly port?: number }, cl
   const clientSecret = secret()
   const entra = await startDemoEntra(publicUrl, clientSecret)
   closers.push(() => entra.close())
-  const { config } = loadConfig(options.config ?? CONFIG, {
-    env: {
-      DEMO_LOG_LEVEL: 'warn',
-      DEMO_LOG_FORMAT: 'text',
-      ...process.env,
-      DEMO_PUBLIC_URL: publicUrl,
-      DEMO_PORT: String(gatewayPort),
-      DEMO_MANAGEMENT_PORT: '0',
-      DEMO_CLIENT_SECRET: clientSecret,
-      DEMO_ENTRA_URL: entra.url,
-      DEMO_GRAPH_URL: entra.graphUrl,
-      DEMO_DATABASE_URL: postgres.url,
-      DEMO_SESSION_SECRET: secret(),
-      DEMO_ENCRYPTION_SECRET: secret(),
-    },
+  const [host, circuitsHost] = [`127.0.0.1:${appPort}`, `127.0.0.1:${circuitsPort}`]
+  const file = writeConfig(home, options.config ?? CONFIG, {
+    ...process.env,
+    DEMO_FILES: dirname(CONFIG),
+    DEMO_NETWORK_HOST: host,
+    DEMO_CIRCUITS_HOST: circuitsHost,
+    DEMO_PUBLIC_URL: publicUrl,
+    DEMO_PORT: String(gatewayPort),
+    DEMO_MANAGEMENT_PORT: '0',
+    DEMO_CLIENT_SECRET: clientSecret,
+    DEMO_ENTRA_URL: entra.url,
+    DEMO_GRAPH_URL: entra.graphUrl,
+    DEMO_DATABASE_URL: postgres.url,
+    DEMO_SESSION_SECRET: secret(),
+    DEMO_ENCRYPTION_SECRET: secret(),
   })
+  const { config } = loadConfig(file, { env: process.env })
   const tracing = await startTracing(process.env, VERSION)
-  const log = createLogger(config.log, undefined, tracing.logFields)
+  const log = createLogger(config.log, destination(), tracing.logFields)
   tracing.tellTo(log)
   await addGroups(postgres.url) // before the gateway looks for those that its mapping names
   const gateway = await startGateway(() => config, { log, tracing, lingerMs: 0 })
   closers.push(() => gateway.close())
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, gateway.drain) // Ctrl-C reaches PostgreSQL too
   const people = createPeopleStore(gateway.database, config.session)
-  const downstream = await startDownstream({ host: '127.0.0.1', port: 0, gatewayUrl: publicUrl, why: async (username) => reasonsOf(rightsOf(await people.find(username), config.groupMapping, undefined)) })
-  closers.push(() => downstream.close())
-  const proxy = await startDemoProxy({ host: '127.0.0.1', port: appPort, gateway: publicUrl, upstream: downstream.url })
-  closers.push(() => proxy.close())
-  return `${proxy.url}/`
+  const why = async (username: string) => reasonsOf(rightsOf(await people.find(username), config.groupMapping, undefined))
+  const sites = [
+    { application: APPLICATIONS.network, port: appPort, other: { ...APPLICATIONS.circuits, url: `http://${circuitsHost}/` } },
+    { application: APPLICATIONS.circuits, port: circuitsPort, other: { ...APPLICATIONS.network, url: `http://${host}/` } },
+  ]
+  for (const { application, port, other } of sites) {
+    const serving = { host: '127.0.0.1', port: 0, gatewayUrl: publicUrl, application, others: [other], why }
+    const downstream = await startDownstream(serving)
+    closers.push(() => downstream.close())
+    const proxy = await startDemoProxy({ host: '127.0.0.1', port, gateway: publicUrl, upstream: downstream.url })
+    closers.push(() => proxy.close())
+  }
+  return { url: `http://${host}/`, circuits: `http://${circuitsHost}/`, config: file }
+}
+
+/** The demo's configuration with everything filled in, so that other commands can be tried on it. */
+function writeConfig(home: string, from: string, env: NodeJS.ProcessEnv): string {
+  const file = join(home, 'gatehouse.yaml')
+  writeFileSync(file, expand(readFileSync(from, 'utf8'), env).text, { mode: 0o600 })
+  return file
+}
+
+/** What the demo is about, in one line each; where a level or a format is asked for, the log as it is. */
+function destination(): ReturnType<typeof terminalLog> | undefined {
+  const { DEMO_LOG_LEVEL, DEMO_LOG_FORMAT } = process.env
+  if (DEMO_LOG_LEVEL !== undefined || DEMO_LOG_FORMAT !== undefined) return undefined
+  return terminalLog((line) => process.stderr.write(`${line}\n`))
 }
 
 async function addGroups(url: string): Promise<void> {
@@ -119,11 +155,32 @@ function reasonsOf({ groups, staff, superuser }: ReturnType<typeof rightsOf>): {
   ]
 }
 
-function printWelcome(url: string): void {
+function printWelcome({ url, circuits, config }: DemoPlace): void {
   print(`\nGatehouse demo is running. Open\n\n    ${url}\n\nand sign in as one of these people (there are no passwords):\n`)
   const width = Math.max(...Object.values(PEOPLE).map((person) => person.displayName.length))
   for (const person of Object.values(PEOPLE)) print(`    ${person.displayName.padEnd(width)}  ${person.note ?? ''}`)
-  print('\nThe Entra ID is simulated; everything else is real. Ctrl-C ends it and leaves nothing behind.')
+  print(`\nTry as each of them:
+
+    ${url}staff/  staff alone
+    ${url}admin/  superusers alone
+    ${circuits}  another application: circuit managers alone, such as Max Many
+
+See who has what and why, from another terminal:
+
+    ${commandLine()} users list --why --config ${quoted(config)}
+
+Sign-ins and refusals are written below. The Entra ID is simulated; everything else is real.
+Ctrl-C ends it and leaves nothing behind.\n`)
+}
+
+function commandLine(): string {
+  const cli = fileURLToPath(new URL('../cli.js', import.meta.url))
+  const near = relative(process.cwd(), cli)
+  return `node ${quoted(near.startsWith('..') ? cli : near)}`
+}
+
+function quoted(path: string): string {
+  return /^[\w./~-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }
 
 /** The asked-for port must be free; the usual one gives way. */

@@ -1,6 +1,6 @@
 // A tiny reverse proxy that asks before it forwards, as nginx, Traefik or Caddy would: it strips what a client could
 // forge, asks /oauth2/forward-auth, and passes on the identity headers of a 200 or the refusal as it is.
-import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions, type ServerResponse } from 'node:http'
+import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions, type Server, type ServerResponse } from 'node:http'
 import { isIdentityHeader, withoutGatewayCookies } from './identity-headers.js'
 
 export interface DemoProxyOptions {
@@ -23,14 +23,13 @@ const HEADERS_OF_THE_CLIENT = [
 
 export async function startDemoProxy({ host, port, gateway, upstream }: DemoProxyOptions): Promise<DemoProxy> {
   const server = createServer((incoming, outgoing) => {
-    handle(incoming, outgoing, gateway, upstream).catch(() => {
+    handle(incoming, outgoing, { gateway, upstream, port: portOf(server) }).catch(() => {
       if (!outgoing.headersSent) outgoing.writeHead(502, { 'content-type': 'text/plain' })
       outgoing.end('The demo proxy got no answer.\n')
     })
   })
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
-  const bound = server.address()
-  const url = `http://${host}:${typeof bound === 'object' && bound !== null ? bound.port : port}`
+  const url = `http://${host}:${portOf(server)}`
   return {
     url,
     close: () => new Promise((resolve) => {
@@ -40,7 +39,19 @@ export async function startDemoProxy({ host, port, gateway, upstream }: DemoProx
   }
 }
 
-async function handle(incoming: IncomingMessage, outgoing: ServerResponse, gateway: string, upstream: string): Promise<void> {
+function portOf(server: Server): number {
+  const bound = server.address()
+  return typeof bound === 'object' && bound !== null ? bound.port : 0
+}
+
+interface Site {
+  readonly gateway: string
+  readonly upstream: string
+  /** Of the proxy itself, which is what its X-Forwarded-Port says. */
+  readonly port: number
+}
+
+async function handle(incoming: IncomingMessage, outgoing: ServerResponse, { gateway, upstream, port }: Site): Promise<void> {
   const clean = Object.fromEntries(Object.entries(incoming.headers).filter(([name]) => !isIdentityHeader(name) && !HOP_BY_HOP.has(name)))
   const verdict = await exchange(`${gateway}/oauth2/forward-auth`, {
     method: 'GET',
@@ -48,6 +59,7 @@ async function handle(incoming: IncomingMessage, outgoing: ServerResponse, gatew
       ...pick(clean, HEADERS_OF_THE_CLIENT),
       'x-forwarded-method': incoming.method ?? 'GET',
       'x-forwarded-proto': 'http',
+      'x-forwarded-port': String(port),
       'x-forwarded-host': incoming.headers.host ?? '',
       'x-forwarded-uri': incoming.url ?? '/',
       'x-forwarded-for': incoming.socket.remoteAddress ?? '',

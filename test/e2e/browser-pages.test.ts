@@ -16,6 +16,7 @@ const LOOKS = [
   { look: 'light', colorScheme: 'light', width: 1000 },
   { look: 'dark', colorScheme: 'dark', width: 1000 },
   { look: 'phone', colorScheme: 'light', width: 390 },
+  { look: 'phone-dark', colorScheme: 'dark', width: 390 },
 ] as const
 
 const forgetGateway = (context: BrowserContext): Promise<void> => context.clearCookies({ name: /^gatehouse/ })
@@ -66,7 +67,32 @@ t.test('the pages that people rarely see', async (t) => {
   await t.test('403', async (t) => {
     const page = await pageOf(place, PERSON_IDS.guest)
     await page.goto(`${app}/staff`)
-    t.match(await looksWell(t, page, '403'), 'not_allowed')
+    t.match(await looksWell(t, page, '403'), /wiki\.apps\.localhost, \/staff/)
+    await page.click('text=Go to wiki.apps.localhost')
+    await page.waitForURL(`${app}/`)
+    await page.goBack()
+    await page.click('text=See what is open to you')
+    await page.waitForURL(`${gateway.url}/`)
+    t.match(await looksWell(t, page, 'home'), 'Wiki of Contoso')
+    await page.click('text=Wiki of Contoso')
+    await page.waitForURL(`${app}/`)
+    await page.context().close()
+  })
+
+  await t.test('the sign-in page, and those after a sign-out', async (t) => {
+    const page = await pageOf(place)
+    await page.goto(`${gateway.url}/oauth2/sign_in?${new URLSearchParams({ rd: `${app}/deep` })}`)
+    t.match(await looksWell(t, page, 'sign-in'), 'to go on to Wiki of Contoso')
+    await page.click('.actions a')
+    await page.click(`[data-person="${PERSON_IDS.guest}"]`)
+    await page.waitForURL(`${app}/deep`)
+    const signOut = `${gateway.url}/oauth2/sign_out`
+    await page.goto(signOut)
+    await page.waitForURL(`${gateway.url}/oauth2/sign_in`)
+    t.match(await looksWell(t, page, 'signed-out'), 'Your session here has ended')
+    await page.goto(signOut)
+    await page.waitForURL(`${gateway.url}/oauth2/sign_in`)
+    t.match(await looksWell(t, page, 'signed-out-of-nothing'), 'There was no session of yours here')
     await page.context().close()
   })
 

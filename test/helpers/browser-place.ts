@@ -36,8 +36,11 @@ export async function startPlace(t: Test): Promise<Place | undefined> {
         contact: 'it-help@contoso.example',
       },
       session: { cookieDomain: '.apps.localhost' },
+      applications: [{ host: `wiki.apps.localhost:${proxy}`, name: 'Wiki of Contoso', icon: 'wiki.svg' }],
+      branding: { name: 'Contoso Network Operations', color: '#b45309', logoFile: 'wiki.svg' },
       access: { rules: [{ hosts: ['wiki.apps.localhost'], paths: ['/staff'], allow: { staff: true } }] },
     },
+    files: { 'wiki.svg': '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8"/></svg>' },
     throughDoor: async (url) => {
       door = await startTcpDoor(t, url)
       return door.url

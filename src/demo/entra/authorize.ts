@@ -10,7 +10,7 @@ import { sendCallback, sendErrorCallback } from './callback.js'
 import { hinted } from './login-hint.js'
 import { signInPage } from './pages.js'
 import { readParameters, type Parameters } from './parameters.js'
-import { readCookie, SESSION_COOKIE, type BrowserSession } from './sessions.js'
+import { cookiePlace, readCookie, SESSION_COOKIE, type BrowserSession } from './sessions.js'
 import type { World } from './types.js'
 
 interface TenantRoute { Params: { tenant: string } }
@@ -29,7 +29,7 @@ async function authorize(world: World, tenant: string, parameters: Parameters, r
     const obstacle = whyAsk(world, asked, session)
     if (asked.prompt === 'none' && obstacle !== undefined) throw new AadstsError(obstacle, world.app.clientId)
     if (session && obstacle === undefined) return complete(world, reply, target, asked, session)
-    return showSignIn(world, tenant, parameters, reply, asked.loginHint)
+    return showSignIn(world, target, tenant, parameters, reply, asked.loginHint)
   })
 }
 
@@ -41,13 +41,13 @@ async function signIn(world: World, tenant: string, form: Parameters, request: F
     if (action === 'cancel') return sendCallback(world, reply, target, { error: 'access_denied', error_subcode: 'cancel' })
     if (action === 'decline') throw new AadstsError(65004)
     const user = world.directory.users.get(person ?? '')
-    if (!user) return showSignIn(world, tenant, parameters, reply, undefined, 'Pick one of the accounts.')
-    if (!user.accountEnabled) return showSignIn(world, tenant, parameters, reply, undefined, describe(world, 50057))
+    if (!user) return showSignIn(world, target, tenant, parameters, reply, undefined, 'Pick one of the accounts.')
+    if (!user.accountEnabled) return showSignIn(world, target, tenant, parameters, reply, undefined, describe(world, 50057))
     // The same browser keeps its sid while the same person signs in again.
     const known = liveSession(world, request)
     const session = known?.userId === user.id ? known : world.sessions.start(user.id, world.now())
     const secure = world.url.startsWith('https:') ? '; Secure' : ''
-    reply.header('set-cookie', `${SESSION_COOKIE}=${session.id}; Path=/; HttpOnly; SameSite=Lax${secure}`)
+    reply.header('set-cookie', `${SESSION_COOKIE}=${session.id}; ${cookiePlace(tenant)}${secure}`)
     world.consents.add(user.id)
     return complete(world, reply, target, asked, session)
   })
@@ -78,12 +78,22 @@ function whyAsk(world: World, asked: AuthorizeRequest, session: BrowserSession |
   return world.app.adminConsent === false && !world.consents.has(session.userId) ? 65001 : undefined
 }
 
-function showSignIn(world: World, tenant: string, parameters: Parameters, reply: FastifyReply, hint?: string, error?: string) {
+function showSignIn(
+  world: World,
+  target: ReplyTarget,
+  tenant: string,
+  parameters: Parameters,
+  reply: FastifyReply,
+  hint?: string,
+  error?: string,
+) {
   const first = hint === undefined ? undefined : hinted(world, hint)
   const people = [...world.directory.users.values()].sort((a, b) => Number(b === first) - Number(a === first))
   const appName = world.app.displayName ?? world.app.clientId
+  const action = `/${encodeURIComponent(tenant)}/login`
+  const appHost = new URL(target.redirectUri).host
   return reply.code(200).type('text/html; charset=utf-8')
-    .send(signInPage({ action: `/${encodeURIComponent(tenant)}/login`, appName, people, parameters, ...(error !== undefined && { error }) }))
+    .send(signInPage({ action, appName, appHost, people, parameters, ...(error !== undefined && { error }) }))
 }
 
 const describe = (world: World, code: number) => aadstsBody({ code, now: world.now() }).error_description

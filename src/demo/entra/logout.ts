@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hinted } from './login-hint.js'
 import { signedOutPage, signOutPicker } from './pages.js'
 import { readParameters, type Parameters } from './parameters.js'
-import { readCookie, SESSION_COOKIE, type BrowserSession } from './sessions.js'
+import { cookiePlace, readCookie, SESSION_COOKIE, type BrowserSession } from './sessions.js'
 import { resolveTenant } from './tenant.js'
 import type { World } from './types.js'
 
@@ -19,21 +19,28 @@ export function logoutRoutes(scope: FastifyInstance, world: World) {
     if (user && (parameters.logout_hint === undefined || hinted(world, parameters.logout_hint)?.id !== user.id)) {
       return html(reply).send(signOutPicker(request.url.split('?')[0] ?? '', user, parameters))
     }
-    return signOut(world, reply, parameters, session)
+    return signOut(world, reply, { tenant: request.params.tenant, parameters, session })
   })
   scope.post<TenantRoute>('/:tenant/oauth2/v2.0/logout', async (request, reply) => {
     resolveTenant(world, request.params.tenant)
-    return signOut(world, reply, readParameters(request.body), sessionOf(world, request))
+    const parameters = readParameters(request.body)
+    return signOut(world, reply, { tenant: request.params.tenant, parameters, session: sessionOf(world, request) })
   })
 }
 
 const html = (reply: FastifyReply) => reply.code(200).type('text/html; charset=utf-8')
 const sessionOf = (world: World, request: FastifyRequest) => world.sessions.find(readCookie(request.headers.cookie, SESSION_COOKIE))
 
-function signOut(world: World, reply: FastifyReply, parameters: Parameters, session: BrowserSession | undefined) {
+interface SignOut {
+  readonly tenant: string
+  readonly parameters: Parameters
+  readonly session: BrowserSession | undefined
+}
+
+function signOut(world: World, reply: FastifyReply, { tenant, parameters, session }: SignOut) {
   const { app } = world
   if (session) world.sessions.end(session.id)
-  reply.header('set-cookie', `${SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0`)
+  reply.header('set-cookie', `${SESSION_COOKIE}=; ${cookiePlace(tenant)}; Max-Age=0`)
   const frame = session && app.frontChannelLogoutUrl !== undefined ? withParameter(app.frontChannelLogoutUrl, 'sid', session.sid) : undefined
   const wanted = parameters.post_logout_redirect_uri
   if (wanted !== undefined && !app.redirectUris.includes(wanted)) {

@@ -3,12 +3,26 @@ import type { DirectoryUser } from '../directory.js'
 
 const escape = (text: string) => text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
 
-const style = `body{font:16px/1.5 system-ui,sans-serif;margin:0;background:#f2f2f2;color:#1b1b1b}
-main{max-width:30rem;margin:3rem auto;padding:2rem;background:#fff;border:1px solid #ccc}
-h1{font-size:1.4rem;margin:0 0 .5rem}ul{list-style:none;margin:1rem 0;padding:0}
-button{font:inherit;width:100%;margin:.25rem 0;padding:.6rem .8rem;text-align:left;background:#fff;color:inherit;border:1px solid #767676;cursor:pointer}
-button:hover,button:focus{background:#e8f1fb;outline:2px solid #0067b8}small{display:block;color:#595959}
-.error{padding:.6rem .8rem;border-left:4px solid #a80000;background:#fdf3f4;overflow-wrap:anywhere}`
+const style = `
+:root { color-scheme: light dark; --paper: #f2f2f2; --card: #fff; --ink: #1b1b1b; --soft: #595959; --line: #767676;
+  --active: #e8f1fb; --focus: #0067b8; --bad: #a80000; --alert: #fdf3f4 }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #161616; --card: #242424; --ink: #f0f0f0; --soft: #b5b5b5; --line: #8a8a8a;
+    --active: #123350; --focus: #6cb8f6; --bad: #ff9a9a; --alert: #3a2022 }
+}
+* { box-sizing: border-box }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0; background: var(--paper); color: var(--ink) }
+main { max-width: 30rem; margin: 3rem auto; padding: 2rem; background: var(--card); border: 1px solid var(--line);
+  overflow-wrap: anywhere }
+h1 { font-size: 1.4rem; margin: 0 0 .5rem }
+ul { list-style: none; margin: 1rem 0; padding: 0 }
+button { font: inherit; width: 100%; margin: .25rem 0; padding: .6rem .8rem; text-align: left; background: var(--card);
+  color: inherit; border: 1px solid var(--line); cursor: pointer; overflow-wrap: anywhere }
+button:hover, button:focus { background: var(--active); outline: 2px solid var(--focus) }
+small { display: block; color: var(--soft) }
+a { color: var(--focus) }
+.error { padding: .6rem .8rem; border-left: 4px solid var(--bad); background: var(--alert) }
+@media (max-width: 32rem) { main { margin: 0; padding: 1.25rem; border: 0; min-height: 100vh } }`
 
 export function page(title: string, body: string, head = ''): string {
   return `<!doctype html>
@@ -32,8 +46,8 @@ function personButton(user: DirectoryUser) {
 }
 
 /** `parameters` are those of the authorization request; they travel in hidden fields, so the form needs no cookie. */
-export function signInPage(wish: { action: string, appName: string, people: DirectoryUser[], parameters: Record<string, string>, error?: string }): string {
-  return page('Pick an account', `<p>to continue to <b>${escape(wish.appName)}</b></p>
+export function signInPage(wish: { action: string, appName: string, appHost: string, people: DirectoryUser[], parameters: Record<string, string>, error?: string }): string {
+  return page('Pick an account', `<p>to continue to <b>${escape(wish.appName)}</b> at ${escape(wish.appHost)}</p>
 ${alert(wish.error)}<form method="post" action="${escape(wish.action)}">
 ${hidden(wish.parameters)}
 <ul>

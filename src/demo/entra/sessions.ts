@@ -10,6 +10,14 @@ export interface Sessions {
   end(id: string): void
 }
 
+/**
+ * Below the tenant's addresses alone: cookies of a host ignore its ports, and the demo's applications are beside it.
+ * @param tenant as the address names it
+ */
+export function cookiePlace(tenant: string): string {
+  return `Path=/${encodeURIComponent(tenant)}; HttpOnly; SameSite=Lax`
+}
+
 export const SESSION_COOKIE = 'simulated_entra_session'
 
 export function createSessions(): Sessions {
