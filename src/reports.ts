@@ -13,8 +13,9 @@ export function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissin
       meter.groupMissing()
       log.warn({ group: name, user: username, remedy: `gatehouse groups add ${JSON.stringify(name)}` }, `Azure AD group mapping - group not found locally: ${name}`)
     },
-    completed: (outcome, { entraGroups, graphRequests, missing, because, correlationId, sessionId }) => log.info({
+    completed: (outcome, { entraGroups, graphRequests, missing, because, correlationId, client, sessionId }) => log.info({
       correlationId,
+      client,
       user: outcome.username,
       userId: outcome.userId,
       session: outcome.refused ? null : sessionId,

@@ -52,6 +52,33 @@ t.test('explain', async (t) => {
     t.match(nobody.stderr, /404/)
   })
 
+  await t.test('the Entra groups that were read, with their names, and the rows that none of them hits', async (t) => {
+    const { stdout } = await explain('sam.staff@contoso.example')
+    t.match(stdout, /ENTRA GROUP READ +NAME +ROW/)
+    t.match(stdout, new RegExp(`${GROUP_IDS.networkEngineers} +Network Engineers +3`))
+    t.match(stdout, `Row 1 is not hit: ${GROUP_IDS.netboxSuperusers}`)
+    t.notMatch(stdout, 'Row 3 is not hit')
+    const json = JSON.parse((await explain('sam.staff@contoso.example', '--json')).stdout) as {
+      readonly memberships: readonly object[], readonly rowsNotHit: readonly { readonly row: number }[]
+    }
+    t.match(json.memberships[0], { entraGroup: GROUP_IDS.networkEngineers, name: String, rows: [3], nestedOnly: false })
+    t.notOk(json.rowsNotHit.some(({ row }) => row === 3))
+    t.ok(json.rowsNotHit.some(({ row }) => row === 1))
+    const many = JSON.parse((await explain(PERSON_IDS.many, '--json')).stdout) as { readonly memberships: object[] }
+    t.equal(many.memberships.length, 2500)
+    t.match((await explain(PERSON_IDS.many)).stdout, /\.\.\. and 2480 more: --json lists all of them\./)
+
+    const args = [
+      'access', 'test', '--user', 'sam.staff@contoso.example', '--method', 'GET', 'https://app.example.com/',
+      '--config', config,
+    ]
+    const tested = await execute(process.execPath, ['dist/cli.js', ...args])
+    t.match(tested.stdout, new RegExp(`What Entra ID said of sam\\.staff@contoso\\.example at .*\n.*\n${GROUP_IDS.networkEngineers}`))
+    t.match(tested.stdout, `Row 1 is not hit: ${GROUP_IDS.netboxSuperusers}`)
+    const asJson = JSON.parse((await execute(process.execPath, ['dist/cli.js', ...args, '--json'])).stdout) as object
+    t.match(asJson, { entra: { readAt: String, memberships: [{ rows: [3] }], rowsNotHit: [{ row: 1 }] } })
+  })
+
   await t.test('given Entra groups', async (t) => {
     const { stdout } = await explain('--entra-groups', `${GROUP_IDS.readOnly.toUpperCase()}, ${GROUP_IDS.netboxAdmins}`)
     t.match(stdout, /Groups: NetBox Admins, Read Only; staff yes; superuser no/)

@@ -1,10 +1,13 @@
 // `gatehouse access test`: what the proxy would be told, and why, without asking it.
 import { compileAccess, describeAllow, permits, type Allow, type Grounds, type Rights } from '../core/access.js'
+import { groupsRead, rowsNotHit } from '../core/entra-groups.js'
 import { createGroupMapping, type Cause, type GroupMapping } from '../core/mapping.js'
 import { parseTargetUrl, targetUrl, type Target } from '../core/target.js'
 import { networkTest } from '../http/networks.js'
 import { createGroupStore, type GroupView } from '../store/groups.js'
+import { readingOf, type Reading } from '../store/readings.js'
 import type { PersonView } from '../store/people.js'
+import { printGroupsRead } from './entra-groups.js'
 import { EXIT, print, printJson, readConfig, withDatabase, type CommonOptions } from './context.js'
 
 export interface AccessTestOptions extends CommonOptions { readonly user?: string, readonly method: string, readonly from?: string }
@@ -16,20 +19,29 @@ interface Somebody extends Rights {
   readonly groupReason: (name: string) => string
   readonly staffReason: string
   readonly superuserReason: string
+  /** Undefined: not signed in yet, or never asked about. */
+  readonly reading: Reading | undefined
 }
 
 export async function accessTest(url: string, options: AccessTestOptions): Promise<number> {
   const { config, file, placeOf } = readConfig(options)
   const target = asReached(parseTargetUrl(url, options.method))
   const { user } = options
-  const person = user === undefined ? undefined : await withDatabase(options, async ({ database, people }) => somebody(await people.find(user), await createGroupStore(database).list(), createGroupMapping(config.groupMapping)))
+  const person = user === undefined ? undefined : await withDatabase(options, async ({ database, people }) => {
+    const found = await people.find(user)
+    const mapping = createGroupMapping(config.groupMapping)
+    return somebody(found, await createGroupStore(database).list(), mapping, await readingOf(database, found.id))
+  })
+  const ids = person?.reading?.entraGroupIds ?? []
+  const read = groupsRead(config.groupMapping, ids)
+  const notHit = rowsNotHit(config.groupMapping, ids)
   const policy = compileAccess(config.access, networkTest)
   const question = { target, address: () => options.from }
   const decision = policy.decide(question, person)
   const unsaid = policy.decide({ ...question, target: { ...target, port: undefined } }, person)
   const rules = policy.grounds(question).map((grounds) => ({ ...judged(grounds, person), ...placeOf(grounds.path) }))
   if (options.json) {
-    printJson({ allowed: decision.allow, allowedWithoutPort: unsaid.allow, reason: decision.allow ? null : decision.reason, rule: decision.grounds.path, method: target.method, url: targetUrl(target), user: person?.username ?? null, rules: rules.map(({ path, allows, lets, because, line }) => ({ rule: path, line, allows, lets, because })) })
+    printJson({ allowed: decision.allow, allowedWithoutPort: unsaid.allow, reason: decision.allow ? null : decision.reason, rule: decision.grounds.path, method: target.method, url: targetUrl(target), user: person?.username ?? null, entra: person?.reading && { readAt: person.reading.readAt, memberships: read, rowsNotHit: notHit }, rules: rules.map(({ path, allows, lets, because, line }) => ({ rule: path, line, allows, lets, because })) })
     return EXIT.ok
   }
   const who = user === undefined ? 'nobody (not signed in)' : person?.username ?? `${user}, who is deactivated and counts as nobody`
@@ -38,6 +50,10 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
   for (const { path, allows, lets, because, line, column } of rules) print(`    ${path} (${file}:${line}:${column}) is open to ${allows}: ${lets ? 'yes' : 'no'}, ${because}`)
   if (unsaid.allow !== decision.allow) print(`    The proxy must send X-Forwarded-Port: ${target.port}. Without it every port that a rule names counts: ${unsaid.allow ? 'allowed' : 'refused'} (${unsaid.grounds.path}).`)
   if (options.from === undefined && config.access.rules.some(({ networks }) => networks !== undefined)) print('    Rules with networks may or may not match: say --from ADDRESS.')
+  if (person?.reading !== undefined) {
+    print(`What Entra ID said of ${person.username} at ${person.reading.readAt.slice(0, 19)} (gatehouse explain asks anew):`)
+    printGroupsRead(read, notHit)
+  }
   return EXIT.ok
 }
 
@@ -47,7 +63,12 @@ function asReached(target: Target): Target {
 }
 
 /** An inactive user counts as nobody. */
-function somebody(person: PersonView, all: readonly GroupView[], mapping: GroupMapping): Somebody | undefined {
+function somebody(
+  person: PersonView,
+  all: readonly GroupView[],
+  mapping: GroupMapping,
+  reading: Reading | undefined,
+): Somebody | undefined {
   if (!person.isActive) return undefined
   const from = all.filter(({ name }) => person.groups.some((group) => group.name === name))
   const because = (cause: readonly Cause[] | null | undefined): string =>
@@ -59,6 +80,7 @@ function somebody(person: PersonView, all: readonly GroupView[], mapping: GroupM
     isStaff: person.isStaff,
     isSuperuser: person.isSuperuser,
     from,
+    reading,
     groupReason: (name) => because(person.groups.find((group) => group.name === name)?.cause),
     staffReason: because(person.staffCause),
     superuserReason: because(person.superuserCause),

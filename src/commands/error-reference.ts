@@ -7,8 +7,8 @@ const PREFACE = `# Error codes
 
 Made from the program's own tables (\`node scripts/generate-config-docs.mjs\` writes it anew); a test keeps it so.
 
-Every error has a status, a stable code, one sentence for the person and a correlation id; the log line with that id has the detail, Microsoft's own ids and a
-\`remedy\`. Programs get the same as JSON: \`error\`, \`message\`, \`correlation_id\`. "again" marks what sends the person to sign in once more by itself, once.
+Every error has a status, a stable code, one sentence for the person and a correlation id; the log line with that id has the detail, Microsoft's own ids and,
+where an operator can do something, a \`remedy\`. Programs get the same as JSON: \`error\`, \`message\`, \`correlation_id\`. "again" marks what sends the person to sign in once more by itself, once.
 [Faults and what comes of them](faults.md) shows which fault ends in which code; [Troubleshooting](group-mapping.md#troubleshooting) goes by symptom.
 `
 

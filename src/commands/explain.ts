@@ -2,6 +2,7 @@
 // it; with --with: gains and losses of everybody under another configuration. Changes nothing.
 import { loadConfig } from '../config/load.js'
 import type { Config } from '../config/config.js'
+import { groupsRead, rowsNotHit, type GroupRead } from '../core/entra-groups.js'
 import { GatehouseError } from '../core/errors.js'
 import { byGravity, changeOfRights, isChange, rightsFrom, rowsHit, type Rights, type RightsChange, type RowHit } from '../core/explain.js'
 import { isObjectId } from '../core/identity.js'
@@ -10,6 +11,7 @@ import { createGroupStore } from '../store/groups.js'
 import type { PersonView } from '../store/people.js'
 import { readingsOfEverybody } from '../store/readings.js'
 import { openAppDirectory } from './app-directory.js'
+import { printGroupsRead, withNames } from './entra-groups.js'
 import { EXIT, print, printJson, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
 
 export interface ExplainOptions extends CommonOptions { readonly entraGroups?: string, readonly with?: string, readonly live?: boolean }
@@ -44,27 +46,38 @@ async function explainUser(user: string, options: ExplainOptions): Promise<numbe
     throw error
   })
   const known = await find(user)
-  const { oid, memberships, direct } = await readLive(config, known?.identities[0]?.oid ?? user)
+  const { oid, memberships, direct, read } = await readLive(config, known?.identities[0]?.oid ?? user)
   const person = known ?? await find(oid) // asked for by a name that they do not have here
   const names = await localGroups(options)
   const outcome = rightsFrom(createGroupMapping(config.groupMapping), memberships, (name) => names.has(name))
   const hits = rowsHit(config.groupMapping, memberships, direct)
+  const notHit = rowsNotHit(config.groupMapping, memberships)
   const change = changeOfRights(person === undefined ? { groups: [], staff: false, superuser: false } : rightsOfPerson(person), outcome)
-  if (options.json) printJson({ user: person?.username ?? user, signedInBefore: person !== undefined, entraGroups: memberships.length, rows: hits, ...outcome, change })
+  if (options.json) printJson({ user: person?.username ?? user, signedInBefore: person !== undefined, entraGroups: memberships.length, rows: hits, ...outcome, change, memberships: read, rowsNotHit: notHit })
   else {
     print(`${person?.username ?? user}: ${memberships.length} Entra groups, ${memberships.filter((id) => !direct.has(id)).length} of them through nesting alone${person === undefined ? '; has not signed in here yet' : ''}`)
     printOutcome(hits, outcome)
+    printGroupsRead(read, notHit)
     print(isChange(change) ? `A login now would change: ${describe(change)}` : 'A login now would change nothing.')
   }
   return EXIT.ok
 }
 
-async function readLive(config: Config, user: string): Promise<{ oid: string, memberships: readonly string[], direct: ReadonlySet<string> }> {
+interface LiveReading {
+  readonly oid: string
+  readonly memberships: readonly string[]
+  readonly direct: ReadonlySet<string>
+  readonly read: readonly GroupRead[]
+}
+
+async function readLive(config: Config, user: string): Promise<LiveReading> {
   const directory = openAppDirectory(config)
   try {
     const oid = isObjectId(user) ? user : await directory.objectId(user)
     const memberships = await directory.memberships(oid)
-    return { oid, memberships, direct: new Set(await directory.directMemberships(oid)) }
+    const direct = new Set(await directory.directMemberships(oid))
+    const read = await withNames(groupsRead(config.groupMapping, memberships, direct), directory)
+    return { oid, memberships, direct, read }
   } finally {
     await directory.close()
   }

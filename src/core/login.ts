@@ -13,6 +13,8 @@ export interface LoginCommit {
   /** Hash of the flow that is used up by this login. */
   readonly flow: Buffer
   readonly correlationId: string
+  /** The client's address, as the trusted proxies say. */
+  readonly client: string
   /** Whoever ends up with nothing granted loses their sessions and gets none. */
   readonly requireMappedGroup: boolean
 }
@@ -60,6 +62,8 @@ export interface LoginFacts {
   /** The Entra groups that something was granted for, by their labels. */
   readonly because: readonly string[]
   readonly correlationId: string
+  /** The client's address, as the trusted proxies say. */
+  readonly client: string
   readonly sessionId: string
 }
 
@@ -73,17 +77,24 @@ export interface LoginDeps {
 
 const ATTEMPTS = 8
 
-export interface LoginRequest { readonly grant: AuthorizationGrant, readonly flow: Buffer, readonly session: NewSession }
+export interface LoginRequest {
+  readonly grant: AuthorizationGrant
+  readonly flow: Buffer
+  readonly session: NewSession
+  readonly client: string
+}
 
 /** Completes a login or throws a GatehouseError and leaves everything as it was (but for `requireMappedGroup`). */
 export function createLogin({ source, store, pipeline, report }: LoginDeps): (request: LoginRequest) => Promise<LoginOutcome> {
-  return async ({ grant, flow, session }) => {
+  return async ({ grant, flow, session, client }) => {
     await store.begin(flow)
     const person = await source.identify(grant, store.now)
     const { steps, settings } = pipeline()
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const plan = await runPipeline(steps, { claims: person.claims, groupIds: person.memberships.groupIds, settings, lookups: store })
-      const outcome = await store.commit({ plan, person, session, flow, correlationId: grant.correlationId, requireMappedGroup: settings.requireMappedGroup })
+      const { correlationId } = grant
+      const { requireMappedGroup } = settings
+      const outcome = await store.commit({ plan, person, session, flow, correlationId, client, requireMappedGroup })
       if (outcome === 'outdated') continue
       for (const name of plan.grants.missing) report.groupMissing(name, outcome.username)
       report.completed(outcome, {
@@ -91,7 +102,8 @@ export function createLogin({ source, store, pipeline, report }: LoginDeps): (re
         graphRequests: person.memberships.requests,
         missing: plan.grants.missing,
         because: outcome.superseded ? [] : settings.mapping.namesOf(causesOf(plan.grants)),
-        correlationId: grant.correlationId,
+        correlationId,
+        client,
         sessionId: outcome.session ?? session.publicId,
       })
       if (outcome.refused) throw new GatehouseError('not_mapped', { detail: `the mapping grants ${outcome.username} nothing and requireMappedGroup is set`, facts: { username: outcome.username }, remedy: `See which rows their groups hit: gatehouse explain ${outcome.username}` })

@@ -147,6 +147,7 @@ async function complete(flow: Flow, answer: Answer, options: LoginOptions, reque
     grant: { code: answer.code, codeVerifier, nonce, correlationId: request.id },
     flow: flowHash(flow),
     session,
+    client: request.ip,
   })
   if (old !== undefined && outcome.session !== session.publicId) return old
   request.nextSessionId = session.id

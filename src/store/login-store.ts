@@ -150,11 +150,12 @@ async function recordIdentity(tx: Transaction, userId: string, { uid, extraData,
 
 type AuditDetail = Readonly<Record<string, unknown>>
 
-function auditDetail({ plan, person }: LoginCommit, change: GrantChange, session: string | null): AuditDetail {
+function auditDetail({ plan, person, client }: LoginCommit, change: GrantChange, session: string | null): AuditDetail {
   return {
     ...plan.uid,
     origin: plan.origin,
     session,
+    client,
     entraGroups: person.memberships.groupIds.length,
     groupsAdded: change.groupsAdded,
     groupsRemoved: change.groupsRemoved,

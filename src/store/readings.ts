@@ -48,3 +48,16 @@ export async function lastReading(
     from entra_readings where user_id = ${userId}`))
   return rows[0]
 }
+
+export interface Reading extends Record<string, unknown> {
+  readonly entraGroupIds: readonly string[]
+  readonly readAt: string
+}
+
+/** What Graph last said of one person; undefined where nobody asked yet. */
+export async function readingOf(database: Database, userId: string): Promise<Reading | undefined> {
+  const { rows: [row] } = await database.ask((db) => db.execute<Reading>(sql`
+    select group_ids::text[] as "entraGroupIds", to_json(read_at) #>> '{}' as "readAt"
+    from entra_readings where user_id = ${userId}`))
+  return row
+}

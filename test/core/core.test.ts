@@ -275,7 +275,7 @@ t.test('a login whose plan is out of date runs its steps again, and gives up in 
     pipeline: () => ({ steps: namedSteps(Object.keys(STEPS) as StepName[]), settings: SETTINGS }),
     report: { groupMissing: () => {}, completed: () => { completed++ } },
   })
-  const request = { grant: { code: 'c', codeVerifier: 'v', nonce: 'n', correlationId: 'x' }, flow: Buffer.of(), session: { id: 'i', publicId: 'p', replaces: undefined, sibling: false } }
+  const request = { grant: { code: 'c', codeVerifier: 'v', nonce: 'n', correlationId: 'x' }, flow: Buffer.of(), session: { id: 'i', publicId: 'p', replaces: undefined, sibling: false }, client: '192.0.2.10' }
   outdated = 2
   t.equal(await login(request), outcome)
   t.same([looked, completed], [3, 1], 'each time on what is stored then, and reported once')

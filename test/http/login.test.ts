@@ -484,3 +484,17 @@ t.test('Gatehouse starts and serves while Entra ID and Graph are down, and says 
   t.match(await parts(restarted), { status: 200, parts: { entra: { state: 'ok' }, graph: { state: 'failing' } } })
   t.equal((await restarted.ask('/oauth2/auth', { browser })).status, 200)
 })
+
+t.test('a sign-in leaves the client address in its log line and its audit row', async (t) => {
+  const gateway = await startTestGateway(t)
+  const query = await connect(t, gateway.databaseUrl)
+  const browser = createBrowser()
+  const page = await browser.follow(`${gateway.url}/oauth2/start`)
+  const { action, fields } = formOf(page)
+  const picked = await browser.ask(action, { method: 'POST', form: { ...fields, person: PERSON_IDS.staff } })
+  await browser.ask(picked.location ?? '', { headers: { 'x-forwarded-for': '203.0.113.77' } })
+  const line = gateway.log.find(({ msg }) => String(msg).includes('Azure AD group mapping - user'))
+  t.equal(line?.client, '203.0.113.77')
+  const [row] = await query('select detail->>\'client\' as client from audit_events where action = \'login\'')
+  t.strictSame(row, { client: '203.0.113.77' })
+})

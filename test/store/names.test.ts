@@ -70,7 +70,7 @@ function firstLogin({ username, email, last = 1, tid = TENANT, upn }: Person): L
       memberships: { groupIds: [], readAt: '2026-11-22T00:00:00Z', requests: 1 },
     },
     session: { id: newSessionId(), publicId: newPublicSessionId(), replaces: undefined, sibling: false },
-    flow: Buffer.from(`flow ${flows++}`), correlationId: 'x', requireMappedGroup: false,
+    flow: Buffer.from(`flow ${flows++}`), correlationId: 'x', client: '192.0.2.10', requireMappedGroup: false,
   }
 }
 

@@ -160,7 +160,7 @@ t.test('a person has session.maxPerUser sessions at most, however many sign-ins 
       },
       person: { claims: { ...uid, sub: 'x', iat: 0 }, memberships: { groupIds: [], readAt: '2026-11-22T00:00:00Z', requests: 1 } },
       session: { id, publicId: newPublicSessionId(), replaces: undefined, sibling: false },
-      flow: Buffer.from(`limit ${number++}`), correlationId: 'x', requireMappedGroup: false,
+      flow: Buffer.from(`limit ${number++}`), correlationId: 'x', client: '192.0.2.10', requireMappedGroup: false,
     })
     t.not(outcome, 'outdated')
     return id
@@ -216,7 +216,7 @@ t.test('a plan that was made from what is no longer so is not written', async (t
     },
     person: { claims: { ...plan.uid, sub: 'x', iat: 0 }, memberships: { groupIds: [], readAt: '2026-11-22T00:00:00Z', requests: 1 } },
     session: { id: newSessionId(), publicId: newPublicSessionId(), replaces: undefined, sibling: false },
-    flow: Buffer.from(`flow ${number++}`), correlationId: 'x', requireMappedGroup: false,
+    flow: Buffer.from(`flow ${number++}`), correlationId: 'x', client: '192.0.2.10', requireMappedGroup: false,
   })
   const outdated = async (t: Test, plan: Parameters<typeof login>[0]) => {
     const before = await dump(query)

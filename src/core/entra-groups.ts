@@ -1,0 +1,49 @@
+// "I am not in the group": which Entra groups were read of somebody, and which rows of the mapping none of them hits.
+import type { MappingRow } from './mapping.js'
+
+type Row = MappingRow & { readonly label?: string | undefined }
+
+export interface GroupRead {
+  readonly entraGroup: string
+  /** Of the configuration. */
+  readonly label?: string
+  /** Of Entra ID, where it was asked and may be read. */
+  readonly name?: string
+  /** Rows that name it, counted from 1. */
+  readonly rows: readonly number[]
+  /** The membership comes from nesting alone; absent where that was not asked. */
+  readonly nestedOnly?: boolean
+}
+
+export interface RowNotHit {
+  readonly row: number
+  readonly entraGroup: string
+  readonly label?: string
+}
+
+/**
+ * @param direct ids of the groups that hold the person directly; undefined where unknown
+ * @returns those that a row names first
+ */
+export function groupsRead(rows: readonly Row[], ids: Iterable<string>, direct?: ReadonlySet<string>): GroupRead[] {
+  const read = [...new Set([...ids].map((id) => id.toLowerCase()))].map((entraGroup) => {
+    const named = rows.flatMap((row, index) => row.entraGroup.toLowerCase() === entraGroup ? [{ row, index }] : [])
+    const label = named.find(({ row }) => row.label !== undefined)?.row.label
+    return {
+      entraGroup,
+      ...(label === undefined ? {} : { label }),
+      rows: named.map(({ index }) => index + 1),
+      ...(direct === undefined ? {} : { nestedOnly: !direct.has(entraGroup) }),
+    }
+  })
+  return read.sort((a, b) => Math.sign(b.rows.length) - Math.sign(a.rows.length) ||
+    a.entraGroup.localeCompare(b.entraGroup))
+}
+
+export function rowsNotHit(rows: readonly Row[], ids: Iterable<string>): RowNotHit[] {
+  const held = new Set([...ids].map((id) => id.toLowerCase()))
+  return rows.flatMap(({ entraGroup, label }, index) => {
+    const id = entraGroup.toLowerCase()
+    return held.has(id) ? [] : [{ row: index + 1, entraGroup: id, ...(label === undefined ? {} : { label }) }]
+  })
+}
