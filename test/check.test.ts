@@ -90,6 +90,7 @@ t.test('check looks around', async (t) => {
     const steps = Object.keys(STEPS).flatMap((name) => name === 'social_user' ? ['auth_allowed', name] : [name])
     write([{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }], { access: {}, pipeline: steps, authAllowed: { guests: false } })
     t.strictSame(await warnings('--offline'), [], 'who keeps guests out is not told')
+    t.match((await check('--offline')).stdout, /^note: authAllowed\.guests: false .* acct .*\n +Add acct/m, 'and told what that needs')
     write([{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }], { headers: { extra: [{ name: 'X-Roles', value: 'groups', separator: ';' }, { name: 'X-Words', value: 'groups', separator: '-' }] } })
     t.strictSame(await warnings(), [])
     const refused = await execute(process.execPath, ['dist/cli.js', 'groups', 'add', 'Read-Write', '--config', file]).catch((error: { code: number, stderr: string }) => error)

@@ -65,7 +65,7 @@ t.test('the parts of a configuration that guides show are usable', async (t) => 
 database: { url: postgres://gatehouse@db/gatehouse }
 keys: { encryptionSecrets: [${'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'}] }
 `
-  const sections = { server: 'server: { publicUrl: https://auth.example.com }\n', session: `session: { secrets: [${'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'}], cookieDomain: example.com }\n`, groupMapping: 'groupMapping: []\n' }
+  const sections = { server: 'server: { publicUrl: https://auth.example.com, redirectDomains: [.example.com] }\n', session: `session: { secrets: [${'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'}], cookieDomain: example.com }\n`, groupMapping: 'groupMapping: []\n' }
   let seen = 0
   for (const guide of GUIDES) {
     for (const [, part = ''] of read(guide).matchAll(/```yaml\n((?:access|headers):[\s\S]*?)```/g)) {

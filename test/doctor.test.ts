@@ -72,6 +72,7 @@ t.test('the table for people names the remedy of what is wrong', async (t) => {
   t.notMatch(visit.stdout, CLIENT_SECRET)
 })
 
+const GUESTS_REFUSED = { authAllowed: { guests: false }, pipeline: Object.keys(STEPS).flatMap((name) => name === 'social_user' ? ['auth_allowed', name] : [name]) }
 const NOT_LOOKED_AT = (times: number): string[] => Array.from({ length: times }, () => 'skipped not_looked_at')
 
 t.test('what can be wrong with Entra ID', async (t) => {
@@ -93,6 +94,8 @@ t.test('what can be wrong with Entra ID', async (t) => {
     ['sync without a sight of hidden memberships', () => ({ sync: {} }), 0, ['warn hidden_memberships']],
     ['sync with it', () => { app.applicationPermissions = [...app.applicationPermissions, 'Member.Read.Hidden']; return { sync: {} } }, 0, []],
     ['no front-channel logout and few claims', () => { delete app.frontChannelLogoutUrl; app.optionalClaims = ['email'] }, 0, ['warn logout_url_missing', 'warn optional_claims_missing']],
+    ['guests refused without the claim that tells them', () => { app.optionalClaims = ['email']; return GUESTS_REFUSED }, 1, ['fail acct_claim_missing']],
+    ['guests refused with it', () => GUESTS_REFUSED, 0, []],
     ['a discovery document of another tenant', () => { faults.add({ on: 'discovery', then: { kind: 'body', body: { issuer: 'https://login.microsoftonline.com/other/v2.0' } } }) }, 1, ['fail issuer_differs']],
     ['no keys', () => { faults.add({ on: 'keys', then: { kind: 'body', body: { keys: [] } } }) }, 1, ['fail entra_keys_unavailable']],
     ['Entra ID that hangs up', () => { for (const on of ['discovery', 'keys', 'token', 'authorize'] as const) faults.add({ on, times: Infinity, then: { kind: 'reset' } }) }, 1, ['fail entra_unavailable', ...NOT_LOOKED_AT(6)]],

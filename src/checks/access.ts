@@ -51,7 +51,13 @@ export function guestsAreMeant(access: AccessRules, guestsMaySignIn: boolean): r
   const [first, ...more] = open.filter(({ allow }) => allow !== 'anyone' && permits(allow, anybody))
   if (!first) return []
   const where = [first, ...more].map(({ path }) => path).join(', ')
-  return [{ state: 'warn', code: 'guests_authenticated', path: first.path, says: `${where}: authenticated lets guests of the tenant in too, whom anybody may have invited.`, remedy: 'Keep guests out with the step auth_allowed and authAllowed.guests: false, assign the application in Entra ID to your own people, or ask for groups or permissions.' }]
+  return [{ state: 'warn', code: 'guests_authenticated', path: first.path, says: `${where}: authenticated lets guests of the tenant in too, whom anybody may have invited.`, remedy: 'Keep guests out with the step auth_allowed, authAllowed.guests: false and the optional claim acct (without it everybody is refused), assign the application in Entra ID to your own people, or ask for groups or permissions.' }]
+}
+
+/** Without the claim nobody can be told from a guest, and nobody is let in. */
+export function guestsCanBeTold(guestsRefused: boolean): readonly Finding[] {
+  if (!guestsRefused) return []
+  return [{ state: 'skipped', code: 'acct_claim', says: 'authAllowed.guests: false lets nobody in where the optional claim acct is not registered, which was not looked at', remedy: 'Add acct in Entra ID under Token configuration, token type ID; gatehouse doctor looks whether it is there.' }]
 }
 
 /** A rule for one host says nothing of the others, and a proxy may send another host than its rules were written for. */

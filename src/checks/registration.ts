@@ -10,6 +10,8 @@ export interface RegistrationWish {
   readonly clientSecret: string | undefined
   /** Milliseconds since 1970; of the certificate, where there is one. */
   readonly certificateEndsAt: number | undefined
+  /** authAllowed.guests is false, and the step runs. */
+  readonly guestsRefused?: boolean
   readonly now?: () => number
 }
 
@@ -23,7 +25,7 @@ export function registrationFits(wish: RegistrationWish, ask: Pick<Inspection, '
     const certificate = certificateEndsAt === undefined ? [] : [ends('the certificate', certificateEndsAt, now())]
     try {
       const found = await ask.registration()
-      return [...addresses(wish, found), claims(found), ...certificate, ...secretEnds(wish, found, now())]
+      return [...addresses(wish, found), claims(wish, found), ...certificate, ...secretEnds(wish, found, now())]
     } catch (error) {
       if (!(error instanceof GatehouseError)) throw error
       return [await redirect(wish, ask), notSeen(wish, error), ...certificate]
@@ -44,8 +46,11 @@ function addresses({ publicUrl }: RegistrationWish, found: Registration): Findin
   ]
 }
 
-function claims(found: Registration): Finding {
+function claims({ guestsRefused = false }: RegistrationWish, found: Registration): Finding {
   const missing = CLAIMS.filter((name) => !found.idTokenClaims.includes(name))
+  if (guestsRefused && missing.includes('acct')) {
+    return { state: 'fail', code: 'acct_claim_missing', says: `nobody can sign in: authAllowed.guests is false, and the optional claim acct is not in the ID token (not there: ${missing.join(', ')})`, remedy: 'Add acct under Token configuration, token type ID.' }
+  }
   if (missing.length === 0) return { state: 'ok', code: 'optional_claims', says: 'all optional claims are there' }
   return { state: 'warn', code: 'optional_claims_missing', says: `optional claims that are not in the ID token: ${missing.join(', ')}`, remedy: 'Add them under Token configuration, token type ID; docs/group-mapping.md says what each is for.' }
 }

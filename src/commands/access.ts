@@ -2,6 +2,7 @@
 import { compileAccess, describeAllow, permits, type Allow, type Grounds, type Rights } from '../core/access.js'
 import { groupsRead, rowsNotHit } from '../core/entra-groups.js'
 import { createGroupMapping, type Cause, type GroupMapping } from '../core/mapping.js'
+import { GatehouseError } from '../core/errors.js'
 import { parseTargetUrl, targetUrl, type Target } from '../core/target.js'
 import { networkTest } from '../http/networks.js'
 import { createGroupStore, type GroupView } from '../store/groups.js'
@@ -25,7 +26,7 @@ interface Somebody extends Rights {
 
 export async function accessTest(url: string, options: AccessTestOptions): Promise<number> {
   const { config, file, placeOf } = readConfig(options)
-  const target = asReached(parseTargetUrl(url, options.method))
+  const target = asReached(targetOf(url, options.method))
   const { user } = options
   const person = user === undefined ? undefined : await withDatabase(options, async ({ database, people }) => {
     const found = await people.find(user)
@@ -55,6 +56,16 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
     printGroupsRead(read, notHit)
   }
   return EXIT.ok
+}
+
+function targetOf(url: string, method: string): Target {
+  try {
+    return parseTargetUrl(url, method)
+  } catch (error) {
+    if (!(error instanceof GatehouseError) || error.remedy !== undefined) throw error
+    const remedy = `Write the whole address: ${url.includes('://') ? 'https://host/path' : `https://${url.replace(/^\/+/, '')}`}`
+    throw new GatehouseError(error.code, { cause: error, detail: error.message, remedy, facts: error.facts })
+  }
 }
 
 /** By a proxy that says which port it was reached on. */

@@ -2,7 +2,7 @@
 import { userInfo } from 'node:os'
 import type { Config } from '../config/config.js'
 import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../config/load.js'
-import { GatehouseError } from '../core/errors.js'
+import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import type { Database } from '../store/database.js'
 import type { PeopleStore, PersonView } from '../store/people.js'
 import { EXIT } from './exit.js'
@@ -108,8 +108,11 @@ export function explainFailure(error: unknown, json = false): number {
   const known = error instanceof GatehouseError ? error : isNotPartOfImage(error) ? new GatehouseError('command_missing', { cause: error, remedy: 'The demo is not part of the production image: run it from a checkout (npm ci && npm run demo).' }) : new GatehouseError('internal', { cause: error, detail: error instanceof Error ? error.message : String(error) })
   if (json) printJson({ error: known.code, message: known.message, remedy: known.remedy })
   else printNote(`gatehouse: ${known.message}${known.remedy === undefined ? '' : `\n    ${known.remedy}`}`)
-  return EXIT.failed
+  return WRONG_USAGE.has(known.code) ? EXIT.usage : EXIT.failed
 }
+
+/** Arguments that cannot be what they should be, whatever is stored. */
+const WRONG_USAGE: ReadonlySet<ErrorCode> = new Set(['target_malformed'])
 
 function isNotPartOfImage(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'

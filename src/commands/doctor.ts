@@ -44,6 +44,7 @@ async function entraResults(config: Config): Promise<Result[]> {
   const { inspection, endpoints, close } = openInspection(config)
   const directory = openAppDirectory(config)
   const { clientSecret, certificate } = config.entra
+  const guestsRefused = !config.authAllowed.guests && config.pipeline.includes('auth_allowed')
   const pair = certificate && readClientCertificate(readFileSync(certificate.keyFile, 'utf8'), readFileSync(certificate.certFile, 'utf8'))
   const certificateEndsAt = pair && 'certificate' in pair ? Date.parse(pair.certificate.validTo) : undefined
   try {
@@ -52,7 +53,7 @@ async function entraResults(config: Config): Promise<Result[]> {
       ['keys', keysThere(inspection)],
       ['credential', credentialTaken(inspection)],
       ['Graph', graphReached(inspection)],
-      ['registration', registrationFits({ publicUrl: config.server.publicUrl, clientSecret, certificateEndsAt }, inspection)],
+      ['registration', registrationFits({ publicUrl: config.server.publicUrl, clientSecret, certificateEndsAt, guestsRefused }, inspection)],
       ['permissions', applicationPermissions({ sync: config.sync !== undefined }, inspection)],
       ['superusers', superuserGroupsClosed(config.groupMapping, directory.group)],
     ]

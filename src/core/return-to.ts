@@ -40,7 +40,8 @@ export interface ReturnToRules {
  */
 export function parseReturnTo(input: string | undefined, rules: ReturnToRules, base: string = rules.publicUrl): string {
   if (input === undefined || input === '') return `${rules.publicUrl}/`
-  const refuse = (detail: string) => new GatehouseError('return_to_refused', { detail, remedy: 'Add the host to server.redirectDomains if people may be sent there after signing in.', facts: { rd: (input.split(/[?#]/, 1)[0] ?? '').slice(0, 200) } })
+  const refuse = (detail: string, remedy = 'See who made this address: Gatehouse sends people to http(s) addresses alone.') =>
+    new GatehouseError('return_to_refused', { detail, remedy, facts: { rd: (input.split(/[?#]/, 1)[0] ?? '').slice(0, 200) } })
   if (input.length > MAX_LENGTH) throw refuse(TOO_LONG)
   const [beforeQuery = ''] = input.split(/[?#]/, 1)
   if (hasControlOrSpace(input) || beforeQuery.includes('\\')) throw refuse('rd has a control character, white space or a backslash')
@@ -50,7 +51,7 @@ export function parseReturnTo(input: string | undefined, rules: ReturnToRules, b
   if (!url) throw refuse('rd is no address')
   if (url.username !== '' || url.password !== '' || (!relative && /^https?:\/\/[^/]*@/i.test(beforeQuery))) throw refuse('rd names a user')
   if (url.href.length > MAX_LENGTH) throw refuse(TOO_LONG)
-  if (!isAllowed(url, rules)) throw refuse(`rd leads to ${url.host}, which is not in server.redirectDomains`)
+  if (!isAllowed(url, rules)) throw refuse(`rd leads to ${url.host}, which is not in server.redirectDomains`, remedyOf(url, relative, rules))
   if (url.origin === rules.publicUrl && OWN_STEPS.has(url.pathname)) return `${rules.publicUrl}/`
   return url.href
 }
@@ -59,6 +60,17 @@ function isAllowed(url: URL, rules: ReturnToRules): boolean {
   if (url.origin === rules.publicUrl) return true
   if (url.protocol !== 'https:' && new URL(rules.publicUrl).protocol === 'https:') return false
   return rules.redirectDomains.some((rule) => matches(url, rule.toLowerCase()))
+}
+
+function remedyOf(url: URL, relative: boolean, rules: ReturnToRules): string {
+  if (relative) {
+    return `The request came with the Host ${url.host}, which is neither that of server.publicUrl nor an application's: ` +
+      'let the proxy pass on the Host that the browser sent.'
+  }
+  if (url.protocol !== 'https:' && new URL(rules.publicUrl).protocol === 'https:') return 'Let the application be reached by https: the session cookie goes nowhere else.'
+  const nearly = rules.redirectDomains.map((rule) => rule.toLowerCase().replace(/:(\d+|\*)$/, '')).find((name) => matches(url, `${name}:*`))
+  if (nearly === undefined) return `Add ${url.host} to server.redirectDomains if people may be sent there after signing in.`
+  return `Write ${nearly}:${url.port || defaultPort(url)} or ${nearly}:* in server.redirectDomains: without a port an entry means the usual one.`
 }
 
 function matches(url: URL, rule: string): boolean {

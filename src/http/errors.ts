@@ -15,6 +15,9 @@ const ENDED_BY_SIGNING_IN: ReadonlySet<ErrorCode> = new Set([
   'session_unreadable',
 ])
 
+/** Refusals below 500 whose cause is more often a setting than a person. */
+const OFTEN_MISCONFIGURED: ReadonlySet<ErrorCode> = new Set(['return_to_refused'])
+
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = { 404: 'not_found', 429: 'rate_limited' }
 
 /** Anything thrown, as ours: the framework's 4xx keep their meaning, the unforeseen is `internal`. */
@@ -35,7 +38,7 @@ export function errorFacts(error: GatehouseError): Record<string, unknown> {
 export function createErrorHandler(settings: PageSettings) {
   return (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const error = asGatehouseError(thrown)
-    const level = error.status >= 500 ? 'error' : 'info'
+    const level = error.status >= 500 ? 'error' : OFTEN_MISCONFIGURED.has(error.code) ? 'warn' : 'info'
     request.log[level]({ ...errorFacts(error), method: request.method, path: pathOf(request), client: request.ip }, 'request refused')
     return sendError(error, request, reply, settings)
   }

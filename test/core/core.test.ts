@@ -125,6 +125,23 @@ t.test('rd: what is let through and what is not', async (t) => {
   for (const input of bad) t.equal(codeOf(() => parseReturnTo(input, RULES)), 'return_to_refused', input.slice(0, 60))
 })
 
+t.test('a refused rd says which entry of redirectDomains is missing, or whose fault it is', async (t) => {
+  const rules = { publicUrl: 'https://auth.example.com', redirectDomains: ['.corp.example', 'one.example:8443'] }
+  const remedy = (input: string, base?: string): string => {
+    try {
+      return parseReturnTo(input, rules, base)
+    } catch (error) {
+      return error instanceof GatehouseError ? error.remedy ?? '' : String(error)
+    }
+  }
+  t.match(remedy('https://app.corp.example:8443/x'), /Write \.corp\.example:8443 or \.corp\.example:\* in server\.redirectDomains/)
+  t.match(remedy('https://one.example/x'), /Write one\.example:443 or one\.example:\*/)
+  t.match(remedy('https://elsewhere.example/x'), /Add elsewhere\.example to server\.redirectDomains/)
+  t.match(remedy('http://app.corp.example/x'), /https/)
+  t.match(remedy('/', 'https://wrong.example'), /Host wrong\.example/)
+  t.notMatch(remedy('/', 'https://wrong.example'), /redirectDomains/)
+})
+
 t.test('a target is parsed once, strictly', async (t) => {
   const parts = { scheme: 'https', host: 'App.Example.com', uri: '/a?b=c?d', method: 'get' }
   t.same(parseTarget(parts), { scheme: 'https', host: 'app.example.com', hostname: 'app.example.com', namedPort: undefined, port: undefined, path: '/a', uri: '/a?b=c?d', method: 'GET' })

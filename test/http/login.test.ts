@@ -213,6 +213,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
       }
     }
     t.ok(refused > shapes.length, `${refused} refused`)
+    t.match(gateway.log.find((line) => line.code === 'return_to_refused'), { level: 'warn', remedy: /./ })
   })
 
   await t.test('unknown and doubled parameters of our own pages', async (t) => {

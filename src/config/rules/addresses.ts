@@ -39,6 +39,33 @@ export const applicationsWithinCookie: Rule = ({ server, session, applications }
   }
 }
 
+/** Whoever signs in for a host goes back there, which only redirectDomains allows. */
+export const accessRulesWithinRedirects: Rule = ({ server, access }, report) => {
+  const { publicUrl, redirectDomains } = server ?? {}
+  if (publicUrl === undefined || redirectDomains === undefined || report.refused('server.redirectDomains')) return
+  const allowed = entries(redirectDomains, 'server.redirectDomains').map(({ item }) => splitPort(item)).filter((parts) => parts !== undefined)
+  const { hostname, protocol, port } = new URL(publicUrl)
+  const usual = protocol === 'https:' ? '443' : '80'
+  for (const rule of entries(access?.rules, 'access.rules')) {
+    if (rule.item.allow === 'anyone' || rule.item.allow === 'deny') continue // nobody is sent to sign in
+    for (const { item, path } of entries(rule.item.hosts, `${rule.path}.hosts`)) {
+      const wanted = splitPort(item.replace(/^\*/, ''))
+      if (!wanted || (wanted.host === hostname && (wanted.port === undefined || wanted.port === (port || usual)))) continue
+      if (allowed.some((entry) => leadsTo(entry, wanted, usual))) continue
+      const entry = `${wanted.host}${wanted.port === undefined || wanted.port === usual ? '' : `:${wanted.port}`}`
+      report.warn(path, 'rule_outside_redirects', `${path}: ${item} is not in server.redirectDomains, so whoever signs in for it is refused the way back.`, `Add ${entry} to server.redirectDomains.`)
+    }
+  }
+}
+
+interface HostAndPort { readonly host: string, readonly port: string | undefined }
+
+/** Whether an entry of redirectDomains (`.suffix` as well) covers a rule's host or `.suffix`. */
+function leadsTo(entry: HostAndPort, wanted: HostAndPort, usual: string): boolean {
+  if (entry.port !== '*' && (entry.port ?? usual) !== (wanted.port ?? usual)) return false
+  return entry.host === wanted.host || (entry.host.startsWith('.') && wanted.host.endsWith(entry.host))
+}
+
 function cookieReach(publicUrl: string | undefined, domain: string | undefined) {
   if (publicUrl === undefined) return undefined
   const host = new URL(publicUrl).hostname

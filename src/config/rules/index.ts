@@ -1,6 +1,6 @@
 // Every rule that looks at more than one key.
 import { hostsHaveRules, rulesCloseTheFolderItself, rulesDecide } from './access.js'
-import { accessRulesWithinCookie, applicationsWithinCookie, cookieReachesPublicUrl, managementApart, publicUrlIsNoExample, redirectsWithinCookie, trustsSomebody } from './addresses.js'
+import { accessRulesWithinCookie, accessRulesWithinRedirects, applicationsWithinCookie, cookieReachesPublicUrl, managementApart, publicUrlIsNoExample, redirectsWithinCookie, trustsSomebody } from './addresses.js'
 import { certificateFits, idsAreNoExamples, oneCredential, plainHttp, secretIsNoId, tenants, tenantsWithoutSync } from './entra.js'
 import { applicationsOnce, applicationsReturnedTo } from './applications.js'
 import { familiesOnce, headerNamesOnce } from './headers.js'
@@ -20,6 +20,7 @@ export const RULES: readonly Rule[] = [
   applicationsWithinCookie,
   applicationsOnce,
   applicationsReturnedTo,
+  accessRulesWithinRedirects,
   rulesDecide,
   rulesCloseTheFolderItself,
   hostsHaveRules,
