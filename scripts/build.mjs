@@ -1,6 +1,6 @@
-// Compiles src to dist, where dist does not have this source's build already. The compiler writes to a folder beside it;
-// then each changed file takes its old one's place at once: a command that starts meanwhile finds every file. Where the
-// checkout is read-only, the build it has is used.
+// Compiles src to dist, where dist does not have this source's build already. The compiler writes to a folder beside
+// it; then each changed file takes its old one's place at once: a command that starts meanwhile finds every file.
+// Where the checkout is read-only, the build it has is used.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {

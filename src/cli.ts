@@ -129,8 +129,9 @@ command(program, 'completion', 'print the completion of commands and options for
 program.command('version', { hidden: true }).action(() => { process.stdout.write(`${version}\n`) })
 describeCommands(program)
 
+process.stderr.on('error', () => {}) // there is nowhere left to tell it
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') return // `| head` has read enough
+  if (['EPIPE', 'EIO'].includes(error.code ?? '')) return // `| head` has read enough, or the terminal was closed
   process.stderr.write(`gatehouse: the output cannot be written: ${error.message}\n`)
   process.exit(EXIT.failed)
 })

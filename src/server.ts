@@ -110,7 +110,7 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
   closers.push(() => steps.close())
   try {
     await steps.prepare(config.ownSteps)
-    const { url, stop } = await databaseUrl(config.database)
+    const { url, stop } = await databaseUrl(config.database, (failure) => log.fatal(errorFacts(failure), 'the embedded PostgreSQL ended'))
     closers.push(stop)
     if (migrating) for (const name of await migrate(url)) log.info({ migration: name }, 'migration applied')
     const database = tracedDatabase(openDatabase({ url, poolSize: config.database.poolSize, onIdleError: (error) => { if (!draining) log.warn({ detail: error.message }, 'a database connection broke; it is replaced when it is needed') } }), tracer)

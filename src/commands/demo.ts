@@ -1,9 +1,8 @@
 // `gatehouse demo`: a whole small world on loopback with nothing to register and nothing installed. It composes what the
 // product and the demo folder offer; only the gateway in it is real.
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from '../config/load.js'
@@ -19,6 +18,7 @@ import { terminalLog } from '../demo/terminal-log.js'
 import { createLogger } from '../log.js'
 import { startGateway, VERSION } from '../server.js'
 import { openDatabase } from '../store/database.js'
+import { serverAccount, temporaryFolder } from '../store/embedded-account.js'
 import { startEmbeddedPostgres } from '../store/embedded.js'
 import { createGroupStore } from '../store/groups.js'
 import { migrate } from '../store/migrate.js'
@@ -31,9 +31,12 @@ import { readGroupsFile } from './groups-file.js'
 const CONFIG = fileURLToPath(new URL('../../config/demo/gatehouse.yaml', import.meta.url))
 const GROUPS = fileURLToPath(new URL('../../config/demo/groups.yaml', import.meta.url))
 const DEFAULT_PORT = 8080
+/** A closed terminal ends it as Ctrl-C does. */
+const ENDS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
 
 export async function demo(options: CommonOptions & { readonly port?: number }): Promise<number> {
-  const stopped = new Promise<void>((resolve) => { for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve()) })
+  const stopped = new Promise<void>((resolve) => { for (const signal of ENDS) process.once(signal, () => resolve()) })
+  stopped.then(() => process.stderr.write('stopping...\n'), () => {})
   const closers: (() => Promise<unknown> | void)[] = []
   try {
     const place = await startDemo(options, closers)
@@ -56,14 +59,16 @@ interface DemoPlace {
 }
 
 async function startDemo(options: CommonOptions & { readonly port?: number }, closers: (() => Promise<unknown> | void)[]): Promise<DemoPlace> {
-  const home = mkdtempSync(join(tmpdir(), 'gatehouse-demo-'))
-  chmodSync(home, 0o711) // started by root, the database server runs as a user of its own and must get through
+  const home = temporaryFolder(serverAccount(), 'gatehouse-demo-')
   closers.push(() => rmSync(home, { recursive: true, force: true }))
   const appPort = await choosePort(options.port)
   const circuitsPort = await freePort()
   const gatewayPort = await freePort()
   const publicUrl = `http://127.0.0.1:${gatewayPort}`
-  const postgres = await startEmbeddedPostgres(join(home, 'data'))
+  const postgres = await startEmbeddedPostgres(home, {
+    throwAway: true,
+    onEnd: ({ message, remedy }) => process.stderr.write(`gatehouse: ${message}\n    ${remedy ?? ''}\n`),
+  })
   closers.push(() => postgres.stop())
   const secret = () => randomBytes(32).toString('base64url')
   const clientSecret = secret()
@@ -92,7 +97,7 @@ async function startDemo(options: CommonOptions & { readonly port?: number }, cl
   await addGroups(postgres.url) // before the gateway looks for those that its mapping names
   const gateway = await startGateway(() => config, { log, tracing, lingerMs: 0 })
   closers.push(() => gateway.close())
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, gateway.drain) // Ctrl-C reaches PostgreSQL too
+  for (const signal of ENDS) process.once(signal, gateway.drain)
   const people = createPeopleStore(gateway.database, config.session)
   const why = async (username: string) => reasonsOf(rightsOf(await people.find(username), config.groupMapping, undefined))
   const sites = [
@@ -190,7 +195,7 @@ async function choosePort(asked: number | undefined): Promise<number> {
     return await freePort(wanted)
   } catch (cause) {
     if (asked === undefined) return await freePort()
-    throw new GatehouseError('port_unusable', { cause, detail: `port ${wanted} is in use`, remedy: 'Give another one: gatehouse demo --port 8099' })
+    throw new GatehouseError('port_unusable', { cause, detail: `port ${wanted} is in use`, remedy: `Give another one: ${process.env.npm_lifecycle_event === 'demo' ? 'npm run demo --' : 'gatehouse demo'} --port 8099` })
   }
 }
 

@@ -1,5 +1,6 @@
 // The database a configuration means: a given one, or the embedded PostgreSQL, started or found running.
 import { parseDatabaseUrl } from '../core/database-address.js'
+import type { GatehouseError } from '../core/errors.js'
 import { startEmbeddedPostgres } from './embedded.js'
 
 export interface DatabaseChoice {
@@ -9,9 +10,12 @@ export interface DatabaseChoice {
   readonly dataDir: string
 }
 
-export async function databaseUrl({ url, caFile, embedded, dataDir }: DatabaseChoice): Promise<{ url: string, stop: () => Promise<void> }> {
+/** @param onEnd told when the embedded server ends by itself */
+export async function databaseUrl(
+  { url, caFile, embedded, dataDir }: DatabaseChoice, onEnd: (failure: GatehouseError) => void = () => {},
+): Promise<{ url: string, stop: () => Promise<void> }> {
   if (!embedded && url !== undefined) return { url: withAuthority(url, caFile), stop: async () => {} }
-  return await startEmbeddedPostgres(dataDir)
+  return await startEmbeddedPostgres(dataDir, { onEnd })
 }
 
 /** The authority's certificates as a part of the address; who names them and no mode wants the server verified. */

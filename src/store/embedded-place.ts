@@ -1,9 +1,10 @@
-// Where the embedded server listens, and whether one that says it runs there is the server of this cluster. A Unix socket
-// in a directory that other users cannot enter: nobody else can sit there. TCP on loopback alone where there are none.
-import { chmodSync, chownSync, lstatSync, mkdtempSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
+// Where the embedded server listens, and whether one that says it runs there is the server of this cluster. A Unix
+// socket in a directory that other users cannot enter: nobody else can sit there. TCP on loopback alone where there are
+// none.
+import { chmodSync, chownSync, lstatSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { temporaryFolder, type Account } from './embedded-account.js'
 
 /** Of the socket's path: sun_path of Linux has 108 bytes with its end, that of macOS 104. */
 const LONGEST = 103
@@ -12,11 +13,10 @@ export const SOCKET_PORT = 5432
 export type Place = { readonly socketDirectory: string } | { readonly port: number }
 
 /** @param cluster the data directory, which is its owner's alone */
-export function socketDirectory(cluster: string): string {
+export function socketDirectory(cluster: string, account: Account | undefined): string {
   if (Buffer.byteLength(socketPath(cluster)) <= LONGEST) return cluster
-  const short = mkdtempSync(join(tmpdir(), 'gatehouse-'))
-  const { uid, gid } = statSync(cluster)
-  if (process.getuid?.() === 0) chownSync(short, uid, gid)
+  const short = temporaryFolder(account, 'gatehouse-')
+  if (account !== undefined) chownSync(short, account.uid, account.gid)
   chmodSync(short, 0o700)
   return short
 }
@@ -34,6 +34,16 @@ export async function runningPlace(cluster: string): Promise<Place | undefined> 
   const place = directory === '' ? { port: Number(port) } : { socketDirectory: directory }
   if (directory !== '' && !isPrivate(directory, cluster)) return undefined
   return await answers(place) ? place : undefined
+}
+
+/** By the file that it leaves in its cluster. */
+export function serverPid(cluster: string): number {
+  return Number(linesOf(join(cluster, 'postmaster.pid'))[0])
+}
+
+/** It runs, and takes no connections any more. */
+export function isStopping(cluster: string): boolean {
+  return linesOf(join(cluster, 'postmaster.pid'))[7]?.trim() === 'stopping' && isServerOf(serverPid(cluster), cluster)
 }
 
 /** A process with this number runs, and its working directory is the cluster: a postmaster's always is. */

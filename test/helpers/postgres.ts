@@ -13,7 +13,7 @@ let home: string | undefined
 async function serverUrl(): Promise<string> {
   if (process.env.TEST_DATABASE_URL) return process.env.TEST_DATABASE_URL
   home ??= mkdtempSync(join(tmpdir(), 'gatehouse-test-'))
-  embedded ??= startEmbeddedPostgres(home, { tcp: true })
+  embedded ??= startEmbeddedPostgres(home, { tcp: true, throwAway: true })
   return (await embedded).url
 }
 
