@@ -62,7 +62,7 @@ export async function syncScene(t: Test, { people: size = 1, read, store, leader
     pace,
     graceMs,
     clock: () => now,
-    mapping: () => ({ settings: { mapping: { evaluate: () => ({ groups: new Map(), staff: [], superuser: [] }) } as never }, requireMappedGroup: false }),
+    mapping: () => ({ settings: { mapping: { evaluate: () => ({ groups: new Map(), staff: [], superuser: [] }), namesOf: () => [] } as never }, requireMappedGroup: false }),
     lookups: { groupIds: async () => new Map() },
     source: {
       batch: 10,

@@ -58,7 +58,7 @@ async function syncOn(t: Test, { store }: Pick<Scene, 'store'>, read: (oids: rea
     source: { batch: 10, read },
     leadership: { held: async () => true, release: async () => {} },
     pace: { intervalMs: 300 * SECOND, privilegedStalenessMs: HOUR, maxStalenessMs: 24 * HOUR },
-    mapping: () => ({ settings: { mapping: { evaluate: () => ({ groups: new Map(), staff: [], superuser: [] }) } as never }, requireMappedGroup: false }),
+    mapping: () => ({ settings: { mapping: { evaluate: () => ({ groups: new Map(), staff: [], superuser: [] }), namesOf: () => [] } as never }, requireMappedGroup: false }),
     lookups: { groupIds: async () => new Map() },
     report: { changed: nothing, ended: nothing, privilegesDropped: nothing, takenBack: nothing, failing: nothing, broken: (error) => { t.error(error) }, recovered: nothing, groupMissing: nothing, counted: (result, people) => counts.set(result, (counts.get(result) ?? 0) + people) },
     graceMs: 0,
