@@ -7,6 +7,7 @@ import type { CommonOptions } from './commands/context.js'
 import { SHELLS, type Shell } from './commands/completion.js'
 import { EXIT } from './commands/exit.js'
 import { describeCommands } from './commands/help.js'
+import { terminalOf } from './commands/terminal.js'
 import { parseSince } from './commands/time.js'
 
 function port(text: string): number {
@@ -31,6 +32,10 @@ const program = new Command('gatehouse')
   .description('Login gateway for Microsoft Entra ID')
   .exitOverride()
   .configureHelp({ showGlobalOptions: true })
+  .configureOutput({
+    getOutHasColors: () => terminalOf(process.stdout).colour, // one rule; Commander's also looks at variables like CI
+    getErrHasColors: () => terminalOf(process.stderr).colour,
+  })
 
 /** They accept --config like every command, and have no use for it. */
 const WITHOUT_CONFIGURATION: ReadonlySet<string> = new Set(['demo', 'import-netbox', 'completion', 'init'])

@@ -104,7 +104,7 @@ t.test('on a terminal lines are wrapped and coloured; not in a pipe, and not wit
     t.equal(lines.join(' ').replace(/\s+/g, ' ').trim(), piped.replace(/\s+/g, ' ').trim(), 'the same words')
     t.notMatch(onTerminal(`check --offline --config ${file}`, columns, { NO_COLOR: '1' }), COLOUR)
   }
-  t.match(onTerminal('users --help', 80), COLOUR)
+  for (const env of [{}, { CI: 'true' }]) t.match(onTerminal('users --help', 80, env), COLOUR, Object.keys(env).join())
   t.notMatch(onTerminal('users --help', 80, { NO_COLOR: '1' }), COLOUR)
   t.doesNotThrow(() => JSON.parse(onTerminal(`check --offline --json --config ${file}`, 60)), 'JSON stays JSON')
 })
