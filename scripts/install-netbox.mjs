@@ -29,7 +29,7 @@ export const isInstalled = (folder = netboxFolder()) => existsSync(join(folder, 
 /** NetBox's configuration for its tests; what comes later in the file counts. */
 export function configuration({ databaseUrl, redisPort }) {
   const { username, password, hostname, port } = new URL(databaseUrl)
-  return `ALLOWED_HOSTS = ['*']
+  return `ALLOWED_HOSTS = ['netbox.example.com', '127.0.0.1']
 DATABASES = {'default': {
     'ENGINE': 'django.db.backends.postgresql', 'NAME': 'netbox', 'USER': '${username}', 'PASSWORD': '${password}',
     'HOST': '${hostname}', 'PORT': ${port}, 'CONN_MAX_AGE': 300,
@@ -52,7 +52,7 @@ async function install() {
   const { program, env } = python()
   run(program, ['-m', 'venv', join(folder, 'uv')], env)
   run(join(folder, 'uv/bin/pip'), ['install', '--quiet', '--disable-pip-version-check', 'uv'], env)
-  run(program, ['-m', 'venv', '--without-pip', join(folder, 'v')], env)
+  run(program, ['-m', 'venv', join(folder, 'v')], env)
   const override = join(folder, 'override.txt') // the compiled psycopg would be built from source
   writeFileSync(override, 'psycopg[binary,pool]==3.3.6\n')
   const into = ['--python', join(folder, 'v/bin/python'), '--override', override]

@@ -1,4 +1,4 @@
-// The NetBox plugin's own tests, with Django alone: test/applications/netbox.test.ts runs it in the real NetBox.
+// The NetBox plugin's own tests, with Django alone: test/applications/netbox-real.test.ts runs it in the real NetBox.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'

@@ -19,6 +19,9 @@ export interface NetBox {
   readonly staticFolder: string
   /** A token of its local administrator. */
   readonly token: string
+  readonly databaseUrl: string
+  /** Runs `netbox` with these arguments. @returns what it printed */
+  command(...args: readonly string[]): string
   output(): string
 }
 
@@ -45,13 +48,31 @@ export async function startNetBox(t: Test, settings: string): Promise<NetBox | u
   const own = configuration({ databaseUrl: postgres.url, redisPort })
   writeFileSync(join(root, 'conf/configuration.py'), `${own}\n${settings}`)
   symlinkSync(join(home, 'static'), join(root, 'static'))
-  cpSync('integrations/netbox/gatehouse_netbox', join(place, 'plugins/gatehouse_netbox'), { recursive: true })
+  installPlugin(join(home, 'v/bin/python'), place)
   const env = { NETBOX_ROOT: root, PYTHONPATH: resolve(place, 'plugins'), PYTHONUNBUFFERED: '1' }
   const args = ['--bind', `127.0.0.1:${port}`, '--workers', '1', '--threads', '4', '--timeout', '300', 'netbox.wsgi']
   const server = await run(t, join(home, 'v/bin/gunicorn'), args, { port, env, cwd: place })
   await ready(port, server.output)
-  const staticFolder = join(home, 'static')
-  return { port, staticFolder, token: readFileSync(join(home, 'token'), 'utf8'), output: server.output }
+  const command = (...args: readonly string[]): string => {
+    const options = { encoding: 'utf8', env: { ...process.env, ...env }, cwd: place } as const
+    const { status, stdout, stderr } = spawnSync(join(home, 'v/bin/netbox'), args, options)
+    if (status !== 0) throw new Error(`netbox ${args.join(' ')}:\n${stdout}${stderr}`)
+    return `${stdout}${stderr}`
+  }
+  return {
+    port, command, staticFolder: join(home, 'static'), token: readFileSync(join(home, 'token'), 'utf8'),
+    databaseUrl: postgres.url.replace('/gatehouse?', '/netbox?'), output: server.output,
+  }
+}
+
+/** As the guide's `pip install` does, beside the installation that is kept, and with nothing from elsewhere. */
+function installPlugin(python: string, place: string): void {
+  const source = join(place, 'integrations/netbox') // a build leaves files in its source
+  cpSync('integrations/netbox', source, { recursive: true })
+  const offline = ['--no-index', '--no-build-isolation', '--no-deps', '--disable-pip-version-check']
+  const args = ['-m', 'pip', 'install', '--quiet', ...offline, '--target', join(place, 'plugins'), source]
+  const { status, stderr } = spawnSync(python, args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`the plugin cannot be installed:\n${stderr}`)
 }
 
 /** gunicorn listens before NetBox is loaded. */

@@ -1,8 +1,8 @@
-// The guide docs/applications/netbox.md as it stands, with the real NetBox behind real nginx: npm run test:netbox.
-// Not among the tests of npm test: NetBox takes minutes of CPU on a slow machine.
+// The guide docs/applications/netbox.md as it stands, with the real NetBox behind real nginx. Its proofs in docs/parity.md
+// are what NetBox's own documents say of NetBox.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { Agent } from 'undici'
+import { Agent, fetch, FormData } from 'undici'
 import { parse } from 'yaml'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { createGroupStore } from '../../src/store/groups.js'
@@ -10,6 +10,7 @@ import { createBrowser, type Answer, type Browser } from '../helpers/browser.js'
 import { freePorts, MAPPING, pickPerson, registration, startTestGateway } from '../helpers/gateway.js'
 import { startNetBox } from '../helpers/netbox.js'
 import { stopPostgres } from '../helpers/postgres.js'
+import { connect } from '../helpers/sql.js'
 import { filledIn, runNginx } from '../helpers/proxies.js'
 
 t.teardown(stopPostgres)
@@ -23,7 +24,7 @@ const JSON_ONLY = { 'accept': 'application/json', 'sec-fetch-mode': 'cors', 'sec
 const AUTOMATION = '127.0.0.2'
 
 t.test('the guide for NetBox', async (t) => {
-  const [appPort = 0, authPort = 0] = await freePorts(2)
+  const [appPort = 0, authPort = 0, localPort = 0] = await freePorts(3)
   const [app, auth] = [`http://127.0.0.1:${appPort}`, `http://127.0.0.1:${authPort}`]
   const settings = block(/^```python file=configuration\.py\n([\s\S]*?)^```$/m)
   const netbox = await startNetBox(t, settings.replaceAll(AUTH, auth).replaceAll(HOST, '127.0.0.1'))
@@ -41,7 +42,9 @@ t.test('the guide for NetBox', async (t) => {
   })
   const withGuide = nginx.replace(/^(\s*)location \/ \{/m, (location) => `${inServer}${location}`)
   t.not(withGuide, nginx)
-  if (await runNginx(t, withGuide, appPort) === undefined) return
+  const forLocals = block(/^```nginx\n(server \{[\s\S]*?)^```$/m).replace('127.0.0.1:8002', `127.0.0.1:${localPort}`)
+    .replace('127.0.0.1:8001', `127.0.0.1:${netbox.port}`).replace('/opt/netbox/netbox/static/', `${netbox.staticFolder}/`)
+  if (await runNginx(t, `${withGuide}\n${forLocals}`, appPort) === undefined) return
 
   const signIn = async (person: string, path = '/', browser = createBrowser()) =>
     ({ browser, answer: await pickPerson(browser, await browser.follow(`${app}${path}`), person) })
@@ -114,12 +117,64 @@ t.test('the guide for NetBox', async (t) => {
     const elsewhere = await api({ authorization: `Bearer ${netbox.token}` }, createBrowser())
     t.equal(elsewhere.status, 401, 'not from elsewhere')
     t.match(JSON.parse(elsewhere.text), { error: 'not_signed_in', detail: String })
-    const query = await fromAutomation().ask(`${app}/graphql/`, {
-      method: 'POST',
-      form: { query: '{ site_list { name } }' },
-      headers: { ...JSON_ONLY, authorization: `Bearer ${netbox.token}` },
+  })
+
+  await t.test('a token reaches GraphQL and what was uploaded, and without one nobody does', async (t) => {
+    const authorization = `Bearer ${netbox.token}`
+    const dispatcher = new Agent({ localAddress: AUTOMATION })
+    const graphql = (headers: Record<string, string>) => fetch(`${app}/graphql/`, {
+      method: 'POST', dispatcher, body: '{"query":"{ site_list { name } }"}', redirect: 'manual',
+      headers: { ...JSON_ONLY, 'content-type': 'application/json', ...headers },
     })
-    t.not(query.status, 401, 'GraphQL is NetBox\'s to answer')
+    t.match(await (await graphql({ authorization })).text(), 'Berlin')
+    t.notMatch(await (await graphql({})).text(), 'Berlin')
+    const query = await connect(t, netbox.databaseUrl)
+    const [site] = await query<{ id: string }>('select id from dcim_site where slug = $1', ['berlin'])
+    const form = new FormData()
+    const fields = { object_type: 'dcim.site', object_id: String(site?.id), name: 'Plan' }
+    for (const [name, value] of Object.entries(fields)) form.set(name, value)
+    form.set('image', new File([bitmap(720)], 'plan.bmp', { type: 'image/bmp' }))
+    const headers = { ...JSON_ONLY, authorization }
+    const upload = await fetch(`${app}/api/extras/image-attachments/`, { method: 'POST', dispatcher, body: form, headers })
+    const { image = '' } = await upload.json() as { image?: string }
+    t.equal(upload.status, 201, image)
+    const { pathname } = new URL(image)
+    t.match(pathname, /^\/media\//)
+    const media = (client: Browser, headers = {}) => client.ask(`${app}${pathname}`, { headers: { ...JSON_ONLY, ...headers } })
+    t.equal((await media(fromAutomation(), { authorization })).status, 200)
+    t.not((await media(fromAutomation())).status, 200)
+    t.equal((await media(createBrowser(), { authorization })).status, 401, 'not from elsewhere')
+    t.equal((await media((await signIn(PERSON_IDS.staff)).browser)).status, 200)
+  })
+
+  await t.test('the local administrator signs in beside Gatehouse, and headers say nothing there', async (t) => {
+    const local = `http://127.0.0.1:${localPort}`
+    const browser = createBrowser()
+    const page = await browser.follow(`${local}/login/`)
+    const [, csrfmiddlewaretoken = ''] = /name="csrfmiddlewaretoken" value="([^"]+)"/.exec(page.text) ?? []
+    const form = { csrfmiddlewaretoken, username: 'local-admin', password: 'a-local-password' }
+    const headers = { referer: page.url }
+    t.equal((await browser.ask(page.url, { method: 'POST', form: { ...form, password: 'x' }, headers })).status, 200)
+    t.equal((await browser.ask(page.url, { method: 'POST', form, headers })).status, 302)
+    t.equal((await browser.ask(`${local}/users/users/`)).status, 200)
+    const forged = { 'remote-user': 'local-admin', 'x-gatehouse-assertion': 'x' }
+    t.equal((await createBrowser().ask(`${local}/users/users/`, { headers: forged })).status, 302)
+  })
+
+  await t.test('accounts of NetBox\'s own sign-in are renamed', async (t) => {
+    const query = await connect(t, netbox.databaseUrl)
+    const names = async () => (await query('select username from users_user where username like $1', ['K%'])).map(Object.values)
+    await query(`insert into users_user (username, password, first_name, last_name, email, is_active, is_superuser, date_joined)
+      values ('KimLee', '', '', '', '', true, false, now())`)
+    await query(`insert into social_auth_usersocialauth (provider, uid, extra_data, user_id, created, modified)
+      select 'azuread-oauth2', 'Kim@example.com', '{}', id, now(), now() from users_user where username = 'KimLee'`)
+    t.match(netbox.command('gatehouse_rename_users'), 'KimLee -> Kim@example.com')
+    t.strictSame(await names(), [['KimLee']])
+    netbox.command('gatehouse_rename_users', '--yes')
+    t.strictSame(await names(), [['Kim@example.com']])
+    await query('update users_user set username = $1 where username = $2', ['KimLee', 'Kim@example.com'])
+    netbox.command('shell', '-c', block(/^```python\n(from social_django[\s\S]*?)^```$/m))
+    t.strictSame(await names(), [['Kim@example.com']], 'the snippet for those without the plugin')
   })
 
   await t.test('forged headers change nothing', async (t) => {
@@ -164,6 +219,17 @@ function gatewayConfig(auth: string): Record<string, unknown> {
 
 function fromAutomation(): Browser {
   return createBrowser({ dispatcher: new Agent({ localAddress: AUTOMATION }) })
+}
+
+/** A picture of this width and height: 1.5 MB at 720. */
+function bitmap(side: number): Uint8Array<ArrayBuffer> {
+  const header = Buffer.alloc(54)
+  header.write('BM')
+  const fields = [[2, 54 + 3 * side * side], [10, 54], [14, 40], [18, side], [22, side], [34, 3 * side * side]] as const
+  for (const [at, value] of fields) header.writeUInt32LE(value, at)
+  header.writeUInt16LE(1, 26)
+  header.writeUInt16LE(24, 28)
+  return new Uint8Array(Buffer.concat([header, Buffer.alloc(3 * side * side, 120)]))
 }
 
 async function save(browser: Browser, page: Answer, fields: Record<string, string>): Promise<Answer> {
