@@ -9,6 +9,7 @@ import t from 'tap'
 import Schema from 'typebox/schema'
 import { parse } from 'yaml'
 import { loadConfig } from '../src/config/load.js'
+import { program } from './helpers/programs.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -171,6 +172,21 @@ for (const file of COMPOSE_FILES) {
       const [, errors] = Schema.Errors(schema, parse(read(file)))
       t.strictSame(errors.map(({ instancePath, message }) => `${instancePath} ${message}`), [])
       t.notOk(Schema.Check(schema, { services: { a: { image: 'x', prots: [] } } }), 'and the schema sees what is wrong')
+    })
+
+    await t.test('is read by Compose 1.29, which refuses a top-level name', async (t) => {
+      t.notOk('name' in compose(file))
+      const path = program(t, 'docker-compose')
+      if (path === undefined) return
+      const { status, stderr } = spawnSync(path, ['-f', file, 'config', '--quiet'], { encoding: 'utf8', cwd: root })
+      t.equal(status, 0, stderr)
+    })
+
+    await t.test('names its volumes, because the name of the project is that of the folder', async (t) => {
+      t.ok(Object.keys(volumes).length > 0)
+      for (const [name, volume] of Object.entries(volumes)) {
+        t.match((volume as { name?: string } | null)?.name, new RegExp(`^gatehouse(-demo)?_${name}$`))
+      }
     })
 
     await t.test('publishes on 127.0.0.1 alone, and never the management port', async (t) => {
