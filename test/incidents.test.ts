@@ -4,7 +4,6 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
 import { GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
@@ -13,6 +12,7 @@ import { CLIENT_SECRET, startTestGateway, type TestGateway, type TestGatewayOpti
 import { seriesOf } from './helpers/metrics.js'
 import { stopPostgres } from './helpers/postgres.js'
 import { startTcpDoor, type TcpDoor } from './helpers/tcp-door.js'
+import { until } from './helpers/until.js'
 
 t.teardown(stopPostgres)
 t.setTimeout(600_000)
@@ -64,15 +64,6 @@ async function incident(t: Test, title: string, options: TestGatewayOptions = {}
     })
   }
   return { gateway, run }
-}
-
-async function until(what: () => Promise<boolean>): Promise<boolean> {
-  const deadline = Date.now() + 120_000
-  while (Date.now() < deadline) {
-    if (await what()) return true
-    await sleep(250)
-  }
-  return false
 }
 
 const statusOf = async (gateway: TestGateway, browser = createBrowser()) =>

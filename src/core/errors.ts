@@ -139,6 +139,18 @@ const OTHERS_OF_LOGINS: ReadonlySet<ErrorCode> = new Set([
 export const LOGIN_FAILURES = (Object.keys(FAILURES) as ErrorCode[])
   .filter((code) => OF_LOGINS.test(code) || OTHERS_OF_LOGINS.has(code))
 
+/** What only commands meet: they print it, and no request is refused with it. */
+export const COMMAND_FAILURES: ReadonlySet<ErrorCode> = new Set([
+  'group_exists', 'group_name_invalid', 'permission_invalid', 'group_unknown', 'group_mapped', 'username_taken',
+  'username_not_reserved', 'username_reserved', 'username_invalid', 'session_unknown', 'object_id_invalid',
+  'user_unknown', 'user_ambiguous', 'file_unreadable', 'database_not_migrated', 'command_missing',
+])
+
+/** What ends a start: the last line of the log. */
+export const START_FAILURES: ReadonlySet<ErrorCode> = new Set([
+  'proxy_unusable', 'port_unusable', 'embedded_postgres_missing',
+])
+
 /** What another trip to Entra ID may mend. It is made once: a second failure of the kind would be a loop. */
 export const MENDED_BY_SIGNING_IN_AGAIN: ReadonlySet<ErrorCode> = new Set(['interaction_required', 'code_expired', 'graph_claims_challenge'])
 

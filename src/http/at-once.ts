@@ -6,6 +6,7 @@ import type { Meter } from '../core/meter.js'
 import type { Target } from '../core/target.js'
 import { closeAfterAnnouncedBody } from './dialects/announced-body.js'
 import type { AnswerLog } from './dialects/answer-log.js'
+import { REFUSALS_UNLOGGED } from './dialects/dialect.js'
 import { EVERY_ANSWER, type FlatHeaders } from './prepared-headers.js'
 import type { Verifier } from './verify.js'
 
@@ -13,6 +14,8 @@ export interface AuthEndpoint {
   /** As the dialect has it; `/*` at its end stands for whatever follows. */
   readonly path: string
   readonly query: 'refused' | 'ignored'
+  /** With the query that leaves its refusals out of the log (dialects/dialect.ts). */
+  readonly unlogged?: boolean
   readonly readTarget: (request: IncomingMessage) => Target | undefined
   /** Headers of its 401, where that is the same for every client. */
   readonly plain401: ((target: Target | undefined) => FlatHeaders) | undefined
@@ -31,7 +34,7 @@ export type AtOnce = (request: IncomingMessage, response: ServerResponse) => boo
 export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions): AtOnce {
   const endpointOf = endpointFinder(endpoints)
   /** Status and headers; undefined where it is not answered here. */
-  const judge = (request: IncomingMessage, { readTarget, plain401 }: AuthEndpoint): [number, FlatHeaders] | undefined => {
+  const judge = (request: IncomingMessage, { readTarget, plain401, unlogged }: AuthEndpoint): [number, FlatHeaders] | undefined => {
     try {
       const target = readTarget(request)
       const verdict = verifier.atOnce(target, request.headers.cookie)
@@ -39,7 +42,7 @@ export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions)
         meter.sessionFrom[verdict.signedIn ? 'memory' : 'nobody']++
         return [200, verdict.headers]
       }
-      if (verdict === undefined || plain401 === undefined || !log.alreadyFull()) return undefined
+      if (verdict === undefined || plain401 === undefined || !(unlogged || log.alreadyFull())) return undefined
       meter.sessionFrom.nobody++
       return [401, EVERY_ANSWER.concat(plain401(target))]
     } catch {
@@ -63,8 +66,12 @@ export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions)
 /** The paths letter by letter: what is another spelling, or refused, is for the endpoints themselves to say. */
 function endpointFinder(endpoints: readonly AuthEndpoint[]): (url: string) => AuthEndpoint | undefined {
   const below = endpoints.filter(({ path }) => path.endsWith('/*')).map((endpoint) => ({ endpoint, prefix: endpoint.path.slice(0, -1) }))
+  const spelled = endpoints.flatMap((endpoint) => [
+    { url: endpoint.path, endpoint },
+    ...(endpoint.query === 'ignored' ? [] : [{ url: `${endpoint.path}${REFUSALS_UNLOGGED}`, endpoint: { ...endpoint, unlogged: true } }]),
+  ])
   const withPath = (path: string): AuthEndpoint | undefined => {
-    for (const endpoint of endpoints) if (endpoint.path === path) return endpoint // of three
+    for (const { url, endpoint } of spelled) if (url === path) return endpoint // of four
     return undefined
   }
   return (url) => {

@@ -4,7 +4,6 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import t, { type Test } from 'tap'
 import { parse, stringify } from 'yaml'
@@ -15,6 +14,7 @@ import { freePorts, MAPPING, startTestGateway, type TestGateway } from '../helpe
 import { stopPostgres } from '../helpers/postgres.js'
 import { program, run } from '../helpers/programs.js'
 import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
+import { until } from '../helpers/until.js'
 
 t.teardown(stopPostgres)
 t.setTimeout(600_000)
@@ -80,15 +80,6 @@ async function startPrometheus(t: Test, path: string, gateway: TestGateway): Pro
     if (data === undefined) throw new Error(`${error}: ${query}`)
     return data.result
   }
-}
-
-async function until(what: () => Promise<boolean>): Promise<boolean> {
-  const deadline = Date.now() + 120_000
-  while (Date.now() < deadline) {
-    if (await what()) return true
-    await sleep(500)
-  }
-  return false
 }
 
 /** Words of a panel's title, and a series that must have moved: label, value. Where there is none, any value will do. */

@@ -106,6 +106,28 @@ t.test('every dialect', async (t) => {
     t.match(gateway.log.filter(({ msg }) => msg === 'access denied').at(-2), { code: 'not_allowed', username: 'gus.guest@fabrikam.example', rule: 'access.rules[1]', allows: 'staff, superusers', host: HOST, path: '/staff/x' })
   })
 
+  await t.test('nginx asks twice about a refusal, and the log has one line of it, whose reference the page shows', async (t) => {
+    const lines = () => gateway.log.filter(({ msg }) => msg === 'access denied' || msg === 'forward-auth refused')
+    for (const [session, rule, status, shown] of [['a person', 'staff', 403, 403], ['nobody', 'staff', 401, 302]] as const) {
+      const asked = question('GET', rule, 'a page load', session)
+      const before = lines().length
+      const unlogged = '/oauth2/auth?refusals=unlogged'
+      const first = await http(`${gateway.url}${unlogged}`, 'GET', { ...asked.headers, ...original(asked) })
+      t.equal(first.status, status, session)
+      t.equal(lines().length, before, 'no line of the question')
+      const second = await http(`${gateway.url}/oauth2/forward-auth`, 'GET', { ...asked.headers, ...forwarded(asked) })
+      t.equal(second.status, shown, session)
+      t.equal(lines().length, before + 1, 'one of the answer')
+      if (shown === 403) t.match(second.text, String(lines().at(-1)?.correlationId), 'the page has its reference')
+    }
+    const allowed = question('GET', 'anyone', 'a page load', 'nobody')
+    const other = (query: string) => http(`${gateway.url}/oauth2/auth${query}`, 'GET', { ...allowed.headers, ...original(allowed) })
+    t.equal((await other('?refusals=unlogged')).status, 200)
+    for (const query of ['?refusals=logged', '?refusals=unlogged&allowed_groups=x', '?allowed_groups=x', '?REFUSALS=unlogged']) {
+      t.equal((await other(query)).status, 403, query)
+    }
+  })
+
   const special: [string, ...string[]][] = []
   await t.test('what is wrong with the question itself', async (t) => {
     const signedIn = { ...CLIENTS['a page load'], cookie: cookies.staff ?? '' }

@@ -3,7 +3,8 @@
 import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { LOGIN_FAILURES, FAILURES } from '../../src/core/errors.js'
+import { signsOf } from '../../src/commands/error-reference.js'
+import { LOGIN_FAILURES, FAILURES, type ErrorCode } from '../../src/core/errors.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { REVOCATIONS } from '../../src/store/record-counts.js'
 import { createSessionAdmin } from '../../src/store/session-admin.js'
@@ -14,6 +15,7 @@ import { seriesOf } from '../helpers/metrics.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { program } from '../helpers/programs.js'
 import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
+import { until } from '../helpers/until.js'
 
 t.teardown(stopPostgres)
 t.setTimeout(240_000)
@@ -56,13 +58,25 @@ t.test('each series whose labels are known begins at 0', async (t) => {
 })
 
 /** Until the series stands at this: counts of the database are read every 15 seconds. */
-async function stands(gateway: TestGateway, series: string, value: number): Promise<boolean> {
-  for (let waited = 0; waited < 120_000; waited += 250) {
-    if ((await seriesOf(gateway)).get(series) === value) return true
-    await sleep(250)
+const stands = (gateway: TestGateway, series: string, value: number): Promise<boolean> =>
+  until(async () => (await seriesOf(gateway)).get(series) === value)
+
+t.test('each code has a place where an operator sees it, and a series of that name if it is a metric', async (t) => {
+  const gateway = await startTestGateway(t, { config: { sync: {} } })
+  const series = await seriesOf(gateway)
+  const { parts } = JSON.parse((await (await fetch(`${gateway.management}/readyz`)).text())) as { parts: object }
+  for (const code of Object.keys(FAILURES) as ErrorCode[]) {
+    const signs = signsOf(code)
+    t.ok(signs.length > 0, code)
+    for (const sign of signs) {
+      const [kind = '', part = ''] = sign.split(' ')
+      if (kind === 'login') t.ok(series.has(`gatehouse_login_duration_seconds_count{result="${code}"}`), code)
+      else if (kind === 'refused') t.ok(series.has(`gatehouse_requests_refused_total{code="${code}"}`), code)
+      else if (kind === 'readyz') t.ok(part in parts, `${code}: ${part}`)
+      else t.ok(kind === 'command' || kind === 'start', `${code}: ${kind}`)
+    }
   }
-  return false
-}
+})
 
 t.test('what an operator asks about is counted', async (t) => {
   const gateway = await startTestGateway(t, { app: APP })

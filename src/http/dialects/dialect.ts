@@ -35,6 +35,15 @@ export interface Dialect {
   refused(refusal: Refusal & { readonly error: GatehouseError, readonly denied?: Denied }): FastifyReply
 }
 
+/**
+ * The one query that a question may have where others are refused. nginx asks twice about a request that it refuses: the
+ * second time for the page, which shows the correlation id of that second line of the log. So the first one has no line.
+ * A client cannot write it: nginx replaces the whole address of the question.
+ */
+export const REFUSALS_UNLOGGED = '?refusals=unlogged'
+
+const UNLOGGED: Pick<AnswerLog, 'line'> = { line: () => {} }
+
 export interface DialectOptions {
   readonly dialect: Dialect
   /** @throws `target_malformed` */
@@ -65,20 +74,23 @@ function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOp
     options.meter.answered(options.dialect.path, sent.raw.statusCode, (performance.now() - began) / 1000)
     return sent
   }
-  const failed = (thrown: unknown): FastifyReply => done(refuse(thrown, target, request, reply, options))
+  const { dialect } = options
+  const unlogged = dialect.query === 'refused' && request.url === `${dialect.path}${REFUSALS_UNLOGGED}`
+  const log = unlogged ? UNLOGGED : options.log
+  const failed = (thrown: unknown): FastifyReply => done(refuse(thrown, target, request, reply, options, unlogged))
   try {
-    if (options.dialect.query === 'refused') refuseQuery(request)
+    if (dialect.query === 'refused' && !unlogged) refuseQuery(request)
     target = options.readTarget(request.raw)
     const verdict = options.verifier.verify({ target, address: () => request.ip, cookieHeader: request.headers.cookie })
-    return verdict instanceof Promise ? verdict.then((given) => done(respond(given, target, request, reply, options))).catch(failed) : done(respond(verdict, target, request, reply, options))
+    return verdict instanceof Promise ? verdict.then((given) => done(respond(given, target, request, reply, options, log))).catch(failed) : done(respond(verdict, target, request, reply, options, log))
   } catch (thrown) {
     return failed(thrown)
   }
 }
 
-function respond(verdict: Verdict, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages, log }: DialectOptions): FastifyReply {
+function respond(verdict: Verdict, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages, log: everyLine }: DialectOptions, log: Pick<AnswerLog, 'line'>): FastifyReply {
   if (verdict.kind === 'allowed') {
-    log.line(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
+    everyLine.line(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
     reply.raw.writeHead(200, verdict.headers as string[]) // as it is: nothing else has a say in it
     reply.hijack()
     reply.raw.end()
@@ -96,11 +108,12 @@ function respond(verdict: Verdict, target: Target | undefined, request: FastifyR
   return dialect.refused({ ...refusal, error: new GatehouseError('not_allowed'), denied: { username, grounds, frontPage } })
 }
 
-function refuse(thrown: unknown, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages }: DialectOptions): FastifyReply {
+function refuse(thrown: unknown, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages }: DialectOptions, unlogged: boolean): FastifyReply {
   const error = asGatehouseError(thrown)
   const place = target && { host: target.host, path: target.path, method: target.method }
   reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
   const sent = dialect.refused({ request, reply, target, pages, signInUrl: signInUrl(publicUrl, target), error })
+  if (unlogged && error.status < 500) return sent
   const { statusCode: status } = sent // what the proxy got: nginx understands no 400
   const facts = {
     correlationId: request.id, ...errorFacts(error), status, client: request.ip, dialect: dialect.path, ...place,
