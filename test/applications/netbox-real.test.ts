@@ -1,50 +1,22 @@
-// The guide docs/applications/netbox.md as it stands, with the real NetBox behind real nginx. Its proofs in docs/parity.md
-// are what NetBox's own documents say of NetBox.
-import { readFileSync } from 'node:fs'
+// The guide docs/applications/netbox.md as it stands, with the real NetBox behind real nginx.
 import t from 'tap'
 import { Agent, fetch, FormData } from 'undici'
-import { parse } from 'yaml'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
-import { createGroupStore } from '../../src/store/groups.js'
 import { createBrowser, type Answer, type Browser } from '../helpers/browser.js'
-import { freePorts, MAPPING, pickPerson, registration, startTestGateway } from '../helpers/gateway.js'
-import { startNetBox } from '../helpers/netbox.js'
+import { pickPerson } from '../helpers/gateway.js'
+import { AUTOMATION, guideBlock, startNetBoxSite } from '../helpers/netbox-site.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
-import { filledIn, runNginx } from '../helpers/proxies.js'
 
 t.teardown(stopPostgres)
 t.setTimeout(1_200_000)
 
-const GUIDE = readFileSync('docs/applications/netbox.md', 'utf8')
-const AUTH = 'https://auth.example.com'
-const HOST = 'netbox.example.com'
 const JSON_ONLY = { 'accept': 'application/json', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }
-/** A client in the network that the guide's rule names. */
-const AUTOMATION = '127.0.0.2'
 
 t.test('the guide for NetBox', async (t) => {
-  const [appPort = 0, authPort = 0, localPort = 0] = await freePorts(3)
-  const [app, auth] = [`http://127.0.0.1:${appPort}`, `http://127.0.0.1:${authPort}`]
-  const settings = block(/^```python file=configuration\.py\n([\s\S]*?)^```$/m)
-  const netbox = await startNetBox(t, settings.replaceAll(AUTH, auth).replaceAll(HOST, '127.0.0.1'))
-  if (netbox === undefined) return
-  const site = await startTestGateway(t, { config: gatewayConfig(auth), app: registration(auth), groups: [] })
-  const names = [...MAPPING.flatMap(({ groups }) => groups), 'Büro', 'Gone']
-  const definitions = names.map((name) => ({ name, permissions: ['netbox.view'] }))
-  await createGroupStore(site.gateway.database).apply(definitions, { actor: 'test', dryRun: false })
-  const listening = (site.gateway.app.server.address() as { port: number }).port
-  const inServer = block(/^```nginx file=server\n([\s\S]*?)^```$/m)
-    .replace('/opt/netbox/netbox/static/', `${netbox.staticFolder}/`)
-  const nginx = filledIn('config/demo/nginx.conf.template', {
-    DEMO_APP_LISTEN: `127.0.0.1:${appPort}`, DEMO_AUTH_LISTEN: `127.0.0.1:${authPort}`,
-    DEMO_GATEWAY_UPSTREAM: `127.0.0.1:${listening}`, DEMO_APP_UPSTREAM: `127.0.0.1:${netbox.port}`,
-  })
-  const withGuide = nginx.replace(/^(\s*)location \/ \{/m, (location) => `${inServer}${location}`)
-  t.not(withGuide, nginx)
-  const forLocals = block(/^```nginx\n(server \{[\s\S]*?)^```$/m).replace('127.0.0.1:8002', `127.0.0.1:${localPort}`)
-    .replace('127.0.0.1:8001', `127.0.0.1:${netbox.port}`).replace('/opt/netbox/netbox/static/', `${netbox.staticFolder}/`)
-  if (await runNginx(t, `${withGuide}\n${forLocals}`, appPort) === undefined) return
+  const scene = await startNetBoxSite(t)
+  if (scene === undefined) return
+  const { app, auth, local, netbox, site } = scene
 
   const signIn = async (person: string, path = '/', browser = createBrowser()) =>
     ({ browser, answer: await pickPerson(browser, await browser.follow(`${app}${path}`), person) })
@@ -61,7 +33,8 @@ t.test('the guide for NetBox', async (t) => {
     t.match(answer.text, 'sam.staff@contoso.example')
     const [, style = ''] = /<link[^>]+href="(\/static\/[^"]+\.css[^"]*)"/.exec(answer.text) ?? []
     t.match(style, '/static/')
-    t.equal(await status(browser, style), 200)
+    const sheet = await browser.ask(`${app}${style}`)
+    t.match({ status: sheet.status, type: sheet.headers.get('content-type') }, { status: 200, type: 'text/css' })
   })
 
   await t.test('NetBox\'s permissions hold: who may only look changes nothing, a superuser sees the users', async (t) => {
@@ -148,7 +121,6 @@ t.test('the guide for NetBox', async (t) => {
   })
 
   await t.test('the local administrator signs in beside Gatehouse, and headers say nothing there', async (t) => {
-    const local = `http://127.0.0.1:${localPort}`
     const browser = createBrowser()
     const page = await browser.follow(`${local}/login/`)
     const [, csrfmiddlewaretoken = ''] = /name="csrfmiddlewaretoken" value="([^"]+)"/.exec(page.text) ?? []
@@ -173,7 +145,7 @@ t.test('the guide for NetBox', async (t) => {
     netbox.command('gatehouse_rename_users', '--yes')
     t.strictSame(await names(), [['Kim@example.com']])
     await query('update users_user set username = $1 where username = $2', ['KimLee', 'Kim@example.com'])
-    netbox.command('shell', '-c', block(/^```python\n(from social_django[\s\S]*?)^```$/m))
+    netbox.command('shell', '-c', guideBlock(/^```python\n(from social_django[\s\S]*?)^```$/m))
     t.strictSame(await names(), [['Kim@example.com']], 'the snippet for those without the plugin')
   })
 
@@ -199,23 +171,6 @@ t.test('the guide for NetBox', async (t) => {
     t.equal(big.status, 403, 'NetBox\'s own answer to a form without its token, not 413')
   })
 })
-
-function block(pattern: RegExp): string {
-  const [, text = ''] = pattern.exec(GUIDE) ?? []
-  if (text === '') throw new Error(`the guide has no ${pattern.source}`)
-  return text
-}
-
-/** The guide's access rules, and the mapping of the demo's groups. */
-function gatewayConfig(auth: string): Record<string, unknown> {
-  const rules = block(/^```yaml\n(access:\n[\s\S]*?)^```$/m)
-  t.match(rules, HOST)
-  return {
-    ...parse(rules.replaceAll(HOST, '127.0.0.1').replace('10.20.0.0/16', `${AUTOMATION}/32`)) as Record<string, unknown>,
-    server: { publicUrl: auth },
-    groupMapping: [...MAPPING, { entraGroup: GROUP_IDS.berlinTeam, groups: ['Büro', 'Gone'] }],
-  }
-}
 
 function fromAutomation(): Browser {
   return createBrowser({ dispatcher: new Agent({ localAddress: AUTOMATION }) })
