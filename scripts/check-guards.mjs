@@ -75,12 +75,18 @@ function isTypeScript(text, fileName) {
 async function runTest({ test, titles }) {
   // Programs that a test starts are built ones. Types may be wrong in what is changed: it is written all the same.
   if (readFileSync(join(copy, test), 'utf8').includes('dist/')) spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { cwd: copy })
-  const patterns = titles.map((title) => `--grep=/^${title.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}$/`)
-  running = spawn(process.execPath, ['node_modules/tap/dist/esm/run.mjs', '--reporter=tap', ...patterns, test], { cwd: copy, env, stdio: ['ignore', 'pipe', 'ignore'], timeout: MINUTES * 60_000, killSignal: 'SIGTERM' })
+  const patterns = titles.map((title) => `/^${title.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}$/`)
+  running = spawn(process.execPath, ['--import=./scripts/typescript.mjs', '--enable-source-maps', test], {
+    cwd: copy,
+    env: { ...env, TAP_GREP: patterns.join('\n'), TAP_TIMEOUT: '0' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: MINUTES * 60_000,
+    killSignal: 'SIGTERM',
+  })
   let output = ''
   running.stdout.on('data', (chunk) => { output += chunk })
   await new Promise((resolve) => running.once('close', resolve))
-  const depth = '    '.repeat(titles.length)
+  const depth = '    '.repeat(titles.length - 1)
   const line = output.split('\n').find((each) => new RegExp(`^${depth}(not )?ok \\d+ - `).test(each) && each.replace(/^ *(not )?ok \d+ - /, '').replace(/ # .*$/, '').replaceAll('\\#', '#').replaceAll('\\\\', '\\') === titles.at(-1))
   return line === undefined || / # SKIP/.test(line) ? 'did not run' : /^ *not ok/.test(line) ? 'not ok' : 'ok'
 }

@@ -174,7 +174,7 @@ t.test('each failure of the database is one line with what mends it, in every co
     const table = [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
     const whole = `${before}<!-- database failures -->\n\n${table}\n\n<!-- end of database failures -->${after}`
     if (process.env.GATEHOUSE_WRITE_DOCS) writeFileSync(PAGE, whole)
-    t.equal(page, whole, 'GATEHOUSE_WRITE_DOCS=1 npx tap test/database-failures.test.ts')
+    t.equal(page, whole, 'GATEHOUSE_WRITE_DOCS=1 node scripts/test.mjs test/database-failures.test.ts')
   })
 })
 

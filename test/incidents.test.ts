@@ -15,7 +15,6 @@ import { startTcpDoor, type TcpDoor } from './helpers/tcp-door.js'
 import { until } from './helpers/until.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(600_000)
 
 const GUIDE = readFileSync('docs/incidents.md', 'utf8')
 const SECTIONS = new Map(GUIDE.split(/^## /m).slice(1)

@@ -10,7 +10,6 @@ import { startTestGateway } from './helpers/gateway.js'
 import { stopPostgres } from './helpers/postgres.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(120_000)
 
 async function listening(t: Test, limits: { readonly requestTimeoutMs?: number, readonly maxConnections?: number }) {
   const app = await createManagementServer({

@@ -14,7 +14,6 @@ import { stopPostgres } from './helpers/postgres.js'
 import { HOUR, scene } from './helpers/sync.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(300_000)
 
 const directory = mkdtempSync(join(tmpdir(), 'gatehouse-names-'))
 t.teardown(() => rmSync(directory, { recursive: true }))

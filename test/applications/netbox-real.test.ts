@@ -9,7 +9,6 @@ import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(1_200_000)
 
 const JSON_ONLY = { 'accept': 'application/json', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }
 

@@ -11,7 +11,6 @@ import { stopPostgres } from '../helpers/postgres.js'
 import { startRelay } from '../helpers/relay.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(180_000)
 
 /** Entra ID asks nothing more, and Gatehouse has forgotten the browser. */
 async function knownAtEntra(page: Page, gateway: TestGateway): Promise<void> {

@@ -9,7 +9,6 @@ import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(240_000)
 
 const NAME = 'gatehouse_session'
 const LOOKS = [

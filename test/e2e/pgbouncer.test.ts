@@ -14,7 +14,6 @@ import { connect, type Query } from '../helpers/sql.js'
 import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(60_000)
 
 const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 const TIMEOUTS = { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 24 * 3_600_000, privilegedTimeoutMs: undefined }

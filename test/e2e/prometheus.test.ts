@@ -17,7 +17,6 @@ import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
 import { until } from '../helpers/until.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(600_000)
 
 interface Panel { readonly title: string, readonly targets: readonly { readonly expr: string }[] }
 interface Sample { readonly metric: Readonly<Record<string, string>>, readonly value: readonly [number, string] }

@@ -11,7 +11,6 @@ import { stopPostgres } from '../helpers/postgres.js'
 import { attempt, sample } from './helper.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(300_000)
 
 const PAGE = 'docs/faults.md'
 const GROUP = '#microsoft.graph.group'
@@ -148,7 +147,7 @@ t.test('every fault at every place', async (t) => {
   const page = `# Faults and what comes of them
 
 Made by \`test/entra/faults.test.ts\`, which plays each fault against the whole gateway and checks in every case that no user, membership, flag or session has
-changed and that a session from before goes on. Written anew with \`GATEHOUSE_WRITE_DOCS=1 npx tap test/entra/faults.test.ts\`.
+changed and that a session from before goes on. Written anew with \`GATEHOUSE_WRITE_DOCS=1 node scripts/test.mjs test/entra/faults.test.ts\`.
 
 A cell is the status of the page, the code ([what each means](errors.md)), and how many requests were made to that place. "again" means that the person is sent to
 sign in once more by itself, and meets the page if that fails too. The budget of a login is 3 seconds here; it is 15 unless configured otherwise, and then more is tried.
@@ -171,5 +170,5 @@ ${table(['fault', 'outcome'], KEYS.map(([name], index) => [name, keys[index] ?? 
 `
   t.comment(`\n${page}`)
   if (process.env.GATEHOUSE_WRITE_DOCS) writeFileSync(PAGE, page)
-  t.equal(readFileSync(PAGE, 'utf8'), page, 'GATEHOUSE_WRITE_DOCS=1 npx tap test/entra/faults.test.ts')
+  t.equal(readFileSync(PAGE, 'utf8'), page, 'GATEHOUSE_WRITE_DOCS=1 node scripts/test.mjs test/entra/faults.test.ts')
 })

@@ -13,7 +13,6 @@ import { connect } from '../helpers/sql.js'
 import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(180_000)
 
 const HOST = 'app.test'
 const RULES = [

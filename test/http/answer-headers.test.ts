@@ -10,7 +10,6 @@ import { stopPostgres } from '../helpers/postgres.js'
 import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(120_000)
 
 const ORIGINAL = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 const FORWARDED = {

@@ -13,7 +13,6 @@ import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(120_000)
 
 const ACCESS = {
   default: 'deny',

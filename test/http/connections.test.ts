@@ -7,7 +7,6 @@ import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(180_000)
 
 const RULES = [
   { hosts: ['app.test'], paths: ['/net/**'], networks: ['10.9.0.0/16', '2001:db8::/32'], allow: 'anyone' },

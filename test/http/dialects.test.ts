@@ -11,7 +11,6 @@ import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(180_000)
 
 const PAGE = 'docs/forward-auth.md'
 const HOST = 'app.test'
@@ -173,7 +172,7 @@ t.test('every dialect', async (t) => {
     const [before = '', after = ''] = [page.split('<!-- table -->')[0], page.split('<!-- end -->')[1]]
     const whole = `${before}<!-- table -->\n\n${made}\n\n<!-- end -->${after}`
     if (process.env.GATEHOUSE_WRITE_DOCS) writeFileSync(PAGE, whole)
-    t.equal(readFileSync(PAGE, 'utf8'), whole, 'GATEHOUSE_WRITE_DOCS=1 npx tap test/http/dialects.test.ts')
+    t.equal(readFileSync(PAGE, 'utf8'), whole, 'GATEHOUSE_WRITE_DOCS=1 node scripts/test.mjs test/http/dialects.test.ts')
   })
 })
 

@@ -10,7 +10,6 @@ import { startTestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(60_000)
 
 const LINGER_MS = 2_000
 const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }

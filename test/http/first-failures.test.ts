@@ -18,7 +18,6 @@ import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
 import { until } from '../helpers/until.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(240_000)
 
 const APP = { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }
 const TARGET = { 'x-original-url': 'https://app.test/there', 'x-original-method': 'GET' }

@@ -5,7 +5,6 @@ import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(120_000)
 
 const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 const LONG = `/${'a'.repeat(31_000)}`

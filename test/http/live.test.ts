@@ -15,7 +15,6 @@ import { connect } from '../helpers/sql.js'
 import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(120_000)
 
 const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 const status = async (gateway: TestGateway, browser: Browser) => (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status

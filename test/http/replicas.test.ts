@@ -8,7 +8,6 @@ import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(60_000)
 
 const MAY_DIFFER_MS = 2_000
 const DENY = { access: { default: 'deny' } }

@@ -10,7 +10,6 @@ import { ENCRYPTION_SECRET, pickPerson, registration, SESSION_SECRET, startTestG
 import { stopPostgres } from '../helpers/postgres.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(240_000)
 
 const NEW_SESSION_SECRET = 'another-session-canary-Zr4Kd2Lw5Xb8Tn6Pj'
 const NEW_ENCRYPTION_SECRET = 'another-encryption-canary-Hm6Tn8Pc1Fy7Gs'

@@ -6,7 +6,6 @@ import { stopPostgres } from '../helpers/postgres.js'
 import { HOUR, scene, type Scene } from '../helpers/sync.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(120_000)
 
 const HIDDEN = 'e3000000-0000-4000-8000-000000000001'
 const MAPPING = [{ entraGroup: HIDDEN, groups: ['Hidden'], staff: true }]

@@ -9,7 +9,6 @@ import { connect, dump } from '../helpers/sql.js'
 import { HOUR, scene, type Scene } from '../helpers/sync.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(240_000)
 
 // What is no clear answer changes nothing, and says so.
 const account = (body: unknown, status = 200) => ({ on: 'graph', path: /\/users\/[^/]+\?\$select=id,accountEnabled/, then: { kind: 'status', status, body } }) as const

@@ -9,7 +9,6 @@ import { dump, type Query } from '../helpers/sql.js'
 import { HOUR, scene } from '../helpers/sync.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(240_000)
 
 const rights = (query: Query, username: string) => query(`
   select u.is_staff, u.staff_cause, u.is_superuser, u.superuser_cause, u.is_active, array_agg(g.name || ' ' || ug.cause::text order by g.name) as groups

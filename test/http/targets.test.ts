@@ -6,7 +6,6 @@ import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(180_000)
 
 const HOST = 'app.test'
 const RULES = [

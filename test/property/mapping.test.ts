@@ -12,7 +12,6 @@ import { holds } from './holds.js'
 import type { Row } from './oracle.js'
 import { createTenant, type LiveTenant } from './tenant.js'
 
-t.setTimeout(900_000)
 t.teardown(stopPostgres)
 
 t.test('after every login, groups and flags are what the mapping makes of the tenant, and nothing else', async (t) => {

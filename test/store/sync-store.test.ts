@@ -11,7 +11,6 @@ import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
 import { connect, type Query } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
-t.setTimeout(120_000)
 
 const TENANT = '11111111-1111-4111-8111-111111111111'
 const OTHER_TENANT = '22222222-2222-4222-8222-222222222222'
