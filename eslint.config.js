@@ -3,18 +3,19 @@ import tseslint from 'typescript-eslint'
 
 // cli -> commands -> app -> {http, entra, store, sync, config} -> core: what each folder may not import.
 const FORBIDDEN = {
-  core: ['http', 'entra', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'tracing', 'commands', 'verify', 'app', 'server'],
-  http: ['entra', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'tracing', 'commands', 'app', 'server'],
-  entra: ['http', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'tracing', 'commands', 'app', 'server'],
-  store: ['http', 'entra', 'steps', 'sync', 'config', 'demo', 'netbox', 'tracing', 'commands', 'app', 'server'],
-  sync: ['http', 'entra', 'store', 'steps', 'config', 'demo', 'netbox', 'tracing', 'commands', 'app', 'server'],
-  config: ['http', 'entra', 'store', 'steps', 'sync', 'demo', 'netbox', 'tracing', 'commands', 'app', 'server'],
-  checks: ['http', 'store', 'steps', 'sync', 'demo', 'netbox', 'tracing', 'commands', 'app', 'server'],
-  steps: ['http', 'entra', 'store', 'sync', 'config', 'demo', 'netbox', 'tracing', 'commands', 'app', 'server'],
-  tracing: ['http', 'entra', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'commands', 'app', 'server'],
-  netbox: ['http', 'store', 'steps', 'sync', 'demo', 'tracing', 'commands', 'app', 'server'],
-  verify: ['core', 'http', 'entra', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'checks', 'tracing', 'commands', 'app', 'server'],
-  demo: ['core', 'http', 'entra', 'store', 'steps', 'sync', 'config', 'tracing', 'commands', 'app', 'server'],
+  core: ['http', 'entra', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'tracing', 'init', 'commands', 'verify', 'app', 'server'],
+  http: ['entra', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'tracing', 'init', 'commands', 'app', 'server'],
+  entra: ['http', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'tracing', 'init', 'commands', 'app', 'server'],
+  store: ['http', 'entra', 'steps', 'sync', 'config', 'demo', 'netbox', 'tracing', 'init', 'commands', 'app', 'server'],
+  sync: ['http', 'entra', 'store', 'steps', 'config', 'demo', 'netbox', 'tracing', 'init', 'commands', 'app', 'server'],
+  config: ['http', 'entra', 'store', 'steps', 'sync', 'demo', 'netbox', 'tracing', 'init', 'commands', 'app', 'server'],
+  checks: ['http', 'store', 'steps', 'sync', 'demo', 'netbox', 'tracing', 'init', 'commands', 'app', 'server'],
+  steps: ['http', 'entra', 'store', 'sync', 'config', 'demo', 'netbox', 'tracing', 'init', 'commands', 'app', 'server'],
+  tracing: ['http', 'entra', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'init', 'commands', 'app', 'server'],
+  netbox: ['http', 'store', 'steps', 'sync', 'demo', 'tracing', 'init', 'commands', 'app', 'server'],
+  init: ['http', 'entra', 'store', 'steps', 'sync', 'demo', 'netbox', 'checks', 'tracing', 'commands', 'verify', 'app', 'server'],
+  verify: ['core', 'http', 'entra', 'store', 'steps', 'sync', 'config', 'demo', 'netbox', 'checks', 'tracing', 'init', 'commands', 'app', 'server'],
+  demo: ['core', 'http', 'entra', 'store', 'steps', 'sync', 'config', 'tracing', 'init', 'commands', 'app', 'server'],
 }
 const PURE = { regex: '^(?!\\.{1,2}/)(?!node:crypto$)', message: 'core is pure: core and node:crypto only' }
 

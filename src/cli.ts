@@ -24,6 +24,10 @@ function since(text: string): Date {
   return time
 }
 
+function several(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text]
+}
+
 type Run = (...args: never[]) => Promise<number>
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -59,6 +63,18 @@ command(program, 'serve', 'run the gateway', async () => (await import('./comman
   .option('--no-migrate', 'do not apply migrations at start')
 command(program, 'demo', 'everything on this machine, with a simulated Entra ID and six people', async () => (await import('./commands/demo.js')).demo)
   .option('--port <port>', 'port of the application to open', port)
+command(program, 'init', 'write a configuration with its secrets, the proxy\'s files and the registration to make',
+  async () => (await import('./commands/init.js')).init)
+  .option('--dir <folder>', 'where to write (default: config)')
+  .option('--tenant <id>', 'Directory (tenant) ID')
+  .option('--client <id>', 'Application (client) ID, where the application is registered already')
+  .option('--public-url <url>', 'where browsers reach Gatehouse\'s own pages: https://auth.example.com')
+  .option('--application <host>', 'host of an application, also HOST=ADDRESS:PORT where it listens; repeatable', several)
+  .option('--database <url>', 'postgres://..., or embedded (the default): a PostgreSQL of Gatehouse\'s own')
+  .option('--proxy <name>', 'nginx (the default), caddy, haproxy, traefik, envoy or none')
+  .option('--certificate <file>', 'the proxy\'s certificate, where it is not in the usual place')
+  .option('--certificate-key <file>', 'its key')
+  .option('--force', 'replace files that are there, except secrets')
 command(program, 'migrate', 'bring the database to this version', async () => (await import('./commands/migrate.js')).migrate)
 command(program, 'check', 'validate the configuration and print every problem', async () => (await import('./commands/check.js')).check)
   .option('--offline', 'look at the file and what lies beside it alone: no database, no Entra ID')

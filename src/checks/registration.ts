@@ -3,6 +3,7 @@
 import { secretEndsAt } from '../entra/credential-end.js'
 import type { Inspection, Registration } from '../entra/inspection.js'
 import { GatehouseError } from '../core/errors.js'
+import { CLAIM_NAMES, registrationAddresses } from '../core/registration.js'
 import { failure, type Check, type Finding } from './finding.js'
 
 export interface RegistrationWish {
@@ -16,8 +17,6 @@ export interface RegistrationWish {
 }
 
 const SOON_MS = 30 * 86_400_000
-/** What each is for, as docs/group-mapping.md explains. */
-const CLAIMS = ['email', 'upn', 'sid', 'login_hint', 'xms_edov', 'acct', 'given_name', 'family_name'] as const
 
 export function registrationFits(wish: RegistrationWish, ask: Pick<Inspection, 'registration' | 'redirectTaken'>): Check {
   const { certificateEndsAt, now = Date.now } = wish
@@ -34,8 +33,8 @@ export function registrationFits(wish: RegistrationWish, ask: Pick<Inspection, '
 }
 
 function addresses({ publicUrl }: RegistrationWish, found: Registration): Finding[] {
-  const missing = [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`].filter((uri) => !found.redirectUris.includes(uri))
-  const logoutUrl = `${publicUrl}/oauth2/frontchannel-logout`
+  const { redirectUris, logoutUrl } = registrationAddresses(publicUrl)
+  const missing = redirectUris.filter((uri) => !found.redirectUris.includes(uri))
   return [
     missing.length === 0
       ? { state: 'ok', code: 'redirect_uris', says: 'both redirect URIs are registered' }
@@ -47,7 +46,7 @@ function addresses({ publicUrl }: RegistrationWish, found: Registration): Findin
 }
 
 function claims({ guestsRefused = false }: RegistrationWish, found: Registration): Finding {
-  const missing = CLAIMS.filter((name) => !found.idTokenClaims.includes(name))
+  const missing = CLAIM_NAMES.filter((name) => !found.idTokenClaims.includes(name))
   if (guestsRefused && missing.includes('acct')) {
     return { state: 'fail', code: 'acct_claim_missing', says: `nobody can sign in: authAllowed.guests is false, and the optional claim acct is not in the ID token (not there: ${missing.join(', ')})`, remedy: 'Add acct under Token configuration, token type ID.' }
   }
@@ -67,7 +66,7 @@ function ends(what: string, at: number, now: number): Finding {
 }
 
 async function redirect({ publicUrl }: RegistrationWish, ask: Pick<Inspection, 'redirectTaken'>): Promise<Finding> {
-  const uri = `${publicUrl}/oauth2/callback`
+  const [uri] = registrationAddresses(publicUrl).redirectUris
   try {
     if (await ask.redirectTaken()) return { state: 'ok', code: 'redirect_uris', says: `Entra ID takes the redirect URI ${uri}` }
     return { state: 'skipped', code: 'redirect_uris', says: `whether ${uri} is registered cannot be told`, remedy: 'Compare it under Authentication, platform Web.' }
@@ -78,9 +77,12 @@ async function redirect({ publicUrl }: RegistrationWish, ask: Pick<Inspection, '
 
 function notSeen({ publicUrl, clientSecret }: RegistrationWish, error: GatehouseError): Finding {
   const also = clientSecret === undefined ? '' : ', and when the client secret expires'
+  const { redirectUris: [, afterSignOut], logoutUrl } = registrationAddresses(publicUrl)
   return {
     state: 'skipped', code: error.code === 'graph_forbidden' ? 'registration_hidden' : error.code,
     says: 'the registration itself cannot be seen',
-    remedy: `Look at it: redirect URI ${publicUrl}/oauth2/sign_in, front-channel logout URL ${publicUrl}/oauth2/frontchannel-logout, optional claims ${CLAIMS.join(', ')}${also}. With the application permission Application.Read.All this looks by itself.`,
+    remedy: `Look at it: redirect URI ${afterSignOut}, front-channel logout URL ${logoutUrl}, ` +
+      `optional claims ${CLAIM_NAMES.join(', ')}${also}. ` +
+      'With the application permission Application.Read.All this looks by itself.',
   }
 }

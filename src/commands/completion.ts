@@ -32,7 +32,7 @@ function entryOf(path: string, command: Command): Entry {
 }
 
 /** Options whose value is a file or a folder, in every command. */
-const FILE_OPTIONS = ['--config', '--with', '--dir']
+const FILE_OPTIONS = ['--config', '--with', '--dir', '--certificate', '--certificate-key']
 
 /** Patterns of a `case`: every path but that of the program. */
 function anyPath(entries: readonly Entry[]): string {

@@ -35,6 +35,11 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'serve': ['gatehouse serve', 'gatehouse serve --no-migrate --config /etc/gatehouse/gatehouse.yaml'],
   'demo': ['gatehouse demo', 'gatehouse demo --port 8080'],
+  'init': [
+    'gatehouse init',
+    'gatehouse init --dir config --tenant 5d1e7a60-3c3f-4b0e-9a55-0c7d8f2b1e44 \\\n' +
+    '    --public-url https://auth.example.com --application wiki.example.com=127.0.0.1:8080',
+  ],
   'migrate': ['gatehouse migrate'],
   'check': ['gatehouse check', 'gatehouse check --offline --config new.yaml'],
   'doctor': ['gatehouse doctor', 'gatehouse doctor --json'],

@@ -83,7 +83,9 @@ function readText(file: string, files: Files, report: Report): string | undefine
     return text
   } catch (error) {
     const { failure, says, remedy } = describeFailure(error)
-    const start = failure === 'missing' ? 'Name the configuration with --config FILE or GATEHOUSE_CONFIG; config/gatehouse.example.yaml is one to start from.' : remedy
+    const start = failure === 'missing'
+      ? 'Write one with: gatehouse init. Or name yours with --config FILE or GATEHOUSE_CONFIG.'
+      : remedy
     report.problem('', `file_${failure}`, `The configuration ${file} ${says}.`, start)
     return undefined
   }
@@ -92,7 +94,7 @@ function readText(file: string, files: Files, report: Report): string | undefine
 function parse(text: string, report: Report): YamlFile | undefined {
   const yaml = parseYaml(text, report, Object.keys(configSchema.properties))
   if (!yaml || isEmpty(yaml.doc.contents)) {
-    if (report.problems.length === 0) report.problem('', 'file_empty', 'The configuration is empty.', 'Start from config/gatehouse.example.yaml.')
+    if (report.problems.length === 0) report.problem('', 'file_empty', 'The configuration is empty.', 'Write one with: gatehouse init --force')
     return undefined
   }
   return yaml
