@@ -121,7 +121,8 @@ t.test('every wrong or missing flag is reported at once, as wrong usage, and not
   t.strictSame(problemsOf(), ['flag_missing', 'flag_missing', 'flag_missing'])
   t.strictSame(
     problemsOf('--tenant', 'contoso.com', '--client', 'x', '--public-url', 'http://auth.corp.test',
-      '--application', 'a/b', '--database', 'mysql://u:p@h/d', '--proxy', 'apache', '--certificate', '/a b', '--certificate-key', 'key.pem'),
+      '--application', 'a/b', '--database', 'mysql://u:p@h/d', '--proxy', 'apache', '--certificate', '/a b',
+      '--certificate-key', 'key.pem'),
     ['tenant_domain', 'guid_invalid', 'origin_https', 'application_host', 'database_invalid', 'proxy_unknown',
       'certificate_path', 'certificate_path'])
   const wrong = (flag: string, value: string) => {
@@ -149,7 +150,7 @@ t.test('every wrong or missing flag is reported at once, as wrong usage, and not
   t.match(stderr, /--tenant is missing/)
 })
 
-t.test('the cookie\'s domain is the narrowest of one\'s own, and never one in which anybody may register', async (t) => {
+t.test('the cookie domain is the narrowest common one, and never a public suffix', async (t) => {
   t.equal(commonDomain(['auth.a.corp.test', 'x.a.corp.test']), 'a.corp.test')
   t.equal(commonDomain(['auth.corp.test', 'x.auth.corp.test']), 'auth.corp.test')
   t.equal(commonDomain(['auth.a.co.uk', 'wiki.b.co.uk']), undefined)

@@ -69,8 +69,8 @@ if [ ! -s ${SECRET_FILES.client} ]; then
 fi
 echo "Application (client) ID: $client"
 if ! ${az('ad app permission admin-consent --id "$client"')}; then
-  echo "Admin consent was not granted. A new registration takes a minute to be known: run this again then, or let an" >&2
-  echo "administrator open https://login.microsoftonline.com/$tenant/adminconsent?client_id=$client" >&2
+  echo "Admin consent was not granted. A new registration takes a minute to be known: run this again then, or" >&2
+  echo "let an administrator open https://login.microsoftonline.com/$tenant/adminconsent?client_id=$client" >&2
   exit 1
 fi
 `

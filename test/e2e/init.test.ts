@@ -118,7 +118,8 @@ t.test('traefik starts with the files that were written for it', async (t) => {
 
 /** The numbered steps of README's quick start with their commands. */
 function quickStart(): { readonly number: number, readonly commands: string[] }[] {
-  const [, text = ''] = /## Quick start with a real tenant\n([\s\S]*?)\n## /.exec(readFileSync('README.md', 'utf8')) ?? []
+  const readme = readFileSync('README.md', 'utf8')
+  const [, text = ''] = /## Quick start with a real tenant\n([\s\S]*?)\n## /.exec(readme) ?? []
   return text.split(/^(?=\*\*\d+\. )/m).slice(1).map((step) => ({
     number: Number(/\d+/.exec(step)?.[0]),
     commands: [...step.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = '']) => block.trim().split('\n')),
