@@ -142,7 +142,7 @@ t.test('every wrong or missing flag is reported at once, as wrong usage, and not
     ['application', 'wiki.corp.test=http://127.0.0.1:8080', 'application_upstream'],
     ['application', 'wiki.corp.test;', 'application_host'],
     ['application', 'wiki.corp.test:8443', 'application_host'],
-    ['database', 'postgres://', 'database_url_invalid'],
+    ['database', 'postgres://u:p/ss@h/d', 'database_url_invalid'],
   ]
   for (const [flag, value, code] of cases) t.strictSame(wrong(flag, value), [code], `${flag} ${value}`)
   const { stderr } = init('--dir', folder, '--database', 'mysql://u:p4ss@h/d')
