@@ -182,6 +182,16 @@ for (const shell of ['zsh', 'fish'] as const) {
     for (const path of commands) t.ok(stdout.includes(`'${path}'`) || stdout.includes(`\\'${path}\\'`), path)
     const found = spawnSync('sh', ['-c', `command -v ${shell}`], { encoding: 'utf8' }).stdout.trim()
     if (found === '') return t.comment(`${shell} is not installed: its syntax is not checked`)
-    t.equal(spawnSync(found, ['-n'], { input: stdout }).status, 0, 'its syntax')
+    const file = join(home, `completion.${shell}`)
+    writeFileSync(file, stdout)
+    t.equal(spawnSync(found, ['-n', file]).status, 0, 'its syntax')
+    if (shell !== 'fish') return
+    const complete = (line: string): string[] => spawnSync(
+      found, ['--no-config', '-c', `source '${file}'; complete -C '${line}'`], { encoding: 'utf8' },
+    ).stdout.trim().split('\n').map((each) => each.split('\t')[0] ?? '')
+    t.strictSame(complete('gatehouse gro'), ['groups'])
+    t.strictSame(complete('gatehouse groups gr'), ['grant'])
+    t.strictSame(complete('gatehouse groups add --d'), ['--description'])
+    t.strictSame(complete('gatehouse completion b'), ['bash'])
   })
 }

@@ -68,6 +68,12 @@ t.test('explain', async (t) => {
     t.equal(many.memberships.length, 2500)
     t.match((await explain(PERSON_IDS.many)).stdout, /\.\.\. and 2480 more: --json lists all of them\./)
 
+    const labelled = write('labelled.yaml', [
+      { entraGroup: GROUP_IDS.networkEngineers, label: 'Engineers of the network', groups: ['Network Engineers'] },
+    ])
+    const byLabel = await execute(process.execPath, ['dist/cli.js', 'explain', 'sam.staff@contoso.example', '--config', labelled])
+    t.match(byLabel.stdout, /1 +Engineers of the network +direct +Network Engineers/, 'a label in place of the Object ID')
+
     const args = [
       'access', 'test', '--user', 'sam.staff@contoso.example', '--method', 'GET', 'https://app.example.com/',
       '--config', config,
