@@ -53,6 +53,7 @@ import { forgetSessions, signOutRoutes } from './http/sign-out.js'
 import { refuseSpeculation } from './http/speculation.js'
 import { createToucher } from './http/toucher.js'
 import { traceQuestions, traceRequests } from './http/traced.js'
+import { createLostReturns } from './http/lost-returns.js'
 import { createUnnamedHosts } from './http/unnamed-hosts.js'
 import { userinfoRoutes } from './http/userinfo.js'
 import { createVerifier, type AccessInForce } from './http/verify.js'
@@ -97,9 +98,10 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
     budget.close()
   })
 
+  const signInFor = createLostReturns({ rules: parts.returnTo, log: adapters.log })
   // Asked on every request of every application: no plugin and no hook in these scopes.
   for (const { dialect, readTarget } of spoken) {
-    await app.register(dialectRoute, { dialect, readTarget, verifier, publicUrl, pages, meter: adapters.meter, traced: traceQuestions({ tracer: adapters.tracer, trusts }), log })
+    await app.register(dialectRoute, { dialect, readTarget, verifier, publicUrl, pages, meter: adapters.meter, traced: traceQuestions({ tracer: adapters.tracer, trusts }), log, signInFor })
   }
   await app.register(async (userinfo) => {
     await userinfo.register(rateLimit, COMMON_LIMITS)

@@ -21,7 +21,6 @@ import { filledIn, folder, runNginx } from '../helpers/proxies.js'
 import { connect, type Query } from '../helpers/sql.js'
 import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
 
-
 // Bounds of the contract: what ended counts on every replica within a second; where changes are not heard of within five; where the
 // database is unreachable warm sessions go on for outageGrace, staff not beyond the noticing, which takes at most five.
 const HEARD_MS = 1_000

@@ -54,6 +54,8 @@ export interface DialectOptions {
   readonly meter: Meter
   readonly traced: TraceQuestions
   readonly log: AnswerLog
+  /** Told of every target that somebody has to sign in for. */
+  readonly signInFor: (target: Target) => void
 }
 
 export async function dialectRoute(scope: FastifyInstance, options: DialectOptions): Promise<void> {
@@ -88,7 +90,7 @@ function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOp
   }
 }
 
-function respond(verdict: Verdict, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages, log: everyLine }: DialectOptions, log: Pick<AnswerLog, 'line'>): FastifyReply {
+function respond(verdict: Verdict, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages, log: everyLine, signInFor }: DialectOptions, log: Pick<AnswerLog, 'line'>): FastifyReply {
   if (verdict.kind === 'allowed') {
     everyLine.line(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
     reply.raw.writeHead(200, verdict.headers as string[]) // as it is: nothing else has a say in it
@@ -99,6 +101,7 @@ function respond(verdict: Verdict, target: Target | undefined, request: FastifyR
   reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
   const refusal = { request, reply, target, pages, signInUrl: signInUrl(publicUrl, target) }
   if (verdict.kind === 'not_signed_in') {
+    if (target !== undefined) signInFor(target)
     log.line(request, target, 401, { code: verdict.code, rule: verdict.grounds?.path, ...returnFacts(target) })
     return dialect.notSignedIn({ ...refusal, code: verdict.code })
   }
