@@ -4,12 +4,14 @@ import { Agent, fetch, FormData } from 'undici'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, type Answer, type Browser } from '../helpers/browser.js'
 import { pickPerson } from '../helpers/gateway.js'
-import { AUTOMATION, guideBlock, startNetBoxSite } from '../helpers/netbox-site.js'
+import { AUTOMATION, guideBlock, PROJECT, startNetBoxSite } from '../helpers/netbox-site.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
 
+const [GUS, NINA, SUE] = ['gus.guest@fabrikam.example', 'nina.nested@contoso.example', 'sue.super@contoso.example']
+const NOBODY = 'nobody.noone@contoso.example'
 const JSON_ONLY = { 'accept': 'application/json', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }
 
 t.test('the guide for NetBox', async (t) => {
@@ -51,6 +53,73 @@ t.test('the guide for NetBox', async (t) => {
     t.equal(await status(browser, '/dcim/sites/'), 200)
     t.match(netbox.output(), 'group not found in NetBox: Gone')
     t.equal(netbox.output().split('group not found in NetBox: Gone').length, 2, 'once')
+  })
+
+  await t.test('only groups that NetBox has under exactly this name count, and none is made', async (t) => {
+    const query = await connect(t, netbox.databaseUrl)
+    const { browser } = await signIn(PERSON_IDS.guest)
+    t.strictSame([await status(browser, '/dcim/sites/'), await status(browser, '/dcim/sites/add/')], [200, 403])
+    t.strictSame(await groupsOf(query, GUS), ['Read Only'], 'not "read only" too')
+    await signIn(PERSON_IDS.nested)
+    t.strictSame(await query('select name from users_group where name = $1', ['Gone']), [])
+  })
+
+  await t.test('who is in a nested group has what the outer group may do', async (t) => {
+    const { browser } = await signIn(PERSON_IDS.nested)
+    t.strictSame(await groupsOf(await connect(t, netbox.databaseUrl), NINA), ['Büro', 'Network Engineers'])
+    t.equal(await status(browser, '/dcim/sites/add/'), 200)
+  })
+
+  await t.test('each group may do what its permissions say, and one without permissions nothing', async (t) => {
+    site.entra.directory.addMember(PROJECT, PERSON_IDS.nobody)
+    const pages = ['/dcim/sites/', '/dcim/sites/add/', '/circuits/circuits/add/', '/users/users/']
+    const allowed = async (person: string) => {
+      const { browser } = await signIn(person)
+      return await Promise.all(pages.map(async (page) => (await status(browser, page)) === 200))
+    }
+    t.strictSame(await allowed(PERSON_IDS.guest), [true, false, false, false], 'read only')
+    t.strictSame(await allowed(PERSON_IDS.staff), [true, true, false, false], 'engineer')
+    t.strictSame(await allowed(PERSON_IDS.many), [false, false, true, false], 'circuit manager')
+    t.strictSame(await allowed(PERSON_IDS.nobody), [false, false, false, false], 'a group without permissions')
+    t.strictSame(await groupsOf(await connect(t, netbox.databaseUrl), NOBODY), ['Empty'])
+    site.entra.directory.removeMember(PROJECT, PERSON_IDS.nobody)
+    site.entra.directory.addMember(GROUP_IDS.netboxAdmins, PERSON_IDS.nobody)
+    t.strictSame(await allowed(PERSON_IDS.nobody), [true, true, true, true], 'administrator')
+  })
+
+  await t.test('a superuser needs no permission, and staff gives none, since NetBox has no staff', async (t) => {
+    const query = await connect(t, netbox.databaseUrl)
+    const { browser: superuser } = await signIn(PERSON_IDS.superuser)
+    t.strictSame(await groupsOf(query, SUE), ['NetBox Superusers'], 'a group without permissions')
+    t.strictSame([await status(superuser, '/users/users/'), await status(superuser, '/dcim/sites/add/')], [200, 200])
+    const { browser: staff } = await signIn(PERSON_IDS.staff)
+    t.strictSame([await status(staff, '/dcim/sites/'), await status(staff, '/users/users/')], [200, 403])
+    const columns = await query<{ column_name: string }>(`select column_name from information_schema.columns
+      where table_name = 'users_user' and column_name in ('is_staff', 'is_superuser')`)
+    t.strictSame(columns.map((column) => column.column_name), ['is_superuser'])
+  })
+
+  await t.test('an account that is not active in NetBox is nobody', async (t) => {
+    const query = await connect(t, netbox.databaseUrl)
+    const { browser } = await signIn(PERSON_IDS.guest)
+    t.equal(await status(browser, '/dcim/sites/'), 200)
+    const setActive = (active: boolean) =>
+      query('update users_user set is_active = $1 where username = $2', [active, GUS])
+    await setActive(false)
+    t.not(await status(browser, '/dcim/sites/'), 200)
+    await setActive(true)
+    t.equal(await status(browser, '/dcim/sites/'), 200)
+  })
+
+  await t.test('a group that was assigned by hand is gone at the next request', async (t) => {
+    const query = await connect(t, netbox.databaseUrl)
+    const { browser } = await signIn(PERSON_IDS.guest)
+    t.equal(await status(browser, '/dcim/sites/'), 200)
+    await query(`insert into users_user_groups (user_id, group_id) select users_user.id, users_group.id
+      from users_user, users_group where username = $1 and name = 'By hand'`, [GUS])
+    t.strictSame(await groupsOf(query, GUS), ['By hand', 'Read Only'])
+    t.equal(await status(browser, '/dcim/sites/'), 200)
+    t.strictSame(await groupsOf(query, GUS), ['Read Only'])
   })
 
   await t.test('a right that was taken away is gone inside NetBox\'s open session, and comes back', async (t) => {
@@ -173,6 +242,14 @@ t.test('the guide for NetBox', async (t) => {
 
 function fromAutomation(): Browser {
   return createBrowser({ dispatcher: new Agent({ localAddress: AUTOMATION }) })
+}
+
+/** What NetBox itself has stored. */
+async function groupsOf(query: Awaited<ReturnType<typeof connect>>, username: string): Promise<readonly string[]> {
+  const rows = await query<{ name: string }>(`select name from users_group
+    join users_user_groups on group_id = users_group.id join users_user on user_id = users_user.id
+    where username = $1 order by name collate "C"`, [username])
+  return rows.map(({ name }) => name)
 }
 
 /** A picture of this width and height: 1.5 MB at 720. */

@@ -15,6 +15,9 @@ const HOST = 'netbox.example.com'
 const MIME_TYPES = 'include /etc/nginx/mime.types;'
 /** A client in the network that the guide's rule names. */
 export const AUTOMATION = '127.0.0.2'
+/** An Entra group that is mapped to a NetBox group without permissions. */
+export const PROJECT = 'd0000000-0000-4000-8000-000000000001'
+const TO_EMPTY = { entraGroup: PROJECT, groups: ['Empty'] }
 
 export interface NetBoxSite {
   /** NetBox and Gatehouse as browsers reach them, and NetBox for its local administrator. */
@@ -33,7 +36,7 @@ export async function startNetBoxSite(t: Test): Promise<NetBoxSite | undefined> 
   const netbox = await startNetBox(t, settings.replaceAll(AUTH, auth).replaceAll(HOST, '127.0.0.1'))
   if (netbox === undefined) return undefined
   const site = await startTestGateway(t, { config: gatewayConfig(auth), app: registration(auth), groups: [] })
-  const names = [...MAPPING.flatMap(({ groups }) => groups), 'Büro', 'Gone']
+  const names = [...MAPPING.flatMap(({ groups }) => groups), 'Büro', 'Gone', ...TO_EMPTY.groups]
   const definitions = names.map((name) => ({ name, permissions: ['netbox.view'] }))
   await createGroupStore(site.gateway.database).apply(definitions, { actor: 'test', dryRun: false })
   const listening = (site.gateway.app.server.address() as { port: number }).port
@@ -64,6 +67,6 @@ function gatewayConfig(auth: string): Record<string, unknown> {
   return {
     ...parse(rules.replaceAll(HOST, '127.0.0.1').replace('10.20.0.0/16', `${AUTOMATION}/32`)) as Record<string, unknown>,
     server: { publicUrl: auth },
-    groupMapping: [...MAPPING, { entraGroup: GROUP_IDS.berlinTeam, groups: ['Büro', 'Gone'] }],
+    groupMapping: [...MAPPING, { entraGroup: GROUP_IDS.berlinTeam, groups: ['Büro', 'Gone'] }, TO_EMPTY],
   }
 }
