@@ -260,7 +260,6 @@ function upstreamParts(http: Pick<WatchedHttpClient, 'reachability'>, source: Pi
   return { entra, graph: { ...graph, state: `throttled until ${new Date(until).toISOString()}` } }
 }
 
-/** For people who look at /readyz. */
 /** Of the configuration in /readyz: refused files leave the last good one in force, so the gateway stays ready. */
 function configPart({ refused }: ReloadState): string {
   return refused === undefined ? 'ok' : `refused since ${refused.since.toISOString()}: ${refused.reason}`

@@ -43,6 +43,13 @@ function missingName({ kind, name, path }: Named, meant: string | undefined): Fi
   return { state: 'warn', code: `access_${kind}_missing`, path, says, remedy: meant === undefined ? make : `Did you mean ${JSON.stringify(meant)}? Names are compared exactly. If not: ${make}` }
 }
 
+/** Only the step auth_allowed looks at who is a guest. */
+export function guestsAreRefused({ authAllowed, pipeline }: {
+  readonly authAllowed: { readonly guests: boolean }, readonly pipeline: readonly string[],
+}): boolean {
+  return !authAllowed.guests && pipeline.includes('auth_allowed')
+}
+
 /** Guests of the tenant count as signed in: `authenticated` is more than the organisation's own people. */
 export function guestsAreMeant(access: AccessRules, guestsMaySignIn: boolean): readonly Finding[] {
   if (!guestsMaySignIn) return []

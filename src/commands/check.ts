@@ -1,6 +1,6 @@
 // `gatehouse check`: every problem of the configuration at once, with its place and the remedy. What the file names is
 // looked at too, where it can be reached: steps of one's own, local groups, the Entra groups that make superusers.
-import { accessNamesExist, defaultIsMeant, guestsAreMeant, guestsCanBeTold, portsComeFromTheProxy, separatorsNotInNames } from '../checks/access.js'
+import { accessNamesExist, defaultIsMeant, guestsAreMeant, guestsAreRefused, guestsCanBeTold, portsComeFromTheProxy, separatorsNotInNames } from '../checks/access.js'
 import { writesFit } from '../checks/database.js'
 import { failure, notLookedAt, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
@@ -47,7 +47,7 @@ async function lookAtSteps({ config }: LoadedConfig): Promise<readonly Finding[]
 }
 
 function guests({ config: { access, authAllowed, pipeline } }: LoadedConfig): readonly Finding[] {
-  const refused = !authAllowed.guests && pipeline.includes('auth_allowed')
+  const refused = guestsAreRefused({ authAllowed, pipeline })
   return [...guestsAreMeant(access, !refused), ...guestsCanBeTold(refused)]
 }
 

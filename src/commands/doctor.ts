@@ -1,5 +1,6 @@
 // `gatehouse doctor`: asks everything that a login will need, before a person does, and says what to do about each.
 import { readFileSync } from 'node:fs'
+import { guestsAreRefused } from '../checks/access.js'
 import { databaseFits } from '../checks/database.js'
 import { applicationPermissions, credentialTaken, discoveryFits, graphReached, keysThere } from '../checks/entra.js'
 import { failure, isUnanswered, notLookedAt, type Check, type Finding } from '../checks/finding.js'
@@ -44,7 +45,7 @@ async function entraResults(config: Config): Promise<Result[]> {
   const { inspection, endpoints, close } = openInspection(config)
   const directory = openAppDirectory(config)
   const { clientSecret, certificate } = config.entra
-  const guestsRefused = !config.authAllowed.guests && config.pipeline.includes('auth_allowed')
+  const guestsRefused = guestsAreRefused(config)
   const pair = certificate && readClientCertificate(readFileSync(certificate.keyFile, 'utf8'), readFileSync(certificate.certFile, 'utf8'))
   const certificateEndsAt = pair && 'certificate' in pair ? Date.parse(pair.certificate.validTo) : undefined
   try {

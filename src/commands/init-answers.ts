@@ -2,7 +2,7 @@
 // of flags is reported at once; a question is asked again, with the reason.
 import {
   EMBEDDED, isRefused, misplaced, PROXIES, readApplication, readCertificatePath, readClient, readDatabase, readProxy,
-  readPublicUrl, readTenant, type Answers, type Application, type Proxy,
+  readPublicUrl, readTenant, type Answers, type Application, type Proxy, type Read,
 } from '../init/answers.js'
 import type { Refusal } from '../config/problem.js'
 import type { Questions } from './questions.js'
@@ -36,7 +36,7 @@ const NEEDED = {
 
 export function readFlags(flags: InitFlags): { readonly given: Given, readonly problems: FlagProblem[] } {
   const problems: FlagProblem[] = []
-  const take = <T>(flag: string, text: string | undefined, read: (text: string) => { value: T } | Refusal) => {
+  const take = <T>(flag: string, text: string | undefined, read: (text: string) => Read<T>) => {
     if (text === undefined) return undefined
     const result = read(text)
     if (!isRefused(result)) return result.value
@@ -95,14 +95,14 @@ export function withDefaults(given: Given): Answers {
 export async function askFor(
   given: Given, flags: InitFlags, questions: Questions, tell: (text: string) => void,
 ): Promise<Answers> {
-  const until = async <T>(question: string, read: (text: string) => { value: T } | Refusal): Promise<T> => {
+  const until = async <T>(question: string, read: (text: string) => Read<T>): Promise<T> => {
     for (;;) {
       const result = read(await questions.ask(question))
       if (!isRefused(result)) return result.value
       tell(`  This ${result.says}.\n  ${result.remedy}`)
     }
   }
-  const or = <T>(fallback: T, read: (text: string) => { value: T } | Refusal) =>
+  const or = <T>(fallback: T, read: (text: string) => Read<T>) =>
     (text: string) => text === '' ? { value: fallback } : read(text)
 
   const tenant = given.tenant ?? await until('Directory (tenant) ID: ', readTenant)
@@ -121,7 +121,7 @@ export async function askFor(
 
 async function askForApplications(
   given: readonly Application[], publicUrl: string,
-  until: <T>(question: string, read: (text: string) => { value: T } | Refusal) => Promise<T>,
+  until: <T>(question: string, read: (text: string) => Read<T>) => Promise<T>,
 ): Promise<readonly Application[]> {
   if (given.length > 0) return given
   const applications: Application[] = []

@@ -2,7 +2,7 @@
 // next. Everything is judged before a file is written.
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
-import { registrationAddresses } from '../core/registration.js'
+import { CLAIM_NAMES, registrationAddresses } from '../core/registration.js'
 import type { Answers } from '../init/answers.js'
 import { configurationText, SECRET_FILES } from '../init/configuration.js'
 import { nextSteps, shellWord, type Step } from '../init/next-steps.js'
@@ -142,13 +142,12 @@ function report(folder: string, answers: Answers, files: Written, { json }: Init
 
 function registrationSummary(answers: Answers): string[] {
   const { redirectUris, logoutUrl } = registrationAddresses(answers.publicUrl)
-  const { optionalClaims } = registrationManifest(answers) as { optionalClaims: { idToken: { name: string }[] } }
   return [
     'accounts         this organizational directory only (single tenant)',
     ...redirectUris.map((uri) => `redirect URI     ${uri} (platform Web)`),
     `logout URL       ${logoutUrl} (front-channel)`,
     'API permissions  Microsoft Graph, delegated: User.Read, with admin consent',
-    `optional claims  token type ID: ${optionalClaims.idToken.map(({ name }) => name).join(', ')}`,
+    `optional claims  token type ID: ${CLAIM_NAMES.join(', ')}`,
     `client secret    its Value goes into ${SECRET_FILES.client}`,
   ]
 }

@@ -56,6 +56,18 @@ export function parseReturnTo(input: string | undefined, rules: ReturnToRules, b
   return url.href
 }
 
+/** The same where an address that is refused is no error: one of the two is there. */
+export function readReturnTo(
+  input: string | undefined, rules: ReturnToRules,
+): { readonly address?: string, readonly refusal?: GatehouseError } {
+  try {
+    return { address: parseReturnTo(input, rules) }
+  } catch (error) {
+    if (error instanceof GatehouseError) return { refusal: error }
+    throw error
+  }
+}
+
 function isAllowed(url: URL, rules: ReturnToRules): boolean {
   if (url.origin === rules.publicUrl) return true
   if (url.protocol !== 'https:' && new URL(rules.publicUrl).protocol === 'https:') return false

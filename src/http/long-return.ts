@@ -3,7 +3,7 @@
 import type { FastifyReply } from 'fastify'
 import { flowHash, type FlowFacts, type NewFlow } from '../core/flow.js'
 import { MOST_IN_STATE, type LongReturns } from '../core/long-returns.js'
-import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
+import { readReturnTo, type ReturnToRules } from '../core/return-to.js'
 import type { Exchange } from './exchange.js'
 import { sendPage, type PageSettings } from './pages/layout.js'
 import { lostReturnPage } from './pages/lost-return.js'
@@ -39,11 +39,7 @@ export async function withAddress<F extends FlowFacts & { readonly id: string }>
 }
 
 function stillAllowed(returnTo: string, rules: ReturnToRules): string {
-  try {
-    return parseReturnTo(returnTo, rules)
-  } catch {
-    return `${rules.publicUrl}/`
-  }
+  return readReturnTo(returnTo, rules).address ?? `${rules.publicUrl}/`
 }
 
 /** To where the person wanted to be. */

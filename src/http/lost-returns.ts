@@ -1,8 +1,7 @@
 // Hosts whose people could not come back after signing in, because server.redirectDomains does not allow their address:
 // the sign-in would end on an error page. The log says so at the first question, before anybody signs in.
 import type { FastifyBaseLogger } from 'fastify'
-import { GatehouseError } from '../core/errors.js'
-import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
+import { readReturnTo, type ReturnToRules } from '../core/return-to.js'
 import type { Target } from '../core/target.js'
 import { createSeldom } from './seldom.js'
 
@@ -25,7 +24,7 @@ export function createLostReturns({ rules, log, now = () => performance.now() }:
   return ({ scheme, host }) => {
     const origin = `${scheme}://${host}`
     if (!looked.due(origin)) return
-    const refusal = refusalOf(`${origin}/`, rules)
+    const { refusal } = readReturnTo(`${origin}/`, rules)
     if (refusal === undefined) return
     if (now() - written.since > HOUR_MS) Object.assign(written, { since: now(), lines: 0 })
     if (written.lines >= LINES_AN_HOUR) return
@@ -34,15 +33,5 @@ export function createLostReturns({ rules, log, now = () => performance.now() }:
       { hint: true, host, remedy: refusal.remedy },
       `whoever signs in for ${host} cannot be sent back there: server.redirectDomains does not allow it`,
     )
-  }
-}
-
-function refusalOf(address: string, rules: ReturnToRules): GatehouseError | undefined {
-  try {
-    parseReturnTo(address, rules)
-    return undefined
-  } catch (error) {
-    if (error instanceof GatehouseError) return error
-    throw error
   }
 }

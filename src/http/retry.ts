@@ -1,7 +1,7 @@
 // "Try again" on an error page: the same thing once more, with the way back that was asked for.
 import type { FastifyRequest } from 'fastify'
 import type { GatehouseError } from '../core/errors.js'
-import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
+import { readReturnTo, type ReturnToRules } from '../core/return-to.js'
 import { startUrl } from './wanted-return.js'
 
 const SIGN_OUT = '/oauth2/sign_out'
@@ -21,9 +21,5 @@ export function retryUrlOf(error: GatehouseError, request: FastifyRequest, rules
 function returnAsked({ query }: FastifyRequest, rules: ReturnToRules): string | undefined {
   const rd = (query as { readonly rd?: unknown } | undefined)?.rd
   if (typeof rd !== 'string' || rd === '') return undefined
-  try {
-    return parseReturnTo(rd, rules)
-  } catch {
-    return undefined // this may be what went wrong
-  }
+  return readReturnTo(rd, rules).address // a refused one may be what went wrong
 }

@@ -1,11 +1,11 @@
 // Sign-out: our session first, whatever the parameters say, then Entra's, then back. A sign-out that somebody else's
 // page begins is asked about, and a page that a browser loads in case it is wanted ends nothing.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
+import { readReturnTo, type ReturnToRules } from '../core/return-to.js'
 import { sessionIdHash, type SessionStore } from '../core/session.js'
 import type { SessionCache } from '../core/session-cache.js'
 import { cookieValues, placesOf, type CookiePolicy } from './cookies.js'
-import { asGatehouseError, pathOf } from './errors.js'
+import { pathOf } from './errors.js'
 import { isOwnNavigation } from './navigation.js'
 import { sendPage, type PageSettings } from './pages/layout.js'
 import { confirmSignOutPage } from './pages/pages.js'
@@ -137,16 +137,15 @@ export function openReturn(value: string, signer: CookieSigner): SignOutLeft | u
 /** One that is refused is left out: the person is signed out all the same. */
 function validReturn(rd: string | undefined, rules: ReturnToRules, request: FastifyRequest): string | undefined {
   if (rd === undefined || rd === '') return undefined
-  try {
-    return parseReturnTo(rd, rules)
-  } catch (thrown) {
-    const { code, message, remedy, facts } = asGatehouseError(thrown)
+  const { address, refusal } = readReturnTo(rd, rules)
+  if (refusal !== undefined) {
+    const { code, message, remedy, facts } = refusal
     request.log.warn(
       { ...facts, code, detail: message, remedy },
       'rd of a sign-out is refused and left out; the session ends all the same',
     )
-    return undefined
   }
+  return address
 }
 
 /** A page load that was begun here or beside us, or a form of ours: anything else is asked about first. */

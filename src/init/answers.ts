@@ -34,7 +34,7 @@ export interface Answers {
 export const EMBEDDED = 'embedded'
 export const ASSUMED_UPSTREAM = '127.0.0.1:8080'
 
-type Read<T> = { readonly value: T } | Refusal
+export type Read<T> = { readonly value: T } | Refusal
 
 export const isRefused = <T>(read: Read<T>): read is Refusal => 'code' in read
 

@@ -51,14 +51,15 @@ function proxySteps(answers: Answers, at: (path: string) => string): Step[] {
   const { proxy } = answers
   if (proxy === 'none') return []
   const { certificate, key } = certificateOf(answers)
+  const pair = `It needs the certificate ${certificate} with the key ${key ?? certificate}, for all of these hosts.`
   const needs = {
-    nginx: `It needs the certificate ${certificate} with the key ${key}, for all of these hosts.`,
+    nginx: pair,
     caddy: certificate === undefined
       ? 'Caddy gets the certificates by itself; ports 80 and 443 must be reached from the Internet.'
-      : `It needs the certificate ${certificate} with the key ${key ?? certificate}, for all of these hosts.`,
+      : pair,
     haproxy: `It needs ${certificate}: certificate and key in one file, for all of these hosts.`,
-    traefik: `It needs the certificate ${certificate} with the key ${key}, for all of these hosts.`,
-    envoy: `It needs the certificate ${certificate} with the key ${key}, for all of these hosts.`,
+    traefik: pair,
+    envoy: pair,
   }[proxy]
   const commands = {
     nginx: [

@@ -3,8 +3,10 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { until } from '../helpers/until.js'
+
+const DEADLINE_MS = 60_000
 
 const [PASSES, FAILS, WAITS, EXITS] = ['runner-passes', 'failing-on-purpose', 'runner-waits', 'runner-exits']
   .map((name) => `test/fixtures/${name}.ts`) as [string, string, string, string]
@@ -28,11 +30,6 @@ function start(t: Test, args: readonly string[], more: Record<string, string> = 
 }
 
 const lastLine = (output: string): string | undefined => output.trimEnd().split('\n').at(-1)
-
-async function until(is: () => boolean): Promise<boolean> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline && !is(); await sleep(50));
-  return is()
-}
 
 function runs(pid: number): boolean {
   try {
@@ -83,7 +80,7 @@ for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]
     chmodSync(home, 0o711) // started by root, PostgreSQL runs as another user
     const notes = join(home, 'notes')
     const runner = start(t, ['--jobs=1', PASSES, WAITS, FAILS], { TMPDIR: home, RUNNER_NOTES: notes })
-    t.ok(await until(() => existsSync(notes) && readFileSync(notes, 'utf8').endsWith('}')), runner.output())
+    t.ok(await until(() => existsSync(notes) && readFileSync(notes, 'utf8').endsWith('}'), DEADLINE_MS), runner.output())
     const left = JSON.parse(readFileSync(notes, 'utf8')) as { home: string, pid: number }
     t.ok(existsSync(left.home) && runs(left.pid))
     runner.process.kill(signal)
@@ -94,7 +91,7 @@ for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]
     t.match(runner.output(), new RegExp(`\nNot run, 1 of 3 files: ${FAILS}\n`))
     t.match(lastLine(runner.output()), /^\d passed, \d failed, 1 skipped$/, 'of those that ran')
     t.notMatch(lastLine(runner.output()), /^0 passed/)
-    t.ok(await until(() => !runs(left.pid)), 'the program that a test had started')
-    t.ok(await until(() => readdirSync(home).every((name) => name === 'notes')), readdirSync(home).join(' '))
+    t.ok(await until(() => !runs(left.pid), DEADLINE_MS), 'the program that a test had started')
+    t.ok(await until(() => readdirSync(home).every((name) => name === 'notes'), DEADLINE_MS), readdirSync(home).join(' '))
   })
 }

@@ -6,27 +6,21 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import type { GatehouseError } from '../../src/core/errors.js'
 import { createServerLog, serverFailure } from '../../src/store/embedded-failure.js'
 import { startEmbeddedPostgres, type EmbeddedOptions } from '../../src/store/embedded.js'
 import { createClient } from '../../src/store/scram-only.js'
+import { until } from '../helpers/until.js'
 
 const EMBEDDED = pathToFileURL('dist/store/embedded.js').href
-const DEADLINE_MS = 120_000
 
 function temporary(t: Test): string {
   const home = mkdtempSync(join(realpathSync(tmpdir()), 'gatehouse-ends-'))
   chmodSync(home, 0o711) // started by root the server runs as somebody else, who must get through
   t.teardown(() => rmSync(home, { recursive: true, force: true }))
   return home
-}
-
-async function until(what: () => boolean): Promise<boolean> {
-  for (const deadline = Date.now() + DEADLINE_MS; Date.now() < deadline; await sleep(50)) if (what()) return true
-  return false
 }
 
 interface User { readonly process: ChildProcess, readonly url: string }

@@ -1,5 +1,5 @@
 // The applications that the home page lists: each once, and people come back to each after signing in.
-import { parseReturnTo } from '../../core/return-to.js'
+import { readReturnTo } from '../../core/return-to.js'
 import { entries, type Rule } from './rule.js'
 
 export const applicationsOnce: Rule = ({ applications }, report) => {
@@ -21,17 +21,10 @@ export const applicationsReturnedTo: Rule = ({ server, applications }, report) =
   if (publicUrl === undefined || redirectDomains === undefined) return
   const rules = { publicUrl, redirectDomains: redirectDomains.filter((domain) => domain !== undefined) }
   for (const { item, path } of entries(applications, 'applications')) {
-    if (item.host === undefined || returnsTo(`${new URL(publicUrl).protocol}//${item.host}/`, rules)) continue
+    if (item.host === undefined) continue
+    const { refusal } = readReturnTo(`${new URL(publicUrl).protocol}//${item.host}/`, rules)
+    if (refusal === undefined) continue
     const message = `${path}.host: nobody can come back to ${item.host} after signing in.`
     report.warn(`${path}.host`, 'application_not_returned_to', message, 'Add the host to server.redirectDomains.')
-  }
-}
-
-function returnsTo(url: string, rules: Parameters<typeof parseReturnTo>[1]): boolean {
-  try {
-    parseReturnTo(url, rules)
-    return true
-  } catch {
-    return false
   }
 }
