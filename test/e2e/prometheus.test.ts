@@ -160,13 +160,16 @@ t.test('every panel shows what happened', async (t) => {
       const wanted = Object.entries(MOVED).find(([words]) => title.includes(words))?.[1] ?? []
       const shows = (samples: readonly Sample[], [label, value]: readonly [string, string]): boolean =>
         samples.some(({ metric, value: [, number] }) => (label === '' || metric[label] === value) && Number(number) > 0)
+      if (title.startsWith('The credential')) {
+        t.strictSame(await evaluate(), [], 'not known here')
+        return
+      }
       let samples: Sample[] = []
       await until(async () => {
         samples = await evaluate()
         return samples.length > 0 && wanted.every((each) => shows(samples, each))
       })
-      if (title.startsWith('The credential')) t.strictSame(samples, [], 'not known here')
-      else t.ok(samples.length > 0, 'it is not empty')
+      t.ok(samples.length > 0, 'it is not empty')
       for (const each of wanted) t.ok(shows(samples, each), each.join(' '))
       for (const { metric, value: [, number] } of samples) t.ok(Number(number) >= 0, `${JSON.stringify(metric)} ${number}`)
     })
