@@ -1,4 +1,5 @@
-// NetBox's own pages behind Gatehouse in a real Chromium, as an administrator, an engineer and a read-only person see them.
+// NetBox's own pages behind Gatehouse in a real Chromium, as an administrator, an engineer and a read-only person see them,
+// behind nginx's site.conf.template with TLS, HTTP/2 and two hosts of one domain.
 // GATEHOUSE_SCREENSHOTS names a folder for pictures.
 import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
@@ -18,13 +19,13 @@ const ADD_SITE = 'a[href^="/dcim/sites/add/"]'
 const ROWS = 'table.object-list tbody tr'
 
 t.test('the pages of NetBox', async (t) => {
-  const chromium = await startChromium(t)
-  const scene = chromium && await startNetBoxSite(t)
+  const chromium = await startChromium(t, ['--host-resolver-rules=MAP *.example.com 127.0.0.1'])
+  const scene = chromium && await startNetBoxSite(t, { tls: true })
   if (!chromium || !scene) return
-  const { app, site } = scene
+  const { app, auth, site } = scene
 
   const signIn = async (person: string) => {
-    const page = await (await chromium.newContext({ viewport: { width: 1400, height: 900 } })).newPage()
+    const page = await (await chromium.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1400, height: 900 } })).newPage()
     page.setDefaultTimeout(60_000)
     const faults: string[] = []
     page.on('pageerror', (error) => faults.push(error.message))
@@ -65,6 +66,22 @@ t.test('the pages of NetBox', async (t) => {
       await page.context().close()
     })
   }
+
+  await t.test('NetBox knows that browsers reach it over TLS, and its pages set no cookie for Gatehouse\'s host', async (t) => {
+    const { page } = await signIn(PERSON_IDS.staff)
+    const { text } = await page.evaluate<{ text: string }>(
+      'fetch("/api/", { headers: { accept: "application/json" } }).then(async (answer) => ({ text: await answer.text() }))')
+    t.match(JSON.parse(text), { dcim: `${app}/api/dcim/` })
+    const cookies = await page.context().cookies()
+    const place = (part: string) => cookies.filter(({ name }) => name.includes(part))
+      .map(({ name, domain, secure }) => ({ name, domain, secure }))
+    t.strictSame(place('gatehouse_session'), [{ name: '__Secure-gatehouse_session', domain: '.example.com', secure: true }])
+    t.match(place('sessionid'), [{ domain: new URL(app).hostname }])
+    await page.goto(`${app}/logout/`)
+    t.equal(new URL(page.url()).origin, auth)
+    t.strictSame((await page.context().cookies()).filter(({ name }) => name.includes('gatehouse_session')), [])
+    await page.context().close()
+  })
 
   await t.test('a list is filtered within its page, which is loaded anew once the session is over', async (t) => {
     const { page } = await signIn(PERSON_IDS.guest)

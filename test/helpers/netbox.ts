@@ -22,7 +22,10 @@ export interface NetBox {
   readonly databaseUrl: string
   /** Runs `netbox` with these arguments. @returns what it printed */
   command(...args: readonly string[]): string
+  /** What the server that runs now has printed. */
   output(): string
+  /** The same database and the same port with other settings. */
+  restart(settings: string): Promise<void>
 }
 
 /** @param settings the guide's block @returns undefined where it cannot run here; the test is skipped then */
@@ -45,14 +48,18 @@ export async function startNetBox(t: Test, settings: string): Promise<NetBox | u
   const root = join(place, 'root')
   mkdirSync(join(root, 'conf'), { recursive: true })
   writeFileSync(join(root, 'conf/__init__.py'), '')
-  const own = configuration({ databaseUrl: postgres.url, redisPort })
-  writeFileSync(join(root, 'conf/configuration.py'), `${own}\n${settings}`)
   symlinkSync(join(home, 'static'), join(root, 'static'))
   installPlugin(join(home, 'v/bin/python'), place)
   const env = { NETBOX_ROOT: root, PYTHONPATH: resolve(place, 'plugins'), PYTHONUNBUFFERED: '1' }
   const args = ['--bind', `127.0.0.1:${port}`, '--workers', '1', '--threads', '4', '--timeout', '300', 'netbox.wsgi']
-  const server = await run(t, join(home, 'v/bin/gunicorn'), args, { port, env, cwd: place })
-  await ready(port, server.output)
+  const serve = async (settings: string) => {
+    const own = configuration({ databaseUrl: postgres.url, redisPort })
+    writeFileSync(join(root, 'conf/configuration.py'), `${own}\n${settings}`)
+    const started = await run(t, join(home, 'v/bin/gunicorn'), args, { port, env, cwd: place })
+    await ready(port, started.output)
+    return started
+  }
+  let server = await serve(settings)
   const command = (...args: readonly string[]): string => {
     const options = { encoding: 'utf8', env: { ...process.env, ...env }, cwd: place } as const
     const { status, stdout, stderr } = spawnSync(join(home, 'v/bin/netbox'), args, options)
@@ -61,7 +68,11 @@ export async function startNetBox(t: Test, settings: string): Promise<NetBox | u
   }
   return {
     port, command, staticFolder: join(home, 'static'), token: readFileSync(join(home, 'token'), 'utf8'),
-    databaseUrl: postgres.url.replace('/gatehouse?', '/netbox?'), output: server.output,
+    databaseUrl: postgres.url.replace('/gatehouse?', '/netbox?'), output: () => server.output(),
+    restart: async (next) => {
+      await server.stop()
+      server = await serve(next)
+    },
   }
 }
 
