@@ -1,19 +1,17 @@
 // `gatehouse check` beyond the file: what the database and Graph say of the names in it, each with its place.
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { stringify } from 'yaml'
 import { STEPS } from '../src/core/pipeline/index.js'
 import { GROUP_IDS } from '../src/demo/people.js'
+import { runInProcess } from './helpers/command.js'
 import { startTestGateway } from './helpers/gateway.js'
 import { stopPostgres } from './helpers/postgres.js'
 import { connect, dump } from './helpers/sql.js'
 
 t.teardown(stopPostgres)
-const execute = promisify(execFile)
 
 t.test('check looks around', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-check-'))
@@ -32,8 +30,7 @@ t.test('check looks around', async (t) => {
     entra: { tenantId: gateway.config.entra.tenantId, clientId: gateway.config.entra.clientId, clientSecret: gateway.config.entra.clientSecret, authorityHost: gateway.entra.url, graphUrl: gateway.entra.graphUrl, allowHttp: true },
     database: { url: gateway.databaseUrl }, session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] }, keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] }, groupMapping, access: { default: 'deny' }, ...more,
   }))
-  const check = async (...args: string[]) => await execute(process.execPath, ['dist/cli.js', 'check', '--config', file, ...args])
-    .then(({ stdout }) => ({ status: 0, stdout, stderr: '' }), (error: { code: number, stdout: string, stderr: string }) => ({ ...error, status: error.code }))
+  const check = (...args: string[]) => runInProcess(['check', '--config', file, ...args])
   const warnings = async (...args: string[]) => (JSON.parse((await check('--json', ...args)).stdout) as { warnings: { path: string, code: string, line: number, remedy: string }[] }).warnings.filter(({ code }) => code !== 'http_override')
   const query = await connect(t, gateway.databaseUrl)
   const stored = await dump(query)
@@ -77,7 +74,7 @@ t.test('check looks around', async (t) => {
   })
 
   await t.test('access rules that name what is not there, and guests who are let in with everybody', async (t) => {
-    await execute(process.execPath, ['dist/cli.js', 'groups', 'grant', 'Network Engineers', 'netbox.change', '--config', file])
+    t.equal((await runInProcess(['groups', 'grant', 'Network Engineers', 'netbox.change', '--config', file])).status, 0)
     const rules = [{ hosts: ['127.0.0.1'], paths: ['/a'], allow: { groups: ['Network engineers', 'Read Only'], permissions: ['netbox.chnage', 'netbox.change'] } }, { hosts: ['127.0.0.1'], allow: { permissions: ['wiki.edit'] } }]
     write([{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }], { access: { default: 'deny', rules } })
     t.match(await warnings(), [
@@ -93,8 +90,8 @@ t.test('check looks around', async (t) => {
     t.match((await check('--offline')).stdout, /^note: authAllowed\.guests: false .* acct .*\n +Add acct/m, 'and told what that needs')
     write([{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }], { headers: { extra: [{ name: 'X-Roles', value: 'groups', separator: ';' }, { name: 'X-Words', value: 'groups', separator: '-' }] } })
     t.strictSame(await warnings(), [])
-    const refused = await execute(process.execPath, ['dist/cli.js', 'groups', 'add', 'Read-Write', '--config', file]).catch((error: { code: number, stderr: string }) => error)
-    t.match(refused, { code: 1, stderr: /holds "-", which separates the groups in X-Words/ })
+    const refused = await runInProcess(['groups', 'add', 'Read-Write', '--config', file])
+    t.match(refused, { status: 1, stderr: /holds "-", which separates the groups in X-Words/ })
     await query("update groups set name = 'Read-Only' where name = 'Read Only'")
     t.match(await warnings(), [{ code: 'group_name_separator', path: 'headers.extra' }])
   })

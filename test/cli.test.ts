@@ -1,11 +1,11 @@
 // The command line as a person and as a script meet it: exit codes, places, remedies, JSON.
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
+import { runInProcess } from './helpers/command.js'
 import { ENCRYPTION_SECRET, freePorts, startTestGateway } from './helpers/gateway.js'
 import { run } from './helpers/programs.js'
 import { freshDatabase, stopPostgres } from './helpers/postgres.js'
@@ -15,7 +15,7 @@ t.teardown(stopPostgres)
 const directory = mkdtempSync(join(tmpdir(), 'gatehouse-cli-'))
 t.teardown(() => rmSync(directory, { recursive: true }))
 
-const gatehouse = (...args: string[]) => spawnSync(process.execPath, ['dist/cli.js', ...args], { encoding: 'utf8', env: { ...process.env, GATEHOUSE_CONFIG: join(directory, 'gatehouse.yaml') } })
+const gatehouse = (...args: string[]) => runInProcess(args, { GATEHOUSE_CONFIG: join(directory, 'gatehouse.yaml') })
 
 function configFor(databaseUrl: string, more: Record<string, unknown> = {}): string {
   const file = join(directory, 'gatehouse.yaml')
@@ -32,9 +32,9 @@ function configFor(databaseUrl: string, more: Record<string, unknown> = {}): str
 }
 
 t.test('wrong usage is 2, help is 0', async (t) => {
-  for (const args of [['frobnicate'], ['groups', 'add'], ['users', 'list', '--nonsense'], ['groups']]) t.equal(gatehouse(...args).status, 2, args.join(' '))
+  for (const args of [['frobnicate'], ['groups', 'add'], ['users', 'list', '--nonsense'], ['groups']]) t.equal((await gatehouse(...args)).status, 2, args.join(' '))
   for (const args of [['--help'], ['serve', '--help'], ['groups', 'apply', '--help'], ['--version']]) {
-    const { status, stdout } = gatehouse(...args)
+    const { status, stdout } = await gatehouse(...args)
     t.equal(status, 0, args.join(' '))
     t.not(stdout, '')
   }
@@ -44,85 +44,85 @@ t.test('an unusable configuration is 78, with every problem and its place', asyn
   const file = join(directory, 'bad.yaml')
   writeFileSync(file, 'server:\n  publicUrl: http://auth.example.com/x\n  prot: 1\nentra:\n  tenantId: contoso\ngroupMapping:\n  - entraGroup: NetBox Admins\n')
   for (const args of [['check', '--config', file], ['serve', '--config', file], ['users', 'list', '--config', file], ['migrate', `--config=${file}`]]) {
-    const { status, stderr } = gatehouse(...args)
+    const { status, stderr } = await gatehouse(...args)
     t.equal(status, 78, args.join(' '))
     for (const place of [`${file}:2:14: `, `${file}:3:3: `, `${file}:5:13: `, `${file}:7:17: `]) t.match(stderr, place)
     t.match(stderr, /Object ID/)
   }
-  const json = JSON.parse(gatehouse('check', '--json', '--config', file).stdout)
+  const json = JSON.parse((await gatehouse('check', '--json', '--config', file)).stdout)
   t.ok(json.problems.length >= 4)
   t.match(json.problems[0], { file, line: Number, column: Number, code: String, message: String, remedy: String })
-  t.equal(gatehouse('check', '--config', join(directory, 'missing.yaml')).status, 78)
+  t.equal((await gatehouse('check', '--config', join(directory, 'missing.yaml'))).status, 78)
 })
 
 t.test('check accepts a good one', async (t) => {
   configFor('postgres://x:y@127.0.0.1:1/z')
-  const { status, stdout } = gatehouse('check', '--offline')
+  const { status, stdout } = await gatehouse('check', '--offline')
   t.equal(status, 0)
   t.match(stdout, /is usable/)
-  t.match(JSON.parse(gatehouse('check', '--offline', '--json').stdout), { usable: true, problems: [], hash: /^[0-9a-f]{64}$/ })
+  t.match(JSON.parse((await gatehouse('check', '--offline', '--json')).stdout), { usable: true, problems: [], hash: /^[0-9a-f]{64}$/ })
 })
 
 t.test('import-netbox prints what check accepts', async (t) => {
   const file = join(directory, 'configuration.py')
   writeFileSync(file, `SOCIAL_AUTH_PIPELINE_CONFIG = {'AZUREAD_GROUP_MAP': {'${GROUP_IDS.readOnly}': 'Read Only'}, 'AZUREAD_USER_FLAGS_BY_GROUP': {}}\n`)
-  const { status, stdout } = gatehouse('import-netbox', file)
+  const { status, stdout } = await gatehouse('import-netbox', file)
   t.equal(status, 0)
   t.match(stdout, new RegExp(`entraGroup: ${GROUP_IDS.readOnly}`))
-  t.equal(gatehouse('import-netbox', join(directory, 'none.py')).status, 1)
+  t.equal((await gatehouse('import-netbox', join(directory, 'none.py'))).status, 1)
 })
 
 t.test('groups and users, beside a running gateway', async (t) => {
   const gateway = await startTestGateway(t, { groups: [] })
   configFor(gateway.databaseUrl)
-  t.match(gatehouse('migrate').stdout, /up to date/)
-  t.match(gatehouse('groups', 'list').stdout, /no groups yet/)
-  t.equal(gatehouse('groups', 'add', 'NetBox Superusers', '--description', 'everything').status, 0)
-  const twice = gatehouse('groups', 'add', 'NetBox Superusers')
+  t.match((await gatehouse('migrate')).stdout, /up to date/)
+  t.match((await gatehouse('groups', 'list')).stdout, /no groups yet/)
+  t.equal((await gatehouse('groups', 'add', 'NetBox Superusers', '--description', 'everything')).status, 0)
+  const twice = await gatehouse('groups', 'add', 'NetBox Superusers')
   t.equal(twice.status, 1)
   t.match(twice.stderr, /already/)
-  t.equal(gatehouse('groups', 'add', 'a,b').status, 1)
+  t.equal((await gatehouse('groups', 'add', 'a,b')).status, 1)
   const file = join(directory, 'groups.yaml')
   writeFileSync(file, readFileSync('config/demo/groups.yaml', 'utf8'))
-  t.match(gatehouse('groups', 'apply', file, '--dry-run').stdout, /Nothing was changed/)
-  t.equal(gatehouse('groups', 'apply', file).status, 0)
-  t.match(gatehouse('groups', 'apply', file).stdout, /Nothing to change/)
-  const exported = gatehouse('groups', 'export').stdout
+  t.match((await gatehouse('groups', 'apply', file, '--dry-run')).stdout, /Nothing was changed/)
+  t.equal((await gatehouse('groups', 'apply', file)).status, 0)
+  t.match((await gatehouse('groups', 'apply', file)).stdout, /Nothing to change/)
+  const exported = (await gatehouse('groups', 'export')).stdout
   writeFileSync(file, exported)
-  t.match(gatehouse('groups', 'apply', file).stdout, /Nothing to change/, 'what is exported applies as it is')
-  t.match(JSON.parse(gatehouse('groups', 'list', '--json').stdout).find((group: { name: string }) => group.name === 'Network Engineers'), { permissions: ['netbox.change', 'netbox.view'] })
+  t.match((await gatehouse('groups', 'apply', file)).stdout, /Nothing to change/, 'what is exported applies as it is')
+  t.match(JSON.parse((await gatehouse('groups', 'list', '--json')).stdout).find((group: { name: string }) => group.name === 'Network Engineers'), { permissions: ['netbox.change', 'netbox.view'] })
   for (const [text, place] of [['groups: [{ nam: x }]', /groups\.yaml:1:\d+/], ['groups: [', /groups\.yaml:\d+:\d+/], ['groups: [{ name: A }, { name: A }]', /twice/], ['', /groups\.yaml/]] as const) {
     writeFileSync(file, text)
-    const { status, stderr } = gatehouse('groups', 'apply', file)
+    const { status, stderr } = await gatehouse('groups', 'apply', file)
     t.equal(status, 1, text)
     t.match(stderr, place)
   }
-  t.equal(gatehouse('groups', 'apply', join(directory, 'none.yaml')).status, 1)
+  t.equal((await gatehouse('groups', 'apply', join(directory, 'none.yaml'))).status, 1)
 
   const { browser } = await gateway.signIn(PERSON_IDS.superuser)
-  t.match(gatehouse('users', 'list').stdout, /sue\.super@contoso\.example +Sue Super +yes +yes +yes +1/)
-  t.match(gatehouse('users', 'list', '--superuser', '--why').stdout, new RegExp(`superuser, because of ${GROUP_IDS.netboxSuperusers} \\(row 1\\), since 20\\d\\d-\\d\\d-\\d\\d`))
-  for (const who of ['sue.super@contoso.example', 'Sue.Super@Contoso.example', PERSON_IDS.superuser]) t.match(gatehouse('users', 'show', who).stdout, /NetBox Superusers, because of/, who)
-  t.match(JSON.parse(gatehouse('users', 'show', 'sue.super@contoso.example', '--json').stdout), { isSuperuser: true, liveSessions: 1, identities: [{ oid: PERSON_IDS.superuser }] })
-  const unknown = gatehouse('users', 'show', 'nobody@nowhere')
+  t.match((await gatehouse('users', 'list')).stdout, /sue\.super@contoso\.example +Sue Super +yes +yes +yes +1/)
+  t.match((await gatehouse('users', 'list', '--superuser', '--why')).stdout, new RegExp(`superuser, because of ${GROUP_IDS.netboxSuperusers} \\(row 1\\), since 20\\d\\d-\\d\\d-\\d\\d`))
+  for (const who of ['sue.super@contoso.example', 'Sue.Super@Contoso.example', PERSON_IDS.superuser]) t.match((await gatehouse('users', 'show', who)).stdout, /NetBox Superusers, because of/, who)
+  t.match(JSON.parse((await gatehouse('users', 'show', 'sue.super@contoso.example', '--json')).stdout), { isSuperuser: true, liveSessions: 1, identities: [{ oid: PERSON_IDS.superuser }] })
+  const unknown = await gatehouse('users', 'show', 'nobody@nowhere')
   t.equal(unknown.status, 1)
   t.match(unknown.stderr, /there is no user/)
   t.equal((await gateway.ask('/oauth2/userinfo', { browser })).status, 200)
 
-  const mapped = gatehouse('groups', 'remove', 'NetBox Superusers')
+  const mapped = await gatehouse('groups', 'remove', 'NetBox Superusers')
   t.equal(mapped.status, 1)
   t.match(mapped.stderr, /groupMapping, row 1[^]*--force/)
-  t.match(gatehouse('groups', 'rename', 'NetBox Superusers', 'Roots').stdout, /groupMapping still names NetBox Superusers \(row 1\)/)
-  t.equal(gatehouse('groups', 'grant', 'Roots', 'netbox.all').status, 0)
-  for (const args of [['sessions', 'revoke'], ['sessions', 'revoke', 'ses_x', '--all']]) t.equal(gatehouse(...args).status, 2)
-  t.match(gatehouse('sessions', 'list').stdout, /ses_\S+ +sue\.super@contoso\.example/)
-  t.match(gatehouse('sessions', 'revoke', '--user', PERSON_IDS.superuser).stdout, /1 session ended/)
+  t.match((await gatehouse('groups', 'rename', 'NetBox Superusers', 'Roots')).stdout, /groupMapping still names NetBox Superusers \(row 1\)/)
+  t.equal((await gatehouse('groups', 'grant', 'Roots', 'netbox.all')).status, 0)
+  for (const args of [['sessions', 'revoke'], ['sessions', 'revoke', 'ses_x', '--all']]) t.equal((await gatehouse(...args)).status, 2)
+  t.match((await gatehouse('sessions', 'list')).stdout, /ses_\S+ +sue\.super@contoso\.example/)
+  t.match((await gatehouse('sessions', 'revoke', '--user', PERSON_IDS.superuser)).stdout, /1 session ended/)
   t.equal((await gateway.ask('/oauth2/userinfo', { browser })).status, 401)
-  t.match(gatehouse('audit', 'list', '--since', '1h', '--action', 'session').stdout, /session\.revoke +cli:\S+ +sue\.super/)
-  t.equal(gatehouse('audit', 'list', '--since', 'yesterday').status, 2)
-  t.match(gatehouse('users', 'deactivate', 'sue.super@contoso.example').stdout, /is inactive now; 0 sessions ended/)
-  t.match(gatehouse('users', 'remove', 'sue.super@contoso.example').stdout, /stays reserved/)
-  t.match(gatehouse('users', 'list').stdout, /Nobody/)
+  t.match((await gatehouse('audit', 'list', '--since', '1h', '--action', 'session')).stdout, /session\.revoke +cli:\S+ +sue\.super/)
+  t.equal((await gatehouse('audit', 'list', '--since', 'yesterday')).status, 2)
+  t.match((await gatehouse('users', 'deactivate', 'sue.super@contoso.example')).stdout, /is inactive now; 0 sessions ended/)
+  t.match((await gatehouse('users', 'remove', 'sue.super@contoso.example')).stdout, /stays reserved/)
+  t.match((await gatehouse('users', 'list')).stdout, /Nobody/)
 })
 
 t.test('access test says which rule decides and why; keys are listed and rotated', async (t) => {
@@ -141,34 +141,34 @@ t.test('access test says which rule decides and why; keys are listed and rotated
       ]
     },
   })
-  t.equal(gatehouse('groups', 'grant', 'Network Engineers', 'netbox.view').status, 0)
-  const tested = (url: string, ...args: string[]) => JSON.parse(gatehouse('access', 'test', url, '--json', '--method', 'GET', ...args).stdout) as { allowed: boolean, reason: string | null, rule: string, rules: { rule: string, because: string }[] }
+  t.equal((await gatehouse('groups', 'grant', 'Network Engineers', 'netbox.view')).status, 0)
+  const tested = async (url: string, ...args: string[]) => JSON.parse((await gatehouse('access', 'test', url, '--json', '--method', 'GET', ...args)).stdout) as { allowed: boolean, reason: string | null, rule: string, rules: { rule: string, because: string }[] }
   const sam = ['--user', 'sam.staff@contoso.example', '--from', '192.0.2.1']
-  t.match(tested('https://netbox.test/static/x'), { allowed: true, rule: 'access.rules[0]' })
-  t.match(tested('https://netbox.test/dcim/'), { allowed: false, reason: 'not_signed_in' })
-  t.match(tested('https://netbox.test/dcim/', ...sam), { allowed: true, rule: 'access.rules[3]', rules: [{ because: /holds netbox\.view, through Network Engineers/ }] })
-  t.match(tested('https://netbox.test/dcim/', ...sam, '--method', 'POST'), { allowed: false, reason: 'not_allowed', rule: 'access.rules[4]' })
-  t.match(tested('https://netbox.test/admin/', ...sam), { allowed: true, rules: [{ because: /is staff/ }] })
-  t.match(tested('https://other.test/', ...sam), { allowed: false, rule: 'access.default' })
-  t.match(tested('https://netbox.test/api/x', '--from', '10.1.1.1'), { allowed: true, rule: 'access.rules[1]' })
-  t.match(tested('https://netbox.test/api/x'), { allowed: false, rules: [{ rule: 'access.rules[1]' }, { rule: 'access.rules[3]' }] }, 'without an address every rule that may match counts')
-  t.match(tested('https://netbox.test/static/..%2fadmin', '--user', 'sam.staff@contoso.example').rules.map(({ rule }) => rule), ['access.rules[0]', 'access.rules[2]'])
-  const said = gatehouse('access', 'test', 'https://netbox.test/dcim/', '--method', 'post', ...sam)
+  t.match(await tested('https://netbox.test/static/x'), { allowed: true, rule: 'access.rules[0]' })
+  t.match(await tested('https://netbox.test/dcim/'), { allowed: false, reason: 'not_signed_in' })
+  t.match(await tested('https://netbox.test/dcim/', ...sam), { allowed: true, rule: 'access.rules[3]', rules: [{ because: /holds netbox\.view, through Network Engineers/ }] })
+  t.match(await tested('https://netbox.test/dcim/', ...sam, '--method', 'POST'), { allowed: false, reason: 'not_allowed', rule: 'access.rules[4]' })
+  t.match(await tested('https://netbox.test/admin/', ...sam), { allowed: true, rules: [{ because: /is staff/ }] })
+  t.match(await tested('https://other.test/', ...sam), { allowed: false, rule: 'access.default' })
+  t.match(await tested('https://netbox.test/api/x', '--from', '10.1.1.1'), { allowed: true, rule: 'access.rules[1]' })
+  t.match(await tested('https://netbox.test/api/x'), { allowed: false, rules: [{ rule: 'access.rules[1]' }, { rule: 'access.rules[3]' }] }, 'without an address every rule that may match counts')
+  t.match((await tested('https://netbox.test/static/..%2fadmin', '--user', 'sam.staff@contoso.example')).rules.map(({ rule }) => rule), ['access.rules[0]', 'access.rules[2]'])
+  const said = await gatehouse('access', 'test', 'https://netbox.test/dcim/', '--method', 'post', ...sam)
   t.equal(said.status, 0)
   t.match(said.stdout, new RegExp(`^refused: POST https://netbox\\.test/dcim/ by sam\\.staff@contoso\\.example\\n +access\\.rules\\[4\\] \\(${file}:\\d+:\\d+\\) is open to members of Circuit Manager, superusers: no, `))
-  t.equal(gatehouse('access', 'test', 'https://netbox.test/').status, 2, 'the method is not guessed')
-  t.equal(gatehouse('access', 'test', 'netbox.test/x', '--method', 'GET').status, 2)
-  t.match(gatehouse('access', 'test', 'netbox.test/x', '--method', 'GET').stderr, /Write the whole address: https:\/\/netbox\.test\/x/)
-  t.equal(gatehouse('access', 'test', 'https://netbox.test/', '--method', 'GET', '--user', 'nobody@nowhere').status, 1)
-  gatehouse('users', 'deactivate', 'sam.staff@contoso.example')
-  t.match(gatehouse('access', 'test', 'https://netbox.test/admin', '--method', 'GET', ...sam).stdout, /must sign in: .* deactivated and counts as nobody/)
+  t.equal((await gatehouse('access', 'test', 'https://netbox.test/')).status, 2, 'the method is not guessed')
+  t.equal((await gatehouse('access', 'test', 'netbox.test/x', '--method', 'GET')).status, 2)
+  t.match((await gatehouse('access', 'test', 'netbox.test/x', '--method', 'GET')).stderr, /Write the whole address: https:\/\/netbox\.test\/x/)
+  t.equal((await gatehouse('access', 'test', 'https://netbox.test/', '--method', 'GET', '--user', 'nobody@nowhere')).status, 1)
+  await gatehouse('users', 'deactivate', 'sam.staff@contoso.example')
+  t.match((await gatehouse('access', 'test', 'https://netbox.test/admin', '--method', 'GET', ...sam)).stdout, /must sign in: .* deactivated and counts as nobody/)
 
-  t.match(gatehouse('keys', 'list').stdout, /^KEY +STATE.*\n\S{43} +signing/)
-  t.match(gatehouse('keys', 'rotate').stdout, /signs in 15 minutes/)
-  t.match(JSON.parse(gatehouse('keys', 'list', '--json').stdout), [{ state: 'signing', retiredAt: String }, { state: 'next', retiredAt: null }])
-  t.match(gatehouse('keys', 'rotate', '--now').stdout, /signs at once, all other keys are withdrawn/)
-  t.equal((JSON.parse(gatehouse('keys', 'list', '--json').stdout) as object[]).length, 1)
-  t.match(gatehouse('audit', 'list', '--action', 'key').stdout, /key\.rotate +cli:\S+/)
+  t.match((await gatehouse('keys', 'list')).stdout, /^KEY +STATE.*\n\S{43} +signing/)
+  t.match((await gatehouse('keys', 'rotate')).stdout, /signs in 15 minutes/)
+  t.match(JSON.parse((await gatehouse('keys', 'list', '--json')).stdout), [{ state: 'signing', retiredAt: String }, { state: 'next', retiredAt: null }])
+  t.match((await gatehouse('keys', 'rotate', '--now')).stdout, /signs at once, all other keys are withdrawn/)
+  t.equal((JSON.parse((await gatehouse('keys', 'list', '--json')).stdout) as object[]).length, 1)
+  t.match((await gatehouse('audit', 'list', '--action', 'key')).stdout, /key\.rotate +cli:\S+/)
 })
 
 t.test('serve: starts, says where, and ends on SIGTERM after what is under way', async (t) => {

@@ -9,6 +9,7 @@ import { stringify } from 'yaml'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS } from '../src/demo/people.js'
 import { openDatabase } from '../src/store/database.js'
 import { migrate } from '../src/store/migrate.js'
+import { runInProcess } from './helpers/command.js'
 import { program, run } from './helpers/programs.js'
 import { freshDatabase, stopPostgres } from './helpers/postgres.js'
 
@@ -29,7 +30,7 @@ function onTerminal(args: string, columns: number, env: Record<string, string> =
   return stdout.replaceAll('\r', '')
 }
 
-const commands = [...gatehouse('completion', 'bash').stdout.matchAll(/^ {4}'([^']*)'\) words=/gm)]
+const commands = [...(await runInProcess(['completion', 'bash'])).stdout.matchAll(/^ {4}'([^']*)'\) words=/gm)]
   .map(([, path = '']) => path)
 // eslint-disable-next-line no-control-regex -- what a terminal takes for a colour
 const COLOUR = /\u001b\[\d+m/g
@@ -51,7 +52,7 @@ function configFile(name: string, database: string, more: object = {}): string {
 t.test('every command describes its arguments, shows examples and its exit codes', async (t) => {
   t.ok(commands.length > 30, `${commands.length} commands`)
   for (const path of commands) {
-    const { status, stdout } = gatehouse(...path.split(' ').filter(Boolean), '--help')
+    const { status, stdout } = await runInProcess([...path.split(' ').filter(Boolean), '--help'])
     t.equal(status, 0, path)
     t.match(stdout, /^Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 /m, path)
     if (/^Commands:/m.test(stdout)) continue
@@ -61,14 +62,14 @@ t.test('every command describes its arguments, shows examples and its exit codes
       t.match(stdout, new RegExp(`^Arguments:\n(?:.*\n)*?  ${name} +\\S`, 'm'), `${path}: ${name}`)
     }
   }
-  t.match(gatehouse('users', 'show', '--help').stdout, /username, the UPN[^]*e-mail\s+address[^]*id/)
+  t.match((await runInProcess(['users', 'show', '--help'])).stdout, /username, the UPN[^]*e-mail\s+address[^]*id/)
 })
 
 t.test('commands that need no configuration do not offer one', async (t) => {
   for (const path of ['demo', 'import-netbox', 'completion']) {
-    t.notMatch(gatehouse(path, '--help').stdout, /--config/, path)
+    t.notMatch((await runInProcess([path, '--help'])).stdout, /--config/, path)
   }
-  t.match(gatehouse('check', '--help').stdout, /--config/)
+  t.match((await runInProcess(['check', '--help'])).stdout, /--config/)
 })
 
 t.test('-v, --version and version print the same', async (t) => {

@@ -8,35 +8,20 @@ import { join } from 'node:path'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
-import { explainFailure } from '../src/commands/context.js'
-import { check } from '../src/commands/check.js'
-import { doctor } from '../src/commands/doctor.js'
-import { migrate } from '../src/commands/migrate.js'
-import { serve } from '../src/commands/serve.js'
 import { createServerIdentity } from '../src/demo/entra/certificates.js'
 import { DEMO_TENANT_ID } from '../src/demo/people.js'
+import { runInProcess } from './helpers/command.js'
 import { startStrictPostgres, type StrictPostgres } from './helpers/strict-postgres.js'
 
 const PAGE = 'docs/testing.md'
 const SECRETS = /right-password|wrong-password|for-tests|q7Wd|z4Ge/
-const COMMANDS = { check, doctor, migrate, serve }
-type Command = keyof typeof COMMANDS
+type Command = 'check' | 'doctor' | 'migrate' | 'serve'
 
 interface Run { readonly status: number, readonly out: string, readonly err: string }
 
-/** In this process: what a command prints, and its exit code. */
 async function run(command: Command, config: string, json = false): Promise<Run> {
-  const told = { out: '', err: '' }
-  const writers = { out: process.stdout.write, err: process.stderr.write }
-  process.stdout.write = ((text: string) => { told.out += text; return true }) as typeof process.stdout.write
-  process.stderr.write = ((text: string) => { told.err += text; return true }) as typeof process.stderr.write
-  try {
-    const status = await COMMANDS[command]({ config, json }).catch((error: unknown) => explainFailure(error, json))
-    return { status, ...told }
-  } finally {
-    process.stdout.write = writers.out
-    process.stderr.write = writers.err
-  }
+  const { status, stdout, stderr } = await runInProcess([command, '--config', config, ...json ? ['--json'] : []])
+  return { status, out: stdout, err: stderr }
 }
 
 async function listening(t: Test, server: Server): Promise<number> {

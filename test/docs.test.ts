@@ -16,7 +16,7 @@ const GUIDES = ['README.md', ...['docs', 'docs/applications'].flatMap((folder) =
 const read = (file: string): string => readFileSync(file, 'utf8')
 
 /** `groups add` -> its options, from the one table of commands. */
-const commands = new Map([...read('src/cli.ts').matchAll(/^command\((\w+), '([\w-]+)[^']*'.*\n(?: {2}async .*\n)?((?: {2}\.(?:option|requiredOption)\(.*\n)*)/gm)]
+const commands = new Map([...read('src/commands/program.ts').matchAll(/^ {2}define\((\w+), '([\w-]+)[^']*'.*\n(?: {4}async .*\n)?((?: {4}\.(?:option|requiredOption)\(.*\n)*)/gm)]
   .map(([, parent, name = '', options = '']) => [parent === 'program' ? name : `${parent} ${name}`, [...options.matchAll(/'(--[\w-]+)/g)].map(([, option]) => option)]))
 
 t.test('every command that a guide shows exists, with its options', async (t) => {

@@ -1,21 +1,19 @@
 // `gatehouse doctor` against a tenant that is right, and against every way it can be wrong.
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
 import { STEPS } from '../src/core/pipeline/index.js'
 import { FAILURES } from '../src/core/errors.js'
 import { GROUP_IDS } from '../src/demo/people.js'
 import { applicationPermissions, clockFits } from '../src/checks/entra.js'
+import { runInProcess } from './helpers/command.js'
 import { CLIENT_SECRET, merge, startTestGateway, type TestGateway, type TestGatewayOptions } from './helpers/gateway.js'
 import { stopPostgres } from './helpers/postgres.js'
 import { connect, dump } from './helpers/sql.js'
 
 t.teardown(stopPostgres)
-const execute = promisify(execFile)
 
 interface Finding { readonly check: string, readonly state: string, readonly code: string, readonly message: string, readonly remedy?: string }
 interface Visit { readonly status: number, readonly stdout: string, readonly stderr: string, readonly findings: readonly Finding[] }
@@ -41,8 +39,8 @@ async function practice(t: Test, options: TestGatewayOptions = {}): Promise<{ ga
   const doctor: Doctor = async (config = {}, ...args) => {
     writeFileSync(file, stringify(merge(base, config)))
     writeFileSync(join(directory, 'broken.js'), 'export default 1')
-    const { status, stdout, stderr } = await execute(process.execPath, ['dist/cli.js', 'doctor', '--config', file, ...(args.length > 0 ? args : ['--json'])])
-      .then((done) => ({ status: 0, ...done }), (error: { code: number, stdout: string, stderr: string }) => ({ ...error, status: error.code }))
+    const { status, stdout, stderr } = await runInProcess(
+      ['doctor', '--config', file, ...(args.length > 0 ? args : ['--json'])])
     return { status, stdout, stderr, findings: args.length > 0 || status === 78 ? [] : (JSON.parse(stdout) as { results: Finding[] }).results }
   }
   return { gateway, doctor }

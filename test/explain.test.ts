@@ -1,21 +1,19 @@
 // `gatehouse explain` beside a running gateway: what it says comes true at the next login, and it changes nothing itself.
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { stringify } from 'yaml'
 import { byGravity, changeOfRights, isChange, rightsFrom, rowsHit } from '../src/core/explain.js'
 import { createGroupMapping } from '../src/core/mapping.js'
 import { GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
+import { runInProcess } from './helpers/command.js'
 import { MAPPING, startTestGateway } from './helpers/gateway.js'
 import { stopPostgres } from './helpers/postgres.js'
 import { connect, dump } from './helpers/sql.js'
 
 t.teardown(stopPostgres)
-const execute = promisify(execFile)
 
 t.test('explain', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-explain-'))
@@ -32,8 +30,7 @@ t.test('explain', async (t) => {
     return join(directory, name)
   }
   const config = write('gatehouse.yaml', MAPPING)
-  const explain = async (...args: string[]): Promise<{ status: number, stdout: string, stderr: string }> =>
-    await execute(process.execPath, ['dist/cli.js', 'explain', ...args, '--config', config]).then((done) => ({ status: 0, ...done }), (error: { code: number, stdout: string, stderr: string }) => ({ ...error, status: error.code }))
+  const explain = (...args: string[]) => runInProcess(['explain', ...args, '--config', config])
   for (const person of ['staff', 'nested', 'guest', 'superuser'] as const) await gateway.signIn(PERSON_IDS[person])
   const before = await dump(query)
 
@@ -71,17 +68,17 @@ t.test('explain', async (t) => {
     const labelled = write('labelled.yaml', [
       { entraGroup: GROUP_IDS.networkEngineers, label: 'Engineers of the network', groups: ['Network Engineers'] },
     ])
-    const byLabel = await execute(process.execPath, ['dist/cli.js', 'explain', 'sam.staff@contoso.example', '--config', labelled])
+    const byLabel = await runInProcess(['explain', 'sam.staff@contoso.example', '--config', labelled])
     t.match(byLabel.stdout, /1 +Engineers of the network +direct +Network Engineers/, 'a label in place of the Object ID')
 
     const args = [
       'access', 'test', '--user', 'sam.staff@contoso.example', '--method', 'GET', 'https://app.example.com/',
       '--config', config,
     ]
-    const tested = await execute(process.execPath, ['dist/cli.js', ...args])
+    const tested = await runInProcess(args)
     t.match(tested.stdout, new RegExp(`What Entra ID said of sam\\.staff@contoso\\.example at .*\n.*\n${GROUP_IDS.networkEngineers}`))
     t.match(tested.stdout, `Row 1 is not hit: ${GROUP_IDS.netboxSuperusers}`)
-    const asJson = JSON.parse((await execute(process.execPath, ['dist/cli.js', ...args, '--json'])).stdout) as object
+    const asJson = JSON.parse((await runInProcess([...args, '--json'])).stdout) as object
     t.match(asJson, { entra: { readAt: String, memberships: [{ rows: [3] }], rowsNotHit: [{ row: 1 }] } })
   })
 

@@ -80,7 +80,7 @@ t.test('documentation', async (t) => {
   })
 
   await t.test('README lists the commands there are, and does not miss them as well', async (t) => {
-    const commands = [...read('src/cli.ts').matchAll(/^command\((\w+), '([\w-]+)/gm)].map(([, parent, name = '']) => parent === 'program' ? name : `${parent} ${name}`)
+    const commands = [...read('src/commands/program.ts').matchAll(/^ {2}define\((\w+), '([\w-]+)/gm)].map(([, parent, name = '']) => parent === 'program' ? name : `${parent} ${name}`)
     t.ok(commands.length > 8)
     const [, there = '', notYet = ''] = /\n## Commands\n([\s\S]*?)\n## What is not there yet\n([\s\S]*?)\n## /.exec(read('README.md')) ?? []
     for (const name of commands) {

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../src/config/load.js'
 import { commonDomain } from '../src/init/answers.js'
+import { runInProcess } from './helpers/command.js'
 import { program } from './helpers/programs.js'
 
 const TENANT = '5d1e7a60-3c3f-4b0e-9a55-0c7d8f2b1e44'
@@ -19,8 +20,7 @@ const FLAGS = [
 ]
 const ENV = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, TERM: 'xterm' }
 
-const init = (...args: string[]) =>
-  spawnSync(process.execPath, ['dist/cli.js', 'init', ...args], { encoding: 'utf8', env: ENV })
+const init = (...args: string[]) => runInProcess(['init', ...args], ENV)
 
 function home(t: Test): string {
   const path = mkdtempSync(join(tmpdir(), 'gatehouse-init-'))
@@ -34,7 +34,7 @@ const read = (...path: string[]): string => readFileSync(join(...path), 'utf8')
 
 t.test('flags write a configuration that check finds nothing wrong with once the client secret is there', async (t) => {
   const folder = join(home(t), 'a b', 'é')
-  const { status, stdout, stderr } = init('--dir', folder, ...FLAGS)
+  const { status, stdout, stderr } = await init('--dir', folder, ...FLAGS)
   t.equal(status, 0, stderr)
   const file = join(folder, 'gatehouse.yaml')
   t.throws(() => loadConfig(file, { env: {} }), /client-secret is empty/, 'the secret is awaited')
@@ -48,9 +48,7 @@ t.test('flags write a configuration that check finds nothing wrong with once the
     [[['wiki.corp.test'], 'authenticated'], [['net.corp.test'], 'authenticated']])
   t.equal(config.access.default, 'deny')
   t.notSame(config.session.secrets, config.keys.encryptionSecrets)
-  const checked = spawnSync(process.execPath, ['dist/cli.js', 'check', '--offline', '--json', '--config', file], {
-    encoding: 'utf8',
-  })
+  const checked = await runInProcess(['check', '--offline', '--json', '--config', file])
   const { warnings: all } = JSON.parse(checked.stdout) as { warnings: { code: string }[] }
   t.strictSame(all.map(({ code }) => code), ['mapping_empty'], checked.stdout)
   for (const secret of [...config.session.secrets, ...config.keys.encryptionSecrets]) {
@@ -62,7 +60,7 @@ t.test('flags write a configuration that check finds nothing wrong with once the
 
 t.test('the registration is the same in words, as manifest and in what is printed', async (t) => {
   const folder = home(t)
-  const { stdout } = init('--dir', folder, '--json', ...FLAGS)
+  const { stdout } = await init('--dir', folder, '--json', ...FLAGS)
   const printed = JSON.parse(stdout) as { registration: { manifest: object }, next: { what: string }[] }
   const manifest = JSON.parse(read(folder, 'app-registration.json')) as {
     web: { redirectUris: string[], logoutUrl: string }, optionalClaims: { idToken: { name: string }[] }
@@ -112,22 +110,22 @@ for (const umask of ['000', '077']) {
 
 t.test('every wrong or missing flag is reported at once, as wrong usage, and nothing is written', async (t) => {
   const folder = join(home(t), 'new')
-  const problemsOf = (...args: string[]) => {
-    const { status, stdout } = init('--dir', folder, '--json', ...args)
+  const problemsOf = async (...args: string[]) => {
+    const { status, stdout } = await init('--dir', folder, '--json', ...args)
     t.equal(status, 2, stdout)
     t.notOk(existsSync(folder))
     return (JSON.parse(stdout) as { problems: { code: string }[] }).problems.map(({ code }) => code)
   }
-  t.strictSame(problemsOf(), ['flag_missing', 'flag_missing', 'flag_missing'])
+  t.strictSame(await problemsOf(), ['flag_missing', 'flag_missing', 'flag_missing'])
   t.strictSame(
-    problemsOf('--tenant', 'contoso.com', '--client', 'x', '--public-url', 'http://auth.corp.test',
+    await problemsOf('--tenant', 'contoso.com', '--client', 'x', '--public-url', 'http://auth.corp.test',
       '--application', 'a/b', '--database', 'mysql://u:p@h/d', '--proxy', 'apache', '--certificate', '/a b',
       '--certificate-key', 'key.pem'),
     ['tenant_domain', 'guid_invalid', 'origin_https', 'application_host', 'database_invalid', 'proxy_unknown',
       'certificate_path', 'certificate_path'])
-  const wrong = (flag: string, value: string) => {
+  const wrong = async (flag: string, value: string) => {
     const right = { tenant: TENANT, 'public-url': 'auth.corp.test', application: 'wiki.corp.test' }
-    return problemsOf(...Object.entries({ ...right, [flag]: value }).flatMap(([name, text]) => [`--${name}`, text]))
+    return await problemsOf(...Object.entries({ ...right, [flag]: value }).flatMap(([name, text]) => [`--${name}`, text]))
   }
   const cases: [flag: string, value: string, code: string][] = [
     ['tenant', 'common', 'tenant_several'],
@@ -144,8 +142,8 @@ t.test('every wrong or missing flag is reported at once, as wrong usage, and not
     ['application', 'wiki.corp.test:8443', 'application_host'],
     ['database', 'postgres://u:p/ss@h/d', 'database_url_invalid'],
   ]
-  for (const [flag, value, code] of cases) t.strictSame(wrong(flag, value), [code], `${flag} ${value}`)
-  const { stderr } = init('--dir', folder, '--database', 'mysql://u:p4ss@h/d')
+  for (const [flag, value, code] of cases) t.strictSame(await wrong(flag, value), [code], `${flag} ${value}`)
+  const { stderr } = await init('--dir', folder, '--database', 'mysql://u:p4ss@h/d')
   t.notMatch(stderr, /p4ss/)
   t.match(stderr, /--tenant is missing/)
 })
@@ -159,18 +157,18 @@ t.test('the cookie domain is the narrowest common one, and never a public suffix
 
 t.test('what is there is not replaced; with --force it is kept under another name, and secrets stay', async (t) => {
   const folder = home(t)
-  t.equal(init('--dir', folder, ...FLAGS).status, 0)
+  t.equal((await init('--dir', folder, ...FLAGS)).status, 0)
   const secrets = ['session-secrets', 'encryption-secrets'].map((name) => read(folder, 'secrets', name))
   writeFileSync(join(folder, 'secrets/client-secret'), 'abc~def')
   writeFileSync(join(folder, 'gatehouse.yaml'), '# mine\n')
   const before = filesIn(folder)
-  const refused = init('--dir', folder, '--json', ...FLAGS)
+  const refused = await init('--dir', folder, '--json', ...FLAGS)
   t.equal(refused.status, 1)
   t.match(JSON.parse(refused.stdout), { error: 'files_exist' })
   t.strictSame(filesIn(folder), before)
   t.equal(read(folder, 'gatehouse.yaml'), '# mine\n')
 
-  const forced = init('--dir', folder, '--force', '--json', ...FLAGS)
+  const forced = await init('--dir', folder, '--force', '--json', ...FLAGS)
   t.equal(forced.status, 0, forced.stderr)
   const { kept, saved } = JSON.parse(forced.stdout) as { kept: string[], saved: string[] }
   t.strictSame(kept, ['secrets/session-secrets', 'secrets/encryption-secrets', 'secrets/client-secret'])
@@ -184,27 +182,27 @@ t.test('what is there is not replaced; with --force it is kept under another nam
 t.test('a folder that cannot be written, or that everybody may change, is refused, and stays as it was', async (t) => {
   const place = home(t)
   writeFileSync(join(place, 'file'), '')
-  const below = init('--dir', join(place, 'file/below'), '--json', ...FLAGS)
+  const below = await init('--dir', join(place, 'file/below'), '--json', ...FLAGS)
   t.equal(below.status, 1)
   t.match(JSON.parse(below.stdout), { error: 'folder_unwritable' })
 
   const half = join(place, 'half') // the proxy's folder cannot be made: a file has its name
   mkdirSync(half)
   writeFileSync(join(half, 'nginx'), 'a file')
-  t.equal(init('--dir', half, ...FLAGS).status, 1)
+  t.equal((await init('--dir', half, ...FLAGS)).status, 1)
   t.strictSame(filesIn(half), ['nginx'], 'nothing is half written')
 
   const open = join(place, 'open')
   mkdirSync(open)
   chmodSync(open, 0o777)
-  const everybody = init('--dir', open, '--json', ...FLAGS)
+  const everybody = await init('--dir', open, '--json', ...FLAGS)
   t.match(JSON.parse(everybody.stdout), { error: 'folder_open' })
   t.strictSame(filesIn(open), [])
 
   const linked = join(place, 'linked')
   mkdirSync(linked)
   symlinkSync(join(place, 'nowhere'), join(linked, 'gatehouse.yaml'))
-  t.equal(init('--dir', linked, ...FLAGS).status, 1, 'a link that leads nowhere is there too')
+  t.equal((await init('--dir', linked, ...FLAGS)).status, 1, 'a link that leads nowhere is there too')
   t.notOk(existsSync(join(place, 'nowhere')))
 })
 
@@ -248,7 +246,7 @@ t.test('on a terminal flags are not asked about, and whoever stops answering fin
 
 t.test('the script registers with az, fills in client ID and secret, and may be run again', async (t) => {
   const folder = join(home(t), 'a b')
-  t.equal(init('--dir', folder, ...FLAGS.filter((word) => word !== '--client' && word !== CLIENT)).status, 0)
+  t.equal((await init('--dir', folder, ...FLAGS.filter((word) => word !== '--client' && word !== CLIENT))).status, 0)
   const tools = home(t)
   const calls = join(tools, 'calls')
   writeFileSync(join(tools, 'az'), `#!/bin/sh
@@ -281,8 +279,7 @@ esac
 })
 
 t.test('check without a configuration names init', async (t) => {
-  const args = ['dist/cli.js', 'check', '--config', join(home(t), 'none.yaml')]
-  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', env: ENV })
+  const { status, stderr } = await runInProcess(['check', '--config', join(home(t), 'none.yaml')])
   t.equal(status, 78)
   t.match(stderr, /gatehouse init/)
 })

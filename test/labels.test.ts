@@ -1,18 +1,16 @@
 // What administrators read on the command line of an Entra group: its label. JSON keeps the Object ID.
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { stringify } from 'yaml'
 import { GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
+import { runInProcess } from './helpers/command.js'
 import { MAPPING, startTestGateway } from './helpers/gateway.js'
 import { stopPostgres } from './helpers/postgres.js'
 
 t.teardown(stopPostgres)
 
-const execute = promisify(execFile)
 const ID = GROUP_IDS.networkEngineers
 const LABEL = 'Network team'
 
@@ -38,7 +36,7 @@ t.test('commands say the label of an Entra group', async (t) => {
     },
   }))
   const gatehouse = async (...args: string[]): Promise<string> =>
-    (await execute(process.execPath, ['dist/cli.js', ...args, '--config', file])).stdout
+    (await runInProcess([...args, '--config', file])).stdout
   await gateway.signIn(PERSON_IDS.staff)
   const sam = 'sam.staff@contoso.example'
 

@@ -1,5 +1,4 @@
 // Names from the outside: people who are renamed or made anew, the commands about them, and what applications are told.
-import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +8,7 @@ import { stringify } from 'yaml'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PEOPLE, PERSON_IDS } from '../src/demo/people.js'
 import { createPeopleStore } from '../src/store/people.js'
 import type { Browser } from './helpers/browser.js'
+import { runInProcess, type CommandResult } from './helpers/command.js'
 import { ENCRYPTION_SECRET, SESSION_SECRET, startTestGateway, type TestGateway } from './helpers/gateway.js'
 import { stopPostgres } from './helpers/postgres.js'
 import { HOUR, scene } from './helpers/sync.js'
@@ -30,7 +30,7 @@ async function header(gateway: TestGateway, browser: Browser, name: string): Pro
 }
 
 /** The command line on this gateway's database. */
-function commands({ databaseUrl }: TestGateway): (...args: string[]) => SpawnSyncReturns<string> {
+function commands({ databaseUrl }: TestGateway): (...args: string[]) => Promise<CommandResult> {
   const file = join(directory, 'gatehouse.yaml')
   writeFileSync(file, stringify({
     server: { publicUrl: 'http://127.0.0.1:4180', host: '127.0.0.1', port: 0, management: { port: 0 } },
@@ -39,7 +39,7 @@ function commands({ databaseUrl }: TestGateway): (...args: string[]) => SpawnSyn
     keys: { encryptionSecrets: [ENCRYPTION_SECRET] },
     reservedUsernames: ['root'],
   }))
-  return (...args) => spawnSync(process.execPath, ['dist/cli.js', ...args, '--config', file], { encoding: 'utf8' })
+  return (...args) => runInProcess([...args, '--config', file])
 }
 
 /** Until what another process changed has been announced. */
@@ -54,21 +54,21 @@ t.test('people are found by the UPN that Entra ID said last', async (t) => {
   const { users } = gateway.entra.directory
   Object.assign(users.get(PERSON_IDS.staff)!, { userPrincipalName: 'sinéad.o\'brien@contoso.example' })
   await gateway.signIn(PERSON_IDS.staff)
-  const shown = gatehouse('users', 'show', 'SINÉAD.O\'BRIEN@contoso.example')
+  const shown = await gatehouse('users', 'show', 'SINÉAD.O\'BRIEN@contoso.example')
   t.equal(shown.status, 0, shown.stderr)
   t.match(shown.stdout, /^sinad\.obrien@contoso\.example/)
   t.match(shown.stdout, /\n {2}UPN +sinéad\.o'brien@contoso\.example, as of 20\d\d-/)
   Object.assign(users.get(PERSON_IDS.staff)!, { userPrincipalName: 'sinéad@contoso.example' })
   await gateway.signIn(PERSON_IDS.staff)
   const upn = 'sinéad@contoso.example'
-  const json = JSON.parse(gatehouse('users', 'show', upn, '--json').stdout) as object
+  const json = JSON.parse((await gatehouse('users', 'show', upn, '--json')).stdout) as object
   t.match(json, { username: 'sinad.obrien@contoso.example', identities: [{ upn, upnSeenAt: String }] })
-  const tested = gatehouse('access', 'test', 'https://app.test/', '--method', 'GET', '--user', upn)
+  const tested = await gatehouse('access', 'test', 'https://app.test/', '--method', 'GET', '--user', upn)
   t.match(tested.stdout, /^allowed: .* by sinad\.obrien@/)
-  t.match(gatehouse('audit', 'list', '--user', upn).stdout, /login +login +sinad\.obrien@/)
-  t.match(gatehouse('sessions', 'list', '--user', upn).stdout, /sinad\.obrien@/)
-  t.match(gatehouse('sessions', 'revoke', '--user', upn).stdout, /2 sessions ended/)
-  const old = gatehouse('sessions', 'revoke', '--user', 'sinéad.o\'brien@contoso.example')
+  t.match((await gatehouse('audit', 'list', '--user', upn)).stdout, /login +login +sinad\.obrien@/)
+  t.match((await gatehouse('sessions', 'list', '--user', upn)).stdout, /sinad\.obrien@/)
+  t.match((await gatehouse('sessions', 'revoke', '--user', upn)).stdout, /2 sessions ended/)
+  const old = await gatehouse('sessions', 'revoke', '--user', 'sinéad.o\'brien@contoso.example')
   t.equal(old.status, 1)
   t.match(old.stderr, /there is no user/)
 })
@@ -99,31 +99,31 @@ t.test('an account that was deleted and made anew with the same UPN', async (t) 
 
   await t.test('is another person, with a suffix, and commands say that the name is the old one\'s', async (t) => {
     t.match(suffixed, /^sam\.staff-[0-9a-f]{8}@contoso\.example$/)
-    const shown = gatehouse('users', 'show', userPrincipalName)
+    const shown = await gatehouse('users', 'show', userPrincipalName)
     t.match(shown.stdout, new RegExp(`object ID ${PERSON_IDS.staff}`))
     t.match(shown.stderr, new RegExp(`about the user ${userPrincipalName}; .* another user, ${suffixed}`))
-    t.match(gatehouse('users', 'show', suffixed).stdout, new RegExp(`object ID ${PERSON_IDS.nobody}`))
+    t.match((await gatehouse('users', 'show', suffixed)).stdout, new RegExp(`object ID ${PERSON_IDS.nobody}`))
   })
 
   await t.test('gets the name when the old one is removed and the name released, on every replica', async (t) => {
     t.equal(await header(two, browser, 'remote-user'), suffixed)
-    t.equal(gatehouse('users', 'rename', suffixed, userPrincipalName).status, 1, 'it is in use')
-    t.equal(gatehouse('users', 'remove', userPrincipalName).status, 0)
-    const reserved = gatehouse('users', 'rename', suffixed, userPrincipalName)
+    t.equal((await gatehouse('users', 'rename', suffixed, userPrincipalName)).status, 1, 'it is in use')
+    t.equal((await gatehouse('users', 'remove', userPrincipalName)).status, 0)
+    const reserved = await gatehouse('users', 'rename', suffixed, userPrincipalName)
     t.equal(reserved.status, 1, 'it is reserved')
     t.match(reserved.stderr, /users release NAME --yes --now/)
-    t.match(gatehouse('users', 'release', userPrincipalName, '--now'), { status: 2, stderr: /--yes/ })
-    t.match(gatehouse('users', 'release', userPrincipalName, '--yes').stdout, /others may have it from 20\d\d-/)
-    t.equal(gatehouse('users', 'rename', suffixed, userPrincipalName).status, 1, 'not yet')
-    t.match(gatehouse('users', 'release', userPrincipalName, '--yes', '--now').stdout, /others may have it now/)
-    const renamed = gatehouse('users', 'rename', suffixed, userPrincipalName)
+    t.match(await gatehouse('users', 'release', userPrincipalName, '--now'), { status: 2, stderr: /--yes/ })
+    t.match((await gatehouse('users', 'release', userPrincipalName, '--yes')).stdout, /others may have it from 20\d\d-/)
+    t.equal((await gatehouse('users', 'rename', suffixed, userPrincipalName)).status, 1, 'not yet')
+    t.match((await gatehouse('users', 'release', userPrincipalName, '--yes', '--now')).stdout, /others may have it now/)
+    const renamed = await gatehouse('users', 'rename', suffixed, userPrincipalName)
     t.equal(renamed.status, 0, renamed.stderr)
     t.match(renamed.stdout, new RegExp(`^${suffixed} is ${userPrincipalName} now\\. .* after 180 days`))
     for (const gateway of [one, two]) await until(t, () => header(gateway, browser, 'remote-user'), userPrincipalName)
     t.match(await (await ask(two, browser, '/oauth2/userinfo')).json(), { username: userPrincipalName })
     await one.signIn(PERSON_IDS.nobody, { browser })
     t.equal(await header(one, browser, 'remote-user'), userPrincipalName, 'and keeps it at the next sign-in')
-    const record = gatehouse('audit', 'list', '--action', 'user').stdout
+    const record = (await gatehouse('audit', 'list', '--action', 'user')).stdout
     t.match(record, /user\.rename.*\n.*user\.release.*\n.*user\.release.*\n.*user\.remove/)
   })
 })
@@ -131,18 +131,18 @@ t.test('an account that was deleted and made anew with the same UPN', async (t) 
 t.test('what goes wrong with names is said, also as JSON', async (t) => {
   const gateway = await startTestGateway(t)
   const gatehouse = commands(gateway)
-  const json = (...args: string[]) => {
-    const { status, stdout } = gatehouse(...args, '--json')
+  const json = async (...args: string[]) => {
+    const { status, stdout } = await gatehouse(...args, '--json')
     return { status, ...JSON.parse(stdout) as object }
   }
-  t.equal(gatehouse('users', 'add', 'kim').status, 0)
-  t.match(json('users', 'rename', 'kim', 'lee'), { status: 0, changed: true, before: 'kim', username: 'lee' })
-  t.match(json('users', 'rename', 'lee', 'lee'), { status: 0, changed: false })
-  t.match(json('users', 'rename', 'lee', 'ROOT'), { status: 1, error: 'username_reserved' })
-  t.match(json('users', 'rename', 'lee', 'a b'), { status: 1, error: 'username_invalid' })
-  t.match(json('users', 'rename', 'kim', 'x'), { status: 1, error: 'user_unknown' })
-  t.match(json('users', 'release', 'nobody', '--yes'), { status: 1, error: 'username_not_reserved' })
-  t.match(json('users', 'release', 'lee', '--yes'), { status: 1, error: 'username_taken' })
-  t.match(json('users', 'release', 'kim', '--yes'), { status: 0, released: 'kim', availableFrom: /Z$/ })
-  t.equal(gatehouse('users', 'rename', 'x').status, 2)
+  t.equal((await gatehouse('users', 'add', 'kim')).status, 0)
+  t.match(await json('users', 'rename', 'kim', 'lee'), { status: 0, changed: true, before: 'kim', username: 'lee' })
+  t.match(await json('users', 'rename', 'lee', 'lee'), { status: 0, changed: false })
+  t.match(await json('users', 'rename', 'lee', 'ROOT'), { status: 1, error: 'username_reserved' })
+  t.match(await json('users', 'rename', 'lee', 'a b'), { status: 1, error: 'username_invalid' })
+  t.match(await json('users', 'rename', 'kim', 'x'), { status: 1, error: 'user_unknown' })
+  t.match(await json('users', 'release', 'nobody', '--yes'), { status: 1, error: 'username_not_reserved' })
+  t.match(await json('users', 'release', 'lee', '--yes'), { status: 1, error: 'username_taken' })
+  t.match(await json('users', 'release', 'kim', '--yes'), { status: 0, released: 'kim', availableFrom: /Z$/ })
+  t.equal((await gatehouse('users', 'rename', 'x')).status, 2)
 })

@@ -14,6 +14,7 @@ import { openDatabase } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
 import { createGroupStore, type GroupView } from '../store/groups.js'
 import { openAppDirectory } from './app-directory.js'
+import { commandProcess } from './command-process.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
 import { isNotMadeYet, seeDatabase } from './database-look.js'
 
@@ -38,7 +39,7 @@ export async function check(options: CheckOptions): Promise<number> {
 }
 
 async function lookAtSteps({ config }: LoadedConfig): Promise<readonly Finding[]> {
-  const steps = createOwnSteps({ log: { info: ({ line }) => process.stderr.write(`${line}\n`) } })
+  const steps = createOwnSteps({ log: { info: ({ line }) => commandProcess().stderr.write(`${line}\n`) } })
   try {
     return await ownStepsLoad(config.pipeline, config.ownSteps, (step) => steps.prepare([step]))()
   } finally {

@@ -1,6 +1,7 @@
-// `gatehouse completion bash|zsh|fish`: a script for the shell, made of the table of commands in cli.ts. It asks
+// `gatehouse completion bash|zsh|fish`: a script for the shell, made of the table of commands in program.ts. It asks
 // neither the configuration nor the database, so that the Tab key is quick.
 import type { Command } from 'commander'
+import { commandProcess } from './command-process.js'
 import { EXIT } from './exit.js'
 import { commandsOf, visible } from './help.js'
 
@@ -18,7 +19,7 @@ interface Word { readonly word: string, readonly says: string }
 
 export async function completion(shell: Shell, program: Command): Promise<number> {
   const entries = commandsOf(program).map(([path, command]) => entryOf(path, command))
-  process.stdout.write({ bash, zsh, fish }[shell](entries))
+  commandProcess().stdout.write({ bash, zsh, fish }[shell](entries))
   return EXIT.ok
 }
 

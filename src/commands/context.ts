@@ -5,6 +5,7 @@ import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../co
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import type { Database } from '../store/database.js'
 import type { PeopleStore, PersonView } from '../store/people.js'
+import { commandProcess } from './command-process.js'
 import { EXIT } from './exit.js'
 import { present, styled, terminalOf } from './terminal.js'
 
@@ -17,7 +18,8 @@ export interface CommonOptions { readonly config?: string, readonly json?: boole
 
 /** `--config`, else GATEHOUSE_CONFIG, else config/gatehouse.yaml. @throws ConfigError */
 export function readConfig({ config }: CommonOptions): LoadedConfig {
-  return loadConfig(config ?? process.env.GATEHOUSE_CONFIG ?? 'config/gatehouse.yaml', { env: process.env })
+  const { env } = commandProcess()
+  return loadConfig(config ?? env.GATEHOUSE_CONFIG ?? 'config/gatehouse.yaml', { env })
 }
 
 export interface CommandContext {
@@ -49,17 +51,19 @@ export function cliActor(): string {
 
 /** Names come from elsewhere: nothing in them may steer the terminal. */
 export function print(text: string): void {
-  process.stdout.write(`${present(printable(text), terminalOf(process.stdout))}\n`)
+  const { stdout } = commandProcess()
+  stdout.write(`${present(printable(text), terminalOf(stdout))}\n`)
 }
 
 /** A file for other programs, on a terminal too: its lines stay as they are. */
 export function printFile(text: string): void {
-  process.stdout.write(`${printable(text)}\n`)
+  commandProcess().stdout.write(`${printable(text)}\n`)
 }
 
 /** For whoever reads along; standard output stays what a program can read. */
 export function printNote(text: string): void {
-  process.stderr.write(`${present(printable(text), terminalOf(process.stderr))}\n`)
+  const { stderr } = commandProcess()
+  stderr.write(`${present(printable(text), terminalOf(stderr))}\n`)
 }
 
 function printable(text: string): string {
@@ -86,12 +90,13 @@ export function printTable(
   headings: readonly string[], rows: readonly (readonly string[])[], empty: string,
 ): void {
   if (rows.length === 0) return print(empty)
-  const terminal = terminalOf(process.stdout)
+  const { stdout } = commandProcess()
+  const terminal = terminalOf(stdout)
   const table = [headings, ...rows.map((row) => row.map(visible))]
   const widths = headings.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
   for (const [index, row] of table.entries()) {
     const line = row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()
-    process.stdout.write(`${index === 0 && terminal.colour ? styled(line, 'bold') : present(line, terminal)}\n`)
+    stdout.write(`${index === 0 && terminal.colour ? styled(line, 'bold') : present(line, terminal)}\n`)
   }
 }
 

@@ -17,6 +17,7 @@ import { createGroupStore } from '../store/groups.js'
 import { openDatabase } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
 import { openAppDirectory, openInspection } from './app-directory.js'
+import { commandProcess } from './command-process.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
 import { isNotMadeYet, seeDatabase } from './database-look.js'
 
@@ -91,7 +92,7 @@ async function databaseResults(config: Config): Promise<Result[]> {
 }
 
 async function stepResults({ pipeline, ownSteps }: Config): Promise<Result[]> {
-  const steps = createOwnSteps({ log: { info: ({ line }) => process.stderr.write(`${line}\n`) } })
+  const steps = createOwnSteps({ log: { info: ({ line }) => commandProcess().stderr.write(`${line}\n`) } })
   try {
     return await all([['steps', ownStepsLoad(pipeline, ownSteps, (step) => steps.prepare([step]))]])
   } finally {

@@ -12,6 +12,7 @@ import type { PersonView } from '../store/people.js'
 import { readingsOfEverybody } from '../store/readings.js'
 import { openAppDirectory } from './app-directory.js'
 import { printGroupsRead, withNames } from './entra-groups.js'
+import { commandProcess } from './command-process.js'
 import { EXIT, print, printJson, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
 
 export interface ExplainOptions extends CommonOptions { readonly entraGroups?: string, readonly with?: string, readonly live?: boolean }
@@ -19,7 +20,7 @@ export interface ExplainOptions extends CommonOptions { readonly entraGroups?: s
 export async function explain(user: string | undefined, options: ExplainOptions): Promise<number> {
   const asked = [user, options.entraGroups, options.with].filter((each) => each !== undefined).length
   if (asked !== 1 || (options.live && options.with === undefined)) {
-    process.stderr.write('gatehouse: say one of: explain USER, explain --entra-groups ID,ID, explain --with NEW.yaml [--live]\n')
+    commandProcess().stderr.write('gatehouse: say one of: explain USER, explain --entra-groups ID,ID, explain --with NEW.yaml [--live]\n')
     return EXIT.usage
   }
   if (options.with !== undefined) return await explainWith(options.with, options)
@@ -87,7 +88,7 @@ interface PersonChange { readonly username: string, readonly readAt: string, rea
 
 async function explainWith(file: string, options: ExplainOptions): Promise<number> {
   const { config } = readConfig(options)
-  const mapping = createGroupMapping(loadConfig(file, { env: process.env }).config.groupMapping)
+  const mapping = createGroupMapping(loadConfig(file, { env: commandProcess().env }).config.groupMapping)
   const names = await localGroups(options)
   const directory = options.live ? openAppDirectory(config) : undefined
   const changes: PersonChange[] = []

@@ -1,5 +1,6 @@
 // `gatehouse groups ...`: local groups and their permissions. A login never makes one.
 import { createGroupStore } from '../store/groups.js'
+import { commandProcess } from './command-process.js'
 import { cliActor, EXIT, print, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
 import { refuseSeparators } from './group-names.js'
 import { formatGroupsFile, readGroupsFile } from './groups-file.js'
@@ -34,6 +35,6 @@ export async function groupsApply(file: string, options: CommonOptions & { reado
 export async function groupsExport(options: CommonOptions): Promise<number> {
   const groups = await withDatabase(options, ({ database }) => createGroupStore(database).list())
   if (options.json) printJson({ groups: groups.map(({ name, description, permissions }) => ({ name, description, permissions })) })
-  else process.stdout.write(formatGroupsFile(groups))
+  else commandProcess().stdout.write(formatGroupsFile(groups))
   return EXIT.ok
 }

@@ -1,5 +1,6 @@
 // What `--help` says besides the line of each command: its arguments, examples that can be typed in, exit codes.
 import type { Command } from 'commander'
+import { commandProcess } from './command-process.js'
 import { styled, terminalOf } from './terminal.js'
 
 const USER = 'a username, the UPN as Entra ID last said it, an e-mail address that one person has, or an id'
@@ -84,7 +85,7 @@ const EXIT_CODES = 'Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 configuration 
 
 /** Adds it to the whole tree of commands, once that is complete. */
 export function describeCommands(program: Command): void {
-  const style = (text: string): string => terminalOf(process.stdout).colour ? styled(text, 'bold') : text
+  const style = (text: string): string => terminalOf(commandProcess().stdout).colour ? styled(text, 'bold') : text
   for (const [path, command] of commandsOf(program)) {
     command.configureHelp({ ...program.configureHelp(), styleTitle: style })
     for (const argument of command.registeredArguments) {

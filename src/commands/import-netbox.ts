@@ -5,6 +5,7 @@ import { formatProblem } from '../config/problem.js'
 import { GatehouseError } from '../core/errors.js'
 import { importNetbox as convert, refuseLarge, type NetboxImport } from '../netbox/import.js'
 import { ImportRefused } from '../netbox/report.js'
+import { commandProcess } from './command-process.js'
 import { EXIT, printFile, printJson, type CommonOptions } from './context.js'
 
 /** @throws `file_unreadable` */
@@ -53,5 +54,5 @@ function bytesOf(file: string): Uint8Array {
 
 /** The file's words are quoted: they may not steer the terminal. */
 function complain(text: string): void {
-  process.stderr.write(`${text.split('\n').map((line) => line.replace(/[\p{Cc}\p{Cf}]/gu, '?')).join('\n')}\n`)
+  commandProcess().stderr.write(`${text.split('\n').map((line) => line.replace(/[\p{Cc}\p{Cf}]/gu, '?')).join('\n')}\n`)
 }

@@ -1,6 +1,7 @@
 // `gatehouse sessions list|revoke`: who is signed in now, and making it stop.
 import type { PeopleStore } from '../store/people.js'
 import { createSessionAdmin } from '../store/session-admin.js'
+import { commandProcess } from './command-process.js'
 import {
   cliActor, EXIT, noteNamesakes, print, printJson, printTable, readConfig, withDatabase, type CommonOptions,
 } from './context.js'
@@ -17,7 +18,7 @@ export async function sessionsList(options: CommonOptions & { readonly user?: st
 /** Exactly one of an id, `--user` and `--all`. */
 export async function sessionsRevoke(id: string | undefined, options: CommonOptions & { readonly user?: string, readonly all?: boolean }): Promise<number> {
   if ([id, options.user, options.all].filter((each) => each !== undefined).length !== 1) {
-    process.stderr.write('gatehouse: say which: sessions revoke ID, --user USER or --all\n')
+    commandProcess().stderr.write('gatehouse: say which: sessions revoke ID, --user USER or --all\n')
     return EXIT.usage
   }
   const { session } = readConfig(options).config

@@ -1,4 +1,5 @@
 // How text looks on a terminal: lines wrapped to its width, and colours. In a pipe or a file it stays as it is.
+import { commandProcess, type OutputStream } from './command-process.js'
 
 export interface Terminal {
   readonly colour: boolean
@@ -6,15 +7,14 @@ export interface Terminal {
   readonly width: number | undefined
 }
 
-interface Stream { readonly isTTY?: boolean, readonly columns?: number }
-
 /** Of a terminal that does not say. */
-const USUAL_WIDTH = 80
+export const USUAL_WIDTH = 80
 /** Narrower than this nothing that is wrapped can be read. */
 const LEAST_WIDTH = 40
 
 /** NO_COLOR (no-color.org): any value but the empty one. */
-export function terminalOf({ isTTY = false, columns }: Stream, env: NodeJS.ProcessEnv = process.env): Terminal {
+export function terminalOf({ isTTY = false, columns }: Pick<OutputStream, 'isTTY' | 'columns'>): Terminal {
+  const { env } = commandProcess()
   if (!isTTY) return { colour: false, width: undefined }
   const plain = (env.NO_COLOR ?? '') !== '' || env.TERM === 'dumb'
   return { colour: !plain, width: Math.max(columns || USUAL_WIDTH, LEAST_WIDTH) } // a pseudo-terminal may report 0

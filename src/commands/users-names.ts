@@ -2,6 +2,7 @@
 import { GatehouseError } from '../core/errors.js'
 import { RELEASED_NAME_DAYS, usernameKey } from '../core/user.js'
 import { createUsernames } from '../store/usernames.js'
+import { commandProcess } from './command-process.js'
 import {
   cliActor, EXIT, noteNamesakes, print, printJson, readConfig, withDatabase, type CommonOptions,
 } from './context.js'
@@ -26,7 +27,7 @@ const KEPT = ` Others may have the old name after ${RELEASED_NAME_DAYS} days, or
 
 export async function usersRelease(name: string, options: ReleaseOptions): Promise<number> {
   if (!options.yes) {
-    process.stderr.write('gatehouse: to applications the next holder of this name IS the one before: say --yes\n')
+    commandProcess().stderr.write('gatehouse: to applications the next holder of this name IS the one before: say --yes\n')
     return EXIT.usage
   }
   const now = options.now ?? false

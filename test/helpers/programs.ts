@@ -33,10 +33,18 @@ export function newestProxy(t: Test, name: keyof typeof NEWEST): string | undefi
   return undefined
 }
 
-/** Skips the whole test with a reason; GATEHOUSE_TEST_REQUIRE_ALL=1 makes a failure of it. */
+const skipped = new WeakMap<Test, Set<string>>()
+
+/**
+ * Notes in a test that the rest of it is skipped, and why; GATEHOUSE_TEST_REQUIRE_ALL=1 makes a failure of it. The caller
+ * returns. It may be called more than once, and after assertions; a reason is noted once.
+ */
 export function skip(t: Test, reason: string): void {
+  const reasons = skipped.get(t) ?? new Set()
+  if (reasons.has(reason)) return
+  skipped.set(t, reasons.add(reason))
   if (process.env.GATEHOUSE_TEST_REQUIRE_ALL) t.fail(`${reason}, and nothing may be skipped here`)
-  else t.plan(0, reason)
+  else t.skip(reason, () => {})
 }
 
 export interface Running { readonly process: ChildProcess, readonly output: () => string, stop(): Promise<void> }

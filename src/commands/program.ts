@@ -1,0 +1,217 @@
+// The table of the `gatehouse` command: one line for each command, loaded when it runs. What `--help` says of arguments
+// and examples is in help.ts. Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 configuration unusable.
+import { readFileSync } from 'node:fs'
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { commandProcess, withCommandProcess, type CommandProcess } from './command-process.js'
+import { SHELLS, type Shell } from './completion.js'
+import type { CommonOptions } from './context.js'
+import { EXIT } from './exit.js'
+import { describeCommands } from './help.js'
+import { terminalOf, USUAL_WIDTH } from './terminal.js'
+import { parseSince } from './time.js'
+
+function port(text: string): number {
+  const number = Number(text)
+  if (!/^\d+$/.test(text) || number > 65_535) throw new InvalidArgumentError('A port is a number from 0 to 65535.')
+  return number
+}
+
+function since(text: string): Date {
+  const time = parseSince(text, Date.now())
+  if (time === undefined) {
+    throw new InvalidArgumentError('Write ISO 8601 (2026-11-22T10:00:00Z), or how long ago: 30m, 2h, 7d.')
+  }
+  return time
+}
+
+function several(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text]
+}
+
+type Run = (...args: never[]) => Promise<number>
+
+const PACKAGE_FILE = new URL('../../package.json', import.meta.url)
+const { version } = JSON.parse(readFileSync(PACKAGE_FILE, 'utf8')) as { version: string }
+
+/** They accept --config like every command, and have no use for it. */
+const WITHOUT_CONFIGURATION: ReadonlySet<string> = new Set(['demo', 'import-netbox', 'completion', 'init'])
+const hasNoConfiguration = (usage: string): boolean => WITHOUT_CONFIGURATION.has(usage.split(' ')[0] ?? '')
+const CONFIG_HELP = 'the configuration (default: GATEHOUSE_CONFIG, else config/gatehouse.yaml)'
+
+/**
+ * Runs one command.
+ * @param args what follows `gatehouse` on the command line
+ * @param io where it writes and which variables it reads: those of the process, or others for a caller within it
+ * @returns the exit code
+ */
+export async function runCommand(args: readonly string[], io: CommandProcess = process): Promise<number> {
+  return await withCommandProcess(io, async () => {
+    const status = { code: EXIT.ok as number }
+    try {
+      await createProgram((code) => { status.code = code }).parseAsync(args, { from: 'user' })
+      return status.code
+    } catch (error) {
+      if (!(error instanceof CommanderError)) throw error
+      return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    }
+  })
+}
+
+function createProgram(ended: (code: number) => void): Command {
+  const { stdout, stderr } = commandProcess()
+  const program = new Command('gatehouse')
+    .version(version, '-v, --version', 'print the version')
+    .description('Login gateway for Microsoft Entra ID')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      getOutHelpWidth: () => terminalOf(stdout).width ?? USUAL_WIDTH,
+      getErrHelpWidth: () => terminalOf(stderr).width ?? USUAL_WIDTH,
+      getOutHasColors: () => terminalOf(stdout).colour, // one rule; Commander's also looks at variables like CI
+      getErrHasColors: () => terminalOf(stderr).colour,
+    })
+  const define = definer(ended)
+  for (const add of [
+    addGatewayCommands, addGroupCommands, addUserCommands, addSessionCommands, addRecordCommands, addShellCommands,
+  ]) add(program, define)
+  program.command('version', { hidden: true }).action(() => { stdout.write(`${version}\n`) })
+  describeCommands(program)
+  return program
+}
+
+type Define = (parent: Command, usage: string, description: string, load: () => Promise<Run>) => Command
+
+/** @param ended is told the exit code of the command that ran */
+function definer(ended: (code: number) => void): Define {
+  return (parent, usage, description, load) => {
+    const made: Command = parent.command(usage).description(description)
+      .addOption(new Option('--config <file>', CONFIG_HELP).hideHelp(hasNoConfiguration(usage)))
+      .option('--json', 'print JSON')
+      .action(async (...args: unknown[]) => {
+        const given = args.slice(0, -1) as never[] // the last argument is the command itself
+        ended(await load().then((run) => run(...given)).catch(async (error: unknown) => {
+          const { explainFailure } = await import('./context.js')
+          return explainFailure(error, made.opts<CommonOptions>().json)
+        }))
+      })
+    return made
+  }
+}
+
+function addGatewayCommands(program: Command, define: Define): void {
+  define(program, 'serve', 'run the gateway', async () => (await import('./serve.js')).serve)
+    .option('--no-migrate', 'do not apply migrations at start')
+  define(program, 'demo', 'everything on this machine, with a simulated Entra ID and six people',
+    async () => (await import('./demo.js')).demo)
+    .option('--port <port>', 'port of the application to open', port)
+  define(program, 'init', 'write a configuration with its secrets, the proxy\'s files and the registration to make',
+    async () => (await import('./init.js')).init)
+    .option('--dir <folder>', 'where to write (default: config)')
+    .option('--tenant <id>', 'Directory (tenant) ID')
+    .option('--client <id>', 'Application (client) ID, where the application is registered already')
+    .option('--public-url <url>', 'where browsers reach Gatehouse\'s own pages: https://auth.example.com')
+    .option('--application <host>', 'host of an application, also HOST=ADDRESS:PORT where it listens; repeatable', several)
+    .option('--database <url>', 'postgres://..., or embedded (the default): a PostgreSQL of Gatehouse\'s own')
+    .option('--proxy <name>', 'nginx (the default), caddy, haproxy, traefik, envoy or none')
+    .option('--certificate <file>', 'the proxy\'s certificate, where it is not in the usual place')
+    .option('--certificate-key <file>', 'its key')
+    .option('--force', 'replace files that are there, except secrets')
+  define(program, 'migrate', 'bring the database to this version', async () => (await import('./migrate.js')).migrate)
+  define(program, 'check', 'validate the configuration and print every problem',
+    async () => (await import('./check.js')).check)
+    .option('--offline', 'look at the file and what lies beside it alone: no database, no Entra ID')
+  define(program, 'doctor', 'ask Entra ID, Graph and the database everything that a login will need',
+    async () => (await import('./doctor.js')).doctor)
+  define(program, 'import-netbox <file>', 'print the equivalent of a NetBox configuration',
+    async () => (await import('./import-netbox.js')).importNetbox)
+  define(program, 'explain [user]', 'dry run of the mapping: for a person, for Entra groups, or under another configuration',
+    async () => (await import('./explain.js')).explain)
+    .option('--entra-groups <ids>', 'object IDs, separated by commas')
+    .option('--with <file>', 'what everybody would gain or lose under this configuration')
+    .option('--live', 'with --with: read Graph now instead of using the last readings')
+}
+
+function addGroupCommands(program: Command, define: Define): void {
+  const groups = program.command('groups').description('local groups and their permissions')
+  define(groups, 'list', 'list groups', async () => (await import('./groups.js')).groupsList)
+  define(groups, 'add <name>', 'add a group', async () => (await import('./groups.js')).groupsAdd)
+    .option('--description <text>', 'what it is for')
+  define(groups, 'apply <file>', 'make groups and permissions as a file describes them',
+    async () => (await import('./groups.js')).groupsApply)
+    .option('--dry-run', 'only say what would change')
+  define(groups, 'export', 'print all groups as such a file', async () => (await import('./groups.js')).groupsExport)
+  define(groups, 'rename <name> <new>', 'rename a group', async () => (await import('./groups-admin.js')).groupsRename)
+  define(groups, 'remove <name>', 'remove a group that the mapping does not name',
+    async () => (await import('./groups-admin.js')).groupsRemove)
+    .option('--force', 'even if the mapping names it')
+  define(groups, 'grant <name> <permission>', 'give a group a permission',
+    async () => (await import('./groups-admin.js')).groupsGrant)
+  define(groups, 'revoke <name> <permission>', 'take a permission from a group',
+    async () => (await import('./groups-admin.js')).groupsRevoke)
+}
+
+function addUserCommands(program: Command, define: Define): void {
+  const users = program.command('users').description('people and their rights')
+  define(users, 'list', 'list people', async () => (await import('./users.js')).usersList)
+    .option('--staff', 'staff alone')
+    .option('--superuser', 'superusers alone')
+    .option('--why', 'what grants each right')
+  define(users, 'show <user>', 'one person, with reasons', async () => (await import('./users.js')).usersShow)
+  define(users, 'add <username>', 'add a user without an Entra identity',
+    async () => (await import('./users-admin.js')).usersAdd)
+    .option('--email <email>', 'their e-mail address')
+    .option('--break-glass', 'never linked to an Entra identity')
+  define(users, 'rename <user> <name>', 'give a user another username',
+    async () => (await import('./users-names.js')).usersRename)
+  define(users, 'release <name>', 'let others have the name of a removed or renamed user, after 180 days',
+    async () => (await import('./users-names.js')).usersRelease)
+    .option('--yes', 'to applications that know people by name the new holder is the old one: this is meant')
+    .option('--now', 'without waiting 180 days')
+  define(users, 'activate <user>', 'let a deactivated user in again',
+    async () => (await import('./users-admin.js')).usersActivate)
+  define(users, 'deactivate <user>', 'refuse a user and end their sessions',
+    async () => (await import('./users-admin.js')).usersDeactivate)
+  define(users, 'remove <user>', 'erase a user; the username stays reserved',
+    async () => (await import('./users-admin.js')).usersRemove)
+}
+
+function addSessionCommands(program: Command, define: Define): void {
+  const sessions = program.command('sessions').description('live sessions')
+  define(sessions, 'list', 'list live sessions', async () => (await import('./sessions.js')).sessionsList)
+    .option('--user <user>', 'of one person: username, UPN, e-mail address or id')
+  define(sessions, 'revoke [id]', 'end a session, all of a person, or all',
+    async () => (await import('./sessions.js')).sessionsRevoke)
+    .option('--user <user>', 'all of one person: username, UPN, e-mail address or id')
+    .option('--all', 'everybody\'s')
+}
+
+function addRecordCommands(program: Command, define: Define): void {
+  const access = program.command('access').description('who may see what')
+  define(access, 'test <url>', 'which access rule decides, and why',
+    async () => (await import('./access.js')).accessTest)
+    .requiredOption('--method <method>', 'the HTTP method')
+    .option('--user <user>', 'who asks (username, UPN, e-mail address or id); without it: nobody')
+    .option('--from <address>', 'the address they ask from')
+
+  const keys = program.command('keys').description('the keys that sign assertions')
+  define(keys, 'list', 'list the keys', async () => (await import('./keys.js')).keysList)
+  define(keys, 'rotate', 'make the next key', async () => (await import('./keys.js')).keysRotate)
+    .option('--now', 'it signs at once and all others are withdrawn: for a key that leaked or cannot be opened')
+
+  const audit = program.command('audit').description('the record of logins and changes')
+  define(audit, 'list', 'list the record, newest first', async () => (await import('./audit.js')).auditList)
+    .option('--user <user>', 'about one person: username, UPN, e-mail address or id')
+    .option('--since <time>', 'ISO 8601, or how long ago: 2h', since)
+    .option('--action <action>', 'login, group, user.deactivate, ...')
+}
+
+function addShellCommands(program: Command, define: Define): void {
+  define(program, 'completion', 'print the completion of commands and options for a shell',
+    async () => {
+      const { completion } = await import('./completion.js')
+      return (shell: Shell) => completion(shell, program)
+    })
+    .addArgument(new Argument('<shell>').choices(SHELLS))
+}
