@@ -10,6 +10,7 @@ import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
 import { createServerIdentity } from '../src/demo/entra/certificates.js'
 import { DEMO_TENANT_ID } from '../src/demo/people.js'
+import { migrate } from '../src/store/migrate.js'
 import { runInProcess } from './helpers/command.js'
 import { startStrictPostgres, type StrictPostgres } from './helpers/strict-postgres.js'
 
@@ -64,7 +65,7 @@ async function takeAllConnections(t: Test, url: string): Promise<void> {
 }
 
 async function prepare(server: StrictPostgres): Promise<void> {
-  const roles = ['person', 'outsider', 'tenant', 'reader', 'crowd', 'guest']
+  const roles = ['person', 'outsider', 'tenant', 'reader', 'crowd', 'guest', 'stranger']
   await server.run(
     ...roles.map((role) => `create role ${role} login password 'right-password'`),
     'create database own owner person', 'create database theirs', 'create database half', 'grant create on database half to tenant',
@@ -139,6 +140,9 @@ t.test('each failure of the database is one line with what mends it, in every co
   const grants = await failing('no right to make tables', 'rights', at({ user: 'tenant', database: 'theirs' }), 'warning')
   await mended('no right to make tables', 'theirs', grants)
   await mended('no right on the schema alone', 'half', await failing('no right on the schema alone', 'rights', at({ user: 'tenant', database: 'half' }), 'warning'))
+  await migrate(at({}))
+  const owners = await failing('tables of another role', 'rights', at({ user: 'stranger' }))
+  await mended('tables of another role', 'own', owners.replace('that role', 'person').replace(/;.*/, ';'))
   const writable = await failing('read-only server', 'read_only', at({ user: 'reader', database: 'standby' }), 'warning')
   await mended('read-only server', 'standby', writable.replace(/^.*if not/, 'if not'))
   await failing('too many connections of the role', 'connections', at({ user: 'crowd' }))

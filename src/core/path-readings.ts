@@ -32,14 +32,20 @@ interface Misreading {
 /** One misreading each: applied in any order, as often as they change something. None makes a path longer. */
 const MISREADINGS: readonly Misreading[] = [
   { concerns: (path) => path.includes('%'), read: (path) => decodeBytes(path, () => true) },
+  // URL Standard, "double-dot URL path segment": %2e is a dot there, while %2f stays as it is
+  { concerns: (path) => /%2e/i.test(path), read: (path) => decodeBytes(path, (byte) => byte === DOT) },
   { concerns: (path) => path.includes('\\'), read: (path) => path.replaceAll('\\', '/') },
   // a path parameter, RFC 3986 section 3.3
   { concerns: (path) => path.includes(';'), read: (path) => path.replace(/;[^/]*/g, '') },
-  { concerns: (path) => /[;?#]/.test(path), read: (path) => path.slice(0, path.search(/[;?#]/)) },
+  // each on its own: Go's ParseRequestURI ends a path at ? and takes # for a part of it
+  ...[';', '?', '#'].map((end): Misreading => (
+    { concerns: (path) => path.includes(end), read: (path) => path.slice(0, path.indexOf(end)) })),
   { concerns: (path) => path.includes('//'), read: (path) => path.replace(/\/{2,}/g, '/') },
   // a network-path reference, RFC 3986 section 4.2: `new URL('//name/admin', base)` has the path /admin
   { concerns: (path) => path.startsWith('//'), read: (path) => path.replace(/^\/+[^/]*/, '') },
   { concerns: (path) => /\/\.{1,2}(?:\/|$)/.test(path), read: withoutDotSegments },
+  // `path.normalize` of Node and `path.Clean` of Go leave no slash where the last segment was a dot
+  { concerns: (path) => /\/\.{1,2}$/.test(path), read: (path) => withoutDotSegments(path).replace(/\/$/, '') },
   { concerns: (path) => TRIMMED.test(path), read: (path) => trimmed(path, (text) => text.split('/').map((name) => name.trim()).join('/')) },
   { concerns: (path) => TRIMMED.test(path), read: (path) => trimmed(path, (text) => text.trimEnd()) },
 ]
@@ -106,6 +112,7 @@ function hexDigit(code = 0): number | undefined {
 }
 
 const PERCENT = 0x25
+const DOT = 0x2e
 
 function trimmed(path: string, trim: (text: string) => string): string {
   return Buffer.from(trim(Buffer.from(path, 'latin1').toString('utf8')), 'utf8').toString('latin1')

@@ -140,6 +140,27 @@ t.test('what can be read in one way alone is not refused for its encoding', asyn
   }
 })
 
+t.test('a dot at the end is read with and without the slash before it', async (t) => {
+  const policy = compileAccess(POLICIES[0] ?? { default: 'deny', rules: [] }, networkTest)
+  for (const path of ['/x/y/admin/.', '//x/y/admin/.', '/x/y/admin/z/..', '/x/y/admin/%2e', '/x/y/admin/z/%2e%2E']) {
+    t.notOk(policy.decide({ target: parseTargetUrl(`https://app.test${path}`, 'GET'), address: () => undefined }, PERSON).allow, path)
+  }
+})
+
+t.test('an encoded dot climbs where an encoded slash beside it stays one', async (t) => {
+  const policy = compileAccess(POLICIES[0] ?? { default: 'deny', rules: [] }, networkTest)
+  for (const path of ['/a%252fb/%252e./admin', '/a%252fb/%252e%252E/admin', '/%253fa%252fb/.%252e/admin']) {
+    t.notOk(policy.decide({ target: parseTargetUrl(`https://app.test${path}`, 'GET'), address: () => undefined }, PERSON).allow, path)
+  }
+})
+
+t.test('a path may end at a question mark alone, where a number sign is a part of it', async (t) => {
+  const policy = compileAccess(POLICIES[0] ?? { default: 'deny', rules: [] }, networkTest)
+  for (const path of ['/x/a%23b/admin%3fc', '/x/a%2523b/admin%253fc', '/x/a;b/admin%23c', '/x/a%3fb/admin%23c']) {
+    t.notOk(policy.decide({ target: parseTargetUrl(`https://app.test${path}`, 'GET'), address: () => undefined }, PERSON).allow, path)
+  }
+})
+
 t.test('blanks at the end of a name are read with and without them', async (t) => {
   const policy = compileAccess(POLICIES[0] ?? { default: 'deny', rules: [] }, networkTest)
   const decide = (path: string) => policy.decide({ target: parseTargetUrl(`https://app.test${path}`, 'GET'), address: () => undefined }, PERSON).allow
