@@ -15,7 +15,7 @@ const SENTENCES: Readonly<Record<string, Readonly<Record<number, string>>>> = {
     1: 'abcde', 2: 'ab', 3: '', 4: 'ab', 5: 'abcde', 6: 'ab', 7: 'abc', 8: '', 9: 'ab', 10: 'abc', 11: 'abc', 12: '', 13: 'abcdef', 14: 'ab', 15: 'ab',
     16: 'abcde', 17: '', 18: 'ab', 19: '', 20: 'ab', 21: 'ab', 22: '', 23: 'ab', 24: '', 25: '', 26: '', 27: '', 28: 'ab', 29: '',
   },
-  netbox: { 1: '', 2: '', 3: '', 4: '', 5: '', 6: '' },
+  netbox: { 1: '', 2: '', 3: 'abcdef', 4: 'abcde', 5: '', 6: '', 7: 'abc', 8: 'ab', 9: '' },
 }
 
 const PAGE = 'docs/parity.md'

@@ -2,15 +2,17 @@
 import t from 'tap'
 import { Agent, fetch, FormData } from 'undici'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
-import { createBrowser, type Answer, type Browser } from '../helpers/browser.js'
+import { createBrowser, type Browser } from '../helpers/browser.js'
 import { pickPerson } from '../helpers/gateway.js'
+import { ALL, createTrials, groupsOf, permit, save } from '../helpers/netbox-rights.js'
 import { AUTOMATION, guideBlock, PROJECT, startNetBoxSite } from '../helpers/netbox-site.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
 
-const [GUS, NINA, SUE] = ['gus.guest@fabrikam.example', 'nina.nested@contoso.example', 'sue.super@contoso.example']
+const [GUS, NINA] = ['gus.guest@fabrikam.example', 'nina.nested@contoso.example']
+const [SAM, SUE] = ['sam.staff@contoso.example', 'sue.super@contoso.example']
 const NOBODY = 'nobody.noone@contoso.example'
 const JSON_ONLY = { 'accept': 'application/json', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }
 
@@ -57,11 +59,13 @@ t.test('the guide for NetBox', async (t) => {
 
   await t.test('only groups that NetBox has under exactly this name count, and none is made', async (t) => {
     const query = await connect(t, netbox.databaseUrl)
+    await query("insert into users_group (name, description) values ('Read_Only', ''), ('Read Only ', '')")
     const { browser } = await signIn(PERSON_IDS.guest)
     t.strictSame([await status(browser, '/dcim/sites/'), await status(browser, '/dcim/sites/add/')], [200, 403])
-    t.strictSame(await groupsOf(query, GUS), ['Read Only'], 'not "read only" too')
+    t.strictSame(await groupsOf(query, GUS), ['Read Only'], 'not "read only", "Read_Only" or "Read Only " too')
     await signIn(PERSON_IDS.nested)
-    t.strictSame(await query('select name from users_group where name = $1', ['Gone']), [])
+    t.strictSame(await query('select name from users_group where name = any($1)', [['Gone', 'Network_Engineers']]), [])
+    t.match(netbox.output(), 'group not found in NetBox: Network_Engineers')
   })
 
   await t.test('who is in a nested group has what the outer group may do', async (t) => {
@@ -72,37 +76,85 @@ t.test('the guide for NetBox', async (t) => {
 
   await t.test('each group may do what its permissions say, and one without permissions nothing', async (t) => {
     site.entra.directory.addMember(PROJECT, PERSON_IDS.nobody)
-    const pages = ['/dcim/sites/', '/dcim/sites/add/', '/circuits/circuits/add/', '/users/users/']
-    const allowed = async (person: string) => {
-      const { browser } = await signIn(person)
-      return await Promise.all(pages.map(async (page) => (await status(browser, page)) === 200))
-    }
-    t.strictSame(await allowed(PERSON_IDS.guest), [true, false, false, false], 'read only')
-    t.strictSame(await allowed(PERSON_IDS.staff), [true, true, false, false], 'engineer')
-    t.strictSame(await allowed(PERSON_IDS.many), [false, false, true, false], 'circuit manager')
-    t.strictSame(await allowed(PERSON_IDS.nobody), [false, false, false, false], 'a group without permissions')
-    t.strictSame(await groupsOf(await connect(t, netbox.databaseUrl), NOBODY), ['Empty'])
+    const may = await createTrials(scene)
+    const { browser: guest } = await signIn(PERSON_IDS.guest)
+    t.equal(await may(guest, 'device'), 'view', 'read only')
+    t.equal(await may(guest, 'circuit'), 'view', 'read only')
+    const { browser: engineer } = await signIn(PERSON_IDS.staff)
+    for (const kind of ['device', 'interface', 'address'] as const) t.equal(await may(engineer, kind), ALL, `engineer, ${kind}`)
+    t.equal(await may(engineer, 'circuit'), 'view', 'engineer')
+    t.equal(await may(engineer, 'group'), '', 'engineer')
+    const { browser: manager } = await signIn(PERSON_IDS.many)
+    for (const kind of ['circuit', 'provider'] as const) t.equal(await may(manager, kind), ALL, `circuit manager, ${kind}`)
+    t.equal(await may(manager, 'device'), '', 'circuit manager')
+    const { browser: nobody } = await signIn(PERSON_IDS.nobody)
+    t.equal(await may(nobody, 'device'), '', 'a group without permissions')
+    const query = await connect(t, netbox.databaseUrl)
+    t.strictSame(await groupsOf(query, NOBODY), ['Empty'])
+    const ownConfiguration = '/dcim/devices/1/render-config/'
+    await permit(query, 'Empty', 'dcim.device', 'render_config')
+    t.equal(await status(nobody, ownConfiguration), 403, 'one of two permissions')
+    await permit(query, 'Empty', 'dcim.device', 'view')
+    t.equal(await status(nobody, ownConfiguration), 200, 'both')
+    t.equal(await status(guest, ownConfiguration), 403, 'the other one')
     site.entra.directory.removeMember(PROJECT, PERSON_IDS.nobody)
     site.entra.directory.addMember(GROUP_IDS.netboxAdmins, PERSON_IDS.nobody)
-    t.strictSame(await allowed(PERSON_IDS.nobody), [true, true, true, true], 'administrator')
+    const { browser: administrator } = await signIn(PERSON_IDS.nobody)
+    for (const kind of ['device', 'circuit'] as const) t.equal(await may(administrator, kind), ALL, `administrator, ${kind}`)
+    t.equal(await may(administrator, 'group'), 'view', 'administrator')
+    t.equal(await status(administrator, '/users/users/'), 200)
+  })
+
+  await t.test('whoever is in several mapped groups is in all of theirs, and permissions add up', async (t) => {
+    const more = [GROUP_IDS.circuitManagers, GROUP_IDS.netboxSuperusers]
+    site.entra.directory.addMember(GROUP_IDS.circuitManagers, PERSON_IDS.staff)
+    const may = await createTrials(scene)
+    const { browser } = await signIn(PERSON_IDS.staff)
+    t.strictSame([await may(browser, 'device'), await may(browser, 'circuit')], [ALL, ALL])
+    t.equal(await status(browser, '/users/users/'), 403)
+    site.entra.directory.addMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.staff)
+    const { browser: superuser } = await signIn(PERSON_IDS.staff)
+    t.equal(await status(superuser, '/users/users/'), 200, 'one of the groups is enough for the flag')
+    const query = await connect(t, netbox.databaseUrl)
+    const groups = ['Circuit Manager', 'NetBox Superusers', 'Network Engineers']
+    t.strictSame(await groupsOf(query, SAM), groups)
+    const [{ id = '' } = {}] = await query<{ id: string }>('select id from users_user where username = $1', [SAM])
+    const { text } = await superuser.ask(`${app}/users/users/${id}/`)
+    t.ok(/>Superuser<\/th>\s*<td>\s*<div[^>]*>\s*<i [^>]*title="Yes">/.test(text), 'the page of the user shows the flag')
+    const list = await superuser.ask(`${app}/users/groups/?embedded=True&user_id=${id}`, { headers: { 'hx-request': 'true' } })
+    t.strictSame([...list.text.matchAll(/<a href="\/users\/groups\/[0-9]+\/">([^<\d][^<]*)<\/a>/g)].map(([, name]) => name), groups)
+    for (const group of more) site.entra.directory.removeMember(group, PERSON_IDS.staff)
+    await signIn(PERSON_IDS.staff)
   })
 
   await t.test('a superuser needs no permission, and staff gives none, since NetBox has no staff', async (t) => {
     const query = await connect(t, netbox.databaseUrl)
     const { browser: superuser } = await signIn(PERSON_IDS.superuser)
     t.strictSame(await groupsOf(query, SUE), ['NetBox Superusers'], 'a group without permissions')
-    t.strictSame([await status(superuser, '/users/users/'), await status(superuser, '/dcim/sites/add/')], [200, 200])
+    const may = await createTrials(scene)
+    for (const kind of ['device', 'group'] as const) t.equal(await may(superuser, kind), ALL, kind)
     const { browser: staff } = await signIn(PERSON_IDS.staff)
-    t.strictSame([await status(staff, '/dcim/sites/'), await status(staff, '/users/users/')], [200, 403])
+    const administration = ['/users/users/', '/core/config-revisions/add/', '/core/background-queues/']
+    for (const page of administration) t.strictSame([await status(superuser, page), await status(staff, page)], [200, 403], page)
+    t.strictSame([await status(superuser, '/admin/'), await status(staff, '/admin/')], [404, 404], 'Django\'s own pages')
     const columns = await query<{ column_name: string }>(`select column_name from information_schema.columns
       where table_name = 'users_user' and column_name in ('is_staff', 'is_superuser')`)
     t.strictSame(columns.map((column) => column.column_name), ['is_superuser'])
+    const [{ id = '' } = {}] = await query<{ id: string }>('select id from users_user where username = $1', [SAM])
+    const form = await superuser.ask(`${app}/users/users/${id}/edit/`)
+    const changed = { username: SAM, is_active: 'on', is_superuser: 'on', _update: '' }
+    t.equal((await save(superuser, form, changed)).status, 302)
+    const isSuperuser = async () => (await query('select is_superuser from users_user where id = $1', [id])).flatMap(Object.values)
+    t.strictSame(await isSuperuser(), [true], 'made one by another superuser')
+    t.equal(await status(staff, '/users/users/'), 403)
+    t.strictSame(await isSuperuser(), [false], 'until the next request')
   })
 
   await t.test('an account that is not active in NetBox is nobody', async (t) => {
     const query = await connect(t, netbox.databaseUrl)
     const { browser } = await signIn(PERSON_IDS.guest)
     t.equal(await status(browser, '/dcim/sites/'), 200)
+    t.strictSame(await query('select is_active from users_user where username = $1', [GUS]), [{ is_active: true }])
     const setActive = (active: boolean) =>
       query('update users_user set is_active = $1 where username = $2', [active, GUS])
     await setActive(false)
@@ -141,7 +193,7 @@ t.test('the guide for NetBox', async (t) => {
     const { browser, answer } = await signIn(PERSON_IDS.staff, '/dcim/sites/add/')
     browser.cookies.get('127.0.0.1')?.delete('sessionid')
     t.equal(await status(browser, '/dcim/sites/', { 'hx-request': 'true' }), 200)
-    const saved = await save(browser, answer, { name: 'Hamburg', slug: 'hamburg', status: 'active' })
+    const saved = await save(browser, answer, { name: 'Hamburg', slug: 'hamburg', status: 'active', _create: '' })
     t.equal(saved.status, 302)
     t.match((await browser.ask(`${app}/dcim/sites/`)).text, 'Hamburg')
   })
@@ -244,14 +296,6 @@ function fromAutomation(): Browser {
   return createBrowser({ dispatcher: new Agent({ localAddress: AUTOMATION }) })
 }
 
-/** What NetBox itself has stored. */
-async function groupsOf(query: Awaited<ReturnType<typeof connect>>, username: string): Promise<readonly string[]> {
-  const rows = await query<{ name: string }>(`select name from users_group
-    join users_user_groups on group_id = users_group.id join users_user on user_id = users_user.id
-    where username = $1 order by name collate "C"`, [username])
-  return rows.map(({ name }) => name)
-}
-
 /** A picture of this width and height: 1.5 MB at 720. */
 function bitmap(side: number): Uint8Array<ArrayBuffer> {
   const header = Buffer.alloc(54)
@@ -261,10 +305,4 @@ function bitmap(side: number): Uint8Array<ArrayBuffer> {
   header.writeUInt16LE(1, 26)
   header.writeUInt16LE(24, 28)
   return new Uint8Array(Buffer.concat([header, Buffer.alloc(3 * side * side, 120)]))
-}
-
-async function save(browser: Browser, page: Answer, fields: Record<string, string>): Promise<Answer> {
-  const [, token = ''] = /name="csrfmiddlewaretoken" value="([^"]+)"/.exec(page.text) ?? []
-  const form = { csrfmiddlewaretoken: token, ...fields, _create: '' }
-  return await browser.ask(page.url, { method: 'POST', form, headers: { referer: page.url } })
 }
