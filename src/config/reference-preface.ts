@@ -6,8 +6,8 @@ export function preface(): string {
 # Configuration
 
 Gatehouse reads one YAML 1.2 file (UTF-8, at most 1 MB, one document): \`--config FILE\`, else \`GATEHOUSE_CONFIG\`, else
-\`config/gatehouse.yaml\`. \`config/gatehouse.example.yaml\` is a complete one to start from, and \`gatehouse check\` judges yours. An editor
-with a YAML language server completes and checks keys when the file begins with \`# yaml-language-server: $schema=gatehouse.schema.json\`.
+\`config/gatehouse.yaml\`. \`gatehouse init\` writes one, \`config/gatehouse.example.yaml\` shows more of what is possible, and
+\`gatehouse check\` judges yours. An editor with a YAML language server completes and checks keys when the file begins with \`# yaml-language-server: $schema=gatehouse.schema.json\`.
 
 ## Variables
 
