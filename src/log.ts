@@ -10,7 +10,7 @@ import type { Config } from './config/config.js'
  */
 export function createLogger(
   { level, format }: Pick<Config['log'], 'level' | 'format'>,
-  destination: DestinationStream = pino.destination({ dest: 1, sync: false }),
+  destination: DestinationStream = standardOutput(),
   fields?: () => object,
 ): Logger {
   return pino({
@@ -22,6 +22,19 @@ export function createLogger(
     serializers: { err: errorFields, error: errorFields, req: () => undefined, res: () => undefined },
     hooks: { streamWrite: logsText(format) ? asText() : withoutControls },
   }, destination)
+}
+
+/**
+ * Nothing more is written to a terminal that was closed, as pino does for a closed pipe. Otherwise the error would end
+ * the process, and at its end pino tries to write the rest for ever: it would hang with its port and its database.
+ */
+function standardOutput(): DestinationStream {
+  const destination = pino.destination({ dest: 1, sync: false })
+  destination.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EIO') throw error
+    Object.assign(destination, { write: () => true, flush() {}, flushSync() {}, end() {} })
+  })
+  return destination
 }
 
 /** Whether the log is for people. */

@@ -1,4 +1,5 @@
 // `gatehouse serve`: runs until it is told to stop, then finishes what is under way.
+import { isatty } from 'node:tty'
 import type { Logger } from 'pino'
 import { createLiveConfig, type ReloadReport } from '../config/live.js'
 import { formatProblem, type Problem } from '../config/load.js'
@@ -11,6 +12,7 @@ import { startTracing } from '../tracing/tracing.js'
 import { EXIT, readConfig, type CommonOptions } from './context.js'
 
 const WATCH_EVERY_MS = 2_000
+const atTerminal = (): boolean => [0, 1, 2].some((stream) => isatty(stream))
 
 export async function serve(options: CommonOptions & { readonly migrate?: boolean }): Promise<number> {
   const loaded = readConfig(options)
@@ -19,10 +21,15 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   const log = createLogger(config.log, undefined, tracing.logFields)
   warn(log, warnings)
   tracing.tellTo(log)
-  const stopped = new Promise<string>((resolve) => { for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve) })
+  let stop: (signal: string) => void = () => {}
+  const stopped = new Promise<string>((resolve) => { stop = resolve })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
   const steps = createOwnSteps({ log })
   const live = createLiveConfig({ initial: loaded, load: () => readConfig(options), prepare: ({ ownSteps }) => steps.prepare(ownSteps), report: reloadReport(log, file) })
-  process.on('SIGHUP', live.reload)
+  // It comes from whoever wants a reload, and from a terminal that is closed: that one is no terminal any more.
+  const startedAtTerminal = atTerminal()
+  const onHangup = (signal: string): void => { if (startedAtTerminal && !atTerminal()) stop(signal); else live.reload() }
+  process.on('SIGHUP', onHangup)
   try {
     const gateway = await startGateway(live.current, {
       log, steps, migrate: options.migrate ?? true, tracing, reload: live.state,
@@ -41,7 +48,7 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   } finally {
     live.close()
     await steps.close()
-    process.off('SIGHUP', live.reload)
+    process.off('SIGHUP', onHangup)
   }
 }
 

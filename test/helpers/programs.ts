@@ -39,7 +39,7 @@ const skipped = new WeakMap<Test, Set<string>>()
  * Notes in a test that the rest of it is skipped, and why; GATEHOUSE_TEST_REQUIRE_ALL=1 makes a failure of it. The caller
  * returns. It may be called more than once, and after assertions; a reason is noted once.
  */
-export function skip(t: Test, reason: string): void {
+export function skip(t: Test, reason: string): undefined {
   const reasons = skipped.get(t) ?? new Set()
   if (reasons.has(reason)) return
   skipped.set(t, reasons.add(reason))
