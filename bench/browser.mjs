@@ -1,5 +1,5 @@
-// A person with a browser, as far as a login needs one: redirects are followed with a cookie jar, and the sign-in page of the
-// simulated Entra ID is filled in.
+// A person with a browser, as far as a login needs one: redirects are followed with a cookie jar, and the sign-in page
+// of the simulated Entra ID is filled in.
 import { request } from 'node:http'
 import { signInAs } from '../dist/demo/entra/sign-in-as.js'
 
@@ -31,9 +31,19 @@ export async function logIn(page, entraUrl, person) {
 /** Not with fetch, which says of itself that it loads no page (Sec-Fetch-Mode). */
 function open(url, cookie) {
   return new Promise((resolve, reject) => {
-    request(url, { agent: false, headers: { 'accept': 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', ...cookie !== '' && { cookie } } }, (response) => {
+    request(url, {
+      agent: false,
+      headers: {
+        'accept': 'text/html',
+        'sec-fetch-mode': 'navigate',
+        'sec-fetch-dest': 'document',
+        ...cookie !== '' && { cookie },
+      },
+    }, (response) => {
       let text = ''
-      response.setEncoding('utf8').on('data', (chunk) => { text += chunk }).on('end', () => resolve({ status: response.statusCode, headers: response.headers, text }))
+      response.setEncoding('utf8').on('data', (chunk) => {
+        text += chunk
+      }).on('end', () => resolve({ status: response.statusCode, headers: response.headers, text }))
     }).on('error', reject).end()
   })
 }

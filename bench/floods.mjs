@@ -12,8 +12,12 @@ const LEGITIMATE_EVERY_MS = 10
 const SLOW_SOCKETS = 150
 
 const COLUMNS = [
-  'load beside 100 legitimate requests a second', 'requests a second', 'CPU, percent of a core', 'log, bytes a second',
-  'p50, ms', 'p99, ms',
+  'load beside 100 legitimate requests a second',
+  'requests a second',
+  'CPU, percent of a core',
+  'log, bytes a second',
+  'p50, ms',
+  'p99, ms',
 ]
 
 const AMBIGUOUS = `/x/${'\\//;%252e%2e%255c'.repeat(500)}`
@@ -36,7 +40,9 @@ try {
   const cookies = await addSessions(stage, 200)
   const gateway = await startGateway(stage, { server: { rateLimit: 120 }, config: { log: { access: 'denied' } } })
   let logged = 0
-  gateway.child.stdout.on('data', (chunk) => { logged += chunk.length })
+  gateway.child.stdout.on('data', (chunk) => {
+    logged += chunk.length
+  })
   await warm(gateway.url, cookies)
   await measured(2, cookies[0], gateway, async () => sleep(2_000)) // what any traffic takes at first
   say(`| ${COLUMNS.join(' | ')} |`)
@@ -83,8 +89,12 @@ async function measured(seconds, cookie, gateway, run) {
     const began = performance.now()
     request(`${gateway.url}/oauth2/auth`, { agent, headers }, (response) => {
       response.resume()
-      response.on('end', () => { taken.push(response.statusCode === 200 ? performance.now() - began : Infinity) })
-    }).on('error', () => { taken.push(Infinity) }).end()
+      response.on('end', () => {
+        taken.push(response.statusCode === 200 ? performance.now() - began : Infinity)
+      })
+    }).on('error', () => {
+      taken.push(Infinity)
+    }).end()
   }, LEGITIMATE_EVERY_MS)
   const [cpu, began] = [cpuOf(gateway.child), performance.now()]
   const result = await run()
@@ -92,7 +102,12 @@ async function measured(seconds, cookie, gateway, run) {
   clearInterval(timer)
   await sleep(200)
   agent.destroy()
-  return { result, cpu: (cpuOf(gateway.child) - cpu) / elapsed * 100, p50: quantile(taken, 0.5), p99: quantile(taken, 0.99) }
+  return {
+    result,
+    cpu: (cpuOf(gateway.child) - cpu) / elapsed * 100,
+    p50: quantile(taken, 0.5),
+    p99: quantile(taken, 0.99),
+  }
 }
 
 /** Sockets that send a body byte by byte; one that is closed is opened again. */

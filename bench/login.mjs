@@ -1,4 +1,5 @@
-// What logins cost the gateway: its own share of a callback (all of it, less the time spent waiting for Entra ID and Graph) for
+// What logins cost the gateway: its own share of a callback (all of it, less the time spent waiting for Entra ID and
+// Graph) for
 // 1 and for 11,000 groups, logins a second, and resident memory over many logins. Prints; judges nothing.
 // LOGINS=1000 makes it shorter (default 10000).
 import { spawn } from 'node:child_process'
@@ -24,17 +25,38 @@ const home = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'))
 const [port, management] = await Promise.all([freePort(), freePort()])
 const publicUrl = `http://127.0.0.1:${port}`
 const postgres = await startEmbeddedPostgres(home, { tcp: true })
-const people = Array.from({ length: PEOPLE }, (_, number) => `f1000000-0000-4000-8000-${String(number).padStart(12, '0')}`)
+const people = Array.from(
+  { length: PEOPLE },
+  (_, number) => `f1000000-0000-4000-8000-${String(number).padStart(12, '0')}`,
+)
 const entra = await startEntra({ directory: bigDirectory(), app: registration() })
-writeFileSync(join(home, 'gatehouse.yaml'), stringify({
-  server: { publicUrl, host: '127.0.0.1', port, management: { port: management }, rateLimit: 100_000 },
-  entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'bench-secret', authorityHost: entra.url, graphUrl: entra.graphUrl, allowHttp: true },
-  database: { url: postgres.url },
-  session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
-  keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
-  groupMapping: [{ entraGroup: GROUP_IDS.circuitManagers, groups: ['Circuit Manager'] }],
-}))
-const gateway = spawn(process.execPath, ['--expose-gc', '--import', new URL('measure.mjs', import.meta.url).href, 'dist/cli.js', 'serve', '--config', join(home, 'gatehouse.yaml')], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+writeFileSync(
+  join(home, 'gatehouse.yaml'),
+  stringify({
+    server: { publicUrl, host: '127.0.0.1', port, management: { port: management }, rateLimit: 100_000 },
+    entra: {
+      tenantId: DEMO_TENANT_ID,
+      clientId: DEMO_CLIENT_ID,
+      clientSecret: 'bench-secret',
+      authorityHost: entra.url,
+      graphUrl: entra.graphUrl,
+      allowHttp: true,
+    },
+    database: { url: postgres.url },
+    session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
+    keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
+    groupMapping: [{ entraGroup: GROUP_IDS.circuitManagers, groups: ['Circuit Manager'] }],
+  }),
+)
+const gateway = spawn(process.execPath, [
+  '--expose-gc',
+  '--import',
+  new URL('measure.mjs', import.meta.url).href,
+  'dist/cli.js',
+  'serve',
+  '--config',
+  join(home, 'gatehouse.yaml'),
+], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
 try {
   await listening(port)
   for (let each = 0; each < 20; each++) await login(people[each])
@@ -56,12 +78,22 @@ async function shareOf(count, who) {
   const before = (await ask('shares')).asked
   for (let each = 0; each < count; each++) await login(who(each))
   const { shares, asked } = await ask('shares')
-  return { own: shares.map(({ total, waited }) => total - waited).sort((a, b) => a - b), total: shares.map(({ total }) => total).sort((a, b) => a - b), requests: (asked - before) / count }
+  return {
+    own: shares.map(({ total, waited }) => total - waited).sort((a, b) => a - b),
+    total: shares.map(({ total }) => total).sort((a, b) => a - b),
+    requests: (asked - before) / count,
+  }
 }
 
 function report(name, count, { own, total, requests }) {
   const at = (list, share) => list[Math.min(list.length - 1, Math.floor(list.length * share))].toFixed(1)
-  console.log(`${name}, ${count} logins one by one: own share p50 ${at(own, 0.5)} ms, p99 ${at(own, 0.99)} ms; the whole callback p50 ${at(total, 0.5)} ms, p99 ${at(total, 0.99)} ms; ${requests} requests to Entra ID and Graph each`)
+  console.log(
+    `${name}, ${count} logins one by one: own share p50 ${at(own, 0.5)} ms, p99 ${
+      at(own, 0.99)
+    } ms; the whole callback p50 ${at(total, 0.5)} ms, p99 ${
+      at(total, 0.99)
+    } ms; ${requests} requests to Entra ID and Graph each`,
+  )
 }
 
 async function manyLogins() {
@@ -80,8 +112,16 @@ async function manyLogins() {
   const seconds = (performance.now() - began) / 1000
   const [half, whole] = [memory[LOGINS / 2], memory[LOGINS]]
   const megabytes = (bytes) => (bytes / 1024 / 1024).toFixed(1)
-  console.log(`${LOGINS} logins, ${AT_ONCE} at once: ${(LOGINS / seconds).toFixed(0)} a second (the simulated Entra ID, PostgreSQL and the browsers on the same cores)`)
-  console.log(`memory after a collection: resident ${megabytes(half.rss)} MB at half, ${megabytes(whole.rss)} MB at the end (${((whole.rss / half.rss - 1) * 100).toFixed(1)} %); heap ${megabytes(half.heap)} and ${megabytes(whole.heap)} MB`)
+  console.log(
+    `${LOGINS} logins, ${AT_ONCE} at once: ${
+      (LOGINS / seconds).toFixed(0)
+    } a second (the simulated Entra ID, PostgreSQL and the browsers on the same cores)`,
+  )
+  console.log(
+    `memory after a collection: resident ${megabytes(half.rss)} MB at half, ${megabytes(whole.rss)} MB at the end (${
+      ((whole.rss / half.rss - 1) * 100).toFixed(1)
+    } %); heap ${megabytes(half.heap)} and ${megabytes(whole.heap)} MB`,
+  )
 }
 
 async function ask(question) {
@@ -96,14 +136,23 @@ async function login(person) {
   const { location } = await signInAs(start.headers.get('location'), person)
   const answer = await fetch(location, { redirect: 'manual', headers: { cookie } })
   const text = await answer.text()
-  if (answer.status !== 302 || answer.headers.get('location')?.startsWith(entra.url)) throw new Error(`the callback answered ${answer.status}: ${text}`)
+  if (answer.status !== 302 || answer.headers.get('location')?.startsWith(entra.url)) {
+    throw new Error(`the callback answered ${answer.status}: ${text}`)
+  }
 }
 
 function bigDirectory() {
   const directory = createDirectory(DEMO_TENANT_ID)
   seedDemoDirectory(directory)
   for (const [number, id] of people.entries()) {
-    directory.addUser({ id, displayName: `Person ${number}`, userPrincipalName: `person${number}@contoso.example`, accountEnabled: true, userType: 'Member', signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z' })
+    directory.addUser({
+      id,
+      displayName: `Person ${number}`,
+      userPrincipalName: `person${number}@contoso.example`,
+      accountEnabled: true,
+      userType: 'Member',
+      signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z',
+    })
     directory.addMember(GROUP_IDS.circuitManagers, id)
   }
   for (let number = directory.transitiveMemberOf(PERSON_IDS.many).length; number < GROUPS; number++) {
@@ -115,7 +164,14 @@ function bigDirectory() {
 }
 
 function registration() {
-  return { clientId: DEMO_CLIENT_ID, redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`], secrets: [{ id: 'f0000000-0000-4000-8000-000000000001', value: 'bench-secret' }], applicationPermissions: [], delegatedPermissions: ['User.Read'], optionalClaims: ['email', 'sid'] }
+  return {
+    clientId: DEMO_CLIENT_ID,
+    redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`],
+    secrets: [{ id: 'f0000000-0000-4000-8000-000000000001', value: 'bench-secret' }],
+    applicationPermissions: [],
+    delegatedPermissions: ['User.Read'],
+    optionalClaims: ['email', 'sid'],
+  }
 }
 
 async function listening(wanted) {

@@ -1,5 +1,6 @@
-// Loaded into the gateway's own process by a benchmark: how long each callback took, how much of that was waiting for Entra ID
-// and Graph, and the memory after a collection. It watches Node's and undici's diagnostics channels and changes nothing.
+// Loaded into the gateway's own process by a benchmark: how long each callback took, how much of that was waiting for
+// Entra ID and Graph, and the memory after a collection. It watches Node's and undici's diagnostics channels and
+// changes nothing.
 import { subscribe } from 'node:diagnostics_channel'
 import './memory.mjs'
 
@@ -14,10 +15,16 @@ subscribe('http.server.request.start', ({ request }) => {
 })
 subscribe('http.server.response.finish', ({ request }) => {
   const start = began.get(request)
-  if (start) shares.push({ total: performance.now() - start.at, waited: waiting - start.waiting }) // exact where logins come one at a time
+  // exact where logins come one at a time
+  if (start) shares.push({ total: performance.now() - start.at, waited: waiting - start.waiting })
 })
-subscribe('undici:request:create', ({ request }) => { sent.set(request, performance.now()); asked++ })
-subscribe('undici:request:trailers', ({ request }) => { waiting += performance.now() - (sent.get(request) ?? performance.now()) })
+subscribe('undici:request:create', ({ request }) => {
+  sent.set(request, performance.now())
+  asked++
+})
+subscribe('undici:request:trailers', ({ request }) => {
+  waiting += performance.now() - (sent.get(request) ?? performance.now())
+})
 
 process.on('message', (question) => {
   if (question === 'shares') process.send({ shares: shares.splice(0), asked })

@@ -20,5 +20,7 @@ for (const [name, path] of Object.entries(PATHS)) {
   }
   times.sort((a, b) => a - b)
   const count = readings === 'unknowable' ? 'beyond the budget' : `${readings.length} readings`
-  console.log(`${name.padEnd(20)} ${count.padEnd(18)} fastest ${times[0].toFixed(2)} ms, median ${times[50].toFixed(2)} ms`)
+  console.log(
+    `${name.padEnd(20)} ${count.padEnd(18)} fastest ${times[0].toFixed(2)} ms, median ${times[50].toFixed(2)} ms`,
+  )
 }

@@ -1,5 +1,5 @@
-// Programs a benchmark compares with, as they are installed: found, started in the foreground on loopback, ended by their own
-// process id; and what they cost with all their processes.
+// Programs a benchmark compares with, as they are installed: found, started in the foreground on loopback, ended by
+// their own process id; and what they cost with all their processes.
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -7,14 +7,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** @returns its path, or undefined where it is not installed */
 export function installed(name) {
-  return spawnSync('sh', ['-c', `command -v ${name} || ls /usr/sbin/${name}`], { encoding: 'utf8' }).stdout.trim().split('\n')[0] || undefined
+  return spawnSync('sh', ['-c', `command -v ${name} || ls /usr/sbin/${name}`], { encoding: 'utf8' }).stdout.trim()
+    .split('\n')[0] || undefined
 }
 
 /** Starts it and waits until its port answers. */
 export async function startProgram(stage, path, args, { port, env = {} }) {
   const child = stage.track(spawn(path, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } }))
   let output = ''
-  child.stderr.on('data', (chunk) => { output = `${output}${chunk}`.slice(-4_000) })
+  child.stderr.on('data', (chunk) => {
+    output = `${output}${chunk}`.slice(-4_000)
+  })
   for (let each = 0; each < 200; each++) {
     if (child.exitCode !== null) throw new Error(`${path} ended with ${child.exitCode}:\n${output}`)
     if (await connects(port)) return child
@@ -25,11 +28,16 @@ export async function startProgram(stage, path, args, { port, env = {} }) {
 
 function connects(port) {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true) }).on('error', () => resolve(false))
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy()
+      resolve(true)
+    }).on('error', () => resolve(false))
   })
 }
 
-/** CPU time so far, in seconds, of these processes and of all they have started, those that ended meanwhile included. */
+/**
+ * CPU time so far, in seconds, of these processes and of all they have started, those that ended meanwhile included.
+ */
 export function cpuOfAll(children) {
   const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => statOf(pid) ?? [])
   const family = new Set(children.map(({ pid }) => pid))
@@ -43,7 +51,11 @@ export function cpuOfAll(children) {
 function statOf(pid) {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')
-    return { pid: Number(pid), parent: Number(fields[1]), ticks: [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0) }
+    return {
+      pid: Number(pid),
+      parent: Number(fields[1]),
+      ticks: [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0),
+    }
   } catch {
     return undefined // it has ended
   }

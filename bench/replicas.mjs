@@ -1,5 +1,7 @@
-// How long a session that was ended is still believed: two and four replicas on one PostgreSQL, idle and with checks and logins beside,
-// 1,000 trials each. A trial ends a warm session by a row deleted and asks every replica until it says 401. Prints; judges nothing.
+// How long a session that was ended is still believed: two and four replicas on one PostgreSQL, idle and with checks
+// and logins beside,
+// 1,000 trials each. A trial ends a warm session by a row deleted and asks every replica until it says 401. Prints;
+// judges nothing.
 // TRIALS makes it shorter.
 import { fork } from 'node:child_process'
 import { Agent, request } from 'node:http'
@@ -18,13 +20,38 @@ try {
   const load = stage.track(fork(new URL('replica-load.mjs', import.meta.url)))
   const entra = await tell(load, { kind: 'entra', publicUrl, secret: SECRET })
   for (const replicas of [2, 4]) {
-    const config = { entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: SECRET, authorityHost: entra.url, graphUrl: entra.graphUrl, allowHttp: true } }
-    const gateways = await Promise.all(Array.from({ length: replicas }, (_, index) => startGateway(stage, { rules: 0, name: `gateway-${replicas}-${index}`, publicUrl, config })))
+    const config = {
+      entra: {
+        tenantId: DEMO_TENANT_ID,
+        clientId: DEMO_CLIENT_ID,
+        clientSecret: SECRET,
+        authorityHost: entra.url,
+        graphUrl: entra.graphUrl,
+        allowHttp: true,
+      },
+    }
+    const gateways = await Promise.all(
+      Array.from(
+        { length: replicas },
+        (_, index) => startGateway(stage, { rules: 0, name: `gateway-${replicas}-${index}`, publicUrl, config }),
+      ),
+    )
     say(`${replicas} replicas, idle: ${await believed(gateways)}`)
-    await tell(load, { kind: 'start', urls: gateways.map(({ url }) => url), publicUrl, cookies: await addSessions(stage, 200), checks: CHECKS_A_SECOND, logins: LOGINS_A_SECOND })
+    await tell(load, {
+      kind: 'start',
+      urls: gateways.map(({ url }) => url),
+      publicUrl,
+      cookies: await addSessions(stage, 200),
+      checks: CHECKS_A_SECOND,
+      logins: LOGINS_A_SECOND,
+    })
     const figures = await believed(gateways)
     const { checks, logins, failed, error, seconds } = await tell(load, { kind: 'stop' })
-    say(`${replicas} replicas, ${(checks / seconds).toFixed(0)} checks and ${(logins / seconds).toFixed(0)} logins a second beside${failed > 0 ? ` (${failed} failed: ${error})` : ''}: ${figures}`)
+    say(
+      `${replicas} replicas, ${(checks / seconds).toFixed(0)} checks and ${
+        (logins / seconds).toFixed(0)
+      } logins a second beside${failed > 0 ? ` (${failed} failed: ${error})` : ''}: ${figures}`,
+    )
     for (const { child } of gateways) await stop(child)
   }
 } finally {
@@ -42,22 +69,39 @@ async function believed(gateways) {
       trial++
     }
   }
-  return `an ended session was believed for p50 ${quantile(latencies, 0.5).toFixed(1)} ms, p99 ${quantile(latencies, 0.99).toFixed(1)} ms, at most ${Math.max(...latencies).toFixed(1)} ms (${latencies.length} readings)`
+  return `an ended session was believed for p50 ${quantile(latencies, 0.5).toFixed(1)} ms, p99 ${
+    quantile(latencies, 0.99).toFixed(1)
+  } ms, at most ${Math.max(...latencies).toFixed(1)} ms (${latencies.length} readings)`
 }
 
 function check({ url }, cookie) {
   return new Promise((resolve, reject) => {
-    request(`${url}/oauth2/auth`, { agent, headers: { 'cookie': `gatehouse_session=${cookie}`, 'x-original-url': 'https://wiki.bench.test/', 'x-original-method': 'GET' } }, (response) => { response.resume(); response.on('end', () => resolve(response.statusCode)) }).on('error', reject).end()
+    request(`${url}/oauth2/auth`, {
+      agent,
+      headers: {
+        'cookie': `gatehouse_session=${cookie}`,
+        'x-original-url': 'https://wiki.bench.test/',
+        'x-original-method': 'GET',
+      },
+    }, (response) => {
+      response.resume()
+      response.on('end', () => resolve(response.statusCode))
+    }).on('error', reject).end()
   })
 }
 
-/** Milliseconds from the answer to the deletion until the first 401 of each replica, which is that of a question's way at least. */
+/**
+ * Milliseconds from the answer to the deletion until the first 401 of each replica, which is that of a question's way
+ * at least.
+ */
 async function endAndWatch(gateways, cookie) {
   const id = decodeURIComponent(cookie).split('.')[0]
   await stage.query('delete from sessions where id_hash = sha256($1::bytea)', [Buffer.from(id)])
   const committed = performance.now()
   return await Promise.all(gateways.map(async (gateway) => {
-    while (await check(gateway, cookie) !== 401) if (performance.now() - committed > 20_000) throw new Error('believed for twenty seconds')
+    while (await check(gateway, cookie) !== 401) {
+      if (performance.now() - committed > 20_000) throw new Error('believed for twenty seconds')
+    }
     return performance.now() - committed
   }))
 }

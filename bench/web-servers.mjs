@@ -1,4 +1,5 @@
-// nginx with what Gatehouse ships for it, and Apache with mod_auth_openidc, each as Debian configures it, on one small site.
+// nginx with what Gatehouse ships for it, and Apache with mod_auth_openidc, each as Debian configures it, on one small
+// site.
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS } from '../dist/demo/people.js'
@@ -20,11 +21,14 @@ export function addSite({ home }) {
 export async function startNginx(stage, { program, root, ports: { app, auth }, gatewayPort }) {
   const home = join(stage.home, 'nginx')
   cpSync('config/proxies/nginx', join(home, 'gatehouse'), { recursive: true })
-  writeFileSync(join(home, 'nginx.conf'), `daemon off; worker_processes 1; pid ${home}/nginx.pid; error_log stderr warn;
+  writeFileSync(
+    join(home, 'nginx.conf'),
+    `daemon off; worker_processes 1; pid ${home}/nginx.pid; error_log stderr warn;
 events { worker_connections 768; }
 http {
   sendfile on; tcp_nopush on; gzip on; include /etc/nginx/mime.types; access_log ${home}/access.log;
-  client_body_temp_path ${home}/a; proxy_temp_path ${home}/b; fastcgi_temp_path ${home}/c; uwsgi_temp_path ${home}/d; scgi_temp_path ${home}/e;
+  client_body_temp_path ${home}/a; proxy_temp_path ${home}/b; fastcgi_temp_path ${home}/c; uwsgi_temp_path ${home}/d;
+    scgi_temp_path ${home}/e;
   include gatehouse/gatehouse-http.conf;
   upstream gatehouse { server 127.0.0.1:${gatewayPort}; keepalive 16; }
   server {
@@ -34,15 +38,21 @@ http {
     location / { root ${root}; include gatehouse/gatehouse-location.conf; }
   }
   server { listen 127.0.0.1:${auth}; set $gatehouse_port ${auth}; include gatehouse/gatehouse-pages.conf; }
-}`)
+}`,
+  )
   return await startProgram(stage, program, ['-p', home, '-c', join(home, 'nginx.conf'), '-e', 'stderr'], { port: app })
 }
 
-/** Debian's own configuration with its modules and numbers of processes; the module's sessions where they are by default, in shared memory. */
+/**
+ * Debian's own configuration with its modules and numbers of processes; the module's sessions where they are by
+ * default, in shared memory.
+ */
 export async function startApache(stage, { program, root, port, entra, secret }) {
   const home = join(stage.home, 'apache')
   mkdirSync(home)
-  writeFileSync(join(home, 'apache.conf'), `ServerRoot /etc/apache2
+  writeFileSync(
+    join(home, 'apache.conf'),
+    `ServerRoot /etc/apache2
 DefaultRuntimeDir ${home}
 PidFile ${home}/apache.pid
 ServerName 127.0.0.1
@@ -86,6 +96,17 @@ OIDCCryptoPassphrase bench-passphrase-0123456789abcdef
 <Location /members/>
   Require claim groups:${GROUP_IDS.circuitManagers}
 </Location>
-`)
-  return await startProgram(stage, program, ['-D', 'FOREGROUND', '-f', join(home, 'apache.conf')], { port, env: { APACHE_RUN_DIR: home, APACHE_LOCK_DIR: home, APACHE_LOG_DIR: home, APACHE_PID_FILE: join(home, 'apache.pid'), APACHE_RUN_USER: 'www-data', APACHE_RUN_GROUP: 'www-data' } })
+`,
+  )
+  return await startProgram(stage, program, ['-D', 'FOREGROUND', '-f', join(home, 'apache.conf')], {
+    port,
+    env: {
+      APACHE_RUN_DIR: home,
+      APACHE_LOCK_DIR: home,
+      APACHE_LOG_DIR: home,
+      APACHE_PID_FILE: join(home, 'apache.pid'),
+      APACHE_RUN_USER: 'www-data',
+      APACHE_RUN_GROUP: 'www-data',
+    },
+  })
 }

@@ -3,9 +3,7 @@
 // Where the checkout is read-only, the build it has is used.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import {
-  accessSync, constants, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync,
-} from 'node:fs'
+import { accessSync, constants, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -15,10 +13,11 @@ const DIST = join(CHECKOUT, 'dist')
 const STAMP = '.built-from'
 const CONFIGURATION = ['package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs']
 
-const filesBelow = (folder) => readdirSync(folder, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile())
-  .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
-  .sort()
+const filesBelow = (folder) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort()
 
 function contentOf(file) {
   try {
@@ -74,8 +73,10 @@ async function build() {
   const source = fingerprint()
   if (contentOf(join(DIST, STAMP))?.toString() === source && contentOf(join(DIST, 'cli.js'))) return 0
   if (!mayWrite()) {
-    process.stderr.write(`gatehouse: ${CHECKOUT} is read-only and has no build of its source.\n` +
-      '    Run npm run build once as a user who may write there.\n')
+    process.stderr.write(
+      `gatehouse: ${CHECKOUT} is read-only and has no build of its source.\n` +
+        '    Run npm run build once as a user who may write there.\n',
+    )
     return 1
   }
   process.stderr.write('building...\n')

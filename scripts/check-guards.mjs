@@ -1,5 +1,6 @@
-// Takes each guard of test/guards/*.json away, one at a time and in a copy of the working tree, and runs the one test that
-// must fail then. What can go unnoticed is a survivor: write a better test. Takes a while; build first (npm run build).
+// Takes each guard of test/guards/*.json away, one at a time and in a copy of the working tree, and runs the one test
+// that must fail then. What can go unnoticed is a survivor: write a better test. Takes a while; build first (npm run
+// build).
 // Arguments: names of guards, otherwise all.
 import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -29,7 +30,12 @@ const env = { ...process.env, TEST_DATABASE_URL: process.env.TEST_DATABASE_URL ?
 
 let running
 let stopped = false
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => { stopped = true; running?.kill('SIGTERM') })
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    stopped = true
+    running?.kill('SIGTERM')
+  })
+}
 
 const began = Date.now()
 const healthy = new Map()
@@ -40,13 +46,21 @@ try {
     const result = await judge(guard)
     if (stopped) break
     if (result === 'caught') caught++
-    console.log(`${result.padEnd(12)} ${String(Math.round((Date.now() - from) / 1000)).padStart(4)} s  ${guard.name.padEnd(32)} ${guard.file}`)
+    console.log(
+      `${result.padEnd(12)} ${String(Math.round((Date.now() - from) / 1000)).padStart(4)} s  ${
+        guard.name.padEnd(32)
+      } ${guard.file}`,
+    )
   }
 } finally {
   await postgres?.stop()
   for (const home of homes) rmSync(home, { recursive: true, force: true })
 }
-console.log(`\n${guards.length} guards, ${caught} caught, ${guards.length - caught} not, ${Math.round((Date.now() - began) / 1000)} s`)
+console.log(
+  `\n${guards.length} guards, ${caught} caught, ${guards.length - caught} not, ${
+    Math.round((Date.now() - began) / 1000)
+  } s`,
+)
 process.exitCode = caught === guards.length ? 0 : 1
 
 /** `caught`, or why not. */
@@ -74,7 +88,9 @@ function isTypeScript(text, fileName) {
 /** What became of the named test itself: `ok`, `not ok`, or that it never came to it. */
 async function runTest({ test, titles }) {
   // Programs that a test starts are built ones. Types may be wrong in what is changed: it is written all the same.
-  if (readFileSync(join(copy, test), 'utf8').includes('dist/')) spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { cwd: copy })
+  if (readFileSync(join(copy, test), 'utf8').includes('dist/')) {
+    spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { cwd: copy })
+  }
   const patterns = titles.map((title) => `/^${title.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}$/`)
   running = spawn(process.execPath, ['--import=./scripts/typescript.mjs', '--enable-source-maps', test], {
     cwd: copy,
@@ -84,9 +100,15 @@ async function runTest({ test, titles }) {
     killSignal: 'SIGTERM',
   })
   let output = ''
-  running.stdout.on('data', (chunk) => { output += chunk })
+  running.stdout.on('data', (chunk) => {
+    output += chunk
+  })
   await new Promise((resolve) => running.once('close', resolve))
   const depth = '    '.repeat(titles.length - 1)
-  const line = output.split('\n').find((each) => new RegExp(`^${depth}(not )?ok \\d+ - `).test(each) && each.replace(/^ *(not )?ok \d+ - /, '').replace(/ # .*$/, '').replaceAll('\\#', '#').replaceAll('\\\\', '\\') === titles.at(-1))
+  const line = output.split('\n').find((each) =>
+    new RegExp(`^${depth}(not )?ok \\d+ - `).test(each) &&
+    each.replace(/^ *(not )?ok \d+ - /, '').replace(/ # .*$/, '').replaceAll('\\#', '#').replaceAll('\\\\', '\\') ===
+      titles.at(-1)
+  )
   return line === undefined || / # SKIP/.test(line) ? 'did not run' : /^ *not ok/.test(line) ? 'not ok' : 'ok'
 }

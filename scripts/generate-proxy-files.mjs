@@ -28,7 +28,7 @@ function yamlText(key, parts, indent, separator) {
 const nginx = () => STRIPPED.map((name) => `proxy_set_header ${name} "";`)
 
 function caddy() {
-  const odd = [...'_.!#$%&\'+^`|~*'].map((character) => `*${character}*`)
+  const odd = [..."_.!#$%&'+^`|~*"].map((character) => `*${character}*`)
   const patterns = [...odd, ...families.map((family) => `${family}*`), ...FORWARDED, ...NAMES]
   return patterns.map((pattern) => `\t\trequest_header -${pattern}`)
 }
@@ -110,11 +110,13 @@ function withRegion(text, region, lines) {
 
 /** @returns every file as it should be, by its path from the root of the repository */
 export function proxyFiles() {
-  return Object.fromEntries(Object.entries(FILES).map(([path, regions]) => {
-    let text = readFileSync(new URL(path, ROOT), 'utf8')
-    for (const [region, lines] of Object.entries(regions)) text = withRegion(text, region, lines())
-    return [path, text]
-  }))
+  return Object.fromEntries(
+    Object.entries(FILES).map(([path, regions]) => {
+      let text = readFileSync(new URL(path, ROOT), 'utf8')
+      for (const [region, lines] of Object.entries(regions)) text = withRegion(text, region, lines())
+      return [path, text]
+    }),
+  )
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

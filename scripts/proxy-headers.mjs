@@ -3,9 +3,18 @@
 
 /** What Gatehouse answers with: a proxy removes the client's own and sets what the answer says. */
 export const IDENTITY = [
-  'X-Auth-Request-User', 'X-Auth-Request-Email', 'X-Auth-Request-Email-Verified', 'X-Auth-Request-Preferred-Username',
-  'X-Auth-Request-Groups', 'X-Auth-Request-Staff', 'X-Auth-Request-Superuser',
-  'Remote-User', 'Remote-Email', 'Remote-Name', 'Remote-Groups', 'X-Gatehouse-Assertion',
+  'X-Auth-Request-User',
+  'X-Auth-Request-Email',
+  'X-Auth-Request-Email-Verified',
+  'X-Auth-Request-Preferred-Username',
+  'X-Auth-Request-Groups',
+  'X-Auth-Request-Staff',
+  'X-Auth-Request-Superuser',
+  'Remote-User',
+  'Remote-Email',
+  'Remote-Name',
+  'Remote-Groups',
+  'X-Gatehouse-Assertion',
 ]
 
 /** What a proxy sets for the application from what it knows itself. */
@@ -20,8 +29,18 @@ export const FAMILIES = {
   'X-Gatehouse': ['Authorization', 'Emergency', 'Error'],
   // NetBox's defaults are Remote-User-*; CGI's own names are the others.
   'Remote': [
-    'Addr', 'Host', 'Ident', 'Port', 'Group', 'Roles', 'User-Email', 'User-Group', 'User-Groups', 'User-Name',
-    'User-First-Name', 'User-Last-Name',
+    'Addr',
+    'Host',
+    'Ident',
+    'Port',
+    'Group',
+    'Roles',
+    'User-Email',
+    'User-Group',
+    'User-Groups',
+    'User-Name',
+    'User-First-Name',
+    'User-Last-Name',
   ],
   'X-Remote': ['User', 'Email', 'Name', 'Group', 'Groups', 'Addr', 'Ip'],
   'X-Original': ['Url', 'Uri', 'Method', 'Host', 'Proto', 'Scheme', 'For', 'Forwarded-For', 'Prefix', 'Remote-Addr'],
@@ -34,22 +53,64 @@ export const FAMILIES = {
 
 /** oauth2-proxy's names for people, and what proxies say of a request. SET is of the same family and stays. */
 export const FORWARDED = [
-  '', 'User', 'Email', 'Groups', 'Group', 'Preferred-Username', 'Access-Token', 'Id-Token', 'Name', 'Login', 'Roles',
-  'Uri', 'Method', 'Path', 'Prefix', 'Server', 'Scheme', 'Protocol', 'Ssl', 'By', 'For-Original', 'Host-Original',
-  'Client-Ip', 'Client-Cert', 'Tls-Client-Cert', 'Tls-Client-Cert-Info', 'Remote-User', 'Remote-Addr',
+  '',
+  'User',
+  'Email',
+  'Groups',
+  'Group',
+  'Preferred-Username',
+  'Access-Token',
+  'Id-Token',
+  'Name',
+  'Login',
+  'Roles',
+  'Uri',
+  'Method',
+  'Path',
+  'Prefix',
+  'Server',
+  'Scheme',
+  'Protocol',
+  'Ssl',
+  'By',
+  'For-Original',
+  'Host-Original',
+  'Client-Ip',
+  'Client-Cert',
+  'Tls-Client-Cert',
+  'Tls-Client-Cert-Info',
+  'Remote-User',
+  'Remote-Addr',
 ].map((rest) => joined('X-Forwarded', rest))
 
 /** Names that stand alone. */
 export const NAMES = [
-  'Forwarded', 'Forwarded-For', 'Proxy', 'Client-IP', 'X-Client-IP', 'True-Client-IP', 'X-Cluster-Client-IP',
-  'X-Real-IP', 'X-ProxyUser-Ip', 'X-User', 'X-Email', 'X-Authenticated-User', 'X-Authenticated-Userid', 'X-Scheme',
-  'X-Url-Scheme', 'Front-End-Https', 'X-Host', 'X-HTTP-Host-Override', 'X-Script-Name',
+  'Forwarded',
+  'Forwarded-For',
+  'Proxy',
+  'Client-IP',
+  'X-Client-IP',
+  'True-Client-IP',
+  'X-Cluster-Client-IP',
+  'X-Real-IP',
+  'X-ProxyUser-Ip',
+  'X-User',
+  'X-Email',
+  'X-Authenticated-User',
+  'X-Authenticated-Userid',
+  'X-Scheme',
+  'X-Url-Scheme',
+  'Front-End-Https',
+  'X-Host',
+  'X-HTTP-Host-Override',
+  'X-Script-Name',
 ]
 
 /** Every name that no application may receive as the client sent it, and that no proxy sets. */
 export const STRIPPED = [
   ...Object.entries(FAMILIES).flatMap(([family, rests]) => rests.map((rest) => joined(family, rest))),
-  ...FORWARDED, ...NAMES,
+  ...FORWARDED,
+  ...NAMES,
 ]
 
 function joined(family, rest) {

@@ -73,7 +73,10 @@ function eachLine(stream, use) {
     rest = lines.pop()
     lines.forEach(use)
   })
-  return () => { if (rest !== '') use(rest); rest = '' }
+  return () => {
+    if (rest !== '') use(rest)
+    rest = ''
+  }
 }
 
 function signalGroup(pid, signal) {
@@ -100,7 +103,10 @@ export function startTestFile(file, env) {
   const reader = createReader()
   const args = [`--import=${TYPESCRIPT}`, '--enable-source-maps', file]
   const child = spawn(process.execPath, args, {
-    cwd: CHECKOUT, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: CHECKOUT,
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
   const errors = []
   const flushes = [eachLine(child.stdout, reader.read), eachLine(child.stderr, (line) => errors.push(line))]
@@ -129,8 +135,12 @@ export function startTestFile(file, env) {
     const unexplained = failed === 0 && !state.stopped && (!whole || code !== 0 || passed + skipped === 0)
     if (unexplained && whole && passed + skipped === 0) notes.push(`not ok - ${file} has no test`)
     return {
-      file, whole: whole && !state.stopped, lines: [...reader.lines, ...errors, ...notes],
-      passed, skipped, failed: failed + (unexplained ? 1 : 0),
+      file,
+      whole: whole && !state.stopped,
+      lines: [...reader.lines, ...errors, ...notes],
+      passed,
+      skipped,
+      failed: failed + (unexplained ? 1 : 0),
     }
   }
 

@@ -1,5 +1,6 @@
 // Runs test files, two at a time, against one throw-away PostgreSQL, says which of them run, and ends with the line
-// `N passed, N failed[, N skipped]`. No file has a time limit: a slow computer takes longer, a test that hangs is named.
+// `N passed, N failed[, N skipped]`. No file has a time limit: a slow computer takes longer, a test that hangs is
+// named.
 // Arguments: files or folders (otherwise every test/**/*.test.ts), --grep=/title/, --jobs=2, --test-env=NAME=VALUE.
 // GATEHOUSE_TEST_REQUIRE_ALL=1: a skipped suite is a failure, but for the one that needs a Docker engine.
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
@@ -76,7 +77,10 @@ async function startPlace() {
   mkdirSync(temporary)
   chmodSync(temporary, 0o1777)
   const env = {
-    ...process.env, TEST_DATABASE_URL: given || postgres.url, TMPDIR: temporary, TAP_TIMEOUT: '0',
+    ...process.env,
+    TEST_DATABASE_URL: given || postgres.url,
+    TMPDIR: temporary,
+    TAP_TIMEOUT: '0',
     ...(options.grep.length > 0 && { TAP_GREP: options.grep.join('\n') }),
   }
   for (const each of options['test-env']) {

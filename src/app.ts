@@ -88,10 +88,27 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
   const parts = createParts(live, adapters)
   const { pages, trusts, reader, verifier } = parts
   const log = createAnswerLog({ log: given.log, budget, access: config.log.access })
-  const spoken = dialects(config.server.authRequestHeaders).map(({ dialect, read }) => ({ dialect, readTarget: fromTrustedPeers(read, trusts, adapters.log) }))
-  const plain = config.log.access !== 'all' && !adapters.tracer.on // what is written down of every answer is written where the request is known
-  const endpoints = plain ? spoken.map(({ dialect: { path, query, plain401 }, readTarget }) => ({ path, query, readTarget, plain401: plain401 && ((target: Target | undefined) => plain401({ signInUrl: signInUrl(publicUrl, target), pages })) })) : []
-  const app = createInstance({ trusts, pages, log: adapters.log, atOnce: createAtOnce({ endpoints, verifier, meter: adapters.meter, log }) })
+  const spoken = dialects(config.server.authRequestHeaders).map(({ dialect, read }) => ({
+    dialect,
+    readTarget: fromTrustedPeers(read, trusts, adapters.log),
+  }))
+  // what is written down of every answer is written where the request is known
+  const plain = config.log.access !== 'all' && !adapters.tracer.on
+  const endpoints = plain
+    ? spoken.map(({ dialect: { path, query, plain401 }, readTarget }) => ({
+      path,
+      query,
+      readTarget,
+      plain401: plain401 &&
+        ((target: Target | undefined) => plain401({ signInUrl: signInUrl(publicUrl, target), pages })),
+    }))
+    : []
+  const app = createInstance({
+    trusts,
+    pages,
+    log: adapters.log,
+    atOnce: createAtOnce({ endpoints, verifier, meter: adapters.meter, log }),
+  })
 
   app.addHook('onClose', async () => {
     await parts.toucher.close()
@@ -101,12 +118,24 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
   const signInFor = createLostReturns({ rules: parts.returnTo, log: adapters.log })
   // Asked on every request of every application: no plugin and no hook in these scopes.
   for (const { dialect, readTarget } of spoken) {
-    await app.register(dialectRoute, { dialect, readTarget, verifier, publicUrl, pages, meter: adapters.meter, traced: traceQuestions({ tracer: adapters.tracer, trusts }), log, signInFor })
+    await app.register(dialectRoute, {
+      dialect,
+      readTarget,
+      verifier,
+      publicUrl,
+      pages,
+      meter: adapters.meter,
+      traced: traceQuestions({ tracer: adapters.tracer, trusts }),
+      log,
+      signInFor,
+    })
   }
   await app.register(async (userinfo) => {
     await userinfo.register(rateLimit, COMMON_LIMITS)
     userinfo.addHook('onRequest', userinfo.rateLimit(userinfoLimit(trusts)))
-    userinfo.addHook('onResponse', async (_request, reply) => { adapters.meter.userinfo(reply.statusCode) })
+    userinfo.addHook('onResponse', async (_request, reply) => {
+      adapters.meter.userinfo(reply.statusCode)
+    })
     await userinfo.register(userinfoRoutes, { reader, publicUrl })
   })
   await app.register(jwksRoutes, { keys: adapters.keys })
@@ -124,7 +153,16 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
   const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
   const signer = createCookieSigner(config.session.secrets, unknownSignature)
   const toucher = createToucher({ sessions, idleTimeoutMs: config.session.idleTimeoutMs, log })
-  const reader = createSessionReader({ signer, cookieName: cookies.names.session, sessions, cache, toucher, graceMs: config.session.outageGraceMs, log, meter })
+  const reader = createSessionReader({
+    signer,
+    cookieName: cookies.names.session,
+    sessions,
+    cache,
+    toucher,
+    graceMs: config.session.outageGraceMs,
+    log,
+    meter,
+  })
   const assertions = createAssertionSigner({ keys, issuer: publicUrl })
   const inForce = onceEach(live, accessInForce)
   return {
@@ -134,7 +172,12 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
     toucher,
     reader,
     assertions,
-    verifier: createVerifier({ reader, headers: createPreparedHeaders({ signer: assertions }), inForce, onUnnamedHost: createUnnamedHosts({ meter, log }) }),
+    verifier: createVerifier({
+      reader,
+      headers: createPreparedHeaders({ signer: assertions }),
+      inForce,
+      onUnnamedHost: createUnnamedHosts({ meter, log }),
+    }),
     trusts: trustedPeers(config.server.trustedProxies),
     returnTo: { publicUrl, redirectDomains },
     pages: {
@@ -149,7 +192,12 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
 }
 
 /** The pages people open. Those that reach Entra ID are counted first, before a session is looked up for them. */
-async function browserPages(browser: FastifyInstance, live: () => Config, adapters: Adapters, parts: Parts): Promise<void> {
+async function browserPages(
+  browser: FastifyInstance,
+  live: () => Config,
+  adapters: Adapters,
+  parts: Parts,
+): Promise<void> {
   const { cookies, signer, trusts, returnTo, pages } = parts
   const setIdentityCookie = identityCookie(live(), parts)
   const { endpoints, sessions } = adapters
@@ -158,11 +206,21 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   const rounds = createRounds({ cookies, signer })
   const flows = createFlowSealer(session.secrets, Date.now, adapters.unknownSignature)
   traceRequests(browser, { tracer: adapters.tracer, trusts })
-  await browser.register(cookie, { parseOptions: { path: '/', httpOnly: true, sameSite: 'lax', secure: cookies.secure } })
+  await browser.register(cookie, {
+    parseOptions: { path: '/', httpOnly: true, sameSite: 'lax', secure: cookies.secure },
+  })
   await browser.register(formbody)
   await browser.register(rateLimit, { ...COMMON_LIMITS, max: server.rateLimit })
-  browser.addHook('onRequest', async (_request, reply) => { reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' }) })
-  const sessionOptions = { sessions, toucher: parts.toucher, signer, cookies, absoluteTimeoutMs: session.absoluteTimeoutMs }
+  browser.addHook('onRequest', async (_request, reply) => {
+    reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
+  })
+  const sessionOptions = {
+    sessions,
+    toucher: parts.toucher,
+    signer,
+    cookies,
+    absoluteTimeoutMs: session.absoluteTimeoutMs,
+  }
 
   await browser.register(async (limited) => {
     limited.addHook('onRequest', limited.rateLimit(genuineCallbacks({ flows })))
@@ -180,7 +238,12 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
       returnTo,
       cookies,
       trusts,
-      login: createLogin({ source: tracedSource(adapters.source, adapters.tracer), store: adapters.loginStore, pipeline: () => pipelineOf(live(), adapters), report: adapters.report }),
+      login: createLogin({
+        source: tracedSource(adapters.source, adapters.tracer),
+        store: adapters.loginStore,
+        pipeline: () => pipelineOf(live(), adapters),
+        report: adapters.report,
+      }),
       entraError: (answer) => entraError(answer, 'authorize'),
       pages,
       meter: adapters.meter,
@@ -190,7 +253,9 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   await browser.register(async (leaving) => {
     leaving.addHook('onRequest', leaving.rateLimit())
     await leaving.register(refuseSpeculation, { pages })
-    leaving.addHook('onRequest', async (request) => { forgetSessions(request, cookies, signer, adapters.cache) }) // also where nothing can be written
+    leaving.addHook('onRequest', async (request) => {
+      forgetSessions(request, cookies, signer, adapters.cache)
+    }) // also where nothing can be written
     await leaving.register(browserSession, sessionOptions)
     const { endSession } = endpoints
     const signOut = { publicUrl, endSession, returnTo, cookies, signer, pages, sessions, rounds }
@@ -218,12 +283,22 @@ async function browserPages(browser: FastifyInstance, live: () => Config, adapte
   })
 }
 
-function identityCookie({ session: { identityCookie: wanted, cookieDomain } }: Config, { assertions, cookies }: Parts): SetIdentityCookie | undefined {
-  return wanted && cookieDomain !== undefined ? createIdentityCookie({ signer: assertions, cookies, domain: cookieDomain }) : undefined
+function identityCookie(
+  { session: { identityCookie: wanted, cookieDomain } }: Config,
+  { assertions, cookies }: Parts,
+): SetIdentityCookie | undefined {
+  return wanted && cookieDomain !== undefined
+    ? createIdentityCookie({ signer: assertions, cookies, domain: cookieDomain })
+    : undefined
 }
 
 /** A person in too many groups for a cookie is signed in all the same; /oauth2/refresh then says why there is none. */
-async function withIdentityCookie(id: string, reply: FastifyReply, sessions: SessionStore, set: SetIdentityCookie | undefined): Promise<void> {
+async function withIdentityCookie(
+  id: string,
+  reply: FastifyReply,
+  sessions: SessionStore,
+  set: SetIdentityCookie | undefined,
+): Promise<void> {
   const session = set && await sessions.find(id)
   if (!set || !session) return
   await set(session, reply).catch((thrown: unknown) => {

@@ -76,5 +76,11 @@ export function errorFields(error: unknown, depth = 0): unknown {
   const cause = error.cause !== undefined && depth < 4 ? { cause: errorFields(error.cause, depth + 1) } : {}
   // drizzle's message repeats the statement with its parameters.
   const hidden = 'query' in error && 'params' in error
-  return { type: error.name, ...code, message: hidden ? 'a statement failed' : error.message, stack: hidden ? undefined : error.stack, ...cause }
+  return {
+    type: error.name,
+    ...code,
+    message: hidden ? 'a statement failed' : error.message,
+    stack: hidden ? undefined : error.stack,
+    ...cause,
+  }
 }

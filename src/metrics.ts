@@ -5,7 +5,13 @@ import type { ReloadState } from './config/reload-state.js'
 import { FAILURES, LOGIN_FAILURES } from './core/errors.js'
 import type { Meter } from './core/meter.js'
 import {
-  countsOf, gauge, labelledCounter, labelledGauge, plainCounter, plainHistogram, type Counts,
+  countsOf,
+  gauge,
+  labelledCounter,
+  labelledGauge,
+  plainCounter,
+  plainHistogram,
+  type Counts,
 } from './plain-metrics.js'
 import type { PoolState } from './store/database.js'
 import type { RecordCounts } from './store/record-counts.js'
@@ -61,9 +67,12 @@ export function createMetrics(sources: MetricsSources): Metrics {
     registers,
   })
   const reevaluated = new Counter({
-    name: 'gatehouse_sync_people_total', help: 'People looked up again, by result.', labelNames: ['result'], registers,
+    name: 'gatehouse_sync_people_total',
+    help: 'People looked up again, by result.',
+    labelNames: ['result'],
+    registers,
   })
-  if (sources.sync) for (const result of SYNC_RESULTS) reevaluated.inc({ result }, 0)
+  if (sources.sync) { for (const result of SYNC_RESULTS) reevaluated.inc({ result }, 0) }
   sourceGauges(sources, registry)
   const request = requestCounters(registry)
   return {
@@ -82,7 +91,9 @@ export function createMetrics(sources: MetricsSources): Metrics {
 function loginMetrics(registry: Registry): Pick<Meter, 'login' | 'loginStarted'> {
   const registers = [registry]
   const started = new Counter({
-    name: 'gatehouse_logins_started_total', help: 'Browsers that were sent to Entra ID to sign in.', registers,
+    name: 'gatehouse_logins_started_total',
+    help: 'Browsers that were sent to Entra ID to sign in.',
+    registers,
   })
   const finished = new Histogram({
     name: 'gatehouse_login_duration_seconds',
@@ -131,29 +142,47 @@ function requestCounters(registry: Registry): Pick<Meter, 'sessionFrom' | 'hostU
   const refused = countsOf(codes)
   const withheld = countsOf([...codes, 'other'])
   let unnamedHosts = 0
-  labelledCounter({
-    name: 'gatehouse_session_lookups_total',
-    help: 'Where the answer to "who is this?" came from: memory, database, nobody (no cookie, or one that is ' +
-      'worthless), or grace (memory, while the database is unreachable).',
-    label: 'from',
-  }, () => Object.entries(sessionFrom), registry)
+  labelledCounter(
+    {
+      name: 'gatehouse_session_lookups_total',
+      help: 'Where the answer to "who is this?" came from: memory, database, nobody (no cookie, or one that is ' +
+        'worthless), or grace (memory, while the database is unreachable).',
+      label: 'from',
+    },
+    () => Object.entries(sessionFrom),
+    registry,
+  )
   const byCode = (name: string, help: string, counts: Counts<string>): void => {
     labelledCounter({ name, help, label: 'code' }, counts.entries, registry)
   }
   byCode('gatehouse_requests_refused_total', 'Requests that were refused, by code.', refused)
   byCode(
-    'gatehouse_log_lines_withheld_total', 'Log lines of requests that were over log.budget, by code.', withheld,
+    'gatehouse_log_lines_withheld_total',
+    'Log lines of requests that were over log.budget, by code.',
+    withheld,
   )
-  labelledCounter({
-    name: 'gatehouse_userinfo_total', help: 'Answers of /oauth2/userinfo, by status.', label: 'status',
-  }, userinfo.entries, registry)
-  plainCounter({
-    name: 'gatehouse_access_unnamed_host_total',
-    help: 'Answers to people who are signed in at hosts that no access rule names: access.default decided.',
-  }, () => unnamedHosts, registry)
+  labelledCounter(
+    {
+      name: 'gatehouse_userinfo_total',
+      help: 'Answers of /oauth2/userinfo, by status.',
+      label: 'status',
+    },
+    userinfo.entries,
+    registry,
+  )
+  plainCounter(
+    {
+      name: 'gatehouse_access_unnamed_host_total',
+      help: 'Answers to people who are signed in at hosts that no access rule names: access.default decided.',
+    },
+    () => unnamedHosts,
+    registry,
+  )
   return {
     sessionFrom,
-    hostUnnamed: () => { unnamedHosts++ },
+    hostUnnamed: () => {
+      unnamedHosts++
+    },
     userinfo: (status) => userinfo.add(String(status)),
     refused(code, over) {
       refused.add(code)
@@ -203,25 +232,40 @@ function sourceGauges(sources: MetricsSources, registry: Registry): void {
 function groupedGauges({ version, replicas, pool, record }: MetricsSources, registry: Registry): void {
   const entries = (label: string, values: Readonly<Record<string, number>>) =>
     Object.entries(values).map(([value, count]) => [{ [label]: value }, count] as const)
+  labelledGauge(
+    {
+      name: 'gatehouse_replicas',
+      help: "Replicas on this database that were heard of, by configuration: same as this one's, or different.",
+      labels: ['config'],
+    },
+    () => entries('config', replicas()),
+    registry,
+  )
   labelledGauge({
-    name: 'gatehouse_replicas',
-    help: 'Replicas on this database that were heard of, by configuration: same as this one\'s, or different.',
-    labels: ['config'],
-  }, () => entries('config', replicas()), registry)
-  labelledGauge({
-    name: 'gatehouse_database_connections', help: 'Connections of the pool, by state.', labels: ['state'],
+    name: 'gatehouse_database_connections',
+    help: 'Connections of the pool, by state.',
+    labels: ['state'],
   }, () => {
     const { busy, idle } = pool()
     return entries('state', { busy, idle })
   }, registry)
-  gauge({
-    name: 'gatehouse_database_waiting', help: 'Work that waits for a connection of the pool.',
-  }, () => pool().waiting, registry)
-  labelledCounter({
-    name: 'gatehouse_revocations_total',
-    help: 'Revocations in the audit since this replica started, by action; every replica counts all.',
-    label: 'action',
-  }, () => Object.entries(record()?.revocations ?? {}), registry)
+  gauge(
+    {
+      name: 'gatehouse_database_waiting',
+      help: 'Work that waits for a connection of the pool.',
+    },
+    () => pool().waiting,
+    registry,
+  )
+  labelledCounter(
+    {
+      name: 'gatehouse_revocations_total',
+      help: 'Revocations in the audit since this replica started, by action; every replica counts all.',
+      label: 'action',
+    },
+    () => Object.entries(record()?.revocations ?? {}),
+    registry,
+  )
   new Gauge({ name: 'gatehouse_info', help: 'Its version.', labelNames: ['version'], registers: [registry] })
     .set({ version }, 1)
 }

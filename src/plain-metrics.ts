@@ -4,7 +4,10 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 
 export const FAST = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5]
 
-export interface Described { readonly name: string, readonly help: string }
+export interface Described {
+  readonly name: string
+  readonly help: string
+}
 
 /** A counter with one label. What its series stand at is read when it is asked for. */
 export function labelledCounter(
@@ -65,7 +68,12 @@ export function countsOf<Key extends string>(keys: readonly Key[]): Counts<Key> 
   }
 }
 
-interface Series { readonly endpoint: string, readonly status: number, readonly counts: number[], sum: number }
+interface Series {
+  readonly endpoint: string
+  readonly status: number
+  readonly counts: number[]
+  sum: number
+}
 
 /** A histogram that costs a few comparisons: prom-client's would cost more than the answer it times. */
 export function plainHistogram({ name, help }: Described, known: readonly (readonly [string, number])[]) {

@@ -55,7 +55,9 @@ import { createSync, type Sync } from './sync/sync.js'
 import { noTracing, type Tracing } from './tracing/tracing.js'
 
 const SWEEP_EVERY_MS = 10 * 60_000
-export const { version: VERSION } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+export const { version: VERSION } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
 const KEYS_EVERY_MS = 60_000
 const LINGER_MS = 2_000
 const CUT_OFF_MS = 10_000
@@ -71,7 +73,9 @@ export interface Gateway {
   readonly changes: ChangeListener
   /** Undefined: not configured. */
   readonly sync: Sync | undefined
-  /** From now on not ready, and silent about what ends: called first of all where other programs stop at the same time. */
+  /**
+   * From now on not ready, and silent about what ends: called first of all where other programs stop at the same time.
+   */
   drain(): void
   /** Lets proxies go, stops taking requests, finishes those under way, closes everything. */
   close(): Promise<void>
@@ -95,14 +99,30 @@ export interface GatewayOptions {
 }
 
 /** @param live the configuration in force @throws GatehouseError `database_unavailable`, `step_unusable` */
-export async function startGateway(live: () => Config, { log, steps: given, migrate: migrating = true, tracing = noTracing(), lingerMs = LINGER_MS, replicasMayDifferMs, syncGraceMs, reload = neverReloaded() }: GatewayOptions): Promise<Gateway> {
+export async function startGateway(
+  live: () => Config,
+  {
+    log,
+    steps: given,
+    migrate: migrating = true,
+    tracing = noTracing(),
+    lingerMs = LINGER_MS,
+    replicasMayDifferMs,
+    syncGraceMs,
+    reload = neverReloaded(),
+  }: GatewayOptions,
+): Promise<Gateway> {
   const config = live()
   const closers: (() => Promise<unknown>)[] = []
   let draining = false
-  const drain = (): void => { draining = true }
+  const drain = (): void => {
+    draining = true
+  }
   const closeAll = async (): Promise<void> => {
     drain()
-    for (const close of closers.splice(0).reverse()) await close().catch((error: unknown) => log.error({ err: error }, 'something did not close'))
+    for (const close of closers.splice(0).reverse()) {
+      await close().catch((error: unknown) => log.error({ err: error }, 'something did not close'))
+    }
   }
   closers.push(() => tracing.close())
   const { tracer } = tracing
@@ -110,16 +130,39 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
   closers.push(() => steps.close())
   try {
     await steps.prepare(config.ownSteps)
-    const { url, stop } = await databaseUrl(config.database, (failure) => log.fatal(errorFacts(failure), 'the embedded PostgreSQL ended'))
+    const { url, stop } = await databaseUrl(
+      config.database,
+      (failure) => log.fatal(errorFacts(failure), 'the embedded PostgreSQL ended'),
+    )
     closers.push(stop)
-    if (migrating) for (const name of await migrate(url)) log.info({ migration: name }, 'migration applied')
-    const database = tracedDatabase(openDatabase({ url, poolSize: config.database.poolSize, onIdleError: (error) => { if (!draining) log.warn({ detail: error.message }, 'a database connection broke; it is replaced when it is needed') } }), tracer)
+    if (migrating) { for (const name of await migrate(url)) log.info({ migration: name }, 'migration applied') }
+    const database = tracedDatabase(
+      openDatabase({
+        url,
+        poolSize: config.database.poolSize,
+        onIdleError: (error) => {
+          if (!draining) {
+            log.warn({ detail: error.message }, 'a database connection broke; it is replaced when it is needed')
+          }
+        },
+      }),
+      tracer,
+    )
     closers.push(() => database.close())
     await database.ask((db) => db.execute(sql`select 1`))
     const keys = await openKeys(database, config.keys, log, closers)
-    const sweeping = startRecurring(() => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }), SWEEP_EVERY_MS, (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'))
+    const sweeping = startRecurring(
+      () => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }),
+      SWEEP_EVERY_MS,
+      (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'),
+    )
     closers.push(sweeping.stop)
-    const replicas = createReplicas({ name: `${hostname()}:${config.server.port}`, config: onceEach(live, configHash), log, ...(replicasMayDifferMs === undefined ? {} : { reportAfterMs: replicasMayDifferMs }) })
+    const replicas = createReplicas({
+      name: `${hostname()}:${config.server.port}`,
+      config: onceEach(live, configHash),
+      log,
+      ...(replicasMayDifferMs === undefined ? {} : { reportAfterMs: replicasMayDifferMs }),
+    })
     const record = openRecordCounter(database, log, closers)
     const metrics: Metrics = createMetrics({
       version: VERSION,
@@ -138,9 +181,31 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
       ...(config.sync ? { sync: () => sync?.state() } : {}),
     })
     const endpoints = entraEndpoints(config.entra)
-    const http = withReachability(tracedHttp(createHttpClient({ ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8') }), endpoints, tracer), endpoints.graph, metrics.meter.upstream)
+    const http = withReachability(
+      tracedHttp(
+        createHttpClient({
+          ca: config.entra.caFile === undefined ? undefined : readFileSync(config.entra.caFile, 'utf8'),
+        }),
+        endpoints,
+        tracer,
+      ),
+      endpoints.graph,
+      metrics.meter.upstream,
+    )
     closers.push(() => http.close())
-    const { cache, changes } = openCache({ url, database, config, replicas, log, closers, onKeys: () => { keys.refresh().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')) } })
+    const { cache, changes } = openCache({
+      url,
+      database,
+      config,
+      replicas,
+      log,
+      closers,
+      onKeys: () => {
+        keys.refresh().catch((error: unknown) =>
+          log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on')
+        )
+      },
+    })
     const entra = entraAdapters(live, http)
     const credentialEnd = openCredentialEnd(live, http, log, closers)
     const unknownSignature = createRotationHint({ differing: () => replicas.state().different.length > 0, log })
@@ -164,7 +229,12 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
       ...(sync ? { sync: syncPart(sync) } : {}),
     })
     const management = await createManagementServer({
-      checks: { database: async () => { await database.ask((db) => db.execute(sql`select 1`)) }, informed },
+      checks: {
+        database: async () => {
+          await database.ask((db) => db.execute(sql`select 1`))
+        },
+        informed,
+      },
       draining: () => draining,
       metrics: metrics.text,
       log,
@@ -173,7 +243,10 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
     await listen(management, config.server.management, 'server.management.port')
     await listen(app, config.server, 'server.port')
     await warnOfMissingGroups(config, database, log)
-    log.info({ publicUrl: config.server.publicUrl, port: portOf(app), management: portOf(management) }, 'Gatehouse is listening')
+    log.info(
+      { publicUrl: config.server.publicUrl, port: portOf(app), management: portOf(management) },
+      'Gatehouse is listening',
+    )
     return { app, database, databaseUrl: url, changes, sync, drain, close: closeAll }
   } catch (error) {
     await closeAll()
@@ -181,8 +254,16 @@ export async function startGateway(live: () => Config, { log, steps: given, migr
   }
 }
 
-/** The assertion keys: opened, sealed anew where the secrets were rotated, replaced by age, looked at again every minute. */
-async function openKeys(database: Database, { encryptionSecrets, rotateEveryMs }: Config['keys'], log: Logger, closers: (() => Promise<unknown>)[]): Promise<LiveKeyRing> {
+/**
+ * The assertion keys: opened, sealed anew where the secrets were rotated, replaced by age, looked at again every
+ * minute.
+ */
+async function openKeys(
+  database: Database,
+  { encryptionSecrets, rotateEveryMs }: Config['keys'],
+  log: Logger,
+  closers: (() => Promise<unknown>)[],
+): Promise<LiveKeyRing> {
   const store = createSigningKeyStore(database, encryptionSecrets)
   const ring = createKeyRing(store)
   await store.ensure()
@@ -192,7 +273,11 @@ async function openKeys(database: Database, { encryptionSecrets, rotateEveryMs }
     await ring.refresh()
   }
   await keepUp()
-  const keeping = startRecurring(keepUp, KEYS_EVERY_MS, (error) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on'))
+  const keeping = startRecurring(
+    keepUp,
+    KEYS_EVERY_MS,
+    (error) => log.warn({ err: error }, 'the signing keys could not be read again; those in memory go on'),
+  )
   closers.push(keeping.stop)
   return ring
 }
@@ -232,18 +317,42 @@ function openCredentialEnd(
 }
 
 /** The re-evaluation, where it is configured. */
-function openSync(live: () => Config, { http, database, url, metrics, log, closers, graceMs }: { http: HttpClient, database: Database, url: string, metrics: Metrics, log: Logger, closers: (() => Promise<unknown>)[], graceMs: number | undefined }): Sync | undefined {
+function openSync(
+  live: () => Config,
+  { http, database, url, metrics, log, closers, graceMs }: {
+    http: HttpClient
+    database: Database
+    url: string
+    metrics: Metrics
+    log: Logger
+    closers: (() => Promise<unknown>)[]
+    graceMs: number | undefined
+  },
+): Sync | undefined {
   const { sync: pace, entra, session } = live()
   if (!pace) return undefined
   const endpoints = entraEndpoints(entra)
-  const credential = createClientCredential(() => live().entra, { clientId: entra.clientId, tokenEndpoint: endpoints.token })
+  const credential = createClientCredential(() => live().entra, {
+    clientId: entra.clientId,
+    tokenEndpoint: endpoints.token,
+  })
   const leadership = createLock({ url, name: 'gatehouse sync' })
   const sync = createSync({
-    source: createAccountSource({ http, endpoints, clientId: entra.clientId, credential, securityGroupsOnly: entra.securityGroupsOnly, budgetMs: SYNC_BUDGET_MS }),
+    source: createAccountSource({
+      http,
+      endpoints,
+      clientId: entra.clientId,
+      credential,
+      securityGroupsOnly: entra.securityGroupsOnly,
+      budgetMs: SYNC_BUDGET_MS,
+    }),
     store: createSyncStore(database, { ...session, tenantId: entra.tenantId }),
     leadership,
     pace,
-    mapping: () => ({ settings: { mapping: createGroupMapping(live().groupMapping) }, requireMappedGroup: live().requireMappedGroup }),
+    mapping: () => ({
+      settings: { mapping: createGroupMapping(live().groupMapping) },
+      requireMappedGroup: live().requireMappedGroup,
+    }),
     lookups: createLoginStore(database, session),
     report: createSyncReporter(log, metrics.meter),
     ...(graceMs === undefined ? {} : { graceMs }),
@@ -279,7 +388,10 @@ function entraAdapters(live: () => Config, http: HttpClient) {
     endpoints,
     clientId: entra.clientId,
     tenants: severalTenants(entra.tenantId) ? entra.allowedTenants : [entra.tenantId],
-    credential: createClientCredential(() => live().entra, { clientId: entra.clientId, tokenEndpoint: endpoints.token }),
+    credential: createClientCredential(() => live().entra, {
+      clientId: entra.clientId,
+      tokenEndpoint: endpoints.token,
+    }),
     redirectUri: `${server.publicUrl}/oauth2/callback`,
     membershipPath: entra.membershipPath,
     securityGroupsOnly: entra.securityGroupsOnly,
@@ -289,18 +401,32 @@ function entraAdapters(live: () => Config, http: HttpClient) {
 }
 
 /** What was read of sessions, for as long as every change is heard of. */
-function openCache({ url, database, config, replicas, log, closers, onKeys }: { url: string, database: Database, config: Config, replicas: Replicas, log: Logger, closers: (() => Promise<unknown>)[], onKeys: () => void }): { cache: SessionCache, changes: ChangeListener } {
+function openCache(
+  { url, database, config, replicas, log, closers, onKeys }: {
+    url: string
+    database: Database
+    config: Config
+    replicas: Replicas
+    log: Logger
+    closers: (() => Promise<unknown>)[]
+    onKeys: () => void
+  },
+): { cache: SessionCache, changes: ChangeListener } {
   const changes = createChangeListener({
     url,
     onChange: (change) => cache.apply(change),
     onDoubt: (knownUntil) => cache.doubtEverything(knownUntil),
     onKeys,
-    readFrom: async () => (await database.ask((db) => db.execute<{ server: string }>(sql.raw(SERVER)))).rows[0]?.server ?? '',
+    readFrom: async () =>
+      (await database.ask((db) => db.execute<{ server: string }>(sql.raw(SERVER)))).rows[0]?.server ?? '',
     replicas,
     log,
   })
   closers.push(() => changes.close())
-  const cache: SessionCache = createSessionCache({ feed: changes, touchAfterMs: touchInterval(config.session.idleTimeoutMs) })
+  const cache: SessionCache = createSessionCache({
+    feed: changes,
+    touchAfterMs: touchInterval(config.session.idleTimeoutMs),
+  })
   return { cache, changes }
 }
 
@@ -320,12 +446,20 @@ function storeAdapters(live: () => Config, database: Database, cache: SessionCac
   }
 }
 
-async function listen(app: FastifyInstance, { host, port }: { host: string, port: number }, key: string): Promise<void> {
+async function listen(
+  app: FastifyInstance,
+  { host, port }: { host: string, port: number },
+  key: string,
+): Promise<void> {
   const listenTextResolver = (address: string): string => `listening for ${key} on ${address}`
   await app.listen({ host, port, listenTextResolver }).catch((cause: unknown) => {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
     if (!['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL'].includes(code)) throw cause
-    throw new GatehouseError('port_unusable', { cause, detail: `cannot listen on ${host}:${port} (${code})`, remedy: `Free it, or set ${key} to another one.` })
+    throw new GatehouseError('port_unusable', {
+      cause,
+      detail: `cannot listen on ${host}:${port} (${code})`,
+      remedy: `Free it, or set ${key} to another one.`,
+    })
   })
 }
 
@@ -333,7 +467,12 @@ async function listen(app: FastifyInstance, { host, port }: { host: string, port
 async function warnOfMissingGroups({ groupMapping }: Config, database: Database, log: Logger): Promise<void> {
   const existing = new Set((await createGroupStore(database).list()).map((group) => group.name))
   for (const name of new Set(groupMapping.flatMap((row) => row.groups))) {
-    if (!existing.has(name)) log.warn({ group: name, remedy: `gatehouse groups add ${JSON.stringify(name)}` }, `Azure AD group mapping - group not found locally: ${name}; logins will skip it`)
+    if (!existing.has(name)) {
+      log.warn(
+        { group: name, remedy: `gatehouse groups add ${JSON.stringify(name)}` },
+        `Azure AD group mapping - group not found locally: ${name}; logins will skip it`,
+      )
+    }
   }
 }
 

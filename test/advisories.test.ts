@@ -5,7 +5,9 @@ import { readGuards } from './helpers/guards.js'
 import { testTitles } from './helpers/test-titles.js'
 
 const guards = readGuards()
-const rows = readFileSync('docs/advisories.md', 'utf8').split('\n').filter((line) => line.startsWith('| ') && line.includes(' › ')).map((line) => line.slice(2, -2).split(' | '))
+const rows = readFileSync('docs/advisories.md', 'utf8').split('\n').filter((line) =>
+  line.startsWith('| ') && line.includes(' › ')
+).map((line) => line.slice(2, -2).split(' | '))
 
 t.test('every row has its advisories, a test that is there, and the guard without which that test fails', async (t) => {
   t.ok(rows.length > 30, `${rows.length} rows`)
@@ -14,7 +16,13 @@ t.test('every row has its advisories, a test that is there, and the guard withou
     t.ok(advisories && says && more.length === 0, proof)
     t.equal(guardText, `\`${guard?.name}\` in \`${guard?.file}\``)
     t.equal(proof, `\`${guard?.test}\` › ${guard?.titles.join(' › ')}`)
-    t.equal(testTitles(readFileSync(guard?.test ?? '', 'utf8')).filter((path) => path.join(' › ') === guard?.titles.join(' › ')).length, 1, proof)
+    t.equal(
+      testTitles(readFileSync(guard?.test ?? '', 'utf8')).filter((path) =>
+        path.join(' › ') === guard?.titles.join(' › ')
+      ).length,
+      1,
+      proof,
+    )
   }
 })
 

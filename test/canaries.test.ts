@@ -1,5 +1,5 @@
-// Planted canaries: after a full run at level trace, with failures and a crash, no token, code, secret or cookie stands in
-// the log, in the crash's output or anywhere in the database, raw, in base64 or URL-encoded.
+// Planted canaries: after a full run at level trace, with failures and a crash, no token, code, secret or cookie stands
+// in the log, in the crash's output or anywhere in the database, raw, in base64 or URL-encoded.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,26 +26,64 @@ t.test('secrets stay where they are', async (t) => {
   seedDemoDirectory(directory)
   const entra = await startEntra({
     directory,
-    app: { clientId: DEMO_CLIENT_ID, redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`], secrets: [{ id: 'f0000000-0000-4000-8000-000000000001', value: CLIENT_SECRET }], applicationPermissions: [], delegatedPermissions: ['User.Read'], optionalClaims: ['email', 'sid', 'login_hint', 'xms_edov'] },
+    app: {
+      clientId: DEMO_CLIENT_ID,
+      redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`],
+      secrets: [{ id: 'f0000000-0000-4000-8000-000000000001', value: CLIENT_SECRET }],
+      applicationPermissions: [],
+      delegatedPermissions: ['User.Read'],
+      optionalClaims: ['email', 'sid', 'login_hint', 'xms_edov'],
+    },
   })
   t.teardown(() => entra.close())
   const home = mkdtempSync(join(tmpdir(), 'gatehouse-canary-'))
   t.teardown(() => rmSync(home, { recursive: true }))
   const password = decodeURIComponent(new URL(databaseUrl).password)
-  writeFileSync(join(home, 'gatehouse.yaml'), stringify({
-    server: { publicUrl, host: '127.0.0.1', port, management: { port: management }, redirectDomains: ['127.0.0.1:*'] },
-    entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: CLIENT_SECRET, authorityHost: entra.url, graphUrl: entra.graphUrl, allowHttp: true, loginBudget: '2s' },
-    database: { url: databaseUrl },
-    session: { secrets: [SESSION_SECRET] },
-    keys: { encryptionSecrets: [ENCRYPTION_SECRET] },
-    groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'], superuser: true }],
-    log: { level: 'trace', access: 'all' },
-  }))
-  const serving = await run(t, process.execPath, ['--import', CRASH, 'dist/cli.js', 'serve', '--config', join(home, 'gatehouse.yaml')], { ready: (output) => output.includes('configuration in force') })
+  writeFileSync(
+    join(home, 'gatehouse.yaml'),
+    stringify({
+      server: {
+        publicUrl,
+        host: '127.0.0.1',
+        port,
+        management: { port: management },
+        redirectDomains: ['127.0.0.1:*'],
+      },
+      entra: {
+        tenantId: DEMO_TENANT_ID,
+        clientId: DEMO_CLIENT_ID,
+        clientSecret: CLIENT_SECRET,
+        authorityHost: entra.url,
+        graphUrl: entra.graphUrl,
+        allowHttp: true,
+        loginBudget: '2s',
+      },
+      database: { url: databaseUrl },
+      session: { secrets: [SESSION_SECRET] },
+      keys: { encryptionSecrets: [ENCRYPTION_SECRET] },
+      groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'], superuser: true }],
+      log: { level: 'trace', access: 'all' },
+    }),
+  )
+  const serving = await run(t, process.execPath, [
+    '--import',
+    CRASH,
+    'dist/cli.js',
+    'serve',
+    '--config',
+    join(home, 'gatehouse.yaml'),
+  ], { ready: (output) => output.includes('configuration in force') })
 
   const planted = new Set([CLIENT_SECRET, SESSION_SECRET, ENCRYPTION_SECRET, ...(password === '' ? [] : [password])])
   const keepCookies = (browser: Browser): void => {
-    for (const [name, value] of browser.cookies.get('127.0.0.1') ?? []) if (name.startsWith('gatehouse')) for (const part of [value, decodeURIComponent(value), decodeURIComponent(value).split('.')[0] ?? '']) planted.add(part)
+    for (const [name, value] of browser.cookies.get('127.0.0.1') ?? []) {
+      if (name.startsWith('gatehouse')) {
+        for (const part of [value, decodeURIComponent(value), decodeURIComponent(value).split('.')[0] ?? '']) {
+          planted
+            .add(part)
+        }
+      }
+    }
   }
   const signIn = async (browser = createBrowser()): Promise<Browser> => {
     const page = await browser.follow(`${publicUrl}/oauth2/start?prompt=select_account`)
@@ -55,12 +93,35 @@ t.test('secrets stay where they are', async (t) => {
     return browser
   }
   const browser = await signIn()
-  for (const path of ['/', '/oauth2/auth', '/oauth2/forward-auth', '/oauth2/userinfo']) await browser.ask(`${publicUrl}${path}`)
-  await browser.ask(`${publicUrl}/oauth2/auth`, { headers: { authorization: `Bearer ${CLIENT_SECRET}`, 'x-original-url': 'nonsense' } })
+  for (const path of ['/', '/oauth2/auth', '/oauth2/forward-auth', '/oauth2/userinfo']) {
+    await browser.ask(`${publicUrl}${path}`)
+  }
+  await browser.ask(`${publicUrl}/oauth2/auth`, {
+    headers: { authorization: `Bearer ${CLIENT_SECRET}`, 'x-original-url': 'nonsense' },
+  })
   const faults: Parameters<typeof entra.faults.add>[0][] = [
-    { on: 'token', then: { kind: 'aadsts', code: 7000215 } }, { on: 'token', then: { kind: 'reset' } }, { on: 'token', then: { kind: 'html', status: 500 } },
-    { on: 'token', then: { kind: 'signWith', how: 'unregistered-key' } }, { on: 'token', then: { kind: 'mutateClaims', change: (claims) => { claims.nonce = 'x' } } },
-    { on: 'graph', then: { kind: 'cut' } }, { on: 'graph', then: { kind: 'status', status: 403, body: { error: { code: 'Authorization_RequestDenied', message: `Bearer ${CLIENT_SECRET}` } } } },
+    { on: 'token', then: { kind: 'aadsts', code: 7000215 } },
+    { on: 'token', then: { kind: 'reset' } },
+    { on: 'token', then: { kind: 'html', status: 500 } },
+    { on: 'token', then: { kind: 'signWith', how: 'unregistered-key' } },
+    {
+      on: 'token',
+      then: {
+        kind: 'mutateClaims',
+        change: (claims) => {
+          claims.nonce = 'x'
+        },
+      },
+    },
+    { on: 'graph', then: { kind: 'cut' } },
+    {
+      on: 'graph',
+      then: {
+        kind: 'status',
+        status: 403,
+        body: { error: { code: 'Authorization_RequestDenied', message: `Bearer ${CLIENT_SECRET}` } },
+      },
+    },
     { on: 'graph', times: 9, then: { kind: 'hang' } },
   ]
   for (const fault of faults) {
@@ -69,7 +130,9 @@ t.test('secrets stay where they are', async (t) => {
     entra.faults.clear()
   }
   const stale = createBrowser()
-  await stale.ask(`${publicUrl}/oauth2/callback?code=${encodeURIComponent(entra.issuedTokens[0] ?? '')}&state=${[...planted][5]}`)
+  await stale.ask(
+    `${publicUrl}/oauth2/callback?code=${encodeURIComponent(entra.issuedTokens[0] ?? '')}&state=${[...planted][5]}`,
+  )
   await browser.ask(`${publicUrl}/oauth2/sign_out`)
   serving.process.kill('SIGUSR2')
   await new Promise((resolve) => serving.process.once('exit', resolve))
@@ -83,13 +146,22 @@ t.test('secrets stay where they are', async (t) => {
   const stored = await dump(await connect(t, databaseUrl))
   t.match(stored, /sue\.super/)
   for (const [place, text] of [['the log and the crash', output], ['the database', stored]] as const) {
-    const found = [...planted].flatMap((secret) => spellings(secret).filter((spelling) => text.includes(spelling)).map(() => secret.slice(0, 12)))
+    const found = [...planted].flatMap((secret) =>
+      spellings(secret).filter((spelling) => text.includes(spelling)).map(() => secret.slice(0, 12))
+    )
     t.same(found, [], place)
   }
-  t.ok(spellings(CLIENT_SECRET).some((spelling) => `x ${Buffer.from(`a${CLIENT_SECRET}`).toString('base64')}`.includes(spelling)), 'the search finds what it looks for')
+  t.ok(
+    spellings(CLIENT_SECRET).some((spelling) =>
+      `x ${Buffer.from(`a${CLIENT_SECRET}`).toString('base64')}`.includes(spelling)
+    ),
+    'the search finds what it looks for',
+  )
 })
 
-/** As it is, URL-encoded, and inside base64 at each of the three offsets (without the characters its neighbours share). */
+/**
+ * As it is, URL-encoded, and inside base64 at each of the three offsets (without the characters its neighbours share).
+ */
 function spellings(secret: string): string[] {
   const inBase64 = [0, 1, 2].flatMap((offset) => {
     const bytes = Buffer.concat([Buffer.alloc(offset, 'x'), Buffer.from(secret)])

@@ -25,7 +25,9 @@ const gatehouse = (...args: string[]) =>
 function onTerminal(args: string, columns: number, env: Record<string, string> = {}): string {
   const command = `stty cols ${columns}; "${process.execPath}" dist/cli.js ${args}`
   const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
-    encoding: 'utf8', env: { ...PLAIN, ...env }, input: '',
+    encoding: 'utf8',
+    env: { ...PLAIN, ...env },
+    input: '',
   })
   return stdout.replaceAll('\r', '')
 }
@@ -37,15 +39,18 @@ const COLOUR = /\u001b\[\d+m/g
 
 function configFile(name: string, database: string, more: object = {}): string {
   const file = join(home, name)
-  writeFileSync(file, stringify({
-    server: { publicUrl: 'http://127.0.0.1:4180', host: '127.0.0.1', port: 0, management: { port: 0 } },
-    entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'x~yz' },
-    database: { url: database },
-    session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
-    keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
-    groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'] }],
-    ...more,
-  }))
+  writeFileSync(
+    file,
+    stringify({
+      server: { publicUrl: 'http://127.0.0.1:4180', host: '127.0.0.1', port: 0, management: { port: 0 } },
+      entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'x~yz' },
+      database: { url: database },
+      session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
+      keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
+      groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'] }],
+      ...more,
+    }),
+  )
   return file
 }
 
@@ -115,10 +120,13 @@ t.test('audit list shows details as words, and says that there are more than 1,0
   await migrate(url)
   const database = openDatabase({ url, poolSize: 1 })
   t.teardown(() => database.close())
-  const insert = (count: number) => database.ask((db) => db.execute(sql`
+  const insert = (count: number) =>
+    database.ask((db) =>
+      db.execute(sql`
     insert into audit_events (action, actor, detail)
     select 'test.event', 'cli:test', '{"groups": ["A", "B"], "by": {"name": "x"}, "none": null}'::jsonb
-    from generate_series(1, ${count})`))
+    from generate_series(1, ${count})`)
+    )
   await insert(1_000)
   const file = configFile('audit.yaml', url)
   const all = gatehouse('audit', 'list', '--config', file)
@@ -187,9 +195,12 @@ for (const shell of ['zsh', 'fish'] as const) {
     writeFileSync(file, stdout)
     t.equal(spawnSync(found, ['-n', file]).status, 0, 'its syntax')
     if (shell !== 'fish') return
-    const complete = (line: string): string[] => spawnSync(
-      found, ['--no-config', '-c', `source '${file}'; complete -C '${line}'`], { encoding: 'utf8' },
-    ).stdout.trim().split('\n').map((each) => each.split('\t')[0] ?? '')
+    const complete = (line: string): string[] =>
+      spawnSync(
+        found,
+        ['--no-config', '-c', `source '${file}'; complete -C '${line}'`],
+        { encoding: 'utf8' },
+      ).stdout.trim().split('\n').map((each) => each.split('\t')[0] ?? '')
     t.strictSame(complete('gatehouse gro'), ['groups'])
     t.strictSame(complete('gatehouse groups gr'), ['grant'])
     t.strictSame(complete('gatehouse groups add --d'), ['--description'])

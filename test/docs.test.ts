@@ -1,5 +1,7 @@
 // What the guides show can be typed in: commands, options, codes and keys exist, and the example files are usable.
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { createProgram } from '../src/commands/program.js'
+import { commandsOf } from '../src/commands/help.js'
 import t from 'tap'
 import { readGroupsFile } from '../src/commands/groups-file.js'
 import { loadConfig } from '../src/config/load.js'
@@ -12,12 +14,20 @@ import { freshDatabase, stopPostgres } from './helpers/postgres.js'
 
 t.teardown(stopPostgres)
 
-const GUIDES = ['README.md', ...['docs', 'docs/applications'].flatMap((folder) => readdirSync(folder).filter((name) => name.endsWith('.md')).map((name) => `${folder}/${name}`))]
+const GUIDES = [
+  'README.md',
+  ...['docs', 'docs/applications'].flatMap((folder) =>
+    readdirSync(folder).filter((name) => name.endsWith('.md')).map((name) => `${folder}/${name}`)
+  ),
+]
 const read = (file: string): string => readFileSync(file, 'utf8')
 
-/** `groups add` -> its options, from the one table of commands. */
-const commands = new Map([...read('src/commands/program.ts').matchAll(/^ {2}define\((\w+), '([\w-]+)[^']*'.*\n(?: {4}async .*\n)?((?: {4}\.(?:option|requiredOption)\(.*\n)*)/gm)]
-  .map(([, parent, name = '', options = '']) => [parent === 'program' ? name : `${parent} ${name}`, [...options.matchAll(/'(--[\w-]+)/g)].map(([, option]) => option)]))
+/** `groups add` -> its options. */
+const commands = new Map(
+  commandsOf(createProgram())
+    .filter(([, command]) => command.commands.length === 0)
+    .map(([path, command]) => [path, command.options.map(({ long }) => long)]),
+)
 
 t.test('every command that a guide shows exists, with its options', async (t) => {
   t.ok(commands.size > 15)
@@ -27,7 +37,12 @@ t.test('every command that a guide shows exists, with its options', async (t) =>
       const [first = '', second = ''] = line.split(' ')
       const name = commands.has(`${first} ${second}`) ? `${first} ${second}` : first
       t.ok(commands.has(name), `${guide}: gatehouse ${line}`)
-      for (const [option] of line.matchAll(/--[\w-]+/g)) t.ok([...commands.get(name) ?? [], '--config', '--json', '--help'].includes(option), `${guide}: gatehouse ${name} ${option}`)
+      for (const [option] of line.matchAll(/--[\w-]+/g)) {
+        t.ok(
+          [...commands.get(name) ?? [], '--config', '--json', '--help'].includes(option),
+          `${guide}: gatehouse ${name} ${option}`,
+        )
+      }
       seen++
     }
   }
@@ -36,7 +51,9 @@ t.test('every command that a guide shows exists, with its options', async (t) =>
 
 t.test('every code in the troubleshooting table exists', async (t) => {
   const [, table = ''] = /## Troubleshooting\n([\s\S]*?)\n## /.exec(read('docs/group-mapping.md')) ?? []
-  const codes = table.split('\n').flatMap((row) => row.startsWith('| `') ? [...row.split('|')[1]?.matchAll(/`(\w+)`/g) ?? []].map(([, code = '']) => code) : [])
+  const codes = table.split('\n').flatMap((row) =>
+    row.startsWith('| `') ? [...row.split('|')[1]?.matchAll(/`(\w+)`/g) ?? []].map(([, code = '']) => code) : []
+  )
   t.ok(codes.length > 20)
   for (const code of codes) t.ok(code in FAILURES, code)
 })
@@ -61,17 +78,30 @@ t.test('every configuration key that a guide names exists', async (t) => {
 })
 
 t.test('the parts of a configuration that guides show are usable', async (t) => {
-  const base = `entra: { tenantId: 5d1e7a60-3c3f-4b0e-9a55-0c7d8f2b1e44, clientId: 0b7f3c2d-6a51-4e9c-8d10-9e2f4a6b8c00, clientSecret: abc~def }
+  const base = `entra:
+  tenantId: 5d1e7a60-3c3f-4b0e-9a55-0c7d8f2b1e44
+  clientId: 0b7f3c2d-6a51-4e9c-8d10-9e2f4a6b8c00
+  clientSecret: abc~def
 database: { url: postgres://gatehouse@db/gatehouse }
 keys: { encryptionSecrets: [${'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'}] }
 `
-  const sections = { server: 'server: { publicUrl: https://auth.example.com, redirectDomains: [.example.com] }\n', session: `session: { secrets: [${'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'}], cookieDomain: example.com }\n`, groupMapping: 'groupMapping: []\n' }
+  const sections = {
+    server: 'server: { publicUrl: https://auth.example.com, redirectDomains: [.example.com] }\n',
+    session: `session: { secrets: [${'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'}], cookieDomain: example.com }\n`,
+    groupMapping: 'groupMapping: []\n',
+  }
   let seen = 0
   for (const guide of GUIDES) {
     for (const [, part = ''] of read(guide).matchAll(/```yaml\n((?:access|headers):[\s\S]*?)```/g)) {
-      const yaml = `${base}${Object.entries(sections).map(([key, text]) => new RegExp(`^${key}:`, 'm').test(part) ? '' : text).join('')}${part}`
+      const yaml = `${base}${
+        Object.entries(sections).map(([key, text]) => new RegExp(`^${key}:`, 'm').test(part) ? '' : text).join('')
+      }${part}`
       const { warnings } = loadConfig('shown.yaml', { env: {}, readFile: () => yaml })
-      t.strictSame(warnings.map(({ code }) => code).filter((code) => !['placeholder', 'mapping_empty'].includes(code)), [], `${guide}: ${part.slice(0, 60)}`)
+      t.strictSame(
+        warnings.map(({ code }) => code).filter((code) => !['placeholder', 'mapping_empty'].includes(code)),
+        [],
+        `${guide}: ${part.slice(0, 60)}`,
+      )
       seen++
     }
   }
@@ -79,7 +109,14 @@ keys: { encryptionSecrets: [${'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'}] }
 })
 
 t.test('the example of the mapping is usable, and its groups are those of the file beside it', async (t) => {
-  const env = { ENTRA_TENANT_ID: '11111111-2222-3333-4444-555555555555', ENTRA_CLIENT_ID: '11111111-2222-3333-4444-666666666666', ENTRA_CLIENT_SECRET: 'abc~def', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv', KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua' }
+  const env = {
+    ENTRA_TENANT_ID: '11111111-2222-3333-4444-555555555555',
+    ENTRA_CLIENT_ID: '11111111-2222-3333-4444-666666666666',
+    ENTRA_CLIENT_SECRET: 'abc~def',
+    DATABASE_URL: 'postgres://gatehouse@db/gatehouse',
+    SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv',
+    KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua',
+  }
   const { config, warnings } = loadConfig('config/group-mapping.example.yaml', { env })
   t.strictSame([...new Set(warnings.map(({ code }) => code))], ['placeholder'], 'nothing but what is to be replaced')
   const definitions = readGroupsFile('config/group-mapping.groups.yaml')

@@ -15,8 +15,19 @@ import { connect, dump } from './helpers/sql.js'
 
 t.teardown(stopPostgres)
 
-interface Finding { readonly check: string, readonly state: string, readonly code: string, readonly message: string, readonly remedy?: string }
-interface Visit { readonly status: number, readonly stdout: string, readonly stderr: string, readonly findings: readonly Finding[] }
+interface Finding {
+  readonly check: string
+  readonly state: string
+  readonly code: string
+  readonly message: string
+  readonly remedy?: string
+}
+interface Visit {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+  readonly findings: readonly Finding[]
+}
 type Doctor = (config?: Record<string, unknown>, ...args: string[]) => Promise<Visit>
 
 const RIGHT: TestGatewayOptions['app'] = {
@@ -32,21 +43,46 @@ async function practice(t: Test, options: TestGatewayOptions = {}): Promise<{ ga
   const file = join(directory, 'gatehouse.yaml')
   const { tenantId, clientId } = gateway.config.entra
   const base = {
-    server: { publicUrl: gateway.url }, entra: { tenantId, clientId, clientSecret: CLIENT_SECRET, authorityHost: gateway.entra.url, graphUrl: gateway.entra.graphUrl, allowHttp: true, loginBudget: '3s' },
-    database: { url: gateway.databaseUrl }, session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] }, keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
-    groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'], staff: true, superuser: true }],
+    server: { publicUrl: gateway.url },
+    entra: {
+      tenantId,
+      clientId,
+      clientSecret: CLIENT_SECRET,
+      authorityHost: gateway.entra.url,
+      graphUrl: gateway.entra.graphUrl,
+      allowHttp: true,
+      loginBudget: '3s',
+    },
+    database: { url: gateway.databaseUrl },
+    session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
+    keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
+    groupMapping: [{
+      entraGroup: GROUP_IDS.netboxSuperusers,
+      groups: ['NetBox Superusers'],
+      staff: true,
+      superuser: true,
+    }],
   }
   const doctor: Doctor = async (config = {}, ...args) => {
     writeFileSync(file, stringify(merge(base, config)))
     writeFileSync(join(directory, 'broken.js'), 'export default 1')
     const { status, stdout, stderr } = await runInProcess(
-      ['doctor', '--config', file, ...(args.length > 0 ? args : ['--json'])])
-    return { status, stdout, stderr, findings: args.length > 0 || status === 78 ? [] : (JSON.parse(stdout) as { results: Finding[] }).results }
+      ['doctor', '--config', file, ...(args.length > 0 ? args : ['--json'])],
+    )
+    return {
+      status,
+      stdout,
+      stderr,
+      findings: args.length > 0 || status === 78 ? [] : (JSON.parse(stdout) as { results: Finding[] }).results,
+    }
   }
   return { gateway, doctor }
 }
 
-const bad = ({ findings }: Visit): string[] => findings.filter(({ state, code }) => state !== 'ok' && code !== 'http_override').map(({ state, code }) => `${state} ${code}`)
+const bad = ({ findings }: Visit): string[] =>
+  findings.filter(({ state, code }) => state !== 'ok' && code !== 'http_override').map(({ state, code }) =>
+    `${state} ${code}`
+  )
 
 t.test('a tenant that is right is healthy, and nothing was changed by looking', async (t) => {
   const { gateway, doctor } = await practice(t)
@@ -55,7 +91,21 @@ t.test('a tenant that is right is healthy, and nothing was changed by looking', 
   const visit = await doctor()
   t.strictSame(bad(visit), [])
   t.equal(visit.status, 0)
-  t.strictSame(new Set(visit.findings.map(({ check }) => check)), new Set(['configuration', 'Entra ID', 'keys', 'credential', 'registration', 'Graph', 'permissions', 'superusers', 'database', 'groups']))
+  t.strictSame(
+    new Set(visit.findings.map(({ check }) => check)),
+    new Set([
+      'configuration',
+      'Entra ID',
+      'keys',
+      'credential',
+      'registration',
+      'Graph',
+      'permissions',
+      'superusers',
+      'database',
+      'groups',
+    ]),
+  )
   t.equal(await dump(query), before)
 })
 
@@ -70,7 +120,10 @@ t.test('the table for people names the remedy of what is wrong', async (t) => {
   t.notMatch(visit.stdout, CLIENT_SECRET)
 })
 
-const GUESTS_REFUSED = { authAllowed: { guests: false }, pipeline: Object.keys(STEPS).flatMap((name) => name === 'social_user' ? ['auth_allowed', name] : [name]) }
+const GUESTS_REFUSED = {
+  authAllowed: { guests: false },
+  pipeline: Object.keys(STEPS).flatMap((name) => name === 'social_user' ? ['auth_allowed', name] : [name]),
+}
 const NOT_LOOKED_AT = (times: number): string[] => Array.from({ length: times }, () => 'skipped not_looked_at')
 
 t.test('what can be wrong with Entra ID', async (t) => {
@@ -78,41 +131,188 @@ t.test('what can be wrong with Entra ID', async (t) => {
   const { app, faults } = gateway.entra
   const mended = { ...app }
   const cases: [string, () => Record<string, unknown> | undefined, number, string[]][] = [
-    ['a wrong secret', () => ({ entra: { clientSecret: 'wrong~secret' } }), 1, ['fail entra_secret_wrong', ...NOT_LOOKED_AT(3)]],
-    ['an expired secret', () => { app.secrets = [{ id: 'f0000000-0000-4000-8000-000000000001', value: CLIENT_SECRET, expiresAt: Date.now() - 1 }] }, 1, ['fail entra_secret_expired', ...NOT_LOOKED_AT(3)]],
-    ['a secret that is about to expire', () => { app.secrets = [{ id: 'f0000000-0000-4000-8000-000000000001', value: CLIENT_SECRET, expiresAt: Date.now() + 86_400_000 }, { id: 'f0000000-0000-4000-8000-000000000002', value: 'other' }] }, 0, ['warn credential_expiry']],
-    ['another tenant', () => ({ entra: { tenantId: '99999999-0000-4000-8000-000000000000' } }), 1, ['fail entra_tenant_unknown', ...NOT_LOOKED_AT(6)]],
-    ['another application', () => ({ entra: { clientId: '99999999-0000-4000-8000-000000000000' } }), 1, ['fail entra_app_unknown', ...NOT_LOOKED_AT(4)]],
-    ['a redirect URI that is not registered', () => { app.redirectUris = [`${gateway.url}/oauth2/callback/`] }, 1, ['fail redirect_uri_missing']],
-    ['the same where the registration cannot be seen', () => { app.redirectUris = []; app.applicationPermissions = ['GroupMember.Read.All'] }, 1, ['fail entra_redirect_mismatch', 'skipped registration_hidden']],
-    ['a registration that cannot be seen', () => { app.applicationPermissions = ['GroupMember.Read.All'] }, 0, ['skipped registration_hidden']],
-    ['no application permission', () => { app.applicationPermissions = [] }, 0, ['skipped graph_forbidden', 'skipped registration_hidden', 'warn graph_permission']],
-    ['no application permission, and sync', () => { app.applicationPermissions = []; return { sync: {} } }, 1, ['fail graph_permission', 'skipped graph_forbidden', 'skipped registration_hidden']],
-    ['the permission for groups alone, and sync', () => { app.applicationPermissions = ['GroupMember.Read.All']; return { sync: {} } }, 1, ['fail graph_permission', 'skipped registration_hidden']],
+    ['a wrong secret', () => ({ entra: { clientSecret: 'wrong~secret' } }), 1, [
+      'fail entra_secret_wrong',
+      ...NOT_LOOKED_AT(3),
+    ]],
+    [
+      'an expired secret',
+      () => {
+        app.secrets = [{ id: 'f0000000-0000-4000-8000-000000000001', value: CLIENT_SECRET, expiresAt: Date.now() - 1 }]
+      },
+      1,
+      ['fail entra_secret_expired', ...NOT_LOOKED_AT(3)],
+    ],
+    [
+      'a secret that is about to expire',
+      () => {
+        app.secrets = [{
+          id: 'f0000000-0000-4000-8000-000000000001',
+          value: CLIENT_SECRET,
+          expiresAt: Date.now() + 86_400_000,
+        }, { id: 'f0000000-0000-4000-8000-000000000002', value: 'other' }]
+      },
+      0,
+      ['warn credential_expiry'],
+    ],
+    ['another tenant', () => ({ entra: { tenantId: '99999999-0000-4000-8000-000000000000' } }), 1, [
+      'fail entra_tenant_unknown',
+      ...NOT_LOOKED_AT(6),
+    ]],
+    ['another application', () => ({ entra: { clientId: '99999999-0000-4000-8000-000000000000' } }), 1, [
+      'fail entra_app_unknown',
+      ...NOT_LOOKED_AT(4),
+    ]],
+    [
+      'a redirect URI that is not registered',
+      () => {
+        app.redirectUris = [`${gateway.url}/oauth2/callback/`]
+      },
+      1,
+      ['fail redirect_uri_missing'],
+    ],
+    [
+      'the same where the registration cannot be seen',
+      () => {
+        app.redirectUris = []
+        app.applicationPermissions = ['GroupMember.Read.All']
+      },
+      1,
+      ['fail entra_redirect_mismatch', 'skipped registration_hidden'],
+    ],
+    [
+      'a registration that cannot be seen',
+      () => {
+        app.applicationPermissions = ['GroupMember.Read.All']
+      },
+      0,
+      ['skipped registration_hidden'],
+    ],
+    [
+      'no application permission',
+      () => {
+        app.applicationPermissions = []
+      },
+      0,
+      ['skipped graph_forbidden', 'skipped registration_hidden', 'warn graph_permission'],
+    ],
+    [
+      'no application permission, and sync',
+      () => {
+        app.applicationPermissions = []
+        return { sync: {} }
+      },
+      1,
+      ['fail graph_permission', 'skipped graph_forbidden', 'skipped registration_hidden'],
+    ],
+    [
+      'the permission for groups alone, and sync',
+      () => {
+        app.applicationPermissions = ['GroupMember.Read.All']
+        return { sync: {} }
+      },
+      1,
+      ['fail graph_permission', 'skipped registration_hidden'],
+    ],
     ['sync without a sight of hidden memberships', () => ({ sync: {} }), 0, ['warn hidden_memberships']],
-    ['sync with it', () => { app.applicationPermissions = [...app.applicationPermissions, 'Member.Read.Hidden']; return { sync: {} } }, 0, []],
-    ['no front-channel logout and few claims', () => { delete app.frontChannelLogoutUrl; app.optionalClaims = ['email'] }, 0, ['warn logout_url_missing', 'warn optional_claims_missing']],
-    ['guests refused without the claim that tells them', () => { app.optionalClaims = ['email']; return GUESTS_REFUSED }, 1, ['fail acct_claim_missing']],
+    [
+      'sync with it',
+      () => {
+        app.applicationPermissions = [...app.applicationPermissions, 'Member.Read.Hidden']
+        return { sync: {} }
+      },
+      0,
+      [],
+    ],
+    [
+      'no front-channel logout and few claims',
+      () => {
+        delete app.frontChannelLogoutUrl
+        app.optionalClaims = ['email']
+      },
+      0,
+      ['warn logout_url_missing', 'warn optional_claims_missing'],
+    ],
+    [
+      'guests refused without the claim that tells them',
+      () => {
+        app.optionalClaims = ['email']
+        return GUESTS_REFUSED
+      },
+      1,
+      ['fail acct_claim_missing'],
+    ],
     ['guests refused with it', () => GUESTS_REFUSED, 0, []],
-    ['a discovery document of another tenant', () => { faults.add({ on: 'discovery', then: { kind: 'body', body: { issuer: 'https://login.microsoftonline.com/other/v2.0' } } }) }, 1, ['fail issuer_differs']],
-    ['no keys', () => { faults.add({ on: 'keys', then: { kind: 'body', body: { keys: [] } } }) }, 1, ['fail entra_keys_unavailable']],
-    ['Entra ID that hangs up', () => { for (const on of ['discovery', 'keys', 'token', 'authorize'] as const) faults.add({ on, times: Infinity, then: { kind: 'reset' } }) }, 1, ['fail entra_unavailable', ...NOT_LOOKED_AT(6)]],
-    ['Graph that is down', () => { faults.add({ on: 'graph', times: Infinity, then: { kind: 'html', status: 503 } }) }, 1, ['fail graph_unavailable', ...NOT_LOOKED_AT(3)]],
-    ['nothing at all where Entra ID should be', () => ({ entra: { authorityHost: 'http://127.0.0.1:1' } }), 1, ['fail entra_unavailable', ...NOT_LOOKED_AT(6)]],
+    [
+      'a discovery document of another tenant',
+      () => {
+        faults.add({
+          on: 'discovery',
+          then: { kind: 'body', body: { issuer: 'https://login.microsoftonline.com/other/v2.0' } },
+        })
+      },
+      1,
+      ['fail issuer_differs'],
+    ],
+    [
+      'no keys',
+      () => {
+        faults.add({ on: 'keys', then: { kind: 'body', body: { keys: [] } } })
+      },
+      1,
+      ['fail entra_keys_unavailable'],
+    ],
+    [
+      'Entra ID that hangs up',
+      () => {
+        for (const on of ['discovery', 'keys', 'token', 'authorize'] as const) {
+          faults.add({
+            on,
+            times: Infinity,
+            then: { kind: 'reset' },
+          })
+        }
+      },
+      1,
+      ['fail entra_unavailable', ...NOT_LOOKED_AT(6)],
+    ],
+    [
+      'Graph that is down',
+      () => {
+        faults.add({ on: 'graph', times: Infinity, then: { kind: 'html', status: 503 } })
+      },
+      1,
+      ['fail graph_unavailable', ...NOT_LOOKED_AT(3)],
+    ],
+    ['nothing at all where Entra ID should be', () => ({ entra: { authorityHost: 'http://127.0.0.1:1' } }), 1, [
+      'fail entra_unavailable',
+      ...NOT_LOOKED_AT(6),
+    ]],
   ]
   for (const [name, harm, status, expected] of cases) {
     const visit = await doctor(harm() ?? {})
     t.strictSame(bad(visit).sort(), [...expected].sort(), name)
     t.equal(visit.status, status, name)
-    for (const finding of visit.findings) if (finding.state !== 'ok' && finding.code !== 'not_looked_at') t.ok(finding.remedy, `${name}: ${finding.code} has a remedy`)
-    for (const { code } of visit.findings) if (code.startsWith('entra_') || code.startsWith('graph_')) t.ok(code in FAILURES || ['graph_permission'].includes(code), code)
+    for (const finding of visit.findings) {
+      if (finding.state !== 'ok' && finding.code !== 'not_looked_at') {
+        t.ok(finding.remedy, `${name}: ${finding.code} has a remedy`)
+      }
+    }
+    for (const { code } of visit.findings) {
+      if (code.startsWith('entra_') || code.startsWith('graph_')) {
+        t.ok(code in FAILURES || ['graph_permission'].includes(code), code)
+      }
+    }
     faults.clear()
     Object.assign(app, mended)
   }
 })
 
 t.test('hidden memberships are named where the token cannot be read, and not without sync', async (t) => {
-  const ask = (roles: readonly string[] | undefined) => ({ mayRead: async () => true, applicationRoles: async () => roles })
+  const ask = (roles: readonly string[] | undefined) => ({
+    mayRead: async () => true,
+    applicationRoles: async () => roles,
+  })
   const hidden = async (sync: boolean, roles: readonly string[] | undefined) =>
     (await applicationPermissions({ sync }, ask(roles))()).filter(({ code }) => code === 'hidden_memberships')
   t.match(await hidden(true, undefined), [{ state: 'skipped', remedy: /Member\.Read\.Hidden/ }])
@@ -135,13 +335,32 @@ t.test('clocks', async (t) => {
 
 t.test('what can be wrong with the rest', async (t) => {
   const { gateway, doctor } = await practice(t)
-  t.strictSame(bad(await doctor({ groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox superusers'], staff: true, superuser: true }] })), ['warn group_missing'])
-  t.strictSame(bad(await doctor({ database: { url: 'postgres://x:hunter2@127.0.0.1:1/x' } })), ['fail database_unavailable', ...NOT_LOOKED_AT(1)])
-  const broken = await doctor({ pipeline: Object.keys(STEPS).flatMap((name) => name === 'get_username' ? ['./broken.js', name] : [name]) })
+  t.strictSame(
+    bad(
+      await doctor({
+        groupMapping: [{
+          entraGroup: GROUP_IDS.netboxSuperusers,
+          groups: ['NetBox superusers'],
+          staff: true,
+          superuser: true,
+        }],
+      }),
+    ),
+    ['warn group_missing'],
+  )
+  t.strictSame(bad(await doctor({ database: { url: 'postgres://x:hunter2@127.0.0.1:1/x' } })), [
+    'fail database_unavailable',
+    ...NOT_LOOKED_AT(1),
+  ])
+  const broken = await doctor({
+    pipeline: Object.keys(STEPS).flatMap((name) => name === 'get_username' ? ['./broken.js', name] : [name]),
+  })
   t.strictSame(bad(broken), ['fail step_unusable'])
   t.equal(broken.status, 1)
   t.equal((await doctor({ server: { publicUrl: 'nonsense' } })).status, 78)
-  t.strictSame(bad(await doctor({ database: { url: undefined, embedded: true, dataDir: './nothing-here' } })), ['skipped database'])
+  t.strictSame(bad(await doctor({ database: { url: undefined, embedded: true, dataDir: './nothing-here' } })), [
+    'skipped database',
+  ])
   await gateway.close()
   const query = await connect(t, gateway.databaseUrl)
   await query('truncate drizzle.__drizzle_migrations')

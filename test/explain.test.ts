@@ -1,4 +1,5 @@
-// `gatehouse explain` beside a running gateway: what it says comes true at the next login, and it changes nothing itself.
+// `gatehouse explain` beside a running gateway: what it says comes true at the next login, and it changes nothing
+// itself.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,15 +19,30 @@ t.teardown(stopPostgres)
 t.test('explain', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-explain-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
-  const gateway = await startTestGateway(t, { app: { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] } })
+  const gateway = await startTestGateway(t, {
+    app: { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] },
+  })
   const query = await connect(t, gateway.databaseUrl)
   const write = (name: string, groupMapping: readonly unknown[]): string => {
     const { entra } = gateway.config
-    writeFileSync(join(directory, name), stringify({
-      server: { publicUrl: gateway.url },
-      entra: { tenantId: entra.tenantId, clientId: entra.clientId, clientSecret: entra.clientSecret, authorityHost: entra.authorityHost, graphUrl: entra.graphUrl, allowHttp: true },
-      database: { url: gateway.databaseUrl }, session: { secrets: [...gateway.config.session.secrets] }, keys: { encryptionSecrets: [...gateway.config.keys.encryptionSecrets] }, groupMapping,
-    }))
+    writeFileSync(
+      join(directory, name),
+      stringify({
+        server: { publicUrl: gateway.url },
+        entra: {
+          tenantId: entra.tenantId,
+          clientId: entra.clientId,
+          clientSecret: entra.clientSecret,
+          authorityHost: entra.authorityHost,
+          graphUrl: entra.graphUrl,
+          allowHttp: true,
+        },
+        database: { url: gateway.databaseUrl },
+        session: { secrets: [...gateway.config.session.secrets] },
+        keys: { encryptionSecrets: [...gateway.config.keys.encryptionSecrets] },
+        groupMapping,
+      }),
+    )
     return join(directory, name)
   }
   const config = write('gatehouse.yaml', MAPPING)
@@ -42,8 +58,19 @@ t.test('explain', async (t) => {
     t.match(stdout, new RegExp(`1 +${GROUP_IDS.netboxSuperusers} +direct +NetBox Superusers, staff, superuser`))
     t.match(stdout, /would change: \+superuser \+NetBox Superusers/)
     const json = JSON.parse((await explain(PERSON_IDS.many, '--json')).stdout)
-    t.match(json, { signedInBefore: false, entraGroups: 2500, groups: ['Circuit Manager'], change: { gained: ['Circuit Manager'], superuser: 0 } })
-    t.match(JSON.parse((await explain(gateway.entra.directory.users.get(PERSON_IDS.guest)?.userPrincipalName ?? '', '--json')).stdout), { user: 'gus.guest@fabrikam.example', signedInBefore: true, change: { gained: [], lost: [] } }, 'a guest, by the UPN that only Entra ID knows')
+    t.match(json, {
+      signedInBefore: false,
+      entraGroups: 2500,
+      groups: ['Circuit Manager'],
+      change: { gained: ['Circuit Manager'], superuser: 0 },
+    })
+    t.match(
+      JSON.parse(
+        (await explain(gateway.entra.directory.users.get(PERSON_IDS.guest)?.userPrincipalName ?? '', '--json')).stdout,
+      ),
+      { user: 'gus.guest@fabrikam.example', signedInBefore: true, change: { gained: [], lost: [] } },
+      'a guest, by the UPN that only Entra ID knows',
+    )
     const nobody = await explain('nobody@nowhere.example')
     t.equal(nobody.status, 1)
     t.match(nobody.stderr, /404/)
@@ -56,7 +83,8 @@ t.test('explain', async (t) => {
     t.match(stdout, `Row 1 is not hit: ${GROUP_IDS.netboxSuperusers}`)
     t.notMatch(stdout, 'Row 3 is not hit')
     const json = JSON.parse((await explain('sam.staff@contoso.example', '--json')).stdout) as {
-      readonly memberships: readonly object[], readonly rowsNotHit: readonly { readonly row: number }[]
+      readonly memberships: readonly object[]
+      readonly rowsNotHit: readonly { readonly row: number }[]
     }
     t.match(json.memberships[0], { entraGroup: GROUP_IDS.networkEngineers, name: String, rows: [3], nestedOnly: false })
     t.notOk(json.rowsNotHit.some(({ row }) => row === 3))
@@ -69,14 +97,28 @@ t.test('explain', async (t) => {
       { entraGroup: GROUP_IDS.networkEngineers, label: 'Engineers of the network', groups: ['Network Engineers'] },
     ])
     const byLabel = await runInProcess(['explain', 'sam.staff@contoso.example', '--config', labelled])
-    t.match(byLabel.stdout, /1 +Engineers of the network +direct +Network Engineers/, 'a label in place of the Object ID')
+    t.match(
+      byLabel.stdout,
+      /1 +Engineers of the network +direct +Network Engineers/,
+      'a label in place of the Object ID',
+    )
 
     const args = [
-      'access', 'test', '--user', 'sam.staff@contoso.example', '--method', 'GET', 'https://app.example.com/',
-      '--config', config,
+      'access',
+      'test',
+      '--user',
+      'sam.staff@contoso.example',
+      '--method',
+      'GET',
+      'https://app.example.com/',
+      '--config',
+      config,
     ]
     const tested = await runInProcess(args)
-    t.match(tested.stdout, new RegExp(`What Entra ID said of sam\\.staff@contoso\\.example at .*\n.*\n${GROUP_IDS.networkEngineers}`))
+    t.match(
+      tested.stdout,
+      new RegExp(`What Entra ID said of sam\\.staff@contoso\\.example at .*\n.*\n${GROUP_IDS.networkEngineers}`),
+    )
     t.match(tested.stdout, `Row 1 is not hit: ${GROUP_IDS.netboxSuperusers}`)
     const asJson = JSON.parse((await runInProcess([...args, '--json'])).stdout) as object
     t.match(asJson, { entra: { readAt: String, memberships: [{ rows: [3] }], rowsNotHit: [{ row: 1 }] } })
@@ -101,7 +143,9 @@ t.test('explain', async (t) => {
     t.match(lines[2], /nina\.nested@contoso\.example +loses +Circuit Manager +Network Engineers/)
     t.match(stdout, /3 of 4 people would change \(from each person's last reading, the oldest of 20\d\d-/)
     const live = JSON.parse((await explain('--with', next, '--live', '--json')).stdout)
-    t.match(live.changes.find((each: { username: string }) => each.username.startsWith('nina')), { change: { superuser: 1, gained: ['Circuit Manager', 'NetBox Superusers'], lost: ['Network Engineers'] } })
+    t.match(live.changes.find((each: { username: string }) => each.username.startsWith('nina')), {
+      change: { superuser: 1, gained: ['Circuit Manager', 'NetBox Superusers'], lost: ['Network Engineers'] },
+    })
     t.match((await explain('--with', config)).stdout, /Nobody would gain or lose anything/)
     t.equal((await explain('--with', join(directory, 'none.yaml'))).status, 78)
   })
@@ -117,20 +161,40 @@ t.test('explain', async (t) => {
     const refused = await explain('nina.nested@contoso.example')
     t.equal(refused.status, 1)
     t.match(refused.stderr, /User\.Read\.All and GroupMember\.Read\.All/)
-    for (const args of [[], ['x', '--entra-groups', GROUP_IDS.readOnly], ['x', '--live']]) t.equal((await explain(...args)).status, 2)
+    for (const args of [[], ['x', '--entra-groups', GROUP_IDS.readOnly], ['x', '--live']]) {
+      t.equal((await explain(...args)).status, 2)
+    }
   })
 })
 
 t.test('a dry run and a mapping are one thing', async (t) => {
   const id = fc.integer({ min: 0, max: 9 }).map((digit) => `00000000-0000-0000-0000-00000000000${digit}`)
-  const row = fc.record({ entraGroup: fc.oneof(id, id.map((each) => each.toUpperCase())), groups: fc.uniqueArray(fc.constantFrom('A', 'B', 'C')), staff: fc.boolean(), superuser: fc.boolean() })
-  t.doesNotThrow(() => fc.assert(fc.property(fc.uniqueArray(row, { selector: (each) => each.entraGroup.toLowerCase() }), fc.array(id), (rows, held) => {
-    const hits = rowsHit(rows, held)
-    const outcome = rightsFrom(createGroupMapping(rows), held, (name) => name !== 'C')
-    const named = new Set(hits.flatMap((hit) => hit.groups))
-    const nothing = { groups: [], staff: false, superuser: false }
-    return outcome.groups.join() === [...named].filter((name) => name !== 'C').sort().join() && outcome.missing.join() === (named.has('C') ? 'C' : '') &&
-      outcome.staff === hits.some((hit) => hit.staff) && outcome.superuser === hits.some((hit) => hit.superuser) &&
-      !isChange(changeOfRights(outcome, outcome)) && (outcome.superuser || byGravity(changeOfRights(nothing, { ...nothing, superuser: true }), changeOfRights(nothing, outcome)) < 0)
-  }), { numRuns: 500 }))
+  const row = fc.record({
+    entraGroup: fc.oneof(id, id.map((each) => each.toUpperCase())),
+    groups: fc.uniqueArray(fc.constantFrom('A', 'B', 'C')),
+    staff: fc.boolean(),
+    superuser: fc.boolean(),
+  })
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(row, { selector: (each) => each.entraGroup.toLowerCase() }),
+        fc.array(id),
+        (rows, held) => {
+          const hits = rowsHit(rows, held)
+          const outcome = rightsFrom(createGroupMapping(rows), held, (name) => name !== 'C')
+          const named = new Set(hits.flatMap((hit) => hit.groups))
+          const nothing = { groups: [], staff: false, superuser: false }
+          return outcome.groups.join() === [...named].filter((name) => name !== 'C').sort().join() &&
+            outcome.missing.join() === (named.has('C') ? 'C' : '') &&
+            outcome.staff === hits.some((hit) => hit.staff) &&
+            outcome.superuser === hits.some((hit) => hit.superuser) &&
+            !isChange(changeOfRights(outcome, outcome)) &&
+            (outcome.superuser ||
+              byGravity(changeOfRights(nothing, { ...nothing, superuser: true }), changeOfRights(nothing, outcome)) < 0)
+        },
+      ),
+      { numRuns: 500 },
+    )
+  )
 })

@@ -17,8 +17,10 @@ import { until } from './helpers/until.js'
 t.teardown(stopPostgres)
 
 const GUIDE = readFileSync('docs/incidents.md', 'utf8')
-const SECTIONS = new Map(GUIDE.split(/^## /m).slice(1)
-  .map((section) => [section.slice(0, section.indexOf('\n')), section]))
+const SECTIONS = new Map(
+  GUIDE.split(/^## /m).slice(1)
+    .map((section) => [section.slice(0, section.indexOf('\n')), section]),
+)
 const TARGET = { 'x-original-url': 'https://app.example.com/', 'x-original-method': 'GET' }
 const APP = { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }
 
@@ -37,15 +39,18 @@ async function incident(t: Test, title: string, options: TestGatewayOptions = {}
   const configured = (clientSecret: string): string => {
     const file = join(home, 'gatehouse.yaml')
     const { publicUrl, port, management } = server
-    writeFileSync(file, stringify({
-      server: { publicUrl, port, management: { port: management.port } },
-      entra: { tenantId, clientId, clientSecret, authorityHost, graphUrl, allowHttp: true },
-      database: { url: gateway.databaseUrl },
-      session: { secrets: [...session.secrets] },
-      keys: { encryptionSecrets: [...keys.encryptionSecrets] },
-      groupMapping,
-      ...(access.rules.length === 0 ? {} : { access: options.config?.access }),
-    }))
+    writeFileSync(
+      file,
+      stringify({
+        server: { publicUrl, port, management: { port: management.port } },
+        entra: { tenantId, clientId, clientSecret, authorityHost, graphUrl, allowHttp: true },
+        database: { url: gateway.databaseUrl },
+        session: { secrets: [...session.secrets] },
+        keys: { encryptionSecrets: [...keys.encryptionSecrets] },
+        groupMapping,
+        ...(access.rules.length === 0 ? {} : { access: options.config?.access }),
+      }),
+    )
     return file
   }
   const commands = commandsOf(title)
@@ -86,13 +91,18 @@ t.test('The secret has expired', async (t) => {
 t.test('Graph throttles', async (t) => {
   const { gateway, run } = await incident(t, 'Graph throttles', { config: { entra: { loginBudget: '5s' } } })
   gateway.entra.faults.add({
-    on: 'graph', times: Infinity, then: { kind: 'status', status: 429, headers: { 'retry-after': '3600' } },
+    on: 'graph',
+    times: Infinity,
+    then: { kind: 'status', status: 429, headers: { 'retry-after': '3600' } },
   })
   t.match((await gateway.signIn(PERSON_IDS.staff)).answer.text, 'graph_throttled')
   t.match(await run(0), /throttled until/)
   t.ok(((await seriesOf(gateway)).get('gatehouse_graph_throttled_until_seconds') ?? 0) > Date.now() / 1000)
   gateway.entra.faults.clear()
-  t.ok(await until(async () => (await gateway.signIn(PERSON_IDS.staff)).answer.status === 200), 'the pause ends by itself')
+  t.ok(
+    await until(async () => (await gateway.signIn(PERSON_IDS.staff)).answer.status === 200),
+    'the pause ends by itself',
+  )
 })
 
 t.test('Failover of the database', async (t) => {
@@ -117,9 +127,11 @@ t.test('The wrong host', async (t) => {
   const access = { rules: [{ hosts: ['app.example.com'], paths: ['/admin'], allow: { groups: ['NetBox Admins'] } }] }
   const { gateway, run } = await incident(t, 'The wrong host', { config: { access } })
   const { browser } = await gateway.signIn(PERSON_IDS.guest)
-  const ask = (url: string) => gateway.ask('/oauth2/auth', {
-    browser, headers: { 'x-original-url': url, 'x-original-method': 'GET' },
-  })
+  const ask = (url: string) =>
+    gateway.ask('/oauth2/auth', {
+      browser,
+      headers: { 'x-original-url': url, 'x-original-method': 'GET' },
+    })
   t.equal((await ask('http://gatehouse/admin')).status, 200, 'no rule names it')
   t.equal((await seriesOf(gateway)).get('gatehouse_access_unnamed_host_total'), 1)
   t.ok(gateway.log.some((line) => JSON.stringify(line).includes('"gatehouse"')), 'the log names the host')

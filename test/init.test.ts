@@ -1,7 +1,15 @@
 // `gatehouse init`: by flags and by questions on a terminal, what it writes and with which rights, and what it refuses.
 import { spawnSync } from 'node:child_process'
 import {
-  chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,8 +23,16 @@ import { program } from './helpers/programs.js'
 const TENANT = '5d1e7a60-3c3f-4b0e-9a55-0c7d8f2b1e44'
 const CLIENT = '0b7f3c2d-6a51-4e9c-8d10-9e2f4a6b8c00'
 const FLAGS = [
-  '--tenant', TENANT, '--client', CLIENT, '--public-url', 'https://auth.corp.test',
-  '--application', 'wiki.corp.test=127.0.0.1:8080', '--application', 'net.corp.test=[::1]:8081',
+  '--tenant',
+  TENANT,
+  '--client',
+  CLIENT,
+  '--public-url',
+  'https://auth.corp.test',
+  '--application',
+  'wiki.corp.test=127.0.0.1:8080',
+  '--application',
+  'net.corp.test=[::1]:8081',
 ]
 const ENV = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, TERM: 'xterm' }
 
@@ -44,8 +60,9 @@ t.test('flags write a configuration that check finds nothing wrong with once the
   t.strictSame(warnings.map(({ code }) => code), ['mapping_empty'], 'which is what to do next')
   t.equal(config.session.cookieDomain, 'corp.test')
   t.strictSame(config.server.redirectDomains, ['wiki.corp.test', 'net.corp.test'])
-  t.strictSame(config.access.rules.map(({ hosts, allow }) => [hosts, allow]),
-    [[['wiki.corp.test'], 'authenticated'], [['net.corp.test'], 'authenticated']])
+  t.strictSame(config.access.rules.map(({ hosts, allow }) => [hosts, allow]), [[['wiki.corp.test'], 'authenticated'], [[
+    'net.corp.test',
+  ], 'authenticated']])
   t.equal(config.access.default, 'deny')
   t.notSame(config.session.secrets, config.keys.encryptionSecrets)
   const checked = await runInProcess(['check', '--offline', '--json', '--config', file])
@@ -63,7 +80,8 @@ t.test('the registration is the same in words, as manifest and in what is printe
   const { stdout } = await init('--dir', folder, '--json', ...FLAGS)
   const printed = JSON.parse(stdout) as { registration: { manifest: object }, next: { what: string }[] }
   const manifest = JSON.parse(read(folder, 'app-registration.json')) as {
-    web: { redirectUris: string[], logoutUrl: string }, optionalClaims: { idToken: { name: string }[] }
+    web: { redirectUris: string[], logoutUrl: string }
+    optionalClaims: { idToken: { name: string }[] }
   }
   t.strictSame(printed.registration.manifest, manifest)
   t.match(manifest, {
@@ -87,13 +105,14 @@ t.test('the registration is the same in words, as manifest and in what is printe
   t.ok(printed.next.length >= 4)
 })
 
-t.test('under any umask secrets are their owner\'s alone, and nothing is everybody\'s to change', async (t) => {
+t.test("under any umask secrets are their owner's alone, and nothing is everybody's to change", async (t) => {
   for (const umask of ['000', '077']) {
     const folder = join(home(t), 'new')
     const args = ['init', '--dir', folder, '--database', 'postgres://u:p4ss@db.corp.test/g', ...FLAGS]
     const command = `umask ${umask}; exec "$0" dist/cli.js "$@"`
     const { status, stderr } = spawnSync('sh', ['-c', command, process.execPath, ...args], {
-      encoding: 'utf8', env: ENV,
+      encoding: 'utf8',
+      env: ENV,
     })
     t.equal(status, 0, `umask ${umask}: ${stderr}`)
     t.equal(modeOf(join(folder, 'secrets')), '700')
@@ -118,14 +137,40 @@ t.test('every wrong or missing flag is reported at once, as wrong usage, and not
   }
   t.strictSame(await problemsOf(), ['flag_missing', 'flag_missing', 'flag_missing'])
   t.strictSame(
-    await problemsOf('--tenant', 'contoso.com', '--client', 'x', '--public-url', 'http://auth.corp.test',
-      '--application', 'a/b', '--database', 'mysql://u:p@h/d', '--proxy', 'apache', '--certificate', '/a b',
-      '--certificate-key', 'key.pem'),
-    ['tenant_domain', 'guid_invalid', 'origin_https', 'application_host', 'database_invalid', 'proxy_unknown',
-      'certificate_path', 'certificate_path'])
+    await problemsOf(
+      '--tenant',
+      'contoso.com',
+      '--client',
+      'x',
+      '--public-url',
+      'http://auth.corp.test',
+      '--application',
+      'a/b',
+      '--database',
+      'mysql://u:p@h/d',
+      '--proxy',
+      'apache',
+      '--certificate',
+      '/a b',
+      '--certificate-key',
+      'key.pem',
+    ),
+    [
+      'tenant_domain',
+      'guid_invalid',
+      'origin_https',
+      'application_host',
+      'database_invalid',
+      'proxy_unknown',
+      'certificate_path',
+      'certificate_path',
+    ],
+  )
   const wrong = async (flag: string, value: string) => {
     const right = { tenant: TENANT, 'public-url': 'auth.corp.test', application: 'wiki.corp.test' }
-    return await problemsOf(...Object.entries({ ...right, [flag]: value }).flatMap(([name, text]) => [`--${name}`, text]))
+    return await problemsOf(
+      ...Object.entries({ ...right, [flag]: value }).flatMap(([name, text]) => [`--${name}`, text]),
+    )
   }
   const cases: [flag: string, value: string, code: string][] = [
     ['tenant', 'common', 'tenant_several'],
@@ -210,7 +255,10 @@ t.test('a folder that cannot be written, or that everybody may change, is refuse
 function onTerminal(args: readonly string[], input: string) {
   const quoted = args.map((word) => `'${word}'`).join(' ')
   return spawnSync('script', ['-qec', `"${process.execPath}" dist/cli.js init ${quoted}`, '/dev/null'], {
-    encoding: 'utf8', env: ENV, input, timeout: 60_000,
+    encoding: 'utf8',
+    env: ENV,
+    input,
+    timeout: 60_000,
   })
 }
 
@@ -218,7 +266,15 @@ t.test('on a terminal it asks, and asks again with the reason where an answer is
   if (program(t, 'script') === undefined) return
   const folder = join(home(t), 'new')
   const answers = [
-    'contoso.com', TENANT, '', 'auth.corp.test', 'auth.corp.test', 'wiki.corp.test=127.0.0.1:9000', '', '', 'squid',
+    'contoso.com',
+    TENANT,
+    '',
+    'auth.corp.test',
+    'auth.corp.test',
+    'wiki.corp.test=127.0.0.1:9000',
+    '',
+    '',
+    'squid',
     'caddy',
   ]
   const { status, stdout } = onTerminal(['--dir', folder], `${answers.join('\n')}\n`)
@@ -249,7 +305,9 @@ t.test('the script registers with az, fills in client ID and secret, and may be 
   t.equal((await init('--dir', folder, ...FLAGS.filter((word) => word !== '--client' && word !== CLIENT))).status, 0)
   const tools = home(t)
   const calls = join(tools, 'calls')
-  writeFileSync(join(tools, 'az'), `#!/bin/sh
+  writeFileSync(
+    join(tools, 'az'),
+    `#!/bin/sh
 echo "$*" >> "${calls}"
 case "$*" in
   'account show'*) echo ${TENANT} ;;
@@ -257,10 +315,14 @@ case "$*" in
   'ad sp show'*) exit 3 ;;
   'ad app credential reset'*) echo abc~def ;;
 esac
-`, { mode: 0o755 })
-  const register = () => spawnSync('sh', [join(folder, 'app-registration.sh')], {
-    encoding: 'utf8', env: { ...ENV, PATH: `${tools}:${process.env.PATH}` },
-  })
+`,
+    { mode: 0o755 },
+  )
+  const register = () =>
+    spawnSync('sh', [join(folder, 'app-registration.sh')], {
+      encoding: 'utf8',
+      env: { ...ENV, PATH: `${tools}:${process.env.PATH}` },
+    })
   const first = register()
   t.equal(first.status, 0, first.stderr)
   const { config } = loadConfig(join(folder, 'gatehouse.yaml'), { env: {} })

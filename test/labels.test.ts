@@ -21,20 +21,23 @@ t.test('commands say the label of an Entra group', async (t) => {
   t.teardown(() => rmSync(directory, { recursive: true }))
   const file = join(directory, 'gatehouse.yaml')
   const { entra, session, keys } = gateway.config
-  writeFileSync(file, stringify({
-    server: { publicUrl: gateway.url },
-    entra: { tenantId: entra.tenantId, clientId: entra.clientId, clientSecret: 'a secret that nothing asks for' },
-    database: { url: gateway.databaseUrl },
-    session: { secrets: [...session.secrets] },
-    keys: { encryptionSecrets: [...keys.encryptionSecrets] },
-    groupMapping,
-    access: {
-      rules: [
-        { hosts: ['wiki.test'], allow: { groups: ['Network Engineers'] } },
-        { hosts: ['staff.test'], allow: { staff: true } },
-      ],
-    },
-  }))
+  writeFileSync(
+    file,
+    stringify({
+      server: { publicUrl: gateway.url },
+      entra: { tenantId: entra.tenantId, clientId: entra.clientId, clientSecret: 'a secret that nothing asks for' },
+      database: { url: gateway.databaseUrl },
+      session: { secrets: [...session.secrets] },
+      keys: { encryptionSecrets: [...keys.encryptionSecrets] },
+      groupMapping,
+      access: {
+        rules: [
+          { hosts: ['wiki.test'], allow: { groups: ['Network Engineers'] } },
+          { hosts: ['staff.test'], allow: { staff: true } },
+        ],
+      },
+    }),
+  )
   const gatehouse = async (...args: string[]): Promise<string> =>
     (await runInProcess([...args, '--config', file])).stdout
   await gateway.signIn(PERSON_IDS.staff)

@@ -7,7 +7,11 @@ type Format = 'json' | 'text'
 
 function written(format: Format, facts: object, message: string): string {
   let text = ''
-  createLogger({ level: 'info', format }, { write: (line) => { text += line } }).info(facts, message)
+  createLogger({ level: 'info', format }, {
+    write: (line) => {
+      text += line
+    },
+  }).info(facts, message)
   return text
 }
 
@@ -41,7 +45,11 @@ t.test('whatever the string is, JSON stays the same value and holds no control c
 t.test('of an error that a library made, the log keeps name, code, message and stack', async (t) => {
   const request = { headers: { cookie: 'gatehouse_session=planted', authorization: 'Bearer planted' }, body: 'planted' }
   const cause = Object.assign(new Error('the connection broke'), { options: request, config: request })
-  const error = Object.assign(new Error('the request failed', { cause }), { code: 'EBROKEN', request, response: request })
+  const error = Object.assign(new Error('the request failed', { cause }), {
+    code: 'EBROKEN',
+    request,
+    response: request,
+  })
   for (const format of ['json', 'text'] as const) {
     const text = written(format, { err: error, error, req: request, res: request }, 'refused')
     t.match(text, /EBROKEN/, format)

@@ -29,7 +29,9 @@ async function trickling(t: Test, port: number, head: string): Promise<{ socket:
   const socket = connect(port, '127.0.0.1')
   t.teardown(() => socket.destroy())
   let text = ''
-  socket.on('data', (chunk) => { text += String(chunk) }).on('error', () => {})
+  socket.on('data', (chunk) => {
+    text += String(chunk)
+  }).on('error', () => {})
   await once(socket, 'connect')
   socket.write(head)
   const timer = setInterval(() => socket.write('x'), 50)
@@ -59,13 +61,19 @@ t.test('its connections are bounded', async (t) => {
   await once(fourth, 'close')
   held[0]?.socket.destroy()
   let status = 0
-  while (status !== 200) status = await fetch(`http://127.0.0.1:${port}/healthz`).then((answer) => answer.status, () => 0)
+  while (status !== 200) {
+    status = await fetch(`http://127.0.0.1:${port}/healthz`).then((answer) => answer.status, () => 0)
+  }
   t.equal(status, 200)
 })
 
 t.test('a gateway has the limits of the management port', async (t) => {
   const gateway = await startTestGateway(t)
-  const { socket } = await trickling(t, Number(new URL(gateway.management).port), 'POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n')
+  const { socket } = await trickling(
+    t,
+    Number(new URL(gateway.management).port),
+    'POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n',
+  )
   await once(socket, 'close')
   t.pass('ended')
 })
@@ -85,14 +93,28 @@ t.test('a refused reload is in /readyz and in the metrics, and the gateway stays
   t.equal((await parts()).config, 'ok')
   t.match(await metrics(), /^gatehouse_config_reload_success 1$/m)
   clock.at = new Date('2026-11-26T11:00:00Z')
-  const problem = { file: 'gatehouse.yaml', line: 3, column: 1, path: 'acess', code: 'unknown', message: 'acess is no key', remedy: '' }
+  const problem = {
+    file: 'gatehouse.yaml',
+    line: 3,
+    column: 1,
+    path: 'acess',
+    code: 'unknown',
+    message: 'acess is no key',
+    remedy: '',
+  }
   record.failed(new ConfigError([problem, problem]))
   clock.at = new Date('2026-11-26T12:00:00Z')
   record.failed(new ConfigError([problem, problem]))
-  t.equal((await parts()).config, 'refused since 2026-11-26T11:00:00.000Z: gatehouse.yaml:3:1: acess is no key (and 1 more)')
+  t.equal(
+    (await parts()).config,
+    'refused since 2026-11-26T11:00:00.000Z: gatehouse.yaml:3:1: acess is no key (and 1 more)',
+  )
   const text = await metrics()
   t.match(text, /^gatehouse_config_reload_success 0$/m)
-  t.match(text, new RegExp(`^gatehouse_config_reload_success_timestamp_seconds ${Date.parse('2026-11-26T10:00:00Z') / 1000}$`, 'm'))
+  t.match(
+    text,
+    new RegExp(`^gatehouse_config_reload_success_timestamp_seconds ${Date.parse('2026-11-26T10:00:00Z') / 1000}$`, 'm'),
+  )
   record.failed(new Error('x'.repeat(5_000)))
   t.ok((await parts()).config!.length < 400)
   record.succeeded()

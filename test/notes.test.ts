@@ -13,10 +13,16 @@ interface Ingress {
   readonly metadata: { readonly name: string }
   readonly spec: { readonly rules: readonly { readonly http: { readonly paths: readonly { path: string }[] } }[] }
 }
-interface Access { readonly access: { readonly default: string, readonly rules: readonly object[] } }
-interface Labels { readonly services: { readonly gatehouse: { readonly labels: Readonly<Record<string, string>> } } }
+interface Access {
+  readonly access: { readonly default: string, readonly rules: readonly object[] }
+}
+interface Labels {
+  readonly services: { readonly gatehouse: { readonly labels: Readonly<Record<string, string>> } }
+}
 type Middlewares = Readonly<Record<string, Readonly<Record<string, object>>>>
-interface Traefik { readonly http: { readonly middlewares: Middlewares } }
+interface Traefik {
+  readonly http: { readonly middlewares: Middlewares }
+}
 
 const read = (file: string): string => readFileSync(file, 'utf8')
 /** The text as it is read: comment marks, emphasis and line ends apart. */
@@ -27,7 +33,9 @@ function tells(t: Test, file: string, ...sentences: readonly string[]): void {
 }
 
 t.test('the file for ingress-nginx says what the controller cannot do, and what Traefik needs', async (t) => {
-  tells(t, 'config/proxies/ingress-nginx.yaml',
+  tells(
+    t,
+    'config/proxies/ingress-nginx.yaml',
     'ingress-nginx was retired in March 2026',
     'it serves the host of the request line and asks about the Host header, and no annotation cures it',
     'Do not use it with access rules that differ by host, or with a rule `allow: anyone`',
@@ -40,25 +48,31 @@ t.test('the file for ingress-nginx says what the controller cannot do, and what 
 })
 
 t.test('the keys have an Ingress of their own: no other path has a dot, which some controllers refuse', async (t) => {
-  const paths = new Map(parseAllDocuments(read('config/proxies/ingress-nginx.yaml'))
-    .map((document) => document.toJS() as Ingress)
-    .filter(({ kind }) => kind === 'Ingress')
-    .map(({ metadata, spec }) => [metadata.name, spec.rules.flatMap(({ http }) => http.paths.map(({ path }) => path))]))
+  const paths = new Map(
+    parseAllDocuments(read('config/proxies/ingress-nginx.yaml'))
+      .map((document) => document.toJS() as Ingress)
+      .filter(({ kind }) => kind === 'Ingress')
+      .map((
+        { metadata, spec },
+      ) => [metadata.name, spec.rules.flatMap(({ http }) => http.paths.map(({ path }) => path))]),
+  )
   t.strictSame(paths.get('gatehouse-keys'), ['/.well-known/jwks.json'])
   paths.delete('gatehouse-keys')
   t.equal(paths.size, 2)
   for (const path of [...paths.values()].flat()) t.notMatch(path, /\./)
 })
 
-t.test('both of Traefik\'s files bound the answer of Gatehouse', async (t) => {
+t.test("both of Traefik's files bound the answer of Gatehouse", async (t) => {
   const { forwardAuth } = (parse(read('config/proxies/traefik.yml')) as Traefik).http.middlewares.gatehouse ?? {}
   const { labels } = (parse(read('config/proxies/traefik-labels.yml')) as Labels).services.gatehouse
   t.match(forwardAuth, { maxResponseBodySize: 262_144 })
   t.equal(labels['traefik.http.middlewares.gatehouse.forwardauth.maxresponsebodysize'], '262144')
 })
 
-t.test('where lines of one\'s own may stand in nginx', async (t) => {
-  tells(t, 'config/proxies/nginx/gatehouse-location.conf',
+t.test("where lines of one's own may stand in nginx", async (t) => {
+  tells(
+    t,
+    'config/proxies/nginx/gatehouse-location.conf',
     'Lines of your own may stand beside the `include` of this file',
     'those of a level above (`http`, `server`) do not count where a location has lines itself',
   )
@@ -66,7 +80,9 @@ t.test('where lines of one\'s own may stand in nginx', async (t) => {
 })
 
 t.test('what a person sees without Gatehouse', async (t) => {
-  tells(t, 'docs/deployment.md',
+  tells(
+    t,
+    'docs/deployment.md',
     'Where Gatehouse does not answer, Traefik sends an empty 500, at once or after 30 seconds',
     'Envoy hides every 5xx of Gatehouse behind a 503 of its own',
   )
@@ -80,7 +96,9 @@ t.test('a load balancer that can only ask the serving port asks the sign-in page
 })
 
 t.test('the guide for people who come from oauth2-proxy says what is kept of an address and what is not', async (t) => {
-  tells(t, 'docs/from-oauth2-proxy.md',
+  tells(
+    t,
+    'docs/from-oauth2-proxy.md',
     'The part behind `#` is not sent to any server.',
     'lost when Microsoft shows a page',
     'Such an `rd` is left out and logged; the session ends all the same.',
@@ -96,7 +114,7 @@ t.test('a sample with access rules denies what no rule names', async (t) => {
   t.match(read('config/gatehouse.example.yaml'), /^ {2}default: \w+ +# .*beside rules write deny/m)
 })
 
-t.test('Grafana\'s guide looks nobody up by an address', async (t) => {
+t.test("Grafana's guide looks nobody up by an address", async (t) => {
   const text = read('docs/applications/grafana.md')
   const blocks = [...text.matchAll(/```ini\n([\s\S]*?)```/g)].map(([, block = '']) => block)
   t.ok(blocks.length > 1)

@@ -2,7 +2,16 @@
 // beside them. The package is then installed into an empty prefix and run.
 import { spawnSync } from 'node:child_process'
 import {
-  chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync,
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
@@ -18,13 +27,28 @@ t.teardown(() => rmSync(place, { recursive: true, force: true, maxRetries: 5 }))
 
 /** What people leave in a checkout that they run Gatehouse from. */
 const LEFT_BEHIND = [
-  '.env', 'secrets/client_secret', 'gatehouse.yaml',
-  'config/gatehouse.yaml', 'config/gatehouse.yaml.bak', 'config/new.yaml', 'config/groups.yaml', 'config/.env',
-  'config/data/postgres.password', 'config/data/postgres/base/1/2600', 'config/secrets/session_secret',
-  'config/demo/private.yaml', 'config/demo/data/postgres.password',
-  'config/proxies/tls.key', 'config/proxies/nginx/site.conf', 'config/proxies/nginx/tls.key',
-  'docs/tenant.yaml', 'docs/client-secret.txt', 'migrations/dump.backup', 'migrations/meta/notes.txt',
-  'dist/gatehouse.yaml', 'dist/data/postgres.password',
+  '.env',
+  'secrets/client_secret',
+  'gatehouse.yaml',
+  'config/gatehouse.yaml',
+  'config/gatehouse.yaml.bak',
+  'config/new.yaml',
+  'config/groups.yaml',
+  'config/.env',
+  'config/data/postgres.password',
+  'config/data/postgres/base/1/2600',
+  'config/secrets/session_secret',
+  'config/demo/private.yaml',
+  'config/demo/data/postgres.password',
+  'config/proxies/tls.key',
+  'config/proxies/nginx/site.conf',
+  'config/proxies/nginx/tls.key',
+  'docs/tenant.yaml',
+  'docs/client-secret.txt',
+  'migrations/dump.backup',
+  'migrations/meta/notes.txt',
+  'dist/gatehouse.yaml',
+  'dist/data/postgres.password',
 ] as const
 const CANARY = 'left-behind-by-the-operator-of-this-checkout'
 
@@ -40,9 +64,13 @@ for (const path of LEFT_BEHIND) {
   writeFileSync(join(checkout, path), CANARY)
 }
 const packed = spawnSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', place], {
-  cwd: checkout, encoding: 'utf8',
+  cwd: checkout,
+  encoding: 'utf8',
 })
-interface Packed { readonly filename: string, readonly files: readonly { readonly path: string }[] }
+interface Packed {
+  readonly filename: string
+  readonly files: readonly { readonly path: string }[]
+}
 const answer = JSON.parse(packed.stdout) as Packed[] | Readonly<Record<string, Packed>>
 const [{ filename, files } = { filename: '', files: [] }] = Object.values(answer)
 const tarball = join(place, filename)
@@ -74,7 +102,14 @@ t.test('what README links is in the package', async (t) => {
 t.test('the package installs into an empty prefix without an engine warning, and runs', async (t) => {
   const prefix = join(place, 'prefix')
   const installed = spawnSync('npm', [
-    'install', '--global', '--prefix', prefix, '--prefer-offline', '--no-audit', '--no-fund', tarball,
+    'install',
+    '--global',
+    '--prefix',
+    prefix,
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    tarball,
   ], { cwd: place, encoding: 'utf8', env: { ...process.env, npm_config_loglevel: 'warn' } })
   if (/E(?:AI_AGAIN|NOTFOUND|CONNREFUSED|TIMEDOUT|NOTCACHED|NETUNREACH)/.test(installed.stderr)) {
     return skip(t, 'the package registry cannot be reached')
@@ -87,7 +122,8 @@ t.test('the package installs into an empty prefix without an engine warning, and
   t.ok(existsSync(join(prefix, 'lib/node_modules/gatehouse/docs/deployment.md')))
 
   const demo = await run(t, gatehouse, ['demo', '--port', '0'], {
-    cwd: place, ready: (output) => /^ +http:\/\/127\.0\.0\.1:\d+\//m.test(output),
+    cwd: place,
+    ready: (output) => /^ +http:\/\/127\.0\.0\.1:\d+\//m.test(output),
   })
   const [, url = ''] = /^ +(http:\/\/127\.0\.0\.1:\d+\/)/m.exec(demo.output()) ?? []
   const page = await request(url, { headers: { accept: 'text/html' } })

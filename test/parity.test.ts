@@ -1,5 +1,5 @@
-// docs/parity.md keeps its word: every sentence has its row, every row a test that is there, and every guard stands in the
-// source exactly once. Whether the tests really fail without the guards: scripts/check-guards.mjs.
+// docs/parity.md keeps its word: every sentence has its row, every row a test that is there, and every guard stands in
+// the source exactly once. Whether the tests really fail without the guards: scripts/check-guards.mjs.
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
@@ -12,8 +12,35 @@ const SENTENCES: Readonly<Record<string, Readonly<Record<number, string>>>> = {
   around: { 1: '', 2: '', 3: '', 4: '', 5: '', 6: '' },
   map: { 0: '', 1: 'abc', 2: 'ab', 3: 'ab', 4: '', 5: '', 6: 'abcde', 7: 'abcd', 8: 'ab', 9: 'ab' },
   trap: {
-    1: 'abcde', 2: 'ab', 3: '', 4: 'ab', 5: 'abcde', 6: 'ab', 7: 'abc', 8: '', 9: 'ab', 10: 'abc', 11: 'abc', 12: '', 13: 'abcdef', 14: 'ab', 15: 'ab',
-    16: 'abcde', 17: '', 18: 'ab', 19: '', 20: 'ab', 21: 'ab', 22: '', 23: 'ab', 24: '', 25: '', 26: '', 27: '', 28: 'ab', 29: '',
+    1: 'abcde',
+    2: 'ab',
+    3: '',
+    4: 'ab',
+    5: 'abcde',
+    6: 'ab',
+    7: 'abc',
+    8: '',
+    9: 'ab',
+    10: 'abc',
+    11: 'abc',
+    12: '',
+    13: 'abcdef',
+    14: 'ab',
+    15: 'ab',
+    16: 'abcde',
+    17: '',
+    18: 'ab',
+    19: '',
+    20: 'ab',
+    21: 'ab',
+    22: '',
+    23: 'ab',
+    24: '',
+    25: '',
+    26: '',
+    27: '',
+    28: 'ab',
+    29: '',
   },
   netbox: { 1: '', 2: '', 3: 'abcdef', 4: 'abcde', 5: '', 6: '', 7: 'abc', 8: 'ab', 9: '' },
 }
@@ -22,16 +49,32 @@ const PAGE = 'docs/parity.md'
 const guards = readGuards()
 const code = (text = '') => /^`([^`]+)`$/.exec(text)?.[1] ?? `not in backticks: ${text}`
 const rows = readFileSync(PAGE, 'utf8').split('\n').filter((line) => line.startsWith('| `')).map((line) => {
-  const [id, netbox, gatehouse, proof = '', guard = '', ...more] = line.slice(1, -1).split('|').map((cell) => cell.trim())
-  return { id: code(id), netbox, gatehouse, proofs: proof.split('<br>'), guards: guard === '' ? [] : guard.split('<br>'), more, documented: proof.startsWith('documentation:') }
+  const [id, netbox, gatehouse, proof = '', guard = '', ...more] = line.slice(1, -1).split('|').map((cell) =>
+    cell.trim()
+  )
+  return {
+    id: code(id),
+    netbox,
+    gatehouse,
+    proofs: proof.split('<br>'),
+    guards: guard === '' ? [] : guard.split('<br>'),
+    more,
+    documented: proof.startsWith('documentation:'),
+  }
 })
 const isGuarded = ({ documented }: { documented: boolean }) => !documented
 const proofOf = ({ test, titles }: Guard) => [`\`${test}\``, ...titles].join(' › ')
 
 t.test('every sentence has its row, once', async (t) => {
-  const due = Object.entries(SENTENCES).flatMap(([kind, numbers]) => Object.entries(numbers).flatMap(([number, letters]) => letters === '' ? [`${kind}-${number}`] : [...letters].map((letter) => `${kind}-${number}${letter}`)))
+  const due = Object.entries(SENTENCES).flatMap(([kind, numbers]) =>
+    Object.entries(numbers).flatMap(([number, letters]) =>
+      letters === '' ? [`${kind}-${number}`] : [...letters].map((letter) => `${kind}-${number}${letter}`)
+    )
+  )
   t.strictSame(rows.map(({ id }) => id), due)
-  for (const { id, netbox, gatehouse, more } of rows) t.ok(netbox && gatehouse && more.length === 0, `${id} says what NetBox does and what Gatehouse does`)
+  for (const { id, netbox, gatehouse, more } of rows) {
+    t.ok(netbox && gatehouse && more.length === 0, `${id} says what NetBox does and what Gatehouse does`)
+  }
 })
 
 t.test('every proof is a test that is there', async (t) => {
@@ -57,11 +100,26 @@ t.test('every guard stands in the source once, and what proves it is what its ro
   }
   for (const { id, proofs, guards: named } of rows.filter(isGuarded)) {
     const found = named.map((text) => guards.get(/^`([^`]+)` in /.exec(text)?.[1] ?? ''))
-    t.strictSame(named, found.map((guard) => `\`${guard?.name}\` in \`${guard?.file}\``), `${id}: guards that are there`)
-    t.strictSame(new Set(proofs), new Set(found.flatMap((guard) => guard ? [proofOf(guard)] : [])), `${id}: every proof has a guard, every guard its proof`)
+    t.strictSame(
+      named,
+      found.map((guard) => `\`${guard?.name}\` in \`${guard?.file}\``),
+      `${id}: guards that are there`,
+    )
+    t.strictSame(
+      new Set(proofs),
+      new Set(found.flatMap((guard) => guard ? [proofOf(guard)] : [])),
+      `${id}: every proof has a guard, every guard its proof`,
+    )
   }
   const named = new Set(rows.flatMap((row) => row.guards.map((text) => /^`([^`]+)`/.exec(text)?.[1])))
-  t.strictSame([...guards.keys()].filter((name) => !named.has(name) && !/^(token|adv|security|live|sync|migrate|trace)-/.test(name)), [], 'every guard is in a row, but for those of the id token, of docs/advisories.md, of SECURITY.md, of what is answered from memory, of the re-evaluation, of migrations and of traces')
+  t.strictSame(
+    [...guards.keys()].filter((name) =>
+      !named.has(name) && !/^(token|adv|security|live|sync|migrate|trace)-/.test(name)
+    ),
+    [],
+    'every guard is in a row, but for those of the id token, of docs/advisories.md, of SECURITY.md, of what is ' +
+      'answered from memory, of the re-evaluation, of migrations and of traces',
+  )
 })
 
 t.test('what has no proof is documented, and the guards are none', async (t) => {
@@ -73,13 +131,17 @@ t.test('what has no proof is documented, and the guards are none', async (t) => 
 })
 
 t.test('titles are found as the compiler reads them', async (t) => {
-  // eslint-disable-next-line no-template-curly-in-string -- source text
-  const source = "t.test('a', { x: 1 }, async (t) => {\n  await t.test(`b`, async () => {})\n  for (const n of [1]) t.test(`c ${n}`, (t) => t.test('d', () => {}))\n  test('e', f)\n  // t.test('f', () => {})\n  /x/.test('g')\n})"
+  const source =
+    "t.test('a', { x: 1 }, async (t) => {\n  await t.test(`b`, async () => {})\n  for (const n of [1]) t.test(`c " +
+    // eslint-disable-next-line no-template-curly-in-string -- source text
+    "${n}`, (t) => t.test('d', () => {}))\n  test('e', f)\n  // t.test('f', () => {})\n  /x/.test('g')\n})"
   t.strictSame(testTitles(source), [['a'], ['a', 'b'], ['a', '(made at run time)', 'd'], ['a', 'e']])
 })
 
 /** As GitHub makes them of headings. */
 function anchorsOf(file: string): string[] {
   if (!existsSync(file)) return []
-  return [...readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'))
+  return [...readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-')
+  )
 }

@@ -9,18 +9,46 @@ import { IDENTITY_HEADERS } from '../src/core/identity-headers.js'
 const read = (file: string): string => readFileSync(`config/proxies/${file}`, 'utf8')
 const FORWARD_AUTH = 'traefik.http.middlewares.gatehouse.forwardauth.authresponseheadersregex'
 
-interface ForwardAuth { readonly forwardAuth: { readonly authResponseHeadersRegex: string } }
-interface Traefik { readonly http: { readonly middlewares: { readonly gatehouse: ForwardAuth } } }
-interface Labels { readonly services: { readonly gatehouse: { readonly labels: Readonly<Record<string, string>> } } }
-interface Ingress { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> } }
+interface ForwardAuth {
+  readonly forwardAuth: { readonly authResponseHeadersRegex: string }
+}
+interface Traefik {
+  readonly http: { readonly middlewares: { readonly gatehouse: ForwardAuth } }
+}
+interface Labels {
+  readonly services: { readonly gatehouse: { readonly labels: Readonly<Record<string, string>> } }
+}
+interface Ingress {
+  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> }
+}
 
 /** By applications and frameworks, each where their documentation or source names it. */
 const KNOWN = [
-  'Remote-User', 'Remote-User-Email', 'Remote-User-Group', 'Remote-User-First-Name', 'Remote-User-Last-Name', // NetBox
-  'X-Forwarded-User', 'X-Forwarded-Email', 'X-Forwarded-Groups', 'X-Forwarded-Preferred-Username', // oauth2-proxy
-  'X-Forwarded-Access-Token', 'X-Auth-Request-Access-Token', 'X-Auth-Request-Redirect', 'X-Auth-Request-Email-Verified',
-  'X-Original-URL', 'X-Original-Method', 'X-Rewrite-URL', 'X-Real-IP', 'Client-IP', 'Forwarded', 'Proxy',
-  'X-Forwarded-Prefix', 'X-Forwarded-Server', 'X-Forwarded-Uri', 'X-Forwarded-Method', 'X-Gatehouse-Error',
+  'Remote-User',
+  'Remote-User-Email',
+  'Remote-User-Group',
+  'Remote-User-First-Name',
+  'Remote-User-Last-Name', // NetBox
+  'X-Forwarded-User',
+  'X-Forwarded-Email',
+  'X-Forwarded-Groups',
+  'X-Forwarded-Preferred-Username', // oauth2-proxy
+  'X-Forwarded-Access-Token',
+  'X-Auth-Request-Access-Token',
+  'X-Auth-Request-Redirect',
+  'X-Auth-Request-Email-Verified',
+  'X-Original-URL',
+  'X-Original-Method',
+  'X-Rewrite-URL',
+  'X-Real-IP',
+  'Client-IP',
+  'Forwarded',
+  'Proxy',
+  'X-Forwarded-Prefix',
+  'X-Forwarded-Server',
+  'X-Forwarded-Uri',
+  'X-Forwarded-Method',
+  'X-Gatehouse-Error',
 ]
 
 t.test('the generated parts are current', async (t) => {
@@ -57,14 +85,14 @@ t.test('every file sets the identity headers and removes the others', async (t) 
   }
 })
 
-t.test('Traefik\'s expression removes every name in every spelling, and nothing that stays', async (t) => {
+t.test("Traefik's expression removes every name in every spelling, and nothing that stays", async (t) => {
   const file = (parse(read('traefik.yml')) as Traefik).http.middlewares.gatehouse.forwardAuth.authResponseHeadersRegex
   const label = (parse(read('traefik-labels.yml')) as Labels).services.gatehouse.labels[FORWARD_AUTH] ?? ''
   t.equal(label.replaceAll('$$', '$'), file, 'the label says the same')
   t.match(file, /^\(\?i\)\^/)
   const expression = new RegExp(file.slice('(?i)'.length), 'i')
   for (const name of [...IDENTITY, ...STRIPPED]) {
-    for (const odd of '-_.!#$%&\'*+^`|~') t.match(name.replaceAll('-', () => odd), expression, `${name} with ${odd}`)
+    for (const odd of "-_.!#$%&'*+^`|~") t.match(name.replaceAll('-', () => odd), expression, `${name} with ${odd}`)
   }
   for (const name of SET) {
     t.notMatch(name, expression)

@@ -7,8 +7,9 @@ import { testTitles } from './helpers/test-titles.js'
 
 const guards = readGuards()
 const sections = readFileSync('SECURITY.md', 'utf8').split(/^## /m)
-const rowsOf = (title: string): string[][] => (sections.find((text) => text.startsWith(`${title}\n`)) ?? '')
-  .split('\n').filter((line) => line.startsWith('| ')).slice(1).map((line) => line.slice(2, -2).split(' | '))
+const rowsOf = (title: string): string[][] =>
+  (sections.find((text) => text.startsWith(`${title}\n`)) ?? '')
+    .split('\n').filter((line) => line.startsWith('| ')).slice(1).map((line) => line.slice(2, -2).split(' | '))
 
 t.test('every protection rests on guards that are there', async (t) => {
   const rows = rowsOf('What protects what')
@@ -26,6 +27,9 @@ t.test('every known limit is shown by a test that is there', async (t) => {
     t.ok(limit && shown && more.length === 0, limit)
     if (shown.startsWith('not shown: ')) continue
     const [, file = '', title = ''] = /^`([^`]+)` › (.+)$/.exec(shown) ?? []
-    t.ok(file && testTitles(readFileSync(file, 'utf8')).some((path) => path.join(' › ') === title), `${limit}: ${shown}`)
+    t.ok(
+      file && testTitles(readFileSync(file, 'utf8')).some((path) => path.join(' › ') === title),
+      `${limit}: ${shown}`,
+    )
   }
 })

@@ -1,7 +1,16 @@
-// `gatehouse serve` on its embedded PostgreSQL, as `npm start` runs it: however it ends, the database's server ends with
-// it, the data stays, and nothing is left in the temporary directory.
+// `gatehouse serve` on its embedded PostgreSQL, as `npm start` runs it: however it ends, the database's server ends
+// with it, the data stays, and nothing is left in the temporary directory.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -15,8 +24,17 @@ import { until } from './helpers/until.js'
 const COMMAND = 'npm start --'
 const NOBODY_LISTENS = 'http://127.0.0.1:1'
 
-interface Place { readonly base: string, readonly file: string, readonly data: string, readonly temporary: string }
-interface Serving { readonly child: ChildProcess, readonly output: () => string, readonly ended: Promise<number | null> }
+interface Place {
+  readonly base: string
+  readonly file: string
+  readonly data: string
+  readonly temporary: string
+}
+interface Serving {
+  readonly child: ChildProcess
+  readonly output: () => string
+  readonly ended: Promise<number | null>
+}
 
 function makePlace(t: Test): Place {
   const base = mkdtempSync(join(realpathSync(tmpdir()), 'serve-ends-'))
@@ -28,16 +46,23 @@ function makePlace(t: Test): Place {
   const [file, data, temporary] = [join(base, 'gatehouse.yaml'), join(base, 'data'), join(base, 't')]
   mkdirSync(temporary)
   chmodSync(temporary, 0o1777)
-  writeFileSync(file, stringify({
-    server: { publicUrl: 'http://127.0.0.1:4180', host: '127.0.0.1', port: 0, management: { port: 0 } },
-    entra: {
-      tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'x~yz',
-      authorityHost: NOBODY_LISTENS, graphUrl: NOBODY_LISTENS, allowHttp: true,
-    },
-    database: { embedded: true, dataDir: data },
-    session: { secrets: [SESSION_SECRET] },
-    keys: { encryptionSecrets: [ENCRYPTION_SECRET] },
-  }))
+  writeFileSync(
+    file,
+    stringify({
+      server: { publicUrl: 'http://127.0.0.1:4180', host: '127.0.0.1', port: 0, management: { port: 0 } },
+      entra: {
+        tenantId: DEMO_TENANT_ID,
+        clientId: DEMO_CLIENT_ID,
+        clientSecret: 'x~yz',
+        authorityHost: NOBODY_LISTENS,
+        graphUrl: NOBODY_LISTENS,
+        allowHttp: true,
+      },
+      database: { embedded: true, dataDir: data },
+      session: { secrets: [SESSION_SECRET] },
+      keys: { encryptionSecrets: [ENCRYPTION_SECRET] },
+    }),
+  )
   return { base, file, data, temporary }
 }
 
@@ -49,19 +74,27 @@ function serve({ file, temporary }: Place, atTerminal: boolean): Serving {
   const [name = '', ...rest] = args
   const child = spawn(name, rest, { env: { ...process.env, TMPDIR: temporary, SHELL: '/bin/sh' } })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => { output += part.toString() })
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (part: Buffer) => {
+      output += part.toString()
+    })
+  }
   return { child, output: () => output, ended: new Promise((resolve) => child.once('close', resolve)) }
 }
 
 async function startsAndEnds(
-  t: Test, atTerminal: boolean, end: (serving: Serving, gateway: number) => void,
+  t: Test,
+  atTerminal: boolean,
+  end: (serving: Serving, gateway: number) => void,
 ): Promise<void> {
   if (process.platform !== 'linux') return skip(t, 'processes are looked up in /proc, which only Linux has')
   if (atTerminal && !program(t, 'script')) return
   const place = makePlace(t)
   const serving = serve(place, atTerminal)
   const state = { ended: false }
-  serving.ended.then(() => { state.ended = true }, () => {})
+  serving.ended.then(() => {
+    state.ended = true
+  }, () => {})
   await until(() => state.ended || serving.output().includes('configuration in force'), Infinity)
   const find = (words: string): number | undefined =>
     referringTo(place.base).find((each) => each.command.includes(words))?.pid
@@ -78,17 +111,25 @@ async function startsAndEnds(
 }
 
 t.test('Ctrl-C ends it', async (t) => {
-  await startsAndEnds(t, true, ({ child }) => { child.stdin?.write('\x03') })
+  await startsAndEnds(t, true, ({ child }) => {
+    child.stdin?.write('\x03')
+  })
 })
 
 t.test('a closed terminal ends it', async (t) => {
-  await startsAndEnds(t, true, ({ child }) => { child.kill('SIGKILL') })
+  await startsAndEnds(t, true, ({ child }) => {
+    child.kill('SIGKILL')
+  })
 })
 
 t.test('SIGTERM to npm ends it', async (t) => {
-  await startsAndEnds(t, false, ({ child }) => { child.kill('SIGTERM') })
+  await startsAndEnds(t, false, ({ child }) => {
+    child.kill('SIGTERM')
+  })
 })
 
 t.test('kill -9 ends its PostgreSQL as well', async (t) => {
-  await startsAndEnds(t, false, (_, gateway) => { kill(gateway, 'SIGKILL') })
+  await startsAndEnds(t, false, (_, gateway) => {
+    kill(gateway, 'SIGKILL')
+  })
 })

@@ -4,7 +4,10 @@ import { compileHost } from '../core/access-hosts.js'
 import { permits, type AccessRules } from '../core/access.js'
 import { failure, type Check, type Finding } from './finding.js'
 
-interface LocalGroup { readonly name: string, readonly permissions: readonly string[] }
+interface LocalGroup {
+  readonly name: string
+  readonly permissions: readonly string[]
+}
 
 export interface AccessNamesOptions {
   readonly access: AccessRules
@@ -19,33 +22,67 @@ export function accessNamesExist({ access, existing, nearest }: AccessNamesOptio
     if (named.length === 0) return []
     try {
       const groups = await existing()
-      const known = { group: groups.map(({ name }) => name), permission: [...new Set(groups.flatMap(({ permissions }) => permissions))] }
+      const known = {
+        group: groups.map(({ name }) => name),
+        permission: [...new Set(groups.flatMap(({ permissions }) => permissions))],
+      }
       const missing = named.filter(({ kind, name }) => !known[kind].includes(name))
-      return missing.length === 0 ? [{ state: 'ok', code: 'access_names', says: 'every group and permission of the access rules exists' }] : missing.map((each) => missingName(each, nearest(each.name, known[each.kind])))
+      return missing.length === 0
+        ? [{ state: 'ok', code: 'access_names', says: 'every group and permission of the access rules exists' }]
+        : missing.map((each) => missingName(each, nearest(each.name, known[each.kind])))
     } catch (error) {
-      return [failure(error, 'skipped', 'whether the groups and permissions of the access rules exist was not looked at: ')]
+      return [
+        failure(error, 'skipped', 'whether the groups and permissions of the access rules exist was not looked at: '),
+      ]
     }
   }
 }
 
-interface Named { readonly kind: 'group' | 'permission', readonly name: string, readonly path: string }
+interface Named {
+  readonly kind: 'group' | 'permission'
+  readonly name: string
+  readonly path: string
+}
 
 function namesIn({ rules }: AccessRules): readonly Named[] {
-  return rules.flatMap(({ allow }, index) => typeof allow === 'string' ? [] : [
-    ...allow.groups.map((name, at): Named => ({ kind: 'group', name, path: `access.rules[${index}].allow.groups[${at}]` })),
-    ...allow.permissions.map((name, at): Named => ({ kind: 'permission', name, path: `access.rules[${index}].allow.permissions[${at}]` })),
-  ])
+  return rules.flatMap(({ allow }, index) =>
+    typeof allow === 'string' ? [] : [
+      ...allow.groups.map((name, at): Named => ({
+        kind: 'group',
+        name,
+        path: `access.rules[${index}].allow.groups[${at}]`,
+      })),
+      ...allow.permissions.map((name, at): Named => ({
+        kind: 'permission',
+        name,
+        path: `access.rules[${index}].allow.permissions[${at}]`,
+      })),
+    ]
+  )
 }
 
 function missingName({ kind, name, path }: Named, meant: string | undefined): Finding {
-  const make = kind === 'group' ? `gatehouse groups add ${JSON.stringify(name)}` : `gatehouse groups grant GROUP ${name}`
-  const says = kind === 'group' ? `${path} ${JSON.stringify(name)} is not a local group: the rule lets nobody in by it.` : `${path} ${JSON.stringify(name)} is a permission that no group has: the rule lets nobody in by it.`
-  return { state: 'warn', code: `access_${kind}_missing`, path, says, remedy: meant === undefined ? make : `Did you mean ${JSON.stringify(meant)}? Names are compared exactly. If not: ${make}` }
+  const make = kind === 'group'
+    ? `gatehouse groups add ${JSON.stringify(name)}`
+    : `gatehouse groups grant GROUP ${name}`
+  const says = kind === 'group'
+    ? `${path} ${JSON.stringify(name)} is not a local group: the rule lets nobody in by it.`
+    : `${path} ${JSON.stringify(name)} is a permission that no group has: the rule lets nobody in by it.`
+  return {
+    state: 'warn',
+    code: `access_${kind}_missing`,
+    path,
+    says,
+    remedy: meant === undefined
+      ? make
+      : `Did you mean ${JSON.stringify(meant)}? Names are compared exactly. If not: ${make}`,
+  }
 }
 
 /** Only the step auth_allowed looks at who is a guest. */
 export function guestsAreRefused({ authAllowed, pipeline }: {
-  readonly authAllowed: { readonly guests: boolean }, readonly pipeline: readonly string[],
+  readonly authAllowed: { readonly guests: boolean }
+  readonly pipeline: readonly string[]
 }): boolean {
   return !authAllowed.guests && pipeline.includes('auth_allowed')
 }
@@ -54,45 +91,94 @@ export function guestsAreRefused({ authAllowed, pipeline }: {
 export function guestsAreMeant(access: AccessRules, guestsMaySignIn: boolean): readonly Finding[] {
   if (!guestsMaySignIn) return []
   const anybody = { groups: [], permissions: [], isStaff: false, isSuperuser: false }
-  const open = [...access.rules.map(({ allow }, index) => ({ allow, path: `access.rules[${index}].allow` })), { allow: access.default, path: 'access.default' }]
+  const open = [...access.rules.map(({ allow }, index) => ({ allow, path: `access.rules[${index}].allow` })), {
+    allow: access.default,
+    path: 'access.default',
+  }]
   const [first, ...more] = open.filter(({ allow }) => allow !== 'anyone' && permits(allow, anybody))
   if (!first) return []
   const where = [first, ...more].map(({ path }) => path).join(', ')
-  return [{ state: 'warn', code: 'guests_authenticated', path: first.path, says: `${where}: authenticated lets guests of the tenant in too, whom anybody may have invited.`, remedy: 'Keep guests out with the step auth_allowed, authAllowed.guests: false and the optional claim acct (without it everybody is refused), assign the application in Entra ID to your own people, or ask for groups or permissions.' }]
+  return [{
+    state: 'warn',
+    code: 'guests_authenticated',
+    path: first.path,
+    says: `${where}: authenticated lets guests of the tenant in too, whom anybody may have invited.`,
+    remedy:
+      'Keep guests out with the step auth_allowed, authAllowed.guests: false and the optional claim acct (without it ' +
+      'everybody is refused), assign the application in Entra ID to your own people, or ask for groups or permissions.',
+  }]
 }
 
 /** Without the claim nobody can be told from a guest, and nobody is let in. */
 export function guestsCanBeTold(guestsRefused: boolean): readonly Finding[] {
   if (!guestsRefused) return []
-  return [{ state: 'skipped', code: 'acct_claim', says: 'authAllowed.guests: false lets nobody in where the optional claim acct is not registered, which was not looked at', remedy: 'Add acct in Entra ID under Token configuration, token type ID; gatehouse doctor looks whether it is there.' }]
+  return [{
+    state: 'skipped',
+    code: 'acct_claim',
+    says: 'authAllowed.guests: false lets nobody in where the optional claim acct is not registered, which was not ' +
+      'looked at',
+    remedy:
+      'Add acct in Entra ID under Token configuration, token type ID; gatehouse doctor looks whether it is there.',
+  }]
 }
 
-/** A rule for one host says nothing of the others, and a proxy may send another host than its rules were written for. */
+/**
+ * A rule for one host says nothing of the others, and a proxy may send another host than its rules were written for.
+ */
 export function defaultIsMeant({ default: fallback, rules }: AccessRules): readonly Finding[] {
   if (rules.length === 0 || fallback === 'deny') return []
-  const says = 'access.default: every host that no rule names is open to everybody who is signed in, also where a proxy sends another host than the rules were written for.'
-  const remedy = 'Set access.default to deny and write a rule for each host. The metric gatehouse_access_unnamed_host_total counts such answers.'
+  const says =
+    'access.default: every host that no rule names is open to everybody who is signed in, also where a proxy sends ' +
+    'another host than the rules were written for.'
+  const remedy =
+    'Set access.default to deny and write a rule for each host. The metric gatehouse_access_unnamed_host_total ' +
+    'counts such answers.'
   return [{ state: 'warn', code: 'default_opens_hosts', path: 'access.default', says, remedy }]
 }
 
 /** The port in Host is the client's word: it opens nothing and closes nothing. */
 export function portsComeFromTheProxy({ rules }: AccessRules): readonly Finding[] {
-  return rules.flatMap(({ hosts }, index) => hosts.flatMap((host, at): Finding[] => {
-    if (compileHost(host).port === undefined) return []
-    const path = `access.rules[${index}].hosts[${at}]`
-    const says = `${path} ${JSON.stringify(host)} names a port. Only the proxy can say which port it was reached on: without X-Forwarded-Port every rule of the host counts for every port, and the least permission.`
-    return [{ state: 'warn', code: 'rule_port', path, says, remedy: 'Let the proxy send X-Forwarded-Port as a constant of the site, as the files in config/proxies do; or leave the port out of the rule.' }]
-  }))
+  return rules.flatMap(({ hosts }, index) =>
+    hosts.flatMap((host, at): Finding[] => {
+      if (compileHost(host).port === undefined) return []
+      const path = `access.rules[${index}].hosts[${at}]`
+      const says =
+        `${path} ${JSON.stringify(host)} names a port. Only the proxy can say which port it was reached on: ` +
+        'without X-Forwarded-Port every rule of the host counts for every port, and the least permission.'
+      return [{
+        state: 'warn',
+        code: 'rule_port',
+        path,
+        says,
+        remedy:
+          'Let the proxy send X-Forwarded-Port as a constant of the site, as the files in config/proxies do; or ' +
+          'leave the port out of the rule.',
+      }]
+    })
+  )
 }
 
-/** A separator inside a name is encoded in headers; an application that does not decode it meets a name it does not know. */
+/**
+ * A separator inside a name is encoded in headers; an application that does not decode it meets a name it does not
+ * know.
+ */
 export function separatorsNotInNames(separators: readonly string[], existing: AccessNamesOptions['existing']): Check {
   return async () => {
     if (separators.length === 0) return []
     try {
       return (await existing()).flatMap(({ name }): Finding[] => {
         const inside = separators.find((separator) => name.includes(separator))
-        return inside === undefined ? [] : [{ state: 'warn', code: 'group_name_separator', path: 'headers.extra', says: `the local group ${JSON.stringify(name)} holds ${JSON.stringify(inside)}, which headers.extra uses as a separator.`, remedy: 'Rename it (gatehouse groups rename), or choose another separator.' }]
+        return inside === undefined
+          ? []
+          : [{
+            state: 'warn',
+            code: 'group_name_separator',
+            path: 'headers.extra',
+            says: `the local group ${JSON.stringify(name)} holds ${
+              JSON.stringify(inside)
+            }, which headers.extra uses as a separator.`,
+            remedy: 'Rename it (gatehouse groups rename), or choose another separator.',
+          }]
       })
     } catch (error) {
       return [failure(error, 'skipped', 'whether names of groups hold a separator was not looked at: ')]

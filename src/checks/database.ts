@@ -9,7 +9,11 @@ export interface DatabaseSeen {
   readonly version: string
   /** Migrations that are not applied yet. */
   readonly pending: readonly string[]
-  readonly link: { readonly encrypted: boolean, readonly protocol: string | undefined, readonly verified: 'nothing' | 'authority' | 'name' }
+  readonly link: {
+    readonly encrypted: boolean
+    readonly protocol: string | undefined
+    readonly verified: 'nothing' | 'authority' | 'name'
+  }
   /** The link does not leave this machine. */
   readonly local: boolean
   /** Why nothing can be written, or none of our tables be made. */
@@ -49,24 +53,34 @@ export function writesFit({ readOnly, noRights, pending }: DatabaseSeen, state: 
 
 function linkFits({ link: { encrypted, protocol, verified }, local }: DatabaseSeen): Finding {
   const code = 'database_link'
-  if (!encrypted && local) return { state: 'ok', code, says: 'the link is not encrypted, and does not leave this machine' }
+  if (!encrypted && local) {
+    return { state: 'ok', code, says: 'the link is not encrypted, and does not leave this machine' }
+  }
   if (!encrypted) {
     return {
-      state: 'warn', code: 'database_link_plain',
+      state: 'warn',
+      code: 'database_link_plain',
       says: 'the link is not encrypted: whoever is on the way reads and changes what is in it',
-      remedy: 'Give the server a certificate (ALTER SYSTEM SET ssl = on), set database.caFile and write sslmode=verify-full in database.url.',
+      remedy: 'Give the server a certificate (ALTER SYSTEM SET ssl = on), set database.caFile and write ' +
+        'sslmode=verify-full in database.url.',
     }
   }
   const says = `the link is encrypted (${protocol ?? 'TLS'})`
   if (verified === 'name') return { state: 'ok', code, says: `${says}, and the server's certificate is verified` }
   if (verified === 'authority') {
-    return { state: 'ok', code, says: `${says}, and the server's certificate is verified, its name apart (sslmode=verify-ca)` }
+    return {
+      state: 'ok',
+      code,
+      says: `${says}, and the server's certificate is verified, its name apart (sslmode=verify-ca)`,
+    }
   }
   return { state: 'ok', code, says: `${says}; the server's certificate is not verified, as sslmode=verify-full does` }
 }
 
 function migrations({ pending, readOnly, noRights }: DatabaseSeen): Finding {
   if (pending.length === 0) return { state: 'ok', code: 'migrations', says: 'the tables are at this version' }
-  const remedy = readOnly ?? noRights ? 'After that: gatehouse migrate (a start does it too)' : 'gatehouse migrate (a start does it too)'
+  const remedy = readOnly ?? noRights
+    ? 'After that: gatehouse migrate (a start does it too)'
+    : 'gatehouse migrate (a start does it too)'
   return { state: 'fail', code: 'migrations_pending', says: `not applied yet: ${pending.join(', ')}`, remedy }
 }

@@ -18,29 +18,77 @@ export function discoveryFits(endpoints: EntraEndpoints, ask: Pick<Inspection, '
   }
 }
 
-function documentFits({ issuer, authority, authorizePath, token, keys, endSession, graph }: EntraEndpoints, found: Discovery): Finding[] {
-  if (found.issuer !== issuer) return [{ state: 'fail', code: 'issuer_differs', says: `the tenant calls itself ${shown(found.issuer)}, not ${issuer}`, remedy: 'Check entra.tenantId, entra.cloud and entra.authorityHost.' }]
-  const pairs = [[`${authority}${authorizePath}`, found.authorize], [token, found.token], [keys, found.keys], [endSession, found.endSession]] as const
+function documentFits(
+  { issuer, authority, authorizePath, token, keys, endSession, graph }: EntraEndpoints,
+  found: Discovery,
+): Finding[] {
+  if (found.issuer !== issuer) {
+    return [{
+      state: 'fail',
+      code: 'issuer_differs',
+      says: `the tenant calls itself ${shown(found.issuer)}, not ${issuer}`,
+      remedy: 'Check entra.tenantId, entra.cloud and entra.authorityHost.',
+    }]
+  }
+  const pairs = [[`${authority}${authorizePath}`, found.authorize], [token, found.token], [keys, found.keys], [
+    endSession,
+    found.endSession,
+  ]] as const
   const other = pairs.filter(([ours, theirs]) => theirs !== ours)
-  const findings: Finding[] = other.map(([ours, theirs]) => ({ state: 'warn', code: 'endpoint_differs', says: `the tenant names ${shown(theirs)} where Gatehouse uses ${ours}`, remedy: 'Check entra.authorityHost.' }))
+  const findings: Finding[] = other.map(([ours, theirs]) => ({
+    state: 'warn',
+    code: 'endpoint_differs',
+    says: `the tenant names ${shown(theirs)} where Gatehouse uses ${ours}`,
+    remedy: 'Check entra.authorityHost.',
+  }))
   const host = new URL(graph).host
-  if (found.graphHost !== undefined && found.graphHost !== host) findings.push({ state: 'fail', code: 'cloud_differs', says: `the tenant's Graph is ${shown(found.graphHost)}, not ${host}`, remedy: 'Set entra.cloud to the cloud that the tenant lives in, or check entra.graphUrl.' })
+  if (found.graphHost !== undefined && found.graphHost !== host) {
+    findings.push({
+      state: 'fail',
+      code: 'cloud_differs',
+      says: `the tenant's Graph is ${shown(found.graphHost)}, not ${host}`,
+      remedy: 'Set entra.cloud to the cloud that the tenant lives in, or check entra.graphUrl.',
+    })
+  }
   return findings.length > 0 ? findings : [{ state: 'ok', code: 'discovery', says: `the tenant is there: ${issuer}` }]
 }
 
 export function clockFits(whose: string, skewMs: number | undefined): Finding {
-  if (skewMs === undefined) return { state: 'skipped', code: 'clock', says: `${whose} does not say what time it is`, remedy: 'Compare the clock of this machine by hand.' }
+  if (skewMs === undefined) {
+    return {
+      state: 'skipped',
+      code: 'clock',
+      says: `${whose} does not say what time it is`,
+      remedy: 'Compare the clock of this machine by hand.',
+    }
+  }
   const off = Math.abs(skewMs)
-  const says = `the clock of ${whose} is ${off < 2_000 ? 'ours' : `${Math.round(off / 1000)} seconds ${skewMs > 0 ? 'ahead' : 'behind'}`}`
+  const says = `the clock of ${whose} is ${
+    off < 2_000 ? 'ours' : `${Math.round(off / 1000)} seconds ${skewMs > 0 ? 'ahead' : 'behind'}`
+  }`
   if (off < SKEW_WARN_MS) return { state: 'ok', code: 'clock', says }
-  return { state: off < SKEW_FAIL_MS ? 'warn' : 'fail', code: 'clock_skew', says, remedy: 'Synchronise the clocks (NTP): above five minutes no sign-in is believed.' }
+  return {
+    state: off < SKEW_FAIL_MS ? 'warn' : 'fail',
+    code: 'clock_skew',
+    says,
+    remedy: 'Synchronise the clocks (NTP): above five minutes no sign-in is believed.',
+  }
 }
 
 export function keysThere(ask: Pick<Inspection, 'signingKeys'>): Check {
   return async () => {
     try {
       const count = await ask.signingKeys()
-      return [count > 0 ? { state: 'ok', code: 'keys', says: `${count} signing keys` } : { state: 'fail', code: 'entra_keys_unavailable', says: 'the tenant publishes no signing key', remedy: 'Check entra.tenantId and entra.authorityHost.' }]
+      return [
+        count > 0
+          ? { state: 'ok', code: 'keys', says: `${count} signing keys` }
+          : {
+            state: 'fail',
+            code: 'entra_keys_unavailable',
+            says: 'the tenant publishes no signing key',
+            remedy: 'Check entra.tenantId and entra.authorityHost.',
+          },
+      ]
     } catch (error) {
       return [failure(error, 'fail', 'signing keys: ')]
     }
@@ -48,15 +96,25 @@ export function keysThere(ask: Pick<Inspection, 'signingKeys'>): Check {
 }
 
 export function credentialTaken(ask: Pick<Inspection, 'credential'>): Check {
-  return async () => await ask.credential().then((): Finding[] => [{ state: 'ok', code: 'credential', says: 'Entra ID takes the credential' }], (error: unknown) => [failure(error, 'fail')])
+  return async () =>
+    await ask.credential().then(
+      (): Finding[] => [{ state: 'ok', code: 'credential', says: 'Entra ID takes the credential' }],
+      (error: unknown) => [failure(error, 'fail')],
+    )
 }
 
 export function graphReached(ask: Pick<Inspection, 'graphAnswers'>): Check {
-  return async () => await ask.graphAnswers().then((): Finding[] => [{ state: 'ok', code: 'graph', says: 'Graph answers' }], (error: unknown) => [failure(error, 'fail', 'Graph: ')])
+  return async () =>
+    await ask.graphAnswers().then(
+      (): Finding[] => [{ state: 'ok', code: 'graph', says: 'Graph answers' }],
+      (error: unknown) => [failure(error, 'fail', 'Graph: ')],
+    )
 }
 
 const MAY_READ: Finding = {
-  state: 'ok', code: 'graph_permission', says: 'Gatehouse itself may read people\'s memberships',
+  state: 'ok',
+  code: 'graph_permission',
+  says: "Gatehouse itself may read people's memberships",
 }
 
 /** Logins need none of it; `explain` and `sync` do. */
@@ -69,8 +127,23 @@ export function applicationPermissions(
       if (await ask.mayRead('memberships') && (!sync || await ask.mayRead('accounts'))) {
         return [MAY_READ, ...sync ? [hiddenMemberships(await ask.applicationRoles())] : []]
       }
-      if (sync) return [{ state: 'fail', code: 'graph_permission', says: 'Gatehouse itself may not read people\'s accounts and memberships, which sync is about', remedy: 'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent.' }]
-      return [{ state: 'warn', code: 'graph_permission', says: 'Gatehouse itself may not read people\'s memberships: logins work, `explain USER` and `explain --live` do not', remedy: 'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent, if you want them.' }]
+      if (sync) {
+        return [{
+          state: 'fail',
+          code: 'graph_permission',
+          says: "Gatehouse itself may not read people's accounts and memberships, which sync is about",
+          remedy: 'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent.',
+        }]
+      }
+      return [{
+        state: 'warn',
+        code: 'graph_permission',
+        says:
+          "Gatehouse itself may not read people's memberships: logins work, `explain USER` and `explain --live` do not",
+        remedy:
+          'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent, if you want ' +
+          'them.',
+      }]
     } catch (error) {
       return [failure(error, 'skipped', 'application permissions: ')]
     }

@@ -35,7 +35,11 @@ export function failure(error: unknown, state: 'warn' | 'fail' | 'skipped', pref
 
 /** What was not asked because the same cause would have been found again. */
 export function notLookedAt(because: string, what?: string): Finding {
-  return { state: 'skipped', code: NOT_LOOKED_AT, says: `${what === undefined ? '' : `${what}: `}not looked at because of ${because}` }
+  return {
+    state: 'skipped',
+    code: NOT_LOOKED_AT,
+    says: `${what === undefined ? '' : `${what}: `}not looked at because of ${because}`,
+  }
 }
 
 export const NOT_LOOKED_AT = 'not_looked_at'

@@ -11,12 +11,18 @@ export interface LocalGroupsOptions {
 
 export function localGroupsExist({ mapping, existing, nearest }: LocalGroupsOptions): Check {
   return async () => {
-    const named = new Map(mapping.flatMap(({ groups }, row) => groups.map((name, index) => [name, `groupMapping[${row}].groups[${index}]`] as const)).reverse())
+    const named = new Map(
+      mapping.flatMap(({ groups }, row) =>
+        groups.map((name, index) => [name, `groupMapping[${row}].groups[${index}]`] as const)
+      ).reverse(),
+    )
     if (named.size === 0) return []
     try {
       const there = await existing()
       const missing = [...named].reverse().filter(([name]) => !there.includes(name))
-      return missing.length === 0 ? [{ state: 'ok', code: 'groups_exist', says: 'every mapped local group exists' }] : missing.map(([name, path]) => missingGroup(name, path, nearest(name, there)))
+      return missing.length === 0
+        ? [{ state: 'ok', code: 'groups_exist', says: 'every mapped local group exists' }]
+        : missing.map(([name, path]) => missingGroup(name, path, nearest(name, there)))
     } catch (error) {
       return [failure(error, 'skipped', 'whether the mapped local groups exist was not looked at: ')]
     }
@@ -26,7 +32,12 @@ export function localGroupsExist({ mapping, existing, nearest }: LocalGroupsOpti
 function missingGroup(name: string, path: string, meant: string | undefined): Finding {
   const add = `gatehouse groups add ${JSON.stringify(name)}`
   return {
-    state: 'warn', code: 'group_missing', path, says: `${path} ${JSON.stringify(name)} is not a local group: logins skip it.`,
-    remedy: meant === undefined ? add : `Did you mean ${JSON.stringify(meant)}? Names are compared exactly. If not: ${add}`,
+    state: 'warn',
+    code: 'group_missing',
+    path,
+    says: `${path} ${JSON.stringify(name)} is not a local group: logins skip it.`,
+    remedy: meant === undefined
+      ? add
+      : `Did you mean ${JSON.stringify(meant)}? Names are compared exactly. If not: ${add}`,
   }
 }

@@ -3,7 +3,11 @@ import type { OwnStep } from '../config/config.js'
 import { failure, type Check, type Finding } from './finding.js'
 
 /** @param load the module; it throws `step_unusable` */
-export function ownStepsLoad(pipeline: readonly string[], ownSteps: readonly OwnStep[], load: (step: OwnStep) => Promise<void>): Check {
+export function ownStepsLoad(
+  pipeline: readonly string[],
+  ownSteps: readonly OwnStep[],
+  load: (step: OwnStep) => Promise<void>,
+): Check {
   return async () => {
     const findings: Finding[] = []
     for (const step of ownSteps) {

@@ -18,7 +18,10 @@ export interface RegistrationWish {
 
 const SOON_MS = 30 * 86_400_000
 
-export function registrationFits(wish: RegistrationWish, ask: Pick<Inspection, 'registration' | 'redirectTaken'>): Check {
+export function registrationFits(
+  wish: RegistrationWish,
+  ask: Pick<Inspection, 'registration' | 'redirectTaken'>,
+): Check {
   const { certificateEndsAt, now = Date.now } = wish
   return async () => {
     const certificate = certificateEndsAt === undefined ? [] : [ends('the certificate', certificateEndsAt, now())]
@@ -38,20 +41,41 @@ function addresses({ publicUrl }: RegistrationWish, found: Registration): Findin
   return [
     missing.length === 0
       ? { state: 'ok', code: 'redirect_uris', says: 'both redirect URIs are registered' }
-      : { state: 'fail', code: 'redirect_uri_missing', says: `not registered as redirect URI: ${missing.join(' and ')}`, remedy: 'Add it exactly so under Authentication, platform Web.' },
+      : {
+        state: 'fail',
+        code: 'redirect_uri_missing',
+        says: `not registered as redirect URI: ${missing.join(' and ')}`,
+        remedy: 'Add it exactly so under Authentication, platform Web.',
+      },
     found.logoutUrl === logoutUrl
       ? { state: 'ok', code: 'logout_url', says: 'the front-channel logout URL is registered' }
-      : { state: 'warn', code: 'logout_url_missing', says: 'signing out of Microsoft does not end sessions here', remedy: `Register the front-channel logout URL ${logoutUrl} under Authentication.` },
+      : {
+        state: 'warn',
+        code: 'logout_url_missing',
+        says: 'signing out of Microsoft does not end sessions here',
+        remedy: `Register the front-channel logout URL ${logoutUrl} under Authentication.`,
+      },
   ]
 }
 
 function claims({ guestsRefused = false }: RegistrationWish, found: Registration): Finding {
   const missing = CLAIM_NAMES.filter((name) => !found.idTokenClaims.includes(name))
   if (guestsRefused && missing.includes('acct')) {
-    return { state: 'fail', code: 'acct_claim_missing', says: `nobody can sign in: authAllowed.guests is false, and the optional claim acct is not in the ID token (not there: ${missing.join(', ')})`, remedy: 'Add acct under Token configuration, token type ID.' }
+    return {
+      state: 'fail',
+      code: 'acct_claim_missing',
+      says: `nobody can sign in: authAllowed.guests is false, and the optional claim acct is not in the ` +
+        `ID token (not there: ${missing.join(', ')})`,
+      remedy: 'Add acct under Token configuration, token type ID.',
+    }
   }
   if (missing.length === 0) return { state: 'ok', code: 'optional_claims', says: 'all optional claims are there' }
-  return { state: 'warn', code: 'optional_claims_missing', says: `optional claims that are not in the ID token: ${missing.join(', ')}`, remedy: 'Add them under Token configuration, token type ID; docs/group-mapping.md says what each is for.' }
+  return {
+    state: 'warn',
+    code: 'optional_claims_missing',
+    says: `optional claims that are not in the ID token: ${missing.join(', ')}`,
+    remedy: 'Add them under Token configuration, token type ID; docs/group-mapping.md says what each is for.',
+  }
 }
 
 function secretEnds({ clientSecret }: RegistrationWish, found: Registration, now: number): Finding[] {
@@ -62,14 +86,26 @@ function secretEnds({ clientSecret }: RegistrationWish, found: Registration, now
 function ends(what: string, at: number, now: number): Finding {
   const says = `${what} ${at < now ? 'expired' : 'expires'} on ${new Date(at).toISOString().slice(0, 10)}`
   if (at > now + SOON_MS) return { state: 'ok', code: 'credential_expiry', says }
-  return { state: at < now ? 'fail' : 'warn', code: 'credential_expiry', says, remedy: 'Make a new one under Certificates & secrets, put it into the configured file, then remove the old one.' }
+  return {
+    state: at < now ? 'fail' : 'warn',
+    code: 'credential_expiry',
+    says,
+    remedy: 'Make a new one under Certificates & secrets, put it into the configured file, then remove the old one.',
+  }
 }
 
 async function redirect({ publicUrl }: RegistrationWish, ask: Pick<Inspection, 'redirectTaken'>): Promise<Finding> {
   const [uri] = registrationAddresses(publicUrl).redirectUris
   try {
-    if (await ask.redirectTaken()) return { state: 'ok', code: 'redirect_uris', says: `Entra ID takes the redirect URI ${uri}` }
-    return { state: 'skipped', code: 'redirect_uris', says: `whether ${uri} is registered cannot be told`, remedy: 'Compare it under Authentication, platform Web.' }
+    if (await ask.redirectTaken()) {
+      return { state: 'ok', code: 'redirect_uris', says: `Entra ID takes the redirect URI ${uri}` }
+    }
+    return {
+      state: 'skipped',
+      code: 'redirect_uris',
+      says: `whether ${uri} is registered cannot be told`,
+      remedy: 'Compare it under Authentication, platform Web.',
+    }
   } catch (error) {
     return failure(error, 'fail', `redirect URI ${uri}: `)
   }
@@ -79,7 +115,8 @@ function notSeen({ publicUrl, clientSecret }: RegistrationWish, error: Gatehouse
   const also = clientSecret === undefined ? '' : ', and when the client secret expires'
   const { redirectUris: [, afterSignOut], logoutUrl } = registrationAddresses(publicUrl)
   return {
-    state: 'skipped', code: error.code === 'graph_forbidden' ? 'registration_hidden' : error.code,
+    state: 'skipped',
+    code: error.code === 'graph_forbidden' ? 'registration_hidden' : error.code,
     says: 'the registration itself cannot be seen',
     remedy: `Look at it: redirect URI ${afterSignOut}, front-channel logout URL ${logoutUrl}, ` +
       `optional claims ${CLAIM_NAMES.join(', ')}${also}. ` +

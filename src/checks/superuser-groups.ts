@@ -1,20 +1,30 @@
 // Who can get into the Entra groups that make superusers. A public Microsoft 365 group lets anybody in: mapped to
-// superuser it makes everybody an administrator who cares to join (learn.microsoft.com, "group resource type", visibility).
+// superuser it makes everybody an administrator who cares to join (learn.microsoft.com, "group resource type",
+// visibility).
 import type { MappingRow } from '../core/mapping.js'
 import { failure, type Check, type Finding } from './finding.js'
 
 /** What Graph says of a group; undefined where there is none. */
-export type AskGroup = (id: string) => Promise<{ readonly displayName: string | null, readonly open: boolean, readonly securityEnabled: boolean | null } | undefined>
+export type AskGroup = (
+  id: string,
+) => Promise<
+  { readonly displayName: string | null, readonly open: boolean, readonly securityEnabled: boolean | null } | undefined
+>
 
 export function superuserGroupsClosed(mapping: readonly MappingRow[], group: AskGroup): Check {
   return async () => {
-    const rows = mapping.flatMap(({ superuser, entraGroup }, index) => superuser ? [{ entraGroup, path: `groupMapping[${index}].entraGroup` }] : [])
+    const rows = mapping.flatMap(({ superuser, entraGroup }, index) =>
+      superuser ? [{ entraGroup, path: `groupMapping[${index}].entraGroup` }] : []
+    )
     const findings: Finding[] = []
     for (const { entraGroup, path } of rows) {
       try {
         findings.push(judge(await group(entraGroup), path))
       } catch (error) {
-        return [...findings, failure(error, 'skipped', 'who can join the groups that make superusers was not looked at: ')]
+        return [
+          ...findings,
+          failure(error, 'skipped', 'who can join the groups that make superusers was not looked at: '),
+        ]
       }
     }
     return findings
@@ -22,9 +32,36 @@ export function superuserGroupsClosed(mapping: readonly MappingRow[], group: Ask
 }
 
 function judge(facts: Awaited<ReturnType<AskGroup>>, path: string): Finding {
-  if (!facts) return { state: 'warn', code: 'entra_group_missing', path, says: `${path} makes superusers, but Entra ID has no such group.`, remedy: 'Copy the Object ID from the group\'s page in the Entra admin center, or take the row away.' }
+  if (!facts) {
+    return {
+      state: 'warn',
+      code: 'entra_group_missing',
+      path,
+      says: `${path} makes superusers, but Entra ID has no such group.`,
+      remedy: "Copy the Object ID from the group's page in the Entra admin center, or take the row away.",
+    }
+  }
   const name = facts.displayName === null ? 'a group' : JSON.stringify(facts.displayName)
-  if (facts.open) return { state: 'warn', code: 'superuser_group_open', path, says: `${path} makes superusers of ${name}, a public Microsoft 365 group: anybody in the organisation may join it.`, remedy: 'Map a security group with assigned members, best one that is role-assignable, or make the group private.' }
-  if (facts.securityEnabled === false) return { state: 'warn', code: 'superuser_group_not_security', path, says: `${path} makes superusers of ${name}, which is no security group: its owners let people in, not your administrators.`, remedy: 'Map a security group with assigned members.' }
+  if (facts.open) {
+    return {
+      state: 'warn',
+      code: 'superuser_group_open',
+      path,
+      says:
+        `${path} makes superusers of ${name}, a public Microsoft 365 group: anybody in the organisation may join it.`,
+      remedy:
+        'Map a security group with assigned members, best one that is role-assignable, or make the group private.',
+    }
+  }
+  if (facts.securityEnabled === false) {
+    return {
+      state: 'warn',
+      code: 'superuser_group_not_security',
+      path,
+      says: `${path} makes superusers of ${name}, which is no security group: ` +
+        'its owners let people in, not your administrators.',
+      remedy: 'Map a security group with assigned members.',
+    }
+  }
   return { state: 'ok', code: 'superuser_group_closed', path, says: `${name} cannot be joined by anybody` }
 }

@@ -11,7 +11,11 @@ import type { PersonView } from '../store/people.js'
 import { printGroupsRead } from './entra-groups.js'
 import { EXIT, print, printJson, readConfig, withDatabase, type CommonOptions } from './context.js'
 
-export interface AccessTestOptions extends CommonOptions { readonly user?: string, readonly method: string, readonly from?: string }
+export interface AccessTestOptions extends CommonOptions {
+  readonly user?: string
+  readonly method: string
+  readonly from?: string
+}
 
 interface Somebody extends Rights {
   readonly username: string
@@ -42,17 +46,49 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
   const unsaid = policy.decide({ ...question, target: { ...target, port: undefined } }, person)
   const rules = policy.grounds(question).map((grounds) => ({ ...judged(grounds, person), ...placeOf(grounds.path) }))
   if (options.json) {
-    printJson({ allowed: decision.allow, allowedWithoutPort: unsaid.allow, reason: decision.allow ? null : decision.reason, rule: decision.grounds.path, method: target.method, url: targetUrl(target), user: person?.username ?? null, entra: person?.reading && { readAt: person.reading.readAt, memberships: read, rowsNotHit: notHit }, rules: rules.map(({ path, allows, lets, because, line }) => ({ rule: path, line, allows, lets, because })) })
+    printJson({
+      allowed: decision.allow,
+      allowedWithoutPort: unsaid.allow,
+      reason: decision.allow ? null : decision.reason,
+      rule: decision.grounds.path,
+      method: target.method,
+      url: targetUrl(target),
+      user: person?.username ?? null,
+      entra: person?.reading && { readAt: person.reading.readAt, memberships: read, rowsNotHit: notHit },
+      rules: rules.map(({ path, allows, lets, because, line }) => ({ rule: path, line, allows, lets, because })),
+    })
     return EXIT.ok
   }
-  const who = user === undefined ? 'nobody (not signed in)' : person?.username ?? `${user}, who is deactivated and counts as nobody`
-  print(`${decision.allow ? 'allowed' : decision.reason === 'not_signed_in' ? 'must sign in' : 'refused'}: ${target.method} ${targetUrl(target)} by ${who}`)
-  if (rules.length > 1) print('    The path, the method or the address can be read in several ways; each of these must let them in:')
-  for (const { path, allows, lets, because, line, column } of rules) print(`    ${path} (${file}:${line}:${column}) is open to ${allows}: ${lets ? 'yes' : 'no'}, ${because}`)
-  if (unsaid.allow !== decision.allow) print(`    The proxy must send X-Forwarded-Port: ${target.port}. Without it every port that a rule names counts: ${unsaid.allow ? 'allowed' : 'refused'} (${unsaid.grounds.path}).`)
-  if (options.from === undefined && config.access.rules.some(({ networks }) => networks !== undefined)) print('    Rules with networks may or may not match: say --from ADDRESS.')
+  const who = user === undefined
+    ? 'nobody (not signed in)'
+    : person?.username ?? `${user}, who is deactivated and counts as nobody`
+  print(
+    `${
+      decision.allow ? 'allowed' : decision.reason === 'not_signed_in' ? 'must sign in' : 'refused'
+    }: ${target.method} ${targetUrl(target)} by ${who}`,
+  )
+  if (rules.length > 1) {
+    print('    The path, the method or the address can be read in several ways; each of these must let them in:')
+  }
+  for (const { path, allows, lets, because, line, column } of rules) {
+    print(`    ${path} (${file}:${line}:${column}) is open to ${allows}: ${lets ? 'yes' : 'no'}, ${because}`)
+  }
+  if (unsaid.allow !== decision.allow) {
+    print(
+      `    The proxy must send X-Forwarded-Port: ${target.port}. Without it every port that a rule names counts: ${
+        unsaid.allow ? 'allowed' : 'refused'
+      } (${unsaid.grounds.path}).`,
+    )
+  }
+  if (options.from === undefined && config.access.rules.some(({ networks }) => networks !== undefined)) {
+    print('    Rules with networks may or may not match: say --from ADDRESS.')
+  }
   if (person?.reading !== undefined) {
-    print(`What Entra ID said of ${person.username} at ${person.reading.readAt.slice(0, 19)} (gatehouse explain asks anew):`)
+    print(
+      `What Entra ID said of ${person.username} at ${
+        person.reading.readAt.slice(0, 19)
+      } (gatehouse explain asks anew):`,
+    )
     printGroupsRead(read, notHit)
   }
   return EXIT.ok
@@ -63,7 +99,9 @@ function targetOf(url: string, method: string): Target {
     return parseTargetUrl(url, method)
   } catch (error) {
     if (!(error instanceof GatehouseError) || error.remedy !== undefined) throw error
-    const remedy = `Write the whole address: ${url.includes('://') ? 'https://host/path' : `https://${url.replace(/^\/+/, '')}`}`
+    const remedy = `Write the whole address: ${
+      url.includes('://') ? 'https://host/path' : `https://${url.replace(/^\/+/, '')}`
+    }`
     throw new GatehouseError(error.code, { cause: error, detail: error.message, remedy, facts: error.facts })
   }
 }
@@ -100,7 +138,16 @@ function somebody(
 
 function judged({ path, allow }: Grounds, person: Somebody | undefined) {
   const lets = permits(allow, person)
-  return { path, allows: describeAllow(allow), lets, because: lets ? because(allow, person) : person === undefined ? 'nobody is signed in' : `${person.username} is none of these` }
+  return {
+    path,
+    allows: describeAllow(allow),
+    lets,
+    because: lets
+      ? because(allow, person)
+      : person === undefined
+      ? 'nobody is signed in'
+      : `${person.username} is none of these`,
+  }
 }
 
 function because(allow: Allow, person: Somebody | undefined): string {

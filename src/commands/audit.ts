@@ -11,22 +11,33 @@ interface AuditOptions extends CommonOptions {
 }
 
 export async function auditList(options: AuditOptions): Promise<number> {
-  const found = await withDatabase(options, async ({ database, people }) => listAudit(database, {
-    userId: options.user === undefined ? undefined : (await people.find(options.user)).id,
-    since: options.since,
-    action: options.action,
-    limit: LIMIT + 1,
-  }))
+  const found = await withDatabase(options, async ({ database, people }) =>
+    listAudit(database, {
+      userId: options.user === undefined ? undefined : (await people.find(options.user)).id,
+      since: options.since,
+      action: options.action,
+      limit: LIMIT + 1,
+    }))
   const events = found.slice(0, LIMIT)
   if (options.json) printJson(events)
   else {
-    printTable(['TIME', 'ACTION', 'ACTOR', 'USER', 'DETAIL'], events.map((event) => [
-      event.at.slice(0, 19), event.action, event.actor, event.username ?? '', detailText(event.detail),
-    ]), 'Nothing is recorded.')
+    printTable(
+      ['TIME', 'ACTION', 'ACTOR', 'USER', 'DETAIL'],
+      events.map((event) => [
+        event.at.slice(0, 19),
+        event.action,
+        event.actor,
+        event.username ?? '',
+        detailText(event.detail),
+      ]),
+      'Nothing is recorded.',
+    )
   }
   if (found.length > LIMIT) {
-    printNote('gatehouse: note: only the newest 1,000 are listed, and there are more.\n' +
-      '    Ask for fewer with --since, --user or --action.')
+    printNote(
+      'gatehouse: note: only the newest 1,000 are listed, and there are more.\n' +
+        '    Ask for fewer with --since, --user or --action.',
+    )
   }
   return EXIT.ok
 }

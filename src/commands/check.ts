@@ -1,6 +1,14 @@
 // `gatehouse check`: every problem of the configuration at once, with its place and the remedy. What the file names is
 // looked at too, where it can be reached: steps of one's own, local groups, the Entra groups that make superusers.
-import { accessNamesExist, defaultIsMeant, guestsAreMeant, guestsAreRefused, guestsCanBeTold, portsComeFromTheProxy, separatorsNotInNames } from '../checks/access.js'
+import {
+  accessNamesExist,
+  defaultIsMeant,
+  guestsAreMeant,
+  guestsAreRefused,
+  guestsCanBeTold,
+  portsComeFromTheProxy,
+  separatorsNotInNames,
+} from '../checks/access.js'
 import { writesFit } from '../checks/database.js'
 import { failure, notLookedAt, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
@@ -18,22 +26,42 @@ import { commandProcess } from './command-process.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
 import { isNotMadeYet, seeDatabase } from './database-look.js'
 
-export interface CheckOptions extends CommonOptions { readonly offline?: boolean }
+export interface CheckOptions extends CommonOptions {
+  readonly offline?: boolean
+}
 
 export async function check(options: CheckOptions): Promise<number> {
   const loaded = readConfig(options) // a ConfigError is printed by the caller
-  const findings = [...await lookAtSteps(loaded), ...guests(loaded), ...rulesAreMeant(loaded), ...options.offline ? [] : await lookAround(loaded)]
-  const problemsOf = (state: Finding['state']) => findings.filter((finding) => finding.state === state).map((finding) => asProblem(finding, loaded))
+  const findings = [
+    ...await lookAtSteps(loaded),
+    ...guests(loaded),
+    ...rulesAreMeant(loaded),
+    ...options.offline ? [] : await lookAround(loaded),
+  ]
+  const problemsOf = (state: Finding['state']) =>
+    findings.filter((finding) => finding.state === state).map((finding) => asProblem(finding, loaded))
   const failures = problemsOf('fail')
   if (failures.length > 0) throw new ConfigError(failures)
   const warnings = [...loaded.warnings, ...problemsOf('warn')]
   const skipped = findings.filter(({ state }) => state === 'skipped')
   const { file, hash } = loaded
-  if (options.json) printJson({ file, usable: true, hash, problems: [], warnings, skipped: skipped.map(({ code, reason, says, remedy }) => ({ code, reason, message: says, remedy })) })
-  else {
+  if (options.json) {
+    printJson({
+      file,
+      usable: true,
+      hash,
+      problems: [],
+      warnings,
+      skipped: skipped.map(({ code, reason, says, remedy }) => ({ code, reason, message: says, remedy })),
+    })
+  } else {
     for (const warning of warnings) print(`warning: ${formatProblem(warning)}`)
     for (const { says, remedy } of skipped) print(`note: ${says}${remedy === undefined ? '' : `\n    ${remedy}`}`)
-    print(`${file} is usable${warnings.length > 0 ? `, with ${warnings.length} ${warnings.length === 1 ? 'warning' : 'warnings'}` : ''}.`)
+    print(
+      `${file} is usable${
+        warnings.length > 0 ? `, with ${warnings.length} ${warnings.length === 1 ? 'warning' : 'warnings'}` : ''
+      }.`,
+    )
   }
   return EXIT.ok
 }
@@ -61,7 +89,9 @@ async function lookAround(loaded: LoadedConfig): Promise<readonly Finding[]> {
   const directory = openAppDirectory(config)
   try {
     return [
-      ...await lookAtDatabase(loaded).catch((error: unknown) => [failure(error, 'skipped', 'the database was not looked at: ')]),
+      ...await lookAtDatabase(loaded).catch((
+        error: unknown,
+      ) => [failure(error, 'skipped', 'the database was not looked at: ')]),
       ...await superuserGroupsClosed(config.groupMapping, directory.group)(),
     ]
   } finally {
@@ -73,12 +103,19 @@ async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Findin
   if (isNotMadeYet(config.database)) return await namesFit(config, async () => [])
   const { url, stop } = await databaseUrl(config.database)
   try {
-    const seen = await seeDatabase(url).catch((error: unknown) => failure(error, 'skipped', 'the database was not looked at: '))
+    const seen = await seeDatabase(url).catch((error: unknown) =>
+      failure(error, 'skipped', 'the database was not looked at: ')
+    )
     if ('code' in seen) return [seen, notLookedAt('the database', NAMES)]
     const found = writesFit(seen, 'warn').map((finding) => ({ ...finding, path: 'database' }))
     if (seen.pending.length > 0) {
       const says = `the database is not at this version (${seen.pending.length} migrations are not applied)`
-      return [...found, { state: 'skipped', code: 'migrations_pending', says, remedy: 'A start applies them, and so does gatehouse migrate.' }, notLookedAt('that', NAMES)]
+      return [...found, {
+        state: 'skipped',
+        code: 'migrations_pending',
+        says,
+        remedy: 'A start applies them, and so does gatehouse migrate.',
+      }, notLookedAt('that', NAMES)]
     }
     const database = openDatabase({ url, poolSize: 1 })
     try {
@@ -94,10 +131,17 @@ async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Findin
 const NAMES = 'whether the groups and permissions that the configuration names exist'
 
 /** @param groups the local groups there are */
-async function namesFit({ groupMapping, access, headers }: Config, groups: () => Promise<readonly GroupView[]>): Promise<readonly Finding[]> {
+async function namesFit(
+  { groupMapping, access, headers }: Config,
+  groups: () => Promise<readonly GroupView[]>,
+): Promise<readonly Finding[]> {
   const separators = headers.extra.map(({ separator }) => separator)
   return [
-    ...await localGroupsExist({ mapping: groupMapping, existing: async () => (await groups()).map(({ name }) => name), nearest })(),
+    ...await localGroupsExist({
+      mapping: groupMapping,
+      existing: async () => (await groups()).map(({ name }) => name),
+      nearest,
+    })(),
     ...await accessNamesExist({ access, existing: groups, nearest })(),
     ...await separatorsNotInNames(separators, groups)(),
   ]

@@ -1,5 +1,5 @@
-// What a command uses of the process that it runs in: where it writes, and the environment variables. Several commands can
-// run in one process, each with its own.
+// What a command uses of the process that it runs in: where it writes, and the environment variables. Several commands
+// can run in one process, each with its own.
 import { AsyncLocalStorage } from 'node:async_hooks'
 
 export interface OutputStream {

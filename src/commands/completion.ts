@@ -15,7 +15,10 @@ interface Entry {
   /** The argument, or the option before it, is a file. */
   readonly file: boolean
 }
-interface Word { readonly word: string, readonly says: string }
+interface Word {
+  readonly word: string
+  readonly says: string
+}
 
 export async function completion(shell: Shell, program: Command): Promise<number> {
   const entries = commandsOf(program).map(([path, command]) => entryOf(path, command))
@@ -42,7 +45,8 @@ function anyPath(entries: readonly Entry[]): string {
 
 function bash(entries: readonly Entry[]): string {
   const cases = entries.map(({ path, words, file }) =>
-    `    '${path}') words='${words.map(({ word }) => word).join(' ')}'${file ? ' files=1' : ''} ;;`)
+    `    '${path}') words='${words.map(({ word }) => word).join(' ')}'${file ? ' files=1' : ''} ;;`
+  )
   return `# Completion of gatehouse for bash: source it, or keep it as gatehouse in
 # ~/.local/share/bash-completion/completions.
 _gatehouse() {
@@ -98,14 +102,16 @@ if [[ "$funcstack[1]" = _gatehouse ]]; then _gatehouse "$@"; else compdef _gateh
 }
 
 function fish(entries: readonly Entry[]): string {
-  const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll('\'', '\\\'')}'`
-  const lines = entries.flatMap(({ path, words, file }) => words.map(({ word, says }) => {
-    const value = FILE_OPTIONS.includes(word) ? ' -r -F' : ''
-    const is = word.startsWith('--') ? `-l ${word.slice(2)}${value}` : `-a ${word}`
-    const files = file || word.startsWith('--') ? '' : ' -f'
-    const at = quoted(`__gatehouse_at ${quoted(path)}`)
-    return `complete -c gatehouse -n ${at} ${is}${files} -d ${quoted(says)}`
-  }))
+  const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+  const lines = entries.flatMap(({ path, words, file }) =>
+    words.map(({ word, says }) => {
+      const value = FILE_OPTIONS.includes(word) ? ' -r -F' : ''
+      const is = word.startsWith('--') ? `-l ${word.slice(2)}${value}` : `-a ${word}`
+      const files = file || word.startsWith('--') ? '' : ' -f'
+      const at = quoted(`__gatehouse_at ${quoted(path)}`)
+      return `complete -c gatehouse -n ${at} ${is}${files} -d ${quoted(says)}`
+    })
+  )
   const paths = entries.filter(({ path }) => path !== '').map(({ path }) => quoted(path)).join(' ')
   return `# Completion of gatehouse for fish: keep it in ~/.config/fish/completions/gatehouse.fish
 function __gatehouse_at
@@ -118,7 +124,7 @@ function __gatehouse_at
   end
   test "$joined" = "$argv[1]"
 end
-complete -c gatehouse -n ${quoted('not __gatehouse_at \'import-netbox\'; and not __gatehouse_at \'groups apply\'')} -f
+complete -c gatehouse -n ${quoted("not __gatehouse_at 'import-netbox'; and not __gatehouse_at 'groups apply'")} -f
 ${lines.join('\n')}
 `
 }

@@ -1,4 +1,5 @@
-// What every command does the same way: find and read the configuration, open the database, print for people or as JSON.
+// What every command does the same way: find and read the configuration, open the database, print for people or as
+// JSON.
 import { userInfo } from 'node:os'
 import type { Config } from '../config/config.js'
 import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../config/load.js'
@@ -14,7 +15,10 @@ export { EXIT } from './exit.js'
 /** A million sessions take longer to end than one. */
 const STATEMENT_MS = 120_000
 
-export interface CommonOptions { readonly config?: string, readonly json?: boolean }
+export interface CommonOptions {
+  readonly config?: string
+  readonly json?: boolean
+}
 
 /** `--config`, else GATEHOUSE_CONFIG, else config/gatehouse.yaml. @throws ConfigError */
 export function readConfig({ config }: CommonOptions): LoadedConfig {
@@ -29,10 +33,15 @@ export interface CommandContext {
 }
 
 /** Runs work on the configured database and closes it, whatever happens. */
-export async function withDatabase<T>(options: CommonOptions, work: (context: CommandContext) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(
+  options: CommonOptions,
+  work: (context: CommandContext) => Promise<T>,
+): Promise<T> {
   const { config } = readConfig(options)
   const [{ openDatabase }, { databaseUrl }, { createPeopleStore }] = await Promise.all([
-    import('../store/database.js'), import('../store/database-url.js'), import('../store/people.js'),
+    import('../store/database.js'),
+    import('../store/database-url.js'),
+    import('../store/people.js'),
   ])
   const { url, stop } = await databaseUrl(config.database)
   const database = openDatabase({ url, poolSize: 2, timeoutMs: STATEMENT_MS })
@@ -81,13 +90,17 @@ export function printJson(value: unknown): void {
 /** Who is meant by a name may surprise: said on standard error, so that JSON stays as it is. */
 export function noteNamesakes({ username, namesakes }: PersonView): void {
   for (const other of namesakes) {
-    printNote(`gatehouse: note: this is about the user ${username}; the same UPN is or was that of another user, ${other}`)
+    printNote(
+      `gatehouse: note: this is about the user ${username}; the same UPN is or was that of another user, ${other}`,
+    )
   }
 }
 
 /** Columns under their headings; an empty list says so. */
 export function printTable(
-  headings: readonly string[], rows: readonly (readonly string[])[], empty: string,
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  empty: string,
 ): void {
   if (rows.length === 0) return print(empty)
   const { stdout } = commandProcess()
@@ -110,7 +123,14 @@ export function explainFailure(error: unknown, json = false): number {
     }
     return EXIT.config
   }
-  const known = error instanceof GatehouseError ? error : isNotPartOfImage(error) ? new GatehouseError('command_missing', { cause: error, remedy: 'The demo is not part of the production image: run it from a checkout (npm ci && npm run demo).' }) : new GatehouseError('internal', { cause: error, detail: error instanceof Error ? error.message : String(error) })
+  const known = error instanceof GatehouseError
+    ? error
+    : isNotPartOfImage(error)
+    ? new GatehouseError('command_missing', {
+      cause: error,
+      remedy: 'The demo is not part of the production image: run it from a checkout (npm ci && npm run demo).',
+    })
+    : new GatehouseError('internal', { cause: error, detail: error instanceof Error ? error.message : String(error) })
   if (json) printJson({ error: known.code, message: known.message, remedy: known.remedy })
   else printNote(`gatehouse: ${known.message}${known.remedy === undefined ? '' : `\n    ${known.remedy}`}`)
   return WRONG_USAGE.has(known.code) ? EXIT.usage : EXIT.failed

@@ -1,5 +1,5 @@
-// `gatehouse demo`: a whole small world on loopback with nothing to register and nothing installed. It composes what the
-// product and the demo folder offer; only the gateway in it is real.
+// `gatehouse demo`: a whole small world on loopback with nothing to register and nothing installed. It composes what
+// the product and the demo folder offer; only the gateway in it is real.
 import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -35,7 +35,9 @@ const DEFAULT_PORT = 8080
 const ENDS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
 
 export async function demo(options: CommonOptions & { readonly port?: number }): Promise<number> {
-  const stopped = new Promise<void>((resolve) => { for (const signal of ENDS) process.once(signal, () => resolve()) })
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ENDS) process.once(signal, () => resolve())
+  })
   stopped.then(() => process.stderr.write('stopping...\n'), () => {})
   const closers: (() => Promise<unknown> | void)[] = []
   try {
@@ -45,7 +47,9 @@ export async function demo(options: CommonOptions & { readonly port?: number }):
     await stopped
     return EXIT.ok
   } finally {
-    for (const close of closers.reverse()) await Promise.resolve(close()).catch((error: unknown) => process.stderr.write(`gatehouse: ${String(error)}\n`))
+    for (const close of closers.reverse()) {
+      await Promise.resolve(close()).catch((error: unknown) => process.stderr.write(`gatehouse: ${String(error)}\n`))
+    }
   }
 }
 
@@ -58,7 +62,10 @@ interface DemoPlace {
   readonly config: string
 }
 
-async function startDemo(options: CommonOptions & { readonly port?: number }, closers: (() => Promise<unknown> | void)[]): Promise<DemoPlace> {
+async function startDemo(
+  options: CommonOptions & { readonly port?: number },
+  closers: (() => Promise<unknown> | void)[],
+): Promise<DemoPlace> {
   const home = temporaryFolder(serverAccount(), 'gatehouse-demo-')
   closers.push(() => rmSync(home, { recursive: true, force: true }))
   const appPort = await choosePort(options.port)
@@ -99,10 +106,19 @@ async function startDemo(options: CommonOptions & { readonly port?: number }, cl
   closers.push(() => gateway.close())
   for (const signal of ENDS) process.once(signal, gateway.drain)
   const people = createPeopleStore(gateway.database, config.session)
-  const why = async (username: string) => reasonsOf(rightsOf(await people.find(username), config.groupMapping, undefined))
+  const why = async (username: string) =>
+    reasonsOf(rightsOf(await people.find(username), config.groupMapping, undefined))
   const sites = [
-    { application: APPLICATIONS.network, port: appPort, other: { ...APPLICATIONS.circuits, url: `http://${circuitsHost}/` } },
-    { application: APPLICATIONS.circuits, port: circuitsPort, other: { ...APPLICATIONS.network, url: `http://${host}/` } },
+    {
+      application: APPLICATIONS.network,
+      port: appPort,
+      other: { ...APPLICATIONS.circuits, url: `http://${circuitsHost}/` },
+    },
+    {
+      application: APPLICATIONS.circuits,
+      port: circuitsPort,
+      other: { ...APPLICATIONS.network, url: `http://${host}/` },
+    },
   ]
   for (const { application, port, other } of sites) {
     const serving = { host: '127.0.0.1', port: 0, gatewayUrl: publicUrl, application, others: [other], why }
@@ -131,7 +147,9 @@ function destination(): ReturnType<typeof terminalLog> | undefined {
 async function addGroups(url: string): Promise<void> {
   await migrate(url)
   const database = openDatabase({ url, poolSize: 1 })
-  await createGroupStore(database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false }).finally(() => database.close())
+  await createGroupStore(database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false }).finally(() =>
+    database.close()
+  )
 }
 
 function startDemoEntra(publicUrl: string, clientSecret: string) {
@@ -152,7 +170,10 @@ function startDemoEntra(publicUrl: string, clientSecret: string) {
 }
 
 function reasonsOf({ groups, staff, superuser }: ReturnType<typeof rightsOf>): { right: string, because: string }[] {
-  const sentence = (reason: NonNullable<typeof staff>) => `because of ${reason.entraGroups.map(({ id, label }) => label ?? `Entra group ${id}`).join(' and ')}${reason.since === null ? '' : `, since ${reason.since.slice(0, 10)}`}`
+  const sentence = (reason: NonNullable<typeof staff>) =>
+    `because of ${reason.entraGroups.map(({ id, label }) => label ?? `Entra group ${id}`).join(' and ')}${
+      reason.since === null ? '' : `, since ${reason.since.slice(0, 10)}`
+    }`
   return [
     ...(staff ? [{ right: 'Staff', because: sentence(staff) }] : []),
     ...(superuser ? [{ right: 'Superuser', because: sentence(superuser) }] : []),
@@ -161,7 +182,9 @@ function reasonsOf({ groups, staff, superuser }: ReturnType<typeof rightsOf>): {
 }
 
 function printWelcome({ url, circuits, config }: DemoPlace): void {
-  print(`\nGatehouse demo is running. Open\n\n    ${url}\n\nand sign in as one of these people (there are no passwords):\n`)
+  print(
+    `\nGatehouse demo is running. Open\n\n    ${url}\n\nand sign in as one of these people (there are no passwords):\n`,
+  )
   const width = Math.max(...Object.values(PEOPLE).map((person) => person.displayName.length))
   for (const person of Object.values(PEOPLE)) print(`    ${person.displayName.padEnd(width)}  ${person.note ?? ''}`)
   print(`\nTry as each of them:
@@ -195,7 +218,13 @@ async function choosePort(asked: number | undefined): Promise<number> {
     return await freePort(wanted)
   } catch (cause) {
     if (asked === undefined) return await freePort()
-    throw new GatehouseError('port_unusable', { cause, detail: `port ${wanted} is in use`, remedy: `Give another one: ${process.env.npm_lifecycle_event === 'demo' ? 'npm run demo --' : 'gatehouse demo'} --port 8099` })
+    throw new GatehouseError('port_unusable', {
+      cause,
+      detail: `port ${wanted} is in use`,
+      remedy: `Give another one: ${
+        process.env.npm_lifecycle_event === 'demo' ? 'npm run demo --' : 'gatehouse demo'
+      } --port 8099`,
+    })
   }
 }
 

@@ -32,14 +32,36 @@ export async function doctor(options: CommonOptions): Promise<number> {
     ...await survived('database', databaseResults(config)),
     ...await survived('steps', stepResults(config)),
   ]
-  if (options.json) printJson({ file: loaded.file, healthy: !results.some(({ state }) => state === 'fail'), results: results.map(({ check, state, code, reason, says, remedy, path }) => ({ check, state, code, reason, message: says, remedy, path })) })
-  else printResults(results)
+  if (options.json) {
+    printJson({
+      file: loaded.file,
+      healthy: !results.some(({ state }) => state === 'fail'),
+      results: results.map(({ check, state, code, reason, says, remedy, path }) => ({
+        check,
+        state,
+        code,
+        reason,
+        message: says,
+        remedy,
+        path,
+      })),
+    })
+  } else printResults(results)
   return results.some(({ state }) => state === 'fail') ? EXIT.failed : EXIT.ok
 }
 
 function configuration({ file, warnings }: LoadedConfig): Result[] {
-  const found = warnings.map(({ line, column, path, code, message, remedy }): Result => ({ check: 'configuration', state: 'warn', code, path, says: `${file}:${line}:${column}: ${message}`, remedy }))
-  return found.length > 0 ? found : [{ check: 'configuration', state: 'ok', code: 'configuration', says: `${file} is right` }]
+  const found = warnings.map(({ line, column, path, code, message, remedy }): Result => ({
+    check: 'configuration',
+    state: 'warn',
+    code,
+    path,
+    says: `${file}:${line}:${column}: ${message}`,
+    remedy,
+  }))
+  return found.length > 0
+    ? found
+    : [{ check: 'configuration', state: 'ok', code: 'configuration', says: `${file} is right` }]
 }
 
 async function entraResults(config: Config): Promise<Result[]> {
@@ -47,7 +69,8 @@ async function entraResults(config: Config): Promise<Result[]> {
   const directory = openAppDirectory(config)
   const { clientSecret, certificate } = config.entra
   const guestsRefused = guestsAreRefused(config)
-  const pair = certificate && readClientCertificate(readFileSync(certificate.keyFile, 'utf8'), readFileSync(certificate.certFile, 'utf8'))
+  const pair = certificate &&
+    readClientCertificate(readFileSync(certificate.keyFile, 'utf8'), readFileSync(certificate.certFile, 'utf8'))
   const certificateEndsAt = pair && 'certificate' in pair ? Date.parse(pair.certificate.validTo) : undefined
   try {
     const tenant = await all([['Entra ID', discoveryFits(endpoints, inspection)]])
@@ -55,11 +78,19 @@ async function entraResults(config: Config): Promise<Result[]> {
       ['keys', keysThere(inspection)],
       ['credential', credentialTaken(inspection)],
       ['Graph', graphReached(inspection)],
-      ['registration', registrationFits({ publicUrl: config.server.publicUrl, clientSecret, certificateEndsAt, guestsRefused }, inspection)],
+      [
+        'registration',
+        registrationFits(
+          { publicUrl: config.server.publicUrl, clientSecret, certificateEndsAt, guestsRefused },
+          inspection,
+        ),
+      ],
       ['permissions', applicationPermissions({ sync: config.sync !== undefined }, inspection)],
       ['superusers', superuserGroupsClosed(config.groupMapping, directory.group)],
     ]
-    if (tenant.some(isUnanswered)) return [...tenant, ...others.map(([check]) => ({ check, ...notLookedAt('Entra ID') }))]
+    if (tenant.some(isUnanswered)) {
+      return [...tenant, ...others.map(([check]) => ({ check, ...notLookedAt('Entra ID') }))]
+    }
     return causesOnce([...tenant, ...await all(others)])
   } finally {
     await Promise.all([close(), directory.close()])
@@ -77,13 +108,24 @@ function causesOnce(results: readonly Result[]): Result[] {
 
 async function databaseResults(config: Config): Promise<Result[]> {
   const { database: settings, groupMapping } = config
-  if (isNotMadeYet(settings)) return [{ check: 'database', state: 'skipped', code: 'database', says: `${settings.dataDir} holds no database yet`, remedy: 'The first start makes one.' }]
+  if (isNotMadeYet(settings)) {
+    return [{
+      check: 'database',
+      state: 'skipped',
+      code: 'database',
+      says: `${settings.dataDir} holds no database yet`,
+      remedy: 'The first start makes one.',
+    }]
+  }
   const { url, stop } = await databaseUrl(settings)
   const database = openDatabase({ url, poolSize: 1 })
   try {
     const found = await all([['database', databaseFits({ look: () => seeDatabase(url) })]])
-    if (found.some(({ state }) => state === 'fail')) return [...found, { check: 'groups', ...notLookedAt('the database') }]
-    const existing = async (): Promise<readonly string[]> => (await createGroupStore(database).list()).map(({ name }) => name)
+    if (found.some(({ state }) => state === 'fail')) {
+      return [...found, { check: 'groups', ...notLookedAt('the database') }]
+    }
+    const existing = async (): Promise<readonly string[]> =>
+      (await createGroupStore(database).list()).map(({ name }) => name)
     return [...found, ...await all([['groups', localGroupsExist({ mapping: groupMapping, existing, nearest })]])]
   } finally {
     await database.close()
@@ -106,7 +148,9 @@ async function survived(check: string, looking: Promise<Result[]>): Promise<Resu
 }
 
 async function all(checks: readonly (readonly [string, Check])[]): Promise<Result[]> {
-  const found = await Promise.all(checks.map(async ([check, look]) => (await look()).map((finding) => ({ check, ...finding }))))
+  const found = await Promise.all(
+    checks.map(async ([check, look]) => (await look()).map((finding) => ({ check, ...finding }))),
+  )
   return found.flat()
 }
 

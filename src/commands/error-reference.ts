@@ -1,6 +1,11 @@
 // docs/errors.md: every code that a person or an operator may meet, from the tables that the program itself goes by.
 import {
-  COMMAND_FAILURES, FAILURES, LOGIN_FAILURES, MENDED_BY_SIGNING_IN_AGAIN, START_FAILURES, type ErrorCode,
+  COMMAND_FAILURES,
+  FAILURES,
+  LOGIN_FAILURES,
+  MENDED_BY_SIGNING_IN_AGAIN,
+  START_FAILURES,
+  type ErrorCode,
 } from '../core/errors.js'
 import { aadstsMeanings } from '../entra/aadsts-meanings.js'
 import { graphMeanings } from '../entra/graph-errors.js'
@@ -9,8 +14,10 @@ const PREFACE = `# Error codes
 
 Made from the program's own tables (\`node scripts/generate-config-docs.mjs\` writes it anew); a test keeps it so.
 
-Every error has a status, a stable code, one sentence for the person and a correlation id; the log line with that id has the detail, Microsoft's own ids and,
-where an operator can do something, a \`remedy\`. Programs get the same as JSON: \`error\`, \`message\`, \`correlation_id\`. "again" marks what sends the person to sign in once more by itself, once.
+Every error has a status, a stable code, one sentence for the person and a correlation id; the log line with that id
+has the detail, Microsoft's own ids and,
+where an operator can do something, a \`remedy\`. Programs get the same as JSON: \`error\`, \`message\`,
+\`correlation_id\`. "again" marks what sends the person to sign in once more by itself, once.
 
 The last column says where an operator sees the code:
 
@@ -21,7 +28,8 @@ The last column says where an operator sees the code:
 - \`start\`: the last line of the log of a start that fails;
 - \`command\`: the command that meets it prints it.
 
-[Faults and what comes of them](faults.md) shows which fault ends in which code; [Troubleshooting](group-mapping.md#troubleshooting) goes by symptom.
+[Faults and what comes of them](faults.md) shows which fault ends in which code;
+[Troubleshooting](group-mapping.md#troubleshooting) goes by symptom.
 `
 
 export function errorReference(): string {
@@ -34,7 +42,10 @@ export function errorReference(): string {
   return [
     PREFACE,
     `## Codes\n\n${table(['code', 'status', 'what the person reads', 'where operators see it'], codes)}\n`,
-    `## What Entra ID says\n\nMicrosoft says that its codes may change; one that is not here is \`entra_request_refused\`, or \`entra_unavailable\` with a status of 429 or 500 and above.\n\n${table(['Entra ID', 'code', 'what to do'], aadsts)}\n`,
+    `## What Entra ID says\n\nMicrosoft says that its codes may change; one that is not here is
+\`entra_request_refused\`, or \`entra_unavailable\` with a status of 429 or 500 and above.\n\n${
+      table(['Entra ID', 'code', 'what to do'], aadsts)
+    }\n`,
     `## What Graph says\n\n${table(['status', 'code', 'what to do'], graph)}\n`,
   ].join('\n')
 }

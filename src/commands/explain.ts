@@ -1,10 +1,19 @@
-// `gatehouse explain`: a dry run. For one person or for given Entra groups: which mapping row each hits and what comes of
-// it; with --with: gains and losses of everybody under another configuration. Changes nothing.
+// `gatehouse explain`: a dry run. For one person or for given Entra groups: which mapping row each hits and what comes
+// of it; with --with: gains and losses of everybody under another configuration. Changes nothing.
 import { loadConfig } from '../config/load.js'
 import type { Config } from '../config/config.js'
 import { groupsRead, rowsNotHit, type GroupRead } from '../core/entra-groups.js'
 import { GatehouseError } from '../core/errors.js'
-import { byGravity, changeOfRights, isChange, rightsFrom, rowsHit, type Rights, type RightsChange, type RowHit } from '../core/explain.js'
+import {
+  byGravity,
+  changeOfRights,
+  isChange,
+  rightsFrom,
+  rowsHit,
+  type Rights,
+  type RightsChange,
+  type RowHit,
+} from '../core/explain.js'
 import { isObjectId } from '../core/identity.js'
 import { createGroupMapping } from '../core/mapping.js'
 import { createGroupStore } from '../store/groups.js'
@@ -15,22 +24,35 @@ import { printGroupsRead, withNames } from './entra-groups.js'
 import { commandProcess } from './command-process.js'
 import { EXIT, print, printJson, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
 
-export interface ExplainOptions extends CommonOptions { readonly entraGroups?: string, readonly with?: string, readonly live?: boolean }
+export interface ExplainOptions extends CommonOptions {
+  readonly entraGroups?: string
+  readonly with?: string
+  readonly live?: boolean
+}
 
 export async function explain(user: string | undefined, options: ExplainOptions): Promise<number> {
   const asked = [user, options.entraGroups, options.with].filter((each) => each !== undefined).length
   if (asked !== 1 || (options.live && options.with === undefined)) {
-    commandProcess().stderr.write('gatehouse: say one of: explain USER, explain --entra-groups ID,ID, explain --with NEW.yaml [--live]\n')
+    commandProcess().stderr.write(
+      'gatehouse: say one of: explain USER, explain --entra-groups ID,ID, explain --with NEW.yaml [--live]\n',
+    )
     return EXIT.usage
   }
   if (options.with !== undefined) return await explainWith(options.with, options)
-  if (options.entraGroups !== undefined) return await explainGroups(options.entraGroups.split(',').map((id) => id.trim()), options)
+  if (options.entraGroups !== undefined) {
+    return await explainGroups(options.entraGroups.split(',').map((id) => id.trim()), options)
+  }
   return await explainUser(user ?? '', options)
 }
 
 async function explainGroups(ids: readonly string[], options: ExplainOptions): Promise<number> {
   const wrong = ids.filter((id) => !isObjectId(id))
-  if (wrong.length > 0) throw new GatehouseError('object_id_invalid', { detail: `${wrong.join(', ')} ${wrong.length === 1 ? 'is' : 'are'} no Object ID`, remedy: 'Use the Object ID of the Entra group, not its name: 8-4-4-4-12 hexadecimal digits.' })
+  if (wrong.length > 0) {
+    throw new GatehouseError('object_id_invalid', {
+      detail: `${wrong.join(', ')} ${wrong.length === 1 ? 'is' : 'are'} no Object ID`,
+      remedy: 'Use the Object ID of the Entra group, not its name: 8-4-4-4-12 hexadecimal digits.',
+    })
+  }
   const { config } = readConfig(options)
   const names = await localGroups(options)
   const outcome = rightsFrom(createGroupMapping(config.groupMapping), ids, (name) => names.has(name))
@@ -42,10 +64,12 @@ async function explainGroups(ids: readonly string[], options: ExplainOptions): P
 
 async function explainUser(user: string, options: ExplainOptions): Promise<number> {
   const { config } = readConfig(options)
-  const find = (name: string) => withDatabase(options, ({ people }) => people.find(name)).catch((error: unknown) => {
-    if (error instanceof GatehouseError && error.code === 'user_unknown') return undefined // not signed in yet: Entra may know them
-    throw error
-  })
+  const find = (name: string) =>
+    withDatabase(options, ({ people }) => people.find(name)).catch((error: unknown) => {
+      // not signed in yet: Entra may know them
+      if (error instanceof GatehouseError && error.code === 'user_unknown') return undefined
+      throw error
+    })
   const known = await find(user)
   const { oid, memberships, direct, read } = await readLive(config, known?.identities[0]?.oid ?? user)
   const person = known ?? await find(oid) // asked for by a name that they do not have here
@@ -53,10 +77,27 @@ async function explainUser(user: string, options: ExplainOptions): Promise<numbe
   const outcome = rightsFrom(createGroupMapping(config.groupMapping), memberships, (name) => names.has(name))
   const hits = rowsHit(config.groupMapping, memberships, direct)
   const notHit = rowsNotHit(config.groupMapping, memberships)
-  const change = changeOfRights(person === undefined ? { groups: [], staff: false, superuser: false } : rightsOfPerson(person), outcome)
-  if (options.json) printJson({ user: person?.username ?? user, signedInBefore: person !== undefined, entraGroups: memberships.length, rows: hits, ...outcome, change, memberships: read, rowsNotHit: notHit })
-  else {
-    print(`${person?.username ?? user}: ${memberships.length} Entra groups, ${memberships.filter((id) => !direct.has(id)).length} of them through nesting alone${person === undefined ? '; has not signed in here yet' : ''}`)
+  const change = changeOfRights(
+    person === undefined ? { groups: [], staff: false, superuser: false } : rightsOfPerson(person),
+    outcome,
+  )
+  if (options.json) {
+    printJson({
+      user: person?.username ?? user,
+      signedInBefore: person !== undefined,
+      entraGroups: memberships.length,
+      rows: hits,
+      ...outcome,
+      change,
+      memberships: read,
+      rowsNotHit: notHit,
+    })
+  } else {
+    print(
+      `${person?.username ?? user}: ${memberships.length} Entra groups, ${
+        memberships.filter((id) => !direct.has(id)).length
+      } of them through nesting alone${person === undefined ? '; has not signed in here yet' : ''}`,
+    )
     printOutcome(hits, outcome)
     printGroupsRead(read, notHit)
     print(isChange(change) ? `A login now would change: ${describe(change)}` : 'A login now would change nothing.')
@@ -84,7 +125,11 @@ async function readLive(config: Config, user: string): Promise<LiveReading> {
   }
 }
 
-interface PersonChange { readonly username: string, readonly readAt: string, readonly change: RightsChange }
+interface PersonChange {
+  readonly username: string
+  readonly readAt: string
+  readonly change: RightsChange
+}
 
 async function explainWith(file: string, options: ExplainOptions): Promise<number> {
   const { config } = readConfig(options)
@@ -102,7 +147,9 @@ async function explainWith(file: string, options: ExplainOptions): Promise<numbe
           if (oldest === undefined || reading.readAt < oldest) oldest = reading.readAt
           const ids = await directory?.memberships(reading.oid) ?? reading.entraGroupIds
           const change = changeOfRights(reading, rightsFrom(mapping, ids, (name) => names.has(name)))
-          if (isChange(change)) changes.push({ username: reading.username, readAt: directory ? 'now' : reading.readAt, change })
+          if (isChange(change)) {
+            changes.push({ username: reading.username, readAt: directory ? 'now' : reading.readAt, change })
+          }
         }
       }
     })
@@ -110,30 +157,82 @@ async function explainWith(file: string, options: ExplainOptions): Promise<numbe
     await directory?.close()
   }
   changes.sort((a, b) => byGravity(a.change, b.change) || a.username.localeCompare(b.username))
-  if (options.json) printJson({ people, changed: changes.length, live: options.live ?? false, oldestReading: options.live ? null : oldest ?? null, changes })
-  else printChanges(changes, people, options.live ? 'read from Graph now' : `from each person's last reading${oldest === undefined ? '' : `, the oldest of ${oldest.slice(0, 19)}`}`)
+  if (options.json) {
+    printJson({
+      people,
+      changed: changes.length,
+      live: options.live ?? false,
+      oldestReading: options.live ? null : oldest ?? null,
+      changes,
+    })
+  } else {
+    printChanges(
+      changes,
+      people,
+      options.live
+        ? 'read from Graph now'
+        : `from each person's last reading${oldest === undefined ? '' : `, the oldest of ${oldest.slice(0, 19)}`}`,
+    )
+  }
   return EXIT.ok
 }
 
 function printChanges(changes: readonly PersonChange[], people: number, source: string): void {
   const sign = (flag: -1 | 0 | 1) => flag === 1 ? 'GAINS' : flag === -1 ? 'loses' : ''
-  printTable(['USER', 'SUPERUSER', 'STAFF', 'GAINS', 'LOSES', 'READ'], changes.map(({ username, readAt, change }) => [username, sign(change.superuser), sign(change.staff), change.gained.join(', '), change.lost.join(', '), readAt.slice(0, 19)]), 'Nobody would gain or lose anything.')
+  printTable(
+    ['USER', 'SUPERUSER', 'STAFF', 'GAINS', 'LOSES', 'READ'],
+    changes.map((
+      { username, readAt, change },
+    ) => [
+      username,
+      sign(change.superuser),
+      sign(change.staff),
+      change.gained.join(', '),
+      change.lost.join(', '),
+      readAt.slice(0, 19),
+    ]),
+    'Nobody would gain or lose anything.',
+  )
   print(`${changes.length} of ${people} people would change (${source}). Nothing was changed.`)
 }
 
 function printOutcome(hits: readonly RowHit[], outcome: Rights & { readonly missing: readonly string[] }): void {
-  printTable(['ROW', 'ENTRA GROUP', 'VIA', 'GRANTS'], hits.map((hit) => [String(hit.row), hit.label ?? hit.entraGroup, hit.nestedOnly === undefined ? '' : hit.nestedOnly ? 'nesting' : 'direct', [...hit.groups, ...(hit.staff ? ['staff'] : []), ...(hit.superuser ? ['superuser'] : [])].join(', ')]), 'No row of the mapping is hit.')
-  print(`Groups: ${outcome.groups.join(', ') || 'none'}; staff ${outcome.staff ? 'yes' : 'no'}; superuser ${outcome.superuser ? 'yes' : 'no'}`)
-  for (const name of outcome.missing) print(`Azure AD group mapping - group not found locally: ${name} (gatehouse groups add ${JSON.stringify(name)})`)
+  printTable(
+    ['ROW', 'ENTRA GROUP', 'VIA', 'GRANTS'],
+    hits.map((
+      hit,
+    ) => [
+      String(hit.row),
+      hit.label ?? hit.entraGroup,
+      hit.nestedOnly === undefined ? '' : hit.nestedOnly ? 'nesting' : 'direct',
+      [...hit.groups, ...(hit.staff ? ['staff'] : []), ...(hit.superuser ? ['superuser'] : [])].join(', '),
+    ]),
+    'No row of the mapping is hit.',
+  )
+  print(
+    `Groups: ${outcome.groups.join(', ') || 'none'}; staff ${outcome.staff ? 'yes' : 'no'}; superuser ${
+      outcome.superuser ? 'yes' : 'no'
+    }`,
+  )
+  for (const name of outcome.missing) {
+    print(`Azure AD group mapping - group not found locally: ${name} (gatehouse groups add ${JSON.stringify(name)})`)
+  }
 }
 
 function describe({ gained, lost, staff, superuser }: RightsChange): string {
   const flag = (name: string, change: -1 | 0 | 1) => change === 0 ? [] : [`${change === 1 ? '+' : '-'}${name}`]
-  return [...flag('superuser', superuser), ...flag('staff', staff), ...gained.map((name) => `+${name}`), ...lost.map((name) => `-${name}`)].join(' ')
+  return [
+    ...flag('superuser', superuser),
+    ...flag('staff', staff),
+    ...gained.map((name) => `+${name}`),
+    ...lost.map((name) => `-${name}`),
+  ].join(' ')
 }
 
 async function localGroups(options: CommonOptions): Promise<ReadonlySet<string>> {
-  return new Set((await withDatabase(options, ({ database }) => createGroupStore(database).list())).map((group) => group.name))
+  return new Set(
+    (await withDatabase(options, ({ database }) => createGroupStore(database).list())).map((group) => group.name),
+  )
 }
 
 function rightsOfPerson(person: PersonView): Rights {

@@ -11,15 +11,29 @@ export async function groupsRename(name: string, to: string, options: CommonOpti
   if (options.json) printJson({ renamed: name, to, mappingRows: rows })
   else {
     print(`Renamed ${name} to ${to}.`)
-    if (rows.length > 0) print(`groupMapping still names ${name} (row ${rows.join(', ')}): put ${to} there, or its members lose the group at their next login.`)
+    if (rows.length > 0) {
+      print(
+        `groupMapping still names ${name} (row ${
+          rows.join(', ')
+        }): put ${to} there, or its members lose the group at their next login.`,
+      )
+    }
   }
   return EXIT.ok
 }
 
 /** A mapped group is not removed by accident: its members would lose it at once, and logins would warn. */
-export async function groupsRemove(name: string, options: CommonOptions & { readonly force?: boolean }): Promise<number> {
+export async function groupsRemove(
+  name: string,
+  options: CommonOptions & { readonly force?: boolean },
+): Promise<number> {
   const rows = mappedBy(name, options)
-  if (rows.length > 0 && !options.force) throw new GatehouseError('group_mapped', { detail: `${name} is named in groupMapping, row ${rows.join(', ')}`, remedy: 'Take it out of the mapping first, or say --force.' })
+  if (rows.length > 0 && !options.force) {
+    throw new GatehouseError('group_mapped', {
+      detail: `${name} is named in groupMapping, row ${rows.join(', ')}`,
+      remedy: 'Take it out of the mapping first, or say --force.',
+    })
+  }
   const members = await withDatabase(options, ({ database }) => createGroupAdmin(database).remove(name, cliActor()))
   if (options.json) printJson({ removed: name, members })
   else print(`Removed ${name}; ${members} ${members === 1 ? 'person was' : 'people were'} in it.`)
@@ -27,14 +41,20 @@ export async function groupsRemove(name: string, options: CommonOptions & { read
 }
 
 export async function groupsGrant(name: string, permission: string, options: CommonOptions): Promise<number> {
-  const changed = await withDatabase(options, ({ database }) => createGroupAdmin(database).grant(name, permission, cliActor()))
+  const changed = await withDatabase(
+    options,
+    ({ database }) => createGroupAdmin(database).grant(name, permission, cliActor()),
+  )
   if (options.json) printJson({ group: name, permission, changed })
   else print(changed ? `${name} now has ${permission}.` : `${name} has ${permission} already.`)
   return EXIT.ok
 }
 
 export async function groupsRevoke(name: string, permission: string, options: CommonOptions): Promise<number> {
-  const changed = await withDatabase(options, ({ database }) => createGroupAdmin(database).revoke(name, permission, cliActor()))
+  const changed = await withDatabase(
+    options,
+    ({ database }) => createGroupAdmin(database).revoke(name, permission, cliActor()),
+  )
   if (options.json) printJson({ group: name, permission, changed })
   else print(changed ? `${name} no longer has ${permission}.` : `${name} does not have ${permission}.`)
   return EXIT.ok

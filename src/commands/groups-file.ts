@@ -11,15 +11,16 @@ type Judge = (value: unknown, at: Path) => Problem[]
 const text: Judge = (value, at) => typeof value === 'string' ? [] : [[at, 'must be text']]
 const listOf = (item: Judge): Judge => (value, at) =>
   Array.isArray(value) ? value.flatMap((each, index) => item(each, [...at, index])) : [[at, 'must be a list']]
-const keys = (required: Readonly<Record<string, Judge>>, optional: Readonly<Record<string, Judge>> = {}): Judge =>
-  (value, at) => {
+const keys =
+  (required: Readonly<Record<string, Judge>>, optional: Readonly<Record<string, Judge>> = {}): Judge => (value, at) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return [[at, 'must have keys']]
     const missing = Object.keys(required).filter((key) => !Object.hasOwn(value, key))
     const judges = new Map(Object.entries({ ...required, ...optional }))
     return [
       ...missing.map((key): Problem => [at, `must have the key ${key}`]),
       ...Object.entries(value).flatMap(([key, each]): Problem[] =>
-        judges.get(key)?.(each, [...at, key]) ?? [[[...at, key], 'is not a key that is known here']]),
+        judges.get(key)?.(each, [...at, key]) ?? [[[...at, key], 'is not a key that is known here']]
+      ),
     ]
   }
 
@@ -34,7 +35,14 @@ export function readGroupsFile(file: string): readonly GroupDefinition[] {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
   const [broken] = document.errors
-  if (broken) throw new GatehouseError('file_unreadable', { detail: `${file}:${broken.linePos?.[0].line ?? 1}:${broken.linePos?.[0].col ?? 1}: ${broken.message.split('\n')[0]}`, remedy })
+  if (broken) {
+    throw new GatehouseError('file_unreadable', {
+      detail: `${file}:${broken.linePos?.[0].line ?? 1}:${broken.linePos?.[0].col ?? 1}: ${
+        broken.message.split('\n')[0]
+      }`,
+      remedy,
+    })
+  }
   const value: unknown = document.toJS()
   const problems = judgeFile(value, [])
   if (problems.length > 0) {
@@ -43,13 +51,20 @@ export function readGroupsFile(file: string): readonly GroupDefinition[] {
   }
   const { groups } = value as { groups: GroupDefinition[] }
   const doubled = groups.find((group, index) => groups.findIndex((other) => other.name === group.name) < index)
-  if (doubled) throw new GatehouseError('file_unreadable', { detail: `${file}: the group ${doubled.name} is there twice`, remedy: 'Keep one of them.' })
+  if (doubled) {
+    throw new GatehouseError('file_unreadable', {
+      detail: `${file}: the group ${doubled.name} is there twice`,
+      remedy: 'Keep one of them.',
+    })
+  }
   return groups
 }
 
 function place(file: string, path: Path, document: ReturnType<typeof parseDocument>, lines: LineCounter): string {
   const node = document.getIn(path, true)
-  const range = typeof node === 'object' && node !== null && 'range' in node ? node.range as [number] | undefined : undefined
+  const range = typeof node === 'object' && node !== null && 'range' in node
+    ? node.range as [number] | undefined
+    : undefined
   const { line, col } = lines.linePos(range?.[0] ?? 0)
   return `${file}:${line}:${col}${path.length === 0 ? '' : ` (${path.join('.')})`}`
 }
@@ -58,10 +73,22 @@ function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new GatehouseError('file_unreadable', { cause, detail: `${file} cannot be read: ${cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)}`, remedy: 'Give the path of a file that this user may read.' })
+    throw new GatehouseError('file_unreadable', {
+      cause,
+      detail: `${file} cannot be read: ${
+        cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+      }`,
+      remedy: 'Give the path of a file that this user may read.',
+    })
   }
 }
 
 export function formatGroupsFile(groups: readonly GroupView[]): string {
-  return stringify({ groups: groups.map(({ name, description, permissions }) => ({ name, ...(description === '' ? {} : { description }), ...(permissions.length === 0 ? {} : { permissions: [...permissions] }) })) })
+  return stringify({
+    groups: groups.map(({ name, description, permissions }) => ({
+      name,
+      ...(description === '' ? {} : { description }),
+      ...(permissions.length === 0 ? {} : { permissions: [...permissions] }),
+    })),
+  })
 }

@@ -8,33 +8,59 @@ import { formatGroupsFile, readGroupsFile } from './groups-file.js'
 export async function groupsList(options: CommonOptions): Promise<number> {
   const groups = await withDatabase(options, ({ database }) => createGroupStore(database).list())
   if (options.json) printJson(groups)
-  else printTable(['NAME', 'MEMBERS', 'PERMISSIONS', 'DESCRIPTION'], groups.map((group) => [group.name, String(group.members), group.permissions.join(' '), group.description]), 'There are no groups yet: gatehouse groups add NAME')
+  else {
+    printTable(
+      ['NAME', 'MEMBERS', 'PERMISSIONS', 'DESCRIPTION'],
+      groups.map((group) => [group.name, String(group.members), group.permissions.join(' '), group.description]),
+      'There are no groups yet: gatehouse groups add NAME',
+    )
+  }
   return EXIT.ok
 }
 
-export async function groupsAdd(name: string, options: CommonOptions & { readonly description?: string }): Promise<number> {
+export async function groupsAdd(
+  name: string,
+  options: CommonOptions & { readonly description?: string },
+): Promise<number> {
   refuseSeparators([name], options)
-  await withDatabase(options, ({ database }) => createGroupStore(database).add({ name, description: options.description }, cliActor()))
+  await withDatabase(
+    options,
+    ({ database }) => createGroupStore(database).add({ name, description: options.description }, cliActor()),
+  )
   if (options.json) printJson({ added: name })
   else print(`Added ${name}.`)
   return EXIT.ok
 }
 
-export async function groupsApply(file: string, options: CommonOptions & { readonly dryRun?: boolean }): Promise<number> {
+export async function groupsApply(
+  file: string,
+  options: CommonOptions & { readonly dryRun?: boolean },
+): Promise<number> {
   const definitions = readGroupsFile(file)
   refuseSeparators(definitions.map(({ name }) => name), options)
-  const changes = await withDatabase(options, ({ database }) => createGroupStore(database).apply(definitions, { actor: cliActor(), dryRun: options.dryRun ?? false }))
+  const changes = await withDatabase(
+    options,
+    ({ database }) =>
+      createGroupStore(database).apply(definitions, { actor: cliActor(), dryRun: options.dryRun ?? false }),
+  )
   if (options.json) printJson({ dryRun: options.dryRun ?? false, changes })
   else {
     for (const { name, change, value } of changes) print(`${name}: ${change}${value === undefined ? '' : ` ${value}`}`)
-    print(changes.length === 0 ? 'Nothing to change.' : options.dryRun ? 'Nothing was changed (--dry-run).' : `${changes.length} ${changes.length === 1 ? 'change' : 'changes'}.`)
+    print(
+      changes.length === 0
+        ? 'Nothing to change.'
+        : options.dryRun
+        ? 'Nothing was changed (--dry-run).'
+        : `${changes.length} ${changes.length === 1 ? 'change' : 'changes'}.`,
+    )
   }
   return EXIT.ok
 }
 
 export async function groupsExport(options: CommonOptions): Promise<number> {
   const groups = await withDatabase(options, ({ database }) => createGroupStore(database).list())
-  if (options.json) printJson({ groups: groups.map(({ name, description, permissions }) => ({ name, description, permissions })) })
-  else commandProcess().stdout.write(formatGroupsFile(groups))
+  if (options.json) {
+    printJson({ groups: groups.map(({ name, description, permissions }) => ({ name, description, permissions })) })
+  } else commandProcess().stdout.write(formatGroupsFile(groups))
   return EXIT.ok
 }

@@ -1,5 +1,6 @@
 // `gatehouse import-netbox FILE`: NetBox's configuration as Gatehouse's, on standard output, with the local groups and
-// NetBox's new settings as comments below it; what to know about it on standard error. The file is read, never executed, and no configuration of Gatehouse is needed.
+// NetBox's new settings as comments below it; what to know about it on standard error. The file is read, never
+// executed, and no configuration of Gatehouse is needed.
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { formatProblem } from '../config/problem.js'
 import { GatehouseError } from '../core/errors.js'
@@ -15,10 +16,16 @@ export async function importNetbox(file: string, { json }: CommonOptions): Promi
   else {
     for (const problem of problems) complain(formatProblem(problem))
     for (const warning of warnings) complain(`warning: ${formatProblem(warning)}`)
-    if (problems.length > 0) complain(`\n${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}: what is named above is missing from what is printed.`)
+    if (problems.length > 0) {
+      complain(
+        `\n${problems.length} ${
+          problems.length === 1 ? 'problem' : 'problems'
+        }: what is named above is missing from what is printed.`,
+      )
+    }
     printFile(yaml.trimEnd())
     printFile(asComment('groups.yaml, for: gatehouse groups apply groups.yaml', groups))
-    printFile(asComment('NetBox\'s configuration.py from now on (docs/applications/netbox.md)', netbox))
+    printFile(asComment("NetBox's configuration.py from now on (docs/applications/netbox.md)", netbox))
   }
   return problems.length > 0 ? EXIT.failed : EXIT.ok
 }
@@ -46,7 +53,13 @@ function bytesOf(file: string): Uint8Array {
     return readFileSync(handle)
   } catch (cause) {
     if (cause instanceof ImportRefused) throw cause
-    throw new GatehouseError('file_unreadable', { cause, detail: `${file} cannot be read: ${cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)}`, remedy: 'Give the path of a file that this user may read.' })
+    throw new GatehouseError('file_unreadable', {
+      cause,
+      detail: `${file} cannot be read: ${
+        cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+      }`,
+      remedy: 'Give the path of a file that this user may read.',
+    })
   } finally {
     if (handle !== undefined) closeSync(handle)
   }

@@ -1,8 +1,21 @@
 // The answers for `gatehouse init`: from flags, and on a terminal from questions about what no flag says. Every mistake
 // of flags is reported at once; a question is asked again, with the reason.
 import {
-  EMBEDDED, isRefused, misplaced, PROXIES, readApplication, readCertificatePath, readClient, readDatabase, readProxy,
-  readPublicUrl, readTenant, type Answers, type Application, type Proxy, type Read,
+  EMBEDDED,
+  isRefused,
+  misplaced,
+  PROXIES,
+  readApplication,
+  readCertificatePath,
+  readClient,
+  readDatabase,
+  readProxy,
+  readPublicUrl,
+  readTenant,
+  type Answers,
+  type Application,
+  type Proxy,
+  type Read,
 } from '../init/answers.js'
 import type { Refusal } from '../config/problem.js'
 import type { Questions } from './questions.js'
@@ -29,8 +42,8 @@ export interface FlagProblem {
 export type Given = { -readonly [Name in keyof Answers]?: Answers[Name] } & { applications: Application[] }
 
 const NEEDED = {
-  tenant: 'the Directory (tenant) ID of the Entra admin center\'s Overview page',
-  'public-url': 'where browsers will reach Gatehouse\'s own pages, e.g. https://auth.example.com',
+  tenant: "the Directory (tenant) ID of the Entra admin center's Overview page",
+  'public-url': "where browsers will reach Gatehouse's own pages, e.g. https://auth.example.com",
   application: 'the host of an application, and where it listens, e.g. wiki.example.com=127.0.0.1:8080',
 } as const
 
@@ -63,8 +76,12 @@ export function readFlags(flags: InitFlags): { readonly given: Given, readonly p
   return { given, problems }
 }
 
-const problemOf = (flag: string, { code, says, remedy }: Refusal): FlagProblem =>
-  ({ flag: `--${flag}`, code, message: `--${flag} ${says}.`, remedy })
+const problemOf = (flag: string, { code, says, remedy }: Refusal): FlagProblem => ({
+  flag: `--${flag}`,
+  code,
+  message: `--${flag} ${says}.`,
+  remedy,
+})
 
 /** What no default can stand for. */
 export function missing(flags: InitFlags): FlagProblem[] {
@@ -73,9 +90,11 @@ export function missing(flags: InitFlags): FlagProblem[] {
     'public-url': flags.publicUrl === undefined,
     application: (flags.application ?? []).length === 0,
   }
-  return Object.entries(NEEDED).flatMap(([name, what]) => absent[name as keyof typeof absent]
-    ? [{ flag: `--${name}`, code: 'flag_missing', message: `--${name} is missing.`, remedy: `Give ${what}.` }]
-    : [])
+  return Object.entries(NEEDED).flatMap(([name, what]) =>
+    absent[name as keyof typeof absent]
+      ? [{ flag: `--${name}`, code: 'flag_missing', message: `--${name} is missing.`, remedy: `Give ${what}.` }]
+      : []
+  )
 }
 
 export function withDefaults(given: Given): Answers {
@@ -93,7 +112,10 @@ export function withDefaults(given: Given): Answers {
 
 /** Asks for everything that no flag says. @throws InputEnded */
 export async function askFor(
-  given: Given, flags: InitFlags, questions: Questions, tell: (text: string) => void,
+  given: Given,
+  flags: InitFlags,
+  questions: Questions,
+  tell: (text: string) => void,
 ): Promise<Answers> {
   const until = async <T>(question: string, read: (text: string) => Read<T>): Promise<T> => {
     for (;;) {
@@ -102,25 +124,28 @@ export async function askFor(
       tell(`  This ${result.says}.\n  ${result.remedy}`)
     }
   }
-  const or = <T>(fallback: T, read: (text: string) => Read<T>) =>
-    (text: string) => text === '' ? { value: fallback } : read(text)
+  const or = <T>(fallback: T, read: (text: string) => Read<T>) => (text: string) =>
+    text === '' ? { value: fallback } : read(text)
 
   const tenant = given.tenant ?? await until('Directory (tenant) ID: ', readTenant)
   const client = given.client ??
     await until('Application (client) ID [not registered yet]: ', or<string | undefined>(undefined, readClient))
   const publicUrl = given.publicUrl ??
-    await until('Address of Gatehouse\'s own pages, e.g. https://auth.example.com: ', readPublicUrl)
+    await until("Address of Gatehouse's own pages, e.g. https://auth.example.com: ", readPublicUrl)
   const applications = await askForApplications(given.applications, publicUrl, until)
   const database = flags.database === undefined
     ? await until(
-      `Database: ${EMBEDDED}, or postgres://... [${EMBEDDED}]: `, or<string | undefined>(undefined, readDatabase))
+      `Database: ${EMBEDDED}, or postgres://... [${EMBEDDED}]: `,
+      or<string | undefined>(undefined, readDatabase),
+    )
     : given.database
   const proxy = given.proxy ?? await until(`Proxy: ${PROXIES.join(', ')} [nginx]: `, or<Proxy>('nginx', readProxy))
   return { ...withDefaults(given), tenant, client, publicUrl, applications, database, proxy }
 }
 
 async function askForApplications(
-  given: readonly Application[], publicUrl: string,
+  given: readonly Application[],
+  publicUrl: string,
   until: <T>(question: string, read: (text: string) => Read<T>) => Promise<T>,
 ): Promise<readonly Application[]> {
   if (given.length > 0) return given

@@ -8,7 +8,10 @@ import { configurationText, SECRET_FILES } from '../init/configuration.js'
 import { nextSteps, shellWord, type Step } from '../init/next-steps.js'
 import { proxyFiles } from '../init/proxy-files.js'
 import {
-  REGISTRATION_FILES, registrationManifest, registrationScript, registrationWords,
+  REGISTRATION_FILES,
+  registrationManifest,
+  registrationScript,
+  registrationWords,
 } from '../init/registration-files.js'
 import { existing, writableByOthers, writeAll, type FileToWrite, type Written } from '../init/write.js'
 import { EXIT, print, printJson, printNote, type CommonOptions } from './context.js'
@@ -55,8 +58,12 @@ function write(folder: string, answers: Answers, options: InitOptions): number {
     written = writeAll(folder, files, new Date())
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error
-    return fail('folder_unwritable', `the files cannot be written: ${error.message}`,
-      'Choose another folder with --dir, or run this as a user who may write there. Nothing was changed.', options)
+    return fail(
+      'folder_unwritable',
+      `the files cannot be written: ${error.message}`,
+      'Choose another folder with --dir, or run this as a user who may write there. Nothing was changed.',
+      options,
+    )
   }
   report(folder, answers, written, options)
   return EXIT.ok
@@ -86,14 +93,22 @@ function filesOf(answers: Answers): FileToWrite[] {
 function refuseFolder(folder: string, paths: readonly string[], options: InitOptions): number | undefined {
   const open = writableByOthers(folder)
   if (open !== undefined) {
-    return fail('folder_open', `every user of this machine may change ${open}, in which secrets would stand`,
-      `Take that right away (chmod o-w ${shellWord(open)}), or choose another folder with --dir.`, options)
+    return fail(
+      'folder_open',
+      `every user of this machine may change ${open}, in which secrets would stand`,
+      `Take that right away (chmod o-w ${shellWord(open)}), or choose another folder with --dir.`,
+      options,
+    )
   }
   const there = existing(folder, paths.map((path) => ({ path, text: '' })))
   if (there.length === 0 || options.force) return undefined
-  return fail('files_exist', `there already: ${there.map((path) => join(folder, path)).join(', ')}`,
+  return fail(
+    'files_exist',
+    `there already: ${there.map((path) => join(folder, path)).join(', ')}`,
     'Choose another folder with --dir. With --force files are replaced, each kept under a name that ends in .old; ' +
-    'secrets that are there stay as they are.', options)
+      'secrets that are there stay as they are.',
+    options,
+  )
 }
 
 function refuseFlags(problems: readonly FlagProblem[], { json }: InitOptions): number {
@@ -117,18 +132,23 @@ function report(folder: string, answers: Answers, files: Written, { json }: Init
   const manifest = registrationManifest(answers)
   if (json) {
     return printJson({
-      folder: resolve(folder), ...files, assumed: assumed.map(({ host, upstream }) => ({ host, upstream })),
-      registration: { ...registrationAddresses(answers.publicUrl), manifest }, next,
+      folder: resolve(folder),
+      ...files,
+      assumed: assumed.map(({ host, upstream }) => ({ host, upstream })),
+      registration: { ...registrationAddresses(answers.publicUrl), manifest },
+      next,
     })
   }
   const list = (title: string, paths: readonly string[]): string[] =>
     paths.length === 0 ? [] : [title, ...paths.map((path) => `  ${join(folder, path)}`), '']
-  for (const line of [
-    '',
-    ...list('Written:', files.written),
-    ...list('Kept as they were:', files.kept),
-    ...list('Replaced, and kept under these names:', files.saved),
-  ]) print(line)
+  for (
+    const line of [
+      '',
+      ...list('Written:', files.written),
+      ...list('Kept as they were:', files.kept),
+      ...list('Replaced, and kept under these names:', files.saved),
+    ]
+  ) print(line)
   for (const { host, upstream } of assumed) {
     print(`note: nobody said where ${host} listens: ${upstream} was assumed. Change it in the proxy's file.\n`)
   }

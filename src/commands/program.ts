@@ -48,7 +48,9 @@ export async function runCommand(args: readonly string[], io: CommandProcess = p
   return await withCommandProcess(io, async () => {
     const status = { code: EXIT.ok as number }
     try {
-      await createProgram((code) => { status.code = code }).parseAsync(args, { from: 'user' })
+      await createProgram((code) => {
+        status.code = code
+      }).parseAsync(args, { from: 'user' })
       return status.code
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error
@@ -57,7 +59,8 @@ export async function runCommand(args: readonly string[], io: CommandProcess = p
   })
 }
 
-function createProgram(ended: (code: number) => void): Command {
+/** @param ended is told the exit code of the command that ran */
+export function createProgram(ended: (code: number) => void = () => {}): Command {
   const { stdout, stderr } = commandProcess()
   const program = new Command('gatehouse')
     .version(version, '-v, --version', 'print the version')
@@ -73,10 +76,10 @@ function createProgram(ended: (code: number) => void): Command {
       getErrHasColors: () => terminalOf(stderr).colour,
     })
   const define = definer(ended)
-  for (const add of [
-    addGatewayCommands, addGroupCommands, addUserCommands, addSessionCommands, addRecordCommands, addShellCommands,
-  ]) add(program, define)
-  program.command('version', { hidden: true }).action(() => { stdout.write(`${version}\n`) })
+  for (const add of COMMANDS) add(program, define)
+  program.command('version', { hidden: true }).action(() => {
+    stdout.write(`${version}\n`)
+  })
   describeCommands(program)
   return program
 }
@@ -91,10 +94,12 @@ function definer(ended: (code: number) => void): Define {
       .option('--json', 'print JSON')
       .action(async (...args: unknown[]) => {
         const given = args.slice(0, -1) as never[] // the last argument is the command itself
-        ended(await load().then((run) => run(...given)).catch(async (error: unknown) => {
-          const { explainFailure } = await import('./context.js')
-          return explainFailure(error, made.opts<CommonOptions>().json)
-        }))
+        ended(
+          await load().then((run) => run(...given)).catch(async (error: unknown) => {
+            const { explainFailure } = await import('./context.js')
+            return explainFailure(error, made.opts<CommonOptions>().json)
+          }),
+        )
       })
     return made
   }
@@ -103,31 +108,59 @@ function definer(ended: (code: number) => void): Define {
 function addGatewayCommands(program: Command, define: Define): void {
   define(program, 'serve', 'run the gateway', async () => (await import('./serve.js')).serve)
     .option('--no-migrate', 'do not apply migrations at start')
-  define(program, 'demo', 'everything on this machine, with a simulated Entra ID and six people',
-    async () => (await import('./demo.js')).demo)
+  define(
+    program,
+    'demo',
+    'everything on this machine, with a simulated Entra ID and six people',
+    async () => (await import('./demo.js')).demo,
+  )
     .option('--port <port>', 'port of the application to open', port)
-  define(program, 'init', 'write a configuration with its secrets, the proxy\'s files and the registration to make',
-    async () => (await import('./init.js')).init)
+  define(
+    program,
+    'init',
+    "write a configuration with its secrets, the proxy's files and the registration to make",
+    async () => (await import('./init.js')).init,
+  )
     .option('--dir <folder>', 'where to write (default: config)')
     .option('--tenant <id>', 'Directory (tenant) ID')
     .option('--client <id>', 'Application (client) ID, where the application is registered already')
-    .option('--public-url <url>', 'where browsers reach Gatehouse\'s own pages: https://auth.example.com')
-    .option('--application <host>', 'host of an application, also HOST=ADDRESS:PORT where it listens; repeatable', several)
-    .option('--database <url>', 'postgres://..., or embedded (the default): a PostgreSQL of Gatehouse\'s own')
+    .option('--public-url <url>', "where browsers reach Gatehouse's own pages: https://auth.example.com")
+    .option(
+      '--application <host>',
+      'host of an application, also HOST=ADDRESS:PORT where it listens; repeatable',
+      several,
+    )
+    .option('--database <url>', "postgres://..., or embedded (the default): a PostgreSQL of Gatehouse's own")
     .option('--proxy <name>', 'nginx (the default), caddy, haproxy, traefik, envoy or none')
-    .option('--certificate <file>', 'the proxy\'s certificate, where it is not in the usual place')
+    .option('--certificate <file>', "the proxy's certificate, where it is not in the usual place")
     .option('--certificate-key <file>', 'its key')
     .option('--force', 'replace files that are there, except secrets')
   define(program, 'migrate', 'bring the database to this version', async () => (await import('./migrate.js')).migrate)
-  define(program, 'check', 'validate the configuration and print every problem',
-    async () => (await import('./check.js')).check)
+  define(
+    program,
+    'check',
+    'validate the configuration and print every problem',
+    async () => (await import('./check.js')).check,
+  )
     .option('--offline', 'look at the file and what lies beside it alone: no database, no Entra ID')
-  define(program, 'doctor', 'ask Entra ID, Graph and the database everything that a login will need',
-    async () => (await import('./doctor.js')).doctor)
-  define(program, 'import-netbox <file>', 'print the equivalent of a NetBox configuration',
-    async () => (await import('./import-netbox.js')).importNetbox)
-  define(program, 'explain [user]', 'dry run of the mapping: for a person, for Entra groups, or under another configuration',
-    async () => (await import('./explain.js')).explain)
+  define(
+    program,
+    'doctor',
+    'ask Entra ID, Graph and the database everything that a login will need',
+    async () => (await import('./doctor.js')).doctor,
+  )
+  define(
+    program,
+    'import-netbox <file>',
+    'print the equivalent of a NetBox configuration',
+    async () => (await import('./import-netbox.js')).importNetbox,
+  )
+  define(
+    program,
+    'explain [user]',
+    'dry run of the mapping: for a person, for Entra groups, or under another configuration',
+    async () => (await import('./explain.js')).explain,
+  )
     .option('--entra-groups <ids>', 'object IDs, separated by commas')
     .option('--with <file>', 'what everybody would gain or lose under this configuration')
     .option('--live', 'with --with: read Graph now instead of using the last readings')
@@ -138,18 +171,34 @@ function addGroupCommands(program: Command, define: Define): void {
   define(groups, 'list', 'list groups', async () => (await import('./groups.js')).groupsList)
   define(groups, 'add <name>', 'add a group', async () => (await import('./groups.js')).groupsAdd)
     .option('--description <text>', 'what it is for')
-  define(groups, 'apply <file>', 'make groups and permissions as a file describes them',
-    async () => (await import('./groups.js')).groupsApply)
+  define(
+    groups,
+    'apply <file>',
+    'make groups and permissions as a file describes them',
+    async () => (await import('./groups.js')).groupsApply,
+  )
     .option('--dry-run', 'only say what would change')
   define(groups, 'export', 'print all groups as such a file', async () => (await import('./groups.js')).groupsExport)
   define(groups, 'rename <name> <new>', 'rename a group', async () => (await import('./groups-admin.js')).groupsRename)
-  define(groups, 'remove <name>', 'remove a group that the mapping does not name',
-    async () => (await import('./groups-admin.js')).groupsRemove)
+  define(
+    groups,
+    'remove <name>',
+    'remove a group that the mapping does not name',
+    async () => (await import('./groups-admin.js')).groupsRemove,
+  )
     .option('--force', 'even if the mapping names it')
-  define(groups, 'grant <name> <permission>', 'give a group a permission',
-    async () => (await import('./groups-admin.js')).groupsGrant)
-  define(groups, 'revoke <name> <permission>', 'take a permission from a group',
-    async () => (await import('./groups-admin.js')).groupsRevoke)
+  define(
+    groups,
+    'grant <name> <permission>',
+    'give a group a permission',
+    async () => (await import('./groups-admin.js')).groupsGrant,
+  )
+  define(
+    groups,
+    'revoke <name> <permission>',
+    'take a permission from a group',
+    async () => (await import('./groups-admin.js')).groupsRevoke,
+  )
 }
 
 function addUserCommands(program: Command, define: Define): void {
@@ -159,38 +208,70 @@ function addUserCommands(program: Command, define: Define): void {
     .option('--superuser', 'superusers alone')
     .option('--why', 'what grants each right')
   define(users, 'show <user>', 'one person, with reasons', async () => (await import('./users.js')).usersShow)
-  define(users, 'add <username>', 'add a user without an Entra identity',
-    async () => (await import('./users-admin.js')).usersAdd)
+  define(
+    users,
+    'add <username>',
+    'add a user without an Entra identity',
+    async () => (await import('./users-admin.js')).usersAdd,
+  )
     .option('--email <email>', 'their e-mail address')
     .option('--break-glass', 'never linked to an Entra identity')
-  define(users, 'rename <user> <name>', 'give a user another username',
-    async () => (await import('./users-names.js')).usersRename)
-  define(users, 'release <name>', 'let others have the name of a removed or renamed user, after 180 days',
-    async () => (await import('./users-names.js')).usersRelease)
+  define(
+    users,
+    'rename <user> <name>',
+    'give a user another username',
+    async () => (await import('./users-names.js')).usersRename,
+  )
+  define(
+    users,
+    'release <name>',
+    'let others have the name of a removed or renamed user, after 180 days',
+    async () => (await import('./users-names.js')).usersRelease,
+  )
     .option('--yes', 'to applications that know people by name the new holder is the old one: this is meant')
     .option('--now', 'without waiting 180 days')
-  define(users, 'activate <user>', 'let a deactivated user in again',
-    async () => (await import('./users-admin.js')).usersActivate)
-  define(users, 'deactivate <user>', 'refuse a user and end their sessions',
-    async () => (await import('./users-admin.js')).usersDeactivate)
-  define(users, 'remove <user>', 'erase a user; the username stays reserved',
-    async () => (await import('./users-admin.js')).usersRemove)
+  define(
+    users,
+    'activate <user>',
+    'let a deactivated user in again',
+    async () => (await import('./users-admin.js')).usersActivate,
+  )
+  define(
+    users,
+    'deactivate <user>',
+    'refuse a user and end their sessions',
+    async () => (await import('./users-admin.js')).usersDeactivate,
+  )
+  define(
+    users,
+    'remove <user>',
+    'erase a user; the username stays reserved',
+    async () => (await import('./users-admin.js')).usersRemove,
+  )
 }
 
 function addSessionCommands(program: Command, define: Define): void {
   const sessions = program.command('sessions').description('live sessions')
   define(sessions, 'list', 'list live sessions', async () => (await import('./sessions.js')).sessionsList)
     .option('--user <user>', 'of one person: username, UPN, e-mail address or id')
-  define(sessions, 'revoke [id]', 'end a session, all of a person, or all',
-    async () => (await import('./sessions.js')).sessionsRevoke)
+  define(
+    sessions,
+    'revoke [id]',
+    'end a session, all of a person, or all',
+    async () => (await import('./sessions.js')).sessionsRevoke,
+  )
     .option('--user <user>', 'all of one person: username, UPN, e-mail address or id')
-    .option('--all', 'everybody\'s')
+    .option('--all', "everybody's")
 }
 
 function addRecordCommands(program: Command, define: Define): void {
   const access = program.command('access').description('who may see what')
-  define(access, 'test <url>', 'which access rule decides, and why',
-    async () => (await import('./access.js')).accessTest)
+  define(
+    access,
+    'test <url>',
+    'which access rule decides, and why',
+    async () => (await import('./access.js')).accessTest,
+  )
     .requiredOption('--method <method>', 'the HTTP method')
     .option('--user <user>', 'who asks (username, UPN, e-mail address or id); without it: nobody')
     .option('--from <address>', 'the address they ask from')
@@ -208,10 +289,19 @@ function addRecordCommands(program: Command, define: Define): void {
 }
 
 function addShellCommands(program: Command, define: Define): void {
-  define(program, 'completion', 'print the completion of commands and options for a shell',
-    async () => {
-      const { completion } = await import('./completion.js')
-      return (shell: Shell) => completion(shell, program)
-    })
+  define(program, 'completion', 'print the completion of commands and options for a shell', async () => {
+    const { completion } = await import('./completion.js')
+    return (shell: Shell) => completion(shell, program)
+  })
     .addArgument(new Argument('<shell>').choices(SHELLS))
 }
+
+/** In the order of `--help`. */
+const COMMANDS = [
+  addGatewayCommands,
+  addGroupCommands,
+  addUserCommands,
+  addSessionCommands,
+  addRecordCommands,
+  addShellCommands,
+]

@@ -32,7 +32,9 @@ export function openQuestions(input: NodeJS.ReadableStream, output: NodeJS.Writa
       const known = ahead.shift()
       if (known !== undefined) return known.trim()
       if (ended) throw new InputEnded()
-      return (await new Promise<string>((resolve, reject) => { waiting = { resolve, reject } })).trim()
+      return (await new Promise<string>((resolve, reject) => {
+        waiting = { resolve, reject }
+      })).trim()
     },
     close: () => lines.close(),
   }

@@ -22,17 +22,31 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   warn(log, warnings)
   tracing.tellTo(log)
   let stop: (signal: string) => void = () => {}
-  const stopped = new Promise<string>((resolve) => { stop = resolve })
+  const stopped = new Promise<string>((resolve) => {
+    stop = resolve
+  })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
   const steps = createOwnSteps({ log })
-  const live = createLiveConfig({ initial: loaded, load: () => readConfig(options), prepare: ({ ownSteps }) => steps.prepare(ownSteps), report: reloadReport(log, file) })
+  const live = createLiveConfig({
+    initial: loaded,
+    load: () => readConfig(options),
+    prepare: ({ ownSteps }) => steps.prepare(ownSteps),
+    report: reloadReport(log, file),
+  })
   // It comes from whoever wants a reload, and from a terminal that is closed: that one is no terminal any more.
   const startedAtTerminal = atTerminal()
-  const onHangup = (signal: string): void => { if (startedAtTerminal && !atTerminal()) stop(signal); else live.reload() }
+  const onHangup = (signal: string): void => {
+    if (startedAtTerminal && !atTerminal()) stop(signal)
+    else void live.reload()
+  }
   process.on('SIGHUP', onHangup)
   try {
     const gateway = await startGateway(live.current, {
-      log, steps, migrate: options.migrate ?? true, tracing, reload: live.state,
+      log,
+      steps,
+      migrate: options.migrate ?? true,
+      tracing,
+      reload: live.state,
     })
     live.watch(WATCH_EVERY_MS)
     log.info({ file, hash }, 'configuration in force')
@@ -53,19 +67,41 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
 }
 
 function warn(log: Logger, warnings: readonly Problem[]): void {
-  for (const warning of warnings) log.warn({ place: `${warning.file}:${warning.line}:${warning.column}`, remedy: warning.remedy }, formatProblem(warning).split('\n')[0])
+  for (const warning of warnings) {
+    log.warn(
+      { place: `${warning.file}:${warning.line}:${warning.column}`, remedy: warning.remedy },
+      formatProblem(warning).split('\n')[0],
+    )
+  }
 }
 
 function reloadReport(log: Logger, file: string): ReloadReport {
   return {
-    refused: (problems) => log.error({ file, problems: problems.map(formatProblem) }, 'the changed configuration is refused whole; the one before stays in force'),
+    refused: (problems) =>
+      log.error(
+        { file, problems: problems.map(formatProblem) },
+        'the changed configuration is refused whole; the one before stays in force',
+      ),
     applied: ({ changes, needRestart, warnings, hash }) => {
       warn(log, warnings)
-      if (changes.length > 0) log.info({ file, hash, changes }, `configuration reloaded: ${changes.length} ${changes.length === 1 ? 'change' : 'changes'}; rights change at each person's next login`)
-      if (needRestart.length > 0) log.warn({ file, paths: needRestart }, 'these keys changed in the file and need a restart to take effect')
+      if (changes.length > 0) {
+        log.info(
+          { file, hash, changes },
+          `configuration reloaded: ${changes.length} ${
+            changes.length === 1 ? 'change' : 'changes'
+          }; rights change at each person's next login`,
+        )
+      }
+      if (needRestart.length > 0) {
+        log.warn({ file, paths: needRestart }, 'these keys changed in the file and need a restart to take effect')
+      }
     },
     unchanged: () => log.info({ file }, 'the configuration is valid and nothing in it has changed'),
     secretRotated: () => log.info({ file }, 'the client secret was read again and is in force'),
-    failed: (error) => log.error({ ...(error instanceof GatehouseError ? errorFacts(error) : { err: error }), file }, 'the configuration could not be reloaded; the one before stays in force'),
+    failed: (error) =>
+      log.error(
+        { ...(error instanceof GatehouseError ? errorFacts(error) : { err: error }), file },
+        'the configuration could not be reloaded; the one before stays in force',
+      ),
   }
 }

@@ -3,20 +3,40 @@ import type { PeopleStore } from '../store/people.js'
 import { createSessionAdmin } from '../store/session-admin.js'
 import { commandProcess } from './command-process.js'
 import {
-  cliActor, EXIT, noteNamesakes, print, printJson, printTable, readConfig, withDatabase, type CommonOptions,
+  cliActor,
+  EXIT,
+  noteNamesakes,
+  print,
+  printJson,
+  printTable,
+  readConfig,
+  withDatabase,
+  type CommonOptions,
 } from './context.js'
 
 export async function sessionsList(options: CommonOptions & { readonly user?: string }): Promise<number> {
   const { session } = readConfig(options).config
-  const list = await withDatabase(options, async ({ database, people }) =>
-    createSessionAdmin(database, session).list({ userId: await userIdOf(options.user, people) }))
+  const list = await withDatabase(
+    options,
+    async ({ database, people }) =>
+      createSessionAdmin(database, session).list({ userId: await userIdOf(options.user, people) }),
+  )
   if (options.json) printJson(list)
-  else printTable(['ID', 'USERNAME', 'SIGNED IN', 'LAST SEEN'], list.map((each) => [each.id, each.username, each.createdAt.slice(0, 19), each.lastSeenAt.slice(0, 19)]), 'Nobody is signed in.')
+  else {
+    printTable(
+      ['ID', 'USERNAME', 'SIGNED IN', 'LAST SEEN'],
+      list.map((each) => [each.id, each.username, each.createdAt.slice(0, 19), each.lastSeenAt.slice(0, 19)]),
+      'Nobody is signed in.',
+    )
+  }
   return EXIT.ok
 }
 
 /** Exactly one of an id, `--user` and `--all`. */
-export async function sessionsRevoke(id: string | undefined, options: CommonOptions & { readonly user?: string, readonly all?: boolean }): Promise<number> {
+export async function sessionsRevoke(
+  id: string | undefined,
+  options: CommonOptions & { readonly user?: string, readonly all?: boolean },
+): Promise<number> {
   if ([id, options.user, options.all].filter((each) => each !== undefined).length !== 1) {
     commandProcess().stderr.write('gatehouse: say which: sessions revoke ID, --user USER or --all\n')
     return EXIT.usage

@@ -4,7 +4,14 @@ import { RELEASED_NAME_DAYS, usernameKey } from '../core/user.js'
 import { createUsernames } from '../store/usernames.js'
 import { commandProcess } from './command-process.js'
 import {
-  cliActor, EXIT, noteNamesakes, print, printJson, readConfig, withDatabase, type CommonOptions,
+  cliActor,
+  EXIT,
+  noteNamesakes,
+  print,
+  printJson,
+  readConfig,
+  withDatabase,
+  type CommonOptions,
 } from './context.js'
 
 export type ReleaseOptions = CommonOptions & { readonly yes?: boolean, readonly now?: boolean }
@@ -27,12 +34,16 @@ const KEPT = ` Others may have the old name after ${RELEASED_NAME_DAYS} days, or
 
 export async function usersRelease(name: string, options: ReleaseOptions): Promise<number> {
   if (!options.yes) {
-    commandProcess().stderr.write('gatehouse: to applications the next holder of this name IS the one before: say --yes\n')
+    commandProcess().stderr.write(
+      'gatehouse: to applications the next holder of this name IS the one before: say --yes\n',
+    )
     return EXIT.usage
   }
   const now = options.now ?? false
-  const availableFrom = await withDatabase(options, ({ database }) =>
-    createUsernames(database).release(name, { now }, cliActor()))
+  const availableFrom = await withDatabase(
+    options,
+    ({ database }) => createUsernames(database).release(name, { now }, cliActor()),
+  )
   if (options.json) printJson({ released: name, availableFrom })
   else print(`${name} is released: others may have it ${availableFrom === null ? 'now' : `from ${availableFrom} on`}.`)
   return EXIT.ok

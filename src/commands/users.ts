@@ -16,8 +16,14 @@ export async function usersList(options: UsersListOptions): Promise<number> {
     mapping: createGroupMapping(config.groupMapping),
   }))
   if (options.json) printJson(people)
-  else if (options.why && people.length > 0) for (const person of people) printReasons(person, mapping)
-  else printTable(['USERNAME', 'NAME', 'ACTIVE', 'STAFF', 'SUPERUSER', 'GROUPS', 'LAST LOGIN'], people.map(row), 'Nobody.')
+  else if (options.why && people.length > 0) { for (const person of people) printReasons(person, mapping) }
+  else {
+    printTable(
+      ['USERNAME', 'NAME', 'ACTIVE', 'STAFF', 'SUPERUSER', 'GROUPS', 'LAST LOGIN'],
+      people.map(row),
+      'Nobody.',
+    )
+  }
   return EXIT.ok
 }
 
@@ -33,7 +39,15 @@ export async function usersShow(user: string, options: CommonOptions): Promise<n
 }
 
 function row(person: PersonView): string[] {
-  return [person.username, person.name ?? '', yes(person.isActive), yes(person.isStaff), yes(person.isSuperuser), String(person.groups.length), person.lastLoginAt?.slice(0, 19) ?? 'never']
+  return [
+    person.username,
+    person.name ?? '',
+    yes(person.isActive),
+    yes(person.isStaff),
+    yes(person.isSuperuser),
+    String(person.groups.length),
+    person.lastLoginAt?.slice(0, 19) ?? 'never',
+  ]
 }
 
 function printReasons(person: PersonView, mapping: GroupMapping): void {
@@ -48,7 +62,9 @@ function printPerson(person: PersonView, mapping: GroupMapping): void {
     print(`  Entra        object ID ${oid} in tenant ${tid}`)
     print(`  UPN          ${upn === null ? 'not known yet' : `${upn}, as of ${upnSeenAt?.slice(0, 19) ?? '-'}`}`)
   }
-  print(`  e-mail       ${person.email ?? '-'}${person.email !== null && !person.emailVerified ? ' (not verified)' : ''}`)
+  print(
+    `  e-mail       ${person.email ?? '-'}${person.email !== null && !person.emailVerified ? ' (not verified)' : ''}`,
+  )
   print(`  active       ${yes(person.isActive)}${person.isBreakGlass ? '; break-glass' : ''}`)
   print(`  last login   ${person.lastLoginAt ?? 'never'}; live sessions ${person.liveSessions}`)
   if (person.readAt !== null) print(`  last reading ${person.entraGroups} Entra groups at ${person.readAt}`)

@@ -1,11 +1,12 @@
-// What a replica publishes so that others can tell whether they run the same: everything in force that its answers depend on. Where
-// it listens, how it reaches the database that they share, and where its files lie may differ from machine to machine.
+// What a replica publishes so that others can tell whether they run the same: everything in force that its answers
+// depend on. Where it listens, how it reaches the database that they share, and where its files lie may differ from
+// machine to machine.
 import { createHash, createHmac } from 'node:crypto'
 import type { Config } from './config.js'
 
 /**
- * Whoever may LISTEN on the database, or reads a log, sees it; a plain hash would let them try a weak secret until it fits. It is keyed
- * with the secrets that no database holds.
+ * Whoever may LISTEN on the database, or reads a log, sees it; a plain hash would let them try a weak secret until it
+ * fits. It is keyed with the secrets that no database holds.
  */
 export function configHash(config: Config): string {
   const { host: _host, port: _port, management: _management, ...server } = config.server
@@ -17,13 +18,20 @@ export function configHash(config: Config): string {
     branding: { ...config.branding, logoFile: config.branding.logoFile !== undefined },
     applications: config.applications.map((each) => ({ ...each, icon: each.icon !== undefined })),
     ownSteps: config.ownSteps.map(({ name, sha256 }) => ({ name, sha256 })),
-    entra: { ...entra, certificate: entra.certificate?.algorithm, federatedTokenFile: entra.federatedTokenFile !== undefined, caFile: entra.caFile !== undefined },
+    entra: {
+      ...entra,
+      certificate: entra.certificate?.algorithm,
+      federatedTokenFile: entra.federatedTokenFile !== undefined,
+      caFile: entra.caFile !== undefined,
+    },
   }
   return createHmac('sha256', keyOf(config)).update(JSON.stringify(shared, sortKeys)).digest('hex')
 }
 
 function keyOf({ session, keys }: Config): Buffer {
-  return createHash('sha256').update(JSON.stringify(['gatehouse configuration hash', session.secrets, keys.encryptionSecrets])).digest()
+  return createHash('sha256').update(
+    JSON.stringify(['gatehouse configuration hash', session.secrets, keys.encryptionSecrets]),
+  ).digest()
 }
 
 function sortKeys(_key: string, value: unknown): unknown {

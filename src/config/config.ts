@@ -21,18 +21,19 @@ export interface OwnStep {
   readonly sha256: string
 }
 
-type Resolved<T> =
-  T extends Duration ? number
-    : T extends readonly (infer Item)[] ? readonly Resolved<Item>[]
-      : T extends object ? { readonly [K in keyof T as NameOf<K, T[K]>]-?: T extends Record<K, unknown> ? Resolved<T[K]> : Resolved<NonNullable<T[K]>> | undefined }
-        : T
+type Resolved<T> = T extends Duration ? number
+  : T extends readonly (infer Item)[] ? readonly Resolved<Item>[]
+  : T extends object ? {
+      readonly [K in keyof T as NameOf<K, T[K]>]-?: T extends Record<K, unknown> ? Resolved<T[K]>
+        : Resolved<NonNullable<T[K]>> | undefined
+    }
+  : T
 
 type NameOf<Key, Value> = Key extends string ? NonNullable<Value> extends Duration ? `${Key}Ms` : Key : never
 
 /** What is known of a configuration before it is known to be right: anything may be missing. */
 export type Draft = Partially<Config>
 
-type Partially<T> =
-  T extends readonly (infer Item)[] ? readonly (Partially<Item> | undefined)[]
-    : T extends object ? { readonly [K in keyof T]?: Partially<T[K]> | undefined }
-      : T
+type Partially<T> = T extends readonly (infer Item)[] ? readonly (Partially<Item> | undefined)[]
+  : T extends object ? { readonly [K in keyof T]?: Partially<T[K]> | undefined }
+  : T

@@ -95,14 +95,19 @@ function failureOf(error: unknown): FileFailure {
 }
 
 const WORDS: Readonly<Record<FileFailure, readonly [says: string, remedy: string]>> = {
-  missing: ['does not exist', 'Check the path; a relative one in the configuration counts from the configuration file\'s directory.'],
+  missing: [
+    'does not exist',
+    "Check the path; a relative one in the configuration counts from the configuration file's directory.",
+  ],
   unreadable: ['cannot be read', 'Give the user that runs Gatehouse the right to read it.'],
   directory: ['is a directory', 'Name a file.'],
   not_utf8: ['is not UTF-8 text', 'Save it as UTF-8.'],
   too_large: ['is larger than 1 MB', 'Check that this is the right file.'],
 }
 
-export function describeFailure(error: unknown): { readonly failure: FileFailure, readonly says: string, readonly remedy: string } {
+export function describeFailure(
+  error: unknown,
+): { readonly failure: FileFailure, readonly says: string, readonly remedy: string } {
   const failure = error instanceof FileError ? error.failure : 'unreadable'
   const [says, remedy] = WORDS[failure]
   return { failure, says, remedy }

@@ -8,13 +8,24 @@ import { mustBeGiven, twinOf, type Shape } from './shape.js'
 type Json = Record<string, unknown>
 
 export function configJsonSchema(): Json {
-  return { $schema: 'http://json-schema.org/draft-07/schema#', title: 'Gatehouse configuration', ...sectionSchema(configSchema as Shape) }
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: 'Gatehouse configuration',
+    ...sectionSchema(configSchema as Shape),
+  }
 }
 
 function schemaOf(shape: Shape): Json {
   if (shape.anyOf) return { ...annotations(shape), anyOf: shape.anyOf.map(schemaOf) }
   if (shape.type === 'object') return sectionSchema(shape)
-  if (shape.type === 'array') return { ...annotations(shape), type: 'array', items: shape.items && schemaOf(shape.items), ...only(shape, ['minItems']) }
+  if (shape.type === 'array') {
+    return {
+      ...annotations(shape),
+      type: 'array',
+      items: shape.items && schemaOf(shape.items),
+      ...only(shape, ['minItems']),
+    }
+  }
   return leafSchema(shape)
 }
 
@@ -31,20 +42,41 @@ function sectionSchema(shape: Shape): Json {
       else oneOf.push({ not: { required: [name, twinOf(name)] } })
     } else if (given) required.push(name)
   }
-  return { ...annotations(shape), type: 'object', properties, additionalProperties: false, ...(required.length > 0 && { required }), ...(oneOf.length > 0 && { oneOf }) }
+  return {
+    ...annotations(shape),
+    type: 'object',
+    properties,
+    additionalProperties: false,
+    ...(required.length > 0 && { required }),
+    ...(oneOf.length > 0 && { oneOf }),
+  }
 }
 
 export function twinDescription(name: string, shape: Shape): string {
-  return shape.type === 'array' ? `The file that holds ${name}, one a line; relative to the configuration file.` : `The file that holds ${name}; relative to the configuration file.`
+  return shape.type === 'array'
+    ? `The file that holds ${name}, one a line; relative to the configuration file.`
+    : `The file that holds ${name}; relative to the configuration file.`
 }
 
 const VARIABLE = '\\$\\{'
 
 function leafSchema(shape: Shape): Json {
   if (shape.enum) return { ...annotations(shape), anyOf: [{ enum: shape.enum }, { type: 'string', pattern: VARIABLE }] }
-  if (shape.type !== 'string') return { ...annotations(shape), anyOf: [{ type: shape.type, ...only(shape, ['minimum', 'maximum']) }, { type: 'string', pattern: '^\\$\\{[^}]*\\}$' }] }
+  if (shape.type !== 'string') {
+    return {
+      ...annotations(shape),
+      anyOf: [{ type: shape.type, ...only(shape, ['minimum', 'maximum']) }, {
+        type: 'string',
+        pattern: '^\\$\\{[^}]*\\}$',
+      }],
+    }
+  }
   const kind: Kind = KINDS[shape['x-kind'] ?? 'text']
-  return { ...annotations(shape), type: 'string', ...(kind.pattern === undefined ? { minLength: 1 } : { pattern: `${VARIABLE}|${kind.pattern}` }) }
+  return {
+    ...annotations(shape),
+    type: 'string',
+    ...(kind.pattern === undefined ? { minLength: 1 } : { pattern: `${VARIABLE}|${kind.pattern}` }),
+  }
 }
 
 function annotations(shape: Shape): Json {

@@ -1,5 +1,5 @@
-// The configuration in force, replaced while the gateway runs: on SIGHUP, or when the file or a file it names secrets in
-// changes. A file that does not validate is refused whole; what needs a restart stays as it is, and the log says so.
+// The configuration in force, replaced while the gateway runs: on SIGHUP, or when the file or a file it names secrets
+// in changes. A file that does not validate is refused whole; what needs a restart stays as it is, and the log says so.
 import { unwatchFile, watchFile } from 'node:fs'
 import type { Config } from './config.js'
 import { configHash } from './config-hash.js'
@@ -8,17 +8,43 @@ import { createReloadRecord, type ReloadState } from './reload-state.js'
 
 /** What a reload puts in force; everything else needs a restart. */
 export const RELOADED = [
-  'groupMapping', 'requireMappedGroup', 'username', 'usernameUnverified', 'reservedUsernames',
-  'associateByEmail', 'authAllowed', 'defaultGroups', 'pipeline',
-  'ownSteps', 'access', 'headers', 'applications', 'branding', 'images',
+  'groupMapping',
+  'requireMappedGroup',
+  'username',
+  'usernameUnverified',
+  'reservedUsernames',
+  'associateByEmail',
+  'authAllowed',
+  'defaultGroups',
+  'pipeline',
+  'ownSteps',
+  'access',
+  'headers',
+  'applications',
+  'branding',
+  'images',
 ] as const satisfies readonly (keyof Config)[]
 
-export interface Change { readonly path: string, readonly before: unknown, readonly after: unknown }
+export interface Change {
+  readonly path: string
+  readonly before: unknown
+  readonly after: unknown
+}
 
 export interface ReloadReport {
   refused(problems: readonly Problem[]): void
-  /** `needRestart`: paths that changed in the file and are not in force. Values are never handed over, they may be secret. */
-  applied(change: { readonly changes: readonly Change[], readonly needRestart: readonly string[], readonly warnings: readonly Problem[], readonly hash: string }): void
+  /**
+   * `needRestart`: paths that changed in the file and are not in force. Values are never handed over, they may be
+   * secret.
+   */
+  applied(
+    change: {
+      readonly changes: readonly Change[]
+      readonly needRestart: readonly string[]
+      readonly warnings: readonly Problem[]
+      readonly hash: string
+    },
+  ): void
   failed(error: unknown): void
   /** The client secret is another one now; it is in force. */
   secretRotated(): void
@@ -47,12 +73,16 @@ export interface LiveConfigOptions {
   readonly now?: () => Date
 }
 
-export function createLiveConfig({ initial, load, prepare = async () => {}, report, now }: LiveConfigOptions): LiveConfig {
+export function createLiveConfig(
+  { initial, load, prepare = async () => {}, report, now }: LiveConfigOptions,
+): LiveConfig {
   let running = initial.config
   let file = initial.config
   let queue = Promise.resolve()
   const record = createReloadRecord(now)
-  const watcher = createWatcher(() => { live.reload().catch(() => {}) })
+  const watcher = createWatcher(() => {
+    live.reload().catch(() => {})
+  })
   const reloadNow = async (): Promise<void> => {
     try {
       const next = load()
@@ -66,7 +96,9 @@ export function createLiveConfig({ initial, load, prepare = async () => {}, repo
       record.succeeded()
       if (secretRotated) report.secretRotated()
       else if (changes.length === 0 && needRestart.length === 0) return report.unchanged()
-      if (changes.length > 0 || needRestart.length > 0) report.applied({ changes, needRestart, warnings: next.warnings, hash: configHash(running) })
+      if (changes.length > 0 || needRestart.length > 0) {
+        report.applied({ changes, needRestart, warnings: next.warnings, hash: configHash(running) })
+      }
     } catch (error) {
       record.failed(error)
       if (error instanceof ConfigError) report.refused(error.problems)
@@ -99,7 +131,9 @@ function createWatcher(changed: () => void) {
   const follow = (files: readonly string[]): void => {
     if (every === undefined) return
     for (const path of watched) if (!files.includes(path)) unwatchFile(path, changed)
-    for (const path of files) if (!watched.includes(path)) watchFile(path, { interval: every, persistent: false }, changed)
+    for (const path of files) {
+      if (!watched.includes(path)) watchFile(path, { interval: every, persistent: false }, changed)
+    }
     watched = files
   }
   return {
@@ -129,7 +163,9 @@ function changedElsewhere(before: Config, after: Config): string[] {
 export function differences(path: string, before: unknown, after: unknown): Change[] {
   if (JSON.stringify(before) === JSON.stringify(after)) return []
   if (isMap(before) && isMap(after)) {
-    return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((key) => differences(`${path}.${key}`, before[key], after[key]))
+    return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((key) =>
+      differences(`${path}.${key}`, before[key], after[key])
+    )
   }
   if (Array.isArray(before) && Array.isArray(after)) return rowDifferences(path, before, after)
   return [{ path, before, after }]
@@ -139,8 +175,16 @@ export function differences(path: string, before: unknown, after: unknown): Chan
 function rowDifferences(path: string, before: readonly unknown[], after: readonly unknown[]): Change[] {
   const text = (rows: readonly unknown[]) => new Set(rows.map((row) => JSON.stringify(row)))
   const [old, now] = [text(before), text(after)]
-  const gone = before.filter((row) => !now.has(JSON.stringify(row))).map((row): Change => ({ path, before: row, after: undefined }))
-  const added = after.filter((row) => !old.has(JSON.stringify(row))).map((row): Change => ({ path, before: undefined, after: row }))
+  const gone = before.filter((row) => !now.has(JSON.stringify(row))).map((row): Change => ({
+    path,
+    before: row,
+    after: undefined,
+  }))
+  const added = after.filter((row) => !old.has(JSON.stringify(row))).map((row): Change => ({
+    path,
+    before: undefined,
+    after: row,
+  }))
   const moved = gone.length === 0 && added.length === 0
   return moved ? [{ path, before: 'another order', after: 'the same entries in a new order' }] : [...gone, ...added]
 }

@@ -46,8 +46,16 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
   const images: ImageFile[] = []
   const draft = read(file, files, options.env, report, { secretFiles, ownSteps, images })
   if (report.problems.length > 0 || draft === undefined) throw new ConfigError(inOrder(report.problems))
-  const config: Config = { ...draft as Config, ownSteps, images } // without a problem, nothing that must be there is missing
-  return { config, warnings: inOrder(report.warnings), hash: configHash(config), file, secretFiles, placeOf: report.placeOf }
+  // without a problem, nothing that must be there is missing
+  const config: Config = { ...draft as Config, ownSteps, images }
+  return {
+    config,
+    warnings: inOrder(report.warnings),
+    hash: configHash(config),
+    file,
+    secretFiles,
+    placeOf: report.placeOf,
+  }
 }
 
 interface Found {
@@ -63,7 +71,16 @@ function read(file: string, files: Files, env: Environment, report: Report, foun
   if (!yaml) return undefined
   const syntaxErrors = report.problems.length
   const root = configSchema as Shape
-  const context: ReadContext = { yaml, report, env, files, root, secretFiles: found.secretFiles, budget: { left: MAX_VALUES }, ...paths(file, files, found) }
+  const context: ReadContext = {
+    yaml,
+    report,
+    env,
+    files,
+    root,
+    secretFiles: found.secretFiles,
+    budget: { left: MAX_VALUES },
+    ...paths(file, files, found),
+  }
   const draft = readSection(context, root, yaml.doc.contents, '', { line: 1, column: 1 }) as Draft | undefined
   const mistakes = report.problems.splice(syntaxErrors)
   report.problems.push(...mistakes.filter((problem) => !yaml.doubtful(problem)))
@@ -77,8 +94,12 @@ function readText(file: string, files: Files, report: Report): string | undefine
   try {
     const text = files.read(file)
     if (files.worldWritable(file)) {
-      report.warn('', 'file_writable', `Every user of this machine may change or replace the configuration ${file}.`,
-        'It decides who may sign in. Take that right away from the file and its directory: chmod o-w.')
+      report.warn(
+        '',
+        'file_writable',
+        `Every user of this machine may change or replace the configuration ${file}.`,
+        'It decides who may sign in. Take that right away from the file and its directory: chmod o-w.',
+      )
     }
     return text
   } catch (error) {
@@ -94,14 +115,17 @@ function readText(file: string, files: Files, report: Report): string | undefine
 function parse(text: string, report: Report): YamlFile | undefined {
   const yaml = parseYaml(text, report, Object.keys(configSchema.properties))
   if (!yaml || isEmpty(yaml.doc.contents)) {
-    if (report.problems.length === 0) report.problem('', 'file_empty', 'The configuration is empty.', 'Write one with: gatehouse init --force')
+    if (report.problems.length === 0) {
+      report.problem('', 'file_empty', 'The configuration is empty.', 'Write one with: gatehouse init --force')
+    }
     return undefined
   }
   return yaml
 }
 
 function isEmpty(contents: unknown): boolean {
-  return contents === null || contents === undefined || (typeof contents === 'object' && 'value' in contents && contents.value === null)
+  return contents === null || contents === undefined ||
+    (typeof contents === 'object' && 'value' in contents && contents.value === null)
 }
 
 type Paths = Pick<ReadContext, 'resolvePath' | 'unreadable' | 'unusableStep' | 'unusableImage'>

@@ -1,5 +1,5 @@
-// A step of the operator's own: a file beside the configuration that nobody else on the machine could have written. Here
-// it is only read and judged from outside; src/steps runs it.
+// A step of the operator's own: a file beside the configuration that nobody else on the machine could have written.
+// Here it is only read and judged from outside; src/steps runs it.
 import { createHash } from 'node:crypto'
 import type { OwnStep } from './config.js'
 import { describeFailure, type Files } from './files.js'
@@ -13,6 +13,12 @@ export function readOwnStep(name: string, path: string, files: Files): OwnStep |
     const { failure, says, remedy } = describeFailure(error)
     return refuse(`step_file_${failure}`, `is ${path}, which ${says}`, remedy)
   }
-  if (files.worldWritable(path)) return refuse('step_file_open', `is ${path}, which every user of this machine may change or replace`, `It decides who may sign in: chmod o-w ${path} and the directory that holds it.`)
+  if (files.worldWritable(path)) {
+    return refuse(
+      'step_file_open',
+      `is ${path}, which every user of this machine may change or replace`,
+      `It decides who may sign in: chmod o-w ${path} and the directory that holds it.`,
+    )
+  }
   return { name, path, sha256: createHash('sha256').update(source).digest('hex') }
 }

@@ -28,10 +28,17 @@ export function formatProblem(problem: Problem): string {
   return `${problem.file}:${problem.line}:${problem.column}: ${problem.message}\n    ${problem.remedy}`
 }
 
-export interface Place { readonly line: number, readonly column: number }
+export interface Place {
+  readonly line: number
+  readonly column: number
+}
 
 /** What a check found wrong: code, what is wrong as it follows the key's name, and what to do. */
-export interface Refusal { readonly code: string, readonly says: string, readonly remedy: string }
+export interface Refusal {
+  readonly code: string
+  readonly says: string
+  readonly remedy: string
+}
 
 export function refuse(code: string, says: string, remedy: string): Refusal {
   return { code, says, remedy }

@@ -9,12 +9,17 @@ import { cleanSecret, isSecret } from './secret-text.js'
 import type { Shape } from './shape.js'
 import { expand, isOneVariable } from './variables.js'
 
-interface Scalar { value: unknown, readonly shown: string }
+interface Scalar {
+  value: unknown
+  readonly shown: string
+}
 
 /** Undefined: refused, and reported. */
 export function readLeaf(context: ReadContext, shape: Shape, node: unknown, path: string): unknown {
   const { report } = context
-  const scalar = isScalar(node) ? scalarOf(context, shape, node.value, node.source, path) : { value: node, shown: 'a list or a map' }
+  const scalar = isScalar(node)
+    ? scalarOf(context, shape, node.value, node.source, path)
+    : { value: node, shown: 'a list or a map' }
   if (!scalar) return undefined
   if (isSecret(shape) && typeof scalar.value === 'string') {
     scalar.value = cleanSecret(report, path, subjectOf(node, path), scalar.value)
@@ -36,20 +41,32 @@ export type PlainReading = { readonly value: unknown } | Refusal
 /** A value that is no YAML any more: what a variable, a secret's file or a default brought. */
 export function readPlain(context: ReadContext, shape: Shape, { value, shown }: Scalar): PlainReading {
   if (shape.enum) return readChoice(shape.enum, value, shown)
-  if (shape.type === 'boolean') return typeof value === 'boolean' ? { value } : refuse('type_wrong', `must be true or false, but is ${shown}`, 'Write true or false, without quotes.')
+  if (shape.type === 'boolean') {
+    return typeof value === 'boolean'
+      ? { value }
+      : refuse('type_wrong', `must be true or false, but is ${shown}`, 'Write true or false, without quotes.')
+  }
   if (shape.type === 'integer') return readInteger(shape, value, shown)
   const kind: Kind = KINDS[shape['x-kind'] ?? 'text']
   if (typeof value !== 'string') return notText(kind, value, kindContext(context, shape, shown))
-  if (value === '') return refuse('value_empty', 'is empty', 'Give it a value, or take the key away if it has a default.')
-  if (shape.maxLength !== undefined && value.length > shape.maxLength) return refuse('value_long', `has more than ${shape.maxLength} characters`, 'Write something shorter.')
+  if (value === '') {
+    return refuse('value_empty', 'is empty', 'Give it a value, or take the key away if it has a default.')
+  }
+  if (shape.maxLength !== undefined && value.length > shape.maxLength) {
+    return refuse('value_long', `has more than ${shape.maxLength} characters`, 'Write something shorter.')
+  }
   return kind.read(value, kindContext(context, shape, shown))
 }
 
 /** A number or a boolean where text belongs: quotes only help where the text would be right. */
 function notText(kind: Kind, value: unknown, context: KindContext): Refusal {
-  if (typeof value === 'object') return refuse('type_wrong', `must be text, but is ${context.shown}`, 'Write a single value.')
+  if (typeof value === 'object') {
+    return refuse('type_wrong', `must be text, but is ${context.shown}`, 'Write a single value.')
+  }
   const reading = kind.read(String(value), context)
-  return isRefusal(reading) ? reading : refuse('type_wrong', `must be text, but is ${context.shown}`, 'Put quotes around it.')
+  return isRefusal(reading)
+    ? reading
+    : refuse('type_wrong', `must be text, but is ${context.shown}`, 'Put quotes around it.')
 }
 
 function kindContext(context: ReadContext, shape: Shape, shown: string): KindContext {
@@ -61,22 +78,46 @@ function readChoice(choices: readonly (string | boolean)[], value: unknown, show
   if (choices.some((choice) => choice === value)) return { value }
   const meant = typeof value === 'string' ? nearest(value, choices.map(String)) : undefined
   const all = choices.join(', ')
-  return refuse('value_unknown', `must be ${choices.length === 1 ? all : `one of ${all}`}, but is ${shown}`, meant === undefined ? 'Choose one of these, exactly so.' : `Did you mean ${meant}?`)
+  return refuse(
+    'value_unknown',
+    `must be ${choices.length === 1 ? all : `one of ${all}`}, but is ${shown}`,
+    meant === undefined ? 'Choose one of these, exactly so.' : `Did you mean ${meant}?`,
+  )
 }
 
 function readInteger({ minimum = -Infinity, maximum = Infinity }: Shape, value: unknown, shown: string): PlainReading {
-  if (typeof value !== 'number' || !Number.isInteger(value)) return refuse('type_wrong', `must be a whole number, but is ${shown}`, 'Write digits alone, without quotes.')
-  return value >= minimum && value <= maximum ? { value } : refuse('number_range', `must be between ${minimum} and ${maximum}, but is ${shown}`, 'Choose a number within these bounds.')
+  if (typeof value !== 'number' || !Number.isInteger(value)) {
+    return refuse('type_wrong', `must be a whole number, but is ${shown}`, 'Write digits alone, without quotes.')
+  }
+  return value >= minimum && value <= maximum
+    ? { value }
+    : refuse(
+      'number_range',
+      `must be between ${minimum} and ${maximum}, but is ${shown}`,
+      'Choose a number within these bounds.',
+    )
 }
 
-function scalarOf(context: ReadContext, shape: Shape, value: unknown, source: string | undefined, path: string): Scalar | undefined {
+function scalarOf(
+  context: ReadContext,
+  shape: Shape,
+  value: unknown,
+  source: string | undefined,
+  path: string,
+): Scalar | undefined {
   const hidden = isSecret(shape)
-  if (typeof value !== 'string') return { value, shown: hidden ? 'something else' : String(source ?? value).slice(0, 60) }
+  if (typeof value !== 'string') {
+    return { value, shown: hidden ? 'something else' : String(source ?? value).slice(0, 60) }
+  }
   const { text, expanded, refusals } = expand(value, context.env)
   for (const refusal of refusals) context.report.problem(path, refusal.code, `${path} ${refusal.says}.`, refusal.remedy)
   if (refusals.length > 0) return undefined
   // What a variable holds may be a secret in the wrong place: it is never repeated.
-  const shown = hidden ? 'something else' : expanded ? `what ${JSON.stringify(shorten(value))} stands for` : JSON.stringify(shorten(value))
+  const shown = hidden
+    ? 'something else'
+    : expanded
+    ? `what ${JSON.stringify(shorten(value))} stands for`
+    : JSON.stringify(shorten(value))
   return { value: isOneVariable(value) ? coerced(shape, text) : text, shown }
 }
 

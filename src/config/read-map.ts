@@ -3,10 +3,16 @@ import { isAlias, isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml'
 import type { Place } from './problem.js'
 import type { ReadContext } from './read.js'
 
-export interface Entry { readonly name: string, readonly node: Node | null, readonly keyPlace: Place }
+export interface Entry {
+  readonly name: string
+  readonly node: Node | null
+  readonly keyPlace: Place
+}
 
 export function placeOfNode(context: ReadContext, node: unknown, otherwise: Place): Place {
-  const range = typeof node === 'object' && node !== null && 'range' in node ? node.range as readonly [number] | null | undefined : undefined
+  const range = typeof node === 'object' && node !== null && 'range' in node
+    ? node.range as readonly [number] | null | undefined
+    : undefined
   return range ? context.yaml.placeAt(range[0]) : otherwise
 }
 
@@ -18,7 +24,13 @@ export function follow(context: ReadContext, node: unknown): unknown {
 }
 
 /** The map's own keys first; merged ones count where the map does not have them. */
-export function entriesOf(context: ReadContext, map: YAMLMap, path: string, place: Place, open: readonly YAMLMap[] = []): Entry[] {
+export function entriesOf(
+  context: ReadContext,
+  map: YAMLMap,
+  path: string,
+  place: Place,
+  open: readonly YAMLMap[] = [],
+): Entry[] {
   const own = new Map<string, Entry>()
   const merged: Entry[] = []
   for (const { key, value } of map.items) {
@@ -29,19 +41,38 @@ export function entriesOf(context: ReadContext, map: YAMLMap, path: string, plac
       continue
     }
     const first = own.get(name)
-    if (first) context.report.problem(path === '' ? name : `${path}.${name}`, 'key_duplicate', `${name} is given twice; first on line ${first.keyPlace.line}.`, 'Keep one of the two.', keyPlace)
-    else own.set(name, { name, node: value as Node | null, keyPlace })
+    if (first) {
+      context.report.problem(
+        path === '' ? name : `${path}.${name}`,
+        'key_duplicate',
+        `${name} is given twice; first on line ${first.keyPlace.line}.`,
+        'Keep one of the two.',
+        keyPlace,
+      )
+    } else own.set(name, { name, node: value as Node | null, keyPlace })
   }
   for (const entry of merged) if (!own.has(entry.name)) own.set(entry.name, entry)
   return [...own.values()]
 }
 
-function mergedEntries(context: ReadContext, value: unknown, path: string, place: Place, open: readonly YAMLMap[]): Entry[] {
+function mergedEntries(
+  context: ReadContext,
+  value: unknown,
+  path: string,
+  place: Place,
+  open: readonly YAMLMap[],
+): Entry[] {
   const source = follow(context, value)
   const maps = isSeq(source) ? source.items.map((item) => follow(context, item)) : [source]
   return maps.flatMap((map) => {
     if (isMap(map) && !open.includes(map) && open.length < 8) return entriesOf(context, map, path, place, open)
-    context.report.problem(path, 'yaml_merge', 'What << merges in is not a map.', 'Write <<: *name, where &name marks a map further up.', place)
+    context.report.problem(
+      path,
+      'yaml_merge',
+      'What << merges in is not a map.',
+      'Write <<: *name, where &name marks a map further up.',
+      place,
+    )
     return []
   })
 }

@@ -42,8 +42,12 @@ export function readSecretFile(context: ReadContext, shape: Shape, node: unknown
 
 function warnOfOpenFile({ report, files }: ReadContext, path: string, file: string): void {
   if (files.worldWritable(file)) {
-    report.warn(path, 'secret_file_writable', `${path}: every user of this machine may change or replace ${file}.`,
-      'Take that right away from the file and from the directory that holds it: chmod o-w.')
+    report.warn(
+      path,
+      'secret_file_writable',
+      `${path}: every user of this machine may change or replace ${file}.`,
+      'Take that right away from the file and from the directory that holds it: chmod o-w.',
+    )
   }
   if (files.worldReadable(file)) {
     report.warn(path, 'secret_file_open', `${path}: every user of this machine may read ${file}.`, `chmod 640 ${file}`)
@@ -52,7 +56,9 @@ function warnOfOpenFile({ report, files }: ReadContext, path: string, file: stri
 
 function checked(context: ReadContext, shape: Shape, value: string, path: string, subject: string): unknown {
   const reading = readPlain(context, shape, { value, shown: 'something else' })
-  return isRefusal(reading) ? problem(context, path, reading.code, `${subject} ${reading.says}`, reading.remedy) : reading.value
+  return isRefusal(reading)
+    ? problem(context, path, reading.code, `${subject} ${reading.says}`, reading.remedy)
+    : reading.value
 }
 
 function problem(context: ReadContext, path: string, code: string, message: string, remedy: string): undefined {

@@ -36,10 +36,30 @@ export function readValue(context: ReadContext, shape: Shape, node: unknown, pat
   const { report } = context
   const place = placeOfNode(context, node, keyPlace)
   report.locate(path, place, keyPlace)
-  if (context.budget.left-- <= 0) return context.budget.left === -1 ? problem(report, path, 'yaml_size', 'The configuration has more than 100,000 values', 'Check its aliases (*name).') : undefined
+  if (context.budget.left-- <= 0) {
+    return context.budget.left === -1
+      ? problem(
+        report,
+        path,
+        'yaml_size',
+        'The configuration has more than 100,000 values',
+        'Check its aliases (*name).',
+      )
+      : undefined
+  }
   const value = follow(context, node)
-  if (value === undefined && isAlias(node)) return problem(report, path, 'yaml_alias', `${path} refers to *${node.source}, but nothing is marked &${node.source}`, 'Mark the value with & further up, or put quotes around text that begins with *.')
-  if (value === null || value === undefined || (isScalar(value) && value.value === null)) return problem(report, path, 'value_missing', `${path} has no value`, 'Give it one, or take the key away.')
+  if (value === undefined && isAlias(node)) {
+    return problem(
+      report,
+      path,
+      'yaml_alias',
+      `${path} refers to *${node.source}, but nothing is marked &${node.source}`,
+      'Mark the value with & further up, or put quotes around text that begins with *.',
+    )
+  }
+  if (value === null || value === undefined || (isScalar(value) && value.value === null)) {
+    return problem(report, path, 'value_missing', `${path} has no value`, 'Give it one, or take the key away.')
+  }
   if (shape.anyOf) return readUnion(context, shape.anyOf, value, path, keyPlace)
   if (shape.type === 'object') return readSection(context, shape, value, path, keyPlace)
   if (shape.type === 'array') return readList(context, shape, value, path, place)
@@ -50,15 +70,39 @@ function problem(report: Report, path: string, code: string, message: string, re
   report.problem(path, code, `${message}.`, remedy, at)
 }
 
-function readUnion(context: ReadContext, members: readonly Shape[], value: unknown, path: string, keyPlace: Place): unknown {
+function readUnion(
+  context: ReadContext,
+  members: readonly Shape[],
+  value: unknown,
+  path: string,
+  keyPlace: Place,
+): unknown {
   const member = members.find((shape) => (shape.type === 'object') === isMap(value)) ?? members[0]
   return member && readValue(context, member, value, path, keyPlace)
 }
 
 function readList(context: ReadContext, shape: Shape, value: unknown, path: string, place: Place): unknown {
   const { report } = context
-  if (!isSeq(value)) return problem(report, path, 'type_wrong', `${path} must be a list`, isScalar(value) && typeof value.value === 'string' ? 'Write ["..."] around a single value, or one value a line, each after a hyphen.' : 'Write one value a line, each after a hyphen, or [] for none.')
-  if (value.items.length < (shape.minItems ?? 0)) return problem(report, path, 'list_empty', `${path} is empty`, 'Give it at least one value, or take the key away if it may be absent.')
+  if (!isSeq(value)) {
+    return problem(
+      report,
+      path,
+      'type_wrong',
+      `${path} must be a list`,
+      isScalar(value) && typeof value.value === 'string'
+        ? 'Write ["..."] around a single value, or one value a line, each after a hyphen.'
+        : 'Write one value a line, each after a hyphen, or [] for none.',
+    )
+  }
+  if (value.items.length < (shape.minItems ?? 0)) {
+    return problem(
+      report,
+      path,
+      'list_empty',
+      `${path} is empty`,
+      'Give it at least one value, or take the key away if it may be absent.',
+    )
+  }
   return value.items.map((item, index) => {
     const itemPath = `${path}[${index}]`
     return shape.items && readValue(context, shape.items, item, itemPath, placeOfNode(context, item, place))
@@ -67,7 +111,16 @@ function readList(context: ReadContext, shape: Shape, value: unknown, path: stri
 
 export function readSection(context: ReadContext, shape: Shape, value: unknown, path: string, place: Place): unknown {
   const { report } = context
-  if (!isMap(value)) return problem(report, path, 'type_wrong', path === '' ? 'The file must hold named sections (server:, entra: and so on)' : `${path} must hold keys`, `It knows ${keysOf(shape).join(', ')}.`, path === '' ? placeOfNode(context, value, place) : undefined)
+  if (!isMap(value)) {
+    return problem(
+      report,
+      path,
+      'type_wrong',
+      path === '' ? 'The file must hold named sections (server:, entra: and so on)' : `${path} must hold keys`,
+      `It knows ${keysOf(shape).join(', ')}.`,
+      path === '' ? placeOfNode(context, value, place) : undefined,
+    )
+  }
   const entries = new Map(entriesOf(context, value, path, place).map((entry) => [entry.name, entry]))
   const result: Record<string, unknown> = {}
   for (const [name, property] of Object.entries(shape.properties ?? {})) {
@@ -80,7 +133,14 @@ export function readSection(context: ReadContext, shape: Shape, value: unknown, 
   return result
 }
 
-function readKey(context: ReadContext, section: Shape, shape: Shape, name: string, path: string, entries: ReadonlyMap<string, Entry>): unknown {
+function readKey(
+  context: ReadContext,
+  section: Shape,
+  shape: Shape,
+  name: string,
+  path: string,
+  entries: ReadonlyMap<string, Entry>,
+): unknown {
   const { report } = context
   const at = (key: string) => path === '' ? key : `${path}.${key}`
   const entry = entries.get(name)
@@ -88,15 +148,34 @@ function readKey(context: ReadContext, section: Shape, shape: Shape, name: strin
   const value = entry && readValue(context, shape, entry.node, at(name), entry.keyPlace)
   if (twin) {
     report.locate(at(twinOf(name)), placeOfNode(context, twin.node, twin.keyPlace), twin.keyPlace)
-    if (entry) return problem(report, at(twinOf(name)), 'secret_both', `${at(name)} and ${at(twinOf(name))} are both given`, 'Keep one of the two.', twin.keyPlace)
+    if (entry) {
+      return problem(
+        report,
+        at(twinOf(name)),
+        'secret_both',
+        `${at(name)} and ${at(twinOf(name))} are both given`,
+        'Keep one of the two.',
+        twin.keyPlace,
+      )
+    }
     const node = follow(context, twin.node)
-    if (!isScalar(node) || node.value === null) return problem(report, at(twinOf(name)), 'value_missing', `${at(twinOf(name))} names no file`, 'Write the path of the file that holds the secret.')
+    if (!isScalar(node) || node.value === null) {
+      return problem(
+        report,
+        at(twinOf(name)),
+        'value_missing',
+        `${at(twinOf(name))} names no file`,
+        'Write the path of the file that holds the secret.',
+      )
+    }
     return readSecretFile(context, shape, node, at(twinOf(name)))
   }
   if (entry) return value
   if (!mustBeGiven(section, name)) return defaultOf(context, section, name)
   if (context.yaml.broken) return undefined
-  const remedy = shape['x-secret'] ? `Add ${name}, or ${twinOf(name)} with the path of a file.` : `Add ${name}: ${shape.description ?? ''}`
+  const remedy = shape['x-secret']
+    ? `Add ${name}, or ${twinOf(name)} with the path of a file.`
+    : `Add ${name}: ${shape.description ?? ''}`
   return problem(report, at(name), 'key_missing', `${at(name)} is missing`, remedy, report.keyPlaceOf(path))
 }
 
@@ -108,7 +187,13 @@ function defaultOf(context: ReadContext, section: Shape, name: string): unknown 
 }
 
 function plain(context: ReadContext, shape: Shape, value: unknown): unknown {
-  if (shape.type === 'object') return Object.fromEntries(Object.entries(shape.properties ?? {}).map(([name, property]) => [resolvedName(name, property), defaultOf(context, shape, name)]))
+  if (shape.type === 'object') {
+    return Object.fromEntries(
+      Object.entries(shape.properties ?? {}).map((
+        [name, property],
+      ) => [resolvedName(name, property), defaultOf(context, shape, name)]),
+    )
+  }
   if (Array.isArray(value)) return value.map((item) => shape.items && plain(context, shape.items, item))
   const reading = readPlain(context, shape, { value, shown: String(value) })
   if (isRefusal(reading)) throw new Error(`a default is wrong: ${String(value)} ${reading.says}`)
@@ -119,7 +204,19 @@ function unknownKey(context: ReadContext, section: Shape, name: string, path: st
   const where = path === '' ? 'at the top of the file' : `in ${path.replace(/\[\d+\]/g, '')}`
   const known = keysOf(section)
   const meant = context.report.problems.length < MAX_HINTS ? nearest(name, known) : undefined
-  const elsewhere = Object.entries(context.root.properties ?? {}).filter(([, shape]) => shape !== section && keysOf(shape).some((key) => fold(key) === fold(name))).map(([key]) => key)
-  const hint = meant !== undefined ? `Did you mean ${meant}?` : elsewhere.length > 0 ? `It belongs in ${elsewhere.join(' or ')}.` : `Known are ${known.join(', ')}.`
-  context.report.problem(path === '' ? name : `${path}.${name}`, 'key_unknown', `There is no key ${JSON.stringify(name.slice(0, 80))} ${where}.`, hint, keyPlace)
+  const elsewhere = Object.entries(context.root.properties ?? {}).filter(([, shape]) =>
+    shape !== section && keysOf(shape).some((key) => fold(key) === fold(name))
+  ).map(([key]) => key)
+  const hint = meant !== undefined
+    ? `Did you mean ${meant}?`
+    : elsewhere.length > 0
+    ? `It belongs in ${elsewhere.join(' or ')}.`
+    : `Known are ${known.join(', ')}.`
+  context.report.problem(
+    path === '' ? name : `${path}.${name}`,
+    'key_unknown',
+    `There is no key ${JSON.stringify(name.slice(0, 80))} ${where}.`,
+    hint,
+    keyPlace,
+  )
 }

@@ -20,8 +20,20 @@ function isSection(shape: Shape): boolean {
 
 function sectionText(name: string, shape: Shape, root: Shape): string {
   const inner = shape.items ?? shape
-  const optional = mustBeGiven(root, name) ? 'Must be given.' : !root.required?.includes(name) ? 'Off unless it is given.' : shape.type === 'object' ? 'Every key has a default or is optional.' : 'A list; empty by default.'
-  return [`## ${name}`, `${shape.description ?? ''} ${optional}`, table(rows(inner, '').map(([path, property, parent, key]) => row(path, property, parent, key)).concat(twinRows(inner)))].join('\n\n')
+  const optional = mustBeGiven(root, name)
+    ? 'Must be given.'
+    : !root.required?.includes(name)
+    ? 'Off unless it is given.'
+    : shape.type === 'object'
+    ? 'Every key has a default or is optional.'
+    : 'A list; empty by default.'
+  return [
+    `## ${name}`,
+    `${shape.description ?? ''} ${optional}`,
+    table(
+      rows(inner, '').map(([path, property, parent, key]) => row(path, property, parent, key)).concat(twinRows(inner)),
+    ),
+  ].join('\n\n')
 }
 
 /** Every key of a section; those of inner sections with their path. */
@@ -30,19 +42,30 @@ function rows(section: Shape, prefix: string): [path: string, shape: Shape, pare
     const path = `${prefix}${name}`
     const member = shape.anyOf?.find(({ type }) => type === 'object')
     const own: [string, Shape, Shape, string][] = shape.type === 'object' ? [] : [[path, shape, section, name]]
-    if (shape.type === 'object') return [...(shape.description ? [[path, shape, section, name] as [string, Shape, Shape, string]] : []), ...rows(shape, `${path}.`)]
+    if (shape.type === 'object') {
+      return [
+        ...(shape.description ? [[path, shape, section, name] as [string, Shape, Shape, string]] : []),
+        ...rows(shape, `${path}.`),
+      ]
+    }
     if (shape.items?.type === 'object') return [...own, ...rows(shape.items, `${path}[].`)]
     return member ? [...own, ...rows(member, `${path}.`)] : own
   })
 }
 
 function twinRows(section: Shape): string[] {
-  return Object.entries(section.properties ?? {}).filter(([name, shape]) => shape['x-secret'] && keysOf(section).includes(twinOf(name)))
+  return Object.entries(section.properties ?? {}).filter(([name, shape]) =>
+    shape['x-secret'] && keysOf(section).includes(twinOf(name))
+  )
     .map(([name, shape]) => line([`\`${twinOf(name)}\``, 'path', '', twinDescription(name, shape)]))
 }
 
 function row(path: string, shape: Shape, parent: Shape, key: string): string {
-  const fallback = shape.default !== undefined ? `\`${JSON.stringify(shape.default)}\`` : mustBeGiven(parent, key) ? (shape['x-secret'] ? 'required, or its twin' : 'required') : ''
+  const fallback = shape.default !== undefined
+    ? `\`${JSON.stringify(shape.default)}\``
+    : mustBeGiven(parent, key)
+    ? (shape['x-secret'] ? 'required, or its twin' : 'required')
+    : ''
   return line([`\`${path}\``, typeName(shape), fallback, shape.description ?? ''])
 }
 

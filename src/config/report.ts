@@ -48,7 +48,10 @@ export function createReport(file: string): Report {
     warn(path, code, message, remedy, at = report.placeOf(path)) {
       warnings.push({ file, ...at, path, code, message, remedy })
     },
-    refused: (path) => problems.some((problem) => problem.path === path || problem.path.startsWith(`${path}.`) || problem.path.startsWith(`${path}[`)),
+    refused: (path) =>
+      problems.some((problem) =>
+        problem.path === path || problem.path.startsWith(`${path}.`) || problem.path.startsWith(`${path}[`)
+      ),
   }
   return report
 }
@@ -59,6 +62,8 @@ function parentOf(path: string): string {
 
 /** In the order of the file; what an alias or a merge brings in several times is said once. */
 export function inOrder(problems: readonly Problem[]): Problem[] {
-  const once = new Map(problems.map((problem) => [`${problem.line}:${problem.column}:${problem.code}:${problem.message}`, problem]))
+  const once = new Map(
+    problems.map((problem) => [`${problem.line}:${problem.column}:${problem.code}:${problem.message}`, problem]),
+  )
   return [...once.values()].sort((a, b) => a.line - b.line || a.column - b.column)
 }

@@ -6,64 +6,188 @@ export const serverSection = section('Where browsers and proxies reach Gatehouse
   publicUrl: leaf('publicUrl', 'The origin where browsers reach Gatehouse: https unless loopback, without a path.'),
   host: leaf('listenHost', 'The address to listen on.', { default: '0.0.0.0' }),
   port: count('The port to listen on; 0 lets the system choose.', { minimum: 0, maximum: 65535, default: 4180 }),
-  trustedProxies: list(leaf('network', 'An address, a CIDR range, or loopback, linklocal, uniquelocal.'), 'The proxies whose X-Forwarded-* and X-Original-* headers count: addresses, CIDR ranges, or loopback, linklocal, uniquelocal.', { default: ['loopback'] }),
-  authRequestHeaders: choice(['original', 'forwarded'], 'The headers that name the target on /oauth2/auth: X-Original-* (original) or X-Forwarded-* (forwarded).', { default: 'original' }),
-  redirectDomains: list(leaf('redirectDomain', 'A host, .suffix, host:port or host:*.'), 'Where `rd` may lead besides publicUrl: `host`, `.suffix`, `host:port`, `host:*`.', { default: [] }),
+  trustedProxies: list(
+    leaf('network', 'An address, a CIDR range, or loopback, linklocal, uniquelocal.'),
+    'The proxies whose X-Forwarded-* and X-Original-* headers count: addresses, CIDR ranges, or loopback, linklocal, ' +
+      'uniquelocal.',
+    { default: ['loopback'] },
+  ),
+  authRequestHeaders: choice(
+    ['original', 'forwarded'],
+    'The headers that name the target on /oauth2/auth: X-Original-* (original) or X-Forwarded-* (forwarded).',
+    { default: 'original' },
+  ),
+  redirectDomains: list(
+    leaf('redirectDomain', 'A host, .suffix, host:port or host:*.'),
+    'Where `rd` may lead besides publicUrl: `host`, `.suffix`, `host:port`, `host:*`.',
+    { default: [] },
+  ),
   management: section('The listener of /healthz, /readyz and /metrics, never the public one.', {
     host: leaf('listenHost', 'The address of the management listener.', { default: '127.0.0.1' }),
-    port: count('The port of the management listener; 0 lets the system choose.', { minimum: 0, maximum: 65535, default: 4181 }),
+    port: count('The port of the management listener; 0 lets the system choose.', {
+      minimum: 0,
+      maximum: 65535,
+      default: 4181,
+    }),
   }),
-  contact: Type.Optional(leaf('text', 'Whom people may ask who are refused: an e-mail address, a web address or a short text.', { maxLength: 200 })),
-  rateLimit: count('Requests a minute and client address on start, callback, sign-out and front-channel logout; more get 429.', { minimum: 1, maximum: 100_000, default: 120 }),
+  contact: Type.Optional(
+    leaf('text', 'Whom people may ask who are refused: an e-mail address, a web address or a short text.', {
+      maxLength: 200,
+    }),
+  ),
+  rateLimit: count(
+    'Requests a minute and client address on start, callback, sign-out and front-channel logout; more get 429.',
+    { minimum: 1, maximum: 100_000, default: 120 },
+  ),
 })
 
-const certificateSection = section('The certificate that Gatehouse proves itself with, in place of a client secret; both files are read for every token request.', {
-  keyFile: leaf('path', 'The private key, as a PEM file: RSA, at least 2048 bits, without a passphrase.'),
-  certFile: leaf('path', 'The certificate that is registered in Entra ID, as a PEM file.'),
-  algorithm: choice(['PS256', 'RS256'], 'The algorithm of the client assertion: PS256 with x5t#S256, or RS256 with x5t for what knows nothing newer.', { default: 'PS256' }),
-})
+const certificateSection = section(
+  'The certificate that Gatehouse proves itself with, in place of a client secret; both files are read for every ' +
+    'token request.',
+  {
+    keyFile: leaf('path', 'The private key, as a PEM file: RSA, at least 2048 bits, without a passphrase.'),
+    certFile: leaf('path', 'The certificate that is registered in Entra ID, as a PEM file.'),
+    algorithm: choice(
+      ['PS256', 'RS256'],
+      'The algorithm of the client assertion: PS256 with x5t#S256, or RS256 with x5t for what knows nothing newer.',
+      { default: 'PS256' },
+    ),
+  },
+)
 
-export const entraSection = section('The registration in Microsoft Entra ID, and how Entra ID and Microsoft Graph are reached.', {
-  tenantId: leaf('tenant', 'The Directory (tenant) ID; `common` or `organizations` only together with allowedTenants.'),
-  allowedTenants: list(leaf('guid', 'A Directory (tenant) ID.'), 'The tenants whose people may sign in, where tenantId is `common` or `organizations`.', { default: [] }),
-  clientId: leaf('guid', 'The Application (client) ID.'),
-  clientSecret: Type.Optional(secret(leaf('secret', 'The value (not the ID) of the client secret; exactly one of clientSecret, certificate and federatedTokenFile is given.'))),
-  certificate: Type.Optional(certificateSection),
-  federatedTokenFile: Type.Optional(leaf('readablePath', 'The file of the workload identity token, in place of a client secret; read for every token request.')),
-  cloud: choice(['global', 'usgov', 'usgov-dod', 'china'], 'The Microsoft cloud that the tenant lives in.', { default: 'global' }),
-  authorityHost: Type.Optional(leaf('upstream', 'The origin of the login service in place of the cloud\'s own, for tests and private links.')),
-  graphUrl: Type.Optional(leaf('upstream', 'The origin of Microsoft Graph in place of the cloud\'s own; also the prefix of the Graph scopes.')),
-  allowHttp: flag('Lets authorityHost and graphUrl be http, on loopback and private addresses alone; for tests.', false),
-  caFile: Type.Optional(leaf('readablePath', 'Certificates (PEM) to trust besides the usual ones when Entra ID and Graph are asked.')),
-  membershipPath: choice(['users', 'me'], 'Which Graph path lists the memberships: /users/{oid}/transitiveMemberOf or /me/transitiveMemberOf.', { default: 'users' }),
-  securityGroupsOnly: flag('Lets security groups alone count; needs GroupMember.Read.All.', false),
-  loginBudget: duration('Everything Entra ID and Graph may take of one login.', { min: '1s', max: '5m', default: '15s' }),
-})
+export const entraSection = section(
+  'The registration in Microsoft Entra ID, and how Entra ID and Microsoft Graph are reached.',
+  {
+    tenantId: leaf(
+      'tenant',
+      'The Directory (tenant) ID; `common` or `organizations` only together with allowedTenants.',
+    ),
+    allowedTenants: list(
+      leaf('guid', 'A Directory (tenant) ID.'),
+      'The tenants whose people may sign in, where tenantId is `common` or `organizations`.',
+      { default: [] },
+    ),
+    clientId: leaf('guid', 'The Application (client) ID.'),
+    clientSecret: Type.Optional(
+      secret(
+        leaf(
+          'secret',
+          'The value (not the ID) of the client secret; exactly one of clientSecret, certificate and ' +
+            'federatedTokenFile is given.',
+        ),
+      ),
+    ),
+    certificate: Type.Optional(certificateSection),
+    federatedTokenFile: Type.Optional(
+      leaf(
+        'readablePath',
+        'The file of the workload identity token, in place of a client secret; read for every token request.',
+      ),
+    ),
+    cloud: choice(['global', 'usgov', 'usgov-dod', 'china'], 'The Microsoft cloud that the tenant lives in.', {
+      default: 'global',
+    }),
+    authorityHost: Type.Optional(
+      leaf('upstream', "The origin of the login service in place of the cloud's own, for tests and private links."),
+    ),
+    graphUrl: Type.Optional(
+      leaf(
+        'upstream',
+        "The origin of Microsoft Graph in place of the cloud's own; also the prefix of the Graph scopes.",
+      ),
+    ),
+    allowHttp: flag(
+      'Lets authorityHost and graphUrl be http, on loopback and private addresses alone; for tests.',
+      false,
+    ),
+    caFile: Type.Optional(
+      leaf('readablePath', 'Certificates (PEM) to trust besides the usual ones when Entra ID and Graph are asked.'),
+    ),
+    membershipPath: choice(
+      ['users', 'me'],
+      'Which Graph path lists the memberships: /users/{oid}/transitiveMemberOf or /me/transitiveMemberOf.',
+      { default: 'users' },
+    ),
+    securityGroupsOnly: flag('Lets security groups alone count; needs GroupMember.Read.All.', false),
+    loginBudget: duration('Everything Entra ID and Graph may take of one login.', {
+      min: '1s',
+      max: '5m',
+      default: '15s',
+    }),
+  },
+)
 
-export const databaseSection = section('The PostgreSQL database: either url (or urlFile) or embedded: true must be given.', {
-  url: Type.Optional(secret(leaf('databaseUrl', 'The address of the database, postgres://user:password@host:port/name; `sslmode` and `sslrootcert` as libpq has them (without sslmode: prefer).'))),
-  caFile: Type.Optional(leaf('readablePath', 'Certificates (PEM) of the authorities that sign the database server\'s certificate; without `sslmode` in url it means verify-full.')),
-  embedded: flag('Runs an embedded PostgreSQL in dataDir instead of using url; for one machine.', false),
-  dataDir: leaf('path', 'The directory of the embedded PostgreSQL.', { default: './data' }),
-  poolSize: count('The number of database connections.', { minimum: 1, maximum: 1000, default: 10 }),
-})
+export const databaseSection = section(
+  'The PostgreSQL database: either url (or urlFile) or embedded: true must be given.',
+  {
+    url: Type.Optional(
+      secret(
+        leaf(
+          'databaseUrl',
+          'The address of the database, postgres://user:password@host:port/name; `sslmode` and `sslrootcert` as ' +
+            'libpq has them (without sslmode: prefer).',
+        ),
+      ),
+    ),
+    caFile: Type.Optional(
+      leaf(
+        'readablePath',
+        "Certificates (PEM) of the authorities that sign the database server's certificate; without `sslmode` in url " +
+          'it means verify-full.',
+      ),
+    ),
+    embedded: flag('Runs an embedded PostgreSQL in dataDir instead of using url; for one machine.', false),
+    dataDir: leaf('path', 'The directory of the embedded PostgreSQL.', { default: './data' }),
+    poolSize: count('The number of database connections.', { minimum: 1, maximum: 1000, default: 10 }),
+  },
+)
 
 export const sessionSection = section('How long people stay signed in, and the cookie that says so.', {
-  secrets: secret(list(leaf('strongSecret', 'A secret of at least 32 characters.'), 'Secrets of at least 32 characters: the first one signs, all verify, so that they can be rotated.', { minItems: 1 })),
-  cookieDomain: Type.Optional(leaf('cookieDomain', 'The narrowest domain that holds the applications; without it the cookie stays on publicUrl\'s host.')),
+  secrets: secret(
+    list(
+      leaf('strongSecret', 'A secret of at least 32 characters.'),
+      'Secrets of at least 32 characters: the first one signs, all verify, so that they can be rotated.',
+      { minItems: 1 },
+    ),
+  ),
+  cookieDomain: Type.Optional(
+    leaf(
+      'cookieDomain',
+      "The narrowest domain that holds the applications; without it the cookie stays on publicUrl's host.",
+    ),
+  ),
   idleTimeout: duration('A session that is not used for so long is over.', { min: '1s', max: '90d', default: '8h' }),
-  absoluteTimeout: duration('A session is over so long after the sign-in, used or not.', { min: '1s', max: '90d', default: '24h' }),
-  privilegedTimeout: Type.Optional(duration('Staff and superusers sign in again after this time.', { min: '1s', max: '90d' })),
-  outageGrace: duration('How long warm sessions go on while the database is unreachable; never for staff and superusers.', { min: '0s', max: '15m', default: '60s' }),
+  absoluteTimeout: duration('A session is over so long after the sign-in, used or not.', {
+    min: '1s',
+    max: '90d',
+    default: '24h',
+  }),
+  privilegedTimeout: Type.Optional(
+    duration('Staff and superusers sign in again after this time.', { min: '1s', max: '90d' }),
+  ),
+  outageGrace: duration(
+    'How long warm sessions go on while the database is unreachable; never for staff and superusers.',
+    { min: '0s', max: '15m', default: '60s' },
+  ),
   maxPerUser: count(
     'Live sessions of one person: a sign-in that would make more ends the oldest of them.',
     { minimum: 1, maximum: 10_000, default: 50 },
   ),
-  identityCookie: flag('Adds a signed JWT cookie (10 minutes, audience cookieDomain) that applications can verify offline.', false),
+  identityCookie: flag(
+    'Adds a signed JWT cookie (10 minutes, audience cookieDomain) that applications can verify offline.',
+    false,
+  ),
 })
 
 export const keysSection = section('The keys that sign assertions, which are kept sealed in the database.', {
-  encryptionSecrets: secret(list(leaf('strongSecret', 'A secret of at least 32 characters.'), 'Secrets of at least 32 characters that seal the signing keys, other ones than session.secrets: the first one seals, all open.', { minItems: 1 })),
+  encryptionSecrets: secret(
+    list(
+      leaf('strongSecret', 'A secret of at least 32 characters.'),
+      'Secrets of at least 32 characters that seal the signing keys, other ones than session.secrets: the first one ' +
+        'seals, all open.',
+      { minItems: 1 },
+    ),
+  ),
   rotateEvery: duration('How often a new signing key takes over.', { min: '1d', max: '400d', default: '90d' }),
 })
 
@@ -72,7 +196,11 @@ export const auditSection = section('The record of logins and changes.', {
 })
 
 export const logSection = section('What Gatehouse writes to standard output.', {
-  level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'The least severe lines that are written.', { default: 'info' }),
+  level: choice(
+    ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    'The least severe lines that are written.',
+    { default: 'info' },
+  ),
   format: choice(
     ['auto', 'json', 'text'],
     'One JSON object a line, or text for people; `auto`: text where standard output is a terminal, else JSON.',
@@ -80,7 +208,7 @@ export const logSection = section('What Gatehouse writes to standard output.', {
   ),
   access: choice(
     ['denied', 'all', 'none'],
-    'Which answers to a proxy\'s question are logged; refusals within `log.budget`.',
+    "Which answers to a proxy's question are logged; refusals within `log.budget`.",
     { default: 'denied' },
   ),
   budget: count(

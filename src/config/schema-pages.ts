@@ -5,13 +5,18 @@ import { leaf, section } from './schema-parts.js'
 const PICTURE = 'PNG, JPEG, WebP or SVG of at most 256 kB; relative to the configuration file.'
 
 export const application = section('One application on the home page.', {
-  host: leaf('applicationHost', 'Its host, exactly, with the port where it is not the usual one of publicUrl\'s scheme.'),
+  host: leaf(
+    'applicationHost',
+    "Its host, exactly, with the port where it is not the usual one of publicUrl's scheme.",
+  ),
   name: leaf('text', 'What people call it.', { maxLength: 80 }),
   icon: Type.Optional(leaf('image', `A small square picture: ${PICTURE}`)),
 })
 
 export const brandingSection = section('What the pages look like.', {
-  name: Type.Optional(leaf('text', 'The name above every page and in its title, in place of Gatehouse.', { maxLength: 60 })),
+  name: Type.Optional(
+    leaf('text', 'The name above every page and in its title, in place of Gatehouse.', { maxLength: 60 }),
+  ),
   logoFile: Type.Optional(leaf('image', `The picture above every page: ${PICTURE}`)),
   color: Type.Optional(leaf('color', 'The colour of buttons and links, `#rrggbb`; text on it stays readable.')),
 })

@@ -4,21 +4,42 @@ import type { TObject, TProperties, TSchema, TUnsafe } from 'typebox'
 import type { KindName } from './kinds/index.js'
 import { Type } from './schema-types.js'
 
-/** A length of time as people write it, `15s 5m 8h 90d`: key `x` in the file becomes `xMs`, in milliseconds, in `Config`. */
+/**
+ * A length of time as people write it, `15s 5m 8h 90d`: key `x` in the file becomes `xMs`, in milliseconds, in
+ * `Config`.
+ */
 export type Duration = string & { readonly '~duration': true }
 
-export interface LeafOptions { readonly default?: string, readonly maxLength?: number }
-export interface DurationLimits { readonly default?: string, readonly min: string, readonly max: string }
+export interface LeafOptions {
+  readonly default?: string
+  readonly maxLength?: number
+}
+export interface DurationLimits {
+  readonly default?: string
+  readonly min: string
+  readonly max: string
+}
 
 export function leaf(kind: KindName, description: string, options: LeafOptions = {}): TUnsafe<string> {
   return Type.Unsafe<string>({ type: 'string', minLength: 1, description, 'x-kind': kind, ...options })
 }
 
 export function duration(description: string, { min, max, ...options }: DurationLimits): TUnsafe<Duration> {
-  return Type.Unsafe<Duration>({ type: 'string', description, 'x-kind': 'duration', 'x-min': min, 'x-max': max, ...options })
+  return Type.Unsafe<Duration>({
+    type: 'string',
+    description,
+    'x-kind': 'duration',
+    'x-min': min,
+    'x-max': max,
+    ...options,
+  })
 }
 
-export function choice<const Value extends string>(values: readonly Value[], description: string, options: { default?: Value } = {}): TUnsafe<Value> {
+export function choice<const Value extends string>(
+  values: readonly Value[],
+  description: string,
+  options: { default?: Value } = {},
+): TUnsafe<Value> {
   return Type.Unsafe<Value>({ type: 'string', enum: values, description, ...options })
 }
 
@@ -26,18 +47,29 @@ export function flag(description: string, fallback: boolean): TUnsafe<boolean> {
   return Type.Unsafe<boolean>({ type: 'boolean', description, default: fallback })
 }
 
-export function count(description: string, options: { minimum: number, maximum: number, default: number }): TUnsafe<number> {
+export function count(
+  description: string,
+  options: { minimum: number, maximum: number, default: number },
+): TUnsafe<number> {
   return Type.Unsafe<number>({ type: 'integer', description, ...options })
 }
 
-export interface ListOptions { readonly default?: readonly unknown[], readonly minItems?: number }
+export interface ListOptions {
+  readonly default?: readonly unknown[]
+  readonly minItems?: number
+}
 
 export function list<Item extends TSchema>(items: Item, description: string, options: ListOptions = {}) {
   return Type.Array(items, { description, ...options })
 }
 
-/** Keys with a default are always there in `Config`; `Type.Optional` ones may be undefined; all others must be given. */
-export function section<Properties extends TProperties>(description: string, properties: Properties): TObject<Properties> {
+/**
+ * Keys with a default are always there in `Config`; `Type.Optional` ones may be undefined; all others must be given.
+ */
+export function section<Properties extends TProperties>(
+  description: string,
+  properties: Properties,
+): TObject<Properties> {
   return Type.Object(properties, { description, additionalProperties: false })
 }
 

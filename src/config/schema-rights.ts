@@ -6,18 +6,25 @@ import { Type } from './schema-types.js'
 
 const localGroup = leaf('groupName', 'The exact name of a local group.')
 const permission = leaf('permission', 'A permission: words joined by dots, like netbox.view.')
-const onlyTrue = (description: string): TUnsafe<true> => Type.Unsafe<true>({ type: 'boolean', enum: [true], description })
+const onlyTrue = (description: string): TUnsafe<true> =>
+  Type.Unsafe<true>({ type: 'boolean', enum: [true], description })
 
 export const mappingRow = section('One Entra group and all that it grants.', {
   entraGroup: leaf('entraGroup', 'The Object ID of the Entra group, never its display name.'),
   label: Type.Optional(leaf('text', 'What people read instead of the Object ID.', { maxLength: 150 })),
-  groups: list(localGroup, 'The local groups that its members are in: exact names of groups that exist.', { default: [] }),
+  groups: list(localGroup, 'The local groups that its members are in: exact names of groups that exist.', {
+    default: [],
+  }),
   staff: flag('Its members are staff.', false),
   superuser: flag('Its members are superusers; this does not imply staff.', false),
 })
 
 export const authAllowedSection = section('Whom the optional step auth_allowed lets in.', {
-  emailDomains: list(leaf('hostName', 'A domain, like example.com.'), 'The domains that a verified e-mail address may have; empty: all.', { default: [] }),
+  emailDomains: list(
+    leaf('hostName', 'A domain, like example.com.'),
+    'The domains that a verified e-mail address may have; empty: all.',
+    { default: [] },
+  ),
   guests: flag('Guests of the tenant may sign in.', true),
 })
 
@@ -29,33 +36,84 @@ const allowWhom = section('Any one of these is enough.', {
 })
 
 const accessRule = section('One rule; every part that is given must match.', {
-  hosts: list(leaf('hostPattern', 'A host, `*.suffix` for every host below it, or either with a port.'), 'The hosts it is about: `host`, `*.suffix` (not the suffix itself), either with `:port`.', { minItems: 1 }),
-  networks: Type.Optional(list(leaf('network', 'An address, a CIDR range, or loopback, linklocal, uniquelocal.'), 'Only requests from these networks.', { minItems: 1 })),
-  methods: Type.Optional(list(leaf('method', 'An HTTP method in capitals.'), 'Only these HTTP methods.', { minItems: 1 })),
-  paths: Type.Optional(list(leaf('pathPattern', 'A path; `*` stands for one segment, `**` for any number.'), 'Only these paths: `*` stands for one segment, a last `**` for any number of them.', { minItems: 1 })),
-  allow: Type.Union([choice(['anyone', 'authenticated', 'deny'], 'Everybody, everybody who is signed in, or nobody.'), allowWhom], { description: 'Whom it lets in: `anyone`, `authenticated`, `deny`, or any of groups, permissions, staff, superuser.' }),
+  hosts: list(
+    leaf('hostPattern', 'A host, `*.suffix` for every host below it, or either with a port.'),
+    'The hosts it is about: `host`, `*.suffix` (not the suffix itself), either with `:port`.',
+    { minItems: 1 },
+  ),
+  networks: Type.Optional(
+    list(
+      leaf('network', 'An address, a CIDR range, or loopback, linklocal, uniquelocal.'),
+      'Only requests from these networks.',
+      { minItems: 1 },
+    ),
+  ),
+  methods: Type.Optional(
+    list(leaf('method', 'An HTTP method in capitals.'), 'Only these HTTP methods.', { minItems: 1 }),
+  ),
+  paths: Type.Optional(
+    list(
+      leaf('pathPattern', 'A path; `*` stands for one segment, `**` for any number.'),
+      'Only these paths: `*` stands for one segment, a last `**` for any number of them.',
+      { minItems: 1 },
+    ),
+  ),
+  allow: Type.Union([
+    choice(['anyone', 'authenticated', 'deny'], 'Everybody, everybody who is signed in, or nobody.'),
+    allowWhom,
+  ], {
+    description: 'Whom it lets in: `anyone`, `authenticated`, `deny`, or any of groups, permissions, staff, superuser.',
+  }),
 })
 
-export const accessSection = section('Who may see what; the first matching rule decides, and superusers pass every rule.', {
-  default: choice(['authenticated', 'deny'], 'What holds where no rule matches.', { default: 'authenticated' }),
-  rules: list(accessRule, 'The rules, in order.', { default: [] }),
-})
+export const accessSection = section(
+  'Who may see what; the first matching rule decides, and superusers pass every rule.',
+  {
+    default: choice(['authenticated', 'deny'], 'What holds where no rule matches.', { default: 'authenticated' }),
+    rules: list(accessRule, 'The rules, in order.', { default: [] }),
+  },
+)
 
 const extraHeader = section('One more identity header.', {
   name: leaf('headerName', 'The name of the header.'),
   value: choice(Object.keys(HEADER_VALUES) as HeaderValue[], 'What it says.'),
   separator: leaf('separator', 'The character between the entries of a list.', { default: ',' }),
-  encoding: choice([...HEADER_ENCODINGS], 'How characters outside ASCII are written: `percent` for applications that decode, `latin1` (one byte each, as far as ISO 8859-1 has them) for those that do not.', { default: 'percent' }),
+  encoding: choice(
+    [...HEADER_ENCODINGS],
+    'How characters outside ASCII are written: `percent` for applications that decode, `latin1` (one byte each, as ' +
+      'far as ISO 8859-1 has them) for those that do not.',
+    { default: 'percent' },
+  ),
 })
 
 export const headersSection = section('The identity headers on a 200.', {
-  families: list(choice(['x-auth-request', 'remote', 'assertion'], 'A family of headers.'), 'The families of headers: X-Auth-Request-*, Remote-*, and X-Gatehouse-Assertion.', { default: ['x-auth-request', 'remote', 'assertion'] }),
-  maxBytes: count('The most bytes that all identity headers together may have; more is refused, never cut.', { minimum: 512, maximum: 65536, default: 8192 }),
+  families: list(
+    choice(['x-auth-request', 'remote', 'assertion'], 'A family of headers.'),
+    'The families of headers: X-Auth-Request-*, Remote-*, and X-Gatehouse-Assertion.',
+    { default: ['x-auth-request', 'remote', 'assertion'] },
+  ),
+  maxBytes: count('The most bytes that all identity headers together may have; more is refused, never cut.', {
+    minimum: 512,
+    maximum: 65536,
+    default: 8192,
+  }),
   extra: list(extraHeader, 'More headers, by name.', { default: [] }),
 })
 
 export const syncSection = section('The re-evaluation of people with live sessions.', {
-  interval: duration('How often people with live sessions are looked up again.', { min: '10s', max: '1d', default: '5m' }),
-  privilegedStaleness: duration('Staff and superusers whom Graph has not answered about for longer lose both flags, until it answers.', { min: '10s', max: '30d', default: '1h' }),
-  maxStaleness: Type.Optional(duration('Whom Graph has not answered about for longer loses their sessions; absent: nobody does.', { min: '10s', max: '90d' })),
+  interval: duration('How often people with live sessions are looked up again.', {
+    min: '10s',
+    max: '1d',
+    default: '5m',
+  }),
+  privilegedStaleness: duration(
+    'Staff and superusers whom Graph has not answered about for longer lose both flags, until it answers.',
+    { min: '10s', max: '30d', default: '1h' },
+  ),
+  maxStaleness: Type.Optional(
+    duration('Whom Graph has not answered about for longer loses their sessions; absent: nobody does.', {
+      min: '10s',
+      max: '90d',
+    }),
+  ),
 })

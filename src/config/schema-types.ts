@@ -5,7 +5,10 @@ import type { TArray, TObject, TOptional, TProperties, TSchema, TUnion, TUnsafe 
 /** Not enumerable, as in TypeBox: the schema that is walked and published stays plain JSON Schema. */
 const OPTIONAL = '~optional'
 
-interface Keywords { readonly description?: string, readonly [keyword: string]: unknown }
+interface Keywords {
+  readonly description?: string
+  readonly [keyword: string]: unknown
+}
 
 export const Type = {
   Object<Properties extends TProperties>(properties: Properties, keywords: Keywords): TObject<Properties> {

@@ -9,14 +9,27 @@ const QUOTES = /^["'`\u2018\u2019\u201C\u201D\u00AB\u00BB]|["'`\u2018\u2019\u201
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u00A0]/u
 
 const ODDITIES = {
-  blank: refuse('secret_blank', 'has white space around it, which is left out',
-    'Take the blanks and line breaks away where the secret is set.'),
-  quoted: refuse('secret_quoted', 'begins or ends with a quotation mark, which counts as a part of it',
-    'Files of variables (docker --env-file, Kubernetes) keep quotation marks: take them away, unless they belong to it.'),
-  escaped: refuse('secret_escaped', 'ends with a backslash and a letter, as a line break is written in some programs',
-    'Take the two characters away, unless they belong to the secret.'),
-  invisible: refuse('secret_invisible', 'contains a line break, a control character or another invisible character',
-    'Copy the secret again, as one line of visible characters.'),
+  blank: refuse(
+    'secret_blank',
+    'has white space around it, which is left out',
+    'Take the blanks and line breaks away where the secret is set.',
+  ),
+  quoted: refuse(
+    'secret_quoted',
+    'begins or ends with a quotation mark, which counts as a part of it',
+    'Files of variables (docker --env-file, Kubernetes) keep quotation marks: take them away, ' +
+      'unless they belong to it.',
+  ),
+  escaped: refuse(
+    'secret_escaped',
+    'ends with a backslash and a letter, as a line break is written in some programs',
+    'Take the two characters away, unless they belong to the secret.',
+  ),
+  invisible: refuse(
+    'secret_invisible',
+    'contains a line break, a control character or another invisible character',
+    'Copy the secret again, as one line of visible characters.',
+  ),
 } as const satisfies Record<string, Refusal>
 
 export function isSecret(shape: Shape): boolean {

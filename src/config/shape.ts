@@ -39,7 +39,9 @@ export function twinOf(name: string): string {
 }
 
 export function keysOf(section: Shape): string[] {
-  return Object.entries(section.properties ?? {}).flatMap(([name, shape]) => shape['x-secret'] ? [name, twinOf(name)] : [name])
+  return Object.entries(section.properties ?? {}).flatMap(([name, shape]) =>
+    shape['x-secret'] ? [name, twinOf(name)] : [name]
+  )
 }
 
 export function propertyOf(section: Shape, name: string): Shape | undefined {

@@ -33,10 +33,19 @@ function valueOf(inside: string, env: Environment): string | Refusal {
   if (name === undefined || fallback?.includes('${')) return malformed(`\${${inside}}`)
   const value = Object.hasOwn(env, name) ? env[name] : undefined
   if (fallback !== undefined) return value === undefined || value === '' ? fallback : value
-  return value ?? refuse('env_unset', `uses \${${name}}, but the environment variable ${name} is not set`, `Set ${name}, or write \${${name}:-default}.`)
+  return value ??
+    refuse(
+      'env_unset',
+      `uses \${${name}}, but the environment variable ${name} is not set`,
+      `Set ${name}, or write \${${name}:-default}.`,
+    )
 }
 
 function malformed(reference: string): Refusal {
-  // eslint-disable-next-line no-template-curly-in-string -- what the operator writes
-  return refuse('env_malformed', `has ${JSON.stringify(reference)}, which is no reference to a variable`, 'Write ${NAME} or ${NAME:-default}, not nested; $${ stands for a literal ${.')
+  return refuse(
+    'env_malformed',
+    `has ${JSON.stringify(reference)}, which is no reference to a variable`,
+    // eslint-disable-next-line no-template-curly-in-string -- what the operator writes
+    'Write ${NAME} or ${NAME:-default}, not nested; $${ stands for a literal ${.',
+  )
 }

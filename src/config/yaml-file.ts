@@ -1,6 +1,16 @@
 // The YAML text as a tree that knows where everything stands. Syntax errors are reported in plain words; what stands
 // before the first of them is still worth checking, what follows is perhaps not what its author meant.
-import { Composer, isMap, isScalar, LineCounter, Parser, visit, type Document, type ParsedNode, type YAMLError } from 'yaml'
+import {
+  Composer,
+  isMap,
+  isScalar,
+  LineCounter,
+  Parser,
+  visit,
+  type Document,
+  type ParsedNode,
+  type YAMLError,
+} from 'yaml'
 import type { Place } from './problem.js'
 import type { Report } from './report.js'
 
@@ -16,7 +26,16 @@ export interface YamlFile {
 const MAX_DEPTH = 64
 const MAX_ERRORS = 20
 // Errors inside one value, behind which the tree is sound again.
-const LOCAL = ['BAD_DQ_ESCAPE', 'BAD_SCALAR_START', 'BAD_ALIAS', 'TAG_RESOLVE_FAILED', 'MULTIPLE_DOCS', 'ALIAS_PROPS', 'MULTIPLE_ANCHORS', 'MULTIPLE_TAGS']
+const LOCAL = [
+  'BAD_DQ_ESCAPE',
+  'BAD_SCALAR_START',
+  'BAD_ALIAS',
+  'TAG_RESOLVE_FAILED',
+  'MULTIPLE_DOCS',
+  'ALIAS_PROPS',
+  'MULTIPLE_ANCHORS',
+  'MULTIPLE_TAGS',
+]
 
 /**
  * Undefined where there is no tree at all; the report then says why.
@@ -31,30 +50,65 @@ export function parseYaml(text: string, report: Report, sections: readonly strin
   }
   // The composer recurses: a file of 100,000 opening brackets would end the process, not just throw.
   if (depthOf(tokens) > MAX_DEPTH) {
-    report.problem('', 'yaml_depth', 'The YAML is nested too deeply to be a configuration.', 'Check that this is the right file.')
+    report.problem(
+      '',
+      'yaml_depth',
+      'The YAML is nested too deeply to be a configuration.',
+      'Check that this is the right file.',
+    )
     return undefined
   }
-  const docs = [...new Composer({ uniqueKeys: false, prettyErrors: false, logLevel: 'silent' }).compose(tokens, true, text.length)]
+  const docs = [
+    ...new Composer({ uniqueKeys: false, prettyErrors: false, logLevel: 'silent' }).compose(tokens, true, text.length),
+  ]
   const [doc, second] = docs
   if (doc === undefined) return undefined
-  if (second) report.problem('', 'documents_several', 'The file holds more than one YAML document.', 'Keep one; take the line --- (or ...) between them away.', placeAt(second.contents?.range?.[0] ?? second.range[0]))
+  if (second) {
+    report.problem(
+      '',
+      'documents_several',
+      'The file holds more than one YAML document.',
+      'Keep one; take the line --- (or ...) between them away.',
+      placeAt(second.contents?.range?.[0] ?? second.range[0]),
+    )
+  }
   const { doubts, lines: wrong } = reportErrors(text, doc, placeAt, report, sections)
-  return { doc, placeAt, broken: doubts.length > 0, doubtful: ({ line }) => wrong.has(line) || doubts.some(({ from, to }) => line >= from && line < to) }
+  return {
+    doc,
+    placeAt,
+    broken: doubts.length > 0,
+    doubtful: ({ line }) => wrong.has(line) || doubts.some(({ from, to }) => line >= from && line < to),
+  }
 }
 
 /** Which lines are in doubt, and every line with an error. */
-function reportErrors(text: string, doc: Document.Parsed, placeAt: (offset: number) => Place, report: Report, sections: readonly string[]) {
+function reportErrors(
+  text: string,
+  doc: Document.Parsed,
+  placeAt: (offset: number) => Place,
+  report: Report,
+  sections: readonly string[],
+) {
   const lines = new Set<number>()
   const doubts: { from: number, to: number }[] = []
   for (const error of [...doc.errors, ...doc.warnings.filter((warning) => warning.code === 'TAG_RESOLVE_FAILED')]) {
     const offset = startOf(error, doc, text)
     const place = placeAt(offset)
-    const consequence = error.code === 'UNEXPECTED_TOKEN' && doubts.some(({ from, to }) => place.line >= from && place.line < to)
-    if (!LOCAL.includes(error.code)) doubts.push({ from: placeAt(keyBefore(doc, offset)).line, to: placeAt(sectionAfter(doc, offset, sections)).line })
+    const consequence = error.code === 'UNEXPECTED_TOKEN' &&
+      doubts.some(({ from, to }) => place.line >= from && place.line < to)
+    if (!LOCAL.includes(error.code)) {
+      doubts.push({ from: placeAt(keyBefore(doc, offset)).line, to: placeAt(sectionAfter(doc, offset, sections)).line })
+    }
     if (consequence || lines.has(place.line) || lines.size >= MAX_ERRORS) continue
     lines.add(place.line)
     const [says, remedy] = explain(error, text.split('\n', place.line)[place.line - 1] ?? '')
-    report.problem('', error.code === 'TAG_RESOLVE_FAILED' ? 'yaml_tag' : 'yaml_syntax', `The YAML cannot be read here: ${says}.`, remedy, place)
+    report.problem(
+      '',
+      error.code === 'TAG_RESOLVE_FAILED' ? 'yaml_tag' : 'yaml_syntax',
+      `The YAML cannot be read here: ${says}.`,
+      remedy,
+      place,
+    )
   }
   return { doubts, lines }
 }
@@ -69,7 +123,7 @@ function depthOf(tokens: readonly unknown[]): number {
     if (typeof token !== 'object' || token === null) continue
     for (const part of ['value', 'key', 'items']) {
       const inner: unknown = part in token ? (token as Record<string, unknown>)[part] : undefined
-      if (Array.isArray(inner)) for (const item of inner) open.push([item, depth + 1])
+      if (Array.isArray(inner)) { for (const item of inner) open.push([item, depth + 1]) }
       else if (typeof inner === 'object') open.push([inner, part === 'value' ? depth + 1 : depth])
     }
   }
@@ -83,7 +137,10 @@ function startOf(error: YAMLError, doc: Document.Parsed, text: string): number {
   if (error.code !== 'MISSING_CHAR') return start
   visit(doc, {
     Scalar(_, node) {
-      if ((node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE') && node.range && node.range[0] < start && node.range[1] >= error.pos[0]) start = node.range[0]
+      if (
+        (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE') && node.range && node.range[0] < start &&
+        node.range[1] >= error.pos[0]
+      ) start = node.range[0]
     },
   })
   return start
@@ -92,13 +149,19 @@ function startOf(error: YAMLError, doc: Document.Parsed, text: string): number {
 /** Where the key begins whose value the error is in. */
 function keyBefore(doc: Document.Parsed, offset: number): number {
   let start = 0
-  visit(doc, { Scalar(key, { range }) { if (key === 'key' && range && range[0] <= offset) start = Math.max(start, range[0]) } })
+  visit(doc, {
+    Scalar(key, { range }) {
+      if (key === 'key' && range && range[0] <= offset) start = Math.max(start, range[0])
+    },
+  })
   return start
 }
 
 function sectionAfter(doc: Document.Parsed, offset: number, sections: readonly string[]): number {
   const keys = isMap(doc.contents) ? doc.contents.items.map(({ key }) => key) : []
-  const starts = keys.flatMap((key) => isScalar(key) && sections.includes(String(key.value)) && key.range && key.range[0] > offset ? [key.range[0]] : [])
+  const starts = keys.flatMap((key) =>
+    isScalar(key) && sections.includes(String(key.value)) && key.range && key.range[0] > offset ? [key.range[0]] : []
+  )
   return Math.min(Number.MAX_SAFE_INTEGER, ...starts)
 }
 
@@ -107,10 +170,22 @@ function explain(error: YAMLError, line: string): readonly [says: string, remedy
   // eslint-disable-next-line no-template-curly-in-string -- what the operator writes
   if (/[[{,].*\$\{/.test(line)) return ['a variable inside [ ] or { } needs quotes', 'Write "${NAME}".']
   if (error.code === 'TAB_AS_INDENT') return ['a tab indents this line', 'Indent with spaces.']
-  if (error.code === 'BAD_SCALAR_START') return ['a value cannot begin with this character', 'Put quotes around the value.']
-  if (error.code === 'BAD_DQ_ESCAPE') return ['double quotes do not know this backslash sequence', 'Use single quotes, in which \\ has no meaning, or write \\\\.']
-  if (error.code === 'TAG_RESOLVE_FAILED') return ['there is no such !tag', 'Take it away, or put quotes around the value if it begins with !']
+  if (error.code === 'BAD_SCALAR_START') {
+    return ['a value cannot begin with this character', 'Put quotes around the value.']
+  }
+  if (error.code === 'BAD_DQ_ESCAPE') {
+    return [
+      'double quotes do not know this backslash sequence',
+      'Use single quotes, in which \\ has no meaning, or write \\\\.',
+    ]
+  }
+  if (error.code === 'TAG_RESOLVE_FAILED') {
+    return ['there is no such !tag', 'Take it away, or put quotes around the value if it begins with !']
+  }
   if (error.code === 'MISSING_CHAR') return ['a quote or a bracket is not closed', 'Close what is opened here.']
   const first = error.message.split('\n', 1)[0] ?? error.message
-  return [`${first.charAt(0).toLowerCase()}${first.slice(1)}`, 'Check quotes, brackets, colons and indentation on this line and the one before.']
+  return [
+    `${first.charAt(0).toLowerCase()}${first.slice(1)}`,
+    'Check quotes, brackets, colons and indentation on this line and the one before.',
+  ]
 }

@@ -1,4 +1,5 @@
-// Which access rules a request is looked at by: found by its host name and its method, in the order of the configuration.
+// Which access rules a request is looked at by: found by its host name and its method, in the order of the
+// configuration.
 
 import type { PathPattern } from './path-pattern.js'
 
@@ -11,9 +12,16 @@ export interface HostPattern {
 }
 
 /** What the index needs of a rule. */
-interface Indexed { readonly hosts: readonly HostPattern[], readonly methods: ReadonlySet<string> | undefined, readonly paths: readonly PathPattern[] | undefined }
+interface Indexed {
+  readonly hosts: readonly HostPattern[]
+  readonly methods: ReadonlySet<string> | undefined
+  readonly paths: readonly PathPattern[] | undefined
+}
 
-/** The rules of one host name: of each method, and of those by the first segment of a path, so that many rules cost no more than few. */
+/**
+ * The rules of one host name: of each method, and of those by the first segment of a path, so that many rules cost no
+ * more than few.
+ */
 export interface HostRules<Rule> {
   readonly byMethod: ReadonlyMap<string, PathRules<Rule>>
   readonly otherMethods: PathRules<Rule>
@@ -37,11 +45,21 @@ export function compileHost(text: string): HostPattern {
 }
 
 /** Finds the rules of a host name: its own and those of every domain above it, in their order. */
-export function hostIndex<Rule extends Indexed>(rules: readonly Rule[]): (hostname: string) => HostRules<Rule> | undefined {
+export function hostIndex<Rule extends Indexed>(
+  rules: readonly Rule[],
+): (hostname: string) => HostRules<Rule> | undefined {
   const names = [...new Set(rules.flatMap(({ hosts }) => hosts.map(({ name }) => name)))]
-  const applying = (hostname: string, orBelow: boolean) => hostRules(rules
-    .map((rule) => ({ ...rule, hosts: rule.hosts.filter(({ name, below }) => below ? hostname.endsWith(`.${name}`) || (orBelow && hostname === name) : !orBelow && hostname === name) }))
-    .filter(({ hosts }) => hosts.length > 0))
+  const applying = (hostname: string, orBelow: boolean) =>
+    hostRules(
+      rules
+        .map((rule) => ({
+          ...rule,
+          hosts: rule.hosts.filter(({ name, below }) =>
+            below ? hostname.endsWith(`.${name}`) || (orBelow && hostname === name) : !orBelow && hostname === name
+          ),
+        }))
+        .filter(({ hosts }) => hosts.length > 0),
+    )
   const exact = new Map(names.map((name) => [name, applying(name, false)]))
   const below = new Map(names.map((name) => [name, applying(name, true)]))
   return (hostname) => {
@@ -59,7 +77,12 @@ function hostRules<Rule extends Indexed>(rules: readonly Rule[]): HostRules<Rule
   if (rules.length === 0) return undefined
   const methods = new Set(rules.flatMap((rule) => [...rule.methods ?? []]))
   return {
-    byMethod: new Map([...methods].map((method) => [method, pathRules(rules.filter((rule) => rule.methods === undefined || rule.methods.has(method)))])),
+    byMethod: new Map(
+      [...methods].map((method) => [
+        method,
+        pathRules(rules.filter((rule) => rule.methods === undefined || rule.methods.has(method))),
+      ]),
+    ),
     otherMethods: pathRules(rules.filter((rule) => rule.methods === undefined)),
     looksAtMethods: methods.size > 0,
     looksAtPaths: rules.some(({ paths }) => paths !== undefined),
@@ -69,8 +92,15 @@ function hostRules<Rule extends Indexed>(rules: readonly Rule[]): HostRules<Rule
 
 function pathRules<Rule extends Indexed>(rules: readonly Rule[]): PathRules<Rule> {
   const firsts = new Set(rules.flatMap(({ paths = [] }) => paths.map(([first = '']) => first)))
-  const mayMatch = (first: string | undefined) => rules.filter(({ paths }) => paths === undefined || paths.some(([own = '']) => own === '*' || own === '**' || own === first))
-  return { all: rules, byFirstSegment: new Map([...firsts].map((first) => [first, mayMatch(first)])), otherSegments: mayMatch(undefined) }
+  const mayMatch = (first: string | undefined) =>
+    rules.filter(({ paths }) =>
+      paths === undefined || paths.some(([own = '']) => own === '*' || own === '**' || own === first)
+    )
+  return {
+    all: rules,
+    byFirstSegment: new Map([...firsts].map((first) => [first, mayMatch(first)])),
+    otherSegments: mayMatch(undefined),
+  }
 }
 
 export function isKnownMethod(method: string): boolean {
@@ -78,6 +108,9 @@ export function isKnownMethod(method: string): boolean {
 }
 
 /** The methods of IANA's registry. Any other, where rules tell methods apart, is one that no rule was written for. */
-const METHODS: ReadonlySet<string> = new Set(`ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET HEAD LABEL LINK LOCK MERGE
-  MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PRI PROPFIND PROPPATCH PUT QUERY REBIND REPORT
-  SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL`.split(/\s+/))
+const METHODS: ReadonlySet<string> = new Set(
+  `ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET HEAD LABEL LINK LOCK MERGE
+  MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PRI PROPFIND PROPPATCH PUT
+    QUERY REBIND REPORT
+  SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL`.split(/\s+/),
+)

@@ -1,5 +1,6 @@
-// Who may pass: rules by host, method, path and network, the first that matches decides. Knows nothing of HTTP: a target,
-// an address and a session in, a decision out. Compiled once; a request looks at the rules of its host and method alone.
+// Who may pass: rules by host, method, path and network, the first that matches decides. Knows nothing of HTTP: a
+// target, an address and a session in, a decision out. Compiled once; a request looks at the rules of its host and
+// method alone.
 import { compileHost, hostIndex, isKnownMethod, type HostPattern, type PathRules } from './access-hosts.js'
 import { compilePath, matchesSegments, segmentsOf, type PathPattern } from './path-pattern.js'
 import { pathReadings, type PathReadings } from './path-readings.js'
@@ -61,7 +62,10 @@ export interface AccessPolicy {
   decide(question: AccessQuestion | undefined, session: Rights | undefined): Decision
   /** Every rule that may decide, in order; more than one where the path or the address can be read in several ways. */
   grounds(question: AccessQuestion): readonly Grounds[]
-  /** Whether a rule of this host may let in who is not signed in. If not, nothing else about the request matters to them. */
+  /**
+   * Whether a rule of this host may let in who is not signed in. If not, nothing else about the request matters to
+   * them.
+   */
   mayLetAnyoneIn(hostname: string): boolean
 }
 
@@ -78,7 +82,10 @@ interface CompiledRule extends Grounds {
 }
 
 /** @param networkTest how a list of networks is read (addresses are no business of this file) */
-export function compileAccess({ default: fallback, rules }: AccessRules, networkTest: (networks: readonly string[]) => NetworkTest): AccessPolicy {
+export function compileAccess(
+  { default: fallback, rules }: AccessRules,
+  networkTest: (networks: readonly string[]) => NetworkTest,
+): AccessPolicy {
   const compiled = rules.map((rule, index) => compileRule(rule, `access.rules[${index}]`, networkTest))
   const rulesOf = hostIndex(compiled)
   const open = compiled.filter(({ allow }) => allow === 'anyone')
@@ -98,7 +105,9 @@ export function compileAccess({ default: fallback, rules }: AccessRules, network
     if (host.looksAtMethods && !isKnownMethod(target.method)) return [unknownMethod]
     const candidates = host.byMethod.get(target.method) ?? host.otherMethods
     const readings = host.looksAtPaths ? readingsOf(target) : NO_READING
-    if (target.port === undefined || host.ports.length === 1) return possible(candidates, readings, host.ports, { address, longest }, byDefault)
+    if (target.port === undefined || host.ports.length === 1) {
+      return possible(candidates, readings, host.ports, { address, longest }, byDefault)
+    }
     return possible(candidates, readings, [target.port], { address, longest }, byDefault)
   }
   return {
@@ -107,7 +116,15 @@ export function compileAccess({ default: fallback, rules }: AccessRules, network
     mayLetAnyoneIn: (hostname) => open.length > 0 && openRulesOf(hostname) !== undefined,
     decide(question, session) {
       const all = question === undefined ? [byDefault] : grounds(question)
-      for (const each of all) if (!permits(each.allow, session)) return { allow: false, reason: session ? 'not_allowed' : 'not_signed_in', grounds: each }
+      for (const each of all) {
+        if (!permits(each.allow, session)) {
+          return {
+            allow: false,
+            reason: session ? 'not_allowed' : 'not_signed_in',
+            grounds: each,
+          }
+        }
+      }
       return { allow: true, grounds: all[0] ?? byDefault }
     },
   }
@@ -121,7 +138,8 @@ export function permits(allow: Allow, session: Rights | undefined): boolean {
   if (!session) return false
   if (session.isSuperuser || allow === 'authenticated') return true
   if (allow === 'deny') return false
-  return (allow.staff === true && session.isStaff) || allow.groups.some((name) => session.groups.includes(name)) || allow.permissions.some((name) => session.permissions.includes(name))
+  return (allow.staff === true && session.isStaff) || allow.groups.some((name) => session.groups.includes(name)) ||
+    allow.permissions.some((name) => session.permissions.includes(name))
 }
 
 /** Whom a rule lets in, in words. */
@@ -171,22 +189,40 @@ function longestPattern(rules: readonly CompiledRule[]): number {
   return Math.max(0, ...rules.flatMap(({ paths = [] }) => paths.map(({ length }) => length)))
 }
 
-interface Circumstances { readonly address: () => string | undefined, readonly longest: number }
+interface Circumstances {
+  readonly address: () => string | undefined
+  readonly longest: number
+}
 
 /** For every reading and port the first rule that surely matches; and before it those of which nobody can say. */
-function possible(candidates: PathRules<CompiledRule>, readings: PathReadings, ports: readonly string[], circumstances: Circumstances, byDefault: Grounds): readonly Grounds[] {
+function possible(
+  candidates: PathRules<CompiledRule>,
+  readings: PathReadings,
+  ports: readonly string[],
+  circumstances: Circumstances,
+  byDefault: Grounds,
+): readonly Grounds[] {
   const [reading, port] = [readings[0] ?? '', ports[0] ?? '']
   const single = readings !== 'unknowable' && readings.length === 1 && ports.length === 1
-  if (single) return firstOf(candidates, segmentsOf(reading, circumstances.longest), port, circumstances, byDefault) // nearly always
+  // nearly always
+  if (single) return firstOf(candidates, segmentsOf(reading, circumstances.longest), port, circumstances, byDefault)
   const found = new Set<Grounds>()
   for (const each of readings === 'unknowable' ? [undefined] : readings) {
     const segments = each === undefined ? undefined : segmentsOf(each, circumstances.longest)
-    for (const under of ports) for (const grounds of firstOf(candidates, segments, under, circumstances, byDefault)) found.add(grounds)
+    for (const under of ports) {
+      for (const grounds of firstOf(candidates, segments, under, circumstances, byDefault)) found.add(grounds)
+    }
   }
   return [...found]
 }
 
-function firstOf({ all, byFirstSegment, otherSegments }: PathRules<CompiledRule>, segments: readonly string[] | undefined, port: string, { address }: Circumstances, byDefault: Grounds): readonly Grounds[] {
+function firstOf(
+  { all, byFirstSegment, otherSegments }: PathRules<CompiledRule>,
+  segments: readonly string[] | undefined,
+  port: string,
+  { address }: Circumstances,
+  byDefault: Grounds,
+): readonly Grounds[] {
   let perhaps: Grounds[] | undefined
   const candidates = segments === undefined ? all : byFirstSegment.get(segments[0] ?? '') ?? otherSegments
   for (const rule of candidates) {
@@ -216,7 +252,11 @@ function matchesPort({ hosts }: CompiledRule, port: string): boolean {
   return false
 }
 
-function compileRule(rule: AccessRule, path: string, networkTest: (networks: readonly string[]) => NetworkTest): CompiledRule {
+function compileRule(
+  rule: AccessRule,
+  path: string,
+  networkTest: (networks: readonly string[]) => NetworkTest,
+): CompiledRule {
   const about = describeRule(rule)
   return {
     path,

@@ -7,12 +7,18 @@ import type { SessionRecord } from './session.js'
 export type ClaimPieces = readonly [shared: string, own: string]
 
 /**
- * The claims (RFC 7519); what is not known is left out. The first piece is a multiple of three bytes long, filled up with blanks:
+ * The claims (RFC 7519); what is not known is left out. The first piece is a multiple of three bytes long, filled up
+ * with blanks:
  * so its base64url is the beginning of the whole's, and is kept once for all who have it in common.
  * @param issuer publicUrl @param audience host name of the application, or the domain of the cookie
  * @param times in seconds since 1970
  */
-export function assertionClaims(session: SessionRecord, issuer: string, audience: string, times: { readonly iat: number, readonly exp: number }): ClaimPieces {
+export function assertionClaims(
+  session: SessionRecord,
+  issuer: string,
+  audience: string,
+  times: { readonly iat: number, readonly exp: number },
+): ClaimPieces {
   const { oid, tid, email, name } = session
   const shared = {
     iss: issuer,
@@ -41,10 +47,21 @@ function members(claims: object): string {
   return JSON.stringify(claims).slice(1, -1)
 }
 
-export interface AssertionKey { readonly kid: string, readonly privateKey: KeyObject }
+export interface AssertionKey {
+  readonly kid: string
+  readonly privateKey: KeyObject
+}
 
 /** Public half of a key as JWKS has it (RFC 7517). */
-export interface PublicJwk { readonly kty: string, readonly crv: string, readonly x: string, readonly y: string, readonly kid: string, readonly use: 'sig', readonly alg: 'ES256' }
+export interface PublicJwk {
+  readonly kty: string
+  readonly crv: string
+  readonly x: string
+  readonly y: string
+  readonly kid: string
+  readonly use: 'sig'
+  readonly alg: 'ES256'
+}
 
 /** The keys of the assertions, as this process last read them. */
 export interface KeyRing {

@@ -1,5 +1,5 @@
-// The key and the certificate that Gatehouse proves itself with: judged once by the configuration and again at each use,
-// since the files may be exchanged while it runs.
+// The key and the certificate that Gatehouse proves itself with: judged once by the configuration and again at each
+// use, since the files may be exchanged while it runs.
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 
 const MIN_BITS = 2048
@@ -10,19 +10,55 @@ export interface ClientCertificate {
 }
 
 /** Why the two cannot be used; `at` says which of them is to blame. */
-export interface Unusable { readonly at: 'keyFile' | 'certFile', readonly code: string, readonly says: string, readonly remedy: string }
+export interface Unusable {
+  readonly at: 'keyFile' | 'certFile'
+  readonly code: string
+  readonly says: string
+  readonly remedy: string
+}
 
-const ONE_PAIR = 'openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj /CN=gatehouse -keyout key.pem -out cert.pem makes a pair that fits.'
+const ONE_PAIR =
+  'openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj /CN=gatehouse -keyout key.pem -out cert.pem makes a ' +
+  'pair that fits.'
 
 /** @param certPem PEM; of a chain the first certificate counts */
 export function readClientCertificate(keyPem: string, certPem: string): ClientCertificate | Unusable {
-  if (/ENCRYPTED/.test(keyPem)) return { at: 'keyFile', code: 'key_encrypted', says: 'is protected by a passphrase', remedy: 'Take the passphrase away (openssl pkey -in key.pem -out plain.pem) and protect the file instead: chmod 600.' }
+  if (/ENCRYPTED/.test(keyPem)) {
+    return {
+      at: 'keyFile',
+      code: 'key_encrypted',
+      says: 'is protected by a passphrase',
+      remedy:
+        'Take the passphrase away (openssl pkey -in key.pem -out plain.pem) and protect the file instead: chmod 600.',
+    }
+  }
   const key = parsed(() => createPrivateKey(keyPem))
   if (!key) return { at: 'keyFile', code: 'key_unreadable', says: 'holds no private key in PEM form', remedy: ONE_PAIR }
-  if (key.asymmetricKeyType !== 'rsa' || (key.asymmetricKeyDetails?.modulusLength ?? 0) < MIN_BITS) return { at: 'keyFile', code: 'key_unsuitable', says: `is not an RSA key of at least ${MIN_BITS} bits`, remedy: `Entra ID takes no other for PS256 and RS256. ${ONE_PAIR}` }
+  if (key.asymmetricKeyType !== 'rsa' || (key.asymmetricKeyDetails?.modulusLength ?? 0) < MIN_BITS) {
+    return {
+      at: 'keyFile',
+      code: 'key_unsuitable',
+      says: `is not an RSA key of at least ${MIN_BITS} bits`,
+      remedy: `Entra ID takes no other for PS256 and RS256. ${ONE_PAIR}`,
+    }
+  }
   const certificate = parsed(() => new X509Certificate(certPem))
-  if (!certificate) return { at: 'certFile', code: 'certificate_unreadable', says: 'holds no certificate in PEM form', remedy: ONE_PAIR }
-  if (!certificate.checkPrivateKey(key)) return { at: 'certFile', code: 'certificate_mismatch', says: 'does not belong to the private key in keyFile', remedy: 'Name the two files of one pair; of a chain the certificate of the key comes first.' }
+  if (!certificate) {
+    return {
+      at: 'certFile',
+      code: 'certificate_unreadable',
+      says: 'holds no certificate in PEM form',
+      remedy: ONE_PAIR,
+    }
+  }
+  if (!certificate.checkPrivateKey(key)) {
+    return {
+      at: 'certFile',
+      code: 'certificate_mismatch',
+      says: 'does not belong to the private key in keyFile',
+      remedy: 'Name the two files of one pair; of a chain the certificate of the key comes first.',
+    }
+  }
   return { key, certificate }
 }
 

@@ -29,19 +29,25 @@ export interface DatabaseAddress {
   readonly tls: TlsWish
 }
 
-export interface AddressFault { readonly says: string, readonly remedy: string }
+export interface AddressFault {
+  readonly says: string
+  readonly remedy: string
+}
 
 type Environment = Readonly<Record<string, string | undefined>>
 
 const EXAMPLE = 'postgres://user:password@host:5432/database'
-const ENCODE = `Write ${EXAMPLE}; in user and password percent-encode @ as %40, : as %3A, / as %2F, # as %23, ? as %3F and % as %25.`
+const ENCODE =
+  `Write ${EXAMPLE}; in user and password percent-encode @ as %40, : as %3A, / as %2F, # as %23, ? as %3F and % as %25.`
 const ABOUT_TLS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation', 'ssl', 'uselibpqcompat']
 /** Values that name a person; an `@` in any other one is the rest of an address that was torn apart. */
 const MAY_HOLD_AT = ['user', 'password', 'options', 'application_name']
 
 /** @param env PGSSLMODE, PGSSLROOTCERT, PGHOST and so on count where the address says nothing, as for libpq */
 export function readDatabaseAddress(text: string, env: Environment = {}): DatabaseAddress | AddressFault {
-  if (!/^postgres(ql)?:\/\//.test(text)) return { says: 'must begin with postgres:// or postgresql://', remedy: `Write ${EXAMPLE}` }
+  if (!/^postgres(ql)?:\/\//.test(text)) {
+    return { says: 'must begin with postgres:// or postgresql://', remedy: `Write ${EXAMPLE}` }
+  }
   const url = parseDatabaseUrl(text)
   if (url === undefined) return { says: 'is no address that can be read', remedy: ENCODE }
   if (isTorn(url) || !isDecodable(url)) return { says: 'has a character that must be percent-encoded', remedy: ENCODE }
@@ -80,7 +86,9 @@ export function isAddressFault(read: DatabaseAddress | AddressFault): read is Ad
 /** A `/`, `?` or `#` of a password ends the host's part of an address; what follows is read as something else. */
 function isTorn({ hash, pathname, searchParams, href }: URL): boolean {
   if (hash !== '' || href.endsWith('#') || pathname.includes('@')) return true
-  return [...searchParams].some(([name, value]) => /[^\w.-]/.test(name) || (value.includes('@') && !MAY_HOLD_AT.includes(name)))
+  return [...searchParams].some(([name, value]) =>
+    /[^\w.-]/.test(name) || (value.includes('@') && !MAY_HOLD_AT.includes(name))
+  )
 }
 
 function isDecodable({ username, password, pathname, hostname }: URL): boolean {
@@ -92,7 +100,11 @@ function isDecodable({ username, password, pathname, hostname }: URL): boolean {
   }
 }
 
-function readTls(parameter: (name: string) => string | undefined, host: string, env: Environment): TlsWish | AddressFault {
+function readTls(
+  parameter: (name: string) => string | undefined,
+  host: string,
+  env: Environment,
+): TlsWish | AddressFault {
   const given = parameter('sslmode') ?? driversMode(parameter('ssl')) ?? env.PGSSLMODE
   const mode = given === 'no-verify' ? 'require' : given // the driver's name for it
   if (mode !== undefined && !isMode(mode)) {
@@ -100,16 +112,26 @@ function readTls(parameter: (name: string) => string | undefined, host: string, 
   }
   const root = parameter('sslrootcert') ?? env.PGSSLROOTCERT
   if (root === 'system' && mode !== undefined && mode !== 'verify-full') {
-    return { says: 'has sslrootcert=system with a weaker sslmode than verify-full', remedy: 'Anybody can have a certificate of a public authority: write sslmode=verify-full.' }
+    return {
+      says: 'has sslrootcert=system with a weaker sslmode than verify-full',
+      remedy: 'Anybody can have a certificate of a public authority: write sslmode=verify-full.',
+    }
   }
   const rootFile = root === 'system' ? undefined : root
   const direct = parameter('sslnegotiation') === 'direct'
   const wanted = mode ?? (root === 'system' ? 'verify-full' : 'prefer')
   if (direct && ['disable', 'allow', 'prefer'].includes(wanted) && !isSocket(host)) {
-    return { says: 'has sslnegotiation=direct with a weaker sslmode than require', remedy: 'Write sslmode=require, or better sslmode=verify-full.' }
+    return {
+      says: 'has sslnegotiation=direct with a weaker sslmode than require',
+      remedy: 'Write sslmode=require, or better sslmode=verify-full.',
+    }
   }
   return {
-    mode: isSocket(host) ? 'disable' : wanted === 'require' && rootFile !== undefined && given !== 'no-verify' ? 'verify-ca' : wanted,
+    mode: isSocket(host)
+      ? 'disable'
+      : wanted === 'require' && rootFile !== undefined && given !== 'no-verify'
+      ? 'verify-ca'
+      : wanted,
     rootFile,
     certFile: parameter('sslcert') ?? env.PGSSLCERT,
     keyFile: parameter('sslkey') ?? env.PGSSLKEY,

@@ -36,8 +36,10 @@ export function groupsRead(rows: readonly Row[], ids: Iterable<string>, direct?:
       ...(direct === undefined ? {} : { nestedOnly: !direct.has(entraGroup) }),
     }
   })
-  return read.sort((a, b) => Math.sign(b.rows.length) - Math.sign(a.rows.length) ||
-    a.entraGroup.localeCompare(b.entraGroup))
+  return read.sort((a, b) =>
+    Math.sign(b.rows.length) - Math.sign(a.rows.length) ||
+    a.entraGroup.localeCompare(b.entraGroup)
+  )
 }
 
 export function rowsNotHit(rows: readonly Row[], ids: Iterable<string>): RowNotHit[] {

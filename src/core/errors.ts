@@ -1,21 +1,37 @@
 // Every way a request, a login or a command can fail, in one table: a code does not compile without a status and a
 // sentence for the person who meets it. Codes are stable; sentences may change. Operators' detail goes to the log.
 
-interface Failure { readonly status: number, readonly sentence: string }
+interface Failure {
+  readonly status: number
+  readonly sentence: string
+}
 
 export const FAILURES = {
   // The browser's part of a login.
-  state_missing: { status: 400, sentence: 'This address is the last step of a sign-in and cannot be opened on its own.' },
+  state_missing: {
+    status: 400,
+    sentence: 'This address is the last step of a sign-in and cannot be opened on its own.',
+  },
   state_invalid: { status: 400, sentence: 'This sign-in was not started here, or its address was changed on the way.' },
   state_expired: { status: 400, sentence: 'This sign-in took longer than ten minutes.' },
-  state_other_browser: { status: 400, sentence: 'This sign-in was started in another browser, or this browser blocks cookies. Allow cookies, then try again.' },
+  state_other_browser: {
+    status: 400,
+    sentence:
+      'This sign-in was started in another browser, or this browser blocks cookies. Allow cookies, then try again.',
+  },
   state_replayed: { status: 400, sentence: 'This sign-in was already completed.' },
   callback_malformed: { status: 400, sentence: 'The answer from Microsoft Entra ID is incomplete.' },
   return_to_refused: { status: 400, sentence: 'The address to return to is not one that Gatehouse may send you to.' },
   query_duplicate: { status: 400, sentence: 'The address names the same parameter twice.' },
   query_unknown: { status: 400, sentence: 'The address has a parameter that Gatehouse does not know.' },
-  sign_in_loop: { status: 400, sentence: 'You signed in, but the application does not receive the session cookie and asks you to sign in again.' },
-  loaded_ahead: { status: 503, sentence: 'The browser loaded this page ahead of time, and Gatehouse did nothing. Open the page again.' },
+  sign_in_loop: {
+    status: 400,
+    sentence: 'You signed in, but the application does not receive the session cookie and asks you to sign in again.',
+  },
+  loaded_ahead: {
+    status: 503,
+    sentence: 'The browser loaded this page ahead of time, and Gatehouse did nothing. Open the page again.',
+  },
   sid_malformed: { status: 400, sentence: 'This address is for Microsoft Entra ID alone.' },
   login_cancelled: { status: 403, sentence: 'The sign-in was cancelled.' },
 
@@ -23,12 +39,21 @@ export const FAILURES = {
   consent_declined: { status: 403, sentence: 'The permissions that this sign-in needs were declined.' },
   consent_required: { status: 403, sentence: 'An administrator must first approve Gatehouse in Microsoft Entra ID.' },
   interaction_required: { status: 403, sentence: 'Microsoft Entra ID wants to see you in person: sign in again.' },
-  conditional_access: { status: 403, sentence: 'A Conditional Access policy of your organisation does not allow this sign-in.' },
+  conditional_access: {
+    status: 403,
+    sentence: 'A Conditional Access policy of your organisation does not allow this sign-in.',
+  },
   device_refused: { status: 403, sentence: 'Microsoft Entra ID could not confirm your device.' },
   sign_in_refused: { status: 403, sentence: 'Microsoft Entra ID refused this sign-in.' },
   person_not_assigned: { status: 403, sentence: 'You are not assigned to this application in Microsoft Entra ID.' },
-  person_not_in_tenant: { status: 403, sentence: 'This account does not belong to the organisation that may sign in here.' },
-  person_locked: { status: 403, sentence: 'This account is locked, disabled or could not be confirmed in Microsoft Entra ID.' },
+  person_not_in_tenant: {
+    status: 403,
+    sentence: 'This account does not belong to the organisation that may sign in here.',
+  },
+  person_locked: {
+    status: 403,
+    sentence: 'This account is locked, disabled or could not be confirmed in Microsoft Entra ID.',
+  },
   person_not_found: { status: 403, sentence: 'Microsoft Graph does not know this account (yet).' },
   code_redeemed: { status: 400, sentence: 'This sign-in was already used.' },
   code_expired: { status: 400, sentence: 'This sign-in expired before it was completed.' },
@@ -37,11 +62,20 @@ export const FAILURES = {
   // What Entra ID and Graph say of Gatehouse: never the person's fault.
   entra_secret_wrong: { status: 502, sentence: 'Gatehouse could not prove itself to Microsoft Entra ID.' },
   entra_secret_expired: { status: 502, sentence: 'The credential of Gatehouse at Microsoft Entra ID has expired.' },
-  entra_credential_unusable: { status: 502, sentence: 'Gatehouse has nothing to prove itself with to Microsoft Entra ID.' },
+  entra_credential_unusable: {
+    status: 502,
+    sentence: 'Gatehouse has nothing to prove itself with to Microsoft Entra ID.',
+  },
   entra_app_unknown: { status: 502, sentence: 'Microsoft Entra ID does not know this application.' },
   entra_tenant_unknown: { status: 502, sentence: 'Microsoft Entra ID does not know this organisation.' },
-  entra_redirect_mismatch: { status: 502, sentence: 'The address of Gatehouse is not registered in Microsoft Entra ID.' },
-  entra_permission_missing: { status: 502, sentence: 'The registration of Gatehouse in Microsoft Entra ID lacks a permission.' },
+  entra_redirect_mismatch: {
+    status: 502,
+    sentence: 'The address of Gatehouse is not registered in Microsoft Entra ID.',
+  },
+  entra_permission_missing: {
+    status: 502,
+    sentence: 'The registration of Gatehouse in Microsoft Entra ID lacks a permission.',
+  },
   entra_request_refused: { status: 502, sentence: 'Microsoft Entra ID refused the request of Gatehouse.' },
   entra_unavailable: { status: 503, sentence: 'Microsoft Entra ID does not answer at the moment.' },
   entra_timeout: { status: 504, sentence: 'Microsoft Entra ID took too long to answer.' },
@@ -62,7 +96,10 @@ export const FAILURES = {
   graph_unauthorized: { status: 502, sentence: 'Microsoft Graph did not accept the sign-in.' },
   graph_forbidden: { status: 502, sentence: 'Gatehouse may not read your groups in Microsoft Graph.' },
   graph_claims_challenge: { status: 403, sentence: 'Microsoft Graph wants you to prove once more who you are.' },
-  graph_security_hidden: { status: 502, sentence: 'Microsoft Graph does not tell Gatehouse which of your groups count.' },
+  graph_security_hidden: {
+    status: 502,
+    sentence: 'Microsoft Graph does not tell Gatehouse which of your groups count.',
+  },
   graph_request_refused: { status: 502, sentence: 'Microsoft Graph refused the request of Gatehouse.' },
   graph_throttled: { status: 503, sentence: 'Microsoft Graph asks Gatehouse to wait.' },
   graph_unavailable: { status: 503, sentence: 'Microsoft Graph does not answer at the moment.' },
@@ -95,7 +132,10 @@ export const FAILURES = {
   not_allowed: { status: 403, sentence: 'You are signed in, but this is not open to you.' },
   target_malformed: { status: 400, sentence: 'The address that was asked for is not valid.' },
   target_missing: { status: 401, sentence: 'The proxy in front of this application does not say what was asked for.' },
-  identity_too_large: { status: 403, sentence: 'You are in more groups than fit into the headers for this application.' },
+  identity_too_large: {
+    status: 403,
+    sentence: 'You are in more groups than fit into the headers for this application.',
+  },
   signing_key_sealed: { status: 500, sentence: 'A signing key of Gatehouse cannot be opened.' },
   database_unavailable: { status: 503, sentence: 'Gatehouse cannot reach its database.' },
   sync_lock_unavailable: { status: 503, sentence: 'Gatehouse cannot find out which replica looks people up again.' },
@@ -110,7 +150,7 @@ export const FAILURES = {
   permission_invalid: { status: 400, sentence: 'This is not a permission: words joined by dots, like netbox.view.' },
   group_unknown: { status: 404, sentence: 'There is no such group.' },
   group_mapped: { status: 409, sentence: 'The group mapping names this group.' },
-  username_taken: { status: 409, sentence: 'This username is or was somebody\'s.' },
+  username_taken: { status: 409, sentence: "This username is or was somebody's." },
   username_not_reserved: { status: 404, sentence: 'This username is not reserved.' },
   username_reserved: { status: 409, sentence: 'The configuration reserves this username.' },
   username_invalid: { status: 400, sentence: 'This is not a username.' },
@@ -130,9 +170,22 @@ export type ErrorCode = keyof typeof FAILURES
 
 const OF_LOGINS = /^(?:entra|graph|id_token|code|person|step)_/
 const OTHERS_OF_LOGINS: ReadonlySet<ErrorCode> = new Set([
-  'callback_malformed', 'state_replayed', 'login_cancelled', 'consent_declined', 'consent_required',
-  'interaction_required', 'conditional_access', 'device_refused', 'sign_in_refused', 'user_inactive', 'email_ambiguous',
-  'not_mapped', 'username_unavailable', 'login_contended', 'database_unavailable', 'internal',
+  'callback_malformed',
+  'state_replayed',
+  'login_cancelled',
+  'consent_declined',
+  'consent_required',
+  'interaction_required',
+  'conditional_access',
+  'device_refused',
+  'sign_in_refused',
+  'user_inactive',
+  'email_ambiguous',
+  'not_mapped',
+  'username_unavailable',
+  'login_contended',
+  'database_unavailable',
+  'internal',
 ])
 
 /** The ways in which a sign-in can fail once the browser is back from Entra ID. */
@@ -141,18 +194,37 @@ export const LOGIN_FAILURES = (Object.keys(FAILURES) as ErrorCode[])
 
 /** What only commands meet: they print it, and no request is refused with it. */
 export const COMMAND_FAILURES: ReadonlySet<ErrorCode> = new Set([
-  'group_exists', 'group_name_invalid', 'permission_invalid', 'group_unknown', 'group_mapped', 'username_taken',
-  'username_not_reserved', 'username_reserved', 'username_invalid', 'session_unknown', 'object_id_invalid',
-  'user_unknown', 'user_ambiguous', 'file_unreadable', 'database_not_migrated', 'command_missing',
+  'group_exists',
+  'group_name_invalid',
+  'permission_invalid',
+  'group_unknown',
+  'group_mapped',
+  'username_taken',
+  'username_not_reserved',
+  'username_reserved',
+  'username_invalid',
+  'session_unknown',
+  'object_id_invalid',
+  'user_unknown',
+  'user_ambiguous',
+  'file_unreadable',
+  'database_not_migrated',
+  'command_missing',
 ])
 
 /** What ends a start: the last line of the log. */
 export const START_FAILURES: ReadonlySet<ErrorCode> = new Set([
-  'proxy_unusable', 'port_unusable', 'embedded_postgres_missing',
+  'proxy_unusable',
+  'port_unusable',
+  'embedded_postgres_missing',
 ])
 
 /** What another trip to Entra ID may mend. It is made once: a second failure of the kind would be a loop. */
-export const MENDED_BY_SIGNING_IN_AGAIN: ReadonlySet<ErrorCode> = new Set(['interaction_required', 'code_expired', 'graph_claims_challenge'])
+export const MENDED_BY_SIGNING_IN_AGAIN: ReadonlySet<ErrorCode> = new Set([
+  'interaction_required',
+  'code_expired',
+  'graph_claims_challenge',
+])
 
 export interface GatehouseErrorOptions {
   readonly cause?: unknown

@@ -1,7 +1,11 @@
 // A dry run of the mapping: which row each Entra group hits, and what would change for somebody. Pure; changes nothing.
 import type { GroupMapping, Grants, MappingRow } from './mapping.js'
 
-export interface Rights { readonly groups: readonly string[], readonly staff: boolean, readonly superuser: boolean }
+export interface Rights {
+  readonly groups: readonly string[]
+  readonly staff: boolean
+  readonly superuser: boolean
+}
 
 export interface RowHit {
   /** Counted from 1. */
@@ -24,7 +28,11 @@ export interface RightsChange {
 }
 
 /** @param direct ids of the groups that hold the person directly; undefined where unknown */
-export function rowsHit(rows: readonly MappingRow[], entraGroupIds: Iterable<string>, direct?: ReadonlySet<string>): RowHit[] {
+export function rowsHit(
+  rows: readonly MappingRow[],
+  entraGroupIds: Iterable<string>,
+  direct?: ReadonlySet<string>,
+): RowHit[] {
   const held = new Set([...entraGroupIds].map((id) => id.toLowerCase()))
   return rows.flatMap((row, index) => {
     const id = row.entraGroup.toLowerCase()
@@ -33,10 +41,19 @@ export function rowsHit(rows: readonly MappingRow[], entraGroupIds: Iterable<str
 }
 
 /** What a login would make of these Entra groups. @param exists whether a local group of this name exists */
-export function rightsFrom(mapping: GroupMapping, entraGroupIds: Iterable<string>, exists: (name: string) => boolean): Rights & { readonly missing: readonly string[] } {
+export function rightsFrom(
+  mapping: GroupMapping,
+  entraGroupIds: Iterable<string>,
+  exists: (name: string) => boolean,
+): Rights & { readonly missing: readonly string[] } {
   const { groups, staff, superuser }: Grants = mapping.evaluate(entraGroupIds)
   const names = [...groups.keys()].sort()
-  return { groups: names.filter(exists), missing: names.filter((name) => !exists(name)), staff: staff.length > 0, superuser: superuser.length > 0 }
+  return {
+    groups: names.filter(exists),
+    missing: names.filter((name) => !exists(name)),
+    staff: staff.length > 0,
+    superuser: superuser.length > 0,
+  }
 }
 
 export function changeOfRights(before: Rights, after: Rights): RightsChange {
@@ -59,5 +76,6 @@ export function byGravity(a: RightsChange, b: RightsChange): number {
 }
 
 function weight({ superuser, staff, gained, lost }: RightsChange): number {
-  return Math.max(superuser, 0) * 8 + Math.max(staff, 0) * 4 + (gained.length > 0 ? 2 : 0) + (lost.length > 0 || superuser < 0 || staff < 0 ? 1 : 0)
+  return Math.max(superuser, 0) * 8 + Math.max(staff, 0) * 4 + (gained.length > 0 ? 2 : 0) +
+    (lost.length > 0 || superuser < 0 || staff < 0 ? 1 : 0)
 }

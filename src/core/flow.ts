@@ -42,18 +42,18 @@ export interface Flow extends FlowFacts {
 
 /** A genuine state: of a flow that this browser may complete, or of one that it may not, with the reason. */
 export type OpenedFlow =
-  | { readonly fault: undefined; readonly flow: Flow }
-  | { readonly fault: 'state_other_browser' | 'state_expired'; readonly flow: FlowFacts & { readonly id: string } }
+  | { readonly fault: undefined, readonly flow: Flow }
+  | { readonly fault: 'state_other_browser' | 'state_expired', readonly flow: FlowFacts & { readonly id: string } }
 
 export type NewFlow = Pick<FlowFacts, 'returnTo'> & Partial<Omit<FlowFacts, 'returnTo'>>
 
 export interface FlowSealer {
   /** @param binding value of the cookie that ties the flow to this browser */
-  begin(flow: NewFlow, binding: string): { readonly flow: Flow; readonly state: string }
+  begin(flow: NewFlow, binding: string): { readonly flow: Flow, readonly state: string }
   /** @param bindingOf value of that cookie, as the browser sent it @throws `state_invalid` */
   open(
     state: string,
-    bindingOf: (flow: { readonly id: string; readonly anew: boolean }) => string | undefined,
+    bindingOf: (flow: { readonly id: string, readonly anew: boolean }) => string | undefined,
   ): OpenedFlow
   /** @returns the flow's id, whoever's it is; undefined where the state is not genuine */
   idOf(state: string): string | undefined
@@ -88,7 +88,9 @@ export function newBinding(): string {
   return randomBytes(32).toString('base64url')
 }
 
-/** A binding is exactly 32 bytes of canonical base64url: Node's decoder is lenient, so it is encoded again and compared. */
+/**
+ * A binding is exactly 32 bytes of canonical base64url: Node's decoder is lenient, so it is encoded again and compared.
+ */
 export function isBinding(value: string | undefined): value is string {
   return (
     value !== undefined && /^[\w-]{43}$/.test(value) && Buffer.from(value, 'base64url').toString('base64url') === value
@@ -104,7 +106,11 @@ export function flowHash(flow: { readonly id: string }): Buffer {
  * @param secrets the session secrets: the first seals, all open (rotation) @param now milliseconds since 1970
  * @param unknown is told of a state that none of them sealed
  */
-export function createFlowSealer(secrets: readonly string[], now: () => number = Date.now, unknown: () => void = () => {}): FlowSealer {
+export function createFlowSealer(
+  secrets: readonly string[],
+  now: () => number = Date.now,
+  unknown: () => void = () => {},
+): FlowSealer {
   const keys = secrets.map(deriveKeys)
   const find = (state: string): [Sealed, Keys] | undefined => {
     for (const key of keys) {

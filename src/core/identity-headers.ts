@@ -49,17 +49,28 @@ const header = (name: string, value: HeaderValue): HeaderDefinition => ({ name, 
 
 const FAMILIES: Readonly<Record<Exclude<HeaderFamily, 'assertion'>, readonly HeaderDefinition[]>> = {
   'x-auth-request': [
-    header('X-Auth-Request-User', 'username'), header('X-Auth-Request-Email', 'email'),
-    header('X-Auth-Request-Email-Verified', 'email_verified'), header('X-Auth-Request-Preferred-Username', 'username'),
-    header('X-Auth-Request-Groups', 'groups'), header('X-Auth-Request-Staff', 'staff'), header('X-Auth-Request-Superuser', 'superuser'),
+    header('X-Auth-Request-User', 'username'),
+    header('X-Auth-Request-Email', 'email'),
+    header('X-Auth-Request-Email-Verified', 'email_verified'),
+    header('X-Auth-Request-Preferred-Username', 'username'),
+    header('X-Auth-Request-Groups', 'groups'),
+    header('X-Auth-Request-Staff', 'staff'),
+    header('X-Auth-Request-Superuser', 'superuser'),
   ],
-  remote: [header('Remote-User', 'username'), header('Remote-Email', 'email'), header('Remote-Name', 'name'), header('Remote-Groups', 'groups')],
+  remote: [
+    header('Remote-User', 'username'),
+    header('Remote-Email', 'email'),
+    header('Remote-Name', 'name'),
+    header('Remote-Groups', 'groups'),
+  ],
 }
 
 export const ASSERTION_HEADER = 'X-Gatehouse-Assertion'
 
 /** Every identity header Gatehouse may send without being told to: what proxies strip. */
-export const IDENTITY_HEADERS: readonly string[] = [...FAMILIES['x-auth-request'], ...FAMILIES.remote].map(({ name }) => name).concat(ASSERTION_HEADER)
+export const IDENTITY_HEADERS: readonly string[] = [...FAMILIES['x-auth-request'], ...FAMILIES.remote].map(({ name }) =>
+  name
+).concat(ASSERTION_HEADER)
 
 /** The headers that these settings ask for, whoever it is. */
 export function headerDefinitions({ families, extra }: IdentityHeaderSettings): readonly HeaderDefinition[] {
@@ -71,20 +82,39 @@ export function headerDefinitions({ families, extra }: IdentityHeaderSettings): 
  * @param definitions as headerDefinitions makes them, once
  * @throws `identity_too_large`
  */
-export function identityHeaders(session: SessionRecord | undefined, definitions: readonly HeaderDefinition[], assertion: string | undefined, maxBytes: number): readonly HeaderPair[] {
+export function identityHeaders(
+  session: SessionRecord | undefined,
+  definitions: readonly HeaderDefinition[],
+  assertion: string | undefined,
+  maxBytes: number,
+): readonly HeaderPair[] {
   const pairs = definitions.map((definition): HeaderPair => {
     const { name, value } = definition
     return [name, session === undefined ? NOBODY[value] ?? '' : written(HEADER_VALUES[value](session), definition)]
   })
   if (assertion !== undefined) pairs.push([ASSERTION_HEADER, assertion])
   const bytes = pairs.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0)
-  if (bytes > maxBytes) throw new GatehouseError('identity_too_large', { detail: `the identity headers take ${bytes} bytes, headers.maxBytes allows ${maxBytes}`, facts: { username: session?.username, groups: session?.groups.length }, remedy: 'Map fewer groups, send fewer header families, or raise headers.maxBytes together with the proxy\'s buffers.' })
+  if (bytes > maxBytes) {
+    throw new GatehouseError('identity_too_large', {
+      detail: `the identity headers take ${bytes} bytes, headers.maxBytes allows ${maxBytes}`,
+      facts: { username: session?.username, groups: session?.groups.length },
+      remedy:
+        "Map fewer groups, send fewer header families, or raise headers.maxBytes together with the proxy's buffers.",
+    })
+  }
   return pairs
 }
 
-const NOBODY: Readonly<Partial<Record<HeaderValue, string>>> = { email_verified: 'false', staff: 'false', superuser: 'false' }
+const NOBODY: Readonly<Partial<Record<HeaderValue, string>>> = {
+  email_verified: 'false',
+  staff: 'false',
+  superuser: 'false',
+}
 
-function written(value: string | boolean | readonly string[], { separator, encoding = 'percent' }: HeaderDefinition): string {
+function written(
+  value: string | boolean | readonly string[],
+  { separator, encoding = 'percent' }: HeaderDefinition,
+): string {
   if (typeof value === 'boolean') return String(value)
   if (typeof value === 'string') return encodeHeaderValue(value, encoding)
   return value.map((entry) => encodeEntry(entry, separator, encoding)).join(separator)

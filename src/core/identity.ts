@@ -1,6 +1,8 @@
 // Who Entra ID says a person is, and what Graph says of their groups. No token appears in any of these shapes.
 
-/** The claims of a verified v2.0 id token that Gatehouse looks at (learn.microsoft.com, "ID token claims reference"). */
+/**
+ * The claims of a verified v2.0 id token that Gatehouse looks at (learn.microsoft.com, "ID token claims reference").
+ */
 export interface IdentityClaims {
   /** Tenant and object id: together the person. Lower case. */
   readonly tid: string

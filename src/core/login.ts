@@ -2,7 +2,14 @@
 // they are in, run the steps, and hand the plan to one transaction. Until that commits nothing has changed.
 import { GatehouseError } from './errors.js'
 import type { AuthorizationGrant, IdentitySource, Person } from './identity.js'
-import { causesOf, runPipeline, type CompletePlan, type NamedStep, type PipelineLookups, type PipelineSettings } from './pipeline/pipeline.js'
+import {
+  causesOf,
+  runPipeline,
+  type CompletePlan,
+  type NamedStep,
+  type PipelineLookups,
+  type PipelineSettings,
+} from './pipeline/pipeline.js'
 import type { NewSession } from './session.js'
 
 /** What is committed, as one. */
@@ -85,13 +92,20 @@ export interface LoginRequest {
 }
 
 /** Completes a login or throws a GatehouseError and leaves everything as it was (but for `requireMappedGroup`). */
-export function createLogin({ source, store, pipeline, report }: LoginDeps): (request: LoginRequest) => Promise<LoginOutcome> {
+export function createLogin(
+  { source, store, pipeline, report }: LoginDeps,
+): (request: LoginRequest) => Promise<LoginOutcome> {
   return async ({ grant, flow, session, client }) => {
     await store.begin(flow)
     const person = await source.identify(grant, store.now)
     const { steps, settings } = pipeline()
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const plan = await runPipeline(steps, { claims: person.claims, groupIds: person.memberships.groupIds, settings, lookups: store })
+      const plan = await runPipeline(steps, {
+        claims: person.claims,
+        groupIds: person.memberships.groupIds,
+        settings,
+        lookups: store,
+      })
       const { correlationId } = grant
       const { requireMappedGroup } = settings
       const outcome = await store.commit({ plan, person, session, flow, correlationId, client, requireMappedGroup })
@@ -106,7 +120,13 @@ export function createLogin({ source, store, pipeline, report }: LoginDeps): (re
         client,
         sessionId: outcome.session ?? session.publicId,
       })
-      if (outcome.refused) throw new GatehouseError('not_mapped', { detail: `the mapping grants ${outcome.username} nothing and requireMappedGroup is set`, facts: { username: outcome.username }, remedy: `See which rows their groups hit: gatehouse explain ${outcome.username}` })
+      if (outcome.refused) {
+        throw new GatehouseError('not_mapped', {
+          detail: `the mapping grants ${outcome.username} nothing and requireMappedGroup is set`,
+          facts: { username: outcome.username },
+          remedy: `See which rows their groups hit: gatehouse explain ${outcome.username}`,
+        })
+      }
       return outcome
     }
     throw new GatehouseError('login_contended', { detail: `the plan was outdated ${ATTEMPTS} times in a row` })

@@ -12,7 +12,10 @@ export interface MappingRow {
 }
 
 /** Why something was granted: the row (counted from 1, as a person counts) and the Entra group it names. */
-export interface Cause { readonly row: number, readonly entraGroup: string }
+export interface Cause {
+  readonly row: number
+  readonly entraGroup: string
+}
 
 export interface Grants {
   /** Local group name -> the causes that grant it, in the order of the rows. */
@@ -31,11 +34,16 @@ export interface GroupMapping {
 
 /** The labels of the rows, by the Object ID in lower case. */
 export function labelsOf(rows: readonly Pick<MappingRow, 'entraGroup' | 'label'>[]): ReadonlyMap<string, string> {
-  return new Map(rows.flatMap(({ entraGroup, label }) => (label === undefined ? [] : [[entraGroup.toLowerCase(), label]])))
+  return new Map(
+    rows.flatMap(({ entraGroup, label }) => (label === undefined ? [] : [[entraGroup.toLowerCase(), label]])),
+  )
 }
 
 export function createGroupMapping(rows: readonly MappingRow[]): GroupMapping {
-  const compiled = rows.map((row, index) => ({ ...row, cause: { row: index + 1, entraGroup: row.entraGroup.toLowerCase() } }))
+  const compiled = rows.map((row, index) => ({
+    ...row,
+    cause: { row: index + 1, entraGroup: row.entraGroup.toLowerCase() },
+  }))
   const labels = labelsOf(rows)
   const nameOf = (entraGroup: string): string => labels.get(entraGroup.toLowerCase()) ?? entraGroup
   return {

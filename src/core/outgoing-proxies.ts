@@ -22,7 +22,10 @@ export function outgoingProxies(env: Environment): OutgoingProxies {
   }
 }
 
-interface Variable { readonly name: string, readonly value: string }
+interface Variable {
+  readonly name: string
+  readonly value: string
+}
 
 /** The name in lower case comes first, as everywhere else. */
 function variable(env: Environment, upper: string): Variable {

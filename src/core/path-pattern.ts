@@ -30,7 +30,10 @@ export function matchesSegments(pattern: PathPattern, segments: readonly string[
 
 /** Whether every path that `inner` matches is matched by `outer` too. */
 export function coversPath(outer: PathPattern, inner: PathPattern): boolean {
-  if (outer.at(-1) !== '**') return inner.at(-1) !== '**' && outer.length === inner.length && outer.every((segment, index) => coversSegment(segment, inner[index]))
+  if (outer.at(-1) !== '**') {
+    return inner.at(-1) !== '**' && outer.length === inner.length &&
+      outer.every((segment, index) => coversSegment(segment, inner[index]))
+  }
   const fixed = outer.slice(0, -1)
   const enough = inner.at(-1) === '**' ? inner.length - 1 >= fixed.length : inner.length > fixed.length
   return enough && fixed.every((segment, index) => coversSegment(segment, inner[index]))

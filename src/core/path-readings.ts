@@ -6,15 +6,17 @@ import { isUtf8 } from './latin1.js'
 export type PathReadings = readonly string[] | 'unknowable'
 
 /**
- * Work for one path, counted in characters that a misreading rewrites, never by a clock: the same path always gets the same
- * answer. The slowest misreading takes about 10 ns for a character, so all of it stays below 2 ms (docs/performance.md).
+ * Work for one path, counted in characters that a misreading rewrites, never by a clock: the same path always gets the
+ * same answer. The slowest misreading takes about 10 ns for a character, so all of it stays below 2 ms
+ * (docs/performance.md).
  * Beyond it, and beyond the number of readings, the request is treated as an attack: every rule of the host counts.
  */
 export const MOST_STEPS = 65_536
 const MOST_READINGS = 64
 
 /** White space as `String.trim` defines it, in UTF-8; control characters apart, which parseTarget refuses. */
-const BLANK = '(?: |\\xc2\\xa0|\\xe1\\x9a\\x80|\\xe2\\x80[\\x80-\\x8a\\xa8\\xa9\\xaf]|\\xe2\\x81\\x9f|\\xe3\\x80\\x80|\\xef\\xbb\\xbf)'
+const BLANK = '(?: |\\xc2\\xa0|\\xe1\\x9a\\x80|' +
+  '\\xe2\\x80[\\x80-\\x8a\\xa8\\xa9\\xaf]|\\xe2\\x81\\x9f|\\xe3\\x80\\x80|\\xef\\xbb\\xbf)'
 
 /** Most paths: ASCII, nothing encoded, nothing ambiguous. */
 const ODD = /[%\\;\x80-\xff]|\/\/|\/\.{1,2}(?:\/|$)/
@@ -39,14 +41,18 @@ const MISREADINGS: readonly Misreading[] = [
   { concerns: (path) => path.includes(';'), read: (path) => path.replace(/;[^/]*/g, '') },
   // each on its own: Go's ParseRequestURI ends a path at ? and takes # for a part of it
   ...[';', '?', '#'].map((end): Misreading => (
-    { concerns: (path) => path.includes(end), read: (path) => path.slice(0, path.indexOf(end)) })),
+    { concerns: (path) => path.includes(end), read: (path) => path.slice(0, path.indexOf(end)) }
+  )),
   { concerns: (path) => path.includes('//'), read: (path) => path.replace(/\/{2,}/g, '/') },
   // a network-path reference, RFC 3986 section 4.2: `new URL('//name/admin', base)` has the path /admin
   { concerns: (path) => path.startsWith('//'), read: (path) => path.replace(/^\/+[^/]*/, '') },
   { concerns: (path) => /\/\.{1,2}(?:\/|$)/.test(path), read: withoutDotSegments },
   // `path.normalize` of Node and `path.Clean` of Go leave no slash where the last segment was a dot
   { concerns: (path) => /\/\.{1,2}$/.test(path), read: (path) => withoutDotSegments(path).replace(/\/$/, '') },
-  { concerns: (path) => TRIMMED.test(path), read: (path) => trimmed(path, (text) => text.split('/').map((name) => name.trim()).join('/')) },
+  {
+    concerns: (path) => TRIMMED.test(path),
+    read: (path) => trimmed(path, (text) => text.split('/').map((name) => name.trim()).join('/')),
+  },
   { concerns: (path) => TRIMMED.test(path), read: (path) => trimmed(path, (text) => text.trimEnd()) },
 ]
 const TRIMMED = new RegExp(`${BLANK}(?:/|$)|/${BLANK}`)

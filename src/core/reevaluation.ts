@@ -1,5 +1,5 @@
-// People with live sessions, asked about without them: what Entra ID and Graph say, what becomes of it, and the ports that the
-// re-evaluation (`sync`) stands on. The mapping is applied by the pipeline's own step.
+// People with live sessions, asked about without them: what Entra ID and Graph say, what becomes of it, and the ports
+// that the re-evaluation (`sync`) stands on. The mapping is applied by the pipeline's own step.
 import type { GatehouseError } from './errors.js'
 import type { MappedGrants } from './pipeline/pipeline.js'
 
@@ -23,7 +23,10 @@ export interface EnabledAccount {
 export interface AccountSource {
   /** How many may be asked about in one request. */
   readonly batch: number
-  /** @param oids object IDs, at most `batch` @returns one standing for each @throws GatehouseError `graph_*`, `entra_*` where nothing can be said of anybody */
+  /**
+   * @param oids object IDs, at most `batch` @returns one standing for each @throws GatehouseError `graph_*`, `entra_*`
+   * where nothing can be said of anybody
+   */
   read(oids: readonly string[], correlationId: string): Promise<ReadonlyMap<string, Standing>>
 }
 
@@ -54,7 +57,10 @@ export interface SyncChange {
   readonly revoked: readonly string[]
   /** Entra groups that a sign-in of the last half hour read, as the reading before this one, and this one lacks. */
   readonly lostSinceSignIn: readonly string[]
-  /** Public ids of sessions that ended because nothing is granted and `requireMappedGroup` is set; undefined where that is not so. */
+  /**
+   * Public ids of sessions that ended because nothing is granted and `requireMappedGroup` is set; undefined where that
+   * is not so.
+   */
   readonly refused: readonly string[] | undefined
 }
 
@@ -70,7 +76,10 @@ export interface SyncDue {
   readonly spanMs: number
   /** How long a turn takes. */
   readonly everyMs: number
-  /** After these times nothing is believed any longer: whoever was asked about in vain is asked about once more then, before. */
+  /**
+   * After these times nothing is believed any longer: whoever was asked about in vain is asked about once more then,
+   * before.
+   */
   readonly staleMs: readonly number[]
   /** Nobody but those who are late: the later questions of one turn. */
   readonly late: boolean
@@ -89,21 +98,40 @@ export interface SyncStore {
   /** The database's time, as text. */
   now(): Promise<string>
   /**
-   * Who is to be asked about next, longest ago first: as many as keep everybody within `spanMs` when asked again every `everyMs`,
-   * whoever is later than that, whoever was missing a minute ago, and whoever failed: after one turn, then two, four and so on.
+   * Who is to be asked about next, longest ago first: as many as keep everybody within `spanMs` when asked again every
+   * `everyMs`, whoever is later than that, whoever was missing a minute ago, and whoever failed: after one turn, then
+   * two, four and so on.
    */
   due(due: SyncDue): Promise<readonly SyncPerson[]>
   /** One transaction; undefined where the user is gone, `outdated` where a group is that was granted. */
   apply(person: SyncPerson, reading: SyncReading, mapped: MappedStanding): Promise<SyncChange | 'outdated' | undefined>
-  /** Ends the sessions that began before the reading. @returns their public ids; undefined where a newer reading stands */
+  /**
+   * Ends the sessions that began before the reading. @returns their public ids; undefined where a newer reading stands
+   */
   disabled(person: SyncPerson, reading: SyncReading): Promise<readonly string[] | undefined>
-  /** The second time, a minute after the first or later, ends sessions. @returns their public ids; undefined where it is too early to say */
+  /**
+   * The second time, a minute after the first or later, ends sessions. @returns their public ids; undefined where it is
+   * too early to say
+   */
   missing(person: SyncPerson, reading: SyncReading): Promise<readonly string[] | undefined>
   /** They were asked about in vain. */
   failed(people: readonly SyncPerson[]): Promise<void>
-  /** Takes what may not be believed any longer from whoever was asked about in vain since then, or not at all for too long. */
-  expire(staleness: Staleness): Promise<{ readonly privileges: readonly SyncPerson[], readonly sessions: readonly (SyncPerson & { readonly sessions: readonly string[] })[] }>
-  /** @returns `lagMs`: age of the oldest reading of somebody with a live session, 0 where there is nobody; `unanswered`: people whose last question was in vain */
+  /**
+   * Takes what may not be believed any longer from whoever was asked about in vain since then, or not at all for too
+   * long.
+   */
+  expire(
+    staleness: Staleness,
+  ): Promise<
+    {
+      readonly privileges: readonly SyncPerson[]
+      readonly sessions: readonly (SyncPerson & { readonly sessions: readonly string[] })[]
+    }
+  >
+  /**
+   * @returns `lagMs`: age of the oldest reading of somebody with a live session, 0 where there is nobody; `unanswered`:
+   * people whose last question was in vain
+   */
   overview(): Promise<{ readonly lagMs: number, readonly unanswered: number }>
 }
 

@@ -13,25 +13,35 @@ export interface GraphPermission {
 
 /** A sign-in needs this one and no other. */
 export const SIGN_IN_PERMISSION: GraphPermission = {
-  name: 'User.Read', id: 'e1fe6dd8-ba31-4d61-89e7-88639da4683d', type: 'Scope',
+  name: 'User.Read',
+  id: 'e1fe6dd8-ba31-4d61-89e7-88639da4683d',
+  type: 'Scope',
   purpose: 'signs people in and reads their own groups',
 }
 
 export const OPTIONAL_PERMISSIONS: readonly GraphPermission[] = [
   {
-    name: 'User.Read.All', id: 'df021288-bdef-4463-88db-98f22de89214', type: 'Role',
+    name: 'User.Read.All',
+    id: 'df021288-bdef-4463-88db-98f22de89214',
+    type: 'Role',
     purpose: '`sync`, `explain USER` and `explain --with FILE --live`',
   },
   {
-    name: 'GroupMember.Read.All', id: '98830695-27a2-44f7-8c18-0c3ebc9698f6', type: 'Role',
+    name: 'GroupMember.Read.All',
+    id: '98830695-27a2-44f7-8c18-0c3ebc9698f6',
+    type: 'Role',
     purpose: 'the same, and what `check` says about groups that make superusers',
   },
   {
-    name: 'Member.Read.Hidden', id: '658aa5d8-239f-45c4-aa12-864f4fc7e490', type: 'Role',
+    name: 'Member.Read.Hidden',
+    id: '658aa5d8-239f-45c4-aa12-864f4fc7e490',
+    type: 'Role',
     purpose: '`sync` and `explain`, where a group of the mapping has hidden membership',
   },
   {
-    name: 'Application.Read.All', id: '9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30', type: 'Role',
+    name: 'Application.Read.All',
+    id: '9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30',
+    type: 'Role',
     purpose: '`doctor` then looks at this registration by itself',
   },
 ]

@@ -1,5 +1,6 @@
-// Do all replicas on one database run the same configuration? Each says the hash of its own with every heartbeat (store/changes.ts);
-// one that differs from another for a minute says so in its log, once until something about it changes.
+// Do all replicas on one database run the same configuration? Each says the hash of its own with every heartbeat
+// (store/changes.ts); one that differs from another for a minute says so in its log, once until something about it
+// changes.
 
 export interface OtherReplica {
   /** Host and port, as it calls itself. */
@@ -39,14 +40,23 @@ export interface ReplicasOptions {
   readonly now?: () => number
 }
 
-interface Other { readonly name: string, config: string, heardAt: number, differs: { readonly at: number, readonly since: string } | undefined }
+interface Other {
+  readonly name: string
+  config: string
+  heardAt: number
+  differs: { readonly at: number, readonly since: string } | undefined
+}
 
 const SAID = /^([0-9a-f]{64}) ([\w.:-]{1,100})$/
 const MOST = 1_000 // whoever can notify could make up more
 const SHOWN = 12
-const REMEDY = 'Give all replicas the same file and the same secrets, and restart the one that is behind: a reload takes the mapping, access, pipeline and headers alone. During an upgrade it ends with the last replica.'
+const REMEDY =
+  'Give all replicas the same file and the same secrets, and restart the one that is behind: a reload takes the ' +
+  'mapping, access, pipeline and headers alone. During an upgrade it ends with the last replica.'
 
-export function createReplicas({ name, config, log, reportAfterMs = 60_000, forgetAfterMs = 5_000, now = () => performance.now() }: ReplicasOptions): Replicas {
+export function createReplicas(
+  { name, config, log, reportAfterMs = 60_000, forgetAfterMs = 5_000, now = () => performance.now() }: ReplicasOptions,
+): Replicas {
   const own = name.replace(/[^\w.:-]/g, '-').slice(0, 100)
   const others = new Map<string, Other>()
   let lookedAt = now()
@@ -54,7 +64,11 @@ export function createReplicas({ name, config, log, reportAfterMs = 60_000, forg
   let open = false
 
   const different = (): Other[] => [...others.values()].filter((other) => other.config !== config())
-  const shown = (other: Other): OtherReplica => ({ replica: other.name, config: other.config.slice(0, SHOWN), since: other.differs?.since ?? new Date().toISOString() })
+  const shown = (other: Other): OtherReplica => ({
+    replica: other.name,
+    config: other.config.slice(0, SHOWN),
+    since: other.differs?.since ?? new Date().toISOString(),
+  })
   const forget = (at: number): void => {
     const deaf = at - lookedAt > forgetAfterMs // what they said meanwhile could not be heard
     lookedAt = at
@@ -72,12 +86,15 @@ export function createReplicas({ name, config, log, reportAfterMs = 60_000, forg
   const report = (at: number): void => {
     const differing = [...others].flatMap(([id, other]) => {
       const { config: theirs, differs } = other
-      return differs === undefined ? [] : [{ key: `${id} ${theirs} ${config()}`, other, late: at - differs.at >= reportAfterMs }]
+      return differs === undefined
+        ? []
+        : [{ key: `${id} ${theirs} ${config()}`, other, late: at - differs.at >= reportAfterMs }]
     })
     const facts = { replica: own, config: config().slice(0, SHOWN) }
     const keys = new Set(differing.map(({ key }) => key))
     if (differing.some(({ key, late }) => late && !told.has(key))) {
-      const listed = differing.map(({ other }) => shown(other)) // with those that are not late yet: one report for one cause
+      // with those that are not late yet: one report for one cause
+      const listed = differing.map(({ other }) => shown(other))
       log.warn({ ...facts, others: listed, remedy: REMEDY }, 'replicas have run different configurations for too long')
       open = true
       told = keys
@@ -105,7 +122,11 @@ export function createReplicas({ name, config, log, reportAfterMs = 60_000, forg
     },
     state() {
       const differing = different()
-      return { config: config().slice(0, SHOWN), same: others.size + 1 - differing.length, different: differing.map(shown) }
+      return {
+        config: config().slice(0, SHOWN),
+        same: others.size + 1 - differing.length,
+        different: differing.map(shown),
+      }
     },
   }
 }

@@ -7,14 +7,16 @@ const MAX_LENGTH = 6144 // of the input and of its normalised form: it travels i
 const MAX_PARAMETER = 7900
 const TOO_LONG = `rd is longer than ${MAX_LENGTH} characters`
 
-/** Whether parseReturnTo would take this address of an application, its host apart; where not, its front page will do. */
+/**
+ * Whether parseReturnTo would take this address of an application, its host apart; where not, its front page will do.
+ */
 export function canReturnTo(url: string): boolean {
   return url.length <= MAX_LENGTH && (!url.includes('\\') || !(url.split(/[?#]/, 1)[0] ?? '').includes('\\'))
 }
 
 /**
- * The address as the value of `rd`: percent-encoded whole, or, where that is too long, no more than a query needs (RFC 3986
- * section 3.4). @returns undefined where it is too long for that too
+ * The address as the value of `rd`: percent-encoded whole, or, where that is too long, no more than a query needs (RFC
+ * 3986 section 3.4). @returns undefined where it is too long for that too
  */
 export function asParameter(url: string): string | undefined {
   if (!canReturnTo(url)) return undefined
@@ -40,25 +42,41 @@ export interface ReturnToRules {
  */
 export function parseReturnTo(input: string | undefined, rules: ReturnToRules, base: string = rules.publicUrl): string {
   if (input === undefined || input === '') return `${rules.publicUrl}/`
-  const refuse = (detail: string, remedy = 'See who made this address: Gatehouse sends people to http(s) addresses alone.') =>
-    new GatehouseError('return_to_refused', { detail, remedy, facts: { rd: (input.split(/[?#]/, 1)[0] ?? '').slice(0, 200) } })
+  const refuse = (
+    detail: string,
+    remedy = 'See who made this address: Gatehouse sends people to http(s) addresses alone.',
+  ) =>
+    new GatehouseError('return_to_refused', {
+      detail,
+      remedy,
+      facts: { rd: (input.split(/[?#]/, 1)[0] ?? '').slice(0, 200) },
+    })
   if (input.length > MAX_LENGTH) throw refuse(TOO_LONG)
   const [beforeQuery = ''] = input.split(/[?#]/, 1)
-  if (hasControlOrSpace(input) || beforeQuery.includes('\\')) throw refuse('rd has a control character, white space or a backslash')
+  if (hasControlOrSpace(input) || beforeQuery.includes('\\')) {
+    throw refuse('rd has a control character, white space or a backslash')
+  }
   const relative = input.startsWith('/')
-  if (relative ? /^\/[/\\]|^\/(%2f|%5c|%09|%0a|%0d|%20)/i.test(input) : !/^https?:\/\/[^/]/i.test(input)) throw refuse('rd is neither a path nor an http(s) address')
+  if (relative ? /^\/[/\\]|^\/(%2f|%5c|%09|%0a|%0d|%20)/i.test(input) : !/^https?:\/\/[^/]/i.test(input)) {
+    throw refuse('rd is neither a path nor an http(s) address')
+  }
   const url = parse(input, base)
   if (!url) throw refuse('rd is no address')
-  if (url.username !== '' || url.password !== '' || (!relative && /^https?:\/\/[^/]*@/i.test(beforeQuery))) throw refuse('rd names a user')
+  if (url.username !== '' || url.password !== '' || (!relative && /^https?:\/\/[^/]*@/i.test(beforeQuery))) {
+    throw refuse('rd names a user')
+  }
   if (url.href.length > MAX_LENGTH) throw refuse(TOO_LONG)
-  if (!isAllowed(url, rules)) throw refuse(`rd leads to ${url.host}, which is not in server.redirectDomains`, remedyOf(url, relative, rules))
+  if (!isAllowed(url, rules)) {
+    throw refuse(`rd leads to ${url.host}, which is not in server.redirectDomains`, remedyOf(url, relative, rules))
+  }
   if (url.origin === rules.publicUrl && OWN_STEPS.has(url.pathname)) return `${rules.publicUrl}/`
   return url.href
 }
 
 /** The same where an address that is refused is no error: one of the two is there. */
 export function readReturnTo(
-  input: string | undefined, rules: ReturnToRules,
+  input: string | undefined,
+  rules: ReturnToRules,
 ): { readonly address?: string, readonly refusal?: GatehouseError } {
   try {
     return { address: parseReturnTo(input, rules) }
@@ -76,13 +94,22 @@ function isAllowed(url: URL, rules: ReturnToRules): boolean {
 
 function remedyOf(url: URL, relative: boolean, rules: ReturnToRules): string {
   if (relative) {
-    return `The request came with the Host ${url.host}, which is neither that of server.publicUrl nor an application's: ` +
+    return `The request came with the Host ${url.host}, which is neither that of server.publicUrl nor an ` +
+      "application's: " +
       'let the proxy pass on the Host that the browser sent.'
   }
-  if (url.protocol !== 'https:' && new URL(rules.publicUrl).protocol === 'https:') return 'Let the application be reached by https: the session cookie goes nowhere else.'
-  const nearly = rules.redirectDomains.map((rule) => rule.toLowerCase().replace(/:(\d+|\*)$/, '')).find((name) => matches(url, `${name}:*`))
-  if (nearly === undefined) return `Add ${url.host} to server.redirectDomains if people may be sent there after signing in.`
-  return `Write ${nearly}:${url.port || defaultPort(url)} or ${nearly}:* in server.redirectDomains: without a port an entry means the usual one.`
+  if (url.protocol !== 'https:' && new URL(rules.publicUrl).protocol === 'https:') {
+    return 'Let the application be reached by https: the session cookie goes nowhere else.'
+  }
+  const nearly = rules.redirectDomains.map((rule) => rule.toLowerCase().replace(/:(\d+|\*)$/, '')).find((name) =>
+    matches(url, `${name}:*`)
+  )
+  if (nearly === undefined) {
+    return `Add ${url.host} to server.redirectDomains if people may be sent there after signing in.`
+  }
+  return `Write ${nearly}:${
+    url.port || defaultPort(url)
+  } or ${nearly}:* in server.redirectDomains: without a port an entry means the usual one.`
 }
 
 function matches(url: URL, rule: string): boolean {

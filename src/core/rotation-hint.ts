@@ -13,7 +13,8 @@ export interface RotationHintOptions {
 const HOUR_MS = 3_600_000
 /** Anybody can send such cookies as often as they like: so often it is looked whether replicas differ. */
 const LOOK_MS = 1_000
-const REMEDY = 'If session.secrets are being rotated: give every replica [old, new] first, then [new, old], then [new] ' +
+const REMEDY =
+  'If session.secrets are being rotated: give every replica [old, new] first, then [new, old], then [new] ' +
   '(docs/deployment.md).'
 const SAYS = 'a cookie or a sign-in has an unknown signature while replicas run different configurations'
 

@@ -1,5 +1,6 @@
 // Sessions as this process last read them, by the cookie they came with. What is in here is served without asking the
-// database for as long as changes are heard of; a change takes out what it names, and whatever is in doubt is read again.
+// database for as long as changes are heard of; a change takes out what it names, and whatever is in doubt is read
+// again.
 import { copyOf } from './latin1.js'
 import { sessionIdHash, type SessionRecord, type SessionStore } from './session.js'
 import { createSessionEntries, type SessionEntry } from './session-entries.js'
@@ -12,7 +13,10 @@ export type Change =
 
 /** How far changes have been heard of. */
 export interface ChangeFeed {
-  /** Nothing can have been missed: what is cached may be served. @param at the time now, by the clock of SessionCacheOptions.now */
+  /**
+   * Nothing can have been missed: what is cached may be served. @param at the time now, by the clock of
+   * SessionCacheOptions.now
+   */
   live(at?: number): boolean
   /** When the feed was last known to be complete; the clock of SessionCacheOptions.now. */
   heardAt(): number
@@ -49,7 +53,10 @@ export interface SessionCache {
   /** The database says that this one is over. */
   forget(cookie: string): void
   apply(change: Change): void
-  /** Something may have been missed: everything is read again. @param knownUntil until when what is cached is known to have held */
+  /**
+   * Something may have been missed: everything is read again. @param knownUntil until when what is cached is known to
+   * have held
+   */
   doubtEverything(knownUntil: number): void
   readonly size: number
 }
@@ -67,31 +74,52 @@ const CAPACITY = 200_000
 const NOBODIES = 20_000
 const NOBODY_MS = 5_000
 
-export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, now = () => performance.now() }: SessionCacheOptions): SessionCache {
+export function createSessionCache(
+  { feed, capacity = CAPACITY, touchAfterMs, now = () => performance.now() }: SessionCacheOptions,
+): SessionCache {
   const entries = createSessionEntries<CachedSession>(capacity)
   const lean = leanRecords(capacity / 10)
   const nobodies = createNobodies(now)
   let sequence = 0
   let stretch = 0
   let lastStretchKnownUntil = -Infinity
-  const change = (entry: CachedSession): void => { entry.changed = true }
+  const change = (entry: CachedSession): void => {
+    entry.changed = true
+  }
 
   return {
     fresh(cookie, at = now()) {
       const entry = entries.use(cookie)
-      return entry !== undefined && !entry.changed && entry.stretch === stretch && entry.freshUntil > at && feed.live(at) ? entry : undefined
+      return entry !== undefined && !entry.changed && entry.stretch === stretch && entry.freshUntil > at &&
+          feed.live(at)
+        ? entry
+        : undefined
     },
     remembered(cookie) {
       const entry = entries.use(cookie)
       return entry?.changed ? undefined : entry
     },
-    knownAt: (entry) => Math.max(entry.readAt, entry.stretch === stretch ? feed.heardAt() : entry.stretch === stretch - 1 ? lastStretchKnownUntil : -Infinity),
+    knownAt: (entry) =>
+      Math.max(
+        entry.readAt,
+        entry.stretch === stretch ? feed.heardAt() : entry.stretch === stretch - 1 ? lastStretchKnownUntil : -Infinity,
+      ),
     ticket: () => sequence,
     keep(cookie, hash, record, ticket) {
       if (ticket !== sequence) return undefined
       const readAt = Math.floor(now()) // small whole numbers take no memory of their own
       const own = lean(record)
-      const entry: CachedSession = { record: own, userId: own.userId, hash, readAt, freshUntil: readAt + own.expiresInMs, touchDue: readAt + touchAfterMs - own.idleMs, changed: false, stretch, prepared: undefined }
+      const entry: CachedSession = {
+        record: own,
+        userId: own.userId,
+        hash,
+        readAt,
+        freshUntil: readAt + own.expiresInMs,
+        touchDue: readAt + touchAfterMs - own.idleMs,
+        changed: false,
+        stretch,
+        prepared: undefined,
+      }
       entries.put(copyOf(cookie), entry)
       return entry
     },
@@ -100,8 +128,9 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
     forget: (cookie) => entries.forget(cookie),
     apply(told) {
       sequence++
-      if (told.kind === 'users') for (const id of told.ids) entries.ofUser(id).forEach(change)
-      if (told.kind === 'sessions') for (const hash of told.hashes) entries.forgetHash(hash) // over for good
+      if (told.kind === 'users') { for (const id of told.ids) entries.ofUser(id).forEach(change) }
+      if (told.kind === 'sessions') { for (const hash of told.hashes) entries.forgetHash(hash) // over for good
+       }
       if (told.kind !== 'everything') return
       nobodies.clear()
       for (const entry of entries.all()) change(entry)
@@ -111,7 +140,9 @@ export function createSessionCache({ feed, capacity = CAPACITY, touchAfterMs, no
       stretch++
       lastStretchKnownUntil = knownUntil
     },
-    get size() { return entries.size },
+    get size() {
+      return entries.size
+    },
   }
 }
 
@@ -157,7 +188,10 @@ function leanRecords(capacity: number): (record: SessionRecord) => SessionRecord
   })
 }
 
-/** The same store; what ends here is forgotten here before anybody is asked, also where the database then does not answer. */
+/**
+ * The same store; what ends here is forgotten here before anybody is asked, also where the database then does not
+ * answer.
+ */
 export function forgetting(store: SessionStore, cache: Pick<SessionCache, 'apply'>): SessionStore {
   return {
     find: (id) => store.find(id),

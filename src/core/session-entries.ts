@@ -1,4 +1,5 @@
-// A bounded map of sessions by their cookies, found by what changes name too: the session's hash and its user. One session is one entry.
+// A bounded map of sessions by their cookies, found by what changes name too: the session's hash and its user. One
+// session is one entry.
 
 export interface SessionEntry {
   /** Hex of the id's hash. */
@@ -9,7 +10,10 @@ export interface SessionEntry {
 export interface SessionEntries<Entry extends SessionEntry> {
   /** What is used stays for longest. */
   use(cookie: string): Entry | undefined
-  /** In place of whatever there is of this session, under whichever cookie (one that an older secret signed): an end must leave nothing. */
+  /**
+   * In place of whatever there is of this session, under whichever cookie (one that an older secret signed): an end
+   * must leave nothing.
+   */
   put(cookie: string, entry: Entry): void
   forget(cookie: string): void
   forgetHash(hash: string): void
@@ -62,11 +66,13 @@ export function createSessionEntries<Entry extends SessionEntry>(capacity: numbe
       if (cookie !== undefined) forget(cookie)
     },
     ofUser: (userId) => index.cookiesOf(userId).flatMap((cookie) => young.get(cookie) ?? old.get(cookie) ?? []),
-    * all() {
-      yield * young.values()
-      yield * old.values()
+    *all() {
+      yield* young.values()
+      yield* old.values()
     },
-    get size() { return young.size + old.size },
+    get size() {
+      return young.size + old.size
+    },
   }
 }
 

@@ -50,9 +50,14 @@ export interface NewSession {
   readonly sibling: boolean
 }
 
-/** Where sessions live. Conformance: test/helpers/session-store-conformance.ts. Every method may throw `database_unavailable`. */
+/**
+ * Where sessions live. Conformance: test/helpers/session-store-conformance.ts. Every method may throw
+ * `database_unavailable`.
+ */
 export interface SessionStore {
-  /** The live session under this id; undefined where there is none, it is over, or its user is inactive. Writes nothing. */
+  /**
+   * The live session under this id; undefined where there is none, it is over, or its user is inactive. Writes nothing.
+   */
   find(id: string): Promise<SessionRecord | undefined>
   /** The sessions of these hashes (hex of sessionIdHash) are in use now. Never brings an ended one back. */
   touch(hashes: readonly string[]): Promise<void>

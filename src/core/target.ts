@@ -10,7 +10,10 @@ export interface Target extends Place {
   readonly uri: string
   /** Upper case; empty where the proxy does not say, which is none that a rule was written for. */
   readonly method: string
-  /** The port that the proxy was reached on, by its own word (X-Forwarded-Port); undefined: it does not say. Never of Host. */
+  /**
+   * The port that the proxy was reached on, by its own word (X-Forwarded-Port); undefined: it does not say. Never of
+   * Host.
+   */
   readonly port: string | undefined
 }
 
@@ -32,9 +35,16 @@ export interface Vouched {
   readonly port?: string | undefined
 }
 
-export interface TargetParts extends Vouched { readonly scheme: string, readonly host: string, readonly uri: string }
+export interface TargetParts extends Vouched {
+  readonly scheme: string
+  readonly host: string
+  readonly uri: string
+}
 
-const SCHEMES: ReadonlyMap<string, 'http' | 'https'> = new Map([['http', 'http'], ['https', 'https'], ['ws', 'http'], ['wss', 'https']])
+const SCHEMES: ReadonlyMap<string, 'http' | 'https'> = new Map([['http', 'http'], ['https', 'https'], ['ws', 'http'], [
+  'wss',
+  'https',
+]])
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 section 5.6.2
 const USUAL_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 const HOST = /^(\[[0-9a-f:.]+\]|[^\s/?#@\\[\]:,]+)(?::(\d{1,5}))?$/i
@@ -47,7 +57,9 @@ export function parseTarget(parts: TargetParts, hosts?: KnownHosts): Target {
 /** The same from one absolute address (nginx's X-Original-URL). */
 export function parseTargetUrl(url: string, method: string | undefined, port?: string, hosts?: KnownHosts): Target {
   const colon = url.indexOf('://')
-  if (colon === -1) throw new GatehouseError('target_malformed', { detail: 'not an absolute address', facts: { url: pathAlone(url) } })
+  if (colon === -1) {
+    throw new GatehouseError('target_malformed', { detail: 'not an absolute address', facts: { url: pathAlone(url) } })
+  }
   const end = endOfHost(url, colon + 3)
   const uri = url.slice(end)
   return targetAt(url.slice(0, end), uri.startsWith('/') ? uri : `/${uri}`, { method, port }, hosts)
@@ -83,7 +95,9 @@ const PORT = /^[1-9]\d{0,4}$/
 function wrongPort(port: string | undefined, { namedPort }: Place): string | undefined {
   if (port === undefined) return undefined
   if (!PORT.test(port) || Number(port) > 65_535) return 'X-Forwarded-Port is no port'
-  return namedPort === undefined || namedPort === port ? undefined : `the host names port ${namedPort}, the proxy says ${port}`
+  return namedPort === undefined || namedPort === port
+    ? undefined
+    : `the host names port ${namedPort}, the proxy says ${port}`
 }
 
 function wrongMethod(method: string | undefined): string | undefined {
@@ -120,7 +134,10 @@ function parsePlace(given: string): Place | string {
   const parsed = new URL(origin)
   const hostname = parsed.hostname.replace(/\.$/, '')
   // %61dmin, 0x7f.1 and a.. are hosts to one program and not to another.
-  if (hostname === '' || hostname !== name.toLowerCase().replace(/\.$/, '') || hostname.startsWith('.') || hostname.endsWith('.') || hostname.includes('..')) return 'the host is written in a way that can be read as another'
+  if (
+    hostname === '' || hostname !== name.toLowerCase().replace(/\.$/, '') || hostname.startsWith('.') ||
+    hostname.endsWith('.') || hostname.includes('..')
+  ) return 'the host is written in a way that can be read as another'
   const port = parsed.port === '' ? '' : `:${parsed.port}`
   return { scheme, hostname, host: `${hostname}${port}`, namedPort: namedPort && String(Number(namedPort)) }
 }

@@ -6,15 +6,22 @@ import type { Tracer } from './tracer.js'
 export function tracedSource(source: IdentitySource, tracer: Tracer): IdentitySource {
   if (!tracer.on) return source
   return {
-    identify: (grant, now) => tracer.part('identify', {}, async (span) => {
-      const person = await source.identify(grant, now)
-      span.set({ 'gatehouse.entra_groups': person.memberships.groupIds.length, 'gatehouse.graph_requests': person.memberships.requests })
-      return person
-    }),
+    identify: (grant, now) =>
+      tracer.part('identify', {}, async (span) => {
+        const person = await source.identify(grant, now)
+        span.set({
+          'gatehouse.entra_groups': person.memberships.groupIds.length,
+          'gatehouse.graph_requests': person.memberships.requests,
+        })
+        return person
+      }),
   }
 }
 
 export function tracedSteps(steps: readonly NamedStep[], tracer: Tracer): readonly NamedStep[] {
   if (!tracer.on) return steps
-  return steps.map(({ name, run }) => ({ name, run: (context) => tracer.part(`step ${name}`, {}, async () => run(context)) }))
+  return steps.map(({ name, run }) => ({
+    name,
+    run: (context) => tracer.part(`step ${name}`, {}, async () => run(context)),
+  }))
 }

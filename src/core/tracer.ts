@@ -1,5 +1,6 @@
-// What is told to OpenTelemetry, where an operator asks for it: which part of a request took how long and how it ended. What
-// may be said of it is a closed list, and nothing on it is a person, a token, a cookie, a code, an address or what was asked for.
+// What is told to OpenTelemetry, where an operator asks for it: which part of a request took how long and how it ended.
+// What may be said of it is a closed list, and nothing on it is a person, a token, a cookie, a code, an address or what
+// was asked for.
 
 /** Everything that a span may say. Names follow OpenTelemetry's semantic conventions where they have one. */
 export type SpanFacts = {
@@ -36,7 +37,11 @@ export interface RequestSpan extends Span {
 }
 
 /** Where a proxy's trace goes on (W3C Trace Context). */
-export interface RemoteParent { readonly traceId: string, readonly spanId: string, readonly sampled: boolean }
+export interface RemoteParent {
+  readonly traceId: string
+  readonly spanId: string
+  readonly sampled: boolean
+}
 
 export interface Tracer {
   /** False: nobody listens, and nothing needs to be prepared for it. */
@@ -45,8 +50,15 @@ export interface Tracer {
    * @param kind `page`: somebody's browser; `question`: a proxy's, on every request of every application
    * @returns undefined where this request is not recorded
    */
-  request(kind: 'page' | 'question', facts: SpanFacts & { readonly 'http.request.method': string, readonly 'http.route': string }, parent: RemoteParent | undefined): RequestSpan | undefined
-  /** A part of the request under way; of none, where none is recorded. What `work` throws is noted by its code and thrown on. */
+  request(
+    kind: 'page' | 'question',
+    facts: SpanFacts & { readonly 'http.request.method': string, readonly 'http.route': string },
+    parent: RemoteParent | undefined,
+  ): RequestSpan | undefined
+  /**
+   * A part of the request under way; of none, where none is recorded. What `work` throws is noted by its code and
+   * thrown on.
+   */
   part<T>(name: string, facts: SpanFacts, work: (span: Span) => Promise<T>): Promise<T>
 }
 
@@ -58,7 +70,10 @@ export function noTracer(): Tracer {
 
 const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 
-/** @param header `traceparent` (W3C Trace Context, section 3.2) @returns undefined for what is none; a later version is read as far as this one goes */
+/**
+ * @param header `traceparent` (W3C Trace Context, section 3.2) @returns undefined for what is none; a later version is
+ * read as far as this one goes
+ */
 export function parseTraceparent(header: string): RemoteParent | undefined {
   const [, version, traceId, spanId, flags = '', more] = TRACEPARENT.exec(header) ?? []
   if (traceId === undefined || spanId === undefined || (version === '00' && more !== undefined)) return undefined

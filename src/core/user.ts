@@ -21,7 +21,10 @@ export interface Profile {
 }
 
 /** Tenant and object ID: together the person. */
-interface PersonIds { readonly tid: string, readonly oid: string }
+interface PersonIds {
+  readonly tid: string
+  readonly oid: string
+}
 
 export const MAX_USERNAME = 150
 /** A released or renamed-away username is kept from other people for so long: applications may still know it. */

@@ -1,5 +1,5 @@
-// The data behind the simulated tenant: users, the objects they can be members of, and who is in what. Pure and in memory;
-// anything may change while a simulator runs on it, as an administrator would in the portal.
+// The data behind the simulated tenant: users, the objects they can be members of, and who is in what. Pure and in
+// memory; anything may change while a simulator runs on it, as an administrator would in the portal.
 
 export interface DirectoryUser {
   id: string
@@ -45,7 +45,9 @@ export interface Directory {
   addMember(containerId: string, memberId: string): void
   removeMember(containerId: string, memberId: string): void
   directMemberOf(userId: string): string[]
-  /** Everything the user is in, directly or through groups: nearest first, then in the order of joining, each id once. */
+  /**
+   * Everything the user is in, directly or through groups: nearest first, then in the order of joining, each id once.
+   */
   transitiveMemberOf(userId: string): string[]
   /** By object id or user principal name, either in any case. */
   findUser(idOrUpn: string): DirectoryUser | undefined
@@ -95,8 +97,12 @@ export function createDirectory(tenantId: string): Directory {
     addMember(containerId, memberId) {
       const container = objects.get(containerId)
       if (!container) throw new Error(`directory: nothing with id ${containerId} to add ${memberId} to`)
-      if (!users.has(memberId) && objects.get(memberId)?.type !== 'group') throw new Error(`directory: ${memberId} is neither a user nor a group`)
-      if (container.groupTypes?.includes('Unified') && !users.has(memberId)) throw new Error(`directory: ${container.displayName} is a Microsoft 365 group, which cannot contain groups`)
+      if (!users.has(memberId) && objects.get(memberId)?.type !== 'group') {
+        throw new Error(`directory: ${memberId} is neither a user nor a group`)
+      }
+      if (container.groupTypes?.includes('Unified') && !users.has(memberId)) {
+        throw new Error(`directory: ${container.displayName} is a Microsoft 365 group, which cannot contain groups`)
+      }
       const containers = containersOf.get(memberId)
       if (containers) containers.add(containerId)
       else containersOf.set(memberId, new Set([containerId]))

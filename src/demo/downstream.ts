@@ -16,7 +16,10 @@ export interface DownstreamOptions {
   readonly why?: (username: string) => Promise<readonly { readonly right: string, readonly because: string }[]>
 }
 
-export interface Downstream { readonly url: string, close(): Promise<void> }
+export interface Downstream {
+  readonly url: string
+  close(): Promise<void>
+}
 
 const HEADERS = {
   'content-type': 'text/html; charset=utf-8',
@@ -35,10 +38,11 @@ export async function startDownstream(options: DownstreamOptions): Promise<Downs
   const bound = server.address()
   return {
     url: `http://${options.host}:${typeof bound === 'object' && bound !== null ? bound.port : options.port}`,
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
   }
 }
 
@@ -70,8 +74,12 @@ ${whatCame(request)}
 }
 
 function areas({ application, others = [] }: DownstreamOptions): string {
-  const own = application.areas.map(({ path, name }) => `<a href="${text(path)}" data-area="${text(path)}">${text(name)}</a>`)
-  const elsewhere = others.map(({ name, url }) => `<a href="${text(url)}" data-application="${text(name)}">${text(name)}</a>`)
+  const own = application.areas.map(({ path, name }) =>
+    `<a href="${text(path)}" data-area="${text(path)}">${text(name)}</a>`
+  )
+  const elsewhere = others.map(({ name, url }) =>
+    `<a href="${text(url)}" data-application="${text(name)}">${text(name)}</a>`
+  )
   return `<p class="links">${[...own, ...elsewhere].join('\n')}</p>`
 }
 

@@ -10,6 +10,8 @@ export function isIdentityHeader(name: string): boolean {
 
 /** The Cookie header without the gateway's own cookies; undefined where nothing is left. */
 export function withoutGatewayCookies(header: string | undefined): string | undefined {
-  const left = (header ?? '').split(';').map((pair) => pair.trim()).filter((pair) => pair !== '' && !/^(__Host-|__Secure-)?gatehouse_/.test(pair))
+  const left = (header ?? '').split(';').map((pair) => pair.trim()).filter((pair) =>
+    pair !== '' && !/^(__Host-|__Secure-)?gatehouse_/.test(pair)
+  )
   return left.length > 0 ? left.join('; ') : undefined
 }

@@ -72,7 +72,13 @@ const objects: DirectoryObject[] = [
   { id: GROUP_IDS.netboxAdmins, type: 'group', displayName: 'NetBox Admins', securityEnabled: true },
   { id: GROUP_IDS.networkEngineers, type: 'group', displayName: 'Network Engineers', securityEnabled: true },
   { id: GROUP_IDS.circuitManagers, type: 'group', displayName: 'Circuit Managers', securityEnabled: true },
-  { id: GROUP_IDS.readOnly, type: 'group', displayName: 'Read Only Users', securityEnabled: true, groupTypes: ['DynamicMembership'] },
+  {
+    id: GROUP_IDS.readOnly,
+    type: 'group',
+    displayName: 'Read Only Users',
+    securityEnabled: true,
+    groupTypes: ['DynamicMembership'],
+  },
   { id: GROUP_IDS.berlinTeam, type: 'group', displayName: 'Team Berlin', securityEnabled: true },
   { id: GROUP_IDS.europeTeams, type: 'group', displayName: 'Teams Europe', securityEnabled: true },
   { id: GROUP_IDS.allTeams, type: 'group', displayName: 'All Teams', securityEnabled: true },
@@ -87,14 +93,19 @@ export function seedDemoDirectory(directory: Directory): DemoPeople {
   for (const key of Object.keys(PEOPLE) as PersonKey[]) people[key] = directory.addUser({ ...PEOPLE[key] })
 
   directory.addMember(GROUP_IDS.networkEngineers, people.staff.id)
-  for (const id of [GROUP_IDS.directoryReaders, GROUP_IDS.netboxSuperusers, GROUP_IDS.seattleUnit]) directory.addMember(id, people.superuser.id)
+  for (const id of [GROUP_IDS.directoryReaders, GROUP_IDS.netboxSuperusers, GROUP_IDS.seattleUnit]) {
+    directory.addMember(id, people.superuser.id)
+  }
   directory.addMember(GROUP_IDS.readOnly, people.guest.id)
   nest(directory, people.nested.id)
   fill(directory, people.many.id)
   return people
 }
 
-/** Berlin is in Europe, Europe in All Teams, All Teams in Network Engineers; and All Teams, by mistake, in Berlin: a cycle. */
+/**
+ * Berlin is in Europe, Europe in All Teams, All Teams in Network Engineers; and All Teams, by mistake, in Berlin: a
+ * cycle.
+ */
 function nest(directory: Directory, userId: string) {
   directory.addMember(GROUP_IDS.berlinTeam, userId)
   directory.addMember(GROUP_IDS.europeTeams, GROUP_IDS.berlinTeam)

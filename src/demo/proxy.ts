@@ -1,6 +1,14 @@
 // A tiny reverse proxy that asks before it forwards, as nginx, Traefik or Caddy would: it strips what a client could
 // forge, asks /oauth2/forward-auth, and passes on the identity headers of a 200 or the refusal as it is.
-import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  request,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestOptions,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { isIdentityHeader, withoutGatewayCookies } from './identity-headers.js'
 
 export interface DemoProxyOptions {
@@ -11,14 +19,33 @@ export interface DemoProxyOptions {
   readonly upstream: string
 }
 
-export interface DemoProxy { readonly url: string, close(): Promise<void> }
+export interface DemoProxy {
+  readonly url: string
+  close(): Promise<void>
+}
 
-const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 
 /** By these the gateway tells browsers, frames and scripts apart. */
 const HEADERS_OF_THE_CLIENT = [
-  'cookie', 'accept', 'x-requested-with', 'sec-fetch-mode', 'sec-fetch-dest', 'sec-fetch-site',
-  'hx-request', 'turbo-frame', 'x-turbo-request-id',
+  'cookie',
+  'accept',
+  'x-requested-with',
+  'sec-fetch-mode',
+  'sec-fetch-dest',
+  'sec-fetch-site',
+  'hx-request',
+  'turbo-frame',
+  'x-turbo-request-id',
 ]
 
 export async function startDemoProxy({ host, port, gateway, upstream }: DemoProxyOptions): Promise<DemoProxy> {
@@ -32,10 +59,11 @@ export async function startDemoProxy({ host, port, gateway, upstream }: DemoProx
   const url = `http://${host}:${portOf(server)}`
   return {
     url,
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
   }
 }
 
@@ -51,8 +79,14 @@ interface Site {
   readonly port: number
 }
 
-async function handle(incoming: IncomingMessage, outgoing: ServerResponse, { gateway, upstream, port }: Site): Promise<void> {
-  const clean = Object.fromEntries(Object.entries(incoming.headers).filter(([name]) => !isIdentityHeader(name) && !HOP_BY_HOP.has(name)))
+async function handle(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  { gateway, upstream, port }: Site,
+): Promise<void> {
+  const clean = Object.fromEntries(
+    Object.entries(incoming.headers).filter(([name]) => !isIdentityHeader(name) && !HOP_BY_HOP.has(name)),
+  )
   const verdict = await exchange(`${gateway}/oauth2/forward-auth`, {
     method: 'GET',
     headers: {
@@ -70,7 +104,10 @@ async function handle(incoming: IncomingMessage, outgoing: ServerResponse, { gat
   const identity = Object.fromEntries(Object.entries(verdict.headers).filter(([name]) => isIdentityHeader(name)))
   const cookie = withoutGatewayCookies(incoming.headers.cookie)
   delete clean.cookie
-  const answer = await exchange(new URL(incoming.url ?? '/', upstream), { method: incoming.method ?? 'GET', headers: { ...clean, ...identity, ...(cookie === undefined ? {} : { cookie }) } }, incoming)
+  const answer = await exchange(new URL(incoming.url ?? '/', upstream), {
+    method: incoming.method ?? 'GET',
+    headers: { ...clean, ...identity, ...(cookie === undefined ? {} : { cookie }) },
+  }, incoming)
   relay(answer, outgoing)
 }
 
@@ -83,7 +120,10 @@ function exchange(url: string | URL, options: RequestOptions, body?: IncomingMes
 }
 
 function relay(answer: IncomingMessage, outgoing: ServerResponse): void {
-  outgoing.writeHead(answer.statusCode ?? 502, Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !HOP_BY_HOP.has(name))))
+  outgoing.writeHead(
+    answer.statusCode ?? 502,
+    Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !HOP_BY_HOP.has(name))),
+  )
   answer.pipe(outgoing)
 }
 

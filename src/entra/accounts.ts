@@ -1,5 +1,6 @@
-// What Entra ID says of people who are not here, asked with Gatehouse's own permissions (User.Read.All, GroupMember.Read.All): two
-// questions a person, twenty in a request (learn.microsoft.com, "Combine multiple HTTP requests using JSON batching").
+// What Entra ID says of people who are not here, asked with Gatehouse's own permissions (User.Read.All,
+// GroupMember.Read.All): two questions a person, twenty in a request (learn.microsoft.com, "Combine multiple HTTP
+// requests using JSON batching").
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError } from '../core/errors.js'
 import type { AccountSource, EnabledAccount, Standing } from '../core/reevaluation.js'
@@ -16,8 +17,17 @@ export interface AccountSourceOptions extends AppTokenSource {
   readonly budgetMs: number
 }
 
-interface Item { readonly id: string, readonly method: 'GET', readonly url: string, readonly headers: Readonly<Record<string, string>> }
-interface ItemAnswer { readonly status: number, readonly headers: Readonly<Record<string, string>>, readonly body: unknown }
+interface Item {
+  readonly id: string
+  readonly method: 'GET'
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+}
+interface ItemAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: unknown
+}
 type Asking = Omit<GraphRequest, 'url'>
 
 const MAX_ITEMS = 20
@@ -46,10 +56,17 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
   /** Each item's answer; those that are throttled are asked again, the others not. */
   const askAll = async (items: readonly Item[], request: Asking): Promise<ReadonlyMap<string, ItemAnswer>> => {
     const answers = new Map<string, ItemAnswer>()
-    if (!await paused(request, pausedUntil)) throw new GatehouseError('graph_throttled', { detail: 'Graph asked for a longer pause', remedy: THROTTLED })
+    if (!await paused(request, pausedUntil)) {
+      throw new GatehouseError('graph_throttled', { detail: 'Graph asked for a longer pause', remedy: THROTTLED })
+    }
     let open = items
-    for (let attempt = 1; ; attempt++) {
-      for (const [id, answer] of itemAnswers(await graph.post({ ...request, url: `${endpoints.graph}/v1.0/$batch` }, { requests: open }), open)) answers.set(id, answer)
+    for (let attempt = 1;; attempt++) {
+      for (
+        const [id, answer] of itemAnswers(
+          await graph.post({ ...request, url: `${endpoints.graph}/v1.0/$batch` }, { requests: open }),
+          open,
+        )
+      ) answers.set(id, answer)
       open = open.filter(({ id }) => RETRIED.has(answers.get(id)?.status ?? 0))
       const last = open.length === 0 || attempt === ATTEMPTS
       let again = pausedUntil
@@ -63,11 +80,21 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
       if (last || !await paused(request, again)) return answers
     }
   }
-  const standing = async (oid: string, account: ItemAnswer | undefined, first: ItemAnswer | undefined, request: Asking): Promise<Standing> => {
+  const standing = async (
+    oid: string,
+    account: ItemAnswer | undefined,
+    first: ItemAnswer | undefined,
+    request: Asking,
+  ): Promise<Standing> => {
     try {
       const state = accountState(oid, account, request.correlationId)
       if (state.kind !== 'enabled') return state
-      const { groupIds } = await readMemberships({ graph, graphUrl: endpoints.graph, path: 'users', securityGroupsOnly }, { oid, first: () => bodyOf(first, request.correlationId), ...request })
+      const { groupIds } = await readMemberships({
+        graph,
+        graphUrl: endpoints.graph,
+        path: 'users',
+        securityGroupsOnly,
+      }, { oid, first: () => bodyOf(first, request.correlationId), ...request })
       return { ...state, groupIds }
     } catch (error) {
       if (error instanceof GatehouseError) return { kind: 'failed', error: forProgram(error) }
@@ -76,20 +103,40 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
   }
   const read = async (oids: readonly string[], request: Asking): Promise<ReadonlyMap<string, Standing>> => {
     const { correlationId } = request
-    const answers = await askAll(oids.flatMap((oid, index) => [
-      { id: `${index}-account`, method: 'GET', headers: LOW, url: `/users/${oid}?$select=${ACCOUNT}` },
-      { id: `${index}-groups`, method: 'GET', headers: LOW, url: firstPage(`users/${oid}`, 'transitiveMemberOf', securityGroupsOnly) },
-    ]), request)
-    for (const answer of answers.values()) if (answer.status === 401) throw itemError(answer, correlationId) // the token, not the person
+    const answers = await askAll(
+      oids.flatMap((oid, index) => [
+        { id: `${index}-account`, method: 'GET', headers: LOW, url: `/users/${oid}?$select=${ACCOUNT}` },
+        {
+          id: `${index}-groups`,
+          method: 'GET',
+          headers: LOW,
+          url: firstPage(`users/${oid}`, 'transitiveMemberOf', securityGroupsOnly),
+        },
+      ]),
+      request,
+    )
+    // the token, not the person
+    for (const answer of answers.values()) if (answer.status === 401) throw itemError(answer, correlationId)
     const pages = { ...request, ...budget() }
-    return new Map(await Promise.all(oids.map(async (oid, index) => [oid, await standing(oid, answers.get(`${index}-account`), answers.get(`${index}-groups`), pages)] as const)))
+    return new Map(
+      await Promise.all(
+        oids.map(async (oid, index) =>
+          [oid, await standing(oid, answers.get(`${index}-account`), answers.get(`${index}-groups`), pages)] as const
+        ),
+      ),
+    )
   }
   return {
     batch: MAX_ITEMS / 2,
     async read(oids, correlationId) {
-      for (let again = false; ; again = true) {
+      for (let again = false;; again = true) {
         const time = budget()
-        const request: Asking = { accessToken: await token.get(correlationId, time.signal), correlationId, ...time, priority: 'low' }
+        const request: Asking = {
+          accessToken: await token.get(correlationId, time.signal),
+          correlationId,
+          ...time,
+          priority: 'low',
+        }
         try {
           return await read(oids, request)
         } catch (error) {
@@ -103,14 +150,20 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
 }
 
 /** The answers by their items' ids; whatever else came, or came twice, makes all of it unusable. */
-function itemAnswers({ responses }: Readonly<Record<string, unknown>>, items: readonly Item[]): ReadonlyMap<string, ItemAnswer> {
-  const malformed = (detail: string): GatehouseError => new GatehouseError('graph_malformed', { detail: `the answer to a batch ${detail}`, remedy: REPORT })
+function itemAnswers(
+  { responses }: Readonly<Record<string, unknown>>,
+  items: readonly Item[],
+): ReadonlyMap<string, ItemAnswer> {
+  const malformed = (detail: string): GatehouseError =>
+    new GatehouseError('graph_malformed', { detail: `the answer to a batch ${detail}`, remedy: REPORT })
   if (!Array.isArray(responses)) throw malformed('has no list of responses')
   const asked = new Set(items.map(({ id }) => id))
   const answers = new Map<string, ItemAnswer>()
   for (const response of responses as readonly unknown[]) {
     const { id, status, headers, body } = isRecord(response) ? response : {}
-    if (typeof id !== 'string' || !asked.has(id) || answers.has(id)) throw malformed('has a response to no question, or two to one')
+    if (typeof id !== 'string' || !asked.has(id) || answers.has(id)) {
+      throw malformed('has a response to no question, or two to one')
+    }
     if (typeof status !== 'number') throw malformed('has a response without a status')
     answers.set(id, { status, headers: lowerCase(headers), body })
   }
@@ -118,11 +171,18 @@ function itemAnswers({ responses }: Readonly<Record<string, unknown>>, items: re
 }
 
 function lowerCase(headers: unknown): Readonly<Record<string, string>> {
-  return isRecord(headers) ? Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)])) : {}
+  return isRecord(headers)
+    ? Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]))
+    : {}
 }
 
 function bodyOf(answer: ItemAnswer | undefined, correlationId: string): Readonly<Record<string, unknown>> {
-  if (answer === undefined) throw new GatehouseError('graph_malformed', { detail: 'a batch leaves a question without an answer', remedy: REPORT })
+  if (answer === undefined) {
+    throw new GatehouseError('graph_malformed', {
+      detail: 'a batch leaves a question without an answer',
+      remedy: REPORT,
+    })
+  }
   if (answer.status !== 200 || !isRecord(answer.body)) throw itemError(answer, correlationId)
   return answer.body
 }
@@ -133,23 +193,42 @@ function itemError({ status, headers, body }: ItemAnswer, correlationId: string)
 
 /** What a person's login would need is not what this needs. */
 function forProgram(error: GatehouseError): GatehouseError {
-  return error.code === 'graph_forbidden' ? new GatehouseError('graph_forbidden', { detail: error.message, facts: error.facts, remedy: PERMISSIONS }) : error
+  return error.code === 'graph_forbidden'
+    ? new GatehouseError('graph_forbidden', { detail: error.message, facts: error.facts, remedy: PERMISSIONS })
+    : error
 }
 
 type AccountState = Omit<EnabledAccount, 'groupIds'> | { readonly kind: 'disabled' } | { readonly kind: 'missing' }
 
-/** @throws GatehouseError where the answer leaves anything open: nobody is taken for enabled, disabled or gone by a guess */
+/**
+ * @throws GatehouseError where the answer leaves anything open: nobody is taken for enabled, disabled or gone by a
+ * guess
+ */
 function accountState(oid: string, answer: ItemAnswer | undefined, correlationId: string): AccountState {
   if (answer?.status === 404 && errorCode(answer.body) === 'Request_ResourceNotFound') return { kind: 'missing' }
   const account = bodyOf(answer, correlationId)
   const { id, accountEnabled, signInSessionsValidFromDateTime: validFrom, userPrincipalName: name } = account
   const upn = typeof name === 'string' && name !== '' ? { upn: name } : {}
-  if (typeof id !== 'string' || id.toLowerCase() !== oid) throw new GatehouseError('graph_malformed', { detail: 'Graph answered about somebody else', remedy: REPORT })
-  if (typeof accountEnabled !== 'boolean') throw new GatehouseError('graph_forbidden', { detail: 'Graph does not say whether the account is enabled', remedy: PERMISSIONS })
+  if (typeof id !== 'string' || id.toLowerCase() !== oid) {
+    throw new GatehouseError('graph_malformed', { detail: 'Graph answered about somebody else', remedy: REPORT })
+  }
+  if (typeof accountEnabled !== 'boolean') {
+    throw new GatehouseError('graph_forbidden', {
+      detail: 'Graph does not say whether the account is enabled',
+      remedy: PERMISSIONS,
+    })
+  }
   if (!accountEnabled) return { kind: 'disabled' }
   if (validFrom === null) return { kind: 'enabled', sessionsValidFrom: null, ...upn }
-  const instant = typeof validFrom === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(validFrom) ? Date.parse(validFrom) : Number.NaN
-  if (Number.isNaN(instant)) throw new GatehouseError('graph_malformed', { detail: 'signInSessionsValidFromDateTime is no time', remedy: REPORT })
+  const instant = typeof validFrom === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(validFrom)
+    ? Date.parse(validFrom)
+    : Number.NaN
+  if (Number.isNaN(instant)) {
+    throw new GatehouseError('graph_malformed', {
+      detail: 'signInSessionsValidFromDateTime is no time',
+      remedy: REPORT,
+    })
+  }
   return { kind: 'enabled', sessionsValidFrom: new Date(instant).toISOString(), ...upn }
 }
 

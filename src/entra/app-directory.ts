@@ -41,7 +41,9 @@ export interface AppDirectoryOptions {
   readonly budgetMs: number
 }
 
-export function createAppDirectory({ http, endpoints, clientId, credential, securityGroupsOnly, budgetMs }: AppDirectoryOptions): AppDirectory {
+export function createAppDirectory(
+  { http, endpoints, clientId, credential, securityGroupsOnly, budgetMs }: AppDirectoryOptions,
+): AppDirectory {
   const graph = createGraphClient({ http, graphUrl: endpoints.graph })
   const token = createAppToken({ http, endpoints, clientId, credential })
   const asking = async () => {
@@ -51,19 +53,32 @@ export function createAppDirectory({ http, endpoints, clientId, credential, secu
     return { accessToken: await token.get(correlationId, signal), correlationId, signal, deadline }
   }
   const read = async (user: string, relation: 'transitiveMemberOf' | 'memberOf'): Promise<readonly string[]> => {
-    const { groupIds } = await readMemberships({ graph, graphUrl: endpoints.graph, path: 'users', relation, securityGroupsOnly }, { oid: encodeURIComponent(user), ...await asking() })
+    const { groupIds } = await readMemberships({
+      graph,
+      graphUrl: endpoints.graph,
+      path: 'users',
+      relation,
+      securityGroupsOnly,
+    }, { oid: encodeURIComponent(user), ...await asking() })
     return groupIds
   }
   return {
     memberships: (user) => read(user, 'transitiveMemberOf'),
     directMemberships: (user) => read(user, 'memberOf'),
     async objectId(user) {
-      const { id } = await graph.get({ url: `${endpoints.graph}/v1.0/users/${encodeURIComponent(user)}?$select=id`, ...await asking() })
-      if (typeof id !== 'string' || !isObjectId(id)) throw new GatehouseError('graph_malformed', { detail: 'a user has no object ID', remedy: REPORT })
+      const { id } = await graph.get({
+        url: `${endpoints.graph}/v1.0/users/${encodeURIComponent(user)}?$select=id`,
+        ...await asking(),
+      })
+      if (typeof id !== 'string' || !isObjectId(id)) {
+        throw new GatehouseError('graph_malformed', { detail: 'a user has no object ID', remedy: REPORT })
+      }
       return id.toLowerCase()
     },
     async group(id) {
-      const url = `${endpoints.graph}/v1.0/groups/${encodeURIComponent(id)}?$select=id,displayName,groupTypes,visibility,securityEnabled`
+      const url = `${endpoints.graph}/v1.0/groups/${
+        encodeURIComponent(id)
+      }?$select=id,displayName,groupTypes,visibility,securityEnabled`
       try {
         return factsOf(await graph.get({ url, ...await asking() }))
       } catch (error) {
@@ -74,7 +89,9 @@ export function createAppDirectory({ http, endpoints, clientId, credential, secu
   }
 }
 
-function factsOf({ displayName, groupTypes, visibility, securityEnabled }: Readonly<Record<string, unknown>>): GroupFacts {
+function factsOf(
+  { displayName, groupTypes, visibility, securityEnabled }: Readonly<Record<string, unknown>>,
+): GroupFacts {
   const unified = Array.isArray(groupTypes) && groupTypes.includes('Unified')
   return {
     displayName: typeof displayName === 'string' ? displayName : null,

@@ -1,4 +1,5 @@
-// Gatehouse's own token for Graph (RFC 6749 section 4.4), asked for when the one at hand is about to end; in memory alone.
+// Gatehouse's own token for Graph (RFC 6749 section 4.4), asked for when the one at hand is about to end; in memory
+// alone.
 import type { EntraEndpoints } from './clouds.js'
 import type { ClientCredential } from './credentials.js'
 import type { HttpClient } from './http-client.js'
@@ -11,21 +12,33 @@ export interface AppToken {
   drop(accessToken: string): void
 }
 
-export interface AppTokenSource { readonly http: HttpClient, readonly endpoints: EntraEndpoints, readonly clientId: string, readonly credential: ClientCredential }
+export interface AppTokenSource {
+  readonly http: HttpClient
+  readonly endpoints: EntraEndpoints
+  readonly clientId: string
+  readonly credential: ClientCredential
+}
 
 const EARLY_MS = 5 * 60_000
 
 export function createAppToken({ http, endpoints, clientId, credential }: AppTokenSource): AppToken {
   let kept: { readonly accessToken: string, readonly until: number } | undefined
-  let asking: Promise<{ readonly accessToken: string, readonly until: number }> | undefined // of all who wait, whoever came first
+  // of all who wait, whoever came first
+  let asking: Promise<{ readonly accessToken: string, readonly until: number }> | undefined
   const ask = async (correlationId: string, signal: AbortSignal) => {
-    const { accessToken, expiresInMs } = await requestAppToken({ http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` }, correlationId, signal)
+    const { accessToken, expiresInMs } = await requestAppToken(
+      { http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` },
+      correlationId,
+      signal,
+    )
     return { accessToken, until: performance.now() + expiresInMs - EARLY_MS }
   }
   return {
     async get(correlationId, signal) {
       if (kept && performance.now() <= kept.until) return kept.accessToken
-      asking ??= ask(correlationId, signal).finally(() => { asking = undefined })
+      asking ??= ask(correlationId, signal).finally(() => {
+        asking = undefined
+      })
       kept = await asking
       return kept.accessToken
     },

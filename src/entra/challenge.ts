@@ -4,11 +4,16 @@ import { isRecord, jsonOf } from './http-client.js'
 
 const MAX_CLAIMS = 4_096
 
-interface Challenge { readonly scheme: string, readonly parameters: Map<string, string> }
+interface Challenge {
+  readonly scheme: string
+  readonly parameters: Map<string, string>
+}
 
 /** The claims to ask the authorize endpoint for, as JSON; undefined where nothing of the kind is asked. */
 export function claimsChallenge(header: string | undefined): string | undefined {
-  const asked = challenges(header ?? '').find(({ scheme, parameters }) => scheme === 'bearer' && parameters.get('error') === 'insufficient_claims')
+  const asked = challenges(header ?? '').find(({ scheme, parameters }) =>
+    scheme === 'bearer' && parameters.get('error') === 'insufficient_claims'
+  )
   return asClaims(Buffer.from(asked?.parameters.get('claims') ?? '', 'base64').toString('utf8'))
 }
 
@@ -21,7 +26,11 @@ export function asClaims(text: unknown): string | undefined {
 
 function challenges(header: string): Challenge[] {
   const found: Challenge[] = []
-  for (const [, scheme, name = '', value = ''] of header.matchAll(/(?:^|,)\s*(?:([\w-]+)\s+)?([\w-]+)="((?:[^"\\]|\\.)*)"/g)) {
+  for (
+    const [, scheme, name = '', value = ''] of header.matchAll(
+      /(?:^|,)\s*(?:([\w-]+)\s+)?([\w-]+)="((?:[^"\\]|\\.)*)"/g,
+    )
+  ) {
     if (scheme !== undefined) found.push({ scheme: scheme.toLowerCase(), parameters: new Map() })
     found.at(-1)?.parameters.set(name.toLowerCase(), value.replace(/\\(.)/g, '$1'))
   }

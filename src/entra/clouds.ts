@@ -33,7 +33,9 @@ export interface EndpointOptions {
   readonly securityGroupsOnly?: boolean
 }
 
-export function entraEndpoints({ tenantId, cloud, authorityHost, graphUrl, securityGroupsOnly = false }: EndpointOptions): EntraEndpoints {
+export function entraEndpoints(
+  { tenantId, cloud, authorityHost, graphUrl, securityGroupsOnly = false }: EndpointOptions,
+): EntraEndpoints {
   const authority = withoutSlash(authorityHost ?? CLOUDS[cloud].authority)
   const graph = withoutSlash(graphUrl ?? CLOUDS[cloud].graph)
   return {
@@ -44,7 +46,13 @@ export function entraEndpoints({ tenantId, cloud, authorityHost, graphUrl, secur
     endSession: `${authority}/${tenantId}/oauth2/v2.0/logout`,
     issuer: `${authority}/${severalTenants(tenantId) ? '{tenantid}' : tenantId}/v2.0`,
     graph,
-    scopes: ['openid', 'profile', 'email', `${graph}/User.Read`, ...(securityGroupsOnly ? [`${graph}/GroupMember.Read.All`] : [])],
+    scopes: [
+      'openid',
+      'profile',
+      'email',
+      `${graph}/User.Read`,
+      ...(securityGroupsOnly ? [`${graph}/GroupMember.Read.All`] : []),
+    ],
   }
 }
 

@@ -14,7 +14,9 @@ export interface ClientCredential {
 /** Exactly one of the three is given. */
 export interface CredentialSettings {
   readonly clientSecret: string | undefined
-  readonly certificate: { readonly keyFile: string, readonly certFile: string, readonly algorithm: 'PS256' | 'RS256' } | undefined
+  readonly certificate:
+    | { readonly keyFile: string, readonly certFile: string, readonly algorithm: 'PS256' | 'RS256' }
+    | undefined
   readonly federatedTokenFile: string | undefined
 }
 
@@ -31,7 +33,10 @@ const LIFETIME_S = 600
 const MAX_TOKEN = 64 * 1024
 
 /** @param settings those in force: a secret may have rotated since */
-export function createClientCredential(settings: () => CredentialSettings, options: CredentialOptions): ClientCredential {
+export function createClientCredential(
+  settings: () => CredentialSettings,
+  options: CredentialOptions,
+): ClientCredential {
   return {
     async parameters() {
       const { clientSecret, certificate, federatedTokenFile } = settings()
@@ -47,13 +52,23 @@ function assertion(token: string): Readonly<Record<string, string>> {
 }
 
 /** learn.microsoft.com, "Microsoft identity platform application authentication certificate credentials". */
-async function signedAssertion({ keyFile, certFile, algorithm }: NonNullable<CredentialSettings['certificate']>, { clientId, tokenEndpoint, now = Date.now }: CredentialOptions): Promise<string> {
-  const pair = readClientCertificate(await fileText(keyFile, 'entra.certificate.keyFile'), await fileText(certFile, 'entra.certificate.certFile'))
+async function signedAssertion(
+  { keyFile, certFile, algorithm }: NonNullable<CredentialSettings['certificate']>,
+  { clientId, tokenEndpoint, now = Date.now }: CredentialOptions,
+): Promise<string> {
+  const pair = readClientCertificate(
+    await fileText(keyFile, 'entra.certificate.keyFile'),
+    await fileText(certFile, 'entra.certificate.certFile'),
+  )
   if ('code' in pair) throw unusable(`entra.certificate.${pair.at} ${pair.says}`, pair.remedy)
   const thumbprint = (hash: 'sha1' | 'sha256') => createHash(hash).update(pair.certificate.raw).digest('base64url')
   const issuedAt = Math.floor(now() / 1000)
   return await new SignJWT()
-    .setProtectedHeader({ alg: algorithm, typ: 'JWT', ...(algorithm === 'PS256' ? { 'x5t#S256': thumbprint('sha256') } : { x5t: thumbprint('sha1') }) })
+    .setProtectedHeader({
+      alg: algorithm,
+      typ: 'JWT',
+      ...(algorithm === 'PS256' ? { 'x5t#S256': thumbprint('sha256') } : { x5t: thumbprint('sha1') }),
+    })
     .setIssuer(clientId).setSubject(clientId).setAudience(tokenEndpoint).setJti(randomUUID())
     .setIssuedAt(issuedAt).setNotBefore(issuedAt).setExpirationTime(issuedAt + LIFETIME_S)
     .sign(pair.key)
@@ -62,7 +77,12 @@ async function signedAssertion({ keyFile, certFile, algorithm }: NonNullable<Cre
 /** learn.microsoft.com, "Workload identity federation": the kubelet writes a new token well before the old one ends. */
 async function federatedToken(file: string): Promise<string> {
   const token = (await fileText(file, 'entra.federatedTokenFile')).trim()
-  if (token.length > MAX_TOKEN || !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) throw unusable('the file of entra.federatedTokenFile holds no token', 'It must hold one JWT, as the projected service account token of a pod does.')
+  if (token.length > MAX_TOKEN || !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) {
+    throw unusable(
+      'the file of entra.federatedTokenFile holds no token',
+      'It must hold one JWT, as the projected service account token of a pod does.',
+    )
+  }
   return token
 }
 
@@ -71,7 +91,11 @@ async function fileText(file: string, key: string): Promise<string> {
     return await readFile(file, 'utf8')
   } catch (cause) {
     const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no reason given'
-    throw unusable(`the file of ${key} cannot be read (${reason})`, `Check that ${file} is there, and that the user that runs Gatehouse may read it.`, cause)
+    throw unusable(
+      `the file of ${key} cannot be read (${reason})`,
+      `Check that ${file} is there, and that the user that runs Gatehouse may read it.`,
+      cause,
+    )
   }
 }
 

@@ -14,7 +14,8 @@ const UNAVAILABLE = 'Try again; see the status page of Microsoft 365.'
 export const REPORT = 'Try again; if it stays, please report it with the request-id.'
 export const COUNT_DIFFERS = 'Graph counts from an index that can lag: the person signs in again in a few minutes.'
 
-export const THROTTLED = 'Sign-ins go on by themselves as soon as Graph answers again. If it happens often, look for other ' +
+export const THROTTLED =
+  'Sign-ins go on by themselves as soon as Graph answers again. If it happens often, look for other ' +
   'programs that use the same registration, or lengthen sync.interval.'
 
 const FORBIDDEN = 'Grant the delegated permission User.Read with admin consent; ' +
@@ -41,7 +42,11 @@ const BY_STATUS: Readonly<Record<number, { code: ErrorCode, remedy: string }>> =
   },
 }
 
-export interface GraphMeaning { readonly status: string, readonly code: ErrorCode, readonly remedy: string }
+export interface GraphMeaning {
+  readonly status: string
+  readonly code: ErrorCode
+  readonly remedy: string
+}
 
 /** The table, for documentation. */
 export function graphMeanings(): readonly GraphMeaning[] {

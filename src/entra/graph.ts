@@ -1,5 +1,6 @@
 // One question to Microsoft Graph: the token goes to the Graph origin alone; 429, 503, 504 and broken connections are
-// tried again within the deadline, everything else is final (learn.microsoft.com, "Microsoft Graph throttling guidance").
+// tried again within the deadline, everything else is final (learn.microsoft.com, "Microsoft Graph throttling
+// guidance").
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import { graphError, THROTTLED } from './graph-errors.js'
@@ -117,7 +118,11 @@ interface Attempt {
   readonly last: HttpAnswer | TransportError | undefined
 }
 
-interface Asked { readonly answer: HttpAnswer | TransportError, readonly pauseMs: number, readonly shared: boolean }
+interface Asked {
+  readonly answer: HttpAnswer | TransportError
+  readonly pauseMs: number
+  readonly shared: boolean
+}
 
 function statusOf(answer: HttpAnswer | TransportError | undefined): number | undefined {
   return answer === undefined || answer instanceof TransportError ? undefined : answer.status
@@ -141,7 +146,11 @@ function retryAfter({ headers }: HttpAnswer): number | undefined {
   return parseRetryAfter(headers['retry-after'], Number.isNaN(date) ? Date.now() : date)
 }
 
-interface Circumstances { readonly origin: string, readonly remainingMs: number, readonly patient: boolean }
+interface Circumstances {
+  readonly origin: string
+  readonly remainingMs: number
+  readonly patient: boolean
+}
 
 function bodyOf(
   answer: HttpAnswer | TransportError | undefined,

@@ -1,5 +1,5 @@
-// Every request that leaves for Microsoft goes through here: proxies from the environment, the operator's CA, a bound on
-// the body, no redirects followed, and a deadline. What comes back is text: nothing is assumed to be JSON.
+// Every request that leaves for Microsoft goes through here: proxies from the environment, the operator's CA, a bound
+// on the body, no redirects followed, and a deadline. What comes back is text: nothing is assumed to be JSON.
 import { rootCertificates } from 'node:tls'
 import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
 import { outgoingProxies } from '../core/outgoing-proxies.js'
@@ -79,7 +79,9 @@ async function readBounded(body: Dispatcher.ResponseData['body']): Promise<strin
 }
 
 function plain(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value ?? '']))
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value ?? '']),
+  )
 }
 
 /** Parsed JSON, or undefined where the text is none. */

@@ -20,7 +20,12 @@ export interface IdTokenRules {
 }
 
 /** @throws GatehouseError `id_token_*` or `entra_keys_unavailable` */
-export async function verifyIdToken(token: string, nonce: string, rules: IdTokenRules, signal: AbortSignal): Promise<IdentityClaims> {
+export async function verifyIdToken(
+  token: string,
+  nonce: string,
+  rules: IdTokenRules,
+  signal: AbortSignal,
+): Promise<IdentityClaims> {
   const { alg, kid } = headerOf(token)
   if (alg !== 'RS256') throw refused('id_token_algorithm', `signed with ${String(alg).slice(0, 20)}`)
   if (typeof kid !== 'string') throw refused('id_token_key', 'names no key')
@@ -28,7 +33,9 @@ export async function verifyIdToken(token: string, nonce: string, rules: IdToken
   if (!signing) throw refused('id_token_key', `key ${kid.slice(0, 60)} is not among the tenant's keys`)
   const claims = await verified(token, signing.key, rules)
   checkClaims(claims, nonce, rules)
-  if (signing.issuer !== undefined && issuerOf(signing.issuer, claims) !== claims.iss) throw refused('id_token_key', 'the key belongs to another issuer')
+  if (signing.issuer !== undefined && issuerOf(signing.issuer, claims) !== claims.iss) {
+    throw refused('id_token_key', 'the key belongs to another issuer')
+  }
   return pickClaims(claims)
 }
 
@@ -61,7 +68,12 @@ function codeOf(error: unknown): ErrorCode {
   if (error instanceof errors.JWSSignatureVerificationFailed) return 'id_token_signature'
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.reason === 'missing') return 'id_token_claims'
-    const byClaim: Readonly<Record<string, ErrorCode>> = { iss: 'id_token_issuer', aud: 'id_token_audience', nbf: 'id_token_not_yet_valid', iat: 'id_token_not_yet_valid' }
+    const byClaim: Readonly<Record<string, ErrorCode>> = {
+      iss: 'id_token_issuer',
+      aud: 'id_token_audience',
+      nbf: 'id_token_not_yet_valid',
+      iat: 'id_token_not_yet_valid',
+    }
     return byClaim[error.claim] ?? 'id_token_claims'
   }
   return 'id_token_malformed'
@@ -73,20 +85,39 @@ function issuerOf(issuer: string, { tid }: JWTPayload): string {
 }
 
 function checkClaims(claims: JWTPayload, nonce: string, { issuer, tenants, now = Date.now }: IdTokenRules): void {
-  if (claims.aud !== undefined && Array.isArray(claims.aud) && claims.aud.length !== 1) throw refused('id_token_audience', 'more than one audience')
-  if (typeof claims.tid !== 'string' || !tenants.includes(claims.tid.toLowerCase())) throw refused('id_token_tenant', `tid is ${String(claims.tid).slice(0, 40)}`, undefined, 'Check entra.tenantId and entra.allowedTenants; guests must be invited into this tenant.')
-  if (claims.iss !== issuerOf(issuer, claims)) throw refused('id_token_issuer', 'issuer and tenant do not belong together')
-  if (typeof claims.nonce !== 'string' || !equalInConstantTime(claims.nonce, nonce)) throw refused('id_token_nonce', 'the nonce is not the one of this sign-in')
-  if (claims.ver !== '2.0') throw refused('id_token_claims', `version ${String(claims.ver).slice(0, 10)} instead of 2.0`)
+  if (claims.aud !== undefined && Array.isArray(claims.aud) && claims.aud.length !== 1) {
+    throw refused('id_token_audience', 'more than one audience')
+  }
+  if (typeof claims.tid !== 'string' || !tenants.includes(claims.tid.toLowerCase())) {
+    throw refused(
+      'id_token_tenant',
+      `tid is ${String(claims.tid).slice(0, 40)}`,
+      undefined,
+      'Check entra.tenantId and entra.allowedTenants; guests must be invited into this tenant.',
+    )
+  }
+  if (claims.iss !== issuerOf(issuer, claims)) {
+    throw refused('id_token_issuer', 'issuer and tenant do not belong together')
+  }
+  if (typeof claims.nonce !== 'string' || !equalInConstantTime(claims.nonce, nonce)) {
+    throw refused('id_token_nonce', 'the nonce is not the one of this sign-in')
+  }
+  if (claims.ver !== '2.0') {
+    throw refused('id_token_claims', `version ${String(claims.ver).slice(0, 10)} instead of 2.0`)
+  }
   if (typeof claims.oid !== 'string' || !isObjectId(claims.oid)) throw refused('id_token_claims', 'oid is no object ID')
-  if (claims.iat !== undefined && claims.iat > now() / 1000 + SKEW_SECONDS) throw refused('id_token_not_yet_valid', 'issued in the future', undefined, 'Check the clock of this machine.')
+  if (claims.iat !== undefined && claims.iat > now() / 1000 + SKEW_SECONDS) {
+    throw refused('id_token_not_yet_valid', 'issued in the future', undefined, 'Check the clock of this machine.')
+  }
 }
 
 const TEXTS = ['name', 'preferred_username', 'upn', 'email', 'given_name', 'family_name', 'sid', 'login_hint'] as const
 
 /** What Gatehouse looks at, and nothing else: `groups` and `_claim_sources` are never read. */
 function pickClaims(claims: JWTPayload): IdentityClaims {
-  const texts = Object.fromEntries(TEXTS.flatMap((name) => typeof claims[name] === 'string' && claims[name] !== '' ? [[name, claims[name]]] : []))
+  const texts = Object.fromEntries(
+    TEXTS.flatMap((name) => typeof claims[name] === 'string' && claims[name] !== '' ? [[name, claims[name]]] : []),
+  )
   const edov = claims.xms_edov
   return {
     ...texts,
@@ -99,6 +130,11 @@ function pickClaims(claims: JWTPayload): IdentityClaims {
   }
 }
 
-function refused(code: ErrorCode, detail: string, cause?: unknown, remedy = 'If people cannot sign in at all: check entra.tenantId, entra.clientId and the clock.'): GatehouseError {
+function refused(
+  code: ErrorCode,
+  detail: string,
+  cause?: unknown,
+  remedy = 'If people cannot sign in at all: check entra.tenantId, entra.clientId and the clock.',
+): GatehouseError {
   return new GatehouseError(code, { detail: `id token: ${detail}`, remedy, ...(cause === undefined ? {} : { cause }) })
 }

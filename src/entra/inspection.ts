@@ -40,11 +40,15 @@ export interface Inspection {
   graphAnswers(): Promise<void>
   /** Whether Gatehouse itself may read people's memberships, or their accounts. @throws `graph_*`, `entra_*` */
   mayRead(what: 'memberships' | 'accounts'): Promise<boolean>
-  /** The application permissions in Gatehouse's own token; undefined where the token cannot be read. @throws `entra_*` */
+  /**
+   * The application permissions in Gatehouse's own token; undefined where the token cannot be read. @throws `entra_*`
+   */
   applicationRoles(): Promise<readonly string[] | undefined>
   /** @throws `graph_forbidden` where Application.Read.All is not granted */
   registration(): Promise<Registration>
-  /** Whether the redirect URI is taken; undefined where the answer does not say. @throws `entra_*` where it is refused */
+  /**
+   * Whether the redirect URI is taken; undefined where the answer does not say. @throws `entra_*` where it is refused
+   */
   redirectTaken(): Promise<boolean | undefined>
 }
 
@@ -61,14 +65,25 @@ export interface InspectionOptions {
 
 const NOBODY = '00000000-0000-0000-0000-000000000000'
 
-export function createInspection({ http, endpoints, clientId, credential, redirectUri, budgetMs, now = Date.now }: InspectionOptions): Inspection {
+export function createInspection(
+  { http, endpoints, clientId, credential, redirectUri, budgetMs, now = Date.now }: InspectionOptions,
+): Inspection {
   const graph = createGraphClient({ http, graphUrl: endpoints.graph })
   const ask = async (url: string): Promise<HttpAnswer> => {
     try {
-      return await http.send({ url, method: 'GET', headers: { 'accept': 'application/json', 'client-request-id': randomUUID() }, signal: AbortSignal.timeout(budgetMs) })
+      return await http.send({
+        url,
+        method: 'GET',
+        headers: { 'accept': 'application/json', 'client-request-id': randomUUID() },
+        signal: AbortSignal.timeout(budgetMs),
+      })
     } catch (error) {
       if (!(error instanceof TransportError)) throw error
-      throw new GatehouseError(error.kind === 'timeout' ? 'entra_timeout' : 'entra_unavailable', { cause: error, detail: `no usable answer from ${new URL(url).origin}: ${error.message}`, remedy: 'Check the network, DNS, HTTPS_PROXY and entra.caFile.' })
+      throw new GatehouseError(error.kind === 'timeout' ? 'entra_timeout' : 'entra_unavailable', {
+        cause: error,
+        detail: `no usable answer from ${new URL(url).origin}: ${error.message}`,
+        remedy: 'Check the network, DNS, HTTPS_PROXY and entra.caFile.',
+      })
     }
   }
   const document = async (url: string): Promise<{ body: Readonly<Record<string, unknown>>, answer: HttpAnswer }> => {
@@ -76,11 +91,22 @@ export function createInspection({ http, endpoints, clientId, credential, redire
     const body = jsonOf(answer.text)
     if (answer.status === 200 && isRecord(body)) return { body, answer }
     if (isRecord(body)) throw entraError(body, 'token', answer.status)
-    throw new GatehouseError('entra_malformed', { detail: `${url} answered ${answer.status} without JSON`, remedy: 'Check entra.authorityHost and what stands between.' })
+    throw new GatehouseError('entra_malformed', {
+      detail: `${url} answered ${answer.status} without JSON`,
+      remedy: 'Check entra.authorityHost and what stands between.',
+    })
   }
   const graphRequest = async (path: string) => {
-    const [correlationId, signal, deadline] = [randomUUID(), AbortSignal.timeout(budgetMs), performance.now() + budgetMs]
-    const { accessToken } = await requestAppToken({ http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` }, correlationId, signal)
+    const [correlationId, signal, deadline] = [
+      randomUUID(),
+      AbortSignal.timeout(budgetMs),
+      performance.now() + budgetMs,
+    ]
+    const { accessToken } = await requestAppToken(
+      { http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` },
+      correlationId,
+      signal,
+    )
     return await graph.get({ url: `${endpoints.graph}/v1.0/${path}`, accessToken, correlationId, signal, deadline })
   }
   return {
@@ -89,24 +115,44 @@ export function createInspection({ http, endpoints, clientId, credential, redire
       const { body, answer } = await document(`${endpoints.issuer}/.well-known/openid-configuration`)
       const theirs = Date.parse(answer.headers.date ?? '')
       return {
-        issuer: body.issuer, authorize: body.authorization_endpoint, token: body.token_endpoint, keys: body.jwks_uri, endSession: body.end_session_endpoint, graphHost: body.msgraph_host,
+        issuer: body.issuer,
+        authorize: body.authorization_endpoint,
+        token: body.token_endpoint,
+        keys: body.jwks_uri,
+        endSession: body.end_session_endpoint,
+        graphHost: body.msgraph_host,
         skewMs: Number.isNaN(theirs) ? undefined : theirs + 500 - (asked + now()) / 2, // the header has whole seconds
       }
     },
     async signingKeys() {
       const { body } = await document(endpoints.keys)
-      return Array.isArray(body.keys) ? body.keys.filter((key) => isRecord(key) && key.kty === 'RSA' && key.use !== 'enc').length : 0
+      return Array.isArray(body.keys)
+        ? body.keys.filter((key) => isRecord(key) && key.kty === 'RSA' && key.use !== 'enc').length
+        : 0
     },
     async credential() {
-      await requestAppToken({ http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` }, randomUUID(), AbortSignal.timeout(budgetMs))
+      await requestAppToken(
+        { http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` },
+        randomUUID(),
+        AbortSignal.timeout(budgetMs),
+      )
     },
     async graphAnswers() {
       const { status } = await ask(`${endpoints.graph}/v1.0/`) // answers without a token
-      if (status >= 500) throw new GatehouseError('graph_unavailable', { detail: `${endpoints.graph} answered ${status}`, remedy: 'See the status page of Microsoft 365.' })
+      if (status >= 500) {
+        throw new GatehouseError('graph_unavailable', {
+          detail: `${endpoints.graph} answered ${status}`,
+          remedy: 'See the status page of Microsoft 365.',
+        })
+      }
     },
     async mayRead(what) {
       try {
-        await graphRequest(`users/${NOBODY}${what === 'memberships' ? '/transitiveMemberOf?$select=id&$top=1' : '?$select=id,accountEnabled'}`)
+        await graphRequest(
+          `users/${NOBODY}${
+            what === 'memberships' ? '/transitiveMemberOf?$select=id&$top=1' : '?$select=id,accountEnabled'
+          }`,
+        )
         return true
       } catch (error) {
         if (!(error instanceof GatehouseError)) throw error
@@ -122,21 +168,38 @@ export function createInspection({ http, endpoints, clientId, credential, redire
       return rolesOf(accessToken)
     },
     async registration() {
-      return registrationOf(await graphRequest(`applications(appId='${clientId}')?$select=id,web,optionalClaims,passwordCredentials`))
+      return registrationOf(
+        await graphRequest(`applications(appId='${clientId}')?$select=id,web,optionalClaims,passwordCredentials`),
+      )
     },
     async redirectTaken() {
-      const query = new URLSearchParams({ client_id: clientId, response_type: 'code', response_mode: 'query', redirect_uri: redirectUri, scope: 'openid', prompt: 'none', state: 'doctor', nonce: 'doctor' })
+      const query = new URLSearchParams({
+        client_id: clientId,
+        response_type: 'code',
+        response_mode: 'query',
+        redirect_uri: redirectUri,
+        scope: 'openid',
+        prompt: 'none',
+        state: 'doctor',
+        nonce: 'doctor',
+      })
       const { status, headers, text } = await ask(`${endpoints.authority}${endpoints.authorizePath}?${query}`)
       if (status >= 300 && status < 400) return headers.location?.startsWith(`${redirectUri}?`) ? true : undefined
-      if (/AADSTS\d+/.test(text)) throw entraError({ error_description: text.slice(text.indexOf('AADSTS'), text.indexOf('AADSTS') + 20) }, 'authorize', status)
+      if (/AADSTS\d+/.test(text)) {
+        throw entraError(
+          { error_description: text.slice(text.indexOf('AADSTS'), text.indexOf('AADSTS') + 20) },
+          'authorize',
+          status,
+        )
+      }
       return undefined
     },
   }
 }
 
 /**
- * A token for Graph is Graph's to read, and nothing is decided by it here: an administrator is told what it seems to hold
- * (learn.microsoft.com, "Access token claims reference": `roles`, absent where there are none).
+ * A token for Graph is Graph's to read, and nothing is decided by it here: an administrator is told what it seems to
+ * hold (learn.microsoft.com, "Access token claims reference": `roles`, absent where there are none).
  */
 function rolesOf(accessToken: string): readonly string[] | undefined {
   const [, payload = ''] = accessToken.split('.')
@@ -154,6 +217,9 @@ function registrationOf({ web, optionalClaims, passwordCredentials }: Readonly<R
     redirectUris: Array.isArray(redirectUris) ? redirectUris.filter((uri) => typeof uri === 'string') : [],
     logoutUrl: typeof logoutUrl === 'string' ? logoutUrl : null,
     idTokenClaims: idToken.flatMap((claim) => isRecord(claim) && typeof claim.name === 'string' ? [claim.name] : []),
-    secrets: secrets.map(({ hint, endDateTime }) => ({ hint: typeof hint === 'string' ? hint : null, endsAt: Date.parse(String(endDateTime)) })),
+    secrets: secrets.map(({ hint, endDateTime }) => ({
+      hint: typeof hint === 'string' ? hint : null,
+      endsAt: Date.parse(String(endDateTime)),
+    })),
   }
 }

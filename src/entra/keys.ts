@@ -16,7 +16,10 @@ export interface SigningKey {
 }
 
 export interface TenantKeys {
-  /** @returns undefined where the tenant has no such key @throws `entra_keys_unavailable` where no keys could be read at all */
+  /**
+   * @returns undefined where the tenant has no such key @throws `entra_keys_unavailable` where no keys could be read at
+   * all
+   */
   find(kid: string, signal: AbortSignal): Promise<SigningKey | undefined>
 }
 
@@ -37,7 +40,9 @@ export function createTenantKeys({ http, url, now = () => performance.now() }: T
   const refresh = async (signal: AbortSignal): Promise<void> => {
     const answer = await http.send({ url, method: 'GET', headers: { accept: 'application/json' }, signal })
     const body = jsonOf(answer.text)
-    if (answer.status !== 200 || !isRecord(body) || !Array.isArray(body.keys)) throw new Error(`${url} answered ${answer.status} without keys`)
+    if (answer.status !== 200 || !isRecord(body) || !Array.isArray(body.keys)) {
+      throw new Error(`${url} answered ${answer.status} without keys`)
+    }
     const fresh = await importKeys(body.keys)
     if (fresh.size === 0) throw new Error(`${url} lists no RSA signing key`)
     keys = fresh
@@ -45,7 +50,9 @@ export function createTenantKeys({ http, url, now = () => performance.now() }: T
   }
   // Each caller waits with its own signal: one whose deadline is near does not end the fetch for the others.
   const refreshOnce = (signal: AbortSignal): Promise<void> => {
-    inFlight ??= refresh(AbortSignal.timeout(FETCH_TIMEOUT_MS)).finally(() => { inFlight = undefined })
+    inFlight ??= refresh(AbortSignal.timeout(FETCH_TIMEOUT_MS)).finally(() => {
+      inFlight = undefined
+    })
     return raced(inFlight, signal)
   }
   const required = async (signal: AbortSignal): Promise<void> => {
@@ -56,7 +63,11 @@ export function createTenantKeys({ http, url, now = () => performance.now() }: T
         return refreshOnce(signal) // it was another login's fetch that failed; ours may fare better
       })
     } catch (cause) {
-      throw new GatehouseError('entra_keys_unavailable', { cause, detail: `the signing keys could not be read from ${url}`, remedy: 'Check the network, HTTPS_PROXY and entra.caFile.' })
+      throw new GatehouseError('entra_keys_unavailable', {
+        cause,
+        detail: `the signing keys could not be read from ${url}`,
+        remedy: 'Check the network, HTTPS_PROXY and entra.caFile.',
+      })
     }
   }
   const refreshInBackground = (): void => {
@@ -84,15 +95,22 @@ export function createTenantKeys({ http, url, now = () => performance.now() }: T
 async function importKeys(list: readonly unknown[]): Promise<Map<string, SigningKey>> {
   const keys = new Map<string, SigningKey>()
   for (const jwk of list) {
-    if (!isRecord(jwk) || jwk.kty !== 'RSA' || typeof jwk.kid !== 'string' || (jwk.use !== undefined && jwk.use !== 'sig')) continue
-    const key = await importJWK(jwk as JWK, 'RS256').catch(() => undefined) // one unreadable key does not spoil the others
-    if (key && !(key instanceof Uint8Array) && modulusBits(key) >= MIN_MODULUS_BITS) keys.set(jwk.kid, { key, issuer: typeof jwk.issuer === 'string' ? jwk.issuer : undefined })
+    if (
+      !isRecord(jwk) || jwk.kty !== 'RSA' || typeof jwk.kid !== 'string' || (jwk.use !== undefined && jwk.use !== 'sig')
+    ) continue
+    // one unreadable key does not spoil the others
+    const key = await importJWK(jwk as JWK, 'RS256').catch(() => undefined)
+    if (key && !(key instanceof Uint8Array) && modulusBits(key) >= MIN_MODULUS_BITS) {
+      keys.set(jwk.kid, { key, issuer: typeof jwk.issuer === 'string' ? jwk.issuer : undefined })
+    }
   }
   return keys
 }
 
 function modulusBits(key: CryptoKey): number {
-  return 'modulusLength' in key.algorithm && typeof key.algorithm.modulusLength === 'number' ? key.algorithm.modulusLength : 0
+  return 'modulusLength' in key.algorithm && typeof key.algorithm.modulusLength === 'number'
+    ? key.algorithm.modulusLength
+    : 0
 }
 
 function raced(work: Promise<void>, signal: AbortSignal): Promise<void> {

@@ -67,11 +67,17 @@ function countDiffers(detail: string): GatehouseError {
   return new GatehouseError('graph_count_differs', { detail, remedy: COUNT_DIFFERS })
 }
 
-interface Reading { readonly cast: boolean, readonly securityGroupsOnly: boolean }
+interface Reading {
+  readonly cast: boolean
+  readonly securityGroupsOnly: boolean
+}
 
-interface Membership { readonly id: string, readonly counts: boolean }
+interface Membership {
+  readonly id: string
+  readonly counts: boolean
+}
 
-function * elements(page: Page, { cast, securityGroupsOnly }: Reading): Generator<Membership> {
+function* elements(page: Page, { cast, securityGroupsOnly }: Reading): Generator<Membership> {
   if (!Array.isArray(page.value)) {
     const detail = 'a page has no list of memberships (`value`)'
     throw new GatehouseError('graph_malformed', { detail, remedy: REPORT })

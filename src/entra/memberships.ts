@@ -57,7 +57,7 @@ export async function readMemberships(
     pages++
     return page
   }
-  for (let restart = 0; ; restart++) {
+  for (let restart = 0;; restart++) {
     pages = 0
     try {
       return { groupIds: [...await readPages(list, { securityGroupsOnly, get })], requests }

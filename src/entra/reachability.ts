@@ -2,7 +2,10 @@
 import { TransportError, type HttpClient } from './http-client.js'
 
 /** `unknown` until the first question. */
-export interface Reachability { readonly state: 'unknown' | 'ok' | 'failing', readonly since: string | null }
+export interface Reachability {
+  readonly state: 'unknown' | 'ok' | 'failing'
+  readonly since: string | null
+}
 
 export interface WatchedHttpClient extends HttpClient {
   reachability(): { readonly entra: Reachability, readonly graph: Reachability }
@@ -12,8 +15,16 @@ export interface WatchedHttpClient extends HttpClient {
 export type NoteRequest = (part: 'entra' | 'graph', status: number, seconds: number) => void
 
 /** @param graphUrl what begins with this is Graph, everything else Entra ID @param now milliseconds since 1970 */
-export function withReachability(http: HttpClient, graphUrl: string, noteRequest: NoteRequest = () => {}, now: () => number = Date.now): WatchedHttpClient {
-  const parts: Record<'entra' | 'graph', Reachability> = { entra: { state: 'unknown', since: null }, graph: { state: 'unknown', since: null } }
+export function withReachability(
+  http: HttpClient,
+  graphUrl: string,
+  noteRequest: NoteRequest = () => {},
+  now: () => number = Date.now,
+): WatchedHttpClient {
+  const parts: Record<'entra' | 'graph', Reachability> = {
+    entra: { state: 'unknown', since: null },
+    graph: { state: 'unknown', since: null },
+  }
   const partOf = (url: string) => new URL(url).origin === new URL(graphUrl).origin ? 'graph' : 'entra'
   const note = (url: string, state: 'ok' | 'failing'): void => {
     const part = partOf(url)

@@ -7,7 +7,9 @@
  */
 export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined
-  const seconds = value.split(',').map((part) => /^\s*(\d+(?:\.\d+)?)\s*$/.exec(part)?.[1]).filter((part) => part !== undefined)
+  const seconds = value.split(',').map((part) => /^\s*(\d+(?:\.\d+)?)\s*$/.exec(part)?.[1]).filter((part) =>
+    part !== undefined
+  )
   if (seconds.length > 0 && seconds.length === value.split(',').length) return Math.max(...seconds.map(Number)) * 1000
   if (!/^\s*[A-Za-z]{3},/.test(value)) return undefined
   const date = Date.parse(value)

@@ -1,5 +1,5 @@
-// Entra ID as an identity source: redeem the code, verify the id token, read every membership, forget the tokens. All of
-// it shares one budget, so that nobody's browser waits longer than `entra.loginBudget`.
+// Entra ID as an identity source: redeem the code, verify the id token, read every membership, forget the tokens. All
+// of it shares one budget, so that nobody's browser waits longer than `entra.loginBudget`.
 import type { IdentitySource } from '../core/identity.js'
 import type { EntraEndpoints } from './clouds.js'
 import type { ClientCredential } from './credentials.js'
@@ -29,9 +29,31 @@ export interface EntraSource extends IdentitySource {
 }
 
 export function createEntraSource(options: EntraSourceOptions): EntraSource {
-  const { http, endpoints, clientId, tenants, credential, redirectUri, membershipPath, securityGroupsOnly, loginBudgetMs } = options
-  const tokens = createTokenClient({ http, tokenEndpoint: endpoints.token, clientId, credential, redirectUri, scopes: endpoints.scopes })
-  const rules = { keys: createTenantKeys({ http, url: endpoints.keys }), issuer: endpoints.issuer, clientId, tenants: tenants.map((tenant) => tenant.toLowerCase()) }
+  const {
+    http,
+    endpoints,
+    clientId,
+    tenants,
+    credential,
+    redirectUri,
+    membershipPath,
+    securityGroupsOnly,
+    loginBudgetMs,
+  } = options
+  const tokens = createTokenClient({
+    http,
+    tokenEndpoint: endpoints.token,
+    clientId,
+    credential,
+    redirectUri,
+    scopes: endpoints.scopes,
+  })
+  const rules = {
+    keys: createTenantKeys({ http, url: endpoints.keys }),
+    issuer: endpoints.issuer,
+    clientId,
+    tenants: tenants.map((tenant) => tenant.toLowerCase()),
+  }
   const graph = createGraphClient({ http, graphUrl: endpoints.graph })
   return {
     throttledUntil: () => graph.throttledUntil(),
@@ -41,7 +63,12 @@ export function createEntraSource(options: EntraSourceOptions): EntraSource {
       const { idToken, accessToken } = await tokens.redeem(grant, signal)
       const claims = await verifyIdToken(idToken, grant.nonce, rules, signal)
       const readAt = await now()
-      const reading = await readMemberships({ graph, graphUrl: endpoints.graph, path: membershipPath, securityGroupsOnly }, { oid: claims.oid, accessToken, correlationId: grant.correlationId, signal, deadline })
+      const reading = await readMemberships({
+        graph,
+        graphUrl: endpoints.graph,
+        path: membershipPath,
+        securityGroupsOnly,
+      }, { oid: claims.oid, accessToken, correlationId: grant.correlationId, signal, deadline })
       return { claims, memberships: { ...reading, readAt } }
     },
   }

@@ -1,6 +1,6 @@
-// One pause that Graph asked for (`Retry-After` of a 429) holds for all requests of a client: fifty logins do not repeat
-// the request that was throttled. One request is let through as a probe in each interval all the same, so that a long
-// pause ends when Graph answers again and not when it said that it would.
+// One pause that Graph asked for (`Retry-After` of a 429) holds for all requests of a client: fifty logins do not
+// repeat the request that was throttled. One request is let through as a probe in each interval all the same, so that a
+// long pause ends when Graph answers again and not when it said that it would.
 
 export interface Waiting {
   readonly signal: AbortSignal
@@ -36,17 +36,18 @@ export function createThrottle({ probeEveryMs, clock = () => performance.now() }
   const wakeAll = (): void => {
     for (const wake of [...sleepers]) wake()
   }
-  const sleep = (ms: number, signal: AbortSignal): Promise<void> => new Promise((resolve) => {
-    const wake = (): void => {
-      clearTimeout(timer)
-      sleepers.delete(wake)
-      signal.removeEventListener('abort', wake)
-      resolve()
-    }
-    const timer = setTimeout(wake, ms)
-    sleepers.add(wake)
-    signal.addEventListener('abort', wake, { once: true })
-  })
+  const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer)
+        sleepers.delete(wake)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, ms)
+      sleepers.add(wake)
+      signal.addEventListener('abort', wake, { once: true })
+    })
 
   return {
     async turn({ signal, deadline }) {

@@ -1,15 +1,23 @@
-// Each request to Entra ID and Graph as a span. Of its address only the host is said: paths hold people's object IDs, and
-// queries page tokens. Nothing is added to the request: Microsoft is not told of our traces.
+// Each request to Entra ID and Graph as a span. Of its address only the host is said: paths hold people's object IDs,
+// and queries page tokens. Nothing is added to the request: Microsoft is not told of our traces.
 import type { Tracer } from '../core/tracer.js'
 import type { EntraEndpoints } from './clouds.js'
 import { TransportError, type HttpClient } from './http-client.js'
 
-export function tracedHttp(http: HttpClient, endpoints: Pick<EntraEndpoints, 'token' | 'keys' | 'graph'>, tracer: Tracer): HttpClient {
+export function tracedHttp(
+  http: HttpClient,
+  endpoints: Pick<EntraEndpoints, 'token' | 'keys' | 'graph'>,
+  tracer: Tracer,
+): HttpClient {
   if (!tracer.on) return http
   const graph = new URL(endpoints.graph).origin
   const nameOf = (url: URL): string => {
     if (url.origin === graph) return 'graph request'
-    return url.href === new URL(endpoints.token).href ? 'entra token request' : url.href === new URL(endpoints.keys).href ? 'entra keys request' : 'entra request'
+    return url.href === new URL(endpoints.token).href
+      ? 'entra token request'
+      : url.href === new URL(endpoints.keys).href
+      ? 'entra keys request'
+      : 'entra request'
   }
   return {
     send(request) {
@@ -25,7 +33,10 @@ export function tracedHttp(http: HttpClient, endpoints: Pick<EntraEndpoints, 'to
         try {
           const answer = await http.send(request)
           const id = answer.headers['request-id'] ?? answer.headers['x-ms-request-id'] ?? ''
-          span.set({ 'http.response.status_code': answer.status, ...(/^[\w-]{1,64}$/.test(id) ? { 'gatehouse.microsoft_request_id': id } : {}) })
+          span.set({
+            'http.response.status_code': answer.status,
+            ...(/^[\w-]{1,64}$/.test(id) ? { 'gatehouse.microsoft_request_id': id } : {}),
+          })
           if (answer.status >= 400) span.failed(String(answer.status))
           return answer
         } catch (error) {

@@ -1,6 +1,6 @@
-// Signs assertions: a JWS in its compact form (RFC 7515 section 7.1), ES256 (RFC 7518 section 3.4). Node's own signature at once instead
-// of jose's: a third of the time and no promise, on the way of every first check. What was signed is used again by whoever asked
-// (prepared-headers.ts).
+// Signs assertions: a JWS in its compact form (RFC 7515 section 7.1), ES256 (RFC 7518 section 3.4). Node's own
+// signature at once instead of jose's: a third of the time and no promise, on the way of every first check. What was
+// signed is used again by whoever asked (prepared-headers.ts).
 import { sign as signature } from 'node:crypto'
 import { assertionClaims, ASSERTION_LIFETIME, type ClaimPieces, type KeyRing } from '../core/assertion.js'
 import type { SessionRecord } from '../core/session.js'
@@ -37,7 +37,13 @@ export function createAssertionSigner({ keys, issuer, now = Date.now }: Assertio
     // The first piece of the claims is a multiple of three bytes long, so each is encoded by itself.
     const first = `${headerOf(kid)}.${base64url(shared)}`
     const second = base64url(own)
-    return [first, `${second}.${signature('sha256', Buffer.from(first + second, 'latin1'), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`]
+    return [
+      first,
+      `${second}.${
+        signature('sha256', Buffer.from(first + second, 'latin1'), { key: privateKey, dsaEncoding: 'ieee-p1363' })
+          .toString('base64url')
+      }`,
+    ]
   }
   return {
     kid: () => keys.signing().kid,

@@ -1,6 +1,6 @@
-// Most requests of all applications ask about a session that is in memory and may pass. These are answered here, before Fastify makes
-// a request of them: that takes longer than the answer. So is a flood of requests without a session, beyond what is logged line by
-// line. Everything else goes its usual way, which judges it anew.
+// Most requests of all applications ask about a session that is in memory and may pass. These are answered here, before
+// Fastify makes a request of them: that takes longer than the answer. So is a flood of requests without a session,
+// beyond what is logged line by line. Everything else goes its usual way, which judges it anew.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Meter } from '../core/meter.js'
 import type { Target } from '../core/target.js'
@@ -34,7 +34,10 @@ export type AtOnce = (request: IncomingMessage, response: ServerResponse) => boo
 export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions): AtOnce {
   const endpointOf = endpointFinder(endpoints)
   /** Status and headers; undefined where it is not answered here. */
-  const judge = (request: IncomingMessage, { readTarget, plain401, unlogged }: AuthEndpoint): [number, FlatHeaders] | undefined => {
+  const judge = (
+    request: IncomingMessage,
+    { readTarget, plain401, unlogged }: AuthEndpoint,
+  ): [number, FlatHeaders] | undefined => {
     try {
       const target = readTarget(request)
       const verdict = verifier.atOnce(target, request.headers.cookie)
@@ -65,10 +68,15 @@ export function createAtOnce({ endpoints, verifier, meter, log }: AtOnceOptions)
 
 /** The paths letter by letter: what is another spelling, or refused, is for the endpoints themselves to say. */
 function endpointFinder(endpoints: readonly AuthEndpoint[]): (url: string) => AuthEndpoint | undefined {
-  const below = endpoints.filter(({ path }) => path.endsWith('/*')).map((endpoint) => ({ endpoint, prefix: endpoint.path.slice(0, -1) }))
+  const below = endpoints.filter(({ path }) => path.endsWith('/*')).map((endpoint) => ({
+    endpoint,
+    prefix: endpoint.path.slice(0, -1),
+  }))
   const spelled = endpoints.flatMap((endpoint) => [
     { url: endpoint.path, endpoint },
-    ...(endpoint.query === 'ignored' ? [] : [{ url: `${endpoint.path}${REFUSALS_UNLOGGED}`, endpoint: { ...endpoint, unlogged: true } }]),
+    ...(endpoint.query === 'ignored'
+      ? []
+      : [{ url: `${endpoint.path}${REFUSALS_UNLOGGED}`, endpoint: { ...endpoint, unlogged: true } }]),
   ])
   const withPath = (path: string): AuthEndpoint | undefined => {
     for (const { url, endpoint } of spelled) if (url === path) return endpoint // of four

@@ -33,12 +33,22 @@ export function bindingFor(anew: boolean, { request, reply }: Exchange, cookies:
   const value = newBinding()
   if (anew && ownCookies(request.headers.cookie, cookies) < MOST_OWN) {
     const maxAge = FLOW_LIFETIME_MS / 1000
-    return { value, give: (flowId) => reply.setCookie(ownName(cookies, flowId), value, { maxAge }) }
+    return {
+      value,
+      give: (flowId) => {
+        void reply.setCookie(ownName(cookies, flowId), value, { maxAge })
+      },
+    }
   }
   const [known] = cookieValues(request.headers.cookie, cookies.names.binding)
   // One that is there is not sent again: an answer that arrives late would put it back in place of another tab's.
   if (isBinding(known)) return { value: known, give: () => undefined }
-  return { value, give: () => reply.setCookie(cookies.names.binding, value, { maxAge: SHARED_SECONDS }) }
+  return {
+    value,
+    give: () => {
+      void reply.setCookie(cookies.names.binding, value, { maxAge: SHARED_SECONDS })
+    },
+  }
 }
 
 /** The flow is over: so is its own cookie. */

@@ -81,7 +81,9 @@ export const browserSession = fp(
   },
 )
 
-/** Reading alone: sessions are made by the login's transaction and ended by the sign-out, never by the plugin's habits. */
+/**
+ * Reading alone: sessions are made by the login's transaction and ended by the sign-out, never by the plugin's habits.
+ */
 function pluginStore(sessions: SessionStore, toucher: Toucher) {
   return {
     get(id: string, callback: (error: unknown, session?: { record: SessionRecord } | null) => void): void {

@@ -1,6 +1,6 @@
-// Signs our cookies in the format of @fastify/cookie (a dot and the HMAC-SHA256 in base64, without padding), so that what was signed by
-// its signer goes on. That one asks OpenSSL for an object each time, which made a forged cookie dearer than a warm answer; here an HMAC is
-// what RFC 2104 says it is, two hashes.
+// Signs our cookies in the format of @fastify/cookie (a dot and the HMAC-SHA256 in base64, without padding), so that
+// what was signed by its signer goes on. That one asks OpenSSL for an object each time, which made a forged cookie
+// dearer than a warm answer; here an HMAC is what RFC 2104 says it is, two hashes.
 import { hash, timingSafeEqual } from 'node:crypto'
 
 export interface CookieSigner {
@@ -31,7 +31,8 @@ const INVALID = { valid: false, renew: false, value: null }
 const BLOCK = 64 // bytes, of SHA-256
 const MAC_LENGTH = 43 // of 32 bytes in base64 without padding
 
-// Anybody can make us check a signature, as often as they like. So that this takes no memory each time, the same few bytes are written anew.
+// Anybody can make us check a signature, as often as they like. So that this takes no memory each time, the same few
+// bytes are written anew.
 const expectedBytes = Buffer.alloc(MAC_LENGTH)
 const givenBytes = Buffer.alloc(MAC_LENGTH)
 

@@ -38,7 +38,10 @@ export function cookiePolicy(publicUrl: string, cookieDomain: string | undefined
 }
 
 /** Where a cookie may have been set that a page of this address is sent: RFC 6265 section 5.1.3 and 5.1.4. */
-interface Place { readonly path: string, readonly domain?: string }
+interface Place {
+  readonly path: string
+  readonly domain?: string
+}
 
 /**
  * Two cookies of one name: an older session.cookieDomain left one, or another application of the domain set one. Which
@@ -48,10 +51,13 @@ export function placesOf(name: string, publicUrl: string, pathname: string): Pla
   const { hostname } = new URL(publicUrl)
   const domains = name.startsWith('__Host-') ? [] : domainsOf(hostname)
   const segments = pathname.split('/').filter((segment) => segment !== '')
-  const paths = new Set(['/', ...segments.flatMap((_, index) => {
-    const path = `/${segments.slice(0, index + 1).join('/')}`
-    return index === segments.length - 1 ? [path] : [path, `${path}/`]
-  })])
+  const paths = new Set([
+    '/',
+    ...segments.flatMap((_, index) => {
+      const path = `/${segments.slice(0, index + 1).join('/')}`
+      return index === segments.length - 1 ? [path] : [path, `${path}/`]
+    }),
+  ])
   return [...paths].flatMap((path) => [{ path }, ...domains.map((domain) => ({ path, domain }))])
 }
 

@@ -1,5 +1,6 @@
-// The end of the listener that proxies hold connections to: none of them is closed under a request's feet. For a while everything is
-// still answered, each answer with `Connection: close`, so that a proxy lets go of its connections by itself and, where it asks
+// The end of the listener that proxies hold connections to: none of them is closed under a request's feet. For a while
+// everything is still answered, each answer with `Connection: close`, so that a proxy lets go of its connections by
+// itself and, where it asks
 // /readyz, sends nothing more; then nothing new is accepted, and what is under way finishes.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
@@ -15,7 +16,9 @@ const LOOK_EVERY_MS = 50
 
 export async function drainAndClose(app: FastifyInstance, { lingerMs, cutOffMs }: DrainOptions): Promise<void> {
   const { server } = app
-  server.prependListener('request', (_request, response) => { response.setHeader('connection', 'close') })
+  server.prependListener('request', (_request, response) => {
+    response.setHeader('connection', 'close')
+  })
   const until = performance.now() + lingerMs
   let lastSeen = performance.now()
   while (performance.now() < until && performance.now() - lastSeen < lingerMs / 4) {
@@ -31,5 +34,7 @@ export async function drainAndClose(app: FastifyInstance, { lingerMs, cutOffMs }
 }
 
 function connections({ server }: FastifyInstance): Promise<number> {
-  return new Promise((resolve) => { server.getConnections((_error, count) => resolve(server.listening ? count : 0)) })
+  return new Promise((resolve) => {
+    server.getConnections((_error, count) => resolve(server.listening ? count : 0))
+  })
 }

@@ -24,14 +24,23 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = { 404: 'not_found', 429: 
 export function asGatehouseError(error: unknown): GatehouseError {
   if (error instanceof GatehouseError) return error
   const status = (error as Partial<FastifyError> | null)?.statusCode
-  if (status !== undefined && status >= 400 && status < 500) return new GatehouseError(BY_STATUS[status] ?? 'request_malformed', { cause: error })
+  if (status !== undefined && status >= 400 && status < 500) {
+    return new GatehouseError(BY_STATUS[status] ?? 'request_malformed', { cause: error })
+  }
   return new GatehouseError('internal', { cause: error }) // no detail: a library's message may carry people's data
 }
 
 /** What the log keeps of an error. */
 export function errorFacts(error: GatehouseError): Record<string, unknown> {
   const { status: upstreamStatus, ...others } = error.facts
-  const facts = { code: error.code, status: error.status, detail: error.message, remedy: error.remedy, upstreamStatus, ...others }
+  const facts = {
+    code: error.code,
+    status: error.status,
+    detail: error.message,
+    remedy: error.remedy,
+    upstreamStatus,
+    ...others,
+  }
   return error.code === 'internal' || error.code === 'step_failed' ? { ...facts, err: error.cause ?? error } : facts
 }
 
@@ -39,7 +48,10 @@ export function createErrorHandler(settings: PageSettings) {
   return (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const error = asGatehouseError(thrown)
     const level = error.status >= 500 ? 'error' : OFTEN_MISCONFIGURED.has(error.code) ? 'warn' : 'info'
-    request.log[level]({ ...errorFacts(error), method: request.method, path: pathOf(request), client: request.ip }, 'request refused')
+    request.log[level](
+      { ...errorFacts(error), method: request.method, path: pathOf(request), client: request.ip },
+      'request refused',
+    )
     return sendError(error, request, reply, settings)
   }
 }
@@ -66,7 +78,11 @@ export interface ErrorContext {
 export const RETRY_AFTER_SECONDS = '5'
 
 /** Headers of an answer in JSON. */
-export const JSON_ANSWER = { 'cache-control': 'no-store', 'vary': 'Cookie', 'x-content-type-options': 'nosniff' } as const
+export const JSON_ANSWER = {
+  'cache-control': 'no-store',
+  'vary': 'Cookie',
+  'x-content-type-options': 'nosniff',
+} as const
 
 /** A 401 names a scheme (RFC 9110 section 11.6.1); browsers ask for no password on this one. */
 export function challenge({ publicUrl }: Pick<PageSettings, 'publicUrl'>): string {
@@ -74,7 +90,13 @@ export function challenge({ publicUrl }: Pick<PageSettings, 'publicUrl'>): strin
 }
 
 /** In JSON the sentence is also `detail`, which scripts of applications show (Django REST framework's name for it). */
-export function sendError(error: GatehouseError, request: FastifyRequest, reply: FastifyReply, settings: PageSettings, context: ErrorContext = {}): FastifyReply {
+export function sendError(
+  error: GatehouseError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  settings: PageSettings,
+  context: ErrorContext = {},
+): FastifyReply {
   const { sentence } = error
   const { denied } = context
   const decided = denied && { rule: denied.grounds.path, allows: describeAllow(denied.grounds.allow) }
@@ -82,7 +104,15 @@ export function sendError(error: GatehouseError, request: FastifyRequest, reply:
   if (error.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   if (!wantsHtml(request.headers)) {
     return reply.code(error.status).headers(JSON_ANSWER)
-      .send({ error: error.code, message: sentence, detail: sentence, correlation_id: request.id, ...(denied === undefined ? {} : { username: denied.username, ...decided }), ...(settings.contact === undefined ? {} : { contact: settings.contact }), ...(context.retryUrl === undefined ? {} : { sign_in: context.retryUrl }) })
+      .send({
+        error: error.code,
+        message: sentence,
+        detail: sentence,
+        correlation_id: request.id,
+        ...(denied === undefined ? {} : { username: denied.username, ...decided }),
+        ...(settings.contact === undefined ? {} : { contact: settings.contact }),
+        ...(context.retryUrl === undefined ? {} : { sign_in: context.retryUrl }),
+      })
   }
   const retryUrl = context.retryUrl ?? retryUrlOf(error, request, settings)
   const facts = {
@@ -118,7 +148,9 @@ function doubledRows({ code }: GatehouseError, { publicUrl, sessionCookie }: Pag
 
 /** Request id of Graph; correlation and trace id of Entra ID. */
 function microsoftIds({ facts }: GatehouseError): string[] {
-  return [facts.requestId, facts.entraCorrelationId, facts.entraTraceId].filter((id): id is string => typeof id === 'string' && /^[\w-]{1,64}$/.test(id))
+  return [facts.requestId, facts.entraCorrelationId, facts.entraTraceId].filter((id): id is string =>
+    typeof id === 'string' && /^[\w-]{1,64}$/.test(id)
+  )
 }
 
 function titleOf({ status, code }: GatehouseError): string {

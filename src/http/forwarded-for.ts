@@ -1,5 +1,5 @@
-// X-Forwarded-For as everything else here reads it: addresses alone. Azure's gateways send `ip:port` and `[ip]:port`, and
-// an address with a port is in no network, has a rate limit of its own and ends the search for the client.
+// X-Forwarded-For as everything else here reads it: addresses alone. Azure's gateways send `ip:port` and `[ip]:port`,
+// and an address with a port is in no network, has a rate limit of its own and ends the search for the client.
 import type { IncomingMessage } from 'node:http'
 import ipaddr from 'ipaddr.js'
 import type { FastifyBaseLogger } from 'fastify'
@@ -21,11 +21,17 @@ export function createPlainAddresses({ trusts, log }: PlainAddressesOptions): (r
     const header = headers['x-forwarded-for']
     const peer = socket.remoteAddress
     if (header === undefined || peer === undefined || !trusts(peer)) return
-    const addresses = String(header).split(',').map((entry) => plainAddress(entry.trim())).filter((entry) => entry !== '')
+    const addresses = String(header).split(',').map((entry) => plainAddress(entry.trim())).filter((entry) =>
+      entry !== ''
+    )
     headers['x-forwarded-for'] = addresses.join(', ')
     const client = addresses.findLast((address) => !trusts(address))
     if (client === undefined || ipaddr.isValid(client) || !named.due(peer)) return
-    log.warn({ hint: true, peer, client: client.slice(0, 100) }, `the proxy at ${peer} says in X-Forwarded-For what is no IP address: access rules with networks and limits by address cannot tell these clients apart`)
+    log.warn(
+      { hint: true, peer, client: client.slice(0, 100) },
+      `the proxy at ${peer} says in X-Forwarded-For what is no IP address: access rules with networks and ` +
+        'limits by address cannot tell these clients apart',
+    )
   }
 }
 

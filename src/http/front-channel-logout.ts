@@ -1,6 +1,7 @@
-// Entra ID's front-channel logout: whoever signs out of Microsoft in this browser is signed out here. Entra ID loads this
-// address in a hidden frame with its own session id. Browsers keep our cookie from such frames, so the id alone counts: it is
-// unguessable, and all it can do is end sessions (OpenID Connect Front-Channel Logout 1.0; Entra ID sends no `iss`).
+// Entra ID's front-channel logout: whoever signs out of Microsoft in this browser is signed out here. Entra ID loads
+// this address in a hidden frame with its own session id. Browsers keep our cookie from such frames, so the id alone
+// counts: it is unguessable, and all it can do is end sessions (OpenID Connect Front-Channel Logout 1.0; Entra ID sends
+// no `iss`).
 import type { FastifyInstance } from 'fastify'
 import { GatehouseError } from '../core/errors.js'
 import type { SessionStore } from '../core/session.js'
@@ -14,13 +15,25 @@ export interface FrontChannelLogoutOptions {
 
 const SID = /^[\w.-]{8,200}$/
 
-export async function frontChannelLogoutRoutes(scope: FastifyInstance, { authority, sessions }: FrontChannelLogoutOptions): Promise<void> {
+export async function frontChannelLogoutRoutes(
+  scope: FastifyInstance,
+  { authority, sessions }: FrontChannelLogoutOptions,
+): Promise<void> {
   scope.get('/oauth2/frontchannel-logout', async (request, reply) => {
     const { sid = '' } = queryParameters(request.query, ['sid'])
-    if (!SID.test(sid)) throw new GatehouseError('sid_malformed', { detail: 'front-channel logout without a usable sid', remedy: 'Entra ID sends it where the optional claim `sid` is in the ID token of the registration.' })
+    if (!SID.test(sid)) {
+      throw new GatehouseError('sid_malformed', {
+        detail: 'front-channel logout without a usable sid',
+        remedy: 'Entra ID sends it where the optional claim `sid` is in the ID token of the registration.',
+      })
+    }
     const ended = await sessions.endByEntraSid(sid, request.id)
     request.log.info({ sessionsEnded: ended.length }, 'front-channel logout')
     // The same answer for every sid: it says nothing about who is signed in.
-    return reply.code(200).headers({ 'content-type': 'text/html; charset=utf-8', 'content-security-policy': `default-src 'none'; frame-ancestors ${authority}`, 'x-content-type-options': 'nosniff' }).send('<!doctype html><title>Signed out</title>')
+    return reply.code(200).headers({
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': `default-src 'none'; frame-ancestors ${authority}`,
+      'x-content-type-options': 'nosniff',
+    }).send('<!doctype html><title>Signed out</title>')
   })
 }

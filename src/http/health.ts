@@ -14,7 +14,10 @@ export interface HealthOptions {
   readonly metrics: () => Promise<{ readonly type: string, readonly body: string }>
 }
 
-export async function healthRoutes(scope: FastifyInstance, { checks, draining, metrics }: HealthOptions): Promise<void> {
+export async function healthRoutes(
+  scope: FastifyInstance,
+  { checks, draining, metrics }: HealthOptions,
+): Promise<void> {
   scope.addHook('onRequest', async (_request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
@@ -26,6 +29,9 @@ export async function healthRoutes(scope: FastifyInstance, { checks, draining, m
   scope.get('/readyz', async (_request, reply) => {
     const database = await checks.database().then(() => 'ok', () => 'unreachable')
     const ready = database === 'ok' && !draining()
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'not ready', parts: { database, ...checks.informed(), ...(draining() ? { shutdown: 'in progress' } : {}) } })
+    return reply.code(ready ? 200 : 503).send({
+      status: ready ? 'ok' : 'not ready',
+      parts: { database, ...checks.informed(), ...(draining() ? { shutdown: 'in progress' } : {}) },
+    })
   })
 }

@@ -1,5 +1,6 @@
 // The identity cookie: the assertion as a cookie of the whole domain, for applications that no proxy asks for. It is
-// verified offline, so it cannot be revoked: it lives ten minutes, and /oauth2/refresh renews it while the session lives.
+// verified offline, so it cannot be revoked: it lives ten minutes, and /oauth2/refresh renews it while the session
+// lives.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { IDENTITY_COOKIE_LIFETIME } from '../core/assertion.js'
 import { GatehouseError } from '../core/errors.js'
@@ -26,8 +27,18 @@ export interface IdentityCookieDeps {
 export function createIdentityCookie({ signer, cookies, domain }: IdentityCookieDeps): SetIdentityCookie {
   return async (session, reply) => {
     const token = signer.sign(session, domain, IDENTITY_COOKIE_LIFETIME)
-    if (token.length > MOST_CHARACTERS) throw new GatehouseError('identity_too_large', { detail: `the identity cookie would have ${token.length} characters, browsers keep ${MOST_CHARACTERS}`, facts: { username: session.username, groups: session.groups.length }, remedy: 'Map fewer groups, or let applications use X-Gatehouse-Assertion or /oauth2/userinfo.' })
-    reply.setCookie(cookies.names.identity, token, { domain, maxAge: IDENTITY_COOKIE_LIFETIME, encode: (value) => value })
+    if (token.length > MOST_CHARACTERS) {
+      throw new GatehouseError('identity_too_large', {
+        detail: `the identity cookie would have ${token.length} characters, browsers keep ${MOST_CHARACTERS}`,
+        facts: { username: session.username, groups: session.groups.length },
+        remedy: 'Map fewer groups, or let applications use X-Gatehouse-Assertion or /oauth2/userinfo.',
+      })
+    }
+    reply.setCookie(cookies.names.identity, token, {
+      domain,
+      maxAge: IDENTITY_COOKIE_LIFETIME,
+      encode: (value) => value,
+    })
   }
 }
 
@@ -38,7 +49,10 @@ export interface RefreshOptions {
 }
 
 /** `GET /oauth2/refresh?rd=`: a new identity cookie and back, or to the sign-in and back. */
-export async function refreshRoutes(scope: FastifyInstance, { publicUrl, returnTo, setIdentityCookie }: RefreshOptions): Promise<void> {
+export async function refreshRoutes(
+  scope: FastifyInstance,
+  { publicUrl, returnTo, setIdentityCookie }: RefreshOptions,
+): Promise<void> {
   scope.get('/oauth2/refresh', async (request, reply) => {
     const target = parseReturnTo(queryParameters(request.query, ['rd']).rd, returnTo)
     const session = request.session.record

@@ -14,7 +14,12 @@ const MAX_HEADER_BYTES = 64 * 1024 // applications' own cookies come along
 const REQUEST_TIMEOUT_MS = 30_000 // a body that trickles in does not hold its connection for ever
 const KEEP_ALIVE_MS = 72_000 // longer than proxies keep theirs
 
-export interface InstanceOptions { readonly trusts: TrustedPeers, readonly pages: PageSettings, readonly log: FastifyBaseLogger, /** What is answered before anything else looks at it. */ readonly atOnce: AtOnce }
+export interface InstanceOptions {
+  readonly trusts: TrustedPeers
+  readonly pages: PageSettings
+  readonly log: FastifyBaseLogger /** What is answered before anything else looks at it. */
+  readonly atOnce: AtOnce
+}
 
 export function createInstance({ trusts, pages, log, atOnce }: InstanceOptions): FastifyInstance {
   const onError = createErrorHandler(pages)
@@ -31,28 +36,43 @@ export function createInstance({ trusts, pages, log, atOnce }: InstanceOptions):
     },
     trustProxy: (address: string) => trusts(address),
     bodyLimit: 16 * 1024,
-    serverFactory: (handler) => createServer({ maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => { if (!atOnce(request, response)) handler(request, response) }),
+    serverFactory: (handler) =>
+      createServer({
+        maxHeaderSize: MAX_HEADER_BYTES,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+      }, (request, response) => {
+        if (!atOnce(request, response)) handler(request, response)
+      }),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still comes through a connection that a proxy kept is answered (drain.ts)
     clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => { onError(error, request, reply) },
+    frameworkErrors: (error, request, reply) => {
+      onError(error, request, reply)
+    },
   })
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
   app.setErrorHandler(onError)
-  app.setNotFoundHandler(() => { throw new GatehouseError('not_found') })
+  app.setNotFoundHandler(() => {
+    throw new GatehouseError('not_found')
+  })
   return app
 }
 
-interface Asked { readonly url?: string | undefined, readonly headers: IncomingHttpHeaders }
+interface Asked {
+  readonly url?: string | undefined
+  readonly headers: IncomingHttpHeaders
+}
 
 /**
- * A proxy that asks its forward-auth question at `/` (oauth2-proxy's Traefik sample does; some carry the client's query over)
- * must get an answer to that question: the home page's 200 would let everybody pass who is signed in, whatever the rules say.
+ * A proxy that asks its forward-auth question at `/` (oauth2-proxy's Traefik sample does; some carry the client's query
+ * over) must get an answer to that question: the home page's 200 would let everybody pass who is signed in, whatever
+ * the rules say.
  *
  * Envoy's question is the path of somebody else's application: no router decodes it (ext-authz.ts reads what was sent).
  *
- * None of our own addresses has a percent-encoding. Who writes one, `/oauth2/%61uth`, means to get past the list of a proxy
- * that closes the auth endpoints to the outside.
+ * None of our own addresses has a percent-encoding. Who writes one, `/oauth2/%61uth`, means to get past the list of a
+ * proxy that closes the auth endpoints to the outside.
  */
 function withoutDetour({ url = '/', headers }: Asked, ownHost: string): string {
   if (/^\/(?:[?#]|$)/.test(url)) return frontPage(url, headers, ownHost)
@@ -64,8 +84,8 @@ function withoutDetour({ url = '/', headers }: Asked, ownHost: string): string {
 }
 
 /**
- * A browser can send X-Forwarded-Uri to the home page through a proxy that passes it on. Host and X-Forwarded-Host are both
- * ours then; a proxy that asks a question names its application in one of them.
+ * A browser can send X-Forwarded-Uri to the home page through a proxy that passes it on. Host and X-Forwarded-Host are
+ * both ours then; a proxy that asks a question names its application in one of them.
  */
 function frontPage(url: string, headers: IncomingHttpHeaders, ownHost: string): string {
   if (headers['x-forwarded-uri'] === undefined) return url

@@ -7,10 +7,14 @@ export const JWKS_PATH = '/.well-known/jwks.json'
 
 export async function jwksRoutes(scope: FastifyInstance, { keys }: { keys: KeyRing }): Promise<void> {
   scope.get(JWKS_PATH, async (request, reply) => {
-    const body = JSON.stringify({ keys: keys.published().map(({ kty, crv, x, y, kid, use, alg }) => ({ kty, crv, x, y, kid, use, alg })) })
+    const body = JSON.stringify({
+      keys: keys.published().map(({ kty, crv, x, y, kid, use, alg }) => ({ kty, crv, x, y, kid, use, alg })),
+    })
     const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
     reply.headers({ 'cache-control': `public, max-age=${JWKS_MAX_AGE}`, etag, 'x-content-type-options': 'nosniff' })
-    if (request.headers['if-none-match']?.split(',').some((known) => known.trim().replace(/^W\//, '') === etag)) return reply.code(304).send()
+    if (request.headers['if-none-match']?.split(',').some((known) => known.trim().replace(/^W\//, '') === etag)) {
+      return reply.code(304).send()
+    }
     return reply.header('content-type', 'application/jwk-set+json').send(Buffer.from(body))
   })
 }

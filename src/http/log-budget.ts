@@ -30,7 +30,13 @@ type Level = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
 type Facts = Readonly<Record<string, unknown>>
 
 const SEVERITY: Readonly<Record<string, number>> = {
-  silent: Infinity, fatal: 60, error: 50, warn: 40, info: 30, debug: 20, trace: 10,
+  silent: Infinity,
+  fatal: 60,
+  error: 50,
+  warn: 40,
+  info: 30,
+  debug: 20,
+  trace: 10,
 }
 /** The rest is kept for refusals of people who are signed in, and the last tenth for faults of our own. */
 const SHARE = { stranger: 0.8, person: 0.9, fault: 1 } as const

@@ -20,7 +20,11 @@ export interface AuthorizeUrlBuilder {
 }
 
 /** @param wish what Entra ID is asked beside who this is: claims, login_hint, domain_hint */
-export type ToEntra = (flow: NewFlow, browser: Exchange, wish?: Readonly<Record<string, string>>) => Promise<FastifyReply>
+export type ToEntra = (
+  flow: NewFlow,
+  browser: Exchange,
+  wish?: Readonly<Record<string, string>>,
+) => Promise<FastifyReply>
 
 /** The way to Entra ID. */
 export function wayToEntra(entra: AuthorizeUrlBuilder, redirectUri: string, options: LoginOptions): ToEntra {

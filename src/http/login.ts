@@ -50,7 +50,17 @@ export interface LoginOptions {
   readonly signedIn: (sessionId: string, reply: FastifyReply) => Promise<void>
 }
 
-const CALLBACK = ['code', 'state', 'error', 'error_description', 'error_subcode', 'error_uri', 'session_state', 'admin_consent', 'tenant'] as const
+const CALLBACK = [
+  'code',
+  'state',
+  'error',
+  'error_description',
+  'error_subcode',
+  'error_uri',
+  'session_state',
+  'admin_consent',
+  'tenant',
+] as const
 const STATE_MISSING = 'If this repeats, something between Entra ID and Gatehouse takes the query off ' +
   '/oauth2/callback (a proxy, a firewall, a rewrite rule); otherwise somebody opened the address by hand.'
 type Answer = Readonly<Partial<Record<(typeof CALLBACK)[number], string>>>
@@ -78,7 +88,9 @@ async function callback(toEntra: ToEntra, options: LoginOptions, browser: Exchan
   const { flows, cookies, rounds } = options
   const answer = queryParameters(request.query, CALLBACK)
   if (isConsent(answer, flows)) return sendPage(reply, 200, consentPage(answer, options.publicUrl), options.pages)
-  if (answer.state === undefined || answer.state === '') throw new GatehouseError('state_missing', { remedy: STATE_MISSING })
+  if (answer.state === undefined || answer.state === '') {
+    throw new GatehouseError('state_missing', { remedy: STATE_MISSING })
+  }
   const opened = flows.open(answer.state, (flow) => sentBinding(flow, browser, cookies))
   clearBinding(opened.flow, browser, cookies)
   if (opened.fault !== undefined) return goAnewOrBack(opened, toEntra, options, browser)

@@ -1,5 +1,5 @@
-// The way back of a flow whose address is too long for its state: kept on the server when the flow begins, found again when
-// it ends. Where it is gone by then, the person is told; it is the front page otherwise.
+// The way back of a flow whose address is too long for its state: kept on the server when the flow begins, found again
+// when it ends. Where it is gone by then, the person is told; it is the front page otherwise.
 import type { FastifyReply } from 'fastify'
 import { flowHash, type FlowFacts, type NewFlow } from '../core/flow.js'
 import { MOST_IN_STATE, type LongReturns } from '../core/long-returns.js'
@@ -26,8 +26,8 @@ export async function keepLong(
 }
 
 /**
- * The flow with the address itself; still `kept` where that is gone. An address that the configuration no longer allows is
- * replaced by the front page: a flow can be older than the configuration.
+ * The flow with the address itself; still `kept` where that is gone. An address that the configuration no longer allows
+ * is replaced by the front page: a flow can be older than the configuration.
  */
 export async function withAddress<F extends FlowFacts & { readonly id: string }>(
   flow: F,

@@ -18,7 +18,9 @@ export interface LostReturnsOptions {
 }
 
 /** @returns told of every target that somebody has to sign in for; each host is named at most once an hour */
-export function createLostReturns({ rules, log, now = () => performance.now() }: LostReturnsOptions): (target: Target) => void {
+export function createLostReturns(
+  { rules, log, now = () => performance.now() }: LostReturnsOptions,
+): (target: Target) => void {
   const looked = createSeldom({ everyMs: HOUR_MS, capacity: HOSTS_REMEMBERED, now })
   const written = { since: -Infinity, lines: 0 }
   return ({ scheme, host }) => {

@@ -4,7 +4,9 @@ import type { IncomingHttpHeaders } from 'node:http'
 /** By these headers htmx and Turbo say that the answer is for their script. */
 const OF_SCRIPTS = ['hx-request', 'turbo-frame', 'x-turbo-request-id'] as const
 
-/** A top-level page load: only then does a redirect to a sign-in page make sense (not for fetch, XHR, iframes, sockets). */
+/**
+ * A top-level page load: only then does a redirect to a sign-in page make sense (not for fetch, XHR, iframes, sockets).
+ */
 export function isNavigation(headers: IncomingHttpHeaders): boolean {
   if (!wantsHtml(headers)) return false
   if (isScript(headers) || headers.upgrade !== undefined) return false
@@ -13,7 +15,9 @@ export function isNavigation(headers: IncomingHttpHeaders): boolean {
   return (mode === undefined || mode === 'navigate') && (destination === undefined || destination === 'document')
 }
 
-/** Android's WebViews send X-Requested-With with every page load, with their application's name: one value is scripts'. */
+/**
+ * Android's WebViews send X-Requested-With with every page load, with their application's name: one value is scripts'.
+ */
 function isScript(headers: IncomingHttpHeaders): boolean {
   if (OF_SCRIPTS.some((name) => headers[name] !== undefined)) return true
   return String(headers['x-requested-with'] ?? '').toLowerCase() === 'xmlhttprequest'
@@ -33,7 +37,9 @@ export function wantsHtml(headers: IncomingHttpHeaders): boolean {
   return headers.accept !== undefined && /\btext\/html\b/i.test(headers.accept)
 }
 
-/** Metadata that a browser alone can set: this page load was begun here, or by typing, or by an application beside us. */
+/**
+ * Metadata that a browser alone can set: this page load was begun here, or by typing, or by an application beside us.
+ */
 export function isOwnNavigation(headers: IncomingHttpHeaders): boolean {
   const site = headers['sec-fetch-site']
   return (
@@ -49,6 +55,6 @@ export function isOwnNavigation(headers: IncomingHttpHeaders): boolean {
  */
 export function isSpeculative(headers: IncomingHttpHeaders): boolean {
   return ['sec-purpose', 'purpose', 'x-moz', 'x-purpose'].some((name) =>
-    /\b(prefetch|prerender|preview)\b/i.test(String(headers[name] ?? '')),
+    /\b(prefetch|prerender|preview)\b/i.test(String(headers[name] ?? ''))
   )
 }

@@ -11,7 +11,10 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
   uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
 }
 
-/** @param networks CIDRs, addresses, or loopback/linklocal/uniquelocal @returns a test; undefined from it: no readable address */
+/**
+ * @param networks CIDRs, addresses, or loopback/linklocal/uniquelocal @returns a test; undefined from it: no readable
+ * address
+ */
 export function networkTest(networks: readonly string[]): NetworkTest {
   const ranges = networks.flatMap((network) => NAMED[network] ?? [network]).map(rangeOf)
   return (address) => {

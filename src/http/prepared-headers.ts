@@ -1,6 +1,12 @@
-// The headers of a 200, made once for what a session says to one application and kept with the session in memory: for a hundred
-// thousand people that is most of what the process holds, so each value is kept once and the names not at all.
-import { ASSERTION_HEADER, headerDefinitions, identityHeaders, type HeaderDefinition, type IdentityHeaderSettings } from '../core/identity-headers.js'
+// The headers of a 200, made once for what a session says to one application and kept with the session in memory: for a
+// hundred thousand people that is most of what the process holds, so each value is kept once and the names not at all.
+import {
+  ASSERTION_HEADER,
+  headerDefinitions,
+  identityHeaders,
+  type HeaderDefinition,
+  type IdentityHeaderSettings,
+} from '../core/identity-headers.js'
 import { copyOf } from '../core/latin1.js'
 import type { SessionRecord } from '../core/session.js'
 import type { CachedSession } from '../core/session-cache.js'
@@ -35,7 +41,10 @@ export function compileHeaders(settings: IdentityHeaderSettings): CompiledHeader
   const distinct = says.flatMap((each, index) => says.indexOf(each) === index ? [index] : [])
   const names = [...definitions.map(({ name }) => name), ...withAssertion ? [ASSERTION_HEADER] : []]
   return {
-    definitions, withAssertion, maxBytes: settings.maxBytes, distinct,
+    definitions,
+    withAssertion,
+    maxBytes: settings.maxBytes,
+    distinct,
     form: [...EVERY_ANSWER, ...names.flatMap((name) => [name, ''])],
     places: says.map((each) => distinct.indexOf(says.indexOf(each))),
   }
@@ -59,7 +68,12 @@ interface Said {
 
 export interface PreparedHeaders {
   /** The assertion is empty for nobody, and where nobody can say whom it is for. @throws `identity_too_large` */
-  of(session: SessionRecord | undefined, cached: CachedSession | undefined, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders
+  of(
+    session: SessionRecord | undefined,
+    cached: CachedSession | undefined,
+    hostname: string | undefined,
+    compiled: CompiledHeaders,
+  ): FlatHeaders
   /** All of them empty or `false`. */
   nobody(compiled: CompiledHeaders): FlatHeaders
   /** What was made before and still holds. */
@@ -74,25 +88,65 @@ export interface PreparedHeadersDeps {
   readonly now?: () => number
 }
 
-export function createPreparedHeaders({ signer, capacity = CAPACITY, now = Date.now }: PreparedHeadersDeps): PreparedHeaders {
+export function createPreparedHeaders(
+  { signer, capacity = CAPACITY, now = Date.now }: PreparedHeadersDeps,
+): PreparedHeaders {
   const shared = sharedStrings()
   const note = dropping(capacity)
-  const valuesOf = (session: SessionRecord | undefined, compiled: CompiledHeaders, token: TokenPieces): readonly string[] => {
-    const pairs = identityHeaders(session, compiled.definitions, compiled.withAssertion ? token.join('') : undefined, compiled.maxBytes)
+  const valuesOf = (
+    session: SessionRecord | undefined,
+    compiled: CompiledHeaders,
+    token: TokenPieces,
+  ): readonly string[] => {
+    const pairs = identityHeaders(
+      session,
+      compiled.definitions,
+      compiled.withAssertion ? token.join('') : undefined,
+      compiled.maxBytes,
+    )
     return compiled.distinct.map((index) => {
       const text = pairs[index]?.[1] ?? ''
       return LISTS.has(compiled.definitions[index]?.value) ? shared(text) : text
     })
   }
-  /** @param before said to the same application by the same session, when it is only to be signed anew: as long as it was, too */
-  const say = (session: SessionRecord | undefined, hostname: string | undefined, compiled: CompiledHeaders, before?: Said): Said => {
-    const pieces: TokenPieces = compiled.withAssertion && session !== undefined && hostname !== undefined ? signer.assertion(session, hostname) : ['', '']
+  /**
+   * @param before said to the same application by the same session, when it is only to be signed anew: as long as it
+   * was, too
+   */
+  const say = (
+    session: SessionRecord | undefined,
+    hostname: string | undefined,
+    compiled: CompiledHeaders,
+    before?: Said,
+  ): Said => {
+    const pieces: TokenPieces = compiled.withAssertion && session !== undefined && hostname !== undefined
+      ? signer.assertion(session, hostname)
+      : ['', '']
     const values = before?.values ?? valuesOf(session, compiled, pieces)
-    return { compiled, hostname, kid: kidFor(compiled), until: secondsNow() + REUSED_SECONDS, values, shared: shared(pieces[0]), own: copyOf(pieces[1]), next: undefined }
+    return {
+      compiled,
+      hostname,
+      kid: kidFor(compiled),
+      until: secondsNow() + REUSED_SECONDS,
+      values,
+      shared: shared(pieces[0]),
+      own: copyOf(pieces[1]),
+      next: undefined,
+    }
   }
-  const prepare = (session: SessionRecord, cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): Said => {
+  const prepare = (
+    session: SessionRecord,
+    cached: CachedSession,
+    hostname: string | undefined,
+    compiled: CompiledHeaders,
+  ): Said => {
     const all = everythingSaid(cached)
-    const said = say(session, hostname, compiled, all.find((each) => each.hostname === hostname && each.compiled === compiled && each.kid === kidFor(compiled)))
+    const said = say(
+      session,
+      hostname,
+      compiled,
+      all.find((each) => each.hostname === hostname && each.compiled === compiled && each.kid === kidFor(compiled)),
+    )
     const others = all.filter((each) => each.hostname !== hostname && holds(each, compiled, said.kid, secondsNow()))
     cached.prepared = chained([said, ...others.slice(0, MOST_HOSTS - 1)])
     note(cached, secondsNow())
@@ -100,7 +154,9 @@ export function createPreparedHeaders({ signer, capacity = CAPACITY, now = Date.
   }
   const find = (cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): Said | undefined => {
     const [kid, seconds] = [kidFor(compiled), secondsNow()]
-    for (let said = lastSaid(cached); said !== undefined; said = said.next) if (said.hostname === hostname && holds(said, compiled, kid, seconds)) return said
+    for (let said = lastSaid(cached); said !== undefined; said = said.next) {
+      if (said.hostname === hostname && holds(said, compiled, kid, seconds)) return said
+    }
     return undefined
   }
   const kidFor = (compiled: CompiledHeaders): string => compiled.withAssertion ? signer.kid() : ''
@@ -146,8 +202,9 @@ function filled({ compiled: { form, places, withAssertion }, values, shared, own
 }
 
 /**
- * Drops what was made for sessions once none of it holds any more: people leave, and their sessions stay for hours. Those that were noted
- * in one stretch are looked at when the next one ends; where there are too many, that is earlier, and all of theirs goes.
+ * Drops what was made for sessions once none of it holds any more: people leave, and their sessions stay for hours.
+ * Those that were noted in one stretch are looked at when the next one ends; where there are too many, that is earlier,
+ * and all of theirs goes.
  */
 function dropping(capacity: number): (cached: CachedSession, seconds: number) => void {
   let young: CachedSession[] = []

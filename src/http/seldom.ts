@@ -29,6 +29,8 @@ export function createSeldom({ everyMs, capacity, now = () => performance.now() 
       noted.set(key, at)
       return true
     },
-    get size() { return noted.size },
+    get size() {
+      return noted.size
+    },
   }
 }

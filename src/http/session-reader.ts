@@ -1,15 +1,24 @@
-// Who sends this request? The auth endpoints ask it on every request of every application, so it reads the signed cookie
-// itself: no plugin, no Set-Cookie, no write. A cookie that is known is answered from memory; its signature was checked when it
-// was not. That the session is in use is told to the store behind the answer.
+// Who sends this request? The auth endpoints ask it on every request of every application, so it reads the signed
+// cookie itself: no plugin, no Set-Cookie, no write. A cookie that is known is answered from memory; its signature was
+// checked when it was not. That the session is in use is told to the store behind the answer.
 import type { Meter } from '../core/meter.js'
 import { isSessionId } from '../core/session.js'
 import type { CachedSession } from '../core/session-cache.js'
 import type { CookieSigner } from './cookie-signer.js'
 import { DOUBLED, onlyCookie } from './cookies.js'
-import { createSessionQuestion, NOBODY, type NobodyReason, type SessionAnswer, type SessionQuestionDeps } from './session-question.js'
+import {
+  createSessionQuestion,
+  NOBODY,
+  type NobodyReason,
+  type SessionAnswer,
+  type SessionQuestionDeps,
+} from './session-question.js'
 
 export interface SessionReader {
-  /** At once where the cookie is known or worthless. @returns nobody with the reason, where there is no live session @throws `database_unavailable` */
+  /**
+   * At once where the cookie is known or worthless. @returns nobody with the reason, where there is no live session
+   * @throws `database_unavailable`
+   */
   read(cookieHeader: string | undefined): SessionAnswer | Promise<SessionAnswer>
   /** The same where nothing but memory is needed. Counts nothing. */
   atOnce(cookieHeader: string | undefined): CachedSession | 'nobody' | undefined
@@ -31,15 +40,21 @@ export function sessionIdOf(value: string, signer: CookieSigner): string | undef
   return valid && id !== null && isSessionId(id) ? id : undefined
 }
 
-/** The same for a cookie as it was sent: as we write it, or decoded. With any other spelling one session could have as many entries as somebody likes. */
+/**
+ * The same for a cookie as it was sent: as we write it, or decoded. With any other spelling one session could have as
+ * many entries as somebody likes.
+ */
 function idAsSent(sent: string, signer: CookieSigner): string | undefined {
   if (sent.length > MAX_COOKIE_LENGTH) return undefined
   if (!sent.includes('%')) return sessionIdOf(sent, signer)
   if (sent.includes('+') || sent.includes('/')) return undefined
-  return sessionIdOf(sent.replaceAll('%2B', '+').replaceAll('%2F', '/'), signer) // nothing else in it needs to be encoded
+  // nothing else in it needs to be encoded
+  return sessionIdOf(sent.replaceAll('%2B', '+').replaceAll('%2F', '/'), signer)
 }
 
-export function createSessionReader({ signer, cookieName, meter: { sessionFrom }, now = () => performance.now(), ...deps }: SessionReaderDeps): SessionReader {
+export function createSessionReader(
+  { signer, cookieName, meter: { sessionFrom }, now = () => performance.now(), ...deps }: SessionReaderDeps,
+): SessionReader {
   const { cache, toucher } = deps
   const ask = createSessionQuestion({ ...deps, now })
   const nobody = (reason: NobodyReason): SessionAnswer => {

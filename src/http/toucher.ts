@@ -25,7 +25,10 @@ const GATHER_MS = 100
 const PATIENCE_MS = 2_000
 const MOST_AT_ONCE = 1_000
 
-/** At most every five minutes, and never later than a twentieth of the idle timeout: who works behind the proxy is not idle. */
+/**
+ * At most every five minutes, and never later than a twentieth of the idle timeout: who works behind the proxy is not
+ * idle.
+ */
 export function touchInterval(idleTimeoutMs: number): number {
   return Math.min(300_000, idleTimeoutMs / 20)
 }
@@ -44,16 +47,26 @@ export function createToucher({ sessions, idleTimeoutMs, log }: ToucherDeps): To
   const write = (): Promise<void> => {
     timer = undefined
     writing ??= writeAll()
-      .catch((error: unknown) => { if (!(error instanceof GatehouseError)) log.error({ err: error }, 'sessions in use could not be noted') })
+      .catch((error: unknown) => {
+        if (!(error instanceof GatehouseError)) log.error({ err: error }, 'sessions in use could not be noted')
+      })
       .finally(() => {
         writing = undefined
-        if (gathered.size > 0 && !closed) timer ??= setTimeout(write, GATHER_MS)
+        if (gathered.size > 0 && !closed) {
+          timer ??= setTimeout(() => {
+            void write()
+          }, GATHER_MS)
+        }
       })
     return writing
   }
   const touch = (hash: string): void => {
     gathered.add(hash)
-    if (!writing) timer ??= setTimeout(write, GATHER_MS)
+    if (!writing) {
+      timer ??= setTimeout(() => {
+        void write()
+      }, GATHER_MS)
+    }
   }
   const everyMs = touchInterval(idleTimeoutMs)
   return {

@@ -1,5 +1,5 @@
-// Requests as spans. A trace goes on that a trusted proxy began; anybody else's `traceparent` does not count. Where nobody listens,
-// no hook is there and the auth endpoints' handlers are what they were.
+// Requests as spans. A trace goes on that a trusted proxy began; anybody else's `traceparent` does not count. Where
+// nobody listens, no hook is there and the auth endpoints' handlers are what they were.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { parseTraceparent, type RemoteParent, type RequestSpan, type Tracer } from '../core/tracer.js'
 import { asGatehouseError } from './errors.js'
@@ -12,14 +12,21 @@ declare module 'fastify' {
   }
 }
 
-export interface TracedOptions { readonly tracer: Tracer, readonly trusts: TrustedPeers }
+export interface TracedOptions {
+  readonly tracer: Tracer
+  readonly trusts: TrustedPeers
+}
 
 /** Every page of this scope and of those inside it. */
 export function traceRequests(scope: FastifyInstance, { tracer, trusts }: TracedOptions): void {
   if (!tracer.on) return
   scope.decorateRequest('span')
   scope.addHook('onRequest', (request, _reply, done) => {
-    const span = request.span = tracer.request('page', factsOf(request, request.routeOptions.url ?? ''), parentOf(request, trusts))
+    const span = request.span = tracer.request(
+      'page',
+      factsOf(request, request.routeOptions.url ?? ''),
+      parentOf(request, trusts),
+    )
     if (span) span.run(done) // Fastify itself keeps to it while a body arrives
     else done()
   })
@@ -57,5 +64,7 @@ function factsOf(request: FastifyRequest, route: string) {
 
 function parentOf(request: FastifyRequest, trusts: TrustedPeers): RemoteParent | undefined {
   const { traceparent } = request.headers
-  return typeof traceparent === 'string' && trusts(request.socket.remoteAddress) ? parseTraceparent(traceparent) : undefined
+  return typeof traceparent === 'string' && trusts(request.socket.remoteAddress)
+    ? parseTraceparent(traceparent)
+    : undefined
 }

@@ -15,11 +15,17 @@ export interface UnnamedHostsOptions {
   readonly now?: () => number
 }
 
-export function createUnnamedHosts({ meter, log, now }: UnnamedHostsOptions): (hostname: string, byDefault: Grounds) => void {
+export function createUnnamedHosts(
+  { meter, log, now }: UnnamedHostsOptions,
+): (hostname: string, byDefault: Grounds) => void {
   const named = createSeldom({ everyMs: HOUR_MS, capacity: HOSTS_REMEMBERED, ...(now === undefined ? {} : { now }) })
   return (host, { allow }) => {
     meter.hostUnnamed()
     if (!named.due(host)) return
-    log.warn({ hint: true, host, remedy: 'Write a rule for it, correct the host that the proxy sends, or set access.default to deny.' }, `no access rule names the host ${host}: access.default decides, open to ${describeAllow(allow)}`)
+    log.warn({
+      hint: true,
+      host,
+      remedy: 'Write a rule for it, correct the host that the proxy sends, or set access.default to deny.',
+    }, `no access rule names the host ${host}: access.default decides, open to ${describeAllow(allow)}`)
   }
 }

@@ -4,11 +4,21 @@ import { FAILURES } from '../core/errors.js'
 import { challenge, JSON_ANSWER } from './errors.js'
 import type { SessionReader } from './session-reader.js'
 
-export async function userinfoRoutes(scope: FastifyInstance, { reader, publicUrl }: { reader: SessionReader, publicUrl: string }): Promise<void> {
+export async function userinfoRoutes(
+  scope: FastifyInstance,
+  { reader, publicUrl }: { reader: SessionReader, publicUrl: string },
+): Promise<void> {
   scope.get('/oauth2/userinfo', async (request, reply) => {
     const answer = await reader.read(request.headers.cookie)
     reply.headers(JSON_ANSWER)
-    if (!answer.session) return reply.code(401).header('www-authenticate', challenge({ publicUrl })).send({ error: answer.reason, message: FAILURES[answer.reason].sentence, detail: FAILURES[answer.reason].sentence, correlation_id: request.id })
+    if (!answer.session) {
+      return reply.code(401).header('www-authenticate', challenge({ publicUrl })).send({
+        error: answer.reason,
+        message: FAILURES[answer.reason].sentence,
+        detail: FAILURES[answer.reason].sentence,
+        correlation_id: request.id,
+      })
+    }
     const { session } = answer
     return reply.send({
       sub: session.userId,

@@ -15,8 +15,8 @@ export function wantedReturn(rd: string | undefined, request: FastifyRequest, op
 }
 
 /**
- * oauth2-proxy's nginx sample hands `rd` over in a header, on every request below /oauth2/: then it names the very page that
- * is open, and who went back there after signing in would sign in again.
+ * oauth2-proxy's nginx sample hands `rd` over in a header, on every request below /oauth2/: then it names the very page
+ * that is open, and who went back there after signing in would sign in again.
  */
 function trustedRedirectHeader(request: FastifyRequest, { trusts }: WantedReturnOptions): string | undefined {
   const header = request.headers['x-auth-request-redirect']

@@ -54,12 +54,18 @@ function readKind(kind: Kind, text: string, shown = JSON.stringify(text)): Read<
 
 export function readTenant(text: string): Read<string> {
   if (/^(common|organizations|consumers)$/i.test(text.trim())) {
-    return refuse('tenant_several', `must be one tenant, but is ${JSON.stringify(text)}`,
-      'Give the Directory (tenant) ID. Several tenants: entra.allowedTenants in docs/configuration.md.')
+    return refuse(
+      'tenant_several',
+      `must be one tenant, but is ${JSON.stringify(text)}`,
+      'Give the Directory (tenant) ID. Several tenants: entra.allowedTenants in docs/configuration.md.',
+    )
   }
   if (/^[^\s.]+(\.[^\s.]+)+$/.test(text.trim())) {
-    return refuse('tenant_domain', `is ${JSON.stringify(text)}, which looks like a domain`,
-      'Give the Directory (tenant) ID, which the Overview page of the Entra admin center shows.')
+    return refuse(
+      'tenant_domain',
+      `is ${JSON.stringify(text)}, which looks like a domain`,
+      'Give the Directory (tenant) ID, which the Overview page of the Entra admin center shows.',
+    )
   }
   return readKind(guid, text)
 }
@@ -71,12 +77,18 @@ export function readPublicUrl(text: string): Read<string> {
   if (isRefused(read)) return read
   const { protocol, hostname } = new URL(read.value)
   if (protocol !== 'https:') {
-    return refuse('public_url_https', `must be https, but is ${JSON.stringify(text)}`,
-      `Write https://${hostname}: the files for proxies do TLS. "npm run demo" tries Gatehouse without it.`)
+    return refuse(
+      'public_url_https',
+      `must be https, but is ${JSON.stringify(text)}`,
+      `Write https://${hostname}: the files for proxies do TLS. "npm run demo" tries Gatehouse without it.`,
+    )
   }
   if (isAddress(hostname) || !hostname.includes('.')) {
-    return refuse('public_url_name', `must have a host name with a domain, but is ${JSON.stringify(text)}`,
-      'The session cookie is for a domain that holds Gatehouse and the applications: https://auth.example.com')
+    return refuse(
+      'public_url_name',
+      `must have a host name with a domain, but is ${JSON.stringify(text)}`,
+      'The session cookie is for a domain that holds Gatehouse and the applications: https://auth.example.com',
+    )
   }
   return read
 }
@@ -86,15 +98,21 @@ export function readApplication(text: string): Read<Application> {
   const [, name = '', , address] = /^([^=]*)(=(.*))?$/s.exec(text.trim()) ?? []
   const host = normalHost(name.trim())
   if (host === undefined || isAddress(host) || !host.includes('.')) {
-    return refuse('application_host', `must be a host name, but is ${JSON.stringify(name)}`,
-      'Write it without scheme, port and path: wiki.example.com, or wiki.example.com=127.0.0.1:8080')
+    return refuse(
+      'application_host',
+      `must be a host name, but is ${JSON.stringify(name)}`,
+      'Write it without scheme, port and path: wiki.example.com, or wiki.example.com=127.0.0.1:8080',
+    )
   }
   if (address === undefined) return { value: { host, upstream: ASSUMED_UPSTREAM, assumed: true } }
   const parts = splitPort(address.trim())
   const upstream = parts && normalHost(parts.host)
   if (!parts || upstream === undefined || parts.port === undefined || parts.port === '*') {
-    return refuse('application_upstream', `must name where ${host} listens, but is ${JSON.stringify(address)}`,
-      `Write address and port, without http://: ${host}=${ASSUMED_UPSTREAM}`)
+    return refuse(
+      'application_upstream',
+      `must name where ${host} listens, but is ${JSON.stringify(address)}`,
+      `Write address and port, without http://: ${host}=${ASSUMED_UPSTREAM}`,
+    )
   }
   return { value: { host, upstream: `${upstream}:${Number(parts.port)}`, assumed: false } }
 }
@@ -103,22 +121,31 @@ export function readApplication(text: string): Read<Application> {
 export function readDatabase(text: string): Read<string | undefined> {
   if (text.trim().toLowerCase() === EMBEDDED) return { value: undefined }
   if (/^postgres(ql)?:/.test(text.trim())) return readKind(databaseUrl, text, 'something else')
-  return refuse('database_invalid', 'must be "embedded" or a PostgreSQL address, but is something else',
-    'Write embedded, or postgres://user:password@host:5432/database')
+  return refuse(
+    'database_invalid',
+    'must be "embedded" or a PostgreSQL address, but is something else',
+    'Write embedded, or postgres://user:password@host:5432/database',
+  )
 }
 
 export function readProxy(text: string): Read<Proxy> {
   const found = PROXIES.find((name) => name === text.trim().toLowerCase())
   if (found) return { value: found }
-  return refuse('proxy_unknown', `must be one of ${PROXIES.join(', ')}, but is ${JSON.stringify(text)}`,
-    'Files for others stand in config/proxies; with none no file is written for a proxy.')
+  return refuse(
+    'proxy_unknown',
+    `must be one of ${PROXIES.join(', ')}, but is ${JSON.stringify(text)}`,
+    'Files for others stand in config/proxies; with none no file is written for a proxy.',
+  )
 }
 
 /** It is written into files of proxies, each of which quotes in another way. */
 export function readCertificatePath(text: string): Read<string> {
   if (/^\/[\w./@+-]+$/.test(text)) return { value: text }
-  return refuse('certificate_path', `must be an absolute path, but is ${JSON.stringify(text)}`,
-    'Use a path of letters, digits and . _ @ + - alone, such as /etc/ssl/gatehouse/cert.pem')
+  return refuse(
+    'certificate_path',
+    `must be an absolute path, but is ${JSON.stringify(text)}`,
+    'Use a path of letters, digits and . _ @ + - alone, such as /etc/ssl/gatehouse/cert.pem',
+  )
 }
 
 /** The narrowest domain that holds all of these hosts; undefined where there is none that a cookie may be for. */
@@ -134,18 +161,26 @@ export function commonDomain(hosts: readonly string[]): string | undefined {
 
 /** What is wrong with an application's host beside the others that are given. */
 export function misplaced(
-  { host }: Application, publicUrlGiven: string, before: readonly Application[],
+  { host }: Application,
+  publicUrlGiven: string,
+  before: readonly Application[],
 ): Refusal | undefined {
   const { hostname } = new URL(publicUrlGiven)
   if (host === hostname) {
-    return refuse('application_is_gatehouse', `is ${host}, the host of the public URL`,
-      'Gatehouse\'s own pages need a host of their own: give each application another one.')
+    return refuse(
+      'application_is_gatehouse',
+      `is ${host}, the host of the public URL`,
+      "Gatehouse's own pages need a host of their own: give each application another one.",
+    )
   }
   if (before.some((other) => other.host === host)) {
     return refuse('application_repeated', `is ${host}, which is given twice`, 'Name each application once.')
   }
   if (commonDomain([hostname, ...before.map((other) => other.host), host]) !== undefined) return undefined
-  return refuse('application_outside', `is ${host}, which shares no domain of your own with ${hostname}`,
+  return refuse(
+    'application_outside',
+    `is ${host}, which shares no domain of your own with ${hostname}`,
     'The session cookie would not reach it, and its visitors would sign in again and again. ' +
-    'Use hosts below one domain, or a Gatehouse for each domain.')
+      'Use hosts below one domain, or a Gatehouse for each domain.',
+  )
 }

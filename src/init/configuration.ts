@@ -23,7 +23,7 @@ export function configurationText(answers: Answers): string {
 # Relative paths count from the folder of this file.
 
 server:
-${line(`publicUrl: ${answers.publicUrl}`, 'where browsers reach Gatehouse\'s own pages')}
+${line(`publicUrl: ${answers.publicUrl}`, "where browsers reach Gatehouse's own pages")}
   host: 127.0.0.1                        # where the proxy reaches it; 0.0.0.0 where the proxy is on another machine
   port: 4180
   trustedProxies: [loopback]             # the proxy's address: what others say of a request does not count

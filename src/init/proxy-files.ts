@@ -22,7 +22,12 @@ interface Site {
 }
 
 const MAKERS: Readonly<Record<Proxy, (site: Site) => WrittenFiles>> = {
-  nginx, caddy, haproxy, traefik, envoy, none: () => ({}),
+  nginx,
+  caddy,
+  haproxy,
+  traefik,
+  envoy,
+  none: () => ({}),
 }
 
 export function proxyFiles({ proxy, publicUrl, applications, certificate, certificateKey }: Answers): WrittenFiles {
@@ -32,8 +37,10 @@ export function proxyFiles({ proxy, publicUrl, applications, certificate, certif
 
 /** Where the proxy expects the certificate, unless it was given. Caddy gets one by itself. */
 export function certificateOf(
-  { proxy, publicUrl, certificate, certificateKey }:
-  Pick<Answers, 'proxy' | 'publicUrl' | 'certificate' | 'certificateKey'>,
+  { proxy, publicUrl, certificate, certificateKey }: Pick<
+    Answers,
+    'proxy' | 'publicUrl' | 'certificate' | 'certificateKey'
+  >,
 ) {
   const host = new URL(publicUrl).hostname
   const usual = {
@@ -59,8 +66,11 @@ function replaceAll(text: string, replacements: Readonly<Record<string, string>>
 
 /** The part from `start` up to and without `end`, made once for each application. */
 function perApplication(
-  text: string, start: string, end: string,
-  { applications }: Site, make: (part: string, application: Application, index: number) => string,
+  text: string,
+  start: string,
+  end: string,
+  { applications }: Site,
+  make: (part: string, application: Application, index: number) => string,
 ): string {
   const from = text.indexOf(start)
   const to = text.indexOf(end, from + start.length)
@@ -77,10 +87,14 @@ function nginx(site: Site): WrittenFiles {
   const { certificate, key } = certificateOf(wanted('nginx', site))
   const named = perApplication(
     withoutHead(shipped('nginx/site.conf.template')),
-    'server {\n    listen ${GATEHOUSE_LISTEN};\n    server_name ${GATEHOUSE_APP_HOST};', 'server {\n    listen', site,
-    (part, { host, upstream }) => replaceAll(part, {
-      '${GATEHOUSE_APP_HOST}': host, '${GATEHOUSE_APP_UPSTREAM}': upstream,
-    }),
+    'server {\n    listen ${GATEHOUSE_LISTEN};\n    server_name ${GATEHOUSE_APP_HOST};',
+    'server {\n    listen',
+    site,
+    (part, { host, upstream }) =>
+      replaceAll(part, {
+        '${GATEHOUSE_APP_HOST}': host,
+        '${GATEHOUSE_APP_UPSTREAM}': upstream,
+      }),
   )
   const conf = replaceAll(named, {
     '${GATEHOUSE_LISTEN}': `${site.port} ssl`,
@@ -100,10 +114,15 @@ function nginx(site: Site): WrittenFiles {
 function caddy(site: Site): WrittenFiles {
   const at = site.port === '443' ? '' : `:${site.port}`
   const named = perApplication(
-    withoutHead(shipped('Caddyfile')), '{$GATEHOUSE_APP_SITE} {\n', '{$GATEHOUSE_AUTH_SITE} {\n', site,
-    (part, { host, upstream }) => replaceAll(part, {
-      '{$GATEHOUSE_APP_SITE}': `https://${host}${at}`, '{$GATEHOUSE_APP_UPSTREAM}': upstream,
-    }),
+    withoutHead(shipped('Caddyfile')),
+    '{$GATEHOUSE_APP_SITE} {\n',
+    '{$GATEHOUSE_AUTH_SITE} {\n',
+    site,
+    (part, { host, upstream }) =>
+      replaceAll(part, {
+        '{$GATEHOUSE_APP_SITE}': `https://${host}${at}`,
+        '{$GATEHOUSE_APP_UPSTREAM}': upstream,
+      }),
   )
   const { certificate, key } = site
   const tls = certificate === undefined ? '' : `\ttls ${certificate} ${key ?? certificate}\n`
@@ -124,18 +143,21 @@ function haproxy(site: Site): WrittenFiles {
   const { certificate } = certificateOf(wanted('haproxy', site))
   const { applications, authHost, port } = site
   const backend = (index: number) => index === 0 ? 'application' : `application_${index + 1}`
-  const acls = applications.map(({ host }) =>
-    `    acl application req.fhdr(host) -i "${host}" "${host}:${port}"\n`).join('')
-  const chosen = applications.flatMap(({ host }, index) => index === 0 ? [] : [
-    `    use_backend ${backend(index)} if { req.fhdr(host) -i "${host}" "${host}:${port}" }\n`,
-  ]).join('')
+  const acls = applications.map(({ host }) => `    acl application req.fhdr(host) -i "${host}" "${host}:${port}"\n`)
+    .join('')
+  const chosen = applications.flatMap(({ host }, index) =>
+    index === 0 ? [] : [
+      `    use_backend ${backend(index)} if { req.fhdr(host) -i "${host}" "${host}:${port}" }\n`,
+    ]
+  ).join('')
   const text = replaceAll(withoutHead(shipped('haproxy.cfg')), {
     '    acl application req.fhdr(host) -i "${GATEHOUSE_APP_HOST}" "${GATEHOUSE_APP_HOST}:${GATEHOUSE_PORT-443}"\n':
       acls,
     '    use_backend gatehouse if gatehouse_pages\n': `    use_backend gatehouse if gatehouse_pages\n${chosen}`,
-    'backend application\n    server application "${GATEHOUSE_APP_UPSTREAM}"\n':
-      applications.map(({ upstream }, index) =>
-        `backend ${backend(index)}\n    server application "${upstream}"\n`).join('\n'),
+    'backend application\n    server application "${GATEHOUSE_APP_UPSTREAM}"\n': applications.map((
+      { upstream },
+      index,
+    ) => `backend ${backend(index)}\n    server application "${upstream}"\n`).join('\n'),
     '"${GATEHOUSE_LUA}"': '/etc/haproxy/gatehouse.lua',
     '"${GATEHOUSE_BIND[*]}"': `:${port} ssl crt ${certificate} alpn h2,http/1.1`,
     '${GATEHOUSE_AUTH_HOST}': authHost,
@@ -153,19 +175,31 @@ function traefik(site: Site): WrittenFiles {
   const { certificate, key } = certificateOf(wanted('traefik', site))
   const name = (index: number) => `application-${index + 1}`
   const routers = perApplication(
-    withoutHead(shipped('traefik.yml')), '    wiki:\n      rule:', '    gatehouse:\n      rule:', site,
-    (part, { host }, index) => replaceAll(part, {
-      'wiki.example.com': host, '    wiki:\n': `    ${name(index)}:\n`, 'service: wiki\n': `service: ${name(index)}\n`,
-    }),
+    withoutHead(shipped('traefik.yml')),
+    '    wiki:\n      rule:',
+    '    gatehouse:\n      rule:',
+    site,
+    (part, { host }, index) =>
+      replaceAll(part, {
+        'wiki.example.com': host,
+        '    wiki:\n': `    ${name(index)}:\n`,
+        'service: wiki\n': `service: ${name(index)}\n`,
+      }),
   )
   const services = perApplication(
-    routers, '    wiki:\n      loadBalancer:', '    gatehouse:\n      loadBalancer:', site,
-    (part, { upstream }, index) => replaceAll(part, {
-      '    wiki:\n': `    ${name(index)}:\n`, 'http://wiki:8080': `http://${upstream}`,
-    }),
+    routers,
+    '    wiki:\n      loadBalancer:',
+    '    gatehouse:\n      loadBalancer:',
+    site,
+    (part, { upstream }, index) =>
+      replaceAll(part, {
+        '    wiki:\n': `    ${name(index)}:\n`,
+        'http://wiki:8080': `http://${upstream}`,
+      }),
   )
   const dynamic = replaceAll(services, {
-    'auth.example.com': site.authHost, 'http://gatehouse:4180': `http://${GATEWAY}`,
+    'auth.example.com': site.authHost,
+    'http://gatehouse:4180': `http://${GATEWAY}`,
     'X-Forwarded-Port: "443"': `X-Forwarded-Port: "${site.port}"`,
   })
   const tls = `tls:\n  certificates:\n    - { certFile: ${certificate}, keyFile: ${key} }\n`
@@ -181,19 +215,27 @@ function envoy(site: Site): WrittenFiles {
   const { certificate, key } = certificateOf(wanted('envoy', site))
   const name = (index: number) => index === 0 ? 'application' : `application-${index + 1}`
   const hosts = perApplication(
-    withoutHead(shipped('envoy.yaml')), '                    - name: application\n',
-    '                    # Gatehouse\'s own pages are not asked about', site,
-    (part, { host }, index) => replaceAll(part, {
-      'wiki.example.com': host, 'name: application\n': `name: ${name(index)}\n`,
-      'cluster: application,': `cluster: ${name(index)},`,
-    }),
+    withoutHead(shipped('envoy.yaml')),
+    '                    - name: application\n',
+    "                    # Gatehouse's own pages are not asked about",
+    site,
+    (part, { host }, index) =>
+      replaceAll(part, {
+        'wiki.example.com': host,
+        'name: application\n': `name: ${name(index)}\n`,
+        'cluster: application,': `cluster: ${name(index)},`,
+      }),
   )
   const clusters = perApplication(
-    hosts, '    - name: application\n      type: STRICT_DNS\n', '# More connections than this are refused.', site,
+    hosts,
+    '    - name: application\n      type: STRICT_DNS\n',
+    '# More connections than this are refused.',
+    site,
     (part, { upstream }, index) => {
       const { hostname, port } = new URL(`http://${upstream}`)
       return replaceAll(part, {
-        'name: application\n': `name: ${name(index)}\n`, 'cluster_name: application,': `cluster_name: ${name(index)},`,
+        'name: application\n': `name: ${name(index)}\n`,
+        'cluster_name: application,': `cluster_name: ${name(index)},`,
         'address: wiki, port_value: 8080': `address: "${hostname.replace(/[[\]]/g, '')}", port_value: ${port || '80'}`,
       })
     },
@@ -203,9 +245,11 @@ function envoy(site: Site): WrittenFiles {
     'envoy/envoy.yaml': replaceAll(clusters, {
       'auth.example.com': site.authHost,
       'address: gatehouse, port_value: 4180': `address: ${address}, port_value: ${port}`,
-      'http://gatehouse:4180': `http://${GATEWAY}`, 'port_value: 443': `port_value: ${site.port}`,
+      'http://gatehouse:4180': `http://${GATEWAY}`,
+      'port_value: 443': `port_value: ${site.port}`,
       '"x-forwarded-port", "443"': `"x-forwarded-port", "${site.port}"`,
-      '/etc/envoy/cert.pem': String(certificate), '/etc/envoy/key.pem': String(key),
+      '/etc/envoy/cert.pem': String(certificate),
+      '/etc/envoy/key.pem': String(key),
     }),
   }
 }

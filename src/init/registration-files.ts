@@ -1,6 +1,10 @@
 // The registration that the configuration needs: in words, for the Azure CLI, and as the manifest that both come from.
 import {
-  GRAPH_APP_ID, OPTIONAL_CLAIMS, OPTIONAL_PERMISSIONS, registrationAddresses, SIGN_IN_PERMISSION,
+  GRAPH_APP_ID,
+  OPTIONAL_CLAIMS,
+  OPTIONAL_PERMISSIONS,
+  registrationAddresses,
+  SIGN_IN_PERMISSION,
 } from '../core/registration.js'
 import type { Answers } from './answers.js'
 import { CLIENT_AWAITED, SECRET_FILES } from './configuration.js'
@@ -52,19 +56,25 @@ if [ "$(${az('account show --query tenantId --output tsv')} 2>/dev/null)" != "$t
 fi
 client=$(sed -n 's/^  clientId: \\([0-9a-f-]*\\).*/\\1/p' gatehouse.yaml)
 if [ "$client" = ${CLIENT_AWAITED} ]; then
-  client=$(${az(`rest --method POST --uri "$applications" --headers Content-Type=application/json \\
-    --body @${REGISTRATION_FILES.manifest} --query appId --output tsv`)})
+  client=$(${
+    az(`rest --method POST --uri "$applications" --headers Content-Type=application/json \\
+    --body @${REGISTRATION_FILES.manifest} --query appId --output tsv`)
+  })
   sed "s/^  clientId: ${CLIENT_AWAITED}/  clientId: $client/" gatehouse.yaml > gatehouse.yaml.new
   cat gatehouse.yaml.new > gatehouse.yaml
   rm gatehouse.yaml.new
 else
-  ${az(`rest --method PATCH --uri "$applications(appId='$client')" --headers Content-Type=application/json \\
-    --body @${REGISTRATION_FILES.manifest} --output none`)}
+  ${
+    az(`rest --method PATCH --uri "$applications(appId='$client')" --headers Content-Type=application/json \\
+    --body @${REGISTRATION_FILES.manifest} --output none`)
+  }
 fi
 ${az('ad sp show --id "$client" --output none')} 2>/dev/null || ${az('ad sp create --id "$client" --output none')}
 if [ ! -s ${SECRET_FILES.client} ]; then
-  secret=$(${az(`ad app credential reset --id "$client" --append --display-name gatehouse --years 1 \\
-    --query password --output tsv`)})
+  secret=$(${
+    az(`ad app credential reset --id "$client" --append --display-name gatehouse --years 1 \\
+    --query password --output tsv`)
+  })
   printf '%s\\n' "$secret" > ${SECRET_FILES.client}
 fi
 echo "Application (client) ID: $client"

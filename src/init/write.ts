@@ -1,7 +1,16 @@
 // Files that appear all or not at all: written into a folder beside their places, then moved there. What is replaced is
 // kept under another name; a secret is never replaced.
 import {
-  existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 
@@ -53,8 +62,14 @@ export function writeAll(folder: string, files: readonly FileToWrite[], now: Dat
     for (const [index, { path, text, secret = false, executable = false }] of files.entries()) {
       const target = join(folder, path)
       if (isThere(target)) {
-        if (secret) { kept.push(path); continue }
-        if (sameText(target, text)) { written.push(path); continue }
+        if (secret) {
+          kept.push(path)
+          continue
+        }
+        if (sameText(target, text)) {
+          written.push(path)
+          continue
+        }
       }
       makeFolder(dirname(target), secret ? 0o700 : 0o755, undo)
       const from = join(draft, String(index))

@@ -1,31 +1,59 @@
-// The table of NetBox Cloud (Entra ID Group Object ID | NetBox Cloud Group | Staff | Super User), as Markdown or as CSV.
+// The table of NetBox Cloud (Entra ID Group Object ID | NetBox Cloud Group | Staff | Super User), as Markdown or as
+// CSV.
 // Columns go by their headings; every cell keeps its place for what is said about it.
 import type { Place } from '../config/problem.js'
 import type { Imported } from './imported.js'
 import { ImportRefused, shown, type ImportReport } from './report.js'
 import { createRows } from './rows.js'
 
-interface Cell { readonly text: string, readonly at: Place }
+interface Cell {
+  readonly text: string
+  readonly at: Place
+}
 
-const HEADINGS = { id: /object\s*id|^(?:azure|entra).*\bid$/i, group: /^(?:netbox|local).*group|^group$/i, staff: /^(?:is[_ ])?staff\b/i, superuser: /^(?:is[_ ])?super\s*user\b/i } as const
+const HEADINGS = {
+  id: /object\s*id|^(?:azure|entra).*\bid$/i,
+  group: /^(?:netbox|local).*group|^group$/i,
+  staff: /^(?:is[_ ])?staff\b/i,
+  superuser: /^(?:is[_ ])?super\s*user\b/i,
+} as const
 const YES = new Set(['yes', 'y', 'true', 'x', '1', '✓', '✔', '✔️', '✅', '☑'])
 const NO = new Set(['', 'no', 'n', 'false', '0', '-', '–', '—', '✗', '✘', '❌', '☐'])
 
 /** Whether the text is such a table, by its heading or, where there is none to see, by the name of its file. */
 export function isCloudTable(text: string, file: string): boolean {
   if (/\.(md|markdown|csv|tsv)$/i.test(file)) return true
-  return !/\.py$/i.test(file) && text.split('\n').some((line) => /^[\s"|]*(?:azure|entra)[^,;|\t]*\bid\b["\s]*[,;|\t]/i.test(line))
+  return !/\.py$/i.test(file) &&
+    text.split('\n').some((line) => /^[\s"|]*(?:azure|entra)[^,;|\t]*\bid\b["\s]*[,;|\t]/i.test(line))
 }
 
 /** @throws ImportRefused where no line has the headings */
 export function readCloudTable(text: string, file: string, report: ImportReport): Imported {
   const lines = /^\s*\|?[^,;"\n]*\|/m.test(text) ? markdownLines(text) : csvLines(text)
-  const start = lines.findIndex((cells) => cells.length > 1 && cells.some(({ text: heading }) => HEADINGS.id.test(heading)))
+  const start = lines.findIndex((cells) =>
+    cells.length > 1 && cells.some(({ text: heading }) => HEADINGS.id.test(heading))
+  )
   const headings = lines[start]
-  if (!headings) throw new ImportRefused(`${file}: no table with a column "Entra ID Group Object ID" is in this file`, 'Its columns are: Entra ID Group Object ID, NetBox Cloud Group, Staff, Super User.')
-  const column = (name: keyof typeof HEADINGS) => headings.findIndex(({ text: heading }) => HEADINGS[name].test(heading))
+  if (!headings) {
+    throw new ImportRefused(
+      `${file}: no table with a column "Entra ID Group Object ID" is in this file`,
+      'Its columns are: Entra ID Group Object ID, NetBox Cloud Group, Staff, Super User.',
+    )
+  }
+  const column = (name: keyof typeof HEADINGS) =>
+    headings.findIndex(({ text: heading }) => HEADINGS[name].test(heading))
   const columns = { id: column('id'), group: column('group'), staff: column('staff'), superuser: column('superuser') }
-  for (const [name, index] of Object.entries(columns)) if (index === -1) report.warn(headings[0]?.at ?? { line: 1, column: 1 }, name, 'column_missing', `The table has no column for ${name}: it is read as empty.`, 'Its columns are: Entra ID Group Object ID, NetBox Cloud Group, Staff, Super User.')
+  for (const [name, index] of Object.entries(columns)) {
+    if (index === -1) {
+      report.warn(
+        headings[0]?.at ?? { line: 1, column: 1 },
+        name,
+        'column_missing',
+        `The table has no column for ${name}: it is read as empty.`,
+        'Its columns are: Entra ID Group Object ID, NetBox Cloud Group, Staff, Super User.',
+      )
+    }
+  }
   const rows = createRows(report)
   const seen = new Map<string, number>()
   for (const cells of lines.slice(start + 1)) {
@@ -34,9 +62,21 @@ export function readCloudTable(text: string, file: string, report: ImportReport)
     if (!id || cells.length === 1) continue // text below the table
     tellAgain(seen, id, report)
     const group = cells[columns.group]?.text ?? ''
-    rows.add({ id: id.text, at: id.at, path: 'entraGroup' }, { ...(group === '' ? {} : { group }), staff: isYes(cells[columns.staff], 'staff', report), superuser: isYes(cells[columns.superuser], 'superuser', report) })
+    rows.add({ id: id.text, at: id.at, path: 'entraGroup' }, {
+      ...(group === '' ? {} : { group }),
+      staff: isYes(cells[columns.staff], 'staff', report),
+      superuser: isYes(cells[columns.superuser], 'superuser', report),
+    })
   }
-  if (rows.list.length === 0) report.warn(headings[0]?.at ?? { line: 1, column: 1 }, 'groupMapping', 'mapping_empty', 'The table has no rows: groupMapping is empty.', 'Copy the whole table.')
+  if (rows.list.length === 0) {
+    report.warn(
+      headings[0]?.at ?? { line: 1, column: 1 },
+      'groupMapping',
+      'mapping_empty',
+      'The table has no rows: groupMapping is empty.',
+      'Copy the whole table.',
+    )
+  }
   return { rows: rows.list }
 }
 
@@ -44,12 +84,28 @@ function tellAgain(seen: Map<string, number>, { text, at }: Cell, report: Import
   const key = text.toLowerCase()
   const line = seen.get(key)
   if (line === undefined) seen.set(key, at.line)
-  else report.warn(at, 'entraGroup', 'key_repeated', `${shown(text)} has a row already, on line ${line}: the two are merged.`, 'See that the row grants what you mean.')
+  else {
+    report.warn(
+      at,
+      'entraGroup',
+      'key_repeated',
+      `${shown(text)} has a row already, on line ${line}: the two are merged.`,
+      'See that the row grants what you mean.',
+    )
+  }
 }
 
 function isYes(cell: Cell | undefined, name: string, report: ImportReport): boolean {
   const word = cell?.text.toLowerCase() ?? ''
-  if (cell && !YES.has(word) && !NO.has(word)) report.problem(cell.at, name, 'flag_unclear', `${shown(cell.text)} is neither yes nor no: it is read as no.`, 'Write yes or no.')
+  if (cell && !YES.has(word) && !NO.has(word)) {
+    report.problem(
+      cell.at,
+      name,
+      'flag_unclear',
+      `${shown(cell.text)} is neither yes nor no: it is read as no.`,
+      'Write yes or no.',
+    )
+  }
   return YES.has(word)
 }
 
@@ -60,7 +116,8 @@ function markdownLines(text: string): Cell[][] {
     for (const { 0: raw, index: from } of line.matchAll(/(?:\\.|[^\\|]|\\$)*(?:\||$)/g)) {
       const cell = raw.replace(/\|$/, '')
       const text = cell.trim().replaceAll('\\|', '|').replace(/^`(.*)`$/, '$1').trim()
-      const outside = (from === 0 && text === '' && raw.endsWith('|')) || (from + raw.length >= line.length && text === '' && !raw.endsWith('|'))
+      const outside = (from === 0 && text === '' && raw.endsWith('|')) ||
+        (from + raw.length >= line.length && text === '' && !raw.endsWith('|'))
       if (!outside) cells.push({ text, at: { line: index + 1, column: from + cell.search(/\S|$/) + 1 } })
     }
     return cells
@@ -69,7 +126,10 @@ function markdownLines(text: string): Cell[][] {
 
 /** RFC 4180, with the separator that the line of headings uses; a quoted cell may go on over lines. */
 function csvLines(text: string): Cell[][] {
-  const separator = [',', ';', '\t'].map((each) => ({ each, count: (text.split('\n').find((line) => HEADINGS.id.test(line)) ?? '').split(each).length })).sort((a, b) => b.count - a.count)[0]?.each ?? ','
+  const separator = [',', ';', '\t'].map((each) => ({
+    each,
+    count: (text.split('\n').find((line) => HEADINGS.id.test(line)) ?? '').split(each).length,
+  })).sort((a, b) => b.count - a.count)[0]?.each ?? ','
   const [quotedCell, plainCell] = [/"((?:[^"]|"")*)"?/y, new RegExp(`[^\n${separator}]*`, 'y')]
   const lines: Cell[][] = [[]]
   let [line, begin, at] = [1, 0, 0]

@@ -25,14 +25,21 @@ export interface NetboxImport {
 export function importNetbox(bytes: Uint8Array, file: string): NetboxImport {
   const text = decode(bytes, file)
   const report = createImportReport(file)
-  const imported = isCloudTable(text, file) ? readCloudTable(text, file, report) : readNetboxSettings(text, file, report)
+  const imported = isCloudTable(text, file)
+    ? readCloudTable(text, file, report)
+    : readNetboxSettings(text, file, report)
   const files = { yaml: toYaml(imported), groups: toGroups(imported), netbox: toNetboxBlock(imported) }
   return { ...files, problems: inOrder(report.problems), warnings: inOrder(report.warnings) }
 }
 
 /** @throws ImportRefused */
 export function refuseLarge(size: number, file: string): void {
-  if (size > MAX_BYTES) throw new ImportRefused(`${file} is larger than ${MAX_BYTES / 1024 / 1024} MB`, 'No NetBox configuration is that large: give the file that defines SOCIAL_AUTH_PIPELINE_CONFIG.')
+  if (size > MAX_BYTES) {
+    throw new ImportRefused(
+      `${file} is larger than ${MAX_BYTES / 1024 / 1024} MB`,
+      'No NetBox configuration is that large: give the file that defines SOCIAL_AUTH_PIPELINE_CONFIG.',
+    )
+  }
 }
 
 /** Line ends become those that the parser counts; columns stay as an editor shows them. */
@@ -45,8 +52,18 @@ function decode(bytes: Uint8Array, file: string): string {
     throw new ImportRefused(`${file} is not a text in UTF-8`, 'Save it as UTF-8.')
   }
   const zero = text.indexOf('\0')
-  if (zero !== -1) throw new ImportRefused(`${file} is not a text: it has a zero byte`, 'Give a NetBox configuration, or the NetBox Cloud table as Markdown or CSV.')
-  if (text.trim() === '') throw new ImportRefused(`${file} is empty`, 'Give a NetBox configuration, or the NetBox Cloud table as Markdown or CSV.')
+  if (zero !== -1) {
+    throw new ImportRefused(
+      `${file} is not a text: it has a zero byte`,
+      'Give a NetBox configuration, or the NetBox Cloud table as Markdown or CSV.',
+    )
+  }
+  if (text.trim() === '') {
+    throw new ImportRefused(
+      `${file} is empty`,
+      'Give a NetBox configuration, or the NetBox Cloud table as Markdown or CSV.',
+    )
+  }
   return text.replace(/\r\n?/g, '\n')
 }
 

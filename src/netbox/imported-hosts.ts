@@ -5,7 +5,10 @@ import { cookieDomain } from '../config/kinds/networks.js'
 import type { Imported } from './imported.js'
 import { context } from './rows.js'
 
-export interface ImportedHosts { readonly netboxHost: string, readonly cookieDomain: string }
+export interface ImportedHosts {
+  readonly netboxHost: string
+  readonly cookieDomain: string
+}
 
 export function hostsOf({ netboxHost }: Imported): ImportedHosts {
   // eslint-disable-next-line no-template-curly-in-string -- variables of the configuration

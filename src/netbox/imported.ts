@@ -18,4 +18,7 @@ export interface Imported {
   readonly netboxHost?: string | undefined
 }
 
-export interface SessionTimes { readonly idleTimeout?: string, readonly absoluteTimeout?: string }
+export interface SessionTimes {
+  readonly idleTimeout?: string
+  readonly absoluteTimeout?: string
+}

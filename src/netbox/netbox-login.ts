@@ -1,4 +1,5 @@
-// NetBox's settings about its own login. What NetBox needs behind Gatehouse is printed as a new block (netbox-block.ts):
+// NetBox's settings about its own login. What NetBox needs behind Gatehouse is printed as a new block
+// (netbox-block.ts):
 // a value of NetBox's template is left out silently, any other one with a warning.
 import type { SessionTimes } from './imported.js'
 import { describe } from './netbox-mapping.js'
@@ -35,7 +36,7 @@ const HINTS: Readonly<Record<string, string>> = {
   REMOTE_AUTH_STAFF_GROUPS: 'Set staff: true in the rows of groupMapping that map to these groups.',
   REMOTE_AUTH_STAFF_USERS: 'Put these people into an Entra group whose row has staff: true.',
   REMOTE_AUTH_AUTO_CREATE_GROUPS: 'Create the groups in NetBox under the names of groupMapping.',
-  LOGOUT_REDIRECT_URL: 'The new block sets it to Gatehouse\'s sign-out; see docs/applications/netbox.md.',
+  LOGOUT_REDIRECT_URL: "The new block sets it to Gatehouse's sign-out; see docs/applications/netbox.md.",
 }
 
 export function warnOfReplaced(names: Names, report: ImportReport): void {

@@ -13,7 +13,15 @@ export function readMapping(config: Value, rows: Rows, report: ImportReport): vo
   const settings = readDict(config, MAPPING, report)
   if (config.content.is !== 'dict') return
   for (const { name, key } of settings) {
-    if (name !== GROUPS && name !== FLAGS) report.warn(key.at, `${MAPPING}.${name}`, 'setting_unknown', `${name} has no counterpart and is left out.`, `Known here are ${GROUPS} and ${FLAGS}.`)
+    if (name !== GROUPS && name !== FLAGS) {
+      report.warn(
+        key.at,
+        `${MAPPING}.${name}`,
+        'setting_unknown',
+        `${name} has no counterpart and is left out.`,
+        `Known here are ${GROUPS} and ${FLAGS}.`,
+      )
+    }
   }
   for (const { name, value } of settings) {
     if (name === GROUPS) readGroups(value, rows, report)
@@ -26,31 +34,71 @@ function readGroups(value: Value, rows: Rows, report: ImportReport): void {
   for (const { name: id, key, value: name } of readDict(value, GROUPS, report)) {
     const mention = { id, at: key.at, note: name.note ?? key.note, path: GROUPS }
     if (name.content.is === 'text') rows.add(mention, { group: name.content.text })
-    else report.problem(name.at, GROUPS, 'not_a_name', `${id} is mapped to what is not read: ${describe(name)}.`, `${LITERAL} It takes the name of one group.`)
+    else {
+      report.problem(
+        name.at,
+        GROUPS,
+        'not_a_name',
+        `${id} is mapped to what is not read: ${describe(name)}.`,
+        `${LITERAL} It takes the name of one group.`,
+      )
+    }
   }
 }
 
 function readFlags(value: Value, rows: Rows, report: ImportReport): void {
   for (const { name: flag, value: ids } of readDict(value, FLAGS, report)) {
     if (flag === 'is_staff' || flag === 'is_superuser') readFlag(flag, ids, rows, report)
-    else report.warn(ids.at, `${FLAGS}.${flag}`, 'setting_unknown', `${flag} has no counterpart and is left out.`, 'The flags are is_staff and is_superuser.')
+    else {
+      report.warn(
+        ids.at,
+        `${FLAGS}.${flag}`,
+        'setting_unknown',
+        `${flag} has no counterpart and is left out.`,
+        'The flags are is_staff and is_superuser.',
+      )
+    }
   }
 }
 
 function readFlag(flag: 'is_staff' | 'is_superuser', ids: Value, rows: Rows, report: ImportReport): void {
   const path = `${FLAGS}.${flag}`
-  if (ids.content.is !== 'list') return report.problem(ids.at, path, 'not_a_list', `${flag} is not a list of ids: ${describe(ids)}.`, LITERAL)
+  if (ids.content.is !== 'list') {
+    return report.problem(ids.at, path, 'not_a_list', `${flag} is not a list of ids: ${describe(ids)}.`, LITERAL)
+  }
   for (const item of ids.content.items) {
-    if (item.content.is === 'text') rows.add({ id: item.content.text, at: item.at, note: item.note, path }, flag === 'is_staff' ? { staff: true } : { superuser: true })
-    else report.problem(item.at, path, 'not_a_text', `${flag} has an entry that is not read: ${describe(item)}.`, LITERAL)
+    if (item.content.is === 'text') {
+      rows.add(
+        { id: item.content.text, at: item.at, note: item.note, path },
+        flag === 'is_staff' ? { staff: true } : { superuser: true },
+      )
+    } else {
+      report.problem(
+        item.at,
+        path,
+        'not_a_text',
+        `${flag} has an entry that is not read: ${describe(item)}.`,
+        LITERAL,
+      )
+    }
   }
 }
 
 function tellMissing(key: string, at: Place, report: ImportReport): void {
-  report.warn(at, `${MAPPING}.${key}`, 'setting_missing', `${MAPPING} has no ${key}: it is read as empty.`, 'NetBox\'s documentation asks for both. See that nothing was forgotten.')
+  report.warn(
+    at,
+    `${MAPPING}.${key}`,
+    'setting_missing',
+    `${MAPPING} has no ${key}: it is read as empty.`,
+    "NetBox's documentation asks for both. See that nothing was forgotten.",
+  )
 }
 
-interface Item { readonly key: Value, readonly name: string, readonly value: Value }
+interface Item {
+  readonly key: Value
+  readonly name: string
+  readonly value: Value
+}
 
 /** What is no text as a key and what is there twice is reported. */
 function readDict(dict: Value, path: string, report: ImportReport): Item[] {
@@ -63,18 +111,34 @@ function readDict(dict: Value, path: string, report: ImportReport): Item[] {
       report.problem(key.at, path, 'not_a_text', `${path} has a key that is not read: ${describe(key)}.`, LITERAL)
       return []
     }
-    for (const at of again) report.warn(at, path, 'key_repeated', `${shown(key.content.text)} (line ${key.at.line}) is there again: Python keeps the last, and so does this import.`, 'Keep one of them; one Entra group can be in several local groups with groups: [One, Two].')
+    for (const at of again) {
+      report.warn(
+        at,
+        path,
+        'key_repeated',
+        `${
+          shown(key.content.text)
+        } (line ${key.at.line}) is there again: Python keeps the last, and so does this import.`,
+        'Keep one of them; one Entra group can be in several local groups with groups: [One, Two].',
+      )
+    }
     return [{ key, name: key.content.text, value }]
   })
 }
 
 export function describe({ content }: Value): string {
   switch (content.is) {
-    case 'unknown': return content.says
-    case 'text': return 'it is a text'
-    case 'number': return `it is the number ${content.text}`
-    case 'environment': return `it is the environment variable ${content.text}`
-    case 'constant': return `it is ${content.value === null ? 'None' : content.value ? 'True' : 'False'}`
-    default: return `it is a ${content.is}`
+    case 'unknown':
+      return content.says
+    case 'text':
+      return 'it is a text'
+    case 'number':
+      return `it is the number ${content.text}`
+    case 'environment':
+      return `it is the environment variable ${content.text}`
+    case 'constant':
+      return `it is ${content.value === null ? 'None' : content.value ? 'True' : 'False'}`
+    default:
+      return `it is a ${content.is}`
   }
 }

@@ -1,5 +1,5 @@
-// SOCIAL_AUTH_PIPELINE: known steps go by their last word, whatever package they are in. Only the default order exists, so
-// it is what will be printed; here is found out in which ways NetBox's was another.
+// SOCIAL_AUTH_PIPELINE: known steps go by their last word, whatever package they are in. Only the default order exists,
+// so it is what will be printed; here is found out in which ways NetBox's was another.
 import { DEFAULT_PIPELINE } from '../config/schema.js'
 import { describe } from './netbox-mapping.js'
 import type { Value } from './python-values.js'
@@ -10,7 +10,13 @@ const PATH = 'SOCIAL_AUTH_PIPELINE'
 /** @returns the differences, as sentences */
 export function readPipeline(value: Value, report: ImportReport): string[] {
   if (value.content.is !== 'list') {
-    report.warn(value.at, PATH, 'not_a_list', `${PATH} is not read: ${describe(value)}.`, 'The default pipeline is printed; compare it with yours.')
+    report.warn(
+      value.at,
+      PATH,
+      'not_a_list',
+      `${PATH} is not read: ${describe(value)}.`,
+      'The default pipeline is printed; compare it with yours.',
+    )
     return ['the order of NetBox could not be read']
   }
   const known: string[] = []
@@ -21,14 +27,36 @@ export function readPipeline(value: Value, report: ImportReport): string[] {
     else if (DEFAULT_PIPELINE.includes(step)) known.push(step)
     else {
       const what = item.content.is === 'text' ? shown(item.content.text) : describe(item)
-      report.warn(item.at, PATH, 'step_unknown', `This step has no counterpart and is left out: ${what}.`, 'See what it did for the login, and whether you still need it.')
+      report.warn(
+        item.at,
+        PATH,
+        'step_unknown',
+        `This step has no counterpart and is left out: ${what}.`,
+        'See what it did for the login, and whether you still need it.',
+      )
       differs.push(`left out: ${what}`)
     }
   }
   differs.push(...DEFAULT_PIPELINE.filter((step) => !known.includes(step)).map((step) => `${step} was not there`))
   const expected = DEFAULT_PIPELINE.filter((step) => known.includes(step))
   if (known.join() !== expected.join()) differs.push(`the order was ${known.join(', ')}`)
-  if (known.includes('associate_by_email')) report.warn(value.at, PATH, 'associate_by_email', 'associate_by_email links nobody here unless associateByEmail: true arms it.', 'People are known by tenant and object ID, not by an e-mail address that somebody else may have set.')
-  if (differs.length > 0) report.warn(value.at, PATH, 'pipeline_differs', `The default pipeline is printed, and NetBox's was another: ${differs.join('; ')}.`, 'The order may be changed here too (pipeline); see whether the difference matters to you.')
+  if (known.includes('associate_by_email')) {
+    report.warn(
+      value.at,
+      PATH,
+      'associate_by_email',
+      'associate_by_email links nobody here unless associateByEmail: true arms it.',
+      'People are known by tenant and object ID, not by an e-mail address that somebody else may have set.',
+    )
+  }
+  if (differs.length > 0) {
+    report.warn(
+      value.at,
+      PATH,
+      'pipeline_differs',
+      `The default pipeline is printed, and NetBox's was another: ${differs.join('; ')}.`,
+      'The order may be changed here too (pipeline); see whether the difference matters to you.',
+    )
+  }
   return differs
 }

@@ -1,4 +1,5 @@
-// A NetBox configuration as settings: the backend's (under any of its three prefixes), default groups, pipeline, mapping.
+// A NetBox configuration as settings: the backend's (under any of its three prefixes), default groups, pipeline,
+// mapping.
 import { isRefusal } from '../config/kinds/kind.js'
 import { guid, tenant } from '../config/kinds/object-ids.js'
 import { entraEndpoints, type Cloud } from '../entra/clouds.js'
@@ -23,17 +24,45 @@ export function readNetboxSettings(text: string, file: string, report: ImportRep
   const names = readNames(parsePython(text, file))
   const backend = readBackend(names, report)
   const settings = [...names.keys()].filter((name) => OTHERS.includes(name))
-  if (backend.size === 0 && settings.length === 0) throw new ImportRefused(`${file}: nothing of NetBox's login is in this file`, `Give the file that defines ${MAPPING} and SOCIAL_AUTH_AZUREAD_OAUTH2_KEY, or the NetBox Cloud table.`)
+  if (backend.size === 0 && settings.length === 0) {
+    throw new ImportRefused(
+      `${file}: nothing of NetBox's login is in this file`,
+      `Give the file that defines ${MAPPING} and SOCIAL_AUTH_AZUREAD_OAUTH2_KEY, or the NetBox Cloud table.`,
+    )
+  }
   warnOfReplaced(names, report)
   for (const [name, { at }] of names) {
     if (!name.startsWith('SOCIAL_AUTH_') || BACKEND.test(name) || OTHERS.includes(name)) continue
-    if (NAME_FEDERATED.test(name)) report.warn(at, name, 'setting_unknown', `${name} is left out.`, 'Set entra.federatedTokenFile in place of entra.clientSecret.')
-    else report.warn(at, name, 'setting_unknown', `${name} has no counterpart and is left out.`, 'See docs/configuration.md for what there is.')
+    if (NAME_FEDERATED.test(name)) {
+      report.warn(
+        at,
+        name,
+        'setting_unknown',
+        `${name} is left out.`,
+        'Set entra.federatedTokenFile in place of entra.clientSecret.',
+      )
+    } else {
+      report.warn(
+        at,
+        name,
+        'setting_unknown',
+        `${name} has no counterpart and is left out.`,
+        'See docs/configuration.md for what there is.',
+      )
+    }
   }
   const rows = createRows(report)
   const [mapping, pipeline, defaults] = OTHERS.map((name) => names.get(name))
   if (mapping) readMapping(mapping, rows, report)
-  else report.warn({ line: 1, column: 1 }, MAPPING, 'setting_missing', `${MAPPING} is not in this file: groupMapping is empty.`, 'If it is in another file, import that one as well.')
+  else {
+    report.warn(
+      { line: 1, column: 1 },
+      MAPPING,
+      'setting_missing',
+      `${MAPPING} is not in this file: groupMapping is empty.`,
+      'If it is in another file, import that one as well.',
+    )
+  }
   return {
     rows: rows.list,
     tenantId: readTenant(backend.get('TENANT_ID'), report),
@@ -47,7 +76,10 @@ export function readNetboxSettings(text: string, file: string, report: ImportRep
   }
 }
 
-interface Setting { readonly name: string, readonly value: Value }
+interface Setting {
+  readonly name: string
+  readonly value: Value
+}
 
 function readBackend(names: ReadonlyMap<string, Value>, report: ImportReport): Map<string, Setting> {
   const found = new Map<string, Setting>()
@@ -56,23 +88,53 @@ function readBackend(names: ReadonlyMap<string, Value>, report: ImportReport): M
     const earlier = part === undefined ? undefined : found.get(part)
     if (part === undefined) continue
     if (!earlier) found.set(part, { name, value })
-    else if (part !== 'SECRET' && JSON.stringify(earlier.value.content) !== JSON.stringify(value.content)) report.warn(value.at, name, 'setting_twice', `${name} differs from ${earlier.name}, which is taken.`, 'Compare the two and correct what is printed if the other one is in use.')
+    else if (part !== 'SECRET' && JSON.stringify(earlier.value.content) !== JSON.stringify(value.content)) {
+      report.warn(
+        value.at,
+        name,
+        'setting_twice',
+        `${name} differs from ${earlier.name}, which is taken.`,
+        'Compare the two and correct what is printed if the other one is in use.',
+      )
+    }
   }
   return found
 }
 
 function readTenant(setting: Setting | undefined, report: ImportReport): string | undefined {
-  if (!setting) report.warn({ line: 1, column: 1 }, 'entra.tenantId', 'tenant_missing', 'No tenant ID is in this file.', 'Set ENTRA_TENANT_ID to the Directory (tenant) ID; the backend azuread-oauth2 let every tenant in.')
+  if (!setting) {
+    report.warn(
+      { line: 1, column: 1 },
+      'entra.tenantId',
+      'tenant_missing',
+      'No tenant ID is in this file.',
+      'Set ENTRA_TENANT_ID to the Directory (tenant) ID; the backend azuread-oauth2 let every tenant in.',
+    )
+  }
   return setting && readId(setting, tenant, 'ENTRA_TENANT_ID', report)
 }
 
 function readClientId(setting: Setting | undefined, report: ImportReport): string | undefined {
-  if (!setting) report.warn({ line: 1, column: 1 }, 'entra.clientId', 'client_id_missing', 'No client ID is in this file.', 'Set ENTRA_CLIENT_ID to the Application (client) ID.')
+  if (!setting) {
+    report.warn(
+      { line: 1, column: 1 },
+      'entra.clientId',
+      'client_id_missing',
+      'No client ID is in this file.',
+      'Set ENTRA_CLIENT_ID to the Application (client) ID.',
+    )
+  }
   return setting && readId(setting, guid, 'ENTRA_CLIENT_ID', report)
 }
 
-function readId({ name, value: { content, at, ...value } }: Setting, kind: typeof guid, variable: string, report: ImportReport): string | undefined {
-  const refuse = (why: string, remedy: string) => report.warn(at, name, 'id_unusable', `${name} ${why}.`, `${remedy} Set ${variable}, or write the id in its place.`)
+function readId(
+  { name, value: { content, at, ...value } }: Setting,
+  kind: typeof guid,
+  variable: string,
+  report: ImportReport,
+): string | undefined {
+  const refuse = (why: string, remedy: string) =>
+    report.warn(at, name, 'id_unusable', `${name} ${why}.`, `${remedy} Set ${variable}, or write the id in its place.`)
   if (content.is === 'environment') {
     const { text, fallback } = content
     if (fallback === undefined || isEmpty(fallback)) return `\${${text}}`
@@ -106,7 +168,15 @@ function readSecret(setting: Setting | undefined, report: ImportReport): string 
     }
     return `\${${text}}`
   }
-  if (setting) report.warn(setting.value.at, setting.name, 'secret_not_copied', `${setting.name} is not copied.`, 'Put its value into the environment variable ENTRA_CLIENT_SECRET, or use entra.clientSecretFile.')
+  if (setting) {
+    report.warn(
+      setting.value.at,
+      setting.name,
+      'secret_not_copied',
+      `${setting.name} is not copied.`,
+      'Put its value into the environment variable ENTRA_CLIENT_SECRET, or use entra.clientSecretFile.',
+    )
+  }
   return undefined
 }
 
@@ -117,21 +187,47 @@ function readCloud(setting: Setting | undefined, report: ImportReport): Cloud | 
   if (resource === GRAPH_APP_ID) return undefined
   const cloud = CLOUDS.find((each) => entraEndpoints({ tenantId: 'any', cloud: each }).graph === resource)
   if (cloud !== undefined) return cloud
-  report.warn(value.at, name, 'resource_unknown', `${name} is not Microsoft Graph of any cloud: ${resource === undefined ? describe(value) : shown(resource)}.`, 'entra.cloud stays global; set it to usgov, usgov-dod or china if your registration is there.')
+  report.warn(
+    value.at,
+    name,
+    'resource_unknown',
+    `${name} is not Microsoft Graph of any cloud: ${resource === undefined ? describe(value) : shown(resource)}.`,
+    'entra.cloud stays global; set it to usgov, usgov-dod or china if your registration is there.',
+  )
   return undefined
 }
 
 function readDefaultGroups(value: Value, report: ImportReport): string[] {
   const path = 'REMOTE_AUTH_DEFAULT_GROUPS'
   if (value.content.is !== 'list') {
-    report.problem(value.at, path, 'not_a_list', `${path} is not read: ${describe(value)}.`, 'Write it as a literal list of names.')
+    report.problem(
+      value.at,
+      path,
+      'not_a_list',
+      `${path} is not read: ${describe(value)}.`,
+      'Write it as a literal list of names.',
+    )
     return []
   }
   const groups = value.content.items.flatMap((item) => {
     if (item.content.is === 'text') return isGroup(item.content.text, item.at, path, report) ? [item.content.text] : []
-    report.problem(item.at, path, 'not_a_text', `${path} has an entry that is not read: ${describe(item)}.`, 'Write it as a literal.')
+    report.problem(
+      item.at,
+      path,
+      'not_a_text',
+      `${path} has an entry that is not read: ${describe(item)}.`,
+      'Write it as a literal.',
+    )
     return []
   })
-  if (groups.length > 0) report.warn(value.at, path, 'default_groups_lost', `${path} has no effect, as in NetBox: azuread_map_groups runs later and replaces all memberships.`, 'Map an Entra group that everybody is in, and take defaultGroups away.')
+  if (groups.length > 0) {
+    report.warn(
+      value.at,
+      path,
+      'default_groups_lost',
+      `${path} has no effect, as in NetBox: azuread_map_groups runs later and replaces all memberships.`,
+      'Map an Entra group that everybody is in, and take defaultGroups away.',
+    )
+  }
   return [...new Set(groups)]
 }

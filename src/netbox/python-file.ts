@@ -1,5 +1,5 @@
-// From the text of a Python file to its syntax tree: parsed, never executed. A file with a mistake in it is refused whole,
-// since what a parser makes of the rest would be a guess about people's rights.
+// From the text of a Python file to its syntax tree: parsed, never executed. A file with a mistake in it is refused
+// whole, since what a parser makes of the rest would be a guess about people's rights.
 import { parser } from '@lezer/python'
 import type { Place } from '../config/problem.js'
 import { ImportRefused } from './report.js'
@@ -29,11 +29,16 @@ export function parsePython(text: string, file: string): PythonFile {
   const mistakes: Place[] = []
   top.cursor().iterate(({ name, type, from, to }) => {
     if (name === 'Comment') comments.set(place(starts, from).line, text.slice(from + 1, to).trim())
-    else if (type.isError || (name === 'String' && 'unfinished' in readPythonString(text.slice(from, to)))) mistakes.push(place(starts, from))
+    else if (type.isError || (name === 'String' && 'unfinished' in readPythonString(text.slice(from, to)))) {
+      mistakes.push(place(starts, from))
+    }
   })
   if (mistakes.length > 0) {
     const places = mistakes.slice(0, 5).map(({ line, column }) => `${file}:${line}:${column}: this is not valid Python`)
-    throw new ImportRefused(places.join('\n'), 'Give the NetBox configuration file as Python itself reads it, or the NetBox Cloud table as Markdown or CSV.')
+    throw new ImportRefused(
+      places.join('\n'),
+      'Give the NetBox configuration file as Python itself reads it, or the NetBox Cloud table as Markdown or CSV.',
+    )
   }
   return {
     statements: childrenOf(top).flatMap((node) => node.name === 'StatementGroup' ? childrenOf(node) : [node]),
@@ -60,7 +65,10 @@ export function childrenOf(node: SyntaxNode): SyntaxNode[] {
   return found
 }
 
-/** Brackets by the thousand would keep the parser busy for minutes; those in strings and comments count too, and close again. */
+/**
+ * Brackets by the thousand would keep the parser busy for minutes; those in strings and comments count too, and close
+ * again.
+ */
 function refuseDeep(text: string, file: string, placeOf: (at: { readonly from: number }) => Place): void {
   let depth = 0
   for (const { 0: bracket, index } of text.matchAll(/[()[\]{}]/g)) {

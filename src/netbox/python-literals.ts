@@ -1,5 +1,5 @@
-// What literals of Python mean: strings, numbers, lists, dicts, names of literals, look-ups of the environment. Nothing is
-// called and nothing is imported; whatever is more than a literal has the content `unknown`, and its place.
+// What literals of Python mean: strings, numbers, lists, dicts, names of literals, look-ups of the environment. Nothing
+// is called and nothing is imported; whatever is more than a literal has the content `unknown`, and its place.
 import { childrenOf, type PythonFile, type SyntaxNode } from './python-file.js'
 import { readPythonString } from './python-strings.js'
 import { put, type Content, type Entries, type Value } from './python-values.js'
@@ -23,41 +23,70 @@ export function createEvaluator(file: PythonFile, names: ReadonlyMap<string, Val
   /** The object is shared with its name; a text is told apart by where it is used. */
   function named(node: SyntaxNode): Value {
     const value = names.get(textOf(node))
-    if (!value) return { content: unknown(`${textOf(node)} is not set to a literal earlier in this file`), at: placeOf(node), note: undefined }
+    if (!value) {
+      return {
+        content: unknown(`${textOf(node)} is not set to a literal earlier in this file`),
+        at: placeOf(node),
+        note: undefined,
+      }
+    }
     if (value.content.is === 'list' || value.content.is === 'dict') return value
     return { content: value.content, at: placeOf(node), note: file.commentBeside(node) ?? value.note }
   }
 
   function contentOf(node: SyntaxNode, parts: SyntaxNode[]): Content {
     switch (node.name) {
-      case 'String': case 'FormatString': return string(node)
-      case 'ContinuedString': return joined(parts)
-      case 'Number': return { is: 'number', text: textOf(node) }
-      case 'Boolean': case 'None': return { is: 'constant', value: CONSTANTS[textOf(node)] ?? null }
-      case 'ArrayExpression': case 'TupleExpression': case 'SetExpression': return { is: 'list', items: items(parts) }
-      case 'DictionaryExpression': return dict(parts)
-      case 'CallExpression': return call(node, parts)
-      case 'MemberExpression': return member(node, parts)
-      case 'BinaryExpression': return product(node, parts)
-      case 'UnaryExpression': return parts[1]?.name === 'Number' ? { is: 'number', text: textOf(node) } : notLiteral(node)
-      default: return notLiteral(node)
+      case 'String':
+      case 'FormatString':
+        return string(node)
+      case 'ContinuedString':
+        return joined(parts)
+      case 'Number':
+        return { is: 'number', text: textOf(node) }
+      case 'Boolean':
+      case 'None':
+        return { is: 'constant', value: CONSTANTS[textOf(node)] ?? null }
+      case 'ArrayExpression':
+      case 'TupleExpression':
+      case 'SetExpression':
+        return { is: 'list', items: items(parts) }
+      case 'DictionaryExpression':
+        return dict(parts)
+      case 'CallExpression':
+        return call(node, parts)
+      case 'MemberExpression':
+        return member(node, parts)
+      case 'BinaryExpression':
+        return product(node, parts)
+      case 'UnaryExpression':
+        return parts[1]?.name === 'Number' ? { is: 'number', text: textOf(node) } : notLiteral(node)
+      default:
+        return notLiteral(node)
     }
   }
 
   function notLiteral(node: SyntaxNode): Content {
     const [first = '', ...more] = textOf(node).split('\n')
-    return unknown(`${first.length > 60 || more.length > 0 ? `${first.slice(0, 57)}...` : first} is not a literal, and nothing in this file is executed`)
+    return unknown(
+      `${
+        first.length > 60 || more.length > 0 ? `${first.slice(0, 57)}...` : first
+      } is not a literal, and nothing in this file is executed`,
+    )
   }
 
   function string(node: SyntaxNode): Content {
     const reading = readPythonString(textOf(node))
-    return 'text' in reading ? { is: 'text', text: reading.text } : unknown(`this string ${'refused' in reading ? reading.refused : 'does not end'}, which is not read`)
+    return 'text' in reading
+      ? { is: 'text', text: reading.text }
+      : unknown(`this string ${'refused' in reading ? reading.refused : 'does not end'}, which is not read`)
   }
 
   function joined(parts: SyntaxNode[]): Content {
     const contents = parts.map(string)
     const texts = contents.flatMap((content) => content.is === 'text' ? content.text : [])
-    return texts.length === contents.length ? { is: 'text', text: texts.join('') } : contents.find(({ is }) => is === 'unknown') ?? unknown('this string is not read')
+    return texts.length === contents.length
+      ? { is: 'text', text: texts.join('') }
+      : contents.find(({ is }) => is === 'unknown') ?? unknown('this string is not read')
   }
 
   function items(parts: SyntaxNode[]): Value[] {
@@ -84,7 +113,9 @@ export function createEvaluator(file: PythonFile, names: ReadonlyMap<string, Val
 
   /** In `dict(name=...)` the name is the key itself. */
   function keyword(node: SyntaxNode): Value {
-    return node.parent?.name === 'ArgList' ? { content: { is: 'text', text: textOf(node) }, at: placeOf(node), note: undefined } : evaluate(node)
+    return node.parent?.name === 'ArgList'
+      ? { content: { is: 'text', text: textOf(node) }, at: placeOf(node), note: undefined }
+      : evaluate(node)
   }
 
   function call(node: SyntaxNode, [callee, list]: SyntaxNode[]): Content {
@@ -102,7 +133,9 @@ export function createEvaluator(file: PythonFile, names: ReadonlyMap<string, Val
 
   function member(node: SyntaxNode, parts: SyntaxNode[]): Content {
     const [object, bracket, key] = parts
-    if (object && key && bracket?.name === '[' && /^(?:os\s*\.\s*)?environ$/.test(textOf(object))) return environment(node, key)
+    if (object && key && bracket?.name === '[' && /^(?:os\s*\.\s*)?environ$/.test(textOf(object))) {
+      return environment(node, key)
+    }
     return notLiteral(node)
   }
 

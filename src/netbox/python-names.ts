@@ -1,10 +1,17 @@
-// What the names at the top of a Python file stand for at its end, as far as literals say. Whatever may change an object in
-// a way that is not read (a method, a loop, an `if`) makes it unknown: half a mapping must not pass for the whole.
+// What the names at the top of a Python file stand for at its end, as far as literals say. Whatever may change an
+// object in a way that is not read (a method, a loop, an `if`) makes it unknown: half a mapping must not pass for the
+// whole.
 import { childrenOf, type PythonFile, type SyntaxNode } from './python-file.js'
 import { createEvaluator } from './python-literals.js'
 import { itemNamed, put, type Value } from './python-values.js'
 
-const HARMLESS = new Set(['PassStatement', 'FunctionDefinition', 'ClassDefinition', 'DecoratedStatement', 'AssertStatement'])
+const HARMLESS = new Set([
+  'PassStatement',
+  'FunctionDefinition',
+  'ClassDefinition',
+  'DecoratedStatement',
+  'AssertStatement',
+])
 const MAX_ITEMS = 10
 const WORDS = /^[A-Za-z_]\w*/
 
@@ -21,7 +28,9 @@ export function readNames(file: PythonFile): ReadonlyMap<string, Value> {
     const right = groups.length > 1 ? groups.pop() ?? [] : []
     const [first] = right
     if (!first) return // `NAME: str` alone
-    const value: Value = right.length === 1 && first.name !== '*' ? evaluate(first) : { content: { is: 'list', items: items(right) }, at: file.placeOf(first), note: undefined }
+    const value: Value = right.length === 1 && first.name !== '*'
+      ? evaluate(first)
+      : { content: { is: 'list', items: items(right) }, at: file.placeOf(first), note: undefined }
     for (const target of groups) bind(target, value, statement)
   }
 
@@ -43,7 +52,9 @@ export function readNames(file: PythonFile): ReadonlyMap<string, Value> {
   function itemOf(node: SyntaxNode, depth = 0): Value | undefined {
     if (node.name === 'VariableName') return names.get(file.textOf(node))
     const [object, bracket, key] = childrenOf(node)
-    if (node.name !== 'MemberExpression' || bracket?.name !== '[' || !object || !key || depth > MAX_ITEMS) return undefined
+    if (node.name !== 'MemberExpression' || bracket?.name !== '[' || !object || !key || depth > MAX_ITEMS) {
+      return undefined
+    }
     const dict = itemOf(object, depth + 1)
     const wanted = evaluate(key).content
     if (dict?.content.is !== 'dict' || wanted.is !== 'text') return undefined
@@ -53,7 +64,10 @@ export function readNames(file: PythonFile): ReadonlyMap<string, Value> {
   /** Every name that the statement mentions, and the objects behind it, at any depth. */
   function spoil(statement: SyntaxNode): void {
     const at = file.placeOf(statement)
-    const content = { is: 'unknown', says: `line ${at.line} can change it in a way that only Python itself can follow` } as const
+    const content = {
+      is: 'unknown',
+      says: `line ${at.line} can change it in a way that only Python itself can follow`,
+    } as const
     statement.cursor().iterate(({ name, from, to }) => {
       if (name !== 'VariableName') return
       const word = WORDS.exec(file.textOf(statement).slice(from - statement.from, to - statement.from))?.[0]
@@ -80,10 +94,13 @@ function spoilValue(value: Value, content: Value['content']): void {
   const { content: before } = value
   if (before.is !== 'list' && before.is !== 'dict') return
   value.content = content
-  for (const part of before.is === 'list' ? before.items : [...before.entries.values()].map((entry) => entry.value)) spoilValue(part, content)
+  for (const part of before.is === 'list' ? before.items : [...before.entries.values()].map((entry) => entry.value)) {
+    spoilValue(part, content)
+  }
 }
 
 /** A string as a statement is a comment. */
 function isText(statement: SyntaxNode): boolean {
-  return statement.name === 'ExpressionStatement' && childrenOf(statement).every(({ name }) => name === 'String' || name === 'ContinuedString')
+  return statement.name === 'ExpressionStatement' &&
+    childrenOf(statement).every(({ name }) => name === 'String' || name === 'ContinuedString')
 }

@@ -2,7 +2,18 @@
 
 const LITERAL = /^([a-z]*)("""|'''|"|')([\s\S]*)$/i
 const ESCAPE = /\\(?:(\n)|([0-7]{1,3})|(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8}))|([abfnrtv\\'"])|[NUux])/g
-const CHARACTERS: Readonly<Record<string, string>> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '\'': '\'', '"': '"' }
+const CHARACTERS: Readonly<Record<string, string>> = {
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+  '\\': '\\',
+  "'": "'",
+  '"': '"',
+}
 
 export type StringReading = { readonly text: string } | { readonly refused: string } | { readonly unfinished: true }
 
@@ -17,14 +28,17 @@ export function readPythonString(source: string): StringReading {
 
 function unescape(body: string): StringReading {
   let refused: string | undefined
-  const text = body.replace(ESCAPE, (whole: string, newline?: string, octal?: string, two?: string, four?: string, eight?: string, letter?: string) => {
-    if (newline !== undefined) return ''
-    if (octal !== undefined) return String.fromCodePoint(parseInt(octal, 8))
-    if (letter !== undefined) return CHARACTERS[letter] ?? whole
-    const code = parseInt(two ?? four ?? eight ?? '', 16)
-    if (code <= 0x10FFFF) return String.fromCodePoint(code)
-    refused ??= whole === '\\N' ? 'names a character by \\N{...}' : 'has an escape that is not complete'
-    return whole
-  })
+  const text = body.replace(
+    ESCAPE,
+    (whole: string, newline?: string, octal?: string, two?: string, four?: string, eight?: string, letter?: string) => {
+      if (newline !== undefined) return ''
+      if (octal !== undefined) return String.fromCodePoint(parseInt(octal, 8))
+      if (letter !== undefined) return CHARACTERS[letter] ?? whole
+      const code = parseInt(two ?? four ?? eight ?? '', 16)
+      if (code <= 0x10FFFF) return String.fromCodePoint(code)
+      refused ??= whole === '\\N' ? 'names a character by \\N{...}' : 'has an escape that is not complete'
+      return whole
+    },
+  )
   return refused === undefined ? { text } : { refused }
 }

@@ -10,7 +10,11 @@ export type Content =
   | { readonly is: 'unknown', readonly says: string }
 
 /** Python's objects are shared and can be changed through any of their names: `content` is replaced in place. */
-export interface Value { content: Content, readonly at: Place, readonly note: string | undefined }
+export interface Value {
+  content: Content
+  readonly at: Place
+  readonly note: string | undefined
+}
 
 export interface DictEntry {
   readonly key: Value

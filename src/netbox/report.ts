@@ -1,5 +1,5 @@
-// What an import has to say, in the shape of the configuration's own problems: a problem is something that is left out of
-// what is printed, a warning is something that is different from NetBox.
+// What an import has to say, in the shape of the configuration's own problems: a problem is something that is left out
+// of what is printed, a warning is something that is different from NetBox.
 import type { Place, Problem } from '../config/problem.js'
 
 export interface ImportReport {
@@ -12,12 +12,24 @@ export interface ImportReport {
 export function createImportReport(file: string): ImportReport {
   const problems: Problem[] = []
   const warnings: Problem[] = []
-  const entry = ({ line, column }: Place, path: string, code: string, message: string, remedy: string): Problem => ({ file, line, column, path, code, message, remedy })
+  const entry = ({ line, column }: Place, path: string, code: string, message: string, remedy: string): Problem => ({
+    file,
+    line,
+    column,
+    path,
+    code,
+    message,
+    remedy,
+  })
   return {
     problems,
     warnings,
-    problem: (...said) => { problems.push(entry(...said)) },
-    warn: (...said) => { warnings.push(entry(...said)) },
+    problem: (...said) => {
+      problems.push(entry(...said))
+    },
+    warn: (...said) => {
+      warnings.push(entry(...said))
+    },
   }
 }
 

@@ -16,8 +16,17 @@ export interface Row {
   readonly notes: string[]
 }
 
-export interface Mention { readonly id: string, readonly at: Place, readonly note?: string | undefined, readonly path: string }
-export interface Grant { readonly group?: string, readonly staff?: boolean, readonly superuser?: boolean }
+export interface Mention {
+  readonly id: string
+  readonly at: Place
+  readonly note?: string | undefined
+  readonly path: string
+}
+export interface Grant {
+  readonly group?: string
+  readonly staff?: boolean
+  readonly superuser?: boolean
+}
 
 export interface Rows {
   readonly list: readonly Row[]
@@ -31,10 +40,19 @@ export function createRows(report: ImportReport): Rows {
   function rowOf({ id, at, path }: Mention): Row {
     const reading = entraGroup.read(id, context(id))
     const refused = isRefusal(reading)
-    if (refused) report.problem(at, path, reading.code, `The id ${reading.says}.`, `${reading.remedy} It is left out: its row is printed as a comment.`)
+    if (refused) {
+      report.problem(
+        at,
+        path,
+        reading.code,
+        `The id ${reading.says}.`,
+        `${reading.remedy} It is left out: its row is printed as a comment.`,
+      )
+    }
     const key = refused ? `refused ${id}` : String(reading.value)
     if (!refused) tellCase(id, key, at, path)
-    const row = rows.get(key) ?? { id: refused ? id : key, refused, groups: [], staff: false, superuser: false, notes: [] }
+    const row = rows.get(key) ??
+      { id: refused ? id : key, refused, groups: [], staff: false, superuser: false, notes: [] }
     rows.set(key, row)
     return row
   }
@@ -42,19 +60,40 @@ export function createRows(report: ImportReport): Rows {
   function tellCase(id: string, key: string, at: Place, path: string): void {
     const before = spellings.get(key) ?? id
     spellings.set(key, before)
-    if (before !== id) report.warn(at, path, 'id_case', `${id} and ${before} are the same id but for upper and lower case: their rows are merged.`, 'NetBox compares exactly, so only the one in lower case had an effect there; see that the row grants what you mean.')
-    else if (id !== key) report.warn(at, path, 'id_case', `${id} has capital letters.`, 'Entra ID writes ids in lower case and NetBox compares exactly, so it had no effect there; it has one here.')
+    if (before !== id) {
+      report.warn(
+        at,
+        path,
+        'id_case',
+        `${id} and ${before} are the same id but for upper and lower case: their rows are merged.`,
+        'NetBox compares exactly, so only the one in lower case had an effect there; see that the row grants what ' +
+          'you mean.',
+      )
+    } else if (id !== key) {
+      report.warn(
+        at,
+        path,
+        'id_case',
+        `${id} has capital letters.`,
+        'Entra ID writes ids in lower case and NetBox compares exactly, so it had no effect there; it has one here.',
+      )
+    }
   }
 
   return {
-    get list() { return [...rows.values()] },
+    get list() {
+      return [...rows.values()]
+    },
     add(mention, grant) {
       const row = rowOf(mention)
       const note = mention.note?.replace(/\s+/g, ' ').replace(/\p{C}/gu, '?')
       if (note && !row.notes.includes(note)) row.notes.push(note)
       row.staff ||= grant.staff ?? false
       row.superuser ||= grant.superuser ?? false
-      if (grant.group !== undefined && isGroup(grant.group, mention.at, mention.path, report) && !row.groups.includes(grant.group)) row.groups.push(grant.group)
+      if (
+        grant.group !== undefined && isGroup(grant.group, mention.at, mention.path, report) &&
+        !row.groups.includes(grant.group)
+      ) row.groups.push(grant.group)
     },
   }
 }
@@ -64,8 +103,24 @@ export function isGroup(name: string, at: Place, path: string, report: ImportRep
   const reading = groupName.read(name, context(name))
   const refusal: Refusal | undefined = name === ''
     ? { code: 'group_name_empty', says: 'is empty', remedy: 'Name a local group.' }
-    : name.includes(',') ? { code: 'group_name_separator', says: `holds a comma: ${shown(name)}`, remedy: 'Rename the group: in a header, an application would read two.' } : isRefusal(reading) ? reading : undefined
-  if (refusal) report.problem(at, path, refusal.code, `The name of the group ${refusal.says}.`, `${refusal.remedy} The name is left out.`)
+    : name.includes(',')
+    ? {
+      code: 'group_name_separator',
+      says: `holds a comma: ${shown(name)}`,
+      remedy: 'Rename the group: in a header, an application would read two.',
+    }
+    : isRefusal(reading)
+    ? reading
+    : undefined
+  if (refusal) {
+    report.problem(
+      at,
+      path,
+      refusal.code,
+      `The name of the group ${refusal.says}.`,
+      `${refusal.remedy} The name is left out.`,
+    )
+  }
   return !refusal
 }
 

@@ -1,5 +1,5 @@
-// The configuration as YAML, made by the `yaml` package so that no name of a group can become structure. What must still
-// be given is a variable, and the comment at the top names them all.
+// The configuration as YAML, made by the `yaml` package so that no name of a group can become structure. What must
+// still be given is a variable, and the comment at the top names them all.
 import { Document, isCollection, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import { DEFAULT_PIPELINE } from '../config/schema.js'
 import { VIEW_PERMISSION } from './to-groups.js'
@@ -23,7 +23,12 @@ const LINE_WIDTH = 0 // long names are not folded
 const variable = (name: string) => `\${${name}}`
 
 export function toYaml(imported: Imported): string {
-  const { tenantId = variable('ENTRA_TENANT_ID'), clientId = variable('ENTRA_CLIENT_ID'), clientSecret = variable('ENTRA_CLIENT_SECRET'), cloud } = imported
+  const {
+    tenantId = variable('ENTRA_TENANT_ID'),
+    clientId = variable('ENTRA_CLIENT_ID'),
+    clientSecret = variable('ENTRA_CLIENT_SECRET'),
+    cloud,
+  } = imported
   const { netboxHost, cookieDomain } = hostsOf(imported)
   const given = [netboxHost, cookieDomain, tenantId, clientId, clientSecret]
   const named = given.flatMap((value) => WHOLE.exec(value)?.[1] ?? [])
@@ -31,21 +36,40 @@ export function toYaml(imported: Imported): string {
   const document = new Document(new YAMLMap())
   const list = (...values: readonly string[]) => flow(document, values)
   document.set('server', document.createNode({ publicUrl: variable('PUBLIC_URL'), redirectDomains: list(netboxHost) }))
-  document.set('entra', document.createNode({ tenantId, clientId, clientSecret, ...(cloud === undefined || cloud === 'global' ? {} : { cloud }) }))
+  document.set(
+    'entra',
+    document.createNode({
+      tenantId,
+      clientId,
+      clientSecret,
+      ...(cloud === undefined || cloud === 'global' ? {} : { cloud }),
+    }),
+  )
   document.set('database', document.createNode({ url: variable('DATABASE_URL') }))
   const session = { secrets: list(variable('SESSION_SECRET')), cookieDomain, ...imported.sessionTimes }
   document.set('session', document.createNode(session))
   document.set('keys', document.createNode({ encryptionSecrets: list(variable('KEY_ENCRYPTION_SECRET')) }))
-  if (imported.tenantId === undefined) beside(document.getIn(['entra', 'tenantId'], true), 'REPLACE: the Directory (tenant) ID of your organisation')
-  if (imported.clientId === undefined) beside(document.getIn(['entra', 'clientId'], true), 'REPLACE: the Application (client) ID of the registration')
+  if (imported.tenantId === undefined) {
+    beside(document.getIn(['entra', 'tenantId'], true), 'REPLACE: the Directory (tenant) ID of your organisation')
+  }
+  if (imported.clientId === undefined) {
+    beside(document.getIn(['entra', 'clientId'], true), 'REPLACE: the Application (client) ID of the registration')
+  }
   addMapping(document, imported.rows)
   addAccess(document, netboxHost)
   if (imported.defaultGroups?.length) {
     document.set('defaultGroups', flow(document, imported.defaultGroups.map(literal)))
-    above(document, 'defaultGroups', ['No effect, as in NetBox: azuread_map_groups runs later and replaces all memberships.'])
+    above(document, 'defaultGroups', [
+      'No effect, as in NetBox: azuread_map_groups runs later and replaces all memberships.',
+    ])
   }
   if (imported.pipelineDiffers) addPipeline(document, imported.pipelineDiffers)
-  document.commentBefore = [' Made from a NetBox configuration by: gatehouse import-netbox', ' Judge it with: gatehouse check', ' It needs these variables in the environment:', ...[...new Set(used)].map((name) => `   ${name.padEnd(24)} ${EXPLAINED[name] ?? 'as in NetBox'}`)].join('\n')
+  document.commentBefore = [
+    ' Made from a NetBox configuration by: gatehouse import-netbox',
+    ' Judge it with: gatehouse check',
+    ' It needs these variables in the environment:',
+    ...[...new Set(used)].map((name) => `   ${name.padEnd(24)} ${EXPLAINED[name] ?? 'as in NetBox'}`),
+  ].join('\n')
   return document.toString({ lineWidth: LINE_WIDTH, flowCollectionPadding: false })
 }
 
@@ -92,13 +116,22 @@ function rowNode(document: Document, { id, groups, staff, superuser, notes }: Ro
 function asComment(row: Row): string[] {
   const alone = new Document(new YAMLSeq())
   alone.add(rowNode(alone, { ...row, id: row.id.replace(/\p{C}/gu, '?').slice(0, 200) }))
-  return [' not an object ID:', ...alone.toString({ lineWidth: LINE_WIDTH, flowCollectionPadding: false }).trimEnd().split('\n').map((line) => ` ${line}`)]
+  return [
+    ' not an object ID:',
+    ...alone.toString({ lineWidth: LINE_WIDTH, flowCollectionPadding: false }).trimEnd().split('\n').map((line) =>
+      ` ${line}`
+    ),
+  ]
 }
 
 function addPipeline(document: Document, differs: readonly string[]): void {
   document.set('pipeline', flow(document, [...DEFAULT_PIPELINE]))
   const said = differs.map((each) => ` - ${each.replace(/\p{C}/gu, '?')}`)
-  above(document, 'pipeline', differs.length === 0 ? ['The same order as in NetBox.'] : ['The default order. In NetBox:', ...said])
+  above(
+    document,
+    'pipeline',
+    differs.length === 0 ? ['The same order as in NetBox.'] : ['The default order. In NetBox:', ...said],
+  )
 }
 
 function flow(document: Document, values: readonly string[]): YAMLSeq {
@@ -117,7 +150,11 @@ function beside(node: unknown, comment: string): void {
 }
 
 function above(document: Document, key: string, lines: readonly string[]): void {
-  const pair = isCollection(document.contents) ? (document.contents as YAMLMap).items.find((each) => each.key instanceof Scalar ? each.key.value === key : each.key === key) : undefined
+  const pair = isCollection(document.contents)
+    ? (document.contents as YAMLMap).items.find((each) =>
+      each.key instanceof Scalar ? each.key.value === key : each.key === key
+    )
+    : undefined
   if (!pair) return
   pair.key = new Scalar(key)
   ;(pair.key as Scalar).commentBefore = lines.map((line) => line.startsWith(' ') ? line : ` ${line}`).join('\n')

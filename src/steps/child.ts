@@ -1,5 +1,5 @@
-// What runs in a step's process. The process gets the text of `serveStep` and nothing else: it may read no file, so this
-// function must stand on its own body, and on nothing that is imported or declared around it.
+// What runs in a step's process. The process gets the text of `serveStep` and nothing else: it may read no file, so
+// this function must stand on its own body, and on nothing that is imported or declared around it.
 
 /** What the process says: that the module is loaded, or what came of a question. One JSON text a line. */
 export type Said =
@@ -21,7 +21,9 @@ export async function serveStep(): Promise<void> {
     return text.replaceAll(/data:text\/javascript;base64,[\w+/=]+/g, 'the module').slice(0, 300)
   }
   const output = new Socket({ fd: 3, readable: false, writable: true })
-  const say = (said: Said): void => { output.write(`${JSON.stringify(said)}\n`) }
+  const say = (said: Said): void => {
+    output.write(`${JSON.stringify(said)}\n`)
+  }
 
   // The permission model knows nothing of signals: one would open the debugger of the gateway, another one ends it.
   const outward = ['kill', '_kill', '_debugProcess', '_debugEnd', 'binding', '_linkedBinding', 'dlopen', 'execve']

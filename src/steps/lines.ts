@@ -23,6 +23,8 @@ export function readLines(stream: Readable, most: number, line: (text: string) =
     rest = ''
     skipping = true
   })
-  stream.on('end', () => { if (rest !== '') end(rest) })
+  stream.on('end', () => {
+    if (rest !== '') end(rest)
+  })
   stream.on('error', () => {})
 }

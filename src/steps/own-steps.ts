@@ -1,4 +1,5 @@
-// The steps of the operator's own that are loaded: one process each, replaced when the file changes or the process is lost.
+// The steps of the operator's own that are loaded: one process each, replaced when the file changes or the process is
+// lost.
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { GatehouseError } from '../core/errors.js'
@@ -7,10 +8,17 @@ import type { NamedStep } from '../core/pipeline/pipeline.js'
 import { startRunner, type Runner } from './runner.js'
 
 /** A file as the configuration checked it. */
-export interface StepFile { readonly name: string, readonly path: string, readonly sha256: string }
+export interface StepFile {
+  readonly name: string
+  readonly path: string
+  readonly sha256: string
+}
 
 export interface OwnSteps {
-  /** Loads what is not loaded yet; when all of it is, lets go of what is no longer named. @throws GatehouseError `step_unusable` */
+  /**
+   * Loads what is not loaded yet; when all of it is, lets go of what is no longer named. @throws GatehouseError
+   * `step_unusable`
+   */
   prepare(files: readonly StepFile[]): Promise<void>
   /** @throws GatehouseError (when it runs) `step_unusable`, `step_failed`, `step_refused` */
   step(file: StepFile): NamedStep
@@ -26,7 +34,13 @@ const TIMEOUT_MS = 5_000
 
 export function createOwnSteps({ log, timeoutMs = TIMEOUT_MS }: OwnStepsOptions): OwnSteps {
   const loaded = new Map<string, { readonly source: string, runner: Runner }>()
-  const start = (name: string, source: string): Runner => startRunner({ name, source, timeoutMs, printed: (line) => log.info({ step: name, line }, 'a step of your own printed a line') })
+  const start = (name: string, source: string): Runner =>
+    startRunner({
+      name,
+      source,
+      timeoutMs,
+      printed: (line) => log.info({ step: name, line }, 'a step of your own printed a line'),
+    })
   const runnerOf = async (file: StepFile): Promise<Runner> => {
     const key = keyOf(file)
     const known = loaded.get(key)
@@ -36,7 +50,9 @@ export function createOwnSteps({ log, timeoutMs = TIMEOUT_MS }: OwnStepsOptions)
     if (runner?.usable()) return runner
     const started = start(file.name, source)
     loaded.set(key, { source, runner: started })
-    started.ready.catch(() => { if (loaded.get(key)?.runner === started) loaded.delete(key) })
+    started.ready.catch(() => {
+      if (loaded.get(key)?.runner === started) loaded.delete(key)
+    })
     return started
   }
   const ready = async (file: StepFile): Promise<Runner> => {
@@ -68,8 +84,20 @@ function keyOf({ name, sha256 }: StepFile): string {
 
 /** The bytes that were checked, or none. */
 async function sourceOf({ name, path, sha256 }: StepFile): Promise<string> {
-  const source = await readFile(path, 'utf8').catch((cause: unknown) => { throw new GatehouseError('step_unusable', { cause, detail: `${name}: ${path} cannot be read`, facts: { step: name } }) })
+  const source = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new GatehouseError('step_unusable', {
+      cause,
+      detail: `${name}: ${path} cannot be read`,
+      facts: { step: name },
+    })
+  })
   const text = source.startsWith('\uFEFF') ? source.slice(1) : source
-  if (createHash('sha256').update(text).digest('hex') !== sha256) throw new GatehouseError('step_unusable', { detail: `${name}: ${path} changed while it was being loaded`, remedy: 'It is read again as soon as the change is noticed.', facts: { step: name } })
+  if (createHash('sha256').update(text).digest('hex') !== sha256) {
+    throw new GatehouseError('step_unusable', {
+      detail: `${name}: ${path} changed while it was being loaded`,
+      remedy: 'It is read again as soon as the change is noticed.',
+      facts: { step: name },
+    })
+  }
   return text
 }

@@ -1,5 +1,6 @@
-// The process of one step: an empty environment, no file, no other process, no thread, no native code. The network stays
-// open. What the permission model of Node enforces is said on the command line, and cannot be taken back from inside.
+// The process of one step: an empty environment, no file, no other process, no thread, no native code. The network
+// stays open. What the permission model of Node enforces is said on the command line, and cannot be taken back from
+// inside.
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Socket } from 'node:net'
@@ -8,8 +9,8 @@ import type { Readable, Writable } from 'node:stream'
 import { serveStep } from './child.js'
 
 const MEMORY_MB = 64
-// Agents that watch programs (tracing, coverage) add NODE_OPTIONS to every process that is started, whatever environment
-// it is given. In a fenced process their files cannot be read, so it would not start.
+// Agents that watch programs (tracing, coverage) add NODE_OPTIONS to every process that is started, whatever
+// environment it is given. In a fenced process their files cannot be read, so it would not start.
 const CLEAR = '/usr/bin/env'
 
 export interface StepProcess {
@@ -45,7 +46,10 @@ export function startStepProcess(flags: readonly string[]): StepProcess {
   const { root } = parse(process.execPath)
   const [program = '', ...args] = existsSync(CLEAR) ? [CLEAR, '-i', ...node] : node
   const child = spawn(program, args, {
-    env: {}, cwd: root, stdio: ['pipe', 'pipe', 'pipe', 'pipe'], windowsHide: true,
+    env: {},
+    cwd: root,
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+    windowsHide: true,
   }) as unknown as ChildProcessByStdio<Writable, Readable, Readable>
   const output = child.stdio[3] as unknown as Readable
   const end = endWithUs(child.pid)
@@ -65,7 +69,9 @@ export function startStepProcess(flags: readonly string[]): StepProcess {
       child.unref()
       for (const stream of streams) stream.unref()
     },
-    kill: () => { child.kill('SIGKILL') },
+    kill: () => {
+      child.kill('SIGKILL')
+    },
   }
 }
 
@@ -82,5 +88,7 @@ function endWithUs(pid: number | undefined): () => void {
   watcher.stdin.on('error', () => {})
   watcher.unref()
   ;(watcher.stdin as unknown as Socket).unref()
-  return () => { watcher.kill('SIGKILL') }
+  return () => {
+    watcher.kill('SIGKILL')
+  }
 }

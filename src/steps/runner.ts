@@ -65,7 +65,9 @@ export function startRunner({ name, source, timeoutMs, printed }: RunnerOptions)
   }
   const hear = (said: Said): void => {
     if (said.kind === 'answer') settle(said.id, ({ resolve }) => resolve(said.answer))
-    if (said.kind === 'threw') settle(said.id, ({ reject }) => reject(failed(`threw ${String(said.why).slice(0, 300)}`)))
+    if (said.kind === 'threw') {
+      settle(said.id, ({ reject }) => reject(failed(`threw ${String(said.why).slice(0, 300)}`)))
+    }
   }
   const first = new Promise<Said>((resolve) => {
     const listen = (line: string): void => {
@@ -81,7 +83,9 @@ export function startRunner({ name, source, timeoutMs, printed }: RunnerOptions)
     gone = true
     for (const id of [...waiting.keys()]) settle(id, ({ reject }) => reject(failed('ended its process')))
   })
-  const tell = (told: Told): void => { own.input.write(`${JSON.stringify(told)}\n`) }
+  const tell = (told: Told): void => {
+    own.input.write(`${JSON.stringify(told)}\n`)
+  }
   tell({ source })
   return {
     ready: loaded({ own, name, first, ended }).finally(own.unref),
@@ -128,7 +132,8 @@ async function loaded({ own, name, first, ended }: Loading): Promise<void> {
 }
 
 function unusable(name: string, why: string): GatehouseError {
-  const remedy = 'It must be one JavaScript module (import and export, Node\'s own modules alone) with a function as its ' +
+  const remedy =
+    "It must be one JavaScript module (import and export, Node's own modules alone) with a function as its " +
     'default export; it may read no file: docs/custom-steps.md.'
   return new GatehouseError('step_unusable', { detail: `${name}: ${why}`, remedy, facts: { step: name } })
 }

@@ -20,12 +20,20 @@ export interface AuditFilter {
   readonly limit: number
 }
 
-export async function listAudit(database: Database, { userId, since, action, limit }: AuditFilter): Promise<readonly AuditView[]> {
-  const { rows } = await database.ask((db) => db.execute<AuditView>(sql`
-    select to_json(at) #>> '{}' as at, action, actor, username, correlation_id as "correlationId", detail from audit_events
+export async function listAudit(
+  database: Database,
+  { userId, since, action, limit }: AuditFilter,
+): Promise<readonly AuditView[]> {
+  const { rows } = await database.ask((db) =>
+    db.execute<AuditView>(sql`
+    select to_json(at) #>> '{}' as at, action, actor, username, correlation_id as "correlationId", detail from
+      audit_events
     where (${userId ?? null}::uuid is null or user_id = ${userId ?? null}::uuid)
       and (${since?.toISOString() ?? null}::timestamptz is null or at >= ${since?.toISOString() ?? null}::timestamptz)
-      and (${action ?? null}::text is null or action = ${action ?? null}::text or starts_with(action, ${action ?? ''}::text || '.'))
-    order by id desc limit ${limit}`))
+      and (${action ?? null}::text is null or action = ${action ?? null}::text or starts_with(action, ${
+      action ?? ''
+    }::text || '.'))
+    order by id desc limit ${limit}`)
+  )
   return rows
 }

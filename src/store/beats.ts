@@ -1,5 +1,5 @@
-// Notices to oneself, and which of them came back. Notices come in the order of their commits: all that was told before one of these was
-// sent has been heard when it is.
+// Notices to oneself, and which of them came back. Notices come in the order of their commits: all that was told before
+// one of these was sent has been heard when it is.
 
 export interface Beats {
   /** @returns the number of one that is sent now */
@@ -32,7 +32,10 @@ export function createBeats(): Beats {
       return true
     },
     heardAt: () => heardAt,
-    nextHeard: () => new Promise((done) => { waiting.push({ number: last + 1, done }) }),
+    nextHeard: () =>
+      new Promise((done) => {
+        waiting.push({ number: last + 1, done })
+      }),
     giveUp() {
       sent.length = 0
       for (const { done } of waiting.splice(0)) done(false)

@@ -1,5 +1,6 @@
-// The two connections that changes are heard on and told of. A notice to oneself is sent on another one than it is heard on: a pool in
-// transaction mode would give whoever listens the notices that are sent by its own statement, and nobody else's.
+// The two connections that changes are heard on and told of. A notice to oneself is sent on another one than it is
+// heard on: a pool in transaction mode would give whoever listens the notices that are sent by its own statement, and
+// nobody else's.
 import type pg from 'pg'
 import { createOwnConnection, type OwnConnection } from './own-connection.js'
 
@@ -11,7 +12,10 @@ export interface ChangeConnections {
   /** When LISTEN was answered, by the monotonic clock, and by which server (`SERVER`); undefined until then. */
   readonly since: number | undefined
   readonly server: string | undefined
-  /** Sends the next beat, one at a time; what is asked for meanwhile goes after it. Nothing before LISTEN was answered, when the first one goes by itself. */
+  /**
+   * Sends the next beat, one at a time; what is asked for meanwhile goes after it. Nothing before LISTEN was answered,
+   * when the first one goes by itself.
+   */
   beat(): void
   /** Without waiting for a server that may never answer. */
   drop(): void
@@ -28,7 +32,9 @@ export interface ChangeConnectionsOptions {
   readonly onLost: (why: string) => void
 }
 
-export function openChangeConnections({ url, timeoutMs, hear, nextBeat, onLost }: ChangeConnectionsOptions): ChangeConnections {
+export function openChangeConnections(
+  { url, timeoutMs, hear, nextBeat, onLost }: ChangeConnectionsOptions,
+): ChangeConnections {
   let over = false
   let since: number | undefined
   let server: string | undefined
@@ -67,8 +73,12 @@ export function openChangeConnections({ url, timeoutMs, hear, nextBeat, onLost }
   hears.client.on('notification', ({ payload = '' }: pg.Notification) => hear(payload))
   open().catch(failed)
   return {
-    get since() { return since },
-    get server() { return server },
+    get since() {
+      return since
+    },
+    get server() {
+      return server
+    },
     beat,
     drop,
     async close() {

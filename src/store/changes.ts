@@ -1,6 +1,6 @@
-// LISTEN: hears of every change that the database tells (migrations/0002_change_notices.sql). A notice to oneself every second
-// proves that nothing is missed; five seconds without one, and everything is in doubt until it is heard again. It also says
-// what this replica runs (core/replicas.ts).
+// LISTEN: hears of every change that the database tells (migrations/0002_change_notices.sql). A notice to oneself every
+// second proves that nothing is missed; five seconds without one, and everything is in doubt until it is heard again.
+// It also says what this replica runs (core/replicas.ts).
 import { randomBytes } from 'node:crypto'
 import type { Replicas } from '../core/replicas.js'
 import type { Change, ChangeFeed } from '../core/session-cache.js'
@@ -19,7 +19,10 @@ export interface ChangeListenerOptions {
   readonly onKeys: () => void
   /** The feed broke, or stands again: something may have been missed since `knownUntil`. */
   readonly onDoubt: (knownUntil: number) => void
-  /** Which server rows are read from (`SERVER`). Another one than is listened to (a switchover that left the old one running): nothing is heard. */
+  /**
+   * Which server rows are read from (`SERVER`). Another one than is listened to (a switchover that left the old one
+   * running): nothing is heard.
+   */
   readonly readFrom: () => Promise<string>
   /** What goes out with each heartbeat, and who hears that of the others. */
   readonly replicas: Pick<Replicas, 'says' | 'hear' | 'look'>
@@ -30,7 +33,9 @@ export interface ChangeListenerOptions {
 
 const RETRY_MS = 500
 
-export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom, replicas, log, beatMs = 1_000, silenceMs = 5_000 }: ChangeListenerOptions): ChangeListener {
+export function createChangeListener(
+  { url, onChange, onKeys, onDoubt, readFrom, replicas, log, beatMs = 1_000, silenceMs = 5_000 }: ChangeListenerOptions,
+): ChangeListener {
   const self = randomBytes(9).toString('base64url')
   const beats = createBeats()
   const slept = sleepWatch(silenceMs)
@@ -59,26 +64,42 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom,
     beats.giveUp()
     if (listening) onDoubt(beats.heardAt())
     listening = false
-    if (!said) log.warn({ detail: why, remedy: 'Every check reads the database until this is over. LISTEN needs a direct connection or a pool in session mode.' }, 'changes are not heard of')
+    if (!said) {
+      log.warn({
+        detail: why,
+        remedy:
+          'Every check reads the database until this is over. LISTEN needs a direct connection or a pool in session ' +
+          'mode.',
+      }, 'changes are not heard of')
+    }
     said = true
     clearTimeout(retry)
     retry = setTimeout(connect, RETRY_MS).unref()
   }
   const connect = (): void => {
-    connections = openChangeConnections({ url, timeoutMs: silenceMs, hear, nextBeat: () => `b ${self} ${beats.next()} ${replicas.says()}`, onLost: lose })
+    connections = openChangeConnections({
+      url,
+      timeoutMs: silenceMs,
+      hear,
+      nextBeat: () => `b ${self} ${beats.next()} ${replicas.says()}`,
+      onLost: lose,
+    })
   }
   const compareServers = async (): Promise<void> => {
     const current = connections
     const from = await readFrom().catch(() => undefined) // that the database is not reached is noticed elsewhere
-    if (from !== undefined && current?.since !== undefined && current === connections && from !== current.server) lose('rows are read from another server than changes are heard from')
+    if (from !== undefined && current?.since !== undefined && current === connections && from !== current.server) {
+      lose('rows are read from another server than changes are heard from')
+    }
   }
   let ticks = 0
   const timer = setInterval(() => {
     if (slept()) onDoubt(-Infinity)
     if (++ticks % 5 === 0) compareServers().catch(() => {})
     if (connections?.since === undefined) return // connecting, which has a time limit of its own
-    if (performance.now() - Math.max(beats.heardAt(), connections.since) > silenceMs) lose(`nothing was heard for ${silenceMs / 1000} seconds`)
-    else connections.beat()
+    if (performance.now() - Math.max(beats.heardAt(), connections.since) > silenceMs) {
+      lose(`nothing was heard for ${silenceMs / 1000} seconds`)
+    } else connections.beat()
   }, beatMs).unref()
 
   connect()
@@ -101,7 +122,10 @@ export function createChangeListener({ url, onChange, onKeys, onDoubt, readFrom,
   }
 }
 
-/** Says once that the machine was suspended for longer than this: monotonic clocks stand still meanwhile, and timeouts with them. */
+/**
+ * Says once that the machine was suspended for longer than this: monotonic clocks stand still meanwhile, and timeouts
+ * with them.
+ */
 function sleepWatch(longerThanMs: number): () => boolean {
   const ahead = (): number => Date.now() - performance.now()
   let before = ahead()

@@ -1,6 +1,6 @@
-// How a connection to PostgreSQL becomes one: with TLS or without, as libpq's sslmode means it. The driver knows neither
-// `prefer` nor `allow`, and takes the others for `verify-full`; here the way is found before it is told that it is
-// connected, and from then on it has the socket itself.
+// How a connection to PostgreSQL becomes one: with TLS or without, as libpq's sslmode means it. The driver knows
+// neither `prefer` nor `allow`, and takes the others for `verify-full`; here the way is found before it is told that it
+// is connected, and from then on it has the socket itself.
 import { readFileSync } from 'node:fs'
 import { isIP, Socket } from 'node:net'
 import { connect as startTls, TLSSocket, type ConnectionOptions } from 'node:tls'
@@ -32,11 +32,17 @@ export interface Link {
   readonly encrypted: boolean
   /** Like TLSv1.3. */
   readonly protocol: string | undefined
-  /** What the server's certificate had to prove: nothing, that an authority signed it, or that it has the server's name as well. */
+  /**
+   * What the server's certificate had to prove: nothing, that an authority signed it, or that it has the server's name
+   * as well.
+   */
   readonly verified: 'nothing' | 'authority' | 'name'
 }
 
-export interface ConnectionSettings { readonly keepAlive?: boolean | undefined, readonly keepAliveInitialDelayMillis?: number | undefined }
+export interface ConnectionSettings {
+  readonly keepAlive?: boolean | undefined
+  readonly keepAliveInitialDelayMillis?: number | undefined
+}
 
 export class PostgresConnection extends pg.Connection {
   readonly #tls: TlsWish
@@ -61,7 +67,13 @@ export class PostgresConnection extends pg.Connection {
   connect(port: number | string, host?: string): void {
     const { mode } = this.#tls
     this.#inner._connecting = true
-    this.#ways = mode === 'disable' ? [false] : mode === 'allow' ? [false, true] : mode === 'prefer' ? [true, false] : [true]
+    this.#ways = mode === 'disable'
+      ? [false]
+      : mode === 'allow'
+      ? [false, true]
+      : mode === 'prefer'
+      ? [true, false]
+      : [true]
     this.#tryNext(port, host, this.#inner.stream)
   }
 
@@ -156,7 +168,9 @@ export class PostgresConnection extends pg.Connection {
       this.#inner.attachListeners(stream)
     } else {
       stream.once('data', (answer: Buffer) => {
-        if (answer[0] === ERROR_RESPONSE && NOT_THIS_WAY.test(answer.toString('latin1')) && this.#ways.length > 0) return again()
+        if (answer[0] === ERROR_RESPONSE && NOT_THIS_WAY.test(answer.toString('latin1')) && this.#ways.length > 0) {
+          return again()
+        }
         this.#inner.attachListeners(stream)
         stream.emit('data', answer)
       })

@@ -9,16 +9,42 @@ import { addressOf, Unproven } from './scram-only.js'
 
 /** Kinds of failure, as `reason` in the log and `database_REASON` in what `check` and `doctor` find. */
 export type Reason =
-  | 'password' | 'access' | 'role' | 'missing' | 'rights' | 'read_only' | 'connections' | 'version'
-  | 'tls_refused' | 'certificate' | 'certificate_name' | 'certificate_file'
-  | 'other_server' | 'refused' | 'name' | 'timeout' | 'unreachable'
+  | 'password'
+  | 'access'
+  | 'role'
+  | 'missing'
+  | 'rights'
+  | 'read_only'
+  | 'connections'
+  | 'version'
+  | 'tls_refused'
+  | 'certificate'
+  | 'certificate_name'
+  | 'certificate_file'
+  | 'other_server'
+  | 'refused'
+  | 'name'
+  | 'timeout'
+  | 'unreachable'
 
-interface Meaning { readonly reason: Reason, readonly says: string, readonly remedy: string }
+interface Meaning {
+  readonly reason: Reason
+  readonly says: string
+  readonly remedy: string
+}
 
 const UNTRUSTED = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'CERT_UNTRUSTED', 'INVALID_CA',
-  'CERT_SIGNATURE_FAILURE', 'CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID', 'CERT_REVOKED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'CERT_UNTRUSTED',
+  'INVALID_CA',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'CERT_REVOKED',
 ])
 const UNREACHABLE = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET', 'ECONNABORTED', 'EPIPE'])
 // The driver gives these errors no code of their own.
@@ -60,17 +86,40 @@ function ofServer(error: pg.DatabaseError, address: DatabaseAddress, options: Fa
   const at = `PostgreSQL at ${place(address)}`
   const asIt = `${at}: ${error.message}`
   switch (error.code) {
-    case '28P01': return passwordWrong(address)
-    case '28000': return error.routine === 'InitializeSessionUserId'
-      ? { reason: 'role', says: asIt, remedy: `CREATE ROLE ${quoted(user)} LOGIN PASSWORD '...' (ALTER ROLE ${quoted(user)} LOGIN, where it exists).` }
-      : notLetIn(error, address, options)
-    case '3D000': return { reason: 'missing', says: `${at} has no database ${quoted(database)}.`, remedy: `CREATE DATABASE ${quoted(database)} OWNER ${quoted(user)};` }
-    case '53300': return { reason: 'connections', says: asIt, remedy: moreConnections(error, address) }
-    case '42501': return error.routine === 'CheckMyDatabase'
-      ? { reason: 'rights', says: asIt, remedy: `GRANT CONNECT ON DATABASE ${quoted(database)} TO ${quoted(user)};` }
-      : { reason: 'rights', says: asIt, remedy: `Gatehouse's tables belong to another role: GRANT that role TO ${quoted(user)}; or let it have them: REASSIGN OWNED BY that role TO ${quoted(user)};` }
-    case '25006': return readOnly(address)
-    default: return undefined
+    case '28P01':
+      return passwordWrong(address)
+    case '28000':
+      return error.routine === 'InitializeSessionUserId'
+        ? {
+          reason: 'role',
+          says: asIt,
+          remedy: `CREATE ROLE ${quoted(user)} LOGIN PASSWORD '...' (ALTER ROLE ${
+            quoted(user)
+          } LOGIN, where it exists).`,
+        }
+        : notLetIn(error, address, options)
+    case '3D000':
+      return {
+        reason: 'missing',
+        says: `${at} has no database ${quoted(database)}.`,
+        remedy: `CREATE DATABASE ${quoted(database)} OWNER ${quoted(user)};`,
+      }
+    case '53300':
+      return { reason: 'connections', says: asIt, remedy: moreConnections(error, address) }
+    case '42501':
+      return error.routine === 'CheckMyDatabase'
+        ? { reason: 'rights', says: asIt, remedy: `GRANT CONNECT ON DATABASE ${quoted(database)} TO ${quoted(user)};` }
+        : {
+          reason: 'rights',
+          says: asIt,
+          remedy: `Gatehouse's tables belong to another role: GRANT that role TO ${
+            quoted(user)
+          }; or let it have them: REASSIGN OWNED BY that role TO ${quoted(user)};`,
+        }
+    case '25006':
+      return readOnly(address)
+    default:
+      return undefined
   }
 }
 
@@ -78,8 +127,18 @@ function passwordWrong(address: DatabaseAddress): Meaning {
   const { user, hasPassword } = address
   const says = `PostgreSQL at ${place(address)} does not take the password of ${quoted(user)}.`
   const set = `ALTER ROLE ${quoted(user)} LOGIN PASSWORD '...';`
-  if (!hasPassword) return { reason: 'password', says: `PostgreSQL at ${place(address)} asks for the password of ${quoted(user)}, and database.url has none.`, remedy: `Write it into database.url (postgres://user:password@...), or set another one: ${set}` }
-  return { reason: 'password', says, remedy: `Correct it in database.url (percent-encode @ : / ? # and %), or set it there: ${set}` }
+  if (!hasPassword) {
+    return {
+      reason: 'password',
+      says: `PostgreSQL at ${place(address)} asks for the password of ${quoted(user)}, and database.url has none.`,
+      remedy: `Write it into database.url (postgres://user:password@...), or set another one: ${set}`,
+    }
+  }
+  return {
+    reason: 'password',
+    says,
+    remedy: `Correct it in database.url (percent-encode @ : / ? # and %), or set it there: ${set}`,
+  }
 }
 
 function notLetIn(error: pg.DatabaseError, address: DatabaseAddress, { encrypted }: FailureOptions): Meaning {
@@ -87,8 +146,11 @@ function notLetIn(error: pg.DatabaseError, address: DatabaseAddress, { encrypted
   const from = /"([0-9a-f.:]+)"/.exec(error.message)?.[1]
   const version = isIP(from ?? '')
   const client = version === 0 ? 'ADDRESS/32' : `${from}/${version === 4 ? 32 : 128}`
-  const line = isSocket(address.host) ? `local ${quoted(database)} ${quoted(user)} scram-sha-256` : `${encrypted === true ? 'hostssl' : 'host'} ${quoted(database)} ${quoted(user)} ${client} scram-sha-256`
-  const remedy = `Write into the server's pg_hba.conf, above a line that rejects: ${line}; then SELECT pg_reload_conf();`
+  const line = isSocket(address.host)
+    ? `local ${quoted(database)} ${quoted(user)} scram-sha-256`
+    : `${encrypted === true ? 'hostssl' : 'host'} ${quoted(database)} ${quoted(user)} ${client} scram-sha-256`
+  const remedy =
+    `Write into the server's pg_hba.conf, above a line that rejects: ${line}; then SELECT pg_reload_conf();`
   return { reason: 'access', says: `PostgreSQL at ${place(address)}: ${error.message}`, remedy }
 }
 
@@ -96,7 +158,9 @@ function notLetIn(error: pg.DatabaseError, address: DatabaseAddress, { encrypted
 function moreConnections({ routine }: pg.DatabaseError, { user, database }: DatabaseAddress): string {
   const more = routine === 'CheckMyDatabase'
     ? `ALTER DATABASE ${quoted(database)} CONNECTION LIMIT -1;`
-    : routine === 'InitializeSessionUserId' ? `ALTER ROLE ${quoted(user)} CONNECTION LIMIT -1;` : 'ALTER SYSTEM SET max_connections = 200; and restart the server'
+    : routine === 'InitializeSessionUserId'
+    ? `ALTER ROLE ${quoted(user)} CONNECTION LIMIT -1;`
+    : 'ALTER SYSTEM SET max_connections = 200; and restart the server'
   return `${more}, or use fewer: a replica takes database.poolSize and up to four more.`.replace(';,', ',')
 }
 
@@ -104,7 +168,9 @@ export function readOnly(address: DatabaseAddress): Meaning {
   return {
     reason: 'read_only',
     says: `PostgreSQL at ${place(address)} takes no writes.`,
-    remedy: `If it is a standby (SELECT pg_is_in_recovery();), name the primary in database.url; if not: ALTER ROLE ${quoted(address.user)} IN DATABASE ${quoted(address.database)} SET default_transaction_read_only = off;`,
+    remedy: `If it is a standby (SELECT pg_is_in_recovery();), name the primary in database.url; if not: ALTER ROLE ${
+      quoted(address.user)
+    } IN DATABASE ${quoted(address.database)} SET default_transaction_read_only = off;`,
   }
 }
 
@@ -113,34 +179,86 @@ function ofConnection(error: unknown, address: DatabaseAddress): Meaning | undef
   const { tls } = address
   if (error instanceof TlsRefused) {
     return {
-      reason: 'tls_refused', says: `${at} has no TLS, which sslmode=${tls.mode} asks for.`,
-      remedy: 'Give it a certificate and ALTER SYSTEM SET ssl = on; or, where nobody else is on the way, write sslmode=disable in database.url.',
+      reason: 'tls_refused',
+      says: `${at} has no TLS, which sslmode=${tls.mode} asks for.`,
+      remedy: 'Give it a certificate and ALTER SYSTEM SET ssl = on; or, where nobody else is on the way, write ' +
+        'sslmode=disable in database.url.',
     }
   }
   if (error instanceof NotPostgres || error instanceof Unproven) {
-    return { reason: 'other_server', says: `${at}: ${error.message}.`, remedy: 'See which program answers there, and correct host and port in database.url.' }
+    return {
+      reason: 'other_server',
+      says: `${at}: ${error.message}.`,
+      remedy: 'See which program answers there, and correct host and port in database.url.',
+    }
   }
   if (!(error instanceof Error)) return undefined
   const code = 'code' in error ? String(error.code) : ''
   const syscall = 'syscall' in error ? error.syscall : undefined
   if (UNTRUSTED.has(code)) return untrusted(code, address)
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return otherName(error, address)
-  if (syscall === 'open' || code === 'EISDIR' || code.startsWith('ERR_OSSL')) return { reason: 'certificate_file', says: `A certificate or key for the database cannot be read: ${error.message}`, remedy: 'Correct database.caFile (or sslrootcert, sslcert and sslkey in database.url): PEM files that Gatehouse may read.' }
-  if (code === 'ECONNREFUSED' || code === 'ENOENT') return { reason: 'refused', says: `Nothing listens at ${place(address)} (${code}).`, remedy: `Start PostgreSQL there${isSocket(address.host) ? '' : ' (listen_addresses must have that address)'}, or correct host and port in database.url.` }
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return { reason: 'name', says: `There is no address for the name ${address.host} (${code}).`, remedy: 'Correct the host in database.url, or see to the name server.' }
-  if (code === 'ETIMEDOUT' || LATE.test(error.message)) return { reason: 'timeout', says: `${at} does not answer in time.`, remedy: 'See whether a firewall is in between, and what the server is busy with: SELECT * FROM pg_stat_activity;' }
-  if (UNREACHABLE.has(code)) return { reason: 'unreachable', says: `${at}: ${messageOf(error)}.`, remedy: 'See what is between Gatehouse and PostgreSQL, and whether host and port in database.url are right.' }
-  if (error.message.startsWith('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password') && !address.hasPassword) return passwordWrong(address)
+  if (syscall === 'open' || code === 'EISDIR' || code.startsWith('ERR_OSSL')) {
+    return {
+      reason: 'certificate_file',
+      says: `A certificate or key for the database cannot be read: ${error.message}`,
+      remedy:
+        'Correct database.caFile (or sslrootcert, sslcert and sslkey in database.url): PEM files that Gatehouse may ' +
+        'read.',
+    }
+  }
+  if (code === 'ECONNREFUSED' || code === 'ENOENT') {
+    return {
+      reason: 'refused',
+      says: `Nothing listens at ${place(address)} (${code}).`,
+      remedy: `Start PostgreSQL there${
+        isSocket(address.host) ? '' : ' (listen_addresses must have that address)'
+      }, or correct host and port in database.url.`,
+    }
+  }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    return {
+      reason: 'name',
+      says: `There is no address for the name ${address.host} (${code}).`,
+      remedy: 'Correct the host in database.url, or see to the name server.',
+    }
+  }
+  if (code === 'ETIMEDOUT' || LATE.test(error.message)) {
+    return {
+      reason: 'timeout',
+      says: `${at} does not answer in time.`,
+      remedy: 'See whether a firewall is in between, and what the server is busy with: SELECT * FROM pg_stat_activity;',
+    }
+  }
+  if (UNREACHABLE.has(code)) {
+    return {
+      reason: 'unreachable',
+      says: `${at}: ${messageOf(error)}.`,
+      remedy: 'See what is between Gatehouse and PostgreSQL, and whether host and port in database.url are right.',
+    }
+  }
+  if (error.message.startsWith('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password') && !address.hasPassword) {
+    return passwordWrong(address)
+  }
   return undefined
 }
 
 function untrusted(code: string, address: DatabaseAddress): Meaning {
   const { rootFile } = address.tls
   const says = `The certificate of PostgreSQL at ${place(address)} is not trusted (${code}).`
-  if (/EXPIRED|NOT_YET|REVOKED/.test(code)) return { reason: 'certificate', says, remedy: 'Give the server a new certificate (ssl_cert_file, ssl_key_file), then SELECT pg_reload_conf(); or see to the clock of this machine.' }
+  if (/EXPIRED|NOT_YET|REVOKED/.test(code)) {
+    return {
+      reason: 'certificate',
+      says,
+      remedy:
+        'Give the server a new certificate (ssl_cert_file, ssl_key_file), then SELECT pg_reload_conf(); or see to ' +
+        'the clock of this machine.',
+    }
+  }
   const remedy = rootFile === undefined
-    ? 'Set database.caFile to the certificate of the authority that signed it (or to the certificate itself, if it is self-signed), as PEM.'
-    : `${rootFile} is not the authority that signed it: set database.caFile (or sslrootcert) to the one that did, as PEM.`
+    ? 'Set database.caFile to the certificate of the authority that signed it (or to the certificate itself, if it ' +
+      'is self-signed), as PEM.'
+    : `${rootFile} is not the authority that signed it: set database.caFile (or sslrootcert) to the one that did, ` +
+      'as PEM.'
   return { reason: 'certificate', says, remedy }
 }
 
@@ -149,7 +267,9 @@ function otherName(error: Error, address: DatabaseAddress): Meaning {
   return {
     reason: 'certificate_name',
     says: `The certificate of PostgreSQL at ${place(address)} is for ${names}.`,
-    remedy: 'Write one of these names as the host in database.url, give the server a certificate for its name, or ask for the authority alone: sslmode=verify-ca with database.caFile.',
+    remedy:
+      'Write one of these names as the host in database.url, give the server a certificate for its name, or ask for ' +
+      'the authority alone: sslmode=verify-ca with database.caFile.',
   }
 }
 

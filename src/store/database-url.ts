@@ -12,7 +12,8 @@ export interface DatabaseChoice {
 
 /** @param onEnd told when the embedded server ends by itself */
 export async function databaseUrl(
-  { url, caFile, embedded, dataDir }: DatabaseChoice, onEnd: (failure: GatehouseError) => void = () => {},
+  { url, caFile, embedded, dataDir }: DatabaseChoice,
+  onEnd: (failure: GatehouseError) => void = () => {},
 ): Promise<{ url: string, stop: () => Promise<void> }> {
   if (!embedded && url !== undefined) return { url: withAuthority(url, caFile), stop: async () => {} }
   return await startEmbeddedPostgres(dataDir, { onEnd })

@@ -43,7 +43,9 @@ const RETRIED = new Set(['40001', '40P01']) // serialization_failure, deadlock_d
 const ATTEMPTS = 5
 const DEFAULT_TIMEOUT_MS = 5_000
 
-export function openDatabase({ url, poolSize, onIdleError, timeoutMs = DEFAULT_TIMEOUT_MS }: DatabaseOptions): Database {
+export function openDatabase(
+  { url, poolSize, onIdleError, timeoutMs = DEFAULT_TIMEOUT_MS }: DatabaseOptions,
+): Database {
   const pool = new pg.Pool({
     connectionString: url,
     Client: PooledClient as unknown as typeof pg.Client,
@@ -71,7 +73,7 @@ export function openDatabase({ url, poolSize, onIdleError, timeoutMs = DEFAULT_T
   return {
     ask,
     async transaction(work) {
-      for (let attempt = 1; ; attempt++) {
+      for (let attempt = 1;; attempt++) {
         try {
           return await ask(() => inTransaction(pool, work))
         } catch (error) {
@@ -94,8 +96,8 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /**
- * drizzle's own transaction returns a connection to the pool as healthy whatever happened on it; here one that timed out,
- * broke or could not roll back is destroyed, and a break between two statements does not end the process.
+ * drizzle's own transaction returns a connection to the pool as healthy whatever happened on it; here one that timed
+ * out, broke or could not roll back is destroyed, and a break between two statements does not end the process.
  */
 async function inTransaction<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const client = await pool.connect()
@@ -117,30 +119,52 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Transaction) => Promis
   }
 }
 
-// 08 connection, 53 resources, 57 cancelled or shut down, 58 system, 25006 read-only after a failover, 55P03 lock timeout.
+// 08 connection, 53 resources, 57 cancelled or shut down, 58 system, 25006 read-only after a failover, 55P03 lock
+// timeout.
 const NOT_NOW = /^(08|53|57|58|25006|55P03)/
 // ENOENT: the socket of the embedded server goes with it.
-const SYSTEM_CODES = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+const SYSTEM_CODES = new Set([
+  'ENOENT',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
 // pg gives these errors no code of their own.
 const BROKEN = /terminated|timeout|not queryable|after calling end/i
 
 function isConnectionFailure(error: unknown): boolean {
   const root = rootOf(error)
   if (root instanceof pg.DatabaseError) return NOT_NOW.test(root.code ?? '')
-  return root instanceof Error && (SYSTEM_CODES.has('code' in root ? String(root.code) : '') || BROKEN.test(root.message))
+  return root instanceof Error &&
+    (SYSTEM_CODES.has('code' in root ? String(root.code) : '') || BROKEN.test(root.message))
 }
 
-/** Ours pass. Of the others the root alone: drizzle's wrapper repeats the statement with its parameters, which are people's. */
+/**
+ * Ours pass. Of the others the root alone: drizzle's wrapper repeats the statement with its parameters, which are
+ * people's.
+ */
 export function translated(error: unknown, url: string): unknown {
   const root = rootOf(error)
   if (root instanceof GatehouseError || root instanceof OutOfDate) return root
   const state = sqlState(root)
-  if (state === '42P01' || state === '42703') return new GatehouseError('database_not_migrated', { cause: error, detail: 'a table or a column is missing in the database', remedy: 'Run gatehouse migrate.' })
+  if (state === '42P01' || state === '42703') {
+    return new GatehouseError('database_not_migrated', {
+      cause: error,
+      detail: 'a table or a column is missing in the database',
+      remedy: 'Run gatehouse migrate.',
+    })
+  }
   return databaseFailure(root, url) ?? (isConnectionFailure(root) ? connectFailure(root, url) : root)
 }
 
 function rootOf(error: unknown): unknown {
-  for (let at = error; ; at = (at as Error).cause) {
+  for (let at = error;; at = (at as Error).cause) {
     if (at instanceof GatehouseError || at instanceof OutOfDate) return at
     if (at instanceof AggregateError && at.errors.length > 0) return at.errors[0] // localhost: one failure an address
     if (!(at instanceof Error && at.cause instanceof Error)) return at

@@ -2,15 +2,31 @@
 // started by root it runs as an existing unprivileged user, who may be unable to enter the folder of a checkout.
 import { spawnSync } from 'node:child_process'
 import {
-  chmodSync, constants, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync, statSync,
+  chmodSync,
+  constants,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
   symlinkSync,
 } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { GatehouseError } from '../core/errors.js'
 
-export interface Account { readonly name: string, readonly uid: number, readonly gid: number }
-export interface Programs { readonly initdb: string, readonly postgres: string }
+export interface Account {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+}
+export interface Programs {
+  readonly initdb: string
+  readonly postgres: string
+}
 
 const UNPRIVILEGED = ['postgres', 'nobody']
 const TEMPORARY = ['/tmp', '/var/tmp', '/var/lib', '/opt']
@@ -58,7 +74,7 @@ function ownAccount(): undefined {
 export function reaches(account: Account | undefined, path: string, wanted = ENTER): boolean {
   if (account === undefined) return true
   let needed = wanted
-  for (let each = realpathSync(path); ; each = dirname(each)) {
+  for (let each = realpathSync(path);; each = dirname(each)) {
     const { uid, gid, mode } = statSync(each)
     const bits = uid === account.uid ? mode >> 6 : gid === account.gid ? mode >> 3 : mode
     if ((bits & needed) !== needed) return false

@@ -22,7 +22,10 @@ export function createServerLog(): ServerLog {
       rest = parts.pop() ?? ''
       lines = [...lines, ...parts.filter((line) => line.trim() !== '')].slice(-KEPT_LINES)
     },
-    clear() { lines = []; rest = '' },
+    clear() {
+      lines = []
+      rest = ''
+    },
     says: (what) => lines.some((line) => what.test(line)),
     cause() {
       const all = rest.trim() === '' ? lines : [...lines, rest]
@@ -52,23 +55,27 @@ const REMEDIES: readonly (readonly [cause: RegExp, remedy: (cluster: string) => 
   ],
   [
     /(EINVAL|EPERM).*chown/i,
-    () => 'This root may not give files to another user (a user namespace): start Gatehouse as an ordinary user, ' +
+    () =>
+      'This root may not give files to another user (a user namespace): start Gatehouse as an ordinary user, ' +
       'or set database.url.',
   ],
   [/look up effective user/i, () => 'Start Gatehouse as a user that has an entry in the user database.'],
   [
     /incompatible with server|initialized by PostgreSQL version/i,
-    (cluster) => `${cluster} was made by another major version of PostgreSQL: export it with the Gatehouse ` +
+    (cluster) =>
+      `${cluster} was made by another major version of PostgreSQL: export it with the Gatehouse ` +
       'that made it, and begin with an empty database.dataDir.',
   ],
   [
     /locale|encoding|lc_(messages|monetary|numeric|time)/i,
-    (cluster) => 'The cluster wants a locale that this machine lacks: install it (locale-gen), ' +
+    (cluster) =>
+      'The cluster wants a locale that this machine lacks: install it (locale-gen), ' +
       `or write 'C' for every lc_ setting in ${cluster}/postgresql.conf.`,
   ],
   [
     /permission denied|EACCES|not permitted|EPERM|invalid permissions|wrong ownership/i,
-    (cluster) => `The server's user must own ${cluster} (mode 0700) and be let through every folder above it; ` +
+    (cluster) =>
+      `The server's user must own ${cluster} (mode 0700) and be let through every folder above it; ` +
       'otherwise give another database.dataDir.',
   ],
   [/read-only file system|EROFS/i, () => 'Give a database.dataDir on a file system that can be written to.'],

@@ -98,10 +98,16 @@ function linked(from: string, to: string): boolean {
   }
 }
 
-interface Pipes { readonly end: number, readonly holding: number, readonly held: string, readonly shared: string }
+interface Pipes {
+  readonly end: number
+  readonly holding: number
+  readonly held: string
+  readonly shared: string
+}
 
 function keep({ end, holding, held, shared, cluster, remove }: Pipes & {
-  readonly cluster: string, readonly remove: readonly string[]
+  readonly cluster: string
+  readonly remove: readonly string[]
 }): Keeper {
   const args = ['-c', SCRIPT, 'gatehouse-keeper', cluster, held, shared, ...remove]
   const shell = spawn('/bin/sh', args, { cwd: '/', detached: true, stdio: [end, 'ignore', 'ignore'] })
@@ -114,7 +120,9 @@ function keep({ end, holding, held, shared, cluster, remove }: Pipes & {
     state.left = true
   }
   return {
-    watch: (pid) => { writeSync(holding, `${pid}\n`) },
+    watch: (pid) => {
+      writeSync(holding, `${pid}\n`)
+    },
     release() {
       if (!state.left) writeSync(holding, 'none\n')
       letGo()
@@ -137,7 +145,11 @@ export function joinKeeper(home: string): Pick<Keeper, 'leave'> | undefined {
     closeSync(reading)
     return undefined
   }
-  return { leave: async () => { for (const pipe of [holding, reading]) closeSync(pipe) } }
+  return {
+    leave: async () => {
+      for (const pipe of [holding, reading]) closeSync(pipe)
+    },
+  }
 }
 
 function opened(path: string, how: number): true | undefined {
@@ -158,5 +170,8 @@ function tryOpen(path: string, how: number): number | undefined {
 }
 
 async function ended(shell: ChildProcess): Promise<void> {
-  await new Promise<void>((resolve) => { shell.once('exit', () => resolve()); shell.once('error', () => resolve()) })
+  await new Promise<void>((resolve) => {
+    shell.once('exit', () => resolve())
+    shell.once('error', () => resolve())
+  })
 }

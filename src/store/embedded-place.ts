@@ -66,7 +66,10 @@ function isPrivate(directory: string, cluster: string): boolean {
 async function answers(place: Place): Promise<boolean> {
   return await new Promise((resolve) => {
     const socket = 'port' in place ? connect(place.port, '127.0.0.1') : connect(socketPath(place.socketDirectory))
-    socket.once('connect', () => { socket.destroy(); resolve(true) })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
     socket.once('error', () => resolve(false))
   })
 }

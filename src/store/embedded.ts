@@ -11,7 +11,13 @@ import { placePrograms, reaches, serverAccount, type Account, type Programs } fr
 import { createServerLog, serverFailure, type ServerLog } from './embedded-failure.js'
 import { claimServer, joinKeeper, type Claim, type Keeper } from './embedded-keeper.js'
 import {
-  isStopping, runningPlace, serverPid, socketDirectory, SOCKET_PORT, urlOf, type Place,
+  isStopping,
+  runningPlace,
+  serverPid,
+  socketDirectory,
+  SOCKET_PORT,
+  urlOf,
+  type Place,
 } from './embedded-place.js'
 import { createClient } from './scram-only.js'
 
@@ -100,7 +106,10 @@ function openCluster(dataDir: string): Cluster {
 
 /** Until the server runs for this process: its own, or that of others, who may be starting or ending it. */
 async function useOrStart(
-  cluster: Cluster, programs: Programs, log: ServerLog, options: EmbeddedOptions,
+  cluster: Cluster,
+  programs: Programs,
+  log: ServerLog,
+  options: EmbeddedOptions,
 ): Promise<EmbeddedPostgres> {
   for (const deadline = Date.now() + OTHERS_MS; Date.now() < deadline; await sleep(POLL_MS)) {
     const joined = joinKeeper(cluster.home)
@@ -128,10 +137,17 @@ async function placeBefore(deadline: number, cluster: Cluster): Promise<Place | 
   return undefined
 }
 
-interface Kept { readonly keeper: Keeper, readonly programs: Programs, readonly sockets: string | undefined }
+interface Kept {
+  readonly keeper: Keeper
+  readonly programs: Programs
+  readonly sockets: string | undefined
+}
 
 function keeperOf(
-  claim: Claim, cluster: Cluster, programs: Programs, { tcp = false, throwAway }: EmbeddedOptions,
+  claim: Claim,
+  cluster: Cluster,
+  programs: Programs,
+  { tcp = false, throwAway }: EmbeddedOptions,
 ): Kept {
   try {
     const placed = placePrograms(programs, cluster.account)
@@ -149,7 +165,10 @@ function keeperOf(
 }
 
 async function startServer(
-  cluster: Cluster, { keeper, programs, sockets }: Kept, log: ServerLog, { onEnd }: EmbeddedOptions,
+  cluster: Cluster,
+  { keeper, programs, sockets }: Kept,
+  log: ServerLog,
+  { onEnd }: EmbeddedOptions,
 ): Promise<EmbeddedPostgres> {
   try {
     const orphan = await runningPlace(cluster.data)
@@ -183,7 +202,11 @@ async function startServer(
 
 /** No variable of this process's environment, some of which are secrets; messages in English, which are looked at. */
 function start(
-  program: string, args: readonly string[], cluster: Cluster, log: ServerLog, keeper: Keeper,
+  program: string,
+  args: readonly string[],
+  cluster: Cluster,
+  log: ServerLog,
+  keeper: Keeper,
 ): ChildProcess {
   const inherited = ['PATH', 'TZ'].filter((name) => process.env[name] !== undefined)
   const child = spawn(program, args, {
@@ -199,14 +222,28 @@ function start(
 }
 
 async function makeCluster(
-  cluster: Cluster, { initdb }: Programs, log: ServerLog, keeper: Keeper,
+  cluster: Cluster,
+  { initdb }: Programs,
+  log: ServerLog,
+  keeper: Keeper,
 ): Promise<void> {
   // As another user it cannot read the file of the password; from standard input it could not either way.
   const own = cluster.account === undefined ? cluster.passwordFile : lentPassword(cluster, cluster.account)
-  const child = start(initdb, [
-    `--pgdata=${cluster.data}`, '--username=gatehouse', `--pwfile=${own}`, '--auth=scram-sha-256',
-    '--encoding=UTF8', '--locale=C', '--lc-messages=C',
-  ], cluster, log, keeper)
+  const child = start(
+    initdb,
+    [
+      `--pgdata=${cluster.data}`,
+      '--username=gatehouse',
+      `--pwfile=${own}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--lc-messages=C',
+    ],
+    cluster,
+    log,
+    keeper,
+  )
   try {
     const code = await over(child)
     if (code !== 0) throw new Error(`initdb ended with ${code}`)
@@ -226,16 +263,24 @@ function lentPassword({ home, password }: Cluster, { uid, gid }: Account): strin
 }
 
 async function runServer(
-  cluster: Cluster, { postgres }: Programs, place: Place, log: ServerLog, keeper: Keeper,
+  cluster: Cluster,
+  { postgres }: Programs,
+  place: Place,
+  log: ServerLog,
+  keeper: Keeper,
 ): Promise<ChildProcess> {
   const port = 'port' in place ? place.port : SOCKET_PORT
   const locale = ['messages', 'monetary', 'numeric', 'time'].flatMap((each) => ['-c', `lc_${each}=C`])
   const args = ['-D', cluster.data, '-p', String(port), ...locale, ...listening(place)]
   const child = start(postgres, args, cluster, log, keeper)
   const ready = new Promise<void>((resolve) => {
-    child.stderr?.on('data', () => { if (log.says(READY)) resolve() })
+    child.stderr?.on('data', () => {
+      if (log.says(READY)) resolve()
+    })
   })
-  const ended = over(child).then((code) => { throw new Error(`postgres ended with ${code}`) })
+  const ended = over(child).then((code) => {
+    throw new Error(`postgres ended with ${code}`)
+  })
   await Promise.race([ready, ended])
   ended.catch(() => {}) // told of by `onEnd`
   return child
@@ -279,7 +324,9 @@ function freePort(): Promise<number> {
     probe.once('error', fail)
     probe.listen(0, '127.0.0.1', () => {
       const address = probe.address()
-      probe.close(() => { if (address && typeof address === 'object') done(address.port) })
+      probe.close(() => {
+        if (address && typeof address === 'object') done(address.port)
+      })
     })
   })
 }

@@ -1,5 +1,6 @@
 // Memberships and flags of one person, replaced as a whole by what the mapping grants: what it does not grant is gone,
-// also what was assigned by hand. `since` survives for what stays, and what stays is not written. A constant number of statements.
+// also what was assigned by hand. `since` survives for what stays, and what stays is not written. A constant number of
+// statements.
 import { sql } from 'drizzle-orm'
 import type { MappedGrants } from '../core/pipeline/pipeline.js'
 import type { Cause } from '../core/mapping.js'
@@ -23,9 +24,14 @@ export interface GrantReplacement {
 }
 
 /** The user's row must be locked. An older reading than the stored one changes nothing. */
-export async function replaceGrants(tx: Transaction, { userId, grants, groupIds, readAt }: GrantReplacement): Promise<GrantChange> {
+export async function replaceGrants(
+  tx: Transaction,
+  { userId, grants, groupIds, readAt }: GrantReplacement,
+): Promise<GrantChange> {
   const { rowCount } = await tx.execute(sql`
-    insert into entra_readings (user_id, group_ids, read_at) values (${userId}, ${sql.param([...groupIds])}::uuid[], ${readAt}::timestamptz)
+    insert into entra_readings (user_id, group_ids, read_at) values (${userId}, ${
+    sql.param([...groupIds])
+  }::uuid[], ${readAt}::timestamptz)
     on conflict (user_id) do update set group_ids = excluded.group_ids, read_at = excluded.read_at
     where entra_readings.read_at <= excluded.read_at`)
   if (rowCount === 0) return await standing(tx, userId)
@@ -51,8 +57,10 @@ async function replaceMemberships(tx: Transaction, userId: string, { groups }: M
     gone as (delete from user_groups where user_id = ${userId} and group_id <> all(${ids}::uuid[])),
     granted as (
       insert into user_groups (user_id, group_id, cause)
-      select ${userId}::uuid, wanted.id, wanted.cause from unnest(${ids}::uuid[], ${causes}::text[]::jsonb[]) as wanted(id, cause)
-      on conflict (user_id, group_id) do update set cause = excluded.cause where user_groups.cause is distinct from excluded.cause)
+      select ${userId}::uuid, wanted.id, wanted.cause from unnest(${ids}::uuid[], ${causes}::text[]::jsonb[]) as
+        wanted(id, cause)
+      on conflict (user_id, group_id) do update set cause = excluded.cause where user_groups.cause is distinct from
+        excluded.cause)
     select name from before order by name`)
   return rows.map((row) => row.name)
 }
@@ -66,7 +74,9 @@ async function replaceFlags(tx: Transaction, userId: string, { staff, superuser 
       is_superuser = ${superuser.length > 0}, superuser_cause = ${causeJson(superuser)}::jsonb,
       superuser_since = case when ${superuser.length > 0} then coalesce(superuser_since, now()) end
     where id = ${userId} and (is_staff, staff_cause, is_superuser, superuser_cause)
-      is distinct from (${staff.length > 0}, ${causeJson(staff)}::jsonb, ${superuser.length > 0}, ${causeJson(superuser)}::jsonb)`)
+      is distinct from (${staff.length > 0}, ${causeJson(staff)}::jsonb, ${superuser.length > 0}, ${
+    causeJson(superuser)
+  }::jsonb)`)
 }
 
 function causeJson(causes: readonly Cause[]): string | null {
@@ -76,7 +86,15 @@ function causeJson(causes: readonly Cause[]): string | null {
 async function standing(tx: Transaction, userId: string): Promise<GrantChange> {
   const { rows: [row] } = await tx.execute<{ staff: boolean, superuser: boolean, groups: string[] }>(sql`
     select is_staff as staff, is_superuser as superuser, coalesce((
-      select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = users.id), '{}') as groups
+      select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id where ug.user_id
+        = users.id), '{}') as groups
     from users where id = ${userId}`)
-  return { groups: row?.groups ?? [], groupsAdded: [], groupsRemoved: [], staff: row?.staff ?? false, superuser: row?.superuser ?? false, superseded: true }
+  return {
+    groups: row?.groups ?? [],
+    groupsAdded: [],
+    groupsRemoved: [],
+    staff: row?.staff ?? false,
+    superuser: row?.superuser ?? false,
+    superseded: true,
+  }
 }

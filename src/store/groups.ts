@@ -14,16 +14,27 @@ export interface GroupView {
 }
 
 /** A group as a file describes it. */
-export interface GroupDefinition { readonly name: string, readonly description?: string | undefined, readonly permissions?: readonly string[] | undefined }
+export interface GroupDefinition {
+  readonly name: string
+  readonly description?: string | undefined
+  readonly permissions?: readonly string[] | undefined
+}
 
-export interface GroupChange { readonly name: string, readonly change: 'added' | 'description' | 'permission granted' | 'permission revoked', readonly value?: string }
+export interface GroupChange {
+  readonly name: string
+  readonly change: 'added' | 'description' | 'permission granted' | 'permission revoked'
+  readonly value?: string
+}
 
 export interface GroupStore {
   list(): Promise<readonly GroupView[]>
   /** @throws `group_exists`, `group_name_invalid` */
   add(definition: GroupDefinition, actor: string): Promise<void>
   /** Adds what is missing and makes descriptions and permissions as described; other groups stay. Idempotent. */
-  apply(definitions: readonly GroupDefinition[], options: { actor: string, dryRun: boolean }): Promise<readonly GroupChange[]>
+  apply(
+    definitions: readonly GroupDefinition[],
+    options: { actor: string, dryRun: boolean },
+  ): Promise<readonly GroupChange[]>
 }
 
 const PERMISSION = /^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/i
@@ -35,7 +46,9 @@ export function createGroupStore(database: Database): GroupStore {
       checkDefinition(definition)
       await database.transaction(async (tx) => {
         const changes = await applyOne(tx, definition, new Map(), actor)
-        if (changes[0]?.change !== 'added') throw new GatehouseError('group_exists', { detail: `there is a group ${definition.name} already` })
+        if (changes[0]?.change !== 'added') {
+          throw new GatehouseError('group_exists', { detail: `there is a group ${definition.name} already` })
+        }
       })
     },
     async apply(definitions, { actor, dryRun }) {
@@ -58,21 +71,31 @@ export function createGroupStore(database: Database): GroupStore {
   }
 }
 
-class Undo extends Error { changes: readonly GroupChange[] | undefined }
+class Undo extends Error {
+  changes: readonly GroupChange[] | undefined
+}
 
 async function listGroups(db: Pick<Transaction, 'execute'>): Promise<readonly GroupView[]> {
   const { rows } = await db.execute<GroupView & Record<string, unknown>>(sql`
     select g.name, g.description,
-      coalesce((select array_agg(p.permission order by p.permission) from group_permissions p where p.group_id = g.id), '{}') as permissions,
+      coalesce((select array_agg(p.permission order by p.permission) from group_permissions p where p.group_id = g.id),
+        '{}') as permissions,
       (select count(*)::int from user_groups ug where ug.group_id = g.id) as members
     from ${groups} g order by ${asc(sql`g.name`)}`)
   return rows
 }
 
-async function applyOne(tx: Transaction, definition: GroupDefinition, known: ReadonlyMap<string, GroupView>, actor: string): Promise<GroupChange[]> {
+async function applyOne(
+  tx: Transaction,
+  definition: GroupDefinition,
+  known: ReadonlyMap<string, GroupView>,
+  actor: string,
+): Promise<GroupChange[]> {
   const { name, description } = definition
   const changes: GroupChange[] = []
-  const [made] = await tx.insert(groups).values({ name, description: description ?? '' }).onConflictDoNothing({ target: groups.name }).returning({ id: groups.id })
+  const [made] = await tx.insert(groups).values({ name, description: description ?? '' }).onConflictDoNothing({
+    target: groups.name,
+  }).returning({ id: groups.id })
   const [row] = made ? [made] : await tx.select({ id: groups.id }).from(groups).where(eq(groups.name, name))
   if (!row) throw new GatehouseError('internal', { detail: `the group ${name} was neither there nor made` })
   const before = known.get(name)
@@ -82,16 +105,34 @@ async function applyOne(tx: Transaction, definition: GroupDefinition, known: Rea
     changes.push({ name, change: 'description', value: description })
   }
   changes.push(...await applyPermissions(tx, row.id, definition, before?.permissions ?? []))
-  for (const { change, value } of changes) await writeAudit(tx, { action: change === 'added' ? 'group.add' : `group.${change.replace(' ', '.')}`, actor, detail: { group: name, ...(value === undefined ? {} : { value }) } })
+  for (const { change, value } of changes) {
+    await writeAudit(tx, {
+      action: change === 'added' ? 'group.add' : `group.${change.replace(' ', '.')}`,
+      actor,
+      detail: { group: name, ...(value === undefined ? {} : { value }) },
+    })
+  }
   return changes
 }
 
-async function applyPermissions(tx: Transaction, groupId: string, { name, permissions }: GroupDefinition, before: readonly string[]): Promise<GroupChange[]> {
+async function applyPermissions(
+  tx: Transaction,
+  groupId: string,
+  { name, permissions }: GroupDefinition,
+  before: readonly string[],
+): Promise<GroupChange[]> {
   if (permissions === undefined) return []
   const granted = permissions.filter((permission) => !before.includes(permission))
   const revoked = before.filter((permission) => !permissions.includes(permission))
-  if (granted.length > 0) await tx.insert(groupPermissions).values(granted.map((permission) => ({ groupId, permission }))).onConflictDoNothing()
-  if (revoked.length > 0) await tx.delete(groupPermissions).where(sql`group_id = ${groupId} and permission = any(${sql.param([...revoked])}::text[])`)
+  if (granted.length > 0) {
+    await tx.insert(groupPermissions).values(granted.map((permission) => ({ groupId, permission })))
+      .onConflictDoNothing()
+  }
+  if (revoked.length > 0) {
+    await tx.delete(groupPermissions).where(
+      sql`group_id = ${groupId} and permission = any(${sql.param([...revoked])}::text[])`,
+    )
+  }
   return [
     ...granted.map((value): GroupChange => ({ name, change: 'permission granted', value })),
     ...revoked.map((value): GroupChange => ({ name, change: 'permission revoked', value })),
@@ -105,7 +146,11 @@ function checkDefinition({ name, permissions }: GroupDefinition): void {
 
 /** @throws `group_name_invalid` */
 export function checkGroupName(name: string): void {
-  const invalid = (detail: string) => new GatehouseError('group_name_invalid', { detail: `${JSON.stringify(name)} ${detail}`, remedy: 'Names go into headers, separated by commas.' })
+  const invalid = (detail: string) =>
+    new GatehouseError('group_name_invalid', {
+      detail: `${JSON.stringify(name)} ${detail}`,
+      remedy: 'Names go into headers, separated by commas.',
+    })
   if (name === '' || name !== name.trim()) throw invalid('is empty or begins or ends with white space')
   if ([...name].length > 150) throw invalid('has more than 150 characters')
   if (/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(name)) throw invalid('has a control character')
@@ -114,5 +159,9 @@ export function checkGroupName(name: string): void {
 
 /** @throws `permission_invalid` */
 export function checkPermission(permission: string, group: string): void {
-  if (!PERMISSION.test(permission)) throw new GatehouseError('permission_invalid', { detail: `${JSON.stringify(permission)} of the group ${group} is no permission` })
+  if (!PERMISSION.test(permission)) {
+    throw new GatehouseError('permission_invalid', {
+      detail: `${JSON.stringify(permission)} of the group ${group} is no permission`,
+    })
+  }
 }

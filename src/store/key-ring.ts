@@ -1,4 +1,5 @@
-// The signing keys as this process knows them: read at start, read again every minute, kept while the database is silent.
+// The signing keys as this process knows them: read at start, read again every minute, kept while the database is
+// silent.
 import type { AssertionKey, KeyRing, PublicJwk } from '../core/assertion.js'
 import { GatehouseError } from '../core/errors.js'
 import type { SigningKeyStore, StoredKey } from './keys.js'
@@ -13,7 +14,10 @@ export interface KeyRingOptions {
 }
 
 /** Call `refresh` before anything else. */
-export function createKeyRing(store: Pick<SigningKeyStore, 'load'>, { now = () => performance.now() }: KeyRingOptions = {}): LiveKeyRing {
+export function createKeyRing(
+  store: Pick<SigningKeyStore, 'load'>,
+  { now = () => performance.now() }: KeyRingOptions = {},
+): LiveKeyRing {
   let keys: readonly (StoredKey & { readonly activeFrom: number })[] = []
   /** The one that signs, until the next one does: every answer asks. */
   let current: { readonly key: AssertionKey, readonly until: number } | undefined

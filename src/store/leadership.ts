@@ -1,6 +1,7 @@
-// One replica at a time: an advisory lock in a transaction that stays open, on a connection of its own. When the process dies PostgreSQL
-// frees it at once; when the network does, PostgreSQL notices within some fifteen seconds (keepalives), and the old holder when it
-// next asks. A session's lock would outlive its holder behind a pool in transaction mode.
+// One replica at a time: an advisory lock in a transaction that stays open, on a connection of its own. When the
+// process dies PostgreSQL frees it at once; when the network does, PostgreSQL notices within some fifteen seconds
+// (keepalives), and the old holder when it next asks. A session's lock would outlive its holder behind a pool in
+// transaction mode.
 import { GatehouseError } from '../core/errors.js'
 import type { Leadership } from '../core/reevaluation.js'
 import { createOwnConnection, WITHOUT_TIME_LIMITS, type OwnConnection } from './own-connection.js'
@@ -12,7 +13,8 @@ export interface LockOptions {
   readonly timeoutMs?: number
 }
 
-// READ COMMITTED: between statements it has no snapshot (pg_stat_activity.backend_xmin is null), so it holds no vacuum back.
+// READ COMMITTED: between statements it has no snapshot (pg_stat_activity.backend_xmin is null), so it holds no vacuum
+// back.
 const BEGIN = `begin isolation level read committed read only; ${WITHOUT_TIME_LIMITS};
   set local tcp_keepalives_idle = 5; set local tcp_keepalives_interval = 5; set local tcp_keepalives_count = 2`
 
@@ -30,12 +32,18 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
   const connect = async (): Promise<OwnConnection> => {
     const next: OwnConnection = createOwnConnection({ url, name: 'lock', timeoutMs, onLost: () => lose(next) })
     own = next
-    await next.client.connect().catch((error: unknown) => { lose(next); throw error })
+    await next.client.connect().catch((error: unknown) => {
+      lose(next)
+      throw error
+    })
     return next
   }
   const obtain = async ({ client }: OwnConnection): Promise<boolean> => {
     await client.query(BEGIN)
-    const { rows: [row] } = await client.query<{ obtained: boolean }>('select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as obtained', [name])
+    const { rows: [row] } = await client.query<{ obtained: boolean }>(
+      'select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as obtained',
+      [name],
+    )
     if (row?.obtained === true) return true
     await client.query('rollback')
     return false
@@ -59,7 +67,9 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
   }
   return {
     held() {
-      asking ??= ask().catch(unavailable).finally(() => { asking = undefined })
+      asking ??= ask().catch(unavailable).finally(() => {
+        asking = undefined
+      })
       return asking
     },
     release,
@@ -69,5 +79,11 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
 
 /** Not the same as "another replica has it": then nobody may. */
 function unavailable(cause: unknown): never {
-  throw new GatehouseError('sync_lock_unavailable', { cause, detail: `PostgreSQL: ${cause instanceof Error ? cause.message : String(cause)}`, remedy: 'The re-evaluation needs a connection of its own beside the pool: look at max_connections, and at what is between Gatehouse and PostgreSQL.' })
+  throw new GatehouseError('sync_lock_unavailable', {
+    cause,
+    detail: `PostgreSQL: ${cause instanceof Error ? cause.message : String(cause)}`,
+    remedy:
+      'The re-evaluation needs a connection of its own beside the pool: look at max_connections, and at what is ' +
+      'between Gatehouse and PostgreSQL.',
+  })
 }

@@ -12,8 +12,13 @@ import { endOldestSessions, endSessionsOf, replaceSession, type SessionLimits } 
 import { keptFrom, takeName } from './usernames.js'
 
 const stored = {
-  id: users.id, username: users.username, email: users.email, isActive: users.isActive,
-  isStaff: users.isStaff, isSuperuser: users.isSuperuser, isBreakGlass: users.isBreakGlass,
+  id: users.id,
+  username: users.username,
+  email: users.email,
+  isActive: users.isActive,
+  isStaff: users.isStaff,
+  isSuperuser: users.isSuperuser,
+  isBreakGlass: users.isBreakGlass,
 }
 
 export function createLoginStore(database: Database, limits: SessionLimits): LoginStore {
@@ -23,25 +28,37 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
       if (rows.length > 0) throw new GatehouseError('state_replayed')
     },
     async now() {
-      const { rows: [row] } = await database.ask((db) => db.execute<{ now: string }>(sql`select clock_timestamp()::text as now`))
+      const { rows: [row] } = await database.ask((db) =>
+        db.execute<{ now: string }>(sql`select clock_timestamp()::text as now`)
+      )
       return row?.now ?? ''
     },
     async userByIdentity(tid, oid) {
-      const [user] = await database.ask((db) => db.select(stored).from(identities).innerJoin(users, eq(users.id, identities.userId))
-        .where(sql`${identities.tid} = ${tid} and ${identities.oid} = ${oid}`))
+      const [user] = await database.ask((db) =>
+        db.select(stored).from(identities).innerJoin(users, eq(users.id, identities.userId))
+          .where(sql`${identities.tid} = ${tid} and ${identities.oid} = ${oid}`)
+      )
       return user
     },
     async usernameTaken(key) {
-      const { rows: [found] } = await database.ask((db) => db.execute<{ taken: boolean }>(
-        sql`select exists (select 1 from users where username_key = ${key}) or ${keptFrom(key)} as taken`))
+      const { rows: [found] } = await database.ask((db) =>
+        db.execute<{ taken: boolean }>(
+          sql`select exists (select 1 from users where username_key = ${key}) or ${keptFrom(key)} as taken`,
+        )
+      )
       return found?.taken ?? true
     },
-    usersEligibleForEmail: (email) => database.ask((db) => db.select(stored).from(users)
-      .where(sql`lower(${users.email}) = lower(${email}) and ${eligible}`).limit(2)),
+    usersEligibleForEmail: (email) =>
+      database.ask((db) =>
+        db.select(stored).from(users)
+          .where(sql`lower(${users.email}) = lower(${email}) and ${eligible}`).limit(2)
+      ),
     async groupIds(names) {
       if (names.length === 0) return new Map()
-      const found = await database.ask((db) => db.select({ id: groups.id, name: groups.name }).from(groups)
-        .where(sql`${groups.name} = any(${sql.param([...names])}::text[])`))
+      const found = await database.ask((db) =>
+        db.select({ id: groups.id, name: groups.name }).from(groups)
+          .where(sql`${groups.name} = any(${sql.param([...names])}::text[])`)
+      )
       return new Map(found.map((group) => [group.name, group.id]))
     },
     async commit(login) {
@@ -56,14 +73,17 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
 }
 
 /** Whom associate_by_email may link: active, without Entra identity, neither staff nor superuser nor break-glass. */
-const eligible = sql`${users.isActive} and not ${users.isStaff} and not ${users.isSuperuser} and not ${users.isBreakGlass}
+const eligible =
+  sql`${users.isActive} and not ${users.isStaff} and not ${users.isSuperuser} and not ${users.isBreakGlass}
   and not exists (select 1 from ${identities} where ${identities.userId} = ${users.id})`
 
 async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits): Promise<LoginOutcome> {
   const { plan } = login
   await spendFlow(tx, login.flow)
   const { groups: granted, staff, superuser } = plan.grants
-  if (login.requireMappedGroup && plan.origin !== 'known' && granted.length + staff.length + superuser.length === 0) return await refuseStranger(tx, login)
+  if (login.requireMappedGroup && plan.origin !== 'known' && granted.length + staff.length + superuser.length === 0) {
+    return await refuseStranger(tx, login)
+  }
   const user = await settleUser(tx, login)
   const change = await replaceGrants(tx, { userId: user.id, grants: plan.grants, ...login.person.memberships })
   // What stands now decides, which is not this plan where a newer reading was quicker.
@@ -105,15 +125,21 @@ async function spendFlow(tx: Transaction, flow: Buffer): Promise<void> {
   if (rowCount === 0) throw new GatehouseError('state_replayed')
 }
 
-/** The user of the plan, locked, made or linked; OutOfDate where the world is no longer the one the plan was made in. */
+/**
+ * The user of the plan, locked, made or linked; OutOfDate where the world is no longer the one the plan was made in.
+ */
 async function settleUser(tx: Transaction, { plan }: LoginCommit): Promise<{ id: string, username: string }> {
   const { tid, oid } = plan.uid
   await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${tid} ${oid}`}, 0))`)
-  const { rows: [present] } = await tx.execute<{ id: string, username: string, is_active: boolean, associated: boolean, eligible: boolean }>(sql`
+  const { rows: [present] } = await tx.execute<
+    { id: string, username: string, is_active: boolean, associated: boolean, eligible: boolean }
+  >(sql`
     with known as (select user_id from identities where tid = ${tid} and oid = ${oid})
     select users.id, users.username, users.is_active, exists (select 1 from known) as associated,
       ${eligible} and lower(users.email) = lower(${plan.details.email ?? null}) as eligible
-    from users where users.id = coalesce((select user_id from known), ${plan.user?.id ?? null}::uuid) for update of users`)
+    from users where users.id = coalesce((select user_id from known), ${
+    plan.user?.id ?? null
+  }::uuid) for update of users`)
   if (plan.origin === 'created') {
     if (present) throw new OutOfDate()
     return await createUser(tx, plan)
@@ -141,7 +167,11 @@ async function createUser(tx: Transaction, plan: LoginCommit['plan']): Promise<{
   return user
 }
 
-async function recordIdentity(tx: Transaction, userId: string, { uid, extraData, newAssociation }: LoginCommit['plan']): Promise<void> {
+async function recordIdentity(
+  tx: Transaction,
+  userId: string,
+  { uid, extraData, newAssociation }: LoginCommit['plan'],
+): Promise<void> {
   const { loginHint, guest, upn } = extraData
   const extra = { loginHint, guest, ...upn === null ? {} : { upn, upnKey: usernameKey(upn), upnSeenAt: sql`now()` } }
   if (newAssociation) await tx.insert(identities).values({ ...uid, userId, ...extra })

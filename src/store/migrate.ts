@@ -10,7 +10,9 @@ import { serverState, versionFailure, withClient, writeFailure, type ServerState
 const FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
 const LOCK = 7_406_812_734 // any number, the same in every gateway
 
-interface Migration extends MigrationMeta { readonly name: string }
+interface Migration extends MigrationMeta {
+  readonly name: string
+}
 
 /**
  * @returns names of the migrations that were applied now, oldest first
@@ -18,8 +20,8 @@ interface Migration extends MigrationMeta { readonly name: string }
  */
 export async function migrate(url: string): Promise<string[]> {
   return await withClient(url, 'gatehouse migrate', async (client) => {
-    // Drizzle's own runner opens a transaction itself, around which only a lock of the session would fit: behind a pool in transaction
-    // mode that stays when the client has gone, and no start would ever get it again.
+    // Drizzle's own runner opens a transaction itself, around which only a lock of the session would fit: behind a pool
+    // in transaction mode that stays when the client has gone, and no start would ever get it again.
     await client.query(`begin isolation level read committed; ${WITHOUT_TIME_LIMITS}`)
     await client.query('select pg_advisory_xact_lock($1)', [LOCK])
     const state = await serverState(client, url)
@@ -54,19 +56,32 @@ export async function lookAtDatabase(url: string): Promise<DatabaseLook> {
 
 /** In Drizzle's table, as Drizzle does. PostgreSQL asks for the right to make a schema even where it is there. */
 async function apply(client: pg.Client, migrations: readonly Migration[], { migrated }: ServerState): Promise<void> {
-  if (!migrated) await client.query('create schema if not exists drizzle; create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)')
+  if (!migrated) {
+    await client.query(
+      'create schema if not exists drizzle; create table drizzle.__drizzle_migrations (id serial primary key, hash ' +
+        'text not null, created_at bigint)',
+    )
+  }
   for (const { sql, hash, folderMillis } of migrations) {
     for (const statement of sql) await client.query(statement)
-    await client.query('insert into drizzle.__drizzle_migrations (hash, created_at) values ($1, $2)', [hash, folderMillis])
+    await client.query('insert into drizzle.__drizzle_migrations (hash, created_at) values ($1, $2)', [
+      hash,
+      folderMillis,
+    ])
   }
 }
 
 async function pending(client: pg.Client, { migrated }: ServerState): Promise<Migration[]> {
-  const { rows: [last] } = migrated ? await client.query<{ at: string | null }>('select max(created_at) as at from drizzle.__drizzle_migrations') : { rows: [] }
+  const { rows: [last] } = migrated
+    ? await client.query<{ at: string | null }>('select max(created_at) as at from drizzle.__drizzle_migrations')
+    : { rows: [] }
   return all().filter(({ folderMillis }) => folderMillis > Number(last?.at ?? 0))
 }
 
 function all(): Migration[] {
   const { entries } = JSON.parse(readFileSync(`${FOLDER}/meta/_journal.json`, 'utf8')) as { entries: { tag: string }[] }
-  return readMigrationFiles({ migrationsFolder: FOLDER }).map((migration, index) => ({ ...migration, name: entries[index]?.tag ?? migration.hash }))
+  return readMigrationFiles({ migrationsFolder: FOLDER }).map((migration, index) => ({
+    ...migration,
+    name: entries[index]?.tag ?? migration.hash,
+  }))
 }

@@ -1,5 +1,5 @@
-// A connection outside the pool, for what lasts longer than a question: given up the moment it breaks, without waiting for a server
-// that may never answer.
+// A connection outside the pool, for what lasts longer than a question: given up the moment it breaks, without waiting
+// for a server that may never answer.
 import type pg from 'pg'
 import { createClient } from './scram-only.js'
 
@@ -19,11 +19,18 @@ export interface OwnConnection {
 }
 
 /** For a transaction that stays open: limits that the role or the server may have set do not end it. */
-export const WITHOUT_TIME_LIMITS = `set local statement_timeout = 0; set local lock_timeout = 0; set local idle_in_transaction_session_timeout = 0;
+export const WITHOUT_TIME_LIMITS =
+  `set local statement_timeout = 0; set local lock_timeout = 0; set local idle_in_transaction_session_timeout = 0;
   select set_config('transaction_timeout', '0', true) where current_setting('server_version_num')::int >= 170000`
 
 export function createOwnConnection({ url, name, timeoutMs, onLost }: OwnConnectionOptions): OwnConnection {
-  const client = createClient({ connectionString: url, application_name: `gatehouse ${name}`, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs, keepAlive: true })
+  const client = createClient({
+    connectionString: url,
+    application_name: `gatehouse ${name}`,
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
+    keepAlive: true,
+  })
   client.on('error', (error) => onLost(error.message))
   client.on('end', () => onLost('the connection ended'))
   const hearNoMore = (): void => {

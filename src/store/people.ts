@@ -8,7 +8,11 @@ import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
 import { stillLive } from './sessions.js'
 
-export interface GrantedGroup { readonly name: string, readonly cause: readonly Cause[] | null, readonly since: string }
+export interface GrantedGroup {
+  readonly name: string
+  readonly cause: readonly Cause[] | null
+  readonly since: string
+}
 
 export interface EntraIdentity {
   readonly tid: string
@@ -60,7 +64,8 @@ export function createPeopleStore(database: Database, timeouts: SessionTimeouts)
     return rows.map((row) => row.person)
   }
   return {
-    list: ({ staff, superuser }) => select(sql`(${staff !== true} or u.is_staff) and (${superuser !== true} or u.is_superuser)`),
+    list: ({ staff, superuser }) =>
+      select(sql`(${staff !== true} or u.is_staff) and (${superuser !== true} or u.is_superuser)`),
     async byId(id) {
       return (await select(sql`u.id = ${id}`))[0]
     },
@@ -102,8 +107,10 @@ function view(where: SQL, timeouts: SessionTimeouts): SQL {
     select json_build_object(
       'id', u.id, 'username', u.username, 'email', u.email, 'emailVerified', u.email_verified, 'name', u.name,
       'isActive', u.is_active, 'isStaff', u.is_staff, 'isSuperuser', u.is_superuser, 'isBreakGlass', u.is_break_glass,
-      'staffCause', u.staff_cause, 'staffSince', u.staff_since, 'superuserCause', u.superuser_cause, 'superuserSince', u.superuser_since,
-      'groups', coalesce((select json_agg(json_build_object('name', g.name, 'cause', ug.cause, 'since', ug.since) order by g.name)
+      'staffCause', u.staff_cause, 'staffSince', u.staff_since, 'superuserCause', u.superuser_cause, 'superuserSince',
+        u.superuser_since,
+      'groups', coalesce((select json_agg(json_build_object('name', g.name, 'cause', ug.cause, 'since', ug.since) order
+        by g.name)
         from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id), '[]'),
       'identities', coalesce((select json_agg(
         json_build_object('tid', i.tid, 'oid', i.oid, 'upn', i.upn, 'upnSeenAt', i.upn_seen_at))

@@ -15,15 +15,19 @@ export interface ReadingOfPerson extends Record<string, unknown> {
 
 const BATCH = 500
 
-export async function * readingsOfEverybody(database: Database): AsyncGenerator<readonly ReadingOfPerson[]> {
-  for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
-    const { rows } = await database.ask((db) => db.execute<ReadingOfPerson>(sql`
-      select u.id as "userId", u.username, i.oid, r.group_ids::text[] as "entraGroupIds", to_json(r.read_at) #>> '{}' as "readAt",
-        coalesce((select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id), '{}') as groups,
+export async function* readingsOfEverybody(database: Database): AsyncGenerator<readonly ReadingOfPerson[]> {
+  for (let after = '00000000-0000-0000-0000-000000000000';;) {
+    const { rows } = await database.ask((db) =>
+      db.execute<ReadingOfPerson>(sql`
+      select u.id as "userId", u.username, i.oid, r.group_ids::text[] as "entraGroupIds", to_json(r.read_at) #>> '{}'
+        as "readAt",
+        coalesce((select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id
+          where ug.user_id = u.id), '{}') as groups,
         u.is_staff as staff, u.is_superuser as superuser
       from users u join entra_readings r on r.user_id = u.id
       join lateral (select oid from identities where user_id = u.id order by created_at limit 1) i on true
-      where u.is_active and u.id > ${after} order by u.id limit ${BATCH}`))
+      where u.is_active and u.id > ${after} order by u.id limit ${BATCH}`)
+    )
     if (rows.length > 0) yield rows
     if (rows.length < BATCH) return
     after = rows.at(-1)?.userId ?? after
@@ -42,10 +46,14 @@ export async function lastReading(
   userId: string,
   names: readonly string[],
 ): Promise<LastReading | undefined> {
-  const { rows } = await database.ask((db) => db.execute<LastReading>(sql`
+  const { rows } = await database.ask((db) =>
+    db.execute<LastReading>(sql`
     select group_ids::text[] as "entraGroupIds",
-      coalesce((select array_agg(name) from groups where name = any(${sql.param([...names])}::text[])), '{}') as existing
-    from entra_readings where user_id = ${userId}`))
+      coalesce((select array_agg(name) from groups where name = any(${
+      sql.param([...names])
+    }::text[])), '{}') as existing
+    from entra_readings where user_id = ${userId}`)
+  )
   return rows[0]
 }
 
@@ -56,8 +64,10 @@ export interface Reading extends Record<string, unknown> {
 
 /** What Graph last said of one person; undefined where nobody asked yet. */
 export async function readingOf(database: Database, userId: string): Promise<Reading | undefined> {
-  const { rows: [row] } = await database.ask((db) => db.execute<Reading>(sql`
+  const { rows: [row] } = await database.ask((db) =>
+    db.execute<Reading>(sql`
     select group_ids::text[] as "entraGroupIds", to_json(read_at) #>> '{}' as "readAt"
-    from entra_readings where user_id = ${userId}`))
+    from entra_readings where user_id = ${userId}`)
+  )
   return row
 }

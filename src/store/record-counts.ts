@@ -5,8 +5,15 @@ import type { Database } from './database.js'
 
 /** Actions of the audit that take sessions or rights from somebody, who did not ask for it. */
 export const REVOCATIONS = [
-  'session.revoke', 'user.deactivate', 'user.remove', 'reevaluation.disabled', 'reevaluation.deleted',
-  'reevaluation.revoked', 'reevaluation.refused', 'reevaluation.stale_session', 'reevaluation.stale_privileges',
+  'session.revoke',
+  'user.deactivate',
+  'user.remove',
+  'reevaluation.disabled',
+  'reevaluation.deleted',
+  'reevaluation.revoked',
+  'reevaluation.refused',
+  'reevaluation.stale_session',
+  'reevaluation.stale_privileges',
 ] as const
 
 export interface RecordCounts {
@@ -32,13 +39,19 @@ export function createRecordCounter(database: Database): RecordCounter {
   return {
     counts: () => latest,
     async refresh() {
-      const { rows: [people] } = await database.ask((db) => db.execute<{ superusers: number, now: string }>(
-        sql`select count(*) filter (where is_active and is_superuser)::int as superusers, now()::text as now
-          from users`))
-      const { rows } = await database.ask((db) => db.execute<{ id: string, action: string }>(
-        sql`select id::text as id, action from audit_events
+      const { rows: [people] } = await database.ask((db) =>
+        db.execute<{ superusers: number, now: string }>(
+          sql`select count(*) filter (where is_active and is_superuser)::int as superusers, now()::text as now
+          from users`,
+        )
+      )
+      const { rows } = await database.ask((db) =>
+        db.execute<{ id: string, action: string }>(
+          sql`select id::text as id, action from audit_events
           where at > ${since ?? people?.now}::timestamptz - ${OVERLAP}
-          and action = any(${sql.param([...REVOCATIONS])}::text[])`))
+          and action = any(${sql.param([...REVOCATIONS])}::text[])`,
+        )
+      )
       // What stood there when this process began is not counted.
       const before = counted
       const added = before === undefined ? [] : rows.filter(({ id }) => !before.has(id))

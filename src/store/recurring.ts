@@ -10,7 +10,9 @@ export function startRecurring(
   firstMs = 0,
 ): { readonly stop: () => Promise<void> } {
   let running: Promise<unknown> = Promise.resolve()
-  const run = (): void => { running = work().catch(onError) }
+  const run = (): void => {
+    running = work().catch(onError)
+  }
   const timer = setInterval(run, intervalMs).unref()
   const first = firstMs > 0 ? setTimeout(run, firstMs).unref() : undefined
   if (firstMs <= 0) run()

@@ -1,6 +1,19 @@
 // The tables. `npm run db:generate` writes a migration for what changes here.
 import { sql } from 'drizzle-orm'
-import { bigserial, boolean, check, customType, index, jsonb, pgTable, primaryKey, text, timestamp, unique, uuid } from 'drizzle-orm/pg-core'
+import {
+  bigserial,
+  boolean,
+  check,
+  customType,
+  index,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from 'drizzle-orm/pg-core'
 import type { Cause } from '../core/mapping.js'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
@@ -95,18 +108,28 @@ export const entraChecks = pgTable('entra_checks', {
   missingSince: instant('missing_since'),
 })
 
-export const sessions = pgTable('sessions', {
-  /** SHA-256 of the id in the cookie; the id itself is nowhere. */
-  idHash: bytea('id_hash').primaryKey(),
-  publicId: text('public_id').notNull().unique(),
-  userId: uuid('user_id').notNull().references(() => users.id, { onDelete: 'cascade' }),
-  /** Entra's own session (claim `sid`), for front-channel logout. */
-  entraSid: text('entra_sid'),
-  /** When the id token that it began with was issued (claim `iat`); null for sessions of older versions. */
-  tokenIssuedAt: instant('token_issued_at'),
-  createdAt: instant('created_at').notNull().defaultNow(),
-  lastSeenAt: instant('last_seen_at').notNull().defaultNow(),
-}, (table) => [index('sessions_user').on(table.userId), index('sessions_entra_sid').on(table.entraSid), index('sessions_created').on(table.createdAt)])
+export const sessions = pgTable(
+  'sessions',
+  {
+    /** SHA-256 of the id in the cookie; the id itself is nowhere. */
+    idHash: bytea('id_hash').primaryKey(),
+    publicId: text('public_id').notNull().unique(),
+    userId: uuid('user_id').notNull().references(() => users.id, { onDelete: 'cascade' }),
+    /** Entra's own session (claim `sid`), for front-channel logout. */
+    entraSid: text('entra_sid'),
+    /** When the id token that it began with was issued (claim `iat`); null for sessions of older versions. */
+    tokenIssuedAt: instant('token_issued_at'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    lastSeenAt: instant('last_seen_at').notNull().defaultNow(),
+  },
+  (
+    table,
+  ) => [
+    index('sessions_user').on(table.userId),
+    index('sessions_entra_sid').on(table.entraSid),
+    index('sessions_created').on(table.createdAt),
+  ],
+)
 
 /** Sign-ins that made a session: their `state` is spent. Rows older than a flow can live are swept. */
 export const spentFlows = pgTable('spent_flows', {

@@ -1,7 +1,7 @@
-// The one function that makes connections to PostgreSQL: with TLS as the address asks for it (connection.ts), and, where it
-// says `require_auth=scram-sha-256` as libpq has it, giving the password to nobody. SCRAM proves the password to a server
-// that knows it already, and the server to us (RFC 5802). A server that asks for it in clear or as MD5, or for nothing at
-// all, is refused.
+// The one function that makes connections to PostgreSQL: with TLS as the address asks for it (connection.ts), and,
+// where it says `require_auth=scram-sha-256` as libpq has it, giving the password to nobody. SCRAM proves the password
+// to a server that knows it already, and the server to us (RFC 5802). A server that asks for it in clear or as MD5, or
+// for nothing at all, is refused.
 import pg from 'pg'
 import { isAddressFault, readDatabaseAddress, type DatabaseAddress } from '../core/database-address.js'
 import { GatehouseError } from '../core/errors.js'
@@ -28,7 +28,9 @@ export function addressOf(url: string): DatabaseAddress {
   const address = readDatabaseAddress(url, process.env)
   if (!isAddressFault(address)) return address
   throw new GatehouseError('database_unavailable', {
-    detail: `database.url ${address.says}`, remedy: address.remedy, facts: { reason: 'address' },
+    detail: `database.url ${address.says}`,
+    remedy: address.remedy,
+    facts: { reason: 'address' },
   })
 }
 
@@ -38,7 +40,13 @@ export function createClient(config: pg.ClientConfig): pg.Client {
   const connection = new PostgresConnection(tls, config)
   const connectionTimeoutMillis = Math.min(config.connectionTimeoutMillis ?? Infinity, connectTimeoutMs ?? Infinity)
   const limit = Number.isFinite(connectionTimeoutMillis) ? { connectionTimeoutMillis } : {}
-  const settings: pg.ClientConfig & { connection: PostgresConnection } = { ...config, ...limit, connectionString: url, ssl: false, connection }
+  const settings: pg.ClientConfig & { connection: PostgresConnection } = {
+    ...config,
+    ...limit,
+    connectionString: url,
+    ssl: false,
+    connection,
+  }
   const client = new pg.Client(settings)
   if (!REQUIRED.test(url)) return client
   const handshake = client as unknown as Handshake
@@ -50,8 +58,12 @@ export function createClient(config: pg.ClientConfig): pg.Client {
   handshake._handleAuthCleartextPassword = refuse('the password in clear')
   handshake._handleAuthMD5Password = refuse('an MD5 of the password')
   let proven = false
-  handshake.connection.once('authenticationSASLFinal', () => { proven = true }) // whose signature the driver verifies
-  handshake.connection.once('authenticationOk', () => { if (!proven) refuse('no password')() })
+  handshake.connection.once('authenticationSASLFinal', () => {
+    proven = true
+  }) // whose signature the driver verifies
+  handshake.connection.once('authenticationOk', () => {
+    if (!proven) refuse('no password')()
+  })
   return client
 }
 

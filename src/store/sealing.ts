@@ -14,19 +14,30 @@ export function seal(text: string, kid: string, secret: string): Buffer {
  * @returns the text, and whether it is sealed under the first secret, as it should be
  * @throws `signing_key_sealed` where none of the secrets opens it
  */
-export function open(sealed: Buffer, kid: string, secrets: readonly string[]): { readonly text: string, readonly first: boolean } {
+export function open(
+  sealed: Buffer,
+  kid: string,
+  secrets: readonly string[],
+): { readonly text: string, readonly first: boolean } {
   for (const [index, secret] of secrets.entries()) {
     try {
-      const decipher = createDecipheriv('aes-256-gcm', sealingKey(secret), sealed.subarray(0, 12), { authTagLength: 16 }).setAAD(Buffer.from(kid))
+      const decipher = createDecipheriv('aes-256-gcm', sealingKey(secret), sealed.subarray(0, 12), {
+        authTagLength: 16,
+      }).setAAD(Buffer.from(kid))
       decipher.setAuthTag(sealed.subarray(-16))
-      return { text: Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]).toString('utf8'), first: index === 0 }
+      return {
+        text: Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]).toString('utf8'),
+        first: index === 0,
+      }
     } catch {
       // sealed with another secret
     }
   }
   throw new GatehouseError('signing_key_sealed', {
     detail: `the signing key ${kid} cannot be opened with any of keys.encryptionSecrets`,
-    remedy: 'A secret is missing in the list of this replica: give it the list that the other replicas have, or add the secret ' +
+    remedy:
+      'A secret is missing in the list of this replica: give it the list that the other replicas have, or add the ' +
+      'secret ' +
       'that sealed the key behind the first one. Only where that secret is lost for good: gatehouse keys rotate --now.',
   })
 }

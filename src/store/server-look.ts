@@ -1,5 +1,5 @@
-// What has to be so of the server before anything is written to it: a version that is known to do, writes, and the right
-// to make tables. Each is asked for, so that the remedy can be the statement that mends it.
+// What has to be so of the server before anything is written to it: a version that is known to do, writes, and the
+// right to make tables. Each is asked for, so that the remedy can be the statement that mends it.
 import type pg from 'pg'
 import { GatehouseError } from '../core/errors.js'
 import type { Link, PostgresConnection } from './connection.js'
@@ -23,7 +23,11 @@ export interface ServerState {
 }
 
 /** A connection of its own, for as long as the work takes. @throws `database_unavailable` with the remedy */
-export async function withClient<T>(url: string, name: string, work: (client: pg.Client, link: Link) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  url: string,
+  name: string,
+  work: (client: pg.Client, link: Link) => Promise<T>,
+): Promise<T> {
   const client = createClient({ connectionString: url, connectionTimeoutMillis: 10_000, application_name: name })
   client.on('error', () => {}) // a break shows as a failed statement
   const { connection } = client as unknown as { connection: PostgresConnection }
@@ -31,7 +35,9 @@ export async function withClient<T>(url: string, name: string, work: (client: pg
     await client.connect().catch((error: unknown) => {
       throw connectFailure(error, url, { encrypted: connection.link.encrypted })
     })
-    return await work(client, connection.link).catch((error: unknown) => { throw translated(error, url) })
+    return await work(client, connection.link).catch((error: unknown) => {
+      throw translated(error, url)
+    })
   } finally {
     await client.end().catch(() => {})
   }
@@ -52,7 +58,11 @@ const STATE = `
       from pg_namespace where nspname = schema), false) as "mayMakeTables"
   from here`
 
-interface Row extends Omit<ServerState, 'grants'> { readonly mayMakeSchemas: boolean, readonly schema: string, readonly mayMakeTables: boolean }
+interface Row extends Omit<ServerState, 'grants'> {
+  readonly mayMakeSchemas: boolean
+  readonly schema: string
+  readonly mayMakeTables: boolean
+}
 
 export async function serverState(client: pg.Client, url: string): Promise<ServerState> {
   const { rows: [row] } = await client.query<Row>(STATE)
@@ -69,8 +79,11 @@ export async function serverState(client: pg.Client, url: string): Promise<Serve
 /** What makes the server unusable, for whatever purpose. */
 export function versionFailure({ versionNumber, version }: ServerState, url: string): GatehouseError | undefined {
   if (versionNumber >= OLDEST.number) return undefined
-  return failing('version', `PostgreSQL at ${place(addressOf(url))} is version ${version}, which Gatehouse does not support.`,
-    `Upgrade it (pg_upgrade), or name a server of version ${OLDEST.name} or newer in database.url.`)
+  return failing(
+    'version',
+    `PostgreSQL at ${place(addressOf(url))} is version ${version}, which Gatehouse does not support.`,
+    `Upgrade it (pg_upgrade), or name a server of version ${OLDEST.name} or newer in database.url.`,
+  )
 }
 
 /** What keeps migrations from being applied. */
@@ -86,8 +99,11 @@ export function readOnlyFailure(url: string): GatehouseError {
 export function rightsFailure({ grants }: ServerState, url: string): GatehouseError | undefined {
   if (grants.length === 0) return undefined
   const { user, database } = addressOf(url)
-  return failing('rights', `The role ${quoted(user)} may not make Gatehouse's tables in the database ${quoted(database)}.`,
-    `As a superuser or the database's owner, in that database: ${grants.join(' ')}`)
+  return failing(
+    'rights',
+    `The role ${quoted(user)} may not make Gatehouse's tables in the database ${quoted(database)}.`,
+    `As a superuser or the database's owner, in that database: ${grants.join(' ')}`,
+  )
 }
 
 function failing(reason: Reason, detail: string, remedy: string): GatehouseError {

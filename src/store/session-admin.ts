@@ -25,26 +25,46 @@ export function createSessionAdmin(database: Database, timeouts: SessionTimeouts
   const ofUser = (userId: string | undefined): SQL => userId === undefined ? sql`true` : sql`s.user_id = ${userId}`
   return {
     async list({ userId }) {
-      const { rows } = await database.ask((db) => db.execute<SessionView>(sql`
-        select s.public_id as id, u.username, to_json(s.created_at) #>> '{}' as "createdAt", to_json(s.last_seen_at) #>> '{}' as "lastSeenAt"
-        from sessions s join users u on u.id = s.user_id where ${ofUser(userId)} and ${stillLive(timeouts)} order by s.created_at desc`))
+      const { rows } = await database.ask((db) =>
+        db.execute<SessionView>(sql`
+        select s.public_id as id, u.username, to_json(s.created_at) #>> '{}' as "createdAt", to_json(s.last_seen_at)
+          #>> '{}' as "lastSeenAt"
+        from sessions s join users u on u.id = s.user_id where ${ofUser(userId)} and ${
+          stillLive(timeouts)
+        } order by s.created_at desc`)
+      )
       return rows
     },
-    revoke: (publicId, actor) => database.transaction(async (tx) => {
-      const { rows: [ended] } = await tx.execute<{ user_id: string, username: string }>(sql`
-        delete from sessions s using users u where u.id = s.user_id and s.public_id = ${publicId} returning s.user_id, u.username`)
-      if (!ended) throw new GatehouseError('session_unknown', { detail: `there is no session ${publicId}`, remedy: 'gatehouse sessions list shows them; it may have ended already.' })
-      await writeAudit(tx, { action: 'session.revoke', actor, userId: ended.user_id, username: ended.username, detail: { session: publicId } })
-    }),
+    revoke: (publicId, actor) =>
+      database.transaction(async (tx) => {
+        const { rows: [ended] } = await tx.execute<{ user_id: string, username: string }>(sql`
+        delete from sessions s using users u where u.id = s.user_id and s.public_id = ${publicId} returning s.user_id,
+          u.username`)
+        if (!ended) {
+          throw new GatehouseError('session_unknown', {
+            detail: `there is no session ${publicId}`,
+            remedy: 'gatehouse sessions list shows them; it may have ended already.',
+          })
+        }
+        await writeAudit(tx, {
+          action: 'session.revoke',
+          actor,
+          userId: ended.user_id,
+          username: ended.username,
+          detail: { session: publicId },
+        })
+      }),
     /** One statement, whoever they are: nobody is signed out before it commits. */
-    revokeAll: ({ userId }, actor) => database.transaction(async (tx) => {
-      const { rows: [row] } = await tx.execute<{ ended: number }>(sql`
+    revokeAll: ({ userId }, actor) =>
+      database.transaction(async (tx) => {
+        const { rows: [row] } = await tx.execute<{ ended: number }>(sql`
         with ended as (delete from sessions s where ${ofUser(userId)} returning s.user_id, s.public_id),
         recorded as (insert into audit_events (action, actor, user_id, username, detail)
-          select 'session.revoke', ${actor}, e.user_id, u.username, jsonb_build_object('sessions', jsonb_agg(e.public_id))
+          select 'session.revoke', ${actor}, e.user_id, u.username, jsonb_build_object('sessions',
+            jsonb_agg(e.public_id))
           from ended e join users u on u.id = e.user_id group by e.user_id, u.username)
         select count(*)::int as ended from ended`)
-      return row?.ended ?? 0
-    }),
+        return row?.ended ?? 0
+      }),
   }
 }

@@ -2,7 +2,13 @@
 // transaction, so a late touch cannot bring an ended one back.
 import { and, eq, sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
-import { sessionIdHash, type NewSession, type SessionRecord, type SessionStore, type SessionTimeouts } from '../core/session.js'
+import {
+  sessionIdHash,
+  type NewSession,
+  type SessionRecord,
+  type SessionStore,
+  type SessionTimeouts,
+} from '../core/session.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { sessions } from './schema.js'
@@ -13,10 +19,24 @@ export interface SessionLimits extends SessionTimeouts {
 }
 
 type Row = Record<string, unknown> & {
-  public_id: string, user_id: string, username: string, email: string | null, email_verified: boolean, name: string | null
-  given_name: string | null, family_name: string | null, is_staff: boolean, is_superuser: boolean
-  tid: string | null, oid: string | null, login_hint: string | null, groups: string[], permissions: string[]
-  auth_time: number, age_ms: number, idle_ms: number
+  public_id: string
+  user_id: string
+  username: string
+  email: string | null
+  email_verified: boolean
+  name: string | null
+  given_name: string | null
+  family_name: string | null
+  is_staff: boolean
+  is_superuser: boolean
+  tid: string | null
+  oid: string | null
+  login_hint: string | null
+  groups: string[]
+  permissions: string[]
+  auth_time: number
+  age_ms: number
+  idle_ms: number
 }
 
 export function createSessionStore(database: Database, timeouts: SessionTimeouts): SessionStore {
@@ -27,19 +47,46 @@ export function createSessionStore(database: Database, timeouts: SessionTimeouts
     },
     async touch(hashes) {
       const list = `{${hashes.map((hash) => `"\\\\x${hash}"`).join(',')}}` // one parameter, however many
-      await database.ask((db) => db.execute(sql`update sessions set last_seen_at = now() where id_hash = any(${list}::bytea[])`))
+      await database.ask((db) =>
+        db.execute(sql`update sessions set last_seen_at = now() where id_hash = any(${list}::bytea[])`)
+      )
     },
-    end: (id, correlationId) => database.transaction(async (tx) => {
-      const { rows: [ended] } = await tx.execute<{ public_id: string, user_id: string, username: string }>(sql`
-        delete from sessions s using users u where s.id_hash = ${sessionIdHash(id)} and u.id = s.user_id returning s.public_id, s.user_id, u.username`)
-      if (ended) await writeAudit(tx, { action: 'logout', actor: 'login', userId: ended.user_id, username: ended.username, correlationId, detail: { session: ended.public_id } })
-    }),
-    endByEntraSid: (sid, correlationId) => database.transaction(async (tx) => {
-      const { rows } = await tx.execute<{ id_hash: Buffer, public_id: string, user_id: string, username: string }>(sql`
-        delete from sessions s using users u where s.entra_sid = ${sid} and u.id = s.user_id returning s.id_hash, s.public_id, s.user_id, u.username`)
-      for (const ended of rows) await writeAudit(tx, { action: 'logout', actor: 'entra', userId: ended.user_id, username: ended.username, correlationId, detail: { session: ended.public_id, frontChannel: true } })
-      return rows.map((row) => row.id_hash)
-    }),
+    end: (id, correlationId) =>
+      database.transaction(async (tx) => {
+        const { rows: [ended] } = await tx.execute<{ public_id: string, user_id: string, username: string }>(sql`
+        delete from sessions s using users u where s.id_hash = ${
+          sessionIdHash(id)
+        } and u.id = s.user_id returning s.public_id, s.user_id, u.username`)
+        if (ended) {
+          await writeAudit(tx, {
+            action: 'logout',
+            actor: 'login',
+            userId: ended.user_id,
+            username: ended.username,
+            correlationId,
+            detail: { session: ended.public_id },
+          })
+        }
+      }),
+    endByEntraSid: (sid, correlationId) =>
+      database.transaction(async (tx) => {
+        const { rows } = await tx.execute<{ id_hash: Buffer, public_id: string, user_id: string, username: string }>(
+          sql`
+        delete from sessions s using users u where s.entra_sid = ${sid} and u.id = s.user_id returning s.id_hash,
+          s.public_id, s.user_id, u.username`,
+        )
+        for (const ended of rows) {
+          await writeAudit(tx, {
+            action: 'logout',
+            actor: 'entra',
+            userId: ended.user_id,
+            username: ended.username,
+            correlationId,
+            detail: { session: ended.public_id, frontChannel: true },
+          })
+        }
+        return rows.map((row) => row.id_hash)
+      }),
   }
 }
 
@@ -50,7 +97,9 @@ export function stillLive({ idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutM
   const privilegedMs = Math.min(privilegedTimeoutMs ?? absoluteTimeoutMs, absoluteTimeoutMs)
   const ago = (ms: number) => sql`now() - ${ms}::float8 * interval '1 millisecond'`
   return sql`u.is_active and s.last_seen_at > ${ago(idleTimeoutMs)}
-    and s.created_at > case when u.is_staff or u.is_superuser then ${ago(privilegedMs)} else ${ago(absoluteTimeoutMs)} end`
+    and s.created_at > case when u.is_staff or u.is_superuser then ${ago(privilegedMs)} else ${
+    ago(absoluteTimeoutMs)
+  } end`
 }
 
 function liveSession(id: string, timeouts: SessionTimeouts): SQL {
@@ -64,14 +113,22 @@ function liveSession(id: string, timeouts: SessionTimeouts): SQL {
       coalesce((select array_agg(distinct gp.permission order by gp.permission) from user_groups ug
         join group_permissions gp on gp.group_id = ug.group_id where ug.user_id = u.id), '{}') as permissions
     from sessions s join users u on u.id = s.user_id
-    left join lateral (select tid, oid, login_hint from identities where user_id = u.id order by created_at limit 1) i on true
+    left join lateral (select tid, oid, login_hint from identities where user_id = u.id order by created_at limit 1) i
+      on true
     where s.id_hash = ${sessionIdHash(id)} and ${stillLive(timeouts)}`
 }
 
 function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SessionRecord {
-  const lifeMs = row.is_staff || row.is_superuser ? Math.min(privilegedTimeoutMs ?? absoluteTimeoutMs, absoluteTimeoutMs) : absoluteTimeoutMs
+  const lifeMs = row.is_staff || row.is_superuser
+    ? Math.min(privilegedTimeoutMs ?? absoluteTimeoutMs, absoluteTimeoutMs)
+    : absoluteTimeoutMs
   const leftMs = Math.min(lifeMs - row.age_ms, idleTimeoutMs - row.idle_ms)
-  if (!Number.isFinite(row.age_ms) || !Number.isFinite(row.idle_ms)) throw new GatehouseError('session_unreadable', { detail: `the row of session ${row.public_id} is corrupt`, remedy: `gatehouse sessions revoke ${row.public_id}` })
+  if (!Number.isFinite(row.age_ms) || !Number.isFinite(row.idle_ms)) {
+    throw new GatehouseError('session_unreadable', {
+      detail: `the row of session ${row.public_id} is corrupt`,
+      remedy: `gatehouse sessions revoke ${row.public_id}`,
+    })
+  }
   return {
     publicId: row.public_id,
     userId: row.user_id,
@@ -95,7 +152,10 @@ function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutM
   }
 }
 
-interface IdToken { readonly entraSid: string | null, readonly tokenIssuedAt: Date }
+interface IdToken {
+  readonly entraSid: string | null
+  readonly tokenIssuedAt: Date
+}
 
 /**
  * Within a login's transaction: the new session, in place of the one this browser had.
@@ -125,7 +185,12 @@ export const replaceSession: Replace = async (tx, userId, session, token) => {
  * timed out go first; the new one always stays: another sign-in may have begun later and committed earlier.
  * @returns public ids of those that ended
  */
-export async function endOldestSessions(tx: Transaction, userId: string, newest: NewSession, limits: SessionLimits): Promise<readonly string[]> {
+export async function endOldestSessions(
+  tx: Transaction,
+  userId: string,
+  newest: NewSession,
+  limits: SessionLimits,
+): Promise<readonly string[]> {
   const { rows } = await tx.execute<{ public_id: string }>(sql`
     delete from sessions where id_hash in (
       select s.id_hash from sessions s join users u on u.id = s.user_id

@@ -4,13 +4,18 @@ import { sql } from 'drizzle-orm'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
 
-export interface SweepOptions extends SessionTimeouts { readonly retentionMs: number }
+export interface SweepOptions extends SessionTimeouts {
+  readonly retentionMs: number
+}
 
 const BATCH = 1_000
 const LOCK = sql`pg_try_advisory_xact_lock(hashtextextended('gatehouse sweep', 0))`
 
 /** @returns how many rows went; undefined where another replica is sweeping */
-export async function sweep(database: Database, { idleTimeoutMs, absoluteTimeoutMs, retentionMs }: SweepOptions): Promise<{ sessions: number, audit: number } | undefined> {
+export async function sweep(
+  database: Database,
+  { idleTimeoutMs, absoluteTimeoutMs, retentionMs }: SweepOptions,
+): Promise<{ sessions: number, audit: number } | undefined> {
   const before = (ms: number) => sql`now() - ${ms}::float8 * interval '1 millisecond'`
   const removed = { sessions: 0, audit: 0 }
   for (;;) {
@@ -18,10 +23,17 @@ export async function sweep(database: Database, { idleTimeoutMs, absoluteTimeout
       const { rows: [lock] } = await tx.execute<{ mine: boolean }>(sql`select ${LOCK} as mine`)
       if (!lock?.mine) return undefined
       const sessions = await tx.execute(sql`delete from sessions where id_hash in (
-        select id_hash from sessions where created_at < ${before(absoluteTimeoutMs)} or last_seen_at < ${before(idleTimeoutMs)} limit ${BATCH} for update skip locked)`)
-      // Few at any time (long-returns.ts). A request that keeps another one removes them too; there may be none for long.
+        select id_hash from sessions where created_at < ${before(absoluteTimeoutMs)} or last_seen_at < ${
+        before(idleTimeoutMs)
+      } limit ${BATCH} for update skip locked)`)
+      // Few at any time (long-returns.ts). A request that keeps another one removes them too; there may be none for
+      // long.
       await tx.execute(sql`delete from long_returns where kept_at < now() - interval '10 minutes'`)
-      const audit = await tx.execute(sql`delete from audit_events where id in (select id from audit_events where at < ${before(retentionMs)} order by id limit ${BATCH})`)
+      const audit = await tx.execute(
+        sql`delete from audit_events where id in (select id from audit_events where at < ${
+          before(retentionMs)
+        } order by id limit ${BATCH})`,
+      )
       return { sessions: sessions.rowCount ?? 0, audit: audit.rowCount ?? 0 }
     })
     if (!batch) return removed.sessions + removed.audit > 0 ? removed : undefined

@@ -7,7 +7,9 @@ import { writeAudit } from './audit.js'
 import type { Transaction } from './database.js'
 import { stillLive } from './sessions.js'
 
-export interface SyncStoreOptions extends SessionTimeouts { readonly tenantId: string }
+export interface SyncStoreOptions extends SessionTimeouts {
+  readonly tenantId: string
+}
 
 export type SyncPersonRow = Record<string, unknown> & SyncPerson
 
@@ -18,13 +20,15 @@ export const span = (ms: number): SQL => sql`${ms}::float8 * interval '1 millise
 export const ago = (ms: number): SQL => sql`now() - ${span(ms)}`
 
 /**
- * Everybody with an Entra identity and a live session. `ours`: of the configured tenant, and so can be asked about. `last_at`: when
- * Graph was last asked about them, with or without an answer.
+ * Everybody with an Entra identity and a live session. `ours`: of the configured tenant, and so can be asked about.
+ * `last_at`: when Graph was last asked about them, with or without an answer.
  */
 export function withLiveSessions(options: SyncStoreOptions): SQL {
   return sql`
-    select u.id as user_id, u.username, i.oid, i.tid = ${options.tenantId} as ours, r.read_at, c.tried_at, c.missing_since, greatest(r.read_at, c.tried_at) as last_at
-    from users u join lateral (select tid, oid from identities where user_id = u.id order by tid = ${options.tenantId} desc limit 1) i on true
+    select u.id as user_id, u.username, i.oid, i.tid = ${options.tenantId} as ours, r.read_at, c.tried_at,
+      c.missing_since, greatest(r.read_at, c.tried_at) as last_at
+    from users u join lateral (select tid, oid from identities where user_id = u.id order by tid = ${options.tenantId}
+      desc limit 1) i on true
     left join entra_readings r on r.user_id = u.id left join entra_checks c on c.user_id = u.id
     where exists (select 1 from sessions s where s.user_id = u.id and ${stillLive(options)})`
 }
@@ -38,6 +42,19 @@ export async function recordUpn(tx: Transaction, { userId, oid }: SyncPerson, up
       select 1 from identities o where o.upn_key = ${key} and o.tid = i.tid and o.upn_seen_at > i.upn_seen_at))`)
 }
 
-export async function auditSync(tx: Transaction, action: string, { userId, username }: SyncPerson, correlationId: string | undefined, detail: Readonly<Record<string, unknown>>): Promise<void> {
-  await writeAudit(tx, { action, actor: 'sync', userId, username, ...(correlationId === undefined ? {} : { correlationId }), detail })
+export async function auditSync(
+  tx: Transaction,
+  action: string,
+  { userId, username }: SyncPerson,
+  correlationId: string | undefined,
+  detail: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await writeAudit(tx, {
+    action,
+    actor: 'sync',
+    userId,
+    username,
+    ...(correlationId === undefined ? {} : { correlationId }),
+    detail,
+  })
 }

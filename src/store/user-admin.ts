@@ -9,7 +9,10 @@ import { nameTaken, requireUsername, retireName, takeName } from './usernames.js
 
 export interface UserAdmin {
   /** A user without an Entra identity: no login changes them. @throws `username_taken`, `username_invalid` */
-  add(user: { readonly username: string, readonly email?: string | undefined, readonly breakGlass?: boolean | undefined }, actor: string): Promise<void>
+  add(
+    user: { readonly username: string, readonly email?: string | undefined, readonly breakGlass?: boolean | undefined },
+    actor: string,
+  ): Promise<void>
   /** @returns how many sessions ended with it; undefined where nothing changed */
   setActive(userId: string, active: boolean, actor: string): Promise<number | undefined>
   /** Erases the profile, anonymises the audit, ends sessions, keeps the username reserved. @returns ended sessions */
@@ -31,26 +34,38 @@ export function createUserAdmin(database: Database): UserAdmin {
         await writeAudit(tx, { action: 'user.add', actor, userId: user.id, username, detail: { before: null, after } })
       })
     },
-    setActive: (userId, active, actor) => database.transaction(async (tx) => {
-      const { rows: [user] } = await tx.execute<{ username: string, is_active: boolean }>(sql`select username, is_active from users where id = ${userId} for update`)
-      if (!user || user.is_active === active) return undefined
-      await tx.execute(sql`update users set is_active = ${active} where id = ${userId}`)
-      const ended = active ? 0 : await endSessions(tx, userId)
-      await writeAudit(tx, { action: active ? 'user.activate' : 'user.deactivate', actor, userId, username: user.username, detail: { before: { active: !active }, after: { active }, sessionsEnded: ended } })
-      return ended
-    }),
-    remove: (userId, actor) => database.transaction(async (tx) => {
-      const { rows: [user] } = await tx.execute<{ username_key: string }>(sql`select username_key from users where id = ${userId} for update`)
-      if (!user) throw new GatehouseError('user_unknown', { detail: 'the user is gone already' })
-      await retireName(tx, user.username_key, null)
-      const ended = await endSessions(tx, userId)
-      await tx.execute(sql`
+    setActive: (userId, active, actor) =>
+      database.transaction(async (tx) => {
+        const { rows: [user] } = await tx.execute<{ username: string, is_active: boolean }>(
+          sql`select username, is_active from users where id = ${userId} for update`,
+        )
+        if (!user || user.is_active === active) return undefined
+        await tx.execute(sql`update users set is_active = ${active} where id = ${userId}`)
+        const ended = active ? 0 : await endSessions(tx, userId)
+        await writeAudit(tx, {
+          action: active ? 'user.activate' : 'user.deactivate',
+          actor,
+          userId,
+          username: user.username,
+          detail: { before: { active: !active }, after: { active }, sessionsEnded: ended },
+        })
+        return ended
+      }),
+    remove: (userId, actor) =>
+      database.transaction(async (tx) => {
+        const { rows: [user] } = await tx.execute<{ username_key: string }>(
+          sql`select username_key from users where id = ${userId} for update`,
+        )
+        if (!user) throw new GatehouseError('user_unknown', { detail: 'the user is gone already' })
+        await retireName(tx, user.username_key, null)
+        const ended = await endSessions(tx, userId)
+        await tx.execute(sql`
         update audit_events set username = null, detail = detail - 'tid' - 'oid' - 'before' - 'after'
         where user_id = ${userId} or detail->>'oid' in (select oid::text from identities where user_id = ${userId})`)
-      await tx.execute(sql`delete from users where id = ${userId}`)
-      await writeAudit(tx, { action: 'user.remove', actor, userId, detail: { sessionsEnded: ended } })
-      return ended
-    }),
+        await tx.execute(sql`delete from users where id = ${userId}`)
+        await writeAudit(tx, { action: 'user.remove', actor, userId, detail: { sessionsEnded: ended } })
+        return ended
+      }),
   }
 }
 

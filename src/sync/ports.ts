@@ -11,7 +11,15 @@ export interface SyncPace {
 }
 
 export const SYNC_RESULTS = [
-  'unchanged', 'changed', 'refused', 'revoked', 'disabled', 'missing', 'deleted', 'failed', 'stale_privileges',
+  'unchanged',
+  'changed',
+  'refused',
+  'revoked',
+  'disabled',
+  'missing',
+  'deleted',
+  'failed',
+  'stale_privileges',
   'stale_session',
 ] as const
 export type SyncResult = (typeof SYNC_RESULTS)[number]
@@ -38,7 +46,12 @@ export interface SyncFacts {
 /** What an operator hears of it. */
 export interface SyncReporter {
   changed(person: SyncPerson, change: SyncChange, facts: SyncFacts): void
-  ended(person: SyncPerson, why: 'refused' | 'revoked' | 'disabled' | 'deleted' | 'stale_session', sessions: number, correlationId?: string): void
+  ended(
+    person: SyncPerson,
+    why: 'refused' | 'revoked' | 'disabled' | 'deleted' | 'stale_session',
+    sessions: number,
+    correlationId?: string,
+  ): void
   /** A sign-in granted this minutes ago by the mapping that is still in force. */
   takenBack(person: SyncPerson, taken: TakenBack, correlationId: string): void
   privilegesDropped(person: SyncPerson): void

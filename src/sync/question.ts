@@ -1,11 +1,16 @@
-// One question about up to ten people. Whoever fails, fails alone: an answer that cannot be used for all is asked for one by one.
+// One question about up to ten people. Whoever fails, fails alone: an answer that cannot be used for all is asked for
+// one by one.
 import { randomUUID } from 'node:crypto'
 import { GatehouseError } from '../core/errors.js'
 import type { SyncPerson, SyncReading } from '../core/reevaluation.js'
 import type { SyncDeps } from './ports.js'
 import { settle } from './settle.js'
 
-export interface Failure { readonly error: GatehouseError, people: number, readonly correlationId: string }
+export interface Failure {
+  readonly error: GatehouseError
+  people: number
+  readonly correlationId: string
+}
 
 /** How a turn goes. */
 export interface Course {
@@ -19,7 +24,9 @@ export interface Course {
   broken: { readonly error: unknown } | undefined
   /** One for each code. */
   readonly failures: Map<string, Failure>
-  /** Ids of users who are asked about without others, for longer than one turn: a question about them and others failed. */
+  /**
+   * Ids of users who are asked about without others, for longer than one turn: a question about them and others failed.
+   */
   readonly alone: Set<string>
 }
 
@@ -27,10 +34,16 @@ export interface Course {
  * @returns whom to ask about one by one, at once
  * @throws where the database is gone
  */
-export async function ask(deps: SyncDeps, course: Course, people: readonly SyncPerson[]): Promise<readonly SyncPerson[]> {
+export async function ask(
+  deps: SyncDeps,
+  course: Course,
+  people: readonly SyncPerson[],
+): Promise<readonly SyncPerson[]> {
   const { source, store } = deps
   const reading: SyncReading = { readAt: await store.now(), correlationId: randomUUID() }
-  const standings = await source.read(people.map(({ oid }) => oid), reading.correlationId).catch((thrown: unknown) => asError(thrown))
+  const standings = await source.read(people.map(({ oid }) => oid), reading.correlationId).catch((thrown: unknown) =>
+    asError(thrown)
+  )
   if (standings instanceof GatehouseError) return await unheard(deps, course, people, standings, reading.correlationId)
   course.vain = 0
   const failed: SyncPerson[] = []
@@ -55,7 +68,13 @@ export async function ask(deps: SyncDeps, course: Course, people: readonly SyncP
   return []
 }
 
-async function unheard({ source, store }: SyncDeps, course: Course, people: readonly SyncPerson[], error: GatehouseError, correlationId: string): Promise<readonly SyncPerson[]> {
+async function unheard(
+  { source, store }: SyncDeps,
+  course: Course,
+  people: readonly SyncPerson[],
+  error: GatehouseError,
+  correlationId: string,
+): Promise<readonly SyncPerson[]> {
   course.vain++
   if (people.length > 1 && !isSilence(error)) {
     for (const { userId } of people) course.alone.add(userId)
@@ -79,5 +98,11 @@ function note({ failures }: Course, error: GatehouseError, people: number, corre
 }
 
 function asError(error: unknown): GatehouseError {
-  return error instanceof GatehouseError ? error : new GatehouseError('internal', { cause: error, detail: error instanceof Error ? error.message : String(error), remedy: 'Please report it.' })
+  return error instanceof GatehouseError
+    ? error
+    : new GatehouseError('internal', {
+      cause: error,
+      detail: error instanceof Error ? error.message : String(error),
+      remedy: 'Please report it.',
+    })
 }

@@ -9,7 +9,12 @@ type Heard = Exclude<Standing, { kind: 'failed' }>
 
 const ATTEMPTS = 3
 
-export async function settle({ store, report, ...deps }: SyncDeps, person: SyncPerson, reading: SyncReading, heard: Heard): Promise<SyncResult> {
+export async function settle(
+  { store, report, ...deps }: SyncDeps,
+  person: SyncPerson,
+  reading: SyncReading,
+  heard: Heard,
+): Promise<SyncResult> {
   if (heard.kind === 'disabled') {
     const sessions = await store.disabled(person, reading)
     if (sessions === undefined) return 'unchanged'
@@ -58,7 +63,10 @@ interface Applied {
 
 /** A group that is removed between the look at it and the transaction is looked for again, as a login does. */
 async function applyMapping(
-  { store, lookups, mapping }: SyncDeps, person: SyncPerson, reading: SyncReading, account: EnabledAccount,
+  { store, lookups, mapping }: SyncDeps,
+  person: SyncPerson,
+  reading: SyncReading,
+  account: EnabledAccount,
 ): Promise<Applied | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const { settings, requireMappedGroup } = mapping()
@@ -68,5 +76,8 @@ async function applyMapping(
     const because = change?.superseded === false ? settings.mapping.namesOf(causesOf(grants)) : []
     return change && { change, missing: grants.missing, because }
   }
-  throw new GatehouseError('internal', { detail: 'the local groups of the mapping changed again and again', remedy: 'Nothing to do: this person is looked up again.' })
+  throw new GatehouseError('internal', {
+    detail: 'the local groups of the mapping changed again and again',
+    remedy: 'Nothing to do: this person is looked up again.',
+  })
 }

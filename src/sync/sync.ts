@@ -1,5 +1,5 @@
-// The re-evaluation of people with live sessions: one replica asks Graph about everybody within each interval, a few at a time,
-// and what it hears is applied at once. What was heard too long ago is taken back by every replica.
+// The re-evaluation of people with live sessions: one replica asks Graph about everybody within each interval, a few at
+// a time, and what it hears is applied at once. What was heard too long ago is taken back by every replica.
 import { GatehouseError } from '../core/errors.js'
 import { expire } from './expiry.js'
 import type { SyncDeps } from './ports.js'
@@ -69,24 +69,37 @@ export function createSync(deps: SyncDeps): Sync {
   }
   const turn = async (): Promise<void> => {
     let broken: unknown
-    const unlessBroken = <T>(work: () => Promise<T>): Promise<T | undefined> => work().catch((error: unknown) => { broken ??= error; return undefined })
+    const unlessBroken = <T>(work: () => Promise<T>): Promise<T | undefined> =>
+      work().catch((error: unknown) => {
+        broken ??= error
+        return undefined
+      })
     const led = await unlessBroken(lead)
-    await unlessBroken(() => expire(deps, { upMs: clock() - startedAt, silent: typeof led === 'object' && led.silent })) // whoever asks, and even where nobody does
+    // whoever asks, and even where nobody does
+    await unlessBroken(() => expire(deps, { upMs: clock() - startedAt, silent: typeof led === 'object' && led.silent }))
     const overview = await unlessBroken(() => store.overview())
     if (closed) return
     const { unanswered = 0 } = overview ?? {}
     const lagMs = lag(overview?.lagMs)
     if (led === 'elsewhere') vain = 0
-    state = { here: typeof led === 'object' && back === 0, failing: complaints.after({ led, unanswered, broken }), lagMs }
+    state = {
+      here: typeof led === 'object' && back === 0,
+      failing: complaints.after({ led, unanswered, broken }),
+      lagMs,
+    }
   }
   const pass = (): Promise<void> => {
-    running ??= turn().finally(() => { running = undefined })
+    running ??= turn().finally(() => {
+      running = undefined
+    })
     return running
   }
   const next = (inMs: number): void => {
     timer = setTimeout(() => {
       const began = performance.now()
-      pass().finally(() => { if (!closed) next(Math.max(0, began + everyMs - performance.now())) }).catch(() => {})
+      pass().finally(() => {
+        if (!closed) next(Math.max(0, began + everyMs - performance.now()))
+      }).catch(() => {})
     }, inMs).unref()
   }
   next(0)
@@ -96,12 +109,17 @@ export function createSync(deps: SyncDeps): Sync {
     async close() {
       closed = true
       clearTimeout(timer)
-      await Promise.race([running, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref())]) // Graph may take longer than a replica that is to end
+      // Graph may take longer than a replica that is to end
+      await Promise.race([running, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref())])
     },
   }
 }
 
-interface Outcome { readonly led: Asked | 'elsewhere' | 'back' | undefined, readonly unanswered: number, readonly broken: unknown }
+interface Outcome {
+  readonly led: Asked | 'elsewhere' | 'back' | undefined
+  readonly unanswered: number
+  readonly broken: unknown
+}
 
 /** Each cause is told once, and the end of all of them once. */
 function createComplaints({ report }: Pick<SyncDeps, 'report'>): { after(outcome: Outcome): string | undefined } {
@@ -119,7 +137,9 @@ function createComplaints({ report }: Pick<SyncDeps, 'report'>): { after(outcome
       if (broke !== undefined) tell(broke, () => report.broken(broken))
       if (led === 'elsewhere') unheard = undefined
       else if (typeof led === 'object') {
-        for (const [code, { error, people, correlationId }] of led.failures) tell(code, () => report.failing(error, people, correlationId))
+        for (const [code, { error, people, correlationId }] of led.failures) {
+          tell(code, () => report.failing(error, people, correlationId))
+        }
         const [code] = led.failures.keys()
         if (code !== undefined) unheard = code
         else if (led.read > 0 && unanswered === 0) unheard = undefined // not because nobody was due

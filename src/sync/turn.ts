@@ -1,5 +1,5 @@
-// One turn of the replica that asks: everybody whose turn it is, many at once, until nobody is left, Graph is silent, the lock is
-// somebody else's, or the time is over.
+// One turn of the replica that asks: everybody whose turn it is, many at once, until nobody is left, Graph is silent,
+// the lock is somebody else's, or the time is over.
 import type { SyncPerson } from '../core/reevaluation.js'
 import type { SyncDeps } from './ports.js'
 import { ask, type Course } from './question.js'
@@ -42,7 +42,8 @@ export async function askEverybody(deps: SyncDeps, { everyMs, over, alone }: Tur
   }
   try {
     while (!ended()) {
-      const due = await store.due({ spanMs: pace.intervalMs - 2 * everyMs, everyMs, staleMs, late: asked.size > 0 }) // two turns to spare
+      // two turns to spare
+      const due = await store.due({ spanMs: pace.intervalMs - 2 * everyMs, everyMs, staleMs, late: asked.size > 0 })
       const people = due.filter(({ userId }) => !asked.has(userId))
       if (people.length === 0) break
       const queue = questionsAbout(people, alone, source.batch)
@@ -59,7 +60,9 @@ export async function askEverybody(deps: SyncDeps, { everyMs, over, alone }: Tur
 }
 
 /** A turn may take long enough for the lock to be lost; asked again before a question, once a second at most. */
-function watchLock({ leadership, clock = () => performance.now() }: SyncDeps): { readonly held: () => Promise<boolean>, readonly lost: () => boolean } {
+function watchLock(
+  { leadership, clock = () => performance.now() }: SyncDeps,
+): { readonly held: () => Promise<boolean>, readonly lost: () => boolean } {
   let lost = false
   let askedAt = clock()
   let asking: Promise<void> | undefined
@@ -67,7 +70,9 @@ function watchLock({ leadership, clock = () => performance.now() }: SyncDeps): {
     async held() {
       if (clock() - askedAt >= HELD_FOR_MS) {
         askedAt = clock()
-        asking = leadership.held().then((mine) => { lost ||= !mine })
+        asking = leadership.held().then((mine) => {
+          lost ||= !mine
+        })
       }
       await asking
       return !lost
@@ -76,8 +81,15 @@ function watchLock({ leadership, clock = () => performance.now() }: SyncDeps): {
   }
 }
 
-function questionsAbout(people: readonly SyncPerson[], alone: ReadonlySet<string>, size: number): (readonly SyncPerson[])[] {
+function questionsAbout(
+  people: readonly SyncPerson[],
+  alone: ReadonlySet<string>,
+  size: number,
+): (readonly SyncPerson[])[] {
   const together = people.filter(({ userId }) => !alone.has(userId))
-  const batches = Array.from({ length: Math.ceil(together.length / size) }, (_, index) => together.slice(index * size, (index + 1) * size))
+  const batches = Array.from(
+    { length: Math.ceil(together.length / size) },
+    (_, index) => together.slice(index * size, (index + 1) * size),
+  )
   return [...batches, ...people.filter(({ userId }) => alone.has(userId)).map((person) => [person])]
 }

@@ -1,5 +1,5 @@
-// Sends spans to a collector: within a deadline, tried again where OTLP says so, and given up at once when the gateway closes. A
-// collector that is down, slow or talks nonsense costs spans and nothing else.
+// Sends spans to a collector: within a deadline, tried again where OTLP says so, and given up at once when the gateway
+// closes. A collector that is down, slow or talks nonsense costs spans and nothing else.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
@@ -44,7 +44,11 @@ export function createOtlpExporter({ settings, serializer, report }: OtlpExporte
         dispatcher: agent,
         method: 'POST',
         signal,
-        headers: { ...settings.headers, 'content-type': settings.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf', ...(settings.gzip ? { 'content-encoding': 'gzip' } : {}) },
+        headers: {
+          ...settings.headers,
+          'content-type': settings.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
+          ...(settings.gzip ? { 'content-encoding': 'gzip' } : {}),
+        },
         body,
       })
       return { status: statusCode, retryAfter: Number(headers['retry-after']), body: await readSome(stream) }
@@ -58,10 +62,12 @@ export function createOtlpExporter({ settings, serializer, report }: OtlpExporte
     if (!bytes) return 'they could not be written'
     const body = settings.gzip ? await promisify(gzip)(bytes) : bytes
     const ends = performance.now() + timeoutMs
-    for (let pause = FIRST_PAUSE_MS; ; pause *= 2) {
+    for (let pause = FIRST_PAUSE_MS;; pause *= 2) {
       const answer = await attempt(body, signal)
       if (answer.status !== undefined && !RETRIED.has(answer.status)) return failureOf(answer, serializer)
-      const pauseMs = answer.status !== undefined && answer.retryAfter > 0 ? answer.retryAfter * 1000 : pause * (0.5 + Math.random())
+      const pauseMs = answer.status !== undefined && answer.retryAfter > 0
+        ? answer.retryAfter * 1000
+        : pause * (0.5 + Math.random())
       if (closing.signal.aborted || performance.now() + pauseMs >= ends) return failureOf(answer, serializer)
       await sleep(pauseMs, undefined, { signal: closing.signal, ref: false }).catch(() => {})
     }
@@ -70,16 +76,21 @@ export function createOtlpExporter({ settings, serializer, report }: OtlpExporte
     export(spans, done) {
       const deadline = new AbortController()
       const timer = setTimeout(() => deadline.abort(), timeoutMs)
-      underWay.set(deadline, send(spans, deadline).catch(() => 'they could not be sent').then((failure) => {
-        clearTimeout(timer)
-        underWay.delete(deadline)
-        report(failure)
-        done({ code: failure === undefined ? 0 : 1 })
-      }))
+      underWay.set(
+        deadline,
+        send(spans, deadline).catch(() => 'they could not be sent').then((failure) => {
+          clearTimeout(timer)
+          underWay.delete(deadline)
+          report(failure)
+          done({ code: failure === undefined ? 0 : 1 })
+        }),
+      )
     },
     endWithin(ms) {
       closing.abort()
-      ending = setTimeout(() => { for (const deadline of underWay.keys()) deadline.abort() }, ms)
+      ending = setTimeout(() => {
+        for (const deadline of underWay.keys()) deadline.abort()
+      }, ms)
     },
     async shutdown() {
       await Promise.allSettled(underWay.values())
@@ -128,5 +139,12 @@ function createAgent({ ca, ...client }: OtlpSettings['tls']): EnvHttpProxyAgent 
   const tls = { ...client, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) }
   const proxyTls = ca === undefined ? {} : { ca: [...rootCertificates, ca] }
   const proxies = outgoingProxies(process.env)
-  return new EnvHttpProxyAgent({ ...proxies, connect: tls, requestTls: tls, proxyTls, connections: 4, keepAliveTimeout: 10_000 })
+  return new EnvHttpProxyAgent({
+    ...proxies,
+    connect: tls,
+    requestTls: tls,
+    proxyTls,
+    connections: 4,
+    keepAliveTimeout: 10_000,
+  })
 }

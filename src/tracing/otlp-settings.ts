@@ -1,5 +1,5 @@
-// Where spans are sent and how (OpenTelemetry Protocol Exporter, "Configuration Options"). What is said of traces alone comes before
-// what is said of all signals.
+// Where spans are sent and how (OpenTelemetry Protocol Exporter, "Configuration Options"). What is said of traces alone
+// comes before what is said of all signals.
 import { keyValues, oneOf, parsedNumber, type Tell } from './variables.js'
 import type { Environment, ReadFile } from './settings.js'
 
@@ -18,7 +18,10 @@ const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** @returns undefined, and a problem told, where spans cannot be sent */
 export function otlpSettings(env: Environment, readFile: ReadFile, tell: Tell): OtlpSettings | undefined {
-  const named = (option: string): string => `OTEL_EXPORTER_OTLP_TRACES_${option}` in env ? `OTEL_EXPORTER_OTLP_TRACES_${option}` : `OTEL_EXPORTER_OTLP_${option}`
+  const named = (option: string): string =>
+    `OTEL_EXPORTER_OTLP_TRACES_${option}` in env
+      ? `OTEL_EXPORTER_OTLP_TRACES_${option}`
+      : `OTEL_EXPORTER_OTLP_${option}`
   const url = endpoint(env, tell)
   const protocol = protocolOf(env, named('PROTOCOL'), tell)
   if (!url || !protocol) return undefined
@@ -38,7 +41,11 @@ export function otlpSettings(env: Environment, readFile: ReadFile, tell: Tell): 
     protocol,
     timeoutMs: parsedNumber(env, named('TIMEOUT'), { min: 1, max: 60_000, otherwise: 10_000 }, tell),
     gzip: oneOf(env, named('COMPRESSION'), ['gzip', 'none'], tell) === 'gzip',
-    tls: { ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) },
+    tls: {
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+    },
   }
 }
 
@@ -48,23 +55,35 @@ function endpoint(env: Environment, tell: Tell): URL | undefined {
   const base = (env.OTEL_EXPORTER_OTLP_ENDPOINT ?? DEFAULT_ENDPOINT).trim()
   const text = own ?? `${base.replace(/\/$/, '')}/v1/traces`
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return new URL(text)
-  tell(own === undefined ? 'OTEL_EXPORTER_OTLP_ENDPOINT' : 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'Write an address that begins with http:// or https://, like http://localhost:4318.')
+  tell(
+    own === undefined ? 'OTEL_EXPORTER_OTLP_ENDPOINT' : 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+    'Write an address that begins with http:// or https://, like http://localhost:4318.',
+  )
   return undefined
 }
 
 function protocolOf(env: Environment, variable: string, tell: Tell): OtlpSettings['protocol'] | undefined {
   if (env[variable] === undefined) return 'http/protobuf'
-  const found = oneOf(env, variable, ['http/protobuf', 'http/json', 'grpc'], () => tell(variable, 'Write http/protobuf or http/json.'))
+  const found = oneOf(
+    env,
+    variable,
+    ['http/protobuf', 'http/json', 'grpc'],
+    () => tell(variable, 'Write http/protobuf or http/json.'),
+  )
   if (found !== 'grpc') return found
-  tell(variable, 'gRPC is not spoken here: write http/protobuf, and the collector\'s port for HTTP (4318) in the endpoint.')
+  tell(
+    variable,
+    "gRPC is not spoken here: write http/protobuf, and the collector's port for HTTP (4318) in the endpoint.",
+  )
   return undefined
 }
 
 function headersOf(env: Environment, tell: Tell): Readonly<Record<string, string>> {
-  const read = (variable: string) => Object.entries(keyValues(env, variable, tell)).flatMap(([name, value]) => {
-    if (HEADER.test(name) && HEADER_VALUE.test(value)) return [[name.toLowerCase(), value] as const]
-    tell(variable, 'A name or a value has characters that no header may have.')
-    return []
-  })
+  const read = (variable: string) =>
+    Object.entries(keyValues(env, variable, tell)).flatMap(([name, value]) => {
+      if (HEADER.test(name) && HEADER_VALUE.test(value)) return [[name.toLowerCase(), value] as const]
+      tell(variable, 'A name or a value has characters that no header may have.')
+      return []
+    })
   return Object.fromEntries([...read('OTEL_EXPORTER_OTLP_HEADERS'), ...read('OTEL_EXPORTER_OTLP_TRACES_HEADERS')])
 }

@@ -1,18 +1,38 @@
-// OpenTelemetry's SDK behind our port. The only file that loads it, and itself loaded only where traces are asked for. No global of
-// OpenTelemetry's is set: what is under way is kept here, so that no library finds a tracer that it was not given.
+// OpenTelemetry's SDK behind our port. The only file that loads it, and itself loaded only where traces are asked for.
+// No global of OpenTelemetry's is set: what is under way is kept here, so that no library finds a tracer that it was
+// not given.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, trace, type Span as OtelSpan } from '@opentelemetry/api'
 import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
-import { AlwaysOffSampler, AlwaysOnSampler, BatchSpanProcessor, ParentBasedSampler, SimpleSpanProcessor, TraceIdRatioBasedSampler, TracerProvider, type ReadableSpan, type Sampler, type SpanProcessor } from '@opentelemetry/sdk-trace'
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  SimpleSpanProcessor,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+  type ReadableSpan,
+  type Sampler,
+  type SpanProcessor,
+} from '@opentelemetry/sdk-trace'
 import { GatehouseError } from '../core/errors.js'
 import type { RemoteParent, Span, Tracer } from '../core/tracer.js'
 import { createOtlpExporter, type OtlpExporter } from './otlp-exporter.js'
 import type { SamplerSettings, TracingSettings } from './settings.js'
 
 /** A span that ended, as a line of the log says it. */
-export interface EndedSpan { readonly name: string, readonly traceId: string, readonly spanId: string, readonly parentSpanId: string | undefined, readonly ms: number, readonly failure: string | undefined, readonly facts: Readonly<Record<string, unknown>> }
+export interface EndedSpan {
+  readonly name: string
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId: string | undefined
+  readonly ms: number
+  readonly failure: string | undefined
+  readonly facts: Readonly<Record<string, unknown>>
+}
 
 export interface SdkOptions {
   readonly settings: TracingSettings
@@ -32,9 +52,21 @@ export interface Sdk {
 }
 
 export function startSdk({ settings, version, sent, ended }: SdkOptions): Sdk {
-  const exporter = settings.otlp && createOtlpExporter({ settings: settings.otlp, serializer: settings.otlp.protocol === 'http/json' ? JsonTraceSerializer : ProtobufTraceSerializer, report: sent })
+  const exporter = settings.otlp &&
+    createOtlpExporter({
+      settings: settings.otlp,
+      serializer: settings.otlp.protocol === 'http/json' ? JsonTraceSerializer : ProtobufTraceSerializer,
+      report: sent,
+    })
   const provider = new TracerProvider({
-    resource: defaultResource().merge(resourceFromAttributes({ 'service.name': 'gatehouse', 'service.version': version, 'service.instance.id': randomUUID(), ...settings.resource })),
+    resource: defaultResource().merge(
+      resourceFromAttributes({
+        'service.name': 'gatehouse',
+        'service.version': version,
+        'service.instance.id': randomUUID(),
+        ...settings.resource,
+      }),
+    ),
     sampler: samplerOf(settings.sampler),
     spanProcessors: processors(settings, exporter, ended),
   })
@@ -55,14 +87,21 @@ export function startSdk({ settings, version, sent, ended }: SdkOptions): Sdk {
   }
 }
 
-function createTracer(provider: TracerProvider, underWay: AsyncLocalStorage<OtelSpan>, { sampler, continues }: TracingSettings): Tracer {
+function createTracer(
+  provider: TracerProvider,
+  underWay: AsyncLocalStorage<OtelSpan>,
+  { sampler, continues }: TracingSettings,
+): Tracer {
   const tracer = provider.getTracer('gatehouse')
   return {
     on: true,
     request(kind, facts, given) {
       const parent = continues ? given : undefined
       if (kind === 'question' && !parent && !sampler.chosen) return undefined // many times the number of logins
-      const span = tracer.startSpan(`${facts['http.request.method']} ${facts['http.route']}`, { kind: SpanKind.SERVER, attributes: facts }, remoteContext(parent))
+      const span = tracer.startSpan(`${facts['http.request.method']} ${facts['http.route']}`, {
+        kind: SpanKind.SERVER,
+        attributes: facts,
+      }, remoteContext(parent))
       if (!span.isRecording()) return undefined
       return {
         ...told(span),
@@ -77,12 +116,16 @@ function createTracer(provider: TracerProvider, underWay: AsyncLocalStorage<Otel
     async part(name, facts, work) {
       const above = underWay.getStore()
       if (!above?.isRecording()) return await work(NOBODY) // none, or a request that is over
-      const span = tracer.startSpan(name, { kind: 'server.address' in facts || 'db.system.name' in facts ? SpanKind.CLIENT : SpanKind.INTERNAL, attributes: facts }, trace.setSpan(ROOT_CONTEXT, above))
+      const span = tracer.startSpan(name, {
+        kind: 'server.address' in facts || 'db.system.name' in facts ? SpanKind.CLIENT : SpanKind.INTERNAL,
+        attributes: facts,
+      }, trace.setSpan(ROOT_CONTEXT, above))
       const ours = told(span)
       try {
         return await underWay.run(span, () => work(ours))
       } catch (error) {
-        ours.failed(error instanceof GatehouseError ? error.code : 'internal') // no message: a library's may carry people's data
+        // no message: a library's may carry people's data
+        ours.failed(error instanceof GatehouseError ? error.code : 'internal')
         throw error
       } finally {
         span.end()
@@ -96,7 +139,9 @@ const NOBODY: Span = { set: () => {}, failed: () => {} }
 function told(span: OtelSpan): Span {
   let failed = false
   return {
-    set: (facts) => { span.setAttributes(facts) },
+    set: (facts) => {
+      span.setAttributes(facts)
+    },
     failed(type) {
       if (!failed) span.setAttribute('error.type', type).setStatus({ code: SpanStatusCode.ERROR })
       failed = true
@@ -106,21 +151,55 @@ function told(span: OtelSpan): Span {
 
 function remoteContext(parent: RemoteParent | undefined) {
   if (!parent) return ROOT_CONTEXT
-  return trace.setSpanContext(ROOT_CONTEXT, { traceId: parent.traceId, spanId: parent.spanId, traceFlags: parent.sampled ? TraceFlags.SAMPLED : TraceFlags.NONE, isRemote: true })
+  return trace.setSpanContext(ROOT_CONTEXT, {
+    traceId: parent.traceId,
+    spanId: parent.spanId,
+    traceFlags: parent.sampled ? TraceFlags.SAMPLED : TraceFlags.NONE,
+    isRemote: true,
+  })
 }
 
 function samplerOf({ name, ratio }: SamplerSettings): Sampler {
-  const root = name.endsWith('traceidratio') ? new TraceIdRatioBasedSampler(ratio) : name.endsWith('always_off') ? new AlwaysOffSampler() : new AlwaysOnSampler()
+  const root = name.endsWith('traceidratio')
+    ? new TraceIdRatioBasedSampler(ratio)
+    : name.endsWith('always_off')
+    ? new AlwaysOffSampler()
+    : new AlwaysOnSampler()
   return name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root
 }
 
-function processors({ console, otlp, batch }: TracingSettings, exporter: OtlpExporter | undefined, ended: SdkOptions['ended']): SpanProcessor[] {
-  const toLog = new SimpleSpanProcessor({ exporter: { export: (spans, done) => { spans.forEach((span) => ended(plain(span))); done({ code: 0 }) }, shutdown: async () => {} } })
-  return [...(exporter ? [new BatchSpanProcessor({ exporter, ...batch, exportTimeoutMillis: (otlp?.timeoutMs ?? 0) + 1_000 })] : []), ...(console ? [toLog] : [])]
+function processors(
+  { console, otlp, batch }: TracingSettings,
+  exporter: OtlpExporter | undefined,
+  ended: SdkOptions['ended'],
+): SpanProcessor[] {
+  const toLog = new SimpleSpanProcessor({
+    exporter: {
+      export: (spans, done) => {
+        spans.forEach((span) => ended(plain(span)))
+        done({ code: 0 })
+      },
+      shutdown: async () => {},
+    },
+  })
+  return [
+    ...(exporter
+      ? [new BatchSpanProcessor({ exporter, ...batch, exportTimeoutMillis: (otlp?.timeoutMs ?? 0) + 1_000 })]
+      : []),
+    ...(console ? [toLog] : []),
+  ]
 }
 
 function plain(span: ReadableSpan): EndedSpan {
   const { traceId, spanId } = span.spanContext()
   const { 'error.type': failure, ...facts } = span.attributes
-  return { name: span.name, traceId, spanId, parentSpanId: span.parentSpanContext?.spanId, ms: span.duration[0] * 1e3 + span.duration[1] / 1e6, failure: failure === undefined ? undefined : String(failure), facts }
+  return {
+    name: span.name,
+    traceId,
+    spanId,
+    parentSpanId: span.parentSpanContext?.spanId,
+    ms: span.duration[0] * 1e3 + span.duration[1] / 1e6,
+    failure: failure === undefined ? undefined : String(failure),
+    facts,
+  }
 }

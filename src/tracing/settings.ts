@@ -1,5 +1,5 @@
-// OpenTelemetry's standard variables, read once at the start. Whatever is wrong with them is told and never stops a login: a
-// gateway without traces is still a gateway.
+// OpenTelemetry's standard variables, read once at the start. Whatever is wrong with them is told and never stops a
+// login: a gateway without traces is still a gateway.
 import { keyValues, oneOf, parsedNumber, type Tell } from './variables.js'
 import { otlpSettings, type OtlpSettings } from './otlp-settings.js'
 
@@ -12,7 +12,11 @@ export interface TracingSettings {
   readonly continues: boolean
   /** Of the whole process, `service.name` among them. */
   readonly resource: Readonly<Record<string, string>>
-  readonly batch: { readonly scheduledDelayMillis: number, readonly maxQueueSize: number, readonly maxExportBatchSize: number }
+  readonly batch: {
+    readonly scheduledDelayMillis: number
+    readonly maxQueueSize: number
+    readonly maxExportBatchSize: number
+  }
 }
 
 export interface SamplerSettings {
@@ -22,20 +26,37 @@ export interface SamplerSettings {
   readonly ratio: number
 }
 
-export const SAMPLERS = ['always_on', 'always_off', 'traceidratio', 'parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'] as const
+export const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const
 export type SamplerName = typeof SAMPLERS[number]
 
 /** What is wrong with a variable; its value is not repeated, since some are secrets. */
-export interface Problem { readonly variable: string, readonly remedy: string }
+export interface Problem {
+  readonly variable: string
+  readonly remedy: string
+}
 
 export type Environment = Readonly<Record<string, string | undefined>>
 export type ReadFile = (path: string) => string
 
 /** @returns no settings: nobody asked for traces, or they cannot be had */
-export function readSettings(given: Environment, readFile: ReadFile): { readonly settings: TracingSettings | undefined, readonly problems: readonly Problem[] } {
-  const env: Environment = Object.fromEntries(Object.entries(given).filter(([name, value]) => name.startsWith('OTEL_') && value?.trim())) // empty is unset, by the specification
+export function readSettings(
+  given: Environment,
+  readFile: ReadFile,
+): { readonly settings: TracingSettings | undefined, readonly problems: readonly Problem[] } {
+  const env: Environment = Object.fromEntries(
+    Object.entries(given).filter(([name, value]) => name.startsWith('OTEL_') && value?.trim()),
+  ) // empty is unset, by the specification
   const problems: Problem[] = []
-  const tell: Tell = (variable, remedy) => { problems.push({ variable, remedy }) }
+  const tell: Tell = (variable, remedy) => {
+    problems.push({ variable, remedy })
+  }
   const wanted = env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' ? [] : exportersOf(env, tell)
   const otlp = wanted.includes('otlp') ? otlpSettings(env, readFile, tell) : undefined
   if (!otlp && !wanted.includes('console')) return { settings: undefined, problems }
@@ -45,27 +66,49 @@ export function readSettings(given: Environment, readFile: ReadFile): { readonly
     otlp,
     sampler: samplerOf(env, tell),
     continues: (env.OTEL_PROPAGATORS ?? 'tracecontext').split(',').some((name) => name.trim() === 'tracecontext'),
-    resource: { ...keyValues(env, 'OTEL_RESOURCE_ATTRIBUTES', tell), ...(env.OTEL_SERVICE_NAME === undefined ? {} : { 'service.name': env.OTEL_SERVICE_NAME }) },
+    resource: {
+      ...keyValues(env, 'OTEL_RESOURCE_ATTRIBUTES', tell),
+      ...(env.OTEL_SERVICE_NAME === undefined ? {} : { 'service.name': env.OTEL_SERVICE_NAME }),
+    },
     batch: {
-      scheduledDelayMillis: parsedNumber(env, 'OTEL_BSP_SCHEDULE_DELAY', { min: 1, max: 3_600_000, otherwise: 5_000 }, tell),
+      scheduledDelayMillis: parsedNumber(
+        env,
+        'OTEL_BSP_SCHEDULE_DELAY',
+        { min: 1, max: 3_600_000, otherwise: 5_000 },
+        tell,
+      ),
       maxQueueSize,
-      maxExportBatchSize: Math.min(maxQueueSize, parsedNumber(env, 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE', { min: 1, max: 100_000, otherwise: 512 }, tell)),
+      maxExportBatchSize: Math.min(
+        maxQueueSize,
+        parsedNumber(env, 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE', { min: 1, max: 100_000, otherwise: 512 }, tell),
+      ),
     },
   }
   return { settings, problems }
 }
 
-/** The specification's default is `otlp` on localhost; here it is nothing, so that nobody's gateway knocks where nobody listens. */
+/**
+ * The specification's default is `otlp` on localhost; here it is nothing, so that nobody's gateway knocks where nobody
+ * listens.
+ */
 function exportersOf(env: Environment, tell: Tell): readonly string[] {
   const named = env.OTEL_TRACES_EXPORTER
-  if (named === undefined) return env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_ENDPOINT ? ['otlp'] : []
+  if (named === undefined) {
+    return env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_ENDPOINT
+      ? ['otlp']
+      : []
+  }
   const names = named.split(',').map((name) => name.trim().toLowerCase())
-  if (names.some((name) => !['otlp', 'console', 'none'].includes(name))) tell('OTEL_TRACES_EXPORTER', 'Write otlp, console or none.')
+  if (names.some((name) => !['otlp', 'console', 'none'].includes(name))) {
+    tell('OTEL_TRACES_EXPORTER', 'Write otlp, console or none.')
+  }
   return names.includes('none') ? [] : names
 }
 
 function samplerOf(env: Environment, tell: Tell): SamplerSettings {
   const name = oneOf(env, 'OTEL_TRACES_SAMPLER', SAMPLERS, tell)
-  const ratio = name?.endsWith('traceidratio') ? parsedNumber(env, 'OTEL_TRACES_SAMPLER_ARG', { min: 0, max: 1, otherwise: 1 }, tell) : 1
+  const ratio = name?.endsWith('traceidratio')
+    ? parsedNumber(env, 'OTEL_TRACES_SAMPLER_ARG', { min: 0, max: 1, otherwise: 1 }, tell)
+    : 1
   return { chosen: name !== undefined, name: name ?? 'parentbased_always_on', ratio }
 }

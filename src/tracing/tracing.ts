@@ -1,4 +1,5 @@
-// Traces, where OpenTelemetry's variables ask for them (docs/tracing.md). Where they do not, nothing of OpenTelemetry's SDK is loaded.
+// Traces, where OpenTelemetry's variables ask for them (docs/tracing.md). Where they do not, nothing of OpenTelemetry's
+// SDK is loaded.
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { noTracer, type Tracer } from '../core/tracer.js'
@@ -26,7 +27,8 @@ export async function startTracing(env: Environment, version: string): Promise<T
     settings,
     version,
     sent: watch,
-    ended: ({ name, traceId, spanId, parentSpanId, ...span }) => log?.info({ trace_id: traceId, span_id: spanId, parent_span_id: parentSpanId, ...span }, `span: ${name}`),
+    ended: ({ name, traceId, spanId, parentSpanId, ...span }) =>
+      log?.info({ trace_id: traceId, span_id: spanId, parent_span_id: parentSpanId, ...span }, `span: ${name}`),
   })
   return {
     tracer: sdk.tracer,
@@ -69,7 +71,10 @@ function watchExports(log: () => Pick<Logger, 'info' | 'warn'> | undefined): (fa
     } else if (performance.now() - warnedAt > WARN_EVERY_MS) {
       warnedAt = performance.now()
       failing = true
-      log()?.warn({ detail: failure, remedy: 'Check OTEL_EXPORTER_OTLP_ENDPOINT and the collector; logins go on without it.' }, 'spans did not arrive at the collector and are lost')
+      log()?.warn({
+        detail: failure,
+        remedy: 'Check OTEL_EXPORTER_OTLP_ENDPOINT and the collector; logins go on without it.',
+      }, 'spans did not arrive at the collector and are lost')
     }
   }
 }

@@ -1,9 +1,15 @@
-// How the values of OpenTelemetry's variables are written; what cannot be read counts as not set, as the specification wants it.
+// How the values of OpenTelemetry's variables are written; what cannot be read counts as not set, as the specification
+// wants it.
 import type { Environment } from './settings.js'
 
 export type Tell = (variable: string, remedy: string) => void
 
-export function parsedNumber(env: Environment, variable: string, { min, max, otherwise }: { readonly min: number, readonly max: number, readonly otherwise: number }, tell: Tell): number {
+export function parsedNumber(
+  env: Environment,
+  variable: string,
+  { min, max, otherwise }: { readonly min: number, readonly max: number, readonly otherwise: number },
+  tell: Tell,
+): number {
   const text = env[variable]
   if (text === undefined) return otherwise
   const number = Number(text)
@@ -12,7 +18,12 @@ export function parsedNumber(env: Environment, variable: string, { min, max, oth
   return otherwise
 }
 
-export function oneOf<T extends string>(env: Environment, variable: string, words: readonly T[], tell: Tell): T | undefined {
+export function oneOf<T extends string>(
+  env: Environment,
+  variable: string,
+  words: readonly T[],
+  tell: Tell,
+): T | undefined {
   const text = env[variable]?.trim().toLowerCase()
   const found = words.find((word) => word === text)
   if (text !== undefined && found === undefined) tell(variable, `Write one of ${words.join(', ')}.`)

@@ -16,8 +16,15 @@ t.teardown(stopPostgres)
 
 const GUIDE = readFileSync('docs/applications/django.md', 'utf8')
 const FORGED = {
-  'Remote-User': 'forged', 'Remote_User': 'forged', 'REMOTE-USER': 'forged', 'Remote-Groups': 'forged', 'remote_groups': 'forged',
-  'X-Auth-Request-Staff': 'true', 'X-Auth-Request-Superuser': 'true', 'X_Auth_Request_Superuser': 'true', 'X-AUTH_REQUEST-STAFF': 'true',
+  'Remote-User': 'forged',
+  'Remote_User': 'forged',
+  'REMOTE-USER': 'forged',
+  'Remote-Groups': 'forged',
+  'remote_groups': 'forged',
+  'X-Auth-Request-Staff': 'true',
+  'X-Auth-Request-Superuser': 'true',
+  'X_Auth_Request_Superuser': 'true',
+  'X-AUTH_REQUEST-STAFF': 'true',
 }
 const SUPERUSER = { username: 'sue.super@contoso.example', staff: true, superuser: true, groups: ['NetBox Superusers'] }
 const GUEST = { username: 'gus.guest@fabrikam.example', staff: false, superuser: false, groups: ['Read Only'] }
@@ -29,9 +36,19 @@ t.test('the guide for Django', async (t) => {
   await startDjango(t, python, django)
   const site = await startTestGateway(t, { demoFile: { publicUrl: `http://127.0.0.1:${authPort}` } })
   const listening = (site.gateway.app.server.address() as { port: number }).port
-  if (!await startNginx(t, { app: `127.0.0.1:${appPort}`, auth: `127.0.0.1:${authPort}`, gateway: `127.0.0.1:${listening}`, upstream: `127.0.0.1:${django}` })) return
+  if (
+    !await startNginx(t, {
+      app: `127.0.0.1:${appPort}`,
+      auth: `127.0.0.1:${authPort}`,
+      gateway: `127.0.0.1:${listening}`,
+      upstream: `127.0.0.1:${django}`,
+    })
+  ) return
   const app = `http://127.0.0.1:${appPort}/`
-  const signIn = async (person: string, browser = createBrowser()) => ({ browser, answer: await pickPerson(browser, await browser.follow(app), person) })
+  const signIn = async (person: string, browser = createBrowser()) => ({
+    browser,
+    answer: await pickPerson(browser, await browser.follow(app), person),
+  })
 
   await t.test('nobody: a program gets 401, a browser is sent to sign in, also with a forged name', async (t) => {
     for (const headers of [{}, FORGED]) {
@@ -46,7 +63,7 @@ t.test('the guide for Django', async (t) => {
     const { browser, answer } = await signIn(PERSON_IDS.superuser)
     t.equal(answer.status, 200)
     t.strictSame(JSON.parse(answer.text), SUPERUSER)
-    t.strictSame(await who(browser, app), SUPERUSER, 'and on the next request, which brings Django\'s own session')
+    t.strictSame(await who(browser, app), SUPERUSER, "and on the next request, which brings Django's own session")
     t.ok(browser.cookies.get('127.0.0.1')?.has('sessionid'))
   })
 
@@ -57,7 +74,7 @@ t.test('the guide for Django', async (t) => {
     t.strictSame(await who(browser, app), GUEST)
   })
 
-  await t.test('rights that were taken away are gone with the next request, though Django\'s session goes on', async (t) => {
+  await t.test("rights that were taken away are gone with the next request, though Django's session goes on", async (t) => {
     const { browser } = await signIn(PERSON_IDS.superuser)
     const session = browser.cookies.get('127.0.0.1')?.get('sessionid')
     site.entra.directory.removeMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.superuser)
@@ -69,18 +86,34 @@ t.test('the guide for Django', async (t) => {
     t.equal(browser.cookies.get('127.0.0.1')?.get('sessionid'), session)
   })
 
-  await t.test('signed out here is signed out there: Django\'s cookie alone opens nothing', async (t) => {
+  await t.test("signed out here is signed out there: Django's cookie alone opens nothing", async (t) => {
     const { browser } = await signIn(PERSON_IDS.guest)
     const cookie = `sessionid=${browser.cookies.get('127.0.0.1')?.get('sessionid')}`
     await browser.follow(`${site.url}/oauth2/sign_out?rd=${encodeURIComponent(app)}`)
     t.equal((await createBrowser().ask(app, { headers: { cookie, accept: 'application/json' } })).status, 401)
-    t.match(await who(createBrowser(), `http://127.0.0.1:${django}/`, { cookie }), { username: null, staff: false, groups: [] }, 'and Django itself ends a session without the header')
+    t.match(await who(createBrowser(), `http://127.0.0.1:${django}/`, { cookie }), {
+      username: null,
+      staff: false,
+      groups: [],
+    }, 'and Django itself ends a session without the header')
   })
 
   await t.test('what Gatehouse encodes, Django decodes', async (t) => {
-    const headers = { 'remote-user': 'J%C3%BCrgen 100%25', 'remote-groups': 'B%C3%BCro,Read Only', 'x-auth-request-staff': 'true', 'x-auth-request-superuser': 'false' }
+    const headers = {
+      'remote-user': 'J%C3%BCrgen 100%25',
+      'remote-groups': 'B%C3%BCro,Read Only',
+      'x-auth-request-staff': 'true',
+      'x-auth-request-superuser': 'false',
+    }
     const browser = createBrowser()
-    for (const time of ['first', 'second']) t.strictSame(await who(browser, `http://127.0.0.1:${django}/`, headers), { username: 'Jürgen 100%', staff: true, superuser: false, groups: ['Büro', 'Read Only'] }, time)
+    for (const time of ['first', 'second']) {
+      t.strictSame(await who(browser, `http://127.0.0.1:${django}/`, headers), {
+        username: 'Jürgen 100%',
+        staff: true,
+        superuser: false,
+        groups: ['Büro', 'Read Only'],
+      }, time)
+    }
   })
 })
 
@@ -100,6 +133,13 @@ async function startDjango(t: Test, python: string, port: number): Promise<void>
   }
   const [, commands = ''] = /^```sh\n([\s\S]*?)^```$/m.exec(GUIDE) ?? []
   t.match(commands, /^python3 manage\.py runserver 127\.0\.0\.1:8000 /m)
-  const script = commands.replace('127.0.0.1:8000', `127.0.0.1:${port}`).replace(/^(?=python3 manage\.py runserver )/m, 'exec ') // so that the shell's id is the server's
-  await run(t, '/bin/sh', ['-ec', script], { port, cwd: home, env: { PATH: `${dirname(python)}${delimiter}${process.env.PATH}`, PYTHONDONTWRITEBYTECODE: '1' } })
+  const script = commands.replace('127.0.0.1:8000', `127.0.0.1:${port}`).replace(
+    /^(?=python3 manage\.py runserver )/m,
+    'exec ',
+  ) // so that the shell's id is the server's
+  await run(t, '/bin/sh', ['-ec', script], {
+    port,
+    cwd: home,
+    env: { PATH: `${dirname(python)}${delimiter}${process.env.PATH}`, PYTHONDONTWRITEBYTECODE: '1' },
+  })
 }

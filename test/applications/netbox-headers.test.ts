@@ -1,5 +1,5 @@
-// The version of docs/applications/netbox.md without the plugin, with the real NetBox: what plain headers do, and the bounds
-// that the guide names. Then NetBox's own header names.
+// The version of docs/applications/netbox.md without the plugin, with the real NetBox: what plain headers do, and the
+// bounds that the guide names. Then NetBox's own header names.
 import t from 'tap'
 import { Agent } from 'undici'
 import { parse } from 'yaml'
@@ -25,8 +25,10 @@ t.test('the guide for NetBox without the plugin', async (t) => {
   const query = await connect(t, netbox.databaseUrl)
   const directory = site.entra.directory
 
-  const signIn = async (person: string, path = '/', browser = createBrowser()) =>
-    ({ browser, answer: await pickPerson(browser, await browser.follow(`${app}${path}`), person) })
+  const signIn = async (person: string, path = '/', browser = createBrowser()) => ({
+    browser,
+    answer: await pickPerson(browser, await browser.follow(`${app}${path}`), person),
+  })
   const status = async (browser: Browser, path: string, headers: Record<string, string> = {}) =>
     (await browser.ask(`${app}${path}`, { headers })).status
   const setName = (id: string, givenName: string, surname: string) => {
@@ -59,7 +61,7 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     t.match(netbox.output(), 'Could not assign group B%C3%BCro')
   })
 
-  await t.test('a right that was taken away stays until NetBox\'s own session is over, also after a new sign-in', async (t) => {
+  await t.test("a right that was taken away stays until NetBox's own session is over, also after a new sign-in", async (t) => {
     const { browser } = await signIn(PERSON_IDS.staff)
     directory.removeMember(GROUP_IDS.networkEngineers, PERSON_IDS.staff)
     directory.addMember(GROUP_IDS.readOnly, PERSON_IDS.staff)
@@ -76,11 +78,14 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     await endSessionsOfNetBox()
   })
 
-  await t.test('LOGIN_TIMEOUT ends NetBox\'s session, unless something is written into it', async (t) => {
+  await t.test("LOGIN_TIMEOUT ends NetBox's session, unless something is written into it", async (t) => {
     const { browser } = await signIn(PERSON_IDS.staff)
     const ends = async () => {
-      const rows = await query<{ seconds: number }>(`select extract(epoch from expire_date - now())::float8 as seconds
-        from django_session where session_key = $1`, [netboxSession(browser)])
+      const rows = await query<{ seconds: number }>(
+        `select extract(epoch from expire_date - now())::float8 as seconds
+        from django_session where session_key = $1`,
+        [netboxSession(browser)],
+      )
       return rows[0]?.seconds ?? Number.NaN
     }
     const first = await ends()
@@ -93,7 +98,7 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     t.ok(await ends() > 300, 'a new token does')
   })
 
-  await t.test('whoever was revoked keeps by NetBox\'s cookie what programs reach, from their network', async (t) => {
+  await t.test("whoever was revoked keeps by NetBox's cookie what programs reach, from their network", async (t) => {
     const { browser } = await signIn(PERSON_IDS.staff)
     const headers = { ...JSON_ONLY, cookie: `sessionid=${netboxSession(browser)}` }
     const sites = async (client: Browser) => (await client.ask(`${app}/api/dcim/sites/`, { headers })).status
@@ -103,7 +108,7 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     t.equal(await sites(fromAutomation()), 403)
   })
 
-  await t.test('an open form cannot be saved when NetBox\'s session is over and something else was loaded', async (t) => {
+  await t.test("an open form cannot be saved when NetBox's session is over and something else was loaded", async (t) => {
     const { browser, answer } = await signIn(PERSON_IDS.staff, '/dcim/sites/add/')
     await endSessionsOfNetBox()
     t.equal(await status(browser, '/dcim/sites/', { 'hx-request': 'true' }), 200)
@@ -112,17 +117,22 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     t.equal((await save(browser, await browser.ask(`${app}/dcim/sites/add/`), site)).status, 302)
   })
 
-  await t.test('forged headers change nothing behind the proxy, and everything where NetBox\'s port is reached', async (t) => {
+  await t.test("forged headers change nothing behind the proxy, and everything where NetBox's port is reached", async (t) => {
     const forged = {
-      'remote-user': 'forged', 'remote-groups': 'NetBox Admins', 'remote-email': 'forged@example.com',
-      'remote-user-first-name': 'FORGED', 'remote-user-group': 'NetBox Admins',
+      'remote-user': 'forged',
+      'remote-groups': 'NetBox Admins',
+      'remote-email': 'forged@example.com',
+      'remote-user-first-name': 'FORGED',
+      'remote-user-group': 'NetBox Admins',
     }
     const { browser } = await signIn(PERSON_IDS.guest)
     await endSessionsOfNetBox()
     t.equal(await status(browser, '/core/background-queues/', forged), 403)
     t.equal(await status(createBrowser(), '/', { ...JSON_ONLY, ...forged }), 401)
     t.strictSame(await query("select username from users_user where username = 'forged' or first_name = 'FORGED'"), [])
-    const direct = await createBrowser().ask(`http://127.0.0.1:${netbox.port}/core/background-queues/`, { headers: forged })
+    const direct = await createBrowser().ask(`http://127.0.0.1:${netbox.port}/core/background-queues/`, {
+      headers: forged,
+    })
     t.equal(direct.status, 200)
     await endSessionsOfNetBox()
   })
@@ -146,7 +156,7 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     await endSessionsOfNetBox()
   })
 
-  await t.test('NetBox\'s own header names: a client\'s are taken away also while Gatehouse sends none', async (t) => {
+  await t.test("NetBox's own header names: a client's are taken away also while Gatehouse sends none", async (t) => {
     const { browser } = await signIn(PERSON_IDS.staff)
     await endSessionsOfNetBox()
     t.equal(await status(browser, '/dcim/sites/', { 'remote-user-group': 'NetBox Admins' }), 403)
@@ -154,8 +164,10 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     await endSessionsOfNetBox()
   })
 
-  await t.test('NetBox\'s own header names: letters of ISO 8859-1 arrive as they are, and NetBox\'s separator counts', async (t) => {
-    const { headers } = parse(guideBlock(/^```yaml\n(headers:\n[\s\S]*?)^```$/m)) as { headers: { extra: { value: string, separator?: string }[] } }
+  await t.test("NetBox's own header names: letters of ISO 8859-1 arrive as they are, and NetBox's separator counts", async (t) => {
+    const { headers } = parse(guideBlock(/^```yaml\n(headers:\n[\s\S]*?)^```$/m)) as {
+      headers: { extra: { value: string, separator?: string }[] }
+    }
     site.reload({ headers })
     const { browser } = await signIn(PERSON_IDS.nested)
     t.equal(await status(browser, '/dcim/sites/', { 'remote-user-first-name': 'FORGED' }), 200)
@@ -176,8 +188,10 @@ t.test('the guide for NetBox without the plugin', async (t) => {
 /** The guide's two lines for nginx, for each of the four names. */
 function linesOfOwnNames(): string {
   const lines = guideBlock(/^```nginx\n(auth_request_set \$gatehouse_user_group[\s\S]*?)^```$/m)
-  return ['Group', 'Email', 'First-Name', 'Last-Name'].map((name) => lines
-    .replaceAll('user_group', `user_${name.toLowerCase().replace('-', '_')}`).replaceAll('User-Group', `User-${name}`)).join('')
+  return ['Group', 'Email', 'First-Name', 'Last-Name'].map((name) =>
+    lines
+      .replaceAll('user_group', `user_${name.toLowerCase().replace('-', '_')}`).replaceAll('User-Group', `User-${name}`)
+  ).join('')
 }
 
 /** The same browser after its session in Gatehouse was ended: what is left is NetBox's. */

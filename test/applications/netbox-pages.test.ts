@@ -1,5 +1,5 @@
-// NetBox's own pages behind Gatehouse in a real Chromium, as an administrator, an engineer and a read-only person see them,
-// behind nginx's site.conf.template with TLS, HTTP/2 and two hosts of one domain.
+// NetBox's own pages behind Gatehouse in a real Chromium, as an administrator, an engineer and a read-only person see
+// them, behind nginx's site.conf.template with TLS, HTTP/2 and two hosts of one domain.
 // GATEHOUSE_SCREENSHOTS names a folder for pictures.
 import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
@@ -25,12 +25,17 @@ t.test('the pages of NetBox', async (t) => {
   const { app, auth, site } = scene
 
   const signIn = async (person: string) => {
-    const page = await (await chromium.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1400, height: 900 } })).newPage()
+    const page = await (await chromium.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1400, height: 900 } }))
+      .newPage()
     page.setDefaultTimeout(60_000)
     const faults: string[] = []
     page.on('pageerror', (error) => faults.push(error.message))
-    page.on('console', (message) => { if (message.type() === 'error') faults.push(message.text()) })
-    page.on('response', (answer) => { if (answer.status() >= 400) faults.push(`${answer.status()} ${answer.url()}`) })
+    page.on('console', (message) => {
+      if (message.type() === 'error') faults.push(message.text())
+    })
+    page.on('response', (answer) => {
+      if (answer.status() >= 400) faults.push(`${answer.status()} ${answer.url()}`)
+    })
     await page.goto(`${app}/`)
     await page.click(`[data-person="${person}"]`)
     await page.waitForURL(`${app}/`)
@@ -67,15 +72,22 @@ t.test('the pages of NetBox', async (t) => {
     })
   }
 
-  await t.test('NetBox knows that browsers reach it over TLS, and its pages set no cookie for Gatehouse\'s host', async (t) => {
+  await t.test("NetBox knows that browsers reach it over TLS, and its pages set no cookie for Gatehouse's host", async (t) => {
     const { page } = await signIn(PERSON_IDS.staff)
     const { text } = await page.evaluate<{ text: string }>(
-      'fetch("/api/", { headers: { accept: "application/json" } }).then(async (answer) => ({ text: await answer.text() }))')
+      'fetch("/api/", { headers: { accept: "application/json" } }).then(async (answer) => ({ text: await ' +
+        'answer.text() }))',
+    )
     t.match(JSON.parse(text), { dcim: `${app}/api/dcim/` })
     const cookies = await page.context().cookies()
-    const place = (part: string) => cookies.filter(({ name }) => name.includes(part))
-      .map(({ name, domain, secure }) => ({ name, domain, secure }))
-    t.strictSame(place('gatehouse_session'), [{ name: '__Secure-gatehouse_session', domain: '.example.com', secure: true }])
+    const place = (part: string) =>
+      cookies.filter(({ name }) => name.includes(part))
+        .map(({ name, domain, secure }) => ({ name, domain, secure }))
+    t.strictSame(place('gatehouse_session'), [{
+      name: '__Secure-gatehouse_session',
+      domain: '.example.com',
+      secure: true,
+    }])
     t.match(place('sessionid'), [{ domain: new URL(app).hostname }])
     await page.goto(`${app}/logout/`)
     t.equal(new URL(page.url()).origin, auth)

@@ -12,7 +12,9 @@ t.test('the NetBox plugin passes its own tests', async (t) => {
   const python = pythonWith(t, 'django', 'jwt', 'cryptography')
   if (python === undefined) return
   const env = {
-    ...process.env, PYTHONDONTWRITEBYTECODE: '1', DJANGO_SETTINGS_MODULE: 'tests.settings',
+    ...process.env,
+    PYTHONDONTWRITEBYTECODE: '1',
+    DJANGO_SETTINGS_MODULE: 'tests.settings',
     PYTHONPATH: `${HOME}:${HOME}/tests/stubs`,
   }
   const tests = spawn(python, ['-m', 'django', 'test'], { cwd: HOME, env, stdio: ['ignore', 'ignore', 'pipe'] })

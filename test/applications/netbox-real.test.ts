@@ -21,8 +21,10 @@ t.test('the guide for NetBox', async (t) => {
   if (scene === undefined) return
   const { app, auth, local, netbox, site } = scene
 
-  const signIn = async (person: string, path = '/', browser = createBrowser()) =>
-    ({ browser, answer: await pickPerson(browser, await browser.follow(`${app}${path}`), person) })
+  const signIn = async (person: string, path = '/', browser = createBrowser()) => ({
+    browser,
+    answer: await pickPerson(browser, await browser.follow(`${app}${path}`), person),
+  })
   const status = async (browser: Browser, path: string, headers: Record<string, string> = {}) =>
     (await browser.ask(`${app}${path}`, { headers })).status
   const setUser = (id: string, changed: object) => {
@@ -40,7 +42,7 @@ t.test('the guide for NetBox', async (t) => {
     t.match({ status: sheet.status, type: sheet.headers.get('content-type') }, { status: 200, type: 'text/css' })
   })
 
-  await t.test('NetBox\'s permissions hold: who may only look changes nothing, a superuser sees the users', async (t) => {
+  await t.test("NetBox's permissions hold: who may only look changes nothing, a superuser sees the users", async (t) => {
     const { browser: guest } = await signIn(PERSON_IDS.guest)
     t.strictSame([await status(guest, '/dcim/sites/'), await status(guest, '/dcim/sites/add/')], [200, 403])
     t.equal(await status(guest, '/users/users/'), 403)
@@ -81,11 +83,15 @@ t.test('the guide for NetBox', async (t) => {
     t.equal(await may(guest, 'device'), 'view', 'read only')
     t.equal(await may(guest, 'circuit'), 'view', 'read only')
     const { browser: engineer } = await signIn(PERSON_IDS.staff)
-    for (const kind of ['device', 'interface', 'address'] as const) t.equal(await may(engineer, kind), ALL, `engineer, ${kind}`)
+    for (const kind of ['device', 'interface', 'address'] as const) {
+      t.equal(await may(engineer, kind), ALL, `engineer, ${kind}`)
+    }
     t.equal(await may(engineer, 'circuit'), 'view', 'engineer')
     t.equal(await may(engineer, 'group'), '', 'engineer')
     const { browser: manager } = await signIn(PERSON_IDS.many)
-    for (const kind of ['circuit', 'provider'] as const) t.equal(await may(manager, kind), ALL, `circuit manager, ${kind}`)
+    for (const kind of ['circuit', 'provider'] as const) {
+      t.equal(await may(manager, kind), ALL, `circuit manager, ${kind}`)
+    }
     t.equal(await may(manager, 'device'), '', 'circuit manager')
     const { browser: nobody } = await signIn(PERSON_IDS.nobody)
     t.equal(await may(nobody, 'device'), '', 'a group without permissions')
@@ -100,7 +106,9 @@ t.test('the guide for NetBox', async (t) => {
     site.entra.directory.removeMember(PROJECT, PERSON_IDS.nobody)
     site.entra.directory.addMember(GROUP_IDS.netboxAdmins, PERSON_IDS.nobody)
     const { browser: administrator } = await signIn(PERSON_IDS.nobody)
-    for (const kind of ['device', 'circuit'] as const) t.equal(await may(administrator, kind), ALL, `administrator, ${kind}`)
+    for (const kind of ['device', 'circuit'] as const) {
+      t.equal(await may(administrator, kind), ALL, `administrator, ${kind}`)
+    }
     t.equal(await may(administrator, 'group'), 'view', 'administrator')
     t.equal(await status(administrator, '/users/users/'), 200)
   })
@@ -120,9 +128,17 @@ t.test('the guide for NetBox', async (t) => {
     t.strictSame(await groupsOf(query, SAM), groups)
     const [{ id = '' } = {}] = await query<{ id: string }>('select id from users_user where username = $1', [SAM])
     const { text } = await superuser.ask(`${app}/users/users/${id}/`)
-    t.ok(/>Superuser<\/th>\s*<td>\s*<div[^>]*>\s*<i [^>]*title="Yes">/.test(text), 'the page of the user shows the flag')
-    const list = await superuser.ask(`${app}/users/groups/?embedded=True&user_id=${id}`, { headers: { 'hx-request': 'true' } })
-    t.strictSame([...list.text.matchAll(/<a href="\/users\/groups\/[0-9]+\/">([^<\d][^<]*)<\/a>/g)].map(([, name]) => name), groups)
+    t.ok(
+      />Superuser<\/th>\s*<td>\s*<div[^>]*>\s*<i [^>]*title="Yes">/.test(text),
+      'the page of the user shows the flag',
+    )
+    const list = await superuser.ask(`${app}/users/groups/?embedded=True&user_id=${id}`, {
+      headers: { 'hx-request': 'true' },
+    })
+    t.strictSame(
+      [...list.text.matchAll(/<a href="\/users\/groups\/[0-9]+\/">([^<\d][^<]*)<\/a>/g)].map(([, name]) => name),
+      groups,
+    )
     for (const group of more) site.entra.directory.removeMember(group, PERSON_IDS.staff)
     await signIn(PERSON_IDS.staff)
   })
@@ -135,8 +151,10 @@ t.test('the guide for NetBox', async (t) => {
     for (const kind of ['device', 'group'] as const) t.equal(await may(superuser, kind), ALL, kind)
     const { browser: staff } = await signIn(PERSON_IDS.staff)
     const administration = ['/users/users/', '/core/config-revisions/add/', '/core/background-queues/']
-    for (const page of administration) t.strictSame([await status(superuser, page), await status(staff, page)], [200, 403], page)
-    t.strictSame([await status(superuser, '/admin/'), await status(staff, '/admin/')], [404, 404], 'Django\'s own pages')
+    for (const page of administration) {
+      t.strictSame([await status(superuser, page), await status(staff, page)], [200, 403], page)
+    }
+    t.strictSame([await status(superuser, '/admin/'), await status(staff, '/admin/')], [404, 404], "Django's own pages")
     const columns = await query<{ column_name: string }>(`select column_name from information_schema.columns
       where table_name = 'users_user' and column_name in ('is_staff', 'is_superuser')`)
     t.strictSame(columns.map((column) => column.column_name), ['is_superuser'])
@@ -144,7 +162,8 @@ t.test('the guide for NetBox', async (t) => {
     const form = await superuser.ask(`${app}/users/users/${id}/edit/`)
     const changed = { username: SAM, is_active: 'on', is_superuser: 'on', _update: '' }
     t.equal((await save(superuser, form, changed)).status, 302)
-    const isSuperuser = async () => (await query('select is_superuser from users_user where id = $1', [id])).flatMap(Object.values)
+    const isSuperuser = async () =>
+      (await query('select is_superuser from users_user where id = $1', [id])).flatMap(Object.values)
     t.strictSame(await isSuperuser(), [true], 'made one by another superuser')
     t.equal(await status(staff, '/users/users/'), 403)
     t.strictSame(await isSuperuser(), [false], 'until the next request')
@@ -159,7 +178,9 @@ t.test('the guide for NetBox', async (t) => {
       query('update users_user set is_active = $1 where username = $2', [active, GUS])
     await setActive(false)
     // NetBox itself takes the permissions of such an account, but not the pages that everybody has who is signed in.
-    for (const page of ['/', '/user/profile/', '/dcim/sites/']) t.equal(await status(browser, page), 302, `${page} asks to sign in`)
+    for (const page of ['/', '/user/profile/', '/dcim/sites/']) {
+      t.equal(await status(browser, page), 302, `${page} asks to sign in`)
+    }
     await setActive(true)
     t.equal(await status(browser, '/dcim/sites/'), 200)
   })
@@ -168,14 +189,17 @@ t.test('the guide for NetBox', async (t) => {
     const query = await connect(t, netbox.databaseUrl)
     const { browser } = await signIn(PERSON_IDS.guest)
     t.equal(await status(browser, '/dcim/sites/'), 200)
-    await query(`insert into users_user_groups (user_id, group_id) select users_user.id, users_group.id
-      from users_user, users_group where username = $1 and name = 'By hand'`, [GUS])
+    await query(
+      `insert into users_user_groups (user_id, group_id) select users_user.id, users_group.id
+      from users_user, users_group where username = $1 and name = 'By hand'`,
+      [GUS],
+    )
     t.strictSame(await groupsOf(query, GUS), ['By hand', 'Read Only'])
     t.equal(await status(browser, '/dcim/sites/'), 200)
     t.strictSame(await groupsOf(query, GUS), ['Read Only'])
   })
 
-  await t.test('a right that was taken away is gone inside NetBox\'s open session, and comes back', async (t) => {
+  await t.test("a right that was taken away is gone inside NetBox's open session, and comes back", async (t) => {
     const { browser } = await signIn(PERSON_IDS.superuser)
     const session = browser.cookies.get('127.0.0.1')?.get('sessionid')
     site.entra.directory.removeMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.superuser)
@@ -190,7 +214,7 @@ t.test('the guide for NetBox', async (t) => {
     t.equal(browser.cookies.get('127.0.0.1')?.get('sessionid'), session)
   })
 
-  await t.test('an open form is saved after NetBox\'s session was lost and something else was loaded', async (t) => {
+  await t.test("an open form is saved after NetBox's session was lost and something else was loaded", async (t) => {
     const { browser, answer } = await signIn(PERSON_IDS.staff, '/dcim/sites/add/')
     browser.cookies.get('127.0.0.1')?.delete('sessionid')
     t.equal(await status(browser, '/dcim/sites/', { 'hx-request': 'true' }), 200)
@@ -205,7 +229,7 @@ t.test('the guide for NetBox', async (t) => {
     const api = (headers: Record<string, string>, client = fromAutomation()) =>
       client.ask(`${app}/api/dcim/sites/`, { headers: { ...JSON_ONLY, ...headers } })
     t.equal((await browser.ask(`${app}/api/dcim/sites/`, { headers: JSON_ONLY })).status, 200)
-    t.equal((await api({ cookie })).status, 403, 'NetBox\'s cookie alone')
+    t.equal((await api({ cookie })).status, 403, "NetBox's cookie alone")
     t.equal((await api({ authorization: `Bearer ${netbox.token}` })).status, 200, 'a token')
     t.equal((await api({ authorization: `Bearer ${netbox.token}x` })).status, 403)
     const elsewhere = await api({ authorization: `Bearer ${netbox.token}` }, createBrowser())
@@ -216,10 +240,14 @@ t.test('the guide for NetBox', async (t) => {
   await t.test('a token reaches GraphQL and what was uploaded, and without one nobody does', async (t) => {
     const authorization = `Bearer ${netbox.token}`
     const dispatcher = new Agent({ localAddress: AUTOMATION })
-    const graphql = (headers: Record<string, string>) => fetch(`${app}/graphql/`, {
-      method: 'POST', dispatcher, body: '{"query":"{ site_list { name } }"}', redirect: 'manual',
-      headers: { ...JSON_ONLY, 'content-type': 'application/json', ...headers },
-    })
+    const graphql = (headers: Record<string, string>) =>
+      fetch(`${app}/graphql/`, {
+        method: 'POST',
+        dispatcher,
+        body: '{"query":"{ site_list { name } }"}',
+        redirect: 'manual',
+        headers: { ...JSON_ONLY, 'content-type': 'application/json', ...headers },
+      })
     t.match(await (await graphql({ authorization })).text(), 'Berlin')
     t.notMatch(await (await graphql({})).text(), 'Berlin')
     const query = await connect(t, netbox.databaseUrl)
@@ -229,12 +257,18 @@ t.test('the guide for NetBox', async (t) => {
     for (const [name, value] of Object.entries(fields)) form.set(name, value)
     form.set('image', new File([bitmap(720)], 'plan.bmp', { type: 'image/bmp' }))
     const headers = { ...JSON_ONLY, authorization }
-    const upload = await fetch(`${app}/api/extras/image-attachments/`, { method: 'POST', dispatcher, body: form, headers })
+    const upload = await fetch(`${app}/api/extras/image-attachments/`, {
+      method: 'POST',
+      dispatcher,
+      body: form,
+      headers,
+    })
     const { image = '' } = await upload.json() as { image?: string }
     t.equal(upload.status, 201, image)
     const { pathname } = new URL(image)
     t.match(pathname, /^\/media\//)
-    const media = (client: Browser, headers = {}) => client.ask(`${app}${pathname}`, { headers: { ...JSON_ONLY, ...headers } })
+    const media = (client: Browser, headers = {}) =>
+      client.ask(`${app}${pathname}`, { headers: { ...JSON_ONLY, ...headers } })
     t.equal((await media(fromAutomation(), { authorization })).status, 200)
     t.not((await media(fromAutomation())).status, 200)
     t.equal((await media(createBrowser(), { authorization })).status, 401, 'not from elsewhere')
@@ -254,11 +288,14 @@ t.test('the guide for NetBox', async (t) => {
     t.equal((await createBrowser().ask(`${local}/users/users/`, { headers: forged })).status, 302)
   })
 
-  await t.test('accounts of NetBox\'s own sign-in are renamed', async (t) => {
+  await t.test("accounts of NetBox's own sign-in are renamed", async (t) => {
     const query = await connect(t, netbox.databaseUrl)
-    const names = async () => (await query('select username from users_user where username like $1', ['K%'])).map(Object.values)
-    await query(`insert into users_user (username, password, first_name, last_name, email, is_active, is_superuser, date_joined)
-      values ('KimLee', '', '', '', '', true, false, now())`)
+    const names = async () =>
+      (await query('select username from users_user where username like $1', ['K%'])).map(Object.values)
+    await query(
+      `insert into users_user (username, password, first_name, last_name, email, is_active, is_superuser, date_joined)
+      values ('KimLee', '', '', '', '', true, false, now())`,
+    )
     await query(`insert into social_auth_usersocialauth (provider, uid, extra_data, user_id, created, modified)
       select 'azuread-oauth2', 'Kim@example.com', '{}', id, now(), now() from users_user where username = 'KimLee'`)
     t.match(netbox.command('gatehouse_rename_users'), 'KimLee -> Kim@example.com')
@@ -272,8 +309,10 @@ t.test('the guide for NetBox', async (t) => {
 
   await t.test('forged headers change nothing', async (t) => {
     const { browser } = await signIn(PERSON_IDS.guest)
-    const forged = Object.fromEntries(['Remote-User', 'Remote-Groups', 'Remote-User-First-Name', 'X-Gatehouse-Assertion']
-      .map((name) => [name, 'FORGED']))
+    const forged = Object.fromEntries(
+      ['Remote-User', 'Remote-Groups', 'Remote-User-First-Name', 'X-Gatehouse-Assertion']
+        .map((name) => [name, 'FORGED']),
+    )
     const { text, status } = await browser.ask(`${app}/user/profile/`, { headers: forged })
     t.equal(status, 200)
     t.notMatch(text, 'FORGED')
@@ -289,7 +328,7 @@ t.test('the guide for NetBox', async (t) => {
   await t.test('an upload above 1 MB reaches NetBox', async (t) => {
     const { browser } = await signIn(PERSON_IDS.staff)
     const big = await browser.ask(`${app}/dcim/sites/add/`, { method: 'POST', form: { name: 'x'.repeat(1_500_000) } })
-    t.equal(big.status, 403, 'NetBox\'s own answer to a form without its token, not 413')
+    t.equal(big.status, 403, "NetBox's own answer to a form without its token, not 413")
   })
 })
 

@@ -13,19 +13,32 @@ const root = new URL('../../', import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8')
 
 t.test('the JSON schema and the reference page are freshly generated', async (t) => {
-  t.equal(read('config/gatehouse.schema.json'), `${JSON.stringify(configJsonSchema(), null, 2)}\n`, 'npm run build && node scripts/generate-config-docs.mjs')
+  t.equal(
+    read('config/gatehouse.schema.json'),
+    `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
+    'npm run build && node scripts/generate-config-docs.mjs',
+  )
   t.equal(read('docs/errors.md'), errorReference(), 'npm run build && node scripts/generate-config-docs.mjs')
   t.equal(read('docs/configuration.md'), configReference(), 'npm run build && node scripts/generate-config-docs.mjs')
 })
 
 t.test('the example loads with the variables that its header names', async (t) => {
   const example = read('config/gatehouse.example.yaml')
-  const values: Record<string, string> = { DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv', KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua', ENTRA_CLIENT_SECRET: 'abc~def' }
+  const values: Record<string, string> = {
+    DATABASE_URL: 'postgres://gatehouse@db/gatehouse',
+    SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv',
+    KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua',
+    ENTRA_CLIENT_SECRET: 'abc~def',
+  }
   const names = [...example.matchAll(/^# {3}([A-Z_]+) {2,}/gm)].map(([, name = '']) => name)
   const env = Object.fromEntries(names.map((name) => [name, values[name] ?? '8d1f0000-1111-2222-3333-444444444444']))
   t.equal(names.length, 6)
   const { warnings } = loadConfig(fileURLToPath(new URL('config/gatehouse.example.yaml', root)), { env })
-  t.strictSame([...new Set(warnings.map(({ code }) => code))], ['placeholder'], 'nothing to warn of but what must be replaced')
+  t.strictSame(
+    [...new Set(warnings.map(({ code }) => code))],
+    ['placeholder'],
+    'nothing to warn of but what must be replaced',
+  )
 })
 
 t.test('the JSON schema accepts the example and sees what is wrong', async (t) => {

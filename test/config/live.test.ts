@@ -17,9 +17,14 @@ database: { url: "postgres://gatehouse@db/gatehouse" }
 session: { secrets: ["${'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'}"] }
 keys: { encryptionSecrets: ["${'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'}"] }
 `
-const PIPELINE = `pipeline: [${Object.keys(STEPS).flatMap((name) => name === 'get_username' ? ['./step.js', name] : [name]).join(', ')}]\n`
+const PIPELINE = `pipeline: [${
+  Object.keys(STEPS).flatMap((name) => name === 'get_username' ? ['./step.js', name] : [name]).join(', ')
+}]\n`
 
-function running(t: Test, files: Record<string, string>): { live: LiveConfig, reports: string[], write: (name: string, text: string) => void, details: unknown[] } {
+function running(
+  t: Test,
+  files: Record<string, string>,
+): { live: LiveConfig, reports: string[], write: (name: string, text: string) => void, details: unknown[] } {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-live-'))
   const write = (name: string, text: string): void => writeFileSync(join(directory, name), text)
   for (const [name, text] of Object.entries(files)) write(name, text)
@@ -27,12 +32,27 @@ function running(t: Test, files: Record<string, string>): { live: LiveConfig, re
   const steps = createOwnSteps({ log: { info: () => {} } })
   const reports: string[] = []
   const details: unknown[] = []
-  const note = (kind: string) => (detail?: unknown): void => { reports.push(kind); details.push(detail) }
+  const note = (kind: string) => (detail?: unknown): void => {
+    reports.push(kind)
+    details.push(detail)
+  }
   const live = createLiveConfig({
-    initial: load(), load, prepare: ({ ownSteps }) => steps.prepare(ownSteps),
-    report: { refused: note('refused'), applied: note('applied'), failed: note('failed'), unchanged: note('unchanged'), secretRotated: note('secretRotated') },
+    initial: load(),
+    load,
+    prepare: ({ ownSteps }) => steps.prepare(ownSteps),
+    report: {
+      refused: note('refused'),
+      applied: note('applied'),
+      failed: note('failed'),
+      unchanged: note('unchanged'),
+      secretRotated: note('secretRotated'),
+    },
   })
-  t.teardown(async () => { live.close(); await steps.close(); rmSync(directory, { recursive: true }) })
+  t.teardown(async () => {
+    live.close()
+    await steps.close()
+    rmSync(directory, { recursive: true })
+  })
   return { live, reports, details, write }
 }
 
@@ -67,8 +87,12 @@ t.test('a file that is wrong is refused whole, and the next right one is taken',
   t.strictSame(reports, ['refused', 'refused', 'applied'])
 })
 
-t.test('a step of one\'s own that changes is loaded anew; one that cannot be loaded refuses the file', async (t) => {
-  const { live, reports, details, write } = running(t, { 'gatehouse.yaml': CONFIG + PIPELINE, secret: 'a~b', 'step.js': 'export default () => {}' })
+t.test("a step of one's own that changes is loaded anew; one that cannot be loaded refuses the file", async (t) => {
+  const { live, reports, details, write } = running(t, {
+    'gatehouse.yaml': CONFIG + PIPELINE,
+    secret: 'a~b',
+    'step.js': 'export default () => {}',
+  })
   const [before] = live.current().ownSteps
   write('step.js', 'export default () => undefined')
   await live.reload()
@@ -105,6 +129,10 @@ t.test('watching follows the files that the configuration names now', async (t) 
   live.watch(20)
   await noticed('gatehouse.yaml', CONFIG + PIPELINE, () => live.current().ownSteps.length === 1)
   const [before] = live.current().ownSteps
-  await noticed('step.js', 'export default () => undefined', () => live.current().ownSteps[0]?.sha256 !== before?.sha256)
+  await noticed(
+    'step.js',
+    'export default () => undefined',
+    () => live.current().ownSteps[0]?.sha256 !== before?.sha256,
+  )
   await noticed('secret', 'c~d', () => live.current().entra.clientSecret === 'c~d')
 })

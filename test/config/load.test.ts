@@ -7,7 +7,8 @@ import t from 'tap'
 import { formatProblem, loadConfig, type LoadedConfig } from '../../src/config/load.js'
 import { problemsOf } from '../helpers/config-problems.js'
 
-const ALL_BUT_DETAILS = 'social_uid, social_user, get_username, associate_by_email, create_user, associate_user, user_default_groups_handler, load_extra_data, user_details, azuread_map_groups'
+const ALL_BUT_DETAILS = 'social_uid, social_user, get_username, associate_by_email, create_user, associate_user, ' +
+  'user_default_groups_handler, load_extra_data, user_details, azuread_map_groups'
 const ID = '8d1f0000-1111-2222-3333-444444444444'
 const SECOND_SECRET = 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'
 const SECRET = 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'
@@ -23,7 +24,9 @@ type Sections = Partial<Record<keyof typeof BASE | 'rest', string>>
 
 /** A right configuration with some sections replaced, or lines added to them (`+`). */
 function yaml(sections: Sections = {}): string {
-  const parts = Object.entries({ ...BASE, rest: '', ...sections }).map(([name, text]) => text.startsWith('+') ? `${BASE[name as keyof typeof BASE]}\n  ${text.slice(1)}` : text)
+  const parts = Object.entries({ ...BASE, rest: '', ...sections }).map(([name, text]) =>
+    text.startsWith('+') ? `${BASE[name as keyof typeof BASE]}\n  ${text.slice(1)}` : text
+  )
   return `${parts.join('\n')}\n`
 }
 
@@ -37,29 +40,44 @@ function load(text: string, env: Record<string, string> = {}, files: Record<stri
   return loadConfig('/etc/gh/gatehouse.yaml', { env, readFile })
 }
 
-const placed = (list: readonly { code: string, line: number, column: number }[]) => list.map(({ code, line, column }) => `${code} ${line}:${column}`)
+const placed = (list: readonly { code: string, line: number, column: number }[]) =>
+  list.map(({ code, line, column }) => `${code} ${line}:${column}`)
 
 /** The text without its marks, and the codes with the places that were marked. */
 function marked(text: string, codes: readonly string[]): { text: string, expected: string[] } {
   const places: string[] = []
   let [line, column, clean] = [1, 1, '']
   for (const char of text) {
-    if (char === '¦') { places.push(`${line}:${column}`); continue }
+    if (char === '¦') {
+      places.push(`${line}:${column}`)
+      continue
+    }
     clean += char
-    if (char === '\n') { line += 1; column = 1 } else column += 1
+    if (char === '\n') {
+      line += 1
+      column = 1
+    } else column += 1
   }
   return { text: clean, expected: codes.map((code, index) => `${code} ${places[index] ?? '1:1'}`) }
 }
 
 const OTHER = '9d1f0000-1111-2222-3333-444444444444'
-const rows = (...lines: string[]) => ({ groupMapping: `groupMapping:\n${lines.map((line) => `  - ${line}`).join('\n')}\n  - { entraGroup: ${ID}, staff: true, superuser: true }` })
+const rows = (...lines: string[]) => ({
+  groupMapping: `groupMapping:\n${
+    lines.map((line) => `  - ${line}`).join('\n')
+  }\n  - { entraGroup: ${ID}, staff: true, superuser: true }`,
+})
 const server = (line: string): Sections => ({ server: `+${line}` })
 const entra = (line: string): Sections => ({ entra: `+${line}` })
 const session = (line: string): Sections => ({ session: `+${line}` })
 const publicUrl = (value: string): Sections => ({ server: `server:\n  publicUrl: ¦${value}` })
 const rule = (line: string): Sections => ({ rest: `access:\n  rules:\n    - ${line}` })
-const rules = (...lines: string[]): Sections => ({ rest: `access:\n  rules:\n${lines.map((line) => `    - ${line}`).join('\n')}` })
-const extra = (...lines: string[]): Sections => ({ rest: `headers:\n  extra:\n${lines.map((line) => `    - ${line}`).join('\n')}` })
+const rules = (...lines: string[]): Sections => ({
+  rest: `access:\n  rules:\n${lines.map((line) => `    - ${line}`).join('\n')}`,
+})
+const extra = (...lines: string[]): Sections => ({
+  rest: `headers:\n  extra:\n${lines.map((line) => `    - ${line}`).join('\n')}`,
+})
 const rest = (text: string): Sections => ({ rest: text })
 
 const REFUSED: Record<string, [Sections, ...string[]]> = {
@@ -101,12 +119,28 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'http in public': [publicUrl('http://auth.corp.test'), 'origin_https'],
   'a port in host': [server('host: ¦127.0.0.1:80'), 'host_invalid'],
   'management on the public port': [server('management: { port: ¦4180, host: 0.0.0.0 }'), 'management_port'],
-  'networks that are none': [server('trustedProxies: [¦10.0.0.0/33, ¦localhost, ¦10.0.0, ¦fe80::1%eth0/64]'), ...Array<string>(4).fill('network_invalid')],
-  'redirect domains that are none': [server('redirectDomains: [¦"*.corp.test", ¦https://corp.test, ¦"corp.test:0", ¦"a b"]'), ...Array<string>(4).fill('redirect_domain_invalid')],
-  'a redirect domain anybody may be under': [server('redirectDomains: [¦.co.uk, ¦.github.io]'), 'redirect_domain_suffix', 'redirect_domain_suffix'],
+  'networks that are none': [
+    server('trustedProxies: [¦10.0.0.0/33, ¦localhost, ¦10.0.0, ¦fe80::1%eth0/64]'),
+    ...Array<string>(4).fill('network_invalid'),
+  ],
+  'redirect domains that are none': [
+    server('redirectDomains: [¦"*.corp.test", ¦https://corp.test, ¦"corp.test:0", ¦"a b"]'),
+    ...Array<string>(4).fill('redirect_domain_invalid'),
+  ],
+  'a redirect domain anybody may be under': [
+    server('redirectDomains: [¦.co.uk, ¦.github.io]'),
+    'redirect_domain_suffix',
+    'redirect_domain_suffix',
+  ],
 
-  'a domain for a tenant': [{ entra: `entra: { tenantId: ¦corp.onmicrosoft.com, clientId: ${ID}, clientSecret: x }` }, 'tenant_invalid'],
-  'personal accounts': [{ entra: `entra: { tenantId: ¦consumers, clientId: ${ID}, clientSecret: x }` }, 'tenant_invalid'],
+  'a domain for a tenant': [
+    { entra: `entra: { tenantId: ¦corp.onmicrosoft.com, clientId: ${ID}, clientSecret: x }` },
+    'tenant_invalid',
+  ],
+  'personal accounts': [
+    { entra: `entra: { tenantId: ¦consumers, clientId: ${ID}, clientSecret: x }` },
+    'tenant_invalid',
+  ],
   'any tenant': [{ entra: `entra: { tenantId: ¦common, clientId: ${ID}, clientSecret: x }` }, 'tenants_open'],
   'tenants that do not count': [entra(`allowedTenants: ¦[${ID}]`), 'tenants_unused'],
   'a number for an id': [{ entra: `entra: { tenantId: ${ID}, clientId: ¦1234, clientSecret: x }` }, 'guid_invalid'],
@@ -127,7 +161,10 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
 
   'a short secret': [{ session: 'session:\n  secrets: [¦tooshort]' }, 'secret_short'],
   'the secret of the example': [{ keys: `keys:\n  encryptionSecrets: [¦replace-me-${SECRET}]` }, 'secret_placeholder'],
-  'one secret for two purposes': [{ keys: `keys:\n  encryptionSecrets: [${SECOND_SECRET}, ¦${SECRET}]` }, 'secret_shared'],
+  'one secret for two purposes': [
+    { keys: `keys:\n  encryptionSecrets: [${SECOND_SECRET}, ¦${SECRET}]` },
+    'secret_shared',
+  ],
   'a cookie for a public suffix': [session('cookieDomain: ¦.co.uk'), 'cookie_domain_suffix'],
   'a cookie for a private suffix': [session('cookieDomain: ¦github.io'), 'cookie_domain_suffix'],
   'a cookie for a single label': [session('cookieDomain: ¦.test'), 'cookie_domain_suffix'],
@@ -138,11 +175,20 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'privileged longer than absolute': [session('absoluteTimeout: 8h\n  privilegedTimeout: ¦9h'), 'timeout_order'],
 
   'a display name': [rows('entraGroup: ¦Network Engineers\n    groups: [A]'), 'guid_display_name'],
-  'a sample id that is not hex': [rows('{ entraGroup: ¦a1b2c3d4-e5f6-7890-1234-567890abcdefg, staff: true }'), 'guid_not_hex'],
-  'a sample id that ends in bcdefg': [rows('{ entraGroup: ¦b2c3d4e5-f6a7-8901-2345-678901bcdefg, staff: true }'), 'guid_not_hex'],
+  'a sample id that is not hex': [
+    rows('{ entraGroup: ¦a1b2c3d4-e5f6-7890-1234-567890abcdefg, staff: true }'),
+    'guid_not_hex',
+  ],
+  'a sample id that ends in bcdefg': [
+    rows('{ entraGroup: ¦b2c3d4e5-f6a7-8901-2345-678901bcdefg, staff: true }'),
+    'guid_not_hex',
+  ],
   'an id with a digit too many': [rows(`{ entraGroup: ¦${OTHER}4, staff: true }`), 'guid_invalid'],
   'an id with a space at its end': [rows(`{ entraGroup: ¦"${OTHER} ", staff: true }`), 'guid_invalid'],
-  'an Entra group in two rows, in another case': [rows(`{ entraGroup: ${OTHER}, staff: true }`, `{ entraGroup: ¦${OTHER.toUpperCase()}, staff: true }`), 'mapping_duplicate'],
+  'an Entra group in two rows, in another case': [
+    rows(`{ entraGroup: ${OTHER}, staff: true }`, `{ entraGroup: ¦${OTHER.toUpperCase()}, staff: true }`),
+    'mapping_duplicate',
+  ],
   'a row without its group': [rows('¦{ staff: true }'), 'key_missing'],
   'a group twice in a row': [rows(`{ entraGroup: ${OTHER}, groups: [A, B, ¦A] }`), 'group_repeated'],
   'a comma in a name': [rows(`{ entraGroup: ${OTHER}, groups: [¦"A, B"] }`), 'group_name_separator'],
@@ -153,26 +199,75 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'a number for a name': [rest('defaultGroups: [¦7]'), 'type_wrong'],
 
   'a step nobody knows': [rest('pipeline: [¦social_detail, azuread_map_groups]'), 'step_unknown'],
-  'a step of one\'s own without ./': [rest('pipeline: [¦my-step.js, azuread_map_groups]'), 'step_path'],
+  "a step of one's own without ./": [rest('pipeline: [¦my-step.js, azuread_map_groups]'), 'step_path'],
   'a step twice': [rest(`pipeline: [social_details, ¦social_details, ${ALL_BUT_DETAILS}]`), 'step_repeated'],
-  'no mapping step': [rest(`¦pipeline: [social_details, ${ALL_BUT_DETAILS.replace(', azuread_map_groups', '')}]`), 'mapping_step_missing'],
-  'a step behind the mapping': [rest(`pipeline: [¦azuread_map_groups, social_details, ${ALL_BUT_DETAILS.replace(', azuread_map_groups', '')}]`), 'mapping_step_not_last'],
+  'no mapping step': [
+    rest(`¦pipeline: [social_details, ${ALL_BUT_DETAILS.replace(', azuread_map_groups', '')}]`),
+    'mapping_step_missing',
+  ],
+  'a step behind the mapping': [
+    rest(`pipeline: [¦azuread_map_groups, social_details, ${ALL_BUT_DETAILS.replace(', azuread_map_groups', '')}]`),
+    'mapping_step_not_last',
+  ],
   'a pipeline without what a login needs': [rest('¦pipeline: [social_details, azuread_map_groups]'), 'step_missing'],
-  'a step before what it builds on': [rest(`pipeline: [${ALL_BUT_DETAILS.replace('social_user, get_username', '¦get_username, social_user').replace(', azuread_map_groups', '').replace('social_uid, ', 'social_uid, social_details, ')}, azuread_map_groups]`), 'step_order'],
+  'a step before what it builds on': [
+    rest(
+      `pipeline: [${
+        ALL_BUT_DETAILS.replace('social_user, get_username', '¦get_username, social_user').replace(
+          ', azuread_map_groups',
+          '',
+        ).replace('social_uid, ', 'social_uid, social_details, ')
+      }, azuread_map_groups]`,
+    ),
+    'step_order',
+  ],
   'authAllowed without its step': [rest('¦authAllowed: { guests: false }'), 'auth_allowed_missing'],
 
   'a rule without hosts': [rule('¦{ allow: anyone }'), 'key_missing'],
   'a rule for nobody known': [rule('{ hosts: [a.corp.test], allow: ¦everyone }'), 'value_unknown'],
   'a rule for people who are not staff': [rule('{ hosts: [a.corp.test], allow: { staff: ¦false } }'), 'value_unknown'],
-  'host patterns that are none': [rule('{ hosts: [¦.corp.test, ¦"*", ¦"a.*.test", ¦"a:*"], allow: anyone }'), ...Array<string>(4).fill('host_pattern_invalid')],
-  'methods that are none': [rule('{ hosts: [a.corp.test], methods: [¦get, ¦FETCH], allow: anyone }'), 'method_invalid', 'method_invalid'],
-  'paths that are none': [rule('{ hosts: [a.corp.test], paths: [¦admin, ¦"/a?b", ¦/a/../b, ¦/a//b, ¦"/**/x", ¦"/a*", ¦/%61], allow: anyone }'), ...Array<string>(7).fill('path_pattern_invalid')],
-  'a permission that is none': [rule('{ hosts: [a.corp.test], allow: { permissions: [¦"net box"] } }'), 'permission_invalid'],
+  'host patterns that are none': [
+    rule('{ hosts: [¦.corp.test, ¦"*", ¦"a.*.test", ¦"a:*"], allow: anyone }'),
+    ...Array<string>(4).fill('host_pattern_invalid'),
+  ],
+  'methods that are none': [
+    rule('{ hosts: [a.corp.test], methods: [¦get, ¦FETCH], allow: anyone }'),
+    'method_invalid',
+    'method_invalid',
+  ],
+  'paths that are none': [
+    rule(
+      '{ hosts: [a.corp.test], paths: [¦admin, ¦"/a?b", ¦/a/../b, ¦/a//b, ¦"/**/x", ¦"/a*", ¦/%61], allow: anyone }',
+    ),
+    ...Array<string>(7).fill('path_pattern_invalid'),
+  ],
+  'a permission that is none': [
+    rule('{ hosts: [a.corp.test], allow: { permissions: [¦"net box"] } }'),
+    'permission_invalid',
+  ],
   'a header name that is none': [extra('{ name: ¦"Remote User", value: name }'), 'header_name_invalid'],
-  'header names that are taken': [extra('{ name: ¦Connection, value: name }', '{ name: ¦remote_user, value: name }', '{ name: ¦X-Auth-Request-Foo, value: name }', '{ name: ¦Set-Cookie, value: name }'), ...Array<string>(4).fill('header_name_reserved')],
+  'header names that are taken': [
+    extra(
+      '{ name: ¦Connection, value: name }',
+      '{ name: ¦remote_user, value: name }',
+      '{ name: ¦X-Auth-Request-Foo, value: name }',
+      '{ name: ¦Set-Cookie, value: name }',
+    ),
+    ...Array<string>(4).fill('header_name_reserved'),
+  ],
   'a header twice': [extra('{ name: X-A, value: name }', '{ name: ¦x_a, value: email }'), 'header_repeated'],
-  'separators that are none': [extra('{ name: X-A, value: groups, separator: ¦"||" }', '{ name: X-B, value: groups, separator: ¦" " }', '{ name: X-C, value: groups, separator: ¦"%" }'), ...Array<string>(3).fill('separator_invalid')],
-  'several tenants together with sync': [{ entra: `entra: { tenantId: organizations, allowedTenants: [${ID}], clientId: ${ID}, clientSecret: x }`, ...rest('¦sync: {}') }, 'sync_several_tenants'],
+  'separators that are none': [
+    extra(
+      '{ name: X-A, value: groups, separator: ¦"||" }',
+      '{ name: X-B, value: groups, separator: ¦" " }',
+      '{ name: X-C, value: groups, separator: ¦"%" }',
+    ),
+    ...Array<string>(3).fill('separator_invalid'),
+  ],
+  'several tenants together with sync': [{
+    entra: `entra: { tenantId: organizations, allowedTenants: [${ID}], clientId: ${ID}, clientSecret: x }`,
+    ...rest('¦sync: {}'),
+  }, 'sync_several_tenants'],
   'times of the sync in disorder': [rest('sync: { interval: ¦2h }'), 'timeout_order'],
 }
 
@@ -184,7 +279,8 @@ t.test('every mistake is found where it stands', async (t) => {
 })
 
 t.test('ten mistakes in one file are ten problems', async (t) => {
-  const { text, expected } = marked(`server:
+  const { text, expected } = marked(
+    `server:
   publicUrl: ¦http://auth.corp.test
   prot: 80
 entra:
@@ -200,12 +296,28 @@ groupMapping:
   - entraGroup: ¦Admins
     groups: [¦"A,B"]
 username: ¦mail
-`.replace('  prot', '  ¦prot'), ['origin_https', 'key_unknown', 'guid_invalid', 'env_unset', 'database_url_invalid', 'secret_short', 'duration_invalid', 'guid_display_name', 'group_name_separator', 'value_unknown'])
+`.replace('  prot', '  ¦prot'),
+    [
+      'origin_https',
+      'key_unknown',
+      'guid_invalid',
+      'env_unset',
+      'database_url_invalid',
+      'secret_short',
+      'duration_invalid',
+      'guid_display_name',
+      'group_name_separator',
+      'value_unknown',
+    ],
+  )
   t.strictSame(placed(problemsOf(() => load(text))), expected)
 })
 
 t.test('a syntax error does not hide the mistakes before it and in the sections behind', async (t) => {
-  const { text, expected } = marked(yaml({ server: '+port: ¦x', rest: 'reservedUsernames: [¦${X}]\nlog:\n  level: ¦loud\naccess: ¦]\nnonsense: 1' }), ['type_wrong', 'yaml_syntax', 'value_unknown', 'yaml_syntax'])
+  const { text, expected } = marked(
+    yaml({ server: '+port: ¦x', rest: 'reservedUsernames: [¦${X}]\nlog:\n  level: ¦loud\naccess: ¦]\nnonsense: 1' }),
+    ['type_wrong', 'yaml_syntax', 'value_unknown', 'yaml_syntax'],
+  )
   t.strictSame(placed(problemsOf(() => load(text))), expected)
 })
 
@@ -213,24 +325,91 @@ t.test('warnings do not refuse', async (t) => {
   const cases: Record<string, [Sections, ...string[]]> = {
     'the example address': [publicUrl('https://auth.example.com'), 'placeholder'],
     'proxies anywhere': [server('trustedProxies: [¦0.0.0.0/0]'), 'proxy_everybody'],
-    'redirects beyond a host-only cookie': [server('redirectDomains: [auth.corp.test, "auth.corp.test:*", ¦app.corp.test]'), 'redirect_outside_cookie'],
-    'a rule behind one that takes all of it': [{ ...server('redirectDomains: [.corp.test]'), ...session('cookieDomain: corp.test'), ...rules('{ hosts: ["*.corp.test"], allow: authenticated }', '¦{ hosts: [auth.corp.test], paths: ["/a/*"], methods: [GET], allow: deny }') }, 'rule_never_decides'],
-    'a rule that two earlier ones share out': [rules('{ hosts: [auth.corp.test], methods: [GET, HEAD], allow: anyone }', '{ hosts: [auth.corp.test], methods: [POST], allow: authenticated }', '¦{ hosts: [auth.corp.test], methods: [POST, GET], allow: deny }'), 'rule_never_decides'],
-    'a rule twice': [rules('{ hosts: [auth.corp.test], networks: [10.0.0.0/8], paths: ["/a"], allow: anyone }', '¦{ hosts: [auth.corp.test], networks: [10.0.0.0/8], paths: ["/a"], allow: anyone }'), 'rule_never_decides'],
-    'no rule too many': [{ ...session('cookieDomain: corp.test'), ...rules('{ hosts: [auth.corp.test], networks: [10.0.0.0/8], allow: anyone }', '{ hosts: [auth.corp.test], networks: [10.0.0.0/8, 192.0.2.1], allow: authenticated }', '{ hosts: ["*.auth.corp.test", "auth.corp.test:444"], paths: ["/a/*"], allow: anyone }', '{ hosts: [auth.corp.test], paths: ["/a/b", "/c"], allow: anyone }', '{ hosts: [auth.corp.test], allow: deny }') }],
-    'a folder that is open while what is in it is closed': [rules('{ hosts: [auth.corp.test], paths: [¦"/admin/**", /x, "/x/**"], allow: { staff: true } }'), 'rule_without_folder'],
-    'a host that no rule is about': [{ ...server('redirectDomains: [.corp.test, auth.corp.test, ¦app.corp.test, "wiki.corp.test:8443"]'), ...session('cookieDomain: corp.test'), ...rules('{ hosts: [wiki.corp.test], allow: deny }') }, 'host_without_rule'],
-    'rules for hosts that nobody comes back to': [{ ...server('redirectDomains: [.corp.test]'), ...session('cookieDomain: corp.test'), ...rules('{ hosts: ["c.corp.test:9"], allow: deny }', '{ hosts: [a.corp.test, "*.corp.test", auth.corp.test, ¦"a.corp.test:8443", ¦"auth.corp.test:8443"], allow: authenticated }') }, 'rule_outside_redirects', 'rule_outside_redirects'],
-    'redirects beyond the cookie domain': [{ ...server('redirectDomains: [.corp.test, ¦.other.test]'), ...session('cookieDomain: corp.test') }, 'redirect_outside_cookie'],
-    'the id of a secret': [{ entra: `entra: { tenantId: ${ID}, clientId: ${ID}, clientSecret: ¦${ID} }` }, 'secret_is_id'],
+    'redirects beyond a host-only cookie': [
+      server('redirectDomains: [auth.corp.test, "auth.corp.test:*", ¦app.corp.test]'),
+      'redirect_outside_cookie',
+    ],
+    'a rule behind one that takes all of it': [{
+      ...server('redirectDomains: [.corp.test]'),
+      ...session('cookieDomain: corp.test'),
+      ...rules(
+        '{ hosts: ["*.corp.test"], allow: authenticated }',
+        '¦{ hosts: [auth.corp.test], paths: ["/a/*"], methods: [GET], allow: deny }',
+      ),
+    }, 'rule_never_decides'],
+    'a rule that two earlier ones share out': [
+      rules(
+        '{ hosts: [auth.corp.test], methods: [GET, HEAD], allow: anyone }',
+        '{ hosts: [auth.corp.test], methods: [POST], allow: authenticated }',
+        '¦{ hosts: [auth.corp.test], methods: [POST, GET], allow: deny }',
+      ),
+      'rule_never_decides',
+    ],
+    'a rule twice': [
+      rules(
+        '{ hosts: [auth.corp.test], networks: [10.0.0.0/8], paths: ["/a"], allow: anyone }',
+        '¦{ hosts: [auth.corp.test], networks: [10.0.0.0/8], paths: ["/a"], allow: anyone }',
+      ),
+      'rule_never_decides',
+    ],
+    'no rule too many': [{
+      ...session('cookieDomain: corp.test'),
+      ...rules(
+        '{ hosts: [auth.corp.test], networks: [10.0.0.0/8], allow: anyone }',
+        '{ hosts: [auth.corp.test], networks: [10.0.0.0/8, 192.0.2.1], allow: authenticated }',
+        '{ hosts: ["*.auth.corp.test", "auth.corp.test:444"], paths: ["/a/*"], allow: anyone }',
+        '{ hosts: [auth.corp.test], paths: ["/a/b", "/c"], allow: anyone }',
+        '{ hosts: [auth.corp.test], allow: deny }',
+      ),
+    }],
+    'a folder that is open while what is in it is closed': [
+      rules('{ hosts: [auth.corp.test], paths: [¦"/admin/**", /x, "/x/**"], allow: { staff: true } }'),
+      'rule_without_folder',
+    ],
+    'a host that no rule is about': [{
+      ...server('redirectDomains: [.corp.test, auth.corp.test, ¦app.corp.test, "wiki.corp.test:8443"]'),
+      ...session('cookieDomain: corp.test'),
+      ...rules('{ hosts: [wiki.corp.test], allow: deny }'),
+    }, 'host_without_rule'],
+    'rules for hosts that nobody comes back to': [
+      {
+        ...server('redirectDomains: [.corp.test]'),
+        ...session('cookieDomain: corp.test'),
+        ...rules(
+          '{ hosts: ["c.corp.test:9"], allow: deny }',
+          '{ hosts: [a.corp.test, "*.corp.test", auth.corp.test, ¦"a.corp.test:8443", ¦"auth.corp.test:8443"], ' +
+            'allow: authenticated }',
+        ),
+      },
+      'rule_outside_redirects',
+      'rule_outside_redirects',
+    ],
+    'redirects beyond the cookie domain': [{
+      ...server('redirectDomains: [.corp.test, ¦.other.test]'),
+      ...session('cookieDomain: corp.test'),
+    }, 'redirect_outside_cookie'],
+    'the id of a secret': [
+      { entra: `entra: { tenantId: ${ID}, clientId: ${ID}, clientSecret: ¦${ID} }` },
+      'secret_is_id',
+    ],
     'http on loopback': [entra('allowHttp: true\n  authorityHost: ¦http://localhost:9000'), 'http_override'],
     'a row that grants nothing': [rows(`¦{ entraGroup: ${OTHER} }`), 'mapping_row_empty'],
     'no superuser': [{ groupMapping: `¦groupMapping: [{ entraGroup: ${ID}, staff: true }]` }, 'mapping_no_superuser'],
     'no mapping': [{ groupMapping: 'groupMapping: ¦[]' }, 'mapping_empty'],
     'superusers who are not staff': [rows(`¦{ entraGroup: ${OTHER}, superuser: true }`), 'mapping_superuser_not_staff'],
-    'names that are nearly the same': [rows(`{ entraGroup: ${OTHER}, groups: [Net Ops, ¦net_ops] }`), 'group_names_alike'],
-    'a staleness that one late answer reaches': [rest('sync: { interval: 10m, privilegedStaleness: ¦19m, maxStaleness: 20m }'), 'sync_staleness_tight'],
-    'a longest silence that one late answer reaches': [rest('sync: { interval: 1h, privilegedStaleness: ¦1h, maxStaleness: ¦119m }'), 'sync_staleness_tight', 'sync_staleness_tight'],
+    'names that are nearly the same': [
+      rows(`{ entraGroup: ${OTHER}, groups: [Net Ops, ¦net_ops] }`),
+      'group_names_alike',
+    ],
+    'a staleness that one late answer reaches': [
+      rest('sync: { interval: 10m, privilegedStaleness: ¦19m, maxStaleness: 20m }'),
+      'sync_staleness_tight',
+    ],
+    'a longest silence that one late answer reaches': [
+      rest('sync: { interval: 1h, privilegedStaleness: ¦1h, maxStaleness: ¦119m }'),
+      'sync_staleness_tight',
+      'sync_staleness_tight',
+    ],
     'default groups': [rest('¦defaultGroups: [A]'), 'default_groups_lost'],
     'usernames of verified addresses': [rest('username: ¦email'), 'username_email_verified'],
     'usernames of display names, which do not count': [rest('username: ¦name'), 'username_name_ignored'],
@@ -245,38 +424,84 @@ t.test('warnings do not refuse', async (t) => {
 })
 
 t.test('variables', async (t) => {
-  const contact = (value: string, env: Record<string, string> = {}) => load(yaml(server(`contact: ${value}`)), env).config.server.contact
+  const contact = (value: string, env: Record<string, string> = {}) =>
+    load(yaml(server(`contact: ${value}`)), env).config.server.contact
   t.equal(contact('${A}', { A: 'x: y # z' }), 'x: y # z', 'colons and # are text')
   t.equal(contact('a${A}-${B:-c d}', { A: '1' }), 'a1-c d')
   t.equal(contact('"${A:-x}"', { A: '' }), 'x', 'set but empty takes the default')
-  t.strictSame(problemsOf(() => contact('${A}', { A: '' })).map(({ code }) => code), ['value_empty'], 'set but empty is set')
+  t.strictSame(
+    problemsOf(() => contact('${A}', { A: '' })).map(({ code }) => code),
+    ['value_empty'],
+    'set but empty is set',
+  )
   t.equal(contact('$${A} costs $5'), '${A} costs $5')
   t.strictSame(problemsOf(() => contact('${constructor}')).map(({ code }) => code), ['env_unset'])
-  const { config } = load(yaml({ server: 'server:\n  publicUrl: ${U}\n  port: ${P}\n  management: { port: "${Q}" }', rest: 'requireMappedGroup: ${B}' }), { U: 'https://AUTH.corp.test:443/', P: '80', Q: '81', B: 'true' })
-  t.strictSame([config.server.publicUrl, config.server.port, config.server.management.port, config.requireMappedGroup], ['https://auth.corp.test', 80, 81, true])
-  const group = load(yaml({ groupMapping: `groupMapping: [{ entraGroup: ${ID}, groups: ["\${G}"] }]` }), { G: '[a]: {b}' })
+  const { config } = load(
+    yaml({
+      server: 'server:\n  publicUrl: ${U}\n  port: ${P}\n  management: { port: "${Q}" }',
+      rest: 'requireMappedGroup: ${B}',
+    }),
+    { U: 'https://AUTH.corp.test:443/', P: '80', Q: '81', B: 'true' },
+  )
+  t.strictSame(
+    [config.server.publicUrl, config.server.port, config.server.management.port, config.requireMappedGroup],
+    ['https://auth.corp.test', 80, 81, true],
+  )
+  const group = load(yaml({ groupMapping: `groupMapping: [{ entraGroup: ${ID}, groups: ["\${G}"] }]` }), {
+    G: '[a]: {b}',
+  })
   t.strictSame(group.config.groupMapping[0]?.groups, ['[a]: {b}'], 'never structure')
 })
 
 t.test('secrets in files', async (t) => {
-  const twins: Sections = { entra: `entra: { tenantId: ${ID}, clientId: ${ID}, clientSecretFile: a }`, session: 'session: { secretsFile: /run/b }', keys: 'keys:\n  encryptionSecretsFile: c', database: 'database: { urlFile: d }' }
-  const files = { '/etc/gh/a': 'abc\r\n', '/run/b': `${SECRET}\n\n${SECOND_SECRET}\n`, '/etc/gh/c': `${SECRET}x`, '/etc/gh/d': 'postgres://h/db\n' }
+  const twins: Sections = {
+    entra: `entra: { tenantId: ${ID}, clientId: ${ID}, clientSecretFile: a }`,
+    session: 'session: { secretsFile: /run/b }',
+    keys: 'keys:\n  encryptionSecretsFile: c',
+    database: 'database: { urlFile: d }',
+  }
+  const files = {
+    '/etc/gh/a': 'abc\r\n',
+    '/run/b': `${SECRET}\n\n${SECOND_SECRET}\n`,
+    '/etc/gh/c': `${SECRET}x`,
+    '/etc/gh/d': 'postgres://h/db\n',
+  }
   const { config, secretFiles } = load(yaml(twins), {}, files)
-  t.strictSame([config.entra.clientSecret, config.session.secrets, config.keys.encryptionSecrets, config.database.url], ['abc', [SECRET, SECOND_SECRET], [`${SECRET}x`], 'postgres://h/db'])
+  t.strictSame(
+    [config.entra.clientSecret, config.session.secrets, config.keys.encryptionSecrets, config.database.url],
+    ['abc', [SECRET, SECOND_SECRET], [`${SECRET}x`], 'postgres://h/db'],
+  )
   t.strictSame(secretFiles, ['/etc/gh/a', '/etc/gh/d', '/run/b', '/etc/gh/c'])
-  const codes = (changed: Record<string, string>) => problemsOf(() => load(yaml(twins), {}, { ...files, ...changed })).map(({ code, path }) => [code, path])
+  const codes = (changed: Record<string, string>) =>
+    problemsOf(() => load(yaml(twins), {}, { ...files, ...changed })).map(({ code, path }) => [code, path])
   t.strictSame(codes({ '/etc/gh/a': '\n' }), [['secret_file_empty', 'entra.clientSecretFile']])
   t.strictSame(codes({ '/etc/gh/a': 'x\ny\n' }), [['secret_file_lines', 'entra.clientSecretFile']])
   t.strictSame(codes({ '/run/b': `${SECRET}\nshort\n` }), [['secret_short', 'session.secretsFile']])
   t.strictSame(codes({ '/etc/gh/c': `${SECRET}\n` }), [['secret_shared', 'keys.encryptionSecretsFile']])
-  t.strictSame(placed(problemsOf(() => load(yaml({ session: 'session:\n  secretsFile: nowhere' })))), ['secret_file_missing 10:16'])
+  t.strictSame(placed(problemsOf(() => load(yaml({ session: 'session:\n  secretsFile: nowhere' })))), [
+    'secret_file_missing 10:16',
+  ])
   const both = marked(yaml(session('¦secretsFile: b')), ['secret_both'])
   t.strictSame(placed(problemsOf(() => load(both.text))), both.expected)
-  for (const { message } of problemsOf(() => load(yaml({ session: 'session: { secrets: [hunter2hunter2] }', server: '+port: ${PW}' }), { PW: 'hunter2hunter2' }))) t.notMatch(message, 'hunter2', 'never shown')
+  for (
+    const { message } of problemsOf(() =>
+      load(yaml({ session: 'session: { secrets: [hunter2hunter2] }', server: '+port: ${PW}' }), {
+        PW: 'hunter2hunter2',
+      })
+    )
+  ) t.notMatch(message, 'hunter2', 'never shown')
 })
 
 t.test('files', async (t) => {
-  const dir = t.testdir({ 'gatehouse.yaml': yaml({ session: 'session: { secretsFile: s }' }), s: `${SECRET}\n`, empty: '', comment: '# nothing\n---\n', list: '- a\n', binary: '', big: '' })
+  const dir = t.testdir({
+    'gatehouse.yaml': yaml({ session: 'session: { secretsFile: s }' }),
+    s: `${SECRET}\n`,
+    empty: '',
+    comment: '# nothing\n---\n',
+    list: '- a\n',
+    binary: '',
+    big: '',
+  })
   writeFileSync(join(dir, 'binary'), Buffer.from([0x61, 0xff, 0xfe]))
   writeFileSync(join(dir, 'big'), `#${'x'.repeat(1024 * 1024)}`)
   const codes = (name: string) => placed(problemsOf(() => loadConfig(join(dir, name), { env: {} })))
@@ -289,44 +514,149 @@ t.test('files', async (t) => {
   t.strictSame(codes('list'), ['type_wrong 1:1'])
   t.strictSame(problemsOf(() => load('['.repeat(100_000))).map(({ code }) => code), ['yaml_depth'])
   chmodSync(join(dir, 's'), 0o644)
-  t.strictSame(loadConfig(join(dir, 'gatehouse.yaml'), { env: {} }).warnings.map(({ code }) => code), ['secret_file_open'])
+  t.strictSame(loadConfig(join(dir, 'gatehouse.yaml'), { env: {} }).warnings.map(({ code }) => code), [
+    'secret_file_open',
+  ])
   chmodSync(join(dir, 's'), 0o640)
   t.strictSame(loadConfig(join(dir, 'gatehouse.yaml'), { env: {} }).warnings, [])
-  writeFileSync(join(dir, 'bom'), `\uFEFF${yaml({ server: 'server:\n  publicUrl: http://auth.corp.test' })}`.replaceAll('\n', '\r\n'))
+  writeFileSync(
+    join(dir, 'bom'),
+    `\uFEFF${yaml({ server: 'server:\n  publicUrl: http://auth.corp.test' })}`.replaceAll('\n', '\r\n'),
+  )
   t.strictSame(codes('bom'), ['origin_https 2:14'], 'a byte order mark and CRLF do not move places')
 })
 
 t.test('what the program gets', async (t) => {
   const { config, hash } = load(yaml({ ...session('cookieDomain: .Corp.Test\n  idleTimeout: 90m') }))
-  t.match(config.session, { cookieDomain: 'corp.test', idleTimeoutMs: 5_400_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined })
+  t.match(config.session, {
+    cookieDomain: 'corp.test',
+    idleTimeoutMs: 5_400_000,
+    absoluteTimeoutMs: 86_400_000,
+    privilegedTimeoutMs: undefined,
+  })
   t.strictSame(config.headers, { families: ['x-auth-request', 'remote', 'assertion'], maxBytes: 8192, extra: [] })
   t.equal(config.sync, undefined)
-  t.strictSame([config.pipeline.join(' '), config.associateByEmail, config.defaultGroups], [`social_details ${ALL_BUT_DETAILS.replaceAll(',', '')}`, false, []], 'the steps of NetBox in its order; e-mail links nobody')
+  t.strictSame([config.pipeline.join(' '), config.associateByEmail, config.defaultGroups], [
+    `social_details ${ALL_BUT_DETAILS.replaceAll(',', '')}`,
+    false,
+    [],
+  ], 'the steps of NetBox in its order; e-mail links nobody')
   t.equal(config.database.dataDir, '/etc/gh/data')
   t.match(hash, /^[0-9a-f]{64}$/)
-  t.equal(load(yaml({ ...session('idleTimeout: 90m\n  cookieDomain: corp.test'), ...server('port: 81') })).hash, hash, 'neither order nor the port to listen on count')
-  t.not(load(yaml({ ...session('idleTimeout: 90m\n  cookieDomain: corp.test'), rest: 'log: { access: all }' })).hash, hash)
-  t.not(load(yaml({ session: `session:\n  secrets: [${SECRET}y]\n  cookieDomain: corp.test\n  idleTimeout: 90m` })).hash, hash, 'a secret counts')
+  t.equal(
+    load(yaml({ ...session('idleTimeout: 90m\n  cookieDomain: corp.test'), ...server('port: 81') })).hash,
+    hash,
+    'neither order nor the port to listen on count',
+  )
+  t.not(
+    load(yaml({ ...session('idleTimeout: 90m\n  cookieDomain: corp.test'), rest: 'log: { access: all }' })).hash,
+    hash,
+  )
+  t.not(
+    load(yaml({ session: `session:\n  secrets: [${SECRET}y]\n  cookieDomain: corp.test\n  idleTimeout: 90m` })).hash,
+    hash,
+    'a secret counts',
+  )
   const base = session('idleTimeout: 90m\n  cookieDomain: corp.test')
-  t.equal(load(yaml({ ...base, database: 'database: { url: postgres://another:password@elsewhere/gatehouse, poolSize: 3 }' })).hash, hash, 'how the database is reached may differ')
+  t.equal(
+    load(yaml({ ...base, database: 'database: { url: postgres://another:password@elsewhere/gatehouse, poolSize: 3 }' }))
+      .hash,
+    hash,
+    'how the database is reached may differ',
+  )
   t.not(load(yaml({ ...base, entra: BASE.entra.replace('abc~def', 'abc~deg') })).hash, hash, 'the client secret counts')
-  t.equal(load(yaml({ entra: 'entra:\n  authorityHost: login.microsoftonline.us\n' + BASE.entra.slice(7) })).config.entra.authorityHost, 'https://login.microsoftonline.us')
-  const merged = load(yaml(rows(`&row { entraGroup: ${OTHER}, groups: [A], staff: true }`, `{ <<: *row, entraGroup: ${OTHER.replace('9', '7')}, groups: [B] }`)))
-  t.match(merged.config.groupMapping[1], { entraGroup: OTHER.replace('9', '7'), groups: ['B'], staff: true, superuser: false }, 'merge keys')
+  t.equal(
+    load(yaml({ entra: 'entra:\n  authorityHost: login.microsoftonline.us\n' + BASE.entra.slice(7) })).config.entra
+      .authorityHost,
+    'https://login.microsoftonline.us',
+  )
+  const merged = load(
+    yaml(
+      rows(
+        `&row { entraGroup: ${OTHER}, groups: [A], staff: true }`,
+        `{ <<: *row, entraGroup: ${OTHER.replace('9', '7')}, groups: [B] }`,
+      ),
+    ),
+  )
+  t.match(merged.config.groupMapping[1], {
+    entraGroup: OTHER.replace('9', '7'),
+    groups: ['B'],
+    staff: true,
+    superuser: false,
+  }, 'merge keys')
 })
 
-t.test('a problem reads like a compiler\'s', async (t) => {
-  const text = formatProblem({ file: 'a.yaml', line: 3, column: 7, path: 'x', code: 'y', message: 'It is wrong.', remedy: 'Mend it.' })
+t.test("a problem reads like a compiler's", async (t) => {
+  const text = formatProblem({
+    file: 'a.yaml',
+    line: 3,
+    column: 7,
+    path: 'x',
+    code: 'y',
+    message: 'It is wrong.',
+    remedy: 'Mend it.',
+  })
   t.equal(text, 'a.yaml:3:7: It is wrong.\n    Mend it.')
 })
 
 t.test('nothing but ConfigError is ever thrown', async () => {
   const example = readFileSync(new URL('../../config/gatehouse.example.yaml', import.meta.url), 'utf8')
-  const only = (text: string) => problemsOf(() => load(text, { SESSION_SECRET: SECRET })).every(({ line, column, code, message, remedy }) => line > 0 && column > 0 && code && message && remedy)
-  fc.assert(fc.property(fc.oneof(fc.string({ maxLength: 200, unit: 'binary' }), fc.string({ unit: fc.constantFrom(...'\n\t -:?[]{},&*!|>\'"%@`#$a1<=~.'), maxLength: 80 })), only), { numRuns: 500 })
-  const piece = fc.oneof(fc.constantFrom('\n', '\n\n', '  ', ':', '- ', '"', '\'', '[', ']', '{', '}', '&a ', '*a', '<<: *a', '!x ', '${', '${A}', '|\n', '>', '~', 'null', '1e9', '---\n', '# ', '\0', '\t', '? ', '.inf'), fc.string({ maxLength: 8 }))
+  const only = (text: string) =>
+    problemsOf(() => load(text, { SESSION_SECRET: SECRET })).every(({ line, column, code, message, remedy }) =>
+      line > 0 && column > 0 && code && message && remedy
+    )
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string({ maxLength: 200, unit: 'binary' }),
+        fc.string({ unit: fc.constantFrom(...'\n\t -:?[]{},&*!|>\'"%@`#$a1<=~.'), maxLength: 80 }),
+      ),
+      only,
+    ),
+    { numRuns: 500 },
+  )
+  const piece = fc.oneof(
+    fc.constantFrom(
+      '\n',
+      '\n\n',
+      '  ',
+      ':',
+      '- ',
+      '"',
+      "'",
+      '[',
+      ']',
+      '{',
+      '}',
+      '&a ',
+      '*a',
+      '<<: *a',
+      '!x ',
+      '${',
+      '${A}',
+      '|\n',
+      '>',
+      '~',
+      'null',
+      '1e9',
+      '---\n',
+      '# ',
+      '\0',
+      '\t',
+      '? ',
+      '.inf',
+    ),
+    fc.string({ maxLength: 8 }),
+  )
   const cuts = fc.array(fc.tuple(fc.nat(example.length), fc.nat(40), piece), { minLength: 1, maxLength: 6 })
-  fc.assert(fc.property(cuts, (edits) => only(edits.reduce((text, [at, length, put]) => text.slice(0, at) + put + text.slice(at + length), example))), { numRuns: 300 })
+  fc.assert(
+    fc.property(
+      cuts,
+      (edits) =>
+        only(edits.reduce((text, [at, length, put]) => text.slice(0, at) + put + text.slice(at + length), example)),
+    ),
+    { numRuns: 300 },
+  )
   const lines = example.split('\n')
   fc.assert(fc.property(fc.shuffledSubarray(lines), (some) => only(some.join('\n'))), { numRuns: 200 })
 })

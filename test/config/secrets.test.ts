@@ -13,7 +13,10 @@ const SECOND = 'uE3-second-Hm6Tn8Pc1Fy7Gs3Jv9Qe2'
 const CLIENT = 'abc~client-secret.def'
 
 type Where = Readonly<Partial<Record<'client' | 'secrets' | 'keys' | 'publicUrl', string>>>
-interface Around { readonly env?: Record<string, string>, readonly files?: Record<string, string> }
+interface Around {
+  readonly env?: Record<string, string>
+  readonly files?: Record<string, string>
+}
 
 const DEFAULTS = {
   client: `clientSecret: ${CLIENT}`,
@@ -54,7 +57,7 @@ const DAMAGES: readonly (readonly [name: string, before: string, after: string, 
   ['a no-break space', '', '\u00A0', 'secret_blank'],
   ['a zero-width space', '\u200B', '', 'secret_blank'],
   ['quotation marks', '"', '"', 'secret_quoted'],
-  ['single quotation marks', '\'', '\'', 'secret_quoted'],
+  ['single quotation marks', "'", "'", 'secret_quoted'],
   ['one quotation mark', '', '"', 'secret_quoted'],
   ['typographic quotation marks', '\u201C', '\u201D', 'secret_quoted'],
   ['a line break that is written out', '', '\\n', 'secret_escaped'],
@@ -98,15 +101,28 @@ t.test('a secret that is easy to guess is refused', async (t) => {
   const sessions = (text: string): Where => ({ secrets: `secrets: [${text}]` })
   const keys = (text: string): Where => ({ keys: `encryptionSecrets: [${text}]` })
   const weak = [
-    'a'.repeat(40), '1'.repeat(64), 'q7'.repeat(20), 'abcdefg'.repeat(6), 'Password'.repeat(4), '-'.repeat(32),
-    '01'.repeat(32), 'passwordpasswordPasswordpassword1', 'gatehouse-gatehouse-gatehouse-gatehouse',
-    'abcdefghijklmnopqrstuvwxyz0123456789', '98765432109876543210zyxwvutsrqponmlk',
-    '1234567890'.repeat(4), '0123456789abcdef0123456789abcdef',
+    'a'.repeat(40),
+    '1'.repeat(64),
+    'q7'.repeat(20),
+    'abcdefg'.repeat(6),
+    'Password'.repeat(4),
+    '-'.repeat(32),
+    '01'.repeat(32),
+    'passwordpasswordPasswordpassword1',
+    'gatehouse-gatehouse-gatehouse-gatehouse',
+    'abcdefghijklmnopqrstuvwxyz0123456789',
+    '98765432109876543210zyxwvutsrqponmlk',
+    '1234567890'.repeat(4),
+    '0123456789abcdef0123456789abcdef',
   ]
-  for (const secret of weak) for (const where of [sessions, keys]) t.strictSame(refusals(secret, where), ['secret_weak'], secret)
+  for (const secret of weak) {
+    for (const where of [sessions, keys]) t.strictSame(refusals(secret, where), ['secret_weak'], secret)
+  }
   const examples = [
-    'at least 32 characters', 'change-me-'.repeat(5),
-    'placeholder of thirty-two characters', 'your-secret-your-secret-your-secret',
+    'at least 32 characters',
+    'change-me-'.repeat(5),
+    'placeholder of thirty-two characters',
+    'your-secret-your-secret-your-secret',
   ]
   for (const text of examples) t.strictSame(refusals(text, sessions), ['secret_placeholder'], text)
   t.strictSame(refusals('kJ8-short', sessions), ['secret_short'])
@@ -129,18 +145,19 @@ t.test('no secret of a generator is called weak', async (t) => {
 t.test('the texts of the demo are refused where browsers come over https', async (t) => {
   const compose = readFileSync('docker-compose.yml', 'utf8')
   const textOf = (name: string) => new RegExp(`DEMO_${name}_SECRET: (\\S+)`).exec(compose)?.[1] ?? ''
-  const demo = (publicUrl: string) => load(t, {
-    publicUrl,
-    client: `clientSecret: ${textOf('CLIENT')}`,
-    secrets: `secrets: [${textOf('SESSION')}]`,
-    keys: `encryptionSecrets: [${textOf('ENCRYPTION')}]`,
-  })
+  const demo = (publicUrl: string) =>
+    load(t, {
+      publicUrl,
+      client: `clientSecret: ${textOf('CLIENT')}`,
+      secrets: `secrets: [${textOf('SESSION')}]`,
+      keys: `encryptionSecrets: [${textOf('ENCRYPTION')}]`,
+    })
   t.strictSame(problemsOf(() => demo('http://127.0.0.1:8081')), [])
   const places = ['entra.clientSecret 5', 'session.secrets 8', 'keys.encryptionSecrets 10']
   t.strictSame(said(problemsOf(() => demo('https://auth.corp.test'))), places.map((at) => `secret_placeholder ${at}`))
 })
 
-t.test('a configuration or a secret\'s file that every user may change is warned of', async (t) => {
+t.test("a configuration or a secret's file that every user may change is warned of", async (t) => {
   const directory = t.testdir({ 'gatehouse.yaml': yaml({ client: 'clientSecretFile: secret' }), secret: `${CLIENT}\n` })
   const [file, secret] = [join(directory, 'gatehouse.yaml'), join(directory, 'secret')]
   const warned = (path = file) => said(loadConfig(path, { env: {} }).warnings)

@@ -3,12 +3,24 @@ import fc from 'fast-check'
 import t from 'tap'
 import { GatehouseError, type ErrorCode } from '../../src/core/errors.js'
 import { createFlowSealer, FLOW_LIFETIME_MS, isBinding, newBinding } from '../../src/core/flow.js'
-import { encodeHeaderValue, HEADER_VALUES, headerDefinitions, IDENTITY_HEADERS, identityHeaders, type HeaderValue } from '../../src/core/identity-headers.js'
+import {
+  encodeHeaderValue,
+  HEADER_VALUES,
+  headerDefinitions,
+  IDENTITY_HEADERS,
+  identityHeaders,
+  type HeaderValue,
+} from '../../src/core/identity-headers.js'
 import type { IdentityClaims } from '../../src/core/identity.js'
 import { createLogin, type LoginOutcome, type LoginStore } from '../../src/core/login.js'
 import { createGroupMapping } from '../../src/core/mapping.js'
 import { namedSteps, STEPS, type StepName } from '../../src/core/pipeline/index.js'
-import { runPipeline, type PipelineLookups, type PipelineSettings, type StepContext } from '../../src/core/pipeline/pipeline.js'
+import {
+  runPipeline,
+  type PipelineLookups,
+  type PipelineSettings,
+  type StepContext,
+} from '../../src/core/pipeline/pipeline.js'
 import { parseReturnTo } from '../../src/core/return-to.js'
 import type { SessionRecord } from '../../src/core/session.js'
 import { parseTarget, parseTargetUrl, targetUrl } from '../../src/core/target.js'
@@ -76,14 +88,21 @@ t.test('flows differ in nonce and verifier, are opened by rotated secrets, and b
 
 t.test('a binding is 32 bytes of canonical base64url', async (t) => {
   t.ok(isBinding(newBinding()))
-  for (const bad of [undefined, '', 'x', `${newBinding()}=`, newBinding().slice(1), `${'A'.repeat(42)}B`]) t.notOk(isBinding(bad), String(bad))
+  for (const bad of [undefined, '', 'x', `${newBinding()}=`, newBinding().slice(1), `${'A'.repeat(42)}B`]) {
+    t.notOk(isBinding(bad), String(bad))
+  }
 })
 
-const RULES = { publicUrl: 'https://auth.example.com', redirectDomains: ['.example.com', 'other.test', 'ports.test:*', 'one.test:8443'] }
+const RULES = {
+  publicUrl: 'https://auth.example.com',
+  redirectDomains: ['.example.com', 'other.test', 'ports.test:*', 'one.test:8443'],
+}
 const allowedOrigin = (url: string): boolean => {
   const { protocol, hostname, port } = new URL(url)
   if (protocol !== 'https:') return false
-  return (hostname === 'auth.example.com' && port === '') || (hostname.endsWith('.example.com') && port === '') || (hostname === 'other.test' && port === '') || hostname === 'ports.test' || (hostname === 'one.test' && port === '8443')
+  return (hostname === 'auth.example.com' && port === '') || (hostname.endsWith('.example.com') && port === '') ||
+    (hostname === 'other.test' && port === '') || hostname === 'ports.test' ||
+    (hostname === 'one.test' && port === '8443')
 }
 
 t.test('rd leads to allowed origins alone', async (t) => {
@@ -96,32 +115,105 @@ t.test('rd leads to allowed origins alone', async (t) => {
         if (!allowedOrigin(url)) t.fail(`${JSON.stringify(input)} leads to ${url}`)
       } catch (error) {
         refused++
-        if (!(error instanceof GatehouseError && error.code === 'return_to_refused')) t.fail(`${JSON.stringify(input)}: ${String(error)}`)
+        if (!(error instanceof GatehouseError && error.code === 'return_to_refused')) {
+          t.fail(`${JSON.stringify(input)}: ${String(error)}`)
+        }
       }
     }
   }
   t.ok(refused > corpus.length / 2, `${refused} of ${2 * corpus.length} refused`)
   const seed = process.env.FC_SEED ? { seed: Number(process.env.FC_SEED) } : {}
-  const piece = fc.constantFrom('https:', 'http:', '//', '/', '\\', '@', ':', '.', 'example.com', 'evil.test', 'evilexample.com', 'auth.example.com', '%2f', '%5c', '%09', '\t', '\n', ' ', '#', '?', 'javascript:', 'data:', ';', '。', '%E3%80%82', '[::1]', ':443', ':8443', '\u0000', '\u00a0')
-  fc.assert(fc.property(fc.oneof(fc.array(piece, { maxLength: 8 }).map((parts) => parts.join('')), fc.string({ unit: 'grapheme' }), fc.webUrl()), (input) => {
-    try {
-      return allowedOrigin(parseReturnTo(input, RULES))
-    } catch (error) {
-      return error instanceof GatehouseError && error.code === 'return_to_refused'
-    }
-  }), { numRuns: 5_000, ...seed })
+  const piece = fc.constantFrom(
+    'https:',
+    'http:',
+    '//',
+    '/',
+    '\\',
+    '@',
+    ':',
+    '.',
+    'example.com',
+    'evil.test',
+    'evilexample.com',
+    'auth.example.com',
+    '%2f',
+    '%5c',
+    '%09',
+    '\t',
+    '\n',
+    ' ',
+    '#',
+    '?',
+    'javascript:',
+    'data:',
+    ';',
+    '。',
+    '%E3%80%82',
+    '[::1]',
+    ':443',
+    ':8443',
+    '\u0000',
+    '\u00a0',
+  )
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.array(piece, { maxLength: 8 }).map((parts) => parts.join('')),
+        fc.string({ unit: 'grapheme' }),
+        fc.webUrl(),
+      ),
+      (input) => {
+        try {
+          return allowedOrigin(parseReturnTo(input, RULES))
+        } catch (error) {
+          return error instanceof GatehouseError && error.code === 'return_to_refused'
+        }
+      },
+    ),
+    { numRuns: 5_000, ...seed },
+  )
 })
 
 t.test('rd: what is let through and what is not', async (t) => {
   const ok: [string | undefined, string][] = [
-    [undefined, 'https://auth.example.com/'], ['', 'https://auth.example.com/'], ['/', 'https://auth.example.com/'], ['/a/b?c=d#e', 'https://auth.example.com/a/b?c=d#e'],
+    [undefined, 'https://auth.example.com/'],
+    ['', 'https://auth.example.com/'],
+    ['/', 'https://auth.example.com/'],
+    ['/a/b?c=d#e', 'https://auth.example.com/a/b?c=d#e'],
     ['https://app.example.com/deep?q=https://evil.test/', 'https://app.example.com/deep?q=https://evil.test/'],
-    ['https://APP.Example.com:443/x', 'https://app.example.com/x'], ['https://other.test', 'https://other.test/'],
-    ['https://ports.test:9999/', 'https://ports.test:9999/'], ['https://one.test:8443/', 'https://one.test:8443/'],
-    ['https://app.example.com/a\u0062?x=a\\b', 'https://app.example.com/ab?x=a\\b'], ['https://app.example.com//double', 'https://app.example.com//double'],
+    ['https://APP.Example.com:443/x', 'https://app.example.com/x'],
+    ['https://other.test', 'https://other.test/'],
+    ['https://ports.test:9999/', 'https://ports.test:9999/'],
+    ['https://one.test:8443/', 'https://one.test:8443/'],
+    ['https://app.example.com/a\u0062?x=a\\b', 'https://app.example.com/ab?x=a\\b'],
+    ['https://app.example.com//double', 'https://app.example.com//double'],
   ]
   for (const [input, url] of ok) t.equal(parseReturnTo(input, RULES), url, String(input))
-  const bad = ['https://evil.test/', 'https://evilexample.com', 'https://example.com/', 'https://example.com.evil.test', 'https://app.example.com@evil.test/', 'https://evil.test#.example.com', 'https://a@app.example.com/', '//app.example.com', '/\\evil.test', 'http://app.example.com/', 'https://app.example.com:8080/', 'https://one.test/', 'https://other.test:1/', 'javascript:alert(1)', 'https:app.example.com', 'https:/app.example.com', ' https://app.example.com', 'https://app.example.com/a b', `https://app.example.com/${'x'.repeat(7000)}`, 'app.example.com', '?x', 'https://', 'https:///x']
+  const bad = [
+    'https://evil.test/',
+    'https://evilexample.com',
+    'https://example.com/',
+    'https://example.com.evil.test',
+    'https://app.example.com@evil.test/',
+    'https://evil.test#.example.com',
+    'https://a@app.example.com/',
+    '//app.example.com',
+    '/\\evil.test',
+    'http://app.example.com/',
+    'https://app.example.com:8080/',
+    'https://one.test/',
+    'https://other.test:1/',
+    'javascript:alert(1)',
+    'https:app.example.com',
+    'https:/app.example.com',
+    ' https://app.example.com',
+    'https://app.example.com/a b',
+    `https://app.example.com/${'x'.repeat(7000)}`,
+    'app.example.com',
+    '?x',
+    'https://',
+    'https:///x',
+  ]
   for (const input of bad) t.equal(codeOf(() => parseReturnTo(input, RULES)), 'return_to_refused', input.slice(0, 60))
 })
 
@@ -134,7 +226,10 @@ t.test('a refused rd says which entry of redirectDomains is missing, or whose fa
       return error instanceof GatehouseError ? error.remedy ?? '' : String(error)
     }
   }
-  t.match(remedy('https://app.corp.example:8443/x'), /Write \.corp\.example:8443 or \.corp\.example:\* in server\.redirectDomains/)
+  t.match(
+    remedy('https://app.corp.example:8443/x'),
+    /Write \.corp\.example:8443 or \.corp\.example:\* in server\.redirectDomains/,
+  )
   t.match(remedy('https://one.example/x'), /Write one\.example:443 or one\.example:\*/)
   t.match(remedy('https://elsewhere.example/x'), /Add elsewhere\.example to server\.redirectDomains/)
   t.match(remedy('http://app.corp.example/x'), /https/)
@@ -144,66 +239,211 @@ t.test('a refused rd says which entry of redirectDomains is missing, or whose fa
 
 t.test('a target is parsed once, strictly', async (t) => {
   const parts = { scheme: 'https', host: 'App.Example.com', uri: '/a?b=c?d', method: 'get' }
-  t.same(parseTarget(parts), { scheme: 'https', host: 'app.example.com', hostname: 'app.example.com', namedPort: undefined, port: undefined, path: '/a', uri: '/a?b=c?d', method: 'GET' })
+  t.same(parseTarget(parts), {
+    scheme: 'https',
+    host: 'app.example.com',
+    hostname: 'app.example.com',
+    namedPort: undefined,
+    port: undefined,
+    path: '/a',
+    uri: '/a?b=c?d',
+    method: 'GET',
+  })
   t.equal(targetUrl(parseTarget(parts)), 'https://app.example.com/a?b=c?d')
-  for (const host of ['app.example.com', 'APP.EXAMPLE.COM', 'app.example.com.', 'app.example.com:443']) t.equal(parseTarget({ ...parts, host }).host, 'app.example.com', host)
+  for (const host of ['app.example.com', 'APP.EXAMPLE.COM', 'app.example.com.', 'app.example.com:443']) {
+    t.equal(parseTarget({ ...parts, host }).host, 'app.example.com', host)
+  }
   t.equal(parseTarget({ ...parts, host: 'app.example.com:8443' }).host, 'app.example.com:8443')
   t.equal(parseTarget({ ...parts, scheme: 'WSS' }).scheme, 'https')
-  t.equal(targetUrl(parseTarget({ ...parts, uri: '/caf\u00c3\u00a9' })), 'https://app.example.com/caf%C3%A9', 'raw UTF-8 is encoded')
+  t.equal(
+    targetUrl(parseTarget({ ...parts, uri: '/caf\u00c3\u00a9' })),
+    'https://app.example.com/caf%C3%A9',
+    'raw UTF-8 is encoded',
+  )
   t.equal(parseTarget({ ...parts, host: '[::1]:8080' }).host, '[::1]:8080')
   const malformed: Partial<typeof parts>[] = [
-    { scheme: 'ftp' }, { scheme: '' }, { scheme: 'https, http' }, { scheme: 'constructor' }, { scheme: '__proto__' }, { scheme: 'https://a' }, { host: '' }, { host: 'a, b' }, { host: 'user@app' }, { host: 'a/b' }, { host: 'a b' }, { host: 'a#b' }, { host: 'a:99999' }, { host: 'ex\u00e4mple.com' }, { host: '.' }, { host: 'a..' }, { host: 'a..b' }, { host: '%61pp.example.com' }, { host: '0x7f.1' }, { host: '127.1' },
-    { uri: '' }, { uri: 'x' }, { uri: '/a#b' }, { uri: '/%zz' }, { uri: '/%' }, { uri: '/%0' }, { uri: '/a%00' }, { uri: '/a\u0000' }, { uri: '/a b' }, { uri: '/a\tb' }, { uri: '/a\u0085' }, { uri: '/a\u007f' },
-    { method: '' }, { method: 'GE T' }, { method: 'GET,POST' }, { method: 'G(T' },
+    { scheme: 'ftp' },
+    { scheme: '' },
+    { scheme: 'https, http' },
+    { scheme: 'constructor' },
+    { scheme: '__proto__' },
+    { scheme: 'https://a' },
+    { host: '' },
+    { host: 'a, b' },
+    { host: 'user@app' },
+    { host: 'a/b' },
+    { host: 'a b' },
+    { host: 'a#b' },
+    { host: 'a:99999' },
+    { host: 'ex\u00e4mple.com' },
+    { host: '.' },
+    { host: 'a..' },
+    { host: 'a..b' },
+    { host: '%61pp.example.com' },
+    { host: '0x7f.1' },
+    { host: '127.1' },
+    { uri: '' },
+    { uri: 'x' },
+    { uri: '/a#b' },
+    { uri: '/%zz' },
+    { uri: '/%' },
+    { uri: '/%0' },
+    { uri: '/a%00' },
+    { uri: '/a\u0000' },
+    { uri: '/a b' },
+    { uri: '/a\tb' },
+    { uri: '/a\u0085' },
+    { uri: '/a\u007f' },
+    { method: '' },
+    { method: 'GE T' },
+    { method: 'GET,POST' },
+    { method: 'G(T' },
   ]
-  for (const part of malformed) t.equal(codeOf(() => parseTarget({ ...parts, ...part })), 'target_malformed', JSON.stringify(part))
+  for (const part of malformed) {
+    t.equal(codeOf(() => parseTarget({ ...parts, ...part })), 'target_malformed', JSON.stringify(part))
+  }
   t.equal(parseTargetUrl('https://app.example.com', 'GET').path, '/')
-  for (const url of ['', '/x', 'app.example.com/x', 'https:/app/x', 'https://a@b/x', 'https://app.example.com/x#y', 'https://app/x, https://app/y']) t.equal(codeOf(() => parseTargetUrl(url, 'GET')), 'target_malformed', url)
-  fc.assert(fc.property(fc.string(), fc.string(), fc.string(), (host, uri, method) => ['nothing thrown', 'target_malformed'].includes(codeOf(() => parseTarget({ scheme: 'https', host, uri: `/${uri}`, method: method || 'GET' })))))
+  for (
+    const url of [
+      '',
+      '/x',
+      'app.example.com/x',
+      'https:/app/x',
+      'https://a@b/x',
+      'https://app.example.com/x#y',
+      'https://app/x, https://app/y',
+    ]
+  ) t.equal(codeOf(() => parseTargetUrl(url, 'GET')), 'target_malformed', url)
+  fc.assert(
+    fc.property(
+      fc.string(),
+      fc.string(),
+      fc.string(),
+      (host, uri, method) =>
+        ['nothing thrown', 'target_malformed'].includes(
+          codeOf(() => parseTarget({ scheme: 'https', host, uri: `/${uri}`, method: method || 'GET' })),
+        ),
+    ),
+  )
 })
 
 t.test('header values are printable ASCII, whatever a name has in it', async (t) => {
   t.equal(encodeHeaderValue('Zoë 100%'), 'Zo%C3%AB 100%25')
   t.equal(encodeHeaderValue('a\r\nX-Evil: 1'), 'a%0D%0AX-Evil: 1')
-  fc.assert(fc.property(fc.string({ unit: 'binary' }), (value) => {
-    const encoded = encodeHeaderValue(value)
-    return /^[\x20-\x7e]*$/.test(encoded) && decodeURIComponent(encoded) === Buffer.from(value, 'utf8').toString('utf8')
-  }), { numRuns: 1_000 })
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (value) => {
+      const encoded = encodeHeaderValue(value)
+      return /^[\x20-\x7e]*$/.test(encoded) &&
+        decodeURIComponent(encoded) === Buffer.from(value, 'utf8').toString('utf8')
+    }),
+    { numRuns: 1_000 },
+  )
 })
 
-const SOMEBODY: SessionRecord = { publicId: 'ses_x', userId: 'u', username: 'abe', email: 'abe@example.com', emailVerified: true, name: 'Abe', givenName: null, familyName: null, isStaff: true, isSuperuser: false, tid: null, oid: null, loginHint: null, groups: ['A', 'B'], permissions: [], authTime: 0, expiresAt: 0, expiresInMs: 0, idleMs: 0 }
+const SOMEBODY: SessionRecord = {
+  publicId: 'ses_x',
+  userId: 'u',
+  username: 'abe',
+  email: 'abe@example.com',
+  emailVerified: true,
+  name: 'Abe',
+  givenName: null,
+  familyName: null,
+  isStaff: true,
+  isSuperuser: false,
+  tid: null,
+  oid: null,
+  loginHint: null,
+  groups: ['A', 'B'],
+  permissions: [],
+  authTime: 0,
+  expiresAt: 0,
+  expiresInMs: 0,
+  idleMs: 0,
+}
 
 t.test('identity headers are all there, for somebody and for nobody, and a list is never cut', async (t) => {
   const settings = { families: ['x-auth-request', 'remote', 'assertion'] as const, extra: [], maxBytes: 8192 }
   const definitions = headerDefinitions(settings)
-  const of = (session: SessionRecord | undefined, assertion: string | undefined = '') => identityHeaders(session, definitions, assertion, settings.maxBytes)
+  const of = (session: SessionRecord | undefined, assertion: string | undefined = '') =>
+    identityHeaders(session, definitions, assertion, settings.maxBytes)
   t.same(of(SOMEBODY).map(([name]) => name), IDENTITY_HEADERS)
   t.same(of(undefined).map(([name]) => name), IDENTITY_HEADERS)
   t.same(Object.fromEntries(of(SOMEBODY, 'a.b.c')), {
-    'X-Auth-Request-User': 'abe', 'X-Auth-Request-Email': 'abe@example.com', 'X-Auth-Request-Email-Verified': 'true',
-    'X-Auth-Request-Preferred-Username': 'abe', 'X-Auth-Request-Groups': 'A,B', 'X-Auth-Request-Staff': 'true', 'X-Auth-Request-Superuser': 'false',
-    'Remote-User': 'abe', 'Remote-Email': 'abe@example.com', 'Remote-Name': 'Abe', 'Remote-Groups': 'A,B', 'X-Gatehouse-Assertion': 'a.b.c',
+    'X-Auth-Request-User': 'abe',
+    'X-Auth-Request-Email': 'abe@example.com',
+    'X-Auth-Request-Email-Verified': 'true',
+    'X-Auth-Request-Preferred-Username': 'abe',
+    'X-Auth-Request-Groups': 'A,B',
+    'X-Auth-Request-Staff': 'true',
+    'X-Auth-Request-Superuser': 'false',
+    'Remote-User': 'abe',
+    'Remote-Email': 'abe@example.com',
+    'Remote-Name': 'Abe',
+    'Remote-Groups': 'A,B',
+    'X-Gatehouse-Assertion': 'a.b.c',
   })
   t.same(new Set(of(undefined).map(([, value]) => value)), new Set(['', 'false']))
-  t.same(headerDefinitions({ ...settings, families: ['remote'] }).map(({ name }) => name), ['Remote-User', 'Remote-Email', 'Remote-Name', 'Remote-Groups'], 'a family that is not wanted, staff and superuser with it, can be left out')
-  t.equal(codeOf(() => of({ ...SOMEBODY, groups: Array.from({ length: 1000 }, (_, index) => `Group number ${index}`) })), 'identity_too_large')
+  t.same(headerDefinitions({ ...settings, families: ['remote'] }).map(({ name }) => name), [
+    'Remote-User',
+    'Remote-Email',
+    'Remote-Name',
+    'Remote-Groups',
+  ], 'a family that is not wanted, staff and superuser with it, can be left out')
+  t.equal(
+    codeOf(() => of({ ...SOMEBODY, groups: Array.from({ length: 1000 }, (_, index) => `Group number ${index}`) })),
+    'identity_too_large',
+  )
   t.equal(codeOf(() => of(SOMEBODY, 'x'.repeat(8192))), 'identity_too_large', 'the assertion counts')
 })
 
-t.test('headers of one\'s own say any of the values, with a separator of their own', async (t) => {
-  const person: SessionRecord = { ...SOMEBODY, groups: ['A|B', 'C 100%'], permissions: ['netbox.view'], givenName: 'Ab\u00e9', tid: 't', oid: 'o' }
+t.test("headers of one's own say any of the values, with a separator of their own", async (t) => {
+  const person: SessionRecord = {
+    ...SOMEBODY,
+    groups: ['A|B', 'C 100%'],
+    permissions: ['netbox.view'],
+    givenName: 'Ab\u00e9',
+    tid: 't',
+    oid: 'o',
+  }
   const values = Object.keys(HEADER_VALUES) as HeaderValue[]
   const definitions = values.map((value) => ({ name: `X-My-${value}`, value, separator: '|' }))
   t.same(Object.fromEntries(identityHeaders(person, definitions, undefined, 8192)), {
-    'X-My-username': 'abe', 'X-My-email': 'abe@example.com', 'X-My-email_verified': 'true', 'X-My-name': 'Abe', 'X-My-given_name': 'Ab%C3%A9', 'X-My-family_name': '',
-    'X-My-groups': 'A%7CB|C 100%25', 'X-My-permissions': 'netbox.view', 'X-My-staff': 'true', 'X-My-superuser': 'false', 'X-My-oid': 'o', 'X-My-tid': 't', 'X-My-sub': 'u',
+    'X-My-username': 'abe',
+    'X-My-email': 'abe@example.com',
+    'X-My-email_verified': 'true',
+    'X-My-name': 'Abe',
+    'X-My-given_name': 'Ab%C3%A9',
+    'X-My-family_name': '',
+    'X-My-groups': 'A%7CB|C 100%25',
+    'X-My-permissions': 'netbox.view',
+    'X-My-staff': 'true',
+    'X-My-superuser': 'false',
+    'X-My-oid': 'o',
+    'X-My-tid': 't',
+    'X-My-sub': 'u',
   }, 'a separator inside a name is encoded: one group never reads as two')
-  t.same(new Set(identityHeaders(undefined, definitions, undefined, 8192).map(([, value]) => value)), new Set(['', 'false']))
-  fc.assert(fc.property(fc.array(fc.string({ unit: 'binary', minLength: 1 })), fc.constantFrom(',', '|', ';', '~', ' '), (groups, separator) => {
-    const [[, value] = ['', '']] = identityHeaders({ ...SOMEBODY, groups }, [{ name: 'X', value: 'groups', separator }], undefined, 1e9)
-    const read = value === '' ? [] : value.split(separator).map(decodeURIComponent)
-    return JSON.stringify(read) === JSON.stringify(groups.map((group) => Buffer.from(group, 'utf8').toString('utf8')))
-  }))
+  t.same(
+    new Set(identityHeaders(undefined, definitions, undefined, 8192).map(([, value]) => value)),
+    new Set(['', 'false']),
+  )
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ unit: 'binary', minLength: 1 })),
+      fc.constantFrom(',', '|', ';', '~', ' '),
+      (groups, separator) => {
+        const [[, value] = ['', '']] = identityHeaders(
+          { ...SOMEBODY, groups },
+          [{ name: 'X', value: 'groups', separator }],
+          undefined,
+          1e9,
+        )
+        const read = value === '' ? [] : value.split(separator).map(decodeURIComponent)
+        return JSON.stringify(read) ===
+          JSON.stringify(groups.map((group) => Buffer.from(group, 'utf8').toString('utf8')))
+      },
+    ),
+  )
 })
 
 t.test('a header in latin1 has the characters of ISO 8859-1 as they are, and no name reads as another one', async (t) => {
@@ -236,7 +476,10 @@ t.test('mapping: causes are kept, case does not count, staff and superuser do no
     { entraGroup: other, groups: ['B'], staff: true, superuser: false },
   ])
   const { groups, staff, superuser } = mapping.evaluate([id, other])
-  t.same([...groups], [['A', [{ row: 1, entraGroup: id }]], ['B', [{ row: 1, entraGroup: id }, { row: 2, entraGroup: other }]]])
+  t.same([...groups], [['A', [{ row: 1, entraGroup: id }]], ['B', [{ row: 1, entraGroup: id }, {
+    row: 2,
+    entraGroup: other,
+  }]]])
   t.same(staff, [{ row: 2, entraGroup: other }])
   t.same(superuser, [{ row: 1, entraGroup: id }])
   t.same([...mapping.evaluate([]).groups], [])
@@ -254,34 +497,97 @@ t.test('mapping: flags and groups add up over all rows, in whatever row they sta
   t.same([[...groups.keys()], staff.length, superuser.length], [['A'], 1, 1])
 })
 
-const CLAIMS: IdentityClaims = { tid: '11111111-2222-3333-4444-555555550000', oid: '11111111-2222-3333-4444-555555550001', sub: 'x', iat: 0 }
-const SETTINGS: PipelineSettings = {
-  username: 'upn', usernameUnverified: false, reservedUsernames: [], associateByEmail: false, defaultGroups: [],
-  authAllowed: { emailDomains: [], guests: true }, requireMappedGroup: false, mapping: createGroupMapping([]),
+const CLAIMS: IdentityClaims = {
+  tid: '11111111-2222-3333-4444-555555550000',
+  oid: '11111111-2222-3333-4444-555555550001',
+  sub: 'x',
+  iat: 0,
 }
-const LOOKUPS: PipelineLookups = { userByIdentity: async () => undefined, usernameTaken: async () => false, usersEligibleForEmail: async () => [], groupIds: async () => new Map() }
+const SETTINGS: PipelineSettings = {
+  username: 'upn',
+  usernameUnverified: false,
+  reservedUsernames: [],
+  associateByEmail: false,
+  defaultGroups: [],
+  authAllowed: { emailDomains: [], guests: true },
+  requireMappedGroup: false,
+  mapping: createGroupMapping([]),
+}
+const LOOKUPS: PipelineLookups = {
+  userByIdentity: async () => undefined,
+  usernameTaken: async () => false,
+  usersEligibleForEmail: async () => [],
+  groupIds: async () => new Map(),
+}
 
 t.test('the steps by themselves', async (t) => {
-  const context = (more: Partial<StepContext>): StepContext => ({ claims: CLAIMS, groupIds: [], plan: {}, settings: SETTINGS, lookups: LOOKUPS, ...more })
+  const context = (more: Partial<StepContext>): StepContext => ({
+    claims: CLAIMS,
+    groupIds: [],
+    plan: {},
+    settings: SETTINGS,
+    lookups: LOOKUPS,
+    ...more,
+  })
 
   await t.test('social_uid: without tenant and object ID there is nobody, least of all a person called "undefined"', async (t) => {
-    for (const name of ['tid', 'oid']) for (const value of ['', undefined, null]) t.equal(codeOf(() => STEPS.social_uid(context({ claims: { ...CLAIMS, [name]: value } as never }))), 'id_token_claims', `${name} ${value}`)
+    for (const name of ['tid', 'oid']) {
+      for (const value of ['', undefined, null]) {
+        t.equal(
+          codeOf(() => STEPS.social_uid(context({ claims: { ...CLAIMS, [name]: value } as never }))),
+          'id_token_claims',
+          `${name} ${value}`,
+        )
+      }
+    }
   })
 
   await t.test('what a step throws refuses the login under a code, and so does a plan that is not complete', async (t) => {
     const run = (steps: Parameters<typeof runPipeline>[0]) => runPipeline(steps, context({}))
-    await t.rejects(run([{ name: 'x', run: () => { throw new TypeError('x') } }]), { code: 'step_failed', facts: { step: 'x' } })
+    await t.rejects(
+      run([{
+        name: 'x',
+        run: () => {
+          throw new TypeError('x')
+        },
+      }]),
+      { code: 'step_failed', facts: { step: 'x' } },
+    )
     await t.rejects(run(namedSteps(['social_details', 'social_uid'])), { code: 'step_failed' })
-    await t.rejects(run([{ name: 'x', run: () => { throw new GatehouseError('not_allowed') } }]), { code: 'not_allowed' })
+    await t.rejects(
+      run([{
+        name: 'x',
+        run: () => {
+          throw new GatehouseError('not_allowed')
+        },
+      }]),
+      { code: 'not_allowed' },
+    )
   })
 })
 
 t.test('a login whose plan is out of date runs its steps again, and gives up in the end', async (t) => {
-  const outcome: LoginOutcome = { userId: 'u', username: 'abe', created: true, groupsAdded: [], groupsRemoved: [], groups: [], staff: false, superuser: false, superseded: false, refused: false, session: null, sessionsEnded: 0 }
+  const outcome: LoginOutcome = {
+    userId: 'u',
+    username: 'abe',
+    created: true,
+    groupsAdded: [],
+    groupsRemoved: [],
+    groups: [],
+    staff: false,
+    superuser: false,
+    superseded: false,
+    refused: false,
+    session: null,
+    sessionsEnded: 0,
+  }
   let [outdated, looked, completed] = [0, 0, 0]
   const store: LoginStore = {
     ...LOOKUPS,
-    userByIdentity: async () => { looked++; return undefined },
+    userByIdentity: async () => {
+      looked++
+      return undefined
+    },
     begin: async () => {},
     now: async () => 'now',
     commit: async () => outdated-- > 0 ? 'outdated' : outcome,
@@ -290,9 +596,19 @@ t.test('a login whose plan is out of date runs its steps again, and gives up in 
     store,
     source: { identify: async () => ({ claims: CLAIMS, memberships: { groupIds: [], readAt: 'now', requests: 1 } }) },
     pipeline: () => ({ steps: namedSteps(Object.keys(STEPS) as StepName[]), settings: SETTINGS }),
-    report: { groupMissing: () => {}, completed: () => { completed++ } },
+    report: {
+      groupMissing: () => {},
+      completed: () => {
+        completed++
+      },
+    },
   })
-  const request = { grant: { code: 'c', codeVerifier: 'v', nonce: 'n', correlationId: 'x' }, flow: Buffer.of(), session: { id: 'i', publicId: 'p', replaces: undefined, sibling: false }, client: '192.0.2.10' }
+  const request = {
+    grant: { code: 'c', codeVerifier: 'v', nonce: 'n', correlationId: 'x' },
+    flow: Buffer.of(),
+    session: { id: 'i', publicId: 'p', replaces: undefined, sibling: false },
+    client: '192.0.2.10',
+  }
   outdated = 2
   t.equal(await login(request), outcome)
   t.same([looked, completed], [3, 1], 'each time on what is stored then, and reported once')

@@ -9,8 +9,15 @@ const C = 'c'.repeat(64)
 function setUp() {
   const world = { now: 0, config: A }
   const lines: { level: string, facts: Record<string, unknown> }[] = []
-  const note = (level: string) => (facts: object): void => { lines.push({ level, facts: facts as Record<string, unknown> }) }
-  const replicas = createReplicas({ name: 'here:4180', config: () => world.config, log: { warn: note('warn'), info: note('info') }, now: () => world.now })
+  const note = (level: string) => (facts: object): void => {
+    lines.push({ level, facts: facts as Record<string, unknown> })
+  }
+  const replicas = createReplicas({
+    name: 'here:4180',
+    config: () => world.config,
+    log: { warn: note('warn'), info: note('info') },
+    now: () => world.now,
+  })
   /** Heartbeats of others and our own, every second. */
   const live = (seconds: number, others: Readonly<Record<string, string>>): void => {
     for (let each = 0; each < seconds; each++) {
@@ -29,7 +36,15 @@ t.test('a replica that differs for a minute is reported once, until something ab
   live(60, { one: A, two: B })
   t.strictSame(levels(), [], 'not yet a minute')
   live(1, { one: A, two: B })
-  t.match(lines, [{ level: 'warn', facts: { replica: 'here:4180', config: 'a'.repeat(12), others: [{ replica: 'two:4180', config: 'b'.repeat(12), since: /^\d{4}-.*Z$/ }], remedy: /\w/ } }])
+  t.match(lines, [{
+    level: 'warn',
+    facts: {
+      replica: 'here:4180',
+      config: 'a'.repeat(12),
+      others: [{ replica: 'two:4180', config: 'b'.repeat(12), since: /^\d{4}-.*Z$/ }],
+      remedy: /\w/,
+    },
+  }])
   levels()
   live(300, { one: A, two: B })
   t.strictSame(levels(), [], 'once')
@@ -81,7 +96,20 @@ t.test('a replica that differs and starts again under another id is not said to 
 
 t.test('garbage is nobody, and however much of it there is, it takes no memory', async (t) => {
   const { replicas, live } = setUp()
-  for (const said of ['', 'x', B, `${B} `, `${B} a b`, `${B} "; drop`, `${B} ${'x'.repeat(101)}`, `${B.slice(1)} two`, `${B.toUpperCase()} two`, `${B} two\n`]) replicas.hear('two', said)
+  for (
+    const said of [
+      '',
+      'x',
+      B,
+      `${B} `,
+      `${B} a b`,
+      `${B} "; drop`,
+      `${B} ${'x'.repeat(101)}`,
+      `${B.slice(1)} two`,
+      `${B.toUpperCase()} two`,
+      `${B} two\n`,
+    ]
+  ) replicas.hear('two', said)
   replicas.hear('x'.repeat(41), `${B} two`)
   t.match(replicas.state(), { same: 1, different: { length: 0 } })
   for (let each = 0; each < 5_000; each++) replicas.hear(`id${each}`, `${B} two`)
@@ -92,7 +120,11 @@ t.test('garbage is nobody, and however much of it there is, it takes no memory',
 
 t.test('its own name fits what the others understand', async (t) => {
   const others = setUp()
-  const odd = createReplicas({ name: `a host/with "signs"${'x'.repeat(200)}`, config: () => B, log: { warn: () => {}, info: () => {} } })
+  const odd = createReplicas({
+    name: `a host/with "signs"${'x'.repeat(200)}`,
+    config: () => B,
+    log: { warn: () => {}, info: () => {} },
+  })
   others.replicas.hear('odd', odd.says())
   t.match(others.replicas.state().different, [{ replica: /^a-host-with--signs-x+$/ }])
 })

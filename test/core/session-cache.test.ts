@@ -1,5 +1,5 @@
-// The cache of sessions by itself: what may be served, what a change takes out, what an outage leaves, and that nothing is
-// served which an all-knowing reader would not serve.
+// The cache of sessions by itself: what may be served, what a change takes out, what an outage leaves, and that nothing
+// is served which an all-knowing reader would not serve.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
@@ -7,12 +7,25 @@ import t from 'tap'
 import type { SessionRecord } from '../../src/core/session.js'
 import { createSessionCache } from '../../src/core/session-cache.js'
 
-const RECORD = { userId: 'u1', isStaff: false, isSuperuser: false, groups: [], permissions: [], expiresInMs: 10_000, idleMs: 0 } as Partial<SessionRecord> as SessionRecord
+const RECORD = {
+  userId: 'u1',
+  isStaff: false,
+  isSuperuser: false,
+  groups: [],
+  permissions: [],
+  expiresInMs: 10_000,
+  idleMs: 0,
+} as Partial<SessionRecord> as SessionRecord
 const hash = (name: string) => name.padEnd(64, '0')
 
 function setUp(capacity?: number) {
   const world = { now: 0, live: true, heardAt: 0 }
-  const cache = createSessionCache({ feed: { live: () => world.live, heardAt: () => world.heardAt }, touchAfterMs: 1_000, now: () => world.now, ...(capacity === undefined ? {} : { capacity }) })
+  const cache = createSessionCache({
+    feed: { live: () => world.live, heardAt: () => world.heardAt },
+    touchAfterMs: 1_000,
+    now: () => world.now,
+    ...(capacity === undefined ? {} : { capacity }),
+  })
   const keep = (cookie: string, record = RECORD) => cache.keep(cookie, hash(cookie), record, cache.ticket())
   return { world, cache, keep }
 }
@@ -102,10 +115,15 @@ t.test('of a header nothing is kept but the cookie', async (t) => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   const { cache } = setUp()
-  const heap = (): number => { collect(); return process.memoryUsage().heapUsed / 1024 ** 2 }
+  const heap = (): number => {
+    collect()
+    return process.memoryUsage().heapUsed / 1024 ** 2
+  }
   const before = heap()
   for (let each = 0; each < 400; each++) {
-    const header = `gatehouse_session=${String(each).padStart(80, 'x')}; other=${String(each).repeat(100_000 / String(each).length)}`
+    const header = `gatehouse_session=${String(each).padStart(80, 'x')}; other=${
+      String(each).repeat(100_000 / String(each).length)
+    }`
     const cookie = header.slice(18, 98)
     if (each % 2 === 0) cache.keepNobody(cookie)
     else cache.keep(cookie, hash(String(each)), RECORD, cache.ticket())
@@ -141,56 +159,97 @@ t.test('it is bounded, and those that are used stay', async (t) => {
   t.notOk(cache.fresh('used'), 'changes still find it')
 })
 
-/** A database with a queue of notices, and a process that reads one and hears the other: what it serves is what the database says, or was told to it since. */
+/**
+ * A database with a queue of notices, and a process that reads one and hears the other: what it serves is what the
+ * database says, or was told to it since.
+ */
 t.test('what is served was true after the last notice that was heard', async (t) => {
   const COOKIES = ['a', 'b', 'c', 'd', 'e', 'f', 'b, otherwise', 'e, otherwise'] // the first letter is the session
   const action = fc.oneof(
     fc.record({ kind: fc.constant('ask' as const), who: fc.constantFrom(...COOKIES) }),
-    fc.record({ kind: fc.constantFrom('ask' as const, 'read' as const, 'read' as const), who: fc.constantFrom(...COOKIES) }),
+    fc.record({
+      kind: fc.constantFrom('ask' as const, 'read' as const, 'read' as const),
+      who: fc.constantFrom(...COOKIES),
+    }),
     fc.record({ kind: fc.constant('beginRead' as const), who: fc.constantFrom(...COOKIES) }),
     fc.record({ kind: fc.constant('endRead' as const), who: fc.constantFrom(...COOKIES) }),
     fc.record({ kind: fc.constant('end' as const), who: fc.constantFrom(...COOKIES) }),
     fc.record({ kind: fc.constant('change' as const), who: fc.constantFrom('u1', 'u2') }),
     fc.record({ kind: fc.constant('hear' as const), who: fc.constant('') }),
-    fc.record({ kind: fc.constantFrom('lose' as const, 'find' as const, 'find' as const, 'find' as const), who: fc.constant('') }),
+    fc.record({
+      kind: fc.constantFrom('lose' as const, 'find' as const, 'find' as const, 'find' as const),
+      who: fc.constant(''),
+    }),
   )
   let served = 0
-  fc.assert(fc.property(fc.array(action, { maxLength: 80, size: 'max' }), fc.constantFrom(4, 100), (actions, capacity) => {
-    const { world, cache } = setUp(capacity)
-    const sessionOf = (cookie: string) => cookie.slice(0, 1)
-    const userOf = (cookie: string) => 'ace'.includes(sessionOf(cookie)) ? 'u1' : 'u2'
-    const versions: Record<string, number> = { u1: 0, u2: 0 }
-    const heardVersions: Record<string, number> = { u1: 0, u2: 0 }
-    const ended = new Set<string>()
-    const heardEnded = new Set<string>()
-    const notices: { readonly apply: () => void }[] = []
-    const reading = new Map<string, { ticket: number, record: SessionRecord | undefined }>()
-    for (const { kind, who } of actions) {
-      world.now++
-      if (kind === 'beginRead' || kind === 'read') reading.set(who, { ticket: cache.ticket(), record: ended.has(sessionOf(who)) ? undefined : { ...RECORD, userId: userOf(who), authTime: versions[userOf(who)] ?? 0 } })
-      if (kind === 'endRead' || kind === 'read') {
-        const read = reading.get(who)
-        reading.delete(who)
-        if (read?.record) cache.keep(who, hash(sessionOf(who)), read.record, read.ticket)
-        else if (read) cache.forget(who)
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 80, size: 'max' }), fc.constantFrom(4, 100), (actions, capacity) => {
+      const { world, cache } = setUp(capacity)
+      const sessionOf = (cookie: string) => cookie.slice(0, 1)
+      const userOf = (cookie: string) => 'ace'.includes(sessionOf(cookie)) ? 'u1' : 'u2'
+      const versions: Record<string, number> = { u1: 0, u2: 0 }
+      const heardVersions: Record<string, number> = { u1: 0, u2: 0 }
+      const ended = new Set<string>()
+      const heardEnded = new Set<string>()
+      const notices: { readonly apply: () => void }[] = []
+      const reading = new Map<string, { ticket: number, record: SessionRecord | undefined }>()
+      for (const { kind, who } of actions) {
+        world.now++
+        if (kind === 'beginRead' || kind === 'read') {
+          reading.set(who, {
+            ticket: cache.ticket(),
+            record: ended.has(sessionOf(who))
+              ? undefined
+              : { ...RECORD, userId: userOf(who), authTime: versions[userOf(who)] ?? 0 },
+          })
+        }
+        if (kind === 'endRead' || kind === 'read') {
+          const read = reading.get(who)
+          reading.delete(who)
+          if (read?.record) cache.keep(who, hash(sessionOf(who)), read.record, read.ticket)
+          else if (read) cache.forget(who)
+        }
+        if (kind === 'end') {
+          ended.add(sessionOf(who))
+          notices.push({
+            apply: () => {
+              heardEnded.add(sessionOf(who))
+              cache.apply({ kind: 'sessions', hashes: [hash(sessionOf(who))] })
+            },
+          })
+        }
+        if (kind === 'change') {
+          versions[who] = (versions[who] ?? 0) + 1
+          const version = versions[who] ?? 0
+          notices.push({
+            apply: () => {
+              heardVersions[who] = version
+              cache.apply({ kind: 'users', ids: [who] })
+            },
+          })
+        }
+        if (kind === 'hear') notices.shift()?.apply()
+        if (kind === 'lose') {
+          world.live = false
+          notices.length = 0
+          cache.doubtEverything(world.now)
+        }
+        if (kind === 'find' && !world.live) {
+          world.live = true
+          for (const each of ended) heardEnded.add(each)
+          Object.assign(heardVersions, versions)
+          cache.doubtEverything(-Infinity)
+        }
+        if (kind === 'ask') {
+          const entry = cache.fresh(who)
+          if (!entry) continue
+          served++
+          if (heardEnded.has(sessionOf(who)) || entry.record.authTime < (heardVersions[userOf(who)] ?? 0)) return false
+        }
       }
-      if (kind === 'end') { ended.add(sessionOf(who)); notices.push({ apply: () => { heardEnded.add(sessionOf(who)); cache.apply({ kind: 'sessions', hashes: [hash(sessionOf(who))] }) } }) }
-      if (kind === 'change') {
-        versions[who] = (versions[who] ?? 0) + 1
-        const version = versions[who] ?? 0
-        notices.push({ apply: () => { heardVersions[who] = version; cache.apply({ kind: 'users', ids: [who] }) } })
-      }
-      if (kind === 'hear') notices.shift()?.apply()
-      if (kind === 'lose') { world.live = false; notices.length = 0; cache.doubtEverything(world.now) }
-      if (kind === 'find' && !world.live) { world.live = true; for (const each of ended) heardEnded.add(each); Object.assign(heardVersions, versions); cache.doubtEverything(-Infinity) }
-      if (kind === 'ask') {
-        const entry = cache.fresh(who)
-        if (!entry) continue
-        served++
-        if (heardEnded.has(sessionOf(who)) || entry.record.authTime < (heardVersions[userOf(who)] ?? 0)) return false
-      }
-    }
-    return true
-  }), { numRuns: 3_000 })
+      return true
+    }),
+    { numRuns: 3_000 },
+  )
   t.ok(served > 500, `${served} served`)
 })

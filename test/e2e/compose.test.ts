@@ -10,7 +10,13 @@ import { PEOPLE, PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { startEngine, type Engine, type Outcome } from '../helpers/compose.js'
 import {
-  APPLICATION_URL, CLIENT_SECRET, isUpgraded, prepareOperator, PRODUCTION_PORTS, readGuide, startAround,
+  APPLICATION_URL,
+  CLIENT_SECRET,
+  isUpgraded,
+  prepareOperator,
+  PRODUCTION_PORTS,
+  readGuide,
+  startAround,
 } from '../helpers/compose-production.js'
 import { pickPerson } from '../helpers/gateway.js'
 import { until } from '../helpers/until.js'
@@ -137,8 +143,11 @@ async function isConfined(t: Test, { docker, inside }: Engine, gateway: string):
   t.match(status, /^CapBnd:\t0{16}$/m, 'and none to gain')
   t.match(status, /^NoNewPrivs:\t1$/m)
   const listening = await good(t, 'listening', inside('sh', '-c', 'cat /proc/net/tcp /proc/net/tcp6'))
-  t.strictSame([4180, 4181, 5432].map((port) => addressesOf(listening, port)), [['0100007F'], [], []],
-    'the gateway is published on 127.0.0.1, the management port and the database are not')
+  t.strictSame(
+    [4180, 4181, 5432].map((port) => addressesOf(listening, port)),
+    [['0100007F'], [], []],
+    'the gateway is published on 127.0.0.1, the management port and the database are not',
+  )
 }
 
 async function databaseStops(t: Test, engine: Engine, browser: Browser, dispatcher: Dispatcher): Promise<void> {
@@ -207,7 +216,11 @@ async function healthOf({ docker }: Engine, container: string): Promise<string> 
 }
 
 async function becomesHealthy(
-  t: Test, title: string, engine: Engine, containers: readonly string[], logs: () => Promise<Outcome>,
+  t: Test,
+  title: string,
+  engine: Engine,
+  containers: readonly string[],
+  logs: () => Promise<Outcome>,
 ): Promise<void> {
   const states = () => Promise.all(containers.map((container) => healthOf(engine, container)))
   if (t.ok(await until(async () => (await states()).every((state) => state === 'healthy'), WAIT_MS), title)) return
@@ -224,7 +237,8 @@ function addressesOf(table: string, port: number): string[] {
 
 async function everything({ docker }: Engine): Promise<string[]> {
   const lists = await Promise.all([
-    docker('ps', '--all', '--quiet'), docker('volume', 'ls', '--quiet'),
+    docker('ps', '--all', '--quiet'),
+    docker('volume', 'ls', '--quiet'),
     docker('network', 'ls', '--format', '{{.Name}}'),
   ])
   return lists.map(({ output }) => output.trim().split('\n').sort().join(' '))

@@ -20,9 +20,13 @@ const EXPECTED: Readonly<Record<PersonKey, { groups: string[], staff: string, su
 t.test('the demo in a browser', async (t) => {
   const browser = await startChromium(t)
   if (!browser) return
-  const demo = await run(t, process.execPath, ['dist/cli.js', 'demo', '--port', '0', '--json'], { ready: (output) => /"url": "/.test(output) })
+  const demo = await run(t, process.execPath, ['dist/cli.js', 'demo', '--port', '0', '--json'], {
+    ready: (output) => /"url": "/.test(output),
+  })
   const { url, circuits, config } = JSON.parse(/\{[^}]+\}/.exec(demo.output())?.[0] ?? '{}') as Record<string, string>
-  if (url === undefined || circuits === undefined || config === undefined) throw new Error('the demo does not say where it is')
+  if (url === undefined || circuits === undefined || config === undefined) {
+    throw new Error('the demo does not say where it is')
+  }
   /** The log is written beside what the browser sees. */
   const said = async (line: RegExp): Promise<boolean> => {
     for (let waited = 0; waited < 300 && !line.test(demo.output()); waited++) await setTimeout(100)
@@ -41,7 +45,12 @@ t.test('the demo in a browser', async (t) => {
       t.equal(await field(page, 'superuser'), expected.superuser)
       t.same(await page.locator('[data-field=groups] [data-group]').allInnerTexts(), expected.groups)
       t.equal(await field(page, 'cookies'), 'none', 'neither our cookies nor those of Entra ID reach the application')
-      if (expected.groups.length > 0) t.match(await page.locator('[data-field=why]').innerText(), /because of [\w ]+ of Contoso, since \d{4}-\d\d-\d\d/)
+      if (expected.groups.length > 0) {
+        t.match(
+          await page.locator('[data-field=why]').innerText(),
+          /because of [\w ]+ of Contoso, since \d{4}-\d\d-\d\d/,
+        )
+      }
       await screenshot(page, `demo-${key}`)
       await page.click('[data-action=gateway]')
       t.equal(await page.locator('h1').innerText(), PEOPLE[key].displayName)
@@ -54,7 +63,15 @@ t.test('the demo in a browser', async (t) => {
   await t.test('identity headers that a client forges do not arrive', async (t) => {
     const page = await newPage(browser)
     await signIn(page, url, 'nobody')
-    await page.context().setExtraHTTPHeaders({ 'X-Auth-Request-User': 'forged', 'X-Auth-Request-Groups': 'forged', 'X-Auth-Request-Superuser': 'true', 'Remote-User': 'forged', 'Remote_Groups': 'forged', 'X_Auth_Request_User': 'forged', 'X-Gatehouse-Assertion': 'forged' })
+    await page.context().setExtraHTTPHeaders({
+      'X-Auth-Request-User': 'forged',
+      'X-Auth-Request-Groups': 'forged',
+      'X-Auth-Request-Superuser': 'true',
+      'Remote-User': 'forged',
+      'Remote_Groups': 'forged',
+      'X_Auth_Request_User': 'forged',
+      'X-Gatehouse-Assertion': 'forged',
+    })
     await page.goto(url)
     t.equal(await field(page, 'user'), PEOPLE.nobody.userPrincipalName)
     t.equal(await field(page, 'superuser'), 'false')
@@ -81,7 +98,10 @@ t.test('the demo in a browser', async (t) => {
   await t.test('each area is open to whom its rule names, and a refusal leads back', async (t) => {
     const places = { staff: `${url}staff/`, admin: `${url}admin/`, circuits }
     const open: Partial<Record<PersonKey, (keyof typeof places)[]>> = {
-      superuser: ['staff', 'admin', 'circuits'], staff: ['staff'], many: ['circuits'], nobody: [],
+      superuser: ['staff', 'admin', 'circuits'],
+      staff: ['staff'],
+      many: ['circuits'],
+      nobody: [],
     }
     for (const [key, expected] of Object.entries(open) as [PersonKey, (keyof typeof places)[]][]) {
       const page = await newPage(browser)
@@ -108,24 +128,42 @@ t.test('the demo in a browser', async (t) => {
   })
 
   await t.test('the terminal shows who was mapped and why, who was refused, and a command that answers', async (t) => {
-    t.ok(await said(/Azure AD group mapping - user sam\.staff@\S+ 1 groups .* because of Network Engineers of Contoso\n/))
-    t.ok(await said(/403 for nobody\.noone@\S+ GET 127\.0\.0\.1:\d+\/staff\/ \(access\.rules\[0\]: open to staff, superusers\)\n/))
+    t.ok(
+      await said(/Azure AD group mapping - user sam\.staff@\S+ 1 groups .* because of Network Engineers of Contoso\n/),
+    )
+    t.ok(
+      await said(
+        /403 for nobody\.noone@\S+ GET 127\.0\.0\.1:\d+\/staff\/ \(access\.rules\[0\]: open to staff, superusers\)\n/,
+      ),
+    )
     const asked = promisify(execFile)(process.execPath, ['dist/cli.js', 'users', 'list', '--why', '--config', config])
-    t.match((await asked).stdout, /sue\.super@contoso\.example\n +staff, because of NetBox Superusers of Contoso \(row 1\)/)
+    t.match(
+      (await asked).stdout,
+      /sue\.super@contoso\.example\n +staff, because of NetBox Superusers of Contoso \(row 1\)/,
+    )
   })
 
   await t.test('every page reads well in the dark and on a phone, and the browser has no complaint', async (t) => {
     const context = await browser.newContext({ colorScheme: 'dark', viewport: { width: 390, height: 700 } })
     const page = await context.newPage()
     const fits = async (name: string): Promise<void> => {
-      t.ok(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth'), `${name} does not scroll sideways`)
+      t.ok(
+        await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth'),
+        `${name} does not scroll sideways`,
+      )
       await screenshot(page, `phone-dark-${name}`)
     }
     const complaints: string[] = []
-    page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) complaints.push(message.text()) })
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+    })
     await page.goto(url)
     await fits('picker')
-    t.equal(await page.evaluate('getComputedStyle(document.body).backgroundColor'), 'rgb(22, 22, 22)', 'the picker is dark')
+    t.equal(
+      await page.evaluate('getComputedStyle(document.body).backgroundColor'),
+      'rgb(22, 22, 22)',
+      'the picker is dark',
+    )
     await signIn(page, url, 'superuser')
     await fits('application')
     await page.click('[data-action=gateway]')
@@ -133,7 +171,11 @@ t.test('the demo in a browser', async (t) => {
     for (const [name, path] of [['home', '/'], ['sign-in', '/oauth2/sign_in']] as const) {
       await page.goto(`${gateway}${path}`)
       await fits(name)
-      t.equal(await page.evaluate('getComputedStyle(document.body).backgroundColor'), 'rgb(16, 21, 30)', `${name} is dark`)
+      t.equal(
+        await page.evaluate('getComputedStyle(document.body).backgroundColor'),
+        'rgb(16, 21, 30)',
+        `${name} is dark`,
+      )
     }
     t.same(complaints, [])
     await page.goto(`${gateway}/no-such-page`)

@@ -42,8 +42,11 @@ function nginxHome(t: Test, written: string): string {
   const parts = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   const paths = parts.map((each) => `${each}_temp_path ${place}/${each};`)
   const user = process.getuid?.() === 0 ? 'user root;' : ''
-  writeFileSync(join(place, 'nginx.conf'), `${user} daemon off; pid ${place}/nginx.pid; error_log stderr warn;
-events {} http { access_log off; ${paths.join(' ')} include ${place}/gatehouse.conf; }`)
+  writeFileSync(
+    join(place, 'nginx.conf'),
+    `${user} daemon off; pid ${place}/nginx.pid; error_log stderr warn;
+events {} http { access_log off; ${paths.join(' ')} include ${place}/gatehouse.conf; }`,
+  )
   return place
 }
 
@@ -51,8 +54,14 @@ events {} http { access_log off; ${paths.join(' ')} include ${place}/gatehouse.c
 const EXPECTED = /admin endpoint disabled|stapling OCSP/
 
 const SITE = [
-  '--tenant', TENANT, '--public-url', 'https://auth.example.com:8443',
-  '--application', 'wiki.example.com=127.0.0.1:9001', '--application', 'net.example.com=127.0.0.1:9002',
+  '--tenant',
+  TENANT,
+  '--public-url',
+  'https://auth.example.com:8443',
+  '--application',
+  'wiki.example.com=127.0.0.1:9001',
+  '--application',
+  'net.example.com=127.0.0.1:9002',
 ]
 
 t.test('each proxy takes the files that were written for it, without a word', async (t) => {
@@ -60,7 +69,9 @@ t.test('each proxy takes the files that were written for it, without a word', as
   const both = join(home(t), 'both.pem')
   writeFileSync(both, readFileSync(certificate, 'utf8') + readFileSync(key, 'utf8'), { mode: 0o600 })
   const judged = async (
-    name: string, paths: (t: Test) => string | undefined, args: (folder: string, t: Test) => string[],
+    name: string,
+    paths: (t: Test) => string | undefined,
+    args: (folder: string, t: Test) => string[],
   ) =>
     await t.test(name, async (t) => {
       const path = paths(t)
@@ -70,7 +81,8 @@ t.test('each proxy takes the files that were written for it, without a word', as
       const pair = proxy === 'haproxy' ? [both, both] : [certificate, key]
       init(t, folder, ...SITE, '--proxy', proxy, '--certificate', pair[0] ?? '', '--certificate-key', pair[1] ?? '')
       const { status, stdout, stderr } = spawnSync(path, args(folder, t), {
-        encoding: 'utf8', env: { ...process.env, HOME: folder },
+        encoding: 'utf8',
+        env: { ...process.env, HOME: folder },
       })
       t.equal(status, 0, `${stdout}${stderr}`)
       const warnings = `${stdout}${stderr}`.split('\n').filter((line) => /warn/i.test(line))
@@ -85,8 +97,11 @@ t.test('each proxy takes the files that were written for it, without a word', as
   await judged('nginx newest', (t) => newestProxy(t, 'nginx'), nginx)
   await judged('caddy', (t) => program(t, 'caddy'), caddy)
   await judged('caddy newest', (t) => newestProxy(t, 'caddy'), caddy)
-  await judged('envoy', (t) => newestProxy(t, 'envoy'),
-    (folder) => ['--mode', 'validate', '-c', join(folder, 'envoy/envoy.yaml')])
+  await judged(
+    'envoy',
+    (t) => newestProxy(t, 'envoy'),
+    (folder) => ['--mode', 'validate', '-c', join(folder, 'envoy/envoy.yaml')],
+  )
   await judged('haproxy', (t) => program(t, 'haproxy'), (folder) => {
     const file = join(folder, 'haproxy/haproxy.cfg')
     const lua = join(folder, 'haproxy/gatehouse.lua')
@@ -95,7 +110,9 @@ t.test('each proxy takes the files that were written for it, without a word', as
   })
 })
 
-interface Dynamic { readonly http: { readonly services: object } }
+interface Dynamic {
+  readonly http: { readonly services: object }
+}
 
 t.test('traefik starts with the files that were written for it', async (t) => {
   const traefik = newestProxy(t, 'traefik')
@@ -105,10 +122,13 @@ t.test('traefik starts with the files that were written for it', async (t) => {
   init(t, folder, ...SITE, '--proxy', 'traefik', '--certificate', certificate, '--certificate-key', key)
   const [port] = await freePorts(1)
   const file = join(folder, 'traefik/traefik-static.yml')
-  writeFileSync(file, replaced(file, {
-    'address: ":8443"': [1, `address: "127.0.0.1:${port}"`],
-    '/etc/traefik/traefik.yml': [1, join(folder, 'traefik/traefik.yml')],
-  }))
+  writeFileSync(
+    file,
+    replaced(file, {
+      'address: ":8443"': [1, `address: "127.0.0.1:${port}"`],
+      '/etc/traefik/traefik.yml': [1, join(folder, 'traefik/traefik.yml')],
+    }),
+  )
   const { output } = await run(t, traefik, [`--configFile=${file}`], { host: '127.0.0.1', port: port ?? 0 })
   t.notMatch(output(), /\b(WRN|ERR)\b/)
   const dynamic = parse(readFileSync(join(folder, 'traefik/traefik.yml'), 'utf8')) as Dynamic
@@ -145,12 +165,22 @@ t.test('README leads in at most six steps to the first person signed in behind n
   const written = join(place, 'config')
   const initialise = (commands.find((command) => command.startsWith('gatehouse init')) ?? '').split(' ').slice(2)
   t.ok(initialise.includes(TENANT))
-  init(t, written, ...initialise.map((word) => word === TENANT ? DEMO_TENANT_ID : word),
-    '--certificate', tls.certificate, '--certificate-key', tls.key, '--database', await freshDatabase(t))
+  init(
+    t,
+    written,
+    ...initialise.map((word) => word === TENANT ? DEMO_TENANT_ID : word),
+    '--certificate',
+    tls.certificate,
+    '--certificate-key',
+    tls.key,
+    '--database',
+    await freshDatabase(t),
+  )
 
   // Step 3. In place of the tenant: a simulated one that has exactly the registration of the manifest.
   const manifest = JSON.parse(readFileSync(join(written, 'app-registration.json'), 'utf8')) as {
-    web: { redirectUris: string[], logoutUrl: string }, optionalClaims: { idToken: { name: OptionalClaim }[] }
+    web: { redirectUris: string[], logoutUrl: string }
+    optionalClaims: { idToken: { name: OptionalClaim }[] }
   }
   const entra = await startEntra({
     directory,
@@ -162,29 +192,41 @@ t.test('README leads in at most six steps to the first person signed in behind n
   })
   t.teardown(() => entra.close())
   mkdirSync(join(place, 'bin'))
-  writeFileSync(join(place, 'bin/az'), `#!/bin/sh
+  writeFileSync(
+    join(place, 'bin/az'),
+    `#!/bin/sh
 case "$*" in
   'account show'*) echo ${DEMO_TENANT_ID} ;;
   'rest --method POST'*) echo ${DEMO_CLIENT_ID} ;;
   'ad app credential reset'*) echo '${CLIENT_SECRET}' ;;
 esac
-`, { mode: 0o755 })
+`,
+    { mode: 0o755 },
+  )
   t.ok(commands.includes('sh config/app-registration.sh'))
   const registered = spawnSync('sh', ['config/app-registration.sh'], {
-    cwd: place, encoding: 'utf8', env: { ...process.env, PATH: `${join(place, 'bin')}:${process.env.PATH}` },
+    cwd: place,
+    encoding: 'utf8',
+    env: { ...process.env, PATH: `${join(place, 'bin')}:${process.env.PATH}` },
   })
   t.equal(registered.status, 0, registered.stderr)
   const file = join(written, 'gatehouse.yaml')
-  writeFileSync(file, replaced(file, {
-    '\nentra:\n': [1, `\nentra:\n  authorityHost: ${entra.url}\n  graphUrl: ${entra.graphUrl}\n  allowHttp: true\n`],
-  }))
+  writeFileSync(
+    file,
+    replaced(file, {
+      '\nentra:\n': [1, `\nentra:\n  authorityHost: ${entra.url}\n  graphUrl: ${entra.graphUrl}\n  allowHttp: true\n`],
+    }),
+  )
 
   // Step 4.
   const conf = join(written, 'nginx/gatehouse.conf')
-  writeFileSync(conf, replaced(conf, {
-    'listen 443 ssl': [3, `listen ${address}:443 ssl`],
-    'http://127.0.0.1:8080': [1, `http://127.0.0.1:${port}`],
-  }))
+  writeFileSync(
+    conf,
+    replaced(conf, {
+      'listen 443 ssl': [3, `listen ${address}:443 ssl`],
+      'http://127.0.0.1:8080': [1, `http://127.0.0.1:${port}`],
+    }),
+  )
   for (const from of ['config/nginx/gatehouse', 'config/nginx/gatehouse.conf']) {
     t.ok(commands.some((command) => command.includes(` ${from} `)), from)
   }
@@ -200,7 +242,9 @@ esac
   await new Promise<void>((resolve) => { // not spawnSync: the simulated Entra ID is in this process
     let shown = ''
     const child = spawn(process.execPath, gatehouse('gatehouse doctor'), { cwd: place, env: started.env })
-    child.stdout.on('data', (chunk: Buffer) => { shown += chunk.toString() })
+    child.stdout.on('data', (chunk: Buffer) => {
+      shown += chunk.toString()
+    })
     child.once('close', () => {
       const failed = shown.split('\n').filter((line) => line.startsWith('FAIL') && !line.includes('not applied yet'))
       t.strictSame(failed, [], shown)

@@ -1,5 +1,5 @@
-// nginx chooses the application by the host of a whole URL in the request line; rules are judged by Host. The shipped files
-// refuse a request in which the two differ, whatever Gatehouse would say of it.
+// nginx chooses the application by the host of a whole URL in the request line; rules are judged by Host. The shipped
+// files refuse a request in which the two differ, whatever Gatehouse would say of it.
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
@@ -24,8 +24,14 @@ t.test('the application: a request line with another host is refused before Gate
   const site = await startSite(t)
   if (!site) return
   for (const method of ['GET', 'POST', 'DELETE']) {
-    for (const other of [OTHER, AUTH, `${OTHER}:443`, `${APP}.${OTHER}`, `x${APP}`, `${APP}x`, '127.0.0.1', `${APP}:80:80`]) {
-      t.equal(await statusOf(site, `${method} https://${APP}/admin HTTP/1.1`, other), REFUSED, `${method}, Host ${other}`)
+    for (
+      const other of [OTHER, AUTH, `${OTHER}:443`, `${APP}.${OTHER}`, `x${APP}`, `${APP}x`, '127.0.0.1', `${APP}:80:80`]
+    ) {
+      t.equal(
+        await statusOf(site, `${method} https://${APP}/admin HTTP/1.1`, other),
+        REFUSED,
+        `${method}, Host ${other}`,
+      )
     }
   }
   t.strictSame([site.asked.length, site.received.length], [0, 0])
@@ -40,7 +46,9 @@ t.test('the application: one host in every spelling is one host', async (t) => {
       t.equal(await statusOf(site, `GET https://${line}/page HTTP/1.1`, host), 200, `${line}, Host ${host}`)
     }
   }
-  t.ok(site.asked.every(({ headers }) => new URL(String(headers['x-original-url'])).hostname.replace(/\.$/, '') === APP))
+  t.ok(
+    site.asked.every(({ headers }) => new URL(String(headers['x-original-url'])).hostname.replace(/\.$/, '') === APP),
+  )
 })
 
 t.test('the application: lines of its own beside the include stand with ours, not in their place', async (t) => {
@@ -54,15 +62,19 @@ t.test('the application: lines of its own beside the include stand with ours, no
 t.test('the pages: a request line with another host is refused', async (t) => {
   const site = await startSite(t)
   if (!site) return
-  for (const other of [OTHER, APP]) t.equal(await statusOf(site, `GET https://${AUTH}/ HTTP/1.1`, other), REFUSED, other)
+  for (const other of [OTHER, APP]) {
+    t.equal(await statusOf(site, `GET https://${AUTH}/ HTTP/1.1`, other), REFUSED, other)
+  }
   t.equal(await statusOf(site, `GET https://${AUTH}/ HTTP/1.1`, AUTH), 200)
   t.equal(site.asked.length, 1)
 })
 
-t.test('the question bears the port of the site, never the client\'s', async (t) => {
+t.test("the question bears the port of the site, never the client's", async (t) => {
   const site = await startSite(t)
   if (!site) return
-  for (const host of [APP, `${APP}:1`]) t.equal(await statusOf(site, 'GET /page HTTP/1.1', host, 'X-Forwarded-Port: 1'), 200)
+  for (const host of [APP, `${APP}:1`]) {
+    t.equal(await statusOf(site, 'GET /page HTTP/1.1', host, 'X-Forwarded-Port: 1'), 200)
+  }
   t.strictSame(site.asked.map(({ headers }) => headers['x-forwarded-port']), ['8443', '8443'])
 })
 
@@ -75,13 +87,37 @@ t.test('the pages: the question is not there in any spelling', async (t) => {
 })
 
 const CLOSED = [
-  '/oauth2/auth', '/oauth2/auth/', '/oauth2/auth;x', '/oauth2/forward-auth?x', '/oauth2/ext-authz', '/oauth2/ext-authz/x',
-  '/oauth2/ext-authz/../start', '/oauth2/ext-authz/%2e%2e/start', '/oauth2/ext-authz/..%2fstart', '/x/../oauth2/auth',
-  '/oauth2/./auth', '//oauth2/auth', '/oauth2//auth', '/oauth2/%61uth', '/oauth2/auth%00', '/oauth2/auth%20', '/oauth2/auth#',
-  '/#/../oauth2/auth', '/.well-known/../oauth2/auth', '/.well-known/jwks.json/../../oauth2/auth', '/%2e/oauth2/auth',
-  '/oauth2/ext-authz/x/../../../.well-known/jwks.json', `https://${AUTH}/oauth2/ext-authz/../start`,
+  '/oauth2/auth',
+  '/oauth2/auth/',
+  '/oauth2/auth;x',
+  '/oauth2/forward-auth?x',
+  '/oauth2/ext-authz',
+  '/oauth2/ext-authz/x',
+  '/oauth2/ext-authz/../start',
+  '/oauth2/ext-authz/%2e%2e/start',
+  '/oauth2/ext-authz/..%2fstart',
+  '/x/../oauth2/auth',
+  '/oauth2/./auth',
+  '//oauth2/auth',
+  '/oauth2//auth',
+  '/oauth2/%61uth',
+  '/oauth2/auth%00',
+  '/oauth2/auth%20',
+  '/oauth2/auth#',
+  '/#/../oauth2/auth',
+  '/.well-known/../oauth2/auth',
+  '/.well-known/jwks.json/../../oauth2/auth',
+  '/%2e/oauth2/auth',
+  '/oauth2/ext-authz/x/../../../.well-known/jwks.json',
+  `https://${AUTH}/oauth2/ext-authz/../start`,
 ]
-const OPEN = ['/', '/?rd=%2F//../', '/oauth2/start?rd=https%3A%2F%2Fx//../', '/.well-known/jwks.json', '/.well-known/jwks.json?x']
+const OPEN = [
+  '/',
+  '/?rd=%2F//../',
+  '/oauth2/start?rd=https%3A%2F%2Fx//../',
+  '/.well-known/jwks.json',
+  '/.well-known/jwks.json?x',
+]
 
 const INCLUDE = /^ *include .*gatehouse-location\.conf;$/m
 
@@ -97,11 +133,18 @@ async function startSite(t: Test, ownLines = ''): Promise<Site | undefined> {
     response.writeHead(200, { 'x-auth-request-user': 'somebody' }).end()
   })
   await new Promise<void>((resolve) => gatehouse.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => { gatehouse.close(); gatehouse.closeAllConnections() })
+  t.teardown(() => {
+    gatehouse.close()
+    gatehouse.closeAllConnections()
+  })
   const [port = 0] = await freePorts(1)
   const site = filledIn('config/proxies/nginx/site.conf.template', {
-    GATEHOUSE_LISTEN: `127.0.0.1:${port}`, GATEHOUSE_PORT: '8443', GATEHOUSE_APP_HOST: APP, GATEHOUSE_AUTH_HOST: AUTH,
-    GATEHOUSE_UPSTREAM: `127.0.0.1:${(gatehouse.address() as AddressInfo).port}`, GATEHOUSE_APP_UPSTREAM: `127.0.0.1:${upstream}`,
+    GATEHOUSE_LISTEN: `127.0.0.1:${port}`,
+    GATEHOUSE_PORT: '8443',
+    GATEHOUSE_APP_HOST: APP,
+    GATEHOUSE_AUTH_HOST: AUTH,
+    GATEHOUSE_UPSTREAM: `127.0.0.1:${(gatehouse.address() as AddressInfo).port}`,
+    GATEHOUSE_APP_UPSTREAM: `127.0.0.1:${upstream}`,
   })
   const text = site.replace(/^ssl_certificate.*\n/gm, '').replace(INCLUDE, (line) => `${line}\n${ownLines}`)
   const running = await runNginx(t, text, port)
@@ -116,7 +159,12 @@ function statusOf({ port }: Site, line: string, host: string, ...headers: string
       socket.write([line, `Host: ${host}`, ...headers, 'Content-Length: 0', 'Connection: close', '', ''].join('\r\n'))
     })
     socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')))
-    socket.on('data', (chunk: Buffer) => { text += chunk.toString() }).on('error', reject)
-    socket.on('end', () => { socket.destroy(); resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0)) })
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    }).on('error', reject)
+    socket.on('end', () => {
+      socket.destroy()
+      resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0))
+    })
   })
 }

@@ -19,13 +19,20 @@ const none = { lines: '', map: '', guard: '' }
 const added = (port: number) => ({ lines: LINES.replace(' 443;', ` ${port};`), map: MAP, guard: GUARD })
 const SIGN_INS = {
   'error_page to the sign-in page': { error: 'error_page 401 =403 /oauth2/sign_in;', location: '' },
-  'a redirect to the sign-in page': { error: 'error_page 401 = @oauth2_signin;', location: 'location @oauth2_signin { return 302 /oauth2/sign_in?rd=$scheme://$http_host$request_uri; }' },
+  'a redirect to the sign-in page': {
+    error: 'error_page 401 = @oauth2_signin;',
+    location: 'location @oauth2_signin { return 302 /oauth2/sign_in?rd=$scheme://$http_host$request_uri; }',
+  },
 }
 
 for (const [name, signIn] of Object.entries(SIGN_INS)) {
   for (const ruled of [false, true]) {
-    t.test(`${name}, ${ruled ? 'with rules and the guide\'s lines' : 'unchanged, without rules'}`, async (t) => {
-      const site = await startSite(t, { ...signIn, more: ruled ? added : () => none }, ruled ? { access: { rules: [{ hosts: ['127.0.0.1'], paths: ['/staff/**'], allow: { staff: true } }] } } : {})
+    t.test(`${name}, ${ruled ? "with rules and the guide's lines" : 'unchanged, without rules'}`, async (t) => {
+      const site = await startSite(
+        t,
+        { ...signIn, more: ruled ? added : () => none },
+        ruled ? { access: { rules: [{ hosts: ['127.0.0.1'], paths: ['/staff/**'], allow: { staff: true } }] } } : {},
+      )
       if (!site) return
       const { app, received } = site
       const browser = createBrowser()
@@ -46,25 +53,40 @@ for (const [name, signIn] of Object.entries(SIGN_INS)) {
 }
 
 t.test('with rules and without the lines nothing that a rule might be about passes, and the log says what is missing', async (t) => {
-  const site = await startSite(t, { ...SIGN_INS['a redirect to the sign-in page'], more: () => none }, { access: { rules: [{ hosts: ['127.0.0.1'], paths: ['/open/**'], allow: 'anyone' }] } })
+  const site = await startSite(t, { ...SIGN_INS['a redirect to the sign-in page'], more: () => none }, {
+    access: { rules: [{ hosts: ['127.0.0.1'], paths: ['/open/**'], allow: 'anyone' }] },
+  })
   if (!site) return
   const { browser } = await site.gateway.signIn(PERSON_IDS.superuser)
   t.not((await browser.ask(`${site.app}/open/x`)).status, 200)
   t.equal(site.received.length, 0)
-  t.ok(site.gateway.log.some(({ code, remedy }) => code === 'target_missing' && /X-Original-URL and X-Original-Method/.test(String(remedy))))
+  t.ok(
+    site.gateway.log.some(({ code, remedy }) =>
+      code === 'target_missing' && /X-Original-URL and X-Original-Method/.test(String(remedy))
+    ),
+  )
 })
 
-interface Nginx { readonly error: string, readonly location: string, readonly more: (port: number) => typeof none }
+interface Nginx {
+  readonly error: string
+  readonly location: string
+  readonly more: (port: number) => typeof none
+}
 
 /** Everything on one host, as the sample has it: server.publicUrl is the application's own. */
 async function startSite(t: Test, { error, location, more }: Nginx, config: Record<string, unknown>) {
   const [port = 0] = await freePorts(1)
   const { lines, map, guard } = more(port)
   const app = `http://127.0.0.1:${port}`
-  const gateway = await startTestGateway(t, { app: { redirectUris: [`${app}/oauth2/callback`, `${app}/oauth2/sign_in`] }, config: { ...config, server: { publicUrl: app } } })
+  const gateway = await startTestGateway(t, {
+    app: { redirectUris: [`${app}/oauth2/callback`, `${app}/oauth2/sign_in`] },
+    config: { ...config, server: { publicUrl: app } },
+  })
   const { received, port: upstream } = await startUpstream(t)
   const listening = (gateway.gateway.app.server.address() as { port: number }).port
-  const running = await runNginx(t, `${map}
+  const running = await runNginx(
+    t,
+    `${map}
   server {
     listen 127.0.0.1:${port};
     ${guard}
@@ -95,7 +117,9 @@ async function startSite(t: Test, { error, location, more }: Nginx, config: Reco
       add_header Set-Cookie $auth_cookie;
       proxy_pass http://127.0.0.1:${upstream};
     }
-  }`, port)
+  }`,
+    port,
+  )
   return running && { app, gateway, received }
 }
 
@@ -105,8 +129,12 @@ function wholeUrl(app: string): Promise<number> {
   return new Promise((resolve, reject) => {
     let text = ''
     const lines = [`GET http://${host}/page HTTP/1.1`, 'Host: status.example.com', 'Connection: close', '', '']
-    const socket = connect(Number(port), hostname, () => { socket.write(lines.join('\r\n')) })
-    socket.on('data', (chunk: Buffer) => { text += chunk.toString() }).on('error', reject)
+    const socket = connect(Number(port), hostname, () => {
+      socket.write(lines.join('\r\n'))
+    })
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    }).on('error', reject)
     socket.on('end', () => resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0)))
   })
 }

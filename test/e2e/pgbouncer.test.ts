@@ -1,5 +1,5 @@
-// Gateways behind real PgBouncer. In transaction mode nothing of a session outlives its transaction: what needs one must not seem to
-// work, and no lock may stay behind. In session mode everything works.
+// Gateways behind real PgBouncer. In transaction mode nothing of a session outlives its transaction: what needs one
+// must not seem to work, and no lock may stay behind. In session mode everything works.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
@@ -17,7 +17,9 @@ t.teardown(stopPostgres)
 
 const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 const TIMEOUTS = { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 24 * 3_600_000, privilegedTimeoutMs: undefined }
-const LOCKS = "select count(*)::int as held from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"
+const LOCKS =
+  "select count(*)::int as held from pg_locks where locktype = 'advisory' and database = (select oid from " +
+  'pg_database where datname = current_database())'
 const NOT_HEARD = 'not heard: every check reads the database'
 
 interface Site {
@@ -34,7 +36,13 @@ interface Site {
 
 async function openSite(t: Test, { direct, pooled }: Pooled): Promise<Site> {
   const door = await startTcpDoor(t, pooled)
-  const replica = (url: string) => startTestGateway(t, { databaseUrl: direct, throughDoor: async () => url, app: { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }, config: { sync: { interval: '1h', privilegedStaleness: '30d' } } })
+  const replica = (url: string) =>
+    startTestGateway(t, {
+      databaseUrl: direct,
+      throughDoor: async () => url,
+      app: { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] },
+      config: { sync: { interval: '1h', privilegedStaleness: '30d' } },
+    })
   const replicas = [await replica(door.url), await replica(pooled)] as const
   const database = openDatabase({ url: pooled, poolSize: 1 })
   t.teardown(() => database.close())
@@ -46,8 +54,18 @@ async function openSite(t: Test, { direct, pooled }: Pooled): Promise<Site> {
       const { browser } = await replicas[0].signIn(person)
       return { browser, cookie: browser.cookieHeader(replicas[0].url) }
     },
-    statuses: (cookie) => Promise.all(replicas.map(async ({ url }) => (await createBrowser().ask(`${url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status)),
-    changes: () => Promise.all(replicas.map(async ({ management }) => ((await (await fetch(`${management}/readyz`)).json()) as { parts: { changes: string } }).parts.changes)),
+    statuses: (cookie) =>
+      Promise.all(
+        replicas.map(async ({ url }) =>
+          (await createBrowser().ask(`${url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status
+        ),
+      ),
+    changes: () =>
+      Promise.all(
+        replicas.map(async ({ management }) =>
+          ((await (await fetch(`${management}/readyz`)).json()) as { parts: { changes: string } }).parts.changes
+        ),
+      ),
     sessions: createSessionAdmin(database, TIMEOUTS),
   }
 }
@@ -55,11 +73,20 @@ async function openSite(t: Test, { direct, pooled }: Pooled): Promise<Site> {
 /** As a process that was killed, and as one that was stopped. */
 async function oneLeads(t: Test, { replicas: [one, two], door, query }: Site): Promise<void> {
   const here = () => [one, two].map(({ gateway }) => gateway.sync?.state().here)
-  const passes = async (...of: TestGateway[]) => { for (const { gateway } of [...of, ...of]) await gateway.sync?.pass() }
+  const passes = async (...of: TestGateway[]) => {
+    for (const { gateway } of [...of, ...of]) await gateway.sync?.pass()
+  }
   await passes(one, two, one)
   t.strictSame(here(), [true, false])
   t.strictSame(await query(LOCKS), [{ held: 1 }])
-  t.match(await query("select a.state, a.backend_xmin, a.backend_xid from pg_locks l join pg_stat_activity a using (pid) where l.locktype = 'advisory' and a.datname = current_database()"), [{ state: 'idle in transaction', backend_xmin: null, backend_xid: null }], 'no vacuum waits for it')
+  t.match(
+    await query(
+      'select a.state, a.backend_xmin, a.backend_xid from pg_locks l join pg_stat_activity a using (pid) where ' +
+        "l.locktype = 'advisory' and a.datname = current_database()",
+    ),
+    [{ state: 'idle in transaction', backend_xmin: null, backend_xid: null }],
+    'no vacuum waits for it',
+  )
   door.shut()
   await until(async () => (await query(LOCKS))[0]?.held === 0)
   await passes(two)
@@ -77,7 +104,8 @@ async function until(wanted: () => Promise<boolean>): Promise<void> {
   while (!await wanted()) await sleep(20)
 }
 
-const inTime = <T>(work: Promise<T>): Promise<T | 'hangs'> => Promise.race([work, sleep(10_000, 'hangs' as const, { ref: false })])
+const inTime = <T>(work: Promise<T>): Promise<T | 'hangs'> =>
+  Promise.race([work, sleep(10_000, 'hangs' as const, { ref: false })])
 
 t.test('a pool in transaction mode', async (t) => {
   const pool = await startPgbouncer(t, 'transaction')
@@ -104,7 +132,9 @@ t.test('a pool in transaction mode', async (t) => {
       await sleep(50)
     }
     t.strictSame([...said], [NOT_HEARD])
-    for (const { log } of replicas) t.equal(log.filter(({ msg }) => msg === 'changes are not heard of').length, 1, 'said once')
+    for (const { log } of replicas) {
+      t.equal(log.filter(({ msg }) => msg === 'changes are not heard of').length, 1, 'said once')
+    }
   })
 
   await t.test('what ended is over at the next check', async (t) => {

@@ -18,8 +18,14 @@ import { until } from '../helpers/until.js'
 
 t.teardown(stopPostgres)
 
-interface Panel { readonly title: string, readonly targets: readonly { readonly expr: string }[] }
-interface Sample { readonly metric: Readonly<Record<string, string>>, readonly value: readonly [number, string] }
+interface Panel {
+  readonly title: string
+  readonly targets: readonly { readonly expr: string }[]
+}
+interface Sample {
+  readonly metric: Readonly<Record<string, string>>
+  readonly value: readonly [number, string]
+}
 
 const PANELS = (JSON.parse(readFileSync('config/grafana-dashboard.json', 'utf8')) as { panels: Panel[] }).panels
 const ALERTS = parse(readFileSync('config/alerts.yml', 'utf8')) as {
@@ -30,7 +36,9 @@ const TARGET = { 'x-original-url': 'https://elsewhere.test/there', 'x-original-m
 t.test('the alert rules do what their own tests say, and each of them has one', async (t) => {
   const promtool = program(t, 'promtool')
   if (promtool === undefined) return
-  const { status, stdout, stderr } = spawnSync(promtool, ['test', 'rules', 'config/alerts.test.yml'], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(promtool, ['test', 'rules', 'config/alerts.test.yml'], {
+    encoding: 'utf8',
+  })
   t.equal(status, 0, `${stdout}${stderr}`)
   const tried = (parse(readFileSync('config/alerts.test.yml', 'utf8')) as { tests: { name: string }[] }).tests
   for (const { alert } of ALERTS.groups.flatMap(({ rules }) => rules)) {
@@ -43,7 +51,8 @@ t.test('in compose Prometheus reaches the management port, and nobody outside do
   const { services } = parse(readFileSync('compose.production.yml', 'utf8')) as { services: Record<string, Service> }
   const { gatehouse, prometheus } = services
   const scrape = parse(readFileSync('config/prometheus.yml', 'utf8')) as {
-    readonly rule_files: string[], readonly scrape_configs: { readonly static_configs: { targets: string[] }[] }[]
+    readonly rule_files: string[]
+    readonly scrape_configs: { readonly static_configs: { targets: string[] }[] }[]
   }
   t.strictSame(scrape.scrape_configs[0]?.static_configs[0]?.targets, ['gatehouse:4181'])
   t.strictSame(gatehouse?.ports, ['127.0.0.1:4180:4180'], 'the management port is not published')
@@ -58,19 +67,27 @@ t.test('in compose Prometheus reaches the management port, and nobody outside do
 })
 
 /** The shipped files, but for the target, the pace and where it listens. */
-async function startPrometheus(t: Test, path: string, gateway: TestGateway): Promise<(query: string) => Promise<Sample[]>> {
+async function startPrometheus(
+  t: Test,
+  path: string,
+  gateway: TestGateway,
+): Promise<(query: string) => Promise<Sample[]>> {
   const home = mkdtempSync(join(tmpdir(), 'gatehouse-prometheus-'))
   t.teardown(() => rmSync(home, { recursive: true, force: true }))
   cpSync('config/alerts.yml', join(home, 'alerts.yml'))
   const shipped = parse(readFileSync('config/prometheus.yml', 'utf8')) as Record<string, unknown>
-  writeFileSync(join(home, 'prometheus.yml'), stringify({
-    ...shipped,
-    global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
-    scrape_configs: [{ job_name: 'gatehouse', static_configs: [{ targets: [new URL(gateway.management).host] }] }],
-  }))
+  writeFileSync(
+    join(home, 'prometheus.yml'),
+    stringify({
+      ...shipped,
+      global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
+      scrape_configs: [{ job_name: 'gatehouse', static_configs: [{ targets: [new URL(gateway.management).host] }] }],
+    }),
+  )
   const [port] = await freePorts(1)
   await run(t, path, [
-    `--config.file=${join(home, 'prometheus.yml')}`, `--storage.tsdb.path=${join(home, 'data')}`,
+    `--config.file=${join(home, 'prometheus.yml')}`,
+    `--storage.tsdb.path=${join(home, 'data')}`,
     `--web.listen-address=127.0.0.1:${port}`,
   ], { port: port ?? 0 })
   return async (query) => {
@@ -81,7 +98,9 @@ async function startPrometheus(t: Test, path: string, gateway: TestGateway): Pro
   }
 }
 
-/** Words of a panel's title, and a series that must have moved: label, value. Where there is none, any value will do. */
+/**
+ * Words of a panel's title, and a series that must have moved: label, value. Where there is none, any value will do.
+ */
 const MOVED: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
   'Answers to proxies': [['status', '200'], ['status', '401'], ['status', '403'], ['status', '503']],
   'Sign-ins: started': [['result', 'ok'], ['result', 'graph_forbidden']],
@@ -110,7 +129,8 @@ t.test('every panel shows what happened', async (t) => {
       session: { outageGrace: '10m' },
       access: { rules: [{ hosts: ['app.test'], allow: 'authenticated' }] },
       groupMapping: MAPPING.map((row) =>
-        row.entraGroup === GROUP_IDS.networkEngineers ? { ...row, groups: ['Not Here'] } : row),
+        row.entraGroup === GROUP_IDS.networkEngineers ? { ...row, groups: ['Not Here'] } : row
+      ),
     },
     async throughDoor(url) {
       door = await startTcpDoor(t, url)
@@ -143,20 +163,25 @@ t.test('every panel shows what happened', async (t) => {
   const revoked = 'max(gatehouse_revocations_total{action="session.revoke"}) == 1'
   t.ok(await until(async () => (await query(revoked)).length > 0), 'a revocation is counted')
   gateway.entra.faults.add({
-    on: 'graph', times: Infinity, then: { kind: 'status', status: 429, headers: { 'retry-after': '600' } },
+    on: 'graph',
+    times: Infinity,
+    then: { kind: 'status', status: 429, headers: { 'retry-after': '600' } },
   })
   await gateway.gateway.sync?.pass()
   door?.shut()
-  t.ok(await until(async () => {
-    await ask()
-    const { status } = await ask(superuser)
-    return status === 503 && (await query('gatehouse_session_lookups_total{from="grace"} > 0')).length > 0
-  }), 'an outage')
+  t.ok(
+    await until(async () => {
+      await ask()
+      const { status } = await ask(superuser)
+      return status === 503 && (await query('gatehouse_session_lookups_total{from="grace"} > 0')).length > 0
+    }),
+    'an outage',
+  )
 
   for (const { title, targets } of PANELS) {
     await t.test(title, async (t) => {
-      const evaluate = async (): Promise<Sample[]> => (await Promise.all(targets.map(({ expr }) =>
-        query(expr.replaceAll('$__rate_interval', '10m'))))).flat()
+      const evaluate = async (): Promise<Sample[]> =>
+        (await Promise.all(targets.map(({ expr }) => query(expr.replaceAll('$__rate_interval', '10m'))))).flat()
       const wanted = Object.entries(MOVED).find(([words]) => title.includes(words))?.[1] ?? []
       const shows = (samples: readonly Sample[], [label, value]: readonly [string, string]): boolean =>
         samples.some(({ metric, value: [, number] }) => (label === '' || metric[label] === value) && Number(number) > 0)
@@ -171,11 +196,15 @@ t.test('every panel shows what happened', async (t) => {
       })
       t.ok(samples.length > 0, 'it is not empty')
       for (const each of wanted) t.ok(shows(samples, each), each.join(' '))
-      for (const { metric, value: [, number] } of samples) t.ok(Number(number) >= 0, `${JSON.stringify(metric)} ${number}`)
+      for (const { metric, value: [, number] } of samples) {
+        t.ok(Number(number) >= 0, `${JSON.stringify(metric)} ${number}`)
+      }
     })
   }
   const firing = async () => (await query('ALERTS')).map(({ metric }) => metric.alertname)
-  for (const alert of ['GatehouseGraphForbidden', 'GatehouseGroupMissing', 'GatehouseUnnamedHost', 'GatehouseAnswers503']) {
+  for (
+    const alert of ['GatehouseGraphForbidden', 'GatehouseGroupMissing', 'GatehouseUnnamedHost', 'GatehouseAnswers503']
+  ) {
     t.ok(await until(async () => (await firing()).includes(alert)), alert)
   }
 })

@@ -1,6 +1,6 @@
 // Real nginx with auth_request, Caddy with forward_auth, HAProxy with our Lua, Traefik with forwardAuth and Envoy with
-// ext_authz, on the very files that are shipped: nobody passes without signing in, identity headers arrive, forged ones do
-// not, and our cookies stay with us. nginx, Caddy and HAProxy over http, Traefik and Envoy over TLS.
+// ext_authz, on the very files that are shipped: nobody passes without signing in, identity headers arrive, forged ones
+// do not, and our cookies stay with us. nginx, Caddy and HAProxy over http, Traefik and Envoy over TLS.
 import { writeFileSync } from 'node:fs'
 import { request as requestHttp, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as requestHttps } from 'node:https'
@@ -88,7 +88,10 @@ for (const proxy of PROXIES) {
     await t.test('a program that is not signed in gets 401, a page load is sent to sign in', async (t) => {
       const browser = newBrowser()
       t.equal((await browser.ask(`${app}/deep`, { headers: { accept: 'application/json' } })).status, 401)
-      t.equal((await browser.ask(`${app}/deep`, { headers: { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' } })).status, 401)
+      t.equal(
+        (await browser.ask(`${app}/deep`, { headers: { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' } })).status,
+        401,
+      )
       const sent = await browser.ask(`${app}/deep`)
       t.equal(sent.status, 302)
       t.ok(sent.location?.startsWith(`${gateway.url}/oauth2/start?rd=`), 'to publicUrl, absolutely')
@@ -100,11 +103,21 @@ for (const proxy of PROXIES) {
       const deep = `${app}/deep/page?a=1&b=two%20words&c=x%2Fy,z`
       const answer = await pickPerson(browser, await browser.follow(deep), PERSON_IDS.superuser)
       t.equal(answer.status, 200)
-      if (answer.status !== 200) t.comment(answer.text, gateway.rawLog.filter((line) => !line.includes('"trace"')).slice(-5).join(''))
+      if (answer.status !== 200) {
+        t.comment(
+          answer.text,
+          gateway.rawLog.filter((line) => !line.includes('"trace"')).slice(-5).join(''),
+        )
+      }
       t.equal(answer.trail.at(-1), deep)
       const { headers, url } = received.at(-1) ?? { headers: {}, url: '' }
       t.equal(url, '/deep/page?a=1&b=two%20words&c=x%2Fy,z')
-      t.match(headers, { 'remote-user': 'sue.super@contoso.example', 'x-auth-request-groups': 'NetBox Superusers', 'x-auth-request-superuser': 'true', 'x-auth-request-staff': 'true' })
+      t.match(headers, {
+        'remote-user': 'sue.super@contoso.example',
+        'x-auth-request-groups': 'NetBox Superusers',
+        'x-auth-request-superuser': 'true',
+        'x-auth-request-staff': 'true',
+      })
     })
 
     await t.test('a forged identity header never arrives, in whatever spelling, signed in or as somebody without groups', async (t) => {
@@ -114,7 +127,10 @@ for (const proxy of PROXIES) {
         await who.ask(`${app}/forged`, { headers: FORGED })
         t.equal(received.length, 1)
         const { headers, raw } = received[0] ?? { headers: {} as IncomingHttpHeaders, raw: [] }
-        t.notOk(raw.some((part) => part.includes('forged')), `no forged value among ${raw.filter((part) => part.includes('forged')).join()}`)
+        t.notOk(
+          raw.some((part) => part.includes('forged')),
+          `no forged value among ${raw.filter((part) => part.includes('forged')).join()}`,
+        )
         t.equal(headers['x-auth-request-groups'] ?? '', groups)
         t.equal(headers['remote-groups'] ?? '', groups)
       }
@@ -125,7 +141,9 @@ for (const proxy of PROXIES) {
       const ours = browser.cookieHeader(app)
       t.match(ours, /gatehouse_session=/)
       await fetchWithCookie(browser, `theme=dark; ${ours}; gatehouse_login=x; lang=en`)
-      const names = (received[0]?.headers.cookie ?? '').split(';').map((pair) => pair.trim().split('=')[0]).filter((name) => name !== '')
+      const names = (received[0]?.headers.cookie ?? '').split(';').map((pair) => pair.trim().split('=')[0]).filter((
+        name,
+      ) => name !== '')
       if (name.startsWith('Traefik')) { // cannot take single cookies away: its file says so
         t.same(names, ['theme', '__Secure-gatehouse_session', 'gatehouse_login', 'lang'])
         return
@@ -143,8 +161,12 @@ for (const proxy of PROXIES) {
       t.equal((await browser.ask(`${app}/head`, { method: 'HEAD' })).status, 200)
       t.equal((await browser.ask(`${app}/thing`, { method: 'DELETE' })).status, 200)
       t.same(received.map((each) => each.method), ['POST', 'HEAD', 'DELETE'])
-      for (const path of ['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/ext-authz/x', '/oauth2/ext-authz']) t.equal((await browser.ask(`${gateway.url}${path}`)).status, 404)
-      for (const path of CLOSED) t.equal(await rawStatus(gateway.url, path, { cookie: browser.cookieHeader(app) }), 404, path)
+      for (const path of ['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/ext-authz/x', '/oauth2/ext-authz']) {
+        t.equal((await browser.ask(`${gateway.url}${path}`)).status, 404)
+      }
+      for (const path of CLOSED) {
+        t.equal(await rawStatus(gateway.url, path, { cookie: browser.cookieHeader(app) }), 404, path)
+      }
     })
 
     await t.test('the application is asked for what was judged: no other host, no path but one that begins with a slash', async (t) => {
@@ -154,22 +176,32 @@ for (const proxy of PROXIES) {
       t.equal(received.at(-1)?.url, '/absolute?x=%20')
       received.length = 0
       const { host } = new URL(app)
-      for (const hosts of [`${host},evil.test`, `evil.test,${host}`]) await rawStatus(app, '/hosts', { cookie, host: hosts }) // each proxy says no in its own way
+      for (const hosts of [`${host},evil.test`, `evil.test,${host}`]) {
+        await rawStatus(app, '/hosts', { cookie, host: hosts })
+      } // each proxy says no in its own way
       await rawStatus(app, '*', { cookie }, 'OPTIONS')
       await rawStatus(app, host, { cookie }, 'CONNECT')
       t.same(received.map(({ method, url }) => `${method} ${url}`), [])
     })
 
-    await t.test('30 KB of the application\'s own cookies are no obstacle, and 40 KB none to HAProxy', async (t) => {
-      const other = Array.from({ length: name.startsWith('HAProxy') ? 11 : 8 }, (_, index) => `big${index}=${'x'.repeat(3_700)}`).join('; ')
+    await t.test("30 KB of the application's own cookies are no obstacle, and 40 KB none to HAProxy", async (t) => {
+      const other = Array.from(
+        { length: name.startsWith('HAProxy') ? 11 : 8 },
+        (_, index) => `big${index}=${'x'.repeat(3_700)}`,
+      ).join('; ')
       t.equal((await fetchWithCookie(browser, `${browser.cookieHeader(app)}; ${other}`)).status, 200)
     })
 
-    await t.test('the signed assertion arrives, and is this application\'s', async (t) => {
+    await t.test("the signed assertion arrives, and is this application's", async (t) => {
       received.length = 0
       await browser.ask(`${app}/whoami`)
       const [claims = {}] = [decodeJwt(String(received[0]?.headers['x-gatehouse-assertion']))]
-      t.match(claims, { iss: gateway.url, aud: new URL(app).hostname, username: 'sue.super@contoso.example', is_superuser: true })
+      t.match(claims, {
+        iss: gateway.url,
+        aud: new URL(app).hostname,
+        username: 'sue.super@contoso.example',
+        is_superuser: true,
+      })
     })
 
     await t.test('a WebSocket opens for who is signed in, and for nobody else', async (t) => {
@@ -178,9 +210,18 @@ for (const proxy of PROXIES) {
       t.equal(await echoed(site, browser.cookieHeader(app), 'through and back'), 'through and back')
     })
 
-    await t.test('a refusal is Gatehouse\'s own page for a person and JSON for a program, with the rule', async (t) => {
+    await t.test("a refusal is Gatehouse's own page for a person and JSON for a program, with the rule", async (t) => {
       const { browser: guest } = await signIn(PERSON_IDS.guest)
-      gateway.reload({ access: { default: 'deny', rules: [{ hosts: [new URL(app).hostname], paths: ['/open/**'], allow: 'anyone' }, { hosts: [new URL(app).hostname], paths: ['/guests/**'], allow: { groups: ['Read Only'] } }] } })
+      gateway.reload({
+        access: {
+          default: 'deny',
+          rules: [{ hosts: [new URL(app).hostname], paths: ['/open/**'], allow: 'anyone' }, {
+            hosts: [new URL(app).hostname],
+            paths: ['/guests/**'],
+            allow: { groups: ['Read Only'] },
+          }],
+        },
+      })
       received.length = 0
       const page = await guest.ask(`${app}/secret?x=1`)
       t.equal(page.status, 403)
@@ -189,10 +230,18 @@ for (const proxy of PROXIES) {
       t.match(page.headers.get('content-type'), /text\/html/)
       const json = await guest.ask(`${app}/secret`, { headers: { accept: 'application/json' } })
       t.equal(json.status, 403)
-      t.match(JSON.parse(json.text), { error: 'not_allowed', rule: 'access.default', username: 'gus.guest@fabrikam.example' })
+      t.match(JSON.parse(json.text), {
+        error: 'not_allowed',
+        rule: 'access.default',
+        username: 'gus.guest@fabrikam.example',
+      })
       t.equal(received.length, 0)
       t.equal((await guest.ask(`${app}/guests/x`)).status, 200)
-      t.equal((await newBrowser().ask(`${app}/open/x`, { headers: FORGED })).status, 200, 'anyone passes where a rule says so')
+      t.equal(
+        (await newBrowser().ask(`${app}/open/x`, { headers: FORGED })).status,
+        200,
+        'anyone passes where a rule says so',
+      )
       t.notOk(received.at(-1)?.raw.some((part) => part.includes('forged')), 'as nobody')
       for (const up of ['/../', '/%2e%2e/', '/..%2f', '//../', '/%252e%252e/']) {
         const path = `/open${up}secret`
@@ -216,7 +265,10 @@ for (const proxy of PROXIES) {
       for (const [answer, status] of BROKEN) {
         const broken = await startBroken(t, proxy, answer)
         if (!broken) return
-        const answered = await rawStatusAt(broken, broken.app, '/x', { cookie: browser.cookieHeader(app), accept: 'text/html' }).catch(() => 'no HTTP') // nginx hands nonsense on
+        const answered = await rawStatusAt(broken, broken.app, '/x', {
+          cookie: browser.cookieHeader(app),
+          accept: 'text/html',
+        }).catch(() => 'no HTTP') // nginx hands nonsense on
         if (name.startsWith('HAProxy')) t.equal(answered, status)
         t.equal(broken.received.length, 0, `${answered} after ${JSON.stringify(answer)}`)
       }
@@ -245,22 +297,64 @@ t.test('HAProxy lets nobody pass when its Lua fails or says nothing', async (t) 
 })
 
 /** Other spellings of the question, which Gatehouse might read as it. */
-const CLOSED = ['/oauth2/%61uth', '/%6fauth2/forward-auth', '/oauth2/forward%2Dauth', '/oauth2/%65xt-authz/x', '/oauth2/ext%2dauthz/x', '/oauth2/auth?x', '/oauth2/auth/', '//oauth2/auth', '/oauth2//auth', '/OAUTH2/AUTH']
+const CLOSED = [
+  '/oauth2/%61uth',
+  '/%6fauth2/forward-auth',
+  '/oauth2/forward%2Dauth',
+  '/oauth2/%65xt-authz/x',
+  '/oauth2/ext%2dauthz/x',
+  '/oauth2/auth?x',
+  '/oauth2/auth/',
+  '//oauth2/auth',
+  '/oauth2//auth',
+  '/OAUTH2/AUTH',
+]
 
 /** What a Gatehouse that is not itself may answer, and what HAProxy makes of it. */
 const BROKEN = [
-  ['', 503], ['nonsense\r\n\r\n', 503], ['HTTP/1.1 200 OK\r\nRemote-User: half', 503], ['HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n', 503],
+  ['', 503],
+  ['nonsense\r\n\r\n', 503],
+  ['HTTP/1.1 200 OK\r\nRemote-User: half', 503],
+  ['HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n', 503],
   ['HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n', 500],
 ] as const
 
 const FORGED = {
-  'X-Auth-Request-User': 'forged', 'X-Auth-Request-Email': 'forged', 'X-Auth-Request-Groups': 'forged', 'X-Auth-Request-Superuser': 'forged',
-  'X-Auth-Request-Preferred-Username': 'forged', 'X-Auth-Request-Staff': 'forged', 'X-Auth-Request-Redirect': 'forged',
-  'X_Auth_Request_User': 'forged', 'x_auth_request_groups': 'forged', 'X-AUTH_REQUEST-USER': 'forged',
-  'Remote-User': 'forged', 'REMOTE-GROUPS': 'forged', 'Remote_User': 'forged', 'remote_groups': 'forged', 'Remote-Name': 'forged', 'Remote-Email': 'forged',
-  'X-Gatehouse-Assertion': 'forged', 'X_Gatehouse_Assertion': 'forged', 'X-Original-URL': 'forged', 'X-Original-Method': 'forged', 'X-Forwarded-Uri': 'forged', 'X-Forwarded-Method': 'forged', 'X_Forwarded_Host': 'forged', 'Forwarded': 'for=forged', 'X-Gatehouse-Error': 'forged', 'X-Unrelated': 'harmless',
+  'X-Auth-Request-User': 'forged',
+  'X-Auth-Request-Email': 'forged',
+  'X-Auth-Request-Groups': 'forged',
+  'X-Auth-Request-Superuser': 'forged',
+  'X-Auth-Request-Preferred-Username': 'forged',
+  'X-Auth-Request-Staff': 'forged',
+  'X-Auth-Request-Redirect': 'forged',
+  'X_Auth_Request_User': 'forged',
+  'x_auth_request_groups': 'forged',
+  'X-AUTH_REQUEST-USER': 'forged',
+  'Remote-User': 'forged',
+  'REMOTE-GROUPS': 'forged',
+  'Remote_User': 'forged',
+  'remote_groups': 'forged',
+  'Remote-Name': 'forged',
+  'Remote-Email': 'forged',
+  'X-Gatehouse-Assertion': 'forged',
+  'X_Gatehouse_Assertion': 'forged',
+  'X-Original-URL': 'forged',
+  'X-Original-Method': 'forged',
+  'X-Forwarded-Uri': 'forged',
+  'X-Forwarded-Method': 'forged',
+  'X_Forwarded_Host': 'forged',
+  'Forwarded': 'for=forged',
+  'X-Gatehouse-Error': 'forged',
+  'X-Unrelated': 'harmless',
   // CGI, WSGI, PHP and others read each of these characters as the hyphen that it is not.
-  ...Object.fromEntries([...'!#$%&\'*+.^_`|~'].flatMap((odd) => [[`X${odd}Auth${odd}Request${odd}User`, 'forged'], [`X-Auth-Request${odd}Groups`, 'forged'], [`Remote${odd}User`, 'forged'], [`X-Gatehouse${odd}Assertion`, 'forged']])),
+  ...Object.fromEntries(
+    [..."!#$%&'*+.^_`|~"].flatMap((
+      odd,
+    ) => [[`X${odd}Auth${odd}Request${odd}User`, 'forged'], [`X-Auth-Request${odd}Groups`, 'forged'], [
+      `Remote${odd}User`,
+      'forged',
+    ], [`X-Gatehouse${odd}Assertion`, 'forged']]),
+  ),
 }
 
 type Reached = Pick<Site, 'app' | 'address'>
@@ -288,8 +382,11 @@ function rawStatusAt(site: Reached, origin: string, ...[path, headers = {}, meth
 }
 
 const HANDSHAKE = {
-  'connection': 'Upgrade', 'upgrade': 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
-  'sec-websocket-version': '13', 'sec-fetch-mode': 'websocket',
+  'connection': 'Upgrade',
+  'upgrade': 'websocket',
+  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  'sec-websocket-version': '13',
+  'sec-fetch-mode': 'websocket',
 }
 
 async function handshake(site: Reached, cookie: string): Promise<number> {
@@ -320,14 +417,21 @@ async function startBroken(t: Test, proxy: Kind, answer: string): Promise<Omit<S
     socket.on('error', () => undefined).once('data', () => socket.end(answer))
   })
   await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => { gateway.close() })
+  t.teardown(() => {
+    gateway.close()
+  })
   return await proxy.before(t, `127.0.0.1:${(gateway.address() as { port: number }).port}`)
 }
 
 async function startBefore(t: Test, start: StartHttp, gateway: string): Promise<Omit<Site, 'gateway'> | undefined> {
   const { received, port } = await startUpstream(t)
   const [appPort = 0, authPort = 0] = await freePorts(2)
-  const addresses = { app: `127.0.0.1:${appPort}`, auth: `127.0.0.1:${authPort}`, gateway, upstream: `127.0.0.1:${port}` }
+  const addresses = {
+    app: `127.0.0.1:${appPort}`,
+    auth: `127.0.0.1:${authPort}`,
+    gateway,
+    upstream: `127.0.0.1:${port}`,
+  }
   return await start(t, addresses) ? { app: `http://127.0.0.1:${appPort}`, received } : undefined
 }
 

@@ -13,7 +13,10 @@ import { startUpstream, type Received } from '../helpers/upstream.js'
 
 const WEBSOCKET = ['Upgrade: websocket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13']
 
-interface Asked { readonly url: string, readonly headers: Readonly<Record<string, string | string[] | undefined>> }
+interface Asked {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+}
 
 interface Site {
   readonly name: string
@@ -23,8 +26,10 @@ interface Site {
   readonly asked: Asked[]
 }
 
-const named = (...beginnings: string[]) => PROXIES.filter(({ name, file }) =>
-  file !== 'ingress-nginx.yaml' && beginnings.some((beginning) => name.startsWith(beginning)))
+const named = (...beginnings: string[]) =>
+  PROXIES.filter(({ name, file }) =>
+    file !== 'ingress-nginx.yaml' && beginnings.some((beginning) => name.startsWith(beginning))
+  )
 
 t.test('what Connection names takes no identity header away, and a WebSocket still opens', async (t) => {
   for (const site of await sites(t, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
@@ -57,7 +62,7 @@ t.test('no upgrade but a WebSocket reaches the application', async (t) => {
   }
 })
 
-t.test('60 KB of the application\'s own cookies pass', async (t) => {
+t.test("60 KB of the application's own cookies pass", async (t) => {
   const cookie = Array.from({ length: 30 }, (_, index) => `c${index}=${'x'.repeat(2_000)}`).join('; ')
   for (const site of await sites(t, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
     t.equal((await get(site, '/x', [`Cookie: ${cookie}`, 'Connection: close'])).status, 200, site.name)
@@ -110,9 +115,22 @@ t.test('the pages: neither the question nor what makes a question of a page', as
 const ASKING = ['X-Forwarded-Uri: /x', 'X-Forwarded-Method: PUT', 'X-Auth-Request-Redirect: https://evil.test/']
 const QUESTION = /\/oauth2\/(auth|forward-auth|ext-authz)|^[^?]*(%|\/\/|\.\.)/
 const CLOSED = [
-  '/oauth2/auth', '/oauth2/auth/', '/oauth2/auth;x', '/oauth2/forward-auth', '/oauth2/ext-authz', '/oauth2/ext-authz/x',
-  '/oauth2/ext-authz/../start', '/oauth2/ext-authz/%2e%2e/start', '/oauth2/ext-authz/..%2fstart', '/x/../oauth2/auth',
-  '/oauth2/./auth', '//oauth2/auth', '/oauth2//auth', '/oauth2/%61uth', '/oauth2/auth%20', '/%2e/oauth2/auth',
+  '/oauth2/auth',
+  '/oauth2/auth/',
+  '/oauth2/auth;x',
+  '/oauth2/forward-auth',
+  '/oauth2/ext-authz',
+  '/oauth2/ext-authz/x',
+  '/oauth2/ext-authz/../start',
+  '/oauth2/ext-authz/%2e%2e/start',
+  '/oauth2/ext-authz/..%2fstart',
+  '/x/../oauth2/auth',
+  '/oauth2/./auth',
+  '//oauth2/auth',
+  '/oauth2//auth',
+  '/oauth2/%61uth',
+  '/oauth2/auth%20',
+  '/%2e/oauth2/auth',
 ]
 
 t.test('401 bears one challenge', async (t) => {
@@ -170,7 +188,10 @@ async function sites(t: Test, ...names: string[]): Promise<Site[]> {
 
 /** Every proxy of these names, each with an application and a Gatehouse of its own that answers so. */
 async function sitesThatSay(
-  t: Test, status: number, headers: Readonly<Record<string, string>>, ...names: string[]
+  t: Test,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  ...names: string[]
 ): Promise<Site[]> {
   const tls = identityFiles(t)
   const all: Site[] = []
@@ -183,7 +204,10 @@ async function sitesThatSay(
       response.writeHead(status, headers).end(status === 503 ? '<h1>503</h1>' : '{}')
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    t.teardown(() => { server.close(); server.closeAllConnections() })
+    t.teardown(() => {
+      server.close()
+      server.closeAllConnections()
+    })
     const started = await startProxy(t, proxy, { gateway: gatewayOn(server), upstream: `127.0.0.1:${port}`, tls })
     if (started === undefined) return []
     asked.length = 0

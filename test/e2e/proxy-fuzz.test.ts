@@ -39,8 +39,9 @@ t.test('random requests: nothing reaches the application that some reading refus
 /** Beside the results of other proxies under the same seed. */
 function keep(results: readonly LongResult[]): void {
   const kept = existsSync(LONG_RUN) ? (JSON.parse(readFileSync(LONG_RUN, 'utf8')) as LongRun) : { seed, results: [] }
-  const others =
-    kept.seed === seed ? kept.results.filter(({ proxy }) => !results.some((each) => each.proxy === proxy)) : []
+  const others = kept.seed === seed
+    ? kept.results.filter(({ proxy }) => !results.some((each) => each.proxy === proxy))
+    : []
   const order = PROXIES.map(({ name }) => name)
   const all = [...others, ...results].sort((a, b) => order.indexOf(a.proxy) - order.indexOf(b.proxy))
   writeFileSync(LONG_RUN, `${JSON.stringify({ seed, results: all }, null, 2)}\n`)

@@ -1,6 +1,7 @@
-// Two replicas as processes behind real nginx, on a PostgreSQL of their own, under load: one after the other is restarted, one is killed,
-// PostgreSQL is killed, changes cannot be heard of. Nobody may notice what nobody has to notice, and nothing that ended is
-// believed for longer than the bounds say. Times are printed; only the bounds are judged.
+// Two replicas as processes behind real nginx, on a PostgreSQL of their own, under load: one after the other is
+// restarted, one is killed, PostgreSQL is killed, changes cannot be heard of. Nobody may notice what nobody has to
+// notice, and nothing that ended is believed for longer than the bounds say. Times are printed; only the bounds are
+// judged.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,18 +22,27 @@ import { filledIn, folder, runNginx } from '../helpers/proxies.js'
 import { connect, type Query } from '../helpers/sql.js'
 import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
 
-// Bounds of the contract: what ended counts on every replica within a second; where changes are not heard of within five; where the
-// database is unreachable warm sessions go on for outageGrace, staff not beyond the noticing, which takes at most five.
+// Bounds of the contract: what ended counts on every replica within a second; where changes are not heard of within
+// five; where the database is unreachable warm sessions go on for outageGrace, staff not beyond the noticing, which
+// takes at most five.
 const HEARD_MS = 1_000
 const UNHEARD_MS = 5_000
 const GRACE_MS = 6_000
-/** What a notice may be late on a machine that does the load's, nginx's, PostgreSQL's and Entra ID's work on the same two cores. */
+/**
+ * What a notice may be late on a machine that does the load's, nginx's, PostgreSQL's and Entra ID's work on the same
+ * two cores.
+ */
 const SLACK_MS = 500
 const A_SECOND = 500
 const AGENT = new Agent({ connections: 128, keepAliveTimeout: 4_000 })
 t.teardown(() => AGENT.destroy())
 
-interface Person { readonly cookie: string, readonly username: string, readonly hash: string, endedAt?: number }
+interface Person {
+  readonly cookie: string
+  readonly username: string
+  readonly hash: string
+  endedAt?: number
+}
 
 t.test('two replicas behind nginx', async (t) => {
   const site = await openSite(t)
@@ -49,12 +59,21 @@ t.test('two replicas behind nginx', async (t) => {
   /** A question through nginx. @returns `ok`, or what is wrong with the answer */
   const question = async (person: Person | undefined): Promise<string> => {
     const asked = performance.now()
-    const { statusCode, body } = await request(`${app}/x`, { dispatcher: AGENT, headers: { accept: 'application/json', ...(person && { cookie: person.cookie }) } })
+    const { statusCode, body } = await request(`${app}/x`, {
+      dispatcher: AGENT,
+      headers: { accept: 'application/json', ...(person && { cookie: person.cookie }) },
+    })
     const text = await body.text()
     if (statusCode === 200 && person === undefined) return 'WRONG 200'
-    if (statusCode === 200 && person?.endedAt !== undefined) return asked > person.endedAt + HEARD_MS + SLACK_MS ? 'WRONG 200' : 'ok'
+    if (statusCode === 200 && person?.endedAt !== undefined) {
+      return asked > person.endedAt + HEARD_MS + SLACK_MS
+        ? 'WRONG 200'
+        : 'ok'
+    }
     if (statusCode === 200) return text === person?.username ? 'ok' : 'WRONG person'
-    return statusCode === 401 && (person === undefined || person.endedAt !== undefined) ? 'ok' : `question ${statusCode}`
+    return statusCode === 401 && (person === undefined || person.endedAt !== undefined)
+      ? 'ok'
+      : `question ${statusCode}`
   }
   const login = async (): Promise<string> => {
     const browser = createBrowser({ dispatcher: AGENT })
@@ -76,7 +95,12 @@ t.test('two replicas behind nginx', async (t) => {
   const under = async (work: () => Promise<void>) => {
     const victims = await Promise.all(Array.from({ length: 10 }, () => site.signIn(PERSON_IDS.nested)))
     const load = startLoad(A_SECOND, mixture(victims))
-    const ending = (async () => { for (const victim of victims) { await sleep(400); await end(victim) } })()
+    const ending = (async () => {
+      for (const victim of victims) {
+        await sleep(400)
+        await end(victim)
+      }
+    })()
     await sleep(1_000)
     await work()
     await ending
@@ -86,7 +110,9 @@ t.test('two replicas behind nginx', async (t) => {
 
   await t.test('replicas are restarted one after the other under load: not one request fails', async (t) => {
     const begun = createBrowser()
-    const start = await begun.ask(`${one.url}/oauth2/start?rd=${encodeURIComponent(`${app}/begun`)}`, { headers: { host: new URL(auth).host } })
+    const start = await begun.ask(`${one.url}/oauth2/start?rd=${encodeURIComponent(`${app}/begun`)}`, {
+      headers: { host: new URL(auth).host },
+    })
     const times: string[] = []
     const outcomes = await under(async () => {
       for (const replica of [one, two]) {
@@ -94,7 +120,11 @@ t.test('two replicas behind nginx', async (t) => {
         await replica.stop()
         const stopped = performance.now()
         await replica.start()
-        times.push(`stopped in ${(stopped - from).toFixed(0)} ms, ready again after ${(performance.now() - stopped).toFixed(0)} ms`)
+        times.push(
+          `stopped in ${(stopped - from).toFixed(0)} ms, ready again after ${
+            (performance.now() - stopped).toFixed(0)
+          } ms`,
+        )
       }
     })
     t.comment(`rolling restart: ${times.join('; ')}; ${figures(outcomes)}`)
@@ -119,40 +149,80 @@ t.test('two replicas behind nginx', async (t) => {
     })
     const failed = outcomes.filter(({ result }) => result !== 'ok')
     t.comment(`one killed: ${figures(outcomes)}; started again in ${back.toFixed(0)} ms`)
-    t.strictSame(failed.filter(({ result }) => !result.startsWith('login, callback')), [], 'questions are asked of the other one; a code that was redeemed cannot be')
+    t.strictSame(
+      failed.filter(({ result }) => !result.startsWith('login, callback')),
+      [],
+      'questions are asked of the other one; a code that was redeemed cannot be',
+    )
     t.ok(failed.every(({ at }) => at < killed), 'no login but those that were under way')
   })
 
   /** Asks both replicas for each of them every so often, until it is stopped. */
   const watch = (who: Readonly<Record<string, Person>>) => {
-    const seen: { readonly name: string, readonly replica: number, readonly asked: number, readonly status: number }[] = []
+    const seen: { readonly name: string, readonly replica: number, readonly asked: number, readonly status: number }[] =
+      []
     const state = { running: true }
-    const all = Promise.all(Object.entries(who).flatMap(([name, person]) => [one, two].map(async ({ url }, replica) => {
-      while (state.running) {
-        const asked = performance.now()
-        const status = await ask(url, person)
-        seen.push({ name, replica, asked, status })
-        await sleep(20)
-      }
-    })))
+    const all = Promise.all(
+      Object.entries(who).flatMap(([name, person]) =>
+        [one, two].map(async ({ url }, replica) => {
+          while (state.running) {
+            const asked = performance.now()
+            const status = await ask(url, person)
+            seen.push({ name, replica, asked, status })
+            await sleep(20)
+          }
+        })
+      ),
+    )
     return {
       /** Of those asked within the window. */
-      statuses: (name: string, from: number, to = Infinity) => [...new Set(seen.filter((each) => each.name === name && each.asked > from && each.asked < to).map(({ status }) => status))].sort(),
+      statuses: (name: string, from: number, to = Infinity) =>
+        [
+          ...new Set(
+            seen.filter((each) => each.name === name && each.asked > from && each.asked < to).map(({ status }) =>
+              status
+            ),
+          ),
+        ].sort(),
       /** How long after `from` somebody was last believed (before `to`), per replica. */
-      believed: (name: string, from: number, to = Infinity) => [0, 1].map((replica) => Math.max(0, ...seen.filter((each) => each.name === name && each.replica === replica && each.status === 200 && each.asked < to).map(({ asked }) => asked - from))),
+      believed: (name: string, from: number, to = Infinity) =>
+        [0, 1].map((replica) =>
+          Math.max(
+            0,
+            ...seen.filter((each) =>
+              each.name === name && each.replica === replica && each.status === 200 && each.asked < to
+            ).map(({ asked }) => asked - from),
+          )
+        ),
       /** When both first answered this after `from`. */
-      first: (name: string, from: number, status: number) => Math.max(...[0, 1].map((replica) => (seen.find((each) => each.name === name && each.replica === replica && each.asked > from && each.status === status)?.asked ?? Infinity) - from)),
-      stop: async () => { state.running = false; await all },
+      first: (name: string, from: number, status: number) =>
+        Math.max(
+          ...[0, 1].map((replica) =>
+            (seen.find((each) =>
+              each.name === name && each.replica === replica && each.asked > from && each.status === status
+            )?.asked ?? Infinity) - from
+          ),
+        ),
+      stop: async () => {
+        state.running = false
+        await all
+      },
     }
   }
   const heard = async (): Promise<void> => {
-    for (const { management } of [one, two]) while (!(await (await fetch(`${management}/readyz`)).text()).includes('"heard"')) await sleep(20)
+    for (const { management } of [one, two]) {
+      while (!(await (await fetch(`${management}/readyz`)).text()).includes('"heard"')) {
+        await sleep(20)
+      }
+    }
   }
   const rounded = (numbers: readonly number[]) => numbers.map((ms) => `${ms.toFixed(0)} ms`).join(' and ')
 
   await t.test('PostgreSQL is killed and comes back', async (t) => {
     const [before, meanwhile] = [await site.signIn(PERSON_IDS.nested), await site.signIn(PERSON_IDS.nested)]
-    for (const { url } of [one, two]) for (const person of [before, meanwhile, ordinary, staff]) t.equal(await ask(url, person), 200)
+    for (const { url } of [one, two]) {
+      for (const person of [before, meanwhile, ordinary, staff]) t.equal(await ask(url, person), 200)
+    }
     const seen = watch({ before, meanwhile, ordinary, staff })
     await sleep(300)
     await end(before)
@@ -177,13 +247,25 @@ t.test('two replicas behind nginx', async (t) => {
     t.notOk(seen.statuses('before', killed + GRACE_MS).includes(200), 'what ended right before is over')
     t.ok(Math.max(...seen.believed('meanwhile', endedMeanwhile)) <= UNHEARD_MS, 'what ended as it came back is over')
     t.strictSame(seen.statuses('meanwhile', recovered), [401])
-    for (const name of ['ordinary', 'staff']) t.strictSame(seen.statuses(name, recovered), [200], `${name}, without a restart`)
+    for (const name of ['ordinary', 'staff']) {
+      t.strictSame(seen.statuses(name, recovered), [200], `${name}, without a restart`)
+    }
     t.equal(signingIn, 'ok')
     for (const replica of [one, two]) t.notOk(replica.ended(), 'the same processes')
-    t.comment(`PostgreSQL killed: staff last believed ${rounded(seen.believed('staff', killed, outage))} after it; started in ${(answering - outage).toFixed(0)} ms; from its first answer: people 200 after ${seen.first('ordinary', answering, 200).toFixed(0)} ms, staff after ${seen.first('staff', answering, 200).toFixed(0)} ms, changes heard after ${(recovered - answering).toFixed(0)} ms; ended right before the kill: last believed ${rounded(seen.believed('before', killed))} after it; ended as it came back: ${rounded(seen.believed('meanwhile', endedMeanwhile))}`)
+    t.comment(
+      `PostgreSQL killed: staff last believed ${rounded(seen.believed('staff', killed, outage))} after it; started in ${
+        (answering - outage).toFixed(0)
+      } ms; from its first answer: people 200 after ${
+        seen.first('ordinary', answering, 200).toFixed(0)
+      } ms, staff after ${seen.first('staff', answering, 200).toFixed(0)} ms, changes heard after ${
+        (recovered - answering).toFixed(0)
+      } ms; ended right before the kill: last believed ${
+        rounded(seen.believed('before', killed))
+      } after it; ended as it came back: ${rounded(seen.believed('meanwhile', endedMeanwhile))}`,
+    )
   })
 
-  await t.test('the listeners\' connections end', async (t) => {
+  await t.test("the listeners' connections end", async (t) => {
     const fresh = await connect(t, postgres.url)
     const gone = await site.signIn(PERSON_IDS.nested)
     for (const { url } of [one, two]) for (const person of [gone, ordinary]) t.equal(await ask(url, person), 200)
@@ -199,10 +281,14 @@ t.test('two replicas behind nginx', async (t) => {
     t.ok(Math.max(...seen.believed('gone', ended)) <= UNHEARD_MS)
     t.strictSame(seen.statuses('gone', ended + UNHEARD_MS), [])
     t.strictSame(seen.statuses('ordinary', 0), [200])
-    t.comment(`listeners ended: believed for ${rounded(seen.believed('gone', ended))}; heard again after ${recovered.toFixed(0)} ms`)
+    t.comment(
+      `listeners ended: believed for ${rounded(seen.believed('gone', ended))}; heard again after ${
+        recovered.toFixed(0)
+      } ms`,
+    )
   })
 
-  await t.test('one listener\'s packets are lost', async (t) => {
+  await t.test("one listener's packets are lost", async (t) => {
     const fresh = await connect(t, postgres.url)
     const gone = await site.signIn(PERSON_IDS.nested)
     for (const { url } of [one, two]) for (const person of [gone, ordinary]) t.equal(await ask(url, person), 200)
@@ -220,13 +306,20 @@ t.test('two replicas behind nginx', async (t) => {
     t.ok(deaf <= UNHEARD_MS, 'the one that does not')
     t.strictSame(seen.statuses('gone', ended + UNHEARD_MS), [401])
     t.strictSame(seen.statuses('ordinary', 0), [200])
-    t.comment(`one listener half-open: believed for ${hears.toFixed(0)} ms by the one that hears, ${deaf.toFixed(0)} ms by the other; heard again at the latest after ${recovered.toFixed(0)} ms`)
+    t.comment(
+      `one listener half-open: believed for ${hears.toFixed(0)} ms by the one that hears, ${
+        deaf.toFixed(0)
+      } ms by the other; heard again at the latest after ${recovered.toFixed(0)} ms`,
+    )
   })
 })
 
 /** Past nginx. */
 async function ask(url: string, { cookie }: Person): Promise<number> {
-  const { statusCode, body } = await request(`${url}/oauth2/auth`, { dispatcher: AGENT, headers: { cookie, 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' } })
+  const { statusCode, body } = await request(`${url}/oauth2/auth`, {
+    dispatcher: AGENT,
+    headers: { cookie, 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' },
+  })
   await body.dump()
   return statusCode
 }
@@ -265,19 +358,44 @@ async function openSite(t: Test): Promise<Site | undefined> {
   const door = await startTcpDoor(t, postgres.url)
   const replica = (name: string, [port = 0, management = 0]: readonly number[], databaseUrl: string): Replica => {
     const file = join(folder(t, name), 'gatehouse.yaml')
-    writeFileSync(file, stringify(merge(baseConfig({ publicUrl: auth, port, management, entra, databaseUrl }), {
-      // The load signs few people in, often.
-      session: { outageGrace: `${GRACE_MS / 1000}s`, maxPerUser: 10_000 },
-      log: { level: 'warn' },
-    })))
+    writeFileSync(
+      file,
+      stringify(merge(baseConfig({ publicUrl: auth, port, management, entra, databaseUrl }), {
+        // The load signs few people in, often.
+        session: { outageGrace: `${GRACE_MS / 1000}s`, maxPerUser: 10_000 },
+        log: { level: 'warn' },
+      })),
+    )
     return createReplica(t, file, port, management)
   }
-  const replicas = [replica('one', ports.slice(0, 2), postgres.url), replica('two', ports.slice(2, 4), door.url)] as const
+  const replicas = [
+    replica('one', ports.slice(0, 2), postgres.url),
+    replica('two', ports.slice(2, 4), door.url),
+  ] as const
   await Promise.all(replicas.map((each) => each.start()))
-  const upstream = filledIn('config/proxies/nginx/upstream-replicas.conf.template', { GATEHOUSE_UPSTREAM: `127.0.0.1:${ports[0]}`, GATEHOUSE_SECOND_UPSTREAM: `127.0.0.1:${ports[2]}` })
-  const servers = filledIn('config/demo/nginx.conf.template', { DEMO_APP_LISTEN: `127.0.0.1:${appPort}`, DEMO_AUTH_LISTEN: `127.0.0.1:${authPort}`, DEMO_APP_UPSTREAM: `127.0.0.1:${downstream}` }).replace(/upstream gatehouse \{[^]*?\n\}\n/, upstream)
-  await runNginx(t, `${servers}\nserver { listen 127.0.0.1:${downstream}; location / { return 200 $http_remote_user; } }`, appPort)
-  return { replicas, app, auth, postgres, door, query: await connect(t, postgres.url), signIn: (person) => signIn(auth, app, person) }
+  const upstream = filledIn('config/proxies/nginx/upstream-replicas.conf.template', {
+    GATEHOUSE_UPSTREAM: `127.0.0.1:${ports[0]}`,
+    GATEHOUSE_SECOND_UPSTREAM: `127.0.0.1:${ports[2]}`,
+  })
+  const servers = filledIn('config/demo/nginx.conf.template', {
+    DEMO_APP_LISTEN: `127.0.0.1:${appPort}`,
+    DEMO_AUTH_LISTEN: `127.0.0.1:${authPort}`,
+    DEMO_APP_UPSTREAM: `127.0.0.1:${downstream}`,
+  }).replace(/upstream gatehouse \{[^]*?\n\}\n/, upstream)
+  await runNginx(
+    t,
+    `${servers}\nserver { listen 127.0.0.1:${downstream}; location / { return 200 $http_remote_user; } }`,
+    appPort,
+  )
+  return {
+    replicas,
+    app,
+    auth,
+    postgres,
+    door,
+    query: await connect(t, postgres.url),
+    signIn: (person) => signIn(auth, app, person),
+  }
 }
 
 async function signIn(auth: string, app: string, person: string): Promise<Person> {
@@ -301,8 +419,12 @@ function createReplica(t: Test, file: string, port: number, management: number):
       running = await run(t, process.execPath, ['dist/cli.js', 'serve', '--config', file], { port: management })
       while (!await fetch(`${health}/readyz`).then(({ ok }) => ok, () => false)) await sleep(20)
     },
-    stop: async () => { await running?.stop() },
-    kill: () => { running?.process.kill('SIGKILL') },
+    stop: async () => {
+      await running?.stop()
+    },
+    kill: () => {
+      running?.process.kill('SIGKILL')
+    },
     ended: () => running === undefined || running.process.exitCode !== null || running.process.signalCode !== null,
   }
 }

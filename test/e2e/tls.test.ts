@@ -1,5 +1,5 @@
-// The same proxies as an installation has them: TLS, HTTP/2, hosts of one domain, __Secure- and __Host- cookies, and a real
-// browser that is refused.
+// The same proxies as an installation has them: TLS, HTTP/2, hosts of one domain, __Secure- and __Host- cookies, and a
+// real browser that is refused.
 import { writeFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { join } from 'node:path'
@@ -19,9 +19,19 @@ t.teardown(stopPostgres)
 
 const APP = 'wiki.gatehouse.test'
 const AUTH = 'auth.gatehouse.test'
-const PROXIES = [{ name: 'nginx', start: startNginxTls }, { name: 'Caddy', start: startCaddyTls }, { name: 'HAProxy', start: startHaproxyTls }]
+const PROXIES = [{ name: 'nginx', start: startNginxTls }, { name: 'Caddy', start: startCaddyTls }, {
+  name: 'HAProxy',
+  start: startHaproxyTls,
+}]
 
-interface Site { readonly gateway: TestGateway, readonly app: string, readonly auth: string, readonly port: number, readonly ca: string, readonly received: Received[] }
+interface Site {
+  readonly gateway: TestGateway
+  readonly app: string
+  readonly auth: string
+  readonly port: number
+  readonly ca: string
+  readonly received: Received[]
+}
 
 for (const { name, start } of PROXIES) {
   t.test(`${name} with TLS and HTTP/2`, async (t) => {
@@ -36,7 +46,8 @@ for (const { name, start } of PROXIES) {
       t.equal(answer.status, 200)
       t.equal(answer.trail.at(-1), deep)
       t.ok(answer.trail.length <= 4, answer.trail.join(' '))
-      const names = [...browser.cookies].flatMap(([host, jar]) => [...jar.keys()].map((cookie) => `${host} ${cookie}`)).filter((each) => each.includes('gatehouse'))
+      const names = [...browser.cookies].flatMap(([host, jar]) => [...jar.keys()].map((cookie) => `${host} ${cookie}`))
+        .filter((each) => each.includes('gatehouse'))
       const ours = ['login', 'rounds'].map((name) => `${AUTH} __Host-gatehouse_${name}`)
       t.strictSame(names.sort(), ['.gatehouse.test __Secure-gatehouse_session', ...ours])
       const { headers, url } = received.at(-1) ?? { headers: {} as IncomingHttpHeaders, url: '' }
@@ -50,10 +61,22 @@ for (const { name, start } of PROXIES) {
       t.equal((await browser.ask(`${app}/x`, { method: 'HEAD' })).status, 200)
       t.match((await browser.ask(`${app}/form`, { method: 'POST', form: { a: 'b' } })).text, 'POST /form a=b')
       received.length = 0
-      await browser.ask(`${app}/x`, { headers: { 'remote-user': 'forged', 'remote_groups': 'forged', 'x-auth-request-superuser': 'forged', 'x_gatehouse_assertion': 'forged', 'x-forwarded-uri': '/forged', 'x-original-url': 'https://forged/' } })
+      await browser.ask(`${app}/x`, {
+        headers: {
+          'remote-user': 'forged',
+          'remote_groups': 'forged',
+          'x-auth-request-superuser': 'forged',
+          'x_gatehouse_assertion': 'forged',
+          'x-forwarded-uri': '/forged',
+          'x-original-url': 'https://forged/',
+        },
+      })
       t.notOk(received[0]?.raw.some((part) => part.includes('forged')))
       const other = Array.from({ length: 8 }, (_, index) => `big${index}=${'x'.repeat(3_700)}`).join('; ')
-      t.equal((await browser.ask(`${app}/x`, { headers: { cookie: `${browser.cookieHeader(app)}; ${other}` } })).status, 200)
+      t.equal(
+        (await browser.ask(`${app}/x`, { headers: { cookie: `${browser.cookieHeader(app)}; ${other}` } })).status,
+        200,
+      )
       t.match(received.at(-1)?.headers.cookie ?? '', /big7=/)
       t.notMatch(received.at(-1)?.headers.cookie ?? '', /gatehouse/)
     })
@@ -62,7 +85,8 @@ for (const { name, start } of PROXIES) {
       const answer = await browserOf(site).ask(`${app}/x`, { headers: { 'accept': '*/*', 'sec-fetch-mode': 'cors' } })
       t.equal(answer.status, 401)
       received.length = 0
-      await browser.ask(`https://other.gatehouse.test:${site.port}/x`).catch(() => undefined) // each proxy says no in its own way
+      // each proxy says no in its own way
+      await browser.ask(`https://other.gatehouse.test:${site.port}/x`).catch(() => undefined)
       t.equal(received.length, 0)
       const bye = await browser.follow(`${auth}/oauth2/sign_out?rd=${encodeURIComponent(`${app}/bye`)}`)
       t.equal(new URL(bye.trail.find((url) => url.includes('/bye')) ?? 'https://none/').host, new URL(app).host)
@@ -75,7 +99,10 @@ t.test('a real browser behind nginx, refused', async (t) => {
   const chromium = await startChromium(t, ['--host-resolver-rules=MAP *.gatehouse.test 127.0.0.1'])
   const site = chromium && await startSite(t, startNginxTls)
   if (!chromium || !site) return
-  site.gateway.reload({ access: { rules: [{ hosts: [APP], paths: ['/admin/**'], allow: { groups: ['NetBox Admins'], staff: true } }] }, server: { contact: 'it-help@example.com' } })
+  site.gateway.reload({
+    access: { rules: [{ hosts: [APP], paths: ['/admin/**'], allow: { groups: ['NetBox Admins'], staff: true } }] },
+    server: { contact: 'it-help@example.com' },
+  })
   const context = await chromium.newContext({ ignoreHTTPSErrors: true })
   const page = await context.newPage()
   await page.goto(`${site.app}/admin/users?x=1`)
@@ -85,7 +112,11 @@ t.test('a real browser behind nginx, refused', async (t) => {
   t.match(await page.locator('h1').innerText(), 'No access')
   t.equal(await page.locator('[data-field=allows]').innerText(), 'members of NetBox Admins, staff, superusers')
   t.equal(await page.locator('[data-field=rule]').innerText(), 'access.rules[0]')
-  t.equal(await page.evaluate('getComputedStyle(document.querySelector("main")).maxWidth'), '544px', 'with its stylesheet, from another host')
+  t.equal(
+    await page.evaluate('getComputedStyle(document.querySelector("main")).maxWidth'),
+    '544px',
+    'with its stylesheet, from another host',
+  )
   await screenshot(page, 'refused')
   await page.click('text=Use another account')
   await page.click(`[data-person="${PERSON_IDS.staff}"]`)
@@ -99,7 +130,10 @@ async function startSite(t: Test, start: typeof startNginxTls): Promise<Site | u
   const [app, auth] = [`https://${APP}:${port}`, `https://${AUTH}:${port}`]
   const gateway = await startTestGateway(t, {
     app: { redirectUris: [`${auth}/oauth2/callback`, `${auth}/oauth2/sign_in`] },
-    config: { server: { publicUrl: auth, redirectDomains: ['.gatehouse.test:*'] }, session: { cookieDomain: 'gatehouse.test' } },
+    config: {
+      server: { publicUrl: auth, redirectDomains: ['.gatehouse.test:*'] },
+      session: { cookieDomain: 'gatehouse.test' },
+    },
   })
   const { received, port: upstream } = await startUpstream(t)
   const home = folder(t, 'tls')
@@ -108,12 +142,29 @@ async function startSite(t: Test, start: typeof startNginxTls): Promise<Site | u
   writeFileSync(certificate, cert)
   writeFileSync(key, privateKey, { mode: 0o600 })
   const listening = (gateway.gateway.app.server.address() as { port: number }).port
-  const started = await start(t, { gateway: `127.0.0.1:${listening}`, upstream: `127.0.0.1:${upstream}` }, { certificate, key, appHost: APP, authHost: AUTH, port })
+  const started = await start(t, { gateway: `127.0.0.1:${listening}`, upstream: `127.0.0.1:${upstream}` }, {
+    certificate,
+    key,
+    appHost: APP,
+    authHost: AUTH,
+    port,
+  })
   return started ? { gateway, app, auth, port, ca: caPem, received } : undefined
 }
 
 /** Every host of the domain is this machine; HTTP/2 where the other side has it. */
 function browserOf({ ca, port }: Site) {
   const connect = buildConnector({ ca, allowH2: true })
-  return createBrowser({ dispatcher: new Agent({ allowH2: true, connect: (options, done) => connect(options.hostname.endsWith('.gatehouse.test') ? { ...options, hostname: '127.0.0.1', port: String(port), servername: options.hostname } : options, done) }) })
+  return createBrowser({
+    dispatcher: new Agent({
+      allowH2: true,
+      connect: (options, done) =>
+        connect(
+          options.hostname.endsWith('.gatehouse.test')
+            ? { ...options, hostname: '127.0.0.1', port: String(port), servername: options.hostname }
+            : options,
+          done,
+        ),
+    }),
+  })
 }

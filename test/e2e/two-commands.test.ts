@@ -1,8 +1,17 @@
-// `npm ci` and `npm run demo` as the README gives them, in copies of this checkout: for an ordinary user in a folder with
-// spaces and an umlaut, and below a folder that only root may enter. Whatever ends the demo leaves nothing behind.
+// `npm ci` and `npm run demo` as the README gives them, in copies of this checkout: for an ordinary user in a folder
+// with spaces and an umlaut, and below a folder that only root may enter. Whatever ends the demo leaves nothing behind.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import {
-  chmodSync, chownSync, cpSync, existsSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync,
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -36,7 +45,11 @@ interface Place {
   readonly env: NodeJS.ProcessEnv
 }
 
-interface Started { readonly child: ChildProcess, readonly output: () => string, readonly code: Promise<number | null> }
+interface Started {
+  readonly child: ChildProcess
+  readonly output: () => string
+  readonly code: Promise<number | null>
+}
 
 /** @returns undefined where the test is skipped */
 function makePlace(t: Test, folder: string, uid: number | undefined): Place | undefined {
@@ -91,7 +104,9 @@ function copyPackages({ checkout }: Place): void {
 
 function giveTo(uid: number, folder: string): void {
   chownSync(folder, uid, uid)
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) lchownSync(join(folder, name), uid, uid)
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    lchownSync(join(folder, name), uid, uid)
+  }
 }
 
 function start({ checkout, env, uid }: Place, command: readonly string[], more: NodeJS.ProcessEnv = {}): Started {
@@ -99,7 +114,11 @@ function start({ checkout, env, uid }: Place, command: readonly string[], more: 
   const [file = '', ...args] = command
   const child = spawn(file, args, { cwd: checkout, env: { ...env, ...more }, ...as })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => { output += part.toString() })
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (part: Buffer) => {
+      output += part.toString()
+    })
+  }
   return { child, output: () => output, code: new Promise((resolve) => child.once('close', resolve)) }
 }
 
@@ -140,14 +159,32 @@ interface End {
 }
 
 const CTRL_C: End = {
-  name: 'Ctrl-C', command: AT_A_TERMINAL, end: ({ child }) => { child.stdin?.write('\x03') },
+  name: 'Ctrl-C',
+  command: AT_A_TERMINAL,
+  end: ({ child }) => {
+    child.stdin?.write('\x03')
+  },
 }
 const CLOSED_TERMINAL: End = {
-  name: 'a closed terminal', command: AT_A_TERMINAL, end: ({ child }) => { child.kill('SIGKILL') },
+  name: 'a closed terminal',
+  command: AT_A_TERMINAL,
+  end: ({ child }) => {
+    child.kill('SIGKILL')
+  },
 }
-const SIGTERM: End = { name: 'SIGTERM to npm', command: NPM, end: ({ child }) => { child.kill('SIGTERM') } }
+const SIGTERM: End = {
+  name: 'SIGTERM to npm',
+  command: NPM,
+  end: ({ child }) => {
+    child.kill('SIGTERM')
+  },
+}
 const KILLED: End = {
-  name: 'kill -9 of the gateway', command: NPM, end: (_, gateway) => { kill(gateway, 'SIGKILL') },
+  name: 'kill -9 of the gateway',
+  command: NPM,
+  end: (_, gateway) => {
+    kill(gateway, 'SIGKILL')
+  },
 }
 
 /** What a browser is answered that opens the page, asked from where the demo runs: the status and where it is sent. */
@@ -162,12 +199,17 @@ function answerOf(url: string, namespaceOf: number | undefined): string {
 }
 
 async function startsAndEnds(
-  t: Test, place: Place, { command, apart = false, end }: End, more?: NodeJS.ProcessEnv,
+  t: Test,
+  place: Place,
+  { command, apart = false, end }: End,
+  more?: NodeJS.ProcessEnv,
 ): Promise<void> {
   if (command[0] === 'script' && !program(t, 'script')) return
   const demo = start(place, command, more)
   const ended = { done: false }
-  demo.code.then(() => { ended.done = true }, () => {})
+  demo.code.then(() => {
+    ended.done = true
+  }, () => {})
   const welcome = /Open\s+(http:\S+)[^]*Ctrl-C ends it/
   await until(() => ended.done || welcome.test(demo.output()), Infinity)
   const url = welcome.exec(demo.output())?.[1]
@@ -234,7 +276,10 @@ t.test('below a folder that only root may enter', async (t) => {
     chmodSync(join(place.base, 'closed'), 0o755)
     const { code, output } = start({ ...place, uid: NO_ENTRY }, NPM)
     t.not(await code, 0)
-    t.match(output(), /\ngatehouse: .* uid 54321, which has no entry in the user database\n {4}Start Gatehouse as a user /)
+    t.match(
+      output(),
+      /\ngatehouse: .* uid 54321, which has no entry in the user database\n {4}Start Gatehouse as a user /,
+    )
     t.notMatch(output(), /\n {4}at /, 'no stack')
     t.same(readdirSync(place.temporary), [])
   })

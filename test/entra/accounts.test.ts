@@ -18,26 +18,50 @@ const PEOPLE = [staff, guest, superuser]
 async function scene(t: Test, { budgetMs = 5_000 }: { budgetMs?: number } = {}) {
   const directory = createDirectory(DEMO_TENANT_ID)
   seedDemoDirectory(directory)
-  const entra = await startEntra({ directory, app: registration('http://127.0.0.1:1', { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }) })
+  const entra = await startEntra({
+    directory,
+    app: registration('http://127.0.0.1:1', { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }),
+  })
   t.teardown(() => entra.close())
   const http = createHttpClient()
   t.teardown(() => http.close())
-  const endpoints = entraEndpoints({ tenantId: DEMO_TENANT_ID, cloud: 'global', authorityHost: entra.url, graphUrl: entra.graphUrl })
-  const credential = createClientCredential(() => ({ clientSecret: CLIENT_SECRET, certificate: undefined, federatedTokenFile: undefined }), { clientId: DEMO_CLIENT_ID, tokenEndpoint: endpoints.token })
-  const create = () => createAccountSource({ http, endpoints, clientId: DEMO_CLIENT_ID, credential, securityGroupsOnly: false, budgetMs })
+  const endpoints = entraEndpoints({
+    tenantId: DEMO_TENANT_ID,
+    cloud: 'global',
+    authorityHost: entra.url,
+    graphUrl: entra.graphUrl,
+  })
+  const credential = createClientCredential(
+    () => ({ clientSecret: CLIENT_SECRET, certificate: undefined, federatedTokenFile: undefined }),
+    { clientId: DEMO_CLIENT_ID, tokenEndpoint: endpoints.token },
+  )
+  const create = () =>
+    createAccountSource({ http, endpoints, clientId: DEMO_CLIENT_ID, credential, securityGroupsOnly: false, budgetMs })
   let source = create()
   return {
     entra,
     directory,
-    another() { source = create() },
+    another() {
+      source = create()
+    },
     /** What each of them is, or the code of what failed; or the one code of it all. */
     async read(people: readonly string[] = PEOPLE) {
-      const standings = await source.read(people, 'c0ffee00-0000-4000-8000-000000000000').catch((error: unknown) => (error as GatehouseError).code)
-      return typeof standings === 'string' ? standings : people.map((oid) => { const standing = standings.get(oid); return standing?.kind === 'failed' ? standing.error.code : standing?.kind })
+      const standings = await source.read(people, 'c0ffee00-0000-4000-8000-000000000000').catch((error: unknown) =>
+        (error as GatehouseError).code
+      )
+      return typeof standings === 'string' ? standings : people.map((oid) => {
+        const standing = standings.get(oid)
+        return standing?.kind === 'failed' ? standing.error.code : standing?.kind
+      })
     },
-    groupsOf: async (oid: string) => { const standing = (await source.read([oid], 'c0ffee00-0000-4000-8000-000000000000')).get(oid); return standing?.kind === 'enabled' ? standing.groupIds : standing },
+    groupsOf: async (oid: string) => {
+      const standing = (await source.read([oid], 'c0ffee00-0000-4000-8000-000000000000')).get(oid)
+      return standing?.kind === 'enabled' ? standing.groupIds : standing
+    },
     asked: (part: string) => entra.requests.filter(({ path }) => path.includes(part)).length,
-    add: (fault: FaultEntry) => { entra.faults.add(fault) },
+    add: (fault: FaultEntry) => {
+      entra.faults.add(fault)
+    },
   }
 }
 
@@ -46,17 +70,27 @@ const ALL = ['enabled', 'enabled', 'enabled']
 t.test('a token', async (t) => {
   const { read, asked, add } = await scene(t)
   t.strictSame([await read(), await read(), asked('/token')], [ALL, ALL, 1], 'is asked for once')
-  add({ on: 'graph', path: '$batch', then: { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } } })
+  add({
+    on: 'graph',
+    path: '$batch',
+    then: { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } },
+  })
   t.strictSame([await read(), asked('/token')], [ALL, 2], 'and anew where Graph does not take it')
   t.strictSame([await read(), asked('/token')], [ALL, 2])
-  add({ on: 'graph', path: `/users/${guest}?`, then: { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } } })
+  add({
+    on: 'graph',
+    path: `/users/${guest}?`,
+    then: { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } },
+  })
   t.strictSame([await read(), asked('/token')], [ALL, 3], 'also within a batch')
 })
 
 t.test('a token that is about to end is not sent', async (t) => {
   const { entra, read, asked, add, another } = await scene(t)
   await read()
-  const real = String(entra.requests.find(({ path }) => path.endsWith('$batch'))?.headers.authorization).slice('Bearer '.length)
+  const real = String(entra.requests.find(({ path }) => path.endsWith('$batch'))?.headers.authorization).slice(
+    'Bearer '.length,
+  )
   another()
   add({ on: 'token', then: { kind: 'body', body: { token_type: 'Bearer', access_token: real, expires_in: 299 } } })
   t.strictSame([await read(), asked('/token')], [ALL, 2])
@@ -89,7 +123,11 @@ t.test('further pages of groups are read, and a page that is missing fails that 
 t.test('where Graph cannot answer with the query, the plain request is made, as at a login', async (t) => {
   const { entra, groupsOf, add } = await scene(t)
   const before = await groupsOf(staff)
-  add({ on: 'graph', path: `${staff}/transitiveMemberOf`, then: { kind: 'status', status: 400, body: { error: { code: 'Request_UnsupportedQuery', message: 'x' } } } })
+  add({
+    on: 'graph',
+    path: `${staff}/transitiveMemberOf`,
+    then: { kind: 'status', status: 400, body: { error: { code: 'Request_UnsupportedQuery', message: 'x' } } },
+  })
   t.strictSame(await groupsOf(staff), before)
   t.match(entra.requests.at(-1), { path: `/v1.0/users/${staff}/transitiveMemberOf`, query: {} })
 })
@@ -109,7 +147,13 @@ t.test('a guest of whom Graph lists the groups alone', async (t) => {
 })
 
 t.test('pauses', async (t) => {
-  const unavailable = (times: number, headers: Record<string, string> = {}) => ({ on: 'graph', path: `/users/${guest}?`, times, then: { kind: 'status', status: 503, headers, body: {} } }) as const
+  const unavailable = (times: number, headers: Record<string, string> = {}) =>
+    ({
+      on: 'graph',
+      path: `/users/${guest}?`,
+      times,
+      then: { kind: 'status', status: 503, headers, body: {} },
+    }) as const
 
   t.test('one person whom Graph cannot answer about holds nobody else up', async (t) => {
     const { read, asked, add } = await scene(t)
@@ -119,7 +163,7 @@ t.test('pauses', async (t) => {
     await sleep(50)
     const began = performance.now()
     t.strictSame(await read([superuser]), ['enabled'])
-    t.ok(performance.now() - began < 900, 'the pause is that person\'s')
+    t.ok(performance.now() - began < 900, "the pause is that person's")
     t.strictSame(await slow, ['enabled', 'graph_unavailable', 'enabled'])
     t.strictSame(await read(), ALL)
   })
@@ -140,7 +184,11 @@ t.test('pauses', async (t) => {
       t.equal(await read(), status === 429 ? 'graph_throttled' : 'graph_unavailable')
       entra.requests.splice(0)
       t.equal(await read(), 'graph_throttled')
-      t.equal(entra.requests.filter(({ server }) => server === 'graph').length, 0, 'nothing is asked before the pause is over')
+      t.equal(
+        entra.requests.filter(({ server }) => server === 'graph').length,
+        0,
+        'nothing is asked before the pause is over',
+      )
     })
 
     t.test(`a short ${status} for a whole batch is waited for`, async (t) => {

@@ -15,16 +15,17 @@ const SOON = Date.UTC(2027, 0, 1)
 const LATER = Date.UTC(2028, 0, 1)
 
 /** @param secrets what Graph shows of the registration's secrets; undefined: it refuses */
-const source = (settings: object, secrets: () => Registration['secrets'] | undefined) => createCredentialEnd(
-  () => settings as CredentialSettings,
-  {
-    async registration() {
-      const shown = secrets()
-      if (shown === undefined) throw new GatehouseError('graph_forbidden')
-      return { redirectUris: [], logoutUrl: null, idTokenClaims: [], secrets: shown }
+const source = (settings: object, secrets: () => Registration['secrets'] | undefined) =>
+  createCredentialEnd(
+    () => settings as CredentialSettings,
+    {
+      async registration() {
+        const shown = secrets()
+        if (shown === undefined) throw new GatehouseError('graph_forbidden')
+        return { redirectUris: [], logoutUrl: null, idTokenClaims: [], secrets: shown }
+      },
     },
-  },
-)
+  )
 
 t.test('of a certificate from its file', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-credential-end-'))
@@ -41,9 +42,14 @@ t.test('of a client secret from Graph: ours by its first characters, else the la
   const ours = { hint: 'x~y', endsAt: SOON }
   const other = { hint: 'abc', endsAt: LATER }
   const unnamed = { hint: null, endsAt: SOON - DAY }
-  for (const [secrets, at] of [
-    [[other, ours], SOON], [[other, unnamed], LATER], [[unnamed], SOON - DAY], [[], undefined],
-  ] as const) {
+  for (
+    const [secrets, at] of [
+      [[other, ours], SOON],
+      [[other, unnamed], LATER],
+      [[unnamed], SOON - DAY],
+      [[], undefined],
+    ] as const
+  ) {
     const end = source({ clientSecret: 'x~yz' }, () => secrets)
     await end.refresh()
     t.equal(end.at(), at, JSON.stringify(secrets))
@@ -65,18 +71,19 @@ t.test('what was known stays where Graph refuses, which is no fault; a federated
 })
 
 t.test('the metric has it in seconds, and is absent while it is not known', async (t) => {
-  const text = async (at: number | undefined): Promise<string> => (await createMetrics({
-    version: '1.0.0',
-    endpoints: [],
-    cachedSessions: () => 0,
-    changesHeard: () => true,
-    graphThrottledUntil: () => undefined,
-    reload: () => ({ refused: undefined, succeededAt: new Date() }),
-    replicas: () => ({ same: 1, different: 0 }),
-    pool: () => ({ busy: 0, idle: 0, waiting: 0 }),
-    record: () => undefined,
-    credentialEndsAt: () => at,
-  }).text()).body
+  const text = async (at: number | undefined): Promise<string> =>
+    (await createMetrics({
+      version: '1.0.0',
+      endpoints: [],
+      cachedSessions: () => 0,
+      changesHeard: () => true,
+      graphThrottledUntil: () => undefined,
+      reload: () => ({ refused: undefined, succeededAt: new Date() }),
+      replicas: () => ({ same: 1, different: 0 }),
+      pool: () => ({ busy: 0, idle: 0, waiting: 0 }),
+      record: () => undefined,
+      credentialEndsAt: () => at,
+    }).text()).body
   t.match(await text(SOON), new RegExp(`^gatehouse_entra_credential_expiry_timestamp_seconds ${SOON / 1000}$`, 'm'))
   t.notMatch(await text(undefined), /^gatehouse_entra_credential_expiry\S* \d/m)
 })

@@ -1,5 +1,5 @@
-// Reading every membership over a network that throttles, breaks, lies and points elsewhere: what is tried again and how
-// often, what is final, and that a token goes nowhere but to Graph.
+// Reading every membership over a network that throttles, breaks, lies and points elsewhere: what is tried again and
+// how often, what is final, and that a token goes nowhere but to Graph.
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
@@ -19,20 +19,34 @@ t.teardown(stopPostgres)
 t.jobs = 3 // of what is `buffered`: where people wait, tests need not wait for one another
 
 const ENGINEERS = [GROUP_IDS.networkEngineers]
-const page = (ids: readonly string[], nextLink?: unknown) =>
-  ({ kind: 'body' as const, body: { value: ids.map((id) => ({ '@odata.type': '#microsoft.graph.group', id })), ...(nextLink === undefined ? {} : { '@odata.nextLink': nextLink }) } })
-const padded = (bytes: number): AnswerFault => ({ kind: 'body', body: { ...page([GROUP_IDS.readOnly]).body, padding: 'x'.repeat(bytes) } })
+const page = (ids: readonly string[], nextLink?: unknown) => ({
+  kind: 'body' as const,
+  body: {
+    value: ids.map((id) => ({ '@odata.type': '#microsoft.graph.group', id })),
+    ...(nextLink === undefined ? {} : { '@odata.nextLink': nextLink }),
+  },
+})
+const padded = (bytes: number): AnswerFault => ({
+  kind: 'body',
+  body: { ...page([GROUP_IDS.readOnly]).body, padding: 'x'.repeat(bytes) },
+})
 const paths = ({ graph }: Outcome) => graph.map(({ path }) => path)
 
-/** A gateway whose faults are gone before each test, and which is started anew where Graph asked it to wait for long. */
+/**
+ * A gateway whose faults are gone before each test, and which is started anew where Graph asked it to wait for long.
+ */
 async function suite(t: Test, loginBudget: string, more: Record<string, unknown> = {}) {
   let gateway = await startTestGateway(t, { config: { entra: { loginBudget, ...more } } })
-  const test = (name: string, check: (t: Test, gateway: TestGateway, fault: (then: Fault | Fault[], times?: number) => void) => Promise<unknown>) => t.test(name, async (t) => {
-    gateway.entra.faults.clear()
-    await check(t, gateway, (then, times = 1) => gateway.entra.faults.add({ on: 'graph', times, then }))
-    if (gateway.log.some(({ code }) => code === 'graph_throttled')) gateway = await gateway.restart()
-    gateway.entra.requests.length = 0
-  })
+  const test = (
+    name: string,
+    check: (t: Test, gateway: TestGateway, fault: (then: Fault | Fault[], times?: number) => void) => Promise<unknown>,
+  ) =>
+    t.test(name, async (t) => {
+      gateway.entra.faults.clear()
+      await check(t, gateway, (then, times = 1) => gateway.entra.faults.add({ on: 'graph', times, then }))
+      if (gateway.log.some(({ code }) => code === 'graph_throttled')) gateway = await gateway.restart()
+      gateway.entra.requests.length = 0
+    })
   return { test, gateway: () => gateway }
 }
 
@@ -43,8 +57,16 @@ t.test('what is tried again', { buffered: true }, async (t) => {
     '429 for a second': [() => ({ kind: 'throttle', retryAfter: '1' }), 990, 3000],
     '429 for 0.7 seconds': [() => ({ kind: 'throttle', retryAfter: '0.7' }), 690, 3000],
     '429 with two values joined': [() => ({ kind: 'throttle', retryAfter: '0,0.8' }), 790, 3000],
-    '429 until a date': [() => ({ kind: 'throttle', retryAfter: new Date(Math.ceil(Date.now() / 1000) * 1000 + 1000).toUTCString() }), 900, 3000],
-    '429 until a date that has passed': [() => ({ kind: 'throttle', retryAfter: 'Sat, 21 Nov 2020 22:10:34 GMT' }), 0, 3000],
+    '429 until a date': [
+      () => ({ kind: 'throttle', retryAfter: new Date(Math.ceil(Date.now() / 1000) * 1000 + 1000).toUTCString() }),
+      900,
+      3000,
+    ],
+    '429 until a date that has passed': [
+      () => ({ kind: 'throttle', retryAfter: 'Sat, 21 Nov 2020 22:10:34 GMT' }),
+      0,
+      3000,
+    ],
     '429 without a word': [() => ({ kind: 'throttle' }), 240, 3000],
     '429 with garbage': [() => ({ kind: 'throttle', retryAfter: '-1' }), 240, 3000],
     '503 for 0.6 seconds': [() => ({ kind: 'throttle', status: 503, retryAfter: '0.6' }), 590, 3000],
@@ -59,7 +81,10 @@ t.test('what is tried again', { buffered: true }, async (t) => {
       const outcome = await attempt(gateway)
       signedIn(t, outcome, { token: 1, graph: 2 })
       t.strictSame(await recordedGroups(gateway), ENGINEERS)
-      t.ok(outcome.ms >= least && outcome.ms < most, `waited between ${least} and ${most} ms, ${Math.round(outcome.ms)} in fact`)
+      t.ok(
+        outcome.ms >= least && outcome.ms < most,
+        `waited between ${least} and ${most} ms, ${Math.round(outcome.ms)} in fact`,
+      )
       t.strictSame(outcome.graph.map(({ headers }) => headers['retry-attempt']), [undefined, '1'])
     })
   }
@@ -78,12 +103,16 @@ t.test('what is tried again', { buffered: true }, async (t) => {
     signedIn(t, await attempt(gateway, { person: PERSON_IDS.many }), { graph: 4 })
     t.equal((await recordedGroups(gateway, PERSON_IDS.many)).length, 2500)
   })
-  await test('one person\'s 429 makes the others wait too', async (t, gateway, add) => {
+  await test("one person's 429 makes the others wait too", async (t, gateway, add) => {
     add({ kind: 'throttle', retryAfter: '1' })
     const first = attempt(gateway)
-    while (!gateway.entra.requests.some(({ status }) => status === 429)) await new Promise((resolve) => setTimeout(resolve, 5))
+    while (!gateway.entra.requests.some(({ status }) => status === 429)) {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
     const throttledAt = Date.now()
-    const others = await Promise.all([PERSON_IDS.superuser, PERSON_IDS.guest, PERSON_IDS.nobody].map((person) => attempt(gateway, { person })))
+    const others = await Promise.all(
+      [PERSON_IDS.superuser, PERSON_IDS.guest, PERSON_IDS.nobody].map((person) => attempt(gateway, { person })),
+    )
     for (const outcome of [await first, ...others]) t.equal(outcome.code, 'signed in')
     const asked = gateway.entra.requests.filter(({ server, status }) => server === 'graph' && status === 200)
     t.equal(asked.length, 4)
@@ -104,11 +133,22 @@ t.test('a code is sent once', { buffered: true }, async (t) => {
     '200 with a page': [{ kind: 'html' }, 'entra_malformed'],
     '302': [{ kind: 'status', status: 302, headers: { location: '/elsewhere' } }, 'entra_malformed'],
     'an empty answer': [{ kind: 'body', body: {} }, 'entra_malformed'],
-    'a token that is no bearer token': [{ kind: 'body', body: { token_type: 'pop', access_token: 'x', id_token: 'x' } }, 'entra_malformed'],
+    'a token that is no bearer token': [
+      { kind: 'body', body: { token_type: 'pop', access_token: 'x', id_token: 'x' } },
+      'entra_malformed',
+    ],
     'no access token': [{ kind: 'body', body: { token_type: 'Bearer', id_token: 'x' } }, 'entra_malformed'],
     'a body without end': [{ kind: 'hugeBody', bytes: Infinity }, 'entra_malformed'],
-    'a number, whatever the text says': [{ kind: 'status', status: 401, body: { error: 'invalid_client', error_codes: [7000222], error_description: 'AADSTS50076: \n' } }, 'entra_secret_expired'],
-    'a number that nobody knows': [{ kind: 'status', status: 400, body: { error: 'invalid_grant', error_codes: [99999999] } }, 'entra_request_refused'],
+    'a number, whatever the text says': [{
+      kind: 'status',
+      status: 401,
+      body: { error: 'invalid_client', error_codes: [7000222], error_description: 'AADSTS50076: \n' },
+    }, 'entra_secret_expired'],
+    'a number that nobody knows': [{
+      kind: 'status',
+      status: 400,
+      body: { error: 'invalid_grant', error_codes: [99999999] },
+    }, 'entra_request_refused'],
   }
   for (const [name, [fault, code]] of Object.entries(troubles)) {
     await test(name, async (t, gateway) => {
@@ -120,16 +160,31 @@ t.test('a code is sent once', { buffered: true }, async (t) => {
   }
 })
 
-t.test('nobody\'s browser waits longer than the budget', { buffered: true }, async (t) => {
+t.test("nobody's browser waits longer than the budget", { buffered: true }, async (t) => {
   const { test } = await suite(t, '2s')
   const slow: Readonly<Record<string, readonly [AnswerFault | AnswerFault[], ErrorCode, number, number]>> = {
     'an answer that never comes': [{ kind: 'hang' }, 'graph_timeout', 1, 3500],
     'an answer that comes too late': [{ kind: 'slow', ms: 2500 }, 'graph_timeout', 1, 3500],
     'half an answer, too late': [[{ kind: 'slow', ms: 2500 }, { kind: 'cut' }], 'graph_timeout', 1, 3500],
     'a 429 that asks for ten seconds': [{ kind: 'throttle', retryAfter: '10' }, 'graph_throttled', 1, 1500],
-    'a 429 that asks for a date next week': [{ kind: 'throttle', retryAfter: new Date(Date.now() + 7 * 86_400_000).toUTCString() }, 'graph_throttled', 1, 1500],
-    'a 429 that asks for more than a number holds': [{ kind: 'throttle', retryAfter: '9'.repeat(400) }, 'graph_throttled', 1, 1500],
-    'a 503 that asks for ten seconds': [{ kind: 'throttle', status: 503, retryAfter: '10' }, 'graph_unavailable', 1, 1500],
+    'a 429 that asks for a date next week': [
+      { kind: 'throttle', retryAfter: new Date(Date.now() + 7 * 86_400_000).toUTCString() },
+      'graph_throttled',
+      1,
+      1500,
+    ],
+    'a 429 that asks for more than a number holds': [
+      { kind: 'throttle', retryAfter: '9'.repeat(400) },
+      'graph_throttled',
+      1,
+      1500,
+    ],
+    'a 503 that asks for ten seconds': [
+      { kind: 'throttle', status: 503, retryAfter: '10' },
+      'graph_unavailable',
+      1,
+      1500,
+    ],
     'one reset after the other': [{ kind: 'reset' }, 'graph_unavailable', 3, 2500],
   }
   for (const [name, [fault, code, requests, most]] of Object.entries(slow)) {
@@ -152,7 +207,10 @@ t.test('what is final', async (t) => {
   const { test } = await suite(t, '15s')
   const final: Readonly<Record<string, readonly [AnswerFault, ErrorCode]>> = {
     '400': [{ kind: 'status', status: 400, body: { error: { code: 'Request_BadRequest' } } }, 'graph_request_refused'],
-    '401': [{ kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } }, 'graph_unauthorized'],
+    '401': [
+      { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } },
+      'graph_unauthorized',
+    ],
     '403': [{ kind: 'status', status: 403, body: { error: { code: 'Forbidden' } } }, 'graph_forbidden'],
     '404': [{ kind: 'status', status: 404, body: { error: { code: 'Request_ResourceNotFound' } } }, 'person_not_found'],
     '409': [{ kind: 'status', status: 409, body: { error: { code: '' } } }, 'graph_request_refused'],
@@ -164,13 +222,22 @@ t.test('what is final', async (t) => {
     'nothing': [{ kind: 'status', status: 200, body: '' }, 'graph_not_json'],
     'JSON that ends early': [{ kind: 'status', status: 200, body: '{"value":[' }, 'graph_not_json'],
     'null': [{ kind: 'status', status: 200, body: 'null' }, 'graph_malformed'],
-    'a list': [{ kind: 'body', body: [{ '@odata.type': '#microsoft.graph.group', id: GROUP_IDS.netboxSuperusers }] }, 'graph_malformed'],
+    'a list': [
+      { kind: 'body', body: [{ '@odata.type': '#microsoft.graph.group', id: GROUP_IDS.netboxSuperusers }] },
+      'graph_malformed',
+    ],
     'no value': [{ kind: 'body', body: {} }, 'graph_malformed'],
     'a value that is an object': [{ kind: 'body', body: { value: {} } }, 'graph_malformed'],
     'an error in a 200': [{ kind: 'body', body: { error: { code: 'TooManyRequests' } } }, 'graph_malformed'],
     'an element that is null': [{ kind: 'body', body: { value: [null] } }, 'graph_malformed'],
-    'an element without id': [{ kind: 'body', body: { value: [{ '@odata.type': '#microsoft.graph.group' }] } }, 'graph_malformed'],
-    'an element whose id is a name': [{ kind: 'body', body: { value: [{ '@odata.type': '#microsoft.graph.group', id: 'NetBox Admins' }] } }, 'graph_malformed'],
+    'an element without id': [
+      { kind: 'body', body: { value: [{ '@odata.type': '#microsoft.graph.group' }] } },
+      'graph_malformed',
+    ],
+    'an element whose id is a name': [{
+      kind: 'body',
+      body: { value: [{ '@odata.type': '#microsoft.graph.group', id: 'NetBox Admins' }] },
+    }, 'graph_malformed'],
     'an element without type': [{ kind: 'body', body: { value: [{ id: GROUP_IDS.netboxAdmins }] } }, 'graph_malformed'],
     'a body without end': [{ kind: 'hugeBody', bytes: Infinity }, 'graph_too_large'],
     'a good page in nine megabytes': [padded(9_000_000), 'graph_too_large'],
@@ -183,11 +250,22 @@ t.test('what is final', async (t) => {
     })
   }
   await test('an element of another type is no group, and no trouble', async (t, gateway, add) => {
-    add({ kind: 'body', body: { value: [{ '@odata.type': '#microsoft.graph.directoryRole', id: GROUP_IDS.netboxSuperusers }, { '@odata.type': '#microsoft.graph.group', id: GROUP_IDS.netboxAdmins.toUpperCase() }] } })
+    add({
+      kind: 'body',
+      body: {
+        value: [{ '@odata.type': '#microsoft.graph.directoryRole', id: GROUP_IDS.netboxSuperusers }, {
+          '@odata.type': '#microsoft.graph.group',
+          id: GROUP_IDS.netboxAdmins.toUpperCase(),
+        }],
+      },
+    })
     const outcome = await attempt(gateway)
     signedIn(t, outcome, { graph: 1 })
     t.strictSame(await recordedGroups(gateway), [GROUP_IDS.netboxAdmins])
-    const check = await gateway.ask('/oauth2/auth', { browser: outcome.browser, headers: { 'x-original-url': 'http://127.0.0.1:9999/', 'x-original-method': 'GET' } })
+    const check = await gateway.ask('/oauth2/auth', {
+      browser: outcome.browser,
+      headers: { 'x-original-url': 'http://127.0.0.1:9999/', 'x-original-method': 'GET' },
+    })
     t.equal(check.headers.get('x-auth-request-groups'), 'NetBox Admins', 'an id in capitals is the same id')
   })
   await test('a good page in eight megabytes', async (t, gateway, add) => {
@@ -196,7 +274,11 @@ t.test('what is final', async (t) => {
     t.strictSame(await recordedGroups(gateway), [GROUP_IDS.readOnly])
   })
   await test('trouble on the last page alone changes nothing', async (t, gateway) => {
-    gateway.entra.faults.add({ on: 'graph', page: 'last', then: { kind: 'status', status: 403, body: sample('graph-error-403-insufficient-privileges.json') } })
+    gateway.entra.faults.add({
+      on: 'graph',
+      page: 'last',
+      then: { kind: 'status', status: 403, body: sample('graph-error-403-insufficient-privileges.json') },
+    })
     refused(t, await attempt(gateway, { person: PERSON_IDS.many }), 'graph_forbidden', { graph: 3 })
   })
 })
@@ -204,7 +286,8 @@ t.test('what is final', async (t) => {
 t.test('pages', async (t) => {
   const { test, gateway } = await suite(t, '15s')
   const origin = gateway().entra.graphUrl
-  const next = (name: string) => `${origin}/v1.0/users/${PERSON_IDS.staff}/transitiveMemberOf?$select=id&$skiptoken=${name}`
+  const next = (name: string) =>
+    `${origin}/v1.0/users/${PERSON_IDS.staff}/transitiveMemberOf?$select=id&$skiptoken=${name}`
 
   await test('an expired token starts over with nothing kept', async (t, gateway, add) => {
     add(page([GROUP_IDS.netboxSuperusers], next('one')))
@@ -214,7 +297,11 @@ t.test('pages', async (t) => {
     const outcome = await attempt(gateway)
     signedIn(t, outcome, { graph: 4 })
     t.strictSame(outcome.graph.map(({ query }) => query.$skiptoken), [undefined, 'one', undefined, 'two'])
-    t.strictSame(await recordedGroups(gateway), [GROUP_IDS.netboxAdmins, GROUP_IDS.readOnly].sort(), 'the group of the first reading has gone')
+    t.strictSame(
+      await recordedGroups(gateway),
+      [GROUP_IDS.netboxAdmins, GROUP_IDS.readOnly].sort(),
+      'the group of the first reading has gone',
+    )
   })
   await test('a real expired token, once', async (t, gateway) => {
     gateway.entra.faults.add({ on: 'graph', page: 2, then: { kind: 'expiredPageToken' } })
@@ -263,8 +350,19 @@ t.test('pages', async (t) => {
     const outcome = await attempt(gateway, { person: PERSON_IDS.many })
     signedIn(t, outcome, { graph: 3 })
     t.strictSame(paths(outcome), Array(3).fill(`/v1.0/users/${PERSON_IDS.many}/transitiveMemberOf`))
-    for (const { headers } of outcome.graph) t.match(headers, { 'accept': 'application/json', 'client-request-id': /^[0-9a-f-]{36}$/, 'x-ms-throttle-priority': 'high', 'authorization': /^Bearer EwB/ })
-    t.equal(new Set(outcome.graph.map(({ headers }) => headers['client-request-id'])).size, 1, 'one correlation id for one login')
+    for (const { headers } of outcome.graph) {
+      t.match(headers, {
+        'accept': 'application/json',
+        'client-request-id': /^[0-9a-f-]{36}$/,
+        'x-ms-throttle-priority': 'high',
+        'authorization': /^Bearer EwB/,
+      })
+    }
+    t.equal(
+      new Set(outcome.graph.map(({ headers }) => headers['client-request-id'])).size,
+      1,
+      'one correlation id for one login',
+    )
   })
 })
 
@@ -273,7 +371,12 @@ t.test('a token goes to Graph and nowhere else', async (t) => {
   const trap = await startTrap(t)
   const { host, port } = new URL(gateway().entra.graphUrl)
   const nowhere = (t: Test) => t.strictSame(trap.arrived, [], 'nothing arrived elsewhere')
-  const namesTheLink = (t: Test, { log }: Outcome) => t.match(log, { detail: '@odata.nextLink', remedy: 'entra.graphUrl' }, 'refused where it was read, before a request was made of it')
+  const namesTheLink = (t: Test, { log }: Outcome) =>
+    t.match(
+      log,
+      { detail: '@odata.nextLink', remedy: 'entra.graphUrl' },
+      'refused where it was read, before a request was made of it',
+    )
 
   await test('a nextLink to another port', async (t, gateway, add) => {
     add({ kind: 'foreignNextLink', origin: trap.url }, Infinity)
@@ -285,16 +388,18 @@ t.test('a token goes to Graph and nowhere else', async (t) => {
     refused(t, await attempt(gateway, { person: PERSON_IDS.many }), 'graph_foreign_link', { graph: 2 })
     nowhere(t)
   })
-  for (const link of [
-    `http://${host}@${new URL(trap.url).host}/v1.0/me/transitiveMemberOf`,
-    `http://localhost:${port}/v1.0/me/transitiveMemberOf`,
-    `http://127.0.0.1.nip.example:${port}/v1.0/`,
-    `https://${host}/v1.0/me/transitiveMemberOf`,
-    `${trap.url}\\@${host}/`,
-    'file:///etc/passwd',
-    'data:application/json,{"value":[]}',
-    'https://graph.microsoft.com/v1.0/me/transitiveMemberOf?$skiptoken=x',
-  ]) {
+  for (
+    const link of [
+      `http://${host}@${new URL(trap.url).host}/v1.0/me/transitiveMemberOf`,
+      `http://localhost:${port}/v1.0/me/transitiveMemberOf`,
+      `http://127.0.0.1.nip.example:${port}/v1.0/`,
+      `https://${host}/v1.0/me/transitiveMemberOf`,
+      `${trap.url}\\@${host}/`,
+      'file:///etc/passwd',
+      'data:application/json,{"value":[]}',
+      'https://graph.microsoft.com/v1.0/me/transitiveMemberOf?$skiptoken=x',
+    ]
+  ) {
     await test(`a nextLink to ${link}`, async (t, gateway, add) => {
       add(page([GROUP_IDS.netboxSuperusers], link))
       const outcome = await attempt(gateway)
@@ -307,16 +412,33 @@ t.test('a token goes to Graph and nowhere else', async (t) => {
     await test(`a redirect, ${status}`, async (t, gateway, add) => {
       add({ kind: 'status', status, headers: { location: `${trap.url}/v1.0/me/transitiveMemberOf` } }, Infinity)
       refused(t, await attempt(gateway), 'graph_redirected', { graph: 1 })
-      gateway.entra.faults.add({ on: 'token', then: { kind: 'status', status, headers: { location: `${trap.url}/token` } } })
+      gateway.entra.faults.add({
+        on: 'token',
+        then: { kind: 'status', status, headers: { location: `${trap.url}/token` } },
+      })
       refused(t, await attempt(gateway), 'entra_malformed', { token: 1, graph: 0 })
       nowhere(t)
     })
   }
   await test('the client itself refuses, whoever asks', async (t, gateway) => {
-    const http = { send: async () => { throw new Error('nothing may be sent') }, close: async () => {} }
+    const http = {
+      send: async () => {
+        throw new Error('nothing may be sent')
+      },
+      close: async () => {},
+    }
     const client = createGraphClient({ http, graphUrl: gateway.entra.graphUrl })
     const deadline = performance.now() + 1000
-    await t.rejects(client.get({ url: `${trap.url}/v1.0/me`, accessToken: 'x', correlationId: 'x', signal: AbortSignal.timeout(1000), deadline }), { code: 'graph_foreign_link' })
+    await t.rejects(
+      client.get({
+        url: `${trap.url}/v1.0/me`,
+        accessToken: 'x',
+        correlationId: 'x',
+        signal: AbortSignal.timeout(1000),
+        deadline,
+      }),
+      { code: 'graph_foreign_link' },
+    )
   })
 })
 
@@ -347,11 +469,22 @@ t.test('eleven thousand groups take twelve requests', async (t) => {
 })
 
 t.test('a 503 is asked again over a new connection', async (t) => {
-  const server = await startTrap(t, (number) => number === 2 ? { status: 503, headers: { 'retry-after': '0' }, body: '' } : { status: 200, body: '{"value":[]}' })
+  const server = await startTrap(
+    t,
+    (number) =>
+      number === 2 ? { status: 503, headers: { 'retry-after': '0' }, body: '' } : { status: 200, body: '{"value":[]}' },
+  )
   const http = createHttpClient()
   t.teardown(() => http.close())
   const client = createGraphClient({ http, graphUrl: server.url })
-  const ask = () => client.get({ url: `${server.url}/v1.0/me`, accessToken: 'x', correlationId: 'x', signal: AbortSignal.timeout(5000), deadline: performance.now() + 5000 })
+  const ask = () =>
+    client.get({
+      url: `${server.url}/v1.0/me`,
+      accessToken: 'x',
+      correlationId: 'x',
+      signal: AbortSignal.timeout(5000),
+      deadline: performance.now() + 5000,
+    })
   await ask()
   await new Promise((resolve) => setTimeout(resolve, 50)) // until the pool has taken the connection back
   await ask()
@@ -365,19 +498,36 @@ async function startProxy(t: Test) {
   const seen: string[] = []
   const server = createServer((request, response) => {
     seen.push(`${request.method} ${request.url}`)
-    request.pipe(httpRequest(request.url ?? '', { method: request.method, headers: request.headers }, (answer: IncomingMessage) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.pipe(response)
-    }))
+    request.pipe(
+      httpRequest(
+        request.url ?? '',
+        { method: request.method, headers: request.headers },
+        (answer: IncomingMessage) => {
+          response.writeHead(answer.statusCode ?? 502, answer.headers)
+          answer.pipe(response)
+        },
+      ),
+    )
   })
   server.on('connect', (request, socket) => {
     seen.push(`CONNECT ${request.url}`)
     const { hostname, port } = new URL(`http://${request.url}`)
-    const onward = connect(Number(port), hostname, () => { socket.write('HTTP/1.1 200 Connection established\r\n\r\n'); onward.pipe(socket); socket.pipe(onward) })
-    for (const [end, other] of [[socket, onward], [onward, socket]] as const) end.on('error', () => other.destroy()).on('close', () => other.destroy())
+    const onward = connect(Number(port), hostname, () => {
+      socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
+      onward.pipe(socket)
+      socket.pipe(onward)
+    })
+    for (const [end, other] of [[socket, onward], [onward, socket]] as const) {
+      end.on('error', () => other.destroy()).on('close', () => other.destroy())
+    }
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => new Promise((resolve) => { server.close(resolve); server.closeAllConnections() }))
+  t.teardown(() =>
+    new Promise((resolve) => {
+      server.close(resolve)
+      server.closeAllConnections()
+    })
+  )
   return { url: `http://127.0.0.1:${(server.address() as { port: number }).port}`, seen }
 }
 
@@ -389,7 +539,9 @@ t.test('proxies', async (t) => {
     setProxies(t, { HTTP_PROXY: proxy.url })
     const gateway = await startTestGateway(t)
     signedIn(t, await attempt(gateway), { token: 1, keys: 1, graph: 1 })
-    for (const host of hosts(gateway)) t.ok(proxy.seen.some((line) => line.includes(host)), `${host} was reached through the proxy`)
+    for (const host of hosts(gateway)) {
+      t.ok(proxy.seen.some((line) => line.includes(host)), `${host} was reached through the proxy`)
+    }
   })
   await t.test('NO_PROXY leaves it out', async (t) => {
     const proxy = await startProxy(t)
@@ -403,7 +555,7 @@ t.test('proxies', async (t) => {
     refused(t, await attempt(await startTestGateway(t)), 'entra_unavailable', { token: 0, graph: 0 })
     t.equal(trap.arrived.length, 1)
   })
-  await t.test('HTTPS_PROXY is a tunnel, and the operator\'s CA counts within it', async (t) => {
+  await t.test("HTTPS_PROXY is a tunnel, and the operator's CA counts within it", async (t) => {
     const proxy = await startProxy(t)
     const directory = createDirectory(DEMO_TENANT_ID)
     seedDemoDirectory(directory)
@@ -413,7 +565,12 @@ t.test('proxies', async (t) => {
       setProxies(t, proxies)
       const http = createHttpClient({ ca })
       t.teardown(() => http.close())
-      return await http.send({ url: `${entra.graphUrl}/v1.0/`, method: 'GET', headers: {}, signal: AbortSignal.timeout(5000) }).then(({ status }) => status, ({ kind }: { kind: string }) => kind)
+      return await http.send({
+        url: `${entra.graphUrl}/v1.0/`,
+        method: 'GET',
+        headers: {},
+        signal: AbortSignal.timeout(5000),
+      }).then(({ status }) => status, ({ kind }: { kind: string }) => kind)
     }
     t.equal(await ask({}, entra.caPem), 200)
     t.equal(await ask({}, undefined), 'network', 'a certificate that nobody vouches for')

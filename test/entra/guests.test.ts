@@ -27,8 +27,10 @@ async function gatewayWithGuest(
 }
 
 const paths = ({ graph }: Outcome) => graph.map(({ path }) => path.replace('/v1.0/', ''))
-const groups = (ids: readonly string[], more: Record<string, unknown> = {}): AnswerFault =>
-  ({ kind: 'body', body: { ...more, value: ids.map((id) => ({ id })) } })
+const groups = (ids: readonly string[], more: Record<string, unknown> = {}): AnswerFault => ({
+  kind: 'body',
+  body: { ...more, value: ids.map((id) => ({ id })) },
+})
 
 t.test('a guest who may only be listed the groups', async (t) => {
   for (const [membershipPath, owner] of [['users', `users/${guest}`], ['me', 'me']] as const) {

@@ -17,7 +17,11 @@ import type { TestGateway } from '../helpers/gateway.js'
 export const SAMPLES = new URL('../fixtures/entra-samples/', import.meta.url)
 
 export type Json = Record<string, unknown>
-export interface Envelope { status: number, headers: Record<string, string>, body: unknown }
+export interface Envelope {
+  status: number
+  headers: Record<string, string>
+  body: unknown
+}
 
 export function sample<T = Json>(name: string): T {
   return JSON.parse(readFileSync(new URL(name, SAMPLES), 'utf8')) as T
@@ -30,12 +34,22 @@ export function replay(name: string): AnswerFault {
 }
 
 /** A login between its two steps. */
-export interface Begun { readonly browser: Browser, readonly authorizeUrl: string, readonly state: string, readonly nonce: string }
+export interface Begun {
+  readonly browser: Browser
+  readonly authorizeUrl: string
+  readonly state: string
+  readonly nonce: string
+}
 
 export async function begin(gateway: TestGateway, browser: Browser = createBrowser()): Promise<Begun> {
   const { location = '' } = await browser.ask(`${gateway.url}/oauth2/start?rd=/after`)
   const { searchParams } = new URL(location)
-  return { browser, authorizeUrl: location, state: searchParams.get('state') ?? '', nonce: searchParams.get('nonce') ?? '' }
+  return {
+    browser,
+    authorizeUrl: location,
+    state: searchParams.get('state') ?? '',
+    nonce: searchParams.get('nonce') ?? '',
+  }
 }
 
 export interface Outcome {
@@ -87,7 +101,10 @@ async function untilLogged(gateway: TestGateway): Promise<void> {
 }
 
 /** A whole login over HTTP. */
-export async function attempt(gateway: TestGateway, { person = PERSON_IDS.staff, browser, script, callback }: AttemptOptions = {}): Promise<Outcome> {
+export async function attempt(
+  gateway: TestGateway,
+  { person = PERSON_IDS.staff, browser, script, callback }: AttemptOptions = {},
+): Promise<Outcome> {
   await untilLogged(gateway)
   const before = await snapshot(gateway)
   const from = gateway.entra.requests.length
@@ -105,11 +122,18 @@ export async function attempt(gateway: TestGateway, { person = PERSON_IDS.staff,
   const field = (name: string) => new RegExp(`data-field="${name}">([^<]*)<`).exec(answer.text)?.[1]
   const again = answer.location?.startsWith(`${gateway.entra.url}/`) ? answer.location : undefined
   const correlation = field('correlation')
-  const log = gateway.log.findLast((line) => String(line.msg).startsWith('login failed') && (again !== undefined || line.correlationId === correlation)) ?? {}
+  const log =
+    gateway.log.findLast((line) =>
+      String(line.msg).startsWith('login failed') && (again !== undefined || line.correlationId === correlation)
+    ) ?? {}
   return {
     browser: flow.browser,
     status: answer.status,
-    code: answer.location === `${gateway.url}/after` ? 'signed in' : again === undefined ? field('code') ?? 'no code' : String(log.code),
+    code: answer.location === `${gateway.url}/after`
+      ? 'signed in'
+      : again === undefined
+      ? field('code') ?? 'no code'
+      : String(log.code),
     again,
     page: answer.text,
     log,
@@ -125,17 +149,31 @@ const TABLES = ['users', 'identities', 'user_groups', 'entra_readings', 'session
 
 /** Number and content of the rows of every table that a login writes. */
 async function snapshot({ gateway }: TestGateway): Promise<Record<string, string>> {
-  const columns = TABLES.map((table) => sql`(select count(*) || ':' || coalesce(md5(string_agg(row::text, ' ' order by row::text)), '') from ${sql.identifier(table)} as row) as ${sql.identifier(table)}`)
-  const { rows: [row] } = await gateway.database.ask((db) => db.execute<Record<string, string>>(sql`select ${sql.join(columns, sql`, `)}`))
+  const columns = TABLES.map((table) =>
+    sql`(select count(*) || ':' || coalesce(md5(string_agg(row::text, ' ' order by row::text)), '') from ${
+      sql.identifier(table)
+    } as row) as ${sql.identifier(table)}`
+  )
+  const { rows: [row] } = await gateway.database.ask((db) =>
+    db.execute<Record<string, string>>(sql`select ${sql.join(columns, sql`, `)}`)
+  )
   return row ?? {}
 }
 
-export interface Counts { readonly token?: number, readonly keys?: number, readonly graph?: number }
+export interface Counts {
+  readonly token?: number
+  readonly keys?: number
+  readonly graph?: number
+}
 
 /** Refused under this code, with its status, and nothing is otherwise than before. */
 export function refused(t: Test, outcome: Outcome, code: ErrorCode, counts: Counts = {}): void {
   t.equal(outcome.code, code)
-  t.equal(outcome.again !== undefined, MENDED_BY_SIGNING_IN_AGAIN.has(code), 'sent to sign in again where that may help')
+  t.equal(
+    outcome.again !== undefined,
+    MENDED_BY_SIGNING_IN_AGAIN.has(code),
+    'sent to sign in again where that may help',
+  )
   t.equal(outcome.status, outcome.again === undefined ? FAILURES[code].status : 302)
   t.strictSame(outcome.changed, [], 'nothing was written')
   t.notOk(outcome.browser.cookieHeader('http://127.0.0.1/').includes('gatehouse_session'), 'no session')
@@ -146,7 +184,10 @@ export function refused(t: Test, outcome: Outcome, code: ErrorCode, counts: Coun
 export function signedIn(t: Test, outcome: Outcome, counts: Counts = {}): void {
   t.equal(outcome.code, 'signed in')
   if (outcome.code !== 'signed in') t.comment(JSON.stringify(outcome.log))
-  t.ok(['entra_readings', 'sessions', 'spent_flows', 'audit_events'].every((table) => outcome.changed.includes(table)), 'the login was written')
+  t.ok(
+    ['entra_readings', 'sessions', 'spent_flows', 'audit_events'].every((table) => outcome.changed.includes(table)),
+    'the login was written',
+  )
   counted(t, outcome, counts)
 }
 
@@ -158,12 +199,19 @@ function counted(t: Test, outcome: Outcome, counts: Counts): void {
 
 /** The Entra groups that the last login of a person recorded, sorted. */
 export async function recordedGroups({ gateway }: TestGateway, oid: string = PERSON_IDS.staff): Promise<string[]> {
-  const { rows: [row] } = await gateway.database.ask((db) => db.execute<{ ids: string[] }>(
-    sql`select array(select unnest(group_ids)::text order by 1) as ids from entra_readings join identities using (user_id) where oid = ${oid}`))
+  const { rows: [row] } = await gateway.database.ask((db) =>
+    db.execute<{ ids: string[] }>(
+      sql`select array(select unnest(group_ids)::text order by 1) as ids from entra_readings join identities using
+        (user_id) where oid = ${oid}`,
+    )
+  )
   return row?.ids ?? []
 }
 
-/** A signing key of the test's own: it takes the place of the tenant's, so that a token can be wrong in exactly one thing. */
+/**
+ * A signing key of the test's own: it takes the place of the tenant's, so that a token can be wrong in exactly one
+ * thing.
+ */
 export interface TestKey {
   readonly jwk: JWK
   sign(claims: Json, header?: Partial<JWTHeaderParameters>): Promise<string>
@@ -173,28 +221,59 @@ export async function createTestKey(kid: string): Promise<TestKey> {
   const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true })
   return {
     jwk: { ...await exportJWK(publicKey), kid, use: 'sig' },
-    sign: (claims, header = {}) => new SignJWT(claims).setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid, ...header }).sign(privateKey),
+    sign: (claims, header = {}) =>
+      new SignJWT(claims).setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid, ...header }).sign(privateKey),
   }
 }
 
-/** What a member's token says, from the recording; issuer, nonce and times are those of this run, the rest is verbatim. */
+/**
+ * What a member's token says, from the recording; issuer, nonce and times are those of this run, the rest is verbatim.
+ */
 export function claimsOfRun(gateway: TestGateway, nonce: string, name = 'id-token-claims-v2-member.json'): Json {
   const seconds = Math.floor(Date.now() / 1000)
-  return { ...sample(name), iss: `${gateway.entra.url}/${DEMO_TENANT_ID}/v2.0`, nonce, iat: seconds - 300, nbf: seconds - 300, exp: seconds + 3600 }
+  return {
+    ...sample(name),
+    iss: `${gateway.entra.url}/${DEMO_TENANT_ID}/v2.0`,
+    nonce,
+    iat: seconds - 300,
+    nbf: seconds - 300,
+    exp: seconds + 3600,
+  }
 }
 
-export const tokenAnswer = (idToken: string | undefined): AnswerFault =>
-  ({ kind: 'body', body: { token_type: 'Bearer', expires_in: 3599, access_token: 'opaque-access-token', ...(idToken === undefined ? {} : { id_token: idToken }) } })
+export const tokenAnswer = (idToken: string | undefined): AnswerFault => ({
+  kind: 'body',
+  body: {
+    token_type: 'Bearer',
+    expires_in: 3599,
+    access_token: 'opaque-access-token',
+    ...(idToken === undefined ? {} : { id_token: idToken }),
+  },
+})
 
 export { DEMO_CLIENT_ID, DEMO_TENANT_ID }
 
-export interface Trap { readonly url: string, readonly arrived: { readonly what: string, readonly headers: IncomingHttpHeaders, readonly from: number | undefined }[] }
+export interface Trap {
+  readonly url: string
+  readonly arrived: {
+    readonly what: string
+    readonly headers: IncomingHttpHeaders
+    readonly from: number | undefined
+  }[]
+}
 
 /** A server that nobody may come to; also a forward proxy, which shows who came. */
-export async function startTrap(t: Test, answer?: (number: number) => { status: number, headers?: Record<string, string>, body: string }): Promise<Trap> {
+export async function startTrap(
+  t: Test,
+  answer?: (number: number) => { status: number, headers?: Record<string, string>, body: string },
+): Promise<Trap> {
   const arrived: Trap['arrived'] = []
   const server = createServer((request, response) => {
-    arrived.push({ what: `${request.method} ${request.url}`, headers: request.headers, from: request.socket.remotePort })
+    arrived.push({
+      what: `${request.method} ${request.url}`,
+      headers: request.headers,
+      from: request.socket.remotePort,
+    })
     request.resume()
     const { status, headers = {}, body } = answer?.(arrived.length) ?? { status: 418, body: 'nobody should come here' }
     response.writeHead(status, headers).end(body)
@@ -204,14 +283,22 @@ export async function startTrap(t: Test, answer?: (number: number) => { status: 
     socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n')
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => new Promise((resolve) => { server.close(resolve); server.closeAllConnections() }))
+  t.teardown(() =>
+    new Promise((resolve) => {
+      server.close(resolve)
+      server.closeAllConnections()
+    })
+  )
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, arrived }
 }
 
 const PROXIES = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'no_proxy', 'NO_PROXY'] as const
 
 /** These proxies and no others, for what is created until the test ends. */
-export function setProxies(t: Test, proxies: Readonly<Partial<Record<'HTTP_PROXY' | 'HTTPS_PROXY' | 'NO_PROXY', string>>>): void {
+export function setProxies(
+  t: Test,
+  proxies: Readonly<Partial<Record<'HTTP_PROXY' | 'HTTPS_PROXY' | 'NO_PROXY', string>>>,
+): void {
   const before = PROXIES.map((name) => [name, process.env[name]] as const)
   for (const name of PROXIES) delete process.env[name]
   Object.assign(process.env, proxies)

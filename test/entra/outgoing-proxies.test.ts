@@ -49,7 +49,12 @@ t.test('a * in NO_PROXY means no proxy, wherever it stands', async (t) => {
 
 t.test('an address that is none is an error that names the variable, and not what is in it', async (t) => {
   const wrong = [
-    'socks5://secret@proxy:1080', 'ftp://secret@proxy', 'http://', 'http://secret@proxy:99999', 'se cret', 'secret:port',
+    'socks5://secret@proxy:1080',
+    'ftp://secret@proxy',
+    'http://',
+    'http://secret@proxy:99999',
+    'se cret',
+    'secret:port',
   ]
   for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy']) {
     for (const value of wrong) {

@@ -53,7 +53,8 @@ t.test('a refusal is told apart from a cancellation', async (t) => {
 
   fc.assert(fc.property(fc.integer({ min: 10_000, max: 99_999_999 }), (number) => {
     const error = entraError(denied(number), 'authorize')
-    return error.code !== 'login_cancelled' && error.message.includes(`AADSTS${number}`) && error.facts.aadsts === number
+    return error.code !== 'login_cancelled' && error.message.includes(`AADSTS${number}`) &&
+      error.facts.aadsts === number
   }))
   const unknown = entraError(denied(99_999), 'authorize')
   t.equal(unknown.code, 'sign_in_refused')
@@ -61,7 +62,14 @@ t.test('a refusal is told apart from a cancellation', async (t) => {
 })
 
 t.test('a code that is not in the table does not end in "nothing to do"', async (t) => {
-  const errors = ['access_denied', 'interaction_required', 'login_required', 'invalid_grant', 'invalid_client', '__proto__']
+  const errors = [
+    'access_denied',
+    'interaction_required',
+    'login_required',
+    'invalid_grant',
+    'invalid_client',
+    '__proto__',
+  ]
   for (const error of errors) {
     const { remedy } = entraError({ error, error_codes: [99_999] }, 'token', 400)
     t.match(remedy, 'error?code=99999', error)

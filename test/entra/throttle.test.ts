@@ -101,14 +101,20 @@ t.test('whose turn it is', async (t) => {
 })
 
 t.test('fifty requests that wait make one probe, and then all are sent', async (t) => {
-  const answer = (number: number) => number === 1 ? { status: 429, headers: { 'retry-after': '300' }, body: '{}' } : { status: 200, body: '{}' }
+  const answer = (number: number) =>
+    number === 1 ? { status: 429, headers: { 'retry-after': '300' }, body: '{}' } : { status: 200, body: '{}' }
   const server = await startTrap(t, answer)
   const http = createHttpClient()
   t.teardown(() => http.close())
   const client = createGraphClient({ http, graphUrl: server.url, probeEveryMs: 3_000 })
-  const ask = (ms: number) => client.get({
-    url: `${server.url}/v1.0/me`, accessToken: 'x', correlationId: 'x', signal: AbortSignal.timeout(ms), deadline: performance.now() + ms,
-  })
+  const ask = (ms: number) =>
+    client.get({
+      url: `${server.url}/v1.0/me`,
+      accessToken: 'x',
+      correlationId: 'x',
+      signal: AbortSignal.timeout(ms),
+      deadline: performance.now() + ms,
+    })
   await t.rejects(ask(2_000), { code: 'graph_throttled' })
   t.ok((client.throttledUntil() ?? 0) > Date.now() + 200_000)
   await Promise.all(Array.from({ length: 50 }, () => ask(20_000)))
@@ -121,7 +127,10 @@ const graphPart = async (gateway: TestGateway) => {
   return await answer.json() as { status: string, parts: { graph: { state: string } } }
 }
 const gauge = async (gateway: TestGateway) =>
-  Number(/^gatehouse_graph_throttled_until_seconds (\S+)$/m.exec(await (await fetch(`${gateway.management}/metrics`)).text())?.[1])
+  Number(
+    /^gatehouse_graph_throttled_until_seconds (\S+)$/m.exec(await (await fetch(`${gateway.management}/metrics`)).text())
+      ?.[1],
+  )
 
 t.test('one long Retry-After does not lock sign-ins out', async (t) => {
   const gateway = await startTestGateway(t, { config: { entra: { loginBudget: '5s' } } })

@@ -32,7 +32,9 @@ export async function startPlace(t: Test): Promise<Place | undefined> {
     app: { redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`] },
     config: {
       server: {
-        publicUrl, port, redirectDomains: ['.apps.localhost:*', '127.0.0.1:*'],
+        publicUrl,
+        port,
+        redirectDomains: ['.apps.localhost:*', '127.0.0.1:*'],
         contact: 'it-help@contoso.example',
       },
       session: { cookieDomain: '.apps.localhost' },
@@ -40,7 +42,9 @@ export async function startPlace(t: Test): Promise<Place | undefined> {
       branding: { name: 'Contoso Network Operations', color: '#b45309', logoFile: 'wiki.svg' },
       access: { rules: [{ hosts: ['wiki.apps.localhost'], paths: ['/staff'], allow: { staff: true } }] },
     },
-    files: { 'wiki.svg': '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8"/></svg>' },
+    files: {
+      'wiki.svg': '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8"/></svg>',
+    },
     throughDoor: async (url) => {
       door = await startTcpDoor(t, url)
       return door.url
@@ -48,7 +52,10 @@ export async function startPlace(t: Test): Promise<Place | undefined> {
   })
   const upstream = await startApplication(t)
   const demo = await startDemoProxy({
-    host: '127.0.0.1', port: proxy, gateway: `http://127.0.0.1:${port}`, upstream: `http://127.0.0.1:${upstream}`,
+    host: '127.0.0.1',
+    port: proxy,
+    gateway: `http://127.0.0.1:${port}`,
+    upstream: `http://127.0.0.1:${upstream}`,
   })
   t.teardown(() => demo.close())
   const app = `http://wiki.apps.localhost:${proxy}`
@@ -59,8 +66,13 @@ export async function startPlace(t: Test): Promise<Place | undefined> {
   })
   if (door === undefined) throw new Error('the database has no door')
   return {
-    gateway, chromium, app, door, outside: `http://127.0.0.1:${proxy}`,
-    elsewhere: `http://127.0.0.1:${beside}/`, portal: `http://portal.apps.localhost:${beside}/?path=`,
+    gateway,
+    chromium,
+    app,
+    door,
+    outside: `http://127.0.0.1:${proxy}`,
+    elsewhere: `http://127.0.0.1:${beside}/`,
+    portal: `http://portal.apps.localhost:${beside}/?path=`,
   }
 }
 
@@ -93,6 +105,9 @@ async function listening(t: Test, pageAt: (path: string) => string): Promise<num
     response.setHeader('content-type', 'text/html').end(`<!doctype html>${pageAt(request.url ?? '/')}`)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => { server.close(); server.closeAllConnections() })
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
   return (server.address() as AddressInfo).port
 }

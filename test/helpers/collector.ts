@@ -28,8 +28,18 @@ export interface Collector {
   childrenOf(span: CollectedSpan): readonly CollectedSpan[]
 }
 
-interface Attribute { readonly key: string, readonly value: Readonly<Record<string, unknown>> }
-interface Exported { readonly resourceSpans: readonly { readonly resource: { readonly attributes: readonly Attribute[] }, readonly scopeSpans: readonly { readonly spans: readonly (Omit<CollectedSpan, 'facts'> & { readonly attributes: readonly Attribute[] })[] }[] }[] }
+interface Attribute {
+  readonly key: string
+  readonly value: Readonly<Record<string, unknown>>
+}
+interface Exported {
+  readonly resourceSpans: readonly {
+    readonly resource: { readonly attributes: readonly Attribute[] }
+    readonly scopeSpans: readonly {
+      readonly spans: readonly (Omit<CollectedSpan, 'facts'> & { readonly attributes: readonly Attribute[] })[]
+    }[]
+  }[]
+}
 
 export async function startCollector(t: Test): Promise<Collector> {
   const received: { path: string, headers: IncomingHttpHeaders, body: Buffer }[] = []
@@ -43,23 +53,34 @@ export async function startCollector(t: Test): Promise<Collector> {
       const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw
       received.push({ path: request.url ?? '', headers: request.headers, body })
       if (request.headers['content-type'] === 'application/json') {
-        for (const { resource: { attributes }, scopeSpans } of (JSON.parse(body.toString()) as Exported).resourceSpans) {
+        for (
+          const { resource: { attributes }, scopeSpans } of (JSON.parse(body.toString()) as Exported).resourceSpans
+        ) {
           resource = plain(attributes)
-          for (const { attributes, ...span } of scopeSpans.flatMap((scope) => scope.spans)) spans.push({ ...span, facts: plain(attributes) })
+          for (const { attributes, ...span } of scopeSpans.flatMap((scope) => scope.spans)) {
+            spans.push({ ...span, facts: plain(attributes) })
+          }
         }
       }
       collector.answer(response)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => { server.closeAllConnections(); server.close() })
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
   const address = server.address()
   const collector: Collector = {
     url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`,
     received,
     spans,
-    get resource() { return resource },
-    answer: (response) => { response.writeHead(200, { 'content-type': 'application/json' }).end('{}') },
+    get resource() {
+      return resource
+    },
+    answer: (response) => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+    },
     async until(isThere) {
       for (let waited = 0; waited < 10_000; waited += 20) {
         const found = spans.find(isThere)

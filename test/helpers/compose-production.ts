@@ -1,6 +1,6 @@
 // The surroundings of compose.production.yml in its test: the operator's configuration, secrets and next version, made
-// by the commands of docs/deployment.md, and on the engine's host nginx with TLS, an application and the simulated Entra
-// ID, which Gatehouse reaches at the address of its network's gateway.
+// by the commands of docs/deployment.md, and on the engine's host nginx with TLS, an application and the simulated
+// Entra ID, which Gatehouse reaches at the address of its network's gateway.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
@@ -36,8 +36,12 @@ export function readGuide(): Guide {
 /** The operator's own files, and programs that take the place of an editor, of git and of sudo. */
 export function prepareOperator({ project, programs }: Engine, { config }: Guide): void {
   const entra = {
-    ...config.entra, tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID,
-    authorityHost: `http://${HOST}:8082`, graphUrl: `http://${HOST}:8083`, allowHttp: true,
+    ...config.entra,
+    tenantId: DEMO_TENANT_ID,
+    clientId: DEMO_CLIENT_ID,
+    authorityHost: `http://${HOST}:8082`,
+    graphUrl: `http://${HOST}:8083`,
+    allowHttp: true,
   }
   const groupMapping = [{ entraGroup: GROUP_IDS.networkEngineers, groups: ['Network Engineers'], staff: true }]
   writeFileSync(join(project, 'config/gatehouse.yaml'), stringify({ ...config, entra, groupMapping }))
@@ -46,10 +50,14 @@ export function prepareOperator({ project, programs }: Engine, { config }: Guide
   addMigration(after)
   installProgram(programs, 'sudo', 'exec "$@"')
   installProgram(programs, 'editor', `printf %s '${CLIENT_SECRET}' >"$1"`)
-  installProgram(programs, 'git', `
+  installProgram(
+    programs,
+    'git',
+    `
 case "$1" in pull) version='${after}' ;; checkout) version='${before}' ;; *) exit 1 ;; esac
 rm -r migrations
-cp -R "$version" migrations`)
+cp -R "$version" migrations`,
+  )
 }
 
 /** The next version: the same programs, and a migration more. */
@@ -65,8 +73,18 @@ function addMigration(folder: string): void {
 /** @returns whether the migration of the next version has been applied */
 export async function isUpgraded({ compose }: Engine): Promise<boolean> {
   const { output } = await compose(
-    '-f', 'compose.production.yml', 'exec', '-T', 'postgres', 'psql', '-At', '-U', 'gatehouse', 'gatehouse',
-    '-c', `select to_regclass('${UPGRADE}')`,
+    '-f',
+    'compose.production.yml',
+    'exec',
+    '-T',
+    'postgres',
+    'psql',
+    '-At',
+    '-U',
+    'gatehouse',
+    'gatehouse',
+    '-c',
+    `select to_regclass('${UPGRADE}')`,
   )
   return output.trim() === UPGRADE
 }
@@ -84,21 +102,50 @@ export async function startAround({ project, docker }: Engine): Promise<{ ca: st
     const { status, output } = await docker('run', ...options, ...rest)
     if (status !== 0) throw new Error(output)
   }
-  await start('around-entra', {
-    ENTRA_HOST: '0.0.0.0', ENTRA_ALLOW_OFF_LOOPBACK: 'true', ENTRA_PORT: '8082', ENTRA_GRAPH_PORT: '8083',
-    ENTRA_PUBLIC_URL: `http://${HOST}:8082`, ENTRA_GRAPH_PUBLIC_URL: `http://${HOST}:8083`,
-    ENTRA_REDIRECT_URIS: `${AUTH_URL}/oauth2/callback,${AUTH_URL}/oauth2/sign_in`, ENTRA_CLIENT_SECRET: CLIENT_SECRET,
-  }, '--entrypoint=node', 'gatehouse-demo', 'dist/demo/entra/main.js')
-  await start('around-app', { DEMO_PUBLIC_URL: AUTH_URL }, '--entrypoint=node', 'gatehouse-demo',
-    'dist/demo/downstream-main.js')
-  await start('around-nginx', {
-    GATEHOUSE_APP_HOST: 'app.example.com', GATEHOUSE_AUTH_HOST: 'auth.example.com', GATEHOUSE_PORT: '443',
-    GATEHOUSE_LISTEN: '127.0.0.1:443 ssl http2', GATEHOUSE_CERTIFICATE: '/etc/nginx/tls/cert.pem',
-    GATEHOUSE_CERTIFICATE_KEY: '/etc/nginx/tls/key.pem', GATEHOUSE_UPSTREAM: '127.0.0.1:4180',
-    GATEHOUSE_APP_UPSTREAM: '127.0.0.1:9000', NGINX_ENVSUBST_FILTER: '^GATEHOUSE_',
-  }, '--volume', `${project}/config/proxies/nginx:/etc/nginx/gatehouse:ro`, '--volume', `${tls}:/etc/nginx/tls:ro`,
-  '--volume', `${project}/config/proxies/nginx/site.conf.template:/etc/nginx/templates/site.conf.template:ro`,
-  'nginx:stable')
+  await start(
+    'around-entra',
+    {
+      ENTRA_HOST: '0.0.0.0',
+      ENTRA_ALLOW_OFF_LOOPBACK: 'true',
+      ENTRA_PORT: '8082',
+      ENTRA_GRAPH_PORT: '8083',
+      ENTRA_PUBLIC_URL: `http://${HOST}:8082`,
+      ENTRA_GRAPH_PUBLIC_URL: `http://${HOST}:8083`,
+      ENTRA_REDIRECT_URIS: `${AUTH_URL}/oauth2/callback,${AUTH_URL}/oauth2/sign_in`,
+      ENTRA_CLIENT_SECRET: CLIENT_SECRET,
+    },
+    '--entrypoint=node',
+    'gatehouse-demo',
+    'dist/demo/entra/main.js',
+  )
+  await start(
+    'around-app',
+    { DEMO_PUBLIC_URL: AUTH_URL },
+    '--entrypoint=node',
+    'gatehouse-demo',
+    'dist/demo/downstream-main.js',
+  )
+  await start(
+    'around-nginx',
+    {
+      GATEHOUSE_APP_HOST: 'app.example.com',
+      GATEHOUSE_AUTH_HOST: 'auth.example.com',
+      GATEHOUSE_PORT: '443',
+      GATEHOUSE_LISTEN: '127.0.0.1:443 ssl http2',
+      GATEHOUSE_CERTIFICATE: '/etc/nginx/tls/cert.pem',
+      GATEHOUSE_CERTIFICATE_KEY: '/etc/nginx/tls/key.pem',
+      GATEHOUSE_UPSTREAM: '127.0.0.1:4180',
+      GATEHOUSE_APP_UPSTREAM: '127.0.0.1:9000',
+      NGINX_ENVSUBST_FILTER: '^GATEHOUSE_',
+    },
+    '--volume',
+    `${project}/config/proxies/nginx:/etc/nginx/gatehouse:ro`,
+    '--volume',
+    `${tls}:/etc/nginx/tls:ro`,
+    '--volume',
+    `${project}/config/proxies/nginx/site.conf.template:/etc/nginx/templates/site.conf.template:ro`,
+    'nginx:stable',
+  )
   const stop = async (): Promise<Outcome> => {
     rmSync(tls, { recursive: true })
     return await docker('rm', '--force', '--volumes', ...AROUND)

@@ -3,8 +3,18 @@
 // reached through Unix sockets, which a network namespace does not separate.
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import {
-  chmodSync, closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmdirSync,
-  rmSync, writeFileSync,
+  chmodSync,
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
 } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -21,12 +31,26 @@ const BASE = 'gatehouse-test-base'
 const PROGRAMS = ['docker', 'dockerd', 'docker-compose', 'ip', 'iptables', 'nsenter', 'openssl', 'unshare']
 /** What a build needs, and the compose files with what they mount. */
 const PROJECT = [
-  '.dockerignore', 'Dockerfile', 'LICENSE', 'config', 'compose.production.yml', 'docker-compose.yml', 'migrations',
-  'package-lock.json', 'package.json', 'scripts', 'src', 'tsconfig.build.json', 'tsconfig.json',
+  '.dockerignore',
+  'Dockerfile',
+  'LICENSE',
+  'config',
+  'compose.production.yml',
+  'docker-compose.yml',
+  'migrations',
+  'package-lock.json',
+  'package.json',
+  'scripts',
+  'src',
+  'tsconfig.build.json',
+  'tsconfig.json',
 ]
 const CGROUP = 'gatehouse-compose-'
 
-export interface Outcome { readonly status: number, readonly output: string }
+export interface Outcome {
+  readonly status: number
+  readonly output: string
+}
 export interface Engine {
   /** A copy of the project, in which `compose` and `shell` run. */
   readonly project: string
@@ -90,7 +114,13 @@ export async function startEngine(t: Test, ports: readonly number[]): Promise<En
   const problem = await probe(home, image, daemon, engine.docker)
   if (problem !== undefined) return problem
   relay.process = spawn('nsenter', [
-    `--net=/proc/${daemon.pid}/ns/net`, '--', process.execPath, '-e', RELAY, home, ...ports.map(String),
+    `--net=/proc/${daemon.pid}/ns/net`,
+    '--',
+    process.execPath,
+    '-e',
+    RELAY,
+    home,
+    ...ports.map(String),
   ], { stdio: 'ignore' })
   if (!await until(() => ports.every((port) => existsSync(join(home, String(port)))))) return 'there is no relay'
   return engine
@@ -103,7 +133,9 @@ function createEngine(t: Test, home: string, daemon: ChildProcess): Engine {
   for (const each of PROJECT) cpSync(each, join(project, each), { recursive: true })
   const env = {
     ...process.env,
-    DOCKER_HOST: `unix://${home}/docker.sock`, DOCKER_CONFIG: join(home, 'client'), DOCKER_BUILDKIT: '0',
+    DOCKER_HOST: `unix://${home}/docker.sock`,
+    DOCKER_CONFIG: join(home, 'client'),
+    DOCKER_BUILDKIT: '0',
     COMPOSE_HTTP_TIMEOUT: '600',
   }
   const options = { env, cwd: project }
@@ -133,7 +165,9 @@ export function installProgram(folder: string, name: string, script: string): vo
 
 function createDispatcher(home: string, ca: string | undefined): Dispatcher {
   return new Agent({
-    keepAliveTimeout: 1, keepAliveMaxTimeout: 1, pipelining: 0,
+    keepAliveTimeout: 1,
+    keepAliveMaxTimeout: 1,
+    pipelining: 0,
     connect: ({ hostname, port, protocol }, done) => {
       const secure = protocol === 'https:'
       const near = connect(join(home, port || (secure ? '443' : '80')))
@@ -153,7 +187,15 @@ function startDaemon(home: string, cgroup: string): ChildProcess {
     --data-root ${home}/data --exec-root ${home}/exec --pidfile ${home}/pid -H unix://${home}/docker.sock \\
     --storage-driver=overlay2 --cgroup-parent /${cgroup}`
   const child = spawn('unshare', [
-    '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', script,
+    '--net',
+    '--mount',
+    '--pid',
+    '--fork',
+    '--kill-child',
+    '--mount-proc',
+    'sh',
+    '-c',
+    script,
   ], { stdio: ['ignore', log, log] })
   child.on('error', () => {})
   closeSync(log)
@@ -162,7 +204,10 @@ function startDaemon(home: string, cgroup: string): ChildProcess {
 
 /** All that the suite needs of an engine, before anything is asserted: containers, builds, a published port. */
 async function probe(
-  home: string, image: string, daemon: ChildProcess, docker: Engine['docker'],
+  home: string,
+  image: string,
+  daemon: ChildProcess,
+  docker: Engine['docker'],
 ): Promise<string | undefined> {
   const ended = () => daemon.exitCode !== null || daemon.signalCode !== null || daemon.pid === undefined
   const up = await until(async () => ended() || (await docker('info')).status === 0)
@@ -191,7 +236,9 @@ async function probe(
 }
 
 async function outcome(
-  program: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv, cwd?: string } = {},
+  program: string,
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv, cwd?: string } = {},
 ): Promise<Outcome> {
   try {
     const { stdout, stderr } = await execute(program, args, { ...options, maxBuffer: 1 << 26 })
@@ -213,9 +260,13 @@ async function end(child: ChildProcess | undefined): Promise<void> {
 /** The control groups are outside of every namespace and folder that ends with the process. */
 function closeOnSignals(t: Test, close: () => Promise<void>): void {
   for (const [signal, code] of [['SIGTERM', 143], ['SIGINT', 130], ['SIGHUP', 129]] as const) {
-    const leave = (): void => { close().finally(() => process.exit(code)).catch(() => {}) }
+    const leave = (): void => {
+      close().finally(() => process.exit(code)).catch(() => {})
+    }
     process.once(signal, leave)
-    t.teardown(() => { process.off(signal, leave) })
+    t.teardown(() => {
+      process.off(signal, leave)
+    })
   }
 }
 

@@ -51,7 +51,10 @@ export interface TestGateway {
   /** What a reload does: another configuration is in force at once, in the same process. */
   reload(config: Record<string, unknown>): void
   /** Signs a person in from the start and returns the last answer. */
-  signIn(personId: string, options?: { browser?: Browser, rd?: string }): Promise<{ browser: Browser, answer: Answer & { trail: readonly string[] } }>
+  signIn(
+    personId: string,
+    options?: { browser?: Browser, rd?: string },
+  ): Promise<{ browser: Browser, answer: Answer & { trail: readonly string[] } }>
   ask(path: string, options?: { browser?: Browser, headers?: Record<string, string>, method?: string }): Promise<Answer>
 }
 
@@ -93,8 +96,26 @@ export async function startTestGateway(t: Test, options: TestGatewayOptions = {}
   const entra = await startEntra({ directory, app: registration(publicUrl, options.app), ...options.entra })
   t.teardown(() => entra.close())
   const demo = options.demoFile && demoConfig({ publicUrl, port, management, entra, databaseUrl })
-  const base = baseConfig({ publicUrl, port, management, entra, databaseUrl: await options.throughDoor?.(databaseUrl) ?? databaseUrl })
-  return await start(t, base, options.config ?? {}, { entra, databaseUrl, groups: options.groups ?? LOCAL_GROUPS, demo, files: options.files ?? {}, stepTimeoutMs: options.stepTimeoutMs, replicasMayDifferMs: options.replicasMayDifferMs, lingerMs: options.lingerMs ?? 0, syncGraceMs: options.syncGraceMs ?? 0, reload: options.reload, tracing: options.tracing ?? {} })
+  const base = baseConfig({
+    publicUrl,
+    port,
+    management,
+    entra,
+    databaseUrl: await options.throughDoor?.(databaseUrl) ?? databaseUrl,
+  })
+  return await start(t, base, options.config ?? {}, {
+    entra,
+    databaseUrl,
+    groups: options.groups ?? LOCAL_GROUPS,
+    demo,
+    files: options.files ?? {},
+    stepTimeoutMs: options.stepTimeoutMs,
+    replicasMayDifferMs: options.replicasMayDifferMs,
+    lingerMs: options.lingerMs ?? 0,
+    syncGraceMs: options.syncGraceMs ?? 0,
+    reload: options.reload,
+    tracing: options.tracing ?? {},
+  })
 }
 
 interface Fixed {
@@ -111,16 +132,39 @@ interface Fixed {
   readonly reload: (() => ReloadState) | undefined
 }
 
-async function start(t: Test, base: Record<string, unknown>, overrides: Record<string, unknown>, fixed: Fixed): Promise<TestGateway> {
+async function start(
+  t: Test,
+  base: Record<string, unknown>,
+  overrides: Record<string, unknown>,
+  fixed: Fixed,
+): Promise<TestGateway> {
   const config = fixed.demo ?? writtenConfig(t, merge(base, overrides), fixed.files)
   const rawLog: string[] = []
   const log: Record<string, unknown>[] = []
   const tracing = await startTracing(fixed.tracing, VERSION)
-  const logger = createLogger({ ...config.log, format: 'json' }, { write: (line) => { rawLog.push(line); log.push(JSON.parse(line) as Record<string, unknown>) } }, tracing.logFields)
+  const logger = createLogger({ ...config.log, format: 'json' }, {
+    write: (line) => {
+      rawLog.push(line)
+      log.push(JSON.parse(line) as Record<string, unknown>)
+    },
+  }, tracing.logFields)
   tracing.tellTo(logger)
   let inForce = config
-  const gateway = await startGateway(() => inForce, { log: logger, tracing, lingerMs: fixed.lingerMs, syncGraceMs: fixed.syncGraceMs, ...(fixed.reload ? { reload: fixed.reload } : {}), ...(fixed.replicasMayDifferMs === undefined ? {} : { replicasMayDifferMs: fixed.replicasMayDifferMs }), ...(fixed.stepTimeoutMs === undefined ? {} : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }) })
-  await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), { actor: 'test', dryRun: false })
+  const gateway = await startGateway(() => inForce, {
+    log: logger,
+    tracing,
+    lingerMs: fixed.lingerMs,
+    syncGraceMs: fixed.syncGraceMs,
+    ...(fixed.reload ? { reload: fixed.reload } : {}),
+    ...(fixed.replicasMayDifferMs === undefined ? {} : { replicasMayDifferMs: fixed.replicasMayDifferMs }),
+    ...(fixed.stepTimeoutMs === undefined
+      ? {}
+      : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }),
+  })
+  await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), {
+    actor: 'test',
+    dryRun: false,
+  })
   let closed = false
   const close = async (): Promise<void> => {
     if (!closed) await gateway.close()
@@ -129,8 +173,18 @@ async function start(t: Test, base: Record<string, unknown>, overrides: Record<s
   t.teardown(close)
   const url = config.server.publicUrl
   return {
-    url, management: `http://127.0.0.1:${config.server.management.port}`, entra: fixed.entra, config, gateway, databaseUrl: fixed.databaseUrl, log, rawLog, close,
-    reload(next) { inForce = writtenConfig(t, merge(base, merge(overrides, next)), fixed.files) },
+    url,
+    management: `http://127.0.0.1:${config.server.management.port}`,
+    entra: fixed.entra,
+    config,
+    gateway,
+    databaseUrl: fixed.databaseUrl,
+    log,
+    rawLog,
+    close,
+    reload(next) {
+      inForce = writtenConfig(t, merge(base, merge(overrides, next)), fixed.files)
+    },
     async restart(next = {}) {
       await close()
       return await start(t, base, merge(overrides, next), fixed)
@@ -147,7 +201,11 @@ async function start(t: Test, base: Record<string, unknown>, overrides: Record<s
 }
 
 /** On Entra's page: this person. An answer that is no such page (single sign-on, an error) is returned as it is. */
-export async function pickPerson(browser: Browser, page: Answer & { trail?: readonly string[] }, personId: string): Promise<Answer & { trail: readonly string[] }> {
+export async function pickPerson(
+  browser: Browser,
+  page: Answer & { trail?: readonly string[] },
+  personId: string,
+): Promise<Answer & { trail: readonly string[] }> {
   if (!page.text.includes('data-person=')) return { ...page, trail: page.trail ?? [] }
   const { action, fields } = formOf(page)
   return await browser.follow(action, { method: 'POST', form: { ...fields, person: personId } })
@@ -165,10 +223,32 @@ export function registration(publicUrl: string, overrides: Partial<AppRegistrati
   }
 }
 
-export function baseConfig({ publicUrl, port, management, entra, databaseUrl }: { publicUrl: string, port: number | undefined, management: number | undefined, entra: EntraSimulator, databaseUrl: string }): Record<string, unknown> {
+export function baseConfig(
+  { publicUrl, port, management, entra, databaseUrl }: {
+    publicUrl: string
+    port: number | undefined
+    management: number | undefined
+    entra: EntraSimulator
+    databaseUrl: string
+  },
+): Record<string, unknown> {
   return {
-    server: { publicUrl, host: '127.0.0.1', port, management: { port: management }, redirectDomains: ['127.0.0.1:*'], rateLimit: 100000 },
-    entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: CLIENT_SECRET, authorityHost: entra.url, graphUrl: entra.graphUrl, allowHttp: true },
+    server: {
+      publicUrl,
+      host: '127.0.0.1',
+      port,
+      management: { port: management },
+      redirectDomains: ['127.0.0.1:*'],
+      rateLimit: 100000,
+    },
+    entra: {
+      tenantId: DEMO_TENANT_ID,
+      clientId: DEMO_CLIENT_ID,
+      clientSecret: CLIENT_SECRET,
+      authorityHost: entra.url,
+      graphUrl: entra.graphUrl,
+      allowHttp: true,
+    },
     database: { url: databaseUrl, poolSize: 6 },
     session: { secrets: [SESSION_SECRET] },
     keys: { encryptionSecrets: [ENCRYPTION_SECRET] },
@@ -178,11 +258,26 @@ export function baseConfig({ publicUrl, port, management, entra, databaseUrl }: 
 }
 
 /** The file that the demo and the compose file run on. */
-function demoConfig({ publicUrl, port, management, entra, databaseUrl }: { publicUrl: string, port: number | undefined, management: number | undefined, entra: EntraSimulator, databaseUrl: string }): Config {
+function demoConfig(
+  { publicUrl, port, management, entra, databaseUrl }: {
+    publicUrl: string
+    port: number | undefined
+    management: number | undefined
+    entra: EntraSimulator
+    databaseUrl: string
+  },
+): Config {
   return loadConfig('config/demo/gatehouse.yaml', {
     env: {
-      DEMO_PUBLIC_URL: publicUrl, DEMO_PORT: String(port), DEMO_MANAGEMENT_PORT: String(management), DEMO_CLIENT_SECRET: CLIENT_SECRET,
-      DEMO_ENTRA_URL: entra.url, DEMO_GRAPH_URL: entra.graphUrl, DEMO_DATABASE_URL: databaseUrl, DEMO_SESSION_SECRET: SESSION_SECRET, DEMO_ENCRYPTION_SECRET: ENCRYPTION_SECRET,
+      DEMO_PUBLIC_URL: publicUrl,
+      DEMO_PORT: String(port),
+      DEMO_MANAGEMENT_PORT: String(management),
+      DEMO_CLIENT_SECRET: CLIENT_SECRET,
+      DEMO_ENTRA_URL: entra.url,
+      DEMO_GRAPH_URL: entra.graphUrl,
+      DEMO_DATABASE_URL: databaseUrl,
+      DEMO_SESSION_SECRET: SESSION_SECRET,
+      DEMO_ENCRYPTION_SECRET: ENCRYPTION_SECRET,
     },
   }).config
 }
@@ -190,7 +285,9 @@ function demoConfig({ publicUrl, port, management, entra, databaseUrl }: { publi
 function writtenConfig(t: Test, value: Record<string, unknown>, files: Readonly<Record<string, string>>): Config {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-config-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
-  for (const [name, text] of Object.entries({ ...files, 'gatehouse.yaml': stringify(value) })) writeFileSync(join(directory, name), text)
+  for (const [name, text] of Object.entries({ ...files, 'gatehouse.yaml': stringify(value) })) {
+    writeFileSync(join(directory, name), text)
+  }
   return loadConfig(join(directory, 'gatehouse.yaml'), { env: {} }).config
 }
 
@@ -209,7 +306,9 @@ function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Below the range that outgoing connections take theirs from, so that nothing takes one between now and the listening. */
+/**
+ * Below the range that outgoing connections take theirs from, so that nothing takes one between now and the listening.
+ */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>()
   while (ports.size < count) {

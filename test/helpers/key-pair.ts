@@ -4,7 +4,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createCertificate, DAY } from '../../src/demo/entra/certificates.js'
 
-export function writePair(directory: string, { bits = 2048, until = Date.now() + 90 * DAY } = {}): { certificate: X509Certificate, pem: string, privateKey: KeyObject } {
+export function writePair(
+  directory: string,
+  { bits = 2048, until = Date.now() + 90 * DAY } = {},
+): { certificate: X509Certificate, pem: string, privateKey: KeyObject } {
   const keys = generateKeyPairSync('rsa', { modulusLength: bits })
   const { pem } = createCertificate({ name: 'gatehouse', keys, from: Date.now() - DAY, until })
   writeFileSync(join(directory, 'key.pem'), keys.privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })

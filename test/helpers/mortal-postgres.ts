@@ -1,5 +1,5 @@
-// A PostgreSQL that a test may kill with SIGKILL and start again at the same address, on the same data. Linux: how it was started
-// is read from /proc.
+// A PostgreSQL that a test may kill with SIGKILL and start again at the same address, on the same data. Linux: how it
+// was started is read from /proc.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -22,7 +22,8 @@ export async function startMortalPostgres(t: Test): Promise<MortalPostgres> {
   let pid = Number(readFileSync(join(home, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0])
   const program = readlinkSync(`/proc/${pid}/exe`)
   const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(1, -1)
-  const idOf = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  const idOf = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
   const owner = { uid: idOf('Uid'), gid: idOf('Gid') }
   let ended: Promise<unknown> | undefined
   t.teardown(async () => {
@@ -35,12 +36,19 @@ export async function startMortalPostgres(t: Test): Promise<MortalPostgres> {
   })
   return {
     url,
-    kill: () => { process.kill(pid, 'SIGKILL') },
+    kill: () => {
+      process.kill(pid, 'SIGKILL')
+    },
     async start() {
       for (let tries = 0; tries < 200; tries++) {
         const child = spawn(program, args, { ...owner, stdio: 'ignore' })
         const state = { over: false }
-        const end = new Promise<void>((resolve) => child.once('exit', () => { state.over = true; resolve() }))
+        const end = new Promise<void>((resolve) =>
+          child.once('exit', () => {
+            state.over = true
+            resolve()
+          })
+        )
         while (!state.over && !await answers(url)) await sleep(20)
         if (!state.over) {
           pid = child.pid ?? 0
@@ -57,5 +65,8 @@ export async function startMortalPostgres(t: Test): Promise<MortalPostgres> {
 async function answers(url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 })
   client.on('error', () => {})
-  return await client.connect().then(async () => { await client.end(); return true }, () => false)
+  return await client.connect().then(async () => {
+    await client.end()
+    return true
+  }, () => false)
 }

@@ -49,7 +49,10 @@ interface Place {
 }
 
 /** @returns undefined where something is not installed; the test is skipped then */
-export async function startNetBoxSite(t: Test, { plugin = true, tls = false }: NetBoxSiteOptions = {}): Promise<NetBoxSite | undefined> {
+export async function startNetBoxSite(
+  t: Test,
+  { plugin = true, tls = false }: NetBoxSiteOptions = {},
+): Promise<NetBoxSite | undefined> {
   const [appPort = 0, authPort = 0, localPort = 0] = await freePorts(3)
   const [app, auth] = tls
     ? [`https://${HOST}:${appPort}`, `${AUTH}:${appPort}`]
@@ -66,7 +69,11 @@ export async function startNetBoxSite(t: Test, { plugin = true, tls = false }: N
   let nginx = await runNginx(t, nginxText(t, template, place, netbox), appPort)
   if (nginx === undefined) return undefined
   return {
-    app, auth, local: `http://127.0.0.1:${localPort}`, netbox, site,
+    app,
+    auth,
+    local: `http://127.0.0.1:${localPort}`,
+    netbox,
+    site,
     restartNginx: async (inLocation) => {
       await nginx?.stop()
       nginx = await runNginx(t, nginxText(t, template, place, netbox, inLocation), appPort)
@@ -91,8 +98,10 @@ function placed(text: string, { auth, tls }: Place): string {
 
 function demoFile({ ports }: Place, gateway: string, netbox: NetBox): string {
   return filledIn('config/demo/nginx.conf.template', {
-    DEMO_APP_LISTEN: `127.0.0.1:${ports.app}`, DEMO_AUTH_LISTEN: `127.0.0.1:${ports.auth}`,
-    DEMO_GATEWAY_UPSTREAM: gateway, DEMO_APP_UPSTREAM: `127.0.0.1:${netbox.port}`,
+    DEMO_APP_LISTEN: `127.0.0.1:${ports.app}`,
+    DEMO_AUTH_LISTEN: `127.0.0.1:${ports.auth}`,
+    DEMO_GATEWAY_UPSTREAM: gateway,
+    DEMO_APP_UPSTREAM: `127.0.0.1:${netbox.port}`,
   })
 }
 
@@ -103,10 +112,14 @@ function siteFile(t: Test, { ports }: Place, gateway: string, netbox: NetBox): s
   writeFileSync(certificate, identity.cert)
   writeFileSync(key, identity.key, { mode: 0o600 })
   return filledIn('config/proxies/nginx/site.conf.template', {
-    GATEHOUSE_LISTEN: `127.0.0.1:${ports.app} ssl http2`, GATEHOUSE_PORT: String(ports.app),
-    GATEHOUSE_CERTIFICATE: certificate, GATEHOUSE_CERTIFICATE_KEY: key,
-    GATEHOUSE_APP_HOST: HOST, GATEHOUSE_AUTH_HOST: new URL(AUTH).hostname,
-    GATEHOUSE_UPSTREAM: gateway, GATEHOUSE_APP_UPSTREAM: `127.0.0.1:${netbox.port}`,
+    GATEHOUSE_LISTEN: `127.0.0.1:${ports.app} ssl http2`,
+    GATEHOUSE_PORT: String(ports.app),
+    GATEHOUSE_CERTIFICATE: certificate,
+    GATEHOUSE_CERTIFICATE_KEY: key,
+    GATEHOUSE_APP_HOST: HOST,
+    GATEHOUSE_AUTH_HOST: new URL(AUTH).hostname,
+    GATEHOUSE_UPSTREAM: gateway,
+    GATEHOUSE_APP_UPSTREAM: `127.0.0.1:${netbox.port}`,
   })
 }
 

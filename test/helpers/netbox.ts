@@ -67,8 +67,12 @@ export async function startNetBox(t: Test, settings: string): Promise<NetBox | u
     return `${stdout}${stderr}`
   }
   return {
-    port, command, staticFolder: join(home, 'static'), token: readFileSync(join(home, 'token'), 'utf8'),
-    databaseUrl: postgres.url.replace('/gatehouse?', '/netbox?'), output: () => server.output(),
+    port,
+    command,
+    staticFolder: join(home, 'static'),
+    token: readFileSync(join(home, 'token'), 'utf8'),
+    databaseUrl: postgres.url.replace('/gatehouse?', '/netbox?'),
+    output: () => server.output(),
     restart: async (next) => {
       await server.stop()
       server = await serve(next)

@@ -7,9 +7,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { proxiesFolder } from '../../scripts/install-proxies.mjs'
 
-/** The first of these programs that is installed. Where none is, the test is skipped, or fails where nothing may be skipped. */
+/**
+ * The first of these programs that is installed. Where none is, the test is skipped, or fails where nothing may be
+ * skipped.
+ */
 export function program(t: Test, ...names: readonly string[]): string | undefined {
-  const found = names.map((name) => spawnSync('sh', ['-c', `command -v ${name} || ls /usr/sbin/${name}`], { encoding: 'utf8' }).stdout.trim().split('\n')[0]).find((path) => path !== undefined && path !== '')
+  const found = names.map((name) =>
+    spawnSync('sh', ['-c', `command -v ${name} || ls /usr/sbin/${name}`], { encoding: 'utf8' }).stdout.trim().split(
+      '\n',
+    )[0]
+  ).find((path) => path !== undefined && path !== '')
   if (found === undefined) skip(t, `${names[0]} is not installed`)
   return found
 }
@@ -36,8 +43,8 @@ export function newestProxy(t: Test, name: keyof typeof NEWEST): string | undefi
 const skipped = new WeakMap<Test, Set<string>>()
 
 /**
- * Notes in a test that the rest of it is skipped, and why; GATEHOUSE_TEST_REQUIRE_ALL=1 makes a failure of it. The caller
- * returns. It may be called more than once, and after assertions; a reason is noted once.
+ * Notes in a test that the rest of it is skipped, and why; GATEHOUSE_TEST_REQUIRE_ALL=1 makes a failure of it. The
+ * caller returns. It may be called more than once, and after assertions; a reason is noted once.
  */
 export function skip(t: Test, reason: string): undefined {
   const reasons = skipped.get(t) ?? new Set()
@@ -47,14 +54,37 @@ export function skip(t: Test, reason: string): undefined {
   else t.skip(reason, () => {})
 }
 
-export interface Running { readonly process: ChildProcess, readonly output: () => string, stop(): Promise<void> }
+export interface Running {
+  readonly process: ChildProcess
+  readonly output: () => string
+  stop(): Promise<void>
+}
 
 /** Starts a program and waits until its port answers. It is stopped with the test. */
-export async function run(t: Test, path: string, args: readonly string[], options: { host?: string, port?: number, ready?: (output: string) => boolean, env?: Record<string, string>, cwd?: string }): Promise<Running> {
-  const child = spawn(path, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env }, ...(options.cwd ? { cwd: options.cwd } : {}) })
+export async function run(
+  t: Test,
+  path: string,
+  args: readonly string[],
+  options: {
+    host?: string
+    port?: number
+    ready?: (output: string) => boolean
+    env?: Record<string, string>
+    cwd?: string
+  },
+): Promise<Running> {
+  const child = spawn(path, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+    ...(options.cwd ? { cwd: options.cwd } : {}),
+  })
   let output = ''
-  child.stdout.on('data', (chunk: Buffer) => { output += chunk.toString() })
-  child.stderr.on('data', (chunk: Buffer) => { output += chunk.toString() })
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString()
+  })
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += chunk.toString()
+  })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const stop = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
@@ -65,7 +95,13 @@ export async function run(t: Test, path: string, args: readonly string[], option
   t.teardown(stop)
   for (let waited = 0; waited < 60_000; waited += 50) {
     if (child.exitCode !== null) throw new Error(`${path} ended with ${child.exitCode}:\n${output}`)
-    if (options.ready ? options.ready(output) : await answers(options.port ?? 0, options.host)) return { process: child, output: () => output, stop }
+    if (options.ready ? options.ready(output) : await answers(options.port ?? 0, options.host)) {
+      return {
+        process: child,
+        output: () => output,
+        stop,
+      }
+    }
     await sleep(50)
   }
   throw new Error(`${path} did not come up:\n${output}`)
@@ -73,7 +109,10 @@ export async function run(t: Test, path: string, args: readonly string[], option
 
 export function answers(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, host, () => { socket.destroy(); resolve(true) })
+    const socket = connect(port, host, () => {
+      socket.destroy()
+      resolve(true)
+    })
     socket.on('error', () => resolve(false))
   })
 }

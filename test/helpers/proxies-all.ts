@@ -93,7 +93,7 @@ export interface StartedProxy {
 export async function startProxy(
   t: Test,
   proxy: Proxy,
-  behind: Omit<ProxySite, 'address'>
+  behind: Omit<ProxySite, 'address'>,
 ): Promise<StartedProxy | undefined> {
   const address = await loopbackAddress()
   if (address === undefined) {

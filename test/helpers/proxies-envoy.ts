@@ -18,7 +18,7 @@ export async function startEnvoy(t: Test, site: ProxySite): Promise<Running | un
       '/etc/envoy/key.pem': [1, site.tls.key],
       'address: gatehouse, port_value: 4180': [1, `address: 127.0.0.1, port_value: ${portOf(site.gateway)}`],
       'address: wiki, port_value: 8080': [1, `address: 127.0.0.1, port_value: ${portOf(site.upstream)}`],
-    })
+    }),
   )
   // Without a base of its own two Envoys of one machine collide.
   return await run(t, envoy, ['-c', file, '--use-dynamic-base-id', '--concurrency', '1'], {

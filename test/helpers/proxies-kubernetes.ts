@@ -25,7 +25,7 @@ export interface Cluster {
     readonly port: number
     readonly listening: number
   }[]
-  readonly secrets: readonly { readonly namespace: string; readonly name: string }[]
+  readonly secrets: readonly { readonly namespace: string, readonly name: string }[]
   readonly tls: ServerIdentityFiles
 }
 
@@ -62,12 +62,12 @@ const listOf = (apiVersion: string, kind: string, items: readonly KubernetesObje
 })
 
 function listsOf({ objects, services, secrets, tls }: Cluster): Record<string, unknown> {
-  const metadata = ({ namespace, name }: { namespace: string; name: string }) => ({ namespace, name })
+  const metadata = ({ namespace, name }: { namespace: string, name: string }) => ({ namespace, name })
   return {
     ingresses: listOf(
       'networking.k8s.io/v1',
       'Ingress',
-      objects.filter(({ kind }) => kind === 'Ingress')
+      objects.filter(({ kind }) => kind === 'Ingress'),
     ),
     ingressclasses: listOf('networking.k8s.io/v1', 'IngressClass', [
       {
@@ -89,7 +89,7 @@ function listsOf({ objects, services, secrets, tls }: Cluster): Record<string, u
           clusterIP: '127.0.0.1',
           ports: [{ name: 'http', port: each.port, targetPort: each.listening, protocol: 'TCP' }],
         },
-      }))
+      })),
     ),
     endpointslices: listOf(
       'discovery.k8s.io/v1',
@@ -101,7 +101,7 @@ function listsOf({ objects, services, secrets, tls }: Cluster): Record<string, u
         metadata: { ...metadata(each), labels: { 'kubernetes.io/service-name': each.name } },
         ports: [{ name: 'http', port: each.listening, protocol: 'TCP' }],
         endpoints: [{ addresses: ['127.0.0.1'], conditions: { ready: true, serving: true } }],
-      }))
+      })),
     ),
     secrets: listOf(
       'v1',
@@ -115,7 +115,7 @@ function listsOf({ objects, services, secrets, tls }: Cluster): Record<string, u
           'tls.crt': readFileSync(tls.certificate).toString('base64'),
           'tls.key': readFileSync(tls.key).toString('base64'),
         },
-      }))
+      })),
     ),
     namespaces: listOf('v1', 'Namespace', []),
     configmaps: listOf('v1', 'ConfigMap', []),

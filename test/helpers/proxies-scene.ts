@@ -46,7 +46,7 @@ export async function startScene(t: Test, { config = {}, ...options }: TestGatew
     app: { redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`] },
     config: merge(
       { server: { publicUrl, redirectDomains: ['.example.com'] }, session: { cookieDomain: '.example.com' } },
-      config
+      config,
     ),
     ...options,
   })

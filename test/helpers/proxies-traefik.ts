@@ -20,7 +20,7 @@ export async function startTraefik(t: Test, site: ProxySite): Promise<Running | 
     replaced('config/proxies/traefik.yml', {
       'http://gatehouse:4180': [2, `http://${site.gateway}`],
       'http://wiki:8080': [1, `http://${site.upstream}`],
-    })
+    }),
   )
   return await runTraefik(t, site, { file: { filename: file, watch: false } })
 }

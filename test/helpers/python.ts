@@ -1,4 +1,5 @@
-// A Python that has what a test needs: the one on the path may be another than the distribution's, which has the packages.
+// A Python that has what a test needs: the one on the path may be another than the distribution's, which has the
+// packages.
 import { spawnSync } from 'node:child_process'
 import type { Test } from 'tap'
 import { program, skip } from './programs.js'

@@ -22,7 +22,7 @@ export function valuesOf({ headers }: RawAnswer, name: string): string[] {
 /** @param bodiless the answer to a HEAD */
 export function createAnswerReader(bodiless = false): AnswerReader {
   let bytes = Buffer.alloc(0)
-  let done: { answer: RawAnswer; rest: Buffer } | undefined
+  let done: { answer: RawAnswer, rest: Buffer } | undefined
   return {
     add(chunk) {
       bytes = Buffer.concat([bytes, chunk])
@@ -34,7 +34,7 @@ export function createAnswerReader(bodiless = false): AnswerReader {
   }
 }
 
-function read(bytes: Buffer, bodiless: boolean): { answer: RawAnswer; rest: Buffer } | undefined {
+function read(bytes: Buffer, bodiless: boolean): { answer: RawAnswer, rest: Buffer } | undefined {
   const end = bytes.indexOf('\r\n\r\n')
   if (end < 0) return undefined
   const head = headOf(bytes.subarray(0, end).toString('latin1'))
@@ -47,7 +47,7 @@ function read(bytes: Buffer, bodiless: boolean): { answer: RawAnswer; rest: Buff
   return { answer: { ...head, body: rest.subarray(0, Number(length)).toString() }, rest: rest.subarray(Number(length)) }
 }
 
-function chunked(head: RawAnswer, bytes: Buffer): { answer: RawAnswer; rest: Buffer } | undefined {
+function chunked(head: RawAnswer, bytes: Buffer): { answer: RawAnswer, rest: Buffer } | undefined {
   const parts: Buffer[] = []
   let at = 0
   for (;;) {

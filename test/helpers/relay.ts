@@ -21,10 +21,12 @@ export async function startRelay(t: Pick<Test, 'teardown'>, to: string, delayMs 
   let thaw = (): void => undefined
   const server = createServer((incoming) => {
     const outgoing = connect(Number(port), host)
-    for (const [from, other] of [
-      [incoming, outgoing],
-      [outgoing, incoming],
-    ] as const) {
+    for (
+      const [from, other] of [
+        [incoming, outgoing],
+        [outgoing, incoming],
+      ] as const
+    ) {
       sockets.add(from)
       from
         .on('error', () => undefined)
@@ -46,7 +48,11 @@ export async function startRelay(t: Pick<Test, 'teardown'>, to: string, delayMs 
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     stop,
-    freeze() { frozen = new Promise((resolve) => { thaw = resolve }) },
+    freeze() {
+      frozen = new Promise((resolve) => {
+        thaw = resolve
+      })
+    },
     thaw() {
       frozen = undefined
       thaw()
@@ -57,9 +63,8 @@ export async function startRelay(t: Pick<Test, 'teardown'>, to: string, delayMs 
 /** Lets nothing through while there is something to wait for. */
 function heldWhile(waitingFor: () => Promise<void> | undefined): Transform {
   return new Transform({
-    async transform(chunk: Buffer, _encoding, next) {
-      await waitingFor()
-      next(null, chunk)
+    transform(chunk: Buffer, _encoding, next) {
+      Promise.resolve(waitingFor()).then(() => next(null, chunk), next)
     },
   })
 }
@@ -73,6 +78,8 @@ function delayedBy(delayMs: number): Transform {
       setTimeout(() => this.push(chunk), delayMs)
       next()
     },
-    flush(next) { setTimeout(next, delayMs) },
+    flush(next) {
+      setTimeout(next, delayMs)
+    },
   })
 }

@@ -9,11 +9,22 @@ export interface ConformanceSubject {
   deactivateUsers(): Promise<void>
 }
 
-export async function sessionStoreConformance(t: Test, { store, newSession, deactivateUsers }: ConformanceSubject): Promise<void> {
+export async function sessionStoreConformance(
+  t: Test,
+  { store, newSession, deactivateUsers }: ConformanceSubject,
+): Promise<void> {
   await t.test('finds a session by its id and by nothing else', async (t) => {
     const id = await newSession()
     const found = await store.find(id)
-    t.match(found, { publicId: /^ses_/, groups: Array, permissions: Array, authTime: Number, expiresAt: Number, idleMs: Number, expiresInMs: Number })
+    t.match(found, {
+      publicId: /^ses_/,
+      groups: Array,
+      permissions: Array,
+      authTime: Number,
+      expiresAt: Number,
+      idleMs: Number,
+      expiresInMs: Number,
+    })
     t.equal(await store.find(`${id}x`), undefined)
     t.equal(await store.find(''), undefined)
     if (found) t.equal(await store.find(found.publicId), undefined, 'the public id opens nothing')
@@ -39,9 +50,17 @@ export async function sessionStoreConformance(t: Test, { store, newSession, deac
     await store.end(one, 'test')
     t.ok(await store.find(other))
   })
-  await t.test('Entra\'s session id ends the sessions that began with it, and no others', async (t) => {
-    const [one, two, other, without] = [await newSession('sid-of-entra'), await newSession('sid-of-entra'), await newSession('another-sid'), await newSession()]
-    t.strictSame(new Set((await store.endByEntraSid('sid-of-entra', 'test')).map((hash) => hash.toString('hex'))), new Set([one, two].map((id) => sessionIdHash(id).toString('hex'))))
+  await t.test("Entra's session id ends the sessions that began with it, and no others", async (t) => {
+    const [one, two, other, without] = [
+      await newSession('sid-of-entra'),
+      await newSession('sid-of-entra'),
+      await newSession('another-sid'),
+      await newSession(),
+    ]
+    t.strictSame(
+      new Set((await store.endByEntraSid('sid-of-entra', 'test')).map((hash) => hash.toString('hex'))),
+      new Set([one, two].map((id) => sessionIdHash(id).toString('hex'))),
+    )
     for (const id of [one, two]) t.equal(await store.find(id), undefined)
     for (const id of [other, without]) t.ok(await store.find(id))
     t.strictSame(await store.endByEntraSid('sid-of-entra', 'test'), [])

@@ -2,7 +2,10 @@
 import pg from 'pg'
 import type { Test } from 'tap'
 
-export type Query = <Row extends pg.QueryResultRow = Record<string, unknown>>(text: string, values?: unknown[]) => Promise<Row[]>
+export type Query = <Row extends pg.QueryResultRow = Record<string, unknown>>(
+  text: string,
+  values?: unknown[],
+) => Promise<Row[]>
 
 export async function connect(t: Test, url: string): Promise<Query> {
   const client = new pg.Client({ connectionString: url })
@@ -12,11 +15,27 @@ export async function connect(t: Test, url: string): Promise<Query> {
   return async (text, values) => (await client.query(text, values)).rows as never
 }
 
-const TABLES = ['users', 'identities', 'groups', 'user_groups', 'group_permissions', 'entra_readings', 'sessions', 'spent_flows', 'audit_events', 'signing_keys']
+const TABLES = [
+  'users',
+  'identities',
+  'groups',
+  'user_groups',
+  'group_permissions',
+  'entra_readings',
+  'sessions',
+  'spent_flows',
+  'audit_events',
+  'signing_keys',
+]
 
 /** Everything that is stored, as text. */
 export async function dump(query: Query): Promise<string> {
   const parts: string[] = []
-  for (const table of TABLES) parts.push(table, ...(await query(`select t::text as row from ${table} t order by 1`)).map((row) => String(row.row)))
+  for (const table of TABLES) {
+    parts.push(
+      table,
+      ...(await query(`select t::text as row from ${table} t order by 1`)).map((row) => String(row.row)),
+    )
+  }
   return parts.join('\n')
 }

@@ -1,4 +1,5 @@
-// A PostgreSQL with a pg_hba.conf, settings and a certificate of the test's own, to be refused by in every way there is.
+// A PostgreSQL with a pg_hba.conf, settings and a certificate of the test's own, to be refused by in every way there
+// is.
 import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +14,9 @@ export interface StrictPostgres {
   /** The certificate of the authority (PEM), a file. */
   readonly caFile: string
   /** As somebody else, to another database, with parameters. */
-  urlOf(wish: { user?: string, password?: string, database?: string, host?: string, port?: number, query?: string }): string
+  urlOf(
+    wish: { user?: string, password?: string, database?: string, host?: string, port?: number, query?: string },
+  ): string
   run(...statements: string[]): Promise<void>
   /** Lines of pg_hba.conf above the one that lets the superuser in, in force at once. */
   admit(...lines: string[]): Promise<void>

@@ -1,4 +1,5 @@
-// A re-evaluation on ports made up for a test: people in memory, a Graph that does as it is told, a clock that is turned by hand.
+// A re-evaluation on ports made up for a test: people in memory, a Graph that does as it is told, a clock that is
+// turned by hand.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
@@ -8,11 +9,20 @@ import type { SyncPace } from '../../src/sync/ports.js'
 import { createSync, type Sync } from '../../src/sync/sync.js'
 
 const MINUTE = 60_000
-export const PACE: SyncPace = { intervalMs: 5 * MINUTE, privilegedStalenessMs: 60 * MINUTE, maxStalenessMs: 1_440 * MINUTE }
+export const PACE: SyncPace = {
+  intervalMs: 5 * MINUTE,
+  privilegedStalenessMs: 60 * MINUTE,
+  maxStalenessMs: 1_440 * MINUTE,
+}
 export const ENABLED: Standing = { kind: 'enabled', groupIds: [], sessionsValidFrom: null }
 export const error = (code: ErrorCode): GatehouseError => new GatehouseError(code)
 
-export interface Told { readonly what: string, readonly code?: string, readonly people?: number, readonly sessions?: number }
+export interface Told {
+  readonly what: string
+  readonly code?: string
+  readonly people?: number
+  readonly sessions?: number
+}
 
 export interface SceneOptions {
   readonly people?: number
@@ -44,8 +54,14 @@ export interface SyncScene {
 }
 
 /** Everybody is due until they are applied or marked as failed; a failed person again in the turn after. */
-export async function syncScene(t: Test, { people: size = 1, read, store, leadership, pace = PACE, graceMs = 0 }: SceneOptions = {}): Promise<SyncScene> {
-  const people: SyncPerson[] = Array.from({ length: size }, (_, n) => ({ userId: `user-${n}`, username: `name-${n}`, oid: `oid-${n}` }))
+export async function syncScene(
+  t: Test,
+  { people: size = 1, read, store, leadership, pace = PACE, graceMs = 0 }: SceneOptions = {},
+): Promise<SyncScene> {
+  const people: SyncPerson[] = Array.from(
+    { length: size },
+    (_, n) => ({ userId: `user-${n}`, username: `name-${n}`, oid: `oid-${n}` }),
+  )
   const waiting = new Map(people.map((person) => [person.userId, person]))
   const again = new Map<string, SyncPerson>()
   const questions: (readonly string[])[] = []
@@ -56,13 +72,19 @@ export async function syncScene(t: Test, { people: size = 1, read, store, leader
   const counts = new Map<string, number>()
   let [now, under, most, releases] = [0, 0, 0, 0]
   let begun = false // the turn that begins by itself finds nothing to do
-  const onceBegun = <Port extends object>(given: Partial<Port> = {}, usual: Port): Port => new Proxy(usual, { get: (_, name) => (begun ? { ...usual, ...given } : usual)[name as keyof Port] })
+  const onceBegun = <Port extends object>(given: Partial<Port> = {}, usual: Port): Port =>
+    new Proxy(usual, { get: (_, name) => (begun ? { ...usual, ...given } : usual)[name as keyof Port] })
   const everybody = async (oids: readonly string[]) => new Map(oids.map((oid) => [oid, ENABLED]))
   const sync = createSync({
     pace,
     graceMs,
     clock: () => now,
-    mapping: () => ({ settings: { mapping: { evaluate: () => ({ groups: new Map(), staff: [], superuser: [] }), namesOf: () => [] } as never }, requireMappedGroup: false }),
+    mapping: () => ({
+      settings: {
+        mapping: { evaluate: () => ({ groups: new Map(), staff: [], superuser: [] }), namesOf: () => [] } as never,
+      },
+      requireMappedGroup: false,
+    }),
     lookups: { groupIds: async () => new Map() },
     source: {
       batch: 10,
@@ -100,9 +122,17 @@ export async function syncScene(t: Test, { people: size = 1, read, store, leader
       },
       overview: async () => ({ lagMs: 7_000, unanswered: again.size }),
     }),
-    leadership: onceBegun(leadership, { held: async () => true, release: async () => { releases++ } }),
+    leadership: onceBegun(leadership, {
+      held: async () => true,
+      release: async () => {
+        releases++
+      },
+    }),
     report: {
-      changed: () => {}, groupMissing: () => {}, privilegesDropped: () => {}, takenBack: () => {},
+      changed: () => {},
+      groupMissing: () => {},
+      privilegesDropped: () => {},
+      takenBack: () => {},
       ended: (_person, why, sessions) => told.push({ what: why, sessions }),
       failing: ({ code }, number) => told.push({ what: 'failing', code, people: number }),
       broken: (thrown) => told.push({ what: 'broken', code: (thrown as { code?: string }).code ?? randomUUID() }),
@@ -116,10 +146,19 @@ export async function syncScene(t: Test, { people: size = 1, read, store, leader
   begun = true
   for (const list of [questions, failed, expired, told]) list.length = 0
   return {
-    sync, people, questions, failed, applied, expired, told, counts,
+    sync,
+    people,
+    questions,
+    failed,
+    applied,
+    expired,
+    told,
+    counts,
     releases: () => releases,
     atOnce: () => most,
-    async later(minutes) { now += minutes * MINUTE },
+    async later(minutes) {
+      now += minutes * MINUTE
+    },
     async pass(minutes = 0) {
       now += minutes * MINUTE
       await sync.pass()

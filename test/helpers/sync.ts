@@ -20,12 +20,18 @@ export interface Scene {
   readonly age: (ms: number) => Promise<unknown>
   /** A whole turn that begins after this call. */
   readonly pass: () => Promise<void>
-  readonly audit: () => Promise<readonly { action: string, username: string, actor: string, detail: Record<string, unknown> }[]>
+  readonly audit: () => Promise<
+    readonly { action: string, username: string, actor: string, detail: Record<string, unknown> }[]
+  >
   readonly metric: (line: string) => Promise<number>
 }
 
 export async function scene(t: Test, { config, ...options }: TestGatewayOptions = {}): Promise<Scene> {
-  const gateway = await startTestGateway(t, { ...options, app: { applicationPermissions: PERMISSIONS, ...options.app }, config: { sync: SYNC, ...config } })
+  const gateway = await startTestGateway(t, {
+    ...options,
+    app: { applicationPermissions: PERMISSIONS, ...options.app },
+    config: { sync: SYNC, ...config },
+  })
   const query = await connect(t, gateway.databaseUrl)
   const check = (browser: Browser) => gateway.ask('/oauth2/auth', { browser, headers: TARGET })
   return {
@@ -38,13 +44,15 @@ export async function scene(t: Test, { config, ...options }: TestGatewayOptions 
     },
     status: async (browser) => (await check(browser)).status,
     header: async (browser, name) => (await check(browser)).headers.get(name),
-    age: (ms) => query(`with a as (update entra_readings set read_at = read_at - interval '${ms} milliseconds')
-      update entra_checks set tried_at = tried_at - interval '${ms} milliseconds', missing_since = missing_since - interval '${ms} milliseconds'`),
+    age: (ms) =>
+      query(`with a as (update entra_readings set read_at = read_at - interval '${ms} milliseconds')
+      update entra_checks set tried_at = tried_at - interval '${ms} milliseconds', missing_since = missing_since -
+        interval '${ms} milliseconds'`),
     async pass() {
       await gateway.gateway.sync?.pass() // one that is under way may have begun before
       await gateway.gateway.sync?.pass()
     },
-    audit: () => query('select action, username, actor, detail from audit_events where actor = \'sync\' order by id'),
+    audit: () => query("select action, username, actor, detail from audit_events where actor = 'sync' order by id"),
     async metric(line) {
       const text = await (await fetch(`${gateway.management}/metrics`)).text()
       return Number(text.split('\n').find((each) => each.startsWith(line))?.slice(line.length) ?? 0)

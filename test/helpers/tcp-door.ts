@@ -1,5 +1,6 @@
-// A door in front of a TCP server: it can be shut (connections break, new ones are refused), frozen (nothing comes through,
-// nothing breaks: a half-open connection), and opened again. Frozen as a whole, or the connections that said something.
+// A door in front of a TCP server: it can be shut (connections break, new ones are refused), frozen (nothing comes
+// through, nothing breaks: a half-open connection), and opened again. Frozen as a whole, or the connections that said
+// something.
 import { createServer, connect, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
@@ -24,9 +25,13 @@ export async function startTcpDoor(t: Test, to: string): Promise<TcpDoor> {
     const outgoing = connect(Number(target.port), target.hostname)
     const pair = [incoming, outgoing] as const
     pairs.add(pair)
-    incoming.on('data', (chunk) => { said.set(incoming, ((said.get(incoming) ?? '') + chunk.toString('latin1')).slice(0, 4_096)) })
+    incoming.on('data', (chunk) => {
+      said.set(incoming, ((said.get(incoming) ?? '') + chunk.toString('latin1')).slice(0, 4_096))
+    })
     for (const [from, other] of [pair, [outgoing, incoming] as const]) {
-      from.on('data', (chunk) => { if (state !== 'frozen' && !frozen.has(incoming)) other.write(chunk) })
+      from.on('data', (chunk) => {
+        if (state !== 'frozen' && !frozen.has(incoming)) other.write(chunk)
+      })
       all.add(from)
       from.on('error', () => {})
       from.on('close', () => {
@@ -37,17 +42,28 @@ export async function startTcpDoor(t: Test, to: string): Promise<TcpDoor> {
     }
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const breakAll = (): void => { for (const pair of pairs) for (const socket of pair) socket.destroy() }
-  t.teardown(() => { for (const socket of all) socket.destroy(); server.close() })
+  const breakAll = (): void => {
+    for (const pair of pairs) for (const socket of pair) socket.destroy()
+  }
+  t.teardown(() => {
+    for (const socket of all) socket.destroy()
+    server.close()
+  })
   const url = new URL(to)
   url.port = String((server.address() as { port: number }).port)
   return {
     url: url.href,
-    shut() { state = 'shut'; breakAll() },
+    shut() {
+      state = 'shut'
+      breakAll()
+    },
     freeze(saying) {
       if (saying === undefined) state = 'frozen'
       else for (const [incoming] of pairs) if (said.get(incoming)?.includes(saying)) frozen.add(incoming)
     },
-    open() { if (state === 'frozen') breakAll(); state = 'open' },
+    open() {
+      if (state === 'frozen') breakAll()
+      state = 'open'
+    },
   }
 }

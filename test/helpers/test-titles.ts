@@ -20,7 +20,9 @@ export function testTitles(source: string, file = 'x.test.ts'): string[][] {
 function titleOf(node: ts.Node): string | undefined {
   if (!ts.isCallExpression(node)) return undefined
   const { expression: callee, arguments: [title, ...rest] } = node
-  const isTest = ts.isPropertyAccessExpression(callee) ? callee.name.text === 'test' : ts.isIdentifier(callee) && callee.text === 'test'
+  const isTest = ts.isPropertyAccessExpression(callee)
+    ? callee.name.text === 'test'
+    : ts.isIdentifier(callee) && callee.text === 'test'
   if (!isTest || !title || rest.length === 0) return undefined // a regular expression's test() takes one argument
   return ts.isStringLiteralLike(title) ? title.text : MADE
 }

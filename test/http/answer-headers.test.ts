@@ -13,7 +13,10 @@ t.teardown(stopPostgres)
 
 const ORIGINAL = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 const FORWARDED = {
-  'x-forwarded-proto': 'https', 'x-forwarded-host': 'app.test', 'x-forwarded-uri': '/x', 'x-forwarded-method': 'GET',
+  'x-forwarded-proto': 'https',
+  'x-forwarded-host': 'app.test',
+  'x-forwarded-uri': '/x',
+  'x-forwarded-method': 'GET',
 }
 const KINDS: Readonly<Record<string, Record<string, string>>> = {
   page: {},
@@ -47,7 +50,11 @@ function notKept(t: Test, answer: Pick<Answer, 'headers'>, name: string): void {
   if (json) t.equal(answer.headers.get('x-content-type-options'), 'nosniff', name)
 }
 
-async function each(gateway: TestGateway, browser: Browser, see: (answer: Answer, name: string) => void): Promise<void> {
+async function each(
+  gateway: TestGateway,
+  browser: Browser,
+  see: (answer: Answer, name: string) => void,
+): Promise<void> {
   for (const [kind, wish] of Object.entries(KINDS)) {
     for (const [path, headers] of PLACES) {
       const answer = await browser.ask(`${gateway.url}${path}`, { headers: { ...headers, ...wish } })
@@ -78,10 +85,16 @@ t.test('nor one to what is no request', async (t) => {
   for (const [status, ask] of Object.entries(asks)) {
     const socket = connectTo(gateway.config.server.port, '127.0.0.1')
     let text = ''
-    socket.on('data', (chunk) => { text += String(chunk) }).on('error', () => {}).write(ask)
-    await new Promise((resolve) => { socket.on('close', resolve) })
+    socket.on('data', (chunk) => {
+      text += String(chunk)
+    }).on('error', () => {}).write(ask)
+    await new Promise((resolve) => {
+      socket.on('close', resolve)
+    })
     t.match(text, new RegExp(`^HTTP/1.1 ${status} `))
-    for (const line of ['Cache-Control: no-store', 'Vary: Cookie', 'X-Content-Type-Options: nosniff', 'Connection: close']) {
+    for (
+      const line of ['Cache-Control: no-store', 'Vary: Cookie', 'X-Content-Type-Options: nosniff', 'Connection: close']
+    ) {
       t.ok(text.includes(`\r\n${line}\r\n`), `${status} ${line}`)
     }
     t.match(JSON.parse(text.split('\r\n\r\n')[1] ?? ''), { error: 'request_malformed' })
@@ -91,7 +104,10 @@ t.test('nor one to what is no request', async (t) => {
 t.test('every 503 says when to ask again', async (t) => {
   let door: TcpDoor | undefined
   const gateway = await startTestGateway(t, {
-    throughDoor: async (url) => { door = await startTcpDoor(t, url); return door.url },
+    throughDoor: async (url) => {
+      door = await startTcpDoor(t, url)
+      return door.url
+    },
     config: { session: { outageGrace: '0s' } },
   })
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
@@ -104,6 +120,13 @@ t.test('every 503 says when to ask again', async (t) => {
     unavailable.add(new URL(answer.url).pathname)
     t.equal(answer.headers.get('retry-after'), '5', name)
   })
-  const expected = ['/', '/oauth2/auth', '/oauth2/forward-auth', '/oauth2/ext-authz/x', '/oauth2/userinfo', '/oauth2/sign_out']
+  const expected = [
+    '/',
+    '/oauth2/auth',
+    '/oauth2/forward-auth',
+    '/oauth2/ext-authz/x',
+    '/oauth2/userinfo',
+    '/oauth2/sign_out',
+  ]
   for (const path of expected) t.ok(unavailable.has(path), path)
 })

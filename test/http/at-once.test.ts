@@ -1,5 +1,5 @@
-// What is answered before Fastify sees it is what Fastify's route would have answered: the same questions over a connection, where the
-// short way is taken, and handed to the routes themselves.
+// What is answered before Fastify sees it is what Fastify's route would have answered: the same questions over a
+// connection, where the short way is taken, and handed to the routes themselves.
 import { request as ask } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
@@ -29,7 +29,11 @@ const ACCESS = {
 }
 const VOLATILE = new Set(['date', 'connection', 'keep-alive'])
 
-interface Question { readonly method: string, readonly url: string, readonly headers: Record<string, string> }
+interface Question {
+  readonly method: string
+  readonly url: string
+  readonly headers: Record<string, string>
+}
 
 /** The page itself is limited by session; only the question at its address is compared. */
 const isPage = (url: string): boolean => url === '/'
@@ -40,7 +44,14 @@ async function overTheWire(gateway: TestGateway, { method, url, headers }: Quest
     const { hostname, port } = new URL(gateway.url)
     const sent = ask({ hostname, port, method, path: url, headers, agent: false }, (response) => {
       response.resume()
-      response.on('end', () => resolve({ status: response.statusCode, headers: Object.fromEntries(Object.entries(response.headers).filter(([name]) => !VOLATILE.has(name))) }))
+      response.on(
+        'end',
+        () =>
+          resolve({
+            status: response.statusCode,
+            headers: Object.fromEntries(Object.entries(response.headers).filter(([name]) => !VOLATILE.has(name))),
+          }),
+      )
     })
     sent.on('error', reject)
     sent.end()
@@ -48,12 +59,22 @@ async function overTheWire(gateway: TestGateway, { method, url, headers }: Quest
 }
 
 async function byTheRoute(gateway: TestGateway, { method, url, headers }: Question): Promise<unknown> {
-  const answer = await gateway.gateway.app.inject({ method: method as 'GET', url, headers: { host: new URL(gateway.url).host, ...headers }, remoteAddress: '127.0.0.1' })
-  return { status: answer.statusCode, headers: Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !VOLATILE.has(name))) }
+  const answer = await gateway.gateway.app.inject({
+    method: method as 'GET',
+    url,
+    headers: { host: new URL(gateway.url).host, ...headers },
+    remoteAddress: '127.0.0.1',
+  })
+  return {
+    status: answer.statusCode,
+    headers: Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !VOLATILE.has(name))),
+  }
 }
 
 t.test('the same answer either way', async (t) => {
-  const gateway = await startTestGateway(t, { config: { access: ACCESS, headers: { extra: [{ name: 'X-Sub', value: 'sub' }] }, log: { access: 'none' } } }) // a 401 takes the short way, too
+  const gateway = await startTestGateway(t, {
+    config: { access: ACCESS, headers: { extra: [{ name: 'X-Sub', value: 'sub' }] }, log: { access: 'none' } },
+  }) // a 401 takes the short way, too
   const cookies = ['', 'gatehouse_session=forged', 'gatehouse_session=a; gatehouse_session=b']
   for (const person of [PERSON_IDS.staff, PERSON_IDS.superuser, PERSON_IDS.guest]) {
     const { browser } = await gateway.signIn(person)
@@ -61,43 +82,99 @@ t.test('the same answer either way', async (t) => {
   }
   await t.test('nobody is refused before it is known where they come from', async (t) => {
     for (const [client, status] of [['203.0.113.7', 200], ['198.51.100.1', 401]] as const) {
-      const asked = { method: 'GET', url: '/oauth2/auth', headers: { 'x-original-url': 'https://app.test/net/x', 'x-original-method': 'GET', 'x-forwarded-for': client } }
+      const asked = {
+        method: 'GET',
+        url: '/oauth2/auth',
+        headers: { 'x-original-url': 'https://app.test/net/x', 'x-original-method': 'GET', 'x-forwarded-for': client },
+      }
       t.match(await overTheWire(gateway, asked), { status }, client)
     }
   })
   const pick = fc.constantFrom
   const question: fc.Arbitrary<Question> = fc.record({
     method: pick('GET', 'HEAD', 'POST', 'PROPFIND'),
-    url: pick('/oauth2/auth', '/oauth2/auth?x=1', '/oauth2/auth/', '/oauth2/%61uth', '/oauth2/forward-auth', '/oauth2/forward-auth?rd=%2f', '/oauth2/ext-authz/admin/x?y=1', '/oauth2/ext-authz/page', '/oauth2/ext-authz/*', '/oauth2/ext-authz/static/%ff', '/'),
+    url: pick(
+      '/oauth2/auth',
+      '/oauth2/auth?x=1',
+      '/oauth2/auth/',
+      '/oauth2/%61uth',
+      '/oauth2/forward-auth',
+      '/oauth2/forward-auth?rd=%2f',
+      '/oauth2/ext-authz/admin/x?y=1',
+      '/oauth2/ext-authz/page',
+      '/oauth2/ext-authz/*',
+      '/oauth2/ext-authz/static/%ff',
+      '/',
+    ),
     cookie: pick(...cookies),
-    host: pick('app.test', 'APP.test.', 'app.test:443', 'open.test', 'x.app.test', 'other.test', 'ported.test', 'ported.test:8443', 'a b'),
+    host: pick(
+      'app.test',
+      'APP.test.',
+      'app.test:443',
+      'open.test',
+      'x.app.test',
+      'other.test',
+      'ported.test',
+      'ported.test:8443',
+      'a b',
+    ),
     port: pick('', '', '443', '8443', '0'),
-    path: pick('/', '/page?q=%20', '/static/a', '/admin/', '/admin/../page', '/net/x', '/%2e%2e/admin', '/a%zz', '/x#y', '/x?a=%', '/static/%ff', '/static/..%2fadmin/', '/static/a%20', '/a%0a'),
+    path: pick(
+      '/',
+      '/page?q=%20',
+      '/static/a',
+      '/admin/',
+      '/admin/../page',
+      '/net/x',
+      '/%2e%2e/admin',
+      '/a%zz',
+      '/x#y',
+      '/x?a=%',
+      '/static/%ff',
+      '/static/..%2fadmin/',
+      '/static/a%20',
+      '/a%0a',
+    ),
     scheme: pick('https', 'http', 'gopher'),
     asked: pick('GET', 'POST', 'get', 'b ad'),
     says: pick('all', 'all', 'all', 'nothing', 'half'),
     client: pick('203.0.113.7', '198.51.100.1', '203.0.113.7:5', 'unknown'),
     accept: pick('text/html', '*/*'),
   }).map(({ method, url, cookie, host, port, path, scheme, asked, says, client, accept }) => ({
-    method, url,
+    method,
+    url,
     headers: {
-      accept, 'x-forwarded-for': client,
+      accept,
+      'x-forwarded-for': client,
       ...(port === '' ? {} : { 'x-forwarded-port': port }),
       ...(cookie === '' ? {} : { cookie }),
-      ...(url.startsWith('/oauth2/ext-authz') ? { 'host': host.replace(' ', ''), 'x-forwarded-proto': scheme } : says === 'nothing' && !isPage(url) ? {} : {
-        'x-original-url': `${scheme}://${host}${path}`, 'x-original-method': asked, 'x-forwarded-host': host,
-        ...(says === 'half' && !isPage(url) ? {} : { 'x-forwarded-proto': scheme, 'x-forwarded-uri': path, 'x-forwarded-method': asked }),
-      }),
+      ...(url.startsWith('/oauth2/ext-authz')
+        ? { 'host': host.replace(' ', ''), 'x-forwarded-proto': scheme }
+        : says === 'nothing' && !isPage(url)
+        ? {}
+        : {
+          'x-original-url': `${scheme}://${host}${path}`,
+          'x-original-method': asked,
+          'x-forwarded-host': host,
+          ...(says === 'half' && !isPage(url)
+            ? {}
+            : { 'x-forwarded-proto': scheme, 'x-forwarded-uri': path, 'x-forwarded-method': asked }),
+        }),
     },
   }))
   const statuses = new Map<number, number>()
   await gateway.gateway.changes.caughtUp()
-  await fc.assert(fc.asyncProperty(question, async (asked) => {
-    await overTheWire(gateway, asked) // whatever is not in memory yet is now
-    const [wire, route] = [await overTheWire(gateway, asked), await byTheRoute(gateway, asked)]
-    statuses.set((wire as { status: number }).status, (statuses.get((wire as { status: number }).status) ?? 0) + 1)
-    if (JSON.stringify(sorted(wire)) !== JSON.stringify(sorted(route))) throw new Error(`${JSON.stringify(wire)}\n${JSON.stringify(route)}`)
-  }), { numRuns: 1_500, ...(process.env.FC_SEED ? { seed: Number(process.env.FC_SEED) } : {}) })
+  await fc.assert(
+    fc.asyncProperty(question, async (asked) => {
+      await overTheWire(gateway, asked) // whatever is not in memory yet is now
+      const [wire, route] = [await overTheWire(gateway, asked), await byTheRoute(gateway, asked)]
+      statuses.set((wire as { status: number }).status, (statuses.get((wire as { status: number }).status) ?? 0) + 1)
+      if (JSON.stringify(sorted(wire)) !== JSON.stringify(sorted(route))) {
+        throw new Error(`${JSON.stringify(wire)}\n${JSON.stringify(route)}`)
+      }
+    }),
+    { numRuns: 1_500, ...(process.env.FC_SEED ? { seed: Number(process.env.FC_SEED) } : {}) },
+  )
   t.comment(`statuses: ${JSON.stringify(Object.fromEntries(statuses))}`)
   for (const status of [200, 400, 401, 403, 404]) t.ok(statuses.has(status), String(status))
 })
@@ -105,31 +182,98 @@ t.test('the same answer either way', async (t) => {
 function sorted(answer: unknown): unknown {
   const { status, headers } = answer as { status: number, headers: Record<string, unknown> }
   // Pages name a correlation id, which is another one each time.
-  return { status, headers: Object.entries(headers).filter(([name]) => status === 200 || name !== 'content-length').map(([name, value]) => [name, String(value)]).sort(([a = ''], [b = '']) => a < b ? -1 : 1) }
+  return {
+    status,
+    headers: Object.entries(headers).filter(([name]) => status === 200 || name !== 'content-length').map((
+      [name, value],
+    ) => [name, String(value)]).sort(([a = ''], [b = '']) => a < b ? -1 : 1),
+  }
 }
 
-t.test('only the endpoints\' own paths, and only what is plain', async (t) => {
+t.test("only the endpoints' own paths, and only what is plain", async (t) => {
   const written: unknown[] = []
   const counted: unknown[] = []
   let full = true
   let verdict: VerdictAtOnce | undefined | Error = { kind: 'allowed', headers: ['Vary', 'Cookie'], signedIn: true }
-  const meter = { answered: (...args: unknown[]) => { counted.push(args.slice(0, 2)) }, sessionFrom: { memory: 0, database: 0, nobody: 0, grace: 0 } }
-  const endpoint = (path: string, query: 'refused' | 'ignored', plain401?: () => string[]) => ({ path, query, readTarget: () => undefined, plain401 })
+  const meter = {
+    answered: (...args: unknown[]) => {
+      counted.push(args.slice(0, 2))
+    },
+    sessionFrom: { memory: 0, database: 0, nobody: 0, grace: 0 },
+  }
+  const endpoint = (path: string, query: 'refused' | 'ignored', plain401?: () => string[]) => ({
+    path,
+    query,
+    readTarget: () => undefined,
+    plain401,
+  })
   const atOnce = createAtOnce({
-    endpoints: [endpoint('/oauth2/auth', 'refused', () => ['x-why', 'nobody']), endpoint('/oauth2/forward-auth', 'ignored'), endpoint('/oauth2/ext-authz/*', 'ignored')],
-    verifier: { atOnce: () => { if (verdict instanceof Error) throw verdict; return verdict } },
+    endpoints: [
+      endpoint('/oauth2/auth', 'refused', () => ['x-why', 'nobody']),
+      endpoint('/oauth2/forward-auth', 'ignored'),
+      endpoint('/oauth2/ext-authz/*', 'ignored'),
+    ],
+    verifier: {
+      atOnce: () => {
+        if (verdict instanceof Error) throw verdict
+        return verdict
+      },
+    },
     meter,
     log: { alreadyFull: () => full },
   })
-  const taken = (url: string): boolean => atOnce({ url, headers: {} } as never, { writeHead: (...args: unknown[]) => { written.push(args) }, end: () => {} } as never)
-  t.strictSame(['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/forward-auth?x=%2f', '/oauth2/ext-authz/', '/oauth2/ext-authz/a?b'].map(taken), [true, true, true, true, true])
+  const taken = (url: string): boolean =>
+    atOnce({ url, headers: {} } as never, {
+      writeHead: (...args: unknown[]) => {
+        written.push(args)
+      },
+      end: () => {},
+    } as never)
+  t.strictSame(
+    [
+      '/oauth2/auth',
+      '/oauth2/forward-auth',
+      '/oauth2/forward-auth?x=%2f',
+      '/oauth2/ext-authz/',
+      '/oauth2/ext-authz/a?b',
+    ].map(taken),
+    [true, true, true, true, true],
+  )
   t.strictSame(written.splice(0), Array.from({ length: 5 }, () => [200, ['Vary', 'Cookie']]))
-  t.strictSame(counted, [['/oauth2/auth', 200], ['/oauth2/forward-auth', 200], ['/oauth2/forward-auth', 200], ['/oauth2/ext-authz/*', 200], ['/oauth2/ext-authz/*', 200]])
+  t.strictSame(counted, [['/oauth2/auth', 200], ['/oauth2/forward-auth', 200], ['/oauth2/forward-auth', 200], [
+    '/oauth2/ext-authz/*',
+    200,
+  ], ['/oauth2/ext-authz/*', 200]])
   t.equal(meter.sessionFrom.memory, 5)
-  t.strictSame(['/', '/oauth2/auth?x', '/oauth2/auth/', '/oauth2/AUTH', '/oauth2/%61uth', '/oauth2/ext-authz', '/oauth2/userinfo', '/oauth2/auth#'].map(taken), Array.from({ length: 8 }, () => false))
+  t.strictSame(
+    [
+      '/',
+      '/oauth2/auth?x',
+      '/oauth2/auth/',
+      '/oauth2/AUTH',
+      '/oauth2/%61uth',
+      '/oauth2/ext-authz',
+      '/oauth2/userinfo',
+      '/oauth2/auth#',
+    ].map(taken),
+    Array.from({ length: 8 }, () => false),
+  )
   verdict = { kind: 'not_signed_in' }
-  t.strictSame(['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/ext-authz/a'].map(taken), [true, false, false], 'a refusal that is the same for everybody')
-  t.strictSame(written.splice(0), [[401, ['Cache-Control', 'no-store', 'Vary', 'Cookie', 'Content-Length', '0', 'x-why', 'nobody']]])
+  t.strictSame(
+    ['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/ext-authz/a'].map(taken),
+    [true, false, false],
+    'a refusal that is the same for everybody',
+  )
+  t.strictSame(written.splice(0), [[401, [
+    'Cache-Control',
+    'no-store',
+    'Vary',
+    'Cookie',
+    'Content-Length',
+    '0',
+    'x-why',
+    'nobody',
+  ]]])
   full = false
   t.equal(taken('/oauth2/auth'), false, 'it has a line of its own in the log')
   verdict = undefined
@@ -143,28 +287,62 @@ t.test('one request is read once, for the fast path and the route together', asy
   const read: unknown[] = []
   const requestOf = () => ({ socket: { remoteAddress: '127.0.0.1' }, headers: {} }) as never
   const target = parseTargetUrl('https://app.test/', 'GET')
-  const readTarget = fromTrustedPeers((request) => { read.push(request); return target }, () => true, { warn: () => {} })
+  const readTarget = fromTrustedPeers(
+    (request) => {
+      read.push(request)
+      return target
+    },
+    () => true,
+    { warn: () => {} },
+  )
   const [first, second] = [requestOf(), requestOf()]
-  t.strictSame([readTarget(first), readTarget(first), readTarget(second), readTarget(second)], [target, target, target, target])
+  t.strictSame([readTarget(first), readTarget(first), readTarget(second), readTarget(second)], [
+    target,
+    target,
+    target,
+    target,
+  ])
   t.equal(read.length, 2)
   t.ok(read[0] === first && read[1] === second)
-  const failing = fromTrustedPeers((request) => { read.push(request); throw new Error('malformed') }, () => true, { warn: () => {} })
-  for (let time = 0; time < 2; time++) t.throws(() => failing(first), { message: 'malformed' }, 'a failure is found again')
+  const failing = fromTrustedPeers(
+    (request) => {
+      read.push(request)
+      throw new Error('malformed')
+    },
+    () => true,
+    { warn: () => {} },
+  )
+  for (let time = 0; time < 2; time++) {
+    t.throws(() => failing(first), { message: 'malformed' }, 'a failure is found again')
+  }
 })
 
 t.test('nobody is judged where no rule of the host could let them in', async (t) => {
   const judged: unknown[] = []
   const policy = {
     ignoresTarget: false,
-    decide: (question: unknown) => { judged.push(question); return { allow: true, grounds: { path: 'access.rules[0]', allow: 'anyone', about: 'a host' } } as const },
+    decide: (question: unknown) => {
+      judged.push(question)
+      return { allow: true, grounds: { path: 'access.rules[0]', allow: 'anyone', about: 'a host' } } as const
+    },
     grounds: () => [],
     mayLetAnyoneIn: (hostname: string) => hostname === 'open.test',
   }
   const nobody = { session: undefined, reason: 'not_signed_in' } as const
   const headers = { of: () => [], nobody: () => [], ready: () => [] }
   for (const read of [() => nobody, async () => nobody]) { // from memory, and from the database
-    const verifier = createVerifier({ reader: { read, atOnce: () => 'nobody' } as never, headers, inForce: () => ({ policy, headers: {} as never }), onUnnamedHost: () => {} })
-    const verify = async (host: string) => await verifier.verify({ target: parseTargetUrl(`https://${host}/`, 'GET'), address: () => undefined, cookieHeader: undefined })
+    const verifier = createVerifier({
+      reader: { read, atOnce: () => 'nobody' } as never,
+      headers,
+      inForce: () => ({ policy, headers: {} as never }),
+      onUnnamedHost: () => {},
+    })
+    const verify = async (host: string) =>
+      await verifier.verify({
+        target: parseTargetUrl(`https://${host}/`, 'GET'),
+        address: () => undefined,
+        cookieHeader: undefined,
+      })
     t.match(await verify('closed.test'), { kind: 'not_signed_in', code: 'not_signed_in', grounds: undefined })
     t.match(verifier.atOnce(parseTargetUrl('https://closed.test/', 'GET'), undefined), { kind: 'not_signed_in' })
     t.equal(judged.length, 0)
@@ -178,18 +356,39 @@ t.test('a flood of requests without a session is counted in the log, not written
   const { browser } = await gateway.signIn(PERSON_IDS.guest)
   const began = gateway.log.length
   const from = Date.now()
-  const flood = Array.from({ length: 400 }, (_, number) => ({ method: 'GET', url: '/oauth2/auth', headers: { 'cookie': `gatehouse_session=forged${number}`, 'x-original-url': 'https://app.test/', 'x-original-method': 'GET' } }))
+  const flood = Array.from(
+    { length: 400 },
+    (_, number) => ({
+      method: 'GET',
+      url: '/oauth2/auth',
+      headers: {
+        'cookie': `gatehouse_session=forged${number}`,
+        'x-original-url': 'https://app.test/',
+        'x-original-method': 'GET',
+      },
+    }),
+  )
   const answers = await Promise.all(flood.map((each) => overTheWire(gateway, each)))
   t.ok(answers.every((answer) => (answer as { status: number }).status === 401))
-  t.match(answers.at(-1), { headers: { 'x-auth-request-redirect': `${gateway.url}/oauth2/start?rd=https%3A%2F%2Fapp.test%2F` } })
-  t.equal((await gateway.ask('/oauth2/auth', { browser, headers: { 'x-original-url': 'https://app.test/', 'x-original-method': 'GET' } })).status, 200)
+  t.match(answers.at(-1), {
+    headers: { 'x-auth-request-redirect': `${gateway.url}/oauth2/start?rd=https%3A%2F%2Fapp.test%2F` },
+  })
+  t.equal(
+    (await gateway.ask('/oauth2/auth', {
+      browser,
+      headers: { 'x-original-url': 'https://app.test/', 'x-original-method': 'GET' },
+    })).status,
+    200,
+  )
   const deadline = Date.now() + 10_000
-  const summed = () => gateway.log.slice(began).reduce((sum, { requests }) => sum + (typeof requests === 'number' ? requests : 0), 0)
+  const summed = () =>
+    gateway.log.slice(began).reduce((sum, { requests }) => sum + (typeof requests === 'number' ? requests : 0), 0)
   const lines = () => gateway.log.slice(began).filter(({ status, code }) => status === 401 && code !== undefined).length
   while (summed() + lines() < 400 && Date.now() < deadline) await sleep(50)
   t.equal(summed() + lines(), 400, `${lines()} lines, ${summed()} counted`)
   const seconds = Math.ceil((Date.now() - from) / 1000) + 1
-  // Of 50 lines a second strangers have 40; a line that the sign-in or a timer writes in the same second is one of them.
+  // Of 50 lines a second strangers have 40; a line that the sign-in or a timer writes in the same second is one of
+  // them.
   t.ok(lines() >= 30, `${lines()} lines`)
   t.ok(lines() <= 40 * seconds, `${lines()} lines in ${seconds} seconds`)
 })

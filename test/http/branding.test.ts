@@ -9,7 +9,8 @@ import { stopPostgres } from '../helpers/postgres.js'
 
 t.teardown(stopPostgres)
 
-const SVG = '<?xml version="1.0"?>\n<!-- a logo -->\n<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>\n'
+const SVG =
+  '<?xml version="1.0"?>\n<!-- a logo -->\n<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>\n'
 const FILES = { 'logo.svg': SVG, 'icon.svg': '<svg xmlns="http://www.w3.org/2000/svg"><rect/></svg>' }
 const PEOPLE = [PERSON_IDS.staff, PERSON_IDS.superuser, PERSON_IDS.many] as const
 
@@ -49,7 +50,11 @@ t.test('branding', async (t) => {
     for (const path of ['/oauth2/sign_in', '/no-such-page', '/oauth2/callback?admin_consent=True&tenant=x']) {
       const { text } = await gateway.ask(path)
       t.match(text, / · Contoso &#60;IT&#62;<\/title>/, path)
-      t.match(text, new RegExp(`<header><img src="${url}/oauth2/assets/[0-9a-f]{16}\\.svg" alt="">Contoso &#60;IT`), path)
+      t.match(
+        text,
+        new RegExp(`<header><img src="${url}/oauth2/assets/[0-9a-f]{16}\\.svg" alt="">Contoso &#60;IT`),
+        path,
+      )
     }
     const [, sheet = ''] = /<link rel="stylesheet" href="([^"]+)"/.exec(page.text) ?? []
     const { text, headers } = await gateway.ask(sheet.slice(url.length))
@@ -78,7 +83,12 @@ t.test('branding', async (t) => {
   await t.test('the home page lists what the rules let this person open', async (t) => {
     const expected = [
       ['https://wiki.corp.test/', 'https://staff.corp.test/'],
-      ['https://wiki.corp.test/', 'https://staff.corp.test/', 'https://admin.corp.test:8443/', 'https://circuits.corp.test/'],
+      [
+        'https://wiki.corp.test/',
+        'https://staff.corp.test/',
+        'https://admin.corp.test:8443/',
+        'https://circuits.corp.test/',
+      ],
       ['https://wiki.corp.test/', 'https://circuits.corp.test/'],
     ].map((urls) => urls.map((each) => each.replace('https:', 'http:'))) // as publicUrl
     for (const [index, person] of PEOPLE.entries()) {
@@ -98,12 +108,16 @@ t.test('branding', async (t) => {
 
   await t.test('who is refused reads the rule in words and has a way back', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.nobody)
-    const asked = (host: string, uri: string) => gateway.ask('/oauth2/forward-auth', {
-      browser,
-      headers: {
-        'x-forwarded-proto': 'http', 'x-forwarded-host': host, 'x-forwarded-uri': uri, 'x-forwarded-method': 'GET',
-      },
-    })
+    const asked = (host: string, uri: string) =>
+      gateway.ask('/oauth2/forward-auth', {
+        browser,
+        headers: {
+          'x-forwarded-proto': 'http',
+          'x-forwarded-host': host,
+          'x-forwarded-uri': uri,
+          'x-forwarded-method': 'GET',
+        },
+      })
     const wiki = await asked('wiki.corp.test', '/secret/plan')
     t.equal(wiki.status, 403)
     t.match(wiki.text, /data-field="allows">superusers</)

@@ -58,13 +58,15 @@ t.test('hints go to Entra ID, where they can be what they say', async (t) => {
     new URL((await gateway.ask(`/oauth2/start?${query}`, { headers })).location ?? '').searchParams
   const both = await asked('login_hint=sam.staff%40contoso.example&domain_hint=contoso.example&rd=/')
   t.strictSame([both.get('login_hint'), both.get('domain_hint')], ['sam.staff@contoso.example', 'contoso.example'])
-  for (const bad of [
-    `login_hint=${'x'.repeat(600)}`,
-    'login_hint=a%0ab',
-    'login_hint=',
-    'domain_hint=a%26b',
-    'domain_hint=a b',
-  ]) {
+  for (
+    const bad of [
+      `login_hint=${'x'.repeat(600)}`,
+      'login_hint=a%0ab',
+      'login_hint=',
+      'domain_hint=a%26b',
+      'domain_hint=a b',
+    ]
+  ) {
     const query = await asked(bad)
     t.strictSame([query.get('login_hint'), query.get('domain_hint')], [null, null], bad.slice(0, 40))
   }

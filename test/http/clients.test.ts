@@ -31,12 +31,20 @@ t.test('what clients are told', async (t) => {
     for (const name of ['com.example.app', 'com.google.android.gm', '', 'XMLHttpRequest2']) {
       t.equal((await ask({ 'x-requested-with': name })).status, 302, name)
     }
-    for (const name of ['XMLHttpRequest', 'xmlhttprequest']) t.equal((await ask({ 'x-requested-with': name })).status, 401)
+    for (const name of ['XMLHttpRequest', 'xmlhttprequest']) {
+      t.equal((await ask({ 'x-requested-with': name })).status, 401)
+    }
   })
 
   await t.test('htmx is told to load the page anew where nobody is signed in', async (t) => {
     const plain = { 'accept': 'text/html', 'hx-request': 'true', 'sec-fetch-mode': '', 'sec-fetch-dest': '' }
-    for (const headers of [plain, { ...plain, accept: '*/*' }, { ...plain, 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }]) {
+    for (
+      const headers of [plain, { ...plain, accept: '*/*' }, {
+        ...plain,
+        'sec-fetch-mode': 'cors',
+        'sec-fetch-dest': 'empty',
+      }]
+    ) {
       const sent = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== ''))
       const answer = await ask(sent)
       t.strictSame([answer.status, answer.headers.get('hx-refresh'), answer.location], [401, 'true', undefined])
@@ -78,6 +86,8 @@ t.test('what clients are told', async (t) => {
     for (const path of ['/', '/oauth2/sign_in', '/oauth2/sign_out', '/oauth2/callback', '/nothing']) {
       answers.push(await gateway.ask(path, { browser: signedIn, headers: { 'sec-fetch-dest': 'iframe' } }))
     }
-    for (const { headers, url } of answers) t.match(headers.get('content-security-policy'), "frame-ancestors 'none'", url)
+    for (const { headers, url } of answers) {
+      t.match(headers.get('content-security-policy'), "frame-ancestors 'none'", url)
+    }
   })
 })

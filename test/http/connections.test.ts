@@ -14,7 +14,13 @@ const RULES = [
 ]
 const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
   '/oauth2/auth': ['Host: gatehouse', 'X-Original-URL: https://app.test/open/x', 'X-Original-Method: GET'],
-  '/oauth2/forward-auth': ['Host: gatehouse', 'X-Forwarded-Proto: https', 'X-Forwarded-Host: app.test', 'X-Forwarded-Uri: /open/x', 'X-Forwarded-Method: GET'],
+  '/oauth2/forward-auth': [
+    'Host: gatehouse',
+    'X-Forwarded-Proto: https',
+    'X-Forwarded-Host: app.test',
+    'X-Forwarded-Uri: /open/x',
+    'X-Forwarded-Method: GET',
+  ],
   '/oauth2/ext-authz/open/x': ['Host: app.test', 'X-Forwarded-Proto: https'],
 }
 
@@ -41,11 +47,25 @@ t.test('a question that announces a body', async (t) => {
       const gateway = await startTestGateway(t, { config: { access: { rules: RULES }, log: { access } } })
       for (const path of Object.keys(ENDPOINTS)) {
         const kept = await open(t, gateway)
-        for (const more of [[], ['Content-Length: 0']]) t.match(await answered(kept, request(path, more, 'POST')), /^HTTP\/1\.1 200 [^]*connection: keep-alive/i, `${path}: the connection is kept`)
-        for (const [more, body] of [[['Content-Length: 300'], ''], [['Content-Length: 3'], 'abc'], [['Transfer-Encoding: chunked'], '']] as const) {
+        for (const more of [[], ['Content-Length: 0']]) {
+          t.match(
+            await answered(kept, request(path, more, 'POST')),
+            /^HTTP\/1\.1 200 [^]*connection: keep-alive/i,
+            `${path}: the connection is kept`,
+          )
+        }
+        for (
+          const [more, body] of [[['Content-Length: 300'], ''], [['Content-Length: 3'], 'abc'], [[
+            'Transfer-Encoding: chunked',
+          ], '']] as const
+        ) {
           const socket = await open(t, gateway)
           const ended = once(socket, 'end')
-          t.match(await answered(socket, request(path, more, 'POST') + body), /^HTTP\/1\.1 200 [^]*connection: close/i, `${path}: ${more.join()}`)
+          t.match(
+            await answered(socket, request(path, more, 'POST') + body),
+            /^HTTP\/1\.1 200 [^]*connection: close/i,
+            `${path}: ${more.join()}`,
+          )
           await ended
         }
         t.match(await answered(kept, request(path)), /^HTTP\/1\.1 200 /, `${path}: the next question is answered`)
@@ -60,21 +80,60 @@ t.test('a question that announces a body', async (t) => {
 })
 
 t.test('the address of the client', async (t) => {
-  const gateway = await startTestGateway(t, { config: { access: { rules: RULES }, server: { trustedProxies: ['loopback', '10.0.0.7', 'fd00::7'], rateLimit: 6 } } })
-  const ask = async (chain: string) => (await gateway.ask('/oauth2/auth', { headers: { 'x-original-url': 'https://app.test/net/x', 'x-original-method': 'GET', 'x-forwarded-for': chain } })).status
+  const gateway = await startTestGateway(t, {
+    config: { access: { rules: RULES }, server: { trustedProxies: ['loopback', '10.0.0.7', 'fd00::7'], rateLimit: 6 } },
+  })
+  const ask = async (chain: string) =>
+    (await gateway.ask('/oauth2/auth', {
+      headers: { 'x-original-url': 'https://app.test/net/x', 'x-original-method': 'GET', 'x-forwarded-for': chain },
+    })).status
 
   await t.test('it is read without its port and its brackets', async (t) => {
-    for (const [entry, address] of [['10.9.1.1:51234', '10.9.1.1'], ['[2001:db8::5]:443', '2001:db8::5'], ['[2001:db8::5]', '2001:db8::5'], ['2001:db8::5', '2001:db8::5'], ['10.9.1.1', '10.9.1.1'], ['unknown', 'unknown'], ['10.9.1.1:x', '10.9.1.1:x'], ['10.9.1:1', '10.9.1:1']] as const) t.equal(plainAddress(entry), address)
-    for (const chain of ['10.9.1.1:51234', '[2001:db8::5]:443', '[2001:db8::5]', '10.9.1.1:1, 10.0.0.7:8080', '10.9.1.1, [fd00::7]:9', 'junk, 10.9.1.1:5', '10.9.1.1:5,', '[::ffff:10.9.1.1]:5']) t.equal(await ask(chain), 200, chain)
-    for (const chain of ['11.9.1.1:51234', '10.9.1.1:5, 192.0.2.1:6', '[2001:db9::5]:443', '10.9.1.1:x', 'unknown']) t.equal(await ask(chain), 401, chain)
-    t.match(gateway.log.findLast(({ msg, rule }) => msg === 'access denied' && rule !== undefined), { client: 'unknown' })
+    for (
+      const [entry, address] of [
+        ['10.9.1.1:51234', '10.9.1.1'],
+        ['[2001:db8::5]:443', '2001:db8::5'],
+        ['[2001:db8::5]', '2001:db8::5'],
+        ['2001:db8::5', '2001:db8::5'],
+        ['10.9.1.1', '10.9.1.1'],
+        ['unknown', 'unknown'],
+        ['10.9.1.1:x', '10.9.1.1:x'],
+        ['10.9.1:1', '10.9.1:1'],
+      ] as const
+    ) t.equal(plainAddress(entry), address)
+    for (
+      const chain of [
+        '10.9.1.1:51234',
+        '[2001:db8::5]:443',
+        '[2001:db8::5]',
+        '10.9.1.1:1, 10.0.0.7:8080',
+        '10.9.1.1, [fd00::7]:9',
+        'junk, 10.9.1.1:5',
+        '10.9.1.1:5,',
+        '[::ffff:10.9.1.1]:5',
+      ]
+    ) t.equal(await ask(chain), 200, chain)
+    for (const chain of ['11.9.1.1:51234', '10.9.1.1:5, 192.0.2.1:6', '[2001:db9::5]:443', '10.9.1.1:x', 'unknown']) {
+      t.equal(await ask(chain), 401, chain)
+    }
+    t.match(gateway.log.findLast(({ msg, rule }) => msg === 'access denied' && rule !== undefined), {
+      client: 'unknown',
+    })
     await ask('192.0.2.1:6')
-    t.match(gateway.log.findLast(({ msg }) => msg === 'access denied'), { client: '192.0.2.1' }, 'the log has the address alone')
+    t.match(
+      gateway.log.findLast(({ msg }) => msg === 'access denied'),
+      { client: '192.0.2.1' },
+      'the log has the address alone',
+    )
   })
 
   await t.test('ports do not get round the limit', async (t) => {
     const statuses: number[] = []
-    for (let port = 1; port <= 9; port++) statuses.push((await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': `198.51.100.9:${port}` } })).status)
+    for (let port = 1; port <= 9; port++) {
+      statuses.push(
+        (await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': `198.51.100.9:${port}` } })).status,
+      )
+    }
     t.strictSame(statuses, [302, 302, 302, 302, 302, 302, 429, 429, 429])
   })
 
@@ -87,7 +146,9 @@ t.test('the address of the client', async (t) => {
 
   await t.test('of somebody who is no trusted proxy it does not count', async (t) => {
     const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.0/24'] } })
-    for (let port = 1; port <= 7; port++) await untrusted.ask('/oauth2/start', { headers: { 'x-forwarded-for': `198.51.100.${port}` } })
+    for (let port = 1; port <= 7; port++) {
+      await untrusted.ask('/oauth2/start', { headers: { 'x-forwarded-for': `198.51.100.${port}` } })
+    }
     t.equal((await untrusted.ask('/oauth2/start', { headers: { 'x-forwarded-for': '198.51.100.99' } })).status, 429)
     t.notOk(untrusted.log.some(({ msg }) => /no IP address/.test(String(msg))))
   })

@@ -1,5 +1,5 @@
-// One table for every proxy's dialect: method x client x session x rule -> status, Location, headers. What comes out is also
-// the table of docs/forward-auth.md, which this run makes and compares (GATEHOUSE_WRITE_DOCS=1 writes it).
+// One table for every proxy's dialect: method x client x session x rule -> status, Location, headers. What comes out is
+// also the table of docs/forward-auth.md, which this run makes and compares (GATEHOUSE_WRITE_DOCS=1 writes it).
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent, request, type IncomingHttpHeaders } from 'node:http'
 import t from 'tap'
@@ -29,13 +29,31 @@ const CLIENTS: Readonly<Record<string, Record<string, string>>> = {
   'Turbo': { 'accept': 'text/html', 'turbo-frame': 'list' },
   'a WebSocket': { 'accept': 'text/html', 'upgrade': 'websocket', 'sec-fetch-mode': 'websocket' },
 }
-const RULES: Readonly<Record<string, string>> = { anyone: '/open/x', authenticated: '/plain?a=1&b=%20', staff: '/staff/x', deny: '/none/x', malformed: '/x%zz' }
+const RULES: Readonly<Record<string, string>> = {
+  anyone: '/open/x',
+  authenticated: '/plain?a=1&b=%20',
+  staff: '/staff/x',
+  deny: '/none/x',
+  malformed: '/x%zz',
+}
 const SESSIONS = ['nobody', 'a person', 'staff', 'a superuser', 'somebody deactivated'] as const
 type Session = typeof SESSIONS[number]
 
-interface Answer { readonly status: number, readonly headers: IncomingHttpHeaders, readonly text: string }
-interface Question { readonly method: string, readonly path: string, readonly headers: Readonly<Record<string, string>> }
-interface Dialect { readonly name: string, readonly gateway: () => TestGateway, ask(question: Question): Promise<Answer> }
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+}
+interface Question {
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+}
+interface Dialect {
+  readonly name: string
+  readonly gateway: () => TestGateway
+  ask(question: Question): Promise<Answer>
+}
 
 const agent = new Agent({ keepAlive: true, maxSockets: 4 })
 t.teardown(() => agent.destroy())
@@ -44,14 +62,24 @@ function http(url: string, method: string, headers: Readonly<Record<string, stri
   return new Promise((resolve, reject) => {
     const asked = request(url, { agent, method, headers: { ...headers } }, (response) => {
       let text = ''
-      response.setEncoding('utf8').on('data', (chunk: string) => { text += chunk }).on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }))
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk
+      }).on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }))
     })
     asked.on('error', reject).end()
   })
 }
 
-const original = ({ method, path }: Question) => ({ 'x-original-url': `https://${HOST}${path}`, 'x-original-method': method })
-const forwarded = ({ method, path }: Question) => ({ 'x-forwarded-proto': 'https', 'x-forwarded-host': HOST, 'x-forwarded-uri': path, 'x-forwarded-method': method })
+const original = ({ method, path }: Question) => ({
+  'x-original-url': `https://${HOST}${path}`,
+  'x-original-method': method,
+})
+const forwarded = ({ method, path }: Question) => ({
+  'x-forwarded-proto': 'https',
+  'x-forwarded-host': HOST,
+  'x-forwarded-uri': path,
+  'x-forwarded-method': method,
+})
 
 const ACCESS = {
   rules: [
@@ -62,15 +90,39 @@ const ACCESS = {
 }
 
 t.test('every dialect', async (t) => {
-  const gateway = await startTestGateway(t, { config: { access: ACCESS, server: { contact: 'it-help@example.com' }, log: { budget: 10_000 } } })
+  const gateway = await startTestGateway(t, {
+    config: { access: ACCESS, server: { contact: 'it-help@example.com' }, log: { budget: 10_000 } },
+  })
   const query = await connect(t, gateway.databaseUrl)
   const cookies = await signEverybodyIn(gateway, query)
   const dialects: readonly Dialect[] = [
-    { name: '/oauth2/auth', gateway: () => gateway, ask: (question) => http(`${gateway.url}/oauth2/auth`, 'GET', { ...question.headers, ...original(question) }) },
-    { name: '/oauth2/forward-auth', gateway: () => gateway, ask: (question) => http(`${gateway.url}/oauth2/forward-auth`, 'GET', { ...question.headers, ...forwarded(question) }) },
-    { name: '/oauth2/ext-authz', gateway: () => gateway, ask: (question) => http(`${gateway.url}/oauth2/ext-authz${question.path}`, question.method, { ...question.headers, 'host': HOST, 'x-forwarded-proto': 'https' }) },
+    {
+      name: '/oauth2/auth',
+      gateway: () => gateway,
+      ask: (question) => http(`${gateway.url}/oauth2/auth`, 'GET', { ...question.headers, ...original(question) }),
+    },
+    {
+      name: '/oauth2/forward-auth',
+      gateway: () => gateway,
+      ask: (question) =>
+        http(`${gateway.url}/oauth2/forward-auth`, 'GET', { ...question.headers, ...forwarded(question) }),
+    },
+    {
+      name: '/oauth2/ext-authz',
+      gateway: () => gateway,
+      ask: (question) =>
+        http(`${gateway.url}/oauth2/ext-authz${question.path}`, question.method, {
+          ...question.headers,
+          'host': HOST,
+          'x-forwarded-proto': 'https',
+        }),
+    },
   ]
-  const question = (method: string, rule: string, client: string, session: Session): Question => ({ method, path: RULES[rule] ?? '', headers: { ...CLIENTS[client], ...(cookies[session] === undefined ? {} : { cookie: cookies[session] ?? '' }) } })
+  const question = (method: string, rule: string, client: string, session: Session): Question => ({
+    method,
+    path: RULES[rule] ?? '',
+    headers: { ...CLIENTS[client], ...(cookies[session] === undefined ? {} : { cookie: cookies[session] ?? '' }) },
+  })
 
   for (const dialect of dialects) {
     await t.test(`${dialect.name} answers as its proxy understands, whoever asks for whatever in whatever way`, async (t) => {
@@ -80,8 +132,16 @@ t.test('every dialect', async (t) => {
           for (const client of Object.keys(CLIENTS)) {
             for (const method of METHODS) {
               const answer = await dialect.ask(question(method, rule, client, session))
-              const wrong = complaint(answer, expected(dialect.name, verdict(session, rule), client, method), { url: `https://${HOST}${path}`, publicUrl: gateway.url, session, method, rule })
-              if (wrong !== undefined) t.fail(`${method} ${rule} by ${session} with ${client}: ${wrong} (${answer.status})`)
+              const wrong = complaint(answer, expected(dialect.name, verdict(session, rule), client, method), {
+                url: `https://${HOST}${path}`,
+                publicUrl: gateway.url,
+                session,
+                method,
+                rule,
+              })
+              if (wrong !== undefined) {
+                t.fail(`${method} ${rule} by ${session} with ${client}: ${wrong} (${answer.status})`)
+              }
               asked++
             }
           }
@@ -94,20 +154,56 @@ t.test('every dialect', async (t) => {
   await t.test('a refusal helps: who is signed in, which rule, whom it lets in, whom to ask, another account, a reference', async (t) => {
     for (const dialect of dialects.slice(1)) {
       const page = await dialect.ask(question('GET', 'staff', 'a page load', 'a person'))
-      for (const part of ['gus.guest@fabrikam.example', 'access.rules[1]', 'staff, superusers', 'it-help@example.com', 'Use another account', 'not_allowed']) t.match(page.text, part, part)
+      for (
+        const part of [
+          'gus.guest@fabrikam.example',
+          'access.rules[1]',
+          'staff, superusers',
+          'it-help@example.com',
+          'Use another account',
+          'not_allowed',
+        ]
+      ) t.match(page.text, part, part)
       t.match(page.text, /data-field="correlation">[0-9a-f-]{36}</)
-      t.match(page.text, `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`https://${HOST}/staff/x`)}&#38;prompt=select_account`)
-      t.match(JSON.parse((await dialect.ask(question('GET', 'staff', 'a program', 'a person'))).text), { error: 'not_allowed', username: 'gus.guest@fabrikam.example', rule: 'access.rules[1]', allows: 'staff, superusers', contact: 'it-help@example.com', correlation_id: String, sign_in: String })
-      const refusal = JSON.parse((await dialect.ask(question('GET', 'staff', 'a program', 'a person'))).text) as Record<string, unknown>
+      t.match(
+        page.text,
+        `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`https://${HOST}/staff/x`)}&#38;prompt=select_account`,
+      )
+      t.match(JSON.parse((await dialect.ask(question('GET', 'staff', 'a program', 'a person'))).text), {
+        error: 'not_allowed',
+        username: 'gus.guest@fabrikam.example',
+        rule: 'access.rules[1]',
+        allows: 'staff, superusers',
+        contact: 'it-help@example.com',
+        correlation_id: String,
+        sign_in: String,
+      })
+      const refusal = JSON.parse((await dialect.ask(question('GET', 'staff', 'a program', 'a person'))).text) as Record<
+        string,
+        unknown
+      >
       t.equal(refusal.detail, refusal.message, 'scripts of applications show `detail`')
-      t.match(JSON.parse((await dialect.ask(question('GET', 'staff', 'a program', 'nobody'))).text), { error: 'not_signed_in', sign_in: `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`https://${HOST}/staff/x`)}`, correlation_id: String })
+      t.match(JSON.parse((await dialect.ask(question('GET', 'staff', 'a program', 'nobody'))).text), {
+        error: 'not_signed_in',
+        sign_in: `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`https://${HOST}/staff/x`)}`,
+        correlation_id: String,
+      })
     }
-    t.match(gateway.log.filter(({ msg }) => msg === 'access denied').at(-2), { code: 'not_allowed', username: 'gus.guest@fabrikam.example', rule: 'access.rules[1]', allows: 'staff, superusers', host: HOST, path: '/staff/x' })
+    t.match(gateway.log.filter(({ msg }) => msg === 'access denied').at(-2), {
+      code: 'not_allowed',
+      username: 'gus.guest@fabrikam.example',
+      rule: 'access.rules[1]',
+      allows: 'staff, superusers',
+      host: HOST,
+      path: '/staff/x',
+    })
   })
 
   await t.test('nginx asks twice about a refusal, and the log has one line of it, whose reference the page shows', async (t) => {
     const lines = () => gateway.log.filter(({ msg }) => msg === 'access denied' || msg === 'forward-auth refused')
-    for (const [session, rule, status, shown] of [['a person', 'staff', 403, 403], ['nobody', 'staff', 401, 302]] as const) {
+    for (
+      const [session, rule, status, shown] of [['a person', 'staff', 403, 403], ['nobody', 'staff', 401, 302]] as const
+    ) {
       const asked = question('GET', rule, 'a page load', session)
       const before = lines().length
       const unlogged = '/oauth2/auth?refusals=unlogged'
@@ -120,9 +216,17 @@ t.test('every dialect', async (t) => {
       if (shown === 403) t.match(second.text, String(lines().at(-1)?.correlationId), 'the page has its reference')
     }
     const allowed = question('GET', 'anyone', 'a page load', 'nobody')
-    const other = (query: string) => http(`${gateway.url}/oauth2/auth${query}`, 'GET', { ...allowed.headers, ...original(allowed) })
+    const other = (query: string) =>
+      http(`${gateway.url}/oauth2/auth${query}`, 'GET', { ...allowed.headers, ...original(allowed) })
     t.equal((await other('?refusals=unlogged')).status, 200)
-    for (const query of ['?refusals=logged', '?refusals=unlogged&allowed_groups=x', '?allowed_groups=x', '?REFUSALS=unlogged']) {
+    for (
+      const query of [
+        '?refusals=logged',
+        '?refusals=unlogged&allowed_groups=x',
+        '?allowed_groups=x',
+        '?REFUSALS=unlogged',
+      ]
+    ) {
       t.equal((await other(query)).status, 403, query)
     }
   })
@@ -138,47 +242,180 @@ t.test('every dialect', async (t) => {
     const plain: Question = { method: 'GET', path: '/plain', headers: signedIn }
     const asking = (change: Partial<Question>) => dialects.map((dialect) => dialect.ask({ ...plain, ...change }))
     await row('a path with `%00`', asking({ path: '/a%00' }), 403, 400, 400)
-    await row('an encoded control character in the path (`%0a`, `%c2%85`)', asking({ path: '/plain%0a' }), 403, 400, 400)
+    await row(
+      'an encoded control character in the path (`%0a`, `%c2%85`)',
+      asking({ path: '/plain%0a' }),
+      403,
+      400,
+      400,
+    )
     await row('a lone `%` in the query', asking({ path: '/plain?a=%' }), 200, 200, 200)
     await row('`..%2f` in a path that leads to a closed one', asking({ path: '/plain/..%2fnone/x' }), 403, 403, 403)
-    await row('a method that is no token', [http(`${gateway.url}/oauth2/auth`, 'GET', { ...signedIn, ...original(plain), 'x-original-method': 'G,T' }), http(`${gateway.url}/oauth2/forward-auth`, 'GET', { ...signedIn, ...forwarded(plain), 'x-forwarded-method': 'G,T' }), undefined], 403, 400)
-    await row('hosts joined by a comma', [http(`${gateway.url}/oauth2/auth`, 'GET', { ...signedIn, 'x-original-url': 'https://a.test,b.test/', 'x-original-method': 'GET' }), http(`${gateway.url}/oauth2/forward-auth`, 'GET', { ...signedIn, ...forwarded(plain), 'x-forwarded-host': 'a.test, b.test' }), http(`${gateway.url}/oauth2/ext-authz/plain`, 'GET', { ...signedIn, 'host': 'a.test,b.test', 'x-forwarded-proto': 'https' })], 403, 400, 400)
-    await row('another scheme than http, https, ws, wss', [http(`${gateway.url}/oauth2/auth`, 'GET', { ...signedIn, 'x-original-url': 'gopher://a.test/', 'x-original-method': 'GET' }), http(`${gateway.url}/oauth2/forward-auth`, 'GET', { ...signedIn, ...forwarded(plain), 'x-forwarded-proto': 'gopher' }), http(`${gateway.url}/oauth2/ext-authz/plain`, 'GET', { ...signedIn, 'host': HOST, 'x-forwarded-proto': 'gopher' })], 403, 400, 400)
-    await row('the proxy does not say what was asked for, and there are rules', [http(`${gateway.url}/oauth2/auth`, 'GET', signedIn), http(`${gateway.url}/oauth2/forward-auth`, 'GET', signedIn), undefined], 401, 401)
-    await row('two session cookies', asking({ headers: { ...CLIENTS['a program'], cookie: `${cookies.staff}; ${cookies.staff}` } }), 401, 401, 401)
-    await row('a query on the endpoint itself', [http(`${gateway.url}/oauth2/auth?allowed_groups=x`, 'GET', { ...signedIn, ...original(plain) }), http(`${gateway.url}/oauth2/forward-auth?x=1`, 'GET', { ...signedIn, ...forwarded(plain) }), undefined], 403, 200)
-    t.ok(gateway.log.some(({ code, remedy }) => code === 'target_missing' && /X-Original-URL/.test(String(remedy))), 'the log says what the proxy must send')
+    await row(
+      'a method that is no token',
+      [
+        http(`${gateway.url}/oauth2/auth`, 'GET', { ...signedIn, ...original(plain), 'x-original-method': 'G,T' }),
+        http(`${gateway.url}/oauth2/forward-auth`, 'GET', {
+          ...signedIn,
+          ...forwarded(plain),
+          'x-forwarded-method': 'G,T',
+        }),
+        undefined,
+      ],
+      403,
+      400,
+    )
+    await row(
+      'hosts joined by a comma',
+      [
+        http(`${gateway.url}/oauth2/auth`, 'GET', {
+          ...signedIn,
+          'x-original-url': 'https://a.test,b.test/',
+          'x-original-method': 'GET',
+        }),
+        http(`${gateway.url}/oauth2/forward-auth`, 'GET', {
+          ...signedIn,
+          ...forwarded(plain),
+          'x-forwarded-host': 'a.test, b.test',
+        }),
+        http(`${gateway.url}/oauth2/ext-authz/plain`, 'GET', {
+          ...signedIn,
+          'host': 'a.test,b.test',
+          'x-forwarded-proto': 'https',
+        }),
+      ],
+      403,
+      400,
+      400,
+    )
+    await row(
+      'another scheme than http, https, ws, wss',
+      [
+        http(`${gateway.url}/oauth2/auth`, 'GET', {
+          ...signedIn,
+          'x-original-url': 'gopher://a.test/',
+          'x-original-method': 'GET',
+        }),
+        http(`${gateway.url}/oauth2/forward-auth`, 'GET', {
+          ...signedIn,
+          ...forwarded(plain),
+          'x-forwarded-proto': 'gopher',
+        }),
+        http(`${gateway.url}/oauth2/ext-authz/plain`, 'GET', {
+          ...signedIn,
+          'host': HOST,
+          'x-forwarded-proto': 'gopher',
+        }),
+      ],
+      403,
+      400,
+      400,
+    )
+    await row(
+      'the proxy does not say what was asked for, and there are rules',
+      [
+        http(`${gateway.url}/oauth2/auth`, 'GET', signedIn),
+        http(`${gateway.url}/oauth2/forward-auth`, 'GET', signedIn),
+        undefined,
+      ],
+      401,
+      401,
+    )
+    await row(
+      'two session cookies',
+      asking({ headers: { ...CLIENTS['a program'], cookie: `${cookies.staff}; ${cookies.staff}` } }),
+      401,
+      401,
+      401,
+    )
+    await row(
+      'a query on the endpoint itself',
+      [
+        http(`${gateway.url}/oauth2/auth?allowed_groups=x`, 'GET', { ...signedIn, ...original(plain) }),
+        http(`${gateway.url}/oauth2/forward-auth?x=1`, 'GET', { ...signedIn, ...forwarded(plain) }),
+        undefined,
+      ],
+      403,
+      200,
+    )
+    t.ok(
+      gateway.log.some(({ code, remedy }) => code === 'target_missing' && /X-Original-URL/.test(String(remedy))),
+      'the log says what the proxy must send',
+    )
     const long = `/plain/${'x'.repeat(4_000)}/y`
     t.equal((await dialects[2]?.ask({ ...plain, path: long }))?.status, 200, 'a long path is a path like any other')
-    t.equal((await http(`${gateway.url}/`, 'GET', { ...signedIn, ...forwarded({ ...plain, path: '/none/x' }) })).status, 403, 'a question that is asked at / is answered as one')
+    t.equal(
+      (await http(`${gateway.url}/`, 'GET', { ...signedIn, ...forwarded({ ...plain, path: '/none/x' }) })).status,
+      403,
+      'a question that is asked at / is answered as one',
+    )
     await query('alter table sessions rename to sessions_gone')
-    await row('the store cannot be asked (beyond `session.outageGrace`)', dialects.map((dialect) => dialect.ask({ ...plain, headers: { ...CLIENTS['a program'], cookie: cookies.stranger ?? '' } })), 503, 503, 503)
+    await row(
+      'the store cannot be asked (beyond `session.outageGrace`)',
+      dialects.map((dialect) =>
+        dialect.ask({ ...plain, headers: { ...CLIENTS['a program'], cookie: cookies.stranger ?? '' } })
+      ),
+      503,
+      503,
+      503,
+    )
     await query('alter table sessions_gone rename to sessions')
   })
 
   await t.test('docs/forward-auth.md has the table', async (t) => {
     const rows: [string, string, string, ...string[]][] = []
     const cases: [Session, string, string, string][] = [
-      ['nobody', 'authenticated', 'a page load', 'GET'], ['nobody', 'authenticated', 'a page load', 'POST'], ['nobody', 'authenticated', 'a program', 'GET'], ['nobody', 'authenticated', 'fetch', 'GET'], ['nobody', 'authenticated', 'an iframe', 'GET'],
-      ['nobody', 'authenticated', 'a WebView', 'GET'], ['nobody', 'authenticated', 'htmx', 'GET'], ['a person', 'staff', 'htmx', 'GET'],
+      ['nobody', 'authenticated', 'a page load', 'GET'],
+      ['nobody', 'authenticated', 'a page load', 'POST'],
+      ['nobody', 'authenticated', 'a program', 'GET'],
+      ['nobody', 'authenticated', 'fetch', 'GET'],
+      ['nobody', 'authenticated', 'an iframe', 'GET'],
+      ['nobody', 'authenticated', 'a WebView', 'GET'],
+      ['nobody', 'authenticated', 'htmx', 'GET'],
+      ['a person', 'staff', 'htmx', 'GET'],
       ['nobody', 'authenticated', 'a WebSocket', 'GET'],
-      ['nobody', 'anyone', 'a page load', 'GET'], ['a person', 'authenticated', 'a page load', 'GET'], ['a person', 'authenticated', 'a program', 'DELETE'], ['a person', 'staff', 'a page load', 'GET'], ['a person', 'staff', 'a program', 'GET'],
-      ['staff', 'staff', 'a page load', 'GET'], ['staff', 'deny', 'a page load', 'GET'], ['a superuser', 'deny', 'a page load', 'GET'], ['somebody deactivated', 'authenticated', 'a page load', 'GET'], ['a superuser', 'malformed', 'a page load', 'GET'],
+      ['nobody', 'anyone', 'a page load', 'GET'],
+      ['a person', 'authenticated', 'a page load', 'GET'],
+      ['a person', 'authenticated', 'a program', 'DELETE'],
+      ['a person', 'staff', 'a page load', 'GET'],
+      ['a person', 'staff', 'a program', 'GET'],
+      ['staff', 'staff', 'a page load', 'GET'],
+      ['staff', 'deny', 'a page load', 'GET'],
+      ['a superuser', 'deny', 'a page load', 'GET'],
+      ['somebody deactivated', 'authenticated', 'a page load', 'GET'],
+      ['a superuser', 'malformed', 'a page load', 'GET'],
     ]
-    for (const [session, rule, client, method] of cases) rows.push([session, `${method}, ${rule}`, client, ...await Promise.all(dialects.map(async (dialect) => describe(await dialect.ask(question(method, rule, client, session)))))])
-    const table = (head: readonly string[], lines: readonly (readonly string[])[]) => [head, head.map(() => '---'), ...lines].map((line) => `| ${line.join(' | ')} |`).join('\n')
-    const made = `${table(['who', 'method, rule', 'client', ...dialects.map(({ name }) => `\`${name}\``)], rows)}\n\n${table(['the question', ...dialects.map(({ name }) => `\`${name}\``)], special)}`
+    for (const [session, rule, client, method] of cases) {
+      rows.push([
+        session,
+        `${method}, ${rule}`,
+        client,
+        ...await Promise.all(
+          dialects.map(async (dialect) => describe(await dialect.ask(question(method, rule, client, session)))),
+        ),
+      ])
+    }
+    const table = (head: readonly string[], lines: readonly (readonly string[])[]) =>
+      [head, head.map(() => '---'), ...lines].map((line) => `| ${line.join(' | ')} |`).join('\n')
+    const made = `${table(['who', 'method, rule', 'client', ...dialects.map(({ name }) => `\`${name}\``)], rows)}\n\n${
+      table(['the question', ...dialects.map(({ name }) => `\`${name}\``)], special)
+    }`
     const page = readFileSync(PAGE, 'utf8')
     const [before = '', after = ''] = [page.split('<!-- table -->')[0], page.split('<!-- end -->')[1]]
     const whole = `${before}<!-- table -->\n\n${made}\n\n<!-- end -->${after}`
     if (process.env.GATEHOUSE_WRITE_DOCS) writeFileSync(PAGE, whole)
-    t.equal(readFileSync(PAGE, 'utf8'), whole, 'GATEHOUSE_WRITE_DOCS=1 node scripts/test.mjs test/http/dialects.test.ts')
+    t.equal(
+      readFileSync(PAGE, 'utf8'),
+      whole,
+      'GATEHOUSE_WRITE_DOCS=1 node scripts/test.mjs test/http/dialects.test.ts',
+    )
   })
 })
 
 t.test('/oauth2/auth reads X-Forwarded-* instead where it is told to, and never both', async (t) => {
   const gateway = await startTestGateway(t, { config: { access: ACCESS, server: { authRequestHeaders: 'forwarded' } } })
-  const ask = (headers: Record<string, string>) => http(`${gateway.url}/oauth2/auth`, 'GET', { ...CLIENTS.curl, ...headers })
+  const ask = (headers: Record<string, string>) =>
+    http(`${gateway.url}/oauth2/auth`, 'GET', { ...CLIENTS.curl, ...headers })
   const open: Question = { method: 'GET', path: '/open/x', headers: {} }
   t.equal((await ask(forwarded(open))).status, 200)
   t.equal((await ask(original(open))).status, 401)
@@ -186,10 +423,21 @@ t.test('/oauth2/auth reads X-Forwarded-* instead where it is told to, and never 
   t.equal((await ask({ ...forwarded(open), 'x-original-url': 'nonsense' })).status, 200)
 })
 
-async function signEverybodyIn(gateway: TestGateway, query: Awaited<ReturnType<typeof connect>>): Promise<Readonly<Record<string, string | undefined>>> {
+async function signEverybodyIn(
+  gateway: TestGateway,
+  query: Awaited<ReturnType<typeof connect>>,
+): Promise<Readonly<Record<string, string | undefined>>> {
   const cookie = async (person: string) => (await gateway.signIn(person)).browser.cookieHeader(gateway.url)
-  const [person, staff, superuser, gone, stranger] = [await cookie(PERSON_IDS.guest), await cookie(PERSON_IDS.staff), await cookie(PERSON_IDS.superuser), await cookie(PERSON_IDS.nobody), await cookie(PERSON_IDS.nested)]
-  await query("update users set is_active = false where username like 'nob%' or username like 'no.%' or name ilike '%nobody%'")
+  const [person, staff, superuser, gone, stranger] = [
+    await cookie(PERSON_IDS.guest),
+    await cookie(PERSON_IDS.staff),
+    await cookie(PERSON_IDS.superuser),
+    await cookie(PERSON_IDS.nobody),
+    await cookie(PERSON_IDS.nested),
+  ]
+  await query(
+    "update users set is_active = false where username like 'nob%' or username like 'no.%' or name ilike '%nobody%'",
+  )
   const [{ count } = { count: '0' }] = await query<{ count: string }>('select count(*) from users where not is_active')
   if (count !== '1') throw new Error(`${count} users are deactivated`)
   return { 'a person': person, staff, 'a superuser': superuser, 'somebody deactivated': gone, stranger }
@@ -214,24 +462,42 @@ function expected(dialect: string, outcome: Verdict, client: string, method: str
 }
 
 /** What is wrong with an answer, if anything. */
-function complaint({ status, headers, text }: Answer, wanted: number, { url, publicUrl, session, method, rule }: { url: string, publicUrl: string, session: Session, method: string, rule: string }): string | undefined {
+function complaint(
+  { status, headers, text }: Answer,
+  wanted: number,
+  { url, publicUrl, session, method, rule }: {
+    url: string
+    publicUrl: string
+    session: Session
+    method: string
+    rule: string
+  },
+): string | undefined {
   if (status !== wanted) return `expected ${wanted}`
   if (headers['cache-control'] !== 'no-store' || !/\bcookie\b/i.test(String(headers.vary))) return 'it may be cached'
   if (headers['set-cookie'] !== undefined) return 'it sets a cookie'
   const identity = IDENTITY_HEADERS.map((name) => headers[name.toLowerCase()])
-  if (status === 200 ? identity.includes(undefined) : identity.some((value) => value !== undefined)) return 'identity headers'
+  if (status === 200 ? identity.includes(undefined) : identity.some((value) => value !== undefined)) {
+    return 'identity headers'
+  }
   if (status === 200) {
     const someone = session !== 'nobody' && session !== 'somebody deactivated'
-    if ((headers['remote-user'] !== '') !== someone || (headers['x-gatehouse-assertion'] !== '') !== someone) return 'another identity'
+    if ((headers['remote-user'] !== '') !== someone || (headers['x-gatehouse-assertion'] !== '') !== someone) {
+      return 'another identity'
+    }
     if (headers['x-auth-request-superuser'] !== String(session === 'a superuser')) return 'another flag'
     return text === '' ? undefined : 'it has a body'
   }
   const signIn = `${publicUrl}/oauth2/start?rd=${encodeURIComponent(url)}`
   if (status === 302 || status === 303) return headers.location === signIn ? undefined : `Location ${headers.location}`
   if (status === 401 && !/^Cookie realm="/.test(String(headers['www-authenticate']))) return 'no challenge'
-  if (status === 401 && headers['x-auth-request-redirect'] !== undefined && headers['x-auth-request-redirect'] !== signIn) return 'another sign-in address'
+  if (
+    status === 401 && headers['x-auth-request-redirect'] !== undefined && headers['x-auth-request-redirect'] !== signIn
+  ) return 'another sign-in address'
   if (headers.location !== undefined) return 'a Location'
-  return text.includes('at Object.') || (method !== 'HEAD' && rule === 'malformed' && text.includes('%zz')) ? 'it says too much' : undefined
+  return text.includes('at Object.') || (method !== 'HEAD' && rule === 'malformed' && text.includes('%zz'))
+    ? 'it says too much'
+    : undefined
 }
 
 function describe({ status, headers, text }: Answer): string {

@@ -1,5 +1,5 @@
-// A gateway that is told to stop lets its proxies go: what comes meanwhile is answered, no connection is closed under a request's feet, and
-// a login that is under way ends.
+// A gateway that is told to stop lets its proxies go: what comes meanwhile is answered, no connection is closed under a
+// request's feet, and a login that is under way ends.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { Pool, request } from 'undici'
@@ -25,13 +25,20 @@ t.test('questions are answered until the proxy has turned away, each connection 
     await answer.body.dump()
     return { status: answer.statusCode, connection: answer.headers.connection }
   }
-  const all = () => Promise.all(['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/userinfo', '/oauth2/sign_in', '/.well-known/jwks.json'].map(question))
+  const all = () =>
+    Promise.all(
+      ['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/userinfo', '/oauth2/sign_in', '/.well-known/jwks.json'].map(
+        question,
+      ),
+    )
   for (const { connection } of await all()) t.not(connection, 'close')
   await all()
 
   const closing = gateway.close()
   for (const until = performance.now() + LINGER_MS / 2; performance.now() < until;) {
-    for (const { status, connection } of await all()) if (status >= 500 || connection !== 'close') t.fail(`${status}, connection ${String(connection)}`)
+    for (const { status, connection } of await all()) {
+      if (status >= 500 || connection !== 'close') t.fail(`${status}, connection ${String(connection)}`)
+    }
     await sleep(20)
   }
   t.equal((await fetch(`${gateway.management}/readyz`)).status, 503, 'not ready')
@@ -44,7 +51,9 @@ t.test('a login that is under way when nothing is accepted any more is finished'
   const gateway = await startTestGateway(t)
   gateway.entra.faults.add({ on: 'graph', then: { kind: 'slow', ms: 1_000 } })
   const browser = createBrowser()
-  const begun = await browser.ask(`${gateway.url}/oauth2/start?rd=${encodeURIComponent(`${gateway.url}/oauth2/sign_in`)}`)
+  const begun = await browser.ask(
+    `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`${gateway.url}/oauth2/sign_in`)}`,
+  )
   const { location = '' } = await signInAs(begun.location ?? '', PERSON_IDS.guest)
   const answer = browser.ask(location)
   await sleep(300)

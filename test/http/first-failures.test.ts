@@ -1,5 +1,5 @@
-// What an operator's alerts go by: each series is there from the start, at 0, so that increase() sees the first failure,
-// and what happens once is counted once.
+// What an operator's alerts go by: each series is there from the start, at 0, so that increase() sees the first
+// failure, and what happens once is counted once.
 import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -44,9 +44,16 @@ t.test('each series whose labels are known begins at 0', async (t) => {
   for (const result of ['disabled', 'failed', 'stale_session']) zero(`gatehouse_sync_people_total{result="${result}"}`)
   for (const action of REVOCATIONS) zero(`gatehouse_revocations_total{action="${action}"}`)
   for (const status of [200, 401, 429, 503]) zero(`gatehouse_userinfo_total{status="${status}"}`)
-  for (const series of ['gatehouse_logins_started_total', 'gatehouse_mapping_groups_missing_total',
-    'gatehouse_access_unnamed_host_total', 'gatehouse_graph_throttled_until_seconds', 'gatehouse_superusers',
-    'gatehouse_database_waiting']) zero(series)
+  for (
+    const series of [
+      'gatehouse_logins_started_total',
+      'gatehouse_mapping_groups_missing_total',
+      'gatehouse_access_unnamed_host_total',
+      'gatehouse_graph_throttled_until_seconds',
+      'gatehouse_superusers',
+      'gatehouse_database_waiting',
+    ]
+  ) zero(series)
   t.notOk([...atStart.keys()].some((name) => name.startsWith('gatehouse_entra_credential')), 'not known, not shown')
 
   const promtool = program(t, 'promtool')
@@ -63,7 +70,7 @@ const stands = (gateway: TestGateway, series: string, value: number): Promise<bo
 t.test('each code has a place where an operator sees it, and a series of that name if it is a metric', async (t) => {
   const gateway = await startTestGateway(t, { config: { sync: {} } })
   const series = await seriesOf(gateway)
-  const { parts } = JSON.parse((await (await fetch(`${gateway.management}/readyz`)).text())) as { parts: object }
+  const { parts } = JSON.parse(await (await fetch(`${gateway.management}/readyz`)).text()) as { parts: object }
   for (const code of Object.keys(FAILURES) as ErrorCode[]) {
     const signs = signsOf(code)
     t.ok(signs.length > 0, code)
@@ -120,8 +127,9 @@ t.test('what an operator asks about is counted', async (t) => {
     t.ok(await stands(gateway, 'gatehouse_superusers', 0))
     t.ok(await stands(gateway, 'gatehouse_revocations_total{action="user.deactivate"}', 1))
     t.equal(await value('gatehouse_revocations_total{action="session.revoke"}'), 2, 'counted once')
-    const connections = await Promise.all(['busy', 'idle'].map((state) =>
-      value(`gatehouse_database_connections{state="${state}"}`)))
+    const connections = await Promise.all(
+      ['busy', 'idle'].map((state) => value(`gatehouse_database_connections{state="${state}"}`)),
+    )
     t.ok((connections[0] ?? 0) + (connections[1] ?? 0) >= 1, connections.join())
   })
   await t.test('requests over a limit', async (t) => {
@@ -166,7 +174,10 @@ t.test('a question that cannot be read is logged with the status that the proxy 
   const answers = [
     await ask('/oauth2/auth', { 'x-original-url': 'nonsense', 'x-original-method': 'GET' }),
     await ask('/oauth2/forward-auth', {
-      'x-forwarded-proto': 'https', 'x-forwarded-host': 'a b', 'x-forwarded-uri': '/', 'x-forwarded-method': 'GET',
+      'x-forwarded-proto': 'https',
+      'x-forwarded-host': 'a b',
+      'x-forwarded-uri': '/',
+      'x-forwarded-method': 'GET',
     }),
   ]
   const logged = gateway.log.filter(({ code }) => code === 'target_malformed').map(({ status }) => status)

@@ -21,25 +21,34 @@ t.test('whatever is refused is logged within the budget, cut, and counted', asyn
       log: { budget: 10 },
       server: { rateLimit: 60 },
       access: { rules: [{ hosts: ['app.test'], paths: ['/admin/**'], allow: { staff: true } }] },
-    }
+    },
   })
-  const forward = (uri: string, method = 'GET') => gateway.ask('/oauth2/forward-auth', {
-    headers: {
-      'x-forwarded-proto': 'https', 'x-forwarded-host': 'app.test', 'x-forwarded-uri': uri, 'x-forwarded-method': method,
-      'accept': 'application/json', 'sec-fetch-mode': 'cors',
-    }
-  })
-  const floods: Readonly<Record<string, { readonly code: string, readonly ask: () => Promise<{ readonly status: number }> }>> = {
+  const forward = (uri: string, method = 'GET') =>
+    gateway.ask('/oauth2/forward-auth', {
+      headers: {
+        'x-forwarded-proto': 'https',
+        'x-forwarded-host': 'app.test',
+        'x-forwarded-uri': uri,
+        'x-forwarded-method': method,
+        'accept': 'application/json',
+        'sec-fetch-mode': 'cors',
+      },
+    })
+  const floods: Readonly<
+    Record<string, { readonly code: string, readonly ask: () => Promise<{ readonly status: number }> }>
+  > = {
     'long paths at the pages': { code: 'not_found', ask: () => gateway.ask(LONG) },
     'long paths of an application': { code: 'not_signed_in', ask: () => forward(`/admin${LONG}`) },
     'long methods': { code: 'not_signed_in', ask: () => forward('/admin/x', 'M'.repeat(31_000)) },
     'malformed targets': { code: 'target_malformed', ask: () => forward(`/%00${LONG}`) },
     'malformed targets of nginx': {
       code: 'target_malformed',
-      ask: () => gateway.ask('/oauth2/auth', { headers: { ...TARGET, 'x-original-url': `https://app.test/%00${LONG}` } }),
+      ask: () =>
+        gateway.ask('/oauth2/auth', { headers: { ...TARGET, 'x-original-url': `https://app.test/%00${LONG}` } }),
     },
     'refused return addresses': {
-      code: 'return_to_refused', ask: () => gateway.ask('/oauth2/sign_in?rd=https%3A%2F%2Felsewhere.test%2F'),
+      code: 'return_to_refused',
+      ask: () => gateway.ask('/oauth2/sign_in?rd=https%3A%2F%2Felsewhere.test%2F'),
     },
     'callbacks without a state': { code: 'state_missing', ask: () => gateway.ask('/oauth2/callback') },
     'too many starts': { code: 'rate_limited', ask: () => gateway.ask('/oauth2/start') },
@@ -47,22 +56,34 @@ t.test('whatever is refused is logged within the budget, cut, and counted', asyn
   const from = gateway.log.length
   const began = performance.now()
   for (const { ask } of Object.values(floods)) await Promise.all(Array.from({ length: 100 }, ask))
-  await new Promise((resolve) => { setTimeout(resolve, 1_100) }) // the summary is written a second later
+  await new Promise((resolve) => {
+    setTimeout(resolve, 1_100)
+  }) // the summary is written a second later
   const seconds = Math.ceil((performance.now() - began) / 1000) + 1
   const lines = gateway.log.slice(from)
   const raw = gateway.rawLog.slice(from)
   t.ok(lines.length <= seconds * 11, `${lines.length} lines in ${seconds} seconds, each with 10 and one summary`)
-  t.ok(raw.every((line) => line.length < 1_500), `the longest line: ${Math.max(...raw.map((line) => line.length))} characters`)
+  t.ok(
+    raw.every((line) => line.length < 1_500),
+    `the longest line: ${Math.max(...raw.map((line) => line.length))} characters`,
+  )
   t.ok(lines.filter(({ code }) => code === 'rate_limited').length <= 1, '429 once for an address')
   for (const [name, { code }] of Object.entries(floods)) {
     const count = await metric(gateway, `gatehouse_requests_refused_total{code="${code}"}`)
     t.ok(count >= 40, `${name}: ${count} times ${code}`)
   }
-  const summaries = lines.filter(({ codes }) => codes !== undefined) as { requests: number, codes: Record<string, number> }[]
+  const summaries = lines.filter(({ codes }) => codes !== undefined) as {
+    requests: number
+    codes: Record<string, number>
+  }[]
   const withheld = summaries.reduce((sum, { codes }) => sum + (codes.target_malformed ?? 0), 0)
   t.ok(withheld > 0)
   t.equal(await metric(gateway, 'gatehouse_log_lines_withheld_total{code="target_malformed"}'), withheld)
-  t.equal(await metric(gateway, 'gatehouse_requests_refused_total{code="session_unreadable"}'), 0, 'a series from the start')
+  t.equal(
+    await metric(gateway, 'gatehouse_requests_refused_total{code="session_unreadable"}'),
+    0,
+    'a series from the start',
+  )
 })
 
 t.test('no access log: refusals are counted all the same', async (t) => {
@@ -93,7 +114,10 @@ t.test('pages that look a session up', async (t) => {
   })
 
   await t.test('a cookie that is not ours is not counted: it costs no look-up', async (t) => {
-    const all = await statuses(100, () => gateway.ask('/', { headers: { cookie: 'gatehouse_session=forged.signature' } }))
+    const all = await statuses(
+      100,
+      () => gateway.ask('/', { headers: { cookie: 'gatehouse_session=forged.signature' } }),
+    )
     t.equal(many(all, 302), 100)
   })
 })

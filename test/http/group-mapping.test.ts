@@ -1,4 +1,5 @@
-// The mapping met by unusual tenants: groups that are no security groups, names in every script, usernames that look alike.
+// The mapping met by unusual tenants: groups that are no security groups, names in every script, usernames that look
+// alike.
 import t from 'tap'
 import { GROUP_IDS, PERSON_IDS, DEMO_DOMAIN } from '../../src/demo/people.js'
 import type { Answer, Browser } from '../helpers/browser.js'
@@ -9,17 +10,30 @@ import { connect, dump } from '../helpers/sql.js'
 t.teardown(stopPostgres)
 
 const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
-const headers = async (gateway: TestGateway, browser: Browser): Promise<Headers> => (await gateway.ask('/oauth2/auth', { browser })).headers
+const headers = async (gateway: TestGateway, browser: Browser): Promise<Headers> =>
+  (await gateway.ask('/oauth2/auth', { browser })).headers
 
 t.test('securityGroupsOnly', async (t) => {
   const TEAM = 'e0000000-0000-4000-8000-0000000000aa'
   const options = {
-    config: { entra: { securityGroupsOnly: true }, groupMapping: [{ entraGroup: TEAM, groups: ['Team'] }, { entraGroup: GROUP_IDS.networkEngineers, groups: ['Network Engineers'] }] },
+    config: {
+      entra: { securityGroupsOnly: true },
+      groupMapping: [{ entraGroup: TEAM, groups: ['Team'] }, {
+        entraGroup: GROUP_IDS.networkEngineers,
+        groups: ['Network Engineers'],
+      }],
+    },
     groups: ['Team', 'Network Engineers'],
     app: { delegatedPermissions: ['User.Read', 'GroupMember.Read.All'] },
   }
   const gateway = await startTestGateway(t, options)
-  gateway.entra.directory.addObject({ id: TEAM, type: 'group', displayName: 'A Team', groupTypes: ['Unified'], securityEnabled: false })
+  gateway.entra.directory.addObject({
+    id: TEAM,
+    type: 'group',
+    displayName: 'A Team',
+    groupTypes: ['Unified'],
+    securityEnabled: false,
+  })
   gateway.entra.directory.addMember(TEAM, PERSON_IDS.staff)
   const query = await connect(t, gateway.databaseUrl)
 
@@ -29,8 +43,17 @@ t.test('securityGroupsOnly', async (t) => {
       t.equal(answer.status, 200)
       t.equal((await headers(gateway, browser)).get('x-auth-request-groups'), 'Network Engineers')
     }
-    t.same(await query('select $1 = any(group_ids) as held from entra_readings r join identities i on i.user_id = r.user_id where oid = $2', [TEAM, PERSON_IDS.staff]), [{ held: false }])
-    t.match(gateway.entra.requests.filter(({ path }) => path.endsWith('/authorize')).at(-1)?.query, { scope: new RegExp(`${gateway.entra.graphUrl}/GroupMember\\.Read\\.All`) }, 'and asks for what it takes')
+    t.same(
+      await query(
+        'select $1 = any(group_ids) as held from entra_readings r join identities i on i.user_id = r.user_id where ' +
+          'oid = $2',
+        [TEAM, PERSON_IDS.staff],
+      ),
+      [{ held: false }],
+    )
+    t.match(gateway.entra.requests.filter(({ path }) => path.endsWith('/authorize')).at(-1)?.query, {
+      scope: new RegExp(`${gateway.entra.graphUrl}/GroupMember\\.Read\\.All`),
+    }, 'and asks for what it takes')
   })
 
   await t.test('without it they all count', async (t) => {
@@ -45,7 +68,16 @@ t.test('securityGroupsOnly', async (t) => {
     const hiddenQuery = await connect(t, hidden.databaseUrl)
     const { browser } = await hidden.signIn(PERSON_IDS.staff)
     const stored = await dump(hiddenQuery)
-    hidden.entra.faults.add({ on: 'graph', page: 1, then: { kind: 'body', body: { value: [{ '@odata.type': '#microsoft.graph.group', id: GROUP_IDS.networkEngineers, securityEnabled: null }] } } })
+    hidden.entra.faults.add({
+      on: 'graph',
+      page: 1,
+      then: {
+        kind: 'body',
+        body: {
+          value: [{ '@odata.type': '#microsoft.graph.group', id: GROUP_IDS.networkEngineers, securityEnabled: null }],
+        },
+      },
+    })
     const { answer } = await hidden.signIn(PERSON_IDS.staff)
     t.equal(answer.status, 502)
     t.equal(code(answer), 'graph_security_hidden')
@@ -56,8 +88,21 @@ t.test('securityGroupsOnly', async (t) => {
 })
 
 t.test('local groups may be named in any script; headers carry them percent-encoded', async (t) => {
-  const names = ['🦊 Füchse', 'مهندسو الشبكة', '网络工程师', '100 % sure', 'a;b=c', 'x'.repeat(150), 'Ωmega', '"quoted" \\ back', '<b>bold</b>']
-  const gateway = await startTestGateway(t, { groups: names, config: { groupMapping: [{ entraGroup: GROUP_IDS.networkEngineers, groups: names }] } })
+  const names = [
+    '🦊 Füchse',
+    'مهندسو الشبكة',
+    '网络工程师',
+    '100 % sure',
+    'a;b=c',
+    'x'.repeat(150),
+    'Ωmega',
+    '"quoted" \\ back',
+    '<b>bold</b>',
+  ]
+  const gateway = await startTestGateway(t, {
+    groups: names,
+    config: { groupMapping: [{ entraGroup: GROUP_IDS.networkEngineers, groups: names }] },
+  })
   const { browser, answer } = await gateway.signIn(PERSON_IDS.staff)
   t.equal(answer.status, 200)
   t.match(answer.text, /&#60;b&#62;bold/)
@@ -70,34 +115,77 @@ t.test('local groups may be named in any script; headers carry them percent-enco
 const SUFFIXED = /(?:^|-)[0-9a-f]{8}(?:@|$)/
 
 t.test('people whose names differ by case or Unicode form alone are different users with different usernames', async (t) => {
-  const upns = [`kim@${DEMO_DOMAIN}`, `KIM@${DEMO_DOMAIN}`, `ｋｉｍ@${DEMO_DOMAIN}`, `Ｋim@${DEMO_DOMAIN}`, `ķim@${DEMO_DOMAIN}`, `k\u0327im@${DEMO_DOMAIN}`, 'админ', '管理者', 'admin', 'Ａdmin', 'ROOT', '\u200bkim', ' ', `..${'/'.repeat(3)}`]
+  const upns = [
+    `kim@${DEMO_DOMAIN}`,
+    `KIM@${DEMO_DOMAIN}`,
+    `ｋｉｍ@${DEMO_DOMAIN}`,
+    `Ｋim@${DEMO_DOMAIN}`,
+    `ķim@${DEMO_DOMAIN}`,
+    `k\u0327im@${DEMO_DOMAIN}`,
+    'админ',
+    '管理者',
+    'admin',
+    'Ａdmin',
+    'ROOT',
+    '\u200bkim',
+    ' ',
+    `..${'/'.repeat(3)}`,
+  ]
   const ids = upns.map((_, index) => `f0000000-0000-4000-8000-${String(index).padStart(12, '0')}`)
   const gateway = await startTestGateway(t, {
     app: { optionalClaims: ['upn'] },
     seed: (directory) => {
-      for (const [index, userPrincipalName] of upns.entries()) directory.addUser({ id: ids[index] ?? '', displayName: 'Kim', userPrincipalName, accountEnabled: true, userType: 'Member', signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z' })
+      for (const [index, userPrincipalName] of upns.entries()) {
+        directory.addUser({
+          id: ids[index] ?? '',
+          displayName: 'Kim',
+          userPrincipalName,
+          accountEnabled: true,
+          userType: 'Member',
+          signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z',
+        })
+      }
     },
   })
   const query = await connect(t, gateway.databaseUrl)
   for (const id of ids) t.equal((await gateway.signIn(id)).answer.status, 200, id)
-  const users = await query<{ username: string, oid: string }>('select username, oid from users join identities on user_id = users.id order by oid')
+  const users = await query<{ username: string, oid: string }>(
+    'select username, oid from users join identities on user_id = users.id order by oid',
+  )
   t.equal(users.length, upns.length)
   const keys = users.map(({ username }) => username.normalize('NFKC').toLowerCase())
   t.equal(new Set(keys).size, upns.length, 'no two are alike')
   t.equal(users[0]?.username, `kim@${DEMO_DOMAIN}`)
   const alone = new Set(users.map(({ username }) => username).filter((username) => !SUFFIXED.test(username)))
-  t.strictSame(alone, new Set([`kim@${DEMO_DOMAIN}`, `im@${DEMO_DOMAIN}`, 'dmin', 'kim', '..']), 'names that are free and not reserved')
+  t.strictSame(
+    alone,
+    new Set([`kim@${DEMO_DOMAIN}`, `im@${DEMO_DOMAIN}`, 'dmin', 'kim', '..']),
+    'names that are free and not reserved',
+  )
   for (const name of ['admin', 'root', 'administrator']) t.notOk(keys.includes(name), `${name} is reserved`)
 })
 
-t.test('users without an Entra identity, break-glass ones among them, are touched by nobody\'s login', async (t) => {
+t.test("users without an Entra identity, break-glass ones among them, are touched by nobody's login", async (t) => {
   const gateway = await startTestGateway(t)
   const query = await connect(t, gateway.databaseUrl)
-  await query("insert into users (username, username_key, email, is_staff, is_superuser, is_break_glass) values ('root-here', 'root-here', 'sam.staff@contoso.example', true, true, true), ('local', 'local', 'sue.super@contoso.example', true, false, false)")
-  await query("insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g where u.username in ('root-here', 'local') and g.name = 'NetBox Admins'")
-  const theirs = () => query("select u.*, (select array_agg(group_id) from user_groups where user_id = u.id) as held from users u where username in ('root-here', 'local') order by username")
+  await query(
+    "insert into users (username, username_key, email, is_staff, is_superuser, is_break_glass) values ('root-here', " +
+      "'root-here', 'sam.staff@contoso.example', true, true, true), ('local', 'local', 'sue.super@contoso.example', " +
+      'true, false, false)',
+  )
+  await query(
+    'insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g where u.username in ' +
+      "('root-here', 'local') and g.name = 'NetBox Admins'",
+  )
+  const theirs = () =>
+    query(
+      'select u.*, (select array_agg(group_id) from user_groups where user_id = u.id) as held from users u where ' +
+        "username in ('root-here', 'local') order by username",
+    )
   const before = await theirs()
-  for (const person of [PERSON_IDS.staff, PERSON_IDS.superuser, PERSON_IDS.nobody]) t.equal((await gateway.signIn(person)).answer.status, 200)
+  for (const person of [PERSON_IDS.staff, PERSON_IDS.superuser, PERSON_IDS.nobody]) {
+    t.equal((await gateway.signIn(person)).answer.status, 200)
+  }
   t.strictSame(await theirs(), before)
 })
 
@@ -108,7 +196,11 @@ t.test('a person is tenant and object id: a new name keeps the user, and an old 
   await gateway.signIn(PERSON_IDS.superuser)
   const [sue] = await query('select id, username, email from users')
   const name = users.get(PERSON_IDS.superuser)!.userPrincipalName
-  Object.assign(users.get(PERSON_IDS.superuser)!, { userPrincipalName: `susan.super@${DEMO_DOMAIN}`, mail: `susan.super@${DEMO_DOMAIN}`, displayName: 'Susan Super' })
+  Object.assign(users.get(PERSON_IDS.superuser)!, {
+    userPrincipalName: `susan.super@${DEMO_DOMAIN}`,
+    mail: `susan.super@${DEMO_DOMAIN}`,
+    displayName: 'Susan Super',
+  })
   Object.assign(users.get(PERSON_IDS.nobody)!, { userPrincipalName: name, mail: name })
   await gateway.signIn(PERSON_IDS.superuser)
   const { browser } = await gateway.signIn(PERSON_IDS.nobody)
@@ -132,14 +224,18 @@ t.test('a deactivated person gets no second account by their e-mail', async (t) 
   const query = await connect(t, gateway.databaseUrl)
   await gateway.signIn(PERSON_IDS.staff)
   await query("update users set is_active = false where username like 'sam%'")
-  await query("insert into users (username, username_key, email) values ('other-sam', 'other-sam', 'sam.staff@contoso.example')")
+  await query(
+    "insert into users (username, username_key, email) values ('other-sam', 'other-sam', 'sam.staff@contoso.example')",
+  )
   const stored = await dump(query)
   t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'user_inactive')
   t.equal(await dump(query), stored)
 })
 
 t.test('local groups are known by their exact names', async (t) => {
-  const gateway = await startTestGateway(t, { groups: ['network engineers', 'Network  Engineers', 'Network_Engineers'] })
+  const gateway = await startTestGateway(t, {
+    groups: ['network engineers', 'Network  Engineers', 'Network_Engineers'],
+  })
   const { browser, answer } = await gateway.signIn(PERSON_IDS.staff)
   t.equal(answer.status, 200)
   t.equal((await headers(gateway, browser)).get('x-auth-request-groups'), '')
@@ -148,7 +244,15 @@ t.test('local groups are known by their exact names', async (t) => {
 
 t.test('a groups claim in the id token counts for nothing', async (t) => {
   const gateway = await startTestGateway(t, { app: { groupMembershipClaims: 'All' } })
-  gateway.entra.faults.add({ on: 'token', then: { kind: 'mutateClaims', change: (claims) => { claims.groups = [GROUP_IDS.netboxSuperusers] } } })
+  gateway.entra.faults.add({
+    on: 'token',
+    then: {
+      kind: 'mutateClaims',
+      change: (claims) => {
+        claims.groups = [GROUP_IDS.netboxSuperusers]
+      },
+    },
+  })
   const { browser } = await gateway.signIn(PERSON_IDS.nobody)
   t.equal((await headers(gateway, browser)).get('x-auth-request-superuser'), 'false')
 })

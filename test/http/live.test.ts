@@ -1,5 +1,5 @@
-// Answers from memory that are right: what any replica changes counts on every other, no question goes to the database for a
-// warm session, and when changes are not heard of every check reads the row.
+// Answers from memory that are right: what any replica changes counts on every other, no question goes to the database
+// for a warm session, and when changes are not heard of every check reads the row.
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
@@ -17,7 +17,8 @@ import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
 t.teardown(stopPostgres)
 
 const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
-const status = async (gateway: TestGateway, browser: Browser) => (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status
+const status = async (gateway: TestGateway, browser: Browser) =>
+  (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status
 
 /** Statements that reach PostgreSQL, but for those of the listener. */
 function statements(t: Test): string[] {
@@ -29,7 +30,9 @@ function statements(t: Test): string[] {
     if (!/pg_notify|pg_postmaster_start_time/.test(text)) seen.push(text)
     return (query as (...all: unknown[]) => unknown).apply(this, args)
   } as typeof query
-  t.teardown(() => { pg.Client.prototype.query = query })
+  t.teardown(() => {
+    pg.Client.prototype.query = query
+  })
   return seen
 }
 
@@ -37,24 +40,49 @@ t.test('two replicas on one database', async (t) => {
   const one = await startTestGateway(t)
   const two = await startTestGateway(t, { databaseUrl: one.databaseUrl })
   const query = await connect(t, one.databaseUrl)
-  const sessions = createSessionAdmin(one.gateway.database, { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 24 * 3_600_000, privilegedTimeoutMs: undefined })
+  const sessions = createSessionAdmin(one.gateway.database, {
+    idleTimeoutMs: 8 * 3_600_000,
+    absoluteTimeoutMs: 24 * 3_600_000,
+    privilegedTimeoutMs: undefined,
+  })
   const users = createUserAdmin(one.gateway.database)
   const warm = async (person: string): Promise<Browser> => {
     const { browser } = await one.signIn(person)
     for (const replica of [one, two]) if (await status(replica, browser) !== 200) throw new Error('not warm')
     return browser
   }
-  const idOf = async (username: string) => (await query<{ id: string }>(`select id from users where username = '${username}'`))[0]?.id ?? ''
+  const idOf = async (username: string) =>
+    (await query<{ id: string }>(`select id from users where username = '${username}'`))[0]?.id ?? ''
 
   const ends: Readonly<Record<string, (browser: Browser) => Promise<unknown>>> = {
     'sign-out on the other replica': (browser) => browser.ask(`${one.url}/oauth2/sign_out`),
-    'sessions revoke ID': async () => { const [session] = await sessions.list({ userId: await idOf('gus.guest@fabrikam.example') }); await sessions.revoke(session?.id ?? '', 'cli:test') },
-    'sessions revoke --user': async () => sessions.revokeAll({ userId: await idOf('gus.guest@fabrikam.example') }, 'cli:test'),
+    'sessions revoke ID': async () => {
+      const [session] = await sessions.list({ userId: await idOf('gus.guest@fabrikam.example') })
+      await sessions.revoke(session?.id ?? '', 'cli:test')
+    },
+    'sessions revoke --user': async () =>
+      sessions.revokeAll({ userId: await idOf('gus.guest@fabrikam.example') }, 'cli:test'),
     'sessions revoke --all': () => sessions.revokeAll({}, 'cli:test'),
-    'front-channel logout': async () => { const [{ sid } = { sid: '' }] = await query<{ sid: string }>('select entra_sid as sid from sessions order by created_at desc limit 1'); await one.ask(`/oauth2/frontchannel-logout?sid=${sid}`) },
-    'a login as somebody else in the same browser': async (browser) => { const old = browser.cookieHeader(one.url); await one.signIn(PERSON_IDS.staff, { browser }); browser.cookies.clear(); browser.cookies.set('127.0.0.1', new Map(old.split('; ').map((pair) => pair.split('=') as [string, string]))) },
-    'users deactivate': async () => { await users.setActive(await idOf('gus.guest@fabrikam.example'), false, 'cli:test') },
-    'users remove': async () => { const id = await idOf('gus.guest@fabrikam.example'); await query(`update users set is_active = true where id = '${id}'`); await users.remove(id, 'cli:test') },
+    'front-channel logout': async () => {
+      const [{ sid } = { sid: '' }] = await query<{ sid: string }>(
+        'select entra_sid as sid from sessions order by created_at desc limit 1',
+      )
+      await one.ask(`/oauth2/frontchannel-logout?sid=${sid}`)
+    },
+    'a login as somebody else in the same browser': async (browser) => {
+      const old = browser.cookieHeader(one.url)
+      await one.signIn(PERSON_IDS.staff, { browser })
+      browser.cookies.clear()
+      browser.cookies.set('127.0.0.1', new Map(old.split('; ').map((pair) => pair.split('=') as [string, string])))
+    },
+    'users deactivate': async () => {
+      await users.setActive(await idOf('gus.guest@fabrikam.example'), false, 'cli:test')
+    },
+    'users remove': async () => {
+      const id = await idOf('gus.guest@fabrikam.example')
+      await query(`update users set is_active = true where id = '${id}'`)
+      await users.remove(id, 'cli:test')
+    },
     'a row deleted by hand': () => query('delete from sessions'),
     'the table emptied': () => query('truncate sessions'),
   }
@@ -75,14 +103,20 @@ t.test('two replicas on one database', async (t) => {
     for (const replica of [two, one]) t.equal(await status(replica, oldest), 401)
     t.equal(await status(two, next), 200)
     t.equal(await status(three, browser), 200)
-    t.match(three.log.findLast(({ msg }) => String(msg).startsWith('Azure AD group mapping - user')), { sessionsEnded: 1 })
+    t.match(three.log.findLast(({ msg }) => String(msg).startsWith('Azure AD group mapping - user')), {
+      sessionsEnded: 1,
+    })
   })
 
   await t.test('rights and names follow at once', async (t) => {
     const browser = await warm(PERSON_IDS.staff)
-    const header = async (name: string) => (await two.ask('/oauth2/auth', { browser, headers: TARGET })).headers.get(name)
+    const header = async (name: string) =>
+      (await two.ask('/oauth2/auth', { browser, headers: TARGET })).headers.get(name)
     t.equal(await header('x-auth-request-groups'), 'Network Engineers')
-    await query("insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g where u.username like 'sam%' and g.name = 'Read Only'")
+    await query(
+      'insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g where u.username like ' +
+        "'sam%' and g.name = 'Read Only'",
+    )
     t.equal(await header('x-auth-request-groups'), 'Network Engineers,Read Only')
     await query("update groups set name = 'Readers' where name = 'Read Only'")
     t.equal(await header('x-auth-request-groups'), 'Network Engineers,Readers')
@@ -90,7 +124,10 @@ t.test('two replicas on one database', async (t) => {
     t.equal(await header('x-auth-request-groups'), 'Network Engineers')
     await query("update users set is_staff = false, name = 'Another' where username like 'sam%'")
     t.strictSame([await header('x-auth-request-staff'), await header('remote-name')], ['false', 'Another'])
-    await query("insert into group_permissions (group_id, permission) select id, 'wiki.edit' from groups where name = 'Network Engineers'")
+    await query(
+      "insert into group_permissions (group_id, permission) select id, 'wiki.edit' from groups where name = 'Network " +
+        "Engineers'",
+    )
     t.match(JSON.parse((await two.ask('/oauth2/userinfo', { browser })).text), { permissions: ['wiki.edit'] })
   })
 
@@ -116,7 +153,9 @@ t.test('questions to the database', async (t) => {
   asked()
   const direct = await connect(t, gateway.databaseUrl)
   await direct('begin; lock table sessions in access exclusive mode') // so that they all come while it is asked for
-  const waiting = Promise.all(Array.from({ length: 50 }, () => other.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })))
+  const waiting = Promise.all(
+    Array.from({ length: 50 }, () => other.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })),
+  )
   await sleep(500)
   await direct('commit')
   const together = await waiting
@@ -126,53 +165,102 @@ t.test('questions to the database', async (t) => {
   const cookie = other.cookieHeader(gateway.url)
   await other.ask(`${gateway.url}/oauth2/sign_out`)
   asked()
-  for (let each = 0; each < 20; each++) t.equal((await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status, 401)
+  for (let each = 0; each < 20; each++) {
+    t.equal((await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status, 401)
+  }
   t.ok(asked() <= 1, 'at most one for a session that is over')
 
   const value = decodeURIComponent(browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? '')
-  for (let each = 0; each < 50; each++) t.equal((await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie: `gatehouse_session=${value.slice(0, -3)}${each}x` } })).status, 401)
+  for (let each = 0; each < 50; each++) {
+    t.equal(
+      (await createBrowser().ask(`${gateway.url}/oauth2/auth`, {
+        headers: { ...TARGET, cookie: `gatehouse_session=${value.slice(0, -3)}${each}x` },
+      })).status,
+      401,
+    )
+  }
   t.strictSame(seen.splice(0), [], 'none for forged cookies')
 })
 
 t.test('when changes are not heard of', async (t) => {
   let door: TcpDoor | undefined
-  const gateway = await startTestGateway(t, { throughDoor: async (url) => { door = await startTcpDoor(t, url); return door.url } })
+  const gateway = await startTestGateway(t, {
+    throughDoor: async (url) => {
+      door = await startTcpDoor(t, url)
+      return door.url
+    },
+  })
   const direct = await connect(t, gateway.databaseUrl)
   const { browser: staff } = await gateway.signIn(PERSON_IDS.staff)
   const { browser: guest } = await gateway.signIn(PERSON_IDS.guest)
   const { browser: nobody } = await gateway.signIn(PERSON_IDS.nobody)
   const { changes } = gateway.gateway
-  const until = async (wanted: boolean) => { while (changes.live() !== wanted) await sleep(20) }
-  const plain = async (browser: Browser) => (await browser.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).status
+  const until = async (wanted: boolean) => {
+    while (changes.live() !== wanted) await sleep(20)
+  }
+  const plain = async (browser: Browser) =>
+    (await browser.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).status
   for (const who of [staff, guest, nobody]) t.equal(await status(gateway, who), 200)
 
-  await t.test('the listener\'s connection ends: rows are read until it stands again', async (t) => {
+  await t.test("the listener's connection ends: rows are read until it stands again", async (t) => {
     await direct("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse listener'")
     await until(false)
     await direct("delete from user_groups where user_id = (select id from users where username like 'sam%')")
-    t.equal((await staff.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).headers.get('x-auth-request-groups'), '')
+    t.equal(
+      (await staff.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).headers.get('x-auth-request-groups'),
+      '',
+    )
     t.notOk(changes.live())
     await direct("update users set name = 'Told to nobody' where username like 'sam%'")
     await until(true)
-    t.equal((await staff.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).headers.get('remote-name'), 'Told to nobody', 'what was read meanwhile is read once more: a change of it may have been missed')
+    t.equal(
+      (await staff.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).headers.get('remote-name'),
+      'Told to nobody',
+      'what was read meanwhile is read once more: a change of it may have been missed',
+    )
     t.ok(gateway.log.some(({ msg }) => msg === 'changes are not heard of'))
     t.ok(gateway.log.some(({ msg }) => /heard of again/.test(String(msg))))
   })
 
   await t.test('notices that are garbage cause a new reading and nothing else', async (t) => {
-    for (const payload of ['', 'x', 's', 's zz', `s ${'0'.repeat(64)}`, `s ${'0'.repeat(64)},`, 'u', "u '; drop table users; --", 'u 1,2,3', 'b other 5', 'b x', '*', 'k', '\u0001', '{"a":1}', 'x'.repeat(7_000)]) {
+    for (
+      const payload of [
+        '',
+        'x',
+        's',
+        's zz',
+        `s ${'0'.repeat(64)}`,
+        `s ${'0'.repeat(64)},`,
+        'u',
+        "u '; drop table users; --",
+        'u 1,2,3',
+        'b other 5',
+        'b x',
+        '*',
+        'k',
+        '\u0001',
+        '{"a":1}',
+        'x'.repeat(7_000),
+      ]
+    ) {
       await direct(`select pg_notify('gatehouse', ${pg.escapeLiteral(payload)})`)
       t.equal(await status(gateway, staff), 200, payload.slice(0, 20))
     }
     t.ok(changes.live())
   })
 
-  await t.test('a session\'s row that is corrupt is nobody and a line in the log', async (t) => {
+  await t.test("a session's row that is corrupt is nobody and a line in the log", async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.nested)
     t.equal(await status(gateway, browser), 200)
-    await direct("update sessions set last_seen_at = 'infinity' where user_id = (select id from users where username like 'nina%'); notify gatehouse, '*'")
+    await direct(
+      "update sessions set last_seen_at = 'infinity' where user_id = (select id from users where username like " +
+        "'nina%'); notify gatehouse, '*'",
+    )
     t.equal(await status(gateway, browser), 401)
-    t.match(gateway.log.filter(({ msg }) => msg === 'a session cannot be read').at(-1), { code: 'session_unreadable', remedy: /^gatehouse sessions revoke ses_/ })
+    t.match(gateway.log.filter(({ msg }) => msg === 'a session cannot be read').at(-1), {
+      code: 'session_unreadable',
+      remedy: /^gatehouse sessions revoke ses_/,
+    })
   })
 
   await t.test('PostgreSQL is gone: warm sessions go on, staff have none of it, what ended meanwhile is over', async (t) => {
@@ -209,10 +297,24 @@ t.test('changes are heard of only from the server that rows are read from', asyn
   const doubts: number[] = []
   const warnings: unknown[] = []
   let other: string | undefined
-  const server = async (): Promise<string> => (await (await connect(t, databaseUrl))<{ server: string }>(SERVER))[0]?.server ?? ''
+  const server = async (): Promise<string> =>
+    (await (await connect(t, databaseUrl))<{ server: string }>(SERVER))[0]?.server ?? ''
   const listener = createChangeListener({
-    url: databaseUrl, onChange: () => {}, onKeys: () => {}, onDoubt: (until) => { doubts.push(until) }, readFrom: async () => other ?? await server(), beatMs: 20,
-    replicas: { says: () => `${'0'.repeat(64)} test`, hear: () => {}, look: () => {} }, log: { warn: (facts) => { warnings.push(facts) }, info: () => {} },
+    url: databaseUrl,
+    onChange: () => {},
+    onKeys: () => {},
+    onDoubt: (until) => {
+      doubts.push(until)
+    },
+    readFrom: async () => other ?? await server(),
+    beatMs: 20,
+    replicas: { says: () => `${'0'.repeat(64)} test`, hear: () => {}, look: () => {} },
+    log: {
+      warn: (facts) => {
+        warnings.push(facts)
+      },
+      info: () => {},
+    },
   })
   t.teardown(() => listener.close())
   while (!listener.live()) await sleep(10)
@@ -233,14 +335,24 @@ t.test('after a suspension, which no timeout counted, everything is read again',
   const { databaseUrl } = await startTestGateway(t)
   const doubts: number[] = []
   const listener = createChangeListener({
-    url: databaseUrl, onChange: () => {}, onKeys: () => {}, onDoubt: (until) => { doubts.push(until) }, readFrom: async () => await Promise.reject(new Error('not asked')), beatMs: 20,
-    replicas: { says: () => `${'0'.repeat(64)} test`, hear: () => {}, look: () => {} }, log: { warn: () => {}, info: () => {} },
+    url: databaseUrl,
+    onChange: () => {},
+    onKeys: () => {},
+    onDoubt: (until) => {
+      doubts.push(until)
+    },
+    readFrom: async () => await Promise.reject(new Error('not asked')),
+    beatMs: 20,
+    replicas: { says: () => `${'0'.repeat(64)} test`, hear: () => {}, look: () => {} },
+    log: { warn: () => {}, info: () => {} },
   })
   t.teardown(() => listener.close())
   while (!listener.live()) await sleep(10)
   const before = doubts.length
   const { now } = Date
-  t.teardown(() => { Date.now = now })
+  t.teardown(() => {
+    Date.now = now
+  })
   Date.now = () => now() + 3_600_000
   await sleep(200)
   t.strictSame(doubts.slice(before), [-Infinity], 'once')
@@ -249,7 +361,12 @@ t.test('after a suspension, which no timeout counted, everything is read again',
 
 t.test('signed out is not remembered, even where the sign-out could not be written', async (t) => {
   let door: TcpDoor | undefined
-  const gateway = await startTestGateway(t, { throughDoor: async (url) => { door = await startTcpDoor(t, url); return door.url } })
+  const gateway = await startTestGateway(t, {
+    throughDoor: async (url) => {
+      door = await startTcpDoor(t, url)
+      return door.url
+    },
+  })
   const { browser } = await gateway.signIn(PERSON_IDS.guest)
   const cookie = browser.cookieHeader(gateway.url)
   t.equal(await status(gateway, browser), 200)

@@ -19,7 +19,11 @@ interface Bench {
 
 function bench(budget = 50, level: 'info' | 'error' = 'info'): Bench {
   const lines: Record<string, unknown>[] = []
-  const log = createLogger({ level, format: 'json' }, { write: (line) => { lines.push(JSON.parse(line)) } })
+  const log = createLogger({ level, format: 'json' }, {
+    write: (line) => {
+      lines.push(JSON.parse(line))
+    },
+  })
   const [refused, withheld]: Record<string, number>[] = [{}, {}]
   const clock = { at: 0 }
   const meter = {
@@ -33,14 +37,27 @@ function bench(budget = 50, level: 'info' | 'error' = 'info'): Bench {
   return { budget: made, log: made.log, lines, refused: refused!, withheld: withheld!, clock }
 }
 
-const times = (count: number, act: (index: number) => void): void => { for (let index = 0; index < count; index++) act(index) }
+const times = (count: number, act: (index: number) => void): void => {
+  for (let index = 0; index < count; index++) act(index)
+}
 
 t.test('refusals of every kind share one budget of lines a second, and the rest is counted', async (t) => {
   const { budget, log, lines, refused, withheld, clock } = bench(50)
   const request = log.child({ correlationId: 'one' })
-  const codes = ['not_found', 'target_malformed', 'query_unknown', 'return_to_refused', 'state_missing', 'not_signed_in']
-  times(100, (index) => { request.info({ code: codes[index % codes.length] }, 'request refused') })
-  times(100, () => { log.warn({}, 'sent on to publicUrl') })
+  const codes = [
+    'not_found',
+    'target_malformed',
+    'query_unknown',
+    'return_to_refused',
+    'state_missing',
+    'not_signed_in',
+  ]
+  times(100, (index) => {
+    request.info({ code: codes[index % codes.length] }, 'request refused')
+  })
+  times(100, () => {
+    log.warn({}, 'sent on to publicUrl')
+  })
   t.equal(lines.length, 40, 'a fifth is kept')
   t.ok(lines.every(({ correlationId }) => correlationId === 'one'))
   t.ok(budget.withheld('not_signed_in'))
@@ -58,23 +75,37 @@ t.test('refusals of every kind share one budget of lines a second, and the rest 
 
 t.test('the summary comes by itself, once a second', async (t) => {
   const { log, lines } = bench(1)
-  times(3, () => { log.info({ code: 'not_found' }, 'request refused') })
-  while (lines.length < 2) await new Promise((resolve) => { setTimeout(resolve, 20) })
+  times(3, () => {
+    log.info({ code: 'not_found' }, 'request refused')
+  })
+  while (lines.length < 2) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20)
+    })
+  }
   t.match(lines[1], { requests: 2, codes: { not_found: 2 } })
 })
 
 t.test('a flood of strangers leaves lines for people who are signed in and for faults', async (t) => {
   const { log, lines } = bench(50)
-  times(1_000, () => { log.info({ code: 'not_found' }, 'request refused') })
-  times(1_000, () => { log.info({ code: 'not_allowed', username: 'sam' }, 'access denied') })
-  times(1_000, () => { log.error({ code: 'internal' }, 'request refused') })
+  times(1_000, () => {
+    log.info({ code: 'not_found' }, 'request refused')
+  })
+  times(1_000, () => {
+    log.info({ code: 'not_allowed', username: 'sam' }, 'access denied')
+  })
+  times(1_000, () => {
+    log.error({ code: 'internal' }, 'request refused')
+  })
   const count = (code: string) => lines.filter((line) => line.code === code).length
   t.strictSame([count('not_found'), count('not_allowed'), count('internal')], [40, 5, 5])
 })
 
 t.test('a flood of strangers does not hide a hint that is written once an hour', async (t) => {
   const { log, lines } = bench(50)
-  times(1_000, () => { log.info({ code: 'not_found' }, 'request refused') })
+  times(1_000, () => {
+    log.info({ code: 'not_found' }, 'request refused')
+  })
   log.warn({ hint: true, host: 'app.test' }, 'no access rule names this host')
   t.match(lines.at(-1), { host: 'app.test' })
 })
@@ -93,7 +124,9 @@ t.test('one fault has at most five lines a second: an outage does not fill the l
 
 t.test('429 is logged once for each address and minute', async (t) => {
   const { log, lines, clock, refused } = bench(50)
-  const refuse = (client: string): void => { log.info({ code: 'rate_limited', client }, 'request refused') }
+  const refuse = (client: string): void => {
+    log.info({ code: 'rate_limited', client }, 'request refused')
+  }
   times(1_000, () => refuse('192.0.2.1'))
   refuse('192.0.2.2')
   clock.at = 59_999
@@ -108,7 +141,9 @@ t.test('429 is logged once for each address and minute', async (t) => {
 t.test('what is remembered of clients is bounded', async (t) => {
   const clock = { at: 0 }
   const seldom = createSeldom({ everyMs: 60_000, capacity: 1_000, now: () => clock.at })
-  times(5_000, (index) => { seldom.due(`2001:db8::${index}`) })
+  times(5_000, (index) => {
+    seldom.due(`2001:db8::${index}`)
+  })
   t.equal(seldom.size, 1_000)
   t.notOk(seldom.due('2001:db8::4999'))
   t.ok(seldom.due('2001:db8::0'), 'forgotten: it is logged again, within the budget')
@@ -116,7 +151,9 @@ t.test('what is remembered of clients is bounded', async (t) => {
 
 t.test('a level that is not written takes nothing from the budget, and is counted', async (t) => {
   const { log, lines, refused, withheld } = bench(5, 'error')
-  times(100, () => { log.info({ code: 'not_found' }, 'request refused') })
+  times(100, () => {
+    log.info({ code: 'not_found' }, 'request refused')
+  })
   log.error({ code: 'internal' }, 'request refused')
   t.equal(lines.length, 1)
   t.strictSame([refused.not_found, withheld.not_found], [100, undefined])
@@ -125,7 +162,10 @@ t.test('a level that is not written takes nothing from the budget, and is counte
 t.test('strings of a client are cut, whatever they are called', async (t) => {
   const { log, lines } = bench(50)
   const long = 'x'.repeat(31_000)
-  log.info({ code: 'not_found', path: long, host: long, method: long, anything: long, detail: long, status: 404 }, 'request refused')
+  log.info(
+    { code: 'not_found', path: long, host: long, method: long, anything: long, detail: long, status: 404 },
+    'request refused',
+  )
   const [line = {}] = lines
   for (const name of ['path', 'host', 'method', 'anything']) t.equal(String(line[name]).length, 200, name)
   t.equal(String(line.detail).length, 1_000)

@@ -12,7 +12,8 @@ import { connect, dump } from '../helpers/sql.js'
 t.teardown(stopPostgres)
 
 const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
-const groupsOf = async (gateway: TestGateway, browser: Browser): Promise<string | null> => (await gateway.ask('/oauth2/auth', { browser })).headers.get('x-auth-request-groups')
+const groupsOf = async (gateway: TestGateway, browser: Browser): Promise<string | null> =>
+  (await gateway.ask('/oauth2/auth', { browser })).headers.get('x-auth-request-groups')
 
 t.test('signing in', async (t) => {
   const gateway = await startTestGateway(t)
@@ -24,11 +25,19 @@ t.test('signing in', async (t) => {
     const answer = await gateway.ask('/oauth2/start?rd=/&prompt=select_account')
     t.equal(answer.status, 302)
     const url = new URL(answer.location ?? '')
-    t.equal(`${url.origin}${url.pathname}`, `${gateway.entra.url}/${gateway.config.entra.tenantId}/oauth2/v2.0/authorize`)
+    t.equal(
+      `${url.origin}${url.pathname}`,
+      `${gateway.entra.url}/${gateway.config.entra.tenantId}/oauth2/v2.0/authorize`,
+    )
     const { state, nonce, code_challenge: challenge, ...rest } = Object.fromEntries(url.searchParams)
     t.same(rest, {
-      client_id: gateway.config.entra.clientId, response_type: 'code', response_mode: 'query', prompt: 'select_account', code_challenge_method: 'S256',
-      redirect_uri: `${gateway.url}/oauth2/callback`, scope: `openid profile email ${gateway.entra.graphUrl}/User.Read`,
+      client_id: gateway.config.entra.clientId,
+      response_type: 'code',
+      response_mode: 'query',
+      prompt: 'select_account',
+      code_challenge_method: 'S256',
+      redirect_uri: `${gateway.url}/oauth2/callback`,
+      scope: `openid profile email ${gateway.entra.graphUrl}/User.Read`,
     })
     t.match(nonce, /^[\w-]{43}$/)
     t.match(challenge, /^[\w-]{43}$/)
@@ -43,7 +52,11 @@ t.test('signing in', async (t) => {
   await t.test('twenty tabs sign in at once on one small cookie', async (t) => {
     const browser = createBrowser()
     const tabs: Answer[] = []
-    for (let tab = 0; tab < 20; tab++) tabs.push(await browser.follow(`${gateway.url}/oauth2/start?rd=${encodeURIComponent(`/?tab=${tab}${'x'.repeat(300)}`)}`))
+    for (let tab = 0; tab < 20; tab++) {
+      tabs.push(
+        await browser.follow(`${gateway.url}/oauth2/start?rd=${encodeURIComponent(`/?tab=${tab}${'x'.repeat(300)}`)}`),
+      )
+    }
     t.equal(browser.cookies.get('127.0.0.1')?.size, 1)
     for (const [tab, page] of tabs.reverse().entries()) {
       const { action, fields } = formOf(page)
@@ -59,39 +72,94 @@ t.test('signing in', async (t) => {
     t.equal(answer.status, 200)
     t.match(answer.text, /Sue Super/)
     const [user] = await query('select * from users where username = $1', ['sue.super@contoso.example'])
-    t.match(user, { email: 'sue.super@contoso.example', email_verified: true, name: 'Sue Super', given_name: 'Sue', family_name: 'Super', is_active: true, is_staff: true, is_superuser: true, is_break_glass: false })
+    t.match(user, {
+      email: 'sue.super@contoso.example',
+      email_verified: true,
+      name: 'Sue Super',
+      given_name: 'Sue',
+      family_name: 'Super',
+      is_active: true,
+      is_staff: true,
+      is_superuser: true,
+      is_break_glass: false,
+    })
     t.same(user?.superuser_cause, [{ row: 1, entraGroup: GROUP_IDS.netboxSuperusers }])
-    t.same(await query('select g.name, cause from user_groups join groups g on g.id = group_id where user_id = $1 order by 1', [user?.id]), [
-      { name: 'Circuit Manager', cause: [{ row: 4, entraGroup: GROUP_IDS.circuitManagers }] },
-      { name: 'NetBox Superusers', cause: [{ row: 1, entraGroup: GROUP_IDS.netboxSuperusers }] },
-    ])
-    t.same(await query('select tid, oid, guest from identities where user_id = $1', [user?.id]), [{ tid: gateway.config.entra.tenantId, oid: PERSON_IDS.superuser, guest: false }])
-    const [reading] = await query<{ group_ids: string }>('select group_ids::text from entra_readings where user_id = $1', [user?.id])
-    t.same(new Set(reading?.group_ids.slice(1, -1).split(',')), new Set([GROUP_IDS.netboxSuperusers, GROUP_IDS.circuitManagers]), 'roles and units are not groups')
+    t.same(
+      await query(
+        'select g.name, cause from user_groups join groups g on g.id = group_id where user_id = $1 order by 1',
+        [user?.id],
+      ),
+      [
+        { name: 'Circuit Manager', cause: [{ row: 4, entraGroup: GROUP_IDS.circuitManagers }] },
+        { name: 'NetBox Superusers', cause: [{ row: 1, entraGroup: GROUP_IDS.netboxSuperusers }] },
+      ],
+    )
+    t.same(await query('select tid, oid, guest from identities where user_id = $1', [user?.id]), [{
+      tid: gateway.config.entra.tenantId,
+      oid: PERSON_IDS.superuser,
+      guest: false,
+    }])
+    const [reading] = await query<{ group_ids: string }>(
+      'select group_ids::text from entra_readings where user_id = $1',
+      [user?.id],
+    )
+    t.same(
+      new Set(reading?.group_ids.slice(1, -1).split(',')),
+      new Set([GROUP_IDS.netboxSuperusers, GROUP_IDS.circuitManagers]),
+      'roles and units are not groups',
+    )
     const audit = await query('select * from audit_events where user_id = $1', [user?.id])
     t.equal(audit.length, 1)
-    t.match(audit[0], { action: 'login', actor: 'login', username: 'sue.super@contoso.example', detail: { groupsAdded: ['NetBox Superusers', 'Circuit Manager'], origin: 'created', entraGroups: 2 } })
-    const lines = gateway.log.filter((line) => /Azure AD group mapping/.test(String(line.msg)) && line.user === 'sue.super@contoso.example')
+    t.match(audit[0], {
+      action: 'login',
+      actor: 'login',
+      username: 'sue.super@contoso.example',
+      detail: { groupsAdded: ['NetBox Superusers', 'Circuit Manager'], origin: 'created', entraGroups: 2 },
+    })
+    const lines = gateway.log.filter((line) =>
+      /Azure AD group mapping/.test(String(line.msg)) && line.user === 'sue.super@contoso.example'
+    )
     t.equal(lines.length, 1)
-    t.match(lines[0], { groupsAdded: ['NetBox Superusers', 'Circuit Manager'], groupsRemoved: [], staff: true, superuser: true, correlationId: audit[0]?.correlation_id })
+    t.match(lines[0], {
+      groupsAdded: ['NetBox Superusers', 'Circuit Manager'],
+      groupsRemoved: [],
+      staff: true,
+      superuser: true,
+      correlationId: audit[0]?.correlation_id,
+    })
     t.match(browser.cookieHeader(gateway.url), /gatehouse_session=/)
   })
 
   await t.test('a second login rebuilds everything: what Entra no longer grants is gone, so is what was assigned by hand', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.nested)
     const [user] = await query('select id from users where username = $1', ['nina.nested@contoso.example'])
-    await query("insert into user_groups (user_id, group_id) select $1, id from groups where name = 'NetBox Superusers'", [user?.id])
+    await query(
+      "insert into user_groups (user_id, group_id) select $1, id from groups where name = 'NetBox Superusers'",
+      [user?.id],
+    )
     await query('update users set is_superuser = true where id = $1', [user?.id])
     t.equal(await groupsOf(gateway, browser), 'NetBox Superusers,Network Engineers', 'until then it counts')
-    const [{ since } = {}] = await query("select since from user_groups join groups g on g.id = group_id where user_id = $1 and g.name = 'Network Engineers'", [user?.id])
+    const [{ since } = {}] = await query(
+      "select since from user_groups join groups g on g.id = group_id where user_id = $1 and g.name = 'Network " +
+        "Engineers'",
+      [user?.id],
+    )
     const again = await gateway.signIn(PERSON_IDS.nested)
     t.equal(await groupsOf(gateway, again.browser), 'Network Engineers')
     t.equal(await groupsOf(gateway, browser), 'Network Engineers', 'in every other session too')
-    t.same(await query('select since from user_groups where user_id = $1', [user?.id]), [{ since }], 'what stays keeps its date')
+    t.same(
+      await query('select since from user_groups where user_id = $1', [user?.id]),
+      [{ since }],
+      'what stays keeps its date',
+    )
     gateway.entra.directory.removeMember(GROUP_IDS.berlinTeam, PERSON_IDS.nested)
     await gateway.signIn(PERSON_IDS.nested)
     t.equal(await groupsOf(gateway, browser), '')
-    t.match(await query('select is_staff, is_superuser, staff_since from users where id = $1', [user?.id]), [{ is_staff: false, is_superuser: false, staff_since: null }])
+    t.match(await query('select is_staff, is_superuser, staff_since from users where id = $1', [user?.id]), [{
+      is_staff: false,
+      is_superuser: false,
+      staff_since: null,
+    }])
   })
 
   await t.test('signing in as somebody else replaces the session, and the session id is new at every login', async (t) => {
@@ -101,7 +169,11 @@ t.test('signing in', async (t) => {
     t.equal((await pickPerson(browser, page, PERSON_IDS.guest)).status, 200)
     t.equal((await gateway.ask('/oauth2/auth', { browser })).headers.get('remote-user'), 'gus.guest@fabrikam.example')
     t.not(browser.cookieHeader(gateway.url), first)
-    t.equal((await gateway.ask('/oauth2/auth', { headers: { cookie: first } })).status, 401, 'the session before is over')
+    t.equal(
+      (await gateway.ask('/oauth2/auth', { headers: { cookie: first } })).status,
+      401,
+      'the session before is over',
+    )
   })
 
   await t.test('somebody in 2,500 groups, with the one that counts on the last page', async (t) => {
@@ -134,7 +206,9 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
   const ready = async (browser: Browser): Promise<URL> => {
     const page = await browser.follow(`${gateway.url}/oauth2/start?prompt=select_account`)
     const { action, fields } = formOf(page)
-    return new URL((await browser.ask(action, { method: 'POST', form: { ...fields, person: PERSON_IDS.guest } })).location ?? '')
+    return new URL(
+      (await browser.ask(action, { method: 'POST', form: { ...fields, person: PERSON_IDS.guest } })).location ?? '',
+    )
   }
 
   await t.test('bad callbacks answer with their code, and the code is not redeemed', async (t) => {
@@ -143,12 +217,29 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
     const cases: [string, number, string, (url: URL, browser: Browser) => void][] = [
       ['without a state', 400, 'state_missing', (url) => url.searchParams.delete('state')],
       ['with an empty state', 400, 'state_missing', (url) => url.searchParams.set('state', '')],
-      ['with a made-up state', 400, 'state_invalid', (url) => url.searchParams.set('state', randomBytes(150).toString('base64url'))],
-      ['with a changed state', 400, 'state_invalid', (url) => url.searchParams.set('state', (url.searchParams.get('state') ?? '').replace(/^./, (first) => first === 'A' ? 'B' : 'A'))],
+      [
+        'with a made-up state',
+        400,
+        'state_invalid',
+        (url) => url.searchParams.set('state', randomBytes(150).toString('base64url')),
+      ],
+      [
+        'with a changed state',
+        400,
+        'state_invalid',
+        (url) =>
+          url.searchParams.set(
+            'state',
+            (url.searchParams.get('state') ?? '').replace(/^./, (first) => first === 'A' ? 'B' : 'A'),
+          ),
+      ],
       ['without code and error', 400, 'callback_malformed', (url) => url.searchParams.delete('code')],
       ['with two states', 400, 'query_duplicate', (url) => url.searchParams.append('state', 'x')],
       ['with two codes', 400, 'query_duplicate', (url) => url.searchParams.append('code', 'x')],
-      ['after a refusal', 403, 'login_cancelled', (url) => { url.searchParams.delete('code'); url.searchParams.set('error', 'access_denied') }],
+      ['after a refusal', 403, 'login_cancelled', (url) => {
+        url.searchParams.delete('code')
+        url.searchParams.set('error', 'access_denied')
+      }],
     ]
     for (const [name, status, expected, change] of cases) {
       const browser = createBrowser()
@@ -157,7 +248,10 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
       const answer = await browser.ask(url.href)
       t.equal(answer.status, status, name)
       t.equal(code(answer), expected, name)
-      t.notOk(answer.headers.getSetCookie().some((line) => line.startsWith('gatehouse_session')), `${name}: no session cookie`)
+      t.notOk(
+        answer.headers.getSetCookie().some((line) => line.startsWith('gatehouse_session')),
+        `${name}: no session cookie`,
+      )
       const program = await browser.ask(url.href, { headers: { accept: 'application/json' } })
       t.match(JSON.parse(program.text), { error: expected, message: String, correlation_id: /^[0-9a-f-]{36}$/ })
     }
@@ -165,7 +259,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
     await unchanged(t)
   })
 
-  await t.test('Entra\'s own words never reach the page, and nothing is reflected without escaping', async (t) => {
+  await t.test("Entra's own words never reach the page, and nothing is reflected without escaping", async (t) => {
     const browser = createBrowser()
     const url = await ready(browser)
     url.searchParams.delete('code')
@@ -209,7 +303,10 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
         if (answer.status === 400) {
           refused++
           if (code(answer) !== 'return_to_refused') t.fail(`${rd}: ${code(answer)}`)
-        } else if (![200, 302].includes(answer.status) || (answer.location !== undefined && !answer.location.startsWith(`${gateway.entra.url}/`))) t.fail(`${rd}: ${answer.status} ${answer.location}`)
+        } else if (
+          ![200, 302].includes(answer.status) ||
+          (answer.location !== undefined && !answer.location.startsWith(`${gateway.entra.url}/`))
+        ) t.fail(`${rd}: ${answer.status} ${answer.location}`)
       }
     }
     t.ok(refused > shapes.length, `${refused} refused`)
@@ -224,7 +321,9 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
     }
     t.equal(code(await gateway.ask('/oauth2/start?prompt=none')), 'query_unknown', 'a value that ours does not have')
     const doubled = ['start?rd=/&rd=/', 'start?prompt=x&prompt=', 'sign_in?rd=/&rd=/', 'sign_out?rd=/&rd=/']
-    for (const path of doubled.map((each) => `/oauth2/${each}`)) t.equal(code(await gateway.ask(path)), 'query_duplicate', path)
+    for (const path of doubled.map((each) => `/oauth2/${each}`)) {
+      t.equal(code(await gateway.ask(path)), 'query_duplicate', path)
+    }
     t.equal(code(await gateway.ask('/nothing')), 'not_found')
     t.equal(code(await gateway.ask('/admin')), 'not_found')
     t.equal((await gateway.ask('/oauth2/start', { method: 'POST' })).status, 404)
@@ -232,7 +331,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
 })
 
 t.test('who may not come in', async (t) => {
-  await t.test('a deactivated user is refused before Graph\'s answer changes anything', async (t) => {
+  await t.test("a deactivated user is refused before Graph's answer changes anything", async (t) => {
     const gateway = await startTestGateway(t)
     const query = await connect(t, gateway.databaseUrl)
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
@@ -259,7 +358,9 @@ t.test('who may not come in', async (t) => {
     t.equal(code((await gateway.signIn(PERSON_IDS.nobody)).answer), 'not_mapped')
     t.same(await query('select count(*)::int as n from users'), [{ n: 1 }])
     t.same(await query('select action, username from audit_events where action <> $1 order by id', ['group.add']), [
-      { action: 'login', username: PEOPLE.superuser.userPrincipalName }, { action: 'login.refused', username: PEOPLE.superuser.userPrincipalName }, { action: 'login.refused', username: PEOPLE.nobody.userPrincipalName },
+      { action: 'login', username: PEOPLE.superuser.userPrincipalName },
+      { action: 'login.refused', username: PEOPLE.superuser.userPrincipalName },
+      { action: 'login.refused', username: PEOPLE.nobody.userPrincipalName },
     ])
   })
 
@@ -274,7 +375,11 @@ t.test('who may not come in', async (t) => {
     await query('delete from user_groups')
     await query('update users set is_staff = false')
     gateway.entra.directory.addMember(GROUP_IDS.networkEngineers, PERSON_IDS.staff)
-    t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'not_mapped', 'an older reading that still saw the group opens nothing')
+    t.equal(
+      code((await gateway.signIn(PERSON_IDS.staff)).answer),
+      'not_mapped',
+      'an older reading that still saw the group opens nothing',
+    )
     t.same(await query('select 1 from sessions'), [])
   })
 
@@ -285,13 +390,22 @@ t.test('who may not come in', async (t) => {
   })
 })
 
-t.test('names: somebody else\'s and reserved ones take a suffix, one that had to be cleaned does not', async (t) => {
-  const gateway = await startTestGateway(t, { app: { optionalClaims: ['upn', 'email'] }, config: { reservedUsernames: ['Sue.Super@contoso.example'] } })
+t.test("names: somebody else's and reserved ones take a suffix, one that had to be cleaned does not", async (t) => {
+  const gateway = await startTestGateway(t, {
+    app: { optionalClaims: ['upn', 'email'] },
+    config: { reservedUsernames: ['Sue.Super@contoso.example'] },
+  })
   const query = await connect(t, gateway.databaseUrl)
-  await query("insert into users (username, username_key) values ('SAM.STAFF@CONTOSO.EXAMPLE', 'sam.staff@contoso.example')")
+  await query(
+    "insert into users (username, username_key) values ('SAM.STAFF@CONTOSO.EXAMPLE', 'sam.staff@contoso.example')",
+  )
   gateway.entra.directory.users.get(PERSON_IDS.nested)!.userPrincipalName = 'nina née@contoso.example'
-  for (const person of ['staff', 'superuser', 'nested'] as const) t.equal((await gateway.signIn(PERSON_IDS[person])).answer.status, 200)
-  const names = (await query<{ username: string }>('select username from users order by username')).map((row) => row.username)
+  for (const person of ['staff', 'superuser', 'nested'] as const) {
+    t.equal((await gateway.signIn(PERSON_IDS[person])).answer.status, 200)
+  }
+  const names = (await query<{ username: string }>('select username from users order by username')).map((row) =>
+    row.username
+  )
   t.equal(names.length, 4)
   t.ok(names.some((name) => /^sam\.staff-[0-9a-f]{8}@contoso\.example$/.test(name)), names.join(' '))
   t.ok(names.some((name) => /^sue\.super-[0-9a-f]{8}@contoso\.example$/.test(name)))
@@ -302,7 +416,11 @@ t.test('restart with another mapping: the cookie is still good, rights change at
   const gateway = await startTestGateway(t)
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
   t.equal(await groupsOf(gateway, browser), 'Network Engineers')
-  const after = await gateway.restart({ groupMapping: MAPPING.map((row) => row.entraGroup === GROUP_IDS.networkEngineers ? { ...row, groups: ['Circuit Manager'], staff: false } : row) })
+  const after = await gateway.restart({
+    groupMapping: MAPPING.map((row) =>
+      row.entraGroup === GROUP_IDS.networkEngineers ? { ...row, groups: ['Circuit Manager'], staff: false } : row
+    ),
+  })
   t.equal(await groupsOf(after, browser), 'Network Engineers')
   await after.signIn(PERSON_IDS.staff, { browser })
   t.equal(await groupsOf(after, browser), 'Circuit Manager')
@@ -317,36 +435,79 @@ t.test('starting, calling back and signing out are rate-limited by client addres
   const limited = await gateway.ask('/oauth2/start')
   t.equal(code(limited), 'rate_limited')
   t.match(limited.headers.get('retry-after'), /^\d+$/)
-  t.equal((await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': '203.0.113.9' } })).status, 302, 'another client behind the same proxy')
-  t.equal((await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': '203.0.113.7, 127.0.0.1' } })).status, 302)
+  t.equal(
+    (await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': '203.0.113.9' } })).status,
+    302,
+    'another client behind the same proxy',
+  )
+  t.equal(
+    (await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': '203.0.113.7, 127.0.0.1' } })).status,
+    302,
+  )
   for (let each = 0; each < 20; each++) t.equal((await gateway.ask('/oauth2/auth')).status, 401)
   const sameNetwork: number[] = []
-  for (let each = 0; each < 8; each++) sameNetwork.push((await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': `2001:db8:1:2::${each}` } })).status)
+  for (let each = 0; each < 8; each++) {
+    sameNetwork.push(
+      (await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': `2001:db8:1:2::${each}` } })).status,
+    )
+  }
   t.same(sameNetwork, [302, 302, 302, 302, 302, 429, 429, 429], 'one IPv6 network is one client')
 })
 
-t.test('on another host than publicUrl\'s the browser is taken there, with rd made absolute', async (t) => {
-  const gateway = await startTestGateway(t, { config: { server: { redirectDomains: ['127.0.0.1:*', 'app.example.test'] } } })
-  const answer = await gateway.ask('/oauth2/start?rd=/deep?x=1', { headers: { 'x-forwarded-host': 'app.example.test' } })
+t.test("on another host than publicUrl's the browser is taken there, with rd made absolute", async (t) => {
+  const gateway = await startTestGateway(t, {
+    config: { server: { redirectDomains: ['127.0.0.1:*', 'app.example.test'] } },
+  })
+  const answer = await gateway.ask('/oauth2/start?rd=/deep?x=1', {
+    headers: { 'x-forwarded-host': 'app.example.test' },
+  })
   t.equal(answer.location, `${gateway.url}/oauth2/start?rd=${encodeURIComponent('http://app.example.test/deep?x=1')}`)
   t.equal((await gateway.ask('/oauth2/start?rd=/deep', { headers: { 'x-forwarded-host': 'evil.test' } })).status, 400)
-  const byHeader = await gateway.ask('/oauth2/start', { headers: { 'x-auth-request-redirect': 'http://app.example.test/y' } })
+  const byHeader = await gateway.ask('/oauth2/start', {
+    headers: { 'x-auth-request-redirect': 'http://app.example.test/y' },
+  })
   t.equal(byHeader.status, 302, 'a trusted proxy may give rd in a header')
-  const signIn = async (headers: Record<string, string>) => /href="([^"]*\/oauth2\/start[^"]*)"/.exec((await gateway.ask('/oauth2/sign_in', { headers })).text)?.[1]
-  t.equal(await signIn({ 'x-auth-request-redirect': 'http://app.example.test/y' }), `${gateway.url}/oauth2/start?rd=${encodeURIComponent('http://app.example.test/y')}`, 'to the sign-in page too')
-  t.equal(await signIn({ 'x-auth-request-redirect': '/y?z', 'x-forwarded-host': 'app.example.test' }), `${gateway.url}/oauth2/start?rd=${encodeURIComponent('http://app.example.test/y?z')}`)
-  for (const own of ['/oauth2/sign_in', '/oauth2/start?rd=/x', 'http://app.example.test/oauth2/start']) t.equal(await signIn({ 'x-auth-request-redirect': own }), `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`${gateway.url}/`)}`, `${own}: not back to a step of the sign-in`)
+  const signIn = async (headers: Record<string, string>) =>
+    /href="([^"]*\/oauth2\/start[^"]*)"/.exec((await gateway.ask('/oauth2/sign_in', { headers })).text)?.[1]
+  t.equal(
+    await signIn({ 'x-auth-request-redirect': 'http://app.example.test/y' }),
+    `${gateway.url}/oauth2/start?rd=${encodeURIComponent('http://app.example.test/y')}`,
+    'to the sign-in page too',
+  )
+  t.equal(
+    await signIn({ 'x-auth-request-redirect': '/y?z', 'x-forwarded-host': 'app.example.test' }),
+    `${gateway.url}/oauth2/start?rd=${encodeURIComponent('http://app.example.test/y?z')}`,
+  )
+  for (const own of ['/oauth2/sign_in', '/oauth2/start?rd=/x', 'http://app.example.test/oauth2/start']) {
+    t.equal(
+      await signIn({ 'x-auth-request-redirect': own }),
+      `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`${gateway.url}/`)}`,
+      `${own}: not back to a step of the sign-in`,
+    )
+  }
   for (const own of ['/oauth2/start', '/oauth2/start?rd=/x', '/oauth2/sign_out', '/oauth2/x/../start']) {
     const { answer } = await gateway.signIn(PERSON_IDS.staff, { rd: own })
     t.equal(answer.trail.at(-1), `${gateway.url}/`, `${own}: not round in circles`)
   }
   const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.1'] } })
-  t.match((await untrusted.ask('/oauth2/start?rd=/deep', { headers: { 'x-forwarded-host': 'app.example.test' } })).location, `${gateway.entra.url}/`)
+  t.match(
+    (await untrusted.ask('/oauth2/start?rd=/deep', { headers: { 'x-forwarded-host': 'app.example.test' } })).location,
+    `${gateway.entra.url}/`,
+  )
 })
 
 t.test('a login is one transaction, and its statements do not grow with the groups', async (t) => {
-  const rows = Array.from({ length: 200 }, (_, index) => ({ entraGroup: `d0000000-0000-4000-8000-${(index + 1).toString(16).padStart(12, '0')}`, groups: [`Local ${index}`] }))
-  const gateway = await startTestGateway(t, { config: { groupMapping: rows }, groups: rows.flatMap((row) => row.groups) })
+  const rows = Array.from(
+    { length: 200 },
+    (_, index) => ({
+      entraGroup: `d0000000-0000-4000-8000-${(index + 1).toString(16).padStart(12, '0')}`,
+      groups: [`Local ${index}`],
+    }),
+  )
+  const gateway = await startTestGateway(t, {
+    config: { groupMapping: rows },
+    groups: rows.flatMap((row) => row.groups),
+  })
   const statements: string[] = []
   const { query } = pg.Client.prototype
   pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
@@ -354,7 +515,9 @@ t.test('a login is one transaction, and its statements do not grow with the grou
     statements.push(String(typeof config === 'string' ? config : config.text).trim().replace(/\s+/g, ' '))
     return (query as (...all: unknown[]) => unknown).apply(this, args)
   } as typeof query
-  t.teardown(() => { pg.Client.prototype.query = query })
+  t.teardown(() => {
+    pg.Client.prototype.query = query
+  })
   const counted = async (personId: string): Promise<string[]> => {
     const browser = createBrowser()
     const { action, fields } = formOf(await browser.follow(`${gateway.url}/oauth2/start?prompt=select_account`))
@@ -367,11 +530,20 @@ t.test('a login is one transaction, and its statements do not grow with the grou
   const many = await counted(PERSON_IDS.many)
   t.equal(many.filter((statement) => /^begin/i.test(statement)).length, 1)
   t.equal(many.filter((statement) => /^commit/i.test(statement)).length, 1)
-  t.comment(`${many.length} statements with 200 groups, ${none.length} with none; ${many.findIndex((statement) => /^begin/i.test(statement))} of them before the transaction`)
+  t.comment(
+    `${many.length} statements with 200 groups, ${none.length} with none; ${
+      many.findIndex((statement) => /^begin/i.test(statement))
+    } of them before the transaction`,
+  )
   t.equal(many.length - none.length, 1, 'the one that looks the names up')
-  const written = many.slice(0, many.findIndex((statement) => /^begin/i.test(statement))).filter((statement) => !/^select|^$/i.test(statement))
+  const written = many.slice(0, many.findIndex((statement) => /^begin/i.test(statement))).filter((statement) =>
+    !/^select|^$/i.test(statement)
+  )
   t.same(written, [], 'nothing is written before it')
-  t.equal((await connect(t, gateway.databaseUrl).then((query) => query('select count(*)::int as n from user_groups')))[0]?.n, 200)
+  t.equal(
+    (await connect(t, gateway.databaseUrl).then((query) => query('select count(*)::int as n from user_groups')))[0]?.n,
+    200,
+  )
 })
 
 t.test('linking by e-mail', async (t) => {
@@ -379,9 +551,14 @@ t.test('linking by e-mail', async (t) => {
   const query = await connect(t, gateway.databaseUrl)
   const { directory } = gateway.entra
   const user = (key: 'staff' | 'superuser' | 'nested' | 'many') => directory.users.get(PERSON_IDS[key])!
-  const add = (username: string, email: string, more = {}) => query('insert into users (username, username_key, email, is_active, is_staff, is_superuser, is_break_glass) values ($1, $1, $2, $3, $4, $5, $6)',
-    [username, email, ...Object.values({ active: true, staff: false, superuser: false, breakGlass: false, ...more })])
-  const nameOf = async (personId: string) => (await query('select username from users join identities on user_id = id where oid = $1', [personId]))[0]?.username
+  const add = (username: string, email: string, more = {}) =>
+    query(
+      'insert into users (username, username_key, email, is_active, is_staff, is_superuser, is_break_glass) values ' +
+        '($1, $1, $2, $3, $4, $5, $6)',
+      [username, email, ...Object.values({ active: true, staff: false, superuser: false, breakGlass: false, ...more })],
+    )
+  const nameOf = async (personId: string) =>
+    (await query('select username from users join identities on user_id = id where oid = $1', [personId]))[0]?.username
 
   await t.test('a verified address links to the one eligible user, whatever its case, and only once', async (t) => {
     await add('old-sam', 'SAM.Staff@contoso.example')
@@ -391,7 +568,11 @@ t.test('linking by e-mail', async (t) => {
     t.match((await query("select detail from audit_events where action = 'login'"))[0]?.detail, { origin: 'linked' })
     user('superuser').mail = 'sam.staff@contoso.example'
     await gateway.signIn(PERSON_IDS.superuser)
-    t.equal(await nameOf(PERSON_IDS.superuser), 'sue.super@contoso.example', 'who has an Entra identity is nobody\'s to link to')
+    t.equal(
+      await nameOf(PERSON_IDS.superuser),
+      'sue.super@contoso.example',
+      "who has an Entra identity is nobody's to link to",
+    )
   })
 
   await t.test('an address that nobody verified links to nobody', async (t) => {
@@ -409,7 +590,14 @@ t.test('linking by e-mail', async (t) => {
   })
 
   await t.test('never to staff, superusers, break-glass or inactive users', async (t) => {
-    for (const [name, more] of Object.entries({ 'a-staff': { staff: true }, 'a-superuser': { superuser: true }, 'a-breakglass': { breakGlass: true }, 'an-inactive': { active: false } })) {
+    for (
+      const [name, more] of Object.entries({
+        'a-staff': { staff: true },
+        'a-superuser': { superuser: true },
+        'a-breakglass': { breakGlass: true },
+        'an-inactive': { active: false },
+      })
+    ) {
       await add(name, 'max.many@contoso.example', more)
       await gateway.signIn(PERSON_IDS.many)
       t.equal(await nameOf(PERSON_IDS.many), 'max.many@contoso.example', name)
@@ -443,8 +631,23 @@ t.test('linking by e-mail', async (t) => {
 })
 
 t.test('the steps in another order, and the optional gate', async (t) => {
-  const pipeline = ['social_uid', 'social_user', 'social_details', 'auth_allowed', 'associate_by_email', 'get_username', 'create_user', 'load_extra_data', 'associate_user', 'user_details', 'azuread_map_groups']
-  const gateway = await startTestGateway(t, { config: { pipeline, authAllowed: { guests: false, emailDomains: ['contoso.example'] } }, app: { optionalClaims: ['email', 'xms_edov', 'acct'] } })
+  const pipeline = [
+    'social_uid',
+    'social_user',
+    'social_details',
+    'auth_allowed',
+    'associate_by_email',
+    'get_username',
+    'create_user',
+    'load_extra_data',
+    'associate_user',
+    'user_details',
+    'azuread_map_groups',
+  ]
+  const gateway = await startTestGateway(t, {
+    config: { pipeline, authAllowed: { guests: false, emailDomains: ['contoso.example'] } },
+    app: { optionalClaims: ['email', 'xms_edov', 'acct'] },
+  })
   const query = await connect(t, gateway.databaseUrl)
   const { browser, answer } = await gateway.signIn(PERSON_IDS.staff)
   t.equal(answer.status, 200)
@@ -461,7 +664,11 @@ t.test('the steps in another order, and the optional gate', async (t) => {
   t.equal(code((await gateway.signIn(PERSON_IDS.nobody)).answer), 'person_not_allowed', 'not verified')
   t.equal(await dump(query), before)
   gateway.entra.app.optionalClaims = ['email', 'xms_edov']
-  t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'person_not_allowed', 'who cannot be told from a guest')
+  t.equal(
+    code((await gateway.signIn(PERSON_IDS.staff)).answer),
+    'person_not_allowed',
+    'who cannot be told from a guest',
+  )
 })
 
 t.test('Gatehouse starts and serves while Entra ID and Graph are down, and says which part is', async (t) => {
@@ -470,15 +677,23 @@ t.test('Gatehouse starts and serves while Entra ID and Graph are down, and says 
     const answer = await createBrowser().ask(`${of.management}/readyz`)
     return { status: answer.status, parts: (JSON.parse(answer.text) as { parts: Record<string, unknown> }).parts }
   }
-  t.match(await parts(gateway), { status: 200, parts: { database: 'ok', entra: { state: 'unknown', since: null }, graph: { state: 'unknown' } } })
+  t.match(await parts(gateway), {
+    status: 200,
+    parts: { database: 'ok', entra: { state: 'unknown', since: null }, graph: { state: 'unknown' } },
+  })
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
   t.match(await parts(gateway), { status: 200, parts: { entra: { state: 'ok', since: /Z$/ }, graph: { state: 'ok' } } })
 
-  for (const on of ['token', 'keys', 'discovery'] as const) gateway.entra.faults.add({ on, times: Infinity, then: { kind: 'reset' } })
+  for (const on of ['token', 'keys', 'discovery'] as const) {
+    gateway.entra.faults.add({ on, times: Infinity, then: { kind: 'reset' } })
+  }
   const restarted = await gateway.restart()
   t.equal((await restarted.ask('/oauth2/auth', { browser })).status, 200, 'a live session goes on')
   t.equal(code((await restarted.signIn(PERSON_IDS.staff)).answer), 'entra_unavailable')
-  t.match(await parts(restarted), { status: 200, parts: { database: 'ok', entra: { state: 'failing', since: /Z$/ }, graph: { state: 'unknown' } } })
+  t.match(await parts(restarted), {
+    status: 200,
+    parts: { database: 'ok', entra: { state: 'failing', since: /Z$/ }, graph: { state: 'unknown' } },
+  })
   gateway.entra.faults.clear()
   gateway.entra.faults.add({ on: 'graph', times: Infinity, then: { kind: 'status', status: 500 } })
   t.equal(code((await restarted.signIn(PERSON_IDS.staff)).answer), 'graph_unavailable')
@@ -496,6 +711,6 @@ t.test('a sign-in leaves the client address in its log line and its audit row', 
   await browser.ask(picked.location ?? '', { headers: { 'x-forwarded-for': '203.0.113.77' } })
   const line = gateway.log.find(({ msg }) => String(msg).includes('Azure AD group mapping - user'))
   t.equal(line?.client, '203.0.113.77')
-  const [row] = await query('select detail->>\'client\' as client from audit_events where action = \'login\'')
+  const [row] = await query("select detail->>'client' as client from audit_events where action = 'login'")
   t.strictSame(row, { client: '203.0.113.77' })
 })

@@ -11,14 +11,19 @@ t.test('the first question for a host outside redirectDomains says what to write
   const gateway = await startTestGateway(t, {
     config: { server: { redirectDomains: ['.corp.test'] }, access: { default: 'authenticated', rules: [] } },
   })
-  const ask = (url: string) => gateway.ask('/oauth2/auth', {
-    headers: { 'x-original-url': url, 'x-original-method': 'GET', 'x-forwarded-port': new URL(url).port || '443' },
-  })
+  const ask = (url: string) =>
+    gateway.ask('/oauth2/auth', {
+      headers: { 'x-original-url': url, 'x-original-method': 'GET', 'x-forwarded-port': new URL(url).port || '443' },
+    })
   const lines = () => gateway.log.filter(({ msg }) => String(msg).includes('cannot be sent back there'))
   t.equal((await ask('https://wiki.corp.test/x')).status, 401)
   t.strictSame(lines(), [], 'an allowed host')
   for (const path of ['x', 'y']) t.equal((await ask(`https://wiki.corp.test:8443/${path}`)).status, 401)
-  t.match(lines(), [{ level: 'warn', host: 'wiki.corp.test:8443', remedy: /Write \.corp\.test:8443 or \.corp\.test:\* in/ }])
+  t.match(lines(), [{
+    level: 'warn',
+    host: 'wiki.corp.test:8443',
+    remedy: /Write \.corp\.test:8443 or \.corp\.test:\* in/,
+  }])
   t.equal((await ask('https://other.test/')).status, 401)
   t.match(lines()[1], { host: 'other.test', remedy: /^Add other\.test to server\.redirectDomains/ })
   t.equal(lines().length, 2, 'each once')
@@ -28,7 +33,11 @@ t.test('hosts that are made up fill neither log nor memory', async (t) => {
   let now = 0
   const lines: unknown[] = []
   const rules = { publicUrl: 'https://auth.test', redirectDomains: [] }
-  const signInFor = createLostReturns({ rules, log: { warn: (facts: unknown) => lines.push(facts) } as never, now: () => now })
+  const signInFor = createLostReturns({
+    rules,
+    log: { warn: (facts: unknown) => lines.push(facts) } as never,
+    now: () => now,
+  })
   const target = (host: string) => parseTarget({ scheme: 'https', host, uri: '/', method: 'GET', port: undefined })
   for (let index = 0; index < 100; index++) signInFor(target(`h${index}.test`))
   t.equal(lines.length, 10)

@@ -1,4 +1,5 @@
-// Gateways on one database tell one another what they run; who runs something else is reported, and nothing else comes of it.
+// Gateways on one database tell one another what they run; who runs something else is reported, and nothing else comes
+// of it.
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
@@ -14,14 +15,27 @@ const DENY = { access: { default: 'deny' } }
 
 t.test('a replica with another configuration', async (t) => {
   const one = await startTestGateway(t, { replicasMayDifferMs: MAY_DIFFER_MS })
-  const beside = (t: Test, config = {}): Promise<TestGateway> => startTestGateway(t, { databaseUrl: one.databaseUrl, replicasMayDifferMs: MAY_DIFFER_MS, config: { server: { publicUrl: one.url }, entra: { authorityHost: one.entra.url, graphUrl: one.entra.graphUrl }, ...config } })
+  const beside = (t: Test, config = {}): Promise<TestGateway> =>
+    startTestGateway(t, {
+      databaseUrl: one.databaseUrl,
+      replicasMayDifferMs: MAY_DIFFER_MS,
+      config: {
+        server: { publicUrl: one.url },
+        entra: { authorityHost: one.entra.url, graphUrl: one.entra.graphUrl },
+        ...config,
+      },
+    })
   const two = await beside(t)
   const other = await beside(t, DENY)
   const all = [one, two, other]
   const ready = async (gateway: TestGateway) => {
     const answer = await fetch(`${gateway.management}/readyz`)
     t.equal(answer.status, 200)
-    return (await answer.json() as { parts: { replicas: { config: string, same: number, different: { replica: string, config: string, since: string }[] } } }).parts.replicas
+    return (await answer.json() as {
+      parts: {
+        replicas: { config: string, same: number, different: { replica: string, config: string, since: string }[] }
+      }
+    }).parts.replicas
   }
   const seen = async (gateway: TestGateway, same: number, different: number): Promise<void> => {
     for (let each = 0; each < 200; each++) {
@@ -31,9 +45,12 @@ t.test('a replica with another configuration', async (t) => {
     }
     t.strictSame(await ready(gateway), { same, different })
   }
-  const warnings = (gateway: TestGateway) => gateway.log.filter(({ msg }) => /different configurations/.test(String(msg)))
+  const warnings = (gateway: TestGateway) =>
+    gateway.log.filter(({ msg }) => /different configurations/.test(String(msg)))
   const mended = (gateway: TestGateway) => gateway.log.filter(({ msg }) => /same configuration again/.test(String(msg)))
-  const until = async (holds: () => boolean): Promise<void> => { for (let each = 0; each < 200 && !holds(); each++) await sleep(50) }
+  const until = async (holds: () => boolean): Promise<void> => {
+    for (let each = 0; each < 200 && !holds(); each++) await sleep(50)
+  }
 
   await t.test('is seen by all, which stay ready, and is counted', async (t) => {
     await seen(one, 2, 1)
@@ -49,7 +66,12 @@ t.test('a replica with another configuration', async (t) => {
     await until(() => all.every((gateway) => warnings(gateway).length > 0))
     await sleep(2_500)
     const odd = await ready(other)
-    t.match(warnings(one), [{ level: 'warn', config: (await ready(one)).config, others: [{ replica: new RegExp(`:${other.config.server.port}$`), config: odd.config, since: /Z$/ }], remedy: /\w/ }])
+    t.match(warnings(one), [{
+      level: 'warn',
+      config: (await ready(one)).config,
+      others: [{ replica: new RegExp(`:${other.config.server.port}$`), config: odd.config, since: /Z$/ }],
+      remedy: /\w/,
+    }])
     t.match(warnings(other)[0], { others: [{}, {}] })
     for (const gateway of all) t.equal(warnings(gateway).length, 1)
   })
@@ -58,9 +80,30 @@ t.test('a replica with another configuration', async (t) => {
     const direct = await connect(t, one.databaseUrl)
     const { browser } = await one.signIn(PERSON_IDS.guest)
     const before = await ready(one)
-    for (const payload of ['b', 'b ', 'b x', 'b x y', 'b x 1 ', 'b x 1 y', `b x 1 ${'a'.repeat(64)}`, `b x 1 ${'a'.repeat(64)} two hosts`, `b x 1 ${'a'.repeat(64)} <script>`, `b ${'x'.repeat(3_000)} 1 ${'a'.repeat(64)} host:1`, `b x ${'9'.repeat(400)} ${'a'.repeat(64)}`]) {
+    for (
+      const payload of [
+        'b',
+        'b ',
+        'b x',
+        'b x y',
+        'b x 1 ',
+        'b x 1 y',
+        `b x 1 ${'a'.repeat(64)}`,
+        `b x 1 ${'a'.repeat(64)} two hosts`,
+        `b x 1 ${'a'.repeat(64)} <script>`,
+        `b ${'x'.repeat(3_000)} 1 ${'a'.repeat(64)} host:1`,
+        `b x ${'9'.repeat(400)} ${'a'.repeat(64)}`,
+      ]
+    ) {
       await direct(`select pg_notify('gatehouse', ${pg.escapeLiteral(payload)})`)
-      t.equal((await one.ask('/oauth2/auth', { browser, headers: { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' } })).status, 200, payload.slice(0, 40))
+      t.equal(
+        (await one.ask('/oauth2/auth', {
+          browser,
+          headers: { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' },
+        })).status,
+        200,
+        payload.slice(0, 40),
+      )
     }
     t.strictSame(await ready(one), before)
     t.ok(one.gateway.changes.live())

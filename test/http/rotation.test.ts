@@ -1,12 +1,19 @@
-// Secrets that rotate while two replicas roll, one after the other, behind one address: in three steps nothing is refused
-// at any moment; with the new secret first, what docs/deployment.md warns of comes true.
+// Secrets that rotate while two replicas roll, one after the other, behind one address: in three steps nothing is
+// refused at any moment; with the new secret first, what docs/deployment.md warns of comes true.
 import { createServer, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createRotationHint } from '../../src/core/rotation-hint.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, type Answer, type Browser } from '../helpers/browser.js'
-import { ENCRYPTION_SECRET, pickPerson, registration, SESSION_SECRET, startTestGateway, type TestGateway } from '../helpers/gateway.js'
+import {
+  ENCRYPTION_SECRET,
+  pickPerson,
+  registration,
+  SESSION_SECRET,
+  startTestGateway,
+  type TestGateway,
+} from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 
 t.teardown(stopPostgres)
@@ -46,7 +53,10 @@ async function replicas(t: Test): Promise<Replicas> {
     incoming.pipe(asked)
   }).listen(0, '127.0.0.1')
   await new Promise((resolve) => balancer.once('listening', resolve))
-  t.teardown(() => { balancer.closeAllConnections(); balancer.close() })
+  t.teardown(() => {
+    balancer.closeAllConnections()
+    balancer.close()
+  })
   const address = balancer.address()
   const publicUrl = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`
   const { redirectUris } = registration(publicUrl)
@@ -57,8 +67,12 @@ async function replicas(t: Test): Promise<Replicas> {
   each.push(first, second)
   return {
     each: each as [TestGateway, TestGateway],
-    use: (index) => { chosen = index },
-    async roll(index, order) { each[index] = await each[index]?.restart(lists(order)) as TestGateway },
+    use: (index) => {
+      chosen = index
+    },
+    async roll(index, order) {
+      each[index] = await each[index]?.restart(lists(order)) as TestGateway
+    },
   }
 }
 
@@ -75,7 +89,9 @@ async function asked({ each: [{ url }], use }: Replicas, at: 0 | 1, browser: Bro
   return await browser.ask(`${url}/oauth2/auth`, { headers: TARGET })
 }
 
-/** Sign-ins that begin at one and end at the other, their sessions at both; sessions from before; the assertion keys. */
+/**
+ * Sign-ins that begin at one and end at the other, their sessions at both; sessions from before; the assertion keys.
+ */
 async function allHolds(t: Test, pair: Replicas, before: readonly Browser[], moment: string): Promise<Browser[]> {
   const signedIn: Browser[] = []
   for (const at of [0, 1] as const) {
@@ -134,7 +150,9 @@ t.test('with the new secret first, sign-ins and sessions fail at the replica tha
 })
 
 async function differs({ management }: TestGateway): Promise<boolean> {
-  const { parts } = await (await fetch(`${management}/readyz`)).json() as { parts: { replicas: { different: unknown[] } } }
+  const { parts } = await (await fetch(`${management}/readyz`)).json() as {
+    parts: { replicas: { different: unknown[] } }
+  }
   return parts.replicas.different.length > 0
 }
 
@@ -142,8 +160,15 @@ t.test('the hint comes once an hour, and only while replicas differ', async (t) 
   const state = { differ: false, now: 0, looks: 0 }
   const lines: unknown[] = []
   const hint = createRotationHint({
-    differing: () => { state.looks++; return state.differ },
-    log: { warn: (facts) => { lines.push(facts) } },
+    differing: () => {
+      state.looks++
+      return state.differ
+    },
+    log: {
+      warn: (facts) => {
+        lines.push(facts)
+      },
+    },
     now: () => state.now,
   })
   for (let each = 0; each < 10_000; each++) hint()

@@ -1,5 +1,5 @@
-// Who sends this request, by a reader that stands on a store of our own: one session is one entry, whatever its cookie looks like, and
-// nothing is believed because it was read slowly.
+// Who sends this request, by a reader that stands on a store of our own: one session is one entry, whatever its cookie
+// looks like, and nothing is believed because it was read slowly.
 import { Signer } from '@fastify/cookie'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -8,11 +8,25 @@ import { createSessionCache } from '../../src/core/session-cache.js'
 import { createSessionReader } from '../../src/http/session-reader.js'
 import { createToucher } from '../../src/http/toucher.js'
 
-const RECORD = { userId: 'u1', isStaff: true, isSuperuser: true, groups: [], permissions: [], expiresInMs: 3_600_000, idleMs: 0 } as Partial<SessionRecord> as SessionRecord
+const RECORD = {
+  userId: 'u1',
+  isStaff: true,
+  isSuperuser: true,
+  groups: [],
+  permissions: [],
+  expiresInMs: 3_600_000,
+  idleMs: 0,
+} as Partial<SessionRecord> as SessionRecord
 const NAME = 'gatehouse_session'
 
 function setUp() {
-  const world = { now: 1_000, live: true, ended: new Set<string>(), asked: [] as string[], before: async (): Promise<void> => {} }
+  const world = {
+    now: 1_000,
+    live: true,
+    ended: new Set<string>(),
+    asked: [] as string[],
+    before: async (): Promise<void> => {},
+  }
   const sessions = {
     async find(id: string) {
       world.asked.push(id)
@@ -23,14 +37,38 @@ function setUp() {
     touch: async () => {},
   }
   const log = { error: () => {} }
-  const cache = createSessionCache({ feed: { live: () => world.live, heardAt: () => world.now }, touchAfterMs: 60_000, now: () => world.now })
+  const cache = createSessionCache({
+    feed: { live: () => world.live, heardAt: () => world.now },
+    touchAfterMs: 60_000,
+    now: () => world.now,
+  })
   const toucher = createToucher({ sessions, idleTimeoutMs: 3_600_000, log })
   const secrets = ['a secret of at least 32 characters!', 'an older secret of 32 characters...']
   const signer = new Signer(secrets)
-  const reader = createSessionReader({ signer, cookieName: NAME, sessions, cache, toucher, graceMs: 60_000, log, meter: { sessionFrom: { memory: 0, database: 0, nobody: 0, grace: 0 } }, now: () => world.now })
+  const reader = createSessionReader({
+    signer,
+    cookieName: NAME,
+    sessions,
+    cache,
+    toucher,
+    graceMs: 60_000,
+    log,
+    meter: { sessionFrom: { memory: 0, database: 0, nobody: 0, grace: 0 } },
+    now: () => world.now,
+  })
   const read = async (value: string) => (await reader.read(`${NAME}=${value}`)).session !== undefined
-  const end = (id: string) => { world.ended.add(id); cache.apply({ kind: 'sessions', hashes: [sessionIdHash(id).toString('hex')] }) }
-  return { world, cache, reader, read, end, signed: (id: string, secret = 0) => new Signer(secrets[secret] ?? '').sign(id) }
+  const end = (id: string) => {
+    world.ended.add(id)
+    cache.apply({ kind: 'sessions', hashes: [sessionIdHash(id).toString('hex')] })
+  }
+  return {
+    world,
+    cache,
+    reader,
+    read,
+    end,
+    signed: (id: string, secret = 0) => new Signer(secrets[secret] ?? '').sign(id),
+  }
 }
 
 t.test('an ended session is over in every spelling of its cookie', async (t) => {
@@ -56,14 +94,27 @@ t.test('what nobody writes is no cookie of ours, and asks the database nothing',
   while (!/[+/].*[+/]/.test(plain)) plain = signed(newSessionId())
   const half = encodeURIComponent(plain).replace(/%2B|%2F/, (found) => decodeURIComponent(found))
   const everything = [...plain].map((char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`).join('')
-  for (const value of [plain.replace('.', '%2E'), plain.replace('.', '%2e'), `%${plain.charCodeAt(0).toString(16)}${plain.slice(1)}`, everything, half, encodeURIComponent(plain).replace(/%2B|%2F/, (found) => found.toLowerCase())]) t.notOk(await read(value), value)
+  for (
+    const value of [
+      plain.replace('.', '%2E'),
+      plain.replace('.', '%2e'),
+      `%${plain.charCodeAt(0).toString(16)}${plain.slice(1)}`,
+      everything,
+      half,
+      encodeURIComponent(plain).replace(/%2B|%2F/, (found) => found.toLowerCase()),
+    ]
+  ) t.notOk(await read(value), value)
   t.strictSame(world.asked, [])
 })
 
 t.test('a row that was read slowly, while something changed, is read again', async (t) => {
   const { world, read, end, signed } = setUp()
   const id = newSessionId()
-  world.before = async () => { world.before = async () => {}; end(id); world.now += 3_000 }
+  world.before = async () => {
+    world.before = async () => {}
+    end(id)
+    world.now += 3_000
+  }
   t.notOk(await read(signed(id)), 'it ended meanwhile')
   t.equal(world.asked.length, 2)
 })
@@ -72,7 +123,10 @@ t.test('who comes later than half a second does not join a question that was ask
   const { world, read, end, signed } = setUp()
   const id = newSessionId()
   let answer = (): void => {}
-  world.before = () => new Promise((resolve) => { answer = resolve })
+  world.before = () =>
+    new Promise((resolve) => {
+      answer = resolve
+    })
   const first = read(signed(id))
   const joined = read(signed(id))
   t.equal(world.asked.length, 1)
@@ -87,7 +141,10 @@ t.test('who comes later than half a second does not join a question that was ask
 
 t.test('where every reading is too slow while things change, nobody is believed', async (t) => {
   const { world, read, cache, signed } = setUp()
-  world.before = async () => { world.now += 3_000; cache.apply({ kind: 'users', ids: ['somebody'] }) }
+  world.before = async () => {
+    world.now += 3_000
+    cache.apply({ kind: 'users', ids: ['somebody'] })
+  }
   await t.rejects(read(signed(newSessionId())), { code: 'database_unavailable' })
   t.equal(world.asked.length, 2)
 })
@@ -96,12 +153,22 @@ t.test('notes that a session is in use', async (t) => {
   const written: string[][] = []
   const errors: unknown[] = []
   let goOn = (): void => {}
-  const stuck = new Promise<void>((resolve) => { goOn = resolve })
+  const stuck = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
   const touch = async (ids: readonly string[]): Promise<void> => {
     written.push([...ids])
     if (written.length === 1) await stuck
   }
-  const toucher = createToucher({ sessions: { touch }, idleTimeoutMs: 3_600_000, log: { error: (...args: unknown[]) => { errors.push(args) } } })
+  const toucher = createToucher({
+    sessions: { touch },
+    idleTimeoutMs: 3_600_000,
+    log: {
+      error: (...args: unknown[]) => {
+        errors.push(args)
+      },
+    },
+  })
 
   await t.test('are gathered while one is written, not queued one behind the other', async (t) => {
     toucher.touch('first')
@@ -120,7 +187,11 @@ t.test('notes that a session is in use', async (t) => {
     toucher.touch('last')
     await toucher.close()
     t.strictSame(written.at(-1), ['last'])
-    const frozen = createToucher({ sessions: { touch: () => new Promise(() => {}) }, idleTimeoutMs: 3_600_000, log: { error: () => {} } })
+    const frozen = createToucher({
+      sessions: { touch: () => new Promise(() => {}) },
+      idleTimeoutMs: 3_600_000,
+      log: { error: () => {} },
+    })
     frozen.touch('x')
     await sleep(150)
     frozen.touch('y')

@@ -13,7 +13,12 @@ import { connect, dump } from '../helpers/sql.js'
 t.teardown(stopPostgres)
 
 const TARGET = { 'x-original-url': 'http://app.test/x', 'x-original-method': 'GET' }
-const FORWARDED = { 'x-forwarded-proto': 'http', 'x-forwarded-host': 'app.test', 'x-forwarded-uri': '/x?y=1', 'x-forwarded-method': 'GET' }
+const FORWARDED = {
+  'x-forwarded-proto': 'http',
+  'x-forwarded-host': 'app.test',
+  'x-forwarded-uri': '/x?y=1',
+  'x-forwarded-method': 'GET',
+}
 
 t.test('the cookie', async (t) => {
   const gateway = await startTestGateway(t)
@@ -33,21 +38,51 @@ t.test('the cookie', async (t) => {
 
   await t.test('malformed, huge, doubled, foreign or non-UTF-8: 401 on every endpoint, never 200, never 5xx', async (t) => {
     const forged = new Signer(['another secret, also of 32 characters']).sign(id)
-    const bad = ['', 'x', '.', 'x.y', `${id}.`, `.${value}`, id, `${value}x`, forged, encodeURIComponent(forged), 'x'.repeat(16_384), '%', '%ff%fe', '%00', `${id}%00.${value.split('.')[1]}`, '\u00ff\u00fe', `"${value}"`, value.toUpperCase()]
+    const bad = [
+      '',
+      'x',
+      '.',
+      'x.y',
+      `${id}.`,
+      `.${value}`,
+      id,
+      `${value}x`,
+      forged,
+      encodeURIComponent(forged),
+      'x'.repeat(16_384),
+      '%',
+      '%ff%fe',
+      '%00',
+      `${id}%00.${value.split('.')[1]}`,
+      '\u00ff\u00fe',
+      `"${value}"`,
+      value.toUpperCase(),
+    ]
     for (const each of bad) {
       for (const path of ['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/userinfo']) {
-        const answer = await gateway.ask(path, { headers: { accept: 'application/json', cookie: `gatehouse_session=${each}` } })
+        const answer = await gateway.ask(path, {
+          headers: { accept: 'application/json', cookie: `gatehouse_session=${each}` },
+        })
         if (answer.status !== 401) t.fail(`${path} ${each.slice(0, 40)}: ${answer.status}`)
       }
       const home = await gateway.ask('/', { headers: { cookie: `gatehouse_session=${each}` } })
       if (home.status !== 302) t.fail(`home ${each.slice(0, 40)}: ${home.status}`)
     }
-    const doubled = await gateway.ask('/oauth2/userinfo', { headers: { accept: 'application/json', cookie: `gatehouse_session=${value}; gatehouse_session=${value}` } })
+    const doubled = await gateway.ask('/oauth2/userinfo', {
+      headers: { accept: 'application/json', cookie: `gatehouse_session=${value}; gatehouse_session=${value}` },
+    })
     t.match(JSON.parse(doubled.text), { error: 'session_cookie_doubled' })
     t.equal(doubled.status, 401)
-    t.equal((await gateway.ask('/oauth2/start', { headers: { cookie: `gatehouse_session=${value}; gatehouse_session=x` } })).status, 302, 'both are removed, and the sign-in goes on')
+    t.equal(
+      (await gateway.ask('/oauth2/start', { headers: { cookie: `gatehouse_session=${value}; gatehouse_session=x` } }))
+        .status,
+      302,
+      'both are removed, and the sign-in goes on',
+    )
     t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 200)
-    const tooMuch = await gateway.ask('/oauth2/auth', { headers: { cookie: `a=${'x'.repeat(80_000)}` } }).catch(() => ({ status: 431 }))
+    const tooMuch = await gateway.ask('/oauth2/auth', { headers: { cookie: `a=${'x'.repeat(80_000)}` } }).catch(() => ({
+      status: 431,
+    }))
     t.equal(tooMuch.status, 431)
   })
 
@@ -64,22 +99,40 @@ t.test('the cookie', async (t) => {
   })
 
   await t.test('userinfo says who it is', async (t) => {
-    const { sub, auth_time: authTime, expires_at: expiresAt, ...rest } = JSON.parse((await gateway.ask('/oauth2/userinfo', { browser })).text)
-    t.same(rest, { username: 'sam.staff@contoso.example', email: 'sam.staff@contoso.example', email_verified: true, name: 'Sam Staff', groups: ['Network Engineers'], permissions: [], is_staff: true, is_superuser: false, oid: PERSON_IDS.staff, tid: gateway.config.entra.tenantId })
+    const { sub, auth_time: authTime, expires_at: expiresAt, ...rest } = JSON.parse(
+      (await gateway.ask('/oauth2/userinfo', { browser })).text,
+    )
+    t.same(rest, {
+      username: 'sam.staff@contoso.example',
+      email: 'sam.staff@contoso.example',
+      email_verified: true,
+      name: 'Sam Staff',
+      groups: ['Network Engineers'],
+      permissions: [],
+      is_staff: true,
+      is_superuser: false,
+      oid: PERSON_IDS.staff,
+      tid: gateway.config.entra.tenantId,
+    })
     t.match(sub, /^[0-9a-f-]{36}$/)
     t.equal(Math.round(expiresAt - authTime), 8 * 3600)
   })
 
-  await t.test('idle, absolute and privileged timeouts count by the database\'s clock', async (t) => {
+  await t.test("idle, absolute and privileged timeouts count by the database's clock", async (t) => {
     const status = async () => (await gateway.ask('/oauth2/auth', { browser })).status
     await query("update sessions set last_seen_at = now() - interval '7 hours 59 minutes'; notify gatehouse, '*'")
     t.equal(await status(), 200)
     await sleep(400)
-    const [seen] = await query<{ ago: number }>('select extract(epoch from now() - last_seen_at)::float8 as ago from sessions')
+    const [seen] = await query<{ ago: number }>(
+      'select extract(epoch from now() - last_seen_at)::float8 as ago from sessions',
+    )
     t.ok((seen?.ago ?? Infinity) < 60, 'being used behind the proxy is being seen')
     await query("update sessions set last_seen_at = now() - interval '8 hours 1 second'; notify gatehouse, '*'")
     t.equal(await status(), 401)
-    await query("update sessions set last_seen_at = now(), created_at = now() - interval '23 hours 59 minutes'; notify gatehouse, '*'")
+    await query(
+      "update sessions set last_seen_at = now(), created_at = now() - interval '23 hours 59 minutes'; notify " +
+        "gatehouse, '*'",
+    )
     t.equal(await status(), 200)
     await query("update sessions set created_at = now() - interval '24 hours 1 second'; notify gatehouse, '*'")
     t.equal(await status(), 401)
@@ -107,7 +160,9 @@ t.test('a session in use is noted at most every five minutes', async (t) => {
   await gateway.ask('/oauth2/auth', { browser })
   await sleep(200)
   t.not(await lastSeen(), first)
-  const [{ ago } = { ago: 99 }] = await query<{ ago: number }>('select extract(epoch from now() - last_seen_at)::float8 as ago from sessions')
+  const [{ ago } = { ago: 99 }] = await query<{ ago: number }>(
+    'select extract(epoch from now() - last_seen_at)::float8 as ago from sessions',
+  )
   t.ok(ago < 30)
 })
 
@@ -115,7 +170,9 @@ t.test('secrets rotate without signing anybody out', async (t) => {
   const gateway = await startTestGateway(t)
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
   const before = browser.cookieHeader(gateway.url)
-  const rotated = await gateway.restart({ session: { secrets: ['the new secret, of more than 32 characters', SESSION_SECRET] } })
+  const rotated = await gateway.restart({
+    session: { secrets: ['the new secret, of more than 32 characters', SESSION_SECRET] },
+  })
   t.equal((await rotated.ask('/oauth2/auth', { browser })).status, 200)
   t.equal(browser.cookieHeader(gateway.url), before)
   const home = await rotated.ask('/', { browser })
@@ -130,17 +187,22 @@ t.test('signing out', async (t) => {
   const gateway = await startTestGateway(t)
   const query = await connect(t, gateway.databaseUrl)
 
-  await t.test('ends our session first, then Entra\'s, and comes back to where it was told', async (t) => {
+  await t.test("ends our session first, then Entra's, and comes back to where it was told", async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     const old = browser.cookieHeader(gateway.url)
-    const answer = await browser.ask(`${gateway.url}/oauth2/sign_out?rd=${encodeURIComponent('http://127.0.0.1:9/bye')}`)
+    const answer = await browser.ask(
+      `${gateway.url}/oauth2/sign_out?rd=${encodeURIComponent('http://127.0.0.1:9/bye')}`,
+    )
     t.equal(answer.status, 303)
     const url = new URL(answer.location ?? '')
     t.equal(url.searchParams.get('post_logout_redirect_uri'), `${gateway.url}/oauth2/sign_in`)
     t.ok(url.searchParams.get('logout_hint'), 'without the account picker')
     t.same(await query('select 1 from sessions'), [])
     t.equal((await gateway.ask('/oauth2/auth', { headers: { cookie: old } })).status, 401)
-    t.match(await query("select action, username from audit_events where action = 'logout'"), [{ action: 'logout', username: 'sam.staff@contoso.example' }])
+    t.match(await query("select action, username from audit_events where action = 'logout'"), [{
+      action: 'logout',
+      username: 'sam.staff@contoso.example',
+    }])
     const back = await browser.ask(answer.location ?? '')
     t.equal(back.location, `${gateway.url}/oauth2/sign_in`)
     t.equal((await browser.ask(back.location ?? '')).location, 'http://127.0.0.1:9/bye')
@@ -149,12 +211,23 @@ t.test('signing out', async (t) => {
 
   await t.test('begun by another site, or not by a page load, it is asked about first', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
-    for (const headers of [{ 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' }, { 'sec-fetch-dest': 'iframe' }, { 'sec-fetch-site': '', 'sec-fetch-mode': '', 'sec-fetch-dest': '' }]) {
+    for (
+      const headers of [
+        { 'sec-fetch-site': 'cross-site' },
+        { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' },
+        { 'sec-fetch-dest': 'iframe' },
+        { 'sec-fetch-site': '', 'sec-fetch-mode': '', 'sec-fetch-dest': '' },
+      ]
+    ) {
       const answer = await gateway.ask('/oauth2/sign_out', { browser, headers })
       t.equal(answer.status, 200)
       t.match(answer.text, /Sign out\?/)
     }
-    const posted = await browser.ask(`${gateway.url}/oauth2/sign_out`, { method: 'POST', form: {}, headers: { 'sec-fetch-site': 'cross-site' } })
+    const posted = await browser.ask(`${gateway.url}/oauth2/sign_out`, {
+      method: 'POST',
+      form: {},
+      headers: { 'sec-fetch-site': 'cross-site' },
+    })
     t.match(posted.text, /Sign out\?/)
     t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 200, 'still signed in')
     t.equal((await browser.ask(`${gateway.url}/oauth2/sign_out`, { method: 'POST', form: {} })).status, 303)
@@ -162,49 +235,90 @@ t.test('signing out', async (t) => {
   })
 
   await t.test('with two session cookies, both sessions end', async (t) => {
-    const [one, other] = [await gateway.signIn(PERSON_IDS.staff), await gateway.signIn(PERSON_IDS.guest)].map(({ browser }) => browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? '')
-    await gateway.ask('/oauth2/sign_out', { method: 'POST', headers: { cookie: `gatehouse_session=${one}; gatehouse_session=${other}` } })
-    for (const value of [one, other]) t.equal((await gateway.ask('/oauth2/auth', { headers: { cookie: `gatehouse_session=${value}` } })).status, 401)
+    const [one, other] = [await gateway.signIn(PERSON_IDS.staff), await gateway.signIn(PERSON_IDS.guest)].map((
+      { browser },
+    ) => browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? '')
+    await gateway.ask('/oauth2/sign_out', {
+      method: 'POST',
+      headers: { cookie: `gatehouse_session=${one}; gatehouse_session=${other}` },
+    })
+    for (const value of [one, other]) {
+      t.equal((await gateway.ask('/oauth2/auth', { headers: { cookie: `gatehouse_session=${value}` } })).status, 401)
+    }
   })
 
   await t.test('what is signed for the way back is no session cookie, and a session cookie no way back', async (t) => {
     const left = createBrowser()
     await left.ask(`${gateway.url}/oauth2/sign_out`)
     const value = left.cookies.get('127.0.0.1')?.get('gatehouse_signed_out') ?? ''
-    t.match(JSON.parse((await gateway.ask('/oauth2/userinfo', { headers: { accept: 'application/json', cookie: `gatehouse_session=${value}` } })).text), { error: 'session_unreadable' })
+    t.match(
+      JSON.parse(
+        (await gateway.ask('/oauth2/userinfo', {
+          headers: { accept: 'application/json', cookie: `gatehouse_session=${value}` },
+        })).text,
+      ),
+      { error: 'session_unreadable' },
+    )
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
-    browser.cookies.get('127.0.0.1')?.set('gatehouse_signed_out', browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? '')
+    browser.cookies.get('127.0.0.1')?.set(
+      'gatehouse_signed_out',
+      browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? '',
+    )
     t.equal((await browser.ask(`${gateway.url}/oauth2/sign_in`)).status, 200)
   })
 
-  await t.test('signing out of Microsoft ends the session here: by Entra\'s session id, without a cookie', async (t) => {
+  await t.test("signing out of Microsoft ends the session here: by Entra's session id, without a cookie", async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     const { browser: other } = await gateway.signIn(PERSON_IDS.guest)
-    const [{ sid } = {}] = await query<{ sid: string }>("select entra_sid as sid from sessions s join users u on u.id = s.user_id where username like 'sam%' order by s.created_at desc limit 1")
+    const [{ sid } = {}] = await query<{ sid: string }>(
+      "select entra_sid as sid from sessions s join users u on u.id = s.user_id where username like 'sam%' order by " +
+        's.created_at desc limit 1',
+    )
     t.match(sid, /^[\w-]{8,}$/)
     gateway.entra.app.frontChannelLogoutUrl = `${gateway.url}/oauth2/frontchannel-logout`
-    const page = await browser.follow(`${gateway.entra.url}/${gateway.config.entra.tenantId}/oauth2/v2.0/logout?logout_hint=x`)
+    const page = await browser.follow(
+      `${gateway.entra.url}/${gateway.config.entra.tenantId}/oauth2/v2.0/logout?logout_hint=x`,
+    )
     const { action, fields } = formOf(page)
-    const [, frame = ''] = /<iframe[^>]* src="([^"]+)"/.exec((await browser.ask(action, { method: 'POST', form: fields })).text) ?? []
+    const [, frame = ''] =
+      /<iframe[^>]* src="([^"]+)"/.exec((await browser.ask(action, { method: 'POST', form: fields })).text) ?? []
     t.equal(frame.replaceAll('&amp;', '&'), `${gateway.url}/oauth2/frontchannel-logout?sid=${sid}`)
-    const answer = await gateway.ask(`/oauth2/frontchannel-logout?sid=${sid}`, { headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'iframe' } })
+    const answer = await gateway.ask(`/oauth2/frontchannel-logout?sid=${sid}`, {
+      headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'iframe' },
+    })
     t.equal(answer.status, 200)
     t.equal(answer.headers.get('cache-control'), 'no-store')
     t.equal(answer.headers.get('content-security-policy'), `default-src 'none'; frame-ancestors ${gateway.entra.url}`)
     t.strictSame(answer.headers.getSetCookie(), [])
     t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 401)
-    t.equal((await gateway.ask('/oauth2/auth', { browser: other })).status, 200, 'somebody else\'s goes on')
-    t.match((await query("select actor, username, detail from audit_events where action = 'logout' order by id desc limit 1"))[0], { actor: 'entra', username: 'sam.staff@contoso.example', detail: { frontChannel: true } })
+    t.equal((await gateway.ask('/oauth2/auth', { browser: other })).status, 200, "somebody else's goes on")
+    t.match(
+      (await query(
+        "select actor, username, detail from audit_events where action = 'logout' order by id desc limit 1",
+      ))[0],
+      { actor: 'entra', username: 'sam.staff@contoso.example', detail: { frontChannel: true } },
+    )
     const again = await gateway.ask(`/oauth2/frontchannel-logout?sid=${sid}&iss=x`)
     t.strictSame([again.status, again.text], [200, answer.text], 'an unknown sid is answered alike')
-    for (const bad of ['', '?sid=', '?sid=a', `?sid=${'x'.repeat(300)}`, '?sid=abc%00defgh', "?sid=x'%20or%201=1--"]) t.equal((await gateway.ask(`/oauth2/frontchannel-logout${bad}`)).status, 400, bad)
+    for (const bad of ['', '?sid=', '?sid=a', `?sid=${'x'.repeat(300)}`, '?sid=abc%00defgh', "?sid=x'%20or%201=1--"]) {
+      t.equal((await gateway.ask(`/oauth2/frontchannel-logout${bad}`)).status, 400, bad)
+    }
     t.equal((await gateway.ask('/oauth2/frontchannel-logout?sid=aaaaaaaa&sid=bbbbbbbb')).status, 400)
-    for (const path of ['/', '/oauth2/sign_in', '/oauth2/sign_out']) t.match((await gateway.ask(path)).headers.get('content-security-policy') ?? "frame-ancestors 'none'", "frame-ancestors 'none'", `${path} may not be framed`)
+    for (const path of ['/', '/oauth2/sign_in', '/oauth2/sign_out']) {
+      t.match(
+        (await gateway.ask(path)).headers.get('content-security-policy') ?? "frame-ancestors 'none'",
+        "frame-ancestors 'none'",
+        `${path} may not be framed`,
+      )
+    }
   })
 
   await t.test('a forged way back is not followed', async (t) => {
     const browser = createBrowser()
-    browser.cookies.set('127.0.0.1', new Map([['gatehouse_signed_out', `${encodeURIComponent('https://evil.test/')}.x`]]))
+    browser.cookies.set(
+      '127.0.0.1',
+      new Map([['gatehouse_signed_out', `${encodeURIComponent('https://evil.test/')}.x`]]),
+    )
     t.equal((await browser.ask(`${gateway.url}/oauth2/sign_in`)).status, 200)
   })
 })
@@ -218,9 +332,17 @@ t.test('the forward-auth question', async (t) => {
     const yes = await gateway.ask('/oauth2/auth', { browser, headers: TARGET })
     t.equal(yes.status, 200)
     t.match(Object.fromEntries(yes.headers), {
-      'x-auth-request-user': 'gus.guest@fabrikam.example', 'x-auth-request-email': '', 'x-auth-request-email-verified': 'false',
-      'x-auth-request-preferred-username': 'gus.guest@fabrikam.example', 'x-auth-request-groups': 'Read Only',
-      'x-auth-request-staff': 'false', 'x-auth-request-superuser': 'false', 'remote-user': 'gus.guest@fabrikam.example', 'remote-email': '', 'remote-name': 'Gus Guest', 'remote-groups': 'Read Only',
+      'x-auth-request-user': 'gus.guest@fabrikam.example',
+      'x-auth-request-email': '',
+      'x-auth-request-email-verified': 'false',
+      'x-auth-request-preferred-username': 'gus.guest@fabrikam.example',
+      'x-auth-request-groups': 'Read Only',
+      'x-auth-request-staff': 'false',
+      'x-auth-request-superuser': 'false',
+      'remote-user': 'gus.guest@fabrikam.example',
+      'remote-email': '',
+      'remote-name': 'Gus Guest',
+      'remote-groups': 'Read Only',
     })
     t.equal(yes.text, '')
     const { browser: staff } = await gateway.signIn(PERSON_IDS.staff)
@@ -229,36 +351,104 @@ t.test('the forward-auth question', async (t) => {
     t.match(JSON.parse((await gateway.ask('/oauth2/userinfo', { browser: staff })).text), { email_verified: true })
     const said = { email: null, email_verified: false }
     t.match(JSON.parse((await gateway.ask('/oauth2/userinfo', { browser })).text), said)
-    const no = await gateway.ask('/oauth2/auth', { browser: anonymous, headers: { 'x-original-url': 'https://App.test/deep?a=b&c=d e'.replace(' ', '%20'), 'x-original-method': 'GET' } })
+    const no = await gateway.ask('/oauth2/auth', {
+      browser: anonymous,
+      headers: { 'x-original-url': 'https://App.test/deep?a=b&c=d e'.replace(' ', '%20'), 'x-original-method': 'GET' },
+    })
     t.equal(no.status, 401)
-    t.equal(no.headers.get('x-auth-request-redirect'), `${gateway.url}/oauth2/start?rd=${encodeURIComponent('https://app.test/deep?a=b&c=d%20e')}`)
-    for (const method of ['HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND', 'TRACE']) t.equal((await gateway.ask('/oauth2/auth', { browser, method, headers: TARGET })).status, 200, method)
-    t.equal((await gateway.ask('/oauth2/auth?allowed_groups=x', { browser, headers: TARGET })).status, 403, 'a parameter that would narrow access is not ignored')
+    t.equal(
+      no.headers.get('x-auth-request-redirect'),
+      `${gateway.url}/oauth2/start?rd=${encodeURIComponent('https://app.test/deep?a=b&c=d%20e')}`,
+    )
+    for (const method of ['HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND', 'TRACE']) {
+      t.equal((await gateway.ask('/oauth2/auth', { browser, method, headers: TARGET })).status, 200, method)
+    }
+    t.equal(
+      (await gateway.ask('/oauth2/auth?allowed_groups=x', { browser, headers: TARGET })).status,
+      403,
+      'a parameter that would narrow access is not ignored',
+    )
   })
 
   await t.test('malformed targets: 403 there and 400 on /oauth2/forward-auth, signed in or not', async (t) => {
-    const original = ['', 'x', '/only/a/path', 'https://', 'ftp://app.test/', 'https://app.test/%zz', 'https://app.test/%00', 'https://app.test/#x', 'https://u@app.test/', 'https://app.test/a b', 'https://a.test/x, https://b.test/y']
+    const original = [
+      '',
+      'x',
+      '/only/a/path',
+      'https://',
+      'ftp://app.test/',
+      'https://app.test/%zz',
+      'https://app.test/%00',
+      'https://app.test/#x',
+      'https://u@app.test/',
+      'https://app.test/a b',
+      'https://a.test/x, https://b.test/y',
+    ]
     for (const who of [browser, anonymous]) {
-      for (const url of original) t.equal((await gateway.ask('/oauth2/auth', { browser: who, headers: { 'x-original-url': url } })).status, 403, url)
-      const forwarded = [{ 'x-forwarded-host': 'a.test, b.test' }, { 'x-forwarded-proto': 'gopher' }, { 'x-forwarded-uri': 'x' }, { 'x-forwarded-uri': '/%' }, { 'x-forwarded-method': 'G T' }, { 'x-forwarded-host': '' }]
-      for (const change of forwarded) t.equal((await gateway.ask('/oauth2/forward-auth', { browser: who, headers: { ...FORWARDED, ...change } })).status, 400, JSON.stringify(change))
+      for (const url of original) {
+        t.equal(
+          (await gateway.ask('/oauth2/auth', { browser: who, headers: { 'x-original-url': url } })).status,
+          403,
+          url,
+        )
+      }
+      const forwarded = [
+        { 'x-forwarded-host': 'a.test, b.test' },
+        { 'x-forwarded-proto': 'gopher' },
+        { 'x-forwarded-uri': 'x' },
+        { 'x-forwarded-uri': '/%' },
+        { 'x-forwarded-method': 'G T' },
+        { 'x-forwarded-host': '' },
+      ]
+      for (const change of forwarded) {
+        t.equal(
+          (await gateway.ask('/oauth2/forward-auth', { browser: who, headers: { ...FORWARDED, ...change } })).status,
+          400,
+          JSON.stringify(change),
+        )
+      }
       const { 'x-forwarded-uri': _, ...partly } = FORWARDED
-      t.equal((await gateway.ask('/oauth2/forward-auth', { browser: who, headers: partly })).status, 400, 'one of the three is missing')
+      t.equal(
+        (await gateway.ask('/oauth2/forward-auth', { browser: who, headers: partly })).status,
+        400,
+        'one of the three is missing',
+      )
     }
   })
 
   const port = Number(new URL(gateway.url).port)
-  const raw = (path: string, headers: string[], cookie = browser.cookieHeader(gateway.url)) => new Promise<string>((resolve, reject) => {
-    const socket = openSocket(port, '127.0.0.1', () => socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\nCookie: ${cookie}\r\n${headers.join('\r\n')}\r\n\r\n`, 'latin1'))
-    let text = ''
-    socket.on('data', (chunk) => { text += chunk.toString() }).on('end', () => resolve(text.slice(9, 12))).on('error', reject)
-  })
+  const raw = (path: string, headers: string[], cookie = browser.cookieHeader(gateway.url)) =>
+    new Promise<string>((resolve, reject) => {
+      const socket = openSocket(
+        port,
+        '127.0.0.1',
+        () =>
+          socket.write(
+            `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\nCookie: ${cookie}\r\n${
+              headers.join('\r\n')
+            }\r\n\r\n`,
+            'latin1',
+          ),
+      )
+      let text = ''
+      socket.on('data', (chunk) => {
+        text += chunk.toString()
+      }).on('end', () => resolve(text.slice(9, 12))).on('error', reject)
+    })
 
   await t.test('a cookie whose name only looks like ours, past the promise of its prefix, is not ours', async (t) => {
     const value = browser.cookies.get('127.0.0.1')?.get('gatehouse_session')
     t.equal(await raw('/oauth2/auth', ['Accept: */*'], `gatehouse_session=${value}`), '200')
-    for (const blank of ['\u00a0', '\u0085', '\u000b', '\ufeff'.slice(0, 0) + '\u00ad']) t.not(await raw('/oauth2/auth', ['Accept: */*'], `${blank}gatehouse_session=${value}`), '200', JSON.stringify(blank))
-    for (const blank of [' ', '\t']) t.equal(await raw('/oauth2/auth', ['Accept: */*'], `x=1;${blank}gatehouse_session=${value}`), '200')
+    for (const blank of ['\u00a0', '\u0085', '\u000b', '\ufeff'.slice(0, 0) + '\u00ad']) {
+      t.not(
+        await raw('/oauth2/auth', ['Accept: */*'], `${blank}gatehouse_session=${value}`),
+        '200',
+        JSON.stringify(blank),
+      )
+    }
+    for (const blank of [' ', '\t']) {
+      t.equal(await raw('/oauth2/auth', ['Accept: */*'], `x=1;${blank}gatehouse_session=${value}`), '200')
+    }
   })
 
   await t.test('a link that is too long to carry leads back to the front page', async (t) => {
@@ -268,8 +458,15 @@ t.test('the forward-auth question', async (t) => {
     }
     const front = `${gateway.url}/oauth2/start?rd=${encodeURIComponent('https://app.test/')}`
     t.equal(await redirect(`https://app.test/x?${'q'.repeat(7_000)}`), front)
-    t.equal(await redirect(`https://app.test/x?${'%22'.repeat(2_000)}`), front, 'nor one that is too long when it is encoded')
-    t.match(gateway.log.find(({ returnsTo }) => returnsTo !== undefined), { code: 'not_signed_in', returnsTo: /too long/ })
+    t.equal(
+      await redirect(`https://app.test/x?${'%22'.repeat(2_000)}`),
+      front,
+      'nor one that is too long when it is encoded',
+    )
+    t.match(gateway.log.find(({ returnsTo }) => returnsTo !== undefined), {
+      code: 'not_signed_in',
+      returnsTo: /too long/,
+    })
     for (const long of [`https://app.test/x?${'q'.repeat(5_900)}`, `https://app.test/x?${'a=1&b=/;'.repeat(700)}`]) {
       const answer = await redirect(long)
       t.ok((answer?.length ?? 9_999) < 8_000, 'it fits into a request line')
@@ -277,13 +474,29 @@ t.test('the forward-auth question', async (t) => {
     }
   })
 
-  await t.test('what an application\'s body is called makes no difference, in memory or not', async (t) => {
+  await t.test("what an application's body is called makes no difference, in memory or not", async (t) => {
     for (const cold of [true, false]) {
       for (const type of ['nonsense', '/', 'a/b/c', 'text/html; charset']) {
         const { browser: person } = cold ? await gateway.signIn(PERSON_IDS.guest) : { browser }
-        const answer = await gateway.ask('/oauth2/auth', { browser: person, method: 'POST', headers: { ...TARGET, 'content-type': type, 'content-length': '0' } })
-        t.strictSame([answer.status, answer.headers.get('cache-control'), answer.headers.get('vary')], [200, 'no-store', 'Cookie'], type)
-        t.equal((await gateway.ask('/oauth2/forward-auth', { browser: createBrowser(), method: 'POST', headers: { ...FORWARDED, 'content-type': type, 'content-length': '0' } })).status, 302, type)
+        const answer = await gateway.ask('/oauth2/auth', {
+          browser: person,
+          method: 'POST',
+          headers: { ...TARGET, 'content-type': type, 'content-length': '0' },
+        })
+        t.strictSame([answer.status, answer.headers.get('cache-control'), answer.headers.get('vary')], [
+          200,
+          'no-store',
+          'Cookie',
+        ], type)
+        t.equal(
+          (await gateway.ask('/oauth2/forward-auth', {
+            browser: createBrowser(),
+            method: 'POST',
+            headers: { ...FORWARDED, 'content-type': type, 'content-length': '0' },
+          })).status,
+          302,
+          type,
+        )
       }
     }
   })
@@ -299,26 +512,65 @@ t.test('the forward-auth question', async (t) => {
   })
 
   await t.test('each endpoint reads one family of headers', async (t) => {
-    t.equal((await gateway.ask('/oauth2/forward-auth', { browser, headers: { ...FORWARDED, 'x-original-url': 'nonsense' } })).status, 200)
-    t.equal((await gateway.ask('/oauth2/auth', { browser, headers: { ...TARGET, 'x-forwarded-uri': 'nonsense', 'x-forwarded-proto': 'nonsense' } })).status, 200)
+    t.equal(
+      (await gateway.ask('/oauth2/forward-auth', { browser, headers: { ...FORWARDED, 'x-original-url': 'nonsense' } }))
+        .status,
+      200,
+    )
+    t.equal(
+      (await gateway.ask('/oauth2/auth', {
+        browser,
+        headers: { ...TARGET, 'x-forwarded-uri': 'nonsense', 'x-forwarded-proto': 'nonsense' },
+      })).status,
+      200,
+    )
   })
 
   await t.test('/oauth2/forward-auth sends people to sign in and tells programs', async (t) => {
     const page = await gateway.ask('/oauth2/forward-auth', { browser: anonymous, headers: FORWARDED })
     t.equal(page.status, 302)
     t.equal(page.location, `${gateway.url}/oauth2/start?rd=${encodeURIComponent('http://app.test/x?y=1')}`)
-    t.equal((await gateway.ask('/oauth2/forward-auth', { browser: anonymous, headers: { ...FORWARDED, 'x-forwarded-method': 'POST' } })).status, 303)
-    const programs = [{ accept: 'application/json' }, { accept: '*/*' }, { 'x-requested-with': 'XMLHttpRequest' }, { 'sec-fetch-mode': 'cors' }, { 'sec-fetch-dest': 'iframe' }, { upgrade: undefined, 'sec-fetch-mode': 'websocket' }]
-    for (const headers of programs) t.equal((await gateway.ask('/oauth2/forward-auth', { browser: anonymous, headers: { ...FORWARDED, ...headers } as Record<string, string> })).status, 401, JSON.stringify(headers))
+    t.equal(
+      (await gateway.ask('/oauth2/forward-auth', {
+        browser: anonymous,
+        headers: { ...FORWARDED, 'x-forwarded-method': 'POST' },
+      })).status,
+      303,
+    )
+    const programs = [
+      { accept: 'application/json' },
+      { accept: '*/*' },
+      { 'x-requested-with': 'XMLHttpRequest' },
+      { 'sec-fetch-mode': 'cors' },
+      { 'sec-fetch-dest': 'iframe' },
+      { upgrade: undefined, 'sec-fetch-mode': 'websocket' },
+    ]
+    for (const headers of programs) {
+      t.equal(
+        (await gateway.ask('/oauth2/forward-auth', {
+          browser: anonymous,
+          headers: { ...FORWARDED, ...headers } as Record<string, string>,
+        })).status,
+        401,
+        JSON.stringify(headers),
+      )
+    }
   })
 
-  await t.test('an untrusted peer\'s headers do not count, and the log says what to add', async (t) => {
+  await t.test("an untrusted peer's headers do not count, and the log says what to add", async (t) => {
     const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.0/24'] } })
     const answer = await untrusted.ask('/oauth2/auth', { browser: anonymous, headers: TARGET })
-    t.equal(answer.headers.get('x-auth-request-redirect'), `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`${gateway.url}/`)}`)
+    t.equal(
+      answer.headers.get('x-auth-request-redirect'),
+      `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`${gateway.url}/`)}`,
+    )
     t.equal((await untrusted.ask('/oauth2/auth', { browser, headers: { 'x-original-url': 'nonsense' } })).status, 200)
     await untrusted.ask('/oauth2/auth', { browser: anonymous, headers: TARGET })
-    t.equal(untrusted.log.filter((line) => /add 127\.0\.0\.1 to server\.trustedProxies/.test(String(line.msg))).length, 1, 'once')
+    t.equal(
+      untrusted.log.filter((line) => /add 127\.0\.0\.1 to server\.trustedProxies/.test(String(line.msg))).length,
+      1,
+      'once',
+    )
     await untrusted.close()
   })
 
@@ -330,15 +582,30 @@ t.test('the forward-auth question', async (t) => {
     t.equal(page.status, 403)
     t.match(page.text, /gus\.guest@fabrikam\.example/)
     t.match(page.text, /help@example\.com/)
-    t.match(JSON.parse((await denying.ask('/oauth2/forward-auth', { browser: guest, headers: { ...FORWARDED, accept: 'application/json' } })).text), { error: 'not_allowed', correlation_id: String })
+    t.match(
+      JSON.parse(
+        (await denying.ask('/oauth2/forward-auth', {
+          browser: guest,
+          headers: { ...FORWARDED, accept: 'application/json' },
+        })).text,
+      ),
+      { error: 'not_allowed', correlation_id: String },
+    )
     const { browser: superuser } = await denying.signIn(PERSON_IDS.superuser)
     t.equal((await denying.ask('/oauth2/auth', { browser: superuser, headers: TARGET })).status, 200)
-    t.match(denying.log.filter((line) => line.msg === 'access denied').at(-1), { code: 'not_allowed', username: 'gus.guest@fabrikam.example', host: 'app.test' })
+    t.match(denying.log.filter((line) => line.msg === 'access denied').at(-1), {
+      code: 'not_allowed',
+      username: 'gus.guest@fabrikam.example',
+      host: 'app.test',
+    })
   })
 
   await t.test('more groups than fit into the headers are refused, not cut', async (t) => {
     const names = Array.from({ length: 40 }, (_, index) => `A rather long group name, number ${index}`.replace(',', ''))
-    const small = await startTestGateway(t, { config: { headers: { maxBytes: 1024 }, groupMapping: [{ entraGroup: GROUP_IDS.readOnly, groups: names }] }, groups: names })
+    const small = await startTestGateway(t, {
+      config: { headers: { maxBytes: 1024 }, groupMapping: [{ entraGroup: GROUP_IDS.readOnly, groups: names }] },
+      groups: names,
+    })
     const { browser: guest } = await small.signIn(PERSON_IDS.guest)
     const answer = await small.ask('/oauth2/auth', { browser: guest, headers: TARGET })
     t.equal(answer.status, 403)

@@ -1,5 +1,5 @@
-// A host beside ours below session.cookieDomain can put a cookie in place of the session's: same name, domain and path are
-// one cookie, and the gateway sees that one alone. What holds then, and what keeps it from happening.
+// A host beside ours below session.cookieDomain can put a cookie in place of the session's: same name, domain and path
+// are one cookie, and the gateway sees that one alone. What holds then, and what keeps it from happening.
 import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { cookiePolicy, onlyCookie } from '../../src/http/cookies.js'

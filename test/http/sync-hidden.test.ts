@@ -1,5 +1,5 @@
-// Groups with hidden membership: the sign-in of a person sees them, an application only with Member.Read.Hidden. What is
-// said of rights that flap between the two.
+// Groups with hidden membership: the sign-in of a person sees them, an application only with Member.Read.Hidden. What
+// is said of rights that flap between the two.
 import t, { type Test } from 'tap'
 import { PERSON_IDS, seedDemoDirectory } from '../../src/demo/people.js'
 import { stopPostgres } from '../helpers/postgres.js'
@@ -17,7 +17,13 @@ async function hiddenScene(t: Test, more: readonly string[] = []): Promise<Scene
   return await scene(t, {
     seed(directory) {
       seedDemoDirectory(directory)
-      directory.addObject({ id: HIDDEN, type: 'group', displayName: 'Hidden', securityEnabled: true, visibility: 'HiddenMembership' })
+      directory.addObject({
+        id: HIDDEN,
+        type: 'group',
+        displayName: 'Hidden',
+        securityEnabled: true,
+        visibility: 'HiddenMembership',
+      })
       directory.addMember(HIDDEN, PERSON_IDS.nobody)
     },
     groups: ['Hidden'],
@@ -26,7 +32,8 @@ async function hiddenScene(t: Test, more: readonly string[] = []): Promise<Scene
   })
 }
 
-const lines = ({ gateway }: Scene) => gateway.log.filter(({ msg }) => String(msg).includes('what a sign-in had granted'))
+const lines = ({ gateway }: Scene) =>
+  gateway.log.filter(({ msg }) => String(msg).includes('what a sign-in had granted'))
 
 t.test('what a sign-in granted by a hidden group and the re-evaluation takes away is named in the log', async (t) => {
   const hidden = await hiddenScene(t)
@@ -39,7 +46,12 @@ t.test('what a sign-in granted by a hidden group and the re-evaluation takes awa
   t.equal(lines(hidden).length, 1)
   const [line = {}] = lines(hidden)
   t.match(line, { level: 'warn', entraGroups: [HIDDEN], groups: ['Hidden'], staff: true, superuser: false })
-  t.match(line, { user: /^\S+@/, userId: /^[0-9a-f-]{36}$/, correlationId: /^[0-9a-f-]{36}$/, remedy: /Member\.Read\.Hidden/ })
+  t.match(line, {
+    user: /^\S+@/,
+    userId: /^[0-9a-f-]{36}$/,
+    correlationId: /^[0-9a-f-]{36}$/,
+    remedy: /Member\.Read\.Hidden/,
+  })
   t.match(line.msg, `took from ${String(line.user)} what`)
   await age(SOON)
   await pass()

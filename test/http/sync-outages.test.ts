@@ -1,5 +1,5 @@
-// The re-evaluation where something is wrong: what is no clear answer changes nothing, what was heard too long ago is not believed,
-// and of several replicas one that can does it.
+// The re-evaluation where something is wrong: what is no clear answer changes nothing, what was heard too long ago is
+// not believed, and of several replicas one that can does it.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
@@ -11,9 +11,12 @@ import { HOUR, scene, type Scene } from '../helpers/sync.js'
 t.teardown(stopPostgres)
 
 // What is no clear answer changes nothing, and says so.
-const account = (body: unknown, status = 200) => ({ on: 'graph', path: /\/users\/[^/]+\?\$select=id,accountEnabled/, then: { kind: 'status', status, body } }) as const
-const groups = (body: unknown, status = 200) => ({ on: 'graph', path: /transitiveMemberOf/, then: { kind: 'status', status, body } }) as const
-const batch = (body: unknown, status = 200) => ({ on: 'graph', path: '$batch', then: { kind: 'status', status, body } }) as const
+const account = (body: unknown, status = 200) =>
+  ({ on: 'graph', path: /\/users\/[^/]+\?\$select=id,accountEnabled/, then: { kind: 'status', status, body } }) as const
+const groups = (body: unknown, status = 200) =>
+  ({ on: 'graph', path: /transitiveMemberOf/, then: { kind: 'status', status, body } }) as const
+const batch = (body: unknown, status = 200) =>
+  ({ on: 'graph', path: '$batch', then: { kind: 'status', status, body } }) as const
 const SAM = { id: PERSON_IDS.staff, accountEnabled: true, signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z' }
 const UNCLEAR: Readonly<Record<string, readonly [Parameters<TestGateway['entra']['faults']['add']>[0], string]>> = {
   'no word on whether the account is enabled': [account({ ...SAM, accountEnabled: null }), 'graph_forbidden'],
@@ -22,29 +25,61 @@ const UNCLEAR: Readonly<Record<string, readonly [Parameters<TestGateway['entra']
   'an object without an id': [account({ accountEnabled: false }), 'graph_malformed'],
   'a time that is none': [account({ ...SAM, signInSessionsValidFromDateTime: 'yesterday' }), 'graph_malformed'],
   'no time at all': [account({ id: SAM.id, accountEnabled: true }), 'graph_malformed'],
-  'a 404 that is not Graph\'s': [account({ error: { code: 'ResourceNotFound' } }, 404), 'person_not_found'],
+  "a 404 that is not Graph's": [account({ error: { code: 'ResourceNotFound' } }, 404), 'person_not_found'],
   'a 404 of a proxy': [account('<html>', 404), 'person_not_found'],
   'a 403': [account({ error: { code: 'Authorization_RequestDenied' } }, 403), 'graph_forbidden'],
   'a 500': [account({ error: { code: 'generalException' } }, 500), 'graph_unavailable'],
   'an account, but no list of groups': [groups({ '@odata.context': 'x' }), 'graph_malformed'],
-  'an account, but its groups are not found': [groups({ error: { code: 'Request_ResourceNotFound' } }, 404), 'person_not_found'],
+  'an account, but its groups are not found': [
+    groups({ error: { code: 'Request_ResourceNotFound' } }, 404),
+    'person_not_found',
+  ],
   'groups without a type': [groups({ value: [{ id: GROUP_IDS.readOnly }] }), 'graph_malformed'],
-  'groups on another server': [groups({ 'value': [], '@odata.nextLink': 'https://evil.example/v1.0/x' }), 'graph_foreign_link'],
-  'groups in a circle': [{ on: 'graph', path: 'transitiveMemberOf', page: 1, times: 2, then: { kind: 'loopingNextLink' } }, 'graph_paging_loop'],
+  'groups on another server': [
+    groups({ 'value': [], '@odata.nextLink': 'https://evil.example/v1.0/x' }),
+    'graph_foreign_link',
+  ],
+  'groups in a circle': [{
+    on: 'graph',
+    path: 'transitiveMemberOf',
+    page: 1,
+    times: 2,
+    then: { kind: 'loopingNextLink' },
+  }, 'graph_paging_loop'],
   'no responses': [batch({}), 'graph_malformed'],
   'responses that are no list': [batch({ responses: { 0: {} } }), 'graph_malformed'],
   'no response for anybody': [batch({ responses: [] }), 'graph_malformed'],
-  'an account without its groups': [batch({ responses: [{ id: '0-account', status: 200, body: SAM }] }), 'graph_malformed'],
+  'an account without its groups': [
+    batch({ responses: [{ id: '0-account', status: 200, body: SAM }] }),
+    'graph_malformed',
+  ],
   'a response to no question': [batch({ responses: [{ id: '99', status: 200, body: {} }] }), 'graph_malformed'],
-  'two responses to one question': [batch({ responses: [{ id: '0-account', status: 200, body: SAM }, { id: '0-account', status: 200, body: { ...SAM, accountEnabled: false } }, { id: '0-groups', status: 200, body: { value: [] } }] }), 'graph_malformed'],
+  'two responses to one question': [
+    batch({
+      responses: [{ id: '0-account', status: 200, body: SAM }, {
+        id: '0-account',
+        status: 200,
+        body: { ...SAM, accountEnabled: false },
+      }, { id: '0-groups', status: 200, body: { value: [] } }],
+    }),
+    'graph_malformed',
+  ],
   'a response without a status': [batch({ responses: [{ id: '0-account', body: SAM }] }), 'graph_malformed'],
   'a status as text': [batch({ responses: [{ id: '0-account', status: '404', body: {} }] }), 'graph_malformed'],
   'a batch that is refused': [batch({ error: { code: 'BadRequest' } }, 400), 'graph_request_refused'],
   'a batch that is forbidden': [batch({ error: { code: 'Authorization_RequestDenied' } }, 403), 'graph_forbidden'],
   'a page of a proxy': [{ on: 'graph', path: '$batch', then: { kind: 'html' } }, 'graph_not_json'],
-  'a connection that breaks half-way': [{ on: 'graph', path: '$batch', times: 5, then: { kind: 'cut' } }, 'graph_unavailable'],
+  'a connection that breaks half-way': [
+    { on: 'graph', path: '$batch', times: 5, then: { kind: 'cut' } },
+    'graph_unavailable',
+  ],
   'a secret that expired': [{ on: 'token', then: { kind: 'aadsts', code: 7000222 } }, 'entra_secret_expired'],
-  'a token that is refused twice': [{ on: 'graph', path: '$batch', times: 2, then: { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } } }, 'graph_unauthorized'],
+  'a token that is refused twice': [{
+    on: 'graph',
+    path: '$batch',
+    times: 2,
+    then: { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } },
+  }, 'graph_unauthorized'],
 }
 
 t.test('what is no clear answer changes nothing', async (t) => {
@@ -56,35 +91,67 @@ t.test('what is no clear answer changes nothing', async (t) => {
     gateway.entra.faults.clear()
     const log = gateway.log.length
     await age(2 * HOUR)
-    const before = (await dump(query))
-    if (fault.on === 'token') gateway.entra.faults.add({ on: 'graph', path: '$batch', then: { kind: 'status', status: 401, body: {} } }) // or the one at hand would do
+    const before = await dump(query)
+    if (fault.on === 'token') {
+      gateway.entra.faults.add({ on: 'graph', path: '$batch', then: { kind: 'status', status: 401, body: {} } })
+    } // or the one at hand would do
     gateway.entra.faults.add(fault)
     await gateway.gateway.sync?.pass()
     t.equal(await dump(query), before, `${name}: nothing stored changes`)
     t.equal(await status(sam), 200, name)
     t.same(gateway.entra.faults.waiting(), [], `${name}: was met`)
     t.equal(await metric('gatehouse_sync_people_total{result="failed"} '), ++failures, name)
-    t.match(await (await fetch(`${gateway.management}/readyz`)).json(), { status: 'ok', parts: { sync: `failing: ${code}` } }, name)
+    t.match(await (await fetch(`${gateway.management}/readyz`)).json(), {
+      status: 'ok',
+      parts: { sync: `failing: ${code}` },
+    }, name)
     t.ok(gateway.log.slice(log).every(({ level }) => level !== 'error'), name)
     await age(2 * HOUR)
     await pass()
-    t.match(gateway.log.findLast(({ msg }) => String(msg).includes('looked up again')), { level: 'info' }, `${name}: and it is said when it is over`)
+    t.match(
+      gateway.log.findLast(({ msg }) => String(msg).includes('looked up again')),
+      { level: 'info' },
+      `${name}: and it is said when it is over`,
+    )
   }
 })
 
 t.test('what was heard too long ago', async (t) => {
-  const { gateway, query, signIn, status, header, age, pass, audit, metric } = await scene(t, { config: { session: { secrets: ['session-secret-canary-0123456789abcdef'] }, sync: { interval: '1h', privilegedStaleness: '2h', maxStaleness: '5h' } } })
+  const { gateway, query, signIn, status, header, age, pass, audit, metric } = await scene(t, {
+    config: {
+      session: { secrets: ['session-secret-canary-0123456789abcdef'] },
+      sync: { interval: '1h', privilegedStaleness: '2h', maxStaleness: '5h' },
+    },
+  })
   const [sue, gus] = [await signIn('superuser'), await signIn('guest')]
-  const outage = (): void => gateway.entra.faults.add({ on: 'graph', path: '$batch', times: Infinity, then: { kind: 'status', status: 503, headers: { 'retry-after': '0' }, body: {} } })
+  const outage = (): void =>
+    gateway.entra.faults.add({
+      on: 'graph',
+      path: '$batch',
+      times: Infinity,
+      then: { kind: 'status', status: 503, headers: { 'retry-after': '0' }, body: {} },
+    })
   outage()
   await age(1.9 * HOUR)
   await pass()
   t.equal(await header(sue, 'x-auth-request-superuser'), 'true', 'believed until privilegedStaleness')
   await age(0.2 * HOUR)
   await pass()
-  t.strictSame([await header(sue, 'x-auth-request-superuser'), await header(sue, 'x-auth-request-staff'), await header(sue, 'remote-groups')], ['false', 'false', 'NetBox Superusers'], 'flags go, the rest stays')
+  t.strictSame(
+    [
+      await header(sue, 'x-auth-request-superuser'),
+      await header(sue, 'x-auth-request-staff'),
+      await header(sue, 'remote-groups'),
+    ],
+    ['false', 'false', 'NetBox Superusers'],
+    'flags go, the rest stays',
+  )
   t.equal(await header(gus, 'remote-groups'), 'Read Only')
-  t.match(await audit(), [{ action: 'reevaluation.stale_privileges', username: 'sue.super@contoso.example', detail: { before: { staff: true, superuser: true } } }])
+  t.match(await audit(), [{
+    action: 'reevaluation.stale_privileges',
+    username: 'sue.super@contoso.example',
+    detail: { before: { staff: true, superuser: true } },
+  }])
   t.equal(await metric('gatehouse_sync_people_total{result="stale_privileges"} '), 1)
   t.ok(await metric('gatehouse_sync_lag_seconds ') > 2 * 3600)
   gateway.entra.faults.clear()
@@ -98,16 +165,31 @@ t.test('what was heard too long ago', async (t) => {
   await age(0.2 * HOUR)
   await pass()
   t.strictSame([await status(sue), await status(gus)], [401, 401])
-  t.strictSame((await audit()).map(({ action }) => action), ['reevaluation.stale_privileges', 'reevaluation', 'reevaluation.stale_privileges', 'reevaluation.stale_session', 'reevaluation.stale_session'])
+  t.strictSame((await audit()).map(({ action }) => action), [
+    'reevaluation.stale_privileges',
+    'reevaluation',
+    'reevaluation.stale_privileges',
+    'reevaluation.stale_session',
+    'reevaluation.stale_session',
+  ])
   t.equal(await metric('gatehouse_sync_people_total{result="stale_session"} '), 2)
   t.same(await query('select * from sessions'), [])
-  t.equal(gateway.log.filter(({ msg }) => String(msg).includes('could not be looked up again')).length, 2, 'an outage is one line')
+  t.equal(
+    gateway.log.filter(({ msg }) => String(msg).includes('could not be looked up again')).length,
+    2,
+    'an outage is one line',
+  )
 })
 
 t.test('sessions outlive any silence without maxStaleness', async (t) => {
   const { gateway, signIn, status, age, pass } = await scene(t)
   const gus = await signIn('guest')
-  gateway.entra.faults.add({ on: 'graph', path: '$batch', times: Infinity, then: { kind: 'status', status: 500, body: {} } })
+  gateway.entra.faults.add({
+    on: 'graph',
+    path: '$batch',
+    times: Infinity,
+    then: { kind: 'status', status: 500, body: {} },
+  })
   await age(89 * 24 * HOUR)
   await pass()
   t.equal(await status(gus), 200)
@@ -119,7 +201,10 @@ t.test('a replica ends while Graph does not answer, and does not complain of it'
   await age(2 * HOUR)
   gateway.entra.faults.add({ on: 'graph', path: '$batch', times: 5, then: { kind: 'hang' } })
   gateway.gateway.sync?.pass().catch(() => {})
-  while (gateway.entra.faults.waiting()[0]?.times !== undefined && !gateway.entra.requests.some(({ path }) => path.endsWith('$batch'))) await sleep(10)
+  while (
+    gateway.entra.faults.waiting()[0]?.times !== undefined &&
+    !gateway.entra.requests.some(({ path }) => path.endsWith('$batch'))
+  ) await sleep(10)
   const began = Date.now()
   await gateway.close()
   t.ok(Date.now() - began < 20_000, `closed after ${Date.now() - began} ms, long before Graph's budget of 30 seconds`)
@@ -134,16 +219,22 @@ t.test('one replica at a time, and another one when it goes', async (t) => {
   await two.pass()
   await one.signIn('guest')
   await one.age(2 * HOUR)
-  const asked = ({ gateway }: Scene): number => gateway.entra.requests.filter(({ path }) => path.endsWith('$batch')).length
+  const asked = ({ gateway }: Scene): number =>
+    gateway.entra.requests.filter(({ path }) => path.endsWith('$batch')).length
   await two.pass()
   t.equal(asked(two), 0)
   await one.pass()
   t.equal(asked(one), 1)
   const here = () => [one, two].map(({ gateway }) => gateway.gateway.sync?.state().here)
   t.strictSame(here(), [true, false])
-  t.match(await (await fetch(`${two.gateway.management}/readyz`)).json(), { parts: { sync: 'another replica does it' } })
+  t.match(await (await fetch(`${two.gateway.management}/readyz`)).json(), {
+    parts: { sync: 'another replica does it' },
+  })
   t.strictSame([await one.metric('gatehouse_sync_here '), await two.metric('gatehouse_sync_here ')], [1, 0])
-  await one.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = \'gatehouse lock\' and pid in (select pid from pg_locks where locktype = \'advisory\' and granted)')
+  await one.query(
+    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse lock' and pid in " +
+      "(select pid from pg_locks where locktype = 'advisory' and granted)",
+  )
   await two.pass()
   t.equal(two.gateway.gateway.sync?.state().here, true, 'taken over at its next turn')
   await one.age(2 * HOUR)
@@ -160,13 +251,22 @@ t.test('one person about whom Graph says nothing costs the others nothing', asyn
   const { gateway, signIn, status, age, pass } = await scene(t)
   const [sam, gus] = [await signIn('staff'), await signIn('guest')]
   for (const user of gateway.entra.directory.users.values()) user.accountEnabled = false
-  gateway.entra.faults.add({ on: 'graph', path: `/users/${PERSON_IDS.guest}?`, times: Infinity, then: { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } } })
+  gateway.entra.faults.add({
+    on: 'graph',
+    path: `/users/${PERSON_IDS.guest}?`,
+    times: Infinity,
+    then: { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } },
+  })
   await age(2 * HOUR)
   await pass()
   t.strictSame([await status(sam), await status(gus)], [401, 200])
-  t.match(await (await fetch(`${gateway.management}/readyz`)).json(), { parts: { sync: 'failing: graph_unauthorized' } })
+  t.match(await (await fetch(`${gateway.management}/readyz`)).json(), {
+    parts: { sync: 'failing: graph_unauthorized' },
+  })
   await pass()
-  t.match(await (await fetch(`${gateway.management}/readyz`)).json(), { parts: { sync: 'failing: graph_unauthorized' } }, 'it is not over because nobody is due')
+  t.match(await (await fetch(`${gateway.management}/readyz`)).json(), {
+    parts: { sync: 'failing: graph_unauthorized' },
+  }, 'it is not over because nobody is due')
   t.same(gateway.log.filter(({ msg }) => String(msg).includes('looked up again')).length, 1)
 })
 
@@ -176,7 +276,12 @@ t.test('a replica that cannot reach Graph lets another one do it', async (t) => 
   await one.pass()
   const sue = await one.signIn('superuser')
   two.gateway.entra.directory.removeMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.superuser)
-  one.gateway.entra.faults.add({ on: 'graph', path: '$batch', times: Infinity, then: { kind: 'status', status: 500, body: {} } })
+  one.gateway.entra.faults.add({
+    on: 'graph',
+    path: '$batch',
+    times: Infinity,
+    then: { kind: 'status', status: 500, body: {} },
+  })
   for (let turn = 0; turn < 3; turn++) {
     await one.age(2 * HOUR)
     await two.pass()
@@ -189,11 +294,15 @@ t.test('a replica that cannot reach Graph lets another one do it', async (t) => 
   t.equal(two.gateway.gateway.sync?.state().here, true)
   t.equal(await one.header(sue, 'x-auth-request-superuser'), 'false')
   for (let turn = 0; turn < 3; turn++) await one.gateway.gateway.sync?.pass()
-  t.match(await (await fetch(`${one.gateway.management}/readyz`)).json(), { parts: { sync: 'another replica does it' } })
+  t.match(await (await fetch(`${one.gateway.management}/readyz`)).json(), {
+    parts: { sync: 'another replica does it' },
+  })
 })
 
 t.test('where the lock cannot be asked, it is said, and what is too old is taken all the same', async (t) => {
-  const { gateway, query, signIn, header, age, pass, metric } = await scene(t, { config: { sync: { interval: '1h', privilegedStaleness: '2h' } } })
+  const { gateway, query, signIn, header, age, pass, metric } = await scene(t, {
+    config: { sync: { interval: '1h', privilegedStaleness: '2h' } },
+  })
   await pass()
   const sue = await signIn('superuser')
   const elsewhere = new URL(gateway.databaseUrl)
@@ -201,11 +310,17 @@ t.test('where the lock cannot be asked, it is said, and what is too old is taken
   elsewhere.pathname = '/postgres'
   const admin = await connect(t, elsewhere.href)
   await admin(`alter database ${name} allow_connections false`) // those that are there stay
-  await query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = \'gatehouse lock\' and datname = current_database()')
-  await query('update entra_readings set read_at = now() - interval \'3 hours\'')
+  await query(
+    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse lock' and datname = " +
+      'current_database()',
+  )
+  await query("update entra_readings set read_at = now() - interval '3 hours'")
   await query('insert into entra_checks (user_id, tried_at) select user_id, now() from entra_readings')
   await pass()
-  t.match(await (await fetch(`${gateway.management}/readyz`)).json(), { status: 'ok', parts: { sync: 'failing: sync_lock_unavailable' } })
+  t.match(await (await fetch(`${gateway.management}/readyz`)).json(), {
+    status: 'ok',
+    parts: { sync: 'failing: sync_lock_unavailable' },
+  })
   const said = () => gateway.log.filter(({ code }) => code === 'sync_lock_unavailable')
   t.match(said(), [{ level: 'warn', remedy: /connection of its own/ }])
   t.equal(said().length, 1, 'once')

@@ -10,9 +10,12 @@ import { HOUR, scene } from '../helpers/sync.js'
 
 t.teardown(stopPostgres)
 
-const rights = (query: Query, username: string) => query(`
-  select u.is_staff, u.staff_cause, u.is_superuser, u.superuser_cause, u.is_active, array_agg(g.name || ' ' || ug.cause::text order by g.name) as groups
-  from users u left join user_groups ug on ug.user_id = u.id left join groups g on g.id = ug.group_id where u.username like '${username}%' group by u.id`)
+const rights = (query: Query, username: string) =>
+  query(`
+  select u.is_staff, u.staff_cause, u.is_superuser, u.superuser_cause, u.is_active, array_agg(g.name || ' ' ||
+    ug.cause::text order by g.name) as groups
+  from users u left join user_groups ug on ug.user_id = u.id left join groups g on g.id = ug.group_id where u.username
+    like '${username}%' group by u.id`)
 
 t.test('without a sign-in', async (t) => {
   t.test('an account that is disabled loses its sessions; others keep theirs', async (t) => {
@@ -29,17 +32,26 @@ t.test('without a sign-in', async (t) => {
     t.equal(await status(sue), 200)
     t.same(await rights(query, 'sam'), before, 'what was granted, and is_active, stay as they were')
     const rows = await audit()
-    t.match(rows, [{ action: 'reevaluation.disabled', username: 'sam.staff@contoso.example', actor: 'sync', detail: { oid: PERSON_IDS.staff, sessions: [/^ses_/] } }])
+    t.match(rows, [{
+      action: 'reevaluation.disabled',
+      username: 'sam.staff@contoso.example',
+      actor: 'sync',
+      detail: { oid: PERSON_IDS.staff, sessions: [/^ses_/] },
+    }])
     t.equal(rows.length, 1, 'nothing is recorded of those who stay as they are')
     t.equal(await metric('gatehouse_sync_people_total{result="disabled"} '), 1)
-    t.match(gateway.log.find(({ why }) => why === 'disabled'), { user: 'sam.staff@contoso.example', sessions: 1, correlationId: /^[0-9a-f-]{36}$/ })
+    t.match(gateway.log.find(({ why }) => why === 'disabled'), {
+      user: 'sam.staff@contoso.example',
+      sessions: 1,
+      correlationId: /^[0-9a-f-]{36}$/,
+    })
   })
 
   t.test('revoked sessions end, and those of a later sign-in do not', async (t) => {
     const { gateway, query, signIn, status, age, pass, audit } = await scene(t)
     const old = await signIn('staff')
     const user = gateway.entra.directory.users.get(PERSON_IDS.staff)
-    await query('update sessions set token_issued_at = token_issued_at - interval \'10 minutes\'')
+    await query("update sessions set token_issued_at = token_issued_at - interval '10 minutes'")
     // An id token says of itself that it was issued five minutes before it was.
     if (user) user.signInSessionsValidFromDateTime = new Date(Date.now() - 6 * 60_000).toISOString()
     const { browser: next } = await gateway.signIn(PERSON_IDS.staff)
@@ -66,28 +78,55 @@ t.test('without a sign-in', async (t) => {
     const sue = await signIn('superuser')
     t.equal(await header(sue, 'x-auth-request-superuser'), 'true')
     gateway.entra.directory.removeMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.superuser)
-    gateway.entra.directory.addMember(GROUP_IDS.berlinTeam, PERSON_IDS.superuser) // nested three levels inside Network Engineers
+    // nested three levels inside Network Engineers
+    gateway.entra.directory.addMember(GROUP_IDS.berlinTeam, PERSON_IDS.superuser)
     await age(2 * HOUR)
     await pass()
-    t.strictSame([await header(sue, 'x-auth-request-superuser'), await header(sue, 'x-auth-request-staff'), await header(sue, 'remote-groups')], ['false', 'true', 'Network Engineers'])
-    t.match(await audit(), [{ action: 'reevaluation', username: 'sue.super@contoso.example', detail: { groupsAdded: ['Network Engineers'], groupsRemoved: ['NetBox Superusers'], superuser: [], before: { superuser: true } } }])
-    t.match(gateway.log.filter(({ msg }) => String(msg).includes('(re-evaluation)')), [{ msg: /^Azure AD group mapping - user sue\.super@contoso\.example: 1 groups \(1 added, 1 removed\), staff true, superuser false/, groupsAdded: ['Network Engineers'], groupsRemoved: ['NetBox Superusers'] }])
+    t.strictSame([
+      await header(sue, 'x-auth-request-superuser'),
+      await header(sue, 'x-auth-request-staff'),
+      await header(sue, 'remote-groups'),
+    ], ['false', 'true', 'Network Engineers'])
+    t.match(await audit(), [{
+      action: 'reevaluation',
+      username: 'sue.super@contoso.example',
+      detail: {
+        groupsAdded: ['Network Engineers'],
+        groupsRemoved: ['NetBox Superusers'],
+        superuser: [],
+        before: { superuser: true },
+      },
+    }])
+    t.match(gateway.log.filter(({ msg }) => String(msg).includes('(re-evaluation)')), [{
+      msg:
+        /^Azure AD group mapping - user sue\.super@contoso\.example: 1 groups \(1 added, 1 removed\), staff true, superuser false/,
+      groupsAdded: ['Network Engineers'],
+      groupsRemoved: ['NetBox Superusers'],
+    }])
     const kept = await rights(query, 'sue')
     await gateway.signIn(PERSON_IDS.superuser)
     t.same(await rights(query, 'sue'), kept, 'what a login would have made of it')
   })
 
   t.test('memberships by hand go, a group that does not exist is skipped and said once', async (t) => {
-    const { gateway, query, signIn, header, age, pass } = await scene(t, { groups: ['NetBox Admins', 'Read Only', 'By Hand'] })
+    const { gateway, query, signIn, header, age, pass } = await scene(t, {
+      groups: ['NetBox Admins', 'Read Only', 'By Hand'],
+    })
     const [gus, sam] = [await signIn('guest'), await signIn('staff')]
-    await query('insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g where g.name = \'By Hand\'')
+    await query(
+      "insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g where g.name = 'By Hand'",
+    )
     const log = gateway.log.length
     for (let round = 0; round < 2; round++) {
       await age(2 * HOUR)
       await pass()
     }
     t.strictSame([await header(gus, 'remote-groups'), await header(sam, 'remote-groups')], ['Read Only', ''])
-    t.equal(gateway.log.slice(log).filter(({ msg }) => String(msg).includes('group not found locally: Network Engineers')).length, 1)
+    t.equal(
+      gateway.log.slice(log).filter(({ msg }) => String(msg).includes('group not found locally: Network Engineers'))
+        .length,
+      1,
+    )
   })
 
   t.test('requireMappedGroup ends the sessions of whom the mapping grants nothing any longer', async (t) => {
@@ -107,14 +146,20 @@ t.test('without a sign-in', async (t) => {
     t.equal(await header(gus, 'remote-groups'), 'Read Only', 'a reload maps nobody anew')
     await age(2 * HOUR)
     await pass()
-    t.strictSame([await header(gus, 'remote-groups'), await header(gus, 'x-auth-request-staff')], ['Circuit Manager', 'true'])
+    t.strictSame([await header(gus, 'remote-groups'), await header(gus, 'x-auth-request-staff')], [
+      'Circuit Manager',
+      'true',
+    ])
   })
 
   t.test('people without an Entra identity are never touched', async (t) => {
     const { gateway, query, age, pass } = await scene(t)
     await createUserAdmin(gateway.gateway.database).add({ username: 'admin.local', breakGlass: true }, 'test')
-    await query('update users set is_superuser = true where username = \'admin.local\'')
-    await query('insert into sessions (id_hash, public_id, user_id) select decode(repeat(\'ab\', 32), \'hex\'), \'ses_local\', id from users where username = \'admin.local\'')
+    await query("update users set is_superuser = true where username = 'admin.local'")
+    await query(
+      "insert into sessions (id_hash, public_id, user_id) select decode(repeat('ab', 32), 'hex'), 'ses_local', id " +
+        "from users where username = 'admin.local'",
+    )
     const before = await dump(query)
     await age(60 * 24 * HOUR)
     await pass()
@@ -126,7 +171,7 @@ t.test('without a sign-in', async (t) => {
     const sam = await signIn('staff')
     await sam.ask(`${gateway.url}/oauth2/sign_out`)
     await signIn('guest')
-    await query('update sessions set last_seen_at = now() - interval \'9 hours\'')
+    await query("update sessions set last_seen_at = now() - interval '9 hours'")
     await age(2 * HOUR)
     gateway.entra.requests.splice(0)
     await pass()
@@ -138,7 +183,11 @@ t.test('an account that is gone', async (t) => {
   const { gateway, query, signIn, status, age, pass, audit } = await scene(t)
   const sam = await signIn('staff')
   const user = gateway.entra.directory.users.get(PERSON_IDS.staff)
-  const gone = { on: 'graph', path: `/users/${PERSON_IDS.staff}`, then: { kind: 'status', status: 404, body: { error: { code: 'Request_ResourceNotFound', message: 'x' } } } } as const
+  const gone = {
+    on: 'graph',
+    path: `/users/${PERSON_IDS.staff}`,
+    then: { kind: 'status', status: 404, body: { error: { code: 'Request_ResourceNotFound', message: 'x' } } },
+  } as const
   await age(2 * HOUR)
   gateway.entra.faults.add(gone)
   await pass()
@@ -148,7 +197,10 @@ t.test('an account that is gone', async (t) => {
   t.equal((await audit()).length, 0)
 
   t.comment('it is back, and missing again later')
-  await query('update entra_checks set tried_at = tried_at - interval \'61 seconds\', missing_since = missing_since - interval \'61 seconds\'')
+  await query(
+    "update entra_checks set tried_at = tried_at - interval '61 seconds', missing_since = missing_since - interval " +
+      "'61 seconds'",
+  )
   await pass()
   t.same(await query('select * from entra_checks'), [], 'an answer ends the doubt')
   await age(2 * HOUR)
@@ -157,18 +209,27 @@ t.test('an account that is gone', async (t) => {
   t.equal(await status(sam), 200, 'the first time again')
 
   t.comment('missing, then somebody signs in: the clock starts anew')
-  await query('update entra_checks set tried_at = tried_at - interval \'2 hours\', missing_since = missing_since - interval \'2 hours\'')
+  await query(
+    "update entra_checks set tried_at = tried_at - interval '2 hours', missing_since = missing_since - interval '2 " +
+      "hours'",
+  )
   gateway.entra.faults.add(gone)
-  await query('update entra_readings set read_at = now() - interval \'90 minutes\'')
+  await query("update entra_readings set read_at = now() - interval '90 minutes'")
   await pass()
   t.equal(await status(sam), 200)
 
   t.comment('missing for a minute')
   if (user) gateway.entra.directory.removeUser(user.id)
-  await query('update entra_checks set tried_at = tried_at - interval \'59 seconds\', missing_since = missing_since - interval \'59 seconds\'')
+  await query(
+    "update entra_checks set tried_at = tried_at - interval '59 seconds', missing_since = missing_since - interval " +
+      "'59 seconds'",
+  )
   await pass()
   t.equal(await status(sam), 200, '59 seconds are too few')
-  await query('update entra_checks set tried_at = tried_at - interval \'61 seconds\', missing_since = missing_since - interval \'61 seconds\'')
+  await query(
+    "update entra_checks set tried_at = tried_at - interval '61 seconds', missing_since = missing_since - interval " +
+      "'61 seconds'",
+  )
   await pass()
   t.equal(await status(sam), 401)
   t.match(await audit(), [{ action: 'reevaluation.deleted', detail: { oid: PERSON_IDS.staff } }])
@@ -181,14 +242,22 @@ t.test('throttling', async (t) => {
     const [sam, gus] = [await signIn('staff'), await signIn('guest')]
     for (const user of gateway.entra.directory.users.values()) user.accountEnabled = false
     await age(2 * HOUR)
-    gateway.entra.faults.add({ on: 'graph', path: `/users/${PERSON_IDS.guest}?`, then: { kind: 'throttle', retryAfter: '1' } })
+    gateway.entra.faults.add({
+      on: 'graph',
+      path: `/users/${PERSON_IDS.guest}?`,
+      then: { kind: 'throttle', retryAfter: '1' },
+    })
     gateway.entra.requests.splice(0)
     await pass()
     t.strictSame([await status(sam), await status(gus)], [401, 401])
     const batches = gateway.entra.requests.filter(({ path }) => path.endsWith('$batch'))
     t.equal(batches.length, 2)
     t.ok((batches[1]?.at ?? 0) - (batches[0]?.at ?? 0) >= 1_000, 'not before the second is over')
-    t.equal(gateway.entra.requests.filter(({ path }) => path.includes(PERSON_IDS.staff)).length, 2, 'account and groups, once each')
+    t.equal(
+      gateway.entra.requests.filter(({ path }) => path.includes(PERSON_IDS.staff)).length,
+      2,
+      'account and groups, once each',
+    )
   })
 
   t.test('a pause that is too long to wait for is kept, and costs only those it is about', async (t) => {
@@ -196,13 +265,21 @@ t.test('throttling', async (t) => {
     const [sam, gus] = [await signIn('staff'), await signIn('guest')]
     for (const user of gateway.entra.directory.users.values()) user.accountEnabled = false
     await age(2 * HOUR)
-    gateway.entra.faults.add({ on: 'graph', path: `/users/${PERSON_IDS.guest}?`, then: { kind: 'throttle', retryAfter: '300' } })
+    gateway.entra.faults.add({
+      on: 'graph',
+      path: `/users/${PERSON_IDS.guest}?`,
+      then: { kind: 'throttle', retryAfter: '300' },
+    })
     await pass()
     t.strictSame([await status(sam), await status(gus)], [401, 200])
     await age(2 * HOUR)
     gateway.entra.requests.splice(0)
     await pass()
-    t.same(gateway.entra.requests.filter(({ server }) => server === 'graph'), [], 'nothing is asked before the pause is over')
+    t.same(
+      gateway.entra.requests.filter(({ server }) => server === 'graph'),
+      [],
+      'nothing is asked before the pause is over',
+    )
     t.match(await (await fetch(`${gateway.management}/readyz`)).json(), { parts: { sync: 'failing: graph_throttled' } })
     const { answer } = await gateway.signIn(PERSON_IDS.nobody)
     t.equal(answer.status, 200, 'sign-ins go on')
@@ -218,24 +295,43 @@ t.test('throttling', async (t) => {
     const graph = gateway.entra.requests.filter(({ server }) => server === 'graph')
     t.equal(graph.filter(({ path }) => path.endsWith('$batch')).length, 3)
     t.equal(graph.filter(({ path }) => !path.endsWith('$batch')).length, 50)
-    t.ok(graph.filter(({ path }) => path.endsWith('$batch')).every(({ headers, method }) => method === 'POST' && headers['x-ms-throttle-priority'] === 'low'))
-    t.match(await query('select count(*)::int as fresh from entra_readings where read_at > now() - interval \'1 minute\''), [{ fresh: 25 }])
+    t.ok(
+      graph.filter(({ path }) => path.endsWith('$batch')).every(({ headers, method }) =>
+        method === 'POST' && headers['x-ms-throttle-priority'] === 'low'
+      ),
+    )
+    t.match(
+      await query("select count(*)::int as fresh from entra_readings where read_at > now() - interval '1 minute'"),
+      [{ fresh: 25 }],
+    )
   })
 })
 
 function crowd(directory: TestGateway['entra']['directory'], size: number): void {
   for (let n = 1; n <= size; n++) {
     const id = `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
-    directory.addUser({ id, displayName: `Person ${n}`, userPrincipalName: `person.${n}@contoso.example`, accountEnabled: true, userType: 'Member', signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z' })
+    directory.addUser({
+      id,
+      displayName: `Person ${n}`,
+      userPrincipalName: `person.${n}@contoso.example`,
+      accountEnabled: true,
+      userType: 'Member',
+      signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z',
+    })
   }
 }
 
 t.test('everybody is asked about once in an interval, spread over it', async (t) => {
-  const { gateway, query } = await scene(t, { seed: (directory) => crowd(directory, 40), config: { sync: { interval: '10s', privilegedStaleness: '30d' } } })
+  const { gateway, query } = await scene(t, {
+    seed: (directory) => crowd(directory, 40),
+    config: { sync: { interval: '10s', privilegedStaleness: '30d' } },
+  })
   for (const person of gateway.entra.directory.users.keys()) await gateway.signIn(person)
   await sleep(10_500)
   gateway.entra.requests.splice(0)
-  const [{ latest } = { latest: new Date() }] = await query<{ latest: Date }>('select min(read_at) as latest from entra_readings')
+  const [{ latest } = { latest: new Date() }] = await query<{ latest: Date }>(
+    'select min(read_at) as latest from entra_readings',
+  )
   t.ok(Date.now() - latest.getTime() < 10_000, `the oldest reading is ${Date.now() - latest.getTime()} ms old`)
   await sleep(10_000)
   const asked = new Map<string, number>()
@@ -245,7 +341,11 @@ t.test('everybody is asked about once in an interval, spread over it', async (t)
     turns.add(Math.floor(at / 500))
   }
   t.equal(asked.size, 40)
-  t.comment(`40 people in ten seconds: ${[...asked.values()].reduce((sum, each) => sum + each, 0)} times asked, in ${turns.size} of 20 half seconds`)
+  t.comment(
+    `40 people in ten seconds: ${
+      [...asked.values()].reduce((sum, each) => sum + each, 0)
+    } times asked, in ${turns.size} of 20 half seconds`,
+  )
   t.ok(Math.max(...asked.values()) <= 2)
   t.ok(turns.size >= 8, 'not all at once')
 })
@@ -255,7 +355,11 @@ t.test('a sign-in during a reading is newer than the reading', async (t) => {
   const gus = await signIn('guest')
   gateway.entra.directory.removeMember(GROUP_IDS.readOnly, PERSON_IDS.guest)
   await age(2 * HOUR)
-  gateway.entra.faults.add({ on: 'graph', path: `${PERSON_IDS.guest}/transitiveMemberOf`, then: [{ kind: 'slow', ms: 1_000 }, { kind: 'status', status: 200, body: { value: [] } }] })
+  gateway.entra.faults.add({
+    on: 'graph',
+    path: `${PERSON_IDS.guest}/transitiveMemberOf`,
+    then: [{ kind: 'slow', ms: 1_000 }, { kind: 'status', status: 200, body: { value: [] } }],
+  })
   const passing = gateway.gateway.sync?.pass()
   while (gateway.entra.faults.waiting().length > 0) await sleep(10)
   gateway.entra.directory.addMember(GROUP_IDS.readOnly, PERSON_IDS.guest)

@@ -14,15 +14,25 @@ const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)<
 
 for (const tenantId of ['organizations', 'common']) {
   t.test(`several tenants, by ${tenantId}`, async (t) => {
-    const gateway = await startTestGateway(t, { config: { entra: { tenantId, allowedTenants: [DEMO_TENANT_ID, OTHER.toUpperCase()] } }, app: { signInAudience: 'AzureADMultipleOrgs' } })
+    const gateway = await startTestGateway(t, {
+      config: { entra: { tenantId, allowedTenants: [DEMO_TENANT_ID, OTHER.toUpperCase()] } },
+      app: { signInAudience: 'AzureADMultipleOrgs' },
+    })
     const query = await connect(t, gateway.databaseUrl)
     const { users } = gateway.entra.directory
     users.get(PERSON_IDS.guest)!.homeTenantId = OTHER
     users.get(PERSON_IDS.nobody)!.homeTenantId = STRANGE
 
     await t.test('whose tenant is listed signs in', async (t) => {
-      for (const person of [PERSON_IDS.staff, PERSON_IDS.guest]) t.equal((await gateway.signIn(person)).answer.status, 200)
-      t.same(await query('select tid, oid from identities order by tid desc'), [{ tid: OTHER, oid: PERSON_IDS.guest }, { tid: DEMO_TENANT_ID, oid: PERSON_IDS.staff }].sort((a, b) => a.tid < b.tid ? 1 : -1))
+      for (const person of [PERSON_IDS.staff, PERSON_IDS.guest]) {
+        t.equal((await gateway.signIn(person)).answer.status, 200)
+      }
+      t.same(
+        await query('select tid, oid from identities order by tid desc'),
+        [{ tid: OTHER, oid: PERSON_IDS.guest }, { tid: DEMO_TENANT_ID, oid: PERSON_IDS.staff }].sort((a, b) =>
+          a.tid < b.tid ? 1 : -1
+        ),
+      )
     })
 
     await t.test('whose is not does not, and nothing is written', async (t) => {
@@ -30,23 +40,57 @@ for (const tenantId of ['organizations', 'common']) {
       const { answer } = await gateway.signIn(PERSON_IDS.nobody)
       t.equal(answer.status, 403)
       t.equal(code(answer), 'id_token_issuer')
-      gateway.entra.faults.add({ on: 'token', then: { kind: 'mutateClaims', change: (claims) => { claims.iss = `${gateway.entra.url}/${OTHER}/v2.0` } } })
-      t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'id_token_issuer', 'the issuer of a listed tenant with another tenant\'s tid')
-      gateway.entra.faults.add({ on: 'token', then: { kind: 'mutateClaims', change: (claims) => { claims.tid = STRANGE } } })
+      gateway.entra.faults.add({
+        on: 'token',
+        then: {
+          kind: 'mutateClaims',
+          change: (claims) => {
+            claims.iss = `${gateway.entra.url}/${OTHER}/v2.0`
+          },
+        },
+      })
+      t.equal(
+        code((await gateway.signIn(PERSON_IDS.staff)).answer),
+        'id_token_issuer',
+        "the issuer of a listed tenant with another tenant's tid",
+      )
+      gateway.entra.faults.add({
+        on: 'token',
+        then: {
+          kind: 'mutateClaims',
+          change: (claims) => {
+            claims.tid = STRANGE
+          },
+        },
+      })
       t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'id_token_tenant')
       t.equal(await dump(query), before)
     })
 
     await t.test('the same object id and e-mail in another tenant are another person', async (t) => {
-      gateway.entra.faults.add({ on: 'token', then: { kind: 'mutateClaims', change: (claims) => { claims.tid = OTHER; claims.iss = `${gateway.entra.url}/${OTHER}/v2.0` } } })
+      gateway.entra.faults.add({
+        on: 'token',
+        then: {
+          kind: 'mutateClaims',
+          change: (claims) => {
+            claims.tid = OTHER
+            claims.iss = `${gateway.entra.url}/${OTHER}/v2.0`
+          },
+        },
+      })
       await gateway.signIn(PERSON_IDS.staff)
-      t.same(await query('select count(distinct user_id)::int as people from identities where oid = $1', [PERSON_IDS.staff]), [{ people: 2 }])
+      t.same(
+        await query('select count(distinct user_id)::int as people from identities where oid = $1', [PERSON_IDS.staff]),
+        [{ people: 2 }],
+      )
     })
   })
 }
 
 t.test('a registration of one tenant cannot be used by several', async (t) => {
-  const gateway = await startTestGateway(t, { config: { entra: { tenantId: 'organizations', allowedTenants: [DEMO_TENANT_ID] } } })
+  const gateway = await startTestGateway(t, {
+    config: { entra: { tenantId: 'organizations', allowedTenants: [DEMO_TENANT_ID] } },
+  })
   const { answer } = await gateway.signIn(PERSON_IDS.staff)
   t.match(answer.text, /AADSTS50194/, 'Entra ID says so on its own page')
 })

@@ -1,4 +1,5 @@
-// A certified OpenID provider in Entra's place: its paths and claims are Entra's by configuration, its code is not ours.
+// A certified OpenID provider in Entra's place: its paths and claims are Entra's by configuration, its code is not
+// ours.
 // node oidc-provider.mjs '{port,tenantId,clientId,clientSecret,redirectUri,scope,person}'
 import { createServer } from 'node:http'
 import { generateKeyPairSync } from 'node:crypto'
@@ -9,9 +10,21 @@ const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const RESOURCE = 'urn:graph'
 
 const provider = new Provider(`http://127.0.0.1:${port}/${tenantId}/v2.0`, {
-  clients: [{ client_id: clientId, client_secret: clientSecret, redirect_uris: [redirectUri], response_types: ['code'], grant_types: ['authorization_code'], token_endpoint_auth_method: 'client_secret_post', id_token_signed_response_alg: 'RS256' }],
+  clients: [{
+    client_id: clientId,
+    client_secret: clientSecret,
+    redirect_uris: [redirectUri],
+    response_types: ['code'],
+    grant_types: ['authorization_code'],
+    token_endpoint_auth_method: 'client_secret_post',
+    id_token_signed_response_alg: 'RS256',
+  }],
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'provider-key', use: 'sig', alg: 'RS256' }] },
-  routes: { authorization: `/${tenantId}/oauth2/v2.0/authorize`, token: `/${tenantId}/oauth2/v2.0/token`, jwks: `/${tenantId}/discovery/v2.0/keys` },
+  routes: {
+    authorization: `/${tenantId}/oauth2/v2.0/authorize`,
+    token: `/${tenantId}/oauth2/v2.0/token`,
+    jwks: `/${tenantId}/discovery/v2.0/keys`,
+  },
   pkce: { required: () => true },
   scopes: ['openid', 'profile', 'email', graphScope],
   claims: { openid: ['sub', 'tid', 'oid', 'ver', 'nbf'], profile: ['name', 'preferred_username'], email: ['email'] },
@@ -19,7 +32,16 @@ const provider = new Provider(`http://127.0.0.1:${port}/${tenantId}/v2.0`, {
   cookies: { keys: ['a key of this process alone'] },
   findAccount: (_ctx, id) => ({
     accountId: id,
-    claims: () => ({ sub: id, tid: tenantId, oid: id, ver: '2.0', nbf: Math.floor(Date.now() / 1000), name: person.name, preferred_username: person.upn, email: person.upn }),
+    claims: () => ({
+      sub: id,
+      tid: tenantId,
+      oid: id,
+      ver: '2.0',
+      nbf: Math.floor(Date.now() / 1000),
+      name: person.name,
+      preferred_username: person.upn,
+      email: person.upn,
+    }),
   }),
   loadExistingGrant: async (ctx) => {
     const grant = new ctx.oidc.provider.Grant({ clientId, accountId: ctx.oidc.session.accountId })
@@ -34,7 +56,12 @@ const provider = new Provider(`http://127.0.0.1:${port}/${tenantId}/v2.0`, {
       enabled: true,
       defaultResource: () => RESOURCE,
       useGrantedResource: () => true,
-      getResourceServerInfo: () => ({ scope: graphScope, audience: RESOURCE, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } }),
+      getResourceServerInfo: () => ({
+        scope: graphScope,
+        audience: RESOURCE,
+        accessTokenFormat: 'jwt',
+        jwt: { sign: { alg: 'RS256' } },
+      }),
     },
   },
   interactions: { url: (_ctx, { uid }) => `/interaction/${uid}` },
@@ -43,6 +70,9 @@ const provider = new Provider(`http://127.0.0.1:${port}/${tenantId}/v2.0`, {
 const answer = provider.callback()
 createServer((request, response) => {
   // The sign-in page: whoever comes is the person.
-  if (request.url.startsWith('/interaction/')) provider.interactionFinished(request, response, { login: { accountId: person.id } }).catch((error) => response.writeHead(500).end(String(error)))
-  else answer(request, response)
+  if (request.url.startsWith('/interaction/')) {
+    provider.interactionFinished(request, response, { login: { accountId: person.id } }).catch((error) =>
+      response.writeHead(500).end(String(error))
+    )
+  } else answer(request, response)
 }).listen(port, '127.0.0.1', () => console.log('listening'))

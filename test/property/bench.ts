@@ -40,11 +40,17 @@ const PATIENT = { entra: { loginBudget: '60s' }, log: { level: 'info' } } // a s
 export async function openBench(t: Test): Promise<Bench> {
   const [graphPort = 0] = await freePorts(1)
   const door = await openGraphDoor(t, graphPort)
-  const first = await startTestGateway(t, { seed: () => {}, groups: LOCAL_NAMES, entra: { graphPort, graphPublicUrl: door.url }, config: PATIENT })
+  const first = await startTestGateway(t, {
+    seed: () => {},
+    groups: LOCAL_NAMES,
+    entra: { graphPort, graphPublicUrl: door.url },
+    config: PATIENT,
+  })
   const pool = new pg.Pool({ connectionString: first.databaseUrl, max: 2 })
   pool.on('error', () => {})
   t.teardown(() => pool.end())
-  // Thousands of commits: waiting for the disk after each would be most of the time. Counts for connections made from now on.
+  // Thousands of commits: waiting for the disk after each would be most of the time. Counts for connections made from
+  // now on.
   await pool.query(`alter database ${new URL(first.databaseUrl).pathname.slice(1)} set synchronous_commit = off`)
   const dispatcher = new Agent({ keepAliveTimeout: 100 })
   t.teardown(() => dispatcher.destroy())
@@ -56,7 +62,10 @@ export async function restarted(bench: Bench, config: Record<string, unknown>): 
   return { ...bench, gateway: await bench.gateway.restart(config) }
 }
 
-function benchOver(gateway: TestGateway, { door, pool, dispatcher }: { door: GraphDoor, pool: pg.Pool, dispatcher: Agent }): Bench {
+function benchOver(
+  gateway: TestGateway,
+  { door, pool, dispatcher }: { door: GraphDoor, pool: pg.Pool, dispatcher: Agent },
+): Bench {
   const { directory } = gateway.entra
   const query: Bench['query'] = (statement, values) => pool.query(statement, values)
   return {
@@ -66,7 +75,16 @@ function benchOver(gateway: TestGateway, { door, pool, dispatcher }: { door: Gra
     addPerson(name = 'p') {
       const id = randomUUID()
       const upn = `${name}${id.slice(0, 8)}@contoso.example`
-      return directory.addUser({ id, displayName: upn, userPrincipalName: upn, mail: upn, accountEnabled: true, userType: 'Member', edov: true, signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z' }).id
+      return directory.addUser({
+        id,
+        displayName: upn,
+        userPrincipalName: upn,
+        mail: upn,
+        accountEnabled: true,
+        userType: 'Member',
+        edov: true,
+        signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z',
+      }).id
     },
     newBrowser: () => createBrowser({ dispatcher }),
     useMapping(rows) {
@@ -74,20 +92,44 @@ function benchOver(gateway: TestGateway, { door, pool, dispatcher }: { door: Gra
       config.groupMapping = rows
     },
     async useLocalGroups(names) {
-      await query('with gone as (delete from groups where name <> all($1::text[])) insert into groups (name) select unnest($1::text[]) on conflict do nothing', [names])
+      await query(
+        'with gone as (delete from groups where name <> all($1::text[])) insert into groups (name) select ' +
+          'unnest($1::text[]) on conflict do nothing',
+        [names],
+      )
     },
     toCallback,
-    signIn: async (browser, person) => browser.ask(await toCallback(browser, person), { headers: { accept: 'application/json' } }),
+    signIn: async (browser, person) =>
+      browser.ask(await toCallback(browser, person), { headers: { accept: 'application/json' } }),
     async stored(person) {
       const { rows: [row] } = await query(STORED, [person])
       return row && storedOf(row)
     },
     async byHand(person, change) {
-      if (change.do === 'assign') await query('insert into user_groups (user_id, group_id) select i.user_id, g.id from identities i, groups g where i.oid = $1 and g.name = $2 on conflict do nothing', [person, change.name])
-      if (change.do === 'unassign') await query('delete from user_groups where user_id = (select user_id from identities where oid = $1) and group_id = (select id from groups where name = $2)', [person, change.name])
-      if (change.do === 'create') await query('insert into groups (name) values ($1) on conflict do nothing', [change.name])
+      if (change.do === 'assign') {
+        await query(
+          'insert into user_groups (user_id, group_id) select i.user_id, g.id from identities i, groups g where ' +
+            'i.oid = $1 and g.name = $2 on conflict do nothing',
+          [person, change.name],
+        )
+      }
+      if (change.do === 'unassign') {
+        await query(
+          'delete from user_groups where user_id = (select user_id from identities where oid = $1) and group_id = ' +
+            '(select id from groups where name = $2)',
+          [person, change.name],
+        )
+      }
+      if (change.do === 'create') {
+        await query('insert into groups (name) values ($1) on conflict do nothing', [change.name])
+      }
       if (change.do === 'drop') await query('delete from groups where name = $1', [change.name])
-      if (change.do === 'flag') await query(`update users set is_${change.flag} = $2 where id = (select user_id from identities where oid = $1)`, [person, change.value])
+      if (change.do === 'flag') {
+        await query(
+          `update users set is_${change.flag} = $2 where id = (select user_id from identities where oid = $1)`,
+          [person, change.value],
+        )
+      }
     },
     async dump() {
       const { rows: [row] } = await query(DUMP)
@@ -102,14 +144,23 @@ function benchOver(gateway: TestGateway, { door, pool, dispatcher }: { door: Gra
   async function toCallback(browser: Browser, person: string): Promise<string> {
     const start = await browser.ask(`${gateway.url}/oauth2/start`)
     const { origin, searchParams } = new URL(start.location ?? '')
-    const back = await browser.ask(`${origin}/${DEMO_TENANT_ID}/login`, { method: 'POST', form: { ...Object.fromEntries(searchParams), person } })
+    const back = await browser.ask(`${origin}/${DEMO_TENANT_ID}/login`, {
+      method: 'POST',
+      form: { ...Object.fromEntries(searchParams), person },
+    })
     return back.location ?? assert.fail(`the simulated Entra answered ${back.status}`)
   }
 }
 
 /** What an application is told about whoever uses this browser; undefined where nobody is signed in. */
-export async function told({ gateway }: Bench, browser: Browser): Promise<(Rights & { user: string | null }) | undefined> {
-  const answer = await gateway.ask('/oauth2/auth', { browser, headers: { 'x-original-url': 'http://127.0.0.1:9999/x', 'x-original-method': 'GET' } })
+export async function told(
+  { gateway }: Bench,
+  browser: Browser,
+): Promise<(Rights & { user: string | null }) | undefined> {
+  const answer = await gateway.ask('/oauth2/auth', {
+    browser,
+    headers: { 'x-original-url': 'http://127.0.0.1:9999/x', 'x-original-method': 'GET' },
+  })
   if (answer.status === 401) return undefined
   assert.equal(answer.status, 200)
   const list = answer.headers.get('x-auth-request-groups') ?? assert.fail('no X-Auth-Request-Groups')
@@ -124,15 +175,27 @@ export async function told({ gateway }: Bench, browser: Browser): Promise<(Right
 }
 
 /** Rights after a login, in the database and at the door, against the oracle's. */
-export async function assertRights(bench: Bench, person: string, expected: { reading: readonly string[], rows: readonly Row[], browser: Browser, others?: readonly Browser[] }): Promise<Stored & { due: Verdict }> {
+export async function assertRights(
+  bench: Bench,
+  person: string,
+  expected: { reading: readonly string[], rows: readonly Row[], browser: Browser, others?: readonly Browser[] },
+): Promise<Stored & { due: Verdict }> {
   const found = await bench.stored(person) ?? assert.fail('the person is not in the database')
   const due = verdict(expected.reading, expected.rows, found.localGroups)
   const { groups, staff, superuser, causes, reading } = found
-  assert.deepEqual({ groups, staff, superuser, causes, reading }, { groups: due.groups, staff: due.staff, superuser: due.superuser, causes: due.causes, reading: expected.reading })
+  assert.deepEqual({ groups, staff, superuser, causes, reading }, {
+    groups: due.groups,
+    staff: due.staff,
+    superuser: due.superuser,
+    causes: due.causes,
+    reading: expected.reading,
+  })
   assert.deepEqual({ users: found.users, identities: found.identities }, { users: 1, identities: 1 })
   const answer = { user: found.username, groups: due.groups, staff: due.staff, superuser: due.superuser }
   assert.deepEqual(await told(bench, expected.browser), answer)
-  for (const other of expected.others ?? []) await eventually(async () => assert.deepEqual(await told(bench, other), answer))
+  for (const other of expected.others ?? []) {
+    await eventually(async () => assert.deepEqual(await told(bench, other), answer))
+  }
   return { ...found, due }
 }
 
@@ -141,10 +204,16 @@ export function readingOf(person: string, tenant: Tenant): string[] {
 }
 
 /** Log lines of logins since a mark: the one about each login, and the names that no local group bears. */
-export function loginLines({ gateway }: Bench, since: number): { summaries: Record<string, unknown>[], missing: string[] } {
+export function loginLines(
+  { gateway }: Bench,
+  since: number,
+): { summaries: Record<string, unknown>[], missing: string[] } {
   const lines = gateway.log.slice(since).filter(({ msg }) => String(msg).includes('Azure AD group mapping'))
   const names = lines.map(({ msg }) => /group not found locally: (.*)$/su.exec(String(msg))?.[1])
-  return { summaries: lines.filter((_, index) => names[index] === undefined), missing: names.filter((name) => name !== undefined).sort() }
+  return {
+    summaries: lines.filter((_, index) => names[index] === undefined),
+    missing: names.filter((name) => name !== undefined).sort(),
+  }
 }
 
 /** An older session follows within the bounds of the contract, not at the very same instant. */

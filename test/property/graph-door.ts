@@ -6,7 +6,10 @@ import { pipeline } from 'node:stream'
 import type { Test } from 'tap'
 
 /** `asked`: the simulator has not seen the question yet. `answered`: the answer is fixed, but has not left. */
-export interface Stop { readonly moment: 'asked' | 'answered', readonly page: number }
+export interface Stop {
+  readonly moment: 'asked' | 'answered'
+  readonly page: number
+}
 
 export interface Held {
   /** Somebody stands there. */
@@ -25,7 +28,10 @@ export interface GraphDoor {
   hold(stop: Stop): Held
 }
 
-interface Waiting extends Stop { readonly arrive: () => void, readonly released: Promise<void> }
+interface Waiting extends Stop {
+  readonly arrive: () => void
+  readonly released: Promise<void>
+}
 
 /** `simulator`: port on which the simulated Graph listens (or will listen). */
 export async function openGraphDoor(t: Test, simulator: number): Promise<GraphDoor> {
@@ -47,18 +53,30 @@ export async function openGraphDoor(t: Test, simulator: number): Promise<GraphDo
     door.onQuestion()
     await stopAt('asked', page)
     const path = question.url?.replace('$top=999', `$top=${door.pageSize}`)
-    const onward = request({ agent, host: '127.0.0.1', port: simulator, method: question.method, path, headers: question.headers })
+    const onward = request({
+      agent,
+      host: '127.0.0.1',
+      port: simulator,
+      method: question.method,
+      path,
+      headers: question.headers,
+    })
     onward.on('error', () => answer.destroy())
-    onward.on('response', async (found) => {
+    const passBack = async (found: IncomingMessage): Promise<void> => {
       await stopAt('answered', page)
       answer.writeHead(found.statusCode ?? 500, found.rawHeaders)
       pipeline(found, answer, () => {}) // a cut answer is cut on this side too
+    }
+    onward.on('response', (found) => {
+      void passBack(found)
     })
     answer.on('close', () => onward.destroy())
     question.pipe(onward)
   }
 
-  const server = createServer(pass)
+  const server = createServer((question, answer) => {
+    void pass(question, answer)
+  })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => {
     server.close()
@@ -88,6 +106,8 @@ export async function openGraphDoor(t: Test, simulator: number): Promise<GraphDo
 
 function signal(): { promise: Promise<void>, resolve: () => void } {
   let resolve = () => {}
-  const promise = new Promise<void>((done) => { resolve = done })
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
   return { promise, resolve }
 }

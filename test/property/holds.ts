@@ -7,7 +7,12 @@ const SEED = process.env.FC_SEED === undefined ? randomInt(2 ** 31) : Number(pro
 const TRIES = 300
 
 /** Runs a property; a failure shows the seed, the path and the smallest example that 300 more runs find. */
-export async function holds<T>(t: Test, arbitrary: fc.Arbitrary<T>, numRuns: number, check: (value: T) => Promise<void>): Promise<void> {
+export async function holds<T>(
+  t: Test,
+  arbitrary: fc.Arbitrary<T>,
+  numRuns: number,
+  check: (value: T) => Promise<void>,
+): Promise<void> {
   t.comment(`${numRuns} runs, FC_SEED=${SEED}`)
   let triesLeft: number | undefined
   const bounded = async (value: T): Promise<void> => {

@@ -23,16 +23,24 @@ export function createTenant(directory: Directory, person: string, wish: TenantW
   const kinds = new Map<string, Kind>()
   let edges: Edge[] = []
   const idOf = (n: number) => wish.kinds.length === 0 ? undefined : objectId(n % wish.kinds.length)
-  const isGroup = (id: string | undefined) => id !== undefined && (kinds.get(id) === 'group' || kinds.get(id) === 'unifiedGroup')
+  const isGroup = (id: string | undefined) =>
+    id !== undefined && (kinds.get(id) === 'group' || kinds.get(id) === 'unifiedGroup')
 
   const add = (id: string, kind: Kind) => {
     const unified = kind === 'unifiedGroup'
-    directory.addObject({ id, displayName: `Object ${id}`, type: unified ? 'group' : kind, securityEnabled: !unified, ...(unified ? { groupTypes: ['Unified'] } : {}) })
+    directory.addObject({
+      id,
+      displayName: `Object ${id}`,
+      type: unified ? 'group' : kind,
+      securityEnabled: !unified,
+      ...(unified ? { groupTypes: ['Unified'] } : {}),
+    })
     kinds.set(id, kind)
   }
   const link = (member: string, container: string | undefined) => {
     if (container === undefined || !kinds.has(container)) return
-    if (member !== person && (!isGroup(member) || kinds.get(container) === 'unifiedGroup')) return // Entra does not let it happen
+    // Entra does not let it happen
+    if (member !== person && (!isGroup(member) || kinds.get(container) === 'unifiedGroup')) return
     directory.addMember(container, member)
     edges.push({ member, container })
   }
@@ -49,7 +57,11 @@ export function createTenant(directory: Directory, person: string, wish: TenantW
   }
   const written = ({ of, object, writing }: RowWish): string => {
     const id = of === 'person' ? person : (of === 'object' ? idOf(object) : undefined) ?? strangeId(object)
-    return writing === 'lower' ? id : writing === 'upper' ? id.toUpperCase() : id.replace(/[a-f]/g, (letter, at: number) => at % 2 === 0 ? letter.toUpperCase() : letter)
+    return writing === 'lower'
+      ? id
+      : writing === 'upper'
+      ? id.toUpperCase()
+      : id.replace(/[a-f]/g, (letter, at: number) => at % 2 === 0 ? letter.toUpperCase() : letter)
   }
 
   wish.kinds.forEach((kind, n) => add(objectId(n), kind))
@@ -63,18 +75,33 @@ export function createTenant(directory: Directory, person: string, wish: TenantW
   return {
     person,
     kinds,
-    get edges() { return edges },
+    get edges() {
+      return edges
+    },
     change(change) {
       switch (change.do) {
-        case 'join': return link(person, idOf(change.object))
-        case 'leave': return unlink(person, idOf(change.object))
-        case 'delete': return remove(idOf(change.object))
-        case 'nest': return link(idOf(change.member) ?? person, idOf(change.container))
-        case 'unnest': return unlink(idOf(change.member) ?? person, idOf(change.container))
+        case 'join':
+          return link(person, idOf(change.object))
+        case 'leave':
+          return unlink(person, idOf(change.object))
+        case 'delete':
+          return remove(idOf(change.object))
+        case 'nest':
+          return link(idOf(change.member) ?? person, idOf(change.container))
+        case 'unnest':
+          return unlink(idOf(change.member) ?? person, idOf(change.container))
       }
     },
-    rows: (wishes) => wishes.map((wish) => ({ entraGroup: written(wish), groups: wish.groups, staff: wish.staff, superuser: wish.superuser })),
+    rows: (wishes) =>
+      wishes.map((wish) => ({
+        entraGroup: written(wish),
+        groups: wish.groups,
+        staff: wish.staff,
+        superuser: wish.superuser,
+      })),
     pages: (size) => Math.max(1, Math.ceil(directory.transitiveMemberOf(person).length / size)),
-    clear() { for (const id of [...directory.objects.keys()]) directory.removeObject(id) },
+    clear() {
+      for (const id of [...directory.objects.keys()]) directory.removeObject(id)
+    },
   }
 }

@@ -2,7 +2,15 @@
 // be written, and when two run at once.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import {
-  chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync,
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -23,7 +31,10 @@ if (process.argv[2] === 'wait') {
 }
 `
 
-interface Ended { readonly code: number | null, readonly output: string }
+interface Ended {
+  readonly code: number | null
+  readonly output: string
+}
 
 /** A checkout whose program prints one word at once, and another one that it loads when it is told to. */
 function checkout(t: Test): string {
@@ -52,7 +63,11 @@ function start(folder: string, script: string, args: readonly string[] = [], as:
 
 function end(child: ChildProcess): Promise<Ended> {
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part: Buffer) => { output += part.toString() })
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (part: Buffer) => {
+      output += part.toString()
+    })
+  }
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, output })))
 }
 
@@ -66,12 +81,17 @@ t.test('a command that starts or runs during a rebuild does its work', async (t)
   t.equal((await build(folder)).code, 0)
   t.same(await command(folder), { code: 0, output: 'first\n' })
   const running = start(folder, 'dist/cli.js', ['wait'])
-  t.teardown(() => { running.kill('SIGKILL') })
+  t.teardown(() => {
+    running.kill('SIGKILL')
+  })
   const ended = end(running)
   await new Promise((resolve) => running.stdout?.once('data', resolve))
   change(folder, 'second')
   const state = { done: false }
-  const rebuilt = build(folder).then((result) => { state.done = true; return result })
+  const rebuilt = build(folder).then((result) => {
+    state.done = true
+    return result
+  })
   const seen = new Set<string>()
   while (!state.done) {
     const { code, output } = await command(folder)

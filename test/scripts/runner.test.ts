@@ -11,7 +11,11 @@ const DEADLINE_MS = 60_000
 const [PASSES, FAILS, WAITS, EXITS] = ['runner-passes', 'failing-on-purpose', 'runner-waits', 'runner-exits']
   .map((name) => `test/fixtures/${name}.ts`) as [string, string, string, string]
 
-interface Runner { readonly process: ChildProcess, readonly output: () => string, readonly code: Promise<number | null> }
+interface Runner {
+  readonly process: ChildProcess
+  readonly output: () => string
+  readonly code: Promise<number | null>
+}
 
 function start(t: Test, args: readonly string[], more: Record<string, string> = {}): Runner {
   const env: Record<string, string | undefined> = { ...process.env, ...more }
@@ -20,7 +24,11 @@ function start(t: Test, args: readonly string[], more: Record<string, string> = 
   }
   const child = spawn(process.execPath, ['scripts/test.mjs', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => { output += chunk.toString() })
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+    })
+  }
   const code = new Promise<number | null>((resolve) => child.once('close', resolve))
   t.teardown(async () => {
     child.kill('SIGTERM')
@@ -45,7 +53,11 @@ t.test('results are counted, each file has a line, and the minutes of each suite
   t.equal(await runner.code, 1)
   t.match(runner.output(), `ok ${PASSES}  2 passed, 0 failed, 1 skipped`)
   t.match(runner.output(), `not ok ${FAILS}  0 passed, 1 failed`)
-  t.match(runner.output(), /fileName: test\/fixtures\/failing-on-purpose\.ts\n +lineNumber: 4\n/, 'the place in the source')
+  t.match(
+    runner.output(),
+    /fileName: test\/fixtures\/failing-on-purpose\.ts\n +lineNumber: 4\n/,
+    'the place in the source',
+  )
   t.match(runner.output(), /\nMinutes of each suite:\n +\d+\.\d {2}test\/fixtures \(2 files\)\n/)
   t.equal(lastLine(runner.output()), '2 passed, 1 failed, 1 skipped')
 })
@@ -66,7 +78,8 @@ t.test('where nothing may be skipped, the suite that needs a Docker engine may b
   t.teardown(() => rmSync(home, { recursive: true, force: true }))
   chmodSync(home, 0o711) // started by root, PostgreSQL runs as another user
   const runner = start(t, ['test/e2e/compose.test.ts'], {
-    GATEHOUSE_TEST_REQUIRE_ALL: '1', XDG_CACHE_HOME: home, // where no images are
+    GATEHOUSE_TEST_REQUIRE_ALL: '1',
+    XDG_CACHE_HOME: home, // where no images are
   })
   t.equal(await runner.code, 0)
   t.match(runner.output(), 'The compose files were not run on an engine: the images are not there')
@@ -92,7 +105,10 @@ for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]
     chmodSync(home, 0o711) // started by root, PostgreSQL runs as another user
     const notes = join(home, 'notes')
     const runner = start(t, ['--jobs=1', PASSES, WAITS, FAILS], { TMPDIR: home, RUNNER_NOTES: notes })
-    t.ok(await until(() => existsSync(notes) && readFileSync(notes, 'utf8').endsWith('}'), DEADLINE_MS), runner.output())
+    t.ok(
+      await until(() => existsSync(notes) && readFileSync(notes, 'utf8').endsWith('}'), DEADLINE_MS),
+      runner.output(),
+    )
     const left = JSON.parse(readFileSync(notes, 'utf8')) as { home: string, pid: number }
     t.ok(existsSync(left.home) && runs(left.pid))
     runner.process.kill(signal)
@@ -104,6 +120,9 @@ for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]
     t.match(lastLine(runner.output()), /^\d passed, \d failed, 1 skipped$/, 'of those that ran')
     t.notMatch(lastLine(runner.output()), /^0 passed/)
     t.ok(await until(() => !runs(left.pid), DEADLINE_MS), 'the program that a test had started')
-    t.ok(await until(() => readdirSync(home).every((name) => name === 'notes'), DEADLINE_MS), readdirSync(home).join(' '))
+    t.ok(
+      await until(() => readdirSync(home).every((name) => name === 'notes'), DEADLINE_MS),
+      readdirSync(home).join(' '),
+    )
   })
 }

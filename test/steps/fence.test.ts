@@ -16,7 +16,14 @@ const INPUT = { claims: {}, groupIds: [], plan: { details: {} } } as never
 async function running(t: Test, source: string, timeoutMs = 5_000) {
   const printed: string[] = []
   const path = join(t.testdir({ 'step.js': source, 'gatehouse.yaml': 'session: {}\n' }), 'step.js')
-  const steps = createOwnSteps({ log: { info: ({ line }) => { printed.push(line) } }, timeoutMs })
+  const steps = createOwnSteps({
+    log: {
+      info: ({ line }) => {
+        printed.push(line)
+      },
+    },
+    timeoutMs,
+  })
   t.teardown(() => steps.close())
   const file = { name: './step.js', path, sha256: createHash('sha256').update(source).digest('hex') }
   await steps.prepare([file])
@@ -33,7 +40,9 @@ import { createRequire } from 'node:module'
 import process from 'node:process'
 const require = createRequire('/')
 const home = ${JSON.stringify(process.cwd())}
-const attempts = { ${Object.entries(statements).map(([name, statement]) => `${JSON.stringify(name)}: async () => ${statement}`).join(',\n')} }
+const attempts = { ${
+  Object.entries(statements).map(([name, statement]) => `${JSON.stringify(name)}: async () => ${statement}`).join(',\n')
+} }
 export default async () => {
   const outcome = {}
   for (const [name, attempt] of Object.entries(attempts)) {
@@ -42,7 +51,10 @@ export default async () => {
   console.log(JSON.stringify(outcome))
 }`
 
-async function outcomes(t: Test, statements: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>> {
+async function outcomes(
+  t: Test,
+  statements: Readonly<Record<string, string>>,
+): Promise<Readonly<Record<string, string>>> {
   const { ask, printed } = await running(t, attempts(statements))
   await ask()
   while (printed.length === 0) await sleep(10)
@@ -64,7 +76,9 @@ t.test('a step reads no file: not the environment of the gateway, not the config
     'writing': 'fs.promises.writeFile("/tmp/gatehouse-step-was-here", "")',
     'a report': 'process.report.writeReport("/tmp/gatehouse-step-report.json")',
   }
-  for (const [name, outcome] of Object.entries(await outcomes(t, statements))) t.equal(outcome, 'ERR_ACCESS_DENIED', name)
+  for (const [name, outcome] of Object.entries(await outcomes(t, statements))) {
+    t.equal(outcome, 'ERR_ACCESS_DENIED', name)
+  }
   const database = 'import("node:sqlite").then(({ DatabaseSync }) => new DatabaseSync("/tmp/gatehouse-step.db"))'
   t.match((await outcomes(t, { database })).database, /^ERR_(UNKNOWN_BUILTIN_MODULE|ACCESS_DENIED)$/)
 })
@@ -77,17 +91,21 @@ t.test('a step starts nothing: no psql, no shell, no thread, no native code, no 
     'a thread': 'new threads.Worker("1", { eval: true })',
     'a debugger': 'inspector.open(0)',
     'a debugger session': 'new inspector.Session().connect()',
-    'WebAssembly with the file system': 'import("node:wasi").then(({ WASI }) => new WASI({ version: "preview1", preopens: { "/": "/" } }))',
+    'WebAssembly with the file system':
+      'import("node:wasi").then(({ WASI }) => new WASI({ version: "preview1", preopens: { "/": "/" } }))',
   }
-  for (const [name, outcome] of Object.entries(await outcomes(t, statements))) t.equal(outcome, 'ERR_ACCESS_DENIED', name)
+  for (const [name, outcome] of Object.entries(await outcomes(t, statements))) {
+    t.equal(outcome, 'ERR_ACCESS_DENIED', name)
+  }
 })
 
 t.test('a step sends no signal: one of them would open the debugger of the gateway', async (t) => {
   const statements = {
     'kill': 'process.kill(process.ppid, 0)',
     'the function below it': 'process._kill(process.ppid, 0)',
-    'the debugger\'s signal': 'process._debugProcess(process.ppid)',
-    'an imported kill': 'import("node:process").then((module) => (module.kill ?? module.default.kill)(process.ppid, 0))',
+    "the debugger's signal": 'process._debugProcess(process.ppid)',
+    'an imported kill':
+      'import("node:process").then((module) => (module.kill ?? module.default.kill)(process.ppid, 0))',
     'a binding': 'process.binding("process_wrap").length',
     'native code': 'process.dlopen({}, "/x.node")',
   }
@@ -99,10 +117,13 @@ t.test('the environment is empty, and the network is open', async (t) => {
   t.teardown(() => server.close())
   await new Promise((resolve) => server.once('listening', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-  const { ask, printed } = await running(t, `export default async () => {
+  const { ask, printed } = await running(
+    t,
+    `export default async () => {
     const text = await fetch(${JSON.stringify(url)}).then((answer) => answer.text())
     console.log(JSON.stringify({ text, env: Object.keys(process.env) }))
-  }`)
+  }`,
+  )
   await ask()
   while (printed.length === 0) await sleep(10)
   t.strictSame(JSON.parse(printed.join('')), { text: 'directory', env: [] })
@@ -117,8 +138,12 @@ t.test('what a step writes in place of answers costs its own login, and no memor
   }
   for (const [name, line] of Object.entries(lines)) {
     const detail = name.startsWith('an answer') ? /took longer/ : /ended its process/
-    const { ask } = await running(t, `import { writeSync } from 'node:fs'
-      export default () => { try { writeSync(3, ${line}) } catch {} return new Promise(() => {}) }`, 1_000)
+    const { ask } = await running(
+      t,
+      `import { writeSync } from 'node:fs'
+      export default () => { try { writeSync(3, ${line}) } catch {} return new Promise(() => {}) }`,
+      1_000,
+    )
     await t.rejects(ask(), { code: 'step_failed', message: detail }, name)
     await t.rejects(ask(), { code: 'step_failed' }, `${name}: the next login asks a new process`)
   }
@@ -127,7 +152,11 @@ t.test('what a step writes in place of answers costs its own login, and no memor
 t.test('the permission model has another name by version; without it no step runs', async (t) => {
   t.strictSame(fence(new Set(['--experimental-permission'])), ['--experimental-permission'], 'Node 20')
   const sqlite = ['--permission', '--no-experimental-sqlite']
-  t.strictSame(fence(new Set(['--experimental-permission', '--permission', '--experimental-sqlite'])), sqlite, 'Node 22 and 24')
+  t.strictSame(
+    fence(new Set(['--experimental-permission', '--permission', '--experimental-sqlite'])),
+    sqlite,
+    'Node 22 and 24',
+  )
   t.strictSame(fence(new Set(['--permission', '--allow-net'])), ['--permission', '--allow-net'], 'Node 25')
   t.equal(fence(new Set()), undefined)
 })
@@ -144,8 +173,12 @@ t.test('a step does not outlive a gateway that is killed', async (t) => {
       const file = ${JSON.stringify(file)}
       await steps.prepare([file])
       await steps.step(file).run(${JSON.stringify(INPUT)})`
-    const gateway = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: ['ignore', 'pipe', 'inherit'] })
-    const pid = await new Promise<number>((resolve) => gateway.stdout.once('data', (text: Buffer) => resolve(Number(text))))
+    const gateway = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const pid = await new Promise<number>((resolve) =>
+      gateway.stdout.once('data', (text: Buffer) => resolve(Number(text)))
+    )
     t.ok(runs(pid), `it ${name}`)
     gateway.kill('SIGKILL')
     for (let tries = 0; tries < 500 && runs(pid); tries++) await sleep(20)

@@ -1,4 +1,5 @@
-// Steps of the operator's own, in whole logins: what they see, what they may do, and that none can harm more than a login.
+// Steps of the operator's own, in whole logins: what they see, what they may do, and that none can harm more than a
+// login.
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,26 +20,41 @@ const NAMES = Object.keys(STEPS)
 const before = (step: string): string[] => NAMES.flatMap((name) => name === step ? ['./my-step.js', name] : [name])
 const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
 
-const withStep = (t: Test, source: string, options: TestGatewayOptions & { at?: string } = {}) => startTestGateway(t, {
-  ...options, files: { 'my-step.js': source }, config: { pipeline: before(options.at ?? 'get_username'), ...options.config },
-})
+const withStep = (t: Test, source: string, options: TestGatewayOptions & { at?: string } = {}) =>
+  startTestGateway(t, {
+    ...options,
+    files: { 'my-step.js': source },
+    config: { pipeline: before(options.at ?? 'get_username'), ...options.config },
+  })
 
 t.test('a step sees claims, groups and the plan; no token, no secret, no environment', async (t) => {
-  const gateway = await withStep(t, 'export default (input) => { console.log(JSON.stringify({ input, env: process.env, argv: process.argv.length })) }', { at: 'azuread_map_groups' })
+  const gateway = await withStep(
+    t,
+    'export default (input) => { console.log(JSON.stringify({ input, env: process.env, argv: process.argv.length })) }',
+    { at: 'azuread_map_groups' },
+  )
   t.equal((await gateway.signIn(PERSON_IDS.nested)).answer.status, 200)
   const printed = gateway.log.find((line) => line.step === './my-step.js')
-  const { input, env } = JSON.parse(String(printed?.line)) as { input: Record<string, Record<string, unknown>>, env: object }
+  const { input, env } = JSON.parse(String(printed?.line)) as {
+    input: Record<string, Record<string, unknown>>
+    env: object
+  }
   t.strictSame(Object.keys(env), [])
   t.strictSame(Object.keys(input), ['claims', 'groupIds', 'plan'])
   t.match(input.claims, { oid: PERSON_IDS.nested, preferred_username: 'nina.nested@contoso.example' })
   t.match(input.plan, { username: 'nina.nested@contoso.example', origin: 'created', details: { name: 'Nina Nested' } })
   t.ok(Object.values(input.groupIds ?? {}).includes(GROUP_IDS.networkEngineers), 'a nested group')
   const text = String(printed?.line)
-  for (const secret of [CLIENT_SECRET, SESSION_SECRET, 'access_token', 'id_token', '"code"', 'eyJ']) t.notOk(text.includes(secret), secret)
+  for (const secret of [CLIENT_SECRET, SESSION_SECRET, 'access_token', 'id_token', '"code"', 'eyJ']) {
+    t.notOk(text.includes(secret), secret)
+  }
 })
 
 t.test('a step refuses with a sentence of its own, and nothing has changed', async (t) => {
-  const gateway = await withStep(t, 'export default async ({ claims }) => claims.acct === 1 ? { refuse: \'Guests <b>wait</b> outside.\' } : undefined')
+  const gateway = await withStep(
+    t,
+    "export default async ({ claims }) => claims.acct === 1 ? { refuse: 'Guests <b>wait</b> outside.' } : undefined",
+  )
   const query = await connect(t, gateway.databaseUrl)
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
   const stored = await dump(query)
@@ -52,17 +68,31 @@ t.test('a step refuses with a sentence of its own, and nothing has changed', asy
 })
 
 t.test('a step says how somebody is called; the name is cleaned and made unique as ever', async (t) => {
-  const gateway = await withStep(t, 'export default () => ({ details: { usernameSource: \'crew\', name: \'Crew Member\', familyName: null } })')
+  const gateway = await withStep(
+    t,
+    "export default () => ({ details: { usernameSource: 'crew', name: 'Crew Member', familyName: null } })",
+  )
   const query = await connect(t, gateway.databaseUrl)
   for (const person of [PERSON_IDS.staff, PERSON_IDS.guest]) await gateway.signIn(person)
-  const people = await query<{ username: string }>('select username, name, family_name from users order by length(username)')
+  const people = await query<{ username: string }>(
+    'select username, name, family_name from users order by length(username)',
+  )
   t.match(people, [{ username: 'crew', name: 'Crew Member', family_name: null }, { username: /^crew-[0-9a-f]{8}$/ }])
 })
 
 t.test('what a step does to its copies changes nothing', async (t) => {
-  const gateway = await withStep(t, `export default (input) => {
-    input.groupIds.push('${'1'.repeat(8)}-0000-0000-0000-000000000000'); input.claims.oid = 'x'; input.plan.user = { id: 'x' }; input.plan.details.emailVerified = true
-  }`, { config: { groupMapping: [{ entraGroup: '11111111-0000-0000-0000-000000000000', superuser: true, staff: true }] } })
+  const gateway = await withStep(
+    t,
+    `export default (input) => {
+    input.groupIds.push('${'1'.repeat(8)}-0000-0000-0000-000000000000')
+    input.claims.oid = 'x'
+    input.plan.user = { id: 'x' }
+    input.plan.details.emailVerified = true
+  }`,
+    {
+      config: { groupMapping: [{ entraGroup: '11111111-0000-0000-0000-000000000000', superuser: true, staff: true }] },
+    },
+  )
   const query = await connect(t, gateway.databaseUrl)
   t.equal((await gateway.signIn(PERSON_IDS.guest)).answer.status, 200)
   t.match(await query('select is_superuser, email_verified from users'), [{ is_superuser: false }])
@@ -71,11 +101,33 @@ t.test('what a step does to its copies changes nothing', async (t) => {
 
 t.test('an answer that is none fails the login, and nothing has changed', async (t) => {
   const nonsense: readonly string[] = [
-    'true', '"yes"', '42', '[]', '{}', '() => {}', '{ then: 1, refuse: "x" }', 'Symbol.iterator',
-    '{ grants: { groups: [], staff: [], superuser: [{ row: 1 }] } }', '{ user: { id: "1" } }', '{ refuse: "" }', '{ refuse: true }', '{ refuse: "a\\nb" }', '{ refuse: "x".repeat(201) }', '{ refuse: "\\u202Eevil" }',
-    '{ details: null }', '{ details: [] }', '{ details: { email: "boss@contoso.example" } }', '{ details: { emailVerified: true } }', '{ details: { usernameSource: null } }', '{ details: { name: 1 } }', '{ refuse: "x", details: {} }',
+    'true',
+    '"yes"',
+    '42',
+    '[]',
+    '{}',
+    '() => {}',
+    '{ then: 1, refuse: "x" }',
+    'Symbol.iterator',
+    '{ grants: { groups: [], staff: [], superuser: [{ row: 1 }] } }',
+    '{ user: { id: "1" } }',
+    '{ refuse: "" }',
+    '{ refuse: true }',
+    '{ refuse: "a\\nb" }',
+    '{ refuse: "x".repeat(201) }',
+    '{ refuse: "\\u202Eevil" }',
+    '{ details: null }',
+    '{ details: [] }',
+    '{ details: { email: "boss@contoso.example" } }',
+    '{ details: { emailVerified: true } }',
+    '{ details: { usernameSource: null } }',
+    '{ details: { name: 1 } }',
+    '{ refuse: "x", details: {} }',
   ]
-  const gateway = await withStep(t, `const answers = [${nonsense.join(', ')}]; let n = 0; export default () => answers[n++]`)
+  const gateway = await withStep(
+    t,
+    `const answers = [${nonsense.join(', ')}]; let n = 0; export default () => answers[n++]`,
+  )
   const query = await connect(t, gateway.databaseUrl)
   const stored = await dump(query)
   for (const answer of nonsense) {
@@ -104,7 +156,11 @@ t.test('a step that throws, hangs, loops, exits or eats memory fails its login a
   }
   for (const [name, statement] of Object.entries(harm)) {
     await t.test(name, async (t) => {
-      const gateway = await withStep(t, `export default ({ claims }) => { if (claims.oid === '${PERSON_IDS.guest}') { ${statement} } }`, { stepTimeoutMs: 700 })
+      const gateway = await withStep(
+        t,
+        `export default ({ claims }) => { if (claims.oid === '${PERSON_IDS.guest}') { ${statement} } }`,
+        { stepTimeoutMs: 700 },
+      )
       const query = await connect(t, gateway.databaseUrl)
       const { browser } = await gateway.signIn(PERSON_IDS.staff)
       const stored = await dump(query)
@@ -130,7 +186,9 @@ t.test('a module that cannot be loaded stops the start, and says so', async (t) 
     'it imports another file': 'import "./other.js"; export default () => {}',
     'it imports an address': 'import "https://127.0.0.1:1/step.js"; export default () => {}',
   }
-  for (const [name, source] of Object.entries(cases)) await t.rejects(withStep(t, source), { code: 'step_unusable', facts: { step: './my-step.js' } }, name)
+  for (const [name, source] of Object.entries(cases)) {
+    await t.rejects(withStep(t, source), { code: 'step_unusable', facts: { step: './my-step.js' } }, name)
+  }
 })
 
 t.test('a file that others could have written, or that is not beside the configuration, is refused', async (t) => {
@@ -140,28 +198,62 @@ t.test('a file that others could have written, or that is not beside the configu
   mkdirSync(join(directory, 'open'))
   const refusals = (step: string, at = directory): string[] => {
     const file = join(at, 'gatehouse.yaml')
-    const pipeline = before('get_username').map((name) => name === './my-step.js' ? JSON.stringify(step) : name).join(', ')
+    const pipeline = before('get_username').map((name) => name === './my-step.js' ? JSON.stringify(step) : name).join(
+      ', ',
+    )
     writeFileSync(file, `${example.replace(/^pipeline:[^\]]*\]\n/m, '')}\npipeline: [${pipeline}]\n`)
     try {
-      loadConfig(file, { env: { ENTRA_TENANT_ID: PERSON_IDS.staff, ENTRA_CLIENT_ID: PERSON_IDS.guest, ENTRA_CLIENT_SECRET: 'abc~def', DATABASE_URL: 'postgres://gatehouse@db/gatehouse', SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv', KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua' } })
+      loadConfig(file, {
+        env: {
+          ENTRA_TENANT_ID: PERSON_IDS.staff,
+          ENTRA_CLIENT_ID: PERSON_IDS.guest,
+          ENTRA_CLIENT_SECRET: 'abc~def',
+          DATABASE_URL: 'postgres://gatehouse@db/gatehouse',
+          SESSION_SECRET: 'q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv',
+          KEY_ENCRYPTION_SECRET: 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua',
+        },
+      })
       return []
     } catch (error) {
-      return error instanceof ConfigError ? error.problems.map((problem) => `${problem.path} ${problem.code}`) : [String(error)]
+      return error instanceof ConfigError
+        ? error.problems.map((problem) => `${problem.path} ${problem.code}`)
+        : [String(error)]
     }
   }
-  const write = (at: string, mode: number): void => { writeFileSync(at, 'export default () => {}'); chmodSync(at, mode) }
+  const write = (at: string, mode: number): void => {
+    writeFileSync(at, 'export default () => {}')
+    chmodSync(at, mode)
+  }
   write(join(directory, 'mine.js'), 0o644)
   t.strictSame(refusals('./mine.js'), [], 'a proper one is accepted')
   write(join(directory, 'open.js'), 0o646)
   t.strictSame(refusals('./open.js'), ['pipeline[3] step_file_open'])
   write(join(directory, 'open', 'mine.js'), 0o644)
   chmodSync(join(directory, 'open'), 0o777)
-  t.strictSame(refusals('./mine.js', join(directory, 'open')), ['pipeline[3] step_file_open'], 'whoever may write to the directory may replace the file')
+  t.strictSame(
+    refusals('./mine.js', join(directory, 'open')),
+    ['pipeline[3] step_file_open'],
+    'whoever may write to the directory may replace the file',
+  )
   chmodSync(join(directory, 'open'), 0o1777)
   t.strictSame(refusals('./mine.js', join(directory, 'open')), [], 'but not where only its owner may')
   t.strictSame(refusals('./missing.js'), ['pipeline[3] step_file_missing'])
-  for (const elsewhere of ['../mine.js', './open/mine.js', '/etc/mine.js', './mine.ts', './..js/x.js', 'C:\\mine.js', './mine.js?x']) t.match(refusals(elsewhere), [/step_(path|url|unknown)$/], elsewhere)
-  for (const address of ['https://contoso.example/mine.js', 'data:text/javascript,x', 'file:///etc/mine.js', 'node:fs']) t.strictSame(refusals(address), ['pipeline[3] step_url'], address)
+  for (
+    const elsewhere of [
+      '../mine.js',
+      './open/mine.js',
+      '/etc/mine.js',
+      './mine.ts',
+      './..js/x.js',
+      'C:\\mine.js',
+      './mine.js?x',
+    ]
+  ) t.match(refusals(elsewhere), [/step_(path|url|unknown)$/], elsewhere)
+  for (
+    const address of ['https://contoso.example/mine.js', 'data:text/javascript,x', 'file:///etc/mine.js', 'node:fs']
+  ) {
+    t.strictSame(refusals(address), ['pipeline[3] step_url'], address)
+  }
 })
 
 t.test('only the bytes that were checked run', async (t) => {
@@ -169,7 +261,10 @@ t.test('only the bytes that were checked run', async (t) => {
   const path = join(directory, 'step.js')
   writeFileSync(path, 'export default () => {}')
   const steps = createOwnSteps({ log: { info: () => {} } })
-  t.teardown(async () => { await steps.close(); rmSync(directory, { recursive: true }) })
+  t.teardown(async () => {
+    await steps.close()
+    rmSync(directory, { recursive: true })
+  })
   await t.rejects(steps.prepare([{ name: './step.js', path, sha256: '0'.repeat(64) }]), { code: 'step_unusable' })
   t.type(await steps.prepare([]).catch((error: unknown) => error), 'undefined')
 })

@@ -17,7 +17,9 @@ type Outcome = string
 /** `plain`, `tls` with what was verified, or the reason of a refusal. */
 async function outcome(url: string): Promise<Outcome> {
   return await withClient(url, 'test', async (client, link) => {
-    const { rows: [row] } = await client.query<{ ssl: boolean }>('select ssl from pg_stat_ssl where pid = pg_backend_pid()')
+    const { rows: [row] } = await client.query<{ ssl: boolean }>(
+      'select ssl from pg_stat_ssl where pid = pg_backend_pid()',
+    )
     if (row?.ssl !== link.encrypted) return 'the two sides differ'
     return link.encrypted ? `tls, ${link.verified} verified` : 'plain'
   }).catch((error: unknown) => error instanceof GatehouseError ? String(error.facts.reason) : String(error))
@@ -29,9 +31,18 @@ t.test('every sslmode, as libpq means it', async (t) => {
   t.teardown(() => rmSync(home, { recursive: true, force: true }))
   const strangers = join(home, 'strangers.pem')
   writeFileSync(strangers, createServerIdentity(['localhost']).caPem)
-  await server.run("create role person login password 'right-password'", "create role plain login password 'right-password'")
-  await server.admit('hostssl all person 127.0.0.1/32 scram-sha-256', 'host all person 127.0.0.1/32 reject', 'hostnossl all plain 127.0.0.1/32 scram-sha-256', 'host all plain 127.0.0.1/32 reject')
-  const at = (query: string, user?: string) => server.urlOf({ host: '127.0.0.1', query, ...(user === undefined ? {} : { user }) })
+  await server.run(
+    "create role person login password 'right-password'",
+    "create role plain login password 'right-password'",
+  )
+  await server.admit(
+    'hostssl all person 127.0.0.1/32 scram-sha-256',
+    'host all person 127.0.0.1/32 reject',
+    'hostnossl all plain 127.0.0.1/32 scram-sha-256',
+    'host all plain 127.0.0.1/32 reject',
+  )
+  const at = (query: string, user?: string) =>
+    server.urlOf({ host: '127.0.0.1', query, ...(user === undefined ? {} : { user }) })
   const own = `sslrootcert=${encodeURIComponent(server.caFile)}`
   const other = `sslrootcert=${encodeURIComponent(strangers)}`
 
@@ -75,13 +86,27 @@ t.test('every sslmode, as libpq means it', async (t) => {
     t.equal(await outcome(at('sslmode=disable', 'person')), 'access')
     t.equal(await outcome(at('', 'plain')), 'plain')
     t.equal(await outcome(at('sslmode=require', 'plain')), 'access')
-    t.equal(await outcome(server.urlOf({ host: '127.0.0.1', user: 'person', password: 'wrong', query: 'sslmode=allow' })), 'password')
+    t.equal(
+      await outcome(server.urlOf({ host: '127.0.0.1', user: 'person', password: 'wrong', query: 'sslmode=allow' })),
+      'password',
+    )
   })
 
   await t.test('the pool and its transactions', async (t) => {
-    const database = openDatabase({ url: server.urlOf({ host: 'localhost', query: `sslmode=verify-full&${own}` }), poolSize: 3 })
+    const database = openDatabase({
+      url: server.urlOf({ host: 'localhost', query: `sslmode=verify-full&${own}` }),
+      poolSize: 3,
+    })
     const big = 'x'.repeat(300_000)
-    const answers = await Promise.all(Array.from({ length: 9 }, () => database.transaction(async (tx) => (await tx.execute<{ size: number }>(`select length('${big}') as size`)).rows[0]?.size)))
+    const answers = await Promise.all(
+      Array.from(
+        { length: 9 },
+        () =>
+          database.transaction(async (tx) =>
+            (await tx.execute<{ size: number }>(`select length('${big}') as size`)).rows[0]?.size
+          ),
+      ),
+    )
     t.strictSame(answers, Array.from({ length: 9 }, () => big.length))
     await database.close()
   })
@@ -96,8 +121,10 @@ t.test('every sslmode, as libpq means it', async (t) => {
   })
 })
 
-t.test('what came in clear with the server\'s yes to TLS is never taken for its word', async (t) => {
-  const server = createServer((socket) => { socket.on('error', () => {}).once('data', () => socket.write('SR\0\0\0\b\0\0\0\0')) })
+t.test("what came in clear with the server's yes to TLS is never taken for its word", async (t) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {}).once('data', () => socket.write('SR\0\0\0\b\0\0\0\0'))
+  })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
@@ -106,12 +133,18 @@ t.test('what came in clear with the server\'s yes to TLS is never taken for its 
 
 t.test('no part of an address that cannot be read is repeated', async (t) => {
   const addresses = [
-    'postgres://gatehouse:p@ss/w0rd-of-mine@db/gatehouse', 'postgres://gatehouse:p@ss/w0rd-of-mine#rd@db/gatehouse',
-    'postgres://gatehouse:w0rd-of-mine#rd@db/gatehouse', 'postgres://gatehouse:w0rd-of-mine/rd@db/gatehouse',
-    'postgres://gatehouse:w0rd-of-mine?rd@db/gatehouse', 'postgres://gatehouse:12/w0rd-of-mine@db/gatehouse',
-    'postgres://gatehouse:p@1/w0rd-of-mine?a=b@db/gatehouse', 'postgres://gatehouse:12?w0rd-of-mine=1@db/gatehouse',
-    'postgres://gatehouse:w0rd-of-mine%@db/gatehouse', 'postgres://gatehouse:w0rd-of-mine%E4@db/gatehouse',
-    'postgres://gatehouse:w0rd-of-mine', 'postgres://gatehouse:p@ss#w0rd-of-mine',
+    'postgres://gatehouse:p@ss/w0rd-of-mine@db/gatehouse',
+    'postgres://gatehouse:p@ss/w0rd-of-mine#rd@db/gatehouse',
+    'postgres://gatehouse:w0rd-of-mine#rd@db/gatehouse',
+    'postgres://gatehouse:w0rd-of-mine/rd@db/gatehouse',
+    'postgres://gatehouse:w0rd-of-mine?rd@db/gatehouse',
+    'postgres://gatehouse:12/w0rd-of-mine@db/gatehouse',
+    'postgres://gatehouse:p@1/w0rd-of-mine?a=b@db/gatehouse',
+    'postgres://gatehouse:12?w0rd-of-mine=1@db/gatehouse',
+    'postgres://gatehouse:w0rd-of-mine%@db/gatehouse',
+    'postgres://gatehouse:w0rd-of-mine%E4@db/gatehouse',
+    'postgres://gatehouse:w0rd-of-mine',
+    'postgres://gatehouse:p@ss#w0rd-of-mine',
   ]
   for (const address of addresses) {
     const read = readDatabaseAddress(address)

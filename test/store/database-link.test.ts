@@ -3,7 +3,12 @@ import t from 'tap'
 import { databaseFits, type DatabaseSeen } from '../../src/checks/database.js'
 
 const SEEN: DatabaseSeen = {
-  timeMs: Date.now(), version: '18.0', pending: [], local: false, readOnly: undefined, noRights: undefined,
+  timeMs: Date.now(),
+  version: '18.0',
+  pending: [],
+  local: false,
+  readOnly: undefined,
+  noRights: undefined,
   link: { encrypted: false, protocol: undefined, verified: 'nothing' },
 }
 
@@ -19,9 +24,13 @@ t.test('a plain link is warned of where it leaves this machine', async (t) => {
 })
 
 t.test('of an encrypted link it says what was verified', async (t) => {
-  for (const [verified, says] of [
-    ['nothing', /TLSv1\.3\); the server's certificate is not verified/], ['authority', /its name apart/], ['name', /is verified$/],
-  ] as const) {
+  for (
+    const [verified, says] of [
+      ['nothing', /TLSv1\.3\); the server's certificate is not verified/],
+      ['authority', /its name apart/],
+      ['name', /is verified$/],
+    ] as const
+  ) {
     const found = await linkFinding({ link: { encrypted: true, protocol: 'TLSv1.3', verified } })
     t.match(found, { state: 'ok', says }, verified)
   }

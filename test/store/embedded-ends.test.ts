@@ -2,7 +2,14 @@
 // it ends or cannot start by itself.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import {
-  chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,7 +30,10 @@ function temporary(t: Test): string {
   return home
 }
 
-interface User { readonly process: ChildProcess, readonly url: string }
+interface User {
+  readonly process: ChildProcess
+  readonly url: string
+}
 
 /** A process of its own that uses the server until it is ended. */
 async function user(t: Test, home: string, options: EmbeddedOptions = {}): Promise<User> {
@@ -35,9 +45,13 @@ async function user(t: Test, home: string, options: EmbeddedOptions = {}): Promi
     setInterval(() => {}, 60_000)`
   const args = ['--input-type=module', '-e', program]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  t.teardown(() => { child.kill('SIGKILL') })
+  t.teardown(() => {
+    child.kill('SIGKILL')
+  })
   let output = ''
-  child.stdout.on('data', (chunk: Buffer) => { output += chunk.toString() })
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString()
+  })
   if (!await until(() => output.includes('\n'))) throw new Error('the server did not come up')
   return { process: child, url: output.trim() }
 }
@@ -61,7 +75,10 @@ function runs(pid: number): boolean {
 async function answers(url: string): Promise<boolean> {
   const client = createClient({ connectionString: url })
   client.on('error', () => {})
-  return await client.connect().then(async () => { await client.end(); return true }, () => false)
+  return await client.connect().then(async () => {
+    await client.end()
+    return true
+  }, () => false)
 }
 
 async function takesAlong(t: Test, signal: NodeJS.Signals): Promise<void> {
@@ -110,9 +127,13 @@ t.test('a server whose keeper was killed is taken over and ended', async (t) => 
   const home = temporary(t)
   const first = await user(t, home)
   const server = serverOf(home)
-  const keepers = spawnSync('sh', ['-c', 'for each in /proc/[0-9]*; do tr "\\0" "\\n" <"$each/cmdline" 2>/dev/null |' +
-    ' grep -qxF -- "$1" && grep -q "^sh$" "$each/comm" && basename "$each"; done; true', 'sh',
-  join(home, 'server.held')])
+  const keepers = spawnSync('sh', [
+    '-c',
+    'for each in /proc/[0-9]*; do tr "\\0" "\\n" <"$each/cmdline" 2>/dev/null |' +
+    ' grep -qxF -- "$1" && grep -q "^sh$" "$each/comm" && basename "$each"; done; true',
+    'sh',
+    join(home, 'server.held'),
+  ])
   const keeper = keepers.stdout.toString().trim().split('\n').map(Number)
     .find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('gatehouse-keeper'))
   t.ok(keeper)
@@ -134,14 +155,18 @@ t.test('two that start at the same moment use one server', async (t) => {
 })
 
 async function failure(home: string): Promise<GatehouseError> {
-  return await startEmbeddedPostgres(home).then(async ({ stop }) => { await stop(); throw new Error('it started') },
-    (error: unknown) => error as GatehouseError)
+  return await startEmbeddedPostgres(home).then(async ({ stop }) => {
+    await stop()
+    throw new Error('it started')
+  }, (error: unknown) => error as GatehouseError)
 }
 
 t.test('what keeps it from starting is shown in its own words, with the remedy that fits', async (t) => {
   const home = temporary(t)
   const data = join(home, 'postgres')
-  await startEmbeddedPostgres(home).then(async ({ stop }) => { await stop() })
+  await startEmbeddedPostgres(home).then(async ({ stop }) => {
+    await stop()
+  })
   const settings = join(data, 'postgresql.conf')
   const [good, version] = [readFileSync(settings, 'utf8'), readFileSync(join(data, 'PG_VERSION'), 'utf8')]
 
@@ -162,7 +187,9 @@ t.test('what keeps it from starting is shown in its own words, with the remedy t
   t.match(open.remedy, /0700/)
   chmodSync(data, 0o700)
 
-  await startEmbeddedPostgres(home).then(async ({ stop }) => { await stop() })
+  await startEmbeddedPostgres(home).then(async ({ stop }) => {
+    await stop()
+  })
   t.pass('and then it starts')
 })
 
@@ -178,7 +205,9 @@ t.test('a disk without room is named, also to the one who starts again', async (
   mkdirSync(disk)
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=20m,mode=0711', 'tmpfs', disk]).status === 0
   if (!mounted) return t.comment('no file system can be mounted here: the line alone is tried')
-  t.teardown(() => { spawnSync('umount', ['-l', disk]) })
+  t.teardown(() => {
+    spawnSync('umount', ['-l', disk])
+  })
   for (const attempt of ['first', 'second']) {
     const full = await failure(join(disk, 'data'))
     t.match(full.message, /No space left on device/, attempt)
@@ -189,7 +218,11 @@ t.test('a disk without room is named, also to the one who starts again', async (
 t.test('a server that dies later says why', async (t) => {
   const home = temporary(t)
   let failed: GatehouseError | undefined
-  const server = await startEmbeddedPostgres(home, { onEnd: (failure) => { failed = failure } })
+  const server = await startEmbeddedPostgres(home, {
+    onEnd: (failure) => {
+      failed = failure
+    },
+  })
   process.kill(serverOf(home), 'SIGKILL')
   t.ok(await until(() => failed !== undefined))
   t.match(failed?.message, /embedded PostgreSQL ended: /)

@@ -21,7 +21,9 @@ t.test('programs below a folder that only root may enter run from a copy', async
   }
   const programs = { initdb: join(bin, 'initdb'), postgres: join(bin, 'postgres') }
   const placed = placePrograms(programs, NOBODY)
-  t.teardown(() => { if (placed.copy !== undefined) rmSync(placed.copy, { recursive: true, force: true }) })
+  t.teardown(() => {
+    if (placed.copy !== undefined) rmSync(placed.copy, { recursive: true, force: true })
+  })
   for (const each of [placed.initdb, placed.postgres]) {
     t.equal(dirname(dirname(each)), placed.copy)
     const { stdout } = spawnSync(each, { uid: NOBODY.uid, gid: NOBODY.gid, cwd: '/', encoding: 'utf8' })

@@ -35,7 +35,10 @@ async function impostor(t: Test, asks: number): Promise<{ readonly port: number,
     socket.on('error', () => {})
     socket.setTimeout(5_000, () => socket.destroy()) // so that a client that trusts it fails the test and ends
     socket.once('data', () => {
-      socket.on('data', (data) => { heard += data.toString('latin1'); socket.write(welcome) })
+      socket.on('data', (data) => {
+        heard += data.toString('latin1')
+        socket.write(welcome)
+      })
       socket.write(asks === NOTHING ? welcome : message('R', asks, ...(asks === MD5 ? [7] : [])))
     })
   }).listen(0, '127.0.0.1')
@@ -83,7 +86,8 @@ t.test('a program on the port of a server that died is not taken for it, and hea
 t.test('no server is given the password in clear or as MD5, and none is believed without a proof', async (t) => {
   for (const [name, asks] of [['clear', CLEAR], ['MD5', MD5], ['nothing', NOTHING]] as const) {
     const { port, heard } = await impostor(t, asks)
-    const url = `postgres://gatehouse:the-password@127.0.0.1:${port}/gatehouse?require_auth=scram-sha-256&sslmode=disable`
+    const url =
+      `postgres://gatehouse:the-password@127.0.0.1:${port}/gatehouse?require_auth=scram-sha-256&sslmode=disable`
     const database = openDatabase({ url, poolSize: 1, timeoutMs: 2_000 })
     const own = createOwnConnection({ url, name: 'test', timeoutMs: 2_000, onLost: () => {} })
     await t.rejects(createClient({ connectionString: url }).connect(), /SCRAM-SHA-256 is required/, name)

@@ -11,10 +11,14 @@ t.teardown(stopPostgres)
 
 t.test('a holder that is killed has it no longer', async (t) => {
   const url = await freshDatabase(t)
-  const holder = spawn(process.execPath, ['--input-type=module', '-e', `
+  const holder = spawn(process.execPath, [
+    '--input-type=module',
+    '-e',
+    `
     const { createLock } = await import('./dist/store/leadership.js')
     console.log(await createLock({ url: ${JSON.stringify(url)}, name: 'x' }).held())
-    setInterval(() => {}, 1000)`], { stdio: ['ignore', 'pipe', 'inherit'] })
+    setInterval(() => {}, 1000)`,
+  ], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.equal(await new Promise((resolve) => holder.stdout.once('data', (chunk) => resolve(String(chunk).trim()))), 'true')
   const lock = createLock({ url, name: 'x' })
   t.teardown(() => lock.close())
@@ -32,9 +36,11 @@ t.test('a holder that is cut off does not take itself for one, and another one h
   t.strictSame([await far.held(), await near.held()], [true, false])
   door.freeze()
   await t.rejects(far.held(), { code: 'sync_lock_unavailable' })
-  await t.rejects(far.held(), { code: 'sync_lock_unavailable' }, 'which is not the same as another one\'s having it')
+  await t.rejects(far.held(), { code: 'sync_lock_unavailable' }, "which is not the same as another one's having it")
   t.equal(await near.held(), false)
-  await (await connect(t, url))('select pg_terminate_backend(pid) from pg_locks where locktype = \'advisory\' and granted') // what keepalives come to
+  await (await connect(t, url))(
+    "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted",
+  ) // what keepalives come to
   for (let tries = 0; tries < 100 && !await near.held(); tries++) await sleep(20)
   t.equal(await near.held(), true)
   door.open()

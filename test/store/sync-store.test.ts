@@ -1,4 +1,5 @@
-// The store's side of a re-evaluation, on a real PostgreSQL: whose turn it is, what may be taken from whom, and what others do at the same time.
+// The store's side of a re-evaluation, on a real PostgreSQL: whose turn it is, what may be taken from whom, and what
+// others do at the same time.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Standing, SyncPerson, SyncReading, SyncStore } from '../../src/core/reevaluation.js'
@@ -20,26 +21,62 @@ const STALE = { privilegedMs: HOUR, maxMs: 24 * HOUR, unaskedMs: undefined }
 const NO_GRANTS = { groups: [], missing: [], staff: [], superuser: [] }
 const ENABLED: Standing = { kind: 'enabled', groupIds: [], sessionsValidFrom: null }
 
-interface Scene { readonly url: string, readonly query: Query, readonly database: Database, readonly store: SyncStore }
+interface Scene {
+  readonly url: string
+  readonly query: Query
+  readonly database: Database
+  readonly store: SyncStore
+}
 
 async function scene(t: Test, timeoutMs?: number): Promise<Scene> {
   const url = await freshDatabase(t)
   await migrate(url)
   const database = openDatabase({ url, poolSize: 20, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
   t.teardown(() => database.close())
-  return { url, database, query: await connect(t, url), store: createSyncStore(database, { tenantId: TENANT, idleTimeoutMs: 8 * HOUR, absoluteTimeoutMs: 48 * HOUR, privilegedTimeoutMs: undefined }) }
+  return {
+    url,
+    database,
+    query: await connect(t, url),
+    store: createSyncStore(database, {
+      tenantId: TENANT,
+      idleTimeoutMs: 8 * HOUR,
+      absoluteTimeoutMs: 48 * HOUR,
+      privilegedTimeoutMs: undefined,
+    }),
+  }
 }
 
 /** With a live session; read and asked about in vain so long ago, missing for so long. */
-async function somebody({ query }: Scene, name: string, { readMs = 0, triedMs, missingMs, tid = TENANT }: { readMs?: number, triedMs?: number, missingMs?: number, tid?: string } = {}): Promise<SyncPerson> {
-  const [row] = await query<{ userId: string, username: string, oid: string }>(`
-    with u as (insert into users (username, username_key, is_staff, is_superuser) values ($1, $1, true, true) returning id),
+async function somebody(
+  { query }: Scene,
+  name: string,
+  { readMs = 0, triedMs, missingMs, tid = TENANT }: {
+    readMs?: number
+    triedMs?: number
+    missingMs?: number
+    tid?: string
+  } = {},
+): Promise<SyncPerson> {
+  const [row] = await query<{ userId: string, username: string, oid: string }>(
+    `
+    with u as (insert into users (username, username_key, is_staff, is_superuser) values ($1, $1, true, true) returning
+      id),
     i as (insert into identities (tid, oid, user_id) select $2, gen_random_uuid(), id from u returning oid),
-    s as (insert into sessions (id_hash, public_id, user_id, created_at) select decode(md5($1), 'hex'), 'ses_' || $1, id, now() - interval '25 hours' from u),
-    r as (insert into entra_readings (user_id, group_ids, read_at) select id, '{}', now() - $3 * interval '1 millisecond' from u)
-    select u.id as "userId", $1 as username, i.oid::text as oid from u, i`, [name, tid, readMs])
+    s as (insert into sessions (id_hash, public_id, user_id, created_at) select decode(md5($1), 'hex'), 'ses_' || $1,
+      id, now() - interval '25 hours' from u),
+    r as (insert into entra_readings (user_id, group_ids, read_at) select id, '{}', now() - $3 * interval
+      '1 millisecond' from u)
+    select u.id as "userId", $1 as username, i.oid::text as oid from u, i`,
+    [name, tid, readMs],
+  )
   if (!row) throw new Error('nobody')
-  if (triedMs !== undefined) await query('insert into entra_checks values ($1, now() - $2 * interval \'1 millisecond\', now() - $3::float8 * interval \'1 millisecond\')', [row.userId, triedMs, missingMs ?? null])
+  if (triedMs !== undefined) {
+    await query(
+      "insert into entra_checks values ($1, now() - $2 * interval '1 millisecond', now() - $3::float8 * interval '1 " +
+        "millisecond')",
+      [row.userId, triedMs, missingMs ?? null],
+    )
+  }
   return row
 }
 
@@ -48,7 +85,11 @@ const readingAt = (readAt: string): SyncReading => ({ readAt, correlationId: 'c0
 const later = (time: string, ms: number): string => new Date(Date.parse(time) + ms).toISOString()
 
 /** Turns by hand. */
-async function syncOn(t: Test, { store }: Pick<Scene, 'store'>, read: (oids: readonly string[]) => Promise<ReadonlyMap<string, Standing>>): Promise<{ sync: Sync, counts: Map<string, number> }> {
+async function syncOn(
+  t: Test,
+  { store }: Pick<Scene, 'store'>,
+  read: (oids: readonly string[]) => Promise<ReadonlyMap<string, Standing>>,
+): Promise<{ sync: Sync, counts: Map<string, number> }> {
   const counts = new Map<string, number>()
   const nothing = (): void => {}
   let begun = false
@@ -57,9 +98,26 @@ async function syncOn(t: Test, { store }: Pick<Scene, 'store'>, read: (oids: rea
     source: { batch: 10, read },
     leadership: { held: async () => true, release: async () => {} },
     pace: { intervalMs: 300 * SECOND, privilegedStalenessMs: HOUR, maxStalenessMs: 24 * HOUR },
-    mapping: () => ({ settings: { mapping: { evaluate: () => ({ groups: new Map(), staff: [], superuser: [] }), namesOf: () => [] } as never }, requireMappedGroup: false }),
+    mapping: () => ({
+      settings: {
+        mapping: { evaluate: () => ({ groups: new Map(), staff: [], superuser: [] }), namesOf: () => [] } as never,
+      },
+      requireMappedGroup: false,
+    }),
     lookups: { groupIds: async () => new Map() },
-    report: { changed: nothing, ended: nothing, privilegesDropped: nothing, takenBack: nothing, failing: nothing, broken: (error) => { t.error(error) }, recovered: nothing, groupMissing: nothing, counted: (result, people) => counts.set(result, (counts.get(result) ?? 0) + people) },
+    report: {
+      changed: nothing,
+      ended: nothing,
+      privilegesDropped: nothing,
+      takenBack: nothing,
+      failing: nothing,
+      broken: (error) => {
+        t.error(error)
+      },
+      recovered: nothing,
+      groupMissing: nothing,
+      counted: (result, people) => counts.set(result, (counts.get(result) ?? 0) + people),
+    },
     graceMs: 0,
   })
   t.teardown(() => sync.close())
@@ -90,7 +148,10 @@ t.test('whoever failed is asked again after one turn, then two, four, and at las
   for (const [name, [state]] of Object.entries(cases)) await somebody(scenery, name, state)
   const wanted = Object.entries(cases).filter(([, [, due]]) => due).map(([name]) => name).sort()
   t.strictSame(names(await scenery.store.due(PACE)), wanted)
-  t.ok(names(await scenery.store.due({ ...PACE, spanMs: 27 * SECOND })).includes('missing for fifty seconds'), 'in a short interval the second question comes sooner')
+  t.ok(
+    names(await scenery.store.due({ ...PACE, spanMs: 27 * SECOND })).includes('missing for fifty seconds'),
+    'in a short interval the second question comes sooner',
+  )
   t.match(await scenery.store.overview(), { lagMs: Number, unanswered: 8 }, 'missing is an answer')
 })
 
@@ -102,8 +163,11 @@ t.test('sessions and flags are taken from whoever was asked about in vain since 
   await somebody(scenery, 'asked about before', { readMs: 25 * HOUR, triedMs: 24.5 * HOUR })
   await somebody(scenery, 'asked about in vain', { readMs: 25 * HOUR, triedMs: SECOND })
   await somebody(scenery, 'of another tenant', { readMs: 25 * HOUR, tid: OTHER_TENANT })
-  await query('insert into users (username, username_key, is_superuser) values (\'local\', \'local\', true)')
-  await query('insert into sessions (id_hash, public_id, user_id) select \'\\x00\', \'ses_local\', id from users where username = \'local\'')
+  await query("insert into users (username, username_key, is_superuser) values ('local', 'local', true)")
+  await query(
+    "insert into sessions (id_hash, public_id, user_id) select '\\x00', 'ses_local', id from users where username = " +
+      "'local'",
+  )
   t.ok((await store.overview()).lagMs >= 25 * HOUR)
   const first = await store.expire(STALE)
   t.strictSame([names(first.privileges), names(first.sessions)], [['asked about in vain'], ['asked about in vain']])
@@ -111,9 +175,13 @@ t.test('sessions and flags are taken from whoever was asked about in vain since 
   t.strictSame(await store.expire(STALE), { privileges: [], sessions: [] })
   const unasked = ['asked about before', 'not asked about since', 'of another tenant']
   const sooner = await store.expire({ ...STALE, unaskedMs: 22.5 * HOUR })
-  t.strictSame([names(sooner.privileges), names(sooner.sessions)], [unasked, []], 'nobody asked about these for so long')
+  t.strictSame(
+    [names(sooner.privileges), names(sooner.sessions)],
+    [unasked, []],
+    'nobody asked about these for so long',
+  )
   t.strictSame(names((await store.expire({ ...STALE, unaskedMs: 10 * MINUTE })).sessions), unasked)
-  t.match(await query('select is_superuser from users where username = \'local\''), [{ is_superuser: true }])
+  t.match(await query("select is_superuser from users where username = 'local'"), [{ is_superuser: true }])
 })
 
 t.test('what is taken is judged again under the lock, and whom somebody else has locked is left', async (t) => {
@@ -123,14 +191,29 @@ t.test('what is taken is judged again under the lock, and whom somebody else has
   /** Something happens between the statement that locks and the one that takes. */
   const between = (happens: () => Promise<unknown>): Database => ({
     ...database,
-    transaction: (work) => database.transaction((tx) => {
-      let statements = 0
-      return work(new Proxy(tx, { get: (of, name) => name !== 'execute' ? Reflect.get(of, name) as unknown : async (statement: never) => { const result = await of.execute(statement); if (statements++ === 0) await happens(); return result } }))
-    }),
+    transaction: (work) =>
+      database.transaction((tx) => {
+        let statements = 0
+        return work(
+          new Proxy(tx, {
+            get: (of, name) =>
+              name !== 'execute' ? Reflect.get(of, name) as unknown : async (statement: never) => {
+                const result = await of.execute(statement)
+                if (statements++ === 0) await happens()
+                return result
+              },
+          }),
+        )
+      }),
   })
-  const store = createSyncStore(between(() => query('update entra_readings set read_at = now()')), { tenantId: TENANT, idleTimeoutMs: 8 * HOUR, absoluteTimeoutMs: 48 * HOUR, privilegedTimeoutMs: undefined })
+  const store = createSyncStore(between(() => query('update entra_readings set read_at = now()')), {
+    tenantId: TENANT,
+    idleTimeoutMs: 8 * HOUR,
+    absoluteTimeoutMs: 48 * HOUR,
+    privilegedTimeoutMs: undefined,
+  })
   t.strictSame(await store.expire(STALE), { privileges: [], sessions: [] })
-  await query('update entra_readings set read_at = now() - interval \'25 hours\'')
+  await query("update entra_readings set read_at = now() - interval '25 hours'")
   const other = await connect(t, url)
   await other('begin')
   await other('select 1 from users where id = $1 for update', [person.userId])
@@ -146,7 +229,15 @@ t.test('an answer that came after a newer one', async (t) => {
   const old = readingAt(later(await store.now(), -MINUTE))
   t.equal(await store.disabled(person, old), undefined)
   t.equal(await store.missing(person, old), undefined)
-  t.match(await store.apply(person, old, { grants: NO_GRANTS, groupIds: [], sessionsValidFrom: null, requireMappedGroup: false }), { superseded: true })
+  t.match(
+    await store.apply(person, old, {
+      grants: NO_GRANTS,
+      groupIds: [],
+      sessionsValidFrom: null,
+      requireMappedGroup: false,
+    }),
+    { superseded: true },
+  )
   t.strictSame([await query('select * from entra_checks'), (await query('select * from sessions')).length], [[], 1])
   t.strictSame(await store.disabled(person, readingAt(later(await store.now(), SECOND))), ['ses_slow'])
 })
@@ -167,7 +258,10 @@ t.test('somebody who is removed, or a group, while they are asked about', async 
   const person = await somebody(scenery, 'removed', { readMs: HOUR })
   const grants = { ...NO_GRANTS, groups: [{ id: '33333333-3333-4333-8333-333333333333', name: 'Gone', causes: [] }] }
   const reading = readingAt(await store.now())
-  t.equal(await store.apply(person, reading, { grants, groupIds: [], sessionsValidFrom: null, requireMappedGroup: false }), 'outdated')
+  t.equal(
+    await store.apply(person, reading, { grants, groupIds: [], sessionsValidFrom: null, requireMappedGroup: false }),
+    'outdated',
+  )
   const other = await connect(t, url)
   await other('begin')
   await other('delete from users where id = $1', [person.userId])
@@ -176,7 +270,15 @@ t.test('somebody who is removed, or a group, while they are asked about', async 
   await other('commit')
   t.strictSame(await Promise.all(waiting), [undefined, undefined, undefined])
   t.equal(await store.missing(person, reading), undefined)
-  t.equal(await store.apply(person, reading, { grants: NO_GRANTS, groupIds: [], sessionsValidFrom: null, requireMappedGroup: false }), undefined)
+  t.equal(
+    await store.apply(person, reading, {
+      grants: NO_GRANTS,
+      groupIds: [],
+      sessionsValidFrom: null,
+      requireMappedGroup: false,
+    }),
+    undefined,
+  )
 
   await somebody(scenery, 'erased', { readMs: 10 * MINUTE })
   await somebody(scenery, 'deactivated', { readMs: 10 * MINUTE })
@@ -185,14 +287,23 @@ t.test('somebody who is removed, or a group, while they are asked about', async 
   const admin = createUserAdmin(database)
   const idOf = async (name: string) => String((await query('select id from users where username = $1', [name]))[0]?.id)
   const { sync, counts } = await syncOn(t, scenery, async (oids) => {
-    const missing = await query<{ oid: string }>('select oid::text from identities i join users u on u.id = i.user_id where username = \'missing\'')
+    const missing = await query<{ oid: string }>(
+      "select oid::text from identities i join users u on u.id = i.user_id where username = 'missing'",
+    )
     for (const name of ['erased', 'missing']) await admin.remove(await idOf(name), 'test')
     await admin.setActive(await idOf('deactivated'), false, 'test')
     return new Map(oids.map((oid) => [oid, missing.some((row) => row.oid === oid) ? { kind: 'missing' } : ENABLED]))
   })
   await sync.pass()
-  t.strictSame([sync.state().failing, Object.fromEntries(counts)], [undefined, { unchanged: 1, changed: 2, missing: 1 }])
-  t.match(await query('select username, is_active from users order by 1'), [{ username: 'deactivated', is_active: false }, { username: 'stays', is_active: true }])
+  t.strictSame([sync.state().failing, Object.fromEntries(counts)], [undefined, {
+    unchanged: 1,
+    changed: 2,
+    missing: 1,
+  }])
+  t.match(await query('select username, is_active from users order by 1'), [{
+    username: 'deactivated',
+    is_active: false,
+  }, { username: 'stays', is_active: true }])
   t.equal((await query('select * from sessions')).length, 1)
 })
 
@@ -216,13 +327,17 @@ t.test('after a long time down everybody is asked before anything is taken, also
   const scenery = await scene(t)
   const { query } = scenery
   await query(`
-    with u as (insert into users (username, username_key) select 'p' || n, 'p' || n from generate_series(1, 2100) n returning id),
+    with u as (insert into users (username, username_key) select 'p' || n, 'p' || n from generate_series(1, 2100) n
+      returning id),
     i as (insert into identities (tid, oid, user_id) select '${TENANT}', gen_random_uuid(), id from u),
-    s as (insert into sessions (id_hash, public_id, user_id, created_at) select decode(md5(id::text), 'hex'), 'ses_' || id, id, now() - interval '26 hours' from u),
+    s as (insert into sessions (id_hash, public_id, user_id, created_at) select decode(md5(id::text), 'hex'), 'ses_' ||
+      id, id, now() - interval '26 hours' from u),
     c as (insert into entra_checks (user_id, tried_at) select id, now() - interval '24.5 hours' from u)
     insert into entra_readings (user_id, group_ids, read_at) select id, '{}', now() - interval '25 hours' from u`)
   const { sync, counts } = await syncOn(t, scenery, async (oids) => new Map(oids.map((oid) => [oid, ENABLED])))
-  while ((await query('select 1 from entra_readings where read_at < now() - interval \'1 hour\' limit 1')).length > 0) await sync.pass()
+  while ((await query("select 1 from entra_readings where read_at < now() - interval '1 hour' limit 1")).length > 0) {
+    await sync.pass()
+  }
   t.strictSame(Object.fromEntries(counts), { unchanged: 2_100 })
   t.equal((await query('select * from sessions')).length, 2_100)
 })

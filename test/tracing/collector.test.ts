@@ -1,4 +1,5 @@
-// A collector that is down, slow or talks nonsense costs spans: no login waits for it, the log says it once, and the process ends.
+// A collector that is down, slow or talks nonsense costs spans: no login waits for it, the log says it once, and the
+// process ends.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -15,7 +16,11 @@ import { run } from '../helpers/programs.js'
 t.teardown(stopPostgres)
 
 const LOST = 'spans did not arrive at the collector and are lost'
-const FAST = { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json', OTEL_BSP_SCHEDULE_DELAY: '10', OTEL_TRACES_SAMPLER: 'always_on' }
+const FAST = {
+  OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+  OTEL_BSP_SCHEDULE_DELAY: '10',
+  OTEL_TRACES_SAMPLER: 'always_on',
+}
 const lost = (gateway: TestGateway) => gateway.log.filter(({ msg }) => msg === LOST)
 const ask = async (gateway: TestGateway, times: number): Promise<void> => {
   for (let each = 0; each < times; each++) {
@@ -41,7 +46,9 @@ async function timed(t: Test, gateway: TestGateway): Promise<void> {
 
 t.test('a collector that is not there', async (t) => {
   const [port] = await freePorts(1)
-  const gateway = await startTestGateway(t, { tracing: { ...FAST, OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_EXPORTER_OTLP_TIMEOUT: '300' } })
+  const gateway = await startTestGateway(t, {
+    tracing: { ...FAST, OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_EXPORTER_OTLP_TIMEOUT: '300' },
+  })
   await timed(t, gateway)
   t.match(lost(gateway), [{ level: 'warn', detail: 'ECONNREFUSED' }], 'once')
   t.equal(lost(gateway).length, 1)
@@ -51,10 +58,21 @@ const NONSENSE: Readonly<Record<string, (response: ServerResponse) => void>> = {
   'a page': (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Welcome</h1>'),
   'a refusal': (response) => response.writeHead(401).end('who are you? '.repeat(10_000)),
   'a redirect': (response) => response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),
-  'a rejection': (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"partialSuccess":{"rejectedSpans":"3","errorMessage":"no"}}'),
+  'a rejection': (response) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end(
+      '{"partialSuccess":{"rejectedSpans":"3","errorMessage":"no"}}',
+    ),
   'a broken connection': (response) => response.destroy(),
-  'something without end': (response) => { response.writeHead(200); const more = setInterval(() => response.write('x'.repeat(40_000)), 5); response.on('close', () => clearInterval(more)) },
-  'a drop at a time': (response) => { response.writeHead(200); const more = setInterval(() => response.write('x'), 20); response.on('close', () => clearInterval(more)) },
+  'something without end': (response) => {
+    response.writeHead(200)
+    const more = setInterval(() => response.write('x'.repeat(40_000)), 5)
+    response.on('close', () => clearInterval(more))
+  },
+  'a drop at a time': (response) => {
+    response.writeHead(200)
+    const more = setInterval(() => response.write('x'), 20)
+    response.on('close', () => clearInterval(more))
+  },
   'come back in an hour': (response) => response.writeHead(429, { 'retry-after': '3600' }).end(),
   'nothing': () => {},
 }
@@ -96,7 +114,13 @@ t.test('a collector that comes back: the batch is tried again, and the log says 
 })
 
 /** Says at the end which packages of OpenTelemetry were loaded. */
-const LOADED = `data:text/javascript,${encodeURIComponent('import { createRequire } from "node:module"; const { cache } = createRequire("/"); process.on("exit", () => console.log("LOADED " + [...new Set(Object.keys(cache).flatMap((path) => /@opentelemetry.([\\w-]+)/.exec(path)?.[1] ?? []))].sort().join(" ")))')}`
+const LOADED = `data:text/javascript,${
+  encodeURIComponent(
+    'import { createRequire } from "node:module"; const { cache } = createRequire("/"); process.on("exit", () => ' +
+      'console.log("LOADED " + [...new Set(Object.keys(cache).flatMap((path) => ' +
+      '/@opentelemetry.([\\w-]+)/.exec(path)?.[1] ?? []))].sort().join(" ")))',
+  )
+}`
 
 t.test('the process', async (t) => {
   const collector = await startCollector(t)
@@ -105,24 +129,55 @@ t.test('the process', async (t) => {
     const home = mkdtempSync(join(tmpdir(), 'gatehouse-traces-'))
     t.teardown(() => rmSync(home, { recursive: true }))
     const [port, management] = await freePorts(2)
-    writeFileSync(join(home, 'gatehouse.yaml'), stringify({
-      server: { publicUrl: `http://127.0.0.1:${port}`, host: '127.0.0.1', port, management: { port: management } },
-      entra: { tenantId: '8f3f7d0e-1c2b-4a5d-9e6f-7a8b9c0d1e2f', clientId: 'b14a7505-96e9-4927-91e8-0601d0fc9caa', clientSecret: 'a~secret' },
-      database: { url: await freshDatabase(t) },
-      session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
-      keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
-    }))
-    const serving = await run(t, process.execPath, ['--import', LOADED, 'dist/cli.js', 'serve', '--config', join(home, 'gatehouse.yaml')], { ready: (output) => output.includes('configuration in force'), env: { OTEL_EXPORTER_OTLP_ENDPOINT: '', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: '', OTEL_TRACES_EXPORTER: '', ...env } })
+    writeFileSync(
+      join(home, 'gatehouse.yaml'),
+      stringify({
+        server: { publicUrl: `http://127.0.0.1:${port}`, host: '127.0.0.1', port, management: { port: management } },
+        entra: {
+          tenantId: '8f3f7d0e-1c2b-4a5d-9e6f-7a8b9c0d1e2f',
+          clientId: 'b14a7505-96e9-4927-91e8-0601d0fc9caa',
+          clientSecret: 'a~secret',
+        },
+        database: { url: await freshDatabase(t) },
+        session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
+        keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
+      }),
+    )
+    const serving = await run(t, process.execPath, [
+      '--import',
+      LOADED,
+      'dist/cli.js',
+      'serve',
+      '--config',
+      join(home, 'gatehouse.yaml'),
+    ], {
+      ready: (output) => output.includes('configuration in force'),
+      env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: '',
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: '',
+        OTEL_TRACES_EXPORTER: '',
+        ...env,
+      },
+    })
     await fetch(`http://127.0.0.1:${port}/oauth2/start`, { redirect: 'manual' })
     const ended = new Promise((resolve) => serving.process.once('exit', resolve))
     const began = performance.now()
     serving.process.kill('SIGTERM')
     t.equal(await ended, 0)
-    return { took: performance.now() - began, loaded: /LOADED (.*)/.exec(serving.output())?.[1]?.split(' '), output: serving.output() }
+    return {
+      took: performance.now() - began,
+      loaded: /LOADED (.*)/.exec(serving.output())?.[1]?.split(' '),
+      output: serving.output(),
+    }
   }
 
   await t.test('without variables nothing of OpenTelemetry is loaded, but the interface that prom-client brings', async (t) => {
-    for (const env of [{}, { OTEL_SERVICE_NAME: 'x' }, { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_SDK_DISABLED: 'true' }, { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_EXPORTER: 'none' }]) {
+    for (
+      const env of [{}, { OTEL_SERVICE_NAME: 'x' }, {
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        OTEL_SDK_DISABLED: 'true',
+      }, { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_EXPORTER: 'none' }]
+    ) {
       t.strictSame((await serve(env)).loaded, ['api'], JSON.stringify(env))
     }
     t.equal(collector.received.length, 0)
@@ -134,7 +189,7 @@ t.test('the process', async (t) => {
     t.match(output, 'traces are on')
     t.equal(collector.received.length, 1)
     t.comment(`${took.toFixed(0)} ms`)
-    t.ok(took < 6_000, 'two seconds of which are the proxies\'')
+    t.ok(took < 6_000, "two seconds of which are the proxies'")
   })
 
   await t.test('a variable that cannot be used is named, and the gateway runs', async (t) => {

@@ -8,7 +8,11 @@ export const color: Kind = {
   pattern: '^#[0-9A-Fa-f]{6}$',
   read(text, { shown }) {
     if (/^#[\da-f]{6}$/i.test(text)) return { value: text.toLowerCase() }
-    return refuse('color_invalid', `must be a colour, but is ${shown}`, 'Write it in six hexadecimal digits, in quotes: "#1f5fbf"')
+    return refuse(
+      'color_invalid',
+      `must be a colour, but is ${shown}`,
+      'Write it in six hexadecimal digits, in quotes: "#1f5fbf"',
+    )
   },
 }
 
@@ -29,7 +33,9 @@ export const applicationHost: Kind = {
     if (text.includes('*') || text.startsWith('.')) return wrong('Name one host: the home page links to it.')
     const parts = splitPort(text)
     const host = parts && normalHost(parts.host)
-    if (!parts || parts.port === '*' || host === undefined) return wrong('Write app.example.com or app.example.com:8443')
+    if (!parts || parts.port === '*' || host === undefined) {
+      return wrong('Write app.example.com or app.example.com:8443')
+    }
     return { value: parts.port === undefined ? host : `${host}:${Number(parts.port)}` }
   },
 }

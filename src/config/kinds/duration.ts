@@ -16,9 +16,21 @@ export const duration: Kind = {
   pattern: PATTERN,
   read(text, { shown, min, max }) {
     const value = durationMs(text)
-    if (value === undefined) return refuse('duration_invalid', `must be a length of time, but is ${shown}`, 'Write a whole number and a unit: 15s, 5m, 8h or 90d.')
+    if (value === undefined) {
+      return refuse(
+        'duration_invalid',
+        `must be a length of time, but is ${shown}`,
+        'Write a whole number and a unit: 15s, 5m, 8h or 90d.',
+      )
+    }
     const [least, most] = [durationMs(min ?? ''), durationMs(max ?? '')]
-    if ((least !== undefined && value < least) || (most !== undefined && value > most)) return refuse('duration_range', `must be between ${min} and ${max}, but is ${shown}`, 'Choose a length of time within these bounds.')
+    if ((least !== undefined && value < least) || (most !== undefined && value > most)) {
+      return refuse(
+        'duration_range',
+        `must be between ${min} and ${max}, but is ${shown}`,
+        'Choose a length of time within these bounds.',
+      )
+    }
     return { value }
   },
 }

@@ -5,20 +5,29 @@ import { getPublicSuffix } from 'tldts'
 
 /** The host in a browser's spelling; undefined for what is no host. IPv6 in brackets. */
 export function normalHost(text: string): string | undefined {
-  if (/^\[[0-9a-f:.]+\]$/i.test(text)) return isIP(text.slice(1, -1)) === 6 ? new URL(`http://${text}`).hostname : undefined
+  if (/^\[[0-9a-f:.]+\]$/i.test(text)) {
+    return isIP(text.slice(1, -1)) === 6
+      ? new URL(`http://${text}`).hostname
+      : undefined
+  }
+  if (text === '' || text.length > 253 || text.endsWith('.')) return undefined
   // eslint-disable-next-line no-control-regex -- exactly these would let the parser read another host
-  if (text === '' || text.length > 253 || /[\x00-\x20/\\?#@:%[\]<>^|*,\x7f]/.test(text) || text.endsWith('.') || !URL.canParse(`http://${text}`)) return undefined
+  if (/[\x00-\x20/\\?#@:%[\]<>^|*,\x7f]/.test(text) || !URL.canParse(`http://${text}`)) return undefined
   const host = new URL(`http://${text}`).hostname
   // eslint-disable-next-line no-control-regex -- ASCII
   const surprising = /^[\x00-\x7f]*$/.test(text) && host !== text.toLowerCase() // 0x7f.1, 127.1
-  return surprising || !host.split('.').every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label)) ? undefined : host
+  return surprising || !host.split('.').every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))
+    ? undefined
+    : host
 }
 
 /** A host and what follows its colon: digits, `*` or nothing. */
 export function splitPort(text: string): { readonly host: string, readonly port: string | undefined } | undefined {
   const [, host = '', port] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(text) ?? []
   if (host === '') return undefined
-  return port === undefined || port === '*' || (/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65535) ? { host, port } : undefined
+  return port === undefined || port === '*' || (/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65535)
+    ? { host, port }
+    : undefined
 }
 
 export function bareAddress(host: string): string {

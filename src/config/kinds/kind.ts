@@ -1,7 +1,9 @@
 // A kind of value: how its text is read, and what is said when it cannot be.
 import type { Refusal } from '../problem.js'
 
-export interface Reading { readonly value: string | number }
+export interface Reading {
+  readonly value: string | number
+}
 
 export interface KindContext {
   /** How a message names the value: quoted where it stands in the file; never for a secret or a variable's content. */

@@ -8,15 +8,32 @@ const MAX_GROUP_NAME = 150
 
 export const text: Kind = {
   title: 'text',
-  read: (value) => /[\p{Cc}\p{Cs}]/u.test(value) ? refuse('text_control', 'has a control character', 'Write it on one line, with visible characters.') : { value },
+  read: (value) =>
+    /[\p{Cc}\p{Cs}]/u.test(value)
+      ? refuse('text_control', 'has a control character', 'Write it on one line, with visible characters.')
+      : { value },
 }
 
 export const groupName: Kind = {
   title: 'name of a local group',
   read(value, { shown }) {
-    if (/\p{C}/u.test(value)) return refuse('group_name_control', 'has a control or invisible character', 'Use visible characters: the name travels in a header.')
-    if (value.trim() !== value) return refuse('group_name_spaces', `begins or ends with a space: ${shown}`, 'Names are compared exactly; take the space away here, and in the group\'s name if it is there.')
-    if (value.length > MAX_GROUP_NAME) return refuse('group_name_long', `has more than ${MAX_GROUP_NAME} characters`, 'Give the group a shorter name.')
+    if (/\p{C}/u.test(value)) {
+      return refuse(
+        'group_name_control',
+        'has a control or invisible character',
+        'Use visible characters: the name travels in a header.',
+      )
+    }
+    if (value.trim() !== value) {
+      return refuse(
+        'group_name_spaces',
+        `begins or ends with a space: ${shown}`,
+        "Names are compared exactly; take the space away here, and in the group's name if it is there.",
+      )
+    }
+    if (value.length > MAX_GROUP_NAME) {
+      return refuse('group_name_long', `has more than ${MAX_GROUP_NAME} characters`, 'Give the group a shorter name.')
+    }
     return { value }
   },
 }
@@ -24,7 +41,10 @@ export const groupName: Kind = {
 export const permission: Kind = {
   title: 'permission',
   pattern: '^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)+$',
-  read: (value, { shown }) => /^[\w-]+(\.[\w-]+)+$/.test(value) ? { value } : refuse('permission_invalid', `must be words joined by dots, but is ${shown}`, 'Write it like netbox.view'),
+  read: (value, { shown }) =>
+    /^[\w-]+(\.[\w-]+)+$/.test(value)
+      ? { value }
+      : refuse('permission_invalid', `must be words joined by dots, but is ${shown}`, 'Write it like netbox.view'),
 }
 
 export const step: Kind = {
@@ -33,17 +53,37 @@ export const step: Kind = {
     const { shown } = context
     const known = [...Object.keys(STEPS), ...Object.keys(OPTIONAL_STEPS)]
     if (known.includes(value)) return { value }
-    if (/^[a-z][a-z\d+.-]*:/i.test(value)) return refuse('step_url', `is ${shown}, which is an address`, 'A step of your own is a file beside the configuration: download it, read it, and name it ./my-step.js')
+    if (/^[a-z][a-z\d+.-]*:/i.test(value)) {
+      return refuse(
+        'step_url',
+        `is ${shown}, which is an address`,
+        'A step of your own is a file beside the configuration: download it, read it, and name it ./my-step.js',
+      )
+    }
     if (/^\.\/[\w-][\w.-]*\.m?js$/.test(value)) return context.unusableStep(value) ?? { value }
-    if (/[/\\]|\.[cm]?[jt]s$/.test(value)) return refuse('step_path', `is ${shown}, which looks like a file`, 'A step of your own is a file in the configuration file\'s directory, named ./my-step.js (letters, digits, _ . and - alone)')
+    if (/[/\\]|\.[cm]?[jt]s$/.test(value)) {
+      return refuse(
+        'step_path',
+        `is ${shown}, which looks like a file`,
+        "A step of your own is a file in the configuration file's directory, named ./my-step.js (letters, digits, _ " +
+          '. and - alone)',
+      )
+    }
     const meant = nearest(value.replace(/^social_core\.pipeline\.\w+\./, ''), known)
-    return refuse('step_unknown', `is ${shown}, but there is no such step`, meant === undefined ? `The steps are ${known.join(', ')}.` : `Did you mean ${meant}?`)
+    return refuse(
+      'step_unknown',
+      `is ${shown}, but there is no such step`,
+      meant === undefined ? `The steps are ${known.join(', ')}.` : `Did you mean ${meant}?`,
+    )
   },
 }
 
 export const path: Kind = {
   title: 'path',
-  read: (value, context) => value.includes('\0') ? refuse('text_control', 'has a control character', 'Write the path of a file.') : { value: context.resolvePath(value) },
+  read: (value, context) =>
+    value.includes('\0')
+      ? refuse('text_control', 'has a control character', 'Write the path of a file.')
+      : { value: context.resolvePath(value) },
 }
 
 export const readablePath: Kind = {

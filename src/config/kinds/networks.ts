@@ -13,8 +13,14 @@ export const network: Kind = {
     const [address = '', prefix] = text.split('/', 2)
     const version = address.includes('%') ? 0 : isIP(address)
     const bits = prefix === undefined ? 0 : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Infinity
-    if (version !== 0 && text.split('/').length <= 2 && bits <= (version === 4 ? 32 : 128)) return { value: text.toLowerCase() }
-    return refuse('network_invalid', `must be an address or a CIDR range, but is ${shown}`, 'Write 10.0.0.7, 10.0.0.0/8, fd00::/8, or loopback, linklocal or uniquelocal.')
+    if (version !== 0 && text.split('/').length <= 2 && bits <= (version === 4 ? 32 : 128)) {
+      return { value: text.toLowerCase() }
+    }
+    return refuse(
+      'network_invalid',
+      `must be an address or a CIDR range, but is ${shown}`,
+      'Write 10.0.0.7, 10.0.0.0/8, fd00::/8, or loopback, linklocal or uniquelocal.',
+    )
   },
 }
 
@@ -22,7 +28,13 @@ export const listenHost: Kind = {
   title: 'host or address',
   read(text, { shown }) {
     const host = isIP(text) !== 0 ? text : normalHost(text)
-    return host === undefined ? refuse('host_invalid', `must be an address to listen on, but is ${shown}`, 'Write 0.0.0.0, ::, 127.0.0.1 or a host name; the port has a key of its own.') : { value: host }
+    return host === undefined
+      ? refuse(
+        'host_invalid',
+        `must be an address to listen on, but is ${shown}`,
+        'Write 0.0.0.0, ::, 127.0.0.1 or a host name; the port has a key of its own.',
+      )
+      : { value: host }
   },
 }
 
@@ -30,7 +42,13 @@ export const hostName: Kind = {
   title: 'domain',
   read(text, { shown }) {
     const host = normalHost(text)
-    return host === undefined || isAddress(host) ? refuse('host_invalid', `must be a domain, but is ${shown}`, 'Write it without @, scheme, port or path: example.com') : { value: host }
+    return host === undefined || isAddress(host)
+      ? refuse(
+        'host_invalid',
+        `must be a domain, but is ${shown}`,
+        'Write it without @, scheme, port or path: example.com',
+      )
+      : { value: host }
   },
 }
 
@@ -43,8 +61,16 @@ export const redirectDomain: Kind = {
     const parts = splitPort(text)
     const suffix = parts?.host.startsWith('.') ?? false
     const host = parts && normalHost(suffix ? parts.host.slice(1) : parts.host)
-    if (!parts || host === undefined || (suffix && isAddress(host))) return wrong('Write app.example.com, .example.com, app.example.com:8443 or app.example.com:*')
-    if (suffix && isPublicSuffix(host) && host !== 'localhost') return refuse('redirect_domain_suffix', `is ${shown}, under which anybody may have a site`, 'Name your own domain: else a link can lead people from the sign-in to a stranger\'s site.')
+    if (!parts || host === undefined || (suffix && isAddress(host))) {
+      return wrong('Write app.example.com, .example.com, app.example.com:8443 or app.example.com:*')
+    }
+    if (suffix && isPublicSuffix(host) && host !== 'localhost') {
+      return refuse(
+        'redirect_domain_suffix',
+        `is ${shown}, under which anybody may have a site`,
+        "Name your own domain: else a link can lead people from the sign-in to a stranger's site.",
+      )
+    }
     return { value: `${suffix ? '.' : ''}${host}${parts.port === undefined ? '' : `:${parts.port}`}` }
   },
 }
@@ -59,7 +85,9 @@ export const hostPattern: Kind = {
     const parts = splitPort(text)
     const below = parts?.host.startsWith('*.') ?? false
     const host = parts && normalHost(below ? parts.host.slice(2) : parts.host)
-    if (!parts || parts.port === '*' || host === undefined || (below && isAddress(host))) return wrong('Write app.example.com, *.example.com or app.example.com:8443; without a port, every port matches.')
+    if (!parts || parts.port === '*' || host === undefined || (below && isAddress(host))) {
+      return wrong('Write app.example.com, *.example.com or app.example.com:8443; without a port, every port matches.')
+    }
     return { value: `${below ? '*.' : ''}${host}${parts.port === undefined ? '' : `:${Number(parts.port)}`}` }
   },
 }
@@ -68,13 +96,29 @@ export const cookieDomain: Kind = {
   title: 'domain',
   read(text, { shown }) {
     const host = normalHost(text.replace(/^\./, ''))
-    if (host === undefined) return refuse('cookie_domain_invalid', `must be a domain, but is ${shown}`, 'Write .example.com, without scheme and port.')
-    if (isAddress(host)) return refuse('cookie_domain_ip', `is the address ${shown}, but cookies have no domain on addresses`, 'Leave cookieDomain out, or give the hosts names.')
+    if (host === undefined) {
+      return refuse(
+        'cookie_domain_invalid',
+        `must be a domain, but is ${shown}`,
+        'Write .example.com, without scheme and port.',
+      )
+    }
+    if (isAddress(host)) {
+      return refuse(
+        'cookie_domain_ip',
+        `is the address ${shown}, but cookies have no domain on addresses`,
+        'Leave cookieDomain out, or give the hosts names.',
+      )
+    }
     return suffixRefusal(host, shown) ?? { value: host }
   },
 }
 
 function suffixRefusal(host: string, shown: string): Refusal | undefined {
   if (!isPublicSuffix(host)) return undefined
-  return refuse('cookie_domain_suffix', `is ${shown}, under which anybody may have a site`, 'Browsers refuse such a cookie. Name the narrowest domain of your own that holds the applications.')
+  return refuse(
+    'cookie_domain_suffix',
+    `is ${shown}, under which anybody may have a site`,
+    'Browsers refuse such a cookie. Name the narrowest domain of your own that holds the applications.',
+  )
 }

@@ -10,11 +10,33 @@ const SHAPE = 'An ID has 8-4-4-4-12 digits 0-9 and a-f.'
 function readGuid(text: string, shown: string, remedy: string): Reading | Refusal {
   if (GUID.test(text)) return { value: text.toLowerCase() }
   const core = text.trim().replace(/^urn:uuid:/i, '').replace(/^[{(](.*)[)}]$/, '$1')
-  if (GUID.test(core)) return refuse('guid_invalid', `must be an ID and nothing else, but is ${shown}`, `Leave out what surrounds the digits. ${SHAPE}`)
+  if (GUID.test(core)) {
+    return refuse(
+      'guid_invalid',
+      `must be an ID and nothing else, but is ${shown}`,
+      `Leave out what surrounds the digits. ${SHAPE}`,
+    )
+  }
   if (/^[0-9a-z]+(-[0-9a-z]+){4}$/i.test(core)) {
     const strangers = [...new Set(core.toLowerCase().match(/[g-z]/g) ?? [])]
-    if (strangers.length > 0) return refuse('guid_not_hex', `is ${shown}, which looks like an ID, but ${strangers.map((char) => `"${char}"`).join(', ')} ${strangers.length === 1 ? 'is' : 'are'} not hexadecimal`, `Sample ids in manuals are often made up. ${remedy}`)
-    return refuse('guid_invalid', `is ${shown}, whose groups of digits have ${core.split('-').map((part) => part.length).join('-')} characters instead of 8-4-4-4-12`, remedy)
+    if (strangers.length > 0) {
+      return refuse(
+        'guid_not_hex',
+        `is ${shown}, which looks like an ID, but ${strangers.map((char) => `"${char}"`).join(', ')} ${
+          strangers.length === 1
+            ? 'is'
+            : 'are'
+        } not hexadecimal`,
+        `Sample ids in manuals are often made up. ${remedy}`,
+      )
+    }
+    return refuse(
+      'guid_invalid',
+      `is ${shown}, whose groups of digits have ${
+        core.split('-').map((part) => part.length).join('-')
+      } characters instead of 8-4-4-4-12`,
+      remedy,
+    )
   }
   return refuse('guid_invalid', `must be an ID, but is ${shown}`, `${SHAPE} ${remedy}`)
 }
@@ -30,8 +52,20 @@ export const tenant: Kind = {
   pattern: `^common$|^organizations$|${PATTERN}`,
   read(text, { shown }) {
     if (text === 'common' || text === 'organizations') return { value: text }
-    if (text === 'consumers') return refuse('tenant_invalid', 'is "consumers", but personal Microsoft accounts cannot sign in', 'Use the Directory (tenant) ID of your organisation.')
-    if (text.includes('.')) return refuse('tenant_invalid', `is ${shown}, which looks like a domain`, 'Use the Directory (tenant) ID: a domain can move to another tenant.')
+    if (text === 'consumers') {
+      return refuse(
+        'tenant_invalid',
+        'is "consumers", but personal Microsoft accounts cannot sign in',
+        'Use the Directory (tenant) ID of your organisation.',
+      )
+    }
+    if (text.includes('.')) {
+      return refuse(
+        'tenant_invalid',
+        `is ${shown}, which looks like a domain`,
+        'Use the Directory (tenant) ID: a domain can move to another tenant.',
+      )
+    }
     return readGuid(text, shown, 'Copy the Directory (tenant) ID from the Overview page in the Entra admin center.')
   },
 }
@@ -40,8 +74,15 @@ export const entraGroup: Kind = {
   title: 'GUID (Object ID of an Entra group)',
   pattern: PATTERN,
   read(text, { shown }) {
-    const reading = readGuid(text, shown, 'Use the Object ID that the group\'s page in the Entra admin center shows.')
-    if (!('code' in reading) || reading.code !== 'guid_invalid' || !/[^0-9a-f\-{}()]/i.test(text.replace(/^urn:uuid:/i, '').trim())) return reading
-    return refuse('guid_display_name', `is ${shown}, which looks like a display name`, 'Use the Object ID: names can be changed and given twice.')
+    const reading = readGuid(text, shown, "Use the Object ID that the group's page in the Entra admin center shows.")
+    if (
+      !('code' in reading) || reading.code !== 'guid_invalid' ||
+      !/[^0-9a-f\-{}()]/i.test(text.replace(/^urn:uuid:/i, '').trim())
+    ) return reading
+    return refuse(
+      'guid_display_name',
+      `is ${shown}, which looks like a display name`,
+      'Use the Object ID: names can be changed and given twice.',
+    )
   },
 }

@@ -5,12 +5,24 @@ import { isLoopback, normalHost } from './hosts.js'
 import type { Kind, Reading } from './kind.js'
 
 /** @param correct what the remedy makes of an origin that has too much around it */
-function readOrigin(text: string, shown: string, correct: (url: URL) => string = ({ origin }) => origin): Reading | Refusal {
+function readOrigin(
+  text: string,
+  shown: string,
+  correct: (url: URL) => string = ({ origin }) => origin,
+): Reading | Refusal {
   const remedy = 'Write https://, the host and, if it is not the usual one, the port: https://auth.example.com'
   const [, host] = /^https?:\/\/(\[[^\]]*\]|[^/?#@:\\]+)(:\d{1,5})?(?=[/?#]|$)/i.exec(text) ?? []
-  if (host === undefined || normalHost(host) === undefined || !URL.canParse(text)) return refuse('origin_invalid', `must be an http(s) address, but is ${shown}`, remedy)
+  if (host === undefined || normalHost(host) === undefined || !URL.canParse(text)) {
+    return refuse('origin_invalid', `must be an http(s) address, but is ${shown}`, remedy)
+  }
   const url = new URL(text)
-  if (url.pathname !== '/' || /[?#]/.test(text)) return refuse('origin_path', `must be an address without path, query or fragment, but is ${shown}`, `Write ${correct(url)}`)
+  if (url.pathname !== '/' || /[?#]/.test(text)) {
+    return refuse(
+      'origin_path',
+      `must be an address without path, query or fragment, but is ${shown}`,
+      `Write ${correct(url)}`,
+    )
+  }
   return { value: url.origin }
 }
 
@@ -22,8 +34,13 @@ export const publicUrl: Kind = {
     if ('code' in reading) return reading
     const url = new URL(String(reading.value))
     if (url.origin === usable(url)) return reading
-    return refuse('origin_https', `must be https, but is ${shown}`,
-      `Write ${usable(url)}: browsers keep the session cookie for https alone; let the proxy speak TLS. http is for loopback only.`)
+    return refuse(
+      'origin_https',
+      `must be https, but is ${shown}`,
+      `Write ${
+        usable(url)
+      }: browsers keep the session cookie for https alone; let the proxy speak TLS. http is for loopback only.`,
+    )
   },
 }
 

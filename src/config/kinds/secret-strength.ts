@@ -1,5 +1,5 @@
-// What no generator of secrets makes, and people do. Three rules that can be said in a sentence each. A sentence of words
-// passes them, so the remedy names a generator.
+// What no generator of secrets makes, and people do. Three rules that can be said in a sentence each. A sentence of
+// words passes them, so the remedy names a generator.
 
 const DISTINCT = 8
 /** Of the characters that are compared, so many may be alike before a text counts as a repetition. */

@@ -4,10 +4,17 @@ import { easyToGuess } from './secret-strength.js'
 import type { Kind } from './kind.js'
 
 const MIN_LENGTH = 32
-const PLACEHOLDER = /change[-_ ]?(me|this)|replace[-_ ]?(me|this|with)|placeholder|at least 32 characters|your[-_ ]?(client[-_ ]?)?secret/i
+const PLACEHOLDER =
+  /change[-_ ]?(me|this)|replace[-_ ]?(me|this|with)|placeholder|at least 32 characters|your[-_ ]?(client[-_ ]?)?secret/i
 
 function placeholder(text: string): Refusal | undefined {
-  return PLACEHOLDER.test(text) ? refuse('secret_placeholder', 'is still the text of an example', 'Put your own secret there; openssl rand -base64 48 makes a good one for Gatehouse\'s own.') : undefined
+  return PLACEHOLDER.test(text)
+    ? refuse(
+      'secret_placeholder',
+      'is still the text of an example',
+      "Put your own secret there; openssl rand -base64 48 makes a good one for Gatehouse's own.",
+    )
+    : undefined
 }
 
 export const secret: Kind = {

@@ -1,4 +1,5 @@
-// Access rules that are sound one by one and not what somebody meant: those that never decide, and hosts that none is about.
+// Access rules that are sound one by one and not what somebody meant: those that never decide, and hosts that none is
+// about.
 import type { AccessRule } from '../../core/access.js'
 import { compileHost, type HostPattern } from '../../core/access-hosts.js'
 import { compilePath, coversPath, matchesPath, type PathPattern } from '../../core/path-pattern.js'
@@ -6,17 +7,31 @@ import { splitPort } from '../kinds/hosts.js'
 import { entries, type Rule } from './rule.js'
 
 /** A rule as far as it was read; a part that is undefined matches everything. */
-interface ReadRule { readonly path: string, readonly rule: Partial<AccessRule>, readonly hosts: readonly HostPattern[], readonly paths: readonly PathPattern[] | undefined }
+interface ReadRule {
+  readonly path: string
+  readonly rule: Partial<AccessRule>
+  readonly hosts: readonly HostPattern[]
+  readonly paths: readonly PathPattern[] | undefined
+}
 
 function readRules(draft: Parameters<Rule>[0]): readonly ReadRule[] {
   return entries(draft.access?.rules, 'access.rules').map(({ item, path }) => {
     const rule = item as Partial<AccessRule>
-    const known = <T>(list: readonly (T | undefined)[] | undefined) => list?.filter((each) => each !== undefined) as readonly T[] | undefined
-    return { path, rule: { ...rule, ...pickKnown(rule, known) }, hosts: (known(rule.hosts) ?? []).map(compileHost), paths: known(rule.paths)?.map(compilePath) }
+    const known = <T>(list: readonly (T | undefined)[] | undefined) =>
+      list?.filter((each) => each !== undefined) as readonly T[] | undefined
+    return {
+      path,
+      rule: { ...rule, ...pickKnown(rule, known) },
+      hosts: (known(rule.hosts) ?? []).map(compileHost),
+      paths: known(rule.paths)?.map(compilePath),
+    }
   })
 }
 
-function pickKnown(rule: Partial<AccessRule>, known: <T>(list: readonly (T | undefined)[] | undefined) => readonly T[] | undefined) {
+function pickKnown(
+  rule: Partial<AccessRule>,
+  known: <T>(list: readonly (T | undefined)[] | undefined) => readonly T[] | undefined,
+) {
   return { methods: known(rule.methods), networks: known(rule.networks) }
 }
 
@@ -28,22 +43,39 @@ export const rulesDecide: Rule = (draft, report) => {
     const parts = partsOf(later)
     const by = parts.map((part) => earlier.find((rule) => coversPart(rule, part, later.rule.networks))?.path)
     if (parts.length === 0 || by.includes(undefined)) return
-    report.warn(later.path, 'rule_never_decides', `${later.path} can never decide: ${[...new Set(by)].join(' and ')} ${new Set(by).size === 1 ? 'matches' : 'match'} all that it matches, and the first rule that matches decides.`, 'Move it up, make the earlier rule narrower, or take it away.')
+    report.warn(
+      later.path,
+      'rule_never_decides',
+      `${later.path} can never decide: ${[...new Set(by)].join(' and ')} ${
+        new Set(by).size === 1 ? 'matches' : 'match'
+      } all that it matches, and the first rule that matches decides.`,
+      'Move it up, make the earlier rule narrower, or take it away.',
+    )
   })
 }
 
-interface Part { readonly host: HostPattern, readonly path: PathPattern | undefined, readonly method: string | undefined }
+interface Part {
+  readonly host: HostPattern
+  readonly path: PathPattern | undefined
+  readonly method: string | undefined
+}
 
 /** A rule is as good as one rule for each of its hosts, paths and methods. */
 function partsOf({ hosts, paths, rule }: ReadRule): readonly Part[] {
-  return hosts.flatMap((host) => (paths ?? [undefined]).flatMap((path) => (rule.methods ?? [undefined]).map((method) => ({ host, path, method }))))
+  return hosts.flatMap((host) =>
+    (paths ?? [undefined]).flatMap((path) => (rule.methods ?? [undefined]).map((method) => ({ host, path, method })))
+  )
 }
 
 function coversPart({ rule, hosts, paths }: ReadRule, part: Part, networks: readonly string[] | undefined): boolean {
   if (!hosts.some((host) => coversHost(host, part.host))) return false
   if (rule.methods !== undefined && (part.method === undefined || !rule.methods.includes(part.method))) return false
   const { path } = part
-  if (paths !== undefined && (path === undefined ? !paths.some((each) => coversPath(each, ['**'])) : !paths.some((each) => coversPath(each, path)))) return false
+  if (
+    paths !== undefined && (path === undefined
+      ? !paths.some((each) => coversPath(each, ['**']))
+      : !paths.some((each) => coversPath(each, path)))
+  ) return false
   return rule.networks === undefined || (networks?.every((network) => rule.networks?.includes(network)) ?? false)
 }
 
@@ -61,12 +93,21 @@ export const rulesCloseTheFolderItself: Rule = (draft, report) => {
       const folder = pattern.slice(0, -1)
       if (pattern.at(-1) !== '**' || folder.length === 0) return
       const itself = `/${folder.join('/')}`
-      if (!paths.some((other) => matchesPath(other, itself))) report.warn(`${path}.paths[${index}]`, 'rule_without_folder', `${path}.paths[${index}] matches what is below ${itself}/, not ${itself} itself.`, `If the page ${itself} is meant too, add it to the list.`)
+      if (!paths.some((other) => matchesPath(other, itself))) {
+        report.warn(
+          `${path}.paths[${index}]`,
+          'rule_without_folder',
+          `${path}.paths[${index}] matches what is below ${itself}/, not ${itself} itself.`,
+          `If the page ${itself} is meant too, add it to the list.`,
+        )
+      }
     })
   }
 }
 
-/** Where others have rules and the default lets everybody in who is signed in, a host without one is easily forgotten. */
+/**
+ * Where others have rules and the default lets everybody in who is signed in, a host without one is easily forgotten.
+ */
 export const hostsHaveRules: Rule = (draft, report) => {
   const rules = readRules(draft)
   if (rules.length === 0 || draft.access?.default === 'deny') return
@@ -74,6 +115,13 @@ export const hostsHaveRules: Rule = (draft, report) => {
   for (const { item, path } of entries(draft.server?.redirectDomains, 'server.redirectDomains')) {
     const host = splitPort(item)?.host ?? item
     if (host.startsWith('.') || host === gateway) continue
-    if (!rules.some(({ hosts }) => hosts.some((each) => coversHost({ ...each, port: undefined }, compileHost(host))))) report.warn(path, 'host_without_rule', `${path}: no access rule is about ${host}, so access.default decides: everybody who is signed in gets in.`, 'Add a rule for it, or set access.default to deny.')
+    if (!rules.some(({ hosts }) => hosts.some((each) => coversHost({ ...each, port: undefined }, compileHost(host))))) {
+      report.warn(
+        path,
+        'host_without_rule',
+        `${path}: no access rule is about ${host}, so access.default decides: everybody who is signed in gets in.`,
+        'Add a rule for it, or set access.default to deny.',
+      )
+    }
   }
 }

@@ -6,7 +6,16 @@ export const cookieReachesPublicUrl: Rule = ({ server, session }, report) => {
   const domain = session?.cookieDomain
   if (domain === undefined || server?.publicUrl === undefined) return
   const host = new URL(server.publicUrl).hostname
-  if (!isWithin(host, domain)) report.problem('session.cookieDomain', 'cookie_domain_parent', `session.cookieDomain ${domain} does not hold ${host}, the host of server.publicUrl.`, `Browsers take a cookie for the host itself or a domain above it alone: write ${host.split('.').slice(1).join('.') || host}, or leave it out.`)
+  if (!isWithin(host, domain)) {
+    report.problem(
+      'session.cookieDomain',
+      'cookie_domain_parent',
+      `session.cookieDomain ${domain} does not hold ${host}, the host of server.publicUrl.`,
+      `Browsers take a cookie for the host itself or a domain above it alone: write ${
+        host.split('.').slice(1).join('.') || host
+      }, or leave it out.`,
+    )
+  }
 }
 
 export const redirectsWithinCookie: Rule = ({ server, session }, report) => {
@@ -14,7 +23,14 @@ export const redirectsWithinCookie: Rule = ({ server, session }, report) => {
   if (!reach || report.refused('session.cookieDomain')) return
   for (const { item, path } of entries(server?.redirectDomains, 'server.redirectDomains')) {
     const host = splitPort(item)?.host ?? item
-    if (!reach.holds(host)) report.warn(path, 'redirect_outside_cookie', `${path}: the session cookie does not reach ${item}, so its visitors sign in again and again.`, reach.remedy)
+    if (!reach.holds(host)) {
+      report.warn(
+        path,
+        'redirect_outside_cookie',
+        `${path}: the session cookie does not reach ${item}, so its visitors sign in again and again.`,
+        reach.remedy,
+      )
+    }
   }
 }
 
@@ -24,7 +40,14 @@ export const accessRulesWithinCookie: Rule = ({ server, session, access }, repor
   for (const rule of entries(access?.rules, 'access.rules')) {
     for (const { item, path } of entries(rule.item.hosts, `${rule.path}.hosts`)) {
       const host = (splitPort(item)?.host ?? item).replace(/^\*/, '')
-      if (!reach.holds(host)) report.warn(path, 'rule_outside_cookie', `${path}: the session cookie does not reach ${item}, so its visitors sign in again and again.`, reach.remedy)
+      if (!reach.holds(host)) {
+        report.warn(
+          path,
+          'rule_outside_cookie',
+          `${path}: the session cookie does not reach ${item}, so its visitors sign in again and again.`,
+          reach.remedy,
+        )
+      }
     }
   }
 }
@@ -43,22 +66,34 @@ export const applicationsWithinCookie: Rule = ({ server, session, applications }
 export const accessRulesWithinRedirects: Rule = ({ server, access }, report) => {
   const { publicUrl, redirectDomains } = server ?? {}
   if (publicUrl === undefined || redirectDomains === undefined || report.refused('server.redirectDomains')) return
-  const allowed = entries(redirectDomains, 'server.redirectDomains').map(({ item }) => splitPort(item)).filter((parts) => parts !== undefined)
+  const allowed = entries(redirectDomains, 'server.redirectDomains').map(({ item }) => splitPort(item)).filter((
+    parts,
+  ) => parts !== undefined)
   const { hostname, protocol, port } = new URL(publicUrl)
   const usual = protocol === 'https:' ? '443' : '80'
   for (const rule of entries(access?.rules, 'access.rules')) {
     if (rule.item.allow === 'anyone' || rule.item.allow === 'deny') continue // nobody is sent to sign in
     for (const { item, path } of entries(rule.item.hosts, `${rule.path}.hosts`)) {
       const wanted = splitPort(item.replace(/^\*/, ''))
-      if (!wanted || (wanted.host === hostname && (wanted.port === undefined || wanted.port === (port || usual)))) continue
+      if (!wanted || (wanted.host === hostname && (wanted.port === undefined || wanted.port === (port || usual)))) {
+        continue
+      }
       if (allowed.some((entry) => leadsTo(entry, wanted, usual))) continue
       const entry = `${wanted.host}${wanted.port === undefined || wanted.port === usual ? '' : `:${wanted.port}`}`
-      report.warn(path, 'rule_outside_redirects', `${path}: ${item} is not in server.redirectDomains, so whoever signs in for it is refused the way back.`, `Add ${entry} to server.redirectDomains.`)
+      report.warn(
+        path,
+        'rule_outside_redirects',
+        `${path}: ${item} is not in server.redirectDomains, so whoever signs in for it is refused the way back.`,
+        `Add ${entry} to server.redirectDomains.`,
+      )
     }
   }
 }
 
-interface HostAndPort { readonly host: string, readonly port: string | undefined }
+interface HostAndPort {
+  readonly host: string
+  readonly port: string | undefined
+}
 
 /** Whether an entry of redirectDomains (`.suffix` as well) covers a rule's host or `.suffix`. */
 function leadsTo(entry: HostAndPort, wanted: HostAndPort, usual: string): boolean {
@@ -69,8 +104,13 @@ function leadsTo(entry: HostAndPort, wanted: HostAndPort, usual: string): boolea
 function cookieReach(publicUrl: string | undefined, domain: string | undefined) {
   if (publicUrl === undefined) return undefined
   const host = new URL(publicUrl).hostname
-  const remedy = domain === undefined ? `Without session.cookieDomain the cookie stays on ${host}: set it to a domain that holds both.` : `The cookie reaches ${domain} and what is below it: choose hosts there, or a wider session.cookieDomain.`
-  return { remedy, holds: (name: string) => domain === undefined ? name === host : isWithin(name.replace(/^\./, ''), domain) }
+  const remedy = domain === undefined
+    ? `Without session.cookieDomain the cookie stays on ${host}: set it to a domain that holds both.`
+    : `The cookie reaches ${domain} and what is below it: choose hosts there, or a wider session.cookieDomain.`
+  return {
+    remedy,
+    holds: (name: string) => domain === undefined ? name === host : isWithin(name.replace(/^\./, ''), domain),
+  }
 }
 
 export const managementApart: Rule = ({ server }, report) => {
@@ -78,16 +118,35 @@ export const managementApart: Rule = ({ server }, report) => {
   if (port === undefined || port === 0 || management?.port !== port) return
   const everywhere = (address: string | undefined) => address === '0.0.0.0' || address === '::'
   if (host !== management.host && !everywhere(host) && !everywhere(management.host)) return
-  report.problem('server.management.port', 'management_port', `server.management.port is ${port}, the public port.`, 'Metrics and health never stand on the public port: choose another one.')
+  report.problem(
+    'server.management.port',
+    'management_port',
+    `server.management.port is ${port}, the public port.`,
+    'Metrics and health never stand on the public port: choose another one.',
+  )
 }
 
 export const trustsSomebody: Rule = ({ server }, report) => {
   for (const { item, path } of entries(server?.trustedProxies, 'server.trustedProxies')) {
-    if (item.endsWith('/0')) report.warn(path, 'proxy_everybody', `${path} ${item} lets everybody who reaches the port say which address and host they come from.`, 'Name the proxy\'s own address or network.')
+    if (item.endsWith('/0')) {
+      report.warn(
+        path,
+        'proxy_everybody',
+        `${path} ${item} lets everybody who reaches the port say which address and host they come from.`,
+        "Name the proxy's own address or network.",
+      )
+    }
   }
 }
 
 export const publicUrlIsNoExample: Rule = ({ server }, report) => {
   if (server?.publicUrl === undefined) return
-  if (/(^|\.)example\.(com|net|org)$/.test(new URL(server.publicUrl).hostname)) report.warn('server.publicUrl', 'placeholder', `server.publicUrl ${server.publicUrl} is still the address of the example.`, 'Put the address of your Gatehouse there, and register {publicUrl}/oauth2/callback in Entra ID.')
+  if (/(^|\.)example\.(com|net|org)$/.test(new URL(server.publicUrl).hostname)) {
+    report.warn(
+      'server.publicUrl',
+      'placeholder',
+      `server.publicUrl ${server.publicUrl} is still the address of the example.`,
+      'Put the address of your Gatehouse there, and register {publicUrl}/oauth2/callback in Entra ID.',
+    )
+  }
 }

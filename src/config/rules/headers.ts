@@ -8,14 +8,23 @@ export const headerNamesOnce: Rule = ({ headers }, report) => {
     const key = name.toLowerCase().replaceAll('_', '-')
     const earlier = first.get(key)
     if (earlier === undefined) first.set(key, path)
-    else report.problem(`${path}.name`, 'header_repeated', `${path}.name ${name} is set by ${earlier} already.`, 'Choose another name; upper and lower case, _ and - do not tell headers apart.')
+    else {
+      report.problem(
+        `${path}.name`,
+        'header_repeated',
+        `${path}.name ${name} is set by ${earlier} already.`,
+        'Choose another name; upper and lower case, _ and - do not tell headers apart.',
+      )
+    }
   }
 }
 
 export const familiesOnce: Rule = ({ headers }, report) => {
   const seen = new Set<string>()
   for (const { item, path } of entries(headers?.families, 'headers.families')) {
-    if (seen.has(item)) report.problem(path, 'header_repeated', `${path} ${item} is in the list already.`, 'Take one of the two away.')
+    if (seen.has(item)) {
+      report.problem(path, 'header_repeated', `${path} ${item} is in the list already.`, 'Take one of the two away.')
+    }
     seen.add(item)
   }
 }

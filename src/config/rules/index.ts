@@ -1,14 +1,46 @@
 // Every rule that looks at more than one key.
 import { hostsHaveRules, rulesCloseTheFolderItself, rulesDecide } from './access.js'
-import { accessRulesWithinCookie, accessRulesWithinRedirects, applicationsWithinCookie, cookieReachesPublicUrl, managementApart, publicUrlIsNoExample, redirectsWithinCookie, trustsSomebody } from './addresses.js'
-import { certificateFits, idsAreNoExamples, oneCredential, plainHttp, secretIsNoId, tenants, tenantsWithoutSync } from './entra.js'
+import {
+  accessRulesWithinCookie,
+  accessRulesWithinRedirects,
+  applicationsWithinCookie,
+  cookieReachesPublicUrl,
+  managementApart,
+  publicUrlIsNoExample,
+  redirectsWithinCookie,
+  trustsSomebody,
+} from './addresses.js'
+import {
+  certificateFits,
+  idsAreNoExamples,
+  oneCredential,
+  plainHttp,
+  secretIsNoId,
+  tenants,
+  tenantsWithoutSync,
+} from './entra.js'
 import { applicationsOnce, applicationsReturnedTo } from './applications.js'
 import { familiesOnce, headerNamesOnce } from './headers.js'
-import { defaultGroupsLost, groupsOncePerRow, mappingLint, namesAlike, oneRowPerGroup, separatorsInNames } from './mapping.js'
+import {
+  defaultGroupsLost,
+  groupsOncePerRow,
+  mappingLint,
+  namesAlike,
+  oneRowPerGroup,
+  separatorsInNames,
+} from './mapping.js'
 import { usernamesVerified } from './names.js'
 import { authAllowedRuns, mappingIsLast, stepsComplete, stepsInOrder, stepsOnce } from './pipeline.js'
 import type { Rule } from './rule.js'
-import { databaseAuthority, identityCookieDomain, oneDatabase, secretsApart, secretsOfDemo, sessionTimes, syncTimes } from './storage.js'
+import {
+  databaseAuthority,
+  identityCookieDomain,
+  oneDatabase,
+  secretsApart,
+  secretsOfDemo,
+  sessionTimes,
+  syncTimes,
+} from './storage.js'
 
 export const RULES: readonly Rule[] = [
   publicUrlIsNoExample,

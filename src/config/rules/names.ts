@@ -4,14 +4,16 @@ import type { Rule } from './rule.js'
 export const usernamesVerified: Rule = ({ username, usernameUnverified }, report) => {
   if (username === 'email' && usernameUnverified === false) {
     report.warn(
-      'username', 'username_email_verified',
+      'username',
+      'username_email_verified',
       'username: email takes verified addresses alone: without xms_edov new people are named by UPN or object ID.',
       'Register the optional claims email, xms_edov and upn in Entra ID, or use username: upn.',
     )
   }
   if (username === 'name' && usernameUnverified === false) {
     report.warn(
-      'username', 'username_name_ignored',
+      'username',
+      'username_name_ignored',
       'username: name has no effect, since people choose display names: new people are named as by username: upn.',
       'Use username: upn; usernameUnverified: true, if you answer for every display name in the tenant.',
     )
@@ -19,7 +21,8 @@ export const usernamesVerified: Rule = ({ username, usernameUnverified }, report
   if ((username === 'email' || username === 'name') && usernameUnverified === true) {
     const what = username === 'email' ? 'an e-mail address that nobody verified' : 'a display name'
     report.warn(
-      'username', 'username_unverified',
+      'username',
+      'username_unverified',
       `${what} becomes a username: whoever can set one can be taken for somebody else by applications.`,
       'Use username: upn, and take usernameUnverified away.',
     )

@@ -6,6 +6,9 @@ import type { Report } from '../report.js'
 export type Rule = (draft: Draft, report: Report, files: Files) => void
 
 /** Entries of a list that could be read, with the paths they stand at. */
-export function entries<Item>(list: readonly (Item | undefined)[] | undefined, path: string): { readonly item: Item, readonly path: string }[] {
+export function entries<Item>(
+  list: readonly (Item | undefined)[] | undefined,
+  path: string,
+): { readonly item: Item, readonly path: string }[] {
   return (list ?? []).flatMap((item, index) => item === undefined ? [] : [{ item, path: `${path}[${index}]` }])
 }

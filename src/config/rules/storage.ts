@@ -7,7 +7,14 @@ export const sessionTimes: Rule = ({ session }, report) => {
   if (absoluteTimeoutMs === undefined) return
   const bound = (name: string, value: number | undefined) => {
     const path = report.given(`session.${name}`) ? `session.${name}` : 'session.absoluteTimeout'
-    if (value !== undefined && value > absoluteTimeoutMs) report.problem(path, 'timeout_order', `session.${name} is longer than session.absoluteTimeout.`, 'No session outlives absoluteTimeout: shorten the one or lengthen the other.')
+    if (value !== undefined && value > absoluteTimeoutMs) {
+      report.problem(
+        path,
+        'timeout_order',
+        `session.${name} is longer than session.absoluteTimeout.`,
+        'No session outlives absoluteTimeout: shorten the one or lengthen the other.',
+      )
+    }
   }
   bound('idleTimeout', idleTimeoutMs)
   bound('privilegedTimeout', privilegedTimeoutMs)
@@ -16,12 +23,26 @@ export const sessionTimes: Rule = ({ session }, report) => {
 export const syncTimes: Rule = ({ sync }, report) => {
   const { intervalMs, privilegedStalenessMs, maxStalenessMs } = sync ?? {}
   const order = (name: string, shorter: number | undefined, longerName: string, longer: number | undefined) => {
-    if (shorter !== undefined && longer !== undefined && shorter > longer) report.problem(report.given(`sync.${name}`) ? `sync.${name}` : `sync.${longerName}`, 'timeout_order', `sync.${name} is longer than sync.${longerName}.`, 'Shorten the one or lengthen the other.')
+    if (shorter !== undefined && longer !== undefined && shorter > longer) {
+      report.problem(
+        report.given(`sync.${name}`) ? `sync.${name}` : `sync.${longerName}`,
+        'timeout_order',
+        `sync.${name} is longer than sync.${longerName}.`,
+        'Shorten the one or lengthen the other.',
+      )
+    }
   }
   order('interval', intervalMs, 'privilegedStaleness', privilegedStalenessMs)
   order('privilegedStaleness', privilegedStalenessMs, 'maxStaleness', maxStalenessMs)
   const tight = (name: string, value: number | undefined) => {
-    if (value !== undefined && intervalMs !== undefined && value >= intervalMs && value < 2 * intervalMs) report.warn(report.given(`sync.${name}`) ? `sync.${name}` : 'sync.interval', 'sync_staleness_tight', `sync.${name} is less than two of sync.interval.`, 'One answer of Graph that is late takes flags or sessions from people: make it twice the interval, or more.')
+    if (value !== undefined && intervalMs !== undefined && value >= intervalMs && value < 2 * intervalMs) {
+      report.warn(
+        report.given(`sync.${name}`) ? `sync.${name}` : 'sync.interval',
+        'sync_staleness_tight',
+        `sync.${name} is less than two of sync.interval.`,
+        'One answer of Graph that is late takes flags or sessions from people: make it twice the interval, or more.',
+      )
+    }
   }
   tight('privilegedStaleness', privilegedStalenessMs)
   tight('maxStaleness', maxStalenessMs)
@@ -31,7 +52,14 @@ export const syncTimes: Rule = ({ sync }, report) => {
 export const secretsApart: Rule = ({ session, keys }, report) => {
   const path = report.given('keys.encryptionSecretsFile') ? 'keys.encryptionSecretsFile' : undefined
   for (const own of entries(keys?.encryptionSecrets, 'keys.encryptionSecrets')) {
-    if (session?.secrets?.includes(own.item)) report.problem(path ?? own.path, 'secret_shared', `${path ?? own.path} has a secret that is also in session.secrets.`, 'Make another one with: openssl rand -base64 48')
+    if (session?.secrets?.includes(own.item)) {
+      report.problem(
+        path ?? own.path,
+        'secret_shared',
+        `${path ?? own.path} has a secret that is also in session.secrets.`,
+        'Make another one with: openssl rand -base64 48',
+      )
+    }
   }
 }
 
@@ -46,20 +74,46 @@ export const secretsOfDemo: Rule = ({ server, session, keys, entra }, report) =>
   for (const [name, list] of Object.entries(lists)) {
     if (!list?.some((item) => item?.includes('not-for-production'))) continue
     const path = report.given(`${name}File`) ? `${name}File` : name
-    report.problem(path, 'secret_placeholder', `${path} has the text of the demo, which everybody can read.`,
-      'Put your own secret there; openssl rand -base64 48 makes a good one for Gatehouse\'s own.')
+    report.problem(
+      path,
+      'secret_placeholder',
+      `${path} has the text of the demo, which everybody can read.`,
+      "Put your own secret there; openssl rand -base64 48 makes a good one for Gatehouse's own.",
+    )
   }
 }
 
 export const identityCookieDomain: Rule = ({ session }, report) => {
-  if (session?.identityCookie && !report.given('session.cookieDomain')) report.problem('session.identityCookie', 'identity_cookie_domain', 'session.identityCookie needs session.cookieDomain, which is its audience.', 'Set session.cookieDomain.')
+  if (session?.identityCookie && !report.given('session.cookieDomain')) {
+    report.problem(
+      'session.identityCookie',
+      'identity_cookie_domain',
+      'session.identityCookie needs session.cookieDomain, which is its audience.',
+      'Set session.cookieDomain.',
+    )
+  }
 }
 
 export const oneDatabase: Rule = ({ database }, report) => {
   if (database?.embedded === undefined) return
   const url = ['database.url', 'database.urlFile'].find((path) => report.given(path))
-  if (database.embedded && url !== undefined) report.problem(url, 'database_both', `${url} and database.embedded are both given.`, 'Keep url for a PostgreSQL of your own, or embedded: true for the one Gatehouse runs.')
-  if (!database.embedded && url === undefined) report.problem('database', 'database_none', 'No database is given.', 'Set database.url (or urlFile), or embedded: true.', report.keyPlaceOf('database'))
+  if (database.embedded && url !== undefined) {
+    report.problem(
+      url,
+      'database_both',
+      `${url} and database.embedded are both given.`,
+      'Keep url for a PostgreSQL of your own, or embedded: true for the one Gatehouse runs.',
+    )
+  }
+  if (!database.embedded && url === undefined) {
+    report.problem(
+      'database',
+      'database_none',
+      'No database is given.',
+      'Set database.url (or urlFile), or embedded: true.',
+      report.keyPlaceOf('database'),
+    )
+  }
 }
 
 /** Who names the authority wants the server to prove itself: what would keep it from that is said. */
@@ -67,10 +121,31 @@ export const databaseAuthority: Rule = ({ database }, report) => {
   const { url, caFile, embedded } = database ?? {}
   if (caFile === undefined) return
   const path = 'database.caFile'
-  if (embedded) return report.warn(path, 'database_ca_unused', `${path} has no effect: the embedded PostgreSQL is reached without a network.`, 'Take it away.')
+  if (embedded) {
+    return report.warn(
+      path,
+      'database_ca_unused',
+      `${path} has no effect: the embedded PostgreSQL is reached without a network.`,
+      'Take it away.',
+    )
+  }
   const parameters = parseDatabaseUrl(url ?? '')?.searchParams
   if (parameters === undefined) return
-  if (parameters.has('sslrootcert')) report.problem(path, 'database_ca_both', `${path} and sslrootcert in the database's address are both given.`, 'Keep one of the two.')
+  if (parameters.has('sslrootcert')) {
+    report.problem(
+      path,
+      'database_ca_both',
+      `${path} and sslrootcert in the database's address are both given.`,
+      'Keep one of the two.',
+    )
+  }
   const mode = parameters.get('sslmode') ?? ''
-  if (['disable', 'allow', 'prefer'].includes(mode)) report.warn(path, 'database_ca_unused', `${path} has no effect with sslmode=${mode}, which verifies nothing.`, 'Write sslmode=verify-full in the address, or leave sslmode out.')
+  if (['disable', 'allow', 'prefer'].includes(mode)) {
+    report.warn(
+      path,
+      'database_ca_unused',
+      `${path} has no effect with sslmode=${mode}, which verifies nothing.`,
+      'Write sslmode=verify-full in the address, or leave sslmode out.',
+    )
+  }
 }

@@ -6,6 +6,11 @@ import type { Step } from './pipeline.js'
 export const associateByEmail: Step = async ({ plan, settings, lookups }) => {
   if (!settings.associateByEmail || plan.user || !plan.details?.email || !plan.details.emailVerified) return {}
   const [user, second] = await lookups.usersEligibleForEmail(plan.details.email)
-  if (second) throw new GatehouseError('email_ambiguous', { detail: 'several active users without an Entra identity have this e-mail address', remedy: 'Give all but one of them another e-mail address, or deactivate them.' })
+  if (second) {
+    throw new GatehouseError('email_ambiguous', {
+      detail: 'several active users without an Entra identity have this e-mail address',
+      remedy: 'Give all but one of them another e-mail address, or deactivate them.',
+    })
+  }
   return user ? { user, origin: 'linked' } : {}
 }

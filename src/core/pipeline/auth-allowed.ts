@@ -6,12 +6,23 @@ import type { Step } from './pipeline.js'
 export const authAllowed: Step = ({ claims, plan, settings }) => {
   const { emailDomains, guests } = settings.authAllowed
   if (!guests && claims.acct !== 0) {
-    throw new GatehouseError('person_not_allowed', claims.acct === 1
-      ? { detail: 'a guest, and authAllowed.guests is false' }
-      : { detail: 'whether this is a guest cannot be told: the id token has no claim acct', remedy: 'Add the optional claim `acct` to the ID token of the registration.' })
+    throw new GatehouseError(
+      'person_not_allowed',
+      claims.acct === 1
+        ? { detail: 'a guest, and authAllowed.guests is false' }
+        : {
+          detail: 'whether this is a guest cannot be told: the id token has no claim acct',
+          remedy: 'Add the optional claim `acct` to the ID token of the registration.',
+        },
+    )
   }
-  if (emailDomains.length > 0 && !(plan.details?.emailVerified && emailDomains.includes(domainOf(plan.details.email)))) {
-    throw new GatehouseError('person_not_allowed', { detail: 'no verified e-mail address in authAllowed.emailDomains', remedy: 'Verified is what the optional claim `xms_edov` says is.' })
+  if (
+    emailDomains.length > 0 && !(plan.details?.emailVerified && emailDomains.includes(domainOf(plan.details.email)))
+  ) {
+    throw new GatehouseError('person_not_allowed', {
+      detail: 'no verified e-mail address in authAllowed.emailDomains',
+      remedy: 'Verified is what the optional claim `xms_edov` says is.',
+    })
   }
   return {}
 }

@@ -2,10 +2,17 @@
 // A mapped local group that does not exist is skipped and named; it is never made here.
 import type { MappedGrants, StepContext } from './pipeline.js'
 
-/** What it looks at; nothing of the login, so that a re-evaluation without one (core/reevaluation.ts) applies the same. */
-export type MappingContext = Pick<StepContext, 'groupIds'> & { readonly settings: Pick<StepContext['settings'], 'mapping'>, readonly lookups: Pick<StepContext['lookups'], 'groupIds'> }
+/**
+ * What it looks at; nothing of the login, so that a re-evaluation without one (core/reevaluation.ts) applies the same.
+ */
+export type MappingContext = Pick<StepContext, 'groupIds'> & {
+  readonly settings: Pick<StepContext['settings'], 'mapping'>
+  readonly lookups: Pick<StepContext['lookups'], 'groupIds'>
+}
 
-export async function azureadMapGroups({ groupIds, settings, lookups }: MappingContext): Promise<{ grants: MappedGrants }> {
+export async function azureadMapGroups(
+  { groupIds, settings, lookups }: MappingContext,
+): Promise<{ grants: MappedGrants }> {
   const granted = settings.mapping.evaluate(groupIds)
   const ids = await lookups.groupIds([...granted.groups.keys()])
   const groups: { id: string, name: string, causes: NonNullable<ReturnType<typeof granted.groups.get>> }[] = []

@@ -1,5 +1,5 @@
-// The steps, in python-social-auth's order and under its names. A new step is one file beside this one, one line here, and
-// one in ORDER where it needs others.
+// The steps, in python-social-auth's order and under its names. A new step is one file beside this one, one line here,
+// and one in ORDER where it needs others.
 import { GatehouseError } from '../errors.js'
 import { authAllowed } from './auth-allowed.js'
 import { associateByEmail } from './associate-by-email.js'
@@ -48,7 +48,9 @@ export const ORDER: Readonly<Partial<Record<StepName, readonly StepName[]>>> = {
 /** Steps that a pipeline may do without. */
 export const DISPENSABLE: readonly StepName[] = ['associate_by_email', 'user_default_groups_handler', 'auth_allowed']
 
-/** The steps of a pipeline that the configuration has checked. @param own those that are the operator's, by their names */
+/**
+ * The steps of a pipeline that the configuration has checked. @param own those that are the operator's, by their names
+ */
 export function namedSteps(names: readonly string[], own: readonly NamedStep[] = []): NamedStep[] {
   const built = Object.entries({ ...STEPS, ...OPTIONAL_STEPS }).map(([name, run]): NamedStep => ({ name, run }))
   const all = new Map([...built, ...own].map((step) => [step.name, step]))

@@ -38,10 +38,16 @@ export function ownStep(name: string, ask: (input: OwnStepInput) => Promise<unkn
     const answer = await ask({ claims, groupIds, plan })
     if (answer === undefined || answer === null) return {}
     const { refuse, details, ...more } = isRecord(answer) ? answer : { more: answer }
-    if (Object.keys(more).length > 0 || (refuse === undefined) === (details === undefined)) throw nonsense(name, 'something else than nothing, { refuse } or { details }')
+    if (Object.keys(more).length > 0 || (refuse === undefined) === (details === undefined)) {
+      throw nonsense(name, 'something else than nothing, { refuse } or { details }')
+    }
     if (refuse !== undefined) {
       if (!isText(refuse)) throw nonsense(name, `a refusal that is no text of 1 to ${MAX_TEXT} visible characters`)
-      throw new GatehouseError('step_refused', { sentence: refuse, detail: `${name} refused: ${refuse}`, facts: { step: name } })
+      throw new GatehouseError('step_refused', {
+        sentence: refuse,
+        detail: `${name} refused: ${refuse}`,
+        facts: { step: name },
+      })
     }
     if (!plan.details) throw nonsense(name, 'details before there are any; put it behind social_details')
     return { details: { ...plan.details, ...checkedDetails(name, details) } }
@@ -51,18 +57,27 @@ export function ownStep(name: string, ask: (input: OwnStepInput) => Promise<unkn
 function checkedDetails(name: string, details: unknown): OwnStepDetails {
   if (!isRecord(details)) throw nonsense(name, 'details that are no object')
   for (const [key, value] of Object.entries(details)) {
-    if (!(DETAILS as readonly string[]).includes(key)) throw nonsense(name, `details with ${JSON.stringify(key.slice(0, 40))}; it may set ${DETAILS.join(', ')}`)
-    if (!isText(value) && (value !== null || key === 'usernameSource')) throw nonsense(name, `details.${key} that is no text of 1 to ${MAX_TEXT} visible characters`)
+    if (!(DETAILS as readonly string[]).includes(key)) {
+      throw nonsense(name, `details with ${JSON.stringify(key.slice(0, 40))}; it may set ${DETAILS.join(', ')}`)
+    }
+    if (!isText(value) && (value !== null || key === 'usernameSource')) {
+      throw nonsense(name, `details.${key} that is no text of 1 to ${MAX_TEXT} visible characters`)
+    }
   }
   return details
 }
 
 function nonsense(step: string, what: string): GatehouseError {
-  return new GatehouseError('step_failed', { detail: `${step} answered ${what}`, remedy: 'See docs/custom-steps.md.', facts: { step } })
+  return new GatehouseError('step_failed', {
+    detail: `${step} answered ${what}`,
+    remedy: 'See docs/custom-steps.md.',
+    facts: { step },
+  })
 }
 
 function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= MAX_TEXT && value.trim() !== '' && !/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u.test(value)
+  return typeof value === 'string' && value.length <= MAX_TEXT && value.trim() !== '' &&
+    !/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u.test(value)
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

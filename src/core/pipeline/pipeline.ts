@@ -83,26 +83,43 @@ export interface StepContext {
 
 /** One step: what it adds to the plan. It throws to refuse the login. */
 export type Step = (context: StepContext) => Promise<Partial<LoginPlan>> | Partial<LoginPlan>
-export interface NamedStep { readonly name: string, readonly run: Step }
+export interface NamedStep {
+  readonly name: string
+  readonly run: Step
+}
 
-export type CompletePlan = LoginPlan & Required<Pick<LoginPlan, 'uid' | 'details' | 'origin' | 'profile' | 'extraData' | 'grants'>>
+export type CompletePlan =
+  & LoginPlan
+  & Required<Pick<LoginPlan, 'uid' | 'details' | 'origin' | 'profile' | 'extraData' | 'grants'>>
 
 /**
  * Runs every step in order.
  * @throws GatehouseError of the step that refused; `step_failed` where a step threw anything else, or where the steps
  * together left the plan incomplete.
  */
-export async function runPipeline(steps: readonly NamedStep[], context: Omit<StepContext, 'plan'>): Promise<CompletePlan> {
+export async function runPipeline(
+  steps: readonly NamedStep[],
+  context: Omit<StepContext, 'plan'>,
+): Promise<CompletePlan> {
   let plan: LoginPlan = {}
   for (const step of steps) {
     try {
       plan = { ...plan, ...await step.run({ ...context, plan }) }
     } catch (error) {
       if (error instanceof GatehouseError) throw error
-      throw new GatehouseError('step_failed', { cause: error, detail: `the step ${step.name} threw`, facts: { step: step.name } })
+      throw new GatehouseError('step_failed', {
+        cause: error,
+        detail: `the step ${step.name} threw`,
+        facts: { step: step.name },
+      })
     }
   }
-  if (!isComplete(plan)) throw new GatehouseError('step_failed', { detail: 'the pipeline ended without a complete plan', facts: { has: Object.keys(plan) } })
+  if (!isComplete(plan)) {
+    throw new GatehouseError('step_failed', {
+      detail: 'the pipeline ended without a complete plan',
+      facts: { has: Object.keys(plan) },
+    })
+  }
   return plan
 }
 

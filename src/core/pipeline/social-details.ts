@@ -13,7 +13,9 @@ export const socialDetails: Step = ({ claims, settings }) => ({
   },
 })
 
-/** Entra says that the domain's owner verified the address: `xms_edov`, as true, "1" or 1. Anything else is no proof. */
+/**
+ * Entra says that the domain's owner verified the address: `xms_edov`, as true, "1" or 1. Anything else is no proof.
+ */
 export function emailVerified(claims: IdentityClaims): boolean {
   return claims.email !== undefined && (claims.xms_edov === true || claims.xms_edov === '1' || claims.xms_edov === 1)
 }

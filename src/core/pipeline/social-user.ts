@@ -6,6 +6,12 @@ export const socialUser: Step = async ({ plan, lookups }) => {
   if (!plan.uid) return {}
   const user = await lookups.userByIdentity(plan.uid.tid, plan.uid.oid)
   if (!user) return {}
-  if (!user.isActive) throw new GatehouseError('user_inactive', { detail: `${user.username} is deactivated`, facts: { username: user.username }, remedy: `To let them in again: gatehouse users activate ${user.username}` })
+  if (!user.isActive) {
+    throw new GatehouseError('user_inactive', {
+      detail: `${user.username} is deactivated`,
+      facts: { username: user.username },
+      remedy: `To let them in again: gatehouse users activate ${user.username}`,
+    })
+  }
   return { user, origin: 'known' }
 }

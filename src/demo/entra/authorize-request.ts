@@ -1,12 +1,16 @@
-// Reading an authorization request in two halves: where an answer may go (errors there are a page, never a redirect, or the
-// endpoint would be an open redirector), then what is asked (errors there go to the redirect URI).
+// Reading an authorization request in two halves: where an answer may go (errors there are a page, never a redirect, or
+// the endpoint would be an open redirector), then what is asked (errors there go to the redirect URI).
 import { AadstsError } from './aadsts.js'
 import { required, type Parameters } from './parameters.js'
 import { grantedPermissions, readScopes } from './scopes.js'
 import { requireApp, requireOwnTenant } from './tenant.js'
 import type { World } from './types.js'
 
-export interface ReplyTarget { redirectUri: string, mode: 'query' | 'fragment' | 'form_post', state?: string }
+export interface ReplyTarget {
+  redirectUri: string
+  mode: 'query' | 'fragment' | 'form_post'
+  state?: string
+}
 
 export interface AuthorizeRequest {
   prompt?: string
@@ -20,14 +24,19 @@ export interface AuthorizeRequest {
 /** Exact comparison, path and trailing slash included; of http://localhost alone the port does not matter. */
 export function isRegistered(redirectUris: readonly string[], redirectUri: string): boolean {
   const withoutPort = (uri: string) => uri.replace(/^http:\/\/localhost(:\d+)?(?=[/?]|$)/, 'http://localhost')
-  return redirectUris.some((registered) => registered === redirectUri || (redirectUri.startsWith('http://localhost') && withoutPort(registered) === withoutPort(redirectUri)))
+  return redirectUris.some((registered) =>
+    registered === redirectUri ||
+    (redirectUri.startsWith('http://localhost') && withoutPort(registered) === withoutPort(redirectUri))
+  )
 }
 
 export function readReplyTarget(world: World, tenant: string, parameters: Parameters): ReplyTarget {
   const app = requireApp(world, required(parameters, 'client_id'))
   requireOwnTenant(world, tenant, app.clientId)
   const redirectUri = required(parameters, 'redirect_uri')
-  if (redirectUri.length > 256 || !isRegistered(app.redirectUris, redirectUri)) throw new AadstsError(50011, redirectUri, app.clientId)
+  if (redirectUri.length > 256 || !isRegistered(app.redirectUris, redirectUri)) {
+    throw new AadstsError(50011, redirectUri, app.clientId)
+  }
   const mode = parameters.response_mode ?? 'query'
   if (mode !== 'query' && mode !== 'form_post' && mode !== 'fragment') throw new AadstsError(9002313)
   return { redirectUri, mode, ...(parameters.state !== undefined && { state: parameters.state }) }

@@ -1,8 +1,8 @@
 // The authorization endpoint and the sign-in form behind it.
 //
-// Without a browser: POST the form (sign-in-as.ts does). `POST /{tenant}/login`, form-encoded, with the parameters of the
-// authorization request and `person=<user id>` (or `action=cancel`, `action=decline`) answers with the redirect to the
-// application; no cookie is needed.
+// Without a browser: POST the form (sign-in-as.ts does). `POST /{tenant}/login`, form-encoded, with the parameters of
+// the authorization request and `person=<user id>` (or `action=cancel`, `action=decline`) answers with the redirect to
+// the application; no cookie is needed.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AadstsError, aadstsBody } from './aadsts.js'
 import { readAuthorizeRequest, readReplyTarget, type AuthorizeRequest, type ReplyTarget } from './authorize-request.js'
@@ -13,15 +13,32 @@ import { readParameters, type Parameters } from './parameters.js'
 import { cookiePlace, readCookie, SESSION_COOKIE, type BrowserSession } from './sessions.js'
 import type { World } from './types.js'
 
-interface TenantRoute { Params: { tenant: string } }
-
-export function authorizeRoutes(scope: FastifyInstance, world: World) {
-  scope.get<TenantRoute>('/:tenant/oauth2/v2.0/authorize', async (request, reply) => authorize(world, request.params.tenant, readParameters(request.query), request, reply))
-  scope.post<TenantRoute>('/:tenant/oauth2/v2.0/authorize', async (request, reply) => authorize(world, request.params.tenant, readParameters(request.body), request, reply))
-  scope.post<TenantRoute>('/:tenant/login', async (request, reply) => signIn(world, request.params.tenant, readParameters(request.body), request, reply))
+interface TenantRoute {
+  Params: { tenant: string }
 }
 
-async function authorize(world: World, tenant: string, parameters: Parameters, request: FastifyRequest, reply: FastifyReply) {
+export function authorizeRoutes(scope: FastifyInstance, world: World) {
+  scope.get<TenantRoute>(
+    '/:tenant/oauth2/v2.0/authorize',
+    async (request, reply) => authorize(world, request.params.tenant, readParameters(request.query), request, reply),
+  )
+  scope.post<TenantRoute>(
+    '/:tenant/oauth2/v2.0/authorize',
+    async (request, reply) => authorize(world, request.params.tenant, readParameters(request.body), request, reply),
+  )
+  scope.post<TenantRoute>(
+    '/:tenant/login',
+    async (request, reply) => signIn(world, request.params.tenant, readParameters(request.body), request, reply),
+  )
+}
+
+async function authorize(
+  world: World,
+  tenant: string,
+  parameters: Parameters,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
   const target = readReplyTarget(world, tenant, parameters)
   return orCallback(world, reply, target, () => {
     const asked = readAuthorizeRequest(world, parameters)
@@ -38,11 +55,15 @@ async function signIn(world: World, tenant: string, form: Parameters, request: F
   const target = readReplyTarget(world, tenant, parameters)
   return orCallback(world, reply, target, () => {
     const asked = readAuthorizeRequest(world, parameters)
-    if (action === 'cancel') return sendCallback(world, reply, target, { error: 'access_denied', error_subcode: 'cancel' })
+    if (action === 'cancel') {
+      return sendCallback(world, reply, target, { error: 'access_denied', error_subcode: 'cancel' })
+    }
     if (action === 'decline') throw new AadstsError(65004)
     const user = world.directory.users.get(person ?? '')
     if (!user) return showSignIn(world, target, tenant, parameters, reply, undefined, 'Pick one of the accounts.')
-    if (!user.accountEnabled) return showSignIn(world, target, tenant, parameters, reply, undefined, describe(world, 50057))
+    if (!user.accountEnabled) {
+      return showSignIn(world, target, tenant, parameters, reply, undefined, describe(world, 50057))
+    }
     // The same browser keeps its sid while the same person signs in again.
     const known = liveSession(world, request)
     const session = known?.userId === user.id ? known : world.sessions.start(user.id, world.now())
@@ -71,7 +92,9 @@ function liveSession(world: World, request: FastifyRequest) {
   return Date.parse(user.signInSessionsValidFromDateTime) > session.startedAt ? undefined : session
 }
 
-/** Why the person has to be asked something, as the error that `prompt=none` gets; undefined where a session suffices. */
+/**
+ * Why the person has to be asked something, as the error that `prompt=none` gets; undefined where a session suffices.
+ */
 function whyAsk(world: World, asked: AuthorizeRequest, session: BrowserSession | undefined): number | undefined {
   if (!session || (asked.prompt !== undefined && asked.prompt !== 'none')) return 50058
   if (asked.loginHint !== undefined && hinted(world, asked.loginHint)?.id !== session.userId) return 50058
@@ -98,11 +121,23 @@ function showSignIn(
 
 const describe = (world: World, code: number) => aadstsBody({ code, now: world.now() }).error_description
 
-function complete(world: World, reply: FastifyReply, target: ReplyTarget, asked: AuthorizeRequest, session: BrowserSession) {
+function complete(
+  world: World,
+  reply: FastifyReply,
+  target: ReplyTarget,
+  asked: AuthorizeRequest,
+  session: BrowserSession,
+) {
   requireAssignment(world, session.userId)
   const { scopes, graphScopes, nonce, challenge } = asked
   const code = world.tokens.issueCode({
-    userId: session.userId, sid: session.sid, redirectUri: target.redirectUri, scopes, graphScopes, ...(nonce !== undefined && { nonce }), ...(challenge && { challenge }),
+    userId: session.userId,
+    sid: session.sid,
+    redirectUri: target.redirectUri,
+    scopes,
+    graphScopes,
+    ...(nonce !== undefined && { nonce }),
+    ...(challenge && { challenge }),
   }, world.now())
   return sendCallback(world, reply, target, { code, session_state: session.sid })
 }
@@ -111,6 +146,8 @@ function complete(world: World, reply: FastifyReply, target: ReplyTarget, asked:
 function requireAssignment(world: World, userId: string) {
   const { app, directory } = world
   const assigned = app.assignedUsers ?? []
-  if (app.assignmentRequired !== true || [userId, ...directory.directMemberOf(userId)].some((id) => assigned.includes(id))) return
+  if (
+    app.assignmentRequired !== true || [userId, ...directory.directMemberOf(userId)].some((id) => assigned.includes(id))
+  ) return
   throw new AadstsError(50105, app.clientId, app.displayName ?? app.clientId)
 }

@@ -9,12 +9,18 @@ export function sendCallback(world: World, reply: FastifyReply, target: ReplyTar
   const parameters = new URLSearchParams(answer)
   if (target.state !== undefined) parameters.set('state', target.state)
   for (const fault of world.faults.forCallback()) fault.change(parameters)
-  if (target.mode === 'form_post') return reply.type('text/html; charset=utf-8').send(formPostPage(target.redirectUri, parameters))
+  if (target.mode === 'form_post') {
+    return reply.type('text/html; charset=utf-8').send(formPostPage(target.redirectUri, parameters))
+  }
   const separator = target.mode === 'fragment' ? '#' : target.redirectUri.includes('?') ? '&' : '?'
   return reply.redirect(target.redirectUri + separator + parameters.toString(), 302)
 }
 
 export function sendErrorCallback(world: World, reply: FastifyReply, target: ReplyTarget, error: AadstsError) {
-  const { error: name, error_description: description, error_uri: uri } = aadstsBody({ code: error.code, values: error.values, now: world.now() })
+  const { error: name, error_description: description, error_uri: uri } = aadstsBody({
+    code: error.code,
+    values: error.values,
+    now: world.now(),
+  })
   return sendCallback(world, reply, target, { error: name, error_description: description, error_uri: uri })
 }

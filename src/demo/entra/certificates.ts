@@ -3,8 +3,15 @@ import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } fr
 import { isIP } from 'node:net'
 import { bits, boolean, integer, nothing, octets, oid, replaced, sequence, set, tagged, time, utf8 } from './der.js'
 
-export interface KeyPair { publicKey: KeyObject, privateKey: KeyObject }
-export interface Certificate { der: Buffer, pem: string, keys: KeyPair }
+export interface KeyPair {
+  publicKey: KeyObject
+  privateKey: KeyObject
+}
+export interface Certificate {
+  der: Buffer
+  pem: string
+  keys: KeyPair
+}
 
 interface Wish {
   name: string
@@ -19,9 +26,10 @@ interface Wish {
 
 export const DAY = 86_400_000
 const named = (name: string) => sequence(set(sequence(oid('2.5.4.3'), utf8(name))))
-const algorithmOf = (key: KeyObject) => key.asymmetricKeyType === 'rsa'
-  ? sequence(oid('1.2.840.113549.1.1.11'), nothing()) // sha256WithRSAEncryption
-  : sequence(oid('1.2.840.10045.4.3.2')) // ecdsa-with-SHA256
+const algorithmOf = (key: KeyObject) =>
+  key.asymmetricKeyType === 'rsa'
+    ? sequence(oid('1.2.840.113549.1.1.11'), nothing()) // sha256WithRSAEncryption
+    : sequence(oid('1.2.840.10045.4.3.2')) // ecdsa-with-SHA256
 
 const extension = (id: string, critical: boolean, value: Uint8Array) =>
   sequence(oid(id), ...(critical ? [boolean(true)] : []), octets(value))
@@ -36,13 +44,17 @@ function ipBytes(host: string) {
 }
 
 const alternativeName = (host: string) => isIP(host) ? replaced(7, ipBytes(host)) : replaced(2, Buffer.from(host))
-const keyIdentifier = (key: KeyObject) => createHash('sha1').update(key.export({ type: 'spki', format: 'der' })).digest()
+const keyIdentifier = (key: KeyObject) =>
+  createHash('sha1').update(key.export({ type: 'spki', format: 'der' })).digest()
 
 /** A certificate of RFC 5280, version 3; self-signed without `issuer`. Times in milliseconds since 1970. */
-export function createCertificate({ name, keys, from, until, issuer = { name, keys }, ca = false, hosts = [] }: Wish): Certificate {
+export function createCertificate(
+  { name, keys, from, until, issuer = { name, keys }, ca = false, hosts = [] }: Wish,
+): Certificate {
   const extensions = [
     extension('2.5.29.19', true, ca ? sequence(boolean(true)) : sequence()),
-    extension('2.5.29.15', true, ca ? bits(Buffer.of(0x06), 1) : bits(Buffer.of(0x80), 7)), // keyCertSign and cRLSign, or digitalSignature
+    // keyCertSign and cRLSign, or digitalSignature
+    extension('2.5.29.15', true, ca ? bits(Buffer.of(0x06), 1) : bits(Buffer.of(0x80), 7)),
     extension('2.5.29.14', false, octets(keyIdentifier(keys.publicKey))),
     extension('2.5.29.35', false, sequence(replaced(0, keyIdentifier(issuer.keys.publicKey)))),
   ]
@@ -59,11 +71,16 @@ export function createCertificate({ name, keys, from, until, issuer = { name, ke
     tagged(3, sequence(...extensions)),
   )
   const der = sequence(body, algorithm, bits(sign('sha256', body, issuer.keys.privateKey)))
-  const pem = `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/.{64}(?=.)/g, '$&\n')}\n-----END CERTIFICATE-----\n`
+  const pem = `-----BEGIN CERTIFICATE-----\n${
+    der.toString('base64').replace(/.{64}(?=.)/g, '$&\n')
+  }\n-----END CERTIFICATE-----\n`
   return { der, pem, keys }
 }
 
-/** A CA that exists for this process alone, and a server certificate from it; valid by the real clock, which TLS clients go by. */
+/**
+ * A CA that exists for this process alone, and a server certificate from it; valid by the real clock, which TLS clients
+ * go by.
+ */
 export function createServerIdentity(hosts: string[]) {
   const pair = () => generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const validity = { from: Date.now() - DAY, until: Date.now() + 365 * DAY }

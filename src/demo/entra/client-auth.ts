@@ -1,7 +1,15 @@
-// How the application proves itself at the token endpoint: a secret (in the body or Basic), a signed assertion of a registered
-// certificate, or an external token of a federated credential.
+// How the application proves itself at the token endpoint: a secret (in the body or Basic), a signed assertion of a
+// registered certificate, or an external token of a federated credential.
 import { X509Certificate, createHash } from 'node:crypto'
-import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTVerifyOptions, type ProtectedHeaderParameters } from 'jose'
+import {
+  createLocalJWKSet,
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  jwtVerify,
+  type JWTVerifyOptions,
+  type ProtectedHeaderParameters,
+} from 'jose'
 import { AadstsError } from './aadsts.js'
 import { required, type Parameters } from './parameters.js'
 import { requireApp, requireOwnTenant } from './tenant.js'
@@ -16,14 +24,21 @@ function readBasic(header: string | undefined): { id: string, secret: string } |
   if (header === undefined || !/^basic /i.test(header)) return undefined
   const [id, secret] = Buffer.from(header.slice(6), 'base64').toString().split(/:(.*)/s, 2)
   try {
-    const [decodedId = '', decodedSecret = ''] = [id, secret].map((part = '') => decodeURIComponent(part.replaceAll('+', ' ')))
+    const [decodedId = '', decodedSecret = ''] = [id, secret].map((part = '') =>
+      decodeURIComponent(part.replaceAll('+', ' '))
+    )
     return { id: decodedId, secret: decodedSecret }
   } catch {
     throw new AadstsError(9002313)
   }
 }
 
-export async function authenticateClient(world: World, tenant: string, form: Parameters, headers: { authorization?: string | undefined, origin?: string | undefined }) {
+export async function authenticateClient(
+  world: World,
+  tenant: string,
+  form: Parameters,
+  headers: { authorization?: string | undefined, origin?: string | undefined },
+) {
   const basic = readBasic(headers.authorization)
   const app = requireApp(world, basic?.id ?? required(form, 'client_id'))
   requireOwnTenant(world, tenant, app.clientId)
@@ -60,15 +75,20 @@ function claimed(assertion: string) {
 async function checkCertificateAssertion(world: World, app: AppRegistration, assertion: string, tenant: string) {
   const { header, payload } = claimed(assertion)
   const audience = `${world.url}/${tenant}/oauth2/v2.0/token`
-  const certificate = app.certificates?.map(({ pem }) => new X509Certificate(pem)).find(({ raw }) => THUMBPRINTS[header.alg ?? '']?.(header, raw))
+  const certificate = app.certificates?.map(({ pem }) => new X509Certificate(pem)).find(({ raw }) =>
+    THUMBPRINTS[header.alg ?? '']?.(header, raw)
+  )
   if (!certificate) throw new AadstsError(700027)
-  if (world.now() < Date.parse(certificate.validFrom) || world.now() > Date.parse(certificate.validTo)) throw new AadstsError(1000502)
+  if (world.now() < Date.parse(certificate.validFrom) || world.now() > Date.parse(certificate.validTo)) {
+    throw new AadstsError(1000502)
+  }
   if (payload.iss !== app.clientId || payload.sub !== app.clientId) throw new AadstsError(700021)
   if (payload.aud !== audience) throw new AadstsError(700023, audience) // a list that holds it is not it
   const claims = { typ: 'JWT', algorithms: ['PS256', 'RS256'], requiredClaims: ['exp', 'nbf', 'iat', 'jti'] }
   await verify(world, () => jwtVerify(assertion, certificate.publicKey, options(world, claims)), audience)
   if (Number(payload.exp) - Number(payload.nbf) > MAX_LIFETIME_S) throw new AadstsError(700024)
-  if (!GUID.test(payload.jti ?? '')) throw new AadstsError(50013) // not that it is new: Microsoft's own client sends one assertion several times
+  // not that it is new: Microsoft's own client sends one assertion several times
+  if (!GUID.test(payload.jti ?? '')) throw new AadstsError(50013)
 }
 
 const digest = (hash: string, der: Buffer) => createHash(hash).update(der).digest('base64url')
@@ -90,17 +110,35 @@ async function checkFederatedToken(world: World, app: AppRegistration, assertion
   if (ofSubject.length === 0) throw new AadstsError(700213, sub)
   const known = ofSubject.find(({ audience }) => [aud].flat().includes(audience))
   if (!known) throw new AadstsError(700212, [aud].flat().join())
-  await verify(world, () => jwtVerify(assertion, createLocalJWKSet(known.jwks), options(world, { algorithms: ['RS256'], requiredClaims: ['exp'] })), known.audience)
+  await verify(
+    world,
+    () =>
+      jwtVerify(
+        assertion,
+        createLocalJWKSet(known.jwks),
+        options(world, { algorithms: ['RS256'], requiredClaims: ['exp'] }),
+      ),
+    known.audience,
+  )
 }
 
-const options = (world: World, claims: JWTVerifyOptions): JWTVerifyOptions => ({ ...claims, currentDate: new Date(world.now()), clockTolerance: 300 })
+const options = (world: World, claims: JWTVerifyOptions): JWTVerifyOptions => ({
+  ...claims,
+  currentDate: new Date(world.now()),
+  clockTolerance: 300,
+})
 
 async function verify(world: World, work: () => Promise<unknown>, audience: string) {
   try {
     await work()
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw new AadstsError(700024)
-    if (error instanceof errors.JWTClaimValidationFailed) throw new AadstsError(error.claim === 'aud' ? 700023 : error.claim === 'nbf' || error.claim === 'exp' ? 700024 : 700027, audience)
+    if (error instanceof errors.JWTClaimValidationFailed) {
+      throw new AadstsError(
+        error.claim === 'aud' ? 700023 : error.claim === 'nbf' || error.claim === 'exp' ? 700024 : 700027,
+        audience,
+      )
+    }
     throw new AadstsError(700027)
   }
 }

@@ -4,7 +4,10 @@ import { AadstsError, aadstsBody, explain } from './aadsts.js'
 import { issuerOf, PERSONAL_TENANT_ID, resolveTenant } from './tenant.js'
 import type { World } from './types.js'
 
-interface TenantRoute { Params: { tenant: string }, Querystring: { appid?: string } }
+interface TenantRoute {
+  Params: { tenant: string }
+  Querystring: { appid?: string }
+}
 
 function configuration(world: World, tenant: { segment: string, common: boolean }, appid?: string) {
   const base = `${world.url}/${tenant.segment}`
@@ -25,7 +28,27 @@ function configuration(world: World, tenant: { segment: string, common: boolean 
     http_logout_supported: true,
     frontchannel_logout_supported: true,
     end_session_endpoint: `${base}/oauth2/v2.0/logout`,
-    claims_supported: ['sub', 'iss', 'cloud_instance_name', 'cloud_instance_host_name', 'cloud_graph_host_name', 'msgraph_host', 'aud', 'exp', 'iat', 'auth_time', 'acr', 'nonce', 'preferred_username', 'name', 'tid', 'ver', 'at_hash', 'c_hash', 'email'],
+    claims_supported: [
+      'sub',
+      'iss',
+      'cloud_instance_name',
+      'cloud_instance_host_name',
+      'cloud_graph_host_name',
+      'msgraph_host',
+      'aud',
+      'exp',
+      'iat',
+      'auth_time',
+      'acr',
+      'nonce',
+      'preferred_username',
+      'name',
+      'tid',
+      'ver',
+      'at_hash',
+      'c_hash',
+      'email',
+    ],
     kerberos_endpoint: `${base}/kerberos`,
     tenant_region_scope: tenant.common ? null : 'WW',
     cloud_instance_name: 'microsoftonline.com',
@@ -38,14 +61,21 @@ function configuration(world: World, tenant: { segment: string, common: boolean 
 export function jsonErrors(scope: FastifyInstance, world: World) {
   scope.setErrorHandler((error, _request, reply) => {
     const { code, values } = error instanceof AadstsError ? error : new AadstsError(9002313)
-    return reply.code(explain(code).status).type('application/json; charset=utf-8').send(aadstsBody({ code, values, now: world.now() }))
+    return reply.code(explain(code).status).type('application/json; charset=utf-8').send(
+      aadstsBody({ code, values, now: world.now() }),
+    )
   })
 }
 
 export function discoveryRoutes(scope: FastifyInstance, world: World) {
   jsonErrors(scope, world)
-  scope.get<TenantRoute>('/:tenant/v2.0/.well-known/openid-configuration', async (request, reply) =>
-    reply.header('cache-control', 'max-age=86400, private').send(configuration(world, resolveTenant(world, request.params.tenant), request.query.appid)))
+  scope.get<TenantRoute>(
+    '/:tenant/v2.0/.well-known/openid-configuration',
+    async (request, reply) =>
+      reply.header('cache-control', 'max-age=86400, private').send(
+        configuration(world, resolveTenant(world, request.params.tenant), request.query.appid),
+      ),
+  )
 }
 
 export function keyRoutes(scope: FastifyInstance, world: World) {
@@ -53,6 +83,8 @@ export function keyRoutes(scope: FastifyInstance, world: World) {
   scope.get<TenantRoute>('/:tenant/discovery/v2.0/keys', async (request, reply) => {
     const tenant = resolveTenant(world, request.params.tenant)
     const personalIssuer = `${world.url}/${PERSONAL_TENANT_ID}/v2.0`
-    return reply.header('cache-control', 'max-age=86400, private').send(await world.keys.published(issuerOf(world, tenant), tenant.common ? { personalIssuer } : undefined))
+    return reply.header('cache-control', 'max-age=86400, private').send(
+      await world.keys.published(issuerOf(world, tenant), tenant.common ? { personalIssuer } : undefined),
+    )
   })
 }

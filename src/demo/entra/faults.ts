@@ -7,7 +7,10 @@ export type Forgery = 'none' | 'hs256-public-key' | 'unregistered-key' | 'unknow
 
 /** Take the place of the answer, or delay it. */
 export type AnswerFault =
-  /** Sent as it is: an object as JSON, a string raw. The sample envelopes of a recording fit (`{ kind: 'status', ...sample }`). */
+  /**
+   * Sent as it is: an object as JSON, a string raw. The sample envelopes of a recording fit (`{ kind: 'status',
+   * ...sample }`).
+   */
   | { kind: 'status', status: number, body?: unknown, headers?: Record<string, string> }
   /** Throttling; without `retryAfter` there is no such header. */
   | { kind: 'throttle', retryAfter?: string, status?: 429 | 503 }
@@ -24,7 +27,15 @@ export type AnswerFault =
   | { kind: 'cut' }
   | { kind: 'slow', ms: number }
   /** An error by its number, in the shape of the token endpoint; `crlf` separates as in 2019 recordings. */
-  | { kind: 'aadsts', code: number, error?: string, status?: number, crlf?: boolean, suberror?: string, claims?: string }
+  | {
+    kind: 'aadsts'
+    code: number
+    error?: string
+    status?: number
+    crlf?: boolean
+    suberror?: string
+    claims?: string
+  }
 
 /** Change a page of memberships: the next one, or the one that `page` names. */
 export type PageFault =
@@ -59,7 +70,10 @@ export interface FaultEntry {
   then: Fault | Fault[]
 }
 
-export interface PageInfo { number: number, last: boolean }
+export interface PageInfo {
+  number: number
+  last: boolean
+}
 
 export interface Faults {
   add(entry: FaultEntry): void
@@ -88,7 +102,8 @@ export interface FaultScript extends Faults {
 
 const listOf = (entry: FaultEntry) => Array.isArray(entry.then) ? entry.then : [entry.then]
 const isAbout = (path: RegExp | string | undefined, url: string) =>
-  path === undefined || (typeof path === 'string' ? url.includes(path) : new RegExp(path.source, path.flags.replace('g', '')).test(url))
+  path === undefined ||
+  (typeof path === 'string' ? url.includes(path) : new RegExp(path.source, path.flags.replace('g', '')).test(url))
 
 function suitsPage(entry: FaultEntry, info: PageInfo) {
   if (entry.page !== undefined) return entry.page === 'last' ? info.last : entry.page === info.number
@@ -109,15 +124,26 @@ export function createFaults(): FaultScript {
   return {
     add(entry) {
       const faults = listOf(entry)
-      const together = [isAnswer, isPage, isToken, isCallback].some((kind) => faults.every(kind)) || (entry.page !== undefined && faults.every((fault) => isAnswer(fault) || isPage(fault)))
-      if (faults.length === 0 || !together) throw new Error('faults: kinds that belong to different moments cannot be one entry')
+      const together = [isAnswer, isPage, isToken, isCallback].some((kind) => faults.every(kind)) ||
+        (entry.page !== undefined && faults.every((fault) => isAnswer(fault) || isPage(fault)))
+      if (faults.length === 0 || !together) {
+        throw new Error('faults: kinds that belong to different moments cannot be one entry')
+      }
       entries.push({ entry, left: entry.times ?? 1 })
     },
-    clear() { entries = [] },
+    clear() {
+      entries = []
+    },
     waiting: () => entries.map(({ entry }) => entry),
-    forAnswer: (on, url) => take(isAnswer, (entry) => entry.on === on && entry.page === undefined && isAbout(entry.path, url)),
-    forPage: (url, info) => take((fault): fault is AnswerFault | PageFault => isAnswer(fault) || isPage(fault),
-      (entry) => entry.on === 'graph' && (entry.page !== undefined || listOf(entry).some(isPage)) && isAbout(entry.path, url) && suitsPage(entry, info)),
+    forAnswer: (on, url) =>
+      take(isAnswer, (entry) => entry.on === on && entry.page === undefined && isAbout(entry.path, url)),
+    forPage: (url, info) =>
+      take(
+        (fault): fault is AnswerFault | PageFault => isAnswer(fault) || isPage(fault),
+        (entry) =>
+          entry.on === 'graph' && (entry.page !== undefined || listOf(entry).some(isPage)) &&
+          isAbout(entry.path, url) && suitsPage(entry, info),
+      ),
     forToken: () => take(isToken, (entry) => entry.on === 'token'),
     forCallback: () => take(isCallback, (entry) => entry.on === 'authorize'),
   }

@@ -13,7 +13,9 @@ export async function forge(how: Forgery, claims: Record<string, unknown>, key: 
     case 'none':
       return new UnsecuredJWT(claims).encode()
     case 'hs256-public-key': // RFC 8725 2.1: the public key taken for a shared secret
-      return jwt.setProtectedHeader({ ...header, alg: 'HS256' }).sign(Buffer.from(key.publicKey.export({ type: 'spki', format: 'pem' })))
+      return jwt.setProtectedHeader({ ...header, alg: 'HS256' }).sign(
+        Buffer.from(key.publicKey.export({ type: 'spki', format: 'pem' })),
+      )
     case 'unregistered-key': // claims a published kid
       return jwt.setProtectedHeader(header).sign(strangersKey().privateKey)
     case 'unknown-kid': // even signed by the right key
@@ -21,7 +23,9 @@ export async function forge(how: Forgery, claims: Record<string, unknown>, key: 
     case 'embedded-jwk': { // brings its own key along
       const own = strangersKey()
       const { kty, n, e } = own.publicKey.export({ format: 'jwk' })
-      return jwt.setProtectedHeader({ ...header, jwk: { kty: kty ?? 'RSA', n: n ?? '', e: e ?? '' } }).sign(own.privateKey)
+      return jwt.setProtectedHeader({ ...header, jwk: { kty: kty ?? 'RSA', n: n ?? '', e: e ?? '' } }).sign(
+        own.privateKey,
+      )
     }
     case 'truncated':
       return (await jwt.setProtectedHeader(header).sign(key.privateKey)).slice(0, -40)

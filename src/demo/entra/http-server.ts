@@ -1,5 +1,5 @@
-// What both servers have in common: the request record, the simulator's clock in the Date header, faults, and listening on
-// loopback alone.
+// What both servers have in common: the request record, the simulator's clock in the Date header, faults, and listening
+// on loopback alone.
 import { BlockList, isIP } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { FaultTarget } from './faults.js'
@@ -9,18 +9,41 @@ import type { RecordedRequest, World } from './types.js'
 /** Beyond this the oldest are forgotten: a demo may run for weeks. */
 const MAX_RECORDED = 50_000
 
-export interface TlsIdentity { cert: string, key: string | Buffer }
-export interface SimulatorServer { http: FastifyInstance, inflictor: Inflictor }
+export interface TlsIdentity {
+  cert: string
+  key: string | Buffer
+}
+export interface SimulatorServer {
+  http: FastifyInstance
+  inflictor: Inflictor
+}
 
-export function createHttpServer(world: World, server: 'login' | 'graph', tls: TlsIdentity | undefined): SimulatorServer {
-  const options = { forceCloseConnections: true, exposeHeadRoutes: false, return503OnClosing: false, routerOptions: { maxParamLength: 500 } }
+export function createHttpServer(
+  world: World,
+  server: 'login' | 'graph',
+  tls: TlsIdentity | undefined,
+): SimulatorServer {
+  const options = {
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: 500 },
+  }
   const http = (tls ? Fastify({ ...options, https: tls }) : Fastify(options)) as FastifyInstance
   const inflictor = createInflictor(world.now)
   const records = new WeakMap<FastifyRequest, RecordedRequest>()
 
   http.addHook('onRequest', async (request, reply) => {
     const path = request.url.split('?')[0] ?? ''
-    const record: RecordedRequest = { at: world.now(), server, method: request.method, path, query: { ...request.query as RecordedRequest['query'] }, headers: { ...request.headers }, status: 0 }
+    const record: RecordedRequest = {
+      at: world.now(),
+      server,
+      method: request.method,
+      path,
+      query: { ...request.query as RecordedRequest['query'] },
+      headers: { ...request.headers },
+      status: 0,
+    }
     records.set(request, record)
     if (world.requests.push(record) > MAX_RECORDED) world.requests.shift()
     reply.header('date', new Date(world.now()).toUTCString())

@@ -13,7 +13,8 @@ const HOME_TENANT_OF_GUESTS = '2b7c8d9e-0f13-4a6b-8c5d-1e2f3a4b5c6d'
 const OVERAGE = 200
 
 /** Pairwise: another application sees another value for the same person. */
-const subjectOf = (world: World, user: DirectoryUser) => createHmac('sha256', world.tenantId).update(`${world.app.clientId}:${user.id}`).digest('base64url')
+const subjectOf = (world: World, user: DirectoryUser) =>
+  createHmac('sha256', world.tenantId).update(`${world.app.clientId}:${user.id}`).digest('base64url')
 
 /** "pat_fabrikam.example#EXT#@contoso.example" signs in as "pat@fabrikam.example". */
 const homeName = (upn: string) => upn.split('#EXT#')[0]?.replace(/_(?=[^_]*$)/, '@') ?? upn
@@ -34,7 +35,15 @@ export function idTokenClaims(world: World, grant: Grant, user: DirectoryUser): 
     aio: randomBytes(48).toString('base64'),
     ...(email !== undefined && (guest || grant.scopes.includes('email') || wants('email')) && { email }),
     ...(guest && { idp: `https://sts.windows.net/${HOME_TENANT_OF_GUESTS}/` }),
-    ...(withProfile && { name: user.displayName, oid: user.id, preferred_username: guest ? user.externalEmail ?? user.mail ?? homeName(user.userPrincipalName) : user.userPrincipalName, tid: user.homeTenantId ?? world.tenantId }),
+    ...(withProfile &&
+      {
+        name: user.displayName,
+        oid: user.id,
+        preferred_username: guest
+          ? user.externalEmail ?? user.mail ?? homeName(user.userPrincipalName)
+          : user.userPrincipalName,
+        tid: user.homeTenantId ?? world.tenantId,
+      }),
     ...(withProfile && wants('given_name') && user.givenName !== undefined && { given_name: user.givenName }),
     ...(withProfile && wants('family_name') && user.surname !== undefined && { family_name: user.surname }),
     ...(grant.nonce !== undefined && { nonce: grant.nonce }),
@@ -60,7 +69,10 @@ function groupClaims({ app, directory, tenantId }: World, user: DirectoryUser): 
     return object?.type === 'group' && (kind === 'All' || object.securityEnabled === true)
   })
   if (groups.length <= OVERAGE) return groups.length > 0 ? { groups } : {}
-  return { _claim_names: { groups: 'src1' }, _claim_sources: { src1: { endpoint: `https://graph.windows.net/${tenantId}/users/${user.id}/getMemberObjects` } } }
+  return {
+    _claim_names: { groups: 'src1' },
+    _claim_sources: { src1: { endpoint: `https://graph.windows.net/${tenantId}/users/${user.id}/getMemberObjects` } },
+  }
 }
 
 /** Undefined where a fault drops it. */

@@ -54,33 +54,59 @@ function answer(fault: Exclude<AnswerFault, { kind: 'slow' | 'cut' }>, reply: Fa
       reply.hijack()
       return reply.raw.socket?.resetAndDestroy()
     case 'status':
-      return reply.code(fault.status).headers({ 'content-type': 'application/json', ...lowerCased(fault.headers) }).send(rawBody(fault.body))
+      return reply.code(fault.status).headers({ 'content-type': 'application/json', ...lowerCased(fault.headers) })
+        .send(rawBody(fault.body))
     case 'throttle':
       if (fault.retryAfter !== undefined) reply.header('retry-after', fault.retryAfter)
       return reply.code(fault.status ?? 429).type('application/json')
-        .send(JSON.stringify({ error: { code: fault.status === 503 ? 'serviceNotAvailable' : 'TooManyRequests', message: 'Please retry again later.' } }))
+        .send(
+          JSON.stringify({
+            error: {
+              code: fault.status === 503 ? 'serviceNotAvailable' : 'TooManyRequests',
+              message: 'Please retry again later.',
+            },
+          }),
+        )
     case 'body':
       return reply.code(200).type('application/json').send(JSON.stringify(fault.body))
     case 'html':
-      return reply.code(fault.status ?? 200).type('text/html').send('<html><head><title>504 Gateway Time-out</title></head><body></body></html>')
+      return reply.code(fault.status ?? 200).type('text/html').send(
+        '<html><head><title>504 Gateway Time-out</title></head><body></body></html>',
+      )
     case 'hugeBody':
       return reply.code(200).type('application/json').send(hugeBody(fault.bytes ?? 64 * 1024 * 1024))
     case 'aadsts': {
       const { error, status } = explain(fault.code)
       const body = aadstsBody({ code: fault.code, now: now(), error: fault.error ?? error, crlf: fault.crlf ?? false })
-      return reply.code(fault.status ?? (isTransient(fault.code) ? 503 : status)).type('application/json; charset=utf-8')
-        .send(JSON.stringify({ ...body, ...(fault.suberror && { suberror: fault.suberror }), ...(fault.claims && { claims: fault.claims }) }))
+      return reply.code(fault.status ?? (isTransient(fault.code) ? 503 : status)).type(
+        'application/json; charset=utf-8',
+      )
+        .send(
+          JSON.stringify({
+            ...body,
+            ...(fault.suberror && { suberror: fault.suberror }),
+            ...(fault.claims && { claims: fault.claims }),
+          }),
+        )
     }
   }
 }
 
-const lowerCased = (headers: Record<string, string> = {}) => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+const lowerCased = (headers: Record<string, string> = {}) =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 /** Bytes, because of a string Fastify would complete the content type with a charset. */
-const rawBody = (body: unknown) => Buffer.from(typeof body === 'string' || body === undefined ? body ?? '' : JSON.stringify(body))
+const rawBody = (body: unknown) =>
+  Buffer.from(typeof body === 'string' || body === undefined ? body ?? '' : JSON.stringify(body))
 
 function hugeBody(bytes: number) {
-  const element = `${JSON.stringify({ '@odata.type': '#microsoft.graph.group', id: '00000000-0000-4000-8000-000000000000', description: 'x'.repeat(4000) })},`.repeat(16)
-  return Readable.from((function * () {
+  const element = `${
+    JSON.stringify({
+      '@odata.type': '#microsoft.graph.group',
+      id: '00000000-0000-4000-8000-000000000000',
+      description: 'x'.repeat(4000),
+    })
+  },`.repeat(16)
+  return Readable.from((function* () {
     yield '{"value":['
     for (let sent = 0; sent < bytes; sent += element.length) yield element
     yield '{}]}'

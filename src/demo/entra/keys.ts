@@ -1,10 +1,14 @@
-// The keys that sign ID tokens, as published by discovery/v2.0/keys: kid = x5t, the certificate in x5c, `issuer` on each key,
-// one key published ahead of use, and on `common` a key of the personal-account issuer, which never signs here.
+// The keys that sign ID tokens, as published by discovery/v2.0/keys: kid = x5t, the certificate in x5c, `issuer` on
+// each key, one key published ahead of use, and on `common` a key of the personal-account issuer, which never signs
+// here.
 import { createHash, generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
 import { createCertificate, DAY, type KeyPair } from './certificates.js'
 
-export interface SigningKey extends KeyPair { kid: string, x5c: string }
+export interface SigningKey extends KeyPair {
+  kid: string
+  x5c: string
+}
 
 export interface SigningKeys {
   current(): SigningKey
@@ -17,13 +21,28 @@ const generate = promisify(generateKeyPair)
 
 export async function createSigningKey(now: number): Promise<SigningKey> {
   const keys = await generate('rsa', { modulusLength: 2048 })
-  const { der } = createCertificate({ name: 'accounts.accesscontrol.windows.net', keys, from: now - DAY, until: now + 5 * 365 * DAY })
+  const { der } = createCertificate({
+    name: 'accounts.accesscontrol.windows.net',
+    keys,
+    from: now - DAY,
+    until: now + 5 * 365 * DAY,
+  })
   return { ...keys, kid: createHash('sha1').update(der).digest('base64url'), x5c: der.toString('base64') }
 }
 
 function toJwk(key: SigningKey, issuer: string) {
   const { n, e } = key.publicKey.export({ format: 'jwk' })
-  return { kty: 'RSA', use: 'sig', kid: key.kid, x5t: key.kid, n, e, x5c: [key.x5c], cloud_instance_name: 'microsoftonline.com', issuer }
+  return {
+    kty: 'RSA',
+    use: 'sig',
+    kid: key.kid,
+    x5t: key.kid,
+    n,
+    e,
+    x5c: [key.x5c],
+    cloud_instance_name: 'microsoftonline.com',
+    issuer,
+  }
 }
 
 export async function createSigningKeys(now: () => number): Promise<SigningKeys> {

@@ -1,4 +1,5 @@
-// The login host: every route of the identity platform, one scope per kind because each shows its errors in its own way.
+// The login host: every route of the identity platform, one scope per kind because each shows its errors in its own
+// way.
 import formbody from '@fastify/formbody'
 import type { FastifyInstance } from 'fastify'
 import { AadstsError, aadstsBody } from './aadsts.js'
@@ -35,14 +36,20 @@ export async function createLoginServer(world: World, tls?: TlsIdentity): Promis
     reply.headers({
       'cache-control': 'no-store, no-cache',
       'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; frame-src *; frame-ancestors 'none'; base-uri 'none'",
+      'content-security-policy':
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; frame-src *; frame-ancestors 'none'; " +
+        "base-uri 'none'",
     })
   })
   http.setErrorHandler((error, _request, reply) => {
     const { code, values } = error instanceof AadstsError ? error : new AadstsError(9002313)
-    return reply.code(400).type('text/html; charset=utf-8').send(errorPage(aadstsBody({ code, values, now: world.now() }).error_description))
+    return reply.code(400).type('text/html; charset=utf-8').send(
+      errorPage(aadstsBody({ code, values, now: world.now() }).error_description),
+    )
   })
-  http.setNotFoundHandler((_request, reply) => reply.code(404).type('text/html; charset=utf-8').send(errorPage('There is no such page.')))
+  http.setNotFoundHandler((_request, reply) =>
+    reply.code(404).type('text/html; charset=utf-8').send(errorPage('There is no such page.'))
+  )
 
   for (const [target, routes] of kinds) {
     await http.register(async (scope) => {
@@ -50,7 +57,14 @@ export async function createLoginServer(world: World, tls?: TlsIdentity): Promis
       routes(scope, world)
     })
   }
-  http.get('/', async (_request, reply) => reply.type('text/html; charset=utf-8').send(errorPage('Sign-in starts at the application, not here.')))
-  http.get('/form-post.js', async (_request, reply) => reply.type('text/javascript').send('document.forms[0].submit()\n'))
+  http.get(
+    '/',
+    async (_request, reply) =>
+      reply.type('text/html; charset=utf-8').send(errorPage('Sign-in starts at the application, not here.')),
+  )
+  http.get(
+    '/form-post.js',
+    async (_request, reply) => reply.type('text/javascript').send('document.forms[0].submit()\n'),
+  )
   return http
 }

@@ -7,7 +7,9 @@ import { cookiePlace, readCookie, SESSION_COOKIE, type BrowserSession } from './
 import { resolveTenant } from './tenant.js'
 import type { World } from './types.js'
 
-interface TenantRoute { Params: { tenant: string } }
+interface TenantRoute {
+  Params: { tenant: string }
+}
 
 export function logoutRoutes(scope: FastifyInstance, world: World) {
   scope.get<TenantRoute>('/:tenant/oauth2/v2.0/logout', async (request, reply) => {
@@ -29,7 +31,8 @@ export function logoutRoutes(scope: FastifyInstance, world: World) {
 }
 
 const html = (reply: FastifyReply) => reply.code(200).type('text/html; charset=utf-8')
-const sessionOf = (world: World, request: FastifyRequest) => world.sessions.find(readCookie(request.headers.cookie, SESSION_COOKIE))
+const sessionOf = (world: World, request: FastifyRequest) =>
+  world.sessions.find(readCookie(request.headers.cookie, SESSION_COOKIE))
 
 interface SignOut {
   readonly tenant: string
@@ -41,12 +44,21 @@ function signOut(world: World, reply: FastifyReply, { tenant, parameters, sessio
   const { app } = world
   if (session) world.sessions.end(session.id)
   reply.header('set-cookie', `${SESSION_COOKIE}=; ${cookiePlace(tenant)}; Max-Age=0`)
-  const frame = session && app.frontChannelLogoutUrl !== undefined ? withParameter(app.frontChannelLogoutUrl, 'sid', session.sid) : undefined
+  const frame = session && app.frontChannelLogoutUrl !== undefined
+    ? withParameter(app.frontChannelLogoutUrl, 'sid', session.sid)
+    : undefined
   const wanted = parameters.post_logout_redirect_uri
   if (wanted !== undefined && !app.redirectUris.includes(wanted)) {
-    return html(reply).send(signedOutPage({ ...(frame !== undefined && { frame }), notice: `The address to go back to, ${wanted}, is not registered for the application.` }))
+    return html(reply).send(
+      signedOutPage({
+        ...(frame !== undefined && { frame }),
+        notice: `The address to go back to, ${wanted}, is not registered for the application.`,
+      }),
+    )
   }
-  const next = wanted === undefined || parameters.state === undefined ? wanted : withParameter(wanted, 'state', parameters.state)
+  const next = wanted === undefined || parameters.state === undefined
+    ? wanted
+    : withParameter(wanted, 'state', parameters.state)
   if (next !== undefined && frame === undefined) return reply.redirect(next, 302)
   return html(reply).send(signedOutPage({ ...(frame !== undefined && { frame }), ...(next !== undefined && { next }) }))
 }

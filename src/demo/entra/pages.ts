@@ -35,19 +35,33 @@ ${body}
 `
 }
 
-const hidden = (fields: Record<string, string>) => Object.entries(fields)
-  .map(([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value)}">`).join('\n')
+const hidden = (fields: Record<string, string>) =>
+  Object.entries(fields)
+    .map(([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value)}">`).join('\n')
 
 const alert = (error?: string) => error === undefined ? '' : `<p class="error" role="alert">${escape(error)}</p>\n`
 
 function personButton(user: DirectoryUser) {
   const line = [user.userPrincipalName, user.note ?? (user.userType === 'Guest' ? 'guest' : 'member')].join(' - ')
-  return `<li><button type="submit" name="person" value="${user.id}" data-person="${user.id}">${escape(user.displayName)}<small>${escape(line)}</small></button></li>`
+  return `<li><button type="submit" name="person" value="${user.id}" data-person="${user.id}">${
+    escape(user.displayName)
+  }<small>${escape(line)}</small></button></li>`
 }
 
 /** `parameters` are those of the authorization request; they travel in hidden fields, so the form needs no cookie. */
-export function signInPage(wish: { action: string, appName: string, appHost: string, people: DirectoryUser[], parameters: Record<string, string>, error?: string }): string {
-  return page('Pick an account', `<p>to continue to <b>${escape(wish.appName)}</b> at ${escape(wish.appHost)}</p>
+export function signInPage(
+  wish: {
+    action: string
+    appName: string
+    appHost: string
+    people: DirectoryUser[]
+    parameters: Record<string, string>
+    error?: string
+  },
+): string {
+  return page(
+    'Pick an account',
+    `<p>to continue to <b>${escape(wish.appName)}</b> at ${escape(wish.appHost)}</p>
 ${alert(wish.error)}<form method="post" action="${escape(wish.action)}">
 ${hidden(wish.parameters)}
 <ul>
@@ -55,7 +69,8 @@ ${wish.people.map(personButton).join('\n')}
 </ul>
 <button type="submit" name="action" value="cancel" data-action="cancel">Cancel</button>
 <button type="submit" name="action" value="decline" data-action="decline">Decline consent</button>
-</form>`)
+</form>`,
+  )
 }
 
 export function errorPage(description: string): string {
@@ -64,26 +79,36 @@ export function errorPage(description: string): string {
 
 /** For response_mode=form_post; the script is a file of its own, and without it there is a button. */
 export function formPostPage(redirectUri: string, parameters: URLSearchParams): string {
-  return page('Working...', `<form method="post" action="${escape(redirectUri)}">
+  return page(
+    'Working...',
+    `<form method="post" action="${escape(redirectUri)}">
 ${hidden(Object.fromEntries(parameters))}
 <button type="submit">Continue</button>
 </form>
-<script src="/form-post.js"></script>`)
+<script src="/form-post.js"></script>`,
+  )
 }
 
 export function signOutPicker(action: string, user: DirectoryUser, parameters: Record<string, string>): string {
-  return page('Which account do you want to sign out of?', `<form method="post" action="${escape(action)}">
+  return page(
+    'Which account do you want to sign out of?',
+    `<form method="post" action="${escape(action)}">
 ${hidden(parameters)}
 <ul>
 ${personButton(user)}
 </ul>
-</form>`)
+</form>`,
+  )
 }
 
 /** `next` is followed once the application has been told in the frame. */
 export function signedOutPage(wish: { frame?: string, next?: string, notice?: string }): string {
-  const frame = wish.frame === undefined ? '' : `<iframe src="${escape(wish.frame)}" title="signing out of the application" width="1" height="1" hidden></iframe>`
-  const next = wish.next === undefined ? '<p>It is a good idea to close all browser windows.</p>' : `<p><a href="${escape(wish.next)}" data-action="continue">Continue</a></p>`
+  const frame = wish.frame === undefined
+    ? ''
+    : `<iframe src="${escape(wish.frame)}" title="signing out of the application" width="1" height="1" hidden></iframe>`
+  const next = wish.next === undefined
+    ? '<p>It is a good idea to close all browser windows.</p>'
+    : `<p><a href="${escape(wish.next)}" data-action="continue">Continue</a></p>`
   const refresh = wish.next === undefined ? '' : `<meta http-equiv="refresh" content="1;url=${escape(wish.next)}">`
   return page('You signed out of your account', `${alert(wish.notice)}${frame}${next}`, refresh)
 }

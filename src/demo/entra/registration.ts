@@ -4,7 +4,9 @@ import { DEMO_CLIENT_ID } from '../people.js'
 import type { AppRegistration } from './types.js'
 
 /** Anything may be overridden; `redirectUris` and `secret` are the application's own. */
-export function createRegistration({ secret, ...given }: Partial<AppRegistration> & { redirectUris: string[], secret: string }): AppRegistration {
+export function createRegistration(
+  { secret, ...given }: Partial<AppRegistration> & { redirectUris: string[], secret: string },
+): AppRegistration {
   return {
     clientId: DEMO_CLIENT_ID,
     displayName: 'Gatehouse',

@@ -1,12 +1,16 @@
-// Which scopes may be asked for, and which Graph permissions a token ends up with. Graph scopes name this simulator's Graph
-// origin; a bare `User.Read` means Graph too.
+// Which scopes may be asked for, and which Graph permissions a token ends up with. Graph scopes name this simulator's
+// Graph origin; a bare `User.Read` means Graph too.
 import { AadstsError } from './aadsts.js'
 import type { World } from './types.js'
 
 const oidcScopes = new Set(['openid', 'profile', 'email', 'offline_access'])
 const permission = /^[A-Z][A-Za-z]*(\.[A-Z][A-Za-z]*)+$/
 
-export interface Scopes { oidc: string[], graph: string[], isDefault: boolean }
+export interface Scopes {
+  oidc: string[]
+  graph: string[]
+  isDefault: boolean
+}
 
 export function readScopes(world: World, scope: string): Scopes {
   const scopes: Scopes = { oidc: [], graph: [], isDefault: false }
@@ -28,8 +32,8 @@ function needsAdministrator(world: World, name: string) {
 }
 
 /**
- * The delegated permissions of the access token: as in Entra everything consented for Graph, not merely what this request
- * names. Throws 90094 for what needs an administrator's consent.
+ * The delegated permissions of the access token: as in Entra everything consented for Graph, not merely what this
+ * request names. Throws 90094 for what needs an administrator's consent.
  */
 export function grantedPermissions(world: World, scopes: Scopes): string[] {
   if (scopes.graph.some((name) => needsAdministrator(world, name))) throw new AadstsError(90094)

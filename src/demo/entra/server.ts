@@ -1,5 +1,5 @@
-// Starts a simulated Entra ID and Microsoft Graph: two origins over one directory, strict where the real ones are. For the
-// demo and for tests; anybody may sign in as anybody, so it stays on loopback unless told otherwise.
+// Starts a simulated Entra ID and Microsoft Graph: two origins over one directory, strict where the real ones are. For
+// the demo and for tests; anybody may sign in as anybody, so it stays on loopback unless told otherwise.
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { createServerIdentity } from './certificates.js'
@@ -19,13 +19,18 @@ const HOUR = 3_600_000
 export async function startEntra(options: EntraOptions): Promise<EntraSimulator> {
   const { host = '127.0.0.1', port = 0, graphPort = 0 } = options
   if (!isLoopback(host) && options.allowOffLoopback !== true) {
-    throw new Error(`The simulated Entra ID lets anybody sign in as anybody, so it does not listen on ${host} unless allowOffLoopback is set.`)
+    throw new Error(
+      `The simulated Entra ID lets anybody sign in as anybody, so it does not listen on ${host} ` +
+        'unless allowOffLoopback is set.',
+    )
   }
   const world = await createWorld(options)
   const tls = options.tls === true ? createServerIdentity(hostsOf(options, host)) : undefined
   const login = await createLoginServer(world, tls)
   const graph = await createGraphServer(world, tls)
-  const close = async () => { await Promise.all([login.close(), graph.close()]) }
+  const close = async () => {
+    await Promise.all([login.close(), graph.close()])
+  }
   const scheme = tls ? 'https' : 'http'
   try {
     await login.listen({ host, port })
@@ -55,7 +60,9 @@ export async function startEntra(options: EntraOptions): Promise<EntraSimulator>
 }
 
 /** The origins are known only once both servers listen. */
-async function createWorld({ directory, app, now = Date.now, nullNames = true, acceptToken, pageToken = {} }: EntraOptions): Promise<World> {
+async function createWorld(
+  { directory, app, now = Date.now, nullNames = true, acceptToken, pageToken = {} }: EntraOptions,
+): Promise<World> {
   return {
     tenantId: directory.tenantId,
     directory,
@@ -83,6 +90,8 @@ function originOf(server: FastifyInstance, scheme: string, host: string) {
 }
 
 function hostsOf({ publicUrl, graphPublicUrl }: EntraOptions, host: string) {
-  const named = [publicUrl, graphPublicUrl].filter((url) => url !== undefined).map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ''))
+  const named = [publicUrl, graphPublicUrl].filter((url) => url !== undefined).map((url) =>
+    new URL(url).hostname.replace(/^\[|\]$/g, '')
+  )
   return [...new Set(['127.0.0.1', '::1', 'localhost', host, ...named])]
 }

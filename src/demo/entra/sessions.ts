@@ -1,8 +1,13 @@
-// The simulator's own single sign-on: who is signed in in which browser. One session has one `sid`, which ID tokens carry and
-// front-channel logout repeats.
+// The simulator's own single sign-on: who is signed in in which browser. One session has one `sid`, which ID tokens
+// carry and front-channel logout repeats.
 import { randomBytes, randomUUID } from 'node:crypto'
 
-export interface BrowserSession { id: string, sid: string, userId: string, startedAt: number }
+export interface BrowserSession {
+  id: string
+  sid: string
+  userId: string
+  startedAt: number
+}
 
 export interface Sessions {
   start(userId: string, at: number): BrowserSession
@@ -29,7 +34,9 @@ export function createSessions(): Sessions {
       return session
     },
     find: (id) => id === undefined ? undefined : sessions.get(id),
-    end(id) { sessions.delete(id) },
+    end(id) {
+      sessions.delete(id)
+    },
   }
 }
 

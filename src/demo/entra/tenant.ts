@@ -1,4 +1,5 @@
-// The first path segment: our tenant's GUID or a verified domain of it, or `common`/`organizations`; anything else does not exist.
+// The first path segment: our tenant's GUID or a verified domain of it, or `common`/`organizations`; anything else does
+// not exist.
 import { AadstsError } from './aadsts.js'
 import type { AppRegistration, World } from './types.js'
 
@@ -11,17 +12,22 @@ export function verifiedDomains(world: World): string[] {
 export function resolveTenant(world: World, segment: string): { segment: string, common: boolean } {
   const tenant = segment.toLowerCase()
   if (tenant === 'common' || tenant === 'organizations') return { segment: tenant, common: true }
-  if (tenant === world.tenantId || verifiedDomains(world).includes(tenant)) return { segment: world.tenantId, common: false }
+  if (tenant === world.tenantId || verifiedDomains(world).includes(tenant)) {
+    return { segment: world.tenantId, common: false }
+  }
   throw new AadstsError(90002, segment)
 }
 
-export const issuerOf = (world: World, tenant: { common: boolean }) => `${world.url}/${tenant.common ? '{tenantid}' : world.tenantId}/v2.0`
+export const issuerOf = (world: World, tenant: { common: boolean }) =>
+  `${world.url}/${tenant.common ? '{tenantid}' : world.tenantId}/v2.0`
 
 export const PERSONAL_TENANT_ID = '9188040d-6c67-4c5b-b112-36a304b66dad'
 
 /** A single-tenant registration cannot be used on `common`. */
 export function requireOwnTenant(world: World, segment: string, clientId: string) {
-  if (resolveTenant(world, segment).common && world.app.signInAudience !== 'AzureADMultipleOrgs') throw new AadstsError(50194, clientId)
+  if (resolveTenant(world, segment).common && world.app.signInAudience !== 'AzureADMultipleOrgs') {
+    throw new AadstsError(50194, clientId)
+  }
 }
 
 export function requireApp(world: World, clientId: string): AppRegistration {

@@ -12,7 +12,11 @@ export interface Grant {
   challenge?: { method: 'S256' | 'plain', value: string }
 }
 
-export interface IssuedCode { grant: Grant, issuedAt: number, redeemed: boolean }
+export interface IssuedCode {
+  grant: Grant
+  issuedAt: number
+  redeemed: boolean
+}
 
 export interface AccessToken {
   kind: 'delegated' | 'app'
@@ -31,7 +35,9 @@ export interface TokenStore {
   issueRefreshToken(grant: Grant, at: number): string
 }
 
-/** Graph's token for an application is a JWT whose `roles` are its permissions; they are absent where there are none. */
+/**
+ * Graph's token for an application is a JWT whose `roles` are its permissions; they are absent where there are none.
+ */
 function appTokenClaims({ permissions, expiresAt }: AccessToken): string {
   const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
   const claims = { aud: 'https://graph.microsoft.com', idtyp: 'app', exp: Math.floor(expiresAt / 1000) }

@@ -1,5 +1,5 @@
-// The token endpoint: authorization codes, refresh tokens and client credentials. Form-encoded only; a body of another type
-// is not read, so that `grant_type` is missing from it.
+// The token endpoint: authorization codes, refresh tokens and client credentials. Form-encoded only; a body of another
+// type is not read, so that `grant_type` is missing from it.
 import { createHash, randomInt } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { AadstsError, aadstsBody, explain } from './aadsts.js'
@@ -20,7 +20,11 @@ export function tokenRoutes(scope: FastifyInstance, world: World) {
     const correlationId = String(request.headers['client-request-id'] ?? '') || undefined
     const { code, values } = error instanceof AadstsError ? error : new AadstsError(9002313)
     const body = aadstsBody({ code, values, now: world.now(), ...(correlationId && { correlationId }) })
-    return reply.code(explain(code).status).headers({ 'cache-control': 'no-store, no-cache', pragma: 'no-cache', 'x-ms-request-id': body.trace_id })
+    return reply.code(explain(code).status).headers({
+      'cache-control': 'no-store, no-cache',
+      pragma: 'no-cache',
+      'x-ms-request-id': body.trace_id,
+    })
       .type('application/json; charset=utf-8').send(body)
   })
 
@@ -30,7 +34,9 @@ export function tokenRoutes(scope: FastifyInstance, world: World) {
     const grant = grants[required(form, 'grant_type')]
     if (!grant) throw new AadstsError(70003, form.grant_type ?? '')
     const body = await grant(world, form, () => authenticateClient(world, request.params.tenant, form, request.headers))
-    return reply.headers({ 'cache-control': 'no-store, no-cache', pragma: 'no-cache' }).type('application/json; charset=utf-8').send(body)
+    return reply.headers({ 'cache-control': 'no-store, no-cache', pragma: 'no-cache' }).type(
+      'application/json; charset=utf-8',
+    ).send(body)
   })
 }
 
@@ -62,7 +68,11 @@ const grants: Partial<Record<string, GrantHandler>> = {
     const { isDefault, oidc } = readScopes(world, scope)
     if (!isDefault || oidc.length > 0) throw new AadstsError(70011, scope)
     const lifetime = 3599
-    const token = world.tokens.issueAccessToken({ kind: 'app', permissions: [...world.app.applicationPermissions], expiresAt: world.now() + lifetime * 1000 })
+    const token = world.tokens.issueAccessToken({
+      kind: 'app',
+      permissions: [...world.app.applicationPermissions],
+      expiresAt: world.now() + lifetime * 1000,
+    })
     return { token_type: 'Bearer', expires_in: lifetime, ext_expires_in: lifetime, access_token: token }
   },
 }
@@ -72,7 +82,9 @@ function redeem(world: World, issued: IssuedCode | undefined, code: string, form
   if (issued.redeemed) throw new AadstsError(54005)
   if (world.now() - issued.issuedAt > CODE_LIFETIME) throw new AadstsError(70008)
   const redirectUri = required(form, 'redirect_uri')
-  if (redirectUri !== issued.grant.redirectUri || !isRegistered(world.app.redirectUris, redirectUri)) throw new AadstsError(50011, redirectUri, world.app.clientId)
+  if (redirectUri !== issued.grant.redirectUri || !isRegistered(world.app.redirectUris, redirectUri)) {
+    throw new AadstsError(50011, redirectUri, world.app.clientId)
+  }
   checkVerifier(issued.grant.challenge, form.code_verifier)
   if (form.scope !== undefined) readScopes(world, form.scope)
   issued.redeemed = true
@@ -82,7 +94,9 @@ function redeem(world: World, issued: IssuedCode | undefined, code: string, form
 /** A verifier without a challenge is refused too: RFC 9700 2.1.1, the downgrade. */
 function checkVerifier(challenge: Grant['challenge'], verifier: string | undefined) {
   if (!challenge && verifier === undefined) return
-  const computed = challenge?.method === 'S256' ? createHash('sha256').update(verifier ?? '').digest('base64url') : verifier
+  const computed = challenge?.method === 'S256'
+    ? createHash('sha256').update(verifier ?? '').digest('base64url')
+    : verifier
   if (verifier === undefined || computed !== challenge?.value) throw new AadstsError(501481)
 }
 
@@ -96,8 +110,14 @@ async function userTokens(world: World, grant: Grant, form: Parameters) {
     scope: [...grant.scopes.filter((scope) => scope !== 'offline_access'), ...grant.graphScopes].join(' '),
     expires_in: lifetime,
     ext_expires_in: lifetime,
-    access_token: world.tokens.issueAccessToken({ kind: 'delegated', userId: user.id, permissions: [...grant.graphScopes], expiresAt: world.now() + lifetime * 1000 }),
-    ...(grant.scopes.includes('offline_access') && { refresh_token: world.tokens.issueRefreshToken(grant, world.now()) }),
+    access_token: world.tokens.issueAccessToken({
+      kind: 'delegated',
+      userId: user.id,
+      permissions: [...grant.graphScopes],
+      expiresAt: world.now() + lifetime * 1000,
+    }),
+    ...(grant.scopes.includes('offline_access') &&
+      { refresh_token: world.tokens.issueRefreshToken(grant, world.now()) }),
     ...(idToken !== undefined && { id_token: idToken }),
     ...(form.client_info === '1' && { client_info: clientInfo(world, user.id) }),
   }

@@ -36,12 +36,17 @@ export interface AppRegistration {
 export interface EntraOptions {
   directory: Directory
   app: AppRegistration
-  /** Default 127.0.0.1. Anything off loopback is refused without `allowOffLoopback`: anybody can sign in as anybody here. */
+  /**
+   * Default 127.0.0.1. Anything off loopback is refused without `allowOffLoopback`: anybody can sign in as anybody
+   * here.
+   */
   host?: string
   port?: number
   graphPort?: number
   allowOffLoopback?: boolean
-  /** https with a private CA made at start (`caPem`), for 127.0.0.1, ::1, localhost and the hosts of the public URLs. */
+  /**
+   * https with a private CA made at start (`caPem`), for 127.0.0.1, ::1, localhost and the hosts of the public URLs.
+   */
   tls?: boolean
   /** Origins under which the simulator is known, where they differ from the listening addresses. */
   publicUrl?: string

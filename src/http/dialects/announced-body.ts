@@ -1,5 +1,5 @@
-// A question that announces a body. Some proxies copy Content-Length from the client's request and send no body: the next
-// question on the same connection would then be read as that body. The answer ends the connection instead.
+// A question that announces a body. Some proxies copy Content-Length from the client's request and send no body: the
+// next question on the same connection would then be read as that body. The answer ends the connection instead.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** To be called before the head of the answer is written. */

@@ -3,7 +3,9 @@
 import { challenge, RETRY_AFTER_SECONDS } from '../errors.js'
 import type { Dialect } from './dialect.js'
 
-const plain401: NonNullable<Dialect['plain401']> = ({ signInUrl, pages }) => ['x-auth-request-redirect', signInUrl, 'www-authenticate', challenge(pages)]
+const plain401: NonNullable<Dialect['plain401']> = (
+  { signInUrl, pages },
+) => ['x-auth-request-redirect', signInUrl, 'www-authenticate', challenge(pages)]
 
 export const authRequest: Dialect = {
   path: '/oauth2/auth',
@@ -16,6 +18,9 @@ export const authRequest: Dialect = {
   refused({ reply, error, pages }) {
     const status = error.status >= 500 ? 503 : error.status === 401 ? 401 : 403
     if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
-    return reply.code(status).headers({ 'x-gatehouse-error': error.code, ...(status === 401 ? { 'www-authenticate': challenge(pages) } : {}) }).send()
+    return reply.code(status).headers({
+      'x-gatehouse-error': error.code,
+      ...(status === 401 ? { 'www-authenticate': challenge(pages) } : {}),
+    }).send()
   },
 }

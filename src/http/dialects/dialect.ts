@@ -25,8 +25,9 @@ export interface Refusal {
 export interface Dialect {
   readonly path: string
   /**
-   * A query on the auth endpoint itself: `refused` where only an administrator can have written it (oauth2-proxy narrows
-   * access by ?allowed_groups=, and ignoring that would widen it); `ignored` where the proxy carries the client's over.
+   * A query on the auth endpoint itself: `refused` where only an administrator can have written it (oauth2-proxy
+   * narrows access by ?allowed_groups=, and ignoring that would widen it); `ignored` where the proxy carries the
+   * client's over.
    */
   readonly query: 'refused' | 'ignored'
   notSignedIn(refusal: Refusal & { readonly code: ErrorCode }): FastifyReply
@@ -36,8 +37,9 @@ export interface Dialect {
 }
 
 /**
- * The one query that a question may have where others are refused. nginx asks twice about a request that it refuses: the
- * second time for the page, which shows the correlation id of that second line of the log. So the first one has no line.
+ * The one query that a question may have where others are refused. nginx asks twice about a request that it refuses:
+ * the second time for the page, which shows the correlation id of that second line of the log. So the first one has no
+ * line.
  * A client cannot write it: nginx replaces the whole address of the question.
  */
 export const REFUSALS_UNLOGGED = '?refusals=unlogged'
@@ -59,16 +61,27 @@ export interface DialectOptions {
 }
 
 export async function dialectRoute(scope: FastifyInstance, options: DialectOptions): Promise<void> {
-  scope.setChildLoggerFactory((log) => log) // one logger for all instead of one each; what is logged names the request itself
+  // one logger for all instead of one each; what is logged names the request itself
+  scope.setChildLoggerFactory((log) => log)
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (_request, _payload, done) => done(null)) // the body is the application's
-  // Before the handler only the body can fail (a broken Content-Type, say), and that is not read: the question is answered.
+  // Before the handler only the body can fail (a broken Content-Type, say), and that is not read: the question is
+  // answered.
   scope.setErrorHandler((_error, request, reply) => answer(request, reply, options))
-  scope.route({ url: options.dialect.path, method: [...scope.supportedMethods], exposeHeadRoute: false, handler: options.traced(options.dialect.path, (request, reply) => answer(request, reply, options)) })
+  scope.route({
+    url: options.dialect.path,
+    method: [...scope.supportedMethods],
+    exposeHeadRoute: false,
+    handler: options.traced(options.dialect.path, (request, reply) => answer(request, reply, options)),
+  })
 }
 
 /** Without a promise where everything is known: most requests of all applications come through here. */
-function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOptions): FastifyReply | Promise<FastifyReply> {
+function answer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: DialectOptions,
+): FastifyReply | Promise<FastifyReply> {
   closeAfterAnnouncedBody(request.raw, reply.raw)
   const began = performance.now()
   let target: Target | undefined
@@ -84,13 +97,22 @@ function answer(request: FastifyRequest, reply: FastifyReply, options: DialectOp
     if (dialect.query === 'refused' && !unlogged) refuseQuery(request)
     target = options.readTarget(request.raw)
     const verdict = options.verifier.verify({ target, address: () => request.ip, cookieHeader: request.headers.cookie })
-    return verdict instanceof Promise ? verdict.then((given) => done(respond(given, target, request, reply, options, log))).catch(failed) : done(respond(verdict, target, request, reply, options, log))
+    return verdict instanceof Promise
+      ? verdict.then((given) => done(respond(given, target, request, reply, options, log))).catch(failed)
+      : done(respond(verdict, target, request, reply, options, log))
   } catch (thrown) {
     return failed(thrown)
   }
 }
 
-function respond(verdict: Verdict, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages, log: everyLine, signInFor }: DialectOptions, log: Pick<AnswerLog, 'line'>): FastifyReply {
+function respond(
+  verdict: Verdict,
+  target: Target | undefined,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { dialect, publicUrl, pages, log: everyLine, signInFor }: DialectOptions,
+  log: Pick<AnswerLog, 'line'>,
+): FastifyReply {
   if (verdict.kind === 'allowed') {
     everyLine.line(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
     reply.raw.writeHead(200, verdict.headers as string[]) // as it is: nothing else has a say in it
@@ -107,11 +129,27 @@ function respond(verdict: Verdict, target: Target | undefined, request: FastifyR
   }
   const { grounds, session: { username } } = verdict
   const frontPage = target !== undefined && verdict.frontPage ? `${target.scheme}://${target.host}/` : undefined
-  log.line(request, target, 403, { code: 'not_allowed', username, rule: grounds.path, allows: describeAllow(grounds.allow) })
-  return dialect.refused({ ...refusal, error: new GatehouseError('not_allowed'), denied: { username, grounds, frontPage } })
+  log.line(request, target, 403, {
+    code: 'not_allowed',
+    username,
+    rule: grounds.path,
+    allows: describeAllow(grounds.allow),
+  })
+  return dialect.refused({
+    ...refusal,
+    error: new GatehouseError('not_allowed'),
+    denied: { username, grounds, frontPage },
+  })
 }
 
-function refuse(thrown: unknown, target: Target | undefined, request: FastifyRequest, reply: FastifyReply, { dialect, publicUrl, pages }: DialectOptions, unlogged: boolean): FastifyReply {
+function refuse(
+  thrown: unknown,
+  target: Target | undefined,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { dialect, publicUrl, pages }: DialectOptions,
+  unlogged: boolean,
+): FastifyReply {
   const error = asGatehouseError(thrown)
   const place = target && { host: target.host, path: target.path, method: target.method }
   reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
@@ -119,14 +157,24 @@ function refuse(thrown: unknown, target: Target | undefined, request: FastifyReq
   if (unlogged && error.status < 500) return sent
   const { statusCode: status } = sent // what the proxy got: nginx understands no 400
   const facts = {
-    correlationId: request.id, ...errorFacts(error), status, client: request.ip, dialect: dialect.path, ...place,
+    correlationId: request.id,
+    ...errorFacts(error),
+    status,
+    client: request.ip,
+    dialect: dialect.path,
+    ...place,
   }
   request.log[error.status >= 500 ? 'error' : 'warn'](facts, 'forward-auth refused')
   return sent
 }
 
 function refuseQuery(request: FastifyRequest): void {
-  if (request.url.includes('?')) throw new GatehouseError('query_unknown', { detail: 'the auth endpoint takes no query parameters', remedy: 'Take the query off the address in the proxy\'s configuration; access is decided by the section access.' })
+  if (request.url.includes('?')) {
+    throw new GatehouseError('query_unknown', {
+      detail: 'the auth endpoint takes no query parameters',
+      remedy: "Take the query off the address in the proxy's configuration; access is decided by the section access.",
+    })
+  }
 }
 
 export function signInUrl(publicUrl: string, target: Target | undefined): string {
@@ -138,5 +186,7 @@ export function signInUrl(publicUrl: string, target: Target | undefined): string
 /** For the log: the person will come back to the front page, because the address is too long to carry. */
 function returnFacts(target: Target | undefined): Readonly<Record<string, unknown>> {
   if (target === undefined || target.uri.length < 2_000 || asParameter(targetUrl(target)) !== undefined) return {}
-  return { returnsTo: `the front page: an address of ${targetUrl(target).length} characters is too long to come back to` }
+  return {
+    returnsTo: `the front page: an address of ${targetUrl(target).length} characters is too long to come back to`,
+  }
 }

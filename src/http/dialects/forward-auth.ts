@@ -13,11 +13,16 @@ export const forwardAuth: Dialect = {
   query: 'ignored', // Caddy's rewrite keeps the query of the request
   notSignedIn({ request: { headers }, request, reply, target, signInUrl, code, pages }) {
     // 303 makes the browser come back with GET, whatever it sent.
-    if (isNavigation(headers)) return reply.code(SAFE.has(target?.method ?? 'GET') ? 302 : 303).header('location', signInUrl).send()
-    // htmx shows nothing of a 401: it loads the page anew, and that is sent to sign in. Not at a 403: a page that asks for
-    // such a part whenever it is loaded would be loaded without end.
+    if (isNavigation(headers)) {
+      return reply.code(SAFE.has(target?.method ?? 'GET') ? 302 : 303).header('location', signInUrl).send()
+    }
+    // htmx shows nothing of a 401: it loads the page anew, and that is sent to sign in. Not at a 403: a page that asks
+    // for such a part whenever it is loaded would be loaded without end.
     if (isHtmx(headers)) reply.header('hx-refresh', 'true')
-    return sendError(new GatehouseError(code), request, reply, pages, { retryUrl: signInUrl, framed: isFramed(headers) })
+    return sendError(new GatehouseError(code), request, reply, pages, {
+      retryUrl: signInUrl,
+      framed: isFramed(headers),
+    })
   },
   refused({ request, reply, error, pages, denied, ...refusal }) {
     const retryUrl = denied === undefined ? sameAgain(refusal, error) : `${refusal.signInUrl}&prompt=select_account`

@@ -1,4 +1,5 @@
-// Reading a target from headers: each dialect has one family, every header at most once, and only a trusted peer's count.
+// Reading a target from headers: each dialect has one family, every header at most once, and only a trusted peer's
+// count.
 import type { IncomingMessage } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
@@ -17,9 +18,13 @@ export function readOriginal(request: IncomingMessage, hosts: KnownHosts): Targe
 
 /** X-Forwarded-Proto, -Host, -Uri, -Method and -Port (Traefik, Caddy, HAProxy). */
 export function readForwarded(request: IncomingMessage, hosts: KnownHosts): Target | undefined {
-  const [scheme, host, uri, method] = ['proto', 'host', 'uri', 'method'].map((name) => single(request, `x-forwarded-${name}`))
+  const [scheme, host, uri, method] = ['proto', 'host', 'uri', 'method'].map((name) =>
+    single(request, `x-forwarded-${name}`)
+  )
   if (scheme === undefined && host === undefined && uri === undefined) return undefined
-  if (scheme === undefined || host === undefined || uri === undefined) throw new GatehouseError('target_malformed', { detail: 'of X-Forwarded-Proto, -Host and -Uri one is missing' })
+  if (scheme === undefined || host === undefined || uri === undefined) {
+    throw new GatehouseError('target_malformed', { detail: 'of X-Forwarded-Proto, -Host and -Uri one is missing' })
+  }
   return parseTarget({ scheme, host, uri, method, port: single(request, PORT) }, hosts)
 }
 
@@ -30,11 +35,14 @@ export const PORT = 'x-forwarded-port'
 export function single(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name]
   if (value === undefined) return undefined
-  if (typeof value === 'string' && !value.includes(', ') && name !== 'host') return value // of Host it keeps the first alone
+  // of Host it keeps the first alone
+  if (typeof value === 'string' && !value.includes(', ') && name !== 'host') return value
   const raw = request.rawHeaders
   let seen = 0
   for (let index = 0; index < raw.length; index += 2) if (raw[index]?.toLowerCase() === name) seen++
-  if (seen !== 1 || typeof value !== 'string') throw new GatehouseError('target_malformed', { detail: `${name} is there ${seen} times` })
+  if (seen !== 1 || typeof value !== 'string') {
+    throw new GatehouseError('target_malformed', { detail: `${name} is there ${seen} times` })
+  }
   return value
 }
 
@@ -44,22 +52,45 @@ const HOUR_MS = 3_600_000
 const PEERS_REMEMBERED = 1_000
 
 /**
- * The same reader, deaf to peers that are not in server.trustedProxies. Who sends what does not count, or nothing, is named
- * in the log once an hour. The fast path and, within the same tick, the route ask for the target of one request: it is read once.
+ * The same reader, deaf to peers that are not in server.trustedProxies. Who sends what does not count, or nothing, is
+ * named in the log once an hour. The fast path and, within the same tick, the route ask for the target of one request:
+ * it is read once.
  */
-export function fromTrustedPeers(read: TargetReader, trusts: TrustedPeers, log: Pick<FastifyBaseLogger, 'warn'>): (request: IncomingMessage) => Target | undefined {
+export function fromTrustedPeers(
+  read: TargetReader,
+  trusts: TrustedPeers,
+  log: Pick<FastifyBaseLogger, 'warn'>,
+): (request: IncomingMessage) => Target | undefined {
   const named = createSeldom({ everyMs: HOUR_MS, capacity: PEERS_REMEMBERED })
   const hosts: KnownHosts = new Map()
   const readFrom = (request: IncomingMessage): Target | undefined => {
     const peer = request.socket.remoteAddress ?? ''
     if (trusts(peer)) {
       const target = read(request, hosts)
-      if (target === undefined && named.due(peer)) log.warn({ hint: true, peer }, `the proxy at ${peer} does not say what was asked for, so people come back to Gatehouse's own page: it must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method (server.authRequestHeaders)`)
-      if (target?.method === '' && named.due(peer)) log.warn({ hint: true, peer }, `the proxy at ${peer} does not say the method, so access rules with methods let nobody pass: it must send X-Original-Method, or X-Forwarded-Method (server.authRequestHeaders)`)
+      if (target === undefined && named.due(peer)) {
+        log.warn(
+          { hint: true, peer },
+          `the proxy at ${peer} does not say what was asked for, so people come back to Gatehouse's own ` +
+            'page: it must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method ' +
+            '(server.authRequestHeaders)',
+        )
+      }
+      if (target?.method === '' && named.due(peer)) {
+        log.warn(
+          { hint: true, peer },
+          `the proxy at ${peer} does not say the method, so access rules with methods let nobody pass: it must send ` +
+            'X-Original-Method, or X-Forwarded-Method (server.authRequestHeaders)',
+        )
+      }
       return target
     }
     if (!FORWARDING.some((name) => request.headers[name] !== undefined)) return undefined
-    if (named.due(peer)) log.warn({ hint: true, peer }, `forwarding headers from ${peer} do not count; if this is your proxy, add ${peer} to server.trustedProxies`)
+    if (named.due(peer)) {
+      log.warn(
+        { hint: true, peer },
+        `forwarding headers from ${peer} do not count; if this is your proxy, add ${peer} to server.trustedProxies`,
+      )
+    }
     return undefined
   }
   let lastRequest: IncomingMessage | undefined

@@ -5,7 +5,9 @@ import { extAuthz, readItself } from './ext-authz.js'
 import { forwardAuth } from './forward-auth.js'
 import { readForwarded, readOriginal, type TargetReader } from './forwarded.js'
 
-export function dialects(authRequestHeaders: 'original' | 'forwarded'): readonly { readonly dialect: Dialect, readonly read: TargetReader }[] {
+export function dialects(
+  authRequestHeaders: 'original' | 'forwarded',
+): readonly { readonly dialect: Dialect, readonly read: TargetReader }[] {
   return [
     { dialect: authRequest, read: authRequestHeaders === 'forwarded' ? readForwarded : readOriginal },
     { dialect: forwardAuth, read: readForwarded },

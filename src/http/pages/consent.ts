@@ -14,11 +14,15 @@ export function consentPage({ admin_consent: consent = '', error }: ConsentAnswe
     title: given ? 'Consent was given' : 'Consent was not given',
     body: html`<p data-field="consent">
         ${
-          given
-            ? 'Microsoft Entra ID reports that an administrator gave the permissions that this gateway asks for. People can sign in now.'
-            : 'Microsoft Entra ID reports that the permissions were not given. People cannot sign in until an administrator gives them.'
-        }
+      given
+        ? 'Microsoft Entra ID reports that an administrator gave the permissions that this gateway asks for. People ' +
+          'can sign in now.'
+        : 'Microsoft Entra ID reports that the permissions were not given. People cannot sign in until an ' +
+          'administrator gives them.'
+    }
       </p>
-      <div class="actions"><a class="button" href="${publicUrl}/oauth2/start">${given ? 'Sign in' : 'Try to sign in'}</a></div>`,
+      <div class="actions"><a class="button" href="${publicUrl}/oauth2/start">${
+      given ? 'Sign in' : 'Try to sign in'
+    }</a></div>`,
   }
 }

@@ -37,20 +37,28 @@ export function homePage(facts: HomeFacts): Page {
 </dl>
 <h2>Your groups (${rights.groups.length})</h2>
 ${groupList(rights)}
-${rights.notHeld.some(({ missing }) => missing) && contact !== undefined
-  ? html`<p class="soft">Ask ${contactLink(contact)} to add what does not exist.</p>`
-  : ''}
+${
+      rights.notHeld.some(({ missing }) => missing) && contact !== undefined
+        ? html`<p class="soft">Ask ${contactLink(contact)} to add what does not exist.</p>`
+        : ''
+    }
 ${signOutForm(publicUrl)}`,
   }
 }
 
 function applicationList({ open, listed, publicUrl }: HomeFacts): Html {
   if (!listed) return html``
-  if (open.length === 0) return html`<p class="soft" data-field="no-applications">No application here is open to you.</p>`
+  if (open.length === 0) {
+    return html`<p class="soft" data-field="no-applications">No application here is open to you.</p>`
+  }
   return html`<h2>Open to you</h2>
-<ul class="apps" data-field="applications">${open.map(({ name, host, url, icon }) => html`<li><a href="${url}">${
-    icon === undefined ? '' : html`<img src="${publicUrl}${icon}" alt="">`
-  }<span>${name}<span class="soft">${host}</span></span></a></li>`)}</ul>`
+<ul class="apps" data-field="applications">${
+    open.map(({ name, host, url, icon }) =>
+      html`<li><a href="${url}">${
+        icon === undefined ? '' : html`<img src="${publicUrl}${icon}" alt="">`
+      }<span>${name}<span class="soft">${host}</span></span></a></li>`
+    )
+  }</ul>`
 }
 
 function minute(time: Date): string {
@@ -62,7 +70,9 @@ function flag(value: boolean, reason: Reason | undefined): Html {
 }
 
 function groupList({ groups, notHeld, entraGroups }: RightsOfPerson): Html {
-  if (groups.length === 0 && notHeld.length === 0) return html`<p class="soft" data-field="no-groups">${whyNone(entraGroups)}</p>`
+  if (groups.length === 0 && notHeld.length === 0) {
+    return html`<p class="soft" data-field="no-groups">${whyNone(entraGroups)}</p>`
+  }
   const held = groups.map(({ name, reason }) => html`<li><strong>${name}</strong>${because(reason)}</li>`)
   return html`<ul data-field="groups">${held}</ul>
 ${notHeld.length === 0 ? '' : html`<ul data-field="not-held">${notHeld.map(without)}</ul>`}`
@@ -79,7 +89,10 @@ function whyNone(entraGroups: number | undefined): string {
 function without({ name, missing, reason }: GroupNotHeld): Html {
   const names = entraGroupNames(reason)
   const verb = reason.entraGroups.length === 1 ? 'is' : 'are'
-  if (!missing) return html`<li><strong>${name}</strong><span class="soft">yours from your next sign-in, because of ${names}</span></li>`
+  if (!missing) {
+    const later = html`yours from your next sign-in, because of ${names}`
+    return html`<li><strong>${name}</strong><span class="soft">${later}</span></li>`
+  }
   return html`<li><span class="soft">${names} ${verb} mapped to ${name}, which does not exist here.</span></li>`
 }
 

@@ -1,6 +1,8 @@
 // HTML by tagged template: every value is escaped unless it is HTML already. There is no script in any page.
 
-export interface Html { readonly html: string }
+export interface Html {
+  readonly html: string
+}
 type Value = Html | string | number | boolean | null | undefined | readonly Value[]
 
 export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Html {

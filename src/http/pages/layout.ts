@@ -22,7 +22,10 @@ export interface Page {
   readonly framed?: boolean
 }
 
-/** Sends a page that no script, frame or foreign form can reach. Links are absolute: proxies show these pages on other hosts. */
+/**
+ * Sends a page that no script, frame or foreign form can reach. Links are absolute: proxies show these pages on other
+ * hosts.
+ */
 export function sendPage(reply: FastifyReply, status: number, sent: Page, settings: PageSettings): FastifyReply {
   const { title, body, framed = false } = sent
   const { publicUrl } = settings
@@ -59,7 +62,10 @@ function contentSecurityPolicy({ publicUrl, authority, redirectDomains }: PageSe
   const scheme = new URL(publicUrl).protocol
   const ways = redirectDomains.map((rule) => `${scheme}//${rule.startsWith('.') ? `*${rule}` : rule}`)
   return [
-    "default-src 'none'", `style-src ${publicUrl}`, `img-src data: ${publicUrl}`, "base-uri 'none'",
+    "default-src 'none'",
+    `style-src ${publicUrl}`,
+    `img-src data: ${publicUrl}`,
+    "base-uri 'none'",
     `frame-ancestors ${framed ? ["'self'", publicUrl, ...ways].join(' ') : "'none'"}`,
     `form-action 'self' ${[publicUrl, authority, ...ways].join(' ')}`,
   ].join('; ')

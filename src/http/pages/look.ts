@@ -1,5 +1,5 @@
-// What an organisation makes of the pages, and the files that they load: every one under an address that has the hash of
-// what it holds, so that browsers keep it.
+// What an organisation makes of the pages, and the files that they load: every one under an address that has the hash
+// of what it holds, so that browsers keep it.
 import { createHash } from 'node:crypto'
 import type { ApplicationLink } from '../../core/applications.js'
 import type { Branding, Image } from '../../core/branding.js'

@@ -6,8 +6,8 @@ export function lostReturnPage(frontPage: string): Page {
   const { host } = new URL(frontPage)
   return {
     title: 'You are signed in',
-    body: html`<p data-field="lost">The address that you opened is too long to pass through the sign-in, and Gatehouse no longer
-has it. Open your link again, or go to the front page.</p>
+    body: html`<p data-field="lost">The address that you opened is too long to pass through the sign-in, and Gatehouse
+no longer has it. Open your link again, or go to the front page.</p>
 <div class="actions"><a class="button" href="${frontPage}">Go to ${host}</a></div>`,
   }
 }

@@ -4,7 +4,9 @@ import type { Page } from './layout.js'
 
 /** @param destination what they go on to; undefined: our own front page */
 export function signInPage(startUrl: string, destination: string | undefined): Page {
-  const on = destination === undefined ? 'go on' : html`go on to <strong data-field="destination">${destination}</strong>`
+  const on = destination === undefined
+    ? 'go on'
+    : html`go on to <strong data-field="destination">${destination}</strong>`
   return {
     title: 'Sign in',
     body: html`<p>Sign in with your work account to ${on}.</p>
@@ -26,14 +28,18 @@ export function signedOutPage(startUrl: string, ended: boolean): Page {
 }
 
 export function confirmSignOutPage(publicUrl: string, returnTo: string | undefined): Page {
-  return { title: 'Sign out?', body: html`<p>Another page asked to sign you out.</p>${signOutForm(publicUrl, returnTo, true)}` }
+  return {
+    title: 'Sign out?',
+    body: html`<p>Another page asked to sign you out.</p>${signOutForm(publicUrl, returnTo, true)}`,
+  }
 }
 
 /** @param stay with a way not to sign out */
 export function signOutForm(publicUrl: string, returnTo?: string, stay = false): Html {
   const way = stay ? html`<a class="button" href="${publicUrl}/">Stay signed in</a>` : ''
   return html`<div class="actions">${way}<form method="post" action="${publicUrl}/oauth2/sign_out">${
-    returnTo === undefined ? '' : html`<input type="hidden" name="rd" value="${returnTo}">`}<button class="button plain">Sign out</button></form></div>`
+    returnTo === undefined ? '' : html`<input type="hidden" name="rd" value="${returnTo}">`
+  }<button class="button plain">Sign out</button></form></div>`
 }
 
 export interface ErrorFacts {
@@ -68,17 +74,25 @@ export function errorPage(title: string, facts: ErrorFacts): Page {
     framed: facts.framed === true,
     body: html`<p data-field="sentence">${sentence}</p>
 ${username === undefined ? '' : html`<p>You are signed in as <strong>${username}</strong>.</p>`}
-${contact === undefined ? '' : html`<p>If you need help, ask ${contactLink(contact)} and give them the reference below.</p>`}
+${
+      contact === undefined
+        ? ''
+        : html`<p>If you need help, ask ${contactLink(contact)} and give them the reference below.</p>`
+    }
 <dl>${rows.map(([label, text]) => html`<dt>${label}</dt><dd>${text}</dd>`)}
-${decided === undefined
-  ? ''
-  : html`<dt>Open to</dt><dd data-field="allows">${decided.allows}</dd>
-<dt>Rule</dt><dd><span data-field="about">${decided.about}</span> <code data-field="rule">${decided.rule}</code></dd>`}
+${
+      decided === undefined
+        ? ''
+        : html`<dt>Open to</dt><dd data-field="allows">${decided.allows}</dd>
+<dt>Rule</dt><dd><span data-field="about">${decided.about}</span> <code data-field="rule">${decided.rule}</code></dd>`
+    }
 <dt>Code</dt><dd><code data-field="code">${code}</code></dd>
 ${code === 'not_found' ? '' : html`<dt>Reference</dt><dd><code data-field="correlation">${correlationId}</code></dd>`}
-${microsoftIds.length === 0
-  ? ''
-  : html`<dt>At Microsoft</dt><dd>${microsoftIds.map(microsoftId)}</dd>`}</dl>
+${
+      microsoftIds.length === 0
+        ? ''
+        : html`<dt>At Microsoft</dt><dd>${microsoftIds.map(microsoftId)}</dd>`
+    }</dl>
 ${actions(facts, target)}`,
   }
 }
@@ -88,7 +102,9 @@ function actions(facts: ErrorFacts, target: Html | string): Html {
   const { retryUrl, ways = [] } = facts
   const all = [...ways, ...(retryUrl === undefined ? [] : [{ text: buttonOf(facts), url: retryUrl }])]
   if (all.length === 0) return html``
-  const links = all.map(({ text, url }, index) => html`<a class="button${index > 0 ? ' plain' : ''}" href="${url}"${target}>${text}</a>`)
+  const links = all.map(({ text, url }, index) =>
+    html`<a class="button${index > 0 ? ' plain' : ''}" href="${url}"${target}>${text}</a>`
+  )
   return html`<div class="actions">${links}</div>`
 }
 

@@ -17,7 +17,7 @@ import {
 export function refused(
   title: string,
   sending: (context: Context) => Parameters<typeof send>[1],
-  say: (outcome: Outcome, context: Context) => string
+  say: (outcome: Outcome, context: Context) => string,
 ): Row {
   return {
     title,
@@ -69,12 +69,12 @@ export const UNAUTHORIZED: Column = {
     refused(
       '`fetch` of a page',
       () => ({ headers: ['Accept: */*', 'Sec-Fetch-Mode: cors', 'Sec-Fetch-Dest: empty'] }),
-      program
+      program,
     ),
     refused(
       'a cookie that is no session',
       () => ({ cookie: '__Secure-gatehouse_session=forged.forged', headers: JSON_CLIENT }),
-      program
+      program,
     ),
     refused(
       'a preflight',
@@ -82,14 +82,16 @@ export const UNAUTHORIZED: Column = {
         method: 'OPTIONS',
         headers: ['Accept: */*', 'Origin: https://x.example.com', 'Access-Control-Request-Method: PUT'],
       }),
-      program
+      program,
     ),
   ],
 }
 
-const admin =
-  (headers: readonly string[]) =>
-    ({ people }: Context) => ({ target: '/admin/x', cookie: people.ordinary, headers })
+const admin = (headers: readonly string[]) => ({ people }: Context) => ({
+  target: '/admin/x',
+  cookie: people.ordinary,
+  headers,
+})
 const withRule = ({ answer, status }: Outcome) =>
   `${status}, ${bodyOf(answer)}${answer.body.includes('access.rules[') ? ' with the rule' : ''}`
 

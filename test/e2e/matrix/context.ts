@@ -79,10 +79,9 @@ export async function send({ started, scene }: Context, sending: Sending): Promi
   scene.received.length = 0
   const hosts = [host].flat().map((each) => `Host: ${each}`)
   const connection = headers.some((each) => /^connection:/i.test(each)) ? [] : ['Connection: close']
-  const length =
-    body === undefined || headers.some((each) => /^transfer-encoding:/i.test(each))
-      ? []
-      : [`Content-Length: ${Buffer.byteLength(body)}`]
+  const length = body === undefined || headers.some((each) => /^transfer-encoding:/i.test(each))
+    ? []
+    : [`Content-Length: ${Buffer.byteLength(body)}`]
   const lines = [...hosts, ...connection, ...(cookie ? [`Cookie: ${cookie}`] : []), ...length, ...headers]
   const answer = await askRaw(place, {
     line: `${method} ${target} HTTP/${version}`,

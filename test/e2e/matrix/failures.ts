@@ -8,14 +8,13 @@ import { each, JSON_CLIENT, PAGE, said, send, type Column, type Context, type Ou
 
 function described({ answer, status }: Outcome): string {
   const [type = ''] = valuesOf(answer, 'content-type')
-  const body =
-    answer.body === ''
-      ? 'empty'
-      : type.startsWith('text/html')
-        ? 'page'
-        : type.startsWith('application/json')
-          ? 'JSON'
-          : 'text'
+  const body = answer.body === ''
+    ? 'empty'
+    : type.startsWith('text/html')
+    ? 'page'
+    : type.startsWith('application/json')
+    ? 'JSON'
+    : 'text'
   return `${status}, ${body}${valuesOf(answer, 'retry-after').length > 0 ? ', Retry-After' : ''}`
 }
 
@@ -68,7 +67,7 @@ const gatewayFrozen: Row = {
           context.t.equal(outcome.seen.length, 0, 'nothing reaches the application')
           context.t.ok(outcome.status >= 500, `${outcome.status}`)
           return described(outcome)
-        })
+        }),
       )
       return outcomes.join(' · ')
     } finally {

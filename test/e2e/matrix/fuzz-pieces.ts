@@ -21,41 +21,91 @@ export const PIECES = words(String.raw`
 `)
 
 export const OTHER_HOSTS = [
-  'status.example.com', AUTH, `${APP}:443`, `${APP}:8443`, `${APP}.`, 'WIKI.example.com', `x@${APP}`, '', '127.0.0.1',
-  `${APP},status.example.com`, `status.example.com, ${APP}`, `${APP}:`, `${APP}:0443`, `${APP} `, `\t${APP}`, `${APP}/`,
-  `${APP}#`, `${APP}\\`, 'wiki.example.com%2e',
+  'status.example.com',
+  AUTH,
+  `${APP}:443`,
+  `${APP}:8443`,
+  `${APP}.`,
+  'WIKI.example.com',
+  `x@${APP}`,
+  '',
+  '127.0.0.1',
+  `${APP},status.example.com`,
+  `status.example.com, ${APP}`,
+  `${APP}:`,
+  `${APP}:0443`,
+  `${APP} `,
+  `\t${APP}`,
+  `${APP}/`,
+  `${APP}#`,
+  `${APP}\\`,
+  'wiki.example.com%2e',
 ]
 
 export const SCHEMES = ['https', 'http', 'HTTPS', 'ws', 'ftp']
 
 /** RFC 9110 section 5.6.2 has these in names besides letters, digits and the hyphen. */
-export const ODD = [...'!#$%&\'*+.^_`|~']
+export const ODD = [..."!#$%&'*+.^_`|~"]
 
 export const NAMED_IN_CONNECTION = [
-  ...IDENTITY_HEADERS, 'close', 'keep-alive', 'Cookie', 'Host', 'X-Forwarded-For', 'Upgrade',
+  ...IDENTITY_HEADERS,
+  'close',
+  'keep-alive',
+  'Cookie',
+  'Host',
+  'X-Forwarded-For',
+  'Upgrade',
 ]
 
 export const TARGETS = [
-  'X-Forwarded-Uri: /open/forged', `X-Original-URL: https://${APP}/open/forged`, 'X-Forwarded-Method: HEAD',
-  'X-Forwarded-Host: status.example.com', 'X-Forwarded-Proto: http', 'Forwarded: for=forged;host=status.example.com',
-  'X-Rewrite-URL: /open/forged', 'X-Forwarded-Port: 8443', 'X-Real-IP: forged',
+  'X-Forwarded-Uri: /open/forged',
+  `X-Original-URL: https://${APP}/open/forged`,
+  'X-Forwarded-Method: HEAD',
+  'X-Forwarded-Host: status.example.com',
+  'X-Forwarded-Proto: http',
+  'Forwarded: for=forged;host=status.example.com',
+  'X-Rewrite-URL: /open/forged',
+  'X-Forwarded-Port: 8443',
+  'X-Real-IP: forged',
 ]
 
 export const OTHERS = [
-  'Content-Type: text/plain', 'Expect: 100-continue', 'TE: trailers', 'Trailer: Remote-User', 'Upgrade: h2c',
-  'Upgrade: websocket', 'Range: bytes=0-1', 'Max-Forwards: 0',
+  'Content-Type: text/plain',
+  'Expect: 100-continue',
+  'TE: trailers',
+  'Trailer: Remote-User',
+  'Upgrade: h2c',
+  'Upgrade: websocket',
+  'Range: bytes=0-1',
+  'Max-Forwards: 0',
 ]
 
 export const FRAMING = [
-  'Content-Length: 0', 'Content-Length: 5', 'Content-Length: 5, 5', 'Content-Length: +5', 'Content-Length: 0x5',
-  'Content-Length: 300', 'Transfer-Encoding: chunked', 'Transfer-Encoding: identity', 'Transfer-Encoding: xchunked',
-  'Transfer-Encoding: chunked, identity', 'Transfer-Encoding:\tchunked', 'Transfer-Encoding : chunked',
-  'transfer_encoding: chunked', 'Transfer-Encoding: gzip, chunked',
+  'Content-Length: 0',
+  'Content-Length: 5',
+  'Content-Length: 5, 5',
+  'Content-Length: +5',
+  'Content-Length: 0x5',
+  'Content-Length: 300',
+  'Transfer-Encoding: chunked',
+  'Transfer-Encoding: identity',
+  'Transfer-Encoding: xchunked',
+  'Transfer-Encoding: chunked, identity',
+  'Transfer-Encoding:\tchunked',
+  'Transfer-Encoding : chunked',
+  'transfer_encoding: chunked',
+  'Transfer-Encoding: gzip, chunked',
 ]
 
 export const BROKEN = [
-  'X-A: b\r\n Remote-User: forged', 'X-A: b\nRemote-User: forged', 'Remote-User : forged', ' Remote-User: forged',
-  'X-A: b\rRemote-User: forged', 'X-A: \x00', ': x', 'nonsense',
+  'X-A: b\r\n Remote-User: forged',
+  'X-A: b\nRemote-User: forged',
+  'Remote-User : forged',
+  ' Remote-User: forged',
+  'X-A: b\rRemote-User: forged',
+  'X-A: \x00',
+  ': x',
+  'nonsense',
 ]
 
 export const STRANGERS_COOKIES = ['', 'theme=dark', '__Secure-gatehouse_session=forged', '__Host-gatehouse_session=x']

@@ -2,8 +2,19 @@
 import { APP, AUTH } from '../../helpers/proxies-scene.js'
 import type { People } from './context.js'
 import {
-  BROKEN, FRAMING, METHODS, NAMED_IN_CONNECTION, ODD, OTHER_COOKIES, OTHER_HOSTS, OTHERS, PIECES, SCHEMES, STARTS,
-  STRANGERS_COOKIES, TARGETS,
+  BROKEN,
+  FRAMING,
+  METHODS,
+  NAMED_IN_CONNECTION,
+  ODD,
+  OTHER_COOKIES,
+  OTHER_HOSTS,
+  OTHERS,
+  PIECES,
+  SCHEMES,
+  STARTS,
+  STRANGERS_COOKIES,
+  TARGETS,
 } from './fuzz-pieces.js'
 import { STRIPPED } from './names.js'
 import { createRandom, type Random } from './random.js'

@@ -25,7 +25,7 @@ const USERS = { staff: 'sam.staff@contoso.example', ordinary: 'gus.guest@fabrika
 
 export async function fuzz(
   context: Omit<Context, 't'>,
-  { seed, requests }: { seed: number; requests: number }
+  { seed, requests }: { seed: number, requests: number },
 ): Promise<FuzzResult> {
   const { scene, started, people } = context
   const next = createRequests(seed, people)
@@ -62,7 +62,7 @@ export async function fuzz(
 /** One connection, one write; whatever comes back until it is complete, closed or silent. */
 function exchange(
   place: Parameters<typeof openTls>[0],
-  bytes: Buffer
+  bytes: Buffer,
 ): Promise<ReturnType<ReturnType<typeof createAnswerReader>['answer']>> {
   const socket = openTls(place)
   const reader = createAnswerReader(bytes.subarray(0, 5).toString() === 'HEAD ')

@@ -42,8 +42,14 @@ const hopRow = (title: string, connection: string, more: readonly string[] = [])
 const OURS = IDENTITY_HEADERS.join(', ')
 
 const QUESTIONS = [
-  'X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Proto', 'X-Forwarded-Uri', 'X-Forwarded-Method',
-  'X-Forwarded-Port', 'X-Original-URL', 'X-Original-Method',
+  'X-Forwarded-For',
+  'X-Forwarded-Host',
+  'X-Forwarded-Proto',
+  'X-Forwarded-Uri',
+  'X-Forwarded-Method',
+  'X-Forwarded-Port',
+  'X-Original-URL',
+  'X-Original-Method',
 ]
 
 export const HOP_BY_HOP: Column = {

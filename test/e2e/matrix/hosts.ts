@@ -13,7 +13,7 @@ async function judged(
   context: Context,
   sending: Omit<Sending, 'target'>,
   target: (path: string) => string,
-  title: string
+  title: string,
 ): Promise<string> {
   const { t, people } = context
   const refused = [

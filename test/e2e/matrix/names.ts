@@ -13,7 +13,10 @@ export const STRIPPED: readonly string[] = [
   ...named('X-Gatehouse', 'Assertion Error Authorization Emergency'),
   ...named('X-Forwarded', 'User Email Groups Preferred-Username Access-Token Prefix Uri Method'),
   ...named('X-Original', 'URL Method Uri Host Forwarded-For'),
-  'X-Rewrite-URL', 'X-Real-IP', 'Forwarded', 'Proxy',
+  'X-Rewrite-URL',
+  'X-Real-IP',
+  'Forwarded',
+  'Proxy',
 ]
 
 /** Set by the proxies themselves: the client's value does not arrive, nor another spelling. */
@@ -75,40 +78,40 @@ export const NAMES: Column = {
   rows: [
     row(
       'as they are',
-      ALL.map((name) => `${name}: forged`)
+      ALL.map((name) => `${name}: forged`),
     ),
     row(
       'in small letters',
-      ALL.map((name) => `${name.toLowerCase()}: forged`)
+      ALL.map((name) => `${name.toLowerCase()}: forged`),
     ),
     row(
       'twice',
-      ALL.flatMap((name) => [`${name}: forged`, `${name.toUpperCase()}: forged, too`])
+      ALL.flatMap((name) => [`${name}: forged`, `${name.toUpperCase()}: forged, too`]),
     ),
     row(
       'empty',
-      ALL.map((name) => `${name}:`)
+      ALL.map((name) => `${name}:`),
     ),
     row(
       'empty, then with a value',
-      ALL.flatMap((name) => [`${name}:`, `${name}: forged`])
+      ALL.flatMap((name) => [`${name}:`, `${name}: forged`]),
     ),
     row(
       'every odd character for every hyphen',
-      ALL.flatMap((name) => ODD.map((odd) => `${name.replaceAll('-', odd)}: forged`))
+      ALL.flatMap((name) => ODD.map((odd) => `${name.replaceAll('-', odd)}: forged`)),
     ),
     row(
       'every odd character for the last hyphen',
-      ALL.flatMap((name) => ODD.map((odd) => `${name.replace(/-(?=[^-]*$)/, odd)}: forged`))
+      ALL.flatMap((name) => ODD.map((odd) => `${name.replace(/-(?=[^-]*$)/, odd)}: forged`)),
     ),
     row(
       'an underscore and a dot in one name',
-      ALL.map((name) => `${name.replace('-', '_').replace('-', '.')}: forged`)
+      ALL.map((name) => `${name.replace('-', '_').replace('-', '.')}: forged`),
     ),
     row(
       'named in Connection',
       ALL.filter((name) => name !== 'Proxy').map((name) => `${name}: forged`),
-      `close, ${ALL.join(', ')}`
+      `close, ${ALL.join(', ')}`,
     ),
   ],
 }

@@ -70,7 +70,7 @@ export const PATHS: Column = {
       ask: async (context) =>
         await strangers(
           context,
-          UP.map((up) => `/open${up}admin/x`)
+          UP.map((up) => `/open${up}admin/x`),
         ),
     },
     {
@@ -78,7 +78,7 @@ export const PATHS: Column = {
       ask: async (context) =>
         await strangers(
           context,
-          UP.map((up) => `/open/a${up}${up.slice(1)}admin/x`)
+          UP.map((up) => `/open/a${up}${up.slice(1)}admin/x`),
         ),
     },
     { title: '`/admin/` in other words, as a stranger', ask: async (context) => await strangers(context, ADMIN) },

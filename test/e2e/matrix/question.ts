@@ -85,11 +85,13 @@ const atApplication = (title: string, lines: readonly string[]): Row => ({
   title,
   async ask(context) {
     const statuses: string[] = []
-    for (const [target, cookie] of [
-      ['/admin/x', context.people.ordinary],
-      ['/x', ''],
-      ['/ported/x', ''],
-    ] as const) {
+    for (
+      const [target, cookie] of [
+        ['/admin/x', context.people.ordinary],
+        ['/x', ''],
+        ['/ported/x', ''],
+      ] as const
+    ) {
       const outcome = await send(context, { target, cookie, headers: ['Accept: application/json', ...lines] })
       context.t.equal(described(outcome.seen), '', `${target} with ${lines.join(', ')}`)
       statuses.push(said(outcome))

@@ -47,8 +47,8 @@ export function render(cells: ReadonlyMap<Column, Cells>, proxies: readonly Prox
       `## ${column.title}\n`,
       table(
         ['', ...names],
-        [...rows].map(([title, row]) => [title, ...names.map((name) => row.get(name) ?? '')])
-      )
+        [...rows].map(([title, row]) => [title, ...names.map((name) => row.get(name) ?? '')]),
+      ),
     )
   }
   return `${parts.join('\n')}`

@@ -37,7 +37,7 @@ export type Prepared = Omit<Context, 't'>
 
 /** @param root lives as long as the proxies do */
 export function createMatrix(root: Test, proxies: readonly Proxy[] = PROXIES): Matrix {
-  const scenes = new Map<string, Promise<{ scene: Scene; database: TcpDoor }>>()
+  const scenes = new Map<string, Promise<{ scene: Scene, database: TcpDoor }>>()
   const running = new Map<Proxy, Promise<Prepared | undefined>>()
   const cells = new Map<Column, Cells>()
 
@@ -47,8 +47,7 @@ export function createMatrix(root: Test, proxies: readonly Proxy[] = PROXIES): M
     return known
   }
   const prepared = (proxy: Proxy) => {
-    const known =
-      running.get(proxy) ??
+    const known = running.get(proxy) ??
       sceneFor(proxy.authRequestHeaders ?? 'original').then(async (opened) => await prepare(root, proxy, opened))
     running.set(proxy, known)
     return known
@@ -76,13 +75,13 @@ export function createMatrix(root: Test, proxies: readonly Proxy[] = PROXIES): M
       const rows = rowsOf(column)
       t.jobs = proxies.length
       await Promise.all(
-        proxies.map((proxy) => t.test(proxy.name, { buffered: true }, async (t) => await ask(t, proxy, column, rows)))
+        proxies.map((proxy) => t.test(proxy.name, { buffered: true }, async (t) => await ask(t, proxy, column, rows))),
       )
     },
   }
 }
 
-async function openScene(t: Test, authRequestHeaders: string): Promise<{ scene: Scene; database: TcpDoor }> {
+async function openScene(t: Test, authRequestHeaders: string): Promise<{ scene: Scene, database: TcpDoor }> {
   const doors: TcpDoor[] = []
   const scene = await startScene(t, {
     config: { server: { authRequestHeaders }, session: { outageGrace: '0s' }, access: ACCESS, log: { level: 'error' } },
@@ -99,12 +98,12 @@ async function openScene(t: Test, authRequestHeaders: string): Promise<{ scene: 
 async function prepare(
   root: Test,
   proxy: Proxy,
-  { scene, database }: { scene: Scene; database: TcpDoor }
+  { scene, database }: { scene: Scene, database: TcpDoor },
 ): Promise<Prepared | undefined> {
   const relay = await startRelay(root, listeningOn(scene.gateway))
   const started = await startProxy(root, proxy, { ...scene, gateway: relay.address })
   if (started === undefined) return undefined
-  const signIn = async (person: string, path: string): Promise<{ cookie: string; told: string }> => {
+  const signIn = async (person: string, path: string): Promise<{ cookie: string, told: string }> => {
     const browser = browserAt(started.address)
     const { status, trail } = await pickPerson(browser, await browser.follow(`https://${APP}${path}`), person)
     const back = trail.at(-1) === `https://${APP}${path}`

@@ -31,7 +31,7 @@ async function behindHandshake({ t, started, scene }: Context): Promise<string> 
   t.same(
     scene.received.filter(({ url }) => url.includes('/admin')),
     [],
-    'nothing behind the handshake arrives'
+    'nothing behind the handshake arrives',
   )
   return text.slice(9, 12)
 }
@@ -50,7 +50,7 @@ export const WEBSOCKET: Column = {
     refused(
       'not allowed',
       ({ people }) => ({ target: '/admin/socket', cookie: people.ordinary, headers: HANDSHAKE }),
-      said
+      said,
     ),
     refused(
       'not signed in, `Accept: text/html`',
@@ -58,7 +58,7 @@ export const WEBSOCKET: Column = {
         target: '/socket',
         headers: [...HANDSHAKE.filter((line) => !line.startsWith('Sec-Fetch')), 'Accept: text/html'],
       }),
-      said
+      said,
     ),
   ],
 }

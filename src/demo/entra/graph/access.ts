@@ -3,16 +3,31 @@ import type { DirectoryUser } from '../../directory.js'
 import type { World } from '../types.js'
 import { GraphError, invalidToken, notFound, requestDenied } from './errors.js'
 
-export interface Caller { kind: 'delegated' | 'app', userId?: string, permissions: ReadonlySet<string> }
+export interface Caller {
+  kind: 'delegated' | 'app'
+  userId?: string
+  permissions: ReadonlySet<string>
+}
 
 const directoryWide = ['Directory.Read.All', 'Directory.ReadWrite.All']
 const readsGroups = ['GroupMember.Read.All', 'Group.Read.All', 'Group.ReadWrite.All', ...directoryWide]
 const readsUsers = ['User.Read.All', 'User.ReadWrite.All', ...directoryWide]
 
-/** Permissions any of which will do. `own` is about oneself, delegated; `others` about somebody else; `app` without a user. */
+/**
+ * Permissions any of which will do. `own` is about oneself, delegated; `others` about somebody else; `app` without a
+ * user.
+ */
 const table = {
-  memberships: { own: ['User.Read', ...readsUsers, ...readsGroups], others: [...readsUsers, ...readsGroups], app: [...readsUsers, ...readsGroups] },
-  user: { own: ['User.Read', 'User.ReadWrite', 'User.ReadBasic.All', ...readsUsers], others: ['User.ReadBasic.All', ...readsUsers], app: ['User.ReadBasic.All', ...readsUsers] },
+  memberships: {
+    own: ['User.Read', ...readsUsers, ...readsGroups],
+    others: [...readsUsers, ...readsGroups],
+    app: [...readsUsers, ...readsGroups],
+  },
+  user: {
+    own: ['User.Read', 'User.ReadWrite', 'User.ReadBasic.All', ...readsUsers],
+    others: ['User.ReadBasic.All', ...readsUsers],
+    app: ['User.ReadBasic.All', ...readsUsers],
+  },
   group: { own: readsGroups, others: readsGroups, app: readsGroups },
 }
 
@@ -29,7 +44,8 @@ const showsDetails = {
   administrativeUnit: ['AdministrativeUnit.Read.All', ...directoryWide],
 }
 
-const holds = (caller: Caller, permissions: readonly string[]) => permissions.some((name) => caller.permissions.has(name))
+const holds = (caller: Caller, permissions: readonly string[]) =>
+  permissions.some((name) => caller.permissions.has(name))
 
 export function readCaller(world: World, authorization: string | undefined): Caller {
   const token = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
@@ -37,15 +53,23 @@ export function readCaller(world: World, authorization: string | undefined): Cal
   const foreign = world.acceptToken?.(token)
   if (foreign) return { kind: 'delegated', permissions: new Set(foreign.permissions), userId: foreign.userId }
   const known = world.tokens.accessTokens.get(token)
-  if (!known && world.tokens.issued.includes(token)) throw invalidToken('Access token validation failure. Invalid audience.')
+  if (!known && world.tokens.issued.includes(token)) {
+    throw invalidToken('Access token validation failure. Invalid audience.')
+  }
   if (!known) throw invalidToken('CompactToken parsing failed with error code: 80049217')
   if (known.expiresAt <= world.now()) throw invalidToken('Lifetime validation failed, the token is expired.')
-  return { kind: known.kind, permissions: new Set(known.permissions), ...(known.userId !== undefined && { userId: known.userId }) }
+  return {
+    kind: known.kind,
+    permissions: new Set(known.permissions),
+    ...(known.userId !== undefined && { userId: known.userId }),
+  }
 }
 
 /** Permission comes before existence: whoever may not ask does not learn who is there. */
 export function requireUser(world: World, caller: Caller, idOrUpn: string | undefined, about: 'memberships' | 'user') {
-  if (idOrUpn === undefined && caller.kind === 'app') throw new GraphError(400, 'BadRequest', '/me request is only valid with delegated authentication flow.')
+  if (idOrUpn === undefined && caller.kind === 'app') {
+    throw new GraphError(400, 'BadRequest', '/me request is only valid with delegated authentication flow.')
+  }
   const user = world.directory.findUser(idOrUpn ?? caller.userId ?? '')
   const own = caller.kind === 'delegated' && (idOrUpn === undefined || user?.id === caller.userId)
   if (!holds(caller, table[about][caller.kind === 'app' ? 'app' : own ? 'own' : 'others'])) throw requestDenied()

@@ -12,13 +12,32 @@ export class GraphError extends Error {
 }
 
 export const invalidToken = (message: string) => new GraphError(401, 'InvalidAuthenticationToken', message)
-export const requestDenied = () => new GraphError(403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.')
-export const notFound = (id: string) => new GraphError(404, 'Request_ResourceNotFound', `Resource '${id}' does not exist or one of its queried reference-property objects are not present.`)
+export const requestDenied = () =>
+  new GraphError(403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.')
+export const notFound = (id: string) =>
+  new GraphError(
+    404,
+    'Request_ResourceNotFound',
+    `Resource '${id}' does not exist or one of its queried reference-property objects are not present.`,
+  )
 export const unsupportedQuery = (message: string) => new GraphError(400, 'Request_UnsupportedQuery', message)
 export const badRequest = (message: string) => new GraphError(400, 'Request_BadRequest', message)
-export const expiredPageToken = () => new GraphError(400, 'Directory_ExpiredPageToken', 'The specified page token value has expired and can no longer be included in your request.')
+export const expiredPageToken = () =>
+  new GraphError(
+    400,
+    'Directory_ExpiredPageToken',
+    'The specified page token value has expired and can no longer be included in your request.',
+  )
 
-export function graphErrorBody({ code, message }: { code: string, message: string }, ids: { requestId: string, clientRequestId: string }, now: number) {
-  const innerError = { date: new Date(now).toISOString().slice(0, 19), 'request-id': ids.requestId, 'client-request-id': ids.clientRequestId }
+export function graphErrorBody(
+  { code, message }: { code: string, message: string },
+  ids: { requestId: string, clientRequestId: string },
+  now: number,
+) {
+  const innerError = {
+    date: new Date(now).toISOString().slice(0, 19),
+    'request-id': ids.requestId,
+    'client-request-id': ids.clientRequestId,
+  }
   return { error: { code, message, innerError } }
 }

@@ -20,12 +20,18 @@ export interface CollectionRequest {
   untyped: boolean
 }
 
-export interface Collection { position: Position, info: PageInfo, found: readonly DirectoryObject[] }
+export interface Collection {
+  position: Position
+  info: PageInfo
+  found: readonly DirectoryObject[]
+}
 
 export function locate(world: World, tokens: PageTokens, { caller, ids, query, path }: CollectionRequest): Collection {
   const hidden = mayReadHidden(caller)
   const found = search(world, ids, query).filter(({ visibility }) => hidden || visibility !== 'HiddenMembership')
-  const position = query.skipToken === undefined ? { offset: 0, page: 1 } : tokens.read(query.skipToken, path, world.now())
+  const position = query.skipToken === undefined
+    ? { offset: 0, page: 1 }
+    : tokens.read(query.skipToken, path, world.now())
   if (!position) throw expiredPageToken()
   return { position, found, info: { number: position.page, last: position.offset + query.top >= found.length } }
 }
@@ -49,7 +55,13 @@ function passes(actual: unknown, { operator, value }: Filter) {
   return typeof actual === 'string' && actual.toLowerCase().startsWith(String(value).toLowerCase())
 }
 
-export function renderPage(world: World, tokens: PageTokens, request: CollectionRequest, { position, found, info }: Collection, faults: readonly PageFault[]) {
+export function renderPage(
+  world: World,
+  tokens: PageTokens,
+  request: CollectionRequest,
+  { position, found, info }: Collection,
+  faults: readonly PageFault[],
+) {
   const { query } = request
   if (faults.some(({ kind }) => kind === 'expiredPageToken')) throw expiredPageToken()
   const end = faults.some(({ kind }) => kind === 'emptyPage') ? position.offset : position.offset + query.top
@@ -58,12 +70,22 @@ export function renderPage(world: World, tokens: PageTokens, request: Collection
   return {
     '@odata.context': `${world.graphUrl}/v1.0/$metadata#${query.cast ? 'groups' : 'directoryObjects'}${selected}`,
     ...(query.count && position.page === 1 && { '@odata.count': found.length }),
-    ...(more && { '@odata.nextLink': nextLink(world, tokens, request, position, { offset: end, page: position.page + 1 }, faults) }),
+    ...(more &&
+      {
+        '@odata.nextLink': nextLink(world, tokens, request, position, { offset: end, page: position.page + 1 }, faults),
+      }),
     value: found.slice(position.offset, end).map((object) => element(world, request, object)),
   }
 }
 
-function nextLink(world: World, tokens: PageTokens, { path, parameters, query }: CollectionRequest, here: Position, next: Position, faults: readonly PageFault[]) {
+function nextLink(
+  world: World,
+  tokens: PageTokens,
+  { path, parameters, query }: CollectionRequest,
+  here: Position,
+  next: Position,
+  faults: readonly PageFault[],
+) {
   const foreign = faults.find((fault) => fault.kind === 'foreignNextLink')
   const loops = faults.some(({ kind }) => kind === 'loopingNextLink')
   const kept = parameters.map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll('%2C', ',')}`)
@@ -82,6 +104,11 @@ function element(world: World, { caller, query, untyped }: CollectionRequest, ob
 function pick(all: Properties, object: DirectoryObject, names: readonly string[]) {
   const possible = objectProperties(object, true)
   const unknown = names.find((name) => !(name in possible) && object.type === 'group')
-  if (unknown !== undefined) throw badRequest(`Parsing OData Select and Expand failed: Could not find a property named '${unknown}' on type 'microsoft.graph.directoryObject'.`)
+  if (unknown !== undefined) {
+    throw badRequest(
+      `Parsing OData Select and Expand failed: Could not find a property named '${unknown}' on type ` +
+        "'microsoft.graph.directoryObject'.",
+    )
+  }
   return Object.fromEntries(names.filter((name) => name in possible).map((name) => [name, all[name] ?? null]))
 }

@@ -5,7 +5,12 @@ import type { AnswerFault, PageFault } from '../faults.js'
 import { addFaults, createHttpServer, type TlsIdentity } from '../http-server.js'
 import type { World } from '../types.js'
 import {
-  mayReadDetails, readCaller, requireApplicationRead, requireGroup, requireMembershipAccess, requireUser,
+  mayReadDetails,
+  readCaller,
+  requireApplicationRead,
+  requireGroup,
+  requireMembershipAccess,
+  requireUser,
 } from './access.js'
 import { answerBatch } from './batch.js'
 import { badRequest, GraphError, graphErrorBody, notFound } from './errors.js'
@@ -14,10 +19,16 @@ import { createPageTokens } from './page-token.js'
 import { readCollectionQuery, readSelect } from './query.js'
 import { applicationProperties, objectProperties, userProperties } from './render.js'
 
-const DIAGNOSTIC = JSON.stringify({ ServerInfo: { DataCenter: 'West Europe', Slice: 'E', Ring: '5', ScaleUnit: '002', RoleInstance: 'AM2PEPF0001FAKE' } })
-const CHALLENGE = 'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", client_id="00000003-0000-0000-c000-000000000000"'
+const DIAGNOSTIC = JSON.stringify({
+  ServerInfo: { DataCenter: 'West Europe', Slice: 'E', Ring: '5', ScaleUnit: '002', RoleInstance: 'AM2PEPF0001FAKE' },
+})
+const CHALLENGE = 'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", ' +
+  'client_id="00000003-0000-0000-c000-000000000000"'
 
-interface GraphRoute { Params: { id?: string, collection?: string, type?: string }, Querystring: Record<string, string> }
+interface GraphRoute {
+  Params: { id?: string, collection?: string, type?: string }
+  Querystring: Record<string, string>
+}
 type GraphRequest = FastifyRequest<GraphRoute>
 
 export async function createGraphServer(world: World, tls?: TlsIdentity): Promise<FastifyInstance> {
@@ -43,38 +54,84 @@ export async function createGraphServer(world: World, tls?: TlsIdentity): Promis
       scope.get<GraphRoute>(`${owner}/:collection(^memberOf|transitiveMemberOf$)/:type`, memberships)
     }
     scope.get<GraphRoute>('/groups/:id', async (request, reply) => sendJson(reply, readGroup(world, request)))
-    scope.get<{ Params: { segment: string }, Querystring: Record<string, string> }>('/:segment', async (request, reply) => sendJson(reply, readApplication(world, request.params.segment, request.headers.authorization, readSelect(request.query.$select))))
+    scope.get<{ Params: { segment: string }, Querystring: Record<string, string> }>(
+      '/:segment',
+      async (request, reply) =>
+        sendJson(
+          reply,
+          readApplication(
+            world,
+            request.params.segment,
+            request.headers.authorization,
+            readSelect(request.query.$select),
+          ),
+        ),
+    )
     scope.post('/$batch', async (request, reply) => sendJson(reply, await answerBatch(http, request)))
     // Answers anybody: reaching it proves the network, nothing else.
-    scope.get('/', async (_request, reply) => sendJson(reply, { '@odata.context': `${world.graphUrl}/v1.0/$metadata`, value: [{ name: 'users', kind: 'EntitySet', url: 'users' }] }))
+    scope.get(
+      '/',
+      async (_request, reply) =>
+        sendJson(reply, {
+          '@odata.context': `${world.graphUrl}/v1.0/$metadata`,
+          value: [{ name: 'users', kind: 'EntitySet', url: 'users' }],
+        }),
+    )
   }, { prefix: '/v1.0' })
   return http
 }
 
-const pageFaults: readonly string[] = ['expiredPageToken', 'foreignNextLink', 'loopingNextLink', 'emptyPage'] satisfies PageFault['kind'][]
+const pageFaults: readonly string[] = [
+  'expiredPageToken',
+  'foreignNextLink',
+  'loopingNextLink',
+  'emptyPage',
+] satisfies PageFault['kind'][]
 const isPageFault = (fault: AnswerFault | PageFault): fault is PageFault => pageFaults.includes(fault.kind)
 
 const sendJson = (reply: FastifyReply, body: object) =>
-  reply.type('application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8').send(JSON.stringify(body))
+  reply.type('application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8').send(
+    JSON.stringify(body),
+  )
 
 /** The headers every answer bears, errors included, and the error envelope. */
 function identify(http: FastifyInstance, world: World) {
   http.addHook('onRequest', async (request, reply) => {
     const requestId = randomUUID()
     reply.headers({
-      'cache-control': 'no-cache', 'request-id': requestId, 'client-request-id': String(request.headers['client-request-id'] ?? requestId), 'x-ms-ags-diagnostic': DIAGNOSTIC,
+      'cache-control': 'no-cache',
+      'request-id': requestId,
+      'client-request-id': String(request.headers['client-request-id'] ?? requestId),
+      'x-ms-ags-diagnostic': DIAGNOSTIC,
     })
   })
   const send = (error: GraphError, reply: FastifyReply) => {
     if (error.status === 401) reply.header('www-authenticate', CHALLENGE)
-    const ids = { requestId: String(reply.getHeader('request-id')), clientRequestId: String(reply.getHeader('client-request-id')) }
-    return reply.code(error.status).type('application/json').send(JSON.stringify(graphErrorBody(error, ids, world.now())))
+    const ids = {
+      requestId: String(reply.getHeader('request-id')),
+      clientRequestId: String(reply.getHeader('client-request-id')),
+    }
+    return reply.code(error.status).type('application/json').send(
+      JSON.stringify(graphErrorBody(error, ids, world.now())),
+    )
   }
   http.setErrorHandler((error, _request, reply) => {
     const status = (error as { statusCode?: number }).statusCode
-    return send(error instanceof GraphError ? error : status !== undefined && status < 500 ? new GraphError(status, 'BadRequest', 'Unable to read JSON request payload.') : new GraphError(500, 'InternalServerError', String(error)), reply)
+    return send(
+      error instanceof GraphError
+        ? error
+        : status !== undefined && status < 500
+        ? new GraphError(status, 'BadRequest', 'Unable to read JSON request payload.')
+        : new GraphError(500, 'InternalServerError', String(error)),
+      reply,
+    )
   })
-  http.setNotFoundHandler((request, reply) => send(new GraphError(404, 'BadRequest', `Resource not found for the segment '${request.url.split(/[/?]/)[2] ?? ''}'.`), reply))
+  http.setNotFoundHandler((request, reply) =>
+    send(
+      new GraphError(404, 'BadRequest', `Resource not found for the segment '${request.url.split(/[/?]/)[2] ?? ''}'.`),
+      reply,
+    )
+  )
 }
 
 function readMemberships(world: World, request: GraphRequest): CollectionRequest {
@@ -86,7 +143,14 @@ function readMemberships(world: World, request: GraphRequest): CollectionRequest
   const { directory } = world
   const ids = collection === 'memberOf' ? directory.directMemberOf(user.id) : directory.transitiveMemberOf(user.id)
   const parameters = Object.entries(request.query).filter(([name]) => name !== '$skiptoken')
-  return { caller, ids, query, path: request.url.split('?')[0] ?? '', parameters, untyped: /odata\.metadata=none/i.test(request.headers.accept ?? '') }
+  return {
+    caller,
+    ids,
+    query,
+    path: request.url.split('?')[0] ?? '',
+    parameters,
+    untyped: /odata\.metadata=none/i.test(request.headers.accept ?? ''),
+  }
 }
 
 function readUser(world: World, request: GraphRequest) {
@@ -112,11 +176,31 @@ function readApplication(world: World, segment: string, authorization: string | 
   requireApplicationRead(readCaller(world, authorization))
   if (appId !== world.app.clientId) throw notFound(appId)
   const all = applicationProperties(world.app)
-  return entity(world, 'applications', select, () => select.length === 0 ? all : select.every((name) => name in all) ? Object.fromEntries(select.map((name) => [name, all[name]])) : undefined)
+  return entity(
+    world,
+    'applications',
+    select,
+    () =>
+      select.length === 0
+        ? all
+        : select.every((name) => name in all)
+        ? Object.fromEntries(select.map((name) => [name, all[name]]))
+        : undefined,
+  )
 }
 
-function entity(world: World, set: string, select: string[], read: (select: string[]) => Record<string, unknown> | undefined) {
+function entity(
+  world: World,
+  set: string,
+  select: string[],
+  read: (select: string[]) => Record<string, unknown> | undefined,
+) {
   const properties = read(select)
   if (!properties) throw badRequest('Parsing OData Select and Expand failed: Could not find a selected property.')
-  return { '@odata.context': `${world.graphUrl}/v1.0/$metadata#${set}${select.length > 0 ? `(${select.join(',')})` : ''}/$entity`, ...properties }
+  return {
+    '@odata.context': `${world.graphUrl}/v1.0/$metadata#${set}${
+      select.length > 0 ? `(${select.join(',')})` : ''
+    }/$entity`,
+    ...properties,
+  }
 }

@@ -1,0 +1,1 @@
+export function fault(subject: string): string | undefined
