@@ -101,11 +101,15 @@ t.test('two replicas behind nginx', async (t) => {
         await end(victim)
       }
     })()
-    await sleep(1_000)
-    await work()
-    await ending
-    await sleep(HEARD_MS + SLACK_MS)
-    return await load.stop()
+    try {
+      await sleep(1_000)
+      await work()
+      await ending
+      await sleep(HEARD_MS + SLACK_MS)
+    } finally {
+      await Promise.allSettled([ending, load.stop()])
+    }
+    return load.outcomes
   }
 
   await t.test('replicas are restarted one after the other under load: not one request fails', async (t) => {
@@ -162,6 +166,9 @@ t.test('two replicas behind nginx', async (t) => {
     const seen: { readonly name: string, readonly replica: number, readonly asked: number, readonly status: number }[] =
       []
     const state = { running: true }
+    t.teardown(() => {
+      state.running = false
+    })
     const all = Promise.all(
       Object.entries(who).flatMap(([name, person]) =>
         [one, two].map(async ({ url }, replica) => {

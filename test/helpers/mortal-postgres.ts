@@ -1,9 +1,9 @@
 // A PostgreSQL that a test may kill with SIGKILL and start again at the same address, on the same data. Linux: how it
 // was started is read from /proc.
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Test } from 'tap'
@@ -20,7 +20,7 @@ export async function startMortalPostgres(t: Test): Promise<MortalPostgres> {
   const home = mkdtempSync(join(tmpdir(), 'gatehouse-mortal-'))
   const { url, stop } = await startEmbeddedPostgres(home, { tcp: true })
   let pid = Number(readFileSync(join(home, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0])
-  const program = readlinkSync(`/proc/${pid}/exe`)
+  const program = keptProgram(t, readlinkSync(`/proc/${pid}/exe`))
   const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(1, -1)
   const idOf = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
@@ -60,6 +60,16 @@ export async function startMortalPostgres(t: Test): Promise<MortalPostgres> {
       throw new Error('PostgreSQL did not come back')
     },
   }
+}
+
+/** A copy that was made for another user goes with the server that was started from it: this one stays for the test. */
+function keptProgram(t: Test, program: string): string {
+  if (!program.startsWith(tmpdir())) return program
+  const copy = mkdtempSync(join(tmpdir(), 'gatehouse-mortal-programs-'))
+  t.teardown(() => rmSync(copy, { recursive: true, force: true }))
+  cpSync(dirname(dirname(program)), copy, { recursive: true, verbatimSymlinks: true })
+  chmodSync(copy, 0o755)
+  return join(copy, 'bin', basename(program))
 }
 
 async function answers(url: string): Promise<boolean> {
