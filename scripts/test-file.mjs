@@ -1,5 +1,6 @@
 // Runs one test file in a process group of its own, and reads the TAP that it prints: what passed, which test runs.
 import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const TYPESCRIPT = new URL('./typescript.mjs', import.meta.url).href
@@ -97,8 +98,30 @@ async function groupIsGone(pid, ms) {
   return !signalGroup(pid, 0)
 }
 
-/** @returns a file that runs; `done` resolves and never rejects */
-export function startTestFile(file, env) {
+/**
+ * Seconds of CPU of the processes that ended since it was asked last, with all that they waited for; undefined where
+ * there is no /proc (proc_pid_stat(5): cutime and cstime, in hundredths of a second).
+ */
+export function createChildrenClock() {
+  const total = () => {
+    const stat = existsSync('/proc/self/stat') ? readFileSync('/proc/self/stat', 'utf8') : ''
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[13]) + Number(fields[14])) / 100
+  }
+  let before = total()
+  return () => {
+    const now = total()
+    const since = now - before
+    before = now
+    return Number.isNaN(since) ? undefined : since
+  }
+}
+
+/**
+ * @param childrenClock asked as the file's process ends, so that the difference is its CPU time
+ * @returns a file that runs; `done` resolves and never rejects
+ */
+export function startTestFile(file, env, childrenClock = () => undefined) {
   const began = Date.now()
   const reader = createReader()
   const args = [`--import=${TYPESCRIPT}`, '--enable-source-maps', file]
@@ -116,13 +139,13 @@ export function startTestFile(file, env) {
     const closed = new Promise((resolve) => child.once('close', resolve))
     const exit = await new Promise((resolve) => {
       child.once('error', (error) => resolve({ code: null, signal: error.message }))
-      child.once('exit', (code, signal) => resolve({ code, signal }))
+      child.once('exit', (code, signal) => resolve({ code, signal, cpu: childrenClock() }))
     })
     const clean = state.stopped || child.pid === undefined || await groupIsGone(child.pid, LEFTOVER_MS)
     if (child.pid !== undefined && !clean) signalGroup(child.pid, 'SIGKILL')
     await Promise.race([closed, sleep(LEFTOVER_MS)]) // a program in another group may hold the pipes
     flushes.forEach((flush) => flush())
-    return { ...verdict(exit, clean), seconds: (Date.now() - began) / 1000 }
+    return { ...verdict(exit, clean), seconds: (Date.now() - began) / 1000, cpu: exit.cpu ?? 0 }
   }
 
   function verdict({ code, signal }, clean) {

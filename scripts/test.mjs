@@ -9,7 +9,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startEmbeddedPostgres } from '../dist/store/embedded.js'
-import { startTestFile } from './test-file.mjs'
+import { createChildrenClock, startTestFile } from './test-file.mjs'
 import { compileFolders } from './typescript-hooks.mjs'
 
 const CHECKOUT = fileURLToPath(new URL('..', import.meta.url))
@@ -26,6 +26,7 @@ const waiting = [...files]
 const running = new Map()
 const results = []
 const began = Date.now()
+const childrenClock = createChildrenClock()
 let interrupted
 
 function readArguments() {
@@ -98,7 +99,7 @@ const nextFile = () => interrupted === undefined ? waiting.shift() : undefined
 
 async function worker(env) {
   for (let file = nextFile(); file !== undefined; file = nextFile()) {
-    const test = startTestFile(file, env)
+    const test = startTestFile(file, env, childrenClock)
     running.set(file, test)
     const result = await test.done
     running.delete(file)
@@ -135,10 +136,17 @@ function printTimes() {
   const folders = new Map()
   for (const each of results) folders.set(dirname(each.file), [...folders.get(dirname(each.file)) ?? [], each])
   const bySeconds = (left, right) => right.seconds - left.seconds
-  const suites = [...folders].map(([name, list]) => ({ name, seconds: sum(list, 'seconds'), count: list.length }))
+  const suites = [...folders].map(([name, list]) => (
+    { name, seconds: sum(list, 'seconds'), cpu: sum(list, 'cpu'), count: list.length }
+  ))
   console.log('\nMinutes of each suite:')
-  for (const { name, seconds, count } of suites.sort(bySeconds)) {
-    console.log(`${(seconds / 60).toFixed(1).padStart(6)}  ${name} (${plural(count, 'file')})`)
+  for (const { name, seconds, cpu, count } of suites.sort(bySeconds)) {
+    const minutes = (seconds / 60).toFixed(1).padStart(6)
+    console.log(`${minutes}  ${name} (${plural(count, 'file')}${cpu > 0 ? `, ${cpu.toFixed(0)} s of CPU` : ''})`)
+  }
+  const server = childrenClock() // the throw-away PostgreSQL has ended since the last file
+  if (server !== undefined) {
+    console.log(`\nCPU: ${(sum(results, 'cpu') + server).toFixed(0)} s, ${server.toFixed(0)} s of them PostgreSQL.`)
   }
   console.log(`\nThe slowest files of ${lasted((Date.now() - began) / 1000)} in all:`)
   for (const { file, seconds } of results.toSorted(bySeconds).slice(0, SLOWEST)) {

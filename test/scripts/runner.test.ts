@@ -58,7 +58,7 @@ t.test('results are counted, each file has a line, and the minutes of each suite
     /fileName: test\/fixtures\/failing-on-purpose\.ts\n +lineNumber: 4\n/,
     'the place in the source',
   )
-  t.match(runner.output(), /\nMinutes of each suite:\n +\d+\.\d {2}test\/fixtures \(2 files\)\n/)
+  t.match(runner.output(), /\nMinutes of each suite:\n +\d+\.\d {2}test\/fixtures \(2 files, \d+ s of CPU\)\n/)
   t.equal(lastLine(runner.output()), '2 passed, 1 failed, 1 skipped')
 })
 
