@@ -1,7 +1,7 @@
 // The keys of one YAML map: aliases followed, merge keys (`<<`) merged in, duplicates told.
 import { isAlias, isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml'
 import type { Place } from './problem.js'
-import type { ReadContext } from './read.js'
+import type { ReadContext } from './read-context.js'
 
 export interface Entry {
   readonly name: string

@@ -2,7 +2,7 @@
 import { readLeaf, readPlain } from './read-leaf.js'
 import { describeFailure } from './files.js'
 import { isRefusal } from './kinds/kind.js'
-import type { ReadContext } from './read.js'
+import type { ReadContext } from './read-context.js'
 import { cleanSecret } from './secret-text.js'
 import type { Shape } from './shape.js'
 

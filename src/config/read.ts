@@ -1,32 +1,15 @@
 // Schema and YAML tree, walked together: every key that is there is judged, every key that is not takes its default,
 // and every place is remembered for the rules that look at several keys at once.
 import { isAlias, isMap, isScalar, isSeq } from 'yaml'
-import type { Files } from './files.js'
 import { fold, nearest } from './nearest.js'
-import type { Place, Refusal } from './problem.js'
+import type { Place } from './problem.js'
 import { isRefusal } from './kinds/kind.js'
+import type { ReadContext } from './read-context.js'
 import { readLeaf, readPlain } from './read-leaf.js'
 import { entriesOf, follow, placeOfNode, type Entry } from './read-map.js'
 import { readSecretFile } from './read-secret-file.js'
 import type { Report } from './report.js'
 import { keysOf, mustBeGiven, propertyOf, resolvedName, twinOf, type Shape } from './shape.js'
-import type { Environment } from './variables.js'
-import type { YamlFile } from './yaml-file.js'
-
-export interface ReadContext {
-  readonly yaml: YamlFile
-  readonly report: Report
-  readonly env: Environment
-  readonly files: Files
-  readonly root: Shape
-  readonly secretFiles: string[]
-  /** How many more values may be read: aliases of aliases can stand for billions. */
-  readonly budget: { left: number }
-  readonly resolvePath: (path: string) => string
-  readonly unreadable: (path: string) => Refusal | undefined
-  readonly unusableStep: (name: string) => Refusal | undefined
-  readonly unusableImage: (path: string) => Refusal | undefined
-}
 
 /** Behind so many problems nobody reads hints, and finding them takes time. */
 const MAX_HINTS = 200

@@ -1,6 +1,6 @@
 // OpenTelemetry's standard variables, read once at the start. Whatever is wrong with them is told and never stops a
 // login: a gateway without traces is still a gateway.
-import { keyValues, oneOf, parsedNumber, type Tell } from './variables.js'
+import { keyValues, oneOf, parsedNumber, type Environment, type ReadFile, type Tell } from './variables.js'
 import { otlpSettings, type OtlpSettings } from './otlp-settings.js'
 
 export interface TracingSettings {
@@ -41,9 +41,6 @@ export interface Problem {
   readonly variable: string
   readonly remedy: string
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>
-export type ReadFile = (path: string) => string
 
 /** @returns no settings: nobody asked for traces, or they cannot be had */
 export function readSettings(

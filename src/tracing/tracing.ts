@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { noTracer, type Tracer } from '../core/tracer.js'
-import { readSettings, type Environment, type Problem, type TracingSettings } from './settings.js'
+import { readSettings, type Problem, type TracingSettings } from './settings.js'
+import type { Environment } from './variables.js'
 
 export interface Tracing {
   readonly tracer: Tracer

@@ -1,0 +1,119 @@
+// Figures of the source: the width of lines, the size of functions, nested ternaries, circles of imports, subjects of
+// commits. `node scripts/figures.mjs` prints them for this checkout; another folder may be named.
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { fault } from './check-subjects.mjs'
+
+const ROOT = process.argv[2] ?? fileURLToPath(new URL('..', import.meta.url))
+const FOLDERS = ['src', 'test', 'bench', 'scripts']
+const WIDTH = 120
+const MOST_LINES = 50
+const MOST_CHARACTERS = 2_000
+
+function sourceFiles(folder) {
+  return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(?:ts|mjs)$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+}
+
+function parse(path) {
+  return ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
+}
+
+function widths(folder) {
+  const lengths = sourceFiles(folder).flatMap((path) =>
+    readFileSync(path, 'utf8').split('\n').map(({ length }) => length)
+  )
+  const wide = lengths.filter((length) => length > WIDTH).length
+  return `${folder}: ${lengths.length} lines, ${wide} over ${WIDTH} characters, the longest ${Math.max(0, ...lengths)}`
+}
+
+/** A function's own size: what its inner functions take is theirs too, as a reader meets it. */
+function functionsOf(path) {
+  const file = parse(path)
+  const found = []
+  const nested = []
+  const visit = (node) => {
+    if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined) {
+      const text = node.getText(file)
+      found.push({ name: nameOf(node), path, lines: text.split('\n').length, characters: text.length })
+    }
+    if (ts.isConditionalExpression(node) && hasConditional(node)) nested.push(path)
+    ts.forEachChild(node, visit)
+  }
+  visit(file)
+  return { found, nested: nested.length }
+}
+
+function hasConditional({ whenTrue, whenFalse }) {
+  return [whenTrue, whenFalse].some((part) => {
+    while (ts.isParenthesizedExpression(part)) part = part.expression
+    return ts.isConditionalExpression(part)
+  })
+}
+
+function nameOf(node) {
+  return node.name?.getText() ?? node.parent?.name?.getText() ?? '(unnamed)'
+}
+
+function imports(path) {
+  return parse(path).statements.flatMap((statement) => {
+    const module = ts.isImportDeclaration(statement) || ts.isExportDeclaration(statement)
+      ? statement.moduleSpecifier
+      : undefined
+    if (module === undefined || !module.text.startsWith('.')) return []
+    return [join(dirname(path), module.text.replace(/\.js$/, '.ts'))]
+  })
+}
+
+/** Groups of files each of which reaches the others: Tarjan's strongly connected components. */
+function circles(files) {
+  const graph = new Map(files.map((path) => [path, imports(path).filter((each) => files.includes(each))]))
+  const index = new Map()
+  const low = new Map()
+  const stack = []
+  const groups = []
+  const visit = (path) => {
+    index.set(path, index.size)
+    low.set(path, index.get(path))
+    stack.push(path)
+    for (const next of graph.get(path)) {
+      if (!index.has(next)) visit(next)
+      if (stack.includes(next)) low.set(path, Math.min(low.get(path), low.get(next)))
+    }
+    if (low.get(path) !== index.get(path)) return
+    const group = stack.splice(stack.indexOf(path))
+    if (group.length > 1) groups.push(group)
+  }
+  for (const path of files) if (!index.has(path)) visit(path)
+  return groups
+}
+
+function subjects() {
+  const { stdout } = spawnSync('git', ['log', '--format=%s'], { cwd: ROOT, encoding: 'utf8' })
+  const all = stdout.split('\n').filter((line) => line !== '')
+  const bad = all.filter((subject) => fault(subject) !== undefined)
+  return `subjects of commits: ${all.length}, ${bad.length} that the check refuses`
+}
+
+for (const folder of FOLDERS) console.log(widths(folder))
+const source = sourceFiles('src')
+const parts = source.map(functionsOf)
+const functions = parts.flatMap(({ found }) => found)
+const large = functions
+  .filter(({ lines, characters }) => lines > MOST_LINES || characters > MOST_CHARACTERS)
+  .sort((one, other) => other.characters - one.characters)
+const beyond = `${MOST_LINES} lines or ${MOST_CHARACTERS} characters`
+console.log(`src: ${functions.length} functions, ${large.length} of more than ${beyond}`)
+for (const { name, path, lines, characters } of large.slice(0, 10)) {
+  console.log(`    ${relative(ROOT, path)} ${name}: ${lines} lines, ${characters} characters`)
+}
+console.log(`src: ${parts.reduce((sum, { nested }) => sum + nested, 0)} ternaries that hold another one`)
+const groups = circles(source)
+console.log(`src: ${groups.length} circles of imports, types included`)
+for (const group of groups) console.log(`    ${group.map((path) => relative(ROOT, path)).join(' ')}`)
+console.log(subjects())

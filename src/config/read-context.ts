@@ -1,0 +1,22 @@
+// What every reader of the configuration is given: the file, the schema, the environment, and where problems go.
+import type { Files } from './files.js'
+import type { Refusal } from './problem.js'
+import type { Report } from './report.js'
+import type { Shape } from './shape.js'
+import type { Environment } from './variables.js'
+import type { YamlFile } from './yaml-file.js'
+
+export interface ReadContext {
+  readonly yaml: YamlFile
+  readonly report: Report
+  readonly env: Environment
+  readonly files: Files
+  readonly root: Shape
+  readonly secretFiles: string[]
+  /** How many more values may be read: aliases of aliases can stand for billions. */
+  readonly budget: { left: number }
+  readonly resolvePath: (path: string) => string
+  readonly unreadable: (path: string) => Refusal | undefined
+  readonly unusableStep: (name: string) => Refusal | undefined
+  readonly unusableImage: (path: string) => Refusal | undefined
+}
