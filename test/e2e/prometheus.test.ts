@@ -90,6 +90,7 @@ async function startPrometheus(
     `--storage.tsdb.path=${join(home, 'data')}`,
     `--web.listen-address=127.0.0.1:${port}`,
   ], { port: port ?? 0 })
+  await until(async () => (await fetch(`http://127.0.0.1:${port}/-/ready`)).ok) // it listens before it is ready
   return async (query) => {
     const answer = await fetch(`http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(query)}`)
     const { data, error } = await answer.json() as { data?: { result: Sample[] }, error?: string }
