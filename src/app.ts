@@ -24,7 +24,7 @@ import { tracedSource, tracedSteps } from './core/traced-login.js'
 import type { Tracer } from './core/tracer.js'
 import { entraError } from './entra/aadsts.js'
 import type { EntraEndpoints } from './entra/clouds.js'
-import { createAtOnce } from './http/at-once.js'
+import { createFastPath } from './http/fast-path.js'
 import { assetRoutes } from './http/assets.js'
 import { createAssertionSigner } from './http/assertion-signer.js'
 import { browserSession } from './http/browser-session.js'
@@ -107,7 +107,7 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
     trusts,
     pages,
     log: adapters.log,
-    atOnce: createAtOnce({ endpoints, verifier, meter: adapters.meter, log }),
+    fastPath: createFastPath({ endpoints, verifier, meter: adapters.meter, log }),
   })
 
   app.addHook('onClose', async () => {

@@ -5,7 +5,7 @@ import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import { GatehouseError } from '../core/errors.js'
 import { answerClientError } from './client-error.js'
 import { createErrorHandler } from './errors.js'
-import type { AtOnce } from './at-once.js'
+import type { FastPath } from './fast-path.js'
 import { createPlainAddresses } from './forwarded-for.js'
 import type { TrustedPeers } from './networks.js'
 import type { PageSettings } from './pages/layout.js'
@@ -17,11 +17,12 @@ const KEEP_ALIVE_MS = 72_000 // longer than proxies keep theirs
 export interface InstanceOptions {
   readonly trusts: TrustedPeers
   readonly pages: PageSettings
-  readonly log: FastifyBaseLogger /** What is answered before anything else looks at it. */
-  readonly atOnce: AtOnce
+  readonly log: FastifyBaseLogger
+  /** Answers a request before Fastify handles it. */
+  readonly fastPath: FastPath
 }
 
-export function createInstance({ trusts, pages, log, atOnce }: InstanceOptions): FastifyInstance {
+export function createInstance({ trusts, pages, log, fastPath }: InstanceOptions): FastifyInstance {
   const onError = createErrorHandler(pages)
   const plainAddresses = createPlainAddresses({ trusts, log })
   const ownHost = new URL(pages.publicUrl).hostname
@@ -42,7 +43,7 @@ export function createInstance({ trusts, pages, log, atOnce }: InstanceOptions):
         requestTimeout: REQUEST_TIMEOUT_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,
       }, (request, response) => {
-        if (!atOnce(request, response)) handler(request, response)
+        if (!fastPath(request, response)) handler(request, response)
       }),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still comes through a connection that a proxy kept is answered (drain.ts)

@@ -20,8 +20,8 @@ export interface SessionReader {
    * @throws `database_unavailable`
    */
   read(cookieHeader: string | undefined): SessionAnswer | Promise<SessionAnswer>
-  /** The same where nothing but memory is needed. Counts nothing. */
-  atOnce(cookieHeader: string | undefined): CachedSession | 'nobody' | undefined
+  /** The same from memory alone; undefined: call read(). Does not update the metrics. */
+  readCached(cookieHeader: string | undefined): CachedSession | 'anonymous' | undefined
 }
 
 export interface SessionReaderDeps extends Omit<SessionQuestionDeps, 'now'> {
@@ -66,16 +66,16 @@ export function createSessionReader(
     return answer
   }
   return {
-    atOnce(cookieHeader) {
+    readCached(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
-      if (value === undefined || value === DOUBLED) return 'nobody'
+      if (value === undefined || value === DOUBLED) return 'anonymous'
       const at = now()
       const known = cache.fresh(value, at)
       if (known !== undefined) {
         toucher.inUse(known, at)
         return known
       }
-      return cache.isNobody(value) || idAsSent(value, signer) === undefined ? 'nobody' : undefined
+      return cache.isNobody(value) || idAsSent(value, signer) === undefined ? 'anonymous' : undefined
     },
     read(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)

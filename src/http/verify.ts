@@ -1,5 +1,5 @@
-// The forward-auth question without any proxy's dialect: who is this, and may they? The dialects say where the target
-// is written and how to say no. Everything that is known is answered at once, without a promise.
+// Authorizes a forward-auth request, independent of the proxy's dialect: the dialects define which headers name the
+// target and how to refuse. Everything that is in memory is answered synchronously, without a promise.
 import type { AccessPolicy, Grounds } from '../core/access.js'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import type { SessionRecord } from '../core/session.js'
@@ -17,24 +17,26 @@ export type Verdict =
   }
   | {
     readonly kind: 'not_signed_in'
-    readonly code: ErrorCode /** Undefined: no rule could let them in, so none was looked for. */
+    readonly code: ErrorCode
+    /** Undefined: no rule of the host could allow the request, so the rules were not evaluated. */
     readonly grounds: Grounds | undefined
   }
   | {
     readonly kind: 'not_allowed'
     readonly session: SessionRecord
-    readonly grounds: Grounds /** The application's front page is open to them, and another one. */
+    readonly grounds: Grounds
+    /** The user may open the application's front page, and the request was for another page. */
     readonly frontPage: boolean
   }
 
-export type VerdictAtOnce =
+export type FastPathVerdict =
   | { readonly kind: 'allowed', readonly headers: FlatHeaders, readonly signedIn: boolean }
   | { readonly kind: 'not_signed_in' }
 
 export interface Question {
-  /** Undefined: the proxy did not say, or is not trusted to. */
+  /** Undefined: the proxy sent no target, or is not trusted. */
   readonly target: Target | undefined
-  /** The client's address, as the trusted proxies say. */
+  /** The client's address, as reported by the trusted proxies. */
   readonly address: () => string | undefined
   readonly cookieHeader: string | undefined
 }
@@ -42,8 +44,8 @@ export interface Question {
 export interface Verifier {
   /** @throws `target_missing`, `database_unavailable`, `identity_too_large`; also as a rejection */
   verify(question: Question): Verdict | Promise<Verdict>
-  /** The same where nothing but memory is needed for it; undefined: ask verify(). */
-  atOnce(target: Target | undefined, cookieHeader: string | undefined): VerdictAtOnce | undefined
+  /** The same from memory alone; undefined: call verify(). */
+  verifyCached(target: Target | undefined, cookieHeader: string | undefined): FastPathVerdict | undefined
 }
 
 export interface AccessInForce {
@@ -56,19 +58,19 @@ export interface VerifierDeps {
   readonly headers: PreparedHeaders
   /** Compiled once for each configuration. */
   readonly inForce: () => AccessInForce
-  /** Somebody who is signed in was judged by access.default at a host that no rule names. */
+  /** Called when access.default decided for a signed-in user at a host that no rule names. */
   readonly onUnnamedHost: (hostname: string, byDefault: Grounds) => void
 }
 
 export function createVerifier({ reader, headers, inForce, onUnnamedHost }: VerifierDeps): Verifier {
-  const judge = (
+  const authorize = (
     { target, address }: Question,
     answer: SessionAnswer,
     { policy, headers: compiled }: AccessInForce,
   ): Verdict => {
     const { session } = answer
-    const hopeless = session === undefined && target !== undefined && !policy.mayLetAnyoneIn(target.hostname)
-    if (hopeless) return { kind: 'not_signed_in', grounds: undefined, code: answer.reason }
+    const cannotBeAllowed = session === undefined && target !== undefined && !policy.mayLetAnyoneIn(target.hostname)
+    if (cannotBeAllowed) return { kind: 'not_signed_in', grounds: undefined, code: answer.reason }
     const decision = policy.decide(target === undefined ? undefined : { target, address }, session)
     const { grounds } = decision
     if (grounds.hostUnnamed) onUnnamedHost(target?.hostname ?? '', grounds)
@@ -84,9 +86,9 @@ export function createVerifier({ reader, headers, inForce, onUnnamedHost }: Veri
       headers: headers.of(session, session === undefined ? undefined : answer.cached, target?.hostname, compiled),
     }
   }
-  const missing = (): GatehouseError =>
+  const targetMissing = (): GatehouseError =>
     new GatehouseError('target_missing', {
-      detail: 'there are access rules, and what was asked for is not said',
+      detail: 'there are access rules, but the request does not name its target',
       remedy:
         'The proxy must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method ' +
         '(server.authRequestHeaders), from an address in server.trustedProxies.',
@@ -94,29 +96,31 @@ export function createVerifier({ reader, headers, inForce, onUnnamedHost }: Veri
   return {
     verify(question) {
       const rules = inForce()
-      if (question.target === undefined && !rules.policy.ignoresTarget) throw missing()
+      if (question.target === undefined && !rules.policy.ignoresTarget) throw targetMissing()
       const answer = reader.read(question.cookieHeader)
       return answer instanceof Promise
-        ? answer.then((read) => judge(question, read, rules))
-        : judge(question, answer, rules)
+        ? answer.then((read) => authorize(question, read, rules))
+        : authorize(question, answer, rules)
     },
-    atOnce(target, cookieHeader) {
+    verifyCached(target, cookieHeader) {
       const { policy, headers: compiled } = inForce()
-      const known = reader.atOnce(cookieHeader)
+      const known = reader.readCached(cookieHeader)
       if (known === undefined || (target === undefined && !policy.ignoresTarget)) return undefined
-      if (known === 'nobody' && (target === undefined || !policy.mayLetAnyoneIn(target.hostname))) return NOT_SIGNED_IN
-      let depends = false
+      if (known === 'anonymous' && (target === undefined || !policy.mayLetAnyoneIn(target.hostname))) {
+        return NOT_SIGNED_IN
+      }
+      let needsAddress = false
       const address = (): undefined => {
-        depends = true
-      } // not known here: whatever a rule about networks may say, the least permission counts
+        needsAddress = true
+      } // the address is unknown here: decide() then takes the least permission for rules with networks
       const { allow, grounds } = policy.decide(
         target === undefined ? undefined : { target, address },
-        known === 'nobody' ? undefined : known.record,
+        known === 'anonymous' ? undefined : known.record,
       )
-      if (known === 'nobody') {
+      if (known === 'anonymous') {
         return allow
           ? { kind: 'allowed', headers: headers.nobody(compiled), signedIn: false }
-          : depends
+          : needsAddress
           ? undefined
           : NOT_SIGNED_IN
       }
@@ -127,9 +131,9 @@ export function createVerifier({ reader, headers, inForce, onUnnamedHost }: Veri
   }
 }
 
-const NOT_SIGNED_IN: VerdictAtOnce = { kind: 'not_signed_in' }
+const NOT_SIGNED_IN: FastPathVerdict = { kind: 'not_signed_in' }
 
-/** Somewhere to go for a person who was refused: the front page of the same application. */
+/** Whether a refused user may open the front page of the same application instead. */
 function opensFrontPage(
   target: Target,
   address: Question['address'],

@@ -1,14 +1,14 @@
-// What is answered before Fastify sees it is what Fastify's route would have answered: the same questions over a
-// connection, where the short way is taken, and handed to the routes themselves.
+// The fast path answers exactly as Fastify's route does: the same requests are sent over a connection, where the fast
+// path applies, and injected into the routes themselves.
 import { request as ask } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
-import { createAtOnce } from '../../src/http/at-once.js'
+import { createFastPath } from '../../src/http/fast-path.js'
 import { parseTargetUrl } from '../../src/core/target.js'
 import { fromTrustedPeers } from '../../src/http/dialects/forwarded.js'
-import { createVerifier, type VerdictAtOnce } from '../../src/http/verify.js'
+import { createVerifier, type FastPathVerdict } from '../../src/http/verify.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 
@@ -35,7 +35,7 @@ interface Question {
   readonly headers: Record<string, string>
 }
 
-/** The page itself is limited by session; only the question at its address is compared. */
+/** The home page is rate-limited by session; only forward-auth requests to its address are compared. */
 const isPage = (url: string): boolean => url === '/'
 
 /** Status and all headers, as they came. */
@@ -71,16 +71,16 @@ async function byTheRoute(gateway: TestGateway, { method, url, headers }: Questi
   }
 }
 
-t.test('the same answer either way', async (t) => {
+t.test('the fast path and the route give the same answer', async (t) => {
   const gateway = await startTestGateway(t, {
     config: { access: ACCESS, headers: { extra: [{ name: 'X-Sub', value: 'sub' }] }, log: { access: 'none' } },
-  }) // a 401 takes the short way, too
+  }) // a 401 takes the fast path, too
   const cookies = ['', 'gatehouse_session=forged', 'gatehouse_session=a; gatehouse_session=b']
   for (const person of [PERSON_IDS.staff, PERSON_IDS.superuser, PERSON_IDS.guest]) {
     const { browser } = await gateway.signIn(person)
     cookies.push(`lang=en; ${browser.cookieHeader(gateway.url)}`)
   }
-  await t.test('nobody is refused before it is known where they come from', async (t) => {
+  await t.test('no request is refused before its client address is known', async (t) => {
     for (const [client, status] of [['203.0.113.7', 200], ['198.51.100.1', 401]] as const) {
       const asked = {
         method: 'GET',
@@ -166,7 +166,7 @@ t.test('the same answer either way', async (t) => {
   await gateway.gateway.changes.caughtUp()
   await fc.assert(
     fc.asyncProperty(question, async (asked) => {
-      await overTheWire(gateway, asked) // whatever is not in memory yet is now
+      await overTheWire(gateway, asked) // fills the session cache
       const [wire, route] = [await overTheWire(gateway, asked), await byTheRoute(gateway, asked)]
       statuses.set((wire as { status: number }).status, (statuses.get((wire as { status: number }).status) ?? 0) + 1)
       if (JSON.stringify(sorted(wire)) !== JSON.stringify(sorted(route))) {
@@ -190,11 +190,11 @@ function sorted(answer: unknown): unknown {
   }
 }
 
-t.test("only the endpoints' own paths, and only what is plain", async (t) => {
+t.test('only the exact paths of the endpoints, and only definite verdicts', async (t) => {
   const written: unknown[] = []
   const counted: unknown[] = []
   let full = true
-  let verdict: VerdictAtOnce | undefined | Error = { kind: 'allowed', headers: ['Vary', 'Cookie'], signedIn: true }
+  let verdict: FastPathVerdict | undefined | Error = { kind: 'allowed', headers: ['Vary', 'Cookie'], signedIn: true }
   const meter = {
     answered: (...args: unknown[]) => {
       counted.push(args.slice(0, 2))
@@ -207,14 +207,14 @@ t.test("only the endpoints' own paths, and only what is plain", async (t) => {
     readTarget: () => undefined,
     plain401,
   })
-  const atOnce = createAtOnce({
+  const fastPath = createFastPath({
     endpoints: [
       endpoint('/oauth2/auth', 'refused', () => ['x-why', 'nobody']),
       endpoint('/oauth2/forward-auth', 'ignored'),
       endpoint('/oauth2/ext-authz/*', 'ignored'),
     ],
     verifier: {
-      atOnce: () => {
+      verifyCached: () => {
         if (verdict instanceof Error) throw verdict
         return verdict
       },
@@ -223,7 +223,7 @@ t.test("only the endpoints' own paths, and only what is plain", async (t) => {
     log: { alreadyFull: () => full },
   })
   const taken = (url: string): boolean =>
-    atOnce({ url, headers: {} } as never, {
+    fastPath({ url, headers: {} } as never, {
       writeHead: (...args: unknown[]) => {
         written.push(args)
       },
@@ -262,7 +262,7 @@ t.test("only the endpoints' own paths, and only what is plain", async (t) => {
   t.strictSame(
     ['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/ext-authz/a'].map(taken),
     [true, false, false],
-    'a refusal that is the same for everybody',
+    'a refusal that is the same for every client',
   )
   t.strictSame(written.splice(0), [[401, [
     'Cache-Control',
@@ -275,7 +275,7 @@ t.test("only the endpoints' own paths, and only what is plain", async (t) => {
     'nobody',
   ]]])
   full = false
-  t.equal(taken('/oauth2/auth'), false, 'it has a line of its own in the log')
+  t.equal(taken('/oauth2/auth'), false, 'the refusal gets a log line of its own, which the route writes')
   verdict = undefined
   t.equal(taken('/oauth2/auth'), false)
   verdict = new Error('whatever')
@@ -317,12 +317,12 @@ t.test('one request is read once, for the fast path and the route together', asy
   }
 })
 
-t.test('nobody is judged where no rule of the host could let them in', async (t) => {
-  const judged: unknown[] = []
+t.test('an anonymous request is not evaluated where no rule of the host could allow it', async (t) => {
+  const evaluated: unknown[] = []
   const policy = {
     ignoresTarget: false,
     decide: (question: unknown) => {
-      judged.push(question)
+      evaluated.push(question)
       return { allow: true, grounds: { path: 'access.rules[0]', allow: 'anyone', about: 'a host' } } as const
     },
     grounds: () => [],
@@ -332,7 +332,7 @@ t.test('nobody is judged where no rule of the host could let them in', async (t)
   const headers = { of: () => [], nobody: () => [], ready: () => [] }
   for (const read of [() => nobody, async () => nobody]) { // from memory, and from the database
     const verifier = createVerifier({
-      reader: { read, atOnce: () => 'nobody' } as never,
+      reader: { read, readCached: () => 'anonymous' } as never,
       headers,
       inForce: () => ({ policy, headers: {} as never }),
       onUnnamedHost: () => {},
@@ -344,10 +344,10 @@ t.test('nobody is judged where no rule of the host could let them in', async (t)
         cookieHeader: undefined,
       })
     t.match(await verify('closed.test'), { kind: 'not_signed_in', code: 'not_signed_in', grounds: undefined })
-    t.match(verifier.atOnce(parseTargetUrl('https://closed.test/', 'GET'), undefined), { kind: 'not_signed_in' })
-    t.equal(judged.length, 0)
+    t.match(verifier.verifyCached(parseTargetUrl('https://closed.test/', 'GET'), undefined), { kind: 'not_signed_in' })
+    t.equal(evaluated.length, 0)
     t.match(await verify('open.test'), { kind: 'allowed' })
-    t.equal(judged.splice(0).length, 1)
+    t.equal(evaluated.splice(0).length, 1)
   }
 })
 
