@@ -13,7 +13,7 @@ import { createGroupMapping } from './core/mapping.js'
 import { onceEach } from './core/once-each.js'
 import { createReplicas, type Replicas } from './core/replicas.js'
 import { createRotationHint } from './core/rotation-hint.js'
-import { createSessionCache, forgetting, type SessionCache } from './core/session-cache.js'
+import { createSessionCache, invalidateOnWrite, type SessionCache } from './core/session-cache.js'
 import { createAccountSource } from './entra/accounts.js'
 import { entraEndpoints, severalTenants } from './entra/clouds.js'
 import { createClientCredential } from './entra/credentials.js'
@@ -437,7 +437,7 @@ function storeAdapters(live: () => Config, database: Database, cache: SessionCac
     loginStore: createLoginStore(database, session),
     longReturns: createLongReturns(database),
     cache,
-    sessions: forgetting(createSessionStore(database, session), cache),
+    sessions: invalidateOnWrite(createSessionStore(database, session), cache),
     rightsOf: async (userId: string) => {
       const { groupMapping } = live()
       const reading = await lastReading(database, userId, groupMapping.flatMap(({ groups }) => groups))

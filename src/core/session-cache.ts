@@ -1,20 +1,19 @@
-// Sessions as this process last read them, by the cookie they came with. What is in here is served without asking the
-// database for as long as changes are heard of; a change takes out what it names, and whatever is in doubt is read
-// again.
+// Session cache, keyed by the session cookie. An entry is served without a query while the change feed is connected; a
+// change notification invalidates the entries it names, and a stale entry is read again from the database.
 import { copyOf } from './latin1.js'
 import { sessionIdHash, type SessionRecord, type SessionStore } from './session.js'
 import { createSessionEntries, type SessionEntry } from './session-entries.js'
 
-/** What a replica is told: ids alone. */
+/** A change notification: it carries ids only. */
 export type Change =
   | { readonly kind: 'sessions', readonly hashes: readonly string[] }
   | { readonly kind: 'users', readonly ids: readonly string[] }
   | { readonly kind: 'everything' }
 
-/** How far changes have been heard of. */
+/** State of the change feed (LISTEN/NOTIFY). */
 export interface ChangeFeed {
   /**
-   * Nothing can have been missed: what is cached may be served. @param at the time now, by the clock of
+   * No notification can have been missed: cached sessions may be served. @param at the time now, by the clock of
    * SessionCacheOptions.now
    */
   live(at?: number): boolean
@@ -27,35 +26,35 @@ export interface CachedSession extends SessionEntry {
   readonly readAt: number
   /** Idle or absolute timeout, whichever comes first, as far as this process knows: then it is read again. */
   readonly freshUntil: number
-  /** When the store is to be told that the session is in use. */
+  /** When the session's last activity is next written to the store. */
   touchDue: number
-  /** A change was told: whatever was read before it is not served any more, whoever cannot be asked. */
+  /** Invalidated by a change notification: never served again, not even while the database is unreachable. */
   changed: boolean
-  /** Which stretch of the feed it was read in: a stretch ends where something may have been missed. */
-  readonly stretch: number
-  /** Answers made of it (http/prepared-headers.ts). */
+  /** The feed's epoch when it was read. A new epoch starts where a notification may have been missed. */
+  readonly epoch: number
+  /** Response headers derived from it (http/prepared-headers.ts). */
   prepared: unknown
 }
 
 export interface SessionCache {
-  /** What may be served as it is. @param at the time now, where it was read already */
+  /** An entry that is valid without a query. @param at the time now, where it was read already */
   fresh(cookie: string, at?: number): CachedSession | undefined
-  /** Also what is in doubt, but nothing that a change was told of: for the time in which nobody can be asked. */
+  /** Also returns stale entries (not invalidated ones), for use while the database is unreachable. */
   remembered(cookie: string): CachedSession | undefined
-  /** When what is remembered was last known to hold. */
+  /** When the entry was last known to agree with the database. */
   knownAt(entry: CachedSession): number
-  /** Taken before a reading; a change that comes meanwhile makes the reading one that is not kept. */
+  /** Taken before a read; a read that a change overtakes is not kept. */
   ticket(): number
   keep(cookie: string, hash: string, record: SessionRecord, ticket: number): CachedSession | undefined
-  /** No session: not asked again for a while. */
+  /** The cookie has no session: it is not looked up again for a limited time. */
   keepNobody(cookie: string): void
   isNobody(cookie: string): boolean
-  /** The database says that this one is over. */
+  /** The database has no such session any more. */
   forget(cookie: string): void
   apply(change: Change): void
   /**
-   * Something may have been missed: everything is read again. @param knownUntil until when what is cached is known to
-   * have held
+   * A notification may have been missed: every entry becomes stale. @param knownUntil until when the cached entries
+   * are known to agree with the database
    */
   doubtEverything(knownUntil: number): void
   readonly size: number
@@ -63,34 +62,34 @@ export interface SessionCache {
 
 export interface SessionCacheOptions {
   readonly feed: ChangeFeed
-  /** Sessions; the ones not used for longest go first. */
+  /** Number of sessions; the least recently used are evicted first. */
   readonly capacity?: number
   readonly touchAfterMs: number
-  /** Monotonic milliseconds: a clock that jumps changes nothing. */
+  /** Monotonic milliseconds: unaffected by changes of the system clock. */
   readonly now?: () => number
 }
 
 const CAPACITY = 200_000
-const NOBODIES = 20_000
-const NOBODY_MS = 5_000
+const NEGATIVE_CAPACITY = 20_000
+const NEGATIVE_TTL_MS = 5_000
 
 export function createSessionCache(
   { feed, capacity = CAPACITY, touchAfterMs, now = () => performance.now() }: SessionCacheOptions,
 ): SessionCache {
   const entries = createSessionEntries<CachedSession>(capacity)
-  const lean = leanRecords(capacity / 10)
-  const nobodies = createNobodies(now)
+  const intern = createRecordInterner(capacity / 10)
+  const negative = createNegativeCache(now)
   let sequence = 0
-  let stretch = 0
-  let lastStretchKnownUntil = -Infinity
-  const change = (entry: CachedSession): void => {
+  let epoch = 0
+  let lastEpochKnownUntil = -Infinity
+  const invalidate = (entry: CachedSession): void => {
     entry.changed = true
   }
 
   return {
     fresh(cookie, at = now()) {
       const entry = entries.use(cookie)
-      return entry !== undefined && !entry.changed && entry.stretch === stretch && entry.freshUntil > at &&
+      return entry !== undefined && !entry.changed && entry.epoch === epoch && entry.freshUntil > at &&
           feed.live(at)
         ? entry
         : undefined
@@ -102,13 +101,13 @@ export function createSessionCache(
     knownAt: (entry) =>
       Math.max(
         entry.readAt,
-        entry.stretch === stretch ? feed.heardAt() : entry.stretch === stretch - 1 ? lastStretchKnownUntil : -Infinity,
+        entry.epoch === epoch ? feed.heardAt() : entry.epoch === epoch - 1 ? lastEpochKnownUntil : -Infinity,
       ),
     ticket: () => sequence,
     keep(cookie, hash, record, ticket) {
       if (ticket !== sequence) return undefined
-      const readAt = Math.floor(now()) // small whole numbers take no memory of their own
-      const own = lean(record)
+      const readAt = Math.floor(now()) // V8 stores small integers inline
+      const own = intern(record)
       const entry: CachedSession = {
         record: own,
         userId: own.userId,
@@ -117,28 +116,29 @@ export function createSessionCache(
         freshUntil: readAt + own.expiresInMs,
         touchDue: readAt + touchAfterMs - own.idleMs,
         changed: false,
-        stretch,
+        epoch,
         prepared: undefined,
       }
       entries.put(copyOf(cookie), entry)
       return entry
     },
-    keepNobody: (cookie) => nobodies.keep(cookie),
-    isNobody: (cookie) => nobodies.has(cookie) && feed.live(),
+    keepNobody: (cookie) => negative.keep(cookie),
+    isNobody: (cookie) => negative.has(cookie) && feed.live(),
     forget: (cookie) => entries.forget(cookie),
-    apply(told) {
+    apply(notification) {
       sequence++
-      if (told.kind === 'users') { for (const id of told.ids) entries.ofUser(id).forEach(change) }
-      if (told.kind === 'sessions') { for (const hash of told.hashes) entries.forgetHash(hash) // over for good
-       }
-      if (told.kind !== 'everything') return
-      nobodies.clear()
-      for (const entry of entries.all()) change(entry)
+      if (notification.kind === 'users') { for (const id of notification.ids) entries.ofUser(id).forEach(invalidate) }
+      if (notification.kind === 'sessions') {
+        for (const hash of notification.hashes) entries.forgetHash(hash) // an ended session never returns
+      }
+      if (notification.kind !== 'everything') return
+      negative.clear()
+      for (const entry of entries.all()) invalidate(entry)
     },
     doubtEverything(knownUntil) {
       sequence++
-      stretch++
-      lastStretchKnownUntil = knownUntil
+      epoch++
+      lastEpochKnownUntil = knownUntil
     },
     get size() {
       return entries.size
@@ -146,17 +146,17 @@ export function createSessionCache(
   }
 }
 
-/** Cookies that were nobody's when somebody looked, for a while. */
-function createNobodies(now: () => number) {
-  const until = new Map<string, number>() // in the order in which they end
+/** Remembers cookies that have no session, for a limited time. */
+function createNegativeCache(now: () => number) {
+  const until = new Map<string, number>() // ordered by expiry
   return {
     keep(cookie: string): void {
       for (const [first, end] of until) {
-        if (end > now() && until.size < NOBODIES) break
+        if (end > now() && until.size < NEGATIVE_CAPACITY) break
         until.delete(first)
       }
       until.delete(cookie)
-      until.set(copyOf(cookie), now() + NOBODY_MS)
+      until.set(copyOf(cookie), now() + NEGATIVE_TTL_MS)
     },
     has(cookie: string): boolean {
       const end = until.get(cookie)
@@ -166,15 +166,15 @@ function createNobodies(now: () => number) {
   }
 }
 
-/** Records in which what is equal is kept once: most people are in the same groups and the same tenant as others. */
-function leanRecords(capacity: number): (record: SessionRecord) => SessionRecord {
-  let equals = new Map<string, string | readonly string[]>()
+/** Interns equal strings and lists of a record: most users share their groups and their tenant with others. */
+function createRecordInterner(capacity: number): (record: SessionRecord) => SessionRecord {
+  let interned = new Map<string, string | readonly string[]>()
   const one = <T extends string | readonly string[]>(value: T): T => {
     const key = typeof value === 'string' ? value : value.join('\n')
-    const known = equals.get(key)
+    const known = interned.get(key)
     if (known !== undefined && typeof known === typeof value) return known as T
-    if (equals.size >= capacity) equals = new Map()
-    equals.set(key, value)
+    if (interned.size >= capacity) interned = new Map()
+    interned.set(key, value)
     return value
   }
   return (record) => ({
@@ -188,11 +188,8 @@ function leanRecords(capacity: number): (record: SessionRecord) => SessionRecord
   })
 }
 
-/**
- * The same store; what ends here is forgotten here before anybody is asked, also where the database then does not
- * answer.
- */
-export function forgetting(store: SessionStore, cache: Pick<SessionCache, 'apply'>): SessionStore {
+/** Evicts a session from the local cache before deleting it, even if the delete then fails. */
+export function invalidateOnWrite(store: SessionStore, cache: Pick<SessionCache, 'apply'>): SessionStore {
   return {
     find: (id) => store.find(id),
     touch: (hashes) => store.touch(hashes),

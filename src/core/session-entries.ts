@@ -1,5 +1,5 @@
-// A bounded map of sessions by their cookies, found by what changes name too: the session's hash and its user. One
-// session is one entry.
+// A bounded map of sessions keyed by cookie, with indexes by session hash and by user id for change notifications. A
+// session has at most one entry.
 
 export interface SessionEntry {
   /** Hex of the id's hash. */
@@ -8,11 +8,11 @@ export interface SessionEntry {
 }
 
 export interface SessionEntries<Entry extends SessionEntry> {
-  /** What is used stays for longest. */
+  /** Looks an entry up and marks it as recently used. */
   use(cookie: string): Entry | undefined
   /**
-   * In place of whatever there is of this session, under whichever cookie (one that an older secret signed): an end
-   * must leave nothing.
+   * Replaces any other entry of the same session (its cookie may have been signed with an older secret), so that ending
+   * the session leaves none.
    */
   put(cookie: string, entry: Entry): void
   forget(cookie: string): void
@@ -23,7 +23,7 @@ export interface SessionEntries<Entry extends SessionEntry> {
 }
 
 export function createSessionEntries<Entry extends SessionEntry>(capacity: number): SessionEntries<Entry> {
-  // Two generations instead of a list of uses: what is used moves to the young one, and the old one goes as a whole.
+  // Two generations approximate an LRU list: a used entry moves to the young one; the old one is dropped whole.
   let young = new Map<string, Entry>()
   let old = new Map<string, Entry>()
   let index = createIndex()
@@ -32,7 +32,7 @@ export function createSessionEntries<Entry extends SessionEntry>(capacity: numbe
     if (young.size >= capacity / 2) {
       old = young
       young = new Map()
-      index = createIndex() // made anew, so that nothing is kept of what went
+      index = createIndex() // rebuilt, so that it holds no dropped entries
       for (const [each, aged] of old) index.note(each, aged)
     }
     young.set(cookie, entry)
@@ -78,7 +78,7 @@ export function createSessionEntries<Entry extends SessionEntry>(capacity: numbe
 
 function createIndex() {
   const byHash = new Map<string, string>()
-  const byUser = new Map<string, string | Set<string>>() // most have one
+  const byUser = new Map<string, string | Set<string>>() // most users have one session
   return {
     note(cookie: string, { hash, userId }: SessionEntry): void {
       byHash.set(hash, cookie)

@@ -1,5 +1,5 @@
-// The cache of sessions by itself: what may be served, what a change takes out, what an outage leaves, and that nothing
-// is served which an all-knowing reader would not serve.
+// Unit and property tests of the session cache: which entries are served, invalidated by a change, and kept for an
+// outage of the database.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
@@ -30,19 +30,19 @@ function setUp(capacity?: number) {
   return { world, cache, keep }
 }
 
-t.test('what was read is served while the feed is live, until its own time is over', async (t) => {
+t.test('a cached session is served while the feed is connected, until its own timeout', async (t) => {
   const { world, cache, keep } = setUp()
   t.equal(cache.fresh('a'), undefined)
   keep('a')
   t.same(cache.fresh('a')?.record, RECORD)
   world.live = false
-  t.equal(cache.fresh('a'), undefined, 'a feed that is silent')
+  t.equal(cache.fresh('a'), undefined, 'the feed is not connected')
   world.live = true
   world.now = 10_000
   t.equal(cache.fresh('a'), undefined, 'idle or absolute timeout: to be read again')
 })
 
-t.test('a change takes out what it names and nothing else', async (t) => {
+t.test('a change invalidates the entries it names and no others', async (t) => {
   const { cache, keep } = setUp()
   for (const [cookie, userId] of [['a', 'u1'], ['b', 'u1'], ['c', 'u2']] as const) keep(cookie, { ...RECORD, userId })
   cache.apply({ kind: 'sessions', hashes: [hash('a'), hash('unknown')] })
@@ -59,7 +59,7 @@ t.test('a change takes out what it names and nothing else', async (t) => {
   t.ok(cache.fresh('c'))
 })
 
-t.test('a reading that a change overtook is not kept', async (t) => {
+t.test('a read overtaken by a change is not kept', async (t) => {
   const { cache } = setUp()
   for (const change of [() => cache.apply({ kind: 'users', ids: ['x'] }), () => cache.doubtEverything(0)]) {
     const ticket = cache.ticket()
@@ -69,7 +69,7 @@ t.test('a reading that a change overtook is not kept', async (t) => {
   }
 })
 
-t.test('a feed that broke: everything is read again; what was known until then is remembered with that time', async (t) => {
+t.test('after the feed breaks every entry is stale and keeps the time until which it was known to hold', async (t) => {
   const { world, cache, keep } = setUp()
   keep('a')
   world.now = 500
@@ -78,18 +78,18 @@ t.test('a feed that broke: everything is read again; what was known until then i
   t.equal(entry && cache.knownAt(entry), 450)
   cache.doubtEverything(450)
   t.notOk(cache.fresh('a'))
-  t.equal(entry && cache.knownAt(entry), 450, 'not since it was read, but since changes were last heard of')
+  t.equal(entry && cache.knownAt(entry), 450, 'the last time the feed was complete, not the time of the read')
   world.now = 600
   const meanwhile = keep('b')
   t.equal(meanwhile && cache.knownAt(meanwhile), 600)
   world.heardAt = 700
   cache.doubtEverything(-Infinity)
-  t.notOk(cache.fresh('b'), 'it stands again: what came between may have been missed')
+  t.notOk(cache.fresh('b'), 'reconnected: notifications in between may have been missed')
   t.equal(meanwhile && cache.knownAt(meanwhile), 600)
   t.equal(entry && cache.knownAt(entry), 0)
 })
 
-t.test('no session is remembered as none for five seconds', async (t) => {
+t.test('a cookie without a session is remembered for five seconds', async (t) => {
   const { world, cache } = setUp()
   cache.keepNobody('x')
   t.ok(cache.isNobody('x'))
@@ -102,7 +102,7 @@ t.test('no session is remembered as none for five seconds', async (t) => {
   t.notOk(cache.isNobody('x'))
 })
 
-t.test('a session has one entry, whatever cookies it comes with: no other is left when it ends', async (t) => {
+t.test('a session has one entry for all its cookies, and ending it leaves none', async (t) => {
   const { cache } = setUp()
   const spellings = ['a', 'a by an older secret', 'a once more']
   for (const cookie of [...spellings, ...spellings]) t.ok(cache.keep(cookie, hash('a'), RECORD, cache.ticket()))
@@ -111,7 +111,7 @@ t.test('a session has one entry, whatever cookies it comes with: no other is lef
   for (const cookie of spellings) t.notOk(cache.fresh(cookie) ?? cache.remembered(cookie), cookie)
 })
 
-t.test('of a header nothing is kept but the cookie', async (t) => {
+t.test('the cache keeps the cookie, not the header it was cut from', async (t) => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   const { cache } = setUp()
@@ -133,7 +133,7 @@ t.test('of a header nothing is kept but the cookie', async (t) => {
   t.equal(cache.size, 200)
 })
 
-t.test('those who are nobody are forgotten in time, and never too many', async (t) => {
+t.test('the negative cache is limited in time and in number', async (t) => {
   const { world, cache } = setUp()
   for (let each = 0; each < 30_000; each++) {
     world.now = each / 10
@@ -147,7 +147,7 @@ t.test('those who are nobody are forgotten in time, and never too many', async (
   t.ok(cache.isNobody('c10000'), 'counted from the last time')
 })
 
-t.test('it is bounded, and those that are used stay', async (t) => {
+t.test('the cache is bounded and evicts the least recently used entries', async (t) => {
   const { cache, keep } = setUp(100)
   keep('used')
   for (let each = 0; each < 1_000; each++) {
@@ -160,10 +160,10 @@ t.test('it is bounded, and those that are used stay', async (t) => {
 })
 
 /**
- * A database with a queue of notices, and a process that reads one and hears the other: what it serves is what the
- * database says, or was told to it since.
+ * Model: a database with a queue of notifications, and a process that reads the database and receives the
+ * notifications. What it serves is never older than the last notification it received.
  */
-t.test('what is served was true after the last notice that was heard', async (t) => {
+t.test('a served session is at least as recent as the last notification received', async (t) => {
   const COOKIES = ['a', 'b', 'c', 'd', 'e', 'f', 'b, otherwise', 'e, otherwise'] // the first letter is the session
   const action = fc.oneof(
     fc.record({ kind: fc.constant('ask' as const), who: fc.constantFrom(...COOKIES) }),
@@ -175,9 +175,9 @@ t.test('what is served was true after the last notice that was heard', async (t)
     fc.record({ kind: fc.constant('endRead' as const), who: fc.constantFrom(...COOKIES) }),
     fc.record({ kind: fc.constant('end' as const), who: fc.constantFrom(...COOKIES) }),
     fc.record({ kind: fc.constant('change' as const), who: fc.constantFrom('u1', 'u2') }),
-    fc.record({ kind: fc.constant('hear' as const), who: fc.constant('') }),
+    fc.record({ kind: fc.constant('receive' as const), who: fc.constant('') }),
     fc.record({
-      kind: fc.constantFrom('lose' as const, 'find' as const, 'find' as const, 'find' as const),
+      kind: fc.constantFrom('lose' as const, 'reconnect' as const, 'reconnect' as const, 'reconnect' as const),
       who: fc.constant(''),
     }),
   )
@@ -188,10 +188,10 @@ t.test('what is served was true after the last notice that was heard', async (t)
       const sessionOf = (cookie: string) => cookie.slice(0, 1)
       const userOf = (cookie: string) => 'ace'.includes(sessionOf(cookie)) ? 'u1' : 'u2'
       const versions: Record<string, number> = { u1: 0, u2: 0 }
-      const heardVersions: Record<string, number> = { u1: 0, u2: 0 }
+      const receivedVersions: Record<string, number> = { u1: 0, u2: 0 }
       const ended = new Set<string>()
-      const heardEnded = new Set<string>()
-      const notices: { readonly apply: () => void }[] = []
+      const receivedEnded = new Set<string>()
+      const notifications: { readonly apply: () => void }[] = []
       const reading = new Map<string, { ticket: number, record: SessionRecord | undefined }>()
       for (const { kind, who } of actions) {
         world.now++
@@ -211,9 +211,9 @@ t.test('what is served was true after the last notice that was heard', async (t)
         }
         if (kind === 'end') {
           ended.add(sessionOf(who))
-          notices.push({
+          notifications.push({
             apply: () => {
-              heardEnded.add(sessionOf(who))
+              receivedEnded.add(sessionOf(who))
               cache.apply({ kind: 'sessions', hashes: [hash(sessionOf(who))] })
             },
           })
@@ -221,30 +221,31 @@ t.test('what is served was true after the last notice that was heard', async (t)
         if (kind === 'change') {
           versions[who] = (versions[who] ?? 0) + 1
           const version = versions[who] ?? 0
-          notices.push({
+          notifications.push({
             apply: () => {
-              heardVersions[who] = version
+              receivedVersions[who] = version
               cache.apply({ kind: 'users', ids: [who] })
             },
           })
         }
-        if (kind === 'hear') notices.shift()?.apply()
+        if (kind === 'receive') notifications.shift()?.apply()
         if (kind === 'lose') {
           world.live = false
-          notices.length = 0
+          notifications.length = 0
           cache.doubtEverything(world.now)
         }
-        if (kind === 'find' && !world.live) {
+        if (kind === 'reconnect' && !world.live) {
           world.live = true
-          for (const each of ended) heardEnded.add(each)
-          Object.assign(heardVersions, versions)
+          for (const each of ended) receivedEnded.add(each)
+          Object.assign(receivedVersions, versions)
           cache.doubtEverything(-Infinity)
         }
         if (kind === 'ask') {
           const entry = cache.fresh(who)
           if (!entry) continue
           served++
-          if (heardEnded.has(sessionOf(who)) || entry.record.authTime < (heardVersions[userOf(who)] ?? 0)) return false
+          const oldest = receivedVersions[userOf(who)] ?? 0
+          if (receivedEnded.has(sessionOf(who)) || entry.record.authTime < oldest) return false
         }
       }
       return true

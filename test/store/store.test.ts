@@ -12,7 +12,7 @@ import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PERSON_IDS } from '../../src/demo/peopl
 import type { LoginCommit } from '../../src/core/login.js'
 import type { CompletePlan } from '../../src/core/pipeline/pipeline.js'
 import { newPublicSessionId, newSessionId, sessionIdHash } from '../../src/core/session.js'
-import { forgetting } from '../../src/core/session-cache.js'
+import { invalidateOnWrite } from '../../src/core/session-cache.js'
 import { errorFields } from '../../src/log.js'
 import { openDatabase, sqlState } from '../../src/store/database.js'
 import { startEmbeddedPostgres } from '../../src/store/embedded.js'
@@ -116,7 +116,7 @@ t.test('session stores conform', async (t) => {
   }
   await t.test('PostgreSQL', (t) => sessionStoreConformance(t, { store: plain, ...subject }))
   await t.test('PostgreSQL, with a cache that forgets', (t) =>
-    sessionStoreConformance(t, { store: forgetting(plain, { apply: () => {} }), ...subject }))
+    sessionStoreConformance(t, { store: invalidateOnWrite(plain, { apply: () => {} }), ...subject }))
 })
 
 t.test('signing keys are sealed, made once, and never silently replaced', async (t) => {
