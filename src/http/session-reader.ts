@@ -1,22 +1,22 @@
-// Who sends this request? The auth endpoints ask it on every request of every application, so it reads the signed
-// cookie itself: no plugin, no Set-Cookie, no write. A cookie that is known is answered from memory; its signature was
-// checked when it was not. That the session is in use is told to the store behind the answer.
+// Finds the session of a request. The auth endpoints do this on every request of every application, so it reads the
+// signed cookie itself: no plugin, no Set-Cookie, no write. A cached cookie is answered from memory; its signature was
+// checked when it entered the cache. The session's activity is recorded after the answer (session-activity.ts).
 import type { Meter } from '../core/meter.js'
 import { isSessionId } from '../core/session.js'
 import type { CachedSession } from '../core/session-cache.js'
 import type { CookieSigner } from './cookie-signer.js'
 import { DOUBLED, onlyCookie } from './cookies.js'
 import {
-  createSessionQuestion,
-  NOBODY,
-  type NobodyReason,
+  createSessionLookup,
+  NO_SESSION,
+  type NoSessionReason,
   type SessionAnswer,
-  type SessionQuestionDeps,
-} from './session-question.js'
+  type SessionLookupDeps,
+} from './session-lookup.js'
 
 export interface SessionReader {
   /**
-   * At once where the cookie is known or worthless. @returns nobody with the reason, where there is no live session
+   * Synchronous where the cookie is cached or invalid. @returns no session, with the reason, where none is active
    * @throws `database_unavailable`
    */
   read(cookieHeader: string | undefined): SessionAnswer | Promise<SessionAnswer>
@@ -24,16 +24,16 @@ export interface SessionReader {
   readCached(cookieHeader: string | undefined): CachedSession | 'anonymous' | undefined
 }
 
-export interface SessionReaderDeps extends Omit<SessionQuestionDeps, 'now'> {
+export interface SessionReaderDeps extends Omit<SessionLookupDeps, 'now'> {
   readonly signer: CookieSigner
   readonly cookieName: string
   readonly meter: Pick<Meter, 'sessionFrom'>
   readonly now?: () => number
 }
 
-const MAX_COOKIE_LENGTH = 256 // ours has about 90 characters
+const MAX_COOKIE_LENGTH = 256 // a session cookie has about 90 characters
 
-/** The id in a cookie that we signed; undefined for anything else, also for what we signed for another purpose. */
+/** The session id of a signed cookie; undefined for anything else, also for values signed for another purpose. */
 export function sessionIdOf(value: string, signer: CookieSigner): string | undefined {
   if (value.length > MAX_COOKIE_LENGTH) return undefined
   const { valid, value: id } = signer.unsign(value)
@@ -41,14 +41,14 @@ export function sessionIdOf(value: string, signer: CookieSigner): string | undef
 }
 
 /**
- * The same for a cookie as it was sent: as we write it, or decoded. With any other spelling one session could have as
- * many entries as somebody likes.
+ * The same for a cookie as the client sent it: percent-encoded as Gatehouse writes it, or decoded. Any other spelling
+ * is rejected, because one session could otherwise fill any number of cache entries.
  */
 function idAsSent(sent: string, signer: CookieSigner): string | undefined {
   if (sent.length > MAX_COOKIE_LENGTH) return undefined
   if (!sent.includes('%')) return sessionIdOf(sent, signer)
   if (sent.includes('+') || sent.includes('/')) return undefined
-  // nothing else in it needs to be encoded
+  // no other character of it needs encoding
   return sessionIdOf(sent.replaceAll('%2B', '+').replaceAll('%2F', '/'), signer)
 }
 
@@ -56,10 +56,10 @@ export function createSessionReader(
   { signer, cookieName, meter: { sessionFrom }, now = () => performance.now(), ...deps }: SessionReaderDeps,
 ): SessionReader {
   const { cache, toucher } = deps
-  const ask = createSessionQuestion({ ...deps, now })
-  const nobody = (reason: NobodyReason): SessionAnswer => {
+  const lookup = createSessionLookup({ ...deps, now })
+  const noSession = (reason: NoSessionReason): SessionAnswer => {
     sessionFrom.nobody++
-    return NOBODY[reason]
+    return NO_SESSION[reason]
   }
   const counted = (answer: SessionAnswer): SessionAnswer => {
     sessionFrom[answer.session !== undefined && answer.inGrace === true ? 'grace' : 'database']++
@@ -79,8 +79,8 @@ export function createSessionReader(
     },
     read(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
-      if (value === undefined) return nobody('not_signed_in')
-      if (value === DOUBLED) return nobody('session_cookie_doubled')
+      if (value === undefined) return noSession('not_signed_in')
+      if (value === DOUBLED) return noSession('session_cookie_doubled')
       const at = now()
       const known = cache.fresh(value, at)
       if (known) {
@@ -88,10 +88,10 @@ export function createSessionReader(
         toucher.inUse(known, at)
         return { session: known.record, cached: known }
       }
-      if (cache.isNobody(value)) return nobody('not_signed_in')
+      if (cache.isNobody(value)) return noSession('not_signed_in')
       const id = idAsSent(value, signer)
-      if (id === undefined) return nobody('session_unreadable')
-      return ask(value, id).then(counted)
+      if (id === undefined) return noSession('session_unreadable')
+      return lookup(value, id).then(counted)
     },
   }
 }

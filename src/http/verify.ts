@@ -5,7 +5,7 @@ import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import type { SessionRecord } from '../core/session.js'
 import type { Target } from '../core/target.js'
 import type { CompiledHeaders, FlatHeaders, PreparedHeaders } from './prepared-headers.js'
-import type { SessionAnswer } from './session-question.js'
+import type { SessionAnswer } from './session-lookup.js'
 import type { SessionReader } from './session-reader.js'
 
 export type Verdict =

@@ -1,5 +1,5 @@
-// Who sends this request, by a reader that stands on a store of our own: one session is one entry, whatever its cookie
-// looks like, and nothing is believed because it was read slowly.
+// The session reader over a store of the test's own: one session is one cache entry, however its cookie is encoded, and
+// a result overtaken by a change is not used.
 import { Signer } from '@fastify/cookie'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -88,7 +88,7 @@ t.test('an ended session is over in every spelling of its cookie', async (t) => 
   for (const value of spellings) t.notOk(await read(value))
 })
 
-t.test('what nobody writes is no cookie of ours, and asks the database nothing', async (t) => {
+t.test('malformed cookies are rejected without a query', async (t) => {
   const { world, read, signed } = setUp()
   let plain = ''
   while (!/[+/].*[+/]/.test(plain)) plain = signed(newSessionId())
@@ -107,7 +107,7 @@ t.test('what nobody writes is no cookie of ours, and asks the database nothing',
   t.strictSame(world.asked, [])
 })
 
-t.test('a row that was read slowly, while something changed, is read again', async (t) => {
+t.test('a row that was read slowly while a change arrived is read again', async (t) => {
   const { world, read, end, signed } = setUp()
   const id = newSessionId()
   world.before = async () => {
@@ -119,7 +119,7 @@ t.test('a row that was read slowly, while something changed, is read again', asy
   t.equal(world.asked.length, 2)
 })
 
-t.test('who comes later than half a second does not join a question that was asked before', async (t) => {
+t.test('a request does not join a query that began more than half a second before it', async (t) => {
   const { world, read, end, signed } = setUp()
   const id = newSessionId()
   let answer = (): void => {}
@@ -139,7 +139,7 @@ t.test('who comes later than half a second does not join a question that was ask
   t.equal(world.asked.length, 3)
 })
 
-t.test('where every reading is too slow while things change, nobody is believed', async (t) => {
+t.test('a read that keeps being overtaken by changes is refused', async (t) => {
   const { world, read, cache, signed } = setUp()
   world.before = async () => {
     world.now += 3_000

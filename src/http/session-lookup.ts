@@ -1,5 +1,5 @@
-// Whose session is it? asked of the database: once at a time for a cookie, and nothing is believed because it was read
-// slowly.
+// Loads a session from the database: one in-flight query per cookie; a result overtaken by a change is discarded and
+// re-read.
 import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import { sessionIdHash, type SessionRecord, type SessionStore } from '../core/session.js'
@@ -10,75 +10,78 @@ export type SessionAnswer =
   | {
     readonly session: SessionRecord
     readonly cached: CachedSession | undefined
-    /** The database is unreachable, and this is what was remembered. */
+    /** From the cache, because the database is unreachable (session.outageGrace). */
     readonly inGrace?: true
   }
-  | { readonly session: undefined, readonly reason: NobodyReason }
+  | { readonly session: undefined, readonly reason: NoSessionReason }
 
-export type NobodyReason = Extract<ErrorCode, 'not_signed_in' | 'session_cookie_doubled' | 'session_unreadable'>
+export type NoSessionReason = Extract<ErrorCode, 'not_signed_in' | 'session_cookie_doubled' | 'session_unreadable'>
 
-export const NOBODY: Readonly<Record<NobodyReason, SessionAnswer>> = {
+export const NO_SESSION: Readonly<Record<NoSessionReason, SessionAnswer>> = {
   not_signed_in: { session: undefined, reason: 'not_signed_in' },
   session_cookie_doubled: { session: undefined, reason: 'session_cookie_doubled' },
   session_unreadable: { session: undefined, reason: 'session_unreadable' },
 }
 
-export interface SessionQuestionDeps {
+export interface SessionLookupDeps {
   readonly sessions: Pick<SessionStore, 'find'>
   readonly cache: SessionCache
   readonly toucher: Toucher
-  /** How long a warm session goes on while the database is unreachable (milliseconds). */
+  /** How long cached sessions are accepted while the database is unreachable (milliseconds). */
   readonly graceMs: number
   readonly log: Pick<FastifyBaseLogger, 'error'>
   readonly now: () => number
 }
 
 /**
- * A row that took longer to read, while something changed, is read again: what ended is believed for less than a
- * second.
+ * A row that took longer to read while a change arrived is read again, so that an ended session is accepted for less
+ * than a second.
  */
 const SLOW_MS = 500
 
-/** @returns asks for the session of an id, and keeps it in memory under its cookie; throws `database_unavailable` */
-export function createSessionQuestion(
-  deps: SessionQuestionDeps,
+/**
+ * @returns a function that loads the session of an id and caches it under its cookie; it throws `database_unavailable`
+ */
+export function createSessionLookup(
+  deps: SessionLookupDeps,
 ): (cookie: string, id: string) => Promise<SessionAnswer> {
   const read = rowReader(deps)
-  const warm = graceFor(deps)
-  return joined(deps.now, async (cookie, id) => {
+  const fromGrace = graceFor(deps)
+  return coalesce(deps.now, async (cookie, id) => {
     try {
       return await read(cookie, id) ?? await read(cookie, id) ?? tooSlow()
     } catch (error) {
-      return warm(cookie, error)
+      return fromGrace(cookie, error)
     }
   })
 }
 
 /**
- * One question for a cookie, however many requests come with it meanwhile; who comes later than `SLOW_MS` asks anew.
+ * Coalesces concurrent queries for the same cookie into one. A request that arrives more than `SLOW_MS` after the query
+ * began starts a new one.
  */
-function joined(
+function coalesce(
   now: () => number,
-  ask: (cookie: string, id: string) => Promise<SessionAnswer>,
+  query: (cookie: string, id: string) => Promise<SessionAnswer>,
 ): (cookie: string, id: string) => Promise<SessionAnswer> {
-  const asking = new Map<string, { readonly since: number, readonly answer: Promise<SessionAnswer> }>()
+  const inFlight = new Map<string, { readonly since: number, readonly answer: Promise<SessionAnswer> }>()
   return (cookie, id) => {
-    const known = asking.get(cookie)
+    const known = inFlight.get(cookie)
     if (known !== undefined && now() - known.since < SLOW_MS) return known.answer
-    const asked = {
+    const started = {
       since: now(),
-      answer: ask(cookie, id).finally(() => {
-        if (asking.get(cookie) === asked) asking.delete(cookie)
+      answer: query(cookie, id).finally(() => {
+        if (inFlight.get(cookie) === started) inFlight.delete(cookie)
       }),
     }
-    asking.set(cookie, asked)
-    return asked.answer
+    inFlight.set(cookie, started)
+    return started.answer
   }
 }
 
-/** @returns reads once; undefined where what was read may have been over for long */
+/** @returns a function that reads the row once; undefined from it: the row may be outdated, because reading was slow */
 function rowReader(
-  { sessions, cache, toucher, now }: SessionQuestionDeps,
+  { sessions, cache, toucher, now }: SessionLookupDeps,
 ): (cookie: string, id: string) => Promise<SessionAnswer | undefined> {
   return async (cookie, id) => {
     const [ticket, began] = [cache.ticket(), now()]
@@ -86,7 +89,7 @@ function rowReader(
     if (!session) {
       cache.forget(cookie)
       cache.keepNobody(cookie)
-      return NOBODY.not_signed_in
+      return NO_SESSION.not_signed_in
     }
     const hash = sessionIdHash(id).toString('hex')
     const cached = cache.keep(cookie, hash, session, ticket)
@@ -98,17 +101,17 @@ function rowReader(
 }
 
 /**
- * For a while, what is remembered of people who are neither staff nor superusers: a revoked administrator must not
- * profit from an outage.
+ * While the database is unreachable, cached sessions stay valid for a limited time, except those of staff and
+ * superusers: a revoked administrator must not profit from an outage.
  */
 function graceFor(
-  { cache, graceMs, log, now }: SessionQuestionDeps,
+  { cache, graceMs, log, now }: SessionLookupDeps,
 ): (cookie: string, error: unknown) => SessionAnswer {
   return (cookie, error) => {
     if (error instanceof GatehouseError && error.code === 'session_unreadable') {
       log.error({ code: error.code, detail: error.message, remedy: error.remedy }, 'a session cannot be read')
       cache.forget(cookie)
-      return NOBODY.session_unreadable
+      return NO_SESSION.session_unreadable
     }
     const known = cache.remembered(cookie)
     if (!(error instanceof GatehouseError) || error.code !== 'database_unavailable' || !known) throw error
@@ -122,7 +125,7 @@ function graceFor(
 
 function tooSlow(): never {
   throw new GatehouseError('database_unavailable', {
-    detail: 'rows of sessions take so long to read that they may be over by then',
-    remedy: 'See what PostgreSQL waits for (pg_stat_activity).',
+    detail: 'session rows take so long to read that the sessions may have ended meanwhile',
+    remedy: 'Look at what PostgreSQL is waiting for (pg_stat_activity).',
   })
 }
