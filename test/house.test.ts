@@ -95,6 +95,11 @@ t.test('documentation', async (t) => {
     const packages = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.devDependencies }
     for (const name of Object.keys(packages)) t.ok(words.includes(`\`${name}\``), name)
     for (const note of notes) {
+      t.match(
+        read(note),
+        /^# .+\n\nStatus: (?:proposed|accepted|replaced by \S+), 20\d\d-\d\d-\d\d\.\n/,
+        `${note} has a status`,
+      )
       t.ok(read('docs/decisions/README.md').includes(`(${relative('docs/decisions', note)})`), note)
     }
   })
