@@ -15,7 +15,7 @@ import type { LongReturns } from './core/long-returns.js'
 import { createGroupMapping } from './core/mapping.js'
 import { namedSteps } from './core/pipeline/index.js'
 import type { Meter } from './core/meter.js'
-import { onceEach } from './core/once-each.js'
+import { memoizeByConfig } from './core/memoize-by-config.js'
 import type { NamedStep } from './core/pipeline/pipeline.js'
 import type { RightsOfPerson } from './core/rights.js'
 import type { SessionStore } from './core/session.js'
@@ -164,7 +164,7 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
     meter,
   })
   const assertions = createAssertionSigner({ keys, issuer: publicUrl })
-  const inForce = onceEach(live, accessInForce)
+  const inForce = memoizeByConfig(live, accessInForce)
   return {
     cookies,
     signer,
@@ -186,7 +186,7 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
       redirectDomains,
       contact,
       sessionCookie: cookies.names.session,
-      look: onceEach(live, lookOf),
+      look: memoizeByConfig(live, lookOf),
     },
   }
 }

@@ -10,7 +10,7 @@ import { configHash } from './config/config-hash.js'
 import { neverReloaded, type ReloadState } from './config/reload-state.js'
 import { GatehouseError } from './core/errors.js'
 import { createGroupMapping } from './core/mapping.js'
-import { onceEach } from './core/once-each.js'
+import { memoizeByConfig } from './core/memoize-by-config.js'
 import { createReplicas, type Replicas } from './core/replicas.js'
 import { createRotationHint } from './core/rotation-hint.js'
 import { createSessionCache, invalidateOnWrite, type SessionCache } from './core/session-cache.js'
@@ -159,7 +159,7 @@ export async function startGateway(
     closers.push(sweeping.stop)
     const replicas = createReplicas({
       name: `${hostname()}:${config.server.port}`,
-      config: onceEach(live, configHash),
+      config: memoizeByConfig(live, configHash),
       log,
       ...(replicasMayDifferMs === undefined ? {} : { reportAfterMs: replicasMayDifferMs }),
     })
