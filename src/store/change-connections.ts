@@ -1,23 +1,22 @@
-// The two connections that changes are heard on and told of. A notice to oneself is sent on another one than it is
-// heard on: a pool in transaction mode would give whoever listens the notices that are sent by its own statement, and
-// nobody else's.
+// The LISTEN and the NOTIFY connection. A heartbeat is sent on another connection than the one that listens: behind a
+// pool in transaction mode a listener receives only the notifications that its own statements send.
 import type pg from 'pg'
-import { createOwnConnection, type OwnConnection } from './own-connection.js'
+import { createDedicatedConnection, type DedicatedConnection } from './dedicated-connection.js'
 
 const CHANNEL = 'gatehouse'
-/** What tells one server from another, and from itself before a restart. */
+/** Identifies a server process: differs between servers, and after a restart. */
 export const SERVER = 'select pg_postmaster_start_time()::text as server'
 
 export interface ChangeConnections {
-  /** When LISTEN was answered, by the monotonic clock, and by which server (`SERVER`); undefined until then. */
+  /** When LISTEN was acknowledged, by the monotonic clock, and by which server (`SERVER`); undefined until then. */
   readonly since: number | undefined
   readonly server: string | undefined
   /**
-   * Sends the next beat, one at a time; what is asked for meanwhile goes after it. Nothing before LISTEN was answered,
-   * when the first one goes by itself.
+   * Sends the next heartbeat, one at a time; a call during a send causes one more after it. Does nothing before LISTEN
+   * is acknowledged, which sends the first one.
    */
   beat(): void
-  /** Without waiting for a server that may never answer. */
+  /** Closes both sockets without waiting for a server that may never answer. */
   drop(): void
   close(): Promise<void>
 }
@@ -25,27 +24,28 @@ export interface ChangeConnections {
 export interface ChangeConnectionsOptions {
   readonly url: string
   readonly timeoutMs: number
-  readonly hear: (payload: string) => void
-  /** Payload of the next beat, asked for when it is sent. */
-  readonly nextBeat: () => string
-  /** Once, and never after drop() or close(): both are of no use any more. */
+  readonly receive: (payload: string) => void
+  /** Payload of the next heartbeat; called when it is sent. */
+  readonly nextHeartbeat: () => string
+  /** Called once, and never after drop() or close(): neither connection can be used any more. */
   readonly onLost: (why: string) => void
 }
 
 export function openChangeConnections(
-  { url, timeoutMs, hear, nextBeat, onLost }: ChangeConnectionsOptions,
+  { url, timeoutMs, receive, nextHeartbeat, onLost }: ChangeConnectionsOptions,
 ): ChangeConnections {
   let over = false
   let since: number | undefined
   let server: string | undefined
   let sending = false
   let again = false
-  const own = (name: string): OwnConnection => createOwnConnection({ url, name, timeoutMs, onLost: lost })
-  const [hears, tells] = [own('listener'), own('heartbeat')]
+  const connectionNamed = (name: string): DedicatedConnection =>
+    createDedicatedConnection({ url, name, timeoutMs, onLost: lost })
+  const [listener, notifier] = [connectionNamed('listener'), connectionNamed('heartbeat')]
   const drop = (): void => {
     over = true
-    hears.drop()
-    tells.drop()
+    listener.drop()
+    notifier.drop()
   }
   function lost(why: string): void {
     if (over) return
@@ -54,9 +54,9 @@ export function openChangeConnections(
   }
   const failed = (error: unknown): void => lost(error instanceof Error ? error.message : String(error))
   const open = async (): Promise<void> => {
-    await Promise.all([hears.client.connect(), tells.client.connect()])
-    await hears.client.query(`listen ${CHANNEL}`)
-    server = (await hears.client.query<{ server: string }>(SERVER)).rows[0]?.server
+    await Promise.all([listener.client.connect(), notifier.client.connect()])
+    await listener.client.query(`listen ${CHANNEL}`)
+    server = (await listener.client.query<{ server: string }>(SERVER)).rows[0]?.server
     since = performance.now()
     beat()
   }
@@ -65,12 +65,12 @@ export function openChangeConnections(
     again = sending
     if (sending) return
     sending = true
-    tells.client.query('select pg_notify($1, $2)', [CHANNEL, nextBeat()]).catch(failed).finally(() => {
+    notifier.client.query('select pg_notify($1, $2)', [CHANNEL, nextHeartbeat()]).catch(failed).finally(() => {
       sending = false
       if (again) beat()
     })
   }
-  hears.client.on('notification', ({ payload = '' }: pg.Notification) => hear(payload))
+  listener.client.on('notification', ({ payload = '' }: pg.Notification) => receive(payload))
   open().catch(failed)
   return {
     get since() {
@@ -83,7 +83,7 @@ export function openChangeConnections(
     drop,
     async close() {
       over = true
-      await Promise.all([hears.close(), tells.close()])
+      await Promise.all([listener.close(), notifier.close()])
     },
   }
 }

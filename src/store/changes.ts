@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Replicas } from '../core/replicas.js'
 import type { Change, ChangeFeed } from '../core/session-cache.js'
-import { createBeats } from './beats.js'
+import { createHeartbeats } from './heartbeats.js'
 import { openChangeConnections, type ChangeConnections } from './change-connections.js'
 
 export interface ChangeListener extends ChangeFeed {
@@ -37,21 +37,21 @@ export function createChangeListener(
   { url, onChange, onKeys, onDoubt, readFrom, replicas, log, beatMs = 1_000, silenceMs = 5_000 }: ChangeListenerOptions,
 ): ChangeListener {
   const self = randomBytes(9).toString('base64url')
-  const beats = createBeats()
+  const heartbeats = createHeartbeats()
   const slept = sleepWatch(silenceMs)
   let connections: ChangeConnections | undefined
   let listening = false
   let said = false
   let retry: NodeJS.Timeout | undefined
 
-  const hear = (payload: string): void => {
+  const receive = (payload: string): void => {
     const [, whose, beat, says = ''] = /^b (\S+) (\d+)(?: (.*))?$/.exec(payload) ?? []
-    if (whose !== undefined) return whose === self ? hearOneself(Number(beat)) : replicas.hear(whose, says)
+    if (whose !== undefined) return whose === self ? receiveOwn(Number(beat)) : replicas.hear(whose, says)
     if (payload === 'k') onKeys()
     else onChange(readNotice(payload))
   }
-  const hearOneself = (beat: number): void => {
-    if (!beats.heard(beat)) return
+  const receiveOwn = (beat: number): void => {
+    if (!heartbeats.received(beat)) return
     if (!listening) onDoubt(-Infinity) // whatever was told before this moment was not heard
     if (!listening && said) log.info({}, 'changes are heard of again; answers come from memory again')
     listening = true
@@ -61,8 +61,8 @@ export function createChangeListener(
   const lose = (why: string): void => {
     connections?.drop()
     connections = undefined
-    beats.giveUp()
-    if (listening) onDoubt(beats.heardAt())
+    heartbeats.discard()
+    if (listening) onDoubt(heartbeats.lastReceivedAt())
     listening = false
     if (!said) {
       log.warn({
@@ -80,8 +80,8 @@ export function createChangeListener(
     connections = openChangeConnections({
       url,
       timeoutMs: silenceMs,
-      hear,
-      nextBeat: () => `b ${self} ${beats.next()} ${replicas.says()}`,
+      receive,
+      nextHeartbeat: () => `b ${self} ${heartbeats.next()} ${replicas.says()}`,
       onLost: lose,
     })
   }
@@ -97,24 +97,24 @@ export function createChangeListener(
     if (slept()) onDoubt(-Infinity)
     if (++ticks % 5 === 0) compareServers().catch(() => {})
     if (connections?.since === undefined) return // connecting, which has a time limit of its own
-    if (performance.now() - Math.max(beats.heardAt(), connections.since) > silenceMs) {
+    if (performance.now() - Math.max(heartbeats.lastReceivedAt(), connections.since) > silenceMs) {
       lose(`nothing was heard for ${silenceMs / 1000} seconds`)
     } else connections.beat()
   }, beatMs).unref()
 
   connect()
   return {
-    live: (at = performance.now()) => listening && at - beats.heardAt() <= silenceMs,
-    heardAt: beats.heardAt,
+    live: (at = performance.now()) => listening && at - heartbeats.lastReceivedAt() <= silenceMs,
+    heardAt: heartbeats.lastReceivedAt,
     caughtUp() {
-      const heard = beats.nextHeard()
+      const received = heartbeats.nextReceived()
       connections?.beat()
-      return heard
+      return received
     },
     async close() {
       clearInterval(timer)
       clearTimeout(retry)
-      beats.giveUp()
+      heartbeats.discard()
       const last = connections
       connections = undefined
       await last?.close()
@@ -122,10 +122,7 @@ export function createChangeListener(
   }
 }
 
-/**
- * Says once that the machine was suspended for longer than this: monotonic clocks stand still meanwhile, and timeouts
- * with them.
- */
+/** Detects that the machine was suspended for longer than this: monotonic clocks and timers stop meanwhile. */
 function sleepWatch(longerThanMs: number): () => boolean {
   const ahead = (): number => Date.now() - performance.now()
   let before = ahead()
@@ -136,7 +133,7 @@ function sleepWatch(longerThanMs: number): () => boolean {
   }
 }
 
-/** What is not understood may be about anything: everything is read again, and nothing else can come of it. */
+/** An unparsable notification invalidates the whole cache (safe default). */
 export function readNotice(payload: string): Change {
   const [kind, list = ''] = payload.split(' ', 2)
   const ids = list.split(',')

@@ -1,14 +1,13 @@
-// One replica at a time: an advisory lock in a transaction that stays open, on a connection of its own. When the
-// process dies PostgreSQL frees it at once; when the network does, PostgreSQL notices within some fifteen seconds
-// (keepalives), and the old holder when it next asks. A session's lock would outlive its holder behind a pool in
-// transaction mode.
+// Leader election: an advisory lock in a transaction that stays open, on a dedicated connection. PostgreSQL releases it
+// at once when the process dies and within some fifteen seconds (keepalives) when the network fails; the former holder
+// notices at its next query. A session-level lock would outlive its holder behind a pool in transaction mode.
 import { GatehouseError } from '../core/errors.js'
 import type { Leadership } from '../core/reevaluation.js'
-import { createOwnConnection, WITHOUT_TIME_LIMITS, type OwnConnection } from './own-connection.js'
+import { createDedicatedConnection, WITHOUT_TIME_LIMITS, type DedicatedConnection } from './dedicated-connection.js'
 
 export interface LockOptions {
   readonly url: string
-  /** The same for all that compete. */
+  /** The same in every replica. */
   readonly name: string
   readonly timeoutMs?: number
 }
@@ -19,18 +18,23 @@ const BEGIN = `begin isolation level read committed read only; ${WITHOUT_TIME_LI
   set local tcp_keepalives_idle = 5; set local tcp_keepalives_interval = 5; set local tcp_keepalives_count = 2`
 
 export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leadership & { close(): Promise<void> } {
-  let own: OwnConnection | undefined
+  let own: DedicatedConnection | undefined
   let held = false
   let asking: Promise<boolean> | undefined
 
-  const lose = (broken: OwnConnection): void => {
+  const lose = (broken: DedicatedConnection): void => {
     if (own !== broken) return
     own = undefined
     held = false
     broken.drop()
   }
-  const connect = async (): Promise<OwnConnection> => {
-    const next: OwnConnection = createOwnConnection({ url, name: 'lock', timeoutMs, onLost: () => lose(next) })
+  const connect = async (): Promise<DedicatedConnection> => {
+    const next: DedicatedConnection = createDedicatedConnection({
+      url,
+      name: 'lock',
+      timeoutMs,
+      onLost: () => lose(next),
+    })
     own = next
     await next.client.connect().catch((error: unknown) => {
       lose(next)
@@ -38,7 +42,7 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
     })
     return next
   }
-  const obtain = async ({ client }: OwnConnection): Promise<boolean> => {
+  const obtain = async ({ client }: DedicatedConnection): Promise<boolean> => {
     await client.query(BEGIN)
     const { rows: [row] } = await client.query<{ obtained: boolean }>(
       'select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as obtained',
@@ -77,7 +81,7 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
   }
 }
 
-/** Not the same as "another replica has it": then nobody may. */
+/** Lock state unknown (not: held elsewhere): no replica may run. */
 function unavailable(cause: unknown): never {
   throw new GatehouseError('sync_lock_unavailable', {
     cause,

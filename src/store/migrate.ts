@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { readMigrationFiles, type MigrationMeta } from 'drizzle-orm/migrator'
 import type pg from 'pg'
 import type { Link } from './connection.js'
-import { WITHOUT_TIME_LIMITS } from './own-connection.js'
+import { WITHOUT_TIME_LIMITS } from './dedicated-connection.js'
 import { serverState, versionFailure, withClient, writeFailure, type ServerState } from './server-look.js'
 
 const FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))

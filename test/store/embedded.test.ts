@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { startEmbeddedPostgres } from '../../src/store/embedded.js'
 import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
-import { createOwnConnection } from '../../src/store/own-connection.js'
+import { createDedicatedConnection } from '../../src/store/dedicated-connection.js'
 import { createClient } from '../../src/store/scram-only.js'
 
 const CLEAR = 3
@@ -89,7 +89,7 @@ t.test('no server is given the password in clear or as MD5, and none is believed
     const url =
       `postgres://gatehouse:the-password@127.0.0.1:${port}/gatehouse?require_auth=scram-sha-256&sslmode=disable`
     const database = openDatabase({ url, poolSize: 1, timeoutMs: 2_000 })
-    const own = createOwnConnection({ url, name: 'test', timeoutMs: 2_000, onLost: () => {} })
+    const own = createDedicatedConnection({ url, name: 'test', timeoutMs: 2_000, onLost: () => {} })
     await t.rejects(createClient({ connectionString: url }).connect(), /SCRAM-SHA-256 is required/, name)
     await t.rejects(database.ask((db) => db.execute('select 1')), `${name}: the pool`)
     await t.rejects(own.client.connect(), `${name}: a connection of its own`)
