@@ -87,7 +87,7 @@ try {
 async function flood(gateway, cases) {
   if (cases.length === 0) return
   const told = async () => [
-    await metric(gateway, 'gatehouse_session_lookups_total{from="database"}'),
+    await metric(gateway, 'gatehouse_session_lookups_total{source="database"}'),
     await metric(gateway, 'gatehouse_cached_sessions'),
   ]
   const runs = cases.map(() => [])

@@ -177,10 +177,10 @@ async function firstChecks() {
   await sleep(11_000) // statistics are handed over by idle connections every ten seconds
   const [before, asked] = [
     await transactions(),
-    await metric(gateway, 'gatehouse_session_lookups_total{from="database"}'),
+    await metric(gateway, 'gatehouse_session_lookups_total{source="database"}'),
   ]
   const { rate, cpu, p50, p99 } = await wrk(few, { url: gateway.url, script, seconds: 3, child: gateway.child })
-  const misses = await metric(gateway, 'gatehouse_session_lookups_total{from="database"}') - asked
+  const misses = await metric(gateway, 'gatehouse_session_lookups_total{source="database"}') - asked
   await sleep(11_000)
   say(
     `first checks of sessions: ${rate.toFixed(0)} a second, ${

@@ -28,7 +28,7 @@ export interface MetricsSources {
   /** Paths of the forward-auth endpoints. */
   readonly endpoints: readonly string[]
   readonly cachedSessions: () => number
-  readonly changesHeard: () => boolean
+  readonly changeListenerUp: () => boolean
   /** Until when Graph asked to wait, in milliseconds since 1970; undefined: it does not. */
   readonly graphThrottledUntil: () => number | undefined
   /** Absent: no re-evaluation is configured. */
@@ -145,11 +145,11 @@ function requestCounters(registry: Registry): Pick<Meter, 'sessionFrom' | 'hostU
   labelledCounter(
     {
       name: 'gatehouse_session_lookups_total',
-      help: 'Where the answer to "who is this?" came from: memory, database, nobody (no cookie, or one that is ' +
-        'worthless), or grace (memory, while the database is unreachable).',
-      label: 'from',
+      help: 'Session lookups by source: memory, database, none (no session cookie, or an invalid one), or grace ' +
+        '(memory, while the database is unreachable).',
+      label: 'source',
     },
-    () => Object.entries(sessionFrom),
+    () => Object.entries(sessionFrom).map(([source, count]) => [source === 'nobody' ? 'none' : source, count] as const),
     registry,
   )
   const byCode = (name: string, help: string, counts: Counts<string>): void => {
@@ -195,9 +195,9 @@ function sourceGauges(sources: MetricsSources, registry: Registry): void {
   const one = (name: string, help: string, read: () => number | undefined) => gauge({ name, help }, read, registry)
   one('gatehouse_cached_sessions', 'Sessions in memory.', sources.cachedSessions)
   one(
-    'gatehouse_changes_heard',
-    '1 while changes of other replicas are heard of; 0: every check reads the database.',
-    () => sources.changesHeard() ? 1 : 0,
+    'gatehouse_change_listener_up',
+    '1 if the LISTEN connection is healthy; 0: session cache bypassed, every check reads the database.',
+    () => sources.changeListenerUp() ? 1 : 0,
   )
   const success = 'gatehouse_config_reload_success'
   const { reload, graphThrottledUntil, sync, record, credentialEndsAt } = sources
@@ -222,7 +222,7 @@ function sourceGauges(sources: MetricsSources, registry: Registry): void {
     one('gatehouse_sync_here', '1 where this replica looks people up again.', () => sync()?.here ? 1 : 0)
     one(
       'gatehouse_sync_lag_seconds',
-      'Age of the oldest reading of somebody with a live session, as this replica saw it at its last turn.',
+      'Age of the oldest re-evaluation among users with active sessions, as of the last run of this replica.',
       () => (sync()?.lagMs ?? 0) / 1000,
     )
   }

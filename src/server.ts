@@ -170,7 +170,7 @@ export async function startGateway(
       reload,
       graphThrottledUntil: () => entra.source.throttledUntil(),
       cachedSessions: () => cache.size,
-      changesHeard: () => changes.live(),
+      changeListenerUp: () => changes.live(),
       replicas: () => {
         const { same, different } = replicas.state()
         return { same, different: different.length }
@@ -223,7 +223,7 @@ export async function startGateway(
     const sync = openSync(live, { http, database, url, metrics, log, closers, graceMs: syncGraceMs })
     const informed = () => ({
       ...upstreamParts(http, entra.source),
-      changes: changes.live() ? 'heard' : 'not heard: every check reads the database',
+      changes: changes.live() ? 'connected' : 'disconnected: session cache bypassed',
       replicas: replicas.state(),
       config: configPart(reload()),
       ...(sync ? { sync: syncPart(sync) } : {}),

@@ -53,7 +53,7 @@ export function createChangeListener(
   const receiveOwn = (beat: number): void => {
     if (!heartbeats.received(beat)) return
     if (!listening) onDoubt(-Infinity) // whatever was told before this moment was not heard
-    if (!listening && said) log.info({}, 'changes are heard of again; answers come from memory again')
+    if (!listening && said) log.info({}, 'LISTEN connection restored: session cache in use again')
     listening = true
     said = false
     replicas.look()
@@ -67,10 +67,8 @@ export function createChangeListener(
     if (!said) {
       log.warn({
         detail: why,
-        remedy:
-          'Every check reads the database until this is over. LISTEN needs a direct connection or a pool in session ' +
-          'mode.',
-      }, 'changes are not heard of')
+        remedy: 'LISTEN needs a direct connection or a pool in session mode. It is retried until it succeeds.',
+      }, 'LISTEN connection lost: session cache bypassed, every check reads the database')
     }
     said = true
     clearTimeout(retry)
@@ -89,7 +87,7 @@ export function createChangeListener(
     const current = connections
     const from = await readFrom().catch(() => undefined) // that the database is not reached is noticed elsewhere
     if (from !== undefined && current?.since !== undefined && current === connections && from !== current.server) {
-      lose('rows are read from another server than changes are heard from')
+      lose('rows are read from a different server than the LISTEN connection')
     }
   }
   let ticks = 0
@@ -98,7 +96,7 @@ export function createChangeListener(
     if (++ticks % 5 === 0) compareServers().catch(() => {})
     if (connections?.since === undefined) return // connecting, which has a time limit of its own
     if (performance.now() - Math.max(heartbeats.lastReceivedAt(), connections.since) > silenceMs) {
-      lose(`nothing was heard for ${silenceMs / 1000} seconds`)
+      lose(`no heartbeat was received for ${silenceMs / 1000} seconds`)
     } else connections.beat()
   }, beatMs).unref()
 

@@ -106,7 +106,7 @@ const MOVED: Readonly<Record<string, readonly (readonly [string, string])[]>> = 
   'Answers to proxies': [['status', '200'], ['status', '401'], ['status', '403'], ['status', '503']],
   'Sign-ins: started': [['result', 'ok'], ['result', 'graph_forbidden']],
   'Requests to Entra ID': [['status', '200'], ['status', '403'], ['status', '429']],
-  'Who is this?': [['from', 'memory'], ['from', 'database'], ['from', 'nobody'], ['from', 'grace']],
+  'Session lookups': [['source', 'memory'], ['source', 'database'], ['source', 'none'], ['source', 'grace']],
   'Pauses that Graph asked for': [['', ''], ['part', 'graph']],
   'Refused requests': [['code', 'rate_limited'], ['code', 'database_unavailable'], ['', '']],
   'Over a limit': [['', '']],
@@ -174,7 +174,7 @@ t.test('every panel shows what happened', async (t) => {
     await until(async () => {
       await ask()
       const { status } = await ask(superuser)
-      return status === 503 && (await query('gatehouse_session_lookups_total{from="grace"} > 0')).length > 0
+      return status === 503 && (await query('gatehouse_session_lookups_total{source="grace"} > 0')).length > 0
     }),
     'an outage',
   )

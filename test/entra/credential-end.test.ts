@@ -76,7 +76,7 @@ t.test('the metric has it in seconds, and is absent while it is not known', asyn
       version: '1.0.0',
       endpoints: [],
       cachedSessions: () => 0,
-      changesHeard: () => true,
+      changeListenerUp: () => true,
       graphThrottledUntil: () => undefined,
       reload: () => ({ refused: undefined, succeededAt: new Date() }),
       replicas: () => ({ same: 1, different: 0 }),

@@ -40,7 +40,9 @@ t.test('each series whose labels are known begins at 0', async (t) => {
       zero(`gatehouse_forward_auth_duration_seconds_count{${labels}}`)
     }
   }
-  for (const from of ['memory', 'database', 'nobody', 'grace']) zero(`gatehouse_session_lookups_total{from="${from}"}`)
+  for (const source of ['memory', 'database', 'none', 'grace']) {
+    zero(`gatehouse_session_lookups_total{source="${source}"}`)
+  }
   for (const result of ['disabled', 'failed', 'stale_session']) zero(`gatehouse_sync_people_total{result="${result}"}`)
   for (const action of REVOCATIONS) zero(`gatehouse_revocations_total{action="${action}"}`)
   for (const status of [200, 401, 429, 503]) zero(`gatehouse_userinfo_total{status="${status}"}`)
@@ -152,7 +154,8 @@ t.test('without a database: answers in grace are counted as such, what got no an
   const { browser } = await gateway.signIn(PERSON_IDS.guest)
   const { browser: staff } = await gateway.signIn(PERSON_IDS.staff)
   await gateway.ask('/oauth2/auth', { browser, headers: TARGET })
-  const from = async (what: string) => (await seriesOf(gateway)).get(`gatehouse_session_lookups_total{from="${what}"}`)
+  const from = async (source: string) =>
+    (await seriesOf(gateway)).get(`gatehouse_session_lookups_total{source="${source}"}`)
   const before = await from('database')
   door?.shut()
   const asked = async (who: typeof browser) => (await who.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).status

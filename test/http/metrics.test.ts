@@ -54,17 +54,17 @@ t.test('metrics', async (t) => {
   t.ok(value(text, 'gatehouse_forward_auth_duration_seconds_sum{endpoint="/oauth2/auth",status="200"}') > 0)
   t.equal(value(text, 'gatehouse_login_duration_seconds_count{result="ok"}'), 2)
   t.equal(value(text, 'gatehouse_login_duration_seconds_count{result="graph_forbidden"}'), 1)
-  t.equal(value(text, 'gatehouse_session_lookups_total{from="database"}'), 1)
-  t.equal(value(text, 'gatehouse_session_lookups_total{from="memory"}'), 4)
-  t.equal(value(text, 'gatehouse_session_lookups_total{from="nobody"}'), 3)
+  t.equal(value(text, 'gatehouse_session_lookups_total{source="database"}'), 1)
+  t.equal(value(text, 'gatehouse_session_lookups_total{source="memory"}'), 4)
+  t.equal(value(text, 'gatehouse_session_lookups_total{source="none"}'), 3)
   t.equal(value(text, 'gatehouse_cached_sessions'), 1)
-  t.equal(value(text, 'gatehouse_changes_heard'), 1)
+  t.equal(value(text, 'gatehouse_change_listener_up'), 1)
   t.equal(value(text, 'gatehouse_mapping_groups_missing_total'), 1, 'Read Only, which is not there')
   t.ok(value(text, 'gatehouse_sync_lag_seconds') >= 0)
   t.ok([0, 1].includes(value(text, 'gatehouse_sync_here')))
   t.ok(value(text, 'gatehouse_upstream_duration_seconds_count{part="graph",status="403"}') >= 1)
   t.ok(value(text, 'gatehouse_upstream_duration_seconds_count{part="entra",status="200"}') >= 2)
-  t.equal(value(await read(), 'gatehouse_session_lookups_total{from="memory"}'), 4, 'asked twice, counted once')
+  t.equal(value(await read(), 'gatehouse_session_lookups_total{source="memory"}'), 4, 'asked twice, counted once')
   for (
     const name of [
       'sam.staff',
@@ -88,5 +88,6 @@ t.test('metrics', async (t) => {
   for (const [, name = ''] of dashboard.matchAll(/(gatehouse_\w+?)(?:_bucket|_count|_sum)?[{[)\s"]/g)) {
     t.ok(text.includes(name), `dashboard: ${name}`)
   }
-  t.match(await (await fetch(`${gateway.management}/readyz`)).json(), { parts: { database: 'ok', changes: 'heard' } })
+  const ready = await (await fetch(`${gateway.management}/readyz`)).json()
+  t.match(ready, { parts: { database: 'ok', changes: 'connected' } })
 })
