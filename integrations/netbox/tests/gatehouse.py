@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
-from jwt.algorithms import ECAlgorithm
+from jwt.utils import base64url_encode
 
 from tests.settings import AUDIENCE, ISSUER
 
@@ -45,7 +45,7 @@ class Gatehouse:
 
     def published(self):
         return [
-            {**json.loads(ECAlgorithm.to_jwk(key.public_key())), 'kid': kid, 'use': 'sig', 'alg': 'ES256'}
+            {'kty': 'EC', 'crv': 'P-256', **_coordinates(key), 'kid': kid, 'use': 'sig', 'alg': 'ES256'}
             for kid, key in self.keys.items()
         ]
 
@@ -60,3 +60,9 @@ class Gatehouse:
         for name in without:
             del claims[name]
         return jwt.encode(claims, self.keys[kid] if key is None else key, algorithm=algorithm, headers={'kid': kid})
+
+
+def _coordinates(key):
+    """Of 32 bytes each, leading zeros included (RFC 7518 section 6.2.1.2): `to_jwk` of PyJWT 2.6 leaves them out."""
+    point = key.public_key().public_numbers()
+    return {name: base64url_encode(getattr(point, name).to_bytes(32, 'big')).decode() for name in ('x', 'y')}
