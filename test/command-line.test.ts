@@ -1,6 +1,8 @@
 // The command line as a person meets it: help, colours and widths on a real terminal, completion in a real shell.
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
@@ -162,6 +164,16 @@ t.test('serve logs text with date and zone on a terminal, else JSON, and a faile
   const listening = text.split('\n').filter((line) => line.includes('listening for server.port'))
   t.equal(new Set(listening).size, listening.length, 'no line is there twice')
   t.match(listening[0], /listening for server\.port on http:\/\/127\.0\.0\.1:\d+/)
+})
+
+t.test('a port that the demo cannot have is named, with another one to try', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => taken.close())
+  await once(taken, 'listening')
+  const { port } = taken.address() as AddressInfo
+  const { status, stderr } = await runInProcess(['demo', '--port', String(port)])
+  t.equal(status, 1)
+  t.match(stderr, new RegExp(`port ${port} is in use\\n +Give another one: .*--port 8099`))
 })
 
 t.test('completion in bash', async (t) => {

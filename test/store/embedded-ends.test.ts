@@ -193,6 +193,31 @@ t.test('what keeps it from starting is shown in its own words, with the remedy t
   t.pass('and then it starts')
 })
 
+t.test('each cause that the server names has its remedy', async (t) => {
+  const causes: [line: string, remedy: RegExp][] = [
+    ['FATAL:  could not create any TCP/IP sockets', /Another program has the address/],
+    ['FATAL:  could not create any Unix-domain sockets', /Another program has the address/],
+    ['FATAL:  could not create shared memory segment: No space left on device', /Make room|shared memory/],
+    ['FATAL:  could not resize shared memory segment "/PostgreSQL.1" to 1 bytes: Cannot allocate', /shared memory/],
+    ['FATAL:  lock file "postmaster.pid" already exists', /Another server uses \/data\/postgres/],
+    ['FATAL:  database locale is incompatible with operating system', /locale-gen/],
+    ['initdb: error: invalid locale settings; check LANG and LC_* environment variables', /locale-gen/],
+    ['initdb: error: could not change permissions of directory: Operation not permitted', /mode 0700/],
+    ['FATAL:  could not open file "PG_VERSION": Permission denied', /mode 0700/],
+    ['FATAL:  could not create lock file "postmaster.pid": Read-only file system', /can be written to/],
+    ['initdb: error: could not look up effective user ID 54321: user does not exist', /entry in the user database/],
+  ]
+  for (const [line, remedy] of causes) {
+    const log = createServerLog()
+    log.add(`2026-01-01 LOG:  starting\n${line}\n2026-01-01 LOG:  database system is shut down\n`)
+    const said = serverFailure('did not start', '/data/postgres', log, new Error(line))
+    t.match(said.remedy, remedy, line)
+    if (/FATAL|error:/.test(line)) t.ok(said.message.endsWith(line), `${line}: the server's own line`)
+  }
+  const before = new Error("EINVAL: invalid argument, chown '/data/postgres'") // before the server wrote anything
+  t.match(serverFailure('did not start', '/data/postgres', createServerLog(), before).remedy, /user namespace/)
+})
+
 t.test('a disk without room is named, also to the one who starts again', async (t) => {
   const log = createServerLog()
   log.add('2026-01-01 FATAL:  could not write lock file "postmaster.pid": No space left on device\n')
