@@ -53,11 +53,9 @@ import { createSyncStore } from './store/sync-store.js'
 import { tracedDatabase } from './store/traced-database.js'
 import { createSync, type Sync } from './sync/sync.js'
 import { noTracing, type Tracing } from './tracing/tracing.js'
+import { VERSION } from './version.js'
 
 const SWEEP_EVERY_MS = 10 * 60_000
-export const { version: VERSION } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
 const KEYS_EVERY_MS = 60_000
 const LINGER_MS = 2_000
 const CUT_OFF_MS = 10_000

@@ -1,7 +1,7 @@
 // The table of the `gatehouse` command: one line for each command, loaded when it runs. What `--help` says of arguments
 // and examples is in help.ts. Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 configuration unusable.
-import { readFileSync } from 'node:fs'
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { VERSION } from '../version.js'
 import { commandProcess, withCommandProcess, type CommandProcess } from './command-process.js'
 import { SHELLS, type Shell } from './completion.js'
 import type { CommonOptions } from './context.js'
@@ -29,9 +29,6 @@ function several(text: string, before: readonly string[] = []): readonly string[
 }
 
 type Run = (...args: never[]) => Promise<number>
-
-const PACKAGE_FILE = new URL('../../package.json', import.meta.url)
-const { version } = JSON.parse(readFileSync(PACKAGE_FILE, 'utf8')) as { version: string }
 
 /** They accept --config like every command, and have no use for it. */
 const WITHOUT_CONFIGURATION: ReadonlySet<string> = new Set(['demo', 'import-netbox', 'completion', 'init'])
@@ -63,7 +60,7 @@ export async function runCommand(args: readonly string[], io: CommandProcess = p
 export function createProgram(ended: (code: number) => void = () => {}): Command {
   const { stdout, stderr } = commandProcess()
   const program = new Command('gatehouse')
-    .version(version, '-v, --version', 'print the version')
+    .version(VERSION, '-v, --version', 'print the version')
     .description('Login gateway for Microsoft Entra ID')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
@@ -78,7 +75,7 @@ export function createProgram(ended: (code: number) => void = () => {}): Command
   const define = definer(ended)
   for (const add of COMMANDS) add(program, define)
   program.command('version', { hidden: true }).action(() => {
-    stdout.write(`${version}\n`)
+    stdout.write(`${VERSION}\n`)
   })
   describeCommands(program)
   return program

@@ -6,9 +6,10 @@ import { formatProblem, type Problem } from '../config/load.js'
 import { GatehouseError } from '../core/errors.js'
 import { errorFacts } from '../http/errors.js'
 import { createLogger, logsText } from '../log.js'
-import { startGateway, VERSION } from '../server.js'
+import { startGateway } from '../server.js'
 import { createOwnSteps } from '../steps/own-steps.js'
 import { startTracing } from '../tracing/tracing.js'
+import { VERSION } from '../version.js'
 import { EXIT, readConfig, type CommonOptions } from './context.js'
 
 const WATCH_EVERY_MS = 2_000
