@@ -1,31 +1,24 @@
 // Figures of the source: the width of lines, the size of functions, nested ternaries, circles of imports, subjects of
 // commits. `node scripts/figures.mjs` prints them for this checkout; another folder may be named.
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { fault } from './check-subjects.mjs'
+import { SOURCE_FOLDERS, sourceFiles } from './source-files.mjs'
 
 const ROOT = process.argv[2] ?? fileURLToPath(new URL('..', import.meta.url))
-const FOLDERS = ['src', 'test', 'bench', 'scripts']
 const WIDTH = 120
 const MOST_LINES = 50
 const MOST_CHARACTERS = 2_000
-
-function sourceFiles(folder) {
-  return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.(?:ts|mjs)$/.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort()
-}
 
 function parse(path) {
   return ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
 }
 
 function widths(folder) {
-  const lengths = sourceFiles(folder).flatMap((path) =>
+  const lengths = sourceFiles(ROOT, folder).flatMap((path) =>
     readFileSync(path, 'utf8').split('\n').map(({ length }) => length)
   )
   const wide = lengths.filter((length) => length > WIDTH).length
@@ -33,20 +26,19 @@ function widths(folder) {
 }
 
 /** A function's own size: what its inner functions take is theirs too, as a reader meets it. */
-function functionsOf(path) {
-  const file = parse(path)
+function functionsOf(file) {
   const found = []
-  const nested = []
+  let nested = 0
   const visit = (node) => {
     if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined) {
       const text = node.getText(file)
-      found.push({ name: nameOf(node), path, lines: text.split('\n').length, characters: text.length })
+      found.push({ name: nameOf(node), path: file.fileName, lines: text.split('\n').length, characters: text.length })
     }
-    if (ts.isConditionalExpression(node) && hasConditional(node)) nested.push(path)
+    if (ts.isConditionalExpression(node) && hasConditional(node)) nested++
     ts.forEachChild(node, visit)
   }
   visit(file)
-  return { found, nested: nested.length }
+  return { found, nested }
 }
 
 function hasConditional({ whenTrue, whenFalse }) {
@@ -60,19 +52,20 @@ function nameOf(node) {
   return node.name?.getText() ?? node.parent?.name?.getText() ?? '(unnamed)'
 }
 
-function imports(path) {
-  return parse(path).statements.flatMap((statement) => {
+function imports({ fileName, statements }) {
+  return statements.flatMap((statement) => {
     const module = ts.isImportDeclaration(statement) || ts.isExportDeclaration(statement)
       ? statement.moduleSpecifier
       : undefined
     if (module === undefined || !module.text.startsWith('.')) return []
-    return [join(dirname(path), module.text.replace(/\.js$/, '.ts'))]
+    return [join(dirname(fileName), module.text.replace(/\.js$/, '.ts'))]
   })
 }
 
 /** Groups of files each of which reaches the others: Tarjan's strongly connected components. */
 function circles(files) {
-  const graph = new Map(files.map((path) => [path, imports(path).filter((each) => files.includes(each))]))
+  const paths = files.map(({ fileName }) => fileName)
+  const graph = new Map(files.map((file) => [file.fileName, imports(file).filter((each) => paths.includes(each))]))
   const index = new Map()
   const low = new Map()
   const stack = []
@@ -89,7 +82,7 @@ function circles(files) {
     const group = stack.splice(stack.indexOf(path))
     if (group.length > 1) groups.push(group)
   }
-  for (const path of files) if (!index.has(path)) visit(path)
+  for (const path of paths) if (!index.has(path)) visit(path)
   return groups
 }
 
@@ -100,8 +93,8 @@ function subjects() {
   return `subjects of commits: ${all.length}, ${bad.length} that the check refuses`
 }
 
-for (const folder of FOLDERS) console.log(widths(folder))
-const source = sourceFiles('src')
+for (const folder of SOURCE_FOLDERS) console.log(widths(folder))
+const source = sourceFiles(ROOT, 'src').map(parse)
 const parts = source.map(functionsOf)
 const functions = parts.flatMap(({ found }) => found)
 const large = functions

@@ -5,10 +5,9 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createFromBuffer } from '@dprint/formatter'
 import typescript from '@dprint/typescript'
+import { SOURCE, SOURCE_FOLDERS, sourceFiles } from './source-files.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const FOLDERS = ['src', 'test', 'bench', 'scripts']
-const SOURCE = /\.(?:ts|mjs|js)$/
 
 const formatter = createFromBuffer(readFileSync(typescript.getPath()))
 formatter.setConfig({ lineWidth: 120, indentWidth: 2, useTabs: false, newLineKind: 'lf' }, {
@@ -36,16 +35,10 @@ formatter.setConfig({ lineWidth: 120, indentWidth: 2, useTabs: false, newLineKin
   'exportDeclaration.sortNamedExports': 'maintain',
 })
 
-function sourceFiles(folder) {
-  return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && SOURCE.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-}
-
 const check = process.argv.includes('--check')
 const own = readdirSync(ROOT).filter((name) => SOURCE.test(name)).map((name) => join(ROOT, name))
 const different = []
-for (const path of [...own, ...FOLDERS.flatMap(sourceFiles)]) {
+for (const path of [...own, ...SOURCE_FOLDERS.flatMap((folder) => sourceFiles(ROOT, folder))]) {
   const before = readFileSync(path, 'utf8')
   const after = formatter.formatText({ filePath: path, fileText: before })
   if (after === before) continue
