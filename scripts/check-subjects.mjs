@@ -1,5 +1,6 @@
 // Subjects of commits: imperative ("Add", not "Added" or "Adds"), at most 72 characters, no full stop, no prefix.
-// Without arguments every commit since SINCE is checked; --message FILE checks the message that Git is about to use.
+// Without arguments every commit since SINCE is checked, where there is a checkout of Git; --message FILE checks the
+// message that Git is about to use.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
@@ -29,7 +30,12 @@ function subjects() {
   if (option === '--message') {
     return [readFileSync(file, 'utf8').split('\n').find((line) => !line.startsWith('#')) ?? '']
   }
-  const git = (...args) => spawnSync('git', args, { encoding: 'utf8' })
+  // the checkout may be another user's
+  const git = (...args) => spawnSync('git', ['-c', 'safe.directory=*', ...args], { encoding: 'utf8' })
+  if (git('rev-parse', '--verify', 'HEAD').status !== 0) {
+    console.log('This is not a checkout of Git: subjects of commits are not checked.')
+    return []
+  }
   const known = git('cat-file', '-e', SINCE).status === 0 // not in a clone of the newest commits alone
   const { status, stdout, stderr } = git('log', '--format=%s', ...known ? [`${SINCE}..HEAD`] : ['-1'])
   if (status !== 0) throw new Error(stderr)

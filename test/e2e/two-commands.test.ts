@@ -12,6 +12,7 @@ import {
   readdirSync,
   realpathSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -54,9 +55,6 @@ interface Started {
 /** @returns undefined where the test is skipped */
 function makePlace(t: Test, folder: string, uid: number | undefined): Place | undefined {
   if (process.platform !== 'linux') return skip(t, 'processes are looked up in /proc, which only Linux has')
-  if (!program(t, 'git')) return undefined
-  const files = trackedFiles()
-  if (files.length === 0) return skip(t, 'this is not a checkout of Git')
   const base = mkdtempSync(join(realpathSync(tmpdir()), 'two-'))
   t.teardown(() => {
     for (const { pid } of referringTo(base)) kill(pid, 'SIGKILL')
@@ -67,7 +65,7 @@ function makePlace(t: Test, folder: string, uid: number | undefined): Place | un
   const [checkout, temporary, home] = [join(base, folder, 'gatehouse'), join(base, 't'), join(base, 'home')]
   for (const each of [checkout, temporary, home]) mkdirSync(each, { recursive: true })
   chmodSync(temporary, 0o1777)
-  for (const name of files) {
+  for (const name of checkoutFiles()) {
     mkdirSync(join(checkout, dirname(name)), { recursive: true })
     cpSync(name, join(checkout, name))
   }
@@ -79,10 +77,27 @@ function makePlace(t: Test, folder: string, uid: number | undefined): Place | un
   return { base, checkout, temporary, home, uid, env }
 }
 
-/** What Git has, as it stands in the working tree; the checkout may be another user's. */
-function trackedFiles(): string[] {
-  const { stdout } = spawnSync('git', ['-c', 'safe.directory=*', 'ls-files', '-z'], { encoding: 'utf8' })
-  return stdout.split('\0').filter((name) => name !== '' && existsSync(name))
+/**
+ * What Git has or would take, as it stands in the working tree; the checkout may be another user's. Without Git (an
+ * unpacked archive) everything but what is installed or built.
+ */
+function checkoutFiles(): string[] {
+  const { status, stdout } = spawnSync('git', [
+    '-c',
+    'safe.directory=*',
+    'ls-files',
+    '--cached',
+    '--others',
+    '--exclude-standard',
+    '-z',
+  ], { encoding: 'utf8' })
+  if (status === 0) return stdout.split('\0').filter((name) => name !== '' && existsSync(name))
+  const entries = readdirSync('.').filter((name) => !/^(?:node_modules|dist.*|\.git|\.tap)$/.test(name))
+  return entries.flatMap((name) =>
+    statSync(name).isDirectory()
+      ? readdirSync(name, { recursive: true, encoding: 'utf8' }).map((each) => join(name, each))
+      : [name]
+  ).filter((name) => statSync(name).isFile())
 }
 
 const npmSetting = (name: string): string =>

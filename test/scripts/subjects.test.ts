@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import t from 'tap'
 import { fault } from '../../scripts/check-subjects.mjs'
 
@@ -33,4 +33,15 @@ t.test('the hook refuses a message and says why', async (t) => {
   const { status, stderr } = hook('Added a rule\n')
   t.equal(status, 1)
   t.match(stderr, /commit subject: Added a rule\n +"Added" is not an imperative/)
+})
+
+t.test('without a checkout of Git there is nothing to check', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-subjects-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const { status, stdout } = spawnSync(process.execPath, [resolve('scripts/check-subjects.mjs')], {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  t.equal(status, 0)
+  t.match(stdout, /not a checkout of Git/)
 })
