@@ -15,16 +15,12 @@ import type { IdentityClaims } from '../../src/core/identity.js'
 import { createLogin, type LoginOutcome, type LoginStore } from '../../src/core/login.js'
 import { createGroupMapping } from '../../src/core/mapping.js'
 import { namedSteps, STEPS, type StepName } from '../../src/core/pipeline/index.js'
-import {
-  runPipeline,
-  type PipelineLookups,
-  type PipelineSettings,
-  type StepContext,
-} from '../../src/core/pipeline/pipeline.js'
+import { runPipeline, type StepContext } from '../../src/core/pipeline/pipeline.js'
 import { parseReturnTo } from '../../src/core/return-to.js'
 import type { SessionRecord } from '../../src/core/session.js'
 import { parseTarget, parseTargetUrl, targetUrl } from '../../src/core/target.js'
 import { cleanUsername, usernameKey } from '../../src/core/user.js'
+import { LOOKUPS, SETTINGS } from '../helpers/pipeline.js'
 
 const SECRET = 'a'.repeat(32)
 const OTHER = 'b'.repeat(32)
@@ -502,22 +498,6 @@ const CLAIMS: IdentityClaims = {
   oid: '11111111-2222-3333-4444-555555550001',
   sub: 'x',
   iat: 0,
-}
-const SETTINGS: PipelineSettings = {
-  username: 'upn',
-  usernameUnverified: false,
-  reservedUsernames: [],
-  associateByEmail: false,
-  defaultGroups: [],
-  authAllowed: { emailDomains: [], guests: true },
-  requireMappedGroup: false,
-  mapping: createGroupMapping([]),
-}
-const LOOKUPS: PipelineLookups = {
-  userByIdentity: async () => undefined,
-  usernameTaken: async () => false,
-  usersEligibleForEmail: async () => [],
-  groupIds: async () => new Map(),
 }
 
 t.test('the steps by themselves', async (t) => {

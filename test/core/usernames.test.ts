@@ -3,31 +3,15 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import type { IdentityClaims } from '../../src/core/identity.js'
-import { createGroupMapping } from '../../src/core/mapping.js'
 import { STEPS } from '../../src/core/pipeline/index.js'
-import type { PipelineLookups, PipelineSettings, StepContext } from '../../src/core/pipeline/pipeline.js'
+import type { PipelineSettings, StepContext } from '../../src/core/pipeline/pipeline.js'
 import { cleanUsername, isUsername, usernameCandidates, usernameKey } from '../../src/core/user.js'
+import { LOOKUPS, SETTINGS } from '../helpers/pipeline.js'
 
 const IDS = { tid: '11111111-2222-3333-4444-555555550000', oid: '11111111-2222-3333-4444-55555555000A' }
 const CLAIMS: IdentityClaims = { ...IDS, sub: 'x', iat: 0 }
 const DIGEST = createHash('sha256').update(`${IDS.tid}:${IDS.oid}`.toLowerCase()).digest('hex')
 const EIGHT = DIGEST.slice(0, 8)
-const SETTINGS: PipelineSettings = {
-  username: 'upn',
-  usernameUnverified: false,
-  reservedUsernames: [],
-  associateByEmail: false,
-  defaultGroups: [],
-  authAllowed: { emailDomains: [], guests: true },
-  requireMappedGroup: false,
-  mapping: createGroupMapping([]),
-}
-const LOOKUPS: PipelineLookups = {
-  userByIdentity: async () => undefined,
-  usernameTaken: async () => false,
-  usersEligibleForEmail: async () => [],
-  groupIds: async () => new Map(),
-}
 
 type Claims = Partial<IdentityClaims>
 
