@@ -1,0 +1,153 @@
+// docs/glossary.md holds: no document uses a word that the glossary refuses, nor does src those of its last table, and
+// no line of prose is wider than 120 characters.
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+
+const GLOSSARY = 'docs/glossary.md'
+/** Written by a program or by a test run, from words that stand in src or in test. */
+const GENERATED = ['docs/configuration.md', 'docs/errors.md', 'docs/faults.md', 'docs/proxies.md']
+/** Their rows quote the titles of tests. */
+const ROWS_OF_TITLES = ['docs/advisories.md', 'docs/parity.md']
+/** Not rewritten yet. */
+const PENDING: readonly string[] = [
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'README.md',
+  'RELEASING.md',
+  'SECURITY.md',
+  'SUPPORT.md',
+  'UPGRADING.md',
+  'docs/README.md',
+  'docs/advisories.md',
+  'docs/applications/django.md',
+  'docs/applications/grafana.md',
+  'docs/applications/netbox.md',
+  'docs/applications/node.md',
+  'docs/architecture.md',
+  'docs/assertion.md',
+  'docs/custom-steps.md',
+  'docs/decisions/README.md',
+  'docs/decisions/command-line.md',
+  'docs/decisions/configuration.md',
+  'docs/decisions/entra-client.md',
+  'docs/decisions/fast-path.md',
+  'docs/decisions/fastify-oauth2.md',
+  'docs/decisions/fastify-session.md',
+  'docs/decisions/fastify.md',
+  'docs/decisions/metrics.md',
+  'docs/decisions/postgres.md',
+  'docs/decisions/python-parser.md',
+  'docs/decisions/re-evaluation.md',
+  'docs/decisions/session-cache.md',
+  'docs/decisions/simulated-entra.md',
+  'docs/decisions/tools.md',
+  'docs/decisions/tracing.md',
+  'docs/deployment.md',
+  'docs/forward-auth.md',
+  'docs/from-netbox.md',
+  'docs/from-oauth2-proxy.md',
+  'docs/group-mapping.md',
+  'docs/incidents.md',
+  'docs/metrics.md',
+  'docs/pages.md',
+  'docs/parity.md',
+  'docs/performance.md',
+  'docs/revocation.md',
+  'docs/testing.md',
+  'docs/tracing.md',
+]
+const WIDEST = 120
+
+/** Of the changelog the newest section: what was released stays as it is. */
+const read = (file: string): string => {
+  const text = readFileSync(file, 'utf8')
+  return file === 'CHANGELOG.md' ? text.split(/^(?=## )/m).slice(0, 2).join('') : text
+}
+const documents = [...readdirSync('.'), ...filesUnder('docs')].filter((file) => file.endsWith('.md'))
+  .filter((file) => !GENERATED.includes(file) && !PENDING.includes(file))
+
+const [entries = '', ofSource = ''] = read(GLOSSARY).split(/^## Words that the source does not use.*$/m)
+const quoted = (text: string): string[] => [...text.matchAll(/"([^"]+)"/g)].map(([, word = '']) => word)
+const cellsOf = (line: string): string[] => line.split('|').slice(1, -1).map((cell) => cell.trim())
+const rowsOf = (text: string): string[][] => text.split('\n').filter((line) => line.startsWith('| ')).map(cellsOf)
+const refused = rowsOf(entries).flatMap(([, , notUsed = '']) => quoted(notUsed))
+const refusedInSource = rowsOf(ofSource).flatMap(([word = '']) => quoted(word))
+
+t.test('the glossary has rows of three cells, and each refused word once', async (t) => {
+  for (const row of rowsOf(entries)) t.equal(row.length, 3, row.join(' | '))
+  t.ok(refused.length > 40, `${refused.length} words`)
+  t.strictSame(refused, [...new Set(refused)])
+  t.ok(refusedInSource.length > 10, `${refusedInSource.length} words`)
+  for (const word of refusedInSource) t.ok(refused.includes(word), `${word} is in the glossary`)
+})
+
+t.test('a refused word is found in prose, in names and across lines, and is not found in code', async (t) => {
+  t.strictSame(wordsIn(proseOf('It was looked up\nagain.'), ['looked up again']), ['looked up again'])
+  t.strictSame(wordsIn(proseOf('Answers `at once`.\n```\nat once\n```\n'), ['at once']), [])
+  t.strictSame(wordsIn(proseOf('See [it](at-once.md), not [at once](x.md).'), ['at once']), ['at once'])
+  t.strictSame(wordsIn(proseOf('<!-- begin -->\n| at once |\n<!-- end -->\n'), ['at once']), [])
+  t.strictSame(wordsIn(sourceWords('const ownStep = 1'), ['own step']), ['own step'])
+  t.strictSame(wordsIn(sourceWords('// is read at\n// once'), ['at once']), ['at once'])
+  t.strictSame(wordsIn(sourceWords('format once'), ['at once']), [])
+})
+
+t.test('no document uses a word that the glossary refuses', async (t) => {
+  for (const file of documents) {
+    const text = file === GLOSSARY ? withoutRefusals(read(file)) : read(file)
+    t.strictSame(wordsIn(proseOf(withoutTitles(file, text)), refused), [], file)
+  }
+})
+
+t.test('no name, comment or text of src uses a word of the last table', async (t) => {
+  for (const file of filesUnder('src').filter((name) => /\.(ts|js|html|css)$/.test(name))) {
+    t.strictSame(wordsIn(sourceWords(`${file}\n${read(file)}`), refusedInSource), [], file)
+  }
+})
+
+t.test('no line of prose is wider than 120 characters, but for links', async (t) => {
+  for (const file of documents) {
+    const wide = outsideCode(read(file)).split('\n').filter((line) =>
+      !line.startsWith('|') && line.replace(/\]\([^)]*\)/g, ']').length > WIDEST && !line.startsWith('![')
+    )
+    t.strictSame(wide, [], file)
+  }
+})
+
+function wordsIn(text: string, words: readonly string[]): string[] {
+  const spaced = ` ${text.toLowerCase().replace(/[^\p{L}\p{N}'*]+/gu, ' ')} `
+  return words.filter((word) => spaced.includes(` ${word.toLowerCase()} `))
+}
+
+/** What is read as English: neither code nor the targets of links nor what a test writes between two comments. */
+function proseOf(markdown: string): string {
+  return outsideCode(markdown)
+    .replace(/<!-- (?!end)[^]*?<!-- end[^]*?-->/g, '')
+    .replace(/`[^`]*`/g, '*')
+    .replace(/\]\([^)]*\)/g, ']')
+}
+
+function outsideCode(markdown: string): string {
+  return markdown.replace(/^( *)```[^]*?^\1```$/gm, '')
+}
+
+/** camelCase, kebab-case and snake_case names become words; a comment goes on over the start of its next line. */
+function sourceWords(source: string): string {
+  return source.replace(/\n\s*(?:\/\/|\*)/g, ' ').replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+}
+
+/** Rows that end with the title of a test: it is quoted as it stands in the test. */
+function withoutTitles(file: string, text: string): string {
+  return ROWS_OF_TITLES.includes(file) ? text.replace(/^\|.*$/gm, '') : text.replace(/` › [^|\n]*/g, '`')
+}
+
+function withoutRefusals(text: string): string {
+  return text.replace(/"[^"]*"/g, '')
+}
+
+function filesUnder(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name)
+    return statSync(path).isDirectory() ? filesUnder(path) : [path]
+  })
+}
