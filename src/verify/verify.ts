@@ -1,66 +1,81 @@
-// What an application imports as `gatehouse/verify`: believes X-Gatehouse-Assertion (or the identity cookie) when
-// Gatehouse signed it, for this application, now. Stands on jose alone and on nothing of the gateway.
+// `gatehouse/verify`, for applications behind the gateway: verifies X-Gatehouse-Assertion or the identity cookie. Needs
+// `jose` and nothing else of the gateway.
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload } from 'jose'
+import { AssertionError } from './assertion-error.js'
+import { IDENTITY_CLAIMS, identityOf, type Identity } from './identity.js'
 
+export { AssertionError, type Identity }
+
+/**
+ * Whose assertions are accepted, for which application, and with which limits of time.
+ *
+ * @example
+ * ```ts
+ * import { createVerifier, type VerifierOptions } from 'gatehouse/verify'
+ *
+ * const options: VerifierOptions = { issuer: 'https://auth.example.com', audience: 'wiki.example.com' }
+ * export const header = createVerifier(options)
+ * export const identityCookie = createVerifier({ ...options, audience: 'example.com', maxLifetime: 600 })
+ * ```
+ */
 export interface VerifierOptions {
-  /** `server.publicUrl` of the gateway. */
+  /** `server.publicUrl` of the gateway, without a trailing slash. */
   readonly issuer: string
   /**
-   * The application's own host name, in lower case without port; for the identity cookie session.cookieDomain. Several:
-   * any of them.
+   * The application's own host name, in lower case and without a port; for the identity cookie `session.cookieDomain`.
+   * An assertion for any one of several is accepted.
    */
   readonly audience: string | readonly string[]
-  /** Where the public keys are, if not at issuer + /.well-known/jwks.json. */
+  /** URL of the public keys (RFC 7517). Default: `issuer` followed by `/.well-known/jwks.json`. */
   readonly jwksUrl?: string
-  /** How far clocks may differ, in seconds. */
+  /** By how many seconds clocks may differ. Default: 5. */
   readonly clockTolerance?: number
-  /** From `iat` to `exp` at most, in seconds: 300, as assertions have it. For the identity cookie: 600. */
+  /** The greatest difference between `iat` and `exp`, in seconds. Default: 300; for the identity cookie set 600. */
   readonly maxLifetime?: number
 }
 
-/** Who sent the request. Names and claims: docs/assertion.md. */
-export interface Identity {
-  /** Never changes and is never given to somebody else. */
-  readonly sub: string
-  readonly username: string
-  readonly email: string | undefined
-  readonly emailVerified: boolean
-  readonly name: string | undefined
-  readonly groups: readonly string[]
-  readonly permissions: readonly string[]
-  readonly isStaff: boolean
-  readonly isSuperuser: boolean
-  /** Object ID and tenant in Microsoft Entra ID. */
-  readonly oid: string | undefined
-  readonly tid: string | undefined
-  /** Public id of the session, as the gateway's log and audit name it. */
-  readonly sid: string
-  /** Seconds since 1970. */
-  readonly expiresAt: number
-}
-
-/** `missing`: no assertion, so nobody. `invalid`: not to be believed. `unavailable`: the keys could not be fetched. */
-export class AssertionError extends Error {
-  readonly code: 'missing' | 'invalid' | 'unavailable'
-  constructor(code: AssertionError['code'], message: string, cause?: unknown) {
-    super(message, { cause })
-    this.name = 'AssertionError'
-    this.code = code
-  }
-}
-
+/**
+ * Verifies assertions. It keeps the public keys for five minutes, so that most calls need no request.
+ *
+ * @example
+ * ```ts
+ * import type { Verifier } from 'gatehouse/verify'
+ *
+ * export async function greeting(verifier: Verifier, assertion: string | undefined): Promise<string> {
+ *   const { name, username } = await verifier.verify(assertion)
+ *   return `Hello ${name ?? username}`
+ * }
+ * ```
+ */
 export interface Verifier {
-  /** @param assertion the header's or cookie's value @throws AssertionError */
-  verify(assertion: string | undefined): Promise<Identity>
+  /**
+   * Verifies signature (ES256, RFC 7518 section 3.4), issuer, audience, times and the type of every claim.
+   *
+   * @param assertion the value of the header or the cookie; `undefined` and `''` if there is none. A list is accepted
+   * because Node types headers so, and refused as `invalid`: Gatehouse sends one.
+   * @returns the person who sent the request
+   * @throws {@link AssertionError} with the code `missing`, `invalid` or `unavailable`
+   */
+  verify(assertion: string | readonly string[] | undefined): Promise<Identity>
 }
-
-const STRINGS = ['sub', 'sid', 'username'] as const
-const LISTS = ['groups', 'permissions'] as const
-const FLAGS = ['is_staff', 'is_superuser', 'email_verified'] as const
 
 /**
- * One for the whole life of the application: it keeps the public keys.
- * @throws TypeError without issuer or audience: an assertion for another application must never be believed
+ * Creates a verifier; one for the whole life of the application, because the verifier keeps the public keys.
+ *
+ * @throws TypeError if `audience` is missing or empty: an assertion for another application must never be accepted
+ * @throws TypeError if `issuer` is not an http or https origin without a trailing slash
+ *
+ * @example
+ * ```ts
+ * import { createVerifier } from 'gatehouse/verify'
+ *
+ * const verifier = createVerifier({ issuer: 'https://auth.example.com', audience: 'wiki.example.com' })
+ *
+ * export async function userId(headers: Readonly<Record<string, string | undefined>>): Promise<string> {
+ *   const { sub } = await verifier.verify(headers['x-gatehouse-assertion'])
+ *   return sub
+ * }
+ * ```
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   const { issuer, audience, jwksUrl, clockTolerance = 5, maxLifetime = 300 } = options
@@ -81,15 +96,16 @@ export function createVerifier(options: VerifierOptions): Verifier {
       if (assertion === undefined || assertion === '') {
         throw new AssertionError(
           'missing',
-          'there is no assertion: nobody is signed in, or the request did not come through the proxy',
+          'there is no assertion: the request is anonymous, or it did not pass through the proxy',
         )
       }
+      if (typeof assertion !== 'string') throw new AssertionError('invalid', 'the assertion is not a string')
       const { payload } = await jwtVerify(assertion, keys, {
         algorithms: ['ES256'],
         issuer,
         audience: audiences,
         clockTolerance,
-        requiredClaims: ['iat', 'exp', ...STRINGS, ...LISTS, ...FLAGS],
+        requiredClaims: ['iat', 'exp', ...IDENTITY_CLAIMS],
       }).catch((cause: unknown) => {
         throw refusal(cause)
       })
@@ -100,8 +116,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
 }
 
 /**
- * jose compares `exp` with the clock. A token of the future or of ten years is none that Gatehouse made, whoever signed
- * it.
+ * jose compares `exp` with the clock. Gatehouse never issues an assertion with an `iat` in the future or a longer
+ * lifetime, so such an assertion was made by someone else who has the key.
  */
 function checkTimes(
   { iat = 0, exp = 0 }: JWTPayload,
@@ -113,47 +129,18 @@ function checkTimes(
   if (exp - iat <= maxLifetime + clockTolerance) return
   throw new AssertionError(
     'invalid',
-    `the assertion lives longer than ${maxLifetime} seconds; for the identity cookie give \`maxLifetime: 600\``,
+    `the assertion is valid for more than ${maxLifetime} seconds; for the identity cookie set \`maxLifetime: 600\``,
   )
 }
 
+/** Errors of jose about the assertion, and all others, which mean that the keys could not be fetched. */
 function refusal(cause: unknown): AssertionError {
-  const ours = cause instanceof errors.JWTExpired || cause instanceof errors.JWTClaimValidationFailed ||
+  const aboutAssertion = cause instanceof errors.JWTExpired || cause instanceof errors.JWTClaimValidationFailed ||
     cause instanceof errors.JWTInvalid || cause instanceof errors.JWSInvalid ||
     cause instanceof errors.JWSSignatureVerificationFailed || cause instanceof errors.JOSEAlgNotAllowed ||
     cause instanceof errors.JOSENotSupported || cause instanceof errors.JWKSNoMatchingKey ||
     cause instanceof errors.JWKSMultipleMatchingKeys
-  return ours
-    ? new AssertionError('invalid', `the assertion is not to be believed: ${cause.message}`, cause)
+  return aboutAssertion
+    ? new AssertionError('invalid', `the assertion is not valid: ${cause.message}`, cause)
     : new AssertionError('unavailable', 'the public keys of Gatehouse could not be fetched', cause)
-}
-
-function identityOf(payload: JWTPayload): Identity {
-  for (const name of STRINGS) if (typeof payload[name] !== 'string' || payload[name] === '') throw malformed(name)
-  for (const name of LISTS) {
-    if (!Array.isArray(payload[name]) || !payload[name].every((entry) => typeof entry === 'string')) {
-      throw malformed(name)
-    }
-  }
-  for (const name of FLAGS) if (typeof payload[name] !== 'boolean') throw malformed(name)
-  const text = (name: string): string | undefined => typeof payload[name] === 'string' ? payload[name] : undefined
-  return {
-    sub: payload.sub ?? '',
-    username: text('username') ?? '',
-    email: text('email'),
-    emailVerified: payload.email_verified === true,
-    name: text('name'),
-    groups: payload.groups as string[],
-    permissions: payload.permissions as string[],
-    isStaff: payload.is_staff === true,
-    isSuperuser: payload.is_superuser === true,
-    oid: text('oid'),
-    tid: text('tid'),
-    sid: text('sid') ?? '',
-    expiresAt: payload.exp ?? 0,
-  }
-}
-
-function malformed(name: string): AssertionError {
-  return new AssertionError('invalid', `the claim ${name} of the assertion is not what it must be`)
 }

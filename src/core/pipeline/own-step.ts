@@ -1,39 +1,14 @@
-// What a step of the operator's own sees and what it may answer. It is a guest in the login: it may refuse it and may
-// say how the person is called; groups, flags, the e-mail and who the person is are not its business.
+// Checks what a custom step returned: it may refuse the login and replace names of the person. It may not change groups,
+// flags, the e-mail address or the person's IDs.
 import { GatehouseError } from '../errors.js'
-import type { IdentityClaims } from '../identity.js'
-import type { LoginPlan, Step } from './pipeline.js'
-
-/** Copies; nothing that is done to them changes the login. No token is among them. */
-export interface OwnStepInput {
-  /** Claims of the verified id token. */
-  readonly claims: IdentityClaims
-  /** Object IDs of all Entra groups, nested ones too, in lower case. */
-  readonly groupIds: readonly string[]
-  /** What the steps before this one have decided. */
-  readonly plan: Readonly<LoginPlan>
-}
-
-/** What a step may change of `plan.details`; null says that there is none. */
-export interface OwnStepDetails {
-  readonly name?: string | null
-  readonly givenName?: string | null
-  readonly familyName?: string | null
-  /** What get_username makes the name of a new user of; it is cleaned and made unique there. */
-  readonly usernameSource?: string
-}
-
-/** Nothing: the login goes on. */
-export type OwnStepAnswer = undefined | { readonly refuse: string } | { readonly details: OwnStepDetails }
-
-/** The default export of a module that the pipeline names. It may run more than once for one login. */
-export type OwnStep = (input: OwnStepInput) => OwnStepAnswer | Promise<OwnStepAnswer>
+import type { Step } from './pipeline.js'
+import type { CustomStepDetails, CustomStepInput } from './step-module.js'
 
 const MAX_TEXT = 200
 const DETAILS = ['name', 'givenName', 'familyName', 'usernameSource'] as const
 
-/** @param ask hands the input to the module and brings back whatever it answered */
-export function ownStep(name: string, ask: (input: OwnStepInput) => Promise<unknown>): Step {
+/** @param ask sends the input to the module and returns what the module returned, unchecked */
+export function ownStep(name: string, ask: (input: CustomStepInput) => Promise<unknown>): Step {
   return async ({ claims, groupIds, plan }) => {
     const answer = await ask({ claims, groupIds, plan })
     if (answer === undefined || answer === null) return {}
@@ -54,7 +29,7 @@ export function ownStep(name: string, ask: (input: OwnStepInput) => Promise<unkn
   }
 }
 
-function checkedDetails(name: string, details: unknown): OwnStepDetails {
+function checkedDetails(name: string, details: unknown): CustomStepDetails {
   if (!isRecord(details)) throw nonsense(name, 'details that are no object')
   for (const [key, value] of Object.entries(details)) {
     if (!(DETAILS as readonly string[]).includes(key)) {
