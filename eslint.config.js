@@ -3,18 +3,20 @@ import stylistic from '@stylistic/eslint-plugin'
 import neostandard from 'neostandard'
 import tseslint from 'typescript-eslint'
 
-// cli -> commands -> server -> app -> {http, entra, store, sync, config} -> core: the folders of src that each one may
+// cli -> commands -> server -> app -> {http, entra, store, reevaluation, config} -> core: the folders of src that each one may
 // import, beside itself. A folder that is not named here may import nothing.
 const ALLOWED = {
   core: [],
+  net: ['core'],
   verify: [],
-  http: ['core'],
+  http: ['core', 'net'],
   entra: ['core'],
   store: ['core'],
-  sync: ['core'],
-  config: ['core'],
-  steps: ['core'],
-  tracing: ['core'],
+  reevaluation: ['core'],
+  config: ['core', 'net'],
+  'custom-steps': ['core'],
+  telemetry: ['core', 'config', 'store', 'reevaluation'],
+  docs: ['core', 'config', 'entra'],
   demo: [],
   checks: ['core', 'entra', 'config'],
   netbox: ['config', 'entra'],

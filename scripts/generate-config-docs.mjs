@@ -1,8 +1,8 @@
 // Writes config/gatehouse.schema.json and docs/configuration.md from the built schema: npm run build, then this.
-import { errorReference } from '../dist/commands/error-reference.js'
+import { errorReference } from '../dist/docs/error-reference.js'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { configJsonSchema } from '../dist/config/json-schema.js'
-import { configReference } from '../dist/config/reference.js'
+import { configReference } from '../dist/docs/config-reference.js'
 
 const root = new URL('../', import.meta.url)
 mkdirSync(new URL('docs/', root), { recursive: true })

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import ipaddr from 'ipaddr.js'
 import type { FastifyBaseLogger } from 'fastify'
-import type { TrustedPeers } from './networks.js'
+import type { TrustedPeers } from '../net/networks.js'
 import { createSeldom } from './seldom.js'
 
 const HOUR_MS = 3_600_000

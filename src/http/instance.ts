@@ -7,7 +7,7 @@ import { answerClientError } from './client-error.js'
 import { createErrorHandler } from './errors.js'
 import type { FastPath } from './fast-path.js'
 import { createPlainAddresses } from './forwarded-for.js'
-import type { TrustedPeers } from './networks.js'
+import type { TrustedPeers } from '../net/networks.js'
 import type { PageSettings } from './pages/layout.js'
 
 const MAX_HEADER_BYTES = 64 * 1024 // applications' own cookies come along

@@ -6,7 +6,7 @@ import { GatehouseError } from '../core/errors.js'
 import { sessionIdHash } from '../core/session.js'
 import { cookieValues } from './cookies.js'
 import type { CookieSigner } from './cookie-signer.js'
-import type { TrustedPeers } from './networks.js'
+import type { TrustedPeers } from '../net/networks.js'
 import { sessionIdOf } from './session-reader.js'
 
 export const MINUTE_MS = 60_000

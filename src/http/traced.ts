@@ -3,7 +3,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { parseTraceparent, type RemoteParent, type RequestSpan, type Tracer } from '../core/tracer.js'
 import { asGatehouseError } from './errors.js'
-import type { TrustedPeers } from './networks.js'
+import type { TrustedPeers } from '../net/networks.js'
 
 declare module 'fastify' {
   interface FastifyRequest {

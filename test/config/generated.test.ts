@@ -6,8 +6,8 @@ import Schema from 'typebox/schema'
 import { parse } from 'yaml'
 import { configJsonSchema } from '../../src/config/json-schema.js'
 import { loadConfig } from '../../src/config/load.js'
-import { errorReference } from '../../src/commands/error-reference.js'
-import { configReference } from '../../src/config/reference.js'
+import { errorReference } from '../../src/docs/error-reference.js'
+import { configReference } from '../../src/docs/config-reference.js'
 
 const root = new URL('../../', import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8')

@@ -16,7 +16,7 @@ import { GatehouseError } from '../../src/core/errors.js'
 import { compilePath, coversPath, matchesPath } from '../../src/core/path-pattern.js'
 import { pathReadings } from '../../src/core/path-readings.js'
 import { parseTargetUrl, type Target } from '../../src/core/target.js'
-import { networkTest } from '../../src/http/networks.js'
+import { networkTest } from '../../src/net/networks.js'
 import { targetOf } from '../helpers/targets.js'
 
 const RUNS = { numRuns: 2_000 }

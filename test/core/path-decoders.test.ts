@@ -9,7 +9,7 @@ import t from 'tap'
 import { compileAccess, type AccessRule, type AccessRules, type Allow, type Rights } from '../../src/core/access.js'
 import { MOST_STEPS, pathReadings } from '../../src/core/path-readings.js'
 import { parseTargetUrl } from '../../src/core/target.js'
-import { networkTest } from '../../src/http/networks.js'
+import { networkTest } from '../../src/net/networks.js'
 import { targetOf } from '../helpers/targets.js'
 
 const PERSON: Rights = { groups: [], permissions: [], isStaff: false, isSuperuser: false }

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { signsOf } from '../../src/commands/error-reference.js'
+import { signsOf } from '../../src/docs/error-reference.js'
 import { LOGIN_FAILURES, FAILURES, type ErrorCode } from '../../src/core/errors.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { REVOCATIONS } from '../../src/store/record-counts.js'

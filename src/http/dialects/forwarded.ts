@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
 import { parseTarget, parseTargetUrl, type KnownHosts, type Target } from '../../core/target.js'
-import type { TrustedPeers } from '../networks.js'
+import type { TrustedPeers } from '../../net/networks.js'
 import { createSeldom } from '../seldom.js'
 
 export type TargetReader = (request: IncomingMessage, hosts: KnownHosts) => Target | undefined

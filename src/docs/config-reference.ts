@@ -1,9 +1,9 @@
 // docs/configuration.md: one table a section, from the schema, and the few things that hold for every key.
-import { KINDS } from './kinds/index.js'
-import { twinDescription } from './json-schema.js'
-import { preface } from './reference-preface.js'
-import { configSchema } from './schema.js'
-import { keysOf, mustBeGiven, twinOf, type Shape } from './shape.js'
+import { KINDS } from '../config/kinds/index.js'
+import { twinDescription } from '../config/json-schema.js'
+import { preface } from './config-reference-preface.js'
+import { configSchema } from '../config/schema.js'
+import { keysOf, mustBeGiven, twinOf, type Shape } from '../config/shape.js'
 
 export function configReference(): string {
   const root = configSchema as Shape
