@@ -7,7 +7,7 @@ import { configHash } from '../../src/config/config-hash.js'
 import { createLiveConfig, type LiveConfig } from '../../src/config/live.js'
 import { loadConfig } from '../../src/config/load.js'
 import { STEPS } from '../../src/core/pipeline/index.js'
-import { createOwnSteps } from '../../src/steps/own-steps.js'
+import { createOwnSteps } from '../../src/custom-steps/registry.js'
 
 const ID = '11111111-2222-3333-4444-555555555555'
 const CONFIG = `

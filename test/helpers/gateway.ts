@@ -15,7 +15,7 @@ import type { AppRegistration, EntraOptions, EntraSimulator } from '../../src/de
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, seedDemoDirectory } from '../../src/demo/people.js'
 import { createLogger } from '../../src/log.js'
 import { startGateway, type Gateway } from '../../src/server.js'
-import { createOwnSteps } from '../../src/steps/own-steps.js'
+import { createOwnSteps } from '../../src/custom-steps/registry.js'
 import { createGroupStore } from '../../src/store/groups.js'
 import { startTracing } from '../../src/tracing/tracing.js'
 import { VERSION } from '../../src/version.js'

@@ -3,9 +3,9 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { GatehouseError } from '../core/errors.js'
-import { ownStep } from '../core/pipeline/own-step.js'
+import { ownStep } from '../core/pipeline/custom-step.js'
 import type { NamedStep } from '../core/pipeline/pipeline.js'
-import { startRunner, type Runner } from './runner.js'
+import { startRunner, type Runner } from './worker.js'
 
 /** A file as the configuration checked it. */
 export interface StepFile {

@@ -2,9 +2,9 @@
 // the logins that ask it and nothing else.
 import { once } from 'node:events'
 import { GatehouseError } from '../core/errors.js'
-import type { Said, Told } from './child.js'
+import type { Said, Told } from './worker-entry.js'
 import { readLines } from './lines.js'
-import { fence, startStepProcess, type StepProcess } from './process.js'
+import { fence, startStepProcess, type StepProcess } from './worker-process.js'
 
 const LOADING_MS = 30_000
 const MAX_ANSWER = 64 * 1024

@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { createOwnSteps } from '../../src/steps/own-steps.js'
-import { fence } from '../../src/steps/process.js'
+import { createOwnSteps } from '../../src/custom-steps/registry.js'
+import { fence } from '../../src/custom-steps/worker-process.js'
 
 const INPUT = { claims: {}, groupIds: [], plan: { details: {} } } as never
 
@@ -168,7 +168,7 @@ t.test('a step does not outlive a gateway that is killed', async (t) => {
     const path = join(t.testdir({ 'step.js': source }), 'step.js')
     const file = { name: './step.js', path, sha256: createHash('sha256').update(source).digest('hex') }
     const program = `
-      import { createOwnSteps } from ${JSON.stringify(join(process.cwd(), 'dist/steps/own-steps.js'))}
+      import { createOwnSteps } from ${JSON.stringify(join(process.cwd(), 'dist/custom-steps/registry.js'))}
       const steps = createOwnSteps({ log: { info: ({ line }) => console.log(line) }, timeoutMs: 600_000 })
       const file = ${JSON.stringify(file)}
       await steps.prepare([file])

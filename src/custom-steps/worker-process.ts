@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { parse } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { serveStep } from './child.js'
+import { serveStep } from './worker-entry.js'
 
 const MEMORY_MB = 64
 // Agents that watch programs (tracing, coverage) add NODE_OPTIONS to every process that is started, whatever
