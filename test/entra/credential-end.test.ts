@@ -7,7 +7,7 @@ import { GatehouseError } from '../../src/core/errors.js'
 import { createCredentialEnd, isHidden } from '../../src/entra/credential-end.js'
 import type { CredentialSettings } from '../../src/entra/credentials.js'
 import type { Registration } from '../../src/entra/inspection.js'
-import { createMetrics } from '../../src/metrics.js'
+import { createMetrics } from '../../src/telemetry/metrics.js'
 import { DAY } from '../../src/demo/entra/certificates.js'
 import { writePair } from '../helpers/key-pair.js'
 

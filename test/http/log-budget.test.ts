@@ -5,7 +5,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import t from 'tap'
 import { createLogBudget, cutFacts, type LogBudget } from '../../src/http/log-budget.js'
 import { createSeldom } from '../../src/http/seldom.js'
-import { createLogger } from '../../src/log.js'
+import { createLogger } from '../../src/telemetry/logger.js'
 
 interface Bench {
   readonly budget: LogBudget

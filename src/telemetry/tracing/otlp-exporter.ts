@@ -6,7 +6,7 @@ import { gzip } from 'node:zlib'
 import { rootCertificates } from 'node:tls'
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
 import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
-import { outgoingProxies } from '../core/outgoing-proxies.js'
+import { outgoingProxies } from '../../core/outgoing-proxies.js'
 import type { OtlpSettings } from './otlp-settings.js'
 
 /** Bytes for a batch of spans, and what the collector says of it. */

@@ -1,8 +1,8 @@
 // OpenTelemetry's variables: what each asks for, and that one that cannot be read is named without its value.
 import t from 'tap'
-import { parseTraceparent } from '../../src/core/tracer.js'
-import { readSettings, SAMPLERS } from '../../src/tracing/settings.js'
-import type { Environment } from '../../src/tracing/variables.js'
+import { parseTraceparent } from '../../../src/core/tracer.js'
+import { readSettings, SAMPLERS } from '../../../src/telemetry/tracing/settings.js'
+import type { Environment } from '../../../src/telemetry/tracing/variables.js'
 
 const noFile = (): string => {
   throw new Error('there is no file')

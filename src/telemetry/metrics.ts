@@ -1,9 +1,9 @@
 // Metrics for Prometheus (docs/metrics.md), on the management port alone. What happens on every request of every
 // application is counted in plain numbers, and handed over when Prometheus asks.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
-import type { ReloadState } from './config/reload-state.js'
-import { FAILURES, LOGIN_FAILURES } from './core/errors.js'
-import type { Meter } from './core/meter.js'
+import type { ReloadState } from '../config/reload-state.js'
+import { FAILURES, LOGIN_FAILURES } from '../core/errors.js'
+import type { Meter } from '../core/meter.js'
 import {
   countsOf,
   gauge,
@@ -13,9 +13,9 @@ import {
   plainHistogram,
   type Counts,
 } from './plain-metrics.js'
-import type { PoolState } from './store/database.js'
-import type { RecordCounts } from './store/record-counts.js'
-import { SYNC_RESULTS } from './sync/ports.js'
+import type { PoolState } from '../store/database.js'
+import type { RecordCounts } from '../store/record-counts.js'
+import { SYNC_RESULTS } from '../sync/ports.js'
 
 export interface Metrics {
   readonly meter: Meter

@@ -2,7 +2,7 @@
 // errors of libraries carry requests, and requests carry cookies and codes. Control characters are always escaped.
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { prettyFactory } from 'pino-pretty'
-import type { Config } from './config/config.js'
+import type { Config } from '../config/config.js'
 
 /**
  * @param fields what every line bears besides

@@ -1,12 +1,12 @@
 // What logins and re-evaluations tell the operator: the lines with `Azure AD group mapping` that one greps for, and the
 // counts.
 import type { Logger } from 'pino'
-import { GatehouseError } from './core/errors.js'
-import type { LoginReporter } from './core/login.js'
-import type { Meter } from './core/meter.js'
-import { errorFacts } from './http/errors.js'
-import type { SyncChange } from './core/reevaluation.js'
-import type { SyncReporter } from './sync/ports.js'
+import { GatehouseError } from '../core/errors.js'
+import type { LoginReporter } from '../core/login.js'
+import type { Meter } from '../core/meter.js'
+import { errorFacts } from '../http/errors.js'
+import type { SyncChange } from '../core/reevaluation.js'
+import type { SyncReporter } from '../sync/ports.js'
 
 export function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissing'>): LoginReporter {
   return {

@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import { startCollector } from '../helpers/collector.js'
-import { freePorts, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
-import { run } from '../helpers/programs.js'
+import { PERSON_IDS } from '../../../src/demo/people.js'
+import { startCollector } from '../../helpers/collector.js'
+import { freePorts, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { freshDatabase, stopPostgres } from '../../helpers/postgres.js'
+import { run } from '../../helpers/programs.js'
 
 t.teardown(stopPostgres)
 

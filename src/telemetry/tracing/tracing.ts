@@ -2,7 +2,7 @@
 // SDK is loaded.
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
-import { noTracer, type Tracer } from '../core/tracer.js'
+import { noTracer, type Tracer } from '../../core/tracer.js'
 import { readSettings, type Problem, type TracingSettings } from './settings.js'
 import type { Environment } from './variables.js'
 

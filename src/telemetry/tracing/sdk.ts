@@ -18,8 +18,8 @@ import {
   type Sampler,
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
-import { GatehouseError } from '../core/errors.js'
-import type { RemoteParent, Span, Tracer } from '../core/tracer.js'
+import { GatehouseError } from '../../core/errors.js'
+import type { RemoteParent, Span, Tracer } from '../../core/tracer.js'
 import { createOtlpExporter, type OtlpExporter } from './otlp-exporter.js'
 import type { SamplerSettings, TracingSettings } from './settings.js'
 

@@ -1,7 +1,7 @@
 // The log as a terminal or a log viewer reads it: nothing that a client sends is a control character there.
 import fc from 'fast-check'
 import t from 'tap'
-import { createLogger } from '../src/log.js'
+import { createLogger } from '../../src/telemetry/logger.js'
 
 type Format = 'json' | 'text'
 

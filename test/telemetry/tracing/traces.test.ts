@@ -4,11 +4,11 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { request } from 'undici'
-import { PEOPLE, PERSON_IDS } from '../../src/demo/people.js'
-import { createBrowser, NAVIGATION } from '../helpers/browser.js'
-import { startCollector, type CollectedSpan, type Collector } from '../helpers/collector.js'
-import { CLIENT_SECRET, SESSION_SECRET, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
+import { PEOPLE, PERSON_IDS } from '../../../src/demo/people.js'
+import { createBrowser, NAVIGATION } from '../../helpers/browser.js'
+import { startCollector, type CollectedSpan, type Collector } from '../../helpers/collector.js'
+import { CLIENT_SECRET, SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
 
 t.teardown(stopPostgres)
 
