@@ -11,7 +11,7 @@ import type { Browser } from './helpers/browser.js'
 import { runInProcess, type CommandResult } from './helpers/command.js'
 import { ENCRYPTION_SECRET, SESSION_SECRET, startTestGateway, type TestGateway } from './helpers/gateway.js'
 import { stopPostgres } from './helpers/postgres.js'
-import { HOUR, scene } from './helpers/sync.js'
+import { HOUR, scene } from './helpers/reevaluation.js'
 
 t.teardown(stopPostgres)
 

@@ -15,7 +15,7 @@ import {
 } from './plain-metrics.js'
 import type { PoolState } from '../store/database.js'
 import type { RecordCounts } from '../store/record-counts.js'
-import { SYNC_RESULTS } from '../sync/ports.js'
+import { SYNC_RESULTS } from '../reevaluation/ports.js'
 
 export interface Metrics {
   readonly meter: Meter

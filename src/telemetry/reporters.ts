@@ -6,7 +6,7 @@ import type { LoginReporter } from '../core/login.js'
 import type { Meter } from '../core/meter.js'
 import { errorFacts } from '../http/errors.js'
 import type { SyncChange } from '../core/reevaluation.js'
-import type { SyncReporter } from '../sync/ports.js'
+import type { SyncReporter } from '../reevaluation/ports.js'
 
 export function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissing'>): LoginReporter {
   return {

@@ -3,7 +3,7 @@
 import t, { type Test } from 'tap'
 import { PERSON_IDS, seedDemoDirectory } from '../../src/demo/people.js'
 import { stopPostgres } from '../helpers/postgres.js'
-import { HOUR, scene, type Scene } from '../helpers/sync.js'
+import { HOUR, scene, type Scene } from '../helpers/reevaluation.js'
 
 t.teardown(stopPostgres)
 

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { GatehouseError } from '../core/errors.js'
 import type { SyncPerson, SyncReading } from '../core/reevaluation.js'
 import type { SyncDeps } from './ports.js'
-import { settle } from './settle.js'
+import { settle } from './apply.js'
 
 export interface Failure {
   readonly error: GatehouseError

@@ -6,7 +6,7 @@ import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import type { TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
-import { HOUR, scene, type Scene } from '../helpers/sync.js'
+import { HOUR, scene, type Scene } from '../helpers/reevaluation.js'
 
 t.teardown(stopPostgres)
 

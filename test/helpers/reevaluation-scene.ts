@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { GatehouseError, type ErrorCode } from '../../src/core/errors.js'
 import type { Leadership, Standing, SyncPerson, SyncStore } from '../../src/core/reevaluation.js'
-import type { SyncPace } from '../../src/sync/ports.js'
-import { createSync, type Sync } from '../../src/sync/sync.js'
+import type { SyncPace } from '../../src/reevaluation/ports.js'
+import { createSync, type Sync } from '../../src/reevaluation/scheduler.js'
 
 const MINUTE = 60_000
 export const PACE: SyncPace = {

@@ -4,7 +4,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import type { Staleness, SyncPerson, SyncStore } from '../core/reevaluation.js'
 import type { Database, Transaction } from './database.js'
-import { ago, auditSync, MOST, span, type SyncPersonRow } from './sync-people.js'
+import { ago, auditSync, MOST, span, type SyncPersonRow } from './due-users.js'
 
 type Dropped = SyncPersonRow & { readonly readAt: string | null }
 

@@ -5,7 +5,7 @@ import { sql, type SQL } from 'drizzle-orm'
 import type { SyncChange, SyncPerson, SyncReading, SyncStore } from '../core/reevaluation.js'
 import { FOREIGN_KEY_VIOLATION, sqlState, type Database, type Transaction } from './database.js'
 import { replaceGrants, type GrantChange } from './grants.js'
-import { expireStale } from './sync-expiry.js'
+import { expireStale } from './staleness-expiry.js'
 import {
   ago,
   auditSync as audit,
@@ -15,7 +15,7 @@ import {
   withLiveSessions,
   type SyncPersonRow,
   type SyncStoreOptions,
-} from './sync-people.js'
+} from './due-users.js'
 
 /**
  * Two answers "no such account" this far apart: one alone may be a replica of Graph that lags (core/reevaluation.ts).

@@ -3,7 +3,7 @@
 import { GatehouseError } from '../core/errors.js'
 import { expire } from './expiry.js'
 import type { SyncDeps } from './ports.js'
-import { askEverybody, type Asked } from './turn.js'
+import { askEverybody, type Asked } from './run.js'
 
 export interface SyncState {
   /** Whether this replica is the one that asks. */

@@ -2,7 +2,7 @@
 // the lock is somebody else's, or the time is over.
 import type { SyncPerson } from '../core/reevaluation.js'
 import type { SyncDeps } from './ports.js'
-import { ask, type Course } from './question.js'
+import { ask, type Course } from './batch.js'
 
 export interface Turn {
   readonly everyMs: number

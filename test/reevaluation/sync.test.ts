@@ -6,7 +6,7 @@ import { createUserAdmin } from '../../src/store/user-admin.js'
 import type { TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { dump, type Query } from '../helpers/sql.js'
-import { HOUR, scene } from '../helpers/sync.js'
+import { HOUR, scene } from '../helpers/reevaluation.js'
 
 t.teardown(stopPostgres)
 

@@ -2,7 +2,7 @@
 // it.
 import t from 'tap'
 import type { Standing } from '../../src/core/reevaluation.js'
-import { ENABLED, error, PACE, syncScene } from '../helpers/sync-scene.js'
+import { ENABLED, error, PACE, syncScene } from '../helpers/reevaluation-scene.js'
 
 const standings = (oids: readonly string[], unlike: (oid: string) => Standing | undefined = () => undefined) =>
   new Map(oids.map((oid) => [oid, unlike(oid) ?? ENABLED]))
