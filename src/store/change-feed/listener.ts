@@ -2,10 +2,10 @@
 // second proves that nothing is missed; five seconds without one, and everything is in doubt until it is heard again.
 // It also says what this replica runs (core/replicas.ts).
 import { randomBytes } from 'node:crypto'
-import type { Replicas } from '../core/replicas.js'
-import type { Change, ChangeFeed } from '../core/session-cache.js'
+import type { Replicas } from '../../core/replicas.js'
+import type { Change, ChangeFeed } from '../../core/session-cache.js'
 import { createHeartbeats } from './heartbeats.js'
-import { openChangeConnections, type ChangeConnections } from './change-connections.js'
+import { openChangeConnections, type ChangeConnections } from './connections.js'
 
 export interface ChangeListener extends ChangeFeed {
   /** Everything that was told before this call has been heard. @returns false where that cannot be said */

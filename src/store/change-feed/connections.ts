@@ -1,7 +1,7 @@
 // The LISTEN and the NOTIFY connection. A heartbeat is sent on another connection than the one that listens: behind a
 // pool in transaction mode a listener receives only the notifications that its own statements send.
 import type pg from 'pg'
-import { createDedicatedConnection, type DedicatedConnection } from './dedicated-connection.js'
+import { createDedicatedConnection, type DedicatedConnection } from '../dedicated-connection.js'
 
 const CHANNEL = 'gatehouse'
 /** Identifies a server process: differs between servers, and after a restart. */
