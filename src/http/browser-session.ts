@@ -8,7 +8,7 @@ import fp from 'fastify-plugin'
 import { newSessionId, sessionIdHash, type SessionRecord, type SessionStore } from '../core/session.js'
 import { cookieValues, type CookiePolicy } from './cookies.js'
 import type { CookieSigner } from './cookie-signer.js'
-import type { Toucher } from './toucher.js'
+import type { Toucher } from './session-activity.js'
 
 declare module 'fastify' {
   interface Session {

@@ -5,7 +5,7 @@ import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import { GatehouseError } from '../core/errors.js'
 import { answerClientError } from './client-error.js'
 import { createErrorHandler } from './errors.js'
-import type { FastPath } from './fast-path.js'
+import type { FastPath } from './forward-auth/fast-path.js'
 import { createPlainAddresses } from './forwarded-for.js'
 import type { TrustedPeers } from '../net/networks.js'
 import type { PageSettings } from './pages/layout.js'

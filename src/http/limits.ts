@@ -7,7 +7,7 @@ import { sessionIdHash } from '../core/session.js'
 import { cookieValues } from './cookies.js'
 import type { CookieSigner } from './cookie-signer.js'
 import type { TrustedPeers } from '../net/networks.js'
-import { sessionIdOf } from './session-reader.js'
+import { sessionIdOf } from './forward-auth/session-resolver.js'
 
 export const MINUTE_MS = 60_000
 const PAGES_A_MINUTE = 60

@@ -12,7 +12,7 @@ import { confirmSignOutPage } from './pages/pages.js'
 import { queryParameters } from './query.js'
 import type { CookieSigner } from './cookie-signer.js'
 import type { Rounds } from './rounds.js'
-import { sessionIdOf } from './session-reader.js'
+import { sessionIdOf } from './forward-auth/session-resolver.js'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { FAILURES } from '../core/errors.js'
 import { challenge, JSON_ANSWER } from './errors.js'
-import type { SessionReader } from './session-reader.js'
+import type { SessionReader } from './forward-auth/session-resolver.js'
 
 export async function userinfoRoutes(
   scope: FastifyInstance,

@@ -1,12 +1,12 @@
 // Authorizes a forward-auth request, independent of the proxy's dialect: the dialects define which headers name the
 // target and how to refuse. Everything that is in memory is answered synchronously, without a promise.
-import type { AccessPolicy, Grounds } from '../core/access.js'
-import { GatehouseError, type ErrorCode } from '../core/errors.js'
-import type { SessionRecord } from '../core/session.js'
-import type { Target } from '../core/target.js'
-import type { CompiledHeaders, FlatHeaders, PreparedHeaders } from './prepared-headers.js'
+import type { AccessPolicy, Grounds } from '../../core/access.js'
+import { GatehouseError, type ErrorCode } from '../../core/errors.js'
+import type { SessionRecord } from '../../core/session.js'
+import type { Target } from '../../core/target.js'
+import type { CompiledHeaders, FlatHeaders, PreparedHeaders } from './identity-header-cache.js'
 import type { SessionAnswer } from './session-lookup.js'
-import type { SessionReader } from './session-reader.js'
+import type { SessionReader } from './session-resolver.js'
 
 export type Verdict =
   | {

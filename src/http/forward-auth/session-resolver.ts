@@ -1,11 +1,11 @@
 // Finds the session of a request. The auth endpoints do this on every request of every application, so it reads the
 // signed cookie itself: no plugin, no Set-Cookie, no write. A cached cookie is answered from memory; its signature was
 // checked when it entered the cache. The session's activity is recorded after the answer (session-activity.ts).
-import type { Meter } from '../core/meter.js'
-import { isSessionId } from '../core/session.js'
-import type { CachedSession } from '../core/session-cache.js'
-import type { CookieSigner } from './cookie-signer.js'
-import { DOUBLED, onlyCookie } from './cookies.js'
+import type { Meter } from '../../core/meter.js'
+import { isSessionId } from '../../core/session.js'
+import type { CachedSession } from '../../core/session-cache.js'
+import type { CookieSigner } from '../cookie-signer.js'
+import { DOUBLED, onlyCookie } from '../cookies.js'
 import {
   createSessionLookup,
   NO_SESSION,

@@ -2,13 +2,13 @@
 // than the answer itself. It also refuses anonymous requests once the log's budget for single lines is used up. Falls
 // through to the route on anything uncertain; the route evaluates the request again.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Meter } from '../core/meter.js'
-import type { Target } from '../core/target.js'
-import { closeAfterAnnouncedBody } from './dialects/announced-body.js'
-import type { AnswerLog } from './dialects/answer-log.js'
-import { REFUSALS_UNLOGGED } from './dialects/dialect.js'
-import { EVERY_ANSWER, type FlatHeaders } from './prepared-headers.js'
-import type { Verifier } from './verify.js'
+import type { Meter } from '../../core/meter.js'
+import type { Target } from '../../core/target.js'
+import { closeAfterAnnouncedBody } from './announced-body.js'
+import type { AnswerLog } from './access-log.js'
+import { REFUSALS_UNLOGGED } from './route.js'
+import { EVERY_ANSWER, type FlatHeaders } from './identity-header-cache.js'
+import type { Verifier } from './authorizer.js'
 
 export interface AuthEndpoint {
   /** The dialect's path; a trailing `/*` matches any suffix. */

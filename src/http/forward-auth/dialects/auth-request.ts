@@ -1,7 +1,7 @@
 // nginx auth_request: 200, 401 or 403, and 503 where the store cannot be asked; anything else nginx shows as its own
 // 500. Never a redirect: the sign-in address goes in a header.
-import { challenge, RETRY_AFTER_SECONDS } from '../errors.js'
-import type { Dialect } from './dialect.js'
+import { challenge, RETRY_AFTER_SECONDS } from '../../errors.js'
+import type { Dialect } from '../route.js'
 
 const plain401: NonNullable<Dialect['plain401']> = (
   { signInUrl, pages },

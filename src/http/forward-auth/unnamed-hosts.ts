@@ -1,9 +1,9 @@
 // Hosts that no access rule names, while there are rules: access.default decides there, and a proxy that sends another
 // host than its rules were written for is easily overlooked. Counted, and named in the log once an hour.
 import type { FastifyBaseLogger } from 'fastify'
-import { describeAllow, type Grounds } from '../core/access.js'
-import type { Meter } from '../core/meter.js'
-import { createSeldom } from './seldom.js'
+import { describeAllow, type Grounds } from '../../core/access.js'
+import type { Meter } from '../../core/meter.js'
+import { createSeldom } from '../seldom.js'
 
 const HOUR_MS = 3_600_000
 const HOSTS_REMEMBERED = 1_000

@@ -3,12 +3,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent, request, type IncomingHttpHeaders } from 'node:http'
 import t from 'tap'
-import { IDENTITY_HEADERS } from '../../src/core/identity-headers.js'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import { NAVIGATION } from '../helpers/browser.js'
-import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
-import { connect } from '../helpers/sql.js'
+import { IDENTITY_HEADERS } from '../../../src/core/identity-headers.js'
+import { PERSON_IDS } from '../../../src/demo/people.js'
+import { NAVIGATION } from '../../helpers/browser.js'
+import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
+import { connect } from '../../helpers/sql.js'
 
 t.teardown(stopPostgres)
 
@@ -407,7 +407,7 @@ t.test('every dialect', async (t) => {
     t.equal(
       readFileSync(PAGE, 'utf8'),
       whole,
-      'GATEHOUSE_WRITE_DOCS=1 node scripts/test.mjs test/http/dialects.test.ts',
+      'GATEHOUSE_WRITE_DOCS=1 node scripts/test.mjs test/http/forward-auth/dialects.test.ts',
     )
   })
 })

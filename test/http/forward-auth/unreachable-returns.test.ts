@@ -1,9 +1,9 @@
 // Applications whose people could not come back after signing in are named in the log at the first question.
 import t from 'tap'
-import { createLostReturns } from '../../src/http/lost-returns.js'
-import { parseTarget } from '../../src/core/target.js'
-import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
+import { createLostReturns } from '../../../src/http/forward-auth/unreachable-returns.js'
+import { parseTarget } from '../../../src/core/target.js'
+import { startTestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
 
 t.teardown(stopPostgres)
 

@@ -1,11 +1,11 @@
 // Envoy's ext_authz over HTTP: the request that is asked about is the question itself, its path after a prefix. Envoy
 // lets pass on exactly 200 and hands everything else to the client.
 import type { IncomingMessage } from 'node:http'
-import { GatehouseError } from '../../core/errors.js'
-import { parseTarget, type KnownHosts, type Target } from '../../core/target.js'
-import type { Dialect } from './dialect.js'
+import { GatehouseError } from '../../../core/errors.js'
+import { parseTarget, type KnownHosts, type Target } from '../../../core/target.js'
+import type { Dialect } from '../route.js'
 import { forwardAuth } from './forward-auth.js'
-import { PORT, single } from './forwarded.js'
+import { PORT, single } from '../target-headers.js'
 
 const PREFIX = '/oauth2/ext-authz'
 

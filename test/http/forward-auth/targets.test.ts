@@ -1,9 +1,9 @@
 // What a proxy may ask about, and what is malformed: one table for the three endpoints, sent byte by byte.
 import { connect as openSocket } from 'node:net'
 import t from 'tap'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
+import { PERSON_IDS } from '../../../src/demo/people.js'
+import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
 
 t.teardown(stopPostgres)
 

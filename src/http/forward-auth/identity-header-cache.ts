@@ -6,11 +6,11 @@ import {
   identityHeaders,
   type HeaderDefinition,
   type IdentityHeaderSettings,
-} from '../core/identity-headers.js'
-import { copyOf } from '../core/latin1.js'
-import type { SessionRecord } from '../core/session.js'
-import type { CachedSession } from '../core/session-cache.js'
-import type { AssertionSigner, TokenPieces } from './assertion-signer.js'
+} from '../../core/identity-headers.js'
+import { copyOf } from '../../core/latin1.js'
+import type { SessionRecord } from '../../core/session.js'
+import type { CachedSession } from '../../core/session-cache.js'
+import type { AssertionSigner, TokenPieces } from '../assertion-signer.js'
 
 /** All headers of a 200, names and values in turn, as node:http writes them. */
 export type FlatHeaders = readonly string[]

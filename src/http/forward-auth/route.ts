@@ -9,10 +9,10 @@ import type { Meter } from '../../core/meter.js'
 import { targetUrl, type Target } from '../../core/target.js'
 import { asGatehouseError, errorFacts, type Denied } from '../errors.js'
 import { closeAfterAnnouncedBody } from './announced-body.js'
-import type { AnswerLog } from './answer-log.js'
+import type { AnswerLog } from './access-log.js'
 import type { PageSettings } from '../pages/layout.js'
 import type { TraceQuestions } from '../traced.js'
-import type { Verdict, Verifier } from '../verify.js'
+import type { Verdict, Verifier } from './authorizer.js'
 
 export interface Refusal {
   readonly request: FastifyRequest

@@ -3,11 +3,11 @@
 import { connect as connectTo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import { createBrowser, type Answer, type Browser } from '../helpers/browser.js'
-import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
-import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
+import { PERSON_IDS } from '../../../src/demo/people.js'
+import { createBrowser, type Answer, type Browser } from '../../helpers/browser.js'
+import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
+import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-door.js'
 
 t.teardown(stopPostgres)
 

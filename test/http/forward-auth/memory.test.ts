@@ -1,6 +1,6 @@
 // What strangers can make the process remember is bounded: hosts of which there is no end.
 import t from 'tap'
-import { parseTarget, type KnownHosts } from '../../src/core/target.js'
+import { parseTarget, type KnownHosts } from '../../../src/core/target.js'
 
 t.test('hosts that were parsed', async (t) => {
   const hosts: KnownHosts = new Map()

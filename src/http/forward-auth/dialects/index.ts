@@ -1,9 +1,9 @@
 // The dialects that are served. A new one is one file beside this one and one line here.
 import { authRequest } from './auth-request.js'
-import type { Dialect } from './dialect.js'
+import type { Dialect } from '../route.js'
 import { extAuthz, readItself } from './ext-authz.js'
 import { forwardAuth } from './forward-auth.js'
-import { readForwarded, readOriginal, type TargetReader } from './forwarded.js'
+import { readForwarded, readOriginal, type TargetReader } from '../target-headers.js'
 
 export function dialects(
   authRequestHeaders: 'original' | 'forwarded',

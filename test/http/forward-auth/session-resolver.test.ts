@@ -3,10 +3,10 @@
 import { Signer } from '@fastify/cookie'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { newSessionId, sessionIdHash, type SessionRecord } from '../../src/core/session.js'
-import { createSessionCache } from '../../src/core/session-cache.js'
-import { createSessionReader } from '../../src/http/session-reader.js'
-import { createToucher } from '../../src/http/toucher.js'
+import { newSessionId, sessionIdHash, type SessionRecord } from '../../../src/core/session.js'
+import { createSessionCache } from '../../../src/core/session-cache.js'
+import { createSessionReader } from '../../../src/http/forward-auth/session-resolver.js'
+import { createToucher } from '../../../src/http/session-activity.js'
 
 const RECORD = {
   userId: 'u1',

@@ -1,9 +1,9 @@
 // Hosts whose people could not come back after signing in, because server.redirectDomains does not allow their address:
 // the sign-in would end on an error page. The log says so at the first question, before anybody signs in.
 import type { FastifyBaseLogger } from 'fastify'
-import { readReturnTo, type ReturnToRules } from '../core/return-to.js'
-import type { Target } from '../core/target.js'
-import { createSeldom } from './seldom.js'
+import { readReturnTo, type ReturnToRules } from '../../core/return-to.js'
+import type { Target } from '../../core/target.js'
+import { createSeldom } from '../seldom.js'
 
 const HOUR_MS = 3_600_000
 const HOSTS_REMEMBERED = 1_000

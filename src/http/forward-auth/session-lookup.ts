@@ -1,10 +1,10 @@
 // Loads a session from the database: one in-flight query per cookie; a result overtaken by a change is discarded and
 // re-read.
 import type { FastifyBaseLogger } from 'fastify'
-import { GatehouseError, type ErrorCode } from '../core/errors.js'
-import { sessionIdHash, type SessionRecord, type SessionStore } from '../core/session.js'
-import type { CachedSession, SessionCache } from '../core/session-cache.js'
-import type { Toucher } from './toucher.js'
+import { GatehouseError, type ErrorCode } from '../../core/errors.js'
+import { sessionIdHash, type SessionRecord, type SessionStore } from '../../core/session.js'
+import type { CachedSession, SessionCache } from '../../core/session-cache.js'
+import type { Toucher } from '../session-activity.js'
 
 export type SessionAnswer =
   | {

@@ -1,10 +1,10 @@
 // Traefik, Caddy and HAProxy hand our answer to the client as it is: a person is sent to sign in, a program gets 401,
 // and a refusal is a page or JSON.
-import { GatehouseError } from '../../core/errors.js'
-import { targetUrl } from '../../core/target.js'
-import { sendError } from '../errors.js'
-import { isFramed, isHtmx, isNavigation } from '../navigation.js'
-import type { Dialect, Refusal } from './dialect.js'
+import { GatehouseError } from '../../../core/errors.js'
+import { targetUrl } from '../../../core/target.js'
+import { sendError } from '../../errors.js'
+import { isFramed, isHtmx, isNavigation } from '../../navigation.js'
+import type { Dialect, Refusal } from '../route.js'
 
 const SAFE = new Set(['GET', 'HEAD', '']) // '': not said
 
