@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { GatehouseError } from '../core/errors.js'
 import { readReturnTo, type ReturnToRules } from '../core/return-to.js'
-import { startUrl } from './wanted-return.js'
+import { startUrl } from './browser/return-to.js'
 
 const SIGN_OUT = '/oauth2/sign_out'
 

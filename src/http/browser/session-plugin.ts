@@ -5,10 +5,10 @@
 import fastifySession from '@fastify/session'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { newSessionId, sessionIdHash, type SessionRecord, type SessionStore } from '../core/session.js'
-import { cookieValues, type CookiePolicy } from './cookies.js'
-import type { CookieSigner } from './cookie-signer.js'
-import type { Toucher } from './session-activity.js'
+import { newSessionId, sessionIdHash, type SessionRecord, type SessionStore } from '../../core/session.js'
+import { cookieValues, type CookiePolicy } from '../cookies.js'
+import type { CookieSigner } from '../cookie-signer.js'
+import type { Toucher } from '../session-activity.js'
 
 declare module 'fastify' {
   interface Session {

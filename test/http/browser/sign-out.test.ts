@@ -1,11 +1,11 @@
 // Sign-out as browsers ask for it: whatever its parameters are it ends the session, and nothing but a person's own step
 // does.
 import t from 'tap'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import { createBrowser, formOf, type Answer, type Browser } from '../helpers/browser.js'
-import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
-import { connect } from '../helpers/sql.js'
+import { PERSON_IDS } from '../../../src/demo/people.js'
+import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
+import { startTestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
+import { connect } from '../../helpers/sql.js'
 
 t.teardown(stopPostgres)
 

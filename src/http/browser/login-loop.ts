@@ -5,10 +5,10 @@
 // counted.
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import type { Round } from '../core/flow.js'
-import type { CookieSigner } from './cookie-signer.js'
-import { cookieValues, domainsOf, type CookiePolicy } from './cookies.js'
-import type { Exchange } from './exchange.js'
+import type { Round } from '../../core/flow.js'
+import type { CookieSigner } from '../cookie-signer.js'
+import { cookieValues, domainsOf, type CookiePolicy } from '../cookies.js'
+import type { Exchange } from '../exchange.js'
 
 export const MOST_ROUNDS = 2
 const WITHIN_MS = 60_000

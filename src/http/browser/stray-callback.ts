@@ -3,14 +3,14 @@
 // never looked at. The state says where the person wanted to be: with a session they go there, without one they sign in
 // anew.
 import type { FastifyReply } from 'fastify'
-import { GatehouseError } from '../core/errors.js'
-import type { OpenedFlow } from '../core/flow.js'
-import { sendError } from './errors.js'
-import type { Exchange } from './exchange.js'
+import { GatehouseError } from '../../core/errors.js'
+import type { OpenedFlow } from '../../core/flow.js'
+import { sendError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
 import type { LoginOptions } from './login.js'
 import { goBack, withAddress } from './long-return.js'
 import type { ToEntra } from './login-start.js'
-import { startUrl } from './wanted-return.js'
+import { startUrl } from './return-to.js'
 
 type Stray = Extract<OpenedFlow, { fault: string }>
 

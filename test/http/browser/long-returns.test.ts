@@ -1,12 +1,12 @@
 // Return addresses that are too long for the way through Entra ID.
 import t from 'tap'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import { openDatabase } from '../../src/store/database.js'
-import { createLongReturns } from '../../src/store/long-returns.js'
-import { createBrowser, formOf, type Answer } from '../helpers/browser.js'
-import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
-import { connect } from '../helpers/sql.js'
+import { PERSON_IDS } from '../../../src/demo/people.js'
+import { openDatabase } from '../../../src/store/database.js'
+import { createLongReturns } from '../../../src/store/long-returns.js'
+import { createBrowser, formOf, type Answer } from '../../helpers/browser.js'
+import { startTestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
+import { connect } from '../../helpers/sql.js'
 
 t.teardown(stopPostgres)
 

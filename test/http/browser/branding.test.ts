@@ -1,11 +1,11 @@
 // Name, logo, colour and applications of an organisation on the pages: what each page says, where it leads, and that no
 // picture of theirs can run a script.
 import t from 'tap'
-import { contrast, CARD, CARD_DARK, paletteOf } from '../../src/http/pages/palette.js'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import type { Answer } from '../helpers/browser.js'
-import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
+import { contrast, CARD, CARD_DARK, paletteOf } from '../../../src/http/pages/palette.js'
+import { PERSON_IDS } from '../../../src/demo/people.js'
+import type { Answer } from '../../helpers/browser.js'
+import { startTestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
 
 t.teardown(stopPostgres)
 

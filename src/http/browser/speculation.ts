@@ -3,10 +3,10 @@
 // does.
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { GatehouseError } from '../core/errors.js'
-import { sendError } from './errors.js'
-import { isSpeculative } from './navigation.js'
-import type { PageSettings } from './pages/layout.js'
+import { GatehouseError } from '../../core/errors.js'
+import { sendError } from '../errors.js'
+import { isSpeculative } from '../navigation.js'
+import type { PageSettings } from '../pages/layout.js'
 
 /** For the scopes whose pages do something. */
 export const refuseSpeculation = fp(async (scope: FastifyInstance, { pages }: { readonly pages: PageSettings }) => {

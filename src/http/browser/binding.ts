@@ -1,9 +1,9 @@
 // The cookies that tie sign-ins to a browser. All sign-ins share one. Of tabs that begin at the same time without it
 // each makes its own, and the last one to arrive overwrites the others: what begins anew because of that has a cookie
 // to itself.
-import { FLOW_LIFETIME_MS, isBinding, newBinding } from '../core/flow.js'
-import { cookieValues, type CookiePolicy } from './cookies.js'
-import type { Exchange } from './exchange.js'
+import { FLOW_LIFETIME_MS, isBinding, newBinding } from '../../core/flow.js'
+import { cookieValues, type CookiePolicy } from '../cookies.js'
+import type { Exchange } from '../exchange.js'
 
 const SHARED_SECONDS = (6 * FLOW_LIFETIME_MS) / 1000
 const MOST_OWN = 20 // above it they share: Cookie headers stay short whatever is opened here

@@ -1,18 +1,18 @@
 // Sign-out: our session first, whatever the parameters say, then Entra's, then back. A sign-out that somebody else's
 // page begins is asked about, and a page that a browser loads in case it is wanted ends nothing.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { readReturnTo, type ReturnToRules } from '../core/return-to.js'
-import { sessionIdHash, type SessionStore } from '../core/session.js'
-import type { SessionCache } from '../core/session-cache.js'
-import { cookieValues, placesOf, type CookiePolicy } from './cookies.js'
-import { pathOf } from './errors.js'
-import { isOwnNavigation } from './navigation.js'
-import { sendPage, type PageSettings } from './pages/layout.js'
-import { confirmSignOutPage } from './pages/pages.js'
-import { queryParameters } from './query.js'
-import type { CookieSigner } from './cookie-signer.js'
-import type { Rounds } from './rounds.js'
-import { sessionIdOf } from './forward-auth/session-resolver.js'
+import { readReturnTo, type ReturnToRules } from '../../core/return-to.js'
+import { sessionIdHash, type SessionStore } from '../../core/session.js'
+import type { SessionCache } from '../../core/session-cache.js'
+import { cookieValues, placesOf, type CookiePolicy } from '../cookies.js'
+import { pathOf } from '../errors.js'
+import { isOwnNavigation } from '../navigation.js'
+import { sendPage, type PageSettings } from '../pages/layout.js'
+import { confirmSignOutPage } from '../pages/pages.js'
+import { queryParameters } from '../query.js'
+import type { CookieSigner } from '../cookie-signer.js'
+import type { Rounds } from './login-loop.js'
+import { sessionIdOf } from '../forward-auth/session-resolver.js'
 
 declare module 'fastify' {
   interface FastifyRequest {

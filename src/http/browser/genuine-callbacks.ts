@@ -4,7 +4,7 @@
 // and an expired state, of which a stranger can collect any number, is limited like any other request.
 import type { RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
-import type { FlowSealer } from '../core/flow.js'
+import type { FlowSealer } from '../../core/flow.js'
 
 /** A callback of another browser, its own, one more after a failure; the rest is for reloads. */
 const OF_ONE_CHAIN = 10

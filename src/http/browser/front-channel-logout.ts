@@ -3,9 +3,9 @@
 // counts: it is unguessable, and all it can do is end sessions (OpenID Connect Front-Channel Logout 1.0; Entra ID sends
 // no `iss`).
 import type { FastifyInstance } from 'fastify'
-import { GatehouseError } from '../core/errors.js'
-import type { SessionStore } from '../core/session.js'
-import { queryParameters } from './query.js'
+import { GatehouseError } from '../../core/errors.js'
+import type { SessionStore } from '../../core/session.js'
+import { queryParameters } from '../query.js'
 
 export interface FrontChannelLogoutOptions {
   /** Origin of Entra's pages, which alone may frame the answer. */

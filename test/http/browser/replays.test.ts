@@ -4,11 +4,11 @@ import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import t from 'tap'
 import { parse } from 'yaml'
-import { IDENTITY_HEADERS } from '../../src/core/identity-headers.js'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import { createBrowser, NAVIGATION } from '../helpers/browser.js'
-import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
+import { IDENTITY_HEADERS } from '../../../src/core/identity-headers.js'
+import { PERSON_IDS } from '../../../src/demo/people.js'
+import { createBrowser, NAVIGATION } from '../../helpers/browser.js'
+import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
 
 t.teardown(stopPostgres)
 

@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { GROUP_IDS, PEOPLE, PERSON_IDS } from '../../src/demo/people.js'
-import { createBrowser, formOf, type Answer, type Browser } from '../helpers/browser.js'
-import { MAPPING, pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
-import { connect, dump } from '../helpers/sql.js'
+import { GROUP_IDS, PEOPLE, PERSON_IDS } from '../../../src/demo/people.js'
+import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
+import { MAPPING, pickPerson, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
+import { connect, dump } from '../../helpers/sql.js'
 
 t.teardown(stopPostgres)
 

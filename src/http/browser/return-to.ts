@@ -1,7 +1,7 @@
 // Where somebody wants to be afterwards: `rd`, or what a trusted proxy says in its place.
 import type { FastifyRequest } from 'fastify'
-import { asParameter, parseReturnTo, type ReturnToRules } from '../core/return-to.js'
-import type { TrustedPeers } from '../net/networks.js'
+import { asParameter, parseReturnTo, type ReturnToRules } from '../../core/return-to.js'
+import type { TrustedPeers } from '../../net/networks.js'
 
 export interface WantedReturnOptions {
   readonly publicUrl: string

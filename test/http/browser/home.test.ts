@@ -1,10 +1,10 @@
 // The home page says what is so, of everybody: with groups, without, with groups that nobody made here.
 import t from 'tap'
-import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
-import type { Answer } from '../helpers/browser.js'
-import { MAPPING, startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
-import { connect } from '../helpers/sql.js'
+import { GROUP_IDS, PERSON_IDS } from '../../../src/demo/people.js'
+import type { Answer } from '../../helpers/browser.js'
+import { MAPPING, startTestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
+import { connect } from '../../helpers/sql.js'
 
 t.teardown(stopPostgres)
 

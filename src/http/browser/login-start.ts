@@ -1,18 +1,18 @@
 // The first step of a login: away to Entra ID, with a new flow that is tied to this browser.
 import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { GatehouseError } from '../core/errors.js'
-import type { NewFlow } from '../core/flow.js'
-import { sessionIdHash } from '../core/session.js'
+import { GatehouseError } from '../../core/errors.js'
+import type { NewFlow } from '../../core/flow.js'
+import { sessionIdHash } from '../../core/session.js'
 import { bindingFor } from './binding.js'
-import { cookieValues, placesOf } from './cookies.js'
-import { pathOf, sendError } from './errors.js'
-import type { Exchange } from './exchange.js'
+import { cookieValues, placesOf } from '../cookies.js'
+import { pathOf, sendError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
 import type { LoginOptions } from './login.js'
 import { inState, keepLong } from './long-return.js'
-import { queryParameters } from './query.js'
-import { lostCookie, MOST_ROUNDS } from './rounds.js'
-import { isPublicHost, startUrl, wantedReturn } from './wanted-return.js'
+import { queryParameters } from '../query.js'
+import { lostCookie, MOST_ROUNDS } from './login-loop.js'
+import { isPublicHost, startUrl, wantedReturn } from './return-to.js'
 
 /** What we use of the plugin's namespace; extra parameters pass through to the address. */
 export interface AuthorizeUrlBuilder {

@@ -1,13 +1,13 @@
 // Cookies that do not arrive, and cookies that arrive twice.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import { createCookieSigner } from '../../src/http/cookie-signer.js'
-import { cookiePolicy } from '../../src/http/cookies.js'
-import { createRounds } from '../../src/http/rounds.js'
-import { createBrowser, type Answer, type Browser } from '../helpers/browser.js'
-import { freePorts, SESSION_SECRET, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
+import { PERSON_IDS } from '../../../src/demo/people.js'
+import { createCookieSigner } from '../../../src/http/cookie-signer.js'
+import { cookiePolicy } from '../../../src/http/cookies.js'
+import { createRounds } from '../../../src/http/browser/login-loop.js'
+import { createBrowser, type Answer, type Browser } from '../../helpers/browser.js'
+import { freePorts, SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
 
 t.teardown(stopPostgres)
 

@@ -1,12 +1,12 @@
 // Callbacks that are no end of a sign-in, and how often callbacks may come.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { createFlowSealer, FLOW_LIFETIME_MS, newBinding } from '../../src/core/flow.js'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import { genuineCallbacks } from '../../src/http/genuine-callbacks.js'
-import { createBrowser, formOf, type Answer, type Browser } from '../helpers/browser.js'
-import { SESSION_SECRET, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
+import { createFlowSealer, FLOW_LIFETIME_MS, newBinding } from '../../../src/core/flow.js'
+import { PERSON_IDS } from '../../../src/demo/people.js'
+import { genuineCallbacks } from '../../../src/http/browser/genuine-callbacks.js'
+import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
+import { SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
 
 t.teardown(stopPostgres)
 

@@ -1,12 +1,12 @@
 // Callbacks that this browser cannot complete: nobody is stranded, and nobody is signed in as somebody else.
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { createFlowSealer, FLOW_LIFETIME_MS } from '../../src/core/flow.js'
-import { PERSON_IDS } from '../../src/demo/people.js'
-import { createBrowser, formOf, type Answer, type Browser } from '../helpers/browser.js'
-import { pickPerson, SESSION_SECRET, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
-import { connect } from '../helpers/sql.js'
+import { createFlowSealer, FLOW_LIFETIME_MS } from '../../../src/core/flow.js'
+import { PERSON_IDS } from '../../../src/demo/people.js'
+import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
+import { pickPerson, SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { stopPostgres } from '../../helpers/postgres.js'
+import { connect } from '../../helpers/sql.js'
 
 t.teardown(stopPostgres)
 

@@ -2,14 +2,14 @@
 // verified offline, so it cannot be revoked: it lives ten minutes, and /oauth2/refresh renews it while the session
 // lives.
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { IDENTITY_COOKIE_LIFETIME } from '../core/assertion.js'
-import { GatehouseError } from '../core/errors.js'
-import { parseReturnTo, type ReturnToRules } from '../core/return-to.js'
-import type { SessionRecord } from '../core/session.js'
-import type { AssertionSigner } from './assertion-signer.js'
-import type { CookiePolicy } from './cookies.js'
-import { queryParameters } from './query.js'
-import { startUrl } from './wanted-return.js'
+import { IDENTITY_COOKIE_LIFETIME } from '../../core/assertion.js'
+import { GatehouseError } from '../../core/errors.js'
+import { parseReturnTo, type ReturnToRules } from '../../core/return-to.js'
+import type { SessionRecord } from '../../core/session.js'
+import type { AssertionSigner } from '../assertion-signer.js'
+import type { CookiePolicy } from '../cookies.js'
+import { queryParameters } from '../query.js'
+import { startUrl } from './return-to.js'
 
 /** Browsers drop a cookie whose name, value and attributes are longer than 4096 bytes (RFC 6265bis section 5.6). */
 const MOST_CHARACTERS = 3_800

@@ -1,12 +1,12 @@
 // The way back of a flow whose address is too long for its state: kept on the server when the flow begins, found again
 // when it ends. Where it is gone by then, the person is told; it is the front page otherwise.
 import type { FastifyReply } from 'fastify'
-import { flowHash, type FlowFacts, type NewFlow } from '../core/flow.js'
-import { MOST_IN_STATE, type LongReturns } from '../core/long-returns.js'
-import { readReturnTo, type ReturnToRules } from '../core/return-to.js'
-import type { Exchange } from './exchange.js'
-import { sendPage, type PageSettings } from './pages/layout.js'
-import { lostReturnPage } from './pages/lost-return.js'
+import { flowHash, type FlowFacts, type NewFlow } from '../../core/flow.js'
+import { MOST_IN_STATE, type LongReturns } from '../../core/long-returns.js'
+import { readReturnTo, type ReturnToRules } from '../../core/return-to.js'
+import type { Exchange } from '../exchange.js'
+import { sendPage, type PageSettings } from '../pages/layout.js'
+import { lostReturnPage } from '../pages/lost-return.js'
 
 /** What the state says of a flow: the front page, where its address is too long. */
 export function inState(wanted: NewFlow): NewFlow {
