@@ -11,7 +11,7 @@ import { createBrowser } from './helpers/browser.js'
 import { CLIENT_SECRET, startTestGateway, type TestGateway, type TestGatewayOptions } from './helpers/gateway.js'
 import { seriesOf } from './helpers/metrics.js'
 import { stopPostgres } from './helpers/postgres.js'
-import { startTcpDoor, type TcpDoor } from './helpers/tcp-door.js'
+import { startTcpDoor, type TcpDoor } from './helpers/tcp-fault-proxy.js'
 import { until } from './helpers/until.js'
 
 t.teardown(stopPostgres)

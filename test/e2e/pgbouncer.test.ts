@@ -11,7 +11,7 @@ import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { startPgbouncer, type Pooled } from '../helpers/pgbouncer.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect, type Query } from '../helpers/sql.js'
-import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
+import { startTcpDoor, type TcpDoor } from '../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 

@@ -13,7 +13,7 @@ import { createBrowser } from '../helpers/browser.js'
 import { freePorts, MAPPING, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { program, run } from '../helpers/programs.js'
-import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
+import { startTcpDoor, type TcpDoor } from '../helpers/tcp-fault-proxy.js'
 import { until } from '../helpers/until.js'
 
 t.teardown(stopPostgres)

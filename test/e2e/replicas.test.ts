@@ -16,11 +16,11 @@ import { DEMO_TENANT_ID, PERSON_IDS, seedDemoDirectory } from '../../src/demo/pe
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { baseConfig, freePorts, merge, registration } from '../helpers/gateway.js'
 import { figures, startLoad } from '../helpers/load.js'
-import { startMortalPostgres, type MortalPostgres } from '../helpers/mortal-postgres.js'
+import { startMortalPostgres, type MortalPostgres } from '../helpers/killable-postgres.js'
 import { program, run, type Running } from '../helpers/programs.js'
 import { filledIn, folder, runNginx } from '../helpers/proxies.js'
 import { connect, type Query } from '../helpers/sql.js'
-import { startTcpDoor, type TcpDoor } from '../helpers/tcp-door.js'
+import { startTcpDoor, type TcpDoor } from '../helpers/tcp-fault-proxy.js'
 
 // Bounds of the contract: what ended counts on every replica within a second; with the LISTEN connection lost within
 // five; where the database is unreachable warm sessions go on for outageGrace, staff not beyond the noticing, which

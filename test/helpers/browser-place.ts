@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { startDemoProxy } from '../../src/demo/proxy.js'
 import { startChromium } from './chromium.js'
 import { freePorts, startTestGateway, type TestGateway } from './gateway.js'
-import { startTcpDoor, type TcpDoor } from './tcp-door.js'
+import { startTcpDoor, type TcpDoor } from './tcp-fault-proxy.js'
 
 export interface Place {
   readonly gateway: TestGateway

@@ -10,7 +10,7 @@ import { DEMO_TENANT_ID } from '../../src/demo/people.js'
 import { createBrowser, type Answer, type Browser } from '../helpers/browser.js'
 import { freePorts, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { LOCAL_NAMES, type Change } from './arbitraries.js'
-import { openGraphDoor, type GraphDoor } from './graph-door.js'
+import { openGraphDoor, type GraphDoor } from './graph-fault-proxy.js'
 import { entraGroupsOf, verdict, type Rights, type Row, type Tenant, type Verdict } from './oracle.js'
 import { DUMP, ROWS, STORED, storedOf, type Stored } from './stored.js'
 

@@ -5,7 +5,7 @@ import t from 'tap'
 import { createLock } from '../../src/store/leadership.js'
 import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
-import { startTcpDoor } from '../helpers/tcp-door.js'
+import { startTcpDoor } from '../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 

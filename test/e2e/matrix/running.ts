@@ -5,7 +5,7 @@ import { pickPerson } from '../../helpers/gateway.js'
 import { PROXIES, startProxy, type Proxy } from '../../helpers/proxies-all.js'
 import { APP, browserAt, listeningOn, startScene, type Scene } from '../../helpers/proxies-scene.js'
 import { startRelay } from '../../helpers/relay.js'
-import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-door.js'
+import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-fault-proxy.js'
 import type { Column, Context } from './context.js'
 
 const ACCESS = {

@@ -14,7 +14,7 @@ import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { seriesOf } from '../../helpers/metrics.js'
 import { stopPostgres } from '../../helpers/postgres.js'
 import { program } from '../../helpers/programs.js'
-import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-door.js'
+import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-fault-proxy.js'
 import { until } from '../../helpers/until.js'
 
 t.teardown(stopPostgres)

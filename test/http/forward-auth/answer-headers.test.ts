@@ -7,7 +7,7 @@ import { PERSON_IDS } from '../../../src/demo/people.js'
 import { createBrowser, type Answer, type Browser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
-import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-door.js'
+import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 

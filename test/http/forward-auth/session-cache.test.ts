@@ -12,7 +12,7 @@ import { createBrowser, type Browser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
-import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-door.js'
+import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 
