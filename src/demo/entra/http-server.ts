@@ -3,7 +3,7 @@
 import { BlockList, isIP } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { FaultTarget } from './faults.js'
-import { createInflictor, type Inflictor } from './inflict.js'
+import { createInflictor, type Inflictor } from './fault-injector.js'
 import type { RecordedRequest, World } from './types.js'
 
 /** Beyond this the oldest are forgotten: a demo may run for weeks. */
