@@ -3,8 +3,8 @@ import stylistic from '@stylistic/eslint-plugin'
 import neostandard from 'neostandard'
 import tseslint from 'typescript-eslint'
 
-// cli -> commands -> server -> app -> {http, entra, store, reevaluation, config} -> core: the folders of src that each one may
-// import, beside itself. A folder that is not named here may import nothing.
+// cli -> commands -> server -> app -> {http, entra, store, reevaluation, config} -> core: the folders of src that each
+// folder may import, beside itself. A folder that is not named here may import nothing.
 const ALLOWED = {
   core: [],
   net: ['core'],

@@ -8,7 +8,7 @@ import { buildApp } from './app.js'
 import type { Config } from './config/config.js'
 import { configHash } from './config/config-hash.js'
 import { neverReloaded, type ReloadState } from './config/reload-state.js'
-import { GatehouseError } from './core/errors.js'
+import { GatehouseError, errorFacts, thrownFacts } from './core/errors.js'
 import { createGroupMapping } from './core/mapping.js'
 import { memoizeByConfig } from './core/memoize-by-config.js'
 import { createReplicas, type Replicas } from './core/replicas.js'
@@ -25,7 +25,6 @@ import { createEntraSource, type EntraSource } from './entra/source.js'
 import { tracedHttp } from './entra/traced-http.js'
 import { dialects } from './http/forward-auth/dialects/index.js'
 import { drainAndClose } from './http/drain.js'
-import { errorFacts } from './http/errors.js'
 import { touchInterval } from './http/session-activity.js'
 import { createManagementServer } from './management.js'
 import { createMetrics, type Metrics } from './telemetry/metrics.js'
@@ -306,8 +305,7 @@ function openCredentialEnd(
   const end = createCredentialEnd(() => live().entra, inspection)
   const report = (error: unknown): void => {
     if (isHidden(error)) return
-    const facts = error instanceof GatehouseError ? errorFacts(error) : { err: error }
-    log.debug(facts, 'when the credential ends could not be read')
+    log.debug(thrownFacts(error), 'when the credential ends could not be read')
   }
   const looking = startRecurring(end.refresh, CREDENTIAL_EVERY_MS, report, CREDENTIAL_AFTER_MS)
   closers.push(looking.stop)

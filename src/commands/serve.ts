@@ -3,8 +3,7 @@ import { isatty } from 'node:tty'
 import type { Logger } from 'pino'
 import { createLiveConfig, type ReloadReport } from '../config/live.js'
 import { formatProblem, type Problem } from '../config/load.js'
-import { GatehouseError } from '../core/errors.js'
-import { errorFacts } from '../http/errors.js'
+import { thrownFacts } from '../core/errors.js'
 import { createLogger, logsText } from '../telemetry/logger.js'
 import { startGateway } from '../server.js'
 import { createOwnSteps } from '../custom-steps/registry.js'
@@ -58,7 +57,7 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   } catch (error) {
     // Once: in a log for programs, otherwise as every command prints it.
     if (logsText(config.log.format) || !log.isLevelEnabled('fatal')) throw error
-    log.fatal(error instanceof GatehouseError ? errorFacts(error) : { err: error }, 'Gatehouse could not start')
+    log.fatal(thrownFacts(error), 'Gatehouse could not start')
     return EXIT.failed
   } finally {
     live.close()
@@ -101,7 +100,7 @@ function reloadReport(log: Logger, file: string): ReloadReport {
     secretRotated: () => log.info({ file }, 'the client secret was read again and is in force'),
     failed: (error) =>
       log.error(
-        { ...(error instanceof GatehouseError ? errorFacts(error) : { err: error }), file },
+        { ...thrownFacts(error), file },
         'the configuration could not be reloaded; the one before stays in force',
       ),
   }

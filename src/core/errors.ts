@@ -256,3 +256,22 @@ export class GatehouseError extends Error {
     this.facts = options.facts ?? {}
   }
 }
+
+/** The fields of a log line about an error; `err` with the stack only where the cause is a fault in a program. */
+export function errorFacts(error: GatehouseError): Record<string, unknown> {
+  const { status: upstreamStatus, ...others } = error.facts
+  const facts = {
+    code: error.code,
+    status: error.status,
+    detail: error.message,
+    remedy: error.remedy,
+    upstreamStatus,
+    ...others,
+  }
+  return error.code === 'internal' || error.code === 'step_failed' ? { ...facts, err: error.cause ?? error } : facts
+}
+
+/** The fields of a log line about anything that was thrown. */
+export function thrownFacts(error: unknown): Record<string, unknown> {
+  return error instanceof GatehouseError ? errorFacts(error) : { err: error }
+}

@@ -32,7 +32,7 @@ export interface CachedSession extends SessionEntry {
   changed: boolean
   /** The feed's epoch when it was read. A new epoch starts where a notification may have been missed. */
   readonly epoch: number
-  /** Response headers derived from it (http/prepared-headers.ts). */
+  /** Response headers derived from it (http/forward-auth/identity-header-cache.ts). */
   prepared: unknown
 }
 

@@ -1,7 +1,7 @@
 // One place turns errors into answers: a page for people, JSON for programs, never a stack. The log gets the rest.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { describeAllow, type Grounds } from '../core/access.js'
-import { GatehouseError, type ErrorCode } from '../core/errors.js'
+import { errorFacts, GatehouseError, type ErrorCode } from '../core/errors.js'
 import { domainsOf } from './cookies.js'
 import { wantsHtml } from './navigation.js'
 import { sendPage, type PageSettings } from './pages/layout.js'
@@ -28,20 +28,6 @@ export function asGatehouseError(error: unknown): GatehouseError {
     return new GatehouseError(BY_STATUS[status] ?? 'request_malformed', { cause: error })
   }
   return new GatehouseError('internal', { cause: error }) // no detail: a library's message may carry people's data
-}
-
-/** What the log keeps of an error. */
-export function errorFacts(error: GatehouseError): Record<string, unknown> {
-  const { status: upstreamStatus, ...others } = error.facts
-  const facts = {
-    code: error.code,
-    status: error.status,
-    detail: error.message,
-    remedy: error.remedy,
-    upstreamStatus,
-    ...others,
-  }
-  return error.code === 'internal' || error.code === 'step_failed' ? { ...facts, err: error.cause ?? error } : facts
 }
 
 export function createErrorHandler(settings: PageSettings) {

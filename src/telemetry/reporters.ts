@@ -1,10 +1,9 @@
 // What logins and re-evaluations tell the operator: the lines with `Azure AD group mapping` that one greps for, and the
 // counts.
 import type { Logger } from 'pino'
-import { GatehouseError } from '../core/errors.js'
+import { errorFacts, thrownFacts } from '../core/errors.js'
 import type { LoginReporter } from '../core/login.js'
 import type { Meter } from '../core/meter.js'
-import { errorFacts } from '../http/errors.js'
 import type { SyncChange } from '../core/reevaluation.js'
 import type { SyncReporter } from '../reevaluation/ports.js'
 
@@ -93,7 +92,7 @@ export function createSyncReporter(log: Logger, meter: Pick<Meter, 'groupMissing
       ),
     broken: (error) =>
       log.warn(
-        error instanceof GatehouseError ? errorFacts(error) : { err: error },
+        thrownFacts(error),
         'the re-evaluation broke off; the next turn tries again',
       ),
     recovered: () => log.info({}, 'people with live sessions are looked up again'),
