@@ -1,5 +1,5 @@
 // A step of the operator's own: a file beside the configuration that nobody else on the machine could have written.
-// Here it is only read and judged from outside; src/steps runs it.
+// Here it is only read and judged from outside; src/custom-steps runs it.
 import { createHash } from 'node:crypto'
 import type { OwnStep } from './config.js'
 import { describeFailure, type Files } from './files.js'
