@@ -1,4 +1,4 @@
-// Checks what a custom step returned: it may refuse the login and replace names of the person. It may not change groups,
+// Checks what a custom step returned: it may refuse the login and replace names of the person, but not change groups,
 // flags, the e-mail address or the person's IDs.
 import { GatehouseError } from '../errors.js'
 import type { Step } from './pipeline.js'
