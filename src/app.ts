@@ -6,7 +6,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import { compileAccess } from './core/access.js'
 import { openTo, withAddresses } from './core/applications.js'
 import type { KeyRing } from './core/assertion.js'
-import type { Config, OwnStep } from './config/config.js'
+import type { Config } from './config/config.js'
 import { errorFacts } from './core/errors.js'
 import { createFlowSealer } from './core/flow.js'
 import type { IdentitySource } from './core/identity.js'
@@ -14,6 +14,7 @@ import { createLogin, type LoginReporter, type LoginStore } from './core/login.j
 import type { Target } from './core/target.js'
 import type { LongReturns } from './core/long-returns.js'
 import { createGroupMapping } from './core/mapping.js'
+import type { CustomStepFile } from './core/pipeline/custom-step.js'
 import { namedSteps } from './core/pipeline/index.js'
 import type { Meter } from './core/meter.js'
 import { memoizeByConfig } from './core/memoize-by-config.js'
@@ -74,7 +75,7 @@ export interface Adapters {
   readonly report: LoginReporter
   readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
   /** A step that is a module beside the configuration. */
-  readonly ownStep: (file: OwnStep) => NamedStep
+  readonly customStep: (file: CustomStepFile) => NamedStep
   /** Told of every cookie and state that none of our secrets made. */
   readonly unknownSignature: () => void
   readonly log: FastifyBaseLogger
@@ -323,9 +324,9 @@ function accessInForce({ access, headers }: Config): AccessInForce {
   return { policy: compileAccess(access, networkTest), headers: compileHeaders(headers) }
 }
 
-function pipelineOf(config: Config, { ownStep, tracer }: Adapters) {
+function pipelineOf(config: Config, { customStep, tracer }: Adapters) {
   return {
-    steps: tracedSteps(namedSteps(config.pipeline, config.ownSteps.map(ownStep)), tracer),
+    steps: tracedSteps(namedSteps(config.pipeline, config.customSteps.map(customStep)), tracer),
     settings: {
       username: config.username,
       usernameUnverified: config.usernameUnverified,

@@ -29,7 +29,7 @@ import { touchInterval } from './http/session-activity.js'
 import { createManagementServer } from './management.js'
 import { createMetrics, type Metrics } from './telemetry/metrics.js'
 import { createLoginReporter, createSyncReporter } from './telemetry/reporters.js'
-import { createOwnSteps, type OwnSteps } from './custom-steps/registry.js'
+import { createCustomSteps, type CustomSteps } from './custom-steps/registry.js'
 import { SERVER } from './store/change-feed/connections.js'
 import { createChangeListener, type ChangeListener } from './store/change-feed/listener.js'
 import { openDatabase, type Database } from './store/database.js'
@@ -80,8 +80,8 @@ export interface Gateway {
 
 export interface GatewayOptions {
   readonly log: Logger
-  /** The operator's own steps, where somebody else loads and replaces them too. */
-  readonly steps?: OwnSteps
+  /** The custom steps, if the caller loads and replaces them; by default the gateway does. */
+  readonly steps?: CustomSteps
   readonly migrate?: boolean
   /** Closed with the gateway. */
   readonly tracing?: Tracing
@@ -123,10 +123,10 @@ export async function startGateway(
   }
   closers.push(() => tracing.close())
   const { tracer } = tracing
-  const steps = given ?? createOwnSteps({ log })
+  const steps = given ?? createCustomSteps({ log })
   closers.push(() => steps.close())
   try {
-    await steps.prepare(config.ownSteps)
+    await steps.prepare(config.customSteps)
     const { url, stop } = await databaseUrl(
       config.database,
       (failure) => log.fatal(errorFacts(failure), 'the embedded PostgreSQL ended'),
@@ -213,7 +213,7 @@ export async function startGateway(
       meter: metrics.meter,
       tracer,
       report: createLoginReporter(log, metrics.meter),
-      ownStep: steps.step,
+      customStep: steps.step,
       unknownSignature,
       log,
     })

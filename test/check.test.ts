@@ -216,7 +216,7 @@ t.test('check looks around', async (t) => {
     )
   })
 
-  await t.test("a step of one's own that cannot be loaded, at its place in the pipeline", async (t) => {
+  await t.test('a custom step that cannot be loaded is reported with its place in the pipeline', async (t) => {
     writeFileSync(join(directory, 'step.js'), 'export default 1')
     write([], {
       pipeline: Object.keys(STEPS).flatMap((name) => name === 'get_username' ? ['./step.js', name] : [name]),

@@ -1,16 +1,16 @@
-// Steps of the operator's own are loaded, as a start would load them.
-import type { OwnStep } from '../config/config.js'
+// Loads the custom steps, as a start would load them.
+import type { CustomStepFile } from '../core/pipeline/custom-step.js'
 import { failure, type Check, type Finding } from './finding.js'
 
 /** @param load the module; it throws `step_unusable` */
-export function ownStepsLoad(
+export function customStepsLoad(
   pipeline: readonly string[],
-  ownSteps: readonly OwnStep[],
-  load: (step: OwnStep) => Promise<void>,
+  customSteps: readonly CustomStepFile[],
+  load: (step: CustomStepFile) => Promise<void>,
 ): Check {
   return async () => {
     const findings: Finding[] = []
-    for (const step of ownSteps) {
+    for (const step of customSteps) {
       const path = `pipeline[${pipeline.indexOf(step.name)}]`
       try {
         await load(step)

@@ -1,5 +1,5 @@
 // `gatehouse check`: every problem of the configuration at once, with its place and the remedy. What the file names is
-// looked at too, where it can be reached: steps of one's own, local groups, the Entra groups that make superusers.
+// looked at too, where it can be reached: custom steps, local groups, the Entra groups that make superusers.
 import {
   accessNamesExist,
   defaultIsMeant,
@@ -12,12 +12,12 @@ import {
 import { writesFit } from '../checks/database.js'
 import { failure, notLookedAt, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
-import { ownStepsLoad } from '../checks/custom-steps.js'
+import { customStepsLoad } from '../checks/custom-steps.js'
 import { superuserGroupsClosed } from '../checks/superuser-groups.js'
 import type { Config } from '../config/config.js'
 import { ConfigError, formatProblem, type LoadedConfig, type Problem } from '../config/load.js'
 import { nearest } from '../config/nearest.js'
-import { createOwnSteps } from '../custom-steps/registry.js'
+import { createCustomSteps } from '../custom-steps/registry.js'
 import { openDatabase } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
 import { createGroupStore, type GroupView } from '../store/groups.js'
@@ -67,9 +67,9 @@ export async function check(options: CheckOptions): Promise<number> {
 }
 
 async function lookAtSteps({ config }: LoadedConfig): Promise<readonly Finding[]> {
-  const steps = createOwnSteps({ log: { info: ({ line }) => commandProcess().stderr.write(`${line}\n`) } })
+  const steps = createCustomSteps({ log: { info: ({ line }) => commandProcess().stderr.write(`${line}\n`) } })
   try {
-    return await ownStepsLoad(config.pipeline, config.ownSteps, (step) => steps.prepare([step]))()
+    return await customStepsLoad(config.pipeline, config.customSteps, (step) => steps.prepare([step]))()
   } finally {
     await steps.close()
   }

@@ -5,14 +5,14 @@ import { databaseFits } from '../checks/database.js'
 import { applicationPermissions, credentialTaken, discoveryFits, graphReached, keysThere } from '../checks/entra.js'
 import { failure, isUnanswered, notLookedAt, type Check, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
-import { ownStepsLoad } from '../checks/custom-steps.js'
+import { customStepsLoad } from '../checks/custom-steps.js'
 import { registrationFits } from '../checks/registration.js'
 import { superuserGroupsClosed } from '../checks/superuser-groups.js'
 import type { Config } from '../config/config.js'
 import type { LoadedConfig } from '../config/load.js'
 import { nearest } from '../config/nearest.js'
 import { readClientCertificate } from '../core/client-certificate.js'
-import { createOwnSteps } from '../custom-steps/registry.js'
+import { createCustomSteps } from '../custom-steps/registry.js'
 import { createGroupStore } from '../store/groups.js'
 import { openDatabase } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
@@ -133,10 +133,10 @@ async function databaseResults(config: Config): Promise<Result[]> {
   }
 }
 
-async function stepResults({ pipeline, ownSteps }: Config): Promise<Result[]> {
-  const steps = createOwnSteps({ log: { info: ({ line }) => commandProcess().stderr.write(`${line}\n`) } })
+async function stepResults({ pipeline, customSteps }: Config): Promise<Result[]> {
+  const steps = createCustomSteps({ log: { info: ({ line }) => commandProcess().stderr.write(`${line}\n`) } })
   try {
-    return await all([['steps', ownStepsLoad(pipeline, ownSteps, (step) => steps.prepare([step]))]])
+    return await all([['steps', customStepsLoad(pipeline, customSteps, (step) => steps.prepare([step]))]])
   } finally {
     await steps.close()
   }

@@ -6,7 +6,7 @@ import { formatProblem, type Problem } from '../config/load.js'
 import { thrownFacts } from '../core/errors.js'
 import { createLogger, logsText } from '../telemetry/logger.js'
 import { startGateway } from '../server.js'
-import { createOwnSteps } from '../custom-steps/registry.js'
+import { createCustomSteps } from '../custom-steps/registry.js'
 import { startTracing } from '../telemetry/tracing/tracing.js'
 import { VERSION } from '../version.js'
 import { EXIT, readConfig, type CommonOptions } from './context.js'
@@ -26,11 +26,11 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
     stop = resolve
   })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
-  const steps = createOwnSteps({ log })
+  const steps = createCustomSteps({ log })
   const live = createLiveConfig({
     initial: loaded,
     load: () => readConfig(options),
-    prepare: ({ ownSteps }) => steps.prepare(ownSteps),
+    prepare: ({ customSteps }) => steps.prepare(customSteps),
     report: reloadReport(log, file),
   })
   // It comes from whoever wants a reload, and from a terminal that is closed: that one is no terminal any more.

@@ -17,7 +17,7 @@ export function configHash(config: Config): string {
     images: config.images.map(({ sha256 }) => sha256),
     branding: { ...config.branding, logoFile: config.branding.logoFile !== undefined },
     applications: config.applications.map((each) => ({ ...each, icon: each.icon !== undefined })),
-    ownSteps: config.ownSteps.map(({ name, sha256 }) => ({ name, sha256 })),
+    customSteps: config.customSteps.map(({ name, sha256 }) => ({ name, sha256 })),
     entra: {
       ...entra,
       certificate: entra.certificate?.algorithm,

@@ -3,22 +3,15 @@
 // - a key without default that was not given is `undefined`, never missing;
 // - publicUrl, authorityHost and graphUrl are origins without a trailing slash; hosts and object IDs are in lower case;
 // - cookieDomain has no leading dot; paths are absolute (relative ones count from the configuration file's directory).
+import type { CustomStepFile } from '../core/pipeline/custom-step.js'
 import type { ImageFile } from './images.js'
 import type { ConfigFile } from './schema.js'
 import type { Duration } from './schema-parts.js'
 
 export type Config = Resolved<ConfigFile> & {
-  readonly ownSteps: readonly OwnStep[]
+  readonly customSteps: readonly CustomStepFile[]
   /** The pictures that branding and applications name. */
   readonly images: readonly ImageFile[]
-}
-
-/** A step that is a module beside the configuration: the bytes that were checked are the ones that may run. */
-export interface OwnStep {
-  /** As the pipeline names it: `./my-step.js`. */
-  readonly name: string
-  readonly path: string
-  readonly sha256: string
 }
 
 type Resolved<T> = T extends Duration ? number

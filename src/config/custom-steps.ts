@@ -1,11 +1,11 @@
-// A step of the operator's own: a file beside the configuration that nobody else on the machine could have written.
-// Here it is only read and judged from outside; src/custom-steps runs it.
+// Reads the file of a custom step and refuses it if every user of the machine may write to it. The module itself is
+// loaded by src/custom-steps.
 import { createHash } from 'node:crypto'
-import type { OwnStep } from './config.js'
+import type { CustomStepFile } from '../core/pipeline/custom-step.js'
 import { describeFailure, type Files } from './files.js'
 import { refuse, type Refusal } from './problem.js'
 
-export function readOwnStep(name: string, path: string, files: Files): OwnStep | Refusal {
+export function readCustomStep(name: string, path: string, files: Files): CustomStepFile | Refusal {
   let source: string
   try {
     source = files.read(path)

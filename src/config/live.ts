@@ -17,7 +17,7 @@ export const RELOADED = [
   'authAllowed',
   'defaultGroups',
   'pipeline',
-  'ownSteps',
+  'customSteps',
   'access',
   'headers',
   'applications',
@@ -121,7 +121,7 @@ export function createLiveConfig(
 }
 
 function filesOf({ file, secretFiles, config }: LoadedConfig): readonly string[] {
-  return [file, ...secretFiles, ...[...config.ownSteps, ...config.images].map(({ path }) => path)]
+  return [file, ...secretFiles, ...[...config.customSteps, ...config.images].map(({ path }) => path)]
 }
 
 /** Watches a list of files that may change; nothing before it is started. */

@@ -1,11 +1,12 @@
 // From a file's name to what the program runs on, or to every problem at once: read, parse, judge each value, judge
 // them together, refuse what is not there yet. Nothing here ends at the first mistake but a file that cannot be read.
 import { dirname, resolve } from 'node:path'
+import type { CustomStepFile } from '../core/pipeline/custom-step.js'
 import { configHash } from './config-hash.js'
-import type { Config, Draft, OwnStep } from './config.js'
+import type { Config, Draft } from './config.js'
+import { readCustomStep } from './custom-steps.js'
 import { createFiles, describeFailure, type Files } from './files.js'
 import { readImage, type ImageFile } from './images.js'
-import { readOwnStep } from './custom-steps.js'
 import { ConfigError, refuse, type Place, type Problem, type Refusal } from './problem.js'
 import type { ReadContext } from './read-context.js'
 import { readSection } from './read.js'
@@ -43,12 +44,12 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
   const report = createReport(file)
   const files = createFiles(options.readFile)
   const secretFiles: string[] = []
-  const ownSteps: OwnStep[] = []
+  const customSteps: CustomStepFile[] = []
   const images: ImageFile[] = []
-  const draft = read(file, files, options.env, report, { secretFiles, ownSteps, images })
+  const draft = read(file, files, options.env, report, { secretFiles, customSteps, images })
   if (report.problems.length > 0 || draft === undefined) throw new ConfigError(inOrder(report.problems))
   // without a problem, nothing that must be there is missing
-  const config: Config = { ...draft as Config, ownSteps, images }
+  const config: Config = { ...draft as Config, customSteps, images }
   return {
     config,
     warnings: inOrder(report.warnings),
@@ -61,7 +62,7 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
 
 interface Found {
   readonly secretFiles: string[]
-  readonly ownSteps: OwnStep[]
+  readonly customSteps: CustomStepFile[]
   readonly images: ImageFile[]
 }
 
@@ -132,14 +133,14 @@ function isEmpty(contents: unknown): boolean {
 type Paths = Pick<ReadContext, 'resolvePath' | 'unreadable' | 'unusableStep' | 'unusableImage'>
 
 /** Relative paths count from the directory of the configuration file, wherever the program was started. */
-function paths(file: string, files: Files, { ownSteps, images }: Found): Paths {
+function paths(file: string, files: Files, { customSteps, images }: Found): Paths {
   const directory = dirname(resolve(file))
   return {
     resolvePath: (path) => resolve(directory, path),
     unusableStep(name) {
-      const step = readOwnStep(name, resolve(directory, name), files)
+      const step = readCustomStep(name, resolve(directory, name), files)
       if ('code' in step) return step
-      ownSteps.push(step)
+      customSteps.push(step)
       return undefined
     },
     unusableImage(path) {

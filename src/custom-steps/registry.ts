@@ -1,47 +1,39 @@
-// The steps of the operator's own that are loaded: one process each, replaced when the file changes or the process is
-// lost.
+// The custom steps that are loaded: one process each, replaced when the file changes or the process ends.
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { GatehouseError } from '../core/errors.js'
-import { ownStep } from '../core/pipeline/custom-step.js'
+import { customStep, type CustomStepFile } from '../core/pipeline/custom-step.js'
 import type { NamedStep } from '../core/pipeline/pipeline.js'
 import { startRunner, type Runner } from './worker.js'
 
-/** A file as the configuration checked it. */
-export interface StepFile {
-  readonly name: string
-  readonly path: string
-  readonly sha256: string
-}
-
-export interface OwnSteps {
+export interface CustomSteps {
   /**
    * Loads what is not loaded yet; when all of it is, lets go of what is no longer named. @throws GatehouseError
    * `step_unusable`
    */
-  prepare(files: readonly StepFile[]): Promise<void>
+  prepare(files: readonly CustomStepFile[]): Promise<void>
   /** @throws GatehouseError (when it runs) `step_unusable`, `step_failed`, `step_refused` */
-  step(file: StepFile): NamedStep
+  step(file: CustomStepFile): NamedStep
   close(): Promise<void>
 }
 
-export interface OwnStepsOptions {
+export interface CustomStepsOptions {
   readonly log: { info(facts: { readonly step: string, readonly line: string }, message: string): void }
   readonly timeoutMs?: number
 }
 
 const TIMEOUT_MS = 5_000
 
-export function createOwnSteps({ log, timeoutMs = TIMEOUT_MS }: OwnStepsOptions): OwnSteps {
+export function createCustomSteps({ log, timeoutMs = TIMEOUT_MS }: CustomStepsOptions): CustomSteps {
   const loaded = new Map<string, { readonly source: string, runner: Runner }>()
   const start = (name: string, source: string): Runner =>
     startRunner({
       name,
       source,
       timeoutMs,
-      printed: (line) => log.info({ step: name, line }, 'a step of your own printed a line'),
+      printed: (line) => log.info({ step: name, line }, 'a custom step printed a line'),
     })
-  const runnerOf = async (file: StepFile): Promise<Runner> => {
+  const runnerOf = async (file: CustomStepFile): Promise<Runner> => {
     const key = keyOf(file)
     const known = loaded.get(key)
     if (known?.runner.usable()) return known.runner
@@ -55,7 +47,7 @@ export function createOwnSteps({ log, timeoutMs = TIMEOUT_MS }: OwnStepsOptions)
     })
     return started
   }
-  const ready = async (file: StepFile): Promise<Runner> => {
+  const ready = async (file: CustomStepFile): Promise<Runner> => {
     const runner = await runnerOf(file)
     await runner.ready
     return runner
@@ -70,7 +62,7 @@ export function createOwnSteps({ log, timeoutMs = TIMEOUT_MS }: OwnStepsOptions)
         runner.retire()
       }
     },
-    step: (file) => ({ name: file.name, run: ownStep(file.name, async (input) => (await ready(file)).ask(input)) }),
+    step: (file) => ({ name: file.name, run: customStep(file.name, async (input) => (await ready(file)).ask(input)) }),
     async close() {
       await Promise.all([...loaded.values()].map(({ runner }) => runner.close()))
       loaded.clear()
@@ -78,12 +70,12 @@ export function createOwnSteps({ log, timeoutMs = TIMEOUT_MS }: OwnStepsOptions)
   }
 }
 
-function keyOf({ name, sha256 }: StepFile): string {
+function keyOf({ name, sha256 }: CustomStepFile): string {
   return `${sha256} ${name}`
 }
 
 /** The bytes that were checked, or none. */
-async function sourceOf({ name, path, sha256 }: StepFile): Promise<string> {
+async function sourceOf({ name, path, sha256 }: CustomStepFile): Promise<string> {
   const source = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new GatehouseError('step_unusable', {
       cause,

@@ -7,7 +7,7 @@ import { configHash } from '../../src/config/config-hash.js'
 import { createLiveConfig, type LiveConfig } from '../../src/config/live.js'
 import { loadConfig } from '../../src/config/load.js'
 import { STEPS } from '../../src/core/pipeline/index.js'
-import { createOwnSteps } from '../../src/custom-steps/registry.js'
+import { createCustomSteps } from '../../src/custom-steps/registry.js'
 
 const ID = '11111111-2222-3333-4444-555555555555'
 const CONFIG = `
@@ -29,7 +29,7 @@ function running(
   const write = (name: string, text: string): void => writeFileSync(join(directory, name), text)
   for (const [name, text] of Object.entries(files)) write(name, text)
   const load = () => loadConfig(join(directory, 'gatehouse.yaml'), { env: {} })
-  const steps = createOwnSteps({ log: { info: () => {} } })
+  const steps = createCustomSteps({ log: { info: () => {} } })
   const reports: string[] = []
   const details: unknown[] = []
   const note = (kind: string) => (detail?: unknown): void => {
@@ -39,7 +39,7 @@ function running(
   const live = createLiveConfig({
     initial: load(),
     load,
-    prepare: ({ ownSteps }) => steps.prepare(ownSteps),
+    prepare: ({ customSteps }) => steps.prepare(customSteps),
     report: {
       refused: note('refused'),
       applied: note('applied'),
@@ -87,21 +87,21 @@ t.test('a file that is wrong is refused whole, and the next right one is taken',
   t.strictSame(reports, ['refused', 'refused', 'applied'])
 })
 
-t.test("a step of one's own that changes is loaded anew; one that cannot be loaded refuses the file", async (t) => {
+t.test('a custom step that changes is reloaded; one that cannot be loaded refuses the file', async (t) => {
   const { live, reports, details, write } = running(t, {
     'gatehouse.yaml': CONFIG + PIPELINE,
     secret: 'a~b',
     'step.js': 'export default () => {}',
   })
-  const [before] = live.current().ownSteps
+  const [before] = live.current().customSteps
   write('step.js', 'export default () => undefined')
   await live.reload()
-  const [after] = live.current().ownSteps
+  const [after] = live.current().customSteps
   t.not(after?.sha256, before?.sha256)
   write('step.js', 'export default ( => {')
   write('gatehouse.yaml', `${CONFIG}${PIPELINE}requireMappedGroup: true\n`)
   await live.reload()
-  t.strictSame(live.current().ownSteps, [after])
+  t.strictSame(live.current().customSteps, [after])
   t.equal(live.current().requireMappedGroup, false, 'nothing of the file is taken')
   t.strictSame(reports, ['applied', 'failed'])
   t.match(details[1], { code: 'step_unusable' })
@@ -127,12 +127,12 @@ t.test('watching follows the files that the configuration names now', async (t) 
     t.ok(holds(), name)
   }
   live.watch(20)
-  await noticed('gatehouse.yaml', CONFIG + PIPELINE, () => live.current().ownSteps.length === 1)
-  const [before] = live.current().ownSteps
+  await noticed('gatehouse.yaml', CONFIG + PIPELINE, () => live.current().customSteps.length === 1)
+  const [before] = live.current().customSteps
   await noticed(
     'step.js',
     'export default () => undefined',
-    () => live.current().ownSteps[0]?.sha256 !== before?.sha256,
+    () => live.current().customSteps[0]?.sha256 !== before?.sha256,
   )
   await noticed('secret', 'c~d', () => live.current().entra.clientSecret === 'c~d')
 })

@@ -199,7 +199,7 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'a number for a name': [rest('defaultGroups: [¦7]'), 'type_wrong'],
 
   'a step nobody knows': [rest('pipeline: [¦social_detail, azuread_map_groups]'), 'step_unknown'],
-  "a step of one's own without ./": [rest('pipeline: [¦my-step.js, azuread_map_groups]'), 'step_path'],
+  'a custom step without ./': [rest('pipeline: [¦my-step.js, azuread_map_groups]'), 'step_path'],
   'a step twice': [rest(`pipeline: [social_details, ¦social_details, ${ALL_BUT_DETAILS}]`), 'step_repeated'],
   'no mapping step': [
     rest(`¦pipeline: [social_details, ${ALL_BUT_DETAILS.replace(', azuread_map_groups', '')}]`),

@@ -8,7 +8,7 @@ import { loadConfig } from '../../src/config/load.js'
 import { ConfigError } from '../../src/config/problem.js'
 import { STEPS } from '../../src/core/pipeline/index.js'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
-import { createOwnSteps } from '../../src/custom-steps/registry.js'
+import { createCustomSteps } from '../../src/custom-steps/registry.js'
 import type { Answer } from '../helpers/browser.js'
 import { CLIENT_SECRET, SESSION_SECRET, startTestGateway, type TestGatewayOptions } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
@@ -260,7 +260,7 @@ t.test('only the bytes that were checked run', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-steps-'))
   const path = join(directory, 'step.js')
   writeFileSync(path, 'export default () => {}')
-  const steps = createOwnSteps({ log: { info: () => {} } })
+  const steps = createCustomSteps({ log: { info: () => {} } })
   t.teardown(async () => {
     await steps.close()
     rmSync(directory, { recursive: true })

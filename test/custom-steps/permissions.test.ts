@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { createOwnSteps } from '../../src/custom-steps/registry.js'
+import { createCustomSteps } from '../../src/custom-steps/registry.js'
 import { fence } from '../../src/custom-steps/worker-process.js'
 
 const INPUT = { claims: {}, groupIds: [], plan: { details: {} } } as never
@@ -16,7 +16,7 @@ const INPUT = { claims: {}, groupIds: [], plan: { details: {} } } as never
 async function running(t: Test, source: string, timeoutMs = 5_000) {
   const printed: string[] = []
   const path = join(t.testdir({ 'step.js': source, 'gatehouse.yaml': 'session: {}\n' }), 'step.js')
-  const steps = createOwnSteps({
+  const steps = createCustomSteps({
     log: {
       info: ({ line }) => {
         printed.push(line)
@@ -168,8 +168,8 @@ t.test('a step does not outlive a gateway that is killed', async (t) => {
     const path = join(t.testdir({ 'step.js': source }), 'step.js')
     const file = { name: './step.js', path, sha256: createHash('sha256').update(source).digest('hex') }
     const program = `
-      import { createOwnSteps } from ${JSON.stringify(join(process.cwd(), 'dist/custom-steps/registry.js'))}
-      const steps = createOwnSteps({ log: { info: ({ line }) => console.log(line) }, timeoutMs: 600_000 })
+      import { createCustomSteps } from ${JSON.stringify(join(process.cwd(), 'dist/custom-steps/registry.js'))}
+      const steps = createCustomSteps({ log: { info: ({ line }) => console.log(line) }, timeoutMs: 600_000 })
       const file = ${JSON.stringify(file)}
       await steps.prepare([file])
       await steps.step(file).run(${JSON.stringify(INPUT)})`

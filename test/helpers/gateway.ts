@@ -15,7 +15,7 @@ import type { AppRegistration, EntraOptions, EntraSimulator } from '../../src/de
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, seedDemoDirectory } from '../../src/demo/people.js'
 import { createLogger } from '../../src/telemetry/logger.js'
 import { startGateway, type Gateway } from '../../src/server.js'
-import { createOwnSteps } from '../../src/custom-steps/registry.js'
+import { createCustomSteps } from '../../src/custom-steps/registry.js'
 import { createGroupStore } from '../../src/store/groups.js'
 import { startTracing } from '../../src/telemetry/tracing/tracing.js'
 import { VERSION } from '../../src/version.js'
@@ -69,7 +69,7 @@ export interface TestGatewayOptions {
   readonly demoFile?: { readonly publicUrl: string }
   /** Files beside the configuration, by name. */
   readonly files?: Readonly<Record<string, string>>
-  /** How long a step of the operator's own may take. */
+  /** Time limit of a custom step. */
   readonly stepTimeoutMs?: number
   /** OpenTelemetry's variables. */
   readonly tracing?: Readonly<Record<string, string>>
@@ -160,7 +160,7 @@ async function start(
     ...(fixed.replicasMayDifferMs === undefined ? {} : { replicasMayDifferMs: fixed.replicasMayDifferMs }),
     ...(fixed.stepTimeoutMs === undefined
       ? {}
-      : { steps: createOwnSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }),
+      : { steps: createCustomSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }),
   })
   await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), {
     actor: 'test',

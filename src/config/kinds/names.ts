@@ -57,7 +57,7 @@ export const step: Kind = {
       return refuse(
         'step_url',
         `is ${shown}, which is an address`,
-        'A step of your own is a file beside the configuration: download it, read it, and name it ./my-step.js',
+        'A custom step is a file beside the configuration: download it, read it, and name it ./my-step.js',
       )
     }
     if (/^\.\/[\w-][\w.-]*\.m?js$/.test(value)) return context.unusableStep(value) ?? { value }
@@ -65,7 +65,7 @@ export const step: Kind = {
       return refuse(
         'step_path',
         `is ${shown}, which looks like a file`,
-        "A step of your own is a file in the configuration file's directory, named ./my-step.js (letters, digits, _ " +
+        "A custom step is a file in the configuration file's directory, named ./my-step.js (letters, digits, _ " +
           '. and - alone)',
       )
     }

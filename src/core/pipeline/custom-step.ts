@@ -7,10 +7,18 @@ import type { CustomStepDetails, CustomStepInput } from './step-module.js'
 const MAX_TEXT = 200
 const DETAILS = ['name', 'givenName', 'familyName', 'usernameSource'] as const
 
-/** @param ask sends the input to the module and returns what the module returned, unchecked */
-export function ownStep(name: string, ask: (input: CustomStepInput) => Promise<unknown>): Step {
+/** The module of a custom step, as the configuration checked it: no file with another hash is ever run. */
+export interface CustomStepFile {
+  /** As `pipeline` names it: `./my-step.js`. */
+  readonly name: string
+  readonly path: string
+  readonly sha256: string
+}
+
+/** @param call sends the input to the module and returns what the module returned, unchecked */
+export function customStep(name: string, call: (input: CustomStepInput) => Promise<unknown>): Step {
   return async ({ claims, groupIds, plan }) => {
-    const answer = await ask({ claims, groupIds, plan })
+    const answer = await call({ claims, groupIds, plan })
     if (answer === undefined || answer === null) return {}
     const { refuse, details, ...more } = isRecord(answer) ? answer : { more: answer }
     if (Object.keys(more).length > 0 || (refuse === undefined) === (details === undefined)) {

@@ -1,5 +1,5 @@
 // The types that `gatehouse/step` exports: what the module of a custom step receives and what it may return. There is
-// nothing to import at run time; src/core/pipeline/own-step.ts checks what a module returned.
+// nothing to import at run time; src/core/pipeline/custom-step.ts checks what a module returned.
 import type { IdentityClaims } from '../identity.js'
 import type { LoginPlan } from './pipeline.js'
 
