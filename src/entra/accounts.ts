@@ -4,14 +4,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError } from '../core/errors.js'
 import type { AccountSource, EnabledAccount, Standing } from '../core/reevaluation.js'
-import { createAppToken, type AppTokenSource } from './app-token.js'
+import { createAppToken } from './app-token.js'
+import type { EntraConnection } from './client.js'
 import { graphError, REPORT, THROTTLED } from './graph-errors.js'
 import { createGraphClient, MAX_PAUSE_MS, type GraphRequest } from './graph.js'
 import { isRecord } from './http-client.js'
 import { firstPage, readMemberships } from './memberships.js'
 import { parseRetryAfter } from './retry-after.js'
 
-export interface AccountSourceOptions extends AppTokenSource {
+export interface AccountSourceOptions extends EntraConnection {
   readonly securityGroupsOnly: boolean
   /** For each request with what it leads to, and for all the further pages of the people in it. */
   readonly budgetMs: number

@@ -4,11 +4,9 @@ import { randomUUID } from 'node:crypto'
 import { GatehouseError } from '../core/errors.js'
 import { isObjectId } from '../core/identity.js'
 import { createAppToken } from './app-token.js'
-import type { EntraEndpoints } from './clouds.js'
-import type { ClientCredential } from './credentials.js'
+import type { EntraConnection } from './client.js'
 import { REPORT } from './graph-errors.js'
 import { createGraphClient } from './graph.js'
-import type { HttpClient } from './http-client.js'
 import { readMemberships } from './memberships.js'
 
 export interface AppDirectory {
@@ -31,11 +29,7 @@ export interface GroupFacts {
   readonly securityEnabled: boolean | null
 }
 
-export interface AppDirectoryOptions {
-  readonly http: HttpClient
-  readonly endpoints: EntraEndpoints
-  readonly clientId: string
-  readonly credential: ClientCredential
+export interface AppDirectoryOptions extends EntraConnection {
   readonly securityGroupsOnly: boolean
   /** For each question. */
   readonly budgetMs: number

@@ -1,8 +1,6 @@
 // Gatehouse's own token for Graph (RFC 6749 section 4.4), asked for when the one at hand is about to end; in memory
 // alone.
-import type { EntraEndpoints } from './clouds.js'
-import type { ClientCredential } from './credentials.js'
-import type { HttpClient } from './http-client.js'
+import type { EntraConnection } from './client.js'
 import { requestAppToken } from './token.js'
 
 export interface AppToken {
@@ -12,16 +10,9 @@ export interface AppToken {
   drop(accessToken: string): void
 }
 
-export interface AppTokenSource {
-  readonly http: HttpClient
-  readonly endpoints: EntraEndpoints
-  readonly clientId: string
-  readonly credential: ClientCredential
-}
-
 const EARLY_MS = 5 * 60_000
 
-export function createAppToken({ http, endpoints, clientId, credential }: AppTokenSource): AppToken {
+export function createAppToken({ http, endpoints, clientId, credential }: EntraConnection): AppToken {
   let kept: { readonly accessToken: string, readonly until: number } | undefined
   // of all who wait, whoever came first
   let asking: Promise<{ readonly accessToken: string, readonly until: number }> | undefined

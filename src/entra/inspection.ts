@@ -2,10 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { GatehouseError } from '../core/errors.js'
 import { entraError } from './aadsts.js'
-import type { EntraEndpoints } from './clouds.js'
-import type { ClientCredential } from './credentials.js'
+import type { EntraConnection } from './client.js'
 import { createGraphClient } from './graph.js'
-import { isRecord, jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
+import { isRecord, jsonOf, TransportError, type HttpAnswer } from './http-client.js'
 import { requestAppToken } from './token.js'
 
 export interface Discovery {
@@ -52,11 +51,7 @@ export interface Inspection {
   redirectTaken(): Promise<boolean | undefined>
 }
 
-export interface InspectionOptions {
-  readonly http: HttpClient
-  readonly endpoints: EntraEndpoints
-  readonly clientId: string
-  readonly credential: ClientCredential
+export interface InspectionOptions extends EntraConnection {
   readonly redirectUri: string
   /** For each question. */
   readonly budgetMs: number

@@ -1,22 +1,16 @@
 // Entra ID as an identity source: redeem the code, verify the id token, read every membership, forget the tokens. All
 // of it shares one budget, so that nobody's browser waits longer than `entra.loginBudget`.
 import type { IdentitySource } from '../core/identity.js'
-import type { EntraEndpoints } from './clouds.js'
-import type { ClientCredential } from './credentials.js'
+import type { EntraConnection } from './client.js'
 import { createGraphClient } from './graph.js'
-import type { HttpClient } from './http-client.js'
 import { verifyIdToken } from './id-token.js'
 import { createTenantKeys } from './keys.js'
 import { readMemberships } from './memberships.js'
 import { createTokenClient } from './token.js'
 
-export interface EntraSourceOptions {
-  readonly http: HttpClient
-  readonly endpoints: EntraEndpoints
-  readonly clientId: string
+export interface EntraSourceOptions extends EntraConnection {
   /** Whose people may sign in. */
   readonly tenants: readonly string[]
-  readonly credential: ClientCredential
   readonly redirectUri: string
   readonly membershipPath: 'users' | 'me'
   readonly securityGroupsOnly: boolean
