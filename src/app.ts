@@ -40,22 +40,22 @@ import { asGatehouseError } from './http/errors.js'
 import { frontChannelLogoutRoutes } from './http/browser/front-channel-logout.js'
 import { homeRoutes } from './http/browser/home.js'
 import { createIdentityCookie, refreshRoutes, type SetIdentityCookie } from './http/browser/identity-cookie.js'
-import { genuineCallbacks } from './http/browser/genuine-callbacks.js'
+import { callbackLimitExemption } from './http/browser/callback-limit-exemption.js'
 import { createInstance } from './http/instance.js'
 import { jwksRoutes } from './http/jwks.js'
 import { COMMON_LIMITS, sessionLimit, userinfoLimit } from './http/limits.js'
 import { createLogBudget } from './http/log-budget.js'
 import { loginRoutes } from './http/browser/login.js'
 import { networkTest, trustedPeers } from './net/networks.js'
-import { createLook, type Look } from './http/pages/look.js'
-import { compileHeaders, createPreparedHeaders } from './http/forward-auth/identity-header-cache.js'
-import { createRounds } from './http/browser/login-loop.js'
+import { createTheme, type Theme } from './http/pages/theme.js'
+import { compileHeaders, createIdentityHeaderCache } from './http/forward-auth/identity-header-cache.js'
+import { createLoginLoopDetector } from './http/browser/login-loop.js'
 import { createSessionReader } from './http/forward-auth/session-resolver.js'
-import { forgetSessions, signOutRoutes } from './http/browser/sign-out.js'
+import { evictSessions, signOutRoutes } from './http/browser/sign-out.js'
 import { refuseSpeculation } from './http/browser/speculation.js'
-import { createToucher } from './http/session-activity.js'
-import { traceQuestions, traceRequests } from './http/traced.js'
-import { createLostReturns } from './http/forward-auth/unreachable-returns.js'
+import { createActivityRecorder } from './http/session-activity.js'
+import { traceForwardAuth, traceRequests } from './http/request-tracing.js'
+import { createUnreachableReturns } from './http/forward-auth/unreachable-returns.js'
 import { createUnnamedHosts } from './http/forward-auth/unnamed-hosts.js'
 import { userinfoRoutes } from './http/userinfo.js'
 import { createVerifier, type AccessInForce } from './http/forward-auth/authorizer.js'
@@ -113,11 +113,11 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
   })
 
   app.addHook('onClose', async () => {
-    await parts.toucher.close()
+    await parts.activity.close()
     budget.close()
   })
 
-  const signInFor = createLostReturns({ rules: parts.returnTo, log: adapters.log })
+  const signInFor = createUnreachableReturns({ rules: parts.returnTo, log: adapters.log })
   // Asked on every request of every application: no plugin and no hook in these scopes.
   for (const { dialect, readTarget } of spoken) {
     await app.register(dialectRoute, {
@@ -127,7 +127,7 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
       publicUrl,
       pages,
       meter: adapters.meter,
-      traced: traceQuestions({ tracer: adapters.tracer, trusts }),
+      traced: traceForwardAuth({ tracer: adapters.tracer, trusts }),
       log,
       signInFor,
     })
@@ -141,7 +141,7 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
     await userinfo.register(userinfoRoutes, { reader, publicUrl })
   })
   await app.register(jwksRoutes, { keys: adapters.keys })
-  await app.register(assetRoutes, { look: pages.look })
+  await app.register(assetRoutes, { theme: pages.theme })
   await app.register((browser) => browserPages(browser, live, adapters, parts))
   return app
 }
@@ -154,13 +154,13 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
   const { publicUrl, redirectDomains, contact } = config.server
   const cookies = cookiePolicy(publicUrl, config.session.cookieDomain)
   const signer = createCookieSigner(config.session.secrets, unknownSignature)
-  const toucher = createToucher({ sessions, idleTimeoutMs: config.session.idleTimeoutMs, log })
+  const activity = createActivityRecorder({ sessions, idleTimeoutMs: config.session.idleTimeoutMs, log })
   const reader = createSessionReader({
     signer,
     cookieName: cookies.names.session,
     sessions,
     cache,
-    toucher,
+    activity,
     graceMs: config.session.outageGraceMs,
     log,
     meter,
@@ -171,12 +171,12 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
     cookies,
     signer,
     inForce,
-    toucher,
+    activity,
     reader,
     assertions,
     verifier: createVerifier({
       reader,
-      headers: createPreparedHeaders({ signer: assertions }),
+      headers: createIdentityHeaderCache({ signer: assertions }),
       inForce,
       onUnnamedHost: createUnnamedHosts({ meter, log }),
     }),
@@ -188,7 +188,7 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
       redirectDomains,
       contact,
       sessionCookie: cookies.names.session,
-      look: memoizeByConfig(live, lookOf),
+      theme: memoizeByConfig(live, themeOf),
     },
   }
 }
@@ -205,7 +205,7 @@ async function browserPages(
   const { endpoints, sessions } = adapters
   const { server, entra, session } = live()
   const { publicUrl } = server
-  const rounds = createRounds({ cookies, signer })
+  const loginLoop = createLoginLoopDetector({ cookies, signer })
   const flows = createFlowSealer(session.secrets, Date.now, adapters.unknownSignature)
   traceRequests(browser, { tracer: adapters.tracer, trusts })
   await browser.register(cookie, {
@@ -218,14 +218,14 @@ async function browserPages(
   })
   const sessionOptions = {
     sessions,
-    toucher: parts.toucher,
+    activity: parts.activity,
     signer,
     cookies,
     absoluteTimeoutMs: session.absoluteTimeoutMs,
   }
 
   await browser.register(async (limited) => {
-    limited.addHook('onRequest', limited.rateLimit(genuineCallbacks({ flows })))
+    limited.addHook('onRequest', limited.rateLimit(callbackLimitExemption({ flows })))
     await limited.register(refuseSpeculation, { pages })
     await limited.register(browserSession, sessionOptions)
     await limited.register(loginRoutes, {
@@ -235,7 +235,7 @@ async function browserPages(
       authorizePath: endpoints.authorizePath,
       scopes: endpoints.scopes,
       flows,
-      rounds,
+      loginLoop,
       longReturns: adapters.longReturns,
       returnTo,
       cookies,
@@ -256,11 +256,11 @@ async function browserPages(
     leaving.addHook('onRequest', leaving.rateLimit())
     await leaving.register(refuseSpeculation, { pages })
     leaving.addHook('onRequest', async (request) => {
-      forgetSessions(request, cookies, signer, adapters.cache)
+      evictSessions(request, cookies, signer, adapters.cache)
     }) // also where nothing can be written
     await leaving.register(browserSession, sessionOptions)
     const { endSession } = endpoints
-    const signOut = { publicUrl, endSession, returnTo, cookies, signer, pages, sessions, rounds }
+    const signOut = { publicUrl, endSession, returnTo, cookies, signer, pages, sessions, loginLoop }
     await leaving.register(signOutRoutes, signOut)
   })
   await browser.register(async (framed) => { // no session is looked up for it
@@ -279,7 +279,7 @@ async function browserPages(
       trusts,
       rightsOf: adapters.rightsOf,
       applicationsOf: (session, address) =>
-        openTo({ policy: parts.inForce().policy, session, address: () => address }, pages.look().applications),
+        openTo({ policy: parts.inForce().policy, session, address: () => address }, pages.theme().applications),
     })
     if (setIdentityCookie) await open.register(refreshRoutes, { publicUrl, returnTo, setIdentityCookie })
   })
@@ -309,9 +309,9 @@ async function withIdentityCookie(
   })
 }
 
-function lookOf({ branding, applications, images, server }: Config): Look {
+function themeOf({ branding, applications, images, server }: Config): Theme {
   const imageAt = (path: string | undefined) => images.find((image) => image.path === path)
-  return createLook({
+  return createTheme({
     branding: { name: branding.name, color: branding.color, logo: imageAt(branding.logoFile) },
     applications: withAddresses(
       applications.map(({ host, name, icon }) => ({ host, name, icon: imageAt(icon) })),

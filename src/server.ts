@@ -25,7 +25,7 @@ import { createEntraSource, type EntraSource } from './entra/source.js'
 import { tracedHttp } from './entra/traced-http.js'
 import { dialects } from './http/forward-auth/dialects/index.js'
 import { drainAndClose } from './http/drain.js'
-import { touchInterval } from './http/session-activity.js'
+import { activityInterval } from './http/session-activity.js'
 import { createManagementServer } from './management.js'
 import { createMetrics, type Metrics } from './telemetry/metrics.js'
 import { createLoginReporter, createSyncReporter } from './telemetry/reporters.js'
@@ -421,7 +421,7 @@ function openCache(
   closers.push(() => changes.close())
   const cache: SessionCache = createSessionCache({
     feed: changes,
-    touchAfterMs: touchInterval(config.session.idleTimeoutMs),
+    touchAfterMs: activityInterval(config.session.idleTimeoutMs),
   })
   return { cache, changes }
 }

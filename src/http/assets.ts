@@ -1,19 +1,19 @@
 // The files that pages load: stylesheet, logo, icons. What is asked for by its hash may be kept for good.
 import type { FastifyInstance } from 'fastify'
 import { GatehouseError } from '../core/errors.js'
-import { ASSETS, type Look } from './pages/look.js'
+import { ASSETS, type Theme } from './pages/theme.js'
 
 export interface AssetOptions {
-  readonly look: () => Look
+  readonly theme: () => Theme
 }
 
 const FOR_GOOD = 'public, max-age=31536000, immutable'
 /** For what might hold scripts (SVG): opened on its own it is a picture, and nothing of our origin. */
 const ISOLATED = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
-export async function assetRoutes(scope: FastifyInstance, { look }: AssetOptions): Promise<void> {
+export async function assetRoutes(scope: FastifyInstance, { theme }: AssetOptions): Promise<void> {
   scope.get<{ Params: { file: string } }>(`${ASSETS}:file`, async (request, reply) => {
-    const { assets, stylesheet } = look()
+    const { assets, stylesheet } = theme()
     const path = `${ASSETS}${request.params.file}`
     const asset = assets.get(path)
     // Another replica, or the configuration before this one, made the page: it looks right with this stylesheet too.

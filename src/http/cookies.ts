@@ -47,7 +47,7 @@ interface Place {
  * Two cookies of one name: an older session.cookieDomain left one, or another application of the domain set one. Which
  * of them is ours cannot be told, so the name is cleared for the host, every domain above it, and every path of a page.
  */
-export function placesOf(name: string, publicUrl: string, pathname: string): Place[] {
+export function cookieScopes(name: string, publicUrl: string, pathname: string): Place[] {
   const { hostname } = new URL(publicUrl)
   const domains = name.startsWith('__Host-') ? [] : domainsOf(hostname)
   const segments = pathname.split('/').filter((segment) => segment !== '')

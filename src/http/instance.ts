@@ -6,7 +6,7 @@ import { GatehouseError } from '../core/errors.js'
 import { answerClientError } from './client-error.js'
 import { createErrorHandler } from './errors.js'
 import type { FastPath } from './forward-auth/fast-path.js'
-import { createPlainAddresses } from './forwarded-for.js'
+import { createForwardedForNormalizer } from './forwarded-for.js'
 import type { TrustedPeers } from '../net/networks.js'
 import type { PageSettings } from './pages/layout.js'
 
@@ -24,7 +24,7 @@ export interface InstanceOptions {
 
 export function createInstance({ trusts, pages, log, fastPath }: InstanceOptions): FastifyInstance {
   const onError = createErrorHandler(pages)
-  const plainAddresses = createPlainAddresses({ trusts, log })
+  const normalizeForwardedFor = createForwardedForNormalizer({ trusts, log })
   const ownHost = new URL(pages.publicUrl).hostname
   const app = fastify({
     loggerInstance: log,
@@ -32,8 +32,8 @@ export function createInstance({ trusts, pages, log, fastPath }: InstanceOptions
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     rewriteUrl: (request) => { // the first that sees a request
-      plainAddresses(request)
-      return withoutDetour(request, ownHost)
+      normalizeForwardedFor(request)
+      return normalizeUrl(request, ownHost)
     },
     trustProxy: (address: string) => trusts(address),
     bodyLimit: 16 * 1024,
@@ -75,13 +75,13 @@ interface Asked {
  * None of our own addresses has a percent-encoding. Who writes one, `/oauth2/%61uth`, means to get past the list of a
  * proxy that closes the auth endpoints to the outside.
  */
-function withoutDetour({ url = '/', headers }: Asked, ownHost: string): string {
+function normalizeUrl({ url = '/', headers }: Asked, ownHost: string): string {
   if (/^\/(?:[?#]|$)/.test(url)) return frontPage(url, headers, ownHost)
   if (url.startsWith(EXT_AUTHZ)) return EXT_AUTHZ
   const encoded = url.indexOf('%')
   if (encoded === -1) return url
   const query = url.indexOf('?')
-  return query !== -1 && query < encoded ? url : NOWHERE
+  return query !== -1 && query < encoded ? url : UNROUTABLE_PATH
 }
 
 /**
@@ -92,7 +92,7 @@ function frontPage(url: string, headers: IncomingHttpHeaders, ownHost: string): 
   if (headers['x-forwarded-uri'] === undefined) return url
   const forwardedHost = headers['x-forwarded-host'] ?? headers.host
   const isOwnPage = hostnameOf(headers.host) === ownHost && hostnameOf(forwardedHost) === ownHost
-  return isOwnPage ? NOWHERE : `/oauth2/forward-auth${url.slice(1)}`
+  return isOwnPage ? UNROUTABLE_PATH : `/oauth2/forward-auth${url.slice(1)}`
 }
 
 /** Proxies choose the site by the name alone: another port or a trailing dot lead to the same pages. */
@@ -101,4 +101,4 @@ function hostnameOf(host: string | readonly string[] | undefined): string {
 }
 
 const EXT_AUTHZ = '/oauth2/ext-authz/'
-const NOWHERE = '/oauth2/there-is-no-such-page'
+const UNROUTABLE_PATH = '/oauth2/there-is-no-such-page'

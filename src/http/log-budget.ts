@@ -4,7 +4,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { FAILURES, type ErrorCode } from '../core/errors.js'
 import type { Meter } from '../core/meter.js'
-import { createSeldom } from './seldom.js'
+import { createLogThrottle } from './log-throttle.js'
 
 export interface LogBudget {
   /** A logger whose lines count against the budget. Children share it. */
@@ -48,14 +48,14 @@ const ADDRESSES = 5_000
 export function createLogBudget({ log, meter, budget, now = () => performance.now() }: LogBudgetOptions): LogBudget {
   const seconds = createSecond(budget, now)
   const summary = createSummary(log)
-  const rateLimited = createSeldom({ everyMs: RATE_LIMITED_EVERY_MS, capacity: ADDRESSES, now })
+  const rateLimited = createLogThrottle({ intervalMs: RATE_LIMITED_EVERY_MS, capacity: ADDRESSES, now })
   const withhold = (code: string): void => {
     meter.refused(code, true)
     summary.count(code)
   }
   const passes = (level: Level, facts: Facts): boolean => {
     const code = codeOf(facts)
-    const seen = code === 'rate_limited' && !rateLimited.due(String(facts.client))
+    const seen = code === 'rate_limited' && !rateLimited.admit(String(facts.client))
     if (!seen && seconds.take(kindOf(level, facts), code)) {
       meter.refused(code, false)
       return true

@@ -1,90 +1,97 @@
-// Tells the store, behind the answers, which sessions are in use: gathered for a moment and written in one statement.
+// Records which sessions are in use, off the request path: session ids are collected for a moment and written to the
+// store in one statement.
 import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError } from '../core/errors.js'
 import type { SessionStore } from '../core/session.js'
 import type { CachedSession } from '../core/session-cache.js'
 
-export interface Toucher {
-  /** A session need not be told of again for so long (milliseconds). */
-  readonly everyMs: number
-  /** A session in memory is used: told of where that is due. @param at monotonic milliseconds */
-  inUse(session: Pick<CachedSession, 'hash' | 'touchDue'>, at: number): void
-  /** @param hash as SessionStore.touch has it */
-  touch(hash: string): void
-  /** Writes what is left. */
+export interface ActivityRecorder {
+  /** A session is recorded at most once in this time (milliseconds). */
+  readonly intervalMs: number
+  /** Records the use of a cached session, unless that was done within the interval. @param at monotonic milliseconds */
+  recordIfDue(session: Pick<CachedSession, 'hash' | 'touchDue'>, at: number): void
+  /** @param hash in the form that SessionStore.touch expects */
+  record(hash: string): void
+  /** Writes what has been collected. */
   close(): Promise<void>
 }
 
-export interface ToucherDeps {
+export interface ActivityRecorderDeps {
   readonly sessions: Pick<SessionStore, 'touch'>
   readonly idleTimeoutMs: number
   readonly log: Pick<FastifyBaseLogger, 'error'>
 }
 
-const GATHER_MS = 100
-const PATIENCE_MS = 2_000
-const MOST_AT_ONCE = 1_000
+const BATCH_DELAY_MS = 100
+const CLOSE_TIMEOUT_MS = 2_000
+const MAX_BATCH_SIZE = 1_000
 
 /**
- * At most every five minutes, and never later than a twentieth of the idle timeout: who works behind the proxy is not
+ * Five minutes, and at most a twentieth of the idle timeout: a session that is used behind the proxy does not become
  * idle.
  */
-export function touchInterval(idleTimeoutMs: number): number {
+export function activityInterval(idleTimeoutMs: number): number {
   return Math.min(300_000, idleTimeoutMs / 20)
 }
 
-export function createToucher({ sessions, idleTimeoutMs, log }: ToucherDeps): Toucher {
-  let gathered = new Set<string>()
+export function createActivityRecorder({ sessions, idleTimeoutMs, log }: ActivityRecorderDeps): ActivityRecorder {
+  const intervalMs = activityInterval(idleTimeoutMs)
+  const writer = createBatchWriter(sessions, log)
+  return {
+    intervalMs,
+    record: writer.add,
+    recordIfDue(session, at) {
+      if (session.touchDue > at) return
+      session.touchDue = at + intervalMs
+      writer.add(session.hash)
+    },
+    close: writer.close,
+  }
+}
+
+/** Runs one write at a time: while the database is slow only the set of collected sessions grows. */
+function createBatchWriter(sessions: ActivityRecorderDeps['sessions'], log: ActivityRecorderDeps['log']) {
+  let collected = new Set<string>()
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> | undefined
   let closed = false
-  const writeAll = async (): Promise<void> => {
-    const hashes = [...gathered]
-    gathered = new Set()
-    for (let at = 0; at < hashes.length; at += MOST_AT_ONCE) await sessions.touch(hashes.slice(at, at + MOST_AT_ONCE))
+  const writeCollected = async (): Promise<void> => {
+    const hashes = [...collected]
+    collected = new Set()
+    for (let at = 0; at < hashes.length; at += MAX_BATCH_SIZE) {
+      await sessions.touch(hashes.slice(at, at + MAX_BATCH_SIZE))
+    }
   }
-  /** One at a time: where the database is slow nothing but the set grows. */
   const write = (): Promise<void> => {
     timer = undefined
-    writing ??= writeAll()
+    writing ??= writeCollected()
       .catch((error: unknown) => {
-        if (!(error instanceof GatehouseError)) log.error({ err: error }, 'sessions in use could not be noted')
+        if (!(error instanceof GatehouseError)) log.error({ err: error }, 'session activity could not be written')
       })
       .finally(() => {
         writing = undefined
-        if (gathered.size > 0 && !closed) {
-          timer ??= setTimeout(() => {
-            void write()
-          }, GATHER_MS)
-        }
+        if (collected.size > 0 && !closed) schedule()
       })
     return writing
   }
-  const touch = (hash: string): void => {
-    gathered.add(hash)
-    if (!writing) {
-      timer ??= setTimeout(() => {
-        void write()
-      }, GATHER_MS)
-    }
+  const schedule = (): void => {
+    timer ??= setTimeout(() => {
+      void write()
+    }, BATCH_DELAY_MS)
   }
-  const everyMs = touchInterval(idleTimeoutMs)
   return {
-    everyMs,
-    touch,
-    inUse(session, at) {
-      if (session.touchDue > at) return
-      session.touchDue = at + everyMs
-      touch(session.hash)
+    add(hash: string): void {
+      collected.add(hash)
+      if (!writing) schedule()
     },
-    async close() {
+    async close(): Promise<void> {
       closed = true
       clearTimeout(timer)
-      const rest = async (): Promise<void> => {
+      const remaining = async (): Promise<void> => {
         await writing
         await write()
       }
-      await Promise.race([rest(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref())])
+      await Promise.race([remaining(), new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())])
     },
   }
 }

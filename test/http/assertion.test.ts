@@ -8,7 +8,7 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import type { SessionRecord } from '../../src/core/session.js'
 import type { CachedSession } from '../../src/core/session-cache.js'
 import { createAssertionSigner } from '../../src/http/assertion-signer.js'
-import { compileHeaders, createPreparedHeaders } from '../../src/http/forward-auth/identity-header-cache.js'
+import { compileHeaders, createIdentityHeaderCache } from '../../src/http/forward-auth/identity-header-cache.js'
 import { createKeyRing } from '../../src/store/key-ring.js'
 import { createSigningKeyStore } from '../../src/store/keys.js'
 import { createVerifier, type AssertionError } from '../../src/verify/verify.js'
@@ -336,7 +336,7 @@ t.test('the life of the keys', async (t) => {
       issuer: 'https://auth.test',
       now: () => now,
     })
-    const prepared = createPreparedHeaders({ signer, now: () => now })
+    const prepared = createIdentityHeaderCache({ signer, now: () => now })
     const compiled = compileHeaders({
       families: ['x-auth-request', 'assertion'],
       extra: [{ name: 'X-Bar', value: 'groups', separator: '|' }, { name: 'X-Sub', value: 'sub', separator: ',' }],
@@ -367,7 +367,7 @@ t.test('the life of the keys', async (t) => {
       ({ record, prepared: undefined }) as Partial<CachedSession> as CachedSession
     const abe = session(person)
     const headers = async (of: CachedSession | undefined, host: string | undefined, how = compiled) =>
-      Object.fromEntries(pairs(await prepared.of(of?.record ?? person, of, host, how)))
+      Object.fromEntries(pairs(await prepared.get(of?.record ?? person, of, host, how)))
     const signed = async (of: CachedSession | undefined, host: string) =>
       (await headers(of, host))['X-Gatehouse-Assertion'] ?? ''
     const one = await signed(abe, 'app.test')
@@ -464,9 +464,9 @@ t.test('the life of the keys', async (t) => {
     const record = { username: 'abe', email: null, name: null, groups: [] } as Partial<SessionRecord> as SessionRecord
     const some = (count: number) =>
       Array.from({ length: count }, () => ({ record, prepared: undefined }) as Partial<CachedSession> as CachedSession)
-    const prepared = createPreparedHeaders({ signer, capacity: 20, now: () => now })
+    const prepared = createIdentityHeaderCache({ signer, capacity: 20, now: () => now })
     const ask = (sessions: readonly CachedSession[]) => {
-      for (const each of sessions) prepared.of(record, each, 'app.test', compiled)
+      for (const each of sessions) prepared.get(record, each, 'app.test', compiled)
     }
     const keeping = (sessions: readonly CachedSession[]) =>
       sessions.filter((each) => each.prepared !== undefined).length

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { FastifyBaseLogger } from 'fastify'
 import t from 'tap'
 import { createLogBudget, cutFacts, type LogBudget } from '../../src/http/log-budget.js'
-import { createSeldom } from '../../src/http/seldom.js'
+import { createLogThrottle } from '../../src/http/log-throttle.js'
 import { createLogger } from '../../src/telemetry/logger.js'
 
 interface Bench {
@@ -140,13 +140,13 @@ t.test('429 is logged once for each address and minute', async (t) => {
 
 t.test('what is remembered of clients is bounded', async (t) => {
   const clock = { at: 0 }
-  const seldom = createSeldom({ everyMs: 60_000, capacity: 1_000, now: () => clock.at })
+  const throttle = createLogThrottle({ intervalMs: 60_000, capacity: 1_000, now: () => clock.at })
   times(5_000, (index) => {
-    seldom.due(`2001:db8::${index}`)
+    throttle.admit(`2001:db8::${index}`)
   })
-  t.equal(seldom.size, 1_000)
-  t.notOk(seldom.due('2001:db8::4999'))
-  t.ok(seldom.due('2001:db8::0'), 'forgotten: it is logged again, within the budget')
+  t.equal(throttle.size, 1_000)
+  t.notOk(throttle.admit('2001:db8::4999'))
+  t.ok(throttle.admit('2001:db8::0'), 'forgotten: it is logged again, within the budget')
 })
 
 t.test('a level that is not written takes nothing from the budget, and is counted', async (t) => {

@@ -37,7 +37,7 @@ import { connect, dump } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
 const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 7_200_000, privilegedTimeoutMs: undefined }
-const NOWHERE = 'postgres://gatehouse:x@127.0.0.1:1/gatehouse'
+const UNROUTABLE_PATH = 'postgres://gatehouse:x@127.0.0.1:1/gatehouse'
 
 t.test('gateways that start at the same time migrate once', async (t) => {
   const url = await freshDatabase(t)
@@ -382,7 +382,7 @@ t.test('a database that is down at start: a clear message, exit 1', async (t) =>
     stringify({
       server: { publicUrl: 'http://127.0.0.1:4180', port: 0, management: { port: 0 } },
       entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'x~yz' },
-      database: { url: NOWHERE },
+      database: { url: UNROUTABLE_PATH },
       session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
       keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
     }),

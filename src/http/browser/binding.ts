@@ -3,7 +3,7 @@
 // to itself.
 import { FLOW_LIFETIME_MS, isBinding, newBinding } from '../../core/flow.js'
 import { cookieValues, type CookiePolicy } from '../cookies.js'
-import type { Exchange } from '../exchange.js'
+import type { HttpExchange } from '../http-exchange.js'
 
 const SHARED_SECONDS = (6 * FLOW_LIFETIME_MS) / 1000
 const MOST_OWN = 20 // above it they share: Cookie headers stay short whatever is opened here
@@ -20,7 +20,11 @@ export interface NewBinding {
 }
 
 /** What this browser sent for a flow; undefined where it sent nothing, or two. */
-export function sentBinding({ id, anew }: OneFlow, { request }: Exchange, cookies: CookiePolicy): string | undefined {
+export function sentBinding(
+  { id, anew }: OneFlow,
+  { request }: HttpExchange,
+  cookies: CookiePolicy,
+): string | undefined {
   const names = anew ? [ownName(cookies, id), cookies.names.binding] : [cookies.names.binding]
   for (const name of names) {
     const [value, doubled] = cookieValues(request.headers.cookie, name)
@@ -29,7 +33,7 @@ export function sentBinding({ id, anew }: OneFlow, { request }: Exchange, cookie
   return undefined
 }
 
-export function bindingFor(anew: boolean, { request, reply }: Exchange, cookies: CookiePolicy): NewBinding {
+export function bindingFor(anew: boolean, { request, reply }: HttpExchange, cookies: CookiePolicy): NewBinding {
   const value = newBinding()
   if (anew && ownCookies(request.headers.cookie, cookies) < MOST_OWN) {
     const maxAge = FLOW_LIFETIME_MS / 1000
@@ -52,7 +56,7 @@ export function bindingFor(anew: boolean, { request, reply }: Exchange, cookies:
 }
 
 /** The flow is over: so is its own cookie. */
-export function clearBinding({ id, anew }: OneFlow, { request, reply }: Exchange, cookies: CookiePolicy): void {
+export function clearBinding({ id, anew }: OneFlow, { request, reply }: HttpExchange, cookies: CookiePolicy): void {
   const name = ownName(cookies, id)
   if (anew && cookieValues(request.headers.cookie, name).length > 0) reply.clearCookie(name)
 }

@@ -11,8 +11,8 @@ import { homePage } from '../pages/home-page.js'
 import { signedOutPage, signInPage } from '../pages/pages.js'
 import { queryParameters } from '../query.js'
 import type { CookieSigner } from '../cookie-signer.js'
-import { openReturn } from './sign-out.js'
-import { startUrl, wantedReturn } from './return-to.js'
+import { readSignOutCookie } from './sign-out.js'
+import { startUrl, requestedReturnTo } from './return-to.js'
 
 export interface HomeOptions {
   readonly publicUrl: string
@@ -33,7 +33,7 @@ export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): 
     const session = request.session.record
     if (!session) return reply.header('cache-control', 'no-store').redirect('/oauth2/sign_in', 302)
     const rights = await rightsOf(session.userId)
-    const { applications, iconOf } = pages.look()
+    const { applications, iconOf } = pages.theme()
     const open = applicationsOf(session, request.ip).map((each) => ({ ...each, icon: iconOf(each) }))
     const facts = { session, rights, publicUrl, contact: pages.contact, open, listed: applications.length > 0 }
     return sendPage(reply, 200, homePage(facts), pages)
@@ -42,12 +42,12 @@ export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): 
   scope.get('/oauth2/sign_in', async (request, reply) => {
     // Entra's sign-out page adds parameters of its own when it sends people back here.
     const { rd } = queryParameters(request.query, ['rd'])
-    const target = wantedReturn(rd, request, options)
+    const target = requestedReturnTo(rd, request, options)
     const start = startUrl(publicUrl, target)
     const [signedOut] = cookieValues(request.headers.cookie, cookies.names.signedOut)
     if (signedOut === undefined) return sendPage(reply, 200, signInPage(start, destination(target, options)), pages)
     reply.clearCookie(cookies.names.signedOut)
-    const left = openReturn(signedOut, signer)
+    const left = readSignOutCookie(signedOut, signer)
     if (left?.returnTo) return reply.redirect(parseReturnTo(left.returnTo, returnTo), 302)
     return sendPage(reply, 200, signedOutPage(start, left?.ended === true), pages)
   })
@@ -55,5 +55,5 @@ export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): 
 
 /** What somebody goes on to after signing in; undefined: to our own front page. */
 function destination(target: string, { publicUrl, pages }: HomeOptions): string | undefined {
-  return new URL(target).origin === publicUrl ? undefined : nameOfPlace(target, pages.look().applications)
+  return new URL(target).origin === publicUrl ? undefined : nameOfPlace(target, pages.theme().applications)
 }

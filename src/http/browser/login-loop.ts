@@ -1,40 +1,41 @@
-// An endless sign-in: the application does not get the session's cookie and sends the person here again as soon as they
-// are signed in. Each sign-in works, so nothing fails and nothing ends it. A cookie of this host, which does arrive,
-// remembers for a minute for which addresses this browser has completed a sign-in, and how many one after another. Tabs
-// that are opened together do not count: none of their sign-ins begins after another one has completed and been
+// Detects an endless sign-in: the application does not receive the session cookie and sends the browser back here as
+// soon as the user is signed in. Each sign-in succeeds, so no error ends the loop. A cookie of this host, which does
+// arrive, keeps for a minute the addresses for which this browser has completed a sign-in, and how many in succession.
+// Tabs that are opened together are not counted: none of their sign-ins begins after another one has completed and been
 // counted.
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { Round } from '../../core/flow.js'
 import type { CookieSigner } from '../cookie-signer.js'
 import { cookieValues, domainsOf, type CookiePolicy } from '../cookies.js'
-import type { Exchange } from '../exchange.js'
+import type { HttpExchange } from '../http-exchange.js'
 
 export const MOST_ROUNDS = 2
 const WITHIN_MS = 60_000
 const MOST_ADDRESSES = 8 // the last ones: the cookie stays below 400 bytes
 const PREFIX = 'rounds: '
 
-export interface Rounds {
-  /** The place of a sign-in that begins now. */
-  next(returnTo: string, request: FastifyRequest): Round
-  completed(returnTo: string, round: Round, browser: Exchange): void
-  forget(browser: Exchange): void
+export interface LoginLoopDetector {
+  /** The round of a sign-in that begins now. */
+  nextRound(returnTo: string, request: FastifyRequest): Round
+  recordCompleted(returnTo: string, round: Round, exchange: HttpExchange): void
+  /** Starts counting from zero again. */
+  clear(exchange: HttpExchange): void
 }
 
-export interface RoundsDeps {
+export interface LoginLoopDetectorDeps {
   readonly cookies: CookiePolicy
   readonly signer: CookieSigner
   readonly now?: () => number
 }
 
-export function createRounds({
+export function createLoginLoopDetector({
   cookies: {
     names: { rounds: name },
   },
   signer,
   now = Date.now,
-}: RoundsDeps): Rounds {
+}: LoginLoopDetectorDeps): LoginLoopDetector {
   const remembered = ({ headers }: FastifyRequest): readonly [string, Round][] => {
     const [sent = ''] = cookieValues(headers.cookie, name)
     const { valid, value } = signer.unsign(sent)
@@ -46,19 +47,19 @@ export function createRounds({
       .filter(([, { firstAt }]) => now() - firstAt < WITHIN_MS)
   }
   return {
-    next(returnTo, request) {
+    nextRound(returnTo, request) {
       const address = addressOf(returnTo)
       const [, before] = remembered(request).find(([each]) => each === address) ?? []
       if (before === undefined) return { count: 1, firstAt: now() }
       return { count: before.count + 1, firstAt: before.firstAt }
     },
-    completed(returnTo, round, { request, reply }) {
+    recordCompleted(returnTo, round, { request, reply }) {
       const address = addressOf(returnTo)
       const others = remembered(request).filter(([each]) => each !== address)
       const entries = [...others, [address, round] as const].slice(-MOST_ADDRESSES).map(writeEntry)
       reply.setCookie(name, signer.sign(`${PREFIX}${entries.join(' ')}`), { maxAge: WITHIN_MS / 1000 })
     },
-    forget({ request, reply }) {
+    clear({ request, reply }) {
       if (cookieValues(request.headers.cookie, name).length > 0) reply.clearCookie(name)
     },
   }

@@ -5,14 +5,14 @@ import { GatehouseError } from '../../core/errors.js'
 import type { NewFlow } from '../../core/flow.js'
 import { sessionIdHash } from '../../core/session.js'
 import { bindingFor } from './binding.js'
-import { cookieValues, placesOf } from '../cookies.js'
+import { cookieValues, cookieScopes } from '../cookies.js'
 import { pathOf, sendError } from '../errors.js'
-import type { Exchange } from '../exchange.js'
+import type { HttpExchange } from '../http-exchange.js'
 import type { LoginOptions } from './login.js'
-import { inState, keepLong } from './long-return.js'
+import { shortenForState, storeLongReturn } from './long-return.js'
 import { queryParameters } from '../query.js'
 import { lostCookie, MOST_ROUNDS } from './login-loop.js'
-import { isPublicHost, startUrl, wantedReturn } from './return-to.js'
+import { isPublicHost, startUrl, requestedReturnTo } from './return-to.js'
 
 /** What we use of the plugin's namespace; extra parameters pass through to the address. */
 export interface AuthorizeUrlBuilder {
@@ -20,14 +20,18 @@ export interface AuthorizeUrlBuilder {
 }
 
 /** @param wish what Entra ID is asked beside who this is: claims, login_hint, domain_hint */
-export type ToEntra = (
+export type RedirectToEntra = (
   flow: NewFlow,
-  browser: Exchange,
+  browser: HttpExchange,
   wish?: Readonly<Record<string, string>>,
 ) => Promise<FastifyReply>
 
 /** The way to Entra ID. */
-export function wayToEntra(entra: AuthorizeUrlBuilder, redirectUri: string, options: LoginOptions): ToEntra {
+export function createEntraRedirect(
+  entra: AuthorizeUrlBuilder,
+  redirectUri: string,
+  options: LoginOptions,
+): RedirectToEntra {
   const { flows, cookies, scopes, longReturns, meter } = options
   return async (wanted, browser, wish = {}) => {
     const {
@@ -35,8 +39,8 @@ export function wayToEntra(entra: AuthorizeUrlBuilder, redirectUri: string, opti
     } = browser.request
     const binding = bindingFor(wanted.anew === true, browser, cookies)
     const session = record === undefined ? undefined : sessionMark(sessionId)
-    const { flow, state } = flows.begin({ ...inState(wanted), session }, binding.value)
-    if (flow.returnTo !== wanted.returnTo) await keepLong(flow, wanted.returnTo, longReturns, browser)
+    const { flow, state } = flows.begin({ ...shortenForState(wanted), session }, binding.value)
+    if (flow.returnTo !== wanted.returnTo) await storeLongReturn(flow, wanted.returnTo, longReturns, browser)
     binding.give(flow.id)
     meter.loginStarted()
     return browser.reply.redirect(
@@ -64,7 +68,11 @@ export function sessionMark(sessionId: string): string {
 const START = ['rd', 'prompt', 'login_hint', 'domain_hint'] as const
 const PICK = { prompt: 'select_account' }
 
-export async function start(toEntra: ToEntra, options: LoginOptions, browser: Exchange): Promise<FastifyReply> {
+export async function start(
+  redirectToEntra: RedirectToEntra,
+  options: LoginOptions,
+  browser: HttpExchange,
+): Promise<FastifyReply> {
   const { request, reply } = browser
   const { publicUrl } = options
   const { rd, prompt, ...hints } = queryParameters(request.query, START)
@@ -72,7 +80,7 @@ export async function start(toEntra: ToEntra, options: LoginOptions, browser: Ex
     throw new GatehouseError('query_unknown', { detail: 'the only prompt is select_account' })
   }
   clearDoubled(options, browser)
-  const returnTo = wantedReturn(rd, request, options)
+  const returnTo = requestedReturnTo(rd, request, options)
   const pick = prompt !== undefined
   if (!isPublicHost(request, publicUrl)) {
     request.log.warn(
@@ -82,22 +90,22 @@ export async function start(toEntra: ToEntra, options: LoginOptions, browser: Ex
     return reply.redirect(startUrl(publicUrl, returnTo, { ...(pick ? PICK : {}), ...usable(hints) }), 302)
   }
   const counted = !pick && !arrives(returnTo, publicUrl, request)
-  const round = counted ? options.rounds.next(returnTo, request) : undefined
+  const round = counted ? options.loginLoop.nextRound(returnTo, request) : undefined
   if (round !== undefined && round.count > MOST_ROUNDS) return stopLoop(returnTo, options, browser)
-  return toEntra({ returnTo, pick, ...(round === undefined ? {} : { round }) }, browser, usable(hints))
+  return redirectToEntra({ returnTo, pick, ...(round === undefined ? {} : { round }) }, browser, usable(hints))
 }
 
 function stopLoop(
   returnTo: string,
-  { cookies, publicUrl, rounds, pages }: LoginOptions,
-  browser: Exchange,
+  { cookies, publicUrl, loginLoop, pages }: LoginOptions,
+  browser: HttpExchange,
 ): FastifyReply {
   const { request, reply } = browser
   const lost = lostCookie(returnTo, cookies, publicUrl)
   const detail = `the cookie ${lost.cookie} does not reach ${lost.host}`
   const facts = { code: 'sign_in_loop', ...lost, remedy: lost.reason, client: request.ip }
   request.log.warn(facts, `endless sign-in stopped: ${detail}`)
-  rounds.forget(browser) // "Try again" does try
+  loginLoop.clear(browser) // "Try again" does try
   return sendError(new GatehouseError('sign_in_loop', { detail }), request, reply, pages, {
     retryUrl: startUrl(publicUrl, returnTo),
     rows: [
@@ -115,14 +123,14 @@ function arrives(returnTo: string, publicUrl: string, request: FastifyRequest): 
 }
 
 /** Which of two session cookies is ours cannot be told: both go, and the sign-in goes on. */
-function clearDoubled({ cookies: { names }, publicUrl }: LoginOptions, { request, reply }: Exchange): void {
+function clearDoubled({ cookies: { names }, publicUrl }: LoginOptions, { request, reply }: HttpExchange): void {
   if (cookieValues(request.headers.cookie, names.session).length < 2) return
   request.log.warn(
     { cookie: names.session, client: request.ip },
     'two session cookies: the name is cleared for the host and every domain above it, and the sign-in goes on',
   )
   for (const name of [names.session, names.identity]) {
-    for (const place of placesOf(name, publicUrl, pathOf(request))) reply.clearCookie(name, place)
+    for (const place of cookieScopes(name, publicUrl, pathOf(request))) reply.clearCookie(name, place)
   }
 }
 

@@ -12,15 +12,21 @@ import { newPublicSessionId, newSessionId } from '../../core/session.js'
 import { clearBinding, sentBinding } from './binding.js'
 import type { CookiePolicy } from '../cookies.js'
 import { asGatehouseError, sendError } from '../errors.js'
-import type { Exchange } from '../exchange.js'
-import { goBack, withAddress } from './long-return.js'
-import { sessionMark, start, wayToEntra, type AuthorizeUrlBuilder, type ToEntra } from './login-start.js'
+import type { HttpExchange } from '../http-exchange.js'
+import { sendToReturnAddress, restoreReturnAddress } from './long-return.js'
+import {
+  sessionMark,
+  start,
+  createEntraRedirect,
+  type AuthorizeUrlBuilder,
+  type RedirectToEntra,
+} from './login-start.js'
 import type { TrustedPeers } from '../../net/networks.js'
 import { consentPage } from '../pages/consent.js'
 import { sendPage, type PageSettings } from '../pages/layout.js'
 import { queryParameters } from '../query.js'
-import type { Rounds } from './login-loop.js'
-import { goAnewOrBack } from './stray-callback.js'
+import type { LoginLoopDetector } from './login-loop.js'
+import { recoverCallback } from './callback-recovery.js'
 import { startUrl } from './return-to.js'
 
 declare module 'fastify' {
@@ -36,7 +42,7 @@ export interface LoginOptions {
   readonly authorizePath: string
   readonly scopes: readonly string[]
   readonly flows: FlowSealer
-  readonly rounds: Rounds
+  readonly loginLoop: LoginLoopDetector
   readonly longReturns: LongReturns
   readonly returnTo: ReturnToRules
   readonly cookies: CookiePolicy
@@ -78,14 +84,18 @@ export async function loginRoutes(scope: FastifyInstance, options: LoginOptions)
       auth: { authorizeHost: authority, authorizePath, tokenHost: authority, tokenPath: '/' },
     },
   })
-  const toEntra = wayToEntra(scope.entra, callbackUri, options)
-  scope.get('/oauth2/start', async (request, reply) => start(toEntra, options, { request, reply }))
-  scope.get('/oauth2/callback', async (request, reply) => callback(toEntra, options, { request, reply }))
+  const redirectToEntra = createEntraRedirect(scope.entra, callbackUri, options)
+  scope.get('/oauth2/start', async (request, reply) => start(redirectToEntra, options, { request, reply }))
+  scope.get('/oauth2/callback', async (request, reply) => callback(redirectToEntra, options, { request, reply }))
 }
 
-async function callback(toEntra: ToEntra, options: LoginOptions, browser: Exchange): Promise<FastifyReply> {
+async function callback(
+  redirectToEntra: RedirectToEntra,
+  options: LoginOptions,
+  browser: HttpExchange,
+): Promise<FastifyReply> {
   const { request, reply } = browser
-  const { flows, cookies, rounds } = options
+  const { flows, cookies, loginLoop } = options
   const answer = queryParameters(request.query, CALLBACK)
   if (isConsent(answer, flows)) return sendPage(reply, 200, consentPage(answer, options.publicUrl), options.pages)
   if (answer.state === undefined || answer.state === '') {
@@ -93,23 +103,23 @@ async function callback(toEntra: ToEntra, options: LoginOptions, browser: Exchan
   }
   const opened = flows.open(answer.state, (flow) => sentBinding(flow, browser, cookies))
   clearBinding(opened.flow, browser, cookies)
-  if (opened.fault !== undefined) return goAnewOrBack(opened, toEntra, options, browser)
-  const flow = await withAddress(opened.flow, options.longReturns, options.returnTo)
+  if (opened.fault !== undefined) return recoverCallback(opened, redirectToEntra, options, browser)
+  const flow = await restoreReturnAddress(opened.flow, options.longReturns, options.returnTo)
   const began = performance.now()
   const count = (result: string) => options.meter.login(result, (performance.now() - began) / 1000)
   try {
     await options.signedIn(await complete(flow, answer, options, request), reply)
     count('ok')
     request.span?.set({ 'gatehouse.result': 'ok' })
-    rounds.completed(flow.returnTo, flow.round, browser)
-    return goBack(flow, browser, options.pages)
+    loginLoop.recordCompleted(flow.returnTo, flow.round, browser)
+    return sendToReturnAddress(flow, browser, options.pages)
   } catch (thrown) {
     const error = asGatehouseError(thrown)
     const isBack = error.code === 'state_replayed' && request.session.record !== undefined
-    if (isBack) return goBack(flow, browser, options.pages)
+    if (isBack) return sendToReturnAddress(flow, browser, options.pages)
     count(error.code)
     request.span?.set({ 'gatehouse.result': error.code })
-    return failed(error, flow, toEntra, options, browser)
+    return failed(error, flow, redirectToEntra, options, browser)
   }
 }
 
@@ -121,9 +131,9 @@ function isConsent({ admin_consent: consent, code, state = '' }: Answer, flows: 
 function failed(
   error: GatehouseError,
   flow: Flow,
-  toEntra: ToEntra,
+  redirectToEntra: RedirectToEntra,
   options: LoginOptions,
-  browser: Exchange,
+  browser: HttpExchange,
 ): FastifyReply | Promise<FastifyReply> {
   const { request, reply } = browser
   const { returnTo, kept, anew, chain, pick, round } = flow
@@ -134,7 +144,7 @@ function failed(
   const { claims } = error.facts
   if (again) {
     const next = { returnTo, kept, anew, chain, pick, round, again }
-    return toEntra(next, browser, typeof claims === 'string' ? { claims } : {})
+    return redirectToEntra(next, browser, typeof claims === 'string' ? { claims } : {})
   }
   // Another account may be what helps, where it is about the person.
   const retryUrl = startUrl(

@@ -4,22 +4,22 @@ import type { FastifyReply } from 'fastify'
 import { flowHash, type FlowFacts, type NewFlow } from '../../core/flow.js'
 import { MOST_IN_STATE, type LongReturns } from '../../core/long-returns.js'
 import { readReturnTo, type ReturnToRules } from '../../core/return-to.js'
-import type { Exchange } from '../exchange.js'
+import type { HttpExchange } from '../http-exchange.js'
 import { sendPage, type PageSettings } from '../pages/layout.js'
-import { lostReturnPage } from '../pages/lost-return.js'
+import { returnAddressLostPage } from '../pages/return-address-lost.js'
 
 /** What the state says of a flow: the front page, where its address is too long. */
-export function inState(wanted: NewFlow): NewFlow {
+export function shortenForState(wanted: NewFlow): NewFlow {
   if (wanted.returnTo.length <= MOST_IN_STATE) return wanted
   return { ...wanted, returnTo: `${new URL(wanted.returnTo).origin}/`, kept: true }
 }
 
-/** @param returnTo the address that inState left out */
-export async function keepLong(
+/** @param returnTo the address that shortenForState left out */
+export async function storeLongReturn(
   flow: { readonly id: string },
   returnTo: string,
   longReturns: LongReturns,
-  { request }: Exchange,
+  { request }: HttpExchange,
 ): Promise<void> {
   const dropped = await longReturns.keep(flowHash(flow), returnTo)
   if (dropped > 0) request.log.warn({ dropped }, 'long return addresses were dropped to make room for newer ones')
@@ -29,7 +29,7 @@ export async function keepLong(
  * The flow with the address itself; still `kept` where that is gone. An address that the configuration no longer allows
  * is replaced by the front page: a flow can be older than the configuration.
  */
-export async function withAddress<F extends FlowFacts & { readonly id: string }>(
+export async function restoreReturnAddress<F extends FlowFacts & { readonly id: string }>(
   flow: F,
   longReturns: LongReturns,
   rules: ReturnToRules,
@@ -43,6 +43,10 @@ function stillAllowed(returnTo: string, rules: ReturnToRules): string {
 }
 
 /** To where the person wanted to be. */
-export function goBack({ returnTo, kept }: FlowFacts, { reply }: Exchange, pages: PageSettings): FastifyReply {
-  return kept ? sendPage(reply, 200, lostReturnPage(returnTo), pages) : reply.redirect(returnTo, 302)
+export function sendToReturnAddress(
+  { returnTo, kept }: FlowFacts,
+  { reply }: HttpExchange,
+  pages: PageSettings,
+): FastifyReply {
+  return kept ? sendPage(reply, 200, returnAddressLostPage(returnTo), pages) : reply.redirect(returnTo, 302)
 }

@@ -3,14 +3,18 @@ import type { FastifyRequest } from 'fastify'
 import { asParameter, parseReturnTo, type ReturnToRules } from '../../core/return-to.js'
 import type { TrustedPeers } from '../../net/networks.js'
 
-export interface WantedReturnOptions {
+export interface RequestedReturnToOptions {
   readonly publicUrl: string
   readonly returnTo: ReturnToRules
   readonly trusts: TrustedPeers
 }
 
 /** @param rd from the query @throws `return_to_refused` */
-export function wantedReturn(rd: string | undefined, request: FastifyRequest, options: WantedReturnOptions): string {
+export function requestedReturnTo(
+  rd: string | undefined,
+  request: FastifyRequest,
+  options: RequestedReturnToOptions,
+): string {
   return parseReturnTo(rd ?? trustedRedirectHeader(request, options), options.returnTo, requestOrigin(request, options))
 }
 
@@ -18,14 +22,14 @@ export function wantedReturn(rd: string | undefined, request: FastifyRequest, op
  * oauth2-proxy's nginx sample hands `rd` over in a header, on every request below /oauth2/: then it names the very page
  * that is open, and who went back there after signing in would sign in again.
  */
-function trustedRedirectHeader(request: FastifyRequest, { trusts }: WantedReturnOptions): string | undefined {
+function trustedRedirectHeader(request: FastifyRequest, { trusts }: RequestedReturnToOptions): string | undefined {
   const header = request.headers['x-auth-request-redirect']
   if (typeof header !== 'string' || !trusts(request.socket.remoteAddress)) return undefined
   return /^(https?:\/\/[^/]*)?\/oauth2\//i.test(header) ? undefined : header
 }
 
 /** Where a relative `rd` counts from: the host the browser asked for, as a trusted proxy says. */
-function requestOrigin(request: FastifyRequest, { publicUrl }: WantedReturnOptions): string {
+function requestOrigin(request: FastifyRequest, { publicUrl }: RequestedReturnToOptions): string {
   if (isPublicHost(request, publicUrl)) return publicUrl
   const origin = `${new URL(publicUrl).protocol}//${request.host}`
   return URL.canParse(origin) ? new URL(origin).origin : publicUrl

@@ -8,7 +8,7 @@ import fp from 'fastify-plugin'
 import { newSessionId, sessionIdHash, type SessionRecord, type SessionStore } from '../../core/session.js'
 import { cookieValues, type CookiePolicy } from '../cookies.js'
 import type { CookieSigner } from '../cookie-signer.js'
-import type { Toucher } from '../session-activity.js'
+import type { ActivityRecorder } from '../session-activity.js'
 
 declare module 'fastify' {
   interface Session {
@@ -24,7 +24,7 @@ declare module 'fastify' {
 
 export interface BrowserSessionOptions {
   readonly sessions: SessionStore
-  readonly toucher: Toucher
+  readonly activity: ActivityRecorder
   readonly signer: CookieSigner
   readonly cookies: CookiePolicy
   readonly absoluteTimeoutMs: number
@@ -33,7 +33,7 @@ export interface BrowserSessionOptions {
 type Callback = (error?: unknown) => void
 
 export const browserSession = fp(
-  async (scope: FastifyInstance, { sessions, toucher, signer, cookies, absoluteTimeoutMs }: BrowserSessionOptions) => {
+  async (scope: FastifyInstance, { sessions, activity, signer, cookies, absoluteTimeoutMs }: BrowserSessionOptions) => {
     scope.decorateRequest('nextSessionId')
     scope.addHook('onRequest', async (request) => {
       // publicUrl says how browsers reach us; what the last hop spoke does not matter.
@@ -56,7 +56,7 @@ export const browserSession = fp(
       saveUninitialized: false,
       rolling: false,
       idGenerator: (request) => request?.nextSessionId ?? newSessionId(),
-      store: pluginStore(sessions, toucher) as never,
+      store: pluginStore(sessions, activity) as never,
     })
     // The plugin says when the cookie ends by the gateway's clock alone; Max-Age counts by the browser's, and goes
     // before Expires.
@@ -84,13 +84,13 @@ export const browserSession = fp(
 /**
  * Reading alone: sessions are made by the login's transaction and ended by the sign-out, never by the plugin's habits.
  */
-function pluginStore(sessions: SessionStore, toucher: Toucher) {
+function pluginStore(sessions: SessionStore, activity: ActivityRecorder) {
   return {
     get(id: string, callback: (error: unknown, session?: { record: SessionRecord } | null) => void): void {
       sessions
         .find(id)
         .then((record) => {
-          if (record && record.idleMs >= toucher.everyMs) toucher.touch(sessionIdHash(id).toString('hex'))
+          if (record && record.idleMs >= activity.intervalMs) activity.record(sessionIdHash(id).toString('hex'))
           callback(null, record ? { record } : null)
         })
         .catch(callback)

@@ -4,14 +4,14 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readReturnTo, type ReturnToRules } from '../../core/return-to.js'
 import { sessionIdHash, type SessionStore } from '../../core/session.js'
 import type { SessionCache } from '../../core/session-cache.js'
-import { cookieValues, placesOf, type CookiePolicy } from '../cookies.js'
+import { cookieValues, cookieScopes, type CookiePolicy } from '../cookies.js'
 import { pathOf } from '../errors.js'
 import { isOwnNavigation } from '../navigation.js'
 import { sendPage, type PageSettings } from '../pages/layout.js'
 import { confirmSignOutPage } from '../pages/pages.js'
 import { queryParameters } from '../query.js'
 import type { CookieSigner } from '../cookie-signer.js'
-import type { Rounds } from './login-loop.js'
+import type { LoginLoopDetector } from './login-loop.js'
 import { sessionIdOf } from '../forward-auth/session-resolver.js'
 
 declare module 'fastify' {
@@ -29,7 +29,7 @@ export interface SignOutOptions {
   readonly signer: CookieSigner
   readonly pages: PageSettings
   readonly sessions: SessionStore
-  readonly rounds: Rounds
+  readonly loginLoop: LoginLoopDetector
 }
 
 const RETURN_SECONDS = 300
@@ -54,7 +54,7 @@ export async function signOutRoutes(scope: FastifyInstance, options: SignOutOpti
 }
 
 /** Whoever signs out is not remembered here any more, whether or not the database can be told. */
-export function forgetSessions(
+export function evictSessions(
   request: FastifyRequest,
   { names }: CookiePolicy,
   signer: CookieSigner,
@@ -65,7 +65,7 @@ export function forgetSessions(
 }
 
 async function endSession(
-  { cookies, publicUrl, signer, sessions, rounds }: SignOutOptions,
+  { cookies, publicUrl, signer, sessions, loginLoop }: SignOutOptions,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
@@ -82,10 +82,10 @@ async function endSession(
   for (const name of [cookies.names.session, cookies.names.identity]) {
     reply.clearCookie(name, cookies.domain === undefined ? {} : { domain: cookies.domain })
     if (values.length > 1) {
-      for (const place of placesOf(name, publicUrl, pathOf(request))) reply.clearCookie(name, place)
+      for (const place of cookieScopes(name, publicUrl, pathOf(request))) reply.clearCookie(name, place)
     }
   }
-  rounds.forget({ request, reply })
+  loginLoop.clear({ request, reply })
   request.signedOut = { loginHint, ended }
 }
 
@@ -99,7 +99,7 @@ function answer(
   const returnTo = validReturn(rd, options.returnTo, request)
   if (request.signedOut === undefined) return sendPage(reply, 200, confirmSignOutPage(publicUrl, returnTo), pages)
   const { loginHint, ended } = request.signedOut
-  const sealed = sealReturn(ended, returnTo, signer, request)
+  const sealed = signSignOutCookie(ended, returnTo, signer, request)
   reply.setCookie(cookies.names.signedOut, sealed, { maxAge: RETURN_SECONDS })
   const target = new URLSearchParams({
     post_logout_redirect_uri: `${publicUrl}/oauth2/sign_in`,
@@ -109,7 +109,12 @@ function answer(
 }
 
 /** A cookie of its own kind: what is signed here is no session id, and the other way round. */
-function sealReturn(ended: boolean, rd: string | undefined, signer: CookieSigner, request: FastifyRequest): string {
+function signSignOutCookie(
+  ended: boolean,
+  rd: string | undefined,
+  signer: CookieSigner,
+  request: FastifyRequest,
+): string {
   const prefix = RETURN_PREFIX[ended ? 'ended' : 'none']
   const sealed = signer.sign(`${prefix}${rd ?? ''}`)
   if (encodeURIComponent(sealed).length <= MAX_COOKIE) return sealed
@@ -117,7 +122,7 @@ function sealReturn(ended: boolean, rd: string | undefined, signer: CookieSigner
   return signer.sign(prefix)
 }
 
-export interface SignOutLeft {
+export interface SignOutResult {
   /** There was a session, and it ended. */
   readonly ended: boolean
   /** Empty where there was no `rd`. */
@@ -125,7 +130,7 @@ export interface SignOutLeft {
 }
 
 /** What a sign-out left in its cookie. */
-export function openReturn(value: string, signer: CookieSigner): SignOutLeft | undefined {
+export function readSignOutCookie(value: string, signer: CookieSigner): SignOutResult | undefined {
   const { valid, value: carried = '' } = signer.unsign(value)
   if (!valid || carried === null) return undefined
   for (const [kind, prefix] of Object.entries(RETURN_PREFIX)) {

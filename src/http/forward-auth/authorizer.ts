@@ -4,7 +4,7 @@ import type { AccessPolicy, Grounds } from '../../core/access.js'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
 import type { SessionRecord } from '../../core/session.js'
 import type { Target } from '../../core/target.js'
-import type { CompiledHeaders, FlatHeaders, PreparedHeaders } from './identity-header-cache.js'
+import type { CompiledHeaders, FlatHeaders, IdentityHeaderCache } from './identity-header-cache.js'
 import type { SessionAnswer } from './session-lookup.js'
 import type { SessionReader } from './session-resolver.js'
 
@@ -55,7 +55,7 @@ export interface AccessInForce {
 
 export interface VerifierDeps {
   readonly reader: SessionReader
-  readonly headers: PreparedHeaders
+  readonly headers: IdentityHeaderCache
   /** Compiled once for each configuration. */
   readonly inForce: () => AccessInForce
   /** Called when access.default decided for a signed-in user at a host that no rule names. */
@@ -83,7 +83,7 @@ export function createVerifier({ reader, headers, inForce, onUnnamedHost }: Veri
       kind: 'allowed',
       grounds,
       session,
-      headers: headers.of(session, session === undefined ? undefined : answer.cached, target?.hostname, compiled),
+      headers: headers.get(session, session === undefined ? undefined : answer.cached, target?.hostname, compiled),
     }
   }
   const targetMissing = (): GatehouseError =>
@@ -119,12 +119,12 @@ export function createVerifier({ reader, headers, inForce, onUnnamedHost }: Veri
       )
       if (known === 'anonymous') {
         return allow
-          ? { kind: 'allowed', headers: headers.nobody(compiled), signedIn: false }
+          ? { kind: 'allowed', headers: headers.anonymous(compiled), signedIn: false }
           : needsAddress
           ? undefined
           : NOT_SIGNED_IN
       }
-      const ready = allow ? headers.ready(known, target?.hostname, compiled) : undefined
+      const ready = allow ? headers.getCached(known, target?.hostname, compiled) : undefined
       if (ready && grounds.hostUnnamed) onUnnamedHost(target?.hostname ?? '', grounds)
       return ready && { kind: 'allowed', headers: ready, signedIn: true }
     },

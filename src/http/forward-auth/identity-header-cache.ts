@@ -66,21 +66,21 @@ interface Said {
   next: Said | undefined
 }
 
-export interface PreparedHeaders {
+export interface IdentityHeaderCache {
   /** The assertion is empty for nobody, and where nobody can say whom it is for. @throws `identity_too_large` */
-  of(
+  get(
     session: SessionRecord | undefined,
     cached: CachedSession | undefined,
     hostname: string | undefined,
     compiled: CompiledHeaders,
   ): FlatHeaders
   /** All of them empty or `false`. */
-  nobody(compiled: CompiledHeaders): FlatHeaders
+  anonymous(compiled: CompiledHeaders): FlatHeaders
   /** What was made before and still holds. */
-  ready(cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders | undefined
+  getCached(cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): FlatHeaders | undefined
 }
 
-export interface PreparedHeadersDeps {
+export interface IdentityHeaderCacheDeps {
   readonly signer: AssertionSigner
   /** How many are kept, over all sessions and applications. */
   readonly capacity?: number
@@ -88,9 +88,9 @@ export interface PreparedHeadersDeps {
   readonly now?: () => number
 }
 
-export function createPreparedHeaders(
-  { signer, capacity = CAPACITY, now = Date.now }: PreparedHeadersDeps,
-): PreparedHeaders {
+export function createIdentityHeaderCache(
+  { signer, capacity = CAPACITY, now = Date.now }: IdentityHeaderCacheDeps,
+): IdentityHeaderCache {
   const shared = sharedStrings()
   const note = dropping(capacity)
   const valuesOf = (
@@ -162,12 +162,12 @@ export function createPreparedHeaders(
   const kidFor = (compiled: CompiledHeaders): string => compiled.withAssertion ? signer.kid() : ''
   const secondsNow = (): number => Math.floor(now() / 1000)
   return {
-    of(session, cached, hostname, compiled) {
+    get(session, cached, hostname, compiled) {
       if (session === undefined || cached === undefined) return filled(say(session, hostname, compiled))
       return filled(find(cached, hostname, compiled) ?? prepare(session, cached, hostname, compiled))
     },
-    nobody: (compiled) => filled(say(undefined, undefined, compiled)),
-    ready(cached, hostname, compiled) {
+    anonymous: (compiled) => filled(say(undefined, undefined, compiled)),
+    getCached(cached, hostname, compiled) {
       const said = find(cached, hostname, compiled)
       return said && filled(said)
     },

@@ -11,7 +11,7 @@ import { asGatehouseError, type Denied } from '../errors.js'
 import { closeAfterAnnouncedBody } from './announced-body.js'
 import type { AnswerLog } from './access-log.js'
 import type { PageSettings } from '../pages/layout.js'
-import type { TraceQuestions } from '../traced.js'
+import type { TraceForwardAuth } from '../request-tracing.js'
 import type { Verdict, Verifier } from './authorizer.js'
 
 export interface Refusal {
@@ -54,7 +54,7 @@ export interface DialectOptions {
   readonly publicUrl: string
   readonly pages: PageSettings
   readonly meter: Meter
-  readonly traced: TraceQuestions
+  readonly traced: TraceForwardAuth
   readonly log: AnswerLog
   /** Told of every target that somebody has to sign in for. */
   readonly signInFor: (target: Target) => void

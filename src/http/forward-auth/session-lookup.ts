@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
 import { sessionIdHash, type SessionRecord, type SessionStore } from '../../core/session.js'
 import type { CachedSession, SessionCache } from '../../core/session-cache.js'
-import type { Toucher } from '../session-activity.js'
+import type { ActivityRecorder } from '../session-activity.js'
 
 export type SessionAnswer =
   | {
@@ -26,7 +26,7 @@ export const NO_SESSION: Readonly<Record<NoSessionReason, SessionAnswer>> = {
 export interface SessionLookupDeps {
   readonly sessions: Pick<SessionStore, 'find'>
   readonly cache: SessionCache
-  readonly toucher: Toucher
+  readonly activity: ActivityRecorder
   /** How long cached sessions are accepted while the database is unreachable (milliseconds). */
   readonly graceMs: number
   readonly log: Pick<FastifyBaseLogger, 'error'>
@@ -81,7 +81,7 @@ function coalesce(
 
 /** @returns a function that reads the row once; undefined from it: the row may be outdated, because reading was slow */
 function rowReader(
-  { sessions, cache, toucher, now }: SessionLookupDeps,
+  { sessions, cache, activity, now }: SessionLookupDeps,
 ): (cookie: string, id: string) => Promise<SessionAnswer | undefined> {
   return async (cookie, id) => {
     const [ticket, began] = [cache.ticket(), now()]
@@ -94,8 +94,8 @@ function rowReader(
     const hash = sessionIdHash(id).toString('hex')
     const cached = cache.keep(cookie, hash, session, ticket)
     if (cached === undefined && now() - began > SLOW_MS) return undefined
-    if (cached === undefined) toucher.touch(hash)
-    else toucher.inUse(cached, now())
+    if (cached === undefined) activity.record(hash)
+    else activity.recordIfDue(cached, now())
     return { session: cached?.record ?? session, cached }
   }
 }
@@ -126,6 +126,6 @@ function graceFor(
 function tooSlow(): never {
   throw new GatehouseError('database_unavailable', {
     detail: 'session rows take so long to read that the sessions may have ended meanwhile',
-    remedy: 'Look at what PostgreSQL is waiting for (pg_stat_activity).',
+    remedy: 'Theme at what PostgreSQL is waiting for (pg_stat_activity).',
   })
 }

@@ -55,7 +55,7 @@ function idAsSent(sent: string, signer: CookieSigner): string | undefined {
 export function createSessionReader(
   { signer, cookieName, meter: { sessionFrom }, now = () => performance.now(), ...deps }: SessionReaderDeps,
 ): SessionReader {
-  const { cache, toucher } = deps
+  const { cache, activity } = deps
   const lookup = createSessionLookup({ ...deps, now })
   const noSession = (reason: NoSessionReason): SessionAnswer => {
     sessionFrom.nobody++
@@ -72,7 +72,7 @@ export function createSessionReader(
       const at = now()
       const known = cache.fresh(value, at)
       if (known !== undefined) {
-        toucher.inUse(known, at)
+        activity.recordIfDue(known, at)
         return known
       }
       return cache.isNobody(value) || idAsSent(value, signer) === undefined ? 'anonymous' : undefined
@@ -85,7 +85,7 @@ export function createSessionReader(
       const known = cache.fresh(value, at)
       if (known) {
         sessionFrom.memory++
-        toucher.inUse(known, at)
+        activity.recordIfDue(known, at)
         return { session: known.record, cached: known }
       }
       if (cache.isNobody(value)) return noSession('not_signed_in')

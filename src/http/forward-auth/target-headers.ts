@@ -5,7 +5,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
 import { parseTarget, parseTargetUrl, type KnownHosts, type Target } from '../../core/target.js'
 import type { TrustedPeers } from '../../net/networks.js'
-import { createSeldom } from '../seldom.js'
+import { createLogThrottle } from '../log-throttle.js'
 
 export type TargetReader = (request: IncomingMessage, hosts: KnownHosts) => Target | undefined
 
@@ -61,13 +61,13 @@ export function fromTrustedPeers(
   trusts: TrustedPeers,
   log: Pick<FastifyBaseLogger, 'warn'>,
 ): (request: IncomingMessage) => Target | undefined {
-  const named = createSeldom({ everyMs: HOUR_MS, capacity: PEERS_REMEMBERED })
+  const named = createLogThrottle({ intervalMs: HOUR_MS, capacity: PEERS_REMEMBERED })
   const hosts: KnownHosts = new Map()
   const readFrom = (request: IncomingMessage): Target | undefined => {
     const peer = request.socket.remoteAddress ?? ''
     if (trusts(peer)) {
       const target = read(request, hosts)
-      if (target === undefined && named.due(peer)) {
+      if (target === undefined && named.admit(peer)) {
         log.warn(
           { hint: true, peer },
           `the proxy at ${peer} does not say what was asked for, so people come back to Gatehouse's own ` +
@@ -75,7 +75,7 @@ export function fromTrustedPeers(
             '(server.authRequestHeaders)',
         )
       }
-      if (target?.method === '' && named.due(peer)) {
+      if (target?.method === '' && named.admit(peer)) {
         log.warn(
           { hint: true, peer },
           `the proxy at ${peer} does not say the method, so access rules with methods let nobody pass: it must send ` +
@@ -85,7 +85,7 @@ export function fromTrustedPeers(
       return target
     }
     if (!FORWARDING.some((name) => request.headers[name] !== undefined)) return undefined
-    if (named.due(peer)) {
+    if (named.admit(peer)) {
       log.warn(
         { hint: true, peer },
         `forwarding headers from ${peer} do not count; if this is your proxy, add ${peer} to server.trustedProxies`,

@@ -3,7 +3,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { describeAllow, type Grounds } from '../../core/access.js'
 import type { Meter } from '../../core/meter.js'
-import { createSeldom } from '../seldom.js'
+import { createLogThrottle } from '../log-throttle.js'
 
 const HOUR_MS = 3_600_000
 const HOSTS_REMEMBERED = 1_000
@@ -18,10 +18,14 @@ export interface UnnamedHostsOptions {
 export function createUnnamedHosts(
   { meter, log, now }: UnnamedHostsOptions,
 ): (hostname: string, byDefault: Grounds) => void {
-  const named = createSeldom({ everyMs: HOUR_MS, capacity: HOSTS_REMEMBERED, ...(now === undefined ? {} : { now }) })
+  const named = createLogThrottle({
+    intervalMs: HOUR_MS,
+    capacity: HOSTS_REMEMBERED,
+    ...(now === undefined ? {} : { now }),
+  })
   return (host, { allow }) => {
     meter.hostUnnamed()
-    if (!named.due(host)) return
+    if (!named.admit(host)) return
     log.warn({
       hint: true,
       host,

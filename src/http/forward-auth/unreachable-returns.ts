@@ -3,14 +3,14 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { readReturnTo, type ReturnToRules } from '../../core/return-to.js'
 import type { Target } from '../../core/target.js'
-import { createSeldom } from '../seldom.js'
+import { createLogThrottle } from '../log-throttle.js'
 
 const HOUR_MS = 3_600_000
 const HOSTS_REMEMBERED = 1_000
 /** Whoever reaches a proxy that serves any host may make hosts up. */
 const LINES_AN_HOUR = 10
 
-export interface LostReturnsOptions {
+export interface UnreachableReturnsOptions {
   readonly rules: ReturnToRules
   readonly log: Pick<FastifyBaseLogger, 'warn'>
   /** Monotonic milliseconds. */
@@ -18,14 +18,14 @@ export interface LostReturnsOptions {
 }
 
 /** @returns told of every target that somebody has to sign in for; each host is named at most once an hour */
-export function createLostReturns(
-  { rules, log, now = () => performance.now() }: LostReturnsOptions,
+export function createUnreachableReturns(
+  { rules, log, now = () => performance.now() }: UnreachableReturnsOptions,
 ): (target: Target) => void {
-  const looked = createSeldom({ everyMs: HOUR_MS, capacity: HOSTS_REMEMBERED, now })
+  const looked = createLogThrottle({ intervalMs: HOUR_MS, capacity: HOSTS_REMEMBERED, now })
   const written = { since: -Infinity, lines: 0 }
   return ({ scheme, host }) => {
     const origin = `${scheme}://${host}`
-    if (!looked.due(origin)) return
+    if (!looked.admit(origin)) return
     const { refusal } = readReturnTo(`${origin}/`, rules)
     if (refusal === undefined) return
     if (now() - written.since > HOUR_MS) Object.assign(written, { since: now(), lines: 0 })

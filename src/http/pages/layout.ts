@@ -1,7 +1,7 @@
 // The frame of every page, and the headers that go with it.
 import type { FastifyReply } from 'fastify'
 import { html, type Html } from './html.js'
-import type { Look } from './look.js'
+import type { Theme } from './theme.js'
 
 export interface PageSettings {
   readonly publicUrl: string
@@ -12,7 +12,7 @@ export interface PageSettings {
   /** Name of the session's cookie. */
   readonly sessionCookie: string
   /** Whose pages they are; a reload may change it. */
-  readonly look: () => Look
+  readonly theme: () => Theme
 }
 
 export interface Page {
@@ -29,7 +29,7 @@ export interface Page {
 export function sendPage(reply: FastifyReply, status: number, sent: Page, settings: PageSettings): FastifyReply {
   const { title, body, framed = false } = sent
   const { publicUrl } = settings
-  const { name, logo, stylesheet } = settings.look()
+  const { name, logo, stylesheet } = settings.theme()
   const page = html`<!doctype html>
 <html lang="en">
 <head>

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { createFlowSealer, FLOW_LIFETIME_MS, newBinding } from '../../../src/core/flow.js'
 import { PERSON_IDS } from '../../../src/demo/people.js'
-import { genuineCallbacks } from '../../../src/http/browser/genuine-callbacks.js'
+import { callbackLimitExemption } from '../../../src/http/browser/callback-limit-exemption.js'
 import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
 import { SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
@@ -152,7 +152,7 @@ t.test('an office behind one address', async (t) => {
   })
 
   await t.test('what is remembered of them is bounded', async (t) => {
-    const { allowList } = genuineCallbacks({ flows: { chainOf: (state) => state }, remembered: 2 })
+    const { allowList } = callbackLimitExemption({ flows: { chainOf: (state) => state }, remembered: 2 })
     const asked = (state: string): unknown =>
       (allowList as (request: object) => unknown)({ url: '/oauth2/callback?state=x', query: { state } })
     for (let each = 0; each < 12; each++) t.equal(asked('a'), each < 10)

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { createCookieSigner } from '../../../src/http/cookie-signer.js'
 import { cookiePolicy } from '../../../src/http/cookies.js'
-import { createRounds } from '../../../src/http/browser/login-loop.js'
+import { createLoginLoopDetector } from '../../../src/http/browser/login-loop.js'
 import { createBrowser, type Answer, type Browser } from '../../helpers/browser.js'
 import { freePorts, SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
@@ -113,7 +113,11 @@ t.test('an application that never gets the cookie', async (t) => {
 t.test('sign-ins of more than a minute ago do not count', async (t) => {
   let now = 1_000_000
   const signer = createCookieSigner([SESSION_SECRET])
-  const rounds = createRounds({ cookies: cookiePolicy('http://127.0.0.1', undefined), signer, now: () => now })
+  const loginLoop = createLoginLoopDetector({
+    cookies: cookiePolicy('http://127.0.0.1', undefined),
+    signer,
+    now: () => now,
+  })
   let cookie = ''
   const request = () => ({ headers: { cookie } }) as FastifyRequest
   const reply = {
@@ -121,12 +125,18 @@ t.test('sign-ins of more than a minute ago do not count', async (t) => {
       cookie = `${name}=${encodeURIComponent(value)}`
     },
   } as unknown as FastifyReply
-  rounds.completed('http://a.test/', rounds.next('http://a.test/', request()), { request: request(), reply })
+  loginLoop.recordCompleted('http://a.test/', loginLoop.nextRound('http://a.test/', request()), {
+    request: request(),
+    reply,
+  })
   now += 59_000
-  t.equal(rounds.next('http://a.test/', request()).count, 2)
-  rounds.completed('http://a.test/', rounds.next('http://a.test/', request()), { request: request(), reply })
+  t.equal(loginLoop.nextRound('http://a.test/', request()).count, 2)
+  loginLoop.recordCompleted('http://a.test/', loginLoop.nextRound('http://a.test/', request()), {
+    request: request(),
+    reply,
+  })
   now += 1_000
-  t.equal(rounds.next('http://a.test/', request()).count, 1, 'from the first one on')
+  t.equal(loginLoop.nextRound('http://a.test/', request()).count, 1, 'from the first one on')
 })
 
 t.test('two session cookies', async (t) => {

@@ -329,7 +329,7 @@ t.test('an anonymous request is not evaluated where no rule of the host could al
     mayLetAnyoneIn: (hostname: string) => hostname === 'open.test',
   }
   const nobody = { session: undefined, reason: 'not_signed_in' } as const
-  const headers = { of: () => [], nobody: () => [], ready: () => [] }
+  const headers = { get: () => [], anonymous: () => [], getCached: () => [] }
   for (const read of [() => nobody, async () => nobody]) { // from memory, and from the database
     const verifier = createVerifier({
       reader: { read, readCached: () => 'anonymous' } as never,

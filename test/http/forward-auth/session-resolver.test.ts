@@ -6,7 +6,7 @@ import t from 'tap'
 import { newSessionId, sessionIdHash, type SessionRecord } from '../../../src/core/session.js'
 import { createSessionCache } from '../../../src/core/session-cache.js'
 import { createSessionReader } from '../../../src/http/forward-auth/session-resolver.js'
-import { createToucher } from '../../../src/http/session-activity.js'
+import { createActivityRecorder } from '../../../src/http/session-activity.js'
 
 const RECORD = {
   userId: 'u1',
@@ -42,7 +42,7 @@ function setUp() {
     touchAfterMs: 60_000,
     now: () => world.now,
   })
-  const toucher = createToucher({ sessions, idleTimeoutMs: 3_600_000, log })
+  const activity = createActivityRecorder({ sessions, idleTimeoutMs: 3_600_000, log })
   const secrets = ['a secret of at least 32 characters!', 'an older secret of 32 characters...']
   const signer = new Signer(secrets)
   const reader = createSessionReader({
@@ -50,7 +50,7 @@ function setUp() {
     cookieName: NAME,
     sessions,
     cache,
-    toucher,
+    activity,
     graceMs: 60_000,
     log,
     meter: { sessionFrom: { memory: 0, database: 0, nobody: 0, grace: 0 } },
@@ -160,7 +160,7 @@ t.test('notes that a session is in use', async (t) => {
     written.push([...ids])
     if (written.length === 1) await stuck
   }
-  const toucher = createToucher({
+  const activity = createActivityRecorder({
     sessions: { touch },
     idleTimeoutMs: 3_600_000,
     log: {
@@ -171,10 +171,10 @@ t.test('notes that a session is in use', async (t) => {
   })
 
   await t.test('are gathered while one is written, not queued one behind the other', async (t) => {
-    toucher.touch('first')
+    activity.record('first')
     while (written.length < 1) await sleep(10)
     for (let each = 0; each < 5; each++) {
-      for (const id of ['a', 'b']) toucher.touch(id)
+      for (const id of ['a', 'b']) activity.record(id)
       await sleep(120)
     }
     t.strictSame(written, [['first']])
@@ -184,17 +184,17 @@ t.test('notes that a session is in use', async (t) => {
   })
 
   await t.test('and what is left is written at the end, for which nobody waits long', async (t) => {
-    toucher.touch('last')
-    await toucher.close()
+    activity.record('last')
+    await activity.close()
     t.strictSame(written.at(-1), ['last'])
-    const frozen = createToucher({
+    const frozen = createActivityRecorder({
       sessions: { touch: () => new Promise(() => {}) },
       idleTimeoutMs: 3_600_000,
       log: { error: () => {} },
     })
-    frozen.touch('x')
+    frozen.record('x')
     await sleep(150)
-    frozen.touch('y')
+    frozen.record('y')
     await Promise.all([frozen.close(), sleep(3_000)]) // something else has to keep the process
     t.strictSame(errors, [])
   })

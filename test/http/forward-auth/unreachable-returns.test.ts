@@ -1,6 +1,6 @@
 // Applications whose people could not come back after signing in are named in the log at the first question.
 import t from 'tap'
-import { createLostReturns } from '../../../src/http/forward-auth/unreachable-returns.js'
+import { createUnreachableReturns } from '../../../src/http/forward-auth/unreachable-returns.js'
 import { parseTarget } from '../../../src/core/target.js'
 import { startTestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
@@ -33,7 +33,7 @@ t.test('hosts that are made up fill neither log nor memory', async (t) => {
   let now = 0
   const lines: unknown[] = []
   const rules = { publicUrl: 'https://auth.test', redirectDomains: [] }
-  const signInFor = createLostReturns({
+  const signInFor = createUnreachableReturns({
     rules,
     log: { warn: (facts: unknown) => lines.push(facts) } as never,
     now: () => now,

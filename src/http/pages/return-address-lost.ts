@@ -2,7 +2,7 @@
 import { html } from './html.js'
 import type { Page } from './layout.js'
 
-export function lostReturnPage(frontPage: string): Page {
+export function returnAddressLostPage(frontPage: string): Page {
   const { host } = new URL(frontPage)
   return {
     title: 'You are signed in',

@@ -12,13 +12,13 @@ declare module 'fastify' {
   }
 }
 
-export interface TracedOptions {
+export interface RequestTracingOptions {
   readonly tracer: Tracer
   readonly trusts: TrustedPeers
 }
 
 /** Every page of this scope and of those inside it. */
-export function traceRequests(scope: FastifyInstance, { tracer, trusts }: TracedOptions): void {
+export function traceRequests(scope: FastifyInstance, { tracer, trusts }: RequestTracingOptions): void {
   if (!tracer.on) return
   scope.decorateRequest('span')
   scope.addHook('onRequest', (request, _reply, done) => {
@@ -41,10 +41,10 @@ export function traceRequests(scope: FastifyInstance, { tracer, trusts }: Traced
 }
 
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => FastifyReply | Promise<FastifyReply>
-export type TraceQuestions = (route: string, handler: Handler) => Handler
+export type TraceForwardAuth = (route: string, handler: Handler) => Handler
 
 /** A proxy's question: no hooks on that path, so the handler is wrapped. */
-export function traceQuestions({ tracer, trusts }: TracedOptions): TraceQuestions {
+export function traceForwardAuth({ tracer, trusts }: RequestTracingOptions): TraceForwardAuth {
   if (!tracer.on) return (_route, handler) => handler
   return (route, handler) => (request, reply) => {
     const span = tracer.request('question', factsOf(request, route), parentOf(request, trusts))

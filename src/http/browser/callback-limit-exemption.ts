@@ -11,12 +11,14 @@ const OF_ONE_CHAIN = 10
 /** The chain that came first is dropped (about 2 MB). */
 const REMEMBERED = 10_000
 
-export interface GenuineCallbacksOptions {
+export interface CallbackLimitExemptionOptions {
   readonly flows: Pick<FlowSealer, 'chainOf'>
   readonly remembered?: number
 }
 
-export function genuineCallbacks({ flows, remembered = REMEMBERED }: GenuineCallbacksOptions): RateLimitOptions {
+export function callbackLimitExemption(
+  { flows, remembered = REMEMBERED }: CallbackLimitExemptionOptions,
+): RateLimitOptions {
   const seen = new Map<string, number>() // in the order in which they came first
   const mayAsk = (chain: string): boolean => {
     const times = (seen.get(chain) ?? 0) + 1

@@ -6,34 +6,34 @@ import type { FastifyReply } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
 import type { OpenedFlow } from '../../core/flow.js'
 import { sendError } from '../errors.js'
-import type { Exchange } from '../exchange.js'
+import type { HttpExchange } from '../http-exchange.js'
 import type { LoginOptions } from './login.js'
-import { goBack, withAddress } from './long-return.js'
-import type { ToEntra } from './login-start.js'
+import { sendToReturnAddress, restoreReturnAddress } from './long-return.js'
+import type { RedirectToEntra } from './login-start.js'
 import { startUrl } from './return-to.js'
 
-type Stray = Extract<OpenedFlow, { fault: string }>
+type RecoverableCallback = Extract<OpenedFlow, { fault: string }>
 
 const COOKIES_LOST = 'One person: their browser blocks cookies. Everybody: the proxy drops Cookie or Set-Cookie, or ' +
   'people arrive on another host than that of server.publicUrl.'
 
-export async function goAnewOrBack(
-  { flow: opened, fault }: Stray,
-  toEntra: ToEntra,
+export async function recoverCallback(
+  { flow: opened, fault }: RecoverableCallback,
+  redirectToEntra: RedirectToEntra,
   options: LoginOptions,
-  browser: Exchange,
+  browser: HttpExchange,
 ): Promise<FastifyReply> {
   const { request, reply } = browser
-  const flow = await withAddress(opened, options.longReturns, options.returnTo)
+  const flow = await restoreReturnAddress(opened, options.longReturns, options.returnTo)
   const { returnTo, pick, round, again, kept } = flow
   const chain = fault === 'state_expired' ? {} : { chain: flow.chain } // an expired one was limited by address
-  if (request.session.record !== undefined && !pick) return goBack(flow, browser, options.pages)
+  if (request.session.record !== undefined && !pick) return sendToReturnAddress(flow, browser, options.pages)
   const did = flow.anew ? 'is refused: the browser does not send its cookie back' : 'begins anew'
   const remedy = flow.anew ? COOKIES_LOST : undefined
   const facts = { code: fault, remedy, host: request.host, client: request.ip }
   request.log[flow.anew ? 'warn' : 'info'](facts, `a sign-in of another browser, or an old one, ${did}`)
   // Once: where cookies are blocked it would go on for ever.
-  if (!flow.anew) return toEntra({ returnTo, kept, pick, round, again, ...chain, anew: true }, browser)
+  if (!flow.anew) return redirectToEntra({ returnTo, kept, pick, round, again, ...chain, anew: true }, browser)
   const retryUrl = startUrl(options.publicUrl, returnTo, pick ? { prompt: 'select_account' } : {})
   return sendError(new GatehouseError(fault), request, reply, options.pages, { retryUrl })
 }

@@ -1,7 +1,7 @@
 // A request and its answer, where both are needed.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-export interface Exchange {
+export interface HttpExchange {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
 }

@@ -13,7 +13,7 @@ export interface Asset {
   readonly isolated: boolean
 }
 
-export interface Look {
+export interface Theme {
   readonly name: string
   /** Path of the logo. */
   readonly logo: string | undefined
@@ -25,7 +25,7 @@ export interface Look {
   iconOf(application: ApplicationLink): string | undefined
 }
 
-export interface LookSource {
+export interface ThemeSource {
   readonly branding: Branding
   readonly applications: readonly ApplicationLink[]
 }
@@ -33,7 +33,7 @@ export interface LookSource {
 export const ASSETS = '/oauth2/assets/'
 const OUR_NAME = 'Gatehouse'
 
-export function createLook({ branding, applications }: LookSource): Look {
+export function createTheme({ branding, applications }: ThemeSource): Theme {
   const text = stylesheet(branding.color === undefined ? undefined : paletteOf(branding.color))
   const sheet = `${ASSETS}${shortened(createHash('sha256').update(text).digest('hex'))}.css`
   const pictures = [branding.logo, ...applications.map(({ icon }) => icon)].flatMap((image) => image ?? [])
