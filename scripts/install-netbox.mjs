@@ -63,7 +63,7 @@ async function install() {
 
 async function makeDatabase(folder) {
   const { startEmbeddedPostgres } = await import('../dist/store/embedded.js')
-  const { createClient } = await import('../dist/store/scram-only.js')
+  const { createClient } = await import('../dist/store/postgres-client.js')
   const home = mkdtempSync(join(tmpdir(), 'gatehouse-netbox-'))
   chmodSync(home, 0o711) // started by root, PostgreSQL runs as another user
   const redisPort = await freePort()

@@ -17,7 +17,7 @@ import { createSessionCache, invalidateOnWrite, type SessionCache } from './core
 import { createAccountSource } from './entra/accounts.js'
 import { entraEndpoints, severalTenants } from './entra/clouds.js'
 import { createClientCredential } from './entra/credentials.js'
-import { createCredentialEnd, isHidden, type CredentialEnd } from './entra/credential-end.js'
+import { createCredentialExpiry, isPermissionMissing, type CredentialExpiry } from './entra/credential-expiry.js'
 import { createHttpClient, type HttpClient } from './entra/http-client.js'
 import { createInspection } from './entra/inspection.js'
 import { withReachability, type WatchedHttpClient } from './entra/reachability.js'
@@ -43,7 +43,7 @@ import { createLoginStore } from './store/login-store.js'
 import { migrate } from './store/migrate.js'
 import { createPeopleStore } from './store/people.js'
 import { createRecordCounter, type RecordCounter } from './store/record-counts.js'
-import { lastReading } from './store/readings.js'
+import { latestSnapshot } from './store/membership-snapshots.js'
 import { startRecurring } from './recurring.js'
 import { rightsOf } from './store/rights.js'
 import { createSessionStore } from './store/sessions.js'
@@ -294,7 +294,7 @@ function openCredentialEnd(
   http: HttpClient,
   log: Logger,
   closers: (() => Promise<unknown>)[],
-): CredentialEnd {
+): CredentialExpiry {
   const { entra, server } = live()
   const tenantId = severalTenants(entra.tenantId) ? entra.allowedTenants[0] ?? entra.tenantId : entra.tenantId
   const endpoints = entraEndpoints({ ...entra, tenantId })
@@ -302,9 +302,9 @@ function openCredentialEnd(
   const credential = createClientCredential(() => live().entra, { clientId, tokenEndpoint: endpoints.token })
   const redirectUri = `${server.publicUrl}/oauth2/callback`
   const inspection = createInspection({ http, endpoints, clientId, credential, redirectUri, budgetMs })
-  const end = createCredentialEnd(() => live().entra, inspection)
+  const end = createCredentialExpiry(() => live().entra, inspection)
   const report = (error: unknown): void => {
-    if (isHidden(error)) return
+    if (isPermissionMissing(error)) return
     log.debug(thrownFacts(error), 'when the credential ends could not be read')
   }
   const looking = startRecurring(end.refresh, CREDENTIAL_EVERY_MS, report, CREDENTIAL_AFTER_MS)
@@ -436,7 +436,7 @@ function storeAdapters(live: () => Config, database: Database, cache: SessionCac
     sessions: invalidateOnWrite(createSessionStore(database, session), cache),
     rightsOf: async (userId: string) => {
       const { groupMapping } = live()
-      const reading = await lastReading(database, userId, groupMapping.flatMap(({ groups }) => groups))
+      const reading = await latestSnapshot(database, userId, groupMapping.flatMap(({ groups }) => groups))
       return rightsOf(await people.byId(userId), groupMapping, reading)
     },
   }

@@ -110,7 +110,7 @@ export function guestsAreMeant(access: AccessRules, guestsMaySignIn: boolean): r
 }
 
 /** Without the claim nobody can be told from a guest, and nobody is let in. */
-export function guestsCanBeTold(guestsRefused: boolean): readonly Finding[] {
+export function guestsAreDistinguishable(guestsRefused: boolean): readonly Finding[] {
   if (!guestsRefused) return []
   return [{
     state: 'skipped',

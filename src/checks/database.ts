@@ -3,7 +3,7 @@ import type { GatehouseError } from '../core/errors.js'
 import { clockFits } from './entra.js'
 import { failure, type Check, type Finding } from './finding.js'
 
-export interface DatabaseSeen {
+export interface DatabaseState {
   /** The database's time, in milliseconds since 1970. */
   readonly timeMs: number
   readonly version: string
@@ -22,7 +22,7 @@ export interface DatabaseSeen {
 }
 
 export interface DatabaseQuestions {
-  readonly look: () => Promise<DatabaseSeen>
+  readonly look: () => Promise<DatabaseState>
   readonly now?: () => number
 }
 
@@ -46,12 +46,12 @@ export function databaseFits({ look, now = Date.now }: DatabaseQuestions): Check
 }
 
 /** What keeps Gatehouse from writing: of the missing right to make tables only where some are to be made. */
-export function writesFit({ readOnly, noRights, pending }: DatabaseSeen, state: 'warn' | 'fail'): readonly Finding[] {
+export function writesFit({ readOnly, noRights, pending }: DatabaseState, state: 'warn' | 'fail'): readonly Finding[] {
   const obstacle = readOnly ?? (pending.length > 0 ? noRights : undefined)
   return obstacle === undefined ? [] : [failure(obstacle, state)]
 }
 
-function linkFits({ link: { encrypted, protocol, verified }, local }: DatabaseSeen): Finding {
+function linkFits({ link: { encrypted, protocol, verified }, local }: DatabaseState): Finding {
   const code = 'database_link'
   if (!encrypted && local) {
     return { state: 'ok', code, says: 'the link is not encrypted, and does not leave this machine' }
@@ -77,7 +77,7 @@ function linkFits({ link: { encrypted, protocol, verified }, local }: DatabaseSe
   return { state: 'ok', code, says: `${says}; the server's certificate is not verified, as sslmode=verify-full does` }
 }
 
-function migrations({ pending, readOnly, noRights }: DatabaseSeen): Finding {
+function migrations({ pending, readOnly, noRights }: DatabaseState): Finding {
   if (pending.length === 0) return { state: 'ok', code: 'migrations', says: 'the tables are at this version' }
   const remedy = readOnly ?? noRights
     ? 'After that: gatehouse migrate (a start does it too)'

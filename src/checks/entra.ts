@@ -75,7 +75,7 @@ export function clockFits(whose: string, skewMs: number | undefined): Finding {
   }
 }
 
-export function keysThere(ask: Pick<Inspection, 'signingKeys'>): Check {
+export function signingKeysExist(ask: Pick<Inspection, 'signingKeys'>): Check {
   return async () => {
     try {
       const count = await ask.signingKeys()
@@ -95,7 +95,7 @@ export function keysThere(ask: Pick<Inspection, 'signingKeys'>): Check {
   }
 }
 
-export function credentialTaken(ask: Pick<Inspection, 'credential'>): Check {
+export function credentialAccepted(ask: Pick<Inspection, 'credential'>): Check {
   return async () =>
     await ask.credential().then(
       (): Finding[] => [{ state: 'ok', code: 'credential', says: 'Entra ID takes the credential' }],
@@ -103,7 +103,7 @@ export function credentialTaken(ask: Pick<Inspection, 'credential'>): Check {
     )
 }
 
-export function graphReached(ask: Pick<Inspection, 'graphAnswers'>): Check {
+export function graphReachable(ask: Pick<Inspection, 'graphAnswers'>): Check {
   return async () =>
     await ask.graphAnswers().then(
       (): Finding[] => [{ state: 'ok', code: 'graph', says: 'Graph answers' }],

@@ -34,7 +34,7 @@ export function failure(error: unknown, state: 'warn' | 'fail' | 'skipped', pref
 }
 
 /** What was not asked because the same cause would have been found again. */
-export function notLookedAt(because: string, what?: string): Finding {
+export function notChecked(because: string, what?: string): Finding {
   return {
     state: 'skipped',
     code: NOT_LOOKED_AT,

@@ -1,6 +1,6 @@
 // The registration in Entra ID: addresses, optional claims, and when the credential ends. Graph shows it to
 // Application.Read.All; without that much can only be listed.
-import { secretEndsAt } from '../entra/credential-end.js'
+import { secretExpiresAt } from '../entra/credential-expiry.js'
 import type { Inspection, Registration } from '../entra/inspection.js'
 import { GatehouseError } from '../core/errors.js'
 import { CLAIM_NAMES, registrationAddresses } from '../core/registration.js'
@@ -79,7 +79,7 @@ function claims({ guestsRefused = false }: RegistrationWish, found: Registration
 }
 
 function secretEnds({ clientSecret }: RegistrationWish, found: Registration, now: number): Finding[] {
-  const last = clientSecret === undefined ? undefined : secretEndsAt(clientSecret, found)
+  const last = clientSecret === undefined ? undefined : secretExpiresAt(clientSecret, found)
   return last === undefined ? [] : [ends('the client secret', last, now)]
 }
 

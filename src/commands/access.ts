@@ -6,7 +6,7 @@ import { GatehouseError } from '../core/errors.js'
 import { parseTargetUrl, targetUrl, type Target } from '../core/target.js'
 import { networkTest } from '../net/networks.js'
 import { createGroupStore, type GroupView } from '../store/groups.js'
-import { readingOf, type Reading } from '../store/readings.js'
+import { membershipSnapshot, type MembershipSnapshot } from '../store/membership-snapshots.js'
 import type { PersonView } from '../store/people.js'
 import { printGroupsRead } from './entra-groups.js'
 import { EXIT, print, printJson, readConfig, withDatabase, type CommonOptions } from './context.js'
@@ -25,7 +25,7 @@ interface Somebody extends Rights {
   readonly staffReason: string
   readonly superuserReason: string
   /** Undefined: not signed in yet, or never asked about. */
-  readonly reading: Reading | undefined
+  readonly reading: MembershipSnapshot | undefined
 }
 
 export async function accessTest(url: string, options: AccessTestOptions): Promise<number> {
@@ -35,7 +35,12 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
   const person = user === undefined ? undefined : await withDatabase(options, async ({ database, people }) => {
     const found = await people.find(user)
     const mapping = createGroupMapping(config.groupMapping)
-    return somebody(found, await createGroupStore(database).list(), mapping, await readingOf(database, found.id))
+    return somebody(
+      found,
+      await createGroupStore(database).list(),
+      mapping,
+      await membershipSnapshot(database, found.id),
+    )
   })
   const ids = person?.reading?.entraGroupIds ?? []
   const read = groupsRead(config.groupMapping, ids)
@@ -116,7 +121,7 @@ function somebody(
   person: PersonView,
   all: readonly GroupView[],
   mapping: GroupMapping,
-  reading: Reading | undefined,
+  reading: MembershipSnapshot | undefined,
 ): Somebody | undefined {
   if (!person.isActive) return undefined
   const from = all.filter(({ name }) => person.groups.some((group) => group.name === name))

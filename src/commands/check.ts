@@ -5,12 +5,12 @@ import {
   defaultIsMeant,
   guestsAreMeant,
   guestsAreRefused,
-  guestsCanBeTold,
+  guestsAreDistinguishable,
   portsComeFromTheProxy,
   separatorsNotInNames,
 } from '../checks/access.js'
 import { writesFit } from '../checks/database.js'
-import { failure, notLookedAt, type Finding } from '../checks/finding.js'
+import { failure, notChecked, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
 import { customStepsLoad } from '../checks/custom-steps.js'
 import { superuserGroupsClosed } from '../checks/superuser-groups.js'
@@ -24,7 +24,7 @@ import { createGroupStore, type GroupView } from '../store/groups.js'
 import { openAppDirectory } from './app-directory.js'
 import { commandProcess } from './command-process.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
-import { isNotMadeYet, seeDatabase } from './database-look.js'
+import { isNotCreatedYet, inspectDatabase } from './database-inspection.js'
 
 export interface CheckOptions extends CommonOptions {
   readonly offline?: boolean
@@ -77,7 +77,7 @@ async function lookAtSteps({ config }: LoadedConfig): Promise<readonly Finding[]
 
 function guests({ config: { access, authAllowed, pipeline } }: LoadedConfig): readonly Finding[] {
   const refused = guestsAreRefused({ authAllowed, pipeline })
-  return [...guestsAreMeant(access, !refused), ...guestsCanBeTold(refused)]
+  return [...guestsAreMeant(access, !refused), ...guestsAreDistinguishable(refused)]
 }
 
 function rulesAreMeant({ config: { access } }: LoadedConfig): readonly Finding[] {
@@ -100,13 +100,13 @@ async function lookAround(loaded: LoadedConfig): Promise<readonly Finding[]> {
 }
 
 async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Finding[]> {
-  if (isNotMadeYet(config.database)) return await namesFit(config, async () => [])
+  if (isNotCreatedYet(config.database)) return await namesFit(config, async () => [])
   const { url, stop } = await databaseUrl(config.database)
   try {
-    const seen = await seeDatabase(url).catch((error: unknown) =>
+    const seen = await inspectDatabase(url).catch((error: unknown) =>
       failure(error, 'skipped', 'the database was not looked at: ')
     )
-    if ('code' in seen) return [seen, notLookedAt('the database', NAMES)]
+    if ('code' in seen) return [seen, notChecked('the database', NAMES)]
     const found = writesFit(seen, 'warn').map((finding) => ({ ...finding, path: 'database' }))
     if (seen.pending.length > 0) {
       const says = `the database is not at this version (${seen.pending.length} migrations are not applied)`
@@ -115,7 +115,7 @@ async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Findin
         code: 'migrations_pending',
         says,
         remedy: 'A start applies them, and so does gatehouse migrate.',
-      }, notLookedAt('that', NAMES)]
+      }, notChecked('that', NAMES)]
     }
     const database = openDatabase({ url, poolSize: 1 })
     try {

@@ -2,8 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { guestsAreRefused } from '../checks/access.js'
 import { databaseFits } from '../checks/database.js'
-import { applicationPermissions, credentialTaken, discoveryFits, graphReached, keysThere } from '../checks/entra.js'
-import { failure, isUnanswered, notLookedAt, type Check, type Finding } from '../checks/finding.js'
+import {
+  applicationPermissions,
+  credentialAccepted,
+  discoveryFits,
+  graphReachable,
+  signingKeysExist,
+} from '../checks/entra.js'
+import { failure, isUnanswered, notChecked, type Check, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
 import { customStepsLoad } from '../checks/custom-steps.js'
 import { registrationFits } from '../checks/registration.js'
@@ -19,7 +25,7 @@ import { databaseUrl } from '../store/database-url.js'
 import { openAppDirectory, openInspection } from './app-directory.js'
 import { commandProcess } from './command-process.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
-import { isNotMadeYet, seeDatabase } from './database-look.js'
+import { isNotCreatedYet, inspectDatabase } from './database-inspection.js'
 
 type Result = Finding & { readonly check: string }
 
@@ -75,9 +81,9 @@ async function entraResults(config: Config): Promise<Result[]> {
   try {
     const tenant = await all([['Entra ID', discoveryFits(endpoints, inspection)]])
     const others: readonly (readonly [string, Check])[] = [
-      ['keys', keysThere(inspection)],
-      ['credential', credentialTaken(inspection)],
-      ['Graph', graphReached(inspection)],
+      ['keys', signingKeysExist(inspection)],
+      ['credential', credentialAccepted(inspection)],
+      ['Graph', graphReachable(inspection)],
       [
         'registration',
         registrationFits(
@@ -89,7 +95,7 @@ async function entraResults(config: Config): Promise<Result[]> {
       ['superusers', superuserGroupsClosed(config.groupMapping, directory.group)],
     ]
     if (tenant.some(isUnanswered)) {
-      return [...tenant, ...others.map(([check]) => ({ check, ...notLookedAt('Entra ID') }))]
+      return [...tenant, ...others.map(([check]) => ({ check, ...notChecked('Entra ID') }))]
     }
     return causesOnce([...tenant, ...await all(others)])
   } finally {
@@ -102,13 +108,13 @@ function causesOnce(results: readonly Result[]): Result[] {
   return results.map((result, index) => {
     const first = isUnanswered(result) ? results.slice(0, index).find(({ code }) => code === result.code) : undefined
     if (first === undefined) return result
-    return { check: result.check, ...notLookedAt(first.check) }
+    return { check: result.check, ...notChecked(first.check) }
   })
 }
 
 async function databaseResults(config: Config): Promise<Result[]> {
   const { database: settings, groupMapping } = config
-  if (isNotMadeYet(settings)) {
+  if (isNotCreatedYet(settings)) {
     return [{
       check: 'database',
       state: 'skipped',
@@ -120,9 +126,9 @@ async function databaseResults(config: Config): Promise<Result[]> {
   const { url, stop } = await databaseUrl(settings)
   const database = openDatabase({ url, poolSize: 1 })
   try {
-    const found = await all([['database', databaseFits({ look: () => seeDatabase(url) })]])
+    const found = await all([['database', databaseFits({ look: () => inspectDatabase(url) })]])
     if (found.some(({ state }) => state === 'fail')) {
-      return [...found, { check: 'groups', ...notLookedAt('the database') }]
+      return [...found, { check: 'groups', ...notChecked('the database') }]
     }
     const existing = async (): Promise<readonly string[]> =>
       (await createGroupStore(database).list()).map(({ name }) => name)

@@ -18,7 +18,7 @@ import { isObjectId } from '../core/identity.js'
 import { createGroupMapping } from '../core/mapping.js'
 import { createGroupStore } from '../store/groups.js'
 import type { PersonView } from '../store/people.js'
-import { readingsOfEverybody } from '../store/readings.js'
+import { snapshotsOfActiveUsers } from '../store/membership-snapshots.js'
 import { openAppDirectory } from './app-directory.js'
 import { printGroupsRead, withNames } from './entra-groups.js'
 import { commandProcess } from './command-process.js'
@@ -141,7 +141,7 @@ async function explainWith(file: string, options: ExplainOptions): Promise<numbe
   let oldest: string | undefined
   try {
     await withDatabase(options, async ({ database }) => {
-      for await (const batch of readingsOfEverybody(database)) {
+      for await (const batch of snapshotsOfActiveUsers(database)) {
         for (const reading of batch) {
           people++
           if (oldest === undefined || reading.readAt < oldest) oldest = reading.readAt

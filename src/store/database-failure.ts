@@ -5,7 +5,7 @@ import pg from 'pg'
 import { isSocket, type DatabaseAddress } from '../core/database-address.js'
 import { GatehouseError } from '../core/errors.js'
 import { NotPostgres, TlsRefused } from './connection.js'
-import { addressOf, Unproven } from './scram-only.js'
+import { addressOf, Unproven } from './postgres-client.js'
 
 /** Kinds of failure, as `reason` in the log and `database_REASON` in what `check` and `doctor` find. */
 export type Reason =

@@ -6,7 +6,7 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import { GatehouseError } from '../core/errors.js'
 import { connectFailure, databaseFailure } from './database-failure.js'
-import { PooledClient } from './scram-only.js'
+import { PooledClient } from './postgres-client.js'
 import * as schema from './schema.js'
 
 export type Drizzle = NodePgDatabase<typeof schema>

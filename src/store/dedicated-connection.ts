@@ -1,7 +1,7 @@
 // A long-lived connection outside the pool (LISTEN, advisory lock). Dropped on the first error, without waiting for a
 // server that may never answer.
 import type pg from 'pg'
-import { createClient } from './scram-only.js'
+import { createClient } from './postgres-client.js'
 
 export interface DedicatedConnectionOptions {
   readonly url: string

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError } from '../core/errors.js'
 import { placePrograms, reaches, serverAccount, type Account, type Programs } from './embedded-account.js'
 import { createServerLog, serverFailure, type ServerLog } from './embedded-failure.js'
-import { claimServer, joinKeeper, type Claim, type Keeper } from './embedded-keeper.js'
+import { claimServer, joinKeeper, type Claim, type Keeper } from './embedded-watchdog.js'
 import {
   isStopping,
   runningPlace,
@@ -18,8 +18,8 @@ import {
   SOCKET_PORT,
   urlOf,
   type Place,
-} from './embedded-place.js'
-import { createClient } from './scram-only.js'
+} from './embedded-endpoint.js'
+import { createClient } from './postgres-client.js'
 
 const READY = /database system is ready to accept connections/
 /** Another process of ours makes the cluster, or ends the server. */

@@ -5,7 +5,7 @@ import { readMigrationFiles, type MigrationMeta } from 'drizzle-orm/migrator'
 import type pg from 'pg'
 import type { Link } from './connection.js'
 import { WITHOUT_TIME_LIMITS } from './dedicated-connection.js'
-import { serverState, versionFailure, withClient, writeFailure, type ServerState } from './server-look.js'
+import { serverState, versionFailure, withClient, writeFailure, type ServerState } from './server-state.js'
 
 const FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
 const LOCK = 7_406_812_734 // any number, the same in every gateway
@@ -38,14 +38,14 @@ export async function migrate(url: string): Promise<string[]> {
   })
 }
 
-export interface DatabaseLook extends ServerState {
+export interface MigrationState extends ServerState {
   /** Names of the migrations this version knows that the database has not seen. */
   readonly pending: readonly string[]
   readonly link: Link
 }
 
 /** What can be told of the database without changing anything. @throws `database_unavailable` */
-export async function lookAtDatabase(url: string): Promise<DatabaseLook> {
+export async function readMigrationState(url: string): Promise<MigrationState> {
   return await withClient(url, 'gatehouse', async (client, link) => {
     const state = await serverState(client, url)
     const tooOld = versionFailure(state, url)

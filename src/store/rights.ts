@@ -2,7 +2,7 @@
 import { createGroupMapping, labelsOf, type Cause, type MappingRow } from '../core/mapping.js'
 import type { GroupNotHeld, Reason, RightsOfPerson } from '../core/rights.js'
 import type { PersonView } from './people.js'
-import type { LastReading } from './readings.js'
+import type { LatestSnapshot } from './membership-snapshots.js'
 
 /**
  * @param rows the mapping in force
@@ -11,7 +11,7 @@ import type { LastReading } from './readings.js'
 export function rightsOf(
   person: PersonView | undefined,
   rows: readonly MappingRow[],
-  reading: LastReading | undefined,
+  reading: LatestSnapshot | undefined,
 ): RightsOfPerson {
   const labels = labelsOf(rows)
   const reason = (cause: readonly Cause[] | null, since: string | null): Reason => ({

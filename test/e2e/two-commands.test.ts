@@ -265,7 +265,7 @@ t.test('for an ordinary user, with spaces and an umlaut in the path', async (t) 
     await succeeds(t, place, 'npm', 'run', 'build')
     // The configuration finds its files: in the checkout of this test `npm test` looks at all of them.
     await succeeds(t, place, 'node_modules/.bin/eslint', 'scripts', 'test/core/usernames.test.ts')
-    await succeeds(t, place, 'node', 'scripts/test.mjs', 'test/core/usernames.test.ts', 'test/store/names.test.ts')
+    await succeeds(t, place, 'node', 'scripts/test.mjs', 'test/core/usernames.test.ts', 'test/store/usernames.test.ts')
   })
   await t.test('without HOME', async (t) => {
     const { HOME: _, ...env } = place.env

@@ -9,7 +9,7 @@ import { startEmbeddedPostgres } from '../../src/store/embedded.js'
 import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
 import { createDedicatedConnection } from '../../src/store/dedicated-connection.js'
-import { createClient } from '../../src/store/scram-only.js'
+import { createClient } from '../../src/store/postgres-client.js'
 
 const CLEAR = 3
 const MD5 = 5

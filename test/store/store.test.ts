@@ -21,7 +21,7 @@ import { createLoginStore } from '../../src/store/login-store.js'
 import { createSigningKeyStore } from '../../src/store/keys.js'
 import { open, seal } from '../../src/store/sealing.js'
 import { createLock } from '../../src/store/leadership.js'
-import { lookAtDatabase, migrate } from '../../src/store/migrate.js'
+import { readMigrationState, migrate } from '../../src/store/migrate.js'
 import { listAudit } from '../../src/store/audit-list.js'
 import { createGroupAdmin } from '../../src/store/group-admin.js'
 import { createSessionAdmin } from '../../src/store/session-admin.js'
@@ -41,10 +41,10 @@ const UNROUTABLE_PATH = 'postgres://gatehouse:x@127.0.0.1:1/gatehouse'
 
 t.test('gateways that start at the same time migrate once', async (t) => {
   const url = await freshDatabase(t)
-  t.ok((await lookAtDatabase(url)).pending.length > 0)
+  t.ok((await readMigrationState(url)).pending.length > 0)
   const applied = await Promise.all(Array.from({ length: 5 }, () => migrate(url)))
   t.equal(applied.filter((names) => names.length > 0).length, 1, JSON.stringify(applied))
-  t.same((await lookAtDatabase(url)).pending, [])
+  t.same((await readMigrationState(url)).pending, [])
   t.same(await migrate(url), [])
 })
 

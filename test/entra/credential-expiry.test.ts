@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { GatehouseError } from '../../src/core/errors.js'
-import { createCredentialEnd, isHidden } from '../../src/entra/credential-end.js'
+import { createCredentialExpiry, isPermissionMissing } from '../../src/entra/credential-expiry.js'
 import type { CredentialSettings } from '../../src/entra/credentials.js'
 import type { Registration } from '../../src/entra/inspection.js'
 import { createMetrics } from '../../src/telemetry/metrics.js'
@@ -16,7 +16,7 @@ const LATER = Date.UTC(2028, 0, 1)
 
 /** @param secrets what Graph shows of the registration's secrets; undefined: it refuses */
 const source = (settings: object, secrets: () => Registration['secrets'] | undefined) =>
-  createCredentialEnd(
+  createCredentialExpiry(
     () => settings as CredentialSettings,
     {
       async registration() {
@@ -62,9 +62,9 @@ t.test('what was known stays where Graph refuses, which is no fault; a federated
   await end.refresh()
   shown = undefined
   const refused: unknown = await end.refresh().catch((error: unknown) => error)
-  t.ok(isHidden(refused))
+  t.ok(isPermissionMissing(refused))
   t.equal(end.at(), SOON)
-  t.notOk(isHidden(new GatehouseError('graph_unavailable')))
+  t.notOk(isPermissionMissing(new GatehouseError('graph_unavailable')))
   const federated = source({ federatedTokenFile: '/nowhere' }, () => t.fail('Graph is not asked') as never)
   await federated.refresh()
   t.equal(federated.at(), undefined)

@@ -1,8 +1,8 @@
 // What doctor says of the link to the database.
 import t from 'tap'
-import { databaseFits, type DatabaseSeen } from '../../src/checks/database.js'
+import { databaseFits, type DatabaseState } from '../../src/checks/database.js'
 
-const SEEN: DatabaseSeen = {
+const SEEN: DatabaseState = {
   timeMs: Date.now(),
   version: '18.0',
   pending: [],
@@ -12,7 +12,7 @@ const SEEN: DatabaseSeen = {
   link: { encrypted: false, protocol: undefined, verified: 'nothing' },
 }
 
-async function linkFinding(seen: Partial<DatabaseSeen>) {
+async function linkFinding(seen: Partial<DatabaseState>) {
   const findings = await databaseFits({ look: async () => ({ ...SEEN, ...seen }) })()
   return findings.find(({ code }) => code.startsWith('database_link'))
 }

@@ -5,7 +5,7 @@ import { GatehouseError } from '../core/errors.js'
 import type { Link, PostgresConnection } from './connection.js'
 import { translated } from './database.js'
 import { connectFailure, place, quoted, readOnly, type Reason } from './database-failure.js'
-import { addressOf, createClient } from './scram-only.js'
+import { addressOf, createClient } from './postgres-client.js'
 
 /** gen_random_uuid() belongs to the server itself since this version. */
 const OLDEST = { number: 130_000, name: '13' }

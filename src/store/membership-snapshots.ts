@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm'
 import type { Database } from './database.js'
 
-export interface ReadingOfPerson extends Record<string, unknown> {
+export interface UserSnapshot extends Record<string, unknown> {
   readonly userId: string
   readonly username: string
   readonly oid: string
@@ -15,10 +15,10 @@ export interface ReadingOfPerson extends Record<string, unknown> {
 
 const BATCH = 500
 
-export async function* readingsOfEverybody(database: Database): AsyncGenerator<readonly ReadingOfPerson[]> {
+export async function* snapshotsOfActiveUsers(database: Database): AsyncGenerator<readonly UserSnapshot[]> {
   for (let after = '00000000-0000-0000-0000-000000000000';;) {
     const { rows } = await database.ask((db) =>
-      db.execute<ReadingOfPerson>(sql`
+      db.execute<UserSnapshot>(sql`
       select u.id as "userId", u.username, i.oid, r.group_ids::text[] as "entraGroupIds", to_json(r.read_at) #>> '{}'
         as "readAt",
         coalesce((select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id
@@ -34,20 +34,20 @@ export async function* readingsOfEverybody(database: Database): AsyncGenerator<r
   }
 }
 
-export interface LastReading extends Record<string, unknown> {
+export interface LatestSnapshot extends Record<string, unknown> {
   readonly entraGroupIds: readonly string[]
   /** Of the names that were asked about, those of local groups that exist. */
   readonly existing: readonly string[]
 }
 
 /** @param names of local groups @returns undefined where nothing was ever read of this person */
-export async function lastReading(
+export async function latestSnapshot(
   database: Database,
   userId: string,
   names: readonly string[],
-): Promise<LastReading | undefined> {
+): Promise<LatestSnapshot | undefined> {
   const { rows } = await database.ask((db) =>
-    db.execute<LastReading>(sql`
+    db.execute<LatestSnapshot>(sql`
     select group_ids::text[] as "entraGroupIds",
       coalesce((select array_agg(name) from groups where name = any(${
       sql.param([...names])
@@ -57,15 +57,15 @@ export async function lastReading(
   return rows[0]
 }
 
-export interface Reading extends Record<string, unknown> {
+export interface MembershipSnapshot extends Record<string, unknown> {
   readonly entraGroupIds: readonly string[]
   readonly readAt: string
 }
 
 /** What Graph last said of one person; undefined where nobody asked yet. */
-export async function readingOf(database: Database, userId: string): Promise<Reading | undefined> {
+export async function membershipSnapshot(database: Database, userId: string): Promise<MembershipSnapshot | undefined> {
   const { rows: [row] } = await database.ask((db) =>
-    db.execute<Reading>(sql`
+    db.execute<MembershipSnapshot>(sql`
     select group_ids::text[] as "entraGroupIds", to_json(read_at) #>> '{}' as "readAt"
     from entra_readings where user_id = ${userId}`)
   )

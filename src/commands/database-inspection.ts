@@ -1,22 +1,22 @@
 // The database as `check` and `doctor` see it, before they ask what is in it.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { DatabaseSeen } from '../checks/database.js'
+import type { DatabaseState } from '../checks/database.js'
 import type { Config } from '../config/config.js'
 import { isLoopback } from '../config/kinds/hosts.js'
 import { isSocket } from '../core/database-address.js'
-import { lookAtDatabase } from '../store/migrate.js'
-import { addressOf } from '../store/scram-only.js'
-import { readOnlyFailure, rightsFailure } from '../store/server-look.js'
+import { readMigrationState } from '../store/migrate.js'
+import { addressOf } from '../store/postgres-client.js'
+import { readOnlyFailure, rightsFailure } from '../store/server-state.js'
 
 /** The embedded database is made by the first start; a look makes none. */
-export function isNotMadeYet({ embedded, dataDir }: Config['database']): boolean {
+export function isNotCreatedYet({ embedded, dataDir }: Config['database']): boolean {
   return embedded && !existsSync(join(dataDir, 'postgres', 'PG_VERSION'))
 }
 
 /** @throws `database_unavailable` */
-export async function seeDatabase(url: string): Promise<DatabaseSeen> {
-  const look = await lookAtDatabase(url)
+export async function inspectDatabase(url: string): Promise<DatabaseState> {
+  const look = await readMigrationState(url)
   const { host } = addressOf(url)
   return {
     ...look,

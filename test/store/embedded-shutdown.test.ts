@@ -18,7 +18,7 @@ import t, { type Test } from 'tap'
 import type { GatehouseError } from '../../src/core/errors.js'
 import { createServerLog, serverFailure } from '../../src/store/embedded-failure.js'
 import { startEmbeddedPostgres, type EmbeddedOptions } from '../../src/store/embedded.js'
-import { createClient } from '../../src/store/scram-only.js'
+import { createClient } from '../../src/store/postgres-client.js'
 import { until } from '../helpers/until.js'
 
 const EMBEDDED = pathToFileURL('dist/store/embedded.js').href
