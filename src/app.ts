@@ -58,7 +58,7 @@ import { traceForwardAuth, traceRequests } from './http/request-tracing.js'
 import { createUnreachableReturns } from './http/forward-auth/unreachable-returns.js'
 import { createUnnamedHosts } from './http/forward-auth/unnamed-hosts.js'
 import { userinfoRoutes } from './http/userinfo.js'
-import { createVerifier, type AccessInForce } from './http/forward-auth/authorizer.js'
+import { createAuthorizer, type AccessInForce } from './http/forward-auth/authorizer.js'
 
 /** What the application stands on; tests hand over others. */
 export interface Adapters {
@@ -88,7 +88,7 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
   const budget = createLogBudget({ log: given.log, meter: given.meter, budget: config.log.budget })
   const adapters = { ...given, log: budget.log } // whatever a request causes is logged within the budget
   const parts = createParts(live, adapters)
-  const { pages, trusts, reader, verifier } = parts
+  const { pages, trusts, reader, authorizer } = parts
   const log = createAnswerLog({ log: given.log, budget, access: config.log.access })
   const spoken = dialects(config.server.authRequestHeaders).map(({ dialect, read }) => ({
     dialect,
@@ -109,7 +109,7 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
     trusts,
     pages,
     log: adapters.log,
-    fastPath: createFastPath({ endpoints, verifier, meter: adapters.meter, log }),
+    fastPath: createFastPath({ endpoints, authorizer, meter: adapters.meter, log }),
   })
 
   app.addHook('onClose', async () => {
@@ -123,7 +123,7 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
     await app.register(dialectRoute, {
       dialect,
       readTarget,
-      verifier,
+      authorizer,
       publicUrl,
       pages,
       meter: adapters.meter,
@@ -174,8 +174,8 @@ function createParts(live: () => Config, { endpoints, sessions, cache, keys, met
     activity,
     reader,
     assertions,
-    verifier: createVerifier({
-      reader,
+    authorizer: createAuthorizer({
+      sessions: reader,
       headers: createIdentityHeaderCache({ signer: assertions }),
       inForce,
       onUnnamedHost: createUnnamedHosts({ meter, log }),

@@ -35,9 +35,16 @@ export interface AccessRules {
 /** Whether an address is in a network; undefined where the address cannot be read. */
 export type NetworkTest = (address: string | undefined) => boolean | undefined
 
-export interface AccessQuestion {
+export interface AccessRequest {
   readonly target: Target
-  /** The client's, as the trusted proxies say; asked for only where a rule has networks. */
+  /**
+   * The client's address, as reported by the trusted proxies; called only where a rule has networks. Undefined: not
+   * read yet, so rules with networks may or may not match.
+   */
+  readonly address: (() => string | undefined) | undefined
+}
+
+export interface AddressedRequest extends AccessRequest {
   readonly address: () => string | undefined
 }
 
@@ -49,19 +56,32 @@ export interface Grounds {
   readonly about: string
   /** There are rules, and none names this host. */
   readonly hostUnnamed?: true
+  /** The rule has networks and the client's address has not been read: the rule may not match. */
+  readonly dependsOnAddress?: true
 }
 
 export type Decision =
   | { readonly allow: true, readonly grounds: Grounds }
   | { readonly allow: false, readonly reason: 'not_signed_in' | 'not_allowed', readonly grounds: Grounds }
 
+/** Undecided: the client's address may change the answer. */
+export interface NeedsAddress {
+  readonly allow: undefined
+  readonly needs: 'address'
+}
+
 export interface AccessPolicy {
   /** No rule can depend on the target: there are none. */
   readonly ignoresTarget: boolean
-  /** @param question undefined only where `ignoresTarget` */
-  decide(question: AccessQuestion | undefined, session: Rights | undefined): Decision
+  /** @param request undefined only where `ignoresTarget` */
+  decide(request: AddressedRequest | undefined, session: Rights | undefined): Decision
+  /**
+   * The same without the client's address. @returns a decision that holds for every address, or that the address is
+   * needed
+   */
+  decide(request: AccessRequest | undefined, session: Rights | undefined): Decision | NeedsAddress
   /** Every rule that may decide, in order; more than one where the path or the address can be read in several ways. */
-  grounds(question: AccessQuestion): readonly Grounds[]
+  grounds(request: AccessRequest): readonly Grounds[]
   /**
    * Whether a rule of this host may let in who is not signed in. If not, nothing else about the request matters to
    * them.
@@ -77,8 +97,10 @@ interface CompiledRule extends Grounds {
   readonly methods: ReadonlySet<string> | undefined
   readonly paths: readonly PathPattern[] | undefined
   readonly network: NetworkTest | undefined
-  /** Itself, as the whole answer. */
+  /** The rule as the only grounds of a decision. */
   readonly alone: readonly Grounds[]
+  /** The same, where the rule matches only from certain addresses and the address is not known yet. */
+  readonly ifAddressMatches: readonly Grounds[]
 }
 
 /** @param networkTest how a list of networks is read (addresses are no business of this file) */
@@ -99,7 +121,7 @@ export function compileAccess(
   const unknownMethod: Grounds = { path: 'access.rules', allow: 'deny', about: 'methods that HTTP does not know' }
   const readingsOf = readingOnce()
   const longest = longestPattern(compiled)
-  const grounds = ({ target, address }: AccessQuestion): readonly Grounds[] => {
+  const grounds = ({ target, address }: AccessRequest): readonly Grounds[] => {
     const host = rulesOf(target.hostname)
     if (!host) return unnamed
     if (host.looksAtMethods && !isKnownMethod(target.method)) return [unknownMethod]
@@ -110,25 +132,25 @@ export function compileAccess(
     }
     return possible(candidates, readings, [target.port], { address, longest }, byDefault)
   }
+  function decide(request: AddressedRequest | undefined, session: Rights | undefined): Decision
+  function decide(request: AccessRequest | undefined, session: Rights | undefined): Decision | NeedsAddress {
+    const all = request === undefined ? [byDefault] : grounds(request)
+    for (const each of all) {
+      if (permits(each.allow, session)) continue
+      if (all.some(({ dependsOnAddress }) => dependsOnAddress)) return NEEDS_ADDRESS
+      return { allow: false, reason: session ? 'not_allowed' : 'not_signed_in', grounds: each }
+    }
+    return { allow: true, grounds: all[0] ?? byDefault }
+  }
   return {
     ignoresTarget: rules.length === 0,
     grounds,
     mayLetAnyoneIn: (hostname) => open.length > 0 && openRulesOf(hostname) !== undefined,
-    decide(question, session) {
-      const all = question === undefined ? [byDefault] : grounds(question)
-      for (const each of all) {
-        if (!permits(each.allow, session)) {
-          return {
-            allow: false,
-            reason: session ? 'not_allowed' : 'not_signed_in',
-            grounds: each,
-          }
-        }
-      }
-      return { allow: true, grounds: all[0] ?? byDefault }
-    },
+    decide,
   }
 }
+
+const NEEDS_ADDRESS: NeedsAddress = { allow: undefined, needs: 'address' }
 
 const NO_READING: PathReadings = ['/']
 
@@ -190,7 +212,7 @@ function longestPattern(rules: readonly CompiledRule[]): number {
 }
 
 interface Circumstances {
-  readonly address: () => string | undefined
+  readonly address: AccessRequest['address']
   readonly longest: number
 }
 
@@ -229,13 +251,19 @@ function firstOf(
     if (!matchesPort(rule, port)) continue
     const path = matchesAnyPath(rule, segments)
     if (path === false) continue
-    const network = rule.network === undefined ? true : rule.network(address())
+    const network = matchesNetwork(rule, address)
     if (network === false) continue
     if (path === true && network === true) return perhaps === undefined ? rule.alone : [...perhaps, ...rule.alone]
     perhaps ??= []
-    perhaps.push(...rule.alone)
+    perhaps.push(...(address === undefined && network === undefined ? rule.ifAddressMatches : rule.alone))
   }
   return [...perhaps ?? [], byDefault]
+}
+
+/** @returns undefined where the address is not known yet or cannot be read: the rule may match */
+function matchesNetwork({ network }: CompiledRule, address: Circumstances['address']): boolean | undefined {
+  if (network === undefined) return true
+  return address === undefined ? undefined : network(address())
 }
 
 /** True, false, or undefined: perhaps. */
@@ -267,5 +295,6 @@ function compileRule(
     paths: rule.paths?.map(compilePath),
     network: rule.networks && networkTest(rule.networks),
     alone: [{ path, allow: rule.allow, about }],
+    ifAddressMatches: [{ path, allow: rule.allow, about, dependsOnAddress: true }],
   }
 }

@@ -1,11 +1,14 @@
 // Authorizes a forward-auth request, independent of the proxy's dialect: the dialects define which headers name the
-// target and how to refuse. Everything that is in memory is answered synchronously, without a promise.
+// target and how to refuse. The two drivers of core/authorization.ts: `authorize` obtains what the decision needs,
+// `authorizeCached` decides from memory alone. What is in memory is answered synchronously, without a promise.
 import type { AccessPolicy, Grounds } from '../../core/access.js'
+import { decide, type Authorization, type KnownSession, type Undecided } from '../../core/authorization.js'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
 import type { SessionRecord } from '../../core/session.js'
+import type { CachedSession } from '../../core/session-cache.js'
 import type { Target } from '../../core/target.js'
 import type { CompiledHeaders, FlatHeaders, IdentityHeaderCache } from './identity-header-cache.js'
-import type { SessionAnswer } from './session-lookup.js'
+import type { NoSessionReason, SessionAnswer } from './session-lookup.js'
 import type { SessionReader } from './session-resolver.js'
 
 export type Verdict =
@@ -33,7 +36,7 @@ export type FastPathVerdict =
   | { readonly kind: 'allowed', readonly headers: FlatHeaders, readonly signedIn: boolean }
   | { readonly kind: 'not_signed_in' }
 
-export interface Question {
+export interface ForwardAuthRequest {
   /** Undefined: the proxy sent no target, or is not trusted. */
   readonly target: Target | undefined
   /** The client's address, as reported by the trusted proxies. */
@@ -41,11 +44,11 @@ export interface Question {
   readonly cookieHeader: string | undefined
 }
 
-export interface Verifier {
+export interface Authorizer {
   /** @throws `target_missing`, `database_unavailable`, `identity_too_large`; also as a rejection */
-  verify(question: Question): Verdict | Promise<Verdict>
-  /** The same from memory alone; undefined: call verify(). */
-  verifyCached(target: Target | undefined, cookieHeader: string | undefined): FastPathVerdict | undefined
+  authorize(request: ForwardAuthRequest): Verdict | Promise<Verdict>
+  /** The same from memory alone; undefined: call authorize(). */
+  authorizeCached(target: Target | undefined, cookieHeader: string | undefined): FastPathVerdict | undefined
 }
 
 export interface AccessInForce {
@@ -53,8 +56,8 @@ export interface AccessInForce {
   readonly headers: CompiledHeaders
 }
 
-export interface VerifierDeps {
-  readonly reader: SessionReader
+export interface AuthorizerDeps {
+  readonly sessions: SessionReader
   readonly headers: IdentityHeaderCache
   /** Compiled once for each configuration. */
   readonly inForce: () => AccessInForce
@@ -62,84 +65,88 @@ export interface VerifierDeps {
   readonly onUnnamedHost: (hostname: string, byDefault: Grounds) => void
 }
 
-export function createVerifier({ reader, headers, inForce, onUnnamedHost }: VerifierDeps): Verifier {
-  const authorize = (
-    { target, address }: Question,
-    answer: SessionAnswer,
-    { policy, headers: compiled }: AccessInForce,
-  ): Verdict => {
-    const { session } = answer
-    const cannotBeAllowed = session === undefined && target !== undefined && !policy.mayLetAnyoneIn(target.hostname)
-    if (cannotBeAllowed) return { kind: 'not_signed_in', grounds: undefined, code: answer.reason }
-    const decision = policy.decide(target === undefined ? undefined : { target, address }, session)
-    const { grounds } = decision
+export function createAuthorizer({ sessions, headers, inForce, onUnnamedHost }: AuthorizerDeps): Authorizer {
+  const noteUnnamedHost = ({ grounds }: { readonly grounds: Grounds }, target: Target | undefined): void => {
     if (grounds.hostUnnamed) onUnnamedHost(target?.hostname ?? '', grounds)
-    if (!decision.allow) {
-      if (session === undefined) return { kind: 'not_signed_in', grounds, code: answer.reason }
-      const frontPage = target !== undefined && opensFrontPage(target, address, session, policy)
-      return { kind: 'not_allowed', grounds, session, frontPage }
-    }
+  }
+  const withSession = (request: ForwardAuthRequest, answer: SessionAnswer, rules: AccessInForce): Verdict => {
+    const decision = decide(rules.policy, request, answer.session ?? 'anonymous')
+    if (decision.kind === 'needs') throw missingFact(decision.what)
+    if (decision.kind === 'not_signed_in') return { ...decision, code: reasonOf(answer) }
+    noteUnnamedHost(decision, request.target)
+    if (decision.kind === 'not_allowed') return { ...decision, frontPage: mayOpenFrontPage(request, decision, rules) }
+    const { session, grounds } = decision
+    const cached = answer.session === undefined ? undefined : answer.cached
     return {
       kind: 'allowed',
       grounds,
       session,
-      headers: headers.get(session, session === undefined ? undefined : answer.cached, target?.hostname, compiled),
+      headers: headers.get(session, cached, request.target?.hostname, rules.headers),
     }
   }
-  const targetMissing = (): GatehouseError =>
-    new GatehouseError('target_missing', {
-      detail: 'there are access rules, but the request does not name its target',
-      remedy:
-        'The proxy must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method ' +
-        '(server.authRequestHeaders), from an address in server.trustedProxies.',
-    })
+  const fromCache = (
+    decision: Authorization,
+    cached: CachedSession | 'anonymous' | undefined,
+    target: Target | undefined,
+    compiled: CompiledHeaders,
+  ): FastPathVerdict | undefined => {
+    if (cached === 'anonymous') {
+      if (decision.kind === 'not_signed_in') return NOT_SIGNED_IN
+      if (decision.kind !== 'allowed') return undefined
+      return { kind: 'allowed', headers: headers.anonymous(compiled), signedIn: false }
+    }
+    if (cached === undefined || decision.kind !== 'allowed') return undefined
+    const ready = headers.getCached(cached, target?.hostname, compiled)
+    if (ready === undefined) return undefined
+    noteUnnamedHost(decision, target)
+    return { kind: 'allowed', headers: ready, signedIn: true }
+  }
   return {
-    verify(question) {
+    authorize(request) {
       const rules = inForce()
-      if (question.target === undefined && !rules.policy.ignoresTarget) throw targetMissing()
-      const answer = reader.read(question.cookieHeader)
+      const first = decide(rules.policy, request, 'not_looked_up')
+      if (first.kind === 'needs' && first.what !== 'session') throw missingFact(first.what)
+      const answer = sessions.read(request.cookieHeader)
       return answer instanceof Promise
-        ? answer.then((read) => authorize(question, read, rules))
-        : authorize(question, answer, rules)
+        ? answer.then((read) => withSession(request, read, rules))
+        : withSession(request, answer, rules)
     },
-    verifyCached(target, cookieHeader) {
+    authorizeCached(target, cookieHeader) {
       const { policy, headers: compiled } = inForce()
-      const known = reader.readCached(cookieHeader)
-      if (known === undefined || (target === undefined && !policy.ignoresTarget)) return undefined
-      if (known === 'anonymous' && (target === undefined || !policy.mayLetAnyoneIn(target.hostname))) {
-        return NOT_SIGNED_IN
-      }
-      let needsAddress = false
-      const address = (): undefined => {
-        needsAddress = true
-      } // the address is unknown here: decide() then takes the least permission for rules with networks
-      const { allow, grounds } = policy.decide(
-        target === undefined ? undefined : { target, address },
-        known === 'anonymous' ? undefined : known.record,
-      )
-      if (known === 'anonymous') {
-        return allow
-          ? { kind: 'allowed', headers: headers.anonymous(compiled), signedIn: false }
-          : needsAddress
-          ? undefined
-          : NOT_SIGNED_IN
-      }
-      const ready = allow ? headers.getCached(known, target?.hostname, compiled) : undefined
-      if (ready && grounds.hostUnnamed) onUnnamedHost(target?.hostname ?? '', grounds)
-      return ready && { kind: 'allowed', headers: ready, signedIn: true }
+      const cached = sessions.readCached(cookieHeader)
+      const decision = decide(policy, { target, address: undefined }, knownSession(cached))
+      return fromCache(decision, cached, target, compiled)
     },
   }
 }
 
 const NOT_SIGNED_IN: FastPathVerdict = { kind: 'not_signed_in' }
 
+function reasonOf(answer: SessionAnswer): NoSessionReason {
+  return answer.session === undefined ? answer.reason : 'not_signed_in'
+}
+
+/** The route knows the address and looks the session up; only the target can be missing. */
+function missingFact(what: Undecided['what']): GatehouseError {
+  if (what !== 'target') return new GatehouseError('internal', { detail: `no decision without the ${what}` })
+  return new GatehouseError('target_missing', {
+    detail: 'there are access rules, but the request does not name its target',
+    remedy: 'The proxy must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method ' +
+      '(server.authRequestHeaders), from an address in server.trustedProxies.',
+  })
+}
+
 /** Whether a refused user may open the front page of the same application instead. */
-function opensFrontPage(
-  target: Target,
-  address: Question['address'],
-  session: SessionRecord,
-  policy: AccessPolicy,
+function mayOpenFrontPage(
+  { target, address }: ForwardAuthRequest,
+  { session }: { readonly session: SessionRecord },
+  { policy }: AccessInForce,
 ): boolean {
-  if (target.path === '/') return false
+  if (target === undefined || target.path === '/') return false
   return policy.decide({ target: { ...target, path: '/', uri: '/', method: 'GET' }, address }, session).allow
+}
+
+function knownSession(cached: CachedSession | 'anonymous' | undefined): KnownSession {
+  if (cached === undefined) return 'not_looked_up'
+  return cached === 'anonymous' ? 'anonymous' : cached.record
 }

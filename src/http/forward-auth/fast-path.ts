@@ -8,7 +8,7 @@ import { closeAfterAnnouncedBody } from './announced-body.js'
 import type { AnswerLog } from './access-log.js'
 import { REFUSALS_UNLOGGED } from './route.js'
 import { EVERY_ANSWER, type FlatHeaders } from './identity-header-cache.js'
-import type { Verifier } from './authorizer.js'
+import type { Authorizer } from './authorizer.js'
 
 export interface AuthEndpoint {
   /** The dialect's path; a trailing `/*` matches any suffix. */
@@ -23,7 +23,7 @@ export interface AuthEndpoint {
 
 export interface FastPathOptions {
   readonly endpoints: readonly AuthEndpoint[]
-  readonly verifier: Pick<Verifier, 'verifyCached'>
+  readonly authorizer: Pick<Authorizer, 'authorizeCached'>
   readonly meter: Pick<Meter, 'answered' | 'sessionFrom'>
   readonly log: Pick<AnswerLog, 'alreadyFull'>
 }
@@ -31,7 +31,7 @@ export interface FastPathOptions {
 /** @returns whether the request was answered; if not, the route must handle it */
 export type FastPath = (request: IncomingMessage, response: ServerResponse) => boolean
 
-export function createFastPath({ endpoints, verifier, meter, log }: FastPathOptions): FastPath {
+export function createFastPath({ endpoints, authorizer, meter, log }: FastPathOptions): FastPath {
   const matchEndpoint = createEndpointMatcher(endpoints)
   /** @returns status and headers; undefined: fall through to the route */
   const authorize = (
@@ -40,7 +40,7 @@ export function createFastPath({ endpoints, verifier, meter, log }: FastPathOpti
   ): [number, FlatHeaders] | undefined => {
     try {
       const target = readTarget(request)
-      const verdict = verifier.verifyCached(target, request.headers.cookie)
+      const verdict = authorizer.authorizeCached(target, request.headers.cookie)
       if (verdict?.kind === 'allowed') {
         meter.sessionFrom[verdict.signedIn ? 'memory' : 'nobody']++
         return [200, verdict.headers]

@@ -12,7 +12,7 @@ import { closeAfterAnnouncedBody } from './announced-body.js'
 import type { AnswerLog } from './access-log.js'
 import type { PageSettings } from '../pages/layout.js'
 import type { TraceForwardAuth } from '../request-tracing.js'
-import type { Verdict, Verifier } from './authorizer.js'
+import type { Authorizer, Verdict } from './authorizer.js'
 
 export interface Refusal {
   readonly request: FastifyRequest
@@ -50,7 +50,7 @@ export interface DialectOptions {
   readonly dialect: Dialect
   /** @throws `target_malformed` */
   readonly readTarget: (request: IncomingMessage) => Target | undefined
-  readonly verifier: Verifier
+  readonly authorizer: Authorizer
   readonly publicUrl: string
   readonly pages: PageSettings
   readonly meter: Meter
@@ -96,7 +96,11 @@ function answer(
   try {
     if (dialect.query === 'refused' && !unlogged) refuseQuery(request)
     target = options.readTarget(request.raw)
-    const verdict = options.verifier.verify({ target, address: () => request.ip, cookieHeader: request.headers.cookie })
+    const verdict = options.authorizer.authorize({
+      target,
+      address: () => request.ip,
+      cookieHeader: request.headers.cookie,
+    })
     return verdict instanceof Promise
       ? verdict.then((given) => done(respond(given, target, request, reply, options, log))).catch(failed)
       : done(respond(verdict, target, request, reply, options, log))

@@ -8,7 +8,7 @@ import { PERSON_IDS } from '../../../src/demo/people.js'
 import { createFastPath } from '../../../src/http/forward-auth/fast-path.js'
 import { parseTargetUrl } from '../../../src/core/target.js'
 import { fromTrustedPeers } from '../../../src/http/forward-auth/target-headers.js'
-import { createVerifier, type FastPathVerdict } from '../../../src/http/forward-auth/authorizer.js'
+import { createAuthorizer, type FastPathVerdict } from '../../../src/http/forward-auth/authorizer.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
 
@@ -213,8 +213,8 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
       endpoint('/oauth2/forward-auth', 'ignored'),
       endpoint('/oauth2/ext-authz/*', 'ignored'),
     ],
-    verifier: {
-      verifyCached: () => {
+    authorizer: {
+      authorizeCached: () => {
         if (verdict instanceof Error) throw verdict
         return verdict
       },
@@ -331,20 +331,22 @@ t.test('an anonymous request is not evaluated where no rule of the host could al
   const nobody = { session: undefined, reason: 'not_signed_in' } as const
   const headers = { get: () => [], anonymous: () => [], getCached: () => [] }
   for (const read of [() => nobody, async () => nobody]) { // from memory, and from the database
-    const verifier = createVerifier({
-      reader: { read, readCached: () => 'anonymous' } as never,
+    const authorizer = createAuthorizer({
+      sessions: { read, readCached: () => 'anonymous' } as never,
       headers,
       inForce: () => ({ policy, headers: {} as never }),
       onUnnamedHost: () => {},
     })
     const verify = async (host: string) =>
-      await verifier.verify({
+      await authorizer.authorize({
         target: parseTargetUrl(`https://${host}/`, 'GET'),
         address: () => undefined,
         cookieHeader: undefined,
       })
     t.match(await verify('closed.test'), { kind: 'not_signed_in', code: 'not_signed_in', grounds: undefined })
-    t.match(verifier.verifyCached(parseTargetUrl('https://closed.test/', 'GET'), undefined), { kind: 'not_signed_in' })
+    t.match(authorizer.authorizeCached(parseTargetUrl('https://closed.test/', 'GET'), undefined), {
+      kind: 'not_signed_in',
+    })
     t.equal(evaluated.length, 0)
     t.match(await verify('open.test'), { kind: 'allowed' })
     t.equal(evaluated.splice(0).length, 1)
