@@ -12,21 +12,11 @@ const ROWS_OF_TITLES = ['docs/advisories.md', 'docs/parity.md']
 /** Not rewritten yet. */
 const PENDING: readonly string[] = [
   'CHANGELOG.md',
-  'CONTRIBUTING.md',
-  'README.md',
-  'RELEASING.md',
-  'SECURITY.md',
-  'SUPPORT.md',
-  'UPGRADING.md',
-  'docs/README.md',
   'docs/advisories.md',
   'docs/applications/django.md',
   'docs/applications/grafana.md',
   'docs/applications/netbox.md',
   'docs/applications/node.md',
-  'docs/architecture.md',
-  'docs/assertion.md',
-  'docs/custom-steps.md',
   'docs/decisions/README.md',
   'docs/decisions/command-line.md',
   'docs/decisions/configuration.md',
@@ -38,24 +28,14 @@ const PENDING: readonly string[] = [
   'docs/decisions/metrics.md',
   'docs/decisions/postgres.md',
   'docs/decisions/python-parser.md',
-  'docs/decisions/re-evaluation.md',
   'docs/decisions/session-cache.md',
   'docs/decisions/simulated-entra.md',
   'docs/decisions/tools.md',
   'docs/decisions/tracing.md',
   'docs/deployment.md',
-  'docs/forward-auth.md',
-  'docs/from-netbox.md',
   'docs/from-oauth2-proxy.md',
-  'docs/group-mapping.md',
-  'docs/incidents.md',
-  'docs/metrics.md',
-  'docs/pages.md',
   'docs/parity.md',
-  'docs/performance.md',
-  'docs/revocation.md',
   'docs/testing.md',
-  'docs/tracing.md',
 ]
 const WIDEST = 120
 
@@ -108,7 +88,7 @@ t.test('no name, comment or text of src uses a word of the last table', async (t
 t.test('no line of prose is wider than 120 characters, but for links', async (t) => {
   for (const file of documents) {
     const wide = outsideCode(read(file)).split('\n').filter((line) =>
-      !line.startsWith('|') && line.replace(/\]\([^)]*\)/g, ']').length > WIDEST && !line.startsWith('![')
+      !/^ *\|/.test(line) && line.replace(/\]\([^)]*\)/g, ']').length > WIDEST && !line.startsWith('![')
     )
     t.strictSame(wide, [], file)
   }
