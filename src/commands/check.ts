@@ -12,18 +12,16 @@ import {
 import { writesFit } from '../checks/database.js'
 import { failure, notChecked, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
-import { customStepsLoad } from '../checks/custom-steps.js'
 import { superuserGroupsClosed } from '../checks/superuser-groups.js'
 import type { Config } from '../config/config.js'
 import { ConfigError, formatProblem, type LoadedConfig, type Problem } from '../config/load.js'
 import { nearest } from '../config/nearest.js'
-import { createCustomSteps } from '../custom-steps/registry.js'
 import { openDatabase } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
 import { createGroupStore, type GroupView } from '../store/groups.js'
 import { openAppDirectory } from './app-directory.js'
-import { commandProcess } from './command-process.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
+import { checkCustomSteps } from './custom-step-check.js'
 import { isNotCreatedYet, inspectDatabase } from './database-inspection.js'
 
 export interface CheckOptions extends CommonOptions {
@@ -33,7 +31,7 @@ export interface CheckOptions extends CommonOptions {
 export async function check(options: CheckOptions): Promise<number> {
   const loaded = readConfig(options) // a ConfigError is printed by the caller
   const findings = [
-    ...await lookAtSteps(loaded),
+    ...await checkCustomSteps(loaded.config),
     ...guests(loaded),
     ...rulesAreMeant(loaded),
     ...options.offline ? [] : await lookAround(loaded),
@@ -64,15 +62,6 @@ export async function check(options: CheckOptions): Promise<number> {
     )
   }
   return EXIT.ok
-}
-
-async function lookAtSteps({ config }: LoadedConfig): Promise<readonly Finding[]> {
-  const steps = createCustomSteps({ log: { info: ({ line }) => commandProcess().stderr.write(`${line}\n`) } })
-  try {
-    return await customStepsLoad(config.pipeline, config.customSteps, (step) => steps.prepare([step]))()
-  } finally {
-    await steps.close()
-  }
 }
 
 function guests({ config: { access, authAllowed, pipeline } }: LoadedConfig): readonly Finding[] {

@@ -1,22 +1,21 @@
-// `gatehouse demo`: a whole small world on loopback with nothing to register and nothing installed. It composes what
-// the product and the demo folder offer; only the gateway in it is real.
+// `gatehouse demo`: a gateway, a simulated Entra ID, two applications and their proxies on loopback, without any
+// registration or installation. Only the gateway is the real one.
 import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Config } from '../config/config.js'
 import { loadConfig } from '../config/load.js'
 import { expand } from '../config/variables.js'
-import { GatehouseError } from '../core/errors.js'
 import { APPLICATIONS } from '../demo/applications.js'
 import { createDirectory } from '../demo/directory.js'
 import { startDownstream } from '../demo/downstream.js'
 import { startEntra } from '../demo/entra/server.js'
-import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PEOPLE, seedDemoDirectory } from '../demo/people.js'
+import { DEMO_CLIENT_ID, DEMO_TENANT_ID, seedDemoDirectory } from '../demo/people.js'
 import { startDemoProxy } from '../demo/proxy.js'
 import { terminalLog } from '../demo/terminal-log.js'
 import { createLogger } from '../telemetry/logger.js'
-import { startGateway } from '../server.js'
+import { startGateway, type Gateway } from '../server.js'
 import { openDatabase } from '../store/database.js'
 import { serverAccount, temporaryFolder } from '../store/embedded-account.js'
 import { startEmbeddedPostgres } from '../store/embedded.js'
@@ -26,26 +25,29 @@ import { createPeopleStore } from '../store/people.js'
 import { rightsOf } from '../store/rights.js'
 import { startTracing } from '../telemetry/tracing/tracing.js'
 import { VERSION } from '../version.js'
-import { EXIT, print, printJson, type CommonOptions } from './context.js'
+import { EXIT, printJson, type CommonOptions } from './context.js'
+import { chooseDemoPorts, type DemoPorts } from './demo-ports.js'
+import { printWelcome, type DemoAddresses } from './demo-welcome.js'
 import { readGroupsFile } from './groups-file.js'
+import { createStopSignal } from './stop-signal.js'
 
 const CONFIG = fileURLToPath(new URL('../../config/demo/gatehouse.yaml', import.meta.url))
 const GROUPS = fileURLToPath(new URL('../../config/demo/groups.yaml', import.meta.url))
-const DEFAULT_PORT = 8080
-/** A closed terminal ends it as Ctrl-C does. */
-const ENDS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
+/** SIGHUP: a terminal that is closed stops the demo as Ctrl-C does. */
+const STOP_SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
 
-export async function demo(options: CommonOptions & { readonly port?: number }): Promise<number> {
-  const stopped = new Promise<void>((resolve) => {
-    for (const signal of ENDS) process.once(signal, () => resolve())
-  })
-  stopped.then(() => process.stderr.write('stopping...\n'), () => {})
-  const closers: (() => Promise<unknown> | void)[] = []
+type DemoOptions = CommonOptions & { readonly port?: number }
+type Closers = (() => Promise<unknown> | void)[]
+
+export async function demo(options: DemoOptions): Promise<number> {
+  const { received } = createStopSignal(STOP_SIGNALS)
+  received.then(() => process.stderr.write('stopping...\n'), () => {})
+  const closers: Closers = []
   try {
-    const place = await startDemo(options, closers)
-    if (options.json) printJson(place)
-    else printWelcome(place)
-    await stopped
+    const addresses = await startDemo(options, closers)
+    if (options.json) printJson(addresses)
+    else printWelcome(addresses)
+    await received
     return EXIT.ok
   } finally {
     for (const close of closers.reverse()) {
@@ -54,95 +56,95 @@ export async function demo(options: CommonOptions & { readonly port?: number }):
   }
 }
 
-/** What the demo tells its visitors. */
-interface DemoPlace {
-  readonly url: string
-  /** The application that lets circuit managers in alone. */
-  readonly circuits: string
-  /** Another terminal may ask this configuration, for as long as the demo runs. */
-  readonly config: string
-}
-
-async function startDemo(
-  options: CommonOptions & { readonly port?: number },
-  closers: (() => Promise<unknown> | void)[],
-): Promise<DemoPlace> {
+async function startDemo(options: DemoOptions, closers: Closers): Promise<DemoAddresses> {
   const home = temporaryFolder(serverAccount(), 'gatehouse-demo-')
   closers.push(() => rmSync(home, { recursive: true, force: true }))
-  const appPort = await choosePort(options.port)
-  const circuitsPort = await freePort()
-  const gatewayPort = await freePort()
-  const publicUrl = `http://127.0.0.1:${gatewayPort}`
+  const ports = await chooseDemoPorts(options.port)
+  const publicUrl = `http://127.0.0.1:${ports.gateway}`
   const postgres = await startEmbeddedPostgres(home, {
     throwAway: true,
     onEnd: ({ message, remedy }) => process.stderr.write(`gatehouse: ${message}\n    ${remedy ?? ''}\n`),
   })
   closers.push(() => postgres.stop())
-  const secret = () => randomBytes(32).toString('base64url')
-  const clientSecret = secret()
+  const clientSecret = randomSecret()
   const entra = await startDemoEntra(publicUrl, clientSecret)
   closers.push(() => entra.close())
-  const [host, circuitsHost] = [`127.0.0.1:${appPort}`, `127.0.0.1:${circuitsPort}`]
   const file = writeConfig(home, options.config ?? CONFIG, {
-    ...process.env,
     DEMO_FILES: dirname(CONFIG),
-    DEMO_NETWORK_HOST: host,
-    DEMO_CIRCUITS_HOST: circuitsHost,
+    DEMO_NETWORK_HOST: `127.0.0.1:${ports.network}`,
+    DEMO_CIRCUITS_HOST: `127.0.0.1:${ports.circuits}`,
     DEMO_PUBLIC_URL: publicUrl,
-    DEMO_PORT: String(gatewayPort),
+    DEMO_PORT: String(ports.gateway),
     DEMO_MANAGEMENT_PORT: '0',
     DEMO_CLIENT_SECRET: clientSecret,
     DEMO_ENTRA_URL: entra.url,
     DEMO_GRAPH_URL: entra.graphUrl,
     DEMO_DATABASE_URL: postgres.url,
-    DEMO_SESSION_SECRET: secret(),
-    DEMO_ENCRYPTION_SECRET: secret(),
+    DEMO_SESSION_SECRET: randomSecret(),
+    DEMO_ENCRYPTION_SECRET: randomSecret(),
   })
   const { config } = loadConfig(file, { env: process.env })
-  const tracing = await startTracing(process.env, VERSION)
-  const log = createLogger(config.log, destination(), tracing.logFields)
-  tracing.tellTo(log)
-  await addGroups(postgres.url) // before the gateway looks for those that its mapping names
-  const gateway = await startGateway(() => config, { log, tracing, lingerMs: 0 })
-  closers.push(() => gateway.close())
-  for (const signal of ENDS) process.once(signal, gateway.drain)
-  const people = createPeopleStore(gateway.database, config.session)
-  const why = async (username: string) =>
-    reasonsOf(rightsOf(await people.find(username), config.groupMapping, undefined))
-  const sites = [
-    {
-      application: APPLICATIONS.network,
-      port: appPort,
-      other: { ...APPLICATIONS.circuits, url: `http://${circuitsHost}/` },
-    },
-    {
-      application: APPLICATIONS.circuits,
-      port: circuitsPort,
-      other: { ...APPLICATIONS.network, url: `http://${host}/` },
-    },
-  ]
-  for (const { application, port, other } of sites) {
-    const serving = { host: '127.0.0.1', port: 0, gatewayUrl: publicUrl, application, others: [other], why }
-    const downstream = await startDownstream(serving)
-    closers.push(() => downstream.close())
-    const proxy = await startDemoProxy({ host: '127.0.0.1', port, gateway: publicUrl, upstream: downstream.url })
-    closers.push(() => proxy.close())
-  }
-  return { url: `http://${host}/`, circuits: `http://${circuitsHost}/`, config: file }
+  await addGroups(postgres.url) // before the gateway checks that the groups of its mapping exist
+  const gateway = await startDemoGateway(config, closers)
+  await startApplications({ gateway, config, ports }, closers)
+  const [url, circuits] = [ports.network, ports.circuits].map((port) => `http://127.0.0.1:${port}/`) as [string, string]
+  return { url, circuits, config: file }
 }
 
-/** The demo's configuration with everything filled in, so that other commands can be tried on it. */
-function writeConfig(home: string, from: string, env: NodeJS.ProcessEnv): string {
+const randomSecret = (): string => randomBytes(32).toString('base64url')
+
+/** The demo's configuration with the variables replaced, so that other commands can use it. */
+function writeConfig(home: string, template: string, variables: NodeJS.ProcessEnv): string {
   const file = join(home, 'gatehouse.yaml')
-  writeFileSync(file, expand(readFileSync(from, 'utf8'), env).text, { mode: 0o600 })
+  const { text } = expand(readFileSync(template, 'utf8'), { ...process.env, ...variables })
+  writeFileSync(file, text, { mode: 0o600 })
   return file
 }
 
-/** What the demo is about, in one line each; where a level or a format is asked for, the log as it is. */
-function destination(): ReturnType<typeof terminalLog> | undefined {
+async function startDemoGateway(config: Config, closers: Closers): Promise<Gateway> {
+  const tracing = await startTracing(process.env, VERSION)
+  const log = createLogger(config.log, logDestination(), tracing.logFields)
+  tracing.tellTo(log)
+  const gateway = await startGateway(() => config, { log, tracing, lingerMs: 0 })
+  closers.push(() => gateway.close())
+  for (const signal of STOP_SIGNALS) process.once(signal, gateway.drain)
+  return gateway
+}
+
+/** One line for each sign-in and refusal; the full log if a level or a format is requested. */
+function logDestination(): ReturnType<typeof terminalLog> | undefined {
   const { DEMO_LOG_LEVEL, DEMO_LOG_FORMAT } = process.env
   if (DEMO_LOG_LEVEL !== undefined || DEMO_LOG_FORMAT !== undefined) return undefined
   return terminalLog((line) => process.stderr.write(`${line}\n`))
+}
+
+interface DemoGateway {
+  readonly gateway: Gateway
+  readonly config: Config
+  readonly ports: DemoPorts
+}
+
+/** The two applications, each behind a proxy of its own. */
+async function startApplications({ gateway, config, ports }: DemoGateway, closers: Closers): Promise<void> {
+  const people = createPeopleStore(gateway.database, config.session)
+  const why = async (username: string) =>
+    reasonsOf(rightsOf(await people.find(username), config.groupMapping, undefined))
+  const gatewayUrl = `http://127.0.0.1:${ports.gateway}`
+  for (const name of ['network', 'circuits'] as const) {
+    const otherName = name === 'network' ? 'circuits' : 'network'
+    const downstream = await startDownstream({
+      host: '127.0.0.1',
+      port: 0,
+      gatewayUrl,
+      application: APPLICATIONS[name],
+      others: [{ ...APPLICATIONS[otherName], url: `http://127.0.0.1:${ports[otherName]}/` }],
+      why,
+    })
+    closers.push(() => downstream.close())
+    const upstream = downstream.url
+    const proxy = await startDemoProxy({ host: '127.0.0.1', port: ports[name], gateway: gatewayUrl, upstream })
+    closers.push(() => proxy.close())
+  }
 }
 
 async function addGroups(url: string): Promise<void> {
@@ -180,61 +182,4 @@ function reasonsOf({ groups, staff, superuser }: ReturnType<typeof rightsOf>): {
     ...(superuser ? [{ right: 'Superuser', because: sentence(superuser) }] : []),
     ...groups.map(({ name, reason }) => ({ right: name, because: sentence(reason) })),
   ]
-}
-
-function printWelcome({ url, circuits, config }: DemoPlace): void {
-  print(
-    `\nGatehouse demo is running. Open\n\n    ${url}\n\nand sign in as one of these people (there are no passwords):\n`,
-  )
-  const width = Math.max(...Object.values(PEOPLE).map((person) => person.displayName.length))
-  for (const person of Object.values(PEOPLE)) print(`    ${person.displayName.padEnd(width)}  ${person.note ?? ''}`)
-  print(`\nTry as each of them:
-
-    ${url}staff/  staff alone
-    ${url}admin/  superusers alone
-    ${circuits}  another application: circuit managers alone, such as Max Many
-
-See who has what and why, from another terminal:
-
-    ${commandLine()} users list --why --config ${quoted(config)}
-
-Sign-ins and refusals are written below. The Entra ID is simulated; everything else is real.
-Ctrl-C ends it and leaves nothing behind.\n`)
-}
-
-function commandLine(): string {
-  const cli = fileURLToPath(new URL('../cli.js', import.meta.url))
-  const near = relative(process.cwd(), cli)
-  return `node ${quoted(near.startsWith('..') ? cli : near)}`
-}
-
-function quoted(path: string): string {
-  return /^[\w./~-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
-}
-
-/** The asked-for port must be free; the usual one gives way. */
-async function choosePort(asked: number | undefined): Promise<number> {
-  const wanted = asked ?? DEFAULT_PORT
-  try {
-    return await freePort(wanted)
-  } catch (cause) {
-    if (asked === undefined) return await freePort()
-    throw new GatehouseError('port_unusable', {
-      cause,
-      detail: `port ${wanted} is in use`,
-      remedy: `Give another one: ${
-        process.env.npm_lifecycle_event === 'demo' ? 'npm run demo --' : 'gatehouse demo'
-      } --port 8099`,
-    })
-  }
-}
-
-function freePort(port = 0): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject)
-    probe.listen(port, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port))
-    })
-  })
 }

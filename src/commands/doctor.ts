@@ -11,20 +11,18 @@ import {
 } from '../checks/entra.js'
 import { failure, isUnanswered, notChecked, type Check, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
-import { customStepsLoad } from '../checks/custom-steps.js'
 import { registrationFits } from '../checks/registration.js'
 import { superuserGroupsClosed } from '../checks/superuser-groups.js'
 import type { Config } from '../config/config.js'
 import type { LoadedConfig } from '../config/load.js'
 import { nearest } from '../config/nearest.js'
 import { readClientCertificate } from '../core/client-certificate.js'
-import { createCustomSteps } from '../custom-steps/registry.js'
 import { createGroupStore } from '../store/groups.js'
 import { openDatabase } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
 import { openAppDirectory, openInspection } from './app-directory.js'
-import { commandProcess } from './command-process.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
+import { checkCustomSteps } from './custom-step-check.js'
 import { isNotCreatedYet, inspectDatabase } from './database-inspection.js'
 
 type Result = Finding & { readonly check: string }
@@ -139,13 +137,8 @@ async function databaseResults(config: Config): Promise<Result[]> {
   }
 }
 
-async function stepResults({ pipeline, customSteps }: Config): Promise<Result[]> {
-  const steps = createCustomSteps({ log: { info: ({ line }) => commandProcess().stderr.write(`${line}\n`) } })
-  try {
-    return await all([['steps', customStepsLoad(pipeline, customSteps, (step) => steps.prepare([step]))]])
-  } finally {
-    await steps.close()
-  }
+async function stepResults(config: Config): Promise<Result[]> {
+  return (await checkCustomSteps(config)).map((finding) => ({ check: 'steps', ...finding }))
 }
 
 /** Whatever goes wrong with one part of the world, the others are looked at. */

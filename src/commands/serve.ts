@@ -1,7 +1,7 @@
-// `gatehouse serve`: runs until it is told to stop, then finishes what is under way.
+// `gatehouse serve`: runs until a signal stops it, then completes the requests in progress.
 import { isatty } from 'node:tty'
 import type { Logger } from 'pino'
-import { createLiveConfig, type ReloadReport } from '../config/live.js'
+import { createConfigReloader, type ReloadReporter } from '../config/reloader.js'
 import { formatProblem, type Problem } from '../config/load.js'
 import { thrownFacts } from '../core/errors.js'
 import { createLogger, logsText } from '../telemetry/logger.js'
@@ -10,6 +10,7 @@ import { createCustomSteps } from '../custom-steps/registry.js'
 import { startTracing } from '../telemetry/tracing/tracing.js'
 import { VERSION } from '../version.js'
 import { EXIT, readConfig, type CommonOptions } from './context.js'
+import { createStopSignal } from './stop-signal.js'
 
 const WATCH_EVERY_MS = 2_000
 const atTerminal = (): boolean => [0, 1, 2].some((stream) => isatty(stream))
@@ -21,46 +22,42 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   const log = createLogger(config.log, undefined, tracing.logFields)
   warn(log, warnings)
   tracing.tellTo(log)
-  let stop: (signal: string) => void = () => {}
-  const stopped = new Promise<string>((resolve) => {
-    stop = resolve
-  })
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
+  const stopSignal = createStopSignal(['SIGINT', 'SIGTERM'])
   const steps = createCustomSteps({ log })
-  const live = createLiveConfig({
+  const reloader = createConfigReloader({
     initial: loaded,
     load: () => readConfig(options),
     prepare: ({ customSteps }) => steps.prepare(customSteps),
     report: reloadReport(log, file),
   })
-  // It comes from whoever wants a reload, and from a terminal that is closed: that one is no terminal any more.
+  // SIGHUP asks for a reload, but is also sent when the terminal is closed, after which no stream is a terminal.
   const startedAtTerminal = atTerminal()
   const onHangup = (signal: string): void => {
-    if (startedAtTerminal && !atTerminal()) stop(signal)
-    else void live.reload()
+    if (startedAtTerminal && !atTerminal()) stopSignal.stop(signal)
+    else void reloader.reload()
   }
   process.on('SIGHUP', onHangup)
   try {
-    const gateway = await startGateway(live.current, {
+    const gateway = await startGateway(reloader.current, {
       log,
       steps,
       migrate: options.migrate ?? true,
       tracing,
-      reload: live.state,
+      reload: reloader.state,
     })
-    live.watch(WATCH_EVERY_MS)
+    reloader.watch(WATCH_EVERY_MS)
     log.info({ file, hash }, 'configuration in force')
-    log.info({ signal: await stopped }, 'stopping')
+    log.info({ signal: await stopSignal.received }, 'stopping')
     await gateway.close()
     log.info('stopped')
     return EXIT.ok
   } catch (error) {
-    // Once: in a log for programs, otherwise as every command prints it.
+    // Reported once: in a JSON log as a log line, otherwise as every command prints a failure.
     if (logsText(config.log.format) || !log.isLevelEnabled('fatal')) throw error
     log.fatal(thrownFacts(error), 'Gatehouse could not start')
     return EXIT.failed
   } finally {
-    live.close()
+    reloader.close()
     await steps.close()
     process.off('SIGHUP', onHangup)
   }
@@ -75,7 +72,7 @@ function warn(log: Logger, warnings: readonly Problem[]): void {
   }
 }
 
-function reloadReport(log: Logger, file: string): ReloadReport {
+function reloadReport(log: Logger, file: string): ReloadReporter {
   return {
     refused: (problems) =>
       log.error(

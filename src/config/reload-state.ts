@@ -1,10 +1,10 @@
-// What came of the last reload of the configuration, for /readyz and the metrics.
+// The result of the last reload of the configuration, for /readyz and the metrics.
 import { ConfigError } from './problem.js'
 
 export interface ReloadState {
-  /** When a file was last put in force, or found to say what is in force. */
+  /** When a file was last applied, or found equal to the configuration in force. */
   readonly succeededAt: Date
-  /** The file as it is now is not in force: since when, and why. */
+  /** The file is refused: since when, and why. Undefined if the file is in force. */
   readonly refused: { readonly since: Date, readonly reason: string } | undefined
 }
 
@@ -14,9 +14,9 @@ export interface ReloadRecord {
   failed(error: unknown): void
 }
 
-const MOST_CHARACTERS = 300
+const MAX_REASON_LENGTH = 300
 
-/** @param now the time; the file that the process started with was put in force when this is made */
+/** The record begins with a success now: the process started with a valid file. */
 export function createReloadRecord(now: () => Date = () => new Date()): ReloadRecord {
   let state: ReloadState = { succeededAt: now(), refused: undefined }
   return {
@@ -30,7 +30,7 @@ export function createReloadRecord(now: () => Date = () => new Date()): ReloadRe
   }
 }
 
-/** Of a process that never reloads. */
+/** The state of a process that never reloads. */
 export function neverReloaded(): () => ReloadState {
   return createReloadRecord().state
 }
@@ -41,7 +41,7 @@ function reasonOf(error: unknown): string {
     const more = error.problems.length - 1
     if (first === undefined) return 'the file is not valid'
     const place = `${first.file}:${first.line}:${first.column}: ${first.message}`
-    return `${place.slice(0, MOST_CHARACTERS)}${more > 0 ? ` (and ${more} more)` : ''}`
+    return `${place.slice(0, MAX_REASON_LENGTH)}${more > 0 ? ` (and ${more} more)` : ''}`
   }
-  return (error instanceof Error ? error.message : 'the file could not be loaded').slice(0, MOST_CHARACTERS)
+  return (error instanceof Error ? error.message : 'the file could not be loaded').slice(0, MAX_REASON_LENGTH)
 }

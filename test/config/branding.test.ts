@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { createLiveConfig } from '../../src/config/live.js'
+import { createConfigReloader } from '../../src/config/reloader.js'
 import { loadConfig, type LoadedConfig } from '../../src/config/load.js'
 import { problemsOf } from '../helpers/config-problems.js'
 
@@ -90,7 +90,7 @@ t.test('a reload puts another picture in force, and replicas with the same one p
   const text = 'branding: { name: Contoso, logoFile: logo.png }\napplications: [{ host: a.apps.test, name: A }]'
   const initial = load(text)
   const reports: unknown[] = []
-  const live = createLiveConfig({
+  const reloader = createConfigReloader({
     initial,
     load: () => load(text),
     report: {
@@ -101,14 +101,14 @@ t.test('a reload puts another picture in force, and replicas with the same one p
       unchanged: () => reports.push('unchanged'),
     },
   })
-  t.teardown(live.close)
-  await live.reload()
+  t.teardown(reloader.close)
+  await reloader.reload()
   t.strictSame(reports.splice(0), ['unchanged'])
   t.equal(load(text).hash, initial.hash)
   const path = initial.config.branding.logoFile ?? ''
   writeFileSync(path, Buffer.concat([PNG, Buffer.from('another')]))
-  await live.reload()
+  await reloader.reload()
   t.match(reports, [{ changes: [{ path: 'images' }, { path: 'images' }], needRestart: [] }])
-  t.equal(live.current().images[0]?.content().toString('latin1').endsWith('another'), true)
+  t.equal(reloader.current().images[0]?.content().toString('latin1').endsWith('another'), true)
   t.not(load(text).hash, initial.hash)
 })

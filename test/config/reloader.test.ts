@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { configHash } from '../../src/config/config-hash.js'
-import { createLiveConfig, type LiveConfig } from '../../src/config/live.js'
+import { createConfigReloader, type ConfigReloader } from '../../src/config/reloader.js'
 import { loadConfig } from '../../src/config/load.js'
 import { STEPS } from '../../src/core/pipeline/index.js'
 import { createCustomSteps } from '../../src/custom-steps/registry.js'
@@ -24,8 +24,8 @@ const PIPELINE = `pipeline: [${
 function running(
   t: Test,
   files: Record<string, string>,
-): { live: LiveConfig, reports: string[], write: (name: string, text: string) => void, details: unknown[] } {
-  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-live-'))
+): { reloader: ConfigReloader, reports: string[], write: (name: string, text: string) => void, details: unknown[] } {
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-reloader-'))
   const write = (name: string, text: string): void => writeFileSync(join(directory, name), text)
   for (const [name, text] of Object.entries(files)) write(name, text)
   const load = () => loadConfig(join(directory, 'gatehouse.yaml'), { env: {} })
@@ -36,7 +36,7 @@ function running(
     reports.push(kind)
     details.push(detail)
   }
-  const live = createLiveConfig({
+  const reloader = createConfigReloader({
     initial: load(),
     load,
     prepare: ({ customSteps }) => steps.prepare(customSteps),
@@ -49,75 +49,79 @@ function running(
     },
   })
   t.teardown(async () => {
-    live.close()
+    reloader.close()
     await steps.close()
     rmSync(directory, { recursive: true })
   })
-  return { live, reports, details, write }
+  return { reloader, reports, details, write }
 }
 
 t.test('a client secret that rotates in its file is in force at once, and is named nowhere', async (t) => {
-  const { live, reports, details, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'first~secret' })
-  await live.reload()
+  const { reloader, reports, details, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'first~secret' })
+  await reloader.reload()
   write('secret', 'second~secret')
-  await live.reload()
-  await live.reload()
-  t.equal(live.current().entra.clientSecret, 'second~secret')
+  await reloader.reload()
+  await reloader.reload()
+  t.equal(reloader.current().entra.clientSecret, 'second~secret')
   t.strictSame(reports, ['unchanged', 'secretRotated', 'unchanged'])
   t.notMatch(JSON.stringify(details), /~secret/)
 })
 
 t.test('a file that is wrong is refused whole, and the next right one is taken', async (t) => {
-  const { live, reports, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b' })
-  const before = live.current()
-  t.equal(live.state().refused, undefined)
+  const { reloader, reports, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b' })
+  const before = reloader.current()
+  t.equal(reloader.state().refused, undefined)
   write('gatehouse.yaml', `${CONFIG}requireMappedGroup: true\ngroupMapping: [{ entraGroup: Admins }]\n`)
-  await live.reload()
-  t.equal(live.current(), before)
-  const refused = live.state()
+  await reloader.reload()
+  t.equal(reloader.current(), before)
+  const refused = reloader.state()
   t.match(refused.refused, { since: Date, reason: /gatehouse\.yaml:\d+:\d+: .*groupMapping/ })
-  await live.reload()
-  t.same(live.state().refused?.since, refused.refused?.since, 'since the first refusal in a row')
-  t.equal(live.state().succeededAt, refused.succeededAt)
+  await reloader.reload()
+  t.same(reloader.state().refused?.since, refused.refused?.since, 'since the first refusal in a row')
+  t.equal(reloader.state().succeededAt, refused.succeededAt)
   write('gatehouse.yaml', `${CONFIG}requireMappedGroup: true\n`)
-  await live.reload()
-  t.equal(live.current().requireMappedGroup, true)
-  t.equal(live.state().refused, undefined)
-  t.ok(live.state().succeededAt >= refused.succeededAt)
+  await reloader.reload()
+  t.equal(reloader.current().requireMappedGroup, true)
+  t.equal(reloader.state().refused, undefined)
+  t.ok(reloader.state().succeededAt >= refused.succeededAt)
   t.strictSame(reports, ['refused', 'refused', 'applied'])
 })
 
 t.test('a custom step that changes is reloaded; one that cannot be loaded refuses the file', async (t) => {
-  const { live, reports, details, write } = running(t, {
+  const { reloader, reports, details, write } = running(t, {
     'gatehouse.yaml': CONFIG + PIPELINE,
     secret: 'a~b',
     'step.js': 'export default () => {}',
   })
-  const [before] = live.current().customSteps
+  const [before] = reloader.current().customSteps
   write('step.js', 'export default () => undefined')
-  await live.reload()
-  const [after] = live.current().customSteps
+  await reloader.reload()
+  const [after] = reloader.current().customSteps
   t.not(after?.sha256, before?.sha256)
   write('step.js', 'export default ( => {')
   write('gatehouse.yaml', `${CONFIG}${PIPELINE}requireMappedGroup: true\n`)
-  await live.reload()
-  t.strictSame(live.current().customSteps, [after])
-  t.equal(live.current().requireMappedGroup, false, 'nothing of the file is taken')
+  await reloader.reload()
+  t.strictSame(reloader.current().customSteps, [after])
+  t.equal(reloader.current().requireMappedGroup, false, 'nothing of the file is taken')
   t.strictSame(reports, ['applied', 'failed'])
   t.match(details[1], { code: 'step_unusable' })
 })
 
 t.test('what a reload cannot change is said to need a restart', async (t) => {
-  const { live, reports, details, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b' })
+  const { reloader, reports, details, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b' })
   write('gatehouse.yaml', CONFIG.replace('auth.corp.test', 'login.corp.test'))
-  await live.reload()
-  t.equal(live.current().server.publicUrl, 'https://auth.corp.test')
+  await reloader.reload()
+  t.equal(reloader.current().server.publicUrl, 'https://auth.corp.test')
   t.strictSame(reports, ['applied'])
-  t.match(details[0], { changes: [], needRestart: ['server.publicUrl'], hash: configHash(live.current()) })
+  t.match(details[0], { changes: [], needRestart: ['server.publicUrl'], hash: configHash(reloader.current()) })
 })
 
 t.test('watching follows the files that the configuration names now', async (t) => {
-  const { live, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b', 'step.js': 'export default () => {}' })
+  const { reloader, write } = running(t, {
+    'gatehouse.yaml': CONFIG,
+    secret: 'a~b',
+    'step.js': 'export default () => {}',
+  })
   /** Written again and again: the first time may come before the file is watched. */
   const noticed = async (name: string, text: string, holds: () => boolean): Promise<void> => {
     for (let spaces = 0; !holds() && spaces < 200; spaces++) {
@@ -126,13 +130,13 @@ t.test('watching follows the files that the configuration names now', async (t) 
     }
     t.ok(holds(), name)
   }
-  live.watch(20)
-  await noticed('gatehouse.yaml', CONFIG + PIPELINE, () => live.current().customSteps.length === 1)
-  const [before] = live.current().customSteps
+  reloader.watch(20)
+  await noticed('gatehouse.yaml', CONFIG + PIPELINE, () => reloader.current().customSteps.length === 1)
+  const [before] = reloader.current().customSteps
   await noticed(
     'step.js',
     'export default () => undefined',
-    () => live.current().customSteps[0]?.sha256 !== before?.sha256,
+    () => reloader.current().customSteps[0]?.sha256 !== before?.sha256,
   )
-  await noticed('secret', 'c~d', () => live.current().entra.clientSecret === 'c~d')
+  await noticed('secret', 'c~d', () => reloader.current().entra.clientSecret === 'c~d')
 })
