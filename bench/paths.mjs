@@ -1,5 +1,5 @@
 // What it costs to judge one path of 8 KB that was written to cost much: the median of a hundred.
-import { pathReadings } from '../dist/core/path-readings.js'
+import { pathInterpretations } from '../dist/core/path-interpretations.js'
 
 const repeated = (unit, end = '') => `/x${unit.repeat(Math.floor((8_190 - end.length) / unit.length))}${end}`
 const PATHS = {
@@ -12,14 +12,14 @@ const PATHS = {
 
 for (const [name, path] of Object.entries(PATHS)) {
   const times = []
-  let readings
+  let interpretations
   for (let round = 0; round < 100; round++) {
     const began = performance.now()
-    readings = pathReadings(path)
+    interpretations = pathInterpretations(path)
     times.push(performance.now() - began)
   }
   times.sort((a, b) => a - b)
-  const count = readings === 'unknowable' ? 'beyond the budget' : `${readings.length} readings`
+  const count = interpretations === 'unknowable' ? 'over the limit' : `${interpretations.length} interpretations`
   console.log(
     `${name.padEnd(20)} ${count.padEnd(18)} fastest ${times[0].toFixed(2)} ms, median ${times[50].toFixed(2)} ms`,
   )

@@ -1,5 +1,5 @@
 // `gatehouse access test`: what the proxy would be told, and why, without asking it.
-import { compileAccess, describeAllow, permits, type Allow, type Grounds, type Rights } from '../core/access.js'
+import { compileAccess, describeAllow, permits, type Allow, type Grounds, type SessionRights } from '../core/access.js'
 import { groupsRead, rowsNotHit } from '../core/entra-groups.js'
 import { createGroupMapping, type Cause, type GroupMapping } from '../core/mapping.js'
 import { GatehouseError } from '../core/errors.js'
@@ -17,7 +17,7 @@ export interface AccessTestOptions extends CommonOptions {
   readonly from?: string
 }
 
-interface Somebody extends Rights {
+interface Somebody extends SessionRights {
   readonly username: string
   readonly from: readonly GroupView[]
   /** Why they have a group, or are staff or superuser: ", because of Network team". */

@@ -1,33 +1,31 @@
-// Which access rules a request is looked at by: found by its host name and its method, in the order of the
-// configuration.
+// Index of the access rules by host name and method; each list has the order of the configuration.
 
 import type { PathPattern } from './path-pattern.js'
 
 export interface HostPattern {
   readonly name: string
-  /** `*.name`: every host below it, not itself. */
+  /** `*.name`: every host below the name, not the name itself. */
   readonly below: boolean
   /** Undefined: every port. */
   readonly port: string | undefined
 }
 
-/** What the index needs of a rule. */
-interface Indexed {
+/** The properties of a rule that the index uses. */
+interface IndexedRule {
   readonly hosts: readonly HostPattern[]
   readonly methods: ReadonlySet<string> | undefined
   readonly paths: readonly PathPattern[] | undefined
 }
 
-/**
- * The rules of one host name: of each method, and of those by the first segment of a path, so that many rules cost no
- * more than few.
- */
+/** The rules of one host name, by method and then by the first segment of the path: many cost no more than few. */
 export interface HostRules<Rule> {
   readonly byMethod: ReadonlyMap<string, PathRules<Rule>>
   readonly otherMethods: PathRules<Rule>
-  readonly looksAtMethods: boolean
-  readonly looksAtPaths: boolean
-  /** Under which a request counts whose port the proxy does not say: every port that a rule names, and none (empty). */
+  /** Whether a rule names methods. */
+  readonly hasMethods: boolean
+  /** Whether a rule names paths. */
+  readonly hasPaths: boolean
+  /** The possible ports of a request without X-Forwarded-Port: every port that a rule names, and any other (empty). */
   readonly ports: readonly string[]
 }
 
@@ -35,7 +33,7 @@ export interface HostRules<Rule> {
 export interface PathRules<Rule> {
   readonly all: readonly Rule[]
   readonly byFirstSegment: ReadonlyMap<string, readonly Rule[]>
-  /** Where no rule names the first segment. */
+  /** For paths whose first segment no rule names. */
   readonly otherSegments: readonly Rule[]
 }
 
@@ -44,8 +42,8 @@ export function compileHost(text: string): HostPattern {
   return host.startsWith('*.') ? { name: host.slice(2), below: true, port } : { name: host, below: false, port }
 }
 
-/** Finds the rules of a host name: its own and those of every domain above it, in their order. */
-export function hostIndex<Rule extends Indexed>(
+/** Finds the rules of a host name: those for the name itself and for every domain above it. */
+export function hostIndex<Rule extends IndexedRule>(
   rules: readonly Rule[],
 ): (hostname: string) => HostRules<Rule> | undefined {
   const names = [...new Set(rules.flatMap(({ hosts }) => hosts.map(({ name }) => name)))]
@@ -73,7 +71,7 @@ export function hostIndex<Rule extends Indexed>(
   }
 }
 
-function hostRules<Rule extends Indexed>(rules: readonly Rule[]): HostRules<Rule> | undefined {
+function hostRules<Rule extends IndexedRule>(rules: readonly Rule[]): HostRules<Rule> | undefined {
   if (rules.length === 0) return undefined
   const methods = new Set(rules.flatMap((rule) => [...rule.methods ?? []]))
   return {
@@ -84,13 +82,13 @@ function hostRules<Rule extends Indexed>(rules: readonly Rule[]): HostRules<Rule
       ]),
     ),
     otherMethods: pathRules(rules.filter((rule) => rule.methods === undefined)),
-    looksAtMethods: methods.size > 0,
-    looksAtPaths: rules.some(({ paths }) => paths !== undefined),
+    hasMethods: methods.size > 0,
+    hasPaths: rules.some(({ paths }) => paths !== undefined),
     ports: [...new Set([...rules.flatMap(({ hosts }) => hosts.map(({ port = '' }) => port)), ''])],
   }
 }
 
-function pathRules<Rule extends Indexed>(rules: readonly Rule[]): PathRules<Rule> {
+function pathRules<Rule extends IndexedRule>(rules: readonly Rule[]): PathRules<Rule> {
   const firsts = new Set(rules.flatMap(({ paths = [] }) => paths.map(([first = '']) => first)))
   const mayMatch = (first: string | undefined) =>
     rules.filter(({ paths }) =>
@@ -107,7 +105,7 @@ export function isKnownMethod(method: string): boolean {
   return METHODS.has(method)
 }
 
-/** The methods of IANA's registry. Any other, where rules tell methods apart, is one that no rule was written for. */
+/** IANA's registry of HTTP methods. Where rules name methods, requests with any other method are denied. */
 const METHODS: ReadonlySet<string> = new Set(
   `ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET HEAD LABEL LINK LOCK MERGE
   MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PRI PROPFIND PROPPATCH PUT

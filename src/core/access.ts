@@ -1,15 +1,15 @@
-// Who may pass: rules by host, method, path and network, the first that matches decides. Knows nothing of HTTP: a
-// target, an address and a session in, a decision out. Compiled once; a request looks at the rules of its host and
-// method alone.
+// Access rules by host, method, path and network: the first rule that matches decides. Input: a target, an address and
+// a session; output: a decision. The rules are compiled once, and a request is compared only with the rules of its host
+// and method.
 import { compileHost, hostIndex, isKnownMethod, type HostPattern, type PathRules } from './access-hosts.js'
 import { compilePath, matchesSegments, segmentsOf, type PathPattern } from './path-pattern.js'
-import { pathReadings, type PathReadings } from './path-readings.js'
+import { pathInterpretations, type PathInterpretations } from './path-interpretations.js'
 import type { SessionRecord } from './session.js'
 import type { Target } from './target.js'
 
 export type Allow = 'anyone' | 'authenticated' | 'deny' | AllowAnyOf
 
-/** Any one of these is enough. */
+/** Any one of these is sufficient. */
 export interface AllowAnyOf {
   readonly groups: readonly string[]
   readonly permissions: readonly string[]
@@ -27,19 +27,19 @@ export interface AccessRule {
 }
 
 export interface AccessRules {
-  /** What holds where no rule decides. */
+  /** Decides where no rule matches. */
   readonly default: 'authenticated' | 'deny'
   readonly rules: readonly AccessRule[]
 }
 
-/** Whether an address is in a network; undefined where the address cannot be read. */
+/** Whether an address is in a network; undefined: the address is missing or cannot be parsed. */
 export type NetworkTest = (address: string | undefined) => boolean | undefined
 
 export interface AccessRequest {
   readonly target: Target
   /**
-   * The client's address, as reported by the trusted proxies; called only where a rule has networks. Undefined: not
-   * read yet, so rules with networks may or may not match.
+   * The client's address according to trusted proxies; called only where a rule has networks. Undefined: not read yet,
+   * so rules with networks are indeterminate.
    */
   readonly address: (() => string | undefined) | undefined
 }
@@ -48,15 +48,16 @@ export interface AddressedRequest extends AccessRequest {
   readonly address: () => string | undefined
 }
 
-/** What decided: a rule by its place in `access.rules`, or `access.default`. */
+/** What decided: a rule of the configuration, or `access.default`. */
 export interface Grounds {
+  /** Its key in the configuration, such as `access.rules[2]`. */
   readonly path: string
   readonly allow: Allow
-  /** What it is about, in words. */
-  readonly about: string
-  /** There are rules, and none names this host. */
+  /** The requests that the rule matches, in words. */
+  readonly description: string
+  /** There are rules, and no rule names this host. */
   readonly hostUnnamed?: true
-  /** The rule has networks and the client's address has not been read: the rule may not match. */
+  /** The rule has networks and the client's address is not known yet: the match is indeterminate. */
   readonly dependsOnAddress?: true
 }
 
@@ -71,69 +72,66 @@ export interface NeedsAddress {
 }
 
 export interface AccessPolicy {
-  /** No rule can depend on the target: there are none. */
+  /** The decision does not depend on the target: there are no rules. */
   readonly ignoresTarget: boolean
   /** @param request undefined only where `ignoresTarget` */
-  decide(request: AddressedRequest | undefined, session: Rights | undefined): Decision
+  decide(request: AddressedRequest | undefined, session: SessionRights | undefined): Decision
+  /** Without the client's address. @returns a decision that holds for every address, or that the address is needed */
+  decide(request: AccessRequest | undefined, session: SessionRights | undefined): Decision | NeedsAddress
   /**
-   * The same without the client's address. @returns a decision that holds for every address, or that the address is
-   * needed
+   * Every rule that may decide, in order: more than one where the path has several interpretations, the port is
+   * unknown, or the address cannot be parsed.
    */
-  decide(request: AccessRequest | undefined, session: Rights | undefined): Decision | NeedsAddress
-  /** Every rule that may decide, in order; more than one where the path or the address can be read in several ways. */
   grounds(request: AccessRequest): readonly Grounds[]
-  /**
-   * Whether a rule of this host may let in who is not signed in. If not, nothing else about the request matters to
-   * them.
-   */
+  /** Whether a rule of this host allows anonymous requests. If not, every anonymous request is refused. */
   mayLetAnyoneIn(hostname: string): boolean
 }
 
-/** What a decision needs of a session. */
-export type Rights = Pick<SessionRecord, 'groups' | 'permissions' | 'isStaff' | 'isSuperuser'>
+/** The part of a session that a decision depends on. */
+export type SessionRights = Pick<SessionRecord, 'groups' | 'permissions' | 'isStaff' | 'isSuperuser'>
 
 interface CompiledRule extends Grounds {
   readonly hosts: readonly HostPattern[]
   readonly methods: ReadonlySet<string> | undefined
   readonly paths: readonly PathPattern[] | undefined
   readonly network: NetworkTest | undefined
-  /** The rule as the only grounds of a decision. */
+  /** This rule as the only grounds: allocated once, not for each request. */
   readonly alone: readonly Grounds[]
   /** The same, where the rule matches only from certain addresses and the address is not known yet. */
   readonly ifAddressMatches: readonly Grounds[]
 }
 
-/** @param networkTest how a list of networks is read (addresses are no business of this file) */
+/** @param networkTest compiles a list of networks (src/net/networks.ts) */
 export function compileAccess(
   { default: fallback, rules }: AccessRules,
   networkTest: (networks: readonly string[]) => NetworkTest,
 ): AccessPolicy {
   const compiled = rules.map((rule, index) => compileRule(rule, `access.rules[${index}]`, networkTest))
   const rulesOf = hostIndex(compiled)
-  const open = compiled.filter(({ allow }) => allow === 'anyone')
-  const openRulesOf = hostIndex(open)
+  const openRules = compiled.filter(({ allow }) => allow === 'anyone')
+  const openRulesOf = hostIndex(openRules)
   const byDefault: Grounds = {
     path: 'access.default',
     allow: fallback,
-    about: rules.length === 0 ? 'there are no rules' : 'what no rule is about',
+    description: rules.length === 0 ? 'every request: there are no rules' : 'requests that no rule matches',
   }
-  const unnamed: readonly Grounds[] = [rules.length === 0 ? byDefault : { ...byDefault, hostUnnamed: true }]
-  const unknownMethod: Grounds = { path: 'access.rules', allow: 'deny', about: 'methods that HTTP does not know' }
-  const readingsOf = readingOnce()
-  const longest = longestPattern(compiled)
+  const unnamedHost: readonly Grounds[] = [rules.length === 0 ? byDefault : { ...byDefault, hostUnnamed: true }]
+  const unknownMethod: readonly Grounds[] = [
+    { path: 'access.rules', allow: 'deny', description: 'methods that are not registered for HTTP' },
+  ]
+  const interpretationsOf = createPathInterpreter()
+  const maxSegments = maxSegmentsOf(compiled)
   const grounds = ({ target, address }: AccessRequest): readonly Grounds[] => {
     const host = rulesOf(target.hostname)
-    if (!host) return unnamed
-    if (host.looksAtMethods && !isKnownMethod(target.method)) return [unknownMethod]
+    if (!host) return unnamedHost
+    if (host.hasMethods && !isKnownMethod(target.method)) return unknownMethod
     const candidates = host.byMethod.get(target.method) ?? host.otherMethods
-    const readings = host.looksAtPaths ? readingsOf(target) : NO_READING
-    if (target.port === undefined || host.ports.length === 1) {
-      return possible(candidates, readings, host.ports, { address, longest }, byDefault)
-    }
-    return possible(candidates, readings, [target.port], { address, longest }, byDefault)
+    const interpretations = host.hasPaths ? interpretationsOf(target) : ROOT_ONLY
+    const ports = target.port === undefined || host.ports.length === 1 ? host.ports : [target.port]
+    return possibleMatches(candidates, interpretations, ports, { address, maxSegments, byDefault })
   }
-  function decide(request: AddressedRequest | undefined, session: Rights | undefined): Decision
-  function decide(request: AccessRequest | undefined, session: Rights | undefined): Decision | NeedsAddress {
+  function decide(request: AddressedRequest | undefined, session: SessionRights | undefined): Decision
+  function decide(request: AccessRequest | undefined, session: SessionRights | undefined): Decision | NeedsAddress {
     const all = request === undefined ? [byDefault] : grounds(request)
     for (const each of all) {
       if (permits(each.allow, session)) continue
@@ -145,17 +143,17 @@ export function compileAccess(
   return {
     ignoresTarget: rules.length === 0,
     grounds,
-    mayLetAnyoneIn: (hostname) => open.length > 0 && openRulesOf(hostname) !== undefined,
+    mayLetAnyoneIn: (hostname) => openRules.length > 0 && openRulesOf(hostname) !== undefined,
     decide,
   }
 }
 
 const NEEDS_ADDRESS: NeedsAddress = { allow: undefined, needs: 'address' }
 
-const NO_READING: PathReadings = ['/']
+const ROOT_ONLY: PathInterpretations = ['/']
 
-/** Superusers pass everything; nobody is let in unless something says so. */
-export function permits(allow: Allow, session: Rights | undefined): boolean {
+/** Superusers pass every rule; access is denied unless a condition grants it. */
+export function permits(allow: Allow, session: SessionRights | undefined): boolean {
   if (allow === 'anyone') return true
   if (!session) return false
   if (session.isSuperuser || allow === 'authenticated') return true
@@ -164,7 +162,7 @@ export function permits(allow: Allow, session: Rights | undefined): boolean {
     allow.permissions.some((name) => session.permissions.includes(name))
 }
 
-/** Whom a rule lets in, in words. */
+/** Which users a rule allows, in words. */
 export function describeAllow(allow: Allow): string {
   if (allow === 'anyone') return 'everybody'
   if (allow === 'authenticated') return 'everybody who is signed in'
@@ -178,13 +176,13 @@ export function describeAllow(allow: Allow): string {
   ].join(', ')
 }
 
-const MOST_NAMED = 5
+const MAX_LISTED = 5
 
-/** What a rule is about, in words; its networks are no business of whom it refuses. */
+/** The requests that a rule matches, in words. A refused user reads this: it does not list the networks. */
 export function describeRule({ hosts, methods, paths, networks }: Omit<AccessRule, 'allow'>): string {
   const some = (all: readonly string[]): string => {
-    const others = all.length > MOST_NAMED ? [`${all.length - MOST_NAMED} more`] : []
-    return [...all.slice(0, MOST_NAMED), ...others].join(' or ')
+    const others = all.length > MAX_LISTED ? [`${all.length - MAX_LISTED} more`] : []
+    return [...all.slice(0, MAX_LISTED), ...others].join(' or ')
   }
   return [
     methods === undefined ? '' : `${some(methods)} of `,
@@ -194,79 +192,107 @@ export function describeRule({ hosts, methods, paths, networks }: Omit<AccessRul
   ].join('')
 }
 
-/** The fast path and the route ask about the same target: a path that takes work is read once. */
-function readingOnce(): (target: Target) => PathReadings {
-  let last: { readonly target: Target, readonly readings: PathReadings } | undefined
+/** The fast path and the route may both decide about one target: an ambiguous path is interpreted once. */
+function createPathInterpreter(): (target: Target) => PathInterpretations {
+  let last: { readonly target: Target, readonly interpretations: PathInterpretations } | undefined
   return (target) => {
-    if (last?.target === target) return last.readings
-    const readings = pathReadings(target.path)
-    const effortless = readings !== 'unknowable' && readings.length === 1 && readings[0] === target.path
-    if (!effortless) last = { target, readings }
-    return readings
+    if (last?.target === target) return last.interpretations
+    const interpretations = pathInterpretations(target.path)
+    const unambiguous = interpretations !== 'unknowable' && interpretations.length === 1 &&
+      interpretations[0] === target.path
+    if (!unambiguous) last = { target, interpretations }
+    return interpretations
   }
 }
 
-/** Segments beyond the longest pattern's are not looked at one by one. */
-function longestPattern(rules: readonly CompiledRule[]): number {
+/** Number of segments of the longest pattern: more segments of a path need not be split. */
+function maxSegmentsOf(rules: readonly CompiledRule[]): number {
   return Math.max(0, ...rules.flatMap(({ paths = [] }) => paths.map(({ length }) => length)))
 }
 
-interface Circumstances {
+interface MatchContext {
   readonly address: AccessRequest['address']
-  readonly longest: number
+  readonly maxSegments: number
+  readonly byDefault: Grounds
 }
 
-/** For every reading and port the first rule that surely matches; and before it those of which nobody can say. */
-function possible(
+/**
+ * For each interpretation of the path and each port: the first definite match, and before it all indeterminate ones. A
+ * request is allowed only if every one of these grounds allows it, so the most restrictive interpretation wins
+ * (docs/forward-auth.md).
+ */
+function possibleMatches(
   candidates: PathRules<CompiledRule>,
-  readings: PathReadings,
+  interpretations: PathInterpretations,
   ports: readonly string[],
-  circumstances: Circumstances,
-  byDefault: Grounds,
+  context: MatchContext,
 ): readonly Grounds[] {
-  const [reading, port] = [readings[0] ?? '', ports[0] ?? '']
-  const single = readings !== 'unknowable' && readings.length === 1 && ports.length === 1
-  // nearly always
-  if (single) return firstOf(candidates, segmentsOf(reading, circumstances.longest), port, circumstances, byDefault)
+  const { maxSegments } = context
+  const unambiguous = interpretations !== 'unknowable' && interpretations.length === 1 && ports.length === 1
+  if (unambiguous) { // nearly always
+    const [path = '', port = ''] = [interpretations[0], ports[0]]
+    return matchesFor(candidates, segmentsOf(path, maxSegments), port, context)
+  }
   const found = new Set<Grounds>()
-  for (const each of readings === 'unknowable' ? [undefined] : readings) {
-    const segments = each === undefined ? undefined : segmentsOf(each, circumstances.longest)
-    for (const under of ports) {
-      for (const grounds of firstOf(candidates, segments, under, circumstances, byDefault)) found.add(grounds)
+  for (const path of interpretations === 'unknowable' ? [undefined] : interpretations) {
+    const segments = path === undefined ? undefined : segmentsOf(path, maxSegments)
+    for (const port of ports) {
+      for (const grounds of matchesFor(candidates, segments, port, context)) found.add(grounds)
     }
   }
   return [...found]
 }
 
-function firstOf(
+/**
+ * The rules, in the order of the configuration, that may decide about one interpretation.
+ * @param segments of the path; undefined: any path is possible
+ */
+function matchesFor(
   { all, byFirstSegment, otherSegments }: PathRules<CompiledRule>,
   segments: readonly string[] | undefined,
   port: string,
-  { address }: Circumstances,
-  byDefault: Grounds,
+  { address, byDefault }: MatchContext,
 ): readonly Grounds[] {
-  let perhaps: Grounds[] | undefined
+  let indeterminate: Grounds[] | undefined
   const candidates = segments === undefined ? all : byFirstSegment.get(segments[0] ?? '') ?? otherSegments
   for (const rule of candidates) {
-    if (!matchesPort(rule, port)) continue
-    const path = matchesAnyPath(rule, segments)
-    if (path === false) continue
-    const network = matchesNetwork(rule, address)
-    if (network === false) continue
-    if (path === true && network === true) return perhaps === undefined ? rule.alone : [...perhaps, ...rule.alone]
-    perhaps ??= []
-    perhaps.push(...(address === undefined && network === undefined ? rule.ifAddressMatches : rule.alone))
+    const match = matchOf(rule, segments, port, address)
+    if (match === 'none') continue
+    if (match === 'definite') return indeterminate === undefined ? rule.alone : [...indeterminate, ...rule.alone]
+    indeterminate ??= []
+    indeterminate.push(...(address === undefined && rule.network !== undefined ? rule.ifAddressMatches : rule.alone))
   }
-  return [...perhaps ?? [], byDefault]
+  return [...indeterminate ?? [], byDefault]
 }
 
-/** @returns undefined where the address is not known yet or cannot be read: the rule may match */
-function matchesNetwork({ network }: CompiledRule, address: Circumstances['address']): boolean | undefined {
+/**
+ * Three-valued logic: `none` if the port, the path or the network does not match; `definite` if all of them match;
+ * otherwise `indeterminate`, because the path is unknowable, or the address is not known yet or cannot be parsed.
+ */
+type Match = 'none' | 'definite' | 'indeterminate'
+
+/** The host and the method match already: they select the candidates. */
+function matchOf(
+  rule: CompiledRule,
+  segments: readonly string[] | undefined,
+  port: string,
+  address: AccessRequest['address'],
+): Match {
+  if (!matchesPort(rule, port)) return 'none'
+  const path = matchesAnyPath(rule, segments)
+  if (path === false) return 'none'
+  const network = matchesNetwork(rule, address)
+  if (network === false) return 'none'
+  return path === true && network === true ? 'definite' : 'indeterminate'
+}
+
+/** @returns undefined: indeterminate, since the address is not known yet or cannot be parsed */
+function matchesNetwork({ network }: CompiledRule, address: AccessRequest['address']): boolean | undefined {
   if (network === undefined) return true
   return address === undefined ? undefined : network(address())
 }
 
-/** True, false, or undefined: perhaps. */
+/** @returns undefined: indeterminate, since any path is possible */
 function matchesAnyPath({ paths }: CompiledRule, segments: readonly string[] | undefined): boolean | undefined {
   if (paths === undefined) return true
   if (segments === undefined) return undefined
@@ -274,7 +300,7 @@ function matchesAnyPath({ paths }: CompiledRule, segments: readonly string[] | u
   return false
 }
 
-/** The candidates of a host name may be there for another port of it. @param port empty: none that a rule names */
+/** The candidates of a host name include rules for its other ports. @param port empty: a port that no rule names */
 function matchesPort({ hosts }: CompiledRule, port: string): boolean {
   for (const host of hosts) if (host.port === undefined || host.port === port) return true
   return false
@@ -285,16 +311,14 @@ function compileRule(
   path: string,
   networkTest: (networks: readonly string[]) => NetworkTest,
 ): CompiledRule {
-  const about = describeRule(rule)
+  const grounds: Grounds = { path, allow: rule.allow, description: describeRule(rule) }
   return {
-    path,
-    allow: rule.allow,
-    about,
+    ...grounds,
     hosts: rule.hosts.map(compileHost),
     methods: rule.methods && new Set(rule.methods),
     paths: rule.paths?.map(compilePath),
     network: rule.networks && networkTest(rule.networks),
-    alone: [{ path, allow: rule.allow, about }],
-    ifAddressMatches: [{ path, allow: rule.allow, about, dependsOnAddress: true }],
+    alone: [grounds],
+    ifAddressMatches: [{ ...grounds, dependsOnAddress: true }],
   }
 }

@@ -1,5 +1,5 @@
-// Which applications somebody may open: those whose front page the access rules let them see.
-import type { AccessPolicy, Rights } from './access.js'
+// Which applications a user may open: those whose front page the access rules allow.
+import type { AccessPolicy, SessionRights } from './access.js'
 import type { Application } from './branding.js'
 import { parseTargetUrl } from './target.js'
 
@@ -7,35 +7,35 @@ export interface ApplicationLink extends Application {
   readonly url: string
 }
 
-export interface ApplicationQuestion {
+export interface ApplicationAccess {
   readonly policy: AccessPolicy
-  readonly session: Rights
-  /** The client's, as the trusted proxies say. */
+  readonly session: SessionRights
+  /** The client's address according to trusted proxies. */
   readonly address: () => string | undefined
 }
 
-/** @param scheme of every application, as of publicUrl: `https:` */
+/** @param scheme the scheme of publicUrl, which all applications use: `https:` */
 export function withAddresses(applications: readonly Application[], scheme: string): readonly ApplicationLink[] {
   return applications.map((application) => ({ ...application, url: `${scheme}//${application.host}/` }))
 }
 
 export function openTo(
-  { policy, session, address }: ApplicationQuestion,
+  { policy, session, address }: ApplicationAccess,
   applications: readonly ApplicationLink[],
 ): readonly ApplicationLink[] {
   return applications.filter(({ url }) => {
     const { port, protocol } = new URL(url)
-    const target = parseTargetUrl(url, 'GET', port === '' ? usualPort(protocol) : port)
+    const target = parseTargetUrl(url, 'GET', port === '' ? defaultPort(protocol) : port)
     return policy.decide({ target, address }, session).allow
   })
 }
 
-function usualPort(protocol: string): string {
+function defaultPort(protocol: string): string {
   return protocol === 'https:' ? '443' : '80'
 }
 
-/** "NetBox (netbox.example.com)", or the host alone where nothing names it. @param address absolute */
-export function nameOfPlace(address: string, applications: readonly Application[]): string {
+/** "NetBox (netbox.example.com)", or the host alone where no application has it. @param address absolute */
+export function applicationName(address: string, applications: readonly Application[]): string {
   const { host } = new URL(address)
   const known = applications.find((application) => application.host === host)
   return known === undefined ? host : `${known.name} (${host})`

@@ -1,20 +1,20 @@
-// The paths of an access rule: `*` stands for one segment, a last `**` for any number of them, also for none after its
-// slash. `/admin/**` does not match `/admin` itself.
+// The paths of an access rule: `*` matches one segment, a trailing `**` any number of segments, including an empty one.
+// `/admin/**` matches `/admin/` but not `/admin`.
 
 export type PathPattern = readonly string[]
 
-/** @param pattern as the configuration has it; compared as bytes, like the readings of a path */
+/** @param pattern of the configuration; compared as bytes, like the interpretations of a path */
 export function compilePath(pattern: string): PathPattern {
   return Buffer.from(pattern, 'utf8').toString('latin1').split('/').slice(1)
 }
 
-export function matchesPath(pattern: PathPattern, reading: string): boolean {
-  return matchesSegments(pattern, segmentsOf(reading))
+export function matchesPath(pattern: PathPattern, path: string): boolean {
+  return matchesSegments(pattern, segmentsOf(path))
 }
 
-/** Once for all patterns that a reading is held against. @param longest number of segments of the longest of these */
-export function segmentsOf(reading: string, longest = Infinity): readonly string[] {
-  return longest === Infinity ? reading.slice(1).split('/') : reading.slice(1).split('/', longest + 1)
+/** Splits a path once for all patterns. @param max number of segments of the longest pattern */
+export function segmentsOf(path: string, max = Infinity): readonly string[] {
+  return max === Infinity ? path.slice(1).split('/') : path.slice(1).split('/', max + 1)
 }
 
 export function matchesSegments(pattern: PathPattern, segments: readonly string[]): boolean {

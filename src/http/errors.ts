@@ -111,7 +111,7 @@ export function sendError(
     signIn: error.status === 401,
     framed: context.framed === true,
     username: denied?.username,
-    decided: decided && { ...decided, about: denied.grounds.about },
+    decided: decided && { ...decided, about: denied.grounds.description },
     ways: waysOn(denied, settings),
     rows: context.rows ?? doubledRows(error, settings),
   }

@@ -10,19 +10,19 @@ import {
   type AccessRule,
   type AccessRules,
   type Allow,
-  type Rights,
+  type SessionRights,
 } from '../../src/core/access.js'
 import { GatehouseError } from '../../src/core/errors.js'
 import { compilePath, coversPath, matchesPath } from '../../src/core/path-pattern.js'
-import { pathReadings } from '../../src/core/path-readings.js'
+import { pathInterpretations } from '../../src/core/path-interpretations.js'
 import { parseTargetUrl, type Target } from '../../src/core/target.js'
 import { networkTest } from '../../src/net/networks.js'
 import { targetOf } from '../helpers/targets.js'
 
 const RUNS = { numRuns: 2_000 }
-const PERSON: Rights = { groups: [], permissions: [], isStaff: false, isSuperuser: false }
-const STAFF: Rights = { ...PERSON, isStaff: true }
-const SUPERUSER: Rights = { ...PERSON, isSuperuser: true }
+const PERSON: SessionRights = { groups: [], permissions: [], isStaff: false, isSuperuser: false }
+const STAFF: SessionRights = { ...PERSON, isStaff: true }
+const SUPERUSER: SessionRights = { ...PERSON, isSuperuser: true }
 
 const rule = (allow: Allow | Partial<Exclude<Allow, string>>, parts: Partial<AccessRule> = {}): AccessRule => ({
   hosts: ['app.test'],
@@ -50,7 +50,7 @@ const decided = (
   policy: ReturnType<typeof compile>,
   method: string,
   url: string,
-  session: Rights | undefined,
+  session: SessionRights | undefined,
   address?: string,
 ) => {
   const decision = policy.decide(ask(method, url, address), session)
@@ -88,7 +88,7 @@ t.test('nobody is nobody, superusers pass every rule, the default decides for th
 })
 
 t.test('whom a rule lets in', async (t) => {
-  const cases: readonly [Allow | Partial<Exclude<Allow, string>>, Rights | undefined, boolean][] = [
+  const cases: readonly [Allow | Partial<Exclude<Allow, string>>, SessionRights | undefined, boolean][] = [
     ['anyone', undefined, true],
     ['authenticated', undefined, false],
     ['authenticated', PERSON, true],
@@ -165,7 +165,7 @@ t.test('a port counts where the proxy vouches for it; elsewhere every port that 
     rule('anyone', { hosts: ['*.wild.test'] }),
     rule('anyone', { hosts: ['plain.test'] }),
   ], 'deny')
-  const decide = (host: string, port?: string, session: Rights | undefined = PERSON) =>
+  const decide = (host: string, port?: string, session: SessionRights | undefined = PERSON) =>
     policy.decide({ target: parseTargetUrl(`https://${host}/`, 'GET', port), address: () => undefined }, session).allow
   t.strictSame([
     decide('closed.test', '8443'),
@@ -293,7 +293,7 @@ t.test('paths: * is one segment, a last ** any number, and what is protected is 
       ['/*', '/a/b'],
     ] as const
   ) t.notOk(matches(pattern, path), `${pattern} ${path}`)
-  t.ok(matchesPath(compilePath('/caf\u00e9'), pathReadings('/caf%C3%A9')[0] ?? ''))
+  t.ok(matchesPath(compilePath('/caf\u00e9'), pathInterpretations('/caf%C3%A9')[0] ?? ''))
   const policy = compile([
     rule('anyone', { paths: ['/static/**', '/login'] }),
     rule({ staff: true }, { paths: ['/admin', '/admin/**'] }),
@@ -404,7 +404,7 @@ t.test('NetBox by permissions: read-only people view, engineers create and chang
     rule({ permissions: ['netbox.view', 'netbox.change'] }, { hosts, methods: ['GET', 'HEAD', 'OPTIONS'] }),
     rule({ permissions: ['netbox.change'] }, { hosts }),
   ], 'deny')
-  const people: Readonly<Record<string, Rights | undefined>> = {
+  const people: Readonly<Record<string, SessionRights | undefined>> = {
     nobody: undefined,
     guest: PERSON,
     'read-only': { ...PERSON, permissions: ['netbox.view'] },

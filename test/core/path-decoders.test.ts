@@ -6,13 +6,19 @@ import { spawnSync } from 'node:child_process'
 import { posix } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { compileAccess, type AccessRule, type AccessRules, type Allow, type Rights } from '../../src/core/access.js'
-import { MOST_STEPS, pathReadings } from '../../src/core/path-readings.js'
+import {
+  compileAccess,
+  type AccessRule,
+  type AccessRules,
+  type Allow,
+  type SessionRights,
+} from '../../src/core/access.js'
+import { MAX_CHARACTERS, pathInterpretations } from '../../src/core/path-interpretations.js'
 import { parseTargetUrl } from '../../src/core/target.js'
 import { networkTest } from '../../src/net/networks.js'
 import { targetOf } from '../helpers/targets.js'
 
-const PERSON: Rights = { groups: [], permissions: [], isStaff: false, isSuperuser: false }
+const PERSON: SessionRights = { groups: [], permissions: [], isStaff: false, isSuperuser: false }
 
 const rule = (allow: Allow, paths: readonly string[]): AccessRule => ({
   hosts: ['app.test'],
@@ -263,11 +269,19 @@ t.test('the work for one path is bounded, by counting and not by a clock', async
   const unit = '\\//;%252e%2e%255c'
   const attack = (length: number) =>
     `/x/${unit.repeat(Math.ceil(length / unit.length)).slice(0, length - 3)}`.replace(/%[0-9a-f]?$/i, '')
-  t.equal(pathReadings(attack(8_192)), 'unknowable')
-  t.not(pathReadings(attack(400)), 'unknowable', 'a short one is read in every way')
-  t.strictSame(pathReadings(`/group%2Fproject/${'a'.repeat(8_000)}`).length, 2, 'a long one with one odd encoding too')
-  t.equal(pathReadings(`/%41${'a'.repeat(MOST_STEPS)}`), 'unknowable', 'nothing longer than the budget is looked at')
-  t.strictSame(pathReadings(`/${'a'.repeat(MOST_STEPS)}`).length, 1, 'a plain one costs nothing')
+  t.equal(pathInterpretations(attack(8_192)), 'unknowable')
+  t.not(pathInterpretations(attack(400)), 'unknowable', 'a short one is read in every way')
+  t.strictSame(
+    pathInterpretations(`/group%2Fproject/${'a'.repeat(8_000)}`).length,
+    2,
+    'a long one with one odd encoding too',
+  )
+  t.equal(
+    pathInterpretations(`/%41${'a'.repeat(MAX_CHARACTERS)}`),
+    'unknowable',
+    'nothing longer than the budget is looked at',
+  )
+  t.strictSame(pathInterpretations(`/${'a'.repeat(MAX_CHARACTERS)}`).length, 1, 'a plain one costs nothing')
   const rules: AccessRules = {
     default: 'authenticated',
     rules: [rule('anyone', ['/static/**']), rule(STAFF, ['/admin/**']), rule('deny', ['/never'])],

@@ -1,6 +1,6 @@
 // `/` and the sign-in page: who you are, which groups and why, and one button.
 import type { FastifyInstance } from 'fastify'
-import { nameOfPlace, type ApplicationLink } from '../../core/applications.js'
+import { applicationName, type ApplicationLink } from '../../core/applications.js'
 import { parseReturnTo, type ReturnToRules } from '../../core/return-to.js'
 import type { RightsOfPerson } from '../../core/rights.js'
 import type { SessionRecord } from '../../core/session.js'
@@ -55,5 +55,5 @@ export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): 
 
 /** What somebody goes on to after signing in; undefined: to our own front page. */
 function destination(target: string, { publicUrl, pages }: HomeOptions): string | undefined {
-  return new URL(target).origin === publicUrl ? undefined : nameOfPlace(target, pages.theme().applications)
+  return new URL(target).origin === publicUrl ? undefined : applicationName(target, pages.theme().applications)
 }

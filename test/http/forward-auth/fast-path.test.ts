@@ -323,7 +323,7 @@ t.test('an anonymous request is not evaluated where no rule of the host could al
     ignoresTarget: false,
     decide: (question: unknown) => {
       evaluated.push(question)
-      return { allow: true, grounds: { path: 'access.rules[0]', allow: 'anyone', about: 'a host' } } as const
+      return { allow: true, grounds: { path: 'access.rules[0]', allow: 'anyone', description: 'a host' } } as const
     },
     grounds: () => [],
     mayLetAnyoneIn: (hostname: string) => hostname === 'open.test',
