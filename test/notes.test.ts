@@ -83,7 +83,7 @@ t.test('what a person sees without Gatehouse', async (t) => {
   tells(
     t,
     'docs/deployment.md',
-    'Where Gatehouse does not answer, Traefik sends an empty 500, at once or after 30 seconds',
+    'If Gatehouse does not answer, Traefik sends an empty 500, immediately or after 30 seconds',
     'Envoy hides every 5xx of Gatehouse behind a 503 of its own',
   )
 })
