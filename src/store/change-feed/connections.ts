@@ -37,8 +37,6 @@ export function openChangeConnections(
   let over = false
   let since: number | undefined
   let server: string | undefined
-  let sending = false
-  let again = false
   const connectionNamed = (name: string): DedicatedConnection =>
     createDedicatedConnection({ url, name, timeoutMs, onLost: lost })
   const [listener, notifier] = [connectionNamed('listener'), connectionNamed('heartbeat')]
@@ -60,16 +58,10 @@ export function openChangeConnections(
     since = performance.now()
     beat()
   }
-  const beat = (): void => {
+  const beat = oneAtATime(async () => {
     if (over || since === undefined) return
-    again = sending
-    if (sending) return
-    sending = true
-    notifier.client.query('select pg_notify($1, $2)', [CHANNEL, nextHeartbeat()]).catch(failed).finally(() => {
-      sending = false
-      if (again) beat()
-    })
-  }
+    await notifier.client.query('select pg_notify($1, $2)', [CHANNEL, nextHeartbeat()]).catch(failed)
+  })
   listener.client.on('notification', ({ payload = '' }: pg.Notification) => receive(payload))
   open().catch(failed)
   return {
@@ -86,4 +78,20 @@ export function openChangeConnections(
       await Promise.all([listener.close(), notifier.close()])
     },
   }
+}
+
+/** A call while the work is running causes one more run after it. */
+function oneAtATime(work: () => Promise<void>): () => void {
+  let running = false
+  let again = false
+  const run = (): void => {
+    again = running
+    if (running) return
+    running = true
+    void work().finally(() => {
+      running = false
+      if (again) run()
+    })
+  }
+  return run
 }

@@ -1,14 +1,14 @@
-// LISTEN: hears of every change that the database tells (migrations/0002_change_notices.sql). A notice to oneself every
-// second proves that nothing is missed; five seconds without one, and everything is in doubt until it is heard again.
-// It also says what this replica runs (core/replicas.ts).
+// The change feed: LISTEN for the notifications of migrations/0002_change_notices.sql. A heartbeat to itself every
+// second proves that no notification is missed; after five seconds without one, cached sessions are stale until the
+// connection is restored. Heartbeats also announce which configuration this replica runs (core/replicas.ts).
 import { randomBytes } from 'node:crypto'
 import type { Replicas } from '../../core/replicas.js'
 import type { Change, ChangeFeed } from '../../core/session-cache.js'
-import { createHeartbeats } from './heartbeats.js'
 import { openChangeConnections, type ChangeConnections } from './connections.js'
+import { createHeartbeats, type Heartbeats } from './heartbeats.js'
 
 export interface ChangeListener extends ChangeFeed {
-  /** Everything that was told before this call has been heard. @returns false where that cannot be said */
+  /** Waits for every notification sent before this call. @returns false where the connection is lost meanwhile */
   caughtUp(): Promise<boolean>
   close(): Promise<void>
 }
@@ -17,100 +17,119 @@ export interface ChangeListenerOptions {
   readonly url: string
   readonly onChange: (change: Change) => void
   readonly onKeys: () => void
-  /** The feed broke, or stands again: something may have been missed since `knownUntil`. */
+  /** The connection was lost or restored: notifications since `knownUntil` may be missing. */
   readonly onDoubt: (knownUntil: number) => void
   /**
-   * Which server rows are read from (`SERVER`). Another one than is listened to (a switchover that left the old one
-   * running): nothing is heard.
+   * The server that rows are read from (`SERVER`). Where it is a different server than the one of the LISTEN connection
+   * (a switchover that left the old one running), the connection counts as lost.
    */
   readonly readFrom: () => Promise<string>
-  /** What goes out with each heartbeat, and who hears that of the others. */
+  /** Sent with each heartbeat, and received with those of other replicas. */
   readonly replicas: Pick<Replicas, 'says' | 'hear' | 'look'>
   readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
   readonly beatMs?: number
   readonly silenceMs?: number
 }
 
-const RETRY_MS = 500
+/** `connecting`: never connected yet; `lost`: logged once, and retried until it succeeds. */
+type State = 'connecting' | 'listening' | 'lost'
 
-export function createChangeListener(
-  { url, onChange, onKeys, onDoubt, readFrom, replicas, log, beatMs = 1_000, silenceMs = 5_000 }: ChangeListenerOptions,
-): ChangeListener {
+const RETRY_MS = 500
+const BEATS_PER_SERVER_CHECK = 5
+
+export function createChangeListener(options: ChangeListenerOptions): ChangeListener {
+  const { onChange, onKeys, onDoubt, readFrom, replicas, beatMs = 1_000, silenceMs = 5_000 } = options
   const self = randomBytes(9).toString('base64url')
   const heartbeats = createHeartbeats()
-  const slept = sleepWatch(silenceMs)
-  let connections: ChangeConnections | undefined
-  let listening = false
-  let said = false
-  let retry: NodeJS.Timeout | undefined
-
-  const receive = (payload: string): void => {
-    const [, whose, beat, says = ''] = /^b (\S+) (\d+)(?: (.*))?$/.exec(payload) ?? []
-    if (whose !== undefined) return whose === self ? receiveOwn(Number(beat)) : replicas.hear(whose, says)
-    if (payload === 'k') onKeys()
-    else onChange(readNotice(payload))
-  }
-  const receiveOwn = (beat: number): void => {
-    if (!heartbeats.received(beat)) return
-    if (!listening) onDoubt(-Infinity) // whatever was told before this moment was not heard
-    if (!listening && said) log.info({}, 'LISTEN connection restored: session cache in use again')
-    listening = true
-    said = false
-    replicas.look()
-  }
-  const lose = (why: string): void => {
-    connections?.drop()
-    connections = undefined
-    heartbeats.discard()
-    if (listening) onDoubt(heartbeats.lastReceivedAt())
-    listening = false
-    if (!said) {
-      log.warn({
-        detail: why,
-        remedy: 'LISTEN needs a direct connection or a pool in session mode. It is retried until it succeeds.',
-      }, 'LISTEN connection lost: session cache bypassed, every check reads the database')
-    }
-    said = true
-    clearTimeout(retry)
-    retry = setTimeout(connect, RETRY_MS).unref()
-  }
-  const connect = (): void => {
-    connections = openChangeConnections({
-      url,
-      timeoutMs: silenceMs,
-      receive,
-      nextHeartbeat: () => `b ${self} ${heartbeats.next()} ${replicas.says()}`,
-      onLost: lose,
-    })
-  }
-  const compareServers = async (): Promise<void> => {
-    const current = connections
-    const from = await readFrom().catch(() => undefined) // that the database is not reached is noticed elsewhere
-    if (from !== undefined && current?.since !== undefined && current === connections && from !== current.server) {
-      lose('rows are read from a different server than the LISTEN connection')
-    }
-  }
-  let ticks = 0
-  const timer = setInterval(() => {
-    if (slept()) onDoubt(-Infinity)
-    if (++ticks % 5 === 0) compareServers().catch(() => {})
-    if (connections?.since === undefined) return // connecting, which has a time limit of its own
-    if (performance.now() - Math.max(heartbeats.lastReceivedAt(), connections.since) > silenceMs) {
-      lose(`no heartbeat was received for ${silenceMs / 1000} seconds`)
-    } else connections.beat()
+  const suspended = detectSuspension(silenceMs)
+  const connection = createFeedConnection({
+    ...options,
+    heartbeats,
+    silenceMs,
+    nextHeartbeat: () => `b ${self} ${heartbeats.next()} ${replicas.says()}`,
+    receive(payload) {
+      const [, sender, beat, announcement = ''] = /^b (\S+) (\d+)(?: (.*))?$/.exec(payload) ?? []
+      if (sender === self) {
+        if (!heartbeats.received(Number(beat))) return
+        connection.restored()
+        replicas.look()
+      } else if (sender !== undefined) replicas.hear(sender, announcement)
+      else if (payload === 'k') onKeys()
+      else onChange(readNotice(payload))
+    },
+  })
+  const heartbeatTimer = setInterval(() => {
+    if (suspended()) onDoubt(-Infinity)
+    connection.checkHeartbeat()
   }, beatMs).unref()
-
-  connect()
+  const serverTimer = setInterval(() => {
+    connection.compareServers(readFrom).catch(() => {})
+  }, beatMs * BEATS_PER_SERVER_CHECK).unref()
   return {
-    live: (at = performance.now()) => listening && at - heartbeats.lastReceivedAt() <= silenceMs,
+    live: (at = performance.now()) => connection.listening() && at - heartbeats.lastReceivedAt() <= silenceMs,
     heardAt: heartbeats.lastReceivedAt,
     caughtUp() {
       const received = heartbeats.nextReceived()
-      connections?.beat()
+      connection.sendHeartbeat()
       return received
     },
     async close() {
-      clearInterval(timer)
+      clearInterval(heartbeatTimer)
+      clearInterval(serverTimer)
+      await connection.close()
+    },
+  }
+}
+
+interface FeedConnectionOptions extends Pick<ChangeListenerOptions, 'url' | 'onDoubt' | 'log'> {
+  readonly heartbeats: Heartbeats
+  readonly silenceMs: number
+  readonly nextHeartbeat: () => string
+  readonly receive: (payload: string) => void
+}
+
+/** Connects, notices that the connection is lost, and connects again. */
+function createFeedConnection(options: FeedConnectionOptions) {
+  const { onDoubt, log, heartbeats, silenceMs } = options
+  let state: State = 'connecting'
+  let connections: ChangeConnections | undefined
+  let retry: NodeJS.Timeout | undefined
+  const connect = (): void => {
+    connections = openChangeConnections({ ...options, timeoutMs: silenceMs, onLost: lose })
+  }
+  function lose(why: string): void {
+    connections?.drop()
+    connections = undefined
+    heartbeats.discard()
+    if (state === 'listening') onDoubt(heartbeats.lastReceivedAt())
+    if (state !== 'lost') logLost(log, why)
+    state = 'lost'
+    clearTimeout(retry)
+    retry = setTimeout(connect, RETRY_MS).unref()
+  }
+  connect()
+  return {
+    listening: () => state === 'listening',
+    sendHeartbeat: () => connections?.beat(),
+    restored() {
+      if (state !== 'listening') onDoubt(-Infinity) // notifications sent before this moment were not received
+      if (state === 'lost') log.info({}, 'LISTEN connection restored: session cache in use again')
+      state = 'listening'
+    },
+    checkHeartbeat() {
+      if (connections?.since === undefined) return // connecting has its own time limit
+      const silentMs = performance.now() - Math.max(heartbeats.lastReceivedAt(), connections.since)
+      if (silentMs > silenceMs) lose(`no heartbeat was received for ${silenceMs / 1000} seconds`)
+      else connections.beat()
+    },
+    async compareServers(readFrom: () => Promise<string>) {
+      const current = connections
+      const from = await readFrom().catch(() => undefined) // an unreachable database is reported elsewhere
+      if (from !== undefined && current?.since !== undefined && current === connections && from !== current.server) {
+        lose('rows are read from a different server than the LISTEN connection')
+      }
+    },
+    async close() {
       clearTimeout(retry)
       heartbeats.discard()
       const last = connections
@@ -120,8 +139,15 @@ export function createChangeListener(
   }
 }
 
+function logLost(log: ChangeListenerOptions['log'], why: string): void {
+  log.warn({
+    detail: why,
+    remedy: 'LISTEN needs a direct connection or a pool in session mode. It is retried until it succeeds.',
+  }, 'LISTEN connection lost: session cache bypassed, every check reads the database')
+}
+
 /** Detects that the machine was suspended for longer than this: monotonic clocks and timers stop meanwhile. */
-function sleepWatch(longerThanMs: number): () => boolean {
+function detectSuspension(longerThanMs: number): () => boolean {
   const ahead = (): number => Date.now() - performance.now()
   let before = ahead()
   return () => {
