@@ -28,7 +28,7 @@ import { drainAndClose } from './http/drain.js'
 import { activityInterval } from './http/session-activity.js'
 import { createManagementServer } from './management.js'
 import { createMetrics, type Metrics } from './telemetry/metrics.js'
-import { createLoginReporter, createSyncReporter } from './telemetry/reporters.js'
+import { createLoginReporter, createReevaluationReporter } from './telemetry/reporters.js'
 import { createCustomSteps, type CustomSteps } from './custom-steps/registry.js'
 import { SERVER } from './store/change-feed/connections.js'
 import { createChangeListener, type ChangeListener } from './store/change-feed/listener.js'
@@ -48,9 +48,11 @@ import { startRecurring } from './recurring.js'
 import { rightsOf } from './store/rights.js'
 import { createSessionStore } from './store/sessions.js'
 import { sweep } from './store/sweep.js'
-import { createSyncStore } from './store/reevaluation-store.js'
+import { createDueUsers } from './store/due-users.js'
+import { createReevaluationWriter } from './store/reevaluation-writer.js'
+import { createStalenessExpiry } from './store/staleness-expiry.js'
 import { tracedDatabase } from './store/traced-database.js'
-import { createSync, type Sync } from './reevaluation/scheduler.js'
+import { createReevaluationSchedule, type ReevaluationSchedule } from './reevaluation/scheduler.js'
 import { noTracing, type Tracing } from './telemetry/tracing/tracing.js'
 import { VERSION } from './version.js'
 
@@ -69,7 +71,7 @@ export interface Gateway {
   readonly databaseUrl: string
   readonly changes: ChangeListener
   /** Undefined: not configured. */
-  readonly sync: Sync | undefined
+  readonly reevaluation: ReevaluationSchedule | undefined
   /**
    * From now on not ready, and silent about what ends: called first of all where other programs stop at the same time.
    */
@@ -90,7 +92,7 @@ export interface GatewayOptions {
   /** How long another replica's configuration may differ before it is reported. */
   readonly replicasMayDifferMs?: number
   /** How long after a start a silence of Graph takes nothing from anybody. */
-  readonly syncGraceMs?: number
+  readonly reevaluationGraceMs?: number
   /** What came of the last reload of the configuration; absent: the configuration is never reloaded. */
   readonly reload?: () => ReloadState
 }
@@ -105,7 +107,7 @@ export async function startGateway(
     tracing = noTracing(),
     lingerMs = LINGER_MS,
     replicasMayDifferMs,
-    syncGraceMs,
+    reevaluationGraceMs,
     reload = neverReloaded(),
   }: GatewayOptions,
 ): Promise<Gateway> {
@@ -175,7 +177,7 @@ export async function startGateway(
       pool: database.pool,
       record: record.counts,
       credentialEndsAt: () => credentialEnd.at(),
-      ...(config.sync ? { sync: () => sync?.state() } : {}),
+      ...(config.sync ? { sync: () => reevaluation?.state() } : {}),
     })
     const endpoints = entraEndpoints(config.entra)
     const http = withReachability(
@@ -217,13 +219,21 @@ export async function startGateway(
       unknownSignature,
       log,
     })
-    const sync = openSync(live, { http, database, url, metrics, log, closers, graceMs: syncGraceMs })
+    const reevaluation = openReevaluation(live, {
+      http,
+      database,
+      url,
+      metrics,
+      log,
+      closers,
+      graceMs: reevaluationGraceMs,
+    })
     const informed = () => ({
       ...upstreamParts(http, entra.source),
       changes: changes.live() ? 'connected' : 'disconnected: session cache bypassed',
       replicas: replicas.state(),
       config: configPart(reload()),
-      ...(sync ? { sync: syncPart(sync) } : {}),
+      ...(reevaluation ? { sync: reevaluationPart(reevaluation) } : {}),
     })
     const management = await createManagementServer({
       checks: {
@@ -244,7 +254,7 @@ export async function startGateway(
       { publicUrl: config.server.publicUrl, port: portOf(app), management: portOf(management) },
       'Gatehouse is listening',
     )
-    return { app, database, databaseUrl: url, changes, sync, drain, close: closeAll }
+    return { app, database, databaseUrl: url, changes, reevaluation, drain, close: closeAll }
   } catch (error) {
     await closeAll()
     throw error
@@ -313,7 +323,7 @@ function openCredentialEnd(
 }
 
 /** The re-evaluation, where it is configured. */
-function openSync(
+function openReevaluation(
   live: () => Config,
   { http, database, url, metrics, log, closers, graceMs }: {
     http: HttpClient
@@ -324,7 +334,7 @@ function openSync(
     closers: (() => Promise<unknown>)[]
     graceMs: number | undefined
   },
-): Sync | undefined {
+): ReevaluationSchedule | undefined {
   const { sync: pace, entra, session } = live()
   if (!pace) return undefined
   const endpoints = entraEndpoints(entra)
@@ -333,7 +343,8 @@ function openSync(
     tokenEndpoint: endpoints.token,
   })
   const leadership = createLock({ url, name: 'gatehouse sync' })
-  const sync = createSync({
+  const stored = { ...session, tenantId: entra.tenantId }
+  const schedule = createReevaluationSchedule({
     source: createAccountSource({
       http,
       endpoints,
@@ -342,7 +353,9 @@ function openSync(
       securityGroupsOnly: entra.securityGroupsOnly,
       budgetMs: SYNC_BUDGET_MS,
     }),
-    store: createSyncStore(database, { ...session, tenantId: entra.tenantId }),
+    dueUsers: createDueUsers(database, stored),
+    writer: createReevaluationWriter(database),
+    expiry: createStalenessExpiry(database, stored),
     leadership,
     pace,
     mapping: () => ({
@@ -350,11 +363,12 @@ function openSync(
       requireMappedGroup: live().requireMappedGroup,
     }),
     lookups: createLoginStore(database, session),
-    report: createSyncReporter(log, metrics.meter),
+    report: createReevaluationReporter(log, metrics.meter),
     ...(graceMs === undefined ? {} : { graceMs }),
   })
-  closers.push(() => leadership.close(), () => sync.close())
-  return sync
+  closers.push(() => leadership.close(), () => schedule.close())
+  schedule.start()
+  return schedule
 }
 
 /** For people who look at /readyz: a pause that Graph asked for is shown although its last answer was fine. */
@@ -370,10 +384,10 @@ function configPart({ refused }: ReloadState): string {
   return refused === undefined ? 'ok' : `refused since ${refused.since.toISOString()}: ${refused.reason}`
 }
 
-function syncPart(sync: Sync): string {
-  const { here, failing } = sync.state()
+function reevaluationPart(schedule: ReevaluationSchedule): string {
+  const { leader, failing } = schedule.state()
   if (failing !== undefined) return `failing: ${failing}`
-  return here ? 'this replica does it' : 'another replica does it'
+  return leader ? 'this replica does it' : 'another replica does it'
 }
 
 function entraAdapters(live: () => Config, http: HttpClient) {

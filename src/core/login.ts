@@ -1,6 +1,7 @@
 // The story of a login, once the browser has been recognised: read the time, ask Entra who this is and which groups
 // they are in, run the steps, and hand the plan to one transaction. Until that commits nothing has changed.
 import { GatehouseError } from './errors.js'
+import type { GrantChange } from './grants.js'
 import type { AuthorizationGrant, IdentitySource, Person } from './identity.js'
 import {
   causesOf,
@@ -26,18 +27,11 @@ export interface LoginCommit {
   readonly requireMappedGroup: boolean
 }
 
-export interface LoginOutcome {
+export interface LoginOutcome extends GrantChange {
   /** Null: a stranger who was refused. */
   readonly userId: string | null
   readonly username: string
   readonly created: boolean
-  readonly groupsAdded: readonly string[]
-  readonly groupsRemoved: readonly string[]
-  readonly groups: readonly string[]
-  readonly staff: boolean
-  readonly superuser: boolean
-  /** Another login of this person read Graph later and was quicker: its result stands. */
-  readonly superseded: boolean
   /** Nothing is granted and `requireMappedGroup` is set: no session was made. */
   readonly refused: boolean
   /** Older sessions of this person that ended because of `session.maxPerUser`. */

@@ -19,8 +19,8 @@ export interface Meter {
   hostUnnamed(): void
   /** A refused request. @param code of core/errors.ts, or `other` @param withheld its log line was over the budget */
   refused(code: string, withheld: boolean): void
-  /** People whom a re-evaluation looked up. @param result of sync/ports.ts */
-  reevaluated(result: string, people: number): void
+  /** Re-evaluated users. @param outcome of REEVALUATION_OUTCOMES */
+  reevaluated(outcome: string, users: number): void
 }
 
 export function noMeter(): Meter {

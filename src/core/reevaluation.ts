@@ -1,144 +1,97 @@
-// People with live sessions, asked about without them: what Entra ID and Graph say, what becomes of it, and the ports
-// that the re-evaluation (`sync`) stands on. The mapping is applied by the pipeline's own step.
+// Re-evaluation: the periodic check of users with active sessions against Entra ID and Graph. Its configuration is the
+// section `sync`. Types and ports of src/reevaluation: account-source.ts has those of Graph, reevaluation-store.ts has
+// those of the database.
+import type { AccountSource, EntraUser } from './account-source.js'
 import type { GatehouseError } from './errors.js'
-import type { MappedGrants } from './pipeline/pipeline.js'
+import type { MappingContext } from './pipeline/azuread-map-groups.js'
+import type { DueUsers, ReevaluationChange, ReevaluationWriter, StalenessExpiry } from './reevaluation-store.js'
 
-/** What is known of an account. */
-export type Standing =
-  | EnabledAccount
-  | { readonly kind: 'disabled' }
-  /** Graph knows no such account (now). */
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'failed', readonly error: GatehouseError }
-
-export interface EnabledAccount {
-  readonly kind: 'enabled'
-  readonly groupIds: readonly string[]
-  /** ISO 8601: id tokens from before it are void; null where Graph names none. */
-  readonly sessionsValidFrom: string | null
-  /** Undefined: Graph does not say. */
-  readonly upn?: string | undefined
+export interface ReevaluationPace {
+  readonly intervalMs: number
+  readonly privilegedStalenessMs: number
+  /** Undefined: sessions do not expire by staleness. */
+  readonly maxStalenessMs: number | undefined
 }
 
-export interface AccountSource {
-  /** How many may be asked about in one request. */
-  readonly batch: number
-  /**
-   * @param oids object IDs, at most `batch` @returns one standing for each @throws GatehouseError `graph_*`, `entra_*`
-   * where nothing can be said of anybody
-   */
-  read(oids: readonly string[], correlationId: string): Promise<ReadonlyMap<string, Standing>>
-}
+/** Values of the label `result` of the metric gatehouse_sync_people_total. */
+export const REEVALUATION_OUTCOMES = [
+  'unchanged',
+  'changed',
+  'refused',
+  'revoked',
+  'disabled',
+  'missing',
+  'deleted',
+  'failed',
+  'stale_privileges',
+  'stale_session',
+] as const
+export type ReevaluationOutcome = (typeof REEVALUATION_OUTCOMES)[number]
 
-export interface SyncPerson {
-  readonly userId: string
-  readonly username: string
-  readonly oid: string
-}
-
-/** One reading of one person. */
-export interface SyncReading {
-  /** The database's time before Graph was asked: an older reading never overwrites a newer one. */
-  readonly readAt: string
-  readonly correlationId: string
-}
-
-export interface SyncChange {
+/** What a user loses although a sign-in granted it minutes ago with the mapping that is still in force. */
+export interface LostGrants {
+  /** Object IDs of the Entra groups that only the sign-in received. */
+  readonly entraGroups: readonly string[]
+  /** Their labels. */
+  readonly because: readonly string[]
+  /** Local groups. */
   readonly groups: readonly string[]
-  readonly groupsAdded: readonly string[]
-  readonly groupsRemoved: readonly string[]
   readonly staff: boolean
   readonly superuser: boolean
-  /** A flag is another one than before. */
-  readonly flagsChanged: boolean
-  /** A newer reading stands. */
-  readonly superseded: boolean
-  /** Public ids of sessions whose id token is older than Entra ID accepts. */
-  readonly revoked: readonly string[]
-  /** Entra groups that a sign-in of the last half hour read, as the reading before this one, and this one lacks. */
-  readonly lostSinceSignIn: readonly string[]
-  /**
-   * Public ids of sessions that ended because nothing is granted and `requireMappedGroup` is set; undefined where that
-   * is not so.
-   */
-  readonly refused: readonly string[] | undefined
 }
 
-/** An enabled account, and what the mapping makes of its groups. */
-export interface MappedStanding extends Omit<EnabledAccount, 'kind'> {
-  readonly grants: MappedGrants
-  readonly requireMappedGroup: boolean
+export interface ChangeDetails {
+  readonly correlationId: string
+  /** How many Entra groups the snapshot has. */
+  readonly entraGroups: number
+  /** Mapped local groups that do not exist. */
+  readonly missing: readonly string[]
+  /** Labels of the Entra groups that grant something. */
+  readonly because: readonly string[]
 }
 
-/** Whose turn it is. */
-export interface SyncDue {
-  /** Everybody is asked about once in this time. */
-  readonly spanMs: number
-  /** How long a turn takes. */
-  readonly everyMs: number
-  /**
-   * After these times nothing is believed any longer: whoever was asked about in vain is asked about once more then,
-   * before.
-   */
-  readonly staleMs: readonly number[]
-  /** Nobody but those who are late: the later questions of one turn. */
-  readonly late: boolean
+export type SessionEndReason = 'refused' | 'revoked' | 'disabled' | 'deleted' | 'stale_session'
+
+/** Log and metrics. */
+export interface ReevaluationReporter {
+  changed(user: EntraUser, change: ReevaluationChange, details: ChangeDetails): void
+  sessionsEnded(user: EntraUser, reason: SessionEndReason, sessions: number, correlationId?: string): void
+  /** Usually a group with hidden membership, which an application reads only with Member.Read.Hidden. */
+  signInGrantsLost(user: EntraUser, lost: LostGrants, correlationId: string): void
+  privilegesExpired(user: EntraUser): void
+  /** These users could not be re-evaluated: once for each error code, until recovery. */
+  usersFailed(error: GatehouseError, users: number, correlationId: string): void
+  /** The run itself failed: once for each error code, until recovery. */
+  runFailed(error: unknown): void
+  recovered(): void
+  counted(outcome: ReevaluationOutcome, users: number): void
+  groupMissing(name: string, username: string): void
 }
 
-/** How long what was heard last is believed. */
-export interface Staleness {
-  readonly privilegedMs: number
-  /** Undefined: sessions outlive any silence. */
-  readonly maxMs: number | undefined
-  /** How much longer for those who were not asked about since; undefined: for ever. */
-  readonly unaskedMs: number | undefined
-}
-
-export interface SyncStore {
-  /** The database's time, as text. */
-  now(): Promise<string>
-  /**
-   * Who is to be asked about next, longest ago first: as many as keep everybody within `spanMs` when asked again every
-   * `everyMs`, whoever is later than that, whoever was missing a minute ago, and whoever failed: after one turn, then
-   * two, four and so on.
-   */
-  due(due: SyncDue): Promise<readonly SyncPerson[]>
-  /** One transaction; undefined where the user is gone, `outdated` where a group is that was granted. */
-  apply(person: SyncPerson, reading: SyncReading, mapped: MappedStanding): Promise<SyncChange | 'outdated' | undefined>
-  /**
-   * Ends the sessions that began before the reading. @returns their public ids; undefined where a newer reading stands
-   */
-  disabled(person: SyncPerson, reading: SyncReading): Promise<readonly string[] | undefined>
-  /**
-   * The second time, a minute after the first or later, ends sessions. @returns their public ids; undefined where it is
-   * too early to say
-   */
-  missing(person: SyncPerson, reading: SyncReading): Promise<readonly string[] | undefined>
-  /** They were asked about in vain. */
-  failed(people: readonly SyncPerson[]): Promise<void>
-  /**
-   * Takes what may not be believed any longer from whoever was asked about in vain since then, or not at all for too
-   * long.
-   */
-  expire(
-    staleness: Staleness,
-  ): Promise<
-    {
-      readonly privileges: readonly SyncPerson[]
-      readonly sessions: readonly (SyncPerson & { readonly sessions: readonly string[] })[]
-    }
-  >
-  /**
-   * @returns `lagMs`: age of the oldest reading of somebody with a live session, 0 where there is nobody; `unanswered`:
-   * people whose last question was in vain
-   */
-  overview(): Promise<{ readonly lagMs: number, readonly unanswered: number }>
-}
-
-/** One replica at a time; another one where it dies. */
+/** At most one replica is the leader; another one can be when the leader ends. */
 export interface Leadership {
-  /** @throws GatehouseError `sync_lock_unavailable` where nobody can say */
+  /**
+   * @returns whether this replica is the leader
+   * @throws GatehouseError `sync_lock_unavailable` where the state of the lock is unknown
+   */
   held(): Promise<boolean>
-  /** Another one may have it. */
+  /** Another replica can become the leader. */
   release(): Promise<void>
+}
+
+export interface ReevaluationDeps {
+  readonly source: AccountSource
+  readonly dueUsers: DueUsers
+  readonly writer: ReevaluationWriter
+  readonly expiry: StalenessExpiry
+  readonly leadership: Leadership
+  readonly pace: ReevaluationPace
+  /** Read for each user, so that a reload takes effect. */
+  readonly mapping: () => { readonly settings: MappingContext['settings'], readonly requireMappedGroup: boolean }
+  readonly lookups: MappingContext['lookups']
+  readonly report: ReevaluationReporter
+  /** Nothing expires for so long after the start of the process: the network may be slower than the process. */
+  readonly graceMs?: number
+  /** Milliseconds, monotonic. */
+  readonly clock?: () => number
 }

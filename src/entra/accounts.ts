@@ -3,7 +3,7 @@
 // requests using JSON batching").
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError } from '../core/errors.js'
-import type { AccountSource, EnabledAccount, Standing } from '../core/reevaluation.js'
+import type { AccountResult, AccountSource, EnabledAccount } from '../core/account-source.js'
 import { createAppToken } from './app-token.js'
 import type { EntraConnection } from './client.js'
 import { graphError, REPORT, THROTTLED } from './graph-errors.js'
@@ -86,7 +86,7 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
     account: ItemAnswer | undefined,
     first: ItemAnswer | undefined,
     request: Asking,
-  ): Promise<Standing> => {
+  ): Promise<AccountResult> => {
     try {
       const state = accountState(oid, account, request.correlationId)
       if (state.kind !== 'enabled') return state
@@ -102,7 +102,7 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
       throw error
     }
   }
-  const read = async (oids: readonly string[], request: Asking): Promise<ReadonlyMap<string, Standing>> => {
+  const read = async (oids: readonly string[], request: Asking): Promise<ReadonlyMap<string, AccountResult>> => {
     const { correlationId } = request
     const answers = await askAll(
       oids.flatMap((oid, index) => [
@@ -128,7 +128,7 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
     )
   }
   return {
-    batch: MAX_ITEMS / 2,
+    batchSize: MAX_ITEMS / 2,
     async read(oids, correlationId) {
       for (let again = false;; again = true) {
         const time = budget()

@@ -1,48 +1,62 @@
-// What was heard of one person becomes true, at once.
+// Applies one user's Graph result in one transaction.
+import type { AccountResult, EnabledAccount, EntraUser } from '../core/account-source.js'
 import { GatehouseError } from '../core/errors.js'
 import { azureadMapGroups } from '../core/pipeline/azuread-map-groups.js'
 import { causesOf } from '../core/pipeline/pipeline.js'
-import type { EnabledAccount, Standing, SyncChange, SyncPerson, SyncReading } from '../core/reevaluation.js'
-import type { SyncDeps, SyncResult, TakenBack } from './ports.js'
+import type { LostGrants, ReevaluationDeps, ReevaluationOutcome } from '../core/reevaluation.js'
+import type { ReevaluationChange, Snapshot } from '../core/reevaluation-store.js'
 
-type Heard = Exclude<Standing, { kind: 'failed' }>
+const MAX_ATTEMPTS = 3
 
-const ATTEMPTS = 3
-
-export async function settle(
-  { store, report, ...deps }: SyncDeps,
-  person: SyncPerson,
-  reading: SyncReading,
-  heard: Heard,
-): Promise<SyncResult> {
-  if (heard.kind === 'disabled') {
-    const sessions = await store.disabled(person, reading)
+export async function applyResult(
+  deps: ReevaluationDeps,
+  user: EntraUser,
+  snapshot: Snapshot,
+  result: Exclude<AccountResult, { kind: 'failed' }>,
+): Promise<ReevaluationOutcome> {
+  const { writer, report } = deps
+  if (result.kind === 'enabled') return await applyEnabled(deps, user, snapshot, result)
+  if (result.kind === 'disabled') {
+    const sessions = await writer.disabled(user, snapshot)
     if (sessions === undefined) return 'unchanged'
-    report.ended(person, 'disabled', sessions.length, reading.correlationId)
+    report.sessionsEnded(user, 'disabled', sessions.length, snapshot.correlationId)
     return 'disabled'
   }
-  if (heard.kind === 'missing') {
-    const sessions = await store.missing(person, reading)
-    if (sessions === undefined) return 'missing'
-    report.ended(person, 'deleted', sessions.length, reading.correlationId)
-    return 'deleted'
-  }
-  const applied = await applyMapping({ store, report, ...deps }, person, reading, heard)
-  if (!applied) return 'unchanged'
-  const { change, missing, because } = applied
-  for (const name of missing) report.groupMissing(name, person.username)
-  if (change.revoked.length > 0) report.ended(person, 'revoked', change.revoked.length, reading.correlationId)
-  if (change.refused) report.ended(person, 'refused', change.refused.length, reading.correlationId)
-  const taken = takenBack(deps.mapping(), change)
-  if (taken) report.takenBack(person, taken, reading.correlationId)
-  const changed = change.flagsChanged || change.groupsAdded.length + change.groupsRemoved.length > 0
-  const facts = { correlationId: reading.correlationId, entraGroups: heard.groupIds.length, missing, because }
-  if (changed) report.changed(person, change, facts)
-  return change.refused ? 'refused' : change.revoked.length > 0 ? 'revoked' : changed ? 'changed' : 'unchanged'
+  const sessions = await writer.missing(user, snapshot)
+  if (sessions === undefined) return 'missing'
+  report.sessionsEnded(user, 'deleted', sessions.length, snapshot.correlationId)
+  return 'deleted'
 }
 
-/** What the mapping in force would still grant, did this reading have the groups that the sign-in's had. */
-function takenBack({ settings }: ReturnType<SyncDeps['mapping']>, change: SyncChange): TakenBack | undefined {
+async function applyEnabled(
+  deps: ReevaluationDeps,
+  user: EntraUser,
+  snapshot: Snapshot,
+  account: EnabledAccount,
+): Promise<ReevaluationOutcome> {
+  const { report, mapping } = deps
+  const { correlationId } = snapshot
+  const applied = await applyMapping(deps, user, snapshot, account)
+  if (!applied) return 'unchanged'
+  const { change, missing, because } = applied
+  for (const name of missing) report.groupMissing(name, user.username)
+  if (change.revoked.length > 0) report.sessionsEnded(user, 'revoked', change.revoked.length, correlationId)
+  if (change.refused) report.sessionsEnded(user, 'refused', change.refused.length, correlationId)
+  const lost = lostGrants(mapping(), change)
+  if (lost) report.signInGrantsLost(user, lost, correlationId)
+  const changed = change.flagsChanged || change.groupsAdded.length + change.groupsRemoved.length > 0
+  const details = { correlationId, entraGroups: account.groupIds.length, missing, because }
+  if (changed) report.changed(user, change, details)
+  if (change.refused) return 'refused'
+  if (change.revoked.length > 0) return 'revoked'
+  return changed ? 'changed' : 'unchanged'
+}
+
+/** What the mapping in force would still grant if this snapshot had the Entra groups that the sign-in's had. */
+function lostGrants(
+  { settings }: ReturnType<ReevaluationDeps['mapping']>,
+  change: ReevaluationChange,
+): LostGrants | undefined {
   if (change.lostSinceSignIn.length === 0) return undefined
   const granted = settings.mapping.evaluate(change.lostSinceSignIn)
   const groups = change.groupsRemoved.filter((name) => granted.groups.has(name))
@@ -56,28 +70,28 @@ function takenBack({ settings }: ReturnType<SyncDeps['mapping']>, change: SyncCh
 }
 
 interface Applied {
-  readonly change: SyncChange
+  readonly change: ReevaluationChange
   readonly missing: readonly string[]
   readonly because: readonly string[]
 }
 
-/** A group that is removed between the look at it and the transaction is looked for again, as a login does. */
+/** Retries where a local group is removed between its lookup and the transaction, as a login does. */
 async function applyMapping(
-  { store, lookups, mapping }: SyncDeps,
-  person: SyncPerson,
-  reading: SyncReading,
+  { writer, lookups, mapping }: ReevaluationDeps,
+  user: EntraUser,
+  snapshot: Snapshot,
   account: EnabledAccount,
 ): Promise<Applied | undefined> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const { settings, requireMappedGroup } = mapping()
     const { grants } = await azureadMapGroups({ groupIds: account.groupIds, settings, lookups })
-    const change = await store.apply(person, reading, { ...account, grants, requireMappedGroup })
+    const change = await writer.apply(user, snapshot, { ...account, grants, requireMappedGroup })
     if (change === 'outdated') continue
     const because = change?.superseded === false ? settings.mapping.namesOf(causesOf(grants)) : []
     return change && { change, missing: grants.missing, because }
   }
   throw new GatehouseError('internal', {
-    detail: 'the local groups of the mapping changed again and again',
-    remedy: 'Nothing to do: this person is looked up again.',
+    detail: `local groups of the mapping were removed during each of ${MAX_ATTEMPTS} attempts`,
+    remedy: 'Nothing to do: the next run retries this user.',
   })
 }

@@ -1,100 +1,84 @@
-// One question about up to ten people. Whoever fails, fails alone: an answer that cannot be used for all is asked for
-// one by one.
+// One batch: a request to Graph about up to ten users, and their results. A user that fails does not affect the others:
+// a batch that fails as a whole is split into one batch for each user.
 import { randomUUID } from 'node:crypto'
+import type { AccountResult, EntraUser } from '../core/account-source.js'
 import { GatehouseError } from '../core/errors.js'
-import type { SyncPerson, SyncReading } from '../core/reevaluation.js'
-import type { SyncDeps } from './ports.js'
-import { settle } from './apply.js'
-
-export interface Failure {
-  readonly error: GatehouseError
-  people: number
-  readonly correlationId: string
-}
-
-/** How a turn goes. */
-export interface Course {
-  /** How many were heard of. */
-  read: number
-  /** Questions in a row without any use. */
-  vain: number
-  /** Graph says nothing, or nothing more for now. */
-  silent: boolean
-  /** The database or the lock cannot be asked. */
-  broken: { readonly error: unknown } | undefined
-  /** One for each code. */
-  readonly failures: Map<string, Failure>
-  /**
-   * Ids of users who are asked about without others, for longer than one turn: a question about them and others failed.
-   */
-  readonly alone: Set<string>
-}
+import type { ReevaluationDeps } from '../core/reevaluation.js'
+import type { Snapshot } from '../core/reevaluation-store.js'
+import { applyResult } from './apply.js'
+import type { RunState } from './run-state.js'
 
 /**
- * @returns whom to ask about one by one, at once
- * @throws where the database is gone
+ * @returns `split` where the caller is to process the users again, each in a batch of its own
+ * @throws where the database fails
  */
-export async function ask(
-  deps: SyncDeps,
-  course: Course,
-  people: readonly SyncPerson[],
-): Promise<readonly SyncPerson[]> {
-  const { source, store } = deps
-  const reading: SyncReading = { readAt: await store.now(), correlationId: randomUUID() }
-  const standings = await source.read(people.map(({ oid }) => oid), reading.correlationId).catch((thrown: unknown) =>
+export async function processBatch(
+  deps: ReevaluationDeps,
+  state: RunState,
+  users: readonly EntraUser[],
+): Promise<'done' | 'split'> {
+  const { source, writer } = deps
+  const snapshot: Snapshot = { readAt: await writer.now(), correlationId: randomUUID() }
+  const results = await source.read(users.map(({ oid }) => oid), snapshot.correlationId).catch((thrown: unknown) =>
     asError(thrown)
   )
-  if (standings instanceof GatehouseError) return await unheard(deps, course, people, standings, reading.correlationId)
-  course.vain = 0
-  const failed: SyncPerson[] = []
-  for (const person of people) {
-    const standing = standings.get(person.oid) ?? { kind: 'failed', error: new GatehouseError('graph_malformed') }
-    if (standing.kind === 'failed') {
-      note(course, standing.error, 1, reading.correlationId)
-      failed.push(person)
-      continue
+  if (results instanceof GatehouseError) return await processFailedBatch(deps, state, users, results, snapshot)
+  state.batchAnswered()
+  const failed: EntraUser[] = []
+  for (const user of users) {
+    const result = results.get(user.oid) ?? { kind: 'failed', error: new GatehouseError('graph_malformed') }
+    if (result.kind === 'failed') {
+      state.usersFailed(result.error, 1, snapshot.correlationId)
+      failed.push(user)
+    } else {
+      state.rejoin(user)
+      await processUser(deps, state, user, result, snapshot)
+      if (state.aborted()) break
     }
-    course.alone.delete(person.userId)
-    try {
-      deps.report.counted(await settle(deps, person, reading, standing), 1)
-      course.read++
-    } catch (error) { // their row is locked, or they are gone; or the database is, and then this fails as well
-      note(course, asError(error), 1, reading.correlationId)
-      await store.failed([person])
-    }
-    if (course.broken) break
   }
-  if (failed.length > 0) await store.failed(failed)
-  return []
+  if (failed.length > 0) await writer.failed(failed)
+  return 'done'
 }
 
-async function unheard(
-  { source, store }: SyncDeps,
-  course: Course,
-  people: readonly SyncPerson[],
+async function processFailedBatch(
+  { source, writer }: ReevaluationDeps,
+  state: RunState,
+  users: readonly EntraUser[],
   error: GatehouseError,
-  correlationId: string,
-): Promise<readonly SyncPerson[]> {
-  course.vain++
-  if (people.length > 1 && !isSilence(error)) {
-    for (const { userId } of people) course.alone.add(userId)
-    return people
+  { correlationId }: Snapshot,
+): Promise<'done' | 'split'> {
+  state.batchFailed()
+  if (users.length > 1 && !isOutage(error)) {
+    state.isolate(users)
+    return 'split'
   }
-  course.silent ||= isSilence(error) || course.vain > 2 * source.batch
-  note(course, error, people.length, correlationId)
-  await store.failed(people)
-  return []
+  // two split batches without any success: Graph refuses every request
+  if (isOutage(error) || state.consecutiveFailures() > 2 * source.batchSize) state.graphFailed()
+  state.usersFailed(error, users.length, correlationId)
+  await writer.failed(users)
+  return 'done'
 }
 
-/** Without a token, or without Graph, more questions are of no use. */
-function isSilence({ code }: GatehouseError): boolean {
+async function processUser(
+  deps: ReevaluationDeps,
+  state: RunState,
+  user: EntraUser,
+  result: Exclude<AccountResult, { kind: 'failed' }>,
+  snapshot: Snapshot,
+): Promise<void> {
+  try {
+    deps.report.counted(await applyResult(deps, user, snapshot, result), 1)
+    state.userProcessed()
+  } catch (error) {
+    // The user's row is locked or was removed. Where the whole database failed, the next statement throws too.
+    state.usersFailed(asError(error), 1, snapshot.correlationId)
+    await deps.writer.failed([user])
+  }
+}
+
+/** Without a token, or without Graph, further requests are useless. */
+function isOutage({ code }: GatehouseError): boolean {
   return code.startsWith('entra_') || code === 'graph_unavailable' || code === 'graph_throttled'
-}
-
-function note({ failures }: Course, error: GatehouseError, people: number, correlationId: string): void {
-  const same = failures.get(error.code)
-  if (same) same.people += people
-  else failures.set(error.code, { error, people, correlationId })
 }
 
 function asError(error: unknown): GatehouseError {

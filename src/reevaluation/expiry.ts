@@ -1,30 +1,35 @@
-// While nothing is heard of somebody, what was heard last is believed for so long and no longer. Every replica sees to
-// it, so that no privilege outlives its time because nobody asks.
-import type { SyncDeps } from './ports.js'
+// Expires privileges and sessions whose last successful re-evaluation is older than the configured staleness. Every
+// replica does it, so that no privilege outlives its limit because there is no leader.
+import type { ReevaluationDeps } from '../core/reevaluation.js'
 
 export const GRACE_MS = 60_000
 
-export interface Circumstances {
-  /** Since this process began. */
+export interface ExpiryCircumstances {
+  /** Since the start of this process. */
   readonly upMs: number
-  /** Graph has just been asked, and says nothing: to ask about each of them would be in vain. */
-  readonly silent: boolean
+  /** This replica's run has just failed to reach Graph: an attempt for each of the users would fail too. */
+  readonly graphUnavailable: boolean
 }
 
-export async function expire(
-  { store, pace, report, graceMs = GRACE_MS }: SyncDeps,
-  { upMs, silent }: Circumstances,
+export async function expireStale(
+  { expiry, pace, report, graceMs = GRACE_MS }: ReevaluationDeps,
+  { upMs, graphUnavailable }: ExpiryCircumstances,
 ): Promise<void> {
-  // After a long time down everything is old, and the first question may come before the network does.
+  // After a long downtime every snapshot is old, and the first run may begin before the network is up.
   if (upMs < Math.min(graceMs, pace.intervalMs)) return
-  const marginMs = 2 * pace.intervalMs
-  const { privileges, sessions } = await store.expire({
+  const { privileges, sessions } = await expiry.expire({
     privilegedMs: pace.privilegedStalenessMs,
     maxMs: pace.maxStalenessMs,
-    unaskedMs: silent ? 0 : upMs < marginMs ? undefined : marginMs,
+    unattemptedMs: graphUnavailable ? 0 : attemptMargin(upMs, pace.intervalMs),
   })
-  for (const person of privileges) report.privilegesDropped(person)
-  for (const person of sessions) report.ended(person, 'stale_session', person.sessions.length)
+  for (const user of privileges) report.privilegesExpired(user)
+  for (const user of sessions) report.sessionsEnded(user, 'stale_session', user.sessions.length)
   if (privileges.length > 0) report.counted('stale_privileges', privileges.length)
   if (sessions.length > 0) report.counted('stale_session', sessions.length)
+}
+
+/** The time for an attempt by whichever replica is the leader; undefined while this process is younger than that. */
+function attemptMargin(upMs: number, intervalMs: number): number | undefined {
+  const marginMs = 2 * intervalMs
+  return upMs < marginMs ? undefined : marginMs
 }

@@ -1,95 +1,101 @@
-// One turn of the replica that asks: everybody whose turn it is, many at once, until nobody is left, Graph is silent,
-// the lock is somebody else's, or the time is over.
-import type { SyncPerson } from '../core/reevaluation.js'
-import type { SyncDeps } from './ports.js'
-import { ask, type Course } from './batch.js'
+// One run of the leader: batches of all users that are due, several at the same time. It ends when no user is due, when
+// Graph is unavailable, the database fails or the lock is lost, or when its time is over.
+import type { EntraUser } from '../core/account-source.js'
+import type { ReevaluationDeps } from '../core/reevaluation.js'
+import { processBatch } from './batch.js'
+import { createLockCheck, type LockCheck } from './lock-check.js'
+import { createRunState, type FailedUsers, type RunState } from './run-state.js'
 
-export interface Turn {
-  readonly everyMs: number
-  /** Time or the process is over: no further question is asked. */
-  readonly over: () => boolean
-  /** Kept between turns. */
-  readonly alone: Set<string>
+export interface RunOptions {
+  readonly runEveryMs: number
+  /** The time of the run is over, or the process ends: no further batch begins. */
+  readonly timeOver: () => boolean
+  /** RunState; kept between runs. */
+  readonly isolatedUsers: Set<string>
 }
 
-export interface Asked extends Pick<Course, 'read' | 'silent' | 'failures'> {
-  /** The lock is not ours any longer. */
-  readonly lost: boolean
+export interface RunResult {
+  /** Users whose result was applied. */
+  readonly processed: number
+  readonly graphUnavailable: boolean
+  /** By error code. */
+  readonly failures: ReadonlyMap<string, FailedUsers>
+  readonly lockLost: boolean
 }
 
-const FEWEST_AT_ONCE = 4
-const MOST_AT_ONCE = 16
-const HELD_FOR_MS = 1_000
+interface Run {
+  readonly deps: ReevaluationDeps
+  readonly state: RunState
+  readonly lock: LockCheck
+  readonly stopped: () => boolean
+}
 
-/** @throws where the database or the lock cannot be asked; nothing that was begun goes on then */
-export async function askEverybody(deps: SyncDeps, { everyMs, over, alone }: Turn): Promise<Asked> {
-  const { source, store, pace, report } = deps
-  const course: Course = { read: 0, vain: 0, silent: false, broken: undefined, failures: new Map(), alone }
-  const asked = new Set<string>()
-  const lock = watchLock(deps)
-  const staleMs = [pace.privilegedStalenessMs, pace.maxStalenessMs ?? []].flat()
-  const ended = (): boolean => course.silent || course.broken !== undefined || lock.lost() || over()
-  const work = async (queue: (readonly SyncPerson[])[], questions: number): Promise<void> => {
-    try {
-      for (; questions > 0 && !ended() && await lock.held(); questions--) {
-        const people = queue.shift()
-        if (!people) return
-        queue.unshift(...(await ask(deps, course, people)).map((person) => [person]))
-      }
-    } catch (error) {
-      course.broken ??= { error }
-    }
-  }
+type Batches = (readonly EntraUser[])[]
+
+const MIN_CONCURRENCY = 4
+const MAX_CONCURRENCY = 16
+
+/** @throws where the database fails or the lock cannot be checked; no batch is in progress any longer then */
+export async function reevaluateDueUsers(
+  deps: ReevaluationDeps,
+  { runEveryMs, timeOver, isolatedUsers }: RunOptions,
+): Promise<RunResult> {
+  const state = createRunState(isolatedUsers)
+  const lock = createLockCheck(deps)
+  const stopped = () => state.graphUnavailable() || state.aborted() || lock.lost() || timeOver()
   try {
-    while (!ended()) {
-      // two turns to spare
-      const due = await store.due({ spanMs: pace.intervalMs - 2 * everyMs, everyMs, staleMs, late: asked.size > 0 })
-      const people = due.filter(({ userId }) => !asked.has(userId))
-      if (people.length === 0) break
-      const queue = questionsAbout(people, alone, source.batch)
-      if (asked.size === 0) await work(queue, 1) // in case Graph is silent
-      for (const { userId } of people) asked.add(userId)
-      const workers = Math.min(MOST_AT_ONCE, Math.max(FEWEST_AT_ONCE, Math.ceil(queue.length / FEWEST_AT_ONCE)))
-      await Promise.all(Array.from({ length: workers }, () => work(queue, Infinity)))
-    }
+    await processDueUsers({ deps, state, lock, stopped }, runEveryMs)
   } finally {
-    for (const { people } of course.failures.values()) report.counted('failed', people)
+    for (const { users } of state.failures.values()) deps.report.counted('failed', users)
   }
-  if (course.broken) throw course.broken.error
-  return { read: course.read, silent: course.silent, failures: course.failures, lost: lock.lost() }
-}
-
-/** A turn may take long enough for the lock to be lost; asked again before a question, once a second at most. */
-function watchLock(
-  { leadership, clock = () => performance.now() }: SyncDeps,
-): { readonly held: () => Promise<boolean>, readonly lost: () => boolean } {
-  let lost = false
-  let askedAt = clock()
-  let asking: Promise<void> | undefined
+  state.throwIfAborted()
   return {
-    async held() {
-      if (clock() - askedAt >= HELD_FOR_MS) {
-        askedAt = clock()
-        asking = leadership.held().then((mine) => {
-          lost ||= !mine
-        })
-      }
-      await asking
-      return !lost
-    },
-    lost: () => lost,
+    processed: state.processed(),
+    graphUnavailable: state.graphUnavailable(),
+    failures: state.failures,
+    lockLost: lock.lost(),
   }
 }
 
-function questionsAbout(
-  people: readonly SyncPerson[],
-  alone: ReadonlySet<string>,
-  size: number,
-): (readonly SyncPerson[])[] {
-  const together = people.filter(({ userId }) => !alone.has(userId))
+async function processDueUsers(run: Run, runEveryMs: number): Promise<void> {
+  const { deps: { dueUsers, source, pace }, state } = run
+  const attempted = new Set<string>()
+  while (!run.stopped()) {
+    const due = await dueUsers.find({
+      cycleMs: pace.intervalMs - 2 * runEveryMs, // two runs to spare
+      runEveryMs,
+      stalenessLimitsMs: [pace.privilegedStalenessMs, pace.maxStalenessMs ?? []].flat(),
+      overdueOnly: attempted.size > 0,
+    })
+    const users = due.filter(({ userId }) => !attempted.has(userId))
+    if (users.length === 0) return
+    const batches = batchesOf(users, state.isolatedUsers, source.batchSize)
+    if (attempted.size === 0) await processBatches(run, batches, 1) // detects an outage with a single request
+    for (const { userId } of users) attempted.add(userId)
+    const workers = Math.min(MAX_CONCURRENCY, Math.max(MIN_CONCURRENCY, Math.ceil(batches.length / MIN_CONCURRENCY)))
+    await Promise.all(Array.from({ length: workers }, () => processBatches(run, batches)))
+  }
+}
+
+/** One worker: takes batches from the queue until it is empty or the run stops. */
+async function processBatches({ deps, state, lock, stopped }: Run, queue: Batches, limit = Infinity): Promise<void> {
+  try {
+    for (let count = 0; count < limit && !stopped() && await lock.held(); count++) {
+      const users = queue.shift()
+      if (!users) return
+      const outcome = await processBatch(deps, state, users)
+      if (outcome === 'split') queue.unshift(...users.map((user) => [user]))
+    }
+  } catch (error) {
+    state.abort(error)
+  }
+}
+
+function batchesOf(users: readonly EntraUser[], isolated: ReadonlySet<string>, size: number): Batches {
+  const together = users.filter(({ userId }) => !isolated.has(userId))
   const batches = Array.from(
     { length: Math.ceil(together.length / size) },
     (_, index) => together.slice(index * size, (index + 1) * size),
   )
-  return [...batches, ...people.filter(({ userId }) => alone.has(userId)).map((person) => [person])]
+  return [...batches, ...users.filter(({ userId }) => isolated.has(userId)).map((user) => [user])]
 }

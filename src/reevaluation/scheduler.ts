@@ -1,154 +1,113 @@
-// The re-evaluation of people with live sessions: one replica asks Graph about everybody within each interval, a few at
-// a time, and what it hears is applied at once. What was heard too long ago is taken back by every replica.
-import { GatehouseError } from '../core/errors.js'
-import { expire } from './expiry.js'
-import type { SyncDeps } from './ports.js'
-import { askEverybody, type Asked } from './run.js'
+// The schedule of the re-evaluation. Every replica starts a run every few seconds: the leader re-evaluates the users
+// that are due, and every replica expires what is too old.
+import type { ReevaluationDeps } from '../core/reevaluation.js'
+import { expireStale } from './expiry.js'
+import { createFailureReporter } from './failure-reporter.js'
+import { createLeader } from './leader.js'
 
-export interface SyncState {
-  /** Whether this replica is the one that asks. */
-  readonly here: boolean
-  /** The code of what is wrong; undefined while all is well. */
+export interface ReevaluationState {
+  /** Whether this replica is the leader. */
+  readonly leader: boolean
+  /** The code of the failure that persists; undefined without one. */
   readonly failing: string | undefined
+  /** Age of the oldest snapshot of a user with an active session. */
   readonly lagMs: number
 }
 
-export interface Sync {
-  /** One turn: whoever is due. */
-  pass(): Promise<void>
-  state(): SyncState
+export interface ReevaluationSchedule {
+  /** Starts the first run immediately, and the others by a timer. */
+  start(): void
+  /** One run; the one in progress, if there is one. */
+  run(): Promise<void>
+  state(): ReevaluationState
   close(): Promise<void>
 }
 
-const TURNS = 20
-const LONGEST_PAUSE_MS = 15_000
-const MOST_OF_A_TURN_MS = 60_000
-const PATIENCE_MS = 2_000
-/** Turns in which nobody was heard of, and then turns in which another replica may try. */
-const VAIN_TURNS = 3
-const TURNS_BACK = 2
+const RUNS_PER_INTERVAL = 20
+const MAX_RUN_INTERVAL_MS = 15_000
+const SHUTDOWN_GRACE_MS = 2_000
 
-/** Turns begin by themselves. */
-export function createSync(deps: SyncDeps): Sync {
-  const { leadership, store, pace, clock = () => performance.now() } = deps
-  const everyMs = Math.min(pace.intervalMs / TURNS, LONGEST_PAUSE_MS)
+export function createReevaluationSchedule(deps: ReevaluationDeps): ReevaluationSchedule {
+  const { dueUsers, pace, report, clock = () => performance.now() } = deps
+  const runEveryMs = Math.min(pace.intervalMs / RUNS_PER_INTERVAL, MAX_RUN_INTERVAL_MS)
   const startedAt = clock()
-  const complaints = createComplaints(deps)
-  const alone = new Set<string>()
-  let state: SyncState = { here: false, failing: undefined, lagMs: 0 }
-  let last = { lagMs: 0, at: startedAt }
-  let vain = 0
-  let back = 0
-  let running: Promise<void> | undefined
-  let timer: NodeJS.Timeout | undefined
+  const lag = createLag(clock)
+  const failures = createFailureReporter(report)
   let closed = false
+  const leader = createLeader(deps, { runEveryMs, closed: () => closed })
+  let state: ReevaluationState = { leader: false, failing: undefined, lagMs: 0 }
+  let running: Promise<void> | undefined
 
-  /** Also while the database is away: nobody is read again meanwhile, so the oldest reading ages. */
-  const lag = (measured: number | undefined): number => {
-    if (measured !== undefined) {
-      last = { lagMs: measured, at: clock() }
-      return measured
-    }
-    return last.lagMs === 0 ? 0 : last.lagMs + clock() - last.at
-  }
-  const lead = async (): Promise<Asked | 'elsewhere' | 'back'> => {
-    if (back > 0) {
-      back--
-      return 'back'
-    }
-    if (!await leadership.held()) return 'elsewhere'
-    const until = clock() + MOST_OF_A_TURN_MS
-    const asked = await askEverybody(deps, { everyMs, alone, over: () => closed || clock() >= until })
-    if (asked.lost) return 'elsewhere'
-    vain = asked.read > 0 ? 0 : vain + Math.min(asked.failures.size, 1)
-    if (vain < VAIN_TURNS) return asked
-    vain = 0
-    back = TURNS_BACK
-    await leadership.release() // Graph may be in reach of another one
-    return asked
-  }
-  const turn = async (): Promise<void> => {
-    let broken: unknown
-    const unlessBroken = <T>(work: () => Promise<T>): Promise<T | undefined> =>
-      work().catch((error: unknown) => {
-        broken ??= error
+  const runOnce = async (): Promise<void> => {
+    let error: unknown
+    const unlessFailed = <T>(work: () => Promise<T>): Promise<T | undefined> =>
+      work().catch((thrown: unknown) => {
+        error ??= thrown
         return undefined
       })
-    const led = await unlessBroken(lead)
-    // whoever asks, and even where nobody does
-    await unlessBroken(() => expire(deps, { upMs: clock() - startedAt, silent: typeof led === 'object' && led.silent }))
-    const overview = await unlessBroken(() => store.overview())
+    const led = await unlessFailed(() => leader.run())
+    const graphUnavailable = led?.kind === 'led' && led.run.graphUnavailable
+    // on every replica, and without a leader too
+    await unlessFailed(() => expireStale(deps, { upMs: clock() - startedAt, graphUnavailable }))
+    const overview = await unlessFailed(() => dueUsers.overview())
     if (closed) return
-    const { unanswered = 0 } = overview ?? {}
-    const lagMs = lag(overview?.lagMs)
-    if (led === 'elsewhere') vain = 0
     state = {
-      here: typeof led === 'object' && back === 0,
-      failing: complaints.after({ led, unanswered, broken }),
-      lagMs,
+      leader: led?.kind === 'led' && !led.yielded,
+      failing: failures.update({ leader: led, failedUsers: overview?.failedUsers ?? 0, error }),
+      lagMs: lag.update(overview?.lagMs),
     }
   }
-  const pass = (): Promise<void> => {
-    running ??= turn().finally(() => {
+  const run = (): Promise<void> => {
+    running ??= runOnce().finally(() => {
       running = undefined
     })
     return running
   }
-  const next = (inMs: number): void => {
-    timer = setTimeout(() => {
-      const began = performance.now()
-      pass().finally(() => {
-        if (!closed) next(Math.max(0, began + everyMs - performance.now()))
-      }).catch(() => {})
-    }, inMs).unref()
-  }
-  next(0)
+  const timer = createTimer(run, runEveryMs)
   return {
-    pass,
+    start: timer.start,
+    run,
     state: () => state,
     async close() {
       closed = true
-      clearTimeout(timer)
-      // Graph may take longer than a replica that is to end
-      await Promise.race([running, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref())])
+      timer.stop()
+      // a request to Graph may take longer than the shutdown may
+      await Promise.race([running, new Promise((resolve) => setTimeout(resolve, SHUTDOWN_GRACE_MS).unref())])
     },
   }
 }
 
-interface Outcome {
-  readonly led: Asked | 'elsewhere' | 'back' | undefined
-  readonly unanswered: number
-  readonly broken: unknown
+/** The lag as measured; while the database is unavailable, as it grows by itself: nobody is re-evaluated meanwhile. */
+function createLag(clock: () => number): { update(measuredMs: number | undefined): number } {
+  let last = { lagMs: 0, at: clock() }
+  return {
+    update(measuredMs) {
+      if (measuredMs !== undefined) {
+        last = { lagMs: measuredMs, at: clock() }
+        return measuredMs
+      }
+      return last.lagMs === 0 ? 0 : last.lagMs + clock() - last.at
+    },
+  }
 }
 
-/** Each cause is told once, and the end of all of them once. */
-function createComplaints({ report }: Pick<SyncDeps, 'report'>): { after(outcome: Outcome): string | undefined } {
-  const told = new Set<string>()
-  let unheard: string | undefined // of Graph
-  let broke: string | undefined
-  const tell = (code: string, say: () => void): void => {
-    if (!told.has(code)) say()
-    told.add(code)
+/** Counts from the start of the last run; a run that takes longer is followed by the next one immediately. */
+function createTimer(run: () => Promise<void>, everyMs: number): { start(): void, stop(): void } {
+  let stopped = false
+  let timer: NodeJS.Timeout | undefined
+  const next = (inMs: number): void => {
+    timer = setTimeout(() => {
+      const began = performance.now()
+      run().finally(() => {
+        if (!stopped) next(Math.max(0, began + everyMs - performance.now()))
+      }).catch(() => {})
+    }, inMs).unref()
   }
   return {
-    after({ led, unanswered, broken }) {
-      const mended = broke !== undefined
-      broke = broken === undefined ? undefined : broken instanceof GatehouseError ? broken.code : 'internal'
-      if (broke !== undefined) tell(broke, () => report.broken(broken))
-      if (led === 'elsewhere') unheard = undefined
-      else if (typeof led === 'object') {
-        for (const [code, { error, people, correlationId }] of led.failures) {
-          tell(code, () => report.failing(error, people, correlationId))
-        }
-        const [code] = led.failures.keys()
-        if (code !== undefined) unheard = code
-        else if (led.read > 0 && unanswered === 0) unheard = undefined // not because nobody was due
-      }
-      const failing = broke ?? unheard
-      if (failing !== undefined || told.size === 0) return failing
-      if (led !== 'elsewhere' || mended) report.recovered()
-      told.clear()
-      return undefined
+    start: () => next(0),
+    stop() {
+      stopped = true
+      clearTimeout(timer)
     },
   }
 }

@@ -1,60 +1,80 @@
-// Whom a re-evaluation is about, and its lines in the record. Users without an Entra identity are never touched.
+// Which users are due for re-evaluation: those of the configured tenant with an active session.
 import { sql, type SQL } from 'drizzle-orm'
-import type { SyncPerson } from '../core/reevaluation.js'
-import type { SessionTimeouts } from '../core/session.js'
-import { usernameKey } from '../core/user.js'
-import { writeAudit } from './audit.js'
-import type { Transaction } from './database.js'
-import { stillLive } from './sessions.js'
+import type { DueQuery, DueUsers } from '../core/reevaluation-store.js'
+import { activeUsers, MAX_USERS, type ActiveUsersOptions, type EntraUserRow } from './active-users.js'
+import type { Database } from './database.js'
+import { ago, interval } from './intervals.js'
+import { MISSING_FOR_MS } from './reevaluation-writer.js'
 
-export interface SyncStoreOptions extends SessionTimeouts {
-  readonly tenantId: string
+const NEVER = sql`'-infinity'`
+
+export function createDueUsers(database: Database, options: ActiveUsersOptions): DueUsers {
+  const active = activeUsers(options)
+  return {
+    async find(query) {
+      const { rows } = await database.ask((db) => db.execute<EntraUserRow>(dueUsers(active, query)))
+      return rows
+    },
+    async overview() {
+      const { rows: [row] } = await database.ask((db) =>
+        db.execute<{ lag: number | null, failed: number }>(overview(active))
+      )
+      return { lagMs: row?.lag ?? 0, failedUsers: row?.failed ?? 0 }
+    },
+  }
 }
-
-export type SyncPersonRow = Record<string, unknown> & SyncPerson
-
-/** People in one go. */
-export const MOST = 2_000
-
-export const span = (ms: number): SQL => sql`${ms}::float8 * interval '1 millisecond'`
-export const ago = (ms: number): SQL => sql`now() - ${span(ms)}`
 
 /**
- * Everybody with an Entra identity and a live session. `ours`: of the configured tenant, and so can be asked about.
- * `last_at`: when Graph was last asked about them, with or without an answer.
+ * In the order of the last attempts, oldest first, users are due that
+ * - are in this run's share. Example: with 180 users, a cycle of 270 s and a run every 15 s, each run takes the first
+ *   15 / 270 * 180 = 10, so that the requests to Graph are spread over the cycle;
+ * - were never re-evaluated;
+ * - had their last attempt longer ago than their delay;
+ * - have their last chance before something of theirs expires.
+ *
+ * The order of users with equal times is random: otherwise one user for whom Graph fails would always be in a batch
+ * with the same nine others, and fail it each time.
  */
-export function withLiveSessions(options: SyncStoreOptions): SQL {
+function dueUsers(active: SQL, { cycleMs, runEveryMs, stalenessLimitsMs, overdueOnly }: DueQuery): SQL {
+  const shareMs = overdueOnly ? 0 : runEveryMs
   return sql`
-    select u.id as user_id, u.username, i.oid, i.tid = ${options.tenantId} as ours, r.read_at, c.tried_at,
-      c.missing_since, greatest(r.read_at, c.tried_at) as last_at
-    from users u join lateral (select tid, oid from identities where user_id = u.id order by tid = ${options.tenantId}
-      desc limit 1) i on true
-    left join entra_readings r on r.user_id = u.id left join entra_checks c on c.user_id = u.id
-    where exists (select 1 from sessions s where s.user_id = u.id and ${stillLive(options)})`
+    with live as (select * from (${active}) everybody where ours),
+    ranked as (select *, row_number() over (order by last_at nulls first, random()) as place, count(*) over () as total
+      from live)
+    select user_id as "userId", username, oid::text as oid from ranked
+    where place <= ${shareMs}::float8 * total / ${cycleMs}::float8
+      or last_at is null
+      or last_at < now() - ${delay(cycleMs, runEveryMs)}
+      ${lastChance(stalenessLimitsMs)}
+    order by place limit ${MAX_USERS}`
 }
 
-/** Written only where it is news: another name, or one that another account said later. */
-export async function recordUpn(tx: Transaction, { userId, oid }: SyncPerson, upn: string): Promise<void> {
-  const key = usernameKey(upn)
-  await tx.execute(sql`
-    update identities i set upn = ${upn}, upn_key = ${key}, upn_seen_at = now()
-    where user_id = ${userId} and oid = ${oid} and (upn is distinct from ${upn} or exists (
-      select 1 from identities o where o.upn_key = ${key} and o.tid = i.tid and o.upn_seen_at > i.upn_seen_at))`)
+/**
+ * The time between two attempts for one user. After a failure it equals the time for which the user had been due by
+ * then, so it doubles with each further failure. Example with a cycle of 270 s and a run every 15 s: 15 s, 15 s, 30 s,
+ * 60 s, 120 s, 240 s, 270 s, 270 s.
+ */
+function delay(cycleMs: number, runEveryMs: number): SQL {
+  const dueFor = sql`tried_at - read_at - ${interval(cycleMs)}`
+  return sql`case
+    when missing_since > coalesce(read_at, ${NEVER}) then ${interval(Math.min(MISSING_FOR_MS, cycleMs))}
+    when tried_at > read_at then least(${interval(cycleMs)}, greatest(${interval(runEveryMs)}, ${dueFor}))
+    else ${interval(cycleMs)} end`
 }
 
-export async function auditSync(
-  tx: Transaction,
-  action: string,
-  { userId, username }: SyncPerson,
-  correlationId: string | undefined,
-  detail: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  await writeAudit(tx, {
-    action,
-    actor: 'sync',
-    userId,
-    username,
-    ...(correlationId === undefined ? {} : { correlationId }),
-    detail,
-  })
+/** The snapshot has become older than a limit, and the last attempt was before that. */
+function lastChance(limitsMs: readonly number[]): SQL {
+  return sql.join(
+    limitsMs.map((ms) => sql` or (read_at < ${ago(ms)} and tried_at < read_at + ${interval(ms)})`),
+  )
+}
+
+function overview(active: SQL): SQL {
+  const failed = sql`tried_at > coalesce(read_at, ${NEVER})`
+  const missing = sql`missing_since > coalesce(read_at, ${NEVER})`
+  return sql`
+    with live as (${active})
+    select (extract(epoch from now() - min(coalesce(read_at, 'epoch'))) * 1000)::float8 as lag,
+      (count(*) filter (where ours and ${failed} and (${missing}) is not true))::int as failed
+    from live`
 }

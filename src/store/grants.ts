@@ -2,18 +2,10 @@
 // also what was assigned by hand. `since` survives for what stays, and what stays is not written. A constant number of
 // statements.
 import { sql } from 'drizzle-orm'
+import type { GrantChange } from '../core/grants.js'
 import type { MappedGrants } from '../core/pipeline/pipeline.js'
 import type { Cause } from '../core/mapping.js'
 import type { Transaction } from './database.js'
-
-export interface GrantChange {
-  readonly groups: readonly string[]
-  readonly groupsAdded: readonly string[]
-  readonly groupsRemoved: readonly string[]
-  readonly staff: boolean
-  readonly superuser: boolean
-  readonly superseded: boolean
-}
 
 export interface GrantReplacement {
   readonly userId: string

@@ -2,11 +2,12 @@
 // statements does not grow with groups; nothing in here calls the network or anybody else's code.
 import { and, eq, sql } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
+import type { GrantChange } from '../core/grants.js'
 import type { LoginCommit, LoginOutcome, LoginStore } from '../core/login.js'
 import { usernameKey } from '../core/user.js'
 import { FOREIGN_KEY_VIOLATION, OutOfDate, sqlState, type Database, type Transaction } from './database.js'
 import { writeAudit } from './audit.js'
-import { replaceGrants, type GrantChange } from './grants.js'
+import { replaceGrants } from './grants.js'
 import { groups, identities, users } from './schema.js'
 import { endOldestSessions, endSessionsOf, replaceSession, type SessionLimits } from './sessions.js'
 import { keptFrom, takeName } from './usernames.js'

@@ -11,6 +11,7 @@ import {
 } from '../core/session.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
+import { ago } from './intervals.js'
 import { sessions } from './schema.js'
 
 export interface SessionLimits extends SessionTimeouts {
@@ -95,7 +96,6 @@ const milliseconds = (span: ReturnType<typeof sql>) => sql`(extract(epoch from $
 /** A condition on `sessions s` joined with `users u`: neither idle too long nor too old, and the user is active. */
 export function stillLive({ idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SQL {
   const privilegedMs = Math.min(privilegedTimeoutMs ?? absoluteTimeoutMs, absoluteTimeoutMs)
-  const ago = (ms: number) => sql`now() - ${ms}::float8 * interval '1 millisecond'`
   return sql`u.is_active and s.last_seen_at > ${ago(idleTimeoutMs)}
     and s.created_at > case when u.is_staff or u.is_superuser then ${ago(privilegedMs)} else ${
     ago(absoluteTimeoutMs)
@@ -200,6 +200,13 @@ export async function endOldestSessions(
   return rows.map((row) => row.public_id)
 }
 
-export async function endSessionsOf(tx: Transaction, userId: string): Promise<void> {
-  await tx.delete(sessions).where(eq(sessions.userId, userId))
+/**
+ * @param which condition on the table `sessions`: all of the user's without it
+ * @returns public ids of those that ended
+ */
+export async function endSessionsOf(tx: Transaction, userId: string, which = sql`true`): Promise<string[]> {
+  const { rows } = await tx.execute<{ public_id: string }>(
+    sql`delete from sessions where user_id = ${userId} and ${which} returning public_id`,
+  )
+  return rows.map((row) => row.public_id)
 }

@@ -3,6 +3,7 @@
 import { sql } from 'drizzle-orm'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
+import { ago } from './intervals.js'
 
 export interface SweepOptions extends SessionTimeouts {
   readonly retentionMs: number
@@ -16,22 +17,21 @@ export async function sweep(
   database: Database,
   { idleTimeoutMs, absoluteTimeoutMs, retentionMs }: SweepOptions,
 ): Promise<{ sessions: number, audit: number } | undefined> {
-  const before = (ms: number) => sql`now() - ${ms}::float8 * interval '1 millisecond'`
   const removed = { sessions: 0, audit: 0 }
   for (;;) {
     const batch = await database.transaction(async (tx) => {
       const { rows: [lock] } = await tx.execute<{ mine: boolean }>(sql`select ${LOCK} as mine`)
       if (!lock?.mine) return undefined
       const sessions = await tx.execute(sql`delete from sessions where id_hash in (
-        select id_hash from sessions where created_at < ${before(absoluteTimeoutMs)} or last_seen_at < ${
-        before(idleTimeoutMs)
+        select id_hash from sessions where created_at < ${ago(absoluteTimeoutMs)} or last_seen_at < ${
+        ago(idleTimeoutMs)
       } limit ${BATCH} for update skip locked)`)
       // Few at any time (long-returns.ts). A request that keeps another one removes them too; there may be none for
       // long.
       await tx.execute(sql`delete from long_returns where kept_at < now() - interval '10 minutes'`)
       const audit = await tx.execute(
         sql`delete from audit_events where id in (select id from audit_events where at < ${
-          before(retentionMs)
+          ago(retentionMs)
         } order by id limit ${BATCH})`,
       )
       return { sessions: sessions.rowCount ?? 0, audit: audit.rowCount ?? 0 }

@@ -4,7 +4,8 @@ import { sql } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import { usernameKey } from '../core/user.js'
 import { writeAudit } from './audit.js'
-import type { Database, Transaction } from './database.js'
+import type { Database } from './database.js'
+import { endSessionsOf } from './sessions.js'
 import { nameTaken, requireUsername, retireName, takeName } from './usernames.js'
 
 export interface UserAdmin {
@@ -41,7 +42,7 @@ export function createUserAdmin(database: Database): UserAdmin {
         )
         if (!user || user.is_active === active) return undefined
         await tx.execute(sql`update users set is_active = ${active} where id = ${userId}`)
-        const ended = active ? 0 : await endSessions(tx, userId)
+        const ended = active ? 0 : (await endSessionsOf(tx, userId)).length
         await writeAudit(tx, {
           action: active ? 'user.activate' : 'user.deactivate',
           actor,
@@ -58,7 +59,7 @@ export function createUserAdmin(database: Database): UserAdmin {
         )
         if (!user) throw new GatehouseError('user_unknown', { detail: 'the user is gone already' })
         await retireName(tx, user.username_key, null)
-        const ended = await endSessions(tx, userId)
+        const { length: ended } = await endSessionsOf(tx, userId)
         await tx.execute(sql`
         update audit_events set username = null, detail = detail - 'tid' - 'oid' - 'before' - 'after'
         where user_id = ${userId} or detail->>'oid' in (select oid::text from identities where user_id = ${userId})`)
@@ -67,9 +68,4 @@ export function createUserAdmin(database: Database): UserAdmin {
         return ended
       }),
   }
-}
-
-async function endSessions(tx: Transaction, userId: string): Promise<number> {
-  const { rowCount } = await tx.execute(sql`delete from sessions where user_id = ${userId}`)
-  return rowCount ?? 0
 }

@@ -15,7 +15,7 @@ import {
 } from './plain-metrics.js'
 import type { PoolState } from '../store/database.js'
 import type { RecordCounts } from '../store/record-counts.js'
-import { SYNC_RESULTS } from '../reevaluation/ports.js'
+import { REEVALUATION_OUTCOMES } from '../core/reevaluation.js'
 
 export interface Metrics {
   readonly meter: Meter
@@ -32,7 +32,7 @@ export interface MetricsSources {
   /** Until when Graph asked to wait, in milliseconds since 1970; undefined: it does not. */
   readonly graphThrottledUntil: () => number | undefined
   /** Absent: no re-evaluation is configured. */
-  readonly sync?: () => { readonly here: boolean, readonly lagMs: number } | undefined
+  readonly sync?: () => { readonly leader: boolean, readonly lagMs: number } | undefined
   readonly reload: () => ReloadState
   /** By whether they run the configuration that this one runs; itself among the same. */
   readonly replicas: () => { readonly same: number, readonly different: number }
@@ -72,7 +72,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     labelNames: ['result'],
     registers,
   })
-  if (sources.sync) { for (const result of SYNC_RESULTS) reevaluated.inc({ result }, 0) }
+  if (sources.sync) { for (const result of REEVALUATION_OUTCOMES) reevaluated.inc({ result }, 0) }
   sourceGauges(sources, registry)
   const request = requestCounters(registry)
   return {
@@ -219,7 +219,7 @@ function sourceGauges(sources: MetricsSources, registry: Registry): void {
   )
   one('gatehouse_superusers', 'Active people who are superusers.', () => record()?.superusers)
   if (sync) {
-    one('gatehouse_sync_here', '1 where this replica looks people up again.', () => sync()?.here ? 1 : 0)
+    one('gatehouse_sync_here', '1 where this replica looks people up again.', () => sync()?.leader ? 1 : 0)
     one(
       'gatehouse_sync_lag_seconds',
       'Age of the oldest re-evaluation among users with active sessions, as of the last run of this replica.',

@@ -1,11 +1,11 @@
-// What logins and re-evaluations tell the operator: the lines with `Azure AD group mapping` that one greps for, and the
-// counts.
+// Log lines and metrics of logins and re-evaluations. Lines about the mapping contain `Azure AD group mapping`, which
+// operators search for.
 import type { Logger } from 'pino'
 import { errorFacts, thrownFacts } from '../core/errors.js'
 import type { LoginReporter } from '../core/login.js'
 import type { Meter } from '../core/meter.js'
-import type { SyncChange } from '../core/reevaluation.js'
-import type { SyncReporter } from '../reevaluation/ports.js'
+import type { GrantChange } from '../core/grants.js'
+import type { ReevaluationReporter, SessionEndReason } from '../core/reevaluation.js'
 
 export function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissing'>): LoginReporter {
   return {
@@ -40,19 +40,23 @@ export function createLoginReporter(log: Logger, meter: Pick<Meter, 'groupMissin
   }
 }
 
-const ENDED: Readonly<Record<Parameters<SyncReporter['ended']>[1], string>> = {
+const SESSION_END_REASONS: Readonly<Record<SessionEndReason, string>> = {
   disabled: 'the account is disabled in Entra ID',
   deleted: 'the account is deleted in Entra ID',
   revoked: 'Entra ID revoked the sessions of this account',
   refused: 'the mapping grants nothing and requireMappedGroup is set',
-  stale_session: 'Graph has not answered about this person for longer than sync.maxStaleness',
+  stale_session: 'the last successful re-evaluation is older than sync.maxStaleness',
 }
 
-const HIDDEN = 'If the membership did not end in Entra ID, the group hides its members from applications: ' +
-  'grant the application permission Member.Read.Hidden with admin consent (docs/revocation.md).'
+const HIDDEN_MEMBERSHIP =
+  'If the membership did not end in Entra ID, the group hides its members from applications: grant the application ' +
+  'permission Member.Read.Hidden with admin consent (docs/revocation.md).'
 
-export function createSyncReporter(log: Logger, meter: Pick<Meter, 'groupMissing' | 'reevaluated'>): SyncReporter {
-  const saidMissing = new Set<string>()
+export function createReevaluationReporter(
+  log: Logger,
+  meter: Pick<Meter, 'groupMissing' | 'reevaluated'>,
+): ReevaluationReporter {
+  const loggedMissing = new Set<string>()
   return {
     changed: ({ username, userId }, change, { correlationId, entraGroups, missing, because }) =>
       log.info({
@@ -68,57 +72,65 @@ export function createSyncReporter(log: Logger, meter: Pick<Meter, 'groupMissing
         superuser: change.superuser,
         because,
       }, `${mapped(username, change, because)} (re-evaluation)`),
-    ended: ({ username, userId }, why, sessions, correlationId) =>
+    sessionsEnded: ({ username, userId }, why, sessions, correlationId) =>
       log.info(
         { correlationId, user: username, userId, why, sessions },
-        `the sessions of ${username} ended: ${ENDED[why]}`,
+        `the sessions of ${username} ended: ${SESSION_END_REASONS[why]}`,
       ),
-    takenBack: ({ username, userId }, taken, correlationId) =>
-      log.warn(
-        { correlationId, user: username, userId, ...taken, remedy: HIDDEN },
-        `Azure AD group mapping - the re-evaluation took from ${username} what a sign-in had granted ` +
-          'within the last half hour by the same mapping',
-      ),
-    privilegesDropped: ({ username, userId }) =>
-      log.warn(
-        { user: username, userId, remedy: 'They come back when Graph answers about this person.' },
-        `${username} is neither staff nor superuser any longer: Graph has not answered about them for longer ` +
-          'than sync.privilegedStaleness',
-      ),
-    failing: (error, people, correlationId) =>
-      log.warn(
-        { ...errorFacts(error), correlationId, people },
-        'people with live sessions could not be looked up again; what is known of them ages',
-      ),
-    broken: (error) =>
-      log.warn(
-        thrownFacts(error),
-        'the re-evaluation broke off; the next turn tries again',
-      ),
-    recovered: () => log.info({}, 'people with live sessions are looked up again'),
-    counted: (result, people) => meter.reevaluated(result, people),
     groupMissing(name, username) {
       meter.groupMissing()
-      if (saidMissing.has(name)) return
-      saidMissing.add(name)
+      if (loggedMissing.has(name)) return
+      loggedMissing.add(name)
       log.warn(
         { group: name, user: username, remedy: `gatehouse groups add ${JSON.stringify(name)}` },
         `Azure AD group mapping - group not found locally: ${name}`,
       )
     },
+    counted: (outcome, users) => meter.reevaluated(outcome, users),
+    ...lossReports(log),
+    ...failureReports(log),
   }
 }
 
-type Mapped = Pick<SyncChange, 'groups' | 'groupsAdded' | 'groupsRemoved' | 'staff' | 'superuser'>
+function lossReports(log: Logger): Pick<ReevaluationReporter, 'signInGrantsLost' | 'privilegesExpired'> {
+  return {
+    signInGrantsLost: ({ username, userId }, lost, correlationId) =>
+      log.warn(
+        { correlationId, user: username, userId, ...lost, remedy: HIDDEN_MEMBERSHIP },
+        `Azure AD group mapping - the re-evaluation removed from ${username} what a sign-in of the last half hour ` +
+          'granted by the same mapping',
+      ),
+    privilegesExpired: ({ username, userId }) =>
+      log.warn(
+        { user: username, userId, remedy: 'The next successful re-evaluation of this user restores them.' },
+        `staff and superuser of ${username} expired: the last successful re-evaluation is older than ` +
+          'sync.privilegedStaleness',
+      ),
+  }
+}
+
+function failureReports(log: Logger): Pick<ReevaluationReporter, 'usersFailed' | 'runFailed' | 'recovered'> {
+  return {
+    usersFailed: (error, people, correlationId) =>
+      log.warn(
+        { ...errorFacts(error), correlationId, people },
+        're-evaluation of users with active sessions failed; their groups and flags stay as they are until they expire',
+      ),
+    runFailed: (error) => log.warn(thrownFacts(error), 're-evaluation run failed; the next run tries again'),
+    recovered: () => log.info({}, 're-evaluation of users with active sessions works again'),
+  }
+}
+
+type Mapped = Omit<GrantChange, 'superseded'>
 
 /** @param because labels of the Entra groups that something is granted for */
 function mapped(username: string, change: Mapped, because: readonly string[]): string {
   const { groups, groupsAdded, groupsRemoved, staff, superuser } = change
-  const others = because.length > MOST_NAMED ? ` and ${because.length - MOST_NAMED} more` : ''
-  const why = because.length === 0 ? '' : `, because of ${because.slice(0, MOST_NAMED).join(', ')}${others}`
+  const others = because.length > MAX_LABELS_IN_TEXT ? ` and ${because.length - MAX_LABELS_IN_TEXT} more` : ''
+  const why = because.length === 0 ? '' : `, because of ${because.slice(0, MAX_LABELS_IN_TEXT).join(', ')}${others}`
   const counts = `${groups.length} groups (${groupsAdded.length} added, ${groupsRemoved.length} removed)`
   return `Azure AD group mapping - user ${username}: ${counts}, staff ${staff}, superuser ${superuser}${why}`
 }
 
-/** In the text of a line; the field `because` has them all. */
-const MOST_NAMED = 5
+/** The field `because` has all of them. */
+const MAX_LABELS_IN_TEXT = 5

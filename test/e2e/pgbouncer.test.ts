@@ -72,9 +72,9 @@ async function openSite(t: Test, { direct, pooled }: Pooled): Promise<Site> {
 
 /** As a process that was killed, and as one that was stopped. */
 async function oneLeads(t: Test, { replicas: [one, two], door, query }: Site): Promise<void> {
-  const here = () => [one, two].map(({ gateway }) => gateway.sync?.state().here)
+  const here = () => [one, two].map(({ gateway }) => gateway.reevaluation?.state().leader)
   const passes = async (...of: TestGateway[]) => {
-    for (const { gateway } of [...of, ...of]) await gateway.sync?.pass()
+    for (const { gateway } of [...of, ...of]) await gateway.reevaluation?.run()
   }
   await passes(one, two, one)
   t.strictSame(here(), [true, false])

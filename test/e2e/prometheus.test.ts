@@ -156,7 +156,7 @@ t.test('every panel shows what happened', async (t) => {
   for (let each = 0; each < 70; each++) await createBrowser().ask(`${gateway.url}/oauth2/start`)
   const { database } = gateway.gateway
   await database.ask((db) => db.execute(sql`update entra_readings set read_at = read_at - interval '10 minutes'`))
-  await gateway.gateway.sync?.pass()
+  await gateway.gateway.reevaluation?.run()
   t.ok(await until(async () => (await query('max(gatehouse_superusers) == 1')).length > 0), 'superusers are counted')
   const admin = createSessionAdmin(database, gateway.config.session)
   const one = (await admin.list({})).find(({ username }) => username.startsWith('sam'))
@@ -168,7 +168,7 @@ t.test('every panel shows what happened', async (t) => {
     times: Infinity,
     then: { kind: 'status', status: 429, headers: { 'retry-after': '600' } },
   })
-  await gateway.gateway.sync?.pass()
+  await gateway.gateway.reevaluation?.run()
   door?.shut()
   t.ok(
     await until(async () => {

@@ -78,7 +78,7 @@ export interface TestGatewayOptions {
   /** How long another replica's configuration may differ unreported. */
   readonly replicasMayDifferMs?: number
   /** How long after a start a silence of Graph takes nothing from anybody; not at all where nothing is said. */
-  readonly syncGraceMs?: number
+  readonly reevaluationGraceMs?: number
   /** What the gateway is told of its last reload. */
   readonly reload?: () => ReloadState
   /** An empty database to use instead of a fresh one. */
@@ -113,7 +113,7 @@ export async function startTestGateway(t: Test, options: TestGatewayOptions = {}
     stepTimeoutMs: options.stepTimeoutMs,
     replicasMayDifferMs: options.replicasMayDifferMs,
     lingerMs: options.lingerMs ?? 0,
-    syncGraceMs: options.syncGraceMs ?? 0,
+    reevaluationGraceMs: options.reevaluationGraceMs ?? 0,
     reload: options.reload,
     tracing: options.tracing ?? {},
   })
@@ -129,7 +129,7 @@ interface Fixed {
   readonly tracing: Readonly<Record<string, string>>
   readonly replicasMayDifferMs: number | undefined
   readonly lingerMs: number
-  readonly syncGraceMs: number
+  readonly reevaluationGraceMs: number
   readonly reload: (() => ReloadState) | undefined
 }
 
@@ -155,7 +155,7 @@ async function start(
     log: logger,
     tracing,
     lingerMs: fixed.lingerMs,
-    syncGraceMs: fixed.syncGraceMs,
+    reevaluationGraceMs: fixed.reevaluationGraceMs,
     ...(fixed.reload ? { reload: fixed.reload } : {}),
     ...(fixed.replicasMayDifferMs === undefined ? {} : { replicasMayDifferMs: fixed.replicasMayDifferMs }),
     ...(fixed.stepTimeoutMs === undefined

@@ -1,169 +1,213 @@
-// A re-evaluation on ports made up for a test: people in memory, a Graph that does as it is told, a clock that is
-// turned by hand.
-import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
+// A re-evaluation on ports in memory: users, database, Graph and lock, and a clock that the test advances. Each test
+// replaces the ports that it is about. The schedule is not started: a test calls its runs.
 import type { Test } from 'tap'
+import type { AccountResult, AccountSource, EntraUser } from '../../src/core/account-source.js'
 import { GatehouseError, type ErrorCode } from '../../src/core/errors.js'
-import type { Leadership, Standing, SyncPerson, SyncStore } from '../../src/core/reevaluation.js'
-import type { SyncPace } from '../../src/reevaluation/ports.js'
-import { createSync, type Sync } from '../../src/reevaluation/scheduler.js'
+import type {
+  DueUsers,
+  ReevaluationWriter,
+  StalenessExpiry,
+  StalenessLimits,
+} from '../../src/core/reevaluation-store.js'
+import type {
+  Leadership,
+  ReevaluationDeps,
+  ReevaluationPace,
+  ReevaluationReporter,
+} from '../../src/core/reevaluation.js'
+import { createReevaluationSchedule, type ReevaluationSchedule } from '../../src/reevaluation/scheduler.js'
 
 const MINUTE = 60_000
-export const PACE: SyncPace = {
+export const PACE: ReevaluationPace = {
   intervalMs: 5 * MINUTE,
   privilegedStalenessMs: 60 * MINUTE,
   maxStalenessMs: 1_440 * MINUTE,
 }
-export const ENABLED: Standing = { kind: 'enabled', groupIds: [], sessionsValidFrom: null }
+export const ENABLED: AccountResult = { kind: 'enabled', groupIds: [], sessionsValidFrom: null }
 export const error = (code: ErrorCode): GatehouseError => new GatehouseError(code)
 
-export interface Told {
-  readonly what: string
+/** A mapping that grants nothing. */
+export const NOTHING_MAPPED: Pick<ReevaluationDeps, 'mapping' | 'lookups'> = {
+  mapping: () => ({
+    settings: {
+      mapping: { evaluate: () => ({ groups: new Map(), staff: [], superuser: [] }), namesOf: () => [] } as never,
+    },
+    requireMappedGroup: false,
+  }),
+  lookups: { groupIds: async () => new Map() },
+}
+
+export interface Report {
+  readonly event: 'users failed' | 'run failed' | 'recovered' | 'sessions ended'
   readonly code?: string
-  readonly people?: number
+  readonly users?: number
+  readonly reason?: string
   readonly sessions?: number
 }
 
 export interface SceneOptions {
-  readonly people?: number
-  /** What Graph says of these; throws what fails for all of them. */
-  readonly read?: (people: readonly string[]) => Promise<ReadonlyMap<string, Standing>>
-  readonly store?: Partial<SyncStore>
+  readonly users?: number
+  /** Graph: the result of each object ID, or an error for all of them. */
+  readonly read?: (oids: readonly string[]) => Promise<ReadonlyMap<string, AccountResult>>
+  readonly dueUsers?: Partial<DueUsers>
+  readonly writer?: Partial<ReevaluationWriter>
+  readonly expiry?: Partial<StalenessExpiry>
   readonly leadership?: Partial<Leadership>
-  readonly pace?: SyncPace
+  readonly pace?: ReevaluationPace
   readonly graceMs?: number
 }
 
-export interface SyncScene {
-  readonly sync: Sync
-  readonly people: readonly SyncPerson[]
-  /** Ids that were asked about, one list for each question. */
-  readonly questions: (readonly string[])[]
-  /** User ids in the order in which they were marked as asked in vain. */
+export interface ReevaluationScene {
+  readonly schedule: ReevaluationSchedule
+  readonly users: readonly EntraUser[]
+  /** Object IDs of each request to Graph. */
+  readonly requests: (readonly string[])[]
+  /** The largest number of requests in flight. */
+  maxConcurrency(): number
+  /** User ids in the order of their failed attempts. */
   readonly failed: string[]
+  /** User ids. */
   readonly applied: Set<string>
-  readonly expired: Parameters<SyncStore['expire']>[0][]
-  readonly told: Told[]
+  readonly expired: StalenessLimits[]
+  readonly reports: Report[]
+  /** Users by outcome. */
   readonly counts: Map<string, number>
+  /** How often the lock was released. */
   releases(): number
-  /** The most questions that were under way at once. */
-  atOnce(): number
-  /** One turn, so many minutes later. */
-  pass(minutes?: number): Promise<void>
-  later(minutes: number): Promise<void>
+  advance(minutes: number): void
+  /** Advances the clock and runs once. */
+  run(minutes?: number): Promise<void>
 }
 
-/** Everybody is due until they are applied or marked as failed; a failed person again in the turn after. */
-export async function syncScene(
-  t: Test,
-  { people: size = 1, read, store, leadership, pace = PACE, graceMs = 0 }: SceneOptions = {},
-): Promise<SyncScene> {
-  const people: SyncPerson[] = Array.from(
-    { length: size },
-    (_, n) => ({ userId: `user-${n}`, username: `name-${n}`, oid: `oid-${n}` }),
-  )
-  const waiting = new Map(people.map((person) => [person.userId, person]))
-  const again = new Map<string, SyncPerson>()
-  const questions: (readonly string[])[] = []
-  const failed: string[] = []
-  const applied = new Set<string>()
-  const expired: Parameters<SyncStore['expire']>[0][] = []
-  const told: Told[] = []
-  const counts = new Map<string, number>()
-  let [now, under, most, releases] = [0, 0, 0, 0]
-  let begun = false // the turn that begins by itself finds nothing to do
-  const onceBegun = <Port extends object>(given: Partial<Port> = {}, usual: Port): Port =>
-    new Proxy(usual, { get: (_, name) => (begun ? { ...usual, ...given } : usual)[name as keyof Port] })
-  const everybody = async (oids: readonly string[]) => new Map(oids.map((oid) => [oid, ENABLED]))
-  const sync = createSync({
-    pace,
-    graceMs,
+/** All users are due until their result is applied or their attempt fails; after a failure in the next run again. */
+export async function reevaluationScene(t: Test, options: SceneOptions = {}): Promise<ReevaluationScene> {
+  const users = usersOf(options.users ?? 1)
+  const database = memoryDatabase(users)
+  const graph = memoryGraph(options.read ?? everyoneEnabled)
+  const { reports, counts, report } = recordingReporter()
+  let [now, releases] = [0, 0]
+  const schedule = createReevaluationSchedule({
+    ...NOTHING_MAPPED,
+    pace: options.pace ?? PACE,
+    graceMs: options.graceMs ?? 0,
     clock: () => now,
-    mapping: () => ({
-      settings: {
-        mapping: { evaluate: () => ({ groups: new Map(), staff: [], superuser: [] }), namesOf: () => [] } as never,
-      },
-      requireMappedGroup: false,
-    }),
-    lookups: { groupIds: async () => new Map() },
-    source: {
-      batch: 10,
-      async read(oids) {
-        questions.push(oids)
-        most = Math.max(most, ++under)
-        await new Promise((resolve) => setImmediate(resolve))
-        try {
-          return await (read ?? everybody)(oids)
-        } finally {
-          under--
-        }
-      },
-    },
-    store: onceBegun(store, {
-      now: async () => new Date(0).toISOString(),
-      due: async () => begun ? [...waiting.values()].slice(0, 2_000) : [],
-      async apply({ userId }) {
-        waiting.delete(userId)
-        applied.add(userId)
-        return undefined
-      },
-      disabled: async () => [],
-      missing: async () => undefined,
-      async failed(who) {
-        for (const person of who) {
-          waiting.delete(person.userId)
-          again.set(person.userId, person)
-          failed.push(person.userId)
-        }
-      },
-      async expire(staleness) {
-        expired.push(staleness)
-        return { privileges: [], sessions: [] }
-      },
-      overview: async () => ({ lagMs: 7_000, unanswered: again.size }),
-    }),
-    leadership: onceBegun(leadership, {
+    source: graph.source,
+    dueUsers: { ...database.dueUsers, ...options.dueUsers },
+    writer: { ...database.writer, ...options.writer },
+    expiry: { ...database.expiry, ...options.expiry },
+    leadership: {
       held: async () => true,
       release: async () => {
         releases++
       },
-    }),
-    report: {
-      changed: () => {},
-      groupMissing: () => {},
-      privilegesDropped: () => {},
-      takenBack: () => {},
-      ended: (_person, why, sessions) => told.push({ what: why, sessions }),
-      failing: ({ code }, number) => told.push({ what: 'failing', code, people: number }),
-      broken: (thrown) => told.push({ what: 'broken', code: (thrown as { code?: string }).code ?? randomUUID() }),
-      recovered: () => told.push({ what: 'recovered' }),
-      counted: (result, number) => counts.set(result, (counts.get(result) ?? 0) + number),
+      ...options.leadership,
     },
+    report,
   })
-  t.teardown(() => sync.close())
-  await sleep(5)
-  await sync.pass()
-  begun = true
-  for (const list of [questions, failed, expired, told]) list.length = 0
+  t.teardown(() => schedule.close())
+  const advance = (minutes: number): void => {
+    now += minutes * MINUTE
+  }
   return {
-    sync,
-    people,
-    questions,
-    failed,
-    applied,
-    expired,
-    told,
+    schedule,
+    users,
+    requests: graph.requests,
+    maxConcurrency: graph.maxConcurrency,
+    failed: database.failed,
+    applied: database.applied,
+    expired: database.expired,
+    reports,
     counts,
     releases: () => releases,
-    atOnce: () => most,
-    async later(minutes) {
-      now += minutes * MINUTE
-    },
-    async pass(minutes = 0) {
-      now += minutes * MINUTE
-      await sync.pass()
-      for (const [id, person] of again) waiting.set(id, person)
-      again.clear()
+    advance,
+    async run(minutes = 0) {
+      advance(minutes)
+      await schedule.run()
+      database.retryFailed()
     },
   }
+}
+
+function usersOf(count: number): readonly EntraUser[] {
+  return Array.from({ length: count }, (_, n) => ({ userId: `user-${n}`, username: `name-${n}`, oid: `oid-${n}` }))
+}
+
+function memoryDatabase(users: readonly EntraUser[]) {
+  const due = new Map(users.map((user) => [user.userId, user]))
+  const failedInRun = new Map<string, EntraUser>()
+  const failed: string[] = []
+  const applied = new Set<string>()
+  const expired: StalenessLimits[] = []
+  const dueUsers: DueUsers = {
+    find: async () => [...due.values()].slice(0, 2_000),
+    overview: async () => ({ lagMs: 7_000, failedUsers: failedInRun.size }),
+  }
+  const writer: ReevaluationWriter = {
+    now: async () => new Date(0).toISOString(),
+    async apply({ userId }) {
+      due.delete(userId)
+      applied.add(userId)
+      return undefined
+    },
+    disabled: async () => [],
+    missing: async () => undefined,
+    async failed(attempted) {
+      for (const user of attempted) {
+        due.delete(user.userId)
+        failedInRun.set(user.userId, user)
+        failed.push(user.userId)
+      }
+    },
+  }
+  const expiry: StalenessExpiry = {
+    async expire(limits) {
+      expired.push(limits)
+      return { privileges: [], sessions: [] }
+    },
+  }
+  const retryFailed = (): void => {
+    for (const [userId, user] of failedInRun) due.set(userId, user)
+    failedInRun.clear()
+  }
+  return { dueUsers, writer, expiry, failed, applied, expired, retryFailed }
+}
+
+async function everyoneEnabled(oids: readonly string[]): Promise<ReadonlyMap<string, AccountResult>> {
+  return new Map(oids.map((oid) => [oid, ENABLED]))
+}
+
+function memoryGraph(answer: NonNullable<SceneOptions['read']>) {
+  const requests: (readonly string[])[] = []
+  let [inFlight, max] = [0, 0]
+  const source: AccountSource = {
+    batchSize: 10,
+    async read(oids) {
+      requests.push(oids)
+      max = Math.max(max, ++inFlight)
+      await new Promise((resolve) => setImmediate(resolve))
+      try {
+        return await answer(oids)
+      } finally {
+        inFlight--
+      }
+    },
+  }
+  return { source, requests, maxConcurrency: () => max }
+}
+
+function recordingReporter() {
+  const reports: Report[] = []
+  const counts = new Map<string, number>()
+  const report: ReevaluationReporter = {
+    changed: () => {},
+    groupMissing: () => {},
+    privilegesExpired: () => {},
+    signInGrantsLost: () => {},
+    sessionsEnded: (_user, reason, sessions) => reports.push({ event: 'sessions ended', reason, sessions }),
+    usersFailed: ({ code }, users) => reports.push({ event: 'users failed', code, users }),
+    runFailed: (thrown) => reports.push({ event: 'run failed', code: (thrown as GatehouseError).code }),
+    recovered: () => reports.push({ event: 'recovered' }),
+    counted: (outcome, users) => counts.set(outcome, (counts.get(outcome) ?? 0) + users),
+  }
+  return { reports, counts, report }
 }

@@ -49,8 +49,8 @@ export async function scene(t: Test, { config, ...options }: TestGatewayOptions 
       update entra_checks set tried_at = tried_at - interval '${ms} milliseconds', missing_since = missing_since -
         interval '${ms} milliseconds'`),
     async pass() {
-      await gateway.gateway.sync?.pass() // one that is under way may have begun before
-      await gateway.gateway.sync?.pass()
+      await gateway.gateway.reevaluation?.run() // one that is under way may have begun before
+      await gateway.gateway.reevaluation?.run()
     },
     audit: () => query("select action, username, actor, detail from audit_events where actor = 'sync' order by id"),
     async metric(line) {

@@ -33,7 +33,7 @@ async function hiddenScene(t: Test, more: readonly string[] = []): Promise<Scene
 }
 
 const lines = ({ gateway }: Scene) =>
-  gateway.log.filter(({ msg }) => String(msg).includes('what a sign-in had granted'))
+  gateway.log.filter(({ msg }) => String(msg).includes('re-evaluation removed from'))
 
 t.test('what a sign-in granted by a hidden group and the re-evaluation takes away is named in the log', async (t) => {
   const hidden = await hiddenScene(t)
@@ -52,7 +52,7 @@ t.test('what a sign-in granted by a hidden group and the re-evaluation takes awa
     correlationId: /^[0-9a-f-]{36}$/,
     remedy: /Member\.Read\.Hidden/,
   })
-  t.match(line.msg, `took from ${String(line.user)} what`)
+  t.match(line.msg, `removed from ${String(line.user)} what a sign-in`)
   await age(SOON)
   await pass()
   t.equal(lines(hidden).length, 1, 'once for each sign-in')

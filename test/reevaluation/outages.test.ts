@@ -96,7 +96,7 @@ t.test('what is no clear answer changes nothing', async (t) => {
       gateway.entra.faults.add({ on: 'graph', path: '$batch', then: { kind: 'status', status: 401, body: {} } })
     } // or the one at hand would do
     gateway.entra.faults.add(fault)
-    await gateway.gateway.sync?.pass()
+    await gateway.gateway.reevaluation?.run()
     t.equal(await dump(query), before, `${name}: nothing stored changes`)
     t.equal(await status(sam), 200, name)
     t.same(gateway.entra.faults.waiting(), [], `${name}: was met`)
@@ -109,7 +109,7 @@ t.test('what is no clear answer changes nothing', async (t) => {
     await age(2 * HOUR)
     await pass()
     t.match(
-      gateway.log.findLast(({ msg }) => String(msg).includes('looked up again')),
+      gateway.log.findLast(({ msg }) => String(msg).startsWith('re-evaluation of users')),
       { level: 'info' },
       `${name}: and it is said when it is over`,
     )
@@ -175,7 +175,8 @@ t.test('what was heard too long ago', async (t) => {
   t.equal(await metric('gatehouse_sync_people_total{result="stale_session"} '), 2)
   t.same(await query('select * from sessions'), [])
   t.equal(
-    gateway.log.filter(({ msg }) => String(msg).includes('could not be looked up again')).length,
+    gateway.log.filter(({ msg }) => String(msg).startsWith('re-evaluation of users with active sessions failed'))
+      .length,
     2,
     'an outage is one line',
   )
@@ -200,7 +201,7 @@ t.test('a replica ends while Graph does not answer, and does not complain of it'
   await signIn('guest')
   await age(2 * HOUR)
   gateway.entra.faults.add({ on: 'graph', path: '$batch', times: 5, then: { kind: 'hang' } })
-  gateway.gateway.sync?.pass().catch(() => {})
+  gateway.gateway.reevaluation?.run().catch(() => {})
   while (
     gateway.entra.faults.waiting()[0]?.times !== undefined &&
     !gateway.entra.requests.some(({ path }) => path.endsWith('$batch'))
@@ -209,7 +210,7 @@ t.test('a replica ends while Graph does not answer, and does not complain of it'
   await gateway.close()
   t.ok(Date.now() - began < 20_000, `closed after ${Date.now() - began} ms, long before Graph's budget of 30 seconds`)
   await sleep(200)
-  t.same(gateway.log.filter(({ msg }) => String(msg).includes('broke off')), [])
+  t.same(gateway.log.filter(({ msg }) => String(msg).startsWith('re-evaluation run failed')), [])
 })
 
 t.test('one replica at a time, and another one when it goes', async (t) => {
@@ -225,7 +226,7 @@ t.test('one replica at a time, and another one when it goes', async (t) => {
   t.equal(asked(two), 0)
   await one.pass()
   t.equal(asked(one), 1)
-  const here = () => [one, two].map(({ gateway }) => gateway.gateway.sync?.state().here)
+  const here = () => [one, two].map(({ gateway }) => gateway.gateway.reevaluation?.state().leader)
   t.strictSame(here(), [true, false])
   t.match(await (await fetch(`${two.gateway.management}/readyz`)).json(), {
     parts: { sync: 'another replica does it' },
@@ -236,7 +237,7 @@ t.test('one replica at a time, and another one when it goes', async (t) => {
       "(select pid from pg_locks where locktype = 'advisory' and granted)",
   )
   await two.pass()
-  t.equal(two.gateway.gateway.sync?.state().here, true, 'taken over at its next turn')
+  t.equal(two.gateway.gateway.reevaluation?.state().leader, true, 'taken over at its next turn')
   await one.age(2 * HOUR)
   await two.pass()
   t.equal(asked(two), 1)
@@ -244,7 +245,7 @@ t.test('one replica at a time, and another one when it goes', async (t) => {
   t.strictSame(here(), [false, true], 'and not taken back')
   await two.gateway.close()
   await one.pass()
-  t.equal(one.gateway.gateway.sync?.state().here, true)
+  t.equal(one.gateway.gateway.reevaluation?.state().leader, true)
 })
 
 t.test('one person about whom Graph says nothing costs the others nothing', async (t) => {
@@ -267,7 +268,7 @@ t.test('one person about whom Graph says nothing costs the others nothing', asyn
   t.match(await (await fetch(`${gateway.management}/readyz`)).json(), {
     parts: { sync: 'failing: graph_unauthorized' },
   }, 'it is not over because nobody is due')
-  t.same(gateway.log.filter(({ msg }) => String(msg).includes('looked up again')).length, 1)
+  t.same(gateway.log.filter(({ msg }) => String(msg).startsWith('re-evaluation of users')).length, 1)
 })
 
 t.test('a replica that cannot reach Graph lets another one do it', async (t) => {
@@ -286,14 +287,14 @@ t.test('a replica that cannot reach Graph lets another one do it', async (t) => 
     await one.age(2 * HOUR)
     await two.pass()
     t.equal(await one.header(sue, 'x-auth-request-superuser'), 'true')
-    await one.gateway.gateway.sync?.pass()
+    await one.gateway.gateway.reevaluation?.run()
   }
-  t.match(one.gateway.gateway.sync?.state(), { here: false, failing: 'graph_unavailable' })
+  t.match(one.gateway.gateway.reevaluation?.state(), { leader: false, failing: 'graph_unavailable' })
   await one.age(2 * HOUR)
   await two.pass()
-  t.equal(two.gateway.gateway.sync?.state().here, true)
+  t.equal(two.gateway.gateway.reevaluation?.state().leader, true)
   t.equal(await one.header(sue, 'x-auth-request-superuser'), 'false')
-  for (let turn = 0; turn < 3; turn++) await one.gateway.gateway.sync?.pass()
+  for (let turn = 0; turn < 3; turn++) await one.gateway.gateway.reevaluation?.run()
   t.match(await (await fetch(`${one.gateway.management}/readyz`)).json(), {
     parts: { sync: 'another replica does it' },
   })

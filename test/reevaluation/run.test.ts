@@ -1,53 +1,60 @@
-// How the turns of a re-evaluation go: who is asked, what one failure costs the others, who leads, and what is said of
-// it.
+// Runs of the re-evaluation: which users are in them, how failures are contained, which replica leads, and what is
+// reported.
 import t from 'tap'
-import type { Standing } from '../../src/core/reevaluation.js'
-import { ENABLED, error, PACE, syncScene } from '../helpers/reevaluation-scene.js'
+import type { AccountResult } from '../../src/core/account-source.js'
+import { ENABLED, error, PACE, reevaluationScene } from '../helpers/reevaluation-scene.js'
 
-const standings = (oids: readonly string[], unlike: (oid: string) => Standing | undefined = () => undefined) =>
-  new Map(oids.map((oid) => [oid, unlike(oid) ?? ENABLED]))
+const resultsOf = (
+  oids: readonly string[],
+  exception: (oid: string) => AccountResult | undefined = () => undefined,
+) => new Map(oids.map((oid) => [oid, exception(oid) ?? ENABLED]))
 
-t.test('a turn goes on until nobody is due, with more questions at once where many are', async (t) => {
-  const few = await syncScene(t, { people: 60 })
-  await few.pass()
-  t.strictSame([few.applied.size, few.questions.length, few.atOnce()], [60, 6, 4])
-  t.equal(few.questions[0]?.length, 10, 'ten at a time')
+t.test('a run continues until no user is due, with more requests at the same time for more users', async (t) => {
+  const few = await reevaluationScene(t, { users: 60 })
+  await few.run()
+  t.strictSame(
+    { applied: few.applied.size, requests: few.requests.length, concurrency: few.maxConcurrency() },
+    { applied: 60, requests: 6, concurrency: 4 },
+  )
+  t.equal(few.requests[0]?.length, 10, 'ten users in a batch')
 
-  const many = await syncScene(t, { people: 5_000 })
-  await many.pass()
-  t.strictSame([many.applied.size, many.questions.length, many.atOnce()], [5_000, 500, 16])
-  t.strictSame([many.counts.get('unchanged'), many.failed, many.sync.state()], [5_000, [], {
-    here: true,
-    failing: undefined,
-    lagMs: 7_000,
-  }])
+  const many = await reevaluationScene(t, { users: 5_000 })
+  await many.run()
+  t.strictSame(
+    { applied: many.applied.size, requests: many.requests.length, concurrency: many.maxConcurrency() },
+    { applied: 5_000, requests: 500, concurrency: 16 },
+  )
+  t.strictSame(
+    { unchanged: many.counts.get('unchanged'), failed: many.failed, state: many.schedule.state() },
+    { unchanged: 5_000, failed: [], state: { leader: true, failing: undefined, lagMs: 7_000 } },
+  )
 })
 
-t.test('a turn does not last for ever', async (t) => {
+t.test('a run ends after a minute, and the next one continues', async (t) => {
   let minutes = 0
-  const scene = await syncScene(t, {
-    people: 1_000,
+  const scene = await reevaluationScene(t, {
+    users: 1_000,
     read: async (oids) => {
-      await scene.later(minutes)
-      return standings(oids)
+      scene.advance(minutes)
+      return resultsOf(oids)
     },
   })
   minutes = 0.2
-  await scene.pass()
+  await scene.run()
   t.ok(
-    scene.questions.length > 1 && scene.questions.length < 50,
-    `${scene.questions.length} questions of twelve seconds, sixteen at once`,
+    scene.requests.length > 1 && scene.requests.length < 50,
+    `${scene.requests.length} requests of twelve seconds each, sixteen at the same time`,
   )
   t.equal(scene.expired.length, 1)
   minutes = 0
-  await scene.pass()
+  await scene.run()
   t.equal(scene.applied.size, 1_000)
 })
 
-t.test('one person that cannot be written fails alone', async (t) => {
-  const scene = await syncScene(t, {
-    people: 45,
-    store: {
+t.test('a user whose result cannot be stored fails without the others', async (t) => {
+  const scene = await reevaluationScene(t, {
+    users: 45,
+    writer: {
       async apply({ userId }) {
         if (userId === 'user-3') throw error('database_unavailable')
         if (userId === 'user-17') throw new TypeError('x')
@@ -55,160 +62,173 @@ t.test('one person that cannot be written fails alone', async (t) => {
       },
     },
   })
-  await scene.pass()
-  t.strictSame([scene.counts.get('unchanged'), scene.counts.get('failed'), [...scene.failed].sort()], [43, 2, [
-    'user-17',
-    'user-3',
-  ]])
+  await scene.run()
+  t.strictSame(
+    { unchanged: scene.counts.get('unchanged'), failed: scene.counts.get('failed'), users: [...scene.failed].sort() },
+    { unchanged: 43, failed: 2, users: ['user-17', 'user-3'] },
+  )
   t.equal(scene.expired.length, 1)
-  t.match(scene.told, [{ what: 'failing' }, { what: 'failing' }])
+  t.match(scene.reports, [{ event: 'users failed' }, { event: 'users failed' }])
 })
 
-t.test('where the database itself is gone the turn ends, with everything in it, and says so once', async (t) => {
-  let gone = true
-  const scene = await syncScene(t, {
-    people: 400,
-    store: {
+t.test('a run stops when the database fails, with all its workers, and reports it once', async (t) => {
+  let down = true
+  const scene = await reevaluationScene(t, {
+    users: 400,
+    writer: {
       async apply() {
-        if (gone) throw error('database_unavailable')
+        if (down) throw error('database_unavailable')
         return undefined
       },
       async failed() {
-        if (gone) throw error('database_unavailable')
+        if (down) throw error('database_unavailable')
       },
+    },
+    expiry: {
       async expire() {
-        if (gone) throw error('database_unavailable')
+        if (down) throw error('database_unavailable')
         return { privileges: [], sessions: [] }
       },
     },
   })
-  await scene.pass()
-  const asked = scene.questions.length
+  await scene.run()
+  const requests = scene.requests.length
   await new Promise((resolve) => setTimeout(resolve, 20))
-  t.equal(scene.questions.length, asked, 'nobody goes on asking')
-  t.equal(asked, 1)
-  t.equal(scene.sync.state().failing, 'database_unavailable')
-  await scene.pass()
-  t.strictSame(scene.told, [{ what: 'broken', code: 'database_unavailable' }])
-  gone = false
-  await scene.pass()
-  t.strictSame(scene.told.slice(1), [{ what: 'recovered' }])
+  t.equal(scene.requests.length, requests, 'no worker continues')
+  t.equal(requests, 1)
+  t.equal(scene.schedule.state().failing, 'database_unavailable')
+  await scene.run()
+  t.strictSame(scene.reports, [{ event: 'run failed', code: 'database_unavailable' }])
+  down = false
+  await scene.run()
+  t.strictSame(scene.reports.slice(1), [{ event: 'recovered' }])
 })
 
-t.test('whoever cannot be answered about fails alone', async (t) => {
+t.test('a user for whom Graph fails is isolated from the others', async (t) => {
   const bad = 'oid-4'
-  const always = await syncScene(t, {
-    people: 30,
+  const always = await reevaluationScene(t, {
+    users: 30,
     read: async (oids) => {
       if (oids.includes(bad)) throw error('graph_timeout')
-      return standings(oids)
+      return resultsOf(oids)
     },
-    store: { due: async () => always.people },
+    dueUsers: { find: async () => always.users },
   })
-  for (const questions of [3 + 10, 3 + 1]) {
-    const before = always.questions.length
-    await always.pass()
-    t.equal(always.questions.length - before, questions, 'together once, and never again')
+  for (const requests of [3 + 10, 3 + 1]) {
+    const before = always.requests.length
+    await always.run()
+    t.equal(always.requests.length - before, requests, 'in a batch with others once, and never again')
   }
   for (const code of ['graph_unauthorized', 'graph_timeout', 'graph_malformed', 'graph_request_refused'] as const) {
-    const scene = await syncScene(t, {
-      people: 30,
+    const scene = await reevaluationScene(t, {
+      users: 30,
       read: async (oids) => {
         if (oids.includes(bad)) throw error(code)
-        return standings(oids)
+        return resultsOf(oids)
       },
     })
-    await scene.pass()
-    t.strictSame([scene.applied.size, scene.failed, scene.counts.get('failed')], [29, ['user-4'], 1], code)
-    t.strictSame(scene.told, [{ what: 'failing', code, people: 1 }], code)
-    const before = scene.questions.length
-    for (let turn = 0; turn < 3; turn++) await scene.pass()
-    t.strictSame(scene.questions.slice(before), [[bad], [bad], [bad]], `${code}: alone from then on`)
+    await scene.run()
+    t.strictSame(
+      { applied: scene.applied.size, users: scene.failed, failed: scene.counts.get('failed') },
+      { applied: 29, users: ['user-4'], failed: 1 },
+      code,
+    )
+    t.strictSame(scene.reports, [{ event: 'users failed', code, users: 1 }], code)
+    const before = scene.requests.length
+    for (let run = 0; run < 3; run++) await scene.run()
+    t.strictSame(scene.requests.slice(before), [[bad], [bad], [bad]], `${code}: in a batch of its own from then on`)
   }
 })
 
-t.test('an outage ends the turn after one question, and the next one begins with others', async (t) => {
+t.test('an outage ends the run after one request, whose users count as failed', async (t) => {
   for (const code of ['graph_unavailable', 'graph_throttled', 'entra_unavailable', 'entra_secret_expired'] as const) {
-    const scene = await syncScene(t, {
-      people: 100,
+    const scene = await reevaluationScene(t, {
+      users: 100,
       read: async () => {
         throw error(code)
       },
-      store: {
-        async failed(who) {
-          scene.failed.push(...who.map(({ userId }) => userId))
+      writer: {
+        async failed(users) {
+          scene.failed.push(...users.map(({ userId }) => userId))
         },
       },
     })
-    await scene.pass()
-    t.strictSame([scene.questions.length, scene.failed.length], [1, 10], code)
-    t.strictSame(scene.told, [{ what: 'failing', code, people: 10 }], code)
+    await scene.run()
+    t.strictSame(
+      { requests: scene.requests.length, failed: scene.failed.length },
+      { requests: 1, failed: 10 },
+      code,
+    )
+    t.strictSame(scene.reports, [{ event: 'users failed', code, users: 10 }], code)
   }
 })
 
-t.test('a Graph that refuses everything is not asked about everybody', async (t) => {
-  const scene = await syncScene(t, {
-    people: 2_000,
+t.test('a run ends early when Graph refuses every request', async (t) => {
+  const scene = await reevaluationScene(t, {
+    users: 2_000,
     read: async () => {
       throw error('graph_forbidden')
     },
   })
-  await scene.pass()
-  t.ok(scene.questions.length < 60, `${scene.questions.length} questions`)
+  await scene.run()
+  t.ok(scene.requests.length < 60, `${scene.requests.length} requests`)
   t.ok(scene.failed.length >= 10)
 })
 
-t.test("it is over when somebody was heard of and nobody's last question was in vain", async (t) => {
+t.test('reports recovery after one success and no outstanding failure', async (t) => {
   let [failing, due] = [true, true]
-  const scene = await syncScene(t, {
-    people: 3,
+  const scene = await reevaluationScene(t, {
+    users: 3,
     read: async (oids) =>
-      standings(
+      resultsOf(
         oids,
         (oid) => failing && oid !== 'oid-2' ? { kind: 'failed', error: error('graph_forbidden') } : undefined,
       ),
-    store: {
-      due: async () => due ? scene.people : [],
-      overview: async () => ({ lagMs: 0, unanswered: failing ? 2 : 0 }),
+    dueUsers: {
+      find: async () => due ? scene.users : [],
+      overview: async () => ({ lagMs: 0, failedUsers: failing ? 2 : 0 }),
     },
   })
-  await scene.pass()
-  t.equal(scene.sync.state().failing, 'graph_forbidden')
+  await scene.run()
+  t.equal(scene.schedule.state().failing, 'graph_forbidden')
   due = false
-  await scene.pass()
-  t.equal(scene.sync.state().failing, 'graph_forbidden', 'not because nobody was due')
+  await scene.run()
+  t.equal(scene.schedule.state().failing, 'graph_forbidden', 'a run without due users is no recovery')
   due = true
-  await scene.pass()
-  t.strictSame(scene.told, [{ what: 'failing', code: 'graph_forbidden', people: 2 }], 'said once')
+  await scene.run()
+  t.strictSame(scene.reports, [{ event: 'users failed', code: 'graph_forbidden', users: 2 }], 'reported once')
   failing = false
-  await scene.pass()
-  t.strictSame([scene.told.slice(1), scene.sync.state().failing], [[{ what: 'recovered' }], undefined])
-})
-
-t.test('what was said is forgotten with the lock', async (t) => {
-  let here = true
-  const scene = await syncScene(t, {
-    read: async () => {
-      throw error('graph_unavailable')
-    },
-    leadership: { held: async () => here },
-  })
-  await scene.pass()
-  here = false
-  await scene.pass()
-  t.strictSame(scene.sync.state(), { here: false, failing: undefined, lagMs: 7_000 })
-  here = true
-  await scene.pass()
+  await scene.run()
   t.strictSame(
-    scene.told.map(({ what }) => what),
-    ['failing', 'failing'],
-    'nothing is over: somebody else leads; and an outage of the next time is said',
+    { reports: scene.reports.slice(1), failing: scene.schedule.state().failing },
+    { reports: [{ event: 'recovered' }], failing: undefined },
   )
 })
 
-t.test('a lock that cannot be asked is said once, and what is too old is taken all the same', async (t) => {
+t.test('reported failures are forgotten when another replica leads', async (t) => {
+  let leader = true
+  const scene = await reevaluationScene(t, {
+    read: async () => {
+      throw error('graph_unavailable')
+    },
+    leadership: { held: async () => leader },
+  })
+  await scene.run()
+  leader = false
+  await scene.run()
+  t.strictSame(scene.schedule.state(), { leader: false, failing: undefined, lagMs: 7_000 })
+  leader = true
+  await scene.run()
+  t.strictSame(
+    scene.reports.map(({ event }) => event),
+    ['users failed', 'users failed'],
+    'without a recovery, and a later outage is reported again',
+  )
+})
+
+t.test('a lock that cannot be checked is reported once, and stale privileges expire nevertheless', async (t) => {
   let broken = true
-  const scene = await syncScene(t, {
+  const scene = await reevaluationScene(t, {
     leadership: {
       async held() {
         if (broken) throw error('sync_lock_unavailable')
@@ -216,115 +236,121 @@ t.test('a lock that cannot be asked is said once, and what is too old is taken a
       },
     },
   })
-  await scene.pass()
-  await scene.pass()
-  t.strictSame([scene.questions, scene.told, scene.expired.length], [[], [{
-    what: 'broken',
-    code: 'sync_lock_unavailable',
-  }], 2])
-  t.strictSame(scene.sync.state(), { here: false, failing: 'sync_lock_unavailable', lagMs: 7_000 })
+  await scene.run()
+  await scene.run()
+  t.strictSame(
+    { requests: scene.requests, reports: scene.reports, expired: scene.expired.length },
+    { requests: [], reports: [{ event: 'run failed', code: 'sync_lock_unavailable' }], expired: 2 },
+  )
+  t.strictSame(scene.schedule.state(), { leader: false, failing: 'sync_lock_unavailable', lagMs: 7_000 })
   broken = false
-  await scene.pass()
-  t.strictSame([scene.told.slice(1), scene.sync.state().failing], [[{ what: 'recovered' }], undefined])
+  await scene.run()
+  t.strictSame(
+    { reports: scene.reports.slice(1), failing: scene.schedule.state().failing },
+    { reports: [{ event: 'recovered' }], failing: undefined },
+  )
 })
 
-t.test('the oldest reading ages while the database is away', async (t) => {
-  let away = false
+t.test('the lag grows while the database is unavailable', async (t) => {
+  let down = false
   const overview = async () => {
-    if (away) throw error('database_unavailable')
-    return { lagMs: 7_000, unanswered: 0 }
+    if (down) throw error('database_unavailable')
+    return { lagMs: 7_000, failedUsers: 0 }
   }
-  const scene = await syncScene(t, { store: { overview } })
-  await scene.pass()
-  away = true
+  const scene = await reevaluationScene(t, { dueUsers: { overview } })
+  await scene.run()
+  down = true
   for (const lagMs of [37_000, 67_000]) {
-    await scene.pass(0.5)
-    t.equal(scene.sync.state().lagMs, lagMs)
+    await scene.run(0.5)
+    t.equal(scene.schedule.state().lagMs, lagMs)
   }
-  away = false
-  await scene.pass()
-  t.equal(scene.sync.state().lagMs, 7_000)
+  down = false
+  await scene.run()
+  t.equal(scene.schedule.state().lagMs, 7_000)
 })
 
-t.test('a lock that is lost in the middle of a turn ends it', async (t) => {
-  let held = 0
-  const scene = await syncScene(t, {
-    people: 1_000,
-    leadership: { held: async () => ++held === 1 },
+t.test('a run ends when the lock is lost', async (t) => {
+  let checks = 0
+  const scene = await reevaluationScene(t, {
+    users: 1_000,
+    leadership: { held: async () => ++checks === 1 },
     read: async (oids) => {
-      await scene.later(1 / 30)
-      return standings(oids)
+      scene.advance(1 / 30)
+      return resultsOf(oids)
     },
   })
-  await scene.pass()
-  t.strictSame([scene.questions.length, scene.sync.state().here, scene.expired.length], [1, false, 1])
+  await scene.run()
+  t.strictSame(
+    { requests: scene.requests.length, leader: scene.schedule.state().leader, expired: scene.expired.length },
+    { requests: 1, leader: false, expired: 1 },
+  )
 })
 
-t.test('who hears of nobody for three turns lets another one try, for two', async (t) => {
-  let silent = true
-  let held = 0
-  const scene = await syncScene(t, {
-    people: 3,
+t.test('yields leadership for two runs after three failed ones', async (t) => {
+  let outage = true
+  let checks = 0
+  const scene = await reevaluationScene(t, {
+    users: 3,
     read: async (oids) => {
-      if (silent) throw error('graph_unavailable')
-      return standings(oids)
+      if (outage) throw error('graph_unavailable')
+      return resultsOf(oids)
     },
     leadership: {
       async held() {
-        held++
+        checks++
         return true
       },
     },
   })
   for (const releases of [0, 0, 1]) {
-    await scene.pass()
+    await scene.run()
     t.equal(scene.releases(), releases)
   }
-  t.match(scene.sync.state(), { here: false, failing: 'graph_unavailable' })
-  const questions = scene.questions.length
-  await scene.pass()
-  await scene.pass()
-  t.strictSame([held, scene.questions.length], [3, questions])
-  silent = false
-  await scene.pass()
+  t.match(scene.schedule.state(), { leader: false, failing: 'graph_unavailable' })
+  const requests = scene.requests.length
+  await scene.run()
+  await scene.run()
+  t.strictSame({ checks, requests: scene.requests.length }, { checks: 3, requests })
+  outage = false
+  await scene.run()
   t.strictSame(
-    [held, scene.sync.state()],
-    [4, { here: true, failing: undefined, lagMs: 7_000 }],
-    'alone it takes it again',
+    { checks, state: scene.schedule.state() },
+    { checks: 4, state: { leader: true, failing: undefined, lagMs: 7_000 } },
+    'without another replica it leads again',
   )
-  t.strictSame(scene.told.map(({ what }) => what), ['failing', 'recovered'])
+  t.strictSame(scene.reports.map(({ event }) => event), ['users failed', 'recovered'])
 })
 
-t.test('nothing is taken from anybody in the first minute', async (t) => {
-  const scene = await syncScene(t, {
+t.test('nothing expires in the first minute of the process', async (t) => {
+  const scene = await reevaluationScene(t, {
     graceMs: 60_000,
     read: async () => {
       throw error('graph_unavailable')
     },
   })
-  await scene.pass(0.9)
+  await scene.run(0.9)
   t.strictSame(scene.expired, [])
-  await scene.pass(0.2)
+  await scene.run(0.2)
   t.strictSame(
     scene.expired,
-    [{ privilegedMs: PACE.privilegedStalenessMs, maxMs: PACE.maxStalenessMs, unaskedMs: 0 }],
-    'then, while Graph is silent, from all whose time is over',
+    [{ privilegedMs: PACE.privilegedStalenessMs, maxMs: PACE.maxStalenessMs, unattemptedMs: 0 }],
+    'then, while Graph is unavailable, without an attempt for each user',
   )
-  const standby = await syncScene(t, { graceMs: 60_000, leadership: { held: async () => false } })
-  await standby.pass(1.1)
+  const follower = await reevaluationScene(t, { graceMs: 60_000, leadership: { held: async () => false } })
+  await follower.run(1.1)
   t.equal(
-    standby.expired.at(-1)?.unaskedMs,
+    follower.expired.at(-1)?.unattemptedMs,
     undefined,
-    'where another one asks, from those who were asked about in vain',
+    'where another replica leads, only after a failed attempt',
   )
-  await standby.pass(10)
-  t.equal(standby.expired.at(-1)?.unaskedMs, 600_000, 'and after two intervals from those whom nobody asks about')
-  const quick = await syncScene(t, { graceMs: 60_000, pace: { ...PACE, intervalMs: 10_000 } })
-  await quick.pass(0.2)
-  t.equal(quick.expired.length, 1, 'an interval, where that is less')
+  await follower.run(10)
+  t.equal(follower.expired.at(-1)?.unattemptedMs, 600_000, 'and after two intervals without an attempt')
+  const short = await reevaluationScene(t, { graceMs: 60_000, pace: { ...PACE, intervalMs: 10_000 } })
+  await short.run(0.2)
+  t.equal(short.expired.length, 1, 'an interval, where that is shorter')
 })
 
-t.test('how many sessions ended is said as it is', async (t) => {
+t.test('reports the number of ended sessions', async (t) => {
   const change = {
     groups: [],
     groupsAdded: [],
@@ -337,22 +363,28 @@ t.test('how many sessions ended is said as it is', async (t) => {
     revoked: [],
     refused: ['ses_1', 'ses_2'],
   }
-  const scene = await syncScene(t, {
-    store: {
-      apply: async () => change,
+  const scene = await reevaluationScene(t, {
+    writer: { apply: async () => change },
+    expiry: {
       expire: async () => ({
         privileges: [],
-        sessions: scene.people.map((person) => ({ ...person, sessions: ['ses_3', 'ses_4', 'ses_5'] })),
+        sessions: scene.users.map((user) => ({ ...user, sessions: ['ses_3', 'ses_4', 'ses_5'] })),
       }),
     },
   })
-  await scene.pass()
-  t.strictSame(scene.told, [{ what: 'refused', sessions: 2 }, { what: 'stale_session', sessions: 3 }])
+  await scene.run()
+  t.strictSame(scene.reports, [
+    { event: 'sessions ended', reason: 'refused', sessions: 2 },
+    { event: 'sessions ended', reason: 'stale_session', sessions: 3 },
+  ])
 })
 
-t.test('a mapped group that is removed meanwhile is looked for again', async (t) => {
+t.test('the mapping is applied again when a local group was removed meanwhile', async (t) => {
   let removed = 1
-  const scene = await syncScene(t, { store: { apply: async () => removed-- > 0 ? 'outdated' : undefined } })
-  await scene.pass()
-  t.strictSame([scene.counts.get('unchanged'), scene.counts.get('failed')], [1, undefined])
+  const scene = await reevaluationScene(t, { writer: { apply: async () => removed-- > 0 ? 'outdated' : undefined } })
+  await scene.run()
+  t.strictSame(
+    { unchanged: scene.counts.get('unchanged'), failed: scene.counts.get('failed') },
+    { unchanged: 1, failed: undefined },
+  )
 })

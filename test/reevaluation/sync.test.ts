@@ -360,7 +360,7 @@ t.test('a sign-in during a reading is newer than the reading', async (t) => {
     path: `${PERSON_IDS.guest}/transitiveMemberOf`,
     then: [{ kind: 'slow', ms: 1_000 }, { kind: 'status', status: 200, body: { value: [] } }],
   })
-  const passing = gateway.gateway.sync?.pass()
+  const passing = gateway.gateway.reevaluation?.run()
   while (gateway.entra.faults.waiting().length > 0) await sleep(10)
   gateway.entra.directory.addMember(GROUP_IDS.readOnly, PERSON_IDS.guest)
   gateway.entra.directory.addMember(GROUP_IDS.circuitManagers, PERSON_IDS.guest)

@@ -8,7 +8,7 @@ import { openDatabase, type Database } from '../../src/store/database.js'
 import { createLoginStore } from '../../src/store/login-store.js'
 import { migrate } from '../../src/store/migrate.js'
 import { createPeopleStore, type PeopleStore } from '../../src/store/people.js'
-import { createSyncStore } from '../../src/store/reevaluation-store.js'
+import { createReevaluationWriter } from '../../src/store/reevaluation-writer.js'
 import { createUserAdmin, type UserAdmin } from '../../src/store/user-admin.js'
 import { createUsernames, type Usernames } from '../../src/store/usernames.js'
 import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
@@ -179,7 +179,7 @@ t.test('the UPN that Entra ID said last is kept', async (t) => {
   })
 
   await t.test('by a re-evaluation, written only when it is news', async (t) => {
-    const store = createSyncStore(database, { tenantId: TENANT, ...TIMEOUTS })
+    const store = createReevaluationWriter(database)
     const person = { userId: id, username: 'abe', oid: oidOf(1) }
     const grants = { groups: [], missing: [], staff: [], superuser: [] }
     const apply = async (upn: string | undefined): Promise<unknown> => {
