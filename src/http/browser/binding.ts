@@ -1,27 +1,27 @@
-// The cookies that tie sign-ins to a browser. All sign-ins share one. Of tabs that begin at the same time without it
-// each makes its own, and the last one to arrive overwrites the others: what begins anew because of that has a cookie
-// to itself.
+// The cookies that bind sign-ins to a browser. All sign-ins share one. Several tabs that begin at the same time without
+// it create one each, and the last response overwrites the others; a sign-in that is restarted because of that gets a
+// cookie of its own.
 import { FLOW_LIFETIME_MS, isBinding, newBinding } from '../../core/flow.js'
 import { cookieValues, type CookiePolicy } from '../cookies.js'
 import type { HttpExchange } from '../http-exchange.js'
 
 const SHARED_SECONDS = (6 * FLOW_LIFETIME_MS) / 1000
-const MOST_OWN = 20 // above it they share: Cookie headers stay short whatever is opened here
+const MAX_OWN_COOKIES = 20 // above it sign-ins share the cookie, so that Cookie headers stay short
 
-interface OneFlow {
+interface FlowIdentity {
   readonly id: string
   readonly anew: boolean
 }
 
 export interface NewBinding {
   readonly value: string
-  /** To be called when the flow's id is known. */
-  give(flowId: string): void
+  /** Call when the flow's id is known. */
+  setCookie(flowId: string): void
 }
 
-/** What this browser sent for a flow; undefined where it sent nothing, or two. */
+/** The binding that this browser sent for a flow; undefined if it sent none, or two. */
 export function sentBinding(
-  { id, anew }: OneFlow,
+  { id, anew }: FlowIdentity,
   { request }: HttpExchange,
   cookies: CookiePolicy,
 ): string | undefined {
@@ -35,28 +35,32 @@ export function sentBinding(
 
 export function bindingFor(anew: boolean, { request, reply }: HttpExchange, cookies: CookiePolicy): NewBinding {
   const value = newBinding()
-  if (anew && ownCookies(request.headers.cookie, cookies) < MOST_OWN) {
+  if (anew && countOwnCookies(request.headers.cookie, cookies) < MAX_OWN_COOKIES) {
     const maxAge = FLOW_LIFETIME_MS / 1000
     return {
       value,
-      give: (flowId) => {
+      setCookie: (flowId) => {
         void reply.setCookie(ownName(cookies, flowId), value, { maxAge })
       },
     }
   }
   const [known] = cookieValues(request.headers.cookie, cookies.names.binding)
-  // One that is there is not sent again: an answer that arrives late would put it back in place of another tab's.
-  if (isBinding(known)) return { value: known, give: () => undefined }
+  // An existing cookie is not set again: a late response would overwrite the cookie of another tab.
+  if (isBinding(known)) return { value: known, setCookie: () => undefined }
   return {
     value,
-    give: () => {
+    setCookie: () => {
       void reply.setCookie(cookies.names.binding, value, { maxAge: SHARED_SECONDS })
     },
   }
 }
 
-/** The flow is over: so is its own cookie. */
-export function clearBinding({ id, anew }: OneFlow, { request, reply }: HttpExchange, cookies: CookiePolicy): void {
+/** Clears the flow's own cookie when the flow has ended. */
+export function clearBinding(
+  { id, anew }: FlowIdentity,
+  { request, reply }: HttpExchange,
+  cookies: CookiePolicy,
+): void {
   const name = ownName(cookies, id)
   if (anew && cookieValues(request.headers.cookie, name).length > 0) reply.clearCookie(name)
 }
@@ -65,6 +69,6 @@ function ownName(cookies: CookiePolicy, flowId: string): string {
   return `${cookies.names.binding}_${flowId.slice(0, 8)}`
 }
 
-function ownCookies(header = '', cookies: CookiePolicy): number {
+function countOwnCookies(header = '', cookies: CookiePolicy): number {
   return header.split(`${cookies.names.binding}_`).length - 1
 }

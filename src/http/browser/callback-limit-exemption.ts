@@ -1,40 +1,40 @@
-// Callbacks whose state we sealed in the last ten minutes are not limited by client address: many people share one,
-// and who has come back from Entra ID has a code that is good once. Each may ask Entra ID and the database, and the
-// answer to one may begin a further sign-in by itself. So the sign-ins that come of one counted request share a limit,
-// and an expired state, of which a stranger can collect any number, is limited like any other request.
+// Exempts callbacks with a valid, unexpired state from the rate limit by client address: many users share an address,
+// and the code of a callback is valid only once. Each callback may call Entra ID and the database, and may start
+// another sign-in by itself. So all sign-ins that result from one rate-limited request share a limit. Callbacks with an
+// expired state are rate-limited like any other request, because an attacker can collect any number of them.
 import type { RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import type { FlowSealer } from '../../core/flow.js'
 
-/** A callback of another browser, its own, one more after a failure; the rest is for reloads. */
-const OF_ONE_CHAIN = 10
-/** The chain that came first is dropped (about 2 MB). */
-const REMEMBERED = 10_000
+/** One callback in another browser, one in this one, one after a failure; the rest is for reloads. */
+const MAX_CALLBACKS_PER_CHAIN = 10
+/** Chains that are counted (about 2 MB); above it the oldest one is dropped. */
+const CAPACITY = 10_000
 
 export interface CallbackLimitExemptionOptions {
   readonly flows: Pick<FlowSealer, 'chainOf'>
-  readonly remembered?: number
+  readonly capacity?: number
 }
 
 export function callbackLimitExemption(
-  { flows, remembered = REMEMBERED }: CallbackLimitExemptionOptions,
+  { flows, capacity = CAPACITY }: CallbackLimitExemptionOptions,
 ): RateLimitOptions {
-  const seen = new Map<string, number>() // in the order in which they came first
-  const mayAsk = (chain: string): boolean => {
-    const times = (seen.get(chain) ?? 0) + 1
-    for (const first of seen.keys()) {
-      if (times > 1 || seen.size < remembered) break
-      seen.delete(first)
+  const callbacks = new Map<string, number>() // in the order of the first callback
+  const admit = (chain: string): boolean => {
+    const count = (callbacks.get(chain) ?? 0) + 1
+    for (const first of callbacks.keys()) {
+      if (count > 1 || callbacks.size < capacity) break
+      callbacks.delete(first)
     }
-    seen.set(chain, times)
-    return times <= OF_ONE_CHAIN
+    callbacks.set(chain, count)
+    return count <= MAX_CALLBACKS_PER_CHAIN
   }
   return {
     allowList(request: FastifyRequest) {
       if (request.url.split('?', 1)[0] !== '/oauth2/callback') return false
       const { state } = request.query as { readonly state?: unknown }
       const chain = typeof state === 'string' ? flows.chainOf(state) : undefined
-      return chain !== undefined && mayAsk(chain)
+      return chain !== undefined && admit(chain)
     },
   }
 }

@@ -1,14 +1,14 @@
-// Entra ID's front-channel logout: whoever signs out of Microsoft in this browser is signed out here. Entra ID loads
-// this address in a hidden frame with its own session id. Browsers keep our cookie from such frames, so the id alone
-// counts: it is unguessable, and all it can do is end sessions (OpenID Connect Front-Channel Logout 1.0; Entra ID sends
-// no `iss`).
+// Entra ID's front-channel logout: signing out of Microsoft in this browser ends the session here. Entra ID loads this
+// address in a hidden frame with its own session id. Browsers do not send our cookie in such frames, so only the id is
+// used: it cannot be guessed, and it can only end sessions (OpenID Connect Front-Channel Logout 1.0; Entra ID sends no
+// `iss`).
 import type { FastifyInstance } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
 import type { SessionStore } from '../../core/session.js'
 import { queryParameters } from '../query.js'
 
 export interface FrontChannelLogoutOptions {
-  /** Origin of Entra's pages, which alone may frame the answer. */
+  /** Origin of Entra ID's pages, the only one that may frame the response. */
   readonly authority: string
   readonly sessions: Pick<SessionStore, 'endByEntraSid'>
 }
@@ -29,7 +29,7 @@ export async function frontChannelLogoutRoutes(
     }
     const ended = await sessions.endByEntraSid(sid, request.id)
     request.log.info({ sessionsEnded: ended.length }, 'front-channel logout')
-    // The same answer for every sid: it says nothing about who is signed in.
+    // The response is the same for every sid, so it does not reveal whether a session exists.
     return reply.code(200).headers({
       'content-type': 'text/html; charset=utf-8',
       'content-security-policy': `default-src 'none'; frame-ancestors ${authority}`,

@@ -1,4 +1,4 @@
-// `/` and the sign-in page: who you are, which groups and why, and one button.
+// `/` (the signed-in user, the groups with their reasons, the sign-out) and the sign-in page.
 import type { FastifyInstance } from 'fastify'
 import { applicationName, type ApplicationLink } from '../../core/applications.js'
 import { parseReturnTo, type ReturnToRules } from '../../core/return-to.js'
@@ -22,7 +22,7 @@ export interface HomeOptions {
   readonly signer: CookieSigner
   readonly trusts: TrustedPeers
   readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
-  /** The applications whose front page somebody may open, asking from this address. */
+  /** The applications whose front page the user of the session may open from this client address. */
   readonly applicationsOf: (session: SessionRecord, address: string) => readonly ApplicationLink[]
 }
 
@@ -40,20 +40,23 @@ export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): 
   })
 
   scope.get('/oauth2/sign_in', async (request, reply) => {
-    // Entra's sign-out page adds parameters of its own when it sends people back here.
+    // Entra ID's sign-out page adds parameters of its own to this address; they are ignored.
     const { rd } = queryParameters(request.query, ['rd'])
-    const target = requestedReturnTo(rd, request, options)
-    const start = startUrl(publicUrl, target)
+    const returnAddress = requestedReturnTo(rd, request, options)
+    const start = startUrl(publicUrl, returnAddress)
     const [signedOut] = cookieValues(request.headers.cookie, cookies.names.signedOut)
-    if (signedOut === undefined) return sendPage(reply, 200, signInPage(start, destination(target, options)), pages)
+    if (signedOut === undefined) {
+      return sendPage(reply, 200, signInPage(start, destinationName(returnAddress, options)), pages)
+    }
     reply.clearCookie(cookies.names.signedOut)
-    const left = readSignOutCookie(signedOut, signer)
-    if (left?.returnTo) return reply.redirect(parseReturnTo(left.returnTo, returnTo), 302)
-    return sendPage(reply, 200, signedOutPage(start, left?.ended === true), pages)
+    const signOut = readSignOutCookie(signedOut, signer)
+    if (signOut?.returnTo) return reply.redirect(parseReturnTo(signOut.returnTo, returnTo), 302)
+    return sendPage(reply, 200, signedOutPage(start, signOut?.ended === true), pages)
   })
 }
 
-/** What somebody goes on to after signing in; undefined: to our own front page. */
-function destination(target: string, { publicUrl, pages }: HomeOptions): string | undefined {
-  return new URL(target).origin === publicUrl ? undefined : applicationName(target, pages.theme().applications)
+/** Name of the application that the user continues to after the sign-in; undefined: Gatehouse's home page. */
+function destinationName(returnAddress: string, { publicUrl, pages }: HomeOptions): string | undefined {
+  const isOwnPage = new URL(returnAddress).origin === publicUrl
+  return isOwnPage ? undefined : applicationName(returnAddress, pages.theme().applications)
 }

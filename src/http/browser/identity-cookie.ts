@@ -1,6 +1,6 @@
-// The identity cookie: the assertion as a cookie of the whole domain, for applications that no proxy asks for. It is
-// verified offline, so it cannot be revoked: it lives ten minutes, and /oauth2/refresh renews it while the session
-// lives.
+// The identity cookie: the assertion as a cookie of the whole domain, for applications without forward-auth. It is
+// verified offline and so cannot be revoked: it is valid for ten minutes, and /oauth2/refresh renews it while the
+// session is active.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { IDENTITY_COOKIE_LIFETIME } from '../../core/assertion.js'
 import { GatehouseError } from '../../core/errors.js'
@@ -12,7 +12,7 @@ import { queryParameters } from '../query.js'
 import { startUrl } from './return-to.js'
 
 /** Browsers drop a cookie whose name, value and attributes are longer than 4096 bytes (RFC 6265bis section 5.6). */
-const MOST_CHARACTERS = 3_800
+const MAX_CHARACTERS = 3_800
 
 /** @throws `identity_too_large` */
 export type SetIdentityCookie = (session: SessionRecord, reply: FastifyReply) => Promise<void>
@@ -20,16 +20,16 @@ export type SetIdentityCookie = (session: SessionRecord, reply: FastifyReply) =>
 export interface IdentityCookieDeps {
   readonly signer: AssertionSigner
   readonly cookies: CookiePolicy
-  /** Where the cookie is seen, and the audience of what it says. */
+  /** Domain of the cookie and audience of its assertion. */
   readonly domain: string
 }
 
 export function createIdentityCookie({ signer, cookies, domain }: IdentityCookieDeps): SetIdentityCookie {
   return async (session, reply) => {
     const token = signer.sign(session, domain, IDENTITY_COOKIE_LIFETIME)
-    if (token.length > MOST_CHARACTERS) {
+    if (token.length > MAX_CHARACTERS) {
       throw new GatehouseError('identity_too_large', {
-        detail: `the identity cookie would have ${token.length} characters, browsers keep ${MOST_CHARACTERS}`,
+        detail: `the identity cookie would have ${token.length} characters, browsers keep ${MAX_CHARACTERS}`,
         facts: { username: session.username, groups: session.groups.length },
         remedy: 'Map fewer groups, or let applications use X-Gatehouse-Assertion or /oauth2/userinfo.',
       })
@@ -48,7 +48,7 @@ export interface RefreshOptions {
   readonly setIdentityCookie: SetIdentityCookie
 }
 
-/** `GET /oauth2/refresh?rd=`: a new identity cookie and back, or to the sign-in and back. */
+/** `GET /oauth2/refresh?rd=`: sets a new identity cookie and redirects to `rd`; without a session via the sign-in. */
 export async function refreshRoutes(
   scope: FastifyInstance,
   { publicUrl, returnTo, setIdentityCookie }: RefreshOptions,

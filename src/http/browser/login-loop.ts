@@ -10,9 +10,9 @@ import type { CookieSigner } from '../cookie-signer.js'
 import { cookieValues, domainsOf, type CookiePolicy } from '../cookies.js'
 import type { HttpExchange } from '../http-exchange.js'
 
-export const MOST_ROUNDS = 2
-const WITHIN_MS = 60_000
-const MOST_ADDRESSES = 8 // the last ones: the cookie stays below 400 bytes
+export const MAX_ROUNDS = 2
+const WINDOW_MS = 60_000
+const MAX_ADDRESSES = 8 // the latest ones: the cookie stays below 400 bytes
 const PREFIX = 'rounds: '
 
 export interface LoginLoopDetector {
@@ -44,7 +44,7 @@ export function createLoginLoopDetector({
       .slice(PREFIX.length)
       .split(' ')
       .map(readEntry)
-      .filter(([, { firstAt }]) => now() - firstAt < WITHIN_MS)
+      .filter(([, { firstAt }]) => now() - firstAt < WINDOW_MS)
   }
   return {
     nextRound(returnTo, request) {
@@ -56,8 +56,8 @@ export function createLoginLoopDetector({
     recordCompleted(returnTo, round, { request, reply }) {
       const address = addressOf(returnTo)
       const others = remembered(request).filter(([each]) => each !== address)
-      const entries = [...others, [address, round] as const].slice(-MOST_ADDRESSES).map(writeEntry)
-      reply.setCookie(name, signer.sign(`${PREFIX}${entries.join(' ')}`), { maxAge: WITHIN_MS / 1000 })
+      const entries = [...others, [address, round] as const].slice(-MAX_ADDRESSES).map(writeEntry)
+      reply.setCookie(name, signer.sign(`${PREFIX}${entries.join(' ')}`), { maxAge: WINDOW_MS / 1000 })
     },
     clear({ request, reply }) {
       if (cookieValues(request.headers.cookie, name).length > 0) reply.clearCookie(name)
@@ -78,7 +78,7 @@ function writeEntry([address, { count, firstAt }]: readonly [string, Round]): st
   return `${address}:${count}:${firstAt}`
 }
 
-/** Which cookie does not reach which host, and the likely reason, for the page and the log. */
+/** The cookie that does not reach a host, and the likely reason, for the page and the log. */
 export interface LostCookie {
   readonly cookie: string
   readonly host: string
@@ -94,19 +94,19 @@ export function lostCookie(returnTo: string, { names, domain, secure }: CookiePo
   return {
     cookie: names.session,
     host,
-    sentTo: bare === undefined ? `${own} alone` : `${bare} and the hosts below it`,
-    reason: reached ? reasonOf(secure && protocol === 'http:') : domainFor(own, hostname),
+    sentTo: bare === undefined ? `${own} only` : `${bare} and its subdomains`,
+    reason: reached ? likelyReason(secure && protocol === 'http:') : cookieDomainAdvice(own, hostname),
   }
 }
 
-/** No cookie is for two addresses, nor for hosts of different domains. */
-function domainFor(own: string, hostname: string): string {
+/** A cookie cannot be valid for two IP addresses or for hosts of different domains. */
+function cookieDomainAdvice(own: string, hostname: string): string {
   const shared = domainsOf(hostname).some((domain) => domainsOf(own).includes(domain))
   if (shared) return `set session.cookieDomain to a domain that holds ${own} and ${hostname}`
   return `session.cookieDomain cannot hold both ${own} and ${hostname}: give the application a host of the same domain`
 }
 
-function reasonOf(withoutTls: boolean): string {
-  if (withoutTls) return 'the application is opened with http, and the cookie goes over https alone'
-  return 'see whether the proxy passes the Cookie header on to Gatehouse, and whether the browser blocks cookies'
+function likelyReason(withoutTls: boolean): string {
+  if (withoutTls) return 'the application is opened with http, and the cookie is sent over https only'
+  return 'check that the proxy forwards the Cookie header to Gatehouse and that the browser does not block cookies'
 }

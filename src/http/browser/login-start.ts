@@ -1,4 +1,4 @@
-// The first step of a login: away to Entra ID, with a new flow that is tied to this browser.
+// The first step of a login: the redirect to Entra ID, with a new flow that is bound to this browser.
 import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
@@ -8,42 +8,41 @@ import { bindingFor } from './binding.js'
 import { cookieValues, cookieScopes } from '../cookies.js'
 import { pathOf, sendError } from '../errors.js'
 import type { HttpExchange } from '../http-exchange.js'
-import type { LoginOptions } from './login.js'
+import type { LoginOptions } from './login-options.js'
 import { shortenForState, storeLongReturn } from './long-return.js'
 import { queryParameters } from '../query.js'
-import { lostCookie, MOST_ROUNDS } from './login-loop.js'
+import { lostCookie, MAX_ROUNDS } from './login-loop.js'
 import { isPublicHost, startUrl, requestedReturnTo } from './return-to.js'
 
-/** What we use of the plugin's namespace; extra parameters pass through to the address. */
+/** The part of the plugin that is used here. Additional parameters are passed through to the authorize URL. */
 export interface AuthorizeUrlBuilder {
   readonly oauth2: { authorizeURL(parameters: Readonly<Record<string, string>>): string }
 }
 
-/** @param wish what Entra ID is asked beside who this is: claims, login_hint, domain_hint */
+/** @param extra additional parameters of the authorization request: claims, login_hint, domain_hint */
 export type RedirectToEntra = (
   flow: NewFlow,
-  browser: HttpExchange,
-  wish?: Readonly<Record<string, string>>,
+  exchange: HttpExchange,
+  extra?: Readonly<Record<string, string>>,
 ) => Promise<FastifyReply>
 
-/** The way to Entra ID. */
 export function createEntraRedirect(
   entra: AuthorizeUrlBuilder,
   redirectUri: string,
   options: LoginOptions,
 ): RedirectToEntra {
   const { flows, cookies, scopes, longReturns, meter } = options
-  return async (wanted, browser, wish = {}) => {
+  return async (newFlow, exchange, extra = {}) => {
     const {
       session: { record, sessionId },
-    } = browser.request
-    const binding = bindingFor(wanted.anew === true, browser, cookies)
+    } = exchange.request
+    const binding = bindingFor(newFlow.anew === true, exchange, cookies)
     const session = record === undefined ? undefined : sessionMark(sessionId)
-    const { flow, state } = flows.begin({ ...shortenForState(wanted), session }, binding.value)
-    if (flow.returnTo !== wanted.returnTo) await storeLongReturn(flow, wanted.returnTo, longReturns, browser)
-    binding.give(flow.id)
+    const { flow, state } = flows.begin({ ...shortenForState(newFlow), session }, binding.value)
+    if (flow.returnTo !== newFlow.returnTo) await storeLongReturn(flow, newFlow.returnTo, longReturns, exchange)
+    binding.setCookie(flow.id)
     meter.loginStarted()
-    return browser.reply.redirect(
+    return exchange.reply.redirect(
       entra.oauth2.authorizeURL({
         redirect_uri: redirectUri,
         scope: scopes.join(' '),
@@ -53,59 +52,66 @@ export function createEntraRedirect(
         code_challenge: createHash('sha256').update(flow.codeVerifier).digest('base64url'),
         code_challenge_method: 'S256',
         ...(flow.pick ? { prompt: 'select_account' } : {}),
-        ...wish,
+        ...extra,
       }),
       302,
     )
   }
 }
 
-/** Tells whether the browser still has the session that it had when the flow began. */
+/** Identifies the browser's session at the start of a flow, so that the callback can detect another one. */
 export function sessionMark(sessionId: string): string {
   return sessionIdHash(sessionId).toString('base64url').slice(0, 16)
 }
 
-const START = ['rd', 'prompt', 'login_hint', 'domain_hint'] as const
-const PICK = { prompt: 'select_account' }
+const START_PARAMETERS = ['rd', 'prompt', 'login_hint', 'domain_hint'] as const
+const SELECT_ACCOUNT = { prompt: 'select_account' }
 
-export async function start(
+export async function startLogin(
   redirectToEntra: RedirectToEntra,
   options: LoginOptions,
-  browser: HttpExchange,
+  exchange: HttpExchange,
 ): Promise<FastifyReply> {
-  const { request, reply } = browser
+  const { request, reply } = exchange
   const { publicUrl } = options
-  const { rd, prompt, ...hints } = queryParameters(request.query, START)
-  if (prompt !== undefined && prompt !== PICK.prompt) {
+  const { rd, prompt, ...hints } = queryParameters(request.query, START_PARAMETERS)
+  if (prompt !== undefined && prompt !== SELECT_ACCOUNT.prompt) {
     throw new GatehouseError('query_unknown', { detail: 'the only prompt is select_account' })
   }
-  clearDoubled(options, browser)
+  clearDuplicateCookies(options, exchange)
   const returnTo = requestedReturnTo(rd, request, options)
   const pick = prompt !== undefined
   if (!isPublicHost(request, publicUrl)) {
     request.log.warn(
       { host: request.host },
-      'sent on to publicUrl; if this repeats, the proxy does not pass the Host header on',
+      'redirected to publicUrl; if this repeats, the proxy does not forward the Host header',
     )
-    return reply.redirect(startUrl(publicUrl, returnTo, { ...(pick ? PICK : {}), ...usable(hints) }), 302)
+    return reply.redirect(
+      startUrl(publicUrl, returnTo, { ...(pick ? SELECT_ACCOUNT : {}), ...wellFormedHints(hints) }),
+      302,
+    )
   }
-  const counted = !pick && !arrives(returnTo, publicUrl, request)
+  const counted = !pick && !sentSessionCookie(returnTo, publicUrl, request)
   const round = counted ? options.loginLoop.nextRound(returnTo, request) : undefined
-  if (round !== undefined && round.count > MOST_ROUNDS) return stopLoop(returnTo, options, browser)
-  return redirectToEntra({ returnTo, pick, ...(round === undefined ? {} : { round }) }, browser, usable(hints))
+  if (round !== undefined && round.count > MAX_ROUNDS) return stopLoop(returnTo, options, exchange)
+  return redirectToEntra(
+    { returnTo, pick, ...(round === undefined ? {} : { round }) },
+    exchange,
+    wellFormedHints(hints),
+  )
 }
 
 function stopLoop(
   returnTo: string,
   { cookies, publicUrl, loginLoop, pages }: LoginOptions,
-  browser: HttpExchange,
+  exchange: HttpExchange,
 ): FastifyReply {
-  const { request, reply } = browser
+  const { request, reply } = exchange
   const lost = lostCookie(returnTo, cookies, publicUrl)
   const detail = `the cookie ${lost.cookie} does not reach ${lost.host}`
   const facts = { code: 'sign_in_loop', ...lost, remedy: lost.reason, client: request.ip }
   request.log.warn(facts, `endless sign-in stopped: ${detail}`)
-  loginLoop.clear(browser) // "Try again" does try
+  loginLoop.clear(exchange) // otherwise "Try again" would end on this page
   return sendError(new GatehouseError('sign_in_loop', { detail }), request, reply, pages, {
     retryUrl: startUrl(publicUrl, returnTo),
     rows: [
@@ -117,25 +123,30 @@ function stopLoop(
   })
 }
 
-/** For a page of ours whose session's cookie came with this very request nothing is lost. */
-function arrives(returnTo: string, publicUrl: string, request: FastifyRequest): boolean {
+/** True for a page of Gatehouse itself whose session cookie came with this request: no cookie is lost there. */
+function sentSessionCookie(returnTo: string, publicUrl: string, request: FastifyRequest): boolean {
   return new URL(returnTo).origin === publicUrl && request.session.record !== undefined
 }
 
-/** Which of two session cookies is ours cannot be told: both go, and the sign-in goes on. */
-function clearDoubled({ cookies: { names }, publicUrl }: LoginOptions, { request, reply }: HttpExchange): void {
+/** Of two session cookies the valid one cannot be identified, so both are cleared and the sign-in continues. */
+function clearDuplicateCookies(
+  { cookies: { names }, publicUrl }: LoginOptions,
+  { request, reply }: HttpExchange,
+): void {
   if (cookieValues(request.headers.cookie, names.session).length < 2) return
   request.log.warn(
     { cookie: names.session, client: request.ip },
-    'two session cookies: the name is cleared for the host and every domain above it, and the sign-in goes on',
+    'two session cookies: the name is cleared for the host and its parent domains; the sign-in continues',
   )
   for (const name of [names.session, names.identity]) {
     for (const place of cookieScopes(name, publicUrl, pathOf(request))) reply.clearCookie(name, place)
   }
 }
 
-/** What others say of the person, where it can be what it says it is; Entra ID decides what it is worth. */
-function usable({ login_hint: login, domain_hint: domain }: Readonly<Record<string, string>>): Record<string, string> {
+/** The hints that are well-formed. They are not trusted: Entra ID decides how to use them. */
+function wellFormedHints(
+  { login_hint: login, domain_hint: domain }: Readonly<Record<string, string>>,
+): Record<string, string> {
   return {
     ...(login !== undefined && /^[^\p{C}\p{Z}<>"]{1,512}$/u.test(login) ? { login_hint: login } : {}),
     ...(domain !== undefined && /^[a-z\d.-]{1,253}$/i.test(domain) ? { domain_hint: domain } : {}),

@@ -1,5 +1,5 @@
-// The way back of a flow whose address is too long for its state: kept on the server when the flow begins, found again
-// when it ends. Where it is gone by then, the person is told; it is the front page otherwise.
+// Return addresses that are too long for the state of a flow: stored on the server when the flow begins and read when
+// it ends. If the address is gone by then, a page says so and links to the application's front page.
 import type { FastifyReply } from 'fastify'
 import { flowHash, type FlowFacts, type NewFlow } from '../../core/flow.js'
 import { MOST_IN_STATE, type LongReturns } from '../../core/long-returns.js'
@@ -8,13 +8,13 @@ import type { HttpExchange } from '../http-exchange.js'
 import { sendPage, type PageSettings } from '../pages/layout.js'
 import { returnAddressLostPage } from '../pages/return-address-lost.js'
 
-/** What the state says of a flow: the front page, where its address is too long. */
-export function shortenForState(wanted: NewFlow): NewFlow {
-  if (wanted.returnTo.length <= MOST_IN_STATE) return wanted
-  return { ...wanted, returnTo: `${new URL(wanted.returnTo).origin}/`, kept: true }
+/** The flow as its state holds it: a return address that is too long is replaced by the front page of its host. */
+export function shortenForState(flow: NewFlow): NewFlow {
+  if (flow.returnTo.length <= MOST_IN_STATE) return flow
+  return { ...flow, returnTo: `${new URL(flow.returnTo).origin}/`, kept: true }
 }
 
-/** @param returnTo the address that shortenForState left out */
+/** @param returnTo the address that shortenForState replaced */
 export async function storeLongReturn(
   flow: { readonly id: string },
   returnTo: string,
@@ -26,8 +26,8 @@ export async function storeLongReturn(
 }
 
 /**
- * The flow with the address itself; still `kept` where that is gone. An address that the configuration no longer allows
- * is replaced by the front page: a flow can be older than the configuration.
+ * The flow with its original return address; `kept` remains true if that is gone. An address that the configuration no
+ * longer allows is replaced by the front page: a flow can be older than the configuration.
  */
 export async function restoreReturnAddress<F extends FlowFacts & { readonly id: string }>(
   flow: F,
@@ -35,15 +35,19 @@ export async function restoreReturnAddress<F extends FlowFacts & { readonly id: 
   rules: ReturnToRules,
 ): Promise<F> {
   const address = flow.kept ? await longReturns.find(flowHash(flow)) : undefined
-  return { ...flow, returnTo: stillAllowed(address ?? flow.returnTo, rules), kept: flow.kept && address === undefined }
+  return {
+    ...flow,
+    returnTo: allowedOrFrontPage(address ?? flow.returnTo, rules),
+    kept: flow.kept && address === undefined,
+  }
 }
 
-function stillAllowed(returnTo: string, rules: ReturnToRules): string {
+function allowedOrFrontPage(returnTo: string, rules: ReturnToRules): string {
   return readReturnTo(returnTo, rules).address ?? `${rules.publicUrl}/`
 }
 
-/** To where the person wanted to be. */
-export function sendToReturnAddress(
+/** Redirects to the flow's return address. */
+export function redirectToReturnAddress(
   { returnTo, kept }: FlowFacts,
   { reply }: HttpExchange,
   pages: PageSettings,

@@ -1,4 +1,4 @@
-// Where somebody wants to be afterwards: `rd`, or what a trusted proxy says in its place.
+// The return address of a request: `rd`, or the header that a trusted proxy sends in its place.
 import type { FastifyRequest } from 'fastify'
 import { asParameter, parseReturnTo, type ReturnToRules } from '../../core/return-to.js'
 import type { TrustedPeers } from '../../net/networks.js'
@@ -19,8 +19,8 @@ export function requestedReturnTo(
 }
 
 /**
- * oauth2-proxy's nginx sample hands `rd` over in a header, on every request below /oauth2/: then it names the very page
- * that is open, and who went back there after signing in would sign in again.
+ * oauth2-proxy's nginx sample sends `rd` in a header, on every request below /oauth2/. It then names the current page;
+ * as a return address that page would start another sign-in.
  */
 function trustedRedirectHeader(request: FastifyRequest, { trusts }: RequestedReturnToOptions): string | undefined {
   const header = request.headers['x-auth-request-redirect']
@@ -28,7 +28,7 @@ function trustedRedirectHeader(request: FastifyRequest, { trusts }: RequestedRet
   return /^(https?:\/\/[^/]*)?\/oauth2\//i.test(header) ? undefined : header
 }
 
-/** Where a relative `rd` counts from: the host the browser asked for, as a trusted proxy says. */
+/** The origin that a relative `rd` is resolved against: the requested host, as reported by a trusted proxy. */
 function requestOrigin(request: FastifyRequest, { publicUrl }: RequestedReturnToOptions): string {
   if (isPublicHost(request, publicUrl)) return publicUrl
   const origin = `${new URL(publicUrl).protocol}//${request.host}`
@@ -41,7 +41,7 @@ export function isPublicHost(request: FastifyRequest, publicUrl: string): boolea
   return URL.canParse(origin) && new URL(origin).host === host
 }
 
-/** Where a sign-in begins. @param returnTo a checked address @param more parameters of /oauth2/start beside it */
+/** The address that starts a sign-in. @param returnTo a validated address @param more further parameters */
 export function startUrl(publicUrl: string, returnTo?: string, more: Readonly<Record<string, string>> = {}): string {
   const rd = returnTo === undefined ? [] : [`rd=${asParameter(returnTo) ?? encodeURIComponent(returnTo)}`]
   const others = new URLSearchParams(more).toString()

@@ -1,7 +1,7 @@
-// @fastify/session for the pages people open, over the same cookie and the same store that the auth endpoints read.
-// Four of its habits are undone here: it silently saves nothing when it believes a secure cookie goes over http, it
-// clears the cookie of an unmodified session signed with an older secret, it sends no Max-Age, and it would write and
-// end sessions itself.
+// @fastify/session for the browser pages, with the cookie and the store that the auth endpoints read. Four of its
+// behaviours are overridden: it saves nothing if it takes the connection for http while the cookie is secure, it clears
+// the cookie of an unmodified session that an older secret signed, it sends no Max-Age, and it writes and ends sessions
+// itself.
 import fastifySession from '@fastify/session'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -13,11 +13,11 @@ import type { ActivityRecorder } from '../session-activity.js'
 declare module 'fastify' {
   interface Session {
     record?: SessionRecord
-    /** Set to have the cookie written (again). */
+    /** Setting it makes the plugin send the cookie again. */
     writtenAt?: number
   }
   interface FastifyRequest {
-    /** The id that the login's transaction gave the session which `regenerate` is about to make. */
+    /** The id that the login's transaction stored; `regenerate` gives it to the new session. */
     nextSessionId?: string
   }
 }
@@ -36,14 +36,14 @@ export const browserSession = fp(
   async (scope: FastifyInstance, { sessions, activity, signer, cookies, absoluteTimeoutMs }: BrowserSessionOptions) => {
     scope.decorateRequest('nextSessionId')
     scope.addHook('onRequest', async (request) => {
-      // publicUrl says how browsers reach us; what the last hop spoke does not matter.
+      // publicUrl defines the scheme that browsers use; the scheme of the last hop is irrelevant.
       if (cookies.secure) Object.defineProperty(request, 'protocol', { value: 'https' })
       if (cookieValues(request.headers.cookie, cookies.names.session).length > 1) {
         delete request.cookies[cookies.names.session]
       }
     })
     await scope.register(fastifySession, {
-      secret: signer as never, // its types want a whole Signer
+      secret: signer as never, // the plugin's type requires all members of Signer
       cookieName: cookies.names.session,
       cookie: {
         secure: cookies.secure,
@@ -58,20 +58,7 @@ export const browserSession = fp(
       idGenerator: (request) => request?.nextSessionId ?? newSessionId(),
       store: pluginStore(sessions, activity) as never,
     })
-    // The plugin says when the cookie ends by the gateway's clock alone; Max-Age counts by the browser's, and goes
-    // before Expires.
-    const maxAge = `; Max-Age=${Math.floor(absoluteTimeoutMs / 1000)}; Expires=`
-    scope.addHook('onSend', async (_request, reply) => {
-      const lines = [reply.getHeader('set-cookie') ?? []].flat().map(String)
-      if (!lines.some((line) => line.startsWith(`${cookies.names.session}=`))) return
-      const isNew = (line: string): boolean =>
-        line.startsWith(`${cookies.names.session}=`) && !line.includes('Max-Age=')
-      reply.removeHeader('set-cookie')
-      reply.header(
-        'set-cookie',
-        lines.map((line) => (isNew(line) ? line.replace('; Expires=', maxAge) : line)),
-      )
-    })
+    addMaxAge(scope, cookies.names.session, absoluteTimeoutMs)
     scope.addHook('onRequest', async (request) => {
       const [value] = cookieValues(request.headers.cookie, cookies.names.session)
       if (request.session.record && value !== undefined && signer.unsign(value).renew) {
@@ -82,8 +69,24 @@ export const browserSession = fp(
 )
 
 /**
- * Reading alone: sessions are made by the login's transaction and ended by the sign-out, never by the plugin's habits.
+ * The plugin computes Expires with the gateway's clock. Browsers compute Max-Age with their own clock, and it takes
+ * precedence over Expires.
  */
+function addMaxAge(scope: FastifyInstance, cookieName: string, absoluteTimeoutMs: number): void {
+  const maxAge = `; Max-Age=${Math.floor(absoluteTimeoutMs / 1000)}; Expires=`
+  scope.addHook('onSend', async (_request, reply) => {
+    const lines = [reply.getHeader('set-cookie') ?? []].flat().map(String)
+    if (!lines.some((line) => line.startsWith(`${cookieName}=`))) return
+    const isNew = (line: string): boolean => line.startsWith(`${cookieName}=`) && !line.includes('Max-Age=')
+    reply.removeHeader('set-cookie')
+    reply.header(
+      'set-cookie',
+      lines.map((line) => (isNew(line) ? line.replace('; Expires=', maxAge) : line)),
+    )
+  })
+}
+
+/** A read-only store: the login's transaction creates sessions and the sign-out ends them, never the plugin. */
 function pluginStore(sessions: SessionStore, activity: ActivityRecorder) {
   return {
     get(id: string, callback: (error: unknown, session?: { record: SessionRecord } | null) => void): void {

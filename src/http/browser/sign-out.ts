@@ -1,5 +1,6 @@
-// Sign-out: our session first, whatever the parameters say, then Entra's, then back. A sign-out that somebody else's
-// page begins is asked about, and a page that a browser loads in case it is wanted ends nothing.
+// Sign-out: ends the session here first, whatever the parameters are, then redirects to Entra ID's sign-out, which
+// returns to the sign-in page. A sign-out that a page of another site begins needs confirmation; a speculative request
+// ends nothing.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readReturnTo, type ReturnToRules } from '../../core/return-to.js'
 import { sessionIdHash, type SessionStore } from '../../core/session.js'
@@ -16,7 +17,7 @@ import { sessionIdOf } from '../forward-auth/session-resolver.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Set when the session has ended: what Entra ID needs to sign out without asking which account. */
+    /** Set when the session has ended. With the login hint Entra ID signs out without asking for the account. */
     signedOut?: { readonly loginHint: string | undefined, readonly ended: boolean }
   }
 }
@@ -33,27 +34,27 @@ export interface SignOutOptions {
 }
 
 const RETURN_SECONDS = 300
-/** What the cookie begins with, where a session ended and where there was none. */
+/** Prefix of the cookie's value, by whether a session ended or there was none. */
 const RETURN_PREFIX = { ended: 'signed out: ', none: 'not signed in: ' } as const
-const MAX_COOKIE = 3_500 // browsers drop a cookie above 4096 bytes
+const MAX_COOKIE_LENGTH = 3_500 // browsers drop a cookie above 4096 bytes
 
 export async function signOutRoutes(scope: FastifyInstance, options: SignOutOptions): Promise<void> {
   scope.decorateRequest('signedOut')
-  // Before anything else of the request is read: no parameter and no broken body keeps a session alive.
+  // Before the rest of the request is parsed, so that no parameter and no malformed body prevents the sign-out.
   scope.addHook('onRequest', async (request, reply) => {
-    if (isWanted(request, options.publicUrl)) await endSession(options, request, reply)
+    if (needsNoConfirmation(request, options.publicUrl)) await endSession(options, request, reply)
   })
   scope.get('/oauth2/sign_out', async (request, reply) => {
     const { rd } = queryParameters(request.query, ['rd'])
-    return answer(rd, options, request, reply)
+    return respond(rd, options, request, reply)
   })
   scope.post('/oauth2/sign_out', async (request, reply) => {
     const body = queryParameters(request.body ?? {}, ['rd'])
-    return answer(body.rd ?? queryParameters(request.query, ['rd']).rd, options, request, reply)
+    return respond(body.rd ?? queryParameters(request.query, ['rd']).rd, options, request, reply)
   })
 }
 
-/** Whoever signs out is not remembered here any more, whether or not the database can be told. */
+/** Evicts the request's sessions from the local cache, also if the database cannot be reached afterwards. */
 export function evictSessions(
   request: FastifyRequest,
   { names }: CookiePolicy,
@@ -73,7 +74,7 @@ async function endSession(
   let ended = request.session.record !== undefined
   const values = cookieValues(request.headers.cookie, cookies.names.session)
   for (const value of values) {
-    // every one of them, should there be two
+    // with two session cookies both sessions are ended
     const id = sessionIdOf(value, signer)
     if (id !== undefined && values.length > 1) ended = ended || await sessions.find(id) !== undefined
     if (id !== undefined) await sessions.end(id, request.id)
@@ -89,7 +90,7 @@ async function endSession(
   request.signedOut = { loginHint, ended }
 }
 
-function answer(
+function respond(
   rd: string | undefined,
   options: SignOutOptions,
   request: FastifyRequest,
@@ -108,7 +109,7 @@ function answer(
   return reply.header('cache-control', 'no-store').redirect(`${endSession}?${target}`, 303)
 }
 
-/** A cookie of its own kind: what is signed here is no session id, and the other way round. */
+/** The prefix separates the signed value from a session id: neither cookie is accepted as the other. */
 function signSignOutCookie(
   ended: boolean,
   rd: string | undefined,
@@ -117,29 +118,29 @@ function signSignOutCookie(
 ): string {
   const prefix = RETURN_PREFIX[ended ? 'ended' : 'none']
   const sealed = signer.sign(`${prefix}${rd ?? ''}`)
-  if (encodeURIComponent(sealed).length <= MAX_COOKIE) return sealed
-  request.log.warn({ characters: rd?.length }, 'rd of a sign-out is too long for a cookie and is left out')
+  if (encodeURIComponent(sealed).length <= MAX_COOKIE_LENGTH) return sealed
+  request.log.warn({ characters: rd?.length }, 'rd of a sign-out is too long for a cookie and is ignored')
   return signer.sign(prefix)
 }
 
 export interface SignOutResult {
-  /** There was a session, and it ended. */
+  /** True if a session ended; false if there was none. */
   readonly ended: boolean
   /** Empty where there was no `rd`. */
   readonly returnTo: string
 }
 
-/** What a sign-out left in its cookie. */
+/** Reads the cookie that a sign-out set. */
 export function readSignOutCookie(value: string, signer: CookieSigner): SignOutResult | undefined {
-  const { valid, value: carried = '' } = signer.unsign(value)
-  if (!valid || carried === null) return undefined
+  const { valid, value: payload = '' } = signer.unsign(value)
+  if (!valid || payload === null) return undefined
   for (const [kind, prefix] of Object.entries(RETURN_PREFIX)) {
-    if (carried.startsWith(prefix)) return { ended: kind === 'ended', returnTo: carried.slice(prefix.length) }
+    if (payload.startsWith(prefix)) return { ended: kind === 'ended', returnTo: payload.slice(prefix.length) }
   }
   return undefined
 }
 
-/** One that is refused is left out: the person is signed out all the same. */
+/** A refused `rd` is ignored, because the sign-out must not fail. */
 function validReturn(rd: string | undefined, rules: ReturnToRules, request: FastifyRequest): string | undefined {
   if (rd === undefined || rd === '') return undefined
   const { address, refusal } = readReturnTo(rd, rules)
@@ -147,19 +148,19 @@ function validReturn(rd: string | undefined, rules: ReturnToRules, request: Fast
     const { code, message, remedy, facts } = refusal
     request.log.warn(
       { ...facts, code, detail: message, remedy },
-      'rd of a sign-out is refused and left out; the session ends all the same',
+      'rd of a sign-out is refused and ignored; the session ends',
     )
   }
   return address
 }
 
-/** A page load that was begun here or beside us, or a form of ours: anything else is asked about first. */
-function isWanted(request: FastifyRequest, publicUrl: string): boolean {
-  return request.method === 'POST' ? !isForeign(request, publicUrl) : isOwnNavigation(request.headers)
+/** A navigation from this site or a same-site form needs no confirmation; anything else does. */
+function needsNoConfirmation(request: FastifyRequest, publicUrl: string): boolean {
+  return request.method === 'POST' ? !isCrossSite(request, publicUrl) : isOwnNavigation(request.headers)
 }
 
-/** A form that another site posts here: the browser says so in Sec-Fetch-Site, older ones in Origin. */
-function isForeign({ headers }: FastifyRequest, publicUrl: string): boolean {
+/** A form that another site posts here: browsers report it in Sec-Fetch-Site, older ones in Origin. */
+function isCrossSite({ headers }: FastifyRequest, publicUrl: string): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined) return site === 'cross-site'
   return headers.origin !== undefined && headers.origin !== publicUrl

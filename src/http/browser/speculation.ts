@@ -1,6 +1,6 @@
-// A browser loads pages ahead of time: links of a page that has speculation rules, addresses that are being typed. Such
-// a request ends no session and begins no sign-in. The browser forgets this answer, and asks again when the person
-// does.
+// Refuses speculative requests: browsers load pages ahead of time, because of speculation rules or while an address is
+// typed. Such a request must not end a session or begin a sign-in. The browser discards the error and sends the request
+// again on a real navigation.
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { GatehouseError } from '../../core/errors.js'
@@ -8,7 +8,7 @@ import { sendError } from '../errors.js'
 import { isSpeculative } from '../navigation.js'
 import type { PageSettings } from '../pages/layout.js'
 
-/** For the scopes whose pages do something. */
+/** For scopes whose GET requests have side effects. */
 export const refuseSpeculation = fp(async (scope: FastifyInstance, { pages }: { readonly pages: PageSettings }) => {
   scope.addHook('onRequest', async (request, reply) => {
     if (isSpeculative(request.headers)) return sendError(new GatehouseError('loaded_ahead'), request, reply, pages)

@@ -152,7 +152,7 @@ t.test('an office behind one address', async (t) => {
   })
 
   await t.test('what is remembered of them is bounded', async (t) => {
-    const { allowList } = callbackLimitExemption({ flows: { chainOf: (state) => state }, remembered: 2 })
+    const { allowList } = callbackLimitExemption({ flows: { chainOf: (state) => state }, capacity: 2 })
     const asked = (state: string): unknown =>
       (allowList as (request: object) => unknown)({ url: '/oauth2/callback?state=x', query: { state } })
     for (let each = 0; each < 12; each++) t.equal(asked('a'), each < 10)

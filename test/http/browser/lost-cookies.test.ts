@@ -41,7 +41,7 @@ t.test('an application that never gets the cookie', async (t) => {
     const asked = gateway.entra.requests.length
     const answer = await once(browser, rd)
     t.strictSame([answer.status, code(answer)], [400, 'sign_in_loop'])
-    for (const said of ['gatehouse_session', 'app.example.test', '127.0.0.1 alone', 'session.cookieDomain']) {
+    for (const said of ['gatehouse_session', 'app.example.test', '127.0.0.1 only', 'session.cookieDomain']) {
       t.match(answer.text, said)
     }
     t.equal(gateway.entra.requests.length, asked, 'nobody else is asked')
