@@ -1,25 +1,31 @@
-// Takes each guard of test/guards/*.json away, one at a time and in a copy of the working tree, and runs the one test
-// that must fail then. What can go unnoticed is a survivor: write a better test. Takes a while; build first (npm run
-// build).
-// Arguments: names of guards, otherwise all.
+// Applies each mutation guard (scripts/guards.mjs), one at a time and in a copy of the working tree, and runs the one
+// test that must fail then. A guard whose test still passes has survived: write a better test. Takes a while; build
+// first (npm run build).
+// Arguments: names of guards, files or folders that are changed (src/core); otherwise all.
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { startEmbeddedPostgres } from '../dist/store/embedded.js'
+import { mutate, readGuards } from './guards.mjs'
+import { endGroup } from './test-file.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const LEFT_OUT = ['node_modules', '.git', '.tap', 'dist', 'data', 'coverage']
 const MINUTES = 5
+const PIPE_MS = 5_000
 
-const wanted = process.argv.slice(2)
-const folder = join(root, 'test/guards')
-const all = readdirSync(folder).flatMap((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
-const guards = wanted.length === 0 ? all : all.filter(({ name }) => wanted.includes(name))
-const unknown = wanted.filter((name) => !all.some((guard) => guard.name === name))
-if (unknown.length > 0) throw new Error(`no such guard: ${unknown.join(', ')}`)
+const wanted = process.argv.slice(2).map((argument) => argument.replace(/\/$/, ''))
+const { guards: all, problems } = readGuards(root)
+if (problems.length > 0) throw new Error(problems.join('\n'))
+const isMeantBy = (argument) => ({ name, file }) =>
+  argument === name || argument === file || file.startsWith(`${argument}/`)
+const guards = [...all.values()].filter((guard) => wanted.length === 0 || wanted.some((each) => isMeantBy(each)(guard)))
+const unknown = wanted.filter((argument) => !guards.some(isMeantBy(argument)))
+if (unknown.length > 0) throw new Error(`no such guard, nor a file that has one: ${unknown.join(', ')}`)
 
 const homes = ['tree', 'postgres'].map((name) => mkdtempSync(join(tmpdir(), `gatehouse-guards-${name}-`)))
 const [copy, data] = homes
@@ -33,7 +39,7 @@ let stopped = false
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     stopped = true
-    running?.kill('SIGTERM')
+    if (running !== undefined) void endGroup(running.pid)
   })
 }
 
@@ -65,13 +71,11 @@ process.exitCode = caught === guards.length ? 0 : 1
 
 /** `caught`, or why not. */
 async function judge(guard) {
-  const { file, find, replace } = guard
-  const path = join(copy, file)
+  const path = join(copy, guard.file)
   const text = readFileSync(path, 'utf8')
-  const [before, after, ...more] = text.split(find)
-  if (after === undefined || more.length > 0) return 'not once'
-  const changed = `${before}${replace}${after}`
-  if (file.endsWith('.ts') && !isTypeScript(changed, file)) return 'no program'
+  const changed = mutate(guard, text)
+  if (changed === undefined) return 'not found'
+  if (guard.file.endsWith('.ts') && !isTypeScript(changed, guard.file)) return 'no program'
   const key = [guard.test, ...guard.titles].join(' › ')
   if (!healthy.has(key)) healthy.set(key, await runTest(guard))
   if (healthy.get(key) !== 'ok') return 'fails anyway'
@@ -85,30 +89,45 @@ function isTypeScript(text, fileName) {
   return ts.transpileModule(text, { fileName, reportDiagnostics: true }).diagnostics.length === 0
 }
 
-/** What became of the named test itself: `ok`, `not ok`, or that it never came to it. */
+/** What became of the named test itself: `ok`, `not ok`, or that it did not run. */
 async function runTest({ test, titles }) {
   // Programs that a test starts are built ones. Types may be wrong in what is changed: it is written all the same.
   if (readFileSync(join(copy, test), 'utf8').includes('dist/')) {
     spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { cwd: copy })
   }
-  const patterns = titles.map((title) => `/^${title.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}$/`)
+  const patterns = titles.map(patternOf)
   running = spawn(process.execPath, ['--import=./scripts/typescript.mjs', '--enable-source-maps', test], {
     cwd: copy,
-    env: { ...env, TAP_GREP: patterns.join('\n'), TAP_TIMEOUT: '0' },
+    env: { ...env, TAP_GREP: patterns.map((pattern) => `/${pattern}/`).join('\n'), TAP_TIMEOUT: '0' },
+    detached: true, // the leader of a process group: programs that the test starts end with it
     stdio: ['ignore', 'pipe', 'ignore'],
-    timeout: MINUTES * 60_000,
-    killSignal: 'SIGTERM',
   })
   let output = ''
   running.stdout.on('data', (chunk) => {
     output += chunk
   })
-  await new Promise((resolve) => running.once('close', resolve))
-  const depth = '    '.repeat(titles.length - 1)
-  const line = output.split('\n').find((each) =>
-    new RegExp(`^${depth}(not )?ok \\d+ - `).test(each) &&
-    each.replace(/^ *(not )?ok \d+ - /, '').replace(/ # .*$/, '').replaceAll('\\#', '#').replaceAll('\\\\', '\\') ===
-      titles.at(-1)
-  )
-  return line === undefined || / # SKIP/.test(line) ? 'did not run' : /^ *not ok/.test(line) ? 'not ok' : 'ok'
+  const { pid } = running
+  const closed = new Promise((resolve) => running.once('close', resolve))
+  const late = setTimeout(endGroup, MINUTES * 60_000, pid)
+  await new Promise((resolve) => running.once('exit', resolve))
+  clearTimeout(late)
+  await endGroup(pid)
+  await Promise.race([closed, sleep(PIPE_MS)]) // a program in another group may hold the pipe
+  return outcomeOf(output, '    '.repeat(titles.length - 1), new RegExp(patterns.at(-1)))
+}
+
+/** A computed title, as `a ${status} is kept`, stands for each one that it makes. */
+function patternOf(title) {
+  const parts = title.split(/\$\{[^}]*\}/).map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+  return `^${parts.join('.*')}$`
+}
+
+/** Of the results at that depth with such a title, `not ok` where one of them is. */
+function outcomeOf(output, depth, title) {
+  const results = output.split('\n').filter((line) => {
+    const [, indent, text = ''] = /^( *)(?:not )?ok \d+ - (.*?)(?: # .*)?$/.exec(line) ?? []
+    return indent === depth && title.test(text.replaceAll('\\#', '#').replaceAll('\\\\', '\\'))
+  }).filter((line) => !/ # SKIP/.test(line))
+  if (results.length === 0) return 'did not run'
+  return results.some((line) => /^ *not ok/.test(line)) ? 'not ok' : 'ok'
 }

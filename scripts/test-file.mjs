@@ -117,6 +117,12 @@ export function createChildrenClock() {
   }
 }
 
+/** Ends a process that leads its group, with all that it started: by SIGTERM, and what does not obey by SIGKILL. */
+export async function endGroup(pid) {
+  signalGroup(pid, 'SIGTERM')
+  if (!await groupIsGone(pid, GRACE_MS)) signalGroup(pid, 'SIGKILL')
+}
+
 /**
  * @param childrenClock asked as the file's process ends, so that the difference is its CPU time
  * @returns a file that runs; `done` resolves and never rejects
@@ -176,9 +182,7 @@ export function startTestFile(file, env, childrenClock = () => undefined) {
     /** Ends it with all that it started. */
     async stop() {
       state.stopped = true
-      if (child.pid === undefined) return
-      signalGroup(child.pid, 'SIGTERM')
-      if (!await groupIsGone(child.pid, GRACE_MS)) signalGroup(child.pid, 'SIGKILL')
+      if (child.pid !== undefined) await endGroup(child.pid)
     },
   }
 }

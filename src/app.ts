@@ -86,6 +86,7 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
   const config = live()
   const { publicUrl } = config.server
   const budget = createLogBudget({ log: given.log, meter: given.meter, budget: config.log.budget })
+  // guard: adv-log-of-requests
   const adapters = { ...given, log: budget.log } // whatever a request causes is logged within the budget
   const parts = createParts(live, adapters)
   const { pages, trusts, reader, authorizer } = parts
@@ -134,7 +135,7 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
   }
   await app.register(async (userinfo) => {
     await userinfo.register(rateLimit, COMMON_LIMITS)
-    userinfo.addHook('onRequest', userinfo.rateLimit(userinfoLimit(trusts)))
+    userinfo.addHook('onRequest', userinfo.rateLimit(userinfoLimit(trusts))) // guard: adv-userinfo-limit
     userinfo.addHook('onResponse', async (_request, reply) => {
       adapters.meter.userinfo(reply.statusCode)
     })
@@ -225,8 +226,8 @@ async function browserPages(
   }
 
   await browser.register(async (limited) => {
-    limited.addHook('onRequest', limited.rateLimit(callbackLimitExemption({ flows })))
-    await limited.register(refuseSpeculation, { pages })
+    limited.addHook('onRequest', limited.rateLimit(callbackLimitExemption({ flows }))) // guard: adv-rate-limit
+    await limited.register(refuseSpeculation, { pages }) // guard: adv-prefetch-sign-in
     await limited.register(browserSession, sessionOptions)
     await limited.register(loginRoutes, {
       publicUrl,
@@ -254,7 +255,7 @@ async function browserPages(
   })
   await browser.register(async (leaving) => {
     leaving.addHook('onRequest', leaving.rateLimit())
-    await leaving.register(refuseSpeculation, { pages })
+    await leaving.register(refuseSpeculation, { pages }) // guard: adv-prefetch-sign-out
     leaving.addHook('onRequest', async (request) => {
       evictSessions(request, cookies, signer, adapters.cache)
     }) // also where nothing can be written
@@ -268,7 +269,7 @@ async function browserPages(
     await framed.register(frontChannelLogoutRoutes, { authority: endpoints.authority, sessions })
   })
   await browser.register(async (open) => {
-    open.addHook('onRequest', open.rateLimit(sessionLimit(cookies.names.session, signer)))
+    open.addHook('onRequest', open.rateLimit(sessionLimit(cookies.names.session, signer))) // guard: adv-session-limit
     await open.register(browserSession, sessionOptions)
     await open.register(homeRoutes, {
       publicUrl,

@@ -23,7 +23,7 @@ export async function createManagementServer(options: ManagementOptions): Promis
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',
-    requestTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs, // guard: adv-management-slow
     keepAliveTimeout: KEEP_ALIVE_MS,
     bodyLimit: BODY_LIMIT,
     http: {
@@ -32,7 +32,7 @@ export async function createManagementServer(options: ManagementOptions): Promis
       maxHeaderSize: MAX_HEADER_BYTES,
     },
   })
-  app.server.maxConnections = maxConnections
+  app.server.maxConnections = maxConnections // guard: adv-management-connections
   await app.register(healthRoutes, health)
   return app as unknown as FastifyInstance
 }

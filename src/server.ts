@@ -207,6 +207,7 @@ export async function startGateway(
     })
     const entra = entraAdapters(live, http)
     const credentialEnd = openCredentialEnd(live, http, log, closers)
+    // guard: adv-rotation-named
     const unknownSignature = createRotationHint({ differing: () => replicas.state().different.length > 0, log })
     const app = await buildApp(live, {
       ...entra,
@@ -375,12 +376,13 @@ function openReevaluation(
 function upstreamParts(http: Pick<WatchedHttpClient, 'reachability'>, source: Pick<EntraSource, 'throttledUntil'>) {
   const { entra, graph } = http.reachability()
   const until = source.throttledUntil()
-  if (until === undefined) return { entra, graph }
+  if (until === undefined) return { entra, graph } // guard: adv-throttle-shown
   return { entra, graph: { ...graph, state: `throttled until ${new Date(until).toISOString()}` } }
 }
 
 /** Of the configuration in /readyz: refused files leave the last good one in force, so the gateway stays ready. */
 function configPart({ refused }: ReloadState): string {
+  // guard: adv-reload-told
   return refused === undefined ? 'ok' : `refused since ${refused.since.toISOString()}: ${refused.reason}`
 }
 

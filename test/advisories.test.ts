@@ -1,21 +1,24 @@
-// docs/advisories.md cannot rot: every row names a test that is there and the guard that it stands on.
+// docs/advisories.md: every row names a guard and the test that fails without it, as the markers have them
+// (GATEHOUSE_WRITE_DOCS=1 writes the cells).
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { readGuards } from './helpers/guards.js'
-import { testTitles } from './helpers/test-titles.js'
+import { readGuards } from '../scripts/guards.mjs'
+import { testTitles } from '../scripts/test-titles.mjs'
+import { guardNames, readGuardRows } from './helpers/guard-rows.js'
 
-const guards = readGuards()
-const rows = readFileSync('docs/advisories.md', 'utf8').split('\n').filter((line) =>
-  line.startsWith('| ') && line.includes(' › ')
-).map((line) => line.slice(2, -2).split(' | '))
+const WRITE = 'GATEHOUSE_WRITE_DOCS=1 node scripts/test.mjs test/advisories.test.ts'
+
+const { guards } = readGuards()
+const rows = readGuardRows('docs/advisories.md', guards).filter((line) => /^\| (?!advisories \||---)/.test(line))
+  .map((line) => line.slice(2, -2).split(' | '))
 
 t.test('every row has its advisories, a test that is there, and the guard without which that test fails', async (t) => {
   t.ok(rows.length > 30, `${rows.length} rows`)
   for (const [advisories = '', says = '', proof = '', guardText = '', ...more] of rows) {
-    const guard = guards.get(/^`([^`]+)` in /.exec(guardText)?.[1] ?? '')
+    const guard = guards.get(guardNames(guardText)[0] ?? '')
     t.ok(advisories && says && more.length === 0, proof)
-    t.equal(guardText, `\`${guard?.name}\` in \`${guard?.file}\``)
-    t.equal(proof, `\`${guard?.test}\` › ${guard?.titles.join(' › ')}`)
+    t.equal(guardText, `\`${guard?.name}\` in \`${guard?.file}\``, WRITE)
+    t.equal(proof, `\`${guard?.test}\` › ${guard?.titles.join(' › ')}`, WRITE)
     t.equal(
       testTitles(readFileSync(guard?.test ?? '', 'utf8')).filter((path) =>
         path.join(' › ') === guard?.titles.join(' › ')
@@ -27,6 +30,6 @@ t.test('every row has its advisories, a test that is there, and the guard withou
 })
 
 t.test('every guard of an advisory has its row', async (t) => {
-  const named = new Set(rows.map(([, , , guard = '']) => /^`([^`]+)`/.exec(guard)?.[1]))
+  const named = new Set(rows.flatMap(([, , , guard]) => guardNames(guard)))
   t.strictSame([...guards.keys()].filter((name) => name.startsWith('adv-') && !named.has(name)), [])
 })

@@ -18,6 +18,7 @@ t.teardown(stopPostgres)
 
 const CRASH = 'data:text/javascript,process.once("SIGUSR2",()=>setImmediate(()=>{throw new Error("a planted crash")}))'
 
+// proves: tokens-forgotten
 t.test('secrets stay where they are', async (t) => {
   const databaseUrl = await freshDatabase(t)
   const [port = 0, management = 0] = await freePorts(2)

@@ -64,6 +64,7 @@ t.test('check looks around', async (t) => {
   const query = await connect(t, gateway.databaseUrl)
   const stored = await dump(query)
 
+  // proves: missing-group-checked
   await t.test('a mapped local group that does not exist, with the nearest that does', async (t) => {
     write([{ entraGroup: GROUP_IDS.circuitManagers, groups: ['Circuit Managers', 'Network Engineers'] }, {
       entraGroup: GROUP_IDS.netboxSuperusers,
@@ -84,6 +85,7 @@ t.test('check looks around', async (t) => {
     t.equal(await dump(query), stored, 'and writes nothing')
   })
 
+  // proves: open-group
   await t.test('a superuser row for a group that people can join', async (t) => {
     write(
       [OPEN, CLOSED, LIST, 'e0000000-0000-4000-8000-0000000000dd', GROUP_IDS.netboxSuperusers].map((entraGroup) => ({
@@ -105,6 +107,7 @@ t.test('check looks around', async (t) => {
     t.strictSame(await warnings(), [], "a row that makes no superusers may be anybody's")
   })
 
+  // proves: adv-default-opens, adv-rule-port
   await t.test('what the default opens, and ports that only the client can give', async (t) => {
     const superusers = [{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }]
     write(superusers, {

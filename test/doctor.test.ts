@@ -126,6 +126,7 @@ const GUESTS_REFUSED = {
 }
 const NOT_LOOKED_AT = (times: number): string[] => Array.from({ length: times }, () => 'skipped not_looked_at')
 
+// proves: adv-acct-claim, adv-doctor-one-cause
 t.test('what can be wrong with Entra ID', async (t) => {
   const { gateway, doctor } = await practice(t)
   const { app, faults } = gateway.entra
@@ -308,6 +309,7 @@ t.test('what can be wrong with Entra ID', async (t) => {
   }
 })
 
+// proves: adv-hidden-doctor
 t.test('hidden memberships are named where the token cannot be read, and not without sync', async (t) => {
   const ask = (roles: readonly string[] | undefined) => ({
     mayRead: async () => true,

@@ -76,6 +76,7 @@ t.test('explain', async (t) => {
     t.match(nobody.stderr, /404/)
   })
 
+  // proves: adv-groups-read
   await t.test('the Entra groups that were read, with their names, and the rows that none of them hits', async (t) => {
     const { stdout } = await explain('sam.staff@contoso.example')
     t.match(stdout, /ENTRA GROUP READ +NAME +ROW/)

@@ -343,6 +343,7 @@ t.test('the demo in containers', async (t) => {
     t.ok(forNginx.every((name) => filter.test(name)), 'the filter lets them through')
   })
 
+  // proves: adv-demo-trusted-proxy
   await t.test('has a configuration without problems, and addresses that agree', async (t) => {
     const { config } = loadConfig(join(root, 'config/demo/gatehouse.yaml'), { env: environment('demo-gatehouse') })
     const entra = environment('demo-entra')

@@ -151,6 +151,7 @@ t.test('"I am not in the group"', async (t) => {
   t.match(await groups(), { groups: /NetBox Admins/ })
 })
 
+// proves: adv-incidents
 t.test('A stolen account', async (t) => {
   const { gateway, run } = await incident(t, 'A stolen account')
   const { browser } = await gateway.signIn(PERSON_IDS.staff)

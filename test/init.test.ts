@@ -105,6 +105,7 @@ t.test('the registration is the same in words, as manifest and in what is printe
   t.ok(printed.next.length >= 4)
 })
 
+// proves: adv-init-secret-mode, adv-init-secrets-folder
 t.test("under any umask secrets are their owner's alone, and nothing is everybody's to change", async (t) => {
   for (const umask of ['000', '077']) {
     const folder = join(home(t), 'new')
@@ -200,6 +201,7 @@ t.test('the cookie domain is the narrowest common one, and never a public suffix
   t.equal(commonDomain(['a.github.io', 'b.github.io']), undefined)
 })
 
+// proves: adv-init-keeps-secrets
 t.test('what is there is not replaced; with --force it is kept under another name, and secrets stay', async (t) => {
   const folder = home(t)
   t.equal((await init('--dir', folder, ...FLAGS)).status, 0)

@@ -43,6 +43,7 @@ t.test('commands say the label of an Entra group', async (t) => {
   await gateway.signIn(PERSON_IDS.staff)
   const sam = 'sam.staff@contoso.example'
 
+  // proves: adv-command-label
   await t.test('users list --why and users show', async (t) => {
     for (const text of [await gatehouse('users', 'list', '--why'), await gatehouse('users', 'show', sam)]) {
       t.match(text, /Network Engineers, because of Network team \(row 3\), since 20/)

@@ -39,6 +39,7 @@ async function trickling(t: Test, port: number, head: string): Promise<{ socket:
   return { socket, answer: () => text }
 }
 
+// proves: adv-management-slow
 t.test('a request that trickles in is ended, in its headers and in its body', async (t) => {
   const { port } = await listening(t, { requestTimeoutMs: 400 })
   const heads = {
@@ -53,6 +54,7 @@ t.test('a request that trickles in is ended, in its headers and in its body', as
   }
 })
 
+// proves: adv-management-connections
 t.test('its connections are bounded', async (t) => {
   const { port } = await listening(t, { maxConnections: 3 })
   const held = await Promise.all([1, 2, 3].map(() => trickling(t, port, 'GET /healthz HTTP/1.1\r\nX: ')))
@@ -78,6 +80,7 @@ t.test('a gateway has the limits of the management port', async (t) => {
   t.pass('ended')
 })
 
+// proves: adv-reload-told
 t.test('a refused reload is in /readyz and in the metrics, and the gateway stays ready', async (t) => {
   const clock = { at: new Date('2026-11-26T10:00:00Z') }
   const record = createReloadRecord(() => clock.at)

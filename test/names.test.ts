@@ -77,6 +77,7 @@ t.test('people are found by the UPN that Entra ID said last', async (t) => {
   t.match(old.stderr, /there is no user/)
 })
 
+// proves: adv-upn-of-graph
 t.test('guests are found by their UPN in this tenant once Graph has said it', async (t) => {
   const { gateway, signIn, age, pass } = await scene(t)
   const people = createPeopleStore(gateway.gateway.database, gateway.config.session)
@@ -101,6 +102,7 @@ t.test('an account that was deleted and made anew with the same UPN', async (t) 
   const { browser } = await one.signIn(PERSON_IDS.nobody)
   const suffixed = await header(one, browser, 'remote-user') ?? ''
 
+  // proves: adv-namesake-noted
   await t.test("is another person, with a suffix, and commands say that the name is the old one's", async (t) => {
     t.match(suffixed, /^sam\.staff-[0-9a-f]{8}@contoso\.example$/)
     const shown = await gatehouse('users', 'show', userPrincipalName)
@@ -109,6 +111,7 @@ t.test('an account that was deleted and made anew with the same UPN', async (t) 
     t.match((await gatehouse('users', 'show', suffixed)).stdout, new RegExp(`object ID ${PERSON_IDS.nobody}`))
   })
 
+  // proves: adv-release-asks
   await t.test('gets the name when the old one is removed and the name released, on every replica', async (t) => {
     t.equal(await header(two, browser, 'remote-user'), suffixed)
     t.equal((await gatehouse('users', 'rename', suffixed, userPrincipalName)).status, 1, 'it is in use')
@@ -132,6 +135,7 @@ t.test('an account that was deleted and made anew with the same UPN', async (t) 
   })
 })
 
+// proves: adv-rename-reserved
 t.test('what goes wrong with names is said, also as JSON', async (t) => {
   const gateway = await startTestGateway(t)
   const gatehouse = commands(gateway)

@@ -32,6 +32,7 @@ function tells(t: Test, file: string, ...sentences: readonly string[]): void {
   for (const sentence of sentences) t.ok(prose(file).includes(sentence), `${file}: ${sentence}`)
 }
 
+// proves: adv-ingress-two-hosts, adv-ingress-traefik
 t.test('the file for ingress-nginx says what the controller cannot do, and what Traefik needs', async (t) => {
   tells(
     t,
@@ -47,6 +48,7 @@ t.test('the file for ingress-nginx says what the controller cannot do, and what 
   )
 })
 
+// proves: adv-ingress-keys
 t.test('the keys have an Ingress of their own: no other path has a dot, which some controllers refuse', async (t) => {
   const paths = new Map(
     parseAllDocuments(read('config/proxies/ingress-nginx.yaml'))
@@ -62,6 +64,7 @@ t.test('the keys have an Ingress of their own: no other path has a dot, which so
   for (const path of [...paths.values()].flat()) t.notMatch(path, /\./)
 })
 
+// proves: adv-traefik-labels-bounded
 t.test("both of Traefik's files bound the answer of Gatehouse", async (t) => {
   const { forwardAuth } = (parse(read('config/proxies/traefik.yml')) as Traefik).http.middlewares.gatehouse ?? {}
   const { labels } = (parse(read('config/proxies/traefik-labels.yml')) as Labels).services.gatehouse
@@ -69,6 +72,7 @@ t.test("both of Traefik's files bound the answer of Gatehouse", async (t) => {
   t.equal(labels['traefik.http.middlewares.gatehouse.forwardauth.maxresponsebodysize'], '262144')
 })
 
+// proves: adv-nginx-own-lines
 t.test("where lines of one's own may stand in nginx", async (t) => {
   tells(
     t,
@@ -79,6 +83,7 @@ t.test("where lines of one's own may stand in nginx", async (t) => {
   tells(t, 'docs/deployment.md', '`proxy_set_header` lines of your own may stand beside the `include`')
 })
 
+// proves: adv-traefik-empty-500
 t.test('what a person sees without Gatehouse', async (t) => {
   tells(
     t,
@@ -88,6 +93,7 @@ t.test('what a person sees without Gatehouse', async (t) => {
   )
 })
 
+// proves: adv-balancer-asks
 t.test('a load balancer that can only ask the serving port asks the sign-in page, as often as it wants', async (t) => {
   tells(t, 'docs/deployment.md', 'A load balancer that can only ask this port asks `/oauth2/sign_in`')
   const gateway = await startTestGateway(t, { config: { server: { rateLimit: 5 } } })
@@ -95,6 +101,7 @@ t.test('a load balancer that can only ask the serving port asks the sign-in page
   t.strictSame([...new Set((await Promise.all(answers)).map(({ status }) => status))], [200])
 })
 
+// proves: adv-fragment-told
 t.test('the guide for people who come from oauth2-proxy says what is kept of an address and what is not', async (t) => {
   tells(
     t,
@@ -106,6 +113,7 @@ t.test('the guide for people who come from oauth2-proxy says what is kept of an 
   )
 })
 
+// proves: adv-sample-denies
 t.test('a sample with access rules denies what no rule names', async (t) => {
   const [, sample = ''] = /```yaml\n(access:\n[\s\S]*?)```/.exec(read('docs/forward-auth.md')) ?? []
   const { access } = parse(sample) as Access
@@ -114,6 +122,7 @@ t.test('a sample with access rules denies what no rule names', async (t) => {
   t.match(read('config/gatehouse.example.yaml'), /^ {2}default: \w+ +# .*beside rules write deny/m)
 })
 
+// proves: adv-grafana-address
 t.test("Grafana's guide looks nobody up by an address", async (t) => {
   const text = read('docs/applications/grafana.md')
   const blocks = [...text.matchAll(/```ini\n([\s\S]*?)```/g)].map(([, block = '']) => block)

@@ -76,6 +76,7 @@ const [{ filename, files } = { filename: '', files: [] }] = Object.values(answer
 const tarball = join(place, filename)
 const inside = new Set(files.map(({ path }) => path))
 
+// proves: adv-packed-secrets
 t.test('nothing that an operator left in a checkout is in the package', async (t) => {
   t.ok(inside.has('dist/cli.js'), 'the program is in it')
   for (const path of LEFT_BEHIND) t.notOk(inside.has(path), path)

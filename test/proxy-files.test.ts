@@ -51,6 +51,7 @@ const KNOWN = [
   'X-Gatehouse-Error',
 ]
 
+// proves: adv-proxy-list-current
 t.test('the generated parts are current', async (t) => {
   for (const [path, text] of Object.entries(proxyFiles())) {
     t.equal(readFileSync(path, 'utf8'), text, `${path}: npm run generate:proxies`)
@@ -64,6 +65,7 @@ t.test('the list has every identity header of Gatehouse, and none of what a prox
   t.equal(new Set(all).size, all.length, 'no name twice')
 })
 
+// proves: adv-netbox-names
 t.test('the list has the names that applications are known to read', async (t) => {
   const listed = new Set([...IDENTITY, ...STRIPPED].map((name) => name.toLowerCase()))
   for (const name of KNOWN) t.ok(listed.has(name.toLowerCase()), name)
@@ -85,6 +87,7 @@ t.test('every file sets the identity headers and removes the others', async (t) 
   }
 })
 
+// proves: adv-traefik-aliases
 t.test("Traefik's expression removes every name in every spelling, and nothing that stays", async (t) => {
   const file = (parse(read('traefik.yml')) as Traefik).http.middlewares.gatehouse.forwardAuth.authResponseHeadersRegex
   const label = (parse(read('traefik-labels.yml')) as Labels).services.gatehouse.labels[FORWARD_AUTH] ?? ''
@@ -130,6 +133,7 @@ t.test('every file that asks sends the port as a constant, and every server of n
   }
 })
 
+// proves: adv-guide-two-hosts
 t.test('a snippet of a guide that tells nginx what to ask about also refuses two hosts', async (t) => {
   const applications = ['applications/netbox.md', 'applications/grafana.md', 'applications/django.md']
   const guides = ['from-oauth2-proxy.md', 'forward-auth.md', 'deployment.md', ...applications]

@@ -2,10 +2,10 @@
 // of which is a place of the source with a test that fails without it (scripts/check-guards.mjs), or names tests.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { readGuards } from './helpers/guards.js'
-import { testTitles } from './helpers/test-titles.js'
+import { readGuards } from '../scripts/guards.mjs'
+import { testTitles } from '../scripts/test-titles.mjs'
 
-const guards = readGuards()
+const { guards } = readGuards()
 const sections = readFileSync('SECURITY.md', 'utf8').split(/^## /m)
 const rowsOf = (title: string): string[][] =>
   (sections.find((text) => text.startsWith(`${title}\n`)) ?? '')

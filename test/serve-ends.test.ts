@@ -116,6 +116,7 @@ t.test('Ctrl-C ends it', async (t) => {
   })
 })
 
+// proves: adv-serve-closed-terminal
 t.test('a closed terminal ends it', async (t) => {
   await startsAndEnds(t, true, ({ child }) => {
     child.kill('SIGKILL')

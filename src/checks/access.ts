@@ -126,7 +126,7 @@ export function guestsAreDistinguishable(guestsRefused: boolean): readonly Findi
  * A rule for one host says nothing of the others, and a proxy may send another host than its rules were written for.
  */
 export function defaultIsMeant({ default: fallback, rules }: AccessRules): readonly Finding[] {
-  if (rules.length === 0 || fallback === 'deny') return []
+  if (rules.length === 0 || fallback === 'deny') return [] // guard: adv-default-opens
   const says =
     'access.default: every host that no rule names is open to everybody who is signed in, also where a proxy sends ' +
     'another host than the rules were written for.'
@@ -140,7 +140,7 @@ export function defaultIsMeant({ default: fallback, rules }: AccessRules): reado
 export function portsComeFromTheProxy({ rules }: AccessRules): readonly Finding[] {
   return rules.flatMap(({ hosts }, index) =>
     hosts.flatMap((host, at): Finding[] => {
-      if (compileHost(host).port === undefined) return []
+      if (compileHost(host).port === undefined) return [] // guard: adv-rule-port
       const path = `access.rules[${index}].hosts[${at}]`
       const says =
         `${path} ${JSON.stringify(host)} names a port. Only the proxy can say which port it was reached on: ` +

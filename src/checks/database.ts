@@ -40,7 +40,7 @@ export function databaseFits({ look, now = Date.now }: DatabaseQuestions): Check
         migrations(seen),
       ]
     } catch (error) {
-      return [failure(error, 'fail')]
+      return [failure(error, 'fail')] // guard: adv-database-goes-on
     }
   }
 }

@@ -125,7 +125,7 @@ export function applicationPermissions(
   return async () => {
     try {
       if (await ask.mayRead('memberships') && (!sync || await ask.mayRead('accounts'))) {
-        return [MAY_READ, ...sync ? [hiddenMemberships(await ask.applicationRoles())] : []]
+        return [MAY_READ, ...sync ? [hiddenMemberships(await ask.applicationRoles())] : []] // guard: adv-hidden-doctor
       }
       if (sync) {
         return [{

@@ -19,7 +19,7 @@ export function localGroupsExist({ mapping, existing, nearest }: LocalGroupsOpti
     if (named.size === 0) return []
     try {
       const there = await existing()
-      const missing = [...named].reverse().filter(([name]) => !there.includes(name))
+      const missing = [...named].reverse().filter(([name]) => !there.includes(name)) // guard: missing-group-checked
       return missing.length === 0
         ? [{ state: 'ok', code: 'groups_exist', says: 'every mapped local group exists' }]
         : missing.map(([name, path]) => missingGroup(name, path, nearest(name, there)))

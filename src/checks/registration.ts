@@ -60,7 +60,7 @@ function addresses({ publicUrl }: RegistrationWish, found: Registration): Findin
 
 function claims({ guestsRefused = false }: RegistrationWish, found: Registration): Finding {
   const missing = CLAIM_NAMES.filter((name) => !found.idTokenClaims.includes(name))
-  if (guestsRefused && missing.includes('acct')) {
+  if (guestsRefused && missing.includes('acct')) { // guard: adv-acct-claim
     return {
       state: 'fail',
       code: 'acct_claim_missing',

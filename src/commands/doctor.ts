@@ -105,7 +105,7 @@ async function entraResults(config: Config): Promise<Result[]> {
 function causesOnce(results: readonly Result[]): Result[] {
   return results.map((result, index) => {
     const first = isUnanswered(result) ? results.slice(0, index).find(({ code }) => code === result.code) : undefined
-    if (first === undefined) return result
+    if (first === undefined) return result // guard: adv-doctor-one-cause
     return { check: result.check, ...notChecked(first.check) }
   })
 }

@@ -33,7 +33,7 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   // SIGHUP asks for a reload, but is also sent when the terminal is closed, after which no stream is a terminal.
   const startedAtTerminal = atTerminal()
   const onHangup = (signal: string): void => {
-    if (startedAtTerminal && !atTerminal()) stopSignal.stop(signal)
+    if (startedAtTerminal && !atTerminal()) stopSignal.stop(signal) // guard: adv-serve-closed-terminal
     else void reloader.reload()
   }
   process.on('SIGHUP', onHangup)

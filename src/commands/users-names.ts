@@ -17,7 +17,7 @@ import {
 export type ReleaseOptions = CommonOptions & { readonly yes?: boolean, readonly now?: boolean }
 
 export async function usersRename(user: string, name: string, options: CommonOptions): Promise<number> {
-  refuseReserved(name, readConfig(options).config.reservedUsernames)
+  refuseReserved(name, readConfig(options).config.reservedUsernames) // guard: adv-rename-reserved
   const { person, before } = await withDatabase(options, async ({ database, people }) => {
     const person = await people.find(user)
     noteNamesakes(person)
@@ -33,7 +33,7 @@ export async function usersRename(user: string, name: string, options: CommonOpt
 const KEPT = ` Others may have the old name after ${RELEASED_NAME_DAYS} days, or when it is released with --now.`
 
 export async function usersRelease(name: string, options: ReleaseOptions): Promise<number> {
-  if (!options.yes) {
+  if (!options.yes) { // guard: adv-release-asks
     commandProcess().stderr.write(
       'gatehouse: to applications the next holder of this name IS the one before: say --yes\n',
     )

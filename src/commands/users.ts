@@ -34,7 +34,7 @@ export async function usersShow(user: string, options: CommonOptions): Promise<n
   }))
   if (options.json) printJson(person)
   else printPerson(person, mapping)
-  noteNamesakes(person)
+  noteNamesakes(person) // guard: adv-namesake-noted
   return EXIT.ok
 }
 
@@ -76,6 +76,7 @@ function printWhy(person: PersonView, mapping: GroupMapping): void {
   const because = (cause: readonly Cause[] | null, since: string | null): string => {
     const day = since === null ? '' : `, since ${since.slice(0, 10)}`
     if (cause === null) return `, set by hand${day}`
+    // guard: adv-command-label
     const names = cause.map(({ entraGroup, row }) => `${mapping.nameOf(entraGroup)} (row ${row})`)
     return `, because of ${names.join(' and ')}${day}`
   }

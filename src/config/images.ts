@@ -23,7 +23,7 @@ export function readImage(path: string, files: Files): ImageFile | Refusal {
     return refuse('image_large', `is ${path}, which is larger than 256 kB`, 'Every page loads it: save it smaller.')
   }
   const type = typeOf(bytes)
-  if (type === undefined) {
+  if (type === undefined) { // guard: adv-picture-type
     return refuse('image_type', `is ${path}, which is no PNG, JPEG, WebP or SVG`, 'Save it as one of these.')
   }
   return { path, type, sha256: createHash('sha256').update(bytes).digest('hex'), content: () => bytes }

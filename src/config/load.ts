@@ -95,7 +95,7 @@ function read(file: string, files: Files, env: Environment, report: Report, foun
 function readText(file: string, files: Files, report: Report): string | undefined {
   try {
     const text = files.read(file)
-    if (files.worldWritable(file)) {
+    if (files.worldWritable(file)) { // guard: adv-config-writable
       report.warn(
         '',
         'file_writable',

@@ -41,7 +41,7 @@ export function entriesOf(
       continue
     }
     const first = own.get(name)
-    if (first) {
+    if (first) { // guard: yaml-keys-once
       context.report.problem(
         path === '' ? name : `${path}.${name}`,
         'key_duplicate',

@@ -41,7 +41,7 @@ export function readSecretFile(context: ReadContext, shape: Shape, node: unknown
 }
 
 function warnOfOpenFile({ report, files }: ReadContext, path: string, file: string): void {
-  if (files.worldWritable(file)) {
+  if (files.worldWritable(file)) { // guard: adv-secret-file-writable
     report.warn(
       path,
       'secret_file_writable',

@@ -77,7 +77,7 @@ export function createConfigReloader(
         report.applied({ changes, needRestart, warnings: next.warnings, hash: configHash(running) })
       }
     } catch (error) {
-      record.failed(error)
+      record.failed(error) // guard: adv-reload-refused
       if (error instanceof ConfigError) report.refused(error.problems)
       else report.failed(error)
     }

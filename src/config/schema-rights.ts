@@ -16,7 +16,7 @@ export const mappingRow = section('One Entra group and all that it grants.', {
     default: [],
   }),
   staff: flag('Its members are staff.', false),
-  superuser: flag('Its members are superusers; this does not imply staff.', false),
+  superuser: flag('Its members are superusers; this does not imply staff.', false), // guard: flags-off-by-default
 })
 
 export const authAllowedSection = section('Whom the optional step auth_allowed lets in.', {

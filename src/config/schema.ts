@@ -38,6 +38,7 @@ export const configSchema = section('The configuration of Gatehouse.', {
     default: ['admin', 'root', 'administrator'],
   }),
   associateByEmail: flag(
+    // guard: linking-off
     'Arms the step associate_by_email: a verified address links to the one eligible user who has it.',
     false,
   ),

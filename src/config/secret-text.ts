@@ -38,11 +38,11 @@ export function isSecret(shape: Shape): boolean {
 
 /** The secret without the white space around it, and what is odd about it. Nothing of it is in the messages. */
 export function readSecretText(value: string): { readonly text: string, readonly oddities: readonly Refusal[] } {
-  const text = value.replace(AROUND, '')
+  const text = value.replace(AROUND, '') // guard: adv-secret-blanks
   const oddities: Refusal[] = []
   if (text === '') return { text, oddities }
   if (text !== value) oddities.push(ODDITIES.blank)
-  if (QUOTES.test(text)) oddities.push(ODDITIES.quoted)
+  if (QUOTES.test(text)) oddities.push(ODDITIES.quoted) // guard: adv-secret-quotes
   if (/\\[nrt]$/.test(text)) oddities.push(ODDITIES.escaped)
   if (INVISIBLE.test(text)) oddities.push(ODDITIES.invisible)
   return { text, oddities }

@@ -124,18 +124,19 @@ export function compileAccess(
   const grounds = ({ target, address }: AccessRequest): readonly Grounds[] => {
     const host = rulesOf(target.hostname)
     if (!host) return unnamedHost
-    if (host.hasMethods && !isKnownMethod(target.method)) return unknownMethod
+    if (host.hasMethods && !isKnownMethod(target.method)) return unknownMethod // guard: adv-unknown-method
     const candidates = host.byMethod.get(target.method) ?? host.otherMethods
     const interpretations = host.hasPaths ? interpretationsOf(target) : ROOT_ONLY
+    // guard: adv-port-by-proxy
     const ports = target.port === undefined || host.ports.length === 1 ? host.ports : [target.port]
     return possibleMatches(candidates, interpretations, ports, { address, maxSegments, byDefault })
   }
   function decide(request: AddressedRequest | undefined, session: SessionRights | undefined): Decision
   function decide(request: AccessRequest | undefined, session: SessionRights | undefined): Decision | NeedsAddress {
     const all = request === undefined ? [byDefault] : grounds(request)
-    for (const each of all) {
+    for (const each of all) { // guard: adv-strictest
       if (permits(each.allow, session)) continue
-      if (all.some(({ dependsOnAddress }) => dependsOnAddress)) return NEEDS_ADDRESS
+      if (all.some(({ dependsOnAddress }) => dependsOnAddress)) return NEEDS_ADDRESS // guard: live-fast-path-address
       return { allow: false, reason: session ? 'not_allowed' : 'not_signed_in', grounds: each }
     }
     return { allow: true, grounds: all[0] ?? byDefault }
@@ -196,7 +197,7 @@ export function describeRule({ hosts, methods, paths, networks }: Omit<AccessRul
 function createPathInterpreter(): (target: Target) => PathInterpretations {
   let last: { readonly target: Target, readonly interpretations: PathInterpretations } | undefined
   return (target) => {
-    if (last?.target === target) return last.interpretations
+    if (last?.target === target) return last.interpretations // guard: adv-path-read-once
     const interpretations = pathInterpretations(target.path)
     const unambiguous = interpretations !== 'unknowable' && interpretations.length === 1 &&
       interpretations[0] === target.path

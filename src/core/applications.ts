@@ -26,7 +26,7 @@ export function openTo(
   return applications.filter(({ url }) => {
     const { port, protocol } = new URL(url)
     const target = parseTargetUrl(url, 'GET', port === '' ? defaultPort(protocol) : port)
-    return policy.decide({ target, address }, session).allow
+    return policy.decide({ target, address }, session).allow // guard: adv-page-applications
   })
 }
 

@@ -41,12 +41,13 @@ export function decide(
   if (target === undefined && !policy.ignoresTarget) return NEEDS_TARGET
   if (known === 'not_looked_up') return NEEDS_SESSION
   const session = known === 'anonymous' ? undefined : known
+  // guard: live-fast-path-closed-host
   if (session === undefined && target !== undefined && !policy.mayLetAnyoneIn(target.hostname)) {
-    return CLOSED_TO_ANONYMOUS
+    return CLOSED_TO_ANONYMOUS // guard: adv-anonymous-not-evaluated
   }
   const decision = policy.decide(target === undefined ? undefined : { target, address }, session)
   if (decision.allow === undefined) return NEEDS_ADDRESS
   const { allow, grounds } = decision
-  if (allow) return { kind: 'allowed', grounds, session }
+  if (allow) return { kind: 'allowed', grounds, session } // guard: live-fast-path-nobody
   return session === undefined ? { kind: 'not_signed_in', grounds } : { kind: 'not_allowed', grounds, session }
 }

@@ -50,6 +50,7 @@ export function readDatabaseAddress(text: string, env: Environment = {}): Databa
   }
   const url = parseDatabaseUrl(text)
   if (url === undefined) return { says: 'is no address that can be read', remedy: ENCODE }
+  // guard: adv-address-torn
   if (isTorn(url) || !isDecodable(url)) return { says: 'has a character that must be percent-encoded', remedy: ENCODE }
   const parameter = (name: string): string | undefined => url.searchParams.get(name) ?? undefined
   const host = parameter('host') ?? (decodeURIComponent(bare(url.hostname)) || env.PGHOST || 'localhost')

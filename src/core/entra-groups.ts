@@ -46,6 +46,7 @@ export function rowsNotHit(rows: readonly Row[], ids: Iterable<string>): RowNotH
   const held = new Set([...ids].map((id) => id.toLowerCase()))
   return rows.flatMap(({ entraGroup, label }, index) => {
     const id = entraGroup.toLowerCase()
+    // guard: adv-groups-read
     return held.has(id) ? [] : [{ row: index + 1, entraGroup: id, ...(label === undefined ? {} : { label }) }]
   })
 }

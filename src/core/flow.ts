@@ -113,7 +113,7 @@ export function createFlowSealer(
 ): FlowSealer {
   const keys = secrets.map(deriveKeys)
   const find = (state: string): [Sealed, Keys] | undefined => {
-    for (const key of keys) {
+    for (const key of keys) { // guard: adv-rotation-sign-in
       const sealed = unseal(state, key)
       if (sealed) return [sealed, key]
     }
@@ -133,7 +133,8 @@ export function createFlowSealer(
         throw new GatehouseError('state_invalid', { remedy: STATE_INVALID })
       }
       const binding = bindingOf({ id: sealed.i, anew: sealed.n === 1 })
-      if (isExpired(sealed, now())) return { fault: 'state_expired', flow: factsOf(sealed) }
+      if (isExpired(sealed, now())) return { fault: 'state_expired', flow: factsOf(sealed) } // guard: adv-expired-anew
+      // guard: adv-stray-binding, security-state-bound
       if (!isBinding(binding) || !equalInConstantTime(fingerprint(binding), sealed.b)) {
         return { fault: 'state_other_browser', flow: factsOf(sealed) }
       }
@@ -142,6 +143,7 @@ export function createFlowSealer(
     idOf: (state) => find(state)?.[0].i,
     chainOf(state) {
       const [sealed] = find(state) ?? []
+      // guard: adv-expired-limited
       return sealed === undefined || isExpired(sealed, now()) ? undefined : factsOf(sealed).chain
     },
   }
@@ -186,7 +188,7 @@ function flowOf(sealed: Sealed, binding: string, key: Keys): Flow {
   return {
     ...factsOf(sealed),
     nonce: derive(key, 'nonce', sealed.i, binding),
-    codeVerifier: derive(key, 'verifier', sealed.i, binding),
+    codeVerifier: derive(key, 'verifier', sealed.i, binding), // guard: security-pkce
   }
 }
 

@@ -15,7 +15,7 @@ export const HEADER_VALUES = {
   family_name: ({ familyName }) => familyName ?? '',
   groups: ({ groups }) => groups,
   permissions: ({ permissions }) => permissions,
-  staff: ({ isStaff }) => isStaff,
+  staff: ({ isStaff }) => isStaff, // guard: staff-header
   superuser: ({ isSuperuser }) => isSuperuser,
   oid: ({ oid }) => oid ?? '',
   tid: ({ tid }) => tid ?? '',
@@ -51,7 +51,7 @@ const FAMILIES: Readonly<Record<Exclude<HeaderFamily, 'assertion'>, readonly Hea
   'x-auth-request': [
     header('X-Auth-Request-User', 'username'),
     header('X-Auth-Request-Email', 'email'),
-    header('X-Auth-Request-Email-Verified', 'email_verified'),
+    header('X-Auth-Request-Email-Verified', 'email_verified'), // guard: adv-email-verified-header
     header('X-Auth-Request-Preferred-Username', 'username'),
     header('X-Auth-Request-Groups', 'groups'),
     header('X-Auth-Request-Staff', 'staff'),
@@ -131,6 +131,7 @@ function encodeEntry(entry: string, separator: string, encoding: HeaderEncoding)
  * encoded in both, so that no name can be written like another one.
  */
 export function encodeHeaderValue(value: string, encoding: HeaderEncoding = 'percent'): string {
+  // guard: adv-header-latin1
   const others = encoding === 'latin1' ? /[^\x20-\x24\x26-\x7e\xa1-\xac\xae-\xff]+/g : /[^\x20-\x24\x26-\x7e]+/g
   return value.replace(others, percentEncoded)
 }

@@ -103,7 +103,7 @@ export function createLogin(
       const { correlationId } = grant
       const { requireMappedGroup } = settings
       const outcome = await store.commit({ plan, person, session, flow, correlationId, client, requireMappedGroup })
-      if (outcome === 'outdated') continue
+      if (outcome === 'outdated') continue // guard: steps-run-again
       for (const name of plan.grants.missing) report.groupMissing(name, outcome.username)
       report.completed(outcome, {
         entraGroups: person.memberships.groupIds.length,

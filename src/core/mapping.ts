@@ -42,7 +42,7 @@ export function labelsOf(rows: readonly Pick<MappingRow, 'entraGroup' | 'label'>
 export function createGroupMapping(rows: readonly MappingRow[]): GroupMapping {
   const compiled = rows.map((row, index) => ({
     ...row,
-    cause: { row: index + 1, entraGroup: row.entraGroup.toLowerCase() },
+    cause: { row: index + 1, entraGroup: row.entraGroup.toLowerCase() }, // guard: ids-in-any-case
   }))
   const labels = labelsOf(rows)
   const nameOf = (entraGroup: string): string => labels.get(entraGroup.toLowerCase()) ?? entraGroup
@@ -55,12 +55,14 @@ export function createGroupMapping(rows: readonly MappingRow[]): GroupMapping {
       const hit = compiled.filter((row) => held.has(row.cause.entraGroup))
       const groups = new Map<string, Cause[]>()
       for (const { groups: names, cause } of hit) {
+        // guard: causes-collected
         for (const name of new Set(names)) groups.set(name, [...groups.get(name) ?? [], cause])
       }
       return {
         groups,
+        // guard: staff-granted, flags-independent, flags-add-up
         staff: hit.filter((row) => row.staff).map((row) => row.cause),
-        superuser: hit.filter((row) => row.superuser).map((row) => row.cause),
+        superuser: hit.filter((row) => row.superuser).map((row) => row.cause), // guard: superuser-granted
       }
     },
   }

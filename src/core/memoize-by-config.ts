@@ -7,7 +7,7 @@ export function memoizeByConfig<Config, Value>(
   let cached: { readonly config: Config, readonly value: Value } | undefined
   return () => {
     const config = current()
-    if (cached?.config !== config) cached = { config, value: derive(config) }
+    if (cached?.config !== config) cached = { config, value: derive(config) } // guard: adv-stale-rules
     return cached.value
   }
 }

@@ -18,7 +18,7 @@ export function outgoingProxies(env: Environment): OutgoingProxies {
   return {
     httpProxy: addressOf(variable(env, 'HTTP_PROXY')),
     httpsProxy: addressOf(variable(env, 'HTTPS_PROXY')),
-    noProxy: noProxy.split(/[,\s]+/).includes('*') ? '*' : noProxy,
+    noProxy: noProxy.split(/[,\s]+/).includes('*') ? '*' : noProxy, // guard: adv-no-proxy-star
   }
 }
 
@@ -36,8 +36,9 @@ function variable(env: Environment, upper: string): Variable {
 
 function addressOf({ name, value }: Variable): string {
   if (value === '') return ''
-  const address = /^[a-z][a-z\d+.-]*:\/\//i.test(value) ? value : `http://${value}`
+  const address = /^[a-z][a-z\d+.-]*:\/\//i.test(value) ? value : `http://${value}` // guard: adv-proxy-without-scheme
   const url = URL.canParse(address) ? new URL(address) : undefined
+  // guard: adv-proxy-named
   if (url !== undefined && ['http:', 'https:'].includes(url.protocol) && !/\s/.test(value)) return address
   throw new GatehouseError('proxy_unusable', {
     detail: `the environment variable ${name} is not the address of an HTTP proxy`,

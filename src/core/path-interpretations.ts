@@ -40,22 +40,26 @@ interface Rewrite {
 const REWRITES: readonly Rewrite[] = [
   { appliesTo: (path) => path.includes('%'), apply: (path) => decodeBytes(path, () => true) },
   // URL Standard, "double-dot URL path segment": %2e is a dot there, while %2f stays as it is
+  // guard: adv-encoded-dot
   { appliesTo: (path) => /%2e/i.test(path), apply: (path) => decodeBytes(path, (byte) => byte === DOT) },
   { appliesTo: (path) => path.includes('\\'), apply: (path) => path.replaceAll('\\', '/') },
   // a path parameter, RFC 3986 section 3.3
   { appliesTo: (path) => path.includes(';'), apply: (path) => path.replace(/;[^/]*/g, '') },
   // each on its own: Go's ParseRequestURI ends a path at ? and takes # for a part of it
   ...[';', '?', '#'].map((end): Rewrite => (
+    // guard: adv-path-ends
     { appliesTo: (path) => path.includes(end), apply: (path) => path.slice(0, path.indexOf(end)) }
   )),
   { appliesTo: (path) => path.includes('//'), apply: (path) => path.replace(/\/{2,}/g, '/') },
   // a network-path reference, RFC 3986 section 4.2: `new URL('//name/admin', base)` has the path /admin
-  { appliesTo: (path) => path.startsWith('//'), apply: (path) => path.replace(/^\/+[^/]*/, '') },
-  { appliesTo: (path) => /\/\.{1,2}(?:\/|$)/.test(path), apply: withoutDotSegments },
+  { appliesTo: (path) => path.startsWith('//'), apply: (path) => path.replace(/^\/+[^/]*/, '') }, // guard: adv-decoders
+  { appliesTo: (path) => /\/\.{1,2}(?:\/|$)/.test(path), apply: withoutDotSegments }, // guard: adv-fuzz-readings
   // `path.normalize` of Node and `path.Clean` of Go leave no slash where the last segment was a dot
+  // guard: adv-dot-at-end
   { appliesTo: (path) => /\/\.{1,2}$/.test(path), apply: (path) => withoutDotSegments(path).replace(/\/$/, '') },
   {
     appliesTo: (path) => TRIMMED.test(path),
+    // guard: adv-blanks-trimmed
     apply: (path) => trimmed(path, (text) => text.split('/').map((name) => name.trim()).join('/')),
   },
   { appliesTo: (path) => TRIMMED.test(path), apply: (path) => trimmed(path, (text) => text.trimEnd()) },
@@ -68,17 +72,18 @@ export function pathInterpretations(path: string): PathInterpretations {
   let characters = path.length
   if (characters > MAX_CHARACTERS) return 'unknowable'
   const decoded = decodeBytes(path, isUnambiguous)
+  // guard: adv-overlong
   if (!isUtf8(decoded)) return 'unknowable' // some programs decode %c0%af as a slash
-  if (!AMBIGUOUS.test(decoded)) return [decoded]
+  if (!AMBIGUOUS.test(decoded)) return [decoded] // guard: adv-readings
   const interpretations = new Set([decoded])
   for (const interpretation of interpretations) { // the iterator of a Set also visits members added meanwhile
     for (const { appliesTo, apply } of REWRITES) {
       if (!appliesTo(interpretation)) continue
       characters += interpretation.length
-      if (characters > MAX_CHARACTERS) return 'unknowable'
+      if (characters > MAX_CHARACTERS) return 'unknowable' // guard: adv-path-budget
       const rewritten = apply(interpretation) || '/'
       if (!isText(rewritten)) return 'unknowable'
-      interpretations.add(rewritten)
+      interpretations.add(rewritten) // guard: adv-decoded-again
     }
     if (interpretations.size > MAX_INTERPRETATIONS) return 'unknowable'
   }
@@ -87,7 +92,7 @@ export function pathInterpretations(path: string): PathInterpretations {
 
 /** Programs handle control characters and bytes that are not UTF-8 in different ways. */
 function isText(path: string): boolean {
-  return !CONTROL.test(path) && isUtf8(path)
+  return !CONTROL.test(path) && isUtf8(path) // guard: adv-controls-in-readings
 }
 
 /**

@@ -73,7 +73,7 @@ export function createReplicas(
     const deaf = at - lookedAt > forgetAfterMs // what they said meanwhile could not be heard
     lookedAt = at
     for (const [id, other] of others) {
-      if (deaf) other.heardAt = at
+      if (deaf) other.heardAt = at // guard: live-replica-deaf
       if (at - other.heardAt > forgetAfterMs) others.delete(id)
     }
   }
@@ -88,6 +88,7 @@ export function createReplicas(
       const { config: theirs, differs } = other
       return differs === undefined
         ? []
+        // guard: live-replica-differs
         : [{ key: `${id} ${theirs} ${config()}`, other, late: at - differs.at >= reportAfterMs }]
     })
     const facts = { replica: own, config: config().slice(0, SHOWN) }

@@ -66,7 +66,7 @@ export function parseReturnTo(input: string | undefined, rules: ReturnToRules, b
     throw refuse('rd names a user')
   }
   if (url.href.length > MAX_LENGTH) throw refuse(TOO_LONG)
-  if (!isAllowed(url, rules)) {
+  if (!isAllowed(url, rules)) { // guard: rd-checked, adv-allowed-origins
     throw refuse(`rd leads to ${url.host}, which is not in server.redirectDomains`, remedyOf(url, relative, rules))
   }
   if (url.origin === rules.publicUrl && OWN_STEPS.has(url.pathname)) return `${rules.publicUrl}/`
@@ -89,11 +89,11 @@ export function readReturnTo(
 function isAllowed(url: URL, rules: ReturnToRules): boolean {
   if (url.origin === rules.publicUrl) return true
   if (url.protocol !== 'https:' && new URL(rules.publicUrl).protocol === 'https:') return false
-  return rules.redirectDomains.some((rule) => matches(url, rule.toLowerCase()))
+  return rules.redirectDomains.some((rule) => matches(url, rule.toLowerCase())) // guard: adv-any-rd
 }
 
 function remedyOf(url: URL, relative: boolean, rules: ReturnToRules): string {
-  if (relative) {
+  if (relative) { // guard: adv-return-remedy
     return `The request came with the Host ${url.host}, which is neither that of server.publicUrl nor an ` +
       "application's: " +
       'let the proxy pass on the Host that the browser sent.'
@@ -117,7 +117,7 @@ function matches(url: URL, rule: string): boolean {
   const wanted = port === undefined ? '' : port
   if (wanted !== '*' && url.port !== (wanted === defaultPort(url) ? '' : wanted)) return false
   const host = url.hostname.replace(/\.$/, '')
-  return name.startsWith('.') ? host.length > name.length && host.endsWith(name) : host === name
+  return name.startsWith('.') ? host.length > name.length && host.endsWith(name) : host === name // guard: adv-suffix
 }
 
 function defaultPort(url: URL): string {

@@ -26,7 +26,7 @@ export function createRotationHint(options: RotationHintOptions): () => void {
     const at = now()
     if (at < quietUntil) return
     const differ = differing()
-    quietUntil = at + (differ ? everyMs : LOOK_MS)
+    quietUntil = at + (differ ? everyMs : LOOK_MS) // guard: adv-rotation-hint
     if (differ) log.warn({ remedy: REMEDY }, SAYS)
   }
 }

@@ -83,12 +83,13 @@ export function createSessionCache(
   let epoch = 0
   let lastEpochKnownUntil = -Infinity
   const invalidate = (entry: CachedSession): void => {
-    entry.changed = true
+    entry.changed = true // guard: rights-read-live
   }
 
   return {
     fresh(cookie, at = now()) {
       const entry = entries.use(cookie)
+      // guard: live-feed, live-stretch
       return entry !== undefined && !entry.changed && entry.epoch === epoch && entry.freshUntil > at &&
           feed.live(at)
         ? entry
@@ -105,7 +106,7 @@ export function createSessionCache(
       ),
     ticket: () => sequence,
     keep(cookie, hash, record, ticket) {
-      if (ticket !== sequence) return undefined
+      if (ticket !== sequence) return undefined // guard: live-ticket
       const readAt = Math.floor(now()) // V8 stores small integers inline
       const own = intern(record)
       const entry: CachedSession = {
@@ -127,6 +128,7 @@ export function createSessionCache(
     forget: (cookie) => entries.forget(cookie),
     apply(notification) {
       sequence++
+      // guard: live-told-users
       if (notification.kind === 'users') { for (const id of notification.ids) entries.ofUser(id).forEach(invalidate) }
       if (notification.kind === 'sessions') {
         for (const hash of notification.hashes) entries.forgetHash(hash) // an ended session never returns
@@ -156,7 +158,7 @@ function createNegativeCache(now: () => number) {
         until.delete(first)
       }
       until.delete(cookie)
-      until.set(copyOf(cookie), now() + NEGATIVE_TTL_MS)
+      until.set(copyOf(cookie), now() + NEGATIVE_TTL_MS) // guard: live-nobody-copied
     },
     has(cookie: string): boolean {
       const end = until.get(cookie)

@@ -56,14 +56,14 @@ export function createSessionEntries<Entry extends SessionEntry>(capacity: numbe
     },
     put(cookie, entry) {
       const other = index.cookieOf(entry.hash)
-      if (other !== undefined && other !== cookie) forget(other)
+      if (other !== undefined && other !== cookie) forget(other) // guard: live-one-entry
       old.delete(cookie)
       add(cookie, entry)
     },
     forget,
     forgetHash(hash) {
       const cookie = index.cookieOf(hash)
-      if (cookie !== undefined) forget(cookie)
+      if (cookie !== undefined) forget(cookie) // guard: live-ended
     },
     ofUser: (userId) => index.cookiesOf(userId).flatMap((cookie) => young.get(cookie) ?? old.get(cookie) ?? []),
     *all() {

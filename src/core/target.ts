@@ -95,7 +95,7 @@ const PORT = /^[1-9]\d{0,4}$/
 function wrongPort(port: string | undefined, { namedPort }: Place): string | undefined {
   if (port === undefined) return undefined
   if (!PORT.test(port) || Number(port) > 65_535) return 'X-Forwarded-Port is no port'
-  return namedPort === undefined || namedPort === port
+  return namedPort === undefined || namedPort === port // guard: adv-port-named-twice
     ? undefined
     : `the host names port ${namedPort}, the proxy says ${port}`
 }
@@ -105,7 +105,7 @@ function wrongMethod(method: string | undefined): string | undefined {
 }
 
 function normalMethod(method: string | undefined): string {
-  if (method === undefined || USUAL_METHODS.has(method)) return method ?? ''
+  if (method === undefined || USUAL_METHODS.has(method)) return method ?? '' // guard: adv-method-unsaid
   return method.toUpperCase()
 }
 
@@ -116,7 +116,7 @@ function placeOf(origin: string, hosts: KnownHosts | undefined): Place | string 
   const known = hosts?.get(origin)
   if (known !== undefined) return known
   const place = parsePlace(origin)
-  if (hosts !== undefined && hosts.size >= 1_000) hosts.clear()
+  if (hosts !== undefined && hosts.size >= 1_000) hosts.clear() // guard: adv-hosts-bounded
   if (origin.length < 256) hosts?.set(copyOf(origin), place)
   return place
 }
@@ -135,31 +135,36 @@ function parsePlace(given: string): Place | string {
   const hostname = parsed.hostname.replace(/\.$/, '')
   // %61dmin, 0x7f.1 and a.. are hosts to one program and not to another.
   if (
+    // guard: adv-host-once
     hostname === '' || hostname !== name.toLowerCase().replace(/\.$/, '') || hostname.startsWith('.') ||
     hostname.endsWith('.') || hostname.includes('..')
   ) return 'the host is written in a way that can be read as another'
   const port = parsed.port === '' ? '' : `:${parsed.port}`
+  // guard: adv-host-case
   return { scheme, hostname, host: `${hostname}${port}`, namedPort: namedPort && String(Number(namedPort)) }
 }
 
 /** Nothing in it but a path without encodings that need a closer look, and perhaps a query. */
 const PLAIN_URI = /^\/(?:[\x21\x22\x24\x26-\x3e\x40-\x7e]|%(?![01]|7f|c2)[0-9a-f]{2})*(?:\?[\x21\x22\x24-\x7e]*)?$/i
 /** C0, DEL and U+0080 to U+009F in a path, percent-encoded or with one half of the character raw. */
-const ENCODED_CONTROL = /%(?:[01][0-9a-f]|7f)|(?:%c2|\xc2)(?:%[89][0-9a-f]|[\x80-\x9f])/i
+const ENCODED_CONTROL = /%(?:[01][0-9a-f]|7f)|(?:%c2|\xc2)(?:%[89][0-9a-f]|[\x80-\x9f])/i // guard: adv-every-language
 
 function wrongUri(uri: string): string | undefined {
   if (PLAIN_URI.test(uri)) return undefined
   if (!uri.startsWith('/')) return 'the path does not begin with a slash'
+  // guard: adv-raw-controls
   if (/[^\x21-\x7e\x80-\xff]|\xc2[\x80-\x9f]/.test(uri)) return 'there are control characters or white space'
   if (/[\x80-\x9f]/.test(uri) && !isUtf8(uri)) return 'there are control characters or white space'
-  if (uri.includes('#')) return 'there is a fragment'
+  if (uri.includes('#')) return 'there is a fragment' // guard: adv-fragment
+  // guard: adv-query-is-the-applications
   const path = pathOf(uri) // the query is the application's business
   if (/%(?![0-9a-f]{2})/i.test(path)) return 'there is a bad percent-encoding in the path'
+  // guard: adv-encoded-controls
   return ENCODED_CONTROL.test(path) ? 'there is an encoded control character in the path' : undefined
 }
 
 function pathOf(uri: string): string {
-  const mark = uri.indexOf('?')
+  const mark = uri.indexOf('?') // guard: adv-path-alone
   return mark === -1 ? uri : uri.slice(0, mark)
 }
 

@@ -30,7 +30,7 @@ export const MAX_USERNAME = 150
 /** A released or renamed-away username is kept from other people for so long: applications may still know it. */
 export const RELEASED_NAME_DAYS = 180
 /** Hexadecimal digits of the suffix; the longer ones only where the shorter one is taken too. */
-const SUFFIX_DIGITS = [8, 16, 32, 64] as const
+const SUFFIX_DIGITS = [8, 16, 32, 64] as const // guard: adv-suffix-longer
 
 /** Two usernames with one key are the same username (compatibility forms and case do not tell people apart). */
 export function usernameKey(username: string): string {
@@ -39,12 +39,12 @@ export function usernameKey(username: string): string {
 
 /** The characters python-social-auth keeps (Django's `\w.@+-`, ASCII alone), at most 150 of them. */
 export function cleanUsername(raw: string): string {
-  return raw.replace(/[^\w.@+-]/g, '').slice(0, MAX_USERNAME)
+  return raw.replace(/[^\w.@+-]/g, '').slice(0, MAX_USERNAME) // guard: username-cleaned
 }
 
 /** Whether a command may give this name: no white space, no control character, and no colon (programs have those). */
 export function isUsername(text: string): boolean {
-  return text !== '' && text.length <= MAX_USERNAME && !/[\s:\p{C}]/u.test(text)
+  return text !== '' && text.length <= MAX_USERNAME && !/[\s:\p{C}]/u.test(text) // guard: adv-no-colon
 }
 
 /**
@@ -57,14 +57,17 @@ export function isUsername(text: string): boolean {
 export function usernameCandidates(source: string, { tid, oid }: PersonIds): string[] {
   const cleaned = cleanUsername(source)
   const [local, domain] = splitAtDomain(cleaned)
+  // guard: adv-suffix-of-the-person
   const digest = createHash('sha256').update(`${tid}:${oid}`.toLowerCase()).digest('hex')
   const suffixed = SUFFIX_DIGITS.map((digits) => suffixedUsername(local, domain, digest.slice(0, digits)))
+  // guard: adv-suffix-only-where-taken, adv-domain-not-cleaned, adv-no-empty-name
   return local === '' || domain !== splitAtDomain(source)[1] ? suffixed : [cleaned, ...suffixed]
 }
 
 function suffixedUsername(local: string, domain: string, suffix: string): string {
   const kept = domain.slice(0, MAX_USERNAME - suffix.length)
   const room = MAX_USERNAME - kept.length - suffix.length - 1
+  // guard: room-for-suffix, adv-suffix-before-domain
   return local === '' || room <= 0 ? `${suffix}${kept}` : `${local.slice(0, room)}-${suffix}${kept}`
 }
 

@@ -17,7 +17,7 @@ export function readLines(stream: Readable, most: number, line: (text: string) =
       end(rest.slice(0, most))
       rest = next
     }
-    if (rest.length <= most) return
+    if (rest.length <= most) return // guard: adv-step-output
     if (tooLong) tooLong()
     else line(rest.slice(0, most))
     rest = ''

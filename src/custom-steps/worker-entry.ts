@@ -27,7 +27,7 @@ export async function serveStep(): Promise<void> {
 
   // The permission model knows nothing of signals: one would open the debugger of the gateway, another one ends it.
   const outward = ['kill', '_kill', '_debugProcess', '_debugEnd', 'binding', '_linkedBinding', 'dlopen', 'execve']
-  for (const name of outward) Reflect.deleteProperty(process, name)
+  for (const name of outward) Reflect.deleteProperty(process, name) // guard: adv-step-signals
 
   let step: ((input: unknown) => unknown) | undefined
   const load = async (source: string): Promise<void> => {

@@ -36,15 +36,17 @@ export function fence(known: { has(flag: string): boolean }): readonly string[] 
   const permission = ['--permission', '--experimental-permission'].find((flag) => known.has(flag))
   if (permission === undefined) return undefined
   const network = known.has('--allow-net') ? ['--allow-net'] : []
+  // guard: adv-step-sqlite
   return [permission, ...network, ...(known.has('--experimental-sqlite') ? ['--no-experimental-sqlite'] : [])]
 }
 
 /** @param flags of the permission model */
 export function startStepProcess(flags: readonly string[]): StepProcess {
   const limits = ['--disable-warning=ExperimentalWarning', `--max-old-space-size=${MEMORY_MB}`]
+  // guard: adv-step-files
   const node = [process.execPath, ...flags, ...limits, '--input-type=module', '--eval', `(${serveStep.toString()})()`]
   const { root } = parse(process.execPath)
-  const [program = '', ...args] = existsSync(CLEAR) ? [CLEAR, '-i', ...node] : node
+  const [program = '', ...args] = existsSync(CLEAR) ? [CLEAR, '-i', ...node] : node // guard: adv-step-environment
   const child = spawn(program, args, {
     env: {},
     cwd: root,
@@ -52,7 +54,7 @@ export function startStepProcess(flags: readonly string[]): StepProcess {
     windowsHide: true,
   }) as unknown as ChildProcessByStdio<Writable, Readable, Readable>
   const output = child.stdio[3] as unknown as Readable
-  const end = endWithUs(child.pid)
+  const end = endWithUs(child.pid) // guard: adv-step-ends
   child.once('exit', end)
   child.stdin.on('error', () => {}) // it ended: `close` follows
   const streams = [child.stdin, child.stdout, child.stderr, output] as unknown as readonly Socket[]

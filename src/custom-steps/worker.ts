@@ -40,7 +40,7 @@ interface Waiting {
 export function startRunner({ name, source, timeoutMs, printed }: RunnerOptions): Runner {
   const flags = fence(process.allowedNodeEnvironmentFlags)
   if (!flags) throw unusable(name, 'this Node has no permission model to fence a step in')
-  const own = startStepProcess(flags)
+  const own = startStepProcess(flags) // guard: adv-step-programs
   for (const stream of own.printed) readLines(stream, MAX_PRINTED, printed)
   const waiting = new Map<number, Waiting>()
   let count = 0

@@ -41,7 +41,7 @@ const ROWS: readonly Row[] = [
     50011,
     900971,
   ],
-  ['entra_redirect_mismatch', PLATFORM, 9002325, 9002326, 9002327],
+  ['entra_redirect_mismatch', PLATFORM, 9002325, 9002326, 9002327], // guard: adv-platform-web
 
   // The account.
   ['person_not_in_tenant', 'Invite the person as a guest, or check entra.tenantId.', 50020],
@@ -76,6 +76,7 @@ const ROWS: readonly Row[] = [
     53001,
     50129,
   ],
+  // guard: adv-conditional-access
   ['conditional_access', `A policy asks for an approved application. ${SIGN_IN_LOG}`, 53002, 53009, 50127],
   ['conditional_access', POLICY, 53003, 50131, 50158],
   [

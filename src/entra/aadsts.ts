@@ -47,11 +47,12 @@ function meaningOfAnswer(answer: Answer, aadsts: number | undefined, status: num
   const oauthError = textOf(answer, 'error') ?? ''
   if (oauthError === 'access_denied' && textOf(answer, 'error_subcode') === 'cancel') return CANCELLED
   const general = Object.hasOwn(OAUTH_ERRORS, oauthError) ? OAUTH_ERRORS[oauthError] : undefined
-  if (aadsts === undefined) return general ?? unknownMeaning(status)
+  if (aadsts === undefined) return general ?? unknownMeaning(status) // guard: adv-refused-not-cancelled
   const known = meaningOf(aadsts)
   if (known !== undefined) return known
   const remedy = `${LOOK_UP}?code=${aadsts}, and the sign-in log by the correlation id.`
-  if (oauthError === 'access_denied') return { code: 'sign_in_refused', remedy }
+  if (oauthError === 'access_denied') return { code: 'sign_in_refused', remedy } // guard: adv-refused-unknown
+  // guard: adv-refused-remedy
   return general === undefined ? { ...unknownMeaning(status), remedy } : { code: general.code, remedy }
 }
 

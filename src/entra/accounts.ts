@@ -50,7 +50,7 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
   /** @returns false where the pause that Graph asked for would outlast the request */
   const paused = async ({ deadline, signal }: Asking, until: number): Promise<boolean> => {
     const ms = until - performance.now()
-    if (ms > 0 && performance.now() + ms >= deadline) return false
+    if (ms > 0 && performance.now() + ms >= deadline) return false // guard: sync-pause
     if (ms > 0) await sleep(ms, undefined, { signal }).catch(() => {})
     return true
   }
@@ -76,6 +76,7 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
         const until = performance.now() + Math.min(MAX_PAUSE_MS, asked ?? BACKOFF_MS * attempt ** 2)
         again = Math.max(again, until)
         // A 503 that names no time is about one person: nobody else waits for it.
+        // guard: sync-pause-own, sync-pause-named, sync-pause-last
         if (asked !== undefined || (status === 429 && !last)) pausedUntil = Math.max(pausedUntil, until)
       }
       if (last || !await paused(request, again)) return answers
@@ -95,7 +96,7 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
         graphUrl: endpoints.graph,
         path: 'users',
         securityGroupsOnly,
-      }, { oid, first: () => bodyOf(first, request.correlationId), ...request })
+      }, { oid, first: () => bodyOf(first, request.correlationId), ...request }) // guard: sync-plain-request
       return { ...state, groupIds }
     } catch (error) {
       if (error instanceof GatehouseError) return { kind: 'failed', error: forProgram(error) }
@@ -106,6 +107,7 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
     const { correlationId } = request
     const answers = await askAll(
       oids.flatMap((oid, index) => [
+        // guard: sync-priority
         { id: `${index}-account`, method: 'GET', headers: LOW, url: `/users/${oid}?$select=${ACCOUNT}` },
         {
           id: `${index}-groups`,
@@ -142,7 +144,7 @@ export function createAccountSource(options: AccountSourceOptions): AccountSourc
           return await read(oids, request)
         } catch (error) {
           if (!(error instanceof GatehouseError)) throw error
-          if (error.facts.status === 401) token.drop(request.accessToken)
+          if (error.facts.status === 401) token.drop(request.accessToken) // guard: sync-token-refused
           if (error.facts.status !== 401 || again) throw forProgram(error)
         }
       }
@@ -162,10 +164,10 @@ function itemAnswers(
   const answers = new Map<string, ItemAnswer>()
   for (const response of responses as readonly unknown[]) {
     const { id, status, headers, body } = isRecord(response) ? response : {}
-    if (typeof id !== 'string' || !asked.has(id) || answers.has(id)) {
+    if (typeof id !== 'string' || !asked.has(id) || answers.has(id)) { // guard: sync-batch-ids
       throw malformed('has a response to no question, or two to one')
     }
-    if (typeof status !== 'number') throw malformed('has a response without a status')
+    if (typeof status !== 'number') throw malformed('has a response without a status') // guard: sync-batch-status
     answers.set(id, { status, headers: lowerCase(headers), body })
   }
   return answers
@@ -178,7 +180,7 @@ function lowerCase(headers: unknown): Readonly<Record<string, string>> {
 }
 
 function bodyOf(answer: ItemAnswer | undefined, correlationId: string): Readonly<Record<string, unknown>> {
-  if (answer === undefined) {
+  if (answer === undefined) { // guard: sync-batch-whole
     throw new GatehouseError('graph_malformed', {
       detail: 'a batch leaves a question without an answer',
       remedy: REPORT,
@@ -195,6 +197,7 @@ function itemError({ status, headers, body }: ItemAnswer, correlationId: string)
 /** What a person's login would need is not what this needs. */
 function forProgram(error: GatehouseError): GatehouseError {
   return error.code === 'graph_forbidden'
+    // guard: adv-guests-sync
     ? new GatehouseError('graph_forbidden', { detail: error.message, facts: error.facts, remedy: PERMISSIONS })
     : error
 }
@@ -206,25 +209,26 @@ type AccountState = Omit<EnabledAccount, 'groupIds'> | { readonly kind: 'disable
  * guess
  */
 function accountState(oid: string, answer: ItemAnswer | undefined, correlationId: string): AccountState {
+  // guard: sync-missing-said-by-graph
   if (answer?.status === 404 && errorCode(answer.body) === 'Request_ResourceNotFound') return { kind: 'missing' }
   const account = bodyOf(answer, correlationId)
   const { id, accountEnabled, signInSessionsValidFromDateTime: validFrom, userPrincipalName: name } = account
-  const upn = typeof name === 'string' && name !== '' ? { upn: name } : {}
-  if (typeof id !== 'string' || id.toLowerCase() !== oid) {
+  const upn = typeof name === 'string' && name !== '' ? { upn: name } : {} // guard: adv-upn-of-graph
+  if (typeof id !== 'string' || id.toLowerCase() !== oid) { // guard: sync-somebody-else
     throw new GatehouseError('graph_malformed', { detail: 'Graph answered about somebody else', remedy: REPORT })
   }
-  if (typeof accountEnabled !== 'boolean') {
+  if (typeof accountEnabled !== 'boolean') { // guard: sync-enabled-unsaid
     throw new GatehouseError('graph_forbidden', {
       detail: 'Graph does not say whether the account is enabled',
       remedy: PERMISSIONS,
     })
   }
-  if (!accountEnabled) return { kind: 'disabled' }
+  if (!accountEnabled) return { kind: 'disabled' } // guard: sync-disabled
   if (validFrom === null) return { kind: 'enabled', sessionsValidFrom: null, ...upn }
   const instant = typeof validFrom === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(validFrom)
     ? Date.parse(validFrom)
     : Number.NaN
-  if (Number.isNaN(instant)) {
+  if (Number.isNaN(instant)) { // guard: sync-valid-from-unsaid
     throw new GatehouseError('graph_malformed', {
       detail: 'signInSessionsValidFromDateTime is no time',
       remedy: REPORT,

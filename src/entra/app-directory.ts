@@ -89,7 +89,7 @@ function factsOf(
   const unified = Array.isArray(groupTypes) && groupTypes.includes('Unified')
   return {
     displayName: typeof displayName === 'string' ? displayName : null,
-    open: unified && visibility === 'Public',
+    open: unified && visibility === 'Public', // guard: open-group
     securityEnabled: typeof securityEnabled === 'boolean' ? securityEnabled : null,
   }
 }

@@ -26,7 +26,7 @@ export function createAppToken({ http, endpoints, clientId, credential }: EntraC
   }
   return {
     async get(correlationId, signal) {
-      if (kept && performance.now() <= kept.until) return kept.accessToken
+      if (kept && performance.now() <= kept.until) return kept.accessToken // guard: sync-token-age
       asking ??= ask(correlationId, signal).finally(() => {
         asking = undefined
       })

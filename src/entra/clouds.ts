@@ -40,7 +40,7 @@ export function entraEndpoints(
   const graph = withoutSlash(graphUrl ?? CLOUDS[cloud].graph)
   return {
     authority,
-    authorizePath: `/${tenantId}/oauth2/v2.0/authorize`,
+    authorizePath: `/${tenantId}/oauth2/v2.0/authorize`, // guard: tenant-in-authority
     token: `${authority}/${tenantId}/oauth2/v2.0/token`,
     keys: `${authority}/${tenantId}/discovery/v2.0/keys`,
     endSession: `${authority}/${tenantId}/oauth2/v2.0/logout`,
@@ -50,7 +50,7 @@ export function entraEndpoints(
       'openid',
       'profile',
       'email',
-      `${graph}/User.Read`,
+      `${graph}/User.Read`, // guard: scope-of-this-graph
       ...(securityGroupsOnly ? [`${graph}/GroupMember.Read.All`] : []),
     ],
   }

@@ -19,7 +19,7 @@ export const THROTTLED =
   'programs that use the same registration, or lengthen sync.interval.'
 
 const FORBIDDEN = 'Grant the delegated permission User.Read with admin consent; ' +
-  'if it is there, set entra.membershipPath: me, or add GroupMember.Read.All.'
+  'if it is there, set entra.membershipPath: me, or add GroupMember.Read.All.' // guard: forbidden-explained
 /** The list of everything was refused, and so was the list of groups. */
 export const DENIED = `${FORBIDDEN} If only guests are refused: grant GroupMember.Read.All (delegated) with ` +
   'admin consent, or allow guests more under External Identities > External collaboration settings > Guest user access.'

@@ -81,6 +81,7 @@ export function createGraphClient(options: GraphClientOptions): GraphClient {
       const status = statusOf(answer)
       const asked = answer instanceof TransportError ? undefined : retryAfter(answer)
       const pauseMs = asked ?? backoffMs * (details.number + 1) ** 2
+      // guard: sync-pause-batch
       const shared = status === 429 || (patient && asked !== undefined && status !== undefined && RETRIED.has(status))
       if (shared) throttle.pause(Math.min(pauseMs, MAX_PAUSE_MS))
       else if (status !== undefined && status < 500) throttle.answered(sentAt)
@@ -130,11 +131,11 @@ function statusOf(answer: HttpAnswer | TransportError | undefined): number | und
 
 function headersOf(request: GraphRequest, body: string | undefined, attempt: number): Record<string, string> {
   return {
-    'authorization': `Bearer ${request.accessToken}`,
+    'authorization': `Bearer ${request.accessToken}`, // guard: token-of-this-login
     'accept': 'application/json',
     'client-request-id': request.correlationId,
     'x-ms-throttle-priority': request.priority ?? 'high',
-    ...(request.advancedQuery ? { ConsistencyLevel: 'eventual' } : {}),
+    ...(request.advancedQuery ? { ConsistencyLevel: 'eventual' } : {}), // guard: adv-guests-consistency
     ...(attempt > 0 ? { 'retry-attempt': String(attempt) } : {}),
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
   }
@@ -158,17 +159,17 @@ function bodyOf(
   { origin, remainingMs, patient }: Circumstances,
 ): Readonly<Record<string, unknown>> {
   if (answer === undefined) throw heldBack(remainingMs, patient)
-  if (answer instanceof TransportError) {
+  if (answer instanceof TransportError) { // guard: broken-is-no-answer
     const code = transportCode(answer, signal)
     throw new GatehouseError(code, {
       cause: answer,
-      detail: `no usable answer from ${origin}: ${answer.message}`,
+      detail: `no usable answer from ${origin}: ${answer.message}`, // guard: endpoint-named
       remedy: 'Check the network, HTTPS_PROXY and entra.caFile; raise entra.loginBudget if Graph is slow.',
     })
   }
   const body = jsonOf(answer.text)
-  if (answer.status === 200 && isRecord(body)) return body
-  throw graphError(answer, body, correlationId)
+  if (answer.status === 200 && isRecord(body)) return body // guard: no-json-is-no-answer, status-checked
+  throw graphError(answer, body, correlationId) // guard: refusal-is-no-answer
 }
 
 function heldBack(remainingMs: number, patient: boolean): GatehouseError {

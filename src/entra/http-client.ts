@@ -45,6 +45,7 @@ export function createHttpClient(options: { readonly ca?: string | undefined } =
   const tls = ca === undefined ? {} : { connect: { ca }, requestTls: { ca }, proxyTls: { ca } }
   const proxies = outgoingProxies(process.env)
   const limits = { connections: 32, keepAliveTimeout: 10_000 }
+  // guard: proxies-used, ca-trusted
   const createAgent = (): EnvHttpProxyAgent => new EnvHttpProxyAgent({ ...proxies, ...limits, ...tls })
   const agent = createAgent()
   return {

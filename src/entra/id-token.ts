@@ -6,7 +6,7 @@ import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import { isObjectId, type IdentityClaims } from '../core/identity.js'
 import type { TenantKeys } from './keys.js'
 
-const SKEW_SECONDS = 300
+const SKEW_SECONDS = 300 // guard: token-skew
 
 export interface IdTokenRules {
   readonly keys: TenantKeys
@@ -27,13 +27,15 @@ export async function verifyIdToken(
   signal: AbortSignal,
 ): Promise<IdentityClaims> {
   const { alg, kid } = headerOf(token)
+  // guard: token-algorithm
   if (alg !== 'RS256') throw refused('id_token_algorithm', `signed with ${String(alg).slice(0, 20)}`)
   if (typeof kid !== 'string') throw refused('id_token_key', 'names no key')
   const signing = await rules.keys.find(kid, signal)
+  // guard: token-known-key
   if (!signing) throw refused('id_token_key', `key ${kid.slice(0, 60)} is not among the tenant's keys`)
   const claims = await verified(token, signing.key, rules)
   checkClaims(claims, nonce, rules)
-  if (signing.issuer !== undefined && issuerOf(signing.issuer, claims) !== claims.iss) {
+  if (signing.issuer !== undefined && issuerOf(signing.issuer, claims) !== claims.iss) { // guard: token-key-issuer
     throw refused('id_token_key', 'the key belongs to another issuer')
   }
   return pickClaims(claims)
@@ -52,9 +54,10 @@ async function verified(token: string, key: Parameters<typeof jwtVerify>[1], rul
     const { payload } = await jwtVerify(token, key, {
       algorithms: ['RS256'],
       issuer: rules.tenants.map((tid) => issuerOf(rules.issuer, { tid })),
-      audience: rules.clientId,
-      clockTolerance: SKEW_SECONDS,
+      audience: rules.clientId, // guard: token-audience
+      clockTolerance: SKEW_SECONDS, // guard: token-times
       currentDate: new Date(rules.now?.() ?? Date.now()),
+      // guard: token-required-claims
       requiredClaims: ['iss', 'aud', 'exp', 'nbf', 'iat', 'sub', 'tid', 'oid', 'nonce', 'ver'],
     })
     return payload
@@ -85,10 +88,10 @@ function issuerOf(issuer: string, { tid }: JWTPayload): string {
 }
 
 function checkClaims(claims: JWTPayload, nonce: string, { issuer, tenants, now = Date.now }: IdTokenRules): void {
-  if (claims.aud !== undefined && Array.isArray(claims.aud) && claims.aud.length !== 1) {
+  if (claims.aud !== undefined && Array.isArray(claims.aud) && claims.aud.length !== 1) { // guard: token-one-audience
     throw refused('id_token_audience', 'more than one audience')
   }
-  if (typeof claims.tid !== 'string' || !tenants.includes(claims.tid.toLowerCase())) {
+  if (typeof claims.tid !== 'string' || !tenants.includes(claims.tid.toLowerCase())) { // guard: tid-checked
     throw refused(
       'id_token_tenant',
       `tid is ${String(claims.tid).slice(0, 40)}`,
@@ -96,17 +99,18 @@ function checkClaims(claims: JWTPayload, nonce: string, { issuer, tenants, now =
       'Check entra.tenantId and entra.allowedTenants; guests must be invited into this tenant.',
     )
   }
-  if (claims.iss !== issuerOf(issuer, claims)) {
+  if (claims.iss !== issuerOf(issuer, claims)) { // guard: token-issuer-of-tenant
     throw refused('id_token_issuer', 'issuer and tenant do not belong together')
   }
-  if (typeof claims.nonce !== 'string' || !equalInConstantTime(claims.nonce, nonce)) {
+  if (typeof claims.nonce !== 'string' || !equalInConstantTime(claims.nonce, nonce)) { // guard: token-nonce
     throw refused('id_token_nonce', 'the nonce is not the one of this sign-in')
   }
-  if (claims.ver !== '2.0') {
+  if (claims.ver !== '2.0') { // guard: token-version
     throw refused('id_token_claims', `version ${String(claims.ver).slice(0, 10)} instead of 2.0`)
   }
+  // guard: oid-is-an-object-id, token-object-id
   if (typeof claims.oid !== 'string' || !isObjectId(claims.oid)) throw refused('id_token_claims', 'oid is no object ID')
-  if (claims.iat !== undefined && claims.iat > now() / 1000 + SKEW_SECONDS) {
+  if (claims.iat !== undefined && claims.iat > now() / 1000 + SKEW_SECONDS) { // guard: token-issued-in-future
     throw refused('id_token_not_yet_valid', 'issued in the future', undefined, 'Check the clock of this machine.')
   }
 }

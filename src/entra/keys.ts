@@ -84,7 +84,7 @@ export function createTenantKeys({ http, url, now = () => performance.now() }: T
       }
       refreshInBackground()
       const known = lookUp(kid)
-      if (known || (!inFlight && now() - refetchedAt < MIN_INTERVAL_MS)) return known
+      if (known || (!inFlight && now() - refetchedAt < MIN_INTERVAL_MS)) return known // guard: token-refetch-limit
       await required(signal) // or wait for the fetch that another login began
       refetchedAt = now()
       return lookUp(kid)
@@ -96,11 +96,12 @@ async function importKeys(list: readonly unknown[]): Promise<Map<string, Signing
   const keys = new Map<string, SigningKey>()
   for (const jwk of list) {
     if (
+      // guard: token-key-use
       !isRecord(jwk) || jwk.kty !== 'RSA' || typeof jwk.kid !== 'string' || (jwk.use !== undefined && jwk.use !== 'sig')
     ) continue
     // one unreadable key does not spoil the others
     const key = await importJWK(jwk as JWK, 'RS256').catch(() => undefined)
-    if (key && !(key instanceof Uint8Array) && modulusBits(key) >= MIN_MODULUS_BITS) {
+    if (key && !(key instanceof Uint8Array) && modulusBits(key) >= MIN_MODULUS_BITS) { // guard: token-key-size
       keys.set(jwk.kid, { key, issuer: typeof jwk.issuer === 'string' ? jwk.issuer : undefined })
     }
   }

@@ -37,21 +37,21 @@ export async function readPages(
       const detail = `page ${seen.size} points back to one that was read`
       throw new GatehouseError('graph_paging_loop', { detail, remedy: REPORT })
     }
-    if (seen.size === MAX_PAGES) {
+    if (seen.size === MAX_PAGES) { // guard: pages-counted
       const remedy = 'Somebody in close to a million groups: please report it.'
       throw new GatehouseError('graph_too_many_pages', { detail: `more than ${MAX_PAGES} pages`, remedy })
     }
     seen.add(url)
-    const page = await get(url)
+    const page = await get(url) // guard: half-is-nothing
     if (cast && seen.size === 1) expected = countOf(page)
     for (const { id, counts } of elements(page, { cast, securityGroupsOnly })) {
       listed.add(id)
       if (counts) groupIds.add(id)
     }
-    url = nextLink(page, origin)
-    if (cast && url !== undefined) url = withCount(url)
+    url = nextLink(page, origin) // guard: every-page
+    if (cast && url !== undefined) url = withCount(url) // guard: adv-guests-next-page
   }
-  if (cast && listed.size !== expected) {
+  if (cast && listed.size !== expected) { // guard: adv-guests-counted
     throw countDiffers(`${listed.size} groups were listed, ${expected} were counted`)
   }
   return groupIds
@@ -78,7 +78,7 @@ interface Membership {
 }
 
 function* elements(page: Page, { cast, securityGroupsOnly }: Reading): Generator<Membership> {
-  if (!Array.isArray(page.value)) {
+  if (!Array.isArray(page.value)) { // guard: list-required
     const detail = 'a page has no list of memberships (`value`)'
     throw new GatehouseError('graph_malformed', { detail, remedy: REPORT })
   }
@@ -90,9 +90,9 @@ function* elements(page: Page, { cast, securityGroupsOnly }: Reading): Generator
       const detail = 'a membership has no @odata.type or no object ID'
       throw new GatehouseError('graph_malformed', { detail, remedy: REPORT })
     }
-    if (type !== GROUP) continue
+    if (type !== GROUP) continue // guard: groups-alone, every-kind-of-group
     // Null is "you may not know", not "no": leaving the group out would take rights away, keeping it would give some.
-    if (securityGroupsOnly && typeof securityEnabled !== 'boolean') throw securityHidden()
+    if (securityGroupsOnly && typeof securityEnabled !== 'boolean') throw securityHidden() // guard: security-null
     yield { id: id.toLowerCase(), counts: !securityGroupsOnly || securityEnabled === true }
   }
 }

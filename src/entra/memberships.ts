@@ -30,15 +30,16 @@ type Asking = Omit<GraphRequest, 'url'> & {
 
 /** Path and query of the first page, below /v1.0. */
 export function firstPage(owner: string, relation: Relation, securityGroupsOnly: boolean): string {
-  return `/${owner}/${relation}?$select=${securityGroupsOnly ? 'id,securityEnabled' : 'id'}&${TOP}`
+  return `/${owner}/${relation}?$select=${securityGroupsOnly ? 'id,securityEnabled' : 'id'}&${TOP}` // guard: ids-alone
 }
 
 /** @throws GatehouseError `graph_*`, `person_not_found` */
 export async function readMemberships(
+  // guard: nested-groups, netbox-nested-groups
   { graph, graphUrl, path, relation = 'transitiveMemberOf', securityGroupsOnly = false }: MembershipOptions,
   { oid, first, ...request }: Asking,
 ): Promise<Omit<MembershipReading, 'readAt'>> {
-  const owner = path === 'me' ? 'me' : `users/${oid}`
+  const owner = path === 'me' ? 'me' : `users/${oid}` // guard: person-by-oid, me-instead
   const [plain = '', query = ''] = `${graphUrl}/v1.0${firstPage(owner, relation, securityGroupsOnly)}`.split('?')
   const lists: Lists = {
     usual: { url: `${plain}?${query}`, cast: false },
@@ -80,7 +81,7 @@ function instead(lists: Lists, list: GroupList, error: GatehouseError, pagesRead
   if (list.cast) return undefined
   // Guests may be refused the list of everything they are in and allowed the list of groups. The index behind an
   // advanced query lags, which is why it is only the second choice.
-  if (pagesRead === 0 && isDenied(error)) return lists.groups
+  if (pagesRead === 0 && isDenied(error)) return lists.groups // guard: adv-guests-cast, adv-guests-first-page
   return list === lists.usual && error.facts.graphCode === 'Request_UnsupportedQuery' ? lists.plain : undefined
 }
 
@@ -90,5 +91,6 @@ function isDenied({ code }: GatehouseError): boolean {
 
 function deniedTwice(error: GatehouseError): GatehouseError {
   const detail = `${error.message}, for the groups alone too`
+  // guard: adv-guests-remedy
   return new GatehouseError('graph_forbidden', { detail, facts: error.facts, remedy: DENIED })
 }

@@ -53,7 +53,7 @@ export function createEntraSource(options: EntraSourceOptions): EntraSource {
     throttledUntil: () => graph.throttledUntil(),
     async identify(grant, now) {
       const deadline = performance.now() + loginBudgetMs
-      const signal = AbortSignal.timeout(loginBudgetMs)
+      const signal = AbortSignal.timeout(loginBudgetMs) // guard: one-budget
       const { idToken, accessToken } = await tokens.redeem(grant, signal)
       const claims = await verifyIdToken(idToken, grant.nonce, rules, signal)
       const readAt = await now()
@@ -63,7 +63,7 @@ export function createEntraSource(options: EntraSourceOptions): EntraSource {
         path: membershipPath,
         securityGroupsOnly,
       }, { oid: claims.oid, accessToken, correlationId: grant.correlationId, signal, deadline })
-      return { claims, memberships: { ...reading, readAt } }
+      return { claims, memberships: { ...reading, readAt } } // guard: tokens-forgotten, token-groups-ignored
     },
   }
 }

@@ -55,7 +55,7 @@ export function createThrottle({ probeEveryMs, clock = () => performance.now() }
         const now = clock()
         if (signal.aborted) return 'no'
         if (now >= until) return 'go'
-        if (now >= probeAt && !probing) {
+        if (now >= probeAt && !probing) { // guard: adv-throttle-probe
           probing = true
           probeAt = now + probeEveryMs
           return 'probe'
@@ -77,7 +77,7 @@ export function createThrottle({ probeEveryMs, clock = () => performance.now() }
       until = Math.max(until, now + ms)
     },
     answered(sentAt) {
-      if (sentAt < since || until === -Infinity) return
+      if (sentAt < since || until === -Infinity) return // guard: adv-throttle-ended, adv-throttle-old-answer
       until = -Infinity
       wakeAll()
     },

@@ -24,7 +24,7 @@ export async function assetRoutes(scope: FastifyInstance, { theme }: AssetOption
       'content-type': sent.type,
       'cache-control': asset === undefined ? 'no-store' : FOR_GOOD,
       'x-content-type-options': 'nosniff',
-      ...(sent.isolated ? { 'content-security-policy': ISOLATED } : {}),
+      ...(sent.isolated ? { 'content-security-policy': ISOLATED } : {}), // guard: adv-picture-isolated
     }).send(sent.body)
   })
 }

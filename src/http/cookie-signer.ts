@@ -19,7 +19,7 @@ export function createCookieSigner(secrets: readonly string[], unknown: () => vo
       if (dot < 0 || signed[dot] !== '.') return INVALID
       const value = signed.slice(0, dot)
       const given = signed.slice(dot + 1)
-      const index = macs.findIndex((mac) => sameMac(mac(value), given))
+      const index = macs.findIndex((mac) => sameMac(mac(value), given)) // guard: adv-rotation-session
       if (index !== -1) return { valid: true, renew: index > 0, value }
       unknown()
       return INVALID
@@ -38,6 +38,7 @@ const givenBytes = Buffer.alloc(MAC_LENGTH)
 
 function sameMac(expected: string, given: string): boolean {
   expectedBytes.write(expected)
+  // guard: live-signature, adv-cookie-overwritten
   return givenBytes.write(given) === MAC_LENGTH && timingSafeEqual(expectedBytes, givenBytes)
 }
 

@@ -22,7 +22,7 @@ export interface CookiePolicy {
 
 export function cookiePolicy(publicUrl: string, cookieDomain: string | undefined): CookiePolicy {
   const secure = new URL(publicUrl).protocol === 'https:'
-  const hostOnly = secure ? '__Host-' : ''
+  const hostOnly = secure ? '__Host-' : '' // guard: adv-cookie-host-prefix
   const session = cookieDomain === undefined ? hostOnly : secure ? '__Secure-' : ''
   return {
     names: {
@@ -91,7 +91,7 @@ export function onlyCookie(header: string | undefined, name: string): string | u
     let equals = at + name.length
     while (isBlank(header.charCodeAt(equals))) equals++
     if (header[equals] !== '=' || !beginsPair(header, at)) continue
-    if (found !== undefined) return DOUBLED
+    if (found !== undefined) return DOUBLED // guard: security-two-cookies
     const end = header.indexOf(';', equals)
     found = withoutBlanks(header.slice(equals + 1, end === -1 ? header.length : end))
   }

@@ -16,12 +16,12 @@ const LOOK_EVERY_MS = 50
 
 export async function drainAndClose(app: FastifyInstance, { lingerMs, cutOffMs }: DrainOptions): Promise<void> {
   const { server } = app
-  server.prependListener('request', (_request, response) => {
+  server.prependListener('request', (_request, response) => { // guard: live-drain-lets-go
     response.setHeader('connection', 'close')
   })
   const until = performance.now() + lingerMs
   let lastSeen = performance.now()
-  while (performance.now() < until && performance.now() - lastSeen < lingerMs / 4) {
+  while (performance.now() < until && performance.now() - lastSeen < lingerMs / 4) { // guard: live-drain-lingers
     await sleep(LOOK_EVERY_MS)
     if (await connections(app) > 0) lastSeen = performance.now()
   }

@@ -33,6 +33,7 @@ export function asGatehouseError(error: unknown): GatehouseError {
 export function createErrorHandler(settings: PageSettings) {
   return (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const error = asGatehouseError(thrown)
+    // guard: adv-return-warned
     const level = error.status >= 500 ? 'error' : OFTEN_MISCONFIGURED.has(error.code) ? 'warn' : 'info'
     request.log[level](
       { ...errorFacts(error), method: request.method, path: pathOf(request), client: request.ip },
@@ -66,7 +67,7 @@ export const RETRY_AFTER_SECONDS = '5'
 /** Headers of an answer in JSON. */
 export const JSON_ANSWER = {
   'cache-control': 'no-store',
-  'vary': 'Cookie',
+  'vary': 'Cookie', // guard: adv-json-nosniff
   'x-content-type-options': 'nosniff',
 } as const
 
@@ -87,13 +88,13 @@ export function sendError(
   const { denied } = context
   const decided = denied && { rule: denied.grounds.path, allows: describeAllow(denied.grounds.allow) }
   if (error.status === 401) reply.header('www-authenticate', challenge(settings))
-  if (error.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
+  if (error.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS) // guard: adv-retry-after
   if (!wantsHtml(request.headers)) {
     return reply.code(error.status).headers(JSON_ANSWER)
       .send({
         error: error.code,
         message: sentence,
-        detail: sentence,
+        detail: sentence, // guard: adv-json-detail
         correlation_id: request.id,
         ...(denied === undefined ? {} : { username: denied.username, ...decided }),
         ...(settings.contact === undefined ? {} : { contact: settings.contact }),
@@ -113,13 +114,13 @@ export function sendError(
     username: denied?.username,
     decided: decided && { ...decided, about: denied.grounds.description },
     ways: waysOn(denied, settings),
-    rows: context.rows ?? doubledRows(error, settings),
+    rows: context.rows ?? doubledRows(error, settings), // guard: adv-doubled-page
   }
   return sendPage(reply, error.status, errorPage(titleOf(error), facts), settings)
 }
 
 function waysOn(denied: Denied | undefined, { publicUrl }: PageSettings): NonNullable<ErrorFacts['ways']> {
-  if (denied === undefined) return []
+  if (denied === undefined) return [] // guard: adv-page-way-back
   const ours = { text: 'See what is open to you', url: `${publicUrl}/` }
   const { frontPage } = denied
   return frontPage === undefined ? [ours] : [{ text: `Go to ${new URL(frontPage).host}`, url: frontPage }, ours]

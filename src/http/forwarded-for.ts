@@ -24,9 +24,9 @@ export function createForwardedForNormalizer(
     const peer = socket.remoteAddress
     if (header === undefined || peer === undefined || !trusts(peer)) return
     const addresses = String(header).split(',').map((entry) => stripPort(entry.trim())).filter((entry) => entry !== '')
-    headers['x-forwarded-for'] = addresses.join(', ')
+    headers['x-forwarded-for'] = addresses.join(', ') // guard: adv-limit-without-port
     const client = addresses.findLast((address) => !trusts(address))
-    if (client === undefined || ipaddr.isValid(client) || !named.admit(peer)) return
+    if (client === undefined || ipaddr.isValid(client) || !named.admit(peer)) return // guard: adv-no-address-named
     log.warn(
       { hint: true, peer, client: client.slice(0, 100) },
       `the proxy at ${peer} says in X-Forwarded-For what is no IP address: access rules with networks and ` +
@@ -39,5 +39,5 @@ export function createForwardedForNormalizer(
 export function stripPort(entry: string): string {
   const [, bracketed] = /^\[([^\]]+)\](?::\d*)?$/.exec(entry) ?? []
   const [, ipv4] = /^(\d{1,3}(?:\.\d{1,3}){3}):\d*$/.exec(entry) ?? []
-  return bracketed ?? ipv4 ?? entry
+  return bracketed ?? ipv4 ?? entry // guard: adv-address-without-port
 }

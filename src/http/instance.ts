@@ -35,7 +35,7 @@ export function createInstance({ trusts, pages, log, fastPath }: InstanceOptions
       normalizeForwardedFor(request)
       return normalizeUrl(request, ownHost)
     },
-    trustProxy: (address: string) => trusts(address),
+    trustProxy: (address: string) => trusts(address), // guard: adv-forwarded-for
     bodyLimit: 16 * 1024,
     serverFactory: (handler) =>
       createServer({
@@ -47,7 +47,7 @@ export function createInstance({ trusts, pages, log, fastPath }: InstanceOptions
       }),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still comes through a connection that a proxy kept is answered (drain.ts)
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: answerClientError, // guard: adv-client-error-headers
     frameworkErrors: (error, request, reply) => {
       onError(error, request, reply)
     },
@@ -76,12 +76,12 @@ interface Asked {
  * proxy that closes the auth endpoints to the outside.
  */
 function normalizeUrl({ url = '/', headers }: Asked, ownHost: string): string {
-  if (/^\/(?:[?#]|$)/.test(url)) return frontPage(url, headers, ownHost)
-  if (url.startsWith(EXT_AUTHZ)) return EXT_AUTHZ
+  if (/^\/(?:[?#]|$)/.test(url)) return frontPage(url, headers, ownHost) // guard: adv-front-page
+  if (url.startsWith(EXT_AUTHZ)) return EXT_AUTHZ // guard: adv-question-undecoded
   const encoded = url.indexOf('%')
   if (encoded === -1) return url
   const query = url.indexOf('?')
-  return query !== -1 && query < encoded ? url : UNROUTABLE_PATH
+  return query !== -1 && query < encoded ? url : UNROUTABLE_PATH // guard: adv-one-spelling
 }
 
 /**
@@ -92,7 +92,7 @@ function frontPage(url: string, headers: IncomingHttpHeaders, ownHost: string): 
   if (headers['x-forwarded-uri'] === undefined) return url
   const forwardedHost = headers['x-forwarded-host'] ?? headers.host
   const isOwnPage = hostnameOf(headers.host) === ownHost && hostnameOf(forwardedHost) === ownHost
-  return isOwnPage ? UNROUTABLE_PATH : `/oauth2/forward-auth${url.slice(1)}`
+  return isOwnPage ? UNROUTABLE_PATH : `/oauth2/forward-auth${url.slice(1)}` // guard: adv-page-is-no-question
 }
 
 /** Proxies choose the site by the name alone: another port or a trailing dot lead to the same pages. */

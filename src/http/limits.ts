@@ -35,5 +35,5 @@ export function sessionLimit(cookieName: string, signer: CookieSigner): RateLimi
 
 /** By client address. A proxy's own address is an application that asks for all of its people. */
 export function userinfoLimit(trusts: TrustedPeers): RateLimitOptions {
-  return { max: USERINFO_A_MINUTE, allowList: ({ ip }) => trusts(ip) }
+  return { max: USERINFO_A_MINUTE, allowList: ({ ip }) => trusts(ip) } // guard: adv-userinfo-limit-trusted
 }

@@ -39,7 +39,7 @@ const SEVERITY: Readonly<Record<string, number>> = {
   trace: 10,
 }
 /** The rest is kept for refusals of people who are signed in, and the last tenth for faults of our own. */
-const SHARE = { stranger: 0.8, person: 0.9, fault: 1 } as const
+const SHARE = { stranger: 0.8, person: 0.9, fault: 1 } as const // guard: adv-log-budget-kept
 /** Lines a second for one fault: while the database is away each request reports the same one. */
 const FAULT_LINES = 5
 const RATE_LIMITED_EVERY_MS = 60_000
@@ -55,8 +55,8 @@ export function createLogBudget({ log, meter, budget, now = () => performance.no
   }
   const passes = (level: Level, facts: Facts): boolean => {
     const code = codeOf(facts)
-    const seen = code === 'rate_limited' && !rateLimited.admit(String(facts.client))
-    if (!seen && seconds.take(kindOf(level, facts), code)) {
+    const seen = code === 'rate_limited' && !rateLimited.admit(String(facts.client)) // guard: adv-log-rate-limited
+    if (!seen && seconds.take(kindOf(level, facts), code)) { // guard: adv-log-budget
       meter.refused(code, false)
       return true
     }
@@ -124,7 +124,7 @@ function createSecond(budget: number, now: () => number) {
     take(kind: keyof typeof SHARE, code: string): boolean {
       if (!left(kind)) return false
       const before = faults.get(code) ?? 0
-      if (kind === 'fault' && before >= FAULT_LINES) return false
+      if (kind === 'fault' && before >= FAULT_LINES) return false // guard: adv-log-faults
       if (kind === 'fault') faults.set(code, before + 1)
       lines++
       return true
@@ -160,7 +160,7 @@ function createSummary(log: FastifyBaseLogger) {
 function kindOf(level: Level, { username, hint }: Facts): keyof typeof SHARE {
   if (level === 'error' || level === 'fatal') return 'fault'
   // A hint to the operator is written at most once an hour for each cause: a flood must not hide it.
-  return username === undefined && hint !== true ? 'stranger' : 'person'
+  return username === undefined && hint !== true ? 'stranger' : 'person' // guard: adv-log-hints
 }
 
 function isErrorCode(code: unknown): code is ErrorCode {
@@ -183,7 +183,7 @@ export function cutFacts(facts: Facts): Facts {
   for (const [name, value] of Object.entries(facts)) {
     if (typeof value !== 'string' || value.length <= MOST_CHARACTERS) continue
     const most = OURS.has(name) ? MOST_CHARACTERS_OF_OURS : MOST_CHARACTERS
-    if (value.length > most) (cut ??= { ...facts })[name] = `${value.slice(0, most - 1)}…`
+    if (value.length > most) (cut ??= { ...facts })[name] = `${value.slice(0, most - 1)}…` // guard: adv-log-cut
   }
   return cut ?? facts
 }

@@ -25,7 +25,7 @@ export function createLogThrottle(
       if ((admitted.get(key) ?? -Infinity) > at - intervalMs) return false
       admitted.delete(key)
       for (const first of admitted.keys()) {
-        if (admitted.size < capacity) break
+        if (admitted.size < capacity) break // guard: adv-log-throttle-bounded
         admitted.delete(first)
       }
       admitted.set(key, at)

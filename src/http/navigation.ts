@@ -19,8 +19,8 @@ export function isNavigation(headers: IncomingHttpHeaders): boolean {
  * Android's WebViews send X-Requested-With with every page load, with their application's name: one value is scripts'.
  */
 function isScript(headers: IncomingHttpHeaders): boolean {
-  if (OF_SCRIPTS.some((name) => headers[name] !== undefined)) return true
-  return String(headers['x-requested-with'] ?? '').toLowerCase() === 'xmlhttprequest'
+  if (OF_SCRIPTS.some((name) => headers[name] !== undefined)) return true // guard: adv-turbo
+  return String(headers['x-requested-with'] ?? '').toLowerCase() === 'xmlhttprequest' // guard: adv-webview
 }
 
 /** A request of htmx, which does what the answer's HX-* headers say. */

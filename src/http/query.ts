@@ -11,10 +11,10 @@ export function queryParameters<Name extends string>(
   names: readonly Name[],
 ): Readonly<Partial<Record<Name, string>>> {
   const given = query as Readonly<Record<string, string | string[]>>
-  const found: Partial<Record<Name, string>> = {}
+  const found: Partial<Record<Name, string>> = {} // guard: adv-unknown-parameters
   for (const name of names) {
     const value = Object.hasOwn(given, name) ? given[name] : undefined
-    if (Array.isArray(value)) {
+    if (Array.isArray(value)) { // guard: adv-doubled-parameters
       throw new GatehouseError('query_duplicate', { detail: `${name} is given ${value.length} times` })
     }
     if (typeof value === 'string') found[name] = value

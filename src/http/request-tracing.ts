@@ -64,7 +64,7 @@ function factsOf(request: FastifyRequest, route: string) {
 
 function parentOf(request: FastifyRequest, trusts: TrustedPeers): RemoteParent | undefined {
   const { traceparent } = request.headers
-  return typeof traceparent === 'string' && trusts(request.socket.remoteAddress)
+  return typeof traceparent === 'string' && trusts(request.socket.remoteAddress) // guard: trace-trusted
     ? parseTraceparent(traceparent)
     : undefined
 }

@@ -11,9 +11,10 @@ export function retryUrlOf(error: GatehouseError, request: FastifyRequest, rules
   const { publicUrl } = rules
   if (error.status === 404) return `${publicUrl}/`
   // Whoever asks too often may ask the same later: a callback keeps its code and its state.
+  // guard: adv-retry-limited
   if (error.status === 429 && /^\/(?![/\\])/.test(request.url)) return `${publicUrl}${request.url}`
   const returnTo = returnAsked(request, rules)
-  if (request.url.split('?', 1)[0] !== SIGN_OUT) return startUrl(publicUrl, returnTo)
+  if (request.url.split('?', 1)[0] !== SIGN_OUT) return startUrl(publicUrl, returnTo) // guard: adv-sign-out-retry
   return `${publicUrl}${SIGN_OUT}${returnTo === undefined ? '' : `?${new URLSearchParams({ rd: returnTo })}`}`
 }
 

@@ -62,7 +62,7 @@ export function writeAll(folder: string, files: readonly FileToWrite[], now: Dat
     for (const [index, { path, text, secret = false, executable = false }] of files.entries()) {
       const target = join(folder, path)
       if (isThere(target)) {
-        if (secret) {
+        if (secret) { // guard: adv-init-keeps-secrets
           kept.push(path)
           continue
         }
@@ -71,8 +71,9 @@ export function writeAll(folder: string, files: readonly FileToWrite[], now: Dat
           continue
         }
       }
-      makeFolder(dirname(target), secret ? 0o700 : 0o755, undo)
+      makeFolder(dirname(target), secret ? 0o700 : 0o755, undo) // guard: adv-init-secrets-folder
       const from = join(draft, String(index))
+      // guard: adv-init-secret-mode
       writeFileSync(from, text, { mode: secret ? 0o600 : executable ? 0o755 : 0o644, flag: 'wx' })
       if (isThere(target)) {
         const old = `${path}.${stamp}.old`

@@ -18,7 +18,7 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
 export function networkTest(networks: readonly string[]): NetworkTest {
   const ranges = networks.flatMap((network) => NAMED[network] ?? [network]).map(rangeOf)
   return (address) => {
-    if (address === undefined || !ipaddr.isValid(address)) return undefined
+    if (address === undefined || !ipaddr.isValid(address)) return undefined // guard: adv-unreadable-address
     const parsed = ipaddr.process(address) // an IPv4-mapped IPv6 address is the IPv4 address
     return ranges.some((range) => parsed.kind() === range[0].kind() && parsed.match(range))
   }

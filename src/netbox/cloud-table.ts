@@ -64,7 +64,7 @@ export function readCloudTable(text: string, file: string, report: ImportReport)
     const group = cells[columns.group]?.text ?? ''
     rows.add({ id: id.text, at: id.at, path: 'entraGroup' }, {
       ...(group === '' ? {} : { group }),
-      staff: isYes(cells[columns.staff], 'staff', report),
+      staff: isYes(cells[columns.staff], 'staff', report), // guard: table-flags
       superuser: isYes(cells[columns.superuser], 'superuser', report),
     })
   }

@@ -46,7 +46,7 @@ export function warnOfReplaced(names: Names, report: ImportReport): void {
     if (!known && name.startsWith('REMOTE_AUTH_')) {
       const message = `${name} is not known and is left out.`
       report.warn(at, name, 'setting_unknown', message, 'See docs/applications/netbox.md.')
-    } else if (isDefault?.(content) === false) {
+    } else if (isDefault?.(content) === false) { // guard: adv-import-drops-named
       const remedy = HINTS[name] ?? 'The new block for NetBox is printed below the configuration.'
       report.warn(at, name, 'setting_replaced', `${name} is left out: NetBox's new settings replace it.`, remedy)
     }

@@ -27,6 +27,7 @@ export function readMapping(config: Value, rows: Rows, report: ImportReport): vo
     if (name === GROUPS) readGroups(value, rows, report)
     if (name === FLAGS) readFlags(value, rows, report)
   }
+  // guard: missing-half-warned
   for (const key of [GROUPS, FLAGS]) if (!settings.some(({ name }) => name === key)) tellMissing(key, config.at, report)
 }
 
@@ -111,7 +112,7 @@ function readDict(dict: Value, path: string, report: ImportReport): Item[] {
       report.problem(key.at, path, 'not_a_text', `${path} has a key that is not read: ${describe(key)}.`, LITERAL)
       return []
     }
-    for (const at of again) {
+    for (const at of again) { // guard: python-keys-once
       report.warn(
         at,
         path,

@@ -41,7 +41,7 @@ export function readNetboxSettings(text: string, file: string, report: ImportRep
         `${name} is left out.`,
         'Set entra.federatedTokenFile in place of entra.clientSecret.',
       )
-    } else {
+    } else { // guard: no-counterpart-named
       report.warn(
         at,
         name,
@@ -71,7 +71,7 @@ export function readNetboxSettings(text: string, file: string, report: ImportRep
     cloud: readCloud(backend.get('RESOURCE'), report),
     defaultGroups: defaults && readDefaultGroups(defaults, report),
     pipelineDiffers: pipeline && readPipeline(pipeline, report),
-    sessionTimes: readSessionTimes(names, report),
+    sessionTimes: readSessionTimes(names, report), // guard: adv-import-session-times
     netboxHost: readNetboxHost(names),
   }
 }
@@ -140,7 +140,7 @@ function readId(
     if (fallback === undefined || isEmpty(fallback)) return `\${${text}}`
     const setting = { name: `The default of ${text} in ${name}`, value: { content: fallback, at, ...value } }
     const id = readId(setting, kind, text, report)
-    return id === undefined ? `\${${text}}` : `\${${text}:-${id}}`
+    return id === undefined ? `\${${text}}` : `\${${text}:-${id}}` // guard: adv-import-defaults-kept
   }
   if (content.is !== 'text') {
     refuse(`is not read: ${describe({ content, at, ...value })}`, '')
@@ -183,10 +183,11 @@ function readSecret(setting: Setting | undefined, report: ImportReport): string 
 function readCloud(setting: Setting | undefined, report: ImportReport): Cloud | undefined {
   if (!setting) return undefined
   const { name, value } = setting
+  // guard: resource-read
   const resource = value.content.is === 'text' ? value.content.text.toLowerCase().replace(/\/+$/, '') : undefined
   if (resource === GRAPH_APP_ID) return undefined
   const cloud = CLOUDS.find((each) => entraEndpoints({ tenantId: 'any', cloud: each }).graph === resource)
-  if (cloud !== undefined) return cloud
+  if (cloud !== undefined) return cloud // guard: resource-judged
   report.warn(
     value.at,
     name,

@@ -56,7 +56,7 @@ export function toYaml(imported: Imported): string {
     beside(document.getIn(['entra', 'clientId'], true), 'REPLACE: the Application (client) ID of the registration')
   }
   addMapping(document, imported.rows)
-  addAccess(document, netboxHost)
+  addAccess(document, netboxHost) // guard: adv-import-is-a-gateway
   if (imported.defaultGroups?.length) {
     document.set('defaultGroups', flow(document, imported.defaultGroups.map(literal)))
     above(document, 'defaultGroups', [
@@ -84,7 +84,7 @@ function addMapping(document: Document, rows: readonly Row[]): void {
   const mapping = new YAMLSeq<YAMLMap>()
   let refused: string[] = []
   for (const row of rows) {
-    if (row.refused) refused.push(...asComment(row))
+    if (row.refused) refused.push(...asComment(row)) // guard: refused-rows-shown
     else {
       const node = rowNode(document, row)
       if (refused.length > 0) node.commentBefore = refused.join('\n')

@@ -6,7 +6,7 @@ import { causesOf } from '../core/pipeline/pipeline.js'
 import type { LostGrants, ReevaluationDeps, ReevaluationOutcome } from '../core/reevaluation.js'
 import type { ReevaluationChange, Snapshot } from '../core/reevaluation-store.js'
 
-const MAX_ATTEMPTS = 3
+const MAX_ATTEMPTS = 3 // guard: sync-looked-for-again
 
 export async function applyResult(
   deps: ReevaluationDeps,
@@ -41,6 +41,7 @@ async function applyEnabled(
   const { change, missing, because } = applied
   for (const name of missing) report.groupMissing(name, user.username)
   if (change.revoked.length > 0) report.sessionsEnded(user, 'revoked', change.revoked.length, correlationId)
+  // guard: sync-real-counts
   if (change.refused) report.sessionsEnded(user, 'refused', change.refused.length, correlationId)
   const lost = lostGrants(mapping(), change)
   if (lost) report.signInGrantsLost(user, lost, correlationId)
@@ -62,7 +63,7 @@ function lostGrants(
   const groups = change.groupsRemoved.filter((name) => granted.groups.has(name))
   const staff = change.flagsChanged && granted.staff.length > 0 && !change.staff
   const superuser = change.flagsChanged && granted.superuser.length > 0 && !change.superuser
-  if (groups.length === 0 && !staff && !superuser) return undefined
+  if (groups.length === 0 && !staff && !superuser) return undefined // guard: adv-hidden-same-mapping
   const flags = [...staff ? granted.staff : [], ...superuser ? granted.superuser : []]
   const causes = [...groups.flatMap((name) => granted.groups.get(name) ?? []), ...flags]
   const entraGroups = [...new Set(causes.map(({ entraGroup }) => entraGroup))]

@@ -48,13 +48,14 @@ async function processFailedBatch(
   { correlationId }: Snapshot,
 ): Promise<'done' | 'split'> {
   state.batchFailed()
-  if (users.length > 1 && !isOutage(error)) {
-    state.isolate(users)
+  if (users.length > 1 && !isOutage(error)) { // guard: sync-one-by-one
+    state.isolate(users) // guard: sync-alone
     return 'split'
   }
   // two split batches without any success: Graph refuses every request
+  // guard: sync-refused-altogether
   if (isOutage(error) || state.consecutiveFailures() > 2 * source.batchSize) state.graphFailed()
-  state.usersFailed(error, users.length, correlationId)
+  state.usersFailed(error, users.length, correlationId) // guard: sync-silence-marked
   await writer.failed(users)
   return 'done'
 }
@@ -69,7 +70,7 @@ async function processUser(
   try {
     deps.report.counted(await applyResult(deps, user, snapshot, result), 1)
     state.userProcessed()
-  } catch (error) {
+  } catch (error) { // guard: sync-fails-alone, sync-locked-row
     // The user's row is locked or was removed. Where the whole database failed, the next statement throws too.
     state.usersFailed(asError(error), 1, snapshot.correlationId)
     await deps.writer.failed([user])

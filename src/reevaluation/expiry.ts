@@ -16,11 +16,11 @@ export async function expireStale(
   { upMs, graphUnavailable }: ExpiryCircumstances,
 ): Promise<void> {
   // After a long downtime every snapshot is old, and the first run may begin before the network is up.
-  if (upMs < Math.min(graceMs, pace.intervalMs)) return
+  if (upMs < Math.min(graceMs, pace.intervalMs)) return // guard: sync-first-minute
   const { privileges, sessions } = await expiry.expire({
     privilegedMs: pace.privilegedStalenessMs,
     maxMs: pace.maxStalenessMs,
-    unattemptedMs: graphUnavailable ? 0 : attemptMargin(upMs, pace.intervalMs),
+    unattemptedMs: graphUnavailable ? 0 : attemptMargin(upMs, pace.intervalMs), // guard: sync-silence-is-for-all
   })
   for (const user of privileges) report.privilegesExpired(user)
   for (const user of sessions) report.sessionsEnded(user, 'stale_session', user.sessions.length)
@@ -31,5 +31,5 @@ export async function expireStale(
 /** The time for an attempt by whichever replica is the leader; undefined while this process is younger than that. */
 function attemptMargin(upMs: number, intervalMs: number): number | undefined {
   const marginMs = 2 * intervalMs
-  return upMs < marginMs ? undefined : marginMs
+  return upMs < marginMs ? undefined : marginMs // guard: sync-unasked-by-the-young
 }

@@ -34,13 +34,14 @@ export function createFailureReporter(report: ReevaluationReporter): FailureRepo
     const [code] = failures.keys()
     if (code !== undefined) graphFailure = code
     // a run without due users shows nothing
-    else if (processed > 0 && failedUsers === 0) graphFailure = undefined
+    else if (processed > 0 && failedUsers === 0) graphFailure = undefined // guard: sync-over-when-heard
   }
   return {
     update({ leader, failedUsers, error }) {
       const runHadFailed = runFailure !== undefined
       runFailure = error === undefined ? undefined : codeOf(error)
       if (runFailure !== undefined) reportOnce(runFailure, () => report.runFailed(error))
+      // guard: sync-forgotten-with-the-lock
       if (leader?.kind === 'follower') graphFailure = undefined // the leader reports them
       if (leader?.kind === 'led') updateGraphFailure(leader.run, failedUsers)
       const failure = runFailure ?? graphFailure

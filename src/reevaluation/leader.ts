@@ -41,14 +41,14 @@ export function createLeader(
         runsToYield--
         return { kind: 'yielding' }
       }
-      if (!await leadership.held()) return follower()
+      if (!await leadership.held()) return follower() // guard: sync-one-replica
       const endsAt = clock() + MAX_RUN_MS
-      const timeOver = () => closed() || clock() >= endsAt
+      const timeOver = () => closed() || clock() >= endsAt // guard: sync-turn-ends
       const run = await reevaluateDueUsers(deps, { runEveryMs, isolatedUsers, timeOver })
       if (run.lockLost) return follower()
       if (run.processed > 0) failedRuns = 0
       else if (run.failures.size > 0) failedRuns++
-      if (failedRuns < FAILED_RUNS_BEFORE_YIELD) return { kind: 'led', run, yielded: false }
+      if (failedRuns < FAILED_RUNS_BEFORE_YIELD) return { kind: 'led', run, yielded: false } // guard: sync-stands-back
       failedRuns = 0
       runsToYield = RUNS_YIELDED
       await leadership.release()

@@ -20,7 +20,7 @@ export function createLockCheck(
       if (clock() - checkedAt >= LOCK_CHECK_INTERVAL_MS) {
         checkedAt = clock()
         checking = leadership.held().then((held) => {
-          lost ||= !held
+          lost ||= !held // guard: sync-still-held
         })
       }
       await checking

@@ -42,6 +42,7 @@ export async function reevaluateDueUsers(
 ): Promise<RunResult> {
   const state = createRunState(isolatedUsers)
   const lock = createLockCheck(deps)
+  // guard: sync-no-zombies
   const stopped = () => state.graphUnavailable() || state.aborted() || lock.lost() || timeOver()
   try {
     await processDueUsers({ deps, state, lock, stopped }, runEveryMs)
@@ -68,10 +69,12 @@ async function processDueUsers(run: Run, runEveryMs: number): Promise<void> {
       overdueOnly: attempted.size > 0,
     })
     const users = due.filter(({ userId }) => !attempted.has(userId))
-    if (users.length === 0) return
+    if (users.length === 0) return // guard: sync-until-nobody-is-due
     const batches = batchesOf(users, state.isolatedUsers, source.batchSize)
+    // guard: sync-first-question
     if (attempted.size === 0) await processBatches(run, batches, 1) // detects an outage with a single request
     for (const { userId } of users) attempted.add(userId)
+    // guard: sync-at-once
     const workers = Math.min(MAX_CONCURRENCY, Math.max(MIN_CONCURRENCY, Math.ceil(batches.length / MIN_CONCURRENCY)))
     await Promise.all(Array.from({ length: workers }, () => processBatches(run, batches)))
   }

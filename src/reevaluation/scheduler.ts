@@ -48,6 +48,7 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
     const led = await unlessFailed(() => leader.run())
     const graphUnavailable = led?.kind === 'led' && led.run.graphUnavailable
     // on every replica, and without a leader too
+    // guard: sync-expire-everywhere
     await unlessFailed(() => expireStale(deps, { upMs: clock() - startedAt, graphUnavailable }))
     const overview = await unlessFailed(() => dueUsers.overview())
     if (closed) return
@@ -86,7 +87,7 @@ function createLag(clock: () => number): { update(measuredMs: number | undefined
         last = { lagMs: measuredMs, at: clock() }
         return measuredMs
       }
-      return last.lagMs === 0 ? 0 : last.lagMs + clock() - last.at
+      return last.lagMs === 0 ? 0 : last.lagMs + clock() - last.at // guard: adv-lag-ages
     },
   }
 }

@@ -71,7 +71,7 @@ export class PostgresConnection extends pg.Connection {
       ? [false]
       : mode === 'allow'
       ? [false, true]
-      : mode === 'prefer'
+      : mode === 'prefer' // guard: adv-database-no-downgrade
       ? [true, false]
       : [true]
     this.#tryNext(port, host, this.#inner.stream)
@@ -113,6 +113,7 @@ export class PostgresConnection extends pg.Connection {
     socket.once('data', (answer: Buffer) => {
       // One byte: whatever came with it in clear would be taken for the server's word later (CVE-2021-23222).
       const [first] = answer.toString('latin1')
+      // guard: adv-database-stuffed
       if (answer.length === 1 && first === 'S') return this.#handshake(socket, host, again)
       if (answer.length === 1 && first === 'N') {
         if (this.#ways.length > 0) {
@@ -153,9 +154,9 @@ export class PostgresConnection extends pg.Connection {
     return {
       host,
       ...(isIP(host) === 0 ? { servername: host } : {}), // RFC 6066 section 3: no address
-      rejectUnauthorized: verify,
+      rejectUnauthorized: verify, // guard: adv-database-verified
       ...(verify && rootFile !== undefined ? { ca: readFileSync(rootFile) } : {}),
-      ...(mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
+      ...(mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}), // guard: adv-database-name
       ...(certFile === undefined ? {} : { cert: readFileSync(certFile) }),
       ...(keyFile === undefined ? {} : { key: readFileSync(keyFile) }),
       ...(direct ? { ALPNProtocols: ['postgresql'] } : {}),

@@ -24,6 +24,7 @@ export function withAuthority(url: string, caFile: string | undefined): string {
   const whole = parseDatabaseUrl(url)
   if (caFile === undefined || whole === undefined) return url
   whole.searchParams.set('sslrootcert', caFile)
+  // guard: adv-database-ca-file
   if (!whole.searchParams.has('sslmode')) whole.searchParams.set('sslmode', 'verify-full')
   return whole.href
 }

@@ -105,6 +105,7 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Transaction) => Promis
   client.on('error', breaks)
   let usable = false
   try {
+    // guard: adv-name-any-isolation
     await client.query('begin isolation level read committed') // whatever the database's default is
     const result = await work(drizzle(client, { schema }))
     await client.query('commit')

@@ -37,6 +37,7 @@ export function createDueUsers(database: Database, options: ActiveUsersOptions):
  */
 function dueUsers(active: SQL, { cycleMs, runEveryMs, stalenessLimitsMs, overdueOnly }: DueQuery): SQL {
   const shareMs = overdueOnly ? 0 : runEveryMs
+  // guard: sync-spread, sync-last-chance
   return sql`
     with live as (select * from (${active}) everybody where ours),
     ranked as (select *, row_number() over (order by last_at nulls first, random()) as place, count(*) over () as total
@@ -56,6 +57,7 @@ function dueUsers(active: SQL, { cycleMs, runEveryMs, stalenessLimitsMs, overdue
  */
 function delay(cycleMs: number, runEveryMs: number): SQL {
   const dueFor = sql`tried_at - read_at - ${interval(cycleMs)}`
+  // guard: sync-again-soon
   return sql`case
     when missing_since > coalesce(read_at, ${NEVER}) then ${interval(Math.min(MISSING_FOR_MS, cycleMs))}
     when tried_at > read_at then least(${interval(cycleMs)}, greatest(${interval(runEveryMs)}, ${dueFor}))

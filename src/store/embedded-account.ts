@@ -101,7 +101,7 @@ export interface PlacedPrograms extends Programs {
  * @throws `database_unavailable`
  */
 export function placePrograms(programs: Programs, account: Account | undefined): PlacedPrograms {
-  if (account === undefined || runs(programs, account)) return programs
+  if (account === undefined || runs(programs, account)) return programs // guard: adv-embedded-programs-copied
   const parents = [...new Set([tmpdir(), ...TEMPORARY])]
   for (const parent of parents) {
     if (!exists(parent) || !reaches(account, parent)) continue

@@ -30,7 +30,7 @@ export function urlOf(place: Place, password: string): string {
 /** @returns where the server of this cluster takes connections; undefined where none runs */
 export async function runningPlace(cluster: string): Promise<Place | undefined> {
   const [pid = '', , , port = '', directory = ''] = linesOf(join(cluster, 'postmaster.pid'))
-  if (!isServerOf(Number(pid), cluster)) return undefined
+  if (!isServerOf(Number(pid), cluster)) return undefined // guard: adv-embedded-stale
   const place = directory === '' ? { port: Number(port) } : { socketDirectory: directory }
   if (directory !== '' && !isPrivate(directory, cluster)) return undefined
   return await answers(place) ? place : undefined

@@ -30,7 +30,7 @@ export function createServerLog(): ServerLog {
     cause() {
       const all = rest.trim() === '' ? lines : [...lines, rest]
       const first = (what: RegExp): string | undefined => all.find((line) => what.test(line))
-      const grave = first(/\b(FATAL|PANIC):/) ?? first(/\berror:/) ?? all.at(-1)
+      const grave = first(/\b(FATAL|PANIC):/) ?? first(/\berror:/) ?? all.at(-1) // guard: adv-embedded-cause
       return grave?.replace(/^.*?\b(?=(FATAL|PANIC):)/, '').trim()
     },
   }

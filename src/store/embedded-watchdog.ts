@@ -140,7 +140,7 @@ function keep({ end, holding, held, shared, cluster, remove }: Pipes & {
 export function joinKeeper(home: string): Pick<Keeper, 'leave'> | undefined {
   const reading = tryOpen(sharedPipe(home), constants.O_RDONLY)
   if (reading === undefined) return undefined
-  const holding = tryOpen(heldPipe(home), constants.O_WRONLY)
+  const holding = tryOpen(heldPipe(home), constants.O_WRONLY) // guard: adv-embedded-shared
   if (holding === undefined) {
     closeSync(reading)
     return undefined

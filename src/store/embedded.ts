@@ -151,7 +151,7 @@ function keeperOf(
 ): Kept {
   try {
     const placed = placePrograms(programs, cluster.account)
-    const sockets = tcp ? undefined : socketDirectory(cluster.data, cluster.account)
+    const sockets = tcp ? undefined : socketDirectory(cluster.data, cluster.account) // guard: adv-embedded-socket
     const remove = [
       ...(placed.copy === undefined ? [] : [placed.copy]),
       ...(sockets === undefined || sockets === cluster.data ? [] : [sockets]),

@@ -25,9 +25,9 @@ export async function replaceGrants(
     sql.param([...groupIds])
   }::uuid[], ${readAt}::timestamptz)
     on conflict (user_id) do update set group_ids = excluded.group_ids, read_at = excluded.read_at
-    where entra_readings.read_at <= excluded.read_at`)
+    where entra_readings.read_at <= excluded.read_at`) // guard: sync-older-reading
   if (rowCount === 0) return await standing(tx, userId)
-  const before = await replaceMemberships(tx, userId, grants)
+  const before = await replaceMemberships(tx, userId, grants) // guard: empty-list-counts
   await replaceFlags(tx, userId, grants)
   const now = grants.groups.map((group) => group.name)
   return {
@@ -44,6 +44,7 @@ export async function replaceGrants(
 async function replaceMemberships(tx: Transaction, userId: string, { groups }: MappedGrants): Promise<string[]> {
   const ids = sql.param(groups.map((group) => group.id))
   const causes = sql.param(groups.map((group) => JSON.stringify(group.causes)))
+  // guard: memberships-replaced, other-people-untouched
   const { rows } = await tx.execute<{ name: string }>(sql`
     with before as (select g.name from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = ${userId}),
     gone as (delete from user_groups where user_id = ${userId} and group_id <> all(${ids}::uuid[])),
@@ -59,6 +60,7 @@ async function replaceMemberships(tx: Transaction, userId: string, { groups }: M
 
 /** False where nothing grants a flag, whatever it was before; `since` moves only when the flag does. */
 async function replaceFlags(tx: Transaction, userId: string, { staff, superuser }: MappedGrants): Promise<void> {
+  // guard: flags-taken-away, sync-flags
   await tx.execute(sql`
     update users set
       is_staff = ${staff.length > 0}, staff_cause = ${causeJson(staff)}::jsonb,

@@ -14,6 +14,7 @@ export interface LockOptions {
 
 // READ COMMITTED: between statements it has no snapshot (pg_stat_activity.backend_xmin is null), so it holds no vacuum
 // back.
+// guard: sync-lock-unlimited, sync-lock-no-snapshot
 const BEGIN = `begin isolation level read committed read only; ${WITHOUT_TIME_LIMITS};
   set local tcp_keepalives_idle = 5; set local tcp_keepalives_interval = 5; set local tcp_keepalives_count = 2`
 
@@ -43,7 +44,7 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
     return next
   }
   const obtain = async ({ client }: DedicatedConnection): Promise<boolean> => {
-    await client.query(BEGIN)
+    await client.query(BEGIN) // guard: sync-lock-stays
     const { rows: [row] } = await client.query<{ obtained: boolean }>(
       'select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as obtained',
       [name],
@@ -71,7 +72,7 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
   }
   return {
     held() {
-      asking ??= ask().catch(unavailable).finally(() => {
+      asking ??= ask().catch(unavailable).finally(() => { // guard: sync-lock-unavailable
         asking = undefined
       })
       return asking

@@ -26,7 +26,7 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
   return {
     async begin(flow) {
       const { rows } = await database.ask((db) => db.execute(sql`select 1 from spent_flows where flow_hash = ${flow}`))
-      if (rows.length > 0) throw new GatehouseError('state_replayed')
+      if (rows.length > 0) throw new GatehouseError('state_replayed') // guard: security-flow-spent
     },
     async now() {
       const { rows: [row] } = await database.ask((db) =>
@@ -37,6 +37,7 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
     async userByIdentity(tid, oid) {
       const [user] = await database.ask((db) =>
         db.select(stored).from(identities).innerJoin(users, eq(users.id, identities.userId))
+          // guard: one-person-per-object-id, one-person-per-tenant
           .where(sql`${identities.tid} = ${tid} and ${identities.oid} = ${oid}`)
       )
       return user
@@ -52,7 +53,7 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
     usersEligibleForEmail: (email) =>
       database.ask((db) =>
         db.select(stored).from(users)
-          .where(sql`lower(${users.email}) = lower(${email}) and ${eligible}`).limit(2)
+          .where(sql`lower(${users.email}) = lower(${email}) and ${eligible}`).limit(2) // guard: email-any-case
       ),
     async groupIds(names) {
       if (names.length === 0) return new Map()
@@ -64,7 +65,7 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
     },
     async commit(login) {
       try {
-        return await database.transaction((tx) => commit(tx, login, limits))
+        return await database.transaction((tx) => commit(tx, login, limits)) // guard: one-transaction
       } catch (error) {
         if (error instanceof OutOfDate || sqlState(error) === FOREIGN_KEY_VIOLATION) return 'outdated'
         throw error
@@ -75,6 +76,7 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
 
 /** Whom associate_by_email may link: active, without Entra identity, neither staff nor superuser nor break-glass. */
 const eligible =
+  // guard: active-alone-linked, staff-never-linked, superusers-never-linked, break-glass-never-linked
   sql`${users.isActive} and not ${users.isStaff} and not ${users.isSuperuser} and not ${users.isBreakGlass}
   and not exists (select 1 from ${identities} where ${identities.userId} = ${users.id})`
 
@@ -142,11 +144,13 @@ async function settleUser(tx: Transaction, { plan }: LoginCommit): Promise<{ id:
     plan.user?.id ?? null
   }::uuid) for update of users`)
   if (plan.origin === 'created') {
-    if (present) throw new OutOfDate()
+    if (present) throw new OutOfDate() // guard: person-race
     return await createUser(tx, plan)
   }
   if (!present || present.id !== plan.user?.id || !present.is_active) throw new OutOfDate()
+  // guard: eligible-still
   if (plan.origin === 'known' ? !present.associated : present.associated || !present.eligible) throw new OutOfDate()
+  // guard: names-follow
   await tx.update(users).set({ ...plan.profile, lastLoginAt: sql`now()` }).where(eq(users.id, present.id))
   await recordIdentity(tx, present.id, plan)
   return present
@@ -158,11 +162,12 @@ async function createUser(tx: Transaction, plan: LoginCommit['plan']): Promise<{
   const [user] = await tx.insert(users).values({
     username,
     usernameKey: key,
-    email: plan.details.email,
+    email: plan.details.email, // guard: email-at-creation
     emailVerified: plan.details.emailVerified,
     ...plan.profile,
     lastLoginAt: sql`now()`,
   }).onConflictDoNothing({ target: users.usernameKey }).returning({ id: users.id, username: users.username })
+  // guard: username-race, adv-login-to-kept
   if (!user || !await takeName(tx, key, user.id)) throw new OutOfDate() // the name was taken or reserved meanwhile
   await recordIdentity(tx, user.id, plan)
   return user
@@ -174,8 +179,9 @@ async function recordIdentity(
   { uid, extraData, newAssociation }: LoginCommit['plan'],
 ): Promise<void> {
   const { loginHint, guest, upn } = extraData
+  // guard: adv-upn-any-case, adv-upn-kept
   const extra = { loginHint, guest, ...upn === null ? {} : { upn, upnKey: usernameKey(upn), upnSeenAt: sql`now()` } }
-  if (newAssociation) await tx.insert(identities).values({ ...uid, userId, ...extra })
+  if (newAssociation) await tx.insert(identities).values({ ...uid, userId, ...extra }) // guard: identity-recorded
   else await tx.update(identities).set(extra).where(and(eq(identities.tid, uid.tid), eq(identities.oid, uid.oid)))
 }
 
@@ -184,8 +190,8 @@ type AuditDetail = Readonly<Record<string, unknown>>
 function auditDetail({ plan, person, client }: LoginCommit, change: GrantChange, session: string | null): AuditDetail {
   return {
     ...plan.uid,
-    origin: plan.origin,
-    session,
+    origin: plan.origin, // guard: origin-recorded, link-recorded
+    session, // guard: adv-login-address
     client,
     entraGroups: person.memberships.groupIds.length,
     groupsAdded: change.groupsAdded,

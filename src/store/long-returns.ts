@@ -19,6 +19,7 @@ export function createLongReturns(database: Database, limits: LongReturnLimits =
         insert into long_returns (flow_hash, address) values (${flow}, ${returnTo}) on conflict do nothing`)
       )
       const { rows } = await database.ask((db) =>
+        // guard: adv-long-bounded
         db.execute<{ over: boolean }>(sql`
         delete from long_returns where kept_at < now() - interval '10 minutes' or flow_hash in (
           select flow_hash from (
@@ -31,6 +32,7 @@ export function createLongReturns(database: Database, limits: LongReturnLimits =
     },
     async find(flow) {
       const { rows: [row] } = await database.ask((db) =>
+        // guard: adv-long-minutes
         db.execute<{ address: string }>(sql`
         select address from long_returns where flow_hash = ${flow} and kept_at > now() - interval '10 minutes'`)
       )

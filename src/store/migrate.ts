@@ -22,15 +22,16 @@ export async function migrate(url: string): Promise<string[]> {
   return await withClient(url, 'gatehouse migrate', async (client) => {
     // Drizzle's own runner opens a transaction itself, around which only a lock of the session would fit: behind a pool
     // in transaction mode that stays when the client has gone, and no start would ever get it again.
+    // guard: migrate-waits, migrate-sees-what-was-done
     await client.query(`begin isolation level read committed; ${WITHOUT_TIME_LIMITS}`)
-    await client.query('select pg_advisory_xact_lock($1)', [LOCK])
+    await client.query('select pg_advisory_xact_lock($1)', [LOCK]) // guard: migrate-once, migrate-leaves-no-lock
     const state = await serverState(client, url)
     const tooOld = versionFailure(state, url)
     if (tooOld) throw tooOld
     const due = await pending(client, state)
     if (due.length > 0) {
       const refused = writeFailure(state, url)
-      if (refused) throw refused
+      if (refused) throw refused // guard: adv-database-grant
       await apply(client, due, state)
     }
     await client.query('commit')

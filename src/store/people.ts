@@ -72,7 +72,7 @@ export function createPeopleStore(database: Database, timeouts: SessionTimeouts)
     async find(user) {
       for (const where of meanings(user)) {
         const [person, second, ...more] = await select(where)
-        if (second) throw ambiguous(user, [person, second, ...more])
+        if (second) throw ambiguous(user, [person, second, ...more]) // guard: adv-ambiguous-refused
         if (person) return person
       }
       throw new GatehouseError('user_unknown', {
@@ -87,9 +87,11 @@ export function createPeopleStore(database: Database, timeouts: SessionTimeouts)
 function meanings(user: string): SQL[] {
   const key = usernameKey(user)
   // A principal name belongs to one account of a tenant at a time: who had it before counts no longer.
+  // guard: adv-upn-said-last
   const upn = sql`exists (select 1 from identities i where i.user_id = u.id and i.upn_key = ${key} and not exists (
     select 1 from identities o where o.upn_key = ${key} and o.tid = i.tid and o.upn_seen_at > i.upn_seen_at))`
   const id = sql`u.id = ${user} or exists (select 1 from identities where user_id = u.id and oid = ${user})`
+  // guard: adv-found-by-upn, adv-username-before-upn
   return [sql`u.username_key = ${key}`, upn, sql`lower(u.email) = lower(${user})`, ...isObjectId(user) ? [id] : []]
 }
 

@@ -55,14 +55,14 @@ export function createClient(config: pg.ClientConfig): pg.Client {
     const says = `the server asks for ${asked}, where SCRAM-SHA-256 is required: it is another server`
     handshake.connection.stream.destroy(new Unproven(says))
   }
-  handshake._handleAuthCleartextPassword = refuse('the password in clear')
-  handshake._handleAuthMD5Password = refuse('an MD5 of the password')
+  handshake._handleAuthCleartextPassword = refuse('the password in clear') // guard: adv-embedded-clear
+  handshake._handleAuthMD5Password = refuse('an MD5 of the password') // guard: adv-embedded-md5
   let proven = false
   handshake.connection.once('authenticationSASLFinal', () => {
     proven = true
   }) // whose signature the driver verifies
   handshake.connection.once('authenticationOk', () => {
-    if (!proven) refuse('no password')()
+    if (!proven) refuse('no password')() // guard: adv-embedded-proof
   })
   return client
 }

@@ -54,6 +54,7 @@ export function createRecordCounter(database: Database): RecordCounter {
       )
       // What stood there when this process began is not counted.
       const before = counted
+      // guard: adv-revocations-counted
       const added = before === undefined ? [] : rows.filter(({ id }) => !before.has(id))
       for (const { action } of added) revocations[action] = (revocations[action] ?? 0) + 1
       counted = new Set(rows.map(({ id }) => id))

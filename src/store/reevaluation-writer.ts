@@ -11,7 +11,7 @@ import { auditReevaluation as audit } from './reevaluation-audit.js'
 import { endSessionsOf } from './sessions.js'
 
 /** Two answers "no such account" this far apart: a single one may come from a replica of Graph that lags. */
-export const MISSING_FOR_MS = 60_000
+export const MISSING_FOR_MS = 60_000 // guard: sync-missing-minute
 
 export function createReevaluationWriter(database: Database): ReevaluationWriter {
   return {
@@ -25,14 +25,14 @@ export function createReevaluationWriter(database: Database): ReevaluationWriter
       try {
         return await database.transaction((tx) => apply(tx, user, snapshot, account))
       } catch (error) {
-        if (sqlState(error) === FOREIGN_KEY_VIOLATION) return 'outdated'
+        if (sqlState(error) === FOREIGN_KEY_VIOLATION) return 'outdated' // guard: sync-removed-group
         throw error
       }
     },
     disabled: (user, snapshot) =>
       database.transaction(async (tx) => {
         const { rowCount } = await tx.execute(sql`select 1 from users where id = ${user.userId} for update`)
-        if (rowCount === 0 || await superseded(tx, user, snapshot)) return undefined
+        if (rowCount === 0 || await superseded(tx, user, snapshot)) return undefined // guard: sync-older-disabled
         const ended = await endSessionsBefore(tx, user, snapshot, 'reevaluation.disabled')
         await recordAttempt(tx, [user.userId])
         return ended
@@ -63,13 +63,13 @@ async function apply(
   const change = await replaceGrants(tx, { userId: user.userId, grants, groupIds, readAt: snapshot.readAt })
   if (!change.superseded) {
     await tx.execute(sql`delete from entra_checks where user_id = ${user.userId}`)
-    if (account.upn !== undefined) await recordUpn(tx, user, account.upn)
+    if (account.upn !== undefined) await recordUpn(tx, user, account.upn) // guard: adv-upn-by-sync
   }
   const revoked = account.sessionsValidFrom === null
     ? []
-    : await endSessionsOf(tx, user.userId, issuedBefore(account.sessionsValidFrom))
+    : await endSessionsOf(tx, user.userId, issuedBefore(account.sessionsValidFrom)) // guard: sync-revoked
   const refused = account.requireMappedGroup && change.groups.length === 0 && !change.staff && !change.superuser
-  const ended = refused ? await endSessionsOf(tx, user.userId) : []
+  const ended = refused ? await endSessionsOf(tx, user.userId) : [] // guard: sync-refused
   const flagsChanged = change.staff !== before.staff || change.superuser !== before.superuser
   if (flagsChanged || change.groupsAdded.length + change.groupsRemoved.length > 0) {
     await auditChange(tx, user, snapshot, { change, account, before })
@@ -84,6 +84,7 @@ async function apply(
  * minutes of it. Must run before the snapshot is replaced.
  */
 function lostSinceSignIn(groupIds: readonly string[]): SQL {
+  // guard: adv-hidden-recent
   return sql`
     select array(select unnest(r.group_ids)::text except select unnest(${sql.param([...groupIds])}::uuid[])::text)
     from entra_readings r where r.user_id = u.id and r.read_at > now() - interval '30 minutes'
@@ -93,6 +94,7 @@ function lostSinceSignIn(groupIds: readonly string[]): SQL {
 
 /** Sessions of an older version have no time of the token. */
 function issuedBefore(time: string): SQL {
+  // guard: sync-revoked-later, sync-revoked-older-version
   return sql`coalesce(token_issued_at, created_at) < ${time}::timestamptz`
 }
 
@@ -106,6 +108,7 @@ async function superseded(tx: Transaction, { userId }: EntraUser, { readAt }: Sn
 
 /** Records that Graph found no account. @returns whether it did not find one a minute or more before either */
 async function confirmMissing(tx: Transaction, { userId }: EntraUser, { readAt }: Snapshot): Promise<boolean> {
+  // guard: sync-missing-since-login, sync-removed-person
   const { rows: [row] } = await tx.execute<{ confirmed: boolean }>(sql`
     insert into entra_checks as c (user_id, tried_at, missing_since)
       select u.id, now(), ${readAt}::timestamptz from users u where u.id = ${userId} for key share
@@ -113,7 +116,7 @@ async function confirmMissing(tx: Transaction, { userId }: EntraUser, { readAt }
       case when c.missing_since > coalesce((select read_at from entra_readings where user_id = c.user_id), '-infinity')
         then c.missing_since else excluded.missing_since end
     returning c.missing_since <= ${readAt}::timestamptz - ${interval(MISSING_FOR_MS)} as confirmed`)
-  return row?.confirmed === true
+  return row?.confirmed === true // guard: sync-missing-twice
 }
 
 /** Skips users whose row is locked: waiting for the lock costs more than an attempt that is not recorded. */
@@ -127,6 +130,7 @@ async function recordAttempt(tx: Transaction, userIds: readonly string[]): Promi
 /** Writes only changes: another UPN, or one that Graph has since reported for another account. */
 async function recordUpn(tx: Transaction, { userId, oid }: EntraUser, upn: string): Promise<void> {
   const key = usernameKey(upn)
+  // guard: adv-upn-given-back
   await tx.execute(sql`
     update identities i set upn = ${upn}, upn_key = ${key}, upn_seen_at = now()
     where user_id = ${userId} and oid = ${oid} and (upn is distinct from ${upn} or exists (

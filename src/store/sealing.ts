@@ -7,6 +7,7 @@ import { GatehouseError } from '../core/errors.js'
 export function seal(text: string, kid: string, secret: string): Buffer {
   const iv = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', sealingKey(secret), iv).setAAD(Buffer.from(kid))
+  // guard: security-keys-sealed
   return Buffer.concat([iv, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()])
 }
 
@@ -19,7 +20,7 @@ export function open(
   kid: string,
   secrets: readonly string[],
 ): { readonly text: string, readonly first: boolean } {
-  for (const [index, secret] of secrets.entries()) {
+  for (const [index, secret] of secrets.entries()) { // guard: adv-rotation-keys
     try {
       const decipher = createDecipheriv('aes-256-gcm', sealingKey(secret), sealed.subarray(0, 12), {
         authTagLength: 16,
@@ -36,6 +37,7 @@ export function open(
   throw new GatehouseError('signing_key_sealed', {
     detail: `the signing key ${kid} cannot be opened with any of keys.encryptionSecrets`,
     remedy:
+      // guard: adv-rotation-remedy
       'A secret is missing in the list of this replica: give it the list that the other replicas have, or add the ' +
       'secret ' +
       'that sealed the key behind the first one. Only where that secret is lost for good: gatehouse keys rotate --now.',

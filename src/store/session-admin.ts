@@ -57,6 +57,7 @@ export function createSessionAdmin(database: Database, timeouts: SessionTimeouts
     /** One statement, whoever they are: nobody is signed out before it commits. */
     revokeAll: ({ userId }, actor) =>
       database.transaction(async (tx) => {
+        // guard: sessions-ended-by-hand
         const { rows: [row] } = await tx.execute<{ ended: number }>(sql`
         with ended as (delete from sessions s where ${ofUser(userId)} returning s.user_id, s.public_id),
         recorded as (insert into audit_events (action, actor, user_id, username, detail)

@@ -72,6 +72,7 @@ export function createSessionStore(database: Database, timeouts: SessionTimeouts
     endByEntraSid: (sid, correlationId) =>
       database.transaction(async (tx) => {
         const { rows } = await tx.execute<{ id_hash: Buffer, public_id: string, user_id: string, username: string }>(
+          // guard: security-front-channel
           sql`
         delete from sessions s using users u where s.entra_sid = ${sid} and u.id = s.user_id returning s.id_hash,
           s.public_id, s.user_id, u.username`,
@@ -96,6 +97,7 @@ const milliseconds = (span: ReturnType<typeof sql>) => sql`(extract(epoch from $
 /** A condition on `sessions s` joined with `users u`: neither idle too long nor too old, and the user is active. */
 export function stillLive({ idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SQL {
   const privilegedMs = Math.min(privilegedTimeoutMs ?? absoluteTimeoutMs, absoluteTimeoutMs)
+  // guard: session-age
   return sql`u.is_active and s.last_seen_at > ${ago(idleTimeoutMs)}
     and s.created_at > case when u.is_staff or u.is_superuser then ${ago(privilegedMs)} else ${
     ago(absoluteTimeoutMs)
@@ -165,15 +167,16 @@ type Replace = (tx: Transaction, userId: string, session: NewSession, token: IdT
 
 export const replaceSession: Replace = async (tx, userId, session, token) => {
   const old = session.replaces === undefined ? undefined : sessionIdHash(session.replaces)
-  if (old !== undefined && session.sibling) {
-    const theirs = and(eq(sessions.idHash, old), eq(sessions.userId, userId))
+  if (old !== undefined && session.sibling) { // guard: adv-siblings
+    const theirs = and(eq(sessions.idHash, old), eq(sessions.userId, userId)) // guard: adv-siblings-person
     // Entra ID's front-channel logout names the session of its own that came last.
     const lastSid = sql`case when ${sessions.tokenIssuedAt} > ${token.tokenIssuedAt} then ${sessions.entraSid}
       else coalesce(${token.entraSid}, ${sessions.entraSid}) end`
-    const [standing] = await tx.update(sessions).set({ entraSid: lastSid }).where(theirs)
+    const [standing] = await tx.update(sessions).set({ entraSid: lastSid }).where(theirs) // guard: adv-sibling-sid
       .returning({ publicId: sessions.publicId })
     if (standing) return standing.publicId
   }
+  // guard: session-replaced, adv-fixation
   if (old !== undefined) await tx.delete(sessions).where(eq(sessions.idHash, old))
   await tx.insert(sessions).values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, ...token })
   return session.publicId
@@ -191,6 +194,7 @@ export async function endOldestSessions(
   newest: NewSession,
   limits: SessionLimits,
 ): Promise<readonly string[]> {
+  // guard: adv-session-cap, adv-session-cap-timed-out, adv-session-cap-newest
   const { rows } = await tx.execute<{ public_id: string }>(sql`
     delete from sessions where id_hash in (
       select s.id_hash from sessions s join users u on u.id = s.user_id

@@ -18,9 +18,10 @@ export function createStalenessExpiry(database: Database, options: ActiveUsersOp
       const privileged = sql`${isStale(privilegedMs, unattemptedMs)} and exists (
         select 1 from users f where f.id = live.user_id and (f.is_staff or f.is_superuser))`
       return {
-        privileges: await inPortions(database, active, privileged, expirePrivileges),
+        privileges: await inPortions(database, active, privileged, expirePrivileges), // guard: sync-stale-privileges
         sessions: maxMs === undefined
           ? []
+          // guard: sync-stale-sessions
           : await inPortions(database, active, isStale(maxMs, unattemptedMs), expireSessions),
       }
     },
@@ -33,7 +34,9 @@ export function createStalenessExpiry(database: Database, options: ActiveUsersOp
  */
 function isStale(ms: number, unattemptedMs: StalenessLimits['unattemptedMs']): SQL {
   const readAt = sql`coalesce(live.read_at, '-infinity')`
+  // guard: sync-unasked
   const unattempted = unattemptedMs === undefined ? sql`` : sql` or ${readAt} < ${ago(ms + unattemptedMs)}`
+  // guard: sync-asked-in-vain, sync-asked-since
   return sql`${readAt} < ${ago(ms)} and (live.tried_at >= ${readAt} + ${interval(ms)}${unattempted})`
 }
 
@@ -48,6 +51,7 @@ async function inPortions<User extends EntraUser>(
     const portion = await database.transaction(async (tx) => {
       // The condition is evaluated again under the lock, so that a sign-in that was about to commit counts. Users whose
       // row is locked are left for the next time.
+      // guard: sync-left-locked
       const { rows } = await tx.execute<{ user_id: string }>(sql`
         with live as (${active})
         select l.id as user_id from users l
@@ -55,7 +59,7 @@ async function inPortions<User extends EntraUser>(
       if (rows.length === 0) return []
       const locked = sql.param(rows.map((row) => row.user_id))
       const lockedUsers = sql`select * from (${active}) everybody where user_id = any(${locked}::uuid[])`
-      return await expire(tx, lockedUsers, condition)
+      return await expire(tx, lockedUsers, condition) // guard: sync-judged-again
     })
     all.push(...portion)
     if (portion.length < MAX_USERS) return all

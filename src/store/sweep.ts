@@ -28,6 +28,7 @@ export async function sweep(
       } limit ${BATCH} for update skip locked)`)
       // Few at any time (long-returns.ts). A request that keeps another one removes them too; there may be none for
       // long.
+      // guard: adv-long-returns-swept
       await tx.execute(sql`delete from long_returns where kept_at < now() - interval '10 minutes'`)
       const audit = await tx.execute(
         sql`delete from audit_events where id in (select id from audit_events where at < ${

@@ -30,7 +30,7 @@ export function createUserAdmin(database: Database): UserAdmin {
           insert into users (username, username_key, email, is_break_glass)
           values (${username}, ${key}, ${email ?? null}, ${breakGlass})
           on conflict (username_key) do nothing returning id`)
-        if (!user || !await takeName(tx, key, user.id)) throw nameTaken(username)
+        if (!user || !await takeName(tx, key, user.id)) throw nameTaken(username) // guard: adv-add-to-kept
         const after = { username, email: email ?? null, breakGlass }
         await writeAudit(tx, { action: 'user.add', actor, userId: user.id, username, detail: { before: null, after } })
       })
@@ -58,7 +58,7 @@ export function createUserAdmin(database: Database): UserAdmin {
           sql`select username_key from users where id = ${userId} for update`,
         )
         if (!user) throw new GatehouseError('user_unknown', { detail: 'the user is gone already' })
-        await retireName(tx, user.username_key, null)
+        await retireName(tx, user.username_key, null) // guard: adv-removed-name-reserved
         const { length: ended } = await endSessionsOf(tx, userId)
         await tx.execute(sql`
         update audit_events set username = null, detail = detail - 'tid' - 'oid' - 'before' - 'after'

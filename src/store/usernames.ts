@@ -24,9 +24,10 @@ const waits = sql`make_interval(days => ${RELEASED_NAME_DAYS})`
 
 /** Whether the name with this key is kept from somebody. @param userId who may have their own former name back */
 export function keptFrom(key: string, userId?: string): SQL {
+  // guard: adv-own-former-name
   const others = userId === undefined ? sql`true` : sql`holder_id is distinct from ${userId}::uuid`
   return sql`exists (select 1 from retired_usernames where username_key = ${key} and ${others}
-    and (released_at is null or released_at > now() - ${waits}))`
+    and (released_at is null or released_at > now() - ${waits}))` // guard: adv-released-after-days
 }
 
 /**
@@ -34,6 +35,7 @@ export function keptFrom(key: string, userId?: string): SQL {
  * renamed meanwhile. @returns false where the name is kept from this user: the transaction must be undone
  */
 export async function takeName(tx: Transaction, key: string, userId: string): Promise<boolean> {
+  // guard: adv-taken-name-not-released
   const { rows: [row] } = await tx.execute<{ kept: boolean }>(sql`
     with taken as (delete from retired_usernames where username_key = ${key}) select ${keptFrom(key, userId)} as kept`)
   return row?.kept === false
@@ -83,11 +85,11 @@ async function rename(tx: Transaction, userId: string, username: string, actor: 
   const key = usernameKey(username)
   await tx.execute(sql`update users set username = ${username}, username_key = ${key} where id = ${userId}`)
   if (key !== user.username_key) {
-    if (!await takeName(tx, key, userId)) throw nameTaken(username)
-    await retireName(tx, user.username_key, userId)
+    if (!await takeName(tx, key, userId)) throw nameTaken(username) // guard: adv-rename-to-kept
+    await retireName(tx, user.username_key, userId) // guard: adv-renamed-name-kept
   }
   const detail = { before: { username: user.username }, after: { username } }
-  await writeAudit(tx, { action: 'user.rename', actor, userId, username, detail })
+  await writeAudit(tx, { action: 'user.rename', actor, userId, username, detail }) // guard: adv-rename-recorded
   return user.username
 }
 
@@ -103,6 +105,7 @@ async function release(tx: Transaction, username: string, now: boolean, actor: s
       then to_char((released_at + ${waits}) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') end as until`)
   const availableFrom = row?.until ?? null
   if (!now && kept.released) return availableFrom
+  // guard: adv-release-recorded
   await writeAudit(tx, { action: 'user.release', actor, detail: { username, now, availableFrom } })
   return availableFrom
 }

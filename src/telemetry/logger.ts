@@ -20,7 +20,7 @@ export function createLogger(
     formatters: { level: (label) => ({ level: label }) },
     ...(fields === undefined ? {} : { mixin: fields }),
     serializers: { err: errorFields, error: errorFields, req: () => undefined, res: () => undefined },
-    hooks: { streamWrite: logsText(format) ? asText() : withoutControls },
+    hooks: { streamWrite: logsText(format) ? asText() : withoutControls }, // guard: adv-log-controls
   }, destination)
 }
 
@@ -63,7 +63,7 @@ function asText(): (line: string) => string {
   const prettify = prettyFactory({ colorize, ignore: 'pid,hostname', translateTime: false }) // ISO 8601, UTC
   const readable = (key: string, value: unknown): unknown => {
     if (typeof value !== 'string') return value
-    if (key === 'msg') return value.replace(/\p{Cc}/gu, escaped)
+    if (key === 'msg') return value.replace(/\p{Cc}/gu, escaped) // guard: adv-log-controls-text
     return key === 'stack' ? value.replace(/(?!\n)\p{Cc}/gu, escaped) : value
   }
   return (line) => withoutControls(prettify(JSON.parse(line, readable) as object))
@@ -71,6 +71,7 @@ function asText(): (line: string) => string {
 
 /** Name, code, message and stack of an error and of what caused it; nothing else that a library hung on it. */
 export function errorFields(error: unknown, depth = 0): unknown {
+  // guard: security-log-fields
   if (!(error instanceof Error)) return typeof error === 'string' ? error : { type: typeof error }
   const code = 'code' in error ? { code: error.code } : {}
   const cause = error.cause !== undefined && depth < 4 ? { cause: errorFields(error.cause, depth + 1) } : {}

@@ -96,7 +96,7 @@ function lossReports(log: Logger): Pick<ReevaluationReporter, 'signInGrantsLost'
   return {
     signInGrantsLost: ({ username, userId }, lost, correlationId) =>
       log.warn(
-        { correlationId, user: username, userId, ...lost, remedy: HIDDEN_MEMBERSHIP },
+        { correlationId, user: username, userId, ...lost, remedy: HIDDEN_MEMBERSHIP }, // guard: adv-hidden-named
         `Azure AD group mapping - the re-evaluation removed from ${username} what a sign-in of the last half hour ` +
           'granted by the same mapping',
       ),
@@ -129,6 +129,7 @@ function mapped(username: string, change: Mapped, because: readonly string[]): s
   const others = because.length > MAX_LABELS_IN_TEXT ? ` and ${because.length - MAX_LABELS_IN_TEXT} more` : ''
   const why = because.length === 0 ? '' : `, because of ${because.slice(0, MAX_LABELS_IN_TEXT).join(', ')}${others}`
   const counts = `${groups.length} groups (${groupsAdded.length} added, ${groupsRemoved.length} removed)`
+  // guard: log-line
   return `Azure AD group mapping - user ${username}: ${counts}, staff ${staff}, superuser ${superuser}${why}`
 }
 

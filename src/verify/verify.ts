@@ -123,10 +123,10 @@ function checkTimes(
   { iat = 0, exp = 0 }: JWTPayload,
   { clockTolerance, maxLifetime }: { clockTolerance: number, maxLifetime: number },
 ): void {
-  if (iat > Date.now() / 1000 + clockTolerance) {
+  if (iat > Date.now() / 1000 + clockTolerance) { // guard: adv-assertion-future
     throw new AssertionError('invalid', 'the assertion was issued in the future')
   }
-  if (exp - iat <= maxLifetime + clockTolerance) return
+  if (exp - iat <= maxLifetime + clockTolerance) return // guard: adv-assertion-lifetime
   throw new AssertionError(
     'invalid',
     `the assertion is valid for more than ${maxLifetime} seconds; for the identity cookie set \`maxLifetime: 600\``,

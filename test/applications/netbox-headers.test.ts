@@ -61,6 +61,7 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     t.match(netbox.output(), 'Could not assign group B%C3%BCro')
   })
 
+  // proves: netbox-headers-groups
   await t.test("a right that was taken away stays until NetBox's own session is over, also after a new sign-in", async (t) => {
     const { browser } = await signIn(PERSON_IDS.staff)
     directory.removeMember(GROUP_IDS.networkEngineers, PERSON_IDS.staff)
@@ -144,6 +145,7 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     t.equal(await status(browser, '/', JSON_ONLY), 401)
   })
 
+  // proves: netbox-sessions-live-on
   await t.test('sessions live on while NetBox is started anew with other settings', async (t) => {
     const { browser } = await signIn(PERSON_IDS.staff)
     const session = netboxSession(browser)

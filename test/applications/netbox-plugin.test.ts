@@ -8,6 +8,9 @@ import { pythonWith } from '../helpers/python.js'
 
 const HOME = resolve('integrations/netbox')
 
+// proves: adv-netbox-audience, adv-netbox-session-alone, adv-netbox-groups-follow, adv-netbox-superuser-follows
+// proves: adv-netbox-fetches-limited, adv-netbox-keys-end, adv-netbox-forms-kept, adv-netbox-forms-of-others
+// proves: adv-netbox-expired, adv-netbox-signature, adv-netbox-alg-none, adv-netbox-own-sign-in, adv-netbox-token-alone
 t.test('the NetBox plugin passes its own tests', async (t) => {
   const python = pythonWith(t, 'django', 'jwt', 'cryptography')
   if (python === undefined) return

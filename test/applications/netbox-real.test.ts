@@ -59,6 +59,7 @@ t.test('the guide for NetBox', async (t) => {
     t.equal(netbox.output().split('group not found in NetBox: Gone').length, 2, 'once')
   })
 
+  // proves: netbox-names-exact, netbox-groups-never-made
   await t.test('only groups that NetBox has under exactly this name count, and none is made', async (t) => {
     const query = await connect(t, netbox.databaseUrl)
     await query("insert into users_group (name, description) values ('Read_Only', ''), ('Read Only ', '')")
@@ -70,12 +71,14 @@ t.test('the guide for NetBox', async (t) => {
     t.match(netbox.output(), 'group not found in NetBox: Network_Engineers')
   })
 
+  // proves: netbox-nested-groups
   await t.test('who is in a nested group has what the outer group may do', async (t) => {
     const { browser } = await signIn(PERSON_IDS.nested)
     t.strictSame(await groupsOf(await connect(t, netbox.databaseUrl), NINA), ['Büro', 'Network Engineers'])
     t.equal(await status(browser, '/dcim/sites/add/'), 200)
   })
 
+  // proves: netbox-groups-applied
   await t.test('each group may do what its permissions say, and one without permissions nothing', async (t) => {
     site.entra.directory.addMember(PROJECT, PERSON_IDS.nobody)
     const may = await createTrials(scene)
@@ -113,6 +116,7 @@ t.test('the guide for NetBox', async (t) => {
     t.equal(await status(administrator, '/users/users/'), 200)
   })
 
+  // proves: netbox-several-groups
   await t.test('whoever is in several mapped groups is in all of theirs, and permissions add up', async (t) => {
     const more = [GROUP_IDS.circuitManagers, GROUP_IDS.netboxSuperusers]
     site.entra.directory.addMember(GROUP_IDS.circuitManagers, PERSON_IDS.staff)
@@ -143,6 +147,7 @@ t.test('the guide for NetBox', async (t) => {
     await signIn(PERSON_IDS.staff)
   })
 
+  // proves: netbox-superuser-applied, netbox-without-staff
   await t.test('a superuser needs no permission, and staff gives none, since NetBox has no staff', async (t) => {
     const query = await connect(t, netbox.databaseUrl)
     const { browser: superuser } = await signIn(PERSON_IDS.superuser)
@@ -169,6 +174,7 @@ t.test('the guide for NetBox', async (t) => {
     t.strictSame(await isSuperuser(), [false], 'until the next request')
   })
 
+  // proves: netbox-inactive-is-nobody
   await t.test('an account that is not active in NetBox is nobody', async (t) => {
     const query = await connect(t, netbox.databaseUrl)
     const { browser } = await signIn(PERSON_IDS.guest)
@@ -185,6 +191,7 @@ t.test('the guide for NetBox', async (t) => {
     t.equal(await status(browser, '/dcim/sites/'), 200)
   })
 
+  // proves: netbox-by-hand-goes
   await t.test('a group that was assigned by hand is gone at the next request', async (t) => {
     const query = await connect(t, netbox.databaseUrl)
     const { browser } = await signIn(PERSON_IDS.guest)
@@ -199,6 +206,7 @@ t.test('the guide for NetBox', async (t) => {
     t.strictSame(await groupsOf(query, GUS), ['Read Only'])
   })
 
+  // proves: netbox-rights-follow
   await t.test("a right that was taken away is gone inside NetBox's open session, and comes back", async (t) => {
     const { browser } = await signIn(PERSON_IDS.superuser)
     const session = browser.cookies.get('127.0.0.1')?.get('sessionid')

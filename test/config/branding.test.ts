@@ -53,6 +53,7 @@ t.test('pictures are what their bytes say, whatever they are called', async (t) 
   t.strictSame(load('').config.images, [])
 })
 
+// proves: adv-picture-type
 t.test('what is wrong is said with its place', async (t) => {
   const load = placeOf(t)
   const line = BASE.split('\n').length

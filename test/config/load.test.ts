@@ -271,6 +271,8 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'times of the sync in disorder': [rest('sync: { interval: ¦2h }'), 'timeout_order'],
 }
 
+// proves: mapping-last, gate-wants-its-step, hex-alone, display-names-refused, ids-lowered, ids-not-trimmed
+// proves: names-not-trimmed, no-control-characters, rows-once, yaml-keys-once, any-tenant-refused
 t.test('every mistake is found where it stands', async (t) => {
   for (const [name, [sections, ...codes]] of Object.entries(REFUSED)) {
     const { text, expected } = marked(yaml(sections), codes)
@@ -321,6 +323,9 @@ t.test('a syntax error does not hide the mistakes before it and in the sections 
   t.strictSame(placed(problemsOf(() => load(text))), expected)
 })
 
+// proves: default-groups-warned, empty-mapping-warned, superuser-without-staff-warned, no-superuser-warned
+// proves: sync-staleness-tight, adv-username-email-warned, adv-username-name-warned, adv-username-unverified-warned
+// proves: adv-rule-redirects
 t.test('warnings do not refuse', async (t) => {
   const cases: Record<string, [Sections, ...string[]]> = {
     'the example address': [publicUrl('https://auth.example.com'), 'placeholder'],
@@ -526,6 +531,7 @@ t.test('files', async (t) => {
   t.strictSame(codes('bom'), ['origin_https 2:14'], 'a byte order mark and CRLF do not move places')
 })
 
+// proves: linking-off, flags-off-by-default, any-guid
 t.test('what the program gets', async (t) => {
   const { config, hash } = load(yaml({ ...session('cookieDomain: .Corp.Test\n  idleTimeout: 90m') }))
   t.match(config.session, {

@@ -67,6 +67,7 @@ t.test('a client secret that rotates in its file is in force at once, and is nam
   t.notMatch(JSON.stringify(details), /~secret/)
 })
 
+// proves: adv-reload-refused
 t.test('a file that is wrong is refused whole, and the next right one is taken', async (t) => {
   const { reloader, reports, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b' })
   const before = reloader.current()

@@ -64,6 +64,7 @@ const DAMAGES: readonly (readonly [name: string, before: string, after: string, 
   ['an invisible character inside', 'a\u00AD', '', 'secret_invisible'],
 ]
 
+// proves: adv-secret-blanks, adv-secret-quotes
 t.test('quotation marks and white space around a secret are warned of; white space is left out', async (t) => {
   for (const [name, before, after, code] of DAMAGES) {
     const damaged = (secret: string) => `${before}${secret}${after}`
@@ -95,6 +96,7 @@ t.test('a secret as a generator prints it is warned of nowhere', async (t) => {
   t.strictSame(secretsOf(loaded), [CLIENT, [FIRST]])
 })
 
+// proves: adv-secret-weak
 t.test('a secret that is easy to guess is refused', async (t) => {
   const refusals = (secret: string, where: (text: string) => Where) =>
     problemsOf(() => load(t, where(JSON.stringify(secret)))).map(({ code }) => code)
@@ -142,6 +144,7 @@ t.test('no secret of a generator is called weak', async (t) => {
   }
 })
 
+// proves: adv-secret-of-demo
 t.test('the texts of the demo are refused where browsers come over https', async (t) => {
   const compose = readFileSync('docker-compose.yml', 'utf8')
   const textOf = (name: string) => new RegExp(`DEMO_${name}_SECRET: (\\S+)`).exec(compose)?.[1] ?? ''
@@ -157,6 +160,7 @@ t.test('the texts of the demo are refused where browsers come over https', async
   t.strictSame(said(problemsOf(() => demo('https://auth.corp.test'))), places.map((at) => `secret_placeholder ${at}`))
 })
 
+// proves: adv-config-writable, adv-secret-file-writable
 t.test("a configuration or a secret's file that every user may change is warned of", async (t) => {
   const directory = t.testdir({ 'gatehouse.yaml': yaml({ client: 'clientSecretFile: secret' }), secret: `${CLIENT}\n` })
   const [file, secret] = [join(directory, 'gatehouse.yaml'), join(directory, 'secret')]

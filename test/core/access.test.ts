@@ -228,6 +228,7 @@ t.test('a host that names another port than the proxy is malformed', async (t) =
   }
 })
 
+// proves: adv-path-read-once
 t.test('a path that takes work is read once for one target', async (t) => {
   const policy = compile([
     rule('anyone', { paths: ['/static/**'] }),
@@ -354,6 +355,7 @@ t.test('paths: * is one segment, a last ** any number, and what is protected is 
   )
 })
 
+// proves: adv-unreadable-address
 t.test('methods, networks and addresses that cannot be read', async (t) => {
   const policy = compile([
     rule('deny', { networks: ['203.0.113.0/24'] }),
@@ -573,6 +575,7 @@ function insertedAt(path: string, at: number, text: string): string {
   return index === undefined ? path : `${path.slice(0, index)}${text}${path.slice(index + 1)}`
 }
 
+// proves: adv-decoded-again
 t.test('no encoding of a protected path is let through', async (t) => {
   const policy = compile([
     rule({ staff: true }, { paths: ['/admin/**', '/a/b/c'] }),
@@ -595,6 +598,7 @@ t.test('no encoding of a protected path is let through', async (t) => {
   t.ok(tried > 3_000, `${tried} were no malformed targets`)
 })
 
+// proves: adv-strictest
 t.test('whatever a program makes of a path: what it finds protected is not let through', async (t) => {
   const policy = compile([
     rule({ staff: true }, { paths: ['/admin', '/admin/**'] }),

@@ -34,6 +34,7 @@ function codeOf(work: () => unknown): ErrorCode | 'nothing thrown' | 'another er
   }
 }
 
+// proves: security-state-bound
 t.test('a flow survives the trip to Entra and back, in the browser that began it alone', async (t) => {
   let now = 1_000_000
   const flows = createFlowSealer([SECRET], () => now)
@@ -68,6 +69,7 @@ t.test('what a flow is begun with comes back with it', async (t) => {
   t.match(flow, { ...none, session: undefined, round: { count: 1, firstAt: 5_000 } })
 })
 
+// proves: security-pkce
 t.test('flows differ in nonce and verifier, are opened by rotated secrets, and by no other', async (t) => {
   const binding = newBinding()
   const old = createFlowSealer([SECRET])
@@ -213,6 +215,7 @@ t.test('rd: what is let through and what is not', async (t) => {
   for (const input of bad) t.equal(codeOf(() => parseReturnTo(input, RULES)), 'return_to_refused', input.slice(0, 60))
 })
 
+// proves: adv-return-remedy
 t.test('a refused rd says which entry of redirectDomains is missing, or whose fault it is', async (t) => {
   const rules = { publicUrl: 'https://auth.example.com', redirectDomains: ['.corp.example', 'one.example:8443'] }
   const remedy = (input: string, base?: string): string => {
@@ -358,6 +361,7 @@ const SOMEBODY: SessionRecord = {
   idleMs: 0,
 }
 
+// proves: staff-header
 t.test('identity headers are all there, for somebody and for nobody, and a list is never cut', async (t) => {
   const settings = { families: ['x-auth-request', 'remote', 'assertion'] as const, extra: [], maxBytes: 8192 }
   const definitions = headerDefinitions(settings)
@@ -442,6 +446,7 @@ t.test("headers of one's own say any of the values, with a separator of their ow
   )
 })
 
+// proves: adv-header-latin1
 t.test('a header in latin1 has the characters of ISO 8859-1 as they are, and no name reads as another one', async (t) => {
   const inLatin1 = (groups: readonly string[]) => {
     const definition = { name: 'X', value: 'groups', separator: '|', encoding: 'latin1' } as const
@@ -456,6 +461,7 @@ t.test('a header in latin1 has the characters of ISO 8859-1 as they are, and no 
   }))
 })
 
+// proves: username-cleaned
 t.test('usernames are cleaned as upstream does, and one key is one name', async (t) => {
   t.equal(cleanUsername('Abe Lincoln'), 'AbeLincoln')
   t.equal(cleanUsername('abe.lincoln+x@contoso-1.example'), 'abe.lincoln+x@contoso-1.example')
@@ -464,6 +470,7 @@ t.test('usernames are cleaned as upstream does, and one key is one name', async 
   t.equal(usernameKey('ＡＢＥ@contoso.example'), usernameKey('abe@contoso.example'))
 })
 
+// proves: flags-independent, ids-in-any-case, causes-collected
 t.test('mapping: causes are kept, case does not count, staff and superuser do not imply one another', async (t) => {
   const id = '11111111-2222-3333-4444-55555555aaaa'
   const other = '11111111-2222-3333-4444-55555555bbbb'
@@ -482,6 +489,7 @@ t.test('mapping: causes are kept, case does not count, staff and superuser do no
   t.same(mapping.evaluate([id]).staff, [])
 })
 
+// proves: flags-add-up
 t.test('mapping: flags and groups add up over all rows, in whatever row they stand', async (t) => {
   const id = (last: string) => `11111111-2222-3333-4444-55555555000${last}`
   const mapping = createGroupMapping([
@@ -510,6 +518,7 @@ t.test('the steps by themselves', async (t) => {
     ...more,
   })
 
+  // proves: no-id-no-person
   await t.test('social_uid: without tenant and object ID there is nobody, least of all a person called "undefined"', async (t) => {
     for (const name of ['tid', 'oid']) {
       for (const value of ['', undefined, null]) {
@@ -546,6 +555,7 @@ t.test('the steps by themselves', async (t) => {
   })
 })
 
+// proves: steps-run-again
 t.test('a login whose plan is out of date runs its steps again, and gives up in the end', async (t) => {
   const outcome: LoginOutcome = {
     userId: 'u',

@@ -154,6 +154,7 @@ function withoutCounts(text: string): string {
   return text.replace(/\ufffd+/g, '\ufffd')
 }
 
+// proves: adv-decoders
 t.test('what any of four decoders would refuse is not let through', async (t) => {
   const seen = { malformed: 0, refused: 0, allowed: 0 }
   for (const rules of POLICIES) {
@@ -201,6 +202,7 @@ t.test('what can be read in one way alone is not refused for its encoding', asyn
   }
 })
 
+// proves: adv-dot-at-end
 t.test('a dot at the end is read with and without the slash before it', async (t) => {
   const policy = compileAccess(POLICIES[0] ?? { default: 'deny', rules: [] }, networkTest)
   for (const path of ['/x/y/admin/.', '//x/y/admin/.', '/x/y/admin/z/..', '/x/y/admin/%2e', '/x/y/admin/z/%2e%2E']) {
@@ -212,6 +214,7 @@ t.test('a dot at the end is read with and without the slash before it', async (t
   }
 })
 
+// proves: adv-encoded-dot
 t.test('an encoded dot climbs where an encoded slash beside it stays one', async (t) => {
   const policy = compileAccess(POLICIES[0] ?? { default: 'deny', rules: [] }, networkTest)
   for (const path of ['/a%252fb/%252e./admin', '/a%252fb/%252e%252E/admin', '/%253fa%252fb/.%252e/admin']) {
@@ -223,6 +226,7 @@ t.test('an encoded dot climbs where an encoded slash beside it stays one', async
   }
 })
 
+// proves: adv-path-ends
 t.test('a path may end at a question mark alone, where a number sign is a part of it', async (t) => {
   const policy = compileAccess(POLICIES[0] ?? { default: 'deny', rules: [] }, networkTest)
   for (const path of ['/x/a%23b/admin%3fc', '/x/a%2523b/admin%253fc', '/x/a;b/admin%23c', '/x/a%3fb/admin%23c']) {
@@ -234,6 +238,7 @@ t.test('a path may end at a question mark alone, where a number sign is a part o
   }
 })
 
+// proves: adv-blanks-trimmed, adv-controls-in-readings
 t.test('blanks at the end of a name are read with and without them', async (t) => {
   const policy = compileAccess(POLICIES[0] ?? { default: 'deny', rules: [] }, networkTest)
   const decide = (path: string) =>
@@ -265,6 +270,7 @@ t.test('blanks at the end of a name are read with and without them', async (t) =
   ) t.notOk(decide(path), path)
 })
 
+// proves: adv-path-budget
 t.test('the work for one path is bounded, by counting and not by a clock', async (t) => {
   const unit = '\\//;%252e%2e%255c'
   const attack = (length: number) =>

@@ -126,6 +126,7 @@ t.test('social_user finds the person by uid alone, and refuses a deactivated one
   )
 })
 
+// proves: adv-username-kept
 t.test('a user who is there keeps the username, also one with a suffix of an older kind', async (t) => {
   const user = { ...USER, username: 'sinead.obrien@contoso.example571bc420b0889a61' }
   const usernameTaken = async (): Promise<never> => {

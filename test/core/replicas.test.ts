@@ -29,6 +29,7 @@ function setUp() {
   return { world, replicas, lines, live, levels: () => lines.splice(0).map(({ level }) => level) }
 }
 
+// proves: live-replica-differs
 t.test('a replica that differs for a minute is reported once, until something about it changes', async (t) => {
   const { world, lines, live, levels } = setUp()
   live(100, { one: A, two: A })
@@ -71,6 +72,7 @@ t.test('a reload that goes from one to the next is not reported', async (t) => {
   t.strictSame(levels(), [])
 })
 
+// proves: live-replica-deaf
 t.test('a replica that is gone is forgotten; one that could not be heard is not', async (t) => {
   const { world, replicas, live, levels } = setUp()
   live(61, { two: B })

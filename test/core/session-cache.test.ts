@@ -30,6 +30,7 @@ function setUp(capacity?: number) {
   return { world, cache, keep }
 }
 
+// proves: live-feed
 t.test('a cached session is served while the feed is connected, until its own timeout', async (t) => {
   const { world, cache, keep } = setUp()
   t.equal(cache.fresh('a'), undefined)
@@ -42,6 +43,7 @@ t.test('a cached session is served while the feed is connected, until its own ti
   t.equal(cache.fresh('a'), undefined, 'idle or absolute timeout: to be read again')
 })
 
+// proves: live-ended
 t.test('a change invalidates the entries it names and no others', async (t) => {
   const { cache, keep } = setUp()
   for (const [cookie, userId] of [['a', 'u1'], ['b', 'u1'], ['c', 'u2']] as const) keep(cookie, { ...RECORD, userId })
@@ -69,6 +71,7 @@ t.test('a read overtaken by a change is not kept', async (t) => {
   }
 })
 
+// proves: live-stretch
 t.test('after the feed breaks every entry is stale and keeps the time until which it was known to hold', async (t) => {
   const { world, cache, keep } = setUp()
   keep('a')
@@ -111,6 +114,7 @@ t.test('a session has one entry for all its cookies, and ending it leaves none',
   for (const cookie of spellings) t.notOk(cache.fresh(cookie) ?? cache.remembered(cookie), cookie)
 })
 
+// proves: live-nobody-copied
 t.test('the cache keeps the cookie, not the header it was cut from', async (t) => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
@@ -163,6 +167,7 @@ t.test('the cache is bounded and evicts the least recently used entries', async 
  * Model: a database with a queue of notifications, and a process that reads the database and receives the
  * notifications. What it serves is never older than the last notification it received.
  */
+// proves: live-ticket
 t.test('a served session is at least as recent as the last notification received', async (t) => {
   const COOKIES = ['a', 'b', 'c', 'd', 'e', 'f', 'b, otherwise', 'e, otherwise'] // the first letter is the session
   const action = fc.oneof(

@@ -31,6 +31,7 @@ async function nameOf(usernameSource: string, more: Partial<StepContext> = {}, u
 }
 
 t.test('what a username is made of', async (t) => {
+  // proves: username-source
   await t.test('what is configured, or the next best that can be trusted', async (t) => {
     const all = { upn: 'upn', preferred_username: 'preferred', email: 'mail', name: 'display' }
     const verified = { email: 'mail', xms_edov: true }
@@ -43,6 +44,7 @@ t.test('what a username is made of', async (t) => {
     for (const username of ['upn', 'email', 'name'] as const) t.equal(await sourceOf({ username }, {}), IDS.oid)
   })
 
+  // proves: adv-unverified-no-username, adv-display-name-no-username, adv-guest-address-no-username
   await t.test('neither an unverified address nor a display name, unless the operator answers for it', async (t) => {
     const forged = { email: 'ceo@contoso.example', name: 'netbox-admin' }
     const unverified = [{}, { xms_edov: false }, { xms_edov: '0' }, { xms_edov: 0 }, { xms_edov: 'true' }]
@@ -60,6 +62,7 @@ t.test('what a username is made of', async (t) => {
     t.equal(await sourceOf({ username: 'name', ...answered }, forged), forged.name)
   })
 
+  // proves: adv-upn-not-at-home
   await t.test("the name that commands find people by is the UPN, never a guest's name at home", async (t) => {
     const upnOf = async (claims: Claims) => {
       const context = { groupIds: [], plan: {}, lookups: LOOKUPS, settings: SETTINGS }
@@ -74,6 +77,7 @@ t.test('what a username is made of', async (t) => {
 })
 
 t.test('the suffix of a username', async (t) => {
+  // proves: adv-suffix-only-where-taken
   await t.test('is there only where the clean name is taken or reserved', async (t) => {
     t.equal(await nameOf("o'brien@contoso.example"), 'obrien@contoso.example')
     t.equal(await nameOf('gus_fabrikam.example#EXT#@contoso.example'), 'gus_fabrikam.exampleEXT@contoso.example')
@@ -84,6 +88,7 @@ t.test('the suffix of a username', async (t) => {
     t.equal(await nameOf("o'brien@contoso.example", { settings }), suffixed)
   })
 
+  // proves: adv-suffix-of-the-person, adv-suffix-before-domain
   await t.test('stands before the domain, and is made of tenant and object ID', async (t) => {
     t.equal(usernameCandidates('abe@contoso.example', IDS)[1], `abe-${EIGHT}@contoso.example`)
     t.equal(usernameCandidates('Abe Lincoln', IDS)[1], `AbeLincoln-${EIGHT}`)
@@ -91,6 +96,7 @@ t.test('the suffix of a username', async (t) => {
     t.same(usernameCandidates('abe', lower), usernameCandidates('abe', IDS))
   })
 
+  // proves: username-given-up, adv-suffix-longer
   await t.test('is longer where the shorter one is taken too, and at the end the login is refused', async (t) => {
     const asked: string[] = []
     const lookups = { ...LOOKUPS, usernameTaken: async (key: string) => Boolean(asked.push(key)) }
@@ -99,6 +105,7 @@ t.test('the suffix of a username', async (t) => {
     t.same(asked, ['abe@x.example', ...longer])
   })
 
+  // proves: adv-domain-not-cleaned, adv-no-empty-name
   await t.test('is there from the start where cleaning left no name, or another domain', async (t) => {
     t.equal(await nameOf('山田太郎'), EIGHT)
     t.equal(await nameOf('山田@contoso.example'), `${EIGHT}@contoso.example`)
@@ -108,6 +115,7 @@ t.test('the suffix of a username', async (t) => {
     }
   })
 
+  // proves: room-for-suffix
   await t.test('keeps any people apart, in allowed characters, at most 150 of them', async (t) => {
     const source = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 300 }),
@@ -145,6 +153,7 @@ t.test('the suffix of a username', async (t) => {
   })
 })
 
+// proves: adv-no-colon
 t.test('names that a command may give have no white space, no control character and no colon', async (t) => {
   for (const name of ['abe', 'abe@contoso.example', 'Zoë', '山田太郎', 'a/b']) t.ok(isUsername(name), name)
   const wrong = ['', 'a b', 'a\tb', 'a\u202eb', 'token:abe', 'app:x', 'x'.repeat(151)]

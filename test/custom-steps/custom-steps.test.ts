@@ -99,6 +99,7 @@ t.test('what a step does to its copies changes nothing', async (t) => {
   t.match(await query('select oid from identities'), [{ oid: PERSON_IDS.guest }])
 })
 
+// proves: own-step-answers
 t.test('an answer that is none fails the login, and nothing has changed', async (t) => {
   const nonsense: readonly string[] = [
     'true',

@@ -61,6 +61,7 @@ async function outcomes(
   return JSON.parse(printed.join('')) as Readonly<Record<string, string>>
 }
 
+// proves: adv-step-files
 t.test('a step reads no file: not the environment of the gateway, not the configuration', async (t) => {
   const statements = {
     'its own environment': 'fs.readFileSync("/proc/self/environ")',
@@ -83,6 +84,7 @@ t.test('a step reads no file: not the environment of the gateway, not the config
   t.match((await outcomes(t, { database })).database, /^ERR_(UNKNOWN_BUILTIN_MODULE|ACCESS_DENIED)$/)
 })
 
+// proves: adv-step-programs
 t.test('a step starts nothing: no psql, no shell, no thread, no native code, no debugger', async (t) => {
   const statements = {
     'psql': 'childProcess.execFileSync("psql", ["-l"])',
@@ -99,6 +101,7 @@ t.test('a step starts nothing: no psql, no shell, no thread, no native code, no 
   }
 })
 
+// proves: adv-step-signals
 t.test('a step sends no signal: one of them would open the debugger of the gateway', async (t) => {
   const statements = {
     'kill': 'process.kill(process.ppid, 0)',
@@ -112,6 +115,7 @@ t.test('a step sends no signal: one of them would open the debugger of the gatew
   for (const [name, outcome] of Object.entries(await outcomes(t, statements))) t.equal(outcome, 'TypeError', name)
 })
 
+// proves: adv-step-environment
 t.test('the environment is empty, and the network is open', async (t) => {
   const server = createServer((_request, response) => response.end('directory')).listen(0, '127.0.0.1')
   t.teardown(() => server.close())
@@ -129,6 +133,7 @@ t.test('the environment is empty, and the network is open', async (t) => {
   t.strictSame(JSON.parse(printed.join('')), { text: 'directory', env: [] })
 })
 
+// proves: adv-step-output
 t.test('what a step writes in place of answers costs its own login, and no memory', async (t) => {
   const lines: Readonly<Record<string, string>> = {
     'no JSON': '"nonsense\\n"',
@@ -149,6 +154,7 @@ t.test('what a step writes in place of answers costs its own login, and no memor
   }
 })
 
+// proves: adv-step-sqlite
 t.test('the permission model has another name by version; without it no step runs', async (t) => {
   t.strictSame(fence(new Set(['--experimental-permission'])), ['--experimental-permission'], 'Node 20')
   const sqlite = ['--permission', '--no-experimental-sqlite']
@@ -161,6 +167,7 @@ t.test('the permission model has another name by version; without it no step run
   t.equal(fence(new Set()), undefined)
 })
 
+// proves: adv-step-ends
 t.test('a step does not outlive a gateway that is killed', async (t) => {
   const cases = { waits: 'return new Promise(() => {})', loops: 'for (;;) {}' }
   for (const [name, statement] of Object.entries(cases)) {

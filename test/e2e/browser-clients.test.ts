@@ -68,6 +68,7 @@ t.test('a real Chromium', async (t) => {
   }
 })
 
+// proves: adv-browser-slow-tabs
 t.test('twenty restored tabs over a slow network', async (t) => {
   const chromium = await startChromium(t)
   if (!chromium) return
@@ -94,6 +95,7 @@ t.test('a browser and an application', async (t) => {
   const { app, portal } = place
   const signIn = async (page: Page): Promise<void> => page.click(`[data-person="${PERSON_IDS.staff}"]`)
 
+  // proves: adv-browser-back
   await t.test('Back after a sign-in ends at the address that was wanted', async (t) => {
     const page = await pageOf(place)
     await page.goto(`${app}/deep?x=1`)
@@ -106,6 +108,7 @@ t.test('a browser and an application', async (t) => {
     await page.context().close()
   })
 
+  // proves: adv-browser-frame
   await t.test('a frame shows the page of a 401, whose link leaves the frame', async (t) => {
     const page = await pageOf(place)
     await page.goto(`${portal}/board`)
@@ -119,6 +122,7 @@ t.test('a browser and an application', async (t) => {
     await page.context().close()
   })
 
+  // proves: adv-browser-htmx
   await t.test('a request of htmx without a session loads the page anew, and that signs in', async (t) => {
     const page = await pageOf(place, PERSON_IDS.staff)
     await page.goto(`${app}/list`)
@@ -133,6 +137,7 @@ t.test('a browser and an application', async (t) => {
     await page.context().close()
   })
 
+  // proves: adv-browser-narrowed
   await t.test('a cookie of a wider session.cookieDomain ends neither sign-ins nor sign-outs', async (t) => {
     const page = await pageOf(place, PERSON_IDS.staff)
     const ours = async () => (await page.context().cookies()).filter(({ name }) => name === 'gatehouse_session')

@@ -108,6 +108,7 @@ t.test('the pages that people rarely see', async (t) => {
     })
   }
 
+  // proves: adv-page-front
   await t.test('404', async (t) => {
     const page = await pageOf(place, PERSON_IDS.staff)
     await page.goto(`${gateway.url}/no-such-page`)
@@ -161,6 +162,7 @@ t.test('the pages that people rarely see', async (t) => {
     await page.context().close()
   })
 
+  // proves: adv-page-stay
   await t.test('a sign-out that another site asks for', async (t) => {
     const page = await pageOf(place, PERSON_IDS.staff)
     await page.goto(elsewhere)

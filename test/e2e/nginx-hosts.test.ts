@@ -20,6 +20,7 @@ interface Site {
   readonly asked: IncomingMessage[]
 }
 
+// proves: adv-nginx-two-hosts
 t.test('the application: a request line with another host is refused before Gatehouse is asked', async (t) => {
   const site = await startSite(t)
   if (!site) return
@@ -37,6 +38,7 @@ t.test('the application: a request line with another host is refused before Gate
   t.strictSame([site.asked.length, site.received.length], [0, 0])
 })
 
+// proves: adv-nginx-same-host
 t.test('the application: one host in every spelling is one host', async (t) => {
   const site = await startSite(t)
   if (!site) return
@@ -51,6 +53,7 @@ t.test('the application: one host in every spelling is one host', async (t) => {
   )
 })
 
+// proves: adv-nginx-beside-include
 t.test('the application: lines of its own beside the include stand with ours, not in their place', async (t) => {
   const site = await startSite(t, 'proxy_set_header X-Own one;\nproxy_set_header X-Other two;')
   if (!site) return
@@ -59,6 +62,7 @@ t.test('the application: lines of its own beside the include stand with ours, no
   t.notOk('x-forwarded-user' in (site.received.at(-1)?.headers ?? {}))
 })
 
+// proves: adv-nginx-two-hosts-pages
 t.test('the pages: a request line with another host is refused', async (t) => {
   const site = await startSite(t)
   if (!site) return
@@ -69,6 +73,7 @@ t.test('the pages: a request line with another host is refused', async (t) => {
   t.equal(site.asked.length, 1)
 })
 
+// proves: adv-nginx-port
 t.test("the question bears the port of the site, never the client's", async (t) => {
   const site = await startSite(t)
   if (!site) return
@@ -78,6 +83,7 @@ t.test("the question bears the port of the site, never the client's", async (t) 
   t.strictSame(site.asked.map(({ headers }) => headers['x-forwarded-port']), ['8443', '8443'])
 })
 
+// proves: adv-nginx-question-closed
 t.test('the pages: the question is not there in any spelling', async (t) => {
   const site = await startSite(t)
   if (!site) return

@@ -111,6 +111,7 @@ t.test('a pool in transaction mode', async (t) => {
   const pool = await startPgbouncer(t, 'transaction')
   if (!pool) return
 
+  // proves: migrate-leaves-no-lock
   await t.test('a start migrates once and leaves no lock behind', async (t) => {
     const query = await connect(t, pool.direct)
     const together = await inTime(Promise.all(Array.from({ length: 4 }, () => migrate(pool.pooled))))
@@ -124,6 +125,7 @@ t.test('a pool in transaction mode', async (t) => {
   const site = await openSite(t, pool)
   const { replicas, query, signIn, statuses, changes, sessions } = site
 
+  // proves: live-heartbeat-crosses
   await t.test('no replica takes its LISTEN connection for a working one', async (t) => {
     const from = performance.now()
     const said = new Set<string>()
@@ -158,6 +160,7 @@ t.test('a pool in transaction mode', async (t) => {
     t.ok((await Promise.all(people.map(({ cookie }) => statuses(cookie)))).flat().every((status) => status === 200))
   })
 
+  // proves: sync-lock-stays
   await t.test('one of two leads, and the other when it goes', (t) => oneLeads(t, site))
 })
 

@@ -33,6 +33,7 @@ const ALERTS = parse(readFileSync('config/alerts.yml', 'utf8')) as {
 }
 const TARGET = { 'x-original-url': 'https://elsewhere.test/there', 'x-original-method': 'GET' }
 
+// proves: adv-alert-tests
 t.test('the alert rules do what their own tests say, and each of them has one', async (t) => {
   const promtool = program(t, 'promtool')
   if (promtool === undefined) return
@@ -46,6 +47,7 @@ t.test('the alert rules do what their own tests say, and each of them has one', 
   }
 })
 
+// proves: adv-management-in-compose
 t.test('in compose Prometheus reaches the management port, and nobody outside does', async (t) => {
   type Service = { networks: string[], ports?: string[], volumes: string[], profiles?: string[] }
   const { services } = parse(readFileSync('compose.production.yml', 'utf8')) as { services: Record<string, Service> }
@@ -117,6 +119,7 @@ const MOVED: Readonly<Record<string, readonly (readonly [string, string])[]>> = 
   'people, by result': [['result', 'unchanged']],
 }
 
+// proves: adv-dashboard
 t.test('every panel shows what happened', async (t) => {
   const path = program(t, 'prometheus')
   if (path === undefined) return

@@ -31,6 +31,7 @@ const named = (...beginnings: string[]) =>
     file !== 'ingress-nginx.yaml' && beginnings.some((beginning) => name.startsWith(beginning))
   )
 
+// proves: adv-caddy-connection
 t.test('what Connection names takes no identity header away, and a WebSocket still opens', async (t) => {
   for (const site of await sites(t, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
     for (const connection of [`close, ${IDENTITY.join(', ')}`, 'Remote-User, close']) {
@@ -49,6 +50,7 @@ t.test('what Connection names takes no identity header away, and a WebSocket sti
   }
 })
 
+// proves: adv-haproxy-upgrade
 t.test('no upgrade but a WebSocket reaches the application', async (t) => {
   for (const site of await sites(t, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
     for (const upgrade of [['h2c'], ['TLS/1.2'], ['h2c', 'websocket']]) {
@@ -62,6 +64,7 @@ t.test('no upgrade but a WebSocket reaches the application', async (t) => {
   }
 })
 
+// proves: adv-caddy-header-size
 t.test("60 KB of the application's own cookies pass", async (t) => {
   const cookie = Array.from({ length: 30 }, (_, index) => `c${index}=${'x'.repeat(2_000)}`).join('; ')
   for (const site of await sites(t, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
@@ -69,6 +72,7 @@ t.test("60 KB of the application's own cookies pass", async (t) => {
   }
 })
 
+// proves: adv-caddy-empty-cookie
 t.test('where only our cookies were, the application gets no Cookie header', async (t) => {
   for (const site of await sites(t, 'nginx', 'Caddy', 'HAProxy', 'Envoy')) {
     await get(site, '/x', ['Cookie: __Secure-gatehouse_session=s; __Host-gatehouse_login=l', 'Connection: close'])
@@ -78,6 +82,7 @@ t.test('where only our cookies were, the application gets no Cookie header', asy
   }
 })
 
+// proves: adv-traefik-port
 t.test('every question bears the port of the site, whatever Host and the client say', async (t) => {
   for (const site of await sites(t, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
     for (const host of [APP, `${APP}:1`]) await get(site, '/x', ['X-Forwarded-Port: 1', 'Connection: close'], host)
@@ -87,6 +92,7 @@ t.test('every question bears the port of the site, whatever Host and the client 
   }
 })
 
+// proves: adv-caddy-question-closed
 t.test('the pages: neither the question nor what makes a question of a page', async (t) => {
   for (const site of await sites(t, 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
     const page = async (path: string): Promise<number> => {
@@ -133,6 +139,7 @@ const CLOSED = [
   '/%2e/oauth2/auth',
 ]
 
+// proves: adv-nginx-one-challenge
 t.test('401 bears one challenge', async (t) => {
   const challenge = { 'www-authenticate': 'Cookie realm="x"', 'hx-refresh': 'true' }
   for (const site of await sitesThatSay(t, 401, challenge, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
@@ -143,6 +150,7 @@ t.test('401 bears one challenge', async (t) => {
   }
 })
 
+// proves: adv-envoy-503-page
 t.test('503 is a page that says when to try again', async (t) => {
   const later = { 'retry-after': '5', 'cache-control': 'no-store', 'content-type': 'text/html' }
   for (const site of await sitesThatSay(t, 503, later, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
@@ -158,6 +166,7 @@ t.test('503 is a page that says when to try again', async (t) => {
   }
 })
 
+// proves: adv-envoy-encoded-slash, adv-envoy-port-in-host
 t.test('Envoy passes a path on as it was judged, and knows its own port in Host', async (t) => {
   for (const site of await sites(t, 'Envoy')) {
     for (const path of ['/group%2Fproject', '//x', '/x%5Cy']) {
@@ -170,6 +179,7 @@ t.test('Envoy passes a path on as it was judged, and knows its own port in Host'
   }
 })
 
+// proves: adv-traefik-aliases-dropped, adv-envoy-connections
 t.test('Envoy and Traefik start without a warning', async (t) => {
   for (const site of (await sites(t, 'Envoy', 'Traefik 3.7')).filter(({ name }) => !name.includes('labels'))) {
     t.notMatch(site.started.output(), /\[(warning|error|critical)\]|\b(WRN|ERR)\b/, site.name)

@@ -18,6 +18,7 @@ const requests = Number(process.env.GATEHOUSE_FUZZ_REQUESTS ?? USUAL)
 const seed = process.env.FC_SEED === undefined ? randomInt(2 ** 31) : Number(process.env.FC_SEED)
 const matrix = createMatrix(t)
 
+// proves: adv-fuzz-readings
 t.test('random requests: nothing reaches the application that some reading refuses', async (t) => {
   t.comment(`${requests} requests a proxy, FC_SEED=${seed}`)
   const results: LongResult[] = []

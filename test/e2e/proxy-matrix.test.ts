@@ -24,18 +24,24 @@ const PAGE = 'docs/proxies.md'
 
 const matrix = createMatrix(t)
 
+// proves: adv-matrix-whole-url
 t.test('a whole URL in the request line', async (t) => await matrix.run(t, WHOLE_URL))
+// proves: adv-matrix-port
 t.test('spellings of Host', async (t) => await matrix.run(t, HOSTS))
 t.test('HTTP/2', async (t) => await matrix.run(t, HTTP2))
+// proves: adv-matrix-names
 t.test('names that are taken away', async (t) => await matrix.run(t, NAMES))
+// proves: adv-matrix-connection
 t.test('hop-by-hop headers', async (t) => await matrix.run(t, HOP_BY_HOP))
 t.test('spellings of paths', async (t) => await matrix.run(t, PATHS))
+// proves: adv-matrix-question
 t.test('the question from outside', async (t) => await matrix.run(t, QUESTION))
 t.test('sign-in', async (t) => await matrix.run(t, SIGN_IN))
 t.test('401', async (t) => await matrix.run(t, UNAUTHORIZED))
 t.test('403', async (t) => await matrix.run(t, FORBIDDEN))
 t.test('WebSocket', async (t) => await matrix.run(t, WEBSOCKET))
 t.test('bodies and cookies', async (t) => await matrix.run(t, BODIES))
+// proves: adv-matrix-frozen
 t.test('503 from a frozen gateway', async (t) => await matrix.runTogether(t, FROZEN))
 t.test('503', async (t) => await matrix.run(t, FAILURES))
 

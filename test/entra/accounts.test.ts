@@ -67,6 +67,7 @@ async function scene(t: Test, { budgetMs = 5_000 }: { budgetMs?: number } = {}) 
 
 const ALL = ['enabled', 'enabled', 'enabled']
 
+// proves: sync-token-refused
 t.test('a token', async (t) => {
   const { read, asked, add } = await scene(t)
   t.strictSame([await read(), await read(), asked('/token')], [ALL, ALL, 1], 'is asked for once')
@@ -85,6 +86,7 @@ t.test('a token', async (t) => {
   t.strictSame([await read(), asked('/token')], [ALL, 3], 'also within a batch')
 })
 
+// proves: sync-token-age
 t.test('a token that is about to end is not sent', async (t) => {
   const { entra, read, asked, add, another } = await scene(t)
   await read()
@@ -98,6 +100,7 @@ t.test('a token that is about to end is not sent', async (t) => {
   t.strictSame([await read(), asked('/token')], [ALL, 3])
 })
 
+// proves: sync-priority
 t.test('the least urgent of all, the batch and each question in it', async (t) => {
   const { entra, read } = await scene(t)
   await read()
@@ -120,6 +123,7 @@ t.test('further pages of groups are read, and a page that is missing fails that 
   t.strictSame(await read(), ['enabled', 'graph_unavailable', 'enabled'])
 })
 
+// proves: sync-plain-request
 t.test('where Graph cannot answer with the query, the plain request is made, as at a login', async (t) => {
   const { entra, groupsOf, add } = await scene(t)
   const before = await groupsOf(staff)
@@ -132,6 +136,7 @@ t.test('where Graph cannot answer with the query, the plain request is made, as 
   t.match(entra.requests.at(-1), { path: `/v1.0/users/${staff}/transitiveMemberOf`, query: {} })
 })
 
+// proves: adv-guests-sync
 t.test('a guest of whom Graph lists the groups alone', async (t) => {
   const { directory, entra, read, groupsOf } = await scene(t)
   const before = await groupsOf(guest)
@@ -155,6 +160,7 @@ t.test('pauses', async (t) => {
       then: { kind: 'status', status: 503, headers, body: {} },
     }) as const
 
+  // proves: sync-pause-own
   t.test('one person whom Graph cannot answer about holds nobody else up', async (t) => {
     const { read, asked, add } = await scene(t)
     add(unavailable(2))
@@ -168,6 +174,7 @@ t.test('pauses', async (t) => {
     t.strictSame(await read(), ALL)
   })
 
+  // proves: sync-pause-named
   t.test('a time that Graph names holds for all, whoever it was named for', async (t) => {
     const { entra, read, add } = await scene(t)
     add(unavailable(1, { 'retry-after': '300' }))
@@ -178,6 +185,7 @@ t.test('pauses', async (t) => {
   })
 
   for (const status of [429, 503] as const) {
+    // proves: sync-pause-batch
     t.test(`a ${status} for a whole batch is kept until the next one`, async (t) => {
       const { entra, read, add } = await scene(t)
       add({ on: 'graph', path: '$batch', then: { kind: 'throttle', status, retryAfter: '300' } })
@@ -201,6 +209,7 @@ t.test('pauses', async (t) => {
     })
   }
 
+  // proves: sync-pause-last
   t.test('after the last attempt nobody waits', async (t) => {
     const { read, add } = await scene(t)
     add({ on: 'graph', path: `/users/${guest}?`, times: 3, then: { kind: 'throttle', retryAfter: '0' } })

@@ -195,6 +195,7 @@ t.test("nobody's browser waits longer than the budget", { buffered: true }, asyn
       t.ok(outcome.ms < most, `${Math.round(outcome.ms)} ms of ${most}`)
     })
   }
+  // proves: one-budget
   await test('the budget is one for all pages', async (t, gateway, add) => {
     add({ kind: 'slow', ms: 700 }, Infinity)
     const outcome = await attempt(gateway, { person: PERSON_IDS.many })
@@ -249,6 +250,7 @@ t.test('what is final', async (t) => {
       refused(t, await attempt(gateway), code, { token: 1, graph: lists })
     })
   }
+  // proves: groups-alone
   await test('an element of another type is no group, and no trouble', async (t, gateway, add) => {
     add({
       kind: 'body',
@@ -273,6 +275,7 @@ t.test('what is final', async (t) => {
     signedIn(t, await attempt(gateway), { graph: 1 })
     t.strictSame(await recordedGroups(gateway), [GROUP_IDS.readOnly])
   })
+  // proves: half-is-nothing
   await test('trouble on the last page alone changes nothing', async (t, gateway) => {
     gateway.entra.faults.add({
       on: 'graph',
@@ -322,6 +325,7 @@ t.test('pages', async (t) => {
     add(page([], next('one')))
     refused(t, await attempt(gateway), 'graph_paging_loop', { graph: 3 })
   })
+  // proves: pages-counted
   await test('pages without end', async (t, gateway, add) => {
     add({ kind: 'emptyPage' }, Infinity)
     refused(t, await attempt(gateway), 'graph_too_many_pages', { graph: 1000 })
@@ -339,6 +343,7 @@ t.test('pages', async (t) => {
       refused(t, await attempt(gateway), 'graph_malformed', { graph: 1 })
     })
   }
+  // proves: ids-alone
   await test('a query that Graph does not support is asked plainly', async (t, gateway, add) => {
     add({ kind: 'status', status: 400, body: { error: { code: 'Request_UnsupportedQuery' } } })
     const outcome = await attempt(gateway)
@@ -346,6 +351,7 @@ t.test('pages', async (t) => {
     t.strictSame(outcome.graph.map(({ query }) => query), [{ $select: 'id', $top: '999' }, {}])
     t.strictSame(await recordedGroups(gateway), ENGINEERS)
   })
+  // proves: token-of-this-login, person-by-oid
   await test('what every request says', async (t, gateway) => {
     const outcome = await attempt(gateway, { person: PERSON_IDS.many })
     signedIn(t, outcome, { graph: 3 })
@@ -444,6 +450,7 @@ t.test('a token goes to Graph and nowhere else', async (t) => {
 
 t.test('/me, where that is configured', async (t) => {
   const { test } = await suite(t, '15s', { membershipPath: 'me' })
+  // proves: me-instead
   await test('every page of it', async (t, gateway) => {
     const outcome = await attempt(gateway, { person: PERSON_IDS.many })
     signedIn(t, outcome, { graph: 3 })
@@ -534,6 +541,7 @@ async function startProxy(t: Test) {
 t.test('proxies', async (t) => {
   const hosts = ({ entra }: TestGateway) => [entra.url, entra.graphUrl].map((url) => new URL(url).host)
 
+  // proves: proxies-used
   await t.test('HTTP_PROXY carries tokens, keys and Graph', async (t) => {
     const proxy = await startProxy(t)
     setProxies(t, { HTTP_PROXY: proxy.url })
@@ -555,6 +563,7 @@ t.test('proxies', async (t) => {
     refused(t, await attempt(await startTestGateway(t)), 'entra_unavailable', { token: 0, graph: 0 })
     t.equal(trap.arrived.length, 1)
   })
+  // proves: ca-trusted
   await t.test("HTTPS_PROXY is a tunnel, and the operator's CA counts within it", async (t) => {
     const proxy = await startProxy(t)
     const directory = createDirectory(DEMO_TENANT_ID)

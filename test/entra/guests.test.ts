@@ -48,6 +48,7 @@ t.test('a guest who may only be listed the groups', async (t) => {
     })
   }
 
+  // proves: adv-guests-cast, adv-guests-consistency
   await t.test('every page of the list is asked for with the header and the count', async (t) => {
     const gateway = await gatewayWithGuest(t)
     join(gateway, 2_100)
@@ -61,6 +62,7 @@ t.test('a guest who may only be listed the groups', async (t) => {
     }
   })
 
+  // proves: adv-guests-next-page
   await t.test('a link to the next page without $count gets it', async (t) => {
     const gateway = await gatewayWithGuest(t)
     const next = `${gateway.entra.graphUrl}/v1.0/users/${guest}/${CAST}?$select=id&$skiptoken=two`
@@ -116,6 +118,7 @@ t.test('the list of groups is complete or there is no login', async (t) => {
       refused(t, await attempt(gateway, { person: guest }), 'graph_count_differs', { graph: 4 })
     })
   }
+  // proves: adv-guests-counted
   await t.test('a count that differed once', async (t) => {
     faults.clear()
     faults.add({ on: 'graph', path: CAST, then: groups([], { '@odata.count': 1 }) })
@@ -127,11 +130,13 @@ t.test('refused for good', async (t) => {
   const gateway = await gatewayWithGuest(t, {}, 'none')
   const { faults } = gateway.entra
 
+  // proves: adv-guests-remedy
   await t.test('the list of groups is refused too', async (t) => {
     const outcome = await attempt(gateway, { person: guest })
     refused(t, outcome, 'graph_forbidden', { graph: 2 })
     t.match(String(outcome.log.remedy), /guests.*Guest user access/, 'the remedy names guests')
   })
+  // proves: adv-guests-first-page
   await t.test('a refusal on a later page is not asked about again', async (t) => {
     faults.add({ on: 'graph', page: 2, then: { kind: 'status', status: 403, body: DENIED } })
     refused(t, await attempt(gateway, { person: PERSON_IDS.many }), 'graph_forbidden', { graph: 2 })

@@ -245,6 +245,9 @@ function judged(t: Test, outcome: Outcome, code: ErrorCode | undefined): void {
   )
 }
 
+// proves: oid-is-an-object-id, tid-checked, token-algorithm, token-known-key, token-audience, token-one-audience
+// proves: token-times, token-skew, token-required-claims, token-nonce, token-version, token-object-id
+// proves: token-issued-in-future
 t.test('a token is believed as a whole or not at all', async (t) => {
   const gateway = await startTestGateway(t)
   const [key, other] = await Promise.all([createTestKey('published'), createTestKey('stranger')])
@@ -318,6 +321,7 @@ t.test('forgeries of the simulated Entra, signed with its own keys', async (t) =
   signedIn(t, await attempt(gateway), { keys: 0, graph: 1 })
 })
 
+// proves: token-key-issuer
 t.test('a key counts for the issuer that it is bound to', async (t) => {
   let gateway = await startTestGateway(t)
   const key = await createTestKey('bound')
@@ -336,6 +340,7 @@ t.test('a key counts for the issuer that it is bound to', async (t) => {
       gateway = await gateway.restart()
     })
   }
+  // proves: token-key-use
   await t.test('a key for encryption signs nothing', async (t) => {
     const good = await createTestKey('good')
     publish(gateway, [
@@ -349,6 +354,7 @@ t.test('a key counts for the issuer that it is bound to', async (t) => {
     judged(t, await present(gateway, (claims) => key.sign(claims)), 'id_token_key')
     judged(t, await present(gateway, (claims) => good.sign(claims)), undefined)
   })
+  // proves: token-key-size
   await t.test('a key of 1,024 bits is none, although the tenant lists it', async (t) => {
     const small = generateKeyPairSync('rsa', { modulusLength: 1024 })
     gateway = await gateway.restart()
@@ -363,6 +369,7 @@ t.test('a key counts for the issuer that it is bound to', async (t) => {
   })
 })
 
+// proves: token-refetch-limit
 t.test('keys are read when they are needed, and kept', async (t) => {
   let gateway = await startTestGateway(t, { config: { entra: { loginBudget: '2s' } } })
   const { entra } = gateway

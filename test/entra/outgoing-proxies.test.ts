@@ -22,6 +22,7 @@ async function way(t: Test, proxies: (proxy: string) => Proxies): Promise<string
 const DIRECT = '1 direct, 0 through the proxy'
 const PROXIED = '0 direct, 1 through the proxy'
 
+// proves: adv-proxy-without-scheme
 t.test('an address without a scheme is one of http, as for curl', async (t) => {
   t.equal(await way(t, (proxy) => ({ HTTP_PROXY: proxy })), PROXIED)
   t.equal(await way(t, (proxy) => ({ HTTP_PROXY: ` http://${proxy} ` })), PROXIED)
@@ -32,6 +33,7 @@ t.test('an address without a scheme is one of http, as for curl', async (t) => {
   t.equal(both.httpsProxy, '', 'lower case comes first, even empty')
 })
 
+// proves: adv-no-proxy-star
 t.test('a * in NO_PROXY means no proxy, wherever it stands', async (t) => {
   for (const NO_PROXY of ['*', 'localhost,*', '*,localhost', ' localhost , * ', 'localhost *']) {
     t.equal(await way(t, (proxy) => ({ HTTP_PROXY: proxy, NO_PROXY })), DIRECT, NO_PROXY)
@@ -47,6 +49,7 @@ t.test('a * in NO_PROXY means no proxy, wherever it stands', async (t) => {
   }))
 })
 
+// proves: adv-proxy-named
 t.test('an address that is none is an error that names the variable, and not what is in it', async (t) => {
   const wrong = [
     'socks5://secret@proxy:1080',

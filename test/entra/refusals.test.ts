@@ -39,6 +39,7 @@ const REFUSALS: readonly (readonly [number, ErrorCode, RegExp])[] = [
   [500212, 'sign_in_refused', /Cross-tenant/],
 ]
 
+// proves: adv-refused-unknown
 t.test('a refusal is told apart from a cancellation', async (t) => {
   const code = (answer: Record<string, string>) => entraError(answer, 'authorize').code
   t.equal(code({ error: 'access_denied' }), 'login_cancelled', 'nothing but the error')
@@ -61,6 +62,7 @@ t.test('a refusal is told apart from a cancellation', async (t) => {
   t.match(unknown.remedy, 'https://login.microsoftonline.com/error?code=99999')
 })
 
+// proves: adv-refused-remedy
 t.test('a code that is not in the table does not end in "nothing to do"', async (t) => {
   const errors = [
     'access_denied',
@@ -90,6 +92,7 @@ t.test('every code of the table has a remedy of its own kind', async (t) => {
 t.test('over HTTP', async (t) => {
   const gateway = await startTestGateway(t)
 
+  // proves: adv-refused-not-cancelled
   await t.test('a refusal at the callback is a page of its own, and the log has the code', async (t) => {
     for (const [number, code, remedy] of REFUSALS) {
       const outcome = await attempt(gateway, { callback: ({ state }) => ({ ...denied(number), state }) })
@@ -99,6 +102,7 @@ t.test('over HTTP', async (t) => {
       t.notOk(outcome.page.includes('cancelled'))
     }
   })
+  // proves: adv-conditional-access, adv-platform-web
   await t.test('a refusal at the token endpoint is the same', async (t) => {
     for (const [code, expected, remedy] of REFUSALS) {
       gateway.entra.faults.add({ on: 'token', then: { kind: 'aadsts', code } })

@@ -23,6 +23,7 @@ function scene() {
 }
 
 t.test('whose turn it is', async (t) => {
+  // proves: adv-throttle-probe
   t.test('one probe in each interval, and nothing else while Graph asks to wait', async (t) => {
     const { clock, throttle, turn } = scene()
     t.equal(await turn(), 'go')
@@ -65,6 +66,7 @@ t.test('whose turn it is', async (t) => {
     t.equal(await waiting, 'no')
   })
 
+  // proves: adv-throttle-old-answer
   t.test('an answer to a request from before the pause does not end it', async (t) => {
     const { clock, throttle, turn } = scene()
     clock.now = 10
@@ -100,6 +102,7 @@ t.test('whose turn it is', async (t) => {
   })
 })
 
+// proves: adv-throttle-ended
 t.test('fifty requests that wait make one probe, and then all are sent', async (t) => {
   const answer = (number: number) =>
     number === 1 ? { status: 429, headers: { 'retry-after': '300' }, body: '{}' } : { status: 200, body: '{}' }
@@ -132,6 +135,7 @@ const gauge = async (gateway: TestGateway) =>
       ?.[1],
   )
 
+// proves: adv-throttle-shown, adv-throttle-gauge
 t.test('one long Retry-After does not lock sign-ins out', async (t) => {
   const gateway = await startTestGateway(t, { config: { entra: { loginBudget: '5s' } } })
   t.equal(await gauge(gateway), 0)

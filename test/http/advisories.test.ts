@@ -59,6 +59,7 @@ function raw(gateway: TestGateway, path: string, lines: readonly string[]): Prom
 t.test('header smuggling', async (t) => {
   const gateway = await startTestGateway(t, { config: CONFIG })
 
+  // proves: adv-trusted-peers
   await t.test('an open path in the forwarding headers of somebody who is no trusted proxy opens nothing', async (t) => {
     t.equal(await ask(gateway, forwarded('/open/x')), 200, "the proxy's word counts")
     const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.0/24'] } })
@@ -78,6 +79,7 @@ t.test('header smuggling', async (t) => {
     await untrusted.close()
   })
 
+  // proves: adv-doubled-headers
   await t.test('doubled and joined forwarding headers are refused', async (t) => {
     const again = await gateway.restart()
     const lines = Object.entries(forwarded('/open/x')).map(([name, value]) => `${name}: ${value}`)
@@ -97,6 +99,7 @@ t.test('header smuggling', async (t) => {
     await again.close()
   })
 
+  // proves: adv-one-family
   await t.test('each endpoint is deaf to the other family, and to names with underscores', async (t) => {
     const again = await gateway.restart()
     t.equal(
@@ -129,6 +132,7 @@ t.test('header smuggling', async (t) => {
     await again.close()
   })
 
+  // proves: adv-parts-missing
   await t.test('a header that a hop took away is missed, not guessed', async (t) => {
     const again = await gateway.restart()
     for (const name of ['x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-uri']) {
@@ -140,6 +144,7 @@ t.test('header smuggling', async (t) => {
     await again.close()
   })
 
+  // proves: adv-email-verified-header, adv-blank-headers
   await t.test('every identity header is there on every 200, blank for nobody', async (t) => {
     const again = await gateway.restart({
       headers: { extra: [{ name: 'X-My-Groups', value: 'groups' }, { name: 'X-My-Staff', value: 'staff' }] },
@@ -181,6 +186,7 @@ t.test('path and host confusion', async (t) => {
   const gateway = await startTestGateway(t, { config: CONFIG })
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
 
+  // proves: adv-path-alone, adv-fragment
   await t.test('rules see the path, never the query, the fragment or the User-Agent', async (t) => {
     for (
       const uri of [
@@ -208,6 +214,7 @@ t.test('path and host confusion', async (t) => {
     }
   })
 
+  // proves: adv-readings, adv-overlong
   await t.test('no spelling of a protected path is open', async (t) => {
     for (
       const uri of [
@@ -233,6 +240,7 @@ t.test('path and host confusion', async (t) => {
     t.equal(await ask(gateway, forwarded('/open/a%2Fb')), 200, 'what every reading leaves open is open')
   })
 
+  // proves: adv-one-spelling
   await t.test('our own addresses have one spelling: a proxy that closes them need know no other', async (t) => {
     for (
       const path of [
@@ -266,6 +274,7 @@ t.test('path and host confusion', async (t) => {
     )
   })
 
+  // proves: adv-front-page
   await t.test('a question that a proxy asks at the front page is answered as one, whatever query it carries', async (t) => {
     for (const url of ['/', '/?', '/?&', '/?x=1', '/?x=%2f', '/#', '/?#']) {
       t.equal(
@@ -279,6 +288,7 @@ t.test('path and host confusion', async (t) => {
     }
   })
 
+  // proves: adv-host-case, adv-host-once
   await t.test('one host is one host in every spelling, and no other', async (t) => {
     for (
       const host of [
@@ -332,6 +342,7 @@ t.test('skipped authentication', async (t) => {
   const gateway = await startTestGateway(t, { config: CONFIG })
   const { browser } = await gateway.signIn(PERSON_IDS.guest)
 
+  // proves: adv-unknown-method
   await t.test('what is open to one method is open to that one; an unknown method is none', async (t) => {
     const by = (method: string, more = {}) => forwarded('/read/x', { 'x-forwarded-method': method, ...more })
     t.equal(await ask(gateway, by('GET')), 200)
@@ -349,6 +360,7 @@ t.test('skipped authentication', async (t) => {
     )
   })
 
+  // proves: adv-method-unsaid
   await t.test('a method that the proxy does not say is none that a rule was written for', async (t) => {
     const { 'x-forwarded-method': _, ...unsaid } = forwarded('/read/x') as Record<string, string>
     t.equal(await ask(gateway, unsaid), 401)
@@ -360,6 +372,7 @@ t.test('skipped authentication', async (t) => {
     t.ok(gateway.log.some(({ msg }) => /does not say the method/.test(String(msg))))
   })
 
+  // proves: adv-forwarded-for
   await t.test("the client's address is the right-most one that no trusted proxy has", async (t) => {
     const from = (addresses: string) => forwarded('/api/x', { 'x-forwarded-for': addresses })
     t.equal(await ask(gateway, from('10.1.2.3')), 200)
@@ -398,6 +411,7 @@ t.test('open redirects', async (t) => {
       (hostname.endsWith('.example.test') && port === '' && /^https?:$/.test(protocol))
   }
 
+  // proves: adv-allowed-origins
   await t.test('no shape of rd leads elsewhere: not from the sign-in, the sign-out, the refresh, or a page', async (t) => {
     let followed = 0
     for (const rd of shapes) {
@@ -416,6 +430,7 @@ t.test('open redirects', async (t) => {
     t.comment(`${followed} of ${3 * shapes.length} lead somewhere, all of them to us or to .example.test`)
   })
 
+  // proves: adv-suffix
   await t.test('.example.test is about hosts below it, and about nothing that looks like them', async (t) => {
     for (
       const rd of [
@@ -448,6 +463,7 @@ t.test('open redirects', async (t) => {
     )
   })
 
+  // proves: adv-any-rd
   await t.test('whatever rd is, the browser ends on an allowed origin', async () => {
     const piece = fc.constantFrom(
       'http:',
@@ -490,6 +506,7 @@ t.test('open redirects', async (t) => {
     )
   })
 
+  // proves: adv-callback-address
   await t.test('where Entra ID sends people back to comes from the configuration, never from Host', async (t) => {
     const answer = await gateway.ask('/oauth2/start', {
       browser: createBrowser(),
@@ -519,6 +536,7 @@ t.test('sessions', async (t) => {
   const gateway = await startTestGateway(t, { config: CONFIG })
   const query = await connect(t, gateway.databaseUrl)
 
+  // proves: adv-cookie-signed
   await t.test('no cookie that we did not make is a session, and none breaks anything', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     const value = browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? ''
@@ -554,6 +572,7 @@ t.test('sessions', async (t) => {
     t.equal(await ask(gateway, forwarded('/x'), browser), 200)
   })
 
+  // proves: adv-fixation
   await t.test('signing in makes a new session and ends the one this browser had', async (t) => {
     const { browser: attacker } = await gateway.signIn(PERSON_IDS.guest)
     const planted = attacker.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? ''
@@ -569,6 +588,7 @@ t.test('sessions', async (t) => {
     )
   })
 
+  // proves: adv-sign-out
   await t.test('after the sign-out the old cookie opens nothing', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.guest)
     const cookie = browser.cookieHeader(gateway.url)
@@ -577,6 +597,7 @@ t.test('sessions', async (t) => {
     t.equal(await ask(gateway, forwarded('/x', { cookie })), 401)
   })
 
+  // proves: adv-stale-rules
   await t.test('decisions are of now: a right that is gone, a user who is deactivated, a rule that changed', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     await query("insert into groups (name) values ('NetBox Admins') on conflict do nothing")
@@ -596,6 +617,7 @@ t.test('sessions', async (t) => {
     await query("update users set is_active = true where username like 'sam%'")
   })
 
+  // proves: adv-fail-closed
   await t.test('a store that fails opens nothing: 503, and not ready', async (t) => {
     let door: TcpDoor | undefined
     const behind = await startTestGateway(t, {
@@ -631,6 +653,7 @@ t.test('sessions', async (t) => {
 t.test('pages', async (t) => {
   const gateway = await startTestGateway(t, { config: { ...CONFIG, server: { ...CONFIG.server, rateLimit: 20 } } })
 
+  // proves: adv-escaped
   await t.test('nothing that somebody else chose is markup', async (t) => {
     const query = await connect(t, gateway.databaseUrl)
     const { browser } = await gateway.signIn(PERSON_IDS.guest)
@@ -650,6 +673,7 @@ t.test('pages', async (t) => {
     }
   })
 
+  // proves: adv-rate-limit
   await t.test('who asks too often is asked to wait', async (t) => {
     const statuses = await Promise.all(
       Array.from(
@@ -660,6 +684,7 @@ t.test('pages', async (t) => {
     t.ok(statuses.includes(429))
   })
 
+  // proves: adv-doubled-parameters
   await t.test('a callback with two answers to one question is refused', async (t) => {
     const fresh = await startTestGateway(t)
     const browser = createBrowser()

@@ -192,6 +192,7 @@ t.test('the assertion', async (t) => {
     await again.close()
   })
 
+  // proves: adv-assertion-future, adv-assertion-lifetime
   await t.test('gatehouse/verify refuses an assertion of the future, and one that lives longer than assertions do', async (t) => {
     const again = await gateway.restart()
     const claims = decodeJwt(
@@ -326,6 +327,7 @@ t.test('the life of the keys', async (t) => {
     t.strictSame((await query<{ kid: string }>('select kid from signing_keys')).map(({ kid }) => kid), [before?.kid])
   })
 
+  // proves: live-withdrawn-key, live-one-application, live-clock-back
   await t.test('what is signed is kept for most of its life, with the session and for what it says, and a failure is not', async (t) => {
     let now = 1_700_000_000_000
     let kid = 'k'
@@ -453,6 +455,7 @@ t.test('the life of the keys', async (t) => {
     })
   })
 
+  // proves: live-prepared-dropped
   await t.test('what is kept is dropped once it does not hold, though nobody asks for it again, and sooner where there is too much', async (t) => {
     let now = 1_700_000_000_000
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })

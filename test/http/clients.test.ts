@@ -27,6 +27,7 @@ t.test('what clients are told', async (t) => {
     gateway.ask('/oauth2/forward-auth', { browser, headers: { ...TARGET, ...headers } })
   const retry = (answer: Answer): string => (/class="button" href="([^"]+)"/.exec(answer.text)?.[1] ?? '')
 
+  // proves: adv-webview
   await t.test('a WebView is a browser, whatever its application is called', async (t) => {
     for (const name of ['com.example.app', 'com.google.android.gm', '', 'XMLHttpRequest2']) {
       t.equal((await ask({ 'x-requested-with': name })).status, 302, name)
@@ -36,6 +37,7 @@ t.test('what clients are told', async (t) => {
     }
   })
 
+  // proves: adv-htmx
   await t.test('htmx is told to load the page anew where nobody is signed in', async (t) => {
     const plain = { 'accept': 'text/html', 'hx-request': 'true', 'sec-fetch-mode': '', 'sec-fetch-dest': '' }
     for (
@@ -57,12 +59,14 @@ t.test('what clients are told', async (t) => {
     t.strictSame([answer.status, answer.headers.get('hx-refresh')], [403, null])
   })
 
+  // proves: adv-turbo
   await t.test('Turbo is a script', async (t) => {
     for (const headers of [{ 'turbo-frame': 'list' }, { 'x-turbo-request-id': 'x' }]) {
       t.equal((await ask(headers as Record<string, string>)).status, 401)
     }
   })
 
+  // proves: adv-framed
   await t.test('in a frame it is a page that applications may frame, and whose link leads out of it', async (t) => {
     for (const destination of ['iframe', 'frame']) {
       const answer = await ask({ 'sec-fetch-dest': destination })
@@ -78,6 +82,7 @@ t.test('what clients are told', async (t) => {
     t.match(refused.text, / target="_top">Use another account</)
   })
 
+  // proves: adv-framed-others
   await t.test('no other page may be framed', async (t) => {
     const answers = [
       await ask({ ...NAVIGATION, 'x-forwarded-uri': '/staff' }, signedIn),

@@ -41,6 +41,7 @@ async function answered(socket: Socket, sent: string): Promise<string> {
   return chunk.toString('latin1')
 }
 
+// proves: adv-announced-body, adv-announced-body-route
 t.test('a question that announces a body', async (t) => {
   for (const access of ['denied', 'all']) { // answered by the fast path, and by the route
     await t.test(`log.access: ${access}`, async (t) => {
@@ -88,6 +89,7 @@ t.test('the address of the client', async (t) => {
       headers: { 'x-original-url': 'https://app.test/net/x', 'x-original-method': 'GET', 'x-forwarded-for': chain },
     })).status
 
+  // proves: adv-address-without-port
   await t.test('it is read without its port and its brackets', async (t) => {
     for (
       const [entry, address] of [
@@ -127,6 +129,7 @@ t.test('the address of the client', async (t) => {
     )
   })
 
+  // proves: adv-limit-without-port
   await t.test('ports do not get round the limit', async (t) => {
     const statuses: number[] = []
     for (let port = 1; port <= 9; port++) {
@@ -137,6 +140,7 @@ t.test('the address of the client', async (t) => {
     t.strictSame(statuses, [302, 302, 302, 302, 302, 302, 429, 429, 429])
   })
 
+  // proves: adv-no-address-named
   await t.test('what is no address is named in the log once an hour', async (t) => {
     for (const chain of ['unknown', 'unknown', '_hidden', '10.9.1.1']) await ask(chain)
     const lines = gateway.log.filter(({ msg }) => /no IP address/.test(String(msg)))

@@ -14,6 +14,7 @@ t.teardown(stopPostgres)
 const LINGER_MS = 2_000
 const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 
+// proves: live-drain-lets-go, live-drain-lingers
 t.test('questions are answered until the proxy has turned away, each connection for the last time', async (t) => {
   const gateway = await startTestGateway(t, { lingerMs: LINGER_MS })
   const { browser } = await gateway.signIn(PERSON_IDS.guest)

@@ -15,6 +15,7 @@ async function metric(gateway: TestGateway, series: string): Promise<number> {
   return Number(text.split('\n').find((line) => line.startsWith(`${series} `))?.split(' ')[1])
 }
 
+// proves: adv-log-of-requests
 t.test('whatever is refused is logged within the budget, cut, and counted', async (t) => {
   const gateway = await startTestGateway(t, {
     config: {
@@ -100,6 +101,7 @@ t.test('pages that look a session up', async (t) => {
     Promise.all(Array.from({ length: count }, ask)).then((answers) => answers.map(({ status }) => status))
   const many = (all: readonly number[], status: number) => all.filter((each) => each === status).length
 
+  // proves: adv-session-limit
   await t.test('are open 60 times a minute to one session, and others have their own', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff, { rd: '/oauth2/userinfo' }) // counts no page
     const other = (await gateway.signIn(PERSON_IDS.staff)).browser
@@ -122,6 +124,7 @@ t.test('pages that look a session up', async (t) => {
   })
 })
 
+// proves: adv-userinfo-limit-trusted, adv-userinfo-limit
 t.test('userinfo is limited by client address, and not for addresses of trusted proxies', async (t) => {
   const gateway = await startTestGateway(t)
   const ask = (client?: string) =>

@@ -63,6 +63,7 @@ t.test('securityGroupsOnly', async (t) => {
     await everything.close()
   })
 
+  // proves: security-null
   await t.test('fails closed where Graph does not say what a group is', async (t) => {
     const hidden = await startTestGateway(t, options)
     const hiddenQuery = await connect(t, hidden.databaseUrl)

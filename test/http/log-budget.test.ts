@@ -41,6 +41,7 @@ const times = (count: number, act: (index: number) => void): void => {
   for (let index = 0; index < count; index++) act(index)
 }
 
+// proves: adv-log-budget
 t.test('refusals of every kind share one budget of lines a second, and the rest is counted', async (t) => {
   const { budget, log, lines, refused, withheld, clock } = bench(50)
   const request = log.child({ correlationId: 'one' })
@@ -86,6 +87,7 @@ t.test('the summary comes by itself, once a second', async (t) => {
   t.match(lines[1], { requests: 2, codes: { not_found: 2 } })
 })
 
+// proves: adv-log-budget-kept
 t.test('a flood of strangers leaves lines for people who are signed in and for faults', async (t) => {
   const { log, lines } = bench(50)
   times(1_000, () => {
@@ -101,6 +103,7 @@ t.test('a flood of strangers leaves lines for people who are signed in and for f
   t.strictSame([count('not_found'), count('not_allowed'), count('internal')], [40, 5, 5])
 })
 
+// proves: adv-log-hints
 t.test('a flood of strangers does not hide a hint that is written once an hour', async (t) => {
   const { log, lines } = bench(50)
   times(1_000, () => {
@@ -110,6 +113,7 @@ t.test('a flood of strangers does not hide a hint that is written once an hour',
   t.match(lines.at(-1), { host: 'app.test' })
 })
 
+// proves: adv-log-faults
 t.test('one fault has at most five lines a second: an outage does not fill the log', async (t) => {
   const { log, lines, clock, withheld } = bench(50)
   times(14_000, (index) => {
@@ -122,6 +126,7 @@ t.test('one fault has at most five lines a second: an outage does not fill the l
   t.equal(lines.length, 71, 'another fault has its own')
 })
 
+// proves: adv-log-rate-limited
 t.test('429 is logged once for each address and minute', async (t) => {
   const { log, lines, clock, refused } = bench(50)
   const refuse = (client: string): void => {
@@ -138,6 +143,7 @@ t.test('429 is logged once for each address and minute', async (t) => {
   t.equal(refused.rate_limited, 1_003)
 })
 
+// proves: adv-log-throttle-bounded
 t.test('what is remembered of clients is bounded', async (t) => {
   const clock = { at: 0 }
   const throttle = createLogThrottle({ intervalMs: 60_000, capacity: 1_000, now: () => clock.at })
@@ -159,6 +165,7 @@ t.test('a level that is not written takes nothing from the budget, and is counte
   t.strictSame([refused.not_found, withheld.not_found], [100, undefined])
 })
 
+// proves: adv-log-cut
 t.test('strings of a client are cut, whatever they are called', async (t) => {
   const { log, lines } = bench(50)
   const long = 'x'.repeat(31_000)

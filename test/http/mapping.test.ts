@@ -40,6 +40,7 @@ t.test('who somebody is', async (t) => {
   const query = await connect(t, gateway.databaseUrl)
   const { directory } = gateway.entra
 
+  // proves: known-user-found, username-kept, email-kept, names-follow, identity-recorded
   await t.test('whoever gets a new UPN, address and name in Entra is the same user: names follow, username and e-mail stay', async (t) => {
     await gateway.signIn(PERSON_IDS.staff)
     const sam = directory.users.get(PERSON_IDS.staff)!
@@ -63,6 +64,7 @@ t.test('who somebody is', async (t) => {
     ])
   })
 
+  // proves: one-person-per-object-id
   await t.test("whoever gets a UPN that was somebody else's is somebody new, without their rights", async (t) => {
     await gateway.signIn(PERSON_IDS.superuser)
     const { userPrincipalName, mail } = directory.users.get(PERSON_IDS.superuser)!
@@ -75,6 +77,7 @@ t.test('who somebody is', async (t) => {
     t.match(await rightsOf(query, 'sue.super@contoso.example'), { superuser: true }, 'and theirs are not touched')
   })
 
+  // proves: one-person-per-tenant
   await t.test('the same object ID in another tenant is somebody else', async (t) => {
     await query("insert into users (username, username_key, is_superuser) values ('stranger', 'stranger', true)")
     await query("insert into identities (tid, oid, user_id) select $1, $2, id from users where username = 'stranger'", [
@@ -86,6 +89,7 @@ t.test('who somebody is', async (t) => {
     t.match(await rightsOf(query, 'stranger'), { superuser: true })
   })
 
+  // proves: other-people-untouched
   await t.test('a break-glass account keeps its rights whoever signs in, also with its e-mail address', async (t) => {
     await query(
       "insert into users (username, username_key, email, is_break_glass, is_superuser) values ('glass', 'glass', " +
@@ -109,11 +113,13 @@ t.test('which groups count', async (t) => {
   const query = await connect(t, gateway.databaseUrl)
   const { directory, faults } = gateway.entra
 
+  // proves: default-groups-wiped
   await t.test("default groups are gone when the login is over, as after NetBox's last step", async (t) => {
     await gateway.signIn(PERSON_IDS.staff)
     t.same((await rightsOf(query, 'sam.staff@contoso.example')).groups, ['Network Engineers'])
   })
 
+  // proves: every-kind-of-group
   await t.test('a Microsoft 365 group counts like any other', async (t) => {
     const id = '0d2f6a58-6c1e-4b5f-9a3d-2b7c8d9e0f13'
     directory.addObject({
@@ -134,6 +140,7 @@ t.test('which groups count', async (t) => {
     await mapped.close()
   })
 
+  // proves: exact-names
   await t.test('names of local groups are compared exactly', async (t) => {
     const other = await startTestGateway(t, { groups: ['network engineers', 'Network  Engineers'] })
     await other.signIn(PERSON_IDS.staff)
@@ -142,6 +149,7 @@ t.test('which groups count', async (t) => {
     t.ok(other.log.some((line) => line.msg === 'Azure AD group mapping - group not found locally: Network Engineers'))
   })
 
+  // proves: token-groups-ignored
   await t.test('the groups claim of the token grants nothing, and its absence takes nothing', async (t) => {
     const again = await gateway.restart()
     faults.add({
@@ -194,14 +202,17 @@ t.test('Graph that refuses takes nothing away', async (t) => {
     body: { error: { code: name } },
   })
 
+  // proves: broken-is-no-answer, endpoint-named
   await t.test('a connection that breaks', async (t) => {
     const line = await fails(t, { kind: 'reset' }, 'graph_unavailable')
     t.match(line?.detail, gateway.entra.graphUrl, 'the log names the endpoint')
   })
+  // proves: no-json-is-no-answer
   await t.test('an answer that is no JSON', async (t) => {
     await fails(t, { kind: 'html' }, 'graph_not_json')
     await fails(t, { kind: 'status', status: 200, body: '{"value":[' }, 'graph_not_json')
   })
+  // proves: refusal-is-no-answer, forbidden-explained
   await t.test('401, 403, 404 and 429 with a JSON body', async (t) => {
     await fails(t, error(401, 'InvalidAuthenticationToken'), 'graph_unauthorized')
     const line = await fails(t, error(403, 'Authorization_RequestDenied'), 'graph_forbidden')
@@ -213,15 +224,18 @@ t.test('Graph that refuses takes nothing away', async (t) => {
     await fails(t, error(404, 'Request_ResourceNotFound'), 'person_not_found')
     await fails(t, error(429, 'TooManyRequests'), 'graph_throttled')
   })
+  // proves: status-checked
   await t.test('a list of groups under a status that is not 200', async (t) => {
     await fails(t, { kind: 'status', status: 403, body: { value: [] } }, 'graph_forbidden')
     await fails(t, { kind: 'status', status: 206, body: { value: [] } }, 'graph_malformed')
   })
+  // proves: list-required
   await t.test('a body without a list is not "no groups"', async (t) => {
     for (const body of [{}, { value: null }, { error: { code: 'x' } }]) {
       await fails(t, { kind: 'body', body }, 'graph_malformed')
     }
   })
+  // proves: one-transaction
   await t.test('a database that fails at the very end', async (t) => {
     await query("create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$")
     await query(
@@ -231,6 +245,7 @@ t.test('Graph that refuses takes nothing away', async (t) => {
     await fails(t, { kind: 'body', body: { value: [] } }, 'internal')
     await query('drop trigger refuse on audit_events')
   })
+  // proves: empty-list-counts
   await t.test('an empty list is "no groups": everything is taken away, also in the session from before', async (t) => {
     gateway.entra.faults.add({ on: 'graph', then: { kind: 'body', body: { value: [] } } })
     t.equal((await gateway.signIn(PERSON_IDS.superuser)).answer.status, 200)
@@ -240,6 +255,7 @@ t.test('Graph that refuses takes nothing away', async (t) => {
   })
 })
 
+// proves: log-line
 t.test("each login writes one line that both greps of NetBox's manual find, with the person, the groups and the flags", async (t) => {
   const gateway = await startTestGateway(t)
   await gateway.signIn(PERSON_IDS.staff)
@@ -257,6 +273,7 @@ t.test("each login writes one line that both greps of NetBox's manual find, with
   })
 })
 
+// proves: sample-ids-left-out
 t.test('a NetBox configuration, imported, grants at a login what it says', async (t) => {
   const sampleIds = "'a1b2c3d4-e5f6-7890-1234-567890abcdefg': 'Never', 'b2c3d4e5-f6a7-8901-2345-678901bcdefgh': 'Never'"
   const { yaml, problems } = importNetbox(

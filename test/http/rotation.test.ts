@@ -116,6 +116,7 @@ async function allHolds(t: Test, pair: Replicas, before: readonly Browser[], mom
   return signedIn
 }
 
+// proves: adv-rotation-sign-in, adv-rotation-session, adv-rotation-keys
 t.test('in three steps every sign-in and every session goes on at both replicas, at every moment', async (t) => {
   const pair = await replicas(t)
   let sessions = await allHolds(t, pair, [], 'before')
@@ -129,6 +130,7 @@ t.test('in three steps every sign-in and every session goes on at both replicas,
   }
 })
 
+// proves: adv-rotation-named, adv-rotation-remedy
 t.test('with the new secret first, sign-ins and sessions fail at the replica that does not have it, and the log says why', async (t) => {
   const pair = await replicas(t)
   await pair.roll(0, 'no')
@@ -156,6 +158,7 @@ async function differs({ management }: TestGateway): Promise<boolean> {
   return parts.replicas.different.length > 0
 }
 
+// proves: adv-rotation-hint
 t.test('the hint comes once an hour, and only while replicas differ', async (t) => {
   const state = { differ: false, now: 0, looks: 0 }
   const lines: unknown[] = []

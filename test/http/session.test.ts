@@ -27,6 +27,7 @@ t.test('the cookie', async (t) => {
   const value = browser.cookies.get('127.0.0.1')?.get('gatehouse_session') ?? ''
   const id = decodeURIComponent(value).split('.')[0] ?? ''
 
+  // proves: security-session-hashed
   await t.test('is small, and the id in it is nowhere in the database', async (t) => {
     t.ok(value.length < 110, `${value.length} characters`)
     const [row] = await query<{ id_hash: Buffer }>('select id_hash from sessions')
@@ -36,6 +37,7 @@ t.test('the cookie', async (t) => {
     t.notOk(stored.includes(Buffer.from(id).toString('hex')), 'as bytes')
   })
 
+  // proves: security-two-cookies
   await t.test('malformed, huge, doubled, foreign or non-UTF-8: 401 on every endpoint, never 200, never 5xx', async (t) => {
     const forged = new Signer(['another secret, also of 32 characters']).sign(id)
     const bad = [
@@ -118,6 +120,7 @@ t.test('the cookie', async (t) => {
     t.equal(Math.round(expiresAt - authTime), 8 * 3600)
   })
 
+  // proves: session-age
   await t.test("idle, absolute and privileged timeouts count by the database's clock", async (t) => {
     const status = async () => (await gateway.ask('/oauth2/auth', { browser })).status
     await query("update sessions set last_seen_at = now() - interval '7 hours 59 minutes'; notify gatehouse, '*'")
@@ -187,6 +190,7 @@ t.test('signing out', async (t) => {
   const gateway = await startTestGateway(t)
   const query = await connect(t, gateway.databaseUrl)
 
+  // proves: login-hint-kept
   await t.test("ends our session first, then Entra's, and comes back to where it was told", async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     const old = browser.cookieHeader(gateway.url)
@@ -267,6 +271,7 @@ t.test('signing out', async (t) => {
     t.equal((await browser.ask(`${gateway.url}/oauth2/sign_in`)).status, 200)
   })
 
+  // proves: security-front-channel
   await t.test("signing out of Microsoft ends the session here: by Entra's session id, without a cookie", async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     const { browser: other } = await gateway.signIn(PERSON_IDS.guest)
@@ -451,6 +456,7 @@ t.test('the forward-auth question', async (t) => {
     }
   })
 
+  // proves: adv-long-named
   await t.test('a link that is too long to carry leads back to the front page', async (t) => {
     const redirect = async (url: string): Promise<string | null> => {
       const answer = await gateway.ask('/oauth2/auth', { browser: anonymous, headers: { 'x-original-url': url } })

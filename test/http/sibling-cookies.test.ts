@@ -10,6 +10,7 @@ t.teardown(stopPostgres)
 
 const NAME = 'gatehouse_session'
 
+// proves: adv-cookie-overwritten
 t.test('a cookie that a sibling host put in place of the session is a session of its own, or none', async (t) => {
   const gateway = await startTestGateway(t)
   const { browser: victim } = await gateway.signIn(PERSON_IDS.superuser)
@@ -35,6 +36,7 @@ t.test('a cookie that a sibling host put in place of the session is a session of
   t.equal((await gateway.ask('/oauth2/auth', { headers: both })).status, 401, 'of two, none is chosen')
 })
 
+// proves: adv-cookie-host-prefix
 t.test('without session.cookieDomain the name is one that browsers take from this host alone', async (t) => {
   const { names, domain } = cookiePolicy('https://auth.example.com', undefined)
   t.equal(names.session, '__Host-gatehouse_session')

@@ -35,6 +35,7 @@ for (const tenantId of ['organizations', 'common']) {
       )
     })
 
+    // proves: token-issuer-of-tenant
     await t.test('whose is not does not, and nothing is written', async (t) => {
       const before = await dump(query)
       const { answer } = await gateway.signIn(PERSON_IDS.nobody)

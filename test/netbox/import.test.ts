@@ -71,6 +71,7 @@ SOCIAL_AUTH_PIPELINE_CONFIG = {
 }
 `
 
+// proves: refused-rows-shown, resource-read
 t.test('a whole configuration', async (t) => {
   const { yaml, problems, warnings } = convert(WHOLE)
   t.strictSame(rows(yaml), [[ADMINS, ['NetBox Admins'], true, true], [ENGINEERS, ['Network Engineers'], false, false], [
@@ -97,6 +98,7 @@ t.test('a whole configuration', async (t) => {
   t.strictSame(places(convert(`\uFEFF${WHOLE.replaceAll('\n', '\r\n')}`).problems), places(problems))
 })
 
+// proves: resource-judged
 t.test('the settings of all three backends are known', async (t) => {
   for (const prefix of ['AZUREAD_OAUTH2', 'AZUREAD_TENANT_OAUTH2', 'AZUREAD_V2_TENANT_OAUTH2']) {
     const { yaml } = convert(
@@ -119,6 +121,7 @@ t.test('the settings of all three backends are known', async (t) => {
   )
 })
 
+// proves: missing-half-warned
 t.test('a missing half is read as empty, with its line', async (t) => {
   const flagsAlone = convert(
     `\nSOCIAL_AUTH_PIPELINE_CONFIG = {'AZUREAD_USER_FLAGS_BY_GROUP': {'is_staff': ['${ADMINS}']}, 'OTHER': 1}\n`,
@@ -136,6 +139,7 @@ t.test('a missing half is read as empty, with its line', async (t) => {
   )
 })
 
+// proves: python-keys-once
 t.test('what Python and NetBox do silently is said', async (t) => {
   const twice = convert(mapping(`{\n'${ADMINS}': 'First',\n'${ADMINS}': 'Second'}`))
   t.strictSame([rows(twice.yaml), places(twice.warnings.filter(({ code }) => code === 'key_repeated'))], [[[
@@ -184,6 +188,7 @@ t.test('what is no literal is reported with its place and never run', async (t) 
   ) t.equal(convert(mapping('{}', flags)).problems.length, 1, flags)
 })
 
+// proves: no-counterpart-named
 t.test('settings without a counterpart are named with their place, and left out', async (t) => {
   const names = [
     'SOCIAL_AUTH_USERNAME_IS_FULL_EMAIL',
@@ -206,6 +211,7 @@ t.test('settings without a counterpart are named with their place, and left out'
   t.strictSame([problems, rows(yaml)], [[], [[ADMINS, ['A'], false, false]]])
 })
 
+// proves: adv-import-defaults-kept
 t.test('a default of environ.get is kept, but never a secret', async (t) => {
   const { yaml, warnings } = convert(`
 SOCIAL_AUTH_AZUREAD_OAUTH2_TENANT_ID = environ.get('AZ_TENANT', '${ADMINS}')
@@ -247,6 +253,7 @@ REMOTE_AUTH_DEFAULT_PERMISSIONS = {}
 `
 const BACKEND = `SOCIAL_AUTH_AZUREAD_OAUTH2_KEY = '${READERS}'\nSOCIAL_AUTH_AZUREAD_OAUTH2_TENANT_ID = '${ADMINS}'\n`
 
+// proves: adv-import-drops-named
 t.test("values of NetBox's template are left out silently, other ones with their place", async (t) => {
   const plain = `${BACKEND}${mapping(`{'${ADMINS}': 'A'}`)}`
   t.strictSame(convert(`${plain}${TEMPLATE}`).warnings, [])
@@ -269,6 +276,7 @@ t.test("values of NetBox's template are left out silently, other ones with their
   )
 })
 
+// proves: adv-import-session-times
 t.test("the times of NetBox's sessions become those of Gatehouse's", async (t) => {
   const hour = 3_600_000
   for (
@@ -292,6 +300,7 @@ t.test("the times of NetBox's sessions become those of Gatehouse's", async (t) =
   }
 })
 
+// proves: adv-import-is-a-gateway
 t.test("what is printed is a gateway for NetBox: its host, the domain, the rule, the groups, NetBox's settings", async (t) => {
   const text = `REMOTE_AUTH_DEFAULT_GROUPS = ['Everybody']\n${
     mapping(`{'${ADMINS}': 'Büro', '${READERS}': 'A', '${NOT_HEX}': 'B'}`)
@@ -416,6 +425,7 @@ t.test('the pipeline', async (t) => {
   }
 })
 
+// proves: table-flags
 t.test('the table of NetBox Cloud', async (t) => {
   const markdown =
     `# Groups\n\n| Entra ID Group Object ID | NetBox Cloud Group | Staff | Super User |\n|---|:--:|---|---|\n` +

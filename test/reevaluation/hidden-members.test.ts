@@ -35,6 +35,7 @@ async function hiddenScene(t: Test, more: readonly string[] = []): Promise<Scene
 const lines = ({ gateway }: Scene) =>
   gateway.log.filter(({ msg }) => String(msg).includes('re-evaluation removed from'))
 
+// proves: adv-hidden-named
 t.test('what a sign-in granted by a hidden group and the re-evaluation takes away is named in the log', async (t) => {
   const hidden = await hiddenScene(t)
   const { signIn, header, age, pass } = hidden
@@ -68,6 +69,7 @@ t.test('with Member.Read.Hidden nothing is taken', async (t) => {
 })
 
 t.test('a change that has another reason is not called this', async (t) => {
+  // proves: adv-hidden-same-mapping
   await t.test('a mapping that was changed', async (t) => {
     const changed = await hiddenScene(t)
     const browser = await changed.signIn('nobody')
@@ -77,6 +79,7 @@ t.test('a change that has another reason is not called this', async (t) => {
     t.equal(await changed.header(browser, 'x-auth-request-staff'), 'false')
     t.equal(lines(changed).length, 0)
   })
+  // proves: adv-hidden-recent
   await t.test('a sign-in of hours ago', async (t) => {
     const old = await hiddenScene(t)
     const browser = await old.signIn('nobody')

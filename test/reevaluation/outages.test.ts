@@ -82,6 +82,8 @@ const UNCLEAR: Readonly<Record<string, readonly [Parameters<TestGateway['entra']
   }, 'graph_unauthorized'],
 }
 
+// proves: sync-missing-said-by-graph, sync-enabled-unsaid, sync-somebody-else, sync-valid-from-unsaid, sync-batch-ids
+// proves: sync-batch-status, sync-batch-whole
 t.test('what is no clear answer changes nothing', async (t) => {
   const { gateway, query, signIn, status, age, pass, metric } = await scene(t)
   const sam = await signIn('staff')
@@ -116,6 +118,7 @@ t.test('what is no clear answer changes nothing', async (t) => {
   }
 })
 
+// proves: sync-stale-privileges, sync-stale-sessions
 t.test('what was heard too long ago', async (t) => {
   const { gateway, query, signIn, status, header, age, pass, audit, metric } = await scene(t, {
     config: {
@@ -213,6 +216,7 @@ t.test('a replica ends while Graph does not answer, and does not complain of it'
   t.same(gateway.log.filter(({ msg }) => String(msg).startsWith('re-evaluation run failed')), [])
 })
 
+// proves: sync-one-replica
 t.test('one replica at a time, and another one when it goes', async (t) => {
   const one = await scene(t)
   const two = await scene(t, { databaseUrl: one.gateway.databaseUrl })
@@ -271,6 +275,7 @@ t.test('one person about whom Graph says nothing costs the others nothing', asyn
   t.same(gateway.log.filter(({ msg }) => String(msg).startsWith('re-evaluation of users')).length, 1)
 })
 
+// proves: sync-stands-back
 t.test('a replica that cannot reach Graph lets another one do it', async (t) => {
   const one = await scene(t)
   const two = await scene(t, { databaseUrl: one.gateway.databaseUrl })
@@ -300,6 +305,7 @@ t.test('a replica that cannot reach Graph lets another one do it', async (t) => 
   })
 })
 
+// proves: sync-expire-everywhere
 t.test('where the lock cannot be asked, it is said, and what is too old is taken all the same', async (t) => {
   const { gateway, query, signIn, header, age, pass, metric } = await scene(t, {
     config: { sync: { interval: '1h', privilegedStaleness: '2h' } },

@@ -9,6 +9,7 @@ const resultsOf = (
   exception: (oid: string) => AccountResult | undefined = () => undefined,
 ) => new Map(oids.map((oid) => [oid, exception(oid) ?? ENABLED]))
 
+// proves: sync-until-nobody-is-due, sync-at-once
 t.test('a run continues until no user is due, with more requests at the same time for more users', async (t) => {
   const few = await reevaluationScene(t, { users: 60 })
   await few.run()
@@ -30,6 +31,7 @@ t.test('a run continues until no user is due, with more requests at the same tim
   )
 })
 
+// proves: sync-turn-ends
 t.test('a run ends after a minute, and the next one continues', async (t) => {
   let minutes = 0
   const scene = await reevaluationScene(t, {
@@ -51,6 +53,7 @@ t.test('a run ends after a minute, and the next one continues', async (t) => {
   t.equal(scene.applied.size, 1_000)
 })
 
+// proves: sync-fails-alone
 t.test('a user whose result cannot be stored fails without the others', async (t) => {
   const scene = await reevaluationScene(t, {
     users: 45,
@@ -71,6 +74,7 @@ t.test('a user whose result cannot be stored fails without the others', async (t
   t.match(scene.reports, [{ event: 'users failed' }, { event: 'users failed' }])
 })
 
+// proves: sync-no-zombies
 t.test('a run stops when the database fails, with all its workers, and reports it once', async (t) => {
   let down = true
   const scene = await reevaluationScene(t, {
@@ -104,6 +108,7 @@ t.test('a run stops when the database fails, with all its workers, and reports i
   t.strictSame(scene.reports.slice(1), [{ event: 'recovered' }])
 })
 
+// proves: sync-one-by-one, sync-alone
 t.test('a user for whom Graph fails is isolated from the others', async (t) => {
   const bad = 'oid-4'
   const always = await reevaluationScene(t, {
@@ -140,6 +145,7 @@ t.test('a user for whom Graph fails is isolated from the others', async (t) => {
   }
 })
 
+// proves: sync-silence-marked, sync-first-question
 t.test('an outage ends the run after one request, whose users count as failed', async (t) => {
   for (const code of ['graph_unavailable', 'graph_throttled', 'entra_unavailable', 'entra_secret_expired'] as const) {
     const scene = await reevaluationScene(t, {
@@ -163,6 +169,7 @@ t.test('an outage ends the run after one request, whose users count as failed', 
   }
 })
 
+// proves: sync-refused-altogether
 t.test('a run ends early when Graph refuses every request', async (t) => {
   const scene = await reevaluationScene(t, {
     users: 2_000,
@@ -175,6 +182,7 @@ t.test('a run ends early when Graph refuses every request', async (t) => {
   t.ok(scene.failed.length >= 10)
 })
 
+// proves: sync-over-when-heard
 t.test('reports recovery after one success and no outstanding failure', async (t) => {
   let [failing, due] = [true, true]
   const scene = await reevaluationScene(t, {
@@ -205,6 +213,7 @@ t.test('reports recovery after one success and no outstanding failure', async (t
   )
 })
 
+// proves: sync-forgotten-with-the-lock
 t.test('reported failures are forgotten when another replica leads', async (t) => {
   let leader = true
   const scene = await reevaluationScene(t, {
@@ -251,6 +260,7 @@ t.test('a lock that cannot be checked is reported once, and stale privileges exp
   )
 })
 
+// proves: adv-lag-ages
 t.test('the lag grows while the database is unavailable', async (t) => {
   let down = false
   const overview = async () => {
@@ -269,6 +279,7 @@ t.test('the lag grows while the database is unavailable', async (t) => {
   t.equal(scene.schedule.state().lagMs, 7_000)
 })
 
+// proves: sync-still-held
 t.test('a run ends when the lock is lost', async (t) => {
   let checks = 0
   const scene = await reevaluationScene(t, {
@@ -321,6 +332,7 @@ t.test('yields leadership for two runs after three failed ones', async (t) => {
   t.strictSame(scene.reports.map(({ event }) => event), ['users failed', 'recovered'])
 })
 
+// proves: sync-first-minute, sync-unasked-by-the-young, sync-silence-is-for-all
 t.test('nothing expires in the first minute of the process', async (t) => {
   const scene = await reevaluationScene(t, {
     graceMs: 60_000,
@@ -350,6 +362,7 @@ t.test('nothing expires in the first minute of the process', async (t) => {
   t.equal(short.expired.length, 1, 'an interval, where that is shorter')
 })
 
+// proves: sync-real-counts
 t.test('reports the number of ended sessions', async (t) => {
   const change = {
     groups: [],
@@ -379,6 +392,7 @@ t.test('reports the number of ended sessions', async (t) => {
   ])
 })
 
+// proves: sync-looked-for-again
 t.test('the mapping is applied again when a local group was removed meanwhile', async (t) => {
   let removed = 1
   const scene = await reevaluationScene(t, { writer: { apply: async () => removed-- > 0 ? 'outdated' : undefined } })

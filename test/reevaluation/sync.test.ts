@@ -18,6 +18,7 @@ const rights = (query: Query, username: string) =>
     like '${username}%' group by u.id`)
 
 t.test('without a sign-in', async (t) => {
+  // proves: sync-disabled
   t.test('an account that is disabled loses its sessions; others keep theirs', async (t) => {
     const { gateway, query, signIn, status, age, pass, audit, metric } = await scene(t)
     const [sam, sue] = [await signIn('staff'), await signIn('superuser')]
@@ -47,6 +48,7 @@ t.test('without a sign-in', async (t) => {
     })
   })
 
+  // proves: sync-revoked, sync-revoked-later
   t.test('revoked sessions end, and those of a later sign-in do not', async (t) => {
     const { gateway, query, signIn, status, age, pass, audit } = await scene(t)
     const old = await signIn('staff')
@@ -62,6 +64,7 @@ t.test('without a sign-in', async (t) => {
     t.match(await audit(), [{ action: 'reevaluation.revoked', detail: { sessions: [/^ses_/] } }])
   })
 
+  // proves: sync-revoked-older-version
   t.test('a session of an older version, without the time of its token, counts from when it began', async (t) => {
     const { gateway, query, signIn, status, age, pass } = await scene(t)
     const [old, guest] = [await signIn('staff'), await signIn('guest')]
@@ -73,6 +76,7 @@ t.test('without a sign-in', async (t) => {
     t.strictSame([await status(old), await status(guest)], [401, 200])
   })
 
+  // proves: sync-flags
   t.test('a membership that ends takes its rights along in the middle of a session, and one that begins brings them', async (t) => {
     const { gateway, query, signIn, header, age, pass, audit } = await scene(t)
     const sue = await signIn('superuser')
@@ -129,6 +133,7 @@ t.test('without a sign-in', async (t) => {
     )
   })
 
+  // proves: sync-refused
   t.test('requireMappedGroup ends the sessions of whom the mapping grants nothing any longer', async (t) => {
     const { gateway, signIn, status, age, pass, audit } = await scene(t, { config: { requireMappedGroup: true } })
     const gus = await signIn('guest')
@@ -166,6 +171,7 @@ t.test('without a sign-in', async (t) => {
     t.equal(await dump(query), before)
   })
 
+  // proves: sync-live-people-only
   t.test('somebody without a live session is not asked about', async (t) => {
     const { gateway, query, signIn, age, pass } = await scene(t)
     const sam = await signIn('staff')
@@ -179,6 +185,7 @@ t.test('without a sign-in', async (t) => {
   })
 })
 
+// proves: sync-missing-twice, sync-missing-since-login
 t.test('an account that is gone', async (t) => {
   const { gateway, query, signIn, status, age, pass, audit } = await scene(t)
   const sam = await signIn('staff')
@@ -260,6 +267,7 @@ t.test('throttling', async (t) => {
     )
   })
 
+  // proves: sync-pause
   t.test('a pause that is too long to wait for is kept, and costs only those it is about', async (t) => {
     const { gateway, signIn, status, age, pass } = await scene(t)
     const [sam, gus] = [await signIn('staff'), await signIn('guest')]
@@ -321,6 +329,7 @@ function crowd(directory: TestGateway['entra']['directory'], size: number): void
   }
 }
 
+// proves: sync-spread
 t.test('everybody is asked about once in an interval, spread over it', async (t) => {
   const { gateway, query } = await scene(t, {
     seed: (directory) => crowd(directory, 40),
@@ -350,6 +359,7 @@ t.test('everybody is asked about once in an interval, spread over it', async (t)
   t.ok(turns.size >= 8, 'not all at once')
 })
 
+// proves: sync-older-reading
 t.test('a sign-in during a reading is newer than the reading', async (t) => {
   const { gateway, query, signIn, header, age } = await scene(t)
   const gus = await signIn('guest')

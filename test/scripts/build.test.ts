@@ -76,6 +76,7 @@ const build = (folder: string, as: typeof NOBODY = {}): Promise<Ended> =>
 const command = (folder: string): Promise<Ended> => end(start(folder, 'dist/cli.js'))
 const unfinished = (folder: string): string[] => readdirSync(folder).filter((name) => name.startsWith('dist.'))
 
+// proves: adv-build-swapped
 t.test('a command that starts or runs during a rebuild does its work', async (t) => {
   const folder = checkout(t)
   t.equal((await build(folder)).code, 0)

@@ -46,6 +46,7 @@ t.test('every sslmode, as libpq means it', async (t) => {
   const own = `sslrootcert=${encodeURIComponent(server.caFile)}`
   const other = `sslrootcert=${encodeURIComponent(strangers)}`
 
+  // proves: adv-database-verified, adv-database-name
   await t.test('a server with TLS', async (t) => {
     const expected: Record<string, Outcome> = {
       '': 'tls, nothing verified',
@@ -72,6 +73,7 @@ t.test('every sslmode, as libpq means it', async (t) => {
     t.equal(await outcome(named), 'tls, name verified')
   })
 
+  // proves: adv-database-ca-file
   await t.test('database.caFile: verify-full where nothing else is said', async (t) => {
     const named = server.urlOf({ host: 'localhost' })
     t.equal(await outcome(withAuthority(named, server.caFile)), 'tls, name verified')
@@ -111,6 +113,7 @@ t.test('every sslmode, as libpq means it', async (t) => {
     await database.close()
   })
 
+  // proves: adv-database-no-downgrade
   await t.test('a server without TLS', async (t) => {
     await server.run("alter system set ssl = 'off'", 'select pg_reload_conf()')
     t.equal(await outcome(at('')), 'plain')
@@ -121,6 +124,7 @@ t.test('every sslmode, as libpq means it', async (t) => {
   })
 })
 
+// proves: adv-database-stuffed
 t.test("what came in clear with the server's yes to TLS is never taken for its word", async (t) => {
   const server = createServer((socket) => {
     socket.on('error', () => {}).once('data', () => socket.write('SR\0\0\0\b\0\0\0\0'))
@@ -131,6 +135,7 @@ t.test("what came in clear with the server's yes to TLS is never taken for its w
   t.equal(await outcome(`postgres://u:p@127.0.0.1:${port}/x?sslmode=require&connect_timeout=5`), 'other_server')
 })
 
+// proves: adv-address-torn
 t.test('no part of an address that cannot be read is repeated', async (t) => {
   const addresses = [
     'postgres://gatehouse:p@ss/w0rd-of-mine@db/gatehouse',

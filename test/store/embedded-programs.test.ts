@@ -9,6 +9,7 @@ import { skip } from '../helpers/programs.js'
 
 const NOBODY = { name: 'nobody', uid: 65_534, gid: 65_534 }
 
+// proves: adv-embedded-programs-copied
 t.test('programs below a folder that only root may enter run from a copy', async (t) => {
   if (process.getuid?.() !== 0) return skip(t, 'it is not run by root')
   const home = mkdtempSync(join(tmpdir(), 'gatehouse-programs-')) // mode 0700

@@ -91,10 +91,12 @@ async function takesAlong(t: Test, signal: NodeJS.Signals): Promise<void> {
   t.ok(await until(() => !existsSync(home)), 'the folder is gone')
 }
 
+// proves: adv-embedded-ends
 t.test('a process that is killed takes its server and its folder along', (t) => takesAlong(t, 'SIGKILL'))
 t.test('so does one whose terminal is closed', (t) => takesAlong(t, 'SIGHUP'))
 t.test('so does one that stops when it is told to', (t) => takesAlong(t, 'SIGTERM'))
 
+// proves: adv-embedded-shared
 t.test('a server goes on for those who use it, whoever started it, and ends with the last', async (t) => {
   const home = temporary(t)
   const first = await user(t, home)
@@ -218,6 +220,7 @@ t.test('each cause that the server names has its remedy', async (t) => {
   t.match(serverFailure('did not start', '/data/postgres', createServerLog(), before).remedy, /user namespace/)
 })
 
+// proves: adv-embedded-cause
 t.test('a disk without room is named, also to the one who starts again', async (t) => {
   const log = createServerLog()
   log.add('2026-01-01 FATAL:  could not write lock file "postmaster.pid": No space left on device\n')

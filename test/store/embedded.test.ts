@@ -55,6 +55,7 @@ async function ask(url: string, statement: string): Promise<string> {
   return String(Object.values(row ?? {})[0])
 }
 
+// proves: adv-embedded-stale
 t.test('a program on the port of a server that died is not taken for it, and hears nothing', async (t) => {
   const home = temporary(t)
   const pidFile = join(home, 'postgres', 'postmaster.pid')
@@ -83,6 +84,7 @@ t.test('a program on the port of a server that died is not taken for it, and hea
   }
 })
 
+// proves: adv-embedded-clear, adv-embedded-md5, adv-embedded-proof
 t.test('no server is given the password in clear or as MD5, and none is believed without a proof', async (t) => {
   for (const [name, asks] of [['clear', CLEAR], ['MD5', MD5], ['nothing', NOTHING]] as const) {
     const { port, heard } = await impostor(t, asks)
@@ -100,6 +102,7 @@ t.test('no server is given the password in clear or as MD5, and none is believed
   }
 })
 
+// proves: adv-embedded-socket
 t.test('the server listens in a directory of its owner alone, and on no port', async (t) => {
   const home = temporary(t)
   const server = await startEmbeddedPostgres(home)

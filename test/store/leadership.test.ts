@@ -28,6 +28,7 @@ t.test('a holder that is killed has it no longer', async (t) => {
   t.equal(await lock.held(), true)
 })
 
+// proves: sync-lock-unavailable
 t.test('a holder that is cut off does not take itself for one, and another one has it when PostgreSQL notices', async (t) => {
   const url = await freshDatabase(t)
   const door = await startTcpDoor(t, url)

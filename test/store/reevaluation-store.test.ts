@@ -139,6 +139,7 @@ function scheduleOn(
   return { schedule, counts }
 }
 
+// proves: sync-again-soon, sync-last-chance
 t.test('failures back off exponentially up to the interval', async (t) => {
   const scenery = await scene(t)
   const cases = {
@@ -166,6 +167,7 @@ t.test('failures back off exponentially up to the interval', async (t) => {
   t.match(await scenery.dueUsers.overview(), { lagMs: Number, failedUsers: 8 }, 'missing is not a failure')
 })
 
+// proves: sync-entra-people-only, sync-asked-in-vain, sync-asked-since, sync-unasked, sync-other-tenant
 t.test('privileges and sessions expire where an attempt failed after the limit', async (t) => {
   const scenery = await scene(t)
   const { dueUsers, expiry, query } = scenery
@@ -198,6 +200,7 @@ t.test('privileges and sessions expire where an attempt failed after the limit',
   t.match(await query("select is_superuser from users where username = 'local'"), [{ is_superuser: true }])
 })
 
+// proves: sync-judged-again, sync-left-locked
 t.test('the expiry checks its condition again under the lock, and skips locked users', async (t) => {
   const scenery = await scene(t)
   const { database, query, url } = scenery
@@ -234,6 +237,7 @@ function interrupted(database: Database, interrupt: () => Promise<unknown>): Dat
   }
 }
 
+// proves: sync-older-disabled
 t.test('a result that is older than the stored snapshot changes nothing', async (t) => {
   const scenery = await scene(t)
   const { writer, query } = scenery
@@ -249,6 +253,7 @@ t.test('a result that is older than the stored snapshot changes nothing', async 
   t.strictSame(await writer.disabled(user, snapshotAt(later(await writer.now(), SECOND))), ['ses_slow'])
 })
 
+// proves: sync-missing-minute
 t.test('an account counts as deleted a minute after it was first missing', async (t) => {
   const scenery = await scene(t)
   const { writer } = scenery
@@ -259,6 +264,7 @@ t.test('an account counts as deleted a minute after it was first missing', async
   t.strictSame(await writer.missing(user, snapshotAt(later(now, 61 * SECOND))), ['ses_gone'])
 })
 
+// proves: sync-removed-person, sync-removed-group
 t.test('a user or a local group that is removed during the re-evaluation', async (t) => {
   const scenery = await scene(t)
   const { writer, url, database, query } = scenery
@@ -301,6 +307,7 @@ t.test('a user or a local group that is removed during the re-evaluation', async
   t.equal((await query('select * from sessions')).length, 1)
 })
 
+// proves: sync-locked-row
 t.test('a locked row fails one user and does not delay the others', async (t) => {
   const scenery = await scene(t, 1_000)
   const locked = await addUser(scenery, 'locked', { readMs: 10 * MINUTE })

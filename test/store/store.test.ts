@@ -39,6 +39,7 @@ t.teardown(stopPostgres)
 const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 7_200_000, privilegedTimeoutMs: undefined }
 const UNROUTABLE_PATH = 'postgres://gatehouse:x@127.0.0.1:1/gatehouse'
 
+// proves: migrate-once
 t.test('gateways that start at the same time migrate once', async (t) => {
   const url = await freshDatabase(t)
   t.ok((await readMigrationState(url)).pending.length > 0)
@@ -60,6 +61,7 @@ t.test('a database that is strict about time', async (t) => {
   }
   await query(`alter database ${new URL(url).pathname.slice(1)} set default_transaction_isolation = 'repeatable read'`)
 
+  // proves: migrate-waits, migrate-sees-what-was-done
   await t.test('gateways wait for one that migrates', async (t) => {
     await unlimited('begin; select pg_advisory_xact_lock(7406812734)')
     const waiting = [migrate(url), migrate(url)]
@@ -68,6 +70,7 @@ t.test('a database that is strict about time', async (t) => {
     t.equal((await Promise.all(waiting)).filter((names) => names.length > 0).length, 1)
   })
 
+  // proves: sync-lock-unlimited, sync-lock-no-snapshot
   await t.test('the lock of one replica stays with it, and holds no vacuum back', async (t) => {
     const [one, two] = [createLock({ url, name: 'x' }), createLock({ url, name: 'x' })]
     t.teardown(() => Promise.all([one.close(), two.close()]))
@@ -119,6 +122,7 @@ t.test('session stores conform', async (t) => {
     sessionStoreConformance(t, { store: invalidateOnWrite(plain, { apply: () => {} }), ...subject }))
 })
 
+// proves: security-keys-sealed
 t.test('signing keys are sealed, made once, and never silently replaced', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
@@ -193,6 +197,7 @@ const LIMITS = {
   maxPerUser: 50,
 }
 
+// proves: adv-session-cap, adv-session-cap-newest, adv-session-cap-timed-out
 t.test('a person has session.maxPerUser sessions at most, however many sign-ins come at the same time', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
@@ -335,13 +340,16 @@ t.test('a plan that was made from what is no longer so is not written', async (t
     isBreakGlass: false,
   }
 
+  // proves: username-race
   await t.test('somebody has taken the username', (t) => outdated(t, { uid: person(2) }))
+  // proves: person-race
   await t.test('the same person has signed in for the first time elsewhere', (t) =>
     outdated(t, { uid: person(1), username: 'abe2' }))
   await t.test("the user to be linked has an identity by now, or is another one's", async (t) => {
     await outdated(t, { uid: person(2), origin: 'linked', user: { ...user, id: abe?.id ?? '' } })
     await outdated(t, { uid: person(1), origin: 'linked', user })
   })
+  // proves: eligible-still
   await t.test('the user to be linked has rights by now, or another address', async (t) => {
     for (
       const change of [
@@ -489,6 +497,7 @@ t.test('administration: every change is recorded with who made it, before and af
     })
   })
 
+  // proves: sessions-ended-by-hand
   await t.test('sessions', async (t) => {
     const { browser: other } = await gateway.signIn(PERSON_IDS.guest)
     const listed = await sessions.list({})
@@ -661,6 +670,7 @@ t.test('errors of the database carry no parameters', async (t) => {
   await t.rejects(createGroupStore(unmigrated).list(), { code: 'database_not_migrated' })
 })
 
+// proves: adv-long-returns-swept
 t.test('housekeeping: what is over goes, in batches, by one replica', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)

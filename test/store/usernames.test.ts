@@ -99,6 +99,7 @@ t.test('whom a name means', async (t) => {
   const zoe = await signIn(all, { username: 'zo', last: 3, upn: 'Zoë@x.example', email: 'office@x.example' })
   const ann = await signIn(all, { username: 'Ann@x.example', last: 4, upn: 'ann@x.example', email: 'office@x.example' })
 
+  // proves: adv-found-by-upn, adv-upn-any-case
   await t.test('any username, UPN, e-mail or id, without case and with any character', async (t) => {
     const meant: readonly (readonly [string, ...string[]])[] = [
       [gus, 'gus', 'GUS', guest, guest.toUpperCase(), oidOf(1), gus],
@@ -112,6 +113,7 @@ t.test('whom a name means', async (t) => {
     }
   })
 
+  // proves: adv-username-before-upn
   await t.test('the username before the UPN, the UPN before the e-mail, the e-mail before an id', async (t) => {
     const upn = await signIn(all, { username: 'u5', last: 5, upn: 'gus' })
     const mail = await signIn(all, { username: 'u6', last: 6, upn: 'u6@x.example', email: 'GUS' })
@@ -126,6 +128,7 @@ t.test('whom a name means', async (t) => {
     await query("update users set username = 'gus', username_key = 'gus' where id = $1", [gus])
   })
 
+  // proves: adv-ambiguous-refused
   await t.test('an address of two people, or a UPN in two tenants, is an error that names both', async (t) => {
     const message = new RegExp(`names 2 users: Ann@x\\.example \\(${ann}\\), zo \\(${zoe}\\)`)
     await t.rejects(people.find('office@x.example'), { code: 'user_ambiguous', message, remedy: /id/ })
@@ -135,6 +138,7 @@ t.test('whom a name means', async (t) => {
     await query('delete from users where id = $1', [twin])
   })
 
+  // proves: adv-upn-said-last
   await t.test('in one tenant, the account of which Entra ID said the UPN last', async (t) => {
     const heir = await signIn(all, { username: 'heir', last: 7, upn: guest })
     t.equal((await people.find(guest)).id, heir)
@@ -169,6 +173,7 @@ t.test('the UPN that Entra ID said last is kept', async (t) => {
   }
   const upnNow = async () => (await people.find('abe')).identities[0]?.upn
 
+  // proves: adv-upn-kept
   await t.test('by a sign-in, unless it does not say', async (t) => {
     await again('abraham@x.example')
     t.equal(await upnNow(), 'abraham@x.example')
@@ -178,6 +183,7 @@ t.test('the UPN that Entra ID said last is kept', async (t) => {
     t.equal(await upnNow(), 'abraham@x.example')
   })
 
+  // proves: adv-upn-by-sync, adv-upn-given-back
   await t.test('by a re-evaluation, written only when it is news', async (t) => {
     const store = createReevaluationWriter(database)
     const person = { userId: id, username: 'abe', oid: oidOf(1) }
@@ -216,6 +222,7 @@ t.test('a name that somebody had', async (t) => {
   }
   const last = async () => (await query('select * from audit_events order by id desc limit 1'))[0]
 
+  // proves: adv-removed-name-reserved
   await t.test('by a removal is kept for good, also from the same person', async (t) => {
     await admin.remove(await signIn(all, { username: 'gone', last: 1 }), 'cli:t')
     await age(1_000)
@@ -223,6 +230,7 @@ t.test('a name that somebody had', async (t) => {
     t.equal(await signIn(all, { username: 'gone', last: 1 }), 'outdated')
   })
 
+  // proves: adv-released-after-days, adv-release-recorded, adv-taken-name-not-released
   await t.test('and that was released goes to others after 180 days, and the release is recorded once', async (t) => {
     await admin.remove(await signIn(all, { username: 'left', last: 3 }), 'cli:t')
     const from = await names.release('Left', { now: false }, 'cli:t')
@@ -256,6 +264,7 @@ t.test('a name that somebody had', async (t) => {
     await t.rejects(names.release('quit', { now: true }, 'cli:t'), { code: 'username_taken', remedy: /users rename/ })
   })
 
+  // proves: adv-renamed-name-kept, adv-own-former-name, adv-rename-recorded
   await t.test('before a rename goes to others after 180 days or a release, and back at any time', async (t) => {
     const id = await add('kim')
     t.equal(await names.rename(id, 'kim2', 'cli:t'), 'kim')
@@ -299,6 +308,7 @@ t.test('a name that somebody had', async (t) => {
   })
 })
 
+// proves: adv-rename-to-kept, adv-add-to-kept, adv-login-to-kept, adv-name-any-isolation
 t.test('a name is given to nobody while its holder is removed or renamed, in any isolation', async (t) => {
   const all = await scene(t, 'repeatable read')
   const { query, admin, names } = all

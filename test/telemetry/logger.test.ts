@@ -18,6 +18,7 @@ function written(format: Format, facts: object, message: string): string {
 // C0, DEL and C1, the separators that some readers take for the end of a line, characters that reorder text.
 const CONTROLS = /(?!\n)[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/u
 
+// proves: adv-log-controls, adv-log-controls-text
 t.test('no control character reaches the log, as JSON or as text', async (t) => {
   const path = '/\u009b31m\x1b[2J\u0085\u2028\u2029\u202e\x7f\ufeffJörg 日本'
   const error = Object.assign(new Error(`broken ${path}\r\nfaked line`), { code: path })
@@ -42,6 +43,7 @@ t.test('whatever the string is, JSON stays the same value and holds no control c
   fc.assert(fc.property(text, text, (path, message) => !CONTROLS.test(written('text', { path }, message))))
 })
 
+// proves: security-log-fields
 t.test('of an error that a library made, the log keeps name, code, message and stack', async (t) => {
   const request = { headers: { cookie: 'gatehouse_session=planted', authorization: 'Bearer planted' }, body: 'planted' }
   const cause = Object.assign(new Error('the connection broke'), { options: request, config: request })

@@ -17,21 +17,21 @@ export const text: Kind = {
 export const groupName: Kind = {
   title: 'name of a local group',
   read(value, { shown }) {
-    if (/\p{C}/u.test(value)) {
+    if (/\p{C}/u.test(value)) { // guard: no-control-characters
       return refuse(
         'group_name_control',
         'has a control or invisible character',
         'Use visible characters: the name travels in a header.',
       )
     }
-    if (value.trim() !== value) {
+    if (value.trim() !== value) { // guard: names-not-trimmed
       return refuse(
         'group_name_spaces',
         `begins or ends with a space: ${shown}`,
         "Names are compared exactly; take the space away here, and in the group's name if it is there.",
       )
     }
-    if (value.length > MAX_GROUP_NAME) {
+    if (value.length > MAX_GROUP_NAME) { // guard: exact-names
       return refuse('group_name_long', `has more than ${MAX_GROUP_NAME} characters`, 'Give the group a shorter name.')
     }
     return { value }

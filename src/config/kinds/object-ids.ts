@@ -3,14 +3,14 @@
 import { refuse, type Refusal } from '../problem.js'
 import type { Kind, Reading } from './kind.js'
 
-const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i // guard: any-guid
 const PATTERN = '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$'
 const SHAPE = 'An ID has 8-4-4-4-12 digits 0-9 and a-f.'
 
 function readGuid(text: string, shown: string, remedy: string): Reading | Refusal {
-  if (GUID.test(text)) return { value: text.toLowerCase() }
+  if (GUID.test(text)) return { value: text.toLowerCase() } // guard: ids-lowered
   const core = text.trim().replace(/^urn:uuid:/i, '').replace(/^[{(](.*)[)}]$/, '$1')
-  if (GUID.test(core)) {
+  if (GUID.test(core)) { // guard: ids-not-trimmed
     return refuse(
       'guid_invalid',
       `must be an ID and nothing else, but is ${shown}`,
@@ -19,7 +19,7 @@ function readGuid(text: string, shown: string, remedy: string): Reading | Refusa
   }
   if (/^[0-9a-z]+(-[0-9a-z]+){4}$/i.test(core)) {
     const strangers = [...new Set(core.toLowerCase().match(/[g-z]/g) ?? [])]
-    if (strangers.length > 0) {
+    if (strangers.length > 0) { // guard: hex-alone, sample-ids-left-out
       return refuse(
         'guid_not_hex',
         `is ${shown}, which looks like an ID, but ${strangers.map((char) => `"${char}"`).join(', ')} ${
@@ -77,7 +77,7 @@ export const entraGroup: Kind = {
     const reading = readGuid(text, shown, "Use the Object ID that the group's page in the Entra admin center shows.")
     if (
       !('code' in reading) || reading.code !== 'guid_invalid' ||
-      !/[^0-9a-f\-{}()]/i.test(text.replace(/^urn:uuid:/i, '').trim())
+      !/[^0-9a-f\-{}()]/i.test(text.replace(/^urn:uuid:/i, '').trim()) // guard: display-names-refused
     ) return reading
     return refuse(
       'guid_display_name',

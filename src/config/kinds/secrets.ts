@@ -32,6 +32,7 @@ export const strongSecret: Kind = {
       return refuse('secret_short', `has ${text.length} characters, but needs at least ${MIN_LENGTH}`, remedy)
     }
     const weakness = easyToGuess(text)
+    // guard: adv-secret-weak
     return weakness === undefined ? { value: text } : refuse('secret_weak', `is easy to guess: it ${weakness}`, remedy)
   },
 }

@@ -10,7 +10,7 @@ const CREDENTIALS = ['clientSecret', 'certificate', 'federatedTokenFile'] as con
 export const tenants: Rule = ({ entra }, report) => {
   if (entra?.tenantId === undefined || entra.allowedTenants === undefined) return
   const several = entra.tenantId === 'common' || entra.tenantId === 'organizations'
-  if (several && entra.allowedTenants.length === 0) {
+  if (several && entra.allowedTenants.length === 0) { // guard: any-tenant-refused
     report.problem(
       'entra.tenantId',
       'tenants_open',

@@ -52,7 +52,7 @@ export const RULES: readonly Rule[] = [
   applicationsWithinCookie,
   applicationsOnce,
   applicationsReturnedTo,
-  accessRulesWithinRedirects,
+  accessRulesWithinRedirects, // guard: adv-rule-redirects
   rulesDecide,
   rulesCloseTheFolderItself,
   hostsHaveRules,

@@ -8,7 +8,7 @@ export const oneRowPerGroup: Rule = ({ groupMapping }, report) => {
   for (const { item, path } of entries(groupMapping, 'groupMapping')) {
     if (item.entraGroup === undefined) continue
     const at = `${path}.entraGroup`
-    const earlier = first.get(item.entraGroup)
+    const earlier = first.get(item.entraGroup) // guard: rows-once
     if (earlier === undefined) first.set(item.entraGroup, at)
     else {
       report.problem(
@@ -96,7 +96,7 @@ export const namesAlike: Rule = (draft, report) => {
 export const mappingLint: Rule = ({ groupMapping }, report) => {
   if (groupMapping === undefined || report.refused('groupMapping')) return
   const rows = entries(groupMapping, 'groupMapping')
-  if (rows.length === 0) {
+  if (rows.length === 0) { // guard: empty-mapping-warned
     report.warn(
       'groupMapping',
       'mapping_empty',
@@ -122,7 +122,7 @@ export const mappingLint: Rule = ({ groupMapping }, report) => {
         'Add groups, staff or superuser, or take the row away.',
       )
     }
-    if (item.superuser && !item.staff) {
+    if (item.superuser && !item.staff) { // guard: superuser-without-staff-warned
       report.warn(
         path,
         'mapping_superuser_not_staff',
@@ -131,7 +131,7 @@ export const mappingLint: Rule = ({ groupMapping }, report) => {
       )
     }
   }
-  if (!rows.some(({ item }) => item.superuser)) {
+  if (!rows.some(({ item }) => item.superuser)) { // guard: no-superuser-warned
     report.warn(
       'groupMapping',
       'mapping_no_superuser',
@@ -147,7 +147,7 @@ function keyPlace(report: Report) {
 }
 
 export const defaultGroupsLost: Rule = ({ defaultGroups, pipeline }, report) => {
-  if (!defaultGroups?.length || !pipeline?.includes('azuread_map_groups')) return
+  if (!defaultGroups?.length || !pipeline?.includes('azuread_map_groups')) return // guard: default-groups-warned
   report.warn(
     'defaultGroups',
     'default_groups_lost',

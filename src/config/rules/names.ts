@@ -2,7 +2,7 @@
 import type { Rule } from './rule.js'
 
 export const usernamesVerified: Rule = ({ username, usernameUnverified }, report) => {
-  if (username === 'email' && usernameUnverified === false) {
+  if (username === 'email' && usernameUnverified === false) { // guard: adv-username-email-warned
     report.warn(
       'username',
       'username_email_verified',
@@ -10,7 +10,7 @@ export const usernamesVerified: Rule = ({ username, usernameUnverified }, report
       'Register the optional claims email, xms_edov and upn in Entra ID, or use username: upn.',
     )
   }
-  if (username === 'name' && usernameUnverified === false) {
+  if (username === 'name' && usernameUnverified === false) { // guard: adv-username-name-warned
     report.warn(
       'username',
       'username_name_ignored',
@@ -18,6 +18,7 @@ export const usernamesVerified: Rule = ({ username, usernameUnverified }, report
       'Use username: upn; usernameUnverified: true, if you answer for every display name in the tenant.',
     )
   }
+  // guard: adv-username-unverified-warned
   if ((username === 'email' || username === 'name') && usernameUnverified === true) {
     const what = username === 'email' ? 'an e-mail address that nobody verified' : 'a display name'
     report.warn(

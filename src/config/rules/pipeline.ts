@@ -31,7 +31,7 @@ export const mappingIsLast: Rule = ({ pipeline }, report) => {
       `Add ${LAST} at its end: without it nobody's groups and flags would ever follow Entra ID.`,
       report.keyPlaceOf('pipeline'),
     )
-  } else if (index < pipeline.length - 1) {
+  } else if (index < pipeline.length - 1) { // guard: mapping-last
     report.problem(
       `pipeline[${index}]`,
       'mapping_step_not_last',
@@ -76,7 +76,7 @@ export const stepsInOrder: Rule = ({ pipeline }, report) => {
 
 export const authAllowedRuns: Rule = ({ authAllowed, pipeline }, report) => {
   const restricts = authAllowed?.guests === false || (authAllowed?.emailDomains?.length ?? 0) > 0
-  if (restricts && pipeline && !pipeline.includes('auth_allowed')) {
+  if (restricts && pipeline && !pipeline.includes('auth_allowed')) { // guard: gate-wants-its-step
     report.problem(
       'authAllowed',
       'auth_allowed_missing',

@@ -35,6 +35,7 @@ export const syncTimes: Rule = ({ sync }, report) => {
   order('interval', intervalMs, 'privilegedStaleness', privilegedStalenessMs)
   order('privilegedStaleness', privilegedStalenessMs, 'maxStaleness', maxStalenessMs)
   const tight = (name: string, value: number | undefined) => {
+    // guard: sync-staleness-tight
     if (value !== undefined && intervalMs !== undefined && value >= intervalMs && value < 2 * intervalMs) {
       report.warn(
         report.given(`sync.${name}`) ? `sync.${name}` : 'sync.interval',
@@ -72,7 +73,7 @@ export const secretsOfDemo: Rule = ({ server, session, keys, entra }, report) =>
     'entra.clientSecret': [entra?.clientSecret],
   }
   for (const [name, list] of Object.entries(lists)) {
-    if (!list?.some((item) => item?.includes('not-for-production'))) continue
+    if (!list?.some((item) => item?.includes('not-for-production'))) continue // guard: adv-secret-of-demo
     const path = report.given(`${name}File`) ? `${name}File` : name
     report.problem(
       path,

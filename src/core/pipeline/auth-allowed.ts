@@ -5,7 +5,7 @@ import type { Step } from './pipeline.js'
 
 export const authAllowed: Step = ({ claims, plan, settings }) => {
   const { emailDomains, guests } = settings.authAllowed
-  if (!guests && claims.acct !== 0) {
+  if (!guests && claims.acct !== 0) { // guard: gate-for-guests
     throw new GatehouseError(
       'person_not_allowed',
       claims.acct === 1

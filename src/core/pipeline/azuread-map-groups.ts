@@ -13,14 +13,14 @@ export type MappingContext = Pick<StepContext, 'groupIds'> & {
 export async function azureadMapGroups(
   { groupIds, settings, lookups }: MappingContext,
 ): Promise<{ grants: MappedGrants }> {
-  const granted = settings.mapping.evaluate(groupIds)
+  const granted = settings.mapping.evaluate(groupIds) // guard: default-groups-wiped
   const ids = await lookups.groupIds([...granted.groups.keys()])
   const groups: { id: string, name: string, causes: NonNullable<ReturnType<typeof granted.groups.get>> }[] = []
   const missing: string[] = []
   for (const [name, causes] of granted.groups) {
     const id = ids.get(name)
-    if (id === undefined) missing.push(name)
-    else groups.push({ id, name, causes })
+    if (id === undefined) missing.push(name) // guard: missing-group-named
+    else groups.push({ id, name, causes }) // guard: group-granted
   }
   return { grants: { groups, missing, staff: granted.staff, superuser: granted.superuser } }
 }

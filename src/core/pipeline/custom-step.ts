@@ -21,7 +21,7 @@ export function customStep(name: string, call: (input: CustomStepInput) => Promi
     const answer = await call({ claims, groupIds, plan })
     if (answer === undefined || answer === null) return {}
     const { refuse, details, ...more } = isRecord(answer) ? answer : { more: answer }
-    if (Object.keys(more).length > 0 || (refuse === undefined) === (details === undefined)) {
+    if (Object.keys(more).length > 0 || (refuse === undefined) === (details === undefined)) { // guard: own-step-answers
       throw nonsense(name, 'something else than nothing, { refuse } or { details }')
     }
     if (refuse !== undefined) {

@@ -6,12 +6,12 @@ import type { Step, StepContext } from './pipeline.js'
 
 export const getUsername: Step = async (context) => {
   const { plan, claims } = context
-  if (plan.user) return {}
+  if (plan.user) return {} // guard: adv-username-kept
   const source = plan.details?.usernameSource ?? ''
   for (const username of usernameCandidates(source, plan.uid ?? claims)) {
     if (await isFree(username, context)) return { username }
   }
-  throw new GatehouseError('username_unavailable', {
+  throw new GatehouseError('username_unavailable', { // guard: username-given-up
     detail: `every username that can be made of ${JSON.stringify(source)} is taken or reserved`,
     remedy: 'Free a name that nobody needs any more: gatehouse users release NAME --yes --now.',
   })
@@ -20,5 +20,5 @@ export const getUsername: Step = async (context) => {
 async function isFree(username: string, { settings, lookups }: StepContext): Promise<boolean> {
   const key = usernameKey(username)
   const reserved = settings.reservedUsernames.some((each) => usernameKey(each) === key)
-  return !reserved && !await lookups.usernameTaken(key)
+  return !reserved && !await lookups.usernameTaken(key) // guard: username-free
 }

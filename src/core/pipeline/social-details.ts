@@ -7,7 +7,7 @@ export const socialDetails: Step = ({ claims, settings }) => ({
     email: claims.email ?? null,
     emailVerified: emailVerified(claims),
     name: claims.name ?? null,
-    givenName: claims.given_name ?? null,
+    givenName: claims.given_name ?? null, // guard: details-from-token
     familyName: claims.family_name ?? null,
     usernameSource: usernameSource(claims, settings),
   },
@@ -26,13 +26,14 @@ export function emailVerified(claims: IdentityClaims): boolean {
  * they count only where `usernameUnverified` says that the operator answers for them.
  */
 function usernameSource(claims: IdentityClaims, { username, usernameUnverified }: PipelineSettings): string {
+  // guard: adv-unverified-no-username
   const email = usernameUnverified || emailVerified(claims) ? claims.email : undefined
-  const name = usernameUnverified ? claims.name : undefined
-  const mutable = usernameUnverified ? claims.preferred_username : undefined
+  const name = usernameUnverified ? claims.name : undefined // guard: adv-display-name-no-username
+  const mutable = usernameUnverified ? claims.preferred_username : undefined // guard: adv-guest-address-no-username
   const sources = {
     upn: [claims.upn, claims.preferred_username, email],
     email: [email, claims.upn, mutable],
-    name: [name, claims.upn, claims.preferred_username, email],
+    name: [name, claims.upn, claims.preferred_username, email], // guard: username-source
   }
-  return sources[username].find((each) => each !== undefined && each !== '') ?? claims.oid
+  return sources[username].find((each) => each !== undefined && each !== '') ?? claims.oid // guard: guest-without-upn
 }

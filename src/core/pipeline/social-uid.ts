@@ -4,7 +4,7 @@ import { GatehouseError } from '../errors.js'
 import type { Step } from './pipeline.js'
 
 export const socialUid: Step = ({ claims }) => {
-  if (!claims.tid || !claims.oid) {
+  if (!claims.tid || !claims.oid) { // guard: no-id-no-person
     throw new GatehouseError('id_token_claims', {
       detail: 'the id token has no tid or no oid',
       remedy: 'Ask for the scope `profile`; a personal account has no oid in your tenant.',

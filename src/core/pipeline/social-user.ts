@@ -6,12 +6,12 @@ export const socialUser: Step = async ({ plan, lookups }) => {
   if (!plan.uid) return {}
   const user = await lookups.userByIdentity(plan.uid.tid, plan.uid.oid)
   if (!user) return {}
-  if (!user.isActive) {
+  if (!user.isActive) { // guard: inactive-refused
     throw new GatehouseError('user_inactive', {
       detail: `${user.username} is deactivated`,
       facts: { username: user.username },
       remedy: `To let them in again: gatehouse users activate ${user.username}`,
     })
   }
-  return { user, origin: 'known' }
+  return { user, origin: 'known' } // guard: known-user-found
 }

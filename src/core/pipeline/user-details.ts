@@ -5,5 +5,5 @@ import type { Step } from './pipeline.js'
 export const userDetails: Step = ({ plan }) => {
   if (!plan.details) return {}
   const { name, givenName, familyName } = plan.details
-  return { profile: { name, givenName, familyName } }
+  return { profile: { name, givenName, familyName } } // guard: username-kept, email-kept
 }

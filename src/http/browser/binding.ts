@@ -35,6 +35,7 @@ export function sentBinding(
 
 export function bindingFor(anew: boolean, { request, reply }: HttpExchange, cookies: CookiePolicy): NewBinding {
   const value = newBinding()
+  // guard: adv-stray-own-cookie, adv-stray-few-cookies
   if (anew && countOwnCookies(request.headers.cookie, cookies) < MAX_OWN_COOKIES) {
     const maxAge = FLOW_LIFETIME_MS / 1000
     return {

@@ -23,18 +23,18 @@ export function callbackLimitExemption(
   const admit = (chain: string): boolean => {
     const count = (callbacks.get(chain) ?? 0) + 1
     for (const first of callbacks.keys()) {
-      if (count > 1 || callbacks.size < capacity) break
+      if (count > 1 || callbacks.size < capacity) break // guard: adv-chain-bounded
       callbacks.delete(first)
     }
     callbacks.set(chain, count)
-    return count <= MAX_CALLBACKS_PER_CHAIN
+    return count <= MAX_CALLBACKS_PER_CHAIN // guard: adv-genuine-bounded
   }
   return {
     allowList(request: FastifyRequest) {
       if (request.url.split('?', 1)[0] !== '/oauth2/callback') return false
       const { state } = request.query as { readonly state?: unknown }
       const chain = typeof state === 'string' ? flows.chainOf(state) : undefined
-      return chain !== undefined && admit(chain)
+      return chain !== undefined && admit(chain) // guard: adv-genuine-callbacks
     },
   }
 }

@@ -58,5 +58,6 @@ export async function homeRoutes(scope: FastifyInstance, options: HomeOptions): 
 /** Name of the application that the user continues to after the sign-in; undefined: Gatehouse's home page. */
 function destinationName(returnAddress: string, { publicUrl, pages }: HomeOptions): string | undefined {
   const isOwnPage = new URL(returnAddress).origin === publicUrl
+  // guard: adv-page-destination
   return isOwnPage ? undefined : applicationName(returnAddress, pages.theme().applications)
 }

@@ -38,20 +38,20 @@ export function createLoginLoopDetector({
 }: LoginLoopDetectorDeps): LoginLoopDetector {
   const remembered = ({ headers }: FastifyRequest): readonly [string, Round][] => {
     const [sent = ''] = cookieValues(headers.cookie, name)
-    const { valid, value } = signer.unsign(sent)
+    const { valid, value } = signer.unsign(sent) // guard: adv-loop-forged
     if (!valid || !value?.startsWith(PREFIX)) return []
     return value
       .slice(PREFIX.length)
       .split(' ')
       .map(readEntry)
-      .filter(([, { firstAt }]) => now() - firstAt < WINDOW_MS)
+      .filter(([, { firstAt }]) => now() - firstAt < WINDOW_MS) // guard: adv-loop-minute
   }
   return {
     nextRound(returnTo, request) {
       const address = addressOf(returnTo)
       const [, before] = remembered(request).find(([each]) => each === address) ?? []
       if (before === undefined) return { count: 1, firstAt: now() }
-      return { count: before.count + 1, firstAt: before.firstAt }
+      return { count: before.count + 1, firstAt: before.firstAt } // guard: adv-loop-tabs
     },
     recordCompleted(returnTo, round, { request, reply }) {
       const address = addressOf(returnTo)

@@ -44,7 +44,7 @@ export function createEntraRedirect(
     meter.loginStarted()
     return exchange.reply.redirect(
       entra.oauth2.authorizeURL({
-        redirect_uri: redirectUri,
+        redirect_uri: redirectUri, // guard: adv-callback-address
         scope: scopes.join(' '),
         state,
         nonce: flow.nonce,
@@ -78,7 +78,7 @@ export async function startLogin(
   if (prompt !== undefined && prompt !== SELECT_ACCOUNT.prompt) {
     throw new GatehouseError('query_unknown', { detail: 'the only prompt is select_account' })
   }
-  clearDuplicateCookies(options, exchange)
+  clearDuplicateCookies(options, exchange) // guard: adv-doubled-start, adv-browser-narrowed
   const returnTo = requestedReturnTo(rd, request, options)
   const pick = prompt !== undefined
   if (!isPublicHost(request, publicUrl)) {
@@ -93,7 +93,7 @@ export async function startLogin(
   }
   const counted = !pick && !sentSessionCookie(returnTo, publicUrl, request)
   const round = counted ? options.loginLoop.nextRound(returnTo, request) : undefined
-  if (round !== undefined && round.count > MAX_ROUNDS) return stopLoop(returnTo, options, exchange)
+  if (round !== undefined && round.count > MAX_ROUNDS) return stopLoop(returnTo, options, exchange) // guard: adv-loop
   return redirectToEntra(
     { returnTo, pick, ...(round === undefined ? {} : { round }) },
     exchange,
@@ -149,6 +149,6 @@ function wellFormedHints(
 ): Record<string, string> {
   return {
     ...(login !== undefined && /^[^\p{C}\p{Z}<>"]{1,512}$/u.test(login) ? { login_hint: login } : {}),
-    ...(domain !== undefined && /^[a-z\d.-]{1,253}$/i.test(domain) ? { domain_hint: domain } : {}),
+    ...(domain !== undefined && /^[a-z\d.-]{1,253}$/i.test(domain) ? { domain_hint: domain } : {}), // guard: adv-hints
   }
 }

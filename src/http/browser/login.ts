@@ -70,6 +70,7 @@ async function handleCallback(
   const { request, reply } = exchange
   const { flows, cookies, loginLoop } = options
   const answer = queryParameters(request.query, CALLBACK_PARAMETERS)
+  // guard: adv-consent
   if (isConsentResult(answer, flows)) return sendPage(reply, 200, consentPage(answer, options.publicUrl), options.pages)
   if (answer.state === undefined || answer.state === '') {
     throw new GatehouseError('state_missing', { remedy: STATE_MISSING })
@@ -88,6 +89,7 @@ async function handleCallback(
     return redirectToReturnAddress(flow, exchange, options.pages)
   } catch (thrown) {
     const error = asGatehouseError(thrown)
+    // guard: adv-spent-back, adv-browser-back
     const isReload = error.code === 'state_replayed' && request.session.record !== undefined
     if (isReload) return redirectToReturnAddress(flow, exchange, options.pages)
     count(error.code)
@@ -98,7 +100,7 @@ async function handleCallback(
 
 /** The result of an administrator's consent: the address for consent starts no sign-in and has no state of ours. */
 function isConsentResult({ admin_consent: consent, code, state = '' }: CallbackQuery, flows: FlowSealer): boolean {
-  return consent !== undefined && code === undefined && flows.idOf(state) === undefined
+  return consent !== undefined && code === undefined && flows.idOf(state) === undefined // guard: adv-consent-login
 }
 
 function handleFailure(
@@ -116,7 +118,7 @@ function handleFailure(
   request.log[level]({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${then}`)
   const { claims } = error.facts
   if (again) {
-    const next = { returnTo, kept, anew, chain, pick, round, again }
+    const next = { returnTo, kept, anew, chain, pick, round, again } // guard: adv-chain-again
     return redirectToEntra(next, exchange, typeof claims === 'string' ? { claims } : {})
   }
   // 403: the account is the cause, so the user may choose another one.
@@ -135,12 +137,12 @@ async function completeLogin(
   options: LoginOptions,
   request: FastifyRequest,
 ): Promise<string> {
-  if (answer.error !== undefined) throw options.entraError(answer)
+  if (answer.error !== undefined) throw options.entraError(answer) // guard: refusal-of-entra
   if (answer.code === undefined || answer.code === '') {
     throw new GatehouseError('callback_malformed', { detail: 'neither code nor error' })
   }
   const old = request.session.record === undefined ? undefined : request.session.sessionId
-  const sibling = old !== undefined && sessionMark(old) !== flow.session
+  const sibling = old !== undefined && sessionMark(old) !== flow.session // guard: adv-siblings-fixation
   const session = { id: newSessionId(), publicId: newPublicSessionId(), replaces: old, sibling }
   const { nonce, codeVerifier } = flow
   const outcome = await options.login({

@@ -10,7 +10,7 @@ import { returnAddressLostPage } from '../pages/return-address-lost.js'
 
 /** The flow as its state holds it: a return address that is too long is replaced by the front page of its host. */
 export function shortenForState(flow: NewFlow): NewFlow {
-  if (flow.returnTo.length <= MOST_IN_STATE) return flow
+  if (flow.returnTo.length <= MOST_IN_STATE) return flow // guard: adv-long-kept
   return { ...flow, returnTo: `${new URL(flow.returnTo).origin}/`, kept: true }
 }
 
@@ -37,7 +37,7 @@ export async function restoreReturnAddress<F extends FlowFacts & { readonly id: 
   const address = flow.kept ? await longReturns.find(flowHash(flow)) : undefined
   return {
     ...flow,
-    returnTo: allowedOrFrontPage(address ?? flow.returnTo, rules),
+    returnTo: allowedOrFrontPage(address ?? flow.returnTo, rules), // guard: adv-expired-allowed
     kept: flow.kept && address === undefined,
   }
 }
@@ -52,5 +52,6 @@ export function redirectToReturnAddress(
   { reply }: HttpExchange,
   pages: PageSettings,
 ): FastifyReply {
+  // guard: adv-long-lost
   return kept ? sendPage(reply, 200, returnAddressLostPage(returnTo), pages) : reply.redirect(returnTo, 302)
 }

@@ -81,7 +81,7 @@ function addMaxAge(scope: FastifyInstance, cookieName: string, absoluteTimeoutMs
     reply.removeHeader('set-cookie')
     reply.header(
       'set-cookie',
-      lines.map((line) => (isNew(line) ? line.replace('; Expires=', maxAge) : line)),
+      lines.map((line) => (isNew(line) ? line.replace('; Expires=', maxAge) : line)), // guard: adv-max-age
     )
   })
 }

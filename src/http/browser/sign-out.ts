@@ -42,6 +42,7 @@ export async function signOutRoutes(scope: FastifyInstance, options: SignOutOpti
   scope.decorateRequest('signedOut')
   // Before the rest of the request is parsed, so that no parameter and no malformed body prevents the sign-out.
   scope.addHook('onRequest', async (request, reply) => {
+    // guard: adv-sign-out-first
     if (needsNoConfirmation(request, options.publicUrl)) await endSession(options, request, reply)
   })
   scope.get('/oauth2/sign_out', async (request, reply) => {
@@ -62,6 +63,7 @@ export function evictSessions(
   cache: Pick<SessionCache, 'apply'>,
 ): void {
   const ids = cookieValues(request.headers.cookie, names.session).flatMap((value) => sessionIdOf(value, signer) ?? [])
+  // guard: live-signed-out
   if (ids.length > 0) cache.apply({ kind: 'sessions', hashes: ids.map((id) => sessionIdHash(id).toString('hex')) })
 }
 
@@ -77,12 +79,12 @@ async function endSession(
     // with two session cookies both sessions are ended
     const id = sessionIdOf(value, signer)
     if (id !== undefined && values.length > 1) ended = ended || await sessions.find(id) !== undefined
-    if (id !== undefined) await sessions.end(id, request.id)
+    if (id !== undefined) await sessions.end(id, request.id) // guard: adv-sign-out
   }
   await request.session.destroy()
   for (const name of [cookies.names.session, cookies.names.identity]) {
     reply.clearCookie(name, cookies.domain === undefined ? {} : { domain: cookies.domain })
-    if (values.length > 1) {
+    if (values.length > 1) { // guard: adv-doubled-sign-out
       for (const place of cookieScopes(name, publicUrl, pathOf(request))) reply.clearCookie(name, place)
     }
   }
@@ -116,7 +118,7 @@ function signSignOutCookie(
   signer: CookieSigner,
   request: FastifyRequest,
 ): string {
-  const prefix = RETURN_PREFIX[ended ? 'ended' : 'none']
+  const prefix = RETURN_PREFIX[ended ? 'ended' : 'none'] // guard: adv-page-no-session
   const sealed = signer.sign(`${prefix}${rd ?? ''}`)
   if (encodeURIComponent(sealed).length <= MAX_COOKIE_LENGTH) return sealed
   request.log.warn({ characters: rd?.length }, 'rd of a sign-out is too long for a cookie and is ignored')
@@ -145,7 +147,7 @@ function validReturn(rd: string | undefined, rules: ReturnToRules, request: Fast
   if (rd === undefined || rd === '') return undefined
   const { address, refusal } = readReturnTo(rd, rules)
   if (refusal !== undefined) {
-    const { code, message, remedy, facts } = refusal
+    const { code, message, remedy, facts } = refusal // guard: adv-sign-out-refused-rd
     request.log.warn(
       { ...facts, code, detail: message, remedy },
       'rd of a sign-out is refused and ignored; the session ends',

@@ -95,7 +95,7 @@ export function createAuthorizer({ sessions, headers, inForce, onUnnamedHost }: 
       if (decision.kind !== 'allowed') return undefined
       return { kind: 'allowed', headers: headers.anonymous(compiled), signedIn: false }
     }
-    if (cached === undefined || decision.kind !== 'allowed') return undefined
+    if (cached === undefined || decision.kind !== 'allowed') return undefined // guard: live-fast-path-allowed
     const ready = headers.getCached(cached, target?.hostname, compiled)
     if (ready === undefined) return undefined
     noteUnnamedHost(decision, target)

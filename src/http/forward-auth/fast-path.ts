@@ -55,7 +55,7 @@ export function createFastPath({ endpoints, authorizer, meter, log }: FastPathOp
   return (request, response) => {
     const endpoint = matchEndpoint(request.url ?? '')
     if (endpoint === undefined) return false
-    closeAfterAnnouncedBody(request, response)
+    closeAfterAnnouncedBody(request, response) // guard: adv-announced-body
     const began = performance.now()
     const answer = authorize(request, endpoint)
     if (answer === undefined) return false
@@ -88,6 +88,6 @@ function createEndpointMatcher(endpoints: readonly AuthEndpoint[]): (url: string
     for (const { endpoint, prefix } of prefixed) if (url.startsWith(prefix)) return endpoint
     const mark = url.indexOf('?')
     const withoutQuery = mark === -1 ? undefined : withPath(url.slice(0, mark))
-    return withoutQuery?.query === 'ignored' ? withoutQuery : undefined
+    return withoutQuery?.query === 'ignored' ? withoutQuery : undefined // guard: live-fast-path-query
   }
 }

@@ -155,7 +155,7 @@ export function createIdentityHeaderCache(
   const find = (cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders): Said | undefined => {
     const [kid, seconds] = [kidFor(compiled), secondsNow()]
     for (let said = lastSaid(cached); said !== undefined; said = said.next) {
-      if (said.hostname === hostname && holds(said, compiled, kid, seconds)) return said
+      if (said.hostname === hostname && holds(said, compiled, kid, seconds)) return said // guard: live-one-application
     }
     return undefined
   }
@@ -191,6 +191,7 @@ function chained(all: readonly Said[]): Said | undefined {
 
 /** Not where the clock was turned back, either. */
 function holds({ compiled, kid, until }: Said, inForce: CompiledHeaders, signing: string, seconds: number): boolean {
+  // guard: live-withdrawn-key, live-clock-back
   return compiled === inForce && kid === signing && until > seconds && until <= seconds + REUSED_SECONDS
 }
 
@@ -213,6 +214,7 @@ function dropping(capacity: number): (cached: CachedSession, seconds: number) =>
   return (cached, seconds) => {
     const tooMany = young.length >= capacity / 2
     if (tooMany || seconds >= ends) {
+      // guard: live-prepared-dropped
       for (const each of old) if (tooMany || (lastSaid(each)?.until ?? 0) <= seconds) each.prepared = undefined
       old = young
       young = []

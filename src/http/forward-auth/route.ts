@@ -82,7 +82,7 @@ function answer(
   reply: FastifyReply,
   options: DialectOptions,
 ): FastifyReply | Promise<FastifyReply> {
-  closeAfterAnnouncedBody(request.raw, reply.raw)
+  closeAfterAnnouncedBody(request.raw, reply.raw) // guard: adv-announced-body-route
   const began = performance.now()
   let target: Target | undefined
   const done = (sent: FastifyReply): FastifyReply => {
@@ -91,7 +91,7 @@ function answer(
   }
   const { dialect } = options
   const unlogged = dialect.query === 'refused' && request.url === `${dialect.path}${REFUSALS_UNLOGGED}`
-  const log = unlogged ? UNLOGGED : options.log
+  const log = unlogged ? UNLOGGED : options.log // guard: adv-refusal-logged-once
   const failed = (thrown: unknown): FastifyReply => done(refuse(thrown, target, request, reply, options, unlogged))
   try {
     if (dialect.query === 'refused' && !unlogged) refuseQuery(request)
@@ -119,6 +119,7 @@ function respond(
 ): FastifyReply {
   if (verdict.kind === 'allowed') {
     everyLine.line(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
+    // guard: adv-blank-headers
     reply.raw.writeHead(200, verdict.headers as string[]) // as it is: nothing else has a say in it
     reply.hijack()
     reply.raw.end()
@@ -127,7 +128,8 @@ function respond(
   reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
   const refusal = { request, reply, target, pages, signInUrl: signInUrl(publicUrl, target) }
   if (verdict.kind === 'not_signed_in') {
-    if (target !== undefined) signInFor(target)
+    if (target !== undefined) signInFor(target) // guard: adv-lost-returns
+    // guard: adv-long-named
     log.line(request, target, 401, { code: verdict.code, rule: verdict.grounds?.path, ...returnFacts(target) })
     return dialect.notSignedIn({ ...refusal, code: verdict.code })
   }
@@ -162,7 +164,7 @@ function refuse(
   const { statusCode: status } = sent // what the proxy got: nginx understands no 400
   const facts = {
     correlationId: request.id,
-    ...errorFacts(error),
+    ...errorFacts(error), // guard: adv-proxy-status
     status,
     client: request.ip,
     dialect: dialect.path,

@@ -67,14 +67,14 @@ function coalesce(
   const inFlight = new Map<string, { readonly since: number, readonly answer: Promise<SessionAnswer> }>()
   return (cookie, id) => {
     const known = inFlight.get(cookie)
-    if (known !== undefined && now() - known.since < SLOW_MS) return known.answer
+    if (known !== undefined && now() - known.since < SLOW_MS) return known.answer // guard: live-late-joiner
     const started = {
       since: now(),
       answer: query(cookie, id).finally(() => {
         if (inFlight.get(cookie) === started) inFlight.delete(cookie)
       }),
     }
-    inFlight.set(cookie, started)
+    inFlight.set(cookie, started) // guard: live-one-query
     return started.answer
   }
 }
@@ -93,7 +93,7 @@ function rowReader(
     }
     const hash = sessionIdHash(id).toString('hex')
     const cached = cache.keep(cookie, hash, session, ticket)
-    if (cached === undefined && now() - began > SLOW_MS) return undefined
+    if (cached === undefined && now() - began > SLOW_MS) return undefined // guard: live-slow-row
     if (cached === undefined) activity.record(hash)
     else activity.recordIfDue(cached, now())
     return { session: cached?.record ?? session, cached }
@@ -116,10 +116,11 @@ function graceFor(
     const known = cache.remembered(cookie)
     if (!(error instanceof GatehouseError) || error.code !== 'database_unavailable' || !known) throw error
     const { record } = known
+    // guard: live-privileged
     if (record.isStaff || record.isSuperuser || now() - cache.knownAt(known) >= graceMs || known.freshUntil <= now()) {
       throw error
     }
-    return { session: record, cached: undefined, inGrace: true }
+    return { session: record, cached: undefined, inGrace: true } // guard: adv-grace-counted
   }
 }
 

@@ -37,7 +37,7 @@ const MAX_COOKIE_LENGTH = 256 // a session cookie has about 90 characters
 export function sessionIdOf(value: string, signer: CookieSigner): string | undefined {
   if (value.length > MAX_COOKIE_LENGTH) return undefined
   const { valid, value: id } = signer.unsign(value)
-  return valid && id !== null && isSessionId(id) ? id : undefined
+  return valid && id !== null && isSessionId(id) ? id : undefined // guard: adv-cookie-signed
 }
 
 /**
@@ -47,7 +47,7 @@ export function sessionIdOf(value: string, signer: CookieSigner): string | undef
 function idAsSent(sent: string, signer: CookieSigner): string | undefined {
   if (sent.length > MAX_COOKIE_LENGTH) return undefined
   if (!sent.includes('%')) return sessionIdOf(sent, signer)
-  if (sent.includes('+') || sent.includes('/')) return undefined
+  if (sent.includes('+') || sent.includes('/')) return undefined // guard: live-one-spelling
   // no other character of it needs encoding
   return sessionIdOf(sent.replaceAll('%2B', '+').replaceAll('%2F', '/'), signer)
 }
@@ -88,7 +88,7 @@ export function createSessionReader(
         activity.recordIfDue(known, at)
         return { session: known.record, cached: known }
       }
-      if (cache.isNobody(value)) return noSession('not_signed_in')
+      if (cache.isNobody(value)) return noSession('not_signed_in') // guard: live-nobody
       const id = idAsSent(value, signer)
       if (id === undefined) return noSession('session_unreadable')
       return lookup(value, id).then(counted)

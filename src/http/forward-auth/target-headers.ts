@@ -23,6 +23,7 @@ export function readForwarded(request: IncomingMessage, hosts: KnownHosts): Targ
   )
   if (scheme === undefined && host === undefined && uri === undefined) return undefined
   if (scheme === undefined || host === undefined || uri === undefined) {
+    // guard: adv-parts-missing
     throw new GatehouseError('target_malformed', { detail: 'of X-Forwarded-Proto, -Host and -Uri one is missing' })
   }
   return parseTarget({ scheme, host, uri, method, port: single(request, PORT) }, hosts)
@@ -41,6 +42,7 @@ export function single(request: IncomingMessage, name: string): string | undefin
   let seen = 0
   for (let index = 0; index < raw.length; index += 2) if (raw[index]?.toLowerCase() === name) seen++
   if (seen !== 1 || typeof value !== 'string') {
+    // guard: adv-doubled-headers
     throw new GatehouseError('target_malformed', { detail: `${name} is there ${seen} times` })
   }
   return value
@@ -65,7 +67,7 @@ export function fromTrustedPeers(
   const hosts: KnownHosts = new Map()
   const readFrom = (request: IncomingMessage): Target | undefined => {
     const peer = request.socket.remoteAddress ?? ''
-    if (trusts(peer)) {
+    if (trusts(peer)) { // guard: adv-trusted-peers
       const target = read(request, hosts)
       if (target === undefined && named.admit(peer)) {
         log.warn(
@@ -96,7 +98,7 @@ export function fromTrustedPeers(
   let lastRequest: IncomingMessage | undefined
   let lastTarget: Target | undefined
   return (request) => {
-    if (request === lastRequest) return lastTarget
+    if (request === lastRequest) return lastTarget // guard: adv-request-read-once
     lastRequest = undefined
     lastTarget = readFrom(request)
     lastRequest = request

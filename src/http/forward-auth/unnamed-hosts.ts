@@ -25,7 +25,7 @@ export function createUnnamedHosts(
   })
   return (host, { allow }) => {
     meter.hostUnnamed()
-    if (!named.admit(host)) return
+    if (!named.admit(host)) return // guard: adv-unnamed-host
     log.warn({
       hint: true,
       host,

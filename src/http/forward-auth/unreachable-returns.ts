@@ -29,7 +29,7 @@ export function createUnreachableReturns(
     const { refusal } = readReturnTo(`${origin}/`, rules)
     if (refusal === undefined) return
     if (now() - written.since > HOUR_MS) Object.assign(written, { since: now(), lines: 0 })
-    if (written.lines >= LINES_AN_HOUR) return
+    if (written.lines >= LINES_AN_HOUR) return // guard: adv-lost-returns-bounded
     written.lines++
     log.warn(
       { hint: true, host, remedy: refusal.remedy },

@@ -81,6 +81,7 @@ ${notHeld.length === 0 ? '' : html`<ul data-field="not-held">${notHeld.map(witho
 /** @param entraGroups how many the last reading had */
 function whyNone(entraGroups: number | undefined): string {
   if (entraGroups === undefined) return 'Your groups in Microsoft Entra ID have not been read yet.'
+  // guard: adv-page-none-read
   if (entraGroups === 0) return 'Microsoft Entra ID named no group of yours when it was last asked.'
   if (entraGroups === 1) return 'Your one group in Microsoft Entra ID is not mapped to a group here.'
   return `None of your ${entraGroups} groups in Microsoft Entra ID is mapped to a group here.`
@@ -89,7 +90,7 @@ function whyNone(entraGroups: number | undefined): string {
 function without({ name, missing, reason }: GroupNotHeld): Html {
   const names = entraGroupNames(reason)
   const verb = reason.entraGroups.length === 1 ? 'is' : 'are'
-  if (!missing) {
+  if (!missing) { // guard: adv-page-not-held
     const later = html`yours from your next sign-in, because of ${names}`
     return html`<li><strong>${name}</strong><span class="soft">${later}</span></li>`
   }
@@ -103,6 +104,7 @@ function because(reason: Reason): Html {
 }
 
 function entraGroupNames({ entraGroups }: Reason): Html {
+  // guard: adv-page-label
   const names = entraGroups.map(({ id, label }) => (label === undefined ? html`<code>${id}</code>` : html`${label}`))
   return html`${names.map((name, index) => html`${index > 0 ? ', ' : ''}${name}`)}`
 }

@@ -13,7 +13,7 @@ function render(value: Value): string {
   if (value === undefined || value === null || value === false || value === true) return ''
   if (Array.isArray(value)) return (value as readonly Value[]).map(render).join('')
   if (typeof value === 'object') return (value as Html).html
-  return escape(String(value))
+  return escape(String(value)) // guard: adv-escaped
 }
 
 function escape(text: string): string {

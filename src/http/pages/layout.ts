@@ -27,7 +27,7 @@ export interface Page {
  * hosts.
  */
 export function sendPage(reply: FastifyReply, status: number, sent: Page, settings: PageSettings): FastifyReply {
-  const { title, body, framed = false } = sent
+  const { title, body, framed = false } = sent // guard: adv-framed-others
   const { publicUrl } = settings
   const { name, logo, stylesheet } = settings.theme()
   const page = html`<!doctype html>
@@ -66,7 +66,7 @@ function contentSecurityPolicy({ publicUrl, authority, redirectDomains }: PageSe
     `style-src ${publicUrl}`,
     `img-src data: ${publicUrl}`,
     "base-uri 'none'",
-    `frame-ancestors ${framed ? ["'self'", publicUrl, ...ways].join(' ') : "'none'"}`,
+    `frame-ancestors ${framed ? ["'self'", publicUrl, ...ways].join(' ') : "'none'"}`, // guard: adv-framed
     `form-action 'self' ${[publicUrl, authority, ...ways].join(' ')}`,
   ].join('; ')
 }

@@ -36,7 +36,7 @@ export function confirmSignOutPage(publicUrl: string, returnTo: string | undefin
 
 /** @param stay with a way not to sign out */
 export function signOutForm(publicUrl: string, returnTo?: string, stay = false): Html {
-  const way = stay ? html`<a class="button" href="${publicUrl}/">Stay signed in</a>` : ''
+  const way = stay ? html`<a class="button" href="${publicUrl}/">Stay signed in</a>` : '' // guard: adv-page-stay
   return html`<div class="actions">${way}<form method="post" action="${publicUrl}/oauth2/sign_out">${
     returnTo === undefined ? '' : html`<input type="hidden" name="rd" value="${returnTo}">`
   }<button class="button plain">Sign out</button></form></div>`
@@ -67,8 +67,9 @@ export interface ErrorFacts {
 
 export function errorPage(title: string, facts: ErrorFacts): Page {
   const { code, sentence, correlationId, microsoftIds = [], username, decided, rows = [] } = facts
+  // guard: adv-page-404
   const contact = code === 'not_found' ? undefined : facts.contact // nothing is broken
-  const target = facts.framed === true ? html` target="_top"` : ''
+  const target = facts.framed === true ? html` target="_top"` : '' // guard: adv-browser-frame
   return {
     title,
     framed: facts.framed === true,
@@ -114,7 +115,7 @@ export function contactLink(contact: string): Html {
 }
 
 function buttonOf({ code, username, signIn }: ErrorFacts): string {
-  if (code === 'not_found') return 'Go to the front page'
+  if (code === 'not_found') return 'Go to the front page' // guard: adv-page-front
   if (username !== undefined) return 'Use another account'
   return signIn ? 'Sign in' : 'Try again'
 }

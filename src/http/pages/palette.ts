@@ -20,7 +20,7 @@ export function paletteOf(color: string): Palette {
   const whiter = contrast('#ffffff', color) >= contrast('#000000', color)
   return {
     button: color,
-    buttonInk: whiter ? '#ffffff' : '#000000',
+    buttonInk: whiter ? '#ffffff' : '#000000', // guard: adv-page-contrast
     accent: readableOn(CARD, color, '#000000'),
     accentDark: readableOn(CARD_DARK, color, '#ffffff'),
   }

@@ -60,6 +60,7 @@ export function openChangeConnections(
   }
   const beat = oneAtATime(async () => {
     if (over || since === undefined) return
+    // guard: live-heartbeat-crosses
     await notifier.client.query('select pg_notify($1, $2)', [CHANNEL, nextHeartbeat()]).catch(failed)
   })
   listener.client.on('notification', ({ payload = '' }: pg.Notification) => receive(payload))

@@ -59,13 +59,14 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
     },
   })
   const heartbeatTimer = setInterval(() => {
-    if (suspended()) onDoubt(-Infinity)
+    if (suspended()) onDoubt(-Infinity) // guard: live-suspended
     connection.checkHeartbeat()
   }, beatMs).unref()
   const serverTimer = setInterval(() => {
     connection.compareServers(readFrom).catch(() => {})
   }, beatMs * BEATS_PER_SERVER_CHECK).unref()
   return {
+    // guard: live-silence
     live: (at = performance.now()) => connection.listening() && at - heartbeats.lastReceivedAt() <= silenceMs,
     heardAt: heartbeats.lastReceivedAt,
     caughtUp() {
@@ -112,6 +113,7 @@ function createFeedConnection(options: FeedConnectionOptions) {
     listening: () => state === 'listening',
     sendHeartbeat: () => connections?.beat(),
     restored() {
+      // guard: live-missed
       if (state !== 'listening') onDoubt(-Infinity) // notifications sent before this moment were not received
       if (state === 'lost') log.info({}, 'LISTEN connection restored: session cache in use again')
       state = 'listening'
@@ -125,6 +127,7 @@ function createFeedConnection(options: FeedConnectionOptions) {
     async compareServers(readFrom: () => Promise<string>) {
       const current = connections
       const from = await readFrom().catch(() => undefined) // an unreachable database is reported elsewhere
+      // guard: live-same-server
       if (from !== undefined && current?.since !== undefined && current === connections && from !== current.server) {
         lose('rows are read from a different server than the LISTEN connection')
       }

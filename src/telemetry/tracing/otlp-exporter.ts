@@ -89,7 +89,7 @@ export function createOtlpExporter({ settings, serializer, report }: OtlpExporte
     endWithin(ms) {
       closing.abort()
       ending = setTimeout(() => {
-        for (const deadline of underWay.keys()) deadline.abort()
+        for (const deadline of underWay.keys()) deadline.abort() // guard: trace-end
       }, ms)
     },
     async shutdown() {

@@ -97,6 +97,7 @@ function createTracer(
     on: true,
     request(kind, facts, given) {
       const parent = continues ? given : undefined
+      // guard: trace-questions
       if (kind === 'question' && !parent && !sampler.chosen) return undefined // many times the number of logins
       const span = tracer.startSpan(`${facts['http.request.method']} ${facts['http.route']}`, {
         kind: SpanKind.SERVER,
@@ -125,7 +126,7 @@ function createTracer(
         return await underWay.run(span, () => work(ours))
       } catch (error) {
         // no message: a library's may carry people's data
-        ours.failed(error instanceof GatehouseError ? error.code : 'internal')
+        ours.failed(error instanceof GatehouseError ? error.code : 'internal') // guard: trace-code
         throw error
       } finally {
         span.end()

@@ -54,7 +54,7 @@ export function readSettings(
   const tell: Tell = (variable, remedy) => {
     problems.push({ variable, remedy })
   }
-  const wanted = env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' ? [] : exportersOf(env, tell)
+  const wanted = env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' ? [] : exportersOf(env, tell) // guard: trace-off
   const otlp = wanted.includes('otlp') ? otlpSettings(env, readFile, tell) : undefined
   if (!otlp && !wanted.includes('console')) return { settings: undefined, problems }
   const maxQueueSize = parsedNumber(env, 'OTEL_BSP_MAX_QUEUE_SIZE', { min: 1, max: 100_000, otherwise: 2_048 }, tell)

@@ -69,7 +69,7 @@ function watchExports(log: () => Pick<Logger, 'info' | 'warn'> | undefined): (fa
     if (failure === undefined) {
       if (failing) log()?.info('traces arrive at the collector again')
       failing = false
-    } else if (performance.now() - warnedAt > WARN_EVERY_MS) {
+    } else if (performance.now() - warnedAt > WARN_EVERY_MS) { // guard: trace-once
       warnedAt = performance.now()
       failing = true
       log()?.warn({

@@ -63,6 +63,7 @@ t.test('branding', async (t) => {
     t.match(page.headers.get('content-security-policy'), `style-src ${url}; img-src data: ${url};`)
   })
 
+  // proves: adv-picture-isolated
   await t.test('a picture is served as what it is, and runs no script when it is opened on its own', async (t) => {
     const [, logo = ''] = /<header><img src="([^"]+)"/.exec(page.text) ?? []
     const { status, headers, text } = await gateway.ask(logo.slice(url.length))
@@ -80,6 +81,7 @@ t.test('branding', async (t) => {
     }
   })
 
+  // proves: adv-page-applications
   await t.test('the home page lists what the rules let this person open', async (t) => {
     const expected = [
       ['https://wiki.corp.test/', 'https://staff.corp.test/'],
@@ -98,6 +100,7 @@ t.test('branding', async (t) => {
     }
   })
 
+  // proves: adv-page-destination
   await t.test('the sign-in page says where it leads', async (t) => {
     const saying = async (rd: string) =>
       /data-field="destination">([^<]+)</.exec((await gateway.ask(`/oauth2/sign_in?rd=${rd}`)).text)?.[1]
@@ -106,6 +109,7 @@ t.test('branding', async (t) => {
     t.equal(await saying('/'), undefined)
   })
 
+  // proves: adv-page-way-back
   await t.test('who is refused reads the rule in words and has a way back', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.nobody)
     const asked = (host: string, uri: string) =>
@@ -143,6 +147,7 @@ t.test('branding', async (t) => {
   })
 })
 
+// proves: adv-page-404
 t.test('without branding and applications', async (t) => {
   const gateway = await startTestGateway(t, { config: { server: { contact: 'it-help@contoso.example' } } })
   const { browser, answer } = await gateway.signIn(PERSON_IDS.staff)
@@ -152,6 +157,7 @@ t.test('without branding and applications', async (t) => {
   t.notMatch(missing.text, /it-help|Reference/, 'nothing is broken: there is nobody to ask')
 })
 
+// proves: adv-page-contrast
 t.test('text on a button and links can be read, whatever the colour, by day and by night', async (t) => {
   for (let color = 0; color < 2 ** 24; color += 74_357) {
     const hex = `#${color.toString(16).padStart(6, '0')}`

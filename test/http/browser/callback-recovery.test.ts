@@ -46,6 +46,7 @@ t.test('a state of another browser', async (t) => {
     )
   }
 
+  // proves: adv-stray-binding, adv-stray-anew
   await t.test('begins anew by itself, with its rd, and the code is thrown away', async (t) => {
     const tokens = redeemed()
     const link = await ready(gateway, createBrowser(), PERSON_IDS.guest)
@@ -68,6 +69,7 @@ t.test('a state of another browser', async (t) => {
     }
   })
 
+  // proves: adv-stray-once
   await t.test('once: where cookies are blocked it is a page, with rd kept', async (t) => {
     const first = await createBrowser().ask(await ready(gateway, createBrowser()))
     toEntra(t, first)
@@ -81,6 +83,7 @@ t.test('a state of another browser', async (t) => {
     t.equal(new URL(retry(second)).pathname, '/oauth2/start')
   })
 
+  // proves: adv-stray-own-cookie
   await t.test('what begins anew does so whatever other tabs do with the shared cookie', async (t) => {
     const browser = createBrowser()
     const answer = await browser.ask(await ready(gateway, createBrowser()))
@@ -91,6 +94,7 @@ t.test('a state of another browser', async (t) => {
     t.equal((await browser.ask(back.location ?? '')).location, RD)
   })
 
+  // proves: adv-stray-few-cookies
   await t.test('however many begin anew, the cookies stay few', async (t) => {
     const browser = createBrowser()
     const link = await ready(gateway, createBrowser())
@@ -99,6 +103,7 @@ t.test('a state of another browser', async (t) => {
     t.ok(browser.cookieHeader(gateway.url).length < 2_500)
   })
 
+  // proves: adv-stray-session
   await t.test('with a session it goes straight to its rd, and the session stays', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     const session = jar(browser).get('gatehouse_session')
@@ -127,6 +132,7 @@ t.test('a state of more than ten minutes ago', async (t) => {
   const old = (rd: string, binding: string): string =>
     `${gateway.url}/oauth2/callback?code=x&state=${flows.begin({ returnTo: rd }, binding).state}`
 
+  // proves: adv-expired-anew
   await t.test('begins anew with its rd', async (t) => {
     const browser = createBrowser()
     await browser.ask(`${gateway.url}/oauth2/start`)
@@ -144,6 +150,7 @@ t.test('a state of more than ten minutes ago', async (t) => {
     t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 200)
   })
 
+  // proves: adv-expired-allowed
   await t.test('leads nowhere that is not allowed any more', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     t.equal(
@@ -159,6 +166,7 @@ t.test('a sign-in that was completed', async (t) => {
   const callback = await ready(gateway, browser)
   t.equal((await browser.ask(callback)).location, RD)
 
+  // proves: adv-spent-back
   await t.test('Back leads to its rd again, with the session that is there', async (t) => {
     const session = jar(browser).get('gatehouse_session')
     const answer = await browser.ask(callback)
@@ -181,6 +189,7 @@ t.test('tabs that sign in together', async (t) => {
   const sessions = async (): Promise<number> =>
     (await query<{ n: number }>('select count(*)::int as n from sessions'))[0]?.n ?? -1
 
+  // proves: adv-siblings
   await t.test('share the session that the first of them made', async (t) => {
     const browser = createBrowser()
     const [first, second] = [await ready(gateway, browser), await ready(gateway, browser)]
@@ -196,6 +205,7 @@ t.test('tabs that sign in together', async (t) => {
     t.equal(new Set(audit.map((row) => row.session)).size, 1, 'the record names the session that stands')
   })
 
+  // proves: adv-sibling-sid
   await t.test('and the session of Entra ID that came last ends it', async (t) => {
     await query('delete from sessions')
     const browser = createBrowser()
@@ -209,6 +219,7 @@ t.test('tabs that sign in together', async (t) => {
     t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 401)
   })
 
+  // proves: adv-siblings-person
   await t.test('as somebody else: the session is replaced', async (t) => {
     await query('delete from sessions')
     const browser = createBrowser()
@@ -223,6 +234,7 @@ t.test('tabs that sign in together', async (t) => {
     t.equal((await gateway.ask('/oauth2/auth', { headers: { cookie: session } })).status, 401)
   })
 
+  // proves: adv-siblings-fixation
   await t.test(
     'a sign-in that began with a session makes a new one and ends it, for the same person too',
     async (t) => {

@@ -31,6 +31,7 @@ t.test('an administrator comes back from consent', async (t) => {
     ['admin_consent=%3Cscript%3E', 'Consent was not given'],
   ]
 
+  // proves: adv-consent
   await t.test('to a page that says whether it was given, and offers to sign in', async (t) => {
     for (const [query, title] of cases) {
       const answer = await gateway.ask(`/oauth2/callback?${query}`)
@@ -41,6 +42,7 @@ t.test('an administrator comes back from consent', async (t) => {
     }
   })
 
+  // proves: adv-consent-login
   await t.test('a sign-in is a sign-in all the same', async (t) => {
     const browser = createBrowser()
     const url = await ready(gateway, browser)
@@ -52,6 +54,7 @@ t.test('an administrator comes back from consent', async (t) => {
   })
 })
 
+// proves: adv-hints
 t.test('hints go to Entra ID, where they can be what they say', async (t) => {
   const gateway = await startTestGateway(t, { config: { server: { redirectDomains: ['app.example.test'] } } })
   const asked = async (query: string, headers: Record<string, string> = {}): Promise<URLSearchParams> =>
@@ -88,6 +91,7 @@ t.test('an office behind one address', async (t) => {
   const gateway = await startTestGateway(t, { config: { server: { rateLimit: 6 } } })
   const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
 
+  // proves: adv-genuine-callbacks
   await t.test('a callback with a genuine state is never the one that is limited', async (t) => {
     const links: [Browser, URL][] = []
     for (let each = 0; each < 12; each++) {
@@ -112,6 +116,7 @@ t.test('an office behind one address', async (t) => {
     t.strictSame(statuses, [400, 400, 400, 400, 400, 400, 429, 429])
   })
 
+  // proves: adv-genuine-bounded
   await t.test('and one state again and again', async (t) => {
     const browser = createBrowser()
     const link = await ready(gateway, browser)
@@ -120,6 +125,7 @@ t.test('an office behind one address', async (t) => {
     t.ok(statuses.has(429))
   })
 
+  // proves: adv-chain-anew, adv-chain-again
   await t.test('and what begins by itself counts with the sign-in that was begun', async (t) => {
     const open = [(await createBrowser().ask(`${gateway.url}/oauth2/start`, from('198.51.100.11'))).location ?? '']
     const statuses: number[] = []
@@ -140,6 +146,7 @@ t.test('an office behind one address', async (t) => {
     t.ok(open.length > 3, 'further sign-ins began by themselves')
   })
 
+  // proves: adv-expired-limited
   await t.test('and an expired one', async (t) => {
     const statuses: number[] = []
     for (let each = 0; each < 8; each++) {
@@ -151,6 +158,7 @@ t.test('an office behind one address', async (t) => {
     t.strictSame(statuses, [302, 302, 302, 302, 302, 302, 429, 429])
   })
 
+  // proves: adv-chain-bounded
   await t.test('what is remembered of them is bounded', async (t) => {
     const { allowList } = callbackLimitExemption({ flows: { chainOf: (state) => state }, capacity: 2 })
     const asked = (state: string): unknown =>
@@ -163,6 +171,7 @@ t.test('an office behind one address', async (t) => {
     t.equal(asked('a'), true, 'the one that came first is forgotten')
   })
 
+  // proves: adv-retry-limited
   await t.test('"Try again" of who asked too often is the same address', async (t) => {
     const rd = encodeURIComponent('/deep?x=1')
     let answer = await createBrowser().ask(`${gateway.url}/oauth2/start?rd=${rd}`, from('198.51.100.10'))

@@ -22,6 +22,7 @@ t.teardown(stopPostgres)
 const APP = { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }
 const TARGET = { 'x-original-url': 'https://app.test/there', 'x-original-method': 'GET' }
 
+// proves: adv-series-from-zero, adv-misnamed-gauges
 t.test('each series whose labels are known begins at 0', async (t) => {
   const gateway = await startTestGateway(t, { app: APP, config: { sync: {} } })
   const atStart = await seriesOf(gateway)
@@ -92,6 +93,7 @@ t.test('what an operator asks about is counted', async (t) => {
   const refused = (code: string) => value(`gatehouse_requests_refused_total{code="${code}"}`)
   const line = (code: string) => gateway.log.filter((each) => each.code === code).at(-1)
 
+  // proves: adv-cookies-lost
   await t.test('callbacks that cannot be completed, each with a remedy in the log', async (t) => {
     await gateway.ask('/oauth2/callback?code=abc')
     await gateway.ask('/oauth2/callback?code=abc&state=forged')
@@ -109,6 +111,7 @@ t.test('what an operator asks about is counted', async (t) => {
     t.ok((await refused('state_other_browser') ?? 0) >= 2)
     t.match(line('state_other_browser'), { level: 'warn', remedy: /Set-Cookie/, host: String })
   })
+  // proves: adv-revocations-counted
   await t.test('starts, userinfo, superusers and revocations, whoever revokes', async (t) => {
     const before = await value('gatehouse_logins_started_total') ?? 0
     const { browser } = await gateway.signIn(PERSON_IDS.superuser)
@@ -142,6 +145,7 @@ t.test('what an operator asks about is counted', async (t) => {
   })
 })
 
+// proves: adv-grace-counted
 t.test('without a database: answers in grace are counted as such, what got no answer is not counted', async (t) => {
   let door: TcpDoor | undefined
   const gateway = await startTestGateway(t, {
@@ -171,6 +175,7 @@ t.test('without a database: answers in grace are counted as such, what got no an
   t.match(line, { host: 'app.test', path: '/there', status: 503 })
 })
 
+// proves: adv-proxy-status
 t.test('a question that cannot be read is logged with the status that the proxy got', async (t) => {
   const gateway = await startTestGateway(t)
   const ask = (path: string, headers: Record<string, string>) => gateway.ask(path, { headers })

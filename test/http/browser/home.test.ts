@@ -30,6 +30,7 @@ t.test('the home page', async (t) => {
   const { directory } = gateway.entra
   const home = async (person: string): Promise<string> => textOf((await gateway.signIn(person)).answer)
 
+  // proves: adv-page-label
   await t.test('names a reason by its label, and by the Object ID where there is none', async (t) => {
     const staff = await home(PERSON_IDS.staff)
     t.match(staff, /Network Engineers because of Network <team>, since 20\d\d-\d\d-\d\d/)
@@ -37,6 +38,7 @@ t.test('the home page', async (t) => {
     t.match(await home(PERSON_IDS.guest), new RegExp(`Read Only because of ${GROUP_IDS.readOnly}, since`))
   })
 
+  // proves: adv-page-not-held
   await t.test('says that a mapped local group does not exist, and whom to ask', async (t) => {
     const many = await home(PERSON_IDS.many)
     t.match(many, 'Carrier desk is mapped to Circuit Manager, which does not exist here.')
@@ -51,6 +53,7 @@ t.test('the home page', async (t) => {
     t.match(await home(PERSON_IDS.many), /Circuit Manager because of Carrier desk/)
   })
 
+  // proves: adv-page-none-read
   await t.test('tells no groups from one and from several that are not mapped', async (t) => {
     t.match(await home(PERSON_IDS.nobody), 'Microsoft Entra ID named no group of yours when it was last asked.')
     directory.addMember(GROUP_IDS.berlinTeam, PERSON_IDS.nobody)

@@ -20,6 +20,7 @@ t.test('signing in', async (t) => {
   const query = await connect(t, gateway.databaseUrl)
   gateway.entra.directory.addMember(GROUP_IDS.circuitManagers, PERSON_IDS.superuser)
 
+  // proves: tenant-in-authority, scope-of-this-graph
   await t.test('the way to Entra carries state, nonce and an S256 challenge, and writes nothing', async (t) => {
     const before = await dump(query)
     const answer = await gateway.ask('/oauth2/start?rd=/&prompt=select_account')
@@ -67,6 +68,7 @@ t.test('signing in', async (t) => {
     t.same(await query('select count(*)::int as n from sessions'), [{ n: 1 }], 'they share the session of the first')
   })
 
+  // proves: details-from-token, superuser-granted, staff-granted, group-granted, origin-recorded, email-at-creation
   await t.test('the user, the memberships with their cause, the reading and the audit row are there, and one log line', async (t) => {
     const { browser, answer } = await gateway.signIn(PERSON_IDS.superuser)
     t.equal(answer.status, 200)
@@ -130,6 +132,7 @@ t.test('signing in', async (t) => {
     t.match(browser.cookieHeader(gateway.url), /gatehouse_session=/)
   })
 
+  // proves: strangers-alone-made, rights-read-live, nested-groups, memberships-replaced, flags-taken-away
   await t.test('a second login rebuilds everything: what Entra no longer grants is gone, so is what was assigned by hand', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.nested)
     const [user] = await query('select id from users where username = $1', ['nina.nested@contoso.example'])
@@ -162,6 +165,7 @@ t.test('signing in', async (t) => {
     }])
   })
 
+  // proves: guest-without-upn, session-replaced
   await t.test('signing in as somebody else replaces the session, and the session id is new at every login', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     const first = browser.cookieHeader(gateway.url)
@@ -176,6 +180,7 @@ t.test('signing in', async (t) => {
     )
   })
 
+  // proves: every-page
   await t.test('somebody in 2,500 groups, with the one that counts on the last page', async (t) => {
     const before = gateway.entra.requests.length
     const { browser } = await gateway.signIn(PERSON_IDS.many)
@@ -183,6 +188,7 @@ t.test('signing in', async (t) => {
     t.equal(gateway.entra.requests.slice(before).filter((request) => request.server === 'graph').length, 3)
   })
 
+  // proves: missing-group-named
   await t.test('a mapped group that does not exist here is named in the log and skipped', async (t) => {
     await query("delete from groups where name = 'Read Only'")
     const { browser, answer } = await gateway.signIn(PERSON_IDS.guest)
@@ -211,6 +217,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
     )
   }
 
+  // proves: refusal-of-entra
   await t.test('bad callbacks answer with their code, and the code is not redeemed', async (t) => {
     const redeemed = () => gateway.entra.requests.filter((request) => request.path.endsWith('/token')).length
     const tokens = redeemed()
@@ -272,6 +279,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
     await unchanged(t)
   })
 
+  // proves: security-flow-spent
   await t.test('a state opens one session: the same callback again, and the same state with a fresh code, are refused', async (t) => {
     const browser = createBrowser()
     const url = await ready(browser)
@@ -294,6 +302,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
     await query("delete from users where username like 'gus%'")
   })
 
+  // proves: rd-checked, adv-return-warned
   await t.test('rd of every open-redirect shape is refused or stays with us', async (t) => {
     const shapes = readFileSync('test/fixtures/open-redirects.txt', 'utf8').split('\n').filter((line) => line !== '')
     let refused = 0
@@ -313,6 +322,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
     t.match(gateway.log.find((line) => line.code === 'return_to_refused'), { level: 'warn', remedy: /./ })
   })
 
+  // proves: adv-unknown-parameters
   await t.test('unknown and doubled parameters of our own pages', async (t) => {
     const others = '?fbclid=1&iss=x&utm_source=a&utm_source=b&constructor=c'
     const unharmed = { '/': 200, '/oauth2/start': 302, '/oauth2/sign_in': 200, '/oauth2/userinfo': 200 }
@@ -331,6 +341,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
 })
 
 t.test('who may not come in', async (t) => {
+  // proves: inactive-refused
   await t.test("a deactivated user is refused before Graph's answer changes anything", async (t) => {
     const gateway = await startTestGateway(t)
     const query = await connect(t, gateway.databaseUrl)
@@ -390,6 +401,7 @@ t.test('who may not come in', async (t) => {
   })
 })
 
+// proves: username-free
 t.test("names: somebody else's and reserved ones take a suffix, one that had to be cleaned does not", async (t) => {
   const gateway = await startTestGateway(t, {
     app: { optionalClaims: ['upn', 'email'] },
@@ -560,6 +572,7 @@ t.test('linking by e-mail', async (t) => {
   const nameOf = async (personId: string) =>
     (await query('select username from users join identities on user_id = id where oid = $1', [personId]))[0]?.username
 
+  // proves: link-recorded, email-any-case
   await t.test('a verified address links to the one eligible user, whatever its case, and only once', async (t) => {
     await add('old-sam', 'SAM.Staff@contoso.example')
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
@@ -575,6 +588,7 @@ t.test('linking by e-mail', async (t) => {
     )
   })
 
+  // proves: verified-alone-linked
   await t.test('an address that nobody verified links to nobody', async (t) => {
     await add('old-nina', 'nina.nested@contoso.example')
     for (const edov of [undefined, false] as const) {
@@ -589,6 +603,7 @@ t.test('linking by e-mail', async (t) => {
     t.equal(await nameOf(PERSON_IDS.nested), 'old-nina', '"1" is how Entra may say true')
   })
 
+  // proves: active-alone-linked, staff-never-linked, superusers-never-linked, break-glass-never-linked
   await t.test('never to staff, superusers, break-glass or inactive users', async (t) => {
     for (
       const [name, more] of Object.entries({
@@ -605,6 +620,7 @@ t.test('linking by e-mail', async (t) => {
     }
   })
 
+  // proves: several-refused
   await t.test('several eligible users refuse the login', async (t) => {
     await add('one', 'max.many@contoso.example')
     await add('two', 'Max.Many@contoso.example')
@@ -613,6 +629,7 @@ t.test('linking by e-mail', async (t) => {
     t.equal(await dump(query), before)
   })
 
+  // proves: known-not-linked
   await t.test('who is known already is not linked to anybody', async (t) => {
     await query("delete from users where email ilike 'max.many@%'")
     await gateway.signIn(PERSON_IDS.many)
@@ -621,6 +638,7 @@ t.test('linking by e-mail', async (t) => {
     t.equal(await nameOf(PERSON_IDS.many), 'max.many@contoso.example')
   })
 
+  // proves: linking-armed
   await t.test('inert unless it is armed', async (t) => {
     await query("delete from users where email ilike 'max.many@%'")
     await add('old-max', 'max.many@contoso.example')
@@ -630,6 +648,7 @@ t.test('linking by e-mail', async (t) => {
   })
 })
 
+// proves: gate-for-guests
 t.test('the steps in another order, and the optional gate', async (t) => {
   const pipeline = [
     'social_uid',
@@ -701,6 +720,7 @@ t.test('Gatehouse starts and serves while Entra ID and Graph are down, and says 
   t.equal((await restarted.ask('/oauth2/auth', { browser })).status, 200)
 })
 
+// proves: adv-login-address
 t.test('a sign-in leaves the client address in its log line and its audit row', async (t) => {
   const gateway = await startTestGateway(t)
   const query = await connect(t, gateway.databaseUrl)

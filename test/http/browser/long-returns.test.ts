@@ -26,11 +26,13 @@ t.test('a long return address', async (t) => {
     return await browser.ask(back.location ?? '')
   }
 
+  // proves: adv-long-kept
   await t.test('comes back, and is in no address on the way', async (t) => {
     t.equal((await signIn(long)).location, long)
     t.ok(atEntra < 3_500, 'the address of Entra ID stays short')
   })
 
+  // proves: adv-long-lost
   await t.test('that is dropped is said, with the front page', async (t) => {
     const answer = await signIn(long, () => query('delete from long_returns'))
     t.equal(answer.status, 200)
@@ -38,6 +40,7 @@ t.test('a long return address', async (t) => {
     t.match(answer.text, 'href="http://127.0.0.1:9/"')
   })
 
+  // proves: adv-long-minutes
   await t.test('of more than ten minutes ago is gone', async (t) => {
     const answer = await signIn(long, () => query("update long_returns set kept_at = now() - interval '11 minutes'"))
     t.match(answer.text, /data-field="lost"/)
@@ -49,6 +52,7 @@ t.test('a long return address', async (t) => {
     t.strictSame([answer.status, answer.location], [302, `${gateway.url}/`])
   })
 
+  // proves: adv-long-bounded
   await t.test('makes room by the oldest, by number and by size', async (t) => {
     const database = openDatabase({ url: gateway.databaseUrl, poolSize: 1, onIdleError: () => {} })
     t.teardown(() => database.close())

@@ -35,6 +35,7 @@ t.test('an application that never gets the cookie', async (t) => {
     return browser
   }
 
+  // proves: adv-loop
   await t.test('the third sign-in is a page that names the cookie and the host, and a warning', async (t) => {
     const browser = await known()
     for (const round of [1, 2]) t.equal((await once(browser, rd)).location, rd, `sign-in ${round}`)
@@ -67,6 +68,7 @@ t.test('an application that never gets the cookie', async (t) => {
     t.ok(redirects < 10, `after ${redirects} redirects`)
   })
 
+  // proves: adv-loop-tabs
   await t.test('tabs that were opened together do not count, however many they are', async (t) => {
     const browser = await known()
     const away = await Promise.all(Array.from({ length: 20 }, () => browser.ask(startOf(gateway, rd))))
@@ -94,6 +96,7 @@ t.test('an application that never gets the cookie', async (t) => {
     }
   })
 
+  // proves: adv-loop-forged
   await t.test('nor does a cookie that somebody made', async (t) => {
     const browser = await known()
     await once(browser, rd)
@@ -110,6 +113,7 @@ t.test('an application that never gets the cookie', async (t) => {
   })
 })
 
+// proves: adv-loop-minute
 t.test('sign-ins of more than a minute ago do not count', async (t) => {
   let now = 1_000_000
   const signer = createCookieSigner([SESSION_SECRET])
@@ -170,14 +174,17 @@ t.test('two session cookies', async (t) => {
     t.ok(cleared(one).length <= 1, 'with one cookie there is nothing to clear')
   }
 
+  // proves: adv-doubled-start
   await t.test('a sign-in clears the name for the host and every domain above it, and goes on', async (t) => {
     await clearsEverywhere(t, '/oauth2/start')
   })
 
+  // proves: adv-doubled-sign-out
   await t.test('a sign-out clears the name for the host and every domain above it, and goes on', async (t) => {
     await clearsEverywhere(t, '/oauth2/sign_out')
   })
 
+  // proves: adv-doubled-page
   await t.test('questions and userinfo are 401, and the page names cookie and domains', async (t) => {
     for (const path of ['/oauth2/auth', '/oauth2/userinfo']) {
       t.equal(
@@ -198,6 +205,7 @@ t.test('two session cookies', async (t) => {
   })
 })
 
+// proves: adv-max-age
 t.test("the session's cookie says how long it lasts by the browser's clock too", async (t) => {
   const gateway = await startTestGateway(t, { config: { session: { absoluteTimeout: '2h', idleTimeout: '1h' } } })
   const lines: string[] = []

@@ -21,6 +21,7 @@ t.test('signing out', async (t) => {
   const ended = async (browser: Browser): Promise<boolean> =>
     (await sessions()) === 0 && !browser.cookies.get('127.0.0.1')?.has('gatehouse_session')
 
+  // proves: adv-sign-out-first
   await t.test('ends the session whatever its parameters are', async (t) => {
     const queries: [string, number][] = [
       [`?rd=${AT_ENTRA}`, 303],
@@ -45,6 +46,7 @@ t.test('signing out', async (t) => {
     t.ok(await ended(browser), 'a body that cannot be read')
   })
 
+  // proves: adv-sign-out-refused-rd
   await t.test('rd that is not allowed is dropped and logged', async (t) => {
     const browser = await signedIn()
     const there = await browser.ask(`${gateway.url}/oauth2/sign_out?rd=${AT_ENTRA}`)
@@ -61,6 +63,7 @@ t.test('signing out', async (t) => {
     )
   })
 
+  // proves: adv-page-no-session
   await t.test('the page afterwards does not claim that a session ended where there was none', async (t) => {
     const leaving = async (browser = createBrowser()) => {
       const there = await browser.ask(`${gateway.url}/oauth2/sign_out`)
@@ -82,6 +85,7 @@ t.test('signing out', async (t) => {
     await query('delete from sessions')
   })
 
+  // proves: adv-sign-out-retry
   await t.test('"Try again" of a failed sign-out is the sign-out, not a sign-in', async (t) => {
     const answer = await (await signedIn()).ask(`${gateway.url}/oauth2/sign_out?rd=/&rd=/`)
     t.match(answer.text, `href="${gateway.url}/oauth2/sign_out"`)
@@ -100,6 +104,7 @@ t.test('what a browser loads ahead of time', async (t) => {
     { 'x-purpose': 'preview' },
   ]
 
+  // proves: adv-prefetch-sign-out
   await t.test('ends no session, from wherever it comes', async (t) => {
     for (const headers of speculations) {
       for (const site of ['none', 'same-site', 'same-origin', 'cross-site']) {
@@ -114,6 +119,7 @@ t.test('what a browser loads ahead of time', async (t) => {
     t.equal((await gateway.ask('/oauth2/userinfo', { browser })).status, 200)
   })
 
+  // proves: adv-prefetch-sign-in
   await t.test('begins no sign-in and completes none', async (t) => {
     const page = await browser.follow(`${gateway.url}/oauth2/start?prompt=select_account`)
     const { action, fields } = formOf(page)

@@ -63,6 +63,7 @@ async function each(
   }
 }
 
+// proves: adv-json-nosniff
 t.test('no answer is kept by a cache, and JSON is never sniffed', async (t) => {
   const gateway = await startTestGateway(t, { config: { server: { rateLimit: 40 } } })
   const seen = new Set<number>()
@@ -79,6 +80,7 @@ t.test('no answer is kept by a cache, and JSON is never sniffed', async (t) => {
   for (const status of [200, 302, 400, 401, 403, 404, 429]) t.ok(seen.has(status), String(status))
 })
 
+// proves: adv-client-error-headers
 t.test('nor one to what is no request', async (t) => {
   const gateway = await startTestGateway(t)
   const asks = { 400: 'NO REQUEST\r\n\r\n', 431: `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(70_000)}\r\n\r\n` }
@@ -101,6 +103,7 @@ t.test('nor one to what is no request', async (t) => {
   }
 })
 
+// proves: adv-retry-after, adv-retry-after-auth
 t.test('every 503 says when to ask again', async (t) => {
   let door: TcpDoor | undefined
   const gateway = await startTestGateway(t, {

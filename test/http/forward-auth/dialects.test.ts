@@ -151,6 +151,7 @@ t.test('every dialect', async (t) => {
     })
   }
 
+  // proves: adv-json-detail
   await t.test('a refusal helps: who is signed in, which rule, whom it lets in, whom to ask, another account, a reference', async (t) => {
     for (const dialect of dialects.slice(1)) {
       const page = await dialect.ask(question('GET', 'staff', 'a page load', 'a person'))
@@ -199,6 +200,7 @@ t.test('every dialect', async (t) => {
     })
   })
 
+  // proves: adv-refusal-logged-once
   await t.test('nginx asks twice about a refusal, and the log has one line of it, whose reference the page shows', async (t) => {
     const lines = () => gateway.log.filter(({ msg }) => msg === 'access denied' || msg === 'forward-auth refused')
     for (

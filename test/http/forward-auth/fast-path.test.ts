@@ -71,6 +71,7 @@ async function byTheRoute(gateway: TestGateway, { method, url, headers }: Questi
   }
 }
 
+// proves: live-fast-path-nobody, live-fast-path-closed-host, live-fast-path-allowed, live-fast-path-query
 t.test('the fast path and the route give the same answer', async (t) => {
   const gateway = await startTestGateway(t, {
     config: { access: ACCESS, headers: { extra: [{ name: 'X-Sub', value: 'sub' }] }, log: { access: 'none' } },
@@ -80,6 +81,7 @@ t.test('the fast path and the route give the same answer', async (t) => {
     const { browser } = await gateway.signIn(person)
     cookies.push(`lang=en; ${browser.cookieHeader(gateway.url)}`)
   }
+  // proves: live-fast-path-address
   await t.test('no request is refused before its client address is known', async (t) => {
     for (const [client, status] of [['203.0.113.7', 200], ['198.51.100.1', 401]] as const) {
       const asked = {
@@ -283,6 +285,7 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
   t.strictSame([written, meter.sessionFrom], [[], { memory: 5, database: 0, nobody: 1, grace: 0 }])
 })
 
+// proves: adv-request-read-once
 t.test('one request is read once, for the fast path and the route together', async (t) => {
   const read: unknown[] = []
   const requestOf = () => ({ socket: { remoteAddress: '127.0.0.1' }, headers: {} }) as never
@@ -317,6 +320,7 @@ t.test('one request is read once, for the fast path and the route together', asy
   }
 })
 
+// proves: adv-anonymous-not-evaluated
 t.test('an anonymous request is not evaluated where no rule of the host could allow it', async (t) => {
   const evaluated: unknown[] = []
   const policy = {

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { parseTarget, type KnownHosts } from '../../../src/core/target.js'
 
+// proves: adv-hosts-bounded
 t.test('hosts that were parsed', async (t) => {
   const hosts: KnownHosts = new Map()
   let most = 0

@@ -108,6 +108,7 @@ t.test('two replicas on one database', async (t) => {
     })
   })
 
+  // proves: live-told-users
   await t.test('rights and names follow at once', async (t) => {
     const browser = await warm(PERSON_IDS.staff)
     const header = async (name: string) =>
@@ -138,6 +139,7 @@ t.test('two replicas on one database', async (t) => {
   })
 })
 
+// proves: live-one-query, live-nobody
 t.test('questions to the database', async (t) => {
   const gateway = await startTestGateway(t)
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
@@ -202,6 +204,7 @@ t.test('when the LISTEN connection is lost', async (t) => {
     (await browser.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).status
   for (const who of [staff, guest, nobody]) t.equal(await status(gateway, who), 200)
 
+  // proves: live-missed
   await t.test("the listener's connection ends: rows are read until it stands again", async (t) => {
     await direct("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse listener'")
     await until(false)
@@ -263,6 +266,7 @@ t.test('when the LISTEN connection is lost', async (t) => {
     })
   })
 
+  // proves: live-privileged
   await t.test('PostgreSQL is gone: warm sessions go on, staff have none of it, what ended meanwhile is over', async (t) => {
     for (const who of [staff, guest, nobody]) t.equal(await status(gateway, who), 200)
     door?.shut()
@@ -278,6 +282,7 @@ t.test('when the LISTEN connection is lost', async (t) => {
     t.equal(await plain(nobody), 200)
   })
 
+  // proves: live-silence
   await t.test('packets are dropped: after five seconds of silence it is the same', async (t) => {
     for (const who of [staff, nobody]) t.equal(await status(gateway, who), 200)
     door?.freeze()
@@ -292,6 +297,7 @@ t.test('when the LISTEN connection is lost', async (t) => {
   })
 })
 
+// proves: live-same-server
 t.test('the LISTEN connection counts only to the server that rows are read from', async (t) => {
   const { databaseUrl } = await startTestGateway(t)
   const doubts: number[] = []
@@ -331,6 +337,7 @@ t.test('the LISTEN connection counts only to the server that rows are read from'
   t.ok(listener.live())
 })
 
+// proves: live-suspended
 t.test('after a suspension, which no timeout counted, everything is read again', async (t) => {
   const { databaseUrl } = await startTestGateway(t)
   const doubts: number[] = []
@@ -359,6 +366,7 @@ t.test('after a suspension, which no timeout counted, everything is read again',
   t.ok(listener.live(), 'what was told meanwhile is heard now')
 })
 
+// proves: live-signed-out
 t.test('signed out is not remembered, even where the sign-out could not be written', async (t) => {
   let door: TcpDoor | undefined
   const gateway = await startTestGateway(t, {

@@ -71,6 +71,7 @@ function setUp() {
   }
 }
 
+// proves: live-one-entry
 t.test('an ended session is over in every spelling of its cookie', async (t) => {
   const { world, cache, reader, read, end, signed } = setUp()
   const id = newSessionId()
@@ -88,6 +89,7 @@ t.test('an ended session is over in every spelling of its cookie', async (t) => 
   for (const value of spellings) t.notOk(await read(value))
 })
 
+// proves: live-one-spelling
 t.test('malformed cookies are rejected without a query', async (t) => {
   const { world, read, signed } = setUp()
   let plain = ''
@@ -107,6 +109,7 @@ t.test('malformed cookies are rejected without a query', async (t) => {
   t.strictSame(world.asked, [])
 })
 
+// proves: live-slow-row
 t.test('a row that was read slowly while a change arrived is read again', async (t) => {
   const { world, read, end, signed } = setUp()
   const id = newSessionId()
@@ -119,6 +122,7 @@ t.test('a row that was read slowly while a change arrived is read again', async 
   t.equal(world.asked.length, 2)
 })
 
+// proves: live-late-joiner
 t.test('a request does not join a query that began more than half a second before it', async (t) => {
   const { world, read, end, signed } = setUp()
   const id = newSessionId()

@@ -74,6 +74,7 @@ t.test('what was asked for', async (t) => {
   const all = async (uri: string, more: Partial<Question> = {}) =>
     await Promise.all(ENDPOINTS.map((endpoint) => ask(gateway, endpoint, { uri, ...more })))
 
+  // proves: adv-encoded-controls
   await t.test('control characters and bad encodings in a path are malformed, whoever asks', async (t) => {
     const paths = [
       '/open/a%00',
@@ -96,6 +97,7 @@ t.test('what was asked for', async (t) => {
     }
   })
 
+  // proves: adv-raw-controls
   await t.test('raw control characters and fragments are malformed in the query too', async (t) => {
     for (const uri of ['/open/x?a=\xc2\x85', '/open/x?a\tb']) {
       t.equal(await ask(gateway, '/oauth2/auth', { uri }), 403, uri)
@@ -104,6 +106,7 @@ t.test('what was asked for', async (t) => {
     t.strictSame(await all('/open/x?a#b'), [403, 400, 400])
   })
 
+  // proves: adv-query-is-the-applications
   await t.test("the query is the application's: whatever is encoded in it, well or badly", async (t) => {
     for (
       const query of ['a=%', 'q=100%', 'q=50%+off', 'name=caf%u00e9', 'a=%00', 'a=%0a%zz', 'a=/../%2e%2e/', '?%', '']
@@ -124,6 +127,7 @@ t.test('what was asked for', async (t) => {
     t.equal((await gateway.ask(location.slice(gateway.url.length))).status, 302, 'and people come back to it')
   })
 
+  // proves: adv-every-language
   await t.test('letters of every language pass', async (t) => {
     for (
       const letters of [
@@ -146,6 +150,7 @@ t.test('what was asked for', async (t) => {
     }
   })
 
+  // proves: adv-question-undecoded
   await t.test('what can be read in several ways is judged by the strictest, by every endpoint', async (t) => {
     const paths = [
       '/open/..%2fadmin',
@@ -183,6 +188,7 @@ t.test('what was asked for', async (t) => {
     )
   })
 
+  // proves: adv-question-dot-segments
   await t.test('a segment . or .. is judged, and malformed below /oauth2/ext-authz', async (t) => {
     for (const path of ['/open/../admin', '/open/%2e%2e/admin', '/open/.%2E/admin', '/admin/.', '/admin/%2e']) {
       t.strictSame(await all(path, { cookie }), [403, 403, 400], path)
@@ -202,6 +208,7 @@ t.test('what was asked for', async (t) => {
     }
   })
 
+  // proves: adv-page-is-no-question
   await t.test('a page of ours is no question, whatever a client adds', async (t) => {
     const own = new URL(gateway.url).host
     const forged = {
@@ -243,6 +250,7 @@ t.test('the port that the proxy was reached on', async (t) => {
     return await Promise.all(ENDPOINTS.map((endpoint) => ask(at, endpoint, { uri: '/x', host, cookie, more })))
   }
 
+  // proves: adv-port-by-proxy
   await t.test('it counts by the word of a trusted proxy, and never by that of Host', async (t) => {
     t.strictSame(await asked(gateway, 'ported.test', '8443'), [403, 403, 403])
     t.strictSame(await asked(gateway, 'ported.test:8443', '8443'), [403, 403, 403])
@@ -253,6 +261,7 @@ t.test('the port that the proxy was reached on', async (t) => {
     t.strictSame(await asked(gateway, 'plain.test:7'), [200, 200, 200], 'where no rule names a port it does not matter')
   })
 
+  // proves: adv-port-named-twice
   await t.test('a host that names another port, and a port that is none or there twice, are malformed', async (t) => {
     for (const host of ['ported.test:1', 'plain.test:8443']) {
       t.strictSame(await asked(gateway, host, '443'), [403, 400, 400], host)
@@ -269,6 +278,7 @@ t.test('the port that the proxy was reached on', async (t) => {
   })
 })
 
+// proves: adv-unnamed-host
 t.test('a host that no rule names is counted and named in the log once', async (t) => {
   const gateway = await startTestGateway(t, { config: { access: { rules: RULES } } })
   const cookie = (await gateway.signIn(PERSON_IDS.guest)).browser.cookieHeader(gateway.url)

@@ -7,6 +7,7 @@ import { stopPostgres } from '../../helpers/postgres.js'
 
 t.teardown(stopPostgres)
 
+// proves: adv-lost-returns
 t.test('the first question for a host outside redirectDomains says what to write there', async (t) => {
   const gateway = await startTestGateway(t, {
     config: { server: { redirectDomains: ['.corp.test'] }, access: { default: 'authenticated', rules: [] } },
@@ -29,6 +30,7 @@ t.test('the first question for a host outside redirectDomains says what to write
   t.equal(lines().length, 2, 'each once')
 })
 
+// proves: adv-lost-returns-bounded
 t.test('hosts that are made up fill neither log nor memory', async (t) => {
   let now = 0
   const lines: unknown[] = []

@@ -44,6 +44,7 @@ async function timed(t: Test, gateway: TestGateway): Promise<void> {
   t.ok(performance.now() - closing < 3_500, 'the end waits two seconds at most')
 }
 
+// proves: trace-once
 t.test('a collector that is not there', async (t) => {
   const [port] = await freePorts(1)
   const gateway = await startTestGateway(t, {
@@ -171,6 +172,7 @@ t.test('the process', async (t) => {
     }
   }
 
+  // proves: trace-off
   await t.test('without variables nothing of OpenTelemetry is loaded, but the interface that prom-client brings', async (t) => {
     for (
       const env of [{}, { OTEL_SERVICE_NAME: 'x' }, {
@@ -183,6 +185,7 @@ t.test('the process', async (t) => {
     t.equal(collector.received.length, 0)
   })
 
+  // proves: trace-end
   await t.test('ends while a collector holds its connection', async (t) => {
     const { took, loaded, output } = await serve({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
     t.ok(loaded?.includes('sdk-trace'), 'the look at what is loaded sees it')

@@ -121,6 +121,7 @@ t.test('a login, a sign-out and what fails', async (t) => {
     t.strictSame(names(signOut), ['database query', 'database transaction'])
   })
 
+  // proves: trace-code
   await t.test('a failure is said by its code, where it happened and above', async (t) => {
     gateway.entra.faults.add({
       on: 'graph',
@@ -297,6 +298,7 @@ t.test('whose trace it is', async (t) => {
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
   const settled = () => sleep(200)
 
+  // proves: trace-questions
   await t.test("a proxy's question is recorded where the proxy's trace is, as a part of that", async (t) => {
     await gateway.ask('/oauth2/auth', { browser, headers: TARGET })
     await gateway.ask('/oauth2/auth', { browser, headers: { ...TARGET, traceparent: `00-${TRACE}-${PROXY_SPAN}-00` } })
@@ -345,6 +347,7 @@ t.test('whose trace it is', async (t) => {
     }
   })
 
+  // proves: trace-trusted
   await t.test('a trace that comes from elsewhere than a trusted proxy does not count', async (t) => {
     const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.0/24'] } })
     const before = collector.spans.length

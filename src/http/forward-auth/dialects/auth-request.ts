@@ -16,8 +16,8 @@ export const authRequest: Dialect = {
   },
   plain401,
   refused({ reply, error, pages }) {
-    const status = error.status >= 500 ? 503 : error.status === 401 ? 401 : 403
-    if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
+    const status = error.status >= 500 ? 503 : error.status === 401 ? 401 : 403 // guard: adv-fail-closed
+    if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS) // guard: adv-retry-after-auth
     return reply.code(status).headers({
       'x-gatehouse-error': error.code,
       ...(status === 401 ? { 'www-authenticate': challenge(pages) } : {}),

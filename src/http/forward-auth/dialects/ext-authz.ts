@@ -28,7 +28,7 @@ export function readItself(request: QuestionItself, hosts: KnownHosts): Target {
     })
   }
   const uri = (request.originalUrl ?? request.url ?? '').slice(PREFIX.length)
-  if (hasDotSegment(uri)) {
+  if (hasDotSegment(uri)) { // guard: adv-question-dot-segments
     throw new GatehouseError('target_malformed', {
       detail: 'there is a segment . or .. in the path',
       remedy: 'Envoy must normalise paths before it asks (normalize_path: true).',

@@ -18,7 +18,7 @@ export const forwardAuth: Dialect = {
     }
     // htmx shows nothing of a 401: it loads the page anew, and that is sent to sign in. Not at a 403: a page that asks
     // for such a part whenever it is loaded would be loaded without end.
-    if (isHtmx(headers)) reply.header('hx-refresh', 'true')
+    if (isHtmx(headers)) reply.header('hx-refresh', 'true') // guard: adv-htmx, adv-browser-htmx
     return sendError(new GatehouseError(code), request, reply, pages, {
       retryUrl: signInUrl,
       framed: isFramed(headers),

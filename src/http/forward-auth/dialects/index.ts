@@ -9,6 +9,7 @@ export function dialects(
   authRequestHeaders: 'original' | 'forwarded',
 ): readonly { readonly dialect: Dialect, readonly read: TargetReader }[] {
   return [
+    // guard: adv-one-family
     { dialect: authRequest, read: authRequestHeaders === 'forwarded' ? readForwarded : readOriginal },
     { dialect: forwardAuth, read: readForwarded },
     { dialect: extAuthz, read: readItself },
