@@ -12,7 +12,7 @@ const { guards } = readGuards()
 const rows = readGuardRows('docs/advisories.md', guards).filter((line) => /^\| (?!advisories \||---)/.test(line))
   .map((line) => line.slice(2, -2).split(' | '))
 
-t.test('every row has its advisories, a test that is there, and the guard without which that test fails', async (t) => {
+t.test('every row has its advisories, an existing test, and the guard that makes this test fail', async (t) => {
   t.ok(rows.length > 30, `${rows.length} rows`)
   for (const [advisories = '', says = '', proof = '', guardText = '', ...more] of rows) {
     const guard = guards.get(guardNames(guardText)[0] ?? '')
@@ -29,7 +29,7 @@ t.test('every row has its advisories, a test that is there, and the guard withou
   }
 })
 
-t.test('every guard of an advisory has its row', async (t) => {
+t.test('every guard of an advisory has a row', async (t) => {
   const named = new Set(rows.flatMap(([, , , guard]) => guardNames(guard)))
   t.strictSame([...guards.keys()].filter((name) => name.startsWith('adv-') && !named.has(name)), [])
 })

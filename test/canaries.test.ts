@@ -19,7 +19,7 @@ t.teardown(stopPostgres)
 const CRASH = 'data:text/javascript,process.once("SIGUSR2",()=>setImmediate(()=>{throw new Error("a planted crash")}))'
 
 // proves: tokens-forgotten
-t.test('secrets stay where they are', async (t) => {
+t.test('no secret, token or cookie is in the log, the output of a crash or the database', async (t) => {
   const databaseUrl = await freshDatabase(t)
   const [port = 0, management = 0] = await freePorts(2)
   const publicUrl = `http://127.0.0.1:${port}`

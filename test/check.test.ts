@@ -13,7 +13,7 @@ import { connect, dump } from './helpers/sql.js'
 
 t.teardown(stopPostgres)
 
-t.test('check looks around', async (t) => {
+t.test('check also reads the database and Entra ID', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-check-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   const gateway = await startTestGateway(t, {
@@ -65,7 +65,7 @@ t.test('check looks around', async (t) => {
   const stored = await dump(query)
 
   // proves: missing-group-checked
-  await t.test('a mapped local group that does not exist, with the nearest that does', async (t) => {
+  await t.test('a mapped local group that does not exist is reported with the most similar name', async (t) => {
     write([{ entraGroup: GROUP_IDS.circuitManagers, groups: ['Circuit Managers', 'Network Engineers'] }, {
       entraGroup: GROUP_IDS.netboxSuperusers,
       groups: ['Zebra'],
@@ -86,7 +86,7 @@ t.test('check looks around', async (t) => {
   })
 
   // proves: open-group
-  await t.test('a superuser row for a group that people can join', async (t) => {
+  await t.test('a superuser row for an Entra group that people can join is warned of', async (t) => {
     write(
       [OPEN, CLOSED, LIST, 'e0000000-0000-4000-8000-0000000000dd', GROUP_IDS.netboxSuperusers].map((entraGroup) => ({
         entraGroup,
@@ -108,7 +108,7 @@ t.test('check looks around', async (t) => {
   })
 
   // proves: adv-default-opens, adv-rule-port
-  await t.test('what the default opens, and ports that only the client can give', async (t) => {
+  await t.test('hosts that the default opens, and ports that only the client could send, are warned of', async (t) => {
     const superusers = [{ entraGroup: GROUP_IDS.netboxSuperusers, staff: true, superuser: true }]
     write(superusers, {
       access: {
@@ -138,7 +138,7 @@ t.test('check looks around', async (t) => {
     )
   })
 
-  await t.test('access rules that name what is not there, and guests who are let in with everybody', async (t) => {
+  await t.test('access rules that name missing groups, and rules that let guests in, are warned of', async (t) => {
     t.equal((await runInProcess(['groups', 'grant', 'Network Engineers', 'netbox.change', '--config', file])).status, 0)
     const rules = [{
       hosts: ['127.0.0.1'],
@@ -200,7 +200,7 @@ t.test('check looks around', async (t) => {
     t.match(await warnings(), [{ code: 'group_name_separator', path: 'headers.extra' }])
   })
 
-  await t.test('what cannot be asked is said, and is no failure', async (t) => {
+  await t.test('a check that could not be made is reported and is no failure', async (t) => {
     write([{ entraGroup: OPEN, groups: ['Nowhere'], staff: true, superuser: true }], {
       database: { url: 'postgres://x:secret-word@127.0.0.1:1/x' },
     })

@@ -39,7 +39,7 @@ function configFor(databaseUrl: string, more: Record<string, unknown> = {}): str
   return file
 }
 
-t.test('wrong usage is 2, help is 0', async (t) => {
+t.test('wrong usage exits with 2, help with 0', async (t) => {
   for (const args of [['frobnicate'], ['groups', 'add'], ['users', 'list', '--nonsense'], ['groups']]) {
     t.equal((await gatehouse(...args)).status, 2, args.join(' '))
   }
@@ -50,7 +50,7 @@ t.test('wrong usage is 2, help is 0', async (t) => {
   }
 })
 
-t.test('an unusable configuration is 78, with every problem and its place', async (t) => {
+t.test('an invalid configuration exits with 78 and prints every problem with its place', async (t) => {
   const file = join(directory, 'bad.yaml')
   writeFileSync(
     file,
@@ -74,7 +74,7 @@ t.test('an unusable configuration is 78, with every problem and its place', asyn
   t.equal((await gatehouse('check', '--config', join(directory, 'missing.yaml'))).status, 78)
 })
 
-t.test('check accepts a good one', async (t) => {
+t.test('check accepts a valid configuration', async (t) => {
   configFor('postgres://x:y@127.0.0.1:1/z')
   const { status, stdout } = await gatehouse('check', '--offline')
   t.equal(status, 0)
@@ -99,7 +99,7 @@ t.test('import-netbox prints what check accepts', async (t) => {
   t.equal((await gatehouse('import-netbox', join(directory, 'none.py'))).status, 1)
 })
 
-t.test('groups and users, beside a running gateway', async (t) => {
+t.test('groups and users commands, beside a running gateway', async (t) => {
   const gateway = await startTestGateway(t, { groups: [] })
   configFor(gateway.databaseUrl)
   t.match((await gatehouse('migrate')).stdout, /up to date/)
@@ -182,7 +182,7 @@ t.test('groups and users, beside a running gateway', async (t) => {
   t.match((await gatehouse('users', 'list')).stdout, /Nobody/)
 })
 
-t.test('access test says which rule decides and why; keys are listed and rotated', async (t) => {
+t.test('access test prints the deciding rule and the reason; keys are listed and rotated', async (t) => {
   const gateway = await startTestGateway(t)
   await gateway.signIn(PERSON_IDS.staff)
   const hosts = ['netbox.test']
@@ -269,7 +269,7 @@ t.test('access test says which rule decides and why; keys are listed and rotated
   t.match((await gatehouse('audit', 'list', '--action', 'key')).stdout, /key\.rotate +cli:\S+/)
 })
 
-t.test('serve: starts, says where, and ends on SIGTERM after what is under way', async (t) => {
+t.test('serve logs its address and, on SIGTERM, completes the requests in progress', async (t) => {
   const url = await freshDatabase(t)
   const [port = 0, management = 0] = await freePorts(2)
   const file = configFor(url, {

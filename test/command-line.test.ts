@@ -85,7 +85,7 @@ t.test('-v, --version and version print the same', async (t) => {
   for (const other of others) t.strictSame([other.status, other.stdout], [0, first?.stdout])
 })
 
-t.test('a time that is none is wrong usage; an output that is full is one line', async (t) => {
+t.test('an invalid time is wrong usage; a full output device is reported in one line', async (t) => {
   const { status, stderr } = gatehouse('audit', 'list', '--since', 'yesterday')
   t.equal(status, 2)
   t.match(stderr, /ISO 8601/)
@@ -117,7 +117,7 @@ t.test('on a terminal lines are wrapped and coloured; not in a pipe, and not wit
   t.doesNotThrow(() => JSON.parse(onTerminal(`check --offline --json --config ${file}`, 60)), 'JSON stays JSON')
 })
 
-t.test('audit list shows details as words, and says that there are more than 1,000', async (t) => {
+t.test('audit list prints details as words and notes that there are more than 1,000', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
   const database = openDatabase({ url, poolSize: 1 })
@@ -142,7 +142,7 @@ t.test('audit list shows details as words, and says that there are more than 1,0
   t.match(more.stderr, /only the newest 1,000 are listed/)
 })
 
-t.test('serve logs text with date and zone on a terminal, else JSON, and a failed start once', async (t) => {
+t.test('serve logs text with date and zone on a terminal, otherwise JSON; a failed start is logged once', async (t) => {
   if (program(t, 'script') === undefined) return
   const file = configFile('nowhere.yaml', 'postgres://x:y@127.0.0.1:1/z')
   const { status, stdout, stderr } = gatehouse('serve', '--config', file)
@@ -166,7 +166,7 @@ t.test('serve logs text with date and zone on a terminal, else JSON, and a faile
   t.match(listening[0], /listening for server\.port on http:\/\/127\.0\.0\.1:\d+/)
 })
 
-t.test('a port that the demo cannot have is named, with another one to try', async (t) => {
+t.test('a port in use is named, and the remedy of the demo gives another one', async (t) => {
   const taken = createServer().listen(0, '127.0.0.1')
   t.teardown(() => taken.close())
   await once(taken, 'listening')

@@ -92,7 +92,7 @@ async function prepare(server: StrictPostgres): Promise<void> {
 process.setMaxListeners(100) // serve ends with its process, which has gone on here
 
 // proves: adv-database-goes-on, adv-database-grant
-t.test('each failure of the database is one line with what mends it, in every command', async (t) => {
+t.test('every command prints a failure of the database in one line with its remedy', async (t) => {
   const server = await startStrictPostgres(t, ['localhost'])
   await prepare(server)
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-failures-'))

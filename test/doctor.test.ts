@@ -84,7 +84,7 @@ const bad = ({ findings }: Visit): string[] =>
     `${state} ${code}`
   )
 
-t.test('a tenant that is right is healthy, and nothing was changed by looking', async (t) => {
+t.test('a correct tenant is healthy, and doctor changes nothing', async (t) => {
   const { gateway, doctor } = await practice(t)
   const query = await connect(t, gateway.databaseUrl)
   const before = await dump(query)
@@ -109,7 +109,7 @@ t.test('a tenant that is right is healthy, and nothing was changed by looking', 
   t.equal(await dump(query), before)
 })
 
-t.test('the table for people names the remedy of what is wrong', async (t) => {
+t.test('the printed table has a remedy for each failure', async (t) => {
   const { gateway, doctor } = await practice(t)
   gateway.entra.app.secrets = [{ id: 'f0000000-0000-4000-8000-000000000009', value: 'another' }]
   const visit = await doctor({}, '--')
@@ -127,7 +127,7 @@ const GUESTS_REFUSED = {
 const NOT_LOOKED_AT = (times: number): string[] => Array.from({ length: times }, () => 'skipped not_looked_at')
 
 // proves: adv-acct-claim, adv-doctor-one-cause
-t.test('what can be wrong with Entra ID', async (t) => {
+t.test('every failure of Entra ID and Graph', async (t) => {
   const { gateway, doctor } = await practice(t)
   const { app, faults } = gateway.entra
   const mended = { ...app }
@@ -310,7 +310,7 @@ t.test('what can be wrong with Entra ID', async (t) => {
 })
 
 // proves: adv-hidden-doctor
-t.test('hidden memberships are named where the token cannot be read, and not without sync', async (t) => {
+t.test('hidden memberships are warned of if the token cannot be read, and not without sync', async (t) => {
   const ask = (roles: readonly string[] | undefined) => ({
     mayRead: async () => true,
     applicationRoles: async () => roles,
@@ -335,7 +335,7 @@ t.test('clocks', async (t) => {
   t.match(clockFits('x', undefined), { state: 'skipped' })
 })
 
-t.test('what can be wrong with the rest', async (t) => {
+t.test('every failure of the database, the mapping and the configuration', async (t) => {
   const { gateway, doctor } = await practice(t)
   t.strictSame(
     bad(

@@ -50,7 +50,7 @@ t.test('explain', async (t) => {
   for (const person of ['staff', 'nested', 'guest', 'superuser'] as const) await gateway.signIn(PERSON_IDS[person])
   const before = await dump(query)
 
-  await t.test('a person: which rows, direct or through nesting, and what a login would change', async (t) => {
+  await t.test('a person: the rows hit, direct or nested, and the changes of a login', async (t) => {
     gateway.entra.directory.addMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.nested)
     const { stdout, status } = await explain('nina.nested@contoso.example')
     t.equal(status, 0)
@@ -77,7 +77,7 @@ t.test('explain', async (t) => {
   })
 
   // proves: adv-groups-read
-  await t.test('the Entra groups that were read, with their names, and the rows that none of them hits', async (t) => {
+  await t.test('the Entra groups that were read, with names, and the rows that none of them hits', async (t) => {
     const { stdout } = await explain('sam.staff@contoso.example')
     t.match(stdout, /ENTRA GROUP READ +NAME +ROW/)
     t.match(stdout, new RegExp(`${GROUP_IDS.networkEngineers} +Network Engineers +3`))
@@ -132,7 +132,7 @@ t.test('explain', async (t) => {
     t.match((await explain('--entra-groups', 'NetBox Admins')).stderr, /Object ID/)
   })
 
-  await t.test('everybody under another configuration, new superusers first, from the last reading or live', async (t) => {
+  await t.test('all users under another configuration, new superusers first, from the store or Graph', async (t) => {
     const next = write('next.yaml', [
       { entraGroup: GROUP_IDS.readOnly, groups: ['Read Only'], superuser: true },
       { entraGroup: GROUP_IDS.networkEngineers, groups: ['Circuit Manager'] },
@@ -151,13 +151,13 @@ t.test('explain', async (t) => {
     t.equal((await explain('--with', join(directory, 'none.yaml'))).status, 78)
   })
 
-  await t.test('nothing was changed, and what was said comes true', async (t) => {
+  await t.test('nothing was changed, and a login has the predicted effect', async (t) => {
     t.equal(await dump(query), before)
     const { browser } = await gateway.signIn(PERSON_IDS.nested)
     t.equal((await gateway.ask('/oauth2/auth', { browser })).headers.get('x-auth-request-superuser'), 'true')
   })
 
-  await t.test('without the application permission it says which one to grant; wrong usage is 2', async (t) => {
+  await t.test('without the application permission the remedy names it; wrong usage exits with 2', async (t) => {
     gateway.entra.app.applicationPermissions = []
     const refused = await explain('nina.nested@contoso.example')
     t.equal(refused.status, 1)
@@ -168,7 +168,7 @@ t.test('explain', async (t) => {
   })
 })
 
-t.test('a dry run and a mapping are one thing', async (t) => {
+t.test('a dry run has the same result as the mapping of a login', async (t) => {
   const id = fc.integer({ min: 0, max: 9 }).map((digit) => `00000000-0000-0000-0000-00000000000${digit}`)
   const row = fc.record({
     entraGroup: fc.oneof(id, id.map((each) => each.toUpperCase())),

@@ -77,12 +77,12 @@ t.test('documentation', async (t) => {
     }
   })
 
-  await t.test('docs/architecture.md knows every folder and file at the top of src', async (t) => {
+  await t.test('docs/architecture.md names every folder and file at the top of src', async (t) => {
     const text = read('docs/architecture.md')
     for (const name of readdirSync(join(root, 'src'))) t.ok(text.includes(`src/${name}`), `src/${name}`)
   })
 
-  await t.test('docs/architecture.md knows every table', async (t) => {
+  await t.test('docs/architecture.md names every table', async (t) => {
     const text = read('docs/architecture.md')
     for (const [, name = ''] of read('src/store/schema.ts').matchAll(/pgTable\('(\w+)'/g)) {
       t.ok(text.includes(`\`${name}\``), name)
@@ -127,7 +127,7 @@ t.test('documentation', async (t) => {
     }
   })
 
-  await t.test('README lists the commands there are, and does not miss them as well', async (t) => {
+  await t.test('README lists every command, and none of them as missing', async (t) => {
     const commands = commandsOf(createProgram()).filter(([, command]) => command.commands.length === 0)
       .map(([path]) => path)
     t.ok(commands.length > 8)
@@ -143,7 +143,7 @@ t.test('documentation', async (t) => {
   })
 })
 
-t.test('no file names a place that only one machine has', async (t) => {
+t.test('no file contains a path of one machine', async (t) => {
   const forbidden = [
     new RegExp(`(?<![\\w.-])/${'work'}/`),
     new RegExp(`\\.\\./${'shared'}\\b`),
@@ -156,7 +156,7 @@ t.test('no file names a place that only one machine has', async (t) => {
   t.pass()
 })
 
-t.test('migrations only add: the version before goes on beside the new one', async (t) => {
+t.test('migrations only add, so that the previous version works on the new schema', async (t) => {
   for (const file of filesUnder('migrations').filter((path) => path.endsWith('.sql'))) {
     t.strictSame(moreThanAdded(read(file)), [], file)
   }
@@ -230,7 +230,7 @@ t.test('Dockerfile', async (t) => {
     for (const target of targets) t.ok(stages.some(({ name }) => name === target), target)
   })
 
-  await t.test('copies what exists and what .dockerignore lets through', async (t) => {
+  await t.test('copies files that exist and that .dockerignore does not exclude', async (t) => {
     const allowed = read('.dockerignore').split('\n').filter((line) => line.startsWith('!')).map((line) =>
       line.slice(1)
     )
@@ -246,7 +246,7 @@ t.test('Dockerfile', async (t) => {
     }
   })
 
-  await t.test('runs as nobody special, and keeps the demo out of the gateway', async (t) => {
+  await t.test('runs as an unprivileged user, and the gateway image does not contain the demo', async (t) => {
     const program = stageLines(lines, 'program')
     t.ok(program.includes('USER node'))
     t.notOk(program.some((line) => /demo/.test(line)), 'nothing of the demo is copied')
@@ -298,7 +298,7 @@ for (const file of COMPOSE_FILES) {
       t.notOk(Object.values(services).some(({ network_mode: mode }) => mode === 'host'))
     })
 
-    await t.test('mounts files that exist, volumes and secrets that are declared, and waits for services that are there', async (t) => {
+    await t.test('mounts existing files and declared volumes and secrets, waits for existing services', async (t) => {
       for (const [name, service] of Object.entries(services)) {
         for (const [source = ''] of (service.volumes ?? []).map((volume) => volume.split(':'))) {
           if (source === './config/gatehouse.yaml') {
@@ -381,7 +381,7 @@ t.test('the demo in containers', async (t) => {
     ])
   })
 
-  await t.test('starts programs that the build makes', async (t) => {
+  await t.test('starts programs that the build produces', async (t) => {
     const started = Object.values(services).flatMap(({ entrypoint }) => entrypoint ?? []).filter((part) =>
       part.startsWith('dist/')
     )

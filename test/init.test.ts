@@ -48,7 +48,7 @@ const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(
 const filesIn = (folder: string): string[] => readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()
 const read = (...path: string[]): string => readFileSync(join(...path), 'utf8')
 
-t.test('flags write a configuration that check finds nothing wrong with once the client secret is there', async (t) => {
+t.test('with flags init writes a configuration that check accepts once the client secret is filled in', async (t) => {
   const folder = join(home(t), 'a b', 'é')
   const { status, stdout, stderr } = await init('--dir', folder, ...FLAGS)
   t.equal(status, 0, stderr)
@@ -75,7 +75,7 @@ t.test('flags write a configuration that check finds nothing wrong with once the
   t.match(stdout, /'.*a b\/é\/app-registration\.sh'/, 'what is printed can be typed in')
 })
 
-t.test('the registration is the same in words, as manifest and in what is printed', async (t) => {
+t.test('the registration is the same in the text, in the manifest and in the output', async (t) => {
   const folder = home(t)
   const { stdout } = await init('--dir', folder, '--json', ...FLAGS)
   const printed = JSON.parse(stdout) as { registration: { manifest: object }, next: { what: string }[] }
@@ -106,7 +106,7 @@ t.test('the registration is the same in words, as manifest and in what is printe
 })
 
 // proves: adv-init-secret-mode, adv-init-secrets-folder
-t.test("under any umask secrets are their owner's alone, and nothing is everybody's to change", async (t) => {
+t.test('under any umask only the owner can read secrets, and no file is writable for all', async (t) => {
   for (const umask of ['000', '077']) {
     const folder = join(home(t), 'new')
     const args = ['init', '--dir', folder, '--database', 'postgres://u:p4ss@db.corp.test/g', ...FLAGS]
@@ -202,7 +202,7 @@ t.test('the cookie domain is the narrowest common one, and never a public suffix
 })
 
 // proves: adv-init-keeps-secrets
-t.test('what is there is not replaced; with --force it is kept under another name, and secrets stay', async (t) => {
+t.test('existing files are not replaced; with --force they are renamed, and secrets are kept', async (t) => {
   const folder = home(t)
   t.equal((await init('--dir', folder, ...FLAGS)).status, 0)
   const secrets = ['session-secrets', 'encryption-secrets'].map((name) => read(folder, 'secrets', name))
@@ -226,7 +226,7 @@ t.test('what is there is not replaced; with --force it is kept under another nam
   t.equal(read(folder, 'secrets/client-secret'), 'abc~def')
 })
 
-t.test('a folder that cannot be written, or that everybody may change, is refused, and stays as it was', async (t) => {
+t.test('a folder that is not writable, or is writable for all, is refused and stays unchanged', async (t) => {
   const place = home(t)
   writeFileSync(join(place, 'file'), '')
   const below = await init('--dir', join(place, 'file/below'), '--json', ...FLAGS)
@@ -264,7 +264,7 @@ function onTerminal(args: readonly string[], input: string) {
   })
 }
 
-t.test('on a terminal it asks, and asks again with the reason where an answer is wrong', async (t) => {
+t.test('on a terminal init asks questions, and repeats one with the reason if the answer is invalid', async (t) => {
   if (program(t, 'script') === undefined) return
   const folder = join(home(t), 'new')
   const answers = [
@@ -288,7 +288,7 @@ t.test('on a terminal it asks, and asks again with the reason where an answer is
   t.match(read(folder, 'caddy/Caddyfile'), /reverse_proxy 127\.0\.0\.1:9000/)
 })
 
-t.test('on a terminal flags are not asked about, and whoever stops answering finds nothing written', async (t) => {
+t.test('on a terminal init does not ask what a flag gives, and writes nothing if the input ends early', async (t) => {
   if (program(t, 'script') === undefined) return
   const folder = join(home(t), 'new')
   const all = [...FLAGS, '--database', 'embedded', '--proxy', 'none']
@@ -302,7 +302,7 @@ t.test('on a terminal flags are not asked about, and whoever stops answering fin
   t.notOk(existsSync(other))
 })
 
-t.test('the script registers with az, fills in client ID and secret, and may be run again', async (t) => {
+t.test('the script registers with az, fills in client ID and secret, and can run again', async (t) => {
   const folder = join(home(t), 'a b')
   t.equal((await init('--dir', folder, ...FLAGS.filter((word) => word !== '--client' && word !== CLIENT))).status, 0)
   const tools = home(t)

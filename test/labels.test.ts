@@ -14,7 +14,7 @@ t.teardown(stopPostgres)
 const ID = GROUP_IDS.networkEngineers
 const LABEL = 'Network team'
 
-t.test('commands say the label of an Entra group', async (t) => {
+t.test('commands print the label of an Entra group', async (t) => {
   const groupMapping = MAPPING.map((row) => (row.entraGroup === ID ? { ...row, label: LABEL } : row))
   const gateway = await startTestGateway(t, { config: { groupMapping } })
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-labels-'))

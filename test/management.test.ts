@@ -40,7 +40,7 @@ async function trickling(t: Test, port: number, head: string): Promise<{ socket:
 }
 
 // proves: adv-management-slow
-t.test('a request that trickles in is ended, in its headers and in its body', async (t) => {
+t.test('a request whose headers or body arrive too slowly is ended', async (t) => {
   const { port } = await listening(t, { requestTimeoutMs: 400 })
   const heads = {
     headers: 'GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ',
@@ -55,7 +55,7 @@ t.test('a request that trickles in is ended, in its headers and in its body', as
 })
 
 // proves: adv-management-connections
-t.test('its connections are bounded', async (t) => {
+t.test('the number of connections is limited', async (t) => {
   const { port } = await listening(t, { maxConnections: 3 })
   const held = await Promise.all([1, 2, 3].map(() => trickling(t, port, 'GET /healthz HTTP/1.1\r\nX: ')))
   const fourth = connect(port, '127.0.0.1').on('error', () => {})

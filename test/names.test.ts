@@ -52,7 +52,7 @@ async function until(t: Test, is: () => Promise<unknown>, wanted: unknown): Prom
   t.equal(await is(), wanted)
 }
 
-t.test('people are found by the UPN that Entra ID said last', async (t) => {
+t.test('people are found by their latest UPN in Entra ID', async (t) => {
   const gateway = await startTestGateway(t, { app: { optionalClaims: ['upn', 'email'] } })
   const gatehouse = commands(gateway)
   const { users } = gateway.entra.directory
@@ -78,7 +78,7 @@ t.test('people are found by the UPN that Entra ID said last', async (t) => {
 })
 
 // proves: adv-upn-of-graph
-t.test('guests are found by their UPN in this tenant once Graph has said it', async (t) => {
+t.test('guests are found by their UPN in this tenant once Graph has returned it', async (t) => {
   const { gateway, signIn, age, pass } = await scene(t)
   const people = createPeopleStore(gateway.gateway.database, gateway.config.session)
   await signIn('guest')
@@ -88,7 +88,7 @@ t.test('guests are found by their UPN in this tenant once Graph has said it', as
   for (const name of [upn, upn.toUpperCase()]) t.equal((await people.find(name)).username, 'gus.guest@fabrikam.example')
 })
 
-t.test('an account that was deleted and made anew with the same UPN', async (t) => {
+t.test('an account that was deleted and created again with the same UPN', async (t) => {
   const one = await startTestGateway(t)
   const entra = { authorityHost: one.entra.url, graphUrl: one.entra.graphUrl }
   const beside = { server: { publicUrl: one.url }, entra }
@@ -103,7 +103,7 @@ t.test('an account that was deleted and made anew with the same UPN', async (t) 
   const suffixed = await header(one, browser, 'remote-user') ?? ''
 
   // proves: adv-namesake-noted
-  await t.test("is another person, with a suffix, and commands say that the name is the old one's", async (t) => {
+  await t.test('is another user with a suffix, and commands note that the name belongs to the old one', async (t) => {
     t.match(suffixed, /^sam\.staff-[0-9a-f]{8}@contoso\.example$/)
     const shown = await gatehouse('users', 'show', userPrincipalName)
     t.match(shown.stdout, new RegExp(`object ID ${PERSON_IDS.staff}`))
@@ -112,7 +112,7 @@ t.test('an account that was deleted and made anew with the same UPN', async (t) 
   })
 
   // proves: adv-release-asks
-  await t.test('gets the name when the old one is removed and the name released, on every replica', async (t) => {
+  await t.test('gets the name when the old user is removed and the name released, on every replica', async (t) => {
     t.equal(await header(two, browser, 'remote-user'), suffixed)
     t.equal((await gatehouse('users', 'rename', suffixed, userPrincipalName)).status, 1, 'it is in use')
     t.equal((await gatehouse('users', 'remove', userPrincipalName)).status, 0)
@@ -136,7 +136,7 @@ t.test('an account that was deleted and made anew with the same UPN', async (t) 
 })
 
 // proves: adv-rename-reserved
-t.test('what goes wrong with names is said, also as JSON', async (t) => {
+t.test('failures of names commands are printed, also as JSON', async (t) => {
   const gateway = await startTestGateway(t)
   const gatehouse = commands(gateway)
   const json = async (...args: string[]) => {

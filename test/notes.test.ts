@@ -33,7 +33,7 @@ function tells(t: Test, file: string, ...sentences: readonly string[]): void {
 }
 
 // proves: adv-ingress-two-hosts, adv-ingress-traefik
-t.test('the file for ingress-nginx says what the controller cannot do, and what Traefik needs', async (t) => {
+t.test('the file for ingress-nginx names the limits of the controller and the needs of Traefik', async (t) => {
   tells(
     t,
     'config/proxies/ingress-nginx.yaml',

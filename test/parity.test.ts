@@ -67,7 +67,7 @@ const rows = readGuardRows(PAGE, guards).filter((line) => line.startsWith('| `')
 })
 const isGuarded = ({ documented }: { documented: boolean }) => !documented
 
-t.test('every sentence has its row, once', async (t) => {
+t.test('every sentence has one row', async (t) => {
   const due = Object.entries(SENTENCES).flatMap(([kind, numbers]) =>
     Object.entries(numbers).flatMap(([number, letters]) =>
       letters === '' ? [`${kind}-${number}`] : [...letters].map((letter) => `${kind}-${number}${letter}`)
@@ -79,7 +79,7 @@ t.test('every sentence has its row, once', async (t) => {
   }
 })
 
-t.test('every proof is a test that is there', async (t) => {
+t.test('every proof is an existing test', async (t) => {
   const titles = new Map<string, string[]>()
   const titlesIn = (file: string): string[] => {
     const known = titles.get(file) ?? testTitles(readFileSync(file, 'utf8')).map((path) => path.join(' › '))
@@ -113,7 +113,7 @@ t.test('proof and guard of every row are those of the markers', async (t) => {
   )
 })
 
-t.test('what has no proof is documented, and the guards are none', async (t) => {
+t.test('rows without a proof are documented and have no guard', async (t) => {
   for (const { id, proofs: [proof = ''], guards: named } of rows.filter(({ documented }) => documented)) {
     const [, target = '', anchor = ''] = /^documentation: \[[^\]]+\]\(([^)#]+)#([^)]+)\)$/.exec(proof) ?? []
     t.strictSame(named, [], id)

@@ -58,7 +58,7 @@ t.test('the generated parts are current', async (t) => {
   }
 })
 
-t.test('the list has every identity header of Gatehouse, and none of what a proxy sets itself', async (t) => {
+t.test('the list has every identity header of Gatehouse and no header that a proxy sets itself', async (t) => {
   for (const name of IDENTITY_HEADERS) t.ok(IDENTITY.includes(name), name)
   for (const name of SET) t.notOk(STRIPPED.includes(name), name)
   const all = [...IDENTITY, ...SET, ...STRIPPED].map((name) => name.toLowerCase())
@@ -119,7 +119,7 @@ t.test('the annotation of ingress-nginx has all names but those that the control
   for (const name of SET) t.notOk(names.includes(name), name)
 })
 
-t.test('every file that asks sends the port as a constant, and every server of nginx refuses two hosts', async (t) => {
+t.test('every file sends the port as a constant, and every nginx server refuses two hosts', async (t) => {
   for (const file of ['Caddyfile', 'haproxy.cfg', 'gatehouse.lua', 'traefik.yml', 'traefik-labels.yml', 'envoy.yaml']) {
     t.match(read(file), /x-forwarded-port/i, file)
   }
@@ -134,7 +134,7 @@ t.test('every file that asks sends the port as a constant, and every server of n
 })
 
 // proves: adv-guide-two-hosts
-t.test('a snippet of a guide that tells nginx what to ask about also refuses two hosts', async (t) => {
+t.test("a guide's nginx snippet that sets the request to authorise also refuses two hosts", async (t) => {
   const applications = ['applications/netbox.md', 'applications/grafana.md', 'applications/django.md']
   const guides = ['from-oauth2-proxy.md', 'forward-auth.md', 'deployment.md', ...applications]
   for (const guide of guides) {

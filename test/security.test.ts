@@ -11,7 +11,7 @@ const rowsOf = (title: string): string[][] =>
   (sections.find((text) => text.startsWith(`${title}\n`)) ?? '')
     .split('\n').filter((line) => line.startsWith('| ')).slice(1).map((line) => line.slice(2, -2).split(' | '))
 
-t.test('every protection rests on guards that are there', async (t) => {
+t.test('every protection has existing guards', async (t) => {
   const rows = rowsOf('What protects what')
   t.ok(rows.length > 20, `${rows.length} rows`)
   for (const [threat = '', protection = '', named = '', ...more] of rows) {
@@ -20,7 +20,7 @@ t.test('every protection rests on guards that are there', async (t) => {
   }
 })
 
-t.test('every known limit is shown by a test that is there', async (t) => {
+t.test('every known limit is shown by an existing test', async (t) => {
   const rows = rowsOf('Known limits of this version')
   t.ok(rows.length > 8, `${rows.length} rows`)
   for (const [limit = '', shown = '', ...more] of rows) {

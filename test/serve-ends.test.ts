@@ -110,26 +110,26 @@ async function startsAndEnds(
   t.notOk(existsSync(join(place.data, 'postgres', 'postmaster.pid')), 'the server ended in good order')
 }
 
-t.test('Ctrl-C ends it', async (t) => {
+t.test('Ctrl-C stops the gateway', async (t) => {
   await startsAndEnds(t, true, ({ child }) => {
     child.stdin?.write('\x03')
   })
 })
 
 // proves: adv-serve-closed-terminal
-t.test('a closed terminal ends it', async (t) => {
+t.test('a closed terminal stops the gateway', async (t) => {
   await startsAndEnds(t, true, ({ child }) => {
     child.kill('SIGKILL')
   })
 })
 
-t.test('SIGTERM to npm ends it', async (t) => {
+t.test('SIGTERM to npm stops the gateway', async (t) => {
   await startsAndEnds(t, false, ({ child }) => {
     child.kill('SIGTERM')
   })
 })
 
-t.test('kill -9 ends its PostgreSQL as well', async (t) => {
+t.test("kill -9 stops the gateway's PostgreSQL as well", async (t) => {
   await startsAndEnds(t, false, (_, gateway) => {
     kill(gateway, 'SIGKILL')
   })

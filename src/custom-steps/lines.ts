@@ -1,12 +1,20 @@
-// Lines of a stream that somebody else writes, in bounded memory.
+// Splits a stream that another process writes into lines, in bounded memory.
 import type { Readable } from 'node:stream'
 
-/** @param tooLong is told of a line above the limit, whose rest is left out; without it the beginning is passed on */
-export function readLines(stream: Readable, most: number, line: (text: string) => void, tooLong?: () => void): void {
+/**
+ * @param maxLength of a line, in characters; the rest of a longer line is dropped
+ * @param onTooLong is called in place of `onLine` for a longer line; without it `onLine` gets the beginning
+ */
+export function readLines(
+  stream: Readable,
+  maxLength: number,
+  onLine: (text: string) => void,
+  onTooLong?: () => void,
+): void {
   let rest = ''
   let skipping = false
   const end = (text: string): void => {
-    if (!skipping) line(text)
+    if (!skipping) onLine(text)
     skipping = false
   }
   stream.setEncoding('utf8')
@@ -14,12 +22,12 @@ export function readLines(stream: Readable, most: number, line: (text: string) =
     const [first = '', ...more] = chunk.split('\n')
     rest = skipping ? '' : rest + first
     for (const next of more) {
-      end(rest.slice(0, most))
+      end(rest.slice(0, maxLength))
       rest = next
     }
-    if (rest.length <= most) return // guard: adv-step-output
-    if (tooLong) tooLong()
-    else line(rest.slice(0, most))
+    if (rest.length <= maxLength) return // guard: adv-step-output
+    if (onTooLong) onTooLong()
+    else onLine(rest.slice(0, maxLength))
     rest = ''
     skipping = true
   })

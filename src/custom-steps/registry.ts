@@ -4,12 +4,12 @@ import { readFile } from 'node:fs/promises'
 import { GatehouseError } from '../core/errors.js'
 import { customStep, type CustomStepFile } from '../core/pipeline/custom-step.js'
 import type { NamedStep } from '../core/pipeline/pipeline.js'
-import { startRunner, type Runner } from './worker.js'
+import { startStepWorker, type StepWorker } from './worker.js'
 
 export interface CustomSteps {
   /**
-   * Loads what is not loaded yet; when all of it is, lets go of what is no longer named. @throws GatehouseError
-   * `step_unusable`
+   * Loads the files that are not loaded yet. When all are loaded, the others are retired.
+   * @throws GatehouseError `step_unusable`
    */
   prepare(files: readonly CustomStepFile[]): Promise<void>
   /** @throws GatehouseError (when it runs) `step_unusable`, `step_failed`, `step_refused` */
@@ -25,46 +25,46 @@ export interface CustomStepsOptions {
 const TIMEOUT_MS = 5_000
 
 export function createCustomSteps({ log, timeoutMs = TIMEOUT_MS }: CustomStepsOptions): CustomSteps {
-  const loaded = new Map<string, { readonly source: string, runner: Runner }>()
-  const start = (name: string, source: string): Runner =>
-    startRunner({
+  const loaded = new Map<string, { readonly source: string, worker: StepWorker }>()
+  const start = (name: string, source: string): StepWorker =>
+    startStepWorker({
       name,
       source,
       timeoutMs,
       printed: (line) => log.info({ step: name, line }, 'a custom step printed a line'),
     })
-  const runnerOf = async (file: CustomStepFile): Promise<Runner> => {
+  const workerOf = async (file: CustomStepFile): Promise<StepWorker> => {
     const key = keyOf(file)
     const known = loaded.get(key)
-    if (known?.runner.usable()) return known.runner
+    if (known?.worker.usable()) return known.worker
     const source = known?.source ?? await sourceOf(file)
-    const runner = loaded.get(key)?.runner // another login may have been quicker
-    if (runner?.usable()) return runner
+    const worker = loaded.get(key)?.worker // another login may have started it meanwhile
+    if (worker?.usable()) return worker
     const started = start(file.name, source)
-    loaded.set(key, { source, runner: started })
+    loaded.set(key, { source, worker: started })
     started.ready.catch(() => {
-      if (loaded.get(key)?.runner === started) loaded.delete(key)
+      if (loaded.get(key)?.worker === started) loaded.delete(key)
     })
     return started
   }
-  const ready = async (file: CustomStepFile): Promise<Runner> => {
-    const runner = await runnerOf(file)
-    await runner.ready
-    return runner
+  const ready = async (file: CustomStepFile): Promise<StepWorker> => {
+    const worker = await workerOf(file)
+    await worker.ready
+    return worker
   }
   return {
     async prepare(files) {
       await Promise.all(files.map(ready))
       const named = new Set(files.map(keyOf))
-      for (const [key, { runner }] of loaded) {
+      for (const [key, { worker }] of loaded) {
         if (named.has(key)) continue
         loaded.delete(key)
-        runner.retire()
+        worker.retire()
       }
     },
-    step: (file) => ({ name: file.name, run: customStep(file.name, async (input) => (await ready(file)).ask(input)) }),
+    step: (file) => ({ name: file.name, run: customStep(file.name, async (input) => (await ready(file)).call(input)) }),
     async close() {
-      await Promise.all([...loaded.values()].map(({ runner }) => runner.close()))
+      await Promise.all([...loaded.values()].map(({ worker }) => worker.close()))
       loaded.clear()
     },
   }
@@ -74,7 +74,7 @@ function keyOf({ name, sha256 }: CustomStepFile): string {
   return `${sha256} ${name}`
 }
 
-/** The bytes that were checked, or none. */
+/** The text that the configuration checked. @throws GatehouseError `step_unusable` if the file has changed since */
 async function sourceOf({ name, path, sha256 }: CustomStepFile): Promise<string> {
   const source = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new GatehouseError('step_unusable', {
@@ -87,7 +87,7 @@ async function sourceOf({ name, path, sha256 }: CustomStepFile): Promise<string>
   if (createHash('sha256').update(text).digest('hex') !== sha256) {
     throw new GatehouseError('step_unusable', {
       detail: `${name}: ${path} changed while it was being loaded`,
-      remedy: 'It is read again as soon as the change is noticed.',
+      remedy: 'It is read again as soon as the change is detected.',
       facts: { step: name },
     })
   }

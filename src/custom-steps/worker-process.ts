@@ -1,6 +1,5 @@
-// The process of one step: an empty environment, no file, no other process, no thread, no native code. The network
-// stays open. What the permission model of Node enforces is said on the command line, and cannot be taken back from
-// inside.
+// The process of one custom step: an empty environment, no file, no other process, no thread, no native code. The
+// network stays open. The permission model of Node.js is set on the command line and cannot be disabled from inside.
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Socket } from 'node:net'
@@ -9,30 +8,30 @@ import type { Readable, Writable } from 'node:stream'
 import { serveStep } from './worker-entry.js'
 
 const MEMORY_MB = 64
-// Agents that watch programs (tracing, coverage) add NODE_OPTIONS to every process that is started, whatever
-// environment it is given. In a fenced process their files cannot be read, so it would not start.
-const CLEAR = '/usr/bin/env'
+// Tracing and coverage agents add NODE_OPTIONS to the environment of every child process. The permission model keeps
+// the process from reading their files, so that it would not start: `env -i` removes the variables.
+const ENV = '/usr/bin/env'
 
 export interface StepProcess {
   readonly input: Writable
   /** What the step prints. */
   readonly printed: readonly [Readable, Readable]
   readonly output: Readable
-  /** When it has ended and everything it wrote has been read, or when it could not be started. */
+  /** Resolves when the process has ended and its output has been read, or when it could not be started. */
   readonly ended: Promise<void>
-  /** The gateway does not end while the process runs: so it begins, and so it is closed. */
+  /** Keeps the gateway running as long as this process does; that is how it starts. */
   ref(): void
   unref(): void
   kill(): void
 }
 
 /**
- * Flags of the permission model: 20 and early 22 know it under its experimental name. Where it fences the network too
- * (25 and later), the network is opened, so that steps mean the same on every version. `node:sqlite` opens files past
- * the permission model (seen in 22.23 and 24.21) and is turned off.
- * @returns undefined where this Node has none
+ * Flags of the permission model. Node.js 20 and early 22 have its experimental name. From 25 on it also restricts the
+ * network, which is allowed here so that a step works the same on every version. `node:sqlite` opens files despite the
+ * permission model (22.23 and 24.21) and is disabled.
+ * @returns undefined if this Node.js has no permission model
  */
-export function fence(known: { has(flag: string): boolean }): readonly string[] | undefined {
+export function permissionFlags(known: { has(flag: string): boolean }): readonly string[] | undefined {
   const permission = ['--permission', '--experimental-permission'].find((flag) => known.has(flag))
   if (permission === undefined) return undefined
   const network = known.has('--allow-net') ? ['--allow-net'] : []
@@ -46,7 +45,7 @@ export function startStepProcess(flags: readonly string[]): StepProcess {
   // guard: adv-step-files
   const node = [process.execPath, ...flags, ...limits, '--input-type=module', '--eval', `(${serveStep.toString()})()`]
   const { root } = parse(process.execPath)
-  const [program = '', ...args] = existsSync(CLEAR) ? [CLEAR, '-i', ...node] : node // guard: adv-step-environment
+  const [program = '', ...args] = existsSync(ENV) ? [ENV, '-i', ...node] : node // guard: adv-step-environment
   const child = spawn(program, args, {
     env: {},
     cwd: root,
@@ -54,9 +53,9 @@ export function startStepProcess(flags: readonly string[]): StepProcess {
     windowsHide: true,
   }) as unknown as ChildProcessByStdio<Writable, Readable, Readable>
   const output = child.stdio[3] as unknown as Readable
-  const end = endWithUs(child.pid) // guard: adv-step-ends
-  child.once('exit', end)
-  child.stdin.on('error', () => {}) // it ended: `close` follows
+  const stopWatching = killWhenGatewayEnds(child.pid) // guard: adv-step-ends
+  child.once('exit', stopWatching)
+  child.stdin.on('error', () => {}) // the process ended: `close` follows
   const streams = [child.stdin, child.stdout, child.stderr, output] as unknown as readonly Socket[]
   return {
     ended: new Promise((resolve) => child.once('close', () => resolve()).once('error', () => resolve())),
@@ -78,11 +77,11 @@ export function startStepProcess(flags: readonly string[]): StepProcess {
 }
 
 /**
- * A step that waits ends when its stdin does. One that loops never notices, and would run on after a gateway that was
- * killed: a shell waits for the end of the gateway in its place. Where there is no shell, it is not watched.
+ * A step that waits ends when its stdin is closed. One that loops does not notice, and would outlive a gateway that is
+ * killed: a shell, whose stdin is closed at the same time, kills it. Without a shell there is no such watch.
  * @returns ends the watch
  */
-function endWithUs(pid: number | undefined): () => void {
+function killWhenGatewayEnds(pid: number | undefined): () => void {
   if (pid === undefined || process.platform === 'win32') return () => {}
   const script = 'read -r _; kill -KILL "$0"'
   const watcher = spawn('/bin/sh', ['-c', script, String(pid)], { env: {}, stdio: ['pipe', 'ignore', 'ignore'] })

@@ -1,149 +1,143 @@
-// Runs one step of the operator's own in a process of its own: a module that loops for ever, exits or eats memory costs
-// the logins that ask it and nothing else.
+// Runs one custom step in a process of its own: a module that loops forever, exits or exhausts its memory fails the
+// logins that call it and nothing else.
 import { once } from 'node:events'
 import { GatehouseError } from '../core/errors.js'
-import type { Said, Told } from './worker-entry.js'
 import { readLines } from './lines.js'
-import { fence, startStepProcess, type StepProcess } from './worker-process.js'
+import { createPendingCalls } from './pending-calls.js'
+import type { WorkerMessage, WorkerRequest } from './worker-entry.js'
+import { permissionFlags, startStepProcess, type StepProcess } from './worker-process.js'
 
 const LOADING_MS = 30_000
-const MAX_ANSWER = 64 * 1024
-const MAX_PRINTED = 8_000
+const MAX_MESSAGE_LENGTH = 64 * 1024
+const MAX_PRINTED_LENGTH = 8_000
+const MAX_REASON_LENGTH = 300
 
-export interface RunnerOptions {
+export interface StepWorkerOptions {
   readonly name: string
   readonly source: string
-  /** How long an answer may take. */
+  /** Time limit of one call. */
   readonly timeoutMs: number
-  /** A line that the module printed. */
+  /** Receives each line that the module prints. */
   readonly printed: (line: string) => void
 }
 
-export interface Runner {
+export interface StepWorker {
   /** @throws GatehouseError `step_unusable` */
   readonly ready: Promise<void>
-  /** @throws GatehouseError `step_failed`: it threw, took too long or ended */
-  ask(input: unknown): Promise<unknown>
-  /** No more questions: ends when those under way are answered or have timed out. */
+  /** @throws GatehouseError `step_failed`: the module threw, exceeded the time limit or ended its process */
+  call(input: unknown): Promise<unknown>
+  /** Accepts no further calls; the process ends when the pending ones have ended. */
   retire(): void
-  /** Whether it can still be asked. */
   usable(): boolean
   close(): Promise<void>
 }
 
-interface Waiting {
-  readonly resolve: (answer: unknown) => void
-  readonly reject: (error: GatehouseError) => void
-  readonly timer: NodeJS.Timeout
-}
-
-export function startRunner({ name, source, timeoutMs, printed }: RunnerOptions): Runner {
-  const flags = fence(process.allowedNodeEnvironmentFlags)
-  if (!flags) throw unusable(name, 'this Node has no permission model to fence a step in')
-  const own = startStepProcess(flags) // guard: adv-step-programs
-  for (const stream of own.printed) readLines(stream, MAX_PRINTED, printed)
-  const waiting = new Map<number, Waiting>()
-  let count = 0
+export function startStepWorker({ name, source, timeoutMs, printed }: StepWorkerOptions): StepWorker {
+  const flags = permissionFlags(process.allowedNodeEnvironmentFlags)
+  if (!flags) throw unusable(name, 'this version of Node.js has no permission model that could restrict a step')
+  const child = startStepProcess(flags) // guard: adv-step-programs
+  for (const stream of child.printed) readLines(stream, MAX_PRINTED_LENGTH, printed)
   let retired = false
-  let gone = false
-  const failed = (what: string): GatehouseError =>
+  let processEnded = false
+  const failure = (what: string): GatehouseError =>
     new GatehouseError('step_failed', { detail: `${name} ${what}`, facts: { step: name } })
+  const endedItsProcess = () => failure('ended its process')
   const endWhenIdle = (): void => {
-    if (retired && waiting.size === 0) own.kill()
+    if (retired && calls.isEmpty()) child.kill()
   }
-  const settle = (id: number, how: (waiter: Waiting) => void): void => {
-    const waiter = waiting.get(id)
-    if (!waiter) return
-    waiting.delete(id)
-    clearTimeout(waiter.timer)
-    how(waiter)
-    endWhenIdle()
-  }
-  const retire = (): void => {
-    retired = true
-    endWhenIdle()
-  }
-  const hear = (said: Said): void => {
-    if (said.kind === 'answer') settle(said.id, ({ resolve }) => resolve(said.answer))
-    if (said.kind === 'threw') {
-      settle(said.id, ({ reject }) => reject(failed(`threw ${String(said.why).slice(0, 300)}`)))
-    }
-  }
-  const first = new Promise<Said>((resolve) => {
-    const listen = (line: string): void => {
-      const said = parse(line)
-      if (!said) return own.kill() // the step wrote there itself
-      resolve(said)
-      hear(said)
-    }
-    readLines(own.output, MAX_ANSWER, listen, own.kill)
+  const calls = createPendingCalls({
+    timeoutMs,
+    timedOut() {
+      retired = true // it may be stuck: pending calls keep their time limit, the next login starts another process
+      return failure(`took longer than ${timeoutMs} ms`)
+    },
+    ended: endWhenIdle,
   })
-  const ended = own.ended.then(() => {
-    retired = true
-    gone = true
-    for (const id of [...waiting.keys()]) settle(id, ({ reject }) => reject(failed('ended its process')))
+  const first = firstMessage(child, (message) => {
+    if (message.kind === 'result') calls.resolve(message.id, message.result)
+    if (message.kind === 'threw') calls.reject(message.id, failure(`threw ${shortened(message.reason)}`))
   })
-  const tell = (told: Told): void => {
-    own.input.write(`${JSON.stringify(told)}\n`)
+  const ended = child.ended.then(() => {
+    retired = true
+    processEnded = true
+    calls.rejectAll(endedItsProcess)
+  })
+  const send = (request: WorkerRequest): void => {
+    child.input.write(`${JSON.stringify(request)}\n`)
   }
-  tell({ source })
+  send({ source })
   return {
-    ready: loaded({ own, name, first, ended }).finally(own.unref),
-    retire,
+    ready: loaded({ child, name, first, ended }).finally(child.unref),
+    retire() {
+      retired = true
+      endWhenIdle()
+    },
     usable: () => !retired,
     async close() {
-      own.ref()
-      own.kill()
+      child.ref()
+      child.kill()
       await ended
     },
-    ask(input) {
-      const id = count++
-      return new Promise((resolve, reject) => {
-        if (gone) return reject(failed('ended its process'))
-        // It may hang for ever: it is left to the logins already waiting for it, and the next login gets a new one.
-        const timer = setTimeout(() => {
-          retired = true
-          settle(id, (waiter) => waiter.reject(failed(`took longer than ${timeoutMs} ms`)))
-        }, timeoutMs)
-        waiting.set(id, { resolve, reject, timer })
-        tell({ id, input })
-      })
+    async call(input) {
+      if (processEnded) throw endedItsProcess()
+      return await calls.start((id) => send({ id, input }))
     },
+  }
+}
+
+/** The first message of the process; `received` gets all of them. A line that is not a message ends the process. */
+function firstMessage(child: StepProcess, received: (message: WorkerMessage) => void): Promise<WorkerMessage> {
+  return new Promise((resolve) => {
+    readLines(child.output, MAX_MESSAGE_LENGTH, (line) => {
+      const message = parseMessage(line)
+      if (!message) return child.kill()
+      resolve(message)
+      received(message)
+    }, child.kill)
+  })
+}
+
+/** The step can write to the file descriptor itself, so that any text may arrive. */
+function parseMessage(line: string): WorkerMessage | undefined {
+  try {
+    const message: unknown = JSON.parse(line)
+    return typeof message === 'object' && message !== null && 'kind' in message ? message as WorkerMessage : undefined
+  } catch {
+    return undefined
   }
 }
 
 interface Loading {
-  readonly own: StepProcess
+  readonly child: StepProcess
   readonly name: string
-  readonly first: Promise<Said>
+  readonly first: Promise<WorkerMessage>
   readonly ended: Promise<void>
 }
 
-async function loaded({ own, name, first, ended }: Loading): Promise<void> {
+async function loaded({ child, name, first, ended }: Loading): Promise<void> {
   const timeout = AbortSignal.timeout(LOADING_MS)
-  const said = await Promise.race([
+  const failed = (reason: string): WorkerMessage => ({ kind: 'unusable', reason })
+  const message = await Promise.race([
     first,
-    ended.then((): Said => ({ kind: 'unusable', why: 'it ended its process while it was loaded' })),
-    once(timeout, 'abort').then((): Said => ({ kind: 'unusable', why: `loading took longer than ${LOADING_MS} ms` })),
+    ended.then(() => failed('it ended its process while it was loaded')),
+    once(timeout, 'abort').then(() => failed(`loading took longer than ${LOADING_MS} ms`)),
   ])
-  if (said.kind === 'ready') return
-  own.kill()
-  throw unusable(name, said.kind === 'unusable' ? String(said.why).slice(0, 300) : 'it answered before it was asked')
+  if (message.kind === 'ready') return
+  child.kill()
+  throw unusable(
+    name,
+    message.kind === 'unusable' ? shortened(message.reason) : 'it sent a result before the first call',
+  )
 }
 
-function unusable(name: string, why: string): GatehouseError {
+/** The step may have written the message itself: its fields can have any type. */
+function shortened(reason: unknown): string {
+  return String(reason).slice(0, MAX_REASON_LENGTH)
+}
+
+function unusable(name: string, reason: string): GatehouseError {
   const remedy =
     "It must be one JavaScript module (import and export, Node's own modules alone) with a function as its " +
     'default export; it may read no file: docs/custom-steps.md.'
-  return new GatehouseError('step_unusable', { detail: `${name}: ${why}`, remedy, facts: { step: name } })
-}
-
-/** A step could write to the descriptor itself: what is no object with a kind is nothing that we wrote. */
-function parse(line: string): Said | undefined {
-  try {
-    const said: unknown = JSON.parse(line)
-    return typeof said === 'object' && said !== null && 'kind' in said ? said as Said : undefined
-  } catch {
-    return undefined
-  }
+  return new GatehouseError('step_unusable', { detail: `${name}: ${reason}`, remedy, facts: { step: name } })
 }

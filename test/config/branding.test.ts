@@ -43,7 +43,7 @@ function placeOf(t: Test): (text: string) => LoadedConfig {
   }
 }
 
-t.test('pictures are what their bytes say, whatever they are called', async (t) => {
+t.test('the type of a picture follows from its content, not from its file name', async (t) => {
   const load = placeOf(t)
   const types = { 'logo.png': 'png', 'logo.svg': 'svg+xml', 'photo.jpg': 'jpeg', 'icon.webp': 'webp' }
   for (const [name, type] of Object.entries(types)) {
@@ -54,7 +54,7 @@ t.test('pictures are what their bytes say, whatever they are called', async (t) 
 })
 
 // proves: adv-picture-type
-t.test('what is wrong is said with its place', async (t) => {
+t.test('every problem is reported with its place', async (t) => {
   const load = placeOf(t)
   const line = BASE.split('\n').length
   const cases: [text: string, code: string, column: number][] = [
@@ -78,7 +78,7 @@ t.test('what is wrong is said with its place', async (t) => {
   }
 })
 
-t.test('applications where nobody stays signed in, or comes back to, are warned of', async (t) => {
+t.test('an application outside the cookie domain or the redirect domains is reported as a warning', async (t) => {
   const load = placeOf(t)
   const warned = (host: string) => load(`applications: [{ host: "${host}", name: A }]`).warnings.map(({ code }) => code)
   t.strictSame(warned('wiki.apps.test'), [])
@@ -86,7 +86,7 @@ t.test('applications where nobody stays signed in, or comes back to, are warned 
   t.strictSame(warned('wiki.other.test').sort(), ['application_not_returned_to', 'application_outside_cookie'])
 })
 
-t.test('a reload puts another picture in force, and replicas with the same one publish the same hash', async (t) => {
+t.test('a reload applies a changed picture, and replicas with the same picture publish the same hash', async (t) => {
   const load = placeOf(t)
   const text = 'branding: { name: Contoso, logoFile: logo.png }\napplications: [{ host: a.apps.test, name: A }]'
   const initial = load(text)

@@ -41,7 +41,7 @@ t.test('the example loads with the variables that its header names', async (t) =
   )
 })
 
-t.test('the JSON schema accepts the example and sees what is wrong', async (t) => {
+t.test('the JSON schema accepts the example and refuses invalid configurations', async (t) => {
   const schema = configJsonSchema()
   const example = parse(read('config/gatehouse.example.yaml')) as Record<string, Record<string, unknown>>
   t.ok(Schema.Check(schema, example))

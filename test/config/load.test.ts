@@ -273,14 +273,14 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
 
 // proves: mapping-last, gate-wants-its-step, hex-alone, display-names-refused, ids-lowered, ids-not-trimmed
 // proves: names-not-trimmed, no-control-characters, rows-once, yaml-keys-once, any-tenant-refused
-t.test('every mistake is found where it stands', async (t) => {
+t.test('every problem is reported at its line and column', async (t) => {
   for (const [name, [sections, ...codes]] of Object.entries(REFUSED)) {
     const { text, expected } = marked(yaml(sections), codes)
     t.strictSame(placed(problemsOf(() => load(text, { WORD: 'word' }))), expected, name)
   }
 })
 
-t.test('ten mistakes in one file are ten problems', async (t) => {
+t.test('ten mistakes in one file are reported together', async (t) => {
   const { text, expected } = marked(
     `server:
   publicUrl: ¦http://auth.corp.test
@@ -315,7 +315,7 @@ username: ¦mail
   t.strictSame(placed(problemsOf(() => load(text))), expected)
 })
 
-t.test('a syntax error does not hide the mistakes before it and in the sections behind', async (t) => {
+t.test('a syntax error does not hide problems before it or in the sections after it', async (t) => {
   const { text, expected } = marked(
     yaml({ server: '+port: ¦x', rest: 'reservedUsernames: [¦${X}]\nlog:\n  level: ¦loud\naccess: ¦]\nnonsense: 1' }),
     ['type_wrong', 'yaml_syntax', 'value_unknown', 'yaml_syntax'],
@@ -326,7 +326,7 @@ t.test('a syntax error does not hide the mistakes before it and in the sections 
 // proves: default-groups-warned, empty-mapping-warned, superuser-without-staff-warned, no-superuser-warned
 // proves: sync-staleness-tight, adv-username-email-warned, adv-username-name-warned, adv-username-unverified-warned
 // proves: adv-rule-redirects
-t.test('warnings do not refuse', async (t) => {
+t.test('a configuration with warnings is accepted', async (t) => {
   const cases: Record<string, [Sections, ...string[]]> = {
     'the example address': [publicUrl('https://auth.example.com'), 'placeholder'],
     'proxies anywhere': [server('trustedProxies: [¦0.0.0.0/0]'), 'proxy_everybody'],
@@ -532,7 +532,7 @@ t.test('files', async (t) => {
 })
 
 // proves: linking-off, flags-off-by-default, any-guid
-t.test('what the program gets', async (t) => {
+t.test('the loaded configuration has defaults, milliseconds and absolute paths', async (t) => {
   const { config, hash } = load(yaml({ ...session('cookieDomain: .Corp.Test\n  idleTimeout: 90m') }))
   t.match(config.session, {
     cookieDomain: 'corp.test',
@@ -592,7 +592,7 @@ t.test('what the program gets', async (t) => {
   }, 'merge keys')
 })
 
-t.test("a problem reads like a compiler's", async (t) => {
+t.test('a problem is printed as file:line:column, message and remedy', async (t) => {
   const text = formatProblem({
     file: 'a.yaml',
     line: 3,
@@ -605,7 +605,7 @@ t.test("a problem reads like a compiler's", async (t) => {
   t.equal(text, 'a.yaml:3:7: It is wrong.\n    Mend it.')
 })
 
-t.test('nothing but ConfigError is ever thrown', async () => {
+t.test('random input throws no error other than ConfigError', async () => {
   const example = readFileSync(new URL('../../config/gatehouse.example.yaml', import.meta.url), 'utf8')
   const only = (text: string) =>
     problemsOf(() => load(text, { SESSION_SECRET: SECRET })).every(({ line, column, code, message, remedy }) =>

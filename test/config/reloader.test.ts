@@ -56,7 +56,7 @@ function running(
   return { reloader, reports, details, write }
 }
 
-t.test('a client secret that rotates in its file is in force at once, and is named nowhere', async (t) => {
+t.test('a client secret that rotates in its file is applied without a restart and is never logged', async (t) => {
   const { reloader, reports, details, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'first~secret' })
   await reloader.reload()
   write('secret', 'second~secret')
@@ -68,7 +68,7 @@ t.test('a client secret that rotates in its file is in force at once, and is nam
 })
 
 // proves: adv-reload-refused
-t.test('a file that is wrong is refused whole, and the next right one is taken', async (t) => {
+t.test('an invalid file is refused as a whole, and the next valid one is applied', async (t) => {
   const { reloader, reports, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b' })
   const before = reloader.current()
   t.equal(reloader.state().refused, undefined)
@@ -108,7 +108,7 @@ t.test('a custom step that changes is reloaded; one that cannot be loaded refuse
   t.match(details[1], { code: 'step_unusable' })
 })
 
-t.test('what a reload cannot change is said to need a restart', async (t) => {
+t.test('keys that a reload does not apply are reported as needing a restart', async (t) => {
   const { reloader, reports, details, write } = running(t, { 'gatehouse.yaml': CONFIG, secret: 'a~b' })
   write('gatehouse.yaml', CONFIG.replace('auth.corp.test', 'login.corp.test'))
   await reloader.reload()
@@ -117,7 +117,7 @@ t.test('what a reload cannot change is said to need a restart', async (t) => {
   t.match(details[0], { changes: [], needRestart: ['server.publicUrl'], hash: configHash(reloader.current()) })
 })
 
-t.test('watching follows the files that the configuration names now', async (t) => {
+t.test('the watched files are those that the current configuration names', async (t) => {
   const { reloader, write } = running(t, {
     'gatehouse.yaml': CONFIG,
     secret: 'a~b',

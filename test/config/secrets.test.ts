@@ -65,7 +65,7 @@ const DAMAGES: readonly (readonly [name: string, before: string, after: string, 
 ]
 
 // proves: adv-secret-blanks, adv-secret-quotes
-t.test('quotation marks and white space around a secret are warned of; white space is left out', async (t) => {
+t.test('quotation marks and white space around a secret are warned of; white space is removed', async (t) => {
   for (const [name, before, after, code] of DAMAGES) {
     const damaged = (secret: string) => `${before}${secret}${after}`
     const right = (secret: string) => code === 'secret_blank' ? secret : damaged(secret)
@@ -89,7 +89,7 @@ t.test('quotation marks and white space around a secret are warned of; white spa
   }
 })
 
-t.test('a secret as a generator prints it is warned of nowhere', async (t) => {
+t.test('a secret in the output format of a generator causes no warning', async (t) => {
   const where = { client: 'clientSecretFile: a', secrets: 'secrets: ["${B}"]' }
   const loaded = load(t, where, { env: { B: FIRST }, files: { a: `${CLIENT}\n` } })
   t.strictSame(loaded.warnings, [])
@@ -132,7 +132,7 @@ t.test('a secret that is easy to guess is refused', async (t) => {
   t.match(problem?.message, /session\.secrets\[0\] is easy to guess: it has only 1 different character/)
 })
 
-t.test('no secret of a generator is called weak', async (t) => {
+t.test('generated secrets are never refused as weak', async (t) => {
   const usable = (secret: string) => {
     t.strictSame(problemsOf(() => load(t, { secrets: `secrets: [${JSON.stringify(secret)}]` })), [], secret)
   }
@@ -145,7 +145,7 @@ t.test('no secret of a generator is called weak', async (t) => {
 })
 
 // proves: adv-secret-of-demo
-t.test('the texts of the demo are refused where browsers come over https', async (t) => {
+t.test('the secrets of the demo are refused if publicUrl is https', async (t) => {
   const compose = readFileSync('docker-compose.yml', 'utf8')
   const textOf = (name: string) => new RegExp(`DEMO_${name}_SECRET: (\\S+)`).exec(compose)?.[1] ?? ''
   const demo = (publicUrl: string) =>
@@ -161,7 +161,7 @@ t.test('the texts of the demo are refused where browsers come over https', async
 })
 
 // proves: adv-config-writable, adv-secret-file-writable
-t.test("a configuration or a secret's file that every user may change is warned of", async (t) => {
+t.test('a configuration or secret file that every user may change is warned of', async (t) => {
   const directory = t.testdir({ 'gatehouse.yaml': yaml({ client: 'clientSecretFile: secret' }), secret: `${CLIENT}\n` })
   const [file, secret] = [join(directory, 'gatehouse.yaml'), join(directory, 'secret')]
   const warned = (path = file) => said(loadConfig(path, { env: {} }).warnings)

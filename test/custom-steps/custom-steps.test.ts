@@ -50,7 +50,7 @@ t.test('a step sees claims, groups and the plan; no token, no secret, no environ
   }
 })
 
-t.test('a step refuses with a sentence of its own, and nothing has changed', async (t) => {
+t.test('a step refuses a login with its own sentence, and nothing is stored', async (t) => {
   const gateway = await withStep(
     t,
     "export default async ({ claims }) => claims.acct === 1 ? { refuse: 'Guests <b>wait</b> outside.' } : undefined",
@@ -67,7 +67,7 @@ t.test('a step refuses with a sentence of its own, and nothing has changed', asy
   t.ok(gateway.log.some((line) => line.code === 'step_refused' && line.step === './my-step.js'))
 })
 
-t.test('a step says how somebody is called; the name is cleaned and made unique as ever', async (t) => {
+t.test('a step replaces names; the username is still made valid and unique', async (t) => {
   const gateway = await withStep(
     t,
     "export default () => ({ details: { usernameSource: 'crew', name: 'Crew Member', familyName: null } })",
@@ -80,7 +80,7 @@ t.test('a step says how somebody is called; the name is cleaned and made unique 
   t.match(people, [{ username: 'crew', name: 'Crew Member', family_name: null }, { username: /^crew-[0-9a-f]{8}$/ }])
 })
 
-t.test('what a step does to its copies changes nothing', async (t) => {
+t.test('changes that a step makes to its input have no effect', async (t) => {
   const gateway = await withStep(
     t,
     `export default (input) => {
@@ -99,8 +99,8 @@ t.test('what a step does to its copies changes nothing', async (t) => {
   t.match(await query('select oid from identities'), [{ oid: PERSON_IDS.guest }])
 })
 
-// proves: own-step-answers
-t.test('an answer that is none fails the login, and nothing has changed', async (t) => {
+// proves: custom-step-results
+t.test('an invalid return value fails the login, and nothing is stored', async (t) => {
   const nonsense: readonly string[] = [
     'true',
     '"yes"',
@@ -140,12 +140,12 @@ t.test('an answer that is none fails the login, and nothing has changed', async 
   t.equal((await gateway.signIn(PERSON_IDS.staff)).answer.status, 200, 'undefined, the next answer, is one')
 })
 
-t.test('details before there are any are refused', async (t) => {
+t.test('details returned before social_details are refused', async (t) => {
   const gateway = await withStep(t, 'export default () => ({ details: { name: "X" } })', { at: 'social_details' })
   t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'step_failed')
 })
 
-t.test('a step that throws, hangs, loops, exits or eats memory fails its login alone', async (t) => {
+t.test('a step that throws, hangs, loops, exits or exhausts its memory fails only its own login', async (t) => {
   const harm: Record<string, string> = {
     'throws': 'throw new Error("database password hunter2 is wrong")',
     'rejects with something else': 'return Promise.reject("no")',
@@ -176,7 +176,7 @@ t.test('a step that throws, hangs, loops, exits or eats memory fails its login a
   }
 })
 
-t.test('a module that cannot be loaded stops the start, and says so', async (t) => {
+t.test('a module that cannot be loaded fails the start with the reason', async (t) => {
   const cases: Record<string, string> = {
     'no JavaScript': 'export default ( => {',
     'no default export': 'export const step = () => {}',
@@ -192,7 +192,7 @@ t.test('a module that cannot be loaded stops the start, and says so', async (t) 
   }
 })
 
-t.test('a file that others could have written, or that is not beside the configuration, is refused', async (t) => {
+t.test("a file that every user may write, or outside the configuration's directory, is refused", async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-steps-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   const example = readFileSync('config/gatehouse.example.yaml', 'utf8')
@@ -257,7 +257,7 @@ t.test('a file that others could have written, or that is not beside the configu
   }
 })
 
-t.test('only the bytes that were checked run', async (t) => {
+t.test('a file that changed after the check does not run', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-steps-'))
   const path = join(directory, 'step.js')
   writeFileSync(path, 'export default () => {}')
@@ -270,7 +270,7 @@ t.test('only the bytes that were checked run', async (t) => {
   t.type(await steps.prepare([]).catch((error: unknown) => error), 'undefined')
 })
 
-t.test('the example of docs/custom-steps.md does what the page says', async (t) => {
+t.test('the example of docs/custom-steps.md works as the page describes', async (t) => {
   const [, source = ''] = /```js\n([\s\S]*?)```/.exec(readFileSync('docs/custom-steps.md', 'utf8')) ?? []
   const gateway = await withStep(t, source, { app: { optionalClaims: ['email', 'upn'] } })
   const query = await connect(t, gateway.databaseUrl)

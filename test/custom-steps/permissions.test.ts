@@ -1,4 +1,4 @@
-// How a step is fenced in: what it tries beyond its question fails, and it never outlives the gateway.
+// What a custom step may not do: its process has no file, no program and no signal, and never outlives the gateway.
 /* eslint-disable no-template-curly-in-string -- code of steps */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createCustomSteps } from '../../src/custom-steps/registry.js'
-import { fence } from '../../src/custom-steps/worker-process.js'
+import { permissionFlags } from '../../src/custom-steps/worker-process.js'
 
 const INPUT = { claims: {}, groupIds: [], plan: { details: {} } } as never
 
-/** A step that runs, and what it printed. */
+/** A running step, and the lines that it printed. */
 async function running(t: Test, source: string, timeoutMs = 5_000) {
   const printed: string[] = []
   const path = join(t.testdir({ 'step.js': source, 'gatehouse.yaml': 'session: {}\n' }), 'step.js')
@@ -27,10 +27,10 @@ async function running(t: Test, source: string, timeoutMs = 5_000) {
   t.teardown(() => steps.close())
   const file = { name: './step.js', path, sha256: createHash('sha256').update(source).digest('hex') }
   await steps.prepare([file])
-  return { printed, ask: async () => await steps.step(file).run(INPUT) }
+  return { printed, call: async () => await steps.step(file).run(INPUT) }
 }
 
-/** Prints what each attempt came to: `done`, or the code of the error. */
+/** Prints the outcome of each attempt: `done`, or the code of the error. */
 const attempts = (statements: Readonly<Record<string, string>>) => `
 import * as fs from 'node:fs'
 import * as childProcess from 'node:child_process'
@@ -55,8 +55,8 @@ async function outcomes(
   t: Test,
   statements: Readonly<Record<string, string>>,
 ): Promise<Readonly<Record<string, string>>> {
-  const { ask, printed } = await running(t, attempts(statements))
-  await ask()
+  const { call, printed } = await running(t, attempts(statements))
+  await call()
   while (printed.length === 0) await sleep(10)
   return JSON.parse(printed.join('')) as Readonly<Record<string, string>>
 }
@@ -121,50 +121,50 @@ t.test('the environment is empty, and the network is open', async (t) => {
   t.teardown(() => server.close())
   await new Promise((resolve) => server.once('listening', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-  const { ask, printed } = await running(
+  const { call, printed } = await running(
     t,
     `export default async () => {
     const text = await fetch(${JSON.stringify(url)}).then((answer) => answer.text())
     console.log(JSON.stringify({ text, env: Object.keys(process.env) }))
   }`,
   )
-  await ask()
+  await call()
   while (printed.length === 0) await sleep(10)
   t.strictSame(JSON.parse(printed.join('')), { text: 'directory', env: [] })
 })
 
 // proves: adv-step-output
-t.test('what a step writes in place of answers costs its own login, and no memory', async (t) => {
+t.test('invalid output of a step fails only its own login and uses bounded memory', async (t) => {
   const lines: Readonly<Record<string, string>> = {
     'no JSON': '"nonsense\\n"',
     'no object': '"7\\n"',
     'an endless line': '"x".repeat(200_000)',
-    'an answer to another question': 'JSON.stringify({ kind: "answer", id: 77 }) + "\\n"',
+    'the result of another call': 'JSON.stringify({ kind: "result", id: 77 }) + "\\n"',
   }
   for (const [name, line] of Object.entries(lines)) {
-    const detail = name.startsWith('an answer') ? /took longer/ : /ended its process/
-    const { ask } = await running(
+    const detail = name.startsWith('the result') ? /took longer/ : /ended its process/
+    const { call } = await running(
       t,
       `import { writeSync } from 'node:fs'
       export default () => { try { writeSync(3, ${line}) } catch {} return new Promise(() => {}) }`,
       1_000,
     )
-    await t.rejects(ask(), { code: 'step_failed', message: detail }, name)
-    await t.rejects(ask(), { code: 'step_failed' }, `${name}: the next login asks a new process`)
+    await t.rejects(call(), { code: 'step_failed', message: detail }, name)
+    await t.rejects(call(), { code: 'step_failed' }, `${name}: the next login starts a new process`)
   }
 })
 
 // proves: adv-step-sqlite
-t.test('the permission model has another name by version; without it no step runs', async (t) => {
-  t.strictSame(fence(new Set(['--experimental-permission'])), ['--experimental-permission'], 'Node 20')
+t.test('the flags of the permission model depend on the Node.js version; without it no step runs', async (t) => {
+  t.strictSame(permissionFlags(new Set(['--experimental-permission'])), ['--experimental-permission'], 'Node 20')
   const sqlite = ['--permission', '--no-experimental-sqlite']
   t.strictSame(
-    fence(new Set(['--experimental-permission', '--permission', '--experimental-sqlite'])),
+    permissionFlags(new Set(['--experimental-permission', '--permission', '--experimental-sqlite'])),
     sqlite,
     'Node 22 and 24',
   )
-  t.strictSame(fence(new Set(['--permission', '--allow-net'])), ['--permission', '--allow-net'], 'Node 25')
-  t.equal(fence(new Set()), undefined)
+  t.strictSame(permissionFlags(new Set(['--permission', '--allow-net'])), ['--permission', '--allow-net'], 'Node 25')
+  t.equal(permissionFlags(new Set()), undefined)
 })
 
 // proves: adv-step-ends

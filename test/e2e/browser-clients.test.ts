@@ -44,7 +44,7 @@ t.test('a real Chromium', async (t) => {
     return (await page.locator('body').innerText()).includes('sam.staff')
   }
 
-  await t.test('restores twenty tabs, which all end where they were', async (t) => {
+  await t.test('restores twenty tabs, each at its own address', async (t) => {
     await knownAtEntra(page, gateway)
     await endThere(t, context, gateway)
   })
@@ -96,7 +96,7 @@ t.test('a browser and an application', async (t) => {
   const signIn = async (page: Page): Promise<void> => page.click(`[data-person="${PERSON_IDS.staff}"]`)
 
   // proves: adv-browser-back
-  await t.test('Back after a sign-in ends at the address that was wanted', async (t) => {
+  await t.test('Back after a sign-in leads to the requested address', async (t) => {
     const page = await pageOf(place)
     await page.goto(`${app}/deep?x=1`)
     await signIn(page)
@@ -123,7 +123,7 @@ t.test('a browser and an application', async (t) => {
   })
 
   // proves: adv-browser-htmx
-  await t.test('a request of htmx without a session loads the page anew, and that signs in', async (t) => {
+  await t.test('an htmx request without a session reloads the page, which signs in', async (t) => {
     const page = await pageOf(place, PERSON_IDS.staff)
     await page.goto(`${app}/list`)
     await page.context().clearCookies({ name: /^gatehouse/ })

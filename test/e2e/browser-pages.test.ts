@@ -34,7 +34,7 @@ async function looksWell(t: Test, page: Page, name: string): Promise<string> {
   return await shown.locator('main').innerText()
 }
 
-t.test('the pages that people rarely see', async (t) => {
+t.test('rarely shown pages', async (t) => {
   const place = await startPlace(t)
   if (!place) return
   const { gateway, app, outside, elsewhere, portal, door } = place
@@ -140,7 +140,7 @@ t.test('the pages that people rarely see', async (t) => {
     await page.context().close()
   })
 
-  await t.test('a page that is loaded ahead', async (t) => {
+  await t.test('a prefetched page', async (t) => {
     const page = await pageOf(place, PERSON_IDS.staff)
     await page.setExtraHTTPHeaders({ 'Sec-Purpose': 'prefetch' })
     await page.goto(`${gateway.url}/oauth2/sign_out`)
@@ -163,7 +163,7 @@ t.test('the pages that people rarely see', async (t) => {
   })
 
   // proves: adv-page-stay
-  await t.test('a sign-out that another site asks for', async (t) => {
+  await t.test('a sign-out requested by another site', async (t) => {
     const page = await pageOf(place, PERSON_IDS.staff)
     await page.goto(elsewhere)
     await page.click('a')

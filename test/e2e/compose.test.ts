@@ -25,7 +25,7 @@ const DEMO_URL = 'http://127.0.0.1:8080/'
 const DEMO_PORTS = [8080, 8081, 8082, 8084]
 const WAIT_MS = 600_000
 
-t.test('there is a stand-in for each image that both compose files and the Dockerfile take from others', async (t) => {
+t.test('every third-party image of the compose files and the Dockerfile has a replacement', async (t) => {
   const taken = ['docker-compose.yml', 'compose.production.yml'].flatMap((file) => {
     type Services = Record<string, { image: string, build?: unknown }>
     const { services } = parse(readFileSync(file, 'utf8')) as { services: Services }

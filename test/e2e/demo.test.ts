@@ -60,7 +60,7 @@ t.test('the demo in a browser', async (t) => {
     })
   }
 
-  await t.test('identity headers that a client forges do not arrive', async (t) => {
+  await t.test('forged identity headers do not reach the application', async (t) => {
     const page = await newPage(browser)
     await signIn(page, url, 'nobody')
     await page.context().setExtraHTTPHeaders({
@@ -95,7 +95,7 @@ t.test('the demo in a browser', async (t) => {
     await page.context().close()
   })
 
-  await t.test('each area is open to whom its rule names, and a refusal leads back', async (t) => {
+  await t.test('each area is open as its rule says, and a refusal links back', async (t) => {
     const places = { staff: `${url}staff/`, admin: `${url}admin/`, circuits }
     const open: Partial<Record<PersonKey, (keyof typeof places)[]>> = {
       superuser: ['staff', 'admin', 'circuits'],
@@ -127,7 +127,7 @@ t.test('the demo in a browser', async (t) => {
     }
   })
 
-  await t.test('the terminal shows who was mapped and why, who was refused, and a command that answers', async (t) => {
+  await t.test('the terminal shows mappings and refusals with reasons, and a command that works', async (t) => {
     t.ok(
       await said(/Azure AD group mapping - user sam\.staff@\S+ 1 groups .* because of Network Engineers of Contoso\n/),
     )
@@ -143,7 +143,7 @@ t.test('the demo in a browser', async (t) => {
     )
   })
 
-  await t.test('every page reads well in the dark and on a phone, and the browser has no complaint', async (t) => {
+  await t.test('every page is readable in dark mode and on a phone, without a message in the console', async (t) => {
     const context = await browser.newContext({ colorScheme: 'dark', viewport: { width: 390, height: 700 } })
     const page = await context.newPage()
     const fits = async (name: string): Promise<void> => {

@@ -64,7 +64,7 @@ const SITE = [
   'net.example.com=127.0.0.1:9002',
 ]
 
-t.test('each proxy takes the files that were written for it, without a word', async (t) => {
+t.test('each proxy accepts its generated files without a warning', async (t) => {
   const { certificate, key } = identityFiles(t)
   const both = join(home(t), 'both.pem')
   writeFileSync(both, readFileSync(certificate, 'utf8') + readFileSync(key, 'utf8'), { mode: 0o600 })
@@ -114,7 +114,7 @@ interface Dynamic {
   readonly http: { readonly services: object }
 }
 
-t.test('traefik starts with the files that were written for it', async (t) => {
+t.test('traefik starts with its generated files', async (t) => {
   const traefik = newestProxy(t, 'traefik')
   if (traefik === undefined) return
   const { certificate, key } = identityFiles(t)
@@ -146,7 +146,7 @@ function quickStart(): { readonly number: number, readonly commands: string[] }[
   }))
 }
 
-t.test('README leads in at most six steps to the first person signed in behind nginx', async (t) => {
+t.test('the steps of README, at most six, lead to a sign-in behind nginx', async (t) => {
   const steps = quickStart()
   t.strictSame(steps.map(({ number }) => number), [1, 2, 3, 4, 5, 6])
   const commands = steps.flatMap((step) => step.commands)

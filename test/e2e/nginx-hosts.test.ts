@@ -21,7 +21,7 @@ interface Site {
 }
 
 // proves: adv-nginx-two-hosts
-t.test('the application: a request line with another host is refused before Gatehouse is asked', async (t) => {
+t.test('the application: a request line with another host is refused without a request to Gatehouse', async (t) => {
   const site = await startSite(t)
   if (!site) return
   for (const method of ['GET', 'POST', 'DELETE']) {
@@ -54,7 +54,7 @@ t.test('the application: one host in every spelling is one host', async (t) => {
 })
 
 // proves: adv-nginx-beside-include
-t.test('the application: lines of its own beside the include stand with ours, not in their place', async (t) => {
+t.test('the application: its own directives beside the include add to ours and do not replace them', async (t) => {
   const site = await startSite(t, 'proxy_set_header X-Own one;\nproxy_set_header X-Other two;')
   if (!site) return
   t.equal(await statusOf(site, 'GET /page HTTP/1.1', APP, 'Remote-User: forged', 'X-Forwarded-User: forged'), 200)
@@ -74,7 +74,7 @@ t.test('the pages: a request line with another host is refused', async (t) => {
 })
 
 // proves: adv-nginx-port
-t.test("the question bears the port of the site, never the client's", async (t) => {
+t.test("the authorisation request has the port of the site, never the client's", async (t) => {
   const site = await startSite(t)
   if (!site) return
   for (const host of [APP, `${APP}:1`]) {
@@ -84,7 +84,7 @@ t.test("the question bears the port of the site, never the client's", async (t) 
 })
 
 // proves: adv-nginx-question-closed
-t.test('the pages: the question is not there in any spelling', async (t) => {
+t.test('the pages: the authorisation endpoint is unreachable in every spelling', async (t) => {
   const site = await startSite(t)
   if (!site) return
   for (const path of CLOSED) t.match(String(await statusOf(site, `GET ${path} HTTP/1.1`, AUTH)), /^40[04]$/, path)

@@ -52,7 +52,7 @@ for (const [name, signIn] of Object.entries(SIGN_INS)) {
   }
 }
 
-t.test('with rules and without the lines nothing that a rule might be about passes, and the log says what is missing', async (t) => {
+t.test("with rules but without the guide's lines every request under a rule is refused and logged", async (t) => {
   const site = await startSite(t, { ...SIGN_INS['a redirect to the sign-in page'], more: () => none }, {
     access: { rules: [{ hosts: ['127.0.0.1'], paths: ['/open/**'], allow: 'anyone' }] },
   })

@@ -126,7 +126,7 @@ t.test('a pool in transaction mode', async (t) => {
   const { replicas, query, signIn, statuses, changes, sessions } = site
 
   // proves: live-heartbeat-crosses
-  await t.test('no replica takes its LISTEN connection for a working one', async (t) => {
+  await t.test('every replica reports its LISTEN connection as unavailable', async (t) => {
     const from = performance.now()
     const said = new Set<string>()
     while (performance.now() - from < 7_000) { // beyond the silence after which the listener begins anew
@@ -139,7 +139,7 @@ t.test('a pool in transaction mode', async (t) => {
     }
   })
 
-  await t.test('what ended is over at the next check', async (t) => {
+  await t.test('a session that was revoked is refused at the next check', async (t) => {
     const ends: Readonly<Record<string, (browser: Browser) => Promise<unknown>>> = {
       'sessions revoke --all': () => sessions.revokeAll({}, 'cli:test'),
       'a row deleted by hand': () => query('delete from sessions'),
@@ -155,7 +155,7 @@ t.test('a pool in transaction mode', async (t) => {
     await query('update users set is_active = true')
   })
 
-  await t.test('twenty sign-ins at once', async (t) => {
+  await t.test('twenty sign-ins at the same time', async (t) => {
     const people = await Promise.all(Array.from({ length: 20 }, () => signIn(PERSON_IDS.guest)))
     t.ok((await Promise.all(people.map(({ cookie }) => statuses(cookie)))).flat().every((status) => status === 200))
   })

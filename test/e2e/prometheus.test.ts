@@ -34,7 +34,7 @@ const ALERTS = parse(readFileSync('config/alerts.yml', 'utf8')) as {
 const TARGET = { 'x-original-url': 'https://elsewhere.test/there', 'x-original-method': 'GET' }
 
 // proves: adv-alert-tests
-t.test('the alert rules do what their own tests say, and each of them has one', async (t) => {
+t.test('the alert rules pass their own tests, and each rule has one', async (t) => {
   const promtool = program(t, 'promtool')
   if (promtool === undefined) return
   const { status, stdout, stderr } = spawnSync(promtool, ['test', 'rules', 'config/alerts.test.yml'], {
@@ -48,7 +48,7 @@ t.test('the alert rules do what their own tests say, and each of them has one', 
 })
 
 // proves: adv-management-in-compose
-t.test('in compose Prometheus reaches the management port, and nobody outside does', async (t) => {
+t.test('in compose Prometheus reaches the management port, which is closed from outside', async (t) => {
   type Service = { networks: string[], ports?: string[], volumes: string[], profiles?: string[] }
   const { services } = parse(readFileSync('compose.production.yml', 'utf8')) as { services: Record<string, Service> }
   const { gatehouse, prometheus } = services
@@ -120,7 +120,7 @@ const MOVED: Readonly<Record<string, readonly (readonly [string, string])[]>> = 
 }
 
 // proves: adv-dashboard
-t.test('every panel shows what happened', async (t) => {
+t.test('every panel shows the events of the test', async (t) => {
   const path = program(t, 'prometheus')
   if (path === undefined) return
   let door: TcpDoor | undefined

@@ -85,7 +85,7 @@ for (const proxy of PROXIES) {
       await who.ask(`${app}/cookies`, { headers: { ...headers, cookie } })
     const signIn = async (person: string) => await gateway.signIn(person, { browser: newBrowser() })
 
-    await t.test('a program that is not signed in gets 401, a page load is sent to sign in', async (t) => {
+    await t.test('a program without a session gets 401, a page load is redirected to the sign-in', async (t) => {
       const browser = newBrowser()
       t.equal((await browser.ask(`${app}/deep`, { headers: { accept: 'application/json' } })).status, 401)
       t.equal(
@@ -99,7 +99,7 @@ for (const proxy of PROXIES) {
     })
 
     const browser = newBrowser()
-    await t.test('after signing in the page that was asked for opens, query and all, with identity headers', async (t) => {
+    await t.test('after the sign-in the requested page opens with its query and identity headers', async (t) => {
       const deep = `${app}/deep/page?a=1&b=two%20words&c=x%2Fy,z`
       const answer = await pickPerson(browser, await browser.follow(deep), PERSON_IDS.superuser)
       t.equal(answer.status, 200)
@@ -120,7 +120,7 @@ for (const proxy of PROXIES) {
       })
     })
 
-    await t.test('a forged identity header never arrives, in whatever spelling, signed in or as somebody without groups', async (t) => {
+    await t.test('a forged identity header never reaches the application, in any spelling or session', async (t) => {
       const nobody = (await signIn(PERSON_IDS.nobody)).browser
       for (const [who, groups] of [[browser, 'NetBox Superusers'], [nobody, '']] as const) {
         received.length = 0
@@ -154,7 +154,7 @@ for (const proxy of PROXIES) {
       t.notMatch(received[1]?.headers.cookie ?? '', /gatehouse/)
     })
 
-    await t.test('a POST keeps its body, HEAD and odd methods pass, and the auth endpoints are closed from outside', async (t) => {
+    await t.test('a POST keeps its body, HEAD and rare methods pass, auth endpoints are not exposed', async (t) => {
       received.length = 0
       const posted = await browser.ask(`${app}/form`, { method: 'POST', form: { a: 'b' } })
       t.equal(posted.text, 'POST /form a=b')
@@ -169,7 +169,7 @@ for (const proxy of PROXIES) {
       }
     })
 
-    await t.test('the application is asked for what was judged: no other host, no path but one that begins with a slash', async (t) => {
+    await t.test('the application gets the authorised host and path; a path begins with a slash', async (t) => {
       const cookie = browser.cookieHeader(app)
       received.length = 0
       t.equal(await rawStatus(app, `${app}/absolute?x=%20`, { cookie }), 200)
@@ -184,7 +184,7 @@ for (const proxy of PROXIES) {
       t.same(received.map(({ method, url }) => `${method} ${url}`), [])
     })
 
-    await t.test("30 KB of the application's own cookies are no obstacle, and 40 KB none to HAProxy", async (t) => {
+    await t.test("30 KB of the application's own cookies pass, and 40 KB pass HAProxy", async (t) => {
       const other = Array.from(
         { length: name.startsWith('HAProxy') ? 11 : 8 },
         (_, index) => `big${index}=${'x'.repeat(3_700)}`,
@@ -192,7 +192,7 @@ for (const proxy of PROXIES) {
       t.equal((await fetchWithCookie(browser, `${browser.cookieHeader(app)}; ${other}`)).status, 200)
     })
 
-    await t.test("the signed assertion arrives, and is this application's", async (t) => {
+    await t.test('the signed assertion arrives and is issued for this application', async (t) => {
       received.length = 0
       await browser.ask(`${app}/whoami`)
       const [claims = {}] = [decodeJwt(String(received[0]?.headers['x-gatehouse-assertion']))]
@@ -204,13 +204,13 @@ for (const proxy of PROXIES) {
       })
     })
 
-    await t.test('a WebSocket opens for who is signed in, and for nobody else', async (t) => {
+    await t.test('a WebSocket opens only with a session', async (t) => {
       t.equal(await handshake(site, browser.cookieHeader(app)), 101)
       t.equal(await handshake(site, ''), 401)
       t.equal(await echoed(site, browser.cookieHeader(app), 'through and back'), 'through and back')
     })
 
-    await t.test("a refusal is Gatehouse's own page for a person and JSON for a program, with the rule", async (t) => {
+    await t.test("a refusal is Gatehouse's page for a person and JSON for a program, with the rule", async (t) => {
       const { browser: guest } = await signIn(PERSON_IDS.guest)
       gateway.reload({
         access: {
@@ -254,14 +254,14 @@ for (const proxy of PROXIES) {
       gateway.reload({})
     })
 
-    await t.test('signed out is signed out: the old cookie opens nothing', async (t) => {
+    await t.test('after a sign-out the old cookie is refused', async (t) => {
       const old = browser.cookieHeader(app)
       const answer = await browser.follow(`${gateway.url}/oauth2/sign_out?rd=${encodeURIComponent(`${app}/bye`)}`)
       t.notOk(browser.cookieHeader(app).includes('gatehouse_session='), answer.trail.join(' '))
       t.equal((await fetchWithCookie(newBrowser(), old, { accept: 'application/json' })).status, 401)
     })
 
-    await t.test('where Gatehouse breaks off, talks nonsense or fails, nothing passes', async (t) => {
+    await t.test('if Gatehouse disconnects, answers invalidly or fails, every request is refused', async (t) => {
       for (const [answer, status] of BROKEN) {
         const broken = await startBroken(t, proxy, answer)
         if (!broken) return
@@ -274,7 +274,7 @@ for (const proxy of PROXIES) {
       }
     })
 
-    await t.test('without Gatehouse nothing passes', async (t) => {
+    await t.test('without Gatehouse every request is refused', async (t) => {
       const { browser: person } = await signIn(PERSON_IDS.superuser)
       t.equal((await person.ask(`${app}/x`)).status, 200)
       await gateway.close()
@@ -285,7 +285,7 @@ for (const proxy of PROXIES) {
   })
 }
 
-t.test('HAProxy lets nobody pass when its Lua fails or says nothing', async (t) => {
+t.test('HAProxy refuses every request if its Lua script fails or returns nothing', async (t) => {
   const file = join(folder(t, 'lua'), 'gatehouse.lua')
   for (const code of ['error("failed")', 'txn.http:req_set_header("remote-user", "x"); error("failed late")', '']) {
     writeFileSync(file, `core.register_action("gatehouse", { "http-req" }, function(txn) ${code} end)`)

@@ -32,7 +32,7 @@ const named = (...beginnings: string[]) =>
   )
 
 // proves: adv-caddy-connection
-t.test('what Connection names takes no identity header away, and a WebSocket still opens', async (t) => {
+t.test('a Connection header removes no identity header, and a WebSocket still opens', async (t) => {
   for (const site of await sites(t, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
     for (const connection of [`close, ${IDENTITY.join(', ')}`, 'Remote-User, close']) {
       await get(site, '/x', [`Connection: ${connection}`])
@@ -73,7 +73,7 @@ t.test("60 KB of the application's own cookies pass", async (t) => {
 })
 
 // proves: adv-caddy-empty-cookie
-t.test('where only our cookies were, the application gets no Cookie header', async (t) => {
+t.test("if a request has only Gatehouse's cookies, the application gets no Cookie header", async (t) => {
   for (const site of await sites(t, 'nginx', 'Caddy', 'HAProxy', 'Envoy')) {
     await get(site, '/x', ['Cookie: __Secure-gatehouse_session=s; __Host-gatehouse_login=l', 'Connection: close'])
     t.notOk('cookie' in (site.received.at(-1)?.headers ?? {}), site.name)
@@ -83,7 +83,7 @@ t.test('where only our cookies were, the application gets no Cookie header', asy
 })
 
 // proves: adv-traefik-port
-t.test('every question bears the port of the site, whatever Host and the client say', async (t) => {
+t.test('every authorisation request has the port of the site, whatever Host the client sends', async (t) => {
   for (const site of await sites(t, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
     for (const host of [APP, `${APP}:1`]) await get(site, '/x', ['X-Forwarded-Port: 1', 'Connection: close'], host)
     t.ok(site.asked.length > 0, site.name)
@@ -93,7 +93,7 @@ t.test('every question bears the port of the site, whatever Host and the client 
 })
 
 // proves: adv-caddy-question-closed
-t.test('the pages: neither the question nor what makes a question of a page', async (t) => {
+t.test('the pages: the authorisation endpoint and its headers are closed from outside', async (t) => {
   for (const site of await sites(t, 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
     const page = async (path: string): Promise<number> => {
       const headers = [`Host: ${AUTH}`, ...ASKING, 'Connection: close']
@@ -140,7 +140,7 @@ const CLOSED = [
 ]
 
 // proves: adv-nginx-one-challenge
-t.test('401 bears one challenge', async (t) => {
+t.test('a 401 has one challenge', async (t) => {
   const challenge = { 'www-authenticate': 'Cookie realm="x"', 'hx-refresh': 'true' }
   for (const site of await sitesThatSay(t, 401, challenge, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
     const answer = await get(site, '/x', ['Accept: application/json', 'HX-Request: true', 'Connection: close'])
@@ -151,7 +151,7 @@ t.test('401 bears one challenge', async (t) => {
 })
 
 // proves: adv-envoy-503-page
-t.test('503 is a page that says when to try again', async (t) => {
+t.test('a 503 is a page with a time to try again', async (t) => {
   const later = { 'retry-after': '5', 'cache-control': 'no-store', 'content-type': 'text/html' }
   for (const site of await sitesThatSay(t, 503, later, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
     const answer = await get(site, '/x', ['Accept: text/html', 'Connection: close'])
@@ -167,7 +167,7 @@ t.test('503 is a page that says when to try again', async (t) => {
 })
 
 // proves: adv-envoy-encoded-slash, adv-envoy-port-in-host
-t.test('Envoy passes a path on as it was judged, and knows its own port in Host', async (t) => {
+t.test('Envoy forwards the path that was authorised, and accepts its own port in Host', async (t) => {
   for (const site of await sites(t, 'Envoy')) {
     for (const path of ['/group%2Fproject', '//x', '/x%5Cy']) {
       t.equal((await get(site, path)).status, 200, path)

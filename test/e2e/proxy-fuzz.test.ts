@@ -19,7 +19,7 @@ const seed = process.env.FC_SEED === undefined ? randomInt(2 ** 31) : Number(pro
 const matrix = createMatrix(t)
 
 // proves: adv-fuzz-readings
-t.test('random requests: nothing reaches the application that some reading refuses', async (t) => {
+t.test('random requests: no request reaches the application that an interpretation of its path refuses', async (t) => {
   t.comment(`${requests} requests a proxy, FC_SEED=${seed}`)
   const results: LongResult[] = []
   for (const proxy of PROXIES.filter(({ name }) => [undefined, name].includes(process.env.GATEHOUSE_FUZZ_PROXY))) {

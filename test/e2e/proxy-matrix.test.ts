@@ -30,12 +30,12 @@ t.test('a whole URL in the request line', async (t) => await matrix.run(t, WHOLE
 t.test('spellings of Host', async (t) => await matrix.run(t, HOSTS))
 t.test('HTTP/2', async (t) => await matrix.run(t, HTTP2))
 // proves: adv-matrix-names
-t.test('names that are taken away', async (t) => await matrix.run(t, NAMES))
+t.test('names that are removed', async (t) => await matrix.run(t, NAMES))
 // proves: adv-matrix-connection
 t.test('hop-by-hop headers', async (t) => await matrix.run(t, HOP_BY_HOP))
 t.test('spellings of paths', async (t) => await matrix.run(t, PATHS))
 // proves: adv-matrix-question
-t.test('the question from outside', async (t) => await matrix.run(t, QUESTION))
+t.test('the authorisation endpoint from outside', async (t) => await matrix.run(t, QUESTION))
 t.test('sign-in', async (t) => await matrix.run(t, SIGN_IN))
 t.test('401', async (t) => await matrix.run(t, UNAUTHORIZED))
 t.test('403', async (t) => await matrix.run(t, FORBIDDEN))
@@ -45,7 +45,7 @@ t.test('bodies and cookies', async (t) => await matrix.run(t, BODIES))
 t.test('503 from a frozen gateway', async (t) => await matrix.runTogether(t, FROZEN))
 t.test('503', async (t) => await matrix.run(t, FAILURES))
 
-t.test('docs/proxies.md is what this run has shown', async (t) => {
+t.test('docs/proxies.md has the results of this run', async (t) => {
   if (!matrix.complete()) return skip(t, 'not every proxy is there, or not every column was run')
   const shown = render(matrix.cells, PROXIES)
   if (process.env.GATEHOUSE_WRITE_PROXIES) writeFileSync(PAGE, shown)

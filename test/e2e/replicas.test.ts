@@ -112,7 +112,7 @@ t.test('two replicas behind nginx', async (t) => {
     return load.outcomes
   }
 
-  await t.test('replicas are restarted one after the other under load: not one request fails', async (t) => {
+  await t.test('replicas are restarted one after the other under load, and no request fails', async (t) => {
     const begun = createBrowser()
     const start = await begun.ask(`${one.url}/oauth2/start?rd=${encodeURIComponent(`${app}/begun`)}`, {
       headers: { host: new URL(auth).host },

@@ -41,7 +41,7 @@ for (const { name, start } of PROXIES) {
     const browser = browserOf(site)
     const deep = `${app}/deep/page?a=1&b=two%20words&c=x%2Fy`
 
-    await t.test('a deep link comes back, query and all, without going round in circles, over HTTP/2', async (t) => {
+    await t.test('a deep link opens with its query after the sign-in, without a redirect loop', async (t) => {
       const answer = await pickPerson(browser, await browser.follow(deep), PERSON_IDS.staff)
       t.equal(answer.status, 200)
       t.equal(answer.trail.at(-1), deep)
@@ -81,7 +81,7 @@ for (const { name, start } of PROXIES) {
       t.notMatch(received.at(-1)?.headers.cookie ?? '', /gatehouse/)
     })
 
-    await t.test('curl gets 401, another host of this address nothing, and signing out ends it', async (t) => {
+    await t.test('curl gets 401, another host on this address nothing, and a sign-out ends the session', async (t) => {
       const answer = await browserOf(site).ask(`${app}/x`, { headers: { 'accept': '*/*', 'sec-fetch-mode': 'cors' } })
       t.equal(answer.status, 401)
       received.length = 0

@@ -287,7 +287,7 @@ t.test('below a folder that only root may enter', async (t) => {
     await t.test(`${end.name} ends the demo and leaves nothing`, (t) => startsAndEnds(t, place, end))
   }
   await t.test('SIGTERM to npm ends the demo, and it needs no network', (t) => withoutNetwork(t, place))
-  await t.test('a uid without an entry in the user database is told what to do', async (t) => {
+  await t.test('a uid without an entry in the user database gets a remedy', async (t) => {
     chmodSync(join(place.base, 'closed'), 0o755)
     const { code, output } = start({ ...place, uid: NO_ENTRY }, NPM)
     t.not(await code, 0)

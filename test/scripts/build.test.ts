@@ -77,7 +77,7 @@ const command = (folder: string): Promise<Ended> => end(start(folder, 'dist/cli.
 const unfinished = (folder: string): string[] => readdirSync(folder).filter((name) => name.startsWith('dist.'))
 
 // proves: adv-build-swapped
-t.test('a command that starts or runs during a rebuild does its work', async (t) => {
+t.test('a command that starts or runs during a rebuild succeeds', async (t) => {
   const folder = checkout(t)
   t.equal((await build(folder)).code, 0)
   t.same(await command(folder), { code: 0, output: 'first\n' })
@@ -107,7 +107,7 @@ t.test('a command that starts or runs during a rebuild does its work', async (t)
   t.same(unfinished(folder), [])
 })
 
-t.test('a build that fails leaves the earlier one, and the next one mends it', async (t) => {
+t.test('a build that fails keeps the earlier output, and the next build replaces it', async (t) => {
   const folder = checkout(t)
   t.equal((await build(folder)).code, 0)
   writeFileSync(join(folder, 'src/word.ts'), "export const word: number = 'broken'\n")
@@ -122,7 +122,7 @@ t.test('a build that fails leaves the earlier one, and the next one mends it', a
   t.same(await command(folder), { code: 0, output: 'mended\n' })
 })
 
-t.test('what the source no longer has goes from the build, and a source that is built is not built again', async (t) => {
+t.test('files without a source are removed from the build, and an unchanged source is not built again', async (t) => {
   const folder = checkout(t)
   writeFileSync(join(folder, 'src/old.ts'), 'export const old = 1\n')
   t.match(await build(folder), { code: 0, output: 'building...' })
@@ -133,7 +133,7 @@ t.test('what the source no longer has goes from the build, and a source that is 
   t.notOk(readdirSync(join(folder, 'dist')).includes('old.js'))
 })
 
-t.test('a read-only checkout uses its build, and says what to do where that is of another source', async (t) => {
+t.test('a read-only checkout uses its build, and prints a remedy if the source has changed', async (t) => {
   const folder = checkout(t)
   t.equal((await build(folder)).code, 0)
   spawnSync('chmod', ['-R', 'a-w', folder])
@@ -147,7 +147,7 @@ t.test('a read-only checkout uses its build, and says what to do where that is o
   t.same(await command(folder), { code: 0, output: 'first\n' })
 })
 
-t.test('two builds at once both end well', async (t) => {
+t.test('two builds at the same time both succeed', async (t) => {
   const folder = checkout(t)
   for (const word of ['first', 'second']) {
     change(folder, word)

@@ -68,12 +68,12 @@ t.test('one title can be run alone', async (t) => {
   t.match(lastLine(runner.output()), /^2 passed, 0 failed, 1 skipped$/)
 })
 
-t.test('where nothing may be skipped, a skipped test is a failure', async (t) => {
+t.test('if skipping is not allowed, a skipped test is a failure', async (t) => {
   const runner = start(t, [PASSES], { GATEHOUSE_TEST_REQUIRE_ALL: '1' })
   t.equal(await runner.code, 1)
 })
 
-t.test('where nothing may be skipped, the suite that needs a Docker engine may be', async (t) => {
+t.test('if skipping is not allowed, the suite that needs a Docker engine may still be skipped', async (t) => {
   const home = mkdtempSync(join(tmpdir(), 'runner-'))
   t.teardown(() => rmSync(home, { recursive: true, force: true }))
   chmodSync(home, 0o711) // started by root, PostgreSQL runs as another user
@@ -86,14 +86,14 @@ t.test('where nothing may be skipped, the suite that needs a Docker engine may b
   t.match(lastLine(runner.output()), /^\d+ passed, 0 failed, 1 skipped$/)
 })
 
-t.test('a file that ends before its tests do is a failure', async (t) => {
+t.test('a file that exits before its tests end is a failure', async (t) => {
   const runner = start(t, [EXITS])
   t.equal(await runner.code, 1)
   t.match(runner.output(), `${EXITS} ended with exit code 0 before its tests did`)
   t.match(lastLine(runner.output()), /, 1 failed$/)
 })
 
-t.test('a file that is not there and an unknown option are wrong usage', async (t) => {
+t.test('a missing file and an unknown option are wrong usage', async (t) => {
   t.equal(await start(t, ['test/none.test.ts']).code, 2)
   t.equal(await start(t, ['--no-such-option', PASSES]).code, 2)
 })

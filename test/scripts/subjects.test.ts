@@ -22,7 +22,7 @@ t.test('a subject is an imperative of at most 72 characters', async (t) => {
   for (const [subject, reason] of bad) t.match(fault(subject), reason, subject)
 })
 
-t.test('the hook refuses a message and says why', async (t) => {
+t.test('the hook refuses a message with the reason', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-subjects-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const hook = (message: string) => {

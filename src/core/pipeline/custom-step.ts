@@ -18,41 +18,42 @@ export interface CustomStepFile {
 /** @param call sends the input to the module and returns what the module returned, unchecked */
 export function customStep(name: string, call: (input: CustomStepInput) => Promise<unknown>): Step {
   return async ({ claims, groupIds, plan }) => {
-    const answer = await call({ claims, groupIds, plan })
-    if (answer === undefined || answer === null) return {}
-    const { refuse, details, ...more } = isRecord(answer) ? answer : { more: answer }
-    if (Object.keys(more).length > 0 || (refuse === undefined) === (details === undefined)) { // guard: own-step-answers
-      throw nonsense(name, 'something else than nothing, { refuse } or { details }')
+    const returned = await call({ claims, groupIds, plan })
+    if (returned === undefined || returned === null) return {}
+    const { refuse, details, ...more } = isRecord(returned) ? returned : { more: returned }
+    // guard: custom-step-results
+    if (Object.keys(more).length > 0 || (refuse === undefined) === (details === undefined)) {
+      throw invalid(name, 'something other than nothing, { refuse } or { details }')
     }
     if (refuse !== undefined) {
-      if (!isText(refuse)) throw nonsense(name, `a refusal that is no text of 1 to ${MAX_TEXT} visible characters`)
+      if (!isText(refuse)) throw invalid(name, `a refusal that is not a text of 1 to ${MAX_TEXT} visible characters`)
       throw new GatehouseError('step_refused', {
         sentence: refuse,
         detail: `${name} refused: ${refuse}`,
         facts: { step: name },
       })
     }
-    if (!plan.details) throw nonsense(name, 'details before there are any; put it behind social_details')
+    if (!plan.details) throw invalid(name, 'details before there are any; put it after social_details')
     return { details: { ...plan.details, ...checkedDetails(name, details) } }
   }
 }
 
 function checkedDetails(name: string, details: unknown): CustomStepDetails {
-  if (!isRecord(details)) throw nonsense(name, 'details that are no object')
+  if (!isRecord(details)) throw invalid(name, 'details that are not an object')
   for (const [key, value] of Object.entries(details)) {
     if (!(DETAILS as readonly string[]).includes(key)) {
-      throw nonsense(name, `details with ${JSON.stringify(key.slice(0, 40))}; it may set ${DETAILS.join(', ')}`)
+      throw invalid(name, `details with ${JSON.stringify(key.slice(0, 40))}; it may set ${DETAILS.join(', ')}`)
     }
     if (!isText(value) && (value !== null || key === 'usernameSource')) {
-      throw nonsense(name, `details.${key} that is no text of 1 to ${MAX_TEXT} visible characters`)
+      throw invalid(name, `details.${key} that is not a text of 1 to ${MAX_TEXT} visible characters`)
     }
   }
   return details
 }
 
-function nonsense(step: string, what: string): GatehouseError {
+function invalid(step: string, what: string): GatehouseError {
   return new GatehouseError('step_failed', {
-    detail: `${step} answered ${what}`,
+    detail: `${step} returned ${what}`,
     remedy: 'See docs/custom-steps.md.',
     facts: { step },
   })
