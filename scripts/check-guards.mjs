@@ -23,7 +23,9 @@ const { guards: all, problems } = readGuards(root)
 if (problems.length > 0) throw new Error(problems.join('\n'))
 const isMeantBy = (argument) => ({ name, file }) =>
   argument === name || argument === file || file.startsWith(`${argument}/`)
-const guards = [...all.values()].filter((guard) => wanted.length === 0 || wanted.some((each) => isMeantBy(each)(guard)))
+const guards = wanted.length === 0
+  ? [...all.values()]
+  : [...new Set(wanted.flatMap((argument) => [...all.values()].filter(isMeantBy(argument))))]
 const unknown = wanted.filter((argument) => !guards.some(isMeantBy(argument)))
 if (unknown.length > 0) throw new Error(`no such guard, nor a file that has one: ${unknown.join(', ')}`)
 
