@@ -19,7 +19,7 @@ import { namedSteps } from './core/pipeline/index.js'
 import type { Meter } from './core/meter.js'
 import { memoizeByConfig } from './core/memoize-by-config.js'
 import type { NamedStep } from './core/pipeline/pipeline.js'
-import type { RightsOfPerson } from './core/rights.js'
+import type { UserRights } from './core/rights.js'
 import type { SessionStore } from './core/session.js'
 import type { SessionCache } from './core/session-cache.js'
 import { tracedSource, tracedSteps } from './core/traced-login.js'
@@ -73,7 +73,7 @@ export interface Adapters {
   readonly meter: Meter
   readonly tracer: Tracer
   readonly report: LoginReporter
-  readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
+  readonly rightsOf: (userId: string) => Promise<UserRights>
   /** A step that is a module beside the configuration. */
   readonly customStep: (file: CustomStepFile) => NamedStep
   /** Told of every cookie and state that none of our secrets made. */
@@ -96,7 +96,7 @@ export async function buildApp(live: () => Config, given: Adapters): Promise<Fas
     readTarget: fromTrustedPeers(read, trusts, adapters.log),
   }))
   // what is written down of every answer is written where the request is known
-  const plain = config.log.access !== 'all' && !adapters.tracer.on
+  const plain = config.log.access !== 'all' && !adapters.tracer.enabled
   const endpoints = plain
     ? spoken.map(({ dialect: { path, query, plain401 }, readTarget }) => ({
       path,

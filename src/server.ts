@@ -169,7 +169,7 @@ export async function startGateway(
       reload,
       graphThrottledUntil: () => entra.source.throttledUntil(),
       cachedSessions: () => cache.size,
-      changeListenerUp: () => changes.live(),
+      changeListenerUp: () => changes.connected(),
       replicas: () => {
         const { same, different } = replicas.state()
         return { same, different: different.length }
@@ -231,7 +231,7 @@ export async function startGateway(
     })
     const informed = () => ({
       ...upstreamParts(http, entra.source),
-      changes: changes.live() ? 'connected' : 'disconnected: session cache bypassed',
+      changes: changes.connected() ? 'connected' : 'disconnected: session cache bypassed',
       replicas: replicas.state(),
       config: configPart(reload()),
       ...(reevaluation ? { sync: reevaluationPart(reevaluation) } : {}),
@@ -427,7 +427,7 @@ function openCache(
   const changes = createChangeListener({
     url,
     onChange: (change) => cache.apply(change),
-    onDoubt: (knownUntil) => cache.doubtEverything(knownUntil),
+    onDoubt: (knownUntil) => cache.markAllStale(knownUntil),
     onKeys,
     readFrom: async () =>
       (await database.ask((db) => db.execute<{ server: string }>(sql.raw(SERVER)))).rows[0]?.server ?? '',

@@ -10,7 +10,7 @@ import {
   isChange,
   rightsFrom,
   rowsHit,
-  type Rights,
+  type MappedRights,
   type RightsChange,
   type RowHit,
 } from '../core/explain.js'
@@ -196,7 +196,7 @@ function printChanges(changes: readonly PersonChange[], people: number, source: 
   print(`${changes.length} of ${people} people would change (${source}). Nothing was changed.`)
 }
 
-function printOutcome(hits: readonly RowHit[], outcome: Rights & { readonly missing: readonly string[] }): void {
+function printOutcome(hits: readonly RowHit[], outcome: MappedRights & { readonly missing: readonly string[] }): void {
   printTable(
     ['ROW', 'ENTRA GROUP', 'VIA', 'GRANTS'],
     hits.map((
@@ -235,6 +235,6 @@ async function localGroups(options: CommonOptions): Promise<ReadonlySet<string>>
   )
 }
 
-function rightsOfPerson(person: PersonView): Rights {
+function rightsOfPerson(person: PersonView): MappedRights {
   return { groups: person.groups.map((group) => group.name), staff: person.isStaff, superuser: person.isSuperuser }
 }

@@ -14,7 +14,7 @@ import { createReport, inOrder, type Report } from './report.js'
 import { RULES } from './rules/index.js'
 import { configSchema } from './schema.js'
 import type { Shape } from './shape.js'
-import type { Environment } from './variables.js'
+import type { Environment } from '../core/environment.js'
 import { parseYaml, type YamlFile } from './yaml-file.js'
 
 export { ConfigError, formatProblem, type Problem } from './problem.js'

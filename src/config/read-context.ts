@@ -3,7 +3,7 @@ import type { Files } from './files.js'
 import type { Refusal } from './problem.js'
 import type { Report } from './report.js'
 import type { Shape } from './shape.js'
-import type { Environment } from './variables.js'
+import type { Environment } from '../core/environment.js'
 import type { YamlFile } from './yaml-file.js'
 
 export interface ReadContext {

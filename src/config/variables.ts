@@ -1,8 +1,8 @@
 // `${VAR}` and `${VAR:-default}` in scalar values, after the YAML is parsed: what a variable holds is text and can
 // never become structure. `$${` stands for a literal `${`.
+import type { Environment } from '../core/environment.js'
 import { refuse, type Refusal } from './problem.js'
 
-export type Environment = Readonly<Record<string, string | undefined>>
 export type Expansion = { readonly text: string, readonly expanded: boolean, readonly refusals: readonly Refusal[] }
 
 const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g

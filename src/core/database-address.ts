@@ -1,5 +1,6 @@
 // The address of a PostgreSQL server, read as libpq reads it: `sslmode`, `sslrootcert` and their like, which the driver
 // understands otherwise. No message here repeats any part of the address: it holds a password.
+import type { Environment } from './environment.js'
 
 export const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
 export type TlsMode = (typeof TLS_MODES)[number]
@@ -33,8 +34,6 @@ export interface AddressFault {
   readonly says: string
   readonly remedy: string
 }
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 const EXAMPLE = 'postgres://user:password@host:5432/database'
 const ENCODE =

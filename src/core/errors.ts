@@ -220,7 +220,7 @@ export const START_FAILURES: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /** What another trip to Entra ID may mend. It is made once: a second failure of the kind would be a loop. */
-export const MENDED_BY_SIGNING_IN_AGAIN: ReadonlySet<ErrorCode> = new Set([
+export const RETRY_WITH_NEW_SIGN_IN: ReadonlySet<ErrorCode> = new Set([
   'interaction_required',
   'code_expired',
   'graph_claims_challenge',

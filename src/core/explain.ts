@@ -1,7 +1,7 @@
 // A dry run of the mapping: which row each Entra group hits, and what would change for somebody. Pure; changes nothing.
 import type { GroupMapping, Grants, MappingRow } from './mapping.js'
 
-export interface Rights {
+export interface MappedRights {
   readonly groups: readonly string[]
   readonly staff: boolean
   readonly superuser: boolean
@@ -45,7 +45,7 @@ export function rightsFrom(
   mapping: GroupMapping,
   entraGroupIds: Iterable<string>,
   exists: (name: string) => boolean,
-): Rights & { readonly missing: readonly string[] } {
+): MappedRights & { readonly missing: readonly string[] } {
   const { groups, staff, superuser }: Grants = mapping.evaluate(entraGroupIds)
   const names = [...groups.keys()].sort()
   return {
@@ -56,7 +56,7 @@ export function rightsFrom(
   }
 }
 
-export function changeOfRights(before: Rights, after: Rights): RightsChange {
+export function changeOfRights(before: MappedRights, after: MappedRights): RightsChange {
   const flag = (old: boolean, now: boolean) => Number(now) - Number(old) as -1 | 0 | 1
   return {
     gained: after.groups.filter((name) => !before.groups.includes(name)),

@@ -26,7 +26,7 @@ export interface IdentityClaims {
 }
 
 /** One complete answer of Graph: every page, groups only, de-duplicated, lower case. */
-export interface MembershipReading {
+export interface MembershipSnapshot {
   readonly groupIds: readonly string[]
   /** The database's time before the first question: an older reading never overwrites a newer one. */
   readonly readAt: string
@@ -41,7 +41,7 @@ export function isObjectId(text: string): boolean {
 
 export interface Person {
   readonly claims: IdentityClaims
-  readonly memberships: MembershipReading
+  readonly memberships: MembershipSnapshot
 }
 
 /** What the authorization endpoint handed back, with what proves that it was asked for by this browser. */

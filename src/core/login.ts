@@ -27,8 +27,9 @@ export interface LoginCommit {
   readonly requireMappedGroup: boolean
 }
 
+/** `superseded`: another login of this user read Graph later and committed earlier; its result stays. */
 export interface LoginOutcome extends GrantChange {
-  /** Null: a stranger who was refused. */
+  /** Null: a new user who was refused. */
   readonly userId: string | null
   readonly username: string
   readonly created: boolean

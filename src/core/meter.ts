@@ -4,7 +4,7 @@ export interface Meter {
   /** An answer to a proxy. @param endpoint path of the dialect */
   answered(endpoint: string, status: number, seconds: number): void
   /** Where the answer to "who is this?" came from; `grace`: from memory while the database was unreachable. */
-  readonly sessionFrom: { memory: number, database: number, nobody: number, grace: number }
+  readonly sessionLookups: { memory: number, database: number, none: number, grace: number }
   /** A browser was sent to Entra ID. */
   loginStarted(): void
   /** An answer of userinfo. */
@@ -26,7 +26,7 @@ export interface Meter {
 export function noMeter(): Meter {
   return {
     answered: () => {},
-    sessionFrom: { memory: 0, database: 0, nobody: 0, grace: 0 },
+    sessionLookups: { memory: 0, database: 0, none: 0, grace: 0 },
     loginStarted: () => {},
     userinfo: () => {},
     login: () => {},

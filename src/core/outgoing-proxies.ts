@@ -1,5 +1,6 @@
 // The proxies for outgoing requests, from the environment, read as curl reads them: an address without a scheme is one
 // of http, and a `*` anywhere in NO_PROXY means that no proxy is used at all.
+import type { Environment } from './environment.js'
 import { GatehouseError } from './errors.js'
 
 /** Empty strings: no proxy. */
@@ -9,8 +10,6 @@ export interface OutgoingProxies {
   readonly httpsProxy: string
   readonly noProxy: string
 }
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 /** @throws GatehouseError `proxy_unusable`, which names the variable and never its value: that may hold a password */
 export function outgoingProxies(env: Environment): OutgoingProxies {

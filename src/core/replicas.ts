@@ -1,30 +1,32 @@
-// Do all replicas on one database run the same configuration? Each says the hash of its own with every heartbeat
-// (store/changes.ts); one that differs from another for a minute says so in its log, once until something about it
-// changes.
+// Detects replicas on one database that run different configurations. Every replica announces the hash of its own with
+// each heartbeat (store/change-feed/listener.ts). A difference that lasts a minute is logged once, until it changes.
 
 export interface OtherReplica {
-  /** Host and port, as it calls itself. */
+  /** Host and port, as it announces them. */
   readonly replica: string
   /** The first characters of its hash. */
   readonly config: string
-  /** When it was first seen to differ, ISO 8601. */
+  /** When the difference was detected, ISO 8601. */
   readonly since: string
 }
 
 export interface ReplicasState {
   readonly config: string
-  /** How many run what this one runs, itself among them. */
+  /** Number of replicas with this configuration, including this one. */
   readonly same: number
   readonly different: readonly OtherReplica[]
 }
 
 export interface Replicas {
-  /** What this one says of itself. */
-  says(): string
-  /** What another one says of itself; anything else that comes this way is nobody's. */
-  hear(id: string, said: string): void
-  /** Our own heartbeat was heard: whoever was not heard until now did say nothing. */
-  look(): void
+  /** The announcement of this replica. */
+  announcement(): string
+  /** Records the announcement of another replica; anything malformed is ignored. */
+  receive(id: string, announcement: string): void
+  /**
+   * Expires silent replicas, then compares and logs. To be called when this replica's own heartbeat is received: that
+   * proves that announcements of others would have been received too.
+   */
+  expireAndCompare(): void
   state(): ReplicasState
 }
 
@@ -34,8 +36,8 @@ export interface ReplicasOptions {
   readonly config: () => string
   readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
   readonly reportAfterMs?: number
-  /** Who says nothing for so long is not there any more. */
-  readonly forgetAfterMs?: number
+  /** A replica that is silent for this time is considered stopped. */
+  readonly expireAfterMs?: number
   /** Monotonic milliseconds. */
   readonly now?: () => number
 }
@@ -43,38 +45,29 @@ export interface ReplicasOptions {
 interface Other {
   readonly name: string
   config: string
-  heardAt: number
+  receivedAt: number
   differs: { readonly at: number, readonly since: string } | undefined
 }
 
-const SAID = /^([0-9a-f]{64}) ([\w.:-]{1,100})$/
-const MOST = 1_000 // whoever can notify could make up more
-const SHOWN = 12
+const ANNOUNCEMENT = /^([0-9a-f]{64}) ([\w.:-]{1,100})$/
+const MAX_REPLICAS = 1_000 // any database role that may NOTIFY could announce more
 const REMEDY =
   'Give all replicas the same file and the same secrets, and restart the one that is behind: a reload takes the ' +
   'mapping, access, pipeline and headers alone. During an upgrade it ends with the last replica.'
 
-export function createReplicas(
-  { name, config, log, reportAfterMs = 60_000, forgetAfterMs = 5_000, now = () => performance.now() }: ReplicasOptions,
-): Replicas {
-  const own = name.replace(/[^\w.:-]/g, '-').slice(0, 100)
+export function createReplicas(options: ReplicasOptions): Replicas {
+  const { config, expireAfterMs = 5_000, now = () => performance.now() } = options
+  const own = options.name.replace(/[^\w.:-]/g, '-').slice(0, 100)
   const others = new Map<string, Other>()
-  let lookedAt = now()
-  let told = new Set<string>()
-  let open = false
+  const report = createDifferenceReporter(own, options)
+  let comparedAt = now()
 
-  const different = (): Other[] => [...others.values()].filter((other) => other.config !== config())
-  const shown = (other: Other): OtherReplica => ({
-    replica: other.name,
-    config: other.config.slice(0, SHOWN),
-    since: other.differs?.since ?? new Date().toISOString(),
-  })
-  const forget = (at: number): void => {
-    const deaf = at - lookedAt > forgetAfterMs // what they said meanwhile could not be heard
-    lookedAt = at
+  const expireSilent = (at: number): void => {
+    const disconnected = at - comparedAt > expireAfterMs // announcements may have been missed
+    comparedAt = at
     for (const [id, other] of others) {
-      if (deaf) other.heardAt = at // guard: live-replica-deaf
-      if (at - other.heardAt > forgetAfterMs) others.delete(id)
+      if (disconnected) other.receivedAt = at // guard: live-replica-deaf
+      if (at - other.receivedAt > expireAfterMs) others.delete(id)
     }
   }
   const compare = (at: number): void => {
@@ -83,51 +76,70 @@ export function createReplicas(
       else other.differs ??= { at, since: new Date().toISOString() }
     }
   }
-  const report = (at: number): void => {
+  return {
+    announcement: () => `${config()} ${own}`,
+    receive(id, announcement) {
+      const [, hash, announcedName = ''] = ANNOUNCEMENT.exec(announcement) ?? []
+      if (hash === undefined || id.length > 40) return
+      const known = others.get(id)
+      if (known) Object.assign(known, { config: hash, receivedAt: now() })
+      else if (others.size < MAX_REPLICAS) {
+        others.set(id, { name: announcedName, config: hash, receivedAt: now(), differs: undefined })
+      }
+    },
+    expireAndCompare() {
+      const at = now()
+      expireSilent(at)
+      compare(at)
+      report(others, at)
+    },
+    state() {
+      const different = [...others.values()].filter((other) => other.config !== config())
+      return {
+        config: shortHash(config()),
+        same: others.size + 1 - different.length,
+        different: different.map(described),
+      }
+    },
+  }
+}
+
+function shortHash(config: string): string {
+  return config.slice(0, 12)
+}
+
+function described({ name, config, differs }: Other): OtherReplica {
+  return { replica: name, config: shortHash(config), since: differs?.since ?? new Date().toISOString() }
+}
+
+/** Logs a difference that lasts too long once, until it changes, and the end of the last one. */
+function createDifferenceReporter(
+  replica: string,
+  { config, log, reportAfterMs = 60_000 }: ReplicasOptions,
+): (others: ReadonlyMap<string, Other>, at: number) => void {
+  let reported = new Set<string>()
+  let isOpen = false
+  return (others, at) => {
     const differing = [...others].flatMap(([id, other]) => {
       const { config: theirs, differs } = other
       return differs === undefined
         ? []
         // guard: live-replica-differs
-        : [{ key: `${id} ${theirs} ${config()}`, other, late: at - differs.at >= reportAfterMs }]
+        : [{ key: `${id} ${theirs} ${config()}`, other, overdue: at - differs.at >= reportAfterMs }]
     })
-    const facts = { replica: own, config: config().slice(0, SHOWN) }
+    const facts = { replica, config: shortHash(config()) }
     const keys = new Set(differing.map(({ key }) => key))
-    if (differing.some(({ key, late }) => late && !told.has(key))) {
-      // with those that are not late yet: one report for one cause
-      const listed = differing.map(({ other }) => shown(other))
+    if (differing.some(({ key, overdue }) => overdue && !reported.has(key))) {
+      // including those that are not overdue yet: one report for one cause
+      const listed = differing.map(({ other }) => described(other))
       log.warn({ ...facts, others: listed, remedy: REMEDY }, 'replicas have run different configurations for too long')
-      open = true
-      told = keys
+      isOpen = true
+      reported = keys
     } else {
-      told = new Set([...told].filter((key) => keys.has(key)))
+      reported = new Set([...reported].filter((key) => keys.has(key)))
     }
-    if (!open || different().length > 0) return
-    open = false
+    if (!isOpen || differing.length > 0) return
+    isOpen = false
     log.info({ ...facts, replicas: others.size + 1 }, 'the replicas run the same configuration again')
-  }
-  return {
-    says: () => `${config()} ${own}`,
-    hear(id, said) {
-      const [, hash, called = ''] = SAID.exec(said) ?? []
-      if (hash === undefined || id.length > 40) return
-      const known = others.get(id)
-      if (known) Object.assign(known, { config: hash, heardAt: now() })
-      else if (others.size < MOST) others.set(id, { name: called, config: hash, heardAt: now(), differs: undefined })
-    },
-    look() {
-      const at = now()
-      forget(at)
-      compare(at)
-      report(at)
-    },
-    state() {
-      const differing = different()
-      return {
-        config: config().slice(0, SHOWN),
-        same: others.size + 1 - differing.length,
-        different: differing.map(shown),
-      }
-    },
   }
 }

@@ -1,30 +1,30 @@
-// What a person has and why, in the shape that pages and commands show.
+// The rights of a user and the reasons for them, as pages and commands show them.
 
-/** An Entra group, and what the mapping calls it (groupMapping[].label). */
+/** An Entra group, and its label in the mapping (groupMapping[].label). */
 export interface EntraGroupName {
   readonly id: string
   readonly label: string | undefined
 }
 
-/** Why somebody has a right. Without a cause it was assigned by hand. */
-export interface Reason {
+/** Why a user has a right. Without Entra groups the right was assigned by an administrator. */
+export interface GrantReason {
   readonly entraGroups: readonly EntraGroupName[]
   readonly since: string | null
 }
 
-/** A local group that the mapping grants, and that the person does not have. */
+/** A local group that the mapping grants, but that the user is not a member of. */
 export interface GroupNotHeld {
   readonly name: string
-  /** Nobody made it yet; otherwise it exists, and the next sign-in brings it. */
+  /** The group does not exist. Otherwise the next sign-in makes the user a member. */
   readonly missing: boolean
-  readonly reason: Reason
+  readonly reason: GrantReason
 }
 
-export interface RightsOfPerson {
-  readonly groups: readonly { readonly name: string, readonly reason: Reason }[]
-  readonly staff: Reason | undefined
-  readonly superuser: Reason | undefined
+export interface UserRights {
+  readonly groups: readonly { readonly name: string, readonly reason: GrantReason }[]
+  readonly staff: GrantReason | undefined
+  readonly superuser: GrantReason | undefined
   readonly notHeld: readonly GroupNotHeld[]
-  /** How many Entra groups the last reading had; undefined: nothing was read of this person. */
+  /** Number of Entra groups in the last snapshot; undefined: there is no snapshot of this user. */
   readonly entraGroups: number | undefined
 }

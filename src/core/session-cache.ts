@@ -5,7 +5,7 @@ import { sessionIdHash, type SessionRecord, type SessionStore } from './session.
 import { createSessionEntries, type SessionEntry } from './session-entries.js'
 
 /** A change notification: it carries ids only. */
-export type Change =
+export type ChangeNotification =
   | { readonly kind: 'sessions', readonly hashes: readonly string[] }
   | { readonly kind: 'users', readonly ids: readonly string[] }
   | { readonly kind: 'everything' }
@@ -16,9 +16,9 @@ export interface ChangeFeed {
    * No notification can have been missed: cached sessions may be served. @param at the time now, by the clock of
    * SessionCacheOptions.now
    */
-  live(at?: number): boolean
+  connected(at?: number): boolean
   /** When the feed was last known to be complete; the clock of SessionCacheOptions.now. */
-  heardAt(): number
+  lastReceivedAt(): number
 }
 
 export interface CachedSession extends SessionEntry {
@@ -40,23 +40,23 @@ export interface SessionCache {
   /** An entry that is valid without a query. @param at the time now, where it was read already */
   fresh(cookie: string, at?: number): CachedSession | undefined
   /** Also returns stale entries (not invalidated ones), for use while the database is unreachable. */
-  remembered(cookie: string): CachedSession | undefined
+  freshOrStale(cookie: string): CachedSession | undefined
   /** When the entry was last known to agree with the database. */
   knownAt(entry: CachedSession): number
   /** Taken before a read; a read that a change overtakes is not kept. */
   ticket(): number
   keep(cookie: string, hash: string, record: SessionRecord, ticket: number): CachedSession | undefined
   /** The cookie has no session: it is not looked up again for a limited time. */
-  keepNobody(cookie: string): void
-  isNobody(cookie: string): boolean
+  rememberNoSession(cookie: string): void
+  hasNoSession(cookie: string): boolean
   /** The database has no such session any more. */
   forget(cookie: string): void
-  apply(change: Change): void
+  apply(change: ChangeNotification): void
   /**
    * A notification may have been missed: every entry becomes stale. @param knownUntil until when the cached entries
    * are known to agree with the database
    */
-  doubtEverything(knownUntil: number): void
+  markAllStale(knownUntil: number): void
   readonly size: number
 }
 
@@ -91,18 +91,18 @@ export function createSessionCache(
       const entry = entries.use(cookie)
       // guard: live-feed, live-stretch
       return entry !== undefined && !entry.changed && entry.epoch === epoch && entry.freshUntil > at &&
-          feed.live(at)
+          feed.connected(at)
         ? entry
         : undefined
     },
-    remembered(cookie) {
+    freshOrStale(cookie) {
       const entry = entries.use(cookie)
       return entry?.changed ? undefined : entry
     },
     knownAt: (entry) =>
       Math.max(
         entry.readAt,
-        entry.epoch === epoch ? feed.heardAt() : entry.epoch === epoch - 1 ? lastEpochKnownUntil : -Infinity,
+        entry.epoch === epoch ? feed.lastReceivedAt() : entry.epoch === epoch - 1 ? lastEpochKnownUntil : -Infinity,
       ),
     ticket: () => sequence,
     keep(cookie, hash, record, ticket) {
@@ -123,8 +123,8 @@ export function createSessionCache(
       entries.put(copyOf(cookie), entry)
       return entry
     },
-    keepNobody: (cookie) => negative.keep(cookie),
-    isNobody: (cookie) => negative.has(cookie) && feed.live(),
+    rememberNoSession: (cookie) => negative.keep(cookie),
+    hasNoSession: (cookie) => negative.has(cookie) && feed.connected(),
     forget: (cookie) => entries.forget(cookie),
     apply(notification) {
       sequence++
@@ -137,7 +137,7 @@ export function createSessionCache(
       negative.clear()
       for (const entry of entries.all()) invalidate(entry)
     },
-    doubtEverything(knownUntil) {
+    markAllStale(knownUntil) {
       sequence++
       epoch++
       lastEpochKnownUntil = knownUntil

@@ -4,7 +4,7 @@ import type { NamedStep } from './pipeline/pipeline.js'
 import type { Tracer } from './tracer.js'
 
 export function tracedSource(source: IdentitySource, tracer: Tracer): IdentitySource {
-  if (!tracer.on) return source
+  if (!tracer.enabled) return source
   return {
     identify: (grant, now) =>
       tracer.part('identify', {}, async (span) => {
@@ -19,7 +19,7 @@ export function tracedSource(source: IdentitySource, tracer: Tracer): IdentitySo
 }
 
 export function tracedSteps(steps: readonly NamedStep[], tracer: Tracer): readonly NamedStep[] {
-  if (!tracer.on) return steps
+  if (!tracer.enabled) return steps
   return steps.map(({ name, run }) => ({
     name,
     run: (context) => tracer.part(`step ${name}`, {}, async () => run(context)),

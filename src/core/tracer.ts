@@ -1,14 +1,13 @@
-// What is told to OpenTelemetry, where an operator asks for it: which part of a request took how long and how it ended.
-// What may be said of it is a closed list, and nothing on it is a person, a token, a cookie, a code, an address or what
-// was asked for.
+// Tracing port. Attributes are an allow-list: it never contains personal data, tokens, cookies, codes, client addresses
+// or targets.
 
-/** Everything that a span may say. Names follow OpenTelemetry's semantic conventions where they have one. */
-export type SpanFacts = {
+/** The attributes of a span. Names follow OpenTelemetry's semantic conventions where they define one. */
+export type SpanAttributes = {
   readonly 'http.request.method'?: string
-  /** The pattern of the route, never the address. */
+  /** The pattern of the route, never the path of the request. */
   readonly 'http.route'?: string
   readonly 'http.response.status_code'?: number
-  /** Which attempt at the same request this is, from the second on. */
+  /** Number of the attempt at the same request, from the second attempt on. */
   readonly 'http.request.resend_count'?: number
   readonly 'server.address'?: string
   readonly 'server.port'?: number
@@ -17,26 +16,26 @@ export type SpanFacts = {
   readonly 'gatehouse.correlation_id'?: string
   /** `ok`, or the code of the failure (core/errors.ts). */
   readonly 'gatehouse.result'?: string
-  /** What Microsoft's support asks for. */
+  /** The request id by which Microsoft's support finds the request. */
   readonly 'gatehouse.microsoft_request_id'?: string
   readonly 'gatehouse.entra_groups'?: number
   readonly 'gatehouse.graph_requests'?: number
 }
 
 export interface Span {
-  set(facts: SpanFacts): void
-  /** @param type a code or a status, never a message; the first one stays */
+  set(attributes: SpanAttributes): void
+  /** @param type a code or a status, never a message; only the first call counts */
   failed(type: string): void
 }
 
-/** A request that came in. */
+/** A request that this process received. */
 export interface RequestSpan extends Span {
-  /** What begins in `work` belongs to this request, also what comes of it later. */
+  /** Everything that `work` starts belongs to this request, also asynchronously. */
   run<T>(work: () => T): T
   end(status: number): void
 }
 
-/** Where a proxy's trace goes on (W3C Trace Context). */
+/** The span of the proxy that a request belongs to (W3C Trace Context). */
 export interface RemoteParent {
   readonly traceId: string
   readonly spanId: string
@@ -44,35 +43,35 @@ export interface RemoteParent {
 }
 
 export interface Tracer {
-  /** False: nobody listens, and nothing needs to be prepared for it. */
-  readonly on: boolean
+  /** False: tracing is disabled, and callers need not prepare attributes. */
+  readonly enabled: boolean
   /**
-   * @param kind `page`: somebody's browser; `question`: a proxy's, on every request of every application
+   * @param kind `forward_auth`: sent by a proxy for every request of every application; `page`: any other
    * @returns undefined where this request is not recorded
    */
   request(
-    kind: 'page' | 'question',
-    facts: SpanFacts & { readonly 'http.request.method': string, readonly 'http.route': string },
+    kind: 'page' | 'forward_auth',
+    attributes: SpanAttributes & { readonly 'http.request.method': string, readonly 'http.route': string },
     parent: RemoteParent | undefined,
   ): RequestSpan | undefined
   /**
-   * A part of the request under way; of none, where none is recorded. What `work` throws is noted by its code and
-   * thrown on.
+   * A part of the current request; not recorded where that is not. An error that `work` throws is recorded by its code
+   * and rethrown.
    */
-  part<T>(name: string, facts: SpanFacts, work: (span: Span) => Promise<T>): Promise<T>
+  part<T>(name: string, attributes: SpanAttributes, work: (span: Span) => Promise<T>): Promise<T>
 }
 
-const NOBODY: Span = { set: () => {}, failed: () => {} }
+export const NOOP_SPAN: Span = { set: () => {}, failed: () => {} }
 
 export function noTracer(): Tracer {
-  return { on: false, request: () => undefined, part: (_name, _facts, work) => work(NOBODY) }
+  return { enabled: false, request: () => undefined, part: (_name, _attributes, work) => work(NOOP_SPAN) }
 }
 
 const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 
 /**
- * @param header `traceparent` (W3C Trace Context, section 3.2) @returns undefined for what is none; a later version is
- * read as far as this one goes
+ * @param header `traceparent` (W3C Trace Context, section 3.2) @returns undefined for a malformed header; of a later
+ * version the fields of this version are read
  */
 export function parseTraceparent(header: string): RemoteParent | undefined {
   const [, version, traceId, spanId, flags = '', more] = TRACEPARENT.exec(header) ?? []

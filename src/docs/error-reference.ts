@@ -3,7 +3,7 @@ import {
   COMMAND_FAILURES,
   FAILURES,
   LOGIN_FAILURES,
-  MENDED_BY_SIGNING_IN_AGAIN,
+  RETRY_WITH_NEW_SIGN_IN,
   START_FAILURES,
   type ErrorCode,
 } from '../core/errors.js'
@@ -34,7 +34,7 @@ The last column says where an operator sees the code:
 
 export function errorReference(): string {
   const codes = (Object.keys(FAILURES) as ErrorCode[]).map((code) => {
-    const again = MENDED_BY_SIGNING_IN_AGAIN.has(code) ? ' again' : ''
+    const again = RETRY_WITH_NEW_SIGN_IN.has(code) ? ' again' : ''
     return [`\`${code}\``, `${FAILURES[code].status}${again}`, FAILURES[code].sentence, signsOf(code).join(', ')]
   })
   const aadsts = aadstsMeanings().map(({ number, code, remedy }) => [`AADSTS${number}`, `\`${code}\``, remedy])

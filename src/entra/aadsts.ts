@@ -1,9 +1,9 @@
 // An error of the authorization or the token endpoint as one of ours. The AADSTS code decides, and where there is
 // none the OAuth error; texts only carry the code where `error_codes` is missing, as at the callback.
 import { GatehouseError } from '../core/errors.js'
+import { isRecord } from '../core/is-record.js'
 import { CONSENT, meaningOf, START_AGAIN, TRANSIENT, type Meaning } from './aadsts-meanings.js'
 import { asClaims } from './challenge.js'
-import { isRecord } from './http-client.js'
 
 const CANCELLED: Meaning = { code: 'login_cancelled', remedy: 'The person cancelled.' }
 const LOOK_UP = 'Look the code up at https://login.microsoftonline.com/error'

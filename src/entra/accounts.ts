@@ -8,7 +8,7 @@ import { createAppToken } from './app-token.js'
 import type { EntraConnection } from './client.js'
 import { graphError, REPORT, THROTTLED } from './graph-errors.js'
 import { createGraphClient, MAX_PAUSE_MS, type GraphRequest } from './graph.js'
-import { isRecord } from './http-client.js'
+import { isRecord } from '../core/is-record.js'
 import { firstPage, readMemberships } from './memberships.js'
 import { parseRetryAfter } from './retry-after.js'
 

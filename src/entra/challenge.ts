@@ -1,6 +1,7 @@
 // What Graph asks for in `WWW-Authenticate` where a token is no longer enough (continuous access evaluation). Several
 // challenges share one header, and quoted values hold commas: RFC 9110 section 11.6.1.
-import { isRecord, jsonOf } from './http-client.js'
+import { isRecord } from '../core/is-record.js'
+import { jsonOf } from './http-client.js'
 
 const MAX_CLAIMS = 4_096
 

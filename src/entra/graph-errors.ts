@@ -1,8 +1,9 @@
 // What Graph's refusals mean for the operator: status and `error.code` decide, never `error.message`
 // (learn.microsoft.com, "Microsoft Graph error responses and resource types").
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
+import { isRecord } from '../core/is-record.js'
 import { claimsChallenge } from './challenge.js'
-import { isRecord, type HttpAnswer } from './http-client.js'
+import type { HttpAnswer } from './http-client.js'
 
 const BETWEEN = 'Something between answers in its place, like a proxy that wants a login: ' +
   'check HTTPS_PROXY, NO_PROXY and entra.graphUrl.'

@@ -3,8 +3,9 @@
 // guidance").
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
+import { isRecord } from '../core/is-record.js'
 import { graphError, THROTTLED } from './graph-errors.js'
-import { isRecord, jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
+import { jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
 import { parseRetryAfter } from './retry-after.js'
 import { createThrottle } from './throttle.js'
 

@@ -1,10 +1,11 @@
 // What can be asked of Entra ID and Graph without a person, to find out before anybody signs in whether they can.
 import { randomUUID } from 'node:crypto'
 import { GatehouseError } from '../core/errors.js'
+import { isRecord } from '../core/is-record.js'
 import { entraError } from './aadsts.js'
 import type { EntraConnection } from './client.js'
 import { createGraphClient } from './graph.js'
-import { isRecord, jsonOf, TransportError, type HttpAnswer } from './http-client.js'
+import { jsonOf, TransportError, type HttpAnswer } from './http-client.js'
 import { requestAppToken } from './token.js'
 
 export interface Discovery {

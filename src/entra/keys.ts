@@ -2,7 +2,8 @@
 // must not stop logins) but then at most every 30 seconds, and kept through an outage.
 import { importJWK, type CryptoKey, type JWK } from 'jose'
 import { GatehouseError } from '../core/errors.js'
-import { isRecord, jsonOf, type HttpClient } from './http-client.js'
+import { isRecord } from '../core/is-record.js'
+import { jsonOf, type HttpClient } from './http-client.js'
 
 const REFRESH_AFTER_MS = 24 * 3_600_000
 const MIN_INTERVAL_MS = 30_000

@@ -1,7 +1,7 @@
 // ALL groups of a person: every page is read before anything is used, and any doubt fails the whole reading. An
 // empty list is an answer; a missing one is not (learn.microsoft.com, "List a user's memberships", "Paging").
 import { GatehouseError } from '../core/errors.js'
-import type { MembershipReading } from '../core/identity.js'
+import type { MembershipSnapshot } from '../core/identity.js'
 import { DENIED } from './graph-errors.js'
 import type { GraphClient, GraphRequest } from './graph.js'
 import { readPages, type GroupList, type Page } from './membership-pages.js'
@@ -38,7 +38,7 @@ export async function readMemberships(
   // guard: nested-groups, netbox-nested-groups
   { graph, graphUrl, path, relation = 'transitiveMemberOf', securityGroupsOnly = false }: MembershipOptions,
   { oid, first, ...request }: Asking,
-): Promise<Omit<MembershipReading, 'readAt'>> {
+): Promise<Omit<MembershipSnapshot, 'readAt'>> {
   const owner = path === 'me' ? 'me' : `users/${oid}` // guard: person-by-oid, me-instead
   const [plain = '', query = ''] = `${graphUrl}/v1.0${firstPage(owner, relation, securityGroupsOnly)}`.split('?')
   const lists: Lists = {

@@ -2,9 +2,10 @@
 // counts the second time as a replay.
 import { GatehouseError } from '../core/errors.js'
 import type { AuthorizationGrant } from '../core/identity.js'
+import { isRecord } from '../core/is-record.js'
 import { entraError } from './aadsts.js'
 import type { ClientCredential } from './credentials.js'
-import { isRecord, jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
+import { jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
 
 const BETWEEN = 'Something between answers in place of Entra ID: check HTTPS_PROXY, NO_PROXY and entra.authorityHost.'
 

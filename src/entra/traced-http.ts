@@ -9,7 +9,7 @@ export function tracedHttp(
   endpoints: Pick<EntraEndpoints, 'token' | 'keys' | 'graph'>,
   tracer: Tracer,
 ): HttpClient {
-  if (!tracer.on) return http
+  if (!tracer.enabled) return http
   const graph = new URL(endpoints.graph).origin
   const nameOf = (url: URL): string => {
     if (url.origin === graph) return 'graph request'

@@ -19,7 +19,7 @@ export interface RequestTracingOptions {
 
 /** Every page of this scope and of those inside it. */
 export function traceRequests(scope: FastifyInstance, { tracer, trusts }: RequestTracingOptions): void {
-  if (!tracer.on) return
+  if (!tracer.enabled) return
   scope.decorateRequest('span')
   scope.addHook('onRequest', (request, _reply, done) => {
     const span = request.span = tracer.request(
@@ -45,9 +45,9 @@ export type TraceForwardAuth = (route: string, handler: Handler) => Handler
 
 /** A proxy's question: no hooks on that path, so the handler is wrapped. */
 export function traceForwardAuth({ tracer, trusts }: RequestTracingOptions): TraceForwardAuth {
-  if (!tracer.on) return (_route, handler) => handler
+  if (!tracer.enabled) return (_route, handler) => handler
   return (route, handler) => (request, reply) => {
-    const span = tracer.request('question', factsOf(request, route), parentOf(request, trusts))
+    const span = tracer.request('forward_auth', factsOf(request, route), parentOf(request, trusts))
     if (!span) return handler(request, reply)
     const answered = (sent: FastifyReply): FastifyReply => {
       span.end(sent.raw.statusCode)

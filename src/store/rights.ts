@@ -1,6 +1,6 @@
 // A person's rights with their reasons, in the shape that pages show.
 import { createGroupMapping, labelsOf, type Cause, type MappingRow } from '../core/mapping.js'
-import type { GroupNotHeld, Reason, RightsOfPerson } from '../core/rights.js'
+import type { GroupNotHeld, GrantReason, UserRights } from '../core/rights.js'
 import type { PersonView } from './people.js'
 import type { LatestSnapshot } from './membership-snapshots.js'
 
@@ -12,9 +12,9 @@ export function rightsOf(
   person: PersonView | undefined,
   rows: readonly MappingRow[],
   reading: LatestSnapshot | undefined,
-): RightsOfPerson {
+): UserRights {
   const labels = labelsOf(rows)
-  const reason = (cause: readonly Cause[] | null, since: string | null): Reason => ({
+  const reason = (cause: readonly Cause[] | null, since: string | null): GrantReason => ({
     entraGroups: [...new Set(cause?.map((each) => each.entraGroup))].map((id) => ({ id, label: labels.get(id) })),
     since,
   })

@@ -5,7 +5,7 @@ import type { Database } from './database.js'
 const FACTS = { 'db.system.name': 'postgresql' } as const
 
 export function tracedDatabase(database: Database, tracer: Tracer): Database {
-  if (!tracer.on) return database
+  if (!tracer.enabled) return database
   return {
     ask: (work) => tracer.part('database query', FACTS, () => database.ask(work)),
     transaction: (work) => tracer.part('database transaction', FACTS, () => database.transaction(work)),

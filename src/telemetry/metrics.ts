@@ -135,9 +135,9 @@ function upstreamMetrics(registry: Registry): Meter['upstream'] {
 }
 
 /** What a flood may cause, or every request of every application. */
-function requestCounters(registry: Registry): Pick<Meter, 'sessionFrom' | 'hostUnnamed' | 'userinfo' | 'refused'> {
+function requestCounters(registry: Registry): Pick<Meter, 'sessionLookups' | 'hostUnnamed' | 'userinfo' | 'refused'> {
   const codes = Object.keys(FAILURES)
-  const sessionFrom = { memory: 0, database: 0, nobody: 0, grace: 0 }
+  const sessionLookups = { memory: 0, database: 0, none: 0, grace: 0 }
   const userinfo = countsOf(USERINFO_STATUSES)
   const refused = countsOf(codes)
   const withheld = countsOf([...codes, 'other'])
@@ -149,7 +149,7 @@ function requestCounters(registry: Registry): Pick<Meter, 'sessionFrom' | 'hostU
         '(memory, while the database is unreachable).',
       label: 'source',
     },
-    () => Object.entries(sessionFrom).map(([source, count]) => [source === 'nobody' ? 'none' : source, count] as const),
+    () => Object.entries(sessionLookups),
     registry,
   )
   const byCode = (name: string, help: string, counts: Counts<string>): void => {
@@ -179,7 +179,7 @@ function requestCounters(registry: Registry): Pick<Meter, 'sessionFrom' | 'hostU
     registry,
   )
   return {
-    sessionFrom,
+    sessionLookups,
     hostUnnamed: () => {
       unnamedHosts++
     },

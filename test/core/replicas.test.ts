@@ -22,8 +22,8 @@ function setUp() {
   const live = (seconds: number, others: Readonly<Record<string, string>>): void => {
     for (let each = 0; each < seconds; each++) {
       world.now += 1_000
-      for (const [id, config] of Object.entries(others)) replicas.hear(id, `${config} ${id}:4180`)
-      replicas.look()
+      for (const [id, config] of Object.entries(others)) replicas.receive(id, `${config} ${id}:4180`)
+      replicas.expireAndCompare()
     }
   }
   return { world, replicas, lines, live, levels: () => lines.splice(0).map(({ level }) => level) }
@@ -111,10 +111,10 @@ t.test('garbage is nobody, and however much of it there is, it takes no memory',
       `${B.toUpperCase()} two`,
       `${B} two\n`,
     ]
-  ) replicas.hear('two', said)
-  replicas.hear('x'.repeat(41), `${B} two`)
+  ) replicas.receive('two', said)
+  replicas.receive('x'.repeat(41), `${B} two`)
   t.match(replicas.state(), { same: 1, different: { length: 0 } })
-  for (let each = 0; each < 5_000; each++) replicas.hear(`id${each}`, `${B} two`)
+  for (let each = 0; each < 5_000; each++) replicas.receive(`id${each}`, `${B} two`)
   t.equal(replicas.state().different.length, 1_000)
   live(7, {})
   t.equal(replicas.state().different.length, 0)
@@ -127,6 +127,6 @@ t.test('its own name fits what the others understand', async (t) => {
     config: () => B,
     log: { warn: () => {}, info: () => {} },
   })
-  others.replicas.hear('odd', odd.says())
+  others.replicas.receive('odd', odd.announcement())
   t.match(others.replicas.state().different, [{ replica: /^a-host-with--signs-x+$/ }])
 })

@@ -19,9 +19,9 @@ const RECORD = {
 const hash = (name: string) => name.padEnd(64, '0')
 
 function setUp(capacity?: number) {
-  const world = { now: 0, live: true, heardAt: 0 }
+  const world = { now: 0, connected: true, lastReceivedAt: 0 }
   const cache = createSessionCache({
-    feed: { live: () => world.live, heardAt: () => world.heardAt },
+    feed: { connected: () => world.connected, lastReceivedAt: () => world.lastReceivedAt },
     touchAfterMs: 1_000,
     now: () => world.now,
     ...(capacity === undefined ? {} : { capacity }),
@@ -36,9 +36,9 @@ t.test('a cached session is served while the feed is connected, until its own ti
   t.equal(cache.fresh('a'), undefined)
   keep('a')
   t.same(cache.fresh('a')?.record, RECORD)
-  world.live = false
+  world.connected = false
   t.equal(cache.fresh('a'), undefined, 'the feed is not connected')
-  world.live = true
+  world.connected = true
   world.now = 10_000
   t.equal(cache.fresh('a'), undefined, 'idle or absolute timeout: to be read again')
 })
@@ -49,11 +49,11 @@ t.test('a change invalidates the entries it names and no others', async (t) => {
   for (const [cookie, userId] of [['a', 'u1'], ['b', 'u1'], ['c', 'u2']] as const) keep(cookie, { ...RECORD, userId })
   cache.apply({ kind: 'sessions', hashes: [hash('a'), hash('unknown')] })
   t.notOk(cache.fresh('a'))
-  t.notOk(cache.remembered('a'), 'ended: not even in an outage')
+  t.notOk(cache.freshOrStale('a'), 'ended: not even in an outage')
   t.ok(cache.fresh('b'))
   cache.apply({ kind: 'users', ids: ['u1', 'nobody'] })
   t.notOk(cache.fresh('b'))
-  t.notOk(cache.remembered('b'), 'changed: not even in an outage')
+  t.notOk(cache.freshOrStale('b'), 'changed: not even in an outage')
   t.ok(cache.fresh('c'))
   cache.apply({ kind: 'everything' })
   t.notOk(cache.fresh('c'))
@@ -63,7 +63,7 @@ t.test('a change invalidates the entries it names and no others', async (t) => {
 
 t.test('a read overtaken by a change is not kept', async (t) => {
   const { cache } = setUp()
-  for (const change of [() => cache.apply({ kind: 'users', ids: ['x'] }), () => cache.doubtEverything(0)]) {
+  for (const change of [() => cache.apply({ kind: 'users', ids: ['x'] }), () => cache.markAllStale(0)]) {
     const ticket = cache.ticket()
     change()
     t.equal(cache.keep('a', hash('a'), RECORD, ticket), undefined)
@@ -76,17 +76,17 @@ t.test('after the feed breaks every entry is stale and keeps the time until whic
   const { world, cache, keep } = setUp()
   keep('a')
   world.now = 500
-  world.heardAt = 450
-  const entry = cache.remembered('a')
+  world.lastReceivedAt = 450
+  const entry = cache.freshOrStale('a')
   t.equal(entry && cache.knownAt(entry), 450)
-  cache.doubtEverything(450)
+  cache.markAllStale(450)
   t.notOk(cache.fresh('a'))
   t.equal(entry && cache.knownAt(entry), 450, 'the last time the feed was complete, not the time of the read')
   world.now = 600
   const meanwhile = keep('b')
   t.equal(meanwhile && cache.knownAt(meanwhile), 600)
-  world.heardAt = 700
-  cache.doubtEverything(-Infinity)
+  world.lastReceivedAt = 700
+  cache.markAllStale(-Infinity)
   t.notOk(cache.fresh('b'), 'reconnected: notifications in between may have been missed')
   t.equal(meanwhile && cache.knownAt(meanwhile), 600)
   t.equal(entry && cache.knownAt(entry), 0)
@@ -94,15 +94,15 @@ t.test('after the feed breaks every entry is stale and keeps the time until whic
 
 t.test('a cookie without a session is remembered for five seconds', async (t) => {
   const { world, cache } = setUp()
-  cache.keepNobody('x')
-  t.ok(cache.isNobody('x'))
+  cache.rememberNoSession('x')
+  t.ok(cache.hasNoSession('x'))
   world.now = 4_999
-  t.ok(cache.isNobody('x'))
+  t.ok(cache.hasNoSession('x'))
   world.now = 5_000
-  t.notOk(cache.isNobody('x'))
-  cache.keepNobody('x')
-  world.live = false
-  t.notOk(cache.isNobody('x'))
+  t.notOk(cache.hasNoSession('x'))
+  cache.rememberNoSession('x')
+  world.connected = false
+  t.notOk(cache.hasNoSession('x'))
 })
 
 t.test('a session has one entry for all its cookies, and ending it leaves none', async (t) => {
@@ -111,7 +111,7 @@ t.test('a session has one entry for all its cookies, and ending it leaves none',
   for (const cookie of [...spellings, ...spellings]) t.ok(cache.keep(cookie, hash('a'), RECORD, cache.ticket()))
   t.equal(cache.size, 1)
   cache.apply({ kind: 'sessions', hashes: [hash('a')] })
-  for (const cookie of spellings) t.notOk(cache.fresh(cookie) ?? cache.remembered(cookie), cookie)
+  for (const cookie of spellings) t.notOk(cache.fresh(cookie) ?? cache.freshOrStale(cookie), cookie)
 })
 
 // proves: live-nobody-copied
@@ -129,7 +129,7 @@ t.test('the cache keeps the cookie, not the header it was cut from', async (t) =
       String(each).repeat(100_000 / String(each).length)
     }`
     const cookie = header.slice(18, 98)
-    if (each % 2 === 0) cache.keepNobody(cookie)
+    if (each % 2 === 0) cache.rememberNoSession(cookie)
     else cache.keep(cookie, hash(String(each)), RECORD, cache.ticket())
   }
   const grown = heap() - before
@@ -141,14 +141,14 @@ t.test('the negative cache is limited in time and in number', async (t) => {
   const { world, cache } = setUp()
   for (let each = 0; each < 30_000; each++) {
     world.now = each / 10
-    cache.keepNobody(`c${each}`)
+    cache.rememberNoSession(`c${each}`)
   }
-  t.notOk(cache.isNobody('c9999'))
-  t.ok(cache.isNobody('c10000'))
-  cache.keepNobody('c10000')
+  t.notOk(cache.hasNoSession('c9999'))
+  t.ok(cache.hasNoSession('c10000'))
+  cache.rememberNoSession('c10000')
   world.now += 4_000
-  cache.keepNobody('x')
-  t.ok(cache.isNobody('c10000'), 'counted from the last time')
+  cache.rememberNoSession('x')
+  t.ok(cache.hasNoSession('c10000'), 'counted from the last time')
 })
 
 t.test('the cache is bounded and evicts the least recently used entries', async (t) => {
@@ -235,15 +235,15 @@ t.test('a served session is at least as recent as the last notification received
         }
         if (kind === 'receive') notifications.shift()?.apply()
         if (kind === 'lose') {
-          world.live = false
+          world.connected = false
           notifications.length = 0
-          cache.doubtEverything(world.now)
+          cache.markAllStale(world.now)
         }
-        if (kind === 'reconnect' && !world.live) {
-          world.live = true
+        if (kind === 'reconnect' && !world.connected) {
+          world.connected = true
           for (const each of ended) receivedEnded.add(each)
           Object.assign(receivedVersions, versions)
-          cache.doubtEverything(-Infinity)
+          cache.markAllStale(-Infinity)
         }
         if (kind === 'ask') {
           const entry = cache.fresh(who)

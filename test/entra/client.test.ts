@@ -68,7 +68,7 @@ t.test('every request is counted, traced and decides the reachability of its par
   const spans: string[] = []
   const tracer: Tracer = {
     ...noTracer(),
-    on: true,
+    enabled: true,
     part: (name, facts, work) => {
       spans.push(name)
       return noTracer().part(name, facts, work)

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { sql } from 'drizzle-orm'
 import { exportJWK, generateKeyPair, SignJWT, type JWK, type JWTHeaderParameters } from 'jose'
 import type { Test } from 'tap'
-import { FAILURES, MENDED_BY_SIGNING_IN_AGAIN, type ErrorCode } from '../../src/core/errors.js'
+import { FAILURES, RETRY_WITH_NEW_SIGN_IN, type ErrorCode } from '../../src/core/errors.js'
 import type { AnswerFault } from '../../src/demo/entra/faults.js'
 import { signInAs } from '../../src/demo/entra/sign-in-as.js'
 import type { RecordedRequest } from '../../src/demo/entra/types.js'
@@ -171,7 +171,7 @@ export function refused(t: Test, outcome: Outcome, code: ErrorCode, counts: Coun
   t.equal(outcome.code, code)
   t.equal(
     outcome.again !== undefined,
-    MENDED_BY_SIGNING_IN_AGAIN.has(code),
+    RETRY_WITH_NEW_SIGN_IN.has(code),
     'sent to sign in again where that may help',
   )
   t.equal(outcome.status, outcome.again === undefined ? FAILURES[code].status : 302)

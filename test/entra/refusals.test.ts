@@ -1,7 +1,7 @@
 // Whether the person cancelled, or Entra ID refused, and why: what the page and the log say of each AADSTS code.
 import t from 'tap'
 import fc from 'fast-check'
-import { MENDED_BY_SIGNING_IN_AGAIN, type ErrorCode } from '../../src/core/errors.js'
+import { RETRY_WITH_NEW_SIGN_IN, type ErrorCode } from '../../src/core/errors.js'
 import { aadstsBody } from '../../src/demo/entra/aadsts.js'
 import { entraError } from '../../src/entra/aadsts.js'
 import { aadstsMeanings } from '../../src/entra/aadsts-meanings.js'
@@ -84,7 +84,7 @@ t.test('every code of the table has a remedy of its own kind', async (t) => {
     t.strictSame([found, said], [code, remedy], `AADSTS${number}`)
     t.match(facts, { aadsts: number, entraCorrelationId: CORRELATION, entraTraceId: /^[0-9a-f-]{36}$/ })
     t.not(code, 'login_cancelled')
-    if (MENDED_BY_SIGNING_IN_AGAIN.has(code)) t.match(remedy, /signs in again|multi-factor|check/, `AADSTS${number}`)
+    if (RETRY_WITH_NEW_SIGN_IN.has(code)) t.match(remedy, /signs in again|multi-factor|check/, `AADSTS${number}`)
     else t.notMatch(remedy, /Nothing to do/, `AADSTS${number}`)
   }
 })

@@ -631,7 +631,7 @@ t.test('sessions', async (t) => {
     const cold = (await behind.signIn(PERSON_IDS.nested)).browser
     t.equal(await ask(behind, forwarded('/x'), warm), 200)
     door?.shut()
-    while (behind.gateway.changes.live()) await sleep(20)
+    while (behind.gateway.changes.connected()) await sleep(20)
     for (const who of [warm, cold]) {
       t.equal(await ask(behind, forwarded('/x'), who), 503)
       t.equal(

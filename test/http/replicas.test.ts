@@ -106,7 +106,7 @@ t.test('a replica with another configuration', async (t) => {
       )
     }
     t.strictSame(await ready(one), before)
-    t.ok(one.gateway.changes.live())
+    t.ok(one.gateway.changes.connected())
   })
 
   await t.test('is in order again after a reload, which is said once', async (t) => {

@@ -1,6 +1,7 @@
 // Checks what a custom step returned: it may refuse the login and replace names of the person, but not change groups,
 // flags, the e-mail address or the person's IDs.
 import { GatehouseError } from '../errors.js'
+import { isRecord } from '../is-record.js'
 import type { Step } from './pipeline.js'
 import type { CustomStepDetails, CustomStepInput } from './step-module.js'
 
@@ -62,8 +63,4 @@ function invalid(step: string, what: string): GatehouseError {
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value.length <= MAX_TEXT && value.trim() !== '' &&
     !/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u.test(value)
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

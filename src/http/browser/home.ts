@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { applicationName, type ApplicationLink } from '../../core/applications.js'
 import { parseReturnTo, type ReturnToRules } from '../../core/return-to.js'
-import type { RightsOfPerson } from '../../core/rights.js'
+import type { UserRights } from '../../core/rights.js'
 import type { SessionRecord } from '../../core/session.js'
 import { cookieValues, type CookiePolicy } from '../cookies.js'
 import type { TrustedPeers } from '../../net/networks.js'
@@ -21,7 +21,7 @@ export interface HomeOptions {
   readonly cookies: CookiePolicy
   readonly signer: CookieSigner
   readonly trusts: TrustedPeers
-  readonly rightsOf: (userId: string) => Promise<RightsOfPerson>
+  readonly rightsOf: (userId: string) => Promise<UserRights>
   /** The applications whose front page the user of the session may open from this client address. */
   readonly applicationsOf: (session: SessionRecord, address: string) => readonly ApplicationLink[]
 }

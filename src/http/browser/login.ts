@@ -2,7 +2,7 @@
 // used: the state and the browser binding before the code is redeemed, `rd` before any redirect.
 import fastifyOauth2 from '@fastify/oauth2'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { errorFacts, GatehouseError, MENDED_BY_SIGNING_IN_AGAIN } from '../../core/errors.js'
+import { errorFacts, GatehouseError, RETRY_WITH_NEW_SIGN_IN } from '../../core/errors.js'
 import { flowHash, type Flow, type FlowSealer } from '../../core/flow.js'
 import { newPublicSessionId, newSessionId } from '../../core/session.js'
 import { clearBinding, sentBinding } from './binding.js'
@@ -112,7 +112,7 @@ function handleFailure(
 ): FastifyReply | Promise<FastifyReply> {
   const { request, reply } = exchange
   const { returnTo, kept, anew, chain, pick, round } = flow
-  const again = MENDED_BY_SIGNING_IN_AGAIN.has(error.code) && !flow.again
+  const again = RETRY_WITH_NEW_SIGN_IN.has(error.code) && !flow.again
   const level = error.status >= 500 ? 'error' : 'warn'
   const then = again ? '; redirected to sign in again, once' : ''
   request.log[level]({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${then}`)

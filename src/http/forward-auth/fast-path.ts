@@ -24,7 +24,7 @@ export interface AuthEndpoint {
 export interface FastPathOptions {
   readonly endpoints: readonly AuthEndpoint[]
   readonly authorizer: Pick<Authorizer, 'authorizeCached'>
-  readonly meter: Pick<Meter, 'answered' | 'sessionFrom'>
+  readonly meter: Pick<Meter, 'answered' | 'sessionLookups'>
   readonly log: Pick<AnswerLog, 'alreadyFull'>
 }
 
@@ -42,11 +42,11 @@ export function createFastPath({ endpoints, authorizer, meter, log }: FastPathOp
       const target = readTarget(request)
       const verdict = authorizer.authorizeCached(target, request.headers.cookie)
       if (verdict?.kind === 'allowed') {
-        meter.sessionFrom[verdict.signedIn ? 'memory' : 'nobody']++
+        meter.sessionLookups[verdict.signedIn ? 'memory' : 'none']++
         return [200, verdict.headers]
       }
       if (verdict === undefined || plain401 === undefined || !(unlogged || log.alreadyFull())) return undefined
-      meter.sessionFrom.nobody++
+      meter.sessionLookups.none++
       return [401, EVERY_ANSWER.concat(plain401(target))]
     } catch {
       return undefined // the route fails in the same way and reports it in the dialect of the proxy

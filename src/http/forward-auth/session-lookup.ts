@@ -88,7 +88,7 @@ function rowReader(
     const session = await sessions.find(id)
     if (!session) {
       cache.forget(cookie)
-      cache.keepNobody(cookie)
+      cache.rememberNoSession(cookie)
       return NO_SESSION.not_signed_in
     }
     const hash = sessionIdHash(id).toString('hex')
@@ -113,7 +113,7 @@ function graceFor(
       cache.forget(cookie)
       return NO_SESSION.session_unreadable
     }
-    const known = cache.remembered(cookie)
+    const known = cache.freshOrStale(cookie)
     if (!(error instanceof GatehouseError) || error.code !== 'database_unavailable' || !known) throw error
     const { record } = known
     // guard: live-privileged

@@ -27,7 +27,7 @@ export interface SessionReader {
 export interface SessionReaderDeps extends Omit<SessionLookupDeps, 'now'> {
   readonly signer: CookieSigner
   readonly cookieName: string
-  readonly meter: Pick<Meter, 'sessionFrom'>
+  readonly meter: Pick<Meter, 'sessionLookups'>
   readonly now?: () => number
 }
 
@@ -53,16 +53,16 @@ function idAsSent(sent: string, signer: CookieSigner): string | undefined {
 }
 
 export function createSessionReader(
-  { signer, cookieName, meter: { sessionFrom }, now = () => performance.now(), ...deps }: SessionReaderDeps,
+  { signer, cookieName, meter: { sessionLookups }, now = () => performance.now(), ...deps }: SessionReaderDeps,
 ): SessionReader {
   const { cache, activity } = deps
   const lookup = createSessionLookup({ ...deps, now })
   const noSession = (reason: NoSessionReason): SessionAnswer => {
-    sessionFrom.nobody++
+    sessionLookups.none++
     return NO_SESSION[reason]
   }
   const counted = (answer: SessionAnswer): SessionAnswer => {
-    sessionFrom[answer.session !== undefined && answer.inGrace === true ? 'grace' : 'database']++
+    sessionLookups[answer.session !== undefined && answer.inGrace === true ? 'grace' : 'database']++
     return answer
   }
   return {
@@ -75,7 +75,7 @@ export function createSessionReader(
         activity.recordIfDue(known, at)
         return known
       }
-      return cache.isNobody(value) || idAsSent(value, signer) === undefined ? 'anonymous' : undefined
+      return cache.hasNoSession(value) || idAsSent(value, signer) === undefined ? 'anonymous' : undefined
     },
     read(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
@@ -84,11 +84,11 @@ export function createSessionReader(
       const at = now()
       const known = cache.fresh(value, at)
       if (known) {
-        sessionFrom.memory++
+        sessionLookups.memory++
         activity.recordIfDue(known, at)
         return { session: known.record, cached: known }
       }
-      if (cache.isNobody(value)) return noSession('not_signed_in') // guard: live-nobody
+      if (cache.hasNoSession(value)) return noSession('not_signed_in') // guard: live-nobody
       const id = idAsSent(value, signer)
       if (id === undefined) return noSession('session_unreadable')
       return lookup(value, id).then(counted)

@@ -1,5 +1,5 @@
 // Who you are, which groups you have and why, and where you may go. Every sentence must be true of this person.
-import type { GroupNotHeld, Reason, RightsOfPerson } from '../../core/rights.js'
+import type { GroupNotHeld, GrantReason, UserRights } from '../../core/rights.js'
 import type { SessionRecord } from '../../core/session.js'
 import { html, type Html } from './html.js'
 import type { Page } from './layout.js'
@@ -7,7 +7,7 @@ import { contactLink, signOutForm } from './pages.js'
 
 export interface HomeFacts {
   readonly session: SessionRecord
-  readonly rights: RightsOfPerson
+  readonly rights: UserRights
   readonly publicUrl: string
   readonly contact: string | undefined
   /** Applications that this person may open; an icon is a path of publicUrl. */
@@ -65,11 +65,11 @@ function minute(time: Date): string {
   return `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
-function flag(value: boolean, reason: Reason | undefined): Html {
+function flag(value: boolean, reason: GrantReason | undefined): Html {
   return value ? html`<span class="tag yes">yes</span> ${reason && because(reason)}` : html`no`
 }
 
-function groupList({ groups, notHeld, entraGroups }: RightsOfPerson): Html {
+function groupList({ groups, notHeld, entraGroups }: UserRights): Html {
   if (groups.length === 0 && notHeld.length === 0) {
     return html`<p class="soft" data-field="no-groups">${whyNone(entraGroups)}</p>`
   }
@@ -97,13 +97,13 @@ function without({ name, missing, reason }: GroupNotHeld): Html {
   return html`<li><span class="soft">${names} ${verb} mapped to ${name}, which does not exist here.</span></li>`
 }
 
-function because(reason: Reason): Html {
+function because(reason: GrantReason): Html {
   const day = reason.since === null ? '' : `, since ${reason.since.slice(0, 10)}`
   if (reason.entraGroups.length > 0) return html`<span class="soft">because of ${entraGroupNames(reason)}${day}</span>`
   return html`<span class="soft">assigned by hand${day}: gone at your next sign-in</span>`
 }
 
-function entraGroupNames({ entraGroups }: Reason): Html {
+function entraGroupNames({ entraGroups }: GrantReason): Html {
   // guard: adv-page-label
   const names = entraGroups.map(({ id, label }) => (label === undefined ? html`<code>${id}</code>` : html`${label}`))
   return html`${names.map((name, index) => html`${index > 0 ? ', ' : ''}${name}`)}`

@@ -3,7 +3,7 @@
 // connection is restored. Heartbeats also announce which configuration this replica runs (core/replicas.ts).
 import { randomBytes } from 'node:crypto'
 import type { Replicas } from '../../core/replicas.js'
-import type { Change, ChangeFeed } from '../../core/session-cache.js'
+import type { ChangeNotification, ChangeFeed } from '../../core/session-cache.js'
 import { openChangeConnections, type ChangeConnections } from './connections.js'
 import { createHeartbeats, type Heartbeats } from './heartbeats.js'
 
@@ -15,7 +15,7 @@ export interface ChangeListener extends ChangeFeed {
 
 export interface ChangeListenerOptions {
   readonly url: string
-  readonly onChange: (change: Change) => void
+  readonly onChange: (change: ChangeNotification) => void
   readonly onKeys: () => void
   /** The connection was lost or restored: notifications since `knownUntil` may be missing. */
   readonly onDoubt: (knownUntil: number) => void
@@ -25,7 +25,7 @@ export interface ChangeListenerOptions {
    */
   readonly readFrom: () => Promise<string>
   /** Sent with each heartbeat, and received with those of other replicas. */
-  readonly replicas: Pick<Replicas, 'says' | 'hear' | 'look'>
+  readonly replicas: Pick<Replicas, 'announcement' | 'receive' | 'expireAndCompare'>
   readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
   readonly beatMs?: number
   readonly silenceMs?: number
@@ -46,14 +46,14 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
     ...options,
     heartbeats,
     silenceMs,
-    nextHeartbeat: () => `b ${self} ${heartbeats.next()} ${replicas.says()}`,
+    nextHeartbeat: () => `b ${self} ${heartbeats.next()} ${replicas.announcement()}`,
     receive(payload) {
       const [, sender, beat, announcement = ''] = /^b (\S+) (\d+)(?: (.*))?$/.exec(payload) ?? []
       if (sender === self) {
         if (!heartbeats.received(Number(beat))) return
         connection.restored()
-        replicas.look()
-      } else if (sender !== undefined) replicas.hear(sender, announcement)
+        replicas.expireAndCompare()
+      } else if (sender !== undefined) replicas.receive(sender, announcement)
       else if (payload === 'k') onKeys()
       else onChange(readNotice(payload))
     },
@@ -67,8 +67,8 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
   }, beatMs * BEATS_PER_SERVER_CHECK).unref()
   return {
     // guard: live-silence
-    live: (at = performance.now()) => connection.listening() && at - heartbeats.lastReceivedAt() <= silenceMs,
-    heardAt: heartbeats.lastReceivedAt,
+    connected: (at = performance.now()) => connection.listening() && at - heartbeats.lastReceivedAt() <= silenceMs,
+    lastReceivedAt: heartbeats.lastReceivedAt,
     caughtUp() {
       const received = heartbeats.nextReceived()
       connection.sendHeartbeat()
@@ -161,7 +161,7 @@ function detectSuspension(longerThanMs: number): () => boolean {
 }
 
 /** An unparsable notification invalidates the whole cache (safe default). */
-export function readNotice(payload: string): Change {
+export function readNotice(payload: string): ChangeNotification {
   const [kind, list = ''] = payload.split(' ', 2)
   const ids = list.split(',')
   if (kind === 's' && ids.every((id) => /^[0-9a-f]{64}$/.test(id))) return { kind: 'sessions', hashes: ids }

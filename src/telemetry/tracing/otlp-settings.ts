@@ -1,6 +1,7 @@
 // Where spans are sent and how (OpenTelemetry Protocol Exporter, "Configuration Options"). What is said of traces alone
 // comes before what is said of all signals.
-import { keyValues, oneOf, parsedNumber, type Environment, type ReadFile, type Tell } from './variables.js'
+import type { Environment } from '../../core/environment.js'
+import { keyValues, oneOf, parsedNumber, type ReadFile, type Tell } from './variables.js'
 
 export interface OtlpSettings {
   readonly url: URL

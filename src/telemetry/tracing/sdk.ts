@@ -19,7 +19,7 @@ import {
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
 import { GatehouseError } from '../../core/errors.js'
-import type { RemoteParent, Span, Tracer } from '../../core/tracer.js'
+import { NOOP_SPAN, type RemoteParent, type Span, type Tracer } from '../../core/tracer.js'
 import { createOtlpExporter, type OtlpExporter } from './otlp-exporter.js'
 import type { SamplerSettings, TracingSettings } from './settings.js'
 
@@ -94,11 +94,11 @@ function createTracer(
 ): Tracer {
   const tracer = provider.getTracer('gatehouse')
   return {
-    on: true,
+    enabled: true,
     request(kind, facts, given) {
       const parent = continues ? given : undefined
       // guard: trace-questions
-      if (kind === 'question' && !parent && !sampler.chosen) return undefined // many times the number of logins
+      if (kind === 'forward_auth' && !parent && !sampler.chosen) return undefined // many times as frequent as logins
       const span = tracer.startSpan(`${facts['http.request.method']} ${facts['http.route']}`, {
         kind: SpanKind.SERVER,
         attributes: facts,
@@ -116,7 +116,7 @@ function createTracer(
     },
     async part(name, facts, work) {
       const above = underWay.getStore()
-      if (!above?.isRecording()) return await work(NOBODY) // none, or a request that is over
+      if (!above?.isRecording()) return await work(NOOP_SPAN) // no request, or one that has ended
       const span = tracer.startSpan(name, {
         kind: 'server.address' in facts || 'db.system.name' in facts ? SpanKind.CLIENT : SpanKind.INTERNAL,
         attributes: facts,
@@ -134,8 +134,6 @@ function createTracer(
     },
   }
 }
-
-const NOBODY: Span = { set: () => {}, failed: () => {} }
 
 function told(span: OtelSpan): Span {
   let failed = false

@@ -1,6 +1,7 @@
 // OpenTelemetry's standard variables, read once at the start. Whatever is wrong with them is told and never stops a
 // login: a gateway without traces is still a gateway.
-import { keyValues, oneOf, parsedNumber, type Environment, type ReadFile, type Tell } from './variables.js'
+import type { Environment } from '../../core/environment.js'
+import { keyValues, oneOf, parsedNumber, type ReadFile, type Tell } from './variables.js'
 import { otlpSettings, type OtlpSettings } from './otlp-settings.js'
 
 export interface TracingSettings {

@@ -2,9 +2,9 @@
 // SDK is loaded.
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
+import type { Environment } from '../../core/environment.js'
 import { noTracer, type Tracer } from '../../core/tracer.js'
 import { readSettings, type Problem, type TracingSettings } from './settings.js'
-import type { Environment } from './variables.js'
 
 export interface Tracing {
   readonly tracer: Tracer

@@ -1,7 +1,7 @@
 // How the values of OpenTelemetry's variables are written; what cannot be read counts as not set, as the specification
 // wants it.
+import type { Environment } from '../../core/environment.js'
 
-export type Environment = Readonly<Record<string, string | undefined>>
 export type ReadFile = (path: string) => string
 export type Tell = (variable: string, remedy: string) => void
 

@@ -115,7 +115,7 @@ t.test('every 503 says when to ask again', async (t) => {
   })
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
   door?.shut()
-  while (gateway.gateway.changes.live()) await sleep(20)
+  while (gateway.gateway.changes.connected()) await sleep(20)
   const unavailable = new Set<string>()
   await each(gateway, browser, (answer, name) => {
     notKept(t, answer, name)

@@ -201,7 +201,7 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
     answered: (...args: unknown[]) => {
       counted.push(args.slice(0, 2))
     },
-    sessionFrom: { memory: 0, database: 0, nobody: 0, grace: 0 },
+    sessionLookups: { memory: 0, database: 0, none: 0, grace: 0 },
   }
   const endpoint = (path: string, query: 'refused' | 'ignored', plain401?: () => string[]) => ({
     path,
@@ -246,7 +246,7 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
     '/oauth2/ext-authz/*',
     200,
   ], ['/oauth2/ext-authz/*', 200]])
-  t.equal(meter.sessionFrom.memory, 5)
+  t.equal(meter.sessionLookups.memory, 5)
   t.strictSame(
     [
       '/',
@@ -282,7 +282,7 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
   t.equal(taken('/oauth2/auth'), false)
   verdict = new Error('whatever')
   t.equal(taken('/oauth2/auth'), false)
-  t.strictSame([written, meter.sessionFrom], [[], { memory: 5, database: 0, nobody: 1, grace: 0 }])
+  t.strictSame([written, meter.sessionLookups], [[], { memory: 5, database: 0, nobody: 1, grace: 0 }])
 })
 
 // proves: adv-request-read-once

@@ -198,7 +198,7 @@ t.test('when the LISTEN connection is lost', async (t) => {
   const { browser: nobody } = await gateway.signIn(PERSON_IDS.nobody)
   const { changes } = gateway.gateway
   const until = async (wanted: boolean) => {
-    while (changes.live() !== wanted) await sleep(20)
+    while (changes.connected() !== wanted) await sleep(20)
   }
   const plain = async (browser: Browser) =>
     (await browser.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).status
@@ -213,7 +213,7 @@ t.test('when the LISTEN connection is lost', async (t) => {
       (await staff.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).headers.get('x-auth-request-groups'),
       '',
     )
-    t.notOk(changes.live())
+    t.notOk(changes.connected())
     await direct("update users set name = 'Told to nobody' where username like 'sam%'")
     await until(true)
     t.equal(
@@ -249,7 +249,7 @@ t.test('when the LISTEN connection is lost', async (t) => {
       await direct(`select pg_notify('gatehouse', ${pg.escapeLiteral(payload)})`)
       t.equal(await status(gateway, staff), 200, payload.slice(0, 20))
     }
-    t.ok(changes.live())
+    t.ok(changes.connected())
   })
 
   await t.test("a session's row that is corrupt is nobody and a line in the log", async (t) => {
@@ -314,7 +314,7 @@ t.test('the LISTEN connection counts only to the server that rows are read from'
     },
     readFrom: async () => other ?? await server(),
     beatMs: 20,
-    replicas: { says: () => `${'0'.repeat(64)} test`, hear: () => {}, look: () => {} },
+    replicas: { announcement: () => `${'0'.repeat(64)} test`, receive: () => {}, expireAndCompare: () => {} },
     log: {
       warn: (facts) => {
         warnings.push(facts)
@@ -323,18 +323,18 @@ t.test('the LISTEN connection counts only to the server that rows are read from'
     },
   })
   t.teardown(() => listener.close())
-  while (!listener.live()) await sleep(10)
+  while (!listener.connected()) await sleep(10)
   await sleep(500)
-  t.ok(listener.live(), 'one and the same')
+  t.ok(listener.connected(), 'one and the same')
   t.strictSame(warnings, [])
   other = 'another one, which was promoted'
   const deadline = Date.now() + 5_000
   while (warnings.length === 0 && Date.now() < deadline) await sleep(10)
   t.match(warnings, [{ detail: 'rows are read from a different server than the LISTEN connection' }])
   other = undefined
-  while (!listener.live() && Date.now() < deadline) await sleep(10)
+  while (!listener.connected() && Date.now() < deadline) await sleep(10)
   await sleep(300)
-  t.ok(listener.live())
+  t.ok(listener.connected())
 })
 
 // proves: live-suspended
@@ -350,11 +350,11 @@ t.test('after a suspension, which no timeout counted, everything is read again',
     },
     readFrom: async () => await Promise.reject(new Error('not asked')),
     beatMs: 20,
-    replicas: { says: () => `${'0'.repeat(64)} test`, hear: () => {}, look: () => {} },
+    replicas: { announcement: () => `${'0'.repeat(64)} test`, receive: () => {}, expireAndCompare: () => {} },
     log: { warn: () => {}, info: () => {} },
   })
   t.teardown(() => listener.close())
-  while (!listener.live()) await sleep(10)
+  while (!listener.connected()) await sleep(10)
   const before = doubts.length
   const { now } = Date
   t.teardown(() => {
@@ -363,7 +363,7 @@ t.test('after a suspension, which no timeout counted, everything is read again',
   Date.now = () => now() + 3_600_000
   await sleep(200)
   t.strictSame(doubts.slice(before), [-Infinity], 'once')
-  t.ok(listener.live(), 'what was told meanwhile is heard now')
+  t.ok(listener.connected(), 'what was told meanwhile is heard now')
 })
 
 // proves: live-signed-out
@@ -379,7 +379,7 @@ t.test('signed out is not remembered, even where the sign-out could not be writt
   const cookie = browser.cookieHeader(gateway.url)
   t.equal(await status(gateway, browser), 200)
   door?.shut()
-  while (gateway.gateway.changes.live()) await sleep(20)
+  while (gateway.gateway.changes.connected()) await sleep(20)
   t.equal((await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status, 200)
   await browser.ask(`${gateway.url}/oauth2/sign_out`, { method: 'POST', form: {} })
   t.equal((await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status, 503)

@@ -38,7 +38,7 @@ function setUp() {
   }
   const log = { error: () => {} }
   const cache = createSessionCache({
-    feed: { live: () => world.live, heardAt: () => world.now },
+    feed: { connected: () => world.live, lastReceivedAt: () => world.now },
     touchAfterMs: 60_000,
     now: () => world.now,
   })
@@ -53,7 +53,7 @@ function setUp() {
     activity,
     graceMs: 60_000,
     log,
-    meter: { sessionFrom: { memory: 0, database: 0, nobody: 0, grace: 0 } },
+    meter: { sessionLookups: { memory: 0, database: 0, none: 0, grace: 0 } },
     now: () => world.now,
   })
   const read = async (value: string) => (await reader.read(`${NAME}=${value}`)).session !== undefined

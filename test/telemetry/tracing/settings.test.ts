@@ -2,7 +2,7 @@
 import t from 'tap'
 import { parseTraceparent } from '../../../src/core/tracer.js'
 import { readSettings, SAMPLERS } from '../../../src/telemetry/tracing/settings.js'
-import type { Environment } from '../../../src/telemetry/tracing/variables.js'
+import type { Environment } from '../../../src/core/environment.js'
 
 const noFile = (): string => {
   throw new Error('there is no file')

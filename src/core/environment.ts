@@ -1,0 +1,3 @@
+// Environment variables, as `process.env` has them.
+
+export type Environment = Readonly<Record<string, string | undefined>>
