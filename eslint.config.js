@@ -66,7 +66,7 @@ export default [
     },
   },
   {
-    files: ['src/**', 'test/**', 'bench/**', 'scripts/**', '*.js', '*.ts'],
+    files: ['src/**', 'test/**', 'bench/**', 'scripts/**', 'examples/**', '*.js', '*.ts'],
     plugins: { '@stylistic': stylistic },
     rules: {
       '@stylistic/max-len': ['error', {

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-export const SOURCE_FOLDERS = ['src', 'test', 'bench', 'scripts']
+export const SOURCE_FOLDERS = ['src', 'test', 'bench', 'scripts', 'examples']
 export const SOURCE = /\.(?:ts|mts|mjs|js)$/
 
 /** @returns absolute paths in the order of their names */

@@ -2,7 +2,8 @@
 // `jose` and nothing else of the gateway.
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload } from 'jose'
 import { AssertionError } from './assertion-error.js'
-import { IDENTITY_CLAIMS, identityOf, type Identity } from './identity.js'
+import { IDENTITY_CLAIMS, identityOf } from './claims.js'
+import type { Identity } from './identity.js'
 
 export { AssertionError, type Identity }
 
