@@ -11,7 +11,7 @@ import t, { type Test } from 'tap'
 import ts from 'typescript'
 import type { IdentityClaims } from '../src/core/identity.js'
 import type { LoginPlan, NamedStep } from '../src/core/pipeline/pipeline.js'
-import { createOwnSteps } from '../src/custom-steps/registry.js'
+import { createCustomSteps } from '../src/custom-steps/registry.js'
 import { LOOKUPS, SETTINGS } from './helpers/pipeline.js'
 import { run } from './helpers/programs.js'
 
@@ -197,7 +197,7 @@ async function assertion(changes: object, key: CryptoKey): Promise<string> {
 }
 
 async function load(t: Test, path: string): Promise<NamedStep> {
-  const steps = createOwnSteps({ log: { info: () => {} } })
+  const steps = createCustomSteps({ log: { info: () => {} } })
   t.teardown(steps.close)
   const sha256 = createHash('sha256').update(readFileSync(path)).digest('hex')
   const file = { name: './custom-step.mjs', path, sha256 }

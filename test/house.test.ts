@@ -63,7 +63,7 @@ t.test('documentation', async (t) => {
   await t.test('names files and folders that exist', async (t) => {
     for (const document of DOCUMENTS) {
       const named = new Set(
-        read(document).match(/(?<![\w/.-])(?:src|test|config|scripts|migrations|docs)\/[\w./-]*[\w]/g),
+        read(document).match(/(?<![\w/.-])(?:src|test|config|scripts|migrations|docs|examples)\/[\w./-]*[\w]/g),
       )
       for (const path of named) if (!WRITTEN.test(path)) t.ok(exists(path), `${document}: ${path}`)
     }

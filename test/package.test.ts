@@ -43,6 +43,7 @@ const LEFT_BEHIND = [
   'config/proxies/tls.key',
   'config/proxies/nginx/site.conf',
   'config/proxies/nginx/tls.key',
+  'examples/my-step.mjs',
   'docs/tenant.yaml',
   'docs/client-secret.txt',
   'migrations/dump.backup',
@@ -57,7 +58,7 @@ cpSync(root, checkout, {
   recursive: true,
   filter: (from) => !['node_modules', '.git', '.tap'].includes(basename(from)),
 })
-const tracked = [...filesUnder('config'), ...filesUnder('migrations')]
+const tracked = ['config', 'migrations', 'examples'].flatMap(filesUnder)
   .filter((path) => spawnSync('git', ['check-ignore', '-q', path], { cwd: root }).status !== 0)
 for (const path of LEFT_BEHIND) {
   mkdirSync(dirname(join(checkout, path)), { recursive: true })
@@ -86,7 +87,7 @@ t.test('nothing that an operator left in a checkout is in the package', async (t
   t.notOk(content.stdout.includes(CANARY), 'no byte of them either')
 })
 
-t.test('what the repository ships in config and migrations is in the package', async (t) => {
+t.test('what the repository ships in config, migrations and examples is in the package', async (t) => {
   t.ok(tracked.length > 25)
   for (const path of tracked) t.ok(inside.has(path), `${path}: name it in package.json, "files"`)
 })
