@@ -12,8 +12,6 @@ const ROWS_OF_TITLES = ['docs/advisories.md', 'docs/parity.md']
 /** Not rewritten yet. */
 const PENDING: readonly string[] = [
   'CHANGELOG.md',
-  'docs/advisories.md',
-  'docs/parity.md',
 ]
 const WIDEST = 120
 
