@@ -1,5 +1,5 @@
-// docs/glossary.md holds: no document uses a word that the glossary refuses, nor does src those of its last table, and
-// no line of prose is wider than 120 characters.
+// docs/glossary.md holds: no document uses a word that the glossary refuses, and src uses none of its last table.
+// A line of prose has one sentence and at most 120 characters.
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -67,6 +67,19 @@ t.test('no line of prose is wider than 120 characters, but for links', async (t)
       !/^ *\|/.test(line) && line.replace(/\]\([^)]*\)/g, ']').length > WIDEST && !line.startsWith('![')
     )
     t.strictSame(wide, [], file)
+  }
+})
+
+t.test('a line of prose has one sentence, after a lead in bold type', async (t) => {
+  const two = /[\p{L}\p{N})"'*][.?!]["')]* +["'(*[]*[\p{Lu}*]/u
+  t.match('It starts. It ends.', two)
+  t.match('It starts `here`. `check` ends.'.replace(/`[^`]*`/g, '*'), two)
+  t.notMatch('It takes 1.5 seconds, e.g. here.', two)
+  for (const file of documents) {
+    const lines = proseOf(withoutTitles(file, read(file))).split('\n')
+      .filter((line) => !/^ *(?:\||!\[|#)/.test(line))
+      .map((line) => line.replace(/^ *(?:- |\d+\. )?(?:\*\*[^*]+\*\*)?/, ''))
+    t.strictSame(lines.filter((line) => two.test(line)), [], file)
   }
 })
 

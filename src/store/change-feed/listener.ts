@@ -35,7 +35,7 @@ export interface ChangeListenerOptions {
 type State = 'connecting' | 'listening' | 'lost'
 
 const RETRY_MS = 500
-const BEATS_PER_SERVER_CHECK = 5
+const HEARTBEATS_PER_SERVER_CHECK = 5
 
 export function createChangeListener(options: ChangeListenerOptions): ChangeListener {
   const { onChange, onKeys, onDoubt, readFrom, replicas, beatMs = 1_000, silenceMs = 5_000 } = options
@@ -64,7 +64,7 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
   }, beatMs).unref()
   const serverTimer = setInterval(() => {
     connection.compareServers(readFrom).catch(() => {})
-  }, beatMs * BEATS_PER_SERVER_CHECK).unref()
+  }, beatMs * HEARTBEATS_PER_SERVER_CHECK).unref()
   return {
     // guard: live-silence
     connected: (at = performance.now()) => connection.listening() && at - heartbeats.lastReceivedAt() <= silenceMs,
