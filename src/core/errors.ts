@@ -1,5 +1,5 @@
-// Every way a request, a login or a command can fail, in one table: a code does not compile without a status and a
-// sentence for the person who meets it. Codes are stable; sentences may change. Operators' detail goes to the log.
+// All failures of requests, logins and commands in one table: a code does not compile without a status and a sentence
+// for the user. Codes are stable, sentences may change. Details for operators go to the log.
 
 interface Failure {
   readonly status: number
@@ -12,7 +12,7 @@ export const FAILURES = {
     status: 400,
     sentence: 'This address is the last step of a sign-in and cannot be opened on its own.',
   },
-  state_invalid: { status: 400, sentence: 'This sign-in was not started here, or its address was changed on the way.' },
+  state_invalid: { status: 400, sentence: 'This sign-in was not started by Gatehouse, or its address was changed.' },
   state_expired: { status: 400, sentence: 'This sign-in took longer than ten minutes.' },
   state_other_browser: {
     status: 400,
@@ -22,23 +22,23 @@ export const FAILURES = {
   state_replayed: { status: 400, sentence: 'This sign-in was already completed.' },
   callback_malformed: { status: 400, sentence: 'The answer from Microsoft Entra ID is incomplete.' },
   return_to_refused: { status: 400, sentence: 'The address to return to is not one that Gatehouse may send you to.' },
-  query_duplicate: { status: 400, sentence: 'The address names the same parameter twice.' },
-  query_unknown: { status: 400, sentence: 'The address has a parameter that Gatehouse does not know.' },
+  query_duplicate: { status: 400, sentence: 'The address contains the same parameter twice.' },
+  query_unknown: { status: 400, sentence: 'The address contains an unknown parameter.' },
   sign_in_loop: {
     status: 400,
     sentence: 'You signed in, but the application does not receive the session cookie and asks you to sign in again.',
   },
   loaded_ahead: {
     status: 503,
-    sentence: 'The browser loaded this page ahead of time, and Gatehouse did nothing. Open the page again.',
+    sentence: 'The browser preloaded this page, so Gatehouse did nothing. Open the page again.',
   },
-  sid_malformed: { status: 400, sentence: 'This address is for Microsoft Entra ID alone.' },
+  sid_malformed: { status: 400, sentence: 'Only Microsoft Entra ID may use this address.' },
   login_cancelled: { status: 403, sentence: 'The sign-in was cancelled.' },
 
-  // What Entra ID says of the person.
+  // Refusals of the user by Entra ID.
   consent_declined: { status: 403, sentence: 'The permissions that this sign-in needs were declined.' },
   consent_required: { status: 403, sentence: 'An administrator must first approve Gatehouse in Microsoft Entra ID.' },
-  interaction_required: { status: 403, sentence: 'Microsoft Entra ID wants to see you in person: sign in again.' },
+  interaction_required: { status: 403, sentence: 'Microsoft Entra ID requires you to sign in again.' },
   conditional_access: {
     status: 403,
     sentence: 'A Conditional Access policy of your organisation does not allow this sign-in.',
@@ -52,22 +52,25 @@ export const FAILURES = {
   },
   person_locked: {
     status: 403,
-    sentence: 'This account is locked, disabled or could not be confirmed in Microsoft Entra ID.',
+    sentence: 'This account is locked or disabled, or Microsoft Entra ID could not confirm it.',
   },
-  person_not_found: { status: 403, sentence: 'Microsoft Graph does not know this account (yet).' },
+  person_not_found: {
+    status: 403,
+    sentence: 'Microsoft Graph did not find this account. A new account may need some minutes.',
+  },
   code_redeemed: { status: 400, sentence: 'This sign-in was already used.' },
   code_expired: { status: 400, sentence: 'This sign-in expired before it was completed.' },
   code_mismatch: { status: 400, sentence: 'This sign-in does not belong to this browser tab.' },
 
-  // What Entra ID and Graph say of Gatehouse: never the person's fault.
-  entra_secret_wrong: { status: 502, sentence: 'Gatehouse could not prove itself to Microsoft Entra ID.' },
+  // Failures between Gatehouse and Entra ID or Graph, which the user cannot correct.
+  entra_secret_wrong: { status: 502, sentence: 'Microsoft Entra ID did not accept the credential of Gatehouse.' },
   entra_secret_expired: { status: 502, sentence: 'The credential of Gatehouse at Microsoft Entra ID has expired.' },
   entra_credential_unusable: {
     status: 502,
-    sentence: 'Gatehouse has nothing to prove itself with to Microsoft Entra ID.',
+    sentence: 'Gatehouse has no usable credential for Microsoft Entra ID.',
   },
-  entra_app_unknown: { status: 502, sentence: 'Microsoft Entra ID does not know this application.' },
-  entra_tenant_unknown: { status: 502, sentence: 'Microsoft Entra ID does not know this organisation.' },
+  entra_app_unknown: { status: 502, sentence: 'Microsoft Entra ID did not find the application of Gatehouse.' },
+  entra_tenant_unknown: { status: 502, sentence: 'Microsoft Entra ID did not find this organisation.' },
   entra_redirect_mismatch: {
     status: 502,
     sentence: 'The address of Gatehouse is not registered in Microsoft Entra ID.',
@@ -77,93 +80,102 @@ export const FAILURES = {
     sentence: 'The registration of Gatehouse in Microsoft Entra ID lacks a permission.',
   },
   entra_request_refused: { status: 502, sentence: 'Microsoft Entra ID refused the request of Gatehouse.' },
-  entra_unavailable: { status: 503, sentence: 'Microsoft Entra ID does not answer at the moment.' },
+  entra_unavailable: { status: 503, sentence: 'Microsoft Entra ID is not available at the moment.' },
   entra_timeout: { status: 504, sentence: 'Microsoft Entra ID took too long to answer.' },
-  entra_malformed: { status: 502, sentence: 'Microsoft Entra ID sent an answer that Gatehouse cannot read.' },
-  entra_keys_unavailable: { status: 503, sentence: 'The signing keys of Microsoft Entra ID could not be read.' },
-  id_token_missing: { status: 502, sentence: 'Microsoft Entra ID sent no identity.' },
-  id_token_malformed: { status: 403, sentence: 'The identity that arrived cannot be read.' },
-  id_token_algorithm: { status: 403, sentence: 'The identity that arrived is not signed as it must be.' },
-  id_token_key: { status: 403, sentence: 'The identity that arrived is signed with an unknown key.' },
-  id_token_signature: { status: 403, sentence: 'The signature of the identity that arrived is wrong.' },
-  id_token_issuer: { status: 403, sentence: 'The identity that arrived comes from somebody else.' },
-  id_token_audience: { status: 403, sentence: 'The identity that arrived was meant for another application.' },
+  entra_malformed: { status: 502, sentence: 'Microsoft Entra ID sent an invalid answer.' },
+  entra_keys_unavailable: { status: 503, sentence: 'The signing keys of Microsoft Entra ID are not available.' },
+  id_token_missing: { status: 502, sentence: 'Microsoft Entra ID sent no ID token.' },
+  id_token_malformed: { status: 403, sentence: 'Your sign-in from Microsoft Entra ID is malformed.' },
+  id_token_algorithm: {
+    status: 403,
+    sentence: 'Your sign-in from Microsoft Entra ID has the wrong signature algorithm.',
+  },
+  id_token_key: { status: 403, sentence: 'Your sign-in from Microsoft Entra ID is signed with an unknown key.' },
+  id_token_signature: { status: 403, sentence: 'Your sign-in from Microsoft Entra ID has an invalid signature.' },
+  id_token_issuer: { status: 403, sentence: 'Your sign-in from Microsoft Entra ID has the wrong issuer.' },
+  id_token_audience: { status: 403, sentence: 'Your sign-in from Microsoft Entra ID is for another application.' },
   id_token_tenant: { status: 403, sentence: 'This account belongs to another organisation.' },
-  id_token_nonce: { status: 403, sentence: 'The identity that arrived belongs to another sign-in.' },
-  id_token_expired: { status: 403, sentence: 'The identity that arrived has expired.' },
-  id_token_not_yet_valid: { status: 403, sentence: 'The identity that arrived is not valid yet.' },
-  id_token_claims: { status: 403, sentence: 'The identity that arrived lacks what Gatehouse needs.' },
+  id_token_nonce: {
+    status: 403,
+    sentence: 'Your sign-in from Microsoft Entra ID does not belong to this browser tab.',
+  },
+  id_token_expired: { status: 403, sentence: 'Your sign-in from Microsoft Entra ID has expired.' },
+  id_token_not_yet_valid: { status: 403, sentence: 'Your sign-in from Microsoft Entra ID is not valid yet.' },
+  id_token_claims: { status: 403, sentence: 'Your sign-in from Microsoft Entra ID lacks required claims.' },
   graph_unauthorized: { status: 502, sentence: 'Microsoft Graph did not accept the sign-in.' },
-  graph_forbidden: { status: 502, sentence: 'Gatehouse may not read your groups in Microsoft Graph.' },
-  graph_claims_challenge: { status: 403, sentence: 'Microsoft Graph wants you to prove once more who you are.' },
+  graph_forbidden: { status: 502, sentence: 'Gatehouse is not permitted to read your groups from Microsoft Graph.' },
+  graph_claims_challenge: { status: 403, sentence: 'Microsoft Graph requires another verification of your identity.' },
   graph_security_hidden: {
     status: 502,
-    sentence: 'Microsoft Graph does not tell Gatehouse which of your groups count.',
+    sentence: 'Microsoft Graph does not show Gatehouse which of your groups are security groups.',
   },
   graph_request_refused: { status: 502, sentence: 'Microsoft Graph refused the request of Gatehouse.' },
-  graph_throttled: { status: 503, sentence: 'Microsoft Graph asks Gatehouse to wait.' },
-  graph_unavailable: { status: 503, sentence: 'Microsoft Graph does not answer at the moment.' },
+  graph_throttled: { status: 503, sentence: 'Microsoft Graph has too many requests at the moment.' },
+  graph_unavailable: { status: 503, sentence: 'Microsoft Graph is not available at the moment.' },
   graph_timeout: { status: 504, sentence: 'Microsoft Graph took too long to answer.' },
-  graph_malformed: { status: 502, sentence: 'Microsoft Graph sent an answer that Gatehouse cannot read.' },
-  graph_not_json: { status: 502, sentence: 'Something else than Microsoft Graph answered Gatehouse.' },
-  graph_redirected: { status: 502, sentence: 'Gatehouse was sent elsewhere on its way to Microsoft Graph.' },
-  graph_too_large: { status: 502, sentence: 'Microsoft Graph sent more than Gatehouse reads.' },
+  graph_malformed: { status: 502, sentence: 'Microsoft Graph sent an invalid answer.' },
+  graph_not_json: { status: 502, sentence: 'The answer did not come from Microsoft Graph.' },
+  graph_redirected: { status: 502, sentence: 'A request of Gatehouse to Microsoft Graph was redirected.' },
+  graph_too_large: { status: 502, sentence: 'The answer of Microsoft Graph is too large.' },
   graph_page_expired: { status: 503, sentence: 'Your groups changed while Gatehouse was reading them.' },
   graph_count_differs: { status: 503, sentence: 'Your groups changed while Gatehouse was reading them.' },
-  graph_foreign_link: { status: 502, sentence: 'Microsoft Graph pointed Gatehouse to another server.' },
-  graph_paging_loop: { status: 502, sentence: 'Microsoft Graph sent Gatehouse in a circle.' },
-  graph_too_many_pages: { status: 502, sentence: 'Microsoft Graph lists more groups than Gatehouse reads.' },
+  graph_foreign_link: { status: 502, sentence: 'Microsoft Graph referred Gatehouse to another server.' },
+  graph_paging_loop: { status: 502, sentence: 'Microsoft Graph returned the same page twice.' },
+  graph_too_many_pages: { status: 502, sentence: 'Microsoft Graph returned more groups than Gatehouse accepts.' },
 
   // The pipeline.
-  user_inactive: { status: 403, sentence: 'Your account here is deactivated.' },
-  person_not_allowed: { status: 403, sentence: 'Accounts like yours may not sign in here.' },
-  email_ambiguous: { status: 403, sentence: 'Several accounts here have your e-mail address.' },
-  not_mapped: { status: 403, sentence: 'None of your groups gives you access here.' },
-  username_unavailable: { status: 500, sentence: 'No username could be found for you.' },
+  user_inactive: { status: 403, sentence: 'Your account is deactivated in Gatehouse.' },
+  person_not_allowed: { status: 403, sentence: 'Your kind of account may not sign in here.' },
+  email_ambiguous: { status: 403, sentence: 'Several accounts in Gatehouse have your e-mail address.' },
+  not_mapped: { status: 403, sentence: 'None of your groups gives you access.' },
+  username_unavailable: { status: 500, sentence: 'No username is available for you.' },
   step_refused: { status: 403, sentence: 'A rule of this organisation does not let you sign in.' },
   step_unusable: { status: 500, sentence: 'A step of the sign-in cannot be loaded.' },
   step_failed: { status: 500, sentence: 'A step of the sign-in failed.' },
-  login_contended: { status: 503, sentence: 'Too many sign-ins of the same account at once.' },
+  login_contended: { status: 503, sentence: 'The same account has too many sign-ins at the same time.' },
 
-  // Sessions, the forward-auth question, and everything else.
+  // Sessions, forward-auth, and everything else.
   not_signed_in: { status: 401, sentence: 'You are not signed in.' },
   session_cookie_doubled: { status: 401, sentence: 'Your browser has two session cookies. Sign in to remove both.' },
-  session_unreadable: { status: 401, sentence: 'Your session cannot be read.' },
-  not_allowed: { status: 403, sentence: 'You are signed in, but this is not open to you.' },
-  target_malformed: { status: 400, sentence: 'The address that was asked for is not valid.' },
-  target_missing: { status: 401, sentence: 'The proxy in front of this application does not say what was asked for.' },
+  session_unreadable: { status: 401, sentence: 'Your session cookie is not valid.' },
+  not_allowed: { status: 403, sentence: 'You are signed in, but you do not have access to this page.' },
+  target_malformed: { status: 400, sentence: 'The requested address is not valid.' },
+  target_missing: { status: 401, sentence: 'The proxy of this application did not send the requested address.' },
   identity_too_large: {
     status: 403,
-    sentence: 'You are in more groups than fit into the headers for this application.',
+    sentence: 'You have more groups than fit into the headers for this application.',
   },
-  signing_key_sealed: { status: 500, sentence: 'A signing key of Gatehouse cannot be opened.' },
+  signing_key_sealed: { status: 500, sentence: 'A signing key of Gatehouse cannot be decrypted.' },
   database_unavailable: { status: 503, sentence: 'Gatehouse cannot reach its database.' },
-  sync_lock_unavailable: { status: 503, sentence: 'Gatehouse cannot find out which replica looks people up again.' },
+  sync_lock_unavailable: { status: 503, sentence: 'Gatehouse cannot determine which replica re-evaluates users.' },
   rate_limited: { status: 429, sentence: 'Too many requests: wait a minute.' },
-  request_malformed: { status: 400, sentence: 'The request cannot be read.' },
-  not_found: { status: 404, sentence: 'There is no such page.' },
+  request_malformed: { status: 400, sentence: 'The request is malformed.' },
+  not_found: { status: 404, sentence: 'This page does not exist.' },
   internal: { status: 500, sentence: 'Something went wrong inside Gatehouse.' },
 
   // Commands.
   group_exists: { status: 409, sentence: 'A group with this name exists already.' },
-  group_name_invalid: { status: 400, sentence: 'This is not a name for a group.' },
-  permission_invalid: { status: 400, sentence: 'This is not a permission: words joined by dots, like netbox.view.' },
-  group_unknown: { status: 404, sentence: 'There is no such group.' },
+  group_name_invalid: { status: 400, sentence: 'This is not a valid name for a group.' },
+  permission_invalid: {
+    status: 400,
+    sentence: 'This is not a valid permission: words joined by dots, like netbox.view.',
+  },
+  group_unknown: { status: 404, sentence: 'This group does not exist.' },
   group_mapped: { status: 409, sentence: 'The group mapping names this group.' },
-  username_taken: { status: 409, sentence: "This username is or was somebody's." },
+  username_taken: { status: 409, sentence: 'This username is or was in use.' },
   username_not_reserved: { status: 404, sentence: 'This username is not reserved.' },
   username_reserved: { status: 409, sentence: 'The configuration reserves this username.' },
-  username_invalid: { status: 400, sentence: 'This is not a username.' },
-  session_unknown: { status: 404, sentence: 'There is no such session.' },
-  object_id_invalid: { status: 400, sentence: 'This is not an Object ID.' },
-  user_unknown: { status: 404, sentence: 'There is no such user.' },
-  user_ambiguous: { status: 409, sentence: 'More than one user is meant.' },
+  username_invalid: { status: 400, sentence: 'This is not a valid username.' },
+  session_unknown: { status: 404, sentence: 'This session does not exist.' },
+  object_id_invalid: { status: 400, sentence: 'This is not a valid Object ID.' },
+  user_unknown: { status: 404, sentence: 'This user does not exist.' },
+  user_ambiguous: { status: 409, sentence: 'Several users match.' },
   file_unreadable: { status: 400, sentence: 'The file cannot be read.' },
   database_not_migrated: { status: 503, sentence: 'The database is not at this version of Gatehouse.' },
-  command_missing: { status: 500, sentence: 'This command is not installed here.' },
+  command_missing: { status: 500, sentence: 'This command is not installed.' },
   proxy_unusable: { status: 500, sentence: 'The proxy for outgoing requests cannot be used.' },
   port_unusable: { status: 500, sentence: 'The port cannot be used.' },
-  embedded_postgres_missing: { status: 500, sentence: 'The embedded PostgreSQL is not installed here.' },
+  embedded_postgres_missing: { status: 500, sentence: 'The embedded PostgreSQL is not installed.' },
 } as const satisfies Record<string, Failure>
 
 export type ErrorCode = keyof typeof FAILURES
@@ -188,11 +200,11 @@ const OTHERS_OF_LOGINS: ReadonlySet<ErrorCode> = new Set([
   'internal',
 ])
 
-/** The ways in which a sign-in can fail once the browser is back from Entra ID. */
+/** The codes with which a login can fail after the browser has returned from Entra ID. */
 export const LOGIN_FAILURES = (Object.keys(FAILURES) as ErrorCode[])
   .filter((code) => OF_LOGINS.test(code) || OTHERS_OF_LOGINS.has(code))
 
-/** What only commands meet: they print it, and no request is refused with it. */
+/** Only commands report these; no request is refused with them. */
 export const COMMAND_FAILURES: ReadonlySet<ErrorCode> = new Set([
   'group_exists',
   'group_name_invalid',
@@ -212,14 +224,14 @@ export const COMMAND_FAILURES: ReadonlySet<ErrorCode> = new Set([
   'command_missing',
 ])
 
-/** What ends a start: the last line of the log. */
+/** These end the start of the server: the last line of the log. */
 export const START_FAILURES: ReadonlySet<ErrorCode> = new Set([
   'proxy_unusable',
   'port_unusable',
   'embedded_postgres_missing',
 ])
 
-/** What another trip to Entra ID may mend. It is made once: a second failure of the kind would be a loop. */
+/** A new sign-in at Entra ID may succeed. It is started once: a second one could be an endless loop. */
 export const RETRY_WITH_NEW_SIGN_IN: ReadonlySet<ErrorCode> = new Set([
   'interaction_required',
   'code_expired',
@@ -228,17 +240,17 @@ export const RETRY_WITH_NEW_SIGN_IN: ReadonlySet<ErrorCode> = new Set([
 
 export interface GatehouseErrorOptions {
   readonly cause?: unknown
-  /** In place of the table's, where an administrator wrote one for the person. */
+  /** Replaces the sentence of the table, where an administrator wrote one for the user. */
   readonly sentence?: string
-  /** For the log alone: what happened, in which call. Never shown to the person. */
+  /** Only for the log: what happened, in which call. Never shown to the user. */
   readonly detail?: string
-  /** For the log alone: what the operator can do. */
+  /** Only for the log: what the operator can do. */
   readonly remedy?: string
-  /** For the log alone: Microsoft's request, correlation and trace ids, HTTP status and so on. Never a token. */
+  /** Only for the log: Microsoft's request, correlation and trace ids, the HTTP status and so on. Never a token. */
   readonly facts?: Readonly<Record<string, unknown>>
 }
 
-/** The one error that crosses folders; whoever renders it takes status and sentence from the table. */
+/** The only error that other folders may handle; it is rendered with the status and the sentence of the table. */
 export class GatehouseError extends Error {
   readonly code: ErrorCode
   readonly status: number
@@ -257,7 +269,7 @@ export class GatehouseError extends Error {
   }
 }
 
-/** The fields of a log line about an error; `err` with the stack only where the cause is a fault in a program. */
+/** The fields of a log line about an error; `err` with the stack only where the cause is a defect of a program. */
 export function errorFacts(error: GatehouseError): Record<string, unknown> {
   const { status: upstreamStatus, ...others } = error.facts
   const facts = {
