@@ -20,7 +20,7 @@ const SOON_MS = 30 * 86_400_000
 
 export function registrationFits(
   wish: RegistrationWish,
-  ask: Pick<Inspection, 'registration' | 'redirectTaken'>,
+  ask: Pick<Inspection, 'registration' | 'redirectRegistered'>,
 ): Check {
   const { certificateEndsAt, now = Date.now } = wish
   return async () => {
@@ -94,10 +94,13 @@ function ends(what: string, at: number, now: number): Finding {
   }
 }
 
-async function redirect({ publicUrl }: RegistrationWish, ask: Pick<Inspection, 'redirectTaken'>): Promise<Finding> {
+async function redirect(
+  { publicUrl }: RegistrationWish,
+  ask: Pick<Inspection, 'redirectRegistered'>,
+): Promise<Finding> {
   const [uri] = registrationAddresses(publicUrl).redirectUris
   try {
-    if (await ask.redirectTaken()) {
+    if (await ask.redirectRegistered()) {
       return { state: 'ok', code: 'redirect_uris', says: `Entra ID takes the redirect URI ${uri}` }
     }
     return {

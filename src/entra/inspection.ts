@@ -1,11 +1,11 @@
-// What can be asked of Entra ID and Graph without a person, to find out before anybody signs in whether they can.
+// Requests to Entra ID and Graph that need no user, for `gatehouse doctor`: can people sign in?
 import { randomUUID } from 'node:crypto'
 import { GatehouseError } from '../core/errors.js'
 import { isRecord } from '../core/is-record.js'
 import { entraError } from './aadsts.js'
 import type { EntraConnection } from './client.js'
 import { createGraphClient } from './graph.js'
-import { jsonOf, TransportError, type HttpAnswer } from './http-client.js'
+import { jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
 import { requestAppToken } from './token.js'
 
 export interface Discovery {
@@ -16,7 +16,7 @@ export interface Discovery {
   readonly endSession: unknown
   /** Host of the Graph that belongs to this cloud. */
   readonly graphHost: unknown
-  /** Entra's clock less ours, in milliseconds, to about a second; undefined where it does not say. */
+  /** Entra's clock less ours, in milliseconds, to about a second; undefined without a `Date` header. */
   readonly skewMs: number | undefined
 }
 
@@ -32,13 +32,13 @@ export interface Registration {
 export interface Inspection {
   /** @throws `entra_*` */
   discovery(): Promise<Discovery>
-  /** How many keys may sign. @throws `entra_*` */
+  /** Number of published signing keys. @throws `entra_*` */
   signingKeys(): Promise<number>
-  /** Whether the credential is taken. @throws `entra_*` */
+  /** Requests a token with the credential. @throws `entra_*` where it is refused */
   credential(): Promise<void>
-  /** Any answer at all. @throws `graph_unavailable` */
+  /** Requires any answer below status 500. @throws `graph_unavailable` */
   graphAnswers(): Promise<void>
-  /** Whether Gatehouse itself may read people's memberships, or their accounts. @throws `graph_*`, `entra_*` */
+  /** Whether the application may read users' memberships, or their accounts. @throws `graph_*`, `entra_*` */
   mayRead(what: 'memberships' | 'accounts'): Promise<boolean>
   /**
    * The application permissions in Gatehouse's own token; undefined where the token cannot be read. @throws `entra_*`
@@ -47,25 +47,72 @@ export interface Inspection {
   /** @throws `graph_forbidden` where Application.Read.All is not granted */
   registration(): Promise<Registration>
   /**
-   * Whether the redirect URI is taken; undefined where the answer does not say. @throws `entra_*` where it is refused
+   * Whether the redirect URI is registered; undefined where the answer leaves it open. @throws `entra_*` where it is
+   * not
    */
-  redirectTaken(): Promise<boolean | undefined>
+  redirectRegistered(): Promise<boolean | undefined>
 }
 
 export interface InspectionOptions extends EntraConnection {
   readonly redirectUri: string
-  /** For each question. */
+  /** For each request. */
   readonly budgetMs: number
   readonly now?: () => number
 }
 
-const NOBODY = '00000000-0000-0000-0000-000000000000'
+/** No object has this ID: the answer shows the permission alone. */
+const ABSENT_ID = '00000000-0000-0000-0000-000000000000'
+const PROBES = {
+  memberships: `users/${ABSENT_ID}/transitiveMemberOf?$select=id&$top=1`,
+  accounts: `users/${ABSENT_ID}?$select=id,accountEnabled`,
+}
 
-export function createInspection(
-  { http, endpoints, clientId, credential, redirectUri, budgetMs, now = Date.now }: InspectionOptions,
-): Inspection {
+export function createInspection(options: InspectionOptions): Inspection {
+  const { http, endpoints, clientId, redirectUri, budgetMs, now = Date.now } = options
+  const fetch = createFetch(http, budgetMs)
   const graph = createGraphClient({ http, graphUrl: endpoints.graph })
-  const ask = async (url: string): Promise<HttpAnswer> => {
+  const appToken = (correlationId: string = randomUUID(), signal = AbortSignal.timeout(budgetMs)) =>
+    requestAppToken(
+      { ...options, tokenEndpoint: endpoints.token, scope: `${endpoints.graph}/.default` },
+      correlationId,
+      signal,
+    )
+  const graphRequest = async (path: string) => {
+    const deadline = performance.now() + budgetMs
+    const [correlationId, signal] = [randomUUID(), AbortSignal.timeout(budgetMs)]
+    const { accessToken } = await appToken(correlationId, signal)
+    return await graph.get({ url: `${endpoints.graph}/v1.0/${path}`, accessToken, correlationId, signal, deadline })
+  }
+  return {
+    async discovery() {
+      const sentAt = now()
+      const { body, answer } = await fetch.document(`${endpoints.issuer}/.well-known/openid-configuration`)
+      return discoveryOf(body, answer, (sentAt + now()) / 2)
+    },
+    async signingKeys() {
+      const { body: { keys } } = await fetch.document(endpoints.keys)
+      return Array.isArray(keys) ? keys.filter(isSigningKey).length : 0
+    },
+    async credential() {
+      await appToken()
+    },
+    async graphAnswers() {
+      const { status } = await fetch.send(`${endpoints.graph}/v1.0/`) // needs no token
+      if (status >= 500) throw graphUnavailable(endpoints.graph, status)
+    },
+    mayRead: (what) => isPermitted(graphRequest(PROBES[what])),
+    applicationRoles: async () => rolesOf((await appToken()).accessToken),
+    registration: async () =>
+      registrationOf(
+        await graphRequest(`applications(appId='${clientId}')?$select=id,web,optionalClaims,passwordCredentials`),
+      ),
+    redirectRegistered: async () => isRedirectAccepted(await fetch.send(authorizeUrl(options)), redirectUri),
+  }
+}
+
+/** GET without a token. */
+function createFetch(http: HttpClient, budgetMs: number) {
+  const send = async (url: string): Promise<HttpAnswer> => {
     try {
       return await http.send({
         url,
@@ -83,119 +130,79 @@ export function createInspection(
     }
   }
   const document = async (url: string): Promise<{ body: Readonly<Record<string, unknown>>, answer: HttpAnswer }> => {
-    const answer = await ask(url)
+    const answer = await send(url)
     const body = jsonOf(answer.text)
     if (answer.status === 200 && isRecord(body)) return { body, answer }
     if (isRecord(body)) throw entraError(body, 'token', answer.status)
     throw new GatehouseError('entra_malformed', {
       detail: `${url} answered ${answer.status} without JSON`,
-      remedy: 'Check entra.authorityHost and what stands between.',
+      remedy: 'Check entra.authorityHost, and proxies between Gatehouse and Entra ID.',
     })
   }
-  const graphRequest = async (path: string) => {
-    const [correlationId, signal, deadline] = [
-      randomUUID(),
-      AbortSignal.timeout(budgetMs),
-      performance.now() + budgetMs,
-    ]
-    const { accessToken } = await requestAppToken(
-      { http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` },
-      correlationId,
-      signal,
-    )
-    return await graph.get({ url: `${endpoints.graph}/v1.0/${path}`, accessToken, correlationId, signal, deadline })
-  }
+  return { send, document }
+}
+
+/** @param receivedAt our clock, halfway between request and answer */
+function discoveryOf(body: Readonly<Record<string, unknown>>, { headers }: HttpAnswer, receivedAt: number): Discovery {
+  const theirs = Date.parse(headers.date ?? '')
   return {
-    async discovery() {
-      const asked = now()
-      const { body, answer } = await document(`${endpoints.issuer}/.well-known/openid-configuration`)
-      const theirs = Date.parse(answer.headers.date ?? '')
-      return {
-        issuer: body.issuer,
-        authorize: body.authorization_endpoint,
-        token: body.token_endpoint,
-        keys: body.jwks_uri,
-        endSession: body.end_session_endpoint,
-        graphHost: body.msgraph_host,
-        skewMs: Number.isNaN(theirs) ? undefined : theirs + 500 - (asked + now()) / 2, // the header has whole seconds
-      }
-    },
-    async signingKeys() {
-      const { body } = await document(endpoints.keys)
-      return Array.isArray(body.keys)
-        ? body.keys.filter((key) => isRecord(key) && key.kty === 'RSA' && key.use !== 'enc').length
-        : 0
-    },
-    async credential() {
-      await requestAppToken(
-        { http, tokenEndpoint: endpoints.token, clientId, credential, scope: `${endpoints.graph}/.default` },
-        randomUUID(),
-        AbortSignal.timeout(budgetMs),
-      )
-    },
-    async graphAnswers() {
-      const { status } = await ask(`${endpoints.graph}/v1.0/`) // answers without a token
-      if (status >= 500) {
-        throw new GatehouseError('graph_unavailable', {
-          detail: `${endpoints.graph} answered ${status}`,
-          remedy: 'See the status page of Microsoft 365.',
-        })
-      }
-    },
-    async mayRead(what) {
-      try {
-        await graphRequest(
-          `users/${NOBODY}${
-            what === 'memberships' ? '/transitiveMemberOf?$select=id&$top=1' : '?$select=id,accountEnabled'
-          }`,
-        )
-        return true
-      } catch (error) {
-        if (!(error instanceof GatehouseError)) throw error
-        if (error.facts.status === 404) return true // permission is judged before existence
-        if (error.facts.status === 403) return false
-        throw error
-      }
-    },
-    async applicationRoles() {
-      const scope = `${endpoints.graph}/.default`
-      const asking = { http, tokenEndpoint: endpoints.token, clientId, credential, scope }
-      const { accessToken } = await requestAppToken(asking, randomUUID(), AbortSignal.timeout(budgetMs))
-      return rolesOf(accessToken)
-    },
-    async registration() {
-      return registrationOf(
-        await graphRequest(`applications(appId='${clientId}')?$select=id,web,optionalClaims,passwordCredentials`),
-      )
-    },
-    async redirectTaken() {
-      const query = new URLSearchParams({
-        client_id: clientId,
-        response_type: 'code',
-        response_mode: 'query',
-        redirect_uri: redirectUri,
-        scope: 'openid',
-        prompt: 'none',
-        state: 'doctor',
-        nonce: 'doctor',
-      })
-      const { status, headers, text } = await ask(`${endpoints.authority}${endpoints.authorizePath}?${query}`)
-      if (status >= 300 && status < 400) return headers.location?.startsWith(`${redirectUri}?`) ? true : undefined
-      if (/AADSTS\d+/.test(text)) {
-        throw entraError(
-          { error_description: text.slice(text.indexOf('AADSTS'), text.indexOf('AADSTS') + 20) },
-          'authorize',
-          status,
-        )
-      }
-      return undefined
-    },
+    issuer: body.issuer,
+    authorize: body.authorization_endpoint,
+    token: body.token_endpoint,
+    keys: body.jwks_uri,
+    endSession: body.end_session_endpoint,
+    graphHost: body.msgraph_host,
+    skewMs: Number.isNaN(theirs) ? undefined : theirs + 500 - receivedAt, // the header has whole seconds
   }
 }
 
+function isSigningKey(key: unknown): boolean {
+  return isRecord(key) && key.kty === 'RSA' && key.use !== 'enc'
+}
+
+function graphUnavailable(graphUrl: string, status: number): GatehouseError {
+  return new GatehouseError('graph_unavailable', {
+    detail: `${graphUrl} answered ${status}`,
+    remedy: 'See the status page of Microsoft 365.',
+  })
+}
+
+async function isPermitted(probe: Promise<unknown>): Promise<boolean> {
+  try {
+    await probe
+    return true
+  } catch (error) {
+    if (!(error instanceof GatehouseError)) throw error
+    if (error.facts.status === 404) return true // Graph checks the permission before the object
+    if (error.facts.status === 403) return false
+    throw error
+  }
+}
+
+function authorizeUrl({ endpoints, clientId, redirectUri }: InspectionOptions): string {
+  const query = new URLSearchParams({
+    client_id: clientId,
+    response_type: 'code',
+    response_mode: 'query',
+    redirect_uri: redirectUri,
+    scope: 'openid',
+    prompt: 'none',
+    state: 'doctor',
+    nonce: 'doctor',
+  })
+  return `${endpoints.authority}${endpoints.authorizePath}?${query}`
+}
+
+function isRedirectAccepted({ status, headers, text }: HttpAnswer, redirectUri: string): boolean | undefined {
+  if (status >= 300 && status < 400) return headers.location?.startsWith(`${redirectUri}?`) ? true : undefined
+  const at = text.search(/AADSTS\d+/)
+  if (at === -1) return undefined
+  throw entraError({ error_description: text.slice(at, at + 20) }, 'authorize', status)
+}
+
 /**
- * A token for Graph is Graph's to read, and nothing is decided by it here: an administrator is told what it seems to
- * hold (learn.microsoft.com, "Access token claims reference": `roles`, absent where there are none).
+ * An access token for Graph is opaque to its client: what it seems to hold is shown to an administrator and decides
+ * nothing (learn.microsoft.com, "Access token claims reference": `roles`, absent where there are none).
  */
 function rolesOf(accessToken: string): readonly string[] | undefined {
   const [, payload = ''] = accessToken.split('.')

@@ -69,6 +69,12 @@ export async function requestAppToken(
   return { accessToken: answer.access_token, expiresInMs: Number(answer.expires_in) * 1000 || 0 }
 }
 
+const TRANSPORT_CODES = {
+  timeout: 'entra_timeout',
+  too_large: 'entra_malformed',
+  network: 'entra_unavailable',
+} as const
+
 async function post(
   http: HttpClient,
   url: string,
@@ -90,12 +96,7 @@ async function post(
     })
   } catch (error) {
     if (!(error instanceof TransportError)) throw error
-    const code = error.kind === 'timeout'
-      ? 'entra_timeout'
-      : error.kind === 'too_large'
-      ? 'entra_malformed'
-      : 'entra_unavailable'
-    throw new GatehouseError(code, {
+    throw new GatehouseError(TRANSPORT_CODES[error.kind], {
       cause: error,
       detail: `no answer from ${new URL(url).origin}: ${error.message}`,
       remedy: 'Check the network, HTTPS_PROXY and entra.caFile; raise entra.loginBudget if Entra is slow.',

@@ -1,5 +1,5 @@
-// Each request to Entra ID and Graph as a span. Of its address only the host is said: paths hold people's object IDs,
-// and queries page tokens. Nothing is added to the request: Microsoft is not told of our traces.
+// Traces each request to Entra ID and Graph. A span records only the host of the URL: paths contain object IDs of
+// users, and queries contain page tokens. Requests carry no trace headers: Microsoft does not learn of our traces.
 import type { Tracer } from '../core/tracer.js'
 import type { EntraEndpoints } from './clouds.js'
 import { TransportError, type HttpClient } from './http-client.js'
@@ -13,21 +13,18 @@ export function tracedHttp(
   const graph = new URL(endpoints.graph).origin
   const nameOf = (url: URL): string => {
     if (url.origin === graph) return 'graph request'
-    return url.href === new URL(endpoints.token).href
-      ? 'entra token request'
-      : url.href === new URL(endpoints.keys).href
-      ? 'entra keys request'
-      : 'entra request'
+    if (url.href === new URL(endpoints.token).href) return 'entra token request'
+    return url.href === new URL(endpoints.keys).href ? 'entra keys request' : 'entra request'
   }
   return {
     send(request) {
       const url = new URL(request.url)
-      const again = Number(request.headers['retry-attempt'] ?? 0)
+      const retry = Number(request.headers['retry-attempt'] ?? 0)
       const facts = {
         'http.request.method': request.method,
         'server.address': url.hostname,
         'server.port': Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
-        ...(again > 0 ? { 'http.request.resend_count': again } : {}),
+        ...(retry > 0 ? { 'http.request.resend_count': retry } : {}),
       }
       return tracer.part(nameOf(url), facts, async (span) => {
         try {

@@ -1,24 +1,23 @@
-// How a connection to PostgreSQL becomes one: with TLS or without, as libpq's sslmode means it. The driver knows
-// neither `prefer` nor `allow`, and takes the others for `verify-full`; here the way is found before it is told that it
-// is connected, and from then on it has the socket itself.
+// TLS negotiation with PostgreSQL as libpq's sslmode defines it. The driver supports neither `prefer` nor `allow`, and
+// treats the other modes as `verify-full`; here TLS is negotiated before the driver receives the connected socket.
 import { readFileSync } from 'node:fs'
 import { isIP, Socket } from 'node:net'
 import { connect as startTls, TLSSocket, type ConnectionOptions } from 'node:tls'
 import pg from 'pg'
 import type { TlsWish } from '../core/database-address.js'
 
-/** The server has no TLS, which was asked for. */
+/** The server does not support TLS, which sslmode requires. */
 export class TlsRefused extends Error {}
-/** Something answers that is no PostgreSQL. */
+/** The response does not follow PostgreSQL's protocol. */
 export class NotPostgres extends Error {}
 
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]) // protocol-message-formats: 80877103
 const ERROR_RESPONSE = 'E'.charCodeAt(0)
-/** invalid_authorization_specification: no line of pg_hba.conf lets in who comes this way. */
-const NOT_THIS_WAY = /\0C28000\0/
+/** invalid_authorization_specification: no line of pg_hba.conf permits this connection, with or without TLS. */
+const NOT_PERMITTED = /\0C28000\0/
 
-/** What the driver's connection has besides what its types say. */
-interface Inner {
+/** Members of the driver's connection that its types leave out. */
+interface DriverConnection {
   stream: Socket
   _connecting: boolean
   _ending: boolean
@@ -32,11 +31,17 @@ export interface Link {
   readonly encrypted: boolean
   /** Like TLSv1.3. */
   readonly protocol: string | undefined
-  /**
-   * What the server's certificate had to prove: nothing, that an authority signed it, or that it has the server's name
-   * as well.
-   */
+  /** What was verified of the server's certificate: nothing, its authority, or its authority and name. */
   readonly verified: 'nothing' | 'authority' | 'name'
+}
+
+/** By sslmode; the other modes verify nothing. */
+const VERIFIED: Readonly<Record<string, Link['verified']>> = { 'verify-ca': 'authority', 'verify-full': 'name' }
+/** By sslmode: whether each attempt uses TLS; every other mode makes one attempt, with TLS. */
+const ATTEMPTS: Readonly<Record<string, readonly boolean[]>> = {
+  disable: [false],
+  allow: [false, true],
+  prefer: [true, false],
 }
 
 export interface ConnectionSettings {
@@ -47,8 +52,8 @@ export interface ConnectionSettings {
 export class PostgresConnection extends pg.Connection {
   readonly #tls: TlsWish
   #startup: unknown
-  /** Whether each way that is left speaks TLS. */
-  #ways: boolean[] = []
+  /** Of each attempt that is left: whether it uses TLS. */
+  #attempts: boolean[] = []
 
   constructor(tls: TlsWish, settings: ConnectionSettings) {
     super(settings as pg.ConnectionConfig)
@@ -56,78 +61,70 @@ export class PostgresConnection extends pg.Connection {
   }
 
   get link(): Link {
-    const { stream } = this.#inner
+    const { stream } = this.#driver
     if (!(stream instanceof TLSSocket)) return { encrypted: false, protocol: undefined, verified: 'nothing' }
-    const { mode } = this.#tls
-    const verified = mode === 'verify-full' ? 'name' : mode === 'verify-ca' ? 'authority' : 'nothing'
+    const verified = VERIFIED[this.#tls.mode] ?? 'nothing'
     return { encrypted: true, protocol: stream.getProtocol() ?? undefined, verified }
   }
 
   /** Called by the driver; a path in place of the port is that of a Unix socket. */
   connect(port: number | string, host?: string): void {
-    const { mode } = this.#tls
-    this.#inner._connecting = true
-    this.#ways = mode === 'disable'
-      ? [false]
-      : mode === 'allow'
-      ? [false, true]
-      : mode === 'prefer' // guard: adv-database-no-downgrade
-      ? [true, false]
-      : [true]
-    this.#tryNext(port, host, this.#inner.stream)
+    this.#driver._connecting = true
+    this.#attempts = [...ATTEMPTS[this.#tls.mode] ?? [true]] // guard: adv-database-no-downgrade
+    this.#tryNext(port, host, this.#driver.stream)
   }
 
-  /** Called by the driver when it hears that it is connected. */
+  /** Called by the driver once it is connected. */
   startup(config: unknown): void {
     this.#startup = config
     Inherited.startup.call(this, config)
   }
 
-  get #inner(): Inner {
-    return this as unknown as Inner
+  get #driver(): DriverConnection {
+    return this as unknown as DriverConnection
   }
 
   #tryNext(port: number | string, host: string | undefined, socket = new Socket()): void {
-    const encrypted = this.#ways.shift() ?? false
-    const inner = this.#inner
+    const encrypted = this.#attempts.shift() ?? false
+    const inner = this.#driver
     inner.stream = socket
     socket.setNoDelay(true)
     this.#reportErrors(socket)
     socket.once('close', () => this.emit('end'))
     socket.once('connect', () => {
       if (inner._keepAlive) socket.setKeepAlive(true, inner._keepAliveInitialDelayMillis)
-      const again = (): void => {
-        forget(inner.stream)
-        forget(socket)
+      const retry = (): void => {
+        discard(inner.stream)
+        discard(socket)
         this.#tryNext(port, host)
       }
-      if (encrypted) this.#encrypt(socket, host ?? '', again)
-      else this.#ready(socket, again)
+      if (encrypted) this.#encrypt(socket, host ?? '', retry)
+      else this.#ready(socket, retry)
     })
     if (typeof port === 'string') socket.connect(port)
     else socket.connect(port, host ?? 'localhost')
   }
 
-  #encrypt(socket: Socket, host: string, again: () => void): void {
-    if (this.#tls.direct) return this.#handshake(socket, host, again)
+  #encrypt(socket: Socket, host: string, retry: () => void): void {
+    if (this.#tls.direct) return this.#handshake(socket, host, retry)
     socket.once('data', (answer: Buffer) => {
-      // One byte: whatever came with it in clear would be taken for the server's word later (CVE-2021-23222).
+      // One byte: data after it was not encrypted and would later pass for the server's (CVE-2021-23222).
       const [first] = answer.toString('latin1')
       // guard: adv-database-stuffed
-      if (answer.length === 1 && first === 'S') return this.#handshake(socket, host, again)
+      if (answer.length === 1 && first === 'S') return this.#handshake(socket, host, retry)
       if (answer.length === 1 && first === 'N') {
-        if (this.#ways.length > 0) {
-          this.#ways = []
-          return this.#ready(socket, again)
+        if (this.#attempts.length > 0) {
+          this.#attempts = []
+          return this.#ready(socket, retry)
         }
-        return socket.destroy(new TlsRefused('the server has no TLS'))
+        return socket.destroy(new TlsRefused('the server does not support TLS'))
       }
-      return socket.destroy(new NotPostgres('the answer is not one of PostgreSQL'))
+      return socket.destroy(new NotPostgres("the response does not follow PostgreSQL's protocol"))
     })
     socket.write(SSL_REQUEST)
   }
 
-  #handshake(socket: Socket, host: string, again: () => void): void {
+  #handshake(socket: Socket, host: string, retry: () => void): void {
     let encrypted: TLSSocket
     try {
       encrypted = startTls({ ...this.#options(host), socket })
@@ -135,16 +132,16 @@ export class PostgresConnection extends pg.Connection {
       socket.destroy(error as Error)
       return
     }
-    this.#inner.stream = encrypted
+    this.#driver.stream = encrypted
     const failed = (error: Error): void => {
-      if (this.#ways.length > 0 && !this.#inner._ending) return again()
+      if (this.#attempts.length > 0 && !this.#driver._ending) return retry()
       this.emit('error', error)
     }
     encrypted.on('error', failed)
     encrypted.once('secureConnect', () => {
       encrypted.off('error', failed)
       this.#reportErrors(encrypted)
-      this.#ready(encrypted, again)
+      this.#ready(encrypted, retry)
     })
   }
 
@@ -163,16 +160,18 @@ export class PostgresConnection extends pg.Connection {
     }
   }
 
-  /** The driver may begin; while there is another way, a server that lets nobody in on this one is asked on that. */
-  #ready(stream: Socket, again: () => void): void {
-    if (this.#ways.length === 0) {
-      this.#inner.attachListeners(stream)
+  /** Hands the socket to the driver. A server that refuses this attempt by pg_hba.conf is tried with the next one. */
+  #ready(stream: Socket, retry: () => void): void {
+    if (this.#attempts.length === 0) {
+      this.#driver.attachListeners(stream)
     } else {
       stream.once('data', (answer: Buffer) => {
-        if (answer[0] === ERROR_RESPONSE && NOT_THIS_WAY.test(answer.toString('latin1')) && this.#ways.length > 0) {
-          return again()
+        if (
+          answer[0] === ERROR_RESPONSE && NOT_PERMITTED.test(answer.toString('latin1')) && this.#attempts.length > 0
+        ) {
+          return retry()
         }
-        this.#inner.attachListeners(stream)
+        this.#driver.attachListeners(stream)
         stream.emit('data', answer)
       })
     }
@@ -180,19 +179,18 @@ export class PostgresConnection extends pg.Connection {
     else Inherited.startup.call(this, this.#startup)
   }
 
-  /** As the driver does: a connection that breaks while it is being closed has not failed. */
+  /** As the driver does: a connection that breaks while it is being closed is no error. */
   #reportErrors(socket: Socket): void {
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (this.#inner._ending && (error.code === 'ECONNRESET' || error.code === 'EPIPE')) return
+      if (this.#driver._ending && (error.code === 'ECONNRESET' || error.code === 'EPIPE')) return
       this.emit('error', error)
     })
   }
 }
 
-const Inherited = pg.Connection.prototype as unknown as Pick<Inner, 'startup'>
+const Inherited = pg.Connection.prototype as unknown as Pick<DriverConnection, 'startup'>
 
-/** Nothing that still comes from it is heard. */
-function forget(socket: Socket): void {
+function discard(socket: Socket): void {
   socket.removeAllListeners()
   socket.on('error', () => {})
   socket.destroy()

@@ -13,6 +13,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  type Stats,
 } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -75,12 +76,16 @@ export function reaches(account: Account | undefined, path: string, wanted = ENT
   if (account === undefined) return true
   let needed = wanted
   for (let each = realpathSync(path);; each = dirname(each)) {
-    const { uid, gid, mode } = statSync(each)
-    const bits = uid === account.uid ? mode >> 6 : gid === account.gid ? mode >> 3 : mode
-    if ((bits & needed) !== needed) return false
+    if ((permissionBits(statSync(each), account) & needed) !== needed) return false
     if (each === dirname(each)) return true
     needed = ENTER
   }
+}
+
+/** Permissions of the owner, the group or others, whichever applies to the account, in the lowest three bits. */
+function permissionBits({ uid, gid, mode }: Stats, account: Account): number {
+  if (uid === account.uid) return mode >> 6
+  return gid === account.gid ? mode >> 3 : mode
 }
 
 /** A new folder of the temporary directory, or of the first directory like it that the server's user reaches. */

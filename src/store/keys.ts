@@ -1,6 +1,6 @@
-// The keys that sign assertions, in the database, sealed. A key that cannot be opened is an error, never a reason to
-// make a new one. Its life: published, then it signs, then its successor does and it stays published until nothing it
-// signed is met any more; then it is gone. Every time is the database's.
+// The keys that sign assertions, sealed in the database. Key lifecycle: pre-published, active, retired (still in the
+// JWKS), deleted. A key that cannot be unsealed is an error, never a reason to make a new one. Every time is the
+// database's.
 import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
@@ -10,16 +10,19 @@ import type { Database, Transaction } from './database.js'
 import { open, seal } from './sealing.js'
 import { signingKeys } from './schema.js'
 
-/** A new key is published for so long before it signs: caches of the public keys, twice over, and clocks. Seconds. */
+/**
+ * How long a new key is published before it signs: twice the cache lifetime of the JWKS, and room for clock skew.
+ * Seconds.
+ */
 export const PUBLISHED_AHEAD = 3 * JWKS_MAX_AGE
-/** And an old one for so long after its last signature. Seconds. */
+/** How long a retired key stays published after its last signature. Seconds. */
 const PUBLISHED_AFTER = 6 * IDENTITY_COOKIE_LIFETIME
 
 export interface StoredKey {
   readonly kid: string
   readonly publicJwk: PublicJwk
   readonly privateKey: KeyObject
-  /** Milliseconds from now until it signs; not positive: since then. */
+  /** Milliseconds until it becomes active; zero or negative: it is active. */
   readonly activeInMs: number
 }
 
@@ -33,21 +36,21 @@ export interface KeyView {
 
 export interface SigningKeyStore {
   /**
-   * Makes the first key, checks that every stored one opens, and seals them anew under the first secret. Gateways that
-   * start together make one. @throws `signing_key_sealed`
+   * Makes the first key, unseals every stored one, and seals them under the first secret. Of gateways that start
+   * together one makes the key. @throws `signing_key_sealed`
    */
   ensure(): Promise<void>
-  /** All that are published, the oldest first. @throws `signing_key_sealed` */
+  /** All published keys, the oldest first. @throws `signing_key_sealed` */
   load(): Promise<readonly StoredKey[]>
   /**
-   * Makes the next key where the newest is about to be `everyMs` old, and forgets those that nobody needs. @returns the
-   * kid of a new one
+   * Makes the next key where the newest is about to be `everyMs` old, and deletes keys that are no longer published.
+   * @returns the kid of a new key
    */
   keepUp(everyMs: number): Promise<string | undefined>
   list(): Promise<readonly KeyView[]>
   /**
-   * @param now the new key signs at once and all others are withdrawn: for a key that leaked or cannot be opened
-   * @returns the kid
+   * @param now the new key is active immediately and all others are deleted: for a key that leaked or cannot be
+   * unsealed @returns the kid
    */
   rotate(actor: string, now: boolean): Promise<string>
 }
@@ -63,83 +66,82 @@ export function createSigningKeyStore(database: Database, encryptionSecrets: rea
     })
   const secret = encryptionSecrets[0] ?? ''
   return {
-    ensure: () =>
-      locked(async (tx) => {
-        const stored = await tx.select().from(signingKeys)
-        for (const { kid, sealedPrivateKey } of stored) {
-          const { text, first } = open(sealedPrivateKey, kid, encryptionSecrets)
-          if (!first) {
-            await tx.update(signingKeys).set({ sealedPrivateKey: seal(text, kid, secret) }).where(sql`kid = ${kid}`)
-          }
-        }
-        if (
-          !stored.some(({ retiredAt }) => retiredAt === null)
-        ) {
-          await tx.insert(signingKeys).values(await makeKey(secret))
-        }
-      }),
-    async load() {
-      const { rows } = await database.ask((db) =>
-        db.execute<{ kid: string, public_jwk: PublicJwk, sealed_private_key: Buffer, active_in_ms: number }>(sql`
-        select kid, public_jwk, sealed_private_key, (extract(epoch from active_at - now()) * 1000)::float8 as
-          active_in_ms from signing_keys
-        where retired_at is null or retired_at > now() - ${seconds(PUBLISHED_AFTER)} order by active_at, kid`)
-      )
-      return rows.map((row) => ({
-        kid: row.kid,
-        publicJwk: row.public_jwk,
-        privateKey: privateKeyOf(open(row.sealed_private_key, row.kid, encryptionSecrets).text),
-        activeInMs: row.active_in_ms,
-      }))
-    },
+    ensure: () => locked((tx) => ensureKeys(tx, encryptionSecrets)),
+    load: () => publishedKeys(database, encryptionSecrets),
     keepUp: (everyMs) =>
       locked(async (tx) => {
         await tx.execute(sql`delete from signing_keys where retired_at < now() - ${seconds(PUBLISHED_AFTER)}`)
-        const { rows: [due] } = await tx.execute<{ due: boolean }>(sql`
-        select coalesce(max(active_at) < now() - ${
-          seconds(everyMs / 1000 - PUBLISHED_AHEAD)
-        }, true) as due from signing_keys where retired_at is null`)
-        return due?.due ? await addNext(tx, secret, 'system') : undefined
+        return await isNextDue(tx, everyMs) ? await addNext(tx, secret, 'system') : undefined
       }),
-    async list() {
-      const { rows } = await database.ask((db) =>
-        db.execute<KeyView & Record<string, unknown>>(sql`
-        select kid, to_json(created_at) #>> '{}' as "createdAt", to_json(active_at) #>> '{}' as "activeAt",
-          to_json(retired_at) #>> '{}' as "retiredAt",
-          case when active_at > now() then 'next' when retired_at is null or retired_at > now() then 'signing' else
-            'retired' end as state
-        from signing_keys order by active_at, kid`)
-      )
-      return rows
-    },
-    rotate: (actor, now) =>
-      locked(async (tx) => {
-        if (!now) return await addNext(tx, secret, actor)
-        const withdrawn = await tx.delete(signingKeys).returning({ kid: signingKeys.kid })
-        const key = await makeKey(secret)
-        await tx.insert(signingKeys).values(key)
-        await writeAudit(tx, {
-          action: 'key.rotate',
-          actor,
-          detail: {
-            kid: key.kid,
-            now: true,
-            withdrawn: withdrawn.map(({ kid }) => kid),
-          },
-        })
-        return key.kid
-      }),
+    list: () => listKeys(database),
+    rotate: (actor, now) => locked((tx) => now ? replaceAll(tx, secret, actor) : addNext(tx, secret, actor)),
   }
 }
 
-/**
- * Published now, signing later; those before it retire at that moment. One that is waiting already is left in place.
- */
+async function ensureKeys(tx: Transaction, encryptionSecrets: readonly string[]): Promise<void> {
+  const [secret = ''] = encryptionSecrets
+  const stored = await tx.select().from(signingKeys)
+  for (const { kid, sealedPrivateKey } of stored) {
+    const { text, first } = open(sealedPrivateKey, kid, encryptionSecrets)
+    if (first) continue
+    await tx.update(signingKeys).set({ sealedPrivateKey: seal(text, kid, secret) }).where(sql`kid = ${kid}`)
+  }
+  if (stored.some(({ retiredAt }) => retiredAt === null)) return
+  await tx.insert(signingKeys).values(await makeKey(secret))
+}
+
+async function publishedKeys(database: Database, encryptionSecrets: readonly string[]): Promise<StoredKey[]> {
+  const { rows } = await database.ask((db) =>
+    db.execute<{ kid: string, public_jwk: PublicJwk, sealed_private_key: Buffer, active_in_ms: number }>(sql`
+    select kid, public_jwk, sealed_private_key,
+      (extract(epoch from active_at - now()) * 1000)::float8 as active_in_ms
+    from signing_keys
+    where retired_at is null or retired_at > now() - ${seconds(PUBLISHED_AFTER)}
+    order by active_at, kid`)
+  )
+  return rows.map((row) => ({
+    kid: row.kid,
+    publicJwk: row.public_jwk,
+    privateKey: privateKeyOf(open(row.sealed_private_key, row.kid, encryptionSecrets).text),
+    activeInMs: row.active_in_ms,
+  }))
+}
+
+async function isNextDue(tx: Transaction, everyMs: number): Promise<boolean> {
+  const { rows: [row] } = await tx.execute<{ due: boolean }>(sql`
+    select coalesce(max(active_at) < now() - ${seconds(everyMs / 1000 - PUBLISHED_AHEAD)}, true) as due
+    from signing_keys where retired_at is null`)
+  return row?.due === true
+}
+
+async function listKeys(database: Database): Promise<readonly KeyView[]> {
+  const { rows } = await database.ask((db) =>
+    db.execute<KeyView & Record<string, unknown>>(sql`
+    select kid, to_json(created_at) #>> '{}' as "createdAt", to_json(active_at) #>> '{}' as "activeAt",
+      to_json(retired_at) #>> '{}' as "retiredAt",
+      case when active_at > now() then 'next'
+        when retired_at is null or retired_at > now() then 'signing'
+        else 'retired' end as state
+    from signing_keys order by active_at, kid`)
+  )
+  return rows
+}
+
+async function replaceAll(tx: Transaction, secret: string, actor: string): Promise<string> {
+  const deleted = await tx.delete(signingKeys).returning({ kid: signingKeys.kid })
+  const key = await makeKey(secret)
+  await tx.insert(signingKeys).values(key)
+  const detail = { kid: key.kid, now: true, withdrawn: deleted.map(({ kid }) => kid) }
+  await writeAudit(tx, { action: 'key.rotate', actor, detail })
+  return key.kid
+}
+
+/** Pre-publishes the next key, unless one is pre-published already; the older keys retire when it becomes active. */
 async function addNext(tx: Transaction, secret: string, actor: string): Promise<string> {
-  const { rows: [waiting] } = await tx.execute<{ kid: string }>(
+  const { rows: [prepublished] } = await tx.execute<{ kid: string }>(
     sql`select kid from signing_keys where active_at > now() and retired_at is null`,
   )
-  if (waiting) return waiting.kid
+  if (prepublished) return prepublished.kid
   const key = await makeKey(secret)
   const activeAt = sql`now() + ${seconds(PUBLISHED_AHEAD)}`
   await tx.update(signingKeys).set({ retiredAt: activeAt }).where(sql`retired_at is null`)

@@ -120,8 +120,8 @@ function createFeedConnection(options: FeedConnectionOptions) {
     },
     checkHeartbeat() {
       if (connections?.since === undefined) return // connecting has its own time limit
-      const silentMs = performance.now() - Math.max(heartbeats.lastReceivedAt(), connections.since)
-      if (silentMs > silenceMs) lose(`no heartbeat was received for ${silenceMs / 1000} seconds`)
+      const quiet = performance.now() - Math.max(heartbeats.lastReceivedAt(), connections.since)
+      if (quiet > silenceMs) lose(`no heartbeat was received for ${silenceMs / 1000} seconds`)
       else connections.beat()
     },
     async compareServers(readFrom: () => Promise<string>) {
