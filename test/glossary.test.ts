@@ -9,10 +9,6 @@ const GLOSSARY = 'docs/glossary.md'
 const GENERATED = ['docs/configuration.md', 'docs/errors.md', 'docs/faults.md', 'docs/proxies.md']
 /** Their rows quote the titles of tests. */
 const ROWS_OF_TITLES = ['docs/advisories.md', 'docs/parity.md']
-/** Not rewritten yet. */
-const PENDING: readonly string[] = [
-  'CHANGELOG.md',
-]
 const WIDEST = 120
 
 /** Of the changelog the newest section: what was released stays as it is. */
@@ -21,7 +17,7 @@ const read = (file: string): string => {
   return file === 'CHANGELOG.md' ? text.split(/^(?=## )/m).slice(0, 2).join('') : text
 }
 const documents = [...readdirSync('.'), ...filesUnder('docs')].filter((file) => file.endsWith('.md'))
-  .filter((file) => !GENERATED.includes(file) && !PENDING.includes(file))
+  .filter((file) => !GENERATED.includes(file))
 
 const [entries = '', ofSource = ''] = read(GLOSSARY).split(/^## Words that the source does not use.*$/m)
 const quoted = (text: string): string[] => [...text.matchAll(/"([^"]+)"/g)].map(([, word = '']) => word)
