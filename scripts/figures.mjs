@@ -1,14 +1,20 @@
 // Figures of the source: the width of lines, the size of functions, nested ternaries, circles of imports, subjects of
-// commits. `node scripts/figures.mjs` prints them for this checkout; another folder may be named.
+// commits. `node scripts/figures.mjs` prints them for this checkout; another folder may be named. With --all it lists
+// every large function and every nested ternary.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import ts from 'typescript'
 import { fault } from './check-subjects.mjs'
 import { SOURCE_FOLDERS, sourceFiles } from './source-files.mjs'
 
-const ROOT = process.argv[2] ?? fileURLToPath(new URL('..', import.meta.url))
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { all: { type: 'boolean', default: false } },
+})
+const ROOT = positionals[0] ?? fileURLToPath(new URL('..', import.meta.url))
 const WIDTH = 120
 const MOST_LINES = 50
 const MOST_CHARACTERS = 2_000
@@ -28,13 +34,18 @@ function widths(folder) {
 /** A function's own size: what its inner functions take is theirs too, as a reader meets it. */
 function functionsOf(file) {
   const found = []
-  let nested = 0
+  const nested = []
   const visit = (node) => {
     if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined) {
       const text = node.getText(file)
-      found.push({ name: nameOf(node), path: file.fileName, lines: text.split('\n').length, characters: text.length })
+      found.push({
+        name: nameOf(node),
+        place: placeOf(node, file),
+        lines: text.split('\n').length,
+        characters: text.length,
+      })
     }
-    if (ts.isConditionalExpression(node) && hasConditional(node)) nested++
+    if (ts.isConditionalExpression(node) && hasConditional(node)) nested.push(placeOf(node, file))
     ts.forEachChild(node, visit)
   }
   visit(file)
@@ -46,6 +57,12 @@ function hasConditional({ whenTrue, whenFalse }) {
     while (ts.isParenthesizedExpression(part)) part = part.expression
     return ts.isConditionalExpression(part)
   })
+}
+
+/** `src/server.ts:12` */
+function placeOf(node, file) {
+  const { line } = file.getLineAndCharacterOfPosition(node.getStart(file))
+  return `${relative(ROOT, file.fileName)}:${line + 1}`
 }
 
 function nameOf(node) {
@@ -102,10 +119,12 @@ const large = functions
   .sort((one, other) => other.characters - one.characters)
 const beyond = `${MOST_LINES} lines or ${MOST_CHARACTERS} characters`
 console.log(`src: ${functions.length} functions, ${large.length} of more than ${beyond}`)
-for (const { name, path, lines, characters } of large.slice(0, 10)) {
-  console.log(`    ${relative(ROOT, path)} ${name}: ${lines} lines, ${characters} characters`)
+for (const { name, place, lines, characters } of large.slice(0, options.all ? large.length : 10)) {
+  console.log(`    ${place} ${name}: ${lines} lines, ${characters} characters`)
 }
-console.log(`src: ${parts.reduce((sum, { nested }) => sum + nested, 0)} ternaries that hold another one`)
+const ternaries = parts.flatMap(({ nested }) => nested)
+console.log(`src: ${ternaries.length} ternaries that hold another one`)
+if (options.all) { for (const place of ternaries) console.log(`    ${place}`) }
 const groups = circles(source)
 console.log(`src: ${groups.length} circles of imports, types included`)
 for (const group of groups) console.log(`    ${group.map((path) => relative(ROOT, path)).join(' ')}`)
