@@ -29,7 +29,7 @@ interface Somebody extends SessionRights {
 }
 
 export async function accessTest(url: string, options: AccessTestOptions): Promise<number> {
-  const { config, file, placeOf } = readConfig(options)
+  const { config, file, positionOf } = readConfig(options)
   const target = asReached(targetOf(url, options.method))
   const { user } = options
   const person = user === undefined ? undefined : await withDatabase(options, async ({ database, people }) => {
@@ -49,7 +49,7 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
   const question = { target, address: () => options.from }
   const decision = policy.decide(question, person)
   const unsaid = policy.decide({ ...question, target: { ...target, port: undefined } }, person)
-  const rules = policy.grounds(question).map((grounds) => ({ ...judged(grounds, person), ...placeOf(grounds.path) }))
+  const rules = policy.grounds(question).map((grounds) => ({ ...judged(grounds, person), ...positionOf(grounds.path) }))
   if (options.json) {
     printJson({
       allowed: decision.allow,

@@ -14,7 +14,7 @@ import { failure, notChecked, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
 import { superuserGroupsClosed } from '../checks/superuser-groups.js'
 import type { Config } from '../config/config.js'
-import { ConfigError, formatProblem, type LoadedConfig, type Problem } from '../config/load.js'
+import { ConfigError, formatProblem, type LoadedConfig, type ConfigProblem } from '../config/load.js'
 import { nearest } from '../config/nearest.js'
 import { openDatabase } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
@@ -136,6 +136,6 @@ async function namesFit(
   ]
 }
 
-function asProblem({ path = '', code, says, remedy = '' }: Finding, { file, placeOf }: LoadedConfig): Problem {
-  return { file, ...placeOf(path), path, code, message: says, remedy }
+function asProblem({ path = '', code, says, remedy = '' }: Finding, { file, positionOf }: LoadedConfig): ConfigProblem {
+  return { file, ...positionOf(path), path, code, message: says, remedy }
 }

@@ -17,7 +17,7 @@ interface Entry {
 }
 interface Word {
   readonly word: string
-  readonly says: string
+  readonly description: string
 }
 
 export async function completion(shell: Shell, program: Command): Promise<number> {
@@ -27,10 +27,10 @@ export async function completion(shell: Shell, program: Command): Promise<number
 }
 
 function entryOf(path: string, command: Command): Entry {
-  const shells = path === 'completion' ? SHELLS.map((word) => ({ word, says: `for ${word}` })) : []
-  const below = visible(command).map((each) => ({ word: each.name(), says: each.description() }))
+  const shells = path === 'completion' ? SHELLS.map((word) => ({ word, description: `for ${word}` })) : []
+  const below = visible(command).map((each) => ({ word: each.name(), description: each.description() }))
   const options = command.createHelp().visibleOptions(command)
-    .flatMap(({ long, description }) => typeof long === 'string' ? [{ word: long, says: description }] : [])
+    .flatMap(({ long, description }) => typeof long === 'string' ? [{ word: long, description }] : [])
   const file = command.registeredArguments.some((argument) => argument.name() === 'file')
   return { path, words: [...shells, ...below, ...options], file }
 }
@@ -75,7 +75,9 @@ complete -o filenames -F _gatehouse gatehouse
 
 function zsh(entries: readonly Entry[]): string {
   const cases = entries.map(({ path, words, file }) => {
-    const listed = words.map(({ word, says }) => `'${word}:${says.replaceAll("'", "'\\''").replaceAll(':', '\\:')}'`)
+    const listed = words.map(({ word, description }) =>
+      `'${word}:${description.replaceAll("'", "'\\''").replaceAll(':', '\\:')}'`
+    )
     return `    '${path}') listed=(${listed.join(' ')})${file ? ' files=1' : ''} ;;`
   })
   return `#compdef gatehouse
@@ -104,12 +106,12 @@ if [[ "$funcstack[1]" = _gatehouse ]]; then _gatehouse "$@"; else compdef _gateh
 function fish(entries: readonly Entry[]): string {
   const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
   const lines = entries.flatMap(({ path, words, file }) =>
-    words.map(({ word, says }) => {
+    words.map(({ word, description }) => {
       const value = FILE_OPTIONS.includes(word) ? ' -r -F' : ''
       const is = word.startsWith('--') ? `-l ${word.slice(2)}${value}` : `-a ${word}`
       const files = file || word.startsWith('--') ? '' : ' -f'
       const at = quoted(`__gatehouse_at ${quoted(path)}`)
-      return `complete -c gatehouse -n ${at} ${is}${files} -d ${quoted(says)}`
+      return `complete -c gatehouse -n ${at} ${is}${files} -d ${quoted(description)}`
     })
   )
   const paths = entries.filter(({ path }) => path !== '').map(({ path }) => quoted(path)).join(' ')

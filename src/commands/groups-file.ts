@@ -5,8 +5,8 @@ import { GatehouseError } from '../core/errors.js'
 import type { GroupDefinition, GroupView } from '../store/groups.js'
 
 type Path = readonly (string | number)[]
-type Problem = readonly [at: Path, message: string]
-type Judge = (value: unknown, at: Path) => Problem[]
+type FileProblem = readonly [at: Path, message: string]
+type Judge = (value: unknown, at: Path) => FileProblem[]
 
 const text: Judge = (value, at) => typeof value === 'string' ? [] : [[at, 'must be text']]
 const listOf = (item: Judge): Judge => (value, at) =>
@@ -17,8 +17,8 @@ const keys =
     const missing = Object.keys(required).filter((key) => !Object.hasOwn(value, key))
     const judges = new Map(Object.entries({ ...required, ...optional }))
     return [
-      ...missing.map((key): Problem => [at, `must have the key ${key}`]),
-      ...Object.entries(value).flatMap(([key, each]): Problem[] =>
+      ...missing.map((key): FileProblem => [at, `must have the key ${key}`]),
+      ...Object.entries(value).flatMap(([key, each]): FileProblem[] =>
         judges.get(key)?.(each, [...at, key]) ?? [[[...at, key], 'is not a key that is known here']]
       ),
     ]

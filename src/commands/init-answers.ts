@@ -17,7 +17,7 @@ import {
   type Proxy,
   type Read,
 } from '../init/answers.js'
-import type { Refusal } from '../config/problem.js'
+import type { ValueProblem } from '../config/problem.js'
 import type { Questions } from './questions.js'
 
 export interface InitFlags {
@@ -76,10 +76,10 @@ export function readFlags(flags: InitFlags): { readonly given: Given, readonly p
   return { given, problems }
 }
 
-const problemOf = (flag: string, { code, says, remedy }: Refusal): FlagProblem => ({
+const problemOf = (flag: string, { code, message, remedy }: ValueProblem): FlagProblem => ({
   flag: `--${flag}`,
   code,
-  message: `--${flag} ${says}.`,
+  message: `--${flag} ${message}.`,
   remedy,
 })
 
@@ -121,7 +121,7 @@ export async function askFor(
     for (;;) {
       const result = read(await questions.ask(question))
       if (!isRefused(result)) return result.value
-      tell(`  This ${result.says}.\n  ${result.remedy}`)
+      tell(`  This ${result.message}.\n  ${result.remedy}`)
     }
   }
   const or = <T>(fallback: T, read: (text: string) => Read<T>) => (text: string) =>

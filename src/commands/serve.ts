@@ -2,7 +2,7 @@
 import { isatty } from 'node:tty'
 import type { Logger } from 'pino'
 import { createConfigReloader, type ReloadReporter } from '../config/reloader.js'
-import { formatProblem, type Problem } from '../config/load.js'
+import { formatProblem, type ConfigProblem } from '../config/load.js'
 import { thrownFacts } from '../core/errors.js'
 import { createLogger, logsText } from '../telemetry/logger.js'
 import { startGateway } from '../server.js'
@@ -63,7 +63,7 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   }
 }
 
-function warn(log: Logger, warnings: readonly Problem[]): void {
+function warn(log: Logger, warnings: readonly ConfigProblem[]): void {
   for (const warning of warnings) {
     log.warn(
       { place: `${warning.file}:${warning.line}:${warning.column}`, remedy: warning.remedy },

@@ -94,7 +94,7 @@ function failureOf(error: unknown): FileFailure {
   return code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'not_utf8' : 'unreadable'
 }
 
-const WORDS: Readonly<Record<FileFailure, readonly [says: string, remedy: string]>> = {
+const WORDS: Readonly<Record<FileFailure, readonly [message: string, remedy: string]>> = {
   missing: [
     'does not exist',
     "Check the path; a relative one in the configuration counts from the configuration file's directory.",
@@ -107,8 +107,8 @@ const WORDS: Readonly<Record<FileFailure, readonly [says: string, remedy: string
 
 export function describeFailure(
   error: unknown,
-): { readonly failure: FileFailure, readonly says: string, readonly remedy: string } {
+): { readonly failure: FileFailure, readonly message: string, readonly remedy: string } {
   const failure = error instanceof FileError ? error.failure : 'unreadable'
-  const [says, remedy] = WORDS[failure]
-  return { failure, says, remedy }
+  const [message, remedy] = WORDS[failure]
+  return { failure, message, remedy }
 }

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { Image } from '../core/branding.js'
 import { describeFailure, type Files } from './files.js'
-import { refuse, type Refusal } from './problem.js'
+import { valueProblem, type ValueProblem } from './problem.js'
 
 export const MAX_IMAGE_BYTES = 256 * 1024
 
@@ -11,20 +11,24 @@ export interface ImageFile extends Image {
   readonly path: string
 }
 
-export function readImage(path: string, files: Files): ImageFile | Refusal {
+export function readImage(path: string, files: Files): ImageFile | ValueProblem {
   let bytes: Buffer
   try {
     bytes = files.readBytes(path)
   } catch (error) {
-    const { failure, says, remedy } = describeFailure(error)
-    return refuse(`image_${failure}`, `is ${path}, which ${says}`, remedy)
+    const { failure, message, remedy } = describeFailure(error)
+    return valueProblem(`image_${failure}`, `is ${path}, which ${message}`, remedy)
   }
   if (bytes.length > MAX_IMAGE_BYTES) {
-    return refuse('image_large', `is ${path}, which is larger than 256 kB`, 'Every page loads it: save it smaller.')
+    return valueProblem(
+      'image_large',
+      `is ${path}, which is larger than 256 kB`,
+      'Every page loads it: save it smaller.',
+    )
   }
   const type = typeOf(bytes)
   if (type === undefined) { // guard: adv-picture-type
-    return refuse('image_type', `is ${path}, which is no PNG, JPEG, WebP or SVG`, 'Save it as one of these.')
+    return valueProblem('image_type', `is ${path}, which is no PNG, JPEG, WebP or SVG`, 'Save it as one of these.')
   }
   return { path, type, sha256: createHash('sha256').update(bytes).digest('hex'), content: () => bytes }
 }

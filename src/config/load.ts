@@ -1,34 +1,34 @@
 // From a file's name to what the program runs on, or to every problem at once: read, parse, judge each value, judge
 // them together, refuse what is not there yet. Nothing here ends at the first mistake but a file that cannot be read.
 import { dirname, resolve } from 'node:path'
+import type { Environment } from '../core/environment.js'
 import type { CustomStepFile } from '../core/pipeline/custom-step.js'
 import { configHash } from './config-hash.js'
 import type { Config, Draft } from './config.js'
 import { readCustomStep } from './custom-steps.js'
 import { createFiles, describeFailure, type Files } from './files.js'
 import { readImage, type ImageFile } from './images.js'
-import { ConfigError, refuse, type Place, type Problem, type Refusal } from './problem.js'
+import { ConfigError, valueProblem, type Position, type ConfigProblem, type ValueProblem } from './problem.js'
 import type { ReadContext } from './read-context.js'
 import { readSection } from './read.js'
 import { createReport, inOrder, type Report } from './report.js'
 import { RULES } from './rules/index.js'
 import { configSchema } from './schema.js'
 import type { Shape } from './shape.js'
-import type { Environment } from '../core/environment.js'
 import { parseYaml, type YamlFile } from './yaml-file.js'
 
-export { ConfigError, formatProblem, type Problem } from './problem.js'
+export { ConfigError, formatProblem, type ConfigProblem } from './problem.js'
 
 export interface LoadedConfig {
   readonly config: Config
-  readonly warnings: Problem[]
+  readonly warnings: ConfigProblem[]
   /** Of what the file puts in force (config-hash.ts): 64 hex characters. */
   readonly hash: string
   readonly file: string
   /** Absolute paths of the files that `...File` keys name. */
   readonly secretFiles: string[]
   /** Where a key stands, like `groupMapping[2].groups[0]`: for what only a database can tell. */
-  readonly placeOf: (path: string) => Place
+  readonly positionOf: (path: string) => Position
 }
 
 export interface LoadOptions {
@@ -56,7 +56,7 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
     hash: configHash(config),
     file,
     secretFiles,
-    placeOf: report.placeOf,
+    positionOf: report.positionOf,
   }
 }
 
@@ -105,11 +105,11 @@ function readText(file: string, files: Files, report: Report): string | undefine
     }
     return text
   } catch (error) {
-    const { failure, says, remedy } = describeFailure(error)
+    const { failure, message, remedy } = describeFailure(error)
     const start = failure === 'missing'
       ? 'Write one with: gatehouse init. Or name yours with --config FILE or GATEHOUSE_CONFIG.'
       : remedy
-    report.problem('', `file_${failure}`, `The configuration ${file} ${says}.`, start)
+    report.problem('', `file_${failure}`, `The configuration ${file} ${message}.`, start)
     return undefined
   }
 }
@@ -149,13 +149,13 @@ function paths(file: string, files: Files, { customSteps, images }: Found): Path
       images.push(read)
       return undefined
     },
-    unreadable(path): Refusal | undefined {
+    unreadable(path): ValueProblem | undefined {
       try {
         files.read(path)
         return undefined
       } catch (error) {
-        const { says, remedy } = describeFailure(error)
-        return refuse('path_unreadable', `names ${path}, which ${says}`, remedy)
+        const { message, remedy } = describeFailure(error)
+        return valueProblem('path_unreadable', `names ${path}, which ${message}`, remedy)
       }
     },
   }

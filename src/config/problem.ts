@@ -1,6 +1,6 @@
 // One mistake in a configuration: where it is, what it is, what to do. All of a file's are reported together.
 
-export interface Problem {
+export interface ConfigProblem {
   readonly file: string
   /** Counted from 1; both are 1 where the file as a whole is meant. */
   readonly line: number
@@ -14,9 +14,9 @@ export interface Problem {
 }
 
 export class ConfigError extends Error {
-  readonly problems: Problem[]
+  readonly problems: ConfigProblem[]
 
-  constructor(problems: Problem[]) {
+  constructor(problems: ConfigProblem[]) {
     super(problems.map(formatProblem).join('\n'))
     this.name = 'ConfigError'
     this.problems = problems
@@ -24,22 +24,22 @@ export class ConfigError extends Error {
 }
 
 /** `file:line:column: message`, and the remedy on a line of its own. */
-export function formatProblem(problem: Problem): string {
+export function formatProblem(problem: ConfigProblem): string {
   return `${problem.file}:${problem.line}:${problem.column}: ${problem.message}\n    ${problem.remedy}`
 }
 
-export interface Place {
+export interface Position {
   readonly line: number
   readonly column: number
 }
 
 /** What a check found wrong: code, what is wrong as it follows the key's name, and what to do. */
-export interface Refusal {
+export interface ValueProblem {
   readonly code: string
-  readonly says: string
+  readonly message: string
   readonly remedy: string
 }
 
-export function refuse(code: string, says: string, remedy: string): Refusal {
-  return { code, says, remedy }
+export function valueProblem(code: string, message: string, remedy: string): ValueProblem {
+  return { code, message, remedy }
 }

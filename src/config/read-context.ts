@@ -1,9 +1,9 @@
 // What every reader of the configuration is given: the file, the schema, the environment, and where problems go.
+import type { Environment } from '../core/environment.js'
 import type { Files } from './files.js'
-import type { Refusal } from './problem.js'
+import type { ValueProblem } from './problem.js'
 import type { Report } from './report.js'
 import type { Shape } from './shape.js'
-import type { Environment } from '../core/environment.js'
 import type { YamlFile } from './yaml-file.js'
 
 export interface ReadContext {
@@ -16,7 +16,7 @@ export interface ReadContext {
   /** How many more values may be read: aliases of aliases can stand for billions. */
   readonly budget: { left: number }
   readonly resolvePath: (path: string) => string
-  readonly unreadable: (path: string) => Refusal | undefined
-  readonly unusableStep: (name: string) => Refusal | undefined
-  readonly unusableImage: (path: string) => Refusal | undefined
+  readonly unreadable: (path: string) => ValueProblem | undefined
+  readonly unusableStep: (name: string) => ValueProblem | undefined
+  readonly unusableImage: (path: string) => ValueProblem | undefined
 }

@@ -4,7 +4,7 @@ import { KINDS } from './kinds/index.js'
 import { isRefusal, type Kind, type KindContext } from './kinds/kind.js'
 import { nearest } from './nearest.js'
 import type { ReadContext } from './read-context.js'
-import { refuse, type Refusal } from './problem.js'
+import { valueProblem, type ValueProblem } from './problem.js'
 import { cleanSecret, isSecret } from './secret-text.js'
 import type { Shape } from './shape.js'
 import { expand, isOneVariable } from './variables.js'
@@ -26,7 +26,7 @@ export function readLeaf(context: ReadContext, shape: Shape, node: unknown, path
   }
   const reading = readPlain(context, shape, scalar)
   if (!isRefusal(reading)) return reading.value
-  report.problem(path, reading.code, `${path} ${reading.says}.`, reading.remedy)
+  report.problem(path, reading.code, `${path} ${reading.message}.`, reading.remedy)
   return undefined
 }
 
@@ -36,7 +36,7 @@ function subjectOf(node: unknown, path: string): string {
   return variable === undefined ? path : `${path}, from the environment variable ${variable},`
 }
 
-export type PlainReading = { readonly value: unknown } | Refusal
+export type PlainReading = { readonly value: unknown } | ValueProblem
 
 /** A value that is no YAML any more: what a variable, a secret's file or a default brought. */
 export function readPlain(context: ReadContext, shape: Shape, { value, shown }: Scalar): PlainReading {
@@ -44,29 +44,29 @@ export function readPlain(context: ReadContext, shape: Shape, { value, shown }: 
   if (shape.type === 'boolean') {
     return typeof value === 'boolean'
       ? { value }
-      : refuse('type_wrong', `must be true or false, but is ${shown}`, 'Write true or false, without quotes.')
+      : valueProblem('type_wrong', `must be true or false, but is ${shown}`, 'Write true or false, without quotes.')
   }
   if (shape.type === 'integer') return readInteger(shape, value, shown)
   const kind: Kind = KINDS[shape['x-kind'] ?? 'text']
   if (typeof value !== 'string') return notText(kind, value, kindContext(context, shape, shown))
   if (value === '') {
-    return refuse('value_empty', 'is empty', 'Give it a value, or take the key away if it has a default.')
+    return valueProblem('value_empty', 'is empty', 'Give it a value, or take the key away if it has a default.')
   }
   if (shape.maxLength !== undefined && value.length > shape.maxLength) {
-    return refuse('value_long', `has more than ${shape.maxLength} characters`, 'Write something shorter.')
+    return valueProblem('value_long', `has more than ${shape.maxLength} characters`, 'Write something shorter.')
   }
   return kind.read(value, kindContext(context, shape, shown))
 }
 
 /** A number or a boolean where text belongs: quotes only help where the text would be right. */
-function notText(kind: Kind, value: unknown, context: KindContext): Refusal {
+function notText(kind: Kind, value: unknown, context: KindContext): ValueProblem {
   if (typeof value === 'object') {
-    return refuse('type_wrong', `must be text, but is ${context.shown}`, 'Write a single value.')
+    return valueProblem('type_wrong', `must be text, but is ${context.shown}`, 'Write a single value.')
   }
   const reading = kind.read(String(value), context)
   return isRefusal(reading)
     ? reading
-    : refuse('type_wrong', `must be text, but is ${context.shown}`, 'Put quotes around it.')
+    : valueProblem('type_wrong', `must be text, but is ${context.shown}`, 'Put quotes around it.')
 }
 
 function kindContext(context: ReadContext, shape: Shape, shown: string): KindContext {
@@ -78,7 +78,7 @@ function readChoice(choices: readonly (string | boolean)[], value: unknown, show
   if (choices.some((choice) => choice === value)) return { value }
   const meant = typeof value === 'string' ? nearest(value, choices.map(String)) : undefined
   const all = choices.join(', ')
-  return refuse(
+  return valueProblem(
     'value_unknown',
     `must be ${choices.length === 1 ? all : `one of ${all}`}, but is ${shown}`,
     meant === undefined ? 'Choose one of these, exactly so.' : `Did you mean ${meant}?`,
@@ -87,11 +87,11 @@ function readChoice(choices: readonly (string | boolean)[], value: unknown, show
 
 function readInteger({ minimum = -Infinity, maximum = Infinity }: Shape, value: unknown, shown: string): PlainReading {
   if (typeof value !== 'number' || !Number.isInteger(value)) {
-    return refuse('type_wrong', `must be a whole number, but is ${shown}`, 'Write digits alone, without quotes.')
+    return valueProblem('type_wrong', `must be a whole number, but is ${shown}`, 'Write digits alone, without quotes.')
   }
   return value >= minimum && value <= maximum
     ? { value }
-    : refuse(
+    : valueProblem(
       'number_range',
       `must be between ${minimum} and ${maximum}, but is ${shown}`,
       'Choose a number within these bounds.',
@@ -110,7 +110,9 @@ function scalarOf(
     return { value, shown: hidden ? 'something else' : String(source ?? value).slice(0, 60) }
   }
   const { text, expanded, refusals } = expand(value, context.env)
-  for (const refusal of refusals) context.report.problem(path, refusal.code, `${path} ${refusal.says}.`, refusal.remedy)
+  for (const refusal of refusals) {
+    context.report.problem(path, refusal.code, `${path} ${refusal.message}.`, refusal.remedy)
+  }
   if (refusals.length > 0) return undefined
   // What a variable holds may be a secret in the wrong place: it is never repeated.
   const shown = hidden

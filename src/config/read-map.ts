@@ -1,19 +1,19 @@
 // The keys of one YAML map: aliases followed, merge keys (`<<`) merged in, duplicates told.
 import { isAlias, isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml'
-import type { Place } from './problem.js'
+import type { Position } from './problem.js'
 import type { ReadContext } from './read-context.js'
 
 export interface Entry {
   readonly name: string
   readonly node: Node | null
-  readonly keyPlace: Place
+  readonly keyPlace: Position
 }
 
-export function placeOfNode(context: ReadContext, node: unknown, otherwise: Place): Place {
+export function placeOfNode(context: ReadContext, node: unknown, otherwise: Position): Position {
   const range = typeof node === 'object' && node !== null && 'range' in node
     ? node.range as readonly [number] | null | undefined
     : undefined
-  return range ? context.yaml.placeAt(range[0]) : otherwise
+  return range ? context.yaml.positionAt(range[0]) : otherwise
 }
 
 /** What an alias stands for; undefined where nothing has that anchor. */
@@ -28,7 +28,7 @@ export function entriesOf(
   context: ReadContext,
   map: YAMLMap,
   path: string,
-  place: Place,
+  place: Position,
   open: readonly YAMLMap[] = [],
 ): Entry[] {
   const own = new Map<string, Entry>()
@@ -59,7 +59,7 @@ function mergedEntries(
   context: ReadContext,
   value: unknown,
   path: string,
-  place: Place,
+  place: Position,
   open: readonly YAMLMap[],
 ): Entry[] {
   const source = follow(context, value)

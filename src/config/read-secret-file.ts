@@ -18,8 +18,8 @@ export function readSecretFile(context: ReadContext, shape: Shape, node: unknown
   try {
     whole = context.files.read(file)
   } catch (error) {
-    const { failure, says, remedy } = describeFailure(error)
-    report.problem(path, `secret_file_${failure}`, `${path}: the file ${file} ${says}.`, remedy)
+    const { failure, message, remedy } = describeFailure(error)
+    report.problem(path, `secret_file_${failure}`, `${path}: the file ${file} ${message}.`, remedy)
     return undefined
   }
   warnOfOpenFile(context, path, file)
@@ -34,8 +34,8 @@ export function readSecretFile(context: ReadContext, shape: Shape, node: unknown
   if (!first) return problem(context, path, 'secret_file_empty', `the file ${file} is empty`, 'Put the secret into it.')
   if (several) return secrets.map(({ value, subject }) => checked(context, shape.items ?? shape, value, path, subject))
   if (/[\r\n]/.test(first.value)) {
-    const says = `the file ${file} has more than one line`
-    return problem(context, path, 'secret_file_lines', says, 'Keep the secret alone in it.')
+    const message = `the file ${file} has more than one line`
+    return problem(context, path, 'secret_file_lines', message, 'Keep the secret alone in it.')
   }
   return checked(context, shape, first.value, path, first.subject)
 }
@@ -57,7 +57,7 @@ function warnOfOpenFile({ report, files }: ReadContext, path: string, file: stri
 function checked(context: ReadContext, shape: Shape, value: string, path: string, subject: string): unknown {
   const reading = readPlain(context, shape, { value, shown: 'something else' })
   return isRefusal(reading)
-    ? problem(context, path, reading.code, `${subject} ${reading.says}`, reading.remedy)
+    ? problem(context, path, reading.code, `${subject} ${reading.message}`, reading.remedy)
     : reading.value
 }
 

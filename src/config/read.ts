@@ -2,7 +2,7 @@
 // and every place is remembered for the rules that look at several keys at once.
 import { isAlias, isMap, isScalar, isSeq } from 'yaml'
 import { fold, nearest } from './nearest.js'
-import type { Place } from './problem.js'
+import type { Position } from './problem.js'
 import { isRefusal } from './kinds/kind.js'
 import type { ReadContext } from './read-context.js'
 import { readLeaf, readPlain } from './read-leaf.js'
@@ -15,7 +15,13 @@ import { keysOf, mustBeGiven, propertyOf, resolvedName, twinOf, type Shape } fro
 const MAX_HINTS = 200
 
 /** What was refused is undefined in the result; the report has the reason. */
-export function readValue(context: ReadContext, shape: Shape, node: unknown, path: string, keyPlace: Place): unknown {
+export function readValue(
+  context: ReadContext,
+  shape: Shape,
+  node: unknown,
+  path: string,
+  keyPlace: Position,
+): unknown {
   const { report } = context
   const place = placeOfNode(context, node, keyPlace)
   report.locate(path, place, keyPlace)
@@ -49,7 +55,14 @@ export function readValue(context: ReadContext, shape: Shape, node: unknown, pat
   return readLeaf(context, shape, value, path)
 }
 
-function problem(report: Report, path: string, code: string, message: string, remedy: string, at?: Place): undefined {
+function problem(
+  report: Report,
+  path: string,
+  code: string,
+  message: string,
+  remedy: string,
+  at?: Position,
+): undefined {
   report.problem(path, code, `${message}.`, remedy, at)
 }
 
@@ -58,13 +71,13 @@ function readUnion(
   members: readonly Shape[],
   value: unknown,
   path: string,
-  keyPlace: Place,
+  keyPlace: Position,
 ): unknown {
   const member = members.find((shape) => (shape.type === 'object') === isMap(value)) ?? members[0]
   return member && readValue(context, member, value, path, keyPlace)
 }
 
-function readList(context: ReadContext, shape: Shape, value: unknown, path: string, place: Place): unknown {
+function readList(context: ReadContext, shape: Shape, value: unknown, path: string, place: Position): unknown {
   const { report } = context
   if (!isSeq(value)) {
     return problem(
@@ -92,7 +105,13 @@ function readList(context: ReadContext, shape: Shape, value: unknown, path: stri
   })
 }
 
-export function readSection(context: ReadContext, shape: Shape, value: unknown, path: string, place: Place): unknown {
+export function readSection(
+  context: ReadContext,
+  shape: Shape,
+  value: unknown,
+  path: string,
+  place: Position,
+): unknown {
   const { report } = context
   if (!isMap(value)) {
     return problem(
@@ -159,7 +178,7 @@ function readKey(
   const remedy = shape['x-secret']
     ? `Add ${name}, or ${twinOf(name)} with the path of a file.`
     : `Add ${name}: ${shape.description ?? ''}`
-  return problem(report, at(name), 'key_missing', `${at(name)} is missing`, remedy, report.keyPlaceOf(path))
+  return problem(report, at(name), 'key_missing', `${at(name)} is missing`, remedy, report.keyPositionOf(path))
 }
 
 /** Defaults are written as an operator would write them, and read the same way. */
@@ -179,11 +198,11 @@ function plain(context: ReadContext, shape: Shape, value: unknown): unknown {
   }
   if (Array.isArray(value)) return value.map((item) => shape.items && plain(context, shape.items, item))
   const reading = readPlain(context, shape, { value, shown: String(value) })
-  if (isRefusal(reading)) throw new Error(`a default is wrong: ${String(value)} ${reading.says}`)
+  if (isRefusal(reading)) throw new Error(`a default is wrong: ${String(value)} ${reading.message}`)
   return reading.value
 }
 
-function unknownKey(context: ReadContext, section: Shape, name: string, path: string, keyPlace: Place): void {
+function unknownKey(context: ReadContext, section: Shape, name: string, path: string, keyPlace: Position): void {
   const where = path === '' ? 'at the top of the file' : `in ${path.replace(/\[\d+\]/g, '')}`
   const known = keysOf(section)
   const meant = context.report.problems.length < MAX_HINTS ? nearest(name, known) : undefined

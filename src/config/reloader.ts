@@ -4,17 +4,17 @@ import type { Config } from './config.js'
 import { changesThatNeedRestart, reloadedChanges, RELOADED_KEYS, type ConfigChange } from './config-changes.js'
 import { configHash } from './config-hash.js'
 import { createFileWatcher } from './file-watcher.js'
-import { ConfigError, type LoadedConfig, type Problem } from './load.js'
+import { ConfigError, type LoadedConfig, type ConfigProblem } from './load.js'
 import { createReloadRecord, type ReloadState } from './reload-state.js'
 
 export interface ReloadReporter {
-  refused(problems: readonly Problem[]): void
+  refused(problems: readonly ConfigProblem[]): void
   /** `needRestart`: paths that changed in the file and are not in force; without values, which may be secret. */
   applied(
     change: {
       readonly changes: readonly ConfigChange[]
       readonly needRestart: readonly string[]
-      readonly warnings: readonly Problem[]
+      readonly warnings: readonly ConfigProblem[]
       readonly hash: string
     },
   ): void

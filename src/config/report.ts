@@ -1,31 +1,31 @@
 // Collects problems and warnings, and knows where in the file each key stands, so that any later check can say `path`
 // and the operator is shown the line.
-import type { Place, Problem } from './problem.js'
+import type { Position, ConfigProblem } from './problem.js'
 
-const START: Place = { line: 1, column: 1 }
+const START: Position = { line: 1, column: 1 }
 
 export interface Report {
-  readonly problems: Problem[]
-  readonly warnings: Problem[]
+  readonly problems: ConfigProblem[]
+  readonly warnings: ConfigProblem[]
   /** Remembers where a value (and its key) stands. */
-  locate(path: string, value: Place, key?: Place): void
+  locate(path: string, value: Position, key?: Position): void
   given(path: string): boolean
   /** Where the value of this key stands; of the nearest key around it where this one is not given. */
-  placeOf(path: string): Place
+  positionOf(path: string): Position
   /** Where the key itself stands. */
-  keyPlaceOf(path: string): Place
-  problem(path: string, code: string, message: string, remedy: string, at?: Place): void
-  warn(path: string, code: string, message: string, remedy: string, at?: Place): void
+  keyPositionOf(path: string): Position
+  problem(path: string, code: string, message: string, remedy: string, at?: Position): void
+  warn(path: string, code: string, message: string, remedy: string, at?: Position): void
   /** Whether something at or below this key has been found wrong. */
   refused(path: string): boolean
 }
 
 export function createReport(file: string): Report {
-  const values = new Map<string, Place>()
-  const keys = new Map<string, Place>()
-  const problems: Problem[] = []
-  const warnings: Problem[] = []
-  const nearest = (places: ReadonlyMap<string, Place>, path: string): Place => {
+  const values = new Map<string, Position>()
+  const keys = new Map<string, Position>()
+  const problems: ConfigProblem[] = []
+  const warnings: ConfigProblem[] = []
+  const nearest = (places: ReadonlyMap<string, Position>, path: string): Position => {
     for (let at = path; at !== ''; at = parentOf(at)) {
       const place = places.get(at) ?? (at === path ? undefined : keys.get(at))
       if (place) return place
@@ -40,12 +40,12 @@ export function createReport(file: string): Report {
       keys.set(path, key ?? value)
     },
     given: (path) => values.has(path),
-    placeOf: (path) => nearest(values, path),
-    keyPlaceOf: (path) => nearest(keys, path),
-    problem(path, code, message, remedy, at = report.placeOf(path)) {
+    positionOf: (path) => nearest(values, path),
+    keyPositionOf: (path) => nearest(keys, path),
+    problem(path, code, message, remedy, at = report.positionOf(path)) {
       problems.push({ file, ...at, path, code, message, remedy })
     },
-    warn(path, code, message, remedy, at = report.placeOf(path)) {
+    warn(path, code, message, remedy, at = report.positionOf(path)) {
       warnings.push({ file, ...at, path, code, message, remedy })
     },
     refused: (path) =>
@@ -61,7 +61,7 @@ function parentOf(path: string): string {
 }
 
 /** In the order of the file; what an alias or a merge brings in several times is said once. */
-export function inOrder(problems: readonly Problem[]): Problem[] {
+export function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
   const once = new Map(
     problems.map((problem) => [`${problem.line}:${problem.column}:${problem.code}:${problem.message}`, problem]),
   )

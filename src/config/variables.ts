@@ -1,15 +1,19 @@
 // `${VAR}` and `${VAR:-default}` in scalar values, after the YAML is parsed: what a variable holds is text and can
 // never become structure. `$${` stands for a literal `${`.
 import type { Environment } from '../core/environment.js'
-import { refuse, type Refusal } from './problem.js'
+import { valueProblem, type ValueProblem } from './problem.js'
 
-export type Expansion = { readonly text: string, readonly expanded: boolean, readonly refusals: readonly Refusal[] }
+export type Expansion = {
+  readonly text: string
+  readonly expanded: boolean
+  readonly refusals: readonly ValueProblem[]
+}
 
 const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g
 const PARTS = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s
 
 export function expand(source: string, env: Environment): Expansion {
-  const refusals: Refusal[] = []
+  const refusals: ValueProblem[] = []
   let expanded = false
   const text = source.replace(REFERENCE, (whole: string, inside: string | undefined, end: string | undefined) => {
     if (whole === '$${') return '${'
@@ -28,21 +32,21 @@ export function isOneVariable(source: string): boolean {
 }
 
 /** As in shells: set but empty counts as set for `${VAR}`, and takes the default of `${VAR:-default}`. */
-function valueOf(inside: string, env: Environment): string | Refusal {
+function valueOf(inside: string, env: Environment): string | ValueProblem {
   const [, name, fallback] = PARTS.exec(inside) ?? []
   if (name === undefined || fallback?.includes('${')) return malformed(`\${${inside}}`)
   const value = Object.hasOwn(env, name) ? env[name] : undefined
   if (fallback !== undefined) return value === undefined || value === '' ? fallback : value
   return value ??
-    refuse(
+    valueProblem(
       'env_unset',
       `uses \${${name}}, but the environment variable ${name} is not set`,
       `Set ${name}, or write \${${name}:-default}.`,
     )
 }
 
-function malformed(reference: string): Refusal {
-  return refuse(
+function malformed(reference: string): ValueProblem {
+  return valueProblem(
     'env_malformed',
     `has ${JSON.stringify(reference)}, which is no reference to a variable`,
     // eslint-disable-next-line no-template-curly-in-string -- what the operator writes

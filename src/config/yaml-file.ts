@@ -11,14 +11,14 @@ import {
   type ParsedNode,
   type YAMLError,
 } from 'yaml'
-import type { Place } from './problem.js'
+import type { Position } from './problem.js'
 import type { Report } from './report.js'
 
 export interface YamlFile {
   readonly doc: Document.Parsed<ParsedNode>
-  placeAt(offset: number): Place
+  positionAt(offset: number): Position
   /** Whether what was found at this place may only be the consequence of a syntax error. */
-  doubtful(place: Place): boolean
+  doubtful(place: Position): boolean
   /** Something may have been swallowed by a syntax error, so that nothing can be called missing. */
   readonly broken: boolean
 }
@@ -44,7 +44,7 @@ const LOCAL = [
 export function parseYaml(text: string, report: Report, sections: readonly string[]): YamlFile | undefined {
   const lines = new LineCounter()
   const tokens = [...new Parser(lines.addNewLine).parse(text)]
-  const placeAt = (offset: number): Place => {
+  const positionAt = (offset: number): Position => {
     const { line, col } = lines.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
@@ -69,13 +69,13 @@ export function parseYaml(text: string, report: Report, sections: readonly strin
       'documents_several',
       'The file holds more than one YAML document.',
       'Keep one; take the line --- (or ...) between them away.',
-      placeAt(second.contents?.range?.[0] ?? second.range[0]),
+      positionAt(second.contents?.range?.[0] ?? second.range[0]),
     )
   }
-  const { doubts, lines: wrong } = reportErrors(text, doc, placeAt, report, sections)
+  const { doubts, lines: wrong } = reportErrors(text, doc, positionAt, report, sections)
   return {
     doc,
-    placeAt,
+    positionAt,
     broken: doubts.length > 0,
     doubtful: ({ line }) => wrong.has(line) || doubts.some(({ from, to }) => line >= from && line < to),
   }
@@ -85,7 +85,7 @@ export function parseYaml(text: string, report: Report, sections: readonly strin
 function reportErrors(
   text: string,
   doc: Document.Parsed,
-  placeAt: (offset: number) => Place,
+  positionAt: (offset: number) => Position,
   report: Report,
   sections: readonly string[],
 ) {
@@ -93,19 +93,22 @@ function reportErrors(
   const doubts: { from: number, to: number }[] = []
   for (const error of [...doc.errors, ...doc.warnings.filter((warning) => warning.code === 'TAG_RESOLVE_FAILED')]) {
     const offset = startOf(error, doc, text)
-    const place = placeAt(offset)
+    const place = positionAt(offset)
     const consequence = error.code === 'UNEXPECTED_TOKEN' &&
       doubts.some(({ from, to }) => place.line >= from && place.line < to)
     if (!LOCAL.includes(error.code)) {
-      doubts.push({ from: placeAt(keyBefore(doc, offset)).line, to: placeAt(sectionAfter(doc, offset, sections)).line })
+      doubts.push({
+        from: positionAt(keyBefore(doc, offset)).line,
+        to: positionAt(sectionAfter(doc, offset, sections)).line,
+      })
     }
     if (consequence || lines.has(place.line) || lines.size >= MAX_ERRORS) continue
     lines.add(place.line)
-    const [says, remedy] = explain(error, text.split('\n', place.line)[place.line - 1] ?? '')
+    const [message, remedy] = explain(error, text.split('\n', place.line)[place.line - 1] ?? '')
     report.problem(
       '',
       error.code === 'TAG_RESOLVE_FAILED' ? 'yaml_tag' : 'yaml_syntax',
-      `The YAML cannot be read here: ${says}.`,
+      `The YAML cannot be read here: ${message}.`,
       remedy,
       place,
     )
@@ -166,7 +169,7 @@ function sectionAfter(doc: Document.Parsed, offset: number, sections: readonly s
 }
 
 /** What was meant and what to do, as far as the error's code tells. */
-function explain(error: YAMLError, line: string): readonly [says: string, remedy: string] {
+function explain(error: YAMLError, line: string): readonly [message: string, remedy: string] {
   // eslint-disable-next-line no-template-curly-in-string -- what the operator writes
   if (/[[{,].*\$\{/.test(line)) return ['a variable inside [ ] or { } needs quotes', 'Write "${NAME}".']
   if (error.code === 'TAB_AS_INDENT') return ['a tab indents this line', 'Indent with spaces.']

@@ -3,7 +3,7 @@ import { guid } from '../config/kinds/object-ids.js'
 import { databaseUrl, publicUrl } from '../config/kinds/origins.js'
 import { isAddress, isPublicSuffix, isWithin, normalHost, splitPort } from '../config/kinds/hosts.js'
 import type { Kind, KindContext } from '../config/kinds/kind.js'
-import { refuse, type Refusal } from '../config/problem.js'
+import { valueProblem, type ValueProblem } from '../config/problem.js'
 
 export const PROXIES = ['nginx', 'caddy', 'haproxy', 'traefik', 'envoy', 'none'] as const
 export type Proxy = typeof PROXIES[number]
@@ -34,9 +34,9 @@ export interface Answers {
 export const EMBEDDED = 'embedded'
 export const ASSUMED_UPSTREAM = '127.0.0.1:8080'
 
-export type Read<T> = { readonly value: T } | Refusal
+export type Read<T> = { readonly value: T } | ValueProblem
 
-export const isRefused = <T>(read: Read<T>): read is Refusal => 'code' in read
+export const isRefused = <T>(read: Read<T>): read is ValueProblem => 'code' in read
 
 /** No kind that is used here needs more. */
 const context = (shown: string): KindContext => ({
@@ -54,14 +54,14 @@ function readKind(kind: Kind, text: string, shown = JSON.stringify(text)): Read<
 
 export function readTenant(text: string): Read<string> {
   if (/^(common|organizations|consumers)$/i.test(text.trim())) {
-    return refuse(
+    return valueProblem(
       'tenant_several',
       `must be one tenant, but is ${JSON.stringify(text)}`,
       'Give the Directory (tenant) ID. Several tenants: entra.allowedTenants in docs/configuration.md.',
     )
   }
   if (/^[^\s.]+(\.[^\s.]+)+$/.test(text.trim())) {
-    return refuse(
+    return valueProblem(
       'tenant_domain',
       `is ${JSON.stringify(text)}, which looks like a domain`,
       'Give the Directory (tenant) ID, which the Overview page of the Entra admin center shows.',
@@ -77,14 +77,14 @@ export function readPublicUrl(text: string): Read<string> {
   if (isRefused(read)) return read
   const { protocol, hostname } = new URL(read.value)
   if (protocol !== 'https:') {
-    return refuse(
+    return valueProblem(
       'public_url_https',
       `must be https, but is ${JSON.stringify(text)}`,
       `Write https://${hostname}: the files for proxies do TLS. "npm run demo" tries Gatehouse without it.`,
     )
   }
   if (isAddress(hostname) || !hostname.includes('.')) {
-    return refuse(
+    return valueProblem(
       'public_url_name',
       `must have a host name with a domain, but is ${JSON.stringify(text)}`,
       'The session cookie is for a domain that holds Gatehouse and the applications: https://auth.example.com',
@@ -98,7 +98,7 @@ export function readApplication(text: string): Read<Application> {
   const [, name = '', , address] = /^([^=]*)(=(.*))?$/s.exec(text.trim()) ?? []
   const host = normalHost(name.trim())
   if (host === undefined || isAddress(host) || !host.includes('.')) {
-    return refuse(
+    return valueProblem(
       'application_host',
       `must be a host name, but is ${JSON.stringify(name)}`,
       'Write it without scheme, port and path: wiki.example.com, or wiki.example.com=127.0.0.1:8080',
@@ -108,7 +108,7 @@ export function readApplication(text: string): Read<Application> {
   const parts = splitPort(address.trim())
   const upstream = parts && normalHost(parts.host)
   if (!parts || upstream === undefined || parts.port === undefined || parts.port === '*') {
-    return refuse(
+    return valueProblem(
       'application_upstream',
       `must name where ${host} listens, but is ${JSON.stringify(address)}`,
       `Write address and port, without http://: ${host}=${ASSUMED_UPSTREAM}`,
@@ -121,7 +121,7 @@ export function readApplication(text: string): Read<Application> {
 export function readDatabase(text: string): Read<string | undefined> {
   if (text.trim().toLowerCase() === EMBEDDED) return { value: undefined }
   if (/^postgres(ql)?:/.test(text.trim())) return readKind(databaseUrl, text, 'something else')
-  return refuse(
+  return valueProblem(
     'database_invalid',
     'must be "embedded" or a PostgreSQL address, but is something else',
     'Write embedded, or postgres://user:password@host:5432/database',
@@ -131,7 +131,7 @@ export function readDatabase(text: string): Read<string | undefined> {
 export function readProxy(text: string): Read<Proxy> {
   const found = PROXIES.find((name) => name === text.trim().toLowerCase())
   if (found) return { value: found }
-  return refuse(
+  return valueProblem(
     'proxy_unknown',
     `must be one of ${PROXIES.join(', ')}, but is ${JSON.stringify(text)}`,
     'Files for others stand in config/proxies; with none no file is written for a proxy.',
@@ -141,7 +141,7 @@ export function readProxy(text: string): Read<Proxy> {
 /** It is written into files of proxies, each of which quotes in another way. */
 export function readCertificatePath(text: string): Read<string> {
   if (/^\/[\w./@+-]+$/.test(text)) return { value: text }
-  return refuse(
+  return valueProblem(
     'certificate_path',
     `must be an absolute path, but is ${JSON.stringify(text)}`,
     'Use a path of letters, digits and . _ @ + - alone, such as /etc/ssl/gatehouse/cert.pem',
@@ -164,20 +164,20 @@ export function misplaced(
   { host }: Application,
   publicUrlGiven: string,
   before: readonly Application[],
-): Refusal | undefined {
+): ValueProblem | undefined {
   const { hostname } = new URL(publicUrlGiven)
   if (host === hostname) {
-    return refuse(
+    return valueProblem(
       'application_is_gatehouse',
       `is ${host}, the host of the public URL`,
       "Gatehouse's own pages need a host of their own: give each application another one.",
     )
   }
   if (before.some((other) => other.host === host)) {
-    return refuse('application_repeated', `is ${host}, which is given twice`, 'Name each application once.')
+    return valueProblem('application_repeated', `is ${host}, which is given twice`, 'Name each application once.')
   }
   if (commonDomain([hostname, ...before.map((other) => other.host), host]) !== undefined) return undefined
-  return refuse(
+  return valueProblem(
     'application_outside',
     `is ${host}, which shares no domain of your own with ${hostname}`,
     'The session cookie would not reach it, and its visitors would sign in again and again. ' +

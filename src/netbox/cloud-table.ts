@@ -1,14 +1,14 @@
 // The table of NetBox Cloud (Entra ID Group Object ID | NetBox Cloud Group | Staff | Super User), as Markdown or as
 // CSV.
 // Columns go by their headings; every cell keeps its place for what is said about it.
-import type { Place } from '../config/problem.js'
+import type { Position } from '../config/problem.js'
 import type { Imported } from './imported.js'
 import { ImportRefused, shown, type ImportReport } from './report.js'
 import { createRows } from './rows.js'
 
 interface Cell {
   readonly text: string
-  readonly at: Place
+  readonly at: Position
 }
 
 const HEADINGS = {

@@ -1,5 +1,5 @@
 // From the bytes of a file to YAML, with everything that must be said about the difference.
-import type { Problem } from '../config/problem.js'
+import type { ConfigProblem } from '../config/problem.js'
 import { isCloudTable, readCloudTable } from './cloud-table.js'
 import { readNetboxSettings } from './netbox-settings.js'
 import { createImportReport, ImportRefused } from './report.js'
@@ -16,9 +16,9 @@ export interface NetboxImport {
   /** NetBox's new settings, in Python. */
   readonly netbox: string
   /** What is left out of the YAML. */
-  readonly problems: readonly Problem[]
+  readonly problems: readonly ConfigProblem[]
   /** What is different from NetBox, or must still be done. */
-  readonly warnings: readonly Problem[]
+  readonly warnings: readonly ConfigProblem[]
 }
 
 /** @param file how messages name the file; its ending tells a table from Python. @throws ImportRefused */
@@ -67,6 +67,6 @@ function decode(bytes: Uint8Array, file: string): string {
   return text.replace(/\r\n?/g, '\n')
 }
 
-function inOrder(problems: readonly Problem[]): Problem[] {
+function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
   return [...problems].sort((one, other) => one.line - other.line || one.column - other.column)
 }

@@ -1,5 +1,5 @@
 // SOCIAL_AUTH_PIPELINE_CONFIG: the map of groups and the two lists of flags.
-import type { Place } from '../config/problem.js'
+import type { Position } from '../config/problem.js'
 import type { Value } from './python-values.js'
 import { shown, type ImportReport } from './report.js'
 import type { Rows } from './rows.js'
@@ -85,7 +85,7 @@ function readFlag(flag: 'is_staff' | 'is_superuser', ids: Value, rows: Rows, rep
   }
 }
 
-function tellMissing(key: string, at: Place, report: ImportReport): void {
+function tellMissing(key: string, at: Position, report: ImportReport): void {
   report.warn(
     at,
     `${MAPPING}.${key}`,

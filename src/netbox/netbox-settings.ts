@@ -148,7 +148,7 @@ function readId(
   }
   const reading = kind.read(content.text, context(content.text))
   if (!isRefusal(reading) && /^[0-9a-f-]{36}$/.test(String(reading.value))) return String(reading.value)
-  if (isRefusal(reading)) refuse(reading.says, reading.remedy)
+  if (isRefusal(reading)) refuse(reading.message, reading.remedy)
   else refuse(`is ${shown(content.text)}, which lets every tenant in`, 'Use the Directory (tenant) ID of your own.')
   return undefined
 }

@@ -1,7 +1,7 @@
 // From the text of a Python file to its syntax tree: parsed, never executed. A file with a mistake in it is refused
 // whole, since what a parser makes of the rest would be a guess about people's rights.
 import { parser } from '@lezer/python'
-import type { Place } from '../config/problem.js'
+import type { Position } from '../config/problem.js'
 import { ImportRefused } from './report.js'
 import { readPythonString } from './python-strings.js'
 
@@ -14,7 +14,7 @@ export interface PythonFile {
   /** The statements at the top of the file, in order. */
   readonly statements: readonly SyntaxNode[]
   textOf(node: SyntaxNode): string
-  placeOf(node: { readonly from: number }): Place
+  placeOf(node: { readonly from: number }): Position
   /** The comment on the line where the node ends. */
   commentBeside(node: SyntaxNode): string | undefined
 }
@@ -26,7 +26,7 @@ export function parsePython(text: string, file: string): PythonFile {
   refuseDeep(text, file, placeOf)
   const top = parse(text, file)
   const comments = new Map<number, string>()
-  const mistakes: Place[] = []
+  const mistakes: Position[] = []
   top.cursor().iterate(({ name, type, from, to }) => {
     if (name === 'Comment') comments.set(place(starts, from).line, text.slice(from + 1, to).trim())
     else if (type.isError || (name === 'String' && 'unfinished' in readPythonString(text.slice(from, to)))) {
@@ -69,7 +69,7 @@ export function childrenOf(node: SyntaxNode): SyntaxNode[] {
  * Brackets by the thousand would keep the parser busy for minutes; those in strings and comments count too, and close
  * again.
  */
-function refuseDeep(text: string, file: string, placeOf: (at: { readonly from: number }) => Place): void {
+function refuseDeep(text: string, file: string, placeOf: (at: { readonly from: number }) => Position): void {
   let depth = 0
   for (const { 0: bracket, index } of text.matchAll(/[()[\]{}]/g)) {
     depth = Math.max(0, depth + ('([{'.includes(bracket) ? 1 : -1))
@@ -83,7 +83,7 @@ function lineStarts(text: string): number[] {
   return [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)]
 }
 
-function place(starts: readonly number[], at: number): Place {
+function place(starts: readonly number[], at: number): Position {
   let [low, high] = [0, starts.length]
   while (high - low > 1) {
     const middle = (low + high) >> 1

@@ -1,5 +1,5 @@
 // The values that literals of Python stand for, each with its place and the comment beside it.
-import type { Place } from '../config/problem.js'
+import type { Position } from '../config/problem.js'
 
 export type Content =
   | { readonly is: 'text' | 'number', readonly text: string }
@@ -12,7 +12,7 @@ export type Content =
 /** Python's objects are shared and can be changed through any of their names: `content` is replaced in place. */
 export interface Value {
   content: Content
-  readonly at: Place
+  readonly at: Position
   readonly note: string | undefined
 }
 
@@ -20,7 +20,7 @@ export interface DictEntry {
   readonly key: Value
   value: Value
   /** Where the same key stands again in the same dict: Python keeps the last. */
-  readonly again: Place[]
+  readonly again: Position[]
 }
 
 export type Entries = Map<string, DictEntry>

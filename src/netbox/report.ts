@@ -1,18 +1,24 @@
 // What an import has to say, in the shape of the configuration's own problems: a problem is something that is left out
 // of what is printed, a warning is something that is different from NetBox.
-import type { Place, Problem } from '../config/problem.js'
+import type { Position, ConfigProblem } from '../config/problem.js'
 
 export interface ImportReport {
-  readonly problems: Problem[]
-  readonly warnings: Problem[]
-  problem(at: Place, path: string, code: string, message: string, remedy: string): void
-  warn(at: Place, path: string, code: string, message: string, remedy: string): void
+  readonly problems: ConfigProblem[]
+  readonly warnings: ConfigProblem[]
+  problem(at: Position, path: string, code: string, message: string, remedy: string): void
+  warn(at: Position, path: string, code: string, message: string, remedy: string): void
 }
 
 export function createImportReport(file: string): ImportReport {
-  const problems: Problem[] = []
-  const warnings: Problem[] = []
-  const entry = ({ line, column }: Place, path: string, code: string, message: string, remedy: string): Problem => ({
+  const problems: ConfigProblem[] = []
+  const warnings: ConfigProblem[] = []
+  const entry = (
+    { line, column }: Position,
+    path: string,
+    code: string,
+    message: string,
+    remedy: string,
+  ): ConfigProblem => ({
     file,
     line,
     column,

@@ -1,6 +1,6 @@
 // The mapping as Gatehouse has it: one row for each Entra group, in the order of first appearance, from wherever in the
 // file it was said. What is no object ID is kept apart, to be printed as a comment.
-import type { Place, Refusal } from '../config/problem.js'
+import type { Position, ValueProblem } from '../config/problem.js'
 import { isRefusal, type KindContext } from '../config/kinds/kind.js'
 import { groupName } from '../config/kinds/names.js'
 import { entraGroup } from '../config/kinds/object-ids.js'
@@ -18,7 +18,7 @@ export interface Row {
 
 export interface Mention {
   readonly id: string
-  readonly at: Place
+  readonly at: Position
   readonly note?: string | undefined
   readonly path: string
 }
@@ -45,7 +45,7 @@ export function createRows(report: ImportReport): Rows {
         at,
         path,
         reading.code,
-        `The id ${reading.says}.`,
+        `The id ${reading.message}.`,
         `${reading.remedy} It is left out: its row is printed as a comment.`,
       )
     }
@@ -57,7 +57,7 @@ export function createRows(report: ImportReport): Rows {
     return row
   }
 
-  function tellCase(id: string, key: string, at: Place, path: string): void {
+  function tellCase(id: string, key: string, at: Position, path: string): void {
     const before = spellings.get(key) ?? id
     spellings.set(key, before)
     if (before !== id) {
@@ -99,14 +99,14 @@ export function createRows(report: ImportReport): Rows {
 }
 
 /** Whether a name can be that of a local group; says so where not. */
-export function isGroup(name: string, at: Place, path: string, report: ImportReport): boolean {
+export function isGroup(name: string, at: Position, path: string, report: ImportReport): boolean {
   const reading = groupName.read(name, context(name))
-  const refusal: Refusal | undefined = name === ''
-    ? { code: 'group_name_empty', says: 'is empty', remedy: 'Name a local group.' }
+  const refusal: ValueProblem | undefined = name === ''
+    ? { code: 'group_name_empty', message: 'is empty', remedy: 'Name a local group.' }
     : name.includes(',')
     ? {
       code: 'group_name_separator',
-      says: `holds a comma: ${shown(name)}`,
+      message: `holds a comma: ${shown(name)}`,
       remedy: 'Rename the group: in a header, an application would read two.',
     }
     : isRefusal(reading)
@@ -117,7 +117,7 @@ export function isGroup(name: string, at: Place, path: string, report: ImportRep
       at,
       path,
       refusal.code,
-      `The name of the group ${refusal.says}.`,
+      `The name of the group ${refusal.message}.`,
       `${refusal.remedy} The name is left out.`,
     )
   }

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { loadConfig, type LoadedConfig, type Problem } from '../../src/config/load.js'
+import { loadConfig, type LoadedConfig, type ConfigProblem } from '../../src/config/load.js'
 import { problemsOf } from '../helpers/config-problems.js'
 
 const ID = '8d1f0000-1111-2222-3333-444444444444'
@@ -48,7 +48,7 @@ function load(t: Test, where: Where, { env = {}, files = {} }: Around = {}): Loa
 }
 
 const secretsOf = ({ config }: LoadedConfig) => [config.entra.clientSecret, config.session.secrets]
-const said = (problems: readonly Problem[]) => problems.map(({ code, path, line }) => `${code} ${path} ${line}`)
+const said = (problems: readonly ConfigProblem[]) => problems.map(({ code, path, line }) => `${code} ${path} ${line}`)
 
 const DAMAGES: readonly (readonly [name: string, before: string, after: string, code: string])[] = [
   ['a line break at the end', '', '\n', 'secret_blank'],

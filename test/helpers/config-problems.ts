@@ -1,7 +1,7 @@
-import { ConfigError, type Problem } from '../../src/config/load.js'
+import { ConfigError, type ConfigProblem } from '../../src/config/load.js'
 
 /** What is found wrong in a configuration while it is loaded. */
-export function problemsOf(load: () => unknown): readonly Problem[] {
+export function problemsOf(load: () => unknown): readonly ConfigProblem[] {
   try {
     load()
     return []

@@ -1,5 +1,5 @@
 // What the pages look like: a colour, a picture, and the host of an application that they list.
-import { refuse } from '../problem.js'
+import { valueProblem } from '../problem.js'
 import { normalHost, splitPort } from './hosts.js'
 import type { Kind } from './kind.js'
 
@@ -8,7 +8,7 @@ export const color: Kind = {
   pattern: '^#[0-9A-Fa-f]{6}$',
   read(text, { shown }) {
     if (/^#[\da-f]{6}$/i.test(text)) return { value: text.toLowerCase() }
-    return refuse(
+    return valueProblem(
       'color_invalid',
       `must be a colour, but is ${shown}`,
       'Write it in six hexadecimal digits, in quotes: "#1f5fbf"',
@@ -19,7 +19,7 @@ export const color: Kind = {
 export const image: Kind = {
   title: 'path of a picture',
   read(text, context) {
-    if (text.includes('\0')) return refuse('text_control', 'has a control character', 'Write the path of a file.')
+    if (text.includes('\0')) return valueProblem('text_control', 'has a control character', 'Write the path of a file.')
     const path = context.resolvePath(text)
     return context.unusableImage(path) ?? { value: path }
   },
@@ -28,7 +28,7 @@ export const image: Kind = {
 export const applicationHost: Kind = {
   title: 'host',
   read(text, { shown }) {
-    const wrong = (hint: string) => refuse('application_host_invalid', `must be a host, but is ${shown}`, hint)
+    const wrong = (hint: string) => valueProblem('application_host_invalid', `must be a host, but is ${shown}`, hint)
     if (text.includes('/')) return wrong('Leave out the scheme and the path.')
     if (text.includes('*') || text.startsWith('.')) return wrong('Name one host: the home page links to it.')
     const parts = splitPort(text)

@@ -1,5 +1,5 @@
 // Lengths of time: `15s 5m 8h 90d`, always with a unit, read into milliseconds.
-import { refuse } from '../problem.js'
+import { valueProblem } from '../problem.js'
 import type { Kind } from './kind.js'
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -17,7 +17,7 @@ export const duration: Kind = {
   read(text, { shown, min, max }) {
     const value = durationMs(text)
     if (value === undefined) {
-      return refuse(
+      return valueProblem(
         'duration_invalid',
         `must be a length of time, but is ${shown}`,
         'Write a whole number and a unit: 15s, 5m, 8h or 90d.',
@@ -25,7 +25,7 @@ export const duration: Kind = {
     }
     const [least, most] = [durationMs(min ?? ''), durationMs(max ?? '')]
     if ((least !== undefined && value < least) || (most !== undefined && value > most)) {
-      return refuse(
+      return valueProblem(
         'duration_range',
         `must be between ${min} and ${max}, but is ${shown}`,
         'Choose a length of time within these bounds.',

@@ -1,6 +1,6 @@
 // Pieces of HTTP: methods, paths, header names, separators.
 import { METHODS } from 'node:http'
-import { refuse, type Refusal } from '../problem.js'
+import { valueProblem, type ValueProblem } from '../problem.js'
 import type { Kind } from './kind.js'
 
 const HOP_BY_HOP = [
@@ -36,7 +36,7 @@ export const method: Kind = {
   read(text, { shown }) {
     if (METHODS.includes(text)) return { value: text }
     const upper = text.toUpperCase()
-    return refuse(
+    return valueProblem(
       'method_invalid',
       `must be an HTTP method in capitals, but is ${shown}`,
       METHODS.includes(upper) ? `Write ${upper}` : 'Write GET, HEAD, POST and so on.',
@@ -51,7 +51,11 @@ export const pathPattern: Kind = {
     const wrong = wrongPath(text)
     return wrong === undefined
       ? { value: text }
-      : refuse('path_pattern_invalid', `${wrong}: ${shown}`, 'Write a path like /admin, /api/*/items or /static/**')
+      : valueProblem(
+        'path_pattern_invalid',
+        `${wrong}: ${shown}`,
+        'Write a path like /admin, /api/*/items or /static/**',
+      )
   },
 }
 
@@ -76,9 +80,9 @@ function wrongPath(text: string): string | undefined {
 export const headerName: Kind = {
   title: 'header name',
   pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
-  read(text, { shown }): { value: string } | Refusal {
+  read(text, { shown }): { value: string } | ValueProblem {
     if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(text)) {
-      return refuse(
+      return valueProblem(
         'header_name_invalid',
         `must be the name of a header, but is ${shown}`,
         'Use letters, digits and hyphens: Remote-User-Group',
@@ -87,21 +91,21 @@ export const headerName: Kind = {
     // RFC 3875 section 4.1.18: applications behind CGI or WSGI cannot tell Remote_User from Remote-User.
     const name = text.toLowerCase().replaceAll('_', '-')
     if (HOP_BY_HOP.includes(name)) {
-      return refuse(
+      return valueProblem(
         'header_name_reserved',
         `is ${shown}, which belongs to a single connection and never reaches the application`,
         'Choose another name.',
       )
     }
     if (MESSAGE.includes(name)) {
-      return refuse(
+      return valueProblem(
         'header_name_reserved',
         `is ${shown}, which has a meaning of its own in HTTP`,
         'Choose another name.',
       )
     }
     if (OWN.includes(name) || name.startsWith('x-auth-request-') || name.startsWith('x-gatehouse-')) {
-      return refuse(
+      return valueProblem(
         'header_name_reserved',
         `is ${shown}, which Gatehouse sets itself`,
         'Choose another name, or use headers.families.',
@@ -117,7 +121,7 @@ export const separator: Kind = {
   pattern: '^[!-/:-@[-`{-~]$',
   read(text, { shown }) {
     if (text === '%') {
-      return refuse(
+      return valueProblem(
         'separator_invalid',
         'is "%", which marks encoded characters',
         'Choose another character, such as | or ;',
@@ -125,7 +129,7 @@ export const separator: Kind = {
     }
     return /^[!-/:-@[-`{-~]$/.test(text)
       ? { value: text }
-      : refuse(
+      : valueProblem(
         'separator_invalid',
         `must be one visible ASCII character that is no letter or digit, but is ${shown}`,
         'Write | or ; or another single character.',

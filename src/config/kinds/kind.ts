@@ -1,5 +1,5 @@
 // A kind of value: how its text is read, and what is said when it cannot be.
-import type { Refusal } from '../problem.js'
+import type { ValueProblem } from '../problem.js'
 
 export interface Reading {
   readonly value: string | number
@@ -13,11 +13,11 @@ export interface KindContext {
   /** A path as the file means it, made absolute. */
   resolvePath(path: string): string
   /** Why a file cannot be read. */
-  unreadable(path: string): Refusal | undefined
+  unreadable(path: string): ValueProblem | undefined
   /** Why a module beside the configuration cannot be a step; one that can be is remembered. */
-  unusableStep(name: string): Refusal | undefined
+  unusableStep(name: string): ValueProblem | undefined
   /** Why a file cannot be a picture on pages; one that can be is remembered. */
-  unusableImage(path: string): Refusal | undefined
+  unusableImage(path: string): ValueProblem | undefined
 }
 
 export interface Kind {
@@ -25,9 +25,9 @@ export interface Kind {
   readonly title: string
   /** For editors: what every right value matches; it may let wrong ones pass. */
   readonly pattern?: string
-  read(text: string, context: KindContext): Reading | Refusal
+  read(text: string, context: KindContext): Reading | ValueProblem
 }
 
-export function isRefusal(reading: { readonly value: unknown } | Refusal): reading is Refusal {
+export function isRefusal(reading: { readonly value: unknown } | ValueProblem): reading is ValueProblem {
   return 'code' in reading
 }

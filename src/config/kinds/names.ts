@@ -1,7 +1,7 @@
 // Names: groups, permissions, steps, plain text, paths of files.
 import { OPTIONAL_STEPS, STEPS } from '../../core/pipeline/index.js'
 import { nearest } from '../nearest.js'
-import { refuse } from '../problem.js'
+import { valueProblem } from '../problem.js'
 import type { Kind } from './kind.js'
 
 const MAX_GROUP_NAME = 150
@@ -10,7 +10,7 @@ export const text: Kind = {
   title: 'text',
   read: (value) =>
     /[\p{Cc}\p{Cs}]/u.test(value)
-      ? refuse('text_control', 'has a control character', 'Write it on one line, with visible characters.')
+      ? valueProblem('text_control', 'has a control character', 'Write it on one line, with visible characters.')
       : { value },
 }
 
@@ -18,21 +18,25 @@ export const groupName: Kind = {
   title: 'name of a local group',
   read(value, { shown }) {
     if (/\p{C}/u.test(value)) { // guard: no-control-characters
-      return refuse(
+      return valueProblem(
         'group_name_control',
         'has a control or invisible character',
         'Use visible characters: the name travels in a header.',
       )
     }
     if (value.trim() !== value) { // guard: names-not-trimmed
-      return refuse(
+      return valueProblem(
         'group_name_spaces',
         `begins or ends with a space: ${shown}`,
         "Names are compared exactly; take the space away here, and in the group's name if it is there.",
       )
     }
     if (value.length > MAX_GROUP_NAME) { // guard: exact-names
-      return refuse('group_name_long', `has more than ${MAX_GROUP_NAME} characters`, 'Give the group a shorter name.')
+      return valueProblem(
+        'group_name_long',
+        `has more than ${MAX_GROUP_NAME} characters`,
+        'Give the group a shorter name.',
+      )
     }
     return { value }
   },
@@ -44,7 +48,11 @@ export const permission: Kind = {
   read: (value, { shown }) =>
     /^[\w-]+(\.[\w-]+)+$/.test(value)
       ? { value }
-      : refuse('permission_invalid', `must be words joined by dots, but is ${shown}`, 'Write it like netbox.view'),
+      : valueProblem(
+        'permission_invalid',
+        `must be words joined by dots, but is ${shown}`,
+        'Write it like netbox.view',
+      ),
 }
 
 export const step: Kind = {
@@ -54,7 +62,7 @@ export const step: Kind = {
     const known = [...Object.keys(STEPS), ...Object.keys(OPTIONAL_STEPS)]
     if (known.includes(value)) return { value }
     if (/^[a-z][a-z\d+.-]*:/i.test(value)) {
-      return refuse(
+      return valueProblem(
         'step_url',
         `is ${shown}, which is an address`,
         'A custom step is a file beside the configuration: download it, read it, and name it ./my-step.js',
@@ -62,7 +70,7 @@ export const step: Kind = {
     }
     if (/^\.\/[\w-][\w.-]*\.m?js$/.test(value)) return context.unusableStep(value) ?? { value }
     if (/[/\\]|\.[cm]?[jt]s$/.test(value)) {
-      return refuse(
+      return valueProblem(
         'step_path',
         `is ${shown}, which looks like a file`,
         "A custom step is a file in the configuration file's directory, named ./my-step.js (letters, digits, _ " +
@@ -70,7 +78,7 @@ export const step: Kind = {
       )
     }
     const meant = nearest(value.replace(/^social_core\.pipeline\.\w+\./, ''), known)
-    return refuse(
+    return valueProblem(
       'step_unknown',
       `is ${shown}, but there is no such step`,
       meant === undefined ? `The steps are ${known.join(', ')}.` : `Did you mean ${meant}?`,
@@ -82,7 +90,7 @@ export const path: Kind = {
   title: 'path',
   read: (value, context) =>
     value.includes('\0')
-      ? refuse('text_control', 'has a control character', 'Write the path of a file.')
+      ? valueProblem('text_control', 'has a control character', 'Write the path of a file.')
       : { value: context.resolvePath(value) },
 }
 

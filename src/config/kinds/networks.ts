@@ -1,6 +1,6 @@
 // Hosts and networks as access rules, redirects, cookies and trusted proxies name them.
 import { isIP } from 'node:net'
-import { refuse, type Refusal } from '../problem.js'
+import { valueProblem, type ValueProblem } from '../problem.js'
 import { isAddress, isPublicSuffix, normalHost, splitPort } from './hosts.js'
 import type { Kind } from './kind.js'
 
@@ -16,7 +16,7 @@ export const network: Kind = {
     if (version !== 0 && text.split('/').length <= 2 && bits <= (version === 4 ? 32 : 128)) {
       return { value: text.toLowerCase() }
     }
-    return refuse(
+    return valueProblem(
       'network_invalid',
       `must be an address or a CIDR range, but is ${shown}`,
       'Write 10.0.0.7, 10.0.0.0/8, fd00::/8, or loopback, linklocal or uniquelocal.',
@@ -29,7 +29,7 @@ export const listenHost: Kind = {
   read(text, { shown }) {
     const host = isIP(text) !== 0 ? text : normalHost(text)
     return host === undefined
-      ? refuse(
+      ? valueProblem(
         'host_invalid',
         `must be an address to listen on, but is ${shown}`,
         'Write 0.0.0.0, ::, 127.0.0.1 or a host name; the port has a key of its own.',
@@ -43,7 +43,7 @@ export const hostName: Kind = {
   read(text, { shown }) {
     const host = normalHost(text)
     return host === undefined || isAddress(host)
-      ? refuse(
+      ? valueProblem(
         'host_invalid',
         `must be a domain, but is ${shown}`,
         'Write it without @, scheme, port or path: example.com',
@@ -55,7 +55,7 @@ export const hostName: Kind = {
 export const redirectDomain: Kind = {
   title: 'redirect domain',
   read(text, { shown }) {
-    const wrong = (hint: string) => refuse('redirect_domain_invalid', `must be a host, but is ${shown}`, hint)
+    const wrong = (hint: string) => valueProblem('redirect_domain_invalid', `must be a host, but is ${shown}`, hint)
     if (text.includes('/')) return wrong('Leave out the scheme and the path: only the host and perhaps the port count.')
     if (text.startsWith('*')) return wrong('For all hosts below a domain write .example.com, with a dot and no star.')
     const parts = splitPort(text)
@@ -65,7 +65,7 @@ export const redirectDomain: Kind = {
       return wrong('Write app.example.com, .example.com, app.example.com:8443 or app.example.com:*')
     }
     if (suffix && isPublicSuffix(host) && host !== 'localhost') {
-      return refuse(
+      return valueProblem(
         'redirect_domain_suffix',
         `is ${shown}, under which anybody may have a site`,
         "Name your own domain: else a link can lead people from the sign-in to a stranger's site.",
@@ -78,7 +78,8 @@ export const redirectDomain: Kind = {
 export const hostPattern: Kind = {
   title: 'host pattern',
   read(text, { shown }) {
-    const wrong = (hint: string) => refuse('host_pattern_invalid', `must be a host or *.suffix, but is ${shown}`, hint)
+    const wrong = (hint: string) =>
+      valueProblem('host_pattern_invalid', `must be a host or *.suffix, but is ${shown}`, hint)
     if (text === '*') return wrong('Name the domain: *.example.com. What matches no rule is decided by access.default.')
     if (text.startsWith('.')) return wrong(`Write *${text}`)
     if (text.includes('/')) return wrong('Leave out scheme and path; paths have a key of their own.')
@@ -97,14 +98,14 @@ export const cookieDomain: Kind = {
   read(text, { shown }) {
     const host = normalHost(text.replace(/^\./, ''))
     if (host === undefined) {
-      return refuse(
+      return valueProblem(
         'cookie_domain_invalid',
         `must be a domain, but is ${shown}`,
         'Write .example.com, without scheme and port.',
       )
     }
     if (isAddress(host)) {
-      return refuse(
+      return valueProblem(
         'cookie_domain_ip',
         `is the address ${shown}, but cookies have no domain on addresses`,
         'Leave cookieDomain out, or give the hosts names.',
@@ -114,9 +115,9 @@ export const cookieDomain: Kind = {
   },
 }
 
-function suffixRefusal(host: string, shown: string): Refusal | undefined {
+function suffixRefusal(host: string, shown: string): ValueProblem | undefined {
   if (!isPublicSuffix(host)) return undefined
-  return refuse(
+  return valueProblem(
     'cookie_domain_suffix',
     `is ${shown}, under which anybody may have a site`,
     'Browsers refuse such a cookie. Name the narrowest domain of your own that holds the applications.',

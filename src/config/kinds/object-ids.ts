@@ -1,17 +1,17 @@
 // Object IDs. Any 8-4-4-4-12 hex counts: Entra ID's own have no variant bits to check. The usual mistakes (a display
 // name, a sample id from a manual that is not hex) are named for what they are.
-import { refuse, type Refusal } from '../problem.js'
+import { valueProblem, type ValueProblem } from '../problem.js'
 import type { Kind, Reading } from './kind.js'
 
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i // guard: any-guid
 const PATTERN = '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$'
 const SHAPE = 'An ID has 8-4-4-4-12 digits 0-9 and a-f.'
 
-function readGuid(text: string, shown: string, remedy: string): Reading | Refusal {
+function readGuid(text: string, shown: string, remedy: string): Reading | ValueProblem {
   if (GUID.test(text)) return { value: text.toLowerCase() } // guard: ids-lowered
   const core = text.trim().replace(/^urn:uuid:/i, '').replace(/^[{(](.*)[)}]$/, '$1')
   if (GUID.test(core)) { // guard: ids-not-trimmed
-    return refuse(
+    return valueProblem(
       'guid_invalid',
       `must be an ID and nothing else, but is ${shown}`,
       `Leave out what surrounds the digits. ${SHAPE}`,
@@ -20,7 +20,7 @@ function readGuid(text: string, shown: string, remedy: string): Reading | Refusa
   if (/^[0-9a-z]+(-[0-9a-z]+){4}$/i.test(core)) {
     const strangers = [...new Set(core.toLowerCase().match(/[g-z]/g) ?? [])]
     if (strangers.length > 0) { // guard: hex-alone, sample-ids-left-out
-      return refuse(
+      return valueProblem(
         'guid_not_hex',
         `is ${shown}, which looks like an ID, but ${strangers.map((char) => `"${char}"`).join(', ')} ${
           strangers.length === 1
@@ -30,7 +30,7 @@ function readGuid(text: string, shown: string, remedy: string): Reading | Refusa
         `Sample ids in manuals are often made up. ${remedy}`,
       )
     }
-    return refuse(
+    return valueProblem(
       'guid_invalid',
       `is ${shown}, whose groups of digits have ${
         core.split('-').map((part) => part.length).join('-')
@@ -38,7 +38,7 @@ function readGuid(text: string, shown: string, remedy: string): Reading | Refusa
       remedy,
     )
   }
-  return refuse('guid_invalid', `must be an ID, but is ${shown}`, `${SHAPE} ${remedy}`)
+  return valueProblem('guid_invalid', `must be an ID, but is ${shown}`, `${SHAPE} ${remedy}`)
 }
 
 export const guid: Kind = {
@@ -53,14 +53,14 @@ export const tenant: Kind = {
   read(text, { shown }) {
     if (text === 'common' || text === 'organizations') return { value: text }
     if (text === 'consumers') {
-      return refuse(
+      return valueProblem(
         'tenant_invalid',
         'is "consumers", but personal Microsoft accounts cannot sign in',
         'Use the Directory (tenant) ID of your organisation.',
       )
     }
     if (text.includes('.')) {
-      return refuse(
+      return valueProblem(
         'tenant_invalid',
         `is ${shown}, which looks like a domain`,
         'Use the Directory (tenant) ID: a domain can move to another tenant.',
@@ -79,7 +79,7 @@ export const entraGroup: Kind = {
       !('code' in reading) || reading.code !== 'guid_invalid' ||
       !/[^0-9a-f\-{}()]/i.test(text.replace(/^urn:uuid:/i, '').trim()) // guard: display-names-refused
     ) return reading
-    return refuse(
+    return valueProblem(
       'guid_display_name',
       `is ${shown}, which looks like a display name`,
       'Use the Object ID: names can be changed and given twice.',

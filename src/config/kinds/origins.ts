@@ -1,6 +1,6 @@
 // Addresses of web servers and of the database.
 import { isAddressFault, readDatabaseAddress } from '../../core/database-address.js'
-import { refuse, type Refusal } from '../problem.js'
+import { valueProblem, type ValueProblem } from '../problem.js'
 import { isLoopback, normalHost } from './hosts.js'
 import type { Kind, Reading } from './kind.js'
 
@@ -9,15 +9,15 @@ function readOrigin(
   text: string,
   shown: string,
   correct: (url: URL) => string = ({ origin }) => origin,
-): Reading | Refusal {
+): Reading | ValueProblem {
   const remedy = 'Write https://, the host and, if it is not the usual one, the port: https://auth.example.com'
   const [, host] = /^https?:\/\/(\[[^\]]*\]|[^/?#@:\\]+)(:\d{1,5})?(?=[/?#]|$)/i.exec(text) ?? []
   if (host === undefined || normalHost(host) === undefined || !URL.canParse(text)) {
-    return refuse('origin_invalid', `must be an http(s) address, but is ${shown}`, remedy)
+    return valueProblem('origin_invalid', `must be an http(s) address, but is ${shown}`, remedy)
   }
   const url = new URL(text)
   if (url.pathname !== '/' || /[?#]/.test(text)) {
-    return refuse(
+    return valueProblem(
       'origin_path',
       `must be an address without path, query or fragment, but is ${shown}`,
       `Write ${correct(url)}`,
@@ -34,7 +34,7 @@ export const publicUrl: Kind = {
     if ('code' in reading) return reading
     const url = new URL(String(reading.value))
     if (url.origin === usable(url)) return reading
-    return refuse(
+    return valueProblem(
       'origin_https',
       `must be https, but is ${shown}`,
       `Write ${
@@ -60,6 +60,8 @@ export const databaseUrl: Kind = {
   title: 'PostgreSQL address',
   read(text) {
     const address = readDatabaseAddress(text)
-    return isAddressFault(address) ? refuse('database_url_invalid', address.says, address.remedy) : { value: text }
+    return isAddressFault(address)
+      ? valueProblem('database_url_invalid', address.says, address.remedy)
+      : { value: text }
   },
 }

@@ -1,5 +1,5 @@
 // Secrets. Their text never appears in a message, whatever is wrong with it.
-import { refuse, type Refusal } from '../problem.js'
+import { valueProblem, type ValueProblem } from '../problem.js'
 import { easyToGuess } from './secret-strength.js'
 import type { Kind } from './kind.js'
 
@@ -7,9 +7,9 @@ const MIN_LENGTH = 32
 const PLACEHOLDER =
   /change[-_ ]?(me|this)|replace[-_ ]?(me|this|with)|placeholder|at least 32 characters|your[-_ ]?(client[-_ ]?)?secret/i
 
-function placeholder(text: string): Refusal | undefined {
+function placeholder(text: string): ValueProblem | undefined {
   return PLACEHOLDER.test(text)
-    ? refuse(
+    ? valueProblem(
       'secret_placeholder',
       'is still the text of an example',
       "Put your own secret there; openssl rand -base64 48 makes a good one for Gatehouse's own.",
@@ -29,10 +29,12 @@ export const strongSecret: Kind = {
     if (refusal) return refusal
     const remedy = 'Make one with: openssl rand -base64 48'
     if (text.length < MIN_LENGTH) {
-      return refuse('secret_short', `has ${text.length} characters, but needs at least ${MIN_LENGTH}`, remedy)
+      return valueProblem('secret_short', `has ${text.length} characters, but needs at least ${MIN_LENGTH}`, remedy)
     }
     const weakness = easyToGuess(text)
     // guard: adv-secret-weak
-    return weakness === undefined ? { value: text } : refuse('secret_weak', `is easy to guess: it ${weakness}`, remedy)
+    return weakness === undefined
+      ? { value: text }
+      : valueProblem('secret_weak', `is easy to guess: it ${weakness}`, remedy)
   },
 }

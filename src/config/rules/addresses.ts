@@ -57,8 +57,8 @@ export const applicationsWithinCookie: Rule = ({ server, session, applications }
   if (!reach || report.refused('session.cookieDomain')) return
   for (const { item, path } of entries(applications, 'applications')) {
     if (item.host === undefined || reach.holds(splitPort(item.host)?.host ?? item.host)) continue
-    const says = `the session cookie does not reach ${item.host}, so its visitors sign in again and again`
-    report.warn(`${path}.host`, 'application_outside_cookie', `${path}.host: ${says}.`, reach.remedy)
+    const message = `the session cookie does not reach ${item.host}, so its visitors sign in again and again`
+    report.warn(`${path}.host`, 'application_outside_cookie', `${path}.host: ${message}.`, reach.remedy)
   }
 }
 

@@ -11,7 +11,7 @@ export const applicationsOnce: Rule = ({ applications }, report) => {
     if (earlier === undefined) first.set(item.host, at)
     else {
       const message = `${at} ${item.host} is the same application as ${earlier} on line ${
-        report.placeOf(earlier).line
+        report.positionOf(earlier).line
       }.`
       report.problem(at, 'application_repeated', message, 'Keep one of the two: the home page lists front pages.')
     }

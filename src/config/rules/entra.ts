@@ -36,7 +36,7 @@ export const tenantsWithoutSync: Rule = ({ entra, sync }, report) => {
       'sync_several_tenants',
       'sync does not work together with several tenants.',
       'Take sync away, or name one tenant in entra.tenantId.',
-      report.keyPlaceOf('sync'),
+      report.keyPositionOf('sync'),
     )
   }
 }
@@ -53,7 +53,7 @@ export const oneCredential: Rule = ({ entra }, report) => {
       'credential_missing',
       'entra has no credential.',
       `Add exactly one of ${all}.`,
-      report.keyPlaceOf('entra'),
+      report.keyPositionOf('entra'),
     )
   }
   const [, second] = given
@@ -164,8 +164,8 @@ function textOf(file: string, path: string, report: Report, files: Files): strin
   try {
     return files.read(file)
   } catch (error) {
-    const { failure, says, remedy } = describeFailure(error)
-    report.problem(path, `secret_file_${failure}`, `${path}: the file ${file} ${says}.`, remedy)
+    const { failure, message, remedy } = describeFailure(error)
+    report.problem(path, `secret_file_${failure}`, `${path}: the file ${file} ${message}.`, remedy)
     return undefined
   }
 }

@@ -14,7 +14,7 @@ export const oneRowPerGroup: Rule = ({ groupMapping }, report) => {
       report.problem(
         at,
         'mapping_duplicate',
-        `${at} is the same Entra group as ${earlier} on line ${report.placeOf(earlier).line}.`,
+        `${at} is the same Entra group as ${earlier} on line ${report.positionOf(earlier).line}.`,
         'Put all that the group grants into one row; upper and lower case do not tell ids apart.',
       )
     }
@@ -85,7 +85,7 @@ export const namesAlike: Rule = (draft, report) => {
         name.path,
         'group_names_alike',
         `${name.path} ${JSON.stringify(name.item)} is nearly ${JSON.stringify(earlier.item)} on line ${
-          report.placeOf(earlier.path).line
+          report.positionOf(earlier.path).line
         }.`,
         'Names are compared exactly: if one group is meant, write it the same way.',
       )
@@ -143,7 +143,7 @@ export const mappingLint: Rule = ({ groupMapping }, report) => {
 }
 
 function keyPlace(report: Report) {
-  return report.keyPlaceOf('groupMapping')
+  return report.keyPositionOf('groupMapping')
 }
 
 export const defaultGroupsLost: Rule = ({ defaultGroups, pipeline }, report) => {
@@ -153,6 +153,6 @@ export const defaultGroupsLost: Rule = ({ defaultGroups, pipeline }, report) => 
     'default_groups_lost',
     'defaultGroups has no effect: azuread_map_groups runs later and replaces all memberships, as in NetBox.',
     'Map an Entra group that everybody is in, and take defaultGroups away.',
-    report.keyPlaceOf('defaultGroups'),
+    report.keyPositionOf('defaultGroups'),
   )
 }

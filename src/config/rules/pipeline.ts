@@ -29,7 +29,7 @@ export const mappingIsLast: Rule = ({ pipeline }, report) => {
       'mapping_step_missing',
       `The pipeline lacks ${LAST}.`,
       `Add ${LAST} at its end: without it nobody's groups and flags would ever follow Entra ID.`,
-      report.keyPlaceOf('pipeline'),
+      report.keyPositionOf('pipeline'),
     )
   } else if (index < pipeline.length - 1) { // guard: mapping-last
     report.problem(
@@ -53,7 +53,7 @@ export const stepsComplete: Rule = ({ pipeline }, report) => {
       'step_missing',
       `The pipeline lacks ${missing.join(', ')}.`,
       'Add what is missing: a login is not complete without it. Leave the key away for the default order.',
-      report.keyPlaceOf('pipeline'),
+      report.keyPositionOf('pipeline'),
     )
   }
 }
@@ -82,7 +82,7 @@ export const authAllowedRuns: Rule = ({ authAllowed, pipeline }, report) => {
       'auth_allowed_missing',
       'authAllowed restricts who may sign in, but the pipeline lacks the step auth_allowed, so it would do nothing.',
       'Put auth_allowed into the pipeline, behind social_details.',
-      report.keyPlaceOf('authAllowed'),
+      report.keyPositionOf('authAllowed'),
     )
   }
 }

@@ -112,7 +112,7 @@ export const oneDatabase: Rule = ({ database }, report) => {
       'database_none',
       'No database is given.',
       'Set database.url (or urlFile), or embedded: true.',
-      report.keyPlaceOf('database'),
+      report.keyPositionOf('database'),
     )
   }
 }

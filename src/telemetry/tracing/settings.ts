@@ -38,7 +38,7 @@ export const SAMPLERS = [
 export type SamplerName = typeof SAMPLERS[number]
 
 /** What is wrong with a variable; its value is not repeated, since some are secrets. */
-export interface Problem {
+export interface VariableProblem {
   readonly variable: string
   readonly remedy: string
 }
@@ -47,11 +47,11 @@ export interface Problem {
 export function readSettings(
   given: Environment,
   readFile: ReadFile,
-): { readonly settings: TracingSettings | undefined, readonly problems: readonly Problem[] } {
+): { readonly settings: TracingSettings | undefined, readonly problems: readonly VariableProblem[] } {
   const env: Environment = Object.fromEntries(
     Object.entries(given).filter(([name, value]) => name.startsWith('OTEL_') && value?.trim()),
   ) // empty is unset, by the specification
-  const problems: Problem[] = []
+  const problems: VariableProblem[] = []
   const tell: Tell = (variable, remedy) => {
     problems.push({ variable, remedy })
   }

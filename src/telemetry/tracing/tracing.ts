@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { Environment } from '../../core/environment.js'
 import { noTracer, type Tracer } from '../../core/tracer.js'
-import { readSettings, type Problem, type TracingSettings } from './settings.js'
+import { readSettings, type VariableProblem, type TracingSettings } from './settings.js'
 
 export interface Tracing {
   readonly tracer: Tracer
@@ -47,7 +47,7 @@ export function noTracing(): Tracing {
   return { tracer: noTracer(), tellTo: () => {}, close: async () => {} }
 }
 
-function tellProblems(problems: readonly Problem[], log: Pick<Logger, 'warn'>): void {
+function tellProblems(problems: readonly VariableProblem[], log: Pick<Logger, 'warn'>): void {
   for (const { variable, remedy } of problems) log.warn({ variable, remedy }, `${variable} cannot be used`)
 }
 
