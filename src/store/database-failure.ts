@@ -1,5 +1,5 @@
-// What PostgreSQL, the network and TLS say when something is wrong, in one line with the statement or the setting that
-// mends it. Told apart by codes, never by the texts of messages: the server writes those in its own language.
+// Errors of PostgreSQL, the network and TLS as one line each, with the statement or the setting that fixes them.
+// Codes decide, never message texts: the server writes those in its own language.
 import { isIP } from 'node:net'
 import pg from 'pg'
 import { isSocket, type DatabaseAddress } from '../core/database-address.js'
@@ -7,7 +7,7 @@ import { GatehouseError } from '../core/errors.js'
 import { NotPostgres, TlsRefused } from './connection.js'
 import { addressOf, Unproven } from './postgres-client.js'
 
-/** Kinds of failure, as `reason` in the log and `database_REASON` in what `check` and `doctor` find. */
+/** Kinds of failure: `reason` in the log, `database_REASON` in the findings of `check` and `doctor`. */
 export type Reason =
   | 'password'
   | 'access'
@@ -29,7 +29,7 @@ export type Reason =
 
 interface Meaning {
   readonly reason: Reason
-  readonly says: string
+  readonly detail: string
   readonly remedy: string
 }
 
@@ -55,18 +55,18 @@ export interface FailureOptions {
   readonly encrypted?: boolean | undefined
 }
 
-/** @returns undefined for an error that is not of a kind that an operator can mend */
+/** @returns undefined for an error that an operator cannot fix */
 export function databaseFailure(error: unknown, url: string, options: FailureOptions = {}): GatehouseError | undefined {
   if (error instanceof GatehouseError) return error
   const address = addressOf(url)
   const meaning = error instanceof pg.DatabaseError ? ofServer(error, address, options) : ofConnection(error, address)
   if (meaning === undefined) return undefined
-  const { reason, says, remedy } = meaning
+  const { reason, detail, remedy } = meaning
   const facts = { reason, ...(error instanceof pg.DatabaseError ? { sqlState: error.code } : {}) }
-  return new GatehouseError('database_unavailable', { cause: error, detail: says, remedy, facts })
+  return new GatehouseError('database_unavailable', { cause: error, detail, remedy, facts })
 }
 
-/** The same for an error of a connection that is just being made, whatever it is. */
+/** For an error while connecting, of any kind. */
 export function connectFailure(error: unknown, url: string, options: FailureOptions = {}): GatehouseError {
   return databaseFailure(error, url, options) ?? new GatehouseError('database_unavailable', {
     cause: error,
@@ -82,40 +82,30 @@ export function messageOf(error: unknown): string {
 }
 
 function ofServer(error: pg.DatabaseError, address: DatabaseAddress, options: FailureOptions): Meaning | undefined {
-  const { user, database } = address
+  const { database } = address
+  const user = quoted(address.user)
   const at = `PostgreSQL at ${place(address)}`
-  const asIt = `${at}: ${error.message}`
+  const detail = `${at}: ${error.message}`
   switch (error.code) {
     case '28P01':
       return passwordWrong(address)
     case '28000':
-      return error.routine === 'InitializeSessionUserId'
-        ? {
-          reason: 'role',
-          says: asIt,
-          remedy: `CREATE ROLE ${quoted(user)} LOGIN PASSWORD '...' (ALTER ROLE ${
-            quoted(user)
-          } LOGIN, where it exists).`,
-        }
-        : notLetIn(error, address, options)
+      if (error.routine !== 'InitializeSessionUserId') return notPermitted(error, address, options)
+      return {
+        reason: 'role',
+        detail,
+        remedy: `CREATE ROLE ${user} LOGIN PASSWORD '...' (ALTER ROLE ${user} LOGIN, where it exists).`,
+      }
     case '3D000':
       return {
         reason: 'missing',
-        says: `${at} has no database ${quoted(database)}.`,
-        remedy: `CREATE DATABASE ${quoted(database)} OWNER ${quoted(user)};`,
+        detail: `${at} has no database ${quoted(database)}.`,
+        remedy: `CREATE DATABASE ${quoted(database)} OWNER ${user};`,
       }
     case '53300':
-      return { reason: 'connections', says: asIt, remedy: moreConnections(error, address) }
+      return { reason: 'connections', detail, remedy: moreConnections(error, address) }
     case '42501':
-      return error.routine === 'CheckMyDatabase'
-        ? { reason: 'rights', says: asIt, remedy: `GRANT CONNECT ON DATABASE ${quoted(database)} TO ${quoted(user)};` }
-        : {
-          reason: 'rights',
-          says: asIt,
-          remedy: `Gatehouse's tables belong to another role: GRANT that role TO ${
-            quoted(user)
-          }; or let it have them: REASSIGN OWNED BY that role TO ${quoted(user)};`,
-        }
+      return { reason: 'rights', detail, remedy: missingRight(error, address) }
     case '25006':
       return readOnly(address)
     default:
@@ -123,25 +113,32 @@ function ofServer(error: pg.DatabaseError, address: DatabaseAddress, options: Fa
   }
 }
 
+function missingRight({ routine }: pg.DatabaseError, address: DatabaseAddress): string {
+  const user = quoted(address.user)
+  if (routine === 'CheckMyDatabase') return `GRANT CONNECT ON DATABASE ${quoted(address.database)} TO ${user};`
+  return `Gatehouse's tables belong to another role: GRANT that role TO ${user}; ` +
+    `or transfer them: REASSIGN OWNED BY that role TO ${user};`
+}
+
 function passwordWrong(address: DatabaseAddress): Meaning {
-  const { user, hasPassword } = address
-  const says = `PostgreSQL at ${place(address)} does not take the password of ${quoted(user)}.`
-  const set = `ALTER ROLE ${quoted(user)} LOGIN PASSWORD '...';`
-  if (!hasPassword) {
+  const at = `PostgreSQL at ${place(address)}`
+  const user = quoted(address.user)
+  const set = `ALTER ROLE ${user} LOGIN PASSWORD '...';`
+  if (!address.hasPassword) {
     return {
       reason: 'password',
-      says: `PostgreSQL at ${place(address)} asks for the password of ${quoted(user)}, and database.url has none.`,
+      detail: `${at} requires the password of ${user}, and database.url has none.`,
       remedy: `Write it into database.url (postgres://user:password@...), or set another one: ${set}`,
     }
   }
   return {
     reason: 'password',
-    says,
+    detail: `${at} rejects the password of ${user}.`,
     remedy: `Correct it in database.url (percent-encode @ : / ? # and %), or set it there: ${set}`,
   }
 }
 
-function notLetIn(error: pg.DatabaseError, address: DatabaseAddress, { encrypted }: FailureOptions): Meaning {
+function notPermitted(error: pg.DatabaseError, address: DatabaseAddress, { encrypted }: FailureOptions): Meaning {
   const { user, database } = address
   const from = /"([0-9a-f.:]+)"/.exec(error.message)?.[1]
   const version = isIP(from ?? '')
@@ -149,25 +146,27 @@ function notLetIn(error: pg.DatabaseError, address: DatabaseAddress, { encrypted
   const line = isSocket(address.host)
     ? `local ${quoted(database)} ${quoted(user)} scram-sha-256`
     : `${encrypted === true ? 'hostssl' : 'host'} ${quoted(database)} ${quoted(user)} ${client} scram-sha-256`
-  const remedy =
-    `Write into the server's pg_hba.conf, above a line that rejects: ${line}; then SELECT pg_reload_conf();`
-  return { reason: 'access', says: `PostgreSQL at ${place(address)}: ${error.message}`, remedy }
+  return {
+    reason: 'access',
+    detail: `PostgreSQL at ${place(address)}: ${error.message}`,
+    remedy: `Write into the server's pg_hba.conf, above a line that rejects: ${line}; then SELECT pg_reload_conf();`,
+  }
 }
 
-/** Each limit is found by its own function of the server. */
+/** The server's routine names the limit that was reached: of the database, of the role, or of the server. */
 function moreConnections({ routine }: pg.DatabaseError, { user, database }: DatabaseAddress): string {
-  const more = routine === 'CheckMyDatabase'
-    ? `ALTER DATABASE ${quoted(database)} CONNECTION LIMIT -1;`
-    : routine === 'InitializeSessionUserId'
-    ? `ALTER ROLE ${quoted(user)} CONNECTION LIMIT -1;`
-    : 'ALTER SYSTEM SET max_connections = 200; and restart the server'
-  return `${more}, or use fewer: a replica takes database.poolSize and up to four more.`.replace(';,', ',')
+  const remedies: Readonly<Record<string, string>> = {
+    CheckMyDatabase: `ALTER DATABASE ${quoted(database)} CONNECTION LIMIT -1`,
+    InitializeSessionUserId: `ALTER ROLE ${quoted(user)} CONNECTION LIMIT -1`,
+  }
+  const more = remedies[routine ?? ''] ?? 'ALTER SYSTEM SET max_connections = 200; and restart the server'
+  return `${more}, or use fewer: a replica takes database.poolSize and up to four more.`
 }
 
 export function readOnly(address: DatabaseAddress): Meaning {
   return {
     reason: 'read_only',
-    says: `PostgreSQL at ${place(address)} takes no writes.`,
+    detail: `PostgreSQL at ${place(address)} is read-only.`,
     remedy: `If it is a standby (SELECT pg_is_in_recovery();), name the primary in database.url; if not: ALTER ROLE ${
       quoted(address.user)
     } IN DATABASE ${quoted(address.database)} SET default_transaction_read_only = off;`,
@@ -176,66 +175,71 @@ export function readOnly(address: DatabaseAddress): Meaning {
 
 function ofConnection(error: unknown, address: DatabaseAddress): Meaning | undefined {
   const at = `PostgreSQL at ${place(address)}`
-  const { tls } = address
   if (error instanceof TlsRefused) {
     return {
       reason: 'tls_refused',
-      says: `${at} has no TLS, which sslmode=${tls.mode} asks for.`,
-      remedy: 'Give it a certificate and ALTER SYSTEM SET ssl = on; or, where nobody else is on the way, write ' +
+      detail: `${at} does not support TLS, which sslmode=${address.tls.mode} requires.`,
+      remedy: 'Give it a certificate and ALTER SYSTEM SET ssl = on; or, on a network that only you control, write ' +
         'sslmode=disable in database.url.',
     }
   }
   if (error instanceof NotPostgres || error instanceof Unproven) {
     return {
       reason: 'other_server',
-      says: `${at}: ${error.message}.`,
-      remedy: 'See which program answers there, and correct host and port in database.url.',
+      detail: `${at}: ${error.message}.`,
+      remedy: 'Find out which program listens there, and correct host and port in database.url.',
     }
   }
   if (!(error instanceof Error)) return undefined
   const code = 'code' in error ? String(error.code) : ''
+  return ofCertificate(error, code, address) ?? ofNetwork(error, code, address)
+}
+
+function ofCertificate(error: Error, code: string, address: DatabaseAddress): Meaning | undefined {
   const syscall = 'syscall' in error ? error.syscall : undefined
   if (UNTRUSTED.has(code)) return untrusted(code, address)
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return otherName(error, address)
-  if (syscall === 'open' || code === 'EISDIR' || code.startsWith('ERR_OSSL')) {
-    return {
-      reason: 'certificate_file',
-      says: `A certificate or key for the database cannot be read: ${error.message}`,
-      remedy:
-        'Correct database.caFile (or sslrootcert, sslcert and sslkey in database.url): PEM files that Gatehouse may ' +
-        'read.',
-    }
+  if (syscall !== 'open' && code !== 'EISDIR' && !code.startsWith('ERR_OSSL')) return undefined
+  return {
+    reason: 'certificate_file',
+    detail: `A certificate or key for the database cannot be read: ${error.message}`,
+    remedy: 'Correct database.caFile (or sslrootcert, sslcert and sslkey in database.url): PEM files that Gatehouse ' +
+      'may read.',
   }
+}
+
+function ofNetwork(error: Error, code: string, address: DatabaseAddress): Meaning | undefined {
+  const at = `PostgreSQL at ${place(address)}`
   if (code === 'ECONNREFUSED' || code === 'ENOENT') {
+    const where = isSocket(address.host) ? '' : ' (listen_addresses must have that address)'
     return {
       reason: 'refused',
-      says: `Nothing listens at ${place(address)} (${code}).`,
-      remedy: `Start PostgreSQL there${
-        isSocket(address.host) ? '' : ' (listen_addresses must have that address)'
-      }, or correct host and port in database.url.`,
+      detail: `Nothing listens at ${place(address)} (${code}).`,
+      remedy: `Start PostgreSQL there${where}, or correct host and port in database.url.`,
     }
   }
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return {
       reason: 'name',
-      says: `There is no address for the name ${address.host} (${code}).`,
-      remedy: 'Correct the host in database.url, or see to the name server.',
+      detail: `The host name ${address.host} does not resolve (${code}).`,
+      remedy: 'Correct the host in database.url, or check the name server.',
     }
   }
   if (code === 'ETIMEDOUT' || LATE.test(error.message)) {
     return {
       reason: 'timeout',
-      says: `${at} does not answer in time.`,
-      remedy: 'See whether a firewall is in between, and what the server is busy with: SELECT * FROM pg_stat_activity;',
+      detail: `${at} does not answer in time.`,
+      remedy: 'Check for a firewall in between, and what the server is busy with: SELECT * FROM pg_stat_activity;',
     }
   }
   if (UNREACHABLE.has(code)) {
     return {
       reason: 'unreachable',
-      says: `${at}: ${messageOf(error)}.`,
-      remedy: 'See what is between Gatehouse and PostgreSQL, and whether host and port in database.url are right.',
+      detail: `${at}: ${messageOf(error)}.`,
+      remedy: 'Check the network between Gatehouse and PostgreSQL, and host and port in database.url.',
     }
   }
+  // pg's own error, without a code: the server requires a password and database.url has none
   if (error.message.startsWith('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password') && !address.hasPassword) {
     return passwordWrong(address)
   }
@@ -244,14 +248,13 @@ function ofConnection(error: unknown, address: DatabaseAddress): Meaning | undef
 
 function untrusted(code: string, address: DatabaseAddress): Meaning {
   const { rootFile } = address.tls
-  const says = `The certificate of PostgreSQL at ${place(address)} is not trusted (${code}).`
+  const detail = `The certificate of PostgreSQL at ${place(address)} is not trusted (${code}).`
   if (/EXPIRED|NOT_YET|REVOKED/.test(code)) {
     return {
       reason: 'certificate',
-      says,
-      remedy:
-        'Give the server a new certificate (ssl_cert_file, ssl_key_file), then SELECT pg_reload_conf(); or see to ' +
-        'the clock of this machine.',
+      detail,
+      remedy: 'Give the server a new certificate (ssl_cert_file, ssl_key_file), then SELECT pg_reload_conf(); or ' +
+        'correct the clock of this machine.',
     }
   }
   const remedy = rootFile === undefined
@@ -259,23 +262,23 @@ function untrusted(code: string, address: DatabaseAddress): Meaning {
       'is self-signed), as PEM.'
     : `${rootFile} is not the authority that signed it: set database.caFile (or sslrootcert) to the one that did, ` +
       'as PEM.'
-  return { reason: 'certificate', says, remedy }
+  return { reason: 'certificate', detail, remedy }
 }
 
 function otherName(error: Error, address: DatabaseAddress): Meaning {
   const { subjectaltname: names = 'no name' } = (error as { cert?: { subjectaltname?: string } }).cert ?? {}
   return {
     reason: 'certificate_name',
-    says: `The certificate of PostgreSQL at ${place(address)} is for ${names}.`,
-    remedy:
-      'Write one of these names as the host in database.url, give the server a certificate for its name, or ask for ' +
-      'the authority alone: sslmode=verify-ca with database.caFile.',
+    detail: `The certificate of PostgreSQL at ${place(address)} is for ${names}.`,
+    remedy: 'Write one of these names as the host in database.url, give the server a certificate for its name, or ' +
+      'verify the authority alone: sslmode=verify-ca with database.caFile.',
   }
 }
 
-/** Where it is, for people: host:port, or the directory of a socket. */
+/** For messages: host:port, or the directory of a Unix socket. */
 export function place({ host, port }: DatabaseAddress): string {
-  return isSocket(host) ? host : host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  if (isSocket(host)) return host
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** An identifier in a statement. */

@@ -1,5 +1,5 @@
-// What has to be so of the server before anything is written to it: a version that is known to do, writes, and the
-// right to make tables. Each is asked for, so that the remedy can be the statement that mends it.
+// Requirements on the PostgreSQL server, checked before anything is written: a supported version, write access, and the
+// right to create tables. Each failure names the statement that fixes it.
 import type pg from 'pg'
 import { GatehouseError } from '../core/errors.js'
 import type { Link, PostgresConnection } from './connection.js'
@@ -7,7 +7,7 @@ import { translated } from './database.js'
 import { connectFailure, place, quoted, readOnly, type Reason } from './database-failure.js'
 import { addressOf, createClient } from './postgres-client.js'
 
-/** gen_random_uuid() belongs to the server itself since this version. */
+/** The first version with a built-in gen_random_uuid(). */
 const OLDEST = { number: 130_000, name: '13' }
 
 export interface ServerState {
@@ -16,20 +16,20 @@ export interface ServerState {
   /** Like 18.1. */
   readonly version: string
   readonly readOnly: boolean
-  /** Whether Drizzle's table of migrations is there. */
+  /** Drizzle's table of migrations exists. */
   readonly migrated: boolean
-  /** Statements that give the rights that migrations need. */
+  /** Statements that grant the rights that migrations need and the role lacks. */
   readonly grants: readonly string[]
 }
 
-/** A connection of its own, for as long as the work takes. @throws `database_unavailable` with the remedy */
+/** Runs `work` on a connection outside the pool. @throws `database_unavailable` with the remedy */
 export async function withClient<T>(
   url: string,
   name: string,
   work: (client: pg.Client, link: Link) => Promise<T>,
 ): Promise<T> {
   const client = createClient({ connectionString: url, connectionTimeoutMillis: 10_000, application_name: name })
-  client.on('error', () => {}) // a break shows as a failed statement
+  client.on('error', () => {}) // a lost connection shows as a failed statement
   const { connection } = client as unknown as { connection: PostgresConnection }
   try {
     await client.connect().catch((error: unknown) => {
@@ -43,7 +43,7 @@ export async function withClient<T>(
   }
 }
 
-// Names are looked up and never cast: to_regclass() fails where the schema is somebody else's.
+// Looked up by name: to_regclass() fails where the role may not use the schema.
 const STATE = `
   with here as (select coalesce(current_schema(), 'public') as schema)
   select (extract(epoch from clock_timestamp()) * 1000)::float8 as "timeMs",
@@ -52,31 +52,31 @@ const STATE = `
     current_setting('transaction_read_only') = 'on' or pg_is_in_recovery() as "readOnly",
     exists (select from pg_class join pg_namespace n on n.oid = relnamespace
       where nspname = 'drizzle' and relname = '__drizzle_migrations') as migrated,
-    has_database_privilege(current_database(), 'CREATE') as "mayMakeSchemas",
+    has_database_privilege(current_database(), 'CREATE') as "mayCreateSchemas",
     schema,
     coalesce((select has_schema_privilege(oid, 'CREATE') and has_schema_privilege(oid, 'USAGE')
-      from pg_namespace where nspname = schema), false) as "mayMakeTables"
+      from pg_namespace where nspname = schema), false) as "mayCreateTables"
   from here`
 
 interface Row extends Omit<ServerState, 'grants'> {
-  readonly mayMakeSchemas: boolean
+  readonly mayCreateSchemas: boolean
   readonly schema: string
-  readonly mayMakeTables: boolean
+  readonly mayCreateTables: boolean
 }
 
 export async function serverState(client: pg.Client, url: string): Promise<ServerState> {
   const { rows: [row] } = await client.query<Row>(STATE)
-  if (row === undefined) throw new Error('the server said nothing of itself')
+  if (row === undefined) throw new Error('the query for the state of the server returned no row')
   const { database, user } = addressOf(url)
-  const { mayMakeSchemas, mayMakeTables, schema, ...state } = row
+  const { mayCreateSchemas, mayCreateTables, schema, ...state } = row
   const grants = [
-    ...(mayMakeSchemas || row.migrated ? [] : [`GRANT CREATE ON DATABASE ${quoted(database)} TO ${quoted(user)};`]),
-    ...(mayMakeTables ? [] : [`GRANT USAGE, CREATE ON SCHEMA ${quoted(schema)} TO ${quoted(user)};`]),
+    ...(mayCreateSchemas || row.migrated ? [] : [`GRANT CREATE ON DATABASE ${quoted(database)} TO ${quoted(user)};`]),
+    ...(mayCreateTables ? [] : [`GRANT USAGE, CREATE ON SCHEMA ${quoted(schema)} TO ${quoted(user)};`]),
   ]
   return { ...state, grants }
 }
 
-/** What makes the server unusable, for whatever purpose. */
+/** The version is not supported. */
 export function versionFailure({ versionNumber, version }: ServerState, url: string): GatehouseError | undefined {
   if (versionNumber >= OLDEST.number) return undefined
   return failing(
@@ -86,14 +86,14 @@ export function versionFailure({ versionNumber, version }: ServerState, url: str
   )
 }
 
-/** What keeps migrations from being applied. */
+/** Migrations cannot be applied. */
 export function writeFailure(state: ServerState, url: string): GatehouseError | undefined {
   return state.readOnly ? readOnlyFailure(url) : rightsFailure(state, url)
 }
 
 export function readOnlyFailure(url: string): GatehouseError {
-  const { reason, says, remedy } = readOnly(addressOf(url))
-  return failing(reason, says, remedy)
+  const { reason, detail, remedy } = readOnly(addressOf(url))
+  return failing(reason, detail, remedy)
 }
 
 export function rightsFailure({ grants }: ServerState, url: string): GatehouseError | undefined {
@@ -101,7 +101,7 @@ export function rightsFailure({ grants }: ServerState, url: string): GatehouseEr
   const { user, database } = addressOf(url)
   return failing(
     'rights',
-    `The role ${quoted(user)} may not make Gatehouse's tables in the database ${quoted(database)}.`,
+    `The role ${quoted(user)} may not create tables in the database ${quoted(database)}.`,
     `As a superuser or the database's owner, in that database: ${grants.join(' ')}`,
   )
 }
