@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { Config } from '../config/config.js'
 import { loadConfig } from '../config/load.js'
 import { expand } from '../config/variables.js'
+import { runningConfig } from '../config/running-config.js'
 import { APPLICATIONS } from '../demo/applications.js'
 import { createDirectory } from '../demo/directory.js'
 import { startDownstream } from '../demo/downstream.js'
@@ -15,7 +16,8 @@ import { DEMO_CLIENT_ID, DEMO_TENANT_ID, seedDemoDirectory } from '../demo/peopl
 import { startDemoProxy } from '../demo/proxy.js'
 import { terminalLog } from '../demo/terminal-log.js'
 import { createLogger } from '../telemetry/logger.js'
-import { startGateway, type Gateway } from '../server.js'
+import type { Gateway } from '../gateway.js'
+import { startGateway } from '../server.js'
 import { openDatabase } from '../store/database.js'
 import { serverAccount, temporaryFolder } from '../store/embedded-account.js'
 import { startEmbeddedPostgres } from '../store/embedded.js'
@@ -105,7 +107,7 @@ async function startDemoGateway(config: Config, closers: Closers): Promise<Gatew
   const tracing = await startTracing(process.env, VERSION)
   const log = createLogger(config.log, logDestination(), tracing.logFields)
   tracing.tellTo(log)
-  const gateway = await startGateway(() => config, { log, tracing, lingerMs: 0 })
+  const gateway = await startGateway(runningConfig(() => config), { log, tracing, lingerMs: 0 })
   closers.push(() => gateway.close())
   for (const signal of STOP_SIGNALS) process.once(signal, gateway.drain)
   return gateway

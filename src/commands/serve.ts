@@ -3,6 +3,7 @@ import { isatty } from 'node:tty'
 import type { Logger } from 'pino'
 import { createConfigReloader, type ReloadReporter } from '../config/reloader.js'
 import { formatProblem, type ConfigProblem } from '../config/load.js'
+import { runningConfig } from '../config/running-config.js'
 import { thrownFacts } from '../core/errors.js'
 import { createLogger, logsText } from '../telemetry/logger.js'
 import { startGateway } from '../server.js'
@@ -38,9 +39,9 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   }
   process.on('SIGHUP', onHangup)
   try {
-    const gateway = await startGateway(reloader.current, {
+    const gateway = await startGateway(runningConfig(reloader.current), {
       log,
-      steps,
+      customSteps: steps,
       migrate: options.migrate ?? true,
       tracing,
       reload: reloader.state,

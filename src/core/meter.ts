@@ -1,6 +1,27 @@
 // What is counted and timed, without saying by whom: names of people, groups and applications are no labels.
 
+/** What a part of the program registers when it is opened: read each time the metrics are collected. */
+export type GaugeName =
+  | 'cachedSessions'
+  | 'changeListenerUp'
+  | 'configReloadSuccess'
+  | 'configReloadSuccessTimestamp'
+  | 'graphThrottledUntil'
+  | 'credentialExpiry'
+  | 'superusers'
+  | 'databaseWaiting'
+  | 'reevaluationHere'
+  | 'reevaluationLag'
+
+export type LabelledGaugeName = 'replicas' | 'databaseConnections'
+
 export interface Meter {
+  /** @param read undefined where the value is not known: the metric is absent then */
+  gauge(name: GaugeName, read: () => number | undefined): void
+  /** @param read the value for each value of the metric's label */
+  gauges(name: LabelledGaugeName, read: () => Readonly<Record<string, number>>): void
+  /** Counters that another part counts. @param read the count for each value of the metric's label */
+  counts(name: 'revocations', read: () => Readonly<Record<string, number>>): void
   /** An answer to a proxy. @param endpoint path of the dialect */
   answered(endpoint: string, status: number, seconds: number): void
   /** Where the answer to "who is this?" came from; `grace`: from memory while the database was unreachable. */
@@ -25,6 +46,9 @@ export interface Meter {
 
 export function noMeter(): Meter {
   return {
+    gauge: () => {},
+    gauges: () => {},
+    counts: () => {},
     answered: () => {},
     sessionLookups: { memory: 0, database: 0, none: 0, grace: 0 },
     loginStarted: () => {},

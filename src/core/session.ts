@@ -84,3 +84,11 @@ export function newPublicSessionId(): string {
 export function sessionIdHash(id: string): Buffer {
   return createHash('sha256').update(id).digest() // guard: security-session-hashed
 }
+
+/**
+ * How often a session that is in use is recorded as such (milliseconds): every five minutes, and at most every
+ * twentieth of the idle timeout, so that a session that is used behind the proxy does not become idle.
+ */
+export function activityInterval(idleTimeoutMs: number): number {
+  return Math.min(300_000, idleTimeoutMs / 20)
+}

@@ -2,9 +2,13 @@
 // own registration (Application.Read.All). Of a federated token there is no end: the platform replaces it.
 import { readFile } from 'node:fs/promises'
 import { X509Certificate } from 'node:crypto'
-import { GatehouseError } from '../core/errors.js'
+import { GatehouseError, thrownFacts } from '../core/errors.js'
+import type { Meter } from '../core/meter.js'
+import type { Own } from '../lifecycle.js'
+import { startRecurring } from '../recurring.js'
+import type { EntraConnection } from './client.js'
 import type { CredentialSettings } from './credentials.js'
-import type { Inspection, Registration } from './inspection.js'
+import { createInspection, type Inspection, type Registration } from './inspection.js'
 
 /** Of several secrets ours is the one whose first characters are ours; Entra ID shows no more. */
 export function secretExpiresAt(clientSecret: string, { secrets }: Registration): number | undefined {
@@ -39,4 +43,37 @@ export function createCredentialExpiry(
 /** Most operators do not grant the permission: nothing is wrong then. */
 export function isPermissionMissing(error: unknown): boolean {
   return error instanceof GatehouseError && error.code === 'graph_forbidden'
+}
+
+const FIRST_AFTER_MS = 60_000
+const INTERVAL_MS = 6 * 3_600_000
+
+export interface CredentialExpiryWatch {
+  readonly connection: EntraConnection
+  readonly settings: () => CredentialSettings
+  readonly redirectUri: string
+  readonly budgetMs: number
+  readonly own: Own
+  readonly log: { debug(facts: object, text: string): void }
+  readonly meter: Pick<Meter, 'gauge'>
+}
+
+/** Reads a minute after the start, and then every six hours, when the credential ends, for the metrics. */
+export function watchCredentialExpiry(
+  { connection, settings, redirectUri, budgetMs, own, log, meter }: CredentialExpiryWatch,
+): void {
+  const expiry = createCredentialExpiry(settings, createInspection({ ...connection, redirectUri, budgetMs }))
+  const failed = (error: unknown): void => {
+    if (!isPermissionMissing(error)) log.debug(thrownFacts(error), 'when the credential ends could not be read')
+  }
+  own('credential expiry', startRecurring(expiry.refresh, INTERVAL_MS, failed, FIRST_AFTER_MS).stop)
+  meterExpiry(expiry, meter)
+}
+
+/** The metric is in seconds since 1970, and absent while the time is not known. */
+export function meterExpiry(expiry: Pick<CredentialExpiry, 'at'>, meter: Pick<Meter, 'gauge'>): void {
+  meter.gauge('credentialExpiry', () => {
+    const at = expiry.at()
+    return at === undefined ? undefined : at / 1000
+  })
 }

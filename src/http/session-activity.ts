@@ -2,7 +2,7 @@
 // store in one statement.
 import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError } from '../core/errors.js'
-import type { SessionStore } from '../core/session.js'
+import { activityInterval, type SessionStore } from '../core/session.js'
 import type { CachedSession } from '../core/session-cache.js'
 
 export interface ActivityRecorder {
@@ -25,14 +25,6 @@ export interface ActivityRecorderDeps {
 const BATCH_DELAY_MS = 100
 const CLOSE_TIMEOUT_MS = 2_000
 const MAX_BATCH_SIZE = 1_000
-
-/**
- * Five minutes, and at most a twentieth of the idle timeout: a session that is used behind the proxy does not become
- * idle.
- */
-export function activityInterval(idleTimeoutMs: number): number {
-  return Math.min(300_000, idleTimeoutMs / 20)
-}
 
 export function createActivityRecorder({ sessions, idleTimeoutMs, log }: ActivityRecorderDeps): ActivityRecorder {
   const intervalMs = activityInterval(idleTimeoutMs)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { GatehouseError } from '../../src/core/errors.js'
-import { createCredentialExpiry, isPermissionMissing } from '../../src/entra/credential-expiry.js'
+import { createCredentialExpiry, isPermissionMissing, meterExpiry } from '../../src/entra/credential-expiry.js'
 import type { CredentialSettings } from '../../src/entra/credentials.js'
 import type { Registration } from '../../src/entra/inspection.js'
 import { createMetrics } from '../../src/telemetry/metrics.js'
@@ -71,19 +71,11 @@ t.test('what was known stays where Graph refuses, which is no fault; a federated
 })
 
 t.test('the metric has it in seconds, and is absent while it is not known', async (t) => {
-  const text = async (at: number | undefined): Promise<string> =>
-    (await createMetrics({
-      version: '1.0.0',
-      endpoints: [],
-      cachedSessions: () => 0,
-      changeListenerUp: () => true,
-      graphThrottledUntil: () => undefined,
-      reload: () => ({ refused: undefined, succeededAt: new Date() }),
-      replicas: () => ({ same: 1, different: 0 }),
-      pool: () => ({ busy: 0, idle: 0, waiting: 0 }),
-      record: () => undefined,
-      credentialEndsAt: () => at,
-    }).text()).body
+  const text = async (at: number | undefined): Promise<string> => {
+    const metrics = createMetrics({ version: '1.0.0', endpoints: [], reevaluation: false })
+    meterExpiry({ at: () => at }, metrics.meter)
+    return (await metrics.text()).body
+  }
   t.match(await text(SOON), new RegExp(`^gatehouse_entra_credential_expiry_timestamp_seconds ${SOON / 1000}$`, 'm'))
   t.notMatch(await text(undefined), /^gatehouse_entra_credential_expiry\S* \d/m)
 })

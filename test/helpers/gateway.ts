@@ -9,12 +9,14 @@ import { stringify } from 'yaml'
 import { loadConfig } from '../../src/config/load.js'
 import type { Config } from '../../src/config/config.js'
 import type { ReloadState } from '../../src/config/reload-state.js'
+import { runningConfig } from '../../src/config/running-config.js'
 import { createDirectory } from '../../src/demo/directory.js'
 import { startEntra } from '../../src/demo/entra/server.js'
 import type { AppRegistration, EntraOptions, EntraSimulator } from '../../src/demo/entra/types.js'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, seedDemoDirectory } from '../../src/demo/people.js'
 import { createLogger } from '../../src/telemetry/logger.js'
-import { startGateway, type Gateway } from '../../src/server.js'
+import type { Gateway } from '../../src/gateway.js'
+import { startGateway } from '../../src/server.js'
 import { createCustomSteps } from '../../src/custom-steps/registry.js'
 import { createGroupStore } from '../../src/store/groups.js'
 import { startTracing } from '../../src/telemetry/tracing/tracing.js'
@@ -151,7 +153,7 @@ async function start(
   }, tracing.logFields)
   tracing.tellTo(logger)
   let inForce = config
-  const gateway = await startGateway(() => inForce, {
+  const gateway = await startGateway(runningConfig(() => inForce), {
     log: logger,
     tracing,
     lingerMs: fixed.lingerMs,
@@ -160,7 +162,7 @@ async function start(
     ...(fixed.replicasMayDifferMs === undefined ? {} : { replicasMayDifferMs: fixed.replicasMayDifferMs }),
     ...(fixed.stepTimeoutMs === undefined
       ? {}
-      : { steps: createCustomSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }),
+      : { customSteps: createCustomSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }),
   })
   await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), {
     actor: 'test',

@@ -1,0 +1,28 @@
+// The configuration of a running process in two halves: what is read once when it starts, and what a reload replaces.
+import { memoizeByConfig } from '../core/memoize-by-config.js'
+import type { RELOADED_KEYS } from './config-changes.js'
+import { configHash } from './config-hash.js'
+import type { Config } from './config.js'
+
+type Reloadable = typeof RELOADED_KEYS[number]
+
+/** The half that is read on every use. A client secret that rotates in its file is in force at once. */
+export type ReloadableConfig = Pick<Config, Reloadable> & { readonly entra: Pick<Config['entra'], 'clientSecret'> }
+
+/** The half that is read once, when the process starts. */
+export type StartupConfig = Omit<Config, Reloadable | 'entra'> & {
+  readonly entra: Omit<Config['entra'], 'clientSecret'>
+}
+
+/** The configuration of a running process. */
+export interface RunningConfig {
+  readonly startup: StartupConfig
+  readonly current: () => ReloadableConfig
+  /** What this replica announces to the others; the same for the same configuration in force (config-hash.ts). */
+  readonly hash: () => string
+}
+
+/** @param current the configuration in force, as one object */
+export function runningConfig(current: () => Config): RunningConfig {
+  return { startup: current(), current, hash: memoizeByConfig(current, configHash) }
+}

@@ -1,0 +1,39 @@
+// What a running gateway offers to whoever started it, and what it is started with beside its configuration.
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import type { ReloadState } from './config/reload-state.js'
+import type { CustomSteps } from './custom-steps/registry.js'
+import type { ReevaluationSchedule } from './reevaluation/scheduler.js'
+import type { ChangeListener } from './store/change-feed/listener.js'
+import type { Database } from './store/database.js'
+import type { Tracing } from './telemetry/tracing/tracing.js'
+
+export interface Gateway {
+  readonly app: FastifyInstance
+  readonly database: Database
+  readonly databaseUrl: string
+  readonly changes: ChangeListener
+  /** Undefined: not configured. */
+  readonly reevaluation: ReevaluationSchedule | undefined
+  /** Fails readiness and mutes disconnect warnings. Call before shutting down dependencies. */
+  drain(): void
+  /** Lets proxies go, stops taking requests, finishes those under way, closes everything. */
+  close(): Promise<void>
+}
+
+export interface GatewayOptions {
+  readonly log: Logger
+  /** Custom steps that the caller loads, and replaces after a reload. */
+  readonly customSteps?: CustomSteps
+  readonly migrate?: boolean
+  /** Closed with the gateway. */
+  readonly tracing?: Tracing
+  /** How long requests are still taken after close(), at most (milliseconds). */
+  readonly lingerMs?: number
+  /** How long another replica's configuration may differ before it is reported (milliseconds). */
+  readonly replicasMayDifferMs?: number
+  /** How long after a start an outage of Graph expires no privileges and no sessions (milliseconds). */
+  readonly reevaluationGraceMs?: number
+  /** The result of the last reload of the configuration; absent: the configuration is never reloaded. */
+  readonly reload?: () => ReloadState
+}

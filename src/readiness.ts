@@ -1,0 +1,46 @@
+// The parts of /readyz beside the database: they inform operators, and none of them makes the gateway unready, because
+// sessions that are active go on without them.
+import type { ReloadState } from './config/reload-state.js'
+import type { Replicas } from './core/replicas.js'
+import type { Entra } from './entra/open-entra.js'
+import type { WatchedHttpClient } from './entra/reachability.js'
+import type { ReevaluationSchedule } from './reevaluation/scheduler.js'
+import type { CachedSessions } from './store/cached-sessions.js'
+
+export interface ReadinessSources {
+  readonly entra: Entra
+  readonly sessions: Pick<CachedSessions, 'changes'>
+  readonly replicas: Replicas
+  readonly reload: () => ReloadState
+  /** Undefined: no re-evaluation is configured. */
+  readonly reevaluation: Pick<ReevaluationSchedule, 'state'> | undefined
+}
+
+export function readinessParts(
+  { entra: { client, source }, sessions, replicas, reload, reevaluation }: ReadinessSources,
+): Readonly<Record<string, unknown>> {
+  return {
+    ...upstreamParts(client.http.reachability(), source.throttledUntil()),
+    changes: sessions.changes.connected() ? 'connected' : 'disconnected: session cache bypassed',
+    replicas: replicas.state(),
+    config: configPart(reload()),
+    ...(reevaluation ? { sync: reevaluationPart(reevaluation.state()) } : {}),
+  }
+}
+
+/** A pause that Graph asked for is shown even where its last answer was good. */
+function upstreamParts({ entra, graph }: ReturnType<WatchedHttpClient['reachability']>, throttledUntil?: number) {
+  if (throttledUntil === undefined) return { entra, graph } // guard: adv-throttle-shown
+  return { entra, graph: { ...graph, state: `throttled until ${new Date(throttledUntil).toISOString()}` } }
+}
+
+/** A refused file leaves the last good one in force, so the gateway stays ready. */
+function configPart({ refused }: ReloadState): string {
+  // guard: adv-reload-told
+  return refused === undefined ? 'ok' : `refused since ${refused.since.toISOString()}: ${refused.reason}`
+}
+
+function reevaluationPart({ leader, failing }: ReturnType<ReevaluationSchedule['state']>): string {
+  if (failing !== undefined) return `failing: ${failing}`
+  return leader ? 'this replica does it' : 'another replica does it'
+}

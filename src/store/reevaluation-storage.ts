@@ -1,0 +1,26 @@
+// What the re-evaluation keeps in PostgreSQL: due users and results, the lock that makes one replica the leader, and
+// lookups of local groups.
+import type { Own } from '../lifecycle.js'
+import type { Database } from './database.js'
+import { createDueUsers } from './due-users.js'
+import { createLock } from './leadership.js'
+import { createLoginStore } from './login-store.js'
+import { createReevaluationWriter } from './reevaluation-writer.js'
+import type { SessionLimits } from './sessions.js'
+import { createStalenessExpiry } from './staleness-expiry.js'
+
+export function openReevaluationStorage(
+  { url, database }: { readonly url: string, readonly database: Database },
+  settings: SessionLimits & { readonly tenantId: string },
+  own: Own,
+) {
+  const leadership = createLock({ url, name: 'gatehouse sync' })
+  own('re-evaluation lock', () => leadership.close())
+  return {
+    dueUsers: createDueUsers(database, settings),
+    writer: createReevaluationWriter(database),
+    expiry: createStalenessExpiry(database, settings),
+    leadership,
+    lookups: createLoginStore(database, settings),
+  }
+}

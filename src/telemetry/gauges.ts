@@ -1,0 +1,68 @@
+// Names and descriptions of the metrics that the parts of the program register when they are opened (core/meter.ts).
+import type { Registry } from 'prom-client'
+import type { GaugeName, LabelledGaugeName, Meter } from '../core/meter.js'
+import { gauge, labelledCounter, labelledGauge } from './plain-metrics.js'
+
+const GAUGES: Readonly<Record<GaugeName, { readonly name: string, readonly help: string }>> = {
+  cachedSessions: { name: 'gatehouse_cached_sessions', help: 'Sessions in memory.' },
+  changeListenerUp: {
+    name: 'gatehouse_change_listener_up',
+    help: '1 if the LISTEN connection is healthy; 0: session cache bypassed, every check reads the database.',
+  },
+  configReloadSuccess: {
+    name: 'gatehouse_config_reload_success',
+    help: '1: the configuration file is in force; 0: the last reload was refused.',
+  },
+  configReloadSuccessTimestamp: {
+    name: 'gatehouse_config_reload_success_timestamp_seconds',
+    help: 'When a configuration file was last put in force.',
+  },
+  graphThrottledUntil: {
+    name: 'gatehouse_graph_throttled_until_seconds',
+    help: 'Unix time until which Graph asked sign-ins to wait; 0: it does not.',
+  },
+  credentialExpiry: {
+    name: 'gatehouse_entra_credential_expiry_timestamp_seconds',
+    help: 'Unix time at which the certificate or the client secret ends; absent where that is not known.',
+  },
+  superusers: { name: 'gatehouse_superusers', help: 'Active people who are superusers.' },
+  databaseWaiting: { name: 'gatehouse_database_waiting', help: 'Work that waits for a connection of the pool.' },
+  reevaluationHere: { name: 'gatehouse_sync_here', help: '1 on the replica that runs the re-evaluation.' },
+  reevaluationLag: {
+    name: 'gatehouse_sync_lag_seconds',
+    help: 'Age of the oldest re-evaluation among users with active sessions, as of the last run of this replica.',
+  },
+}
+
+const LABELLED: Readonly<
+  Record<LabelledGaugeName, { readonly name: string, readonly help: string, readonly label: string }>
+> = {
+  replicas: {
+    name: 'gatehouse_replicas',
+    help: "Replicas on this database whose announcements arrive, by configuration: same as this one's, or different.",
+    label: 'config',
+  },
+  databaseConnections: {
+    name: 'gatehouse_database_connections',
+    help: 'Connections of the pool, by state.',
+    label: 'state',
+  },
+}
+
+const REVOCATIONS = {
+  name: 'gatehouse_revocations_total',
+  help: 'Revocations in the audit since this replica started, by action; every replica counts all.',
+  label: 'action',
+}
+
+export function registeredGauges(registry: Registry): Pick<Meter, 'gauge' | 'gauges' | 'counts'> {
+  return {
+    gauge: (name, read) => gauge(GAUGES[name], read, registry),
+    gauges(name, read) {
+      const { label, ...described } = LABELLED[name]
+      const series = () => Object.entries(read()).map(([value, count]) => [{ [label]: value }, count] as const)
+      labelledGauge({ ...described, labels: [label] }, series, registry)
+    },
+    counts: (_name, read) => labelledCounter(REVOCATIONS, () => Object.entries(read()), registry),
+  }
+}
