@@ -79,12 +79,12 @@ t.test('people are found by their latest UPN in Entra ID', async (t) => {
 
 // proves: adv-upn-of-graph
 t.test('guests are found by their UPN in this tenant once Graph has returned it', async (t) => {
-  const { gateway, signIn, age, pass } = await scene(t)
+  const { gateway, signIn, age, run } = await scene(t)
   const people = createPeopleStore(gateway.gateway.database, gateway.config.session)
   await signIn('guest')
   const upn = PEOPLE.guest.userPrincipalName
   await age(HOUR)
-  await pass()
+  await run()
   for (const name of [upn, upn.toUpperCase()]) t.equal((await people.find(name)).username, 'gus.guest@fabrikam.example')
 })
 

@@ -83,11 +83,7 @@ function isOutage({ code }: GatehouseError): boolean {
 }
 
 function asError(error: unknown): GatehouseError {
-  return error instanceof GatehouseError
-    ? error
-    : new GatehouseError('internal', {
-      cause: error,
-      detail: error instanceof Error ? error.message : String(error),
-      remedy: 'Please report it.',
-    })
+  if (error instanceof GatehouseError) return error
+  const detail = error instanceof Error ? error.message : String(error)
+  return new GatehouseError('internal', { cause: error, detail, remedy: 'Please report it.' })
 }

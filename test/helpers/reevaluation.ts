@@ -1,4 +1,4 @@
-// A gateway that looks people up again, and what its tests do with it.
+// A gateway with re-evaluation, and what tests of the re-evaluation need of it.
 import type { Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import type { Browser } from './browser.js'
@@ -16,10 +16,14 @@ export interface Scene {
   readonly signIn: (person: keyof typeof PERSON_IDS) => Promise<Browser>
   readonly status: (browser: Browser) => Promise<number>
   readonly header: (browser: Browser, name: string) => Promise<string | null>
-  /** Everybody was last read this long ago. */
+  /** Makes the snapshots and the failed attempts of all users so much older. */
   readonly age: (ms: number) => Promise<unknown>
-  /** A whole turn that begins after this call. */
-  readonly pass: () => Promise<void>
+  /** The same of the failed attempts and of missing accounts alone. */
+  readonly ageAttempts: (ms: number) => Promise<unknown>
+  /** A whole run that begins after this call. */
+  readonly run: () => Promise<void>
+  /** The field `sync` of /readyz. */
+  readonly readiness: () => Promise<string | undefined>
   readonly audit: () => Promise<
     readonly { action: string, username: string, actor: string, detail: Record<string, unknown> }[]
   >
@@ -45,12 +49,16 @@ export async function scene(t: Test, { config, ...options }: TestGatewayOptions 
     status: async (browser) => (await check(browser)).status,
     header: async (browser, name) => (await check(browser)).headers.get(name),
     age: (ms) =>
-      query(`with a as (update entra_readings set read_at = read_at - interval '${ms} milliseconds')
-      update entra_checks set tried_at = tried_at - interval '${ms} milliseconds', missing_since = missing_since -
-        interval '${ms} milliseconds'`),
-    async pass() {
-      await gateway.gateway.reevaluation?.run() // one that is under way may have begun before
+      query(`with snapshots as (update entra_readings set read_at = read_at - interval '${ms} milliseconds')
+      ${olderAttempts(ms)}`),
+    ageAttempts: (ms) => query(olderAttempts(ms)),
+    async run() {
+      await gateway.gateway.reevaluation?.run() // a run in progress may have begun before this call
       await gateway.gateway.reevaluation?.run()
+    },
+    async readiness() {
+      const answer = await (await fetch(`${gateway.management}/readyz`)).json() as { parts: { sync?: string } }
+      return answer.parts.sync
     },
     audit: () => query("select action, username, actor, detail from audit_events where actor = 'sync' order by id"),
     async metric(line) {
@@ -58,4 +66,9 @@ export async function scene(t: Test, { config, ...options }: TestGatewayOptions 
       return Number(text.split('\n').find((each) => each.startsWith(line))?.slice(line.length) ?? 0)
     },
   }
+}
+
+function olderAttempts(ms: number): string {
+  return `update entra_checks set tried_at = tried_at - interval '${ms} milliseconds',
+    missing_since = missing_since - interval '${ms} milliseconds'`
 }

@@ -1,5 +1,5 @@
-// Groups with hidden membership: the sign-in of a person sees them, an application only with Member.Read.Hidden. What
-// is said of rights that flap between the two.
+// Groups with hidden membership: a sign-in receives them, an application only with Member.Read.Hidden. The log names
+// rights that a sign-in grants and the re-evaluation removes.
 import t, { type Test } from 'tap'
 import { PERSON_IDS, seedDemoDirectory } from '../../src/demo/people.js'
 import { stopPostgres } from '../helpers/postgres.js'
@@ -10,7 +10,7 @@ t.teardown(stopPostgres)
 const HIDDEN = 'e3000000-0000-4000-8000-000000000001'
 const MAPPING = [{ entraGroup: HIDDEN, groups: ['Hidden'], staff: true }]
 const PERMISSIONS = ['User.Read.All', 'GroupMember.Read.All']
-/** Due again, and still close to the sign-in. */
+/** Long enough to be due again, and still close to the sign-in. */
 const SOON = 90_000
 
 async function hiddenScene(t: Test, more: readonly string[] = []): Promise<Scene> {
@@ -36,13 +36,13 @@ const lines = ({ gateway }: Scene) =>
   gateway.log.filter(({ msg }) => String(msg).includes('re-evaluation removed from'))
 
 // proves: adv-hidden-named
-t.test('what a sign-in granted by a hidden group and the re-evaluation takes away is named in the log', async (t) => {
+t.test('the log names rights from a hidden group that the re-evaluation removes after a sign-in', async (t) => {
   const hidden = await hiddenScene(t)
-  const { signIn, header, age, pass } = hidden
+  const { signIn, header, age, run } = hidden
   const browser = await signIn('nobody')
   t.equal(await header(browser, 'x-auth-request-staff'), 'true')
   await age(SOON)
-  await pass()
+  await run()
   t.equal(await header(browser, 'x-auth-request-staff'), 'false')
   t.equal(lines(hidden).length, 1)
   const [line = {}] = lines(hidden)
@@ -55,37 +55,37 @@ t.test('what a sign-in granted by a hidden group and the re-evaluation takes awa
   })
   t.match(line.msg, `removed from ${String(line.user)} what a sign-in`)
   await age(SOON)
-  await pass()
+  await run()
   t.equal(lines(hidden).length, 1, 'once for each sign-in')
 })
 
-t.test('with Member.Read.Hidden nothing is taken', async (t) => {
+t.test('with Member.Read.Hidden nothing is removed', async (t) => {
   const allowed = await hiddenScene(t, ['Member.Read.Hidden'])
   const browser = await allowed.signIn('nobody')
   await allowed.age(SOON)
-  await allowed.pass()
+  await allowed.run()
   t.equal(await allowed.header(browser, 'x-auth-request-staff'), 'true')
   t.equal(lines(allowed).length, 0)
 })
 
-t.test('a change that has another reason is not called this', async (t) => {
+t.test('a change with another cause is not reported as a hidden membership', async (t) => {
   // proves: adv-hidden-same-mapping
-  await t.test('a mapping that was changed', async (t) => {
+  await t.test('a changed mapping', async (t) => {
     const changed = await hiddenScene(t)
     const browser = await changed.signIn('nobody')
     changed.gateway.reload({ groupMapping: [] })
     await changed.age(SOON)
-    await changed.pass()
+    await changed.run()
     t.equal(await changed.header(browser, 'x-auth-request-staff'), 'false')
     t.equal(lines(changed).length, 0)
   })
   // proves: adv-hidden-recent
-  await t.test('a sign-in of hours ago', async (t) => {
+  await t.test('a sign-in hours ago', async (t) => {
     const old = await hiddenScene(t)
     const browser = await old.signIn('nobody')
     await old.age(2 * HOUR)
     await old.query("update sessions set created_at = created_at - interval '2 hours'")
-    await old.pass()
+    await old.run()
     t.equal(await old.header(browser, 'x-auth-request-staff'), 'false')
     t.equal(lines(old).length, 0)
   })

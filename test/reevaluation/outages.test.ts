@@ -1,5 +1,5 @@
-// The re-evaluation where something is wrong: what is no clear answer changes nothing, what was heard too long ago is
-// not believed, and of several replicas one that can does it.
+// The re-evaluation during outages: an unclear answer changes nothing, privileges and sessions expire by staleness, and
+// one of several replicas is the leader.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
@@ -10,7 +10,6 @@ import { HOUR, scene, type Scene } from '../helpers/reevaluation.js'
 
 t.teardown(stopPostgres)
 
-// What is no clear answer changes nothing, and says so.
 const account = (body: unknown, status = 200) =>
   ({ on: 'graph', path: /\/users\/[^/]+\?\$select=id,accountEnabled/, then: { kind: 'status', status, body } }) as const
 const groups = (body: unknown, status = 200) =>
@@ -19,14 +18,14 @@ const batch = (body: unknown, status = 200) =>
   ({ on: 'graph', path: '$batch', then: { kind: 'status', status, body } }) as const
 const SAM = { id: PERSON_IDS.staff, accountEnabled: true, signInSessionsValidFromDateTime: '2026-01-05T08:00:00Z' }
 const UNCLEAR: Readonly<Record<string, readonly [Parameters<TestGateway['entra']['faults']['add']>[0], string]>> = {
-  'no word on whether the account is enabled': [account({ ...SAM, accountEnabled: null }), 'graph_forbidden'],
+  'no value of accountEnabled': [account({ ...SAM, accountEnabled: null }), 'graph_forbidden'],
   'enabled as text': [account({ ...SAM, accountEnabled: 'false' }), 'graph_forbidden'],
-  'somebody else': [account({ ...SAM, id: PERSON_IDS.guest }), 'graph_malformed'],
+  'another account': [account({ ...SAM, id: PERSON_IDS.guest }), 'graph_malformed'],
   'an object without an id': [account({ accountEnabled: false }), 'graph_malformed'],
-  'a time that is none': [account({ ...SAM, signInSessionsValidFromDateTime: 'yesterday' }), 'graph_malformed'],
+  'an invalid time': [account({ ...SAM, signInSessionsValidFromDateTime: 'yesterday' }), 'graph_malformed'],
   'no time at all': [account({ id: SAM.id, accountEnabled: true }), 'graph_malformed'],
-  "a 404 that is not Graph's": [account({ error: { code: 'ResourceNotFound' } }, 404), 'person_not_found'],
-  'a 404 of a proxy': [account('<html>', 404), 'person_not_found'],
+  'a 404 with another error code': [account({ error: { code: 'ResourceNotFound' } }, 404), 'person_not_found'],
+  'a 404 from a proxy': [account('<html>', 404), 'person_not_found'],
   'a 403': [account({ error: { code: 'Authorization_RequestDenied' } }, 403), 'graph_forbidden'],
   'a 500': [account({ error: { code: 'generalException' } }, 500), 'graph_unavailable'],
   'an account, but no list of groups': [groups({ '@odata.context': 'x' }), 'graph_malformed'],
@@ -39,7 +38,7 @@ const UNCLEAR: Readonly<Record<string, readonly [Parameters<TestGateway['entra']
     groups({ 'value': [], '@odata.nextLink': 'https://evil.example/v1.0/x' }),
     'graph_foreign_link',
   ],
-  'groups in a circle': [{
+  'the same page of groups twice': [{
     on: 'graph',
     path: 'transitiveMemberOf',
     page: 1,
@@ -47,14 +46,14 @@ const UNCLEAR: Readonly<Record<string, readonly [Parameters<TestGateway['entra']
     then: { kind: 'loopingNextLink' },
   }, 'graph_paging_loop'],
   'no responses': [batch({}), 'graph_malformed'],
-  'responses that are no list': [batch({ responses: { 0: {} } }), 'graph_malformed'],
-  'no response for anybody': [batch({ responses: [] }), 'graph_malformed'],
+  'responses that are not a list': [batch({ responses: { 0: {} } }), 'graph_malformed'],
+  'an empty list of responses': [batch({ responses: [] }), 'graph_malformed'],
   'an account without its groups': [
     batch({ responses: [{ id: '0-account', status: 200, body: SAM }] }),
     'graph_malformed',
   ],
-  'a response to no question': [batch({ responses: [{ id: '99', status: 200, body: {} }] }), 'graph_malformed'],
-  'two responses to one question': [
+  'a response with an unknown id': [batch({ responses: [{ id: '99', status: 200, body: {} }] }), 'graph_malformed'],
+  'two responses with one id': [
     batch({
       responses: [{ id: '0-account', status: 200, body: SAM }, {
         id: '0-account',
@@ -68,12 +67,12 @@ const UNCLEAR: Readonly<Record<string, readonly [Parameters<TestGateway['entra']
   'a status as text': [batch({ responses: [{ id: '0-account', status: '404', body: {} }] }), 'graph_malformed'],
   'a batch that is refused': [batch({ error: { code: 'BadRequest' } }, 400), 'graph_request_refused'],
   'a batch that is forbidden': [batch({ error: { code: 'Authorization_RequestDenied' } }, 403), 'graph_forbidden'],
-  'a page of a proxy': [{ on: 'graph', path: '$batch', then: { kind: 'html' } }, 'graph_not_json'],
-  'a connection that breaks half-way': [
+  'an HTML page from a proxy': [{ on: 'graph', path: '$batch', then: { kind: 'html' } }, 'graph_not_json'],
+  'a connection that breaks during the response': [
     { on: 'graph', path: '$batch', times: 5, then: { kind: 'cut' } },
     'graph_unavailable',
   ],
-  'a secret that expired': [{ on: 'token', then: { kind: 'aadsts', code: 7000222 } }, 'entra_secret_expired'],
+  'an expired secret': [{ on: 'token', then: { kind: 'aadsts', code: 7000222 } }, 'entra_secret_expired'],
   'a token that is refused twice': [{
     on: 'graph',
     path: '$batch',
@@ -84,8 +83,8 @@ const UNCLEAR: Readonly<Record<string, readonly [Parameters<TestGateway['entra']
 
 // proves: sync-missing-said-by-graph, sync-enabled-unsaid, sync-somebody-else, sync-valid-from-unsaid, sync-batch-ids
 // proves: sync-batch-status, sync-batch-whole
-t.test('what is no clear answer changes nothing', async (t) => {
-  const { gateway, query, signIn, status, age, pass, metric } = await scene(t)
+t.test('an unclear answer changes nothing', async (t) => {
+  const { gateway, query, signIn, status, age, run, metric } = await scene(t)
   const sam = await signIn('staff')
   await age(2 * HOUR)
   let failures = 0
@@ -94,14 +93,14 @@ t.test('what is no clear answer changes nothing', async (t) => {
     const log = gateway.log.length
     await age(2 * HOUR)
     const before = await dump(query)
-    if (fault.on === 'token') {
+    if (fault.on === 'token') { // the cached token must be refused first
       gateway.entra.faults.add({ on: 'graph', path: '$batch', then: { kind: 'status', status: 401, body: {} } })
-    } // or the one at hand would do
+    }
     gateway.entra.faults.add(fault)
     await gateway.gateway.reevaluation?.run()
     t.equal(await dump(query), before, `${name}: nothing stored changes`)
     t.equal(await status(sam), 200, name)
-    t.same(gateway.entra.faults.waiting(), [], `${name}: was met`)
+    t.same(gateway.entra.faults.waiting(), [], `${name}: the fault occurred`)
     t.equal(await metric('gatehouse_sync_people_total{result="failed"} '), ++failures, name)
     t.match(await (await fetch(`${gateway.management}/readyz`)).json(), {
       status: 'ok',
@@ -109,18 +108,18 @@ t.test('what is no clear answer changes nothing', async (t) => {
     }, name)
     t.ok(gateway.log.slice(log).every(({ level }) => level !== 'error'), name)
     await age(2 * HOUR)
-    await pass()
+    await run()
     t.match(
       gateway.log.findLast(({ msg }) => String(msg).startsWith('re-evaluation of users')),
       { level: 'info' },
-      `${name}: and it is said when it is over`,
+      `${name}: recovery is logged`,
     )
   }
 })
 
 // proves: sync-stale-privileges, sync-stale-sessions
-t.test('what was heard too long ago', async (t) => {
-  const { gateway, query, signIn, status, header, age, pass, audit, metric } = await scene(t, {
+t.test('privileges, and later sessions, expire during an outage', async (t) => {
+  const { gateway, query, signIn, status, header, age, run, audit, metric } = await scene(t, {
     config: {
       session: { secrets: ['session-secret-canary-0123456789abcdef'] },
       sync: { interval: '1h', privilegedStaleness: '2h', maxStaleness: '5h' },
@@ -136,18 +135,18 @@ t.test('what was heard too long ago', async (t) => {
     })
   outage()
   await age(1.9 * HOUR)
-  await pass()
-  t.equal(await header(sue, 'x-auth-request-superuser'), 'true', 'believed until privilegedStaleness')
+  await run()
+  t.equal(await header(sue, 'x-auth-request-superuser'), 'true', 'not before privilegedStaleness')
   await age(0.2 * HOUR)
-  await pass()
+  await run()
   t.strictSame(
-    [
-      await header(sue, 'x-auth-request-superuser'),
-      await header(sue, 'x-auth-request-staff'),
-      await header(sue, 'remote-groups'),
-    ],
-    ['false', 'false', 'NetBox Superusers'],
-    'flags go, the rest stays',
+    {
+      superuser: await header(sue, 'x-auth-request-superuser'),
+      staff: await header(sue, 'x-auth-request-staff'),
+      groups: await header(sue, 'remote-groups'),
+    },
+    { superuser: 'false', staff: 'false', groups: 'NetBox Superusers' },
+    'flags expire, groups do not',
   )
   t.equal(await header(gus, 'remote-groups'), 'Read Only')
   t.match(await audit(), [{
@@ -159,15 +158,15 @@ t.test('what was heard too long ago', async (t) => {
   t.ok(await metric('gatehouse_sync_lag_seconds ') > 2 * 3600)
   gateway.entra.faults.clear()
   await age(2 * HOUR)
-  await pass()
-  t.equal(await header(sue, 'x-auth-request-superuser'), 'true', 'they come back with an answer')
+  await run()
+  t.equal(await header(sue, 'x-auth-request-superuser'), 'true', 'the next result restores them')
   outage()
   await age(4.9 * HOUR)
-  await pass()
-  t.strictSame([await status(sue), await status(gus)], [200, 200])
+  await run()
+  t.strictSame({ sue: await status(sue), gus: await status(gus) }, { sue: 200, gus: 200 })
   await age(0.2 * HOUR)
-  await pass()
-  t.strictSame([await status(sue), await status(gus)], [401, 401])
+  await run()
+  t.strictSame({ sue: await status(sue), gus: await status(gus) }, { sue: 401, gus: 401 })
   t.strictSame((await audit()).map(({ action }) => action), [
     'reevaluation.stale_privileges',
     'reevaluation',
@@ -181,12 +180,12 @@ t.test('what was heard too long ago', async (t) => {
     gateway.log.filter(({ msg }) => String(msg).startsWith('re-evaluation of users with active sessions failed'))
       .length,
     2,
-    'an outage is one line',
+    'one line for each outage',
   )
 })
 
-t.test('sessions outlive any silence without maxStaleness', async (t) => {
-  const { gateway, signIn, status, age, pass } = await scene(t)
+t.test('sessions do not expire by staleness without maxStaleness', async (t) => {
+  const { gateway, signIn, status, age, run } = await scene(t)
   const gus = await signIn('guest')
   gateway.entra.faults.add({
     on: 'graph',
@@ -195,11 +194,11 @@ t.test('sessions outlive any silence without maxStaleness', async (t) => {
     then: { kind: 'status', status: 500, body: {} },
   })
   await age(89 * 24 * HOUR)
-  await pass()
+  await run()
   t.equal(await status(gus), 200)
 })
 
-t.test('a replica ends while Graph does not answer, and does not complain of it', async (t) => {
+t.test('a replica shuts down while Graph does not answer, and logs no failure', async (t) => {
   const { gateway, signIn, age } = await scene(t)
   await signIn('guest')
   await age(2 * HOUR)
@@ -211,49 +210,57 @@ t.test('a replica ends while Graph does not answer, and does not complain of it'
   ) await sleep(10)
   const began = Date.now()
   await gateway.close()
-  t.ok(Date.now() - began < 20_000, `closed after ${Date.now() - began} ms, long before Graph's budget of 30 seconds`)
+  t.ok(
+    Date.now() - began < 20_000,
+    `closed after ${Date.now() - began} ms, long before the budget of 30 seconds for a batch`,
+  )
   await sleep(200)
   t.same(gateway.log.filter(({ msg }) => String(msg).startsWith('re-evaluation run failed')), [])
 })
 
 // proves: sync-one-replica
-t.test('one replica at a time, and another one when it goes', async (t) => {
+t.test('one replica leads, and another one takes over when it ends', async (t) => {
   const one = await scene(t)
   const two = await scene(t, { databaseUrl: one.gateway.databaseUrl })
-  await one.pass()
-  await two.pass()
+  await one.run()
+  await two.run()
   await one.signIn('guest')
   await one.age(2 * HOUR)
-  const asked = ({ gateway }: Scene): number =>
+  const batches = ({ gateway }: Scene): number =>
     gateway.entra.requests.filter(({ path }) => path.endsWith('$batch')).length
-  await two.pass()
-  t.equal(asked(two), 0)
-  await one.pass()
-  t.equal(asked(one), 1)
-  const here = () => [one, two].map(({ gateway }) => gateway.gateway.reevaluation?.state().leader)
-  t.strictSame(here(), [true, false])
-  t.match(await (await fetch(`${two.gateway.management}/readyz`)).json(), {
-    parts: { sync: 'another replica does it' },
-  })
-  t.strictSame([await one.metric('gatehouse_sync_here '), await two.metric('gatehouse_sync_here ')], [1, 0])
+  await two.run()
+  t.equal(batches(two), 0)
+  await one.run()
+  t.equal(batches(one), 1)
+  const leads = ({ gateway }: Scene) => gateway.gateway.reevaluation?.state().leader
+  t.strictSame({ one: leads(one), two: leads(two) }, { one: true, two: false })
+  t.equal(await two.readiness(), 'another replica does it')
+  t.strictSame(
+    { one: await one.metric('gatehouse_sync_here '), two: await two.metric('gatehouse_sync_here ') },
+    { one: 1, two: 0 },
+  )
   await one.query(
     "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse lock' and pid in " +
       "(select pid from pg_locks where locktype = 'advisory' and granted)",
   )
-  await two.pass()
-  t.equal(two.gateway.gateway.reevaluation?.state().leader, true, 'taken over at its next turn')
+  await two.run()
+  t.equal(leads(two), true, 'it takes over in its next run')
   await one.age(2 * HOUR)
-  await two.pass()
-  t.equal(asked(two), 1)
-  await one.pass()
-  t.strictSame(here(), [false, true], 'and not taken back')
+  await two.run()
+  t.equal(batches(two), 1)
+  await one.run()
+  t.strictSame(
+    { one: leads(one), two: leads(two) },
+    { one: false, two: true },
+    'and the former leader does not take it back',
+  )
   await two.gateway.close()
-  await one.pass()
-  t.equal(one.gateway.gateway.reevaluation?.state().leader, true)
+  await one.run()
+  t.equal(leads(one), true)
 })
 
-t.test('one person about whom Graph says nothing costs the others nothing', async (t) => {
-  const { gateway, signIn, status, age, pass } = await scene(t)
+t.test('a user for whom Graph fails does not affect the others', async (t) => {
+  const { gateway, signIn, status, age, run, readiness } = await scene(t)
   const [sam, gus] = [await signIn('staff'), await signIn('guest')]
   for (const user of gateway.entra.directory.users.values()) user.accountEnabled = false
   gateway.entra.faults.add({
@@ -263,23 +270,19 @@ t.test('one person about whom Graph says nothing costs the others nothing', asyn
     then: { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } },
   })
   await age(2 * HOUR)
-  await pass()
-  t.strictSame([await status(sam), await status(gus)], [401, 200])
-  t.match(await (await fetch(`${gateway.management}/readyz`)).json(), {
-    parts: { sync: 'failing: graph_unauthorized' },
-  })
-  await pass()
-  t.match(await (await fetch(`${gateway.management}/readyz`)).json(), {
-    parts: { sync: 'failing: graph_unauthorized' },
-  }, 'it is not over because nobody is due')
+  await run()
+  t.strictSame({ sam: await status(sam), gus: await status(gus) }, { sam: 401, gus: 200 })
+  t.equal(await readiness(), 'failing: graph_unauthorized')
+  await run()
+  t.equal(await readiness(), 'failing: graph_unauthorized', 'a run without due users is no recovery')
   t.same(gateway.log.filter(({ msg }) => String(msg).startsWith('re-evaluation of users')).length, 1)
 })
 
 // proves: sync-stands-back
-t.test('a replica that cannot reach Graph lets another one do it', async (t) => {
+t.test('a replica that cannot reach Graph yields to another one', async (t) => {
   const one = await scene(t)
   const two = await scene(t, { databaseUrl: one.gateway.databaseUrl })
-  await one.pass()
+  await one.run()
   const sue = await one.signIn('superuser')
   two.gateway.entra.directory.removeMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.superuser)
   one.gateway.entra.faults.add({
@@ -288,54 +291,53 @@ t.test('a replica that cannot reach Graph lets another one do it', async (t) => 
     times: Infinity,
     then: { kind: 'status', status: 500, body: {} },
   })
-  for (let turn = 0; turn < 3; turn++) {
+  for (let count = 0; count < 3; count++) {
     await one.age(2 * HOUR)
-    await two.pass()
+    await two.run()
     t.equal(await one.header(sue, 'x-auth-request-superuser'), 'true')
     await one.gateway.gateway.reevaluation?.run()
   }
   t.match(one.gateway.gateway.reevaluation?.state(), { leader: false, failing: 'graph_unavailable' })
   await one.age(2 * HOUR)
-  await two.pass()
+  await two.run()
   t.equal(two.gateway.gateway.reevaluation?.state().leader, true)
   t.equal(await one.header(sue, 'x-auth-request-superuser'), 'false')
-  for (let turn = 0; turn < 3; turn++) await one.gateway.gateway.reevaluation?.run()
-  t.match(await (await fetch(`${one.gateway.management}/readyz`)).json(), {
-    parts: { sync: 'another replica does it' },
-  })
+  for (let count = 0; count < 3; count++) await one.gateway.gateway.reevaluation?.run()
+  t.equal(await one.readiness(), 'another replica does it')
 })
 
 // proves: sync-expire-everywhere
-t.test('where the lock cannot be asked, it is said, and what is too old is taken all the same', async (t) => {
-  const { gateway, query, signIn, header, age, pass, metric } = await scene(t, {
+t.test('an unknown state of the lock is reported, and stale privileges expire nevertheless', async (t) => {
+  const { gateway, query, signIn, header, age, run, metric, readiness } = await scene(t, {
     config: { sync: { interval: '1h', privilegedStaleness: '2h' } },
   })
-  await pass()
+  await run()
   const sue = await signIn('superuser')
-  const elsewhere = new URL(gateway.databaseUrl)
-  const name = elsewhere.pathname.slice(1)
-  elsewhere.pathname = '/postgres'
-  const admin = await connect(t, elsewhere.href)
-  await admin(`alter database ${name} allow_connections false`) // those that are there stay
+  const adminUrl = new URL(gateway.databaseUrl)
+  const name = adminUrl.pathname.slice(1)
+  adminUrl.pathname = '/postgres'
+  const admin = await connect(t, adminUrl.href)
+  await admin(`alter database ${name} allow_connections false`) // open connections stay
   await query(
     "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse lock' and datname = " +
       'current_database()',
   )
   await query("update entra_readings set read_at = now() - interval '3 hours'")
   await query('insert into entra_checks (user_id, tried_at) select user_id, now() from entra_readings')
-  await pass()
+  await run()
   t.match(await (await fetch(`${gateway.management}/readyz`)).json(), {
     status: 'ok',
     parts: { sync: 'failing: sync_lock_unavailable' },
   })
-  const said = () => gateway.log.filter(({ code }) => code === 'sync_lock_unavailable')
-  t.match(said(), [{ level: 'warn', remedy: /connection of its own/ }])
-  t.equal(said().length, 1, 'once')
-  t.strictSame([await metric('gatehouse_sync_here '), await metric('gatehouse_sync_lag_seconds ') > 10_000], [0, true])
+  const warnings = () => gateway.log.filter(({ code }) => code === 'sync_lock_unavailable')
+  t.match(warnings(), [{ level: 'warn', remedy: /connection of its own/ }])
+  t.equal(warnings().length, 1, 'once')
+  t.equal(await metric('gatehouse_sync_here '), 0)
+  t.ok(await metric('gatehouse_sync_lag_seconds ') > 10_000)
   t.equal(await header(sue, 'x-auth-request-superuser'), 'false')
   await admin(`alter database ${name} allow_connections true`)
   await age(2 * HOUR)
-  await pass()
-  t.match(await (await fetch(`${gateway.management}/readyz`)).json(), { parts: { sync: 'this replica does it' } })
+  await run()
+  t.equal(await readiness(), 'this replica does it')
   t.equal(await header(sue, 'x-auth-request-superuser'), 'true')
 })
