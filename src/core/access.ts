@@ -103,34 +103,14 @@ interface CompiledRule extends Grounds {
 
 /** @param networkTest compiles a list of networks (src/net/networks.ts) */
 export function compileAccess(
-  { default: fallback, rules }: AccessRules,
+  access: AccessRules,
   networkTest: (networks: readonly string[]) => NetworkTest,
 ): AccessPolicy {
-  const compiled = rules.map((rule, index) => compileRule(rule, `access.rules[${index}]`, networkTest))
-  const rulesOf = hostIndex(compiled)
-  const openRules = compiled.filter(({ allow }) => allow === 'anyone')
+  const rules = access.rules.map((rule, index) => compileRule(rule, `access.rules[${index}]`, networkTest))
+  const openRules = rules.filter(({ allow }) => allow === 'anyone')
   const openRulesOf = hostIndex(openRules)
-  const byDefault: Grounds = {
-    path: 'access.default',
-    allow: fallback,
-    description: rules.length === 0 ? 'every request: there are no rules' : 'requests that no rule matches',
-  }
-  const unnamedHost: readonly Grounds[] = [rules.length === 0 ? byDefault : { ...byDefault, hostUnnamed: true }]
-  const unknownMethod: readonly Grounds[] = [
-    { path: 'access.rules', allow: 'deny', description: 'methods that are not registered for HTTP' },
-  ]
-  const interpretationsOf = createPathInterpreter()
-  const maxSegments = maxSegmentsOf(compiled)
-  const grounds = ({ target, address }: AccessRequest): readonly Grounds[] => {
-    const host = rulesOf(target.hostname)
-    if (!host) return unnamedHost
-    if (host.hasMethods && !isKnownMethod(target.method)) return unknownMethod // guard: adv-unknown-method
-    const candidates = host.byMethod.get(target.method) ?? host.otherMethods
-    const interpretations = host.hasPaths ? interpretationsOf(target) : ROOT_ONLY
-    // guard: adv-port-by-proxy
-    const ports = target.port === undefined || host.ports.length === 1 ? host.ports : [target.port]
-    return possibleMatches(candidates, interpretations, ports, { address, maxSegments, byDefault })
-  }
+  const byDefault = defaultGrounds(access)
+  const grounds = createGroundsFinder(rules, byDefault)
   function decide(request: AddressedRequest | undefined, session: SessionRights | undefined): Decision
   function decide(request: AccessRequest | undefined, session: SessionRights | undefined): Decision | NeedsAddress {
     const all = request === undefined ? [byDefault] : grounds(request)
@@ -146,6 +126,31 @@ export function compileAccess(
     grounds,
     mayLetAnyoneIn: (hostname) => openRules.length > 0 && openRulesOf(hostname) !== undefined,
     decide,
+  }
+}
+
+function defaultGrounds({ default: allow, rules }: AccessRules): Grounds {
+  const description = rules.length === 0 ? 'every request: there are no rules' : 'requests that no rule matches'
+  return { path: 'access.default', allow, description }
+}
+
+function createGroundsFinder(rules: readonly CompiledRule[], byDefault: Grounds): AccessPolicy['grounds'] {
+  const rulesOf = hostIndex(rules)
+  const unnamedHost: readonly Grounds[] = [rules.length === 0 ? byDefault : { ...byDefault, hostUnnamed: true }]
+  const unknownMethod: readonly Grounds[] = [
+    { path: 'access.rules', allow: 'deny', description: 'methods that are not registered for HTTP' },
+  ]
+  const interpretationsOf = createPathInterpreter()
+  const maxSegments = maxSegmentsOf(rules)
+  return ({ target, address }) => {
+    const host = rulesOf(target.hostname)
+    if (!host) return unnamedHost
+    if (host.hasMethods && !isKnownMethod(target.method)) return unknownMethod // guard: adv-unknown-method
+    const candidates = host.byMethod.get(target.method) ?? host.otherMethods
+    const interpretations = host.hasPaths ? interpretationsOf(target) : ROOT_ONLY
+    // guard: adv-port-by-proxy
+    const ports = target.port === undefined || host.ports.length === 1 ? host.ports : [target.port]
+    return possibleMatches(candidates, interpretations, ports, { address, maxSegments, byDefault })
   }
 }
 

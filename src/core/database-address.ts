@@ -126,12 +126,11 @@ function readTls(
       remedy: 'Write sslmode=require, or better sslmode=verify-full.',
     }
   }
+  // as in libpq, where a root certificate is given: require verifies the authority
+  const verifiesAuthority = wanted === 'require' && rootFile !== undefined && given !== 'no-verify'
+  const remoteMode = verifiesAuthority ? 'verify-ca' : wanted
   return {
-    mode: isSocket(host)
-      ? 'disable'
-      : wanted === 'require' && rootFile !== undefined && given !== 'no-verify'
-      ? 'verify-ca'
-      : wanted,
+    mode: isSocket(host) ? 'disable' : remoteMode,
     rootFile,
     certFile: parameter('sslcert') ?? env.PGSSLCERT,
     keyFile: parameter('sslkey') ?? env.PGSSLKEY,
@@ -142,7 +141,8 @@ function readTls(
 /** Of the driver's own parameter `ssl`. */
 function driversMode(ssl: string | undefined): TlsMode | undefined {
   if (ssl === undefined) return undefined
-  return ssl === 'no-verify' ? 'require' : ['0', 'false', 'disable'].includes(ssl) ? 'disable' : 'verify-full'
+  if (ssl === 'no-verify') return 'require'
+  return ['0', 'false', 'disable'].includes(ssl) ? 'disable' : 'verify-full'
 }
 
 function isMode(text: string): text is TlsMode {

@@ -2,7 +2,7 @@
 // change notification invalidates the entries it names, and a stale entry is read again from the database.
 import { copyOf } from './latin1.js'
 import { sessionIdHash, type SessionRecord, type SessionStore } from './session.js'
-import { createSessionEntries, type SessionEntry } from './session-entries.js'
+import { createSessionEntries, type SessionEntries, type SessionEntry } from './session-entries.js'
 
 /** A change notification: it carries ids only. */
 export type ChangeNotification =
@@ -82,44 +82,26 @@ export function createSessionCache(
   let sequence = 0
   let epoch = 0
   let lastEpochKnownUntil = -Infinity
-  const invalidate = (entry: CachedSession): void => {
-    entry.changed = true // guard: rights-read-live
-  }
-
   return {
     fresh(cookie, at = now()) {
       const entry = entries.use(cookie)
       // guard: live-feed, live-stretch
-      return entry !== undefined && !entry.changed && entry.epoch === epoch && entry.freshUntil > at &&
-          feed.connected(at)
-        ? entry
-        : undefined
+      const isValid = entry !== undefined && !entry.changed && entry.epoch === epoch && entry.freshUntil > at
+      return isValid && feed.connected(at) ? entry : undefined
     },
     freshOrStale(cookie) {
       const entry = entries.use(cookie)
       return entry?.changed ? undefined : entry
     },
-    knownAt: (entry) =>
-      Math.max(
-        entry.readAt,
-        entry.epoch === epoch ? feed.lastReceivedAt() : entry.epoch === epoch - 1 ? lastEpochKnownUntil : -Infinity,
-      ),
+    knownAt(entry) {
+      if (entry.epoch === epoch) return Math.max(entry.readAt, feed.lastReceivedAt())
+      return entry.epoch === epoch - 1 ? Math.max(entry.readAt, lastEpochKnownUntil) : entry.readAt
+    },
     ticket: () => sequence,
     keep(cookie, hash, record, ticket) {
       if (ticket !== sequence) return undefined // guard: live-ticket
       const readAt = Math.floor(now()) // V8 stores small integers inline
-      const own = intern(record)
-      const entry: CachedSession = {
-        record: own,
-        userId: own.userId,
-        hash,
-        readAt,
-        freshUntil: readAt + own.expiresInMs,
-        touchDue: readAt + touchAfterMs - own.idleMs,
-        changed: false,
-        epoch,
-        prepared: undefined,
-      }
+      const entry = createEntry(intern(record), hash, { readAt, epoch, touchAfterMs })
       entries.put(copyOf(cookie), entry)
       return entry
     },
@@ -128,14 +110,8 @@ export function createSessionCache(
     forget: (cookie) => entries.forget(cookie),
     apply(notification) {
       sequence++
-      // guard: live-told-users
-      if (notification.kind === 'users') { for (const id of notification.ids) entries.ofUser(id).forEach(invalidate) }
-      if (notification.kind === 'sessions') {
-        for (const hash of notification.hashes) entries.forgetHash(hash) // an ended session never returns
-      }
-      if (notification.kind !== 'everything') return
-      negative.clear()
-      for (const entry of entries.all()) invalidate(entry)
+      invalidateEntries(entries, notification)
+      if (notification.kind === 'everything') negative.clear()
     },
     markAllStale(knownUntil) {
       sequence++
@@ -146,6 +122,36 @@ export function createSessionCache(
       return entries.size
     },
   }
+}
+
+function createEntry(
+  record: SessionRecord,
+  hash: string,
+  { readAt, epoch, touchAfterMs }: { readonly readAt: number, readonly epoch: number, readonly touchAfterMs: number },
+): CachedSession {
+  return {
+    record,
+    userId: record.userId,
+    hash,
+    readAt,
+    freshUntil: readAt + record.expiresInMs,
+    touchDue: readAt + touchAfterMs - record.idleMs,
+    changed: false,
+    epoch,
+    prepared: undefined,
+  }
+}
+
+function invalidateEntries(entries: SessionEntries<CachedSession>, notification: ChangeNotification): void {
+  const invalidate = (entry: CachedSession): void => {
+    entry.changed = true // guard: rights-read-live
+  }
+  // guard: live-told-users
+  if (notification.kind === 'users') { for (const id of notification.ids) entries.ofUser(id).forEach(invalidate) }
+  if (notification.kind === 'sessions') {
+    for (const hash of notification.hashes) entries.forgetHash(hash) // an ended session never returns
+  }
+  if (notification.kind === 'everything') { for (const entry of entries.all()) invalidate(entry) }
 }
 
 /** Remembers cookies that have no session, for a limited time. */

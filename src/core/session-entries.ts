@@ -22,18 +22,16 @@ export interface SessionEntries<Entry extends SessionEntry> {
   readonly size: number
 }
 
+/** Two generations approximate an LRU list: a used entry moves to the young one; the old one is dropped whole. */
 export function createSessionEntries<Entry extends SessionEntry>(capacity: number): SessionEntries<Entry> {
-  // Two generations approximate an LRU list: a used entry moves to the young one; the old one is dropped whole.
   let young = new Map<string, Entry>()
   let old = new Map<string, Entry>()
   let index = createIndex()
-
   const add = (cookie: string, entry: Entry): void => {
     if (young.size >= capacity / 2) {
       old = young
       young = new Map()
-      index = createIndex() // rebuilt, so that it holds no dropped entries
-      for (const [each, aged] of old) index.note(each, aged)
+      index = createIndex(old) // rebuilt, so that it holds no dropped entries
     }
     young.set(cookie, entry)
     index.note(cookie, entry)
@@ -76,10 +74,10 @@ export function createSessionEntries<Entry extends SessionEntry>(capacity: numbe
   }
 }
 
-function createIndex() {
+function createIndex(entries: ReadonlyMap<string, SessionEntry> = new Map()) {
   const byHash = new Map<string, string>()
   const byUser = new Map<string, string | Set<string>>() // most users have one session
-  return {
+  const index = {
     note(cookie: string, { hash, userId }: SessionEntry): void {
       byHash.set(hash, cookie)
       const known = byUser.get(userId)
@@ -98,7 +96,10 @@ function createIndex() {
     cookieOf: (hash: string): string | undefined => byHash.get(hash),
     cookiesOf(userId: string): readonly string[] {
       const known = byUser.get(userId)
-      return known === undefined ? [] : typeof known === 'string' ? [known] : [...known]
+      if (known === undefined) return []
+      return typeof known === 'string' ? [known] : [...known]
     },
   }
+  for (const [cookie, entry] of entries) index.note(cookie, entry)
+  return index
 }

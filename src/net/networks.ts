@@ -1,11 +1,12 @@
-// Addresses and the networks they are in: which peers are trusted proxies, and which clients a rule is about.
+// Tests whether an address is in a network: for trusted proxies, and for access rules with networks.
 import ipaddr from 'ipaddr.js'
 import type { NetworkTest } from '../core/access.js'
 
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number]
 export type TrustedPeers = (address: string | undefined) => boolean
 
-const NAMED: Readonly<Record<string, readonly string[]>> = {
+/** The networks that the configuration may call by a name. */
+export const NAMED_NETWORKS: Readonly<Record<string, readonly string[]>> = {
   loopback: ['127.0.0.0/8', '::1/128'],
   linklocal: ['169.254.0.0/16', 'fe80::/10'],
   uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
@@ -16,7 +17,7 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
  * address
  */
 export function networkTest(networks: readonly string[]): NetworkTest {
-  const ranges = networks.flatMap((network) => NAMED[network] ?? [network]).map(rangeOf)
+  const ranges = networks.flatMap((network) => NAMED_NETWORKS[network] ?? [network]).map(rangeOf)
   return (address) => {
     if (address === undefined || !ipaddr.isValid(address)) return undefined // guard: adv-unreadable-address
     const parsed = ipaddr.process(address) // an IPv4-mapped IPv6 address is the IPv4 address
@@ -24,7 +25,7 @@ export function networkTest(networks: readonly string[]): NetworkTest {
   }
 }
 
-/** Forwarding headers count from these addresses alone; what is no address is nobody's. */
+/** Forwarding headers are trusted only from these addresses; an unparsable address is never trusted. */
 export function trustedPeers(proxies: readonly string[]): TrustedPeers {
   const test = networkTest(proxies)
   const known = new Map<string | undefined, boolean>() // the same few, on every request

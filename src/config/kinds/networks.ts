@@ -1,15 +1,14 @@
 // Hosts and networks as access rules, redirects, cookies and trusted proxies name them.
 import { isIP } from 'node:net'
+import { NAMED_NETWORKS } from '../../net/networks.js'
 import { valueProblem, type ValueProblem } from '../problem.js'
 import { isAddress, isPublicSuffix, normalHost, splitPort } from './hosts.js'
 import type { Kind } from './kind.js'
 
-const NAMED_NETWORKS = ['loopback', 'linklocal', 'uniquelocal']
-
 export const network: Kind = {
   title: 'network',
   read(text, { shown }) {
-    if (NAMED_NETWORKS.includes(text)) return { value: text }
+    if (Object.hasOwn(NAMED_NETWORKS, text)) return { value: text }
     const [address = '', prefix] = text.split('/', 2)
     const version = address.includes('%') ? 0 : isIP(address)
     const bits = prefix === undefined ? 0 : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Infinity

@@ -1,5 +1,5 @@
-// Sends spans to a collector: within a deadline, tried again where OTLP says so, and given up at once when the gateway
-// closes. A collector that is down, slow or talks nonsense costs spans and nothing else.
+// Sends spans to a collector: within a deadline, with the retries of OTLP, and aborted when the gateway closes.
+// A collector that is down, slow or sends invalid answers causes the loss of spans, and no other failure.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
@@ -9,7 +9,7 @@ import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
 import { outgoingProxies } from '../../core/outgoing-proxies.js'
 import type { OtlpSettings } from './otlp-settings.js'
 
-/** Bytes for a batch of spans, and what the collector says of it. */
+/** Encodes a batch of spans, and decodes the collector's answer. */
 export interface Serializer {
   serializeRequest(spans: ReadableSpan[]): Uint8Array | undefined
   deserializeResponse(body: Uint8Array): { readonly partialSuccess?: { readonly rejectedSpans?: unknown } }
@@ -18,12 +18,12 @@ export interface Serializer {
 export interface OtlpExporterOptions {
   readonly settings: OtlpSettings
   readonly serializer: Serializer
-  /** Told of every batch; undefined: it arrived. */
+  /** Called for every batch; undefined: success. */
   readonly report: (failure: string | undefined) => void
 }
 
 export interface OtlpExporter extends SpanExporter {
-  /** From now on nothing is tried again, and what is still under way then is given up. */
+  /** Stops retries now, and aborts the requests that are in flight after this time. */
   endWithin(ms: number): void
 }
 
@@ -32,55 +32,21 @@ const FIRST_PAUSE_MS = 1_000
 const MAX_ANSWER_BYTES = 64 * 1024
 
 export function createOtlpExporter({ settings, serializer, report }: OtlpExporterOptions): OtlpExporter {
-  const { url, timeoutMs } = settings
   const agent = createAgent(settings.tls)
   const closing = new AbortController()
-  const underWay = new Map<AbortController, Promise<void>>()
+  const inFlight = new Map<AbortController, Promise<void>>()
+  const send = createSender({ settings, serializer, agent, closing: closing.signal })
   let ending: NodeJS.Timeout | undefined
 
-  const attempt = async (body: Uint8Array, signal: AbortSignal): Promise<Answer> => {
-    try {
-      const { statusCode, headers, body: stream } = await request(url, {
-        dispatcher: agent,
-        method: 'POST',
-        signal,
-        headers: {
-          ...settings.headers,
-          'content-type': settings.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
-          ...(settings.gzip ? { 'content-encoding': 'gzip' } : {}),
-        },
-        body,
-      })
-      return { status: statusCode, retryAfter: Number(headers['retry-after']), body: await readSome(stream) }
-    } catch (error) {
-      if (signal.aborted) return { failure: 'no answer in time' }
-      return { failure: error instanceof Error && 'code' in error ? String(error.code) : 'the connection failed' }
-    }
-  }
-  const send = async (spans: ReadableSpan[], { signal }: AbortController): Promise<string | undefined> => {
-    const bytes = serializer.serializeRequest(spans)
-    if (!bytes) return 'they could not be written'
-    const body = settings.gzip ? await promisify(gzip)(bytes) : bytes
-    const ends = performance.now() + timeoutMs
-    for (let pause = FIRST_PAUSE_MS;; pause *= 2) {
-      const answer = await attempt(body, signal)
-      if (answer.status !== undefined && !RETRIED.has(answer.status)) return failureOf(answer, serializer)
-      const pauseMs = answer.status !== undefined && answer.retryAfter > 0
-        ? answer.retryAfter * 1000
-        : pause * (0.5 + Math.random())
-      if (closing.signal.aborted || performance.now() + pauseMs >= ends) return failureOf(answer, serializer)
-      await sleep(pauseMs, undefined, { signal: closing.signal, ref: false }).catch(() => {})
-    }
-  }
   return {
     export(spans, done) {
       const deadline = new AbortController()
-      const timer = setTimeout(() => deadline.abort(), timeoutMs)
-      underWay.set(
+      const timer = setTimeout(() => deadline.abort(), settings.timeoutMs)
+      inFlight.set(
         deadline,
-        send(spans, deadline).catch(() => 'they could not be sent').then((failure) => {
+        send(spans, deadline.signal).catch(() => 'they could not be sent').then((failure) => {
           clearTimeout(timer)
-          underWay.delete(deadline)
+          inFlight.delete(deadline)
           report(failure)
           done({ code: failure === undefined ? 0 : 1 })
         }),
@@ -89,14 +55,62 @@ export function createOtlpExporter({ settings, serializer, report }: OtlpExporte
     endWithin(ms) {
       closing.abort()
       ending = setTimeout(() => {
-        for (const deadline of underWay.keys()) deadline.abort() // guard: trace-end
+        for (const deadline of inFlight.keys()) deadline.abort() // guard: trace-end
       }, ms)
     },
     async shutdown() {
-      await Promise.allSettled(underWay.values())
+      await Promise.allSettled(inFlight.values())
       clearTimeout(ending)
       await agent.destroy()
     },
+  }
+}
+
+interface SenderOptions extends Pick<OtlpExporterOptions, 'settings' | 'serializer'> {
+  readonly agent: Dispatcher
+  readonly closing: AbortSignal
+}
+
+/** @returns sends a batch, with retries until the timeout; the failure, or undefined for success */
+function createSender({ settings, serializer, agent, closing }: SenderOptions) {
+  return async (spans: ReadableSpan[], signal: AbortSignal): Promise<string | undefined> => {
+    const bytes = serializer.serializeRequest(spans)
+    if (!bytes) return 'they could not be written'
+    const body = settings.gzip ? await promisify(gzip)(bytes) : bytes
+    const ends = performance.now() + settings.timeoutMs
+    for (let pause = FIRST_PAUSE_MS;; pause *= 2) {
+      const answer = await post(settings, body, { agent, signal })
+      if (answer.status !== undefined && !RETRIED.has(answer.status)) return failureOf(answer, serializer)
+      const pauseMs = answer.status !== undefined && answer.retryAfter > 0
+        ? answer.retryAfter * 1000
+        : pause * (0.5 + Math.random())
+      if (closing.aborted || performance.now() + pauseMs >= ends) return failureOf(answer, serializer)
+      await sleep(pauseMs, undefined, { signal: closing, ref: false }).catch(() => {})
+    }
+  }
+}
+
+async function post(
+  settings: OtlpSettings,
+  body: Uint8Array,
+  { agent, signal }: { readonly agent: Dispatcher, readonly signal: AbortSignal },
+): Promise<Answer> {
+  try {
+    const { statusCode, headers, body: stream } = await request(settings.url, {
+      dispatcher: agent,
+      method: 'POST',
+      signal,
+      headers: {
+        ...settings.headers,
+        'content-type': settings.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
+        ...(settings.gzip ? { 'content-encoding': 'gzip' } : {}),
+      },
+      body,
+    })
+    return { status: statusCode, retryAfter: Number(headers['retry-after']), body: await readLimited(stream) }
+  } catch (error) {
+    if (signal.aborted) return { failure: 'no answer in time' }
+    return { failure: error instanceof Error && 'code' in error ? String(error.code) : 'the connection failed' }
   }
 }
 
@@ -111,7 +125,7 @@ function failureOf(answer: Answer, serializer: Serializer): string | undefined {
   return rejected > 0 ? `it rejected ${rejected} spans` : undefined
 }
 
-/** A 2xx is a success also where the rest of the answer is no OTLP. */
+/** A 2xx is a success, even if the body of the answer is not OTLP. */
 function rejectedSpans(body: Uint8Array, serializer: Serializer): number {
   try {
     return body.length === 0 ? 0 : Number(serializer.deserializeResponse(body)?.partialSuccess?.rejectedSpans ?? 0) || 0
@@ -120,7 +134,7 @@ function rejectedSpans(body: Uint8Array, serializer: Serializer): number {
   }
 }
 
-async function readSome(body: Dispatcher.ResponseData['body']): Promise<Uint8Array> {
+async function readLimited(body: Dispatcher.ResponseData['body']): Promise<Uint8Array> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -134,7 +148,7 @@ async function readSome(body: Dispatcher.ResponseData['body']): Promise<Uint8Arr
   return Buffer.concat(chunks)
 }
 
-/** HTTPS_PROXY and NO_PROXY count, as they do on the way to Microsoft. @throws GatehouseError `proxy_unusable` */
+/** HTTPS_PROXY and NO_PROXY apply, as for requests to Microsoft. @throws GatehouseError `proxy_unusable` */
 function createAgent({ ca, ...client }: OtlpSettings['tls']): EnvHttpProxyAgent {
   const tls = { ...client, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) }
   const proxyTls = ca === undefined ? {} : { ca: [...rootCertificates, ca] }

@@ -159,11 +159,8 @@ function remoteContext(parent: RemoteParent | undefined) {
 }
 
 function samplerOf({ name, ratio }: SamplerSettings): Sampler {
-  const root = name.endsWith('traceidratio')
-    ? new TraceIdRatioBasedSampler(ratio)
-    : name.endsWith('always_off')
-    ? new AlwaysOffSampler()
-    : new AlwaysOnSampler()
+  const constant = name.endsWith('always_off') ? new AlwaysOffSampler() : new AlwaysOnSampler()
+  const root = name.endsWith('traceidratio') ? new TraceIdRatioBasedSampler(ratio) : constant
   return name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root
 }
 
