@@ -78,7 +78,7 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
   }
 }
 
-/** The lag as measured; while the database is unavailable, as it grows by itself: nobody is re-evaluated meanwhile. */
+/** While the database is unavailable no user is re-evaluated, so the last measured lag grows with the time. */
 function createLag(clock: () => number): { update(measuredMs: number | undefined): number } {
   let last = { lagMs: 0, at: clock() }
   return {

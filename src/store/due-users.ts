@@ -39,7 +39,7 @@ function dueUsers(active: SQL, { cycleMs, runEveryMs, stalenessLimitsMs, overdue
   const shareMs = overdueOnly ? 0 : runEveryMs
   // guard: sync-spread, sync-last-chance
   return sql`
-    with live as (select * from (${active}) everybody where ours),
+    with live as (select * from (${active}) active where ours),
     ranked as (select *, row_number() over (order by last_at nulls first, random()) as place, count(*) over () as total
       from live)
     select user_id as "userId", username, oid::text as oid from ranked

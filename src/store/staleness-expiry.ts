@@ -58,7 +58,7 @@ async function inPortions<User extends EntraUser>(
         where l.id in (select user_id from live where ${condition} limit ${MAX_USERS}) for update skip locked`)
       if (rows.length === 0) return []
       const locked = sql.param(rows.map((row) => row.user_id))
-      const lockedUsers = sql`select * from (${active}) everybody where user_id = any(${locked}::uuid[])`
+      const lockedUsers = sql`select * from (${active}) active where user_id = any(${locked}::uuid[])`
       return await expire(tx, lockedUsers, condition) // guard: sync-judged-again
     })
     all.push(...portion)

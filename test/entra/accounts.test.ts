@@ -1,4 +1,5 @@
-// What the re-evaluation asks of Graph, over HTTP against the simulated one: tokens, pauses, pages, the plain request.
+// Reads of accounts and groups for the re-evaluation, over HTTP from the simulated Graph: tokens, pauses, pages and
+// fallback requests.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { GatehouseError } from '../../src/core/errors.js'
@@ -41,24 +42,24 @@ async function scene(t: Test, { budgetMs = 5_000 }: { budgetMs?: number } = {}) 
   return {
     entra,
     directory,
-    another() {
+    restart() {
       source = create()
     },
-    /** What each of them is, or the code of what failed; or the one code of it all. */
+    /** The kind of each result, or the code of its error; or the code with which the whole read failed. */
     async read(people: readonly string[] = PEOPLE) {
-      const standings = await source.read(people, 'c0ffee00-0000-4000-8000-000000000000').catch((error: unknown) =>
+      const results = await source.read(people, 'c0ffee00-0000-4000-8000-000000000000').catch((error: unknown) =>
         (error as GatehouseError).code
       )
-      return typeof standings === 'string' ? standings : people.map((oid) => {
-        const standing = standings.get(oid)
-        return standing?.kind === 'failed' ? standing.error.code : standing?.kind
+      return typeof results === 'string' ? results : people.map((oid) => {
+        const result = results.get(oid)
+        return result?.kind === 'failed' ? result.error.code : result?.kind
       })
     },
     groupsOf: async (oid: string) => {
-      const standing = (await source.read([oid], 'c0ffee00-0000-4000-8000-000000000000')).get(oid)
-      return standing?.kind === 'enabled' ? standing.groupIds : standing
+      const result = (await source.read([oid], 'c0ffee00-0000-4000-8000-000000000000')).get(oid)
+      return result?.kind === 'enabled' ? result.groupIds : result
     },
-    asked: (part: string) => entra.requests.filter(({ path }) => path.includes(part)).length,
+    requestsTo: (part: string) => entra.requests.filter(({ path }) => path.includes(part)).length,
     add: (fault: FaultEntry) => {
       entra.faults.add(fault)
     },
@@ -68,40 +69,52 @@ async function scene(t: Test, { budgetMs = 5_000 }: { budgetMs?: number } = {}) 
 const ALL = ['enabled', 'enabled', 'enabled']
 
 // proves: sync-token-refused
-t.test('a token', async (t) => {
-  const { read, asked, add } = await scene(t)
-  t.strictSame([await read(), await read(), asked('/token')], [ALL, ALL, 1], 'is asked for once')
+t.test('one token is used until Graph refuses it', async (t) => {
+  const { read, requestsTo, add } = await scene(t)
+  t.strictSame(
+    { first: await read(), second: await read(), tokens: requestsTo('/token') },
+    { first: ALL, second: ALL, tokens: 1 },
+    'requested once',
+  )
   add({
     on: 'graph',
     path: '$batch',
     then: { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } },
   })
-  t.strictSame([await read(), asked('/token')], [ALL, 2], 'and anew where Graph does not take it')
-  t.strictSame([await read(), asked('/token')], [ALL, 2])
+  t.strictSame({ read: await read(), tokens: requestsTo('/token') }, { read: ALL, tokens: 2 }, 'a new one after a 401')
+  t.strictSame({ read: await read(), tokens: requestsTo('/token') }, { read: ALL, tokens: 2 })
   add({
     on: 'graph',
     path: `/users/${guest}?`,
     then: { kind: 'status', status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } },
   })
-  t.strictSame([await read(), asked('/token')], [ALL, 3], 'also within a batch')
+  t.strictSame(
+    { read: await read(), tokens: requestsTo('/token') },
+    { read: ALL, tokens: 3 },
+    'also after one in a batch',
+  )
 })
 
 // proves: sync-token-age
-t.test('a token that is about to end is not sent', async (t) => {
-  const { entra, read, asked, add, another } = await scene(t)
+t.test('a token that is about to expire is not sent', async (t) => {
+  const { entra, read, requestsTo, add, restart } = await scene(t)
   await read()
   const real = String(entra.requests.find(({ path }) => path.endsWith('$batch'))?.headers.authorization).slice(
     'Bearer '.length,
   )
-  another()
+  restart()
   add({ on: 'token', then: { kind: 'body', body: { token_type: 'Bearer', access_token: real, expires_in: 299 } } })
-  t.strictSame([await read(), asked('/token')], [ALL, 2])
-  t.strictSame([await read(), asked('/token')], [ALL, 3], 'less than five minutes were left')
-  t.strictSame([await read(), asked('/token')], [ALL, 3])
+  t.strictSame({ read: await read(), tokens: requestsTo('/token') }, { read: ALL, tokens: 2 })
+  t.strictSame(
+    { read: await read(), tokens: requestsTo('/token') },
+    { read: ALL, tokens: 3 },
+    'less than five minutes were left',
+  )
+  t.strictSame({ read: await read(), tokens: requestsTo('/token') }, { read: ALL, tokens: 3 })
 })
 
 // proves: sync-priority
-t.test('the least urgent of all, the batch and each question in it', async (t) => {
+t.test('the batch and each of its requests have the lowest priority', async (t) => {
   const { entra, read } = await scene(t)
   await read()
   const graph = entra.requests.filter(({ server }) => server === 'graph')
@@ -109,7 +122,7 @@ t.test('the least urgent of all, the batch and each question in it', async (t) =
   for (const { path, headers } of graph) t.equal(headers['x-ms-throttle-priority'], 'low', path)
 })
 
-t.test('further pages of groups are read, and a page that is missing fails that person alone', async (t) => {
+t.test('further pages of groups are read, and a missing page fails only its user', async (t) => {
   const { entra, directory, read, groupsOf, add } = await scene(t)
   for (let n = 0; n < 1_500; n++) {
     const id = `90000000-0000-4000-8000-${String(n).padStart(12, '0')}`
@@ -124,7 +137,7 @@ t.test('further pages of groups are read, and a page that is missing fails that 
 })
 
 // proves: sync-plain-request
-t.test('where Graph cannot answer with the query, the plain request is made, as at a login', async (t) => {
+t.test('a request without a query follows where Graph does not support the query', async (t) => {
   const { entra, groupsOf, add } = await scene(t)
   const before = await groupsOf(staff)
   add({
@@ -137,7 +150,7 @@ t.test('where Graph cannot answer with the query, the plain request is made, as 
 })
 
 // proves: adv-guests-sync
-t.test('a guest of whom Graph lists the groups alone', async (t) => {
+t.test('groups alone are read where Graph refuses the list of everything for a guest', async (t) => {
   const { directory, entra, read, groupsOf } = await scene(t)
   const before = await groupsOf(guest)
   const person = directory.users.get(guest)
@@ -148,7 +161,11 @@ t.test('a guest of whom Graph lists the groups alone', async (t) => {
   t.match(cast?.headers, { 'consistencylevel': 'eventual', 'x-ms-throttle-priority': 'low' })
   t.strictSame(await read(), ALL)
   if (person) person.membershipAccess = 'none'
-  t.strictSame(await read(), ['enabled', 'graph_forbidden', 'enabled'], 'and of whom not even those')
+  t.strictSame(
+    await read(),
+    ['enabled', 'graph_forbidden', 'enabled'],
+    'and the guest fails where the groups are refused too',
+  )
 })
 
 t.test('pauses', async (t) => {
@@ -161,21 +178,21 @@ t.test('pauses', async (t) => {
     }) as const
 
   // proves: sync-pause-own
-  t.test('one person whom Graph cannot answer about holds nobody else up', async (t) => {
-    const { read, asked, add } = await scene(t)
+  t.test('a user for whom Graph is unavailable does not delay the others', async (t) => {
+    const { read, requestsTo, add } = await scene(t)
     add(unavailable(2))
     const slow = read()
-    while (asked('$batch') === 0) await sleep(5)
+    while (requestsTo('$batch') === 0) await sleep(5)
     await sleep(50)
     const began = performance.now()
     t.strictSame(await read([superuser]), ['enabled'])
-    t.ok(performance.now() - began < 900, "the pause is that person's")
+    t.ok(performance.now() - began < 900, 'only that user waits')
     t.strictSame(await slow, ['enabled', 'graph_unavailable', 'enabled'])
     t.strictSame(await read(), ALL)
   })
 
   // proves: sync-pause-named
-  t.test('a time that Graph names holds for all, whoever it was named for', async (t) => {
+  t.test('a Retry-After for one user pauses all batches', async (t) => {
     const { entra, read, add } = await scene(t)
     add(unavailable(1, { 'retry-after': '300' }))
     t.strictSame(await read(), ['enabled', 'graph_unavailable', 'enabled'])
@@ -186,7 +203,7 @@ t.test('pauses', async (t) => {
 
   for (const status of [429, 503] as const) {
     // proves: sync-pause-batch
-    t.test(`a ${status} for a whole batch is kept until the next one`, async (t) => {
+    t.test(`a ${status} for a whole batch pauses the next one`, async (t) => {
       const { entra, read, add } = await scene(t)
       add({ on: 'graph', path: '$batch', then: { kind: 'throttle', status, retryAfter: '300' } })
       t.equal(await read(), status === 429 ? 'graph_throttled' : 'graph_unavailable')
@@ -195,26 +212,26 @@ t.test('pauses', async (t) => {
       t.equal(
         entra.requests.filter(({ server }) => server === 'graph').length,
         0,
-        'nothing is asked before the pause is over',
+        'no request before the pause has passed',
       )
     })
 
-    t.test(`a short ${status} for a whole batch is waited for`, async (t) => {
-      const { read, asked, add } = await scene(t)
+    t.test(`a short ${status} for a whole batch delays it`, async (t) => {
+      const { read, requestsTo, add } = await scene(t)
       add({ on: 'graph', path: '$batch', then: { kind: 'throttle', status, retryAfter: '1' } })
       const began = performance.now()
       t.strictSame(await read(), ALL)
       t.ok(performance.now() - began >= 1_000)
-      t.equal(asked('$batch'), 2)
+      t.equal(requestsTo('$batch'), 2)
     })
   }
 
   // proves: sync-pause-last
-  t.test('after the last attempt nobody waits', async (t) => {
+  t.test('the last attempt is followed by no pause', async (t) => {
     const { read, add } = await scene(t)
     add({ on: 'graph', path: `/users/${guest}?`, times: 3, then: { kind: 'throttle', retryAfter: '0' } })
     add({ on: 'graph', path: `/users/${guest}?`, then: { kind: 'throttle' } })
     t.strictSame(await read(), ['enabled', 'graph_throttled', 'enabled'])
-    t.strictSame(await read(), ALL, 'and not for the sixteen seconds that would come next')
+    t.strictSame(await read(), ALL, 'without the sixteen seconds of a next attempt')
   })
 })
