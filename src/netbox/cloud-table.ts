@@ -1,10 +1,9 @@
 // The table of NetBox Cloud (Entra ID Group Object ID | NetBox Cloud Group | Staff | Super User), as Markdown or as
-// CSV.
-// Columns go by their headings; every cell keeps its place for what is said about it.
+// CSV. The headings identify the columns; every cell keeps its place for problems and warnings.
 import type { Position } from '../config/problem.js'
 import type { Imported } from './imported.js'
 import { ImportRefused, shown, type ImportReport } from './report.js'
-import { createRows } from './rows.js'
+import { createRows, type Row } from './rows.js'
 
 interface Cell {
   readonly text: string
@@ -17,10 +16,11 @@ const HEADINGS = {
   staff: /^(?:is[_ ])?staff\b/i,
   superuser: /^(?:is[_ ])?super\s*user\b/i,
 } as const
+type Columns = Readonly<Record<keyof typeof HEADINGS, number>>
 const YES = new Set(['yes', 'y', 'true', 'x', '1', '✓', '✔', '✔️', '✅', '☑'])
 const NO = new Set(['', 'no', 'n', 'false', '0', '-', '–', '—', '✗', '✘', '❌', '☐'])
 
-/** Whether the text is such a table, by its heading or, where there is none to see, by the name of its file. */
+/** Whether the text is such a table, by the ending of the file's name or by a heading. */
 export function isCloudTable(text: string, file: string): boolean {
   if (/\.(md|markdown|csv|tsv)$/i.test(file)) return true
   return !/\.py$/i.test(file) &&
@@ -40,13 +40,28 @@ export function readCloudTable(text: string, file: string, report: ImportReport)
       'Its columns are: Entra ID Group Object ID, NetBox Cloud Group, Staff, Super User.',
     )
   }
-  const column = (name: keyof typeof HEADINGS) =>
-    headings.findIndex(({ text: heading }) => HEADINGS[name].test(heading))
+  const at = headings[0]?.at ?? { line: 1, column: 1 }
+  const rows = readRows(lines.slice(start + 1), columnsOf(headings, at, report), report)
+  if (rows.length === 0) {
+    report.warn(
+      at,
+      'groupMapping',
+      'mapping_empty',
+      'The table has no rows: groupMapping is empty.',
+      'Copy the whole table.',
+    )
+  }
+  return { rows }
+}
+
+/** The index of each column; -1 and a warning where the table does not have it. */
+function columnsOf(headings: readonly Cell[], at: Position, report: ImportReport): Columns {
+  const column = (name: keyof Columns) => headings.findIndex(({ text }) => HEADINGS[name].test(text))
   const columns = { id: column('id'), group: column('group'), staff: column('staff'), superuser: column('superuser') }
   for (const [name, index] of Object.entries(columns)) {
     if (index === -1) {
       report.warn(
-        headings[0]?.at ?? { line: 1, column: 1 },
+        at,
         name,
         'column_missing',
         `The table has no column for ${name}: it is read as empty.`,
@@ -54,13 +69,17 @@ export function readCloudTable(text: string, file: string, report: ImportReport)
       )
     }
   }
+  return columns
+}
+
+function readRows(lines: readonly Cell[][], columns: Columns, report: ImportReport): readonly Row[] {
   const rows = createRows(report)
   const seen = new Map<string, number>()
-  for (const cells of lines.slice(start + 1)) {
+  for (const cells of lines) {
     const id = cells[columns.id]
     if (cells.every(({ text: cell }) => cell === '' || /^:?-{2,}:?$/.test(cell))) continue
     if (!id || cells.length === 1) continue // text below the table
-    tellAgain(seen, id, report)
+    warnOfSecondRow(seen, id, report)
     const group = cells[columns.group]?.text ?? ''
     rows.add({ id: id.text, at: id.at, path: 'entraGroup' }, {
       ...(group === '' ? {} : { group }),
@@ -68,19 +87,10 @@ export function readCloudTable(text: string, file: string, report: ImportReport)
       superuser: isYes(cells[columns.superuser], 'superuser', report),
     })
   }
-  if (rows.list.length === 0) {
-    report.warn(
-      headings[0]?.at ?? { line: 1, column: 1 },
-      'groupMapping',
-      'mapping_empty',
-      'The table has no rows: groupMapping is empty.',
-      'Copy the whole table.',
-    )
-  }
-  return { rows: rows.list }
+  return rows.list
 }
 
-function tellAgain(seen: Map<string, number>, { text, at }: Cell, report: ImportReport): void {
+function warnOfSecondRow(seen: Map<string, number>, { text, at }: Cell, report: ImportReport): void {
   const key = text.toLowerCase()
   const line = seen.get(key)
   if (line === undefined) seen.set(key, at.line)
@@ -90,7 +100,7 @@ function tellAgain(seen: Map<string, number>, { text, at }: Cell, report: Import
       'entraGroup',
       'key_repeated',
       `${shown(text)} has a row already, on line ${line}: the two are merged.`,
-      'See that the row grants what you mean.',
+      'Check that the row grants what you intend.',
     )
   }
 }

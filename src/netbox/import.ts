@@ -1,4 +1,4 @@
-// From the bytes of a file to YAML, with everything that must be said about the difference.
+// From the bytes of a file to YAML, with the problems and warnings about what differs.
 import type { ConfigProblem } from '../config/problem.js'
 import { isCloudTable, readCloudTable } from './cloud-table.js'
 import { readNetboxSettings } from './netbox-settings.js'
@@ -21,7 +21,7 @@ export interface NetboxImport {
   readonly warnings: readonly ConfigProblem[]
 }
 
-/** @param file how messages name the file; its ending tells a table from Python. @throws ImportRefused */
+/** @param file its name in messages; the ending distinguishes a table from Python. @throws ImportRefused */
 export function importNetbox(bytes: Uint8Array, file: string): NetboxImport {
   const text = decode(bytes, file)
   const report = createImportReport(file)
@@ -47,7 +47,7 @@ function decode(bytes: Uint8Array, file: string): string {
   refuseLarge(bytes.byteLength, file)
   let text: string
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes) // takes the BOM away
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes) // removes the BOM
   } catch {
     throw new ImportRefused(`${file} is not a text in UTF-8`, 'Save it as UTF-8.')
   }

@@ -1,5 +1,5 @@
-// The host of NetBox and the domain of the cookie, for configuration and NetBox alike: from ALLOWED_HOSTS where that
-// names one host, else variables that are still to be set.
+// The host of NetBox and the domain of the cookie, for the configuration and for NetBox: from ALLOWED_HOSTS where that
+// names one host, else variables that the operator must set.
 import { isRefusal } from '../config/kinds/kind.js'
 import { cookieDomain } from '../config/kinds/networks.js'
 import type { Imported } from './imported.js'

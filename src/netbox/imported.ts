@@ -1,4 +1,4 @@
-// What both kinds of file are read into, and what is printed from.
+// The content of a NetBox file of either kind, from which the output is printed.
 import type { Cloud } from '../entra/clouds.js'
 import type { Row } from './rows.js'
 

@@ -1,6 +1,5 @@
-// NetBox's settings about its own login. What NetBox needs behind Gatehouse is printed as a new block
-// (netbox-block.ts):
-// a value of NetBox's template is left out silently, any other one with a warning.
+// NetBox's settings about its own login. The settings that NetBox needs behind Gatehouse are printed as a new block
+// (to-netbox-block.ts): a value of NetBox's template is left out silently, any other value with a warning.
 import type { SessionTimes } from './imported.js'
 import { describe } from './netbox-mapping.js'
 import type { Content, Value } from './python-values.js'
@@ -8,7 +7,7 @@ import type { ImportReport } from './report.js'
 
 type Names = ReadonlyMap<string, Value>
 
-/** Settings that the new block replaces: the values that mean nothing beyond NetBox's template and its defaults. */
+/** Settings that the new block replaces, each with a test for the values of NetBox's template and its defaults. */
 const REPLACED: Readonly<Record<string, (content: Content) => boolean>> = {
   REMOTE_AUTH_ENABLED: () => true,
   REMOTE_AUTH_BACKEND: () => true,
@@ -29,12 +28,12 @@ const REPLACED: Readonly<Record<string, (content: Content) => boolean>> = {
   LOGOUT_REDIRECT_URL: isText('home'),
 }
 
-const HINTS: Readonly<Record<string, string>> = {
+const REMEDIES: Readonly<Record<string, string>> = {
   REMOTE_AUTH_DEFAULT_PERMISSIONS: 'Give the permissions to a group of NetBox that an Entra group is mapped to.',
   REMOTE_AUTH_SUPERUSER_GROUPS: 'Set superuser: true in the rows of groupMapping that map to these groups.',
-  REMOTE_AUTH_SUPERUSERS: 'Put these people into an Entra group whose row has superuser: true.',
+  REMOTE_AUTH_SUPERUSERS: 'Put these users into an Entra group whose row has superuser: true.',
   REMOTE_AUTH_STAFF_GROUPS: 'Set staff: true in the rows of groupMapping that map to these groups.',
-  REMOTE_AUTH_STAFF_USERS: 'Put these people into an Entra group whose row has staff: true.',
+  REMOTE_AUTH_STAFF_USERS: 'Put these users into an Entra group whose row has staff: true.',
   REMOTE_AUTH_AUTO_CREATE_GROUPS: 'Create the groups in NetBox under the names of groupMapping.',
   LOGOUT_REDIRECT_URL: "The new block sets it to Gatehouse's sign-out; see docs/applications/netbox.md.",
 }
@@ -47,13 +46,13 @@ export function warnOfReplaced(names: Names, report: ImportReport): void {
       const message = `${name} is not known and is left out.`
       report.warn(at, name, 'setting_unknown', message, 'See docs/applications/netbox.md.')
     } else if (isDefault?.(content) === false) { // guard: adv-import-drops-named
-      const remedy = HINTS[name] ?? 'The new block for NetBox is printed below the configuration.'
+      const remedy = REMEDIES[name] ?? 'The new block for NetBox is printed below the configuration.'
       report.warn(at, name, 'setting_replaced', `${name} is left out: NetBox's new settings replace it.`, remedy)
     }
   }
   const required = names.get('LOGIN_REQUIRED')
   if (required && isFalse(required.content)) {
-    const message = 'LOGIN_REQUIRED = False is left out: behind Gatehouse everybody signs in.'
+    const message = 'LOGIN_REQUIRED = False is left out: behind Gatehouse every user signs in.'
     report.warn(required.at, 'LOGIN_REQUIRED', 'setting_replaced', message, 'A rule with allow: anyone opens paths.')
   }
 }
@@ -63,8 +62,8 @@ const LONGEST = 90 * DAY
 const DEFAULT_ABSOLUTE = DAY
 
 /**
- * Without LOGIN_PERSISTENCE a session of NetBox ends LOGIN_TIMEOUT seconds after it began, with it so long after the
- * last request.
+ * Without LOGIN_PERSISTENCE a session of NetBox ends LOGIN_TIMEOUT seconds after the sign-in, with it LOGIN_TIMEOUT
+ * seconds after the last request.
  */
 export function readSessionTimes(names: Names, report: ImportReport): SessionTimes | undefined {
   const [timeout, persistence] = [names.get('LOGIN_TIMEOUT'), names.get('LOGIN_PERSISTENCE')]

@@ -27,8 +27,10 @@ export function readMapping(config: Value, rows: Rows, report: ImportReport): vo
     if (name === GROUPS) readGroups(value, rows, report)
     if (name === FLAGS) readFlags(value, rows, report)
   }
-  // guard: missing-half-warned
-  for (const key of [GROUPS, FLAGS]) if (!settings.some(({ name }) => name === key)) tellMissing(key, config.at, report)
+  for (const key of [GROUPS, FLAGS]) {
+    // guard: missing-half-warned
+    if (!settings.some(({ name }) => name === key)) warnOfMissing(key, config.at, report)
+  }
 }
 
 function readGroups(value: Value, rows: Rows, report: ImportReport): void {
@@ -40,7 +42,7 @@ function readGroups(value: Value, rows: Rows, report: ImportReport): void {
         name.at,
         GROUPS,
         'not_a_name',
-        `${id} is mapped to what is not read: ${describe(name)}.`,
+        `${id} is mapped to a value that is not read: ${describe(name)}.`,
         `${LITERAL} It takes the name of one group.`,
       )
     }
@@ -85,13 +87,13 @@ function readFlag(flag: 'is_staff' | 'is_superuser', ids: Value, rows: Rows, rep
   }
 }
 
-function tellMissing(key: string, at: Position, report: ImportReport): void {
+function warnOfMissing(key: string, at: Position, report: ImportReport): void {
   report.warn(
     at,
     `${MAPPING}.${key}`,
     'setting_missing',
     `${MAPPING} has no ${key}: it is read as empty.`,
-    "NetBox's documentation asks for both. See that nothing was forgotten.",
+    "NetBox's documentation asks for both. Check that nothing is missing.",
   )
 }
 
@@ -101,7 +103,7 @@ interface Item {
   readonly value: Value
 }
 
-/** What is no text as a key and what is there twice is reported. */
+/** The entries whose key is a text. Any other key, and a repeated one, is reported. */
 function readDict(dict: Value, path: string, report: ImportReport): Item[] {
   if (dict.content.is !== 'dict') {
     report.problem(dict.at, path, 'not_a_dict', `${path} is not a dict of literals: ${describe(dict)}.`, LITERAL)
@@ -119,7 +121,7 @@ function readDict(dict: Value, path: string, report: ImportReport): Item[] {
         'key_repeated',
         `${
           shown(key.content.text)
-        } (line ${key.at.line}) is there again: Python keeps the last, and so does this import.`,
+        } (line ${key.at.line}) is in the dict again: Python keeps the last, and so does this import.`,
         'Keep one of them; one Entra group can be in several local groups with groups: [One, Two].',
       )
     }
@@ -130,7 +132,7 @@ function readDict(dict: Value, path: string, report: ImportReport): Item[] {
 export function describe({ content }: Value): string {
   switch (content.is) {
     case 'unknown':
-      return content.says
+      return content.reason
     case 'text':
       return 'it is a text'
     case 'number':
@@ -138,8 +140,13 @@ export function describe({ content }: Value): string {
     case 'environment':
       return `it is the environment variable ${content.text}`
     case 'constant':
-      return `it is ${content.value === null ? 'None' : content.value ? 'True' : 'False'}`
+      return `it is ${constantName(content.value)}`
     default:
       return `it is a ${content.is}`
   }
+}
+
+function constantName(value: boolean | null): string {
+  if (value === null) return 'None'
+  return value ? 'True' : 'False'
 }

@@ -1,5 +1,5 @@
-// SOCIAL_AUTH_PIPELINE: known steps go by their last word, whatever package they are in. Only the default order exists,
-// so it is what will be printed; here is found out in which ways NetBox's was another.
+// SOCIAL_AUTH_PIPELINE: a step is identified by the last part of its dotted path, in whichever package it is. The
+// default order is printed; this file finds out how NetBox's order differs from it.
 import { DEFAULT_PIPELINE } from '../config/schema.js'
 import { describe } from './netbox-mapping.js'
 import type { Value } from './python-values.js'
@@ -19,9 +19,36 @@ export function readPipeline(value: Value, report: ImportReport): string[] {
     )
     return ['the order of NetBox could not be read']
   }
+  const { known, differs } = readSteps(value.content.items, report)
+  differs.push(...DEFAULT_PIPELINE.filter((step) => !known.includes(step)).map((step) => `${step} was not there`))
+  const expected = DEFAULT_PIPELINE.filter((step) => known.includes(step))
+  if (known.join() !== expected.join()) differs.push(`the order was ${known.join(', ')}`)
+  if (known.includes('associate_by_email')) {
+    report.warn(
+      value.at,
+      PATH,
+      'associate_by_email',
+      'associate_by_email links no user here unless associateByEmail: true enables it.',
+      'Users are identified by tenant and object ID, not by an e-mail address that another person may have set.',
+    )
+  }
+  if (differs.length > 0) {
+    report.warn(
+      value.at,
+      PATH,
+      'pipeline_differs',
+      `The default pipeline is printed, and NetBox's was another: ${differs.join('; ')}.`,
+      'The order may be changed here too (pipeline); check whether the difference matters to you.',
+    )
+  }
+  return differs
+}
+
+/** @returns the steps that Gatehouse has, in the order of NetBox, and what is different about the others */
+function readSteps(items: readonly Value[], report: ImportReport): { known: string[], differs: string[] } {
   const known: string[] = []
   const differs: string[] = []
-  for (const item of value.content.items) {
+  for (const item of items) {
     const step = item.content.is === 'text' ? item.content.text.split('.').at(-1) ?? '' : ''
     if (known.includes(step)) differs.push(`${step} was there twice`)
     else if (DEFAULT_PIPELINE.includes(step)) known.push(step)
@@ -32,31 +59,10 @@ export function readPipeline(value: Value, report: ImportReport): string[] {
         PATH,
         'step_unknown',
         `This step has no counterpart and is left out: ${what}.`,
-        'See what it did for the login, and whether you still need it.',
+        'Find out what it does in the login, and whether you still need it.',
       )
       differs.push(`left out: ${what}`)
     }
   }
-  differs.push(...DEFAULT_PIPELINE.filter((step) => !known.includes(step)).map((step) => `${step} was not there`))
-  const expected = DEFAULT_PIPELINE.filter((step) => known.includes(step))
-  if (known.join() !== expected.join()) differs.push(`the order was ${known.join(', ')}`)
-  if (known.includes('associate_by_email')) {
-    report.warn(
-      value.at,
-      PATH,
-      'associate_by_email',
-      'associate_by_email links nobody here unless associateByEmail: true arms it.',
-      'People are known by tenant and object ID, not by an e-mail address that somebody else may have set.',
-    )
-  }
-  if (differs.length > 0) {
-    report.warn(
-      value.at,
-      PATH,
-      'pipeline_differs',
-      `The default pipeline is printed, and NetBox's was another: ${differs.join('; ')}.`,
-      'The order may be changed here too (pipeline); see whether the difference matters to you.',
-    )
-  }
-  return differs
+  return { known, differs }
 }

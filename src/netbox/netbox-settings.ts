@@ -11,7 +11,7 @@ import { parsePython } from './python-file.js'
 import type { Value } from './python-values.js'
 import { readNames } from './python-names.js'
 import { ImportRefused, shown, type ImportReport } from './report.js'
-import { context, createRows, isGroup } from './rows.js'
+import { checkGroupName, context, createRows, type Row } from './rows.js'
 
 const BACKEND = /^SOCIAL_AUTH_AZUREAD_(?:TENANT_|V2_TENANT_)?OAUTH2_(KEY|SECRET|TENANT_ID|RESOURCE)$/
 const OTHERS = [MAPPING, 'SOCIAL_AUTH_PIPELINE', 'REMOTE_AUTH_DEFAULT_GROUPS']
@@ -19,7 +19,7 @@ const NAME_FEDERATED = /_FEDERATED_TOKEN_FILE$/
 const GRAPH_APP_ID = '00000003-0000-0000-c000-000000000000'
 const CLOUDS: readonly Cloud[] = ['global', 'usgov', 'usgov-dod', 'china']
 
-/** @throws ImportRefused where it is no Python, or has nothing of the login in it */
+/** @throws ImportRefused where the file is not Python, or has no setting of the login */
 export function readNetboxSettings(text: string, file: string, report: ImportReport): Imported {
   const names = readNames(parsePython(text, file))
   const backend = readBackend(names, report)
@@ -31,6 +31,23 @@ export function readNetboxSettings(text: string, file: string, report: ImportRep
     )
   }
   warnOfReplaced(names, report)
+  warnOfUnknown(names, report)
+  const [mapping, pipeline, defaults] = OTHERS.map((name) => names.get(name))
+  return {
+    rows: readRows(mapping, report),
+    tenantId: readTenant(backend.get('TENANT_ID'), report),
+    clientId: readClientId(backend.get('KEY'), report),
+    clientSecret: readSecret(backend.get('SECRET'), report),
+    cloud: readCloud(backend.get('RESOURCE'), report),
+    defaultGroups: defaults && readDefaultGroups(defaults, report),
+    pipelineDiffers: pipeline && readPipeline(pipeline, report),
+    sessionTimes: readSessionTimes(names, report), // guard: adv-import-session-times
+    netboxHost: readNetboxHost(names),
+  }
+}
+
+/** Settings of python-social-auth that Gatehouse has no counterpart of. */
+function warnOfUnknown(names: ReadonlyMap<string, Value>, report: ImportReport): void {
   for (const [name, { at }] of names) {
     if (!name.startsWith('SOCIAL_AUTH_') || BACKEND.test(name) || OTHERS.includes(name)) continue
     if (NAME_FEDERATED.test(name)) {
@@ -47,12 +64,14 @@ export function readNetboxSettings(text: string, file: string, report: ImportRep
         name,
         'setting_unknown',
         `${name} has no counterpart and is left out.`,
-        'See docs/configuration.md for what there is.',
+        'See docs/configuration.md for the settings of Gatehouse.',
       )
     }
   }
+}
+
+function readRows(mapping: Value | undefined, report: ImportReport): readonly Row[] {
   const rows = createRows(report)
-  const [mapping, pipeline, defaults] = OTHERS.map((name) => names.get(name))
   if (mapping) readMapping(mapping, rows, report)
   else {
     report.warn(
@@ -63,17 +82,7 @@ export function readNetboxSettings(text: string, file: string, report: ImportRep
       'If it is in another file, import that one as well.',
     )
   }
-  return {
-    rows: rows.list,
-    tenantId: readTenant(backend.get('TENANT_ID'), report),
-    clientId: readClientId(backend.get('KEY'), report),
-    clientSecret: readSecret(backend.get('SECRET'), report),
-    cloud: readCloud(backend.get('RESOURCE'), report),
-    defaultGroups: defaults && readDefaultGroups(defaults, report),
-    pipelineDiffers: pipeline && readPipeline(pipeline, report),
-    sessionTimes: readSessionTimes(names, report), // guard: adv-import-session-times
-    netboxHost: readNetboxHost(names),
-  }
+  return rows.list
 }
 
 interface Setting {
@@ -149,7 +158,7 @@ function readId(
   const reading = kind.read(content.text, context(content.text))
   if (!isRefusal(reading) && /^[0-9a-f-]{36}$/.test(String(reading.value))) return String(reading.value)
   if (isRefusal(reading)) refuse(reading.message, reading.remedy)
-  else refuse(`is ${shown(content.text)}, which lets every tenant in`, 'Use the Directory (tenant) ID of your own.')
+  else refuse(`is ${shown(content.text)}, which lets every tenant in`, 'Use the Directory (tenant) ID of your tenant.')
   return undefined
 }
 
@@ -158,7 +167,7 @@ function isEmpty(content: Value['content']): boolean {
   return (content.is === 'constant' && content.value === null) || (content.is === 'text' && content.text === '')
 }
 
-/** A secret never reaches the output, whichever way it is written. */
+/** A secret never reaches the output, in whichever form the file has it. */
 function readSecret(setting: Setting | undefined, report: ImportReport): string | undefined {
   if (setting?.value.content.is === 'environment') {
     const { text, fallback } = setting.value.content
@@ -211,7 +220,9 @@ function readDefaultGroups(value: Value, report: ImportReport): string[] {
     return []
   }
   const groups = value.content.items.flatMap((item) => {
-    if (item.content.is === 'text') return isGroup(item.content.text, item.at, path, report) ? [item.content.text] : []
+    if (item.content.is === 'text') {
+      return checkGroupName(item.content.text, item.at, path, report) ? [item.content.text] : []
+    }
     report.problem(
       item.at,
       path,
@@ -227,7 +238,7 @@ function readDefaultGroups(value: Value, report: ImportReport): string[] {
       path,
       'default_groups_lost',
       `${path} has no effect, as in NetBox: azuread_map_groups runs later and replaces all memberships.`,
-      'Map an Entra group that everybody is in, and take defaultGroups away.',
+      'Map an Entra group that every user is in, and remove defaultGroups.',
     )
   }
   return [...new Set(groups)]

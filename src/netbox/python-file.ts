@@ -1,5 +1,5 @@
 // From the text of a Python file to its syntax tree: parsed, never executed. A file with a mistake in it is refused
-// whole, since what a parser makes of the rest would be a guess about people's rights.
+// whole, since a tree of the rest would be a guess about the rights of users.
 import { parser } from '@lezer/python'
 import type { Position } from '../config/problem.js'
 import { ImportRefused } from './report.js'

@@ -1,5 +1,6 @@
-// What literals of Python mean: strings, numbers, lists, dicts, names of literals, look-ups of the environment. Nothing
-// is called and nothing is imported; whatever is more than a literal has the content `unknown`, and its place.
+// The values of Python literals: strings, numbers, lists, dicts, names of literals, look-ups of the environment.
+// Nothing is called and nothing is imported; any other expression has the content `unknown`, and its place.
+imported; any other expression has the content `unknown`, and its place.
 import { childrenOf, type PythonFile, type SyntaxNode } from './python-file.js'
 import { readPythonString } from './python-strings.js'
 import { put, type Content, type Entries, type Value } from './python-values.js'
@@ -8,7 +9,7 @@ const ENVIRONMENT = /^(?:(?:os\s*\.\s*)?environ\s*\.\s*get|(?:os\s*\.\s*)?getenv
 const CONSTANTS: Readonly<Record<string, boolean | null>> = { True: true, False: false, None: null }
 const PUNCTUATION = new Set(['(', ')', '[', ']', '{', '}', ','])
 
-/** Where a literal stands. */
+/** What the value of a literal may depend on. */
 interface Scope {
   readonly file: PythonFile
   /** The values of the names that are bound so far. */
@@ -24,8 +25,8 @@ export function createEvaluator(file: PythonFile, names: ReadonlyMap<string, Val
   }
 }
 
-function unknown(says: string): Content {
-  return { is: 'unknown', says }
+function unknown(reason: string): Content {
+  return { is: 'unknown', reason }
 }
 
 function evaluate(scope: Scope, node: SyntaxNode): Value {
@@ -35,7 +36,7 @@ function evaluate(scope: Scope, node: SyntaxNode): Value {
   return { content: contentOf(scope, node, parts), at: scope.file.placeOf(node), note: scope.file.commentBeside(node) }
 }
 
-/** The object is shared with its name; a text is told apart by where it is used. */
+/** The object is shared with its name; a text keeps the place of its use. */
 function named(scope: Scope, node: SyntaxNode): Value {
   const value = scope.names.get(scope.file.textOf(node))
   if (!value) {
@@ -156,7 +157,7 @@ function member(scope: Scope, node: SyntaxNode, parts: SyntaxNode[]): Content {
   return notLiteral(scope, node)
 }
 
-/** @param others what follows the name in a call: a default, also as `default=...` */
+/** @param others the arguments after the name in a call: a default, also as `default=...` */
 function environment(scope: Scope, node: SyntaxNode, key: SyntaxNode, others: readonly SyntaxNode[] = []): Content {
   const { content } = evaluate(scope, key)
   if (content.is !== 'text' || !/^[A-Za-z_]\w*$/.test(content.text)) return notLiteral(scope, node)

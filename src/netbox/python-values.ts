@@ -7,7 +7,7 @@ export type Content =
   | { readonly is: 'constant', readonly value: boolean | null }
   | { readonly is: 'list', readonly items: Value[] }
   | { readonly is: 'dict', readonly entries: Entries }
-  | { readonly is: 'unknown', readonly says: string }
+  | { readonly is: 'unknown', readonly reason: string }
 
 /** Python's objects are shared and can be changed through any of their names: `content` is replaced in place. */
 export interface Value {

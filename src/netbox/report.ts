@@ -1,5 +1,5 @@
-// What an import has to say, in the shape of the configuration's own problems: a problem is something that is left out
-// of what is printed, a warning is something that is different from NetBox.
+// Problems and warnings of an import, in the shape of the configuration's problems. A problem is something that the
+// output leaves out; a warning is something that is different from NetBox.
 import type { Position, ConfigProblem } from '../config/problem.js'
 
 export interface ImportReport {
@@ -30,11 +30,11 @@ export function createImportReport(file: string): ImportReport {
   return {
     problems,
     warnings,
-    problem: (...said) => {
-      problems.push(entry(...said))
+    problem: (...finding) => {
+      problems.push(entry(...finding))
     },
-    warn: (...said) => {
-      warnings.push(entry(...said))
+    warn: (...finding) => {
+      warnings.push(entry(...finding))
     },
   }
 }

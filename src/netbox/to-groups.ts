@@ -1,9 +1,9 @@
-// The local groups that the mapping names, as the file of `groups apply`. Each may look at NetBox: what more it may do
-// there, NetBox's own permissions say.
+// The local groups that the mapping names, as the file of `groups apply`. Each has the permission to reach NetBox;
+// NetBox's own permissions decide what its members may do there.
 import { stringify } from 'yaml'
 import type { Imported } from './imported.js'
 
-/** What the printed access rule asks for. */
+/** The permission that the printed access rule requires. */
 export const VIEW_PERMISSION = 'netbox.view'
 
 export function toGroups({ rows, defaultGroups = [] }: Imported): string {

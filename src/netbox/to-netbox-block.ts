@@ -1,4 +1,4 @@
-// What stands in NetBox's configuration.py behind Gatehouse: the plugin of integrations/netbox.
+// The settings of NetBox's configuration.py behind Gatehouse, with the plugin of integrations/netbox.
 import { hostsOf } from './imported-hosts.js'
 import type { Imported } from './imported.js'
 
@@ -6,7 +6,7 @@ export function toNetboxBlock(imported: Imported): string {
   const { netboxHost } = hostsOf(imported)
   const audience = netboxHost.startsWith('$') ? 'netbox.example.com' : netboxHost
   const replace = (what: string) => `# REPLACE: ${what}`
-  return `# Take out: SOCIAL_AUTH_*, every other REMOTE_AUTH_*, LOGIN_TIMEOUT, LOGIN_PERSISTENCE.
+  return `# Remove: SOCIAL_AUTH_*, every other REMOTE_AUTH_*, LOGIN_TIMEOUT, LOGIN_PERSISTENCE.
 PLUGINS = ['gatehouse_netbox']  # beside your other plugins
 PLUGINS_CONFIG = {
     'gatehouse_netbox': {

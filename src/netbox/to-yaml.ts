@@ -1,5 +1,5 @@
-// The configuration as YAML, made by the `yaml` package so that no name of a group can become structure. What must
-// still be given is a variable, and the comment at the top names them all.
+// The configuration as YAML, made by the `yaml` package so that no name of a group can become structure. A value that
+// the file does not have is a variable, and the comment at the top names all variables.
 import { Document, isCollection, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import { DEFAULT_PIPELINE } from '../config/schema.js'
 import { VIEW_PERMISSION } from './to-groups.js'
@@ -22,58 +22,82 @@ const WHOLE = /^\$\{(\w+)(?::-[^}]*)?\}$/
 const LINE_WIDTH = 0 // long names are not folded
 const variable = (name: string) => `\${${name}}`
 
+/** The values of the settings: those of the file, else variables. */
+interface Values {
+  readonly netboxHost: string
+  readonly cookieDomain: string
+  readonly tenantId: string
+  readonly clientId: string
+  readonly clientSecret: string
+}
+
 export function toYaml(imported: Imported): string {
+  const values = valuesOf(imported)
+  const { netboxHost } = values
+  const document = new Document(new YAMLMap())
+  addInstance(document, imported, values)
+  addEntraRemarks(document, imported)
+  addMapping(document, imported.rows)
+  addAccess(document, netboxHost) // guard: adv-import-is-a-gateway
+  if (imported.defaultGroups?.length) addDefaultGroups(document, imported.defaultGroups)
+  if (imported.pipelineDiffers) addPipeline(document, imported.pipelineDiffers)
+  document.commentBefore = headerComment(values)
+  return document.toString({ lineWidth: LINE_WIDTH, flowCollectionPadding: false })
+}
+
+function valuesOf(imported: Imported): Values {
   const {
     tenantId = variable('ENTRA_TENANT_ID'),
     clientId = variable('ENTRA_CLIENT_ID'),
     clientSecret = variable('ENTRA_CLIENT_SECRET'),
-    cloud,
   } = imported
-  const { netboxHost, cookieDomain } = hostsOf(imported)
-  const given = [netboxHost, cookieDomain, tenantId, clientId, clientSecret]
-  const named = given.flatMap((value) => WHOLE.exec(value)?.[1] ?? [])
-  const used = ['PUBLIC_URL', ...named, 'DATABASE_URL', 'SESSION_SECRET', 'KEY_ENCRYPTION_SECRET']
-  const document = new Document(new YAMLMap())
-  const list = (...values: readonly string[]) => flow(document, values)
-  document.set('server', document.createNode({ publicUrl: variable('PUBLIC_URL'), redirectDomains: list(netboxHost) }))
-  document.set(
-    'entra',
-    document.createNode({
-      tenantId,
-      clientId,
-      clientSecret,
-      ...(cloud === undefined || cloud === 'global' ? {} : { cloud }),
-    }),
-  )
-  document.set('database', document.createNode({ url: variable('DATABASE_URL') }))
-  const session = { secrets: list(variable('SESSION_SECRET')), cookieDomain, ...imported.sessionTimes }
-  document.set('session', document.createNode(session))
-  document.set('keys', document.createNode({ encryptionSecrets: list(variable('KEY_ENCRYPTION_SECRET')) }))
-  if (imported.tenantId === undefined) {
+  return { ...hostsOf(imported), tenantId, clientId, clientSecret }
+}
+
+/** The sections that every configuration has: server, entra, database, session and keys. */
+function addInstance(document: Document, { cloud, sessionTimes }: Imported, values: Values): void {
+  const { netboxHost, cookieDomain, tenantId, clientId, clientSecret } = values
+  const list = (...texts: readonly string[]) => flow(document, texts)
+  const sections = {
+    server: { publicUrl: variable('PUBLIC_URL'), redirectDomains: list(netboxHost) },
+    entra: { tenantId, clientId, clientSecret, ...(cloud === undefined || cloud === 'global' ? {} : { cloud }) },
+    database: { url: variable('DATABASE_URL') },
+    session: { secrets: list(variable('SESSION_SECRET')), cookieDomain, ...sessionTimes },
+    keys: { encryptionSecrets: list(variable('KEY_ENCRYPTION_SECRET')) },
+  }
+  for (const [name, section] of Object.entries(sections)) document.set(name, document.createNode(section))
+}
+
+function addEntraRemarks(document: Document, { tenantId, clientId }: Imported): void {
+  if (tenantId === undefined) {
     beside(document.getIn(['entra', 'tenantId'], true), 'REPLACE: the Directory (tenant) ID of your organisation')
   }
-  if (imported.clientId === undefined) {
+  if (clientId === undefined) {
     beside(document.getIn(['entra', 'clientId'], true), 'REPLACE: the Application (client) ID of the registration')
   }
-  addMapping(document, imported.rows)
-  addAccess(document, netboxHost) // guard: adv-import-is-a-gateway
-  if (imported.defaultGroups?.length) {
-    document.set('defaultGroups', flow(document, imported.defaultGroups.map(literal)))
-    above(document, 'defaultGroups', [
-      'No effect, as in NetBox: azuread_map_groups runs later and replaces all memberships.',
-    ])
-  }
-  if (imported.pipelineDiffers) addPipeline(document, imported.pipelineDiffers)
-  document.commentBefore = [
+}
+
+/** The variables that the environment must have, each with its meaning. */
+function headerComment({ netboxHost, cookieDomain, tenantId, clientId, clientSecret }: Values): string {
+  const values = [netboxHost, cookieDomain, tenantId, clientId, clientSecret]
+  const named = values.flatMap((value) => WHOLE.exec(value)?.[1] ?? [])
+  const used = ['PUBLIC_URL', ...named, 'DATABASE_URL', 'SESSION_SECRET', 'KEY_ENCRYPTION_SECRET']
+  return [
     ' Made from a NetBox configuration by: gatehouse import-netbox',
-    ' Judge it with: gatehouse check',
+    ' Check it with: gatehouse check',
     ' It needs these variables in the environment:',
     ...[...new Set(used)].map((name) => `   ${name.padEnd(24)} ${EXPLAINED[name] ?? 'as in NetBox'}`),
   ].join('\n')
-  return document.toString({ lineWidth: LINE_WIDTH, flowCollectionPadding: false })
 }
 
-/** Whoever holds netbox.view reaches NetBox; what they may do there, NetBox's own permissions say. */
+function addDefaultGroups(document: Document, groups: readonly string[]): void {
+  document.set('defaultGroups', flow(document, groups.map(literal)))
+  above(document, 'defaultGroups', [
+    'No effect, as in NetBox: azuread_map_groups runs later and replaces all memberships.',
+  ])
+}
+
+/** Users with netbox.view reach NetBox; NetBox's own permissions decide what they may do there. */
 function addAccess(document: Document, netboxHost: string): void {
   const rule = document.createNode({ hosts: [netboxHost], allow: { permissions: [VIEW_PERMISSION] } }) as YAMLMap
   rule.flow = true
@@ -112,7 +136,7 @@ function rowNode(document: Document, { id, groups, staff, superuser, notes }: Ro
   return row
 }
 
-/** A row whose id is none, as it would be, behind `#`. */
+/** A row whose id is not an object ID, as a comment. */
 function asComment(row: Row): string[] {
   const alone = new Document(new YAMLSeq())
   alone.add(rowNode(alone, { ...row, id: row.id.replace(/\p{C}/gu, '?').slice(0, 200) }))
@@ -126,11 +150,11 @@ function asComment(row: Row): string[] {
 
 function addPipeline(document: Document, differs: readonly string[]): void {
   document.set('pipeline', flow(document, [...DEFAULT_PIPELINE]))
-  const said = differs.map((each) => ` - ${each.replace(/\p{C}/gu, '?')}`)
+  const differences = differs.map((each) => ` - ${each.replace(/\p{C}/gu, '?')}`)
   above(
     document,
     'pipeline',
-    differs.length === 0 ? ['The same order as in NetBox.'] : ['The default order. In NetBox:', ...said],
+    differs.length === 0 ? ['The same order as in NetBox.'] : ['The default order. In NetBox:', ...differences],
   )
 }
 
@@ -140,7 +164,7 @@ function flow(document: Document, values: readonly string[]): YAMLSeq {
   return list
 }
 
-/** A name is no reference to a variable, whatever it looks like. */
+/** A name is never a reference to a variable, even one that contains `${`. */
 function literal(name: string): string {
   return name.replaceAll(/\$(?=\{)/g, '$$$$')
 }
