@@ -1,6 +1,5 @@
 // The values of Python literals: strings, numbers, lists, dicts, names of literals, look-ups of the environment.
 // Nothing is called and nothing is imported; any other expression has the content `unknown`, and its place.
-imported; any other expression has the content `unknown`, and its place.
 import { childrenOf, type PythonFile, type SyntaxNode } from './python-file.js'
 import { readPythonString } from './python-strings.js'
 import { put, type Content, type Entries, type Value } from './python-values.js'
