@@ -1,7 +1,7 @@
-// Work that is done now and then, until it is stopped.
+// Runs work periodically until it is stopped.
 
 /**
- * At once or after `firstMs`, and then every `intervalMs`; a run that fails is reported and the next one tries again.
+ * Runs immediately or after `firstMs`, then every `intervalMs`. A failed run is reported; the next one runs as usual.
  */
 export function startRecurring(
   work: () => Promise<unknown>,

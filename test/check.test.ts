@@ -215,7 +215,7 @@ t.test('check also reads the database and Entra ID', async (t) => {
     t.notMatch(stdout, /secret-word/)
     t.match(
       (await check()).stdout,
-      /note: the database was not looked at: .*\n.*\nnote: whether the groups [^:]*: not looked at because of the database\n/,
+      /note: the database was not checked: .*\n.*\nnote: whether the groups [^:]*: not checked because of the database\n/,
     )
   })
 

@@ -116,7 +116,7 @@ t.test('the printed table has a remedy for each failure', async (t) => {
   t.equal(visit.status, 1)
   t.match(visit.stdout, /^FAIL {2}credential +Entra ID \(token\): AADSTS7000215\n +entra\.clientSecret is wrong/m)
   t.match(visit.stdout, /^ok {4}Entra ID +the tenant is there/m)
-  t.match(visit.stdout, /\n\n\d+ ok, \d+ to look at, 1 failed, \d+ not looked at\.\n$/)
+  t.match(visit.stdout, /\n\n\d+ ok, \d+ to look at, 1 failed, \d+ not checked\.\n$/)
   t.notMatch(visit.stdout, CLIENT_SECRET)
 })
 

@@ -1,5 +1,4 @@
-// What access rules name is there: a group or permission that nobody has keeps everybody out, or lets nobody in whom
-// somebody meant to.
+// Access rules name existing groups and permissions: a rule with a misspelt name admits no one.
 import { compileHost } from '../core/access-hosts.js'
 import { permits, type AccessRules } from '../core/access.js'
 import { failure, type Check, type Finding } from './finding.js'
@@ -32,7 +31,7 @@ export function accessNamesExist({ access, existing, nearest }: AccessNamesOptio
         : missing.map((each) => missingName(each, nearest(each.name, known[each.kind])))
     } catch (error) {
       return [
-        failure(error, 'skipped', 'whether the groups and permissions of the access rules exist was not looked at: '),
+        failure(error, 'skipped', 'whether the groups and permissions of the access rules exist was not checked: '),
       ]
     }
   }
@@ -66,8 +65,8 @@ function missingName({ kind, name, path }: Named, meant: string | undefined): Fi
     ? `gatehouse groups add ${JSON.stringify(name)}`
     : `gatehouse groups grant GROUP ${name}`
   const says = kind === 'group'
-    ? `${path} ${JSON.stringify(name)} is not a local group: the rule lets nobody in by it.`
-    : `${path} ${JSON.stringify(name)} is a permission that no group has: the rule lets nobody in by it.`
+    ? `${path} ${JSON.stringify(name)} is not a local group: it admits no one.`
+    : `${path} ${JSON.stringify(name)} is a permission that no group has: it admits no one.`
   return {
     state: 'warn',
     code: `access_${kind}_missing`,
@@ -109,16 +108,16 @@ export function guestsAreMeant(access: AccessRules, guestsMaySignIn: boolean): r
   }]
 }
 
-/** Without the claim nobody can be told from a guest, and nobody is let in. */
+/** Without the claim, members and guests are indistinguishable, and every sign-in is refused. */
 export function guestsAreDistinguishable(guestsRefused: boolean): readonly Finding[] {
   if (!guestsRefused) return []
   return [{
     state: 'skipped',
     code: 'acct_claim',
-    says: 'authAllowed.guests: false lets nobody in where the optional claim acct is not registered, which was not ' +
-      'looked at',
-    remedy:
-      'Add acct in Entra ID under Token configuration, token type ID; gatehouse doctor looks whether it is there.',
+    says:
+      'authAllowed.guests: false refuses every sign-in unless the optional claim acct is registered, which was not ' +
+      'checked',
+    remedy: 'Add acct in Entra ID under Token configuration, token type ID; gatehouse doctor checks it.',
   }]
 }
 
@@ -181,7 +180,7 @@ export function separatorsNotInNames(separators: readonly string[], existing: Ac
           }]
       })
     } catch (error) {
-      return [failure(error, 'skipped', 'whether names of groups hold a separator was not looked at: ')]
+      return [failure(error, 'skipped', 'whether names of groups hold a separator was not checked: ')]
     }
   }
 }

@@ -1,4 +1,4 @@
-// The database: there, at this version, taking writes, by a link that nobody else reads, and with a clock like ours.
+// The database: it answers, is migrated and writable, the connection is encrypted, and its clock agrees with ours.
 import type { GatehouseError } from '../core/errors.js'
 import { clockFits } from './entra.js'
 import { failure, type Check, type Finding } from './finding.js'
@@ -60,7 +60,7 @@ function linkFits({ link: { encrypted, protocol, verified }, local }: DatabaseSt
     return {
       state: 'warn',
       code: 'database_link_plain',
-      says: 'the link is not encrypted: whoever is on the way reads and changes what is in it',
+      says: 'the link is not encrypted: others on the network can read and change the traffic',
       remedy: 'Give the server a certificate (ALTER SYSTEM SET ssl = on), set database.caFile and write ' +
         'sslmode=verify-full in database.url.',
     }

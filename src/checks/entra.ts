@@ -26,7 +26,7 @@ function documentFits(
     return [{
       state: 'fail',
       code: 'issuer_differs',
-      says: `the tenant calls itself ${shown(found.issuer)}, not ${issuer}`,
+      says: `the tenant's issuer is ${shown(found.issuer)}, not ${issuer}`,
       remedy: 'Check entra.tenantId, entra.cloud and entra.authorityHost.',
     }]
   }
@@ -58,7 +58,7 @@ export function clockFits(whose: string, skewMs: number | undefined): Finding {
     return {
       state: 'skipped',
       code: 'clock',
-      says: `${whose} does not say what time it is`,
+      says: `${whose} does not send its time`,
       remedy: 'Compare the clock of this machine by hand.',
     }
   }
@@ -71,7 +71,7 @@ export function clockFits(whose: string, skewMs: number | undefined): Finding {
     state: off < SKEW_FAIL_MS ? 'warn' : 'fail',
     code: 'clock_skew',
     says,
-    remedy: 'Synchronise the clocks (NTP): above five minutes no sign-in is believed.',
+    remedy: 'Synchronise the clocks (NTP): with more than five minutes of skew every sign-in is rejected.',
   }
 }
 
@@ -98,7 +98,7 @@ export function signingKeysExist(ask: Pick<Inspection, 'signingKeys'>): Check {
 export function credentialAccepted(ask: Pick<Inspection, 'credential'>): Check {
   return async () =>
     await ask.credential().then(
-      (): Finding[] => [{ state: 'ok', code: 'credential', says: 'Entra ID takes the credential' }],
+      (): Finding[] => [{ state: 'ok', code: 'credential', says: 'Entra ID accepts the credential' }],
       (error: unknown) => [failure(error, 'fail')],
     )
 }
@@ -156,7 +156,7 @@ function hiddenMemberships(roles: readonly string[] | undefined): Finding {
   const remedy = 'Grant the application permission Member.Read.Hidden with admin consent ' +
     'if a group of the mapping has hidden membership.'
   if (roles === undefined) {
-    const says = 'whether Gatehouse itself may read hidden memberships cannot be told from its token'
+    const says = 'the token does not show whether the application may read hidden memberships'
     return { state: 'skipped', code, says, remedy }
   }
   if (roles.includes('Member.Read.Hidden')) {

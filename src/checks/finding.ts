@@ -1,4 +1,4 @@
-// What a look beyond the configuration file found: one shape for `check`, which knows the place in the file, and for
+// The result of a check beyond the configuration file: for `check`, which adds the position in the file, and for
 // `doctor`, which prints all of them.
 import { FAILURES, GatehouseError } from '../core/errors.js'
 
@@ -14,10 +14,10 @@ export interface Finding {
   readonly path?: string
 }
 
-/** One look. What could not be asked is a finding too. */
+/** A check that cannot be carried out is a finding too. */
 export type Check = () => Promise<readonly Finding[]>
 
-/** An error as a finding: whatever one look meets, the others go on. */
+/** An error as a finding: the other checks continue. */
 export function failure(error: unknown, state: 'warn' | 'fail' | 'skipped', prefix = ''): Finding {
   if (!(error instanceof GatehouseError)) {
     const says = `${prefix}${error instanceof Error ? error.message : String(error)}`
@@ -33,18 +33,18 @@ export function failure(error: unknown, state: 'warn' | 'fail' | 'skipped', pref
   }
 }
 
-/** What was not asked because the same cause would have been found again. */
+/** A check that was skipped because an earlier one failed for the same cause. */
 export function notChecked(because: string, what?: string): Finding {
   return {
     state: 'skipped',
     code: NOT_LOOKED_AT,
-    says: `${what === undefined ? '' : `${what}: `}not looked at because of ${because}`,
+    says: `${what === undefined ? '' : `${what}: `}not checked because of ${because}`,
   }
 }
 
 export const NOT_LOOKED_AT = 'not_looked_at'
 
-/** Whether this is the error of a question that got no answer, and not the answer. */
+/** The check itself failed, in place of its subject. */
 export function isUnanswered({ code }: Finding): boolean {
   return Object.hasOwn(FAILURES, code)
 }

@@ -1,4 +1,4 @@
-// Every local group that the mapping names is there: a login skips one that is not, and nobody gets it.
+// Every local group that the mapping names exists: a login skips groups that do not.
 import type { MappingRow } from '../core/mapping.js'
 import { failure, type Check, type Finding } from './finding.js'
 
@@ -24,7 +24,7 @@ export function localGroupsExist({ mapping, existing, nearest }: LocalGroupsOpti
         ? [{ state: 'ok', code: 'groups_exist', says: 'every mapped local group exists' }]
         : missing.map(([name, path]) => missingGroup(name, path, nearest(name, there)))
     } catch (error) {
-      return [failure(error, 'skipped', 'whether the mapped local groups exist was not looked at: ')]
+      return [failure(error, 'skipped', 'whether the mapped local groups exist was not checked: ')]
     }
   }
 }

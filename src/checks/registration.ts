@@ -101,12 +101,12 @@ async function redirect(
   const [uri] = registrationAddresses(publicUrl).redirectUris
   try {
     if (await ask.redirectRegistered()) {
-      return { state: 'ok', code: 'redirect_uris', says: `Entra ID takes the redirect URI ${uri}` }
+      return { state: 'ok', code: 'redirect_uris', says: `Entra ID accepts the redirect URI ${uri}` }
     }
     return {
       state: 'skipped',
       code: 'redirect_uris',
-      says: `whether ${uri} is registered cannot be told`,
+      says: `the answer does not show whether ${uri} is registered`,
       remedy: 'Compare it under Authentication, platform Web.',
     }
   } catch (error) {
@@ -120,9 +120,9 @@ function notSeen({ publicUrl, clientSecret }: RegistrationWish, error: Gatehouse
   return {
     state: 'skipped',
     code: error.code === 'graph_forbidden' ? 'registration_hidden' : error.code,
-    says: 'the registration itself cannot be seen',
-    remedy: `Look at it: redirect URI ${afterSignOut}, front-channel logout URL ${logoutUrl}, ` +
+    says: 'the registration cannot be read',
+    remedy: `Check it in Entra ID: redirect URI ${afterSignOut}, front-channel logout URL ${logoutUrl}, ` +
       `optional claims ${CLAIM_NAMES.join(', ')}${also}. ` +
-      'With the application permission Application.Read.All this looks by itself.',
+      'With the application permission Application.Read.All doctor checks it.',
   }
 }

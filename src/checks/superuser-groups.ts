@@ -23,7 +23,7 @@ export function superuserGroupsClosed(mapping: readonly MappingRow[], group: Ask
       } catch (error) {
         return [
           ...findings,
-          failure(error, 'skipped', 'who can join the groups that make superusers was not looked at: '),
+          failure(error, 'skipped', 'who can join the groups that make superusers was not checked: '),
         ]
       }
     }

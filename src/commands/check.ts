@@ -80,7 +80,7 @@ async function lookAround(loaded: LoadedConfig): Promise<readonly Finding[]> {
     return [
       ...await lookAtDatabase(loaded).catch((
         error: unknown,
-      ) => [failure(error, 'skipped', 'the database was not looked at: ')]),
+      ) => [failure(error, 'skipped', 'the database was not checked: ')]),
       ...await superuserGroupsClosed(config.groupMapping, directory.group)(),
     ]
   } finally {
@@ -93,7 +93,7 @@ async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Findin
   const { url, stop } = await databaseUrl(config.database)
   try {
     const seen = await inspectDatabase(url).catch((error: unknown) =>
-      failure(error, 'skipped', 'the database was not looked at: ')
+      failure(error, 'skipped', 'the database was not checked: ')
     )
     if ('code' in seen) return [seen, notChecked('the database', NAMES)]
     const found = writesFit(seen, 'warn').map((finding) => ({ ...finding, path: 'database' }))

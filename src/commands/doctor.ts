@@ -162,5 +162,5 @@ function printResults(results: readonly Result[]): void {
     if (remedy !== undefined && state !== 'ok') print(`${' '.repeat(width + 8)}${remedy}`)
   }
   const count = (state: Finding['state']) => results.filter((result) => result.state === state).length
-  print(`\n${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} failed, ${count('skipped')} not looked at.`)
+  print(`\n${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} failed, ${count('skipped')} not checked.`)
 }

@@ -1,4 +1,4 @@
-// Somebody's memberships without them: read with Gatehouse's own (application) permissions, for dry runs. Needs
+// Memberships of a user without a sign-in: read with application permissions, for commands. Needs
 // User.Read.All and GroupMember.Read.All with admin consent (learn.microsoft.com, "client credentials flow").
 import { randomUUID } from 'node:crypto'
 import { GatehouseError } from '../core/errors.js'
@@ -12,26 +12,26 @@ import { readMemberships } from './memberships.js'
 export interface AppDirectory {
   /** @param user object ID or user principal name @throws GatehouseError `graph_*`, `entra_*`, `person_not_found` */
   memberships(user: string): Promise<readonly string[]>
-  /** Those that hold the user directly, not through another group. */
+  /** Without groups that contain the user only through another group. */
   directMemberships(user: string): Promise<readonly string[]>
   /** @param user principal name or object ID */
   objectId(user: string): Promise<string>
-  /** Undefined: there is no such group. */
+  /** Undefined: the group does not exist. */
   group(id: string): Promise<GroupFacts | undefined>
 }
 
-/** What decides who can get into a group (learn.microsoft.com, "group resource type"). */
+/** The properties that decide who can join a group (learn.microsoft.com, "group resource type"). */
 export interface GroupFacts {
   readonly displayName: string | null
-  /** A Microsoft 365 group that anybody in the organisation may join. */
+  /** A Microsoft 365 group that every member of the organisation may join. */
   readonly open: boolean
-  /** Null: Graph does not say. */
+  /** Null: not in Graph's response. */
   readonly securityEnabled: boolean | null
 }
 
 export interface AppDirectoryOptions extends EntraConnection {
   readonly securityGroupsOnly: boolean
-  /** For each question. */
+  /** For each request. */
   readonly budgetMs: number
 }
 

@@ -1,12 +1,11 @@
-// Gatehouse's own token for Graph (RFC 6749 section 4.4), asked for when the one at hand is about to end; in memory
-// alone.
+// The application's token for Graph (RFC 6749 section 4.4): renewed before it expires, kept in memory only.
 import type { EntraConnection } from './client.js'
 import { requestAppToken } from './token.js'
 
 export interface AppToken {
   /** @throws `entra_*` */
   get(correlationId: string, signal: AbortSignal): Promise<string>
-  /** It was refused: the next one is a new one. */
+  /** Discards a token that Graph refused. */
   drop(accessToken: string): void
 }
 
@@ -14,7 +13,7 @@ const EARLY_MS = 5 * 60_000
 
 export function createAppToken({ http, endpoints, clientId, credential }: EntraConnection): AppToken {
   let kept: { readonly accessToken: string, readonly until: number } | undefined
-  // of all who wait, whoever came first
+  // one request for all callers, within the time limit of the first
   let asking: Promise<{ readonly accessToken: string, readonly until: number }> | undefined
   const ask = async (correlationId: string, signal: AbortSignal) => {
     const { accessToken, expiresInMs } = await requestAppToken(

@@ -17,10 +17,10 @@ export interface EntraEndpoints {
   readonly token: string
   readonly keys: string
   readonly endSession: string
-  /** With `{tenantid}` in it where people of several tenants sign in. */
+  /** Contains `{tenantid}` where users of several tenants sign in. */
   readonly issuer: string
   readonly graph: string
-  /** What a login asks for: `email` and `profile` for the claims, User.Read of this cloud's Graph. */
+  /** Scopes of a login: `email` and `profile` for the claims, User.Read of this cloud's Graph. */
   readonly scopes: readonly string[]
 }
 
@@ -29,7 +29,7 @@ export interface EndpointOptions {
   readonly cloud: Cloud
   readonly authorityHost?: string | undefined
   readonly graphUrl?: string | undefined
-  /** Asks for what it needs to see which groups are security groups. */
+  /** Adds the scope that reading `securityEnabled` of groups needs. */
   readonly securityGroupsOnly?: boolean
 }
 
@@ -56,7 +56,7 @@ export function entraEndpoints(
   }
 }
 
-/** The segments that stand for whoever's tenant it is. */
+/** Path segments that stand for the tenant of the user who signs in. */
 export function severalTenants(tenantId: string): boolean {
   return tenantId === 'common' || tenantId === 'organizations'
 }

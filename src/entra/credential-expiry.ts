@@ -1,5 +1,5 @@
-// When the credential ends: of a certificate from its file, of a client secret from Graph where Gatehouse may read its
-// own registration (Application.Read.All). Of a federated token there is no end: the platform replaces it.
+// When the credential expires: for a certificate from its file, for a client secret from Graph where Gatehouse may read
+// its own registration (Application.Read.All). A federated token has no expiry here: the platform replaces it.
 import { readFile } from 'node:fs/promises'
 import { X509Certificate } from 'node:crypto'
 import { GatehouseError, thrownFacts } from '../core/errors.js'
@@ -10,7 +10,7 @@ import type { EntraConnection } from './client.js'
 import type { CredentialSettings } from './credentials.js'
 import { createInspection, type Inspection, type Registration } from './inspection.js'
 
-/** Of several secrets ours is the one whose first characters are ours; Entra ID shows no more. */
+/** Entra ID shows only the first characters of a secret: they identify ours among several. */
 export function secretExpiresAt(clientSecret: string, { secrets }: Registration): number | undefined {
   const ours = secrets.filter(({ hint }) => hint !== null && clientSecret.startsWith(hint))
   const last = Math.max(...(ours.length > 0 ? ours : secrets).map(({ endsAt }) => endsAt))
@@ -18,9 +18,9 @@ export function secretExpiresAt(clientSecret: string, { secrets }: Registration)
 }
 
 export interface CredentialExpiry {
-  /** Milliseconds since 1970; undefined: not known. */
+  /** Milliseconds since 1970; undefined: unknown. */
   at(): number | undefined
-  /** @throws GatehouseError where Entra ID or Graph does not answer; what was known stays */
+  /** @throws GatehouseError where Entra ID or Graph does not answer; the known value stays */
   refresh(): Promise<void>
 }
 
@@ -40,7 +40,7 @@ export function createCredentialExpiry(
   }
 }
 
-/** Most operators do not grant the permission: nothing is wrong then. */
+/** Most operators do not grant the permission, which is no failure. */
 export function isPermissionMissing(error: unknown): boolean {
   return error instanceof GatehouseError && error.code === 'graph_forbidden'
 }

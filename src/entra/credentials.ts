@@ -1,4 +1,4 @@
-// How Gatehouse proves itself to the token endpoint: a client secret, an assertion signed with the key of a registered
+// Client authentication at the token endpoint: a client secret, an assertion signed with the key of a registered
 // certificate, or the token of a workload identity. Files are read for every request: they rotate without a restart.
 import { createHash, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -32,7 +32,7 @@ const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer' 
 const LIFETIME_S = 600
 const MAX_TOKEN = 64 * 1024
 
-/** @param settings those in force: a secret may have rotated since */
+/** @param settings the settings in force: a secret may have been rotated */
 export function createClientCredential(
   settings: () => CredentialSettings,
   options: CredentialOptions,
@@ -79,7 +79,7 @@ async function federatedToken(file: string): Promise<string> {
   const token = (await fileText(file, 'entra.federatedTokenFile')).trim()
   if (token.length > MAX_TOKEN || !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) {
     throw unusable(
-      'the file of entra.federatedTokenFile holds no token',
+      'the file of entra.federatedTokenFile contains no token',
       'It must hold one JWT, as the projected service account token of a pod does.',
     )
   }

@@ -1,4 +1,4 @@
-// One question to Microsoft Graph: the token goes to the Graph origin alone; 429, 503, 504 and broken connections are
+// One request to Microsoft Graph: the token goes to the Graph origin alone; 429, 503, 504 and broken connections are
 // tried again within the deadline, everything else is final (learn.microsoft.com, "Microsoft Graph throttling
 // guidance").
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,7 +17,7 @@ export interface GraphRequest {
   readonly signal: AbortSignal
   /** Milliseconds (monotonic) at which the signal fires: no wait is begun that would outlast it. */
   readonly deadline: number
-  /** Whom Graph is to throttle last: a person who waits (high), or nobody (low). */
+  /** Graph throttles low priority first: high for a sign-in, low for background work. */
   readonly priority?: 'high' | 'low'
   /** A cast or a count: Graph answers it from an index, and only where the header says that this will do. */
   readonly advancedQuery?: boolean
@@ -44,7 +44,7 @@ export interface GraphClientOptions {
   readonly http: HttpClient
   readonly graphUrl: string
   readonly backoffMs?: number
-  /** Nobody waits: whatever pause Graph asks for holds for all, not only that of a 429, and there are no probes. */
+  /** For background work: every Retry-After pauses all requests, not only that of a 429, and there are no probes. */
   readonly patient?: boolean
   readonly probeEveryMs?: number
 }

@@ -1,5 +1,5 @@
-// Every request that leaves for Microsoft goes through here: proxies from the environment, the operator's CA, a bound
-// on the body, no redirects followed, and a deadline. What comes back is text: nothing is assumed to be JSON.
+// The HTTP client for Entra ID and Graph: proxies from the environment, the operator's CA, a limit on the response
+// body, no redirects, and a deadline. It returns text: a response is not assumed to be JSON.
 import { rootCertificates } from 'node:tls'
 import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
 import { outgoingProxies } from '../core/outgoing-proxies.js'
@@ -16,7 +16,7 @@ export interface HttpRequest {
 
 export interface HttpAnswer {
   readonly status: number
-  /** Lower-case names; doubled headers joined by a comma. */
+  /** Lower-case names; repeated headers are joined by a comma. */
   readonly headers: Readonly<Record<string, string>>
   readonly text: string
 }
@@ -85,7 +85,7 @@ function plain(headers: Readonly<Record<string, string | string[] | undefined>>)
   )
 }
 
-/** Parsed JSON, or undefined where the text is none. */
+/** Parsed JSON, or undefined where the text is not JSON. */
 export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text)

@@ -1,4 +1,4 @@
-// The tenant's signing keys: cached, one fetch in flight, asked again at once for an unknown kid (an emergency rollover
+// The tenant's signing keys: cached, one fetch in flight, fetched immediately for an unknown kid (an emergency rollover
 // must not stop logins) but then at most every 30 seconds, and kept through an outage.
 import { importJWK, type CryptoKey, type JWK } from 'jose'
 import { GatehouseError } from '../core/errors.js'

@@ -38,7 +38,7 @@ export async function readPages(
       throw new GatehouseError('graph_paging_loop', { detail, remedy: REPORT })
     }
     if (seen.size === MAX_PAGES) { // guard: pages-counted
-      const remedy = 'Somebody in close to a million groups: please report it.'
+      const remedy = 'This user has close to a million groups: please report it.'
       throw new GatehouseError('graph_too_many_pages', { detail: `more than ${MAX_PAGES} pages`, remedy })
     }
     seen.add(url)
@@ -85,7 +85,7 @@ function* elements(page: Page, { cast, securityGroupsOnly }: Reading): Generator
   for (const item of page.value as readonly unknown[]) {
     const { '@odata.type': said, id, securityEnabled } = typeof item === 'object' && item !== null ? item as Page : {}
     const type = cast && said === undefined ? GROUP : said
-    // Without a type a group cannot be told from a role; dropping it would be "no groups", keeping it a guess.
+    // Without a type, group and role are indistinguishable: dropping it would lose groups, keeping it would be a guess.
     if (typeof type !== 'string' || typeof id !== 'string' || !isObjectId(id)) {
       const detail = 'a membership has no @odata.type or no object ID'
       throw new GatehouseError('graph_malformed', { detail, remedy: REPORT })

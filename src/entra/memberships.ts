@@ -16,7 +16,7 @@ export interface MembershipOptions {
   readonly graphUrl: string
   /** `users/{oid}` or `me`. */
   readonly path: 'users' | 'me'
-  /** All memberships unless told otherwise; `memberOf` lists the direct ones. */
+  /** `transitiveMemberOf` (default): all memberships; `memberOf`: the direct ones. */
   readonly relation?: Relation
   /** Leaves out groups that are not security-enabled; Graph says so only where GroupMember.Read.All is granted. */
   readonly securityGroupsOnly?: boolean

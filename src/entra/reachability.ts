@@ -1,7 +1,7 @@
-// Whether Entra ID and Graph answered when they were last asked. Nothing is asked for this: it is what logins met.
+// Reachability of Entra ID and Graph, from the outcome of regular requests: no request is sent for it.
 import { TransportError, type HttpClient } from './http-client.js'
 
-/** `unknown` until the first question. */
+/** `unknown` until the first request. */
 export interface Reachability {
   readonly state: 'unknown' | 'ok' | 'failing'
   readonly since: string | null
@@ -11,7 +11,7 @@ export interface WatchedHttpClient extends HttpClient {
   reachability(): { readonly entra: Reachability, readonly graph: Reachability }
 }
 
-/** How each request went; status 0: no answer. */
+/** Called with the outcome of each request; status 0: no answer. */
 export type NoteRequest = (part: 'entra' | 'graph', status: number, seconds: number) => void
 
 /** @param graphUrl what begins with this is Graph, everything else Entra ID @param now milliseconds since 1970 */
@@ -33,14 +33,14 @@ export function withReachability(
   return {
     async send(request) {
       const began = performance.now()
-      const told = (status: number) => noteRequest(partOf(request.url), status, (performance.now() - began) / 1000)
+      const record = (status: number) => noteRequest(partOf(request.url), status, (performance.now() - began) / 1000)
       try {
         const answer = await http.send(request)
-        told(answer.status)
+        record(answer.status)
         note(request.url, answer.status >= 500 ? 'failing' : 'ok')
         return answer
       } catch (error) {
-        told(0)
+        record(0)
         if (error instanceof TransportError) note(request.url, 'failing')
         throw error
       }

@@ -1,5 +1,5 @@
 // Entra ID as an identity source: redeem the code, verify the id token, read every membership, forget the tokens. All
-// of it shares one budget, so that nobody's browser waits longer than `entra.loginBudget`.
+// of it shares one budget, so that no browser waits longer than `entra.loginBudget`.
 import type { IdentitySource } from '../core/identity.js'
 import type { EntraConnection } from './client.js'
 import { createGraphClient } from './graph.js'

@@ -1,5 +1,5 @@
-// The token endpoint: a code becomes an id token and a Graph token. A code is sent once and never again, since Entra
-// counts the second time as a replay.
+// The token endpoint: exchanges a code for an id token and a Graph token. A code is sent once: Entra ID treats a second
+// use as a replay.
 import { GatehouseError } from '../core/errors.js'
 import type { AuthorizationGrant } from '../core/identity.js'
 import { isRecord } from '../core/is-record.js'
@@ -53,7 +53,7 @@ export function createTokenClient(
 
 export type AppTokenOptions = Omit<TokenClientOptions, 'redirectUri' | 'scopes'> & { readonly scope: string }
 
-/** A token of Gatehouse's own, for nobody in particular (RFC 6749 section 4.4). */
+/** A token for the application, without a user (RFC 6749 section 4.4). */
 export async function requestAppToken(
   { http, tokenEndpoint, clientId, credential, scope }: AppTokenOptions,
   correlationId: string,

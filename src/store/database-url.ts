@@ -1,4 +1,4 @@
-// The database a configuration means: a given one, or the embedded PostgreSQL, started or found running.
+// The URL of the configured database: a given one, or that of the embedded PostgreSQL, which is started or joined.
 import { parseDatabaseUrl } from '../core/database-address.js'
 import type { GatehouseError } from '../core/errors.js'
 import { startEmbeddedPostgres } from './embedded.js'
@@ -10,7 +10,7 @@ export interface DatabaseChoice {
   readonly dataDir: string
 }
 
-/** @param onEnd told when the embedded server ends by itself */
+/** @param onEnd called when the embedded server ends by itself */
 export async function databaseUrl(
   { url, caFile, embedded, dataDir }: DatabaseChoice,
   onEnd: (failure: GatehouseError) => void = () => {},
@@ -19,7 +19,7 @@ export async function databaseUrl(
   return await startEmbeddedPostgres(dataDir, { onEnd })
 }
 
-/** The authority's certificates as a part of the address; who names them and no mode wants the server verified. */
+/** Adds the CA file to the URL; without an sslmode it implies verify-full. */
 export function withAuthority(url: string, caFile: string | undefined): string {
   const whole = parseDatabaseUrl(url)
   if (caFile === undefined || whole === undefined) return url

@@ -1,6 +1,6 @@
-// One pool of connections, and the one place where "the database does not answer" becomes an error of ours. Timeouts
-// stand on both sides: the server gives a statement up before the client does, so that no transaction is left open
-// behind our back. Deadlocks and serialization failures are tried again.
+// The connection pool, and the one place that turns errors of the database into a GatehouseError. Timeouts apply on
+// both sides: the server cancels a statement before the client stops waiting, so that no transaction is left open.
+// Deadlocks and serialization failures are retried.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
@@ -13,7 +13,7 @@ export type Drizzle = NodePgDatabase<typeof schema>
 export type Transaction = Drizzle
 
 export interface Database {
-  /** Runs one piece of work. @throws `database_unavailable` where no answer came */
+  /** Runs a query. @throws `database_unavailable` where the database does not answer */
   ask<T>(work: (db: Drizzle) => Promise<T>): Promise<T>
   /** One transaction, run again (at most five times in all) after a deadlock or a serialization failure. */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
@@ -32,7 +32,7 @@ export interface PoolState {
 export interface DatabaseOptions {
   readonly url: string
   readonly poolSize: number
-  /** Told of connections that break while idle; they are replaced by themselves. */
+  /** Called when an idle connection is lost; the pool replaces it. */
   readonly onIdleError?: (error: Error) => void
   /** Of one statement (milliseconds). */
   readonly timeoutMs?: number
@@ -96,8 +96,8 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /**
- * drizzle's own transaction returns a connection to the pool as healthy whatever happened on it; here one that timed
- * out, broke or could not roll back is destroyed, and a break between two statements does not end the process.
+ * drizzle's own transaction returns a connection to the pool as healthy in every case; here a connection that timed
+ * out, was lost or could not roll back is destroyed, and a loss between two statements does not end the process.
  */
 async function inTransaction<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const client = await pool.connect()
@@ -147,8 +147,8 @@ function isConnectionFailure(error: unknown): boolean {
 }
 
 /**
- * Ours pass. Of the others the root alone: drizzle's wrapper repeats the statement with its parameters, which are
- * people's.
+ * A GatehouseError passes unchanged. Of other errors only the root cause is kept: drizzle's wrapper repeats the
+ * statement with its parameters, which are personal data.
  */
 export function translated(error: unknown, url: string): unknown {
   const root = rootOf(error)
@@ -172,5 +172,5 @@ function rootOf(error: unknown): unknown {
   }
 }
 
-/** Thrown inside a transaction to undo it: what it was planned on has changed meanwhile. */
+/** Thrown inside a transaction to roll it back: the data it was planned on has changed. */
 export class OutOfDate extends Error {}

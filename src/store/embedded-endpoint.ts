@@ -1,6 +1,5 @@
-// Where the embedded server listens, and whether one that says it runs there is the server of this cluster. A Unix
-// socket in a directory that other users cannot enter: nobody else can sit there. TCP on loopback alone where there are
-// none.
+// Where the embedded server listens, and whether a running server belongs to this cluster. A Unix socket in a directory
+// that other users cannot enter cannot be taken over; TCP on loopback is for platforms without Unix sockets.
 import { chmodSync, chownSync, lstatSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -36,12 +35,12 @@ export async function runningPlace(cluster: string): Promise<Place | undefined> 
   return await answers(place) ? place : undefined
 }
 
-/** By the file that it leaves in its cluster. */
+/** Process ID, from postmaster.pid. */
 export function serverPid(cluster: string): number {
   return Number(linesOf(join(cluster, 'postmaster.pid'))[0])
 }
 
-/** It runs, and takes no connections any more. */
+/** The server still runs, and is shutting down. */
 export function isStopping(cluster: string): boolean {
   return linesOf(join(cluster, 'postmaster.pid'))[7]?.trim() === 'stopping' && isServerOf(serverPid(cluster), cluster)
 }
@@ -53,7 +52,7 @@ function isServerOf(pid: number, cluster: string): boolean {
     process.kill(pid, 0)
     return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(cluster)
   } catch (error) {
-    // Where there is no /proc, the number alone says that it runs; SCRAM says whether it is the one.
+    // Without /proc the process ID alone shows that it runs; SCRAM verifies that it is this cluster's server.
     return process.platform !== 'linux' && (error as NodeJS.ErrnoException).code === 'ENOENT'
   }
 }

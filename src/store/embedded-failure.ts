@@ -1,12 +1,12 @@
-// Why the embedded server did not start, or ended: its own line, and the remedy that fits it.
+// Why the embedded server did not start, or ended: a line of its log, and the matching remedy.
 import { GatehouseError } from '../core/errors.js'
 
-/** Of what the server writes; its first grave line says the cause, what follows the consequences. */
+/** Lines of the log that are kept: the first FATAL line names the cause, later ones the consequences. */
 const KEPT_LINES = 200
 
 export interface ServerLog {
   add(chunk: string): void
-  /** What the next start writes is judged alone. */
+  /** Discards the lines before the next start. */
   clear(): void
   says(what: RegExp): boolean
   /** The first FATAL or PANIC line, else initdb's error, else the last line. */
@@ -87,6 +87,6 @@ export function serverFailure(what: string, cluster: string, log: ServerLog, cau
   return new GatehouseError('database_unavailable', {
     cause,
     detail: `the embedded PostgreSQL ${what}: ${line}`,
-    remedy: remedy?.(cluster) ?? `Look at ${cluster}.`,
+    remedy: remedy?.(cluster) ?? `Check the files in ${cluster}.`,
   })
 }

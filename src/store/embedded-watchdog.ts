@@ -1,6 +1,6 @@
-// What ends the embedded server when nobody uses it any more, whatever ended them: a shell that reads a named pipe.
-// Every process that uses the server holds the pipe open for writing; the kernel closes it with the process, also after
-// kill -9, and at the last one's end the shell stops the server and removes what was to be thrown away.
+// Stops the embedded server when its last user process ends, for whatever reason: a shell that reads a named pipe.
+// Every process that uses the server holds the pipe open for writing. The kernel closes it with the process, also after
+// kill -9; after the last one the shell stops the server and removes temporary folders.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { closeSync, constants, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -41,26 +41,26 @@ until rm -rf -- "$@" 2>/dev/null || [ $tries -ge 50 ]; do sleep 0.2; tries=$((tr
 `
 
 export interface Keeper {
-  /** The server, or what makes its cluster: the last one told of is stopped at the end. */
+  /** Stops this process at the end, in place of the one before: the server, or initdb. */
   watch(pid: number): void
-  /** Waits until the server is gone, where nobody else uses it. */
+  /** Stops using the server; the last process waits until it has ended. */
   leave(): Promise<void>
-  /** The server ended by itself: a later one in the same cluster is somebody else's. */
+  /** The server ended by itself: a later server in the same cluster is not stopped. */
   release(): void
 }
 
 export interface Claim {
   /** @param cluster its real path @param remove folders that go with the server */
   keep(cluster: string, remove: readonly string[]): Keeper
-  /** Nothing was started. */
+  /** Gives the claim back: nothing was started. */
   giveUp(): void
 }
 
 const heldPipe = (home: string): string => join(home, 'server.held')
-/** Those that found the server running have it open for reading: so its first user knows whether there are others. */
+/** Open for reading by the processes that joined: the process that started the server sees whether there are any. */
 const sharedPipe = (home: string): string => join(home, 'server.shared')
 
-/** Of several processes that would start the server of this folder, one gets it. @returns undefined for the others */
+/** One of several processes may start the server of this folder. @returns undefined for the others */
 export function claimServer(home: string): Claim | undefined {
   const [held, shared] = [heldPipe(home), sharedPipe(home)]
   const [newHeld, newShared] = [`${held}.${process.pid}`, `${shared}.${process.pid}`]
@@ -86,7 +86,7 @@ export function claimServer(home: string): Claim | undefined {
   }
 }
 
-/** One that nobody reads any more was left behind by a shell that was killed. */
+/** A pipe without a reader was left behind by a shell that was killed, and is removed. */
 function linked(from: string, to: string): boolean {
   try {
     linkSync(from, to)
@@ -136,7 +136,7 @@ function keep({ end, holding, held, shared, cluster, remove }: Pipes & {
   }
 }
 
-/** @returns undefined where nobody uses the server of this folder, or where it is being stopped */
+/** @returns undefined where no process uses the server of this folder, or where it is being stopped */
 export function joinKeeper(home: string): Pick<Keeper, 'leave'> | undefined {
   const reading = tryOpen(sharedPipe(home), constants.O_RDONLY)
   if (reading === undefined) return undefined
@@ -163,7 +163,7 @@ function tryOpen(path: string, how: number): number | undefined {
   try {
     return openSync(path, how | constants.O_NONBLOCK)
   } catch (error) {
-    // ENXIO: nobody reads what would be written.
+    // ENXIO: the pipe has no reader.
     if (['ENOENT', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw error
   }

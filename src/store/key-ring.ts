@@ -1,5 +1,4 @@
-// The signing keys as this process knows them: read at start, read again every minute, kept while the database is
-// silent.
+// The signing keys in memory: read at start and every minute, kept while the database does not answer.
 import type { AssertionKey, KeyRing, PublicJwk } from '../core/assertion.js'
 import { GatehouseError } from '../core/errors.js'
 import type { SigningKeyStore, StoredKey } from './keys.js'
@@ -19,7 +18,7 @@ export function createKeyRing(
   { now = () => performance.now() }: KeyRingOptions = {},
 ): LiveKeyRing {
   let keys: readonly (StoredKey & { readonly activeFrom: number })[] = []
-  /** The one that signs, until the next one does: every answer asks. */
+  /** The active key, cached until the next one becomes active: it is read for every response. */
   let current: { readonly key: AssertionKey, readonly until: number } | undefined
   const find = (at: number): { readonly key: AssertionKey, readonly until: number } => {
     const key = keys.findLast(({ activeFrom }) => activeFrom <= at) ?? keys[0]

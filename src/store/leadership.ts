@@ -1,6 +1,6 @@
 // Leader election: an advisory lock in a transaction that stays open, on a dedicated connection. PostgreSQL releases it
-// at once when the process dies and within some fifteen seconds (keepalives) when the network fails; the former holder
-// notices at its next query. A session-level lock would outlive its holder behind a pool in transaction mode.
+// immediately when the process dies and within some fifteen seconds (keepalives) when the network fails; the former
+// holder notices at its next query. A session-level lock would outlive its holder behind a pool in transaction mode.
 import { GatehouseError } from '../core/errors.js'
 import type { Leadership } from '../core/reevaluation.js'
 import { createDedicatedConnection, WITHOUT_TIME_LIMITS, type DedicatedConnection } from './dedicated-connection.js'
@@ -87,8 +87,7 @@ function unavailable(cause: unknown): never {
   throw new GatehouseError('sync_lock_unavailable', {
     cause,
     detail: `PostgreSQL: ${cause instanceof Error ? cause.message : String(cause)}`,
-    remedy:
-      'The re-evaluation needs a connection of its own beside the pool: look at max_connections, and at what is ' +
-      'between Gatehouse and PostgreSQL.',
+    remedy: 'The re-evaluation needs a connection outside the pool: check max_connections, and the network between ' +
+      'Gatehouse and PostgreSQL.',
   })
 }

@@ -1,5 +1,5 @@
-// The store's side of a login: what the steps look up, and the ONE transaction that makes a plan true. The number of
-// statements does not grow with groups; nothing in here calls the network or anybody else's code.
+// The store's side of a login: the queries of the steps, and the ONE transaction that commits a plan. The number of
+// statements does not depend on the number of groups; the transaction calls neither the network nor custom code.
 import { and, eq, sql } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import type { GrantChange } from '../core/grants.js'
@@ -74,7 +74,7 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
   }
 }
 
-/** Whom associate_by_email may link: active, without Entra identity, neither staff nor superuser nor break-glass. */
+/** Users that associate_by_email may link: active, no Entra identity, not staff, superuser or break-glass. */
 const eligible =
   // guard: active-alone-linked, staff-never-linked, superusers-never-linked, break-glass-never-linked
   sql`${users.isActive} and not ${users.isStaff} and not ${users.isSuperuser} and not ${users.isBreakGlass}
@@ -89,7 +89,7 @@ async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits
   }
   const user = await settleUser(tx, login)
   const change = await replaceGrants(tx, { userId: user.id, grants: plan.grants, ...login.person.memberships })
-  // What stands now decides, which is not this plan where a newer reading was quicker.
+  // The stored grants decide: a newer snapshot may have superseded this plan.
   const refused = login.requireMappedGroup && change.groups.length === 0 && !change.staff && !change.superuser
   if (refused) await endSessionsOf(tx, user.id)
   const token = { entraSid: plan.extraData.sid, tokenIssuedAt: new Date(login.person.claims.iat * 1000) }
@@ -109,7 +109,7 @@ async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits
   return { userId: user.id, username: user.username, created, refused, session, sessionsEnded: ended, ...change }
 }
 
-/** Nobody is made or linked only to be refused; the record says that they came. */
+/** No user is created or linked for a refused login; the audit records the attempt. */
 async function refuseStranger(tx: Transaction, login: LoginCommit): Promise<LoginOutcome> {
   const username = login.plan.user?.username ?? login.plan.username ?? ''
   const nothing = { groups: [], groupsAdded: [], groupsRemoved: [], staff: false, superuser: false, superseded: false }
@@ -119,7 +119,7 @@ async function refuseStranger(tx: Transaction, login: LoginCommit): Promise<Logi
   return { userId: null, username, created: false, refused: true, session: null, sessionsEnded: 0, ...nothing }
 }
 
-/** A flow makes one session. Old rows are swept here, where they arise. */
+/** A flow creates one session at most. Deletes a batch of old rows as well. */
 async function spendFlow(tx: Transaction, flow: Buffer): Promise<void> {
   const { rowCount } = await tx.execute(sql`
     with swept as (delete from spent_flows where flow_hash in (
@@ -129,7 +129,7 @@ async function spendFlow(tx: Transaction, flow: Buffer): Promise<void> {
 }
 
 /**
- * The user of the plan, locked, made or linked; OutOfDate where the world is no longer the one the plan was made in.
+ * Locks, creates or links the user of the plan. @throws OutOfDate where the plan's assumptions no longer hold
  */
 async function settleUser(tx: Transaction, { plan }: LoginCommit): Promise<{ id: string, username: string }> {
   const { tid, oid } = plan.uid

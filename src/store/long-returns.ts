@@ -1,5 +1,5 @@
-// Long return addresses (core/long-returns.ts). Anybody can begin a sign-in, so their number and their size are
-// limited: the oldest make room.
+// Long return addresses (core/long-returns.ts). Anyone can start a sign-in, so their number and size are limited: the
+// oldest are deleted first.
 import { sql } from 'drizzle-orm'
 import type { LongReturns } from '../core/long-returns.js'
 import type { Database } from './database.js'

@@ -1,4 +1,4 @@
-// What Graph last said of everybody who has signed in, beside what they have now; in batches, since there may be many.
+// The group memberships that Graph returned last for each user who has signed in, with the user's current rights.
 import { sql } from 'drizzle-orm'
 import type { Database } from './database.js'
 
@@ -36,11 +36,11 @@ export async function* snapshotsOfActiveUsers(database: Database): AsyncGenerato
 
 export interface LatestSnapshot extends Record<string, unknown> {
   readonly entraGroupIds: readonly string[]
-  /** Of the names that were asked about, those of local groups that exist. */
+  /** The requested names that are local groups. */
   readonly existing: readonly string[]
 }
 
-/** @param names of local groups @returns undefined where nothing was ever read of this person */
+/** @param names of local groups @returns undefined where there is no snapshot of this user */
 export async function latestSnapshot(
   database: Database,
   userId: string,
@@ -62,7 +62,7 @@ export interface MembershipSnapshot extends Record<string, unknown> {
   readonly readAt: string
 }
 
-/** What Graph last said of one person; undefined where nobody asked yet. */
+/** The latest snapshot of one user; undefined where Graph was never asked. */
 export async function membershipSnapshot(database: Database, userId: string): Promise<MembershipSnapshot | undefined> {
   const { rows: [row] } = await database.ask((db) =>
     db.execute<MembershipSnapshot>(sql`

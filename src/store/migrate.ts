@@ -40,12 +40,12 @@ export async function migrate(url: string): Promise<string[]> {
 }
 
 export interface MigrationState extends ServerState {
-  /** Names of the migrations this version knows that the database has not seen. */
+  /** Names of the migrations of this version that are not applied. */
   readonly pending: readonly string[]
   readonly link: Link
 }
 
-/** What can be told of the database without changing anything. @throws `database_unavailable` */
+/** Reads the state of the database without changing it. @throws `database_unavailable` */
 export async function readMigrationState(url: string): Promise<MigrationState> {
   return await withClient(url, 'gatehouse', async (client, link) => {
     const state = await serverState(client, url)

@@ -1,4 +1,4 @@
-// Users as people and commands look at them: lists, one person, and why they have what they have.
+// Users for pages and commands: lists, one user, and the reasons for their rights.
 import { sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import { isObjectId } from '../core/identity.js'
@@ -77,7 +77,7 @@ export function createPeopleStore(database: Database, timeouts: SessionTimeouts)
       }
       throw new GatehouseError('user_unknown', {
         detail: `there is no user ${user}`,
-        remedy: 'gatehouse users list shows everybody.',
+        remedy: 'gatehouse users list shows all users.',
       })
     },
   }

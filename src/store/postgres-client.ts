@@ -1,7 +1,6 @@
-// The one function that makes connections to PostgreSQL: with TLS as the address asks for it (connection.ts), and,
-// where it says `require_auth=scram-sha-256` as libpq has it, giving the password to nobody. SCRAM proves the password
-// to a server that knows it already, and the server to us (RFC 5802). A server that asks for it in clear or as MD5, or
-// for nothing at all, is refused.
+// The one function that creates connections to PostgreSQL: with TLS as the URL requires (connection.ts) and, with
+// libpq's `require_auth=scram-sha-256`, with SCRAM alone. SCRAM (RFC 5802) proves the password without sending it, and
+// authenticates the server as well. A server that requests a cleartext or MD5 password, or none, is refused.
 import pg from 'pg'
 import { isAddressFault, readDatabaseAddress, type DatabaseAddress } from '../core/database-address.js'
 import { GatehouseError } from '../core/errors.js'
@@ -9,10 +8,10 @@ import { PostgresConnection } from './connection.js'
 
 const REQUIRED = /[?&]require_auth=scram-sha-256(&|$)/
 
-/** The server did not prove that it knows the password. */
+/** The server did not authenticate itself by SCRAM. */
 export class Unproven extends Error {}
 
-/** What the driver keeps to itself: how it answers a server that asks for the password. */
+/** Members of the driver that its types leave out: its answers to password requests. */
 interface Handshake {
   _handleAuthCleartextPassword(): void
   _handleAuthMD5Password(): void

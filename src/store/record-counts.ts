@@ -1,9 +1,9 @@
-// What the metrics say of the record: how many superusers there are, and the revocations since this process began,
-// whoever revoked (a command, the re-evaluation, another replica).
+// Counts for the metrics, from users and audit: superusers, and revocations since this process started, by a command,
+// the re-evaluation or another replica.
 import { sql } from 'drizzle-orm'
 import type { Database } from './database.js'
 
-/** Actions of the audit that take sessions or rights from somebody, who did not ask for it. */
+/** Audit actions that end sessions or remove rights without the user's request. */
 export const REVOCATIONS = [
   'session.revoke',
   'user.deactivate',
@@ -28,7 +28,7 @@ export interface RecordCounter {
   refresh(): Promise<void>
 }
 
-/** A transaction's rows are seen when it commits, with the time at which it began. */
+/** Rows become visible when their transaction commits, with the time at which it began. */
 const OVERLAP = sql`interval '5 minutes'`
 
 export function createRecordCounter(database: Database): RecordCounter {
@@ -52,7 +52,7 @@ export function createRecordCounter(database: Database): RecordCounter {
           and action = any(${sql.param([...REVOCATIONS])}::text[])`,
         )
       )
-      // What stood there when this process began is not counted.
+      // Rows from before this process started are not counted.
       const before = counted
       // guard: adv-revocations-counted
       const added = before === undefined ? [] : rows.filter(({ id }) => !before.has(id))

@@ -6,7 +6,7 @@ import type { LatestSnapshot } from './membership-snapshots.js'
 
 /**
  * @param rows the mapping in force
- * @param reading what Graph said last; undefined where nothing was read
+ * @param reading the latest snapshot of Graph; undefined where there is none
  */
 export function rightsOf(
   person: PersonView | undefined,

@@ -45,13 +45,13 @@ export const users = pgTable('users', {
   check('users_username_not_empty', sql`${table.username} <> ''`),
 ])
 
-/** Names that people had: of somebody removed, or who was renamed. */
+/** Former usernames, of removed and renamed users. */
 export const retiredUsernames = pgTable('retired_usernames', {
   usernameKey: text('username_key').primaryKey(),
   retiredAt: instant('retired_at').notNull().defaultNow(),
   /** Other people get the name RELEASED_NAME_DAYS after this; null: never. */
   releasedAt: instant('released_at'),
-  /** Who was renamed away from it, and may have it back at any time. */
+  /** The renamed user, for whom the name stays available. */
   holderId: uuid('holder_id').references(() => users.id, { onDelete: 'set null' }),
 }, (table) => [index('retired_usernames_holder').on(table.holderId)])
 
@@ -93,7 +93,7 @@ export const groupPermissions = pgTable('group_permissions', {
   permission: text('permission').notNull(),
 }, (table) => [primaryKey({ columns: [table.groupId, table.permission] })])
 
-/** What Graph said of each person when it was last asked. */
+/** The group memberships that Graph returned last for each user. */
 export const entraReadings = pgTable('entra_readings', {
   userId: uuid('user_id').primaryKey().references(() => users.id, { onDelete: 'cascade' }),
   groupIds: uuid('group_ids').array().notNull(),

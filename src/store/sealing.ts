@@ -1,5 +1,5 @@
-// Private keys at rest: AES-256-GCM under a key derived from one of keys.encryptionSecrets. Whoever reads a dump of the
-// database holds nothing.
+// Encrypts private keys at rest: AES-256-GCM under a key derived from one of keys.encryptionSecrets. A dump of the
+// database contains no usable key.
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import { GatehouseError } from '../core/errors.js'
 
@@ -12,7 +12,7 @@ export function seal(text: string, kid: string, secret: string): Buffer {
 }
 
 /**
- * @returns the text, and whether it is sealed under the first secret, as it should be
+ * @returns the text, and whether it is sealed under the first secret
  * @throws `signing_key_sealed` where none of the secrets opens it
  */
 export function open(

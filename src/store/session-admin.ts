@@ -54,7 +54,7 @@ export function createSessionAdmin(database: Database, timeouts: SessionTimeouts
           detail: { session: publicId },
         })
       }),
-    /** One statement, whoever they are: nobody is signed out before it commits. */
+    /** One statement: all sessions end together when it commits. */
     revokeAll: ({ userId }, actor) =>
       database.transaction(async (tx) => {
         // guard: sessions-ended-by-hand

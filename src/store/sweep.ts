@@ -1,5 +1,5 @@
-// Housekeeping: sessions that are over, return addresses of old sign-ins and audit rows past their retention go, in
-// batches, by one replica at a time.
+// Housekeeping: deletes expired sessions, return addresses of old sign-ins and audit rows past their retention, in
+// batches, on one replica at a time.
 import { sql } from 'drizzle-orm'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
@@ -12,7 +12,7 @@ export interface SweepOptions extends SessionTimeouts {
 const BATCH = 1_000
 const LOCK = sql`pg_try_advisory_xact_lock(hashtextextended('gatehouse sweep', 0))`
 
-/** @returns how many rows went; undefined where another replica is sweeping */
+/** @returns the number of deleted rows; undefined where another replica is sweeping */
 export async function sweep(
   database: Database,
   { idleTimeoutMs, absoluteTimeoutMs, retentionMs }: SweepOptions,

@@ -1,4 +1,4 @@
-// What a request asks of the database as spans, without a word of the statements: their parameters are people's.
+// Traces queries of a request. Spans never contain statements: their parameters are personal data.
 import type { Tracer } from '../core/tracer.js'
 import type { Database } from './database.js'
 

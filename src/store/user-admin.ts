@@ -1,5 +1,5 @@
-// Changes to people by command. Deactivating and removing end the person's sessions in the same transaction; a removed
-// person's name stays taken, so that nobody else is ever mistaken for them.
+// Changes to users by command. Deactivating and removing end the user's sessions in the same transaction; the name of a
+// removed user stays reserved, so that no other user is mistaken for them.
 import { sql } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import { usernameKey } from '../core/user.js'
@@ -57,7 +57,7 @@ export function createUserAdmin(database: Database): UserAdmin {
         const { rows: [user] } = await tx.execute<{ username_key: string }>(
           sql`select username_key from users where id = ${userId} for update`,
         )
-        if (!user) throw new GatehouseError('user_unknown', { detail: 'the user is gone already' })
+        if (!user) throw new GatehouseError('user_unknown', { detail: 'the user has been removed already' })
         await retireName(tx, user.username_key, null) // guard: adv-removed-name-reserved
         const { length: ended } = await endSessionsOf(tx, userId)
         await tx.execute(sql`

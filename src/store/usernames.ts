@@ -1,5 +1,5 @@
-// Usernames that people had: reserved when somebody is removed or renamed, and given to others only when an
-// administrator releases them. To applications that know people by name the new holder is the old one.
+// Former usernames: reserved when a user is removed or renamed, and available to others only when an administrator
+// releases them. Applications that identify users by name take the new holder for the old one.
 import { sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import { isUsername, MAX_USERNAME, RELEASED_NAME_DAYS, usernameKey } from '../core/user.js'
@@ -8,13 +8,13 @@ import { sqlState, type Database, type Transaction } from './database.js'
 
 export interface Usernames {
   /**
-   * The old name is kept from others for RELEASED_NAME_DAYS. @returns the name before; undefined where nothing changed
+   * Reserves the old name for RELEASED_NAME_DAYS. @returns the name before; undefined where nothing changed
    * @throws `username_invalid`, `username_taken`, `user_unknown`
    */
   rename(userId: string, username: string, actor: string): Promise<string | undefined>
   /**
-   * Gives a reserved name back, after RELEASED_NAME_DAYS or, with `now`, immediately. Released again it keeps its date.
-   * @returns when others may have it (ISO 8601); null: from now on @throws `username_taken`, `username_not_reserved`
+   * Releases a reserved name after RELEASED_NAME_DAYS or, with `now`, immediately. A second release keeps the date.
+   * @returns when the name becomes available (ISO 8601); null: now @throws `username_taken`, `username_not_reserved`
    */
   release(username: string, options: { readonly now: boolean }, actor: string): Promise<string | null>
 }
@@ -22,7 +22,7 @@ export interface Usernames {
 const UNIQUE_VIOLATION = '23505'
 const waits = sql`make_interval(days => ${RELEASED_NAME_DAYS})`
 
-/** Whether the name with this key is kept from somebody. @param userId who may have their own former name back */
+/** SQL: the name with this key is reserved. @param userId the user for whom their own former name is available */
 export function keptFrom(key: string, userId?: string): SQL {
   // guard: adv-own-former-name
   const others = userId === undefined ? sql`true` : sql`holder_id is distinct from ${userId}::uuid`
@@ -31,8 +31,8 @@ export function keptFrom(key: string, userId?: string): SQL {
 }
 
 /**
- * To be called in the transaction that gave the name, after that: only then are the people counted who were removed or
- * renamed meanwhile. @returns false where the name is kept from this user: the transaction must be undone
+ * Call it after the name was written, in the same transaction: only then are concurrent removals and renames visible.
+ * @returns false where the name is reserved: the transaction must be rolled back
  */
 export async function takeName(tx: Transaction, key: string, userId: string): Promise<boolean> {
   // guard: adv-taken-name-not-released
@@ -41,7 +41,7 @@ export async function takeName(tx: Transaction, key: string, userId: string): Pr
   return row?.kept === false
 }
 
-/** @param holderId who was renamed; null: somebody who is being removed, whose name stays reserved */
+/** @param holderId the renamed user; null: the user is being removed, and the name stays reserved */
 export async function retireName(tx: Transaction, key: string, holderId: string | null): Promise<void> {
   const released = holderId === null ? sql`null` : sql`now()`
   await tx.execute(sql`
@@ -53,15 +53,15 @@ export async function retireName(tx: Transaction, key: string, holderId: string 
 export function requireUsername(username: string): void {
   if (isUsername(username)) return
   throw new GatehouseError('username_invalid', {
-    detail: `${JSON.stringify(username)} is no username`,
+    detail: `${JSON.stringify(username)} is not a valid username`,
     remedy: `At most ${MAX_USERNAME} visible characters, no white space, no colon.`,
   })
 }
 
 export function nameTaken(username: string): GatehouseError {
   return new GatehouseError('username_taken', {
-    detail: `the username ${username} is or was somebody's`,
-    remedy: 'Choose another one. A name that nobody has any more: gatehouse users release NAME --yes --now.',
+    detail: `the username ${username} is or was in use`,
+    remedy: 'Choose another one, or release a name that is no longer in use: gatehouse users release NAME --yes --now.',
   })
 }
 
@@ -114,8 +114,8 @@ async function notReserved(tx: Transaction, username: string, key: string): Prom
   const { rowCount } = await tx.execute(sql`select 1 from users where username_key = ${key}`)
   if (rowCount === 0) {
     return new GatehouseError('username_not_reserved', {
-      detail: `the username ${username} is kept for nobody`,
-      remedy: 'Anybody may have it already, unless reservedUsernames in the configuration names it.',
+      detail: `the username ${username} is not reserved`,
+      remedy: 'It is available already, unless reservedUsernames in the configuration names it.',
     })
   }
   return new GatehouseError('username_taken', {
