@@ -153,16 +153,18 @@ async function memoryOf(child) {
   return { rss: rss / 1024 ** 2, heap: heap / 1024 ** 2 }
 }
 
+function cookieFor(name, cookies) {
+  if (!name.startsWith('401')) return { cookie: `gatehouse_session=${cookies[0]}` }
+  return name.includes('forged') ? { cookie: 'gatehouse_session=x' } : {}
+}
+
 async function answerOf(gateway, name, cookies) {
   const url = name === '403' ? 'https://wiki.bench.test/area-48/1/page?x=1' : 'https://wiki.bench.test/pages/1/page?x=1'
-  const cookie = name.startsWith('401')
-    ? (name.includes('forged') ? { cookie: 'gatehouse_session=x' } : {})
-    : { cookie: `gatehouse_session=${cookies[0]}` }
   const answer = await answerTo(`${gateway.url}/oauth2/auth`, {
     'x-original-url': url,
     'x-original-method': 'GET',
     'accept': 'text/html',
-    ...cookie,
+    ...cookieFor(name, cookies),
   })
   if (String(answer.status) !== name.slice(0, 3)) throw new Error(`${name}: ${answer.status}`)
   return answer

@@ -1,6 +1,15 @@
 // `gatehouse access test`: what the proxy would be told, and why, without asking it.
-import { compileAccess, describeAllow, permits, type Allow, type Grounds, type SessionRights } from '../core/access.js'
-import { groupsRead, rowsNotHit } from '../core/entra-groups.js'
+import type { Position } from '../config/problem.js'
+import {
+  compileAccess,
+  describeAllow,
+  permits,
+  type Allow,
+  type Decision,
+  type Grounds,
+  type SessionRights,
+} from '../core/access.js'
+import { groupsRead, rowsNotHit, type GroupRead, type RowNotHit } from '../core/entra-groups.js'
 import { createGroupMapping, type Cause, type GroupMapping } from '../core/mapping.js'
 import { GatehouseError } from '../core/errors.js'
 import { parseTargetUrl, targetUrl, type Target } from '../core/target.js'
@@ -42,52 +51,83 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
       await membershipSnapshot(database, found.id),
     )
   })
-  const ids = person?.reading?.entraGroupIds ?? []
-  const read = groupsRead(config.groupMapping, ids)
-  const notHit = rowsNotHit(config.groupMapping, ids)
   const policy = compileAccess(config.access, networkTest)
-  const question = { target, address: () => options.from }
-  const decision = policy.decide(question, person)
-  const unsaid = policy.decide({ ...question, target: { ...target, port: undefined } }, person)
-  const rules = policy.grounds(question).map((grounds) => ({ ...judged(grounds, person), ...positionOf(grounds.path) }))
+  const request = { target, address: () => options.from }
+  const ids = person?.reading?.entraGroupIds ?? []
+  const result: AccessTestResult = {
+    user,
+    person,
+    target,
+    decision: policy.decide(request, person),
+    withoutPort: policy.decide({ ...request, target: { ...target, port: undefined } }, person),
+    rules: policy.grounds(request).map((grounds) => ({ ...judged(grounds, person), ...positionOf(grounds.path) })),
+    read: groupsRead(config.groupMapping, ids),
+    notHit: rowsNotHit(config.groupMapping, ids),
+  }
   if (options.json) {
-    printJson({
-      allowed: decision.allow,
-      allowedWithoutPort: unsaid.allow,
-      reason: decision.allow ? null : decision.reason,
-      rule: decision.grounds.path,
-      method: target.method,
-      url: targetUrl(target),
-      user: person?.username ?? null,
-      entra: person?.reading && { readAt: person.reading.readAt, memberships: read, rowsNotHit: notHit },
-      rules: rules.map(({ path, allows, lets, because, line }) => ({ rule: path, line, allows, lets, because })),
-    })
+    printResultJson(result)
     return EXIT.ok
   }
+  printDecision(result, file)
+  if (options.from === undefined && config.access.rules.some(({ networks }) => networks !== undefined)) {
+    print('    Rules with networks may or may not match: say --from ADDRESS.')
+  }
+  printMemberships(result)
+  return EXIT.ok
+}
+
+interface AccessTestResult {
+  readonly user: string | undefined
+  readonly person: Somebody | undefined
+  readonly target: Target
+  readonly decision: Decision
+  /** The decision if the proxy does not send the port. */
+  readonly withoutPort: Decision
+  readonly rules: readonly (ReturnType<typeof judged> & Position)[]
+  readonly read: readonly GroupRead[]
+  readonly notHit: readonly RowNotHit[]
+}
+
+function printResultJson({ person, target, decision, withoutPort, rules, read, notHit }: AccessTestResult): void {
+  printJson({
+    allowed: decision.allow,
+    allowedWithoutPort: withoutPort.allow,
+    reason: decision.allow ? null : decision.reason,
+    rule: decision.grounds.path,
+    method: target.method,
+    url: targetUrl(target),
+    user: person?.username ?? null,
+    entra: person?.reading && { readAt: person.reading.readAt, memberships: read, rowsNotHit: notHit },
+    rules: rules.map(({ path, allows, lets, because, line }) => ({ rule: path, line, allows, lets, because })),
+  })
+}
+
+function printDecision({ user, person, target, decision, withoutPort, rules }: AccessTestResult, file: string): void {
   const who = user === undefined
     ? 'nobody (not signed in)'
     : person?.username ?? `${user}, who is deactivated and counts as nobody`
-  print(
-    `${
-      decision.allow ? 'allowed' : decision.reason === 'not_signed_in' ? 'must sign in' : 'refused'
-    }: ${target.method} ${targetUrl(target)} by ${who}`,
-  )
+  print(`${verdictOf(decision)}: ${target.method} ${targetUrl(target)} by ${who}`)
   if (rules.length > 1) {
     print('    The path, the method or the address can be read in several ways; each of these must let them in:')
   }
   for (const { path, allows, lets, because, line, column } of rules) {
     print(`    ${path} (${file}:${line}:${column}) is open to ${allows}: ${lets ? 'yes' : 'no'}, ${because}`)
   }
-  if (unsaid.allow !== decision.allow) {
+  if (withoutPort.allow !== decision.allow) {
+    const verdict = withoutPort.allow ? 'allowed' : 'refused'
     print(
-      `    The proxy must send X-Forwarded-Port: ${target.port}. Without it every port that a rule names counts: ${
-        unsaid.allow ? 'allowed' : 'refused'
-      } (${unsaid.grounds.path}).`,
+      `    The proxy must send X-Forwarded-Port: ${target.port}. Without it every port that a rule names counts: ` +
+        `${verdict} (${withoutPort.grounds.path}).`,
     )
   }
-  if (options.from === undefined && config.access.rules.some(({ networks }) => networks !== undefined)) {
-    print('    Rules with networks may or may not match: say --from ADDRESS.')
-  }
+}
+
+function verdictOf(decision: Decision): string {
+  if (decision.allow) return 'allowed'
+  return decision.reason === 'not_signed_in' ? 'must sign in' : 'refused'
+}
+
+function printMemberships({ person, read, notHit }: AccessTestResult): void {
   if (person?.reading !== undefined) {
     print(
       `What Entra ID said of ${person.username} at ${
@@ -96,7 +136,6 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
     )
     printGroupsRead(read, notHit)
   }
-  return EXIT.ok
 }
 
 function targetOf(url: string, method: string): Target {
@@ -147,12 +186,12 @@ function judged({ path, allow }: Grounds, person: Somebody | undefined) {
     path,
     allows: describeAllow(allow),
     lets,
-    because: lets
-      ? because(allow, person)
-      : person === undefined
-      ? 'nobody is signed in'
-      : `${person.username} is none of these`,
+    because: lets ? because(allow, person) : refusalReason(person),
   }
+}
+
+function refusalReason(person: Somebody | undefined): string {
+  return person === undefined ? 'nobody is signed in' : `${person.username} is none of these`
 }
 
 function because(allow: Allow, person: Somebody | undefined): string {

@@ -12,7 +12,7 @@ import { present, styled, terminalOf } from './terminal.js'
 
 export { EXIT } from './exit.js'
 
-/** A million sessions take longer to end than one. */
+/** Longer than the gateway's limit: a command may end a million sessions. */
 const STATEMENT_MS = 120_000
 
 export interface CommonOptions {
@@ -58,7 +58,7 @@ export function cliActor(): string {
   return `cli:${userInfo().username}`
 }
 
-/** Names come from elsewhere: nothing in them may steer the terminal. */
+/** Control characters are replaced: names come from Entra ID and could contain escape sequences. */
 export function print(text: string): void {
   const { stdout } = commandProcess()
   stdout.write(`${present(printable(text), terminalOf(stdout))}\n`)
@@ -69,7 +69,7 @@ export function printFile(text: string): void {
   commandProcess().stdout.write(`${printable(text)}\n`)
 }
 
-/** For whoever reads along; standard output stays what a program can read. */
+/** Prints on standard error, so that standard output contains only what a program reads. */
 export function printNote(text: string): void {
   const { stderr } = commandProcess()
   stderr.write(`${present(printable(text), terminalOf(stderr))}\n`)
@@ -87,7 +87,7 @@ export function printJson(value: unknown): void {
   printFile(JSON.stringify(value, null, 2))
 }
 
-/** Who is meant by a name may surprise: said on standard error, so that JSON stays as it is. */
+/** Notes on standard error that the UPN is or was that of another user too. */
 export function noteNamesakes({ username, namesakes }: PersonView): void {
   for (const other of namesakes) {
     printNote(
@@ -113,7 +113,7 @@ export function printTable(
   }
 }
 
-/** Says on standard error what went wrong and what to do. @returns the exit code */
+/** Prints the failure and its remedy on standard error. @returns the exit code */
 export function explainFailure(error: unknown, json = false): number {
   if (error instanceof ConfigError) {
     if (json) printJson({ error: 'config_unusable', problems: error.problems })
@@ -123,21 +123,26 @@ export function explainFailure(error: unknown, json = false): number {
     }
     return EXIT.config
   }
-  const known = error instanceof GatehouseError
-    ? error
-    : isNotPartOfImage(error)
-    ? new GatehouseError('command_missing', {
-      cause: error,
-      remedy: 'The demo is not part of the production image: run it from a checkout (npm ci && npm run demo).',
-    })
-    : new GatehouseError('internal', { cause: error, detail: error instanceof Error ? error.message : String(error) })
+  const known = asGatehouseError(error)
   if (json) printJson({ error: known.code, message: known.message, remedy: known.remedy })
   else printNote(`gatehouse: ${known.message}${known.remedy === undefined ? '' : `\n    ${known.remedy}`}`)
   return WRONG_USAGE.has(known.code) ? EXIT.usage : EXIT.failed
 }
 
-/** Arguments that cannot be what they should be, whatever is stored. */
+/** Arguments that are invalid regardless of the contents of the database. */
 const WRONG_USAGE: ReadonlySet<ErrorCode> = new Set(['target_malformed'])
+
+function asGatehouseError(error: unknown): GatehouseError {
+  if (error instanceof GatehouseError) return error
+  if (isNotPartOfImage(error)) {
+    return new GatehouseError('command_missing', {
+      cause: error,
+      remedy: 'The demo is not part of the production image: run it from a checkout (npm ci && npm run demo).',
+    })
+  }
+  const detail = error instanceof Error ? error.message : String(error)
+  return new GatehouseError('internal', { cause: error, detail })
+}
 
 function isNotPartOfImage(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'

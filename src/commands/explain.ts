@@ -178,7 +178,7 @@ async function explainWith(file: string, options: ExplainOptions): Promise<numbe
 }
 
 function printChanges(changes: readonly PersonChange[], people: number, source: string): void {
-  const sign = (flag: -1 | 0 | 1) => flag === 1 ? 'GAINS' : flag === -1 ? 'loses' : ''
+  const sign = (flag: -1 | 0 | 1) => ({ [-1]: 'loses', 0: '', 1: 'GAINS' })[flag]
   printTable(
     ['USER', 'SUPERUSER', 'STAFF', 'GAINS', 'LOSES', 'READ'],
     changes.map((
@@ -204,7 +204,7 @@ function printOutcome(hits: readonly RowHit[], outcome: MappedRights & { readonl
     ) => [
       String(hit.row),
       hit.label ?? hit.entraGroup,
-      hit.nestedOnly === undefined ? '' : hit.nestedOnly ? 'nesting' : 'direct',
+      membershipKind(hit),
       [...hit.groups, ...(hit.staff ? ['staff'] : []), ...(hit.superuser ? ['superuser'] : [])].join(', '),
     ]),
     'No row of the mapping is hit.',
@@ -217,6 +217,12 @@ function printOutcome(hits: readonly RowHit[], outcome: MappedRights & { readonl
   for (const name of outcome.missing) {
     print(`Azure AD group mapping - group not found locally: ${name} (gatehouse groups add ${JSON.stringify(name)})`)
   }
+}
+
+/** Empty for groups that were given on the command line. */
+function membershipKind({ nestedOnly }: RowHit): string {
+  if (nestedOnly === undefined) return ''
+  return nestedOnly ? 'nesting' : 'direct'
 }
 
 function describe({ gained, lost, staff, superuser }: RightsChange): string {

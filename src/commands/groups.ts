@@ -46,15 +46,15 @@ export async function groupsApply(
   if (options.json) printJson({ dryRun: options.dryRun ?? false, changes })
   else {
     for (const { name, change, value } of changes) print(`${name}: ${change}${value === undefined ? '' : ` ${value}`}`)
-    print(
-      changes.length === 0
-        ? 'Nothing to change.'
-        : options.dryRun
-        ? 'Nothing was changed (--dry-run).'
-        : `${changes.length} ${changes.length === 1 ? 'change' : 'changes'}.`,
-    )
+    print(summaryOf(changes.length, options.dryRun ?? false))
   }
   return EXIT.ok
+}
+
+function summaryOf(count: number, dryRun: boolean): string {
+  if (count === 0) return 'Nothing to change.'
+  if (dryRun) return 'Nothing was changed (--dry-run).'
+  return `${count} ${count === 1 ? 'change' : 'changes'}.`
 }
 
 export async function groupsExport(options: CommonOptions): Promise<number> {

@@ -1,5 +1,5 @@
-// From a file's name to what the program runs on, or to every problem at once: read, parse, judge each value, judge
-// them together, refuse what is not there yet. Nothing here ends at the first mistake but a file that cannot be read.
+// Loads a configuration file: reads it, parses it, checks each value, then the values together. All problems are
+// reported together; only a file that cannot be read or parsed ends the check early.
 import { dirname, resolve } from 'node:path'
 import type { Environment } from '../core/environment.js'
 import type { CustomStepFile } from '../core/pipeline/custom-step.js'
@@ -85,7 +85,7 @@ function read(file: string, files: Files, env: Environment, report: Report, foun
   }
   const draft = readSection(context, root, yaml.doc.contents, '', { line: 1, column: 1 }) as Draft | undefined
   const mistakes = report.problems.splice(syntaxErrors)
-  report.problems.push(...mistakes.filter((problem) => !yaml.doubtful(problem)))
+  report.problems.push(...mistakes.filter((problem) => !yaml.isUnreliable(problem)))
   if (draft && !yaml.broken) {
     for (const rule of RULES) rule(draft, report, files)
   }

@@ -114,13 +114,14 @@ function scalarOf(
     context.report.problem(path, refusal.code, `${path} ${refusal.message}.`, refusal.remedy)
   }
   if (refusals.length > 0) return undefined
-  // What a variable holds may be a secret in the wrong place: it is never repeated.
-  const shown = hidden
-    ? 'something else'
-    : expanded
-    ? `what ${JSON.stringify(shorten(value))} stands for`
-    : JSON.stringify(shorten(value))
+  const shown = hidden ? 'something else' : shownText(value, expanded)
   return { value: isOneVariable(value) ? coerced(shape, text) : text, shown }
+}
+
+/** The value of a variable is never shown: it may be a secret in the wrong place. */
+function shownText(value: string, expanded: boolean): string {
+  const quoted = JSON.stringify(shorten(value))
+  return expanded ? `what ${quoted} stands for` : quoted
 }
 
 function coerced(shape: Shape, text: string): unknown {

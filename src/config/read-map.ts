@@ -6,7 +6,7 @@ import type { ReadContext } from './read-context.js'
 export interface Entry {
   readonly name: string
   readonly node: Node | null
-  readonly keyPlace: Position
+  readonly keyPosition: Position
 }
 
 export function placeOfNode(context: ReadContext, node: unknown, otherwise: Position): Position {
@@ -34,10 +34,10 @@ export function entriesOf(
   const own = new Map<string, Entry>()
   const merged: Entry[] = []
   for (const { key, value } of map.items) {
-    const keyPlace = placeOfNode(context, key, place)
+    const keyPosition = placeOfNode(context, key, place)
     const name = isScalar(key) && key.value !== null ? String(key.value) : '?'
     if (name === '<<' && isScalar(key) && key.type === 'PLAIN') {
-      merged.push(...mergedEntries(context, value, path, keyPlace, [...open, map]))
+      merged.push(...mergedEntries(context, value, path, keyPosition, [...open, map]))
       continue
     }
     const first = own.get(name)
@@ -45,11 +45,11 @@ export function entriesOf(
       context.report.problem(
         path === '' ? name : `${path}.${name}`,
         'key_duplicate',
-        `${name} is given twice; first on line ${first.keyPlace.line}.`,
+        `${name} is given twice; first on line ${first.keyPosition.line}.`,
         'Keep one of the two.',
-        keyPlace,
+        keyPosition,
       )
-    } else own.set(name, { name, node: value as Node | null, keyPlace })
+    } else own.set(name, { name, node: value as Node | null, keyPosition })
   }
   for (const entry of merged) if (!own.has(entry.name)) own.set(entry.name, entry)
   return [...own.values()]

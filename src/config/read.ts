@@ -20,11 +20,11 @@ export function readValue(
   shape: Shape,
   node: unknown,
   path: string,
-  keyPlace: Position,
+  keyPosition: Position,
 ): unknown {
   const { report } = context
-  const place = placeOfNode(context, node, keyPlace)
-  report.locate(path, place, keyPlace)
+  const place = placeOfNode(context, node, keyPosition)
+  report.locate(path, place, keyPosition)
   if (context.budget.left-- <= 0) {
     return context.budget.left === -1
       ? problem(
@@ -49,8 +49,8 @@ export function readValue(
   if (value === null || value === undefined || (isScalar(value) && value.value === null)) {
     return problem(report, path, 'value_missing', `${path} has no value`, 'Give it one, or take the key away.')
   }
-  if (shape.anyOf) return readUnion(context, shape.anyOf, value, path, keyPlace)
-  if (shape.type === 'object') return readSection(context, shape, value, path, keyPlace)
+  if (shape.anyOf) return readUnion(context, shape.anyOf, value, path, keyPosition)
+  if (shape.type === 'object') return readSection(context, shape, value, path, keyPosition)
   if (shape.type === 'array') return readList(context, shape, value, path, place)
   return readLeaf(context, shape, value, path)
 }
@@ -71,10 +71,10 @@ function readUnion(
   members: readonly Shape[],
   value: unknown,
   path: string,
-  keyPlace: Position,
+  keyPosition: Position,
 ): unknown {
   const member = members.find((shape) => (shape.type === 'object') === isMap(value)) ?? members[0]
-  return member && readValue(context, member, value, path, keyPlace)
+  return member && readValue(context, member, value, path, keyPosition)
 }
 
 function readList(context: ReadContext, shape: Shape, value: unknown, path: string, place: Position): unknown {
@@ -131,7 +131,7 @@ export function readSection(
     entries.delete(name)
     if (property['x-secret']) entries.delete(twinOf(name))
   }
-  for (const { name, keyPlace } of entries.values()) unknownKey(context, shape, name, path, keyPlace)
+  for (const { name, keyPosition } of entries.values()) unknownKey(context, shape, name, path, keyPosition)
   return result
 }
 
@@ -147,9 +147,9 @@ function readKey(
   const at = (key: string) => path === '' ? key : `${path}.${key}`
   const entry = entries.get(name)
   const twin = shape['x-secret'] ? entries.get(twinOf(name)) : undefined
-  const value = entry && readValue(context, shape, entry.node, at(name), entry.keyPlace)
+  const value = entry && readValue(context, shape, entry.node, at(name), entry.keyPosition)
   if (twin) {
-    report.locate(at(twinOf(name)), placeOfNode(context, twin.node, twin.keyPlace), twin.keyPlace)
+    report.locate(at(twinOf(name)), placeOfNode(context, twin.node, twin.keyPosition), twin.keyPosition)
     if (entry) {
       return problem(
         report,
@@ -157,7 +157,7 @@ function readKey(
         'secret_both',
         `${at(name)} and ${at(twinOf(name))} are both given`,
         'Keep one of the two.',
-        twin.keyPlace,
+        twin.keyPosition,
       )
     }
     const node = follow(context, twin.node)
@@ -202,23 +202,28 @@ function plain(context: ReadContext, shape: Shape, value: unknown): unknown {
   return reading.value
 }
 
-function unknownKey(context: ReadContext, section: Shape, name: string, path: string, keyPlace: Position): void {
+function unknownKeyRemedy(
+  similar: string | undefined,
+  sectionsWithTheKey: readonly string[],
+  known: readonly string[],
+): string {
+  if (similar !== undefined) return `Did you mean ${similar}?`
+  if (sectionsWithTheKey.length > 0) return `It belongs in ${sectionsWithTheKey.join(' or ')}.`
+  return `Known are ${known.join(', ')}.`
+}
+
+function unknownKey(context: ReadContext, section: Shape, name: string, path: string, keyPosition: Position): void {
   const where = path === '' ? 'at the top of the file' : `in ${path.replace(/\[\d+\]/g, '')}`
   const known = keysOf(section)
   const meant = context.report.problems.length < MAX_HINTS ? nearest(name, known) : undefined
   const elsewhere = Object.entries(context.root.properties ?? {}).filter(([, shape]) =>
     shape !== section && keysOf(shape).some((key) => fold(key) === fold(name))
   ).map(([key]) => key)
-  const hint = meant !== undefined
-    ? `Did you mean ${meant}?`
-    : elsewhere.length > 0
-    ? `It belongs in ${elsewhere.join(' or ')}.`
-    : `Known are ${known.join(', ')}.`
   context.report.problem(
     path === '' ? name : `${path}.${name}`,
     'key_unknown',
     `There is no key ${JSON.stringify(name.slice(0, 80))} ${where}.`,
-    hint,
-    keyPlace,
+    unknownKeyRemedy(meant, elsewhere, known),
+    keyPosition,
   )
 }

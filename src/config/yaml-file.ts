@@ -1,5 +1,5 @@
-// The YAML text as a tree that knows where everything stands. Syntax errors are reported in plain words; what stands
-// before the first of them is still worth checking, what follows is perhaps not what its author meant.
+// Parses the YAML text into a tree with positions. After a syntax error the rest of the section may be parsed in a way
+// that its author did not intend: problems found there are not reported.
 import {
   Composer,
   isMap,
@@ -17,15 +17,15 @@ import type { Report } from './report.js'
 export interface YamlFile {
   readonly doc: Document.Parsed<ParsedNode>
   positionAt(offset: number): Position
-  /** Whether what was found at this place may only be the consequence of a syntax error. */
-  doubtful(place: Position): boolean
-  /** Something may have been swallowed by a syntax error, so that nothing can be called missing. */
+  /** Whether a problem at this position may be a consequence of a syntax error. */
+  isUnreliable(position: Position): boolean
+  /** A syntax error may have hidden keys: none can be reported as missing. */
   readonly broken: boolean
 }
 
 const MAX_DEPTH = 64
 const MAX_ERRORS = 20
-// Errors inside one value, behind which the tree is sound again.
+// Errors inside one value: the tree is reliable after it.
 const LOCAL = [
   'BAD_DQ_ESCAPE',
   'BAD_SCALAR_START',
@@ -38,8 +38,8 @@ const LOCAL = [
 ]
 
 /**
- * Undefined where there is no tree at all; the report then says why.
- * @param sections known names at the top of the file: where one follows a syntax error, the tree is sound again
+ * @param sections known top-level keys: the tree is reliable again from the next one after a syntax error
+ * @returns undefined if there is no tree; the report then has the problem
  */
 export function parseYaml(text: string, report: Report, sections: readonly string[]): YamlFile | undefined {
   const lines = new LineCounter()
@@ -68,52 +68,65 @@ export function parseYaml(text: string, report: Report, sections: readonly strin
       '',
       'documents_several',
       'The file holds more than one YAML document.',
-      'Keep one; take the line --- (or ...) between them away.',
+      'Keep one; remove the line --- (or ...) between them.',
       positionAt(second.contents?.range?.[0] ?? second.range[0]),
     )
   }
-  const { doubts, lines: wrong } = reportErrors(text, doc, positionAt, report, sections)
+  const { unreliable, lines: linesWithErrors } = reportErrors(text, doc, positionAt, report, sections)
   return {
     doc,
     positionAt,
-    broken: doubts.length > 0,
-    doubtful: ({ line }) => wrong.has(line) || doubts.some(({ from, to }) => line >= from && line < to),
+    broken: unreliable.length > 0,
+    isUnreliable: ({ line }) => linesWithErrors.has(line) || isInside(unreliable, line),
   }
 }
 
-/** Which lines are in doubt, and every line with an error. */
+interface LineRange {
+  readonly from: number
+  /** Exclusive. */
+  readonly to: number
+}
+
+interface SyntaxErrors {
+  /** Lines in which the tree may be wrong because of an error. */
+  readonly unreliable: readonly LineRange[]
+  /** Every line with a reported error. */
+  readonly lines: ReadonlySet<number>
+}
+
+/** Reports the first error of each line, except those that only follow from an earlier error. */
 function reportErrors(
   text: string,
   doc: Document.Parsed,
   positionAt: (offset: number) => Position,
   report: Report,
   sections: readonly string[],
-) {
+): SyntaxErrors {
   const lines = new Set<number>()
-  const doubts: { from: number, to: number }[] = []
+  const unreliable: LineRange[] = []
   for (const error of [...doc.errors, ...doc.warnings.filter((warning) => warning.code === 'TAG_RESOLVE_FAILED')]) {
     const offset = startOf(error, doc, text)
-    const place = positionAt(offset)
-    const consequence = error.code === 'UNEXPECTED_TOKEN' &&
-      doubts.some(({ from, to }) => place.line >= from && place.line < to)
+    const position = positionAt(offset)
+    const isConsequence = error.code === 'UNEXPECTED_TOKEN' && isInside(unreliable, position.line)
     if (!LOCAL.includes(error.code)) {
-      doubts.push({
-        from: positionAt(keyBefore(doc, offset)).line,
-        to: positionAt(sectionAfter(doc, offset, sections)).line,
-      })
+      const from = positionAt(keyBefore(doc, offset)).line
+      unreliable.push({ from, to: positionAt(sectionAfter(doc, offset, sections)).line })
     }
-    if (consequence || lines.has(place.line) || lines.size >= MAX_ERRORS) continue
-    lines.add(place.line)
-    const [message, remedy] = explain(error, text.split('\n', place.line)[place.line - 1] ?? '')
-    report.problem(
-      '',
-      error.code === 'TAG_RESOLVE_FAILED' ? 'yaml_tag' : 'yaml_syntax',
-      `The YAML cannot be read here: ${message}.`,
-      remedy,
-      place,
-    )
+    if (isConsequence || lines.has(position.line) || lines.size >= MAX_ERRORS) continue
+    lines.add(position.line)
+    reportError(error, text.split('\n', position.line)[position.line - 1] ?? '', position, report)
   }
-  return { doubts, lines }
+  return { unreliable, lines }
+}
+
+function isInside(ranges: readonly LineRange[], line: number): boolean {
+  return ranges.some(({ from, to }) => line >= from && line < to)
+}
+
+function reportError(error: YAMLError, line: string, position: Position, report: Report): void {
+  const code = error.code === 'TAG_RESOLVE_FAILED' ? 'yaml_tag' : 'yaml_syntax'
+  const [message, remedy] = explain(error, line)
+  report.problem('', code, `The YAML cannot be read here: ${message}.`, remedy, position)
 }
 
 /** How deeply the tokens are nested, without recursion. */
@@ -149,7 +162,7 @@ function startOf(error: YAMLError, doc: Document.Parsed, text: string): number {
   return start
 }
 
-/** Where the key begins whose value the error is in. */
+/** Offset of the key whose value contains the error. */
 function keyBefore(doc: Document.Parsed, offset: number): number {
   let start = 0
   visit(doc, {
@@ -168,7 +181,7 @@ function sectionAfter(doc: Document.Parsed, offset: number, sections: readonly s
   return Math.min(Number.MAX_SAFE_INTEGER, ...starts)
 }
 
-/** What was meant and what to do, as far as the error's code tells. */
+/** A message and a remedy for the code of the error. */
 function explain(error: YAMLError, line: string): readonly [message: string, remedy: string] {
   // eslint-disable-next-line no-template-curly-in-string -- what the operator writes
   if (/[[{,].*\$\{/.test(line)) return ['a variable inside [ ] or { } needs quotes', 'Write "${NAME}".']
@@ -178,12 +191,12 @@ function explain(error: YAMLError, line: string): readonly [message: string, rem
   }
   if (error.code === 'BAD_DQ_ESCAPE') {
     return [
-      'double quotes do not know this backslash sequence',
+      'this backslash sequence is not valid in double quotes',
       'Use single quotes, in which \\ has no meaning, or write \\\\.',
     ]
   }
   if (error.code === 'TAG_RESOLVE_FAILED') {
-    return ['there is no such !tag', 'Take it away, or put quotes around the value if it begins with !']
+    return ['there is no such !tag', 'Remove it, or put quotes around the value if it begins with !']
   }
   if (error.code === 'MISSING_CHAR') return ['a quote or a bracket is not closed', 'Close what is opened here.']
   const first = error.message.split('\n', 1)[0] ?? error.message

@@ -1,20 +1,19 @@
-// The part of docs/configuration.md that holds for every key, which the schema cannot say.
+// The part of docs/configuration.md that does not follow from the schema.
 
-export function preface(): string {
-  return `<!-- Generated from src/config by scripts/generate-config-docs.mjs: change it there. -->
+const INTRODUCTION = `<!-- Generated from src/config by scripts/generate-config-docs.mjs: change it there. -->
 
 # Configuration
 
-Gatehouse reads one YAML 1.2 file (UTF-8, at most 1 MB, one document): \`--config FILE\`, else \`GATEHOUSE_CONFIG\`,
-else
-\`config/gatehouse.yaml\`. \`gatehouse init\` writes one, \`config/gatehouse.example.yaml\` shows more of what is
-possible, and
-\`gatehouse check\` judges yours. An editor with a YAML language server completes and checks keys when the file begins
-with \`# yaml-language-server: $schema=gatehouse.schema.json\`.
+Gatehouse reads one YAML 1.2 file (UTF-8, at most 1 MB, one document).
+Its path is that of \`--config FILE\`, else of \`GATEHOUSE_CONFIG\`, else \`config/gatehouse.yaml\`.
+\`gatehouse init\` writes a configuration, \`config/gatehouse.example.yaml\` shows more keys, and \`gatehouse check\`
+validates a file.
+An editor with a YAML language server completes and checks keys when the file begins with
+\`# yaml-language-server: $schema=gatehouse.schema.json\`.`
 
-## Variables
+const VARIABLES = `## Variables
 
-In values, never in keys, and after the YAML has been read:
+Variables are replaced in values, never in keys, and after the YAML has been parsed:
 
 | written | becomes |
 |---|---|
@@ -22,78 +21,82 @@ In values, never in keys, and after the YAML has been read:
 | \`\${NAME:-text}\` | NAME, or \`text\` if NAME is not set or empty |
 | \`$\${\` | a literal \`\${\` |
 
-What a variable holds is text: line breaks, colons and \`#\` in it mean nothing. A value that is nothing but one
-variable may stand for a number
-or for true and false. Inside \`[ ]\` and \`{ }\`, YAML needs quotes around it: \`secrets: ["\${SESSION_SECRET}"]\`.
-References are not nested.
+The value of a variable is text: line breaks, colons and \`#\` in it have no meaning.
+A value that consists of exactly one variable can be a number or true or false.
+Inside \`[ ]\` and \`{ }\`, YAML needs quotes around it: \`secrets: ["\${SESSION_SECRET}"]\`.
+References are not nested.`
 
-## Secrets in files
+const SECRET_FILES = `## Secrets in files
 
-Every secret has a twin that names a file instead: \`clientSecretFile\`, \`urlFile\`, \`secretsFile\`,
-\`encryptionSecretsFile\`. The file holds the secret alone (for a list: one secret a line); the line break at its end
-does
-not count. Giving both is an error. A file that every user of the machine may read or change is warned of, and so is a
-configuration that every user may change. No message ever shows a secret, nor what a variable stands for.
+Every secret has a twin key that names a file instead: \`clientSecretFile\`, \`urlFile\`, \`secretsFile\`,
+\`encryptionSecretsFile\`.
+The file contains only the secret (for a list: one secret a line); the line break at its end is ignored.
+Giving both keys is an error.
+Gatehouse warns of a secret file that every user of the machine may read or change, and of a configuration that every
+user may change.
+No message ever shows a secret or the value of a variable.
 
-White space around a secret never belongs to it: blanks and line breaks before and after it are left out, whether the
-secret stands in the configuration, in a variable or in a file, and \`gatehouse check\` warns of them. It also warns of
-quotation marks around a secret (they stay a part of it; many programs that read files of variables keep them), of a
-\`\\n\` written out at its end, and of invisible characters in it.
+White space around a secret is never part of it: spaces and line breaks before and after it are removed, whether the
+secret is in the configuration, in a variable or in a file, and \`gatehouse check\` warns of them.
+It also warns of quotation marks around a secret (they remain part of it; many programs that read environment files
+keep them), of a literal \`\\n\` at its end, and of invisible characters in it.
 
-\`session.secrets\` and \`keys.encryptionSecrets\` must have 32 characters, must not be the text of an example, and must
-not be easy to guess: fewer than 8 different characters, one text repeated, or a row of neighbours (\`abcd\`, \`4321\`)
-are refused. \`openssl rand -base64 48\` makes a good one.
+\`session.secrets\` and \`keys.encryptionSecrets\` must have at least 32 characters, must not be the text of an example,
+and must not be easy to guess.
+Fewer than 8 different characters, one text repeated, and a sequence of neighbours (\`abcd\`, \`4321\`) are refused.
+\`openssl rand -base64 48\` generates a suitable secret.`
 
-## The link to the database
+const DATABASE = `## The connection to the database
 
-\`database.url\` is an address of libpq's: \`postgres://user:password@host:5432/database?sslmode=verify-full\`. In user
-and
-password percent-encode \`@ : / ? #\` and \`%\`.
+\`database.url\` is an address as libpq reads it:
+\`postgres://user:password@host:5432/database?sslmode=verify-full\`.
+In user and password percent-encode \`@ : / ? #\` and \`%\`.
 
 | \`sslmode\` | TLS | the server's certificate |
 |---|---|---|
 | \`disable\` | never | |
-| \`allow\` | where the server lets nobody in without | not verified |
-| \`prefer\` (without \`sslmode\`) | where the server has it | not verified |
+| \`allow\` | if the server refuses connections without TLS | not verified |
+| \`prefer\` (without \`sslmode\`) | if the server supports it | not verified |
 | \`require\` | always | not verified; with a root certificate as \`verify-ca\` |
 | \`verify-ca\` | always | signed by a trusted authority |
 | \`verify-full\` | always | signed by a trusted authority, for the host in the address |
 
-Trusted are the authorities in \`database.caFile\` or \`sslrootcert\` (PEM), else the public ones that Node.js knows;
-libpq's
-\`~/.postgresql/root.crt\` is not read. \`database.caFile\` without \`sslmode\` means \`verify-full\`. \`sslcert\` and
-\`sslkey\`
-are the certificate that Gatehouse shows. A Unix socket (\`?host=/run/postgresql\`) has no TLS. \`PGSSLMODE\` and its
-like count
-where the address says nothing. \`gatehouse doctor\` says what came of it, and warns where nothing is encrypted off
-this machine.
+The trusted authorities are those in \`database.caFile\` or \`sslrootcert\` (PEM), else the public ones that Node.js
+includes; libpq's \`~/.postgresql/root.crt\` is not read.
+\`database.caFile\` without \`sslmode\` means \`verify-full\`.
+\`sslcert\` and \`sslkey\` are the client certificate of Gatehouse.
+A Unix socket (\`?host=/run/postgresql\`) has no TLS.
+\`PGSSLMODE\` and the other variables of libpq apply to what the address leaves out.
+\`gatehouse doctor\` reports the resulting mode, and warns if a connection to another machine is not encrypted.`
 
-## Values
+const VALUES = `## Values
 
 - A duration is a whole number and a unit: \`500ms\`, \`15s\`, \`5m\`, \`8h\`, \`90d\`.
 - An ID is a GUID of 8-4-4-4-12 hexadecimal digits, in upper or lower case. A display name is never an ID.
 - A network is an address (\`10.0.0.7\`), a CIDR range (\`10.0.0.0/8\`, \`fd00::/8\`) or \`loopback\`, \`linklocal\`,
-\`uniquelocal\`.
-- A redirect domain is \`host\`, \`.suffix\` (every host below it), \`host:port\` or \`host:*\`; without a port, the
-scheme's own port alone.
+  \`uniquelocal\`.
+- A redirect domain is \`host\`, \`.suffix\` (every host below it), \`host:port\` or \`host:*\`; without a port,
+  only the default port of the scheme.
 - A host pattern of an access rule is \`host\` or \`*.suffix\` (not the suffix itself), either with \`:port\`; without
-one, every port.
+  one, every port.
 - A path pattern begins with \`/\`; \`*\` stands for one segment, a last \`**\` for any number of them.
-- Relative paths (\`caFile\`, \`dataDir\`, \`...File\`) count from the directory of the configuration file.
-- Anchors, aliases and merge keys (\`<<\`) may be used.
+- Relative paths (\`caFile\`, \`dataDir\`, \`...File\`) are relative to the directory of the configuration file.
+- Anchors, aliases and merge keys (\`<<\`) may be used.`
 
-## How problems are reported
+const PROBLEMS = `## How problems are reported
 
-All at once, each with its place and what to do; the configuration is in force as a whole or not at all (exit code 78):
+All problems are reported together, each with its position and a remedy.
+A configuration is applied as a whole or not at all (exit code 78):
 
 \`\`\`text
 config/gatehouse.yaml:14:17: groupMapping[0].entraGroup is "Network Engineers", which looks like a display name.
     Use the Object ID: names can be changed and given twice.
 \`\`\`
 
-Rows are counted from 0 in such names. Unknown keys are errors, with the nearest known name. Warnings do not keep
-Gatehouse from starting:
-an empty row of the mapping, no row that makes superusers, hosts that the session cookie does not reach (their visitors
-would sign in forever),
-group names that are nearly the same, values that are still those of the example.`
-}
+Rows are counted from 0 in such names.
+Unknown keys are errors, with the most similar known name.
+Warnings do not keep Gatehouse from starting: for example an empty row of the mapping, no row that grants superuser,
+hosts that the session cookie does not reach (their visitors would sign in again and again), group names that are
+nearly the same, and values that are still those of the example.`
+
+export const CONFIG_REFERENCE_PREFACE = [INTRODUCTION, VARIABLES, SECRET_FILES, DATABASE, VALUES, PROBLEMS].join('\n\n')

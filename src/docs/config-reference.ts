@@ -1,7 +1,7 @@
 // docs/configuration.md: one table a section, from the schema, and the few things that hold for every key.
 import { KINDS } from '../config/kinds/index.js'
 import { twinDescription } from '../config/json-schema.js'
-import { preface } from './config-reference-preface.js'
+import { CONFIG_REFERENCE_PREFACE } from './config-reference-preface.js'
 import { configSchema } from '../config/schema.js'
 import { keysOf, mustBeGiven, twinOf, type Shape } from '../config/shape.js'
 
@@ -11,7 +11,7 @@ export function configReference(): string {
   const single = Object.entries(root.properties ?? {}).filter(([, shape]) => !isSection(shape))
   const parts = sections.map(([name, shape]) => sectionText(name, shape, root))
   const rest = `## Single keys\n\n${table(single.map(([name, shape]) => row(name, shape, root, name)))}`
-  return `${[preface(), ...parts, rest].join('\n\n')}\n`
+  return `${[CONFIG_REFERENCE_PREFACE, ...parts, rest].join('\n\n')}\n`
 }
 
 function isSection(shape: Shape): boolean {
@@ -20,20 +20,19 @@ function isSection(shape: Shape): boolean {
 
 function sectionText(name: string, shape: Shape, root: Shape): string {
   const inner = shape.items ?? shape
-  const optional = mustBeGiven(root, name)
-    ? 'Must be given.'
-    : !root.required?.includes(name)
-    ? 'Off unless it is given.'
-    : shape.type === 'object'
-    ? 'Every key has a default or is optional.'
-    : 'A list; empty by default.'
   return [
     `## ${name}`,
-    `${shape.description ?? ''} ${optional}`,
+    `${shape.description ?? ''} ${requirementOf(name, shape, root)}`,
     table(
       rows(inner, '').map(([path, property, parent, key]) => row(path, property, parent, key)).concat(twinRows(inner)),
     ),
   ].join('\n\n')
+}
+
+function requirementOf(name: string, shape: Shape, root: Shape): string {
+  if (mustBeGiven(root, name)) return 'Must be given.'
+  if (!root.required?.includes(name)) return 'Off unless it is given.'
+  return shape.type === 'object' ? 'Every key has a default or is optional.' : 'A list; empty by default.'
 }
 
 /** Every key of a section; those of inner sections with their path. */
@@ -61,12 +60,13 @@ function twinRows(section: Shape): string[] {
 }
 
 function row(path: string, shape: Shape, parent: Shape, key: string): string {
-  const fallback = shape.default !== undefined
-    ? `\`${JSON.stringify(shape.default)}\``
-    : mustBeGiven(parent, key)
-    ? (shape['x-secret'] ? 'required, or its twin' : 'required')
-    : ''
-  return line([`\`${path}\``, typeName(shape), fallback, shape.description ?? ''])
+  return line([`\`${path}\``, typeName(shape), defaultText(shape, mustBeGiven(parent, key)), shape.description ?? ''])
+}
+
+function defaultText(shape: Shape, required: boolean): string {
+  if (shape.default !== undefined) return `\`${JSON.stringify(shape.default)}\``
+  if (!required) return ''
+  return shape['x-secret'] ? 'required, or its twin' : 'required'
 }
 
 function typeName(shape: Shape): string {

@@ -11,8 +11,8 @@ export const network: Kind = {
     if (Object.hasOwn(NAMED_NETWORKS, text)) return { value: text }
     const [address = '', prefix] = text.split('/', 2)
     const version = address.includes('%') ? 0 : isIP(address)
-    const bits = prefix === undefined ? 0 : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Infinity
-    if (version !== 0 && text.split('/').length <= 2 && bits <= (version === 4 ? 32 : 128)) {
+    const prefixLength = prefix === undefined ? 0 : prefixLengthOf(prefix)
+    if (version !== 0 && text.split('/').length <= 2 && prefixLength <= (version === 4 ? 32 : 128)) {
       return { value: text.toLowerCase() }
     }
     return valueProblem(
@@ -21,6 +21,11 @@ export const network: Kind = {
       'Write 10.0.0.7, 10.0.0.0/8, fd00::/8, or loopback, linklocal or uniquelocal.',
     )
   },
+}
+
+/** @returns Infinity if the text is not a number */
+function prefixLengthOf(text: string): number {
+  return /^\d{1,3}$/.test(text) ? Number(text) : Infinity
 }
 
 export const listenHost: Kind = {
