@@ -9,7 +9,7 @@ import type { NamedStep } from './core/pipeline/pipeline.js'
 import { tracedSteps } from './core/traced-login.js'
 import type { Tracer } from './core/tracer.js'
 import type { AccessInForce } from './http/forward-auth/authorizer.js'
-import { compileHeaders } from './http/forward-auth/identity-header-cache.js'
+import { compileHeaders } from './http/forward-auth/header-template.js'
 import { createTheme, type Theme } from './http/pages/theme.js'
 import { networkTest } from './net/networks.js'
 

@@ -1,5 +1,5 @@
-// What node:http cannot read as a request (no such method, headers too long or too slow): answered without the
-// framework, in the form of our other errors. Nothing is logged: there is no request to name.
+// Answers input that node:http cannot parse as a request (unknown method, headers too large or too slow), without
+// Fastify but in the format of the other errors. It is not logged, because there is no request to identify.
 import type { Socket } from 'node:net'
 import { FAILURES } from '../core/errors.js'
 

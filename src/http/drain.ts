@@ -1,18 +1,17 @@
-// The end of the listener that proxies hold connections to: none of them is closed under a request's feet. For a while
-// everything is still answered, each answer with `Connection: close`, so that a proxy lets go of its connections by
-// itself and, where it asks
-// /readyz, sends nothing more; then nothing new is accepted, and what is under way finishes.
+// Graceful shutdown: no keep-alive connection is closed while a request is in flight. First every request is answered,
+// with `Connection: close`, so that a proxy gives up its connections and, if it polls /readyz, sends no new requests.
+// Then the listener closes and requests in flight are completed.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 
 export interface DrainOptions {
-  /** How long it goes on answering at most; it ends before where nobody was connected for a quarter of that. */
+  /** Maximum time for which requests are still accepted; it ends early after a quarter of it without connections. */
   readonly lingerMs: number
-  /** How long what is under way may take after that; whoever trickles is cut off. */
+  /** Time for requests in flight after that; then their connections are closed. */
   readonly cutOffMs: number
 }
 
-const LOOK_EVERY_MS = 50
+const POLL_MS = 50
 
 export async function drainAndClose(app: FastifyInstance, { lingerMs, cutOffMs }: DrainOptions): Promise<void> {
   const { server } = app
@@ -20,16 +19,16 @@ export async function drainAndClose(app: FastifyInstance, { lingerMs, cutOffMs }
     response.setHeader('connection', 'close')
   })
   const until = performance.now() + lingerMs
-  let lastSeen = performance.now()
-  while (performance.now() < until && performance.now() - lastSeen < lingerMs / 4) { // guard: live-drain-lingers
-    await sleep(LOOK_EVERY_MS)
-    if (await connections(app) > 0) lastSeen = performance.now()
+  let lastConnected = performance.now()
+  while (performance.now() < until && performance.now() - lastConnected < lingerMs / 4) { // guard: live-drain-lingers
+    await sleep(POLL_MS)
+    if (await connections(app) > 0) lastConnected = performance.now()
   }
-  // A long request that began before all this was answered with keep-alive.
-  const reaper = setInterval(() => server.closeIdleConnections(), LOOK_EVERY_MS)
+  // A long request that began before the shutdown was answered with keep-alive.
+  const idleCloser = setInterval(() => server.closeIdleConnections(), POLL_MS)
   const cutOff = setTimeout(() => server.closeAllConnections(), cutOffMs)
   await app.close()
-  clearInterval(reaper)
+  clearInterval(idleCloser)
   clearTimeout(cutOff)
 }
 

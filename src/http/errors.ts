@@ -1,4 +1,4 @@
-// One place turns errors into answers: a page for people, JSON for programs, never a stack. The log gets the rest.
+// Turns errors into responses: a page for browsers, JSON for programs, never a stack trace. Details go to the log.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { describeAllow, type Grounds } from '../core/access.js'
 import { errorFacts, GatehouseError, type ErrorCode } from '../core/errors.js'
@@ -9,33 +9,31 @@ import { errorPage, type ErrorFacts } from './pages/pages.js'
 import { retryUrlOf } from './retry.js'
 
 /** Refusals that a sign-in resolves. */
-const ENDED_BY_SIGNING_IN: ReadonlySet<ErrorCode> = new Set([
+const RESOLVED_BY_SIGNING_IN: ReadonlySet<ErrorCode> = new Set([
   'not_signed_in',
   'session_cookie_doubled',
   'session_unreadable',
 ])
 
-/** Refusals below 500 whose cause is more often a setting than a person. */
+/** Refusals below 500 that a wrong setting causes more often than a user. */
 const OFTEN_MISCONFIGURED: ReadonlySet<ErrorCode> = new Set(['return_to_refused'])
 
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = { 404: 'not_found', 429: 'rate_limited' }
 
-/** Anything thrown, as ours: the framework's 4xx keep their meaning, the unforeseen is `internal`. */
+/** Converts anything thrown: Fastify's 4xx errors keep their meaning, unexpected errors become `internal`. */
 export function asGatehouseError(error: unknown): GatehouseError {
   if (error instanceof GatehouseError) return error
   const status = (error as Partial<FastifyError> | null)?.statusCode
   if (status !== undefined && status >= 400 && status < 500) {
     return new GatehouseError(BY_STATUS[status] ?? 'request_malformed', { cause: error })
   }
-  return new GatehouseError('internal', { cause: error }) // no detail: a library's message may carry people's data
+  return new GatehouseError('internal', { cause: error }) // no detail: a library's message may contain personal data
 }
 
 export function createErrorHandler(settings: PageSettings) {
   return (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const error = asGatehouseError(thrown)
-    // guard: adv-return-warned
-    const level = error.status >= 500 ? 'error' : OFTEN_MISCONFIGURED.has(error.code) ? 'warn' : 'info'
-    request.log[level](
+    request.log[levelOf(error)](
       { ...errorFacts(error), method: request.method, path: pathOf(request), client: request.ip },
       'request refused',
     )
@@ -43,40 +41,44 @@ export function createErrorHandler(settings: PageSettings) {
   }
 }
 
-/** Who was refused, by what, and where else they may go. */
+function levelOf({ status, code }: GatehouseError): 'error' | 'warn' | 'info' {
+  if (status >= 500) return 'error'
+  return OFTEN_MISCONFIGURED.has(code) ? 'warn' : 'info' // guard: adv-return-warned
+}
+
+/** A signed-in user who was refused, with the reason. */
 export interface Denied {
   readonly username: string
   readonly grounds: Grounds
-  /** The front page of the application, where it is another one and open to them. */
+  /** The front page of the application, if the refused page is another one and the user may open it. */
   readonly frontPage: string | undefined
 }
 
 export interface ErrorContext {
   readonly retryUrl?: string | undefined
-  /** Whoever is signed in and was refused, and the rule that said so. */
   readonly denied?: Denied | undefined
-  /** The page will be shown in a frame, which applications of server.redirectDomains may do. */
+  /** The page is shown in a frame, which applications of server.redirectDomains may do. */
   readonly framed?: boolean
-  /** What else the page says, line by line. */
+  /** Further rows of the page: label and text. */
   readonly rows?: readonly (readonly [string, string])[] | undefined
 }
 
-/** Of every 503: what is missing (the database, Entra ID, Graph) is asked for again within seconds. */
+/** For every 503: requests to the database, Entra ID and Graph are retried within seconds. */
 export const RETRY_AFTER_SECONDS = '5'
 
-/** Headers of an answer in JSON. */
+/** Headers of a JSON response. */
 export const JSON_ANSWER = {
   'cache-control': 'no-store',
   'vary': 'Cookie', // guard: adv-json-nosniff
   'x-content-type-options': 'nosniff',
 } as const
 
-/** A 401 names a scheme (RFC 9110 section 11.6.1); browsers ask for no password on this one. */
+/** A 401 must name a scheme (RFC 9110 section 11.6.1); for this one browsers open no password dialog. */
 export function challenge({ publicUrl }: Pick<PageSettings, 'publicUrl'>): string {
   return `Cookie realm="${publicUrl}"`
 }
 
-/** In JSON the sentence is also `detail`, which scripts of applications show (Django REST framework's name for it). */
+/** The JSON contains the sentence as `detail` too, the name that Django REST framework uses and scripts display. */
 export function sendError(
   error: GatehouseError,
   request: FastifyRequest,
@@ -113,20 +115,20 @@ export function sendError(
     framed: context.framed === true,
     username: denied?.username,
     decided: decided && { ...decided, about: denied.grounds.description },
-    ways: waysOn(denied, settings),
+    links: linksFor(denied, settings),
     rows: context.rows ?? doubledRows(error, settings), // guard: adv-doubled-page
   }
   return sendPage(reply, error.status, errorPage(titleOf(error), facts), settings)
 }
 
-function waysOn(denied: Denied | undefined, { publicUrl }: PageSettings): NonNullable<ErrorFacts['ways']> {
+function linksFor(denied: Denied | undefined, { publicUrl }: PageSettings): NonNullable<ErrorFacts['links']> {
   if (denied === undefined) return [] // guard: adv-page-way-back
   const ours = { text: 'See what is open to you', url: `${publicUrl}/` }
   const { frontPage } = denied
   return frontPage === undefined ? [ours] : [{ text: `Go to ${new URL(frontPage).host}`, url: frontPage }, ours]
 }
 
-/** Which cookie to remove by hand, and where it may be set, should it come back. */
+/** The cookie to remove manually and the domains that it can be set for, in case clearing it does not help. */
 function doubledRows({ code }: GatehouseError, { publicUrl, sessionCookie }: PageSettings): ErrorContext['rows'] {
   if (code !== 'session_cookie_doubled') return undefined
   const { hostname } = new URL(publicUrl)
@@ -143,13 +145,13 @@ function microsoftIds({ facts }: GatehouseError): string[] {
 function titleOf({ status, code }: GatehouseError): string {
   if (code === 'login_cancelled' || code === 'consent_declined') return 'You did not sign in'
   if (code === 'loaded_ahead') return 'Nothing was done'
-  if (ENDED_BY_SIGNING_IN.has(code)) return 'Sign in to continue'
+  if (RESOLVED_BY_SIGNING_IN.has(code)) return 'Sign in to continue'
   if (status === 403) return 'No access'
   if (status === 404) return 'Not found'
   return status >= 500 ? 'Something is not working' : 'That did not work'
 }
 
-/** Without the query, which may hold a code or a state. */
+/** Without the query, which may contain a code or a state. */
 export function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] ?? request.url
 }

@@ -1,5 +1,5 @@
-// X-Forwarded-For as everything else here reads it: addresses alone. Azure's gateways send `ip:port` and `[ip]:port`,
-// and an address with a port is in no network, has a rate limit of its own and ends the search for the client.
+// Normalizes X-Forwarded-For to IP addresses without ports. Azure's gateways send `ip:port` and `[ip]:port`; an address
+// with a port matches no network, gets a rate limit of its own and ends the search for the client's address.
 import type { IncomingMessage } from 'node:http'
 import ipaddr from 'ipaddr.js'
 import type { FastifyBaseLogger } from 'fastify'
@@ -14,11 +14,11 @@ export interface ForwardedForNormalizerOptions {
   readonly log: Pick<FastifyBaseLogger, 'warn'>
 }
 
-/** @returns what rewrites the header of one request, before anything reads the address of the client from it */
+/** @returns a function that rewrites a request's header; call it before the client's address is read */
 export function createForwardedForNormalizer(
   { trusts, log }: ForwardedForNormalizerOptions,
 ): (request: IncomingMessage) => void {
-  const named = createLogThrottle({ intervalMs: HOUR_MS, capacity: PROXIES_REMEMBERED })
+  const throttle = createLogThrottle({ intervalMs: HOUR_MS, capacity: PROXIES_REMEMBERED })
   return ({ headers, socket }) => {
     const header = headers['x-forwarded-for']
     const peer = socket.remoteAddress
@@ -26,16 +26,16 @@ export function createForwardedForNormalizer(
     const addresses = String(header).split(',').map((entry) => stripPort(entry.trim())).filter((entry) => entry !== '')
     headers['x-forwarded-for'] = addresses.join(', ') // guard: adv-limit-without-port
     const client = addresses.findLast((address) => !trusts(address))
-    if (client === undefined || ipaddr.isValid(client) || !named.admit(peer)) return // guard: adv-no-address-named
+    if (client === undefined || ipaddr.isValid(client) || !throttle.admit(peer)) return // guard: adv-no-address-named
     log.warn(
       { hint: true, peer, client: client.slice(0, 100) },
-      `the proxy at ${peer} says in X-Forwarded-For what is no IP address: access rules with networks and ` +
-        'limits by address cannot tell these clients apart',
+      `X-Forwarded-For from the proxy at ${peer} contains a value that is not an IP address: access rules with ` +
+        'networks and limits by address cannot distinguish these clients',
     )
   }
 }
 
-/** `ip:port`, `[ip]` and `[ip]:port`: the ip. Anything else as it is. */
+/** The IP address of `ip:port`, `[ip]` and `[ip]:port`; anything else unchanged. */
 export function stripPort(entry: string): string {
   const [, bracketed] = /^\[([^\]]+)\](?::\d*)?$/.exec(entry) ?? []
   const [, ipv4] = /^(\d{1,3}(?:\.\d{1,3}){3}):\d*$/.exec(entry) ?? []

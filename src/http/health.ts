@@ -1,10 +1,10 @@
-// The management port: alive, ready, which part is not, and the metrics. It never shares a port with the pages.
+// The routes of the management port: liveness, readiness by component, and metrics. Never on the port of the pages.
 import type { FastifyInstance } from 'fastify'
 
 export interface HealthChecks {
-  /** Rejects where the database does not answer. */
+  /** Rejects if the database does not answer. */
   readonly database: () => Promise<void>
-  /** Told, and no reason not to be ready: live sessions go on without them. */
+  /** Reported in /readyz without an effect on readiness: active sessions do not depend on these parts. */
   readonly informed: () => Readonly<Record<string, unknown>>
 }
 

@@ -1,4 +1,4 @@
-// A request and its answer, where both are needed.
+// An HTTP request and its response.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 export interface HttpExchange {

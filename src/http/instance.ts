@@ -1,4 +1,4 @@
-// The Fastify instance that everything is registered on: its limits, its errors, whom it believes about addresses.
+// Creates the Fastify instance: limits, error handlers, trusted proxies, URL normalization.
 import { randomUUID } from 'node:crypto'
 import { createServer, METHODS, type IncomingHttpHeaders } from 'node:http'
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
@@ -10,9 +10,9 @@ import { createForwardedForNormalizer } from './forwarded-for.js'
 import type { TrustedPeers } from '../net/networks.js'
 import type { PageSettings } from './pages/layout.js'
 
-const MAX_HEADER_BYTES = 64 * 1024 // applications' own cookies come along
-const REQUEST_TIMEOUT_MS = 30_000 // a body that trickles in does not hold its connection for ever
-const KEEP_ALIVE_MS = 72_000 // longer than proxies keep theirs
+const MAX_HEADER_BYTES = 64 * 1024 // includes the cookies of applications
+const REQUEST_TIMEOUT_MS = 30_000 // bounds slow request bodies
+const KEEP_ALIVE_MS = 72_000 // longer than the keep-alive time of proxies
 
 export interface InstanceOptions {
   readonly trusts: TrustedPeers
@@ -31,7 +31,7 @@ export function createInstance({ trusts, pages, log, fastPath }: InstanceOptions
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
     genReqId: () => randomUUID(),
     requestIdHeader: false,
-    rewriteUrl: (request) => { // the first that sees a request
+    rewriteUrl: (request) => { // runs before anything else
       normalizeForwardedFor(request)
       return normalizeUrl(request, ownHost)
     },
@@ -46,7 +46,7 @@ export function createInstance({ trusts, pages, log, fastPath }: InstanceOptions
         if (!fastPath(request, response)) handler(request, response)
       }),
     forceCloseConnections: 'idle',
-    return503OnClosing: false, // what still comes through a connection that a proxy kept is answered (drain.ts)
+    return503OnClosing: false, // requests on kept-alive connections are still answered (drain.ts)
     clientErrorHandler: answerClientError, // guard: adv-client-error-headers
     frameworkErrors: (error, request, reply) => {
       onError(error, request, reply)
@@ -60,22 +60,23 @@ export function createInstance({ trusts, pages, log, fastPath }: InstanceOptions
   return app
 }
 
-interface Asked {
+interface RequestHead {
   readonly url?: string | undefined
   readonly headers: IncomingHttpHeaders
 }
 
 /**
- * A proxy that asks its forward-auth question at `/` (oauth2-proxy's Traefik sample does; some carry the client's query
- * over) must get an answer to that question: the home page's 200 would let everybody pass who is signed in, whatever
- * the rules say.
+ * Forward-auth requests at `/` (oauth2-proxy's Traefik sample sends them there, some proxies with the client's query)
+ * are passed to the forward-auth endpoint: the home page's 200 would allow every signed-in user, whatever the rules
+ * are.
  *
- * Envoy's question is the path of somebody else's application: no router decodes it (ext-authz.ts reads what was sent).
+ * Envoy sends the path of the application behind a prefix. The router must not decode it (ext-authz.ts reads the
+ * original).
  *
- * None of our own addresses has a percent-encoding. Who writes one, `/oauth2/%61uth`, means to get past the list of a
- * proxy that closes the auth endpoints to the outside.
+ * None of Gatehouse's own paths contains a percent-encoding. A client that sends one, `/oauth2/%61uth`, tries to bypass
+ * a proxy's rule that blocks the auth endpoints from the outside.
  */
-function normalizeUrl({ url = '/', headers }: Asked, ownHost: string): string {
+function normalizeUrl({ url = '/', headers }: RequestHead, ownHost: string): string {
   if (/^\/(?:[?#]|$)/.test(url)) return frontPage(url, headers, ownHost) // guard: adv-front-page
   if (url.startsWith(EXT_AUTHZ)) return EXT_AUTHZ // guard: adv-question-undecoded
   const encoded = url.indexOf('%')
@@ -85,8 +86,8 @@ function normalizeUrl({ url = '/', headers }: Asked, ownHost: string): string {
 }
 
 /**
- * A browser can send X-Forwarded-Uri to the home page through a proxy that passes it on. Host and X-Forwarded-Host are
- * both ours then; a proxy that asks a question names its application in one of them.
+ * A browser can send X-Forwarded-Uri to the home page through a proxy that forwards it. Host and X-Forwarded-Host are
+ * then both Gatehouse's; in a forward-auth request one of them is the application's.
  */
 function frontPage(url: string, headers: IncomingHttpHeaders, ownHost: string): string {
   if (headers['x-forwarded-uri'] === undefined) return url
@@ -95,10 +96,10 @@ function frontPage(url: string, headers: IncomingHttpHeaders, ownHost: string): 
   return isOwnPage ? UNROUTABLE_PATH : `/oauth2/forward-auth${url.slice(1)}` // guard: adv-page-is-no-question
 }
 
-/** Proxies choose the site by the name alone: another port or a trailing dot lead to the same pages. */
+/** Proxies select the site by its name only: another port or a trailing dot lead to the same pages. */
 function hostnameOf(host: string | readonly string[] | undefined): string {
   return String(host).toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '')
 }
 
 const EXT_AUTHZ = '/oauth2/ext-authz/'
-const UNROUTABLE_PATH = '/oauth2/there-is-no-such-page'
+const UNROUTABLE_PATH = '/oauth2/unroutable'

@@ -1,4 +1,4 @@
-// The public keys of the assertions (RFC 7517), for applications that verify them. Public, and meant to be cached.
+// The public keys of the assertions as a JWK Set (RFC 7517), for applications that verify assertions. Cacheable.
 import { createHash } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { JWKS_MAX_AGE, type KeyRing } from '../core/assertion.js'

@@ -1,6 +1,6 @@
-// The log of the HTTP application. Every line that a request causes passes here: client-supplied values are cut, and
-// refusals share one budget of lines a second. A line over the budget is counted: by code in the metrics, and in one
-// summary line a second.
+// The log of the HTTP application. All lines that requests cause pass through it: client-supplied values are truncated,
+// and refusals share a budget of lines per second. A line over the budget is counted, by code in the metrics and in one
+// summary line per second.
 import type { FastifyBaseLogger } from 'fastify'
 import { FAILURES, type ErrorCode } from '../core/errors.js'
 import type { Meter } from '../core/meter.js'
@@ -9,18 +9,18 @@ import { createLogThrottle } from './log-throttle.js'
 export interface LogBudget {
   /** A logger whose lines count against the budget. Children share it. */
   readonly log: FastifyBaseLogger
-  /** Whether a refusal of a client without a session gets no line in this second. If so the refusal is counted. */
+  /** True if the budget for anonymous clients is used up in this second. The refusal is then counted. */
   withheld(code: ErrorCode): boolean
-  /** Counts a refusal that the configuration wants no line for (log.access: none). */
+  /** Counts a refusal for which the configuration disables the line (log.access: none). */
   unlogged(code: ErrorCode): void
-  /** Writes the summary of the lines that were withheld until now. */
+  /** Writes the summary of the withheld lines. */
   close(): void
 }
 
 export interface LogBudgetOptions {
   readonly log: FastifyBaseLogger
   readonly meter: Pick<Meter, 'refused'>
-  /** Lines a second. */
+  /** Lines per second. */
   readonly budget: number
   /** Monotonic milliseconds. */
   readonly now?: () => number
@@ -38,64 +38,37 @@ const SEVERITY: Readonly<Record<string, number>> = {
   debug: 20,
   trace: 10,
 }
-/** The rest is kept for refusals of people who are signed in, and the last tenth for faults of our own. */
-const SHARE = { stranger: 0.8, person: 0.9, fault: 1 } as const // guard: adv-log-budget-kept
-/** Lines a second for one fault: while the database is away each request reports the same one. */
-const FAULT_LINES = 5
-const RATE_LIMITED_EVERY_MS = 60_000
-const ADDRESSES = 5_000
+/** Shares of the budget: a fifth is reserved for signed-in users and faults, of that half for faults of Gatehouse. */
+const SHARE = { anonymous: 0.8, user: 0.9, fault: 1 } as const // guard: adv-log-budget-kept
+/** Lines per second for one fault: while the database is unreachable every request reports the same one. */
+const MAX_FAULT_LINES = 5
+const RATE_LIMITED_INTERVAL_MS = 60_000
+const MAX_ADDRESSES = 5_000
 
 export function createLogBudget({ log, meter, budget, now = () => performance.now() }: LogBudgetOptions): LogBudget {
   const seconds = createSecond(budget, now)
   const summary = createSummary(log)
-  const rateLimited = createLogThrottle({ intervalMs: RATE_LIMITED_EVERY_MS, capacity: ADDRESSES, now })
+  const rateLimited = createLogThrottle({ intervalMs: RATE_LIMITED_INTERVAL_MS, capacity: MAX_ADDRESSES, now })
   const withhold = (code: string): void => {
     meter.refused(code, true)
     summary.count(code)
   }
-  const passes = (level: Level, facts: Facts): boolean => {
+  const admit: Admission = (level, facts) => {
     const code = codeOf(facts)
-    const seen = code === 'rate_limited' && !rateLimited.admit(String(facts.client)) // guard: adv-log-rate-limited
-    if (!seen && seconds.take(kindOf(level, facts), code)) { // guard: adv-log-budget
+    const repeated = code === 'rate_limited' && !rateLimited.admit(String(facts.client)) // guard: adv-log-rate-limited
+    if (!repeated && seconds.take(kindOf(level, facts), code)) { // guard: adv-log-budget
       meter.refused(code, false)
       return true
     }
     withhold(code)
     return false
   }
-  const enabled = (level: Level): boolean => (SEVERITY[level] ?? 0) >= (SEVERITY[log.level] ?? 0)
-  /** @param open makes the logger that writes, when a line is to be written: a child is costly in a flood */
-  const wrap = (open: () => FastifyBaseLogger): FastifyBaseLogger => {
-    let opened: FastifyBaseLogger | undefined
-    const writer = (level: Level) => (facts: unknown, ...rest: unknown[]): void => {
-      const given: Facts = typeof facts === 'object' && facts !== null ? facts as Facts : {}
-      if (!enabled(level)) {
-        if (isErrorCode(given.code)) meter.refused(given.code, false)
-        return
-      }
-      if (!passes(level, given)) return
-      opened ??= open()
-      const write = opened[level] as (...all: unknown[]) => void
-      write.call(opened, given === facts ? cutFacts(given) : facts, ...rest)
-    }
-    return {
-      level: log.level,
-      fatal: writer('fatal'),
-      error: writer('error'),
-      warn: writer('warn'),
-      info: writer('info'),
-      debug: writer('debug'),
-      trace: writer('trace'),
-      silent: () => {},
-      // The options are left out: they hold the framework's serializers, which write more of an error than log.ts does.
-      child: (bindings: Facts) => wrap(() => (opened ??= open()).child(bindings)),
-    } as unknown as FastifyBaseLogger
-  }
+  const unlogged = (code: ErrorCode): void => meter.refused(code, false)
   return {
-    log: wrap(() => log),
-    unlogged: (code) => meter.refused(code, false),
+    log: wrapLogger({ root: log, open: () => log, admit, unlogged }),
+    unlogged,
     withheld(code) {
-      if (seconds.left('stranger')) return false
+      if (seconds.left('anonymous')) return false
       withhold(code)
       return true
     },
@@ -103,7 +76,49 @@ export function createLogBudget({ log, meter, budget, now = () => performance.no
   }
 }
 
-/** What was written in this second. */
+/** Whether a line may be written. A line that may not is counted. */
+type Admission = (level: Level, facts: Facts) => boolean
+
+interface WrappedLogger {
+  /** Its level applies to the children too. */
+  readonly root: FastifyBaseLogger
+  /** Creates the logger that writes. Called for the first line that is written: a child is costly in a flood. */
+  readonly open: () => FastifyBaseLogger
+  readonly admit: Admission
+  readonly unlogged: (code: ErrorCode) => void
+}
+
+function wrapLogger({ root, open, admit, unlogged }: WrappedLogger): FastifyBaseLogger {
+  let opened: FastifyBaseLogger | undefined
+  const enabled = (level: Level): boolean => (SEVERITY[level] ?? 0) >= (SEVERITY[root.level] ?? 0)
+  const writer = (level: Level) => (facts: unknown, ...rest: unknown[]): void => {
+    const given: Facts = typeof facts === 'object' && facts !== null ? facts as Facts : {}
+    if (!enabled(level)) {
+      if (isErrorCode(given.code)) unlogged(given.code)
+      return
+    }
+    if (!admit(level, given)) return
+    opened ??= open()
+    const write = opened[level] as (...all: unknown[]) => void
+    write.call(opened, given === facts ? cutFacts(given) : facts, ...rest)
+  }
+  const child = (bindings: Facts): FastifyBaseLogger =>
+    wrapLogger({ root, open: () => (opened ??= open()).child(bindings), admit, unlogged })
+  return {
+    level: root.level,
+    fatal: writer('fatal'),
+    error: writer('error'),
+    warn: writer('warn'),
+    info: writer('info'),
+    debug: writer('debug'),
+    trace: writer('trace'),
+    silent: () => {},
+    // Fastify's child options are dropped: its serializers log more of an error than telemetry/logger.ts does.
+    child,
+  } as unknown as FastifyBaseLogger
+}
+
+/** Counts the lines of the current second. */
 function createSecond(budget: number, now: () => number) {
   let current = -1
   let lines = 0
@@ -124,7 +139,7 @@ function createSecond(budget: number, now: () => number) {
     take(kind: keyof typeof SHARE, code: string): boolean {
       if (!left(kind)) return false
       const before = faults.get(code) ?? 0
-      if (kind === 'fault' && before >= FAULT_LINES) return false // guard: adv-log-faults
+      if (kind === 'fault' && before >= MAX_FAULT_LINES) return false // guard: adv-log-faults
       if (kind === 'fault') faults.set(code, before + 1)
       lines++
       return true
@@ -132,7 +147,7 @@ function createSecond(budget: number, now: () => number) {
   }
 }
 
-/** One line a second for what got no line. Codes are few, so the line is short. */
+/** Writes one line per second for the withheld lines. There are few codes, so the line is short. */
 function createSummary(log: FastifyBaseLogger) {
   let requests = 0
   let codes: Record<string, number> = {}
@@ -141,11 +156,11 @@ function createSummary(log: FastifyBaseLogger) {
     clearTimeout(timer)
     timer = undefined
     if (requests === 0) return
-    const [told, byCode] = [requests, codes]
+    const [total, byCode] = [requests, codes]
     requests = 0
     codes = {}
-    const facts = { requests: told, codes: byCode }
-    log.warn(facts, `${told} more requests were refused; no line was written for each of them`)
+    const facts = { requests: total, codes: byCode }
+    log.warn(facts, `${total} more requests were refused without a line of their own`)
   }
   return {
     write,
@@ -159,31 +174,31 @@ function createSummary(log: FastifyBaseLogger) {
 
 function kindOf(level: Level, { username, hint }: Facts): keyof typeof SHARE {
   if (level === 'error' || level === 'fatal') return 'fault'
-  // A hint to the operator is written at most once an hour for each cause: a flood must not hide it.
-  return username === undefined && hint !== true ? 'stranger' : 'person' // guard: adv-log-hints
+  // Hints for the operator are written at most once an hour for each cause; a flood must not suppress them.
+  return username === undefined && hint !== true ? 'anonymous' : 'user' // guard: adv-log-hints
 }
 
 function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(FAILURES, code)
 }
 
-/** A label of the metrics: one of our own codes, or `other`. */
+/** A label of the metrics: an error code of Gatehouse, or `other`. */
 function codeOf({ code }: Facts): string {
   return isErrorCode(code) ? code : 'other'
 }
 
-const MOST_CHARACTERS = 200
-const MOST_CHARACTERS_OF_OURS = 1_000
-/** Values that we write ourselves, with at most a few characters of the request in them. */
-const OURS: ReadonlySet<string> = new Set(['detail', 'remedy', 'allows'])
+const MAX_CHARACTERS = 200
+const MAX_OWN_CHARACTERS = 1_000
+/** Fields that Gatehouse writes, with at most a few characters of the request in them. */
+const OWN_FIELDS: ReadonlySet<string> = new Set(['detail', 'remedy', 'allows'])
 
-/** The same facts, with long strings cut: a client chooses paths, hosts and methods of up to 64 KB. */
+/** Truncates long strings: clients choose paths, hosts and methods of up to 64 KB. */
 export function cutFacts(facts: Facts): Facts {
   let cut: Record<string, unknown> | undefined
   for (const [name, value] of Object.entries(facts)) {
-    if (typeof value !== 'string' || value.length <= MOST_CHARACTERS) continue
-    const most = OURS.has(name) ? MOST_CHARACTERS_OF_OURS : MOST_CHARACTERS
-    if (value.length > most) (cut ??= { ...facts })[name] = `${value.slice(0, most - 1)}…` // guard: adv-log-cut
+    if (typeof value !== 'string' || value.length <= MAX_CHARACTERS) continue
+    const limit = OWN_FIELDS.has(name) ? MAX_OWN_CHARACTERS : MAX_CHARACTERS
+    if (value.length > limit) (cut ??= { ...facts })[name] = `${value.slice(0, limit - 1)}…` // guard: adv-log-cut
   }
   return cut ?? facts
 }

@@ -1,12 +1,11 @@
-// Is a person looking at the answer, or a program? People get pages and redirects, programs get status codes and JSON.
+// Distinguishes page loads of a browser, which get pages and redirects, from requests of programs, which get status
+// codes and JSON.
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** By these headers htmx and Turbo say that the answer is for their script. */
+/** The headers of requests that htmx and Turbo make. */
 const OF_SCRIPTS = ['hx-request', 'turbo-frame', 'x-turbo-request-id'] as const
 
-/**
- * A top-level page load: only then does a redirect to a sign-in page make sense (not for fetch, XHR, iframes, sockets).
- */
+/** True for a top-level page load. Fetch, XHR, frames and sockets cannot follow a redirect to a sign-in page. */
 export function isNavigation(headers: IncomingHttpHeaders): boolean {
   if (!wantsHtml(headers)) return false
   if (isScript(headers) || headers.upgrade !== undefined) return false
@@ -15,20 +14,18 @@ export function isNavigation(headers: IncomingHttpHeaders): boolean {
   return (mode === undefined || mode === 'navigate') && (destination === undefined || destination === 'document')
 }
 
-/**
- * Android's WebViews send X-Requested-With with every page load, with their application's name: one value is scripts'.
- */
+/** Android's WebViews send X-Requested-With with their application's name on every page load, hence the one value. */
 function isScript(headers: IncomingHttpHeaders): boolean {
   if (OF_SCRIPTS.some((name) => headers[name] !== undefined)) return true // guard: adv-turbo
   return String(headers['x-requested-with'] ?? '').toLowerCase() === 'xmlhttprequest' // guard: adv-webview
 }
 
-/** A request of htmx, which does what the answer's HX-* headers say. */
+/** A request of htmx, which acts on HX-* response headers. */
 export function isHtmx(headers: IncomingHttpHeaders): boolean {
   return headers['hx-request'] !== undefined
 }
 
-/** The answer will be shown in a frame of another page. */
+/** The response is shown in a frame of another page. */
 export function isFramed(headers: IncomingHttpHeaders): boolean {
   return headers['sec-fetch-dest'] === 'iframe' || headers['sec-fetch-dest'] === 'frame'
 }
@@ -38,7 +35,8 @@ export function wantsHtml(headers: IncomingHttpHeaders): boolean {
 }
 
 /**
- * Metadata that a browser alone can set: this page load was begun here, or by typing, or by an application beside us.
+ * True for a page load that began on this site or by entering the address. Only a browser can set these headers, not a
+ * script.
  */
 export function isOwnNavigation(headers: IncomingHttpHeaders): boolean {
   const site = headers['sec-fetch-site']
@@ -50,8 +48,8 @@ export function isOwnNavigation(headers: IncomingHttpHeaders): boolean {
 }
 
 /**
- * A browser that loads or renders a page in case the person will want it. Sec-Purpose: Fetch standard section 3.10;
- * Purpose: older Chromium; X-Moz: Firefox; X-Purpose: older Safari.
+ * True if the browser prefetches or prerenders the page. Sec-Purpose: Fetch standard section 3.10; Purpose: older
+ * Chromium; X-Moz: Firefox; X-Purpose: older Safari.
  */
 export function isSpeculative(headers: IncomingHttpHeaders): boolean {
   return ['sec-purpose', 'purpose', 'x-moz', 'x-purpose'].some((name) =>

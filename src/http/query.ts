@@ -1,9 +1,9 @@
-// Query parameters of our own pages. A doubled one of ours is two answers to one question (CVE class "parameter
-// pollution") and is refused. What others add (campaign marks, My Apps, Entra ID itself) is ignored.
+// Reads the query parameters of Gatehouse's pages. A duplicate parameter is refused (attack class "HTTP parameter
+// pollution", CWE-235). Unknown parameters are ignored: campaign links, My Apps and Entra ID add some.
 import { GatehouseError } from '../core/errors.js'
 
 /**
- * @param names those that count; all others are ignored
+ * @param names the known parameters; others are ignored
  * @throws `query_duplicate`
  */
 export function queryParameters<Name extends string>(

@@ -1,5 +1,5 @@
-// Requests as spans. A trace goes on that a trusted proxy began; anybody else's `traceparent` does not count. Where
-// nobody listens, no hook is there and the auth endpoints' handlers are what they were.
+// Records requests as spans. A `traceparent` continues a trace only if a trusted proxy sent it. Without an exporter no
+// hook is registered and the handlers of the auth endpoints are not wrapped.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { parseTraceparent, type RemoteParent, type RequestSpan, type Tracer } from '../core/tracer.js'
 import { asGatehouseError } from './errors.js'
@@ -7,7 +7,7 @@ import type { TrustedPeers } from '../net/networks.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** There while this request is recorded. */
+    /** Set while the request is recorded. */
     span?: RequestSpan | undefined
   }
 }
@@ -17,7 +17,7 @@ export interface RequestTracingOptions {
   readonly trusts: TrustedPeers
 }
 
-/** Every page of this scope and of those inside it. */
+/** Records all requests of the scope and of its child scopes. */
 export function traceRequests(scope: FastifyInstance, { tracer, trusts }: RequestTracingOptions): void {
   if (!tracer.enabled) return
   scope.decorateRequest('span')
@@ -27,7 +27,7 @@ export function traceRequests(scope: FastifyInstance, { tracer, trusts }: Reques
       factsOf(request, request.routeOptions.url ?? ''),
       parentOf(request, trusts),
     )
-    if (span) span.run(done) // Fastify itself keeps to it while a body arrives
+    if (span) span.run(done) // Fastify keeps the async context while the body arrives
     else done()
   })
   scope.addHook('onError', (request, _reply, error, done) => {
@@ -43,7 +43,7 @@ export function traceRequests(scope: FastifyInstance, { tracer, trusts }: Reques
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => FastifyReply | Promise<FastifyReply>
 export type TraceForwardAuth = (route: string, handler: Handler) => Handler
 
-/** A proxy's question: no hooks on that path, so the handler is wrapped. */
+/** Records forward-auth requests. Their scope has no hooks, so the handler is wrapped. */
 export function traceForwardAuth({ tracer, trusts }: RequestTracingOptions): TraceForwardAuth {
   if (!tracer.enabled) return (_route, handler) => handler
   return (route, handler) => (request, reply) => {

@@ -1,4 +1,4 @@
-// The session as JSON, for applications without a proxy that forward the cookie here, server to server.
+// Returns the session as JSON, for applications without forward-auth that pass on the user's cookie server to server.
 import type { FastifyInstance } from 'fastify'
 import { FAILURES } from '../core/errors.js'
 import { challenge, JSON_ANSWER } from './errors.js'

@@ -369,7 +369,7 @@ t.test('skipped authentication', async (t) => {
       (await gateway.ask('/oauth2/auth', { browser, headers: { 'x-original-url': `https://${HOST}/read/x` } })).status,
       403,
     )
-    t.ok(gateway.log.some(({ msg }) => /does not say the method/.test(String(msg))))
+    t.ok(gateway.log.some(({ msg }) => /sends no method/.test(String(msg))))
   })
 
   // proves: adv-forwarded-for

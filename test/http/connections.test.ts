@@ -143,7 +143,7 @@ t.test('the address of the client', async (t) => {
   // proves: adv-no-address-named
   await t.test('what is no address is named in the log once an hour', async (t) => {
     for (const chain of ['unknown', 'unknown', '_hidden', '10.9.1.1']) await ask(chain)
-    const lines = gateway.log.filter(({ msg }) => /no IP address/.test(String(msg)))
+    const lines = gateway.log.filter(({ msg }) => /not an IP address/.test(String(msg)))
     t.equal(lines.length, 1)
     t.match(lines[0], { peer: '127.0.0.1', client: '10.9.1.1:x' })
   })
@@ -154,6 +154,6 @@ t.test('the address of the client', async (t) => {
       await untrusted.ask('/oauth2/start', { headers: { 'x-forwarded-for': `198.51.100.${port}` } })
     }
     t.equal((await untrusted.ask('/oauth2/start', { headers: { 'x-forwarded-for': '198.51.100.99' } })).status, 429)
-    t.notOk(untrusted.log.some(({ msg }) => /no IP address/.test(String(msg))))
+    t.notOk(untrusted.log.some(({ msg }) => /not an IP address/.test(String(msg))))
   })
 })

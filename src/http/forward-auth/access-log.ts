@@ -1,4 +1,4 @@
-// The log of answers to proxies (log.access). Refusals share the budget of lines with everything else that is refused
+// The access log of the auth endpoints (log.access). Refusals share the line budget of all refused requests
 // (http/log-budget.ts).
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { ErrorCode } from '../../core/errors.js'
@@ -7,12 +7,12 @@ import { cutFacts, type LogBudget } from '../log-budget.js'
 
 export interface AnswerLog {
   line(request: FastifyRequest, target: Target | undefined, status: number, facts: AnswerFacts): void
-  /** Whether another 401 in this second gets no line of its own. If so it is counted. */
+  /** True if another 401 in this second gets no line. It is then counted. */
   alreadyFull(): boolean
 }
 
 export interface AnswerFacts {
-  /** Of a refusal. */
+  /** Present for refusals. */
   readonly code?: ErrorCode
   readonly username?: string | undefined
   readonly rule?: string | undefined
@@ -20,10 +20,10 @@ export interface AnswerFacts {
 }
 
 export interface AnswerLogOptions {
-  /** For answers 200, which are outside the budget: an operator asks for each of them with `access: all`. */
+  /** For 200 responses, which `access: all` enables. They do not count against the budget. */
   readonly log: FastifyBaseLogger
   readonly budget: LogBudget
-  /** Which answers are logged: with `none` a refusal is counted and not written. */
+  /** Which responses are logged. With `none` refusals are only counted. */
   readonly access: 'denied' | 'all' | 'none'
 }
 

@@ -1,8 +1,9 @@
-// A question that announces a body. Some proxies copy Content-Length from the client's request and send no body: the
-// next question on the same connection would then be read as that body. The answer ends the connection instead.
+// Handles forward-auth requests that announce a body. Some proxies copy Content-Length from the client's request and
+// send no body: the next request on the same connection would be read as that body. So the response closes the
+// connection.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** To be called before the head of the answer is written. */
+/** Call before the head of the response is written. */
 export function closeAfterAnnouncedBody({ headers }: IncomingMessage, response: ServerResponse): void {
   const length = headers['content-length']
   const announced = (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined

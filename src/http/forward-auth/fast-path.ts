@@ -7,7 +7,7 @@ import type { Target } from '../../core/target.js'
 import { closeAfterAnnouncedBody } from './announced-body.js'
 import type { AnswerLog } from './access-log.js'
 import { REFUSALS_UNLOGGED } from './route.js'
-import { EVERY_ANSWER, type FlatHeaders } from './identity-header-cache.js'
+import { COMMON_HEADERS, type FlatHeaders } from './header-template.js'
 import type { Authorizer } from './authorizer.js'
 
 export interface AuthEndpoint {
@@ -47,7 +47,7 @@ export function createFastPath({ endpoints, authorizer, meter, log }: FastPathOp
       }
       if (verdict === undefined || plain401 === undefined || !(unlogged || log.alreadyFull())) return undefined
       meter.sessionLookups.none++
-      return [401, EVERY_ANSWER.concat(plain401(target))]
+      return [401, COMMON_HEADERS.concat(plain401(target))]
     } catch {
       return undefined // the route fails in the same way and reports it in the dialect of the proxy
     }

@@ -1,5 +1,5 @@
-// Reading a target from headers: each dialect has one family, every header at most once, and only a trusted peer's
-// count.
+// Reads the target of a forward-auth request from its headers: each dialect has one family of headers, every header may
+// occur once, and only headers from trusted peers are used.
 import type { IncomingMessage } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
@@ -9,7 +9,7 @@ import { createLogThrottle } from '../log-throttle.js'
 
 export type TargetReader = (request: IncomingMessage, hosts: KnownHosts) => Target | undefined
 
-/** X-Original-URL and X-Original-Method (nginx auth_request), and X-Forwarded-Port beside them. */
+/** X-Original-URL, X-Original-Method (nginx auth_request) and X-Forwarded-Port. */
 export function readOriginal(request: IncomingMessage, hosts: KnownHosts): Target | undefined {
   const url = single(request, 'x-original-url')
   const method = single(request, 'x-original-method')
@@ -29,14 +29,14 @@ export function readForwarded(request: IncomingMessage, hosts: KnownHosts): Targ
   return parseTarget({ scheme, host, uri, method, port: single(request, PORT) }, hosts)
 }
 
-/** The port of the site, by the proxy's word: its file sets it as a constant. */
+/** The port of the site. The shipped proxy files set it as a constant. */
 export const PORT = 'x-forwarded-port'
 
-/** Node joins doubled headers with a comma, so they are counted where they are still apart. */
+/** Node joins duplicate headers with a comma, so duplicates are counted in rawHeaders. */
 export function single(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name]
   if (value === undefined) return undefined
-  // of Host it keeps the first alone
+  // of duplicate Host headers Node keeps only the first
   if (typeof value === 'string' && !value.includes(', ') && name !== 'host') return value
   const raw = request.rawHeaders
   let seen = 0
@@ -51,48 +51,28 @@ export function single(request: IncomingMessage, name: string): string | undefin
 const FORWARDING = ['x-original-url', 'x-forwarded-host', 'x-forwarded-uri', 'x-forwarded-proto']
 
 const HOUR_MS = 3_600_000
-const PEERS_REMEMBERED = 1_000
+const MAX_PEERS = 1_000
 
 /**
- * The same reader, deaf to peers that are not in server.trustedProxies. Who sends what does not count, or nothing, is
- * named in the log once an hour. The fast path and, within the same tick, the route ask for the target of one request:
- * it is read once.
+ * Ignores forwarding headers from untrusted peers. Peers that send ignored or incomplete headers are logged at most
+ * hourly. The target is read once per request: the fast path and the route read it within the same tick.
  */
 export function fromTrustedPeers(
   read: TargetReader,
   trusts: TrustedPeers,
   log: Pick<FastifyBaseLogger, 'warn'>,
 ): (request: IncomingMessage) => Target | undefined {
-  const named = createLogThrottle({ intervalMs: HOUR_MS, capacity: PEERS_REMEMBERED })
   const hosts: KnownHosts = new Map()
+  const warn = createPeerWarnings(log)
   const readFrom = (request: IncomingMessage): Target | undefined => {
     const peer = request.socket.remoteAddress ?? ''
     if (trusts(peer)) { // guard: adv-trusted-peers
       const target = read(request, hosts)
-      if (target === undefined && named.admit(peer)) {
-        log.warn(
-          { hint: true, peer },
-          `the proxy at ${peer} does not say what was asked for, so people come back to Gatehouse's own ` +
-            'page: it must send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method ' +
-            '(server.authRequestHeaders)',
-        )
-      }
-      if (target?.method === '' && named.admit(peer)) {
-        log.warn(
-          { hint: true, peer },
-          `the proxy at ${peer} does not say the method, so access rules with methods let nobody pass: it must send ` +
-            'X-Original-Method, or X-Forwarded-Method (server.authRequestHeaders)',
-        )
-      }
+      if (target === undefined) warn.targetMissing(peer)
+      if (target?.method === '') warn.methodMissing(peer)
       return target
     }
-    if (!FORWARDING.some((name) => request.headers[name] !== undefined)) return undefined
-    if (named.admit(peer)) {
-      log.warn(
-        { hint: true, peer },
-        `forwarding headers from ${peer} do not count; if this is your proxy, add ${peer} to server.trustedProxies`,
-      )
-    }
+    if (FORWARDING.some((name) => request.headers[name] !== undefined)) warn.untrusted(peer)
     return undefined
   }
   let lastRequest: IncomingMessage | undefined
@@ -103,5 +83,32 @@ export function fromTrustedPeers(
     lastTarget = readFrom(request)
     lastRequest = request
     return lastTarget
+  }
+}
+
+function createPeerWarnings(log: Pick<FastifyBaseLogger, 'warn'>) {
+  const throttle = createLogThrottle({ intervalMs: HOUR_MS, capacity: MAX_PEERS })
+  const warn = (peer: string, message: string): void => {
+    if (throttle.admit(peer)) log.warn({ hint: true, peer }, message)
+  }
+  return {
+    targetMissing: (peer: string): void =>
+      warn(
+        peer,
+        `the proxy at ${peer} sends no target, so users return to Gatehouse's home page after the sign-in: it must ` +
+          'send X-Original-URL and X-Original-Method, or X-Forwarded-Proto, -Host, -Uri and -Method ' +
+          '(server.authRequestHeaders)',
+      ),
+    methodMissing: (peer: string): void =>
+      warn(
+        peer,
+        `the proxy at ${peer} sends no method, so access rules with methods allow nobody: it must send ` +
+          'X-Original-Method, or X-Forwarded-Method (server.authRequestHeaders)',
+      ),
+    untrusted: (peer: string): void =>
+      warn(
+        peer,
+        `forwarding headers from ${peer} are ignored; if this is your proxy, add ${peer} to server.trustedProxies`,
+      ),
   }
 }

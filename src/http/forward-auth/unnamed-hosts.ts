@@ -1,12 +1,12 @@
-// Hosts that no access rule names, while there are rules: access.default decides there, and a proxy that sends another
-// host than its rules were written for is easily overlooked. Counted, and named in the log once an hour.
+// Counts requests for hosts that no access rule names, although there are rules, and logs each host at most hourly.
+// access.default decides there; a proxy that sends another host than the rules name is easily overlooked.
 import type { FastifyBaseLogger } from 'fastify'
 import { describeAllow, type Grounds } from '../../core/access.js'
 import type { Meter } from '../../core/meter.js'
 import { createLogThrottle } from '../log-throttle.js'
 
 const HOUR_MS = 3_600_000
-const HOSTS_REMEMBERED = 1_000
+const MAX_HOSTS = 1_000
 
 export interface UnnamedHostsOptions {
   readonly meter: Pick<Meter, 'hostUnnamed'>
@@ -18,14 +18,14 @@ export interface UnnamedHostsOptions {
 export function createUnnamedHosts(
   { meter, log, now }: UnnamedHostsOptions,
 ): (hostname: string, byDefault: Grounds) => void {
-  const named = createLogThrottle({
+  const throttle = createLogThrottle({
     intervalMs: HOUR_MS,
-    capacity: HOSTS_REMEMBERED,
+    capacity: MAX_HOSTS,
     ...(now === undefined ? {} : { now }),
   })
   return (host, { allow }) => {
     meter.hostUnnamed()
-    if (!named.admit(host)) return // guard: adv-unnamed-host
+    if (!throttle.admit(host)) return // guard: adv-unnamed-host
     log.warn({
       hint: true,
       host,

@@ -1,5 +1,5 @@
-// What an administrator sees who comes back from Entra ID's page for consent. Anybody can open this address with
-// anything in it: it says what Entra ID is said to have answered, and changes nothing.
+// The page that an administrator sees after granting or declining consent at Entra ID. The parameters are not verified,
+// so the page only reports them and changes nothing.
 import { html } from './html.js'
 import type { Page } from './layout.js'
 

@@ -1,4 +1,4 @@
-// Who you are, which groups you have and why, and where you may go. Every sentence must be true of this person.
+// The home page: the signed-in user, the groups with their reasons, and the applications that the user may open.
 import type { GroupNotHeld, GrantReason, UserRights } from '../../core/rights.js'
 import type { SessionRecord } from '../../core/session.js'
 import { html, type Html } from './html.js'
@@ -10,9 +10,9 @@ export interface HomeFacts {
   readonly rights: UserRights
   readonly publicUrl: string
   readonly contact: string | undefined
-  /** Applications that this person may open; an icon is a path of publicUrl. */
+  /** Applications that the user may open; an icon is a path below publicUrl. */
   readonly open: readonly OpenApplication[]
-  /** There are applications that somebody may open. */
+  /** True if any application is configured. */
   readonly listed: boolean
 }
 
@@ -66,28 +66,28 @@ function minute(time: Date): string {
 }
 
 function flag(value: boolean, reason: GrantReason | undefined): Html {
-  return value ? html`<span class="tag yes">yes</span> ${reason && because(reason)}` : html`no`
+  return value ? html`<span class="tag yes">yes</span> ${reason && reasonText(reason)}` : html`no`
 }
 
 function groupList({ groups, notHeld, entraGroups }: UserRights): Html {
   if (groups.length === 0 && notHeld.length === 0) {
-    return html`<p class="soft" data-field="no-groups">${whyNone(entraGroups)}</p>`
+    return html`<p class="soft" data-field="no-groups">${noGroupsReason(entraGroups)}</p>`
   }
-  const held = groups.map(({ name, reason }) => html`<li><strong>${name}</strong>${because(reason)}</li>`)
+  const held = groups.map(({ name, reason }) => html`<li><strong>${name}</strong>${reasonText(reason)}</li>`)
   return html`<ul data-field="groups">${held}</ul>
-${notHeld.length === 0 ? '' : html`<ul data-field="not-held">${notHeld.map(without)}</ul>`}`
+${notHeld.length === 0 ? '' : html`<ul data-field="not-held">${notHeld.map(notHeldItem)}</ul>`}`
 }
 
-/** @param entraGroups how many the last reading had */
-function whyNone(entraGroups: number | undefined): string {
+/** @param entraGroups number of groups in the last snapshot from Entra ID */
+function noGroupsReason(entraGroups: number | undefined): string {
   if (entraGroups === undefined) return 'Your groups in Microsoft Entra ID have not been read yet.'
   // guard: adv-page-none-read
-  if (entraGroups === 0) return 'Microsoft Entra ID named no group of yours when it was last asked.'
+  if (entraGroups === 0) return 'Microsoft Entra ID reported no group for you at the last check.'
   if (entraGroups === 1) return 'Your one group in Microsoft Entra ID is not mapped to a group here.'
   return `None of your ${entraGroups} groups in Microsoft Entra ID is mapped to a group here.`
 }
 
-function without({ name, missing, reason }: GroupNotHeld): Html {
+function notHeldItem({ name, missing, reason }: GroupNotHeld): Html {
   const names = entraGroupNames(reason)
   const verb = reason.entraGroups.length === 1 ? 'is' : 'are'
   if (!missing) { // guard: adv-page-not-held
@@ -97,9 +97,11 @@ function without({ name, missing, reason }: GroupNotHeld): Html {
   return html`<li><span class="soft">${names} ${verb} mapped to ${name}, which does not exist here.</span></li>`
 }
 
-function because(reason: GrantReason): Html {
+function reasonText(reason: GrantReason): Html {
   const day = reason.since === null ? '' : `, since ${reason.since.slice(0, 10)}`
-  if (reason.entraGroups.length > 0) return html`<span class="soft">because of ${entraGroupNames(reason)}${day}</span>`
+  if (reason.entraGroups.length > 0) {
+    return html`<span class="soft">because of ${entraGroupNames(reason)}${day}</span>`
+  }
   return html`<span class="soft">assigned by hand${day}: gone at your next sign-in</span>`
 }
 

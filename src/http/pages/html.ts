@@ -1,4 +1,4 @@
-// HTML by tagged template: every value is escaped unless it is HTML already. There is no script in any page.
+// HTML as a tagged template: every value is escaped unless it is Html. No page contains a script.
 
 export interface Html {
   readonly html: string

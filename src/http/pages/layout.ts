@@ -1,33 +1,33 @@
-// The frame of every page, and the headers that go with it.
+// The layout of every page and its response headers.
 import type { FastifyReply } from 'fastify'
 import { html, type Html } from './html.js'
 import type { Theme } from './theme.js'
 
 export interface PageSettings {
   readonly publicUrl: string
-  /** Origin of Entra's pages: a form's answer may lead there (sign-out). */
+  /** Origin of Entra ID's pages: the sign-out form redirects there. */
   readonly authority: string
   readonly redirectDomains: readonly string[]
   readonly contact: string | undefined
-  /** Name of the session's cookie. */
+  /** Name of the session cookie. */
   readonly sessionCookie: string
-  /** Whose pages they are; a reload may change it. */
+  /** A reload of the configuration may change it. */
   readonly theme: () => Theme
 }
 
 export interface Page {
   readonly title: string
   readonly body: Html
-  /** Applications of server.redirectDomains may show it in a frame; its links lead out of it. */
+  /** Applications of server.redirectDomains may show it in a frame; its links open in the top window. */
   readonly framed?: boolean
 }
 
 /**
- * Sends a page that no script, frame or foreign form can reach. Links are absolute: proxies show these pages on other
- * hosts.
+ * Sends a page under a policy that forbids scripts, frames and forms of other sites. Links are absolute, because
+ * proxies show these pages on other hosts.
  */
-export function sendPage(reply: FastifyReply, status: number, sent: Page, settings: PageSettings): FastifyReply {
-  const { title, body, framed = false } = sent // guard: adv-framed-others
+export function sendPage(reply: FastifyReply, status: number, content: Page, settings: PageSettings): FastifyReply {
+  const { title, body, framed = false } = content // guard: adv-framed-others
   const { publicUrl } = settings
   const { name, logo, stylesheet } = settings.theme()
   const page = html`<!doctype html>
@@ -57,16 +57,17 @@ ${body}
   }).send(page.html)
 }
 
-// form-action also judges the redirects that answer a form, hence the way out of a sign-out.
+// form-action also applies to redirects after a form is submitted, so it lists the targets of a sign-out.
 function contentSecurityPolicy({ publicUrl, authority, redirectDomains }: PageSettings, framed: boolean): string {
   const scheme = new URL(publicUrl).protocol
-  const ways = redirectDomains.map((rule) => `${scheme}//${rule.startsWith('.') ? `*${rule}` : rule}`)
+  const applicationOrigins = redirectDomains.map((rule) => `${scheme}//${rule.startsWith('.') ? `*${rule}` : rule}`)
   return [
     "default-src 'none'",
     `style-src ${publicUrl}`,
     `img-src data: ${publicUrl}`,
     "base-uri 'none'",
-    `frame-ancestors ${framed ? ["'self'", publicUrl, ...ways].join(' ') : "'none'"}`, // guard: adv-framed
-    `form-action 'self' ${[publicUrl, authority, ...ways].join(' ')}`,
+    // guard: adv-framed
+    `frame-ancestors ${framed ? ["'self'", publicUrl, ...applicationOrigins].join(' ') : "'none'"}`,
+    `form-action 'self' ${[publicUrl, authority, ...applicationOrigins].join(' ')}`,
   ].join('; ')
 }

@@ -1,8 +1,8 @@
-// What people read on the way in and on the way out, and what went wrong.
+// The pages of sign-in and sign-out, and the error page.
 import { html, type Html } from './html.js'
 import type { Page } from './layout.js'
 
-/** @param destination what they go on to; undefined: our own front page */
+/** @param destination name of the application that the user continues to; undefined: Gatehouse's home page */
 export function signInPage(startUrl: string, destination: string | undefined): Page {
   const on = destination === undefined
     ? 'go on'
@@ -14,7 +14,7 @@ export function signInPage(startUrl: string, destination: string | undefined): P
   }
 }
 
-/** @param ended there was a session; a sign-out of nothing ends nothing */
+/** @param ended false if there was no session */
 export function signedOutPage(startUrl: string, ended: boolean): Page {
   const sentence = ended
     ? 'Your session here has ended, and Microsoft was asked to end its own. ' +
@@ -34,7 +34,7 @@ export function confirmSignOutPage(publicUrl: string, returnTo: string | undefin
   }
 }
 
-/** @param stay with a way not to sign out */
+/** @param stay adds a link that keeps the session */
 export function signOutForm(publicUrl: string, returnTo?: string, stay = false): Html {
   const way = stay ? html`<a class="button" href="${publicUrl}/">Stay signed in</a>` : '' // guard: adv-page-stay
   return html`<div class="actions">${way}<form method="post" action="${publicUrl}/oauth2/sign_out">${
@@ -47,28 +47,28 @@ export interface ErrorFacts {
   readonly sentence: string
   readonly correlationId: string
   readonly contact: string | undefined
-  /** Microsoft's names for what went wrong there, for its support. */
+  /** Microsoft's request and trace ids, for its support. */
   readonly microsoftIds?: readonly string[]
-  /** Where to try again; undefined where that makes no sense. */
+  /** Target of the retry button; undefined: no button. */
   readonly retryUrl: string | undefined
-  /** There is no session: the button leads to one. */
+  /** There is no session: the button starts a sign-in. */
   readonly signIn: boolean
-  /** Who is signed in, where somebody is. */
+  /** The signed-in user, if there is one. */
   readonly username?: string | undefined
-  /** The rule that said no: its place, what it is about, and whom it lets in. */
+  /** The rule that refused: its place in the configuration, what it covers and whom it allows. */
   readonly decided?: { readonly rule: string, readonly about: string, readonly allows: string } | undefined
-  /** Where else they may go: the application's front page, where it is open to them, and ours. */
-  readonly ways?: readonly { readonly text: string, readonly url: string }[]
-  /** It is shown in a frame of an application: the button leads out of it. */
+  /** Other pages that the user may open: the application's front page, if allowed, and the home page. */
+  readonly links?: readonly { readonly text: string, readonly url: string }[]
+  /** The page is shown in a frame of an application; the button opens in the top window. */
   readonly framed?: boolean
-  /** What else there is to say, line by line. */
+  /** Further rows: label and text. */
   readonly rows?: readonly (readonly [string, string])[] | undefined
 }
 
 export function errorPage(title: string, facts: ErrorFacts): Page {
   const { code, sentence, correlationId, microsoftIds = [], username, decided, rows = [] } = facts
   // guard: adv-page-404
-  const contact = code === 'not_found' ? undefined : facts.contact // nothing is broken
+  const contact = code === 'not_found' ? undefined : facts.contact // not a fault to report
   const target = facts.framed === true ? html` target="_top"` : '' // guard: adv-browser-frame
   return {
     title,
@@ -98,23 +98,23 @@ ${actions(facts, target)}`,
   }
 }
 
-/** The first way is the one to take: back to what is open, where somebody was refused. */
+/** The first link is the primary button: for a refused user it leads to a page that is allowed. */
 function actions(facts: ErrorFacts, target: Html | string): Html {
-  const { retryUrl, ways = [] } = facts
-  const all = [...ways, ...(retryUrl === undefined ? [] : [{ text: buttonOf(facts), url: retryUrl }])]
+  const { retryUrl, links = [] } = facts
+  const all = [...links, ...(retryUrl === undefined ? [] : [{ text: retryLabel(facts), url: retryUrl }])]
   if (all.length === 0) return html``
-  const links = all.map(({ text, url }, index) =>
+  const buttons = all.map(({ text, url }, index) =>
     html`<a class="button${index > 0 ? ' plain' : ''}" href="${url}"${target}>${text}</a>`
   )
-  return html`<div class="actions">${links}</div>`
+  return html`<div class="actions">${buttons}</div>`
 }
 
-/** An e-mail address can be written to; anything else is shown as it is. */
+/** An e-mail address becomes a link; anything else is shown as text. */
 export function contactLink(contact: string): Html {
   return /^\S+@\S+$/.test(contact) ? html`<a href="mailto:${contact}">${contact}</a>` : html`${contact}`
 }
 
-function buttonOf({ code, username, signIn }: ErrorFacts): string {
+function retryLabel({ code, username, signIn }: ErrorFacts): string {
   if (code === 'not_found') return 'Go to the front page' // guard: adv-page-front
   if (username !== undefined) return 'Use another account'
   return signIn ? 'Sign in' : 'Try again'

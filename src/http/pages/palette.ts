@@ -1,18 +1,18 @@
-// The colours that follow from an organisation's own: text on a button and links stay readable in the light and in the
-// dark. Contrast as WCAG 2.2 defines it (success criterion 1.4.3): 4.5 to 1.
+// Derives the colours of buttons and links from the organisation's colour, readable in light and dark mode: a contrast
+// of at least 4.5 to 1 (WCAG 2.2, success criterion 1.4.3).
 
 export interface Palette {
-  /** Of buttons. */
+  /** Background of buttons. */
   readonly button: string
   readonly buttonInk: string
-  /** Of links and of the frames of buttons: by day on white, by night on the dark card. */
+  /** Colour of links and button borders: on white in light mode, on the dark card in dark mode. */
   readonly accent: string
   readonly accentDark: string
 }
 
 export const CARD = '#ffffff'
 export const CARD_DARK = '#1a2130'
-const LEAST_CONTRAST = 4.5
+const MIN_CONTRAST = 4.5
 const STEPS = 100
 
 /** @param color `#rrggbb` */
@@ -26,11 +26,11 @@ export function paletteOf(color: string): Palette {
   }
 }
 
-/** The colour itself, or the first mix towards another one that can be read. */
+/** The colour itself, or its first mix with `towards` that has the minimum contrast. */
 function readableOn(background: string, color: string, towards: string): string {
   for (let step = 0; step < STEPS; step++) {
     const mixed = mix(color, towards, step / STEPS)
-    if (contrast(background, mixed) >= LEAST_CONTRAST) return mixed
+    if (contrast(background, mixed) >= MIN_CONTRAST) return mixed
   }
   return towards
 }

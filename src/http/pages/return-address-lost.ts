@@ -1,4 +1,4 @@
-// What somebody sees who is signed in, and whose long address is no longer known.
+// The page after a sign-in whose long return address is no longer stored (browser/long-return.ts).
 import { html } from './html.js'
 import type { Page } from './layout.js'
 

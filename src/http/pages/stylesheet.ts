@@ -1,14 +1,14 @@
-// The one stylesheet: light and dark, readable on a phone. Served as a file, so that pages need no inline style.
+// The stylesheet of all pages: light and dark mode, and small screens. A file, so that pages need no inline styles.
 import type { Palette } from './palette.js'
 
-/** Of the buttons and links where no colour is configured; --button follows --accent. */
-const OURS = `
+/** Colours of buttons and links without a configured colour. */
+const DEFAULT_COLOURS = `
 :root { --accent: #1f5fbf; --button: #1f5fbf; --button-ink: #fff }
 @media (prefers-color-scheme: dark) { :root { --accent: #7db0ff; --button: #7db0ff; --button-ink: #0c1626 } }
 `
 
 export function stylesheet(palette: Palette | undefined): string {
-  return `${palette === undefined ? OURS : colours(palette)}${RULES}`
+  return `${palette === undefined ? DEFAULT_COLOURS : colours(palette)}${RULES}`
 }
 
 function colours({ button, buttonInk, accent, accentDark }: Palette): string {

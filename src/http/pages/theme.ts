@@ -1,5 +1,5 @@
-// What an organisation makes of the pages, and the files that they load: every one under an address that has the hash
-// of what it holds, so that browsers keep it.
+// The organisation's branding of the pages, and the files that they load. The path of each file contains the hash of
+// its content, so that browsers can cache it.
 import { createHash } from 'node:crypto'
 import type { ApplicationLink } from '../../core/applications.js'
 import type { Branding, Image } from '../../core/branding.js'
@@ -9,7 +9,7 @@ import { stylesheet } from './stylesheet.js'
 export interface Asset {
   readonly type: string
   readonly body: string | Buffer
-  /** Of what a browser might open on its own and run: nothing is loaded, no script runs. */
+  /** True for files that could contain scripts: they are sent with a policy that loads and runs nothing. */
   readonly isolated: boolean
 }
 
@@ -31,37 +31,37 @@ export interface ThemeSource {
 }
 
 export const ASSETS = '/oauth2/assets/'
-const OUR_NAME = 'Gatehouse'
+const DEFAULT_NAME = 'Gatehouse'
 
 export function createTheme({ branding, applications }: ThemeSource): Theme {
   const text = stylesheet(branding.color === undefined ? undefined : paletteOf(branding.color))
-  const sheet = `${ASSETS}${shortened(createHash('sha256').update(text).digest('hex'))}.css`
-  const pictures = [branding.logo, ...applications.map(({ icon }) => icon)].flatMap((image) => image ?? [])
+  const stylesheetPath = `${ASSETS}${shortened(createHash('sha256').update(text).digest('hex'))}.css`
+  const images = [branding.logo, ...applications.map(({ icon }) => icon)].flatMap((image) => image ?? [])
   return {
-    name: branding.name ?? OUR_NAME,
-    logo: branding.logo && addressOf(branding.logo),
-    stylesheet: sheet,
+    name: branding.name ?? DEFAULT_NAME,
+    logo: branding.logo && pathOf(branding.logo),
+    stylesheet: stylesheetPath,
     assets: new Map<string, Asset>([
-      [sheet, { type: 'text/css; charset=utf-8', body: text, isolated: false }],
-      ...pictures.map((image): [string, Asset] => [
-        addressOf(image),
+      [stylesheetPath, { type: 'text/css; charset=utf-8', body: text, isolated: false }],
+      ...images.map((image): [string, Asset] => [
+        pathOf(image),
         { type: image.type, body: image.content(), isolated: true },
       ]),
     ]),
     applications,
-    iconOf: ({ icon }) => icon && addressOf(icon),
+    iconOf: ({ icon }) => icon && pathOf(icon),
   }
 }
 
-const ENDINGS: Readonly<Record<Image['type'], string>> = {
+const EXTENSIONS: Readonly<Record<Image['type'], string>> = {
   'image/png': 'png',
   'image/jpeg': 'jpg',
   'image/webp': 'webp',
   'image/svg+xml': 'svg',
 }
 
-function addressOf({ sha256, type }: Image): string {
-  return `${ASSETS}${shortened(sha256)}.${ENDINGS[type]}`
+function pathOf({ sha256, type }: Image): string {
+  return `${ASSETS}${shortened(sha256)}.${EXTENSIONS[type]}`
 }
 
 function shortened(sha256: string): string {

@@ -55,7 +55,7 @@ t.test('the home page', async (t) => {
 
   // proves: adv-page-none-read
   await t.test('tells no groups from one and from several that are not mapped', async (t) => {
-    t.match(await home(PERSON_IDS.nobody), 'Microsoft Entra ID named no group of yours when it was last asked.')
+    t.match(await home(PERSON_IDS.nobody), 'Microsoft Entra ID reported no group for you at the last check.')
     directory.addMember(GROUP_IDS.berlinTeam, PERSON_IDS.nobody)
     directory.removeMember(GROUP_IDS.networkEngineers, GROUP_IDS.allTeams)
     t.match(await home(PERSON_IDS.nobody), /None of your 3 groups in Microsoft Entra ID is mapped to a group here\./)

@@ -16,7 +16,7 @@ t.test('the first question for a host outside redirectDomains says what to write
     gateway.ask('/oauth2/auth', {
       headers: { 'x-original-url': url, 'x-original-method': 'GET', 'x-forwarded-port': new URL(url).port || '443' },
     })
-  const lines = () => gateway.log.filter(({ msg }) => String(msg).includes('cannot be sent back there'))
+  const lines = () => gateway.log.filter(({ msg }) => String(msg).includes('users cannot return to'))
   t.equal((await ask('https://wiki.corp.test/x')).status, 401)
   t.strictSame(lines(), [], 'an allowed host')
   for (const path of ['x', 'y']) t.equal((await ask(`https://wiki.corp.test:8443/${path}`)).status, 401)

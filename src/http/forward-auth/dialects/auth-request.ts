@@ -1,5 +1,5 @@
-// nginx auth_request: 200, 401 or 403, and 503 where the store cannot be asked; anything else nginx shows as its own
-// 500. Never a redirect: the sign-in address goes in a header.
+// nginx auth_request: 200, 401 or 403, and 503 if the database is unreachable; nginx turns any other status into 500.
+// Never a redirect: the sign-in address is sent in a header.
 import { challenge, RETRY_AFTER_SECONDS } from '../../errors.js'
 import type { Dialect } from '../route.js'
 

@@ -1,4 +1,4 @@
-// The dialects that are served. A new one is one file beside this one and one line here.
+// The supported proxy dialects. To add one, write a file in this folder and add a line here.
 import { authRequest } from './auth-request.js'
 import type { Dialect } from '../route.js'
 import { extAuthz, readItself } from './ext-authz.js'
