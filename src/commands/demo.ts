@@ -106,7 +106,7 @@ function writeConfig(home: string, template: string, variables: NodeJS.ProcessEn
 async function startDemoGateway(config: Config, closers: Closers): Promise<Gateway> {
   const tracing = await startTracing(process.env, VERSION)
   const log = createLogger(config.log, logDestination(), tracing.logFields)
-  tracing.tellTo(log)
+  tracing.reportTo(log)
   const gateway = await startGateway(runningConfig(() => config), { log, tracing, lingerMs: 0 })
   closers.push(() => gateway.close())
   for (const signal of STOP_SIGNALS) process.once(signal, gateway.drain)

@@ -22,7 +22,7 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   const tracing = await startTracing(process.env, VERSION)
   const log = createLogger(config.log, undefined, tracing.logFields)
   warn(log, warnings)
-  tracing.tellTo(log)
+  tracing.reportTo(log)
   const stopSignal = createStopSignal(['SIGINT', 'SIGTERM'])
   const steps = createCustomSteps({ log })
   const reloader = createConfigReloader({

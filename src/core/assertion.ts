@@ -1,15 +1,14 @@
-// The signed statement of who a person is and what they may: X-Gatehouse-Assertion for one application, or the identity
-// cookie for a domain. What it says is decided here; how it is signed is not (http/assertion-signer.ts).
+// The claims of the assertion about a user: X-Gatehouse-Assertion for one application, or the identity cookie for a
+// domain. src/http/assertion-signer.ts signs them.
 import type { KeyObject } from 'node:crypto'
 import type { SessionRecord } from './session.js'
 
-/** The claims of an assertion as JSON in two pieces: what many people have in common, and what is one person's. */
+/** The claims of an assertion as JSON in two pieces: those that many users share, and those of one user. */
 export type ClaimPieces = readonly [shared: string, own: string]
 
 /**
- * The claims (RFC 7519); what is not known is left out. The first piece is a multiple of three bytes long, filled up
- * with blanks:
- * so its base64url is the beginning of the whole's, and is kept once for all who have it in common.
+ * The claims (RFC 7519); unknown values are left out. The first piece is padded with blanks to a multiple of three
+ * bytes: its base64url is then a prefix of the whole, and is cached once for all users who share it.
  * @param issuer publicUrl @param audience host name of the application, or the domain of the cookie
  * @param times in seconds since 1970
  */
@@ -52,7 +51,7 @@ export interface AssertionKey {
   readonly privateKey: KeyObject
 }
 
-/** Public half of a key as JWKS has it (RFC 7517). */
+/** A public key as in a JWKS (RFC 7517). */
 export interface PublicJwk {
   readonly kty: string
   readonly crv: string
@@ -63,16 +62,16 @@ export interface PublicJwk {
   readonly alg: 'ES256'
 }
 
-/** The keys of the assertions, as this process last read them. */
+/** The keys of assertions, as this process last read them. */
 export interface KeyRing {
-  /** The one that signs now. */
+  /** The active key. */
   signing(): AssertionKey
-  /** All that may still be met, and the one that signs next. */
+  /** The active key, retired keys whose assertions may still be valid, and the next key. */
   published(): readonly PublicJwk[]
 }
 
 /** Seconds. */
 export const ASSERTION_LIFETIME = 300
 export const IDENTITY_COOKIE_LIFETIME = 600
-/** How long applications may keep the public keys: a new key is published well before it signs. */
+/** How long applications may cache the public keys: a new key is published well before it signs. */
 export const JWKS_MAX_AGE = 300

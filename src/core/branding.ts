@@ -1,4 +1,4 @@
-// What an organisation's own pages look like, and the applications that its people open.
+// The organisation's appearance of the pages, and the applications on the home page.
 
 export interface Image {
   /** 64 hex characters. */

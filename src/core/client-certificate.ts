@@ -1,5 +1,5 @@
-// The key and the certificate that Gatehouse proves itself with: judged once by the configuration and again at each
-// use, since the files may be exchanged while it runs.
+// The key and the certificate by which Gatehouse authenticates to Entra ID: checked when the configuration is read and
+// again at each use, since the files may be replaced while it runs.
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 
 const MIN_BITS = 2048
@@ -9,7 +9,7 @@ export interface ClientCertificate {
   readonly certificate: X509Certificate
 }
 
-/** Why the two cannot be used; `at` says which of them is to blame. */
+/** Why the two cannot be used; `at`: the file with the fault. */
 export interface Unusable {
   readonly at: 'keyFile' | 'certFile'
   readonly code: string
@@ -21,7 +21,7 @@ const ONE_PAIR =
   'openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj /CN=gatehouse -keyout key.pem -out cert.pem makes a ' +
   'pair that fits.'
 
-/** @param certPem PEM; of a chain the first certificate counts */
+/** @param certPem PEM; the first certificate of a chain is used */
 export function readClientCertificate(keyPem: string, certPem: string): ClientCertificate | Unusable {
   if (/ENCRYPTED/.test(keyPem)) {
     return {

@@ -1,4 +1,4 @@
-// Comparing what an attacker may guess at, in a time that does not tell how much of it was right.
+// Compares secrets in a time that does not depend on how many characters are equal.
 import { timingSafeEqual } from 'node:crypto'
 
 export function equalInConstantTime(a: string, b: string): boolean {

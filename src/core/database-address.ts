@@ -1,23 +1,23 @@
-// The address of a PostgreSQL server, read as libpq reads it: `sslmode`, `sslrootcert` and their like, which the driver
-// understands otherwise. No message here repeats any part of the address: it holds a password.
+// Parses the address of a PostgreSQL server with the semantics of libpq, also for `sslmode` and `sslrootcert`, which
+// the driver handles differently. No message here repeats any part of the address: it contains a password.
 import type { Environment } from './environment.js'
 
 export const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
 export type TlsMode = (typeof TLS_MODES)[number]
 
-export interface TlsWish {
+export interface TlsSettings {
   readonly mode: TlsMode
-  /** Path of the authorities' certificates (PEM); undefined: the public ones that Node knows. */
+  /** Path of the authorities' certificates (PEM); undefined: the public authorities that Node includes. */
   readonly rootFile: string | undefined
-  /** Paths of the certificate and the key that this side shows. */
+  /** Paths of the client's certificate and key. */
   readonly certFile: string | undefined
   readonly keyFile: string | undefined
-  /** The handshake begins at once, without the question whether there is TLS (PostgreSQL 17 and newer). */
+  /** The TLS handshake starts immediately, without the SSLRequest message (PostgreSQL 17 and newer). */
   readonly direct: boolean
 }
 
 export interface DatabaseAddress {
-  /** For the driver: the address without all that is about TLS. */
+  /** For the driver: the address without the parameters of TLS. */
   readonly url: string
   /** A name, an address, or the directory of a Unix socket. */
   readonly host: string
@@ -25,9 +25,9 @@ export interface DatabaseAddress {
   readonly user: string
   readonly database: string
   readonly hasPassword: boolean
-  /** Of libpq's connect_timeout, which is in seconds; undefined: what the caller thinks right. */
+  /** From libpq's connect_timeout, which is in seconds; undefined: the caller has a default. */
   readonly connectTimeoutMs: number | undefined
-  readonly tls: TlsWish
+  readonly tls: TlsSettings
 }
 
 export interface AddressFault {
@@ -39,10 +39,10 @@ const EXAMPLE = 'postgres://user:password@host:5432/database'
 const ENCODE =
   `Write ${EXAMPLE}; in user and password percent-encode @ as %40, : as %3A, / as %2F, # as %23, ? as %3F and % as %25.`
 const ABOUT_TLS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation', 'ssl', 'uselibpqcompat']
-/** Values that name a person; an `@` in any other one is the rest of an address that was torn apart. */
+/** Values that may contain `@`; in any other value it shows that the address was split at the wrong place. */
 const MAY_HOLD_AT = ['user', 'password', 'options', 'application_name']
 
-/** @param env PGSSLMODE, PGSSLROOTCERT, PGHOST and so on count where the address says nothing, as for libpq */
+/** @param env PGSSLMODE, PGSSLROOTCERT, PGHOST and so on are the defaults, as for libpq */
 export function readDatabaseAddress(text: string, env: Environment = {}): DatabaseAddress | AddressFault {
   if (!/^postgres(ql)?:\/\//.test(text)) {
     return { says: 'must begin with postgres:// or postgresql://', remedy: `Write ${EXAMPLE}` }
@@ -50,7 +50,9 @@ export function readDatabaseAddress(text: string, env: Environment = {}): Databa
   const url = parseDatabaseUrl(text)
   if (url === undefined) return { says: 'is no address that can be read', remedy: ENCODE }
   // guard: adv-address-torn
-  if (isTorn(url) || !isDecodable(url)) return { says: 'has a character that must be percent-encoded', remedy: ENCODE }
+  if (isMisparsed(url) || !isDecodable(url)) {
+    return { says: 'has a character that must be percent-encoded', remedy: ENCODE }
+  }
   const parameter = (name: string): string | undefined => url.searchParams.get(name) ?? undefined
   const host = parameter('host') ?? (decodeURIComponent(bare(url.hostname)) || env.PGHOST || 'localhost')
   const tls = readTls(parameter, host, env)
@@ -73,7 +75,7 @@ function seconds(text: string | undefined): number | undefined {
   return number > 0 ? number * 1_000 : undefined
 }
 
-/** libpq takes an empty host, the WHATWG parser does not. */
+/** libpq accepts an empty host, the WHATWG parser does not. */
 export function parseDatabaseUrl(text: string): URL | undefined {
   const withHost = text.replace(/^(\w+:\/\/[^/?#@]*@)(?=[/?])/, '$1localhost')
   return URL.canParse(withHost) ? new URL(withHost) : undefined
@@ -83,8 +85,8 @@ export function isAddressFault(read: DatabaseAddress | AddressFault): read is Ad
   return 'says' in read
 }
 
-/** A `/`, `?` or `#` of a password ends the host's part of an address; what follows is read as something else. */
-function isTorn({ hash, pathname, searchParams, href }: URL): boolean {
+/** A `/`, `?` or `#` in a password ends the authority of the URL; the rest is parsed as a path, query or fragment. */
+function isMisparsed({ hash, pathname, searchParams, href }: URL): boolean {
   if (hash !== '' || href.endsWith('#') || pathname.includes('@')) return true
   return [...searchParams].some(([name, value]) =>
     /[^\w.-]/.test(name) || (value.includes('@') && !MAY_HOLD_AT.includes(name))
@@ -104,7 +106,7 @@ function readTls(
   parameter: (name: string) => string | undefined,
   host: string,
   env: Environment,
-): TlsWish | AddressFault {
+): TlsSettings | AddressFault {
   const given = parameter('sslmode') ?? driversMode(parameter('ssl')) ?? env.PGSSLMODE
   const mode = given === 'no-verify' ? 'require' : given // the driver's name for it
   if (mode !== undefined && !isMode(mode)) {
@@ -138,7 +140,7 @@ function readTls(
   }
 }
 
-/** Of the driver's own parameter `ssl`. */
+/** From the driver's own parameter `ssl`. */
 function driversMode(ssl: string | undefined): TlsMode | undefined {
   if (ssl === undefined) return undefined
   if (ssl === 'no-verify') return 'require'

@@ -1,17 +1,17 @@
-// "I am not in the group": which Entra groups were read of somebody, and which rows of the mapping none of them hits.
+// Explains missing rights: the Entra groups in a user's snapshot, and the rows of the mapping that match none of them.
 import type { MappingRow } from './mapping.js'
 
 type Row = MappingRow & { readonly label?: string | undefined }
 
 export interface GroupRead {
   readonly entraGroup: string
-  /** Of the configuration. */
+  /** From the configuration. */
   readonly label?: string
-  /** Of Entra ID, where it was asked and may be read. */
+  /** From Entra ID, where it was requested and may be read. */
   readonly name?: string
-  /** Rows that name it, counted from 1. */
+  /** Rows with this group, counted from 1. */
   readonly rows: readonly number[]
-  /** The membership comes from nesting alone; absent where that was not asked. */
+  /** The membership comes from nesting alone; absent where that was not requested. */
   readonly nestedOnly?: boolean
 }
 
@@ -23,7 +23,7 @@ export interface RowNotHit {
 
 /**
  * @param direct ids of the groups that hold the person directly; undefined where unknown
- * @returns those that a row names first
+ * @returns the groups with a row first
  */
 export function groupsRead(rows: readonly Row[], ids: Iterable<string>, direct?: ReadonlySet<string>): GroupRead[] {
   const read = [...new Set([...ids].map((id) => id.toLowerCase()))].map((entraGroup) => {

@@ -1,11 +1,11 @@
-// The headers by which an application knows the person. All of them on every 200, so that a proxy which copies them
+// The headers that identify the user to an application. All of them on every 200, so that a proxy which copies them
 // always overwrites what a client forged; a list is never silently cut.
 import { GatehouseError } from './errors.js'
 import type { SessionRecord } from './session.js'
 
 export type HeaderFamily = 'x-auth-request' | 'remote' | 'assertion'
 
-/** What a header may say of a person. */
+/** The properties of a user that a header may contain. */
 export const HEADER_VALUES = {
   username: ({ username }) => username,
   email: ({ email }) => email ?? '',
@@ -32,7 +32,7 @@ export interface HeaderDefinition {
   readonly name: string
   readonly value: HeaderValue
   readonly separator: string
-  /** `percent` where nothing is said. */
+  /** Default: `percent`. */
   readonly encoding?: HeaderEncoding
 }
 
@@ -67,18 +67,18 @@ const FAMILIES: Readonly<Record<Exclude<HeaderFamily, 'assertion'>, readonly Hea
 
 export const ASSERTION_HEADER = 'X-Gatehouse-Assertion'
 
-/** Every identity header Gatehouse may send without being told to: what proxies strip. */
+/** Every identity header that Gatehouse may send by default: proxies remove these from requests. */
 export const IDENTITY_HEADERS: readonly string[] = [...FAMILIES['x-auth-request'], ...FAMILIES.remote].map(({ name }) =>
   name
 ).concat(ASSERTION_HEADER)
 
-/** The headers that these settings ask for, whoever it is. */
+/** The headers that these settings enable, for all users. */
 export function headerDefinitions({ families, extra }: IdentityHeaderSettings): readonly HeaderDefinition[] {
   return [...families.flatMap((family) => family === 'assertion' ? [] : FAMILIES[family]), ...extra]
 }
 
 /**
- * Name and value of each header for this person; empty or `false` for nobody.
+ * Name and value of each header for this person; empty or `false` for anonymous requests.
  * @param definitions as headerDefinitions makes them, once
  * @throws `identity_too_large`
  */
@@ -90,7 +90,8 @@ export function identityHeaders(
 ): readonly HeaderPair[] {
   const pairs = definitions.map((definition): HeaderPair => {
     const { name, value } = definition
-    return [name, session === undefined ? NOBODY[value] ?? '' : written(HEADER_VALUES[value](session), definition)]
+    if (session === undefined) return [name, BLANK_HEADERS[value] ?? '']
+    return [name, written(HEADER_VALUES[value](session), definition)]
   })
   if (assertion !== undefined) pairs.push([ASSERTION_HEADER, assertion])
   const bytes = pairs.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0)
@@ -105,7 +106,7 @@ export function identityHeaders(
   return pairs
 }
 
-const NOBODY: Readonly<Partial<Record<HeaderValue, string>>> = {
+const BLANK_HEADERS: Readonly<Partial<Record<HeaderValue, string>>> = {
   email_verified: 'false',
   staff: 'false',
   superuser: 'false',
@@ -120,7 +121,7 @@ function written(
   return value.map((entry) => encodeEntry(entry, separator, encoding)).join(separator)
 }
 
-/** A separator inside an entry is encoded, so that nobody gets a second group by the name of the first. */
+/** A separator inside an entry is encoded, so that one group name cannot be parsed as two. */
 function encodeEntry(entry: string, separator: string, encoding: HeaderEncoding): string {
   return encodeHeaderValue(entry, encoding).replaceAll(separator, () => percentEncoded(separator))
 }

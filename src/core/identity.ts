@@ -1,10 +1,10 @@
-// Who Entra ID says a person is, and what Graph says of their groups. No token appears in any of these shapes.
+// The identity that Entra ID confirms, and the memberships that Graph returns. None of these types contains a token.
 
 /**
- * The claims of a verified v2.0 id token that Gatehouse looks at (learn.microsoft.com, "ID token claims reference").
+ * The claims of a verified v2.0 ID token that Gatehouse uses (learn.microsoft.com, "ID token claims reference").
  */
 export interface IdentityClaims {
-  /** Tenant and object id: together the person. Lower case. */
+  /** Tenant and object ID: together they identify the user. Lower case. */
   readonly tid: string
   readonly oid: string
   readonly sub: string
@@ -25,16 +25,16 @@ export interface IdentityClaims {
   readonly acct?: number
 }
 
-/** One complete answer of Graph: every page, groups only, de-duplicated, lower case. */
+/** The complete memberships from Graph: every page, groups only, de-duplicated, lower case. */
 export interface MembershipSnapshot {
   readonly groupIds: readonly string[]
-  /** The database's time before the first question: an older reading never overwrites a newer one. */
+  /** The database's time before the first request: an older snapshot never overwrites a newer one. */
   readonly readAt: string
   /** Graph requests it took, for the log. */
   readonly requests: number
 }
 
-/** Object IDs as Microsoft writes them: any hex, no RFC variant bits asked for. */
+/** Object IDs as Microsoft writes them: any hexadecimal digits, the variant bits of RFC 9562 are not checked. */
 export function isObjectId(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
 }
@@ -44,7 +44,7 @@ export interface Person {
   readonly memberships: MembershipSnapshot
 }
 
-/** What the authorization endpoint handed back, with what proves that it was asked for by this browser. */
+/** The authorization response, with the values that prove that this browser requested it. */
 export interface AuthorizationGrant {
   readonly code: string
   readonly codeVerifier: string
@@ -53,8 +53,8 @@ export interface AuthorizationGrant {
   readonly correlationId: string
 }
 
-/** Where identities come from: redeem, verify, read every membership; then forget the tokens. */
+/** Redeems the code, verifies the ID token and reads every membership; tokens are not kept. */
 export interface IdentitySource {
-  /** @param now the clock that readings are ordered by */
+  /** @param now the clock that orders snapshots */
   identify(grant: AuthorizationGrant, now: () => Promise<string>): Promise<Person>
 }

@@ -1,6 +1,6 @@
-// Text of request headers as Node has it: a byte a character, often a part of a longer string.
+// Text of request headers in Node: each character is one byte, and the string is often a slice of a longer one.
 
-/** By itself. A part of a header would keep the whole header in memory, other applications' cookies included. */
+/** A slice would keep the whole header in memory, including other applications' cookies. */
 export function copyOf(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')
 }

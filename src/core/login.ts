@@ -1,5 +1,5 @@
-// The story of a login, once the browser has been recognised: read the time, ask Entra who this is and which groups
-// they are in, run the steps, and hand the plan to one transaction. Until that commits nothing has changed.
+// A login, after the browser has been verified: read the time, get the identity and the groups from Entra ID, run the
+// steps, and pass the plan to one transaction. Nothing changes until that commits.
 import { GatehouseError } from './errors.js'
 import type { GrantChange } from './grants.js'
 import type { AuthorizationGrant, IdentitySource, Person } from './identity.js'
@@ -13,17 +13,17 @@ import {
 } from './pipeline/pipeline.js'
 import type { NewSession } from './session.js'
 
-/** What is committed, as one. */
+/** Committed in one transaction. */
 export interface LoginCommit {
   readonly plan: CompletePlan
   readonly person: Person
   readonly session: NewSession
-  /** Hash of the flow that is used up by this login. */
+  /** Hash of the flow, which this login invalidates. */
   readonly flow: Buffer
   readonly correlationId: string
-  /** The client's address, as the trusted proxies say. */
+  /** The client's address according to trusted proxies. */
   readonly client: string
-  /** Whoever ends up with nothing granted loses their sessions and gets none. */
+  /** A user to whom the mapping grants nothing loses all sessions and gets no new one. */
   readonly requireMappedGroup: boolean
 }
 
@@ -35,13 +35,13 @@ export interface LoginOutcome extends GrantChange {
   readonly created: boolean
   /** Nothing is granted and `requireMappedGroup` is set: no session was made. */
   readonly refused: boolean
-  /** Older sessions of this person that ended because of `session.maxPerUser`. */
+  /** Older sessions of this user that ended because of `session.maxPerUser`. */
   readonly sessionsEnded: number
-  /** Public id of the session that stands now: the new one, or the sibling's (NewSession); null where refused. */
+  /** Public id of the session in use: the new one, or the sibling's (NewSession); null where refused. */
   readonly session: string | null
 }
 
-/** The store's side of a login. */
+/** The database operations of a login. */
 export interface LoginStore extends PipelineLookups {
   /** @throws `state_replayed` where this flow has made a session already */
   begin(flow: Buffer): Promise<void>
@@ -51,7 +51,7 @@ export interface LoginStore extends PipelineLookups {
   commit(login: LoginCommit): Promise<LoginOutcome | 'outdated'>
 }
 
-/** The line that every login writes; an operator greps "Azure AD group mapping". */
+/** The log line of every login; operators search for "Azure AD group mapping". */
 export interface LoginReporter {
   groupMissing(name: string, username: string): void
   completed(outcome: LoginOutcome, facts: LoginFacts): void
@@ -64,7 +64,7 @@ export interface LoginFacts {
   /** The Entra groups that something was granted for, by their labels. */
   readonly because: readonly string[]
   readonly correlationId: string
-  /** The client's address, as the trusted proxies say. */
+  /** The client's address according to trusted proxies. */
   readonly client: string
   readonly sessionId: string
 }

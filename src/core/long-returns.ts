@@ -1,12 +1,12 @@
 // Return addresses that are too long to travel through Entra ID and back: they are kept on the server, under the flow.
 
-/** Above it an address is not sealed into the state. Entra ID and what is in front of it limit the length of a URL. */
+/** A longer address is not sealed into the state: Entra ID and the proxies on the way limit the length of a URL. */
 export const MOST_IN_STATE = 1_500
 
-/** The state holds the front page of such an address; the address itself is here, for ten minutes. */
+/** Stores such an address for ten minutes; the state contains its front page. */
 export interface LongReturns {
-  /** @param flow its hash @returns how many others were dropped to make room, though their time was not over */
+  /** @param flow its hash @returns how many others were evicted before they expired */
   keep(flow: Buffer, returnTo: string): Promise<number>
-  /** @returns undefined where it is dropped or too old */
+  /** @returns undefined where it was evicted or has expired */
   find(flow: Buffer): Promise<string | undefined>
 }

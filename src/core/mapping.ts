@@ -1,17 +1,17 @@
-// Which local groups and flags a person's Entra groups grant. Rows are independent: nothing implies anything.
+// Which local groups and flags a user's Entra groups grant. Rows are independent: no grant implies another one.
 
 /** One row of `groupMapping`. */
 export interface MappingRow {
   /** Object ID of the Entra group, in any case. */
   readonly entraGroup: string
-  /** What people read instead of the Object ID. */
+  /** Shown instead of the Object ID. */
   readonly label?: string | undefined
   readonly groups: readonly string[]
   readonly staff: boolean
   readonly superuser: boolean
 }
 
-/** Why something was granted: the row (counted from 1, as a person counts) and the Entra group it names. */
+/** Why something was granted: the row, counted from 1, and the Entra group of the row. */
 export interface Cause {
   readonly row: number
   readonly entraGroup: string
@@ -26,9 +26,9 @@ export interface Grants {
 
 export interface GroupMapping {
   evaluate(entraGroupIds: Iterable<string>): Grants
-  /** What people read: the label of its row, or the Object ID where it has none. */
+  /** The label of the group's row, or the Object ID where it has none. */
   nameOf(entraGroup: string): string
-  /** The same of all that causes name, each once. */
+  /** The names of the Entra groups of these causes, without duplicates. */
   namesOf(causes: Iterable<Cause>): readonly string[]
 }
 

@@ -1,4 +1,4 @@
-// What is counted and timed, without saying by whom: names of people, groups and applications are no labels.
+// Counters and timers. Labels never contain names of users, groups or applications.
 
 /** What a part of the program registers when it is opened: read each time the metrics are collected. */
 export type GaugeName =
@@ -22,9 +22,9 @@ export interface Meter {
   gauges(name: LabelledGaugeName, read: () => Readonly<Record<string, number>>): void
   /** Counters that another part counts. @param read the count for each value of the metric's label */
   counts(name: 'revocations', read: () => Readonly<Record<string, number>>): void
-  /** An answer to a proxy. @param endpoint path of the dialect */
+  /** A forward-auth answer. @param endpoint path of the dialect */
   answered(endpoint: string, status: number, seconds: number): void
-  /** Where the answer to "who is this?" came from; `grace`: from memory while the database was unreachable. */
+  /** Session lookups by source; `grace`: from memory while the database was unreachable. */
   readonly sessionLookups: { memory: number, database: number, none: number, grace: number }
   /** A browser was sent to Entra ID. */
   loginStarted(): void

@@ -1,5 +1,5 @@
-// The proxies for outgoing requests, from the environment, read as curl reads them: an address without a scheme is one
-// of http, and a `*` anywhere in NO_PROXY means that no proxy is used at all.
+// The proxies for outgoing requests, from the environment, with the semantics of curl: an address without a scheme is
+// http, and a `*` anywhere in NO_PROXY disables the proxies.
 import type { Environment } from './environment.js'
 import { GatehouseError } from './errors.js'
 
@@ -26,7 +26,7 @@ interface Variable {
   readonly value: string
 }
 
-/** The name in lower case comes first, as everywhere else. */
+/** The name in lower case takes precedence, as in other programs. */
 function variable(env: Environment, upper: string): Variable {
   const lower = upper.toLowerCase()
   const name = env[lower] === undefined ? upper : lower

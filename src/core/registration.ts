@@ -1,4 +1,5 @@
-// What the registration in Entra ID must hold: one list for `init`, which writes it, and `doctor`, which looks at it.
+// What the app registration in Entra ID must contain: one list for `init`, which writes it, and `doctor`, which checks
+// it.
 
 /** learn.microsoft.com, "Microsoft Graph permissions reference"; the application that grants them is Graph itself. */
 export const GRAPH_APP_ID = '00000003-0000-0000-c000-000000000000'
@@ -11,7 +12,7 @@ export interface GraphPermission {
   readonly purpose: string
 }
 
-/** A sign-in needs this one and no other. */
+/** The only permission that a sign-in needs. */
 export const SIGN_IN_PERMISSION: GraphPermission = {
   name: 'User.Read',
   id: 'e1fe6dd8-ba31-4d61-89e7-88639da4683d',
@@ -46,7 +47,7 @@ export const OPTIONAL_PERMISSIONS: readonly GraphPermission[] = [
   },
 ]
 
-/** Claims of the ID token, and what each is for; docs/group-mapping.md says what happens without them. */
+/** Claims of the ID token and the purpose of each; docs/group-mapping.md describes the behaviour without them. */
 export const OPTIONAL_CLAIMS = {
   email: 'the address in headers and pages',
   upn: 'the username of members',
@@ -63,7 +64,7 @@ export type OptionalClaim = keyof typeof OPTIONAL_CLAIMS
 export const CLAIM_NAMES = Object.keys(OPTIONAL_CLAIMS) as readonly OptionalClaim[]
 
 export interface RegistrationAddresses {
-  /** Where people come back to after signing in, and after signing out: compared exactly, in this order. */
+  /** Entra ID redirects here after a sign-in and after a sign-out: compared exactly, in this order. */
   readonly redirectUris: readonly [signIn: string, signOut: string]
   readonly logoutUrl: string
 }

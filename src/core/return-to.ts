@@ -1,14 +1,14 @@
-// Where `rd` may lead. Every rival had an open redirect here: the address is parsed once by the same WHATWG parser that
-// browsers use, only its normalised form is kept, and the origin of that form is what is checked.
+// Validates `rd`, the address to return to; an error here is an open redirect. The address is parsed once by the WHATWG
+// parser, which browsers use too; only its normalised form is kept, and the origin of that form is checked.
 import { GatehouseError } from './errors.js'
 
 const MAX_LENGTH = 6144 // of the input and of its normalised form: it travels in headers
-/** As a parameter: with the rest of a request line it stays below the 8 KB that proxies read. */
+/** As a parameter: with the rest of the request line it stays below the 8 KB that proxies accept. */
 const MAX_PARAMETER = 7900
 const TOO_LONG = `rd is longer than ${MAX_LENGTH} characters`
 
 /**
- * Whether parseReturnTo would take this address of an application, its host apart; where not, its front page will do.
+ * Whether parseReturnTo accepts this address of an application, apart from its host. If not, its front page is used.
  */
 export function canReturnTo(url: string): boolean {
   return url.length <= MAX_LENGTH && (!url.includes('\\') || !(url.split(/[?#]/, 1)[0] ?? '').includes('\\'))
@@ -26,7 +26,7 @@ export function asParameter(url: string): string | undefined {
   return least.length <= MAX_PARAMETER ? least : undefined
 }
 
-/** Steps of the sign-in itself: who was sent back to one would go round in circles. */
+/** Pages of the sign-in itself: returning to one would start an endless loop. */
 const OWN_STEPS: ReadonlySet<string> = new Set(['/oauth2/start', '/oauth2/callback', '/oauth2/sign_out'])
 
 export interface ReturnToRules {
@@ -37,7 +37,7 @@ export interface ReturnToRules {
 
 /**
  * A safe address from an untrusted one: absolute, normalised; undefined input gives `/` on publicUrl.
- * @param base origin against which a relative address is read; publicUrl unless a trusted proxy said otherwise
+ * @param base origin against which a relative address is read; publicUrl unless a trusted proxy forwarded another one
  * @throws `return_to_refused`
  */
 export function parseReturnTo(input: string | undefined, rules: ReturnToRules, base: string = rules.publicUrl): string {
@@ -73,7 +73,7 @@ export function parseReturnTo(input: string | undefined, rules: ReturnToRules, b
   return url.href
 }
 
-/** The same where an address that is refused is no error: one of the two is there. */
+/** Like parseReturnTo, but returns the refusal instead of throwing it: one of the two is present. */
 export function readReturnTo(
   input: string | undefined,
   rules: ReturnToRules,

@@ -1,16 +1,16 @@
 // Sessions: an opaque random id in one cookie, a row in the store under the id's hash, and a public id for people and
-// logs. The row refers to the user, never copies them: a changed user is a changed session at once.
+// logs. The row refers to the user and copies nothing: a change of the user applies to the session immediately.
 import { createHash, randomBytes } from 'node:crypto'
 
-/** Seconds and milliseconds are spelled in names; all instants are the database's clock. */
+/** All instants are from the database's clock. */
 export interface SessionTimeouts {
   readonly idleTimeoutMs: number
   readonly absoluteTimeoutMs: number
-  /** For staff and superusers; undefined: as everybody. */
+  /** For staff and superusers; undefined: the same as for other users. */
   readonly privilegedTimeoutMs: number | undefined
 }
 
-/** Whoever the cookie's holder is right now. */
+/** A session with the current properties of its user. */
 export interface SessionRecord {
   readonly publicId: string
   readonly userId: string
@@ -31,21 +31,21 @@ export interface SessionRecord {
   /** Seconds since 1970. */
   readonly authTime: number
   readonly expiresAt: number
-  /** How long the session lives from this reading on, if it is not used again. */
+  /** How long the session remains valid from this read on, if it is not used again. */
   readonly expiresInMs: number
-  /** How long ago the store was last told that this session is in use. */
+  /** How long ago the last activity was written to the store. */
   readonly idleMs: number
 }
 
-/** What a login hands to the store; `id` itself is never stored. */
+/** What a login passes to the store; `id` itself is never stored. */
 export interface NewSession {
   readonly id: string
   readonly publicId: string
-  /** The session that this browser had before, which this one replaces. */
+  /** The session of this browser that the new one replaces. */
   readonly replaces: string | undefined
   /**
-   * That session came to this browser since the flow began: another tab's sign-in made it. Where it is the same
-   * person's it stands and no new one is made; otherwise each tab would end the session that another one goes on with.
+   * That session was created by another tab since the flow began. If it belongs to the same user it stays and no new
+   * one is created; otherwise each tab would end the session that another tab uses.
    */
   readonly sibling: boolean
 }
@@ -56,10 +56,11 @@ export interface NewSession {
  */
 export interface SessionStore {
   /**
-   * The live session under this id; undefined where there is none, it is over, or its user is inactive. Writes nothing.
+   * The active session with this id; undefined where there is none, it has ended, or its user is inactive. It writes
+   * nothing.
    */
   find(id: string): Promise<SessionRecord | undefined>
-  /** The sessions of these hashes (hex of sessionIdHash) are in use now. Never brings an ended one back. */
+  /** Records activity of the sessions with these hashes (hex of sessionIdHash). Never restores an ended session. */
   touch(hashes: readonly string[]): Promise<void>
   /** Recorded as a sign-out, where there was a session. */
   end(id: string, correlationId: string): Promise<void>
@@ -80,7 +81,7 @@ export function newPublicSessionId(): string {
   return `ses_${randomBytes(9).toString('base64url')}`
 }
 
-/** A stolen table of hashes opens nothing: 256 random bits need no salt or stretching. */
+/** A stolen table of hashes is useless: 256 random bits need no salt or key stretching. */
 export function sessionIdHash(id: string): Buffer {
   return createHash('sha256').update(id).digest() // guard: security-session-hashed
 }

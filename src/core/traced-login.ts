@@ -1,4 +1,4 @@
-// The parts of a login as spans: who this is, and each step. Where nobody listens, the parts themselves.
+// Spans of a login: one for the identity source and one for each step. Without tracing the parts are returned as is.
 import type { IdentitySource } from './identity.js'
 import type { NamedStep } from './pipeline/pipeline.js'
 import type { Tracer } from './tracer.js'

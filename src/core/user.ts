@@ -1,4 +1,4 @@
-// A person as Gatehouse keeps them: the username, and what may be written over at a login.
+// A user as Gatehouse stores them: the username, and the properties that a login may overwrite.
 import { createHash } from 'node:crypto'
 
 export interface StoredUser {
@@ -11,7 +11,7 @@ export interface StoredUser {
   readonly isBreakGlass: boolean
 }
 
-/** What the id token says of the person and the users table keeps. */
+/** The claims of the ID token that the users table stores. */
 export interface Profile {
   readonly email: string | null
   readonly emailVerified: boolean
@@ -20,19 +20,19 @@ export interface Profile {
   readonly familyName: string | null
 }
 
-/** Tenant and object ID: together the person. */
+/** Tenant and object ID: together they identify the user. */
 interface PersonIds {
   readonly tid: string
   readonly oid: string
 }
 
 export const MAX_USERNAME = 150
-/** A released or renamed-away username is kept from other people for so long: applications may still know it. */
+/** A released or former username is not given to another user for so long: applications may still have data of it. */
 export const RELEASED_NAME_DAYS = 180
 /** Hexadecimal digits of the suffix; the longer ones only where the shorter one is taken too. */
 const SUFFIX_DIGITS = [8, 16, 32, 64] as const // guard: adv-suffix-longer
 
-/** Two usernames with one key are the same username (compatibility forms and case do not tell people apart). */
+/** Two usernames with one key are the same username (compatibility forms and case are ignored). */
 export function usernameKey(username: string): string {
   return username.normalize('NFKC').toLowerCase().normalize('NFKC')
 }

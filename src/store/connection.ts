@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { isIP, Socket } from 'node:net'
 import { connect as startTls, TLSSocket, type ConnectionOptions } from 'node:tls'
 import pg from 'pg'
-import type { TlsWish } from '../core/database-address.js'
+import type { TlsSettings } from '../core/database-address.js'
 
 /** The server does not support TLS, which sslmode requires. */
 export class TlsRefused extends Error {}
@@ -50,12 +50,12 @@ export interface ConnectionSettings {
 }
 
 export class PostgresConnection extends pg.Connection {
-  readonly #tls: TlsWish
+  readonly #tls: TlsSettings
   #startup: unknown
   /** Of each attempt that is left: whether it uses TLS. */
   #attempts: boolean[] = []
 
-  constructor(tls: TlsWish, settings: ConnectionSettings) {
+  constructor(tls: TlsSettings, settings: ConnectionSettings) {
     super(settings as pg.ConnectionConfig)
     this.#tls = tls
   }

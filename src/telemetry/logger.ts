@@ -1,5 +1,5 @@
-// The log: one JSON object a line on standard output, or text for people. Errors are written by a list of fields, since
-// errors of libraries carry requests, and requests carry cookies and codes. Control characters are always escaped.
+// The log: one JSON object per line on standard output, or text for people. Errors are written by a list of fields:
+// errors of libraries contain requests, and requests contain cookies and codes. Control characters are always escaped.
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import type { Config } from '../config/config.js'

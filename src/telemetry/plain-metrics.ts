@@ -1,5 +1,5 @@
-// Metrics that are counted in plain numbers and handed over when Prometheus asks: they are counted on every request of
-// every application, or in floods. Each series that can be known begins at 0, so that increase() sees the first event.
+// Metrics that are counted in plain numbers and passed to prom-client when Prometheus scrapes: they change with every
+// request or in floods. Each series that is known in advance starts at 0, so that increase() includes the first event.
 import { Counter, Gauge, type Registry } from 'prom-client'
 
 export const FAST = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5]
@@ -9,7 +9,7 @@ export interface Described {
   readonly help: string
 }
 
-/** A counter with one label. What its series stand at is read when it is asked for. */
+/** A counter with one label. The values of its series are read at each scrape. */
 export function labelledCounter(
   { name, help, label }: Described & { readonly label: string },
   read: () => Iterable<readonly [string, number]>,

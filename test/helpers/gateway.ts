@@ -151,7 +151,7 @@ async function start(
       log.push(JSON.parse(line) as Record<string, unknown>)
     },
   }, tracing.logFields)
-  tracing.tellTo(logger)
+  tracing.reportTo(logger)
   let inForce = config
   const gateway = await startGateway(runningConfig(() => inForce), {
     log: logger,

@@ -1,5 +1,6 @@
-// associate_by_email: inert unless `associateByEmail` arms it. Then a verified address, and exactly one eligible user,
-// link the two; several refuse the login. Linking on an unverified address is the nOAuth takeover.
+// associate_by_email: does nothing unless `associateByEmail` enables it. Then it links the person to the one eligible
+// user with the same verified address; several such users refuse the login. Linking on an unverified address is the
+// nOAuth takeover.
 import { GatehouseError } from '../errors.js'
 import type { Step } from './pipeline.js'
 

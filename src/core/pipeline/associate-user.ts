@@ -1,5 +1,5 @@
-// associate_user: tenant and object id are recorded for the user, once. Two first logins at the same time meet in the
-// transaction, where the unique pair lets one win and makes the other run its steps again.
+// associate_user: records tenant and object ID for the user, once. Of two concurrent first logins the unique constraint
+// lets one commit, and the other one runs its steps again.
 import type { Step } from './pipeline.js'
 
 export const associateUser: Step = ({ plan }) => ({ newAssociation: plan.origin !== 'known' })

@@ -1,5 +1,5 @@
-// auth_allowed: the optional gate of python-social-auth. Not in the default order, there as here: without the step the
-// section `authAllowed` would be a lock on an open door, so the configuration refuses that.
+// auth_allowed: the optional gate of python-social-auth. Not in the default order, as upstream. Without the step the
+// section `authAllowed` would have no effect, so the configuration refuses that.
 import { GatehouseError } from '../errors.js'
 import type { Step } from './pipeline.js'
 
@@ -11,7 +11,7 @@ export const authAllowed: Step = ({ claims, plan, settings }) => {
       claims.acct === 1
         ? { detail: 'a guest, and authAllowed.guests is false' }
         : {
-          detail: 'whether this is a guest cannot be told: the id token has no claim acct',
+          detail: 'the ID token has no claim acct, so a guest cannot be detected',
           remedy: 'Add the optional claim `acct` to the ID token of the registration.',
         },
     )

@@ -1,5 +1,5 @@
-// load_extra_data: claims of interest that later requests need (sign-out). Upstream stores the tokens here; we never
-// do.
+// load_extra_data: claims of interest that later requests need (sign-out). Upstream stores the tokens here;
+// Gatehouse never does.
 import type { IdentityClaims } from '../identity.js'
 import type { Step } from './pipeline.js'
 

@@ -1,4 +1,4 @@
-// social_details: what the id token says of the person, in the users table's words.
+// social_details: maps claims of the ID token to columns of the users table.
 import type { IdentityClaims } from '../identity.js'
 import type { PipelineSettings, Step } from './pipeline.js'
 

@@ -1,5 +1,5 @@
 // OpenTelemetry's SDK behind our port. The only file that loads it, and itself loaded only where traces are asked for.
-// No global of OpenTelemetry's is set: what is under way is kept here, so that no library finds a tracer that it was
+// No global of OpenTelemetry's is set: the current span is kept here, so that no library uses a tracer that it was
 // not given.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
@@ -23,7 +23,7 @@ import { NOOP_SPAN, type RemoteParent, type Span, type Tracer } from '../../core
 import { createOtlpExporter, type OtlpExporter } from './otlp-exporter.js'
 import type { SamplerSettings, TracingSettings } from './settings.js'
 
-/** A span that ended, as a line of the log says it. */
+/** A span that ended, as the fields of a log line. */
 export interface EndedSpan {
   readonly name: string
   readonly traceId: string
@@ -37,9 +37,9 @@ export interface EndedSpan {
 export interface SdkOptions {
   readonly settings: TracingSettings
   readonly version: string
-  /** Told of every batch that is sent; undefined: it arrived. */
+  /** Called for every batch; undefined: success. */
   readonly sent: (failure: string | undefined) => void
-  /** Told of every span, where `settings.console` is set. */
+  /** Called for every span, where `settings.console` is set. */
   readonly ended: (span: EndedSpan) => void
 }
 
@@ -70,18 +70,18 @@ export function startSdk({ settings, version, sent, ended }: SdkOptions): Sdk {
     sampler: samplerOf(settings.sampler),
     spanProcessors: processors(settings, exporter, ended),
   })
-  const underWay = new AsyncLocalStorage<OtelSpan>()
+  const current = new AsyncLocalStorage<OtelSpan>()
   return {
-    tracer: createTracer(provider, underWay, settings),
+    tracer: createTracer(provider, current, settings),
     active() {
-      const span = underWay.getStore()
+      const span = current.getStore()
       if (!span?.isRecording()) return undefined // a timer that a request left behind
       const { traceId, spanId } = span.spanContext()
       return { trace_id: traceId, span_id: spanId }
     },
     async close(withinMs) {
       exporter?.endWithin(withinMs)
-      await provider.shutdown().catch(() => {}) // a batch that does not arrive is told of already
+      await provider.shutdown().catch(() => {}) // a lost batch has been reported already
       await exporter?.shutdown()
     },
   }
@@ -89,7 +89,7 @@ export function startSdk({ settings, version, sent, ended }: SdkOptions): Sdk {
 
 function createTracer(
   provider: TracerProvider,
-  underWay: AsyncLocalStorage<OtelSpan>,
+  current: AsyncLocalStorage<OtelSpan>,
   { sampler, continues }: TracingSettings,
 ): Tracer {
   const tracer = provider.getTracer('gatehouse')
@@ -105,8 +105,8 @@ function createTracer(
       }, remoteContext(parent))
       if (!span.isRecording()) return undefined
       return {
-        ...told(span),
-        run: (work) => underWay.run(span, work),
+        ...spanPort(span),
+        run: (work) => current.run(span, work),
         end(status) {
           span.setAttribute('http.response.status_code', status)
           if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
@@ -115,15 +115,15 @@ function createTracer(
       }
     },
     async part(name, facts, work) {
-      const above = underWay.getStore()
+      const above = current.getStore()
       if (!above?.isRecording()) return await work(NOOP_SPAN) // no request, or one that has ended
       const span = tracer.startSpan(name, {
         kind: 'server.address' in facts || 'db.system.name' in facts ? SpanKind.CLIENT : SpanKind.INTERNAL,
         attributes: facts,
       }, trace.setSpan(ROOT_CONTEXT, above))
-      const ours = told(span)
+      const ours = spanPort(span)
       try {
-        return await underWay.run(span, () => work(ours))
+        return await current.run(span, () => work(ours))
       } catch (error) {
         // no message: a library's may carry people's data
         ours.failed(error instanceof GatehouseError ? error.code : 'internal') // guard: trace-code
@@ -135,7 +135,7 @@ function createTracer(
   }
 }
 
-function told(span: OtelSpan): Span {
+function spanPort(span: OtelSpan): Span {
   let failed = false
   return {
     set: (facts) => {

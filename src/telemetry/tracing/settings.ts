@@ -1,7 +1,7 @@
-// OpenTelemetry's standard variables, read once at the start. Whatever is wrong with them is told and never stops a
-// login: a gateway without traces is still a gateway.
+// OpenTelemetry's standard variables, read once at the start. Problems are reported and never prevent the start: the
+// gateway also works without traces.
 import type { Environment } from '../../core/environment.js'
-import { keyValues, oneOf, parsedNumber, type ReadFile, type Tell } from './variables.js'
+import { keyValues, oneOf, parsedNumber, type ReadFile, type ReportProblem } from './variables.js'
 import { otlpSettings, type OtlpSettings } from './otlp-settings.js'
 
 export interface TracingSettings {
@@ -9,7 +9,7 @@ export interface TracingSettings {
   readonly console: boolean
   readonly otlp: OtlpSettings | undefined
   readonly sampler: SamplerSettings
-  /** W3C trace context of trusted proxies counts. */
+  /** The W3C trace context of trusted proxies is used. */
   readonly continues: boolean
   /** Of the whole process, `service.name` among them. */
   readonly resource: Readonly<Record<string, string>>
@@ -21,7 +21,7 @@ export interface TracingSettings {
 }
 
 export interface SamplerSettings {
-  /** Nobody chose one: logins are recorded, a proxy's question only where the proxy's trace is. */
+  /** False: logins are recorded, forward-auth only as part of the proxy's trace. */
   readonly chosen: boolean
   readonly name: SamplerName
   readonly ratio: number
@@ -43,7 +43,7 @@ export interface VariableProblem {
   readonly remedy: string
 }
 
-/** @returns no settings: nobody asked for traces, or they cannot be had */
+/** @returns no settings where tracing is not enabled or not possible */
 export function readSettings(
   given: Environment,
   readFile: ReadFile,
@@ -52,20 +52,20 @@ export function readSettings(
     Object.entries(given).filter(([name, value]) => name.startsWith('OTEL_') && value?.trim()),
   ) // empty is unset, by the specification
   const problems: VariableProblem[] = []
-  const tell: Tell = (variable, remedy) => {
+  const report: ReportProblem = (variable, remedy) => {
     problems.push({ variable, remedy })
   }
-  const wanted = env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' ? [] : exportersOf(env, tell) // guard: trace-off
-  const otlp = wanted.includes('otlp') ? otlpSettings(env, readFile, tell) : undefined
+  const wanted = env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' ? [] : exportersOf(env, report) // guard: trace-off
+  const otlp = wanted.includes('otlp') ? otlpSettings(env, readFile, report) : undefined
   if (!otlp && !wanted.includes('console')) return { settings: undefined, problems }
-  const maxQueueSize = parsedNumber(env, 'OTEL_BSP_MAX_QUEUE_SIZE', { min: 1, max: 100_000, otherwise: 2_048 }, tell)
+  const maxQueueSize = parsedNumber(env, 'OTEL_BSP_MAX_QUEUE_SIZE', { min: 1, max: 100_000, otherwise: 2_048 }, report)
   const settings = {
     console: wanted.includes('console'),
     otlp,
-    sampler: samplerOf(env, tell),
+    sampler: samplerOf(env, report),
     continues: (env.OTEL_PROPAGATORS ?? 'tracecontext').split(',').some((name) => name.trim() === 'tracecontext'),
     resource: {
-      ...keyValues(env, 'OTEL_RESOURCE_ATTRIBUTES', tell),
+      ...keyValues(env, 'OTEL_RESOURCE_ATTRIBUTES', report),
       ...(env.OTEL_SERVICE_NAME === undefined ? {} : { 'service.name': env.OTEL_SERVICE_NAME }),
     },
     batch: {
@@ -73,12 +73,12 @@ export function readSettings(
         env,
         'OTEL_BSP_SCHEDULE_DELAY',
         { min: 1, max: 3_600_000, otherwise: 5_000 },
-        tell,
+        report,
       ),
       maxQueueSize,
       maxExportBatchSize: Math.min(
         maxQueueSize,
-        parsedNumber(env, 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE', { min: 1, max: 100_000, otherwise: 512 }, tell),
+        parsedNumber(env, 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE', { min: 1, max: 100_000, otherwise: 512 }, report),
       ),
     },
   }
@@ -86,10 +86,10 @@ export function readSettings(
 }
 
 /**
- * The specification's default is `otlp` on localhost; here it is nothing, so that nobody's gateway knocks where nobody
- * listens.
+ * The specification's default is `otlp` on localhost; here it is nothing, so that no exporter is
+ * started by default.
  */
-function exportersOf(env: Environment, tell: Tell): readonly string[] {
+function exportersOf(env: Environment, report: ReportProblem): readonly string[] {
   const named = env.OTEL_TRACES_EXPORTER
   if (named === undefined) {
     return env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_ENDPOINT
@@ -98,15 +98,15 @@ function exportersOf(env: Environment, tell: Tell): readonly string[] {
   }
   const names = named.split(',').map((name) => name.trim().toLowerCase())
   if (names.some((name) => !['otlp', 'console', 'none'].includes(name))) {
-    tell('OTEL_TRACES_EXPORTER', 'Write otlp, console or none.')
+    report('OTEL_TRACES_EXPORTER', 'Write otlp, console or none.')
   }
   return names.includes('none') ? [] : names
 }
 
-function samplerOf(env: Environment, tell: Tell): SamplerSettings {
-  const name = oneOf(env, 'OTEL_TRACES_SAMPLER', SAMPLERS, tell)
+function samplerOf(env: Environment, report: ReportProblem): SamplerSettings {
+  const name = oneOf(env, 'OTEL_TRACES_SAMPLER', SAMPLERS, report)
   const ratio = name?.endsWith('traceidratio')
-    ? parsedNumber(env, 'OTEL_TRACES_SAMPLER_ARG', { min: 0, max: 1, otherwise: 1 }, tell)
+    ? parsedNumber(env, 'OTEL_TRACES_SAMPLER_ARG', { min: 0, max: 1, otherwise: 1 }, report)
     : 1
   return { chosen: name !== undefined, name: name ?? 'parentbased_always_on', ratio }
 }

@@ -8,10 +8,10 @@ import { readSettings, type VariableProblem, type TracingSettings } from './sett
 
 export interface Tracing {
   readonly tracer: Tracer
-  /** What every line of the log bears besides; absent where there are no traces. */
+  /** Additional fields of every log line; absent without tracing. */
   readonly logFields?: () => object
-  /** From now on this log is told what there is to tell. */
-  tellTo(log: Pick<Logger, 'info' | 'warn'>): void
+  /** Reports problems, and the state of exports from now on, to this log. */
+  reportTo(log: Pick<Logger, 'info' | 'warn'>): void
   close(): Promise<void>
 }
 
@@ -20,7 +20,7 @@ const WARN_EVERY_MS = 10 * 60_000
 
 export async function startTracing(env: Environment, version: string): Promise<Tracing> {
   const { settings, problems } = readSettings(env, (path) => readFileSync(path, 'utf8'))
-  if (!settings) return { ...noTracing(), tellTo: (log) => tellProblems(problems, log) }
+  if (!settings) return { ...noTracing(), reportTo: (log) => reportProblems(problems, log) }
   const { startSdk } = await import('./sdk.js')
   let log: Pick<Logger, 'info' | 'warn'> | undefined
   const watch = watchExports(() => log)
@@ -34,9 +34,9 @@ export async function startTracing(env: Environment, version: string): Promise<T
   return {
     tracer: sdk.tracer,
     logFields: () => sdk.active() ?? {},
-    tellTo(given) {
+    reportTo(given) {
       log = given
-      tellProblems(problems, log)
+      reportProblems(problems, log)
       log.info(described(settings), 'traces are on')
     },
     close: () => sdk.close(CLOSE_MS),
@@ -44,10 +44,10 @@ export async function startTracing(env: Environment, version: string): Promise<T
 }
 
 export function noTracing(): Tracing {
-  return { tracer: noTracer(), tellTo: () => {}, close: async () => {} }
+  return { tracer: noTracer(), reportTo: () => {}, close: async () => {} }
 }
 
-function tellProblems(problems: readonly VariableProblem[], log: Pick<Logger, 'warn'>): void {
+function reportProblems(problems: readonly VariableProblem[], log: Pick<Logger, 'warn'>): void {
   for (const { variable, remedy } of problems) log.warn({ variable, remedy }, `${variable} cannot be used`)
 }
 
