@@ -11,7 +11,7 @@ import { createBrowser } from './helpers/browser.js'
 import { CLIENT_SECRET, startTestGateway, type TestGateway, type TestGatewayOptions } from './helpers/gateway.js'
 import { seriesOf } from './helpers/metrics.js'
 import { stopPostgres } from './helpers/postgres.js'
-import { startTcpDoor, type TcpDoor } from './helpers/tcp-fault-proxy.js'
+import { startTcpFaultProxy, type TcpFaultProxy } from './helpers/tcp-fault-proxy.js'
 import { until } from './helpers/until.js'
 
 t.teardown(stopPostgres)
@@ -106,10 +106,10 @@ t.test('Graph throttles', async (t) => {
 })
 
 t.test('Failover of the database', async (t) => {
-  let door: TcpDoor | undefined
+  let door: TcpFaultProxy | undefined
   const { gateway, run } = await incident(t, 'Failover of the database', {
     async throughDoor(url) {
-      door = await startTcpDoor(t, url)
+      door = await startTcpFaultProxy(t, url)
       return door.url
     },
   })

@@ -11,7 +11,7 @@ import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { startPgbouncer, type Pooled } from '../helpers/pgbouncer.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect, type Query } from '../helpers/sql.js'
-import { startTcpDoor, type TcpDoor } from '../helpers/tcp-fault-proxy.js'
+import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 
@@ -25,7 +25,7 @@ const DISCONNECTED = 'disconnected: session cache bypassed'
 interface Site {
   readonly replicas: readonly [TestGateway, TestGateway]
   /** Between the first replica and PgBouncer. */
-  readonly door: TcpDoor
+  readonly door: TcpFaultProxy
   readonly query: Query
   readonly signIn: (person: string) => Promise<{ browser: Browser, cookie: string }>
   /** What the replicas answer. */
@@ -35,7 +35,7 @@ interface Site {
 }
 
 async function openSite(t: Test, { direct, pooled }: Pooled): Promise<Site> {
-  const door = await startTcpDoor(t, pooled)
+  const door = await startTcpFaultProxy(t, pooled)
   const replica = (url: string) =>
     startTestGateway(t, {
       databaseUrl: direct,

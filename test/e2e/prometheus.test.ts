@@ -13,7 +13,7 @@ import { createBrowser } from '../helpers/browser.js'
 import { freePorts, MAPPING, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { program, run } from '../helpers/programs.js'
-import { startTcpDoor, type TcpDoor } from '../helpers/tcp-fault-proxy.js'
+import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
 import { until } from '../helpers/until.js'
 
 t.teardown(stopPostgres)
@@ -123,7 +123,7 @@ const MOVED: Readonly<Record<string, readonly (readonly [string, string])[]>> = 
 t.test('every panel shows the events of the test', async (t) => {
   const path = program(t, 'prometheus')
   if (path === undefined) return
-  let door: TcpDoor | undefined
+  let door: TcpFaultProxy | undefined
   const gateway = await startTestGateway(t, {
     groups: ['Network Engineers', 'NetBox Superusers', 'Circuit Manager'],
     app: { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] },
@@ -137,7 +137,7 @@ t.test('every panel shows the events of the test', async (t) => {
       ),
     },
     async throughDoor(url) {
-      door = await startTcpDoor(t, url)
+      door = await startTcpFaultProxy(t, url)
       return door.url
     },
   })

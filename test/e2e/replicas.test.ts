@@ -20,7 +20,7 @@ import { startMortalPostgres, type MortalPostgres } from '../helpers/killable-po
 import { program, run, type Running } from '../helpers/programs.js'
 import { filledIn, folder, runNginx } from '../helpers/proxies.js'
 import { connect, type Query } from '../helpers/sql.js'
-import { startTcpDoor, type TcpDoor } from '../helpers/tcp-fault-proxy.js'
+import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
 
 // Bounds of the contract: what ended counts on every replica within a second; with the LISTEN connection lost within
 // five; where the database is unreachable warm sessions go on for outageGrace, staff not beyond the noticing, which
@@ -349,7 +349,7 @@ interface Site {
   readonly postgres: MortalPostgres
   readonly query: Query
   /** Between the second replica and PostgreSQL. */
-  readonly door: TcpDoor
+  readonly door: TcpFaultProxy
   signIn(person: string): Promise<Person>
 }
 
@@ -362,7 +362,7 @@ async function openSite(t: Test): Promise<Site | undefined> {
   seedDemoDirectory(directory)
   const entra = await startEntra({ directory, app: registration(auth) })
   t.teardown(() => entra.close())
-  const door = await startTcpDoor(t, postgres.url)
+  const door = await startTcpFaultProxy(t, postgres.url)
   const replica = (name: string, [port = 0, management = 0]: readonly number[], databaseUrl: string): Replica => {
     const file = join(folder(t, name), 'gatehouse.yaml')
     writeFileSync(

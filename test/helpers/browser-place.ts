@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { startDemoProxy } from '../../src/demo/proxy.js'
 import { startChromium } from './chromium.js'
 import { freePorts, startTestGateway, type TestGateway } from './gateway.js'
-import { startTcpDoor, type TcpDoor } from './tcp-fault-proxy.js'
+import { startTcpFaultProxy, type TcpFaultProxy } from './tcp-fault-proxy.js'
 
 export interface Place {
   readonly gateway: TestGateway
@@ -18,7 +18,7 @@ export interface Place {
   /** A page of another site, and one beside the application. */
   readonly elsewhere: string
   readonly portal: string
-  readonly door: TcpDoor
+  readonly door: TcpFaultProxy
 }
 
 /** @returns undefined where no Chromium is installed */
@@ -26,7 +26,7 @@ export async function startPlace(t: Test): Promise<Place | undefined> {
   const chromium = await startChromium(t)
   if (!chromium) return undefined
   const [port = 0, proxy = 0] = await freePorts(2)
-  let door: TcpDoor | undefined
+  let door: TcpFaultProxy | undefined
   const publicUrl = `http://auth.apps.localhost:${port}`
   const gateway = await startTestGateway(t, {
     app: { redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`] },
@@ -46,7 +46,7 @@ export async function startPlace(t: Test): Promise<Place | undefined> {
       'wiki.svg': '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8"/></svg>',
     },
     throughDoor: async (url) => {
-      door = await startTcpDoor(t, url)
+      door = await startTcpFaultProxy(t, url)
       return door.url
     },
   })

@@ -1,19 +1,19 @@
-// A door in front of a TCP server: it can be shut (connections break, new ones are refused), frozen (nothing comes
-// through, nothing breaks: a half-open connection), and opened again. Frozen as a whole, or the connections that said
-// something.
+// A proxy in front of a TCP server that injects faults: shut (connections break, new ones are refused), frozen (no data
+// passes and no connection breaks, as in a half-open connection), and opened again. All connections can be frozen, or
+// those that sent a given text.
 import { createServer, connect, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
-export interface TcpDoor {
-  /** The same address, through the door. */
+export interface TcpFaultProxy {
+  /** The URL of the server, with the address of the proxy. */
   readonly url: string
   shut(): void
-  /** @param saying only connections on which the client has said this, and only as they stand now */
+  /** @param saying only the present connections on which the client has sent this text */
   freeze(saying?: string): void
   open(): void
 }
 
-export async function startTcpDoor(t: Test, to: string): Promise<TcpDoor> {
+export async function startTcpFaultProxy(t: Test, to: string): Promise<TcpFaultProxy> {
   const target = new URL(to)
   const pairs = new Set<readonly [Socket, Socket]>()
   const said = new WeakMap<Socket, string>()

@@ -10,7 +10,7 @@ import { createBrowser, formOf, type Browser } from '../helpers/browser.js'
 import { pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
-import { startTcpDoor, type TcpDoor } from '../helpers/tcp-fault-proxy.js'
+import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 
@@ -619,11 +619,11 @@ t.test('sessions', async (t) => {
 
   // proves: adv-fail-closed
   await t.test('a store that fails opens nothing: 503, and not ready', async (t) => {
-    let door: TcpDoor | undefined
+    let door: TcpFaultProxy | undefined
     const behind = await startTestGateway(t, {
       config: { ...CONFIG, session: { outageGrace: '0s' } },
       throughDoor: async (url) => {
-        door = await startTcpDoor(t, url)
+        door = await startTcpFaultProxy(t, url)
         return door.url
       },
     })

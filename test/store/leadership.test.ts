@@ -5,7 +5,7 @@ import t from 'tap'
 import { createLock } from '../../src/store/leadership.js'
 import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
-import { startTcpDoor } from '../helpers/tcp-fault-proxy.js'
+import { startTcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 
@@ -31,7 +31,7 @@ t.test('a holder that is killed has it no longer', async (t) => {
 // proves: sync-lock-unavailable
 t.test('a holder that is cut off does not take itself for one, and another one has it when PostgreSQL notices', async (t) => {
   const url = await freshDatabase(t)
-  const door = await startTcpDoor(t, url)
+  const door = await startTcpFaultProxy(t, url)
   const [far, near] = [createLock({ url: door.url, name: 'x', timeoutMs: 300 }), createLock({ url, name: 'x' })]
   t.teardown(() => Promise.all([far.close(), near.close()]))
   t.strictSame([await far.held(), await near.held()], [true, false])

@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import type { Proxy, StartedProxy } from '../../helpers/proxies-all.js'
 import { APP, type Scene } from '../../helpers/proxies-scene.js'
-import type { TcpDoor } from '../../helpers/tcp-fault-proxy.js'
+import type { TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 import { askRaw, type Place, type RawAnswer } from '../../helpers/raw-http.js'
 import type { Received } from '../../helpers/upstream.js'
 import type { Relay } from '../../helpers/relay.js'
@@ -13,7 +13,7 @@ export interface Context {
   readonly started: StartedProxy
   readonly scene: Scene
   /** Between the gateway and its database. */
-  readonly database: TcpDoor
+  readonly database: TcpFaultProxy
   /** Between the proxy and the gateway. */
   readonly relay: Relay
   readonly people: People

@@ -5,7 +5,7 @@ import { pickPerson } from '../../helpers/gateway.js'
 import { PROXIES, startProxy, type Proxy } from '../../helpers/proxies-all.js'
 import { APP, browserAt, listeningOn, startScene, type Scene } from '../../helpers/proxies-scene.js'
 import { startRelay } from '../../helpers/relay.js'
-import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-fault-proxy.js'
+import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 import type { Column, Context } from './context.js'
 
 const ACCESS = {
@@ -37,7 +37,7 @@ export type Prepared = Omit<Context, 't'>
 
 /** @param root lives as long as the proxies do */
 export function createMatrix(root: Test, proxies: readonly Proxy[] = PROXIES): Matrix {
-  const scenes = new Map<string, Promise<{ scene: Scene, database: TcpDoor }>>()
+  const scenes = new Map<string, Promise<{ scene: Scene, database: TcpFaultProxy }>>()
   const running = new Map<Proxy, Promise<Prepared | undefined>>()
   const cells = new Map<Column, Cells>()
 
@@ -81,12 +81,12 @@ export function createMatrix(root: Test, proxies: readonly Proxy[] = PROXIES): M
   }
 }
 
-async function openScene(t: Test, authRequestHeaders: string): Promise<{ scene: Scene, database: TcpDoor }> {
-  const doors: TcpDoor[] = []
+async function openScene(t: Test, authRequestHeaders: string): Promise<{ scene: Scene, database: TcpFaultProxy }> {
+  const doors: TcpFaultProxy[] = []
   const scene = await startScene(t, {
     config: { server: { authRequestHeaders }, session: { outageGrace: '0s' }, access: ACCESS, log: { level: 'error' } },
     async throughDoor(url) {
-      doors.push(await startTcpDoor(t, url))
+      doors.push(await startTcpFaultProxy(t, url))
       return doors[0]?.url ?? url
     },
   })
@@ -98,7 +98,7 @@ async function openScene(t: Test, authRequestHeaders: string): Promise<{ scene: 
 async function prepare(
   root: Test,
   proxy: Proxy,
-  { scene, database }: { scene: Scene, database: TcpDoor },
+  { scene, database }: { scene: Scene, database: TcpFaultProxy },
 ): Promise<Prepared | undefined> {
   const relay = await startRelay(root, listeningOn(scene.gateway))
   const started = await startProxy(root, proxy, { ...scene, gateway: relay.address })

@@ -14,7 +14,7 @@ import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { seriesOf } from '../../helpers/metrics.js'
 import { stopPostgres } from '../../helpers/postgres.js'
 import { program } from '../../helpers/programs.js'
-import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-fault-proxy.js'
+import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 import { until } from '../../helpers/until.js'
 
 t.teardown(stopPostgres)
@@ -147,11 +147,11 @@ t.test('what an operator asks about is counted', async (t) => {
 
 // proves: adv-grace-counted
 t.test('without a database: answers in grace are counted as such, what got no answer is not counted', async (t) => {
-  let door: TcpDoor | undefined
+  let door: TcpFaultProxy | undefined
   const gateway = await startTestGateway(t, {
     config: { session: { outageGrace: '10m' } },
     async throughDoor(url) {
-      door = await startTcpDoor(t, url)
+      door = await startTcpFaultProxy(t, url)
       return door.url
     },
   })

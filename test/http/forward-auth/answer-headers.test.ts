@@ -7,7 +7,7 @@ import { PERSON_IDS } from '../../../src/demo/people.js'
 import { createBrowser, type Answer, type Browser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
-import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-fault-proxy.js'
+import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 
@@ -105,10 +105,10 @@ t.test('nor one to what is no request', async (t) => {
 
 // proves: adv-retry-after, adv-retry-after-auth
 t.test('every 503 says when to ask again', async (t) => {
-  let door: TcpDoor | undefined
+  let door: TcpFaultProxy | undefined
   const gateway = await startTestGateway(t, {
     throughDoor: async (url) => {
-      door = await startTcpDoor(t, url)
+      door = await startTcpFaultProxy(t, url)
       return door.url
     },
     config: { session: { outageGrace: '0s' } },

@@ -12,7 +12,7 @@ import { createBrowser, type Browser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
-import { startTcpDoor, type TcpDoor } from '../../helpers/tcp-fault-proxy.js'
+import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 
@@ -185,10 +185,10 @@ t.test('questions to the database', async (t) => {
 })
 
 t.test('when the LISTEN connection is lost', async (t) => {
-  let door: TcpDoor | undefined
+  let door: TcpFaultProxy | undefined
   const gateway = await startTestGateway(t, {
     throughDoor: async (url) => {
-      door = await startTcpDoor(t, url)
+      door = await startTcpFaultProxy(t, url)
       return door.url
     },
   })
@@ -368,10 +368,10 @@ t.test('after a suspension, which no timeout counted, everything is read again',
 
 // proves: live-signed-out
 t.test('signed out is not remembered, even where the sign-out could not be written', async (t) => {
-  let door: TcpDoor | undefined
+  let door: TcpFaultProxy | undefined
   const gateway = await startTestGateway(t, {
     throughDoor: async (url) => {
-      door = await startTcpDoor(t, url)
+      door = await startTcpFaultProxy(t, url)
       return door.url
     },
   })
