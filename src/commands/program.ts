@@ -132,6 +132,9 @@ function addGatewayCommands(program: Command, define: Define): void {
     .option('--certificate <file>', "the proxy's certificate, where it is not in the usual place")
     .option('--certificate-key <file>', 'its key')
     .option('--force', 'replace files that are there, except secrets')
+}
+
+function addOperationCommands(program: Command, define: Define): void {
   define(program, 'migrate', 'bring the database to this version', async () => (await import('./migrate.js')).migrate)
   define(
     program,
@@ -296,6 +299,7 @@ function addShellCommands(program: Command, define: Define): void {
 /** In the order of `--help`. */
 const COMMANDS = [
   addGatewayCommands,
+  addOperationCommands,
   addGroupCommands,
   addUserCommands,
   addSessionCommands,
