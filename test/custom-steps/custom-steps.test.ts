@@ -9,7 +9,7 @@ import { ConfigError } from '../../src/config/problem.js'
 import { STEPS } from '../../src/core/pipeline/index.js'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { createCustomSteps } from '../../src/custom-steps/registry.js'
-import type { Answer } from '../helpers/browser.js'
+import { errorCode } from '../helpers/assertions.js'
 import { CLIENT_SECRET, SESSION_SECRET, startTestGateway, type TestGatewayOptions } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
@@ -18,7 +18,6 @@ t.teardown(stopPostgres)
 
 const NAMES = Object.keys(STEPS)
 const before = (step: string): string[] => NAMES.flatMap((name) => name === step ? ['./my-step.js', name] : [name])
-const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
 
 const withStep = (t: Test, source: string, options: TestGatewayOptions & { at?: string } = {}) =>
   startTestGateway(t, {
@@ -60,7 +59,7 @@ t.test('a step refuses a login with its own sentence, and nothing is stored', as
   const stored = await dump(query)
   const { answer } = await gateway.signIn(PERSON_IDS.guest)
   t.equal(answer.status, 403)
-  t.equal(code(answer), 'step_refused')
+  t.equal(errorCode(answer), 'step_refused')
   t.match(answer.text, 'Guests &#60;b&#62;wait&#60;/b&#62; outside.')
   t.equal(await dump(query), stored)
   t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 200)
@@ -134,7 +133,7 @@ t.test('an invalid return value fails the login, and nothing is stored', async (
   for (const answer of nonsense) {
     const refused = (await gateway.signIn(PERSON_IDS.staff)).answer
     t.equal(refused.status, 500, answer)
-    t.equal(code(refused), 'step_failed', answer)
+    t.equal(errorCode(refused), 'step_failed', answer)
   }
   t.equal(await dump(query), stored)
   t.equal((await gateway.signIn(PERSON_IDS.staff)).answer.status, 200, 'undefined, the next answer, is one')
@@ -142,7 +141,7 @@ t.test('an invalid return value fails the login, and nothing is stored', async (
 
 t.test('details returned before social_details are refused', async (t) => {
   const gateway = await withStep(t, 'export default () => ({ details: { name: "X" } })', { at: 'social_details' })
-  t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'step_failed')
+  t.equal(errorCode((await gateway.signIn(PERSON_IDS.staff)).answer), 'step_failed')
 })
 
 t.test('a step that throws, hangs, loops, exits or exhausts its memory fails only its own login', async (t) => {
@@ -167,7 +166,7 @@ t.test('a step that throws, hangs, loops, exits or exhausts its memory fails onl
       const stored = await dump(query)
       const { answer } = await gateway.signIn(PERSON_IDS.guest)
       t.equal(answer.status, 500)
-      t.equal(code(answer), 'step_failed')
+      t.equal(errorCode(answer), 'step_failed')
       t.notMatch(answer.text, /hunter2|Error/, 'its words are for the log')
       t.equal(await dump(query), stored)
       t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 200)

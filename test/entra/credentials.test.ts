@@ -12,7 +12,7 @@ import { loadConfig } from '../../src/config/load.js'
 import { ConfigError } from '../../src/config/problem.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { DAY } from '../../src/demo/entra/certificates.js'
-import type { Answer } from '../helpers/browser.js'
+import { errorCode } from '../helpers/assertions.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { writePair } from '../helpers/key-pair.js'
 import { stopPostgres } from '../helpers/postgres.js'
@@ -21,7 +21,6 @@ import { connect, dump } from '../helpers/sql.js'
 t.teardown(stopPostgres)
 const execute = promisify(execFile)
 
-const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
 const folder = (t: Test): string => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-credential-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
@@ -84,7 +83,7 @@ for (const algorithm of ['PS256', 'RS256'] as const) {
       const next = writePair(directory)
       const { answer } = await gateway.signIn(PERSON_IDS.staff)
       t.equal(answer.status, 502)
-      t.equal(code(answer), 'entra_secret_wrong')
+      t.equal(errorCode(answer), 'entra_secret_wrong')
       t.match(gateway.log.find((line) => line.code === 'entra_secret_wrong'), { aadsts: 700027, remedy: /certFile/ })
       gateway.entra.app.certificates?.push({ pem: next.pem })
       t.equal((await gateway.signIn(PERSON_IDS.staff)).answer.status, 200)
@@ -95,9 +94,9 @@ for (const algorithm of ['PS256', 'RS256'] as const) {
       writeFileSync(join(directory, 'cert.pem'), pem)
       const { answer } = await gateway.signIn(PERSON_IDS.staff)
       t.equal(answer.status, 502)
-      t.equal(code(answer), 'entra_credential_unusable')
+      t.equal(errorCode(answer), 'entra_credential_unusable')
       rmSync(join(directory, 'key.pem'))
-      t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'entra_credential_unusable')
+      t.equal(errorCode((await gateway.signIn(PERSON_IDS.staff)).answer), 'entra_credential_unusable')
       t.equal(assertions(gateway).length, sent)
     })
     await leaksNothing(t, gateway, [
@@ -150,7 +149,7 @@ t.test("a workload's token, read anew for each request", async (t) => {
     writeFileSync(file, text)
     const { answer } = await gateway.signIn(PERSON_IDS.staff)
     t.equal(answer.status, 502, name)
-    t.equal(code(answer), expected, name)
+    t.equal(errorCode(answer), expected, name)
   }
   await leaksNothing(t, gateway, assertions(gateway))
 })

@@ -2,14 +2,14 @@
 // alike.
 import t from 'tap'
 import { GROUP_IDS, PERSON_IDS, DEMO_DOMAIN } from '../../src/demo/people.js'
-import type { Answer, Browser } from '../helpers/browser.js'
+import { errorCode } from '../helpers/assertions.js'
+import type { Browser } from '../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
 
 t.teardown(stopPostgres)
 
-const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
 const headers = async (gateway: TestGateway, browser: Browser): Promise<Headers> =>
   (await gateway.ask('/oauth2/auth', { browser })).headers
 
@@ -81,7 +81,7 @@ t.test('securityGroupsOnly', async (t) => {
     })
     const { answer } = await hidden.signIn(PERSON_IDS.staff)
     t.equal(answer.status, 502)
-    t.equal(code(answer), 'graph_security_hidden')
+    t.equal(errorCode(answer), 'graph_security_hidden')
     t.equal(await dump(hiddenQuery), stored)
     t.equal((await hidden.ask('/oauth2/auth', { browser })).status, 200)
     t.match(hidden.log.find((line) => line.code === 'graph_security_hidden'), { remedy: /GroupMember\.Read\.All/ })
@@ -229,7 +229,7 @@ t.test('a deactivated person gets no second account by their e-mail', async (t) 
     "insert into users (username, username_key, email) values ('other-sam', 'other-sam', 'sam.staff@contoso.example')",
   )
   const stored = await dump(query)
-  t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'user_inactive')
+  t.equal(errorCode((await gateway.signIn(PERSON_IDS.staff)).answer), 'user_inactive')
   t.equal(await dump(query), stored)
 })
 

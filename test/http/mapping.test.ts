@@ -5,7 +5,7 @@ import { parse } from 'yaml'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import type { AnswerFault } from '../../src/demo/entra/faults.js'
 import { importNetbox } from '../../src/netbox/import.js'
-import type { Answer } from '../helpers/browser.js'
+import { errorCode } from '../helpers/assertions.js'
 import { startTestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump, type Query } from '../helpers/sql.js'
@@ -13,7 +13,6 @@ import { connect, dump, type Query } from '../helpers/sql.js'
 t.teardown(stopPostgres)
 
 const OTHER_TENANT = '9188040d-6c67-4c5b-b112-36a304b66dad'
-const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
 
 /** The groups and flags that the database holds of a username. */
 async function rightsOf(
@@ -185,7 +184,7 @@ t.test('Graph that refuses takes nothing away', async (t) => {
     gateway.entra.faults.add({ on: 'graph', times: Infinity, then })
     const { answer } = await gateway.signIn(PERSON_IDS.superuser)
     gateway.entra.faults.clear()
-    t.equal(code(answer), expected)
+    t.equal(errorCode(answer), expected)
     t.same(await rightsOf(query, 'sue.super@contoso.example'), stands)
     t.equal(await dump(query), before, 'nothing was written')
     t.equal(

@@ -1,7 +1,7 @@
 // People of several tenants behind one gateway: those that are listed, each under their own tenant, and nobody else.
 import t from 'tap'
 import { DEMO_TENANT_ID, PERSON_IDS } from '../../src/demo/people.js'
-import type { Answer } from '../helpers/browser.js'
+import { errorCode } from '../helpers/assertions.js'
 import { startTestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
@@ -10,7 +10,6 @@ t.teardown(stopPostgres)
 
 const OTHER = '5a5a5a5a-0000-4000-8000-000000000001'
 const STRANGE = '5a5a5a5a-0000-4000-8000-000000000002'
-const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
 
 for (const tenantId of ['organizations', 'common']) {
   t.test(`several tenants, by ${tenantId}`, async (t) => {
@@ -40,7 +39,7 @@ for (const tenantId of ['organizations', 'common']) {
       const before = await dump(query)
       const { answer } = await gateway.signIn(PERSON_IDS.nobody)
       t.equal(answer.status, 403)
-      t.equal(code(answer), 'id_token_issuer')
+      t.equal(errorCode(answer), 'id_token_issuer')
       gateway.entra.faults.add({
         on: 'token',
         then: {
@@ -51,7 +50,7 @@ for (const tenantId of ['organizations', 'common']) {
         },
       })
       t.equal(
-        code((await gateway.signIn(PERSON_IDS.staff)).answer),
+        errorCode((await gateway.signIn(PERSON_IDS.staff)).answer),
         'id_token_issuer',
         "the issuer of a listed tenant with another tenant's tid",
       )
@@ -64,7 +63,7 @@ for (const tenantId of ['organizations', 'common']) {
           },
         },
       })
-      t.equal(code((await gateway.signIn(PERSON_IDS.staff)).answer), 'id_token_tenant')
+      t.equal(errorCode((await gateway.signIn(PERSON_IDS.staff)).answer), 'id_token_tenant')
       t.equal(await dump(query), before)
     })
 

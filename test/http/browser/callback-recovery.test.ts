@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { createFlowSealer, FLOW_LIFETIME_MS } from '../../../src/core/flow.js'
 import { PERSON_IDS } from '../../../src/demo/people.js'
+import { errorCode } from '../../helpers/assertions.js'
 import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
 import { pickPerson, SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
@@ -11,7 +12,6 @@ import { connect } from '../../helpers/sql.js'
 t.teardown(stopPostgres)
 
 const RD = 'http://127.0.0.1:9/deep?x=1&y=2'
-const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
 const retry = (answer: Answer): string =>
   (/class="button" href="([^"]+)"/.exec(answer.text)?.[1] ?? '').replaceAll('&#38;', '&')
 const jar = (browser: Browser): Map<string, string> => browser.cookies.get('127.0.0.1') ?? new Map()
@@ -78,7 +78,7 @@ t.test('a state of another browser', async (t) => {
     const second = await createBrowser().ask(
       (await atEntra.ask(action, { method: 'POST', form: { ...fields, person: PERSON_IDS.staff } })).location ?? '',
     )
-    t.strictSame([second.status, code(second)], [400, 'state_other_browser'])
+    t.strictSame([second.status, errorCode(second)], [400, 'state_other_browser'])
     t.equal(new URL(retry(second)).searchParams.get('rd'), RD)
     t.equal(new URL(retry(second)).pathname, '/oauth2/start')
   })
@@ -178,7 +178,7 @@ t.test('a sign-in that was completed', async (t) => {
   await t.test('without a session it is refused, with rd kept', async (t) => {
     await browser.ask(`${gateway.url}/oauth2/sign_out`)
     const answer = await browser.ask(callback)
-    t.strictSame([answer.status, code(answer)], [400, 'state_replayed'])
+    t.strictSame([answer.status, errorCode(answer)], [400, 'state_replayed'])
     t.equal(retry(answer), `${gateway.url}/oauth2/start?${new URLSearchParams({ rd: RD })}`)
   })
 })

@@ -4,13 +4,13 @@ import t from 'tap'
 import { createFlowSealer, FLOW_LIFETIME_MS, newBinding } from '../../../src/core/flow.js'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { callbackLimitExemption } from '../../../src/http/browser/callback-limit-exemption.js'
+import { errorCode } from '../../helpers/assertions.js'
 import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
 import { SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
 
 t.teardown(stopPostgres)
 
-const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
 const retry = (answer: Answer): string =>
   (/class="button" href="([^"]+)"/.exec(answer.text)?.[1] ?? '').replaceAll('&#38;', '&')
 
@@ -178,7 +178,7 @@ t.test('an office behind one address', async (t) => {
     for (let each = 0; each < 8; each++) {
       answer = await createBrowser().ask(`${gateway.url}/oauth2/start?rd=${rd}`, from('198.51.100.10'))
     }
-    t.strictSame([answer.status, code(answer)], [429, 'rate_limited'])
+    t.strictSame([answer.status, errorCode(answer)], [429, 'rate_limited'])
     t.equal(retry(answer), `${gateway.url}/oauth2/start?rd=${rd}`)
     t.match(answer.headers.get('retry-after'), /^\d+$/)
   })

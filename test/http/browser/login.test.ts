@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { GROUP_IDS, PEOPLE, PERSON_IDS } from '../../../src/demo/people.js'
+import { errorCode } from '../../helpers/assertions.js'
 import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
 import { MAPPING, pickPerson, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
@@ -11,7 +12,6 @@ import { connect, dump } from '../../helpers/sql.js'
 
 t.teardown(stopPostgres)
 
-const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
 const groupsOf = async (gateway: TestGateway, browser: Browser): Promise<string | null> =>
   (await gateway.ask('/oauth2/auth', { browser })).headers.get('x-auth-request-groups')
 
@@ -254,7 +254,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
       change(url, browser)
       const answer = await browser.ask(url.href)
       t.equal(answer.status, status, name)
-      t.equal(code(answer), expected, name)
+      t.equal(errorCode(answer), expected, name)
       t.notOk(
         answer.headers.getSetCookie().some((line) => line.startsWith('gatehouse_session')),
         `${name}: no session cookie`,
@@ -273,7 +273,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
     url.searchParams.set('error', '<script>alert(1)</script>')
     url.searchParams.set('error_description', '<img src=x onerror=alert(2)> AADSTS65004')
     const answer = await browser.ask(url.href)
-    t.equal(code(answer), 'consent_declined')
+    t.equal(errorCode(answer), 'consent_declined')
     t.notMatch(answer.text, /alert\(/)
     t.match(answer.headers.get('content-security-policy'), /default-src 'none'/)
     await unchanged(t)
@@ -289,14 +289,14 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
     browser.cookies.get('127.0.0.1')?.delete('gatehouse_session')
     const again = await browser.ask(url.href)
     t.equal(again.status, 400)
-    t.equal(code(again), 'state_replayed')
+    t.equal(errorCode(again), 'state_replayed')
     const fresh = new URL(url)
     fresh.searchParams.set('code', other.searchParams.get('code') ?? '')
-    t.equal(code(await browser.ask(fresh.href)), 'state_replayed')
+    t.equal(errorCode(await browser.ask(fresh.href)), 'state_replayed')
     browser.cookies.get('127.0.0.1')?.set('gatehouse_session', session)
     const swapped = new URL(other)
     swapped.searchParams.set('code', (await ready(browser)).searchParams.get('code') ?? '')
-    t.equal(code(await browser.ask(swapped.href)), 'code_mismatch', 'PKCE ties a code to its flow')
+    t.equal(errorCode(await browser.ask(swapped.href)), 'code_mismatch', 'PKCE ties a code to its flow')
     t.equal((await browser.ask(fresh.href)).location, `${gateway.url}/`, 'a browser that is signed in goes on')
     t.equal(browser.cookies.get('127.0.0.1')?.get('gatehouse_session'), session, 'with the session that it has')
     await query("delete from users where username like 'gus%'")
@@ -311,7 +311,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
         const answer = await gateway.ask(`${path}?rd=${encodeURIComponent(rd)}`)
         if (answer.status === 400) {
           refused++
-          if (code(answer) !== 'return_to_refused') t.fail(`${rd}: ${code(answer)}`)
+          if (errorCode(answer) !== 'return_to_refused') t.fail(`${rd}: ${errorCode(answer)}`)
         } else if (
           ![200, 302].includes(answer.status) ||
           (answer.location !== undefined && !answer.location.startsWith(`${gateway.entra.url}/`))
@@ -329,13 +329,17 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
     for (const [path, status] of Object.entries(unharmed)) {
       t.equal((await gateway.ask(`${path}${others}`, { browser: signedIn })).status, status, path)
     }
-    t.equal(code(await gateway.ask('/oauth2/start?prompt=none')), 'query_unknown', 'a value that ours does not have')
+    t.equal(
+      errorCode(await gateway.ask('/oauth2/start?prompt=none')),
+      'query_unknown',
+      'a value that ours does not have',
+    )
     const doubled = ['start?rd=/&rd=/', 'start?prompt=x&prompt=', 'sign_in?rd=/&rd=/', 'sign_out?rd=/&rd=/']
     for (const path of doubled.map((each) => `/oauth2/${each}`)) {
-      t.equal(code(await gateway.ask(path)), 'query_duplicate', path)
+      t.equal(errorCode(await gateway.ask(path)), 'query_duplicate', path)
     }
-    t.equal(code(await gateway.ask('/nothing')), 'not_found')
-    t.equal(code(await gateway.ask('/admin')), 'not_found')
+    t.equal(errorCode(await gateway.ask('/nothing')), 'not_found')
+    t.equal(errorCode(await gateway.ask('/admin')), 'not_found')
     t.equal((await gateway.ask('/oauth2/start', { method: 'POST' })).status, 404)
   })
 })
@@ -352,7 +356,7 @@ t.test('who may not come in', async (t) => {
     const before = await dump(query)
     const { answer } = await gateway.signIn(PERSON_IDS.staff)
     t.equal(answer.status, 403)
-    t.equal(code(answer), 'user_inactive')
+    t.equal(errorCode(answer), 'user_inactive')
     t.equal(await dump(query), before)
   })
 
@@ -362,11 +366,11 @@ t.test('who may not come in', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.superuser)
     gateway.entra.directory.removeMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.superuser)
     const { answer } = await gateway.signIn(PERSON_IDS.superuser)
-    t.equal(code(answer), 'not_mapped')
+    t.equal(errorCode(answer), 'not_mapped')
     t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 401)
     t.same(await query('select is_staff, is_superuser from users'), [{ is_staff: false, is_superuser: false }])
     t.same(await query('select 1 from user_groups'), [])
-    t.equal(code((await gateway.signIn(PERSON_IDS.nobody)).answer), 'not_mapped')
+    t.equal(errorCode((await gateway.signIn(PERSON_IDS.nobody)).answer), 'not_mapped')
     t.same(await query('select count(*)::int as n from users'), [{ n: 1 }])
     t.same(await query('select action, username from audit_events where action <> $1 order by id', ['group.add']), [
       { action: 'login', username: PEOPLE.superuser.userPrincipalName },
@@ -387,7 +391,7 @@ t.test('who may not come in', async (t) => {
     await query('update users set is_staff = false')
     gateway.entra.directory.addMember(GROUP_IDS.networkEngineers, PERSON_IDS.staff)
     t.equal(
-      code((await gateway.signIn(PERSON_IDS.staff)).answer),
+      errorCode((await gateway.signIn(PERSON_IDS.staff)).answer),
       'not_mapped',
       'an older reading that still saw the group opens nothing',
     )
@@ -396,7 +400,7 @@ t.test('who may not come in', async (t) => {
 
   await t.test('a person who is not assigned to the application', async (t) => {
     const gateway = await startTestGateway(t, { app: { assignmentRequired: true, assignedUsers: [PERSON_IDS.staff] } })
-    t.equal(code((await gateway.signIn(PERSON_IDS.guest)).answer), 'person_not_assigned')
+    t.equal(errorCode((await gateway.signIn(PERSON_IDS.guest)).answer), 'person_not_assigned')
     t.equal((await gateway.signIn(PERSON_IDS.staff)).answer.status, 200)
   })
 })
@@ -445,7 +449,7 @@ t.test('starting, calling back and signing out are rate-limited by client addres
   for (let each = 0; each < 8; each++) statuses.push((await gateway.ask('/oauth2/start')).status)
   t.same(statuses, [302, 302, 302, 302, 302, 429, 429, 429])
   const limited = await gateway.ask('/oauth2/start')
-  t.equal(code(limited), 'rate_limited')
+  t.equal(errorCode(limited), 'rate_limited')
   t.match(limited.headers.get('retry-after'), /^\d+$/)
   t.equal(
     (await gateway.ask('/oauth2/start', { headers: { 'x-forwarded-for': '203.0.113.9' } })).status,
@@ -625,7 +629,7 @@ t.test('linking by e-mail', async (t) => {
     await add('one', 'max.many@contoso.example')
     await add('two', 'Max.Many@contoso.example')
     const before = await dump(query)
-    t.equal(code((await gateway.signIn(PERSON_IDS.many)).answer), 'email_ambiguous')
+    t.equal(errorCode((await gateway.signIn(PERSON_IDS.many)).answer), 'email_ambiguous')
     t.equal(await dump(query), before)
   })
 
@@ -673,18 +677,18 @@ t.test('the steps in another order, and the optional gate', async (t) => {
   t.equal(await groupsOf(gateway, browser), 'Network Engineers')
   const before = await dump(query)
   const directory = gateway.entra.directory
-  t.equal(code((await gateway.signIn(PERSON_IDS.guest)).answer), 'person_not_allowed', 'a guest')
+  t.equal(errorCode((await gateway.signIn(PERSON_IDS.guest)).answer), 'person_not_allowed', 'a guest')
   directory.users.get(PERSON_IDS.nobody)!.mail = 'nobody@fabrikam.example'
-  t.equal(code((await gateway.signIn(PERSON_IDS.nobody)).answer), 'person_not_allowed', 'another domain')
+  t.equal(errorCode((await gateway.signIn(PERSON_IDS.nobody)).answer), 'person_not_allowed', 'another domain')
   directory.users.get(PERSON_IDS.nobody)!.mail = 'nobody@fabrikam.example@contoso.example'
-  t.equal(code((await gateway.signIn(PERSON_IDS.nobody)).answer), 'person_not_allowed', 'two @')
+  t.equal(errorCode((await gateway.signIn(PERSON_IDS.nobody)).answer), 'person_not_allowed', 'two @')
   directory.users.get(PERSON_IDS.nobody)!.mail = 'nobody@contoso.example'
   directory.users.get(PERSON_IDS.nobody)!.edov = false
-  t.equal(code((await gateway.signIn(PERSON_IDS.nobody)).answer), 'person_not_allowed', 'not verified')
+  t.equal(errorCode((await gateway.signIn(PERSON_IDS.nobody)).answer), 'person_not_allowed', 'not verified')
   t.equal(await dump(query), before)
   gateway.entra.app.optionalClaims = ['email', 'xms_edov']
   t.equal(
-    code((await gateway.signIn(PERSON_IDS.staff)).answer),
+    errorCode((await gateway.signIn(PERSON_IDS.staff)).answer),
     'person_not_allowed',
     'who cannot be told from a guest',
   )
@@ -708,14 +712,14 @@ t.test('Gatehouse starts and serves while Entra ID and Graph are down, and says 
   }
   const restarted = await gateway.restart()
   t.equal((await restarted.ask('/oauth2/auth', { browser })).status, 200, 'a live session goes on')
-  t.equal(code((await restarted.signIn(PERSON_IDS.staff)).answer), 'entra_unavailable')
+  t.equal(errorCode((await restarted.signIn(PERSON_IDS.staff)).answer), 'entra_unavailable')
   t.match(await parts(restarted), {
     status: 200,
     parts: { database: 'ok', entra: { state: 'failing', since: /Z$/ }, graph: { state: 'unknown' } },
   })
   gateway.entra.faults.clear()
   gateway.entra.faults.add({ on: 'graph', times: Infinity, then: { kind: 'status', status: 500 } })
-  t.equal(code((await restarted.signIn(PERSON_IDS.staff)).answer), 'graph_unavailable')
+  t.equal(errorCode((await restarted.signIn(PERSON_IDS.staff)).answer), 'graph_unavailable')
   t.match(await parts(restarted), { status: 200, parts: { entra: { state: 'ok' }, graph: { state: 'failing' } } })
   t.equal((await restarted.ask('/oauth2/auth', { browser })).status, 200)
 })

@@ -5,13 +5,13 @@ import { PERSON_IDS } from '../../../src/demo/people.js'
 import { createCookieSigner } from '../../../src/http/cookie-signer.js'
 import { cookiePolicy } from '../../../src/http/cookies.js'
 import { createLoginLoopDetector } from '../../../src/http/browser/login-loop.js'
+import { errorCode } from '../../helpers/assertions.js'
 import { createBrowser, type Answer, type Browser } from '../../helpers/browser.js'
 import { freePorts, SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
 
 t.teardown(stopPostgres)
 
-const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
 const retry = (answer: Answer): string =>
   (/class="button" href="([^"]+)"/.exec(answer.text)?.[1] ?? '').replaceAll('&#38;', '&')
 const startOf = (gateway: TestGateway, rd: string): string =>
@@ -41,7 +41,7 @@ t.test('an application that never gets the cookie', async (t) => {
     for (const round of [1, 2]) t.equal((await once(browser, rd)).location, rd, `sign-in ${round}`)
     const asked = gateway.entra.requests.length
     const answer = await once(browser, rd)
-    t.strictSame([answer.status, code(answer)], [400, 'sign_in_loop'])
+    t.strictSame([answer.status, errorCode(answer)], [400, 'sign_in_loop'])
     for (const said of ['gatehouse_session', 'app.example.test', '127.0.0.1 only', 'session.cookieDomain']) {
       t.match(answer.text, said)
     }
@@ -64,7 +64,7 @@ t.test('an application that never gets the cookie', async (t) => {
         ? await browser.ask(startOf(gateway, answer.location))
         : await browser.ask(answer.location)
     }
-    t.equal(code(answer), 'sign_in_loop')
+    t.equal(errorCode(answer), 'sign_in_loop')
     t.ok(redirects < 10, `after ${redirects} redirects`)
   })
 
@@ -200,7 +200,7 @@ t.test('two session cookies', async (t) => {
       'x-forwarded-method': 'GET',
       'sec-fetch-mode': 'cors',
     })
-    t.strictSame([page.status, code(page)], [401, 'session_cookie_doubled'])
+    t.strictSame([page.status, errorCode(page)], [401, 'session_cookie_doubled'])
     for (const said of ['gatehouse_session', 'auth.apps.localhost, apps.localhost', 'Sign in']) t.match(page.text, said)
   })
 })

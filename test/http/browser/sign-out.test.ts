@@ -2,14 +2,14 @@
 // does.
 import t from 'tap'
 import { PERSON_IDS } from '../../../src/demo/people.js'
-import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
+import { errorCode } from '../../helpers/assertions.js'
+import { createBrowser, formOf, type Browser } from '../../helpers/browser.js'
 import { startTestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
 
 t.teardown(stopPostgres)
 
-const code = (answer: Answer): string | undefined => /data-field="code">([^<]+)</.exec(answer.text)?.[1]
 const AT_ENTRA = encodeURIComponent('https://login.microsoftonline.com/common/oauth2/logout')
 
 t.test('signing out', async (t) => {
@@ -112,7 +112,7 @@ t.test('what a browser loads ahead of time', async (t) => {
           browser,
           headers: { ...headers, 'sec-fetch-site': site } as Record<string, string>,
         })
-        t.strictSame([answer.status, code(answer)], [503, 'loaded_ahead'], `${JSON.stringify(headers)} ${site}`)
+        t.strictSame([answer.status, errorCode(answer)], [503, 'loaded_ahead'], `${JSON.stringify(headers)} ${site}`)
         t.strictSame(answer.headers.getSetCookie(), [])
       }
     }
