@@ -56,21 +56,17 @@ async function open(config: RunningConfig, options: GatewayOptions, lifecycle: L
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
   const app = await buildApp(config, { ...shared, storage, sessions, entra, replicas, customStep: customSteps.step })
   const reevaluation = openReevaluation(config, options, { ...shared, storage, entra })
-  const informed = () => readinessParts({ entra, sessions, replicas, reload, reevaluation })
-  const management = await createManagementServer({
-    checks: { database: storage.ping, informed },
-    draining,
-    metrics: metrics.text,
-    log,
-  })
+  const parts = () => readinessParts({ entra, sessions, replicas, reload, reevaluation })
+  const management = await createManagementServer({ ...shared, ping: storage.ping, parts, metrics })
   own('management listener', () => management.close())
   own('requests', () => drainAndClose(app, { lingerMs: options.lingerMs ?? LINGER_MS, cutOffMs: CUT_OFF_MS }))
 
-  const managementPort = await listen(management, startup.server.management, 'server.management.port')
-  const port = await listen(app, startup.server, 'server.port')
-  await warnOfMissingGroups(storage.database, current().groupMapping, log)
-  log.info({ publicUrl: startup.server.publicUrl, port, management: managementPort }, 'Gatehouse is listening')
+  const { server } = startup
+  const managementPort = await listen(management, server.management, 'server.management.port')
+  const port = await listen(app, server, 'server.port')
   const { database, url: databaseUrl } = storage
+  await warnOfMissingGroups(database, current().groupMapping, log)
+  log.info({ publicUrl: server.publicUrl, port, management: managementPort }, 'Gatehouse is listening')
   return { app, database, databaseUrl, changes: sessions.changes, reevaluation, drain, close }
 }
 

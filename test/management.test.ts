@@ -13,9 +13,10 @@ t.teardown(stopPostgres)
 
 async function listening(t: Test, limits: { readonly requestTimeoutMs?: number, readonly maxConnections?: number }) {
   const app = await createManagementServer({
-    checks: { database: async () => {}, informed: () => ({}) },
+    ping: async () => {},
+    parts: () => ({}),
     draining: () => false,
-    metrics: async () => ({ type: 'text/plain', body: '' }),
+    metrics: { text: async () => ({ type: 'text/plain', body: '' }) },
     log: createLogger({ level: 'silent', format: 'json' }),
     ...limits,
   })

@@ -1,37 +1,33 @@
-// The routes of the management port: liveness, readiness by component, and metrics. Never on the port of the pages.
+// The management port: alive, ready, which part is not, and the metrics. It never shares a port with the pages.
 import type { FastifyInstance } from 'fastify'
 
-export interface HealthChecks {
-  /** Rejects if the database does not answer. */
-  readonly database: () => Promise<void>
-  /** Reported in /readyz without an effect on readiness: active sessions do not depend on these parts. */
-  readonly informed: () => Readonly<Record<string, unknown>>
-}
-
 export interface HealthOptions {
-  readonly checks: HealthChecks
+  /** Rejects where the database does not answer. */
+  readonly ping: () => Promise<void>
+  /** The other parts, for operators: none of them makes the gateway unready, because active sessions do not need it. */
+  readonly parts: () => Readonly<Record<string, unknown>>
   readonly draining: () => boolean
-  readonly metrics: () => Promise<{ readonly type: string, readonly body: string }>
+  readonly metrics: { text(): Promise<{ readonly type: string, readonly body: string }> }
 }
 
 export async function healthRoutes(
   scope: FastifyInstance,
-  { checks, draining, metrics }: HealthOptions,
+  { ping, parts, draining, metrics }: HealthOptions,
 ): Promise<void> {
   scope.addHook('onRequest', async (_request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
   scope.get('/metrics', async (_request, reply) => {
-    const { type, body } = await metrics()
+    const { type, body } = await metrics.text()
     return reply.header('content-type', type).send(body)
   })
   scope.get('/healthz', async () => ({ status: 'ok' }))
   scope.get('/readyz', async (_request, reply) => {
-    const database = await checks.database().then(() => 'ok', () => 'unreachable')
+    const database = await ping().then(() => 'ok', () => 'unreachable')
     const ready = database === 'ok' && !draining()
     return reply.code(ready ? 200 : 503).send({
       status: ready ? 'ok' : 'not ready',
-      parts: { database, ...checks.informed(), ...(draining() ? { shutdown: 'in progress' } : {}) },
+      parts: { database, ...parts(), ...(draining() ? { shutdown: 'in progress' } : {}) },
     })
   })
 }

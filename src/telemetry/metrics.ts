@@ -5,7 +5,7 @@ import { FAILURES, LOGIN_FAILURES } from '../core/errors.js'
 import type { Meter } from '../core/meter.js'
 import { REEVALUATION_OUTCOMES } from '../core/reevaluation.js'
 import { registeredGauges } from './gauges.js'
-import { countsOf, labelledCounter, plainCounter, plainHistogram, type Counts } from './plain-metrics.js'
+import { countsOf, labelledCounter, plainCounter, plainHistogram } from './plain-metrics.js'
 
 export interface Metrics {
   readonly meter: Meter
@@ -28,6 +28,28 @@ const UPSTREAM_STATUSES = ['0', '200', '400', '401', '403', '404', '429', '500',
 const PARTS = ['entra', 'graph'] as const
 /** Gauges of Node.js whose names end as those of counters do; the series by type say the same. */
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
+
+const SESSION_LOOKUPS = {
+  name: 'gatehouse_session_lookups_total',
+  help: 'Session lookups by source: memory, database, none (no session cookie, or an invalid one), or grace ' +
+    '(memory, while the database is unreachable).',
+  label: 'source',
+}
+const REFUSED = {
+  name: 'gatehouse_requests_refused_total',
+  help: 'Requests that were refused, by code.',
+  label: 'code',
+}
+const LINES_WITHHELD = {
+  name: 'gatehouse_log_lines_withheld_total',
+  help: 'Log lines of requests that were over log.budget, by code.',
+  label: 'code',
+}
+const USERINFO = { name: 'gatehouse_userinfo_total', help: 'Answers of /oauth2/userinfo, by status.', label: 'status' }
+const UNNAMED_HOSTS = {
+  name: 'gatehouse_access_unnamed_host_total',
+  help: 'Answers to people who are signed in at hosts that no access rule names: access.default decided.',
+}
 
 export function createMetrics({ version, endpoints, reevaluation }: MetricsOptions): Metrics {
   const registry = new Registry()
@@ -114,59 +136,32 @@ function upstreamMetrics(registry: Registry): Meter['upstream'] {
   }
 }
 
-/** What a flood may cause, or every request of every application. */
+/** Counted in plain numbers, because a flood or every request of every application may cause them. */
 function requestCounters(registry: Registry): Pick<Meter, 'sessionLookups' | 'hostUnnamed' | 'userinfo' | 'refused'> {
-  const codes = Object.keys(FAILURES)
   const sessionLookups = { memory: 0, database: 0, none: 0, grace: 0 }
   const userinfo = countsOf(USERINFO_STATUSES)
-  const refused = countsOf(codes)
-  const withheld = countsOf([...codes, 'other'])
   let unnamedHosts = 0
-  labelledCounter(
-    {
-      name: 'gatehouse_session_lookups_total',
-      help: 'Session lookups by source: memory, database, none (no session cookie, or an invalid one), or grace ' +
-        '(memory, while the database is unreachable).',
-      label: 'source',
-    },
-    () => Object.entries(sessionLookups),
-    registry,
-  )
-  const byCode = (name: string, help: string, counts: Counts<string>): void => {
-    labelledCounter({ name, help, label: 'code' }, counts.entries, registry)
-  }
-  byCode('gatehouse_requests_refused_total', 'Requests that were refused, by code.', refused)
-  byCode(
-    'gatehouse_log_lines_withheld_total',
-    'Log lines of requests that were over log.budget, by code.',
-    withheld,
-  )
-  labelledCounter(
-    {
-      name: 'gatehouse_userinfo_total',
-      help: 'Answers of /oauth2/userinfo, by status.',
-      label: 'status',
-    },
-    userinfo.entries,
-    registry,
-  )
-  plainCounter(
-    {
-      name: 'gatehouse_access_unnamed_host_total',
-      help: 'Answers to people who are signed in at hosts that no access rule names: access.default decided.',
-    },
-    () => unnamedHosts,
-    registry,
-  )
+  labelledCounter(SESSION_LOOKUPS, () => Object.entries(sessionLookups), registry)
+  labelledCounter(USERINFO, userinfo.entries, registry)
+  plainCounter(UNNAMED_HOSTS, () => unnamedHosts, registry)
   return {
     sessionLookups,
     hostUnnamed: () => {
       unnamedHosts++
     },
     userinfo: (status) => userinfo.add(String(status)),
-    refused(code, over) {
-      refused.add(code)
-      if (over) withheld.add(code)
-    },
+    refused: refusalCounter(registry),
+  }
+}
+
+function refusalCounter(registry: Registry): Meter['refused'] {
+  const codes = Object.keys(FAILURES)
+  const refused = countsOf(codes)
+  const withheld = countsOf([...codes, 'other'])
+  labelledCounter(REFUSED, refused.entries, registry)
+  labelledCounter(LINES_WITHHELD, withheld.entries, registry)
+  return (code, overBudget) => {
+    refused.add(code)
+    if (overBudget) withheld.add(code)
   }
 }

@@ -66,42 +66,8 @@ export interface AuthorizerDeps {
   readonly onUnnamedHost: (hostname: string, byDefault: Grounds) => void
 }
 
-export function createAuthorizer({ sessions, headers, inForce, onUnnamedHost }: AuthorizerDeps): Authorizer {
-  const noteUnnamedHost = ({ grounds }: { readonly grounds: Grounds }, target: Target | undefined): void => {
-    if (grounds.hostUnnamed) onUnnamedHost(target?.hostname ?? '', grounds)
-  }
-  const withSession = (request: ForwardAuthRequest, answer: SessionAnswer, rules: AccessInForce): Verdict => {
-    const decision = decide(rules.policy, request, answer.session ?? 'anonymous')
-    if (decision.kind === 'needs') throw missingFact(decision.what)
-    if (decision.kind === 'not_signed_in') return { ...decision, code: reasonOf(answer) }
-    noteUnnamedHost(decision, request.target)
-    if (decision.kind === 'not_allowed') return { ...decision, frontPage: mayOpenFrontPage(request, decision, rules) }
-    const { session, grounds } = decision
-    const cached = answer.session === undefined ? undefined : answer.cached
-    return {
-      kind: 'allowed',
-      grounds,
-      session,
-      headers: headers.get(session, cached, request.target?.hostname, rules.headers),
-    }
-  }
-  const fromCache = (
-    decision: Authorization,
-    cached: CachedSession | 'anonymous' | undefined,
-    target: Target | undefined,
-    compiled: CompiledHeaders,
-  ): FastPathVerdict | undefined => {
-    if (cached === 'anonymous') {
-      if (decision.kind === 'not_signed_in') return NOT_SIGNED_IN
-      if (decision.kind !== 'allowed') return undefined
-      return { kind: 'allowed', headers: headers.anonymous(compiled), signedIn: false }
-    }
-    if (cached === undefined || decision.kind !== 'allowed') return undefined // guard: live-fast-path-allowed
-    const ready = headers.getCached(cached, target?.hostname, compiled)
-    if (ready === undefined) return undefined
-    noteUnnamedHost(decision, target)
-    return { kind: 'allowed', headers: ready, signedIn: true }
-  }
+export function createAuthorizer(deps: AuthorizerDeps): Authorizer {
+  const { sessions, inForce } = deps
   return {
     authorize(request) {
       const rules = inForce()
@@ -109,16 +75,55 @@ export function createAuthorizer({ sessions, headers, inForce, onUnnamedHost }: 
       if (first.kind === 'needs' && first.what !== 'session') throw missingFact(first.what)
       const answer = sessions.read(request.cookieHeader)
       return answer instanceof Promise
-        ? answer.then((read) => withSession(request, read, rules))
-        : withSession(request, answer, rules)
+        ? answer.then((read) => withSession(request, read, rules, deps))
+        : withSession(request, answer, rules, deps)
     },
     authorizeCached(target, cookieHeader) {
-      const { policy, headers: compiled } = inForce()
+      const { policy, headers } = inForce()
       const cached = sessions.readCached(cookieHeader)
       const decision = decide(policy, { target, address: undefined }, knownSession(cached))
-      return fromCache(decision, cached, target, compiled)
+      return fromCache(decision, cached, { target, headers }, deps)
     },
   }
+}
+
+function withSession(
+  request: ForwardAuthRequest,
+  answer: SessionAnswer,
+  rules: AccessInForce,
+  deps: AuthorizerDeps,
+): Verdict {
+  const decision = decide(rules.policy, request, answer.session ?? 'anonymous')
+  if (decision.kind === 'needs') throw missingFact(decision.what)
+  if (decision.kind === 'not_signed_in') return { ...decision, code: reasonOf(answer) }
+  noteUnnamedHost(decision.grounds, request.target, deps)
+  if (decision.kind === 'not_allowed') return { ...decision, frontPage: mayOpenFrontPage(request, decision, rules) }
+  const { session, grounds } = decision
+  const cached = answer.session === undefined ? undefined : answer.cached
+  const headers = deps.headers.get(session, cached, request.target?.hostname, rules.headers)
+  return { kind: 'allowed', grounds, session, headers }
+}
+
+function fromCache(
+  decision: Authorization,
+  cached: CachedSession | 'anonymous' | undefined,
+  { target, headers }: { readonly target: Target | undefined, readonly headers: CompiledHeaders },
+  deps: AuthorizerDeps,
+): FastPathVerdict | undefined {
+  if (cached === 'anonymous') {
+    if (decision.kind === 'not_signed_in') return NOT_SIGNED_IN
+    if (decision.kind !== 'allowed') return undefined
+    return { kind: 'allowed', headers: deps.headers.anonymous(headers), signedIn: false }
+  }
+  if (cached === undefined || decision.kind !== 'allowed') return undefined // guard: live-fast-path-allowed
+  const ready = deps.headers.getCached(cached, target?.hostname, headers)
+  if (ready === undefined) return undefined
+  noteUnnamedHost(decision.grounds, target, deps)
+  return { kind: 'allowed', headers: ready, signedIn: true }
+}
+
+function noteUnnamedHost(grounds: Grounds, target: Target | undefined, { onUnnamedHost }: AuthorizerDeps): void {
+  if (grounds.hostUnnamed) onUnnamedHost(target?.hostname ?? '', grounds)
 }
 
 const NOT_SIGNED_IN: FastPathVerdict = { kind: 'not_signed_in' }
