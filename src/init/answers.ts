@@ -12,7 +12,7 @@ export interface Application {
   readonly host: string
   /** host:port, where the application itself listens. */
   readonly upstream: string
-  /** Nobody said where it listens. */
+  /** The upstream is the default, because none was given. */
   readonly assumed: boolean
 }
 
@@ -26,7 +26,7 @@ export interface Answers {
   /** undefined: an embedded PostgreSQL. */
   readonly database: string | undefined
   readonly proxy: Proxy
-  /** undefined: the proxy's usual place. */
+  /** undefined: the default path of the proxy. */
   readonly certificate: string | undefined
   readonly certificateKey: string | undefined
 }
@@ -38,7 +38,7 @@ export type Read<T> = { readonly value: T } | ValueProblem
 
 export const isRefused = <T>(read: Read<T>): read is ValueProblem => 'code' in read
 
-/** No kind that is used here needs more. */
+/** The kinds that are used here need no more. */
 const context = (shown: string): KindContext => ({
   shown,
   resolvePath: (path) => path,
@@ -134,11 +134,11 @@ export function readProxy(text: string): Read<Proxy> {
   return valueProblem(
     'proxy_unknown',
     `must be one of ${PROXIES.join(', ')}, but is ${JSON.stringify(text)}`,
-    'Files for others stand in config/proxies; with none no file is written for a proxy.',
+    'Files for other proxies are in config/proxies; "none" writes no file for a proxy.',
   )
 }
 
-/** It is written into files of proxies, each of which quotes in another way. */
+/** The path is written into files of proxies, whose rules of quotation differ. */
 export function readCertificatePath(text: string): Read<string> {
   if (/^\/[\w./@+-]+$/.test(text)) return { value: text }
   return valueProblem(

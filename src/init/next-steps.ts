@@ -23,8 +23,8 @@ export function nextSteps(folder: string, answers: Answers): readonly Step[] {
   const clientId = answers.client === undefined ? ' and the client ID into gatehouse.yaml' : ''
   return [
     {
-      what: 'Register Gatehouse in Entra ID: with the Azure CLI as below, or by hand as ' +
-        `${join(folder, REGISTRATION_FILES.words)} says. By hand, put the client secret's Value into ` +
+      what: 'Register Gatehouse in Entra ID: with the Azure CLI as below, or by hand with ' +
+        `${join(folder, REGISTRATION_FILES.words)}. By hand, put the client secret's Value into ` +
         `${join(folder, SECRET_FILES.client)}${clientId}.`,
       commands: [
         `az login --tenant ${answers.tenant} --allow-no-subscriptions`,
@@ -32,7 +32,7 @@ export function nextSteps(folder: string, answers: Answers): readonly Step[] {
       ],
     },
     {
-      what: 'Look at it: check judges the files, doctor asks Entra ID and the database.',
+      what: 'Check it: check validates the files, doctor tests Entra ID and the database.',
       commands: [`gatehouse check${config}`, `gatehouse doctor${config}`],
     },
     ...proxySteps(answers, at),
@@ -41,7 +41,7 @@ export function nextSteps(folder: string, answers: Answers): readonly Step[] {
       commands: [`gatehouse serve${config}`],
     },
     {
-      what: 'Give people rights: rows of groupMapping in the configuration, and local groups of the same names.',
+      what: 'Grant rights to users: rows of groupMapping in the configuration, and local groups of the same names.',
       commands: [`gatehouse groups add "Network Engineers"${config}`, `gatehouse users list --why${config}`],
     },
   ]

@@ -7,7 +7,7 @@ import {
   SIGN_IN_PERMISSION,
 } from '../core/registration.js'
 import type { Answers } from './answers.js'
-import { CLIENT_AWAITED, SECRET_FILES } from './configuration.js'
+import { CLIENT_PLACEHOLDER, SECRET_FILES } from './configuration.js'
 
 export const REGISTRATION_FILES = {
   words: 'app-registration.md',
@@ -37,68 +37,76 @@ export function registrationManifest({ publicUrl }: Answers): object {
   }
 }
 
-/** Makes the registration, or brings the one that the configuration names to the manifest. May be run again. */
+/** Creates the registration, or updates the one that the configuration names. May be run again. */
 export function registrationScript({ tenant }: Answers): string {
-  const az = (line: string) => `az ${line}`
+  return [scriptHead(tenant), SCRIPT_REGISTRATION, SCRIPT_SECRET, SCRIPT_CONSENT].join('')
+}
+
+function scriptHead(tenant: string): string {
   return `#!/bin/sh
-# Registers Gatehouse in Entra ID as ${REGISTRATION_FILES.manifest} says, with the Azure CLI: makes the registration, or
-# changes the one whose ID is in gatehouse.yaml; makes a client secret where ${SECRET_FILES.client} is empty; grants
-# admin consent. Whoever runs it must be allowed to do these three. It may be run again.
+# Registers Gatehouse in Entra ID with the Azure CLI. It creates the registration from
+# ${REGISTRATION_FILES.manifest}, or updates the one whose ID is in gatehouse.yaml.
+# It creates a client secret if ${SECRET_FILES.client} is empty, and grants admin consent.
+# The user who runs it must be allowed to do all three. It may be run again.
 set -eu
 umask 077
 cd "$(dirname "$0")"
 tenant=${tenant}
 applications=${GRAPH_APPLICATIONS}
 
-if [ "$(${az('account show --query tenantId --output tsv')} 2>/dev/null)" != "$tenant" ]; then
+if [ "$(az account show --query tenantId --output tsv 2>/dev/null)" != "$tenant" ]; then
   echo "Sign in to this tenant first: az login --tenant $tenant --allow-no-subscriptions" >&2
-  exit 1
-fi
-client=$(sed -n 's/^  clientId: \\([0-9a-f-]*\\).*/\\1/p' gatehouse.yaml)
-if [ "$client" = ${CLIENT_AWAITED} ]; then
-  client=$(${
-    az(`rest --method POST --uri "$applications" --headers Content-Type=application/json \\
-    --body @${REGISTRATION_FILES.manifest} --query appId --output tsv`)
-  })
-  sed "s/^  clientId: ${CLIENT_AWAITED}/  clientId: $client/" gatehouse.yaml > gatehouse.yaml.new
-  cat gatehouse.yaml.new > gatehouse.yaml
-  rm gatehouse.yaml.new
-else
-  ${
-    az(`rest --method PATCH --uri "$applications(appId='$client')" --headers Content-Type=application/json \\
-    --body @${REGISTRATION_FILES.manifest} --output none`)
-  }
-fi
-${az('ad sp show --id "$client" --output none')} 2>/dev/null || ${az('ad sp create --id "$client" --output none')}
-if [ ! -s ${SECRET_FILES.client} ]; then
-  secret=$(${
-    az(`ad app credential reset --id "$client" --append --display-name gatehouse --years 1 \\
-    --query password --output tsv`)
-  })
-  printf '%s\\n' "$secret" > ${SECRET_FILES.client}
-fi
-echo "Application (client) ID: $client"
-if ! ${az('ad app permission admin-consent --id "$client"')}; then
-  echo "Admin consent was not granted. A new registration takes a minute to be known: run this again then, or" >&2
-  echo "let an administrator open https://login.microsoftonline.com/$tenant/adminconsent?client_id=$client" >&2
   exit 1
 fi
 `
 }
 
-export function registrationWords(answers: Answers): string {
-  const { publicUrl, client } = answers
-  const { redirectUris: [signIn, signOut], logoutUrl } = registrationAddresses(publicUrl)
-  const claims = Object.entries(OPTIONAL_CLAIMS).map(([name, purpose]) => `| \`${name}\` | ${purpose} |`)
-  const permissions = OPTIONAL_PERMISSIONS.map(({ name, id, purpose }) => `| \`${name}\` | \`${id}\` | ${purpose} |`)
-  const pairs = OPTIONAL_PERMISSIONS.slice(0, 2).map(({ id, type }) => `${id}=${type}`)
-  return `# The registration of Gatehouse in Entra ID
+/** Creates the registration and its service principal, or updates them. */
+const SCRIPT_REGISTRATION = `client=$(sed -n 's/^  clientId: \\([0-9a-f-]*\\).*/\\1/p' gatehouse.yaml)
+if [ "$client" = ${CLIENT_PLACEHOLDER} ]; then
+  client=$(az rest --method POST --uri "$applications" --headers Content-Type=application/json \\
+    --body @${REGISTRATION_FILES.manifest} --query appId --output tsv)
+  sed "s/^  clientId: ${CLIENT_PLACEHOLDER}/  clientId: $client/" gatehouse.yaml > gatehouse.yaml.new
+  cat gatehouse.yaml.new > gatehouse.yaml
+  rm gatehouse.yaml.new
+else
+  az rest --method PATCH --uri "$applications(appId='$client')" --headers Content-Type=application/json \\
+    --body @${REGISTRATION_FILES.manifest} --output none
+fi
+az ad sp show --id "$client" --output none 2>/dev/null || az ad sp create --id "$client" --output none
+`
 
-With the [Azure CLI](https://learn.microsoft.com/cli/azure/), signed in to the tenant as somebody who may register
+const SCRIPT_SECRET = `if [ ! -s ${SECRET_FILES.client} ]; then
+  secret=$(az ad app credential reset --id "$client" --append --display-name gatehouse --years 1 \\
+    --query password --output tsv)
+  printf '%s\\n' "$secret" > ${SECRET_FILES.client}
+fi
+`
+
+const SCRIPT_CONSENT = `echo "Application (client) ID: $client"
+if ! az ad app permission admin-consent --id "$client"; then
+  echo "Admin consent was not granted. A new registration takes about a minute: then run this again, or" >&2
+  echo "let an administrator open https://login.microsoftonline.com/$tenant/adminconsent?client_id=$client" >&2
+  exit 1
+fi
+`
+
+export function registrationWords(answers: Answers): string {
+  return [WORDS_HEAD, stepsByHand(answers), optionalPermissions(answers)].join('')
+}
+
+const WORDS_HEAD = `# The registration of Gatehouse in Entra ID
+
+With the [Azure CLI](https://learn.microsoft.com/cli/azure/), signed in to the tenant as a user who may register
 applications and grant admin consent: \`sh ${REGISTRATION_FILES.script}\`. It sends \`${REGISTRATION_FILES.manifest}\`,
 writes the client ID into \`gatehouse.yaml\` and the client secret into \`${SECRET_FILES.client}\`.
 
-By hand, in the [Entra admin center](https://entra.microsoft.com) under **App registrations**:
+`
+
+function stepsByHand({ publicUrl, client }: Answers): string {
+  const { redirectUris: [signIn, signOut], logoutUrl } = registrationAddresses(publicUrl)
+  const claims = Object.entries(OPTIONAL_CLAIMS).map(([name, purpose]) => `| \`${name}\` | ${purpose} |`)
+  return `By hand, in the [Entra admin center](https://entra.microsoft.com) under **App registrations**:
 
 1. ${client === undefined ? '**New registration**' : `The registration with the Application (client) ID \`${client}\``}:
    accounts in this organizational directory only (single tenant).
@@ -110,7 +118,7 @@ By hand, in the [Entra admin center](https://entra.microsoft.com) under **App re
    **Grant admin consent**.
 5. **Token configuration**, optional claims, token type **ID**:
 
-   | claim | what for |
+   | claim | purpose |
    |---|---|
 ${claims.map((line) => `   ${line}`).join('\n')}
 
@@ -118,17 +126,23 @@ ${claims.map((line) => `   ${line}`).join('\n')}
 7. **Overview**: the Application (client) ID is \`entra.clientId\` in \`gatehouse.yaml\`, the Directory (tenant) ID
    \`entra.tenantId\`.
 
-Sign-ins need no more. These application permissions of Microsoft Graph are for what the table says, each with admin
-consent:
+`
+}
+
+function optionalPermissions({ client = 'CLIENT_ID' }: Answers): string {
+  const permissions = OPTIONAL_PERMISSIONS.map(({ name, id, purpose }) => `| \`${name}\` | \`${id}\` | ${purpose} |`)
+  const pairs = OPTIONAL_PERMISSIONS.slice(0, 2).map(({ id, type }) => `${id}=${type}`)
+  return `Sign-ins need no other permission. Some functions need application permissions of Microsoft
+Graph, each with admin consent:
 
 | permission | ID | needed by |
 |---|---|---|
 ${permissions.join('\n')}
 
 \`\`\`sh
-az ad app permission add --id ${client ?? 'CLIENT_ID'} --api ${GRAPH_APP_ID} --api-permissions \\
+az ad app permission add --id ${client} --api ${GRAPH_APP_ID} --api-permissions \\
   ${pairs.join(' ')}
-az ad app permission admin-consent --id ${client ?? 'CLIENT_ID'}
+az ad app permission admin-consent --id ${client}
 \`\`\`
 `
 }

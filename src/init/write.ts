@@ -1,5 +1,5 @@
-// Files that appear all or not at all: written into a folder beside their places, then moved there. What is replaced is
-// kept under another name; a secret is never replaced.
+// Writes a set of files completely or not at all: into a temporary folder beside their paths, then moved there. A file
+// that is replaced is kept under another name; a secret is never replaced.
 import {
   existsSync,
   lstatSync,
@@ -18,26 +18,26 @@ export interface FileToWrite {
   /** Below the folder. */
   readonly path: string
   readonly text: string
-  /** Mode 0600, and kept as it is where it is there already. */
+  /** Mode 0600; an existing file is left unchanged. */
   readonly secret?: boolean
   readonly executable?: boolean
 }
 
 export interface Written {
   readonly written: readonly string[]
-  /** Secrets that were there already. */
+  /** Secrets that existed before. */
   readonly kept: readonly string[]
-  /** What was replaced, under its new name. */
+  /** The files that were replaced, under their new names. */
   readonly saved: readonly string[]
 }
 
-/** Those that are there, in the order of the list. */
+/** The files that exist, in the order of the list. */
 export function existing(folder: string, files: readonly FileToWrite[]): string[] {
-  return files.map(({ path }) => path).filter((path) => isThere(join(folder, path)))
+  return files.map(({ path }) => path).filter((path) => pathExists(join(folder, path)))
 }
 
-/** A link that leads nowhere is there too. What cannot be looked at is met again, as an error, when it is written. */
-function isThere(path: string): boolean {
+/** True for a dangling link too. A path that cannot be read is an error later, when it is written. */
+function pathExists(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) !== undefined
   } catch {
@@ -45,7 +45,7 @@ function isThere(path: string): boolean {
   }
 }
 
-/** A folder in which every user of the machine may exchange the secrets; undefined: there is none. */
+/** A folder in which every user of the machine may replace the secrets; undefined: there is none. */
 export function writableByOthers(folder: string): string | undefined {
   return [folder, join(folder, 'secrets')].find((each) => existsSync(each) && (statSync(each).mode & 0o002) !== 0)
 }
@@ -59,9 +59,10 @@ export function writeAll(folder: string, files: readonly FileToWrite[], now: Dat
     makeFolder(folder, 0o755, undo)
     const draft = mkdtempSync(join(folder, '.gatehouse-init-'))
     undo.push(() => rmSync(draft, { recursive: true, force: true }))
-    for (const [index, { path, text, secret = false, executable = false }] of files.entries()) {
+    for (const [index, file] of files.entries()) {
+      const { path, text, secret = false } = file
       const target = join(folder, path)
-      if (isThere(target)) {
+      if (pathExists(target)) {
         if (secret) { // guard: adv-init-keeps-secrets
           kept.push(path)
           continue
@@ -73,9 +74,8 @@ export function writeAll(folder: string, files: readonly FileToWrite[], now: Dat
       }
       makeFolder(dirname(target), secret ? 0o700 : 0o755, undo) // guard: adv-init-secrets-folder
       const from = join(draft, String(index))
-      // guard: adv-init-secret-mode
-      writeFileSync(from, text, { mode: secret ? 0o600 : executable ? 0o755 : 0o644, flag: 'wx' })
-      if (isThere(target)) {
+      writeFileSync(from, text, { mode: modeOf(file), flag: 'wx' })
+      if (pathExists(target)) {
         const old = `${path}.${stamp}.old`
         renameSync(target, join(folder, old))
         undo.push(() => renameSync(join(folder, old), target))
@@ -91,6 +91,11 @@ export function writeAll(folder: string, files: readonly FileToWrite[], now: Dat
     for (const step of undo.reverse()) step()
     throw error
   }
+}
+
+function modeOf({ secret = false, executable = false }: FileToWrite): number {
+  if (secret) return 0o600 // guard: adv-init-secret-mode
+  return executable ? 0o755 : 0o644
 }
 
 function sameText(path: string, text: string): boolean {
