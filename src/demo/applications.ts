@@ -10,7 +10,7 @@ export interface DemoApplication {
 export const APPLICATIONS = {
   network: {
     name: 'Network',
-    title: 'the network portal: open to everybody who is signed in',
+    title: 'the network portal: open to every user who is signed in',
     areas: [
       { path: '/', name: 'Front page' },
       { path: '/staff/', name: 'Staff area' },

@@ -1,5 +1,5 @@
-// The data behind the simulated tenant: users, the objects they can be members of, and who is in what. Pure and in
-// memory; anything may change while a simulator runs on it, as an administrator would in the portal.
+// The data of the simulated tenant: users, the objects that they can be members of, and the memberships. Pure and in
+// memory; all of it may change while a simulator runs, as it does when an administrator uses the portal.
 
 export interface DirectoryUser {
   id: string
@@ -12,12 +12,12 @@ export interface DirectoryUser {
   userType: 'Member' | 'Guest'
   /** Another organisation's tenant, whose people sign in at a registration that is open to several. */
   homeTenantId?: string
-  /** What the optional claim `xms_edov` says of the e-mail address; Entra writes `true` or the string "1". */
+  /** The optional claim `xms_edov` (e-mail domain owner verified); Entra writes `true` or the string "1". */
   edov?: boolean | '1'
   signInSessionsValidFromDateTime: string
   /** A guest's address in the home tenant. */
   externalEmail?: string
-  /** Which list of memberships Graph gives out: everything (default), groups alone by a cast, or none; else 403. */
+  /** Which memberships Graph lists: all (default), only groups by a cast, or none; else 403. */
   membershipAccess?: 'all' | 'groups' | 'none'
   /** One line for the sign-in page; not a property of Graph. */
   note?: string
@@ -29,7 +29,7 @@ export interface DirectoryObject {
   displayName: string
   securityEnabled?: boolean
   groupTypes?: string[]
-  /** Of a Microsoft 365 group; Entra makes them public unless told otherwise. */
+  /** Of a Microsoft 365 group; Public is the default of Entra. */
   visibility?: 'Public' | 'Private' | 'HiddenMembership'
 }
 
@@ -46,7 +46,8 @@ export interface Directory {
   removeMember(containerId: string, memberId: string): void
   directMemberOf(userId: string): string[]
   /**
-   * Everything the user is in, directly or through groups: nearest first, then in the order of joining, each id once.
+   * Every object that has the user as a member, directly or through groups: nearest first, then in the order of
+   * joining, each id once.
    */
   transitiveMemberOf(userId: string): string[]
   /** By object id or user principal name, either in any case. */
@@ -58,51 +59,62 @@ const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 export function createDirectory(tenantId: string): Directory {
   const users = new Map<string, DirectoryUser>()
   const objects = new Map<string, DirectoryObject>()
-  const containersOf = new Map<string, Set<string>>()
-  const closures = new Map<string, string[]>()
-
-  const requireNewId = (id: string) => {
-    if (!guid.test(id)) throw new Error(`directory: ${id} is no object id (a GUID in lower case)`)
-    if (users.has(id) || objects.has(id)) throw new Error(`directory: ${id} is taken`)
-  }
-  const directMemberOf = (userId: string) => [...containersOf.get(userId) ?? []]
-  const forget = (id: string) => {
-    containersOf.delete(id)
-    for (const containers of containersOf.values()) containers.delete(id)
-    closures.clear()
-  }
-
   return {
     tenantId,
     users,
     objects,
+    ...createMemberships(users, objects),
     addUser(user) {
-      requireNewId(user.id)
+      requireNewId(users, objects, user.id)
       users.set(user.id, user)
       return user
     },
     addObject(object) {
-      requireNewId(object.id)
+      requireNewId(users, objects, object.id)
       objects.set(object.id, object)
       return object
     },
+    findUser(idOrUpn) {
+      const wanted = idOrUpn.toLowerCase()
+      const byId = users.get(wanted)
+      if (byId || guid.test(wanted)) return byId
+      return [...users.values()].find((user) => user.userPrincipalName.toLowerCase() === wanted)
+    },
+  }
+}
+
+function requireNewId(users: Directory['users'], objects: Directory['objects'], id: string): void {
+  if (!guid.test(id)) throw new Error(`directory: ${id} is no object id (a GUID in lower case)`)
+  if (users.has(id) || objects.has(id)) throw new Error(`directory: ${id} is taken`)
+}
+
+type Memberships = Pick<
+  Directory,
+  'removeUser' | 'removeObject' | 'addMember' | 'removeMember' | 'directMemberOf' | 'transitiveMemberOf'
+>
+
+/** Every change clears the transitive memberships, which are computed at the next read. */
+function createMemberships(users: Directory['users'], objects: Directory['objects']): Memberships {
+  const containersOf = new Map<string, Set<string>>()
+  const closures = new Map<string, string[]>()
+
+  const directMemberOf = (userId: string) => [...containersOf.get(userId) ?? []]
+  const removeMemberships = (id: string) => {
+    containersOf.delete(id)
+    for (const containers of containersOf.values()) containers.delete(id)
+    closures.clear()
+  }
+  return {
     removeUser(id) {
       users.delete(id)
-      forget(id)
+      removeMemberships(id)
     },
     removeObject(id) {
       objects.delete(id)
-      forget(id)
+      removeMemberships(id)
     },
     addMember(containerId, memberId) {
-      const container = objects.get(containerId)
-      if (!container) throw new Error(`directory: nothing with id ${containerId} to add ${memberId} to`)
-      if (!users.has(memberId) && objects.get(memberId)?.type !== 'group') {
-        throw new Error(`directory: ${memberId} is neither a user nor a group`)
-      }
-      if (container.groupTypes?.includes('Unified') && !users.has(memberId)) {
-        throw new Error(`directory: ${container.displayName} is a Microsoft 365 group, which cannot contain groups`)
-      }
+      requireMembership(users, objects, containerId, memberId)
       const containers = containersOf.get(memberId)
       if (containers) containers.add(containerId)
       else containersOf.set(memberId, new Set([containerId]))
@@ -116,18 +128,29 @@ export function createDirectory(tenantId: string): Directory {
     transitiveMemberOf(userId) {
       const known = closures.get(userId)
       if (known) return known
-      // A Set being walked also visits what is added during the walk: a breadth-first search that cycles cannot trap.
+      // The iteration of a Set includes elements added meanwhile: a breadth-first search that ends also in a cycle.
       const reached = new Set(directMemberOf(userId))
       for (const id of reached) for (const container of containersOf.get(id) ?? []) reached.add(container)
       const closure = [...reached]
       closures.set(userId, closure)
       return closure
     },
-    findUser(idOrUpn) {
-      const wanted = idOrUpn.toLowerCase()
-      const byId = users.get(wanted)
-      if (byId || guid.test(wanted)) return byId
-      return [...users.values()].find((user) => user.userPrincipalName.toLowerCase() === wanted)
-    },
+  }
+}
+
+/** @throws where the container does not exist or does not take the member */
+function requireMembership(
+  users: Directory['users'],
+  objects: Directory['objects'],
+  containerId: string,
+  memberId: string,
+): void {
+  const container = objects.get(containerId)
+  if (!container) throw new Error(`directory: nothing with id ${containerId} to add ${memberId} to`)
+  if (!users.has(memberId) && objects.get(memberId)?.type !== 'group') {
+    throw new Error(`directory: ${memberId} is neither a user nor a group`)
+  }
+  if (container.groupTypes?.includes('Unified') && !users.has(memberId)) {
+    throw new Error(`directory: ${container.displayName} is a Microsoft 365 group, which cannot contain groups`)
   }
 }

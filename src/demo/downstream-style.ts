@@ -1,4 +1,4 @@
-// How the demo's applications look: light and dark; on a phone a header's value stands below its name.
+// The style of the demo's applications: light and dark; on a phone a header's value is below its name.
 export const STYLE = `
 :root { color-scheme: light dark; --ink: #1d2433; --soft: #5b667d; --line: #d8deea; --paper: #fbfcfe; --link: #1f5fbf }
 @media (prefers-color-scheme: dark) {

@@ -12,7 +12,7 @@ export interface DownstreamOptions {
   readonly others?: readonly { readonly name: string, readonly url: string }[]
   /** Origin of the gateway, for the links. */
   readonly gatewayUrl: string
-  /** Why somebody has each of their groups: only where application and gateway run in one process. */
+  /** Why the user has each group: only where application and gateway run in one process. */
   readonly why?: (username: string) => Promise<readonly { readonly right: string, readonly because: string }[]>
 }
 

@@ -1,9 +1,9 @@
-// The names a proxy must not let a client forge, written down from the documentation and not imported from the gateway:
-// the demo's proxy stands for one that somebody else configured.
+// The headers that a proxy must not accept from a client, from the documentation and not imported from the gateway: the
+// demo's proxy represents one that an operator configured.
 
 const IDENTITY = /^(x-auth-request-.*|remote-(user|email|name|groups)|x-gatehouse-.*|x-original-.*|x-forwarded-.*)$/
 
-/** Whatever spelling an application might take for one of ours: any case, hyphens or underscores. */
+/** Every spelling that an application may read as an identity header: any case, hyphens or underscores. */
 export function isIdentityHeader(name: string): boolean {
   return IDENTITY.test(name.toLowerCase().replaceAll('_', '-'))
 }

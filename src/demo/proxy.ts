@@ -35,7 +35,7 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ])
 
-/** By these the gateway tells browsers, frames and scripts apart. */
+/** The headers by which the gateway distinguishes browsers, frames and scripts. */
 const HEADERS_OF_THE_CLIENT = [
   'cookie',
   'accept',
@@ -75,7 +75,7 @@ function portOf(server: Server): number {
 interface Site {
   readonly gateway: string
   readonly upstream: string
-  /** Of the proxy itself, which is what its X-Forwarded-Port says. */
+  /** Of the proxy itself; the value of its X-Forwarded-Port. */
   readonly port: number
 }
 
@@ -113,9 +113,9 @@ async function handle(
 
 function exchange(url: string | URL, options: RequestOptions, body?: IncomingMessage): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const asked = request(url, options, resolve).on('error', reject)
-    if (body) body.pipe(asked)
-    else asked.end()
+    const upstreamRequest = request(url, options, resolve).on('error', reject)
+    if (body) body.pipe(upstreamRequest)
+    else upstreamRequest.end()
   })
 }
 

@@ -20,8 +20,8 @@ interface LogLine {
 export function terminalLog(print: (line: string) => void): { write(line: string): void } {
   return {
     write(line) {
-      const said = inWords(JSON.parse(line) as LogLine)
-      if (said !== undefined) print(said)
+      const text = inWords(JSON.parse(line) as LogLine)
+      if (text !== undefined) print(text)
     },
   }
 }

@@ -1,5 +1,5 @@
 // Reading an authorization request in two halves: where an answer may go (errors there are a page, never a redirect, or
-// the endpoint would be an open redirector), then what is asked (errors there go to the redirect URI).
+// the endpoint would be an open redirector), then the other parameters (their errors go to the redirect URI).
 import { AadstsError } from './aadsts.js'
 import { required, type Parameters } from './parameters.js'
 import { grantedPermissions, readScopes } from './scopes.js'

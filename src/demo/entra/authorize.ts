@@ -40,21 +40,23 @@ async function authorize(
   reply: FastifyReply,
 ) {
   const target = readReplyTarget(world, tenant, parameters)
-  return orCallback(world, reply, target, () => {
-    const asked = readAuthorizeRequest(world, parameters)
-    const session = liveSession(world, request)
-    const obstacle = whyAsk(world, asked, session)
-    if (asked.prompt === 'none' && obstacle !== undefined) throw new AadstsError(obstacle, world.app.clientId)
-    if (session && obstacle === undefined) return complete(world, reply, target, asked, session)
-    return showSignIn(world, target, tenant, parameters, reply, asked.loginHint)
+  return withErrorCallback(world, reply, target, () => {
+    const authorizeRequest = readAuthorizeRequest(world, parameters)
+    const session = activeSession(world, request)
+    const interaction = interactionError(world, authorizeRequest, session)
+    if (authorizeRequest.prompt === 'none' && interaction !== undefined) {
+      throw new AadstsError(interaction, world.app.clientId)
+    }
+    if (session && interaction === undefined) return complete(world, reply, target, authorizeRequest, session)
+    return showSignIn(world, target, tenant, parameters, reply, authorizeRequest.loginHint)
   })
 }
 
 async function signIn(world: World, tenant: string, form: Parameters, request: FastifyRequest, reply: FastifyReply) {
   const { person, action, ...parameters } = form
   const target = readReplyTarget(world, tenant, parameters)
-  return orCallback(world, reply, target, () => {
-    const asked = readAuthorizeRequest(world, parameters)
+  return withErrorCallback(world, reply, target, () => {
+    const authorizeRequest = readAuthorizeRequest(world, parameters)
     if (action === 'cancel') {
       return sendCallback(world, reply, target, { error: 'access_denied', error_subcode: 'cancel' })
     }
@@ -65,17 +67,17 @@ async function signIn(world: World, tenant: string, form: Parameters, request: F
       return showSignIn(world, target, tenant, parameters, reply, undefined, describe(world, 50057))
     }
     // The same browser keeps its sid while the same person signs in again.
-    const known = liveSession(world, request)
+    const known = activeSession(world, request)
     const session = known?.userId === user.id ? known : world.sessions.start(user.id, world.now())
     const secure = world.url.startsWith('https:') ? '; Secure' : ''
     reply.header('set-cookie', `${SESSION_COOKIE}=${session.id}; ${cookiePlace(tenant)}${secure}`)
     world.consents.add(user.id)
-    return complete(world, reply, target, asked, session)
+    return complete(world, reply, target, authorizeRequest, session)
   })
 }
 
 /** Once the redirect URI is known to be the application's, errors go there. */
-async function orCallback(world: World, reply: FastifyReply, target: ReplyTarget, work: () => unknown) {
+async function withErrorCallback(world: World, reply: FastifyReply, target: ReplyTarget, work: () => unknown) {
   try {
     return await work()
   } catch (error) {
@@ -85,7 +87,7 @@ async function orCallback(world: World, reply: FastifyReply, target: ReplyTarget
 }
 
 /** Ended by disabling or deleting the person, and by "revoke sessions" in the portal. */
-function liveSession(world: World, request: FastifyRequest) {
+function activeSession(world: World, request: FastifyRequest) {
   const session = world.sessions.find(readCookie(request.headers.cookie, SESSION_COOKIE))
   const user = session && world.directory.users.get(session.userId)
   if (!session || !user?.accountEnabled) return undefined
@@ -93,11 +95,16 @@ function liveSession(world: World, request: FastifyRequest) {
 }
 
 /**
- * Why the person has to be asked something, as the error that `prompt=none` gets; undefined where a session suffices.
+ * The error that `prompt=none` gets because the user has to act; undefined where the session suffices.
  */
-function whyAsk(world: World, asked: AuthorizeRequest, session: BrowserSession | undefined): number | undefined {
-  if (!session || (asked.prompt !== undefined && asked.prompt !== 'none')) return 50058
-  if (asked.loginHint !== undefined && hinted(world, asked.loginHint)?.id !== session.userId) return 50058
+function interactionError(
+  world: World,
+  authorizeRequest: AuthorizeRequest,
+  session: BrowserSession | undefined,
+): number | undefined {
+  const { prompt, loginHint } = authorizeRequest
+  if (!session || (prompt !== undefined && prompt !== 'none')) return 50058
+  if (loginHint !== undefined && hinted(world, loginHint)?.id !== session.userId) return 50058
   return world.app.adminConsent === false && !world.consents.has(session.userId) ? 65001 : undefined
 }
 
@@ -125,11 +132,11 @@ function complete(
   world: World,
   reply: FastifyReply,
   target: ReplyTarget,
-  asked: AuthorizeRequest,
+  authorizeRequest: AuthorizeRequest,
   session: BrowserSession,
 ) {
   requireAssignment(world, session.userId)
-  const { scopes, graphScopes, nonce, challenge } = asked
+  const { scopes, graphScopes, nonce, challenge } = authorizeRequest
   const code = world.tokens.issueCode({
     userId: session.userId,
     sid: session.sid,

@@ -1,4 +1,4 @@
-// Answers to the redirect URI: in its query, its fragment or a posted form; state comes back as it was.
+// Answers to the redirect URI: in its query, its fragment or a posted form, with `state` unchanged.
 import type { FastifyReply } from 'fastify'
 import { aadstsBody, type AadstsError } from './aadsts.js'
 import type { ReplyTarget } from './authorize-request.js'
@@ -12,8 +12,12 @@ export function sendCallback(world: World, reply: FastifyReply, target: ReplyTar
   if (target.mode === 'form_post') {
     return reply.type('text/html; charset=utf-8').send(formPostPage(target.redirectUri, parameters))
   }
-  const separator = target.mode === 'fragment' ? '#' : target.redirectUri.includes('?') ? '&' : '?'
-  return reply.redirect(target.redirectUri + separator + parameters.toString(), 302)
+  return reply.redirect(target.redirectUri + separatorOf(target) + parameters.toString(), 302)
+}
+
+function separatorOf({ mode, redirectUri }: ReplyTarget): string {
+  if (mode === 'fragment') return '#'
+  return redirectUri.includes('?') ? '&' : '?'
 }
 
 export function sendErrorCallback(world: World, reply: FastifyReply, target: ReplyTarget, error: AadstsError) {

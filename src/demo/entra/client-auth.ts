@@ -1,4 +1,4 @@
-// How the application proves itself at the token endpoint: a secret (in the body or Basic), a signed assertion of a
+// How the application authenticates at the token endpoint: a secret (in the body or Basic), a signed assertion of a
 // registered certificate, or an external token of a federated credential.
 import { X509Certificate, createHash } from 'node:crypto'
 import {
@@ -83,11 +83,11 @@ async function checkCertificateAssertion(world: World, app: AppRegistration, ass
     throw new AadstsError(1000502)
   }
   if (payload.iss !== app.clientId || payload.sub !== app.clientId) throw new AadstsError(700021)
-  if (payload.aud !== audience) throw new AadstsError(700023, audience) // a list that holds it is not it
+  if (payload.aud !== audience) throw new AadstsError(700023, audience) // a list with the audience is refused too
   const claims = { typ: 'JWT', algorithms: ['PS256', 'RS256'], requiredClaims: ['exp', 'nbf', 'iat', 'jti'] }
   await verify(world, () => jwtVerify(assertion, certificate.publicKey, options(world, claims)), audience)
   if (Number(payload.exp) - Number(payload.nbf) > MAX_LIFETIME_S) throw new AadstsError(700024)
-  // not that it is new: Microsoft's own client sends one assertion several times
+  // `jti` may repeat: Microsoft's own client sends one assertion several times
   if (!GUID.test(payload.jti ?? '')) throw new AadstsError(50013)
 }
 
@@ -98,7 +98,7 @@ const THUMBPRINTS: Partial<Record<string, (header: ProtectedHeaderParameters, de
   RS256: (header, der) => header.x5t === digest('sha1', der),
 }
 
-/** As in Entra issuer, subject and audience are compared exactly, before the signature is looked at. */
+/** As in Entra issuer, subject and audience are compared exactly, before the signature is verified. */
 async function checkFederatedToken(world: World, app: AppRegistration, assertion: string) {
   const { payload } = claimed(assertion)
   const { iss = '', sub = '', aud = [] } = payload
@@ -133,12 +133,12 @@ async function verify(world: World, work: () => Promise<unknown>, audience: stri
     await work()
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw new AadstsError(700024)
-    if (error instanceof errors.JWTClaimValidationFailed) {
-      throw new AadstsError(
-        error.claim === 'aud' ? 700023 : error.claim === 'nbf' || error.claim === 'exp' ? 700024 : 700027,
-        audience,
-      )
-    }
+    if (error instanceof errors.JWTClaimValidationFailed) throw new AadstsError(codeOfClaim(error.claim), audience)
     throw new AadstsError(700027)
   }
+}
+
+function codeOfClaim(claim: string): number {
+  if (claim === 'aud') return 700023
+  return claim === 'nbf' || claim === 'exp' ? 700024 : 700027
 }

@@ -1,21 +1,21 @@
-// Applies answer faults to a reply. `cut` needs the true answer first, so it is done on the way out.
+// Applies answer faults to a reply. `cut` needs the correct answer first, so the onSend hook applies it.
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AnswerFault } from './faults.js'
 import { aadstsBody, explain, isTransient } from './aadsts.js'
 
-export interface Inflictor {
-  /** True when the request has been dealt with. */
-  inflict(faults: readonly AnswerFault[], request: FastifyRequest, reply: FastifyReply): Promise<boolean>
+export interface FaultInjector {
+  /** True if a fault has answered the request. */
+  inject(faults: readonly AnswerFault[], request: FastifyRequest, reply: FastifyReply): Promise<boolean>
   /** For the onSend hook. */
-  cutIfMarked(request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown
+  truncateIfMarked(request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown
 }
 
-export function createInflictor(now: () => number): Inflictor {
+export function createFaultInjector(now: () => number): FaultInjector {
   const marked = new WeakSet<FastifyRequest>()
   return {
-    async inflict(faults, request, reply) {
+    async inject(faults, request, reply) {
       for (const fault of faults) {
         if (fault.kind === 'slow') await delay(fault.ms, undefined, { ref: false })
         else if (fault.kind === 'cut') marked.add(request)
@@ -26,7 +26,7 @@ export function createInflictor(now: () => number): Inflictor {
       }
       return false
     },
-    cutIfMarked(request, reply, payload) {
+    truncateIfMarked(request, reply, payload) {
       if (!marked.has(request) || typeof payload !== 'string') return payload
       const bytes = Buffer.from(payload)
       reply.header('content-length', bytes.length)
@@ -35,7 +35,7 @@ export function createInflictor(now: () => number): Inflictor {
   }
 }
 
-/** The first half is given time to leave before the connection breaks, or the client might see nothing but a reset. */
+/** A delay lets the first half leave before the connection breaks; without it the client may receive only a reset. */
 function halfOf(bytes: Buffer, reply: FastifyReply) {
   return new Readable({
     read() {

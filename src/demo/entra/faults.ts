@@ -1,14 +1,14 @@
-// What a test scripts to go wrong. Each entry waits for a request that fits, answers it, and is used up after `times`.
+// The faults that a test scripts. Each entry waits for a matching request, answers it, and is used up after `times`.
 // Entries are tried in the order they were added, one per request: "503, then 429, then fine" is two `add`s.
 
 export type FaultTarget = 'authorize' | 'token' | 'keys' | 'discovery' | 'logout' | 'graph'
 
 export type Forgery = 'none' | 'hs256-public-key' | 'unregistered-key' | 'unknown-kid' | 'embedded-jwk' | 'truncated'
 
-/** Take the place of the answer, or delay it. */
+/** Faults that replace the answer, or delay it. */
 export type AnswerFault =
   /**
-   * Sent as it is: an object as JSON, a string raw. The sample envelopes of a recording fit (`{ kind: 'status',
+   * Sent unchanged: an object as JSON, a string raw. The sample envelopes of a recording fit (`{ kind: 'status',
    * ...sample }`).
    */
   | { kind: 'status', status: number, body?: unknown, headers?: Record<string, string> }
@@ -39,7 +39,7 @@ export type AnswerFault =
 
 /** Change a page of memberships: the next one, or the one that `page` names. */
 export type PageFault =
-  /** Waits for a page that is asked for with a token. */
+  /** Waits for a request of a page by its token. */
   | { kind: 'expiredPageToken' }
   /** Both add a nextLink even to the last page. */
   | { kind: 'foreignNextLink', origin: string }
@@ -60,7 +60,7 @@ export type Fault = AnswerFault | PageFault | TokenFault | CallbackFault
 
 export interface FaultEntry {
   on: FaultTarget
-  /** Looked for in (or matched against) path and query. */
+  /** A part of path and query, or a pattern for them. */
   path?: RegExp | string
   /** 1 for the first page of memberships. */
   page?: number | 'last'

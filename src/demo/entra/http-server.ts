@@ -1,12 +1,12 @@
-// What both servers have in common: the request record, the simulator's clock in the Date header, faults, and listening
-// on loopback alone.
+// The common part of both servers: the request record, the simulator's clock in the Date header, faults, and the check
+// for loopback addresses.
 import { BlockList, isIP } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { FaultTarget } from './faults.js'
-import { createInflictor, type Inflictor } from './fault-injector.js'
+import { createFaultInjector, type FaultInjector } from './fault-injector.js'
 import type { RecordedRequest, World } from './types.js'
 
-/** Beyond this the oldest are forgotten: a demo may run for weeks. */
+/** Above this limit the oldest are dropped: a demo may run for weeks. */
 const MAX_RECORDED = 50_000
 
 export interface TlsIdentity {
@@ -15,7 +15,7 @@ export interface TlsIdentity {
 }
 export interface SimulatorServer {
   http: FastifyInstance
-  inflictor: Inflictor
+  faultInjector: FaultInjector
 }
 
 export function createHttpServer(
@@ -30,7 +30,7 @@ export function createHttpServer(
     routerOptions: { maxParamLength: 500 },
   }
   const http = (tls ? Fastify({ ...options, https: tls }) : Fastify(options)) as FastifyInstance
-  const inflictor = createInflictor(world.now)
+  const faultInjector = createFaultInjector(world.now)
   const records = new WeakMap<FastifyRequest, RecordedRequest>()
 
   http.addHook('onRequest', async (request, reply) => {
@@ -55,15 +55,15 @@ export function createHttpServer(
   http.addHook('onSend', async (request, reply, payload) => {
     const record = records.get(request)
     if (record) record.status = reply.statusCode
-    return inflictor.cutIfMarked(request, reply, payload)
+    return faultInjector.truncateIfMarked(request, reply, payload)
   })
-  return { http, inflictor }
+  return { http, faultInjector }
 }
 
 /** Faults for a whole scope of routes; call it inside the scope. */
-export function addFaults(scope: FastifyInstance, world: World, inflictor: Inflictor, target: FaultTarget) {
+export function addFaults(scope: FastifyInstance, world: World, faultInjector: FaultInjector, target: FaultTarget) {
   scope.addHook('preHandler', async (request, reply) => {
-    if (await inflictor.inflict(world.faults.forAnswer(target, request.url), request, reply)) return reply
+    if (await faultInjector.inject(world.faults.forAnswer(target, request.url), request, reply)) return reply
     return undefined
   })
 }

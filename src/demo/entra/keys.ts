@@ -57,7 +57,7 @@ export async function createSigningKeys(now: () => number): Promise<SigningKeys>
       return { keys }
     },
     async roll(removeOld) {
-      // Really new, not the one published ahead: a test of rollover wants a kid that nobody has cached.
+      // A new key, not the one published ahead: a test of rollover needs a kid that no client has cached.
       const [fresh, ahead] = await Promise.all([createSigningKey(now()), createSigningKey(now())])
       retired = removeOld ? [] : [signing, next, ...retired]
       signing = fresh

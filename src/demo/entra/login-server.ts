@@ -1,5 +1,5 @@
-// The login host: every route of the identity platform, one scope per kind because each shows its errors in its own
-// way.
+// The login host: every route of the identity platform, one scope per kind because each kind renders its errors
+// differently.
 import formbody from '@fastify/formbody'
 import type { FastifyInstance } from 'fastify'
 import { AadstsError, aadstsBody } from './aadsts.js'
@@ -23,10 +23,10 @@ const kinds: [FaultTarget, Routes][] = [
 ]
 
 export async function createLoginServer(world: World, tls?: TlsIdentity): Promise<FastifyInstance> {
-  const { http, inflictor } = createHttpServer(world, 'login', tls)
+  const { http, faultInjector } = createHttpServer(world, 'login', tls)
   http.removeAllContentTypeParsers()
   await http.register(formbody)
-  // Any other body is not read: what it holds is missing.
+  // A body of any other type is not read: its parameters are missing.
   http.addContentTypeParser('*', (_request, payload, done) => {
     payload.resume()
     payload.on('end', () => done(null, {}))
@@ -53,7 +53,7 @@ export async function createLoginServer(world: World, tls?: TlsIdentity): Promis
 
   for (const [target, routes] of kinds) {
     await http.register(async (scope) => {
-      addFaults(scope, world, inflictor, target)
+      addFaults(scope, world, faultInjector, target)
       routes(scope, world)
     })
   }

@@ -1,4 +1,5 @@
-// Sign-out: ends the simulator's session, tells the application in a frame, and goes back only to a registered address.
+// Sign-out: ends the simulator's session, notifies the application in a frame and redirects. The address must be
+// registered.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hinted } from './login-hint.js'
 import { signedOutPage, signOutPicker } from './pages.js'

@@ -101,7 +101,7 @@ ${personButton(user)}
   )
 }
 
-/** `next` is followed once the application has been told in the frame. */
+/** The browser follows `next` after the application has been notified in the frame. */
 export function signedOutPage(wish: { frame?: string, next?: string, notice?: string }): string {
   const frame = wish.frame === undefined
     ? ''

@@ -1,4 +1,4 @@
-// Which scopes may be asked for, and which Graph permissions a token ends up with. Graph scopes name this simulator's
+// Which scopes a request may have, and which Graph permissions the token gets. Graph scopes name this simulator's
 // Graph origin; a bare `User.Read` means Graph too.
 import { AadstsError } from './aadsts.js'
 import type { World } from './types.js'
@@ -14,13 +14,13 @@ export interface Scopes {
 
 export function readScopes(world: World, scope: string): Scopes {
   const scopes: Scopes = { oidc: [], graph: [], isDefault: false }
-  for (const asked of scope.split(' ').filter(Boolean)) {
+  for (const requested of scope.split(' ').filter(Boolean)) {
     const prefix = `${world.graphUrl}/`
-    const name = asked.startsWith(prefix) ? asked.slice(prefix.length) : asked
-    if (oidcScopes.has(asked)) scopes.oidc.push(asked)
-    else if (name === '.default' && name !== asked) scopes.isDefault = true
+    const name = requested.startsWith(prefix) ? requested.slice(prefix.length) : requested
+    if (oidcScopes.has(requested)) scopes.oidc.push(requested)
+    else if (name === '.default' && name !== requested) scopes.isDefault = true
     else if (permission.test(name)) scopes.graph.push(name)
-    else throw new AadstsError(70011, asked)
+    else throw new AadstsError(70011, requested)
   }
   if (scopes.isDefault && scopes.graph.length > 0) throw new AadstsError(70011, scope)
   return scopes

@@ -1,5 +1,5 @@
 // Starts a simulated Entra ID and Microsoft Graph: two origins over one directory, strict where the real ones are. For
-// the demo and for tests; anybody may sign in as anybody, so it stays on loopback unless told otherwise.
+// the demo and for tests; anyone can sign in as any user, so by default it listens only on loopback.
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { createServerIdentity } from './certificates.js'

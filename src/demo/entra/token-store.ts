@@ -5,7 +5,7 @@ export interface Grant {
   userId: string
   sid: string
   redirectUri: string
-  /** As asked for; `graphScopes` are the permissions that result. */
+  /** As requested; `graphScopes` are the permissions that result. */
   scopes: string[]
   graphScopes: string[]
   nonce?: string

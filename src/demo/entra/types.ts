@@ -37,7 +37,7 @@ export interface EntraOptions {
   directory: Directory
   app: AppRegistration
   /**
-   * Default 127.0.0.1. Anything off loopback is refused without `allowOffLoopback`: anybody can sign in as anybody
+   * Default 127.0.0.1. Any other address is refused without `allowOffLoopback`: anyone can sign in as any user
    * here.
    */
   host?: string

@@ -1,4 +1,4 @@
-// Who is calling and what they may read: the permission tables of transitiveMemberOf, user and group, newest edition.
+// The caller and what the caller may read: the permission tables of transitiveMemberOf, user and group, newest edition.
 import type { DirectoryUser } from '../../directory.js'
 import type { World } from '../types.js'
 import { GraphError, invalidToken, notFound, requestDenied } from './errors.js'
@@ -13,11 +13,14 @@ const directoryWide = ['Directory.Read.All', 'Directory.ReadWrite.All']
 const readsGroups = ['GroupMember.Read.All', 'Group.Read.All', 'Group.ReadWrite.All', ...directoryWide]
 const readsUsers = ['User.Read.All', 'User.ReadWrite.All', ...directoryWide]
 
-/**
- * Permissions any of which will do. `own` is about oneself, delegated; `others` about somebody else; `app` without a
- * user.
- */
-const table = {
+/** Permissions, each of which is sufficient: delegated for the own account or for others, or of an application. */
+interface PermissionRow {
+  readonly own: readonly string[]
+  readonly others: readonly string[]
+  readonly app: readonly string[]
+}
+
+const table: Readonly<Record<'memberships' | 'user' | 'group', PermissionRow>> = {
   memberships: {
     own: ['User.Read', ...readsUsers, ...readsGroups],
     others: [...readsUsers, ...readsGroups],
@@ -37,7 +40,7 @@ export function requireApplicationRead(caller: Caller) {
   if (!holds(caller, readsApplications)) throw requestDenied()
 }
 
-/** What must be held for an object of that type to show more than its id. */
+/** Permissions, each of which lets an object of that type show more than its id. */
 const showsDetails = {
   group: readsGroups,
   directoryRole: ['RoleManagement.Read.Directory', 'RoleManagement.Read.All', ...directoryWide],
@@ -65,16 +68,21 @@ export function readCaller(world: World, authorization: string | undefined): Cal
   }
 }
 
-/** Permission comes before existence: whoever may not ask does not learn who is there. */
+/** Permission is checked before existence: a caller without permission does not learn which users exist. */
 export function requireUser(world: World, caller: Caller, idOrUpn: string | undefined, about: 'memberships' | 'user') {
   if (idOrUpn === undefined && caller.kind === 'app') {
     throw new GraphError(400, 'BadRequest', '/me request is only valid with delegated authentication flow.')
   }
   const user = world.directory.findUser(idOrUpn ?? caller.userId ?? '')
   const own = caller.kind === 'delegated' && (idOrUpn === undefined || user?.id === caller.userId)
-  if (!holds(caller, table[about][caller.kind === 'app' ? 'app' : own ? 'own' : 'others'])) throw requestDenied()
+  if (!holds(caller, permissionsFor(caller, table[about], own))) throw requestDenied()
   if (!user) throw notFound(idOrUpn ?? caller.userId ?? '')
   return user
+}
+
+function permissionsFor({ kind }: Caller, { app, own, others }: PermissionRow, isOwn: boolean): readonly string[] {
+  if (kind === 'app') return app
+  return isOwn ? own : others
 }
 
 /** A tenant may restrict guests to the list of groups, or to none (canonical/authd issue 517). */

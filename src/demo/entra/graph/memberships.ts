@@ -89,7 +89,7 @@ function nextLink(
   const foreign = faults.find((fault) => fault.kind === 'foreignNextLink')
   const loops = faults.some(({ kind }) => kind === 'loopingNextLink')
   const kept = parameters.map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll('%2C', ',')}`)
-  // A loop leads back to this very page, under the very token it was asked with.
+  // A loop leads back to this page, with the same token.
   const token = loops ? query.skipToken ?? tokens.write(here, path, world.now()) : tokens.write(next, path, world.now())
   return `${foreign?.origin ?? world.graphUrl}${path}?${[...kept, `$skiptoken=${token}`].join('&')}`
 }
@@ -97,7 +97,7 @@ function nextLink(
 function element(world: World, { caller, query, untyped }: CollectionRequest, object: DirectoryObject): Properties {
   const all = objectProperties(object, mayReadDetails(world, caller, object.type))
   const properties = query.select.length === 0 ? all : pick(all, object, query.select)
-  // A cast collection knows its type: no element says it again.
+  // A cast collection has one type, so its elements do not repeat it.
   return query.cast || untyped ? properties : { '@odata.type': odataType(object), ...properties }
 }
 

@@ -1,7 +1,8 @@
-// The Graph host: the few routes of v1.0 that group mapping and its synchronisation read.
+// The Graph host: the routes of v1.0 that group mapping and re-evaluation read.
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AnswerFault, PageFault } from '../faults.js'
+import type { FaultInjector } from '../fault-injector.js'
 import { addFaults, createHttpServer, type TlsIdentity } from '../http-server.js'
 import type { World } from '../types.js'
 import {
@@ -32,53 +33,52 @@ interface GraphRoute {
 type GraphRequest = FastifyRequest<GraphRoute>
 
 export async function createGraphServer(world: World, tls?: TlsIdentity): Promise<FastifyInstance> {
-  const { http, inflictor } = createHttpServer(world, 'graph', tls)
-  const tokens = createPageTokens(world.pageTokenLifetime)
+  const { http, faultInjector } = createHttpServer(world, 'graph', tls)
   identify(http, world)
+  await http.register(async (scope) => {
+    addFaults(scope, world, faultInjector, 'graph')
+    addUserRoutes(scope, world, faultInjector)
+    addDirectoryRoutes(scope, world)
+    scope.post('/$batch', async (request, reply) => sendJson(reply, await answerBatch(http, request)))
+  }, { prefix: '/v1.0' })
+  return http
+}
 
+/** A user and the user's memberships, by id or as `/me`. */
+function addUserRoutes(scope: FastifyInstance, world: World, faultInjector: FaultInjector) {
+  const tokens = createPageTokens(world.pageTokenLifetime)
   const memberships = async (request: GraphRequest, reply: FastifyReply) => {
     const wanted = readMemberships(world, request)
     const collection = locate(world, tokens, wanted)
     const faults = world.faults.forPage(request.url, collection.info)
     const answers = faults.filter((fault): fault is AnswerFault => !isPageFault(fault))
-    if (await inflictor.inflict(answers, request, reply)) return reply
+    if (await faultInjector.inject(answers, request, reply)) return reply
     return sendJson(reply, renderPage(world, tokens, wanted, collection, faults.filter(isPageFault)))
   }
-  const user = async (request: GraphRequest, reply: FastifyReply) => sendJson(reply, readUser(world, request))
+  for (const owner of ['/me', '/users/:id']) {
+    scope.get<GraphRoute>(owner, async (request, reply) => sendJson(reply, readUser(world, request)))
+    scope.get<GraphRoute>(`${owner}/:collection(^memberOf|transitiveMemberOf$)`, memberships)
+    scope.get<GraphRoute>(`${owner}/:collection(^memberOf|transitiveMemberOf$)/:type`, memberships)
+  }
+}
 
-  await http.register(async (scope) => {
-    addFaults(scope, world, inflictor, 'graph')
-    for (const owner of ['/me', '/users/:id']) {
-      scope.get<GraphRoute>(owner, user)
-      scope.get<GraphRoute>(`${owner}/:collection(^memberOf|transitiveMemberOf$)`, memberships)
-      scope.get<GraphRoute>(`${owner}/:collection(^memberOf|transitiveMemberOf$)/:type`, memberships)
-    }
-    scope.get<GraphRoute>('/groups/:id', async (request, reply) => sendJson(reply, readGroup(world, request)))
-    scope.get<{ Params: { segment: string }, Querystring: Record<string, string> }>(
-      '/:segment',
-      async (request, reply) =>
-        sendJson(
-          reply,
-          readApplication(
-            world,
-            request.params.segment,
-            request.headers.authorization,
-            readSelect(request.query.$select),
-          ),
-        ),
-    )
-    scope.post('/$batch', async (request, reply) => sendJson(reply, await answerBatch(http, request)))
-    // Answers anybody: reaching it proves the network, nothing else.
-    scope.get(
-      '/',
-      async (_request, reply) =>
-        sendJson(reply, {
-          '@odata.context': `${world.graphUrl}/v1.0/$metadata`,
-          value: [{ name: 'users', kind: 'EntitySet', url: 'users' }],
-        }),
-    )
-  }, { prefix: '/v1.0' })
-  return http
+/** Groups, the registration, and the root. */
+function addDirectoryRoutes(scope: FastifyInstance, world: World) {
+  scope.get<GraphRoute>('/groups/:id', async (request, reply) => sendJson(reply, readGroup(world, request)))
+  scope.get<{ Params: { segment: string }, Querystring: Record<string, string> }>(
+    '/:segment',
+    async ({ params, headers, query }, reply) =>
+      sendJson(reply, readApplication(world, params.segment, headers.authorization, readSelect(query.$select))),
+  )
+  // Needs no token: an answer proves that the network reaches Graph, and nothing else.
+  scope.get(
+    '/',
+    async (_request, reply) =>
+      sendJson(reply, {
+        '@odata.context': `${world.graphUrl}/v1.0/$metadata`,
+        value: [{ name: 'users', kind: 'EntitySet', url: 'users' }],
+      }),
+  )
 }
 
 const pageFaults: readonly string[] = [
@@ -94,7 +94,7 @@ const sendJson = (reply: FastifyReply, body: object) =>
     JSON.stringify(body),
   )
 
-/** The headers every answer bears, errors included, and the error envelope. */
+/** The headers of every answer, errors included, and the error envelope. */
 function identify(http: FastifyInstance, world: World) {
   http.addHook('onRequest', async (request, reply) => {
     const requestId = randomUUID()
@@ -115,23 +115,21 @@ function identify(http: FastifyInstance, world: World) {
       JSON.stringify(graphErrorBody(error, ids, world.now())),
     )
   }
-  http.setErrorHandler((error, _request, reply) => {
-    const status = (error as { statusCode?: number }).statusCode
-    return send(
-      error instanceof GraphError
-        ? error
-        : status !== undefined && status < 500
-        ? new GraphError(status, 'BadRequest', 'Unable to read JSON request payload.')
-        : new GraphError(500, 'InternalServerError', String(error)),
-      reply,
-    )
-  })
+  http.setErrorHandler((error, _request, reply) => send(toGraphError(error), reply))
   http.setNotFoundHandler((request, reply) =>
     send(
       new GraphError(404, 'BadRequest', `Resource not found for the segment '${request.url.split(/[/?]/)[2] ?? ''}'.`),
       reply,
     )
   )
+}
+
+function toGraphError(error: unknown): GraphError {
+  if (error instanceof GraphError) return error
+  const { statusCode } = error as { statusCode?: number }
+  return statusCode !== undefined && statusCode < 500
+    ? new GraphError(statusCode, 'BadRequest', 'Unable to read JSON request payload.')
+    : new GraphError(500, 'InternalServerError', String(error))
 }
 
 function readMemberships(world: World, request: GraphRequest): CollectionRequest {
@@ -163,10 +161,7 @@ function readGroup(world: World, request: GraphRequest) {
   const caller = readCaller(world, request.headers.authorization)
   const group = requireGroup(world, caller, request.params.id ?? '')
   const all = objectProperties(group, mayReadDetails(world, caller, 'group'))
-  return entity(world, 'groups', readSelect(request.query.$select), (select) => {
-    if (select.length === 0) return all
-    return select.every((name) => name in all) ? Object.fromEntries(select.map((name) => [name, all[name]])) : undefined
-  })
+  return entity(world, 'groups', readSelect(request.query.$select), (select) => selected(all, select))
 }
 
 /** `applications(appId='...')`: the registration by its client id. */
@@ -176,17 +171,13 @@ function readApplication(world: World, segment: string, authorization: string | 
   requireApplicationRead(readCaller(world, authorization))
   if (appId !== world.app.clientId) throw notFound(appId)
   const all = applicationProperties(world.app)
-  return entity(
-    world,
-    'applications',
-    select,
-    () =>
-      select.length === 0
-        ? all
-        : select.every((name) => name in all)
-        ? Object.fromEntries(select.map((name) => [name, all[name]]))
-        : undefined,
-  )
+  return entity(world, 'applications', select, () => selected(all, select))
+}
+
+/** undefined where a selected property does not exist */
+function selected(all: Record<string, unknown>, select: readonly string[]): Record<string, unknown> | undefined {
+  if (select.length === 0) return all
+  return select.every((name) => name in all) ? Object.fromEntries(select.map((name) => [name, all[name]])) : undefined
 }
 
 function entity(
