@@ -26,7 +26,7 @@ import { dialects } from './http/forward-auth/dialects/index.js'
 import { createFastPath, type AuthEndpoint } from './http/forward-auth/fast-path.js'
 import { createIdentityHeaderCache } from './http/forward-auth/identity-header-cache.js'
 import { dialectRoute, signInUrl } from './http/forward-auth/route.js'
-import { createSessionReader } from './http/forward-auth/session-resolver.js'
+import { createSessionResolver } from './http/forward-auth/session-resolver.js'
 import { fromTrustedPeers } from './http/forward-auth/target-headers.js'
 import { createUnnamedHosts } from './http/forward-auth/unnamed-hosts.js'
 import { createUnreachableReturns } from './http/forward-auth/unreachable-returns.js'
@@ -105,7 +105,7 @@ function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }
   const activity = createActivityRecorder({ sessions, idleTimeoutMs: session.idleTimeoutMs, log })
   const cookieName = cookies.names.session
   const graceMs = session.outageGraceMs
-  const reader = createSessionReader({ signer, cookieName, sessions, cache, activity, graceMs, log, meter })
+  const sessionResolver = createSessionResolver({ signer, cookieName, sessions, cache, activity, graceMs, log, meter })
   const assertions = createAssertionSigner({ keys: deps.storage.keys, issuer: publicUrl })
   const inForce = memoizeByConfig(current, accessInForce)
   const theme = memoizeByConfig(current, (reloadable) => themeInForce(reloadable, publicUrl))
@@ -119,10 +119,10 @@ function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }
     cookies,
     signer,
     activity,
-    reader,
+    sessionResolver,
     assertions,
     inForce,
-    authorizer: createAuthorizer({ sessions: reader, headers, inForce, onUnnamedHost }),
+    authorizer: createAuthorizer({ sessions: sessionResolver, headers, inForce, onUnnamedHost }),
     trusts: trustedPeers(trustedProxies),
     returnTo: { publicUrl, redirectDomains },
     pages: { publicUrl, authority, redirectDomains, contact, sessionCookie: cookieName, theme },

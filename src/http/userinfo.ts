@@ -2,14 +2,14 @@
 import type { FastifyInstance } from 'fastify'
 import { FAILURES } from '../core/errors.js'
 import { challenge, JSON_ANSWER } from './errors.js'
-import type { SessionReader } from './forward-auth/session-resolver.js'
+import type { SessionResolver } from './forward-auth/session-resolver.js'
 
 export async function userinfoRoutes(
   scope: FastifyInstance,
-  { reader, publicUrl }: { reader: SessionReader, publicUrl: string },
+  { sessionResolver, publicUrl }: { sessionResolver: SessionResolver, publicUrl: string },
 ): Promise<void> {
   scope.get('/oauth2/userinfo', async (request, reply) => {
-    const answer = await reader.read(request.headers.cookie)
+    const answer = await sessionResolver.resolve(request.headers.cookie)
     reply.headers(JSON_ANSWER)
     if (!answer.session) {
       return reply.code(401).header('www-authenticate', challenge({ publicUrl })).send({

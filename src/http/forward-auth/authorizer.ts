@@ -10,7 +10,7 @@ import type { Target } from '../../core/target.js'
 import type { CompiledHeaders, FlatHeaders } from './header-template.js'
 import type { IdentityHeaderCache } from './identity-header-cache.js'
 import type { NoSessionReason, SessionAnswer } from './session-lookup.js'
-import type { SessionReader } from './session-resolver.js'
+import type { SessionResolver } from './session-resolver.js'
 
 export type Verdict =
   | {
@@ -58,7 +58,7 @@ export interface AccessInForce {
 }
 
 export interface AuthorizerDeps {
-  readonly sessions: SessionReader
+  readonly sessions: SessionResolver
   readonly headers: IdentityHeaderCache
   /** Compiled once for each configuration. */
   readonly inForce: () => AccessInForce
@@ -73,14 +73,14 @@ export function createAuthorizer(deps: AuthorizerDeps): Authorizer {
       const rules = inForce()
       const first = decide(rules.policy, request, 'not_looked_up')
       if (first.kind === 'needs' && first.what !== 'session') throw missingFact(first.what)
-      const answer = sessions.read(request.cookieHeader)
+      const answer = sessions.resolve(request.cookieHeader)
       return answer instanceof Promise
         ? answer.then((read) => withSession(request, read, rules, deps))
         : withSession(request, answer, rules, deps)
     },
     authorizeCached(target, cookieHeader) {
       const { policy, headers } = inForce()
-      const cached = sessions.readCached(cookieHeader)
+      const cached = sessions.resolveCached(cookieHeader)
       const decision = decide(policy, { target, address: undefined }, knownSession(cached))
       return fromCache(decision, cached, { target, headers }, deps)
     },

@@ -66,18 +66,8 @@ export function createIdentityHeaderCache(
   const kidFor = (compiled: CompiledHeaders): string => compiled.withAssertion ? signer.kid() : ''
   const createEntry = createEntryFactory({ signer, kidFor, secondsNow })
   const evictLater = createEviction(capacity)
-  const find = (
-    cached: CachedSession,
-    hostname: string | undefined,
-    compiled: CompiledHeaders,
-  ): CachedHeaders | undefined => {
-    const [kid, seconds] = [kidFor(compiled), secondsNow()]
-    for (let entry = latest(cached); entry !== undefined; entry = entry.next) {
-      // guard: live-one-application
-      if (entry.hostname === hostname && isValid(entry, compiled, kid, seconds)) return entry
-    }
-    return undefined
-  }
+  const find = (cached: CachedSession, hostname: string | undefined, compiled: CompiledHeaders) =>
+    findValid(cached, hostname, compiled, kidFor(compiled), secondsNow())
   const add = (
     session: SessionRecord,
     cached: CachedSession,
@@ -107,6 +97,20 @@ export function createIdentityHeaderCache(
       return entry && headersOf(entry)
     },
   }
+}
+
+function findValid(
+  cached: CachedSession,
+  hostname: string | undefined,
+  compiled: CompiledHeaders,
+  kid: string,
+  seconds: number,
+): CachedHeaders | undefined {
+  for (let entry = latest(cached); entry !== undefined; entry = entry.next) {
+    // guard: live-one-application
+    if (entry.hostname === hostname && isValid(entry, compiled, kid, seconds)) return entry
+  }
+  return undefined
 }
 
 function latest({ prepared }: CachedSession): CachedHeaders | undefined {

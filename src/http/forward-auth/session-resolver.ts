@@ -14,17 +14,17 @@ import {
   type SessionLookupDeps,
 } from './session-lookup.js'
 
-export interface SessionReader {
+export interface SessionResolver {
   /**
    * Synchronous where the cookie is cached or invalid. @returns no session, with the reason, where none is active
    * @throws `database_unavailable`
    */
-  read(cookieHeader: string | undefined): SessionAnswer | Promise<SessionAnswer>
-  /** The same from memory alone; undefined: call read(). Does not update the metrics. */
-  readCached(cookieHeader: string | undefined): CachedSession | 'anonymous' | undefined
+  resolve(cookieHeader: string | undefined): SessionAnswer | Promise<SessionAnswer>
+  /** The same from memory alone; undefined: call resolve(). Does not update the metrics. */
+  resolveCached(cookieHeader: string | undefined): CachedSession | 'anonymous' | undefined
 }
 
-export interface SessionReaderDeps extends Omit<SessionLookupDeps, 'now'> {
+export interface SessionResolverDeps extends Omit<SessionLookupDeps, 'now'> {
   readonly signer: CookieSigner
   readonly cookieName: string
   readonly meter: Pick<Meter, 'sessionLookups'>
@@ -52,9 +52,9 @@ function idAsSent(sent: string, signer: CookieSigner): string | undefined {
   return sessionIdOf(sent.replaceAll('%2B', '+').replaceAll('%2F', '/'), signer)
 }
 
-export function createSessionReader(
-  { signer, cookieName, meter: { sessionLookups }, now = () => performance.now(), ...deps }: SessionReaderDeps,
-): SessionReader {
+export function createSessionResolver(
+  { signer, cookieName, meter: { sessionLookups }, now = () => performance.now(), ...deps }: SessionResolverDeps,
+): SessionResolver {
   const { cache, activity } = deps
   const lookup = createSessionLookup({ ...deps, now })
   const noSession = (reason: NoSessionReason): SessionAnswer => {
@@ -66,7 +66,7 @@ export function createSessionReader(
     return answer
   }
   return {
-    readCached(cookieHeader) {
+    resolveCached(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
       if (value === undefined || value === DOUBLED) return 'anonymous'
       const at = now()
@@ -77,7 +77,7 @@ export function createSessionReader(
       }
       return cache.hasNoSession(value) || idAsSent(value, signer) === undefined ? 'anonymous' : undefined
     },
-    read(cookieHeader) {
+    resolve(cookieHeader) {
       const value = onlyCookie(cookieHeader, cookieName)
       if (value === undefined) return noSession('not_signed_in')
       if (value === DOUBLED) return noSession('session_cookie_doubled')

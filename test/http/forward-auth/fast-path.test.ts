@@ -336,7 +336,7 @@ t.test('an anonymous request is not evaluated where no rule of the host could al
   const headers = { get: () => [], anonymous: () => [], getCached: () => [] }
   for (const read of [() => nobody, async () => nobody]) { // from memory, and from the database
     const authorizer = createAuthorizer({
-      sessions: { read, readCached: () => 'anonymous' } as never,
+      sessions: { resolve: read, resolveCached: () => 'anonymous' } as never,
       headers,
       inForce: () => ({ policy, headers: {} as never }),
       onUnnamedHost: () => {},

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { newSessionId, sessionIdHash, type SessionRecord } from '../../../src/core/session.js'
 import { createSessionCache } from '../../../src/core/session-cache.js'
-import { createSessionReader } from '../../../src/http/forward-auth/session-resolver.js'
+import { createSessionResolver } from '../../../src/http/forward-auth/session-resolver.js'
 import { createActivityRecorder } from '../../../src/http/session-activity.js'
 
 const RECORD = {
@@ -45,7 +45,7 @@ function setUp() {
   const activity = createActivityRecorder({ sessions, idleTimeoutMs: 3_600_000, log })
   const secrets = ['a secret of at least 32 characters!', 'an older secret of 32 characters...']
   const signer = new Signer(secrets)
-  const reader = createSessionReader({
+  const reader = createSessionResolver({
     signer,
     cookieName: NAME,
     sessions,
@@ -56,7 +56,7 @@ function setUp() {
     meter: { sessionLookups: { memory: 0, database: 0, none: 0, grace: 0 } },
     now: () => world.now,
   })
-  const read = async (value: string) => (await reader.read(`${NAME}=${value}`)).session !== undefined
+  const read = async (value: string) => (await reader.resolve(`${NAME}=${value}`)).session !== undefined
   const end = (id: string) => {
     world.ended.add(id)
     cache.apply({ kind: 'sessions', hashes: [sessionIdHash(id).toString('hex')] })
@@ -78,12 +78,12 @@ t.test('an ended session is over in every spelling of its cookie', async (t) => 
   const [plain, older] = [signed(id), signed(id, 1)]
   const spellings = [plain, encodeURIComponent(plain), older, encodeURIComponent(older)]
   for (const value of [...spellings, ...spellings]) t.ok(await read(value))
-  t.ok(reader.readCached(`${NAME}=${spellings[3]}`) !== 'anonymous')
+  t.ok(reader.resolveCached(`${NAME}=${spellings[3]}`) !== 'anonymous')
   t.equal(cache.size, 1)
   end(id)
   for (const value of spellings) {
     t.notOk(await read(value))
-    t.equal(reader.readCached(`${NAME}=${value}`), 'anonymous')
+    t.equal(reader.resolveCached(`${NAME}=${value}`), 'anonymous')
   }
   world.live = false
   for (const value of spellings) t.notOk(await read(value))

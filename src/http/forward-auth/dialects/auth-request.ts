@@ -7,6 +7,12 @@ const plain401: NonNullable<Dialect['plain401']> = (
   { signInUrl, pages },
 ) => ['x-auth-request-redirect', signInUrl, 'www-authenticate', challenge(pages)]
 
+/** The statuses that nginx passes on to the client; it turns any other one into 500. */
+function statusForNginx(status: number): 401 | 403 | 503 {
+  if (status >= 500) return 503 // guard: adv-fail-closed
+  return status === 401 ? 401 : 403
+}
+
 export const authRequest: Dialect = {
   path: '/oauth2/auth',
   query: 'refused',
@@ -16,7 +22,7 @@ export const authRequest: Dialect = {
   },
   plain401,
   refused({ reply, error, pages }) {
-    const status = error.status >= 500 ? 503 : error.status === 401 ? 401 : 403 // guard: adv-fail-closed
+    const status = statusForNginx(error.status)
     if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS) // guard: adv-retry-after-auth
     return reply.code(status).headers({
       'x-gatehouse-error': error.code,
