@@ -29,9 +29,6 @@ const LEAVES = ['lifecycle', 'recurring']
 /** Folders below src may have folders of their own, so many levels deep. */
 const DEPTH = 3
 
-/** A test's title is one literal, which documents quote. */
-const TITLE = '^\\s*(?:await )?(?:t|test)\\.test\\('
-
 const MAP = 'docs/architecture.md, "Which way imports point"'
 const PURE = { regex: '^(?!\\.{1,2}/)(?!node:crypto$)', message: 'core is pure: core and node:crypto only' }
 
@@ -76,7 +73,6 @@ export default [
         code: 120,
         ignoreUrls: true,
         ignoreRegExpLiterals: true,
-        ignorePattern: TITLE,
       }],
     },
   },

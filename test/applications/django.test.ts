@@ -74,7 +74,7 @@ t.test('the guide for Django', async (t) => {
     t.strictSame(await who(browser, app), GUEST)
   })
 
-  await t.test("rights that were taken away are gone with the next request, though Django's session goes on", async (t) => {
+  await t.test("revoked rights end with the next request, although Django's session continues", async (t) => {
     const { browser } = await signIn(PERSON_IDS.superuser)
     const session = browser.cookies.get('127.0.0.1')?.get('sessionid')
     site.entra.directory.removeMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.superuser)

@@ -41,7 +41,7 @@ t.test('the guide for NetBox without the plugin', async (t) => {
   /** What the guide says for a change of rights that counts at once. */
   const endSessionsOfNetBox = () => query('delete from django_session')
 
-  await t.test('groups and e-mail come from the headers, superuser from the group that the settings name', async (t) => {
+  await t.test('groups and e-mail come from the headers, superuser from the configured group', async (t) => {
     setName(PERSON_IDS.nested, 'Zoë', 'Ångström')
     const { browser: engineer } = await signIn(PERSON_IDS.staff)
     t.strictSame([await status(engineer, '/dcim/sites/add/'), await status(engineer, '/users/users/')], [200, 403])
@@ -62,7 +62,7 @@ t.test('the guide for NetBox without the plugin', async (t) => {
   })
 
   // proves: netbox-headers-groups
-  await t.test("a right that was taken away stays until NetBox's own session is over, also after a new sign-in", async (t) => {
+  await t.test("a revoked right remains until NetBox's own session ends, also after a new sign-in", async (t) => {
     const { browser } = await signIn(PERSON_IDS.staff)
     directory.removeMember(GROUP_IDS.networkEngineers, PERSON_IDS.staff)
     directory.addMember(GROUP_IDS.readOnly, PERSON_IDS.staff)
@@ -109,7 +109,7 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     t.equal(await sites(fromAutomation()), 403)
   })
 
-  await t.test("an open form cannot be saved when NetBox's session is over and something else was loaded", async (t) => {
+  await t.test("an open form cannot be saved after NetBox's session ended and another page was loaded", async (t) => {
     const { browser, answer } = await signIn(PERSON_IDS.staff, '/dcim/sites/add/')
     await endSessionsOfNetBox()
     t.equal(await status(browser, '/dcim/sites/', { 'hx-request': 'true' }), 200)
@@ -118,7 +118,7 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     t.equal((await save(browser, await browser.ask(`${app}/dcim/sites/add/`), site)).status, 302)
   })
 
-  await t.test("forged headers change nothing behind the proxy, and everything where NetBox's port is reached", async (t) => {
+  await t.test("forged headers have no effect behind the proxy, but full effect at NetBox's own port", async (t) => {
     const forged = {
       'remote-user': 'forged',
       'remote-groups': 'NetBox Admins',
@@ -166,7 +166,7 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     await endSessionsOfNetBox()
   })
 
-  await t.test("NetBox's own header names: letters of ISO 8859-1 arrive as they are, and NetBox's separator counts", async (t) => {
+  await t.test("NetBox's own header names: ISO 8859-1 is unchanged, NetBox's separator applies", async (t) => {
     const { headers } = parse(guideBlock(/^```yaml\n(headers:\n[\s\S]*?)^```$/m)) as {
       headers: { extra: { value: string, separator?: string }[] }
     }

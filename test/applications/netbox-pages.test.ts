@@ -72,7 +72,7 @@ t.test('the pages of NetBox', async (t) => {
     })
   }
 
-  await t.test("NetBox knows that browsers reach it over TLS, and its pages set no cookie for Gatehouse's host", async (t) => {
+  await t.test("NetBox detects TLS at the proxy, and its pages set no cookie for Gatehouse's host", async (t) => {
     const { page } = await signIn(PERSON_IDS.staff)
     const { text } = await page.evaluate<{ text: string }>(
       'fetch("/api/", { headers: { accept: "application/json" } }).then(async (answer) => ({ text: await ' +

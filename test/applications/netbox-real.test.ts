@@ -42,7 +42,7 @@ t.test('the guide for NetBox', async (t) => {
     t.match({ status: sheet.status, type: sheet.headers.get('content-type') }, { status: 200, type: 'text/css' })
   })
 
-  await t.test("NetBox's permissions hold: who may only look changes nothing, a superuser sees the users", async (t) => {
+  await t.test("NetBox's permissions apply: a read-only user cannot change, a superuser sees the users", async (t) => {
     const { browser: guest } = await signIn(PERSON_IDS.guest)
     t.strictSame([await status(guest, '/dcim/sites/'), await status(guest, '/dcim/sites/add/')], [200, 403])
     t.equal(await status(guest, '/users/users/'), 403)

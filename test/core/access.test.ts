@@ -117,7 +117,7 @@ t.test('whom a rule lets in', async (t) => {
   )
 })
 
-t.test('hosts are compared without case, trailing dot and default port; a wildcard is about what is below it', async (t) => {
+t.test('hosts are compared without case, trailing dot and default port; a wildcard matches subdomains', async (t) => {
   const policy = compile([
     rule('anyone'),
     rule('anyone', { hosts: ['*.wild.test', '*.deep.wild.test'] }),
@@ -267,7 +267,7 @@ t.test('a host that no rule names is told apart from one whose rules did not mat
   )
 })
 
-t.test('paths: * is one segment, a last ** any number, and what is protected is protected in every spelling', async (t) => {
+t.test('paths: * is one segment, a final ** any number; protection applies to every spelling', async (t) => {
   const matches = (pattern: string, path: string) => matchesPath(compilePath(pattern), path)
   for (
     const [pattern, path] of [
@@ -398,7 +398,7 @@ t.test('methods, networks and addresses that cannot be read', async (t) => {
   }
 })
 
-t.test('NetBox by permissions: read-only people view, engineers create and change, staff reach the admin area, superusers everything', async (t) => {
+t.test('NetBox by permissions: readers view, engineers change, staff administer, superusers do all', async (t) => {
   const hosts = ['netbox.test']
   const policy = compile([
     rule('anyone', { hosts, paths: ['/static/**'] }),

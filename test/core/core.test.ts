@@ -447,7 +447,7 @@ t.test("headers of one's own say any of the values, with a separator of their ow
 })
 
 // proves: adv-header-latin1
-t.test('a header in latin1 has the characters of ISO 8859-1 as they are, and no name reads as another one', async (t) => {
+t.test('a latin1 header keeps ISO 8859-1 characters and encodes the others without ambiguity', async (t) => {
   const inLatin1 = (groups: readonly string[]) => {
     const definition = { name: 'X', value: 'groups', separator: '|', encoding: 'latin1' } as const
     return identityHeaders({ ...SOMEBODY, groups }, [definition], undefined, 1e9)[0]?.[1]
@@ -519,7 +519,7 @@ t.test('the steps by themselves', async (t) => {
   })
 
   // proves: no-id-no-person
-  await t.test('social_uid: without tenant and object ID there is nobody, least of all a person called "undefined"', async (t) => {
+  await t.test('social_uid: a login without tenant and object ID is refused, no user "undefined"', async (t) => {
     for (const name of ['tid', 'oid']) {
       for (const value of ['', undefined, null]) {
         t.equal(
@@ -531,7 +531,7 @@ t.test('the steps by themselves', async (t) => {
     }
   })
 
-  await t.test('what a step throws refuses the login under a code, and so does a plan that is not complete', async (t) => {
+  await t.test('a step that throws and an incomplete plan refuse the login with an error code', async (t) => {
     const run = (steps: Parameters<typeof runPipeline>[0]) => runPipeline(steps, context({}))
     await t.rejects(
       run([{

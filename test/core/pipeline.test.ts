@@ -97,7 +97,7 @@ t.test('social_uid is tenant and object id, in lower case; without one of them n
   }
 })
 
-t.test('social_user finds the person by uid alone, and refuses a deactivated one before anything else is asked', async (t) => {
+t.test('social_user finds the user by uid alone and refuses a deactivated one before any further step', async (t) => {
   const asked: string[] = []
   const known = await run({
     lookups: {
@@ -196,7 +196,7 @@ t.test('user_details writes names and never the e-mail, the username or a flag',
   })
 })
 
-t.test('azuread_map_groups grants by id without case, keeps causes, names what is missing and makes nothing', async (t) => {
+t.test('azuread_map_groups matches ids without case, keeps causes, reports missing groups, creates none', async (t) => {
   const { grants } = await run({ groupIds: [GROUP.toUpperCase()] })
   const cause = [{ row: 1, entraGroup: GROUP }]
   t.strictSame(grants, {

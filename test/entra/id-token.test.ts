@@ -475,7 +475,7 @@ t.test('the clock of the key cache', async (t) => {
     t.equal(await find('new'), 1)
     t.equal(await find('new'), 0)
   })
-  await t.test('after a day they are read again, behind the login that notices; while that fails the old ones stay', async (t) => {
+  await t.test('keys are refreshed in the background after a day; the old ones stay if that fails', async (t) => {
     const keys = create()
     const find = () =>
       asked(async () => {

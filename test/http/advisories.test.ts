@@ -60,7 +60,7 @@ t.test('header smuggling', async (t) => {
   const gateway = await startTestGateway(t, { config: CONFIG })
 
   // proves: adv-trusted-peers
-  await t.test('an open path in the forwarding headers of somebody who is no trusted proxy opens nothing', async (t) => {
+  await t.test('an open path in the forwarding headers of an untrusted peer does not grant access', async (t) => {
     t.equal(await ask(gateway, forwarded('/open/x')), 200, "the proxy's word counts")
     const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.0/24'] } })
     t.equal(await ask(untrusted, forwarded('/open/x')), 401)
@@ -275,7 +275,7 @@ t.test('path and host confusion', async (t) => {
   })
 
   // proves: adv-front-page
-  await t.test('a question that a proxy asks at the front page is answered as one, whatever query it carries', async (t) => {
+  await t.test("a proxy's request at the front page is answered as forward-auth, whatever its query is", async (t) => {
     for (const url of ['/', '/?', '/?&', '/?x=1', '/?x=%2f', '/#', '/?#']) {
       t.equal(
         await raw(gateway, url, [
@@ -412,7 +412,7 @@ t.test('open redirects', async (t) => {
   }
 
   // proves: adv-allowed-origins
-  await t.test('no shape of rd leads elsewhere: not from the sign-in, the sign-out, the refresh, or a page', async (t) => {
+  await t.test('no form of rd redirects off-site: at sign-in, sign-out, refresh or from a page', async (t) => {
     let followed = 0
     for (const rd of shapes) {
       for (const path of ['/oauth2/start', '/oauth2/sign_out', '/oauth2/sign_in']) {
@@ -598,7 +598,7 @@ t.test('sessions', async (t) => {
   })
 
   // proves: adv-stale-rules
-  await t.test('decisions are of now: a right that is gone, a user who is deactivated, a rule that changed', async (t) => {
+  await t.test('decisions are current after a revoked right, a deactivated user or a changed rule', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     await query("insert into groups (name) values ('NetBox Admins') on conflict do nothing")
     await query(

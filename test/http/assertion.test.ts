@@ -34,7 +34,7 @@ t.test('the assertion', async (t) => {
   const assertion = await asked() ?? ''
   const verifier = createVerifier({ issuer: gateway.url, audience: 'app.test' })
 
-  await t.test('says who it is and what they may, for one application, for five minutes, and verifies with the published key', async (t) => {
+  await t.test('states identity and rights for one application for 5 minutes, signed by a published key', async (t) => {
     const { payload, protectedHeader } = await jwtVerify(assertion, createLocalJWKSet(await published(gateway)), {
       issuer: gateway.url,
       audience: 'app.test',
@@ -194,7 +194,7 @@ t.test('the assertion', async (t) => {
   })
 
   // proves: adv-assertion-future, adv-assertion-lifetime
-  await t.test('gatehouse/verify refuses an assertion of the future, and one that lives longer than assertions do', async (t) => {
+  await t.test('gatehouse/verify refuses an assertion issued in the future or with too long a lifetime', async (t) => {
     const again = await gateway.restart()
     const claims = decodeJwt(
       (await again.ask('/oauth2/auth', { browser, headers: TARGET })).headers.get('x-gatehouse-assertion') ?? '',
@@ -264,7 +264,7 @@ t.test('the life of the keys', async (t) => {
   const states = async () => (await store.list()).map(({ state }) => state)
   const [first] = await store.list()
 
-  await t.test('a next key is published before it signs, and the old one until nothing it signed is met any more', async (t) => {
+  await t.test('the next key is published before it signs, the old one until its assertions expire', async (t) => {
     let now = 0
     const ring = createKeyRing(store, { now: () => now })
     const next = await store.rotate('cli:test', false)
@@ -313,7 +313,7 @@ t.test('the life of the keys', async (t) => {
     t.equal(ring.signing().kid, kid)
   })
 
-  await t.test('a secret that rotates seals the keys anew; a key that cannot be opened stops the start and stays', async (t) => {
+  await t.test('a rotated secret re-encrypts the keys; an undecryptable key stops the start and is kept', async (t) => {
     const NEXT = 'the next encryption secret, of 32 and more'
     const [before] = await query<{ kid: string, sealed_private_key: Buffer }>('select * from signing_keys')
     const rotated = await gateway.restart({ keys: { encryptionSecrets: [NEXT, ENCRYPTION_SECRET] } })
@@ -329,7 +329,7 @@ t.test('the life of the keys', async (t) => {
   })
 
   // proves: live-withdrawn-key, live-one-application, live-clock-back
-  await t.test('what is signed is kept for most of its life, with the session and for what it says, and a failure is not', async (t) => {
+  await t.test('assertions are cached by session and content for most of their life; failures are not', async (t) => {
     let now = 1_700_000_000_000
     let kid = 'k'
     const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -457,7 +457,7 @@ t.test('the life of the keys', async (t) => {
   })
 
   // proves: live-prepared-dropped
-  await t.test('what is kept is dropped once it does not hold, though nobody asks for it again, and sooner where there is too much', async (t) => {
+  await t.test('expired assertions are evicted without a request, and earlier in a full cache', async (t) => {
     let now = 1_700_000_000_000
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const signer = createAssertionSigner({
@@ -519,7 +519,7 @@ t.test('the identity cookie', async (t) => {
   const jar = () => browser.cookies.get('.gatehouse.localhost') ?? new Map<string, string>()
   const back = encodeURIComponent('http://wiki.gatehouse.localhost:9000/page?x=1')
 
-  await t.test('is set at sign-in for the whole domain, ten minutes long, and believed by gatehouse/verify', async (t) => {
+  await t.test('is set at sign-in for the whole domain and ten minutes; gatehouse/verify accepts it', async (t) => {
     const page = await browser.follow(`${PUBLIC}/oauth2/start`)
     const { action, fields } = formOf(page)
     const callback = await browser.ask(
@@ -556,7 +556,7 @@ t.test('the identity cookie', async (t) => {
     )
   })
 
-  await t.test('/oauth2/refresh renews it while the session lives, and else leads to the sign-in and back', async (t) => {
+  await t.test('/oauth2/refresh renews it while the session is active, else redirects to the sign-in', async (t) => {
     const before = jar().get('gatehouse_identity')
     jar().delete('gatehouse_identity')
     const answer = await browser.ask(`${PUBLIC}/oauth2/refresh?rd=${back}`)

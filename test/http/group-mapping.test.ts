@@ -115,7 +115,7 @@ t.test('local groups may be named in any script; headers carry them percent-enco
 /** A name that was taken, reserved, or has nothing left when it is cleaned. */
 const SUFFIXED = /(?:^|-)[0-9a-f]{8}(?:@|$)/
 
-t.test('people whose names differ by case or Unicode form alone are different users with different usernames', async (t) => {
+t.test('names that differ only by case or Unicode form belong to different users and usernames', async (t) => {
   const upns = [
     `kim@${DEMO_DOMAIN}`,
     `KIM@${DEMO_DOMAIN}`,
@@ -190,7 +190,7 @@ t.test("users without an Entra identity, break-glass ones among them, are touche
   t.strictSame(await theirs(), before)
 })
 
-t.test('a person is tenant and object id: a new name keeps the user, and an old name in other hands is another person', async (t) => {
+t.test('tenant and object id identify a user: a new name keeps the user, a reused one makes another', async (t) => {
   const gateway = await startTestGateway(t)
   const query = await connect(t, gateway.databaseUrl)
   const { users } = gateway.entra.directory

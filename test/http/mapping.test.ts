@@ -40,7 +40,7 @@ t.test('who somebody is', async (t) => {
   const { directory } = gateway.entra
 
   // proves: known-user-found, username-kept, email-kept, names-follow, identity-recorded
-  await t.test('whoever gets a new UPN, address and name in Entra is the same user: names follow, username and e-mail stay', async (t) => {
+  await t.test('a new UPN, address and name in Entra changes the name, not user, username, e-mail', async (t) => {
     await gateway.signIn(PERSON_IDS.staff)
     const sam = directory.users.get(PERSON_IDS.staff)!
     Object.assign(sam, {
@@ -255,7 +255,7 @@ t.test('Graph that refuses takes nothing away', async (t) => {
 })
 
 // proves: log-line
-t.test("each login writes one line that both greps of NetBox's manual find, with the person, the groups and the flags", async (t) => {
+t.test("each login logs one line with user, groups and flags that both greps of NetBox's manual match", async (t) => {
   const gateway = await startTestGateway(t)
   await gateway.signIn(PERSON_IDS.staff)
   const found = gateway.rawLog.filter((line) =>

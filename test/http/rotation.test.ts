@@ -131,7 +131,7 @@ t.test('in three steps every sign-in and every session goes on at both replicas,
 })
 
 // proves: adv-rotation-named, adv-rotation-remedy
-t.test('with the new secret first, sign-ins and sessions fail at the replica that does not have it, and the log says why', async (t) => {
+t.test('with the new secret first, a replica without it refuses sign-ins and sessions and logs why', async (t) => {
   const pair = await replicas(t)
   await pair.roll(0, 'no')
   const { browser, page } = await begin(pair, 0)

@@ -38,7 +38,7 @@ t.test('the cookie', async (t) => {
   })
 
   // proves: security-two-cookies
-  await t.test('malformed, huge, doubled, foreign or non-UTF-8: 401 on every endpoint, never 200, never 5xx', async (t) => {
+  await t.test('malformed, huge, duplicate, foreign or non-UTF-8 cookies: 401 on every endpoint', async (t) => {
     const forged = new Signer(['another secret, also of 32 characters']).sign(id)
     const bad = [
       '',
@@ -580,7 +580,7 @@ t.test('the forward-auth question', async (t) => {
     await untrusted.close()
   })
 
-  await t.test('access.default: deny lets superusers in alone; a person gets a page that says who they are, a program JSON', async (t) => {
+  await t.test('access.default deny admits superusers only: a page with the account, or JSON', async (t) => {
     const denying = await gateway.restart({ access: { default: 'deny' }, server: { contact: 'help@example.com' } })
     const { browser: guest } = await denying.signIn(PERSON_IDS.guest)
     t.equal((await denying.ask('/oauth2/auth', { browser: guest, headers: TARGET })).status, 403)

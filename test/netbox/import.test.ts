@@ -301,7 +301,7 @@ t.test("the times of NetBox's sessions become those of Gatehouse's", async (t) =
 })
 
 // proves: adv-import-is-a-gateway
-t.test("what is printed is a gateway for NetBox: its host, the domain, the rule, the groups, NetBox's settings", async (t) => {
+t.test("prints a gateway for NetBox: its host, domain, access rule, groups and NetBox's settings", async (t) => {
   const text = `REMOTE_AUTH_DEFAULT_GROUPS = ['Everybody']\n${
     mapping(`{'${ADMINS}': 'Büro', '${READERS}': 'A', '${NOT_HEX}': 'B'}`)
   }`

@@ -227,7 +227,7 @@ t.test('the same login twice is the same as once, whatever the order of the rows
 const withoutCauses = (rows: unknown): unknown =>
   JSON.parse(JSON.stringify(rows, (key, value: unknown) => key.endsWith('cause') ? null : value))
 
-t.test('twenty logins of one new person at once make one person, whose rights are those of the latest reading', async (t) => {
+t.test("twenty concurrent logins of a new person create one user with the latest snapshot's rights", async (t) => {
   const bench = await openBench(t)
   const crowd = fc.record({
     tenant,
@@ -272,7 +272,7 @@ t.test('twenty logins of one new person at once make one person, whose rights ar
   })
 })
 
-t.test('a login that read Graph earlier never overwrites one that read it later, whichever commits first', async (t) => {
+t.test('a login with an older Graph snapshot never overwrites a newer one, whichever commits first', async (t) => {
   const bench = await openBench(t)
   const race = fc.record({
     tenant,

@@ -29,7 +29,7 @@ t.test('a holder that is killed has it no longer', async (t) => {
 })
 
 // proves: sync-lock-unavailable
-t.test('a holder that is cut off does not take itself for one, and another one has it when PostgreSQL notices', async (t) => {
+t.test('a disconnected holder gives up leadership; another takes over once PostgreSQL releases the lock', async (t) => {
   const url = await freshDatabase(t)
   const door = await startTcpFaultProxy(t, url)
   const [far, near] = [createLock({ url: door.url, name: 'x', timeoutMs: 300 }), createLock({ url, name: 'x' })]

@@ -73,7 +73,7 @@ t.test('branding', async (t) => {
     t.equal(headers.get('x-content-type-options'), 'nosniff')
   })
 
-  await t.test('a stylesheet of another configuration is answered with this one, for now; no other file is', async (t) => {
+  await t.test('an outdated stylesheet URL returns the current stylesheet; other files return 404', async (t) => {
     const other = await gateway.ask('/oauth2/assets/0123456789abcdef.css')
     t.strictSame([other.status, other.headers.get('cache-control')], [200, 'no-store'])
     for (const name of ['0123456789abcdef.svg', 'x', '..%2fetc%2fpasswd']) {

@@ -69,7 +69,7 @@ t.test('signing in', async (t) => {
   })
 
   // proves: details-from-token, superuser-granted, staff-granted, group-granted, origin-recorded, email-at-creation
-  await t.test('the user, the memberships with their cause, the reading and the audit row are there, and one log line', async (t) => {
+  await t.test('stores the user, memberships with cause, snapshot and audit row, and logs one line', async (t) => {
     const { browser, answer } = await gateway.signIn(PERSON_IDS.superuser)
     t.equal(answer.status, 200)
     t.match(answer.text, /Sue Super/)
@@ -133,7 +133,7 @@ t.test('signing in', async (t) => {
   })
 
   // proves: strangers-alone-made, rights-read-live, nested-groups, memberships-replaced, flags-taken-away
-  await t.test('a second login rebuilds everything: what Entra no longer grants is gone, so is what was assigned by hand', async (t) => {
+  await t.test('a second login removes groups that Entra no longer grants and groups assigned manually', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.nested)
     const [user] = await query('select id from users where username = $1', ['nina.nested@contoso.example'])
     await query(
@@ -166,7 +166,7 @@ t.test('signing in', async (t) => {
   })
 
   // proves: guest-without-upn, session-replaced
-  await t.test('signing in as somebody else replaces the session, and the session id is new at every login', async (t) => {
+  await t.test('signing in as another user replaces the session; every login has a new session id', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     const first = browser.cookieHeader(gateway.url)
     const page = await browser.follow(`${gateway.url}/oauth2/start?prompt=select_account`)
@@ -280,7 +280,7 @@ t.test('what a browser may get wrong, or an attacker send', async (t) => {
   })
 
   // proves: security-flow-spent
-  await t.test('a state opens one session: the same callback again, and the same state with a fresh code, are refused', async (t) => {
+  await t.test('a state is valid once: repeated callback and reused state with a new code are refused', async (t) => {
     const browser = createBrowser()
     const url = await ready(browser)
     const other = await ready(browser)
@@ -360,7 +360,7 @@ t.test('who may not come in', async (t) => {
     t.equal(await dump(query), before)
   })
 
-  await t.test('requireMappedGroup: whom the mapping grants nothing loses what they had and is refused; strangers are not made', async (t) => {
+  await t.test('requireMappedGroup: an unmapped user is refused, loses all rights, and is not created', async (t) => {
     const gateway = await startTestGateway(t, { config: { requireMappedGroup: true } })
     const query = await connect(t, gateway.databaseUrl)
     const { browser } = await gateway.signIn(PERSON_IDS.superuser)
@@ -443,7 +443,7 @@ t.test('restart with another mapping: the cookie is still good, rights change at
   t.equal((await after.ask('/oauth2/auth', { browser })).headers.get('x-auth-request-staff'), 'false')
 })
 
-t.test('starting, calling back and signing out are rate-limited by client address; the auth endpoint is not', async (t) => {
+t.test('start, callback and sign-out are rate-limited by client address; the auth endpoint is not', async (t) => {
   const gateway = await startTestGateway(t, { config: { server: { rateLimit: 5 } } })
   const statuses: number[] = []
   for (let each = 0; each < 8; each++) statuses.push((await gateway.ask('/oauth2/start')).status)

@@ -125,7 +125,7 @@ t.test('every dialect', async (t) => {
   })
 
   for (const dialect of dialects) {
-    await t.test(`${dialect.name} answers as its proxy understands, whoever asks for whatever in whatever way`, async (t) => {
+    await t.test(`${dialect.name} answers every mix of user, target and method in its own format`, async (t) => {
       let asked = 0
       for (const session of SESSIONS) {
         for (const [rule, path] of Object.entries(RULES)) {
@@ -152,7 +152,7 @@ t.test('every dialect', async (t) => {
   }
 
   // proves: adv-json-detail
-  await t.test('a refusal helps: who is signed in, which rule, whom it lets in, whom to ask, another account, a reference', async (t) => {
+  await t.test('a refusal shows account, rule, admitted groups, contact, account switch and reference', async (t) => {
     for (const dialect of dialects.slice(1)) {
       const page = await dialect.ask(question('GET', 'staff', 'a page load', 'a person'))
       for (
@@ -201,7 +201,7 @@ t.test('every dialect', async (t) => {
   })
 
   // proves: adv-refusal-logged-once
-  await t.test('nginx asks twice about a refusal, and the log has one line of it, whose reference the page shows', async (t) => {
+  await t.test('a refusal that nginx requests twice is logged once, with the reference on the page', async (t) => {
     const lines = () => gateway.log.filter(({ msg }) => msg === 'access denied' || msg === 'forward-auth refused')
     for (
       const [session, rule, status, shown] of [['a person', 'staff', 403, 403], ['nobody', 'staff', 401, 302]] as const

@@ -267,7 +267,7 @@ t.test('when the LISTEN connection is lost', async (t) => {
   })
 
   // proves: live-privileged
-  await t.test('PostgreSQL is gone: warm sessions go on, staff have none of it, what ended meanwhile is over', async (t) => {
+  await t.test('without PostgreSQL cached sessions stay valid, except those of staff and ended ones', async (t) => {
     for (const who of [staff, guest, nobody]) t.equal(await status(gateway, who), 200)
     door?.shut()
     await until(false)

@@ -173,7 +173,7 @@ t.test('the process', async (t) => {
   }
 
   // proves: trace-off
-  await t.test('without variables nothing of OpenTelemetry is loaded, but the interface that prom-client brings', async (t) => {
+  await t.test('without variables OpenTelemetry is not loaded, except the API that prom-client imports', async (t) => {
     for (
       const env of [{}, { OTEL_SERVICE_NAME: 'x' }, {
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
