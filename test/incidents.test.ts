@@ -108,7 +108,7 @@ t.test('Graph throttles', async (t) => {
 t.test('Failover of the database', async (t) => {
   let door: TcpFaultProxy | undefined
   const { gateway, run } = await incident(t, 'Failover of the database', {
-    async throughDoor(url) {
+    async throughProxy(url) {
       door = await startTcpFaultProxy(t, url)
       return door.url
     },

@@ -39,7 +39,7 @@ async function openSite(t: Test, { direct, pooled }: Pooled): Promise<Site> {
   const replica = (url: string) =>
     startTestGateway(t, {
       databaseUrl: direct,
-      throughDoor: async () => url,
+      throughProxy: async () => url,
       app: { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] },
       config: { sync: { interval: '1h', privilegedStaleness: '30d' } },
     })

@@ -136,7 +136,7 @@ t.test('every panel shows the events of the test', async (t) => {
         row.entraGroup === GROUP_IDS.networkEngineers ? { ...row, groups: ['Not Here'] } : row
       ),
     },
-    async throughDoor(url) {
+    async throughProxy(url) {
       door = await startTcpFaultProxy(t, url)
       return door.url
     },

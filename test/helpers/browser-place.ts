@@ -45,7 +45,7 @@ export async function startPlace(t: Test): Promise<Place | undefined> {
     files: {
       'wiki.svg': '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8"/></svg>',
     },
-    throughDoor: async (url) => {
+    throughProxy: async (url) => {
       door = await startTcpFaultProxy(t, url)
       return door.url
     },

@@ -86,7 +86,7 @@ export interface TestGatewayOptions {
   /** An empty database to use instead of a fresh one. */
   readonly databaseUrl?: string
   /** Puts something between the gateway and its database. */
-  readonly throughDoor?: (url: string) => Promise<string>
+  readonly throughProxy?: (url: string) => Promise<string>
 }
 
 export async function startTestGateway(t: Test, options: TestGatewayOptions = {}): Promise<TestGateway> {
@@ -104,7 +104,7 @@ export async function startTestGateway(t: Test, options: TestGatewayOptions = {}
     port,
     management,
     entra,
-    databaseUrl: await options.throughDoor?.(databaseUrl) ?? databaseUrl,
+    databaseUrl: await options.throughProxy?.(databaseUrl) ?? databaseUrl,
   })
   return await start(t, base, options.config ?? {}, {
     entra,

@@ -622,7 +622,7 @@ t.test('sessions', async (t) => {
     let door: TcpFaultProxy | undefined
     const behind = await startTestGateway(t, {
       config: { ...CONFIG, session: { outageGrace: '0s' } },
-      throughDoor: async (url) => {
+      throughProxy: async (url) => {
         door = await startTcpFaultProxy(t, url)
         return door.url
       },

@@ -85,7 +85,7 @@ async function openScene(t: Test, authRequestHeaders: string): Promise<{ scene: 
   const doors: TcpFaultProxy[] = []
   const scene = await startScene(t, {
     config: { server: { authRequestHeaders }, session: { outageGrace: '0s' }, access: ACCESS, log: { level: 'error' } },
-    async throughDoor(url) {
+    async throughProxy(url) {
       doors.push(await startTcpFaultProxy(t, url))
       return doors[0]?.url ?? url
     },

@@ -150,7 +150,7 @@ t.test('without a database: answers in grace are counted as such, what got no an
   let door: TcpFaultProxy | undefined
   const gateway = await startTestGateway(t, {
     config: { session: { outageGrace: '10m' } },
-    async throughDoor(url) {
+    async throughProxy(url) {
       door = await startTcpFaultProxy(t, url)
       return door.url
     },

@@ -107,7 +107,7 @@ t.test('nor one to what is no request', async (t) => {
 t.test('every 503 says when to ask again', async (t) => {
   let door: TcpFaultProxy | undefined
   const gateway = await startTestGateway(t, {
-    throughDoor: async (url) => {
+    throughProxy: async (url) => {
       door = await startTcpFaultProxy(t, url)
       return door.url
     },

@@ -187,7 +187,7 @@ t.test('questions to the database', async (t) => {
 t.test('when the LISTEN connection is lost', async (t) => {
   let door: TcpFaultProxy | undefined
   const gateway = await startTestGateway(t, {
-    throughDoor: async (url) => {
+    throughProxy: async (url) => {
       door = await startTcpFaultProxy(t, url)
       return door.url
     },
@@ -370,7 +370,7 @@ t.test('after a suspension, which no timeout counted, everything is read again',
 t.test('signed out is not remembered, even where the sign-out could not be written', async (t) => {
   let door: TcpFaultProxy | undefined
   const gateway = await startTestGateway(t, {
-    throughDoor: async (url) => {
+    throughProxy: async (url) => {
       door = await startTcpFaultProxy(t, url)
       return door.url
     },
