@@ -14,20 +14,20 @@ export interface Round {
   readonly firstAt: number
 }
 
-/** What a flow is begun with, and what its state says of it. */
+/** The facts with which a flow begins; its state carries them. */
 export interface FlowFacts {
-  /** Where to go when signed in; validated when the flow began. The front page of its host, where `kept`. */
+  /** Where to go when signed in; validated when the flow began. The front page of its host, where `addressStored`. */
   readonly returnTo: string
-  /** The address itself is too long for the state and is kept on the server under the flow's id. */
-  readonly kept: boolean
-  /** The second try after a failure that signing in again may mend. */
-  readonly again: boolean
-  /** It began by itself, in place of one that this browser could not complete. */
-  readonly anew: boolean
+  /** The address itself is too long for the state and is stored on the server under the flow's id. */
+  readonly addressStored: boolean
+  /** The second attempt, after a failure that a new sign-in can resolve. */
+  readonly retry: boolean
+  /** Gatehouse began it in place of a flow that this browser could not complete. */
+  readonly restarted: boolean
   /** Id of the flow that a request to /oauth2/start began: its own, or that of the one which this one continues. */
   readonly chain: string
-  /** The person asked for another account. */
-  readonly pick: boolean
+  /** The user asked to choose another account (`prompt=select_account`). */
+  readonly selectAccount: boolean
   /** Of the session that the browser had when it began; undefined: none. */
   readonly session: string | undefined
   readonly round: Round
@@ -53,9 +53,9 @@ export interface FlowSealer {
   /** @param bindingOf value of that cookie, as the browser sent it @throws `state_invalid` */
   open(
     state: string,
-    bindingOf: (flow: { readonly id: string, readonly anew: boolean }) => string | undefined,
+    bindingOf: (flow: { readonly id: string, readonly restarted: boolean }) => string | undefined,
   ): OpenedFlow
-  /** @returns the flow's id, whoever's it is; undefined where the state is not genuine */
+  /** @returns the id of the flow, of this browser or of another; undefined where the state is not genuine */
   idOf(state: string): string | undefined
   /** @returns the chain of a flow that has not expired; undefined where it has, or where the state is not genuine */
   chainOf(state: string): string | undefined
@@ -104,7 +104,7 @@ export function flowHash(flow: { readonly id: string }): Buffer {
 
 /**
  * @param secrets the session secrets: the first seals, all open (rotation) @param now milliseconds since 1970
- * @param unknown is told of a state that none of them sealed
+ * @param unknown called for a state that none of them sealed
  */
 export function createFlowSealer(
   secrets: readonly string[],
@@ -132,7 +132,7 @@ export function createFlowSealer(
         unknown()
         throw new GatehouseError('state_invalid', { remedy: STATE_INVALID })
       }
-      const binding = bindingOf({ id: sealed.i, anew: sealed.n === 1 })
+      const binding = bindingOf({ id: sealed.i, restarted: sealed.n === 1 })
       if (isExpired(sealed, now())) return { fault: 'state_expired', flow: factsOf(sealed) } // guard: adv-expired-anew
       // guard: adv-stray-binding, security-state-bound
       if (!isBinding(binding) || !equalInConstantTime(fingerprint(binding), sealed.b)) {
@@ -154,17 +154,17 @@ function isExpired({ t: beganAt }: Sealed, at: number): boolean {
 }
 
 function sealedOf(wanted: NewFlow, binding: string, at: number): Sealed {
-  const { returnTo, again, anew, chain, pick, kept, session, round } = wanted
+  const { returnTo, retry, restarted, chain, selectAccount, addressStored, session, round } = wanted
   return {
     i: randomBytes(16).toString('base64url'),
     r: returnTo,
     t: at,
     b: fingerprint(binding),
-    ...(again ? { a: 1 as const } : {}),
-    ...(anew ? { n: 1 as const } : {}),
+    ...(retry ? { a: 1 as const } : {}),
+    ...(restarted ? { n: 1 as const } : {}),
     ...(chain === undefined ? {} : { o: chain }),
-    ...(pick ? { p: 1 as const } : {}),
-    ...(kept ? { k: 1 as const } : {}),
+    ...(selectAccount ? { p: 1 as const } : {}),
+    ...(addressStored ? { k: 1 as const } : {}),
     ...(session === undefined ? {} : { s: session }),
     ...(round === undefined || round.count === 1 ? {} : { c: round.count, f: round.firstAt }),
   }
@@ -174,11 +174,11 @@ function factsOf(sealed: Sealed): FlowFacts & { readonly id: string } {
   return {
     id: sealed.i,
     returnTo: sealed.r,
-    kept: sealed.k === 1,
-    again: sealed.a === 1,
-    anew: sealed.n === 1,
+    addressStored: sealed.k === 1,
+    retry: sealed.a === 1,
+    restarted: sealed.n === 1,
     chain: sealed.o ?? sealed.i,
-    pick: sealed.p === 1,
+    selectAccount: sealed.p === 1,
     session: sealed.s,
     round: { count: sealed.c ?? 1, firstAt: sealed.f ?? sealed.t },
   }

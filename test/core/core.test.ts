@@ -60,12 +60,12 @@ t.test('a flow survives the trip to Entra and back, in the browser that began it
 t.test('what a flow is begun with comes back with it', async (t) => {
   const flows = createFlowSealer([SECRET], () => 5_000)
   const binding = newBinding()
-  const all = { kept: true, again: true, anew: true, pick: true }
+  const all = { addressStored: true, retry: true, restarted: true, selectAccount: true }
   const wanted = { returnTo: 'https://app.example.com/', ...all, session: 'mark', round: { count: 2, firstAt: 4_000 } }
   const { state } = flows.begin(wanted, binding)
-  t.match(flows.open(state, ({ anew }) => anew ? binding : undefined), { fault: undefined, flow: wanted })
+  t.match(flows.open(state, ({ restarted }) => restarted ? binding : undefined), { fault: undefined, flow: wanted })
   const { flow } = flows.begin({ returnTo: 'https://app.example.com/' }, binding)
-  const none = { kept: false, again: false, anew: false, pick: false }
+  const none = { addressStored: false, retry: false, restarted: false, selectAccount: false }
   t.match(flow, { ...none, session: undefined, round: { count: 1, firstAt: 5_000 } })
 })
 

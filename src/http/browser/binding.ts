@@ -10,7 +10,7 @@ const MAX_OWN_COOKIES = 20 // above it sign-ins share the cookie, so that Cookie
 
 interface FlowIdentity {
   readonly id: string
-  readonly anew: boolean
+  readonly restarted: boolean
 }
 
 export interface NewBinding {
@@ -21,11 +21,11 @@ export interface NewBinding {
 
 /** The binding that this browser sent for a flow; undefined if it sent none, or two. */
 export function sentBinding(
-  { id, anew }: FlowIdentity,
+  { id, restarted }: FlowIdentity,
   { request }: HttpExchange,
   cookies: CookiePolicy,
 ): string | undefined {
-  const names = anew ? [ownName(cookies, id), cookies.names.binding] : [cookies.names.binding]
+  const names = restarted ? [ownName(cookies, id), cookies.names.binding] : [cookies.names.binding]
   for (const name of names) {
     const [value, doubled] = cookieValues(request.headers.cookie, name)
     if (value !== undefined) return doubled === undefined ? value : undefined
@@ -33,10 +33,10 @@ export function sentBinding(
   return undefined
 }
 
-export function bindingFor(anew: boolean, { request, reply }: HttpExchange, cookies: CookiePolicy): NewBinding {
+export function bindingFor(restarted: boolean, { request, reply }: HttpExchange, cookies: CookiePolicy): NewBinding {
   const value = newBinding()
   // guard: adv-stray-own-cookie, adv-stray-few-cookies
-  if (anew && countOwnCookies(request.headers.cookie, cookies) < MAX_OWN_COOKIES) {
+  if (restarted && countOwnCookies(request.headers.cookie, cookies) < MAX_OWN_COOKIES) {
     const maxAge = FLOW_LIFETIME_MS / 1000
     return {
       value,
@@ -58,12 +58,12 @@ export function bindingFor(anew: boolean, { request, reply }: HttpExchange, cook
 
 /** Clears the flow's own cookie when the flow has ended. */
 export function clearBinding(
-  { id, anew }: FlowIdentity,
+  { id, restarted }: FlowIdentity,
   { request, reply }: HttpExchange,
   cookies: CookiePolicy,
 ): void {
   const name = ownName(cookies, id)
-  if (anew && cookieValues(request.headers.cookie, name).length > 0) reply.clearCookie(name)
+  if (restarted && cookieValues(request.headers.cookie, name).length > 0) reply.clearCookie(name)
 }
 
 function ownName(cookies: CookiePolicy, flowId: string): string {

@@ -94,7 +94,7 @@ async function signedInScope(scope: FastifyInstance, options: BrowserScopeOption
   if (setIdentityCookie) await scope.register(refreshRoutes, { publicUrl, returnTo, setIdentityCookie })
 }
 
-/** A person in too many groups for a cookie is signed in all the same; /oauth2/refresh then says why there is none. */
+/** A user in too many groups for a cookie is signed in without it; /oauth2/refresh reports the reason. */
 async function withIdentityCookie(
   id: string,
   reply: FastifyReply,

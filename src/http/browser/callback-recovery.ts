@@ -25,18 +25,23 @@ export async function recoverCallback(
 ): Promise<FastifyReply> {
   const { request, reply } = exchange
   const flow = await restoreReturnAddress(opened, options.longReturns, options.returnTo)
-  const { returnTo, pick, round, again, kept } = flow
+  const { returnTo, selectAccount, round, retry, addressStored } = flow
   // guard: adv-chain-anew
   const chain = fault === 'state_expired' ? {} : { chain: flow.chain } // an expired state was rate-limited by address
   // guard: adv-stray-session
-  if (request.session.record !== undefined && !pick) return redirectToReturnAddress(flow, exchange, options.pages)
-  const outcome = flow.anew ? 'refused, the browser does not send its cookie back' : 'restarted'
-  const remedy = flow.anew ? COOKIES_LOST : undefined // guard: adv-cookies-lost
+  if (request.session.record !== undefined && !selectAccount) {
+    return redirectToReturnAddress(flow, exchange, options.pages)
+  }
+  const outcome = flow.restarted ? 'refused, the browser does not send its cookie back' : 'restarted'
+  const remedy = flow.restarted ? COOKIES_LOST : undefined // guard: adv-cookies-lost
   const facts = { code: fault, remedy, host: request.host, client: request.ip }
-  request.log[flow.anew ? 'warn' : 'info'](facts, `sign-in of another browser, or an expired one: ${outcome}`)
+  request.log[flow.restarted ? 'warn' : 'info'](facts, `sign-in of another browser, or an expired one: ${outcome}`)
   // Restarted once only: with blocked cookies every attempt would end here.
   // guard: adv-stray-anew, adv-stray-once, adv-browser-slow-tabs
-  if (!flow.anew) return redirectToEntra({ returnTo, kept, pick, round, again, ...chain, anew: true }, exchange)
-  const retryUrl = startUrl(options.publicUrl, returnTo, pick ? { prompt: 'select_account' } : {})
+  if (!flow.restarted) {
+    const next = { returnTo, addressStored, selectAccount, round, retry, ...chain, restarted: true }
+    return redirectToEntra(next, exchange)
+  }
+  const retryUrl = startUrl(options.publicUrl, returnTo, selectAccount ? { prompt: 'select_account' } : {})
   return sendError(new GatehouseError(fault), request, reply, options.pages, { retryUrl })
 }

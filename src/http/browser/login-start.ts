@@ -36,7 +36,7 @@ export function createEntraRedirect(
     const {
       session: { record, sessionId },
     } = exchange.request
-    const binding = bindingFor(newFlow.anew === true, exchange, cookies)
+    const binding = bindingFor(newFlow.restarted === true, exchange, cookies)
     const session = record === undefined ? undefined : sessionMark(sessionId)
     const { flow, state } = flows.begin({ ...shortenForState(newFlow), session }, binding.value)
     if (flow.returnTo !== newFlow.returnTo) await storeLongReturn(flow, newFlow.returnTo, longReturns, exchange)
@@ -51,7 +51,7 @@ export function createEntraRedirect(
         response_mode: 'query',
         code_challenge: createHash('sha256').update(flow.codeVerifier).digest('base64url'),
         code_challenge_method: 'S256',
-        ...(flow.pick ? { prompt: 'select_account' } : {}),
+        ...(flow.selectAccount ? { prompt: 'select_account' } : {}),
         ...extra,
       }),
       302,
@@ -80,22 +80,22 @@ export async function startLogin(
   }
   clearDuplicateCookies(options, exchange) // guard: adv-doubled-start, adv-browser-narrowed
   const returnTo = requestedReturnTo(rd, request, options)
-  const pick = prompt !== undefined
+  const selectAccount = prompt !== undefined
   if (!isPublicHost(request, publicUrl)) {
     request.log.warn(
       { host: request.host },
       'redirected to publicUrl; if this repeats, the proxy does not forward the Host header',
     )
     return reply.redirect(
-      startUrl(publicUrl, returnTo, { ...(pick ? SELECT_ACCOUNT : {}), ...wellFormedHints(hints) }),
+      startUrl(publicUrl, returnTo, { ...(selectAccount ? SELECT_ACCOUNT : {}), ...wellFormedHints(hints) }),
       302,
     )
   }
-  const counted = !pick && !sentSessionCookie(returnTo, publicUrl, request)
+  const counted = !selectAccount && !sentSessionCookie(returnTo, publicUrl, request)
   const round = counted ? options.loginLoop.nextRound(returnTo, request) : undefined
   if (round !== undefined && round.count > MAX_ROUNDS) return stopLoop(returnTo, options, exchange) // guard: adv-loop
   return redirectToEntra(
-    { returnTo, pick, ...(round === undefined ? {} : { round }) },
+    { returnTo, selectAccount, ...(round === undefined ? {} : { round }) },
     exchange,
     wellFormedHints(hints),
   )

@@ -111,21 +111,21 @@ function handleFailure(
   exchange: HttpExchange,
 ): FastifyReply | Promise<FastifyReply> {
   const { request, reply } = exchange
-  const { returnTo, kept, anew, chain, pick, round } = flow
-  const again = RETRY_WITH_NEW_SIGN_IN.has(error.code) && !flow.again
+  const { returnTo, addressStored, restarted, chain, selectAccount, round } = flow
+  const retry = RETRY_WITH_NEW_SIGN_IN.has(error.code) && !flow.retry
   const level = error.status >= 500 ? 'error' : 'warn'
-  const then = again ? '; redirected to sign in again, once' : ''
+  const then = retry ? '; redirected to sign in again, once' : ''
   request.log[level]({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${then}`)
   const { claims } = error.facts
-  if (again) {
-    const next = { returnTo, kept, anew, chain, pick, round, again } // guard: adv-chain-again
+  if (retry) {
+    const next = { returnTo, addressStored, restarted, chain, selectAccount, round, retry } // guard: adv-chain-again
     return redirectToEntra(next, exchange, typeof claims === 'string' ? { claims } : {})
   }
   // 403: the account is the cause, so the user may choose another one.
   const retryUrl = startUrl(
     options.publicUrl,
     returnTo,
-    error.status === 403 || pick ? { prompt: 'select_account' } : {},
+    error.status === 403 || selectAccount ? { prompt: 'select_account' } : {},
   )
   return sendError(error, request, reply, options.pages, { retryUrl })
 }

@@ -1,5 +1,5 @@
 // Return addresses that are too long for the state of a flow: stored on the server when the flow begins and read when
-// it ends. If the address is gone by then, a page says so and links to the application's front page.
+// it ends. If the address is gone by then, a page reports it and links to the application's front page.
 import type { FastifyReply } from 'fastify'
 import { flowHash, type FlowFacts, type NewFlow } from '../../core/flow.js'
 import { MOST_IN_STATE, type LongReturns } from '../../core/long-returns.js'
@@ -11,7 +11,7 @@ import { returnAddressLostPage } from '../pages/return-address-lost.js'
 /** The flow as its state holds it: a return address that is too long is replaced by the front page of its host. */
 export function shortenForState(flow: NewFlow): NewFlow {
   if (flow.returnTo.length <= MOST_IN_STATE) return flow // guard: adv-long-kept
-  return { ...flow, returnTo: `${new URL(flow.returnTo).origin}/`, kept: true }
+  return { ...flow, returnTo: `${new URL(flow.returnTo).origin}/`, addressStored: true }
 }
 
 /** @param returnTo the address that shortenForState replaced */
@@ -26,19 +26,19 @@ export async function storeLongReturn(
 }
 
 /**
- * The flow with its original return address; `kept` remains true if that is gone. An address that the configuration no
- * longer allows is replaced by the front page: a flow can be older than the configuration.
+ * The flow with its original return address; `addressStored` remains true if that is gone. An address that the
+ * configuration no longer allows is replaced by the front page: a flow can be older than the configuration.
  */
 export async function restoreReturnAddress<F extends FlowFacts & { readonly id: string }>(
   flow: F,
   longReturns: LongReturns,
   rules: ReturnToRules,
 ): Promise<F> {
-  const address = flow.kept ? await longReturns.find(flowHash(flow)) : undefined
+  const address = flow.addressStored ? await longReturns.find(flowHash(flow)) : undefined
   return {
     ...flow,
     returnTo: allowedOrFrontPage(address ?? flow.returnTo, rules), // guard: adv-expired-allowed
-    kept: flow.kept && address === undefined,
+    addressStored: flow.addressStored && address === undefined,
   }
 }
 
@@ -48,10 +48,10 @@ function allowedOrFrontPage(returnTo: string, rules: ReturnToRules): string {
 
 /** Redirects to the flow's return address. */
 export function redirectToReturnAddress(
-  { returnTo, kept }: FlowFacts,
+  { returnTo, addressStored }: FlowFacts,
   { reply }: HttpExchange,
   pages: PageSettings,
 ): FastifyReply {
   // guard: adv-long-lost
-  return kept ? sendPage(reply, 200, returnAddressLostPage(returnTo), pages) : reply.redirect(returnTo, 302)
+  return addressStored ? sendPage(reply, 200, returnAddressLostPage(returnTo), pages) : reply.redirect(returnTo, 302)
 }
