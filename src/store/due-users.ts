@@ -39,9 +39,9 @@ function dueUsers(active: SQL, { cycleMs, runEveryMs, stalenessLimitsMs, overdue
   const shareMs = overdueOnly ? 0 : runEveryMs
   // guard: sync-spread, sync-last-chance
   return sql`
-    with live as (select * from (${active}) active where ours),
+    with active_users as (select * from (${active}) active where ours),
     ranked as (select *, row_number() over (order by last_at nulls first, random()) as place, count(*) over () as total
-      from live)
+      from active_users)
     select user_id as "userId", username, oid::text as oid from ranked
     where place <= ${shareMs}::float8 * total / ${cycleMs}::float8
       or last_at is null
@@ -75,8 +75,8 @@ function overview(active: SQL): SQL {
   const failed = sql`tried_at > coalesce(read_at, ${NEVER})`
   const missing = sql`missing_since > coalesce(read_at, ${NEVER})`
   return sql`
-    with live as (${active})
+    with active_users as (${active})
     select (extract(epoch from now() - min(coalesce(read_at, 'epoch'))) * 1000)::float8 as lag,
       (count(*) filter (where ours and ${failed} and (${missing}) is not true))::int as failed
-    from live`
+    from active_users`
 }

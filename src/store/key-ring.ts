@@ -3,7 +3,7 @@ import type { AssertionKey, KeyRing, PublicJwk } from '../core/assertion.js'
 import { GatehouseError } from '../core/errors.js'
 import type { SigningKeyStore, StoredKey } from './keys.js'
 
-export interface LiveKeyRing extends KeyRing {
+export interface RefreshableKeyRing extends KeyRing {
   refresh(): Promise<void>
 }
 
@@ -16,7 +16,7 @@ export interface KeyRingOptions {
 export function createKeyRing(
   store: Pick<SigningKeyStore, 'load'>,
   { now = () => performance.now() }: KeyRingOptions = {},
-): LiveKeyRing {
+): RefreshableKeyRing {
   let keys: readonly (StoredKey & { readonly activeFrom: number })[] = []
   /** The active key, cached until the next one becomes active: it is read for every response. */
   let current: { readonly key: AssertionKey, readonly until: number } | undefined

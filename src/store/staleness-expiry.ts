@@ -16,7 +16,7 @@ export function createStalenessExpiry(database: Database, options: ActiveUsersOp
   return {
     async expire({ privilegedMs, maxMs, unattemptedMs }) {
       const privileged = sql`${isStale(privilegedMs, unattemptedMs)} and exists (
-        select 1 from users f where f.id = live.user_id and (f.is_staff or f.is_superuser))`
+        select 1 from users f where f.id = active_users.user_id and (f.is_staff or f.is_superuser))`
       return {
         privileges: await inPortions(database, active, privileged, expirePrivileges), // guard: sync-stale-privileges
         sessions: maxMs === undefined
@@ -29,22 +29,22 @@ export function createStalenessExpiry(database: Database, options: ActiveUsersOp
 }
 
 /**
- * Condition on a row `live`: an attempt failed after the snapshot had become too old, or it has been too old for longer
- * than any user may be left without an attempt.
+ * Condition on a row of `active_users`: an attempt failed after the snapshot had become too old, or it has been too old
+ * for longer than any user may be left without an attempt.
  */
 function isStale(ms: number, unattemptedMs: StalenessLimits['unattemptedMs']): SQL {
-  const readAt = sql`coalesce(live.read_at, '-infinity')`
+  const readAt = sql`coalesce(active_users.read_at, '-infinity')`
   // guard: sync-unasked
   const unattempted = unattemptedMs === undefined ? sql`` : sql` or ${readAt} < ${ago(ms + unattemptedMs)}`
   // guard: sync-asked-in-vain, sync-asked-since
-  return sql`${readAt} < ${ago(ms)} and (live.tried_at >= ${readAt} + ${interval(ms)}${unattempted})`
+  return sql`${readAt} < ${ago(ms)} and (active_users.tried_at >= ${readAt} + ${interval(ms)}${unattempted})`
 }
 
 async function inPortions<User extends EntraUser>(
   database: Database,
   active: SQL,
   condition: SQL,
-  expire: (tx: Transaction, live: SQL, condition: SQL) => Promise<User[]>,
+  expire: (tx: Transaction, users: SQL, condition: SQL) => Promise<User[]>,
 ): Promise<User[]> {
   const all: User[] = []
   for (;;) {
@@ -53,9 +53,9 @@ async function inPortions<User extends EntraUser>(
       // row is locked are left for the next time.
       // guard: sync-left-locked
       const { rows } = await tx.execute<{ user_id: string }>(sql`
-        with live as (${active})
+        with active_users as (${active})
         select l.id as user_id from users l
-        where l.id in (select user_id from live where ${condition} limit ${MAX_USERS}) for update skip locked`)
+        where l.id in (select user_id from active_users where ${condition} limit ${MAX_USERS}) for update skip locked`)
       if (rows.length === 0) return []
       const locked = sql.param(rows.map((row) => row.user_id))
       const lockedUsers = sql`select * from (${active}) active where user_id = any(${locked}::uuid[])`
@@ -66,11 +66,12 @@ async function inPortions<User extends EntraUser>(
   }
 }
 
-async function expirePrivileges(tx: Transaction, live: SQL, condition: SQL): Promise<EntraUser[]> {
+async function expirePrivileges(tx: Transaction, users: SQL, condition: SQL): Promise<EntraUser[]> {
   const { rows } = await tx.execute<ExpiredRow & { readonly staff: boolean, readonly superuser: boolean }>(sql`
-    with live as (${live}),
+    with active_users as (${users}),
     stale as (
-      select live.*, b.is_staff, b.is_superuser from live join users b on b.id = live.user_id where ${condition})
+      select active_users.*, b.is_staff, b.is_superuser from active_users join users b on b.id = active_users.user_id
+      where ${condition})
     update users u set is_staff = false, staff_cause = null, staff_since = null,
       is_superuser = false, superuser_cause = null, superuser_since = null
     from stale where stale.user_id = u.id
@@ -83,10 +84,10 @@ async function expirePrivileges(tx: Transaction, live: SQL, condition: SQL): Pro
   return rows
 }
 
-async function expireSessions(tx: Transaction, live: SQL, condition: SQL): Promise<ExpiredSessions[]> {
+async function expireSessions(tx: Transaction, users: SQL, condition: SQL): Promise<ExpiredSessions[]> {
   const { rows } = await tx.execute<ExpiredRow & { readonly sessions: string[] }>(sql`
-    with live as (${live}),
-    stale as (select * from live where ${condition}),
+    with active_users as (${users}),
+    stale as (select * from active_users where ${condition}),
     ended as (delete from sessions s using stale where s.user_id = stale.user_id returning s.user_id, s.public_id)
     select stale.user_id as "userId", stale.username, stale.oid::text as oid,
       to_json(stale.read_at) #>> '{}' as "readAt", array_agg(ended.public_id) as sessions

@@ -10,7 +10,7 @@ import type { Own } from '../lifecycle.js'
 import { startRecurring } from '../recurring.js'
 import { openDatabase, type Database } from './database.js'
 import { databaseUrl, type DatabaseChoice } from './database-url.js'
-import { createKeyRing, type LiveKeyRing } from './key-ring.js'
+import { createKeyRing, type RefreshableKeyRing } from './key-ring.js'
 import { createSigningKeyStore } from './keys.js'
 import { latestSnapshot } from './membership-snapshots.js'
 import { migrate } from './migrate.js'
@@ -47,7 +47,7 @@ export interface Storage {
   /** Of the given database, or of the embedded PostgreSQL that was started. */
   readonly url: string
   readonly database: Database
-  readonly keys: LiveKeyRing
+  readonly keys: RefreshableKeyRing
   /** @throws GatehouseError `database_unavailable` */
   ping(): Promise<void>
   /** A person's rights with their reasons, under this mapping. */
@@ -113,7 +113,7 @@ async function openKeys(
   database: Database,
   { encryptionSecrets, rotateEveryMs }: StorageConfig['keys'],
   { own, log }: StorageDeps,
-): Promise<LiveKeyRing> {
+): Promise<RefreshableKeyRing> {
   const store = createSigningKeyStore(database, encryptionSecrets)
   const ring = createKeyRing(store)
   await store.ensure()
