@@ -13,7 +13,7 @@ export interface ClientCertificate {
 export interface Unusable {
   readonly at: 'keyFile' | 'certFile'
   readonly code: string
-  readonly says: string
+  readonly problem: string
   readonly remedy: string
 }
 
@@ -27,18 +27,19 @@ export function readClientCertificate(keyPem: string, certPem: string): ClientCe
     return {
       at: 'keyFile',
       code: 'key_encrypted',
-      says: 'is protected by a passphrase',
+      problem: 'is protected by a passphrase',
       remedy:
         'Take the passphrase away (openssl pkey -in key.pem -out plain.pem) and protect the file instead: chmod 600.',
     }
   }
   const key = parsed(() => createPrivateKey(keyPem))
-  if (!key) return { at: 'keyFile', code: 'key_unreadable', says: 'holds no private key in PEM form', remedy: ONE_PAIR }
+  if (!key)
+    return { at: 'keyFile', code: 'key_unreadable', problem: 'holds no private key in PEM form', remedy: ONE_PAIR }
   if (key.asymmetricKeyType !== 'rsa' || (key.asymmetricKeyDetails?.modulusLength ?? 0) < MIN_BITS) {
     return {
       at: 'keyFile',
       code: 'key_unsuitable',
-      says: `is not an RSA key of at least ${MIN_BITS} bits`,
+      problem: `is not an RSA key of at least ${MIN_BITS} bits`,
       remedy: `Entra ID takes no other for PS256 and RS256. ${ONE_PAIR}`,
     }
   }
@@ -47,7 +48,7 @@ export function readClientCertificate(keyPem: string, certPem: string): ClientCe
     return {
       at: 'certFile',
       code: 'certificate_unreadable',
-      says: 'holds no certificate in PEM form',
+      problem: 'holds no certificate in PEM form',
       remedy: ONE_PAIR,
     }
   }
@@ -55,7 +56,7 @@ export function readClientCertificate(keyPem: string, certPem: string): ClientCe
     return {
       at: 'certFile',
       code: 'certificate_mismatch',
-      says: 'does not belong to the private key in keyFile',
+      problem: 'does not belong to the private key in keyFile',
       remedy: 'Name the two files of one pair; of a chain the certificate of the key comes first.',
     }
   }

@@ -31,7 +31,7 @@ export interface DatabaseAddress {
 }
 
 export interface AddressFault {
-  readonly says: string
+  readonly problem: string
   readonly remedy: string
 }
 
@@ -45,18 +45,18 @@ const MAY_HOLD_AT = ['user', 'password', 'options', 'application_name']
 /** @param env PGSSLMODE, PGSSLROOTCERT, PGHOST and so on are the defaults, as for libpq */
 export function readDatabaseAddress(text: string, env: Environment = {}): DatabaseAddress | AddressFault {
   if (!/^postgres(ql)?:\/\//.test(text)) {
-    return { says: 'must begin with postgres:// or postgresql://', remedy: `Write ${EXAMPLE}` }
+    return { problem: 'must begin with postgres:// or postgresql://', remedy: `Write ${EXAMPLE}` }
   }
   const url = parseDatabaseUrl(text)
-  if (url === undefined) return { says: 'is no address that can be read', remedy: ENCODE }
+  if (url === undefined) return { problem: 'is no address that can be read', remedy: ENCODE }
   // guard: adv-address-torn
   if (isMisparsed(url) || !isDecodable(url)) {
-    return { says: 'has a character that must be percent-encoded', remedy: ENCODE }
+    return { problem: 'has a character that must be percent-encoded', remedy: ENCODE }
   }
   const parameter = (name: string): string | undefined => url.searchParams.get(name) ?? undefined
   const host = parameter('host') ?? (decodeURIComponent(bare(url.hostname)) || env.PGHOST || 'localhost')
   const tls = readTls(parameter, host, env)
-  if ('says' in tls) return tls
+  if ('problem' in tls) return tls
   const user = parameter('user') ?? (decodeURIComponent(url.username) || env.PGUSER || env.USER || '')
   return {
     url: withoutTls(url),
@@ -82,7 +82,7 @@ export function parseDatabaseUrl(text: string): URL | undefined {
 }
 
 export function isAddressFault(read: DatabaseAddress | AddressFault): read is AddressFault {
-  return 'says' in read
+  return 'problem' in read
 }
 
 /** A `/`, `?` or `#` in a password ends the authority of the URL; the rest is parsed as a path, query or fragment. */
@@ -110,12 +110,12 @@ function readTls(
   const given = parameter('sslmode') ?? driversMode(parameter('ssl')) ?? env.PGSSLMODE
   const mode = given === 'no-verify' ? 'require' : given // the driver's name for it
   if (mode !== undefined && !isMode(mode)) {
-    return { says: 'has an sslmode that there is not', remedy: `sslmode is one of ${TLS_MODES.join(', ')}.` }
+    return { problem: 'has an sslmode that there is not', remedy: `sslmode is one of ${TLS_MODES.join(', ')}.` }
   }
   const root = parameter('sslrootcert') ?? env.PGSSLROOTCERT
   if (root === 'system' && mode !== undefined && mode !== 'verify-full') {
     return {
-      says: 'has sslrootcert=system with a weaker sslmode than verify-full',
+      problem: 'has sslrootcert=system with a weaker sslmode than verify-full',
       remedy: 'Anybody can have a certificate of a public authority: write sslmode=verify-full.',
     }
   }
@@ -124,7 +124,7 @@ function readTls(
   const wanted = mode ?? (root === 'system' ? 'verify-full' : 'prefer')
   if (direct && ['disable', 'allow', 'prefer'].includes(wanted) && !isSocket(host)) {
     return {
-      says: 'has sslnegotiation=direct with a weaker sslmode than require',
+      problem: 'has sslnegotiation=direct with a weaker sslmode than require',
       remedy: 'Write sslmode=require, or better sslmode=verify-full.',
     }
   }

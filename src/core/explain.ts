@@ -1,4 +1,4 @@
-// A dry run of the mapping: which row each Entra group hits, and what would change for somebody. Pure; changes nothing.
+// A dry run of the mapping: which row each Entra group hits, and what would change for a user. Pure; changes nothing.
 import type { GroupMapping, Grants, MappingRow } from './mapping.js'
 
 export interface MappedRights {

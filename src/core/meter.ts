@@ -36,7 +36,7 @@ export interface Meter {
   upstream(part: 'entra' | 'graph', status: number, seconds: number): void
   /** A mapped local group that does not exist was skipped. */
   groupMissing(): void
-  /** access.default decided about somebody who is signed in, at a host that no rule names. */
+  /** access.default decided about a signed-in user, at a host that no rule names. */
   hostUnnamed(): void
   /** A refused request. @param code of core/errors.ts, or `other` @param withheld its log line was over the budget */
   refused(code: string, withheld: boolean): void

@@ -31,7 +31,7 @@ export const OPTIONAL_PERMISSIONS: readonly GraphPermission[] = [
     name: 'GroupMember.Read.All',
     id: '98830695-27a2-44f7-8c18-0c3ebc9698f6',
     type: 'Role',
-    purpose: 'the same, and what `check` says about groups that make superusers',
+    purpose: 'the same, and what `check` reports about groups that make superusers',
   },
   {
     name: 'Member.Read.Hidden',
@@ -51,10 +51,10 @@ export const OPTIONAL_PERMISSIONS: readonly GraphPermission[] = [
 export const OPTIONAL_CLAIMS = {
   email: 'the address in headers and pages',
   upn: 'the username of members',
-  sid: 'ending the right session when somebody signs out of Microsoft',
+  sid: 'ending the right session when the user signs out of Microsoft',
   login_hint: 'signing out without picking the account once more',
   xms_edov: 'whether the domain of the e-mail address is verified',
-  acct: 'whether somebody is a guest; without it nobody can sign in where guests are refused',
+  acct: 'whether the user is a guest; without it no one can sign in where guests are refused',
   given_name: 'the first name in the profile',
   family_name: 'the last name in the profile',
 } as const

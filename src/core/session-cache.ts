@@ -46,7 +46,7 @@ export interface SessionCache {
   /** Taken before a read; a read that a change overtakes is not kept. */
   ticket(): number
   keep(cookie: string, hash: string, record: SessionRecord, ticket: number): CachedSession | undefined
-  /** The cookie has no session: it is not looked up again for a limited time. */
+  /** The cookie has no session: the negative cache holds it for a limited time. */
   rememberNoSession(cookie: string): void
   hasNoSession(cookie: string): boolean
   /** The database has no such session any more. */

@@ -52,7 +52,7 @@ export function isUsername(text: string): boolean {
  *
  * The suffix is a part of SHA-256(tid:oid): where the cleaned name is taken, it is the same one in every database.
  * The cleaned source itself is no candidate where cleaning left no name, or another domain behind the `@`: that would
- * be an address of somebody else's domain.
+ * be an address in the domain of another organisation.
  */
 export function usernameCandidates(source: string, { tid, oid }: PersonIds): string[] {
   const cleaned = cleanUsername(source)

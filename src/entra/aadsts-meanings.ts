@@ -160,7 +160,7 @@ const ROWS: readonly Row[] = [
   [
     'entra_secret_wrong',
     "No federated credential has the audience of the workload's token: " +
-    'it is api://AzureADTokenExchange unless told otherwise.',
+    'the default is api://AzureADTokenExchange.',
     700212,
   ],
   [

@@ -42,7 +42,7 @@ export function entraError(body: unknown, where: 'authorize' | 'token', status?:
   })
 }
 
-/** A refusal is no cancellation: `access_denied` with a code is what the code says. */
+/** A refusal is no cancellation: `access_denied` with a code has the meaning of the code. */
 function meaningOfAnswer(answer: Answer, aadsts: number | undefined, status: number | undefined): Meaning {
   const oauthError = textOf(answer, 'error') ?? ''
   if (oauthError === 'access_denied' && textOf(answer, 'error_subcode') === 'cancel') return CANCELLED

@@ -60,7 +60,7 @@ async function signedAssertion(
     await fileText(keyFile, 'entra.certificate.keyFile'),
     await fileText(certFile, 'entra.certificate.certFile'),
   )
-  if ('code' in pair) throw unusable(`entra.certificate.${pair.at} ${pair.says}`, pair.remedy)
+  if ('code' in pair) throw unusable(`entra.certificate.${pair.at} ${pair.problem}`, pair.remedy)
   const thumbprint = (hash: 'sha1' | 'sha256') => createHash(hash).update(pair.certificate.raw).digest('base64url')
   const issuedAt = Math.floor(now() / 1000)
   return await new SignJWT()

@@ -1,5 +1,5 @@
-// The pages of one list of memberships: all of them are read before any is used, and any doubt fails the whole list
-// (learn.microsoft.com, "Paging", "Advanced query capabilities").
+// The pages of one list of memberships: all of them are read before any is used, and an inconsistency fails the whole
+// list (learn.microsoft.com, "Paging", "Advanced query capabilities").
 import { GatehouseError } from '../core/errors.js'
 import { isObjectId } from '../core/identity.js'
 import { COUNT_DIFFERS, REPORT } from './graph-errors.js'
@@ -12,7 +12,7 @@ export type Page = Readonly<Record<string, unknown>>
 export interface GroupList {
   /** Of the first page. */
   readonly url: string
-  /** Groups alone were asked for: elements need no type, and the first page says how many there are. */
+  /** Only groups were requested: elements need no type, and the first page has their count. */
   readonly cast: boolean
 }
 
@@ -60,7 +60,7 @@ export async function readPages(
 function countOf(page: Page): number {
   const count = page['@odata.count']
   if (typeof count === 'number' && Number.isSafeInteger(count) && count >= 0) return count
-  throw countDiffers('the first page does not say how many groups there are (@odata.count)')
+  throw countDiffers('the first page has no count of the groups (@odata.count)')
 }
 
 function countDiffers(detail: string): GatehouseError {
@@ -83,15 +83,16 @@ function* elements(page: Page, { cast, securityGroupsOnly }: Reading): Generator
     throw new GatehouseError('graph_malformed', { detail, remedy: REPORT })
   }
   for (const item of page.value as readonly unknown[]) {
-    const { '@odata.type': said, id, securityEnabled } = typeof item === 'object' && item !== null ? item as Page : {}
-    const type = cast && said === undefined ? GROUP : said
+    const fields = typeof item === 'object' && item !== null ? item as Page : {}
+    const { '@odata.type': givenType, id, securityEnabled } = fields
+    const type = cast && givenType === undefined ? GROUP : givenType
     // Without a type, group and role are indistinguishable: dropping it would lose groups, keeping it would be a guess.
     if (typeof type !== 'string' || typeof id !== 'string' || !isObjectId(id)) {
       const detail = 'a membership has no @odata.type or no object ID'
       throw new GatehouseError('graph_malformed', { detail, remedy: REPORT })
     }
     if (type !== GROUP) continue // guard: groups-alone, every-kind-of-group
-    // Null is "you may not know", not "no": leaving the group out would take rights away, keeping it would give some.
+    // Null means "not permitted to read": leaving the group out would take rights away, keeping it would give some.
     if (securityGroupsOnly && typeof securityEnabled !== 'boolean') throw securityHidden() // guard: security-null
     yield { id: id.toLowerCase(), counts: !securityGroupsOnly || securityEnabled === true }
   }
@@ -99,7 +100,7 @@ function* elements(page: Page, { cast, securityGroupsOnly }: Reading): Generator
 
 function securityHidden(): GatehouseError {
   return new GatehouseError('graph_security_hidden', {
-    detail: 'Graph does not say which groups are security groups',
+    detail: 'Graph does not report which groups are security groups',
     remedy: 'Grant GroupMember.Read.All (delegated for logins, application for commands) with admin consent, ' +
       'or take entra.securityGroupsOnly away.',
   })

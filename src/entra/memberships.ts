@@ -1,4 +1,4 @@
-// ALL groups of a person: every page is read before anything is used, and any doubt fails the whole reading. An
+// ALL groups of a person: every page is read before anything is used, and any inconsistency fails the whole read. An
 // empty list is an answer; a missing one is not (learn.microsoft.com, "List a user's memberships", "Paging").
 import { GatehouseError } from '../core/errors.js'
 import type { MembershipSnapshot } from '../core/identity.js'
@@ -18,7 +18,7 @@ export interface MembershipOptions {
   readonly path: 'users' | 'me'
   /** `transitiveMemberOf` (default): all memberships; `memberOf`: the direct ones. */
   readonly relation?: Relation
-  /** Leaves out groups that are not security-enabled; Graph says so only where GroupMember.Read.All is granted. */
+  /** Leaves out groups that are not security-enabled. Graph reports this only with GroupMember.Read.All. */
   readonly securityGroupsOnly?: boolean
 }
 

@@ -3,7 +3,7 @@
 
 /**
  * @param now milliseconds since 1970
- * @returns milliseconds to wait, at least 0; undefined where the value says nothing
+ * @returns milliseconds to wait, at least 0; undefined where the value cannot be parsed
  */
 export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined

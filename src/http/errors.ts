@@ -1,4 +1,4 @@
-// Turns errors into responses: a page for browsers, JSON for programs, never a stack trace. Details go to the log.
+// Converts errors into responses: a page for browsers, JSON for programs, never a stack trace. Details go to the log.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { describeAllow, type Grounds } from '../core/access.js'
 import { errorFacts, GatehouseError, type ErrorCode } from '../core/errors.js'

@@ -1,4 +1,4 @@
-// The connection pool, and the one place that turns errors of the database into a GatehouseError. Timeouts apply on
+// The connection pool, and the one place that converts errors of the database into a GatehouseError. Timeouts apply on
 // both sides: the server cancels a statement before the client stops waiting, so that no transaction is left open.
 // Deadlocks and serialization failures are retried.
 import { setTimeout as sleep } from 'node:timers/promises'

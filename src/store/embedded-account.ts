@@ -71,7 +71,7 @@ function ownAccount(): undefined {
   }
 }
 
-/** Every folder above lets the user through, and the file or folder itself does what `wanted` says. */
+/** Every folder above lets the user through, and the file or folder itself grants the permissions in `wanted`. */
 export function reaches(account: Account | undefined, path: string, wanted = ENTER): boolean {
   if (account === undefined) return true
   let needed = wanted

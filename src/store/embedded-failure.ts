@@ -8,7 +8,7 @@ export interface ServerLog {
   add(chunk: string): void
   /** Discards the lines before the next start. */
   clear(): void
-  says(what: RegExp): boolean
+  hasLine(what: RegExp): boolean
   /** The first FATAL or PANIC line, else initdb's error, else the last line. */
   cause(): string | undefined
 }
@@ -26,7 +26,7 @@ export function createServerLog(): ServerLog {
       lines = []
       rest = ''
     },
-    says: (what) => lines.some((line) => what.test(line)),
+    hasLine: (what) => lines.some((line) => what.test(line)),
     cause() {
       const all = rest.trim() === '' ? lines : [...lines, rest]
       const first = (what: RegExp): string | undefined => all.find((line) => what.test(line))

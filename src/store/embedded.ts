@@ -275,7 +275,7 @@ async function runServer(
   const child = start(postgres, args, cluster, log, keeper)
   const ready = new Promise<void>((resolve) => {
     child.stderr?.on('data', () => {
-      if (log.says(READY)) resolve()
+      if (log.hasLine(READY)) resolve()
     })
   })
   const ended = over(child).then((code) => {

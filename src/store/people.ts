@@ -17,7 +17,7 @@ export interface GrantedGroup {
 export interface EntraIdentity {
   readonly tid: string
   readonly oid: string
-  /** The principal name as Entra ID said it last, and when. */
+  /** The last principal name that Entra ID reported, and the time. */
   readonly upn: string | null
   readonly upnSeenAt: string | null
 }
@@ -40,7 +40,7 @@ export interface PersonView {
   readonly identities: readonly EntraIdentity[]
   /** Usernames of other users whose principal name in Entra ID is this one's username now. */
   readonly namesakes: readonly string[]
-  /** How many Entra groups the last reading had, and when it was. */
+  /** The number of Entra groups in the last snapshot, and the time of the snapshot. */
   readonly entraGroups: number | null
   readonly readAt: string | null
   readonly createdAt: string
@@ -51,7 +51,7 @@ export interface PersonView {
 export interface PeopleStore {
   list(filter: { staff?: boolean, superuser?: boolean }): Promise<readonly PersonView[]>
   /**
-   * @param user username, UPN as Entra ID said it last, e-mail (when it names one person) or id: the first that fits
+   * @param user the first match of username, last UPN reported by Entra ID, e-mail (when it names one person) and id
    * @throws `user_unknown`, `user_ambiguous`
    */
   find(user: string): Promise<PersonView>

@@ -27,7 +27,7 @@ export function addressOf(url: string): DatabaseAddress {
   const address = readDatabaseAddress(url, process.env)
   if (!isAddressFault(address)) return address
   throw new GatehouseError('database_unavailable', {
-    detail: `database.url ${address.says}`,
+    detail: `database.url ${address.problem}`,
     remedy: address.remedy,
     facts: { reason: 'address' },
   })
@@ -51,8 +51,8 @@ export function createClient(config: pg.ClientConfig): pg.Client {
   const handshake = client as unknown as Handshake
   const refuse = (asked: string) => (): void => {
     handshake.connection.removeAllListeners('readyForQuery') // which may have come along in the same packet
-    const says = `the server asks for ${asked}, where SCRAM-SHA-256 is required: it is another server`
-    handshake.connection.stream.destroy(new Unproven(says))
+    const reason = `the server asks for ${asked}, where SCRAM-SHA-256 is required: it is another server`
+    handshake.connection.stream.destroy(new Unproven(reason))
   }
   handshake._handleAuthCleartextPassword = refuse('the password in clear') // guard: adv-embedded-clear
   handshake._handleAuthMD5Password = refuse('an MD5 of the password') // guard: adv-embedded-md5

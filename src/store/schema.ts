@@ -63,7 +63,7 @@ export const identities = pgTable('identities', {
   loginHint: text('login_hint'),
   guest: boolean('guest'),
   createdAt: instant('created_at').notNull().defaultNow(),
-  /** The principal name as Entra ID said it last, its key (core/user.ts), and when: commands find people by it. */
+  /** The last principal name that Entra ID reported, its key (core/user.ts), and when: commands find people by it. */
   upn: text('upn'),
   upnKey: text('upn_key'),
   upnSeenAt: instant('upn_seen_at'),
@@ -131,7 +131,7 @@ export const sessions = pgTable(
   ],
 )
 
-/** Sign-ins that made a session: their `state` is spent. Rows older than a flow can live are swept. */
+/** Sign-ins that made a session: their `state` is spent. Rows older than the lifetime of a flow are swept. */
 export const spentFlows = pgTable('spent_flows', {
   flowHash: bytea('flow_hash').primaryKey(),
   spentAt: instant('spent_at').notNull().defaultNow(),

@@ -26,7 +26,7 @@ const AUTH_STATUSES = [200, 401, 403, 500, 503] // the frequent ones first: they
 const USERINFO_STATUSES = ['200', '401', '429', '503']
 const UPSTREAM_STATUSES = ['0', '200', '400', '401', '403', '404', '429', '500', '502', '503', '504']
 const PARTS = ['entra', 'graph'] as const
-/** Gauges of Node.js whose names end as those of counters do; the series by type say the same. */
+/** Gauges of Node.js whose names end as those of counters do; the series by type contain the same. */
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
 
 const SESSION_LOOKUPS = {
@@ -63,12 +63,12 @@ export function createMetrics({ version, endpoints, reevaluation }: MetricsOptio
   const upstream = upstreamMetrics(registry)
   const missing = new Counter({
     name: 'gatehouse_mapping_groups_missing_total',
-    help: 'Mapped local groups that did not exist when somebody signed in or was looked up again.',
+    help: 'Mapped local groups that did not exist at a sign-in or a re-evaluation.',
     registers,
   })
   const reevaluated = new Counter({
     name: 'gatehouse_sync_people_total',
-    help: 'People looked up again, by result.',
+    help: 'Users re-evaluated, by result.',
     labelNames: ['result'],
     registers,
   })

@@ -61,7 +61,7 @@ export const databaseUrl: Kind = {
   read(text) {
     const address = readDatabaseAddress(text)
     return isAddressFault(address)
-      ? valueProblem('database_url_invalid', address.says, address.remedy)
+      ? valueProblem('database_url_invalid', address.problem, address.remedy)
       : { value: text }
   },
 }

@@ -143,7 +143,7 @@ export const certificateFits: Rule = ({ entra }, report, files) => {
     return report.problem(
       `entra.certificate.${pair.at}`,
       pair.code,
-      `entra.certificate.${pair.at} ${pair.says}.`,
+      `entra.certificate.${pair.at} ${pair.problem}.`,
       pair.remedy,
     )
   }

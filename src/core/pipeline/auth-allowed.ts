@@ -21,7 +21,7 @@ export const authAllowed: Step = ({ claims, plan, settings }) => {
   ) {
     throw new GatehouseError('person_not_allowed', {
       detail: 'no verified e-mail address in authAllowed.emailDomains',
-      remedy: 'Verified is what the optional claim `xms_edov` says is.',
+      remedy: 'An address is verified where the optional claim `xms_edov` is true.',
     })
   }
   return {}

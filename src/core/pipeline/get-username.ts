@@ -13,7 +13,7 @@ export const getUsername: Step = async (context) => {
   }
   throw new GatehouseError('username_unavailable', { // guard: username-given-up
     detail: `every username that can be made of ${JSON.stringify(source)} is taken or reserved`,
-    remedy: 'Free a name that nobody needs any more: gatehouse users release NAME --yes --now.',
+    remedy: 'Free a name that is no longer needed: gatehouse users release NAME --yes --now.',
   })
 }
 

@@ -33,7 +33,7 @@ export interface ExtraData {
   readonly sid: string | null
   readonly loginHint: string | null
   readonly guest: boolean | null
-  /** The principal name that Entra ID says the account has now; null where the token does not say. */
+  /** The current principal name of the account in Entra ID; null where the token has no such claim. */
   readonly upn: string | null
 }
 

@@ -14,7 +14,7 @@ export const socialDetails: Step = ({ claims, settings }) => ({
 })
 
 /**
- * Entra says that the domain's owner verified the address: `xms_edov`, as true, "1" or 1. Anything else is no proof.
+ * The claim `xms_edov` with true, "1" or 1: the owner of the domain verified the address. Any other value is no proof.
  */
 export function emailVerified(claims: IdentityClaims): boolean {
   return claims.email !== undefined && (claims.xms_edov === true || claims.xms_edov === '1' || claims.xms_edov === 1)
@@ -22,8 +22,8 @@ export function emailVerified(claims: IdentityClaims): boolean {
 
 /**
  * What the name of a new user is made of. An address that Entra ID does not call verified and a display name are
- * whatever a tenant's administrator, or the person, wrote: applications would take the person for somebody else. So
- * they count only where `usernameUnverified` says that the operator answers for them.
+ * whatever a tenant's administrator, or the person, wrote: applications would mistake the person for another user. So
+ * they count only where the operator accepts them with `usernameUnverified`.
  */
 function usernameSource(claims: IdentityClaims, { username, usernameUnverified }: PipelineSettings): string {
   // guard: adv-unverified-no-username

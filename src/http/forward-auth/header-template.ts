@@ -15,8 +15,8 @@ export const COMMON_HEADERS: FlatHeaders = ['Cache-Control', 'no-store', 'Vary',
 
 /**
  * The template is COMMON_HEADERS, then one pair for each definition, then the pair of the assertion if it is
- * configured. Several headers often have the same value (the username under three names, say), so a session's values
- * are kept without duplicates.
+ * configured. Several headers often have the same value (for example the username under three names), so a session's
+ * values are stored without duplicates.
  */
 export interface CompiledHeaders {
   readonly definitions: readonly HeaderDefinition[]

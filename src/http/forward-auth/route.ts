@@ -31,7 +31,7 @@ export interface Dialect {
    */
   readonly query: 'refused' | 'ignored'
   notSignedIn(refusal: Refusal & { readonly code: ErrorCode }): FastifyReply
-  /** Headers of its 401, names and values in turn, where that is the same for every client and has no body. */
+  /** Headers of its 401, names and values alternating, where that is the same for every client and has no body. */
   readonly plain401?: (refusal: Pick<Refusal, 'signInUrl' | 'pages'>) => readonly [string, string, string, string]
   refused(refusal: Refusal & { readonly error: GatehouseError, readonly denied?: Denied }): FastifyReply
 }
@@ -56,7 +56,7 @@ export interface DialectOptions {
   readonly meter: Meter
   readonly traced: TraceForwardAuth
   readonly log: AnswerLog
-  /** Told of every target that somebody has to sign in for. */
+  /** Called with every target that requires a sign-in. */
   readonly signInFor: (target: Target) => void
 }
 
@@ -65,7 +65,7 @@ export async function dialectRoute(scope: FastifyInstance, options: DialectOptio
   scope.setChildLoggerFactory((log) => log)
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (_request, _payload, done) => done(null)) // the body is the application's
-  // Before the handler only the body can fail (a broken Content-Type, say), and that is not read: the question is
+  // Before the handler only the body can fail (for example a broken Content-Type), and it is not read: the request is
   // answered.
   scope.setErrorHandler((_error, request, reply) => answer(request, reply, options))
   scope.route({
@@ -120,7 +120,7 @@ function respond(
   if (verdict.kind === 'allowed') {
     everyLine.line(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
     // guard: adv-blank-headers
-    reply.raw.writeHead(200, verdict.headers as string[]) // as it is: nothing else has a say in it
+    reply.raw.writeHead(200, verdict.headers as string[]) // the whole header list: Fastify adds none
     reply.hijack()
     reply.raw.end()
     return reply

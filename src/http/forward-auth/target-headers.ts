@@ -102,7 +102,7 @@ function createPeerWarnings(log: Pick<FastifyBaseLogger, 'warn'>) {
     methodMissing: (peer: string): void =>
       warn(
         peer,
-        `the proxy at ${peer} sends no method, so access rules with methods allow nobody: it must send ` +
+        `the proxy at ${peer} sends no method, so access rules with methods allow no one: it must send ` +
           'X-Original-Method, or X-Forwarded-Method (server.authRequestHeaders)',
       ),
     untrusted: (peer: string): void =>

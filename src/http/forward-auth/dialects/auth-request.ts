@@ -1,4 +1,4 @@
-// nginx auth_request: 200, 401 or 403, and 503 if the database is unreachable; nginx turns any other status into 500.
+// nginx auth_request: 200, 401 or 403, and 503 if the database is unreachable; nginx answers 500 for any other status.
 // Never a redirect: the sign-in address is sent in a header.
 import { challenge, RETRY_AFTER_SECONDS } from '../../errors.js'
 import type { Dialect } from '../route.js'
