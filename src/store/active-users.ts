@@ -2,7 +2,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import type { EntraUser } from '../core/account-source.js'
 import type { SessionTimeouts } from '../core/session.js'
-import { stillLive } from './sessions.js'
+import { stillActive } from './sessions.js'
 
 export interface ActiveUsersOptions extends SessionTimeouts {
   readonly tenantId: string
@@ -25,5 +25,5 @@ export function activeUsers(options: ActiveUsersOptions): SQL {
     from users u join lateral (select tid, oid from identities where user_id = u.id order by tid = ${options.tenantId}
       desc limit 1) i on true
     left join entra_readings r on r.user_id = u.id left join entra_checks c on c.user_id = u.id
-    where exists (select 1 from sessions s where s.user_id = u.id and ${stillLive(options)})`
+    where exists (select 1 from sessions s where s.user_id = u.id and ${stillActive(options)})`
 }

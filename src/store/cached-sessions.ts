@@ -31,7 +31,7 @@ export function openSessions(
   const changes = createChangeListener({
     url,
     onChange: (change) => cache.apply(change),
-    onDoubt: (knownUntil) => cache.markAllStale(knownUntil),
+    onGap: (knownUntil) => cache.markAllStale(knownUntil),
     onKeys: () => {
       keys.refresh().catch((error: unknown) => keysUnreadable(log, error))
     },

@@ -85,7 +85,7 @@ async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits
   await spendFlow(tx, login.flow)
   const { groups: granted, staff, superuser } = plan.grants
   if (login.requireMappedGroup && plan.origin !== 'known' && granted.length + staff.length + superuser.length === 0) {
-    return await refuseStranger(tx, login)
+    return await refuseUnlinkedUser(tx, login)
   }
   const user = await settleUser(tx, login)
   const change = await replaceGrants(tx, { userId: user.id, grants: plan.grants, ...login.person.memberships })
@@ -110,7 +110,7 @@ async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits
 }
 
 /** No user is created or linked for a refused login; the audit records the attempt. */
-async function refuseStranger(tx: Transaction, login: LoginCommit): Promise<LoginOutcome> {
+async function refuseUnlinkedUser(tx: Transaction, login: LoginCommit): Promise<LoginOutcome> {
   const username = login.plan.user?.username ?? login.plan.username ?? ''
   const nothing = { groups: [], groupsAdded: [], groupsRemoved: [], staff: false, superuser: false, superseded: false }
   const { correlationId } = login

@@ -6,7 +6,7 @@ import { usernameKey } from '../core/user.js'
 import type { Cause } from '../core/mapping.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
-import { stillLive } from './sessions.js'
+import { stillActive } from './sessions.js'
 
 export interface GrantedGroup {
   readonly name: string
@@ -122,6 +122,6 @@ function view(where: SQL, timeouts: SessionTimeouts): SQL {
       'entraGroups', (select cardinality(group_ids) from entra_readings r where r.user_id = u.id),
       'readAt', (select read_at from entra_readings r where r.user_id = u.id),
       'createdAt', u.created_at, 'lastLoginAt', u.last_login_at,
-      'liveSessions', (select count(*) from sessions s where s.user_id = u.id and ${stillLive(timeouts)})) as person
+      'liveSessions', (select count(*) from sessions s where s.user_id = u.id and ${stillActive(timeouts)})) as person
     from users u where ${where} order by u.username`
 }

@@ -1,10 +1,10 @@
-// Live sessions as administrators see and end them: by public id, by person, or all.
+// Active sessions as administrators see and end them: by public id, by person, or all.
 import { sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import type { SessionTimeouts } from '../core/session.js'
 import { writeAudit } from './audit.js'
 import type { Database } from './database.js'
-import { stillLive } from './sessions.js'
+import { stillActive } from './sessions.js'
 
 export interface SessionView extends Record<string, unknown> {
   readonly id: string
@@ -30,7 +30,7 @@ export function createSessionAdmin(database: Database, timeouts: SessionTimeouts
         select s.public_id as id, u.username, to_json(s.created_at) #>> '{}' as "createdAt", to_json(s.last_seen_at)
           #>> '{}' as "lastSeenAt"
         from sessions s join users u on u.id = s.user_id where ${ofUser(userId)} and ${
-          stillLive(timeouts)
+          stillActive(timeouts)
         } order by s.created_at desc`)
       )
       return rows

@@ -15,7 +15,7 @@ import { ago } from './intervals.js'
 import { sessions } from './schema.js'
 
 export interface SessionLimits extends SessionTimeouts {
-  /** Live sessions of one person. */
+  /** Active sessions of one user. */
   readonly maxPerUser: number
 }
 
@@ -43,7 +43,7 @@ type Row = Record<string, unknown> & {
 export function createSessionStore(database: Database, timeouts: SessionTimeouts): SessionStore {
   return {
     async find(id) {
-      const { rows: [row] } = await database.ask((db) => db.execute<Row>(liveSession(id, timeouts)))
+      const { rows: [row] } = await database.ask((db) => db.execute<Row>(activeSession(id, timeouts)))
       return row && record(row, timeouts)
     },
     async touch(hashes) {
@@ -95,7 +95,7 @@ export function createSessionStore(database: Database, timeouts: SessionTimeouts
 const milliseconds = (span: ReturnType<typeof sql>) => sql`(extract(epoch from ${span}) * 1000)::float8`
 
 /** A condition on `sessions s` joined with `users u`: neither idle too long nor too old, and the user is active. */
-export function stillLive({ idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SQL {
+export function stillActive({ idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SQL {
   const privilegedMs = Math.min(privilegedTimeoutMs ?? absoluteTimeoutMs, absoluteTimeoutMs)
   // guard: session-age
   return sql`u.is_active and s.last_seen_at > ${ago(idleTimeoutMs)}
@@ -104,7 +104,7 @@ export function stillLive({ idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutM
   } end`
 }
 
-function liveSession(id: string, timeouts: SessionTimeouts): SQL {
+function activeSession(id: string, timeouts: SessionTimeouts): SQL {
   return sql`
     select s.public_id, u.id as user_id, u.username, u.email, u.email_verified, u.name, u.given_name, u.family_name,
       u.is_staff, u.is_superuser, i.tid, i.oid, i.login_hint,
@@ -117,7 +117,7 @@ function liveSession(id: string, timeouts: SessionTimeouts): SQL {
     from sessions s join users u on u.id = s.user_id
     left join lateral (select tid, oid, login_hint from identities where user_id = u.id order by created_at limit 1) i
       on true
-    where s.id_hash = ${sessionIdHash(id)} and ${stillLive(timeouts)}`
+    where s.id_hash = ${sessionIdHash(id)} and ${stillActive(timeouts)}`
 }
 
 function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SessionRecord {
@@ -199,7 +199,7 @@ export async function endOldestSessions(
     delete from sessions where id_hash in (
       select s.id_hash from sessions s join users u on u.id = s.user_id
       where s.user_id = ${userId} and s.id_hash <> ${sessionIdHash(newest.id)}
-      order by (${stillLive(limits)}) desc, s.created_at desc, s.id_hash offset ${limits.maxPerUser - 1})
+      order by (${stillActive(limits)}) desc, s.created_at desc, s.id_hash offset ${limits.maxPerUser - 1})
     returning public_id`)
   return rows.map((row) => row.public_id)
 }

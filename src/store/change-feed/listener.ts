@@ -18,7 +18,7 @@ export interface ChangeListenerOptions {
   readonly onChange: (change: ChangeNotification) => void
   readonly onKeys: () => void
   /** The connection was lost or restored: notifications since `knownUntil` may be missing. */
-  readonly onDoubt: (knownUntil: number) => void
+  readonly onGap: (knownUntil: number) => void
   /**
    * The server that rows are read from (`SERVER`). Where it is a different server than the one of the LISTEN connection
    * (a switchover that left the old one running), the connection counts as lost.
@@ -38,7 +38,7 @@ const RETRY_MS = 500
 const HEARTBEATS_PER_SERVER_CHECK = 5
 
 export function createChangeListener(options: ChangeListenerOptions): ChangeListener {
-  const { onChange, onKeys, onDoubt, readFrom, replicas, beatMs = 1_000, silenceMs = 5_000 } = options
+  const { onChange, onKeys, onGap, readFrom, replicas, beatMs = 1_000, silenceMs = 5_000 } = options
   const self = randomBytes(9).toString('base64url')
   const heartbeats = createHeartbeats()
   const suspended = detectSuspension(silenceMs)
@@ -59,7 +59,7 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
     },
   })
   const heartbeatTimer = setInterval(() => {
-    if (suspended()) onDoubt(-Infinity) // guard: live-suspended
+    if (suspended()) onGap(-Infinity) // guard: live-suspended
     connection.checkHeartbeat()
   }, beatMs).unref()
   const serverTimer = setInterval(() => {
@@ -82,7 +82,7 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
   }
 }
 
-interface FeedConnectionOptions extends Pick<ChangeListenerOptions, 'url' | 'onDoubt' | 'log'> {
+interface FeedConnectionOptions extends Pick<ChangeListenerOptions, 'url' | 'onGap' | 'log'> {
   readonly heartbeats: Heartbeats
   readonly silenceMs: number
   readonly nextHeartbeat: () => string
@@ -91,7 +91,7 @@ interface FeedConnectionOptions extends Pick<ChangeListenerOptions, 'url' | 'onD
 
 /** Connects, notices that the connection is lost, and connects again. */
 function createFeedConnection(options: FeedConnectionOptions) {
-  const { onDoubt, log, heartbeats, silenceMs } = options
+  const { onGap, log, heartbeats, silenceMs } = options
   let state: State = 'connecting'
   let connections: ChangeConnections | undefined
   let retry: NodeJS.Timeout | undefined
@@ -102,7 +102,7 @@ function createFeedConnection(options: FeedConnectionOptions) {
     connections?.drop()
     connections = undefined
     heartbeats.discard()
-    if (state === 'listening') onDoubt(heartbeats.lastReceivedAt())
+    if (state === 'listening') onGap(heartbeats.lastReceivedAt())
     if (state !== 'lost') logLost(log, why)
     state = 'lost'
     clearTimeout(retry)
@@ -114,7 +114,7 @@ function createFeedConnection(options: FeedConnectionOptions) {
     sendHeartbeat: () => connections?.beat(),
     restored() {
       // guard: live-missed
-      if (state !== 'listening') onDoubt(-Infinity) // notifications sent before this moment were not received
+      if (state !== 'listening') onGap(-Infinity) // notifications sent before this moment were not received
       if (state === 'lost') log.info({}, 'LISTEN connection restored: session cache in use again')
       state = 'listening'
     },

@@ -309,7 +309,7 @@ t.test('the LISTEN connection counts only to the server that rows are read from'
     url: databaseUrl,
     onChange: () => {},
     onKeys: () => {},
-    onDoubt: (until) => {
+    onGap: (until) => {
       doubts.push(until)
     },
     readFrom: async () => other ?? await server(),
@@ -345,7 +345,7 @@ t.test('after a suspension, which no timeout counted, everything is read again',
     url: databaseUrl,
     onChange: () => {},
     onKeys: () => {},
-    onDoubt: (until) => {
+    onGap: (until) => {
       doubts.push(until)
     },
     readFrom: async () => await Promise.reject(new Error('not asked')),
