@@ -33,8 +33,9 @@ export function readClientCertificate(keyPem: string, certPem: string): ClientCe
     }
   }
   const key = parsed(() => createPrivateKey(keyPem))
-  if (!key)
+  if (!key) {
     return { at: 'keyFile', code: 'key_unreadable', problem: 'holds no private key in PEM form', remedy: ONE_PAIR }
+  }
   if (key.asymmetricKeyType !== 'rsa' || (key.asymmetricKeyDetails?.modulusLength ?? 0) < MIN_BITS) {
     return {
       at: 'keyFile',
