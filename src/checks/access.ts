@@ -10,7 +10,7 @@ interface LocalGroup {
 
 export interface AccessNamesOptions {
   readonly access: AccessRules
-  /** The local groups there are. */
+  /** The existing local groups. */
   readonly existing: () => Promise<readonly LocalGroup[]>
   readonly nearest: (name: string, known: readonly string[]) => string | undefined
 }
@@ -27,7 +27,7 @@ export function accessNamesExist({ access, existing, nearest }: AccessNamesOptio
       }
       const missing = named.filter(({ kind, name }) => !known[kind].includes(name))
       return missing.length === 0
-        ? [{ state: 'ok', code: 'access_names', says: 'every group and permission of the access rules exists' }]
+        ? [{ state: 'ok', code: 'access_names', message: 'every group and permission of the access rules exists' }]
         : missing.map((each) => missingName(each, nearest(each.name, known[each.kind])))
     } catch (error) {
       return [
@@ -64,21 +64,21 @@ function missingName({ kind, name, path }: Named, meant: string | undefined): Fi
   const make = kind === 'group'
     ? `gatehouse groups add ${JSON.stringify(name)}`
     : `gatehouse groups grant GROUP ${name}`
-  const says = kind === 'group'
+  const message = kind === 'group'
     ? `${path} ${JSON.stringify(name)} is not a local group: it admits no one.`
     : `${path} ${JSON.stringify(name)} is a permission that no group has: it admits no one.`
   return {
     state: 'warn',
     code: `access_${kind}_missing`,
     path,
-    says,
+    message,
     remedy: meant === undefined
       ? make
       : `Did you mean ${JSON.stringify(meant)}? Names are compared exactly. If not: ${make}`,
   }
 }
 
-/** Only the step auth_allowed looks at who is a guest. */
+/** Only the step auth_allowed checks whether a user is a guest. */
 export function guestsAreRefused({ authAllowed, pipeline }: {
   readonly authAllowed: { readonly guests: boolean }
   readonly pipeline: readonly string[]
@@ -86,25 +86,25 @@ export function guestsAreRefused({ authAllowed, pipeline }: {
   return !authAllowed.guests && pipeline.includes('auth_allowed')
 }
 
-/** Guests of the tenant count as signed in: `authenticated` is more than the organisation's own people. */
+/** Guests of the tenant count as signed in: `authenticated` includes more than the organisation's users. */
 export function guestsAreMeant(access: AccessRules, guestsMaySignIn: boolean): readonly Finding[] {
   if (!guestsMaySignIn) return []
-  const anybody = { groups: [], permissions: [], isStaff: false, isSuperuser: false }
+  const withoutRights = { groups: [], permissions: [], isStaff: false, isSuperuser: false }
   const open = [...access.rules.map(({ allow }, index) => ({ allow, path: `access.rules[${index}].allow` })), {
     allow: access.default,
     path: 'access.default',
   }]
-  const [first, ...more] = open.filter(({ allow }) => allow !== 'anyone' && permits(allow, anybody))
+  const [first, ...more] = open.filter(({ allow }) => allow !== 'anyone' && permits(allow, withoutRights))
   if (!first) return []
   const where = [first, ...more].map(({ path }) => path).join(', ')
   return [{
     state: 'warn',
     code: 'guests_authenticated',
     path: first.path,
-    says: `${where}: authenticated lets guests of the tenant in too, whom anybody may have invited.`,
+    message: `${where}: authenticated lets guests of the tenant in too, whom any user may have invited.`,
     remedy:
       'Keep guests out with the step auth_allowed, authAllowed.guests: false and the optional claim acct (without it ' +
-      'everybody is refused), assign the application in Entra ID to your own people, or ask for groups or permissions.',
+      'every user is refused), assign the application in Entra ID to your own users, or require groups or permissions.',
   }]
 }
 
@@ -114,7 +114,7 @@ export function guestsAreDistinguishable(guestsRefused: boolean): readonly Findi
   return [{
     state: 'skipped',
     code: 'acct_claim',
-    says:
+    message:
       'authAllowed.guests: false refuses every sign-in unless the optional claim acct is registered, which was not ' +
       'checked',
     remedy: 'Add acct in Entra ID under Token configuration, token type ID; gatehouse doctor checks it.',
@@ -122,33 +122,34 @@ export function guestsAreDistinguishable(guestsRefused: boolean): readonly Findi
 }
 
 /**
- * A rule for one host says nothing of the others, and a proxy may send another host than its rules were written for.
+ * A rule for one host does not decide about the others, and a proxy may send another host than the rules are written
+ * for.
  */
 export function defaultIsMeant({ default: fallback, rules }: AccessRules): readonly Finding[] {
   if (rules.length === 0 || fallback === 'deny') return [] // guard: adv-default-opens
-  const says =
-    'access.default: every host that no rule names is open to everybody who is signed in, also where a proxy sends ' +
+  const message =
+    'access.default: every host that no rule names is open to every user who is signed in, also where a proxy sends ' +
     'another host than the rules were written for.'
   const remedy =
     'Set access.default to deny and write a rule for each host. The metric gatehouse_access_unnamed_host_total ' +
     'counts such answers.'
-  return [{ state: 'warn', code: 'default_opens_hosts', path: 'access.default', says, remedy }]
+  return [{ state: 'warn', code: 'default_opens_hosts', path: 'access.default', message, remedy }]
 }
 
-/** The port in Host is the client's word: it opens nothing and closes nothing. */
+/** The client chooses the port in Host, so that port decides nothing. */
 export function portsComeFromTheProxy({ rules }: AccessRules): readonly Finding[] {
   return rules.flatMap(({ hosts }, index) =>
     hosts.flatMap((host, at): Finding[] => {
       if (compileHost(host).port === undefined) return [] // guard: adv-rule-port
       const path = `access.rules[${index}].hosts[${at}]`
-      const says =
-        `${path} ${JSON.stringify(host)} names a port. Only the proxy can say which port it was reached on: ` +
+      const message =
+        `${path} ${JSON.stringify(host)} names a port. Only the proxy knows which port it was reached on: ` +
         'without X-Forwarded-Port every rule of the host counts for every port, and the least permission.'
       return [{
         state: 'warn',
         code: 'rule_port',
         path,
-        says,
+        message,
         remedy:
           'Let the proxy send X-Forwarded-Port as a constant of the site, as the files in config/proxies do; or ' +
           'leave the port out of the rule.',
@@ -158,8 +159,7 @@ export function portsComeFromTheProxy({ rules }: AccessRules): readonly Finding[
 }
 
 /**
- * A separator inside a name is encoded in headers; an application that does not decode it meets a name it does not
- * know.
+ * A separator inside a name is encoded in headers; an application that does not decode it gets an unknown name.
  */
 export function separatorsNotInNames(separators: readonly string[], existing: AccessNamesOptions['existing']): Check {
   return async () => {
@@ -173,7 +173,7 @@ export function separatorsNotInNames(separators: readonly string[], existing: Ac
             state: 'warn',
             code: 'group_name_separator',
             path: 'headers.extra',
-            says: `the local group ${JSON.stringify(name)} holds ${
+            message: `the local group ${JSON.stringify(name)} holds ${
               JSON.stringify(inside)
             }, which headers.extra uses as a separator.`,
             remedy: 'Rename it (gatehouse groups rename), or choose another separator.',

@@ -14,7 +14,7 @@ export function customStepsLoad(
       const path = `pipeline[${pipeline.indexOf(step.name)}]`
       try {
         await load(step)
-        findings.push({ state: 'ok', code: 'step_loads', says: `${step.name} can be loaded`, path })
+        findings.push({ state: 'ok', code: 'step_loads', message: `${step.name} can be loaded`, path })
       } catch (error) {
         findings.push({ ...failure(error, 'fail', `${path} `), path })
       }

@@ -16,24 +16,24 @@ export interface DatabaseState {
   }
   /** The link does not leave this machine. */
   readonly local: boolean
-  /** Why nothing can be written, or none of our tables be made. */
+  /** Why nothing can be written, or no table can be created. */
   readonly readOnly: GatehouseError | undefined
   readonly noRights: GatehouseError | undefined
 }
 
-export interface DatabaseQuestions {
-  readonly look: () => Promise<DatabaseState>
+export interface DatabaseCheckOptions {
+  readonly inspect: () => Promise<DatabaseState>
   readonly now?: () => number
 }
 
-export function databaseFits({ look, now = Date.now }: DatabaseQuestions): Check {
+export function databaseFits({ inspect, now = Date.now }: DatabaseCheckOptions): Check {
   return async () => {
     try {
-      const asked = now()
-      const seen = await look()
-      const skewMs = seen.timeMs - (asked + now()) / 2
+      const sentAt = now()
+      const seen = await inspect()
+      const skewMs = seen.timeMs - (sentAt + now()) / 2
       return [
-        { state: 'ok', code: 'database', says: `PostgreSQL ${seen.version} answers` },
+        { state: 'ok', code: 'database', message: `PostgreSQL ${seen.version} answers` },
         linkFits(seen),
         clockFits('the database', skewMs),
         ...writesFit(seen, 'fail'),
@@ -45,7 +45,7 @@ export function databaseFits({ look, now = Date.now }: DatabaseQuestions): Check
   }
 }
 
-/** What keeps Gatehouse from writing: of the missing right to make tables only where some are to be made. */
+/** Why Gatehouse cannot write. The missing right to create tables counts only if migrations are pending. */
 export function writesFit({ readOnly, noRights, pending }: DatabaseState, state: 'warn' | 'fail'): readonly Finding[] {
   const obstacle = readOnly ?? (pending.length > 0 ? noRights : undefined)
   return obstacle === undefined ? [] : [failure(obstacle, state)]
@@ -54,33 +54,37 @@ export function writesFit({ readOnly, noRights, pending }: DatabaseState, state:
 function linkFits({ link: { encrypted, protocol, verified }, local }: DatabaseState): Finding {
   const code = 'database_link'
   if (!encrypted && local) {
-    return { state: 'ok', code, says: 'the link is not encrypted, and does not leave this machine' }
+    return { state: 'ok', code, message: 'the link is not encrypted, and does not leave this machine' }
   }
   if (!encrypted) {
     return {
       state: 'warn',
       code: 'database_link_plain',
-      says: 'the link is not encrypted: others on the network can read and change the traffic',
+      message: 'the link is not encrypted: others on the network can read and change the traffic',
       remedy: 'Give the server a certificate (ALTER SYSTEM SET ssl = on), set database.caFile and write ' +
         'sslmode=verify-full in database.url.',
     }
   }
-  const says = `the link is encrypted (${protocol ?? 'TLS'})`
-  if (verified === 'name') return { state: 'ok', code, says: `${says}, and the server's certificate is verified` }
+  const message = `the link is encrypted (${protocol ?? 'TLS'})`
+  if (verified === 'name') return { state: 'ok', code, message: `${message}, and the server's certificate is verified` }
   if (verified === 'authority') {
     return {
       state: 'ok',
       code,
-      says: `${says}, and the server's certificate is verified, its name apart (sslmode=verify-ca)`,
+      message: `${message}, and the server's certificate is verified, except its name (sslmode=verify-ca)`,
     }
   }
-  return { state: 'ok', code, says: `${says}; the server's certificate is not verified, as sslmode=verify-full does` }
+  return {
+    state: 'ok',
+    code,
+    message: `${message}; the server's certificate is not verified, as sslmode=verify-full does`,
+  }
 }
 
 function migrations({ pending, readOnly, noRights }: DatabaseState): Finding {
-  if (pending.length === 0) return { state: 'ok', code: 'migrations', says: 'the tables are at this version' }
+  if (pending.length === 0) return { state: 'ok', code: 'migrations', message: 'the tables are at this version' }
   const remedy = readOnly ?? noRights
     ? 'After that: gatehouse migrate (a start does it too)'
     : 'gatehouse migrate (a start does it too)'
-  return { state: 'fail', code: 'migrations_pending', says: `not applied yet: ${pending.join(', ')}`, remedy }
+  return { state: 'fail', code: 'migrations_pending', message: `not applied yet: ${pending.join(', ')}`, remedy }
 }

@@ -1,10 +1,10 @@
-// Entra ID and Graph: the tenant is the one that is meant, its clock is ours, the credential is taken, Graph answers.
+// Entra ID and Graph: the tenant is the configured one, its clock agrees, it accepts the credential, Graph answers.
 import type { EntraEndpoints } from '../entra/clouds.js'
 import type { Discovery, Inspection } from '../entra/inspection.js'
 import { failure, type Check, type Finding } from './finding.js'
 
 const SKEW_WARN_MS = 60_000
-const SKEW_FAIL_MS = 300_000 // what an id token's times may differ
+const SKEW_FAIL_MS = 300_000 // the tolerance for the times of an ID token
 
 export function discoveryFits(endpoints: EntraEndpoints, ask: Pick<Inspection, 'discovery'>): Check {
   return async () => {
@@ -26,7 +26,7 @@ function documentFits(
     return [{
       state: 'fail',
       code: 'issuer_differs',
-      says: `the tenant's issuer is ${shown(found.issuer)}, not ${issuer}`,
+      message: `the tenant's issuer is ${shown(found.issuer)}, not ${issuer}`,
       remedy: 'Check entra.tenantId, entra.cloud and entra.authorityHost.',
     }]
   }
@@ -34,11 +34,11 @@ function documentFits(
     endSession,
     found.endSession,
   ]] as const
-  const other = pairs.filter(([ours, theirs]) => theirs !== ours)
-  const findings: Finding[] = other.map(([ours, theirs]) => ({
+  const different = pairs.filter(([expected, published]) => published !== expected)
+  const findings: Finding[] = different.map(([expected, published]) => ({
     state: 'warn',
     code: 'endpoint_differs',
-    says: `the tenant names ${shown(theirs)} where Gatehouse uses ${ours}`,
+    message: `the tenant publishes ${shown(published)} where Gatehouse uses ${expected}`,
     remedy: 'Check entra.authorityHost.',
   }))
   const host = new URL(graph).host
@@ -46,11 +46,11 @@ function documentFits(
     findings.push({
       state: 'fail',
       code: 'cloud_differs',
-      says: `the tenant's Graph is ${shown(found.graphHost)}, not ${host}`,
+      message: `the tenant's Graph is ${shown(found.graphHost)}, not ${host}`,
       remedy: 'Set entra.cloud to the cloud that the tenant lives in, or check entra.graphUrl.',
     })
   }
-  return findings.length > 0 ? findings : [{ state: 'ok', code: 'discovery', says: `the tenant is there: ${issuer}` }]
+  return findings.length > 0 ? findings : [{ state: 'ok', code: 'discovery', message: `the tenant exists: ${issuer}` }]
 }
 
 export function clockFits(whose: string, skewMs: number | undefined): Finding {
@@ -58,19 +58,18 @@ export function clockFits(whose: string, skewMs: number | undefined): Finding {
     return {
       state: 'skipped',
       code: 'clock',
-      says: `${whose} does not send its time`,
+      message: `${whose} does not send its time`,
       remedy: 'Compare the clock of this machine by hand.',
     }
   }
   const off = Math.abs(skewMs)
-  const says = `the clock of ${whose} is ${
-    off < 2_000 ? 'ours' : `${Math.round(off / 1000)} seconds ${skewMs > 0 ? 'ahead' : 'behind'}`
-  }`
-  if (off < SKEW_WARN_MS) return { state: 'ok', code: 'clock', says }
+  const difference = `${Math.round(off / 1000)} seconds ${skewMs > 0 ? 'ahead' : 'behind'}`
+  const message = `the clock of ${whose} ${off < 2_000 ? 'agrees with this machine' : `is ${difference}`}`
+  if (off < SKEW_WARN_MS) return { state: 'ok', code: 'clock', message }
   return {
     state: off < SKEW_FAIL_MS ? 'warn' : 'fail',
     code: 'clock_skew',
-    says,
+    message,
     remedy: 'Synchronise the clocks (NTP): with more than five minutes of skew every sign-in is rejected.',
   }
 }
@@ -81,11 +80,11 @@ export function signingKeysExist(ask: Pick<Inspection, 'signingKeys'>): Check {
       const count = await ask.signingKeys()
       return [
         count > 0
-          ? { state: 'ok', code: 'keys', says: `${count} signing keys` }
+          ? { state: 'ok', code: 'keys', message: `${count} signing keys` }
           : {
             state: 'fail',
             code: 'entra_keys_unavailable',
-            says: 'the tenant publishes no signing key',
+            message: 'the tenant publishes no signing key',
             remedy: 'Check entra.tenantId and entra.authorityHost.',
           },
       ]
@@ -98,7 +97,7 @@ export function signingKeysExist(ask: Pick<Inspection, 'signingKeys'>): Check {
 export function credentialAccepted(ask: Pick<Inspection, 'credential'>): Check {
   return async () =>
     await ask.credential().then(
-      (): Finding[] => [{ state: 'ok', code: 'credential', says: 'Entra ID accepts the credential' }],
+      (): Finding[] => [{ state: 'ok', code: 'credential', message: 'Entra ID accepts the credential' }],
       (error: unknown) => [failure(error, 'fail')],
     )
 }
@@ -106,7 +105,7 @@ export function credentialAccepted(ask: Pick<Inspection, 'credential'>): Check {
 export function graphReachable(ask: Pick<Inspection, 'graphAnswers'>): Check {
   return async () =>
     await ask.graphAnswers().then(
-      (): Finding[] => [{ state: 'ok', code: 'graph', says: 'Graph answers' }],
+      (): Finding[] => [{ state: 'ok', code: 'graph', message: 'Graph answers' }],
       (error: unknown) => [failure(error, 'fail', 'Graph: ')],
     )
 }
@@ -114,10 +113,10 @@ export function graphReachable(ask: Pick<Inspection, 'graphAnswers'>): Check {
 const MAY_READ: Finding = {
   state: 'ok',
   code: 'graph_permission',
-  says: "Gatehouse itself may read people's memberships",
+  message: "Gatehouse itself may read people's memberships",
 }
 
-/** Logins need none of it; `explain` and `sync` do. */
+/** Permissions that `explain` and `sync` need, and logins do not. */
 export function applicationPermissions(
   { sync }: { readonly sync: boolean },
   ask: Pick<Inspection, 'mayRead' | 'applicationRoles'>,
@@ -131,14 +130,14 @@ export function applicationPermissions(
         return [{
           state: 'fail',
           code: 'graph_permission',
-          says: "Gatehouse itself may not read people's accounts and memberships, which sync is about",
+          message: "Gatehouse itself may not read people's accounts and memberships, which sync needs",
           remedy: 'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent.',
         }]
       }
       return [{
         state: 'warn',
         code: 'graph_permission',
-        says:
+        message:
           "Gatehouse itself may not read people's memberships: logins work, `explain USER` and `explain --live` do not",
         remedy:
           'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent, if you want ' +
@@ -150,21 +149,21 @@ export function applicationPermissions(
   }
 }
 
-/** An application is not shown the members of a group with hidden membership, which a person's own sign-in is. */
+/** Graph hides the members of a group with hidden membership from applications, but not from the user's sign-in. */
 function hiddenMemberships(roles: readonly string[] | undefined): Finding {
   const code = 'hidden_memberships'
   const remedy = 'Grant the application permission Member.Read.Hidden with admin consent ' +
     'if a group of the mapping has hidden membership.'
   if (roles === undefined) {
-    const says = 'the token does not show whether the application may read hidden memberships'
-    return { state: 'skipped', code, says, remedy }
+    const message = 'the token does not show whether the application may read hidden memberships'
+    return { state: 'skipped', code, message, remedy }
   }
   if (roles.includes('Member.Read.Hidden')) {
-    return { state: 'ok', code, says: 'Gatehouse itself may read hidden memberships' }
+    return { state: 'ok', code, message: 'Gatehouse itself may read hidden memberships' }
   }
-  const says = 'Gatehouse itself may not read hidden memberships: ' +
-    'what a group with hidden membership grants at a sign-in, sync takes away'
-  return { state: 'warn', code, says, remedy }
+  const message = 'Gatehouse itself may not read hidden memberships: ' +
+    'what a group with hidden membership grants at a sign-in, sync removes'
+  return { state: 'warn', code, message, remedy }
 }
 
 function shown(value: unknown): string {

@@ -8,9 +8,9 @@ export interface Finding {
   readonly code: string
   /** Which of several causes with the same code it is. */
   readonly reason?: string
-  readonly says: string
+  readonly message: string
   readonly remedy?: string
-  /** The key it is about, like `groupMapping[2].groups[0]`. */
+  /** The key of the configuration, like `groupMapping[2].groups[0]`. */
   readonly path?: string
 }
 
@@ -20,15 +20,15 @@ export type Check = () => Promise<readonly Finding[]>
 /** An error as a finding: the other checks continue. */
 export function failure(error: unknown, state: 'warn' | 'fail' | 'skipped', prefix = ''): Finding {
   if (!(error instanceof GatehouseError)) {
-    const says = `${prefix}${error instanceof Error ? error.message : String(error)}`
-    return { state, code: 'internal', says, remedy: 'This should not happen: please report it.' }
+    const message = `${prefix}${error instanceof Error ? error.message : String(error)}`
+    return { state, code: 'internal', message, remedy: 'This should not happen: please report it.' }
   }
   const { code, remedy, facts: { reason } } = error
   return {
     state,
     code,
     ...(typeof reason === 'string' ? { reason } : {}),
-    says: `${prefix}${error.message}`,
+    message: `${prefix}${error.message}`,
     ...(remedy === undefined ? {} : { remedy }),
   }
 }
@@ -38,7 +38,7 @@ export function notChecked(because: string, what?: string): Finding {
   return {
     state: 'skipped',
     code: NOT_LOOKED_AT,
-    says: `${what === undefined ? '' : `${what}: `}not checked because of ${because}`,
+    message: `${what === undefined ? '' : `${what}: `}not checked because of ${because}`,
   }
 }
 

@@ -4,7 +4,7 @@ import { failure, type Check, type Finding } from './finding.js'
 
 export interface LocalGroupsOptions {
   readonly mapping: readonly Pick<MappingRow, 'groups'>[]
-  /** The names of the local groups there are. */
+  /** The names of the existing local groups. */
   readonly existing: () => Promise<readonly string[]>
   readonly nearest: (name: string, known: readonly string[]) => string | undefined
 }
@@ -21,7 +21,7 @@ export function localGroupsExist({ mapping, existing, nearest }: LocalGroupsOpti
       const there = await existing()
       const missing = [...named].reverse().filter(([name]) => !there.includes(name)) // guard: missing-group-checked
       return missing.length === 0
-        ? [{ state: 'ok', code: 'groups_exist', says: 'every mapped local group exists' }]
+        ? [{ state: 'ok', code: 'groups_exist', message: 'every mapped local group exists' }]
         : missing.map(([name, path]) => missingGroup(name, path, nearest(name, there)))
     } catch (error) {
       return [failure(error, 'skipped', 'whether the mapped local groups exist was not checked: ')]
@@ -35,7 +35,7 @@ function missingGroup(name: string, path: string, meant: string | undefined): Fi
     state: 'warn',
     code: 'group_missing',
     path,
-    says: `${path} ${JSON.stringify(name)} is not a local group: logins skip it.`,
+    message: `${path} ${JSON.stringify(name)} is not a local group: logins skip it.`,
     remedy: meant === undefined
       ? add
       : `Did you mean ${JSON.stringify(meant)}? Names are compared exactly. If not: ${add}`,

@@ -1,5 +1,5 @@
-// The registration in Entra ID: addresses, optional claims, and when the credential ends. Graph shows it to
-// Application.Read.All; without that much can only be listed.
+// The registration in Entra ID: addresses, optional claims, and when the credential expires. To read it, Graph requires
+// Application.Read.All; without that permission most of it is only listed for a comparison by hand.
 import { secretExpiresAt } from '../entra/credential-expiry.js'
 import type { Inspection, Registration } from '../entra/inspection.js'
 import { GatehouseError } from '../core/errors.js'
@@ -40,19 +40,19 @@ function addresses({ publicUrl }: RegistrationWish, found: Registration): Findin
   const missing = redirectUris.filter((uri) => !found.redirectUris.includes(uri))
   return [
     missing.length === 0
-      ? { state: 'ok', code: 'redirect_uris', says: 'both redirect URIs are registered' }
+      ? { state: 'ok', code: 'redirect_uris', message: 'both redirect URIs are registered' }
       : {
         state: 'fail',
         code: 'redirect_uri_missing',
-        says: `not registered as redirect URI: ${missing.join(' and ')}`,
+        message: `not registered as redirect URI: ${missing.join(' and ')}`,
         remedy: 'Add it exactly so under Authentication, platform Web.',
       },
     found.logoutUrl === logoutUrl
-      ? { state: 'ok', code: 'logout_url', says: 'the front-channel logout URL is registered' }
+      ? { state: 'ok', code: 'logout_url', message: 'the front-channel logout URL is registered' }
       : {
         state: 'warn',
         code: 'logout_url_missing',
-        says: 'signing out of Microsoft does not end sessions here',
+        message: 'signing out of Microsoft does not end sessions here',
         remedy: `Register the front-channel logout URL ${logoutUrl} under Authentication.`,
       },
   ]
@@ -64,17 +64,19 @@ function claims({ guestsRefused = false }: RegistrationWish, found: Registration
     return {
       state: 'fail',
       code: 'acct_claim_missing',
-      says: `nobody can sign in: authAllowed.guests is false, and the optional claim acct is not in the ` +
-        `ID token (not there: ${missing.join(', ')})`,
+      message: `no user can sign in: authAllowed.guests is false, and the optional claim acct is not in the ` +
+        `ID token (missing: ${missing.join(', ')})`,
       remedy: 'Add acct under Token configuration, token type ID.',
     }
   }
-  if (missing.length === 0) return { state: 'ok', code: 'optional_claims', says: 'all optional claims are there' }
+  if (missing.length === 0) {
+    return { state: 'ok', code: 'optional_claims', message: 'all optional claims are registered' }
+  }
   return {
     state: 'warn',
     code: 'optional_claims_missing',
-    says: `optional claims that are not in the ID token: ${missing.join(', ')}`,
-    remedy: 'Add them under Token configuration, token type ID; docs/group-mapping.md says what each is for.',
+    message: `optional claims that are not in the ID token: ${missing.join(', ')}`,
+    remedy: 'Add them under Token configuration, token type ID; docs/group-mapping.md describes each.',
   }
 }
 
@@ -84,12 +86,12 @@ function secretEnds({ clientSecret }: RegistrationWish, found: Registration, now
 }
 
 function ends(what: string, at: number, now: number): Finding {
-  const says = `${what} ${at < now ? 'expired' : 'expires'} on ${new Date(at).toISOString().slice(0, 10)}`
-  if (at > now + SOON_MS) return { state: 'ok', code: 'credential_expiry', says }
+  const message = `${what} ${at < now ? 'expired' : 'expires'} on ${new Date(at).toISOString().slice(0, 10)}`
+  if (at > now + SOON_MS) return { state: 'ok', code: 'credential_expiry', message }
   return {
     state: at < now ? 'fail' : 'warn',
     code: 'credential_expiry',
-    says,
+    message,
     remedy: 'Make a new one under Certificates & secrets, put it into the configured file, then remove the old one.',
   }
 }
@@ -101,12 +103,12 @@ async function redirect(
   const [uri] = registrationAddresses(publicUrl).redirectUris
   try {
     if (await ask.redirectRegistered()) {
-      return { state: 'ok', code: 'redirect_uris', says: `Entra ID accepts the redirect URI ${uri}` }
+      return { state: 'ok', code: 'redirect_uris', message: `Entra ID accepts the redirect URI ${uri}` }
     }
     return {
       state: 'skipped',
       code: 'redirect_uris',
-      says: `the answer does not show whether ${uri} is registered`,
+      message: `the answer does not show whether ${uri} is registered`,
       remedy: 'Compare it under Authentication, platform Web.',
     }
   } catch (error) {
@@ -120,7 +122,7 @@ function notSeen({ publicUrl, clientSecret }: RegistrationWish, error: Gatehouse
   return {
     state: 'skipped',
     code: error.code === 'graph_forbidden' ? 'registration_hidden' : error.code,
-    says: 'the registration cannot be read',
+    message: 'the registration cannot be read',
     remedy: `Check it in Entra ID: redirect URI ${afterSignOut}, front-channel logout URL ${logoutUrl}, ` +
       `optional claims ${CLAIM_NAMES.join(', ')}${also}. ` +
       'With the application permission Application.Read.All doctor checks it.',

@@ -1,10 +1,9 @@
-// Who can get into the Entra groups that make superusers. A public Microsoft 365 group lets anybody in: mapped to
-// superuser it makes everybody an administrator who cares to join (learn.microsoft.com, "group resource type",
-// visibility).
+// Who can join the Entra groups that make superusers. Any user can join a public Microsoft 365 group, and if it is
+// mapped to superuser every user can become an administrator (learn.microsoft.com, "group resource type", visibility).
 import type { MappingRow } from '../core/mapping.js'
 import { failure, type Check, type Finding } from './finding.js'
 
-/** What Graph says of a group; undefined where there is none. */
+/** The properties of a group in Graph; undefined where there is none. */
 export type AskGroup = (
   id: string,
 ) => Promise<
@@ -37,8 +36,8 @@ function judge(facts: Awaited<ReturnType<AskGroup>>, path: string): Finding {
       state: 'warn',
       code: 'entra_group_missing',
       path,
-      says: `${path} makes superusers, but Entra ID has no such group.`,
-      remedy: "Copy the Object ID from the group's page in the Entra admin center, or take the row away.",
+      message: `${path} makes superusers, but Entra ID has no such group.`,
+      remedy: "Copy the Object ID from the group's page in the Entra admin center, or remove the row.",
     }
   }
   const name = facts.displayName === null ? 'a group' : JSON.stringify(facts.displayName)
@@ -47,8 +46,8 @@ function judge(facts: Awaited<ReturnType<AskGroup>>, path: string): Finding {
       state: 'warn',
       code: 'superuser_group_open',
       path,
-      says:
-        `${path} makes superusers of ${name}, a public Microsoft 365 group: anybody in the organisation may join it.`,
+      message:
+        `${path} makes superusers of ${name}, a public Microsoft 365 group: any user of the organisation may join it.`,
       remedy:
         'Map a security group with assigned members, best one that is role-assignable, or make the group private.',
     }
@@ -58,10 +57,15 @@ function judge(facts: Awaited<ReturnType<AskGroup>>, path: string): Finding {
       state: 'warn',
       code: 'superuser_group_not_security',
       path,
-      says: `${path} makes superusers of ${name}, which is no security group: ` +
-        'its owners let people in, not your administrators.',
+      message: `${path} makes superusers of ${name}, which is no security group: ` +
+        'its owners admit members, not your administrators.',
       remedy: 'Map a security group with assigned members.',
     }
   }
-  return { state: 'ok', code: 'superuser_group_closed', path, says: `${name} cannot be joined by anybody` }
+  return {
+    state: 'ok',
+    code: 'superuser_group_closed',
+    path,
+    message: `${name} is not open: users cannot join it by themselves`,
+  }
 }

@@ -50,11 +50,11 @@ export async function check(options: CheckOptions): Promise<number> {
       hash,
       problems: [],
       warnings,
-      skipped: skipped.map(({ code, reason, says, remedy }) => ({ code, reason, message: says, remedy })),
+      skipped: skipped.map(({ code, reason, message, remedy }) => ({ code, reason, message, remedy })),
     })
   } else {
     for (const warning of warnings) print(`warning: ${formatProblem(warning)}`)
-    for (const { says, remedy } of skipped) print(`note: ${says}${remedy === undefined ? '' : `\n    ${remedy}`}`)
+    for (const { message, remedy } of skipped) print(`note: ${message}${remedy === undefined ? '' : `\n    ${remedy}`}`)
     print(
       `${file} is usable${
         warnings.length > 0 ? `, with ${warnings.length} ${warnings.length === 1 ? 'warning' : 'warnings'}` : ''
@@ -98,11 +98,11 @@ async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Findin
     if ('code' in seen) return [seen, notChecked('the database', NAMES)]
     const found = writesFit(seen, 'warn').map((finding) => ({ ...finding, path: 'database' }))
     if (seen.pending.length > 0) {
-      const says = `the database is not at this version (${seen.pending.length} migrations are not applied)`
+      const message = `the database is not at this version (${seen.pending.length} migrations are not applied)`
       return [...found, {
         state: 'skipped',
         code: 'migrations_pending',
-        says,
+        message,
         remedy: 'A start applies them, and so does gatehouse migrate.',
       }, notChecked('that', NAMES)]
     }
@@ -136,6 +136,9 @@ async function namesFit(
   ]
 }
 
-function asProblem({ path = '', code, says, remedy = '' }: Finding, { file, positionOf }: LoadedConfig): ConfigProblem {
-  return { file, ...positionOf(path), path, code, message: says, remedy }
+function asProblem(
+  { path = '', code, message, remedy = '' }: Finding,
+  { file, positionOf }: LoadedConfig,
+): ConfigProblem {
+  return { file, ...positionOf(path), path, code, message, remedy }
 }

@@ -40,12 +40,12 @@ export async function doctor(options: CommonOptions): Promise<number> {
     printJson({
       file: loaded.file,
       healthy: !results.some(({ state }) => state === 'fail'),
-      results: results.map(({ check, state, code, reason, says, remedy, path }) => ({
+      results: results.map(({ check, state, code, reason, message, remedy, path }) => ({
         check,
         state,
         code,
         reason,
-        message: says,
+        message,
         remedy,
         path,
       })),
@@ -60,12 +60,12 @@ function configuration({ file, warnings }: LoadedConfig): Result[] {
     state: 'warn',
     code,
     path,
-    says: `${file}:${line}:${column}: ${message}`,
+    message: `${file}:${line}:${column}: ${message}`,
     remedy,
   }))
   return found.length > 0
     ? found
-    : [{ check: 'configuration', state: 'ok', code: 'configuration', says: `${file} is right` }]
+    : [{ check: 'configuration', state: 'ok', code: 'configuration', message: `${file} is right` }]
 }
 
 async function entraResults(config: Config): Promise<Result[]> {
@@ -117,14 +117,14 @@ async function databaseResults(config: Config): Promise<Result[]> {
       check: 'database',
       state: 'skipped',
       code: 'database',
-      says: `${settings.dataDir} holds no database yet`,
+      message: `${settings.dataDir} holds no database yet`,
       remedy: 'The first start makes one.',
     }]
   }
   const { url, stop } = await databaseUrl(settings)
   const database = openDatabase({ url, poolSize: 1 })
   try {
-    const found = await all([['database', databaseFits({ look: () => inspectDatabase(url) })]])
+    const found = await all([['database', databaseFits({ inspect: () => inspectDatabase(url) })]])
     if (found.some(({ state }) => state === 'fail')) {
       return [...found, { check: 'groups', ...notChecked('the database') }]
     }
@@ -157,8 +157,8 @@ const WORDS = { ok: 'ok', warn: 'warn', fail: 'FAIL', skipped: '-' } as const
 
 function printResults(results: readonly Result[]): void {
   const width = Math.max(...results.map(({ check }) => check.length))
-  for (const { check, state, says, remedy } of results) {
-    print(`${WORDS[state].padEnd(4)}  ${check.padEnd(width)}  ${says}`)
+  for (const { check, state, message, remedy } of results) {
+    print(`${WORDS[state].padEnd(4)}  ${check.padEnd(width)}  ${message}`)
     if (remedy !== undefined && state !== 'ok') print(`${' '.repeat(width + 8)}${remedy}`)
   }
   const count = (state: Finding['state']) => results.filter((result) => result.state === state).length

@@ -80,7 +80,7 @@ function perApplication(
   return `${text.slice(0, from)}${made}${text.slice(to)}`
 }
 
-/** Without the comment at its beginning, which says what to replace. */
+/** Without the comment at its beginning, which describes what to replace. */
 const withoutHead = (text: string): string => `${HEADER}${text.slice(text.search(/^[^#\s]/m))}`
 
 function nginx(site: Site): WrittenFiles {

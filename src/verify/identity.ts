@@ -1,4 +1,4 @@
-// What a verified assertion says, as applications read it.
+// The identity in a verified assertion, as applications read it.
 
 /**
  * The person who sent a request. Claims: docs/assertion.md; their source is Microsoft Entra ID and the group mapping.

@@ -13,7 +13,7 @@ const SEEN: DatabaseState = {
 }
 
 async function linkFinding(seen: Partial<DatabaseState>) {
-  const findings = await databaseFits({ look: async () => ({ ...SEEN, ...seen }) })()
+  const findings = await databaseFits({ inspect: async () => ({ ...SEEN, ...seen }) })()
   return findings.find(({ code }) => code.startsWith('database_link'))
 }
 
@@ -25,13 +25,13 @@ t.test('a plain link is warned of where it leaves this machine', async (t) => {
 
 t.test('of an encrypted link it says what was verified', async (t) => {
   for (
-    const [verified, says] of [
+    const [verified, message] of [
       ['nothing', /TLSv1\.3\); the server's certificate is not verified/],
-      ['authority', /its name apart/],
+      ['authority', /except its name/],
       ['name', /is verified$/],
     ] as const
   ) {
     const found = await linkFinding({ link: { encrypted: true, protocol: 'TLSv1.3', verified } })
-    t.match(found, { state: 'ok', says }, verified)
+    t.match(found, { state: 'ok', message }, verified)
   }
 })

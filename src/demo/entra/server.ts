@@ -20,7 +20,7 @@ export async function startEntra(options: EntraOptions): Promise<EntraSimulator>
   const { host = '127.0.0.1', port = 0, graphPort = 0 } = options
   if (!isLoopback(host) && options.allowOffLoopback !== true) {
     throw new Error(
-      `The simulated Entra ID lets anybody sign in as anybody, so it does not listen on ${host} ` +
+      `The simulated Entra ID lets anyone sign in as any user, so it does not listen on ${host} ` +
         'unless allowOffLoopback is set.',
     )
   }

@@ -76,7 +76,7 @@ export interface RecordedRequest {
 }
 
 export interface EntraSimulator {
-  /** Public origins; the same as the listening addresses unless `publicUrl` and `graphPublicUrl` say otherwise. */
+  /** Public origins; the same as the listening addresses unless `publicUrl` and `graphPublicUrl` are set. */
   url: string
   graphUrl: string
   listening: { login: string, graph: string }
