@@ -71,7 +71,7 @@ t.test('a rule in words, for whom it refuses', async (t) => {
   )
 })
 
-t.test('nobody is nobody, superusers pass every rule, the default decides for the rest', async (t) => {
+t.test('anonymous requests match no group rule; superusers always pass; otherwise the default applies', async (t) => {
   const [open, closed] = [compile([]), compile([], 'deny')]
   t.ok(open.ignoresTarget)
   t.match(open.decide(undefined, undefined), {
@@ -250,7 +250,7 @@ t.test('a path that takes work is read once for one target', async (t) => {
   t.strictSame([first > 0, target.reads], [true, first])
 })
 
-t.test('a host that no rule names is told apart from one whose rules did not match', async (t) => {
+t.test('a host without rules is distinguished from a host whose rules did not match', async (t) => {
   const policy = compile([rule('anyone', { paths: ['/open'] }), rule('deny', { hosts: ['*.wild.test'] })])
   const unnamed = (host: string) => policy.grounds(ask('GET', `https://${host}/x`))[0]?.hostUnnamed === true
   t.strictSame(['app.test', 'a.wild.test', 'wild.test', 'other.test', 'gatehouse'].map(unnamed), [
@@ -487,7 +487,7 @@ function byTheBook(
   return found === -1 ? 'access.default' : `access.rules[${found}]`
 }
 
-t.test('the index finds the rule that the book says', async () => {
+t.test('the rule index agrees with a linear scan', async () => {
   fc.assert(
     fc.property(fc.array(anyRule, { maxLength: 6 }), anyQuestion, (rules, { path: segments, ...question }) => {
       const path = `/${segments.filter((segment, index) => segment !== '' || index === segments.length - 1).join('/')}`
@@ -501,7 +501,7 @@ t.test('the index finds the rule that the book says', async () => {
   )
 })
 
-t.test('a host where nobody may pass is one of which no rule lets anyone in', async (t) => {
+t.test('mayLetAnyoneIn is true only for hosts with a rule that allows anyone', async (t) => {
   const seen = { open: 0, closed: 0 }
   fc.assert(
     fc.property(fc.array(anyRule, { maxLength: 6 }), anyQuestion, (rules, { host, port, path, method, address }) => {

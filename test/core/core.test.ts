@@ -216,7 +216,7 @@ t.test('rd: what is let through and what is not', async (t) => {
 })
 
 // proves: adv-return-remedy
-t.test('a refused rd says which entry of redirectDomains is missing, or whose fault it is', async (t) => {
+t.test('a refused rd names the missing entry of redirectDomains or the cause', async (t) => {
   const rules = { publicUrl: 'https://auth.example.com', redirectDomains: ['.corp.example', 'one.example:8443'] }
   const remedy = (input: string, base?: string): string => {
     try {
@@ -362,7 +362,7 @@ const SOMEBODY: SessionRecord = {
 }
 
 // proves: staff-header
-t.test('identity headers are all there, for somebody and for nobody, and a list is never cut', async (t) => {
+t.test('all identity headers are present, also for anonymous requests; a list is never truncated', async (t) => {
   const settings = { families: ['x-auth-request', 'remote', 'assertion'] as const, extra: [], maxBytes: 8192 }
   const definitions = headerDefinitions(settings)
   const of = (session: SessionRecord | undefined, assertion: string | undefined = '') =>
@@ -397,7 +397,7 @@ t.test('identity headers are all there, for somebody and for nobody, and a list 
   t.equal(codeOf(() => of(SOMEBODY, 'x'.repeat(8192))), 'identity_too_large', 'the assertion counts')
 })
 
-t.test("headers of one's own say any of the values, with a separator of their own", async (t) => {
+t.test('custom headers carry any of the values, with their own separator', async (t) => {
   const person: SessionRecord = {
     ...SOMEBODY,
     groups: ['A|B', 'C 100%'],

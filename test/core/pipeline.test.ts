@@ -90,7 +90,7 @@ t.test("social_details takes the id token's view, and the username's source as c
   })
 })
 
-t.test('social_uid is tenant and object id, in lower case; without one of them nobody is anybody', async (t) => {
+t.test('social_uid is tenant and object id in lower case; without either the login is refused', async (t) => {
   t.match((await run({ claims: { oid: OID.toUpperCase() } })).uid, { tid: OID, oid: OID })
   for (const missing of ['tid', 'oid'] as const) {
     await t.rejects(run({ claims: { [missing]: '' } }), { code: 'id_token_claims' }, missing)
@@ -153,7 +153,7 @@ t.test('get_username gives up after a bounded number of tries', async (t) => {
   t.equal(tries, 5)
 })
 
-t.test('associate_by_email asks for nobody unless armed, verified, and somebody new', async (t) => {
+t.test('associate_by_email runs only if armed, with a verified address and for a new user', async (t) => {
   const never = async (): Promise<never> => {
     throw new Error('was asked')
   }

@@ -96,7 +96,7 @@ t.test('a replica that differs and starts again under another id is not said to 
   t.strictSame(levels(), ['warn'])
 })
 
-t.test('garbage is nobody, and however much of it there is, it takes no memory', async (t) => {
+t.test('malformed announcements are ignored and use no memory', async (t) => {
   const { replicas, live } = setUp()
   for (
     const said of [

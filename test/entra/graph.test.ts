@@ -160,7 +160,7 @@ t.test('a code is sent once', { buffered: true }, async (t) => {
   }
 })
 
-t.test("nobody's browser waits longer than the budget", { buffered: true }, async (t) => {
+t.test('no browser waits longer than the budget', { buffered: true }, async (t) => {
   const { test } = await suite(t, '2s')
   const slow: Readonly<Record<string, readonly [AnswerFault | AnswerFault[], ErrorCode, number, number]>> = {
     'an answer that never comes': [{ kind: 'hang' }, 'graph_timeout', 1, 3500],
@@ -426,7 +426,7 @@ t.test('a token goes to Graph and nowhere else', async (t) => {
       nowhere(t)
     })
   }
-  await test('the client itself refuses, whoever asks', async (t, gateway) => {
+  await test('the client itself refuses, for every caller', async (t, gateway) => {
     const http = {
       send: async () => {
         throw new Error('nothing may be sent')

@@ -248,7 +248,7 @@ function judged(t: Test, outcome: Outcome, code: ErrorCode | undefined): void {
 // proves: oid-is-an-object-id, tid-checked, token-algorithm, token-known-key, token-audience, token-one-audience
 // proves: token-times, token-skew, token-required-claims, token-nonce, token-version, token-object-id
 // proves: token-issued-in-future
-t.test('a token is believed as a whole or not at all', async (t) => {
+t.test('a token is accepted as a whole or not at all', async (t) => {
   const gateway = await startTestGateway(t)
   const [key, other] = await Promise.all([createTestKey('published'), createTestKey('stranger')])
   publish(gateway, [{ ...key.jwk, issuer: issuerOf(gateway) }])
@@ -391,7 +391,7 @@ t.test('keys are read when they are needed, and kept', async (t) => {
     signedIn(t, await attempt(gateway), { keys: 0 })
     entra.faults.clear()
   })
-  await t.test('an emergency rollover stops nobody; a second one within 30 seconds waits', async (t) => {
+  await t.test('an emergency rollover blocks no login; a second one within 30 seconds waits', async (t) => {
     gateway = await gateway.restart()
     signedIn(t, await attempt(gateway), { keys: 1 })
     await entra.rollKeys({ removeOld: true })
@@ -513,7 +513,7 @@ t.test('the clock of the key cache', async (t) => {
     })
     t.equal(requests, 1)
   })
-  await t.test('who has run out of time already leaves no failure behind that nobody handles', async (t) => {
+  await t.test('a call whose time is already over leaves no unhandled rejection', async (t) => {
     const unhandled: unknown[] = []
     const note = (reason: unknown) => {
       unhandled.push(reason)

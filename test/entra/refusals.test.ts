@@ -40,7 +40,7 @@ const REFUSALS: readonly (readonly [number, ErrorCode, RegExp])[] = [
 ]
 
 // proves: adv-refused-unknown
-t.test('a refusal is told apart from a cancellation', async (t) => {
+t.test('a refusal is distinguished from a cancellation', async (t) => {
   const code = (answer: Record<string, string>) => entraError(answer, 'authorize').code
   t.equal(code({ error: 'access_denied' }), 'login_cancelled', 'nothing but the error')
   t.equal(code({ error: 'access_denied', error_description: 'the user cancelled' }), 'login_cancelled')

@@ -55,7 +55,7 @@ t.test('whose turn it is', async (t) => {
     t.strictSame(await Promise.all(waiting), ['go', 'go'])
   })
 
-  t.test('who cannot wait for the next probe is told so when this one fails', async (t) => {
+  t.test('a caller that cannot wait for the next probe fails with the current one', async (t) => {
     const { clock, throttle, turn } = scene()
     throttle.pause(120_000)
     clock.now = PROBE_EVERY_MS

@@ -65,7 +65,7 @@ export async function sessionStoreConformance(
     for (const id of [other, without]) t.ok(await store.find(id))
     t.strictSame(await store.endByEntraSid('sid-of-entra', 'test'), [])
   })
-  await t.test('a session of an inactive user is none', async (t) => {
+  await t.test("an inactive user's session is not returned", async (t) => {
     const id = await newSession()
     await deactivateUsers()
     t.equal(await store.find(id), undefined)

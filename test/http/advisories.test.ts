@@ -145,7 +145,7 @@ t.test('header smuggling', async (t) => {
   })
 
   // proves: adv-email-verified-header, adv-blank-headers
-  await t.test('every identity header is there on every 200, blank for nobody', async (t) => {
+  await t.test('every 200 has every identity header, blank for anonymous requests', async (t) => {
     const again = await gateway.restart({
       headers: { extra: [{ name: 'X-My-Groups', value: 'groups' }, { name: 'X-My-Staff', value: 'staff' }] },
     })
@@ -361,7 +361,7 @@ t.test('skipped authentication', async (t) => {
   })
 
   // proves: adv-method-unsaid
-  await t.test('a method that the proxy does not say is none that a rule was written for', async (t) => {
+  await t.test('a method that the proxy does not send matches no rule with methods', async (t) => {
     const { 'x-forwarded-method': _, ...unsaid } = forwarded('/read/x') as Record<string, string>
     t.equal(await ask(gateway, unsaid), 401)
     t.equal(await ask(gateway, unsaid, browser), 403)
@@ -654,7 +654,7 @@ t.test('pages', async (t) => {
   const gateway = await startTestGateway(t, { config: { ...CONFIG, server: { ...CONFIG.server, rateLimit: 20 } } })
 
   // proves: adv-escaped
-  await t.test('nothing that somebody else chose is markup', async (t) => {
+  await t.test('values from other parties are never rendered as markup', async (t) => {
     const query = await connect(t, gateway.databaseUrl)
     const { browser } = await gateway.signIn(PERSON_IDS.guest)
     await query("update users set username = '<script>alert(1)</script>', name = '\"><img src=x onerror=alert(2)>'")

@@ -85,7 +85,7 @@ t.test('the assertion', async (t) => {
     await query("delete from groups where name = 'Fresh'")
   })
 
-  await t.test('is empty for nobody where anyone may pass, and where nobody can say whom it is for', async (t) => {
+  await t.test('is empty for anonymous requests and for requests without a target', async (t) => {
     t.equal(await asked({}), '')
     const open = await gateway.restart({ access: { rules: [{ hosts: ['app.test'], allow: 'anyone' }] } })
     const answer = await open.ask('/oauth2/auth', { browser: createBrowser(), headers: TARGET })
@@ -569,7 +569,7 @@ t.test('the identity cookie', async (t) => {
     t.equal((await browser.ask(`${PUBLIC}/oauth2/refresh?rd=${encodeURIComponent('https://evil.test/')}`)).status, 400)
   })
 
-  await t.test('more than a browser keeps is refused and said, and nobody is kept from signing in by it', async (t) => {
+  await t.test('an assertion too large for a cookie is refused with identity_too_large', async (t) => {
     const query = await connect(t, gateway.databaseUrl)
     await query(
       "insert into groups (name) select 'A rather long name of a local group, number ' || n from generate_series(1, " +

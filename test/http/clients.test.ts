@@ -14,7 +14,7 @@ const TARGET = {
   'x-forwarded-method': 'GET',
 }
 
-t.test('what clients are told', async (t) => {
+t.test('answers to different clients', async (t) => {
   const gateway = await startTestGateway(t, {
     config: {
       server: { redirectDomains: ['.example.test', 'other.test:8443'] },
@@ -38,7 +38,7 @@ t.test('what clients are told', async (t) => {
   })
 
   // proves: adv-htmx
-  await t.test('htmx is told to load the page anew where nobody is signed in', async (t) => {
+  await t.test('htmx gets HX-Refresh for an anonymous request', async (t) => {
     const plain = { 'accept': 'text/html', 'hx-request': 'true', 'sec-fetch-mode': '', 'sec-fetch-dest': '' }
     for (
       const headers of [plain, { ...plain, accept: '*/*' }, {
@@ -54,7 +54,7 @@ t.test('what clients are told', async (t) => {
     t.equal((await ask({ accept: '*/*' })).headers.get('hx-refresh'), null, 'others are not')
   })
 
-  await t.test('but not where somebody may not see a part of it', async (t) => {
+  await t.test('htmx gets no HX-Refresh for a forbidden part of a page', async (t) => {
     const answer = await ask({ 'hx-request': 'true', 'x-forwarded-uri': '/staff', 'accept': '*/*' }, signedIn)
     t.strictSame([answer.status, answer.headers.get('hx-refresh')], [403, null])
   })

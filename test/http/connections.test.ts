@@ -148,7 +148,7 @@ t.test('the address of the client', async (t) => {
     t.match(lines[0], { peer: '127.0.0.1', client: '10.9.1.1:x' })
   })
 
-  await t.test('of somebody who is no trusted proxy it does not count', async (t) => {
+  await t.test('it is ignored from an untrusted peer', async (t) => {
     const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.0/24'] } })
     for (let port = 1; port <= 7; port++) {
       await untrusted.ask('/oauth2/start', { headers: { 'x-forwarded-for': `198.51.100.${port}` } })

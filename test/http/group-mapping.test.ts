@@ -64,7 +64,7 @@ t.test('securityGroupsOnly', async (t) => {
   })
 
   // proves: security-null
-  await t.test('fails closed where Graph does not say what a group is', async (t) => {
+  await t.test('fails closed if Graph omits the type of a group', async (t) => {
     const hidden = await startTestGateway(t, options)
     const hiddenQuery = await connect(t, hidden.databaseUrl)
     const { browser } = await hidden.signIn(PERSON_IDS.staff)
@@ -166,7 +166,7 @@ t.test('names that differ only by case or Unicode form belong to different users
   for (const name of ['admin', 'root', 'administrator']) t.notOk(keys.includes(name), `${name} is reserved`)
 })
 
-t.test("users without an Entra identity, break-glass ones among them, are touched by nobody's login", async (t) => {
+t.test('users without an Entra identity, including break-glass users, are not changed by any login', async (t) => {
   const gateway = await startTestGateway(t)
   const query = await connect(t, gateway.databaseUrl)
   await query(
@@ -212,7 +212,7 @@ t.test('tenant and object id identify a user: a new name keeps the user, a reuse
   t.equal((await headers(gateway, browser)).get('x-auth-request-superuser'), 'false')
 })
 
-t.test('a guest without UPN and e-mail is somebody by object id', async (t) => {
+t.test('a guest without UPN and e-mail is identified by object id', async (t) => {
   const gateway = await startTestGateway(t, { app: { optionalClaims: [] } })
   delete gateway.entra.directory.users.get(PERSON_IDS.guest)!.mail
   const { browser, answer } = await gateway.signIn(PERSON_IDS.guest)

@@ -34,7 +34,7 @@ const usernameOf = async (query: Query, oid: string) =>
     OTHER_TENANT,
   ]))[0]?.username
 
-t.test('who somebody is', async (t) => {
+t.test('identity of a user', async (t) => {
   const gateway = await startTestGateway(t)
   const query = await connect(t, gateway.databaseUrl)
   const { directory } = gateway.entra
@@ -64,7 +64,7 @@ t.test('who somebody is', async (t) => {
   })
 
   // proves: one-person-per-object-id
-  await t.test("whoever gets a UPN that was somebody else's is somebody new, without their rights", async (t) => {
+  await t.test("a reused UPN belongs to a new user without the previous holder's rights", async (t) => {
     await gateway.signIn(PERSON_IDS.superuser)
     const { userPrincipalName, mail } = directory.users.get(PERSON_IDS.superuser)!
     directory.removeUser(PERSON_IDS.superuser)
@@ -77,7 +77,7 @@ t.test('who somebody is', async (t) => {
   })
 
   // proves: one-person-per-tenant
-  await t.test('the same object ID in another tenant is somebody else', async (t) => {
+  await t.test('the same object ID in another tenant is another user', async (t) => {
     await query("insert into users (username, username_key, is_superuser) values ('stranger', 'stranger', true)")
     await query("insert into identities (tid, oid, user_id) select $1, $2, id from users where username = 'stranger'", [
       OTHER_TENANT,
@@ -89,7 +89,7 @@ t.test('who somebody is', async (t) => {
   })
 
   // proves: other-people-untouched
-  await t.test('a break-glass account keeps its rights whoever signs in, also with its e-mail address', async (t) => {
+  await t.test('a break-glass account keeps its rights at every sign-in, also with its e-mail address', async (t) => {
     await query(
       "insert into users (username, username_key, email, is_break_glass, is_superuser) values ('glass', 'glass', " +
         "'nina.nested@contoso.example', true, true)",

@@ -100,7 +100,7 @@ t.test('the cookie', async (t) => {
     t.equal(await dump(query), before)
   })
 
-  await t.test('userinfo says who it is', async (t) => {
+  await t.test('userinfo returns the account', async (t) => {
     const { sub, auth_time: authTime, expires_at: expiresAt, ...rest } = JSON.parse(
       (await gateway.ask('/oauth2/userinfo', { browser })).text,
     )
@@ -191,7 +191,7 @@ t.test('signing out', async (t) => {
   const query = await connect(t, gateway.databaseUrl)
 
   // proves: login-hint-kept
-  await t.test("ends our session first, then Entra's, and comes back to where it was told", async (t) => {
+  await t.test("ends the gateway's session first, then Entra's, and returns to the requested address", async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     const old = browser.cookieHeader(gateway.url)
     const answer = await browser.ask(
@@ -532,7 +532,7 @@ t.test('the forward-auth question', async (t) => {
     )
   })
 
-  await t.test('/oauth2/forward-auth sends people to sign in and tells programs', async (t) => {
+  await t.test('/oauth2/forward-auth redirects browsers to the sign-in and answers programs with 401', async (t) => {
     const page = await gateway.ask('/oauth2/forward-auth', { browser: anonymous, headers: FORWARDED })
     t.equal(page.status, 302)
     t.equal(page.location, `${gateway.url}/oauth2/start?rd=${encodeURIComponent('http://app.test/x?y=1')}`)
@@ -563,7 +563,7 @@ t.test('the forward-auth question', async (t) => {
     }
   })
 
-  await t.test("an untrusted peer's headers do not count, and the log says what to add", async (t) => {
+  await t.test("an untrusted peer's headers are ignored, and the log names the entry to add", async (t) => {
     const untrusted = await gateway.restart({ server: { trustedProxies: ['192.0.2.0/24'] } })
     const answer = await untrusted.ask('/oauth2/auth', { browser: anonymous, headers: TARGET })
     t.equal(

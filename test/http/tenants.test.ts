@@ -35,7 +35,7 @@ for (const tenantId of ['organizations', 'common']) {
     })
 
     // proves: token-issuer-of-tenant
-    await t.test('whose is not does not, and nothing is written', async (t) => {
+    await t.test('other tenants are refused and nothing is stored', async (t) => {
       const before = await dump(query)
       const { answer } = await gateway.signIn(PERSON_IDS.nobody)
       t.equal(answer.status, 403)

@@ -145,7 +145,7 @@ t.test('a login that fails at any point changes nothing, and the next one is as 
   })
 })
 
-t.test('a login whose retries are all in vain changes nothing', async (t) => {
+t.test('a login whose retries all fail changes nothing', async (t) => {
   const patient = await openBench(t)
   const known = await knownPerson(patient)
   const bench = await restarted(patient, { entra: { loginBudget: '1s' } })

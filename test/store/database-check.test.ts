@@ -23,7 +23,7 @@ t.test('a plain link is warned of where it leaves this machine', async (t) => {
   t.match(await linkFinding({ local: true }), { state: 'ok', code: 'database_link' })
 })
 
-t.test('of an encrypted link it says what was verified', async (t) => {
+t.test('for an encrypted connection it reports what was verified', async (t) => {
   for (
     const [verified, message] of [
       ['nothing', /TLSv1\.3\); the server's certificate is not verified/],

@@ -94,7 +94,7 @@ async function takesAlong(t: Test, signal: NodeJS.Signals): Promise<void> {
 // proves: adv-embedded-ends
 t.test('a process that is killed takes its server and its folder along', (t) => takesAlong(t, 'SIGKILL'))
 t.test('so does one whose terminal is closed', (t) => takesAlong(t, 'SIGHUP'))
-t.test('so does one that stops when it is told to', (t) => takesAlong(t, 'SIGTERM'))
+t.test('so does a process that stops on a signal', (t) => takesAlong(t, 'SIGTERM'))
 
 // proves: adv-embedded-shared
 t.test('a server goes on for those who use it, whoever started it, and ends with the last', async (t) => {
@@ -243,7 +243,7 @@ t.test('a disk without room is named, also to the one who starts again', async (
   }
 })
 
-t.test('a server that dies later says why', async (t) => {
+t.test('a server that dies later reports the cause', async (t) => {
   const home = temporary(t)
   let failed: GatehouseError | undefined
   const server = await startEmbeddedPostgres(home, {

@@ -85,7 +85,7 @@ t.test('a program on the port of a server that died is not taken for it, and hea
 })
 
 // proves: adv-embedded-clear, adv-embedded-md5, adv-embedded-proof
-t.test('no server is given the password in clear or as MD5, and none is believed without a proof', async (t) => {
+t.test('no server gets the password in clear or as MD5, or is trusted without SCRAM proof', async (t) => {
   for (const [name, asks] of [['clear', CLEAR], ['MD5', MD5], ['nothing', NOTHING]] as const) {
     const { port, heard } = await impostor(t, asks)
     const url =

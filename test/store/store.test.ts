@@ -341,7 +341,7 @@ t.test('a plan that was made from what is no longer so is not written', async (t
   }
 
   // proves: username-race
-  await t.test('somebody has taken the username', (t) => outdated(t, { uid: person(2) }))
+  await t.test('the username is taken by another user', (t) => outdated(t, { uid: person(2) }))
   // proves: person-race
   await t.test('the same person has signed in for the first time elsewhere', (t) =>
     outdated(t, { uid: person(1), username: 'abe2' }))
@@ -701,7 +701,7 @@ t.test('housekeeping: what is over goes, in batches, by one replica', async (t) 
   t.same(total, { sessions: 2441, audit: 2401 })
 })
 
-t.test('while it drains the gateway is not ready, and whoever trickles does not stop it', async (t) => {
+t.test('a draining gateway is not ready, and slow clients do not prevent its shutdown', async (t) => {
   const gateway = await startTestGateway(t)
   const socket = openSocket(
     Number(new URL(gateway.url).port),

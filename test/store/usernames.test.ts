@@ -151,7 +151,7 @@ t.test('whom a name means', async (t) => {
     await query('delete from users where id = $1', [heir])
   })
 
-  await t.test('a username that is the UPN of somebody else comes with a note', async (t) => {
+  await t.test('a username that is the UPN of another user comes with a note', async (t) => {
     const again = await signIn(all, { username: 'ann-8', last: 8, upn: 'ANN@x.example' })
     const { id, namesakes } = await people.find('ann@x.example')
     t.same([id, namesakes], [ann, ['ann-8']])
@@ -206,7 +206,7 @@ t.test('the UPN that Entra ID said last is kept', async (t) => {
   })
 })
 
-t.test('a name that somebody had', async (t) => {
+t.test('a name with a previous holder', async (t) => {
   const all = await scene(t)
   const { admin, names, query } = all
   const add = async (username: string): Promise<string> => {
@@ -309,7 +309,7 @@ t.test('a name that somebody had', async (t) => {
 })
 
 // proves: adv-rename-to-kept, adv-add-to-kept, adv-login-to-kept, adv-name-any-isolation
-t.test('a name is given to nobody while its holder is removed or renamed, in any isolation', async (t) => {
+t.test('a name is not reassigned while its holder is removed or renamed, at any isolation level', async (t) => {
   const all = await scene(t, 'repeatable read')
   const { query, admin, names } = all
   const waiting = async (): Promise<void> => {

@@ -101,7 +101,7 @@ t.test('branding', async (t) => {
   })
 
   // proves: adv-page-destination
-  await t.test('the sign-in page says where it leads', async (t) => {
+  await t.test('the sign-in page names its destination', async (t) => {
     const saying = async (rd: string) =>
       /data-field="destination">([^<]+)</.exec((await gateway.ask(`/oauth2/sign_in?rd=${rd}`)).text)?.[1]
     t.equal(await saying('http://wiki.corp.test/x'), 'Wiki (wiki.corp.test)')

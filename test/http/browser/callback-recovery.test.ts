@@ -220,7 +220,7 @@ t.test('tabs that sign in together', async (t) => {
   })
 
   // proves: adv-siblings-person
-  await t.test('as somebody else: the session is replaced', async (t) => {
+  await t.test('as another user: the session is replaced', async (t) => {
     await query('delete from sessions')
     const browser = createBrowser()
     const [first, second] = [

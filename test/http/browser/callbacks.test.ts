@@ -55,7 +55,7 @@ t.test('an administrator comes back from consent', async (t) => {
 })
 
 // proves: adv-hints
-t.test('hints go to Entra ID, where they can be what they say', async (t) => {
+t.test('only well-formed hints are passed to Entra ID', async (t) => {
   const gateway = await startTestGateway(t, { config: { server: { redirectDomains: ['app.example.test'] } } })
   const asked = async (query: string, headers: Record<string, string> = {}): Promise<URLSearchParams> =>
     new URL((await gateway.ask(`/oauth2/start?${query}`, { headers })).location ?? '').searchParams

@@ -112,7 +112,7 @@ t.test('what an operator asks about is counted', async (t) => {
     t.match(line('state_other_browser'), { level: 'warn', remedy: /Set-Cookie/, host: String })
   })
   // proves: adv-revocations-counted
-  await t.test('starts, userinfo, superusers and revocations, whoever revokes', async (t) => {
+  await t.test('starts, userinfo, superusers and revocations by any actor', async (t) => {
     const before = await value('gatehouse_logins_started_total') ?? 0
     const { browser } = await gateway.signIn(PERSON_IDS.superuser)
     const { browser: another } = await gateway.signIn(PERSON_IDS.staff)

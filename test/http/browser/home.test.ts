@@ -39,14 +39,14 @@ t.test('the home page', async (t) => {
   })
 
   // proves: adv-page-not-held
-  await t.test('says that a mapped local group does not exist, and whom to ask', async (t) => {
+  await t.test('reports a missing local group and the contact', async (t) => {
     const many = await home(PERSON_IDS.many)
     t.match(many, 'Carrier desk is mapped to Circuit Manager, which does not exist here.')
     t.match(many, 'Ask it-help@contoso.example to add')
     t.notMatch(many, /None of your/)
   })
 
-  await t.test('says that the next sign-in brings a group that was made since', async (t) => {
+  await t.test('reports that the next sign-in adds a group that was created since', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.many)
     await query("insert into groups (name) values ('Circuit Manager')")
     t.match(textOf(await gateway.ask('/', { browser })), 'yours from your next sign-in, because of Carrier desk')
@@ -54,7 +54,7 @@ t.test('the home page', async (t) => {
   })
 
   // proves: adv-page-none-read
-  await t.test('tells no groups from one and from several that are not mapped', async (t) => {
+  await t.test('distinguishes no group, one unmapped group and several unmapped groups', async (t) => {
     t.match(await home(PERSON_IDS.nobody), 'Microsoft Entra ID reported no group for you at the last check.')
     directory.addMember(GROUP_IDS.berlinTeam, PERSON_IDS.nobody)
     directory.removeMember(GROUP_IDS.networkEngineers, GROUP_IDS.allTeams)
@@ -63,7 +63,7 @@ t.test('the home page', async (t) => {
     t.match(await home(PERSON_IDS.nobody), 'Your one group in Microsoft Entra ID is not mapped to a group here.')
   })
 
-  await t.test('a new label counts at once, and maps nobody anew', async (t) => {
+  await t.test('a new label applies immediately and changes no mapping', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     gateway.reload({ groupMapping: LABELLED.map((row) => ({ ...row, label: `now ${row.groups[0]}` })) })
     t.match(textOf(await gateway.ask('/', { browser })), /because of now Network Engineers, since/)

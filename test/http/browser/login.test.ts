@@ -181,7 +181,7 @@ t.test('signing in', async (t) => {
   })
 
   // proves: every-page
-  await t.test('somebody in 2,500 groups, with the one that counts on the last page', async (t) => {
+  await t.test('a user in 2,500 groups, with the mapped one on the last page', async (t) => {
     const before = gateway.entra.requests.length
     const { browser } = await gateway.signIn(PERSON_IDS.many)
     t.equal(await groupsOf(gateway, browser), 'Circuit Manager')
@@ -406,7 +406,7 @@ t.test('who may not come in', async (t) => {
 })
 
 // proves: username-free
-t.test("names: somebody else's and reserved ones take a suffix, one that had to be cleaned does not", async (t) => {
+t.test('names: used and reserved ones get a suffix, a sanitized one does not', async (t) => {
   const gateway = await startTestGateway(t, {
     app: { optionalClaims: ['upn', 'email'] },
     config: { reservedUsernames: ['Sue.Super@contoso.example'] },
@@ -593,7 +593,7 @@ t.test('linking by e-mail', async (t) => {
   })
 
   // proves: verified-alone-linked
-  await t.test('an address that nobody verified links to nobody', async (t) => {
+  await t.test('an unverified address links to no user', async (t) => {
     await add('old-nina', 'nina.nested@contoso.example')
     for (const edov of [undefined, false] as const) {
       if (edov === undefined) delete user('nested').edov
@@ -694,7 +694,7 @@ t.test('the steps in another order, and the optional gate', async (t) => {
   )
 })
 
-t.test('Gatehouse starts and serves while Entra ID and Graph are down, and says which part is', async (t) => {
+t.test('Gatehouse starts and serves while Entra ID and Graph are down, and reports which is down', async (t) => {
   const gateway = await startTestGateway(t)
   const parts = async (of: TestGateway): Promise<{ status: number, parts: Record<string, unknown> }> => {
     const answer = await createBrowser().ask(`${of.management}/readyz`)

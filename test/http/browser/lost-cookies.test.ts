@@ -97,7 +97,7 @@ t.test('an application that never gets the cookie', async (t) => {
   })
 
   // proves: adv-loop-forged
-  await t.test('nor does a cookie that somebody made', async (t) => {
+  await t.test('a forged cookie does not count either', async (t) => {
     const browser = await known()
     await once(browser, rd)
     const jar = browser.cookies.get('127.0.0.1')

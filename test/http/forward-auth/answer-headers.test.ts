@@ -104,7 +104,7 @@ t.test('nor one to what is no request', async (t) => {
 })
 
 // proves: adv-retry-after, adv-retry-after-auth
-t.test('every 503 says when to ask again', async (t) => {
+t.test('every 503 has a Retry-After header', async (t) => {
   let door: TcpFaultProxy | undefined
   const gateway = await startTestGateway(t, {
     throughProxy: async (url) => {

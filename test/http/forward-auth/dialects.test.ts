@@ -414,7 +414,7 @@ t.test('every dialect', async (t) => {
   })
 })
 
-t.test('/oauth2/auth reads X-Forwarded-* instead where it is told to, and never both', async (t) => {
+t.test('/oauth2/auth reads X-Forwarded-* instead if configured, and never both', async (t) => {
   const gateway = await startTestGateway(t, { config: { access: ACCESS, server: { authRequestHeaders: 'forwarded' } } })
   const ask = (headers: Record<string, string>) =>
     http(`${gateway.url}/oauth2/auth`, 'GET', { ...CLIENTS.curl, ...headers })

@@ -252,7 +252,7 @@ t.test('when the LISTEN connection is lost', async (t) => {
     t.ok(changes.connected())
   })
 
-  await t.test("a session's row that is corrupt is nobody and a line in the log", async (t) => {
+  await t.test('a corrupt session row is treated as signed out and logged', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.nested)
     t.equal(await status(gateway, browser), 200)
     await direct(

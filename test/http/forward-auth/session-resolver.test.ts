@@ -187,7 +187,7 @@ t.test('notes that a session is in use', async (t) => {
     t.strictSame(written, [['first'], ['a', 'b']])
   })
 
-  await t.test('and what is left is written at the end, for which nobody waits long', async (t) => {
+  await t.test('the remaining updates are written at shutdown, within a time limit', async (t) => {
     activity.record('last')
     await activity.close()
     t.strictSame(written.at(-1), ['last'])

@@ -8,7 +8,7 @@ import { stopPostgres } from '../../helpers/postgres.js'
 t.teardown(stopPostgres)
 
 // proves: adv-lost-returns
-t.test('the first question for a host outside redirectDomains says what to write there', async (t) => {
+t.test('the first request for a host outside redirectDomains logs the missing entry', async (t) => {
   const gateway = await startTestGateway(t, {
     config: { server: { redirectDomains: ['.corp.test'] }, access: { default: 'authenticated', rules: [] } },
   })
