@@ -7,7 +7,7 @@ import { isRecord } from '../core/is-record.js'
 import { graphError, THROTTLED } from './graph-errors.js'
 import { jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
 import { parseRetryAfter } from './retry-after.js'
-import { createThrottle } from './throttle.js'
+import { createThrottle, type Throttle } from './throttle.js'
 
 export interface GraphRequest {
   /** Absolute; must be on the Graph origin. */
@@ -53,64 +53,20 @@ export function createGraphClient(options: GraphClientOptions): GraphClient {
   const { http, graphUrl, backoffMs = 250, patient = false } = options
   const origin = new URL(graphUrl).origin
   const throttle = createThrottle({ probeEveryMs: options.probeEveryMs ?? (patient ? Infinity : PROBE_EVERY_MS) })
-
-  const wait = async (ms: number, request: GraphRequest): Promise<boolean> => {
-    if (performance.now() + ms >= request.deadline) return false
-    await sleep(ms, undefined, { signal: request.signal }).catch(() => {})
-    return !request.signal.aborted
-  }
-  const attempt = async ({ request, body, number, last }: Attempt): Promise<HttpAnswer | TransportError> => {
-    try {
-      return await http.send({
-        url: request.url,
-        method: body === undefined ? 'GET' : 'POST',
-        headers: headersOf(request, body, number),
-        ...(body === undefined ? {} : { body }),
-        signal: request.signal,
-        newConnection: statusOf(last) === 503,
-      })
-    } catch (error) {
-      if (error instanceof TransportError) return error
-      throw error
-    }
-  }
-  /** The answer, with what it says of a pause: `shared` is that of all requests. */
-  const ask = async (details: Attempt, probe: boolean): Promise<Asked> => {
-    const sentAt = performance.now()
-    try {
-      const answer = await attempt(details)
-      const status = statusOf(answer)
-      const asked = answer instanceof TransportError ? undefined : retryAfter(answer)
-      const pauseMs = asked ?? backoffMs * (details.number + 1) ** 2
-      // guard: sync-pause-batch
-      const shared = status === 429 || (patient && asked !== undefined && status !== undefined && RETRIED.has(status))
-      if (shared) throttle.pause(Math.min(pauseMs, MAX_PAUSE_MS))
-      else if (status !== undefined && status < 500) throttle.answered(sentAt)
-      return { answer, pauseMs, shared }
-    } finally {
-      if (probe) throttle.probed()
-    }
-  }
-  const send = async (request: GraphRequest, body?: string): Promise<Readonly<Record<string, unknown>>> => {
-    if (new URL(request.url).origin !== origin) {
-      throw new GatehouseError('graph_foreign_link', { detail: 'a token was about to leave for another origin' })
-    }
-    let last: HttpAnswer | TransportError | undefined
-    for (let number = 0; number < ATTEMPTS; number++) {
-      const turn = await throttle.turn(request)
-      if (turn === 'no') break
-      const { answer, pauseMs, shared } = await ask({ request, body, number, last }, turn === 'probe')
-      last = answer
-      if (answer instanceof TransportError ? answer.kind !== 'network' : !RETRIED.has(answer.status)) break
-      if (!shared && (number + 1 === ATTEMPTS || !await wait(pauseMs, request))) break
-    }
-    return bodyOf(last, request, { origin, remainingMs: throttle.remainingMs(), patient })
-  }
+  const connection: GraphConnection = { http, origin, throttle, backoffMs, patient }
   return {
-    get: (request) => send(request),
-    post: (request, body) => send(request, JSON.stringify(body)),
+    get: (request) => send(connection, request),
+    post: (request, body) => send(connection, request, JSON.stringify(body)),
     throttledUntil: () => throttle.remainingMs() > 0 ? Date.now() + throttle.remainingMs() : undefined,
   }
+}
+
+interface GraphConnection {
+  readonly http: HttpClient
+  readonly origin: string
+  readonly throttle: Throttle
+  readonly backoffMs: number
+  readonly patient: boolean
 }
 
 interface Attempt {
@@ -124,6 +80,72 @@ interface Asked {
   readonly answer: HttpAnswer | TransportError
   readonly pauseMs: number
   readonly shared: boolean
+}
+
+async function send(
+  connection: GraphConnection,
+  request: GraphRequest,
+  body?: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { origin, throttle, patient } = connection
+  if (new URL(request.url).origin !== origin) {
+    throw new GatehouseError('graph_foreign_link', { detail: 'a token was about to leave for another origin' })
+  }
+  let last: HttpAnswer | TransportError | undefined
+  for (let number = 0; number < ATTEMPTS; number++) {
+    const turn = await throttle.turn(request)
+    if (turn === 'no') break
+    const { answer, pauseMs, shared } = await ask(connection, { request, body, number, last }, turn === 'probe')
+    last = answer
+    if (answer instanceof TransportError ? answer.kind !== 'network' : !RETRIED.has(answer.status)) break
+    if (!shared && (number + 1 === ATTEMPTS || !await wait(pauseMs, request))) break
+  }
+  return bodyOf(last, request, { origin, remainingMs: throttle.remainingMs(), patient })
+}
+
+/** The answer, with what it says of a pause: `shared` is that of all requests. */
+async function ask(connection: GraphConnection, attempt: Attempt, probe: boolean): Promise<Asked> {
+  const { http, throttle, backoffMs, patient } = connection
+  const sentAt = performance.now()
+  try {
+    const answer = await sendAttempt(http, attempt)
+    const status = statusOf(answer)
+    const asked = answer instanceof TransportError ? undefined : retryAfter(answer)
+    const pauseMs = asked ?? backoffMs * (attempt.number + 1) ** 2
+    // guard: sync-pause-batch
+    const shared = status === 429 || (patient && asked !== undefined && status !== undefined && RETRIED.has(status))
+    if (shared) throttle.pause(Math.min(pauseMs, MAX_PAUSE_MS))
+    else if (status !== undefined && status < 500) throttle.answered(sentAt)
+    return { answer, pauseMs, shared }
+  } finally {
+    if (probe) throttle.probed()
+  }
+}
+
+async function sendAttempt(
+  http: HttpClient,
+  { request, body, number, last }: Attempt,
+): Promise<HttpAnswer | TransportError> {
+  try {
+    return await http.send({
+      url: request.url,
+      method: body === undefined ? 'GET' : 'POST',
+      headers: headersOf(request, body, number),
+      ...(body === undefined ? {} : { body }),
+      signal: request.signal,
+      newConnection: statusOf(last) === 503,
+    })
+  } catch (error) {
+    if (error instanceof TransportError) return error
+    throw error
+  }
+}
+
+/** @returns false where the wait would outlast the request, or the request was aborted meanwhile */
+async function wait(ms: number, request: GraphRequest): Promise<boolean> {
+  if (performance.now() + ms >= request.deadline) return false
+  await sleep(ms, undefined, { signal: request.signal }).catch(() => {})
+  return !request.signal.aborted
 }
 
 function statusOf(answer: HttpAnswer | TransportError | undefined): number | undefined {

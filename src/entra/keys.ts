@@ -39,14 +39,7 @@ export function createTenantKeys({ http, url, now = () => performance.now() }: T
   let inFlight: Promise<void> | undefined
 
   const refresh = async (signal: AbortSignal): Promise<void> => {
-    const answer = await http.send({ url, method: 'GET', headers: { accept: 'application/json' }, signal })
-    const body = jsonOf(answer.text)
-    if (answer.status !== 200 || !isRecord(body) || !Array.isArray(body.keys)) {
-      throw new Error(`${url} answered ${answer.status} without keys`)
-    }
-    const fresh = await importKeys(body.keys)
-    if (fresh.size === 0) throw new Error(`${url} lists no RSA signing key`)
-    keys = fresh
+    keys = await fetchKeys(http, url, signal)
     fetchedAt = now()
   }
   // Each caller waits with its own signal: one whose deadline is near does not end the fetch for the others.
@@ -64,11 +57,7 @@ export function createTenantKeys({ http, url, now = () => performance.now() }: T
         return refreshOnce(signal) // it was another login's fetch that failed; ours may fare better
       })
     } catch (cause) {
-      throw new GatehouseError('entra_keys_unavailable', {
-        cause,
-        detail: `the signing keys could not be read from ${url}`,
-        remedy: 'Check the network, HTTPS_PROXY and entra.caFile.',
-      })
+      throw keysUnavailable(url, cause)
     }
   }
   const refreshInBackground = (): void => {
@@ -91,6 +80,26 @@ export function createTenantKeys({ http, url, now = () => performance.now() }: T
       return lookUp(kid)
     },
   }
+}
+
+/** @throws Error where the tenant's key document cannot be read or has no usable key */
+async function fetchKeys(http: HttpClient, url: string, signal: AbortSignal): Promise<Map<string, SigningKey>> {
+  const answer = await http.send({ url, method: 'GET', headers: { accept: 'application/json' }, signal })
+  const body = jsonOf(answer.text)
+  if (answer.status !== 200 || !isRecord(body) || !Array.isArray(body.keys)) {
+    throw new Error(`${url} answered ${answer.status} without keys`)
+  }
+  const keys = await importKeys(body.keys)
+  if (keys.size === 0) throw new Error(`${url} lists no RSA signing key`)
+  return keys
+}
+
+function keysUnavailable(url: string, cause: unknown): GatehouseError {
+  return new GatehouseError('entra_keys_unavailable', {
+    cause,
+    detail: `the signing keys could not be read from ${url}`,
+    remedy: 'Check the network, HTTPS_PROXY and entra.caFile.',
+  })
 }
 
 async function importKeys(list: readonly unknown[]): Promise<Map<string, SigningKey>> {

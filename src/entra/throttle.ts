@@ -32,22 +32,7 @@ export interface ThrottleOptions {
 export function createThrottle({ probeEveryMs, clock = () => performance.now() }: ThrottleOptions): Throttle {
   let [since, until, probeAt] = [-Infinity, -Infinity, -Infinity]
   let probing = false
-  const sleepers = new Set<() => void>()
-  const wakeAll = (): void => {
-    for (const wake of [...sleepers]) wake()
-  }
-  const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      const wake = (): void => {
-        clearTimeout(timer)
-        sleepers.delete(wake)
-        signal.removeEventListener('abort', wake)
-        resolve()
-      }
-      const timer = setTimeout(wake, ms)
-      sleepers.add(wake)
-      signal.addEventListener('abort', wake, { once: true })
-    })
+  const sleepers = createSleepers()
 
   return {
     async turn({ signal, deadline }) {
@@ -63,12 +48,12 @@ export function createThrottle({ probeEveryMs, clock = () => performance.now() }
         // While a probe is under way its outcome is waited for, however late the next one would be.
         const next = probing ? Math.min(until, deadline) : Math.min(until, probeAt)
         if (now >= deadline || (!probing && next >= deadline)) return 'no'
-        await sleep(next - now, signal)
+        await sleepers.sleep(next - now, signal)
       }
     },
     probed() {
       probing = false
-      wakeAll()
+      sleepers.wakeAll()
     },
     pause(ms) {
       const now = clock()
@@ -79,8 +64,35 @@ export function createThrottle({ probeEveryMs, clock = () => performance.now() }
     answered(sentAt) {
       if (sentAt < since || until === -Infinity) return // guard: adv-throttle-ended, adv-throttle-old-answer
       until = -Infinity
-      wakeAll()
+      sleepers.wakeAll()
     },
     remainingMs: () => Math.max(0, until - clock()),
+  }
+}
+
+interface Sleepers {
+  /** Ends after this time, with the signal or with `wakeAll`. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>
+  wakeAll(): void
+}
+
+function createSleepers(): Sleepers {
+  const sleepers = new Set<() => void>()
+  return {
+    sleep: (ms, signal) =>
+      new Promise((resolve) => {
+        const wake = (): void => {
+          clearTimeout(timer)
+          sleepers.delete(wake)
+          signal.removeEventListener('abort', wake)
+          resolve()
+        }
+        const timer = setTimeout(wake, ms)
+        sleepers.add(wake)
+        signal.addEventListener('abort', wake, { once: true })
+      }),
+    wakeAll() {
+      for (const wake of [...sleepers]) wake()
+    },
   }
 }

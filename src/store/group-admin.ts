@@ -20,55 +20,59 @@ export function createGroupAdmin(database: Database): GroupAdmin {
   return {
     async rename(name, to, actor) {
       checkGroupName(to)
-      await database.transaction(async (tx) => {
-        await tx.execute(sql`lock table groups in share row exclusive mode`) // two renames to one name meet here
-        const group = await lockedGroup(tx, name)
-        const { rowCount } = await tx.execute(
-          sql`update groups set name = ${to} where id = ${group.id} and not exists (select 1 from groups other where
-            other.name = ${to} and other.id <> ${group.id})`,
-        )
-        if (rowCount === 0) throw new GatehouseError('group_exists', { detail: `there is a group ${to} already` })
-        await writeAudit(tx, { action: 'group.rename', actor, detail: { before: { name }, after: { name: to } } })
-      })
+      await database.transaction((tx) => renameGroup(tx, name, to, actor))
     },
-    remove: (name, actor) =>
-      database.transaction(async (tx) => {
-        const group = await lockedGroup(tx, name)
-        const { rows: [before] } = await tx.execute<{ members: number, permissions: string[], description: string }>(
-          sql`
-        select description, (select count(*)::int from user_groups where group_id = ${group.id}) as members,
-          coalesce((select array_agg(permission order by permission) from group_permissions where group_id =
-            ${group.id}), '{}') as permissions
-        from groups where id = ${group.id}`,
-        )
-        await tx.execute(sql`delete from groups where id = ${group.id}`)
-        await writeAudit(tx, { action: 'group.remove', actor, detail: { before: { name, ...before }, after: null } })
-        return before?.members ?? 0
-      }),
+    remove: (name, actor) => database.transaction((tx) => removeGroup(tx, name, actor)),
     async grant(name, permission, actor) {
       checkPermission(permission, name)
-      return await database.transaction(async (tx) => {
-        const group = await lockedGroup(tx, name)
-        const { rowCount } = await tx.execute(
-          sql`insert into group_permissions (group_id, permission) values (${group.id}, ${permission}) on conflict do
-            nothing`,
-        )
-        if (rowCount === 0) return false
-        await writeAudit(tx, { action: 'group.permission.granted', actor, detail: { group: name, value: permission } })
-        return true
-      })
+      return await database.transaction((tx) => grantPermission(tx, name, permission, actor))
     },
-    revoke: (name, permission, actor) =>
-      database.transaction(async (tx) => {
-        const group = await lockedGroup(tx, name)
-        const { rowCount } = await tx.execute(
-          sql`delete from group_permissions where group_id = ${group.id} and permission = ${permission}`,
-        )
-        if (rowCount === 0) return false
-        await writeAudit(tx, { action: 'group.permission.revoked', actor, detail: { group: name, value: permission } })
-        return true
-      }),
+    revoke: (name, permission, actor) => database.transaction((tx) => revokePermission(tx, name, permission, actor)),
   }
+}
+
+async function renameGroup(tx: Transaction, name: string, to: string, actor: string): Promise<void> {
+  await tx.execute(sql`lock table groups in share row exclusive mode`) // two renames to one name meet here
+  const group = await lockedGroup(tx, name)
+  const { rowCount } = await tx.execute(
+    sql`update groups set name = ${to} where id = ${group.id} and not exists (select 1 from groups other where
+      other.name = ${to} and other.id <> ${group.id})`,
+  )
+  if (rowCount === 0) throw new GatehouseError('group_exists', { detail: `there is a group ${to} already` })
+  await writeAudit(tx, { action: 'group.rename', actor, detail: { before: { name }, after: { name: to } } })
+}
+
+async function removeGroup(tx: Transaction, name: string, actor: string): Promise<number> {
+  const group = await lockedGroup(tx, name)
+  const { rows: [before] } = await tx.execute<{ members: number, permissions: string[], description: string }>(sql`
+    select description, (select count(*)::int from user_groups where group_id = ${group.id}) as members,
+      coalesce((select array_agg(permission order by permission) from group_permissions where group_id =
+        ${group.id}), '{}') as permissions
+    from groups where id = ${group.id}`)
+  await tx.execute(sql`delete from groups where id = ${group.id}`)
+  await writeAudit(tx, { action: 'group.remove', actor, detail: { before: { name, ...before }, after: null } })
+  return before?.members ?? 0
+}
+
+async function grantPermission(tx: Transaction, name: string, permission: string, actor: string): Promise<boolean> {
+  const group = await lockedGroup(tx, name)
+  const { rowCount } = await tx.execute(
+    sql`insert into group_permissions (group_id, permission) values (${group.id}, ${permission}) on conflict do
+      nothing`,
+  )
+  if (rowCount === 0) return false
+  await writeAudit(tx, { action: 'group.permission.granted', actor, detail: { group: name, value: permission } })
+  return true
+}
+
+async function revokePermission(tx: Transaction, name: string, permission: string, actor: string): Promise<boolean> {
+  const group = await lockedGroup(tx, name)
+  const { rowCount } = await tx.execute(
+    sql`delete from group_permissions where group_id = ${group.id} and permission = ${permission}`,
+  )
+  if (rowCount === 0) return false
+  await writeAudit(tx, { action: 'group.permission.revoked', actor, detail: { group: name, value: permission } })
+  return true
 }
 
 async function lockedGroup(tx: Transaction, name: string): Promise<{ id: string }> {
