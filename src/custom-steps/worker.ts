@@ -39,9 +39,7 @@ export function startStepWorker({ name, source, timeoutMs, printed }: StepWorker
   for (const stream of child.printed) readLines(stream, MAX_PRINTED_LENGTH, printed)
   let retired = false
   let processEnded = false
-  const failure = (what: string): GatehouseError =>
-    new GatehouseError('step_failed', { detail: `${name} ${what}`, facts: { step: name } })
-  const endedItsProcess = () => failure('ended its process')
+  const endedItsProcess = () => failed(name, 'ended its process')
   const endWhenIdle = (): void => {
     if (retired && calls.isEmpty()) child.kill()
   }
@@ -49,23 +47,20 @@ export function startStepWorker({ name, source, timeoutMs, printed }: StepWorker
     timeoutMs,
     timedOut() {
       retired = true // it may be stuck: pending calls keep their time limit, the next login starts another process
-      return failure(`took longer than ${timeoutMs} ms`)
+      return failed(name, `took longer than ${timeoutMs} ms`)
     },
     ended: endWhenIdle,
   })
   const first = firstMessage(child, (message) => {
     if (message.kind === 'result') calls.resolve(message.id, message.result)
-    if (message.kind === 'threw') calls.reject(message.id, failure(`threw ${shortened(message.reason)}`))
+    if (message.kind === 'threw') calls.reject(message.id, failed(name, `threw ${shortened(message.reason)}`))
   })
   const ended = child.ended.then(() => {
     retired = true
     processEnded = true
     calls.rejectAll(endedItsProcess)
   })
-  const send = (request: WorkerRequest): void => {
-    child.input.write(`${JSON.stringify(request)}\n`)
-  }
-  send({ source })
+  send(child, { source })
   return {
     ready: loaded({ child, name, first, ended }).finally(child.unref),
     retire() {
@@ -80,9 +75,13 @@ export function startStepWorker({ name, source, timeoutMs, printed }: StepWorker
     },
     async call(input) {
       if (processEnded) throw endedItsProcess()
-      return await calls.start((id) => send({ id, input }))
+      return await calls.start((id) => send(child, { id, input }))
     },
   }
+}
+
+function send(child: StepProcess, request: WorkerRequest): void {
+  child.input.write(`${JSON.stringify(request)}\n`)
 }
 
 /** The first message of the process; `received` gets all of them. A line that is not a message ends the process. */
@@ -116,11 +115,11 @@ interface Loading {
 
 async function loaded({ child, name, first, ended }: Loading): Promise<void> {
   const timeout = AbortSignal.timeout(LOADING_MS)
-  const failed = (reason: string): WorkerMessage => ({ kind: 'unusable', reason })
+  const unloaded = (reason: string): WorkerMessage => ({ kind: 'unusable', reason })
   const message = await Promise.race([
     first,
-    ended.then(() => failed('it ended its process while it was loaded')),
-    once(timeout, 'abort').then(() => failed(`loading took longer than ${LOADING_MS} ms`)),
+    ended.then(() => unloaded('it ended its process while it was loaded')),
+    once(timeout, 'abort').then(() => unloaded(`loading took longer than ${LOADING_MS} ms`)),
   ])
   if (message.kind === 'ready') return
   child.kill()
@@ -133,6 +132,10 @@ async function loaded({ child, name, first, ended }: Loading): Promise<void> {
 /** The step may have written the message itself: its fields can have any type. */
 function shortened(reason: unknown): string {
   return String(reason).slice(0, MAX_REASON_LENGTH)
+}
+
+function failed(name: string, what: string): GatehouseError {
+  return new GatehouseError('step_failed', { detail: `${name} ${what}`, facts: { step: name } })
 }
 
 function unusable(name: string, reason: string): GatehouseError {

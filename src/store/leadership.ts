@@ -21,7 +21,6 @@ const BEGIN = `begin isolation level read committed read only; ${WITHOUT_TIME_LI
 export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leadership & { close(): Promise<void> } {
   let own: DedicatedConnection | undefined
   let held = false
-  let asking: Promise<boolean> | undefined
 
   const lose = (broken: DedicatedConnection): void => {
     if (own !== broken) return
@@ -43,20 +42,10 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
     })
     return next
   }
-  const obtain = async ({ client }: DedicatedConnection): Promise<boolean> => {
-    await client.query(BEGIN) // guard: sync-lock-stays
-    const { rows: [row] } = await client.query<{ obtained: boolean }>(
-      'select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as obtained',
-      [name],
-    )
-    if (row?.obtained === true) return true
-    await client.query('rollback')
-    return false
-  }
   const ask = async (): Promise<boolean> => {
     const current = own ?? await connect()
     try {
-      const mine = held ? await current.client.query('select 1').then(() => true) : await obtain(current)
+      const mine = held ? await current.client.query('select 1').then(() => true) : await obtain(current, name)
       held = mine && own === current
       return held
     } catch (error) {
@@ -71,14 +60,31 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
     await current?.close()
   }
   return {
-    held() {
-      asking ??= ask().catch(unavailable).finally(() => { // guard: sync-lock-unavailable
-        asking = undefined
-      })
-      return asking
-    },
+    held: oneAtATime(() => ask().catch(unavailable)), // guard: sync-lock-unavailable
     release,
     close: release,
+  }
+}
+
+async function obtain({ client }: DedicatedConnection, name: string): Promise<boolean> {
+  await client.query(BEGIN) // guard: sync-lock-stays
+  const { rows: [row] } = await client.query<{ obtained: boolean }>(
+    'select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as obtained',
+    [name],
+  )
+  if (row?.obtained === true) return true
+  await client.query('rollback')
+  return false
+}
+
+/** A call during another one gets the result of that one. */
+function oneAtATime<T>(run: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined
+  return () => {
+    running ??= run().finally(() => {
+      running = undefined
+    })
+    return running
   }
 }
 

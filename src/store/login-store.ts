@@ -4,7 +4,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import type { GrantChange } from '../core/grants.js'
 import type { LoginCommit, LoginOutcome, LoginStore } from '../core/login.js'
-import { usernameKey } from '../core/user.js'
+import { usernameKey, type StoredUser } from '../core/user.js'
 import { FOREIGN_KEY_VIOLATION, OutOfDate, sqlState, type Database, type Transaction } from './database.js'
 import { writeAudit } from './audit.js'
 import { replaceGrants } from './grants.js'
@@ -34,14 +34,7 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
       )
       return row?.now ?? ''
     },
-    async userByIdentity(tid, oid) {
-      const [user] = await database.ask((db) =>
-        db.select(stored).from(identities).innerJoin(users, eq(users.id, identities.userId))
-          // guard: one-person-per-object-id, one-person-per-tenant
-          .where(sql`${identities.tid} = ${tid} and ${identities.oid} = ${oid}`)
-      )
-      return user
-    },
+    userByIdentity: (tid, oid) => userByIdentity(database, tid, oid),
     async usernameTaken(key) {
       const { rows: [found] } = await database.ask((db) =>
         db.execute<{ taken: boolean }>(
@@ -55,14 +48,7 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
         db.select(stored).from(users)
           .where(sql`lower(${users.email}) = lower(${email}) and ${eligible}`).limit(2) // guard: email-any-case
       ),
-    async groupIds(names) {
-      if (names.length === 0) return new Map()
-      const found = await database.ask((db) =>
-        db.select({ id: groups.id, name: groups.name }).from(groups)
-          .where(sql`${groups.name} = any(${sql.param([...names])}::text[])`)
-      )
-      return new Map(found.map((group) => [group.name, group.id]))
-    },
+    groupIds: (names) => groupIdsByName(database, names),
     async commit(login) {
       try {
         return await database.transaction((tx) => commit(tx, login, limits)) // guard: one-transaction
@@ -72,6 +58,24 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
       }
     },
   }
+}
+
+async function userByIdentity(database: Database, tid: string, oid: string): Promise<StoredUser | undefined> {
+  const [user] = await database.ask((db) =>
+    db.select(stored).from(identities).innerJoin(users, eq(users.id, identities.userId))
+      // guard: one-person-per-object-id, one-person-per-tenant
+      .where(sql`${identities.tid} = ${tid} and ${identities.oid} = ${oid}`)
+  )
+  return user
+}
+
+async function groupIdsByName(database: Database, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  if (names.length === 0) return new Map()
+  const found = await database.ask((db) =>
+    db.select({ id: groups.id, name: groups.name }).from(groups)
+      .where(sql`${groups.name} = any(${sql.param([...names])}::text[])`)
+  )
+  return new Map(found.map((group) => [group.name, group.id]))
 }
 
 /** Users that associate_by_email may link: active, no Entra identity, not staff, superuser or break-glass. */

@@ -52,44 +52,46 @@ export function createSessionStore(database: Database, timeouts: SessionTimeouts
         db.execute(sql`update sessions set last_seen_at = now() where id_hash = any(${list}::bytea[])`)
       )
     },
-    end: (id, correlationId) =>
-      database.transaction(async (tx) => {
-        const { rows: [ended] } = await tx.execute<{ public_id: string, user_id: string, username: string }>(sql`
-        delete from sessions s using users u where s.id_hash = ${
-          sessionIdHash(id)
-        } and u.id = s.user_id returning s.public_id, s.user_id, u.username`)
-        if (ended) {
-          await writeAudit(tx, {
-            action: 'logout',
-            actor: 'login',
-            userId: ended.user_id,
-            username: ended.username,
-            correlationId,
-            detail: { session: ended.public_id },
-          })
-        }
-      }),
-    endByEntraSid: (sid, correlationId) =>
-      database.transaction(async (tx) => {
-        const { rows } = await tx.execute<{ id_hash: Buffer, public_id: string, user_id: string, username: string }>(
-          // guard: security-front-channel
-          sql`
-        delete from sessions s using users u where s.entra_sid = ${sid} and u.id = s.user_id returning s.id_hash,
-          s.public_id, s.user_id, u.username`,
-        )
-        for (const ended of rows) {
-          await writeAudit(tx, {
-            action: 'logout',
-            actor: 'entra',
-            userId: ended.user_id,
-            username: ended.username,
-            correlationId,
-            detail: { session: ended.public_id, frontChannel: true },
-          })
-        }
-        return rows.map((row) => row.id_hash)
-      }),
+    end: (id, correlationId) => database.transaction((tx) => endSession(tx, id, correlationId)),
+    endByEntraSid: (sid, correlationId) => database.transaction((tx) => endByEntraSid(tx, sid, correlationId)),
   }
+}
+
+async function endSession(tx: Transaction, id: string, correlationId: string): Promise<void> {
+  const { rows: [ended] } = await tx.execute<{ public_id: string, user_id: string, username: string }>(sql`
+    delete from sessions s using users u where s.id_hash = ${
+    sessionIdHash(id)
+  } and u.id = s.user_id returning s.public_id, s.user_id, u.username`)
+  if (!ended) return
+  await writeAudit(tx, {
+    action: 'logout',
+    actor: 'login',
+    userId: ended.user_id,
+    username: ended.username,
+    correlationId,
+    detail: { session: ended.public_id },
+  })
+}
+
+/** @returns the hashes of the ids of the sessions that ended */
+async function endByEntraSid(tx: Transaction, sid: string, correlationId: string): Promise<readonly Buffer[]> {
+  const { rows } = await tx.execute<{ id_hash: Buffer, public_id: string, user_id: string, username: string }>(
+    // guard: security-front-channel
+    sql`
+    delete from sessions s using users u where s.entra_sid = ${sid} and u.id = s.user_id returning s.id_hash,
+      s.public_id, s.user_id, u.username`,
+  )
+  for (const ended of rows) {
+    await writeAudit(tx, {
+      action: 'logout',
+      actor: 'entra',
+      userId: ended.user_id,
+      username: ended.username,
+      correlationId,
+      detail: { session: ended.public_id, frontChannel: true },
+    })
+  }
+  return rows.map((row) => row.id_hash)
 }
 
 const milliseconds = (span: ReturnType<typeof sql>) => sql`(extract(epoch from ${span}) * 1000)::float8`

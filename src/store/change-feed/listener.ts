@@ -115,13 +115,12 @@ function createFeedConnection(options: FeedConnectionOptions) {
     restored() {
       // guard: live-missed
       if (state !== 'listening') onGap(-Infinity) // notifications sent before this moment were not received
-      if (state === 'lost') log.info({}, 'LISTEN connection restored: session cache in use again')
+      if (state === 'lost') logRestored(log)
       state = 'listening'
     },
     checkHeartbeat() {
       if (connections?.since === undefined) return // connecting has its own time limit
-      const quiet = performance.now() - Math.max(heartbeats.lastReceivedAt(), connections.since)
-      if (quiet > silenceMs) lose(`no heartbeat was received for ${silenceMs / 1000} seconds`)
+      if (silentMs(heartbeats, connections.since) > silenceMs) lose(noHeartbeatFor(silenceMs))
       else connections.beat()
     },
     async compareServers(readFrom: () => Promise<string>) {
@@ -147,6 +146,19 @@ function logLost(log: ChangeListenerOptions['log'], why: string): void {
     detail: why,
     remedy: 'LISTEN needs a direct connection or a pool in session mode. It is retried until it succeeds.',
   }, 'LISTEN connection lost: session cache bypassed, every check reads the database')
+}
+
+function logRestored(log: ChangeListenerOptions['log']): void {
+  log.info({}, 'LISTEN connection restored: session cache in use again')
+}
+
+/** Milliseconds since the last heartbeat, or since the connection was made where none was received on it. */
+function silentMs(heartbeats: Heartbeats, connectedAt: number): number {
+  return performance.now() - Math.max(heartbeats.lastReceivedAt(), connectedAt)
+}
+
+function noHeartbeatFor(silenceMs: number): string {
+  return `no heartbeat was received for ${silenceMs / 1000} seconds`
 }
 
 /** Detects that the machine was suspended for longer than this: monotonic clocks and timers stop meanwhile. */
