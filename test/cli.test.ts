@@ -179,7 +179,7 @@ t.test('groups and users commands, beside a running gateway', async (t) => {
     /is inactive now; 0 sessions ended/,
   )
   t.match((await gatehouse('users', 'remove', 'sue.super@contoso.example')).stdout, /stays reserved/)
-  t.match((await gatehouse('users', 'list')).stdout, /Nobody/)
+  t.match((await gatehouse('users', 'list')).stdout, /No users/)
 })
 
 t.test('access test prints the deciding rule and the reason; keys are listed and rotated', async (t) => {
@@ -255,7 +255,7 @@ t.test('access test prints the deciding rule and the reason; keys are listed and
   await gatehouse('users', 'deactivate', 'sam.staff@contoso.example')
   t.match(
     (await gatehouse('access', 'test', 'https://netbox.test/admin', '--method', 'GET', ...sam)).stdout,
-    /must sign in: .* deactivated and counts as nobody/,
+    /must sign in: .* deactivated and counts as anonymous/,
   )
 
   t.match((await gatehouse('keys', 'list')).stdout, /^KEY +STATE.*\n\S{43} +signing/)
@@ -264,7 +264,7 @@ t.test('access test prints the deciding rule and the reason; keys are listed and
     state: 'next',
     retiredAt: null,
   }])
-  t.match((await gatehouse('keys', 'rotate', '--now')).stdout, /signs at once, all other keys are withdrawn/)
+  t.match((await gatehouse('keys', 'rotate', '--now')).stdout, /signs immediately, all other keys are withdrawn/)
   t.equal((JSON.parse((await gatehouse('keys', 'list', '--json')).stdout) as object[]).length, 1)
   t.match((await gatehouse('audit', 'list', '--action', 'key')).stdout, /key\.rotate +cli:\S+/)
 })

@@ -118,7 +118,7 @@ t.test('explain', async (t) => {
     const tested = await runInProcess(args)
     t.match(
       tested.stdout,
-      new RegExp(`What Entra ID said of sam\\.staff@contoso\\.example at .*\n.*\n${GROUP_IDS.networkEngineers}`),
+      new RegExp(`Memberships in Entra ID of sam\\.staff@contoso\\.example at .*\n.*\n${GROUP_IDS.networkEngineers}`),
     )
     t.match(tested.stdout, `Row 1 is not hit: ${GROUP_IDS.netboxSuperusers}`)
     const asJson = JSON.parse((await runInProcess([...args, '--json'])).stdout) as object
@@ -147,7 +147,7 @@ t.test('explain', async (t) => {
     t.match(live.changes.find((each: { username: string }) => each.username.startsWith('nina')), {
       change: { superuser: 1, gained: ['Circuit Manager', 'NetBox Superusers'], lost: ['Network Engineers'] },
     })
-    t.match((await explain('--with', config)).stdout, /Nobody would gain or lose anything/)
+    t.match((await explain('--with', config)).stdout, /No user would gain or lose anything/)
     t.equal((await explain('--with', join(directory, 'none.yaml'))).status, 78)
   })
 

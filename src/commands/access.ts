@@ -1,4 +1,4 @@
-// `gatehouse access test`: what the proxy would be told, and why, without asking it.
+// `gatehouse access test`: the decision that the proxy would get, and why, without a request of a proxy.
 import type { Position } from '../config/problem.js'
 import {
   compileAccess,
@@ -26,7 +26,7 @@ export interface AccessTestOptions extends CommonOptions {
   readonly from?: string
 }
 
-interface Somebody extends SessionRights {
+interface EvaluatedUser extends SessionRights {
   readonly username: string
   readonly from: readonly GroupView[]
   /** Why they have a group, or are staff or superuser: ", because of Network team". */
@@ -44,7 +44,7 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
   const person = user === undefined ? undefined : await withDatabase(options, async ({ database, people }) => {
     const found = await people.find(user)
     const mapping = createGroupMapping(config.groupMapping)
-    return somebody(
+    return evaluatedUser(
       found,
       await createGroupStore(database).list(),
       mapping,
@@ -70,7 +70,7 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
   }
   printDecision(result, file)
   if (options.from === undefined && config.access.rules.some(({ networks }) => networks !== undefined)) {
-    print('    Rules with networks may or may not match: say --from ADDRESS.')
+    print('    Rules with networks may or may not match: use --from ADDRESS.')
   }
   printMemberships(result)
   return EXIT.ok
@@ -78,7 +78,7 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
 
 interface AccessTestResult {
   readonly user: string | undefined
-  readonly person: Somebody | undefined
+  readonly person: EvaluatedUser | undefined
   readonly target: Target
   readonly decision: Decision
   /** The decision if the proxy does not send the port. */
@@ -104,8 +104,8 @@ function printResultJson({ person, target, decision, withoutPort, rules, read, n
 
 function printDecision({ user, person, target, decision, withoutPort, rules }: AccessTestResult, file: string): void {
   const who = user === undefined
-    ? 'nobody (not signed in)'
-    : person?.username ?? `${user}, who is deactivated and counts as nobody`
+    ? 'anonymous (not signed in)'
+    : person?.username ?? `${user}, who is deactivated and counts as anonymous`
   print(`${verdictOf(decision)}: ${target.method} ${targetUrl(target)} by ${who}`)
   if (rules.length > 1) {
     print('    The path, the method or the address can be read in several ways; each of these must let them in:')
@@ -130,7 +130,7 @@ function verdictOf(decision: Decision): string {
 function printMemberships({ person, read, notHit }: AccessTestResult): void {
   if (person?.reading !== undefined) {
     print(
-      `What Entra ID said of ${person.username} at ${
+      `Memberships in Entra ID of ${person.username} at ${
         person.reading.readAt.slice(0, 19)
       } (gatehouse explain asks anew):`,
     )
@@ -150,18 +150,18 @@ function targetOf(url: string, method: string): Target {
   }
 }
 
-/** By a proxy that says which port it was reached on. */
+/** For a proxy that sends the port on which it was reached. */
 function asReached(target: Target): Target {
   return { ...target, port: target.namedPort ?? (target.scheme === 'https' ? '443' : '80') }
 }
 
-/** An inactive user counts as nobody. */
-function somebody(
+/** An inactive user counts as anonymous. */
+function evaluatedUser(
   person: PersonView,
   all: readonly GroupView[],
   mapping: GroupMapping,
   reading: MembershipSnapshot | undefined,
-): Somebody | undefined {
+): EvaluatedUser | undefined {
   if (!person.isActive) return undefined
   const from = all.filter(({ name }) => person.groups.some((group) => group.name === name))
   const because = (cause: readonly Cause[] | null | undefined): string =>
@@ -180,7 +180,7 @@ function somebody(
   }
 }
 
-function judged({ path, allow }: Grounds, person: Somebody | undefined) {
+function judged({ path, allow }: Grounds, person: EvaluatedUser | undefined) {
   const lets = permits(allow, person)
   return {
     path,
@@ -190,11 +190,11 @@ function judged({ path, allow }: Grounds, person: Somebody | undefined) {
   }
 }
 
-function refusalReason(person: Somebody | undefined): string {
-  return person === undefined ? 'nobody is signed in' : `${person.username} is none of these`
+function refusalReason(person: EvaluatedUser | undefined): string {
+  return person === undefined ? 'no user is signed in' : `${person.username} is none of these`
 }
 
-function because(allow: Allow, person: Somebody | undefined): string {
+function because(allow: Allow, person: EvaluatedUser | undefined): string {
   if (allow === 'anyone' || person === undefined) return 'it asks for nothing'
   if (person.isSuperuser) return `${person.username} is a superuser${person.superuserReason}`
   if (typeof allow === 'string') return `${person.username} is signed in`

@@ -1,4 +1,4 @@
-// `gatehouse check`: every problem of the configuration at once, with its place and the remedy. What the file names is
+// `gatehouse check`: every problem of the configuration in one run, with place and remedy. What the file names is
 // looked at too, where it can be reached: custom steps, local groups, the Entra groups that make superusers.
 import {
   accessNamesExist,

@@ -96,7 +96,7 @@ export function noteNamesakes({ username, namesakes }: PersonView): void {
   }
 }
 
-/** Columns under their headings; an empty list says so. */
+/** Columns under their headings; an empty list prints a sentence instead. */
 export function printTable(
   headings: readonly string[],
   rows: readonly (readonly string[])[],

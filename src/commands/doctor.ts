@@ -101,7 +101,7 @@ async function entraResults(config: Config): Promise<Result[]> {
   }
 }
 
-/** One cause keeps several questions from being answered: it is said where it is met first. */
+/** One cause can prevent several checks: it is reported at the first of them. */
 function causesOnce(results: readonly Result[]): Result[] {
   return results.map((result, index) => {
     const first = isUnanswered(result) ? results.slice(0, index).find(({ code }) => code === result.code) : undefined

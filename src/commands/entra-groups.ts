@@ -1,4 +1,4 @@
-// How commands print the Entra groups that were read of somebody, and the rows of the mapping that none of them hits.
+// How commands print the Entra groups that were read for a user, and the rows of the mapping that none of them hits.
 import type { GroupRead, RowNotHit } from '../core/entra-groups.js'
 import { GatehouseError } from '../core/errors.js'
 import type { AppDirectory } from '../entra/app-directory.js'

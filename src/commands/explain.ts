@@ -34,7 +34,7 @@ export async function explain(user: string | undefined, options: ExplainOptions)
   const asked = [user, options.entraGroups, options.with].filter((each) => each !== undefined).length
   if (asked !== 1 || (options.live && options.with === undefined)) {
     commandProcess().stderr.write(
-      'gatehouse: say one of: explain USER, explain --entra-groups ID,ID, explain --with NEW.yaml [--live]\n',
+      'gatehouse: choose one of: explain USER, explain --entra-groups ID,ID, explain --with NEW.yaml [--live]\n',
     )
     return EXIT.usage
   }
@@ -191,7 +191,7 @@ function printChanges(changes: readonly PersonChange[], people: number, source: 
       change.lost.join(', '),
       readAt.slice(0, 19),
     ]),
-    'Nobody would gain or lose anything.',
+    'No user would gain or lose anything.',
   )
   print(`${changes.length} of ${people} people would change (${source}). Nothing was changed.`)
 }

@@ -22,7 +22,7 @@ export async function groupsRename(name: string, to: string, options: CommonOpti
   return EXIT.ok
 }
 
-/** A mapped group is not removed by accident: its members would lose it at once, and logins would warn. */
+/** A mapped group is not removed by accident: its members would lose it immediately, and logins would warn. */
 export async function groupsRemove(
   name: string,
   options: CommonOptions & { readonly force?: boolean },
@@ -31,7 +31,7 @@ export async function groupsRemove(
   if (rows.length > 0 && !options.force) {
     throw new GatehouseError('group_mapped', {
       detail: `${name} is named in groupMapping, row ${rows.join(', ')}`,
-      remedy: 'Take it out of the mapping first, or say --force.',
+      remedy: 'Take it out of the mapping first, or use --force.',
     })
   }
   const members = await withDatabase(options, ({ database }) => createGroupAdmin(database).remove(name, cliActor()))

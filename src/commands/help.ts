@@ -1,9 +1,9 @@
-// What `--help` says besides the line of each command: its arguments, examples that can be typed in, exit codes.
+// What `--help` prints besides the line of each command: its arguments, examples that can be typed in, exit codes.
 import type { Command } from 'commander'
 import { commandProcess } from './command-process.js'
 import { styled, terminalOf } from './terminal.js'
 
-const USER = 'a username, the UPN as Entra ID last said it, an e-mail address that one person has, or an id'
+const USER = 'a username, the UPN as Entra ID last sent it, an e-mail address that one person has, or an id'
 const GROUP = 'name of a local group'
 const PERMISSION = 'words joined by dots: netbox.view'
 
@@ -24,7 +24,7 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   'users add username': 'letters, digits and @ . + - _',
   'users rename user': USER,
   'users rename name': 'their new username',
-  'users release name': 'the username of somebody who was removed or renamed',
+  'users release name': 'the username of a user who was removed or renamed',
   'users activate user': USER,
   'users deactivate user': USER,
   'users remove user': USER,

@@ -1,5 +1,5 @@
-// The answers for `gatehouse init`: from flags, and on a terminal from questions about what no flag says. Every mistake
-// of flags is reported at once; a question is asked again, with the reason.
+// The answers for `gatehouse init`: from flags, and on a terminal from questions about what no flag sets. Every mistake
+// of flags is reported in one run; a question is asked again, with the reason.
 import {
   EMBEDDED,
   isRefused,
@@ -110,18 +110,18 @@ export function withDefaults(given: Given): Answers {
   }
 }
 
-/** Asks for everything that no flag says. @throws InputEnded */
+/** Asks for everything that no flag sets. @throws InputEnded */
 export async function askFor(
   given: Given,
   flags: InitFlags,
   questions: Questions,
-  tell: (text: string) => void,
+  report: (text: string) => void,
 ): Promise<Answers> {
   const until = async <T>(question: string, read: (text: string) => Read<T>): Promise<T> => {
     for (;;) {
       const result = read(await questions.ask(question))
       if (!isRefused(result)) return result.value
-      tell(`  This ${result.message}.\n  ${result.remedy}`)
+      report(`  This ${result.message}.\n  ${result.remedy}`)
     }
   }
   const or = <T>(fallback: T, read: (text: string) => Read<T>) => (text: string) =>

@@ -150,7 +150,9 @@ function report(folder: string, answers: Answers, files: Written, { json }: Init
     ]
   ) print(line)
   for (const { host, upstream } of assumed) {
-    print(`note: nobody said where ${host} listens: ${upstream} was assumed. Change it in the proxy's file.\n`)
+    print(
+      `note: no flag or answer names the address of ${host}: ${upstream} was assumed. Change it in the proxy's file.\n`,
+    )
   }
   print('The registration in Entra ID (app-registration.md; for az: app-registration.sh):\n')
   print(registrationSummary(answers).map((line) => `  ${line}`).join('\n'))

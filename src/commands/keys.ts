@@ -42,7 +42,7 @@ export async function keysRotate(options: CommonOptions & { readonly now?: boole
   if (options.json) printJson({ kid, now })
   else if (now) {
     print(
-      `${kid} signs at once, all other keys are withdrawn. Running gateways take it within a minute; applications ` +
+      `${kid} signs immediately, all other keys are withdrawn. Running replicas use it within a minute; applications ` +
         'refuse what the old ones signed as soon as they fetch the public keys again.',
     )
   } else {

@@ -1,4 +1,4 @@
-// `gatehouse migrate`: brings the database to this version and says which migrations that took.
+// `gatehouse migrate`: brings the database to this version and prints which migrations were applied.
 import { databaseUrl } from '../store/database-url.js'
 import { migrate as applyMigrations } from '../store/migrate.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'

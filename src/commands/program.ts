@@ -1,4 +1,4 @@
-// The table of the `gatehouse` command: one line for each command, loaded when it runs. What `--help` says of arguments
+// The commands of `gatehouse`: one line for each, loaded when it runs. What `--help` prints of arguments
 // and examples is in help.ts. Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 configuration unusable.
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { VERSION } from '../version.js'
@@ -56,7 +56,7 @@ export async function runCommand(args: readonly string[], io: CommandProcess = p
   })
 }
 
-/** @param ended is told the exit code of the command that ran */
+/** @param ended receives the exit code of the command that ran */
 export function createProgram(ended: (code: number) => void = () => {}): Command {
   const { stdout, stderr } = commandProcess()
   const program = new Command('gatehouse')
@@ -83,7 +83,7 @@ export function createProgram(ended: (code: number) => void = () => {}): Command
 
 type Define = (parent: Command, usage: string, description: string, load: () => Promise<Run>) => Command
 
-/** @param ended is told the exit code of the command that ran */
+/** @param ended receives the exit code of the command that ran */
 function definer(ended: (code: number) => void): Define {
   return (parent, usage, description, load) => {
     const made: Command = parent.command(usage).description(description)
@@ -177,7 +177,7 @@ function addGroupCommands(program: Command, define: Define): void {
     'make groups and permissions as a file describes them',
     async () => (await import('./groups.js')).groupsApply,
   )
-    .option('--dry-run', 'only say what would change')
+    .option('--dry-run', 'only print what would change')
   define(groups, 'export', 'print all groups as such a file', async () => (await import('./groups.js')).groupsExport)
   define(groups, 'rename <name> <new>', 'rename a group', async () => (await import('./groups-admin.js')).groupsRename)
   define(
@@ -251,8 +251,8 @@ function addUserCommands(program: Command, define: Define): void {
 }
 
 function addSessionCommands(program: Command, define: Define): void {
-  const sessions = program.command('sessions').description('live sessions')
-  define(sessions, 'list', 'list live sessions', async () => (await import('./sessions.js')).sessionsList)
+  const sessions = program.command('sessions').description('active sessions')
+  define(sessions, 'list', 'list active sessions', async () => (await import('./sessions.js')).sessionsList)
     .option('--user <user>', 'of one person: username, UPN, e-mail address or id')
   define(
     sessions,
@@ -273,13 +273,13 @@ function addRecordCommands(program: Command, define: Define): void {
     async () => (await import('./access.js')).accessTest,
   )
     .requiredOption('--method <method>', 'the HTTP method')
-    .option('--user <user>', 'who asks (username, UPN, e-mail address or id); without it: nobody')
+    .option('--user <user>', 'whose request it is (username, UPN, e-mail address or id); without it: anonymous')
     .option('--from <address>', 'the address they ask from')
 
   const keys = program.command('keys').description('the keys that sign assertions')
   define(keys, 'list', 'list the keys', async () => (await import('./keys.js')).keysList)
   define(keys, 'rotate', 'make the next key', async () => (await import('./keys.js')).keysRotate)
-    .option('--now', 'it signs at once and all others are withdrawn: for a key that leaked or cannot be opened')
+    .option('--now', 'it signs immediately and all others are withdrawn: for a key that leaked or cannot be opened')
 
   const audit = program.command('audit').description('the record of logins and changes')
   define(audit, 'list', 'list the record, newest first', async () => (await import('./audit.js')).auditList)

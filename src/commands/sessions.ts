@@ -26,7 +26,7 @@ export async function sessionsList(options: CommonOptions & { readonly user?: st
     printTable(
       ['ID', 'USERNAME', 'SIGNED IN', 'LAST SEEN'],
       list.map((each) => [each.id, each.username, each.createdAt.slice(0, 19), each.lastSeenAt.slice(0, 19)]),
-      'Nobody is signed in.',
+      'No user is signed in.',
     )
   }
   return EXIT.ok
@@ -38,7 +38,7 @@ export async function sessionsRevoke(
   options: CommonOptions & { readonly user?: string, readonly all?: boolean },
 ): Promise<number> {
   if ([id, options.user, options.all].filter((each) => each !== undefined).length !== 1) {
-    commandProcess().stderr.write('gatehouse: say which: sessions revoke ID, --user USER or --all\n')
+    commandProcess().stderr.write('gatehouse: choose one of: sessions revoke ID, --user USER or --all\n')
     return EXIT.usage
   }
   const { session } = readConfig(options).config

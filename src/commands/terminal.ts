@@ -7,7 +7,7 @@ export interface Terminal {
   readonly width: number | undefined
 }
 
-/** Of a terminal that does not say. */
+/** Of a terminal that does not report its width. */
 export const USUAL_WIDTH = 80
 /** Narrower than this nothing that is wrapped can be read. */
 const LEAST_WIDTH = 40
@@ -58,7 +58,7 @@ export function styled(text: string, style: keyof typeof STYLES): string {
   return `\u001b[${STYLES[style]}m${text}\u001b[0m`
 }
 
-/** What a line begins with says what kind it is. */
+/** The first word of a line is its kind. */
 const KINDS: readonly (readonly [RegExp, keyof typeof STYLES])[] = [
   [/^(?:gatehouse: note:|warning:|note:|warn(?= ))/, 'yellow'],
   [/^(?:gatehouse:|FAIL(?= ))/, 'red'],

@@ -1,4 +1,4 @@
-// `gatehouse users rename|release`: another username for a person, and a name that nobody has any more for others.
+// `gatehouse users rename|release`: renames a user, and releases a reserved name of a former user.
 import { GatehouseError } from '../core/errors.js'
 import { RELEASED_NAME_DAYS, usernameKey } from '../core/user.js'
 import { createUsernames } from '../store/usernames.js'
@@ -35,7 +35,7 @@ const KEPT = ` Others may have the old name after ${RELEASED_NAME_DAYS} days, or
 export async function usersRelease(name: string, options: ReleaseOptions): Promise<number> {
   if (!options.yes) { // guard: adv-release-asks
     commandProcess().stderr.write(
-      'gatehouse: to applications the next holder of this name IS the one before: say --yes\n',
+      'gatehouse: to applications the next holder of this name IS the one before: confirm with --yes\n',
     )
     return EXIT.usage
   }

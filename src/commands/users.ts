@@ -21,7 +21,7 @@ export async function usersList(options: UsersListOptions): Promise<number> {
     printTable(
       ['USERNAME', 'NAME', 'ACTIVE', 'STAFF', 'SUPERUSER', 'GROUPS', 'LAST LOGIN'],
       people.map(row),
-      'Nobody.',
+      'No users.',
     )
   }
   return EXIT.ok
@@ -66,7 +66,7 @@ function printPerson(person: PersonView, mapping: GroupMapping): void {
     `  e-mail       ${person.email ?? '-'}${person.email !== null && !person.emailVerified ? ' (not verified)' : ''}`,
   )
   print(`  active       ${yes(person.isActive)}${person.isBreakGlass ? '; break-glass' : ''}`)
-  print(`  last login   ${person.lastLoginAt ?? 'never'}; live sessions ${person.liveSessions}`)
+  print(`  last login   ${person.lastLoginAt ?? 'never'}; active sessions ${person.liveSessions}`)
   if (person.readAt !== null) print(`  last reading ${person.entraGroups} Entra groups at ${person.readAt}`)
   printWhy(person, mapping)
 }

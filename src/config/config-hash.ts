@@ -1,12 +1,12 @@
-// What a replica publishes so that others can tell whether they run the same: everything in force that its answers
+// What a replica publishes so that others can detect whether they run the same: everything in force that its answers
 // depend on. Where it listens, how it reaches the database that they share, and where its files lie may differ from
 // machine to machine.
 import { createHash, createHmac } from 'node:crypto'
 import type { Config } from './config.js'
 
 /**
- * Whoever may LISTEN on the database, or reads a log, sees it; a plain hash would let them try a weak secret until it
- * fits. It is keyed with the secrets that no database holds.
+ * Every reader of a log, and every database role that may LISTEN, sees it.
+ * A plain hash would let them try a weak secret until it fits. It is keyed with the secrets that no database holds.
  */
 export function configHash(config: Config): string {
   const { host: _host, port: _port, management: _management, ...server } = config.server

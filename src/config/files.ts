@@ -1,4 +1,4 @@
-// Reading files that an operator names: every way it can fail is told apart, since each has another remedy.
+// Reading files that an operator names: every kind of failure has its own code, since each has another remedy.
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
@@ -65,7 +65,7 @@ function modeOf(path: string): number {
   }
 }
 
-/** Never reads more than the limit, whatever the path turns out to be (a device, a pipe that does not end). */
+/** Never reads more than the limit, whatever the path names (a device, a pipe that does not end). */
 function readWhole(path: string): Buffer {
   const descriptor = openSync(path, 'r')
   try {

@@ -27,7 +27,7 @@ export interface LoadedConfig {
   readonly file: string
   /** Absolute paths of the files that `...File` keys name. */
   readonly secretFiles: string[]
-  /** Where a key stands, like `groupMapping[2].groups[0]`: for what only a database can tell. */
+  /** Where a key stands, like `groupMapping[2].groups[0]`: for checks that need a database. */
   readonly positionOf: (path: string) => Position
 }
 

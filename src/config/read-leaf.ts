@@ -1,4 +1,4 @@
-// One scalar: variables replaced, type checked, then its kind has the say.
+// One scalar: variables replaced, type checked, then read by its kind.
 import { isScalar } from 'yaml'
 import { KINDS } from './kinds/index.js'
 import { isRefusal, type Kind, type KindContext } from './kinds/kind.js'

@@ -1,4 +1,4 @@
-// The keys of one YAML map: aliases followed, merge keys (`<<`) merged in, duplicates told.
+// The keys of one YAML map: aliases followed, merge keys (`<<`) merged in, duplicates reported.
 import { isAlias, isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml'
 import type { Position } from './problem.js'
 import type { ReadContext } from './read-context.js'

@@ -1,5 +1,5 @@
 // Schema and YAML tree, walked together: every key that is there is judged, every key that is not takes its default,
-// and every place is remembered for the rules that look at several keys at once.
+// and every place is remembered for the rules that check several keys together.
 import { isAlias, isMap, isScalar, isSeq } from 'yaml'
 import { fold, nearest } from './nearest.js'
 import type { Position } from './problem.js'
@@ -11,7 +11,7 @@ import { readSecretFile } from './read-secret-file.js'
 import type { Report } from './report.js'
 import { keysOf, mustBeGiven, propertyOf, resolvedName, twinOf, type Shape } from './shape.js'
 
-/** Behind so many problems nobody reads hints, and finding them takes time. */
+/** Above so many problems hints are of no use, and finding them takes time. */
 const MAX_HINTS = 200
 
 /** What was refused is undefined in the result; the report has the reason. */

@@ -1,4 +1,4 @@
-// Collects problems and warnings, and knows where in the file each key stands, so that any later check can say `path`
+// Collects problems and warnings, and knows where in the file each key stands, so that any later check can use `path`
 // and the operator is shown the line.
 import type { Position, ConfigProblem } from './problem.js'
 
@@ -60,7 +60,7 @@ function parentOf(path: string): string {
   return path.slice(0, Math.max(path.lastIndexOf('.'), path.lastIndexOf('['), 0))
 }
 
-/** In the order of the file; what an alias or a merge brings in several times is said once. */
+/** In the order of the file; what an alias or a merge brings in several times is reported once. */
 export function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
   const once = new Map(
     problems.map((problem) => [`${problem.line}:${problem.column}:${problem.code}:${problem.message}`, problem]),

@@ -6,7 +6,7 @@ import type { Config } from './config.js'
 
 type Reloadable = typeof RELOADED_KEYS[number]
 
-/** The half that is read on every use. A client secret that rotates in its file is in force at once. */
+/** The half that is read on every use. A client secret that rotates in its file is in force immediately. */
 export type ReloadableConfig = Pick<Config, Reloadable> & { readonly entra: Pick<Config['entra'], 'clientSecret'> }
 
 /** The half that is read once, when the process starts. */

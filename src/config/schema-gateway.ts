@@ -142,7 +142,7 @@ export const databaseSection = section(
   },
 )
 
-export const sessionSection = section('How long people stay signed in, and the cookie that says so.', {
+export const sessionSection = section('How long users stay signed in, and the session cookie.', {
   secrets: secret(
     list(
       leaf('strongSecret', 'A secret of at least 32 characters.'),
@@ -170,7 +170,7 @@ export const sessionSection = section('How long people stay signed in, and the c
     { min: '0s', max: '15m', default: '60s' },
   ),
   maxPerUser: count(
-    'Live sessions of one person: a sign-in that would make more ends the oldest of them.',
+    'Active sessions of one user: a sign-in that would create more ends the oldest of them.',
     { minimum: 1, maximum: 10_000, default: 50 },
   ),
   identityCookie: flag(

@@ -73,7 +73,7 @@ export function section<Properties extends TProperties>(
   return Type.Object(properties, { description, additionalProperties: false })
 }
 
-/** A value nobody may see: a key named `xFile` beside it may name the file that holds it (for a list: one a line). */
+/** A secret value: a key named `xFile` beside it may name the file that holds it (for a list: one a line). */
 export function secret<Schema extends TSchema>(schema: Schema): Schema {
   return { ...schema, 'x-secret': true }
 }

@@ -59,7 +59,7 @@ const accessRule = section('One rule; every part that is given must match.', {
     ),
   ),
   allow: Type.Union([
-    choice(['anyone', 'authenticated', 'deny'], 'Everybody, everybody who is signed in, or nobody.'),
+    choice(['anyone', 'authenticated', 'deny'], 'Every request, every signed-in user, or no request.'),
     allowWhom,
   ], {
     description: 'Whom it lets in: `anyone`, `authenticated`, `deny`, or any of groups, permissions, staff, superuser.',
@@ -76,7 +76,7 @@ export const accessSection = section(
 
 const extraHeader = section('One more identity header.', {
   name: leaf('headerName', 'The name of the header.'),
-  value: choice(Object.keys(HEADER_VALUES) as HeaderValue[], 'What it says.'),
+  value: choice(Object.keys(HEADER_VALUES) as HeaderValue[], 'The value of the header.'),
   separator: leaf('separator', 'The character between the entries of a list.', { default: ',' }),
   encoding: choice(
     [...HEADER_ENCODINGS],
@@ -100,8 +100,8 @@ export const headersSection = section('The identity headers on a 200.', {
   extra: list(extraHeader, 'More headers, by name.', { default: [] }),
 })
 
-export const syncSection = section('The re-evaluation of people with live sessions.', {
-  interval: duration('How often people with live sessions are looked up again.', {
+export const syncSection = section('The re-evaluation of users with active sessions.', {
+  interval: duration('How often users with active sessions are re-evaluated.', {
     min: '10s',
     max: '1d',
     default: '5m',
@@ -111,7 +111,7 @@ export const syncSection = section('The re-evaluation of people with live sessio
     { min: '10s', max: '30d', default: '1h' },
   ),
   maxStaleness: Type.Optional(
-    duration('Whom Graph has not answered about for longer loses their sessions; absent: nobody does.', {
+    duration('A user whose last successful re-evaluation is older loses their sessions; absent: no limit.', {
       min: '10s',
       max: '90d',
     }),

@@ -21,7 +21,7 @@ export interface Shape {
   readonly 'x-secret'?: boolean
 }
 
-/** The key in `Config`: durations say their unit. */
+/** The key in `Config`: durations have their unit in the name. */
 export function resolvedName(name: string, shape: Shape): string {
   return shape['x-kind'] === 'duration' ? `${name}Ms` : name
 }

@@ -19,12 +19,12 @@ has the detail, Microsoft's own ids and,
 where an operator can do something, a \`remedy\`. Programs get the same as JSON: \`error\`, \`message\`,
 \`correlation_id\`. "again" marks what sends the person to sign in once more by itself, once.
 
-The last column says where an operator sees the code:
+The last column shows where an operator sees the code:
 
 - \`login\`: the series \`gatehouse_login_duration_seconds_count{result="CODE"}\` grows by each such sign-in;
 - \`refused\`: the series \`gatehouse_requests_refused_total{code="CODE"}\` grows, and the log has a line, or counts it
   beyond \`log.budget\`;
-- \`readyz PART\`: that part of \`/readyz\` says it;
+- \`readyz PART\`: that part of \`/readyz\` shows it;
 - \`start\`: the last line of the log of a start that fails;
 - \`command\`: the command that meets it prints it.
 
@@ -42,11 +42,11 @@ export function errorReference(): string {
   return [
     PREFACE,
     `## Codes\n\n${table(['code', 'status', 'what the person reads', 'where operators see it'], codes)}\n`,
-    `## What Entra ID says\n\nMicrosoft says that its codes may change; one that is not here is
+    `## Codes of Entra ID\n\nMicrosoft reserves the right to change its codes; one that is not here is
 \`entra_request_refused\`, or \`entra_unavailable\` with a status of 429 or 500 and above.\n\n${
       table(['Entra ID', 'code', 'what to do'], aadsts)
     }\n`,
-    `## What Graph says\n\n${table(['status', 'code', 'what to do'], graph)}\n`,
+    `## Codes of Graph\n\n${table(['status', 'code', 'what to do'], graph)}\n`,
   ].join('\n')
 }
 

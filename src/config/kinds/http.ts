@@ -88,7 +88,7 @@ export const headerName: Kind = {
         'Use letters, digits and hyphens: Remote-User-Group',
       )
     }
-    // RFC 3875 section 4.1.18: applications behind CGI or WSGI cannot tell Remote_User from Remote-User.
+    // RFC 3875 section 4.1.18: applications behind CGI or WSGI cannot distinguish Remote_User from Remote-User.
     const name = text.toLowerCase().replaceAll('_', '-')
     if (HOP_BY_HOP.includes(name)) {
       return valueProblem(

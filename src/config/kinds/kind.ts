@@ -1,4 +1,4 @@
-// A kind of value: how its text is read, and what is said when it cannot be.
+// A kind of value: how its text is read, and the problem where it cannot be read.
 import type { ValueProblem } from '../problem.js'
 
 export interface Reading {

@@ -72,7 +72,7 @@ export const redirectDomain: Kind = {
       return valueProblem(
         'redirect_domain_suffix',
         `is ${shown}, under which anybody may have a site`,
-        "Name your own domain: else a link can lead people from the sign-in to a stranger's site.",
+        'Name your own domain: else a link can redirect users from the sign-in to a foreign site.',
       )
     }
     return { value: `${suffix ? '.' : ''}${host}${parts.port === undefined ? '' : `:${parts.port}`}` }

@@ -18,12 +18,12 @@ function readGuid(text: string, shown: string, remedy: string): Reading | ValueP
     )
   }
   if (/^[0-9a-z]+(-[0-9a-z]+){4}$/i.test(core)) {
-    const strangers = [...new Set(core.toLowerCase().match(/[g-z]/g) ?? [])]
-    if (strangers.length > 0) { // guard: hex-alone, sample-ids-left-out
+    const invalidChars = [...new Set(core.toLowerCase().match(/[g-z]/g) ?? [])]
+    if (invalidChars.length > 0) { // guard: hex-alone, sample-ids-left-out
       return valueProblem(
         'guid_not_hex',
-        `is ${shown}, which looks like an ID, but ${strangers.map((char) => `"${char}"`).join(', ')} ${
-          strangers.length === 1
+        `is ${shown}, which looks like an ID, but ${invalidChars.map((char) => `"${char}"`).join(', ')} ${
+          invalidChars.length === 1
             ? 'is'
             : 'are'
         } not hexadecimal`,

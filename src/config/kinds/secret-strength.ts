@@ -1,4 +1,4 @@
-// What no generator of secrets makes, and people do. Three rules that can be said in a sentence each. A sentence of
+// What no generator of secrets makes, and people do. Three rules of one sentence each. A sentence of
 // words passes them, so the remedy names a generator.
 
 const DISTINCT = 8

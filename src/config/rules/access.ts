@@ -1,4 +1,4 @@
-// Access rules that are sound one by one and not what somebody meant: those that never decide, and hosts that none is
+// Access rules that are valid one by one and probably not intended: those that never decide, and hosts that none is
 // about.
 import type { AccessRule } from '../../core/access.js'
 import { compileHost, type HostPattern } from '../../core/access-hosts.js'
@@ -85,7 +85,7 @@ function coversHost(outer: HostPattern, inner: HostPattern): boolean {
   return inner.name.endsWith(`.${outer.name}`) || (inner.below && inner.name === outer.name)
 }
 
-/** `/admin/**` is not about `/admin`: somebody who closes the one leaves the other to a later rule. */
+/** `/admin/**` does not match `/admin`: a rule that closes the one leaves the other to a later rule. */
 export const rulesCloseTheFolderItself: Rule = (draft, report) => {
   for (const { path, rule, paths = [] } of readRules(draft)) {
     if (rule.allow === undefined || rule.allow === 'anyone') continue

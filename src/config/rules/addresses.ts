@@ -62,7 +62,7 @@ export const applicationsWithinCookie: Rule = ({ server, session, applications }
   }
 }
 
-/** Whoever signs in for a host goes back there, which only redirectDomains allows. */
+/** A sign-in for a host ends with a redirect to it, which only redirectDomains allows. */
 export const accessRulesWithinRedirects: Rule = ({ server, access }, report) => {
   const { publicUrl, redirectDomains } = server ?? {}
   if (publicUrl === undefined || redirectDomains === undefined || report.refused('server.redirectDomains')) return
@@ -72,7 +72,7 @@ export const accessRulesWithinRedirects: Rule = ({ server, access }, report) => 
   const { hostname, protocol, port } = new URL(publicUrl)
   const usual = protocol === 'https:' ? '443' : '80'
   for (const rule of entries(access?.rules, 'access.rules')) {
-    if (rule.item.allow === 'anyone' || rule.item.allow === 'deny') continue // nobody is sent to sign in
+    if (rule.item.allow === 'anyone' || rule.item.allow === 'deny') continue // no redirect to the sign-in
     for (const { item, path } of entries(rule.item.hosts, `${rule.path}.hosts`)) {
       const wanted = splitPort(item.replace(/^\*/, ''))
       if (!wanted || (wanted.host === hostname && (wanted.port === undefined || wanted.port === (port || usual)))) {
@@ -83,7 +83,7 @@ export const accessRulesWithinRedirects: Rule = ({ server, access }, report) => 
       report.warn(
         path,
         'rule_outside_redirects',
-        `${path}: ${item} is not in server.redirectDomains, so whoever signs in for it is refused the way back.`,
+        `${path}: ${item} is not in server.redirectDomains, so the redirect back to it after a sign-in is refused.`,
         `Add ${entry} to server.redirectDomains.`,
       )
     }
@@ -126,13 +126,13 @@ export const managementApart: Rule = ({ server }, report) => {
   )
 }
 
-export const trustsSomebody: Rule = ({ server }, report) => {
+export const trustsEveryPeer: Rule = ({ server }, report) => {
   for (const { item, path } of entries(server?.trustedProxies, 'server.trustedProxies')) {
     if (item.endsWith('/0')) {
       report.warn(
         path,
         'proxy_everybody',
-        `${path} ${item} lets everybody who reaches the port say which address and host they come from.`,
+        `${path} ${item} lets every client that reaches the port set its own address and host.`,
         "Name the proxy's own address or network.",
       )
     }

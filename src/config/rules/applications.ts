@@ -26,7 +26,7 @@ export const applicationsReturnedTo: Rule = ({ server, applications }, report) =
     if (item.host === undefined) continue
     const { refusal } = readReturnTo(`${new URL(publicUrl).protocol}//${item.host}/`, rules)
     if (refusal === undefined) continue
-    const message = `${path}.host: nobody can come back to ${item.host} after signing in.`
+    const message = `${path}.host: no user can return to ${item.host} after signing in.`
     report.warn(`${path}.host`, 'application_not_returned_to', message, 'Add the host to server.redirectDomains.')
   }
 }

@@ -13,7 +13,7 @@ export const headerNamesOnce: Rule = ({ headers }, report) => {
         `${path}.name`,
         'header_repeated',
         `${path}.name ${name} is set by ${earlier} already.`,
-        'Choose another name; upper and lower case, _ and - do not tell headers apart.',
+        'Choose another name; headers that differ only in case or in _ and - count as the same.',
       )
     }
   }

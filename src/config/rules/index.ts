@@ -8,7 +8,7 @@ import {
   managementApart,
   publicUrlIsNoExample,
   redirectsWithinCookie,
-  trustsSomebody,
+  trustsEveryPeer,
 } from './addresses.js'
 import {
   certificateFits,
@@ -45,7 +45,7 @@ import {
 export const RULES: readonly Rule[] = [
   publicUrlIsNoExample,
   managementApart,
-  trustsSomebody,
+  trustsEveryPeer,
   cookieReachesPublicUrl,
   redirectsWithinCookie,
   accessRulesWithinCookie,

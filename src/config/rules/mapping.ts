@@ -15,7 +15,7 @@ export const oneRowPerGroup: Rule = ({ groupMapping }, report) => {
         at,
         'mapping_duplicate',
         `${at} is the same Entra group as ${earlier} on line ${report.positionOf(earlier).line}.`,
-        'Put all that the group grants into one row; upper and lower case do not tell ids apart.',
+        'Put all that the group grants into one row; ids are compared without regard to case.',
       )
     }
   }
@@ -75,12 +75,12 @@ export const separatorsInNames: Rule = (draft, report) => {
 
 export const namesAlike: Rule = (draft, report) => {
   const first = new Map<string, { item: string, path: string }>()
-  const told = new Set<string>()
+  const reported = new Set<string>()
   for (const name of groupNames(draft)) {
     const earlier = first.get(fold(name.item))
     if (!earlier) first.set(fold(name.item), name)
-    else if (earlier.item !== name.item && !told.has(name.item)) {
-      told.add(name.item)
+    else if (earlier.item !== name.item && !reported.has(name.item)) {
+      reported.add(name.item)
       report.warn(
         name.path,
         'group_names_alike',
@@ -100,7 +100,7 @@ export const mappingLint: Rule = ({ groupMapping }, report) => {
     report.warn(
       'groupMapping',
       'mapping_empty',
-      'groupMapping is empty: nobody gets a group or a flag.',
+      'groupMapping is empty: no user gets a group or a flag.',
       'Add a row for each Entra group that grants something.',
     )
     return
@@ -136,7 +136,7 @@ export const mappingLint: Rule = ({ groupMapping }, report) => {
       'groupMapping',
       'mapping_no_superuser',
       'No row of groupMapping makes a superuser.',
-      'Add one, if an application behind Gatehouse needs somebody who may do everything.',
+      'Add one, if an application behind Gatehouse needs a user with all permissions.',
       keyPlace(report),
     )
   }

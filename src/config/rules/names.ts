@@ -20,11 +20,11 @@ export const usernamesVerified: Rule = ({ username, usernameUnverified }, report
   }
   // guard: adv-username-unverified-warned
   if ((username === 'email' || username === 'name') && usernameUnverified === true) {
-    const what = username === 'email' ? 'an e-mail address that nobody verified' : 'a display name'
+    const what = username === 'email' ? 'an unverified e-mail address' : 'a display name'
     report.warn(
       'username',
       'username_unverified',
-      `${what} becomes a username: whoever can set one can be taken for somebody else by applications.`,
+      `${what} becomes a username: a user who can set it can take the identity of another user in applications.`,
       'Use username: upn, and take usernameUnverified away.',
     )
   }

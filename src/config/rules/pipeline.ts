@@ -28,7 +28,7 @@ export const mappingIsLast: Rule = ({ pipeline }, report) => {
       'pipeline',
       'mapping_step_missing',
       `The pipeline lacks ${LAST}.`,
-      `Add ${LAST} at its end: without it nobody's groups and flags would ever follow Entra ID.`,
+      `Add ${LAST} at its end: without it no user's groups and flags ever follow Entra ID.`,
       report.keyPositionOf('pipeline'),
     )
   } else if (index < pipeline.length - 1) { // guard: mapping-last

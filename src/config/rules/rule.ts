@@ -1,4 +1,4 @@
-// A rule looks at several keys at once. It is given what could be read, so that one mistake does not hide another.
+// A rule checks several keys together. It gets the values that could be read, so that one mistake hides no other.
 import type { Draft } from '../config.js'
 import type { Files } from '../files.js'
 import type { Report } from '../report.js'

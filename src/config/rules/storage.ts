@@ -49,7 +49,7 @@ export const syncTimes: Rule = ({ sync }, report) => {
   tight('maxStaleness', maxStalenessMs)
 }
 
-/** One secret for two purposes: whoever learns it from the one side has the other as well. */
+/** One secret for two purposes: a leak on one side compromises the other as well. */
 export const secretsApart: Rule = ({ session, keys }, report) => {
   const path = report.given('keys.encryptionSecretsFile') ? 'keys.encryptionSecretsFile' : undefined
   for (const own of entries(keys?.encryptionSecrets, 'keys.encryptionSecrets')) {
@@ -117,7 +117,7 @@ export const oneDatabase: Rule = ({ database }, report) => {
   }
 }
 
-/** Who names the authority wants the server to prove itself: what would keep it from that is said. */
+/** caFile requests verification of the server: reports the settings that prevent it. */
 export const databaseAuthority: Rule = ({ database }, report) => {
   const { url, caFile, embedded } = database ?? {}
   if (caFile === undefined) return
