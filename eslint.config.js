@@ -77,6 +77,10 @@ export default [
     },
   },
   {
+    files: ['src/**'],
+    rules: { 'max-lines-per-function': ['error', { max: 50 }], 'no-nested-ternary': 'error' },
+  },
+  {
     files: ['**/*.ts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
