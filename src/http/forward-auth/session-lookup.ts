@@ -127,6 +127,6 @@ function graceFor(
 function tooSlow(): never {
   throw new GatehouseError('database_unavailable', {
     detail: 'session rows take so long to read that the sessions may have ended meanwhile',
-    remedy: 'Theme at what PostgreSQL is waiting for (pg_stat_activity).',
+    remedy: 'Check what PostgreSQL is waiting for (pg_stat_activity).',
   })
 }
