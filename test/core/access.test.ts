@@ -247,7 +247,7 @@ t.test('a path that takes work is read once for one target', async (t) => {
   const first = target.reads
   policy.decide(question, PERSON)
   policy.grounds(question)
-  t.strictSame([first > 0, target.reads], [true, first])
+  t.strictSame({ pathWasRead: first > 0, reads: target.reads }, { pathWasRead: true, reads: first })
 })
 
 t.test('a host without rules is distinguished from a host whose rules did not match', async (t) => {

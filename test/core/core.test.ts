@@ -498,7 +498,10 @@ t.test('mapping: flags and groups add up over all rows, in whatever row they sta
     { entraGroup: id('3'), groups: ['A'], staff: false, superuser: false },
   ])
   const { groups, staff, superuser } = mapping.evaluate([id('3'), id('2'), id('1')])
-  t.same([[...groups.keys()], staff.length, superuser.length], [['A'], 1, 1])
+  t.same(
+    { groups: [...groups.keys()], staff: staff.length, superuser: superuser.length },
+    { groups: ['A'], staff: 1, superuser: 1 },
+  )
 })
 
 const CLAIMS: IdentityClaims = {
@@ -601,7 +604,11 @@ t.test('a login whose plan is out of date runs its steps again, and gives up in 
   }
   outdated = 2
   t.equal(await login(request), outcome)
-  t.same([looked, completed], [3, 1], 'each time on what is stored then, and reported once')
+  t.same(
+    { lookups: looked, completed },
+    { lookups: 3, completed: 1 },
+    'each time on what is stored then, and reported once',
+  )
   outdated = Infinity
   await t.rejects(login(request), { code: 'login_contended' })
   t.equal(completed, 1)
