@@ -36,7 +36,7 @@ function upstreamParts({ entra, graph }: ReturnType<WatchedHttpClient['reachabil
 
 /** A refused file leaves the last good one in force, so the gateway stays ready. */
 function configPart({ refused }: ReloadState): string {
-  // guard: adv-reload-told
+  // guard: adv-reload-reported
   return refused === undefined ? 'ok' : `refused since ${refused.since.toISOString()}: ${refused.reason}`
 }
 

@@ -81,7 +81,7 @@ t.test('a gateway has the limits of the management port', async (t) => {
   t.pass('ended')
 })
 
-// proves: adv-reload-told
+// proves: adv-reload-reported
 t.test('a refused reload is in /readyz and in the metrics, and the gateway stays ready', async (t) => {
   const clock = { at: new Date('2026-11-26T10:00:00Z') }
   const record = createReloadRecord(() => clock.at)

@@ -101,7 +101,7 @@ t.test('a load balancer that can only ask the serving port asks the sign-in page
   t.strictSame([...new Set((await Promise.all(answers)).map(({ status }) => status))], [200])
 })
 
-// proves: adv-fragment-told
+// proves: adv-fragment-reported
 t.test('the guide for people who come from oauth2-proxy says what is kept of an address and what is not', async (t) => {
   tells(
     t,

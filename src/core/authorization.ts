@@ -48,6 +48,6 @@ export function decide(
   const decision = policy.decide(target === undefined ? undefined : { target, address }, session)
   if (decision.allow === undefined) return NEEDS_ADDRESS
   const { allow, grounds } = decision
-  if (allow) return { kind: 'allowed', grounds, session } // guard: live-fast-path-nobody
+  if (allow) return { kind: 'allowed', grounds, session } // guard: live-fast-path-anonymous
   return session === undefined ? { kind: 'not_signed_in', grounds } : { kind: 'not_allowed', grounds, session }
 }

@@ -133,7 +133,8 @@ export function createFlowSealer(
         throw new GatehouseError('state_invalid', { remedy: STATE_INVALID })
       }
       const binding = bindingOf({ id: sealed.i, restarted: sealed.n === 1 })
-      if (isExpired(sealed, now())) return { fault: 'state_expired', flow: factsOf(sealed) } // guard: adv-expired-anew
+      // guard: adv-expired-restarted
+      if (isExpired(sealed, now())) return { fault: 'state_expired', flow: factsOf(sealed) }
       // guard: adv-stray-binding, security-state-bound
       if (!isBinding(binding) || !equalInConstantTime(fingerprint(binding), sealed.b)) {
         return { fault: 'state_other_browser', flow: factsOf(sealed) }

@@ -66,7 +66,7 @@ export function createReplicas(options: ReplicasOptions): Replicas {
     const disconnected = at - comparedAt > expireAfterMs // announcements may have been missed
     comparedAt = at
     for (const [id, other] of others) {
-      if (disconnected) other.receivedAt = at // guard: live-replica-deaf
+      if (disconnected) other.receivedAt = at // guard: live-replica-not-receiving
       if (at - other.receivedAt > expireAfterMs) others.delete(id)
     }
   }

@@ -144,9 +144,9 @@ function createEntry(
 
 function invalidateEntries(entries: SessionEntries<CachedSession>, notification: ChangeNotification): void {
   const invalidate = (entry: CachedSession): void => {
-    entry.changed = true // guard: rights-read-live
+    entry.changed = true // guard: rights-read-each-time
   }
-  // guard: live-told-users
+  // guard: live-notified-users
   if (notification.kind === 'users') { for (const id of notification.ids) entries.ofUser(id).forEach(invalidate) }
   if (notification.kind === 'sessions') {
     for (const hash of notification.hashes) entries.forgetHash(hash) // an ended session never returns
@@ -164,7 +164,7 @@ function createNegativeCache(now: () => number) {
         until.delete(first)
       }
       until.delete(cookie)
-      until.set(copyOf(cookie), now() + NEGATIVE_TTL_MS) // guard: live-nobody-copied
+      until.set(copyOf(cookie), now() + NEGATIVE_TTL_MS) // guard: live-no-session-copied
     },
     has(cookie: string): boolean {
       const end = until.get(cookie)

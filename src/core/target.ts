@@ -110,7 +110,7 @@ function methodFault(method: string | undefined): string | undefined {
 }
 
 function normalMethod(method: string | undefined): string {
-  if (method === undefined || USUAL_METHODS.has(method)) return method ?? '' // guard: adv-method-unsaid
+  if (method === undefined || USUAL_METHODS.has(method)) return method ?? '' // guard: adv-method-missing
   return method.toUpperCase()
 }
 

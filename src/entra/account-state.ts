@@ -18,15 +18,15 @@ const PERMISSIONS = 'Grant the application permissions User.Read.All and GroupMe
 
 /** @throws GatehouseError `graph_*`, `person_not_found` */
 export function accountState(oid: string, response: BatchResponse | undefined, correlationId: string): AccountState {
-  // guard: sync-missing-said-by-graph
+  // guard: sync-missing-per-graph
   if (response?.status === 404 && errorCode(response.body) === 'Request_ResourceNotFound') return { kind: 'missing' }
   const account = bodyOf(response, correlationId)
   const { id, accountEnabled, signInSessionsValidFromDateTime, userPrincipalName: name } = account
   const upn = typeof name === 'string' && name !== '' ? { upn: name } : {} // guard: adv-upn-of-graph
-  if (typeof id !== 'string' || id.toLowerCase() !== oid) { // guard: sync-somebody-else
+  if (typeof id !== 'string' || id.toLowerCase() !== oid) { // guard: sync-other-account
     throw new GatehouseError('graph_malformed', { detail: 'the response is about another account', remedy: REPORT })
   }
-  if (typeof accountEnabled !== 'boolean') { // guard: sync-enabled-unsaid
+  if (typeof accountEnabled !== 'boolean') { // guard: sync-enabled-missing
     throw new GatehouseError('graph_forbidden', {
       detail: 'the response has no value of accountEnabled',
       remedy: PERMISSIONS,
@@ -42,7 +42,7 @@ function validFrom(value: unknown): string | null {
   const instant = typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)
     ? Date.parse(value)
     : Number.NaN
-  if (Number.isNaN(instant)) { // guard: sync-valid-from-unsaid
+  if (Number.isNaN(instant)) { // guard: sync-valid-from-missing
     throw new GatehouseError('graph_malformed', {
       detail: 'signInSessionsValidFromDateTime is not a valid time',
       remedy: REPORT,

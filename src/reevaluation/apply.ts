@@ -6,7 +6,7 @@ import { causesOf } from '../core/pipeline/pipeline.js'
 import type { LostGrants, ReevaluationDeps, ReevaluationOutcome } from '../core/reevaluation.js'
 import type { ReevaluationChange, Snapshot } from '../core/reevaluation-store.js'
 
-const MAX_ATTEMPTS = 3 // guard: sync-looked-for-again
+const MAX_ATTEMPTS = 3 // guard: sync-retried-before-expiry
 
 export async function applyResult(
   deps: ReevaluationDeps,

@@ -31,5 +31,5 @@ export async function expireStale(
 /** The time for an attempt by whichever replica is the leader; undefined while this process is younger than that. */
 function attemptMargin(upMs: number, intervalMs: number): number | undefined {
   const marginMs = 2 * intervalMs
-  return upMs < marginMs ? undefined : marginMs // guard: sync-unasked-by-the-young
+  return upMs < marginMs ? undefined : marginMs // guard: sync-grace-after-start
 }

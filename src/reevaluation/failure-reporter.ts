@@ -34,7 +34,7 @@ export function createFailureReporter(report: ReevaluationReporter): FailureRepo
     const [code] = failures.keys()
     if (code !== undefined) graphFailure = code
     // a run without due users shows nothing
-    else if (processed > 0 && failedUsers === 0) graphFailure = undefined // guard: sync-over-when-heard
+    else if (processed > 0 && failedUsers === 0) graphFailure = undefined // guard: sync-recovery-after-result
   }
   return {
     update({ leader, failedUsers, error }) {

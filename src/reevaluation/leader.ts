@@ -43,7 +43,7 @@ export function createLeader(
       }
       if (!await leadership.held()) return follower() // guard: sync-one-replica
       const endsAt = clock() + MAX_RUN_MS
-      const timeOver = () => closed() || clock() >= endsAt // guard: sync-turn-ends
+      const timeOver = () => closed() || clock() >= endsAt // guard: sync-run-ends
       const run = await reevaluateDueUsers(deps, { runEveryMs, isolatedUsers, timeOver })
       if (run.lockLost) return follower()
       if (run.processed > 0) failedRuns = 0

@@ -69,7 +69,7 @@ async function processDueUsers(run: Run, runEveryMs: number): Promise<void> {
       overdueOnly: attempted.size > 0,
     })
     const users = due.filter(({ userId }) => !attempted.has(userId))
-    if (users.length === 0) return // guard: sync-until-nobody-is-due
+    if (users.length === 0) return // guard: sync-until-no-user-is-due
     const batches = batchesOf(users, state.isolatedUsers, source.batchSize)
     // guard: sync-first-question
     if (attempted.size === 0) await processBatches(run, batches, 1) // detects an outage with a single request

@@ -87,7 +87,7 @@ export function createPeopleStore(database: Database, timeouts: SessionTimeouts)
 function meanings(user: string): SQL[] {
   const key = usernameKey(user)
   // A principal name belongs to one account of a tenant at a time: who had it before counts no longer.
-  // guard: adv-upn-said-last
+  // guard: adv-upn-sent-last
   const upn = sql`exists (select 1 from identities i where i.user_id = u.id and i.upn_key = ${key} and not exists (
     select 1 from identities o where o.upn_key = ${key} and o.tid = i.tid and o.upn_seen_at > i.upn_seen_at))`
   const id = sql`u.id = ${user} or exists (select 1 from identities where user_id = u.id and oid = ${user})`

@@ -34,9 +34,9 @@ export function createStalenessExpiry(database: Database, options: ActiveUsersOp
  */
 function isStale(ms: number, unattemptedMs: StalenessLimits['unattemptedMs']): SQL {
   const readAt = sql`coalesce(active_users.read_at, '-infinity')`
-  // guard: sync-unasked
+  // guard: sync-not-attempted
   const unattempted = unattemptedMs === undefined ? sql`` : sql` or ${readAt} < ${ago(ms + unattemptedMs)}`
-  // guard: sync-asked-in-vain, sync-asked-since
+  // guard: sync-failed-attempts, sync-attempted-since
   return sql`${readAt} < ${ago(ms)} and (active_users.tried_at >= ${readAt} + ${interval(ms)}${unattempted})`
 }
 

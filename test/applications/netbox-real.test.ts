@@ -174,7 +174,7 @@ t.test('the guide for NetBox', async (t) => {
     t.strictSame(await isSuperuser(), [false], 'until the next request')
   })
 
-  // proves: netbox-inactive-is-nobody
+  // proves: netbox-inactive-is-anonymous
   await t.test('an account that is not active in NetBox is nobody', async (t) => {
     const query = await connect(t, netbox.databaseUrl)
     const { browser } = await signIn(PERSON_IDS.guest)

@@ -72,7 +72,7 @@ t.test('a reload that goes from one to the next is not reported', async (t) => {
   t.strictSame(levels(), [])
 })
 
-// proves: live-replica-deaf
+// proves: live-replica-not-receiving
 t.test('a replica that is gone is forgotten; one that could not be heard is not', async (t) => {
   const { world, replicas, live, levels } = setUp()
   live(61, { two: B })

@@ -114,7 +114,7 @@ t.test('a session has one entry for all its cookies, and ending it leaves none',
   for (const cookie of spellings) t.notOk(cache.fresh(cookie) ?? cache.freshOrStale(cookie), cookie)
 })
 
-// proves: live-nobody-copied
+// proves: live-no-session-copied
 t.test('the cache keeps the cookie, not the header it was cut from', async (t) => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void

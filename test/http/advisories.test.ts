@@ -360,7 +360,7 @@ t.test('skipped authentication', async (t) => {
     )
   })
 
-  // proves: adv-method-unsaid
+  // proves: adv-method-missing
   await t.test('a method that the proxy does not send matches no rule with methods', async (t) => {
     const { 'x-forwarded-method': _, ...unsaid } = forwarded('/read/x') as Record<string, string>
     t.equal(await ask(gateway, unsaid), 401)

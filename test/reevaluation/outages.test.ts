@@ -81,7 +81,7 @@ const UNCLEAR: Readonly<Record<string, readonly [Parameters<TestGateway['entra']
   }, 'graph_unauthorized'],
 }
 
-// proves: sync-missing-said-by-graph, sync-enabled-unsaid, sync-somebody-else, sync-valid-from-unsaid, sync-batch-ids
+// proves: sync-missing-per-graph, sync-enabled-missing, sync-other-account, sync-valid-from-missing, sync-batch-ids
 // proves: sync-batch-status, sync-batch-whole
 t.test('an unclear answer changes nothing', async (t) => {
   const { gateway, query, signIn, status, age, run, metric } = await scene(t)

@@ -9,7 +9,7 @@ const resultsOf = (
   exception: (oid: string) => AccountResult | undefined = () => undefined,
 ) => new Map(oids.map((oid) => [oid, exception(oid) ?? ENABLED]))
 
-// proves: sync-until-nobody-is-due, sync-at-once
+// proves: sync-until-no-user-is-due, sync-at-once
 t.test('a run continues until no user is due, with more requests at the same time for more users', async (t) => {
   const few = await reevaluationScene(t, { users: 60 })
   await few.run()
@@ -31,7 +31,7 @@ t.test('a run continues until no user is due, with more requests at the same tim
   )
 })
 
-// proves: sync-turn-ends
+// proves: sync-run-ends
 t.test('a run ends after a minute, and the next one continues', async (t) => {
   let minutes = 0
   const scene = await reevaluationScene(t, {
@@ -182,7 +182,7 @@ t.test('a run ends early when Graph refuses every request', async (t) => {
   t.ok(scene.failed.length >= 10)
 })
 
-// proves: sync-over-when-heard
+// proves: sync-recovery-after-result
 t.test('reports recovery after one success and no outstanding failure', async (t) => {
   let [failing, due] = [true, true]
   const scene = await reevaluationScene(t, {
@@ -332,7 +332,7 @@ t.test('yields leadership for two runs after three failed ones', async (t) => {
   t.strictSame(scene.reports.map(({ event }) => event), ['users failed', 'recovered'])
 })
 
-// proves: sync-first-minute, sync-unasked-by-the-young, sync-silence-is-for-all
+// proves: sync-first-minute, sync-grace-after-start, sync-silence-is-for-all
 t.test('nothing expires in the first minute of the process', async (t) => {
   const scene = await reevaluationScene(t, {
     graceMs: 60_000,
@@ -392,7 +392,7 @@ t.test('reports the number of ended sessions', async (t) => {
   ])
 })
 
-// proves: sync-looked-for-again
+// proves: sync-retried-before-expiry
 t.test('the mapping is applied again when a local group was removed meanwhile', async (t) => {
   let removed = 1
   const scene = await reevaluationScene(t, { writer: { apply: async () => removed-- > 0 ? 'outdated' : undefined } })

@@ -138,7 +138,7 @@ t.test('whom a name means', async (t) => {
     await query('delete from users where id = $1', [twin])
   })
 
-  // proves: adv-upn-said-last
+  // proves: adv-upn-sent-last
   await t.test('in one tenant, the account of which Entra ID said the UPN last', async (t) => {
     const heir = await signIn(all, { username: 'heir', last: 7, upn: guest })
     t.equal((await people.find(guest)).id, heir)

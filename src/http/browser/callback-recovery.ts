@@ -26,7 +26,7 @@ export async function recoverCallback(
   const { request, reply } = exchange
   const flow = await restoreReturnAddress(opened, options.longReturns, options.returnTo)
   const { returnTo, selectAccount, round, retry, addressStored } = flow
-  // guard: adv-chain-anew
+  // guard: adv-chain-restarted
   const chain = fault === 'state_expired' ? {} : { chain: flow.chain } // an expired state was rate-limited by address
   // guard: adv-stray-session
   if (request.session.record !== undefined && !selectAccount) {
@@ -37,7 +37,7 @@ export async function recoverCallback(
   const facts = { code: fault, remedy, host: request.host, client: request.ip }
   request.log[flow.restarted ? 'warn' : 'info'](facts, `sign-in of another browser, or an expired one: ${outcome}`)
   // Restarted once only: with blocked cookies every attempt would end here.
-  // guard: adv-stray-anew, adv-stray-once, adv-browser-slow-tabs
+  // guard: adv-stray-restarted, adv-stray-once, adv-browser-slow-tabs
   if (!flow.restarted) {
     const next = { returnTo, addressStored, selectAccount, round, retry, ...chain, restarted: true }
     return redirectToEntra(next, exchange)

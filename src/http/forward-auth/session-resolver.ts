@@ -88,7 +88,7 @@ export function createSessionResolver(
         activity.recordIfDue(known, at)
         return { session: known.record, cached: known }
       }
-      if (cache.hasNoSession(value)) return noSession('not_signed_in') // guard: live-nobody
+      if (cache.hasNoSession(value)) return noSession('not_signed_in') // guard: live-no-session
       const id = idAsSent(value, signer)
       if (id === undefined) return noSession('session_unreadable')
       return lookup(value, id).then(counted)

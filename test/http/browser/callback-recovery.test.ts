@@ -46,7 +46,7 @@ t.test('a state of another browser', async (t) => {
     )
   }
 
-  // proves: adv-stray-binding, adv-stray-anew
+  // proves: adv-stray-binding, adv-stray-restarted
   await t.test('begins anew by itself, with its rd, and the code is thrown away', async (t) => {
     const tokens = redeemed()
     const link = await ready(gateway, createBrowser(), PERSON_IDS.guest)
@@ -132,7 +132,7 @@ t.test('a state of more than ten minutes ago', async (t) => {
   const old = (rd: string, binding: string): string =>
     `${gateway.url}/oauth2/callback?code=x&state=${flows.begin({ returnTo: rd }, binding).state}`
 
-  // proves: adv-expired-anew
+  // proves: adv-expired-restarted
   await t.test('begins anew with its rd', async (t) => {
     const browser = createBrowser()
     await browser.ask(`${gateway.url}/oauth2/start`)

@@ -125,7 +125,7 @@ t.test('an office behind one address', async (t) => {
     t.ok(statuses.has(429))
   })
 
-  // proves: adv-chain-anew, adv-chain-again
+  // proves: adv-chain-restarted, adv-chain-again
   await t.test('and what begins by itself counts with the sign-in that was begun', async (t) => {
     const open = [(await createBrowser().ask(`${gateway.url}/oauth2/start`, from('198.51.100.11'))).location ?? '']
     const statuses: number[] = []

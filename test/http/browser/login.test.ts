@@ -132,7 +132,7 @@ t.test('signing in', async (t) => {
     t.match(browser.cookieHeader(gateway.url), /gatehouse_session=/)
   })
 
-  // proves: strangers-alone-made, rights-read-live, nested-groups, memberships-replaced, flags-taken-away
+  // proves: unlinked-users-created, rights-read-each-time, nested-groups, memberships-replaced, flags-taken-away
   await t.test('a second login removes groups that Entra no longer grants and groups assigned manually', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.nested)
     const [user] = await query('select id from users where username = $1', ['nina.nested@contoso.example'])

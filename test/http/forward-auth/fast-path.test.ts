@@ -71,7 +71,7 @@ async function byTheRoute(gateway: TestGateway, { method, url, headers }: Questi
   }
 }
 
-// proves: live-fast-path-nobody, live-fast-path-closed-host, live-fast-path-allowed, live-fast-path-query
+// proves: live-fast-path-anonymous, live-fast-path-closed-host, live-fast-path-allowed, live-fast-path-query
 t.test('the fast path and the route give the same answer', async (t) => {
   const gateway = await startTestGateway(t, {
     config: { access: ACCESS, headers: { extra: [{ name: 'X-Sub', value: 'sub' }] }, log: { access: 'none' } },

@@ -108,7 +108,7 @@ t.test('two replicas on one database', async (t) => {
     })
   })
 
-  // proves: live-told-users
+  // proves: live-notified-users
   await t.test('rights and names follow at once', async (t) => {
     const browser = await warm(PERSON_IDS.staff)
     const header = async (name: string) =>
@@ -139,7 +139,7 @@ t.test('two replicas on one database', async (t) => {
   })
 })
 
-// proves: live-one-query, live-nobody
+// proves: live-one-query, live-no-session
 t.test('questions to the database', async (t) => {
   const gateway = await startTestGateway(t)
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
