@@ -1,4 +1,4 @@
-// What a running gateway offers to whoever started it, and what it is started with beside its configuration.
+// What a running gateway offers to its caller, and the options of its start beside the configuration.
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { ReloadState } from './config/reload-state.js'

@@ -132,7 +132,7 @@ function printMemberships({ person, read, notHit }: AccessTestResult): void {
     print(
       `Memberships in Entra ID of ${person.username} at ${
         person.reading.readAt.slice(0, 19)
-      } (gatehouse explain asks anew):`,
+      } (gatehouse explain asks again):`,
     )
     printGroupsRead(read, notHit)
   }

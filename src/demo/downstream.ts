@@ -1,4 +1,4 @@
-// An application that knows nothing of Entra ID: it believes the identity headers, as NetBox or Grafana behind a proxy
+// An application that knows nothing of Entra ID: it trusts the identity headers, as NetBox or Grafana behind a proxy
 // would, and shows what it got.
 import { createServer, type IncomingMessage } from 'node:http'
 import type { DemoApplication } from './applications.js'

@@ -12,7 +12,7 @@ import { graphMeanings } from '../entra/graph-errors.js'
 
 const PREFACE = `# Error codes
 
-Made from the program's own tables (\`node scripts/generate-config-docs.mjs\` writes it anew); a test keeps it so.
+Made from the program's own tables (\`node scripts/generate-config-docs.mjs\` writes it); a test keeps it so.
 
 Every error has a status, a stable code, one sentence for the person and a correlation id; the log line with that id
 has the detail, Microsoft's own ids and,

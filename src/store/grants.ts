@@ -14,7 +14,7 @@ export interface GrantReplacement {
   readonly readAt: string
 }
 
-/** The user's row must be locked. An older reading than the stored one changes nothing. */
+/** The user's row must be locked. A snapshot older than the stored one changes nothing. */
 export async function replaceGrants(
   tx: Transaction,
   { userId, grants, groupIds, readAt }: GrantReplacement,
