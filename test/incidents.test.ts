@@ -11,6 +11,7 @@ import { createBrowser } from './helpers/browser.js'
 import { CLIENT_SECRET, startTestGateway, type TestGateway, type TestGatewayOptions } from './helpers/gateway.js'
 import { seriesOf } from './helpers/metrics.js'
 import { stopPostgres } from './helpers/postgres.js'
+import { originalHeaders } from './helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from './helpers/tcp-fault-proxy.js'
 import { until } from './helpers/until.js'
 
@@ -21,7 +22,7 @@ const SECTIONS = new Map(
   GUIDE.split(/^## /m).slice(1)
     .map((section) => [section.slice(0, section.indexOf('\n')), section]),
 )
-const TARGET = { 'x-original-url': 'https://app.example.com/', 'x-original-method': 'GET' }
+const TARGET = originalHeaders('https://app.example.com/')
 const APP = { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }
 
 /** The commands of a section, in order. */
@@ -130,7 +131,7 @@ t.test('The wrong host', async (t) => {
   const ask = (url: string) =>
     gateway.ask('/oauth2/auth', {
       browser,
-      headers: { 'x-original-url': url, 'x-original-method': 'GET' },
+      headers: originalHeaders(url),
     })
   t.equal((await ask('http://gatehouse/admin')).status, 200, 'no rule names it')
   t.equal((await seriesOf(gateway)).get('gatehouse_access_unnamed_host_total'), 1)

@@ -12,13 +12,13 @@ import { runInProcess, type CommandResult } from './helpers/command.js'
 import { ENCRYPTION_SECRET, SESSION_SECRET, startTestGateway, type TestGateway } from './helpers/gateway.js'
 import { stopPostgres } from './helpers/postgres.js'
 import { HOUR, scene } from './helpers/reevaluation.js'
+import { TARGET } from './helpers/targets.js'
 
 t.teardown(stopPostgres)
 
 const directory = mkdtempSync(join(tmpdir(), 'gatehouse-names-'))
 t.teardown(() => rmSync(directory, { recursive: true }))
 
-const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 /** What this replica answers; all replicas have one publicUrl. */
 async function ask({ url, config }: TestGateway, browser: Browser, path: string): Promise<Response> {
   const headers = { ...TARGET, cookie: browser.cookieHeader(url) }

@@ -11,11 +11,11 @@ import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { startPgbouncer, type Pooled } from '../helpers/pgbouncer.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect, type Query } from '../helpers/sql.js'
+import { TARGET } from '../helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 
-const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 const TIMEOUTS = { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 24 * 3_600_000, privilegedTimeoutMs: undefined }
 const LOCKS =
   "select count(*)::int as held from pg_locks where locktype = 'advisory' and database = (select oid from " +

@@ -13,6 +13,7 @@ import { createBrowser } from '../helpers/browser.js'
 import { freePorts, MAPPING, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { program, run } from '../helpers/programs.js'
+import { originalHeaders } from '../helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
 import { until } from '../helpers/until.js'
 
@@ -31,7 +32,7 @@ const PANELS = (JSON.parse(readFileSync('config/grafana-dashboard.json', 'utf8')
 const ALERTS = parse(readFileSync('config/alerts.yml', 'utf8')) as {
   readonly groups: readonly { readonly rules: readonly { readonly alert: string, readonly expr: string }[] }[]
 }
-const TARGET = { 'x-original-url': 'https://elsewhere.test/there', 'x-original-method': 'GET' }
+const TARGET = originalHeaders('https://elsewhere.test/there')
 
 // proves: adv-alert-tests
 t.test('the alert rules pass their own tests, and each rule has one', async (t) => {
@@ -151,7 +152,7 @@ t.test('every panel shows the events of the test', async (t) => {
     who.ask(`${gateway.url}/oauth2/auth`, { headers })
   for (let each = 0; each < 5; each++) await ask()
   await ask(createBrowser())
-  await ask(browser, { 'x-original-url': 'nonsense', 'x-original-method': 'GET' })
+  await ask(browser, originalHeaders('nonsense'))
   await browser.ask(`${gateway.url}/oauth2/userinfo`)
   await createBrowser().ask(`${gateway.url}/oauth2/userinfo`)
   gateway.entra.faults.add({ on: 'graph', times: 2, then: { kind: 'status', status: 403 } })

@@ -4,8 +4,8 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import type { Browser } from './browser.js'
 import { startTestGateway, type TestGateway, type TestGatewayOptions } from './gateway.js'
 import { connect, type Query } from './sql.js'
+import { TARGET } from './targets.js'
 
-const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 const PERMISSIONS = ['User.Read.All', 'GroupMember.Read.All']
 const SYNC = { interval: '1h', privilegedStaleness: '30d' }
 export const HOUR = 3_600_000

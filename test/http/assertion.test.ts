@@ -17,10 +17,11 @@ import { createBrowser, formOf } from '../helpers/browser.js'
 import { ENCRYPTION_SECRET, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
+import { originalHeaders } from '../helpers/targets.js'
 
 t.teardown(stopPostgres)
 
-const TARGET = { 'x-original-url': 'https://App.Test:8443/x', 'x-original-method': 'GET' }
+const TARGET = originalHeaders('https://App.Test:8443/x')
 const published = async (gateway: TestGateway) =>
   JSON.parse((await gateway.ask('/.well-known/jwks.json')).text) as JSONWebKeySet
 const codeOf = (promise: Promise<unknown>) => promise.then(() => 'believed', (error: AssertionError) => error.code)

@@ -4,15 +4,11 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, NAVIGATION, type Answer, type Browser } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
+import { forwardedHeaders } from '../helpers/targets.js'
 
 t.teardown(stopPostgres)
 
-const TARGET = {
-  'x-forwarded-proto': 'https',
-  'x-forwarded-host': 'app.example.test',
-  'x-forwarded-uri': '/list?q=1',
-  'x-forwarded-method': 'GET',
-}
+const TARGET = forwardedHeaders('https://app.example.test/list?q=1')
 
 t.test('answers to different clients', async (t) => {
   const gateway = await startTestGateway(t, {

@@ -8,11 +8,11 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
+import { TARGET } from '../helpers/targets.js'
 
 t.teardown(stopPostgres)
 
 const LINGER_MS = 2_000
-const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 
 // proves: live-drain-lets-go, live-drain-lingers
 t.test('questions are answered until the proxy has turned away, each connection for the last time', async (t) => {

@@ -3,10 +3,10 @@ import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
+import { TARGET } from '../helpers/targets.js'
 
 t.teardown(stopPostgres)
 
-const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 const LONG = `/${'a'.repeat(31_000)}`
 
 /** The value of one series. */

@@ -7,6 +7,7 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
+import { TARGET } from '../helpers/targets.js'
 
 t.teardown(stopPostgres)
 
@@ -99,7 +100,7 @@ t.test('a replica with another configuration', async (t) => {
       t.equal(
         (await one.ask('/oauth2/auth', {
           browser,
-          headers: { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' },
+          headers: TARGET,
         })).status,
         200,
         payload.slice(0, 40),

@@ -15,12 +15,13 @@ import {
   type TestGateway,
 } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
+import { originalHeaders } from '../helpers/targets.js'
 
 t.teardown(stopPostgres)
 
 const NEW_SESSION_SECRET = 'another-session-canary-Zr4Kd2Lw5Xb8Tn6Pj'
 const NEW_ENCRYPTION_SECRET = 'another-encryption-canary-Hm6Tn8Pc1Fy7Gs'
-const TARGET = { 'x-original-url': 'https://app.test/', 'x-original-method': 'GET' }
+const TARGET = originalHeaders('https://app.test/')
 
 /** Which secrets, in which order: `o` the old one of each list, `n` the new one. */
 const lists = (order: string) => {

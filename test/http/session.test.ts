@@ -9,16 +9,12 @@ import { createBrowser, formOf } from '../helpers/browser.js'
 import { SESSION_SECRET, startTestGateway } from '../helpers/gateway.js'
 import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
+import { forwardedHeaders, originalHeaders } from '../helpers/targets.js'
 
 t.teardown(stopPostgres)
 
-const TARGET = { 'x-original-url': 'http://app.test/x', 'x-original-method': 'GET' }
-const FORWARDED = {
-  'x-forwarded-proto': 'http',
-  'x-forwarded-host': 'app.test',
-  'x-forwarded-uri': '/x?y=1',
-  'x-forwarded-method': 'GET',
-}
+const TARGET = originalHeaders('http://app.test/x')
+const FORWARDED = forwardedHeaders('http://app.test/x?y=1')
 
 t.test('the cookie', async (t) => {
   const gateway = await startTestGateway(t)

@@ -14,13 +14,14 @@ import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { seriesOf } from '../../helpers/metrics.js'
 import { stopPostgres } from '../../helpers/postgres.js'
 import { program } from '../../helpers/programs.js'
+import { originalHeaders } from '../../helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 import { until } from '../../helpers/until.js'
 
 t.teardown(stopPostgres)
 
 const APP = { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }
-const TARGET = { 'x-original-url': 'https://app.test/there', 'x-original-method': 'GET' }
+const TARGET = originalHeaders('https://app.test/there')
 
 // proves: adv-series-from-zero, adv-misnamed-gauges
 t.test('each series whose labels are known begins at 0', async (t) => {
@@ -180,7 +181,7 @@ t.test('a question that cannot be read is logged with the status that the proxy 
   const gateway = await startTestGateway(t)
   const ask = (path: string, headers: Record<string, string>) => gateway.ask(path, { headers })
   const answers = [
-    await ask('/oauth2/auth', { 'x-original-url': 'nonsense', 'x-original-method': 'GET' }),
+    await ask('/oauth2/auth', originalHeaders('nonsense')),
     await ask('/oauth2/forward-auth', {
       'x-forwarded-proto': 'https',
       'x-forwarded-host': 'a b',

@@ -7,26 +7,21 @@ import { PERSON_IDS } from '../../../src/demo/people.js'
 import { createBrowser, type Answer, type Browser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
+import { forwardedHeaders, TARGET } from '../../helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 
-const ORIGINAL = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
-const FORWARDED = {
-  'x-forwarded-proto': 'https',
-  'x-forwarded-host': 'app.test',
-  'x-forwarded-uri': '/x',
-  'x-forwarded-method': 'GET',
-}
+const FORWARDED = forwardedHeaders('https://app.test/x')
 const KINDS: Readonly<Record<string, Record<string, string>>> = {
   page: {},
   program: { 'accept': 'application/json', 'sec-fetch-mode': 'cors' },
 }
 const PLACES: readonly (readonly [path: string, headers: Record<string, string>])[] = [
-  ['/oauth2/auth', ORIGINAL],
+  ['/oauth2/auth', TARGET],
   ['/oauth2/auth', {}],
-  ['/oauth2/auth?allowed_groups=x', ORIGINAL],
-  ['/oauth2/auth', { ...ORIGINAL, 'x-original-url': 'nothing' }],
+  ['/oauth2/auth?allowed_groups=x', TARGET],
+  ['/oauth2/auth', { ...TARGET, 'x-original-url': 'nothing' }],
   ['/oauth2/forward-auth', FORWARDED],
   ['/oauth2/forward-auth', { ...FORWARDED, 'x-forwarded-uri': '/%00' }],
   ['/oauth2/ext-authz/x', { 'x-forwarded-proto': 'https' }],

@@ -12,11 +12,11 @@ import { createBrowser, type Browser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
+import { TARGET } from '../../helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 
 t.teardown(stopPostgres)
 
-const TARGET = { 'x-original-url': 'https://app.test/x', 'x-original-method': 'GET' }
 const status = async (gateway: TestGateway, browser: Browser) =>
   (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status
 

@@ -9,6 +9,7 @@ import { createBrowser, NAVIGATION } from '../../helpers/browser.js'
 import { startCollector, type CollectedSpan, type Collector } from '../../helpers/collector.js'
 import { CLIENT_SECRET, SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { stopPostgres } from '../../helpers/postgres.js'
+import { originalHeaders } from '../../helpers/targets.js'
 
 t.teardown(stopPostgres)
 
@@ -17,7 +18,7 @@ const CLIENT = 3
 const ERROR = 2
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const PROXY_SPAN = '00f067aa0ba902b7'
-const TARGET = { 'x-original-url': 'https://secret-host.test/secret-path', 'x-original-method': 'GET' }
+const TARGET = originalHeaders('https://secret-host.test/secret-path')
 const variables = (collector: Collector, more: Record<string, string> = {}) => ({
   OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
   OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
