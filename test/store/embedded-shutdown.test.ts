@@ -102,7 +102,7 @@ t.test('a server goes on for those who use it, whoever started it, and ends with
   const first = await user(t, home)
   const server = serverOf(home)
   const [second, third] = [await user(t, home), await user(t, home)]
-  t.same([second.url, third.url], [first.url, first.url])
+  t.same({ second: second.url, third: third.url }, { second: first.url, third: first.url })
   first.process.kill('SIGKILL')
   await gone(first.process)
   t.ok(await answers(second.url), 'after kill -9 of the one who started it')

@@ -34,7 +34,7 @@ t.test('a disconnected holder gives up leadership; another takes over once Postg
   const door = await startTcpFaultProxy(t, url)
   const [far, near] = [createLock({ url: door.url, name: 'x', timeoutMs: 300 }), createLock({ url, name: 'x' })]
   t.teardown(() => Promise.all([far.close(), near.close()]))
-  t.strictSame([await far.held(), await near.held()], [true, false])
+  t.strictSame({ far: await far.held(), near: await near.held() }, { far: true, near: false })
   door.freeze()
   await t.rejects(far.held(), { code: 'sync_lock_unavailable' })
   await t.rejects(far.held(), { code: 'sync_lock_unavailable' }, "which is not the same as another one's having it")
@@ -52,9 +52,9 @@ t.test('a holder that lets go may take it again', async (t) => {
   const url = await freshDatabase(t)
   const [one, two] = [createLock({ url, name: 'x' }), createLock({ url, name: 'x' })]
   t.teardown(() => Promise.all([one.close(), two.close()]))
-  t.strictSame([await one.held(), await two.held()], [true, false])
+  t.strictSame({ one: await one.held(), two: await two.held() }, { one: true, two: false })
   await one.release()
-  t.strictSame([await two.held(), await one.held()], [true, false])
+  t.strictSame({ two: await two.held(), one: await one.held() }, { two: true, one: false })
   await two.release()
   t.equal(await one.held(), true)
 })

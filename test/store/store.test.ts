@@ -74,9 +74,9 @@ t.test('a database that is strict about time', async (t) => {
   await t.test('the lock of one replica stays with it, and holds no vacuum back', async (t) => {
     const [one, two] = [createLock({ url, name: 'x' }), createLock({ url, name: 'x' })]
     t.teardown(() => Promise.all([one.close(), two.close()]))
-    t.strictSame([await one.held(), await two.held()], [true, false])
+    t.strictSame({ one: await one.held(), two: await two.held() }, { one: true, two: false })
     await sleep(800)
-    t.strictSame([await one.held(), await two.held()], [true, false])
+    t.strictSame({ one: await one.held(), two: await two.held() }, { one: true, two: false })
     t.match(
       await query(
         "select state, backend_xmin, backend_xid from pg_stat_activity where application_name = 'gatehouse lock' and " +

@@ -154,7 +154,7 @@ t.test('whom a name means', async (t) => {
   await t.test('a username that is the UPN of another user comes with a note', async (t) => {
     const again = await signIn(all, { username: 'ann-8', last: 8, upn: 'ANN@x.example' })
     const { id, namesakes } = await people.find('ann@x.example')
-    t.same([id, namesakes], [ann, ['ann-8']])
+    t.same({ id, namesakes }, { id: ann, namesakes: ['ann-8'] })
     t.same((await people.find('ann-8')).namesakes, [])
     await query('delete from users where id = $1', [again])
   })
