@@ -7,7 +7,7 @@ import { isLoopback } from '../config/kinds/hosts.js'
 import { isSocket } from '../core/database-address.js'
 import { readMigrationState } from '../store/migrate.js'
 import { addressOf } from '../store/postgres-client.js'
-import { readOnlyFailure, rightsFailure } from '../store/server-state.js'
+import { readOnlyFailure, rightsFailure } from '../store/postgres-server-state.js'
 
 /** The embedded database is made by the first start; a look makes none. */
 export function isNotCreatedYet({ embedded, dataDir }: Config['database']): boolean {

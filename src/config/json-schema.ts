@@ -3,7 +3,7 @@
 import { KINDS } from './kinds/index.js'
 import type { Kind } from './kinds/kind.js'
 import { configSchema } from './schema.js'
-import { mustBeGiven, twinOf, type Shape } from './shape.js'
+import { mustBeGiven, twinOf, type Shape } from './schema-shape.js'
 
 type Json = Record<string, unknown>
 

@@ -14,7 +14,7 @@ import { readSection } from './read.js'
 import { createReport, inOrder, type Report } from './report.js'
 import { RULES } from './rules/index.js'
 import { configSchema } from './schema.js'
-import type { Shape } from './shape.js'
+import type { Shape } from './schema-shape.js'
 import { parseYaml, type YamlFile } from './yaml-file.js'
 
 export { ConfigError, formatProblem, type ConfigProblem } from './problem.js'

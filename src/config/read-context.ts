@@ -3,7 +3,7 @@ import type { Environment } from '../core/environment.js'
 import type { Files } from './files.js'
 import type { ValueProblem } from './problem.js'
 import type { Report } from './report.js'
-import type { Shape } from './shape.js'
+import type { Shape } from './schema-shape.js'
 import type { YamlFile } from './yaml-file.js'
 
 export interface ReadContext {

@@ -6,7 +6,7 @@ import { nearest } from './nearest.js'
 import type { ReadContext } from './read-context.js'
 import { valueProblem, type ValueProblem } from './problem.js'
 import { cleanSecret, isSecret } from './secret-text.js'
-import type { Shape } from './shape.js'
+import type { Shape } from './schema-shape.js'
 import { expand, isOneVariable } from './variables.js'
 
 interface Scalar {

@@ -4,7 +4,7 @@ import { describeFailure } from './files.js'
 import { isRefusal } from './kinds/kind.js'
 import type { ReadContext } from './read-context.js'
 import { cleanSecret } from './secret-text.js'
-import type { Shape } from './shape.js'
+import type { Shape } from './schema-shape.js'
 
 const PATH: Shape = { type: 'string', 'x-kind': 'path' }
 

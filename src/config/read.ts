@@ -9,7 +9,7 @@ import { readLeaf, readPlain } from './read-leaf.js'
 import { entriesOf, follow, placeOfNode, type Entry } from './read-map.js'
 import { readSecretFile } from './read-secret-file.js'
 import type { Report } from './report.js'
-import { keysOf, mustBeGiven, propertyOf, resolvedName, twinOf, type Shape } from './shape.js'
+import { keysOf, mustBeGiven, propertyOf, resolvedName, twinOf, type Shape } from './schema-shape.js'
 
 /** Above so many problems hints are of no use, and finding them takes time. */
 const MAX_HINTS = 200

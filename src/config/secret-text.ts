@@ -2,7 +2,7 @@
 // command appended. White space around a secret is left out, wherever it comes from; everything found is warned of.
 import { valueProblem, type ValueProblem } from './problem.js'
 import type { Report } from './report.js'
-import type { Shape } from './shape.js'
+import type { Shape } from './schema-shape.js'
 
 const AROUND = /^[\s\u200B-\u200D\u2060]+|[\s\u200B-\u200D\u2060]+$/g
 const QUOTES = /^["'`\u2018\u2019\u201C\u201D\u00AB\u00BB]|["'`\u2018\u2019\u201C\u201D\u00AB\u00BB]$/

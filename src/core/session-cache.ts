@@ -2,7 +2,7 @@
 // change notification invalidates the entries it names, and a stale entry is read again from the database.
 import { copyOf } from './latin1.js'
 import { sessionIdHash, type SessionRecord, type SessionStore } from './session.js'
-import { createSessionEntries, type SessionEntries, type SessionEntry } from './session-entries.js'
+import { createSessionEntries, type SessionEntries, type SessionEntry } from './session-cache-entries.js'
 
 /** A change notification: it carries ids only. */
 export type ChangeNotification =

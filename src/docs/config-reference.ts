@@ -3,7 +3,7 @@ import { KINDS } from '../config/kinds/index.js'
 import { twinDescription } from '../config/json-schema.js'
 import { CONFIG_REFERENCE_PREFACE } from './config-reference-preface.js'
 import { configSchema } from '../config/schema.js'
-import { keysOf, mustBeGiven, twinOf, type Shape } from '../config/shape.js'
+import { keysOf, mustBeGiven, twinOf, type Shape } from '../config/schema-shape.js'
 
 export function configReference(): string {
   const root = configSchema as Shape

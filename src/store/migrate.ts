@@ -5,7 +5,7 @@ import { readMigrationFiles, type MigrationMeta } from 'drizzle-orm/migrator'
 import type pg from 'pg'
 import type { Link } from './connection.js'
 import { WITHOUT_TIME_LIMITS } from './dedicated-connection.js'
-import { serverState, versionFailure, withClient, writeFailure, type ServerState } from './server-state.js'
+import { serverState, versionFailure, withClient, writeFailure, type ServerState } from './postgres-server-state.js'
 
 const FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
 const LOCK = 7_406_812_734 // any number, the same in every gateway

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { GatehouseError, type ErrorCode } from '../../src/core/errors.js'
-import { createFlowSealer, FLOW_LIFETIME_MS, isBinding, newBinding } from '../../src/core/flow.js'
+import { createFlowSealer, FLOW_LIFETIME_MS, isBinding, newBinding } from '../../src/core/login-flow.js'
 import {
   encodeHeaderValue,
   HEADER_VALUES,

@@ -9,7 +9,7 @@ import { GatehouseError } from '../../src/core/errors.js'
 import { createServerIdentity } from '../../src/demo/entra/certificates.js'
 import { openDatabase } from '../../src/store/database.js'
 import { withAuthority } from '../../src/store/database-url.js'
-import { withClient } from '../../src/store/server-state.js'
+import { withClient } from '../../src/store/postgres-server-state.js'
 import { startStrictPostgres } from '../helpers/strict-postgres.js'
 
 type Outcome = string

@@ -1,7 +1,7 @@
 // The cookies that bind sign-ins to a browser. All sign-ins share one. Several tabs that begin at the same time without
 // it create one each, and the last response overwrites the others; a sign-in that is restarted because of that gets a
 // cookie of its own.
-import { FLOW_LIFETIME_MS, isBinding, newBinding } from '../../core/flow.js'
+import { FLOW_LIFETIME_MS, isBinding, newBinding } from '../../core/login-flow.js'
 import { cookieValues, type CookiePolicy } from '../cookies.js'
 import type { HttpExchange } from '../http-exchange.js'
 

@@ -5,7 +5,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { openTo } from '../../core/applications.js'
 import { errorFacts } from '../../core/errors.js'
-import type { FlowSealer } from '../../core/flow.js'
+import type { FlowSealer } from '../../core/login-flow.js'
 import type { SessionStore } from '../../core/session.js'
 import type { SessionCache } from '../../core/session-cache.js'
 import type { Tracer } from '../../core/tracer.js'
@@ -21,7 +21,7 @@ import { loginRoutes } from './login.js'
 import type { LoginOptions } from './login-options.js'
 import { browserSession, type BrowserSessionOptions } from './session-plugin.js'
 import { evictSessions, signOutRoutes } from './sign-out.js'
-import { refuseSpeculation } from './speculation.js'
+import { refuseSpeculation } from './prefetch.js'
 
 export interface BrowserScopeOptions
   extends

@@ -4,7 +4,7 @@
 // expired state are rate-limited like any other request, because an attacker can collect any number of them.
 import type { RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
-import type { FlowSealer } from '../../core/flow.js'
+import type { FlowSealer } from '../../core/login-flow.js'
 
 /** One callback in another browser, one in this one, one after a failure; the rest is for reloads. */
 const MAX_CALLBACKS_PER_CHAIN = 10

@@ -4,7 +4,7 @@
 // sign-in starts.
 import type { FastifyReply } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
-import type { OpenedFlow } from '../../core/flow.js'
+import type { OpenedFlow } from '../../core/login-flow.js'
 import { sendError } from '../errors.js'
 import type { HttpExchange } from '../http-exchange.js'
 import type { LoginOptions } from './login-options.js'

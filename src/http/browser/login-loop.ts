@@ -5,7 +5,7 @@
 // counted.
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import type { Round } from '../../core/flow.js'
+import type { Round } from '../../core/login-flow.js'
 import type { CookieSigner } from '../cookie-signer.js'
 import { cookieValues, domainsOf, type CookiePolicy } from '../cookies.js'
 import type { HttpExchange } from '../http-exchange.js'

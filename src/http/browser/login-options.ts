@@ -1,7 +1,7 @@
 // What the steps of a login have in common: the dependencies of the login routes.
 import type { FastifyReply } from 'fastify'
 import type { GatehouseError } from '../../core/errors.js'
-import type { FlowSealer } from '../../core/flow.js'
+import type { FlowSealer } from '../../core/login-flow.js'
 import type { LoginOutcome, LoginRequest } from '../../core/login.js'
 import type { LongReturns } from '../../core/long-returns.js'
 import type { Meter } from '../../core/meter.js'

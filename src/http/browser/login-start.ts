@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
-import type { NewFlow } from '../../core/flow.js'
+import type { NewFlow } from '../../core/login-flow.js'
 import { sessionIdHash } from '../../core/session.js'
 import { bindingFor } from './binding.js'
 import { cookieValues, cookieScopes } from '../cookies.js'

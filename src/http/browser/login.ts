@@ -3,7 +3,7 @@
 import fastifyOauth2 from '@fastify/oauth2'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errorFacts, GatehouseError, RETRY_WITH_NEW_SIGN_IN } from '../../core/errors.js'
-import { flowHash, type Flow, type FlowSealer } from '../../core/flow.js'
+import { flowHash, type Flow, type FlowSealer } from '../../core/login-flow.js'
 import { newPublicSessionId, newSessionId } from '../../core/session.js'
 import { clearBinding, sentBinding } from './binding.js'
 import { asGatehouseError, sendError } from '../errors.js'

@@ -1,7 +1,7 @@
 // Return addresses that are too long for the state of a flow: stored on the server when the flow begins and read when
 // it ends. If the address is gone by then, a page reports it and links to the application's front page.
 import type { FastifyReply } from 'fastify'
-import { flowHash, type FlowFacts, type NewFlow } from '../../core/flow.js'
+import { flowHash, type FlowFacts, type NewFlow } from '../../core/login-flow.js'
 import { MOST_IN_STATE, type LongReturns } from '../../core/long-returns.js'
 import { readReturnTo, type ReturnToRules } from '../../core/return-to.js'
 import type { HttpExchange } from '../http-exchange.js'

@@ -1,7 +1,7 @@
 // Callbacks that this browser cannot complete: nobody is stranded, and nobody is signed in as somebody else.
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { createFlowSealer, FLOW_LIFETIME_MS } from '../../../src/core/flow.js'
+import { createFlowSealer, FLOW_LIFETIME_MS } from '../../../src/core/login-flow.js'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { errorCode } from '../../helpers/assertions.js'
 import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'

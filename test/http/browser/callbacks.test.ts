@@ -1,7 +1,7 @@
 // Callbacks that are no end of a sign-in, and how often callbacks may come.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { createFlowSealer, FLOW_LIFETIME_MS, newBinding } from '../../../src/core/flow.js'
+import { createFlowSealer, FLOW_LIFETIME_MS, newBinding } from '../../../src/core/login-flow.js'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { callbackLimitExemption } from '../../../src/http/browser/callback-limit-exemption.js'
 import { errorCode } from '../../helpers/assertions.js'

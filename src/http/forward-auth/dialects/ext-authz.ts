@@ -34,7 +34,7 @@ export function readItself(request: RewrittenRequest, hosts: KnownHosts): Target
   return parseTarget({ scheme, host, uri, method: request.method ?? '', port: single(request, PORT) }, hosts)
 }
 
-/** instance.ts rewrites the URL to one route for all paths and keeps the original. */
+/** http/fastify-instance.ts rewrites the URL to one route for all paths and keeps the original. */
 type RewrittenRequest = IncomingMessage & { readonly originalUrl?: string }
 
 function hasDotSegment(uri: string): boolean {

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { ConfigError } from '../src/config/load.js'
 import { createReloadRecord } from '../src/config/reload-state.js'
 import { createLogger } from '../src/telemetry/logger.js'
-import { createManagementServer } from '../src/management.js'
+import { createManagementServer } from '../src/management-server.js'
 import { startTestGateway } from './helpers/gateway.js'
 import { stopPostgres } from './helpers/postgres.js'
 
