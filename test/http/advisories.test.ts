@@ -178,7 +178,11 @@ t.test("a header of one's own in latin1 arrives as one byte a character", async 
   const { browser } = await gateway.signIn(PERSON_IDS.guest)
   for (const time of ['made', 'from memory']) {
     const { headers } = await gateway.ask('/oauth2/forward-auth', { browser, headers: forwarded('/') })
-    t.strictSame([headers.get('x-percent'), headers.get('x-latin1')], ['B%C3%BCro', 'Büro'], time)
+    t.strictSame(
+      { 'x-percent': headers.get('x-percent'), 'x-latin1': headers.get('x-latin1') },
+      { 'x-percent': 'B%C3%BCro', 'x-latin1': 'Büro' },
+      time,
+    )
   }
 })
 
@@ -697,8 +701,8 @@ t.test('pages', async (t) => {
       url.searchParams.append(name, url.searchParams.get(name) ?? '')
       const answer = await browser.ask(url.href, { headers: JSON_ONLY })
       t.strictSame(
-        [answer.status, (JSON.parse(answer.text) as { error: string }).error],
-        [400, 'query_duplicate'],
+        { status: answer.status, code: (JSON.parse(answer.text) as { error: string }).error },
+        { status: 400, code: 'query_duplicate' },
         name,
       )
     }

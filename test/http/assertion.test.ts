@@ -48,7 +48,7 @@ t.test('the assertion', async (t) => {
     const [row] = await query<{ id: string, public_id: string }>(
       'select u.id, s.public_id from users u join sessions s on s.user_id = u.id',
     )
-    t.strictSame([sub, sid], [row?.id, row?.public_id])
+    t.strictSame({ sub, sid }, { sub: row?.id, sid: row?.public_id })
     t.strictSame(rest, {
       iss: gateway.url,
       aud: 'app.test',
@@ -272,7 +272,10 @@ t.test('the life of the keys', async (t) => {
     t.equal(await store.rotate('cli:test', false), next, 'one that waits is not followed by another')
     t.strictSame(await states(), ['signing', 'next'])
     await ring.refresh()
-    t.strictSame([ring.signing().kid, ring.published().map(({ kid }) => kid)], [first?.kid, [first?.kid, next]])
+    t.strictSame(
+      { signing: ring.signing().kid, published: ring.published().map(({ kid }) => kid) },
+      { signing: first?.kid, published: [first?.kid, next] },
+    )
     now = 14 * 60_000
     t.equal(ring.signing().kid, first?.kid)
     now = 16 * 60_000
@@ -482,7 +485,7 @@ t.test('the life of the keys', async (t) => {
       now += 226_000
       ask(staying)
     }
-    t.strictSame([keeping(gone), keeping(staying)], [0, 1])
+    t.strictSame({ gone: keeping(gone), staying: keeping(staying) }, { gone: 0, staying: 1 })
 
     const crowd = some(200)
     ask(crowd)
@@ -561,11 +564,17 @@ t.test('the identity cookie', async (t) => {
     const before = jar().get('gatehouse_identity')
     jar().delete('gatehouse_identity')
     const answer = await browser.ask(`${PUBLIC}/oauth2/refresh?rd=${back}`)
-    t.strictSame([answer.status, answer.location], [302, 'http://wiki.gatehouse.localhost:9000/page?x=1'])
+    t.strictSame(
+      { status: answer.status, location: answer.location },
+      { status: 302, location: 'http://wiki.gatehouse.localhost:9000/page?x=1' },
+    )
     t.ok(jar().get('gatehouse_identity'))
     t.not(before, undefined)
     const stranger = await toGateway().ask(`${PUBLIC}/oauth2/refresh?rd=${back}`)
-    t.strictSame([stranger.status, stranger.location], [302, `${PUBLIC}/oauth2/start?rd=${back}`])
+    t.strictSame(
+      { status: stranger.status, location: stranger.location },
+      { status: 302, location: `${PUBLIC}/oauth2/start?rd=${back}` },
+    )
     t.strictSame(stranger.headers.getSetCookie(), [])
     t.equal((await browser.ask(`${PUBLIC}/oauth2/refresh?rd=${encodeURIComponent('https://evil.test/')}`)).status, 400)
   })
@@ -581,7 +590,10 @@ t.test('the identity cookie', async (t) => {
         "rather%'",
     )
     const answer = await browser.ask(`${PUBLIC}/oauth2/refresh?rd=${back}`, { headers: { accept: 'application/json' } })
-    t.strictSame([answer.status, (JSON.parse(answer.text) as { error: string }).error], [403, 'identity_too_large'])
+    t.strictSame(
+      { status: answer.status, code: (JSON.parse(answer.text) as { error: string }).error },
+      { status: 403, code: 'identity_too_large' },
+    )
     await query("delete from groups where name like 'A rather%'")
   })
 

@@ -100,7 +100,10 @@ t.test('a flood of strangers leaves lines for people who are signed in and for f
     log.error({ code: 'internal' }, 'request refused')
   })
   const count = (code: string) => lines.filter((line) => line.code === code).length
-  t.strictSame([count('not_found'), count('not_allowed'), count('internal')], [40, 5, 5])
+  t.strictSame(
+    { not_found: count('not_found'), not_allowed: count('not_allowed'), internal: count('internal') },
+    { not_found: 40, not_allowed: 5, internal: 5 },
+  )
 })
 
 // proves: adv-log-hints
@@ -162,7 +165,7 @@ t.test('a level that is not written takes nothing from the budget, and is counte
   })
   log.error({ code: 'internal' }, 'request refused')
   t.equal(lines.length, 1)
-  t.strictSame([refused.not_found, withheld.not_found], [100, undefined])
+  t.strictSame({ refused: refused.not_found, withheld: withheld.not_found }, { refused: 100, withheld: undefined })
 })
 
 // proves: adv-log-cut

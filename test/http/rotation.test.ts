@@ -176,7 +176,11 @@ t.test('the hint comes once an hour, and only while replicas differ', async (t) 
     now: () => state.now,
   })
   for (let each = 0; each < 10_000; each++) hint()
-  t.strictSame([lines.length, state.looks], [0, 1], 'a flood of forged cookies looks once a second')
+  t.strictSame(
+    { warnings: lines.length, checks: state.looks },
+    { warnings: 0, checks: 1 },
+    'a flood of forged cookies looks once a second',
+  )
   state.differ = true
   for (; state.now < 2 * 3_600_000; state.now += 500) hint()
   t.equal(lines.length, 2)

@@ -67,7 +67,7 @@ t.test('branding', async (t) => {
   await t.test('a picture is served as what it is, and runs no script when it is opened on its own', async (t) => {
     const [, logo = ''] = /<header><img src="([^"]+)"/.exec(page.text) ?? []
     const { status, headers, text } = await gateway.ask(logo.slice(url.length))
-    t.strictSame([status, text], [200, SVG])
+    t.strictSame({ status, text }, { status: 200, text: SVG })
     t.equal(headers.get('content-type'), 'image/svg+xml')
     t.equal(headers.get('content-security-policy'), "default-src 'none'; style-src 'unsafe-inline'; sandbox")
     t.equal(headers.get('x-content-type-options'), 'nosniff')
@@ -75,7 +75,10 @@ t.test('branding', async (t) => {
 
   await t.test('an outdated stylesheet URL returns the current stylesheet; other files return 404', async (t) => {
     const other = await gateway.ask('/oauth2/assets/0123456789abcdef.css')
-    t.strictSame([other.status, other.headers.get('cache-control')], [200, 'no-store'])
+    t.strictSame(
+      { status: other.status, 'cache-control': other.headers.get('cache-control') },
+      { status: 200, 'cache-control': 'no-store' },
+    )
     for (const name of ['0123456789abcdef.svg', 'x', '..%2fetc%2fpasswd']) {
       t.equal((await gateway.ask(`/oauth2/assets/${name}`)).status, 404, name)
     }

@@ -78,7 +78,7 @@ t.test('a state of another browser', async (t) => {
     const second = await createBrowser().ask(
       (await atEntra.ask(action, { method: 'POST', form: { ...fields, person: PERSON_IDS.staff } })).location ?? '',
     )
-    t.strictSame([second.status, errorCode(second)], [400, 'state_other_browser'])
+    t.strictSame({ status: second.status, code: errorCode(second) }, { status: 400, code: 'state_other_browser' })
     t.equal(new URL(retry(second)).searchParams.get('rd'), RD)
     t.equal(new URL(retry(second)).pathname, '/oauth2/start')
   })
@@ -112,7 +112,7 @@ t.test('a state of another browser', async (t) => {
     const before = gateway.entra.requests.length
     t.ok(before > asked)
     const answer = await browser.ask(link)
-    t.strictSame([answer.status, answer.location], [302, RD])
+    t.strictSame({ status: answer.status, location: answer.location }, { status: 302, location: RD })
     t.equal(gateway.entra.requests.length, before, 'Entra ID is not asked')
     t.equal(jar(browser).get('gatehouse_session'), session)
     t.equal((await gateway.ask('/oauth2/auth', { browser })).headers.get('remote-user'), 'sam.staff@contoso.example')
@@ -146,7 +146,7 @@ t.test('a state of more than ten minutes ago', async (t) => {
   await t.test('with a session it leads straight there', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     const answer = await browser.ask(old(RD, jar(browser).get('gatehouse_login') ?? ''))
-    t.strictSame([answer.status, answer.location], [302, RD])
+    t.strictSame({ status: answer.status, location: answer.location }, { status: 302, location: RD })
     t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 200)
   })
 
@@ -170,7 +170,7 @@ t.test('a sign-in that was completed', async (t) => {
   await t.test('Back leads to its rd again, with the session that is there', async (t) => {
     const session = jar(browser).get('gatehouse_session')
     const answer = await browser.ask(callback)
-    t.strictSame([answer.status, answer.location], [302, RD])
+    t.strictSame({ status: answer.status, location: answer.location }, { status: 302, location: RD })
     t.equal(jar(browser).get('gatehouse_session'), session)
     t.equal((await gateway.ask('/oauth2/auth', { browser })).status, 200)
   })
@@ -178,7 +178,7 @@ t.test('a sign-in that was completed', async (t) => {
   await t.test('without a session it is refused, with rd kept', async (t) => {
     await browser.ask(`${gateway.url}/oauth2/sign_out`)
     const answer = await browser.ask(callback)
-    t.strictSame([answer.status, errorCode(answer)], [400, 'state_replayed'])
+    t.strictSame({ status: answer.status, code: errorCode(answer) }, { status: 400, code: 'state_replayed' })
     t.equal(retry(answer), `${gateway.url}/oauth2/start?${new URLSearchParams({ rd: RD })}`)
   })
 })

@@ -60,7 +60,10 @@ t.test('only well-formed hints are passed to Entra ID', async (t) => {
   const asked = async (query: string, headers: Record<string, string> = {}): Promise<URLSearchParams> =>
     new URL((await gateway.ask(`/oauth2/start?${query}`, { headers })).location ?? '').searchParams
   const both = await asked('login_hint=sam.staff%40contoso.example&domain_hint=contoso.example&rd=/')
-  t.strictSame([both.get('login_hint'), both.get('domain_hint')], ['sam.staff@contoso.example', 'contoso.example'])
+  t.strictSame(
+    { login_hint: both.get('login_hint'), domain_hint: both.get('domain_hint') },
+    { login_hint: 'sam.staff@contoso.example', domain_hint: 'contoso.example' },
+  )
   for (
     const bad of [
       `login_hint=${'x'.repeat(600)}`,
@@ -71,14 +74,18 @@ t.test('only well-formed hints are passed to Entra ID', async (t) => {
     ]
   ) {
     const query = await asked(bad)
-    t.strictSame([query.get('login_hint'), query.get('domain_hint')], [null, null], bad.slice(0, 40))
+    t.strictSame(
+      { login_hint: query.get('login_hint'), domain_hint: query.get('domain_hint') },
+      { login_hint: null, domain_hint: null },
+      bad.slice(0, 40),
+    )
   }
   const elsewhere = await asked('login_hint=sam&domain_hint=contoso.example', {
     'x-forwarded-host': 'app.example.test',
   })
   t.strictSame(
-    [elsewhere.get('login_hint'), elsewhere.get('domain_hint')],
-    ['sam', 'contoso.example'],
+    { login_hint: elsewhere.get('login_hint'), domain_hint: elsewhere.get('domain_hint') },
+    { login_hint: 'sam', domain_hint: 'contoso.example' },
     'over publicUrl',
   )
   const page = await createBrowser().follow(
@@ -178,7 +185,7 @@ t.test('an office behind one address', async (t) => {
     for (let each = 0; each < 8; each++) {
       answer = await createBrowser().ask(`${gateway.url}/oauth2/start?rd=${rd}`, from('198.51.100.10'))
     }
-    t.strictSame([answer.status, errorCode(answer)], [429, 'rate_limited'])
+    t.strictSame({ status: answer.status, code: errorCode(answer) }, { status: 429, code: 'rate_limited' })
     t.equal(retry(answer), `${gateway.url}/oauth2/start?rd=${rd}`)
     t.match(answer.headers.get('retry-after'), /^\d+$/)
   })

@@ -64,7 +64,7 @@ t.test('each series whose labels are known begins at 0', async (t) => {
   const text = await (await fetch(`${gateway.management}/metrics`)).text()
   if (promtool === undefined) return
   const { status, stderr } = spawnSync(promtool, ['check', 'metrics'], { input: text, encoding: 'utf8' })
-  t.strictSame([status, stderr], [0, ''], 'promtool check metrics')
+  t.strictSame({ status, stderr }, { status: 0, stderr: '' }, 'promtool check metrics')
 })
 
 /** Until the series stands at this: counts of the database are read every 15 seconds. */
@@ -98,7 +98,10 @@ t.test('what an operator asks about is counted', async (t) => {
   await t.test('callbacks that cannot be completed, each with a remedy in the log', async (t) => {
     await gateway.ask('/oauth2/callback?code=abc')
     await gateway.ask('/oauth2/callback?code=abc&state=forged')
-    t.strictSame([await refused('state_missing'), await refused('state_invalid')], [1, 1])
+    t.strictSame(
+      { state_missing: await refused('state_missing'), state_invalid: await refused('state_invalid') },
+      { state_missing: 1, state_invalid: 1 },
+    )
     for (const code of ['state_missing', 'state_invalid']) t.type(line(code)?.remedy, 'string', code)
     const browser = createBrowser()
     const { cookies } = browser

@@ -49,7 +49,7 @@ t.test('a long return address', async (t) => {
   await t.test('that the configuration no longer allows is replaced by the front page', async (t) => {
     const elsewhere = `https://gone.example.test/?q=${'q'.repeat(2_000)}`
     const answer = await signIn(long, () => query(`update long_returns set address = '${elsewhere}'`))
-    t.strictSame([answer.status, answer.location], [302, `${gateway.url}/`])
+    t.strictSame({ status: answer.status, location: answer.location }, { status: 302, location: `${gateway.url}/` })
   })
 
   // proves: adv-long-bounded

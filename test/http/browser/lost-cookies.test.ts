@@ -41,7 +41,7 @@ t.test('an application that never gets the cookie', async (t) => {
     for (const round of [1, 2]) t.equal((await once(browser, rd)).location, rd, `sign-in ${round}`)
     const asked = gateway.entra.requests.length
     const answer = await once(browser, rd)
-    t.strictSame([answer.status, errorCode(answer)], [400, 'sign_in_loop'])
+    t.strictSame({ status: answer.status, code: errorCode(answer) }, { status: 400, code: 'sign_in_loop' })
     for (const said of ['gatehouse_session', 'app.example.test', '127.0.0.1 only', 'session.cookieDomain']) {
       t.match(answer.text, said)
     }
@@ -200,7 +200,7 @@ t.test('two session cookies', async (t) => {
       'x-forwarded-method': 'GET',
       'sec-fetch-mode': 'cors',
     })
-    t.strictSame([page.status, errorCode(page)], [401, 'session_cookie_doubled'])
+    t.strictSame({ status: page.status, code: errorCode(page) }, { status: 401, code: 'session_cookie_doubled' })
     for (const said of ['gatehouse_session', 'auth.apps.localhost, apps.localhost', 'Sign in']) t.match(page.text, said)
   })
 })

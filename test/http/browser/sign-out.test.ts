@@ -112,7 +112,11 @@ t.test('what a browser loads ahead of time', async (t) => {
           browser,
           headers: { ...headers, 'sec-fetch-site': site } as Record<string, string>,
         })
-        t.strictSame([answer.status, errorCode(answer)], [503, 'loaded_ahead'], `${JSON.stringify(headers)} ${site}`)
+        t.strictSame(
+          { status: answer.status, code: errorCode(answer) },
+          { status: 503, code: 'loaded_ahead' },
+          `${JSON.stringify(headers)} ${site}`,
+        )
         t.strictSame(answer.headers.getSetCookie(), [])
       }
     }

@@ -282,7 +282,10 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
   t.equal(taken('/oauth2/auth'), false)
   verdict = new Error('whatever')
   t.equal(taken('/oauth2/auth'), false)
-  t.strictSame([written, meter.sessionLookups], [[], { memory: 5, database: 0, none: 1, grace: 0 }])
+  t.strictSame(
+    { written, sessionLookups: meter.sessionLookups },
+    { written: [], sessionLookups: { memory: 5, database: 0, none: 1, grace: 0 } },
+  )
 })
 
 // proves: adv-request-read-once
