@@ -10,11 +10,9 @@ import { startEntra } from '../src/demo/entra/server.js'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, PERSON_IDS, seedDemoDirectory } from '../src/demo/people.js'
 import { createBrowser, type Browser } from './helpers/browser.js'
 import { CLIENT_SECRET, ENCRYPTION_SECRET, freePorts, pickPerson, SESSION_SECRET } from './helpers/gateway.js'
-import { freshDatabase, stopPostgres } from './helpers/postgres.js'
+import { freshDatabase } from './helpers/postgres.js'
 import { run } from './helpers/programs.js'
 import { connect, dump } from './helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const CRASH = 'data:text/javascript,process.once("SIGUSR2",()=>setImmediate(()=>{throw new Error("a planted crash")}))'
 

@@ -8,10 +8,7 @@ import { STEPS } from '../src/core/pipeline/index.js'
 import { GROUP_IDS } from '../src/demo/people.js'
 import { runInProcess } from './helpers/command.js'
 import { startTestGateway } from './helpers/gateway.js'
-import { stopPostgres } from './helpers/postgres.js'
 import { connect, dump } from './helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 t.test('check also reads the database and Entra ID', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-check-'))

@@ -8,9 +8,7 @@ import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, PERSON_IDS } from '../src/de
 import { runInProcess } from './helpers/command.js'
 import { ENCRYPTION_SECRET, freePorts, startTestGateway } from './helpers/gateway.js'
 import { run } from './helpers/programs.js'
-import { freshDatabase, stopPostgres } from './helpers/postgres.js'
-
-t.teardown(stopPostgres)
+import { freshDatabase } from './helpers/postgres.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'gatehouse-cli-'))
 t.teardown(() => rmSync(directory, { recursive: true }))

@@ -13,9 +13,8 @@ import { openDatabase } from '../src/store/database.js'
 import { migrate } from '../src/store/migrate.js'
 import { runInProcess } from './helpers/command.js'
 import { program, run } from './helpers/programs.js'
-import { freshDatabase, stopPostgres } from './helpers/postgres.js'
+import { freshDatabase } from './helpers/postgres.js'
 
-t.teardown(stopPostgres)
 const home = mkdtempSync(join(tmpdir(), 'gatehouse-command-line-'))
 t.teardown(() => rmSync(home, { recursive: true, force: true }))
 

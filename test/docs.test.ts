@@ -10,9 +10,7 @@ import { FAILURES } from '../src/core/errors.js'
 import { createGroupStore } from '../src/store/groups.js'
 import { migrate } from '../src/store/migrate.js'
 import { openDatabase } from '../src/store/database.js'
-import { freshDatabase, stopPostgres } from './helpers/postgres.js'
-
-t.teardown(stopPostgres)
+import { freshDatabase } from './helpers/postgres.js'
 
 const GUIDES = [
   'README.md',

@@ -10,10 +10,7 @@ import { GROUP_IDS } from '../src/demo/people.js'
 import { applicationPermissions, clockFits } from '../src/checks/entra.js'
 import { runInProcess } from './helpers/command.js'
 import { CLIENT_SECRET, merge, startTestGateway, type TestGateway, type TestGatewayOptions } from './helpers/gateway.js'
-import { stopPostgres } from './helpers/postgres.js'
 import { connect, dump } from './helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 interface Finding {
   readonly check: string

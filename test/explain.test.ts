@@ -11,10 +11,7 @@ import { createGroupMapping } from '../src/core/mapping.js'
 import { GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
 import { runInProcess } from './helpers/command.js'
 import { MAPPING, startTestGateway } from './helpers/gateway.js'
-import { stopPostgres } from './helpers/postgres.js'
 import { connect, dump } from './helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 t.test('explain', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-explain-'))

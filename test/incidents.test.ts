@@ -10,12 +10,9 @@ import { GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
 import { createBrowser } from './helpers/browser.js'
 import { CLIENT_SECRET, startTestGateway, type TestGateway, type TestGatewayOptions } from './helpers/gateway.js'
 import { seriesOf } from './helpers/metrics.js'
-import { stopPostgres } from './helpers/postgres.js'
 import { originalHeaders } from './helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from './helpers/tcp-fault-proxy.js'
 import { until } from './helpers/until.js'
-
-t.teardown(stopPostgres)
 
 const GUIDE = readFileSync('docs/incidents.md', 'utf8')
 const SECTIONS = new Map(

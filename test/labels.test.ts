@@ -7,9 +7,6 @@ import { stringify } from 'yaml'
 import { GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
 import { runInProcess } from './helpers/command.js'
 import { MAPPING, startTestGateway } from './helpers/gateway.js'
-import { stopPostgres } from './helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 const ID = GROUP_IDS.networkEngineers
 const LABEL = 'Network team'

@@ -7,9 +7,6 @@ import { createReloadRecord } from '../src/config/reload-state.js'
 import { createLogger } from '../src/telemetry/logger.js'
 import { createManagementServer } from '../src/management-server.js'
 import { startTestGateway } from './helpers/gateway.js'
-import { stopPostgres } from './helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 async function listening(t: Test, limits: { readonly requestTimeoutMs?: number, readonly maxConnections?: number }) {
   const app = await createManagementServer({

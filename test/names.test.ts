@@ -10,11 +10,8 @@ import { createPeopleStore } from '../src/store/people.js'
 import type { Browser } from './helpers/browser.js'
 import { runInProcess, type CommandResult } from './helpers/command.js'
 import { ENCRYPTION_SECRET, SESSION_SECRET, startTestGateway, type TestGateway } from './helpers/gateway.js'
-import { stopPostgres } from './helpers/postgres.js'
 import { HOUR, scene } from './helpers/reevaluation.js'
 import { TARGET } from './helpers/targets.js'
-
-t.teardown(stopPostgres)
 
 const directory = mkdtempSync(join(tmpdir(), 'gatehouse-names-'))
 t.teardown(() => rmSync(directory, { recursive: true }))

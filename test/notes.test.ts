@@ -4,9 +4,6 @@ import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
 import { startTestGateway } from './helpers/gateway.js'
-import { stopPostgres } from './helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 interface Ingress {
   readonly kind: string

@@ -7,12 +7,9 @@ import t, { type Test } from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { freePorts, pickPerson, startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { run } from '../helpers/programs.js'
 import { startNginx } from '../helpers/proxies.js'
 import { pythonWith } from '../helpers/python.js'
-
-t.teardown(stopPostgres)
 
 const GUIDE = readFileSync('docs/applications/django.md', 'utf8')
 const FORGED = {

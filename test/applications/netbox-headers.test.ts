@@ -8,10 +8,7 @@ import { createBrowser, type Browser } from '../helpers/browser.js'
 import { pickPerson } from '../helpers/gateway.js'
 import { groupsOf, save } from '../helpers/netbox-rights.js'
 import { AUTOMATION, guideBlock, HEADER_SETTINGS, startNetBoxSite } from '../helpers/netbox-site.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const [NINA, SAM] = ['nina.nested@contoso.example', 'sam.staff@contoso.example']
 const JSON_ONLY = { 'accept': 'application/json', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }

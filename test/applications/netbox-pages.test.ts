@@ -5,9 +5,7 @@ import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { screenshot, startChromium } from '../helpers/chromium.js'
 import { startNetBoxSite } from '../helpers/netbox-site.js'
-import { stopPostgres } from '../helpers/postgres.js'
 
-t.teardown(stopPostgres)
 t.setTimeout(1_200_000)
 
 const PEOPLE = [

@@ -6,10 +6,7 @@ import { createBrowser, type Browser } from '../helpers/browser.js'
 import { pickPerson } from '../helpers/gateway.js'
 import { ALL, createTrials, groupsOf, permit, save } from '../helpers/netbox-rights.js'
 import { AUTOMATION, guideBlock, PROJECT, startNetBoxSite } from '../helpers/netbox-site.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const [GUS, NINA] = ['gus.guest@fabrikam.example', 'nina.nested@contoso.example']
 const [SAM, SUE] = ['sam.staff@contoso.example', 'sue.super@contoso.example']

@@ -7,10 +7,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { freePorts, startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { program, run } from '../helpers/programs.js'
-
-t.teardown(stopPostgres)
 
 const execute = promisify(execFile)
 const home = mkdtempSync(join(tmpdir(), 'gatehouse-verify-'))

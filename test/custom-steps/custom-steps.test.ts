@@ -11,10 +11,7 @@ import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { createCustomSteps } from '../../src/custom-steps/registry.js'
 import { errorCode } from '../helpers/assertions.js'
 import { CLIENT_SECRET, SESSION_SECRET, startTestGateway, type TestGatewayOptions } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const NAMES = Object.keys(STEPS)
 const before = (step: string): string[] => NAMES.flatMap((name) => name === step ? ['./my-step.js', name] : [name])

@@ -7,10 +7,7 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { pageOf, startPlace } from '../helpers/browser-place.js'
 import { startChromium } from '../helpers/chromium.js'
 import { freePorts, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { startRelay } from '../helpers/relay.js'
-
-t.teardown(stopPostgres)
 
 /** Entra ID asks nothing more, and Gatehouse has forgotten the browser. */
 async function knownAtEntra(page: Page, gateway: TestGateway): Promise<void> {

@@ -5,10 +5,7 @@ import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { pageOf, startPlace } from '../helpers/browser-place.js'
 import { screenshot } from '../helpers/chromium.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const NAME = 'gatehouse_session'
 const LOOKS = [

@@ -12,12 +12,11 @@ import { startEntra } from '../../src/demo/entra/server.js'
 import type { OptionalClaim } from '../../src/demo/entra/types.js'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PERSON_IDS, seedDemoDirectory } from '../../src/demo/people.js'
 import { CLIENT_SECRET, freePorts, pickPerson, registration } from '../helpers/gateway.js'
-import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
+import { freshDatabase } from '../helpers/postgres.js'
 import { newestProxy, program, run, skip } from '../helpers/programs.js'
 import { browserAt, identityFiles, loopbackAddress, replaced } from '../helpers/proxies-scene.js'
 import { startUpstream } from '../helpers/upstream.js'
 
-t.teardown(stopPostgres)
 t.setTimeout(300_000)
 
 const TENANT = '5d1e7a60-3c3f-4b0e-9a55-0c7d8f2b1e44' // README's

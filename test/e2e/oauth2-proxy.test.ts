@@ -6,11 +6,8 @@ import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser } from '../helpers/browser.js'
 import { freePorts, pickPerson, startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { runNginx } from '../helpers/proxies.js'
 import { startUpstream } from '../helpers/upstream.js'
-
-t.teardown(stopPostgres)
 
 /** The guide's own lines: for the question, for the http level and for the server. */
 const GUIDE = readFileSync('docs/from-oauth2-proxy.md', 'utf8')

@@ -9,12 +9,9 @@ import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { startPgbouncer, type Pooled } from '../helpers/pgbouncer.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect, type Query } from '../helpers/sql.js'
 import { TARGET } from '../helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
-
-t.teardown(stopPostgres)
 
 const TIMEOUTS = { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 24 * 3_600_000, privilegedTimeoutMs: undefined }
 const LOCKS =

@@ -11,13 +11,10 @@ import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { createBrowser } from '../helpers/browser.js'
 import { freePorts, MAPPING, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { program, run } from '../helpers/programs.js'
 import { originalHeaders } from '../helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
 import { until } from '../helpers/until.js'
-
-t.teardown(stopPostgres)
 
 interface Panel {
   readonly title: string

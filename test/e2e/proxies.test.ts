@@ -12,13 +12,10 @@ import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { freePorts, pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { folder, startCaddy, startHaproxy, startNginx, type Site as Addresses } from '../helpers/proxies.js'
 import { PROXIES as OVER_TLS, startProxy } from '../helpers/proxies-all.js'
 import { APP, browserAt, identityFiles, listeningOn, startScene } from '../helpers/proxies-scene.js'
 import { startUpstream, type Received } from '../helpers/upstream.js'
-
-t.teardown(stopPostgres)
 
 interface Site {
   readonly app: string

@@ -5,13 +5,10 @@
 import { randomInt } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { stopPostgres } from '../helpers/postgres.js'
 import { PROXIES } from '../helpers/proxies-all.js'
 import { fuzz } from './matrix/fuzz.js'
 import { LONG_RUN, type LongResult, type LongRun } from './matrix/render.js'
 import { createMatrix } from './matrix/running.js'
-
-t.teardown(stopPostgres)
 
 const USUAL = 1_000
 const requests = Number(process.env.GATEHOUSE_FUZZ_REQUESTS ?? USUAL)

@@ -2,7 +2,6 @@
 // answers is docs/proxies.md, which this suite compares, or writes (GATEHOUSE_WRITE_PROXIES=1).
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { stopPostgres } from '../helpers/postgres.js'
 import { PROXIES } from '../helpers/proxies-all.js'
 import { skip } from '../helpers/programs.js'
 import { FORBIDDEN, SIGN_IN, UNAUTHORIZED } from './matrix/answers.js'
@@ -17,8 +16,6 @@ import { QUESTION } from './matrix/question.js'
 import { render } from './matrix/render.js'
 import { createMatrix } from './matrix/running.js'
 import { WEBSOCKET } from './matrix/websocket.js'
-
-t.teardown(stopPostgres)
 
 const PAGE = 'docs/proxies.md'
 

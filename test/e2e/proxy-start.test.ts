@@ -2,12 +2,9 @@
 import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { pickPerson } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { PROXIES, startProxy } from '../helpers/proxies-all.js'
 import { APP, AUTH, browserAt, listeningOn, startScene } from '../helpers/proxies-scene.js'
 import { askRaw } from '../helpers/raw-http.js'
-
-t.teardown(stopPostgres)
 
 /** What a proxy may say of its file, which has a reason for it. */
 const EXPECTED: readonly RegExp[] = [

@@ -11,11 +11,8 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser } from '../helpers/browser.js'
 import { screenshot, startChromium } from '../helpers/chromium.js'
 import { freePorts, pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { folder, startCaddyTls, startHaproxyTls, startNginxTls } from '../helpers/proxies.js'
 import { startUpstream, type Received } from '../helpers/upstream.js'
-
-t.teardown(stopPostgres)
 
 const APP = 'wiki.gatehouse.test'
 const AUTH = 'auth.gatehouse.test'

@@ -6,10 +6,7 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { asClaims, claimsChallenge } from '../../src/entra/challenge.js'
 import { signInAs } from '../../src/demo/entra/sign-in-as.js'
 import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { attempt, refused, sample } from './helper.js'
-
-t.teardown(stopPostgres)
 
 const CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1795298900"}}}'
 const cae = sample('graph-error-401-cae.json') as { status: number, headers: Record<string, string>, body: object }

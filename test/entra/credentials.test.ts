@@ -15,10 +15,8 @@ import { DAY } from '../../src/demo/entra/certificates.js'
 import { errorCode } from '../helpers/assertions.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { writePair } from '../helpers/key-pair.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
 
-t.teardown(stopPostgres)
 const execute = promisify(execFile)
 
 const folder = (t: Test): string => {

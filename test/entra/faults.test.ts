@@ -7,10 +7,7 @@ import type { Fault, FaultEntry, Forgery } from '../../src/demo/entra/faults.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import type { Browser } from '../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { attempt, sample } from './helper.js'
-
-t.teardown(stopPostgres)
 
 const PAGE = 'docs/faults.md'
 const GROUP = '#microsoft.graph.group'

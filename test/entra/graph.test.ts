@@ -12,10 +12,8 @@ import { DEMO_TENANT_ID, GROUP_IDS, PERSON_IDS, seedDemoDirectory } from '../../
 import { createGraphClient } from '../../src/entra/graph.js'
 import { createHttpClient } from '../../src/entra/http-client.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { attempt, recordedGroups, refused, sample, setProxies, signedIn, startTrap, type Outcome } from './helper.js'
 
-t.teardown(stopPostgres)
 t.jobs = 3 // of what is `buffered`: where people wait, tests need not wait for one another
 
 const ENGINEERS = [GROUP_IDS.networkEngineers]

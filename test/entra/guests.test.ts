@@ -4,10 +4,7 @@ import t, { type Test } from 'tap'
 import type { AnswerFault } from '../../src/demo/entra/faults.js'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { startTestGateway, type TestGateway, type TestGatewayOptions } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { attempt, recordedGroups, refused, sample, signedIn, type Envelope, type Outcome } from './helper.js'
-
-t.teardown(stopPostgres)
 
 const { guest } = PERSON_IDS
 const CAST = 'transitiveMemberOf/microsoft.graph.group'

@@ -9,7 +9,6 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { createHttpClient } from '../../src/entra/http-client.js'
 import { createTenantKeys } from '../../src/entra/keys.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import {
   attempt,
   claimsOfRun,
@@ -24,8 +23,6 @@ import {
   type Outcome,
   type TestKey,
 } from './helper.js'
-
-t.teardown(stopPostgres)
 
 const OTHER_TENANT = '9188040d-6c67-4c5b-b112-36a304b66dad'
 const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds

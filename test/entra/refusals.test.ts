@@ -6,10 +6,7 @@ import { aadstsBody } from '../../src/demo/entra/aadsts.js'
 import { entraError } from '../../src/entra/aadsts.js'
 import { aadstsMeanings } from '../../src/entra/aadsts-meanings.js'
 import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { attempt, refused } from './helper.js'
-
-t.teardown(stopPostgres)
 
 const CORRELATION = '22b3bb26-e046-42df-9c96-65dbd72c1c81'
 const described = (code: number) => aadstsBody({ code, now: Date.now(), correlationId: CORRELATION }).error_description

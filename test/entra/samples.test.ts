@@ -14,7 +14,6 @@ import { createHttpClient } from '../../src/entra/http-client.js'
 import { parseRetryAfter } from '../../src/entra/retry-after.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { writePair } from '../helpers/key-pair.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import {
   attempt,
   begin,
@@ -36,8 +35,6 @@ import {
   type Json,
   type Trap,
 } from './helper.js'
-
-t.teardown(stopPostgres)
 
 const ADMINS = 'a1b2c3d4-e5f6-7890-1234-567890abcdef'
 const SUPERUSERS = '11111111-2222-3333-4444-555555555555'

@@ -7,10 +7,7 @@ import { createGraphClient } from '../../src/entra/graph.js'
 import { createHttpClient } from '../../src/entra/http-client.js'
 import { createThrottle } from '../../src/entra/throttle.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { attempt, refused, signedIn, startTrap } from './helper.js'
-
-t.teardown(stopPostgres)
 
 const PROBE_EVERY_MS = 15_000
 const never = new AbortController().signal

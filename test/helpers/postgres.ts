@@ -4,25 +4,26 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import type { Test } from 'tap'
+import root, { type Test } from 'tap'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/store/embedded.js'
 
 let embedded: Promise<EmbeddedPostgres> | undefined
-let home: string | undefined
 
 async function serverUrl(): Promise<string> {
   if (process.env.TEST_DATABASE_URL) return process.env.TEST_DATABASE_URL
-  home ??= mkdtempSync(join(tmpdir(), 'gatehouse-test-'))
-  embedded ??= startEmbeddedPostgres(home, { tcp: true, throwAway: true })
+  embedded ??= startThrowAwayServer()
   return (await embedded).url
 }
 
-/** Ends the embedded server, where this process started one. Call it from the root test's teardown. */
-export async function stopPostgres(): Promise<void> {
-  await (await embedded)?.stop()
-  embedded = undefined
-  if (home) rmSync(home, { recursive: true, force: true })
-  home = undefined
+/** Stops with the root test: after the teardowns of every test that uses one of its databases. */
+function startThrowAwayServer(): Promise<EmbeddedPostgres> {
+  const home = mkdtempSync(join(tmpdir(), 'gatehouse-test-'))
+  const started = startEmbeddedPostgres(home, { tcp: true, throwAway: true })
+  root.teardown(async () => {
+    await (await started).stop()
+    rmSync(home, { recursive: true, force: true })
+  })
+  return started
 }
 
 /** @returns address of an empty database that is dropped with the test */

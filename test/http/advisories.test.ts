@@ -8,11 +8,8 @@ import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, formOf, type Browser } from '../helpers/browser.js'
 import { pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
-
-t.teardown(stopPostgres)
 
 const HOST = 'app.test'
 const RULES = [

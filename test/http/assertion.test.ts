@@ -15,11 +15,8 @@ import { createSigningKeyStore } from '../../src/store/keys.js'
 import { createVerifier, type AssertionError } from '../../src/verify/verify.js'
 import { createBrowser, formOf } from '../helpers/browser.js'
 import { ENCRYPTION_SECRET, startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
 import { originalHeaders } from '../helpers/targets.js'
-
-t.teardown(stopPostgres)
 
 const TARGET = originalHeaders('https://App.Test:8443/x')
 const published = async (gateway: TestGateway) =>

@@ -3,10 +3,7 @@ import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, NAVIGATION, type Answer, type Browser } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { forwardedHeaders } from '../helpers/targets.js'
-
-t.teardown(stopPostgres)
 
 const TARGET = forwardedHeaders('https://app.example.test/list?q=1')
 

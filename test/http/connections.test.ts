@@ -4,9 +4,6 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { stripPort } from '../../src/http/forwarded-for.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 const RULES = [
   { hosts: ['app.test'], paths: ['/net/**'], networks: ['10.9.0.0/16', '2001:db8::/32'], allow: 'anyone' },

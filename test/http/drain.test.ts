@@ -7,10 +7,7 @@ import { signInAs } from '../../src/demo/entra/sign-in-as.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { TARGET } from '../helpers/targets.js'
-
-t.teardown(stopPostgres)
 
 const LINGER_MS = 2_000
 

@@ -2,10 +2,7 @@
 import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { TARGET } from '../helpers/targets.js'
-
-t.teardown(stopPostgres)
 
 const LONG = `/${'a'.repeat(31_000)}`
 

@@ -5,10 +5,7 @@ import { GROUP_IDS, PERSON_IDS, DEMO_DOMAIN } from '../../src/demo/people.js'
 import { errorCode } from '../helpers/assertions.js'
 import type { Browser } from '../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const headers = async (gateway: TestGateway, browser: Browser): Promise<Headers> =>
   (await gateway.ask('/oauth2/auth', { browser })).headers

@@ -7,10 +7,7 @@ import type { AnswerFault } from '../../src/demo/entra/faults.js'
 import { importNetbox } from '../../src/netbox/import.js'
 import { errorCode } from '../helpers/assertions.js'
 import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump, type Query } from '../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const OTHER_TENANT = '9188040d-6c67-4c5b-b112-36a304b66dad'
 

@@ -4,9 +4,6 @@ import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 t.test('metrics', async (t) => {
   const gateway = await startTestGateway(t, {

@@ -5,11 +5,8 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
 import { TARGET } from '../helpers/targets.js'
-
-t.teardown(stopPostgres)
 
 const MAY_DIFFER_MS = 2_000
 const DENY = { access: { default: 'deny' } }

@@ -14,10 +14,7 @@ import {
   startTestGateway,
   type TestGateway,
 } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { originalHeaders } from '../helpers/targets.js'
-
-t.teardown(stopPostgres)
 
 const NEW_SESSION_SECRET = 'another-session-canary-Zr4Kd2Lw5Xb8Tn6Pj'
 const NEW_ENCRYPTION_SECRET = 'another-encryption-canary-Hm6Tn8Pc1Fy7Gs'

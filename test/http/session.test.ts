@@ -7,11 +7,8 @@ import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { sessionIdHash } from '../../src/core/session.js'
 import { createBrowser, formOf } from '../helpers/browser.js'
 import { SESSION_SECRET, startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
 import { forwardedHeaders, originalHeaders } from '../helpers/targets.js'
-
-t.teardown(stopPostgres)
 
 const TARGET = originalHeaders('http://app.test/x')
 const FORWARDED = forwardedHeaders('http://app.test/x?y=1')

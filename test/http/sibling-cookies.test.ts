@@ -4,9 +4,6 @@ import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { cookiePolicy, onlyCookie } from '../../src/http/cookies.js'
 import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 const NAME = 'gatehouse_session'
 

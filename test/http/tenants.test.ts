@@ -3,10 +3,7 @@ import t from 'tap'
 import { DEMO_TENANT_ID, PERSON_IDS } from '../../src/demo/people.js'
 import { errorCode } from '../helpers/assertions.js'
 import { startTestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const OTHER = '5a5a5a5a-0000-4000-8000-000000000001'
 const STRANGE = '5a5a5a5a-0000-4000-8000-000000000002'

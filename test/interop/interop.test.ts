@@ -21,11 +21,9 @@ import {
 import { createBrowser } from '../helpers/browser.js'
 import { CLIENT_SECRET, freePorts, startTestGateway } from '../helpers/gateway.js'
 import { writePair } from '../helpers/key-pair.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { run } from '../helpers/programs.js'
 import { connect } from '../helpers/sql.js'
 
-t.teardown(stopPostgres)
 const execute = promisify(execFile)
 
 const person = { id: PERSON_IDS.nested, name: PEOPLE.nested.displayName, upn: PEOPLE.nested.userPrincipalName }

@@ -4,15 +4,12 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import type { Browser } from '../helpers/browser.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { changes, hiccups, LOCAL_NAMES, localGroups, rows, tenant } from './arbitraries.js'
 import { assertRights, loginLines, openBench, readingOf, restarted, told, type Bench } from './bench.js'
 import { finalFailure, OUTLASTING, type Failure } from './failures.js'
 import { holds } from './holds.js'
 import type { Row } from './oracle.js'
 import { createTenant, type LiveTenant } from './tenant.js'
-
-t.teardown(stopPostgres)
 
 t.test('after every login, groups and flags are what the mapping makes of the tenant, and nothing else', async (t) => {
   const bench = await openBench(t)

@@ -2,10 +2,7 @@
 // rights that a sign-in grants and the re-evaluation removes.
 import t, { type Test } from 'tap'
 import { PERSON_IDS, seedDemoDirectory } from '../../src/demo/people.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { HOUR, scene, type Scene } from '../helpers/reevaluation.js'
-
-t.teardown(stopPostgres)
 
 const HIDDEN = 'e3000000-0000-4000-8000-000000000001'
 const MAPPING = [{ entraGroup: HIDDEN, groups: ['Hidden'], staff: true }]

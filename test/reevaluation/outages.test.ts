@@ -4,11 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import type { TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { connect, dump } from '../helpers/sql.js'
 import { HOUR, scene, type Scene } from '../helpers/reevaluation.js'
-
-t.teardown(stopPostgres)
 
 const account = (body: unknown, status = 200) =>
   ({ on: 'graph', path: /\/users\/[^/]+\?\$select=id,accountEnabled/, then: { kind: 'status', status, body } }) as const

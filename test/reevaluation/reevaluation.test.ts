@@ -4,11 +4,8 @@ import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { createUserAdmin } from '../../src/store/user-admin.js'
 import type { TestGateway } from '../helpers/gateway.js'
-import { stopPostgres } from '../helpers/postgres.js'
 import { dump, type Query } from '../helpers/sql.js'
 import { HOUR, scene } from '../helpers/reevaluation.js'
-
-t.teardown(stopPostgres)
 
 const rights = (query: Query, username: string) =>
   query(`

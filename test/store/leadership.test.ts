@@ -3,11 +3,9 @@ import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createLock } from '../../src/store/leadership.js'
-import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
+import { freshDatabase } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
 import { startTcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
-
-t.teardown(stopPostgres)
 
 t.test('a holder that is killed has it no longer', async (t) => {
   const url = await freshDatabase(t)

@@ -11,11 +11,9 @@ import { createReevaluationWriter } from '../../src/store/reevaluation-writer.js
 import { createStalenessExpiry } from '../../src/store/staleness-expiry.js'
 import { createUserAdmin } from '../../src/store/user-admin.js'
 import { createReevaluationSchedule, type ReevaluationSchedule } from '../../src/reevaluation/scheduler.js'
-import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
+import { freshDatabase } from '../helpers/postgres.js'
 import { ENABLED, NOTHING_MAPPED } from '../helpers/reevaluation-scene.js'
 import { connect, type Query } from '../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const TENANT = '11111111-1111-4111-8111-111111111111'
 const OTHER_TENANT = '22222222-2222-4222-8222-222222222222'

@@ -31,11 +31,10 @@ import { users } from '../../src/store/schema.js'
 import { sweep } from '../../src/store/sweep.js'
 import { createBrowser, formOf } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
-import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
+import { freshDatabase } from '../helpers/postgres.js'
 import { sessionStoreConformance } from '../helpers/session-store-conformance.js'
 import { connect, dump } from '../helpers/sql.js'
 
-t.teardown(stopPostgres)
 const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 7_200_000, privilegedTimeoutMs: undefined }
 const UNROUTABLE_PATH = 'postgres://gatehouse:x@127.0.0.1:1/gatehouse'
 

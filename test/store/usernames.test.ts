@@ -11,10 +11,8 @@ import { createPeopleStore, type PeopleStore } from '../../src/store/people.js'
 import { createReevaluationWriter } from '../../src/store/reevaluation-writer.js'
 import { createUserAdmin, type UserAdmin } from '../../src/store/user-admin.js'
 import { createUsernames, type Usernames } from '../../src/store/usernames.js'
-import { freshDatabase, stopPostgres } from '../helpers/postgres.js'
+import { freshDatabase } from '../helpers/postgres.js'
 import { connect, type Query } from '../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 7_200_000, privilegedTimeoutMs: undefined }
 const LIMITS = { ...TIMEOUTS, maxPerUser: 50 }

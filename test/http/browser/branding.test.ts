@@ -5,9 +5,6 @@ import { contrast, CARD, CARD_DARK, paletteOf } from '../../../src/http/pages/pa
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import type { Answer } from '../../helpers/browser.js'
 import { startTestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 const SVG =
   '<?xml version="1.0"?>\n<!-- a logo -->\n<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>\n'

@@ -6,10 +6,7 @@ import { PERSON_IDS } from '../../../src/demo/people.js'
 import { errorCode } from '../../helpers/assertions.js'
 import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
 import { pickPerson, SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const RD = 'http://127.0.0.1:9/deep?x=1&y=2'
 const retry = (answer: Answer): string =>

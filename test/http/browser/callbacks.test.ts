@@ -7,9 +7,6 @@ import { callbackLimitExemption } from '../../../src/http/browser/callback-limit
 import { errorCode } from '../../helpers/assertions.js'
 import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
 import { SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 const retry = (answer: Answer): string =>
   (/class="button" href="([^"]+)"/.exec(answer.text)?.[1] ?? '').replaceAll('&#38;', '&')

@@ -12,13 +12,10 @@ import { createUserAdmin } from '../../../src/store/user-admin.js'
 import { createBrowser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { seriesOf } from '../../helpers/metrics.js'
-import { stopPostgres } from '../../helpers/postgres.js'
 import { program } from '../../helpers/programs.js'
 import { originalHeaders } from '../../helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 import { until } from '../../helpers/until.js'
-
-t.teardown(stopPostgres)
 
 const APP = { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }
 const TARGET = originalHeaders('https://app.test/there')

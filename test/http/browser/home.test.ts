@@ -3,10 +3,7 @@ import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../../src/demo/people.js'
 import type { Answer } from '../../helpers/browser.js'
 import { MAPPING, startTestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const LABELS: Readonly<Record<string, string>> = {
   [GROUP_IDS.networkEngineers]: 'Network <team>',

@@ -7,10 +7,7 @@ import { GROUP_IDS, PEOPLE, PERSON_IDS } from '../../../src/demo/people.js'
 import { errorCode } from '../../helpers/assertions.js'
 import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
 import { MAPPING, pickPerson, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
 import { connect, dump } from '../../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const groupsOf = async (gateway: TestGateway, browser: Browser): Promise<string | null> =>
   (await gateway.ask('/oauth2/auth', { browser })).headers.get('x-auth-request-groups')

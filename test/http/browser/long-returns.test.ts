@@ -5,10 +5,7 @@ import { openDatabase } from '../../../src/store/database.js'
 import { createLongReturns } from '../../../src/store/long-returns.js'
 import { createBrowser, formOf, type Answer } from '../../helpers/browser.js'
 import { startTestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 t.test('a long return address', async (t) => {
   const gateway = await startTestGateway(t)

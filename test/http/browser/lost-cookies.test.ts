@@ -8,9 +8,6 @@ import { createLoginLoopDetector } from '../../../src/http/browser/login-loop.js
 import { errorCode } from '../../helpers/assertions.js'
 import { createBrowser, type Answer, type Browser } from '../../helpers/browser.js'
 import { freePorts, SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 const retry = (answer: Answer): string =>
   (/class="button" href="([^"]+)"/.exec(answer.text)?.[1] ?? '').replaceAll('&#38;', '&')

@@ -8,9 +8,6 @@ import { IDENTITY_HEADERS } from '../../../src/core/identity-headers.js'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { createBrowser, NAVIGATION } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 type Headers = Readonly<Record<string, string>>
 interface Client {

@@ -5,10 +5,7 @@ import { PERSON_IDS } from '../../../src/demo/people.js'
 import { errorCode } from '../../helpers/assertions.js'
 import { createBrowser, formOf, type Browser } from '../../helpers/browser.js'
 import { startTestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const AT_ENTRA = encodeURIComponent('https://login.microsoftonline.com/common/oauth2/logout')
 

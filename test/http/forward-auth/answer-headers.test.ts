@@ -6,11 +6,8 @@ import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { createBrowser, type Answer, type Browser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
 import { forwardedHeaders, TARGET } from '../../helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
-
-t.teardown(stopPostgres)
 
 const FORWARDED = forwardedHeaders('https://app.test/x')
 const KINDS: Readonly<Record<string, Record<string, string>>> = {

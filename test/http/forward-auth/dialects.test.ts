@@ -7,10 +7,7 @@ import { IDENTITY_HEADERS } from '../../../src/core/identity-headers.js'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { NAVIGATION } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
-
-t.teardown(stopPostgres)
 
 const PAGE = 'docs/forward-auth.md'
 const HOST = 'app.test'

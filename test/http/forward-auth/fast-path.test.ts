@@ -10,9 +10,6 @@ import { parseTargetUrl } from '../../../src/core/target.js'
 import { fromTrustedPeers } from '../../../src/http/forward-auth/target-headers.js'
 import { createAuthorizer, type FastPathVerdict } from '../../../src/http/forward-auth/authorizer.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 const ACCESS = {
   default: 'deny',

@@ -10,12 +10,9 @@ import { createSessionAdmin } from '../../../src/store/session-admin.js'
 import { createUserAdmin } from '../../../src/store/user-admin.js'
 import { createBrowser, type Browser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
 import { TARGET } from '../../helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
-
-t.teardown(stopPostgres)
 
 const status = async (gateway: TestGateway, browser: Browser) =>
   (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status

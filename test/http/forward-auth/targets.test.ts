@@ -3,9 +3,6 @@ import { connect as openSocket } from 'node:net'
 import t from 'tap'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 const HOST = 'app.test'
 const RULES = [

@@ -3,9 +3,6 @@ import t from 'tap'
 import { createUnreachableReturns } from '../../../src/http/forward-auth/unreachable-returns.js'
 import { parseTarget } from '../../../src/core/target.js'
 import { startTestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
-
-t.teardown(stopPostgres)
 
 // proves: adv-lost-returns
 t.test('the first request for a host outside redirectDomains logs the missing entry', async (t) => {

@@ -10,10 +10,8 @@ import { stringify } from 'yaml'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { startCollector } from '../../helpers/collector.js'
 import { freePorts, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { freshDatabase, stopPostgres } from '../../helpers/postgres.js'
+import { freshDatabase } from '../../helpers/postgres.js'
 import { run } from '../../helpers/programs.js'
-
-t.teardown(stopPostgres)
 
 const LOST = 'spans did not arrive at the collector and are lost'
 const FAST = {

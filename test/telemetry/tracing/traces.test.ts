@@ -8,10 +8,7 @@ import { PEOPLE, PERSON_IDS } from '../../../src/demo/people.js'
 import { createBrowser, NAVIGATION } from '../../helpers/browser.js'
 import { startCollector, type CollectedSpan, type Collector } from '../../helpers/collector.js'
 import { CLIENT_SECRET, SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { stopPostgres } from '../../helpers/postgres.js'
 import { originalHeaders } from '../../helpers/targets.js'
-
-t.teardown(stopPostgres)
 
 const SERVER = 2
 const CLIENT = 3
