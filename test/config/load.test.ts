@@ -449,8 +449,13 @@ t.test('variables', async (t) => {
     { U: 'https://AUTH.corp.test:443/', P: '80', Q: '81', B: 'true' },
   )
   t.strictSame(
-    [config.server.publicUrl, config.server.port, config.server.management.port, config.requireMappedGroup],
-    ['https://auth.corp.test', 80, 81, true],
+    {
+      publicUrl: config.server.publicUrl,
+      port: config.server.port,
+      managementPort: config.server.management.port,
+      requireMappedGroup: config.requireMappedGroup,
+    },
+    { publicUrl: 'https://auth.corp.test', port: 80, managementPort: 81, requireMappedGroup: true },
   )
   const group = load(yaml({ groupMapping: `groupMapping: [{ entraGroup: ${ID}, groups: ["\${G}"] }]` }), {
     G: '[a]: {b}',
@@ -473,8 +478,18 @@ t.test('secrets in files', async (t) => {
   }
   const { config, secretFiles } = load(yaml(twins), {}, files)
   t.strictSame(
-    [config.entra.clientSecret, config.session.secrets, config.keys.encryptionSecrets, config.database.url],
-    ['abc', [SECRET, SECOND_SECRET], [`${SECRET}x`], 'postgres://h/db'],
+    {
+      clientSecret: config.entra.clientSecret,
+      sessionSecrets: config.session.secrets,
+      encryptionSecrets: config.keys.encryptionSecrets,
+      databaseUrl: config.database.url,
+    },
+    {
+      clientSecret: 'abc',
+      sessionSecrets: [SECRET, SECOND_SECRET],
+      encryptionSecrets: [`${SECRET}x`],
+      databaseUrl: 'postgres://h/db',
+    },
   )
   t.strictSame(secretFiles, ['/etc/gh/a', '/etc/gh/d', '/run/b', '/etc/gh/c'])
   const codes = (changed: Record<string, string>) =>
@@ -542,11 +557,15 @@ t.test('the loaded configuration has defaults, milliseconds and absolute paths',
   })
   t.strictSame(config.headers, { families: ['x-auth-request', 'remote', 'assertion'], maxBytes: 8192, extra: [] })
   t.equal(config.sync, undefined)
-  t.strictSame([config.pipeline.join(' '), config.associateByEmail, config.defaultGroups], [
-    `social_details ${ALL_BUT_DETAILS.replaceAll(',', '')}`,
-    false,
-    [],
-  ], 'the steps of NetBox in its order; e-mail links nobody')
+  t.strictSame(
+    {
+      pipeline: config.pipeline.join(' '),
+      associateByEmail: config.associateByEmail,
+      defaultGroups: config.defaultGroups,
+    },
+    { pipeline: `social_details ${ALL_BUT_DETAILS.replaceAll(',', '')}`, associateByEmail: false, defaultGroups: [] },
+    'the steps of NetBox in its order; e-mail links nobody',
+  )
   t.equal(config.database.dataDir, '/etc/gh/data')
   t.match(hash, /^[0-9a-f]{64}$/)
   t.equal(

@@ -521,6 +521,6 @@ t.test('the clock of the key cache', async (t) => {
     entra.faults.add({ on: 'keys', then: { kind: 'reset' } })
     await t.rejects(create().find('known', AbortSignal.abort()), { code: 'entra_keys_unavailable' })
     await new Promise((resolve) => setTimeout(resolve, 200)) // until the fetch has failed
-    t.strictSame([unhandled, entra.faults.waiting()], [[], []])
+    t.strictSame({ unhandled, waitingFaults: entra.faults.waiting() }, { unhandled: [], waitingFaults: [] })
   })
 })

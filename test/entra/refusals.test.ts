@@ -78,7 +78,7 @@ t.test('a code that is not in the table does not end in "nothing to do"', async 
 t.test('every code of the table has a remedy of its own kind', async (t) => {
   for (const { number, code, remedy } of aadstsMeanings()) {
     const { code: found, remedy: said, facts } = entraError(denied(number), 'authorize')
-    t.strictSame([found, said], [code, remedy], `AADSTS${number}`)
+    t.strictSame({ code: found, remedy: said }, { code, remedy }, `AADSTS${number}`)
     t.match(facts, { aadsts: number, entraCorrelationId: CORRELATION, entraTraceId: /^[0-9a-f-]{36}$/ })
     t.not(code, 'login_cancelled')
     if (RETRY_WITH_NEW_SIGN_IN.has(code)) t.match(remedy, /signs in again|multi-factor|check/, `AADSTS${number}`)

@@ -233,7 +233,11 @@ const callbacks: Check = async (t, file) => {
       const stolen = await attempt(gateway, { callback: () => ({ ...parameters, state }) })
       t.ok(stolen.again, 'a state of another browser begins a new sign-in')
       t.not(new URL(stolen.again ?? gateway.url).searchParams.get('state'), state)
-      t.strictSame([stolen.token.length, stolen.changed], [0, []], 'the code is not redeemed')
+      t.strictSame(
+        { tokenRequests: stolen.token.length, changed: stolen.changed },
+        { tokenRequests: 0, changed: [] },
+        'the code is not redeemed',
+      )
       const text = parameters.error_description?.split(': ')[1]?.slice(0, 20) ?? 'AADSTS'
       for (const { page } of [outcome, invalid, stolen]) {
         t.notOk(/AADSTS|1\.AXEAFAKECODE/.test(page) || page.includes(text), 'the description is not shown')
@@ -247,22 +251,22 @@ const discoveryTenant: Check = (t, file) => {
   const document = sample<Record<string, string>>(file)
   const built = entraEndpoints({ tenantId: DEMO_TENANT_ID, cloud: 'global' })
   t.strictSame(
-    [
-      built.authority + built.authorizePath,
-      built.token,
-      built.keys,
-      built.endSession,
-      built.issuer,
-      new URL(built.graph).host,
-    ],
-    [
-      document.authorization_endpoint,
-      document.token_endpoint,
-      document.jwks_uri,
-      document.end_session_endpoint,
-      document.issuer,
-      document.msgraph_host,
-    ],
+    {
+      authorize: built.authority + built.authorizePath,
+      token: built.token,
+      keys: built.keys,
+      endSession: built.endSession,
+      issuer: built.issuer,
+      graphHost: new URL(built.graph).host,
+    },
+    {
+      authorize: document.authorization_endpoint,
+      token: document.token_endpoint,
+      keys: document.jwks_uri,
+      endSession: document.end_session_endpoint,
+      issuer: document.issuer,
+      graphHost: document.msgraph_host,
+    },
   )
   t.ok(
     document.token_endpoint_auth_methods_supported?.includes('client_secret_post'),
@@ -274,12 +278,20 @@ const discoveryTenant: Check = (t, file) => {
 const discoveryCommon: Check = (t, file) => {
   const document = sample<Record<string, string>>(file)
   const built = entraEndpoints({ tenantId: 'common', cloud: 'global' })
-  t.strictSame([built.authority + built.authorizePath, built.token, built.keys, built.endSession], [
-    document.authorization_endpoint,
-    document.token_endpoint,
-    document.jwks_uri,
-    document.end_session_endpoint,
-  ])
+  t.strictSame(
+    {
+      authorize: built.authority + built.authorizePath,
+      token: built.token,
+      keys: built.keys,
+      endSession: built.endSession,
+    },
+    {
+      authorize: document.authorization_endpoint,
+      token: document.token_endpoint,
+      keys: document.jwks_uri,
+      endSession: document.end_session_endpoint,
+    },
+  )
   t.equal(
     built.issuer,
     document.issuer,
@@ -333,7 +345,7 @@ const jwks: Check = async (t, file) => {
   for (const { kid } of keys) {
     const outcome = await withKeys(keys, kid)
     t.match(outcome.code, /^(id_token_key|id_token_malformed|entra_keys_unavailable)$/, `nothing verifies with ${kid}`)
-    t.strictSame([outcome.changed, outcome.graph], [[], []])
+    t.strictSame({ changed: outcome.changed, graph: outcome.graph }, { changed: [], graph: [] })
   }
   gateway = await gateway.restart()
   refused(

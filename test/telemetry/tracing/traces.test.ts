@@ -341,7 +341,10 @@ t.test('whose trace it is', async (t) => {
     )
     t.ok(asked.length >= 2)
     for (const { headers } of asked) {
-      t.strictSame([headers.traceparent, headers.tracestate, headers.baggage], [undefined, undefined, undefined])
+      t.strictSame(
+        { traceparent: headers.traceparent, tracestate: headers.tracestate, baggage: headers.baggage },
+        { traceparent: undefined, tracestate: undefined, baggage: undefined },
+      )
     }
   })
 
