@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,6 +14,7 @@ import { startEntra } from '../dist/demo/entra/server.js'
 import { signInAs } from '../dist/demo/entra/sign-in-as.js'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, PERSON_IDS, seedDemoDirectory } from '../dist/demo/people.js'
 import { startEmbeddedPostgres } from '../dist/store/embedded.js'
+import { freePort } from './stage.mjs'
 
 const GROUPS = 11_000
 const PEOPLE = 200
@@ -180,13 +180,4 @@ async function listening(wanted) {
     await sleep(50)
   }
   throw new Error('the gateway did not start')
-}
-
-function freePort() {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port: free } = probe.address()
-      probe.close(() => resolve(free))
-    })
-  })
 }
