@@ -2,8 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { stringify } from 'yaml'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, PEOPLE, PERSON_IDS } from '../src/demo/people.js'
 import { createPeopleStore } from '../src/store/people.js'
@@ -12,6 +11,7 @@ import { runInProcess, type CommandResult } from './helpers/command.js'
 import { ENCRYPTION_SECRET, SESSION_SECRET, startTestGateway, type TestGateway } from './helpers/gateway.js'
 import { HOUR, scene } from './helpers/reevaluation.js'
 import { TARGET } from './helpers/targets.js'
+import { until } from './helpers/until.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'gatehouse-names-'))
 t.teardown(() => rmSync(directory, { recursive: true }))
@@ -41,12 +41,6 @@ function commands({ databaseUrl }: TestGateway): (...args: string[]) => Promise<
     }),
   )
   return (...args) => runInProcess([...args, '--config', file])
-}
-
-/** Until what another process changed has been announced. */
-async function until(t: Test, is: () => Promise<unknown>, wanted: unknown): Promise<void> {
-  for (let each = 0; each < 100 && await is() !== wanted; each++) await sleep(20)
-  t.equal(await is(), wanted)
 }
 
 t.test('people are found by their latest UPN in Entra ID', async (t) => {
@@ -123,7 +117,10 @@ t.test('an account that was deleted and created again with the same UPN', async 
     const renamed = await gatehouse('users', 'rename', suffixed, userPrincipalName)
     t.equal(renamed.status, 0, renamed.stderr)
     t.match(renamed.stdout, new RegExp(`^${suffixed} is ${userPrincipalName} now\\. .* after 180 days`))
-    for (const gateway of [one, two]) await until(t, () => header(gateway, browser, 'remote-user'), userPrincipalName)
+    for (const gateway of [one, two]) {
+      await until(async () => await header(gateway, browser, 'remote-user') === userPrincipalName)
+      t.equal(await header(gateway, browser, 'remote-user'), userPrincipalName)
+    }
     t.match(await (await ask(two, browser, '/oauth2/userinfo')).json(), { username: userPrincipalName })
     await one.signIn(PERSON_IDS.nobody, { browser })
     t.equal(await header(one, browser, 'remote-user'), userPrincipalName, 'and keeps it at the next sign-in')

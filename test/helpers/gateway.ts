@@ -10,6 +10,7 @@ import { loadConfig } from '../../src/config/load.js'
 import type { Config } from '../../src/config/config.js'
 import type { ReloadState } from '../../src/config/reload-state.js'
 import { runningConfig } from '../../src/config/running-config.js'
+import { isRecord } from '../../src/core/is-record.js'
 import { createDirectory } from '../../src/demo/directory.js'
 import { startEntra } from '../../src/demo/entra/server.js'
 import type { AppRegistration, EntraOptions, EntraSimulator } from '../../src/demo/entra/types.js'
@@ -300,13 +301,9 @@ export function merge(base: Record<string, unknown>, over: Record<string, unknow
   for (const [key, value] of Object.entries(over)) {
     const old = merged[key]
     if (value === undefined) delete merged[key]
-    else merged[key] = isMap(old) && isMap(value) ? merge(old, value) : value
+    else merged[key] = isRecord(old) && isRecord(value) ? merge(old, value) : value
   }
   return merged
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /**

@@ -7,6 +7,7 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { connect } from '../helpers/sql.js'
 import { TARGET } from '../helpers/targets.js'
+import { until } from '../helpers/until.js'
 
 const MAY_DIFFER_MS = 2_000
 const DENY = { access: { default: 'deny' } }
@@ -46,9 +47,6 @@ t.test('a replica with another configuration', async (t) => {
   const warnings = (gateway: TestGateway) =>
     gateway.log.filter(({ msg }) => /different configurations/.test(String(msg)))
   const mended = (gateway: TestGateway) => gateway.log.filter(({ msg }) => /same configuration again/.test(String(msg)))
-  const until = async (holds: () => boolean): Promise<void> => {
-    for (let each = 0; each < 200 && !holds(); each++) await sleep(50)
-  }
 
   await t.test('is seen by all, which stay ready, and is counted', async (t) => {
     await seen(one, 2, 1)
