@@ -327,7 +327,7 @@ t.test('an unknown state of the lock is reported, and stale privileges expire ne
     parts: { sync: 'failing: sync_lock_unavailable' },
   })
   const warnings = () => gateway.log.filter(({ code }) => code === 'sync_lock_unavailable')
-  t.match(warnings(), [{ level: 'warn', remedy: /connection of its own/ }])
+  t.match(warnings(), [{ level: 'warn', remedy: /connection outside the pool/ }])
   t.equal(warnings().length, 1, 'once')
   t.equal(await metric('gatehouse_sync_here '), 0)
   t.ok(await metric('gatehouse_sync_lag_seconds ') > 10_000)
