@@ -632,7 +632,8 @@ t.test('deadlocks and serialization failures are tried again, a bounded number o
         await tx.execute(sql`update groups set description = description || ${first} where name = ${second}`)
       })
     await Promise.all([crossing('A', 'B'), crossing('B', 'A')])
-    t.equal(runs, 3, 'one of the two was given up by PostgreSQL and ran again')
+    // Its second run may meet the other one again before that one has woken up.
+    t.ok(runs >= 3, `PostgreSQL ended one of the two, and it ran again: ${runs} runs`)
     const { rows } = await database.ask((db) =>
       db.execute<{ description: string }>(sql`select description from groups order by name`)
     )
