@@ -11,7 +11,7 @@ import { createBrowser } from './helpers/browser.js'
 import { CLIENT_SECRET, startTestGateway, type TestGateway, type TestGatewayOptions } from './helpers/gateway.js'
 import { seriesOf } from './helpers/metrics.js'
 import { originalHeaders } from './helpers/targets.js'
-import { startTcpFaultProxy, type TcpFaultProxy } from './helpers/tcp-fault-proxy.js'
+import { databaseFaultProxy } from './helpers/tcp-fault-proxy.js'
 import { until } from './helpers/until.js'
 
 const GUIDE = readFileSync('docs/incidents.md', 'utf8')
@@ -104,19 +104,16 @@ t.test('Graph throttles', async (t) => {
 })
 
 t.test('Failover of the database', async (t) => {
-  let door: TcpFaultProxy | undefined
+  const door = databaseFaultProxy(t)
   const { gateway, run } = await incident(t, 'Failover of the database', {
-    async throughProxy(url) {
-      door = await startTcpFaultProxy(t, url)
-      return door.url
-    },
+    throughProxy: door.throughProxy,
   })
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
   t.equal(await statusOf(gateway, browser), 200)
-  door?.shut()
+  door.shut()
   t.ok(await until(async () => await statusOf(gateway, browser) === 503))
   t.notMatch(JSON.parse(await run(0)), { parts: { database: 'ok' } })
-  door?.open()
+  door.open()
   t.ok(await until(async () => await statusOf(gateway, browser) === 200), 'the session goes on')
   t.match(JSON.parse(await run(0)), { parts: { database: 'ok' } })
 })

@@ -13,7 +13,7 @@ import { createBrowser } from '../helpers/browser.js'
 import { freePorts, MAPPING, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { program, run } from '../helpers/programs.js'
 import { originalHeaders } from '../helpers/targets.js'
-import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
+import { databaseFaultProxy } from '../helpers/tcp-fault-proxy.js'
 import { until } from '../helpers/until.js'
 
 interface Panel {
@@ -121,7 +121,7 @@ const MOVED: Readonly<Record<string, readonly (readonly [string, string])[]>> = 
 t.test('every panel shows the events of the test', async (t) => {
   const path = program(t, 'prometheus')
   if (path === undefined) return
-  let door: TcpFaultProxy | undefined
+  const door = databaseFaultProxy(t)
   const gateway = await startTestGateway(t, {
     groups: ['Network Engineers', 'NetBox Superusers', 'Circuit Manager'],
     app: { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] },
@@ -134,10 +134,7 @@ t.test('every panel shows the events of the test', async (t) => {
         row.entraGroup === GROUP_IDS.networkEngineers ? { ...row, groups: ['Not Here'] } : row
       ),
     },
-    async throughProxy(url) {
-      door = await startTcpFaultProxy(t, url)
-      return door.url
-    },
+    throughProxy: door.throughProxy,
   })
   const query = await startPrometheus(t, path, gateway)
   t.ok(await until(async () => (await query('count_over_time(up{job="gatehouse"}[5m]) > 3')).length > 0), 'scraped')
@@ -170,7 +167,7 @@ t.test('every panel shows the events of the test', async (t) => {
     then: { kind: 'status', status: 429, headers: { 'retry-after': '600' } },
   })
   await gateway.gateway.reevaluation?.run()
-  door?.shut()
+  door.shut()
   t.ok(
     await until(async () => {
       await ask()

@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { startDemoProxy } from '../../src/demo/proxy.js'
 import { startChromium } from './chromium.js'
 import { freePorts, startTestGateway, type TestGateway } from './gateway.js'
-import { startTcpFaultProxy, type TcpFaultProxy } from './tcp-fault-proxy.js'
+import { databaseFaultProxy, type DatabaseFaultProxy } from './tcp-fault-proxy.js'
 
 export interface Place {
   readonly gateway: TestGateway
@@ -18,7 +18,7 @@ export interface Place {
   /** A page of another site, and one beside the application. */
   readonly elsewhere: string
   readonly portal: string
-  readonly door: TcpFaultProxy
+  readonly door: DatabaseFaultProxy
 }
 
 /** @returns undefined where no Chromium is installed */
@@ -26,7 +26,7 @@ export async function startPlace(t: Test): Promise<Place | undefined> {
   const chromium = await startChromium(t)
   if (!chromium) return undefined
   const [port = 0, proxy = 0] = await freePorts(2)
-  let door: TcpFaultProxy | undefined
+  const door = databaseFaultProxy(t)
   const publicUrl = `http://auth.apps.localhost:${port}`
   const gateway = await startTestGateway(t, {
     app: { redirectUris: [`${publicUrl}/oauth2/callback`, `${publicUrl}/oauth2/sign_in`] },
@@ -45,10 +45,7 @@ export async function startPlace(t: Test): Promise<Place | undefined> {
     files: {
       'wiki.svg': '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8"/></svg>',
     },
-    throughProxy: async (url) => {
-      door = await startTcpFaultProxy(t, url)
-      return door.url
-    },
+    throughProxy: door.throughProxy,
   })
   const upstream = await startApplication(t)
   const demo = await startDemoProxy({
@@ -64,7 +61,6 @@ export async function startPlace(t: Test): Promise<Place | undefined> {
     if (path === '/') return `<a href="${gateway.url}/oauth2/sign_out">x</a>`
     return `<p>A page of a portal.</p><iframe src="${app}${searchParams.get('path')}" width="100%" height="520">`
   })
-  if (door === undefined) throw new Error('the database has no door')
   return {
     gateway,
     chromium,

@@ -13,6 +13,29 @@ export interface TcpFaultProxy {
   open(): void
 }
 
+/** The fault proxy of a gateway's database: `throughProxy` is an option of startTestGateway, which starts it. */
+export interface DatabaseFaultProxy extends Omit<TcpFaultProxy, 'url'> {
+  throughProxy(url: string): Promise<string>
+}
+
+/** Call its other methods once the gateway has started. */
+export function databaseFaultProxy(t: Test): DatabaseFaultProxy {
+  let started: TcpFaultProxy | undefined
+  const proxy = (): TcpFaultProxy => {
+    if (started === undefined) throw new Error('the gateway, and with it the proxy, has not been started')
+    return started
+  }
+  return {
+    async throughProxy(url) {
+      started = await startTcpFaultProxy(t, url)
+      return started.url
+    },
+    shut: () => proxy().shut(),
+    freeze: (saying) => proxy().freeze(saying),
+    open: () => proxy().open(),
+  }
+}
+
 export async function startTcpFaultProxy(t: Test, to: string): Promise<TcpFaultProxy> {
   const target = new URL(to)
   const pairs = new Set<readonly [Socket, Socket]>()

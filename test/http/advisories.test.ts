@@ -9,7 +9,7 @@ import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser, formOf, type Browser } from '../helpers/browser.js'
 import { pickPerson, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { connect } from '../helpers/sql.js'
-import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
+import { databaseFaultProxy } from '../helpers/tcp-fault-proxy.js'
 
 const HOST = 'app.test'
 const RULES = [
@@ -620,18 +620,15 @@ t.test('sessions', async (t) => {
 
   // proves: adv-fail-closed
   await t.test('a store that fails opens nothing: 503, and not ready', async (t) => {
-    let door: TcpFaultProxy | undefined
+    const door = databaseFaultProxy(t)
     const behind = await startTestGateway(t, {
       config: { ...CONFIG, session: { outageGrace: '0s' } },
-      throughProxy: async (url) => {
-        door = await startTcpFaultProxy(t, url)
-        return door.url
-      },
+      throughProxy: door.throughProxy,
     })
     const warm = (await behind.signIn(PERSON_IDS.superuser)).browser
     const cold = (await behind.signIn(PERSON_IDS.nested)).browser
     t.equal(await ask(behind, forwarded('/x'), warm), 200)
-    door?.shut()
+    door.shut()
     while (behind.gateway.changes.connected()) await sleep(20)
     for (const who of [warm, cold]) {
       t.equal(await ask(behind, forwarded('/x'), who), 503)
@@ -646,7 +643,7 @@ t.test('sessions', async (t) => {
     }
     t.equal(await ask(behind, forwarded('/x')), 401, 'and nobody is nobody')
     t.equal((await fetch(`${behind.management}/readyz`)).status, 503)
-    door?.open()
+    door.open()
     t.equal(await ask(behind, forwarded('/x'), warm), 200, 'and it goes on')
   })
 })

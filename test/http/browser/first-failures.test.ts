@@ -14,7 +14,7 @@ import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { seriesOf } from '../../helpers/metrics.js'
 import { program } from '../../helpers/programs.js'
 import { originalHeaders } from '../../helpers/targets.js'
-import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
+import { databaseFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 import { until } from '../../helpers/until.js'
 
 const APP = { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }
@@ -148,13 +148,10 @@ t.test('what an operator asks about is counted', async (t) => {
 
 // proves: adv-grace-counted
 t.test('without a database: answers in grace are counted as such, what got no answer is not counted', async (t) => {
-  let door: TcpFaultProxy | undefined
+  const door = databaseFaultProxy(t)
   const gateway = await startTestGateway(t, {
     config: { session: { outageGrace: '10m' } },
-    async throughProxy(url) {
-      door = await startTcpFaultProxy(t, url)
-      return door.url
-    },
+    throughProxy: door.throughProxy,
   })
   const { browser } = await gateway.signIn(PERSON_IDS.guest)
   const { browser: staff } = await gateway.signIn(PERSON_IDS.staff)
@@ -162,7 +159,7 @@ t.test('without a database: answers in grace are counted as such, what got no an
   const from = async (source: string) =>
     (await seriesOf(gateway)).get(`gatehouse_session_lookups_total{source="${source}"}`)
   const before = await from('database')
-  door?.shut()
+  door.shut()
   const asked = async (who: typeof browser) => (await who.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).status
   const until = Date.now() + 30_000
   while (Date.now() < until && await from('grace') === 0) {

@@ -7,7 +7,7 @@ import { PERSON_IDS } from '../../../src/demo/people.js'
 import { createBrowser, type Answer, type Browser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { forwardedHeaders, TARGET } from '../../helpers/targets.js'
-import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
+import { databaseFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 
 const FORWARDED = forwardedHeaders('https://app.test/x')
 const KINDS: Readonly<Record<string, Record<string, string>>> = {
@@ -97,16 +97,13 @@ t.test('nor one to what is no request', async (t) => {
 
 // proves: adv-retry-after, adv-retry-after-auth
 t.test('every 503 has a Retry-After header', async (t) => {
-  let door: TcpFaultProxy | undefined
+  const door = databaseFaultProxy(t)
   const gateway = await startTestGateway(t, {
-    throughProxy: async (url) => {
-      door = await startTcpFaultProxy(t, url)
-      return door.url
-    },
+    throughProxy: door.throughProxy,
     config: { session: { outageGrace: '0s' } },
   })
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
-  door?.shut()
+  door.shut()
   while (gateway.gateway.changes.connected()) await sleep(20)
   const unavailable = new Set<string>()
   await each(gateway, browser, (answer, name) => {

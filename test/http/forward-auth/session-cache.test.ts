@@ -12,7 +12,7 @@ import { createBrowser, type Browser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { connect } from '../../helpers/sql.js'
 import { TARGET } from '../../helpers/targets.js'
-import { startTcpFaultProxy, type TcpFaultProxy } from '../../helpers/tcp-fault-proxy.js'
+import { databaseFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 
 const status = async (gateway: TestGateway, browser: Browser) =>
   (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status
@@ -185,12 +185,9 @@ t.test('questions to the database', async (t) => {
 })
 
 t.test('when the LISTEN connection is lost', async (t) => {
-  let door: TcpFaultProxy | undefined
+  const door = databaseFaultProxy(t)
   const gateway = await startTestGateway(t, {
-    throughProxy: async (url) => {
-      door = await startTcpFaultProxy(t, url)
-      return door.url
-    },
+    throughProxy: door.throughProxy,
   })
   const direct = await connect(t, gateway.databaseUrl)
   const { browser: staff } = await gateway.signIn(PERSON_IDS.staff)
@@ -269,13 +266,13 @@ t.test('when the LISTEN connection is lost', async (t) => {
   // proves: live-privileged
   await t.test('without PostgreSQL cached sessions stay valid, except those of staff and ended ones', async (t) => {
     for (const who of [staff, guest, nobody]) t.equal(await status(gateway, who), 200)
-    door?.shut()
+    door.shut()
     await until(false)
     t.equal(await plain(guest), 200)
     t.equal(await plain(staff), 503)
     t.equal((await fetch(`${gateway.management}/readyz`)).status, 503)
     await direct("delete from sessions where user_id = (select id from users where username like 'gus%')")
-    door?.open()
+    door.open()
     await until(true)
     t.equal(await plain(guest), 401)
     t.equal(await plain(staff), 200)
@@ -285,12 +282,12 @@ t.test('when the LISTEN connection is lost', async (t) => {
   // proves: live-silence
   await t.test('packets are dropped: after five seconds of silence it is the same', async (t) => {
     for (const who of [staff, nobody]) t.equal(await status(gateway, who), 200)
-    door?.freeze()
+    door.freeze()
     await direct("delete from sessions where user_id = (select id from users where username like 'sam%')")
     await until(false)
     t.equal(await plain(staff), 503, 'once the loss is noticed')
     t.equal(await plain(nobody), 200)
-    door?.open()
+    door.open()
     await until(true)
     t.equal(await plain(staff), 401)
     t.equal(await plain(nobody), 200)
@@ -368,17 +365,14 @@ t.test('after a suspension, which no timeout counted, everything is read again',
 
 // proves: live-signed-out
 t.test('signed out is not remembered, even where the sign-out could not be written', async (t) => {
-  let door: TcpFaultProxy | undefined
+  const door = databaseFaultProxy(t)
   const gateway = await startTestGateway(t, {
-    throughProxy: async (url) => {
-      door = await startTcpFaultProxy(t, url)
-      return door.url
-    },
+    throughProxy: door.throughProxy,
   })
   const { browser } = await gateway.signIn(PERSON_IDS.guest)
   const cookie = browser.cookieHeader(gateway.url)
   t.equal(await status(gateway, browser), 200)
-  door?.shut()
+  door.shut()
   while (gateway.gateway.changes.connected()) await sleep(20)
   t.equal((await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status, 200)
   await browser.ask(`${gateway.url}/oauth2/sign_out`, { method: 'POST', form: {} })
