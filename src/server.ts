@@ -80,14 +80,16 @@ function openMetrics({ startup }: RunningConfig, reload: NonNullable<GatewayOpti
 
 function openReplicas({ startup, hash }: RunningConfig, options: GatewayOptions, { meter }: Metrics): Replicas {
   const { log, replicasMayDifferMs: reportAfterMs } = options
-  const name = `${hostname()}:${startup.server.port}`
   const replicas = createReplicas({
-    name,
+    name: `${hostname()}:${startup.server.port}`,
     config: hash,
     log,
     ...(reportAfterMs === undefined ? {} : { reportAfterMs }),
   })
-  meter.gauges('replicas', () => ({ same: replicas.state().same, different: replicas.state().different.length }))
+  meter.gauges('replicas', () => {
+    const { same, different } = replicas.state()
+    return { same, different: different.length }
+  })
   return replicas
 }
 

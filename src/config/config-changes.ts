@@ -20,6 +20,9 @@ export const RELOADED_KEYS = [
   'images',
 ] as const satisfies readonly (keyof Config)[]
 
+/** The part of a configuration that a reload replaces. */
+export type ReloadedConfig = Pick<Config, typeof RELOADED_KEYS[number]>
+
 export interface ConfigChange {
   readonly path: string
   readonly before: unknown

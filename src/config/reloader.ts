@@ -1,7 +1,13 @@
 // Replaces the configuration while the gateway runs: on SIGHUP, or when the configuration file or a file that it names
 // changes. An invalid file is refused as a whole. Keys that need a restart keep their values, and the log names them.
 import type { Config } from './config.js'
-import { changesThatNeedRestart, reloadedChanges, RELOADED_KEYS, type ConfigChange } from './config-changes.js'
+import {
+  changesThatNeedRestart,
+  reloadedChanges,
+  RELOADED_KEYS,
+  type ConfigChange,
+  type ReloadedConfig,
+} from './config-changes.js'
 import { configHash } from './config-hash.js'
 import { createFileWatcher } from './file-watcher.js'
 import { ConfigError, type LoadedConfig, type ConfigProblem } from './load.js'
@@ -96,10 +102,7 @@ function filesOf({ file, secretFiles, config }: LoadedConfig): readonly string[]
 }
 
 function withReloaded(running: Config, next: Config): Config {
-  const reloaded = Object.fromEntries(RELOADED_KEYS.map((key) => [key, next[key]])) as Pick<
-    Config,
-    typeof RELOADED_KEYS[number]
-  >
+  const reloaded = Object.fromEntries(RELOADED_KEYS.map((key) => [key, next[key]])) as ReloadedConfig
   // A rotated client secret needs no restart: the previous one may be about to expire.
   return { ...running, ...reloaded, entra: { ...running.entra, clientSecret: next.entra.clientSecret } }
 }

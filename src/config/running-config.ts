@@ -1,16 +1,14 @@
 // The configuration of a running process in two halves: what is read once when it starts, and what a reload replaces.
 import { memoizeByConfig } from '../core/memoize-by-config.js'
-import type { RELOADED_KEYS } from './config-changes.js'
+import type { ReloadedConfig } from './config-changes.js'
 import { configHash } from './config-hash.js'
 import type { Config } from './config.js'
 
-type Reloadable = typeof RELOADED_KEYS[number]
-
 /** The half that is read on every use. A client secret that rotates in its file is in force immediately. */
-export type ReloadableConfig = Pick<Config, Reloadable> & { readonly entra: Pick<Config['entra'], 'clientSecret'> }
+export type ReloadableConfig = ReloadedConfig & { readonly entra: Pick<Config['entra'], 'clientSecret'> }
 
 /** The half that is read once, when the process starts. */
-export type StartupConfig = Omit<Config, Reloadable | 'entra'> & {
+export type StartupConfig = Omit<Config, keyof ReloadedConfig | 'entra'> & {
   readonly entra: Omit<Config['entra'], 'clientSecret'>
 }
 

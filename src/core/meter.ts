@@ -43,21 +43,3 @@ export interface Meter {
   /** Re-evaluated users. @param outcome of REEVALUATION_OUTCOMES */
   reevaluated(outcome: string, users: number): void
 }
-
-export function noMeter(): Meter {
-  return {
-    gauge: () => {},
-    gauges: () => {},
-    counts: () => {},
-    answered: () => {},
-    sessionLookups: { memory: 0, database: 0, none: 0, grace: 0 },
-    loginStarted: () => {},
-    userinfo: () => {},
-    login: () => {},
-    upstream: () => {},
-    groupMissing: () => {},
-    hostUnnamed: () => {},
-    refused: () => {},
-    reevaluated: () => {},
-  }
-}

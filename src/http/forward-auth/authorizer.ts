@@ -82,7 +82,7 @@ export function createAuthorizer(deps: AuthorizerDeps): Authorizer {
       const { policy, headers } = inForce()
       const cached = sessions.resolveCached(cookieHeader)
       const decision = decide(policy, { target, address: undefined }, knownSession(cached))
-      return fromCache(decision, cached, { target, headers }, deps)
+      return fromCache(decision, cached, target, headers, deps)
     },
   }
 }
@@ -107,7 +107,8 @@ function withSession(
 function fromCache(
   decision: Authorization,
   cached: CachedSession | 'anonymous' | undefined,
-  { target, headers }: { readonly target: Target | undefined, readonly headers: CompiledHeaders },
+  target: Target | undefined,
+  headers: CompiledHeaders,
   deps: AuthorizerDeps,
 ): FastPathVerdict | undefined {
   if (cached === 'anonymous') {
