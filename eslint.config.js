@@ -11,7 +11,7 @@ const ALLOWED = {
   verify: [],
   http: ['core', 'net'],
   entra: ['core'],
-  store: ['core'],
+  store: ['core', 'net'],
   reevaluation: ['core'],
   config: ['core', 'net'],
   'custom-steps': ['core'],

@@ -1,17 +1,16 @@
 // The database as `check` and `doctor` see it, before they ask what is in it.
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { DatabaseState } from '../checks/database.js'
 import type { Config } from '../config/config.js'
 import { isLoopback } from '../config/kinds/hosts.js'
 import { isSocket } from '../core/database-address.js'
+import { hasCluster } from '../store/embedded-cluster.js'
 import { readMigrationState } from '../store/migrate.js'
 import { addressOf } from '../store/postgres-client.js'
 import { readOnlyFailure, rightsFailure } from '../store/postgres-server-state.js'
 
 /** The embedded database is made by the first start; a look makes none. */
 export function isNotCreatedYet({ embedded, dataDir }: Config['database']): boolean {
-  return embedded && !existsSync(join(dataDir, 'postgres', 'PG_VERSION'))
+  return embedded && !hasCluster(dataDir)
 }
 
 /** @throws `database_unavailable` */

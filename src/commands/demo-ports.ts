@@ -1,6 +1,6 @@
 // The ports of the demo, all on loopback.
-import { createServer } from 'node:net'
 import { GatehouseError } from '../core/errors.js'
+import { freePort } from '../net/free-port.js'
 
 const DEFAULT_PORT = 8080
 
@@ -28,14 +28,4 @@ async function choosePort(requested: number | undefined): Promise<number> {
       remedy: `Give another one: ${command} --port 8099`,
     })
   }
-}
-
-function freePort(port = 0): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject)
-    probe.listen(port, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port))
-    })
-  })
 }

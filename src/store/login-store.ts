@@ -8,6 +8,7 @@ import { usernameKey, type StoredUser } from '../core/user.js'
 import { FOREIGN_KEY_VIOLATION, OutOfDate, sqlState, type Database, type Transaction } from './database.js'
 import { writeAudit } from './audit.js'
 import { replaceGrants } from './grants.js'
+import { databaseTime } from './intervals.js'
 import { groups, identities, users } from './schema.js'
 import { endOldestSessions, endSessionsOf, replaceSession, type SessionLimits } from './sessions.js'
 import { keptFrom, takeName } from './usernames.js'
@@ -28,12 +29,7 @@ export function createLoginStore(database: Database, limits: SessionLimits): Log
       const { rows } = await database.ask((db) => db.execute(sql`select 1 from spent_flows where flow_hash = ${flow}`))
       if (rows.length > 0) throw new GatehouseError('state_replayed') // guard: security-flow-spent
     },
-    async now() {
-      const { rows: [row] } = await database.ask((db) =>
-        db.execute<{ now: string }>(sql`select clock_timestamp()::text as now`)
-      )
-      return row?.now ?? ''
-    },
+    now: () => databaseTime(database),
     userByIdentity: (tid, oid) => userByIdentity(database, tid, oid),
     async usernameTaken(key) {
       const { rows: [found] } = await database.ask((db) =>

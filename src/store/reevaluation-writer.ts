@@ -6,7 +6,7 @@ import type { MappedAccount, ReevaluationChange, ReevaluationWriter, Snapshot } 
 import { usernameKey } from '../core/user.js'
 import { FOREIGN_KEY_VIOLATION, sqlState, type Database, type Transaction } from './database.js'
 import { replaceGrants } from './grants.js'
-import { interval } from './intervals.js'
+import { databaseTime, interval } from './intervals.js'
 import { auditReevaluation as audit } from './reevaluation-audit.js'
 import { endSessionsOf } from './sessions.js'
 
@@ -15,12 +15,7 @@ export const MISSING_FOR_MS = 60_000 // guard: sync-missing-minute
 
 export function createReevaluationWriter(database: Database): ReevaluationWriter {
   return {
-    async now() {
-      const { rows: [row] } = await database.ask((db) =>
-        db.execute<{ now: string }>(sql`select clock_timestamp()::text as now`)
-      )
-      return row?.now ?? ''
-    },
+    now: () => databaseTime(database),
     async apply(user, snapshot, account) {
       try {
         return await database.transaction((tx) => apply(tx, user, snapshot, account))
