@@ -81,7 +81,7 @@ t.test('commands that need no configuration do not offer one', async (t) => {
 t.test('-v, --version and version print the same', async (t) => {
   const [first, ...others] = [['-v'], ['--version'], ['version']].map((args) => gatehouse(...args))
   t.match(first?.stdout, /^\d+\.\d+\.\d+\n$/)
-  for (const other of others) t.strictSame([other.status, other.stdout], [0, first?.stdout])
+  for (const { status, stdout } of others) t.strictSame({ status, stdout }, { status: 0, stdout: first?.stdout })
 })
 
 t.test('an invalid time is wrong usage; a full output device is reported in one line', async (t) => {

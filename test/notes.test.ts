@@ -120,7 +120,7 @@ t.test('a sample with access rules denies what no rule names', async (t) => {
 })
 
 // proves: adv-grafana-address
-t.test("Grafana's guide looks nobody up by an address", async (t) => {
+t.test("Grafana's guide never looks a user up by an address", async (t) => {
   const text = read('docs/applications/grafana.md')
   const blocks = [...text.matchAll(/```ini\n([\s\S]*?)```/g)].map(([, block = '']) => block)
   t.ok(blocks.length > 1)

@@ -47,7 +47,7 @@ t.test('the guide for Django', async (t) => {
     answer: await pickPerson(browser, await browser.follow(app), person),
   })
 
-  await t.test('nobody: a program gets 401, a browser is sent to sign in, also with a forged name', async (t) => {
+  await t.test('anonymous: a program gets 401, a browser is sent to sign in, also with a forged name', async (t) => {
     for (const headers of [{}, FORGED]) {
       t.equal((await createBrowser().ask(app, { headers: { ...headers, accept: 'application/json' } })).status, 401)
       const sent = await createBrowser().ask(app, { headers })

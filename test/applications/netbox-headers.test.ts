@@ -41,7 +41,10 @@ t.test('the guide for NetBox without the plugin', async (t) => {
   await t.test('groups and e-mail come from the headers, superuser from the configured group', async (t) => {
     setName(PERSON_IDS.nested, 'Zoë', 'Ångström')
     const { browser: engineer } = await signIn(PERSON_IDS.staff)
-    t.strictSame([await status(engineer, '/dcim/sites/add/'), await status(engineer, '/users/users/')], [200, 403])
+    t.strictSame(
+      { add: await status(engineer, '/dcim/sites/add/'), users: await status(engineer, '/users/users/') },
+      { add: 200, users: 403 },
+    )
     t.strictSame(await groupsOf(query, SAM), ['Network Engineers'])
     t.strictSame(await storedName(SAM), [{ first_name: '', last_name: '', email: SAM }])
     directory.addMember(GROUP_IDS.netboxAdmins, PERSON_IDS.nobody)
@@ -69,7 +72,10 @@ t.test('the guide for NetBox without the plugin', async (t) => {
     t.strictSame(await groupsOf(query, SAM), ['Network Engineers'])
     t.equal(await status(browser, '/dcim/sites/add/'), 200)
     await endSessionsOfNetBox()
-    t.strictSame([await status(browser, '/dcim/sites/add/'), await status(browser, '/dcim/sites/')], [403, 200])
+    t.strictSame(
+      { add: await status(browser, '/dcim/sites/add/'), view: await status(browser, '/dcim/sites/') },
+      { add: 403, view: 200 },
+    )
     t.strictSame(await groupsOf(query, SAM), ['Read Only'])
     directory.removeMember(GROUP_IDS.readOnly, PERSON_IDS.staff)
     directory.addMember(GROUP_IDS.networkEngineers, PERSON_IDS.staff)

@@ -177,7 +177,7 @@ t.test('a port counts where the proxy vouches for it; elsewhere every port that 
     t.notOk(decide(host), `${host}: the port in Host closes and opens nothing`)
   }
   t.ok(decide('closed.test:1', undefined, SUPERUSER))
-  t.strictSame([decide('opened.test', '8443'), decide('opened.test', '443')], [true, false])
+  t.strictSame({ 8443: decide('opened.test', '8443'), 443: decide('opened.test', '443') }, { 8443: true, 443: false })
   for (const host of ['opened.test', 'opened.test:8443']) t.notOk(decide(host), host)
   t.strictSame([
     decide('two.test', '1'),

@@ -9,7 +9,7 @@ import { claimsOf, start, type GraphBody } from './helper.js'
 
 const guid = (n: number) => `e0000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`
 
-t.test('everybody is in exactly what the demo says', async (t) => {
+t.test('every user is in exactly the groups that the demo describes', async (t) => {
   const { entra, client } = await start(t)
   const token = await client.appOnly()
   const groupsOf = async (id: string) => {
@@ -44,7 +44,10 @@ t.test('everybody is in exactly what the demo says', async (t) => {
 
   const many = await client.all(`/users/${PEOPLE.many.id}/transitiveMemberOf?$select=id&$top=999`, token)
   t.strictSame(many.pages.map(({ value }) => value?.length), [999, 999, 503])
-  t.strictSame([many.ids.at(-1), new Set(many.ids).size], [GROUP_IDS.circuitManagers, 2501])
+  t.strictSame(
+    { last: many.ids.at(-1), different: new Set(many.ids).size },
+    { last: GROUP_IDS.circuitManagers, different: 2501 },
+  )
   const small = await client.all(`/users/${PEOPLE.many.id}/transitiveMemberOf`, token)
   t.equal(small.pages.length, 26, 'a hundred to a page')
   t.strictSame(small.pages.at(-1)?.value?.map(({ id }) => id), [GROUP_IDS.circuitManagers], 'alone on the last page')
@@ -336,7 +339,8 @@ t.test('every fault', async (t) => {
   entra.faults.clear()
   add({ on: 'graph', page: 1, then: { kind: 'emptyPage' } })
   const { ids, pages } = await client.all(`${path}?$top=999`, accessToken)
-  t.strictSame([pages[0]?.value, ids.length], [[], 2501])
+  t.strictSame(pages[0]?.value, [], 'an empty first page')
+  t.equal(ids.length, 2501)
 
   add({ on: 'graph', page: 'last', then: { kind: 'foreignNextLink', origin: 'https://evil.example' } })
   const { accessToken: staff } = await client.login(PEOPLE.staff.id)
@@ -420,7 +424,7 @@ t.test('eleven thousand groups are answered at once', async (t) => {
   const token = await client.appOnly()
   const began = performance.now()
   const { ids, pages } = await client.all(`/users/${PEOPLE.nobody.id}/transitiveMemberOf?$select=id&$top=999`, token)
-  t.strictSame([new Set(ids).size, pages.length], [11_000, 12])
+  t.strictSame({ different: new Set(ids).size, pages: pages.length }, { different: 11_000, pages: 12 })
   t.ok(performance.now() - began < 5000)
   t.comment(`${Math.round(performance.now() - began)} ms`)
 })
@@ -434,9 +438,9 @@ t.test('guests of whom the groups alone are listed, or nothing', async (t) => {
   const cast = `${all}/microsoft.graph.group?$select=id&$top=1&$count=true`
   const eventual = { ConsistencyLevel: 'eventual' }
   const status = async (path: string, headers = {}) => (await client.graph(path, token, headers)).status
-  t.strictSame([await status(all), await status(cast, eventual)], [200, 200])
+  t.strictSame({ all: await status(all), cast: await status(cast, eventual) }, { all: 200, cast: 200 })
   guest.membershipAccess = 'groups'
-  t.strictSame([await status(all), await status(cast, eventual)], [403, 200])
+  t.strictSame({ all: await status(all), cast: await status(cast, eventual) }, { all: 403, cast: 200 })
   t.strictSame(
     [await status(cast), await status(cast.replace('&$count=true', ''), eventual)],
     [400, 400],
@@ -444,7 +448,7 @@ t.test('guests of whom the groups alone are listed, or nothing', async (t) => {
   )
   t.equal((await client.graph(cast, token, eventual)).body['@odata.count'], 1)
   guest.membershipAccess = 'none'
-  t.strictSame([await status(all), await status(cast, eventual)], [403, 403])
+  t.strictSame({ all: await status(all), cast: await status(cast, eventual) }, { all: 403, cast: 403 })
 })
 
 t.test('a group with hidden membership', async (t) => {

@@ -47,7 +47,7 @@ t.test('a real Chromium', async (t) => {
   })
 
   for (const kind of ['prefetch', 'prerender']) {
-    await t.test(`a ${kind} of the sign-out address signs nobody out`, async (t) => {
+    await t.test(`a ${kind} of the sign-out address signs no user out`, async (t) => {
       const asked: string[] = []
       const ahead = { source: 'list', urls: [`${gateway.url}/oauth2/sign_out`], eagerness: 'immediate' }
       const rules = JSON.stringify({ [kind]: [ahead] })

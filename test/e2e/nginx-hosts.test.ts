@@ -35,7 +35,7 @@ t.test('the application: a request line with another host is refused without a r
       )
     }
   }
-  t.strictSame([site.asked.length, site.received.length], [0, 0])
+  t.strictSame({ asked: site.asked.length, received: site.received.length }, { asked: 0, received: 0 })
 })
 
 // proves: adv-nginx-same-host

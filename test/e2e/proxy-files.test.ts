@@ -144,7 +144,8 @@ t.test('a 401 has one challenge', async (t) => {
   const challenge = { 'www-authenticate': 'Cookie realm="x"', 'hx-refresh': 'true' }
   for (const site of await sitesThatSay(t, 401, challenge, 'nginx', 'Caddy', 'HAProxy', 'Traefik', 'Envoy')) {
     const answer = await get(site, '/x', ['Accept: application/json', 'HX-Request: true', 'Connection: close'])
-    t.strictSame([answer.status, valuesOf(answer, 'www-authenticate')], [401, ['Cookie realm="x"']], site.name)
+    t.equal(answer.status, 401, site.name)
+    t.strictSame(valuesOf(answer, 'www-authenticate'), ['Cookie realm="x"'], site.name)
     t.strictSame(valuesOf(answer, 'hx-refresh'), ['true'], site.name)
     t.equal(site.asked.at(-1)?.headers['hx-request'], 'true', site.name)
   }
@@ -161,7 +162,8 @@ t.test('a 503 is a page with a time to try again', async (t) => {
       t.match(valuesOf(answer, name)[0], value, `${site.name}: ${name}`)
     }
     const program = await get(site, '/x', ['Accept: application/json', 'Connection: close'])
-    t.strictSame([program.status, valuesOf(program, 'retry-after')], [503, ['5']], site.name)
+    t.equal(program.status, 503, site.name)
+    t.strictSame(valuesOf(program, 'retry-after'), ['5'], site.name)
     t.equal(site.received.length, 0, site.name)
   }
 })
@@ -171,7 +173,8 @@ t.test('Envoy forwards the path that was authorised, and accepts its own port in
   for (const site of await sites(t, 'Envoy')) {
     for (const path of ['/group%2Fproject', '//x', '/x%5Cy']) {
       t.equal((await get(site, path)).status, 200, path)
-      t.strictSame([site.asked.at(-1)?.url, site.received.at(-1)?.url], [`/oauth2/ext-authz${path}`, path])
+      t.equal(site.asked.at(-1)?.url, `/oauth2/ext-authz${path}`)
+      t.equal(site.received.at(-1)?.url, path)
     }
     t.equal((await get(site, '/x', ['Connection: close'], `${APP}:443`)).status, 200)
     await get(site, '/x', ['Cookie: a=1', 'Cookie: b=2', 'Connection: close'])

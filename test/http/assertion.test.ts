@@ -393,7 +393,7 @@ t.test('the life of the keys', async (t) => {
     now += 1_000
     t.equal(await signed(abe, 'app.test'), one)
     const two = await signed(abe, 'other.test')
-    t.strictSame([decodeJwt(one).aud, decodeJwt(two).aud], ['app.test', 'other.test'])
+    t.strictSame({ one: decodeJwt(one).aud, two: decodeJwt(two).aud }, { one: 'app.test', two: 'other.test' })
     t.strictSame(
       [await signed(abe, 'app.test'), await signed(abe, 'other.test')],
       [one, two],

@@ -162,7 +162,7 @@ t.test('a session in use is noted at most every five minutes', async (t) => {
   t.ok(ago < 30)
 })
 
-t.test('secrets rotate without signing anybody out', async (t) => {
+t.test('secrets rotate without signing a user out', async (t) => {
   const gateway = await startTestGateway(t)
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
   const before = browser.cookieHeader(gateway.url)

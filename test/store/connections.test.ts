@@ -83,7 +83,7 @@ t.test('every sslmode, as libpq means it', async (t) => {
     t.equal(withAuthority(named, undefined), named)
   })
 
-  await t.test('a server that lets somebody in on one way alone', async (t) => {
+  await t.test('a server that accepts one authentication method alone', async (t) => {
     t.equal(await outcome(at('sslmode=allow', 'person')), 'tls, nothing verified')
     t.equal(await outcome(at('sslmode=disable', 'person')), 'access')
     t.equal(await outcome(at('', 'plain')), 'plain')

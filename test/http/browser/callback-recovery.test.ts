@@ -115,7 +115,7 @@ t.test('a state of another browser', async (t) => {
     t.equal((await gateway.ask('/oauth2/auth', { browser })).headers.get('remote-user'), 'sam.staff@contoso.example')
   })
 
-  await t.test('of somebody who asked for another account, it asks again', async (t) => {
+  await t.test('for a user who asked for another account, the account choice is shown again', async (t) => {
     const { browser } = await gateway.signIn(PERSON_IDS.staff)
     const answer = await browser.ask(await ready(gateway, createBrowser(), PERSON_IDS.guest, '?prompt=select_account'))
     toEntra(t, answer)

@@ -631,7 +631,7 @@ t.test('linking by e-mail', async (t) => {
   })
 
   // proves: known-not-linked
-  await t.test('who is known already is not linked to anybody', async (t) => {
+  await t.test('a known user is not linked to another user', async (t) => {
     await query("delete from users where email ilike 'max.many@%'")
     await gateway.signIn(PERSON_IDS.many)
     await add('another-max', 'max.many@contoso.example')

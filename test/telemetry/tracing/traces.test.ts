@@ -176,7 +176,7 @@ t.test('a login, a sign-out and what fails', async (t) => {
   })
 })
 
-t.test('nobody is in it, and no secret', async (t) => {
+t.test('traces contain no user and no secret', async (t) => {
   for (const protocol of ['http/json', 'http/protobuf'] as const) {
     await t.test(`over ${protocol}`, async (t) => {
       const collector = await startCollector(t)
