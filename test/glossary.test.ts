@@ -103,8 +103,10 @@ function sourceWords(source: string): string {
 }
 
 /** Rows that end with the title of a test: it is quoted as it stands in the test. */
+/** Of the tables of tests the cells with the titles are left out; elsewhere a title ends its line or its cell. */
 function withoutTitles(file: string, text: string): string {
-  return ROWS_OF_TITLES.includes(file) ? text.replace(/^\|.*$/gm, '') : text.replace(/` › [^|\n]*/g, '`')
+  const title = ROWS_OF_TITLES.includes(file) ? / › [^|\n]*/g : /` › [^|\n]*/g
+  return text.replace(title, '`')
 }
 
 function withoutRefusals(text: string): string {

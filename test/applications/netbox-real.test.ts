@@ -120,7 +120,7 @@ t.test('the guide for NetBox', async (t) => {
   })
 
   // proves: netbox-several-groups
-  await t.test('whoever is in several mapped groups is in all of theirs, and permissions add up', async (t) => {
+  await t.test('a user in several mapped groups is in all of their local groups, and permissions add up', async (t) => {
     const more = [GROUP_IDS.circuitManagers, GROUP_IDS.netboxSuperusers]
     site.entra.directory.addMember(GROUP_IDS.circuitManagers, PERSON_IDS.staff)
     const may = await createTrials(scene)
