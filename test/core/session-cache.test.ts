@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { SessionRecord } from '../../src/core/session.js'
 import { createSessionCache } from '../../src/core/session-cache.js'
+import { createSessionEntries, type SessionEntry } from '../../src/core/session-cache-entries.js'
 
 const RECORD = {
   userId: 'u1',
@@ -258,4 +259,135 @@ t.test('a served session is at least as recent as the last notification received
     { numRuns: 3_000 },
   )
   t.ok(served > 500, `${served} served`)
+})
+
+t.test('the entries of a session and of a user are found until they are forgotten', async (t) => {
+  const entries = createSessionEntries<SessionEntry>(100)
+  const entry = (name: string, userId: string) => ({ hash: hash(name), userId })
+  const [a, b, c, d] = [entry('a', 'u1'), entry('b', 'u1'), entry('c', 'u1'), entry('d', 'u2')]
+  for (const [cookie, each] of Object.entries({ a, b, c, d })) entries.put(cookie, each)
+  t.strictSame({ u1: entries.ofUser('u1'), u2: entries.ofUser('u2'), u3: entries.ofUser('u3') }, {
+    u1: [a, b, c],
+    u2: [d],
+    u3: [],
+  })
+  entries.forget('a')
+  entries.forget('d')
+  entries.forget('unknown')
+  t.strictSame({ u1: entries.ofUser('u1'), u2: entries.ofUser('u2') }, { u1: [b, c], u2: [] })
+  t.strictSame({ a: entries.use('a'), b: entries.use('b'), d: entries.use('d') }, { a: undefined, b, d: undefined })
+  t.strictSame([...entries.all()], [b, c])
+
+  // the same cookies with other sessions: nothing of the forgotten entries names them
+  const [later, laterD] = [entry('later', 'u3'), entry('later d', 'u3')]
+  entries.put('a', later)
+  entries.put('d', laterD)
+  t.strictSame({ u1: entries.ofUser('u1'), u2: entries.ofUser('u2'), u3: entries.ofUser('u3') }, {
+    u1: [b, c],
+    u2: [],
+    u3: [later, laterD],
+  })
+  entries.forgetHash(a.hash)
+  entries.forgetHash(d.hash)
+  t.strictSame({ a: entries.use('a'), d: entries.use('d') }, { a: later, d: laterD }, 'by the hash of another session')
+  entries.forgetHash(later.hash)
+  t.equal(entries.use('a'), undefined)
+  t.strictSame(entries.ofUser('u3'), [laterD])
+})
+
+t.test('an entry in the older generation is found, forgotten and replaced like any other', async (t) => {
+  const entries = createSessionEntries<SessionEntry>(4)
+  const entry = (name: string, userId = 'u1') => ({ hash: hash(name), userId })
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+  const sizes = names.map((name) => {
+    entries.put(name, entry(name))
+    return entries.size
+  })
+  t.strictSame(sizes, [1, 2, 3, 4, 3, 4, 3, 4], 'never above the capacity')
+  t.strictSame(entries.ofUser('u1').map((each) => each.hash), ['e', 'f', 'g', 'h'].map(hash), 'no dropped entry')
+  entries.forget('e')
+  t.strictSame({ e: entries.use('e'), size: entries.size }, { e: undefined, size: 3 })
+  entries.put('e', entry('another', 'u2'))
+  t.strictSame(entries.ofUser('u1').map((each) => each.hash), ['g', 'h'].map(hash), 'g and h became the older ones')
+  entries.put('later', entry('g'))
+  t.strictSame({ g: entries.use('g'), size: entries.size }, { g: undefined, size: 3 }, 'replaced by another cookie')
+  t.strictSame(entries.use('later'), entry('g'))
+  entries.forgetHash(hash('h'))
+  t.strictSame({ h: entries.use('h'), size: entries.size }, { h: undefined, size: 2 })
+})
+
+t.test('a session that the database has no more is forgotten', async (t) => {
+  const { cache, keep } = setUp()
+  keep('a')
+  keep('b')
+  cache.forget('a')
+  t.strictSame({ a: cache.freshOrStale('a'), size: cache.size }, { a: undefined, size: 1 })
+  t.ok(cache.fresh('b'))
+})
+
+t.test('an entry of an epoch before the last one is known to hold at its read alone', async (t) => {
+  const { world, cache, keep } = setUp()
+  world.now = 100
+  const entry = keep('a')
+  const knownAt = () => entry && cache.knownAt(entry)
+  world.lastReceivedAt = 50
+  t.equal(knownAt(), 100, 'the feed was last known to be complete before the read')
+  world.lastReceivedAt = 400
+  t.equal(knownAt(), 400)
+  cache.markAllStale(450)
+  t.equal(knownAt(), 450)
+  cache.markAllStale(700)
+  t.equal(knownAt(), 100, 'a notification between the two epochs may have been missed')
+})
+
+t.test('activity is due by the time of the last activity, not by the time of the read', async (t) => {
+  const { world, keep } = setUp()
+  world.now = 5_000.9
+  const { readAt, freshUntil, touchDue } = keep('a', { ...RECORD, idleMs: 299.5, expiresInMs: 10_000.9 }) ?? {}
+  t.strictSame({ readAt, freshUntil, touchDue }, { readAt: 5_000, freshUntil: 15_000, touchDue: 5_700 })
+})
+
+t.test('a change of everything clears the negative cache; other changes do not', async (t) => {
+  const { cache } = setUp()
+  cache.rememberNoSession('x')
+  cache.apply({ kind: 'users', ids: ['u1'] })
+  cache.apply({ kind: 'sessions', hashes: [hash('x')] })
+  t.equal(cache.hasNoSession('x'), true, 'neither changes what cookies without a session have')
+  cache.apply({ kind: 'everything' })
+  t.equal(cache.hasNoSession('x'), false)
+})
+
+t.test('records with equal lists share them, and no value is replaced by another one', async (t) => {
+  const { keep } = setUp()
+  const record = (more: Partial<SessionRecord>) => ({ ...RECORD, tid: null, email: null, ...more })
+  const full = () => record({ tid: 'tenant', groups: ['a', 'b'], permissions: ['x.view', 'x.change'] })
+  const [first, second] = [keep('first', full()), keep('second', full())]
+  t.strictSame(second?.record, full())
+  t.equal(second?.record.groups, first?.record.groups, 'one list of groups')
+  t.equal(second?.record.permissions, first?.record.permissions, 'one list of permissions')
+
+  const alike = [
+    record({ tid: 'a', groups: ['a'], permissions: ['a'] }),
+    record({ tid: 'ab', groups: ['ab'], permissions: ['a', 'b'] }),
+    record({ groups: ['b', 'a'], permissions: ['a', 'b', 'c'] }),
+    record({ tid: 'a\nb', groups: ['a', 'b'], permissions: [] }),
+    record({ tid: '', groups: [], permissions: ['a\u0000b'] }),
+  ]
+  for (const each of [...alike, ...alike]) t.strictSame(keep('alike', each)?.record, each, JSON.stringify(each.groups))
+  const people = [
+    record({ username: 'abe', email: 'abe' }),
+    record({ username: 'abe', email: 'abe@contoso.example' }),
+    record({ username: 'abe', email: null }),
+  ]
+  for (const each of people) t.strictSame(keep('person', each)?.record, each, `e-mail ${each.email}`)
+})
+
+t.test('as many lists are shared as a tenth of the capacity', async (t) => {
+  const { keep } = setUp(100)
+  const groupsOf = (name: string) => keep('x', { ...RECORD, groups: [name], permissions: ['same'] })?.record.groups
+  const names = (count: number) => Array.from({ length: count }, (_, each) => `g${each}`)
+  const nine = names(9).map(groupsOf) // the tenth list is the one of the permissions
+  t.ok(nine.every((groups, each) => groups === groupsOf(`g${each}`)), 'the first ten stay')
+  groupsOf('one more')
+  t.not(groupsOf('g0'), nine[0], 'above the limit the memory is released')
 })
