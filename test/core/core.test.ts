@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
+import { equalInConstantTime } from '../../src/core/constant-time.js'
 import { GatehouseError, type ErrorCode } from '../../src/core/errors.js'
 import { createFlowSealer, FLOW_LIFETIME_MS, isBinding, newBinding } from '../../src/core/login-flow.js'
 import {
@@ -12,12 +13,13 @@ import {
   type HeaderValue,
 } from '../../src/core/identity-headers.js'
 import type { IdentityClaims } from '../../src/core/identity.js'
+import { copyOf, isUtf8 } from '../../src/core/latin1.js'
 import { createLogin, type LoginOutcome, type LoginStore } from '../../src/core/login.js'
-import { createGroupMapping } from '../../src/core/mapping.js'
+import { createGroupMapping, labelsOf } from '../../src/core/mapping.js'
 import { namedSteps, STEPS, type StepName } from '../../src/core/pipeline/index.js'
 import { runPipeline, type StepContext } from '../../src/core/pipeline/pipeline.js'
 import { parseReturnTo } from '../../src/core/return-to.js'
-import type { SessionRecord } from '../../src/core/session.js'
+import { activityInterval, isSessionId, newSessionId, type SessionRecord } from '../../src/core/session.js'
 import { parseTarget, parseTargetUrl, targetUrl } from '../../src/core/target.js'
 import { cleanUsername, usernameKey } from '../../src/core/user.js'
 import { LOOKUPS, SETTINGS } from '../helpers/pipeline.js'
@@ -504,12 +506,90 @@ t.test('mapping: flags and groups add up over all rows, in whatever row they sta
   )
 })
 
+t.test('mapping: a group is named by the label of its row, or else by its Object ID', async (t) => {
+  const id = (end: string) => `11111111-2222-3333-4444-55555555${end}`
+  const [labelled, plain, unmapped] = [id('aaaa'), id('bbbb'), id('cccc')] as const
+  const rights = { groups: ['A'], staff: true, superuser: false }
+  const rows = [
+    { entraGroup: labelled.toUpperCase(), label: 'Network team', ...rights },
+    { entraGroup: plain, ...rights },
+    { entraGroup: labelled, label: 'Network team', ...rights },
+  ]
+  t.strictSame([...labelsOf(rows)], [[labelled, 'Network team']])
+  t.strictSame([...labelsOf([{ entraGroup: plain }, { entraGroup: unmapped, label: '' }])], [[unmapped, '']])
+  const { nameOf, namesOf, evaluate } = createGroupMapping(rows)
+  t.strictSame(
+    { lower: nameOf(labelled), upper: nameOf(labelled.toUpperCase()), plain: nameOf(plain), none: nameOf(unmapped) },
+    { lower: 'Network team', upper: 'Network team', plain, none: unmapped },
+  )
+  const { staff } = evaluate([plain, labelled])
+  t.strictSame(staff.map(({ row }) => row), [1, 2, 3])
+  t.strictSame(namesOf(staff), ['Network team', plain], 'without duplicates, in the order of the rows')
+  t.strictSame(namesOf(new Set(staff.slice(1, 2))), [plain])
+  t.strictSame(namesOf([]), [])
+})
+
 const CLAIMS: IdentityClaims = {
   tid: '11111111-2222-3333-4444-555555550000',
   oid: '11111111-2222-3333-4444-555555550001',
   sub: 'x',
   iat: 0,
 }
+
+t.test('a session ID is 43 characters of base64url and nothing else', async (t) => {
+  const id = newSessionId()
+  t.equal(isSessionId(id), true)
+  t.equal(isSessionId(`${'A'.repeat(41)}-_`), true)
+  const wrong = ['', id.slice(1), `x${id}`, `${id}x`, ` ${id}`, `${id}\n`, `\n${id}`, `${id}=`, `${id.slice(1)}+`]
+  for (const text of wrong) t.equal(isSessionId(text), false, JSON.stringify(text))
+})
+
+t.test('activity is recorded every five minutes, and at least every twentieth of the idle timeout', async (t) => {
+  const minutes = (count: number) => count * 60_000
+  const table = [
+    { idle: minutes(24 * 60), interval: minutes(5) },
+    { idle: minutes(101), interval: minutes(5) },
+    { idle: minutes(100), interval: minutes(5) },
+    { idle: minutes(99), interval: minutes(4.95) },
+    { idle: minutes(20), interval: minutes(1) },
+    { idle: 1_000, interval: 50 },
+  ]
+  for (const { idle, interval } of table) t.equal(activityInterval(idle), interval, `idle timeout ${idle} ms`)
+})
+
+t.test('secrets are equal if they have the same bytes; a difference in length is no error', async (t) => {
+  const cases = [
+    { a: '', b: '', equal: true },
+    { a: 'secret', b: 'secret', equal: true },
+    { a: '\u00e9', b: '\u00e9', equal: true },
+    { a: 'secret', b: 'secreT', equal: false },
+    { a: 'secret', b: 'secre', equal: false },
+    { a: 'secret', b: 'secrets', equal: false },
+    { a: 'secret', b: '', equal: false },
+    { a: '\u00e9', b: 'e', equal: false },
+    { a: '\u00e9', b: 'e\u0301', equal: false },
+  ]
+  for (const { a, b, equal } of cases) t.equal(equalInConstantTime(a, b), equal, JSON.stringify({ a, b }))
+})
+
+t.test('header text is copied byte by byte, and is UTF-8 or not by its bytes', async (t) => {
+  const bytes = String.fromCharCode(...Array.from({ length: 256 }, (_, code) => code))
+  for (const text of ['', 'abc', '\u00e9', '\u00c3\u00a9', bytes]) t.equal(copyOf(text), text, JSON.stringify(text))
+  const utf8 = ['', 'abc', '\u007f', '\u00c3\u00a9', 'a\u00c3\u00a9b', '\u00e2\u0082\u00ac', '\u00f0\u009f\u0098\u0080']
+  for (const text of utf8) t.equal(isUtf8(text), true, JSON.stringify(text))
+  const other = [
+    '\u0080',
+    '\u00ff',
+    '\u00e9',
+    'a\u00e9',
+    '\u00c3',
+    '\u00c3\u00a9\u00c3',
+    '\u00c0\u00af',
+    '\u00ed\u00a0\u0080',
+  ]
+  for (const text of other) t.equal(isUtf8(text), false, JSON.stringify(text))
+  fc.assert(fc.property(fc.string({ unit: 'grapheme' }), (text) => isUtf8(Buffer.from(text).toString('latin1'))))
+})
 
 t.test('the steps by themselves', async (t) => {
   const context = (more: Partial<StepContext>): StepContext => ({

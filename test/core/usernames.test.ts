@@ -105,6 +105,15 @@ t.test('the suffix of a username', async (t) => {
     t.same(asked, ['abe@x.example', ...longer])
   })
 
+  await t.test('stands alone before a domain that leaves no room for a name', async (t) => {
+    const domain = (length: number) => `@${'b'.repeat(length - 1)}`
+    const suffixed = (length: number) => usernameCandidates(`abe${domain(length)}`, IDS)[1]
+    t.equal(suffixed(139), `ab-${EIGHT}${domain(139)}`)
+    t.equal(suffixed(140), `a-${EIGHT}${domain(140)}`)
+    for (const length of [141, 142]) t.equal(suffixed(length), `${EIGHT}${domain(length)}`, `${length} characters`)
+    t.equal(suffixed(143), `${EIGHT}${domain(142)}`, 'the domain is cut')
+  })
+
   // proves: adv-domain-not-cleaned, adv-no-empty-name
   await t.test('is there from the start where cleaning left no name, or another domain', async (t) => {
     t.equal(await nameOf('山田太郎'), EIGHT)
@@ -156,6 +165,7 @@ t.test('the suffix of a username', async (t) => {
 // proves: adv-no-colon
 t.test('names that a command may give have no white space, no control character and no colon', async (t) => {
   for (const name of ['abe', 'abe@contoso.example', 'Zoë', '山田太郎', 'a/b']) t.ok(isUsername(name), name)
+  t.ok(isUsername('x'.repeat(150)), '150 characters')
   const wrong = ['', 'a b', 'a\tb', 'a\u202eb', 'token:abe', 'app:x', 'x'.repeat(151)]
   for (const name of wrong) t.notOk(isUsername(name), JSON.stringify(name))
 })
