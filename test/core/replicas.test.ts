@@ -110,6 +110,9 @@ t.test('malformed announcements are ignored and use no memory', async (t) => {
       `${B.slice(1)} two`,
       `${B.toUpperCase()} two`,
       `${B} two\n`,
+      `x${B} two`,
+      `0${B} two`,
+      `\n${B} two`,
     ]
   ) replicas.receive('two', said)
   replicas.receive('x'.repeat(41), `${B} two`)
@@ -129,4 +132,112 @@ t.test('its own name fits what the others understand', async (t) => {
   })
   others.replicas.receive('odd', odd.announcement())
   t.match(others.replicas.state().different, [{ replica: /^a-host-with--signs-x+$/ }])
+})
+
+t.test('the state lists the replicas that differ, and counts the others', async (t) => {
+  const { world, replicas, live } = setUp()
+  t.strictSame(replicas.state(), { config: 'a'.repeat(12), same: 1, different: [] })
+  for (const [id, config] of Object.entries({ one: A, two: B, three: A, four: C })) {
+    replicas.receive(id, `${config} ${id}:4180`)
+  }
+  const stateOf = () => {
+    const { same, different } = replicas.state()
+    return { same, different: different.map(({ replica, config }) => ({ replica, config })) }
+  }
+  const two = { replica: 'two:4180', config: 'b'.repeat(12) }
+  const four = { replica: 'four:4180', config: 'c'.repeat(12) }
+  t.strictSame(stateOf(), { same: 3, different: [two, four] })
+  t.match(replicas.state().different, [{ since: /^\d{4}-.*Z$/ }, { since: /^\d{4}-.*Z$/ }], 'not compared yet')
+  live(1, { one: A, two: B, three: A, four: A })
+  t.strictSame(stateOf(), { same: 4, different: [two] })
+  world.config = B
+  t.strictSame(
+    replicas.state().different.map(({ replica }) => replica),
+    ['one:4180', 'three:4180', 'four:4180'],
+    'compared with the configuration in force',
+  )
+})
+
+t.test('a difference is dated from the comparison that detected it', async (t) => {
+  const { replicas, live } = setUp()
+  live(1, { two: B })
+  const since = () => replicas.state().different.map((other) => other.since)
+  const first = since()
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  live(3, { two: B })
+  t.strictSame(since(), first)
+})
+
+t.test('a replica is expired above five seconds of silence, measured while this one receives', async (t) => {
+  const { world, replicas } = setUp()
+  const differing = () => replicas.state().different.length
+  const compareAt = (at: number) => {
+    world.now = at
+    replicas.expireAndCompare()
+    return differing()
+  }
+  replicas.receive('two', `${B} two:4180`)
+  t.equal(compareAt(3_000), 1)
+  t.equal(compareAt(5_000), 1, 'silent for exactly five seconds')
+  t.equal(compareAt(5_001), 0)
+
+  replicas.receive('two', `${B} two:4180`)
+  t.equal(compareAt(10_001), 1, 'exactly five seconds between two comparisons: no announcement was missed')
+  t.equal(compareAt(10_002), 0)
+
+  replicas.receive('two', `${B} two:4180`)
+  t.equal(compareAt(15_003), 1, 'more than that: announcements may have been missed')
+  t.equal(compareAt(20_003), 1, 'the silence is counted from there')
+  t.equal(compareAt(20_004), 0)
+})
+
+t.test('the end of the last difference is reported with the number of replicas', async (t) => {
+  const { lines, live, levels } = setUp()
+  live(61, { one: A, two: B })
+  t.strictSame(levels(), ['warn'])
+  live(1, { one: A, two: A })
+  t.strictSame(lines, [{ level: 'info', facts: { replica: 'here:4180', config: 'a'.repeat(12), replicas: 3 } }])
+})
+
+t.test('a difference that ended is reported again when it returns for a minute', async (t) => {
+  const { live, levels } = setUp()
+  live(61, { two: B })
+  t.strictSame(levels(), ['warn'])
+  live(1, { two: A })
+  t.strictSame(levels(), ['info'])
+  live(60, { two: B })
+  t.strictSame(levels(), [], 'the minute begins again')
+  live(1, { two: B })
+  t.strictSame(levels(), ['warn'])
+
+  live(61, { two: B, three: C })
+  t.strictSame(levels(), ['warn'], 'a second one')
+  live(1, { two: A, three: C })
+  live(60, { two: B, three: C })
+  t.strictSame(levels(), [])
+  live(1, { two: B, three: C })
+  t.strictSame(levels(), ['warn'], 'also while another difference lasts')
+})
+
+t.test('an ID of 40 characters is the longest', async (t) => {
+  const { replicas } = setUp()
+  const announced = (length: number) => {
+    replicas.receive('x'.repeat(length), `${B} of-${length}`)
+    return replicas.state().different.map(({ replica }) => replica)
+  }
+  t.strictSame(announced(40), ['of-40'])
+  t.strictSame(announced(41), ['of-40'])
+})
+
+t.test('without a clock of its own the monotonic clock of the process is used', async (t) => {
+  const levels: string[] = []
+  const replicas = createReplicas({
+    name: 'here:4180',
+    config: () => A,
+    log: { warn: () => levels.push('warn'), info: () => levels.push('info') },
+    reportAfterMs: 0,
+  })
+  replicas.receive('two', `${B} two:4180`)
+  replicas.expireAndCompare()
+  t.strictSame(levels, ['warn'])
 })
