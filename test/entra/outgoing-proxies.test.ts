@@ -33,6 +33,20 @@ t.test('an address without a scheme is one of http, as for curl', async (t) => {
   t.equal(both.httpsProxy, '', 'lower case comes first, even empty')
 })
 
+t.test('a scheme is one at the beginning alone, in any case, and of HTTP or HTTPS', async (t) => {
+  const table = {
+    'http://proxy:3128': 'http://proxy:3128',
+    'https://proxy:3128': 'https://proxy:3128',
+    'HTTPS://proxy:3128': 'HTTPS://proxy:3128',
+    'proxy:3128/http://other': 'http://proxy:3128/http://other',
+    'proxy': 'http://proxy',
+    '': '',
+  }
+  for (const [value, httpProxy] of Object.entries(table)) {
+    t.strictSame(outgoingProxies({ HTTP_PROXY: value }), { httpProxy, httpsProxy: '', noProxy: '' }, value)
+  }
+})
+
 // proves: adv-no-proxy-star
 t.test('a * in NO_PROXY means no proxy, wherever it stands', async (t) => {
   for (const NO_PROXY of ['*', 'localhost,*', '*,localhost', ' localhost , * ', 'localhost *']) {
