@@ -2,6 +2,7 @@
 // are registered.
 import t from 'tap'
 import { compileHost, hostIndex, isKnownMethod } from '../../src/core/access-hosts.js'
+import { compilePath } from '../../src/core/path-pattern.js'
 
 t.test('a host has a name, an optional wildcard and an optional port', async (t) => {
   const host = (name: string, port?: string) => ({ name, below: false, port })
@@ -58,6 +59,60 @@ t.test('a wildcard matches whole labels below its name, and neither the name its
     'xb.test': undefined,
   }
   for (const [hostname, rules] of Object.entries(table)) t.equal(count(hostname), rules, hostname)
+})
+
+t.test('the rules of a host are indexed by method and first segment, in the order of the configuration', async (t) => {
+  const rule = (name: string, host: string, paths?: readonly string[], methods?: readonly string[]) => ({
+    name,
+    hosts: [compileHost(host)],
+    methods: methods && new Set(methods),
+    paths: paths?.map(compilePath),
+  })
+  const rulesOf = hostIndex([
+    rule('a', 'app.test', ['/a', '/a/b']),
+    rule('b', 'app.test:8443', ['/b/**']),
+    rule('posts', 'app.test', ['/a/**'], ['POST']),
+    rule('star', 'app.test', ['/*/x']),
+    rule('all', 'app.test', ['/**']),
+    rule('any', 'app.test'),
+    rule('pathless', 'b.test'),
+  ])
+  const namesOf = (rules: readonly { readonly name: string }[]) => rules.map(({ name }) => name).join(' ')
+  const listed = (rules: ReturnType<typeof rulesOf>) => {
+    const byMethod = [...rules?.byMethod ?? [], ['others', rules?.otherMethods] as const]
+    return Object.fromEntries(byMethod.map(([method, index]) => [method, {
+      all: namesOf(index?.all ?? []),
+      segments: Object.fromEntries([...index?.byFirstSegment ?? []].map(([first, found]) => [first, namesOf(found)])),
+      others: namesOf(index?.otherSegments ?? []),
+    }]))
+  }
+  const app = rulesOf('app.test')
+  t.strictSame({ ...app, byMethod: undefined, otherMethods: undefined }, {
+    byMethod: undefined,
+    otherMethods: undefined,
+    hasMethods: true,
+    hasPaths: true,
+    ports: ['', '8443'],
+  })
+  const wildcards = { '*': 'star all any', '**': 'star all any' }
+  t.strictSame(listed(app), {
+    POST: {
+      all: 'a b posts star all any',
+      segments: { a: 'a posts star all any', b: 'b star all any', ...wildcards },
+      others: 'star all any',
+    },
+    others: {
+      all: 'a b star all any',
+      segments: { a: 'a star all any', b: 'b star all any', ...wildcards },
+      others: 'star all any',
+    },
+  })
+  const pathless = rulesOf('b.test')
+  t.strictSame(listed(pathless), { others: { all: 'pathless', segments: {}, others: 'pathless' } })
+  t.strictSame(
+    { hasMethods: pathless?.hasMethods, hasPaths: pathless?.hasPaths, ports: pathless?.ports },
+    { hasMethods: false, hasPaths: false, ports: [''] },
+  )
 })
 
 t.test('a method is known if it is registered for HTTP, in upper case', async (t) => {
