@@ -35,8 +35,7 @@ export function coversPath(outer: PathPattern, inner: PathPattern): boolean {
       outer.every((segment, index) => coversSegment(segment, inner[index]))
   }
   const fixed = outer.slice(0, -1)
-  const enough = inner.at(-1) === '**' ? inner.length - 1 >= fixed.length : inner.length > fixed.length
-  return enough && fixed.every((segment, index) => coversSegment(segment, inner[index]))
+  return inner.length > fixed.length && fixed.every((segment, index) => coversSegment(segment, inner[index]))
 }
 
 function coversSegment(outer: string, inner: string | undefined): boolean {

@@ -55,6 +55,7 @@ export function createSessionEntries<Entry extends SessionEntry>(capacity: numbe
     put(cookie, entry) {
       const other = index.cookieOf(entry.hash)
       if (other !== undefined && other !== cookie) forget(other) // guard: live-one-entry
+      young.delete(cookie)
       old.delete(cookie)
       add(cookie, entry)
     },

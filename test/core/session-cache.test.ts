@@ -391,3 +391,10 @@ t.test('as many lists are shared as a tenth of the capacity', async (t) => {
   groupsOf('one more')
   t.not(groupsOf('g0'), nine[0], 'above the limit the memory is released')
 })
+
+t.test('an entry that replaces its own in a full young generation counts once', async (t) => {
+  const entries = createSessionEntries<SessionEntry>(4)
+  for (const cookie of ['a', 'b', 'b']) entries.put(cookie, { hash: hash(cookie), userId: 'u1' })
+  t.equal(entries.size, 2)
+  t.strictSame([...entries.all()].map((entry) => entry.hash), [hash('a'), hash('b')])
+})
