@@ -38,8 +38,7 @@ export function createSessionEntries<Entry extends SessionEntry>(capacity: numbe
   }
   const forget = (cookie: string): void => {
     const entry = young.get(cookie) ?? old.get(cookie)
-    young.delete(cookie)
-    old.delete(cookie)
+    for (const generation of [young, old]) generation.delete(cookie)
     if (entry) index.forget(cookie, entry)
   }
   return {
@@ -55,8 +54,7 @@ export function createSessionEntries<Entry extends SessionEntry>(capacity: numbe
     put(cookie, entry) {
       const other = index.cookieOf(entry.hash)
       if (other !== undefined && other !== cookie) forget(other) // guard: live-one-entry
-      young.delete(cookie)
-      old.delete(cookie)
+      for (const generation of [young, old]) generation.delete(cookie)
       add(cookie, entry)
     },
     forget,
