@@ -143,28 +143,31 @@ t.test('header smuggling', async (t) => {
 
   // proves: adv-email-verified-header, adv-blank-headers
   await t.test('every 200 has every identity header, blank for anonymous requests', async (t) => {
-    const again = await gateway.restart({
-      headers: { extra: [{ name: 'X-My-Groups', value: 'groups' }, { name: 'X-My-Staff', value: 'staff' }] },
-    })
-    const open = await again.ask('/oauth2/forward-auth', { headers: forwarded('/open/x') })
-    t.equal(open.status, 200)
-    for (
-      const name of [
-        'x-auth-request-user',
-        'x-auth-request-email',
-        'x-auth-request-preferred-username',
-        'x-auth-request-groups',
-        'remote-user',
-        'remote-email',
-        'remote-name',
-        'remote-groups',
-        'x-gatehouse-assertion',
-        'x-my-groups',
-      ]
-    ) t.equal(open.headers.get(name), '', name)
-    const flags = ['x-auth-request-staff', 'x-auth-request-superuser', 'x-auth-request-email-verified', 'x-my-staff']
-    for (const name of flags) t.equal(open.headers.get(name), 'false', name)
-    await again.close()
+    for (const access of ['denied', 'all']) { // answered by the fast path, and by the route
+      const again = await gateway.restart({
+        log: { access },
+        headers: { extra: [{ name: 'X-My-Groups', value: 'groups' }, { name: 'X-My-Staff', value: 'staff' }] },
+      })
+      const open = await again.ask('/oauth2/forward-auth', { headers: forwarded('/open/x') })
+      t.equal(open.status, 200)
+      for (
+        const name of [
+          'x-auth-request-user',
+          'x-auth-request-email',
+          'x-auth-request-preferred-username',
+          'x-auth-request-groups',
+          'remote-user',
+          'remote-email',
+          'remote-name',
+          'remote-groups',
+          'x-gatehouse-assertion',
+          'x-my-groups',
+        ]
+      ) t.equal(open.headers.get(name), '', name)
+      const flags = ['x-auth-request-staff', 'x-auth-request-superuser', 'x-auth-request-email-verified', 'x-my-staff']
+      for (const name of flags) t.equal(open.headers.get(name), 'false', name)
+      await again.close()
+    }
   })
 })
 
