@@ -152,7 +152,9 @@ function parseOrigin(given: string): TargetOrigin | string {
 /** A path whose encodings need no further check, and an optional query. */
 const PLAIN_URI = /^\/(?:[\x21\x22\x24\x26-\x3e\x40-\x7e]|%(?![01]|7f|c2)[0-9a-f]{2})*(?:\?[\x21\x22\x24-\x7e]*)?$/i
 /** C0, DEL and U+0080 to U+009F in a path, percent-encoded or with one half of the character raw. */
-const ENCODED_CONTROL = /%(?:[01][0-9a-f]|7f)|(?:%c2|\xc2)(?:%[89][0-9a-f]|[\x80-\x9f])/i // guard: adv-every-language
+// Without the flag i: it would take the byte \xe2 for \xc2.
+// guard: adv-every-language
+const ENCODED_CONTROL = /%(?:[01][0-9a-fA-F]|7[fF])|(?:%[cC]2|\xc2)(?:%[89][0-9a-fA-F]|[\x80-\x9f])/
 
 function uriFault(uri: string): string | undefined {
   if (PLAIN_URI.test(uri)) return undefined

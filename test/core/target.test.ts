@@ -320,6 +320,8 @@ t.test('a path is kept as received, without its query', async (t) => {
     '/%2f%2F',
     '/%7e',
     '/%7E',
+    '/\u00e2\u0082\u00ac', // the bytes of the euro sign
+    '/\u00e2\u0080\u0099\u00e2\u009c\u0093', // of an apostrophe and a check mark
     '/%80',
     '/%9f',
     '/%a0',
