@@ -7,7 +7,7 @@ class GatehouseConfig(PluginConfig):
     name = 'gatehouse_netbox'
     verbose_name = 'Gatehouse'
     description = "The person and their rights from Gatehouse's signed assertion, at every request"
-    version = '0.1.0'
+    version = '0.2.0'
     base_url = 'gatehouse'
     required_settings = ['issuer', 'audience']
     default_settings = {

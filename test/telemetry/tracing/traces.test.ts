@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { request } from 'undici'
 import { PEOPLE, PERSON_IDS } from '../../../src/demo/people.js'
+import { VERSION } from '../../../src/version.js'
 import { createBrowser, NAVIGATION } from '../../helpers/browser.js'
 import { startCollector, type CollectedSpan, type Collector } from '../../helpers/collector.js'
 import { CLIENT_SECRET, SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
@@ -86,7 +87,7 @@ t.test('a login, a sign-out and what fails', async (t) => {
   await t.test('names the process, and comes with the headers that were asked for', async (t) => {
     t.match(collector.resource, {
       'service.name': 'gatehouse',
-      'service.version': '0.1.0',
+      'service.version': VERSION,
       'service.instance.id': /^[\w-]{36}$/,
       'deployment.environment.name': 'test',
     })
