@@ -119,7 +119,7 @@ t.test('on a terminal lines are wrapped and coloured; not in a pipe, and not wit
 t.test('audit list prints details as words and notes that there are more than 1,000', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 1 })
+  const database = openDatabase({ server: url, poolSize: 1 })
   t.teardown(() => database.close())
   const insert = (count: number) =>
     database.ask((db) =>

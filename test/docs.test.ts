@@ -122,7 +122,7 @@ t.test('the example of the mapping is usable, and its groups are those of the fi
   for (const name of config.groupMapping.flatMap((row) => row.groups)) t.ok(names.includes(name), name)
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 1 })
+  const database = openDatabase({ server: url, poolSize: 1 })
   t.teardown(() => database.close())
   const groups = createGroupStore(database)
   const changes = await groups.apply(definitions, { actor: 'cli:test', dryRun: false })

@@ -18,6 +18,7 @@ import { ConfigError, formatProblem, type LoadedConfig, type ConfigProblem } fro
 import { nearest } from '../config/nearest.js'
 import { openDatabase } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
+import { chooseServer } from '../store/server-of-record/server-of-record.js'
 import { createGroupStore, type GroupView } from '../store/groups.js'
 import { openAppDirectory } from './app-directory.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
@@ -92,10 +93,11 @@ async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Findin
   if (isNotCreatedYet(config.database)) return await namesFit(config, async () => [])
   const { url, stop } = await databaseUrl(config.database)
   try {
-    const seen = await inspectDatabase(url).catch((error: unknown) =>
+    const opened = await inspectServer(url).catch((error: unknown) =>
       failure(error, 'skipped', 'the database was not checked: ')
     )
-    if ('code' in seen) return [seen, notChecked('the database', NAMES)]
+    if ('code' in opened) return [opened, notChecked('the database', NAMES)]
+    const { server, state: seen } = opened
     const found = writesFit(seen, 'warn').map((finding) => ({ ...finding, path: 'database' }))
     if (seen.pending.length > 0) {
       const message = `the database is not at this version (${seen.pending.length} migrations are not applied)`
@@ -106,7 +108,7 @@ async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Findin
         remedy: 'A start applies them, and so does gatehouse migrate.',
       }, notChecked('that', NAMES)]
     }
-    const database = openDatabase({ url, poolSize: 1 })
+    const database = openDatabase({ server, poolSize: 1 })
     try {
       return [...found, ...await namesFit(config, async () => await createGroupStore(database).list())]
     } finally {
@@ -115,6 +117,11 @@ async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Findin
   } finally {
     await stop()
   }
+}
+
+async function inspectServer(url: string) {
+  const server = await chooseServer(url)
+  return { server, state: await inspectDatabase(server) }
 }
 
 const NAMES = 'whether the groups and permissions that the configuration names exist'

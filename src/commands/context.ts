@@ -38,17 +38,19 @@ export async function withDatabase<T>(
   work: (context: CommandContext) => Promise<T>,
 ): Promise<T> {
   const { config } = readConfig(options)
-  const [{ openDatabase }, { databaseUrl }, { createPeopleStore }] = await Promise.all([
+  const [{ openDatabase }, { databaseUrl }, { chooseServer }, { createPeopleStore }] = await Promise.all([
     import('../store/database.js'),
     import('../store/database-url.js'),
+    import('../store/server-of-record/server-of-record.js'),
     import('../store/people.js'),
   ])
   const { url, stop } = await databaseUrl(config.database)
-  const database = openDatabase({ url, poolSize: 2, timeoutMs: STATEMENT_MS })
+  let database: Database | undefined
   try {
+    database = openDatabase({ server: await chooseServer(url), poolSize: 2, timeoutMs: STATEMENT_MS })
     return await work({ database, config, people: createPeopleStore(database, config.session) })
   } finally {
-    await database.close()
+    await database?.close()
     await stop()
   }
 }

@@ -7,6 +7,7 @@ import { hasCluster } from '../store/embedded-cluster.js'
 import { readMigrationState } from '../store/migrate.js'
 import { addressOf } from '../store/postgres-client.js'
 import { readOnlyFailure, rightsFailure } from '../store/postgres-server-state.js'
+import type { DatabaseServer } from '../store/server-of-record/server-of-record.js'
 
 /** The embedded database is made by the first start; a look makes none. */
 export function isNotCreatedYet({ embedded, dataDir }: Config['database']): boolean {
@@ -14,7 +15,8 @@ export function isNotCreatedYet({ embedded, dataDir }: Config['database']): bool
 }
 
 /** @throws `database_unavailable` */
-export async function inspectDatabase(url: string): Promise<DatabaseState> {
+export async function inspectDatabase(server: DatabaseServer): Promise<DatabaseState> {
+  const { url } = server.current()
   const look = await readMigrationState(url)
   const { host } = addressOf(url)
   return {

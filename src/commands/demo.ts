@@ -151,7 +151,7 @@ async function startApplications({ gateway, config, ports }: DemoGateway, closer
 
 async function addGroups(url: string): Promise<void> {
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 1 })
+  const database = openDatabase({ server: url, poolSize: 1 })
   await createGroupStore(database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false }).finally(() =>
     database.close()
   )

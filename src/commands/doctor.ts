@@ -1,7 +1,7 @@
 // `gatehouse doctor`: asks everything that a login will need, before a person does, and says what to do about each.
 import { readFileSync } from 'node:fs'
 import { guestsAreRefused } from '../checks/access.js'
-import { databaseFits } from '../checks/database.js'
+import { databaseFits, type DatabaseState } from '../checks/database.js'
 import {
   applicationPermissions,
   credentialAccepted,
@@ -18,8 +18,9 @@ import type { LoadedConfig } from '../config/load.js'
 import { nearest } from '../config/nearest.js'
 import { readClientCertificate } from '../core/client-certificate.js'
 import { createGroupStore } from '../store/groups.js'
-import { openDatabase } from '../store/database.js'
+import { openDatabase, type Database } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
+import { chooseServer } from '../store/server-of-record/server-of-record.js'
 import { openAppDirectory, openInspection } from './app-directory.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
 import { checkCustomSteps } from './custom-step-check.js'
@@ -122,17 +123,22 @@ async function databaseResults(config: Config): Promise<Result[]> {
     }]
   }
   const { url, stop } = await databaseUrl(settings)
-  const database = openDatabase({ url, poolSize: 1 })
+  let database: Database | undefined
   try {
-    const found = await all([['database', databaseFits({ inspect: () => inspectDatabase(url) })]])
-    if (found.some(({ state }) => state === 'fail')) {
+    const inspect = async (): Promise<DatabaseState> => {
+      const server = await chooseServer(url)
+      database = openDatabase({ server, poolSize: 1 })
+      return await inspectDatabase(server)
+    }
+    const found = await all([['database', databaseFits({ inspect })]])
+    if (database === undefined || found.some(({ state }) => state === 'fail')) {
       return [...found, { check: 'groups', ...notChecked('the database') }]
     }
-    const existing = async (): Promise<readonly string[]> =>
-      (await createGroupStore(database).list()).map(({ name }) => name)
+    const groups = createGroupStore(database)
+    const existing = async (): Promise<readonly string[]> => (await groups.list()).map(({ name }) => name)
     return [...found, ...await all([['groups', localGroupsExist({ mapping: groupMapping, existing, nearest })]])]
   } finally {
-    await database.close()
+    await database?.close()
     await stop()
   }
 }

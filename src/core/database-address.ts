@@ -16,6 +16,7 @@ export interface TlsSettings {
   readonly direct: boolean
 }
 
+/** The address of one server. */
 export interface DatabaseAddress {
   /** For the driver: the address without the parameters of TLS. */
   readonly url: string
@@ -30,6 +31,14 @@ export interface DatabaseAddress {
   readonly tls: TlsSettings
 }
 
+/** A database that several servers may serve, one at a time. */
+export interface DatabaseServers {
+  /** The address of each server alone, in the order of the list; readDatabaseAddress reads each. */
+  readonly urls: readonly string[]
+  /** The first one. */
+  readonly first: DatabaseAddress
+}
+
 export interface AddressFault {
   readonly problem: string
   readonly remedy: string
@@ -39,20 +48,57 @@ const EXAMPLE = 'postgres://user:password@host:5432/database'
 const ENCODE =
   `Write ${EXAMPLE}; in user and password percent-encode @ as %40, : as %3A, / as %2F, # as %23, ? as %3F and % as %25.`
 const ABOUT_TLS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation', 'ssl', 'uselibpqcompat']
+/** Values of target_session_attrs under which a server may be used that accepts writes, and no other one. */
+const SESSION_ATTRS = ['read-write', 'primary', 'any']
 /** Values that may contain `@`; in any other value it shows that the address was split at the wrong place. */
 const MAY_HOLD_AT = ['user', 'password', 'options', 'application_name']
 
-/** @param env PGSSLMODE, PGSSLROOTCERT, PGHOST and so on are the defaults, as for libpq */
+/**
+ * The address of one server, as `readDatabaseServers` returns it.
+ * @param env PGSSLMODE, PGSSLROOTCERT, PGHOST and so on are the defaults, as for libpq
+ */
 export function readDatabaseAddress(text: string, env: Environment = {}): DatabaseAddress | AddressFault {
+  const servers = readDatabaseServers(text, env)
+  return isAddressFault(servers) ? servers : servers.first
+}
+
+/**
+ * A PostgreSQL address with one host or several, by libpq's grammar (PostgreSQL 18, section 32.1.1.2).
+ * @param env PGHOST, PGPORT, PGTARGETSESSIONATTRS and so on are the defaults, as for libpq
+ */
+export function readDatabaseServers(text: string, env: Environment = {}): DatabaseServers | AddressFault {
   if (!/^postgres(ql)?:\/\//.test(text)) {
     return { problem: 'must begin with postgres:// or postgresql://', remedy: `Write ${EXAMPLE}` }
   }
-  const url = parseDatabaseUrl(text)
-  if (url === undefined) return { problem: 'is no address that can be read', remedy: ENCODE }
+  const parsed = parseDatabaseUrl(text)
+  if (parsed === undefined) return { problem: 'is no address that can be read', remedy: ENCODE }
+  const { url, hosts } = parsed
   // guard: adv-address-torn
-  if (isMisparsed(url) || !isDecodable(url)) {
+  if (isMisparsed(url) || !isDecodable(url, hosts)) {
     return { problem: 'has a character that must be percent-encoded', remedy: ENCODE }
   }
+  const endpoints = readEndpoints(parsed, env)
+  if ('problem' in endpoints) return endpoints
+  const attributes = url.searchParams.get('target_session_attrs') ?? (env.PGTARGETSESSIONATTRS || 'read-write')
+  if (!SESSION_ATTRS.includes(attributes)) {
+    return {
+      problem: 'has a target_session_attrs that Gatehouse cannot use: it needs a server that accepts writes',
+      remedy: `target_session_attrs is one of ${SESSION_ATTRS.join(', ')}; each of them means read-write here.`,
+    }
+  }
+  const addresses: DatabaseAddress[] = []
+  const urls = endpoints.map((endpoint) => urlOf(url, endpoint, endpoints.length > 1))
+  for (const each of urls) {
+    const address = addressOfOne(new URL(each), env)
+    if ('problem' in address) return address
+    addresses.push(address)
+  }
+  const [first] = addresses
+  if (first === undefined) return { problem: 'names no host', remedy: `Write ${EXAMPLE}` }
+  return { urls, first }
+}
+
+function addressOfOne(url: URL, env: Environment): DatabaseAddress | AddressFault {
   const parameter = (name: string): string | undefined => url.searchParams.get(name) ?? undefined
   const host = parameter('host') ?? (decodeURIComponent(bare(url.hostname)) || env.PGHOST || 'localhost')
   const tls = readTls(parameter, host, env)
@@ -70,18 +116,93 @@ export function readDatabaseAddress(text: string, env: Environment = {}): Databa
   }
 }
 
+interface Endpoint {
+  readonly host: string
+  readonly port: string
+}
+
+/** One port for all hosts, or one for each; an empty entry stands for the default. */
+function readEndpoints({ url, hosts }: ParsedUrl, env: Environment): readonly Endpoint[] | AddressFault {
+  const list = (text: string | null | undefined): readonly string[] | undefined => text?.split(',')
+  const given = list(url.searchParams.get('host'))
+  const inUrl = hosts.map(({ host }) => decodeURIComponent(bare(host)))
+  const names = given ?? (inUrl.every((name) => name === '') ? list(env.PGHOST || undefined) ?? inUrl : inUrl)
+  const portsInUrl = hosts.map(({ port }) => port)
+  const ports = list(url.searchParams.get('port')) ??
+    (portsInUrl.every((port) => port === '') ? list(env.PGPORT || undefined) ?? [''] : portsInUrl)
+  if (ports.length !== 1 && ports.length !== names.length) {
+    return {
+      problem: `has ${names.length} hosts and ${ports.length} ports`,
+      remedy: 'Write one port for each host, or one port for all of them.',
+    }
+  }
+  const endpoints = names.map((name, index) => ({
+    host: name || 'localhost',
+    port: (ports.length === 1 ? ports[0] : ports[index]) || '5432',
+  }))
+  const wrong = endpoints.findIndex(({ port }) => !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535)
+  if (wrong !== -1) {
+    return { problem: `has no valid port for ${nth(wrong)} host`, remedy: 'A port is a number from 1 to 65535.' }
+  }
+  const keys = endpoints.map(({ host, port }) => `${host.toLowerCase()} ${Number(port)}`)
+  const twice = keys.findIndex((key, index) => keys.indexOf(key) !== index)
+  if (twice !== -1) {
+    const [first, again] = [keys.indexOf(keys[twice] ?? ''), twice].map(nth)
+    return { problem: `has the same server as ${first} and ${again} host`, remedy: 'Name each server once.' }
+  }
+  return endpoints
+}
+
+/** In place of the host, which may be part of a password that was split at the wrong place. */
+function nth(index: number): string {
+  return `the ${['first', 'second', 'third'][index] ?? `${index + 1}th`}`
+}
+
+/** The address of one server: the same URL with its host and its port, and without the list. */
+function urlOf(url: URL, { host, port }: Endpoint, isList: boolean): string {
+  const one = new URL(url)
+  one.searchParams.delete('target_session_attrs')
+  if (!isList) return one.href
+  // The driver would take a percent-encoded directory here for a part of the database's name.
+  one.hostname = 'localhost'
+  one.port = ''
+  one.searchParams.set('host', host)
+  one.searchParams.set('port', port)
+  return one.href
+}
+
 function seconds(text: string | undefined): number | undefined {
   const number = Number(text)
   return number > 0 ? number * 1_000 : undefined
 }
 
-/** libpq accepts an empty host, the WHATWG parser does not. */
-export function parseDatabaseUrl(text: string): URL | undefined {
-  const withHost = text.replace(/^(\w+:\/\/[^/?#@]*@)(?=[/?])/, '$1localhost')
-  return URL.canParse(withHost) ? new URL(withHost) : undefined
+/** A PostgreSQL URL: the WHATWG parser knows neither a list of hosts nor an empty host. */
+export interface ParsedUrl {
+  /** With the first host of the list alone. */
+  readonly url: URL
+  /** As they are written: percent-encoded, an IPv6 address in brackets, the port empty where there is none. */
+  readonly hosts: readonly { readonly host: string, readonly port: string }[]
 }
 
-export function isAddressFault(read: DatabaseAddress | AddressFault): read is AddressFault {
+const AUTHORITY = /^(\w+:\/\/)([^/?#]*@)?([^/?#@]*)/
+const HOST_AND_PORT = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/
+
+export function parseDatabaseUrl(text: string): ParsedUrl | undefined {
+  const [authority, scheme = '', user = '', list = ''] = AUTHORITY.exec(text) ?? ['']
+  const hosts = list.split(',').map((each) => {
+    const [, host = '', port = ''] = HOST_AND_PORT.exec(each) ?? []
+    return { host, port }
+  })
+  const [first] = hosts
+  if (first === undefined || authority === '') return undefined
+  const host = first.host === '' && (user !== '' || hosts.length > 1) ? 'localhost' : first.host
+  if (hosts.some(({ port }) => !/^\d*$/.test(port))) return undefined
+  const port = first.port !== '' && Number(first.port) <= 65_535 ? `:${first.port}` : ''
+  const one = `${scheme}${user}${host}${port}${text.slice(authority.length)}`
+  return URL.canParse(one) ? { url: new URL(one), hosts } : undefined
+}
+
+export function isAddressFault<T extends object>(read: T | AddressFault): read is AddressFault {
   return 'problem' in read
 }
 
@@ -93,9 +214,9 @@ function isMisparsed({ hash, pathname, searchParams, href }: URL): boolean {
   )
 }
 
-function isDecodable({ username, password, pathname, hostname }: URL): boolean {
+function isDecodable({ username, password, pathname }: URL, hosts: ParsedUrl['hosts']): boolean {
   try {
-    for (const part of [username, password, pathname, hostname]) decodeURIComponent(part)
+    for (const part of [username, password, pathname, ...hosts.map(({ host }) => host)]) decodeURIComponent(part)
     return true
   } catch {
     return false

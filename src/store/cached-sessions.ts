@@ -1,11 +1,9 @@
 // The session store with its cache: rows are served from memory while the change feed reports every change.
-import { sql } from 'drizzle-orm'
 import type { Meter } from '../core/meter.js'
 import type { Replicas } from '../core/replicas.js'
 import { activityInterval, type SessionStore, type SessionTimeouts } from '../core/session.js'
 import { createSessionCache, invalidateOnWrite, type SessionCache } from '../core/session-cache.js'
 import type { Own } from '../lifecycle.js'
-import { SERVER } from './change-feed/connections.js'
 import { createChangeListener, type ChangeListener, type ChangeListenerOptions } from './change-feed/listener.js'
 import { createSessionStore } from './sessions.js'
 import { keysUnreadable, type Storage, type StorageDeps } from './storage.js'
@@ -24,20 +22,16 @@ export interface CachedSessions {
 }
 
 export function openSessions(
-  { url, database, keys }: Pick<Storage, 'url' | 'database' | 'keys'>,
+  { server, database, keys }: Pick<Storage, 'server' | 'database' | 'keys'>,
   timeouts: SessionTimeouts,
   { replicas, own, log, meter }: SessionsDeps,
 ): CachedSessions {
   const changes = createChangeListener({
-    url,
+    server,
     onChange: (change) => cache.apply(change),
     onGap: (knownUntil) => cache.markAllStale(knownUntil),
     onKeys: () => {
       keys.refresh().catch((error: unknown) => keysUnreadable(log, error))
-    },
-    readFrom: async () => {
-      const { rows: [row] } = await database.ask((db) => db.execute<{ server: string }>(sql.raw(SERVER)))
-      return row?.server ?? ''
     },
     replicas,
     log,

@@ -21,10 +21,10 @@ export async function databaseUrl(
 
 /** Adds the CA file to the URL; without an sslmode it implies verify-full. */
 export function withAuthority(url: string, caFile: string | undefined): string {
-  const whole = parseDatabaseUrl(url)
-  if (caFile === undefined || whole === undefined) return url
-  whole.searchParams.set('sslrootcert', caFile)
+  const parsed = parseDatabaseUrl(url)
+  if (caFile === undefined || parsed === undefined) return url
+  const parameters = new URLSearchParams({ sslrootcert: caFile })
   // guard: adv-database-ca-file
-  if (!whole.searchParams.has('sslmode')) whole.searchParams.set('sslmode', 'verify-full')
-  return whole.href
+  if (!parsed.url.searchParams.has('sslmode')) parameters.set('sslmode', 'verify-full')
+  return `${url}${parsed.url.search === '' && !url.endsWith('?') ? '?' : '&'}${parameters.toString()}`
 }

@@ -1,10 +1,12 @@
 // A long-lived connection outside the pool (LISTEN, advisory lock). Dropped on the first error, without waiting for a
 // server that may never answer.
 import type pg from 'pg'
-import { createClient } from './postgres-client.js'
+import { createClient, destroyConnection } from './postgres-client.js'
+import type { CurrentServer } from './server-of-record/record.js'
+import { verified } from './server-of-record/verify.js'
 
 export interface DedicatedConnectionOptions {
-  readonly url: string
+  readonly server: CurrentServer
   /** The rest of `application_name`, after "gatehouse". */
   readonly name: string
   readonly timeoutMs: number
@@ -14,6 +16,8 @@ export interface DedicatedConnectionOptions {
 
 export interface DedicatedConnection {
   readonly client: pg.Client
+  /** Connects, and makes sure that this is the server. */
+  connect(): Promise<void>
   drop(): void
   close(): Promise<void>
 }
@@ -24,10 +28,10 @@ export const WITHOUT_TIME_LIMITS =
   select set_config('transaction_timeout', '0', true) where current_setting('server_version_num')::int >= 170000`
 
 export function createDedicatedConnection(
-  { url, name, timeoutMs, onLost }: DedicatedConnectionOptions,
+  { server, name, timeoutMs, onLost }: DedicatedConnectionOptions,
 ): DedicatedConnection {
   const client = createClient({
-    connectionString: url,
+    connectionString: server.url,
     application_name: `gatehouse ${name}`,
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,
@@ -41,9 +45,13 @@ export function createDedicatedConnection(
   }
   return {
     client,
+    async connect() {
+      await client.connect()
+      await verified(client, server) // guard: live-same-server
+    },
     drop() {
       removeListeners()
-      ;(client as unknown as { connection?: { stream?: { destroy(): void } } }).connection?.stream?.destroy()
+      destroyConnection(client)
     },
     async close() {
       removeListeners()

@@ -4,9 +4,11 @@
 import { GatehouseError } from '../core/errors.js'
 import type { Leadership } from '../core/reevaluation.js'
 import { createDedicatedConnection, WITHOUT_TIME_LIMITS, type DedicatedConnection } from './dedicated-connection.js'
+import { serverAt, type DatabaseServer } from './server-of-record/server-of-record.js'
 
 export interface LockOptions {
-  readonly url: string
+  /** A text is the address of one server, which is not verified. */
+  readonly server: DatabaseServer | string
   /** The same in every replica. */
   readonly name: string
   readonly timeoutMs?: number
@@ -18,7 +20,9 @@ export interface LockOptions {
 const BEGIN = `begin isolation level read committed read only; ${WITHOUT_TIME_LIMITS};
   set local tcp_keepalives_idle = 5; set local tcp_keepalives_interval = 5; set local tcp_keepalives_count = 2`
 
-export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leadership & { close(): Promise<void> } {
+export function createLock(options: LockOptions): Leadership & { close(): Promise<void> } {
+  const { name, timeoutMs = 5_000 } = options
+  const server = serverAt(options.server)
   let own: DedicatedConnection | undefined
   let held = false
 
@@ -30,18 +34,21 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
   }
   const connect = async (): Promise<DedicatedConnection> => {
     const next: DedicatedConnection = createDedicatedConnection({
-      url,
+      server: server.current(),
       name: 'lock',
       timeoutMs,
       onLost: () => lose(next),
     })
     own = next
-    await next.client.connect().catch((error: unknown) => {
+    await next.connect().catch((error: unknown) => {
       lose(next)
       throw error
     })
     return next
   }
+  server.onChange(() => {
+    if (own !== undefined) lose(own) // guard: record-lock-left
+  })
   const ask = async (): Promise<boolean> => {
     const current = own ?? await connect()
     try {
@@ -59,11 +66,7 @@ export function createLock({ url, name, timeoutMs = 5_000 }: LockOptions): Leade
     held = false
     await current?.close()
   }
-  return {
-    held: oneAtATime(() => ask().catch(unavailable)), // guard: sync-lock-unavailable
-    release,
-    close: release,
-  }
+  return { held: oneAtATime(() => ask().catch(unavailable)), release, close: release } // guard: sync-lock-unavailable
 }
 
 async function obtain({ client }: DedicatedConnection, name: string): Promise<boolean> {

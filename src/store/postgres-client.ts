@@ -2,7 +2,13 @@
 // libpq's `require_auth=scram-sha-256`, with SCRAM alone. SCRAM (RFC 5802) proves the password without sending it, and
 // authenticates the server as well. A server that requests a cleartext or MD5 password, or none, is refused.
 import pg from 'pg'
-import { isAddressFault, readDatabaseAddress, type DatabaseAddress } from '../core/database-address.js'
+import {
+  isAddressFault,
+  readDatabaseAddress,
+  readDatabaseServers,
+  type AddressFault,
+  type DatabaseAddress,
+} from '../core/database-address.js'
 import { GatehouseError } from '../core/errors.js'
 import { PostgresConnection } from './connection.js'
 
@@ -22,13 +28,21 @@ interface Handshake {
   }
 }
 
-/** @throws `database_unavailable` where the address cannot be read */
+/** @param url of one server @throws `database_unavailable` where the address cannot be read */
 export function addressOf(url: string): DatabaseAddress {
-  const address = readDatabaseAddress(url, process.env)
-  if (!isAddressFault(address)) return address
+  return readable(readDatabaseAddress(url, process.env))
+}
+
+/** @returns the address of each server alone @throws `database_unavailable` where the address cannot be read */
+export function serversOf(url: string): readonly string[] {
+  return readable(readDatabaseServers(url, process.env)).urls
+}
+
+function readable<T extends object>(read: T | AddressFault): T {
+  if (!isAddressFault(read)) return read
   throw new GatehouseError('database_unavailable', {
-    detail: `database.url ${address.problem}`,
-    remedy: address.remedy,
+    detail: `database.url ${read.problem}`,
+    remedy: read.remedy,
     facts: { reason: 'address' },
   })
 }
@@ -69,4 +83,10 @@ export function createClient(config: pg.ClientConfig): pg.Client {
 /** For pools, which call it with `new`. */
 export function PooledClient(config: pg.ClientConfig): pg.Client {
   return createClient(config)
+}
+
+/** Without waiting for a server that may never answer. */
+export function destroyConnection(client: pg.ClientBase, reason = new Error('Connection terminated')): void {
+  const { connection } = client as unknown as { connection?: { stream?: { destroy(error: Error): void } } }
+  connection?.stream?.destroy(reason)
 }

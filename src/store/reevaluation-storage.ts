@@ -5,16 +5,17 @@ import type { Database } from './database.js'
 import { createDueUsers } from './due-users.js'
 import { createLock } from './leadership.js'
 import { createLoginStore } from './login-store.js'
+import type { DatabaseServer } from './server-of-record/server-of-record.js'
 import { createReevaluationWriter } from './reevaluation-writer.js'
 import type { SessionLimits } from './sessions.js'
 import { createStalenessExpiry } from './staleness-expiry.js'
 
 export function openReevaluationStorage(
-  { url, database }: { readonly url: string, readonly database: Database },
+  { server, database }: { readonly server: DatabaseServer, readonly database: Database },
   settings: SessionLimits & { readonly tenantId: string },
   own: Own,
 ) {
-  const leadership = createLock({ url, name: 'gatehouse sync' })
+  const leadership = createLock({ server, name: 'gatehouse sync' })
   own('re-evaluation lock', () => leadership.close())
   return {
     dueUsers: createDueUsers(database, settings),

@@ -43,8 +43,13 @@ type Row = Record<string, unknown> & {
 export function createSessionStore(database: Database, timeouts: SessionTimeouts): SessionStore {
   return {
     async find(id) {
-      const { rows: [row] } = await database.ask((db) => db.execute<Row>(activeSession(id, timeouts)))
-      return row && record(row, timeouts)
+      const { rows: [row] } = await database.ask((db) =>
+        db.execute<Partial<Row> & { server: string | null }>(
+          withServer(database.identitySql, activeSession(id, timeouts)),
+        )
+      )
+      database.confirm(row?.server) // guard: record-row-verified
+      return hasSession(row) ? record(row, timeouts) : undefined
     },
     async touch(hashes) {
       const list = `{${hashes.map((hash) => `"\\\\x${hash}"`).join(',')}}` // one parameter, however many
@@ -120,6 +125,16 @@ function activeSession(id: string, timeouts: SessionTimeouts): SQL {
     left join lateral (select tid, oid, login_hint from identities where user_id = u.id order by created_at limit 1) i
       on true
     where s.id_hash = ${sessionIdHash(id)} and ${stillActive(timeouts)}`
+}
+
+/** One row in any case, which also says which server has the session, or has it not. */
+function withServer(identitySql: string, session: SQL): SQL {
+  return sql`select here.server, found.* from (select ${sql.raw(identitySql)} as server) here
+    left join (${session}) found on true`
+}
+
+function hasSession(row: Partial<Row> | undefined): row is Row {
+  return row?.public_id !== undefined && row.public_id !== null
 }
 
 function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SessionRecord {

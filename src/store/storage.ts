@@ -17,6 +17,7 @@ import { migrate } from './migrate.js'
 import { createPeopleStore } from './people.js'
 import { createRecordCounter } from './record-counts.js'
 import { rightsOf } from './rights.js'
+import { openServerOfRecord, type ServerOfRecord } from './server-of-record/server-of-record.js'
 import { sweep } from './sweep.js'
 import { tracedDatabase } from './traced-database.js'
 
@@ -38,7 +39,7 @@ export interface StorageDeps {
   readonly own: Own
   /** Whether the shutdown has begun: lost connections are not reported then. */
   readonly draining: () => boolean
-  readonly log: { fatal: LogLine, warn: LogLine, info: LogLine, debug: LogLine }
+  readonly log: { fatal: LogLine, error: LogLine, warn: LogLine, info: LogLine, debug: LogLine }
   readonly tracer: Tracer
   readonly meter: Pick<Meter, 'gauge' | 'gauges' | 'counts'>
 }
@@ -46,6 +47,7 @@ export interface StorageDeps {
 export interface Storage {
   /** Of the given database, or of the embedded PostgreSQL that was started. */
   readonly url: string
+  readonly server: ServerOfRecord
   readonly database: Database
   readonly keys: RefreshableKeyRing
   /** @throws GatehouseError `database_unavailable` */
@@ -62,8 +64,10 @@ export async function openStorage(config: StorageConfig, options: StorageDeps): 
     (failure) => log.fatal(errorFacts(failure), 'the embedded PostgreSQL ended'),
   )
   own('embedded PostgreSQL', stop)
-  if (options.migrate) { for (const name of await migrate(url)) log.info({ migration: name }, 'migration applied') }
-  const database = openPool(url, config.database.poolSize, options)
+  const server = await openServerOfRecord({ url, log })
+  own('check of the database servers', async () => server.close())
+  if (options.migrate) await migrateDatabase(server, log)
+  const database = openPool(server, config.database.poolSize, options)
   const ping = async (): Promise<void> => {
     await database.ask((db) => db.execute(sql`select 1`))
   }
@@ -84,6 +88,7 @@ export async function openStorage(config: StorageConfig, options: StorageDeps): 
   const people = createPeopleStore(database, config.session)
   return {
     url,
+    server,
     database,
     keys,
     ping,
@@ -94,9 +99,13 @@ export async function openStorage(config: StorageConfig, options: StorageDeps): 
   }
 }
 
-function openPool(url: string, poolSize: number, { own, draining, log, tracer }: StorageDeps): Database {
+async function migrateDatabase(server: ServerOfRecord, log: StorageDeps['log']): Promise<void> {
+  for (const name of await migrate(server.current().url)) log.info({ migration: name }, 'migration applied')
+}
+
+function openPool(server: ServerOfRecord, poolSize: number, { own, draining, log, tracer }: StorageDeps): Database {
   const pool = openDatabase({
-    url,
+    server,
     poolSize,
     onIdleError: (error) => {
       if (draining()) return

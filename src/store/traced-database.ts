@@ -9,6 +9,10 @@ export function tracedDatabase(database: Database, tracer: Tracer): Database {
   return {
     ask: (work) => tracer.part('database query', FACTS, () => database.ask(work)),
     transaction: (work) => tracer.part('database transaction', FACTS, () => database.transaction(work)),
+    get identitySql() {
+      return database.identitySql
+    },
+    confirm: (key) => database.confirm(key),
     pool: () => database.pool(),
     close: () => database.close(),
   }

@@ -41,7 +41,7 @@ async function openSite(t: Test, { direct, pooled }: Pooled): Promise<Site> {
       config: { sync: { interval: '1h', privilegedStaleness: '30d' } },
     })
   const replicas = [await replica(door.url), await replica(pooled)] as const
-  const database = openDatabase({ url: pooled, poolSize: 1 })
+  const database = openDatabase({ server: pooled, poolSize: 1 })
   t.teardown(() => database.close())
   return {
     replicas,

@@ -96,7 +96,7 @@ t.test('every sslmode, as libpq means it', async (t) => {
 
   await t.test('the pool and its transactions', async (t) => {
     const database = openDatabase({
-      url: server.urlOf({ host: 'localhost', query: `sslmode=verify-full&${own}` }),
+      server: server.urlOf({ host: 'localhost', query: `sslmode=verify-full&${own}` }),
       poolSize: 3,
     })
     const big = 'x'.repeat(300_000)

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startEmbeddedPostgres } from '../../src/store/embedded.js'
 import { openDatabase } from '../../src/store/database.js'
+import { serverAt } from '../../src/store/server-of-record/server-of-record.js'
 import { migrate } from '../../src/store/migrate.js'
 import { createDedicatedConnection } from '../../src/store/dedicated-connection.js'
 import { createClient } from '../../src/store/postgres-client.js'
@@ -90,11 +91,16 @@ t.test('no server gets the password in clear or as MD5, or is trusted without SC
     const { port, heard } = await impostor(t, asks)
     const url =
       `postgres://gatehouse:the-password@127.0.0.1:${port}/gatehouse?require_auth=scram-sha-256&sslmode=disable`
-    const database = openDatabase({ url, poolSize: 1, timeoutMs: 2_000 })
-    const own = createDedicatedConnection({ url, name: 'test', timeoutMs: 2_000, onLost: () => {} })
+    const database = openDatabase({ server: url, poolSize: 1, timeoutMs: 2_000 })
+    const own = createDedicatedConnection({
+      server: serverAt(url).current(),
+      name: 'test',
+      timeoutMs: 2_000,
+      onLost: () => {},
+    })
     await t.rejects(createClient({ connectionString: url }).connect(), /SCRAM-SHA-256 is required/, name)
     await t.rejects(database.ask((db) => db.execute('select 1')), `${name}: the pool`)
-    await t.rejects(own.client.connect(), `${name}: a connection of its own`)
+    await t.rejects(own.connect(), `${name}: a connection of its own`)
     await t.rejects(migrate(url), { code: 'database_unavailable' }, `${name}: migrations`)
     await database.close()
     t.notMatch(heard(), /the-password|md5/, name)

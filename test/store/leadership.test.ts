@@ -14,11 +14,11 @@ t.test('a holder that is killed has it no longer', async (t) => {
     '-e',
     `
     const { createLock } = await import('./dist/store/leadership.js')
-    console.log(await createLock({ url: ${JSON.stringify(url)}, name: 'x' }).held())
+    console.log(await createLock({ server: ${JSON.stringify(url)}, name: 'x' }).held())
     setInterval(() => {}, 1000)`,
   ], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.equal(await new Promise((resolve) => holder.stdout.once('data', (chunk) => resolve(String(chunk).trim()))), 'true')
-  const lock = createLock({ url, name: 'x' })
+  const lock = createLock({ server: url, name: 'x' })
   t.teardown(() => lock.close())
   t.equal(await lock.held(), false)
   holder.kill('SIGKILL')
@@ -30,7 +30,10 @@ t.test('a holder that is killed has it no longer', async (t) => {
 t.test('a disconnected holder gives up leadership; another takes over once PostgreSQL releases the lock', async (t) => {
   const url = await freshDatabase(t)
   const door = await startTcpFaultProxy(t, url)
-  const [far, near] = [createLock({ url: door.url, name: 'x', timeoutMs: 300 }), createLock({ url, name: 'x' })]
+  const [far, near] = [
+    createLock({ server: door.url, name: 'x', timeoutMs: 300 }),
+    createLock({ server: url, name: 'x' }),
+  ]
   t.teardown(() => Promise.all([far.close(), near.close()]))
   t.strictSame({ far: await far.held(), near: await near.held() }, { far: true, near: false })
   door.freeze()
@@ -48,7 +51,7 @@ t.test('a disconnected holder gives up leadership; another takes over once Postg
 
 t.test('a holder that lets go may take it again', async (t) => {
   const url = await freshDatabase(t)
-  const [one, two] = [createLock({ url, name: 'x' }), createLock({ url, name: 'x' })]
+  const [one, two] = [createLock({ server: url, name: 'x' }), createLock({ server: url, name: 'x' })]
   t.teardown(() => Promise.all([one.close(), two.close()]))
   t.strictSame({ one: await one.held(), two: await two.held() }, { one: true, two: false })
   await one.release()

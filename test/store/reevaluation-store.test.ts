@@ -47,7 +47,7 @@ interface Scene {
 async function scene(t: Test, timeoutMs?: number): Promise<Scene> {
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 20, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
+  const database = openDatabase({ server: url, poolSize: 20, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
   t.teardown(() => database.close())
   return {
     url,

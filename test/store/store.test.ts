@@ -71,7 +71,7 @@ t.test('a database that is strict about time', async (t) => {
 
   // proves: sync-lock-unlimited, sync-lock-no-snapshot
   await t.test('the lock of one replica stays with it, and holds no vacuum back', async (t) => {
-    const [one, two] = [createLock({ url, name: 'x' }), createLock({ url, name: 'x' })]
+    const [one, two] = [createLock({ server: url, name: 'x' }), createLock({ server: url, name: 'x' })]
     t.teardown(() => Promise.all([one.close(), two.close()]))
     t.strictSame({ one: await one.held(), two: await two.held() }, { one: true, two: false })
     await sleep(800)
@@ -91,7 +91,7 @@ t.test('a database that is strict about time', async (t) => {
 t.test('session stores conform', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 3 })
+  const database = openDatabase({ server: url, poolSize: 3 })
   t.teardown(() => database.close())
   const plain = createSessionStore(database, TIMEOUTS)
   let number = 0
@@ -125,7 +125,7 @@ t.test('session stores conform', async (t) => {
 t.test('signing keys are sealed, made once, and never silently replaced', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 5 })
+  const database = openDatabase({ server: url, poolSize: 5 })
   t.teardown(() => database.close())
   const query = await connect(t, url)
   await Promise.all(Array.from({ length: 4 }, () => createSigningKeyStore(database, ['s'.repeat(32)]).ensure()))
@@ -155,7 +155,7 @@ t.test('signing keys are sealed, made once, and never silently replaced', async 
 t.test('groups: applied as one, idempotent, and names that could not travel in a header are refused', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 2 })
+  const database = openDatabase({ server: url, poolSize: 2 })
   t.teardown(() => database.close())
   const groups = createGroupStore(database)
   const file = [{ name: "Zoë's Engineers", permissions: ['netbox.view', 'netbox.change'] }, {
@@ -200,7 +200,7 @@ const LIMITS = {
 t.test('a person has session.maxPerUser sessions at most, however many sign-ins come at the same time', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 10 })
+  const database = openDatabase({ server: url, poolSize: 10 })
   t.teardown(() => database.close())
   const query = await connect(t, url)
   const uid = { tid: DEMO_TENANT_ID, oid: '11111111-2222-3333-4444-555555550001' }
@@ -285,7 +285,7 @@ t.test('a person has session.maxPerUser sessions at most, however many sign-ins 
 t.test('a plan that was made from what is no longer so is not written', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 4 })
+  const database = openDatabase({ server: url, poolSize: 4 })
   t.teardown(() => database.close())
   const query = await connect(t, url)
   const store = createLoginStore(database, LIMITS)
@@ -560,7 +560,7 @@ t.test('administration: every change is recorded with who made it, before and af
 t.test('a transaction that times out or loses its connection leaves nothing open behind it', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 1, timeoutMs: 1_000 })
+  const database = openDatabase({ server: url, poolSize: 1, timeoutMs: 1_000 })
   t.teardown(() => database.close())
   const other = await connect(t, url)
   const alive = async (): Promise<void> => {
@@ -611,7 +611,7 @@ t.test('a transaction that times out or loses its connection leaves nothing open
 t.test('deadlocks and serialization failures are tried again, a bounded number of times', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 4 })
+  const database = openDatabase({ server: url, poolSize: 4 })
   t.teardown(() => database.close())
   await createGroupStore(database).apply([{ name: 'A' }, { name: 'B' }], { actor: 't', dryRun: false })
 
@@ -661,7 +661,7 @@ t.test('deadlocks and serialization failures are tried again, a bounded number o
 t.test('errors of the database carry no parameters', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 1 })
+  const database = openDatabase({ server: url, poolSize: 1 })
   t.teardown(() => database.close())
   const insert = () =>
     database.ask((db) =>
@@ -671,7 +671,7 @@ t.test('errors of the database carry no parameters', async (t) => {
   const error = await insert().then(() => undefined, (thrown: unknown) => thrown)
   t.notMatch(JSON.stringify(errorFields(error)), /canary@example/)
   t.notMatch(String(error), /canary@example/)
-  const unmigrated = openDatabase({ url: await freshDatabase(t), poolSize: 1 })
+  const unmigrated = openDatabase({ server: await freshDatabase(t), poolSize: 1 })
   t.teardown(() => unmigrated.close())
   await t.rejects(createGroupStore(unmigrated).list(), { code: 'database_not_migrated' })
 })
@@ -680,7 +680,7 @@ t.test('errors of the database carry no parameters', async (t) => {
 t.test('housekeeping: what is over goes, in batches, by one replica', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
-  const database = openDatabase({ url, poolSize: 3 })
+  const database = openDatabase({ server: url, poolSize: 3 })
   t.teardown(() => database.close())
   const query = await connect(t, url)
   await query("insert into users (username, username_key) values ('a', 'a')")

@@ -33,7 +33,7 @@ async function scene(t: Test, isolation = 'read committed'): Promise<Scene> {
   await migrate(url)
   const byDefault = `set default_transaction_isolation = '${isolation}'`
   await (await connect(t, url))(`alter database ${new URL(url).pathname.slice(1)} ${byDefault}`)
-  const database = openDatabase({ url, poolSize: 4 })
+  const database = openDatabase({ server: url, poolSize: 4 })
   t.teardown(() => database.close())
   return {
     database,

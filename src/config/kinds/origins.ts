@@ -1,5 +1,5 @@
 // Addresses of web servers and of the database.
-import { isAddressFault, readDatabaseAddress } from '../../core/database-address.js'
+import { isAddressFault, readDatabaseServers } from '../../core/database-address.js'
 import { valueProblem, type ValueProblem } from '../problem.js'
 import { isLoopback, normalHost } from './hosts.js'
 import type { Kind, Reading } from './kind.js'
@@ -59,7 +59,7 @@ export const upstream: Kind = {
 export const databaseUrl: Kind = {
   title: 'PostgreSQL address',
   read(text) {
-    const address = readDatabaseAddress(text)
+    const address = readDatabaseServers(text)
     return isAddressFault(address)
       ? valueProblem('database_url_invalid', address.problem, address.remedy)
       : { value: text }

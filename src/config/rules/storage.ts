@@ -130,7 +130,7 @@ export const databaseAuthority: Rule = ({ database }, report) => {
       'Take it away.',
     )
   }
-  const parameters = parseDatabaseUrl(url ?? '')?.searchParams
+  const parameters = parseDatabaseUrl(url ?? '')?.url.searchParams
   if (parameters === undefined) return
   if (parameters.has('sslrootcert')) {
     report.problem(

@@ -2,15 +2,12 @@
 // pool in transaction mode a listener receives only the notifications that its own statements send.
 import type pg from 'pg'
 import { createDedicatedConnection, type DedicatedConnection } from '../dedicated-connection.js'
+import type { CurrentServer } from '../server-of-record/record.js'
 
 const CHANNEL = 'gatehouse'
-/** Identifies a server process: differs between servers, and after a restart. */
-export const SERVER = 'select pg_postmaster_start_time()::text as server'
-
 export interface ChangeConnections {
-  /** When LISTEN was acknowledged, by the monotonic clock, and by which server (`SERVER`); undefined until then. */
+  /** When LISTEN was acknowledged, by the monotonic clock; undefined until then. */
   readonly since: number | undefined
-  readonly server: string | undefined
   /**
    * Sends the next heartbeat, one at a time; a call during a send causes one more after it. Does nothing before LISTEN
    * is acknowledged, which sends the first one.
@@ -22,7 +19,8 @@ export interface ChangeConnections {
 }
 
 export interface ChangeConnectionsOptions {
-  readonly url: string
+  /** Both connections lead to this server, or are closed. */
+  readonly server: CurrentServer
   readonly timeoutMs: number
   readonly receive: (payload: string) => void
   /** Payload of the next heartbeat; called when it is sent. */
@@ -32,13 +30,12 @@ export interface ChangeConnectionsOptions {
 }
 
 export function openChangeConnections(
-  { url, timeoutMs, receive, nextHeartbeat, onLost }: ChangeConnectionsOptions,
+  { server, timeoutMs, receive, nextHeartbeat, onLost }: ChangeConnectionsOptions,
 ): ChangeConnections {
   let over = false
   let since: number | undefined
-  let server: string | undefined
   const connectionNamed = (name: string): DedicatedConnection =>
-    createDedicatedConnection({ url, name, timeoutMs, onLost: lost })
+    createDedicatedConnection({ server, name, timeoutMs, onLost: lost })
   const [listener, notifier] = [connectionNamed('listener'), connectionNamed('heartbeat')]
   const drop = (): void => {
     over = true
@@ -52,9 +49,8 @@ export function openChangeConnections(
   }
   const failed = (error: unknown): void => lost(error instanceof Error ? error.message : String(error))
   const open = async (): Promise<void> => {
-    await Promise.all([listener.client.connect(), notifier.client.connect()])
+    await Promise.all([listener.connect(), notifier.connect()])
     await listener.client.query(`listen ${CHANNEL}`)
-    server = (await listener.client.query<{ server: string }>(SERVER)).rows[0]?.server
     since = performance.now()
     beat()
   }
@@ -68,9 +64,6 @@ export function openChangeConnections(
   return {
     get since() {
       return since
-    },
-    get server() {
-      return server
     },
     beat,
     drop,

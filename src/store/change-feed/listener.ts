@@ -4,6 +4,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Replicas } from '../../core/replicas.js'
 import type { ChangeNotification, ChangeFeed } from '../../core/session-cache.js'
+import { messageOf } from '../database-failure.js'
+import type { CurrentServer } from '../server-of-record/record.js'
+import type { ServerOfRecord } from '../server-of-record/server-of-record.js'
 import { openChangeConnections, type ChangeConnections } from './connections.js'
 import { createHeartbeats, type Heartbeats } from './heartbeats.js'
 
@@ -14,16 +17,11 @@ export interface ChangeListener extends ChangeFeed {
 }
 
 export interface ChangeListenerOptions {
-  readonly url: string
+  readonly server: FeedServer
   readonly onChange: (change: ChangeNotification) => void
   readonly onKeys: () => void
   /** The connection was lost or restored: notifications since `knownUntil` may be missing. */
   readonly onGap: (knownUntil: number) => void
-  /**
-   * The server that rows are read from (`SERVER`). Where it is a different server than the one of the LISTEN connection
-   * (a switchover that left the old one running), the connection counts as lost.
-   */
-  readonly readFrom: () => Promise<string>
   /** Sent with each heartbeat, and received with those of other replicas. */
   readonly replicas: Pick<Replicas, 'announcement' | 'receive' | 'expireAndCompare'>
   readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
@@ -31,14 +29,16 @@ export interface ChangeListenerOptions {
   readonly silenceMs?: number
 }
 
+/** Notifications of another server say nothing about the rows of this one: the connection then counts as lost. */
+export type FeedServer = Pick<ServerOfRecord, 'current' | 'suspect' | 'onChange' | 'usable' | 'failingSince'>
+
 /** `connecting`: never connected yet; `lost`: logged once, and retried until it succeeds. */
 type State = 'connecting' | 'listening' | 'lost'
 
 const RETRY_MS = 500
-const HEARTBEATS_PER_SERVER_CHECK = 5
 
 export function createChangeListener(options: ChangeListenerOptions): ChangeListener {
-  const { onChange, onKeys, onGap, readFrom, replicas, beatMs = 1_000, silenceMs = 5_000 } = options
+  const { onChange, onKeys, onGap, server, replicas, beatMs = 1_000, silenceMs = 5_000 } = options
   const self = randomBytes(9).toString('base64url')
   const heartbeats = createHeartbeats()
   const suspended = detectSuspension(silenceMs)
@@ -62,13 +62,12 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
     if (suspended()) onGap(-Infinity) // guard: live-suspended
     connection.checkHeartbeat()
   }, beatMs).unref()
-  const serverTimer = setInterval(() => {
-    connection.compareServers(readFrom).catch(() => {})
-  }, beatMs * HEARTBEATS_PER_SERVER_CHECK).unref()
   return {
-    // guard: live-silence
-    connected: (at = performance.now()) => connection.listening() && at - heartbeats.lastReceivedAt() <= silenceMs,
-    lastReceivedAt: heartbeats.lastReceivedAt,
+    connected: (at = performance.now()) =>
+      connection.listening() && at - heartbeats.lastReceivedAt() <= silenceMs && // guard: live-silence
+      server.usable(at), // guard: record-feed-usable
+    // guard: record-grace-begins
+    lastReceivedAt: () => Math.min(heartbeats.lastReceivedAt(), server.failingSince() ?? Infinity),
     caughtUp() {
       const received = heartbeats.nextReceived()
       connection.sendHeartbeat()
@@ -76,13 +75,12 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
     },
     async close() {
       clearInterval(heartbeatTimer)
-      clearInterval(serverTimer)
       await connection.close()
     },
   }
 }
 
-interface FeedConnectionOptions extends Pick<ChangeListenerOptions, 'url' | 'onGap' | 'log'> {
+interface FeedConnectionOptions extends Pick<ChangeListenerOptions, 'server' | 'onGap' | 'log'> {
   readonly heartbeats: Heartbeats
   readonly silenceMs: number
   readonly nextHeartbeat: () => string
@@ -91,14 +89,18 @@ interface FeedConnectionOptions extends Pick<ChangeListenerOptions, 'url' | 'onG
 
 /** Connects, notices that the connection is lost, and connects again. */
 function createFeedConnection(options: FeedConnectionOptions) {
-  const { onGap, log, heartbeats, silenceMs } = options
+  const { onGap, log, heartbeats, silenceMs, server } = options
   let state: State = 'connecting'
   let connections: ChangeConnections | undefined
   let retry: NodeJS.Timeout | undefined
+  let closed = false
   const connect = (): void => {
-    connections = openChangeConnections({ ...options, timeoutMs: silenceMs, onLost: lose })
+    const at = currentOf(server)
+    if ('unusable' in at) lose(at.unusable)
+    else connections = openChangeConnections({ ...options, server: at, timeoutMs: silenceMs, onLost: lose })
   }
   function lose(why: string): void {
+    if (closed) return
     connections?.drop()
     connections = undefined
     heartbeats.discard()
@@ -107,7 +109,9 @@ function createFeedConnection(options: FeedConnectionOptions) {
     state = 'lost'
     clearTimeout(retry)
     retry = setTimeout(connect, RETRY_MS).unref()
+    server.suspect()
   }
+  server.onChange(() => lose('another server is the server of record, or none')) // guard: record-feed-left
   connect()
   return {
     listening: () => state === 'listening',
@@ -123,21 +127,22 @@ function createFeedConnection(options: FeedConnectionOptions) {
       if (silentMs(heartbeats, connections.since) > silenceMs) lose(noHeartbeatFor(silenceMs))
       else connections.beat()
     },
-    async compareServers(readFrom: () => Promise<string>) {
-      const current = connections
-      const from = await readFrom().catch(() => undefined) // an unreachable database is reported elsewhere
-      // guard: live-same-server
-      if (from !== undefined && current?.since !== undefined && current === connections && from !== current.server) {
-        lose('rows are read from a different server than the LISTEN connection')
-      }
-    },
     async close() {
+      closed = true
       clearTimeout(retry)
       heartbeats.discard()
       const last = connections
       connections = undefined
       await last?.close()
     },
+  }
+}
+
+function currentOf(server: FeedServer): CurrentServer | { readonly unusable: string } {
+  try {
+    return server.current()
+  } catch (error) {
+    return { unusable: messageOf(error) }
   }
 }
 

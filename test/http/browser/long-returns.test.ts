@@ -51,7 +51,7 @@ t.test('a long return address', async (t) => {
 
   // proves: adv-long-bounded
   await t.test('makes room by the oldest, by number and by size', async (t) => {
-    const database = openDatabase({ url: gateway.databaseUrl, poolSize: 1, onIdleError: () => {} })
+    const database = openDatabase({ server: gateway.databaseUrl, poolSize: 1, onIdleError: () => {} })
     t.teardown(() => database.close())
     await query('delete from long_returns')
     const few = createLongReturns(database, { addresses: 3, bytes: 1_000 })

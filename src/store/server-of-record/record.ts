@@ -1,0 +1,117 @@
+// The outcome of the checks: which server is the server of record, or why there is none.
+import type { GatehouseError } from '../../core/errors.js'
+import { place } from '../database-failure.js'
+import { addressOf } from '../postgres-client.js'
+import { elect, NO_HISTORY, type Candidate, type ElectionHistory } from './election.js'
+import { electionFailure, unreachable } from './failures.js'
+import { identityKey, identitySql, isSameServer, type OptionalPart, type ServerIdentity } from './identity.js'
+import type { Probe } from './probe.js'
+
+export interface CurrentServer {
+  /** The address of this server alone. */
+  readonly url: string
+  /** What `identitySql` returns on this server; undefined: the server is not verified. */
+  readonly key: string | undefined
+  /** An expression that statements select beside their rows. */
+  readonly identitySql: string
+}
+
+export interface Log {
+  error(facts: object, text: string): void
+  warn(facts: object, text: string): void
+  info(facts: object, text: string): void
+}
+
+/**
+ * @param hiddenOf the parts of its identity that a server does not show
+ * @param toleranceMs how long checks may fail before the database counts as unreachable
+ */
+export function createRecord(hiddenOf: (url: string) => ReadonlySet<OptionalPart>, toleranceMs: number, log: Log) {
+  const report = createReport(log)
+  const listeners: (() => void)[] = []
+  let server: CurrentServer | undefined
+  let history: ElectionHistory = NO_HISTORY
+  let failure: GatehouseError | undefined
+  let failingSince: number | undefined
+  let lastSuccess = -Infinity
+
+  const use = (next: CurrentServer | undefined): void => {
+    server = next
+    for (const listener of listeners) listener()
+  }
+  const succeed = ({ url, identity }: Candidate, advanced: ElectionHistory, began: number): void => {
+    report.elected(url, identity, history.current)
+    history = advanced
+    failure = failingSince = undefined
+    lastSuccess = began
+    const key = identityKey(identity)
+    if (server?.key !== key || server.url !== url) use({ url, key, identitySql: identitySql(hiddenOf(url)) })
+  }
+  const fail = (cause: GatehouseError, began: number, isFinal: boolean): void => {
+    failure = cause
+    failingSince ??= began
+    if (!isFinal && performance.now() - failingSince < toleranceMs) return
+    report.failed(cause)
+    if (server !== undefined) use(undefined)
+  }
+  const take = (probes: readonly Probe[], began: number): void => {
+    const outcome = outcomeOf(probes, history)
+    if ('cause' in outcome) fail(outcome.cause, began, outcome.isFinal)
+    else succeed(outcome.elected, outcome.history, began)
+  }
+  const usable = (at = performance.now()): boolean =>
+    server !== undefined && (failingSince === undefined || at - failingSince < toleranceMs)
+  return {
+    take,
+    current(): CurrentServer {
+      if (server !== undefined && usable()) return server
+      throw failure ?? unreachable([])
+    },
+    usable,
+    key: () => server?.key,
+    failure: () => failure,
+    failingSince: () => failingSince,
+    lastSuccess: () => lastSuccess,
+    onChange: (listener: () => void): number => listeners.push(listener),
+  }
+}
+
+type Outcome =
+  | { readonly elected: Candidate, readonly history: ElectionHistory }
+  /** `isFinal`: the servers answered, and waiting changes nothing. */
+  | { readonly cause: GatehouseError, readonly isFinal: boolean }
+
+function outcomeOf(probes: readonly Probe[], history: ElectionHistory): Outcome {
+  const candidates = probes.filter((each) => each.failure === undefined)
+  if (candidates.length === 0) return { cause: unreachable(probes), isFinal: false }
+  const result = elect(candidates, history)
+  if (result.failure === undefined) return result
+  // A switchover makes every server read-only for a moment.
+  const isFinal = result.failure !== 'read_only'
+  return { cause: electionFailure(result.failure, result.candidates, history), isFinal }
+}
+
+/** Each change of the outcome is logged once. */
+function createReport(log: Log) {
+  let failed: string | undefined
+  return {
+    elected(url: string, identity: ServerIdentity, before: ServerIdentity | undefined): void {
+      const facts = { host: place(addressOf(url)), ...identity }
+      if (before !== undefined && !isSameServer(before, identity)) {
+        const text = before.timeline === identity.timeline
+          ? 'the database server restarted'
+          : 'another server is the primary now: connections to the old one are closed'
+        log.warn({ ...facts, before }, `${text}, and every cached session is read again`)
+      } else if (failed !== undefined) log.info(facts, 'the database is used again')
+      failed = undefined
+    },
+    failed(failure: GatehouseError): void {
+      const { message: detail, remedy, facts = {} } = failure
+      const kind = String(facts.reason ?? failure.code)
+      if (kind !== failed) {
+        log.error({ ...facts, detail, remedy }, 'no server of the database may be used: sessions are not answered')
+      }
+      failed = kind
+    },
+  }
+}
