@@ -54,6 +54,15 @@ export function skip(t: Test, reason: string): undefined {
   else t.skip(reason, () => {})
 }
 
+/** The folder of the distribution's PostgreSQL programs; skipped as above where it is not there. */
+export function postgresPrograms(t: Test): string | undefined {
+  const home = '/usr/lib/postgresql'
+  const versions = existsSync(home) ? readdirSync(home).sort((a, b) => Number(b) - Number(a)) : []
+  const found = versions.map((version) => join(home, version, 'bin')).find((bin) => existsSync(join(bin, 'pg_ctl')))
+  if (found === undefined) skip(t, 'the PostgreSQL server programs are not installed')
+  return found
+}
+
 export interface Running {
   readonly process: ChildProcess
   readonly output: () => string

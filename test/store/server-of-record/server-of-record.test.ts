@@ -1,0 +1,150 @@
+// The server of record on real servers: which host of a list is used, what is refused, and what a server does not show.
+import { createServer } from 'node:net'
+import t, { type Test } from 'tap'
+import { openDatabase } from '../../../src/store/database.js'
+import { withClient } from '../../../src/store/postgres-server-state.js'
+import { openServerOfRecord, type ServerOfRecord } from '../../../src/store/server-of-record/server-of-record.js'
+import { freePorts } from '../../helpers/gateway.js'
+import { freshDatabase } from '../../helpers/postgres.js'
+import { connect } from '../../helpers/sql.js'
+import { startStreamingPair, type PairServer } from '../../helpers/streaming-pair.js'
+import { until } from '../../helpers/until.js'
+
+type Line = Record<string, unknown>
+
+async function open(t: Test, url: string, intervalMs = 5_000): Promise<{ server: ServerOfRecord, log: Line[] }> {
+  const log: Line[] = []
+  const line = (facts: object, msg: string): void => {
+    log.push({ ...facts, msg })
+  }
+  const server = await openServerOfRecord({ url, log: { error: line, warn: line, info: line }, intervalMs })
+  t.teardown(() => server.close())
+  return { server, log }
+}
+
+const listOf = (...addresses: readonly string[]): string => `postgres://app@${addresses.join(',')}/gatehouse`
+const portOf = (server: ServerOfRecord): string | null => new URL(server.current().url).searchParams.get('port')
+const portIn = ({ address }: PairServer): string => address.split(':')[1] ?? ''
+
+/** Accepts connections and never answers. */
+async function silentHost(t: Test): Promise<string> {
+  const server = createServer(() => {})
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  return `127.0.0.1:${(server.address() as { port: number }).port}`
+}
+
+t.test('a list of hosts', async (t) => {
+  const pair = await startStreamingPair(t)
+  if (pair === undefined) return
+  const { a, b } = pair
+
+  await t.test('the primary is used, also where the standby comes first', async (t) => {
+    const { server } = await open(t, listOf(b.address, a.address))
+    t.equal(portOf(server), portIn(a))
+    t.match(server.hosts(), [{ host: b.address, state: 'read-only' }, { host: a.address, state: 'current' }])
+    t.match(server.hosts()[1]?.identity, { systemId: /^\d+$/, timeline: '00000001', startedAt: /^\d{16}$/ })
+    t.strictSame(server.hosts()[1]?.hidden, [], 'an ordinary role reads all of it')
+  })
+
+  await t.test('a host that accepts connections and never answers is down', async (t) => {
+    const { server } = await open(t, listOf(await silentHost(t), a.address))
+    t.equal(portOf(server), portIn(a))
+    t.match(server.hosts()[0], { state: 'unreachable', failure: { facts: { reason: 'timeout' } } })
+  })
+
+  await t.test('a wrong port is down, and only wrong ports are an error that names each', async (t) => {
+    const [closed = 0, other = 0] = await freePorts(2)
+    const { server } = await open(t, listOf(`127.0.0.1:${closed}`, a.address))
+    t.equal(portOf(server), portIn(a))
+    await t.rejects(open(t, listOf(`127.0.0.1:${closed}`, `127.0.0.1:${other}`)), {
+      code: 'database_unavailable',
+      message: new RegExp(`No server of database.url answers: .*:${closed} .*:${other} `),
+    })
+  })
+
+  await t.test('hosts that are all read-only are an error', async (t) => {
+    await t.rejects(open(t, listOf(b.address)), { code: 'database_unavailable', facts: { reason: 'read_only' } })
+    const [closed = 0] = await freePorts(1)
+    await t.rejects(open(t, listOf(b.address, `127.0.0.1:${closed}`)), {
+      code: 'database_unavailable',
+      facts: { reason: 'read_only' },
+    })
+  })
+
+  await t.test('a server of another cluster in the list is refused', async (t) => {
+    const other = new URL(await freshDatabase(t))
+    const { hostname, port, pathname } = other
+    const admin = await connect(t, a.adminUrl)
+    await admin(`create role ${other.username} login superuser`)
+    await admin(`create database "${pathname.slice(1)}"`)
+    const url = `postgres://${other.username}:${other.password}@${hostname}:${port},${a.address}${pathname}`
+    await t.rejects(open(t, url), {
+      code: 'database_unavailable',
+      message: /different clusters: .* of cluster \d+, .* of cluster \d+/,
+      facts: { reason: 'other_cluster' },
+    })
+  })
+
+  // proves: record-connection-verified, record-transaction-verified, record-pool-left
+  await t.test('what a connection to the former primary returns is refused', async (t) => {
+    const { server, log } = await open(t, listOf(a.address, b.address), 1_000)
+    const database = openDatabase({ server, poolSize: 2 })
+    t.teardown(() => database.close())
+    const read = (): Promise<unknown> => database.ask((db) => db.execute('select 1'))
+    await read()
+    const before = server.current()
+    b.promote()
+    t.ok(await until(() => portOf(server) === portIn(b), 10_000), 'the new primary is used')
+    await read()
+    t.match(log, [{ msg: /^another server is the primary now/, host: b.address, timeline: '00000002' }])
+    t.match(server.hosts(), [{ host: a.address, state: 'accepts writes' }, { host: b.address, state: 'current' }])
+    const former = openDatabase({
+      server: { ...server, ...always({ ...server.current(), url: before.url }) },
+      poolSize: 1,
+    })
+    t.teardown(() => former.close())
+    await t.rejects(former.ask((db) => db.execute('select 1')), { code: 'database_unavailable' }, 'a new connection')
+    await t.rejects(
+      former.transaction((tx) => tx.execute('select 1')),
+      { code: 'database_unavailable' },
+      'a transaction',
+    )
+  })
+})
+
+const always = (current: ReturnType<ServerOfRecord['current']>) => ({
+  current: () => current,
+  confirmed: () => current,
+})
+
+// proves: record-hidden-parts
+t.test('a server that does not show a part of its identity is used by the rest', async (t) => {
+  const url = await freshDatabase(t)
+  const query = await connect(t, url)
+  const { pathname } = new URL(url)
+  await query(`drop role if exists "r${pathname.slice(1)}"`)
+  await query(`create role "r${pathname.slice(1)}" login password 'p'`)
+  t.teardown(() => query(`drop role "r${pathname.slice(1)}"`))
+  const ordinary = new URL(url)
+  ordinary.username = `r${pathname.slice(1)}`
+  ordinary.password = 'p'
+  const shown = await open(t, ordinary.href)
+  t.match(shown.server.hosts()[0], { hidden: [], identity: { systemId: /^\d+$/, timeline: /^0000000\d$/ } })
+  await query('revoke execute on function pg_control_system() from public')
+  await query('revoke execute on function pg_walfile_name(pg_lsn) from public')
+  const { server } = await open(t, ordinary.href)
+  t.match(server.hosts()[0], {
+    hidden: ['systemId', 'timeline'],
+    identity: { systemId: undefined, timeline: undefined },
+  })
+  const database = openDatabase({ server, poolSize: 1 })
+  const { rows: [row] } = await database.ask((db) =>
+    db.execute<{ server: string }>(`select ${database.identitySql} as server`)
+  )
+  t.doesNotThrow(() => database.confirm(row?.server))
+  t.throws(() => database.confirm('/1'), { code: 'database_unavailable' })
+  t.throws(() => database.confirm(undefined), { code: 'database_unavailable' }, 'no row is no answer either')
+  await database.close()
+  t.match(await withClient(url, 'test', async () => 'open'), 'open')
+})
