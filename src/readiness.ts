@@ -6,10 +6,12 @@ import type { Entra } from './entra/open-entra.js'
 import type { WatchedHttpClient } from './entra/reachability.js'
 import type { ReevaluationSchedule } from './reevaluation/scheduler.js'
 import type { CachedSessions } from './store/cached-sessions.js'
+import type { ServerOfRecord } from './store/server-of-record/server-of-record.js'
 
 export interface ReadinessSources {
   readonly entra: Entra
   readonly sessions: Pick<CachedSessions, 'changes'>
+  readonly storage: { readonly server: Pick<ServerOfRecord, 'hosts'> }
   readonly replicas: Replicas
   readonly reload: () => ReloadState
   /** Undefined: no re-evaluation is configured. */
@@ -17,15 +19,21 @@ export interface ReadinessSources {
 }
 
 export function readinessParts(
-  { entra: { client, source }, sessions, replicas, reload, reevaluation }: ReadinessSources,
+  { entra: { client, source }, sessions, storage, replicas, reload, reevaluation }: ReadinessSources,
 ): Readonly<Record<string, unknown>> {
   return {
     ...upstreamParts(client.http.reachability(), source.throttledUntil()),
+    ...hostsPart(storage.server.hosts()),
     changes: sessions.changes.connected() ? 'connected' : 'disconnected: session cache bypassed',
     replicas: replicas.state(),
     config: configPart(reload()),
     ...(reevaluation ? { sync: reevaluationPart(reevaluation.state()) } : {}),
   }
+}
+
+/** Where database.url names several hosts. */
+function hostsPart(hosts: ReturnType<ServerOfRecord['hosts']>) {
+  return hosts.length < 2 ? {} : { databaseHosts: Object.fromEntries(hosts.map(({ host, state }) => [host, state])) }
 }
 
 /** A pause that Graph asked for is shown even where its last answer was good. */

@@ -56,7 +56,7 @@ async function open(config: RunningConfig, options: GatewayOptions, lifecycle: L
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
   const app = await buildApp(config, { ...shared, storage, sessions, entra, replicas, customStep: customSteps.step })
   const reevaluation = openReevaluation(config, options, { ...shared, storage, entra })
-  const parts = () => readinessParts({ entra, sessions, replicas, reload, reevaluation })
+  const parts = () => readinessParts({ entra, sessions, storage, replicas, reload, reevaluation })
   const management = await createManagementServer({ ...shared, ping: storage.ping, parts, metrics })
   own('management listener', () => management.close())
   own('requests', () => drainAndClose(app, { lingerMs: options.lingerMs ?? LINGER_MS, cutOffMs: CUT_OFF_MS }))

@@ -17,8 +17,20 @@ export interface DatabaseState {
   /** The link does not leave this machine. */
   readonly local: boolean
   /** Why nothing can be written, or no table can be created. */
+  /** Of each host of the address, as the last check found it. */
+  readonly hosts: readonly DatabaseHost[]
   readonly readOnly: GatehouseError | undefined
   readonly noRights: GatehouseError | undefined
+}
+
+export interface DatabaseHost {
+  /** host:port */
+  readonly host: string
+  readonly state: 'current' | 'accepts writes' | 'read-only' | 'unreachable'
+  readonly identity: { readonly timeline: string | undefined } | undefined
+  /** Parts of its identity that it does not show to this role. */
+  readonly hidden: readonly ('systemId' | 'timeline')[]
+  readonly failure: GatehouseError | undefined
 }
 
 export interface DatabaseCheckOptions {
@@ -34,6 +46,7 @@ export function databaseFits({ inspect, now = Date.now }: DatabaseCheckOptions):
       const skewMs = seen.timeMs - (sentAt + now()) / 2
       return [
         { state: 'ok', code: 'database', message: `PostgreSQL ${seen.version} answers` },
+        ...hostsFit(seen.hosts),
         linkFits(seen),
         clockFits('the database', skewMs),
         ...writesFit(seen, 'fail'),
@@ -44,6 +57,49 @@ export function databaseFits({ inspect, now = Date.now }: DatabaseCheckOptions):
     }
   }
 }
+
+/** Which server is used and why, the hosts that are down, and what a server that hides its identity makes weaker. */
+function hostsFit(hosts: readonly DatabaseHost[]): readonly Finding[] {
+  const roles = hosts.map(({ host, state, identity }) =>
+    `${host} ${ROLES[state]}${
+      identity?.timeline === undefined ? '' : ` on timeline ${Number.parseInt(identity.timeline, 16)}`
+    }`
+  )
+  const list: readonly Finding[] = hosts.length > 1
+    ? [{ state: 'ok', code: 'database_hosts', message: roles.join(', ') }]
+    : []
+  const down = hosts.flatMap(({ failure: cause }) =>
+    cause === undefined ? [] : [{ ...failure(cause, 'warn'), code: 'database_host_down' }]
+  )
+  const hidden = HIDDEN.filter(([part]) => hosts.some((host) => host.hidden.includes(part))).map(([, finding]) =>
+    finding
+  )
+  return [...list, ...down, ...hidden]
+}
+
+const ROLES = {
+  current: 'is the server that is used',
+  'accepts writes': 'accepts writes and is not used',
+  'read-only': 'is read-only',
+  unreachable: 'does not answer',
+} as const
+
+const HIDDEN: readonly (readonly ['systemId' | 'timeline', Finding])[] = [
+  ['timeline', {
+    state: 'warn',
+    code: 'database_timeline_hidden',
+    message: 'PostgreSQL does not show its timeline to this role: where a failover leaves the old primary running, ' +
+      'and database.url names both servers, Gatehouse uses neither of them',
+    remedy: 'GRANT EXECUTE ON FUNCTION pg_walfile_name(pg_lsn), pg_current_wal_insert_lsn() TO the role of ' +
+      'database.url, where the service allows it.',
+  }],
+  ['systemId', {
+    state: 'warn',
+    code: 'database_system_hidden',
+    message: 'PostgreSQL does not show its system identifier to this role: a server of another cluster is not noticed',
+    remedy: 'GRANT EXECUTE ON FUNCTION pg_control_system() TO the role of database.url, where the service allows it.',
+  }],
+]
 
 /** Why Gatehouse cannot write. The missing right to create tables counts only if migrations are pending. */
 export function writesFit({ readOnly, noRights, pending }: DatabaseState, state: 'warn' | 'fail'): readonly Finding[] {

@@ -15,12 +15,16 @@ export function isNotCreatedYet({ embedded, dataDir }: Config['database']): bool
 }
 
 /** @throws `database_unavailable` */
-export async function inspectDatabase(server: DatabaseServer): Promise<DatabaseState> {
+export async function inspectDatabase(
+  server: DatabaseServer,
+  hosts: DatabaseState['hosts'] = [],
+): Promise<DatabaseState> {
   const { url } = server.current()
   const look = await readMigrationState(url)
   const { host } = addressOf(url)
   return {
     ...look,
+    hosts,
     local: isSocket(host) || isLoopback(host),
     readOnly: look.readOnly ? readOnlyFailure(url) : undefined,
     noRights: rightsFailure(look, url),

@@ -20,7 +20,7 @@ import { readClientCertificate } from '../core/client-certificate.js'
 import { createGroupStore } from '../store/groups.js'
 import { openDatabase, type Database } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
-import { chooseServer } from '../store/server-of-record/server-of-record.js'
+import { openServerOfRecord, SILENT } from '../store/server-of-record/server-of-record.js'
 import { openAppDirectory, openInspection } from './app-directory.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
 import { checkCustomSteps } from './custom-step-check.js'
@@ -122,13 +122,14 @@ async function databaseResults(config: Config): Promise<Result[]> {
       remedy: 'The first start makes one.',
     }]
   }
-  const { url, stop } = await databaseUrl(settings)
+  const { url, directUrl, stop } = await databaseUrl(settings)
   let database: Database | undefined
   try {
     const inspect = async (): Promise<DatabaseState> => {
-      const server = await chooseServer(url)
+      const server = await openServerOfRecord({ url: directUrl ?? url, poolUrl: directUrl && url, log: SILENT })
+      server.close()
       database = openDatabase({ server, poolSize: 1 })
-      return await inspectDatabase(server)
+      return await inspectDatabase(server, server.hosts())
     }
     const found = await all([['database', databaseFits({ inspect })]])
     if (database === undefined || found.some(({ state }) => state === 'fail')) {

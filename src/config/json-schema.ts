@@ -32,14 +32,15 @@ function schemaOf(shape: Shape): Json {
 function sectionSchema(shape: Shape): Json {
   const properties: Record<string, Json> = {}
   const required: string[] = []
-  const oneOf: Json[] = []
+  /** Of each secret: its value or its file. */
+  const allOf: Json[] = []
   for (const [name, property] of Object.entries(shape.properties ?? {})) {
     properties[name] = schemaOf(property)
     const given = mustBeGiven(shape, name)
     if (property['x-secret']) {
       properties[twinOf(name)] = { type: 'string', minLength: 1, description: twinDescription(name, property) }
-      if (given) oneOf.push({ required: [name] }, { required: [twinOf(name)] })
-      else oneOf.push({ not: { required: [name, twinOf(name)] } })
+      const either = [{ required: [name] }, { required: [twinOf(name)] }]
+      allOf.push(given ? { oneOf: either } : { not: { required: [name, twinOf(name)] } })
     } else if (given) required.push(name)
   }
   return {
@@ -48,7 +49,7 @@ function sectionSchema(shape: Shape): Json {
     properties,
     additionalProperties: false,
     ...(required.length > 0 && { required }),
-    ...(oneOf.length > 0 && { oneOf }),
+    ...(allOf.length > 0 && { allOf }),
   }
 }
 

@@ -125,7 +125,16 @@ export const databaseSection = section(
         leaf(
           'databaseUrl',
           'The address of the database, postgres://user:password@host:port/name; `sslmode` and `sslrootcert` as ' +
-            'libpq has them (without sslmode: prefer).',
+            'libpq has them (without sslmode: prefer). Several hosts of one cluster: host:port,host:port.',
+        ),
+      ),
+    ),
+    directUrl: Type.Optional(
+      secret(
+        leaf(
+          'databaseUrl',
+          'The address of the same database past a connection pooler, with one host or several: for the check which ' +
+            'server is the primary, for LISTEN and for locks. Without it they use url.',
         ),
       ),
     ),

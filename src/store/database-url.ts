@@ -5,6 +5,8 @@ import { startEmbeddedPostgres } from './embedded.js'
 
 export interface DatabaseChoice {
   readonly url: string | undefined
+  /** Past a pooler. */
+  readonly directUrl?: string | undefined
   readonly caFile: string | undefined
   readonly embedded: boolean
   readonly dataDir: string
@@ -12,10 +14,13 @@ export interface DatabaseChoice {
 
 /** @param onEnd called when the embedded server ends by itself */
 export async function databaseUrl(
-  { url, caFile, embedded, dataDir }: DatabaseChoice,
+  { url, directUrl, caFile, embedded, dataDir }: DatabaseChoice,
   onEnd: (failure: GatehouseError) => void = () => {},
-): Promise<{ url: string, stop: () => Promise<void> }> {
-  if (!embedded && url !== undefined) return { url: withAuthority(url, caFile), stop: async () => {} }
+): Promise<{ url: string, directUrl?: string, stop: () => Promise<void> }> {
+  if (!embedded && url !== undefined) {
+    const direct = directUrl === undefined ? {} : { directUrl: withAuthority(directUrl, caFile) }
+    return { url: withAuthority(url, caFile), ...direct, stop: async () => {} }
+  }
   return await startEmbeddedPostgres(dataDir, { onEnd })
 }
 

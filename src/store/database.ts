@@ -60,9 +60,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     const at = confirmed instanceof Promise ? await confirmed : confirmed
     const result = await work(pools.of(at)).catch((error: unknown) => {
       if (isConnectionFailure(error) || rootOf(error) instanceof OtherServer) server.suspect()
-      throw translated(error, at.url)
+      throw translated(error, at.poolUrl)
     })
-    if (server.current() !== at) throw otherServer(at.url) // guard: record-pool-left
+    if (server.current() !== at) throw otherServer(at.poolUrl) // guard: record-pool-left
     return result
   }
   return {
@@ -139,7 +139,7 @@ function openServerPool(server: CurrentServer, options: DatabaseOptions): Server
   const clients = new Set<pg.Client>()
   let abandoned = false
   const pool = new pg.Pool({
-    connectionString: server.url,
+    connectionString: server.poolUrl,
     Client: PooledClient as unknown as typeof pg.Client,
     max: poolSize,
     connectionTimeoutMillis: Math.min(timeoutMs, DEFAULT_TIMEOUT_MS),

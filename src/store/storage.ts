@@ -59,12 +59,12 @@ export interface Storage {
 /** @throws GatehouseError `database_unavailable`, or what the embedded PostgreSQL or a migration failed with */
 export async function openStorage(config: StorageConfig, options: StorageDeps): Promise<Storage> {
   const { own, log, meter } = options
-  const { url, stop } = await databaseUrl(
+  const { url, directUrl, stop } = await databaseUrl(
     config.database,
     (failure) => log.fatal(errorFacts(failure), 'the embedded PostgreSQL ended'),
   )
   own('embedded PostgreSQL', stop)
-  const server = await openServerOfRecord({ url, log })
+  const server = await openServerOfRecord({ url: directUrl ?? url, poolUrl: directUrl && url, log })
   own('check of the database servers', async () => server.close())
   if (options.migrate) await migrateDatabase(server, log)
   const database = openPool(server, config.database.poolSize, options)

@@ -7,6 +7,7 @@ const SEEN: DatabaseState = {
   version: '18.0',
   pending: [],
   local: false,
+  hosts: [],
   readOnly: undefined,
   noRights: undefined,
   link: { encrypted: false, protocol: undefined, verified: 'nothing' },

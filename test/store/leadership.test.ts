@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createLock } from '../../src/store/leadership.js'
+import { serverAt, type DatabaseServer } from '../../src/store/server-of-record/server-of-record.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
 import { startTcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
@@ -47,6 +48,24 @@ t.test('a disconnected holder gives up leadership; another takes over once Postg
   t.equal(await near.held(), true)
   door.open()
   t.equal(await far.held(), false)
+})
+
+// proves: record-lock-left
+t.test('a holder gives up leadership when another server is the server of record', async (t) => {
+  const url = await freshDatabase(t)
+  const listeners: (() => void)[] = []
+  const server: DatabaseServer = {
+    ...serverAt(url),
+    onChange: (listener) => {
+      listeners.push(listener)
+    },
+  }
+  const [one, two] = [createLock({ server, name: 'x' }), createLock({ server: url, name: 'x' })]
+  t.teardown(() => Promise.all([one.close(), two.close()]))
+  t.equal(await one.held(), true)
+  for (const listener of listeners) listener()
+  for (let tries = 0; tries < 100 && !await two.held(); tries++) await sleep(20)
+  t.strictSame({ one: await one.held(), two: await two.held() }, { one: false, two: true })
 })
 
 t.test('a holder that lets go may take it again', async (t) => {

@@ -34,6 +34,7 @@ import { authAllowedRuns, mappingIsLast, stepsComplete, stepsInOrder, stepsOnce 
 import type { Rule } from './rule.js'
 import {
   databaseAuthority,
+  directAddress,
   identityCookieDomain,
   oneDatabase,
   secretsApart,
@@ -65,6 +66,7 @@ export const RULES: readonly Rule[] = [
   idsAreNoExamples,
   oneDatabase,
   databaseAuthority,
+  directAddress,
   sessionTimes,
   syncTimes,
   secretsApart,

@@ -117,6 +117,30 @@ export const oneDatabase: Rule = ({ database }, report) => {
   }
 }
 
+/** directUrl names the servers, url the one pooler in front of them. */
+export const directAddress: Rule = ({ database }, report) => {
+  const { url, directUrl, embedded } = database ?? {}
+  if (directUrl === undefined) return
+  const path = report.given('database.directUrlFile') ? 'database.directUrlFile' : 'database.directUrl'
+  if (embedded) {
+    report.problem(
+      path,
+      'database_direct_unused',
+      `${path} and database.embedded are both given.`,
+      'Take it away: no pooler is in front of the embedded PostgreSQL.',
+    )
+  }
+  if ((parseDatabaseUrl(url ?? '')?.hosts.length ?? 1) > 1) {
+    report.problem(
+      path,
+      'database_direct_hosts',
+      `${path} is given, and database.url has several hosts.`,
+      'Name the one address of the pooler in url, and the hosts of PostgreSQL in directUrl. Without a pooler take ' +
+        'directUrl away.',
+    )
+  }
+}
+
 /** caFile requests verification of the server: reports the settings that prevent it. */
 export const databaseAuthority: Rule = ({ database }, report) => {
   const { url, caFile, embedded } = database ?? {}

@@ -38,18 +38,22 @@ const MOST_SUPERSEDED = 1_000
 export function elect(candidates: readonly Candidate[], history: ElectionHistory): ElectionResult {
   const clusters = new Set(candidates.flatMap(({ identity }) => identity.systemId ?? []))
   if (history.systemId !== undefined) clusters.add(history.systemId)
-  if (clusters.size > 1) return { failure: 'other_cluster', candidates }
+  if (clusters.size > 1) return { failure: 'other_cluster', candidates } // guard: record-other-cluster
   const writable = candidates.filter((candidate) => candidate.writable)
   if (writable.length === 0) return { failure: 'read_only', candidates }
-  const eligible = writable.filter(({ identity }) => !isSuperseded(identity, history))
+  const eligible = writable.filter(({ identity }) => !isSuperseded(identity, history)) // guard: record-superseded
   if (eligible.length === 0) return { failure: 'superseded', candidates: writable }
-  const newest = eligible.map(({ identity }) => identity.timeline ?? '').reduce((a, b) => a > b ? a : b)
+  const newest = eligible.map(({ identity }) => identity.timeline ?? '').reduce(higher)
   const newestOnes = eligible.filter(({ identity }) => (identity.timeline ?? '') === newest)
   const [elected] = newestOnes
   // One server under two names, a host name and its address for example, is no split.
   const isSplit = newestOnes.some(({ identity }) => elected === undefined || !isSameServer(identity, elected.identity))
-  if (elected === undefined || isSplit) return { failure: 'split', candidates: newestOnes }
+  if (elected === undefined || isSplit) return { failure: 'split', candidates: newestOnes } // guard: record-split
   return { elected, history: advanced(history, elected.identity) }
+}
+
+function higher(one: string, other: string): string {
+  return one > other ? one : other // guard: record-highest-timeline
 }
 
 /** A server that another one replaced is not used again, unless its timeline has grown since. */

@@ -50,7 +50,7 @@ async function ask(
     return { identity: await readIdentity(client, hidden), writable: row?.writable === true }
   } catch (error) {
     if (!(error instanceof PartHidden)) throw error
-    hidden.add(error.part)
+    hidden.add(error.part) // guard: record-hidden-parts
     await client.query('rollback')
     return await ask(client, hidden)
   }

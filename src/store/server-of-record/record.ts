@@ -10,6 +10,8 @@ import type { Probe } from './probe.js'
 export interface CurrentServer {
   /** The address of this server alone. */
   readonly url: string
+  /** For the pool: the pooler's address, where there is one. */
+  readonly poolUrl: string
   /** What `identitySql` returns on this server; undefined: the server is not verified. */
   readonly key: string | undefined
   /** An expression that statements select beside their rows. */
@@ -22,11 +24,17 @@ export interface Log {
   info(facts: object, text: string): void
 }
 
-/**
- * @param hiddenOf the parts of its identity that a server does not show
- * @param toleranceMs how long checks may fail before the database counts as unreachable
- */
-export function createRecord(hiddenOf: (url: string) => ReadonlySet<OptionalPart>, toleranceMs: number, log: Log) {
+interface RecordOptions {
+  /** The parts of its identity that a server does not show. */
+  readonly hiddenOf: (url: string) => ReadonlySet<OptionalPart>
+  /** Of a pooler in front of the servers. */
+  readonly poolUrl: string | undefined
+  /** How long checks may fail before the database counts as unreachable. */
+  readonly toleranceMs: number
+  readonly log: Log
+}
+
+export function createRecord({ hiddenOf, poolUrl, toleranceMs, log }: RecordOptions) {
   const report = createReport(log)
   const listeners: (() => void)[] = []
   let server: CurrentServer | undefined
@@ -45,7 +53,8 @@ export function createRecord(hiddenOf: (url: string) => ReadonlySet<OptionalPart
     failure = failingSince = undefined
     lastSuccess = began
     const key = identityKey(identity)
-    if (server?.key !== key || server.url !== url) use({ url, key, identitySql: identitySql(hiddenOf(url)) })
+    if (server?.key === key && server.url === url) return
+    use({ url, poolUrl: poolUrl ?? url, key, identitySql: identitySql(hiddenOf(url)) })
   }
   const fail = (cause: GatehouseError, began: number, isFinal: boolean): void => {
     failure = cause

@@ -42,8 +42,10 @@ export interface HostState {
 }
 
 export interface ServerOfRecordOptions {
-  /** With one host or several. */
+  /** With one host or several, past a pooler. */
   readonly url: string
+  /** Of a pooler in front of these servers, for the pool. */
+  readonly poolUrl?: string | undefined
   readonly log: Log
   /** Milliseconds between two checks, and how long checks may fail before the database counts as unreachable. */
   readonly intervalMs?: number
@@ -74,28 +76,35 @@ export async function openServerOfRecord(options: ServerOfRecordOptions): Promis
   return watch.server
 }
 
+/** For commands, which print the failure themselves. */
+export const SILENT: Log = { error: () => {}, warn: () => {}, info: () => {} }
+
 /** For one command: the server is chosen once, where there are several. @throws `database_unavailable` */
 export async function chooseServer(url: string): Promise<DatabaseServer> {
   if (serversOf(url).length === 1) return serverAt(url)
-  const silent = { error: () => {}, warn: () => {}, info: () => {} }
-  const server = await openServerOfRecord({ url, log: silent })
+  const server = await openServerOfRecord({ url, log: SILENT })
   server.close()
   return fixedServer(server.current())
 }
 
 /** @param server a text is the address of one server, which is not asked who it is */
 export function serverAt(server: DatabaseServer | string): DatabaseServer {
-  return typeof server === 'string' ? fixedServer({ url: server, key: undefined, identitySql: 'null::text' }) : server
+  return typeof server === 'string' ? fixedServer(unverified(server)) : server
+}
+
+function unverified(url: string): CurrentServer {
+  return { url, poolUrl: url, key: undefined, identitySql: 'null::text' }
 }
 
 function fixedServer(server: CurrentServer): DatabaseServer {
   return { current: () => server, confirmed: () => server, suspect: () => {}, onChange: () => {} }
 }
 
-function createWatch({ url, log, intervalMs = INTERVAL_MS, probeTimeoutMs = PROBE_TIMEOUT_MS }: ServerOfRecordOptions) {
+function createWatch(options: ServerOfRecordOptions) {
+  const { url, poolUrl, log, intervalMs = INTERVAL_MS, probeTimeoutMs = PROBE_TIMEOUT_MS } = options
   const servers = serversOf(url).map((each) => ({ url: each, hidden: new Set<OptionalPart>() }))
   const hiddenOf = (of: string) => servers.find((each) => each.url === of)?.hidden ?? new Set()
-  const record = createRecord(hiddenOf, intervalMs, log)
+  const record = createRecord({ hiddenOf, poolUrl, toleranceMs: intervalMs, log })
   let hosts: readonly HostState[] = []
   const check = oneAtATime(async () => {
     const began = performance.now()

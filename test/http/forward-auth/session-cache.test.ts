@@ -297,10 +297,10 @@ t.test('when the LISTEN connection is lost', async (t) => {
   })
 })
 
-// proves: live-same-server, record-feed-left
+// proves: live-same-server, record-feed-left, record-feed-usable, record-grace-begins
 t.test('the LISTEN connection counts only to the server of record', async (t) => {
   const { databaseUrl } = await startTestGateway(t)
-  const { server, setKey } = await feedServer(databaseUrl)
+  const { server, setKey, setFailing } = await feedServer(databaseUrl)
   const doubts: number[] = []
   const warnings: { readonly detail?: unknown }[] = []
   const listener = createChangeListener({
@@ -324,6 +324,13 @@ t.test('the LISTEN connection counts only to the server of record', async (t) =>
   await sleep(500)
   t.ok(listener.connected(), 'one and the same')
   t.strictSame(warnings, [])
+  const since = performance.now() - 60_000
+  setFailing(since)
+  t.notOk(listener.connected(), 'checks of the server fail, and heartbeats are still received')
+  await sleep(100)
+  t.equal(listener.lastReceivedAt(), since, 'session.outageGrace counts from the first failure')
+  setFailing(undefined)
+  t.ok(listener.connected())
   const { key } = server.current()
   setKey('00000002/1')
   t.notOk(listener.connected(), 'another server was elected')
@@ -381,11 +388,12 @@ t.test('signed out is not remembered, even where the sign-out could not be writt
 })
 
 /** The server at this address, which may pretend to be another one. */
-async function feedServer(url: string): Promise<{ server: FeedServer, setKey: (key: string | undefined) => void }> {
+async function feedServer(url: string) {
   const real = await openServerOfRecord({ url, log: { error: () => {}, warn: () => {}, info: () => {} } })
   real.close()
   const found = real.current()
   let current = found
+  let failingSince: number | undefined
   const listeners: (() => void)[] = []
   const server: FeedServer = {
     current: () => current,
@@ -393,12 +401,15 @@ async function feedServer(url: string): Promise<{ server: FeedServer, setKey: (k
     onChange: (listener) => {
       listeners.push(listener)
     },
-    usable: () => true,
-    failingSince: () => undefined,
+    usable: () => failingSince === undefined,
+    failingSince: () => failingSince,
   }
   return {
     server,
-    setKey(key) {
+    setFailing(since: number | undefined) {
+      failingSince = since
+    },
+    setKey(key: string | undefined) {
       current = { ...found, key }
       for (const listener of listeners) listener()
     },

@@ -1,10 +1,17 @@
 // The server of record on real servers: which host of a list is used, what is refused, and what a server does not show.
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
-import { openDatabase } from '../../../src/store/database.js'
+import { GatehouseError } from '../../../src/core/errors.js'
+import { newSessionId } from '../../../src/core/session.js'
+import { openDatabase, type Database } from '../../../src/store/database.js'
 import { withClient } from '../../../src/store/postgres-server-state.js'
-import { openServerOfRecord, type ServerOfRecord } from '../../../src/store/server-of-record/server-of-record.js'
-import { freePorts } from '../../helpers/gateway.js'
+import {
+  openServerOfRecord,
+  type DatabaseServer,
+  type ServerOfRecord,
+} from '../../../src/store/server-of-record/server-of-record.js'
+import { createSessionStore } from '../../../src/store/sessions.js'
+import { freePorts, startTestGateway } from '../../helpers/gateway.js'
 import { freshDatabase } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
 import { startStreamingPair, type PairServer } from '../../helpers/streaming-pair.js'
@@ -86,7 +93,7 @@ t.test('a list of hosts', async (t) => {
     })
   })
 
-  // proves: record-connection-verified, record-transaction-verified, record-pool-left
+  // proves: record-connection-verified, record-transaction-verified
   await t.test('what a connection to the former primary returns is refused', async (t) => {
     const { server, log } = await open(t, listOf(a.address, b.address), 1_000)
     const database = openDatabase({ server, poolSize: 2 })
@@ -100,7 +107,7 @@ t.test('a list of hosts', async (t) => {
     t.match(log, [{ msg: /^another server is the primary now/, host: b.address, timeline: '00000002' }])
     t.match(server.hosts(), [{ host: a.address, state: 'accepts writes' }, { host: b.address, state: 'current' }])
     const former = openDatabase({
-      server: { ...server, ...always({ ...server.current(), url: before.url }) },
+      server: { ...server, ...always({ ...server.current(), poolUrl: before.poolUrl }) },
       poolSize: 1,
     })
     t.teardown(() => former.close())
@@ -111,6 +118,50 @@ t.test('a list of hosts', async (t) => {
       'a transaction',
     )
   })
+})
+
+// proves: record-pool-left
+t.test('what began before another server was elected is no answer', async (t) => {
+  const url = await freshDatabase(t)
+  const { server } = await open(t, url)
+  let current = server.current()
+  const listeners: (() => void)[] = []
+  const moving: DatabaseServer = {
+    ...always(current),
+    current: () => current,
+    suspect: () => {},
+    onChange: (listener) => {
+      listeners.push(listener)
+    },
+  }
+  const database = openDatabase({ server: moving, poolSize: 1 })
+  t.teardown(() => database.close())
+  const work = database.ask(async (db) => {
+    const { rowCount } = await db.execute('select 1')
+    current = { ...current }
+    return rowCount
+  })
+  await t.rejects(work, { code: 'database_unavailable', message: /not the server of record any more/ })
+})
+
+// proves: record-row-verified
+t.test('a session, or that there is none, counts only from the server of record', async (t) => {
+  const gateway = await startTestGateway(t)
+  const { server } = await open(t, gateway.databaseUrl)
+  const database = openDatabase({ server, poolSize: 1 })
+  t.teardown(() => database.close())
+  const asked: unknown[] = []
+  const watched: Database = {
+    ...database,
+    identitySql: database.identitySql,
+    confirm(key) {
+      asked.push(key)
+      throw new GatehouseError('database_unavailable')
+    },
+  }
+  const sessions = createSessionStore(watched, gateway.config.session)
+  await t.rejects(sessions.find(newSessionId()), { code: 'database_unavailable' })
+  t.strictSame(asked, [server.current().key])
 })
 
 const always = (current: ReturnType<ServerOfRecord['current']>) => ({
