@@ -179,3 +179,30 @@ t.test('a pool in session mode', async (t) => {
 
   await t.test('one of two leads, and the other when it goes', (t) => oneLeads(t, site))
 })
+
+t.test('a pool in transaction mode, with database.directUrl past it', async (t) => {
+  const pool = await startPgbouncer(t, 'transaction')
+  if (!pool) return
+  const gateway = await startTestGateway(t, {
+    databaseUrl: pool.direct,
+    throughProxy: async () => pool.pooled,
+    config: { database: { directUrl: pool.direct } },
+  })
+  const { browser } = await gateway.signIn(PERSON_IDS.many)
+  const status = async (): Promise<number> => (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status
+  t.equal(await status(), 200)
+  const { parts } = await (await fetch(`${gateway.management}/readyz`)).json() as { parts: { changes: string } }
+  t.equal(parts.changes, 'connected', 'the LISTEN connection works')
+  const query = await connect(t, pool.direct)
+  const [pooled] = await query<{ count: number }>(
+    "select count(*)::int from pg_stat_activity where datname = current_database() and application_name = 'gatehouse'",
+  )
+  t.ok((pooled?.count ?? 0) > 0, 'statements go through the pool')
+  const database = openDatabase({ server: pool.direct, poolSize: 1 })
+  t.teardown(() => database.close())
+  await createSessionAdmin(database, TIMEOUTS).revokeAll({}, 'test')
+  const ended = performance.now()
+  while (await status() === 200) await sleep(5)
+  t.equal(await status(), 401)
+  t.comment(`revoked after ${Math.round(performance.now() - ended)} ms`)
+})
