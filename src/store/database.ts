@@ -5,15 +5,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import { GatehouseError } from '../core/errors.js'
+import { isConnectionFailure, OutOfDate, rootOf, sqlState } from './database-errors.js'
 import { connectFailure, databaseFailure } from './database-failure.js'
 import { destroyConnection, PooledClient } from './postgres-client.js'
 import * as schema from './schema.js'
+import { createWriterLimit, inTransaction, type Transaction } from './transaction.js'
 import { OtherServer, otherServer, verified } from './server-of-record/verify.js'
 import type { CurrentServer } from './server-of-record/record.js'
 import { serverAt, type DatabaseServer } from './server-of-record/server-of-record.js'
 
 export type Drizzle = NodePgDatabase<typeof schema>
-export type Transaction = Drizzle
+export type { Transaction } from './transaction.js'
 
 export interface Database {
   /** Runs a query. @throws `database_unavailable` where the database does not answer */
@@ -46,7 +48,6 @@ export interface DatabaseOptions {
   readonly timeoutMs?: number
 }
 
-export const FOREIGN_KEY_VIOLATION = '23503'
 const RETRIED = new Set(['40001', '40P01']) // serialization_failure, deadlock_detected
 const ATTEMPTS = 5
 const DEFAULT_TIMEOUT_MS = 5_000
@@ -54,6 +55,7 @@ const DEFAULT_TIMEOUT_MS = 5_000
 export function openDatabase(options: DatabaseOptions): Database {
   const server = serverAt(options.server)
   const pools = createPools(server, options)
+  const writers = createWriterLimit(options)
   /** @param work gets the pool of the server of record; what another server returned is refused */
   const onServer = async <T>(work: (pool: ServerPool) => Promise<T>): Promise<T> => {
     const confirmed = server.confirmed() // no promise in the usual case
@@ -70,7 +72,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     async transaction(work) {
       for (let attempt = 1;; attempt++) {
         try {
-          return await onServer((pool) => inTransaction(pool, work))
+          return await writers(() => onServer(({ pool, server: at }) => inTransaction(pool, at, work)))
         } catch (error) {
           if (attempt === ATTEMPTS || !RETRIED.has(sqlState(error) ?? '')) throw error
           await sleep(10 * 2 ** attempt * Math.random())
@@ -114,14 +116,6 @@ function createPools(server: DatabaseServer, options: DatabaseOptions) {
       await Promise.all(closing)
     },
   }
-}
-
-/** The five-character SQLSTATE of an error that PostgreSQL sent, however it is wrapped. */
-export function sqlState(error: unknown): string | undefined {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof pg.DatabaseError) return at.code
-  }
-  return undefined
 }
 
 /** The pool of one server. */
@@ -177,66 +171,6 @@ function verifying(server: CurrentServer): (client: pg.ClientBase) => void {
   return (client) => verified(client, server) as unknown
 }
 
-/** Behind a pooler the same connection may lead to another server with each transaction. */
-async function begin(client: pg.ClientBase, { key, identitySql }: CurrentServer): Promise<void> {
-  const results = await client.query(
-    // guard: adv-name-any-isolation
-    `begin isolation level read committed; select ${identitySql} as server`, // whatever the database's default is
-  ) as unknown as readonly pg.QueryResult<{ server: string | null }>[]
-  const answered = results[1]?.rows[0]?.server
-  if (key !== undefined && answered !== key) throw new OtherServer() // guard: record-transaction-verified
-}
-
-/**
- * drizzle's own transaction returns a connection to the pool as healthy in every case; here a connection that timed
- * out, was lost or could not roll back is destroyed, and a loss between two statements does not end the process.
- */
-async function inTransaction<T>({ pool, server }: ServerPool, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  const client = await pool.connect()
-  const breaks = (): void => {} // shows as the next statement's failure
-  client.on('error', breaks)
-  let usable = false
-  try {
-    await begin(client, server)
-    const result = await work(drizzle(client, { schema }))
-    await client.query('commit')
-    usable = true
-    return result
-  } catch (error) {
-    usable = !isConnectionFailure(error) && await client.query('rollback').then(() => true, () => false)
-    throw error
-  } finally {
-    client.off('error', breaks)
-    client.release(!usable)
-  }
-}
-
-// 08 connection, 53 resources, 57 cancelled or shut down, 58 system, 25006 read-only after a failover, 55P03 lock
-// timeout.
-const NOT_NOW = /^(08|53|57|58|25006|55P03)/
-// ENOENT: the socket of the embedded server goes with it.
-const SYSTEM_CODES = new Set([
-  'ENOENT',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-])
-// pg gives these errors no code of their own.
-const BROKEN = /terminated|timeout|not queryable|after calling end/i
-
-function isConnectionFailure(error: unknown): boolean {
-  const root = rootOf(error)
-  if (root instanceof pg.DatabaseError) return NOT_NOW.test(root.code ?? '')
-  return root instanceof Error &&
-    (SYSTEM_CODES.has('code' in root ? String(root.code) : '') || BROKEN.test(root.message))
-}
-
 /**
  * A GatehouseError passes unchanged. Of other errors only the root cause is kept: drizzle's wrapper repeats the
  * statement with its parameters, which are personal data.
@@ -255,14 +189,3 @@ export function translated(error: unknown, url: string): unknown {
   }
   return databaseFailure(root, url) ?? (isConnectionFailure(root) ? connectFailure(root, url) : root)
 }
-
-function rootOf(error: unknown): unknown {
-  for (let at = error;; at = (at as Error).cause) {
-    if (at instanceof GatehouseError || at instanceof OutOfDate) return at
-    if (at instanceof AggregateError && at.errors.length > 0) return at.errors[0] // localhost: one failure an address
-    if (!(at instanceof Error && at.cause instanceof Error)) return at
-  }
-}
-
-/** Thrown inside a transaction to roll it back: the data it was planned on has changed. */
-export class OutOfDate extends Error {}

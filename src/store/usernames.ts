@@ -4,7 +4,8 @@ import { sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import { isUsername, MAX_USERNAME, RELEASED_NAME_DAYS, usernameKey } from '../core/user.js'
 import { writeAudit } from './audit.js'
-import { sqlState, type Database, type Transaction } from './database.js'
+import type { Database, Transaction } from './database.js'
+import { sqlState } from './database-errors.js'
 
 export interface Usernames {
   /**

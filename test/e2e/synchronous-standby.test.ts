@@ -1,0 +1,47 @@
+// A primary with a synchronous standby: a change counts only once the standby has it, and changes that wait leave half
+// of the pool to reads.
+import t from 'tap'
+import { PERSON_IDS } from '../../src/demo/people.js'
+import { createBrowser } from '../helpers/browser.js'
+import { startTestGateway } from '../helpers/gateway.js'
+import { connect } from '../helpers/sql.js'
+import { startStreamingPair } from '../helpers/streaming-pair.js'
+import { TARGET } from '../helpers/targets.js'
+import { until } from '../helpers/until.js'
+
+// proves: record-commit-confirmed, record-half-the-pool
+t.test('while the synchronous standby does not confirm', async (t) => {
+  const pair = await startStreamingPair(t)
+  if (pair === undefined) return
+  const { a, b } = pair
+  const admin = await connect(t, a.adminUrl)
+  await admin("alter system set synchronous_standby_names = '*'")
+  await admin('select pg_reload_conf()')
+  await admin("alter role app set synchronous_commit = 'off'")
+  const gateway = await startTestGateway(t, { databaseUrl: a.url, config: { database: { poolSize: 4 } } })
+  const cookies: string[] = []
+  for (const person of [PERSON_IDS.many, PERSON_IDS.nested, PERSON_IDS.nobody]) {
+    cookies.push((await gateway.signIn(person)).browser.cookieHeader(gateway.url))
+  }
+
+  b.freeze()
+  const signIns = Promise.all(Array.from({ length: 6 }, () => gateway.signIn(PERSON_IDS.guest)))
+  t.ok(
+    await until(async () => {
+      const [row] = await admin<{ waiting: number }>(
+        "select count(*)::int as waiting from pg_stat_activity where wait_event = 'SyncRep'",
+      )
+      return (row?.waiting ?? 0) >= 2
+    }, 10_000),
+    'commits wait for the standby, although the role says otherwise',
+  )
+  const reads = await Promise.all(
+    cookies.map((cookie) => createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })),
+  )
+  t.strictSame(reads.map(({ status }) => status), [200, 200, 200], 'reads go on')
+  for (const { answer } of await signIns) t.equal(answer.status, 503, 'a change that is not confirmed is none')
+  t.match(gateway.log.filter(({ reason }) => reason === 'unconfirmed')[0], { code: 'database_unavailable' })
+
+  b.thaw()
+  t.ok(await until(async () => (await gateway.signIn(PERSON_IDS.guest)).answer.status === 302, 20_000))
+})
