@@ -25,6 +25,7 @@ export type Reason =
   | 'other_cluster'
   | 'split'
   | 'superseded'
+  | 'unconfirmed'
   | 'refused'
   | 'name'
   | 'timeout'

@@ -1,6 +1,7 @@
 // The tables. `npm run db:generate` writes a migration for what changes here.
 import { sql } from 'drizzle-orm'
 import {
+  bigint,
   bigserial,
   boolean,
   check,
@@ -143,6 +144,13 @@ export const longReturns = pgTable('long_returns', {
   address: text('address').notNull(),
   keptAt: instant('kept_at').notNull().defaultNow(),
 }, (table) => [index('long_returns_kept').on(table.keptAt)])
+
+/** One row for each process of Gatehouse, which updates it with every heartbeat. */
+export const replicas = pgTable('replicas', {
+  replica: text('replica').primaryKey(),
+  beats: bigint('beats', { mode: 'number' }).notNull(),
+  beatAt: instant('beat_at').notNull().default(sql`clock_timestamp()`),
+}) // no index on what changes each second: then an update writes no index either
 
 /** Append-only; no foreign key, so that it outlives what it speaks of. */
 export const auditEvents = pgTable('audit_events', {

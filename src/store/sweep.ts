@@ -30,6 +30,7 @@ export async function sweep(
       // long.
       // guard: adv-long-returns-swept
       await tx.execute(sql`delete from long_returns where kept_at < now() - interval '10 minutes'`)
+      await tx.execute(sql`delete from replicas where beat_at < now() - interval '1 day'`) // processes that have ended
       const audit = await tx.execute(
         sql`delete from audit_events where id in (select id from audit_events where at < ${
           ago(retentionMs)

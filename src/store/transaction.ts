@@ -39,7 +39,7 @@ export async function inTransaction<T>(
 }
 
 /** A commit waits for the synchronous standby, where there is one, even if the role's default does not. */
-const WAIT_FOR_STANDBY = `select set_config('synchronous_commit', 'on', true)
+export const WAIT_FOR_STANDBY = `select set_config('synchronous_commit', 'on', true)
   where current_setting('synchronous_commit') in ('off', 'local', 'remote_write')`
 
 /** Behind a pooler the same connection may lead to another server with each transaction. */

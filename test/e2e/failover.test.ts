@@ -185,3 +185,25 @@ t.test('both hosts are down and come back', async (t) => {
   await scene.judge(8_000)
   recoveries(t, scene, back)
 })
+
+// proves: record-heartbeat-confirmed
+t.test('only the old primary can be reached, and it has lost its synchronous standby', async (t) => {
+  const pair = await startStreamingPair(t)
+  if (pair === undefined) return
+  const { a, b } = pair
+  const admin = await connect(t, a.adminUrl)
+  await admin("alter system set synchronous_standby_names = '*'")
+  await admin('select pg_reload_conf()')
+  const scene = await startScene(t, pair, a.url)
+  b.promote()
+  await scene.revoke(b)
+  await sleep(12_000)
+  for (const recording of scene.recordings) await recording.stop()
+  const [strict, lenient] = scene.recordings
+  t.strictSame(strict?.wrong(BOUND_MS), [], 'outageGrace 0s: no wrong 200')
+  t.equal(strict?.checks.at(-1)?.status, 503, 'no row of the old primary counts')
+  t.equal(lenient?.checks.findLast(({ session }) => session === 'kept')?.status, 200, 'outageGrace 60s')
+  for (const { log } of scene.gateways) {
+    t.equal(log.filter(({ reason }) => reason === 'unconfirmed').length, 1, 'the log says it once')
+  }
+})

@@ -25,12 +25,14 @@ export interface ChangeConnectionsOptions {
   readonly receive: (payload: string) => void
   /** Payload of the next heartbeat; called when it is sent. */
   readonly nextHeartbeat: () => string
+  /** Commits the heartbeat to the row of this replica, before the notification is sent. */
+  readonly writeHeartbeat: (client: pg.ClientBase) => Promise<void>
   /** Called once, and never after drop() or close(): neither connection can be used any more. */
   readonly onLost: (why: string) => void
 }
 
 export function openChangeConnections(
-  { server, timeoutMs, receive, nextHeartbeat, onLost }: ChangeConnectionsOptions,
+  { server, timeoutMs, receive, nextHeartbeat, writeHeartbeat, onLost }: ChangeConnectionsOptions,
 ): ChangeConnections {
   let over = false
   let since: number | undefined
@@ -56,8 +58,13 @@ export function openChangeConnections(
   }
   const beat = oneAtATime(async () => {
     if (over || since === undefined) return
-    // guard: live-heartbeat-crosses
-    await notifier.client.query('select pg_notify($1, $2)', [CHANNEL, nextHeartbeat()]).catch(failed)
+    const send = async (): Promise<void> => {
+      const payload = nextHeartbeat()
+      await writeHeartbeat(notifier.client)
+      // guard: live-heartbeat-crosses
+      await notifier.client.query('select pg_notify($1, $2)', [CHANNEL, payload])
+    }
+    await send().catch(failed)
   })
   listener.client.on('notification', ({ payload = '' }: pg.Notification) => receive(payload))
   open().catch(failed)

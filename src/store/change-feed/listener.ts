@@ -2,11 +2,13 @@
 // second proves that no notification is missed; after five seconds without one, cached sessions are stale until the
 // connection is restored. Heartbeats also announce which configuration this replica runs (core/replicas.ts).
 import { randomBytes } from 'node:crypto'
+import type pg from 'pg'
 import type { Replicas } from '../../core/replicas.js'
 import type { ChangeNotification, ChangeFeed } from '../../core/session-cache.js'
 import { messageOf } from '../database-failure.js'
 import type { CurrentServer } from '../server-of-record/record.js'
 import type { ServerOfRecord } from '../server-of-record/server-of-record.js'
+import { updateHeartbeat } from './heartbeat-row.js'
 import { openChangeConnections, type ChangeConnections } from './connections.js'
 import { createHeartbeats, type Heartbeats } from './heartbeats.js'
 
@@ -30,7 +32,10 @@ export interface ChangeListenerOptions {
 }
 
 /** Notifications of another server say nothing about the rows of this one: the connection then counts as lost. */
-export type FeedServer = Pick<ServerOfRecord, 'current' | 'suspect' | 'onChange' | 'usable' | 'failingSince'>
+export type FeedServer = Pick<
+  ServerOfRecord,
+  'elected' | 'suspect' | 'onChange' | 'usable' | 'failingSince' | 'heartbeatSent' | 'heartbeatConfirmed'
+>
 
 /** `connecting`: never connected yet; `lost`: logged once, and retried until it succeeds. */
 type State = 'connecting' | 'listening' | 'lost'
@@ -41,12 +46,18 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
   const { onChange, onKeys, onGap, server, replicas, beatMs = 1_000, silenceMs = 5_000 } = options
   const self = randomBytes(9).toString('base64url')
   const heartbeats = createHeartbeats()
+  let beats = 0
   const suspended = detectSuspension(silenceMs)
   const connection = createFeedConnection({
     ...options,
     heartbeats,
     silenceMs,
     nextHeartbeat: () => `b ${self} ${heartbeats.next()} ${replicas.announcement()}`,
+    async writeHeartbeat(client) {
+      server.heartbeatSent() // guard: record-heartbeat-confirmed
+      await updateHeartbeat(client, self, ++beats)
+      server.heartbeatConfirmed()
+    },
     receive(payload) {
       const [, sender, beat, announcement = ''] = /^b (\S+) (\d+)(?: (.*))?$/.exec(payload) ?? []
       if (sender === self) {
@@ -84,6 +95,7 @@ interface FeedConnectionOptions extends Pick<ChangeListenerOptions, 'server' | '
   readonly heartbeats: Heartbeats
   readonly silenceMs: number
   readonly nextHeartbeat: () => string
+  readonly writeHeartbeat: (client: pg.ClientBase) => Promise<void>
   readonly receive: (payload: string) => void
 }
 
@@ -95,7 +107,7 @@ function createFeedConnection(options: FeedConnectionOptions) {
   let retry: NodeJS.Timeout | undefined
   let closed = false
   const connect = (): void => {
-    const at = currentOf(server)
+    const at = electedOf(server)
     if ('unusable' in at) lose(at.unusable)
     else connections = openChangeConnections({ ...options, server: at, timeoutMs: silenceMs, onLost: lose })
   }
@@ -138,9 +150,9 @@ function createFeedConnection(options: FeedConnectionOptions) {
   }
 }
 
-function currentOf(server: FeedServer): CurrentServer | { readonly unusable: string } {
+function electedOf(server: FeedServer): CurrentServer | { readonly unusable: string } {
   try {
-    return server.current()
+    return server.elected()
   } catch (error) {
     return { unusable: messageOf(error) }
   }

@@ -60,6 +60,15 @@ function readOnlyFailure(candidates: readonly Candidate[]): GatehouseError {
   )
 }
 
+/** The server answers, and does not confirm the row that each heartbeat updates. */
+export function heartbeatUnconfirmed(url: string): GatehouseError {
+  return failing(
+    'unconfirmed',
+    `PostgreSQL at ${named(url)} answers, and has not confirmed a change for five seconds.`,
+    'Check its synchronous standby (pg_stat_replication). If another server was promoted, stop this one.',
+  )
+}
+
 /** No host answered. */
 export function unreachable(probes: readonly Probe[]): GatehouseError {
   const failures = probes.flatMap(({ failure }) => failure ?? [])

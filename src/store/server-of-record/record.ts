@@ -3,7 +3,7 @@ import type { GatehouseError } from '../../core/errors.js'
 import { place } from '../database-failure.js'
 import { addressOf } from '../postgres-client.js'
 import { elect, NO_HISTORY, type Candidate, type ElectionHistory } from './election.js'
-import { electionFailure, unreachable } from './failures.js'
+import { electionFailure, heartbeatUnconfirmed, unreachable } from './failures.js'
 import { identityKey, identitySql, isSameServer, type OptionalPart, type ServerIdentity } from './identity.js'
 import type { Probe } from './probe.js'
 
@@ -34,18 +34,72 @@ interface RecordOptions {
   readonly log: Log
 }
 
-export function createRecord({ hiddenOf, poolUrl, toleranceMs, log }: RecordOptions) {
+/** The server of record: elected by the checks, and usable while checks succeed and heartbeats are confirmed. */
+export function createRecord(options: RecordOptions) {
+  const { toleranceMs, log } = options
   const report = createReport(log)
   const listeners: (() => void)[] = []
+  /** When the first heartbeat was sent that the server has not confirmed. */
+  let unconfirmedSince: number | undefined
+  const checks = createChecks(options, report, () => {
+    unconfirmedSince = undefined
+    for (const listener of listeners) listener()
+  })
+  const firstFailure = (): number | undefined => {
+    const [since, other] = [checks.failingSince(), unconfirmedSince]
+    return since === undefined || other === undefined ? since ?? other : Math.min(since, other)
+  }
+  const usable = (at = performance.now()): boolean => {
+    const since = firstFailure()
+    return checks.server() !== undefined && (since === undefined || at - since < toleranceMs)
+  }
+  const elected = (): CurrentServer => {
+    const server = checks.server()
+    if (server === undefined) throw checks.failure() ?? unreachable([])
+    return server
+  }
+  return {
+    take(probes: readonly Probe[], began: number): void {
+      checks.take(probes, began)
+      const server = checks.server()
+      if (server !== undefined && firstFailure() === undefined) report.recovered(server.url)
+    },
+    elected,
+    current(): CurrentServer {
+      if (usable()) return elected()
+      throw checks.failure() ?? heartbeatUnconfirmed(elected().url)
+    },
+    heartbeatSent(at = performance.now()): void {
+      unconfirmedSince ??= at
+      const server = checks.server()
+      if (server !== undefined && at - unconfirmedSince >= toleranceMs) report.failed(heartbeatUnconfirmed(server.url))
+    },
+    heartbeatConfirmed(): void {
+      unconfirmedSince = undefined
+    },
+    usable,
+    key: () => checks.server()?.key,
+    failure: checks.failure,
+    failingSince: firstFailure,
+    lastSuccess: checks.lastSuccess,
+    onChange: (listener: () => void): number => listeners.push(listener),
+  }
+}
+
+/** What the checks found. @param onUse called when another server is used, or none */
+function createChecks(
+  { hiddenOf, poolUrl, toleranceMs }: RecordOptions,
+  report: ReturnType<typeof createReport>,
+  onUse: () => void,
+) {
   let server: CurrentServer | undefined
   let history: ElectionHistory = NO_HISTORY
   let failure: GatehouseError | undefined
   let failingSince: number | undefined
   let lastSuccess = -Infinity
-
   const use = (next: CurrentServer | undefined): void => {
     server = next
-    for (const listener of listeners) listener()
+    onUse()
   }
   const succeed = ({ url, identity }: Candidate, advanced: ElectionHistory, began: number): void => {
     report.elected(url, identity, history.current)
@@ -63,25 +117,16 @@ export function createRecord({ hiddenOf, poolUrl, toleranceMs, log }: RecordOpti
     report.failed(cause)
     if (server !== undefined) use(undefined)
   }
-  const take = (probes: readonly Probe[], began: number): void => {
-    const outcome = outcomeOf(probes, history)
-    if ('cause' in outcome) fail(outcome.cause, began, outcome.isFinal)
-    else succeed(outcome.elected, outcome.history, began)
-  }
-  const usable = (at = performance.now()): boolean =>
-    server !== undefined && (failingSince === undefined || at - failingSince < toleranceMs)
   return {
-    take,
-    current(): CurrentServer {
-      if (server !== undefined && usable()) return server
-      throw failure ?? unreachable([])
+    take(probes: readonly Probe[], began: number): void {
+      const outcome = outcomeOf(probes, history)
+      if ('cause' in outcome) fail(outcome.cause, began, outcome.isFinal)
+      else succeed(outcome.elected, outcome.history, began)
     },
-    usable,
-    key: () => server?.key,
+    server: () => server,
     failure: () => failure,
     failingSince: () => failingSince,
     lastSuccess: () => lastSuccess,
-    onChange: (listener: () => void): number => listeners.push(listener),
   }
 }
 
@@ -111,7 +156,11 @@ function createReport(log: Log) {
           ? 'the database server restarted'
           : 'another server is the primary now: connections to the old one are closed'
         log.warn({ ...facts, before }, `${text}, and every cached session is read again`)
-      } else if (failed !== undefined) log.info(facts, 'the database is used again')
+        failed = undefined
+      }
+    },
+    recovered(url: string): void {
+      if (failed !== undefined) log.info({ host: place(addressOf(url)) }, 'the database is used again')
       failed = undefined
     },
     failed(failure: GatehouseError): void {

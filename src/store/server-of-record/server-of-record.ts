@@ -22,6 +22,11 @@ export interface DatabaseServer {
 }
 
 export interface ServerOfRecord extends DatabaseServer {
+  /** For connections that find out whether it may be used. @throws `database_unavailable` where none is elected */
+  elected(): CurrentServer
+  /** A heartbeat is written to the server; until it is confirmed, it counts as a check that fails. */
+  heartbeatSent(): void
+  heartbeatConfirmed(): void
   /** Whether rows and notifications of the current server count. @param at the monotonic time now */
   usable(at?: number): boolean
   /** The monotonic time of the first failure since the last successful check; undefined: the last check succeeded. */
@@ -113,13 +118,16 @@ function createWatch(options: ServerOfRecordOptions) {
     hosts = probes.map((each) => hostState(each, hiddenOf(each.url), record.key()))
   })
   const schedule = createSchedule(check, () => record.failingSince() === undefined ? intervalMs : SOON_MS)
-  const { current, usable, failingSince, onChange } = record
+  const { current, elected, heartbeatSent, heartbeatConfirmed, usable, failingSince, onChange } = record
   const isOverdue = (): boolean => performance.now() - record.lastSuccess() > intervalMs + 2 * probeTimeoutMs
   const server: ServerOfRecord = {
     current,
     confirmed: () => isOverdue() ? check().then(current) : current(),
     suspect: schedule.soon,
     onChange,
+    elected,
+    heartbeatSent,
+    heartbeatConfirmed,
     usable,
     failingSince,
     hosts: () => hosts,

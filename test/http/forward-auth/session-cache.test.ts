@@ -331,7 +331,7 @@ t.test('the LISTEN connection counts only to the server of record', async (t) =>
   t.equal(listener.lastReceivedAt(), since, 'session.outageGrace counts from the first failure')
   setFailing(undefined)
   t.ok(listener.connected())
-  const { key } = server.current()
+  const { key } = server.elected()
   setKey('00000002/1')
   t.notOk(listener.connected(), 'another server was elected')
   t.match(warnings, [{ detail: 'another server is the server of record, or none' }])
@@ -396,7 +396,9 @@ async function feedServer(url: string) {
   let failingSince: number | undefined
   const listeners: (() => void)[] = []
   const server: FeedServer = {
-    current: () => current,
+    elected: () => current,
+    heartbeatSent: () => {},
+    heartbeatConfirmed: () => {},
     suspect: () => {},
     onChange: (listener) => {
       listeners.push(listener)
