@@ -119,7 +119,9 @@ function createWatch(options: ServerOfRecordOptions) {
   })
   const schedule = createSchedule(check, () => record.failingSince() === undefined ? intervalMs : SOON_MS)
   const { current, elected, heartbeatSent, heartbeatConfirmed, usable, failingSince, onChange } = record
-  const isOverdue = (): boolean => performance.now() - record.lastSuccess() > intervalMs + 2 * probeTimeoutMs
+  /** The process was suspended, for example. Where checks fail, waiting for one more says nothing new. */
+  const isOverdue = (): boolean =>
+    failingSince() === undefined && performance.now() - record.lastSuccess() > intervalMs + 2 * probeTimeoutMs
   const server: ServerOfRecord = {
     current,
     confirmed: () => isOverdue() ? check().then(current) : current(),
