@@ -157,6 +157,20 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'no database': [{ database: '¦database: { poolSize: 3 }' }, 'database_none'],
   'no database section': [{ database: '' }, 'database_none'],
   'two databases': [{ database: 'database: { url: ¦postgres://h/db, embedded: true }' }, 'database_both'],
+  'one server twice': [{ database: 'database: { url: ¦"postgres://a:1,a:1/db" }' }, 'database_url_invalid'],
+  'a wrong port in a list': [{ database: 'database: { url: ¦"postgres://a,b:70000/db" }' }, 'database_url_invalid'],
+  'a standby for a database': [
+    { database: 'database: { url: ¦"postgres://a,b/db?target_session_attrs=standby" }' },
+    'database_url_invalid',
+  ],
+  'several poolers': [
+    { database: 'database: { url: "postgres://a,b/db", directUrl: ¦postgres://c/db }' },
+    'database_direct_hosts',
+  ],
+  'a direct address of the embedded database': [
+    { database: 'database: { embedded: true, directUrl: ¦postgres://c/db }' },
+    'database_direct_unused',
+  ],
   'another database': [{ database: 'database: { url: ¦mysql://h/db }' }, 'database_url_invalid'],
 
   'a short secret': [{ session: 'session:\n  secrets: [¦tooshort]' }, 'secret_short'],
