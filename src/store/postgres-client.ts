@@ -4,6 +4,7 @@
 import pg from 'pg'
 import {
   isAddressFault,
+  isSocket,
   readDatabaseAddress,
   readDatabaseServers,
   type AddressFault,
@@ -89,4 +90,27 @@ export function PooledClient(config: pg.ClientConfig): pg.Client {
 export function destroyConnection(client: pg.ClientBase, reason = new Error('Connection terminated')): void {
   const { connection } = client as unknown as { connection?: { stream?: { destroy(error: Error): void } } }
   connection?.stream?.destroy(reason)
+}
+
+/** How long a request to cancel may take. */
+const CANCEL_MS = 1_000
+
+interface Cancelling extends pg.Connection {
+  cancel(processId: number, secretKey: number): void
+  connect(port: number | string, host?: string): void
+}
+
+/**
+ * Cancels what this client waits for, with a new connection, as the protocol has it. The statement itself reports the
+ * outcome.
+ */
+export function cancelStatement(client: pg.ClientBase, url: string): void {
+  const canceller = createClient({ connectionString: url })
+  const { connection, host, port } = canceller as unknown as { connection: Cancelling, host: string, port: number }
+  const { processID, secretKey } = client as unknown as { processID: number, secretKey: number }
+  connection.on('error', () => {}) // the client's own time limit remains
+  connection.once('connect', () => connection.cancel(processID, secretKey))
+  if (isSocket(host)) connection.connect(`${host}/.s.PGSQL.${port}`)
+  else connection.connect(port, host)
+  setTimeout(() => destroyConnection(canceller), CANCEL_MS).unref()
 }

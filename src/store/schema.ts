@@ -148,8 +148,8 @@ export const longReturns = pgTable('long_returns', {
 /** One row for each process of Gatehouse, which updates it with every heartbeat. */
 export const replicas = pgTable('replicas', {
   replica: text('replica').primaryKey(),
-  beats: bigint('beats', { mode: 'number' }).notNull(),
-  beatAt: instant('beat_at').notNull().default(sql`clock_timestamp()`),
+  heartbeats: bigint('heartbeats', { mode: 'number' }).notNull(),
+  heartbeatAt: instant('heartbeat_at').notNull().default(sql`clock_timestamp()`),
 }) // no index on what changes each second: then an update writes no index either
 
 /** Append-only; no foreign key, so that it outlives what it speaks of. */

@@ -30,7 +30,8 @@ export async function sweep(
       // long.
       // guard: adv-long-returns-swept
       await tx.execute(sql`delete from long_returns where kept_at < now() - interval '10 minutes'`)
-      await tx.execute(sql`delete from replicas where beat_at < now() - interval '1 day'`) // processes that have ended
+      // of processes that have ended
+      await tx.execute(sql`delete from replicas where heartbeat_at < now() - interval '1 day'`)
       const audit = await tx.execute(
         sql`delete from audit_events where id in (select id from audit_events where at < ${
           ago(retentionMs)

@@ -3,6 +3,7 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import type pg from 'pg'
 import { GatehouseError } from '../core/errors.js'
 import { isConnectionFailure } from './database-errors.js'
+import { cancelStatement } from './postgres-client.js'
 import * as schema from './schema.js'
 import type { CurrentServer } from './server-of-record/record.js'
 import { OtherServer } from './server-of-record/verify.js'
@@ -26,7 +27,7 @@ export async function inTransaction<T>(
   try {
     await begin(client, server)
     const result = await work(drizzle(client, { schema }))
-    await confirmed(client, () => client.query('commit'))
+    await confirmed(client, server.poolUrl, () => client.query('commit'))
     usable = true
     return result
   } catch (error) {
@@ -52,6 +53,9 @@ async function begin(client: pg.ClientBase, { key, identitySql }: CurrentServer)
   if (key !== undefined && answered !== key) throw new OtherServer() // guard: record-transaction-verified
 }
 
+/** How long a commit may wait for a standby; shorter than the client waits for any statement. */
+const COMMIT_MS = 3_000
+
 interface Notice {
   readonly code: string | undefined
   readonly message: string | undefined
@@ -60,15 +64,21 @@ interface Notice {
 /**
  * PostgreSQL reports a commit that no synchronous standby has confirmed as done, with a warning: it is on the primary
  * alone, and a failover would lose it.
+ * @param url of the server, to cancel the wait
  * @throws `database_unavailable`
  */
-export async function confirmed<T>(client: pg.ClientBase, commit: () => Promise<T>): Promise<T> {
+export async function confirmed<T>(client: pg.ClientBase, url: string, commit: () => Promise<T>): Promise<T> {
   let warning: string | undefined
   const notice = ({ code, message }: Notice): void => {
     if (code?.startsWith('01') === true) warning = message ?? code
   }
   client.on('notice', notice)
-  const result = await commit().finally(() => client.off('notice', notice))
+  // No time limit of the server applies to a commit, and a backend goes on waiting when its client has gone.
+  const waiting = setTimeout(() => cancelStatement(client, url), COMMIT_MS)
+  const result = await commit().finally(() => {
+    clearTimeout(waiting)
+    client.off('notice', notice)
+  })
   if (warning === undefined) return result
   // guard: record-commit-confirmed
   throw new GatehouseError('database_unavailable', {

@@ -21,7 +21,10 @@ t.test('a list of hosts', async (t) => {
   const lists: Readonly<Record<string, readonly string[]>> = {
     'postgres://u@a/db': ['a 5432'],
     'postgres://u@a,b/db': ['a 5432', 'b 5432'],
-    'postgresql://u:p@10.0.0.1:5433,10.0.0.2:5434/db?target_session_attrs=read-write': ['10.0.0.1 5433', '10.0.0.2 5434'],
+    'postgresql://u:p@10.0.0.1:5433,10.0.0.2:5434/db?target_session_attrs=read-write': [
+      '10.0.0.1 5433',
+      '10.0.0.2 5434',
+    ],
     'postgres://a:1,b,c:3/db': ['a 1', 'b 5432', 'c 3'],
     'postgres://u@[::1]:5433,[fe80::1]/db': ['::1 5433', 'fe80::1 5432'],
     'postgres://u@%2Frun%2Fpg,b:5433/db': ['/run/pg 5432', 'b 5433'],

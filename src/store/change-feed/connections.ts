@@ -26,7 +26,7 @@ export interface ChangeConnectionsOptions {
   /** Payload of the next heartbeat; called when it is sent. */
   readonly nextHeartbeat: () => string
   /** Commits the heartbeat to the row of this replica, before the notification is sent. */
-  readonly writeHeartbeat: (client: pg.ClientBase) => Promise<void>
+  readonly writeHeartbeat: (client: pg.ClientBase, at: CurrentServer) => Promise<void>
   /** Called once, and never after drop() or close(): neither connection can be used any more. */
   readonly onLost: (why: string) => void
 }
@@ -60,7 +60,7 @@ export function openChangeConnections(
     if (over || since === undefined) return
     const send = async (): Promise<void> => {
       const payload = nextHeartbeat()
-      await writeHeartbeat(notifier.client)
+      await writeHeartbeat(notifier.client, server)
       // guard: live-heartbeat-crosses
       await notifier.client.query('select pg_notify($1, $2)', [CHANNEL, payload])
     }

@@ -46,16 +46,16 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
   const { onChange, onKeys, onGap, server, replicas, beatMs = 1_000, silenceMs = 5_000 } = options
   const self = randomBytes(9).toString('base64url')
   const heartbeats = createHeartbeats()
-  let beats = 0
+  let written = 0
   const suspended = detectSuspension(silenceMs)
   const connection = createFeedConnection({
     ...options,
     heartbeats,
     silenceMs,
     nextHeartbeat: () => `b ${self} ${heartbeats.next()} ${replicas.announcement()}`,
-    async writeHeartbeat(client) {
+    async writeHeartbeat(client, at) {
       server.heartbeatSent() // guard: record-heartbeat-confirmed
-      await updateHeartbeat(client, self, ++beats)
+      await updateHeartbeat(client, at, self, ++written)
       server.heartbeatConfirmed()
     },
     receive(payload) {
@@ -95,7 +95,7 @@ interface FeedConnectionOptions extends Pick<ChangeListenerOptions, 'server' | '
   readonly heartbeats: Heartbeats
   readonly silenceMs: number
   readonly nextHeartbeat: () => string
-  readonly writeHeartbeat: (client: pg.ClientBase) => Promise<void>
+  readonly writeHeartbeat: (client: pg.ClientBase, at: CurrentServer) => Promise<void>
   readonly receive: (payload: string) => void
 }
 

@@ -19,7 +19,8 @@ const status = async (gateway: TestGateway, browser: Browser) =>
 
 /** Statements that reach PostgreSQL, but for those of the listener. */
 /** The heartbeats, and the checks which server answers. */
-const IN_THE_BACKGROUND = /pg_notify| as (value|writable|server)$|^begin isolation level read committed$/
+const IN_THE_BACKGROUND =
+  /pg_notify|insert into replicas| as (value|writable|server)$|^begin isolation level read committed$/
 
 function statements(t: Test): string[] {
   const seen: string[] = []
