@@ -17,6 +17,9 @@ export interface DatabaseState {
   /** The link does not leave this machine. */
   readonly local: boolean
   /** Why nothing can be written, or no table can be created. */
+  /** Standbys that are connected, and which of them a commit waits for; empty: none. */
+  readonly standbys: number
+  readonly synchronousStandbyNames: string
   /** Of each host of the address, as the last check found it. */
   readonly hosts: readonly DatabaseHost[]
   readonly readOnly: GatehouseError | undefined
@@ -47,6 +50,7 @@ export function databaseFits({ inspect, now = Date.now }: DatabaseCheckOptions):
       return [
         { state: 'ok', code: 'database', message: `PostgreSQL ${seen.version} answers` },
         ...hostsFit(seen.hosts),
+        ...replicationFits(seen),
         linkFits(seen),
         clockFits('the database', skewMs),
         ...writesFit(seen, 'fail'),
@@ -68,13 +72,41 @@ function hostsFit(hosts: readonly DatabaseHost[]): readonly Finding[] {
   const list: readonly Finding[] = hosts.length > 1
     ? [{ state: 'ok', code: 'database_hosts', message: roles.join(', ') }]
     : []
+  const former = hosts.filter(({ state }) => state === 'accepts writes').map(({ host }) => ({
+    state: 'warn' as const,
+    code: 'database_second_primary',
+    message: `${host} accepts writes too: it is a former primary that still runs`,
+    remedy: 'Stop it, and make it a standby of the primary (patronictl reinit, pg_rewind).',
+  }))
   const down = hosts.flatMap(({ failure: cause }) =>
     cause === undefined ? [] : [{ ...failure(cause, 'warn'), code: 'database_host_down' }]
   )
   const hidden = HIDDEN.filter(([part]) => hosts.some((host) => host.hidden.includes(part))).map(([, finding]) =>
     finding
   )
-  return [...list, ...down, ...hidden]
+  return [...list, ...former, ...down, ...hidden]
+}
+
+/** Whether an acknowledged change survives a failover. */
+function replicationFits({ standbys, synchronousStandbyNames: names }: DatabaseState): readonly Finding[] {
+  if (names !== '') {
+    return [{
+      state: 'ok',
+      code: 'database_synchronous',
+      message: `a change counts once a synchronous standby has it too (synchronous_standby_names: ${names})`,
+    }]
+  }
+  if (standbys === 0) return []
+  return [{
+    state: 'warn',
+    code: 'database_asynchronous',
+    message: 'replication is asynchronous: a failover may lose the last changes, so that a session that was ended is ' +
+      'active again',
+    remedy:
+      'Patroni: synchronous_mode: true (patronictl edit-config). CloudNativePG: spec.postgresql.synchronous with ' +
+      "method: any and number: 1. Plain PostgreSQL: ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'; SELECT " +
+      'pg_reload_conf(); Each change then waits for a standby, and without any standby changes are refused.',
+  }]
 }
 
 const ROLES = {

@@ -18,6 +18,10 @@ export interface ServerState {
   readonly readOnly: boolean
   /** Drizzle's table of migrations exists. */
   readonly migrated: boolean
+  /** Standbys that are connected. */
+  readonly standbys: number
+  /** Which of them a commit waits for; empty: none. */
+  readonly synchronousStandbyNames: string
   /** Statements that grant the rights that migrations need and the role lacks. */
   readonly grants: readonly string[]
 }
@@ -52,6 +56,8 @@ const STATE = `
     current_setting('transaction_read_only') = 'on' or pg_is_in_recovery() as "readOnly",
     exists (select from pg_class join pg_namespace n on n.oid = relnamespace
       where nspname = 'drizzle' and relname = '__drizzle_migrations') as migrated,
+    (select count(*)::int from pg_stat_replication) as standbys,
+    current_setting('synchronous_standby_names') as "synchronousStandbyNames",
     has_database_privilege(current_database(), 'CREATE') as "mayCreateSchemas",
     schema,
     coalesce((select has_schema_privilege(oid, 'CREATE') and has_schema_privilege(oid, 'USAGE')

@@ -1,6 +1,8 @@
 // What doctor says of the link to the database.
 import t from 'tap'
+import type { Finding } from '../../src/checks/finding.js'
 import { databaseFits, type DatabaseState } from '../../src/checks/database.js'
+import { GatehouseError } from '../../src/core/errors.js'
 
 const SEEN: DatabaseState = {
   timeMs: Date.now(),
@@ -8,6 +10,8 @@ const SEEN: DatabaseState = {
   pending: [],
   local: false,
   hosts: [],
+  standbys: 0,
+  synchronousStandbyNames: '',
   readOnly: undefined,
   noRights: undefined,
   link: { encrypted: false, protocol: undefined, verified: 'nothing' },
@@ -35,4 +39,61 @@ t.test('for an encrypted connection it reports what was verified', async (t) => 
     const found = await linkFinding({ link: { encrypted: true, protocol: 'TLSv1.3', verified } })
     t.match(found, { state: 'ok', message }, verified)
   }
+})
+
+const HOST = { identity: { timeline: '0000000B' }, hidden: [], failure: undefined } as const
+const findings = async (seen: Partial<DatabaseState>): Promise<Readonly<Record<string, Finding>>> =>
+  Object.fromEntries(
+    (await databaseFits({ inspect: async () => ({ ...SEEN, ...seen }) })()).map((finding) => [finding.code, finding]),
+  )
+
+t.test('each host of a list is reported, and a second one that accepts writes is warned of', async (t) => {
+  const found = await findings({
+    hosts: [
+      { ...HOST, host: 'a:5432', state: 'current' },
+      { ...HOST, host: 'b:5432', state: 'accepts writes', identity: { timeline: '0000000A' } },
+      { ...HOST, host: 'c:5432', state: 'read-only', identity: { timeline: undefined } },
+      {
+        ...HOST,
+        host: 'd:5432',
+        state: 'unreachable',
+        identity: undefined,
+        failure: new GatehouseError('database_unavailable', {
+          detail: 'Nothing listens at d:5432.',
+          remedy: 'Start it.',
+        }),
+      },
+    ],
+  })
+  t.match(found, {
+    database_hosts: {
+      state: 'ok',
+      message:
+        'a:5432 is the server that is used on timeline 11, b:5432 accepts writes and is not used on timeline 10, ' +
+        'c:5432 is read-only, d:5432 does not answer',
+    },
+    database_second_primary: { state: 'warn', message: /^b:5432 / },
+    database_host_down: { state: 'warn', message: /Nothing listens at d:5432/, remedy: 'Start it.' },
+  })
+  t.notOk('database_hosts' in await findings({ hosts: [{ ...HOST, host: 'a:5432', state: 'current' }] }), 'one host')
+})
+
+t.test('what a server does not show is named with what is weaker for it', async (t) => {
+  const found = await findings({
+    hosts: [{ ...HOST, host: 'a:5432', state: 'current', hidden: ['timeline', 'systemId'] }],
+  })
+  t.match(found, {
+    database_timeline_hidden: { state: 'warn', remedy: /pg_walfile_name/ },
+    database_system_hidden: { state: 'warn', remedy: /pg_control_system/ },
+  })
+})
+
+t.test('asynchronous replication is warned of where there is a standby', async (t) => {
+  t.match(await findings({ standbys: 1 }), {
+    database_asynchronous: { state: 'warn', remedy: /Patroni.*CloudNativePG/ },
+  })
+  t.match(await findings({ standbys: 1, synchronousStandbyNames: 'ANY 1 (*)' }), {
+    database_synchronous: { state: 'ok', message: /ANY 1 \(\*\)/ },
+  })
+  t.notOk('database_asynchronous' in await findings({}), 'none without a standby')
 })
