@@ -60,6 +60,9 @@ export interface ServerOfRecordOptions {
 
 const INTERVAL_MS = 5_000
 const PROBE_TIMEOUT_MS = 1_000
+/** The process did not run for so long, and how long what arrived meanwhile may take to be read. */
+const STALL_MS = 2_000
+const SETTLE_MS = 1_000
 /** While checks fail, and the least time between two checks that failures of connections cause. */
 const SOON_MS = 500
 
@@ -122,9 +125,16 @@ function createWatch(options: ServerOfRecordOptions) {
   /** The process was suspended, for example. Where checks fail, waiting for one more says nothing new. */
   const isOverdue = (): boolean =>
     failingSince() === undefined && performance.now() - record.lastSuccess() > intervalMs + 2 * probeTimeoutMs
+  const stall = createStallDetector()
+  /** After a stall, answers that arrived meanwhile are read before any time limit counts. */
+  const settled = async (): Promise<void> => {
+    await check()
+    for (const deadline = performance.now() + SETTLE_MS; !usable() && performance.now() < deadline;) await sleep(10)
+  }
   const server: ServerOfRecord = {
     current,
-    confirmed: () => isOverdue() ? check().then(current) : current(),
+    // guard: record-stall
+    confirmed: () => isOverdue() || (!usable() && stall.justEnded()) ? settled().then(current) : current(),
     suspect: schedule.soon,
     onChange,
     elected,
@@ -133,7 +143,10 @@ function createWatch(options: ServerOfRecordOptions) {
     usable,
     failingSince,
     hosts: () => hosts,
-    close: schedule.stop,
+    close() {
+      schedule.stop()
+      stall.stop()
+    },
   }
   /** A server that did not answer in time may answer the next check; other failures stay. */
   const mayBeLate = (): boolean => record.key() === undefined && isTimeout(record.failure())
@@ -189,6 +202,25 @@ function createSchedule(check: () => Promise<void>, delayMs: () => number) {
       stopped = true
       clearTimeout(timer)
     },
+  }
+}
+
+/** Notices that the process did not run for a while: nothing that it waited for could arrive. */
+function createStallDetector() {
+  let lastTick = performance.now()
+  let endedAt = -Infinity
+  const tick = (): void => {
+    const now = performance.now()
+    if (now - lastTick > STALL_MS) endedAt = now
+    lastTick = now
+  }
+  const timer = setInterval(tick, STALL_MS / 4).unref()
+  return {
+    justEnded(): boolean {
+      tick()
+      return performance.now() - endedAt < SETTLE_MS
+    },
+    stop: (): void => clearInterval(timer),
   }
 }
 

@@ -1,5 +1,6 @@
 // The server of record on real servers: which host of a list is used, what is refused, and what a server does not show.
 import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { GatehouseError } from '../../../src/core/errors.js'
 import { newSessionId } from '../../../src/core/session.js'
@@ -142,6 +143,23 @@ t.test('what began before another server was elected is no answer', async (t) =>
     return rowCount
   })
   await t.rejects(work, { code: 'database_unavailable', message: /not the server of record any more/ })
+})
+
+// proves: record-stall
+t.test('after the process stood still, what arrived meanwhile counts before any time limit', async (t) => {
+  const { server } = await open(t, await freshDatabase(t))
+  const database = openDatabase({ server, poolSize: 1 })
+  t.teardown(() => database.close())
+  const read = async (): Promise<unknown> => (await database.ask((db) => db.execute('select 1 as one'))).rows
+  await read()
+  server.heartbeatSent()
+  for (const until = performance.now() + 5_500; performance.now() < until;) Math.random() // nothing else runs
+  const confirmation = setTimeout(() => server.heartbeatConfirmed(), 50)
+  t.teardown(() => clearTimeout(confirmation))
+  t.strictSame(await read(), [{ one: 1 }])
+  server.heartbeatSent()
+  await sleep(5_500)
+  await t.rejects(read(), { code: 'database_unavailable', facts: { reason: 'unconfirmed' } }, 'without a stall')
 })
 
 // proves: record-row-verified
