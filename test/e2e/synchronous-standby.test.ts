@@ -25,7 +25,14 @@ t.test('while the synchronous standby does not confirm', async (t) => {
   }
 
   b.freeze()
-  const signIns = Promise.all(Array.from({ length: 6 }, () => gateway.signIn(PERSON_IDS.guest)))
+  let answered = 0
+  const signIns = Promise.all(
+    Array.from({ length: 6 }, async () => {
+      const signedIn = await gateway.signIn(PERSON_IDS.guest)
+      answered++
+      return signedIn
+    }),
+  )
   t.ok(
     await until(async () => {
       const [row] = await admin<{ waiting: number }>(
@@ -39,6 +46,7 @@ t.test('while the synchronous standby does not confirm', async (t) => {
     cookies.map((cookie) => createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })),
   )
   t.strictSame(reads.map(({ status }) => status), [200, 200, 200], 'reads go on')
+  t.equal(answered, 0, 'while every sign-in waits')
   for (const { answer } of await signIns) t.equal(answer.status, 503, 'a change that is not confirmed is none')
   const refused = gateway.log.filter(({ code, reason }) => code === 'database_unavailable' && reason === 'unconfirmed')
   t.ok(refused.length > 0, 'the log names the reason')
