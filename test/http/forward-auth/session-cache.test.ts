@@ -283,7 +283,6 @@ t.test('when the LISTEN connection is lost', async (t) => {
     t.equal(await plain(nobody), 200)
   })
 
-  // proves: live-silence
   await t.test('packets are dropped: after five seconds of silence it is the same', async (t) => {
     for (const who of [staff, nobody]) t.equal(await status(gateway, who), 200)
     door.freeze()
@@ -342,6 +341,25 @@ t.test('the LISTEN connection counts only to the server of record', async (t) =>
   while (!listener.connected()) await sleep(10)
   await sleep(300)
   t.ok(listener.connected())
+})
+
+// proves: live-silence
+t.test('without a heartbeat the feed counts as disconnected, before the connection is given up', async (t) => {
+  const { databaseUrl } = await startTestGateway(t)
+  const listener = createChangeListener({
+    server: (await feedServer(databaseUrl)).server,
+    onChange: () => {},
+    onKeys: () => {},
+    onGap: () => {},
+    beatMs: 60_000, // only the first heartbeat, which is sent when the connection is made
+    silenceMs: 1_000,
+    replicas: { announcement: () => `${'0'.repeat(64)} test`, receive: () => {}, expireAndCompare: () => {} },
+    log: { warn: () => {}, info: () => {} },
+  })
+  t.teardown(() => listener.close())
+  while (!listener.connected()) await sleep(5)
+  await sleep(1_200)
+  t.notOk(listener.connected())
 })
 
 // proves: live-suspended

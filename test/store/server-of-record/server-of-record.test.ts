@@ -6,6 +6,7 @@ import { GatehouseError } from '../../../src/core/errors.js'
 import { newSessionId } from '../../../src/core/session.js'
 import { openDatabase, type Database } from '../../../src/store/database.js'
 import { withClient } from '../../../src/store/postgres-server-state.js'
+import type { CurrentServer } from '../../../src/store/server-of-record/record.js'
 import {
   openServerOfRecord,
   type DatabaseServer,
@@ -94,7 +95,7 @@ t.test('a list of hosts', async (t) => {
     })
   })
 
-  // proves: record-connection-verified, record-transaction-verified
+  // proves: record-connection-verified
   await t.test('what a connection to the former primary returns is refused', async (t) => {
     const { server, log } = await open(t, listOf(a.address, b.address), 1_000)
     const database = openDatabase({ server, poolSize: 2 })
@@ -143,6 +144,18 @@ t.test('what began before another server was elected is no answer', async (t) =>
     return rowCount
   })
   await t.rejects(work, { code: 'database_unavailable', message: /not the server of record any more/ })
+})
+
+// proves: record-transaction-verified
+t.test('a transaction is refused where its connection leads to another server meanwhile', async (t) => {
+  const { server } = await open(t, await freshDatabase(t))
+  const current: { -readonly [Key in keyof CurrentServer]: CurrentServer[Key] } = { ...server.current() }
+  const database = openDatabase({ server: { ...server, ...always(current) }, poolSize: 1 })
+  t.teardown(() => database.close())
+  const write = (): Promise<unknown> => database.transaction((tx) => tx.execute('select 1'))
+  await write()
+  current.key = '00000002/1' // as behind a pooler, which moved the connection
+  await t.rejects(write(), { code: 'database_unavailable', facts: { reason: 'superseded' } })
 })
 
 // proves: record-stall
