@@ -16,12 +16,12 @@ export interface DatabaseState {
   }
   /** The link does not leave this machine. */
   readonly local: boolean
-  /** Why nothing can be written, or no table can be created. */
   /** Standbys that are connected, and which of them a commit waits for; empty: none. */
   readonly standbys: number
   readonly synchronousStandbyNames: string
   /** Of each host of the address, as the last check found it. */
   readonly hosts: readonly DatabaseHost[]
+  /** Why nothing can be written, or no table can be created. */
   readonly readOnly: GatehouseError | undefined
   readonly noRights: GatehouseError | undefined
 }

@@ -6,7 +6,8 @@ import { isSocket } from '../core/database-address.js'
 import { hasCluster } from '../store/embedded-cluster.js'
 import { readMigrationState } from '../store/migrate.js'
 import { addressOf } from '../store/postgres-client.js'
-import { readOnlyFailure, rightsFailure } from '../store/postgres-server-state.js'
+import { readOnlyFailure } from '../store/database-failure.js'
+import { rightsFailure } from '../store/postgres-server-state.js'
 import type { DatabaseServer } from '../store/server-of-record/server-of-record.js'
 
 /** The embedded database is made by the first start; a look makes none. */

@@ -167,7 +167,7 @@ function moreConnections({ routine }: pg.DatabaseError, { user, database }: Data
   return `${more}, or use fewer: a replica takes database.poolSize and up to four more.`
 }
 
-export function readOnly(address: DatabaseAddress): Meaning {
+function readOnly(address: DatabaseAddress): Meaning {
   return {
     reason: 'read_only',
     detail: `PostgreSQL at ${place(address)} is read-only.`,
@@ -288,4 +288,13 @@ export function place({ host, port }: DatabaseAddress): string {
 /** An identifier in a statement. */
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
+}
+
+export function readOnlyFailure(url: string): GatehouseError {
+  const { reason, detail, remedy } = readOnly(addressOf(url))
+  return failing(reason, detail, remedy)
+}
+
+export function failing(reason: Reason, detail: string, remedy: string): GatehouseError {
+  return new GatehouseError('database_unavailable', { detail, remedy, facts: { reason } })
 }

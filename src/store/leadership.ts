@@ -4,6 +4,7 @@
 import { GatehouseError } from '../core/errors.js'
 import type { Leadership } from '../core/reevaluation.js'
 import { createDedicatedConnection, WITHOUT_TIME_LIMITS, type DedicatedConnection } from './dedicated-connection.js'
+import { coalesced } from './coalesced.js'
 import { serverAt, type DatabaseServer } from './server-of-record/server-of-record.js'
 
 export interface LockOptions {
@@ -66,7 +67,7 @@ export function createLock(options: LockOptions): Leadership & { close(): Promis
     held = false
     await current?.close()
   }
-  return { held: oneAtATime(() => ask().catch(unavailable)), release, close: release } // guard: sync-lock-unavailable
+  return { held: coalesced(() => ask().catch(unavailable)), release, close: release } // guard: sync-lock-unavailable
 }
 
 async function obtain({ client }: DedicatedConnection, name: string): Promise<boolean> {
@@ -78,17 +79,6 @@ async function obtain({ client }: DedicatedConnection, name: string): Promise<bo
   if (row?.obtained === true) return true
   await client.query('rollback')
   return false
-}
-
-/** A call during another one gets the result of that one. */
-function oneAtATime<T>(run: () => Promise<T>): () => Promise<T> {
-  let running: Promise<T> | undefined
-  return () => {
-    running ??= run().finally(() => {
-      running = undefined
-    })
-    return running
-  }
 }
 
 /** Lock state unknown (not: held elsewhere): no replica may run. */

@@ -1,10 +1,10 @@
 // Requirements on the PostgreSQL server, checked before anything is written: a supported version, write access, and the
 // right to create tables. Each failure names the statement that fixes it.
 import type pg from 'pg'
-import { GatehouseError } from '../core/errors.js'
+import type { GatehouseError } from '../core/errors.js'
 import type { Link, PostgresConnection } from './connection.js'
 import { translated } from './database.js'
-import { connectFailure, place, quoted, readOnly, type Reason } from './database-failure.js'
+import { connectFailure, failing, place, quoted, readOnlyFailure } from './database-failure.js'
 import { addressOf, createClient } from './postgres-client.js'
 
 /** The first version with a built-in gen_random_uuid(). */
@@ -97,11 +97,6 @@ export function writeFailure(state: ServerState, url: string): GatehouseError | 
   return state.readOnly ? readOnlyFailure(url) : rightsFailure(state, url)
 }
 
-export function readOnlyFailure(url: string): GatehouseError {
-  const { reason, detail, remedy } = readOnly(addressOf(url))
-  return failing(reason, detail, remedy)
-}
-
 export function rightsFailure({ grants }: ServerState, url: string): GatehouseError | undefined {
   if (grants.length === 0) return undefined
   const { user, database } = addressOf(url)
@@ -110,8 +105,4 @@ export function rightsFailure({ grants }: ServerState, url: string): GatehouseEr
     `The role ${quoted(user)} may not create tables in the database ${quoted(database)}.`,
     `As a superuser or the database's owner, in that database: ${grants.join(' ')}`,
   )
-}
-
-function failing(reason: Reason, detail: string, remedy: string): GatehouseError {
-  return new GatehouseError('database_unavailable', { detail, remedy, facts: { reason } })
 }

@@ -10,6 +10,7 @@ import { recordChecks, type Recording } from '../helpers/failover-history.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { connect } from '../helpers/sql.js'
 import {
+  makeSynchronous,
   startServiceAddress,
   startStreamingPair,
   type PairServer,
@@ -191,9 +192,7 @@ t.test('only the old primary can be reached, and it has lost its synchronous sta
   const pair = await startStreamingPair(t)
   if (pair === undefined) return
   const { a, b } = pair
-  const admin = await connect(t, a.adminUrl)
-  await admin("alter system set synchronous_standby_names = '*'")
-  await admin('select pg_reload_conf()')
+  await makeSynchronous(t, a)
   const scene = await startScene(t, pair, a.url)
   b.promote()
   await scene.revoke(b)

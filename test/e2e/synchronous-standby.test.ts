@@ -5,7 +5,7 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
 import { connect } from '../helpers/sql.js'
-import { startStreamingPair } from '../helpers/streaming-pair.js'
+import { makeSynchronous, startStreamingPair } from '../helpers/streaming-pair.js'
 import { TARGET } from '../helpers/targets.js'
 import { until } from '../helpers/until.js'
 
@@ -15,8 +15,7 @@ t.test('while the synchronous standby does not confirm', async (t) => {
   if (pair === undefined) return
   const { a, b } = pair
   const admin = await connect(t, a.adminUrl)
-  await admin("alter system set synchronous_standby_names = '*'")
-  await admin('select pg_reload_conf()')
+  await makeSynchronous(t, a)
   await admin("alter role app set synchronous_commit = 'off'")
   const gateway = await startTestGateway(t, { databaseUrl: a.url, config: { database: { poolSize: 4 } } })
   const cookies: string[] = []

@@ -119,6 +119,13 @@ export async function startStreamingPair(t: Test): Promise<StreamingPair | undef
   return pair
 }
 
+/** From now on a commit on the primary waits for the standby. */
+export async function makeSynchronous(t: Test, primary: PairServer): Promise<void> {
+  const query = await connect(t, primary.adminUrl)
+  await query("alter system set synchronous_standby_names = '*'")
+  await query('select pg_reload_conf()')
+}
+
 /** An address that new connections reach another server by, once it was moved; established ones stay where they are. */
 export interface ServiceAddress {
   /** 127.0.0.1:port */

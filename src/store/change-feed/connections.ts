@@ -5,6 +5,7 @@ import { createDedicatedConnection, type DedicatedConnection } from '../dedicate
 import type { CurrentServer } from '../server-of-record/record.js'
 
 const CHANNEL = 'gatehouse'
+
 export interface ChangeConnections {
   /** When LISTEN was acknowledged, by the monotonic clock; undefined until then. */
   readonly since: number | undefined

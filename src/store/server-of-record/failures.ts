@@ -1,6 +1,6 @@
 // Why none of the servers may be used, in one line with the remedy.
 import { GatehouseError } from '../../core/errors.js'
-import { place, readOnly, type Reason } from '../database-failure.js'
+import { failing, place, readOnlyFailure } from '../database-failure.js'
 import { addressOf } from '../postgres-client.js'
 import type { Candidate, ElectionFailure, ElectionHistory } from './election.js'
 import type { Probe } from './probe.js'
@@ -43,16 +43,13 @@ export function electionFailure(
           'Where the new primary is lost for good, restart Gatehouse: what only the new primary had is lost.',
       )
     case 'read_only':
-      return readOnlyFailure(candidates)
+      return allReadOnly(candidates)
   }
 }
 
-function readOnlyFailure(candidates: readonly Candidate[]): GatehouseError {
+function allReadOnly(candidates: readonly Candidate[]): GatehouseError {
   const [first] = candidates
-  if (candidates.length === 1 && first !== undefined) {
-    const { reason, detail, remedy } = readOnly(addressOf(first.url))
-    return failing(reason, detail, remedy)
-  }
+  if (candidates.length === 1 && first !== undefined) return readOnlyFailure(first.url)
   return failing(
     'read_only',
     `No server of database.url accepts writes: ${candidates.map(({ url }) => named(url)).join(', ')} are read-only.`,
@@ -88,8 +85,4 @@ function named(url: string): string {
 
 function numberOf(timeline: string): number {
   return Number.parseInt(timeline, 16)
-}
-
-function failing(reason: Reason, detail: string, remedy: string): GatehouseError {
-  return new GatehouseError('database_unavailable', { detail, remedy, facts: { reason } })
 }

@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { GatehouseError } from '../../core/errors.js'
 import { place } from '../database-failure.js'
+import { coalesced } from '../coalesced.js'
 import { addressOf, serversOf } from '../postgres-client.js'
 import { identityKey, type OptionalPart, type ServerIdentity } from './identity.js'
 import { probe, type Probe } from './probe.js'
@@ -114,7 +115,7 @@ function createWatch(options: ServerOfRecordOptions) {
   const hiddenOf = (of: string) => servers.find((each) => each.url === of)?.hidden ?? new Set()
   const record = createRecord({ hiddenOf, poolUrl, toleranceMs: intervalMs, log })
   let hosts: readonly HostState[] = []
-  const check = oneAtATime(async () => {
+  const check = coalesced(async () => {
     const began = performance.now()
     const probes = await Promise.all(servers.map((each) => probe(each.url, each.hidden, probeTimeoutMs)))
     record.take(probes, began)
@@ -221,16 +222,5 @@ function createStallDetector() {
       return performance.now() - endedAt < SETTLE_MS
     },
     stop: (): void => clearInterval(timer),
-  }
-}
-
-/** A call during another one gets the result of that one. */
-function oneAtATime(run: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined
-  return () => {
-    running ??= run().finally(() => {
-      running = undefined
-    })
-    return running
   }
 }
