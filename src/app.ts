@@ -45,6 +45,9 @@ import { createLongReturns } from './store/long-returns.js'
 import type { Storage } from './store/storage.js'
 import { createLoginReporter } from './telemetry/reporters.js'
 
+/** Identity headers of how many applications are in memory, on average over all sessions. */
+const HEADERS_PER_SESSION = 1.5
+
 /** The opened parts that the application stands on. */
 export interface AppDeps extends PipelineDeps {
   readonly storage: Storage
@@ -110,7 +113,7 @@ function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }
   const inForce = memoizeByConfig(current, accessInForce)
   const theme = memoizeByConfig(current, (reloadable) => themeInForce(reloadable, publicUrl))
   const { authority } = entra.client.signIn.endpoints
-  const headers = createIdentityHeaderCache({ signer: assertions })
+  const headers = createIdentityHeaderCache({ signer: assertions, capacity: HEADERS_PER_SESSION * session.cacheSize })
   const onUnnamedHost = createUnnamedHosts({ meter, log })
   return {
     publicUrl,

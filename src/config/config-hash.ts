@@ -1,6 +1,6 @@
 // What a replica publishes so that others can detect whether they run the same: everything in force that its answers
-// depend on. Where it listens, how it reaches the database that they share, and where its files lie may differ from
-// machine to machine.
+// depend on. Where it listens, how it reaches the database that they share, where its files lie and how many sessions
+// it keeps in memory may differ from machine to machine.
 import { createHash, createHmac } from 'node:crypto'
 import type { Config } from './config.js'
 
@@ -10,10 +10,12 @@ import type { Config } from './config.js'
  */
 export function configHash(config: Config): string {
   const { host: _host, port: _port, management: _management, ...server } = config.server
+  const { cacheSize: _cacheSize, ...session } = config.session // by the memory of the machine
   const { database: _database, entra, ...rest } = config
   const shared = {
     ...rest,
     server,
+    session,
     images: config.images.map(({ sha256 }) => sha256),
     branding: { ...config.branding, logoFile: config.branding.logoFile !== undefined },
     applications: config.applications.map((each) => ({ ...each, icon: each.icon !== undefined })),

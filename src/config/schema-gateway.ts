@@ -182,6 +182,11 @@ export const sessionSection = section('How long users stay signed in, and the se
     'Active sessions of one user: a sign-in that would create more ends the oldest of them.',
     { minimum: 1, maximum: 10_000, default: 50 },
   ),
+  cacheSize: count(
+    'Sessions that a process keeps in memory, about 2 kB each; the least recently used are dropped for others, and ' +
+      'are read from the database again.',
+    { minimum: 1_000, maximum: 2_000_000, default: 200_000 },
+  ),
   identityCookie: flag(
     'Adds a signed JWT cookie (10 minutes, audience cookieDomain) that applications can verify offline.',
     false,

@@ -63,18 +63,17 @@ export interface SessionCache {
 export interface SessionCacheOptions {
   readonly feed: ChangeFeed
   /** Number of sessions; the least recently used are evicted first. */
-  readonly capacity?: number
+  readonly capacity: number
   readonly touchAfterMs: number
   /** Monotonic milliseconds: unaffected by changes of the system clock. */
   readonly now?: () => number
 }
 
-const CAPACITY = 200_000
 const NEGATIVE_CAPACITY = 20_000
 const NEGATIVE_TTL_MS = 5_000
 
 export function createSessionCache(
-  { feed, capacity = CAPACITY, touchAfterMs, now = () => performance.now() }: SessionCacheOptions,
+  { feed, capacity, touchAfterMs, now = () => performance.now() }: SessionCacheOptions,
 ): SessionCache {
   const entries = createSessionEntries<CachedSession>(capacity)
   const intern = createRecordInterner(capacity / 10)

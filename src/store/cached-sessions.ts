@@ -15,6 +15,11 @@ export interface SessionsDeps {
   readonly meter: Pick<Meter, 'gauge'>
 }
 
+export interface SessionsOptions extends SessionTimeouts {
+  /** Number of sessions in memory. */
+  readonly cacheSize: number
+}
+
 export interface CachedSessions {
   readonly sessions: SessionStore
   readonly cache: SessionCache
@@ -23,7 +28,7 @@ export interface CachedSessions {
 
 export function openSessions(
   { server, database, keys }: Pick<Storage, 'server' | 'database' | 'keys'>,
-  timeouts: SessionTimeouts,
+  session: SessionsOptions,
   { replicas, own, log, meter }: SessionsDeps,
 ): CachedSessions {
   const changes = createChangeListener({
@@ -39,9 +44,10 @@ export function openSessions(
   own('change listener', () => changes.close())
   const cache: SessionCache = createSessionCache({
     feed: changes,
-    touchAfterMs: activityInterval(timeouts.idleTimeoutMs),
+    capacity: session.cacheSize, // guard: live-cache-size
+    touchAfterMs: activityInterval(session.idleTimeoutMs),
   })
   meter.gauge('cachedSessions', () => cache.size)
   meter.gauge('changeListenerUp', () => changes.connected() ? 1 : 0)
-  return { sessions: invalidateOnWrite(createSessionStore(database, timeouts), cache), cache, changes }
+  return { sessions: invalidateOnWrite(createSessionStore(database, session), cache), cache, changes }
 }

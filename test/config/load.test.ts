@@ -568,6 +568,7 @@ t.test('the loaded configuration has defaults, milliseconds and absolute paths',
     idleTimeoutMs: 5_400_000,
     absoluteTimeoutMs: 86_400_000,
     privilegedTimeoutMs: undefined,
+    cacheSize: 200_000,
   })
   t.strictSame(config.headers, { families: ['x-auth-request', 'remote', 'assertion'], maxBytes: 8192, extra: [] })
   t.equal(config.sync, undefined)
@@ -602,6 +603,11 @@ t.test('the loaded configuration has defaults, milliseconds and absolute paths',
       .hash,
     hash,
     'how the database is reached may differ',
+  )
+  t.equal(
+    load(yaml({ ...session('idleTimeout: 90m\n  cookieDomain: corp.test\n  cacheSize: 50000') })).hash,
+    hash,
+    'how many sessions a process keeps in memory may differ',
   )
   t.not(load(yaml({ ...base, entra: BASE.entra.replace('abc~def', 'abc~deg') })).hash, hash, 'the client secret counts')
   t.equal(

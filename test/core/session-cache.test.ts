@@ -19,13 +19,13 @@ const RECORD = {
 } as Partial<SessionRecord> as SessionRecord
 const hash = (name: string) => name.padEnd(64, '0')
 
-function setUp(capacity?: number) {
+function setUp(capacity = 200_000) {
   const world = { now: 0, connected: true, lastReceivedAt: 0 }
   const cache = createSessionCache({
     feed: { connected: () => world.connected, lastReceivedAt: () => world.lastReceivedAt },
     touchAfterMs: 1_000,
     now: () => world.now,
-    ...(capacity === undefined ? {} : { capacity }),
+    capacity,
   })
   const keep = (cookie: string, record = RECORD) => cache.keep(cookie, hash(cookie), record, cache.ticket())
   return { world, cache, keep }

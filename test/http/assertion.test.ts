@@ -340,7 +340,7 @@ t.test('the life of the keys', async (t) => {
       issuer: 'https://auth.test',
       now: () => now,
     })
-    const prepared = createIdentityHeaderCache({ signer, now: () => now })
+    const prepared = createIdentityHeaderCache({ signer, capacity: 1_000, now: () => now })
     const compiled = compileHeaders({
       families: ['x-auth-request', 'assertion'],
       extra: [{ name: 'X-Bar', value: 'groups', separator: '|' }, { name: 'X-Sub', value: 'sub', separator: ',' }],

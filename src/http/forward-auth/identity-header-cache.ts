@@ -49,18 +49,17 @@ export interface IdentityHeaderCache {
 export interface IdentityHeaderCacheDeps {
   readonly signer: AssertionSigner
   /** Maximum number of entries, over all sessions and applications. */
-  readonly capacity?: number
+  readonly capacity: number
   /** Milliseconds since 1970. */
   readonly now?: () => number
 }
 
 const MAX_APPLICATIONS = 16
-const CAPACITY = 300_000
 /** An assertion is valid for five minutes, so that an application receives it with more than one minute left. */
 const REUSED_SECONDS = 225
 
 export function createIdentityHeaderCache(
-  { signer, capacity = CAPACITY, now = Date.now }: IdentityHeaderCacheDeps,
+  { signer, capacity, now = Date.now }: IdentityHeaderCacheDeps,
 ): IdentityHeaderCache {
   const secondsNow = (): number => Math.floor(now() / 1000)
   const kidFor = (compiled: CompiledHeaders): string => compiled.withAssertion ? signer.kid() : ''

@@ -3,13 +3,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { newSessionId } from '../../../src/core/session.js'
 import { PERSON_IDS } from '../../../src/demo/people.js'
+import { createCookieSigner } from '../../../src/http/cookie-signer.js'
 import { createChangeListener, type FeedServer } from '../../../src/store/change-feed/listener.js'
 import { openServerOfRecord } from '../../../src/store/server-of-record/server-of-record.js'
 import { createSessionAdmin } from '../../../src/store/session-admin.js'
 import { createUserAdmin } from '../../../src/store/user-admin.js'
 import { createBrowser, type Browser } from '../../helpers/browser.js'
-import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { connect } from '../../helpers/sql.js'
 import { TARGET } from '../../helpers/targets.js'
 import { databaseFaultProxy } from '../../helpers/tcp-fault-proxy.js'
@@ -36,6 +38,37 @@ function statements(t: Test): string[] {
   })
   return seen
 }
+
+// proves: live-cache-size
+t.test('a process keeps session.cacheSize sessions in memory, and those in use stay', async (t) => {
+  const gateway = await startTestGateway(t, { config: { session: { cacheSize: 1_000 } } })
+  const query = await connect(t, gateway.databaseUrl)
+  await gateway.signIn(PERSON_IDS.staff)
+  const ids = Array.from({ length: 2_500 }, newSessionId)
+  await query(
+    `insert into sessions (id_hash, public_id, user_id)
+    select sha256(id::bytea), id, (select id from users) from unnest($1::text[]) id`,
+    [ids],
+  )
+  const signer = createCookieSigner([SESSION_SECRET])
+  const ask = async (id = '') => {
+    const cookie = `gatehouse_session=${signer.sign(id)}`
+    return (await fetch(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status
+  }
+  const [used, ...others] = ids
+  for (let each = 0; each < others.length; each += 20) {
+    const statuses = await Promise.all([used, ...others.slice(each, each + 20)].map(ask))
+    t.equal(statuses.filter((status) => status !== 200).length, 0) || t.bailout('refused')
+  }
+  const metrics = await (await fetch(`${gateway.management}/metrics`)).text()
+  const kept = Number(/^gatehouse_cached_sessions (\d+)$/m.exec(metrics)?.[1])
+  t.ok(kept >= 500 && kept <= 1_000, `${kept} of 2,500`)
+  const seen = statements(t)
+  t.equal(await ask(used), 200)
+  t.equal(seen.length, 0, 'a session in use is answered from memory')
+  t.equal(await ask(others[0]), 200)
+  t.equal(seen.length, 1, 'one that was not used is read again')
+})
 
 t.test('two replicas on one database', async (t) => {
   const one = await startTestGateway(t)

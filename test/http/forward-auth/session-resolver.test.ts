@@ -39,6 +39,7 @@ function setUp() {
   const log = { error: () => {} }
   const cache = createSessionCache({
     feed: { connected: () => world.live, lastReceivedAt: () => world.now },
+    capacity: 1_000,
     touchAfterMs: 60_000,
     now: () => world.now,
   })
