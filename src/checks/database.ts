@@ -36,8 +36,13 @@ export interface DatabaseHost {
   readonly failure: GatehouseError | undefined
 }
 
+export interface DatabaseInspection extends DatabaseState {
+  /** @throws `database_engine_unsupported`, `database_unavailable` */
+  readonly tryEngine: () => Promise<void>
+}
+
 export interface DatabaseCheckOptions {
-  readonly inspect: () => Promise<DatabaseState>
+  readonly inspect: () => Promise<DatabaseInspection>
   readonly now?: () => number
 }
 
@@ -49,6 +54,7 @@ export function databaseFits({ inspect, now = Date.now }: DatabaseCheckOptions):
       const skewMs = seen.timeMs - (sentAt + now()) / 2
       return [
         { state: 'ok', code: 'database', message: `PostgreSQL ${seen.version} answers` },
+        await engineFits(seen),
         ...hostsFit(seen.hosts),
         ...replicationFits(seen),
         linkFits(seen),
@@ -59,6 +65,15 @@ export function databaseFits({ inspect, now = Date.now }: DatabaseCheckOptions):
     } catch (error) {
       return [failure(error, 'fail')] // guard: adv-database-goes-on
     }
+  }
+}
+
+async function engineFits({ tryEngine }: DatabaseInspection): Promise<Finding> {
+  try {
+    await tryEngine()
+    return { state: 'ok', code: 'database_engine', message: 'advisory locks and triggers work' }
+  } catch (error) {
+    return failure(error, 'fail')
   }
 }
 

@@ -1,7 +1,7 @@
 // `gatehouse doctor`: asks everything that a login will need, before a person does, and says what to do about each.
 import { readFileSync } from 'node:fs'
 import { guestsAreRefused } from '../checks/access.js'
-import { databaseFits, type DatabaseState } from '../checks/database.js'
+import { databaseFits, type DatabaseInspection } from '../checks/database.js'
 import {
   applicationPermissions,
   credentialAccepted,
@@ -20,6 +20,7 @@ import { readClientCertificate } from '../core/client-certificate.js'
 import { createGroupStore } from '../store/groups.js'
 import { openDatabase, type Database } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
+import { tryEngine } from '../store/engine.js'
 import { openServerOfRecord, SILENT } from '../store/server-of-record/server-of-record.js'
 import { openAppDirectory, openInspection } from './app-directory.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
@@ -125,11 +126,12 @@ async function databaseResults(config: Config): Promise<Result[]> {
   const { url, directUrl, stop } = await databaseUrl(settings)
   let database: Database | undefined
   try {
-    const inspect = async (): Promise<DatabaseState> => {
+    const inspect = async (): Promise<DatabaseInspection> => {
       const server = await openServerOfRecord({ url: directUrl ?? url, poolUrl: directUrl && url, log: SILENT })
       server.close()
       database = openDatabase({ server, poolSize: 1 })
-      return await inspectDatabase(server, server.hosts())
+      const state = await inspectDatabase(server, server.hosts())
+      return { ...state, tryEngine: () => tryEngine(server.current().url) }
     }
     const found = await all([['database', databaseFits({ inspect })]])
     if (database === undefined || found.some(({ state }) => state === 'fail')) {

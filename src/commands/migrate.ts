@@ -1,5 +1,6 @@
 // `gatehouse migrate`: brings the database to this version and prints which migrations were applied.
 import { databaseUrl } from '../store/database-url.js'
+import { tryEngine } from '../store/engine.js'
 import { chooseServer } from '../store/server-of-record/server-of-record.js'
 import { migrate as applyMigrations } from '../store/migrate.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
@@ -7,7 +8,9 @@ import { EXIT, print, printJson, readConfig, type CommonOptions } from './contex
 export async function migrate(options: CommonOptions): Promise<number> {
   const { url, stop } = await databaseUrl(readConfig(options).config.database)
   try {
-    const applied = await applyMigrations((await chooseServer(url)).current().url)
+    const server = (await chooseServer(url)).current()
+    await tryEngine(server.url)
+    const applied = await applyMigrations(server.url)
     if (options.json) printJson({ applied })
     else print(applied.length === 0 ? 'The database is up to date.' : `Applied: ${applied.join(', ')}`)
     return EXIT.ok

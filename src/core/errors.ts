@@ -176,6 +176,7 @@ export const FAILURES = {
   proxy_unusable: { status: 500, sentence: 'The proxy for outgoing requests cannot be used.' },
   port_unusable: { status: 500, sentence: 'The port cannot be used.' },
   embedded_postgres_missing: { status: 500, sentence: 'The embedded PostgreSQL is not installed.' },
+  database_engine_unsupported: { status: 500, sentence: 'The database is not one that Gatehouse can use.' },
 } as const satisfies Record<string, Failure>
 
 export type ErrorCode = keyof typeof FAILURES
@@ -229,6 +230,7 @@ export const START_FAILURES: ReadonlySet<ErrorCode> = new Set([
   'proxy_unusable',
   'port_unusable',
   'embedded_postgres_missing',
+  'database_engine_unsupported',
 ])
 
 /** A new sign-in at Entra ID may succeed. It is started once: a second one could be an endless loop. */

@@ -26,13 +26,23 @@ export interface ServerState {
   readonly grants: readonly string[]
 }
 
-/** Runs `work` on a connection outside the pool. @throws `database_unavailable` with the remedy */
+/**
+ * Runs `work` on a connection outside the pool.
+ * @param timeoutMs of one statement, in milliseconds; none otherwise
+ * @throws `database_unavailable` with the remedy
+ */
 export async function withClient<T>(
   url: string,
   name: string,
   work: (client: pg.Client, link: Link) => Promise<T>,
+  { timeoutMs }: { readonly timeoutMs?: number } = {},
 ): Promise<T> {
-  const client = createClient({ connectionString: url, connectionTimeoutMillis: 10_000, application_name: name })
+  const client = createClient({
+    connectionString: url,
+    connectionTimeoutMillis: 10_000,
+    application_name: name,
+    ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
+  })
   client.on('error', () => {}) // a lost connection shows as a failed statement
   const { connection } = client as unknown as { connection: PostgresConnection }
   try {

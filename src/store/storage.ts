@@ -10,6 +10,7 @@ import type { Own } from '../lifecycle.js'
 import { startRecurring } from '../recurring.js'
 import { openDatabase, type Database } from './database.js'
 import { databaseUrl, type DatabaseChoice } from './database-url.js'
+import { tryEngine } from './engine.js'
 import { createKeyRing, type RefreshableKeyRing } from './key-ring.js'
 import { createSigningKeyStore } from './keys.js'
 import { latestSnapshot } from './membership-snapshots.js'
@@ -56,7 +57,10 @@ export interface Storage {
   rightsOf(userId: string, mapping: readonly MappingRow[]): Promise<UserRights>
 }
 
-/** @throws GatehouseError `database_unavailable`, or what the embedded PostgreSQL or a migration failed with */
+/**
+ * @throws GatehouseError `database_unavailable`, `database_engine_unsupported`, or what the embedded PostgreSQL or a
+ * migration failed with
+ */
 export async function openStorage(config: StorageConfig, options: StorageDeps): Promise<Storage> {
   const { own, log, meter } = options
   const { url, directUrl, stop } = await databaseUrl(
@@ -66,6 +70,7 @@ export async function openStorage(config: StorageConfig, options: StorageDeps): 
   own('embedded PostgreSQL', stop)
   const server = await openServerOfRecord({ url: directUrl ?? url, poolUrl: directUrl && url, log })
   own('check of the database servers', async () => server.close())
+  await tryEngine(server.current().url)
   if (options.migrate) await migrateDatabase(server, log)
   const database = openPool(server, config.database.poolSize, options)
   const ping = async (): Promise<void> => {

@@ -1,10 +1,10 @@
 // What doctor says of the link to the database.
 import t from 'tap'
 import type { Finding } from '../../src/checks/finding.js'
-import { databaseFits, type DatabaseState } from '../../src/checks/database.js'
+import { databaseFits, type DatabaseInspection } from '../../src/checks/database.js'
 import { GatehouseError } from '../../src/core/errors.js'
 
-const SEEN: DatabaseState = {
+const SEEN: DatabaseInspection = {
   timeMs: Date.now(),
   version: '18.0',
   pending: [],
@@ -14,10 +14,11 @@ const SEEN: DatabaseState = {
   synchronousStandbyNames: '',
   readOnly: undefined,
   noRights: undefined,
+  tryEngine: async () => {},
   link: { encrypted: false, protocol: undefined, verified: 'nothing' },
 }
 
-async function linkFinding(seen: Partial<DatabaseState>) {
+async function linkFinding(seen: Partial<DatabaseInspection>) {
   const findings = await databaseFits({ inspect: async () => ({ ...SEEN, ...seen }) })()
   return findings.find(({ code }) => code.startsWith('database_link'))
 }
@@ -42,7 +43,7 @@ t.test('for an encrypted connection it reports what was verified', async (t) => 
 })
 
 const HOST = { identity: { timeline: '0000000B' }, hidden: [], failure: undefined } as const
-const findings = async (seen: Partial<DatabaseState>): Promise<Readonly<Record<string, Finding>>> =>
+const findings = async (seen: Partial<DatabaseInspection>): Promise<Readonly<Record<string, Finding>>> =>
   Object.fromEntries(
     (await databaseFits({ inspect: async () => ({ ...SEEN, ...seen }) })()).map((finding) => [finding.code, finding]),
   )
