@@ -165,7 +165,11 @@ export const sessionSection = section('How long users stay signed in, and the se
       "The narrowest domain that holds the applications; without it the cookie stays on publicUrl's host.",
     ),
   ),
-  idleTimeout: duration('A session that is not used for so long is over.', { min: '1s', max: '90d', default: '8h' }),
+  idleTimeout: duration(
+    'A session that is not used for so long is over. A use is recorded once the last record is older than a tenth of ' +
+      'this time, so that a session may be over up to a tenth earlier, never later.',
+    { min: '1s', max: '90d', default: '8h' },
+  ),
   absoluteTimeout: duration('A session is over so long after the sign-in, used or not.', {
     min: '1s',
     max: '90d',

@@ -87,9 +87,9 @@ export function sessionIdHash(id: string): Buffer {
 }
 
 /**
- * How often a session that is in use is recorded as such (milliseconds): every five minutes, and at most every
- * twentieth of the idle timeout, so that a session that is used behind the proxy does not become idle.
+ * How old the recorded last use of a session may become before a use is recorded again (milliseconds): a tenth of the
+ * idle timeout. A session is never over later than the idle timeout after its last use, and at most this much earlier.
  */
 export function activityInterval(idleTimeoutMs: number): number {
-  return Math.min(300_000, idleTimeoutMs / 20)
+  return idleTimeoutMs / 10 // guard: live-use-recorded
 }

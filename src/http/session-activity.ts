@@ -5,11 +5,13 @@ import { GatehouseError } from '../core/errors.js'
 import { activityInterval, type SessionStore } from '../core/session.js'
 import type { CachedSession } from '../core/session-cache.js'
 
+type UsedSession = Pick<CachedSession, 'hash' | 'touchDue'>
+
 export interface ActivityRecorder {
-  /** A session is recorded at most once in this time (milliseconds). */
+  /** A session is recorded at most once in this time (milliseconds), unless the write failed. */
   readonly intervalMs: number
   /** Records the use of a cached session, unless that was done within the interval. @param at monotonic milliseconds */
-  recordIfDue(session: Pick<CachedSession, 'hash' | 'touchDue'>, at: number): void
+  recordIfDue(session: UsedSession, at: number): void
   /** @param hash in the form that SessionStore.touch expects */
   record(hash: string): void
   /** Writes what has been collected. */
@@ -25,33 +27,41 @@ export interface ActivityRecorderDeps {
 const BATCH_DELAY_MS = 100
 const CLOSE_TIMEOUT_MS = 2_000
 const MAX_BATCH_SIZE = 1_000
+/** A use that could not be written is recorded by the next one after this time. */
+const RETRY_MS = 10_000
 
 export function createActivityRecorder({ sessions, idleTimeoutMs, log }: ActivityRecorderDeps): ActivityRecorder {
   const intervalMs = activityInterval(idleTimeoutMs)
   const writer = createBatchWriter(sessions, log)
   return {
     intervalMs,
-    record: writer.add,
+    record: (hash) => writer.add(hash),
     recordIfDue(session, at) {
       if (session.touchDue > at) return
       session.touchDue = at + intervalMs
-      writer.add(session.hash)
+      writer.add(session.hash, () => {
+        session.touchDue = at + Math.min(RETRY_MS, intervalMs) // guard: live-use-written
+      })
     },
     close: writer.close,
   }
 }
 
-/** Runs one write at a time: while the database is slow only the set of collected sessions grows. */
+/** Runs one write at a time: while the database is slow only the number of collected sessions grows. */
 function createBatchWriter(sessions: ActivityRecorderDeps['sessions'], log: ActivityRecorderDeps['log']) {
-  let collected = new Set<string>()
+  let collected = new Map<string, (() => void) | undefined>()
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> | undefined
   let closed = false
   const writeCollected = async (): Promise<void> => {
-    const hashes = [...collected]
-    collected = new Set()
-    for (let at = 0; at < hashes.length; at += MAX_BATCH_SIZE) {
-      await sessions.touch(hashes.slice(at, at + MAX_BATCH_SIZE))
+    const uses = [...collected]
+    collected = new Map()
+    for (let at = 0; at < uses.length; at += MAX_BATCH_SIZE) {
+      const batch = uses.slice(at, at + MAX_BATCH_SIZE)
+      await sessions.touch(batch.map(([hash]) => hash)).catch((error: unknown) => {
+        for (const [, onFailure] of uses.slice(at)) onFailure?.()
+        throw error
+      })
     }
   }
   const write = (): Promise<void> => {
@@ -72,8 +82,9 @@ function createBatchWriter(sessions: ActivityRecorderDeps['sessions'], log: Acti
     }, BATCH_DELAY_MS)
   }
   return {
-    add(hash: string): void {
-      collected.add(hash)
+    /** @param onFailure called if the use was not written */
+    add(hash: string, onFailure?: () => void): void {
+      collected.set(hash, onFailure ?? collected.get(hash))
       if (!writing) schedule()
     },
     async close(): Promise<void> {

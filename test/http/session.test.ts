@@ -143,23 +143,51 @@ t.test('the cookie', async (t) => {
   })
 })
 
-t.test('a session in use is noted at most every five minutes', async (t) => {
-  const gateway = await startTestGateway(t)
+t.test('the recorded last use of a session', async (t) => {
+  const gateway = await startTestGateway(t, { config: { session: { absoluteTimeout: '90d' } } })
   const query = await connect(t, gateway.databaseUrl)
   const { browser } = await gateway.signIn(PERSON_IDS.staff)
-  const lastSeen = async () => (await query<{ at: string }>('select last_seen_at::text as at from sessions'))[0]?.at
-  const first = await lastSeen()
-  for (let each = 0; each < 5; each++) await gateway.ask('/oauth2/auth', { browser })
-  await sleep(100)
-  t.equal(await lastSeen(), first)
-  await query("update sessions set last_seen_at = now() - interval '301 seconds'; notify gatehouse, '*'")
-  await gateway.ask('/oauth2/auth', { browser })
-  await sleep(200)
-  t.not(await lastSeen(), first)
-  const [{ ago } = { ago: 99 }] = await query<{ ago: number }>(
-    'select extract(epoch from now() - last_seen_at)::float8 as ago from sessions',
-  )
-  t.ok(ago < 30)
+  const status = async () => (await gateway.ask('/oauth2/auth', { browser })).status
+  const unused = (span: string) =>
+    query(`update sessions set last_seen_at = last_seen_at - interval '${span}'; notify gatehouse, '*'`)
+  const secondsAgo = async () => {
+    await sleep(200)
+    const [row] = await query<{ ago: number }>(
+      'select extract(epoch from now() - last_seen_at)::float8 as ago from sessions',
+    )
+    return row?.ago ?? Infinity
+  }
+
+  // proves: live-use-recorded
+  await t.test('is written once it is older than a tenth of the idle timeout, and not before', async (t) => {
+    await unused('47 minutes 30 seconds')
+    for (let each = 0; each < 5; each++) t.equal(await status(), 200)
+    t.ok(await secondsAgo() > 47.4 * 60)
+    await unused('1 minute')
+    t.equal(await status(), 200)
+    t.ok(await secondsAgo() < 30)
+    await unused('47 minutes 30 seconds')
+    await gateway.ask('/', { browser })
+    t.ok(await secondsAgo() > 47.4 * 60, 'pages too')
+    await unused('1 minute')
+    await gateway.ask('/', { browser })
+    t.ok(await secondsAgo() < 30)
+  })
+
+  await t.test('keeps a session that is in use from ever becoming idle', async (t) => {
+    for (let each = 0; each < 10; each++) {
+      await unused('47 minutes')
+      t.equal(await status(), 200, 'a use that is not recorded')
+      await unused('7 hours 12 minutes')
+      t.equal(await status(), 200, 'not used for nine tenths of the idle timeout')
+      t.ok(await secondsAgo() < 30)
+    }
+  })
+
+  await t.test('ends a session after the idle timeout at the latest', async (t) => {
+    await unused('8 hours')
+    t.equal(await status(), 401)
+  })
 })
 
 t.test('secrets rotate without signing a user out', async (t) => {

@@ -94,8 +94,8 @@ function rowReader(
     const hash = sessionIdHash(id).toString('hex')
     const cached = cache.keep(cookie, hash, session, ticket)
     if (cached === undefined && now() - began > SLOW_MS) return undefined // guard: live-slow-row
-    if (cached === undefined) activity.record(hash)
-    else activity.recordIfDue(cached, now())
+    if (cached !== undefined) activity.recordIfDue(cached, now())
+    else if (session.idleMs >= activity.intervalMs) activity.record(hash) // guard: live-use-overtaken
     return { session: cached?.record ?? session, cached }
   }
 }

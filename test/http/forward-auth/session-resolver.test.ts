@@ -3,6 +3,7 @@
 import { Signer } from '@fastify/cookie'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { GatehouseError } from '../../../src/core/errors.js'
 import { newSessionId, sessionIdHash, type SessionRecord } from '../../../src/core/session.js'
 import { createSessionCache } from '../../../src/core/session-cache.js'
 import { createSessionResolver } from '../../../src/http/forward-auth/session-resolver.js'
@@ -25,16 +26,20 @@ function setUp() {
     live: true,
     ended: new Set<string>(),
     asked: [] as string[],
+    touched: [] as string[],
+    idleMs: 0,
     before: async (): Promise<void> => {},
   }
   const sessions = {
     async find(id: string) {
       world.asked.push(id)
-      const found = world.ended.has(id) ? undefined : RECORD
+      const found = world.ended.has(id) ? undefined : { ...RECORD, idleMs: world.idleMs }
       await world.before()
       return found
     },
-    touch: async () => {},
+    async touch(hashes: readonly string[]) {
+      world.touched.push(...hashes)
+    },
   }
   const log = { error: () => {} }
   const cache = createSessionCache({
@@ -154,6 +159,19 @@ t.test('a read that keeps being overtaken by changes is refused', async (t) => {
   t.equal(world.asked.length, 2)
 })
 
+// proves: live-use-overtaken
+t.test('a read that a change overtakes records the use if the last record is old enough', async (t) => {
+  const { world, read, cache, signed } = setUp()
+  world.before = async () => cache.apply({ kind: 'users', ids: ['somebody'] })
+  const [recent, due] = [newSessionId(), newSessionId()]
+  world.idleMs = 359_999
+  t.ok(await read(signed(recent)))
+  world.idleMs = 360_000
+  t.ok(await read(signed(due)))
+  while (world.touched.length === 0) await sleep(10)
+  t.strictSame(world.touched, [sessionIdHash(due).toString('hex')])
+})
+
 t.test('notes that a session is in use', async (t) => {
   const written: string[][] = []
   const errors: unknown[] = []
@@ -186,6 +204,32 @@ t.test('notes that a session is in use', async (t) => {
     goOn()
     while (written.length < 2) await sleep(10)
     t.strictSame(written, [['first'], ['a', 'b']])
+  })
+
+  // proves: live-use-written
+  await t.test('that cannot be written are due again after ten seconds', async (t) => {
+    let attempts = 0
+    const refused = createActivityRecorder({
+      sessions: {
+        async touch() {
+          if (++attempts === 1) throw new GatehouseError('database_unavailable', {})
+        },
+      },
+      idleTimeoutMs: 3_600_000,
+      log: { error: (...args: unknown[]) => errors.push(args) },
+    })
+    const session = { hash: 'a', touchDue: 1_000 }
+    refused.recordIfDue(session, 1_000)
+    for (let each = 0; each < 300 && session.touchDue > 11_000; each++) await sleep(10)
+    t.equal(session.touchDue, 11_000)
+    refused.recordIfDue(session, 10_999)
+    await sleep(150)
+    t.equal(attempts, 1)
+    refused.recordIfDue(session, 11_000)
+    await refused.close()
+    t.equal(attempts, 2)
+    t.strictSame(session, { hash: 'a', touchDue: 371_000 }, 'after a tenth of the idle timeout')
+    t.strictSame(errors, [], 'the failure is not logged for each')
   })
 
   await t.test('the remaining updates are written at shutdown, within a time limit', async (t) => {
