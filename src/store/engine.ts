@@ -1,19 +1,20 @@
 // Tries what Gatehouse relies on and an engine with PostgreSQL's protocol may lack: advisory locks that exclude each
 // other, and triggers that fire. An engine may also accept such statements and do nothing, without an error.
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
-import { GatehouseError } from '../core/errors.js'
-import { sqlState } from './database-errors.js'
-import { messageOf, place, quoted } from './database-failure.js'
+import type { GatehouseError } from '../core/errors.js'
+import { failing, place, quoted } from './database-failure.js'
+import { isMissingRight, refused, unsupported } from './engine-failure.js'
 import { addressOf } from './postgres-client.js'
 import { withClient } from './postgres-server-state.js'
 
 /** Of one statement (milliseconds). */
 const TIMEOUT_MS = 5_000
+/** While the connections lead to different servers. */
+const ATTEMPTS = 5
+const PAUSE_MS = 1_000
 const BEGIN = `begin isolation level read committed; set local statement_timeout = ${TIMEOUT_MS - 1_000}`
-
-/** What the engine lacks: `reason` in the log and in the findings of `doctor`. */
-type Missing = 'advisory_locks' | 'triggers'
 
 /**
  * On two connections, each with one transaction that is rolled back: a pooler in transaction mode keeps nothing of it.
@@ -21,21 +22,41 @@ type Missing = 'advisory_locks' | 'triggers'
  * @throws `database_engine_unsupported`; `database_unavailable`
  */
 export async function tryEngine(url: string): Promise<void> {
-  const name = 'gatehouse engine trial'
-  await withClient(url, name, async (first) => {
-    await withClient(url, name, async (second) => {
-      await rolledBack([first, second], async () => {
-        await tryLock(first, second, url)
-        await tryTriggers(first, url)
-      })
-    }, { timeoutMs: TIMEOUT_MS })
-  }, { timeoutMs: TIMEOUT_MS })
+  for (let attempt = 1; !await onTwoConnections(url); attempt++) {
+    if (attempt === ATTEMPTS) throw differentServers(url)
+    await sleep(PAUSE_MS)
+  }
 }
 
-async function rolledBack(clients: readonly pg.Client[], work: () => Promise<void>): Promise<void> {
+/** @returns false where they lead to different servers, as a proxy does that does not know the primary yet */
+async function onTwoConnections(url: string): Promise<boolean> {
+  const name = 'gatehouse engine trial'
+  const limit = { timeoutMs: TIMEOUT_MS }
+  return await withClient(
+    url,
+    name,
+    (first) =>
+      withClient(url, name, (second) =>
+        rolledBack([first, second], async () => {
+          if (await startOf(first) !== await startOf(second)) return false // guard: record-engine-one-server
+          await tryLock(first, second, url)
+          await tryTriggers(first, url)
+          return true
+        }), limit),
+    limit,
+  )
+}
+
+/** Within a transaction a pooler does not change the server. */
+async function startOf(client: pg.Client): Promise<string | undefined> {
+  const { rows: [row] } = await client.query<{ start: string }>('select pg_postmaster_start_time()::text as start')
+  return row?.start
+}
+
+async function rolledBack<T>(clients: readonly pg.Client[], work: () => Promise<T>): Promise<T> {
   try {
     for (const client of clients) await client.query(BEGIN)
-    await work()
+    return await work()
   } finally {
     for (const client of clients) await client.query('rollback').catch(() => {}) // the connection is closed next
   }
@@ -51,9 +72,9 @@ async function tryLock(first: pg.Client, second: pg.Client, url: string): Promis
     ).catch((error: unknown) => refused(error, 'advisory_locks', url))
     return row?.obtained === true
   }
-  if (!await obtains(first)) throw unsupported('advisory_locks', 'a connection did not obtain a free lock', url)
+  if (!await obtains(first)) throw unsupported('advisory_locks', 'a connection did not obtain a free one', url)
   // guard: record-engine-locks
-  if (await obtains(second)) throw unsupported('advisory_locks', 'two connections obtained the same lock', url)
+  if (await obtains(second)) throw unsupported('advisory_locks', 'two connections obtained the same one', url)
 }
 
 /** The schema of temporary tables, or else that of the migrations; null where the role may create in neither. */
@@ -92,32 +113,11 @@ async function triggerFires(client: pg.Client, schema: string): Promise<boolean>
   return results.at(-1)?.rowCount === 1
 }
 
-// 0A feature not supported, 42 syntax or unknown object, P0 and XX: what engines use that have no code of their own.
-const REFUSED = /^(0A|42|P0|XX)/
-
-function refused(error: unknown, what: Missing, url: string): never {
-  if (isMissingRight(error) || !REFUSED.test(sqlState(error) ?? '')) throw error
-  throw unsupported(what, messageOf(error), url, error)
-}
-
-/** insufficient_privilege */
-function isMissingRight(error: unknown): boolean {
-  return sqlState(error) === '42501'
-}
-
-const REMEDIES: Readonly<Record<Missing, string>> = {
-  advisory_locks: 'Use PostgreSQL, or a service that runs it (docs/failover.md). If database.url leads to several ' +
-    'servers through a pooler or a load balancer, let it lead to the primary alone.',
-  triggers: 'Use PostgreSQL, or a service that runs it (docs/failover.md). If it is PostgreSQL, reset ' +
-    'session_replication_role to origin for the role and the database of database.url.',
-}
-
-function unsupported(reason: Missing, cause: string, url: string, error?: unknown): GatehouseError {
-  const what = reason === 'triggers' ? 'triggers' : 'advisory locks'
-  return new GatehouseError('database_engine_unsupported', {
-    cause: error,
-    detail: `The database at ${place(addressOf(url))} has no working ${what}: ${cause}.`,
-    remedy: REMEDIES[reason],
-    facts: { reason },
-  })
+function differentServers(url: string): GatehouseError {
+  return failing(
+    'split',
+    `Two connections to ${place(addressOf(url))} lead to different servers.`,
+    'Let database.url lead to the primary alone (HAProxy: option httpchk with the path /primary of Patroni), or name ' +
+      'each server in it.',
+  )
 }

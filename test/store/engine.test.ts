@@ -3,26 +3,30 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
 import { DEMO_TENANT_ID } from '../../src/demo/people.js'
 import { tryEngine } from '../../src/store/engine.js'
 import { migrate } from '../../src/store/migrate.js'
+import { openServerOfRecord, SILENT } from '../../src/store/server-of-record/server-of-record.js'
 import { runInProcess } from '../helpers/command.js'
 import { startPgbouncer } from '../helpers/pgbouncer.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
 
-/** @param body of the function that takes the place of pg_try_advisory_xact_lock */
-async function withLock(t: Test, body: string): Promise<string> {
+/** @param body in PL/pgSQL, in place of that of PostgreSQL's function */
+async function withFunction(t: Test, signature: string, returns: string, body: string): Promise<string> {
   const url = await freshDatabase(t)
   const query = await connect(t, url)
   await query('create schema fake')
-  await query(`create function fake.pg_try_advisory_xact_lock(bigint) returns boolean language plpgsql as
-    $$begin ${body}; end$$`)
+  await query(`create function fake.${signature} returns ${returns} language plpgsql as $$begin ${body}; end$$`)
   await query(`alter database ${nameOf(url)} set search_path = fake, pg_catalog, public`)
   return url
 }
+
+const withLock = (t: Test, body: string): Promise<string> =>
+  withFunction(t, 'pg_try_advisory_xact_lock(bigint)', 'boolean', body)
 
 async function withoutTriggers(t: Test): Promise<string> {
   const url = await freshDatabase(t)
@@ -59,12 +63,41 @@ t.test('a pooler without a second connection is waited for, and not for long', a
   await t.rejects(tryEngine(pool.pooled), { code: 'database_unavailable', facts: { reason: 'timeout' } })
 })
 
+// proves: record-engine-one-server
+t.test('connections that lead to different servers are tried again, and then refused', async (t) => {
+  const url = await withLock(t, 'return true')
+  const query = await connect(t, url)
+  const startedAt = (time: string): Promise<unknown> =>
+    query(`create or replace function fake.pg_postmaster_start_time() returns timestamptz language sql as
+      $$select ${time}$$`)
+  await startedAt('clock_timestamp()')
+  await t.rejects(tryEngine(url), { code: 'database_unavailable', facts: { reason: 'split' } })
+  await query('drop function fake.pg_try_advisory_xact_lock')
+  const trial = tryEngine(url)
+  await sleep(500)
+  await startedAt("'2026-01-01'::timestamptz")
+  await t.resolves(trial, 'a proxy that finds the primary meanwhile')
+})
+
+t.test('an engine that does not identify its server is refused at the first check', async (t) => {
+  const url = await withFunction(
+    t,
+    'pg_postmaster_start_time()',
+    'timestamptz',
+    "raise exception using errcode = '0A000'",
+  )
+  await t.rejects(openServerOfRecord({ url, log: SILENT }), {
+    code: 'database_engine_unsupported',
+    facts: { reason: 'identity' },
+  })
+})
+
 // proves: record-engine-locks
 t.test('an engine whose locks exclude no one is refused', async (t) => {
   const url = await withLock(t, 'return true')
   await t.rejects(tryEngine(url), {
     code: 'database_engine_unsupported',
-    message: /two connections obtained the same lock/,
+    message: /two connections obtained the same one/,
     facts: { reason: 'advisory_locks' },
   })
 })
@@ -166,7 +199,7 @@ t.test('serve and migrate refuse the engine, and doctor reports it', async (t) =
     t.equal(status, 1, command)
     t.match(
       stdout + stderr,
-      /has no working advisory locks: two connections obtained the same lock\.\n {4}Use PostgreSQL/,
+      /has no working advisory locks: two connections obtained the same one\.\n {4}Use PostgreSQL/,
     )
   }
   const query = await connect(t, url)

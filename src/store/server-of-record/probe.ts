@@ -2,6 +2,7 @@
 import type pg from 'pg'
 import type { GatehouseError } from '../../core/errors.js'
 import { connectFailure } from '../database-failure.js'
+import { refused } from '../engine-failure.js'
 import { createClient, destroyConnection } from '../postgres-client.js'
 import { PartHidden, readIdentity, type OptionalPart, type ServerIdentity } from './identity.js'
 
@@ -31,7 +32,7 @@ export async function probe(url: string, hidden: Set<OptionalPart>, timeoutMs: n
   const late = setTimeout(() => destroyConnection(client, new Error('timeout expired')), timeoutMs)
   try {
     await client.connect()
-    return { url, ...await ask(client, hidden) }
+    return { url, ...await ask(client, hidden).catch((error: unknown) => refused(error, 'identity', url)) }
   } catch (error) {
     return { url, failure: connectFailure(error, url) }
   } finally {
