@@ -1,7 +1,8 @@
 // Runs test files, two at a time, against one throw-away PostgreSQL, says which of them run, and ends with the line
 // `N passed, N failed[, N skipped]`. No file has a time limit: a slow computer takes longer, a test that hangs is
 // named.
-// Arguments: files or folders (otherwise every test/**/*.test.ts), --grep=/title/, --jobs=2, --test-env=NAME=VALUE.
+// Arguments: files or folders (otherwise every test/**/*.test.ts, except test/long), --grep=/title/, --jobs=2,
+// --test-env=NAME=VALUE.
 // GATEHOUSE_TEST_REQUIRE_ALL=1: a skipped suite is a failure, but for the one that needs a Docker engine.
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,7 +22,7 @@ const MAY_BE_SKIPPED = 'test/e2e/compose.test.ts'
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }
 
 const { values: options, positionals } = readArguments()
-const files = positionals.length > 0 ? positionals.flatMap(named) : testsBelow(join(CHECKOUT, 'test'))
+const files = positionals.length > 0 ? positionals.flatMap(named) : usualTests()
 const waiting = [...files]
 const running = new Map()
 const results = []
@@ -50,6 +51,11 @@ function testsBelow(folder) {
     .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
     .map((entry) => relative(CHECKOUT, join(entry.parentPath, entry.name)))
     .sort()
+}
+
+/** Those of test/long take half an hour and more, and have commands of their own. */
+function usualTests() {
+  return testsBelow(join(CHECKOUT, 'test')).filter((name) => !name.startsWith(join('test', 'long')))
 }
 
 function named(name) {

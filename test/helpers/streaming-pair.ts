@@ -1,12 +1,13 @@
 // Two PostgreSQL servers, a primary and its streaming standby, from the distribution's programs. Each may be promoted,
 // stopped, killed, frozen and thawed. They run as an ordinary user, because PostgreSQL does not run as root.
-import { execFileSync, spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePorts } from './gateway.js'
+import { kill, ownerOf, processesOf } from './postgres-processes.js'
 import { postgresPrograms } from './programs.js'
 import { connect } from './sql.js'
 
@@ -165,49 +166,5 @@ export async function startServiceAddress(t: Test, first: PairServer): Promise<S
       target = server
     },
     cut,
-  }
-}
-
-/** Root gives the folder to an ordinary user and runs the programs as that user. */
-function ownerOf(home: string): { uid: number, gid: number } | Record<string, never> {
-  if (process.getuid?.() !== 0) return {}
-  const idOf = (flag: string): number => Number(spawnSync('id', [flag, 'nobody'], { encoding: 'utf8' }).stdout)
-  const owner = { uid: idOf('-u'), gid: idOf('-g') }
-  chmodSync(home, 0o700)
-  chownSync(home, owner.uid, owner.gid)
-  return owner
-}
-
-/** The server and its children; empty where it does not run. */
-function processesOf(data: string): readonly number[] {
-  const postmaster = postmasterOf(data)
-  if (postmaster === undefined) return []
-  const children = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && parentOf(name) === postmaster)
-  return [postmaster, ...children.map(Number)]
-}
-
-function postmasterOf(data: string): number | undefined {
-  try {
-    const pid = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
-    process.kill(pid, 0)
-    return pid
-  } catch {
-    return undefined
-  }
-}
-
-function parentOf(pid: string): number | undefined {
-  try {
-    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
-  } catch {
-    return undefined // it has ended
-  }
-}
-
-function kill(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal)
-  } catch {
-    // it has ended
   }
 }

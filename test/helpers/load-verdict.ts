@@ -1,0 +1,141 @@
+// The verdict on a recorded load: which answers were wrong, what the database has lost, and how long no session was
+// answered.
+import type { Act, LoadedGateway, RecordedCheck, RecordedLoad, RecordedSession } from './recorded-load.js'
+import type { Query } from './sql.js'
+
+interface Lost {
+  readonly signIns: readonly string[]
+  readonly endings: readonly string[]
+  readonly wrong: number
+  readonly refused: number
+}
+
+export interface Verdict {
+  /** Answers 200 that must not be, for sessions whose ending the database has. */
+  readonly wrong: readonly string[]
+  /** Answers 401 that must not be, for sessions whose sign-in the database has. */
+  readonly refused: readonly string[]
+  /** Acknowledged sign-ins and endings that the database does not have, and the answers that follow from it. */
+  readonly lost: Lost
+  /** Sessions that another gateway did not find yet within the bound. */
+  readonly late: number
+  /** Answers 200 after the bound while the replica reached no server, within outageGrace. */
+  readonly inGrace: number
+  readonly counts: { readonly checks: number, readonly signIns: number, readonly endings: number }
+}
+
+/** An ended session is not answered 200 so long after its acknowledged ending, and a new one is known everywhere. */
+export const BOUND_MS = 6_000
+
+/** @param query on the primary, after everything @param from the monotonic time of the fault */
+export async function judge(
+  load: RecordedLoad,
+  gateways: readonly LoadedGateway[],
+  query: Query,
+  from: number,
+): Promise<Verdict> {
+  const recorded = await recordedSessions(query)
+  const isLost = (kind: 'signedIn' | 'ended', { id }: RecordedSession): boolean =>
+    id !== undefined && !recorded[kind].has(id)
+  const { wrong, inGrace } = wrongAnswers(load, gateways)
+  const { refused, late } = refusedAnswers(load)
+  const { sessions } = load
+  const acknowledged = sessions.filter(({ ending }) => ending?.acknowledged !== undefined)
+  const lostSignIns = sessions.filter((session) => isLost('signedIn', session))
+  const lostEndings = acknowledged.filter((session) => isLost('ended', session) && !isLost('signedIn', session))
+  return {
+    wrong: wrong.filter(({ session }) => !isLost('ended', session)).map(described),
+    refused: refused.filter(({ session }) => !isLost('signedIn', session)).map(described),
+    lost: {
+      signIns: lostSignIns.map(({ gateway, signIn }) => `sign-in at ${gateway}, ${acknowledgedAt(signIn, from)}`),
+      endings: lostEndings.flatMap(({ ending }) =>
+        ending === undefined ? [] : `${ending.by}, ${acknowledgedAt(ending, from)}`
+      ),
+      wrong: wrong.filter(({ session }) => isLost('ended', session)).length,
+      refused: refused.filter(({ session }) => isLost('signedIn', session)).length,
+    },
+    late,
+    inGrace,
+    counts: { checks: load.checks.length, signIns: sessions.length, endings: acknowledged.length },
+  }
+}
+
+function acknowledgedAt({ acknowledged = Number.NaN }: Act, from: number): string {
+  return `acknowledged ${((acknowledged - from) / 1_000).toFixed(1)} s after the fault`
+}
+
+/** An acknowledged act writes its audit row in the same transaction. */
+async function recordedSessions(query: Query) {
+  const rows = await query<{ action: string, session: string }>(
+    `select action, detail->>'session' as session from audit_events
+      where action in ('login', 'logout', 'session.revoke')`,
+  )
+  const of = (isEnding: boolean): ReadonlySet<string> =>
+    new Set(rows.filter(({ action }) => (action !== 'login') === isEnding).map(({ session }) => session))
+  return { signedIn: of(false), ended: of(true) }
+}
+
+function wrongAnswers({ checks, reaches }: RecordedLoad, gateways: readonly LoadedGateway[]) {
+  const wrong: RecordedCheck[] = []
+  let inGrace = 0
+  for (const check of checks) {
+    const acknowledged = check.session.ending?.acknowledged
+    if (check.status !== 200 || acknowledged === undefined || check.begin <= acknowledged + BOUND_MS) continue
+    const { graceMs = 0 } = gateways.find(({ name }) => name === check.gateway) ?? {}
+    const reached = reaches.get(check.gateway)?.findLast((each) => each.reached && each.begin <= check.begin)
+    // Where it reaches no server of record, it answers from memory within outageGrace.
+    const isGrace = graceMs > 0 && check.begin <= acknowledged + BOUND_MS + graceMs &&
+      (reached?.begin ?? 0) <= acknowledged + BOUND_MS
+    if (isGrace) inGrace++
+    else wrong.push(check)
+  }
+  return { wrong, inGrace }
+}
+
+function refusedAnswers({ checks }: RecordedLoad) {
+  const refused: RecordedCheck[] = []
+  let late = 0
+  for (const check of checks) {
+    const { session, gateway, status, begin, end } = check
+    if (status !== 401 || (session.ending !== undefined && session.ending.begin <= end)) continue
+    const isElsewhere = gateway !== session.gateway
+    if (isElsewhere && begin <= (session.signIn.acknowledged ?? 0) + BOUND_MS) late++
+    else refused.push(check)
+  }
+  return { refused, late }
+}
+
+function described({ gateway, session: { id, ending, signIn, gateway: home }, begin, status }: RecordedCheck): string {
+  const after = (since: number | undefined): string => `${((begin - (since ?? Number.NaN)) / 1_000).toFixed(1)} s`
+  const since = status === 200
+    ? `${after(ending?.acknowledged)} after its ending (${ending?.by})`
+    : `${after(signIn.acknowledged)} after its sign-in at ${home}`
+  return `${gateway}: ${status} for ${id}, ${since}`
+}
+
+/** The longest time in which no active session was answered 200 at this gateway, in milliseconds. */
+export function longestGap({ checks }: RecordedLoad, gateway: string, from: number): number {
+  return widest(
+    checks.filter((check) =>
+      check.gateway === gateway && check.status === 200 && check.begin >= from &&
+      (check.session.ending === undefined || check.session.ending.begin > check.end)
+    ).map(({ end }) => end),
+    from,
+  )
+}
+
+/** The longest time between two acknowledged sign-ins at this gateway, in milliseconds. */
+export function signInGap({ signIns }: RecordedLoad, gateway: string, from: number): number {
+  return widest(
+    signIns.flatMap((each) =>
+      each.gateway === gateway && each.begin >= from && each.acknowledged !== undefined ? each.acknowledged : []
+    ),
+    from,
+  )
+}
+
+/** @returns 0 where there is none of these times */
+function widest(times: readonly number[], from: number): number {
+  const sorted = [...times].sort((a, b) => a - b)
+  return sorted.reduce((longest, at, index) => Math.max(longest, at - (sorted[index - 1] ?? from)), 0)
+}
