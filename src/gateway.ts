@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { ReloadState } from './config/reload-state.js'
 import type { CustomSteps } from './custom-steps/registry.js'
 import type { ReevaluationSchedule } from './reevaluation/scheduler.js'
-import type { ChangeListener } from './store/change-feed/listener.js'
+import type { OpenChangeFeed } from './store/change-feed/feed.js'
 import type { Database } from './store/database.js'
 import type { Tracing } from './telemetry/tracing/tracing.js'
 
@@ -12,7 +12,7 @@ export interface Gateway {
   readonly app: FastifyInstance
   readonly database: Database
   readonly databaseUrl: string
-  readonly changes: ChangeListener
+  readonly changes: OpenChangeFeed
   /** Undefined: not configured. */
   readonly reevaluation: ReevaluationSchedule | undefined
   /** Fails readiness and mutes disconnect warnings. Call before shutting down dependencies. */

@@ -10,7 +10,7 @@ import type { ServerOfRecord } from './store/server-of-record/server-of-record.j
 
 export interface ReadinessSources {
   readonly entra: Entra
-  readonly sessions: Pick<CachedSessions, 'changes'>
+  readonly sessions: Pick<CachedSessions, 'changes' | 'lostHistory'>
   readonly storage: { readonly server: Pick<ServerOfRecord, 'hosts'> }
   readonly replicas: Replicas
   readonly reload: () => ReloadState
@@ -24,7 +24,8 @@ export function readinessParts(
   return {
     ...upstreamParts(client.http.reachability(), source.throttledUntil()),
     ...hostsPart(storage.server.hosts()),
-    changes: sessions.changes.connected() ? 'connected' : 'disconnected: session cache bypassed',
+    changes: changesPart(sessions.changes),
+    ...historyPart(sessions.lostHistory()),
     replicas: replicas.state(),
     config: configPart(reload()),
     ...(reevaluation ? { sync: reevaluationPart(reevaluation.state()) } : {}),
@@ -34,6 +35,19 @@ export function readinessParts(
 /** Where database.url names several hosts. */
 function hostsPart(hosts: ReturnType<ServerOfRecord['hosts']>) {
   return hosts.length < 2 ? {} : { databaseHosts: Object.fromEntries(hosts.map(({ host, state }) => [host, state])) }
+}
+
+function changesPart(changes: CachedSessions['changes']): string {
+  if (!changes.connected()) return 'disconnected: session cache bypassed'
+  return changes.listens() ? 'connected' : 'connected: polled, because no notification arrives'
+}
+
+/** Where the database had lost acknowledged changes since the start of this replica. */
+function historyPart(loss: ReturnType<CachedSessions['lostHistory']>) {
+  if (loss === undefined) return {}
+  const rows = Object.values(loss.takenAgain).reduce((sum, count) => sum + count, 0)
+  const ended = loss.sessionsEnded === undefined ? '' : ', all sessions ended'
+  return { history: `lost at ${loss.at.toISOString()}: ${rows} rows taken away again${ended}` }
 }
 
 /** A pause that Graph asked for is shown even where its last answer was good. */

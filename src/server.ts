@@ -52,7 +52,7 @@ async function open(config: RunningConfig, options: GatewayOptions, lifecycle: L
   const shared = { own, draining, log, tracer: tracing.tracer, meter: metrics.meter }
   const storage = await openStorage(startup, { ...shared, migrate: options.migrate ?? true })
   const replicas = openReplicas(config, options, metrics)
-  const sessions = openSessions(storage, startup.session, { ...shared, replicas })
+  const sessions = openSessions(storage, startup, { ...shared, replicas })
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
   const app = await buildApp(config, { ...shared, storage, sessions, entra, replicas, customStep: customSteps.step })
   const reevaluation = openReevaluation(config, options, { ...shared, storage, entra })

@@ -156,9 +156,14 @@ t.test('no file contains a path of one machine', async (t) => {
   t.pass()
 })
 
+/** What the previous release does not use itself: test/long/previous-release.test.ts runs it on the new schema. */
+const REPLACED: Readonly<Record<string, RegExp>> = {
+  'migrations/0007_outbox.sql': /^(DROP (TRIGGER|FUNCTION) gatehouse_|DO BODY$)/,
+}
+
 t.test('migrations only add, so that the previous version works on the new schema', async (t) => {
   for (const file of filesUnder('migrations').filter((path) => path.endsWith('.sql'))) {
-    t.strictSame(moreThanAdded(read(file)), [], file)
+    t.strictSame(moreThanAdded(read(file)).filter((statement) => !REPLACED[file]?.test(statement)), [], file)
   }
 
   const caught = [

@@ -5,7 +5,7 @@ import { createHash, createHmac } from 'node:crypto'
 import type { Config } from './config.js'
 
 /**
- * Every reader of a log, and every database role that may LISTEN, sees it.
+ * Every reader of a log, and every database role that may read the replicas, sees it.
  * A plain hash would let them try a weak secret until it fits. It is keyed with the secrets that no database holds.
  */
 export function configHash(config: Config): string {

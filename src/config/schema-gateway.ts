@@ -134,7 +134,7 @@ export const databaseSection = section(
         leaf(
           'databaseUrl',
           'The address of the same database past a connection pooler, with one host or several: for the check which ' +
-            'server is the primary, for LISTEN and for locks. Without it they use url.',
+            'server is the primary, for the change feed and for locks. Without it they use url.',
         ),
       ),
     ),
@@ -147,6 +147,12 @@ export const databaseSection = section(
     ),
     embedded: flag('Runs an embedded PostgreSQL in dataDir instead of using url; for one machine.', false),
     dataDir: leaf('path', 'The directory of the embedded PostgreSQL.', { default: './data' }),
+    onLostHistory: choice(
+      ['reapply', 'endSessions'],
+      'Where the database has lost acknowledged changes (a failover with asynchronous replication, a restore): what ' +
+        'was taken away lately is taken away again, or all sessions end as well. They also end where it is not known.',
+      { default: 'reapply' },
+    ),
     poolSize: count('The number of database connections.', { minimum: 1, maximum: 1000, default: 10 }),
   },
 )

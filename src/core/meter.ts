@@ -10,6 +10,7 @@ export type GaugeName =
   | 'credentialExpiry'
   | 'superusers'
   | 'databaseWaiting'
+  | 'lostHistoryTimestamp'
   | 'reevaluationHere'
   | 'reevaluationLag'
 

@@ -1,5 +1,6 @@
-// Detects replicas on one database that run different configurations. Every replica announces the hash of its own with
-// each heartbeat (store/change-feed/listener.ts). A difference that lasts a minute is logged once, until it changes.
+// Detects replicas on one database that run different configurations. Every replica writes the hash of its own with
+// each heartbeat (store/change-feed/replica-rows.ts). A difference that lasts a minute is logged once, until it
+// changes.
 
 export interface OtherReplica {
   /** Host and port, as it announces them. */
@@ -17,14 +18,21 @@ export interface ReplicasState {
   readonly different: readonly OtherReplica[]
 }
 
+export interface Announcement {
+  /** Host and port. */
+  readonly name: string
+  /** Hash of the configuration in force: 64 hex characters. */
+  readonly config: string
+}
+
 export interface Replicas {
   /** The announcement of this replica. */
-  announcement(): string
+  announcement(): Announcement
   /** Records the announcement of another replica; anything malformed is ignored. */
-  receive(id: string, announcement: string): void
+  receive(id: string, announcement: Announcement): void
   /**
-   * Expires silent replicas, then compares and logs. To be called when this replica's own heartbeat is received: that
-   * proves that announcements of others would have been received too.
+   * Expires silent replicas, then compares and logs. To be called when this replica's own heartbeat was written and the
+   * announcements of others were read.
    */
   expireAndCompare(): void
   state(): ReplicasState
@@ -49,8 +57,9 @@ interface Other {
   differs: { readonly at: number, readonly since: string } | undefined
 }
 
-const ANNOUNCEMENT = /^([0-9a-f]{64}) ([\w.:-]{1,100})$/
-const MAX_REPLICAS = 1_000 // any database role that may NOTIFY could announce more
+const CONFIG = /^[0-9a-f]{64}$/
+const NAME = /^[\w.:-]{1,100}$/
+const MAX_REPLICAS = 1_000 // a role that may write to the table could announce more
 const REMEDY =
   'Give all replicas the same file and the same secrets, and restart the one that is behind: a reload takes the ' +
   'mapping, access, pipeline and headers alone. During an upgrade it ends with the last replica.'
@@ -77,14 +86,13 @@ export function createReplicas(options: ReplicasOptions): Replicas {
     }
   }
   return {
-    announcement: () => `${config()} ${own}`,
-    receive(id, announcement) {
-      const [, hash, announcedName = ''] = ANNOUNCEMENT.exec(announcement) ?? []
-      if (hash === undefined || id.length > 40) return
+    announcement: () => ({ config: config(), name: own }),
+    receive(id, { config: hash, name }) {
+      if (!CONFIG.test(hash) || !NAME.test(name) || id.length > 40) return
       const known = others.get(id)
       if (known) Object.assign(known, { config: hash, receivedAt: now() })
       else if (others.size < MAX_REPLICAS) {
-        others.set(id, { name: announcedName, config: hash, receivedAt: now(), differs: undefined })
+        others.set(id, { name, config: hash, receivedAt: now(), differs: undefined })
       }
     },
     expireAndCompare() {

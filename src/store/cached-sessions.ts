@@ -1,38 +1,53 @@
 // The session store with its cache: rows are served from memory while the change feed reports every change.
+import { randomBytes } from 'node:crypto'
+import { createHistory } from '../core/history.js'
 import type { Meter } from '../core/meter.js'
 import type { Replicas } from '../core/replicas.js'
 import { activityInterval, type SessionStore, type SessionTimeouts } from '../core/session.js'
 import { createSessionCache, invalidateOnWrite, type SessionCache } from '../core/session-cache.js'
 import type { Own } from '../lifecycle.js'
-import { createChangeListener, type ChangeListener, type ChangeListenerOptions } from './change-feed/listener.js'
+import { createChangeFeed, type ChangeFeedOptions, type OpenChangeFeed } from './change-feed/feed.js'
+import { createReconciler, type LostHistory, type OnLostHistory } from './lost-history/reconcile.js'
 import { createSessionStore } from './sessions.js'
 import { keysUnreadable, type Storage, type StorageDeps } from './storage.js'
 
 export interface SessionsDeps {
   readonly replicas: Replicas
   readonly own: Own
-  readonly log: StorageDeps['log'] & ChangeListenerOptions['log']
+  readonly log: StorageDeps['log'] & ChangeFeedOptions['log']
   readonly meter: Pick<Meter, 'gauge'>
-}
-
-export interface SessionsOptions extends SessionTimeouts {
-  /** Number of sessions in memory. */
-  readonly cacheSize: number
 }
 
 export interface CachedSessions {
   readonly sessions: SessionStore
   readonly cache: SessionCache
-  readonly changes: ChangeListener
+  readonly changes: OpenChangeFeed
+  /** The last time when the database had lost a part of its history; undefined: not since the start. */
+  lostHistory(): LostHistory | undefined
+}
+
+export interface SessionsConfig {
+  readonly session: SessionTimeouts & {
+    /** Number of sessions in memory. */
+    readonly cacheSize: number
+  }
+  readonly database: { readonly onLostHistory: OnLostHistory }
+  readonly keys: { readonly encryptionSecrets: readonly string[] }
 }
 
 export function openSessions(
   { server, database, keys }: Pick<Storage, 'server' | 'database' | 'keys'>,
-  session: SessionsOptions,
+  { session, database: { onLostHistory }, keys: { encryptionSecrets } }: SessionsConfig,
   { replicas, own, log, meter }: SessionsDeps,
 ): CachedSessions {
-  const changes = createChangeListener({
+  const history = createHistory()
+  const replica = randomBytes(9).toString('base64url')
+  const reconciler = createReconciler({ history, replica, onLostHistory, encryptionSecrets, log })
+  server.reconcileWith(reconciler.reconcile)
+  const changes = createChangeFeed({
     server,
+    history,
+    replica,
     onChange: (change) => cache.apply(change),
     onGap: (knownUntil) => cache.markAllStale(knownUntil),
     onKeys: () => {
@@ -41,7 +56,7 @@ export function openSessions(
     replicas,
     log,
   })
-  own('change listener', () => changes.close())
+  own('change feed', () => changes.close())
   const cache: SessionCache = createSessionCache({
     feed: changes,
     capacity: session.cacheSize, // guard: live-cache-size
@@ -49,5 +64,11 @@ export function openSessions(
   })
   meter.gauge('cachedSessions', () => cache.size)
   meter.gauge('changeListenerUp', () => changes.connected() ? 1 : 0)
-  return { sessions: invalidateOnWrite(createSessionStore(database, session), cache), cache, changes }
+  meter.gauge('lostHistoryTimestamp', () => (reconciler.lastLoss()?.at.getTime() ?? 0) / 1000)
+  return {
+    sessions: invalidateOnWrite(createSessionStore(database, session), cache),
+    cache,
+    changes,
+    lostHistory: reconciler.lastLoss,
+  }
 }

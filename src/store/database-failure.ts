@@ -26,6 +26,7 @@ export type Reason =
   | 'split'
   | 'superseded'
   | 'unconfirmed'
+  | 'history'
   | 'refused'
   | 'name'
   | 'timeout'

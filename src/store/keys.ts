@@ -78,7 +78,8 @@ export function createSigningKeyStore(database: Database, encryptionSecrets: rea
   }
 }
 
-async function ensureKeys(tx: Transaction, encryptionSecrets: readonly string[]): Promise<void> {
+/** Within a transaction: unseals every key, seals it under the first secret, and makes one where none can sign. */
+export async function ensureKeys(tx: Transaction, encryptionSecrets: readonly string[]): Promise<void> {
   const [secret = ''] = encryptionSecrets
   const stored = await tx.select().from(signingKeys)
   for (const { kid, sealedPrivateKey } of stored) {

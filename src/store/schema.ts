@@ -18,6 +18,7 @@ import {
 import type { Cause } from '../core/mapping.js'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
+const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
 export const users = pgTable('users', {
@@ -148,9 +149,29 @@ export const longReturns = pgTable('long_returns', {
 /** One row for each process of Gatehouse, which updates it with every heartbeat. */
 export const replicas = pgTable('replicas', {
   replica: text('replica').primaryKey(),
+  /** How many it has written: where history was lost, the number is lower than the process remembers. */
   heartbeats: bigint('heartbeats', { mode: 'number' }).notNull(),
   heartbeatAt: instant('heartbeat_at').notNull().default(sql`clock_timestamp()`),
+  /** Host and port, for people. */
+  name: text('name').notNull().default(''),
+  /** Hash of the configuration in force (core/replicas.ts). */
+  config: text('config').notNull().default(''),
+  /** Whether notifications reach it: then it may be the notifier. */
+  listens: boolean('listens').notNull().default(false),
 }) // no index on what changes each second: then an update writes no index either
+
+/**
+ * The outbox: what changed, written by triggers in the transaction that changes it (migrations/0007_outbox.sql) and
+ * read by every replica (store/change-feed/outbox.ts). The notifier deletes what all have read.
+ */
+export const changes = pgTable('changes', {
+  id: bigserial('id', { mode: 'number' }).primaryKey(),
+  /** The transaction, for which snapshots say whether it is visible. */
+  xid: xid8('xid').notNull().default(sql`pg_current_xact_id()`),
+  /** A kind of core/changes.ts. */
+  kind: text('kind').notNull(),
+  subjects: text('subjects').array().notNull(),
+}, (table) => [index('changes_xid').on(table.xid)])
 
 /** Append-only; no foreign key, so that it outlives what it speaks of. */
 export const auditEvents = pgTable('audit_events', {

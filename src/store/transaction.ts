@@ -25,9 +25,7 @@ export async function inTransaction<T>(
   client.on('error', breaks)
   let usable = false
   try {
-    await begin(client, server)
-    const result = await work(drizzle(client, { schema }))
-    await confirmed(client, server.poolUrl, () => client.query('commit'))
+    const result = await transactionOn(client, server, work)
     usable = true
     return result
   } catch (error) {
@@ -37,6 +35,18 @@ export async function inTransaction<T>(
     client.off('error', breaks)
     client.release(!usable)
   }
+}
+
+/** The same on one connection, which the caller closes or rolls back after a failure. */
+export async function transactionOn<T>(
+  client: pg.ClientBase,
+  server: CurrentServer,
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  await begin(client, server)
+  const result = await work(drizzle(client as pg.Client, { schema }))
+  await confirmed(client, server.poolUrl, () => client.query('commit'))
+  return result
 }
 
 /** A commit waits for the synchronous standby, where there is one, even if the role's default does not. */

@@ -72,16 +72,23 @@ async function setUserActive(
 }
 
 async function removeUser(tx: Transaction, userId: string, actor: string): Promise<number> {
+  const ended = await eraseUser(tx, userId)
+  if (ended === undefined) throw new GatehouseError('user_unknown', { detail: 'the user has been removed already' })
+  await writeAudit(tx, { action: 'user.remove', actor, userId, detail: { sessionsEnded: ended } })
+  return ended
+}
+
+/** The part of a removal that the audit does not record. @returns ended sessions; undefined: there is no such user */
+export async function eraseUser(tx: Transaction, userId: string): Promise<number | undefined> {
   const { rows: [user] } = await tx.execute<{ username_key: string }>(
     sql`select username_key from users where id = ${userId} for update`,
   )
-  if (!user) throw new GatehouseError('user_unknown', { detail: 'the user has been removed already' })
+  if (!user) return undefined
   await retireName(tx, user.username_key, null) // guard: adv-removed-name-reserved
   const { length: ended } = await endSessionsOf(tx, userId)
   await tx.execute(sql`
     update audit_events set username = null, detail = detail - 'tid' - 'oid' - 'before' - 'after'
     where user_id = ${userId} or detail->>'oid' in (select oid::text from identities where user_id = ${userId})`)
   await tx.execute(sql`delete from users where id = ${userId}`)
-  await writeAudit(tx, { action: 'user.remove', actor, userId, detail: { sessionsEnded: ended } })
   return ended
 }

@@ -7,7 +7,7 @@ const GAUGES: Readonly<Record<GaugeName, { readonly name: string, readonly help:
   cachedSessions: { name: 'gatehouse_cached_sessions', help: 'Sessions in memory.' },
   changeListenerUp: {
     name: 'gatehouse_change_listener_up',
-    help: '1 if the LISTEN connection is healthy; 0: session cache bypassed, every check reads the database.',
+    help: '1 if the change feed is healthy; 0: session cache bypassed, every check reads the database.',
   },
   configReloadSuccess: {
     name: 'gatehouse_config_reload_success',
@@ -26,6 +26,10 @@ const GAUGES: Readonly<Record<GaugeName, { readonly name: string, readonly help:
     help: 'Unix time at which the certificate or the client secret ends; absent where that is not known.',
   },
   superusers: { name: 'gatehouse_superusers', help: 'Active people who are superusers.' },
+  lostHistoryTimestamp: {
+    name: 'gatehouse_database_history_lost_timestamp_seconds',
+    help: 'Unix time at which this replica last noticed that the database had lost acknowledged changes; 0: never.',
+  },
   databaseWaiting: { name: 'gatehouse_database_waiting', help: 'Work that waits for a connection of the pool.' },
   reevaluationHere: { name: 'gatehouse_sync_here', help: '1 on the replica that runs the re-evaluation.' },
   reevaluationLag: {

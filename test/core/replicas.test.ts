@@ -22,7 +22,7 @@ function setUp() {
   const live = (seconds: number, others: Readonly<Record<string, string>>): void => {
     for (let each = 0; each < seconds; each++) {
       world.now += 1_000
-      for (const [id, config] of Object.entries(others)) replicas.receive(id, `${config} ${id}:4180`)
+      for (const [id, config] of Object.entries(others)) replicas.receive(id, { config, name: `${id}:4180` })
       replicas.expireAndCompare()
     }
   }
@@ -100,24 +100,24 @@ t.test('malformed announcements are ignored and use no memory', async (t) => {
   const { replicas, live } = setUp()
   for (
     const said of [
-      '',
-      'x',
-      B,
-      `${B} `,
-      `${B} a b`,
-      `${B} "; drop`,
-      `${B} ${'x'.repeat(101)}`,
-      `${B.slice(1)} two`,
-      `${B.toUpperCase()} two`,
-      `${B} two\n`,
-      `x${B} two`,
-      `0${B} two`,
-      `\n${B} two`,
+      { config: '', name: '' },
+      { config: 'x', name: 'two' },
+      { config: B, name: '' },
+      { config: B, name: 'a b' },
+      { config: B, name: '"; drop' },
+      { config: B, name: 'x'.repeat(101) },
+      { config: B, name: 'two\n' },
+      { config: B.slice(1), name: 'two' },
+      { config: B.toUpperCase(), name: 'two' },
+      { config: `x${B}`, name: 'two' },
+      { config: `0${B}`, name: 'two' },
+      { config: `\n${B}`, name: 'two' },
+      { config: `${B}\n`, name: 'two' },
     ]
   ) replicas.receive('two', said)
-  replicas.receive('x'.repeat(41), `${B} two`)
+  replicas.receive('x'.repeat(41), { config: B, name: 'two' })
   t.match(replicas.state(), { same: 1, different: { length: 0 } })
-  for (let each = 0; each < 5_000; each++) replicas.receive(`id${each}`, `${B} two`)
+  for (let each = 0; each < 5_000; each++) replicas.receive(`id${each}`, { config: B, name: 'two' })
   t.equal(replicas.state().different.length, 1_000)
   live(7, {})
   t.equal(replicas.state().different.length, 0)
@@ -138,7 +138,7 @@ t.test('the state lists the replicas that differ, and counts the others', async 
   const { world, replicas, live } = setUp()
   t.strictSame(replicas.state(), { config: 'a'.repeat(12), same: 1, different: [] })
   for (const [id, config] of Object.entries({ one: A, two: B, three: A, four: C })) {
-    replicas.receive(id, `${config} ${id}:4180`)
+    replicas.receive(id, { config, name: `${id}:4180` })
   }
   const stateOf = () => {
     const { same, different } = replicas.state()
@@ -176,16 +176,16 @@ t.test('a replica is expired above five seconds of silence, measured while this 
     replicas.expireAndCompare()
     return differing()
   }
-  replicas.receive('two', `${B} two:4180`)
+  replicas.receive('two', { config: B, name: 'two:4180' })
   t.equal(compareAt(3_000), 1)
   t.equal(compareAt(5_000), 1, 'silent for exactly five seconds')
   t.equal(compareAt(5_001), 0)
 
-  replicas.receive('two', `${B} two:4180`)
+  replicas.receive('two', { config: B, name: 'two:4180' })
   t.equal(compareAt(10_001), 1, 'exactly five seconds between two comparisons: no announcement was missed')
   t.equal(compareAt(10_002), 0)
 
-  replicas.receive('two', `${B} two:4180`)
+  replicas.receive('two', { config: B, name: 'two:4180' })
   t.equal(compareAt(15_003), 1, 'more than that: announcements may have been missed')
   t.equal(compareAt(20_003), 1, 'the silence is counted from there')
   t.equal(compareAt(20_004), 0)
@@ -222,7 +222,7 @@ t.test('a difference that ended is reported again when it returns for a minute',
 t.test('an ID of 40 characters is the longest', async (t) => {
   const { replicas } = setUp()
   const announced = (length: number) => {
-    replicas.receive('x'.repeat(length), `${B} of-${length}`)
+    replicas.receive('x'.repeat(length), { config: B, name: `of-${length}` })
     return replicas.state().different.map(({ replica }) => replica)
   }
   t.strictSame(announced(40), ['of-40'])
@@ -237,7 +237,7 @@ t.test('without a clock of its own the monotonic clock of the process is used', 
     log: { warn: () => levels.push('warn'), info: () => levels.push('info') },
     reportAfterMs: 0,
   })
-  replicas.receive('two', `${B} two:4180`)
+  replicas.receive('two', { config: B, name: 'two:4180' })
   replicas.expireAndCompare()
   t.strictSame(levels, ['warn'])
 })

@@ -47,6 +47,7 @@ const SETTINGS = [
   'max_connections=60',
   'hot_standby=on',
   'wal_keep_size=64MB',
+  'max_prepared_transactions=5',
 ]
 
 /** `a` is the primary, `b` streams from it. @returns undefined where the programs are not installed */

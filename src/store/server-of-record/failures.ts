@@ -86,3 +86,13 @@ function named(url: string): string {
 function numberOf(timeline: string): number {
   return Number.parseInt(timeline, 16)
 }
+
+/** The server was elected, and whether it has the whole history is not known yet (store/lost-history/). */
+export function historyUnknown(url: string, cause: unknown): GatehouseError {
+  const detail = cause instanceof Error ? `: ${cause.message}` : ''
+  return failing(
+    'history',
+    `Whether PostgreSQL at ${named(url)} has the latest part of its history is not known yet${detail}`,
+    'Nothing, during a failover: it takes a moment. If it persists, see what PostgreSQL says about it.',
+  )
+}

@@ -3,7 +3,7 @@ import type { GatehouseError } from '../../core/errors.js'
 import { place } from '../database-failure.js'
 import { addressOf } from '../postgres-client.js'
 import { elect, NO_HISTORY, type Candidate, type ElectionHistory } from './election.js'
-import { electionFailure, heartbeatUnconfirmed, unreachable } from './failures.js'
+import { electionFailure, heartbeatUnconfirmed, historyUnknown, unreachable } from './failures.js'
 import { identityKey, identitySql, isSameServer, type OptionalPart, type ServerIdentity } from './identity.js'
 import type { Probe } from './probe.js'
 
@@ -39,50 +39,95 @@ export function createRecord(options: RecordOptions) {
   const { toleranceMs, log } = options
   const report = createReport(log)
   const listeners: (() => void)[] = []
-  /** When the first heartbeat was sent that the server has not confirmed. */
-  let unconfirmedSince: number | undefined
-  const checks = createChecks(options, report, () => {
-    unconfirmedSince = undefined
+  const heartbeat = createHeartbeatCheck(toleranceMs, report)
+  const history = createHistoryCheck(report)
+  const leave = (): void => {
+    heartbeat.confirmed()
+    history.require()
     for (const listener of listeners) listener()
-  })
-  const firstFailure = (): number | undefined => {
-    const [since, other] = [checks.failingSince(), unconfirmedSince]
-    return since === undefined || other === undefined ? since ?? other : Math.min(since, other)
   }
-  const usable = (at = performance.now()): boolean => {
-    const since = firstFailure()
-    return checks.server() !== undefined && (since === undefined || at - since < toleranceMs)
-  }
+  const checks = createChecks(options, report, leave)
+  const failingSince = () => earliest(checks.failingSince(), heartbeat.unconfirmedSince(), history.pendingSince())
+  const usable = (at = performance.now()): boolean =>
+    checks.server() !== undefined && history.pendingSince() === undefined &&
+    at - (failingSince() ?? at) < toleranceMs
   const elected = (): CurrentServer => {
     const server = checks.server()
     if (server === undefined) throw checks.failure() ?? unreachable([])
+    if (history.pendingSince() !== undefined) throw historyUnknown(server.url, history.failure())
     return server
   }
   return {
-    take(probes: readonly Probe[], began: number): void {
+    /** @returns after the history of a server that was elected now was compared */
+    async take(probes: readonly Probe[], began: number): Promise<void> {
       checks.take(probes, began)
       const server = checks.server()
-      if (server !== undefined && firstFailure() === undefined) report.recovered(server.url)
+      if (server !== undefined) await history.compare(server)
+      if (server !== undefined && failingSince() === undefined) report.recovered(server.url)
     },
+    reconcileWith: history.compareWith,
+    historyInDoubt: leave,
+    /** A server was elected, and its history is being compared for the first time. */
+    isHistoryPending: () => checks.server() !== undefined && history.isFirstComparison(),
     elected,
     current(): CurrentServer {
       if (usable()) return elected()
       throw checks.failure() ?? heartbeatUnconfirmed(elected().url)
     },
-    heartbeatSent(at = performance.now()): void {
-      unconfirmedSince ??= at
-      const server = checks.server()
-      if (server !== undefined && at - unconfirmedSince >= toleranceMs) report.failed(heartbeatUnconfirmed(server.url))
-    },
-    heartbeatConfirmed(): void {
-      unconfirmedSince = undefined
-    },
+    heartbeatSent: (at = performance.now()): void => heartbeat.sent(at, checks.server()),
+    heartbeatConfirmed: heartbeat.confirmed,
     usable,
     key: () => checks.server()?.key,
     failure: checks.failure,
-    failingSince: firstFailure,
+    failingSince,
     lastSuccess: checks.lastSuccess,
     onChange: (listener: () => void): number => listeners.push(listener),
+  }
+}
+
+function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((each) => each !== undefined)
+  return known.length === 0 ? undefined : Math.min(...known)
+}
+
+/** When the first heartbeat was sent that the server has not confirmed. */
+function createHeartbeatCheck(toleranceMs: number, report: ReturnType<typeof createReport>) {
+  let unconfirmedSince: number | undefined
+  return {
+    sent(at: number, server: CurrentServer | undefined): void {
+      unconfirmedSince ??= at
+      if (server !== undefined && at - unconfirmedSince >= toleranceMs) report.failed(heartbeatUnconfirmed(server.url))
+    },
+    confirmed(): void {
+      unconfirmedSince = undefined
+    },
+    unconfirmedSince: () => unconfirmedSince,
+  }
+}
+
+/**
+ * Whether the current server has the whole history (store/lost-history/): until that is known, its rows do not count.
+ */
+function createHistoryCheck(report: ReturnType<typeof createReport>) {
+  let compareWith: ((server: CurrentServer) => Promise<void>) | undefined
+  let pendingSince: number | undefined
+  let failure: unknown
+  return {
+    compareWith(compare: (server: CurrentServer) => Promise<void>): void {
+      compareWith = compare
+    },
+    require(): void {
+      if (compareWith !== undefined) pendingSince ??= performance.now() // guard: lost-compared-first
+    },
+    async compare(server: CurrentServer): Promise<void> {
+      if (pendingSince === undefined) return
+      failure = await compareWith?.(server).then(() => undefined, (error: unknown) => error)
+      if (failure === undefined) pendingSince = undefined
+      else report.failed(historyUnknown(server.url, failure))
+    },
+    isFirstComparison: () => pendingSince !== undefined && failure === undefined,
+    pendingSince: () => pendingSince,
+    failure: () => failure,
   }
 }
 

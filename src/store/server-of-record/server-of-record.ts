@@ -1,6 +1,6 @@
 // The one server whose rows count. Every five seconds each host of database.url is asked, on a new connection, who it
 // is and whether it accepts writes; the election (election.ts) decides. Where another server is elected, or none, the
-// pool and the LISTEN connection are closed. A row that another server returned is never used.
+// pool and the change feed are closed. A row that another server returned is never used.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { GatehouseError } from '../../core/errors.js'
 import { place } from '../database-failure.js'
@@ -28,6 +28,13 @@ export interface ServerOfRecord extends DatabaseServer {
   /** A heartbeat is written to the server; until it is confirmed, it counts as a check that fails. */
   heartbeatSent(): void
   heartbeatConfirmed(): void
+  /**
+   * @param compare called with each other server that is elected, before its rows count: whether it has the whole
+   * history. While it fails, the server is not used.
+   */
+  reconcileWith(compare: (server: CurrentServer) => Promise<void>): void
+  /** The current server has fewer heartbeats than it confirmed: its history is compared again. */
+  historyInDoubt(): void
   /** Whether rows and notifications of the current server count. @param at the monotonic time now */
   usable(at?: number): boolean
   /** The monotonic time of the first failure since the last successful check; undefined: the last check succeeded. */
@@ -118,11 +125,12 @@ function createWatch(options: ServerOfRecordOptions) {
   const check = coalesced(async () => {
     const began = performance.now()
     const probes = await Promise.all(servers.map((each) => probe(each.url, each.hidden, probeTimeoutMs)))
-    record.take(probes, began)
+    await record.take(probes, began)
     hosts = probes.map((each) => hostState(each, hiddenOf(each.url), record.key()))
   })
   const schedule = createSchedule(check, () => record.failingSince() === undefined ? intervalMs : SOON_MS)
-  const { current, elected, heartbeatSent, heartbeatConfirmed, usable, failingSince, onChange } = record
+  record.onChange(schedule.soon)
+  const { current, elected, heartbeatSent, heartbeatConfirmed, usable, failingSince, onChange, reconcileWith } = record
   /** The process was suspended, for example. Where checks fail, waiting for one more says nothing new. */
   const isOverdue = (): boolean =>
     failingSince() === undefined && performance.now() - record.lastSuccess() > intervalMs + 2 * probeTimeoutMs
@@ -135,12 +143,17 @@ function createWatch(options: ServerOfRecordOptions) {
   const server: ServerOfRecord = {
     current,
     // guard: record-stall
-    confirmed: () => isOverdue() || (!usable() && stall.justEnded()) ? settled().then(current) : current(),
+    confirmed: () =>
+      isOverdue() || record.isHistoryPending() || (!usable() && stall.justEnded())
+        ? settled().then(current)
+        : current(),
     suspect: schedule.soon,
     onChange,
     elected,
     heartbeatSent,
     heartbeatConfirmed,
+    reconcileWith,
+    historyInDoubt: record.historyInDoubt,
     usable,
     failingSince,
     hosts: () => hosts,

@@ -1,12 +1,13 @@
 // Answers from memory that are right: what any replica changes counts on every other, no question goes to the database
-// for a warm session, and while the LISTEN connection is lost every check reads the row.
+// for a warm session, and while the change feed is lost every check reads the row.
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { createHistory } from '../../../src/core/history.js'
 import { newSessionId } from '../../../src/core/session.js'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { createCookieSigner } from '../../../src/http/cookie-signer.js'
-import { createChangeListener, type FeedServer } from '../../../src/store/change-feed/listener.js'
+import { createChangeFeed, type FeedServer } from '../../../src/store/change-feed/feed.js'
 import { openServerOfRecord } from '../../../src/store/server-of-record/server-of-record.js'
 import { createSessionAdmin } from '../../../src/store/session-admin.js'
 import { createUserAdmin } from '../../../src/store/user-admin.js'
@@ -19,11 +20,10 @@ import { databaseFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 const status = async (gateway: TestGateway, browser: Browser) =>
   (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status
 
-/** Statements that reach PostgreSQL, but for those of the listener. */
-/** The heartbeats, and the checks which server answers. */
-const IN_THE_BACKGROUND =
-  /pg_notify|insert into replicas| as (value|writable|server)$|^begin isolation level read committed$/
+/** Reads of the outbox, heartbeats, and the checks which server answers. */
+const IN_THE_BACKGROUND = /pg_current_snapshot|pg_notify|replicas|system_identifier|as value$/
 
+/** Statements that reach PostgreSQL, without those that no request causes. */
 function statements(t: Test): string[] {
   const seen: string[] = []
   const { query } = pg.Client.prototype
@@ -221,7 +221,7 @@ t.test('questions to the database', async (t) => {
   t.strictSame(seen.splice(0), [], 'none for forged cookies')
 })
 
-t.test('when the LISTEN connection is lost', async (t) => {
+t.test('when the change feed is lost', async (t) => {
   const door = databaseFaultProxy(t)
   const gateway = await startTestGateway(t, {
     throughProxy: door.throughProxy,
@@ -255,33 +255,29 @@ t.test('when the LISTEN connection is lost', async (t) => {
       'Told to nobody',
       'what was read meanwhile is read once more: a change of it may have been missed',
     )
-    t.ok(gateway.log.some(({ msg }) => /^LISTEN connection lost:/.test(String(msg))))
-    t.ok(gateway.log.some(({ msg }) => /LISTEN connection restored/.test(String(msg))))
+    t.ok(gateway.log.some(({ msg }) => /^change feed lost:/.test(String(msg))))
+    t.ok(gateway.log.some(({ msg }) => /change feed restored/.test(String(msg))))
   })
 
   await t.test('notices that are garbage cause a new reading and nothing else', async (t) => {
-    for (
-      const payload of [
-        '',
-        'x',
-        's',
-        's zz',
-        `s ${'0'.repeat(64)}`,
-        `s ${'0'.repeat(64)},`,
-        'u',
-        "u '; drop table users; --",
-        'u 1,2,3',
-        'b other 5',
-        'b x',
-        '*',
-        'k',
-        '\u0001',
-        '{"a":1}',
-        'x'.repeat(7_000),
-      ]
-    ) {
-      await direct(`select pg_notify('gatehouse', ${pg.escapeLiteral(payload)})`)
+    for (const payload of ['', 'x', '*', 'k', '\u0001', '{"a":1}', 'x'.repeat(7_000)]) {
+      await direct(`select pg_notify('gatehouse_changes', ${pg.escapeLiteral(payload)})`)
       t.equal(await status(gateway, staff), 200, payload.slice(0, 20))
+    }
+    const changed: Readonly<Record<string, readonly string[]>> = {
+      '': [],
+      'x': ['x'],
+      'session.ended': ['', 'zz', '0'.repeat(64), `${'0'.repeat(64)},`],
+      'user.changed': ['', "'; drop table users; --", '1'],
+      'group.lost': ['/', 'a/b/c'],
+      'constructor': ['__proto__'],
+      'bulk': [],
+      'everything': [],
+      'keys.changed': ['x'.repeat(100_000)],
+    }
+    for (const [kind, subjects] of Object.entries(changed)) {
+      await direct('insert into changes (kind, subjects) values ($1, $2)', [kind, subjects])
+      t.equal(await status(gateway, staff), 200, kind)
     }
     t.ok(changes.connected())
   })
@@ -291,7 +287,7 @@ t.test('when the LISTEN connection is lost', async (t) => {
     t.equal(await status(gateway, browser), 200)
     await direct(
       "update sessions set last_seen_at = 'infinity' where user_id = (select id from users where username like " +
-        "'nina%'); notify gatehouse, '*'",
+        "'nina%'); insert into changes (kind, subjects) values ('everything', '{}')",
     )
     t.equal(await status(gateway, browser), 401)
     t.match(gateway.log.filter(({ msg }) => msg === 'a session cannot be read').at(-1), {
@@ -331,12 +327,12 @@ t.test('when the LISTEN connection is lost', async (t) => {
 })
 
 // proves: live-same-server, record-feed-left, record-feed-usable, record-grace-begins
-t.test('the LISTEN connection counts only to the server of record', async (t) => {
+t.test('the change feed counts only from the server of record', async (t) => {
   const { databaseUrl } = await startTestGateway(t)
   const { server, setKey, setFailing } = await feedServer(databaseUrl)
   const doubts: number[] = []
   const warnings: { readonly detail?: unknown }[] = []
-  const listener = createChangeListener({
+  const listener = createChangeFeed({
     server,
     onChange: () => {},
     onKeys: () => {},
@@ -344,7 +340,13 @@ t.test('the LISTEN connection counts only to the server of record', async (t) =>
       doubts.push(until)
     },
     beatMs: 20,
-    replicas: { announcement: () => `${'0'.repeat(64)} test`, receive: () => {}, expireAndCompare: () => {} },
+    history: createHistory(),
+    replica: 'test',
+    replicas: {
+      announcement: () => ({ config: '0'.repeat(64), name: 'test' }),
+      receive: () => {},
+      expireAndCompare: () => {},
+    },
     log: {
       warn: (facts) => {
         warnings.push(facts)
@@ -377,29 +379,34 @@ t.test('the LISTEN connection counts only to the server of record', async (t) =>
 })
 
 // proves: live-silence
-t.test('without a heartbeat the feed counts as disconnected, before the connection is given up', async (t) => {
+t.test('without a read for five seconds the feed counts as disconnected', async (t) => {
   const { databaseUrl } = await startTestGateway(t)
-  const listener = createChangeListener({
+  const feed = createChangeFeed({
     server: (await feedServer(databaseUrl)).server,
     onChange: () => {},
     onKeys: () => {},
     onGap: () => {},
-    beatMs: 60_000, // only the first heartbeat, which is sent when the connection is made
-    silenceMs: 1_000,
-    replicas: { announcement: () => `${'0'.repeat(64)} test`, receive: () => {}, expireAndCompare: () => {} },
+    history: createHistory(),
+    replica: 'test',
+    replicas: {
+      announcement: () => ({ config: '0'.repeat(64), name: 'test' }),
+      receive: () => {},
+      expireAndCompare: () => {},
+    },
     log: { warn: () => {}, info: () => {} },
   })
-  t.teardown(() => listener.close())
-  while (!listener.connected()) await sleep(5)
-  await sleep(1_200)
-  t.notOk(listener.connected())
+  t.teardown(() => feed.close())
+  while (!feed.connected()) await sleep(5)
+  const read = feed.lastReceivedAt()
+  t.ok(feed.connected(read + 5_000))
+  t.notOk(feed.connected(read + 5_001))
 })
 
 // proves: live-suspended
 t.test('after a suspension, which no timeout counted, everything is read again', async (t) => {
   const { databaseUrl } = await startTestGateway(t)
   const doubts: number[] = []
-  const listener = createChangeListener({
+  const listener = createChangeFeed({
     server: (await feedServer(databaseUrl)).server,
     onChange: () => {},
     onKeys: () => {},
@@ -407,7 +414,13 @@ t.test('after a suspension, which no timeout counted, everything is read again',
       doubts.push(until)
     },
     beatMs: 20,
-    replicas: { announcement: () => `${'0'.repeat(64)} test`, receive: () => {}, expireAndCompare: () => {} },
+    history: createHistory(),
+    replica: 'test',
+    replicas: {
+      announcement: () => ({ config: '0'.repeat(64), name: 'test' }),
+      receive: () => {},
+      expireAndCompare: () => {},
+    },
     log: { warn: () => {}, info: () => {} },
   })
   t.teardown(() => listener.close())
@@ -451,6 +464,7 @@ async function feedServer(url: string) {
     elected: () => current,
     heartbeatSent: () => {},
     heartbeatConfirmed: () => {},
+    historyInDoubt: () => {},
     suspect: () => {},
     onChange: (listener) => {
       listeners.push(listener)

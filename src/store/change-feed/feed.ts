@@ -1,0 +1,208 @@
+// The change feed: what the outbox (outbox.ts) lists, received by every replica. A read proves that every change that
+// was committed before it is known; after five seconds without one, cached sessions are stale until the next. Each
+// second a heartbeat is written to this replica's row, which also shows the others which configuration it runs.
+import type { History } from '../../core/history.js'
+import type { Replicas } from '../../core/replicas.js'
+import type { ChangeFeed, ChangeNotification } from '../../core/session-cache.js'
+import { messageOf } from '../database-failure.js'
+import type { CurrentServer } from '../server-of-record/record.js'
+import type { ServerOfRecord } from '../server-of-record/server-of-record.js'
+import { createFeedSession, type FeedSession, type FeedSessionEvents } from './session.js'
+import { createLiveReplicas } from './notifier.js'
+import type { Position } from './reader.js'
+
+export interface OpenChangeFeed extends ChangeFeed {
+  /** Waits until everything is received that was committed before. @returns false where the connection is lost */
+  caughtUp(): Promise<boolean>
+  /** Whether notifications arrive; otherwise the outbox is polled. */
+  listens(): boolean
+  close(): Promise<void>
+}
+
+export interface ChangeFeedOptions {
+  readonly server: FeedServer
+  readonly history: History
+  /** The name of this replica in the table `replicas`. */
+  readonly replica: string
+  readonly onChange: (change: ChangeNotification) => void
+  readonly onKeys: () => void
+  /** The connection was lost or restored: changes since `knownUntil` may be missing. */
+  readonly onGap: (knownUntil: number) => void
+  /** Written with each heartbeat, and read with those of other replicas. */
+  readonly replicas: Pick<Replicas, 'announcement' | 'receive' | 'expireAndCompare'>
+  readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
+  readonly beatMs?: number
+  readonly silenceMs?: number
+}
+
+/** Changes of another server say nothing about the rows of this one: the connection then counts as lost. */
+export type FeedServer = Pick<
+  ServerOfRecord,
+  | 'elected'
+  | 'suspect'
+  | 'onChange'
+  | 'usable'
+  | 'failingSince'
+  | 'heartbeatSent'
+  | 'heartbeatConfirmed'
+  | 'historyInDoubt'
+>
+
+/** `connecting`: never connected yet; `lost`: logged once, and retried until it succeeds. */
+type State = 'connecting' | 'connected' | 'lost'
+
+const RETRY_MS = 500
+
+export function createChangeFeed(options: ChangeFeedOptions): OpenChangeFeed {
+  const { server, beatMs = 1_000, silenceMs = 5_000 } = options
+  const reads = createReads()
+  const connection = createConnection({ ...options, silenceMs, reads })
+  const heartbeatTimer = setInterval(connection.beat, beatMs).unref()
+  return {
+    connected: (at = performance.now()) =>
+      connection.connected() && at - reads.lastAt() <= silenceMs && // guard: live-silence
+      server.usable(at), // guard: record-feed-usable
+    // guard: record-grace-begins
+    lastReceivedAt: () => Math.min(reads.lastAt(), server.failingSince() ?? Infinity),
+    listens: connection.listens,
+    caughtUp() {
+      const caughtUp = reads.next()
+      connection.read()
+      return caughtUp
+    },
+    async close() {
+      clearInterval(heartbeatTimer)
+      await connection.close()
+    },
+  }
+}
+
+interface ConnectionOptions extends ChangeFeedOptions {
+  readonly silenceMs: number
+  readonly reads: Reads
+}
+
+/** Connects, notices that the connection is lost, and connects again. */
+function createConnection(options: ConnectionOptions) {
+  const { silenceMs: timeoutMs, server, replica: self, reads } = options
+  const live = createLiveReplicas(self)
+  const state = createState(options)
+  let session: FeedSession | undefined
+  let position: Position | undefined
+  let retry: NodeJS.Timeout | undefined
+  let closed = false
+  const events: FeedSessionEvents = {
+    onReading: reads.began,
+    onRead(read, isGap) {
+      position = read
+      reads.done(read.at)
+      state.read(isGap)
+    },
+    onLost: lose,
+  }
+  const connect = (): void => {
+    const at = electedOf(server)
+    if ('unusable' in at) return lose(at.unusable)
+    session = createFeedSession({ ...options, ...events, server: at, record: server, self, live, timeoutMs, position })
+  }
+  function lose(why: string): void {
+    if (closed) return
+    session?.drop()
+    session = undefined
+    reads.discard()
+    state.lost(why)
+    clearTimeout(retry)
+    retry = setTimeout(connect, RETRY_MS).unref()
+    server.suspect()
+  }
+  server.onChange(() => lose('another server is the server of record, or none')) // guard: record-feed-left
+  connect()
+  return {
+    connected: state.connected,
+    listens: () => session?.listens() === true,
+    read: () => session?.read(),
+    beat: () => session?.beat(),
+    async close() {
+      closed = true
+      clearTimeout(retry)
+      reads.discard()
+      const last = session
+      session = undefined
+      await last?.close()
+    },
+  }
+}
+
+/** What each change of state means for the cache and the log. */
+function createState({ onGap, log, reads }: ConnectionOptions) {
+  let state: State = 'connecting'
+  return {
+    connected: () => state === 'connected',
+    read(isGap: boolean): void {
+      // guard: live-missed
+      if (state !== 'connected' || isGap) onGap(-Infinity) // what changed meanwhile may not be known
+      if (state === 'lost') logRestored(log)
+      state = 'connected'
+    },
+    lost(why: string): void {
+      if (state === 'connected') onGap(reads.lastAt())
+      if (state !== 'lost') logLost(log, why)
+      state = 'lost'
+    },
+  }
+}
+
+function electedOf(server: FeedServer): CurrentServer | { readonly unusable: string } {
+  try {
+    return server.elected()
+  } catch (error) {
+    return { unusable: messageOf(error) }
+  }
+}
+
+function logLost(log: ChangeFeedOptions['log'], why: string): void {
+  log.warn({
+    detail: why,
+    remedy: 'See what PostgreSQL says about it. It is retried until it succeeds.',
+  }, 'change feed lost: session cache bypassed, every check reads the database')
+}
+
+function logRestored(log: ChangeFeedOptions['log']): void {
+  log.info({}, 'change feed restored: session cache in use again')
+}
+
+interface Reads {
+  began(): void
+  /** The read that began last has ended. @param at when it began */
+  done(at: number): void
+  /** Waits for a read that begins later. @returns false where the connection is lost first */
+  next(): Promise<boolean>
+  /** When the last successful read began, by the monotonic clock. */
+  lastAt(): number
+  /** The connection was lost. */
+  discard(): void
+}
+
+function createReads(): Reads {
+  let waiting: { readonly read: number, readonly done: (read: boolean) => void }[] = []
+  let begun = 0
+  let lastAt = -Infinity
+  return {
+    began() {
+      begun++
+    },
+    done(at) {
+      lastAt = at
+      for (const each of waiting) if (each.read <= begun) each.done(true)
+      waiting = waiting.filter((each) => each.read > begun)
+    },
+    next: () =>
+      new Promise((done) => {
+        waiting.push({ read: begun + 1, done })
+      }),
+    lastAt: () => lastAt,
+    discard() {
+      for (const { done } of waiting.splice(0)) done(false)
+    },
+  }
+}

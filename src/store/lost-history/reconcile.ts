@@ -1,0 +1,125 @@
+// Before the rows of another server count, or of the same one after a restore: whether it has the whole history that
+// this replica remembers. What was taken away lately is taken away again in any case, because a standby may also lack
+// what was committed after the last heartbeat.
+import { sql } from 'drizzle-orm'
+import type { Assessment, History } from '../../core/history.js'
+import { writeAudit } from '../audit.js'
+import type { Transaction } from '../database.js'
+import { createDedicatedConnection, WITHOUT_TIME_LIMITS } from '../dedicated-connection.js'
+import type { CurrentServer } from '../server-of-record/record.js'
+import { transactionOn } from '../transaction.js'
+import { takeAgain } from './kinds.js'
+
+/** `reapply`: sessions end only where what was taken away is not known; `endSessions`: they end in any case. */
+export type OnLostHistory = 'reapply' | 'endSessions'
+
+export interface LostHistory {
+  /** When it was noticed. */
+  readonly at: Date
+  /** Rows that were taken away again, by kind. */
+  readonly takenAgain: Readonly<Record<string, number>>
+  /** undefined: sessions go on. */
+  readonly sessionsEnded: number | undefined
+}
+
+export interface ReconcilerOptions {
+  readonly history: History
+  /** The name of this replica in the table `replicas`. */
+  readonly replica: string
+  readonly onLostHistory: OnLostHistory
+  readonly encryptionSecrets: readonly string[]
+  readonly log: { error(facts: object, text: string): void }
+}
+
+export interface Reconciler {
+  /** @throws where the server does not answer: its rows do not count until it does */
+  reconcile(server: CurrentServer): Promise<void>
+  /** The last loss; undefined: there was none since the start. */
+  lastLoss(): LostHistory | undefined
+}
+
+const TIMEOUT_MS = 60_000
+const LOCK = sql`select pg_advisory_xact_lock(hashtextextended('gatehouse lost history', 0))`
+
+export function createReconciler(options: ReconcilerOptions): Reconciler {
+  const { history, log } = options
+  let lastLoss: LostHistory | undefined
+  return {
+    async reconcile(server) {
+      const connection = createDedicatedConnection({ server, name: 'history', timeoutMs: TIMEOUT_MS, onLost: () => {} })
+      try {
+        await connection.connect()
+        const count = history.next()
+        const { assessment, ...loss } = await transactionOn(
+          connection.client,
+          server,
+          (tx) => compare(tx, server, count, options),
+        )
+        history.confirmed(count)
+        if (!isLoss(assessment, loss.takenAgain)) return
+        lastLoss = { at: new Date(), ...loss }
+        log.error({ ...factsOf(assessment, loss), remedy: REMEDY }, TEXT)
+      } finally {
+        connection.drop()
+      }
+    },
+    lastLoss: () => lastLoss,
+  }
+}
+
+const TEXT = 'the database has lost the latest part of its history: what was taken away in it is taken away again'
+const REMEDY = 'Changes and sign-ins that were acknowledged shortly before are gone: see the audit (history.lost), ' +
+  'repeat what was given by command, and make replication synchronous (gatehouse doctor).'
+
+type Compared = Omit<LostHistory, 'at'> & { readonly assessment: Assessment }
+
+function isLoss(assessment: Assessment, takenAgain: LostHistory['takenAgain']): boolean {
+  return assessment.lost || Object.keys(takenAgain).length > 0
+}
+
+function factsOf(assessment: Assessment, { takenAgain, sessionsEnded }: Omit<LostHistory, 'at'>) {
+  return {
+    ...(assessment.lost ? { heartbeatsLost: assessment.heartbeats } : {}),
+    takenAgain,
+    ...(sessionsEnded === undefined ? {} : { sessionsEnded }),
+  }
+}
+
+/** One transaction, for one replica at a time. */
+async function compare(
+  tx: Transaction,
+  server: CurrentServer,
+  count: number,
+  { history, replica, onLostHistory, encryptionSecrets }: ReconcilerOptions,
+): Promise<Compared> {
+  await tx.execute(sql.raw(WITHOUT_TIME_LIMITS))
+  await tx.execute(LOCK)
+  const { rows: [row] } = await tx.execute<{ heartbeats: string }>(
+    sql`select heartbeats from replicas where replica = ${replica}`,
+  )
+  const assessment = history.assess(row === undefined ? undefined : Number(row.heartbeats))
+  const takenAgain = await takeAgain({ tx, encryptionSecrets }, history.tombstones.taken())
+  const mustEnd = assessment.lost && (onLostHistory === 'endSessions' || !assessment.isKnown) // guard: lost-unknown
+  const sessionsEnded = mustEnd ? await endAllSessions(tx, server) : undefined
+  await tx.execute(sql`insert into replicas (replica, heartbeats) values (${replica}, ${count})
+    on conflict (replica) do update set heartbeats = excluded.heartbeats, heartbeat_at = clock_timestamp()`)
+  if (isLoss(assessment, takenAgain)) {
+    await writeAudit(tx, {
+      action: 'history.lost',
+      actor: 'system',
+      detail: { server: server.key, replica, ...factsOf(assessment, { takenAgain, sessionsEnded }) },
+    })
+  }
+  return { assessment, takenAgain, sessionsEnded }
+}
+
+/** @returns how many ended; undefined: another replica has ended all on this server, and there may be new ones */
+async function endAllSessions(tx: Transaction, server: CurrentServer): Promise<number | undefined> {
+  const { rows: [done] } = await tx.execute(sql`select 1 from audit_events where action = 'history.lost'
+    and at > now() - interval '1 hour' and detail->>'server' = ${
+    server.key ?? ''
+  } and detail ? 'sessionsEnded' limit 1`)
+  if (done !== undefined) return undefined
+  const { rowCount } = await tx.execute(sql`delete from sessions`)
+  return rowCount ?? 0
+}

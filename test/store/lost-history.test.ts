@@ -1,0 +1,188 @@
+// A database that has lost the latest part of its history: each kind of tombstone takes away again what came back, and
+// where it is not known what was taken away all sessions end.
+import t, { type Test } from 'tap'
+import { createHistory, type History } from '../../src/core/history.js'
+import { TAKINGS, type TakingKind } from '../../src/core/tombstones.js'
+import { PERSON_IDS } from '../../src/demo/people.js'
+import { createReconciler, type OnLostHistory } from '../../src/store/lost-history/reconcile.js'
+import { migrate } from '../../src/store/migrate.js'
+import { openServerOfRecord, serverAt } from '../../src/store/server-of-record/server-of-record.js'
+import { startTestGateway } from '../helpers/gateway.js'
+import { freshDatabase } from '../helpers/postgres.js'
+import { connect, type Query } from '../helpers/sql.js'
+import { TARGET } from '../helpers/targets.js'
+import { until } from '../helpers/until.js'
+
+const USER = '10000000-0000-4000-8000-000000000000'
+const OTHER = '20000000-0000-4000-8000-000000000000'
+const GROUP = '30000000-0000-4000-8000-000000000000'
+const TENANT = '40000000-0000-4000-8000-000000000000'
+const HASH = 'a'.repeat(64)
+const SECRETS = ['a-secret-that-is-long-enough-for-a-key']
+
+const SESSION = `insert into sessions (id_hash, public_id, user_id) values ('\\x${HASH}', 'ses_1', '${USER}')`
+const PERSON = `insert into users (id, username, username_key) values ('${USER}', 'anna', 'anna')`
+const IDENTITY = `insert into identities (tid, oid, user_id) values ('${TENANT}', '${OTHER}', '${USER}')`
+
+interface Scene {
+  readonly subject: string
+  /** What the database has after the loss, as before the change. */
+  readonly back: string
+  /** Finds it. */
+  readonly find: string
+}
+
+const SCENES: Readonly<Record<TakingKind, Scene>> = {
+  'session.ended': { subject: HASH, back: SESSION, find: 'select from sessions' },
+  'user.removed': { subject: USER, back: IDENTITY, find: 'select from users' },
+  'user.deactivated': { subject: USER, back: 'select', find: 'select from users where is_active' },
+  'staff.lost': {
+    subject: USER,
+    back: "update users set is_staff = true, staff_cause = '[]', staff_since = now()",
+    find: 'select from users where is_staff or staff_cause is not null or staff_since is not null',
+  },
+  'superuser.lost': {
+    subject: USER,
+    back: "update users set is_superuser = true, superuser_cause = '[]', superuser_since = now()",
+    find: 'select from users where is_superuser or superuser_cause is not null or superuser_since is not null',
+  },
+  'group.lost': {
+    subject: `${USER}/${GROUP}`,
+    back: `insert into user_groups (user_id, group_id) values ('${USER}', '${GROUP}')`,
+    find: 'select from user_groups',
+  },
+  'group.removed': { subject: GROUP, back: 'select', find: 'select from groups' },
+  'permission.lost': {
+    subject: `${GROUP}/wiki/edit`,
+    back: `insert into group_permissions (group_id, permission) values ('${GROUP}', 'wiki/edit')`,
+    find: 'select from group_permissions',
+  },
+  'identity.lost': { subject: `${USER}/${TENANT}/${OTHER}`, back: IDENTITY, find: 'select from identities' },
+  'key.withdrawn': {
+    subject: 'leaked',
+    back: "insert into signing_keys (kid, public_jwk, sealed_private_key) values ('leaked', '{}', '')",
+    find: "select from signing_keys where kid = 'leaked'",
+  },
+}
+
+async function open(t: Test): Promise<{ url: string, query: Query }> {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const query = await connect(t, url)
+  await query(PERSON)
+  await query(`insert into groups (id, name) values ('${GROUP}', 'g')`)
+  return { url, query }
+}
+
+function reconciler(history: History, replica = 'test', onLostHistory: OnLostHistory = 'reapply') {
+  const lines: Record<string, unknown>[] = []
+  const log = { error: (facts: object, msg: string) => lines.push({ ...facts, msg }) }
+  return { ...createReconciler({ history, replica, onLostHistory, encryptionSecrets: SECRETS, log }), lines }
+}
+
+t.test('each kind is taken away again', async (t) => {
+  t.strictSame(Object.keys(SCENES), Object.keys(TAKINGS), 'each kind has a scene')
+  for (const [kind, { subject, back, find }] of Object.entries(SCENES)) {
+    const { url, query } = await open(t)
+    const server = serverAt(url).current()
+    const history = createHistory()
+    const { reconcile, lastLoss, lines } = reconciler(history)
+    await reconcile(server)
+    t.equal(lastLoss(), undefined, 'nothing was taken away')
+    history.tombstones.record({ kind, subjects: [subject] })
+    await query(back)
+    t.equal((await query(find)).length, 1, kind)
+    await reconcile(server)
+    t.strictSame(await query(find), [], `${kind} is gone again`)
+    t.match(lastLoss(), { takenAgain: { [kind]: 1 }, sessionsEnded: undefined })
+    t.match(lines, [{ takenAgain: { [kind]: 1 } }])
+    await reconcile(server)
+    const audit = await query("select actor, detail from audit_events where action = 'history.lost'")
+    t.match(audit, [{ actor: 'system', detail: { replica: 'test', takenAgain: { [kind]: 1 } } }])
+    t.equal(audit.length, 1, 'recorded once')
+    if (kind === 'user.removed') t.equal((await query('select from retired_usernames')).length, 1, 'the name is kept')
+    if (kind === 'key.withdrawn') t.equal((await query('select from signing_keys')).length, 1, 'another key signs')
+  }
+})
+
+// proves: lost-unknown
+t.test('where it is not known what was taken away, all sessions end, once', async (t) => {
+  const { url, query } = await open(t)
+  const record = await openServerOfRecord({ url, log: { error: () => {}, warn: () => {}, info: () => {} } })
+  record.close()
+  const server = record.current()
+  const known = createHistory()
+  const unknown = createHistory()
+  const one = reconciler(known, 'one')
+  const two = reconciler(unknown, 'two')
+  await one.reconcile(server)
+  await two.reconcile(server)
+  for (const history of [known, unknown]) history.confirmed(history.next())
+  unknown.tombstones.gap()
+  await query(SESSION)
+  await one.reconcile(server)
+  t.match(one.lastLoss(), { takenAgain: {}, sessionsEnded: undefined }, 'a heartbeat is missing, and all is known')
+  t.equal((await query('select from sessions')).length, 1)
+  await two.reconcile(server)
+  t.match(two.lastLoss(), { sessionsEnded: 1 })
+  t.strictSame(await query('select from sessions'), [])
+  await query(SESSION)
+  unknown.confirmed(unknown.next())
+  unknown.tombstones.gap()
+  await two.reconcile(server)
+  t.equal((await query('select from sessions')).length, 1, 'sessions that began afterwards go on')
+})
+
+t.test('with endSessions, a loss ends all sessions', async (t) => {
+  const { url, query } = await open(t)
+  const server = serverAt(url).current()
+  const history = createHistory()
+  const { reconcile, lastLoss } = reconciler(history, 'one', 'endSessions')
+  await reconcile(server)
+  await query(SESSION)
+  await reconcile(server)
+  t.equal(lastLoss(), undefined, 'the same server, with its whole history')
+  history.confirmed(history.next())
+  await reconcile(server)
+  t.match(lastLoss(), { sessionsEnded: 1 })
+})
+
+/** Rows as an older backup has them: the triggers do not notice. */
+async function restore(query: Query, ...statements: readonly string[]): Promise<void> {
+  for (
+    const statement of ["set session_replication_role = 'replica'", ...statements, 'reset session_replication_role']
+  ) {
+    await query(statement)
+  }
+}
+
+// proves: lost-counter
+t.test('a database that is restored under a running replica', async (t) => {
+  const gateway = await startTestGateway(t)
+  const query = await connect(t, gateway.databaseUrl)
+  const status = async (browser: Awaited<ReturnType<typeof gateway.signIn>>['browser']): Promise<number> =>
+    (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status
+  const losses = () => gateway.log.filter(({ msg }) => String(msg).startsWith('the database has lost'))
+  const { browser: kept } = await gateway.signIn(PERSON_IDS.many)
+  const { browser: ended } = await gateway.signIn(PERSON_IDS.guest)
+  const cookie = ended.cookieHeader(gateway.url)
+  await query('create table backup as select * from sessions')
+  await until(async () => ((await query<{ n: number }>('select heartbeats::int as n from replicas'))[0]?.n ?? 0) > 3)
+  await ended.ask(`${gateway.url}/oauth2/sign_out`, { method: 'POST', form: {} })
+  t.equal((await gateway.ask('/oauth2/auth', { headers: { ...TARGET, cookie } })).status, 401)
+
+  await restore(
+    query,
+    'insert into sessions select * from backup on conflict do nothing',
+    'update replicas set heartbeats = heartbeats - 1',
+  )
+  await until(() => losses().length > 0)
+  t.match(losses(), [{ level: 'error', heartbeatsLost: Number, takenAgain: { 'session.ended': 1 } }])
+  t.equal((await gateway.ask('/oauth2/auth', { headers: { ...TARGET, cookie } })).status, 401, 'ended again')
+  t.equal(await status(kept), 200)
+
+  await restore(query, 'delete from replicas')
+  await until(() => losses().length > 1)
+  t.match(losses().at(-1), { sessionsEnded: 1 }, 'a backup from before the start of this replica')
+  t.equal(await status(kept), 401)
+})

@@ -1,0 +1,34 @@
+// Which replica notifies the others.
+import t from 'tap'
+import { createLiveReplicas } from '../../src/store/change-feed/notifier.js'
+
+const row = (replica: string, heartbeats: number, listens = true) => ({
+  replica,
+  heartbeats,
+  listens,
+  name: `${replica}:4180`,
+  config: 'a'.repeat(64),
+})
+
+t.test('the notifier has the lowest name of the replicas that are alive and listen', async (t) => {
+  const world = { now: 0 }
+  const live = createLiveReplicas('m', () => world.now)
+  t.ok(live.isNotifier(true), 'alone')
+  t.notOk(live.isNotifier(false), 'notifications do not reach it')
+  t.strictSame(live.update([row('a', 5), row('m', 1), row('z', 9)]), [], 'whether they are alive is not known yet')
+  t.ok(live.isNotifier(true))
+  world.now = 1_000
+  t.strictSame(live.update([row('a', 6), row('m', 2), row('z', 9)]).map(({ replica }) => replica), ['a'])
+  t.notOk(live.isNotifier(true), 'a is alive')
+  world.now = 4_000
+  live.update([row('a', 6), row('m', 3), row('z', 10)])
+  t.notOk(live.isNotifier(true), 'silent for three seconds')
+  world.now = 4_001
+  t.ok(live.isNotifier(true), 'and longer')
+  live.update([row('a', 7, false), row('z', 11)])
+  t.ok(live.isNotifier(true), 'a does not listen, z has a higher name')
+  live.update([row('a', 8), row('z', 12)])
+  t.notOk(live.isNotifier(true))
+  live.update([row('z', 13)])
+  t.ok(live.isNotifier(true), 'a has gone, and its row with it')
+})
