@@ -19,6 +19,8 @@ export interface DatabaseState {
   /** Standbys that are connected, and which of them a commit waits for; empty: none. */
   readonly standbys: number
   readonly synchronousStandbyNames: string
+  /** The oldest transaction above ten minutes that keeps PostgreSQL from removing dead rows. */
+  readonly oldTransaction: { readonly seconds: number, readonly who: string } | null
   /** Of each host of the address, as the last check found it. */
   readonly hosts: readonly DatabaseHost[]
   /** Why nothing can be written, or no table can be created. */
@@ -39,6 +41,8 @@ export interface DatabaseHost {
 export interface DatabaseInspection extends DatabaseState {
   /** @throws `database_engine_unsupported`, `database_unavailable` */
   readonly tryEngine: () => Promise<void>
+  /** @throws `database_unavailable` */
+  readonly notificationsArrive: () => Promise<boolean>
 }
 
 export interface DatabaseCheckOptions {
@@ -55,6 +59,8 @@ export function databaseFits({ inspect, now = Date.now }: DatabaseCheckOptions):
       return [
         { state: 'ok', code: 'database', message: `PostgreSQL ${seen.version} answers` },
         await engineFits(seen),
+        ...await notificationsFit(seen),
+        ...transactionsFit(seen),
         ...hostsFit(seen.hosts),
         ...replicationFits(seen),
         linkFits(seen),
@@ -75,6 +81,31 @@ async function engineFits({ tryEngine }: DatabaseInspection): Promise<Finding> {
   } catch (error) {
     return failure(error, 'fail')
   }
+}
+
+/** Whether replicas are notified of changes, or poll. */
+async function notificationsFit({ notificationsArrive }: DatabaseInspection): Promise<readonly Finding[]> {
+  if (await notificationsArrive()) return []
+  return [{
+    state: 'warn',
+    code: 'database_polled',
+    message: 'notifications do not arrive (a pooler in transaction mode): each replica polls for changes ten times a ' +
+      'second, and the bounds of a failover are those of the pooler',
+    remedy: 'Name the servers past the pooler in database.directUrl.',
+  }]
+}
+
+/** A transaction that stays open delays no change, and makes the tables grow. */
+function transactionsFit({ oldTransaction }: DatabaseState): readonly Finding[] {
+  if (oldTransaction === null) return []
+  const { seconds, who } = oldTransaction
+  return [{
+    state: 'warn',
+    code: 'database_old_transaction',
+    message: `a transaction has been open for ${Math.round(seconds / 60)} minutes: ${who}. PostgreSQL removes no ` +
+      'dead rows meanwhile, so that the tables grow and reading becomes slower',
+    remedy: 'End it: SELECT pg_terminate_backend(PROCESS); or, for a prepared one, ROLLBACK PREPARED.',
+  }]
 }
 
 /** Which server is used and why, the hosts that are down, and what a server that hides its identity makes weaker. */

@@ -20,6 +20,7 @@ import { readClientCertificate } from '../core/client-certificate.js'
 import { createGroupStore } from '../store/groups.js'
 import { openDatabase, type Database } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
+import { notificationsArrive } from '../store/change-feed/notification-trial.js'
 import { tryEngine } from '../store/engine.js'
 import { openServerOfRecord, SILENT } from '../store/server-of-record/server-of-record.js'
 import { openAppDirectory, openInspection } from './app-directory.js'
@@ -131,7 +132,8 @@ async function databaseResults(config: Config): Promise<Result[]> {
       server.close()
       database = openDatabase({ server, poolSize: 1 })
       const state = await inspectDatabase(server, server.hosts())
-      return { ...state, tryEngine: () => tryEngine(server.current().url) }
+      const { url: own } = server.current()
+      return { ...state, tryEngine: () => tryEngine(own), notificationsArrive: () => notificationsArrive(own) }
     }
     const found = await all([['database', databaseFits({ inspect })]])
     if (database === undefined || found.some(({ state }) => state === 'fail')) {

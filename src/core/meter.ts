@@ -11,6 +11,7 @@ export type GaugeName =
   | 'superusers'
   | 'databaseWaiting'
   | 'lostHistoryTimestamp'
+  | 'oldestTransaction'
   | 'reevaluationHere'
   | 'reevaluationLag'
 

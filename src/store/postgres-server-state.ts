@@ -22,9 +22,28 @@ export interface ServerState {
   readonly standbys: number
   /** Which of them a commit waits for; empty: none. */
   readonly synchronousStandbyNames: string
+  /** The oldest transaction above ten minutes that keeps dead rows, as far as the role sees. */
+  readonly oldTransaction: OldTransaction | null
   /** Statements that grant the rights that migrations need and the role lacks. */
   readonly grants: readonly string[]
 }
+
+export interface OldTransaction {
+  readonly seconds: number
+  /** Process and application, or the name of a prepared transaction, with the database. */
+  readonly who: string
+}
+
+/** Transactions that keep PostgreSQL from removing dead rows: rows of `seconds` and `who`. */
+export const OPEN_TRANSACTIONS = `
+  select extract(epoch from clock_timestamp() - xact_start)::float8 as seconds,
+    format('process %s (%s) in the database %s', pid, coalesce(nullif(application_name, ''), usename), datname) as who
+  from pg_stat_activity
+  where pid <> pg_backend_pid() and coalesce(backend_xid, backend_xmin) is not null and xact_start is not null
+  union all
+  select extract(epoch from clock_timestamp() - prepared)::float8,
+    format('the prepared transaction %s in the database %s', regexp_replace(gid, '[^[:print:]]', '?', 'g'), database)
+  from pg_prepared_xacts`
 
 /**
  * Runs `work` on a connection outside the pool.
@@ -68,6 +87,8 @@ const STATE = `
       where nspname = 'drizzle' and relname = '__drizzle_migrations') as migrated,
     (select count(*)::int from pg_stat_replication) as standbys,
     current_setting('synchronous_standby_names') as "synchronousStandbyNames",
+    (select to_json(oldest) from (${OPEN_TRANSACTIONS} order by seconds desc limit 1) oldest where seconds > 600)
+      as "oldTransaction",
     has_database_privilege(current_database(), 'CREATE') as "mayCreateSchemas",
     schema,
     coalesce((select has_schema_privilege(oid, 'CREATE') and has_schema_privilege(oid, 'USAGE')

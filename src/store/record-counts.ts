@@ -1,7 +1,8 @@
-// Counts for the metrics, from users and audit: superusers, and revocations since this process started, by a command,
-// the re-evaluation or another replica.
+// Counts for the metrics: superusers; revocations since this process started, by a command, the re-evaluation or
+// another replica; and the age of the oldest open transaction.
 import { sql } from 'drizzle-orm'
 import type { Database } from './database.js'
+import { OPEN_TRANSACTIONS } from './postgres-server-state.js'
 
 /** Audit actions that end sessions or remove rights without the user's request. */
 export const REVOCATIONS = [
@@ -18,6 +19,8 @@ export const REVOCATIONS = [
 
 export interface RecordCounts {
   readonly superusers: number
+  /** Of the oldest transaction that keeps PostgreSQL from removing dead rows, as far as the role sees; 0: none. */
+  readonly oldestTransactionSeconds: number
   /** By action. */
   readonly revocations: Readonly<Record<string, number>>
 }
@@ -52,6 +55,11 @@ export function createRecordCounter(database: Database): RecordCounter {
           and action = any(${sql.param([...REVOCATIONS])}::text[])`,
         )
       )
+      const { rows: [oldest] } = await database.ask((db) =>
+        db.execute<{ seconds: number | null }>(
+          sql`select max(seconds) as seconds from (${sql.raw(OPEN_TRANSACTIONS)}) t`,
+        )
+      )
       // Rows from before this process started are not counted.
       const before = counted
       // guard: adv-revocations-counted
@@ -59,7 +67,11 @@ export function createRecordCounter(database: Database): RecordCounter {
       for (const { action } of added) revocations[action] = (revocations[action] ?? 0) + 1
       counted = new Set(rows.map(({ id }) => id))
       since = people?.now
-      latest = { superusers: people?.superusers ?? 0, revocations }
+      latest = {
+        superusers: people?.superusers ?? 0,
+        oldestTransactionSeconds: Math.max(oldest?.seconds ?? 0, 0),
+        revocations,
+      }
     },
   }
 }

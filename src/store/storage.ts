@@ -154,5 +154,6 @@ function countRecord(database: Database, { own, log, meter }: StorageDeps): void
   })
   own('record counts', counting.stop)
   meter.gauge('superusers', () => record.counts()?.superusers)
+  meter.gauge('oldestTransaction', () => record.counts()?.oldestTransactionSeconds)
   meter.counts('revocations', () => record.counts()?.revocations ?? {})
 }

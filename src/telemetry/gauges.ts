@@ -30,6 +30,10 @@ const GAUGES: Readonly<Record<GaugeName, { readonly name: string, readonly help:
     name: 'gatehouse_database_history_lost_timestamp_seconds',
     help: 'Unix time at which this replica last noticed that the database had lost acknowledged changes; 0: never.',
   },
+  oldestTransaction: {
+    name: 'gatehouse_database_oldest_transaction_seconds',
+    help: 'Age of the oldest transaction that keeps PostgreSQL from removing dead rows, as far as the role may see.',
+  },
   databaseWaiting: { name: 'gatehouse_database_waiting', help: 'Work that waits for a connection of the pool.' },
   reevaluationHere: { name: 'gatehouse_sync_here', help: '1 on the replica that runs the re-evaluation.' },
   reevaluationLag: {

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
+import { notificationsArrive } from '../../src/store/change-feed/notification-trial.js'
 import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
 import { createSessionAdmin } from '../../src/store/session-admin.js'
@@ -134,6 +135,11 @@ t.test('a pool in transaction mode', async (t) => {
     for (const { log } of replicas) {
       t.strictSame(log.filter(({ msg }) => String(msg).startsWith('change feed lost')), [])
     }
+  })
+
+  await t.test('doctor finds out that no notification arrives', async (t) => {
+    t.equal(await notificationsArrive(pool.pooled), false)
+    t.equal(await notificationsArrive(pool.direct), true)
   })
 
   await t.test('checks are answered from memory', async (t) => {

@@ -14,7 +14,9 @@ const SEEN: DatabaseInspection = {
   synchronousStandbyNames: '',
   readOnly: undefined,
   noRights: undefined,
+  oldTransaction: null,
   tryEngine: async () => {},
+  notificationsArrive: async () => true,
   link: { encrypted: false, protocol: undefined, verified: 'nothing' },
 }
 
@@ -97,4 +99,19 @@ t.test('asynchronous replication is warned of where there is a standby', async (
     database_synchronous: { state: 'ok', message: /ANY 1 \(\*\)/ },
   })
   t.notOk('database_asynchronous' in await findings({}), 'none without a standby')
+})
+
+t.test('a pooler that passes no notification is warned of', async (t) => {
+  t.match(await findings({ notificationsArrive: async () => false }), {
+    database_polled: { state: 'warn', remedy: /database\.directUrl/ },
+  })
+  t.notOk('database_polled' in await findings({}))
+})
+
+t.test('a transaction that stays open is named', async (t) => {
+  const oldTransaction = { seconds: 3_660, who: 'process 17 (report) in the database sales' }
+  t.match(await findings({ oldTransaction }), {
+    database_old_transaction: { state: 'warn', message: /for 61 minutes: process 17 \(report\)/, remedy: /terminate/ },
+  })
+  t.notOk('database_old_transaction' in await findings({}))
 })

@@ -8,6 +8,7 @@ import type { ChangeNotification } from '../../src/core/session-cache.js'
 import { createChangeFeed } from '../../src/store/change-feed/feed.js'
 import { readOutbox, sweepOutbox } from '../../src/store/change-feed/outbox.js'
 import { migrate } from '../../src/store/migrate.js'
+import { OPEN_TRANSACTIONS } from '../../src/store/postgres-server-state.js'
 import type { CurrentServer } from '../../src/store/server-of-record/record.js'
 import { openServerOfRecord, serverAt } from '../../src/store/server-of-record/server-of-record.js'
 import { freshDatabase } from '../helpers/postgres.js'
@@ -194,6 +195,9 @@ t.test('no transaction of others delays a change', async (t) => {
   t.ok((times.at(-1) ?? Infinity) < 1_000, 'within a second')
   for (const { has } of both) t.strictSame([1, 2, 3].filter(has), [], 'what is not committed is not received')
 
+  const open = (await admin<{ who: string }>(OPEN_TRANSACTIONS)).map(({ who }) => who)
+  t.ok(open.includes('the prepared transaction later in the database gatehouse'), 'doctor finds it')
+  t.ok(open.some((who) => /^process \d+ .* in the database postgres$/.test(who)), 'and that of another database')
   await admin("alter system set synchronous_standby_names = ''")
   await admin('select pg_reload_conf()')
   await commits

@@ -1,6 +1,7 @@
 // The change feed: what the outbox (outbox.ts) lists, received by every replica. A read proves that every change that
-// was committed before it is known; after five seconds without one, cached sessions are stale until the next. Each
-// second a heartbeat is written to this replica's row, which also shows the others which configuration it runs.
+// was committed before it is known; after five seconds without one, cached sessions are stale until the next, which
+// continues where the last one ended. Each second a heartbeat is written to this replica's row, which also shows the
+// others which configuration it runs.
 import type { History } from '../../core/history.js'
 import type { Replicas } from '../../core/replicas.js'
 import type { ChangeFeed, ChangeNotification } from '../../core/session-cache.js'
@@ -26,7 +27,7 @@ export interface ChangeFeedOptions {
   readonly replica: string
   readonly onChange: (change: ChangeNotification) => void
   readonly onKeys: () => void
-  /** The connection was lost or restored: changes since `knownUntil` may be missing. */
+  /** Changes since `knownUntil` may be missing: the connection was lost for too long, or to another server. */
   readonly onGap: (knownUntil: number) => void
   /** Written with each heartbeat, and read with those of other replicas. */
   readonly replicas: Pick<Replicas, 'announcement' | 'receive' | 'expireAndCompare'>
@@ -134,18 +135,16 @@ function createConnection(options: ConnectionOptions) {
 }
 
 /** What each change of state means for the cache and the log. */
-function createState({ onGap, log, reads }: ConnectionOptions) {
+function createState({ onGap, log }: ConnectionOptions) {
   let state: State = 'connecting'
   return {
     connected: () => state === 'connected',
     read(isGap: boolean): void {
-      // guard: live-missed
-      if (state !== 'connected' || isGap) onGap(-Infinity) // what changed meanwhile may not be known
+      if (isGap) onGap(-Infinity) // guard: live-missed
       if (state === 'lost') logRestored(log)
       state = 'connected'
     },
     lost(why: string): void {
-      if (state === 'connected') onGap(reads.lastAt())
       if (state !== 'lost') logLost(log, why)
       state = 'lost'
     },

@@ -238,7 +238,6 @@ t.test('when the change feed is lost', async (t) => {
     (await browser.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).status
   for (const who of [staff, guest, nobody]) t.equal(await status(gateway, who), 200)
 
-  // proves: live-missed
   await t.test("the listener's connection ends: rows are read until it stands again", async (t) => {
     await direct("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse listener'")
     await until(false)
@@ -253,7 +252,7 @@ t.test('when the change feed is lost', async (t) => {
     t.equal(
       (await staff.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).headers.get('remote-name'),
       'Told to nobody',
-      'what was read meanwhile is read once more: a change of it may have been missed',
+      'what was read meanwhile is read once more, because it changed',
     )
     t.ok(gateway.log.some(({ msg }) => /^change feed lost:/.test(String(msg))))
     t.ok(gateway.log.some(({ msg }) => /change feed restored/.test(String(msg))))
@@ -402,7 +401,7 @@ t.test('without a read for five seconds the feed counts as disconnected', async 
   t.notOk(feed.connected(read + 5_001))
 })
 
-// proves: live-suspended
+// proves: live-suspended, live-missed
 t.test('after a suspension, which no timeout counted, everything is read again', async (t) => {
   const { databaseUrl } = await startTestGateway(t)
   const doubts: number[] = []
