@@ -35,8 +35,10 @@ export async function judge(
   from: number,
 ): Promise<Verdict> {
   const recorded = await recordedSessions(query)
-  const isLost = (kind: 'signedIn' | 'ended', { id }: RecordedSession): boolean =>
-    id !== undefined && !recorded[kind].has(id)
+  const isLost = (kind: 'signedIn' | 'ended', { id, idHash, ending }: RecordedSession): boolean => {
+    if (id !== undefined) return !recorded[kind].has(id)
+    return kind === 'signedIn' && ending === undefined && !recorded.active.has(idHash) // it was never answered 200
+  }
   const { wrong, inGrace } = wrongAnswers(load, gateways)
   const { refused, late } = refusedAnswers(load)
   const { sessions } = load
@@ -72,7 +74,8 @@ async function recordedSessions(query: Query) {
   )
   const of = (isEnding: boolean): ReadonlySet<string> =>
     new Set(rows.filter(({ action }) => (action !== 'login') === isEnding).map(({ session }) => session))
-  return { signedIn: of(false), ended: of(true) }
+  const active = await query<{ hash: string }>("select encode(id_hash, 'hex') as hash from sessions")
+  return { signedIn: of(false), ended: of(true), active: new Set(active.map(({ hash }) => hash)) }
 }
 
 function wrongAnswers({ checks, reaches }: RecordedLoad, gateways: readonly LoadedGateway[]) {

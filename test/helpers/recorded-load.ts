@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { Agent, request } from 'undici'
+import { sessionIdHash } from '../../src/core/session.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { openDatabase } from '../../src/store/database.js'
 import { chooseServer } from '../../src/store/server-of-record/server-of-record.js'
@@ -22,6 +23,8 @@ export interface RecordedSession {
   readonly gateway: string
   readonly cookie: string
   readonly signIn: Act
+  /** As the row of the session has it, in hexadecimal digits. */
+  readonly idHash: string
   /** The id that the audit log has, once an answer has named it. */
   id: string | undefined
   ending: (Act & { readonly by: string }) | undefined
@@ -181,7 +184,13 @@ async function signIn(
   signIns.push(act)
   if (signedIn === undefined || acknowledged === undefined) return
   const cookie = signedIn.browser.cookieHeader(gateway.url)
-  sessions.push({ gateway: name, cookie, signIn: act, id: undefined, ending: undefined })
+  sessions.push({ gateway: name, cookie, idHash: idHashOf(cookie), signIn: act, id: undefined, ending: undefined })
+}
+
+function idHashOf(cookie: string): string {
+  const id = /=([\w-]{43})\./.exec(cookie)?.[1]
+  if (id === undefined) throw new Error('there is no session cookie')
+  return sessionIdHash(id).toString('hex')
 }
 
 async function measureReach({ gateway }: LoadedGateway, reaches: Reach[]): Promise<void> {

@@ -13,8 +13,9 @@ const GRACES = { '0s': 0, '60s': 60_000 }
 /** Before a fault, and how long the load goes on once everything is well again. */
 const BEFORE_MS = 8_000
 const AFTER_MS = 10_000
-/** How long a former primary and its successor run beside each other, and how long a way is cut. */
-const BESIDE_MS = 12_000
+/** How long a former primary and its successor run beside each other: HAProxy needs half of it to find the new one. */
+const BESIDE_MS = 25_000
+/** How long the way of the gateways is cut. */
 const CUT_MS = 15_000
 /** Longer than Patroni's ttl. */
 const LONGER_THAN_TTL_MS = 30_000
