@@ -34,7 +34,7 @@ export interface PoolState {
   /** Connections with work. */
   readonly busy: number
   readonly idle: number
-  /** Work that waits for a connection. */
+  /** Work that waits for a connection, and transactions that wait for their half of the pool. */
   readonly waiting: number
 }
 
@@ -72,7 +72,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     async transaction(work) {
       for (let attempt = 1;; attempt++) {
         try {
-          return await writers(() => onServer(({ pool, server: at }) => inTransaction(pool, at, work)))
+          return await writers.run(() => onServer(({ pool, server: at }) => inTransaction(pool, at, work)))
         } catch (error) {
           if (attempt === ATTEMPTS || !RETRIED.has(sqlState(error) ?? '')) throw error
           await sleep(10 * 2 ** attempt * Math.random())
@@ -88,7 +88,10 @@ export function openDatabase(options: DatabaseOptions): Database {
       server.suspect()
       throw otherServer(url)
     },
-    pool: pools.state,
+    pool() {
+      const state = pools.state()
+      return { ...state, waiting: state.waiting + writers.waiting() }
+    },
     close: pools.close,
   }
 }

@@ -100,9 +100,17 @@ export async function confirmed<T>(client: pg.ClientBase, url: string, commit: (
 
 /**
  * Commits that wait for a standby hold their connections: at most half of the pool, so that reads go on.
- * @returns a function that runs work when fewer are running, and throws `database_unavailable` after `timeoutMs`
  */
-export function createWriterLimit({ poolSize, timeoutMs = 5_000 }: { poolSize: number, timeoutMs?: number }) {
+export interface WriterLimit {
+  /** Runs work when fewer are running. @throws `database_unavailable` after `timeoutMs` */
+  run<T>(work: () => Promise<T>): Promise<T>
+  /** How many wait for their turn. */
+  waiting(): number
+}
+
+export function createWriterLimit(
+  { poolSize, timeoutMs = 5_000 }: { poolSize: number, timeoutMs?: number },
+): WriterLimit {
   const most = Math.max(1, Math.floor(poolSize / 2)) // guard: record-half-the-pool
   const waiting: (() => void)[] = []
   let running = 0
@@ -124,15 +132,18 @@ export function createWriterLimit({ poolSize, timeoutMs = 5_000 }: { poolSize: n
       }, timeoutMs)
       waiting.push(start)
     })
-  return async <T>(work: () => Promise<T>): Promise<T> => {
-    if (running >= most) await turn()
-    else running++
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) running--
-      else next()
-    }
+  return {
+    async run(work) {
+      if (running >= most) await turn()
+      else running++
+      try {
+        return await work()
+      } finally {
+        const next = waiting.shift()
+        if (next === undefined) running--
+        else next()
+      }
+    },
+    waiting: () => waiting.length,
   }
 }

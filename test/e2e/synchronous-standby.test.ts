@@ -46,6 +46,7 @@ t.test('while the synchronous standby does not confirm', async (t) => {
   )
   t.strictSame(reads.map(({ status }) => status), [200, 200, 200], 'reads go on')
   t.equal(answered, 0, 'while every sign-in waits')
+  t.ok(gateway.gateway.database.pool().waiting > 0, 'and some wait for their half of the pool')
   for (const { answer } of await signIns) t.equal(answer.status, 503, 'a change that is not confirmed is none')
   const refused = gateway.log.filter(({ code, reason }) => code === 'database_unavailable' && reason === 'unconfirmed')
   t.ok(refused.length > 0, 'the log names the reason')
