@@ -11,14 +11,13 @@ interface AuditOptions extends CommonOptions {
 }
 
 export async function auditList(options: AuditOptions): Promise<number> {
-  const found = await withDatabase(options, async ({ database, people }) =>
+  const { rows: events, next } = await withDatabase(options, async ({ database, people }) =>
     listAudit(database, {
       userId: options.user === undefined ? undefined : (await people.find(options.user)).id,
       since: options.since,
       action: options.action,
-      limit: LIMIT + 1,
+      limit: LIMIT,
     }))
-  const events = found.slice(0, LIMIT)
   if (options.json) printJson(events)
   else {
     printTable(
@@ -33,7 +32,7 @@ export async function auditList(options: AuditOptions): Promise<number> {
       'Nothing is recorded.',
     )
   }
-  if (found.length > LIMIT) {
+  if (next !== undefined) {
     printNote(
       'gatehouse: note: only the newest 1,000 are listed, and there are more.\n' +
         '    Ask for fewer with --since, --user or --action.',

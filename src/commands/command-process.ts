@@ -6,6 +6,8 @@ export interface OutputStream {
   readonly isTTY?: boolean
   /** Of a terminal. */
   readonly columns?: number
+  /** The reader has gone. */
+  readonly destroyed?: boolean
   write(text: string): unknown
 }
 

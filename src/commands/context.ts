@@ -8,9 +8,11 @@ import type { Database } from '../store/database.js'
 import type { PeopleStore, PersonView } from '../store/people.js'
 import { commandProcess } from './command-process.js'
 import { EXIT } from './exit.js'
-import { present, styled, terminalOf } from './terminal.js'
+import { printJson, printNote } from './printing.js'
 
 export { EXIT } from './exit.js'
+export { print, printFile, printJson, printNote } from './printing.js'
+export { printTable } from './row-output.js'
 
 /** Longer than the gateway's limit: a command may end a million sessions. */
 const STATEMENT_MS = 120_000
@@ -60,58 +62,12 @@ export function cliActor(): string {
   return `cli:${userInfo().username}`
 }
 
-/** Control characters are replaced: names come from Entra ID and could contain escape sequences. */
-export function print(text: string): void {
-  const { stdout } = commandProcess()
-  stdout.write(`${present(printable(text), terminalOf(stdout))}\n`)
-}
-
-/** A file for other programs, on a terminal too: its lines stay as they are. */
-export function printFile(text: string): void {
-  commandProcess().stdout.write(`${printable(text)}\n`)
-}
-
-/** Prints on standard error, so that standard output contains only what a program reads. */
-export function printNote(text: string): void {
-  const { stderr } = commandProcess()
-  stderr.write(`${present(printable(text), terminalOf(stderr))}\n`)
-}
-
-function printable(text: string): string {
-  return text.split('\n').map(visible).join('\n')
-}
-
-function visible(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, '?')
-}
-
-export function printJson(value: unknown): void {
-  printFile(JSON.stringify(value, null, 2))
-}
-
 /** Notes on standard error that the UPN is or was that of another user too. */
 export function noteNamesakes({ username, namesakes }: PersonView): void {
   for (const other of namesakes) {
     printNote(
       `gatehouse: note: this is about the user ${username}; the same UPN is or was that of another user, ${other}`,
     )
-  }
-}
-
-/** Columns under their headings; an empty list prints a sentence instead. */
-export function printTable(
-  headings: readonly string[],
-  rows: readonly (readonly string[])[],
-  empty: string,
-): void {
-  if (rows.length === 0) return print(empty)
-  const { stdout } = commandProcess()
-  const terminal = terminalOf(stdout)
-  const table = [headings, ...rows.map((row) => row.map(visible))]
-  const widths = headings.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
-  for (const [index, row] of table.entries()) {
-    const line = row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()
-    stdout.write(`${index === 0 && terminal.colour ? styled(line, 'bold') : present(line, terminal)}\n`)
   }
 }
 

@@ -58,7 +58,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'groups remove': ['gatehouse groups remove Engineers'],
   'groups grant': ['gatehouse groups grant "Network Engineers" netbox.view'],
   'groups revoke': ['gatehouse groups revoke "Network Engineers" netbox.view'],
-  'users list': ['gatehouse users list --staff --why'],
+  'users list': ['gatehouse users list --staff --why', 'gatehouse users list --search sam'],
   'users show': ['gatehouse users show sam.staff@contoso.example'],
   'users add': ['gatehouse users add emergency --break-glass'],
   'users rename': ['gatehouse users rename sam.staff@contoso.example sam'],

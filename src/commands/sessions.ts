@@ -1,6 +1,7 @@
 // `gatehouse sessions list|revoke`: who is signed in now, and making it stop.
+import { allPages } from '../store/page.js'
 import type { PeopleStore } from '../store/people.js'
-import { createSessionAdmin } from '../store/session-admin.js'
+import { createSessionAdmin, type SessionCursor, type SessionView } from '../store/session-admin.js'
 import { commandProcess } from './command-process.js'
 import {
   cliActor,
@@ -8,28 +9,29 @@ import {
   noteNamesakes,
   print,
   printJson,
-  printTable,
   readConfig,
   withDatabase,
   type CommonOptions,
 } from './context.js'
+import { jsonOutput, printPages, tableOutput, type RowOutput } from './row-output.js'
 
 export async function sessionsList(options: CommonOptions & { readonly user?: string }): Promise<number> {
   const { session } = readConfig(options).config
-  const list = await withDatabase(
-    options,
-    async ({ database, people }) =>
-      createSessionAdmin(database, session).list({ userId: await userIdOf(options.user, people) }),
-  )
-  if (options.json) printJson(list)
-  else {
-    printTable(
-      ['ID', 'USERNAME', 'SIGNED IN', 'LAST SEEN'],
-      list.map((each) => [each.id, each.username, each.createdAt.slice(0, 19), each.lastSeenAt.slice(0, 19)]),
-      'No user is signed in.',
-    )
-  }
+  await withDatabase(options, async ({ database, people }) => {
+    const admin = createSessionAdmin(database, session)
+    const userId = await userIdOf(options.user, people)
+    const pages = allPages((after: SessionCursor | undefined) => admin.list({ userId, after }))
+    await printPages(pages, options.json ? jsonOutput<SessionView>() : sessionTable())
+  })
   return EXIT.ok
+}
+
+function sessionTable(): RowOutput<SessionView> {
+  return tableOutput(
+    ['ID', 'USERNAME', 'SIGNED IN', 'LAST SEEN'],
+    (each) => [each.id, each.username, each.createdAt.slice(0, 19), each.lastSeenAt.slice(0, 19)],
+    'No user is signed in.',
+  )
 }
 
 /** Exactly one of an id, `--user` and `--all`. */

@@ -1,30 +1,46 @@
 // `gatehouse users ...`: who there is, and why each of them has what they have.
 import { createGroupMapping, type Cause, type GroupMapping } from '../core/mapping.js'
+import { allPages } from '../store/page.js'
+import type { SearchCursor } from '../store/people-search.js'
 import type { PersonView } from '../store/people.js'
-import { EXIT, noteNamesakes, print, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
+import { EXIT, noteNamesakes, print, printJson, withDatabase, type CommonOptions } from './context.js'
+import { jsonOutput, printPages, tableOutput, type RowOutput } from './row-output.js'
 
 export interface UsersListOptions extends CommonOptions {
   readonly staff?: boolean
   readonly superuser?: boolean
+  readonly search?: string
   readonly why?: boolean
 }
 
 export async function usersList(options: UsersListOptions): Promise<number> {
   const filter = { staff: options.staff ?? false, superuser: options.superuser ?? false }
-  const { people, mapping } = await withDatabase(options, async ({ people, config }) => ({
-    people: await people.list(filter),
-    mapping: createGroupMapping(config.groupMapping),
-  }))
-  if (options.json) printJson(people)
-  else if (options.why && people.length > 0) { for (const person of people) printReasons(person, mapping) }
-  else {
-    printTable(
-      ['USERNAME', 'NAME', 'ACTIVE', 'STAFF', 'SUPERUSER', 'GROUPS', 'LAST LOGIN'],
-      people.map(row),
-      'No users.',
-    )
-  }
+  const { search } = options
+  await withDatabase(options, async ({ people, config }) => {
+    const pages = search === undefined
+      ? allPages((after: string | undefined) => people.list({ ...filter, after }))
+      : allPages((after: SearchCursor | undefined) => people.search(search, { ...filter, after }))
+    await printPages(pages, outputOf(options, createGroupMapping(config.groupMapping)))
+  })
   return EXIT.ok
+}
+
+function outputOf({ json, why }: UsersListOptions, mapping: GroupMapping): RowOutput<PersonView> {
+  if (json) return jsonOutput()
+  const table = tableOutput(
+    ['USERNAME', 'NAME', 'ACTIVE', 'STAFF', 'SUPERUSER', 'GROUPS', 'LAST LOGIN'],
+    row,
+    'No users.',
+  )
+  if (!why) return table
+  let any = false
+  return {
+    add(people) {
+      for (const person of people) printReasons(person, mapping)
+      any ||= people.length > 0
+    },
+    end: () => any ? undefined : table.end(),
+  }
 }
 
 export async function usersShow(user: string, options: CommonOptions): Promise<number> {

@@ -6,7 +6,9 @@ import { usernameKey } from '../core/user.js'
 import type { Cause } from '../core/mapping.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
-import { stillActive } from './sessions.js'
+import { PAGE_ROWS, pageOf, type Page, type PageRequest } from './page.js'
+import { searchQuery, type SearchCursor } from './people-search.js'
+import { personView } from './person-view.js'
 
 export interface GrantedGroup {
   readonly name: string
@@ -48,8 +50,19 @@ export interface PersonView {
   readonly liveSessions: number
 }
 
+export interface PeopleFilter {
+  readonly staff?: boolean
+  readonly superuser?: boolean
+}
+
 export interface PeopleStore {
-  list(filter: { staff?: boolean, superuser?: boolean }): Promise<readonly PersonView[]>
+  /** In the order of usernames; the cursor is a username. */
+  list(request: PeopleFilter & PageRequest<string>): Promise<Page<PersonView, string>>
+  /**
+   * In the order of what was found, each user once. A page may have fewer rows than its limit, also none, although it
+   * is not the last. @param prefix of a username, UPN, e-mail address, display name or family name; case does not count
+   */
+  search(prefix: string, request: PeopleFilter & PageRequest<SearchCursor>): Promise<Page<PersonView, SearchCursor>>
   /**
    * @param user the first match of username, last UPN reported by Entra ID, e-mail (when it names one person) and id
    * @throws `user_unknown`, `user_ambiguous`
@@ -58,14 +71,25 @@ export interface PeopleStore {
   byId(id: string): Promise<PersonView | undefined>
 }
 
+/** An e-mail address may belong to any number of users; the message names some of them. */
+const MAX_CANDIDATES = 20
+
 export function createPeopleStore(database: Database, timeouts: SessionTimeouts): PeopleStore {
-  const select = async (where: SQL): Promise<PersonView[]> => {
-    const { rows } = await database.ask((db) => db.execute<{ person: PersonView }>(view(where, timeouts)))
+  const select = async (where: SQL, limit = MAX_CANDIDATES + 1): Promise<PersonView[]> => {
+    const { rows } = await database.ask((db) =>
+      db.execute<{ person: PersonView }>(
+        sql`select ${personView(timeouts)} as person from users u where ${where} order by u.username limit ${limit}`,
+      )
+    )
     return rows.map((row) => row.person)
   }
   return {
-    list: ({ staff, superuser }) =>
-      select(sql`(${staff !== true} or u.is_staff) and (${superuser !== true} or u.is_superuser)`),
+    async list({ after, limit = PAGE_ROWS, ...filter }) {
+      const later = after === undefined ? sql`true` : sql`u.username > ${after}`
+      const found = await select(sql`${condition(filter)} and ${later}`, limit + 1)
+      return pageOf(found, limit, (person) => person.username)
+    },
+    search: (prefix, request) => searchPage(database, timeouts, { prefix, ...request }),
     async byId(id) {
       return (await select(sql`u.id = ${id}`))[0]
     },
@@ -83,6 +107,36 @@ export function createPeopleStore(database: Database, timeouts: SessionTimeouts)
   }
 }
 
+interface SearchRow extends SearchCursor, Record<string, unknown> {
+  readonly term: string
+  readonly id: string
+  readonly person: PersonView | null
+}
+
+type SearchRequest = PeopleFilter & PageRequest<SearchCursor> & { readonly prefix: string }
+
+async function searchPage(
+  database: Database,
+  timeouts: SessionTimeouts,
+  { prefix, after, limit = PAGE_ROWS, ...filter }: SearchRequest,
+): Promise<Page<PersonView, SearchCursor>> {
+  const query = searchQuery({
+    prefix,
+    key: usernameKey(prefix),
+    after,
+    limit,
+    condition: condition(filter),
+    person: personView(timeouts),
+  })
+  const { rows } = await database.ask((db) => db.execute<SearchRow>(query))
+  const page = pageOf(rows, limit, ({ term, id }) => ({ term, id }))
+  return { ...page, rows: page.rows.flatMap(({ person }) => person ?? []) }
+}
+
+function condition({ staff, superuser }: PeopleFilter): SQL {
+  return sql`${staff ? sql`u.is_staff` : sql`true`} and ${superuser ? sql`u.is_superuser` : sql`true`}`
+}
+
 /** What USER may be, in the order in which it counts. */
 function meanings(user: string): SQL[] {
   const key = usernameKey(user)
@@ -90,38 +144,19 @@ function meanings(user: string): SQL[] {
   // guard: adv-upn-sent-last
   const upn = sql`exists (select 1 from identities i where i.user_id = u.id and i.upn_key = ${key} and not exists (
     select 1 from identities o where o.upn_key = ${key} and o.tid = i.tid and o.upn_seen_at > i.upn_seen_at))`
-  const id = sql`u.id = ${user} or exists (select 1 from identities where user_id = u.id and oid = ${user})`
+  const id = sql`u.id in (select ${user}::uuid union all select user_id from identities where oid = ${user})`
   // guard: adv-found-by-upn, adv-username-before-upn
   return [sql`u.username_key = ${key}`, upn, sql`lower(u.email) = lower(${user})`, ...isObjectId(user) ? [id] : []]
 }
 
 function ambiguous(user: string, found: readonly (PersonView | undefined)[]): GatehouseError {
   const candidates = found.flatMap((each) => each === undefined ? [] : [`${each.username} (${each.id})`])
+  const more = candidates.length > MAX_CANDIDATES
+  const named = candidates.slice(0, MAX_CANDIDATES).join(', ')
   return new GatehouseError('user_ambiguous', {
-    detail: `${user} names ${candidates.length} users: ${candidates.join(', ')}`,
+    detail: more
+      ? `${user} names more than ${MAX_CANDIDATES} users: ${named}, and more`
+      : `${user} names ${candidates.length} users: ${named}`,
     remedy: 'Give the username or the id.',
   })
-}
-
-// One statement a list, however many people: PostgreSQL puts each of them together as JSON.
-function view(where: SQL, timeouts: SessionTimeouts): SQL {
-  return sql`
-    select json_build_object(
-      'id', u.id, 'username', u.username, 'email', u.email, 'emailVerified', u.email_verified, 'name', u.name,
-      'isActive', u.is_active, 'isStaff', u.is_staff, 'isSuperuser', u.is_superuser, 'isBreakGlass', u.is_break_glass,
-      'staffCause', u.staff_cause, 'staffSince', u.staff_since, 'superuserCause', u.superuser_cause, 'superuserSince',
-        u.superuser_since,
-      'groups', coalesce((select json_agg(json_build_object('name', g.name, 'cause', ug.cause, 'since', ug.since) order
-        by g.name)
-        from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id), '[]'),
-      'identities', coalesce((select json_agg(
-        json_build_object('tid', i.tid, 'oid', i.oid, 'upn', i.upn, 'upnSeenAt', i.upn_seen_at))
-        from identities i where i.user_id = u.id), '[]'),
-      'namesakes', coalesce((select json_agg(distinct x.username) from identities i join users x on x.id = i.user_id
-        where i.upn_key = u.username_key and x.id <> u.id), '[]'),
-      'entraGroups', (select cardinality(group_ids) from entra_readings r where r.user_id = u.id),
-      'readAt', (select read_at from entra_readings r where r.user_id = u.id),
-      'createdAt', u.created_at, 'lastLoginAt', u.last_login_at,
-      'liveSessions', (select count(*) from sessions s where s.user_id = u.id and ${stillActive(timeouts)})) as person
-    from users u where ${where} order by u.username`
 }

@@ -1,5 +1,5 @@
 // The tables. `npm run db:generate` writes a migration for what changes here.
-import { sql } from 'drizzle-orm'
+import { sql, type SQLWrapper } from 'drizzle-orm'
 import {
   bigint,
   bigserial,
@@ -19,6 +19,8 @@ import type { Cause } from '../core/mapping.js'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
+/** For prefixes: in the order of the bytes. */
+const inByteOrder = (term: SQLWrapper) => sql`(${term}) collate "C"`
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
 export const users = pgTable('users', {
@@ -44,6 +46,14 @@ export const users = pgTable('users', {
   lastLoginAt: instant('last_login_at'),
 }, (table) => [
   index('users_email').on(sql`lower(${table.email})`),
+  index('users_username').on(table.username),
+  index('users_staff').on(table.username).where(sql`${table.isStaff}`),
+  index('users_superuser').on(table.username).where(sql`${table.isSuperuser}`),
+  // store/people-search.ts
+  index('users_search_username').on(inByteOrder(table.usernameKey), table.id),
+  index('users_search_email').on(inByteOrder(sql`lower(${table.email})`), table.id),
+  index('users_search_name').on(inByteOrder(sql`lower(${table.name})`), table.id),
+  index('users_search_family_name').on(inByteOrder(sql`lower(${table.familyName})`), table.id),
   check('users_username_not_empty', sql`${table.username} <> ''`),
 ])
 
@@ -72,7 +82,9 @@ export const identities = pgTable('identities', {
 }, (table) => [
   primaryKey({ columns: [table.tid, table.oid] }),
   index('identities_user').on(table.userId),
+  index('identities_oid').on(table.oid),
   index('identities_upn').on(table.upnKey),
+  index('identities_search_upn').on(inByteOrder(table.upnKey), table.userId),
 ])
 
 export const groups = pgTable('groups', {
@@ -184,7 +196,12 @@ export const auditEvents = pgTable('audit_events', {
   username: text('username'),
   correlationId: text('correlation_id'),
   detail: jsonb('detail').$type<Readonly<Record<string, unknown>>>().notNull().default({}),
-}, (table) => [index('audit_events_at').on(table.at), index('audit_events_user').on(table.userId)])
+}, (table) => [
+  // with the id: rows of one transaction have the same time, up to a million
+  index('audit_events_time').on(table.at, table.id),
+  index('audit_events_person').on(table.userId, table.at, table.id),
+  index('audit_events_action').on(table.action, table.at, table.id),
+])
 
 /** Private keys of the assertions, sealed under keys.encryptionSecrets (store/keys.ts). */
 export const signingKeys = pgTable('signing_keys', {

@@ -4,6 +4,7 @@ import { GatehouseError } from '../core/errors.js'
 import type { SessionTimeouts } from '../core/session.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
+import { PAGE_ROWS, pageOf, type Page, type PageRequest } from './page.js'
 import { stillActive } from './sessions.js'
 
 export interface SessionView extends Record<string, unknown> {
@@ -13,8 +14,14 @@ export interface SessionView extends Record<string, unknown> {
   readonly lastSeenAt: string
 }
 
+/** A row of a page: the next one begins after it. */
+export type SessionCursor = Pick<SessionView, 'id' | 'createdAt'>
+
 export interface SessionAdmin {
-  list(filter: { readonly userId?: string | undefined }): Promise<readonly SessionView[]>
+  /** Newest first. */
+  list(
+    request: { readonly userId?: string | undefined } & PageRequest<SessionCursor>,
+  ): Promise<Page<SessionView, SessionCursor>>
   /** @throws `session_unknown` */
   revoke(publicId: string, actor: string): Promise<void>
   /** @returns how many ended */
@@ -23,20 +30,25 @@ export interface SessionAdmin {
 
 export function createSessionAdmin(database: Database, timeouts: SessionTimeouts): SessionAdmin {
   return {
-    async list({ userId }) {
+    async list({ userId, after, limit = PAGE_ROWS }) {
       const { rows } = await database.ask((db) =>
         db.execute<SessionView>(sql`
         select s.public_id as id, u.username, to_json(s.created_at) #>> '{}' as "createdAt", to_json(s.last_seen_at)
           #>> '{}' as "lastSeenAt"
-        from sessions s join users u on u.id = s.user_id where ${ofUser(userId)} and ${
-          stillActive(timeouts)
-        } order by s.created_at desc`)
+        from sessions s join users u on u.id = s.user_id
+        where ${ofUser(userId)} and ${earlier(after)} and ${stillActive(timeouts)}
+        order by s.created_at desc, s.public_id desc limit ${limit + 1}`)
       )
-      return rows
+      return pageOf(rows, limit, ({ id, createdAt }) => ({ id, createdAt }))
     },
     revoke: (publicId, actor) => database.transaction((tx) => revokeSession(tx, publicId, actor)),
     revokeAll: ({ userId }, actor) => database.transaction((tx) => revokeSessions(tx, userId, actor)),
   }
+}
+
+function earlier(after: SessionCursor | undefined): SQL {
+  if (after === undefined) return sql`true`
+  return sql`(s.created_at, s.public_id) < (${after.createdAt}::timestamptz, ${after.id})`
 }
 
 function ofUser(userId: string | undefined): SQL {

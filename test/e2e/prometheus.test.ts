@@ -157,7 +157,7 @@ t.test('every panel shows the events of the test', async (t) => {
   await gateway.gateway.reevaluation?.run()
   t.ok(await until(async () => (await query('max(gatehouse_superusers) == 1')).length > 0), 'superusers are counted')
   const admin = createSessionAdmin(database, gateway.config.session)
-  const one = (await admin.list({})).find(({ username }) => username.startsWith('sam'))
+  const one = (await admin.list({})).rows.find(({ username }) => username.startsWith('sam'))
   await admin.revoke(one?.id ?? '', 'test')
   const revoked = 'max(gatehouse_revocations_total{action="session.revoke"}) == 1'
   t.ok(await until(async () => (await query(revoked)).length > 0), 'a revocation is counted')

@@ -500,7 +500,7 @@ t.test('administration: every change is recorded with who made it, before and af
   // proves: sessions-ended-by-hand
   await t.test('sessions', async (t) => {
     const { browser: other } = await gateway.signIn(PERSON_IDS.guest)
-    const listed = await sessions.list({})
+    const { rows: listed } = await sessions.list({})
     t.same(listed.map((each) => each.username).sort(), ['gus.guest@fabrikam.example', 'sam.staff@contoso.example'])
     const mine = listed.find((each) => each.username.startsWith('sam'))
     await sessions.revoke(String(mine?.id), 'cli:t')
@@ -517,7 +517,7 @@ t.test('administration: every change is recorded with who made it, before and af
     for (const each of [browser, other]) t.equal((await gateway.ask('/oauth2/auth', { browser: each })).status, 401)
     await gateway.signIn(PERSON_IDS.staff, { browser })
     await query("update sessions set last_seen_at = now() - interval '9 hours'")
-    t.same(await sessions.list({}), [], 'one that is over is not listed')
+    t.same((await sessions.list({})).rows, [], 'one that is over is not listed')
   })
 
   await t.test('people', async (t) => {
@@ -548,13 +548,15 @@ t.test('administration: every change is recorded with who made it, before and af
   })
 
   await t.test('the record', async (t) => {
-    t.ok((await listAudit(database, { limit: 100 })).length > 10)
+    t.ok((await listAudit(database, { limit: 100 })).rows.length > 10)
     t.ok(
-      (await listAudit(database, { limit: 100, action: 'group' })).every((event) => event.action.startsWith('group.')),
+      (await listAudit(database, { limit: 100, action: 'group' })).rows.every((event) =>
+        event.action.startsWith('group.')
+      ),
     )
-    t.same((await listAudit(database, { limit: 100, action: 'user.remove' })).length, 1)
-    t.same(await listAudit(database, { limit: 100, since: new Date(Date.now() + 60_000) }), [])
-    t.same(await listAudit(database, { limit: 100, action: 'gro' }), [])
+    t.same((await listAudit(database, { limit: 100, action: 'user.remove' })).rows.length, 1)
+    t.same((await listAudit(database, { limit: 100, since: new Date(Date.now() + 60_000) })).rows, [])
+    t.same((await listAudit(database, { limit: 100, action: 'gro' })).rows, [])
   })
 })
 

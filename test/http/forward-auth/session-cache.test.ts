@@ -91,7 +91,7 @@ t.test('two replicas on one database', async (t) => {
   const ends: Readonly<Record<string, (browser: Browser) => Promise<unknown>>> = {
     'sign-out on the other replica': (browser) => browser.ask(`${one.url}/oauth2/sign_out`),
     'sessions revoke ID': async () => {
-      const [session] = await sessions.list({ userId: await idOf('gus.guest@fabrikam.example') })
+      const { rows: [session] } = await sessions.list({ userId: await idOf('gus.guest@fabrikam.example') })
       await sessions.revoke(session?.id ?? '', 'cli:test')
     },
     'sessions revoke --user': async () =>

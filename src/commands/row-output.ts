@@ -1,0 +1,79 @@
+// Prints a list of any length page by page: as a table, or as one JSON array.
+import { commandProcess } from './command-process.js'
+import { print, visible } from './printing.js'
+import { present, styled, terminalOf } from './terminal.js'
+
+/** Where the rows of a list go. */
+export interface RowOutput<Row> {
+  add(rows: readonly Row[]): void
+  /** After the last row. */
+  end(): void
+}
+
+/** Prints every page as it comes; stops when the reader has gone (`| head`). */
+export async function printPages<Row>(pages: AsyncIterable<readonly Row[]>, output: RowOutput<Row>): Promise<void> {
+  for await (const rows of pages) {
+    output.add(rows)
+    if (commandProcess().stdout.destroyed === true) return
+  }
+  output.end()
+}
+
+/**
+ * Columns under their headings, as wide as the first page needs; a wider cell of a later page widens its column from
+ * there on. An empty list prints a sentence instead.
+ */
+export function tableOutput<Row>(
+  headings: readonly string[],
+  cells: (row: Row) => readonly string[],
+  empty: string,
+): RowOutput<Row> {
+  const { stdout } = commandProcess()
+  const terminal = terminalOf(stdout)
+  const widths = headings.map((heading) => heading.length)
+  let begun = false
+  const line = (row: readonly string[]): string =>
+    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()
+  return {
+    add(rows) {
+      if (rows.length === 0) return
+      const table = rows.map((row) => cells(row).map(visible))
+      for (const [column, width] of widths.entries()) {
+        widths[column] = table.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), width)
+      }
+      if (!begun) {
+        stdout.write(`${terminal.colour ? styled(line(headings), 'bold') : present(line(headings), terminal)}\n`)
+      }
+      begun = true
+      stdout.write(table.map((row) => `${present(line(row), terminal)}\n`).join(''))
+    },
+    end() {
+      if (!begun) print(empty)
+    },
+  }
+}
+
+/** The text of one array, as JSON.stringify writes it with an indentation of two. */
+export function jsonOutput<Row>(): RowOutput<Row> {
+  const { stdout } = commandProcess()
+  let begun = false
+  return {
+    add(rows) {
+      for (const row of rows) {
+        const text = JSON.stringify(row, null, 2).split('\n').map((line) => `  ${visible(line)}`).join('\n')
+        stdout.write(`${begun ? ',' : '['}\n${text}`)
+        begun = true
+      }
+    },
+    end() {
+      stdout.write(begun ? '\n]\n' : '[]\n')
+    },
+  }
+}
+
+/** The same for rows that are there already. */
+export function printTable(headings: readonly string[], rows: readonly (readonly string[])[], empty: string): void {
+  const output = tableOutput(headings, (row: readonly string[]) => row, empty)
+  output.add(rows)
+  output.end()
+}

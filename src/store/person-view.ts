@@ -1,0 +1,25 @@
+// One user with rights, identities and sessions, as the JSON of PersonView (people.ts).
+import { sql, type SQL } from 'drizzle-orm'
+import type { SessionTimeouts } from '../core/session.js'
+import { stillActive } from './sessions.js'
+
+/** One user as JSON, an expression over `users u`: a page is one statement. */
+export function personView(timeouts: SessionTimeouts): SQL {
+  return sql`json_build_object(
+      'id', u.id, 'username', u.username, 'email', u.email, 'emailVerified', u.email_verified, 'name', u.name,
+      'isActive', u.is_active, 'isStaff', u.is_staff, 'isSuperuser', u.is_superuser, 'isBreakGlass', u.is_break_glass,
+      'staffCause', u.staff_cause, 'staffSince', u.staff_since, 'superuserCause', u.superuser_cause, 'superuserSince',
+        u.superuser_since,
+      'groups', coalesce((select json_agg(json_build_object('name', g.name, 'cause', ug.cause, 'since', ug.since) order
+        by g.name)
+        from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id), '[]'),
+      'identities', coalesce((select json_agg(
+        json_build_object('tid', i.tid, 'oid', i.oid, 'upn', i.upn, 'upnSeenAt', i.upn_seen_at))
+        from identities i where i.user_id = u.id), '[]'),
+      'namesakes', coalesce((select json_agg(distinct x.username) from identities i join users x on x.id = i.user_id
+        where i.upn_key = u.username_key and x.id <> u.id), '[]'),
+      'entraGroups', (select cardinality(group_ids) from entra_readings r where r.user_id = u.id),
+      'readAt', (select read_at from entra_readings r where r.user_id = u.id),
+      'createdAt', u.created_at, 'lastLoginAt', u.last_login_at,
+      'liveSessions', (select count(*) from sessions s where s.user_id = u.id and ${stillActive(timeouts)}))`
+}
