@@ -8,9 +8,14 @@ import t from 'tap'
 import { stringify } from 'yaml'
 import { byGravity, changeOfRights, isChange, rightsFrom, rowsHit } from '../src/core/explain.js'
 import { createGroupMapping } from '../src/core/mapping.js'
-import { GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
+import { withCommandProcess } from '../src/commands/command-process.js'
+import { createProgress } from '../src/commands/progress.js'
+import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, PERSON_IDS } from '../src/demo/people.js'
+import { migrate } from '../src/store/migrate.js'
 import { runInProcess } from './helpers/command.js'
+import { seedCrowd } from './helpers/crowd.js'
 import { MAPPING, startTestGateway } from './helpers/gateway.js'
+import { freshDatabase } from './helpers/postgres.js'
 import { connect, dump } from './helpers/sql.js'
 
 t.test('explain', async (t) => {
@@ -163,6 +168,92 @@ t.test('explain', async (t) => {
       t.equal((await explain(...args)).status, 2)
     }
   })
+})
+
+t.test('with many changes people see the gravest and what they come to, and programs see all', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const query = await connect(t, url)
+  await seedCrowd(query, 2_600)
+  const [mapped, other] = [GROUP_IDS.readOnly, GROUP_IDS.circuitManagers]
+  await query(`update entra_readings set group_ids = array['${other.toUpperCase()}', '${mapped}']::uuid[]`)
+  await query("delete from user_groups; update users set is_staff = false, is_superuser = username like '%2500@%'")
+  const file = (name: string, groupMapping: readonly unknown[]) => {
+    const path = join(t.testdirName, name)
+    const text = stringify({
+      server: { publicUrl: 'http://127.0.0.1:4180' },
+      entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'x~yz' },
+      database: { url },
+      session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
+      keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
+      groupMapping,
+    })
+    writeFileSync(path, text)
+    return path
+  }
+  t.testdir()
+  const config = file('now.yaml', [])
+  const next = file('next.yaml', [{ entraGroup: mapped.toUpperCase(), groups: ['Group 1', 'Group 2'] }])
+  const explain = (...args: string[]) => runInProcess(['explain', '--with', next, ...args, '--config', config])
+
+  const { stdout, stderr } = await explain()
+  t.equal(stderr, '', 'no progress but on a terminal')
+  const lines = stdout.trimEnd().split('\n')
+  t.equal(lines.filter((line) => line.startsWith('U00')).length, 1_000)
+  t.match(lines[1], /^U0002500@corp\.test +loses +Group 1, Group 2/)
+  t.match(lines[2], /^U0000001@corp\.test +Group 1, Group 2/)
+  t.strictSame(lines.slice(1_001).map((line) => line.replace(/ +/g, ' ')), [
+    'These are the 1000 gravest changes; --json prints all of them. All together:',
+    'RIGHT GAIN IT LOSE IT',
+    'superuser 0 1',
+    'Group 1 2600 0',
+    'Group 2 2600 0',
+    lines.at(-1),
+  ])
+  t.match(lines.at(-1), /^2600 of 2600 people would change \(/)
+
+  const json = (await explain('--json')).stdout
+  const all = JSON.parse(json) as { people: number, changed: number, changes: { username: string }[] }
+  t.equal(json, `${JSON.stringify(all, null, 2)}\n`)
+  t.match(all, { people: 2_600, changed: 2_600, live: false, oldestReading: /^20/ })
+  t.equal(new Set(all.changes.map(({ username }) => username)).size, 2_600)
+  t.strictSame(
+    all.changes.map(({ username }) => username),
+    all.changes.map(({ username }) => username).sort((a, b) =>
+      Number(b.includes('2500@')) - Number(a.includes('2500@'))
+    ),
+    'the one that also loses a flag is the gravest',
+  )
+  const nothing = await runInProcess(['explain', '--with', config, '--json', '--config', config])
+  t.match(JSON.parse(nothing.stdout), { people: 2_600, changed: 1, changes: [{ change: { superuser: -1 } }] })
+})
+
+t.test('progress is one line on a terminal, which is taken away at the end', async (t) => {
+  const shown = async (stderr: { isTTY?: boolean }, env: NodeJS.ProcessEnv = {}) => {
+    const written: string[] = []
+    const out = { write: (text: string) => written.push(text) }
+    let now = 0
+    await withCommandProcess({ stdout: out, stderr: { ...out, ...stderr }, env }, async () => {
+      const progress = createProgress('users read', async () => 5_000, () => now)
+      for (
+        const [at, done] of [[0, 1], [999, 2], [1_000, 300], [1_100, 310], [1_200, 4_000], [9_000, 5_001]] as const
+      ) {
+        now = at
+        await progress.at(done)
+      }
+      progress.end()
+    })
+    return written
+  }
+  const line = (text: string) => `\r\u001b[K${text}`
+  t.strictSame(await shown({ isTTY: true }), [
+    line('300 of about 5000 users read'),
+    line('4000 of about 5000 users read'),
+    line('5001 of about 5001 users read'),
+    line(''),
+  ])
+  t.strictSame(await shown({ isTTY: false }), [])
+  t.strictSame(await shown({ isTTY: true }, { TERM: 'dumb' }), [])
 })
 
 t.test('a dry run has the same result as the mapping of a login', async (t) => {

@@ -1,11 +1,9 @@
 // `gatehouse explain`: a dry run. For one person or for given Entra groups: which mapping row each hits and what comes
-// of it; with --with: gains and losses of everybody under another configuration. Changes nothing.
-import { loadConfig } from '../config/load.js'
+// of it; with --with: explain-with.ts. Changes nothing.
 import type { Config } from '../config/config.js'
 import { groupsRead, rowsNotHit, type GroupRead } from '../core/entra-groups.js'
 import { GatehouseError } from '../core/errors.js'
 import {
-  byGravity,
   changeOfRights,
   isChange,
   rightsFrom,
@@ -18,11 +16,11 @@ import { isObjectId } from '../core/identity.js'
 import { createGroupMapping } from '../core/mapping.js'
 import { createGroupStore } from '../store/groups.js'
 import type { PersonView } from '../store/people.js'
-import { snapshotsOfActiveUsers } from '../store/membership-snapshots.js'
 import { openAppDirectory } from './app-directory.js'
 import { printGroupsRead, withNames } from './entra-groups.js'
 import { commandProcess } from './command-process.js'
 import { EXIT, print, printJson, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
+import { explainWith } from './explain-with.js'
 
 export interface ExplainOptions extends CommonOptions {
   readonly entraGroups?: string
@@ -38,7 +36,7 @@ export async function explain(user: string | undefined, options: ExplainOptions)
     )
     return EXIT.usage
   }
-  if (options.with !== undefined) return await explainWith(options.with, options)
+  if (options.with !== undefined) return await explainWith(options.with, await localGroups(options), options)
   if (options.entraGroups !== undefined) {
     return await explainGroups(options.entraGroups.split(',').map((id) => id.trim()), options)
   }
@@ -123,77 +121,6 @@ async function readLive(config: Config, user: string): Promise<LiveReading> {
   } finally {
     await directory.close()
   }
-}
-
-interface PersonChange {
-  readonly username: string
-  readonly readAt: string
-  readonly change: RightsChange
-}
-
-async function explainWith(file: string, options: ExplainOptions): Promise<number> {
-  const { config } = readConfig(options)
-  const mapping = createGroupMapping(loadConfig(file, { env: commandProcess().env }).config.groupMapping)
-  const names = await localGroups(options)
-  const directory = options.live ? openAppDirectory(config) : undefined
-  const changes: PersonChange[] = []
-  let people = 0
-  let oldest: string | undefined
-  try {
-    await withDatabase(options, async ({ database }) => {
-      for await (const batch of snapshotsOfActiveUsers(database)) {
-        for (const reading of batch) {
-          people++
-          if (oldest === undefined || reading.readAt < oldest) oldest = reading.readAt
-          const ids = await directory?.memberships(reading.oid) ?? reading.entraGroupIds
-          const change = changeOfRights(reading, rightsFrom(mapping, ids, (name) => names.has(name)))
-          if (isChange(change)) {
-            changes.push({ username: reading.username, readAt: directory ? 'now' : reading.readAt, change })
-          }
-        }
-      }
-    })
-  } finally {
-    await directory?.close()
-  }
-  changes.sort((a, b) => byGravity(a.change, b.change) || a.username.localeCompare(b.username))
-  if (options.json) {
-    printJson({
-      people,
-      changed: changes.length,
-      live: options.live ?? false,
-      oldestReading: options.live ? null : oldest ?? null,
-      changes,
-    })
-  } else {
-    printChanges(
-      changes,
-      people,
-      options.live
-        ? 'read from Graph now'
-        : `from each person's last reading${oldest === undefined ? '' : `, the oldest of ${oldest.slice(0, 19)}`}`,
-    )
-  }
-  return EXIT.ok
-}
-
-function printChanges(changes: readonly PersonChange[], people: number, source: string): void {
-  const sign = (flag: -1 | 0 | 1) => ({ [-1]: 'loses', 0: '', 1: 'GAINS' })[flag]
-  printTable(
-    ['USER', 'SUPERUSER', 'STAFF', 'GAINS', 'LOSES', 'READ'],
-    changes.map((
-      { username, readAt, change },
-    ) => [
-      username,
-      sign(change.superuser),
-      sign(change.staff),
-      change.gained.join(', '),
-      change.lost.join(', '),
-      readAt.slice(0, 19),
-    ]),
-    'No user would gain or lose anything.',
-  )
-  print(`${changes.length} of ${people} people would change (${source}). Nothing was changed.`)
 }
 
 function printOutcome(hits: readonly RowHit[], outcome: MappedRights & { readonly missing: readonly string[] }): void {

@@ -5,21 +5,21 @@ import { present, terminalOf } from './terminal.js'
 /** Control characters are replaced: names come from Entra ID and could contain escape sequences. */
 export function print(text: string): void {
   const { stdout } = commandProcess()
-  stdout.write(`${present(printable(text), terminalOf(stdout))}\n`)
+  stdout.write(`${present(visibleLines(text), terminalOf(stdout))}\n`)
 }
 
 /** A file for other programs, on a terminal too: its lines stay as they are. */
 export function printFile(text: string): void {
-  commandProcess().stdout.write(`${printable(text)}\n`)
+  commandProcess().stdout.write(`${visibleLines(text)}\n`)
 }
 
 /** Prints on standard error, so that standard output contains only what a program reads. */
 export function printNote(text: string): void {
   const { stderr } = commandProcess()
-  stderr.write(`${present(printable(text), terminalOf(stderr))}\n`)
+  stderr.write(`${present(visibleLines(text), terminalOf(stderr))}\n`)
 }
 
-function printable(text: string): string {
+export function visibleLines(text: string): string {
   return text.split('\n').map(visible).join('\n')
 }
 

@@ -1,6 +1,6 @@
 // Prints a list of any length page by page: as a table, or as one JSON array.
 import { commandProcess } from './command-process.js'
-import { print, visible } from './printing.js'
+import { print, visible, visibleLines } from './printing.js'
 import { present, styled, terminalOf } from './terminal.js'
 
 /** Where the rows of a list go. */
@@ -53,20 +53,32 @@ export function tableOutput<Row>(
   }
 }
 
-/** The text of one array, as JSON.stringify writes it with an indentation of two. */
-export function jsonOutput<Row>(): RowOutput<Row> {
+/**
+ * One array, as JSON.stringify writes it with an indentation of two.
+ * @param facts with `list`: one object with these members, and the array as its last one
+ */
+export function jsonOutput<Row>(facts: Readonly<Record<string, unknown>> = {}, list?: string): RowOutput<Row> {
   const { stdout } = commandProcess()
+  const margin = list === undefined ? '' : '  '
+  const members = Object.entries(facts).map(([name, fact]) => `${margin}"${name}": ${JSON.stringify(fact)},\n`).join('')
   let begun = false
+  const begin = (): void => {
+    if (!begun) stdout.write(visibleLines(list === undefined ? '[' : `{\n${members}${margin}"${list}": [`))
+    begun = true
+  }
+  let empty = true
   return {
     add(rows) {
       for (const row of rows) {
-        const text = JSON.stringify(row, null, 2).split('\n').map((line) => `  ${visible(line)}`).join('\n')
-        stdout.write(`${begun ? ',' : '['}\n${text}`)
-        begun = true
+        begin()
+        const text = JSON.stringify(row, null, 2).split('\n').map((line) => `${margin}  ${line}`).join('\n')
+        stdout.write(visibleLines(`${empty ? '' : ','}\n${text}`))
+        empty = false
       }
     },
     end() {
-      stdout.write(begun ? '\n]\n' : '[]\n')
+      begin()
+      stdout.write(`${empty ? '' : `\n${margin}`}]${list === undefined ? '' : '\n}'}\n`)
     },
   }
 }

@@ -6,6 +6,7 @@ export interface UserSnapshot extends Record<string, unknown> {
   readonly userId: string
   readonly username: string
   readonly oid: string
+  /** Those that were requested. */
   readonly entraGroupIds: readonly string[]
   readonly readAt: string
   readonly groups: readonly string[]
@@ -13,25 +14,39 @@ export interface UserSnapshot extends Record<string, unknown> {
   readonly superuser: boolean
 }
 
-const BATCH = 500
+const BATCH = 1_000
 
-export async function* snapshotsOfActiveUsers(database: Database): AsyncGenerator<readonly UserSnapshot[]> {
+/** @param entraGroups the Entra groups that matter; a user may be in ten thousand others */
+export async function* snapshotsOfActiveUsers(
+  database: Database,
+  entraGroups: readonly string[],
+): AsyncGenerator<readonly UserSnapshot[]> {
+  const requested = sql.param([...entraGroups])
   for (let after = '00000000-0000-0000-0000-000000000000';;) {
     const { rows } = await database.ask((db) =>
       db.execute<UserSnapshot>(sql`
-      select u.id as "userId", u.username, i.oid, r.group_ids::text[] as "entraGroupIds", to_json(r.read_at) #>> '{}'
-        as "readAt",
+      select u.id as "userId", u.username, i.oid,
+        array(select id::text from unnest(r.group_ids) id where id = any(${requested}::uuid[])) as "entraGroupIds",
+        to_json(r.read_at) #>> '{}' as "readAt",
         coalesce((select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id
           where ug.user_id = u.id), '{}') as groups,
         u.is_staff as staff, u.is_superuser as superuser
       from users u join entra_readings r on r.user_id = u.id
       join lateral (select oid from identities where user_id = u.id order by created_at limit 1) i on true
-      where u.is_active and u.id > ${after} order by u.id limit ${BATCH}`)
+      where u.is_active and u.id > ${after} and r.user_id > ${after} order by u.id limit ${BATCH}`)
     )
     if (rows.length > 0) yield rows
     if (rows.length < BATCH) return
     after = rows.at(-1)?.userId ?? after
   }
+}
+
+/** About how many users snapshotsOfActiveUsers returns: inactive ones are counted too. */
+export async function countSnapshots(database: Database): Promise<number> {
+  const { rows: [row] } = await database.ask((db) =>
+    db.execute<{ count: number }>(sql`select count(*)::int as count from entra_readings`)
+  )
+  return row?.count ?? 0
 }
 
 export interface LatestSnapshot extends Record<string, unknown> {

@@ -44,8 +44,7 @@ export function createRecordCounter(database: Database): RecordCounter {
     async refresh() {
       const { rows: [people] } = await database.ask((db) =>
         db.execute<{ superusers: number, now: string }>(
-          sql`select count(*) filter (where is_active and is_superuser)::int as superusers, now()::text as now
-          from users`,
+          sql`select count(*)::int as superusers, now()::text as now from users where is_superuser and is_active`,
         )
       )
       const { rows } = await database.ask((db) =>
