@@ -216,7 +216,11 @@ export const keysSection = section('The keys that sign assertions, which are kep
 })
 
 export const auditSection = section('The record of logins and changes.', {
-  retention: duration('How long the record is kept.', { min: '1d', max: '3650d', default: '400d' }),
+  retention: duration(
+    'How long the record is kept: from 90d on to the end of a month, so that a row may be kept for up to 31 days ' +
+      'longer; below that to the row.',
+    { min: '1d', max: '3650d', default: '400d' },
+  ),
 })
 
 export const logSection = section('What Gatehouse writes to standard output.', {

@@ -15,6 +15,7 @@ import { createKeyRing, type RefreshableKeyRing } from './key-ring.js'
 import { createSigningKeyStore } from './keys.js'
 import { latestSnapshot } from './membership-snapshots.js'
 import { migrate } from './migrate.js'
+import { keepAuditMonths } from './audit-months.js'
 import { createPeopleStore } from './people.js'
 import { createRecordCounter } from './record-counts.js'
 import { rightsOf } from './rights.js'
@@ -79,7 +80,10 @@ export async function openStorage(config: StorageConfig, options: StorageDeps): 
   await ping()
   const keys = await openKeys(database, config.keys, options)
   const sweeping = startRecurring(
-    () => sweep(database, { ...config.session, retentionMs: config.audit.retentionMs }),
+    async () => {
+      await sweep(database, { ...config.session, retentionMs: config.audit.retentionMs })
+      await keepAuditMonths(database, config.audit)
+    },
     SWEEP_INTERVAL_MS,
     (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'),
   )

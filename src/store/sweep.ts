@@ -3,6 +3,7 @@
 import { sql } from 'drizzle-orm'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
+import { keptToTheRow, OUTSIDE_OF_MONTHS } from './audit-months.js'
 import { ago } from './intervals.js'
 
 export interface SweepOptions extends SessionTimeouts {
@@ -33,9 +34,8 @@ export async function sweep(
       // of processes that have ended
       await tx.execute(sql`delete from replicas where heartbeat_at < now() - interval '1 day'`)
       const audit = await tx.execute(
-        sql`delete from audit_events where id in (select id from audit_events where at < ${
-          ago(retentionMs)
-        } order by id limit ${BATCH})`,
+        sql`delete from audit_events where id in (select id from audit_events where at < ${ago(retentionMs)}
+          and ${keptToTheRow(retentionMs) ? sql`true` : OUTSIDE_OF_MONTHS} order by id limit ${BATCH})`,
       )
       return { sessions: sessions.rowCount ?? 0, audit: audit.rowCount ?? 0 }
     })
