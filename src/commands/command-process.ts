@@ -6,9 +6,11 @@ export interface OutputStream {
   readonly isTTY?: boolean
   /** Of a terminal. */
   readonly columns?: number
-  /** The reader has gone. */
-  readonly destroyed?: boolean
+  /** Of a stream: what was written waits for the reader. */
+  readonly writableNeedDrain?: boolean
   write(text: string): unknown
+  on?(event: 'drain' | 'error', listener: () => void): unknown
+  off?(event: 'drain' | 'error', listener: () => void): unknown
 }
 
 export interface CommandProcess {

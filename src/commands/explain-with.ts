@@ -10,7 +10,7 @@ import { openAppDirectory } from './app-directory.js'
 import { commandProcess } from './command-process.js'
 import { EXIT, print, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
 import { createProgress } from './progress.js'
-import { jsonOutput } from './row-output.js'
+import { jsonOutput, pagesOf, printPages } from './row-output.js'
 
 /** In a table for people; programs get all of them. */
 const MAX_LISTED = 1_000
@@ -31,7 +31,7 @@ export async function explainWith(
   const ranking = createChangeRanking(options.json ? Infinity : MAX_LISTED)
   try {
     const preview = await previewOf(next, names, { options, directory, ranking })
-    if (options.json) printAll(preview, options.live ?? false)
+    if (options.json) await printAll(preview, options.live ?? false)
     else printGravest(preview, options.live ?? false)
   } finally {
     await directory?.close()
@@ -73,11 +73,9 @@ async function previewOf(
 }
 
 /** The text of one object, written piece by piece. */
-function printAll({ users, oldest, ranking }: Preview, live: boolean): void {
+async function printAll({ users, oldest, ranking }: Preview, live: boolean): Promise<void> {
   const facts = { people: users, changed: ranking.changed, live, oldestReading: live ? null : oldest ?? null }
-  const output = jsonOutput<UserChange>(facts, 'changes')
-  output.add(ranking.gravest())
-  output.end()
+  await printPages(pagesOf(ranking.gravest()), jsonOutput<UserChange>(facts, 'changes'))
 }
 
 function printGravest({ users, oldest, ranking }: Preview, live: boolean): void {

@@ -1,5 +1,5 @@
 // Prints a list of any length page by page: as a table, or as one JSON array.
-import { commandProcess } from './command-process.js'
+import { commandProcess, type OutputStream } from './command-process.js'
 import { print, visible, visibleLines } from './printing.js'
 import { present, styled, terminalOf } from './terminal.js'
 
@@ -10,13 +10,48 @@ export interface RowOutput<Row> {
   end(): void
 }
 
-/** Prints every page as it comes; stops when the reader has gone (`| head`). */
-export async function printPages<Row>(pages: AsyncIterable<readonly Row[]>, output: RowOutput<Row>): Promise<void> {
-  for await (const rows of pages) {
-    output.add(rows)
-    if (commandProcess().stdout.destroyed === true) return
+/** Prints every page as soon as the reader has taken the one before; stops when it has gone (`| head`). */
+export async function printPages<Row>(
+  pages: AsyncIterable<readonly Row[]> | Iterable<readonly Row[]>,
+  output: RowOutput<Row>,
+): Promise<void> {
+  const reader = readerOf(commandProcess().stdout)
+  try {
+    for await (const rows of pages) {
+      output.add(rows)
+      await reader.ready()
+      if (reader.gone()) return
+    }
+    output.end()
+  } finally {
+    reader.leave()
   }
-  output.end()
+}
+
+/** The reader of standard output: what is written faster than it reads is kept in memory. */
+function readerOf(stdout: OutputStream) {
+  const state = { gone: false, proceed: (): void => {} }
+  const onDrain = (): void => state.proceed()
+  const onError = (): void => {
+    state.gone = true
+    state.proceed()
+  }
+  stdout.on?.('drain', onDrain)
+  stdout.on?.('error', onError)
+  return {
+    gone: () => state.gone,
+    async ready(): Promise<void> {
+      while (stdout.writableNeedDrain === true && !state.gone) {
+        await new Promise<void>((resolve) => {
+          state.proceed = resolve
+        })
+      }
+    },
+    leave(): void {
+      stdout.off?.('drain', onDrain)
+      stdout.off?.('error', onError)
+    },
+  }
 }
 
 /**
@@ -88,4 +123,9 @@ export function printTable(headings: readonly string[], rows: readonly (readonly
   const output = tableOutput(headings, (row: readonly string[]) => row, empty)
   output.add(rows)
   output.end()
+}
+
+/** Rows that are there already, as pages. */
+export function* pagesOf<Row>(rows: readonly Row[], size = 1_000): Generator<readonly Row[]> {
+  for (let at = 0; at < rows.length; at += size) yield rows.slice(at, at + size)
 }

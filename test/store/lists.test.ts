@@ -1,10 +1,13 @@
 // Lists of users, sessions and the record page by page: complete, in order, and at a cost that does not grow with the
 // number of rows.
+import { EventEmitter } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sql, type SQL } from 'drizzle-orm'
 import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
+import { withCommandProcess } from '../../src/commands/command-process.js'
+import { jsonOutput, printPages } from '../../src/commands/row-output.js'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID } from '../../src/demo/people.js'
 import { listAudit, type AuditCursor } from '../../src/store/audit-list.js'
 import { keepAuditMonths } from '../../src/store/audit-months.js'
@@ -274,4 +277,29 @@ t.test('users list and sessions list print all pages as one table or one array',
   t.equal(await print('users', 'list', '--search', 'nobody'), 'No users.\n')
   t.equal(await print('users', 'list', '--search', 'nobody', '--why'), 'No users.\n')
   t.match(await print('users', 'list', '--search', 'U0000100@', '--staff', '--why'), /^U0000100@corp\.test\n {2}staff/)
+})
+
+t.test('a list is read no faster than it is taken, and not to the end once the reader has gone', async (t) => {
+  const stdout = Object.assign(new EventEmitter(), { writableNeedDrain: true, write: () => {} })
+  const settled = () => new Promise((resolve) => setImmediate(resolve))
+  let pages = 0
+  const endless = async function* () {
+    for (;;) {
+      yield [{ page: ++pages }]
+      await settled()
+    }
+  }
+  const printing = withCommandProcess({ stdout, stderr: stdout, env: {} }, () => printPages(endless(), jsonOutput()))
+  await settled()
+  t.equal(pages, 1)
+  stdout.emit('drain')
+  await settled()
+  t.equal(pages, 1, 'it is full again')
+  Object.assign(stdout, { writableNeedDrain: false })
+  stdout.emit('drain')
+  for (let each = 0; each < 5; each++) await settled()
+  t.ok(pages > 1)
+  stdout.emit('error')
+  await printing
+  t.strictSame([stdout.listenerCount('drain'), stdout.listenerCount('error')], [0, 0])
 })
