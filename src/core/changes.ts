@@ -47,6 +47,7 @@ export type Concerned = ChangeNotification | { readonly kind: 'keys' }
 
 /** An unknown kind or a malformed subject concerns everything (safe default). */
 export function concernedBy({ kind, subjects }: Change): Concerned {
+  if (!subjects.every((each) => typeof each === 'string')) return { kind: 'everything' }
   const concern = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined
   if (concern === 'keys') return { kind: 'keys' }
   if (concern === 'sessions' && subjects.every((each) => /^[0-9a-f]{64}$/.test(each))) {

@@ -14,11 +14,12 @@ export interface History {
   assess(count: number | undefined): Assessment
 }
 
+/** `since`: what was received before this moment is in the server's history, monotonic milliseconds. */
 export type Assessment =
   /** The server has every heartbeat that was confirmed. What was committed after the last one may be lost. */
-  | { readonly lost: false }
+  | { readonly lost: false, readonly since: number }
   /** `isKnown`: the tombstones include everything that was taken away in the part that is lost. */
-  | { readonly lost: true, readonly heartbeats: number, readonly isKnown: boolean }
+  | { readonly lost: true, readonly since: number, readonly heartbeats: number, readonly isKnown: boolean }
 
 export interface HistoryOptions {
   readonly tombstones?: Tombstones
@@ -53,11 +54,11 @@ export function createHistory(
     },
     lastConfirmed: () => last,
     assess(count) {
-      if (last === 0 || (count ?? 0) >= last) return { lost: false }
-      if (count === undefined && clock() - lastAt > SWEPT_AFTER_MS) return { lost: false } // guard: lost-swept
       // A change that the server has not was committed after this heartbeat, and so received after it was sent.
-      const since = sentAt.get(count ?? 0) ?? -Infinity
-      return { lost: true, heartbeats: last - (count ?? 0), isKnown: tombstones.reachBackTo(since) }
+      const since = sentAt.get(count ?? 0) ?? -Infinity // guard: lost-since
+      if (last === 0 || (count ?? 0) >= last) return { lost: false, since }
+      if (count === undefined && clock() - lastAt > SWEPT_AFTER_MS) return { lost: false, since } // guard: lost-swept
+      return { lost: true, since, heartbeats: last - (count ?? 0), isKnown: tombstones.reachBackTo(since) }
     },
   }
 }

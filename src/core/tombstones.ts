@@ -37,7 +37,8 @@ export interface Tombstones {
   gap(): void
   /** Whether everything is known that was taken away since this moment. @param since monotonic milliseconds */
   reachBackTo(since: number): boolean
-  taken(): Taken
+  /** @param since monotonic milliseconds: what was taken away before is left out */
+  taken(since: number): Taken
   readonly size: number
 }
 
@@ -64,6 +65,9 @@ interface Tombstone {
   readonly at: number
 }
 
+/** All others may take away more than they list. */
+const LISTED = new Set([...Object.keys(TAKINGS), ...GIVINGS.keys(), 'user.changed', 'keys.changed'])
+
 export function createTombstones(
   { keepMs = KEEP_MS, capacity = CAPACITY, now = () => performance.now() }: TombstonesOptions = {},
 ): Tombstones {
@@ -77,11 +81,14 @@ export function createTombstones(
       completeSince = Math.max(completeSince, each.at) // guard: lost-reach
     }
   }
+  /** What could have been given again meanwhile is not known to be taken away any more. */
+  const forget = (at: number): void => {
+    completeSince = at
+    // guard: lost-given-unknown
+    for (const [key, { kind }] of tombstones) if ('givenBy' in TAKINGS[kind]) tombstones.delete(key)
+  }
   const add = (kind: TakingKind, subject: string, at: number): void => {
-    if (!TAKINGS[kind].form.test(subject)) {
-      completeSince = at // no row has such a key: something else was meant
-      return
-    }
+    if (typeof subject !== 'string' || !TAKINGS[kind].form.test(subject)) return forget(at) // no key of any row
     const key = `${kind} ${subject}`
     tombstones.delete(key) // to the end of the order
     tombstones.set(key, { kind, subject, at })
@@ -94,16 +101,14 @@ export function createTombstones(
         tombstones.delete(`${taking} ${subject}`) // guard: lost-given-again
       }
       for (const subject of isTaking(kind) ? subjects : []) add(kind as TakingKind, subject, at)
-      if (kind === 'bulk') completeSince = at // guard: lost-bulk
+      if (!LISTED.has(kind)) forget(at) // guard: lost-bulk
       prune(at)
     },
-    gap() {
-      completeSince = now() // guard: lost-gap
-    },
+    gap: () => forget(now()), // guard: lost-gap
     reachBackTo: (since) => since >= completeSince,
-    taken() {
+    taken(since) {
       prune(now())
-      return byKind(tombstones.values())
+      return byKind(tombstones.values(), since)
     },
     get size() {
       return tombstones.size
@@ -111,9 +116,10 @@ export function createTombstones(
   }
 }
 
-function byKind(tombstones: Iterable<Tombstone>): Taken {
+function byKind(tombstones: Iterable<Tombstone>, since: number): Taken {
   const taken = new Map<TakingKind, string[]>()
-  for (const { kind, subject } of tombstones) {
+  for (const { kind, subject, at } of tombstones) {
+    if (at < since) continue
     const subjects = taken.get(kind) ?? []
     subjects.push(subject)
     taken.set(kind, subjects)

@@ -66,7 +66,15 @@ export function openSessions(
   meter.gauge('changeListenerUp', () => changes.connected() ? 1 : 0)
   meter.gauge('lostHistoryTimestamp', () => (reconciler.lastLoss()?.at.getTime() ?? 0) / 1000)
   return {
-    sessions: invalidateOnWrite(createSessionStore(database, session), cache),
+    sessions: invalidateOnWrite(createSessionStore(database, session), {
+      apply(change) {
+        cache.apply(change)
+        // known before the outbox is read, where the database dies in between
+        if (change.kind === 'sessions') {
+          history.tombstones.record({ kind: 'session.ended', subjects: change.hashes })
+        }
+      },
+    }),
     cache,
     changes,
     lostHistory: reconciler.lastLoss,

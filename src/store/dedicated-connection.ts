@@ -10,6 +10,8 @@ export interface DedicatedConnectionOptions {
   /** The rest of `application_name`, after "gatehouse". */
   readonly name: string
   readonly timeoutMs: number
+  /** Of one statement, where it differs. */
+  readonly statementTimeoutMs?: number
   /** Called when the connection fails or the server closes it. */
   readonly onLost: (why: string) => void
 }
@@ -28,13 +30,13 @@ export const WITHOUT_TIME_LIMITS =
   select set_config('transaction_timeout', '0', true) where current_setting('server_version_num')::int >= 170000`
 
 export function createDedicatedConnection(
-  { server, name, timeoutMs, onLost }: DedicatedConnectionOptions,
+  { server, name, timeoutMs, statementTimeoutMs = timeoutMs, onLost }: DedicatedConnectionOptions,
 ): DedicatedConnection {
   const client = createClient({
     connectionString: server.url,
     application_name: `gatehouse ${name}`,
     connectionTimeoutMillis: timeoutMs,
-    query_timeout: timeoutMs,
+    query_timeout: statementTimeoutMs,
     keepAlive: true,
   })
   client.on('error', (error) => onLost(error.message))

@@ -4,10 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { readMigrationFiles, type MigrationMeta } from 'drizzle-orm/migrator'
 import type pg from 'pg'
 import type { Link } from './connection.js'
+import { sqlState } from './database-errors.js'
 import { WITHOUT_TIME_LIMITS } from './dedicated-connection.js'
 import { serverState, versionFailure, withClient, writeFailure, type ServerState } from './postgres-server-state.js'
 
 const FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
+const ATTEMPTS = 5
+const DEADLOCK_DETECTED = '40P01'
 const LOCK = 7_406_812_734 // any number, the same in every gateway
 
 interface Migration extends MigrationMeta {
@@ -19,6 +22,17 @@ interface Migration extends MigrationMeta {
  * @throws `database_unavailable`
  */
 export async function migrate(url: string): Promise<string[]> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await migrateOnce(url)
+    } catch (error) {
+      // Replicas of the previous release sign people in meanwhile, and lock the same tables.
+      if (attempt === ATTEMPTS || sqlState(error) !== DEADLOCK_DETECTED) throw error // guard: migrate-deadlock
+    }
+  }
+}
+
+async function migrateOnce(url: string): Promise<string[]> {
   return await withClient(url, 'gatehouse migrate', async (client) => {
     // Drizzle's own runner opens a transaction itself, around which only a lock of the session would fit: behind a pool
     // in transaction mode that stays when the client has gone, and no start would ever get it again.

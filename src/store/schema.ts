@@ -18,6 +18,7 @@ import {
 import type { Cause } from '../core/mapping.js'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
+const snapshot = customType<{ data: string }>({ dataType: () => 'pg_snapshot' })
 const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
 /** For prefixes: in the order of the bytes. */
 const inByteOrder = (term: SQLWrapper) => sql`(${term}) collate "C"`
@@ -184,6 +185,11 @@ export const changes = pgTable('changes', {
   kind: text('kind').notNull(),
   subjects: text('subjects').array().notNull(),
 }, (table) => [index('changes_xid').on(table.xid)])
+
+/** One row: up to which snapshot the outbox was swept. A reader that has read less has missed changes. */
+export const outbox = pgTable('outbox', {
+  swept: snapshot('swept').notNull().default(sql`pg_current_snapshot()`),
+})
 
 /** Append-only; no foreign key, so that it outlives what it speaks of. */
 export const auditEvents = pgTable('audit_events', {

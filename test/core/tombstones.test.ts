@@ -10,7 +10,7 @@ const HASH = 'a'.repeat(64)
 function remembered(options: { keepMs?: number, capacity?: number } = {}) {
   const world = { now: 0 }
   const tombstones = createTombstones({ ...options, now: () => world.now })
-  const taken = () => Object.fromEntries(tombstones.taken())
+  const taken = (since = -Infinity) => Object.fromEntries(tombstones.taken(since))
   return { world, tombstones, taken }
 }
 
@@ -67,43 +67,73 @@ t.test('what was not listed one by one is not known', async (t) => {
   }
   t.equal(reach(), 0, 'since the start')
   world.now = 10
-  tombstones.record({ kind: 'everything', subjects: [] })
-  t.equal(reach(), 0, 'a new name takes nothing away')
-  tombstones.record({ kind: 'bulk', subjects: ['sessions'] })
-  t.equal(reach(), 10, 'too many at once')
+  tombstones.record({ kind: 'user.changed', subjects: [id(1)] })
+  tombstones.record({ kind: 'keys.changed', subjects: [] })
+  t.equal(reach(), 0, 'nothing is taken away')
+  for (const kind of ['bulk', 'everything', 'of.a.later.release', 'constructor']) {
+    world.now++
+    tombstones.record({ kind, subjects: ['sessions'] })
+    t.equal(reach(), world.now, kind)
+  }
   world.now = 20
   tombstones.gap()
   t.equal(reach(), 20, 'not received')
   world.now = 30
   tombstones.record({ kind: 'group.lost', subjects: ["'; drop table users; --"] })
   t.equal(reach(), 30, 'no subject of this kind')
+  world.now = 40
+  tombstones.record({ kind: 'session.ended', subjects: [null as unknown as string] })
+  t.equal(reach(), 40, 'no text')
   t.equal(tombstones.size, 0)
 })
 
-// proves: lost-swept
+// proves: lost-given-unknown
+t.test('after a gap, what may have been given again is not taken away', async (t) => {
+  const { world, tombstones, taken } = remembered()
+  for (
+    const [kind, subject] of [['user.deactivated', id(1)], ['session.ended', HASH], ['user.removed', id(2)]] as const
+  ) {
+    tombstones.record({ kind, subjects: [subject] })
+  }
+  world.now = 10
+  tombstones.gap()
+  t.strictSame(taken(), { 'session.ended': [HASH], 'user.removed': [id(2)] })
+})
+
+t.test('what was received before a moment is left out', async (t) => {
+  const { world, tombstones, taken } = remembered()
+  for (const digit of [1, 2, 3]) {
+    world.now = digit
+    tombstones.record({ kind: 'user.removed', subjects: [id(digit)] })
+  }
+  t.strictSame(taken(2), { 'user.removed': [id(2), id(3)] })
+  t.strictSame(taken(4), {})
+})
+
+// proves: lost-swept, lost-since
 t.test('a server with fewer heartbeats than it confirmed has lost history', async (t) => {
   const world = { now: 0, clock: 0 }
   const tombstones = createTombstones({ now: () => world.now })
   const history = createHistory({ tombstones, now: () => world.now, clock: () => world.clock })
-  t.strictSame(history.assess(undefined), { lost: false }, 'nothing was confirmed yet')
+  t.match(history.assess(undefined), { lost: false }, 'nothing was confirmed yet')
   for (let count = 1; count <= 10; count++) {
     world.now = count * 1_000
     t.equal(history.next(), count)
     if (count < 10) history.confirmed(count)
   }
   t.equal(history.lastConfirmed(), 9)
-  t.strictSame(history.assess(10), { lost: false }, 'not confirmed, and there')
-  t.strictSame(history.assess(9), { lost: false })
-  t.strictSame(history.assess(7), { lost: true, heartbeats: 2, isKnown: true })
+  t.strictSame(history.assess(10), { lost: false, since: 10_000 }, 'not confirmed, and there')
+  t.strictSame(history.assess(9), { lost: false, since: 9_000 })
+  t.strictSame(history.assess(7), { lost: true, since: 7_000, heartbeats: 2, isKnown: true })
   world.now = 7_001
   tombstones.gap()
-  t.strictSame(history.assess(7), { lost: true, heartbeats: 2, isKnown: false })
-  t.strictSame(history.assess(8), { lost: true, heartbeats: 1, isKnown: true })
-  t.strictSame(history.assess(undefined), { lost: true, heartbeats: 9, isKnown: false }, 'no row')
+  t.strictSame(history.assess(7), { lost: true, since: 7_000, heartbeats: 2, isKnown: false })
+  t.strictSame(history.assess(8), { lost: true, since: 8_000, heartbeats: 1, isKnown: true })
+  t.match(history.assess(undefined), { lost: true, heartbeats: 9, isKnown: false }, 'no row')
   world.clock += 12 * 3_600_000
   t.match(history.assess(undefined), { lost: true })
   world.clock += 1
-  t.strictSame(history.assess(undefined), { lost: false }, 'silent for so long that its row was deleted')
+  t.match(history.assess(undefined), { lost: false }, 'silent for so long that its row was deleted')
   t.match(history.assess(7), { lost: true })
 })
 
@@ -130,4 +160,5 @@ t.test('each change concerns the sessions that it may concern', async (t) => {
   }
   t.strictSame(of('session.ended', HASH, 'x'), { kind: 'everything' }, 'malformed')
   t.strictSame(of('user.changed', id(1), ''), { kind: 'everything' }, 'malformed')
+  t.strictSame(of('user.changed', null as unknown as string), { kind: 'everything' }, 'no text')
 })

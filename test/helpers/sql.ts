@@ -15,6 +15,10 @@ export async function connect(t: Test, url: string): Promise<Query> {
   return async (text, values) => (await client.query(text, values)).rows as never
 }
 
+/** Statements that no request causes: reads of the outbox, heartbeats, and the checks which server answers. */
+export const IN_THE_BACKGROUND =
+  /pg_current_snapshot\(\)::text|pg_notify|\breplicas\b| as (value|writable)$|^begin isolation level read committed$/
+
 /** Without `replicas`, which changes every second. */
 const TABLES = [
   'users',

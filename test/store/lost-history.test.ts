@@ -133,6 +133,29 @@ t.test('where it is not known what was taken away, all sessions end, once', asyn
   t.equal((await query('select from sessions')).length, 1, 'sessions that began afterwards go on')
 })
 
+// proves: lost-reported
+t.test('a loss whose commit was not confirmed is reported by the next attempt', async (t) => {
+  const { url, query } = await open(t)
+  const server = serverAt(url).current()
+  const history = createHistory()
+  const { reconcile, lastLoss } = reconciler(history)
+  await reconcile(server)
+  history.confirmed(history.next())
+  history.tombstones.gap()
+  await query(SESSION)
+  await query(
+    "create function warn() returns trigger language plpgsql as 'begin raise warning ''x''; return null; end'",
+  )
+  await query(`create constraint trigger warn after insert or update on replicas deferrable initially deferred
+    for each row execute function warn()`)
+  await t.rejects(reconcile(server), { code: 'database_unavailable', facts: { reason: 'unconfirmed' } })
+  t.equal(lastLoss(), undefined)
+  t.strictSame(await query('select from sessions'), [], 'committed, with a warning')
+  await query('drop trigger warn on replicas')
+  await reconcile(server)
+  t.match(lastLoss(), { sessionsEnded: 1 })
+})
+
 t.test('with endSessions, a loss ends all sessions', async (t) => {
   const { url, query } = await open(t)
   const server = serverAt(url).current()

@@ -62,6 +62,7 @@ export function createChangeFeed(options: ChangeFeedOptions): OpenChangeFeed {
   return {
     connected: (at = performance.now()) =>
       connection.connected() && at - reads.lastAt() <= silenceMs && // guard: live-silence
+      Date.now() - reads.lastClock() <= silenceMs && // guard: live-suspended
       server.usable(at), // guard: record-feed-usable
     // guard: record-grace-begins
     lastReceivedAt: () => Math.min(reads.lastAt(), server.failingSince() ?? Infinity),
@@ -96,7 +97,7 @@ function createConnection(options: ConnectionOptions) {
     onReading: reads.began,
     onRead(read, isGap) {
       position = read
-      reads.done(read.at)
+      reads.done(read)
       state.read(isGap)
     },
     onLost: lose,
@@ -125,6 +126,7 @@ function createConnection(options: ConnectionOptions) {
     beat: () => session?.beat(),
     async close() {
       closed = true
+      state.closed()
       clearTimeout(retry)
       reads.discard()
       const last = session
@@ -143,6 +145,9 @@ function createState({ onGap, log }: ConnectionOptions) {
       if (isGap) onGap(-Infinity) // guard: live-missed
       if (state === 'lost') logRestored(log)
       state = 'connected'
+    },
+    closed(): void {
+      state = 'lost'
     },
     lost(why: string): void {
       if (state !== 'lost') logLost(log, why)
@@ -172,12 +177,13 @@ function logRestored(log: ChangeFeedOptions['log']): void {
 
 interface Reads {
   began(): void
-  /** The read that began last has ended. @param at when it began */
-  done(at: number): void
+  /** The read that began last has ended. */
+  done(position: Position): void
   /** Waits for a read that begins later. @returns false where the connection is lost first */
   next(): Promise<boolean>
-  /** When the last successful read began, by the monotonic clock. */
+  /** When the last successful read began, by the monotonic clock, and by one that goes on during a suspension. */
   lastAt(): number
+  lastClock(): number
   /** The connection was lost. */
   discard(): void
 }
@@ -185,13 +191,14 @@ interface Reads {
 function createReads(): Reads {
   let waiting: { readonly read: number, readonly done: (read: boolean) => void }[] = []
   let begun = 0
-  let lastAt = -Infinity
+  let [lastAt, lastClock] = [-Infinity, -Infinity]
   return {
     began() {
       begun++
     },
-    done(at) {
+    done({ at, clock }) {
       lastAt = at
+      lastClock = clock
       for (const each of waiting) if (each.read <= begun) each.done(true)
       waiting = waiting.filter((each) => each.read > begun)
     },
@@ -200,6 +207,7 @@ function createReads(): Reads {
         waiting.push({ read: begun + 1, done })
       }),
     lastAt: () => lastAt,
+    lastClock: () => lastClock,
     discard() {
       for (const { done } of waiting.splice(0)) done(false)
     },

@@ -1,6 +1,6 @@
 // Which replicas are alive, and which of them is the notifier: the one with the lowest name among those that listen.
-// The notifier reads the outbox most often, and notifies the others. Two at a time do no harm, and while there is none
-// the others read at their own pace.
+// The notifier reads the outbox most often, and notifies the others. The one with the lowest name of all sweeps the
+// outbox. Two at a time do no harm, and while there is none the others read at their own pace.
 import type { ReplicaRow } from './replica-rows.js'
 
 export interface LiveReplicas {
@@ -8,6 +8,7 @@ export interface LiveReplicas {
   update(rows: readonly ReplicaRow[]): readonly ReplicaRow[]
   /** @param listens whether notifications reach this replica */
   isNotifier(listens: boolean): boolean
+  isSweeper(): boolean
 }
 
 /** Monotonic milliseconds. */
@@ -22,6 +23,12 @@ const SILENT_MS = 3_000
 
 export function createLiveReplicas(self: string, now: () => number = () => performance.now()): LiveReplicas {
   let others = new Map<string, Seen>()
+  const isFirst = (counts: (other: Seen) => boolean): boolean => {
+    const at = now()
+    return [...others.values()].every((other) =>
+      !counts(other) || other.row.replica > self || at - (other.grewAt ?? -Infinity) > SILENT_MS
+    )
+  }
   return {
     update(rows) {
       const at = now()
@@ -35,12 +42,7 @@ export function createLiveReplicas(self: string, now: () => number = () => perfo
       others = next
       return [...others.values()].filter(({ grewAt }) => grewAt === at).map(({ row }) => row)
     },
-    isNotifier(listens) {
-      if (!listens) return false
-      const at = now()
-      return [...others.values()].every(({ row, grewAt = -Infinity }) =>
-        !row.listens || row.replica > self || at - grewAt > SILENT_MS
-      )
-    },
+    isNotifier: (listens) => listens && isFirst(({ row }) => row.listens),
+    isSweeper: () => isFirst(() => true),
   }
 }

@@ -1,7 +1,7 @@
 // The outbox: the table `changes`, to which triggers add what changed, in the transaction that changes it. A reader
 // remembers a snapshot, PostgreSQL's description of which transactions were visible, and receives what has become
-// visible since: also what a transaction recorded long before it was committed. No transaction of others, however long
-// it stays open, delays a change or makes a read longer.
+// visible since: also what a transaction recorded long before it was committed. No transaction of others delays a
+// change, however long it stays open.
 import pg from 'pg'
 import { concernedBy, type Change, type Concerned } from '../../core/changes.js'
 import type { CurrentServer } from '../server-of-record/record.js'
@@ -12,18 +12,28 @@ export const CHANNEL = 'gatehouse_changes'
 /** Where replicas of release 0.2 listen; served until the next release. */
 const CHANNEL_BEFORE = 'gatehouse'
 
-/** More changes at once are not read one by one. */
-const MOST = 5_000
+/** More changes at once are not read one by one, and more payloads are not sent to release 0.2. */
+const MOST_CHANGES = 1_000
+const MOST_PAYLOADS = 1_000
 
 export interface OutboxRead {
   /** As pg_current_snapshot() writes it: what is read next begins here. */
   readonly snapshot: string
-  /** In the order in which they were recorded; undefined: there are too many. */
+  /** In the order in which they were recorded; undefined: some are missing, or there are too many. */
   readonly changes: readonly Change[] | undefined
+  /** Changes since the last read are missing. */
+  readonly isGap: boolean
+}
+
+interface Row {
+  readonly server: string | null
+  readonly snapshot: string
+  readonly gap: boolean
+  readonly found: readonly (readonly [string, readonly string[]])[] | null
 }
 
 /**
- * @param since the last snapshot of this server; undefined: from now on
+ * @param since the last snapshot of this server; undefined: there is none, and what was before now is missing
  * @throws OtherServer where another server answers, behind a pooler for example
  */
 export async function readOutbox(
@@ -31,20 +41,23 @@ export async function readOutbox(
   { key, identitySql }: CurrentServer,
   since: string | undefined,
 ): Promise<OutboxRead> {
-  const { rows: [row] } = await client.query<{
-    server: string | null
-    snapshot: string
-    found: readonly (readonly [string, readonly string[]])[] | null
-  }>(
-    `select ${identitySql} as server, pg_current_snapshot()::text as snapshot,
-    ${since === undefined ? 'null' : FOUND} as found`,
+  const found = since === undefined ? 'true as gap, null as found' : `${GAP} as gap, ${FOUND} as found`
+  const { rows: [row] } = await client.query<Row>(
+    `select ${identitySql} as server, pg_current_snapshot()::text as snapshot, ${found}`,
     since === undefined ? [] : [since],
   )
   if (row === undefined || (key !== undefined && row.server !== key)) throw new OtherServer() // guard: outbox-verified
-  const found = row.found ?? []
-  const changes = found.length > MOST ? undefined : found.map(([kind, subjects]) => ({ kind, subjects }))
-  return { snapshot: row.snapshot, changes }
+  const changes = (row.found ?? []).map(([kind, subjects]) => ({ kind, subjects }))
+  const isComplete = !row.gap && changes.length <= MOST_CHANGES
+  return { snapshot: row.snapshot, changes: isComplete ? changes : undefined, isGap: row.gap }
 }
+
+// The last sweep deleted what was visible in its snapshot. Of two snapshots of one server the later one has the higher
+// xmax, or the same and fewer running transactions. No clock is asked, so that a machine may be suspended.
+// guard: outbox-gap
+const GAP = `(select coalesce(bool_or(pg_snapshot_xmax(swept) > pg_snapshot_xmax($1::pg_snapshot)
+    or (pg_snapshot_xmax(swept) = pg_snapshot_xmax($1::pg_snapshot)
+      and exists (select pg_snapshot_xip($1::pg_snapshot) except select pg_snapshot_xip(swept)))), true) from outbox)`
 
 // Of what is visible now, the earlier snapshot did not show transactions that began after it (xmax) and those that were
 // running (xip): two short ranges of the index. Rows of the future belong to another cluster, from a restored dump.
@@ -54,20 +67,24 @@ const FOUND = `(select json_agg(json_build_array(kind, subjects) order by id) fr
   where xid >= pg_snapshot_xmax($1::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
   union all
   select id, kind, subjects from changes where xid = any(array(select pg_snapshot_xip($1::pg_snapshot)))
-  limit ${MOST + 1}) found)`
+  limit ${MOST_CHANGES + 1}) found)`
 
 /**
  * Notifies the other replicas: those of this release to read, those of 0.2 of what to read again. The commit waits for
  * no disk and no standby, because a notification is nothing to keep.
+ * @param changes undefined: everything
  */
 export async function notify(client: pg.ClientBase, replica: string, changes: OutboxRead['changes']): Promise<void> {
-  const payloads = changes === undefined
-    ? ['*']
-    : [...new Set(changes.flatMap((each) => payloadsBefore(concernedBy(each))))]
-  const sent = [[CHANNEL, replica], ...payloads.slice(0, MOST).map((each) => [CHANNEL_BEFORE, each])]
-  const statements = sent.map((each) => `select pg_notify(${each.map((text) => pg.escapeLiteral(text)).join(', ')})`)
-  await client.query(`begin; set local synchronous_commit = off; ${statements.join('; ')}; commit`)
+  const named = new Set((changes ?? []).flatMap((each) => payloadsBefore(concernedBy(each))))
+  const payloads = changes === undefined || named.size > MOST_PAYLOADS ? EVERYTHING_BEFORE : [...named]
+  await withoutWaiting(client, [
+    notifySql(CHANNEL, replica),
+    ...payloads.map((each) => notifySql(CHANNEL_BEFORE, each)),
+  ])
 }
+
+/** All cached sessions, and the signing keys. */
+const EVERYTHING_BEFORE: readonly string[] = ['*', 'k']
 
 /** What release 0.2 notified for the same change: at most 100 ids each. */
 function payloadsBefore(concerned: Concerned): string[] {
@@ -82,15 +99,36 @@ function payloadsBefore(concerned: Concerned): string[] {
 }
 
 /**
- * Deletes what was visible in this snapshot, which every replica has read or will never read, and what belongs to
- * another cluster.
+ * Deletes what was visible in this snapshot, and what belongs to another cluster. A reader that has read less than the
+ * snapshot finds out by itself.
  */
 export async function sweepOutbox(client: pg.ClientBase, snapshot: string): Promise<void> {
-  await client.query(
+  const swept = `${pg.escapeLiteral(snapshot)}::pg_snapshot`
+  await withoutWaiting(client, [
+    `update outbox set swept = ${swept}`,
     // guard: outbox-swept
     `delete from changes where id in (select id from changes
-      where pg_visible_in_snapshot(xid, $1::pg_snapshot) or xid >= pg_snapshot_xmax(pg_current_snapshot())
-      order by id limit 10000)`,
-    [snapshot],
-  )
+      where pg_visible_in_snapshot(xid, ${swept}) or xid >= pg_snapshot_xmax(pg_current_snapshot())
+      order by id limit 100000)`,
+  ])
+}
+
+/**
+ * The row of a replica that stops is deleted. It may have been the notifier: replicas of 0.2 are notified once more.
+ * @param replica its name
+ */
+export async function leaveOutbox(client: pg.ClientBase, replica: string): Promise<void> {
+  await withoutWaiting(client, [
+    `delete from replicas where replica = ${pg.escapeLiteral(replica)}`,
+    ...EVERYTHING_BEFORE.map((each) => notifySql(CHANNEL_BEFORE, each)),
+  ])
+}
+
+function notifySql(channel: string, payload: string): string {
+  return `select pg_notify(${pg.escapeLiteral(channel)}, ${pg.escapeLiteral(payload)})`
+}
+
+/** One transaction, whose commit waits for no disk and no standby. */
+async function withoutWaiting(client: pg.ClientBase, statements: readonly string[]): Promise<void> {
+  await client.query(`begin; set local synchronous_commit = off; ${statements.join('; ')}; commit`)
 }

@@ -11,7 +11,7 @@ import { notify, readOutbox, sweepOutbox, type OutboxRead } from './outbox.js'
 export interface Position {
   readonly key: string | undefined
   readonly snapshot: string
-  /** Monotonic milliseconds, and milliseconds that go on while the machine is suspended. */
+  /** When the read began: monotonic milliseconds, and milliseconds that go on while the machine is suspended. */
   readonly at: number
   readonly clock: number
 }
@@ -25,13 +25,14 @@ export interface OutboxReaderOptions {
   /** The connections are closed: nothing is read any more. */
   readonly isOver: () => boolean
   readonly isNotifier: () => boolean
+  readonly isSweeper: () => boolean
   /** The last position, of this or an earlier set of connections. */
   readonly position: Position | undefined
   readonly tombstones: Pick<Tombstones, 'record' | 'gap'>
   readonly onChange: (change: ChangeNotification) => void
   readonly onKeys: () => void
   readonly onReading: () => void
-  /** The outbox was read. @param isGap changes before it may be missing */
+  /** The outbox was read. @param isGap changes before it are missing */
   readonly onRead: (position: Position, isGap: boolean) => void
   readonly onFailed: (error: unknown) => void
 }
@@ -41,29 +42,28 @@ export interface OutboxReader {
   readonly read: () => void
 }
 
-/** The notifier deletes what is older; a reader that was away for longer has missed changes. */
+/** A reader that is slower than this has missed changes, and finds out (outbox.ts). */
 const SWEPT_AFTER_MS = 60_000
-const RESUMABLE_MS = 50_000
 const SWEEP_EVERY_MS = 30_000
 
 export function createOutboxReader(options: OutboxReaderOptions): OutboxReader {
-  const { client, server, self, pace, isOver, isNotifier, onRead, onFailed } = options
+  const { client, server, pace, isOver, isSweeper, onRead, onFailed } = options
   const sweeper = createSweeper(client)
+  const notifier = createNotifier(options)
   let { position } = options
   let timer: NodeJS.Timeout | undefined
   const readOnce = async (): Promise<void> => {
     options.onReading()
     const [at, clock] = [performance.now(), Date.now()]
-    const isGap = !isResumable(position, server, at, clock) // guard: outbox-gap
-    const { snapshot, changes } = await readOutbox(client, server, isGap ? undefined : position?.snapshot)
+    const since = position?.key === server.key ? position?.snapshot : undefined
+    const { snapshot, changes, isGap } = await readOutbox(client, server, since)
     if (isOver()) return
-    apply(changes, options)
-    position = { key: server.key, snapshot, at, clock }
     if (isGap) options.tombstones.gap()
+    apply(isGap ? KEYS : changes, options) // cached sessions are stale, and may be used while the database is down
+    position = { key: server.key, snapshot, at, clock }
     onRead(position, isGap)
-    if (!isNotifier()) return
-    if (changes === undefined || changes.length > 0) await notify(client, self, changes)
-    await sweeper.sweep(snapshot)
+    await notifier.notifyOf(changes)
+    if (isSweeper()) await sweeper.sweep(snapshot)
   }
   const read = oneAtATime(async () => {
     if (isOver()) return
@@ -74,30 +74,35 @@ export function createOutboxReader(options: OutboxReaderOptions): OutboxReader {
   return { read }
 }
 
-function isResumable(
-  position: Position | undefined,
-  { key }: CurrentServer,
-  at: number,
-  clock: number,
-): position is Position {
-  return position !== undefined && position.key === key && at - position.at < RESUMABLE_MS &&
-    clock - position.clock < RESUMABLE_MS // guard: live-suspended
-}
-
+/** Everything is read again at most once, whatever the number of changes that concern everything. */
 function apply(
   changes: OutboxRead['changes'],
   { tombstones, onChange, onKeys }: Pick<OutboxReaderOptions, 'tombstones' | 'onChange' | 'onKeys'>,
 ): void {
   if (changes === undefined) tombstones.gap()
-  for (const change of changes ?? TOO_MANY) {
-    tombstones.record(change)
-    const concerned = concernedBy(change)
-    if (concerned.kind === 'keys') onKeys()
-    else onChange(concerned)
-  }
+  for (const change of changes ?? []) tombstones.record(change)
+  const concerned = (changes ?? EVERYTHING).map(concernedBy)
+  if (concerned.some(({ kind }) => kind === 'keys')) onKeys()
+  const everything = concerned.find((each) => each.kind === 'everything')
+  if (everything !== undefined) return onChange(everything)
+  for (const each of concerned) if (each.kind !== 'keys') onChange(each)
 }
 
-const TOO_MANY: readonly Change[] = [{ kind: 'everything', subjects: [] }, { kind: 'keys.changed', subjects: [] }]
+const KEYS: readonly Change[] = [{ kind: 'keys.changed', subjects: [] }]
+const EVERYTHING: readonly Change[] = [{ kind: 'everything', subjects: [] }, { kind: 'keys.changed', subjects: [] }]
+
+/** Release 0.2 may have missed changes while there was no notifier: each one begins with everything. */
+function createNotifier({ client, self, isNotifier }: Pick<OutboxReaderOptions, 'client' | 'self' | 'isNotifier'>) {
+  let isOne = false
+  return {
+    async notifyOf(changes: OutboxRead['changes']): Promise<void> {
+      const begins = !isOne && isNotifier()
+      isOne = isNotifier()
+      if (!isOne || (!begins && changes?.length === 0)) return
+      await notify(client, self, begins ? undefined : changes) // guard: outbox-new-notifier
+    },
+  }
+}
 
 /** Deletes changes a while after they were visible to every replica. */
 function createSweeper(client: pg.Client) {

@@ -36,8 +36,8 @@ function upsert({ replica, count, confirmed: last, listens, name, config }: Hear
   const [id, place, hash] = [replica, name, config].map((text) => pg.escapeLiteral(text))
   // guard: lost-counter
   return `with updated as (
-      update replicas set heartbeats = ${count}, heartbeat_at = clock_timestamp(), name = ${place}, config = ${hash},
-        listens = ${listens}
+      update replicas set heartbeats = greatest(heartbeats, ${count}), heartbeat_at = clock_timestamp(),
+        name = ${place}, config = ${hash}, listens = ${listens}
       where replica = ${id} and heartbeats >= ${last} returning 1),
     inserted as (
       insert into replicas (replica, heartbeats, name, config, listens)
@@ -59,8 +59,4 @@ export async function readReplicas(client: pg.ClientBase): Promise<readonly Repl
      where abs(extract(epoch from clock_timestamp() - heartbeat_at)) < 60 order by replica limit 1000`,
   )
   return rows.map((row) => ({ ...row, heartbeats: Number(row.heartbeats) }))
-}
-
-export async function deleteReplica(client: pg.ClientBase, replica: string): Promise<void> {
-  await client.query('delete from replicas where replica = $1', [replica])
 }

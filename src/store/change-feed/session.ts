@@ -8,9 +8,9 @@ import type { CurrentServer } from '../server-of-record/record.js'
 import type { ServerOfRecord } from '../server-of-record/server-of-record.js'
 import { createFeedConnections } from './connections.js'
 import type { LiveReplicas } from './notifier.js'
-import { CHANNEL } from './outbox.js'
+import { CHANNEL, leaveOutbox } from './outbox.js'
 import { createOutboxReader, type Position } from './reader.js'
-import { deleteReplica, readReplicas, writeHeartbeat } from './replica-rows.js'
+import { readReplicas, writeHeartbeat } from './replica-rows.js'
 
 export interface FeedSessionEvents {
   readonly onReading: () => void
@@ -62,6 +62,7 @@ export function createFeedSession(options: FeedSessionOptions): FeedSession {
     client: connections.reader,
     isOver,
     isNotifier,
+    isSweeper: live.isSweeper,
     pace: () => paceOf(listens(), isNotifier()),
     onRead(position, isGap) {
       options.onRead(position, isGap)
@@ -129,8 +130,8 @@ function paceOf(listens: boolean, isNotifier: boolean): number {
 }
 
 async function farewell(client: pg.Client, self: string): Promise<void> {
-  const deleted = deleteReplica(client, self).catch(() => {}) // silence shows it as well
-  await Promise.race([deleted, setTimeout(FAREWELL_MS, undefined, { ref: false })])
+  const left = leaveOutbox(client, self).catch(() => {}) // silence shows it as well
+  await Promise.race([left, setTimeout(FAREWELL_MS, undefined, { ref: false })])
 }
 
 interface HeartbeatOptions extends FeedSessionOptions {

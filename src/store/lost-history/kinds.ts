@@ -15,17 +15,18 @@ export interface TakingContext {
 /** @returns how many rows there still were */
 type TakeAgain = (context: TakingContext, subjects: readonly string[]) => Promise<number>
 
+/** Users before memberships before sessions: a login locks them in this order too. */
 const TAKE_AGAIN: Readonly<Record<TakingKind, TakeAgain>> = {
-  'session.ended': run((hashes) =>
-    sql`delete from sessions where id_hash in (select decode(hash, 'hex') from ${hashes} as hash)`
-  ),
   'user.removed': async ({ tx }, ids) => {
     let removed = 0
     for (const id of ids) if (await eraseUser(tx, id) !== undefined) removed++
     return removed
   },
   'user.deactivated': run((ids) =>
-    sql`update users set is_active = false where is_active and id in (select id::uuid from ${ids} as id)`
+    sql`with deactivated as (
+        update users set is_active = false where is_active and id in (select id::uuid from ${ids} as id) returning id),
+      ended as (delete from sessions where user_id in (select id from deactivated))
+      select from deactivated`
   ),
   'staff.lost': run((ids) =>
     sql`update users set is_staff = false, staff_cause = null, staff_since = null
@@ -48,6 +49,9 @@ const TAKE_AGAIN: Readonly<Record<TakingKind, TakeAgain>> = {
     sql`delete from identities where (user_id, tid, oid) in (select split_part(triple, '/', 1)::uuid,
       split_part(triple, '/', 2)::uuid, split_part(triple, '/', 3)::uuid from ${triples} as triple)`
   ),
+  'session.ended': run((hashes) =>
+    sql`delete from sessions where id_hash in (select decode(hash, 'hex') from ${hashes} as hash)`
+  ),
   'key.withdrawn': async (context, kids) => {
     const withdrawn = await run((list) => sql`delete from signing_keys where kid in (select kid from ${list} as kid)`)(
       context,
@@ -69,8 +73,10 @@ function run(statement: (subjects: SQL) => SQL): TakeAgain {
 /** @returns the number of rows by kind, of kinds with rows */
 export async function takeAgain(context: TakingContext, taken: Taken): Promise<Readonly<Record<string, number>>> {
   const rows: Record<string, number> = {}
-  for (const [kind, subjects] of taken) {
-    const count = await TAKE_AGAIN[kind](context, subjects)
+  for (const [kind, take] of Object.entries(TAKE_AGAIN) as [TakingKind, TakeAgain][]) {
+    const subjects = taken.get(kind)
+    if (subjects === undefined) continue
+    const count = await take(context, subjects)
     if (count > 0) rows[kind] = count
   }
   return rows

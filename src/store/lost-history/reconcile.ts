@@ -4,8 +4,8 @@
 import { sql } from 'drizzle-orm'
 import type { Assessment, History } from '../../core/history.js'
 import { writeAudit } from '../audit.js'
-import type { Transaction } from '../database.js'
-import { createDedicatedConnection, WITHOUT_TIME_LIMITS } from '../dedicated-connection.js'
+import { translated, type Transaction } from '../database.js'
+import { createDedicatedConnection } from '../dedicated-connection.js'
 import type { CurrentServer } from '../server-of-record/record.js'
 import { transactionOn } from '../transaction.js'
 import { takeAgain } from './kinds.js'
@@ -38,27 +38,41 @@ export interface Reconciler {
   lastLoss(): LostHistory | undefined
 }
 
-const TIMEOUT_MS = 60_000
-const LOCK = sql`select pg_advisory_xact_lock(hashtextextended('gatehouse lost history', 0))`
+const CONNECT_MS = 2_000
+/** Of one statement: all sessions may end. */
+const STATEMENT_MS = 60_000
+// Nothing is waited for longer than that, and a replica that stops in the middle holds no lock for longer.
+const LIMITS = `set local lock_timeout = '2s'; set local statement_timeout = '55s';
+  set local idle_in_transaction_session_timeout = '5s'`
 
 export function createReconciler(options: ReconcilerOptions): Reconciler {
   const { history, log } = options
   let lastLoss: LostHistory | undefined
+  /** Found by an attempt whose commit was not confirmed: the next one may find its own row. */
+  let unreported: Compared | undefined
   return {
     async reconcile(server) {
-      const connection = createDedicatedConnection({ server, name: 'history', timeoutMs: TIMEOUT_MS, onLost: () => {} })
+      const connection = createDedicatedConnection({
+        server,
+        name: 'history',
+        timeoutMs: CONNECT_MS,
+        statementTimeoutMs: STATEMENT_MS,
+        onLost: () => {},
+      })
       try {
         await connection.connect()
         const count = history.next()
-        const { assessment, ...loss } = await transactionOn(
-          connection.client,
-          server,
-          (tx) => compare(tx, server, count, options),
-        )
+        const { assessment, ...loss } = await transactionOn(connection.client, server, async (tx) => {
+          unreported = merged(unreported, await compare(tx, server, count, options)) // guard: lost-reported
+          return unreported
+        })
+        unreported = undefined
         history.confirmed(count)
         if (!isLoss(assessment, loss.takenAgain)) return
         lastLoss = { at: new Date(), ...loss }
         log.error({ ...factsOf(assessment, loss), remedy: REMEDY }, TEXT)
+      } catch (error) {
+        throw translated(error, server.url)
       } finally {
         connection.drop()
       }
@@ -72,6 +86,15 @@ const REMEDY = 'Changes and sign-ins that were acknowledged shortly before are g
   'repeat what was given by command, and make replication synchronous (gatehouse doctor).'
 
 type Compared = Omit<LostHistory, 'at'> & { readonly assessment: Assessment }
+
+function merged(earlier: Compared | undefined, found: Compared): Compared {
+  if (earlier === undefined) return found
+  return {
+    assessment: found.assessment.lost ? found.assessment : earlier.assessment,
+    takenAgain: { ...earlier.takenAgain, ...found.takenAgain },
+    sessionsEnded: found.sessionsEnded ?? earlier.sessionsEnded,
+  }
+}
 
 function isLoss(assessment: Assessment, takenAgain: LostHistory['takenAgain']): boolean {
   return assessment.lost || Object.keys(takenAgain).length > 0
@@ -92,17 +115,18 @@ async function compare(
   count: number,
   { history, replica, onLostHistory, encryptionSecrets }: ReconcilerOptions,
 ): Promise<Compared> {
-  await tx.execute(sql.raw(WITHOUT_TIME_LIMITS))
-  await tx.execute(LOCK)
+  await tx.execute(sql.raw(LIMITS))
   const { rows: [row] } = await tx.execute<{ heartbeats: string }>(
     sql`select heartbeats from replicas where replica = ${replica}`,
   )
   const assessment = history.assess(row === undefined ? undefined : Number(row.heartbeats))
-  const takenAgain = await takeAgain({ tx, encryptionSecrets }, history.tombstones.taken())
+  if (assessment.lost) await tx.execute(sql`select from outbox for update`) // one replica at a time ends all sessions
+  const takenAgain = await takeAgain({ tx, encryptionSecrets }, history.tombstones.taken(assessment.since))
   const mustEnd = assessment.lost && (onLostHistory === 'endSessions' || !assessment.isKnown) // guard: lost-unknown
   const sessionsEnded = mustEnd ? await endAllSessions(tx, server) : undefined
   await tx.execute(sql`insert into replicas (replica, heartbeats) values (${replica}, ${count})
-    on conflict (replica) do update set heartbeats = excluded.heartbeats, heartbeat_at = clock_timestamp()`)
+    on conflict (replica) do update set heartbeats = greatest(replicas.heartbeats, excluded.heartbeats),
+      heartbeat_at = clock_timestamp()`)
   if (isLoss(assessment, takenAgain)) {
     await writeAudit(tx, {
       action: 'history.lost',
@@ -116,9 +140,7 @@ async function compare(
 /** @returns how many ended; undefined: another replica has ended all on this server, and there may be new ones */
 async function endAllSessions(tx: Transaction, server: CurrentServer): Promise<number | undefined> {
   const { rows: [done] } = await tx.execute(sql`select 1 from audit_events where action = 'history.lost'
-    and at > now() - interval '1 hour' and detail->>'server' = ${
-    server.key ?? ''
-  } and detail ? 'sessionsEnded' limit 1`)
+    and detail->>'server' = ${server.key ?? ''} and detail ? 'sessionsEnded' limit 1`)
   if (done !== undefined) return undefined
   const { rowCount } = await tx.execute(sql`delete from sessions`)
   return rowCount ?? 0

@@ -1,5 +1,6 @@
 // The outcome of the checks: which server is the server of record, or why there is none.
 import type { GatehouseError } from '../../core/errors.js'
+import { coalesced } from '../coalesced.js'
 import { place } from '../database-failure.js'
 import { addressOf } from '../postgres-client.js'
 import { elect, NO_HISTORY, type Candidate, type ElectionHistory } from './election.js'
@@ -40,15 +41,18 @@ export function createRecord(options: RecordOptions) {
   const report = createReport(log)
   const listeners: (() => void)[] = []
   const heartbeat = createHeartbeatCheck(toleranceMs, report)
-  const history = createHistoryCheck(report)
+  const history = createHistoryCheck(report, () => checks.server())
   const leave = (): void => {
+    history.require(failingSince())
     heartbeat.confirmed()
-    history.require()
     for (const listener of listeners) listener()
   }
   const checks = createChecks(options, report, leave)
-  const failingSince = () =>
-    earlier(earlier(checks.failingSince(), heartbeat.unconfirmedSince()), history.pendingSince())
+  const failingSince = () => earliest(checks.failingSince(), heartbeat.unconfirmedSince(), history.pendingSince())
+  const reportRecovery = (): void => {
+    const server = checks.server()
+    if (server !== undefined && failingSince() === undefined) report.recovered(server.url)
+  }
   const usable = (at = performance.now()): boolean =>
     checks.server() !== undefined && history.pendingSince() === undefined &&
     at - (failingSince() ?? at) < toleranceMs
@@ -59,17 +63,14 @@ export function createRecord(options: RecordOptions) {
     return server
   }
   return {
-    /** @returns after the history of a server that was elected now was compared */
-    async take(probes: readonly Probe[], began: number): Promise<void> {
+    take(probes: readonly Probe[], began: number): void {
       checks.take(probes, began)
-      const server = checks.server()
-      if (server !== undefined) await history.compare(server)
-      if (server !== undefined && failingSince() === undefined) report.recovered(server.url)
+      reportRecovery()
     },
+    compareHistory: coalesced(() => history.compare().then(reportRecovery)),
     reconcileWith: history.compareWith,
     historyInDoubt: leave,
-    /** A server was elected, and its history is being compared for the first time. */
-    isHistoryPending: () => checks.server() !== undefined && history.isFirstComparison(),
+    isHistoryPending: history.isFirstComparison,
     elected,
     current(): CurrentServer {
       if (usable()) return elected()
@@ -87,6 +88,10 @@ export function createRecord(options: RecordOptions) {
 }
 
 /** Asked for each request: it allocates nothing. */
+function earliest(one?: number, two?: number, three?: number): number | undefined {
+  return earlier(earlier(one, two), three)
+}
+
 function earlier(one: number | undefined, other: number | undefined): number | undefined {
   if (one === undefined || other === undefined) return one ?? other
   return Math.min(one, other)
@@ -110,24 +115,35 @@ function createHeartbeatCheck(toleranceMs: number, report: ReturnType<typeof cre
 /**
  * Whether the current server has the whole history (store/lost-history/): until that is known, its rows do not count.
  */
-function createHistoryCheck(report: ReturnType<typeof createReport>) {
+function createHistoryCheck(report: ReturnType<typeof createReport>, current: () => CurrentServer | undefined) {
   let compareWith: ((server: CurrentServer) => Promise<void>) | undefined
   let pendingSince: number | undefined
   let failure: unknown
+  let attempt = 0
   return {
     compareWith(compare: (server: CurrentServer) => Promise<void>): void {
       compareWith = compare
     },
-    require(): void {
-      if (compareWith !== undefined) pendingSince ??= performance.now() // guard: lost-compared-first
+    /** @param failingSince since when the server that was used until now fails */
+    require(failingSince: number | undefined): void {
+      // guard: lost-compared-first
+      if (compareWith !== undefined) pendingSince ??= failingSince ?? performance.now()
+      failure = undefined
+      attempt++
     },
-    async compare(server: CurrentServer): Promise<void> {
-      if (pendingSince === undefined) return
-      failure = await compareWith?.(server).then(() => undefined, (error: unknown) => error)
+    /** Compares the history of the current server, if that is due. It never fails. */
+    async compare(): Promise<void> {
+      const server = current()
+      if (server === undefined || pendingSince === undefined) return
+      const own = attempt
+      const result = await compareWith?.(server).then(() => undefined, (error: unknown) => error)
+      if (current() !== server || attempt !== own) return // guard: lost-other-server
+      failure = result
       if (failure === undefined) pendingSince = undefined
       else report.failed(historyUnknown(server.url, failure))
     },
-    isFirstComparison: () => pendingSince !== undefined && failure === undefined,
+    /** A server was elected, and its history is being compared for the first time. */
+    isFirstComparison: () => current() !== undefined && pendingSince !== undefined && failure === undefined,
     pendingSince: () => pendingSince,
     failure: () => failure,
   }

@@ -125,8 +125,9 @@ function createWatch(options: ServerOfRecordOptions) {
   const check = coalesced(async () => {
     const began = performance.now()
     const probes = await Promise.all(servers.map((each) => probe(each.url, each.hidden, probeTimeoutMs)))
-    await record.take(probes, began)
+    record.take(probes, began)
     hosts = probes.map((each) => hostState(each, hiddenOf(each.url), record.key()))
+    void record.compareHistory() // beside the checks, because it may take longer
   })
   const schedule = createSchedule(check, () => record.failingSince() === undefined ? intervalMs : SOON_MS)
   record.onChange(schedule.soon)
@@ -137,7 +138,7 @@ function createWatch(options: ServerOfRecordOptions) {
   const stall = createStallDetector()
   /** After a stall, answers that arrived meanwhile are read before any time limit counts. */
   const settled = async (): Promise<void> => {
-    await check()
+    if (!record.isHistoryPending()) await check()
     for (const deadline = performance.now() + SETTLE_MS; !usable() && performance.now() < deadline;) await sleep(10)
   }
   const server: ServerOfRecord = {
@@ -157,10 +158,7 @@ function createWatch(options: ServerOfRecordOptions) {
     usable,
     failingSince,
     hosts: () => hosts,
-    close() {
-      schedule.stop()
-      stall.stop()
-    },
+    close: () => [schedule, stall].forEach((each) => each.stop()),
   }
   /** A server that did not answer in time may answer the next check; other failures stay. */
   const mayBeLate = (): boolean => record.key() === undefined && isTimeout(record.failure())

@@ -7,7 +7,7 @@ import { GROUP_IDS, PEOPLE, PERSON_IDS } from '../../../src/demo/people.js'
 import { errorCode } from '../../helpers/assertions.js'
 import { createBrowser, formOf, type Answer, type Browser } from '../../helpers/browser.js'
 import { MAPPING, pickPerson, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { connect, dump } from '../../helpers/sql.js'
+import { connect, dump, IN_THE_BACKGROUND } from '../../helpers/sql.js'
 
 const groupsOf = async (gateway: TestGateway, browser: Browser): Promise<string | null> =>
   (await gateway.ask('/oauth2/auth', { browser })).headers.get('x-auth-request-groups')
@@ -539,7 +539,7 @@ t.test('a login is one transaction, and its statements do not grow with the grou
     const back = await browser.ask(action, { method: 'POST', form: { ...fields, person: personId } })
     statements.length = 0
     t.equal((await browser.ask(back.location ?? '')).status, 302)
-    return statements.filter((statement) => !/^select pg_notify/.test(statement)) // the heartbeat of another connection
+    return statements.filter((statement) => !IN_THE_BACKGROUND.test(statement))
   }
   const none = await counted(PERSON_IDS.nobody)
   const many = await counted(PERSON_IDS.many)

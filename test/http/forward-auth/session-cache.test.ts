@@ -13,15 +13,12 @@ import { createSessionAdmin } from '../../../src/store/session-admin.js'
 import { createUserAdmin } from '../../../src/store/user-admin.js'
 import { createBrowser, type Browser } from '../../helpers/browser.js'
 import { SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { connect } from '../../helpers/sql.js'
+import { connect, IN_THE_BACKGROUND } from '../../helpers/sql.js'
 import { TARGET } from '../../helpers/targets.js'
 import { databaseFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 
 const status = async (gateway: TestGateway, browser: Browser) =>
   (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status
-
-/** Reads of the outbox, heartbeats, and the checks which server answers. */
-const IN_THE_BACKGROUND = /pg_current_snapshot|pg_notify|replicas|system_identifier|as value$/
 
 /** Statements that reach PostgreSQL, without those that no request causes. */
 function statements(t: Test): string[] {
@@ -399,40 +396,6 @@ t.test('without a read for five seconds the feed counts as disconnected', async 
   const read = feed.lastReceivedAt()
   t.ok(feed.connected(read + 5_000))
   t.notOk(feed.connected(read + 5_001))
-})
-
-// proves: live-suspended, live-missed
-t.test('after a suspension, which no timeout counted, everything is read again', async (t) => {
-  const { databaseUrl } = await startTestGateway(t)
-  const doubts: number[] = []
-  const listener = createChangeFeed({
-    server: (await feedServer(databaseUrl)).server,
-    onChange: () => {},
-    onKeys: () => {},
-    onGap: (until) => {
-      doubts.push(until)
-    },
-    beatMs: 20,
-    history: createHistory(),
-    replica: 'test',
-    replicas: {
-      announcement: () => ({ config: '0'.repeat(64), name: 'test' }),
-      receive: () => {},
-      expireAndCompare: () => {},
-    },
-    log: { warn: () => {}, info: () => {} },
-  })
-  t.teardown(() => listener.close())
-  while (!listener.connected()) await sleep(10)
-  const before = doubts.length
-  const { now } = Date
-  t.teardown(() => {
-    Date.now = now
-  })
-  Date.now = () => now() + 3_600_000
-  await sleep(200)
-  t.strictSame(doubts.slice(before), [-Infinity], 'once')
-  t.ok(listener.connected(), 'what was told meanwhile is heard now')
 })
 
 // proves: live-signed-out
