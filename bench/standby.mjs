@@ -1,10 +1,11 @@
-// First sign-ins a second, as far as PostgreSQL limits them: the login's transaction, sixteen at a time, without a
-// standby and with a synchronous one, and with no other work. It needs the distribution's PostgreSQL programs. Prints;
-// judges nothing.
+// First sign-ins a second, as far as PostgreSQL limits them: the login's transaction, sixteen at a time, with an
+// asynchronous standby, a synchronous one, and a synchronous one that is ten milliseconds away. It needs the
+// distribution's PostgreSQL programs. Prints; judges nothing.
 // DIST names the build of another release, SECONDS makes it shorter.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { connect as connectSocket, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import pg from 'pg'
@@ -36,16 +37,21 @@ try {
   const feed = await openFeed(pair.url)
   const database = openDatabase({ server: pair.url, url: pair.url, poolSize: 2 * AT_ONCE, timeoutMs: 30_000 })
   const store = createLoginStore(database, LIMITS)
-  for (const names of ['', '*']) {
+  for (
+    const [name, names, delayMs] of [
+      ['asynchronous standby', '', 0],
+      ['synchronous standby', '*', 0],
+      ['synchronous standby, 10 ms away', '*', 5],
+    ]
+  ) {
+    pair.delay(delayMs)
     await query(`alter system set synchronous_standby_names = '${names}'`)
     await query('select pg_reload_conf()')
     await signIns(store, groups, 2)
     const times = await signIns(store, groups, SECONDS)
     say(
-      `${names === '' ? 'asynchronous standby' : 'synchronous standby'}: ${
-        (times.length / SECONDS).toFixed(0)
-      } sign-ins a ` +
-        `second; p50 ${quantile(times, 0.5).toFixed(1)} ms, p99 ${quantile(times, 0.99).toFixed(1)} ms`,
+      `${name}: ${(times.length / SECONDS).toFixed(0)} sign-ins a second; p50 ${quantile(times, 0.5).toFixed(1)} ms, ` +
+        `p99 ${quantile(times, 0.99).toFixed(1)} ms`,
     )
   }
   await database.close()
@@ -137,6 +143,26 @@ async function connect(url) {
   return (...args) => client.query(...args)
 }
 
+/** The way between primary and standby, each direction of which may take a while. */
+async function startRelay(port, target) {
+  let delayMs = 0
+  const server = createServer((incoming) => {
+    const outgoing = connectSocket(target, '127.0.0.1')
+    for (const [from, to] of [[incoming, outgoing], [outgoing, incoming]]) {
+      from.on('data', (data) => delayMs === 0 ? to.write(data) : setTimeout(() => to.write(data), delayMs))
+      from.on('error', () => {})
+      from.on('close', () => to.destroy())
+    }
+  })
+  await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve))
+  return {
+    delay(ms) {
+      delayMs = ms
+    },
+    close: () => server.close(),
+  }
+}
+
 /** A primary and a standby, with the settings of PostgreSQL's own that make a commit wait for the disk. */
 async function startPair() {
   const programs = `/usr/lib/postgresql/${readdirSync('/usr/lib/postgresql').at(-1)}/bin`
@@ -145,7 +171,8 @@ async function startPair() {
   const owner = process.getuid() === 0 ? { uid: idOf('-u'), gid: idOf('-g') } : {}
   if ('uid' in owner) chownSync(home, owner.uid, owner.gid)
   const run = (name, ...args) => execFileSync(join(programs, name), args, { stdio: 'ignore', cwd: home, ...owner })
-  const [first, second] = [await freePort(), await freePort()]
+  const [first, second, relay] = [await freePort(), await freePort(), await freePort()]
+  const way = await startRelay(relay, first)
   const start = (name, port) => {
     const options = `-p ${port} -k ${home} -c listen_addresses=127.0.0.1 -c max_connections=100 -c shared_buffers=128MB`
     run('pg_ctl', '-D', join(home, name), '-w', '-l', join(home, `${name}.log`), '-o', options, 'start')
@@ -167,9 +194,14 @@ async function startPair() {
     'fast',
   )
   start('b', second)
+  const standby = await connect(`postgres://postgres@127.0.0.1:${second}/postgres`)
+  await standby(`alter system set primary_conninfo = 'host=127.0.0.1 port=${relay} user=postgres'`)
+  await standby('select pg_reload_conf()')
   return {
     url: `postgres://postgres@127.0.0.1:${first}/postgres`,
+    delay: way.delay,
     stop() {
+      way.close()
       for (const name of ['b', 'a']) run('pg_ctl', '-D', join(home, name), '-m', 'immediate', 'stop')
       rmSync(home, { recursive: true, force: true })
     },
