@@ -10,7 +10,7 @@ export type ChangeNotification =
   | { readonly kind: 'users', readonly ids: readonly string[] }
   | { readonly kind: 'everything' }
 
-/** State of the change feed (LISTEN/NOTIFY). */
+/** State of the change feed (store/change-feed/feed.ts). */
 export interface ChangeFeed {
   /**
    * No notification can have been missed: cached sessions may be served. @param at the time now, by the clock of

@@ -100,7 +100,7 @@ export function createTombstones(
       for (const subject of taking === undefined ? [] : subjects) {
         tombstones.delete(`${taking} ${subject}`) // guard: lost-given-again
       }
-      for (const subject of isTaking(kind) ? subjects : []) add(kind as TakingKind, subject, at)
+      if (isTaking(kind)) { for (const subject of subjects) add(kind, subject, at) }
       if (!LISTED.has(kind)) forget(at) // guard: lost-bulk
       prune(at)
     },

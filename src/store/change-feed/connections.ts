@@ -1,6 +1,7 @@
 // The three connections of the change feed, past the pool: one that listens, one that reads the outbox, and one that
-// writes heartbeats, whose commits may wait for a standby. The one that listens sends nothing: behind a pooler in
-// transaction mode, notifications could otherwise arrive with the answers to its own statements and seem to work.
+// writes heartbeats, whose commits may wait for a standby. The one that listens sends nothing after LISTEN: behind a
+// pooler in transaction mode, notifications could otherwise arrive with the answers to its own statements, and seem to
+// work.
 import type pg from 'pg'
 import { createDedicatedConnection, type DedicatedConnection } from '../dedicated-connection.js'
 import type { CurrentServer } from '../server-of-record/record.js'

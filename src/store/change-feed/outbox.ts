@@ -12,7 +12,7 @@ export const CHANNEL = 'gatehouse_changes'
 /** Where replicas of release 0.2 listen; served until the next release. */
 const CHANNEL_BEFORE = 'gatehouse'
 
-/** More changes at once are not read one by one, and more payloads are not sent to release 0.2. */
+/** More changes in one read are not applied one by one, and more payloads are not sent to release 0.2. */
 const MOST_CHANGES = 1_000
 const MOST_PAYLOADS = 1_000
 

@@ -96,8 +96,9 @@ function createNotifier({ client, self, isNotifier }: Pick<OutboxReaderOptions, 
   let isOne = false
   return {
     async notifyOf(changes: OutboxRead['changes']): Promise<void> {
-      const begins = !isOne && isNotifier()
+      const was = isOne
       isOne = isNotifier()
+      const begins = isOne && !was
       if (!isOne || (!begins && changes?.length === 0)) return
       await notify(client, self, begins ? undefined : changes) // guard: outbox-new-notifier
     },

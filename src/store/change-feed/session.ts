@@ -4,6 +4,7 @@ import type pg from 'pg'
 import type { History } from '../../core/history.js'
 import type { Replicas } from '../../core/replicas.js'
 import type { ChangeNotification } from '../../core/session-cache.js'
+import { coalesced } from '../coalesced.js'
 import type { CurrentServer } from '../server-of-record/record.js'
 import type { ServerOfRecord } from '../server-of-record/server-of-record.js'
 import { createFeedConnections } from './connections.js'
@@ -139,11 +140,10 @@ interface HeartbeatOptions extends FeedSessionOptions {
   readonly listens: () => boolean
 }
 
-/** @returns a function that writes the next heartbeat, and does nothing while one is under way */
+/** @returns a function that writes the next heartbeat; a call while one is under way begins no other */
 function createHeartbeat(options: HeartbeatOptions): () => Promise<void> {
   const { client, server, record, history, replicas, self, live, listens } = options
-  let writing = false
-  const write = async (): Promise<void> => {
+  return coalesced(async () => {
     record.heartbeatSent() // guard: record-heartbeat-confirmed
     const count = history.next()
     const written = await writeHeartbeat(client, server, {
@@ -160,12 +160,5 @@ function createHeartbeat(options: HeartbeatOptions): () => Promise<void> {
     replicas.expireAndCompare()
     // from another connection than the one that listens: only then does it say that notifications arrive
     if (!listens()) await client.query('select pg_notify($1, $2)', [CHANNEL, self])
-  }
-  return async () => {
-    if (writing) return
-    writing = true
-    await write().finally(() => {
-      writing = false
-    })
-  }
+  })
 }

@@ -330,31 +330,8 @@ t.test('when the change feed is lost', async (t) => {
 t.test('the change feed counts only from the server of record', async (t) => {
   const { databaseUrl } = await startTestGateway(t)
   const { server, setKey, setFailing } = await feedServer(databaseUrl)
-  const doubts: number[] = []
   const warnings: { readonly detail?: unknown }[] = []
-  const listener = createChangeFeed({
-    server,
-    onChange: () => {},
-    onKeys: () => {},
-    onGap: (until) => {
-      doubts.push(until)
-    },
-    beatMs: 20,
-    history: createHistory(),
-    replica: 'test',
-    replicas: {
-      announcement: () => ({ config: '0'.repeat(64), name: 'test' }),
-      receive: () => {},
-      expireAndCompare: () => {},
-    },
-    log: {
-      warn: (facts) => {
-        warnings.push(facts)
-      },
-      info: () => {},
-    },
-  })
-  t.teardown(() => listener.close())
+  const listener = openFeed(t, server, { beatMs: 20, onWarning: (facts) => warnings.push(facts) })
   while (!listener.connected()) await sleep(10)
   await sleep(500)
   t.ok(listener.connected(), 'one and the same')
@@ -381,21 +358,7 @@ t.test('the change feed counts only from the server of record', async (t) => {
 // proves: live-silence
 t.test('without a read for five seconds the feed counts as disconnected', async (t) => {
   const { databaseUrl } = await startTestGateway(t)
-  const feed = createChangeFeed({
-    server: (await feedServer(databaseUrl)).server,
-    onChange: () => {},
-    onKeys: () => {},
-    onGap: () => {},
-    history: createHistory(),
-    replica: 'test',
-    replicas: {
-      announcement: () => ({ config: '0'.repeat(64), name: 'test' }),
-      receive: () => {},
-      expireAndCompare: () => {},
-    },
-    log: { warn: () => {}, info: () => {} },
-  })
-  t.teardown(() => feed.close())
+  const feed = openFeed(t, (await feedServer(databaseUrl)).server)
   while (!feed.connected()) await sleep(5)
   const read = feed.lastReceivedAt()
   t.ok(feed.connected(read + 5_000))
@@ -417,6 +380,31 @@ t.test('signed out is not remembered, even where the sign-out could not be writt
   await browser.ask(`${gateway.url}/oauth2/sign_out`, { method: 'POST', form: {} })
   t.equal((await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })).status, 503)
 })
+
+/** A change feed without a session cache. */
+function openFeed(
+  t: Test,
+  server: FeedServer,
+  { beatMs = 1_000, onWarning = () => {} }: { beatMs?: number, onWarning?: (facts: object) => void } = {},
+) {
+  const feed = createChangeFeed({
+    server,
+    onChange: () => {},
+    onKeys: () => {},
+    onGap: () => {},
+    beatMs,
+    history: createHistory(),
+    replica: 'test',
+    replicas: {
+      announcement: () => ({ config: '0'.repeat(64), name: 'test' }),
+      receive: () => {},
+      expireAndCompare: () => {},
+    },
+    log: { warn: onWarning, info: () => {} },
+  })
+  t.teardown(() => feed.close())
+  return feed
+}
 
 /** The server at this address, which may pretend to be another one. */
 async function feedServer(url: string) {
