@@ -52,11 +52,8 @@ export interface SessionCache {
   /** The database has no such session any more. */
   forget(cookie: string): void
   apply(change: ChangeNotification): void
-  /**
-   * A notification may have been missed: every entry becomes stale. @param knownUntil until when the cached entries
-   * are known to agree with the database
-   */
-  markAllStale(knownUntil: number): void
+  /** A notification may have been missed: every entry becomes stale, and is known to hold when it was read alone. */
+  markAllStale(): void
   readonly size: number
 }
 
@@ -80,7 +77,6 @@ export function createSessionCache(
   const negative = createNegativeCache(now)
   let sequence = 0
   let epoch = 0
-  let lastEpochKnownUntil = -Infinity
   return {
     fresh(cookie, at = now()) {
       const entry = entries.use(cookie)
@@ -93,8 +89,7 @@ export function createSessionCache(
       return entry?.changed ? undefined : entry
     },
     knownAt(entry) {
-      if (entry.epoch === epoch) return Math.max(entry.readAt, feed.lastReceivedAt())
-      return entry.epoch === epoch - 1 ? Math.max(entry.readAt, lastEpochKnownUntil) : entry.readAt
+      return entry.epoch === epoch ? Math.max(entry.readAt, feed.lastReceivedAt()) : entry.readAt
     },
     ticket: () => sequence,
     keep(cookie, hash, record, ticket) {
@@ -112,10 +107,9 @@ export function createSessionCache(
       invalidateEntries(entries, notification)
       if (notification.kind === 'everything') negative.clear()
     },
-    markAllStale(knownUntil) {
+    markAllStale() {
       sequence++
       epoch++
-      lastEpochKnownUntil = knownUntil
     },
     get size() {
       return entries.size

@@ -49,7 +49,7 @@ export function openSessions(
     history,
     replica,
     onChange: (change) => cache.apply(change),
-    onGap: (knownUntil) => cache.markAllStale(knownUntil),
+    onGap: () => cache.markAllStale(),
     onKeys: () => {
       keys.refresh().catch((error: unknown) => keysUnreadable(log, error))
     },

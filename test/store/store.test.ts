@@ -530,11 +530,20 @@ t.test('administration: every change is recorded with who made it, before and af
     t.equal(await people.setActive(id, true, 'cli:t'), 0)
     t.equal(await status(), 401, 'activating brings no session back')
     await gateway.signIn(PERSON_IDS.staff, { browser })
+    const refused = 'cccccccc-0000-4000-8000-00000000000c'
+    await query(
+      `insert into audit_events (action, actor, username, correlation_id, detail)
+       select 'login.refused', 'login', username, $2, jsonb_build_object('oid', oid, 'tid', tid)
+       from users join identities on user_id = id where id = $1`,
+      [id, refused],
+    )
     t.equal(await people.remove(id, 'cli:t'), 1)
     t.equal(await status(), 401)
-    const left = (await query('select t::text as row from audit_events t where user_id = $1', [id])).map((row) =>
-      row.row
-    ).join('\n')
+    const left = (await query(
+      'select t::text as row from audit_events t where user_id = $1 or correlation_id = $2',
+      [id, refused],
+    )).map((row) => row.row).join('\n')
+    t.match(left, /login\.refused/)
     t.notMatch(left, /sam\.staff|6e7b768e/i, 'the record is anonymous')
     t.match(left, /user\.remove/)
     await t.rejects(people.add({ username: 'SAM.Staff@contoso.example' }, 'cli:t'), { code: 'username_taken' })

@@ -8,7 +8,7 @@ import type { ChangeFeed, ChangeNotification } from '../../core/session-cache.js
 import { messageOf } from '../database-failure.js'
 import type { CurrentServer } from '../server-of-record/record.js'
 import type { ServerOfRecord } from '../server-of-record/server-of-record.js'
-import { createFeedSession, type FeedSession, type FeedSessionEvents } from './session.js'
+import { createFeedLink, type FeedLink, type FeedLinkEvents } from './link.js'
 import { createLiveReplicas } from './notifier.js'
 import type { Position } from './reader.js'
 
@@ -27,8 +27,8 @@ export interface ChangeFeedOptions {
   readonly replica: string
   readonly onChange: (change: ChangeNotification) => void
   readonly onKeys: () => void
-  /** Changes since `knownUntil` may be missing: the connection was lost for too long, or to another server. */
-  readonly onGap: (knownUntil: number) => void
+  /** Changes may be missing: the connection was lost for too long, or to another server. */
+  readonly onGap: () => void
   /** Written with each heartbeat, and read with those of other replicas. */
   readonly replicas: Pick<Replicas, 'announcement' | 'receive' | 'expireAndCompare'>
   readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
@@ -89,11 +89,11 @@ function createConnection(options: ConnectionOptions) {
   const { silenceMs: timeoutMs, server, replica: self, reads } = options
   const live = createLiveReplicas(self)
   const state = createState(options)
-  let session: FeedSession | undefined
+  let link: FeedLink | undefined
   let position: Position | undefined
   let retry: NodeJS.Timeout | undefined
   let closed = false
-  const events: FeedSessionEvents = {
+  const events: FeedLinkEvents = {
     onReading: reads.began,
     onRead(read, isGap) {
       position = read
@@ -105,12 +105,12 @@ function createConnection(options: ConnectionOptions) {
   const connect = (): void => {
     const at = electedOf(server)
     if ('unusable' in at) return lose(at.unusable)
-    session = createFeedSession({ ...options, ...events, server: at, record: server, self, live, timeoutMs, position })
+    link = createFeedLink({ ...options, ...events, server: at, record: server, self, live, timeoutMs, position })
   }
   function lose(why: string): void {
     if (closed) return
-    session?.drop()
-    session = undefined
+    link?.drop()
+    link = undefined
     reads.discard()
     state.lost(why)
     clearTimeout(retry)
@@ -121,16 +121,16 @@ function createConnection(options: ConnectionOptions) {
   connect()
   return {
     connected: state.connected,
-    listens: () => session?.listens() === true,
-    read: () => session?.read(),
-    beat: () => session?.beat(),
+    listens: () => link?.listens() === true,
+    read: () => link?.read(),
+    beat: () => link?.beat(),
     async close() {
       closed = true
       state.closed()
       clearTimeout(retry)
       reads.discard()
-      const last = session
-      session = undefined
+      const last = link
+      link = undefined
       await last?.close()
     },
   }
@@ -142,7 +142,7 @@ function createState({ onGap, log }: ConnectionOptions) {
   return {
     connected: () => state === 'connected',
     read(isGap: boolean): void {
-      if (isGap) onGap(-Infinity) // guard: live-missed
+      if (isGap) onGap() // guard: live-missed
       if (state === 'lost') logRestored(log)
       state = 'connected'
     },

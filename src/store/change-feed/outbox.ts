@@ -5,6 +5,7 @@
 import pg from 'pg'
 import { concernedBy, type Change, type Concerned } from '../../core/changes.js'
 import type { CurrentServer } from '../server-of-record/record.js'
+import { sqlState } from '../database-errors.js'
 import { OtherServer } from '../server-of-record/verify.js'
 
 /** Notifies the replicas that listen that there are changes; the payload is the sender's name. */
@@ -105,6 +106,7 @@ function payloadsBefore(concerned: Concerned): string[] {
 export async function sweepOutbox(client: pg.ClientBase, snapshot: string): Promise<void> {
   const swept = `${pg.escapeLiteral(snapshot)}::pg_snapshot`
   await withoutWaiting(client, [
+    "set local lock_timeout = '100ms'", // nothing is read meanwhile
     `update outbox set swept = ${swept}`,
     // guard: outbox-swept
     `delete from changes where id in (select id from changes
@@ -128,7 +130,12 @@ function notifySql(channel: string, payload: string): string {
   return `select pg_notify(${pg.escapeLiteral(channel)}, ${pg.escapeLiteral(payload)})`
 }
 
-/** One transaction, whose commit waits for no disk and no standby. */
+/** One transaction, whose commit waits for no disk and no standby. The connection can be used after a failure. */
 async function withoutWaiting(client: pg.ClientBase, statements: readonly string[]): Promise<void> {
-  await client.query(`begin; set local synchronous_commit = off; ${statements.join('; ')}; commit`)
+  try {
+    await client.query(`begin; set local synchronous_commit = off; ${statements.join('; ')}; commit`)
+  } catch (error) {
+    if (sqlState(error) !== undefined) await client.query('rollback')
+    throw error
+  }
 }

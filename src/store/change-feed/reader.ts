@@ -4,8 +4,11 @@ import { concernedBy, type Change } from '../../core/changes.js'
 import type { ChangeNotification } from '../../core/session-cache.js'
 import type { Tombstones } from '../../core/tombstones.js'
 import type pg from 'pg'
+import { sqlState } from '../database-errors.js'
+import { messageOf } from '../database-failure.js'
 import type { CurrentServer } from '../server-of-record/record.js'
-import { notify, readOutbox, sweepOutbox, type OutboxRead } from './outbox.js'
+import { notify, readOutbox, type OutboxRead } from './outbox.js'
+import { createSweeper, type Sweeper } from './sweeper.js'
 
 /** Where in the history of which server the last read ended. */
 export interface Position {
@@ -26,6 +29,7 @@ export interface OutboxReaderOptions {
   readonly isOver: () => boolean
   readonly isNotifier: () => boolean
   readonly isSweeper: () => boolean
+  readonly sweeper?: Sweeper
   /** The last position, of this or an earlier set of connections. */
   readonly position: Position | undefined
   readonly tombstones: Pick<Tombstones, 'record' | 'gap'>
@@ -35,6 +39,7 @@ export interface OutboxReaderOptions {
   /** The outbox was read. @param isGap changes before it are missing */
   readonly onRead: (position: Position, isGap: boolean) => void
   readonly onFailed: (error: unknown) => void
+  readonly log: { warn(facts: object, text: string): void }
 }
 
 export interface OutboxReader {
@@ -42,14 +47,11 @@ export interface OutboxReader {
   readonly read: () => void
 }
 
-/** A reader that is slower than this has missed changes, and finds out (outbox.ts). */
-const SWEPT_AFTER_MS = 60_000
-const SWEEP_EVERY_MS = 30_000
-
 export function createOutboxReader(options: OutboxReaderOptions): OutboxReader {
-  const { client, server, pace, isOver, isSweeper, onRead, onFailed } = options
-  const sweeper = createSweeper(client)
+  const { client, server, pace, isOver, isSweeper, sweeper = createSweeper({ client }), onFailed, log } = options
   const notifier = createNotifier(options)
+  const notifying = createTolerance(log, 'other replicas cannot be notified of changes')
+  const sweeping = createTolerance(log, 'the outbox cannot be swept: the table changes grows')
   let { position } = options
   let timer: NodeJS.Timeout | undefined
   const readOnce = async (): Promise<void> => {
@@ -61,9 +63,9 @@ export function createOutboxReader(options: OutboxReaderOptions): OutboxReader {
     if (isGap) options.tombstones.gap()
     apply(isGap ? KEYS : changes, options) // cached sessions are stale, and may be used while the database is down
     position = { key: server.key, snapshot, at, clock }
-    onRead(position, isGap)
-    await notifier.notifyOf(changes)
-    if (isSweeper()) await sweeper.sweep(snapshot)
+    options.onRead(position, isGap)
+    await notifying(notifier.notifyOf(changes))
+    if (isSweeper()) await sweeping(sweeper.sweep(snapshot))
   }
   const read = oneAtATime(async () => {
     if (isOver()) return
@@ -97,29 +99,37 @@ function createNotifier({ client, self, isNotifier }: Pick<OutboxReaderOptions, 
   return {
     async notifyOf(changes: OutboxRead['changes']): Promise<void> {
       const was = isOne
-      isOne = isNotifier()
-      const begins = isOne && !was
-      if (!isOne || (!begins && changes?.length === 0)) return
-      await notify(client, self, begins ? undefined : changes) // guard: outbox-new-notifier
+      isOne = false // until the notification has succeeded
+      if (!isNotifier()) return
+      if (!was || changes?.length !== 0) {
+        await notify(client, self, was ? changes : undefined) // guard: outbox-new-notifier
+      }
+      isOne = true
     },
   }
 }
 
-/** Deletes changes a while after they were visible to every replica. */
-function createSweeper(client: pg.Client) {
-  const snapshots: { readonly snapshot: string, readonly at: number }[] = []
-  return {
-    async sweep(snapshot: string): Promise<void> {
-      const at = performance.now()
-      if (at - (snapshots.at(-1)?.at ?? -Infinity) < SWEEP_EVERY_MS) return
-      snapshots.push({ snapshot, at })
-      const old = snapshots.findLastIndex((each) => at - each.at >= SWEPT_AFTER_MS)
-      if (old === -1) return
-      await sweepOutbox(client, snapshots[old]?.snapshot ?? snapshot)
-      snapshots.splice(0, old)
-    },
+/**
+ * Everything was read before: where the server refuses what follows, the feed goes on. It is logged once until it
+ * succeeds. @throws where the connection is lost
+ */
+function createTolerance(log: OutboxReaderOptions['log'], text: string) {
+  let isRefused = false
+  return async (work: Promise<void>): Promise<void> => {
+    try {
+      await work
+      isRefused = false
+    } catch (error) {
+      if (CONNECTION_LOST.test(sqlState(error) ?? '08')) throw error // guard: outbox-refused
+      if (!isRefused) log.warn({ detail: `PostgreSQL: ${messageOf(error)}`, remedy: REFUSED_REMEDY }, text)
+      isRefused = true
+    }
   }
 }
+
+/** Of the classes connection exception and operator intervention (PostgreSQL, appendix A). */
+const CONNECTION_LOST = /^(08|57P)/
+const REFUSED_REMEDY = 'See what PostgreSQL says about it, for example a missing privilege. It is tried again.'
 
 /** A call while the work is running causes one more run after it. */
 function oneAtATime(work: () => Promise<void>): () => void {

@@ -10,10 +10,10 @@ import type { ServerOfRecord } from '../server-of-record/server-of-record.js'
 import { createFeedConnections } from './connections.js'
 import type { LiveReplicas } from './notifier.js'
 import { CHANNEL, leaveOutbox } from './outbox.js'
-import { createOutboxReader, type Position } from './reader.js'
+import { createOutboxReader, type OutboxReaderOptions, type Position } from './reader.js'
 import { readReplicas, writeHeartbeat } from './replica-rows.js'
 
-export interface FeedSessionEvents {
+export interface FeedLinkEvents {
   readonly onReading: () => void
   /** @param isGap changes before this read may be missing */
   readonly onRead: (position: Position, isGap: boolean) => void
@@ -21,7 +21,7 @@ export interface FeedSessionEvents {
   readonly onLost: (why: string) => void
 }
 
-export interface FeedSessionOptions extends FeedSessionEvents {
+export interface FeedLinkOptions extends FeedLinkEvents {
   readonly server: CurrentServer
   readonly record: Pick<ServerOfRecord, 'heartbeatSent' | 'heartbeatConfirmed' | 'historyInDoubt'>
   readonly history: History
@@ -32,9 +32,10 @@ export interface FeedSessionOptions extends FeedSessionEvents {
   readonly position: Position | undefined
   readonly onChange: (change: ChangeNotification) => void
   readonly onKeys: () => void
+  readonly log: OutboxReaderOptions['log']
 }
 
-export interface FeedSession {
+export interface FeedLink {
   read(): void
   /** Writes the next heartbeat, unless one is under way. */
   beat(): void
@@ -51,11 +52,11 @@ const POLLING_MS = 100
 /** How long closing may wait for the row of this replica to be deleted. */
 const FAREWELL_MS = 1_000
 
-export function createFeedSession(options: FeedSessionOptions): FeedSession {
+export function createFeedLink(options: FeedLinkOptions): FeedLink {
   const { self, live } = options
   let hasRead = false
-  const link = openLink(options, () => reader.read())
-  const { connections, listens, isOver, failed } = link
+  const state = openConnections(options, () => reader.read())
+  const { connections, listens, isOver, failed } = state
   const isNotifier = (): boolean => live.isNotifier(listens())
   const reader = createOutboxReader({
     ...options,
@@ -85,9 +86,9 @@ export function createFeedSession(options: FeedSessionOptions): FeedSession {
     },
     beat,
     listens,
-    drop: link.drop,
+    drop: state.drop,
     async close() {
-      link.end()
+      state.end()
       if (hasRead) await farewell(connections.writer, self)
       await connections.close()
     },
@@ -95,7 +96,7 @@ export function createFeedSession(options: FeedSessionOptions): FeedSession {
 }
 
 /** The connections, until one of them is lost. @param onNotified there are changes */
-function openLink({ server, self, timeoutMs, onLost }: FeedSessionOptions, onNotified: () => void) {
+function openConnections({ server, self, timeoutMs, onLost }: FeedLinkOptions, onNotified: () => void) {
   let over = false
   let listens = false // guard: live-heartbeat-crosses
   const end = (): void => {
@@ -135,7 +136,7 @@ async function farewell(client: pg.Client, self: string): Promise<void> {
   await Promise.race([left, setTimeout(FAREWELL_MS, undefined, { ref: false })])
 }
 
-interface HeartbeatOptions extends FeedSessionOptions {
+interface HeartbeatOptions extends FeedLinkOptions {
   readonly client: pg.Client
   readonly listens: () => boolean
 }
