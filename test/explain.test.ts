@@ -51,9 +51,9 @@ t.test('explain', async (t) => {
   const explain = (...args: string[]) => runInProcess(['explain', ...args, '--config', config])
   for (const person of ['staff', 'nested', 'guest', 'superuser'] as const) await gateway.signIn(PERSON_IDS[person])
   const before = await dump(query)
+  gateway.entra.directory.addMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.nested)
 
   await t.test('a person: the rows hit, direct or nested, and the changes of a login', async (t) => {
-    gateway.entra.directory.addMember(GROUP_IDS.netboxSuperusers, PERSON_IDS.nested)
     const { stdout, status } = await explain('nina.nested@contoso.example')
     t.equal(status, 0)
     t.match(stdout, new RegExp(`3 +${GROUP_IDS.networkEngineers} +nesting +Network Engineers, staff`))
@@ -134,6 +134,7 @@ t.test('explain', async (t) => {
     t.match((await explain('--entra-groups', 'NetBox Admins')).stderr, /Object ID/)
   })
 
+  // proves: explain-live-whole
   await t.test('all users under another configuration, new superusers first, from the store or Graph', async (t) => {
     const next = write('next.yaml', [
       { entraGroup: GROUP_IDS.readOnly, groups: ['Read Only'], superuser: true },
@@ -149,6 +150,28 @@ t.test('explain', async (t) => {
     t.match(live.changes.find((each: { username: string }) => each.username.startsWith('nina')), {
       change: { superuser: 1, gained: ['Circuit Manager', 'NetBox Superusers'], lost: ['Network Engineers'] },
     })
+    const gus = gateway.entra.directory.users.get(PERSON_IDS.guest)
+    if (gus) gus.accountEnabled = false
+    const without = JSON.parse((await explain('--with', next, '--live', '--json')).stdout)
+    t.match(without, { people: 4, changed: live.changed - 1, unavailable: 1, live: true })
+    t.notMatch(JSON.stringify(without.changes), /gus\.guest/, 'a disabled account cannot sign in')
+    t.match(
+      (await explain('--with', next, '--live')).stdout,
+      /\n1 of them cannot sign in: the account is disabled or deleted in Entra ID\./,
+    )
+    if (gus) gus.accountEnabled = true
+    gateway.entra.faults.add({
+      on: 'graph',
+      path: new RegExp(`/users/${PERSON_IDS.staff}/transitiveMemberOf`),
+      times: 1,
+      then: { kind: 'status', status: 500, body: {} },
+    })
+    const failed = await explain('--with', next, '--live')
+    t.equal(failed.status, 1, 'no preview without a person who cannot be read')
+    t.match(failed.stderr, /Graph answered 500/)
+    gateway.entra.requests.splice(0)
+    await explain('--with', next, '--live')
+    t.equal(gateway.entra.requests.filter(({ path }) => path.endsWith('$batch')).length, 1, 'four people, one request')
     t.match((await explain('--with', config)).stdout, /No user would gain or lose anything/)
     t.equal((await explain('--with', join(directory, 'none.yaml'))).status, 78)
   })

@@ -5,18 +5,22 @@ import { changeOfRights, rightsFrom } from '../core/explain.js'
 import { createGroupMapping } from '../core/mapping.js'
 import type { Config } from '../config/config.js'
 import { loadConfig } from '../config/load.js'
-import { countSnapshots, snapshotsOfActiveUsers } from '../store/membership-snapshots.js'
-import { openAppDirectory } from './app-directory.js'
+import { countSnapshots, snapshotsOfActiveUsers, type UserSnapshot } from '../store/membership-snapshots.js'
 import { commandProcess } from './command-process.js'
 import { EXIT, print, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
+import { openLiveMemberships, type LiveMemberships } from './live-memberships.js'
 import { createProgress } from './progress.js'
 import { jsonOutput, pagesOf, printPages } from './row-output.js'
 
+/** Users whose groups are read from Graph between two database pages. */
+const LIVE_BATCH = 200
 /** In a table for people; programs get all of them. */
 const MAX_LISTED = 1_000
 
 interface Preview {
   readonly users: number
+  /** Of them, those whose account is disabled or deleted: they cannot sign in. */
+  readonly unavailable: number
   readonly oldest: string | undefined
   readonly ranking: ChangeRanking
 }
@@ -27,14 +31,14 @@ export async function explainWith(
   options: CommonOptions & { readonly live?: boolean },
 ): Promise<number> {
   const next = loadConfig(file, { env: commandProcess().env }).config
-  const directory = options.live ? openAppDirectory(readConfig(options).config) : undefined
+  const live = options.live ? openLiveMemberships(readConfig(options).config) : undefined
   const ranking = createChangeRanking(options.json ? Infinity : MAX_LISTED)
   try {
-    const preview = await previewOf(next, names, { options, directory, ranking })
+    const preview = await previewOf(next, names, { options, live, ranking })
     if (options.json) await printAll(preview, options.live ?? false)
     else printGravest(preview, options.live ?? false)
   } finally {
-    await directory?.close()
+    await live?.close()
   }
   return EXIT.ok
 }
@@ -42,26 +46,35 @@ export async function explainWith(
 async function previewOf(
   { groupMapping }: Config,
   names: ReadonlySet<string>,
-  { options, directory, ranking }: {
+  { options, live, ranking }: {
     readonly options: CommonOptions
-    readonly directory: ReturnType<typeof openAppDirectory> | undefined
+    readonly live: LiveMemberships | undefined
     readonly ranking: ChangeRanking
   },
 ): Promise<Preview> {
   const mapping = createGroupMapping(groupMapping)
-  const mapped = directory === undefined ? groupMapping.map(({ entraGroup }) => entraGroup) : []
+  const mapped = live === undefined ? groupMapping.map(({ entraGroup }) => entraGroup) : []
   let users = 0
+  let unavailable = 0
   let oldest: string | undefined
+  const add = (snapshot: UserSnapshot, readAt: string, ids: readonly string[] | undefined): void => {
+    users++
+    if (oldest === undefined || snapshot.readAt < oldest) oldest = snapshot.readAt
+    if (ids === undefined) {
+      unavailable++
+      return
+    }
+    const change = changeOfRights(snapshot, rightsFrom(mapping, ids, (name) => names.has(name)))
+    ranking.add({ username: snapshot.username, readAt, change })
+  }
   await withDatabase(options, async ({ database }) => {
     const progress = createProgress('users read', () => countSnapshots(database))
     try {
-      for await (const batch of snapshotsOfActiveUsers(database, mapped)) {
+      // From Graph few at a time: progress is then shown every few seconds.
+      for await (const batch of snapshotsOfActiveUsers(database, mapped, live && LIVE_BATCH)) {
+        const read = await live?.read(batch.map(({ oid }) => oid))
         for (const snapshot of batch) {
-          users++
-          if (oldest === undefined || snapshot.readAt < oldest) oldest = snapshot.readAt
-          const ids = await directory?.memberships(snapshot.oid) ?? snapshot.entraGroupIds
-          const change = changeOfRights(snapshot, rightsFrom(mapping, ids, (name) => names.has(name)))
-          ranking.add({ username: snapshot.username, readAt: directory ? 'now' : snapshot.readAt, change })
+          add(snapshot, read ? 'now' : snapshot.readAt, read ? read.get(snapshot.oid) : snapshot.entraGroupIds)
           await progress.at(users)
         }
       }
@@ -69,16 +82,17 @@ async function previewOf(
       progress.end()
     }
   })
-  return { users, oldest, ranking }
+  return { users, unavailable, oldest, ranking }
 }
 
 /** The text of one object, written piece by piece. */
-async function printAll({ users, oldest, ranking }: Preview, live: boolean): Promise<void> {
-  const facts = { people: users, changed: ranking.changed, live, oldestReading: live ? null : oldest ?? null }
+async function printAll({ users, unavailable, oldest, ranking }: Preview, live: boolean): Promise<void> {
+  const source = { live, ...(live ? { unavailable } : {}), oldestReading: live ? null : oldest ?? null }
+  const facts = { people: users, changed: ranking.changed, ...source }
   await printPages(pagesOf(ranking.gravest()), jsonOutput<UserChange>(facts, 'changes'))
 }
 
-function printGravest({ users, oldest, ranking }: Preview, live: boolean): void {
+function printGravest({ users, unavailable, oldest, ranking }: Preview, live: boolean): void {
   const source = live
     ? 'read from Graph now'
     : `from each person's last reading${oldest === undefined ? '' : `, the oldest of ${oldest.slice(0, 19)}`}`
@@ -97,6 +111,7 @@ function printGravest({ users, oldest, ranking }: Preview, live: boolean): void 
   )
   if (ranking.changed > MAX_LISTED) printCounts(ranking)
   print(`${ranking.changed} of ${users} people would change (${source}). Nothing was changed.`)
+  if (unavailable > 0) print(`${unavailable} of them cannot sign in: the account is disabled or deleted in Entra ID.`)
 }
 
 /** Too many to look at one by one: what they come to. */

@@ -14,12 +14,11 @@ export interface UserSnapshot extends Record<string, unknown> {
   readonly superuser: boolean
 }
 
-const BATCH = 1_000
-
 /** @param entraGroups the Entra groups that matter; a user may be in ten thousand others */
 export async function* snapshotsOfActiveUsers(
   database: Database,
   entraGroups: readonly string[],
+  batchSize = 1_000,
 ): AsyncGenerator<readonly UserSnapshot[]> {
   const requested = sql.param([...entraGroups])
   for (let after = '00000000-0000-0000-0000-000000000000';;) {
@@ -33,10 +32,10 @@ export async function* snapshotsOfActiveUsers(
         u.is_staff as staff, u.is_superuser as superuser
       from users u join entra_readings r on r.user_id = u.id
       join lateral (select oid from identities where user_id = u.id order by created_at limit 1) i on true
-      where u.is_active and u.id > ${after} and r.user_id > ${after} order by u.id limit ${BATCH}`)
+      where u.is_active and u.id > ${after} and r.user_id > ${after} order by u.id limit ${batchSize}`)
     )
     if (rows.length > 0) yield rows
-    if (rows.length < BATCH) return
+    if (rows.length < batchSize) return
     after = rows.at(-1)?.userId ?? after
   }
 }
