@@ -156,6 +156,21 @@ t.test('a loss whose commit was not confirmed is reported by the next attempt', 
   t.match(lastLoss(), { sessionsEnded: 1 })
 })
 
+// proves: lost-locked, lost-failure-named
+t.test('a comparison waits two seconds for a lock, and names its failure', async (t) => {
+  const { url, query } = await open(t)
+  const server = serverAt(url).current()
+  const history = createHistory()
+  const { reconcile, lastLoss } = reconciler(history)
+  await query('begin; lock table replicas in access exclusive mode')
+  await t.rejects(reconcile(server), { code: 'database_unavailable', message: /lock timeout/ })
+  await query('rollback')
+  history.tombstones.record({ kind: 'session.ended', subjects: [HASH] })
+  await query(SESSION)
+  await reconcile(server)
+  t.match(lastLoss(), { takenAgain: { 'session.ended': 1 } }, 'the next attempt compares')
+})
+
 t.test('with endSessions, a loss ends all sessions', async (t) => {
   const { url, query } = await open(t)
   const server = serverAt(url).current()

@@ -10,6 +10,7 @@ import { createChangeFeed } from '../../src/store/change-feed/feed.js'
 import { readOutbox, sweepOutbox } from '../../src/store/change-feed/outbox.js'
 import { createOutboxReader } from '../../src/store/change-feed/reader.js'
 import { createSweeper } from '../../src/store/change-feed/sweeper.js'
+import { writeHeartbeat } from '../../src/store/change-feed/replica-rows.js'
 import { migrate } from '../../src/store/migrate.js'
 import { OPEN_TRANSACTIONS } from '../../src/store/postgres-server-state.js'
 import type { CurrentServer } from '../../src/store/server-of-record/record.js'
@@ -378,6 +379,35 @@ t.test('too many changes at once concern everything', async (t) => {
 })
 
 // proves: outbox-gap, live-missed
+// proves: outbox-everything-once
+t.test('everything is read again once, however many changes concern everything', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const query = await connect(t, url)
+  const one = await openFeed(t, url, 'a')
+  one.received.splice(0)
+  await query(`insert into changes (kind, subjects) select kind, array['groups']
+    from unnest(array['everything', 'user.changed', 'bulk', 'everything']) as kind`)
+  await comes(() => one.received.length > 0)
+  t.ok(await one.feed.caughtUp())
+  t.strictSame(one.received, [{ kind: 'everything' }])
+})
+
+// proves: heartbeat-late
+t.test('a heartbeat that arrives late does not take the counter back', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const query = await connect(t, url)
+  const writer = await client(t, url)
+  const server: CurrentServer = serverAt(url).current()
+  const beat = { replica: 'a', name: 'host:4180', config: '', listens: true }
+  t.ok(await writeHeartbeat(writer, server, { ...beat, count: 7, confirmed: 0 }))
+  t.ok(await writeHeartbeat(writer, server, { ...beat, count: 5, confirmed: 4 }), 'sent before, confirmed later')
+  t.strictSame(await query('select heartbeats::int from replicas'), [{ heartbeats: 7 }])
+  t.notOk(await writeHeartbeat(writer, server, { ...beat, count: 9, confirmed: 8 }), 'the server lacks one')
+  t.strictSame(await query('select heartbeats::int from replicas'), [{ heartbeats: 7 }])
+})
+
 t.test('after a short interruption nothing is missing, after a long one that is known', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)

@@ -86,7 +86,7 @@ function apply(
   const concerned = (changes ?? EVERYTHING).map(concernedBy)
   if (concerned.some(({ kind }) => kind === 'keys')) onKeys()
   const everything = concerned.find((each) => each.kind === 'everything')
-  if (everything !== undefined) return onChange(everything)
+  if (everything !== undefined) return onChange(everything) // guard: outbox-everything-once
   for (const each of concerned) if (each.kind !== 'keys') onChange(each)
 }
 

@@ -42,6 +42,7 @@ const CONNECT_MS = 2_000
 /** Of one statement: all sessions may end. */
 const STATEMENT_MS = 60_000
 // Nothing is waited for longer than that, and a replica that stops in the middle holds no lock for longer.
+// guard: lost-locked
 const LIMITS = `set local lock_timeout = '2s'; set local statement_timeout = '55s';
   set local idle_in_transaction_session_timeout = '5s'`
 
@@ -72,7 +73,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         lastLoss = { at: new Date(), ...loss }
         log.error({ ...factsOf(assessment, loss), remedy: REMEDY }, TEXT)
       } catch (error) {
-        throw translated(error, server.url)
+        throw translated(error, server.url) // guard: lost-failure-named
       } finally {
         connection.drop()
       }
