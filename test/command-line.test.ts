@@ -88,6 +88,7 @@ t.test('an invalid time is wrong usage; a full output device is reported in one 
   const { status, stderr } = gatehouse('audit', 'list', '--since', 'yesterday')
   t.equal(status, 2)
   t.match(stderr, /ISO 8601/)
+  t.match(gatehouse('audit', 'list', '--until', '13 o clock').stderr, /ISO 8601/)
   const command = `"${process.execPath}" dist/cli.js completion bash >/dev/full`
   const full = spawnSync('sh', ['-c', command], { encoding: 'utf8' })
   t.equal(full.status, 1)
@@ -139,6 +140,20 @@ t.test('audit list prints details as words and notes that there are more than 1,
   const more = gatehouse('audit', 'list', '--json', '--config', file)
   t.equal((JSON.parse(more.stdout) as unknown[]).length, 1_000)
   t.match(more.stderr, /only the newest 1,000 are listed/)
+
+  await database.ask((db) =>
+    db.execute(sql`insert into audit_events (action, actor, at)
+    select 'hour.' || n, 'cli:test', '2026-01-01T00:00:00Z'::timestamptz + n * interval '1 hour'
+    from generate_series(0, 23) n`)
+  )
+  const between = (...times: string[]) => gatehouse('audit', 'list', '--json', ...times, '--config', file)
+  const { stdout } = between('--since', '2026-01-01T10:00:00Z', '--until', '2026-01-01T12:00:00Z')
+  t.strictSame((JSON.parse(stdout) as { action: string }[]).map(({ action }) => action), ['hour.11', 'hour.10'])
+  t.equal((JSON.parse(between('--until', '2026-01-01T00:00:00Z').stdout) as unknown[]).length, 0)
+  t.equal((JSON.parse(between('--until', '2026-01-01T00:00:01Z').stdout) as unknown[]).length, 1)
+  const reversed = between('--since', '2h', '--until', '3h')
+  t.equal(reversed.status, 2)
+  t.match(reversed.stderr, /--since \(.*\) is not before --until \(.*\)/)
 })
 
 t.test('serve logs text with date and zone on a terminal, otherwise JSON; a failed start is logged once', async (t) => {

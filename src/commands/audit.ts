@@ -1,5 +1,6 @@
 // `gatehouse audit list`: what was done, by whom, newest first.
 import { listAudit } from '../store/audit-list.js'
+import { commandProcess } from './command-process.js'
 import { EXIT, printJson, printNote, printTable, withDatabase, type CommonOptions } from './context.js'
 
 const LIMIT = 1_000
@@ -7,14 +8,22 @@ const LIMIT = 1_000
 interface AuditOptions extends CommonOptions {
   readonly user?: string
   readonly since?: Date
+  readonly until?: Date
   readonly action?: string
 }
 
 export async function auditList(options: AuditOptions): Promise<number> {
+  const { since, until } = options
+  if (since !== undefined && until !== undefined && since >= until) {
+    const [from, to] = [since, until].map((time) => time.toISOString())
+    commandProcess().stderr.write(`gatehouse: --since (${from}) is not before --until (${to}): nothing lies between.\n`)
+    return EXIT.usage
+  }
   const { rows: events, next } = await withDatabase(options, async ({ database, people }) =>
     listAudit(database, {
       userId: options.user === undefined ? undefined : (await people.find(options.user)).id,
-      since: options.since,
+      since,
+      until,
       action: options.action,
       limit: LIMIT,
     }))
@@ -35,7 +44,7 @@ export async function auditList(options: AuditOptions): Promise<number> {
   if (next !== undefined) {
     printNote(
       'gatehouse: note: only the newest 1,000 are listed, and there are more.\n' +
-        '    Ask for fewer with --since, --user or --action.',
+        '    Ask for fewer with --since, --user or --action, or for older ones with --until.',
     )
   }
   return EXIT.ok

@@ -73,7 +73,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   'keys list': ['gatehouse keys list'],
   'keys rotate': ['gatehouse keys rotate'],
-  'audit list': ['gatehouse audit list --since 2h --action login', 'gatehouse audit list --since 2026-11-22T10:00:00Z'],
+  'audit list': [
+    'gatehouse audit list --since 2h --action login',
+    'gatehouse audit list --since 2026-11-22T10:00:00Z --until 2026-11-22T12:00:00Z',
+  ],
   'completion': [
     'gatehouse completion bash > ~/.local/share/bash-completion/completions/gatehouse',
     'gatehouse completion zsh > ~/.zfunc/_gatehouse',

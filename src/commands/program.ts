@@ -8,7 +8,7 @@ import type { CommonOptions } from './context.js'
 import { EXIT } from './exit.js'
 import { describeCommands } from './help.js'
 import { terminalOf, USUAL_WIDTH } from './terminal.js'
-import { parseSince } from './time.js'
+import { parseInstant } from './time.js'
 
 function port(text: string): number {
   const number = Number(text)
@@ -16,8 +16,8 @@ function port(text: string): number {
   return number
 }
 
-function since(text: string): Date {
-  const time = parseSince(text, Date.now())
+function instant(text: string): Date {
+  const time = parseInstant(text, Date.now())
   if (time === undefined) {
     throw new InvalidArgumentError('Write ISO 8601 (2026-11-22T10:00:00Z), or how long ago: 30m, 2h, 7d.')
   }
@@ -285,7 +285,8 @@ function addRecordCommands(program: Command, define: Define): void {
   const audit = program.command('audit').description('the record of logins and changes')
   define(audit, 'list', 'list the record, newest first', async () => (await import('./audit.js')).auditList)
     .option('--user <user>', 'about one person: username, UPN, e-mail address or id')
-    .option('--since <time>', 'ISO 8601, or how long ago: 2h', since)
+    .option('--since <time>', 'not before: ISO 8601, or how long ago: 2h', instant)
+    .option('--until <time>', 'before: ISO 8601, or how long ago: 2h', instant)
     .option('--action <action>', 'login, group, user.deactivate, ...')
 }
 

@@ -22,6 +22,8 @@ export interface AuditRequest extends PageRequest<AuditCursor> {
   readonly userId?: string | undefined
   /** Not before this instant. */
   readonly since?: Date | undefined
+  /** Before this instant. */
+  readonly until?: Date | undefined
   /** An action, or the words it begins with: `group` finds `group.add`. */
   readonly action?: string | undefined
 }
@@ -35,10 +37,11 @@ export async function listAudit(
   return { rows: events.map(({ id: _id, ...event }) => event as AuditView), next }
 }
 
-function query({ userId, since, action, after }: Omit<AuditRequest, 'limit'>, limit: number): SQL {
+function query({ userId, since, until, action, after }: Omit<AuditRequest, 'limit'>, limit: number): SQL {
   const conditions = [
     ...after === undefined ? [] : [sql`(e.at, e.id) < (${after.at}::timestamptz, ${after.id}::bigint)`],
     ...since === undefined ? [] : [sql`e.at >= ${since.toISOString()}::timestamptz`],
+    ...until === undefined ? [] : [sql`e.at < ${until.toISOString()}::timestamptz`],
     ...userId === undefined ? [] : [sql`e.user_id = ${userId}::uuid`],
   ]
   const newest = (...more: SQL[]): SQL =>
