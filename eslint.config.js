@@ -22,8 +22,8 @@ const ALLOWED = {
   netbox: ['config', 'entra'],
   init: ['core', 'config'],
 }
-/** Commands put the parts together, as the files directly in src do: they may import every folder. */
-const COMPOSITION = ['commands']
+/** They put the parts together, as the files directly in src do: they may import every folder. */
+const COMPOSITION = ['commands', 'workers']
 /** Files at the top of src that every folder but `core` may import: they import nothing of src themselves. */
 const LEAVES = ['lifecycle', 'recurring']
 /** Folders below src may have folders of their own, so many levels deep. */

@@ -9,6 +9,7 @@ import { memoizeByConfig } from './core/memoize-by-config.js'
 import type { Meter } from './core/meter.js'
 import type { Replicas } from './core/replicas.js'
 import { createRotationHint } from './core/rotation-hint.js'
+import type { Siblings } from './core/siblings.js'
 import type { Target } from './core/target.js'
 import { tracedSource } from './core/traced-login.js'
 import { entraError } from './entra/aadsts.js'
@@ -32,7 +33,7 @@ import { createUnnamedHosts } from './http/forward-auth/unnamed-hosts.js'
 import { createUnreachableReturns } from './http/forward-auth/unreachable-returns.js'
 import { createInstance } from './http/fastify-instance.js'
 import { jwksRoutes } from './http/jwks.js'
-import { COMMON_LIMITS, userinfoLimit } from './http/limits.js'
+import { COMMON_LIMITS, limitStore, userinfoLimit } from './http/limits.js'
 import { createLogBudget, type LogBudget } from './http/log-budget.js'
 import { traceForwardAuth } from './http/request-tracing.js'
 import { createActivityRecorder } from './http/session-activity.js'
@@ -56,21 +57,25 @@ export interface AppDeps extends PipelineDeps {
   readonly replicas: Replicas
   readonly meter: Meter
   readonly log: Logger
+  /** Undefined: this process is the only one on its port. */
+  readonly siblings: Siblings | undefined
 }
 
 export async function buildApp(config: RunningConfig, deps: AppDeps): Promise<FastifyInstance> {
   const { startup } = config
-  const budget = createLogBudget({ log: deps.log, meter: deps.meter, budget: startup.log.budget })
+  const { siblings } = deps
+  const budget = createLogBudget({ log: deps.log, meter: deps.meter, budget: startup.log.budget, siblings })
   const parts = createParts(config, deps, budget) // guard: adv-log-of-requests
   const answers = createAnswerLog({ log: deps.log, budget, access: startup.log.access })
   const { trusts, pages, authorizer } = parts
-  const endpoints = forwardAuthEndpoints(config, parts)
+  const endpoints = forwardAuthEndpoints(config, parts, siblings)
   // Where every answer is logged or traced, the route answers, because it knows the request.
   const fastPathEnabled = startup.log.access !== 'all' && !deps.tracer.enabled
   const app = createInstance({
     trusts,
     pages,
     log: budget.log,
+    announcements: siblings?.announcements('forwardedFor'),
     fastPath: createFastPath({
       endpoints: fastPathEnabled ? endpoints.map((endpoint) => fastPathEndpoint(endpoint, parts)) : [],
       authorizer,
@@ -84,7 +89,7 @@ export async function buildApp(config: RunningConfig, deps: AppDeps): Promise<Fa
   })
   await forwardAuth(app, endpoints, { parts, deps, answers })
   await app.register(async (userinfo) => {
-    await userinfo.register(rateLimit, COMMON_LIMITS)
+    await userinfo.register(rateLimit, { ...COMMON_LIMITS, ...limitStore(siblings, 'userinfo') })
     userinfo.addHook('onRequest', userinfo.rateLimit(userinfoLimit(trusts))) // guard: adv-userinfo-limit
     userinfo.addHook('onResponse', async (_request, reply) => deps.meter.userinfo(reply.statusCode))
     await userinfo.register(userinfoRoutes, parts)
@@ -100,9 +105,12 @@ type Parts = ReturnType<typeof createParts>
 /** What more than one scope needs. Whatever a request causes is logged within the budget. */
 function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }: LogBudget) {
   const { server: { publicUrl, redirectDomains, contact, trustedProxies }, session } = startup
-  const { sessions: { sessions, cache }, entra, replicas, meter } = deps
-  // guard: adv-rotation-named
-  const unknownSignature = createRotationHint({ differing: () => replicas.state().different.length > 0, log: deps.log })
+  const { sessions: { sessions, cache }, entra, replicas, meter, siblings } = deps
+  const unknownSignature = createRotationHint({
+    differing: () => replicas.state().different.length > 0, // guard: adv-rotation-named
+    log: deps.log,
+    announcements: siblings?.announcements('rotation'),
+  })
   const cookies = cookiePolicy(publicUrl, session.cookieDomain)
   const signer = createCookieSigner(session.secrets, unknownSignature)
   const activity = createActivityRecorder({ sessions, idleTimeoutMs: session.idleTimeoutMs, log })
@@ -114,7 +122,7 @@ function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }
   const theme = memoizeByConfig(current, (reloadable) => themeInForce(reloadable, publicUrl))
   const { authority } = entra.client.signIn.endpoints
   const headers = createIdentityHeaderCache({ signer: assertions, capacity: HEADERS_PER_SESSION * session.cacheSize })
-  const onUnnamedHost = createUnnamedHosts({ meter, log })
+  const onUnnamedHost = createUnnamedHosts({ meter, log, announcements: siblings?.announcements('unnamedHost') })
   return {
     publicUrl,
     log,
@@ -134,10 +142,10 @@ function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }
 
 type Endpoint = ReturnType<typeof forwardAuthEndpoints>[number]
 
-function forwardAuthEndpoints({ startup }: RunningConfig, { trusts, log }: Parts) {
+function forwardAuthEndpoints({ startup }: RunningConfig, { trusts, log }: Parts, siblings: Siblings | undefined) {
   return dialects(startup.server.authRequestHeaders).map(({ dialect, read }) => ({
     dialect,
-    readTarget: fromTrustedPeers(read, trusts, log),
+    readTarget: fromTrustedPeers(read, trusts, log, siblings?.announcements('peer')),
   }))
 }
 
@@ -156,10 +164,14 @@ function fastPathEndpoint({ dialect, readTarget }: Endpoint, { publicUrl, pages 
 async function forwardAuth(
   app: FastifyInstance,
   endpoints: readonly Endpoint[],
-  { parts, deps: { meter, tracer }, answers }: { parts: Parts, deps: AppDeps, answers: AnswerLog },
+  { parts, deps: { meter, tracer, siblings }, answers }: { parts: Parts, deps: AppDeps, answers: AnswerLog },
 ): Promise<void> {
   const { authorizer, publicUrl, pages, returnTo, trusts, log } = parts
-  const signInFor = createUnreachableReturns({ rules: returnTo, log })
+  const signInFor = createUnreachableReturns({
+    rules: returnTo,
+    log,
+    announcements: siblings?.announcements('unreachableReturn'),
+  })
   const traced = traceForwardAuth({ tracer, trusts })
   for (const endpoint of endpoints) {
     const options = { ...endpoint, authorizer, publicUrl, pages, meter, traced, log: answers, signInFor }
@@ -169,7 +181,7 @@ async function forwardAuth(
 
 function browserOptions({ startup, current }: RunningConfig, deps: AppDeps, parts: Parts): BrowserScopeOptions {
   const { session, server, entra: { clientId } } = startup
-  const { storage, sessions: { sessions, cache }, entra, meter, tracer, log } = deps
+  const { storage, sessions: { sessions, cache }, entra, meter, tracer, log, siblings } = deps
   const { authority, authorizePath, scopes, endSession } = entra.client.signIn.endpoints
   return {
     ...parts,
@@ -194,6 +206,7 @@ function browserOptions({ startup, current }: RunningConfig, deps: AppDeps, part
     meter,
     tracer,
     maxRequests: server.rateLimit,
+    siblings,
     accessInForce: parts.inForce,
     rightsOf: (userId) => storage.rightsOf(userId, current().groupMapping),
     setIdentityCookie: identityCookie(session, parts),

@@ -3,9 +3,12 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { ReloadState } from './config/reload-state.js'
 import type { CustomSteps } from './custom-steps/registry.js'
+import type { Siblings } from './core/siblings.js'
+import type { Readiness } from './http/health.js'
 import type { ReevaluationSchedule } from './reevaluation/scheduler.js'
 import type { OpenChangeFeed } from './store/change-feed/feed.js'
 import type { Database } from './store/database.js'
+import type { Metrics } from './telemetry/metrics.js'
 import type { Tracing } from './telemetry/tracing/tracing.js'
 
 export interface Gateway {
@@ -15,6 +18,11 @@ export interface Gateway {
   readonly changes: OpenChangeFeed
   /** Undefined: not configured. */
   readonly reevaluation: ReevaluationSchedule | undefined
+  /** Where it listens. */
+  readonly port: number | undefined
+  /** What /readyz shows of this replica. */
+  readonly readiness: () => Promise<Readiness>
+  readonly metrics: Pick<Metrics, 'snapshot'>
   /** Fails readiness and mutes disconnect warnings. Call before shutting down dependencies. */
   drain(): void
   /** Lets proxies go, stops taking requests, finishes those under way, closes everything. */
@@ -36,4 +44,9 @@ export interface GatewayOptions {
   readonly reevaluationGraceMs?: number
   /** The result of the last reload of the configuration; absent: the configuration is never reloaded. */
   readonly reload?: () => ReloadState
+  /**
+   * This process is one of several workers (src/workers): another one migrates, reloads, and listens on the management
+   * port.
+   */
+  readonly siblings?: Siblings
 }

@@ -2,11 +2,29 @@
 // sessions that are active go on without them.
 import type { ReloadState } from './config/reload-state.js'
 import type { Replicas } from './core/replicas.js'
+import type { Readiness } from './http/health.js'
 import type { Entra } from './entra/open-entra.js'
 import type { WatchedHttpClient } from './entra/reachability.js'
 import type { ReevaluationSchedule } from './reevaluation/scheduler.js'
 import type { CachedSessions } from './store/cached-sessions.js'
 import type { ServerOfRecord } from './store/server-of-record/server-of-record.js'
+
+export interface ReplicaHealth {
+  /** Rejects where the database does not answer. */
+  readonly ping: () => Promise<void>
+  /** The other parts: none of them makes the gateway unready, because active sessions do not need it. */
+  readonly parts: () => Readonly<Record<string, unknown>>
+  readonly draining: () => boolean
+}
+
+/** Of a replica. */
+export async function replicaReadiness({ ping, parts, draining }: ReplicaHealth): Promise<Readiness> {
+  const database = await ping().then(() => 'ok', () => 'unreachable')
+  return {
+    ready: database === 'ok' && !draining(),
+    parts: { database, ...parts(), ...(draining() ? { shutdown: 'in progress' } : {}) },
+  }
+}
 
 export interface ReadinessSources {
   readonly entra: Entra
@@ -57,7 +75,7 @@ function upstreamParts({ entra, graph }: ReturnType<WatchedHttpClient['reachabil
 }
 
 /** A refused file leaves the last good one in force, so the gateway stays ready. */
-function configPart({ refused }: ReloadState): string {
+export function configPart({ refused }: ReloadState): string {
   // guard: adv-reload-reported
   return refused === undefined ? 'ok' : `refused since ${refused.since.toISOString()}: ${refused.reason}`
 }

@@ -1,10 +1,11 @@
 // The process: opens what the application stands on, listens, and closes in the opposite order.
 import { hostname } from 'node:os'
 import { buildApp } from './app.js'
-import { neverReloaded } from './config/reload-state.js'
+import { neverReloaded, registerReloads } from './config/reload-state.js'
 import type { RunningConfig } from './config/running-config.js'
 import { createGroupMapping } from './core/mapping.js'
 import { createReplicas, type Replicas } from './core/replicas.js'
+import type { Siblings } from './core/siblings.js'
 import { createCustomSteps } from './custom-steps/registry.js'
 import { createAccountSource } from './entra/accounts.js'
 import { openEntra, type Entra } from './entra/open-entra.js'
@@ -14,7 +15,7 @@ import { drainAndClose } from './http/drain.js'
 import { createLifecycle, type Lifecycle } from './lifecycle.js'
 import { createManagementServer } from './management-server.js'
 import { listen } from './net/listen.js'
-import { readinessParts } from './readiness.js'
+import { readinessParts, replicaReadiness } from './readiness.js'
 import { createReevaluationSchedule, type ReevaluationSchedule } from './reevaluation/scheduler.js'
 import { warnOfMissingGroups } from './store/missing-groups.js'
 import { openReevaluationStorage } from './store/reevaluation-storage.js'
@@ -25,8 +26,9 @@ import { createReevaluationReporter } from './telemetry/reporters.js'
 import { noTracing } from './telemetry/tracing/tracing.js'
 import { VERSION } from './version.js'
 
-const LINGER_MS = 2_000
-const CUT_OFF_MS = 10_000
+export const LISTENING = 'Gatehouse is listening'
+export const LINGER_MS = 2_000
+export const CUT_OFF_MS = 10_000
 const REEVALUATION_BUDGET_MS = 30_000
 
 /** @throws GatehouseError `database_unavailable`, `step_unusable`, `port_unusable` */
@@ -42,48 +44,56 @@ export async function startGateway(config: RunningConfig, options: GatewayOption
 
 async function open(config: RunningConfig, options: GatewayOptions, lifecycle: Lifecycle): Promise<Gateway> {
   const { startup, current } = config
-  const { log, tracing = noTracing(), customSteps = createCustomSteps({ log }), reload = neverReloaded() } = options
+  const { log, tracing = noTracing(), customSteps = createCustomSteps({ log }), siblings } = options
+  const { reload = neverReloaded() } = options
   const { own, draining, drain, close } = lifecycle
   own('tracing', () => tracing.close())
   own('custom steps', () => customSteps.close())
   await customSteps.prepare(current().customSteps)
 
-  const metrics = openMetrics(config, reload)
+  const metrics = openMetrics(config, options)
   const shared = { own, draining, log, tracer: tracing.tracer, meter: metrics.meter }
   const storage = await openStorage(startup, { ...shared, migrate: options.migrate ?? true })
   const replicas = openReplicas(config, options, metrics)
   const sessions = openSessions(storage, startup, { ...shared, replicas })
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
-  const app = await buildApp(config, { ...shared, storage, sessions, entra, replicas, customStep: customSteps.step })
+  const { step: customStep } = customSteps
+  const app = await buildApp(config, { ...shared, storage, sessions, entra, replicas, customStep, siblings })
   const reevaluation = openReevaluation(config, options, { ...shared, storage, entra })
   const parts = () => readinessParts({ entra, sessions, storage, replicas, reload, reevaluation })
-  const management = await createManagementServer({ ...shared, ping: storage.ping, parts, metrics })
-  own('management listener', () => management.close())
+  const readiness = () => replicaReadiness({ ping: storage.ping, parts, draining })
+  const management = siblings ? undefined : await createManagementServer({ log, readiness, metrics })
+  own('management listener', () => management?.close())
   own('requests', () => drainAndClose(app, { lingerMs: options.lingerMs ?? LINGER_MS, cutOffMs: CUT_OFF_MS }))
 
   const { server } = startup
-  const managementPort = await listen(management, server.management, 'server.management.port')
+  const managementPort = management && await listen(management, server.management, 'server.management.port')
   const port = await listen(app, server, 'server.port')
   const { database, url: databaseUrl } = storage
-  await warnOfMissingGroups(database, current().groupMapping, log)
-  log.info({ publicUrl: server.publicUrl, port, management: managementPort }, 'Gatehouse is listening')
-  return { app, database, databaseUrl, changes: sessions.changes, reevaluation, drain, close }
+  if (speaksForAll(siblings)) await warnOfMissingGroups(database, current().groupMapping, log)
+  if (!siblings) log.info({ publicUrl: server.publicUrl, port, management: managementPort }, LISTENING)
+  return { app, database, databaseUrl, changes: sessions.changes, reevaluation, port, readiness, metrics, drain, close }
 }
 
-function openMetrics({ startup }: RunningConfig, reload: NonNullable<GatewayOptions['reload']>): Metrics {
+/** The first worker writes the lines that are about all of them. */
+function speaksForAll(siblings: Siblings | undefined): boolean {
+  return siblings === undefined || siblings.number === 1
+}
+
+function openMetrics({ startup }: RunningConfig, { siblings, reload = neverReloaded() }: GatewayOptions): Metrics {
   const endpoints = dialects(startup.server.authRequestHeaders).map(({ dialect }) => dialect.path)
   const metrics = createMetrics({ version: VERSION, endpoints, reevaluation: startup.sync !== undefined })
-  metrics.meter.gauge('configReloadSuccess', () => reload().refused ? 0 : 1)
-  metrics.meter.gauge('configReloadSuccessTimestamp', () => reload().succeededAt.getTime() / 1000)
+  if (siblings === undefined) registerReloads(metrics, reload)
   return metrics
 }
 
 function openReplicas({ startup, hash }: RunningConfig, options: GatewayOptions, { meter }: Metrics): Replicas {
-  const { log, replicasMayDifferMs: reportAfterMs } = options
+  const { log, siblings, replicasMayDifferMs: reportAfterMs } = options
+  const place = `${hostname()}:${startup.server.port}`
   const replicas = createReplicas({
-    name: `${hostname()}:${startup.server.port}`,
+    name: siblings === undefined ? place : `${place}-${siblings.number}`,
     config: hash,
-    log,
+    log: speaksForAll(siblings) ? log : { warn: () => {}, info: () => {} },
     ...(reportAfterMs === undefined ? {} : { reportAfterMs }),
   })
   meter.gauges('replicas', () => {

@@ -10,9 +10,7 @@ import { startTestGateway } from './helpers/gateway.js'
 
 async function listening(t: Test, limits: { readonly requestTimeoutMs?: number, readonly maxConnections?: number }) {
   const app = await createManagementServer({
-    ping: async () => {},
-    parts: () => ({}),
-    draining: () => false,
+    readiness: async () => ({ ready: true, parts: {} }),
     metrics: { text: async () => ({ type: 'text/plain', body: '' }) },
     log: createLogger({ level: 'silent', format: 'json' }),
     ...limits,

@@ -1,16 +1,16 @@
-// `gatehouse serve`: runs until a signal stops it, then completes the requests in progress.
+// `gatehouse serve`: runs until a signal stops it, then completes the requests in progress. Alone, or with workers.
 import { isatty } from 'node:tty'
 import type { Logger } from 'pino'
 import { createConfigReloader, type ReloadReporter } from '../config/reloader.js'
 import { formatProblem, type ConfigProblem } from '../config/load.js'
-import { runningConfig } from '../config/running-config.js'
+import { MIN_POOL_OF_WORKER } from '../config/rules/storage.js'
 import { thrownFacts } from '../core/errors.js'
-import { createLogger, logsText } from '../telemetry/logger.js'
-import { startGateway } from '../server.js'
-import { createCustomSteps } from '../custom-steps/registry.js'
-import { startTracing } from '../telemetry/tracing/tracing.js'
+import { createLogger, logsText, openLogOutput } from '../telemetry/logger.js'
+import { noTracing, startTracing } from '../telemetry/tracing/tracing.js'
 import { VERSION } from '../version.js'
+import { workerCount } from '../workers/worker-count.js'
 import { EXIT, readConfig, type CommonOptions } from './context.js'
+import { serveAlone, serveWithWorkers } from './served.js'
 import { createStopSignal } from './stop-signal.js'
 
 const WATCH_EVERY_MS = 2_000
@@ -19,16 +19,22 @@ const atTerminal = (): boolean => [0, 1, 2].some((stream) => isatty(stream))
 export async function serve(options: CommonOptions & { readonly migrate?: boolean }): Promise<number> {
   const loaded = readConfig(options)
   const { config, warnings, hash, file } = loaded
-  const tracing = await startTracing(process.env, VERSION)
-  const log = createLogger(config.log, undefined, tracing.logFields)
+  const { count, limitedFrom } = workerCount(config)
+  const tracing = count === 1 ? await startTracing(process.env, VERSION) : noTracing() // each worker has its own
+  const output = openLogOutput(config.log)
+  const log = createLogger(config.log, output.destination, tracing.logFields)
   warn(log, warnings)
+  if (limitedFrom !== undefined) warnOfPool(log, { count, cpus: limitedFrom })
   tracing.reportTo(log)
   const stopSignal = createStopSignal(['SIGINT', 'SIGTERM'])
-  const steps = createCustomSteps({ log })
+  const migrate = options.migrate ?? true
+  const common = { log, migrate, current: () => reloader.current(), reload: () => reloader.state() }
+  const served = count === 1 ? serveAlone({ ...common, tracing }) : serveWithWorkers({ ...common, ...output, count })
   const reloader = createConfigReloader({
     initial: loaded,
     load: () => readConfig(options),
-    prepare: ({ customSteps }) => steps.prepare(customSteps),
+    prepare: served.prepare,
+    committed: served.commit,
     report: reloadReport(log, file),
   })
   // SIGHUP asks for a reload, but is also sent when the terminal is closed, after which no stream is a terminal.
@@ -39,19 +45,15 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   }
   process.on('SIGHUP', onHangup)
   try {
-    const gateway = await startGateway(runningConfig(reloader.current), {
-      log,
-      customSteps: steps,
-      migrate: options.migrate ?? true,
-      tracing,
-      reload: reloader.state,
-    })
+    const running = await served.start()
     reloader.watch(WATCH_EVERY_MS)
     log.info({ file, hash }, 'configuration in force')
-    log.info({ signal: await stopSignal.received }, 'stopping')
-    await gateway.close()
+    const reason = await Promise.race([stopSignal.received, running.failed])
+    if (typeof reason === 'string') log.info({ signal: reason }, 'stopping')
+    else log.fatal(thrownFacts(reason), 'stopping, because the workers end again and again')
+    await running.close()
     log.info('stopped')
-    return EXIT.ok
+    return typeof reason === 'string' ? EXIT.ok : EXIT.failed
   } catch (error) {
     // Reported once: in a JSON log as a log line, otherwise as every command prints a failure.
     if (logsText(config.log.format) || !log.isLevelEnabled('fatal')) throw error
@@ -59,11 +61,10 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
     return EXIT.failed
   } finally {
     reloader.close()
-    await steps.close()
+    await served.close()
     process.off('SIGHUP', onHangup)
   }
 }
-
 function warn(log: Logger, warnings: readonly ConfigProblem[]): void {
   for (const warning of warnings) {
     log.warn(
@@ -71,6 +72,14 @@ function warn(log: Logger, warnings: readonly ConfigProblem[]): void {
       formatProblem(warning).split('\n')[0],
     )
   }
+}
+
+function warnOfPool(log: Logger, { count, cpus }: { readonly count: number, readonly cpus: number }): void {
+  const least = cpus * MIN_POOL_OF_WORKER
+  log.warn(
+    { remedy: `Set database.poolSize to ${least} or more, or server.workers to ${count}.` },
+    `server.workers: auto gives ${count} and not ${cpus}: database.poolSize is too small for more`,
+  )
 }
 
 function reloadReport(log: Logger, file: string): ReloadReporter {

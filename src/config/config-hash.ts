@@ -1,6 +1,6 @@
 // What a replica publishes so that others can detect whether they run the same: everything in force that its answers
-// depend on. Where it listens, how it reaches the database that they share, where its files lie and how many sessions
-// it keeps in memory may differ from machine to machine.
+// depend on. Where it listens, with how many workers, how it reaches the database that they share, where its files lie
+// and how many sessions it keeps in memory may differ from machine to machine.
 import { createHash, createHmac } from 'node:crypto'
 import type { Config } from './config.js'
 
@@ -9,7 +9,7 @@ import type { Config } from './config.js'
  * A plain hash would let them try a weak secret until it fits. It is keyed with the secrets that no database holds.
  */
 export function configHash(config: Config): string {
-  const { host: _host, port: _port, management: _management, ...server } = config.server
+  const { host: _host, port: _port, management: _management, workers: _workers, ...server } = config.server
   const { cacheSize: _cacheSize, ...session } = config.session // by the memory of the machine
   const { database: _database, entra, ...rest } = config
   const shared = {

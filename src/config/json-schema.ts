@@ -66,10 +66,11 @@ function leafSchema(shape: Shape): Json {
   if (shape.type !== 'string') {
     return {
       ...annotations(shape),
-      anyOf: [{ type: shape.type, ...only(shape, ['minimum', 'maximum']) }, {
-        type: 'string',
-        pattern: '^\\$\\{[^}]*\\}$',
-      }],
+      anyOf: [
+        { type: shape.type, ...only(shape, ['minimum', 'maximum']) },
+        ...(shape['x-word'] === undefined ? [] : [{ enum: [shape['x-word']] }]),
+        { type: 'string', pattern: '^\\$\\{[^}]*\\}$' },
+      ],
     }
   }
   const kind: Kind = KINDS[shape['x-kind'] ?? 'text']

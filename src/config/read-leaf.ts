@@ -85,9 +85,16 @@ function readChoice(choices: readonly (string | boolean)[], value: unknown, show
   )
 }
 
-function readInteger({ minimum = -Infinity, maximum = Infinity }: Shape, value: unknown, shown: string): PlainReading {
+function readInteger(shape: Shape, value: unknown, shown: string): PlainReading {
+  const { minimum = -Infinity, maximum = Infinity, 'x-word': word } = shape
+  if (word !== undefined && value === word) return { value }
   if (typeof value !== 'number' || !Number.isInteger(value)) {
-    return valueProblem('type_wrong', `must be a whole number, but is ${shown}`, 'Write digits alone, without quotes.')
+    const orWord = word === undefined ? '' : ` or ${word}`
+    return valueProblem(
+      'type_wrong',
+      `must be a whole number${orWord}, but is ${shown}`,
+      `Write digits alone, without quotes${word === undefined ? '' : `, or ${word}`}.`,
+    )
   }
   return value >= minimum && value <= maximum
     ? { value }

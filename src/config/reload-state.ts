@@ -1,4 +1,5 @@
 // The result of the last reload of the configuration, for /readyz and the metrics.
+import type { Meter } from '../core/meter.js'
 import { ConfigError } from './problem.js'
 
 export interface ReloadState {
@@ -28,6 +29,12 @@ export function createReloadRecord(now: () => Date = () => new Date()): ReloadRe
       state = { ...state, refused: { since: state.refused?.since ?? now(), reason: reasonOf(error) } }
     },
   }
+}
+
+/** For the metrics. */
+export function registerReloads({ meter }: { readonly meter: Pick<Meter, 'gauge'> }, state: () => ReloadState): void {
+  meter.gauge('configReloadSuccess', () => state().refused ? 0 : 1)
+  meter.gauge('configReloadSuccessTimestamp', () => state().succeededAt.getTime() / 1000)
 }
 
 /** The state of a process that never reloads. */

@@ -43,17 +43,24 @@ export interface ConfigReloader {
   close(): void
 }
 
+export interface PreparedChange {
+  /** Only the client secret differs. */
+  readonly secretOnly: boolean
+}
+
 export interface ConfigReloaderOptions {
   readonly initial: LoadedConfig
   readonly load: () => LoadedConfig
   /** Runs before the next configuration is in force; if it throws, the file is refused. */
-  readonly prepare?: (next: Config) => Promise<void>
+  readonly prepare?: (next: Config, change: PreparedChange) => Promise<void>
+  /** The configuration that was prepared is in force from now on. */
+  readonly committed?: (next: Config) => void
   readonly report: ReloadReporter
   readonly now?: () => Date
 }
 
 export function createConfigReloader(
-  { initial, load, prepare = async () => {}, report, now }: ConfigReloaderOptions,
+  { initial, load, prepare = async () => {}, committed = () => {}, report, now }: ConfigReloaderOptions,
 ): ConfigReloader {
   let running = initial.config
   let file = initial.config
@@ -72,10 +79,13 @@ export function createConfigReloader(
       watcher.follow(filesOf(next))
       const changes = reloadedChanges(running, next.config)
       const needRestart = changesThatNeedRestart(file, next.config)
-      if (changes.length > 0) await prepare(next.config)
       const secretRotated = running.entra.clientSecret !== next.config.entra.clientSecret
-      running = withReloaded(running, next.config)
+      const inForce = withReloaded(running, next.config)
+      const changed = changes.length > 0 || secretRotated
+      if (changed) await prepare(inForce, { secretOnly: changes.length === 0 })
+      running = inForce
       file = next.config
+      if (changed) committed(running)
       record.succeeded()
       if (secretRotated) report.secretRotated()
       else if (changes.length === 0 && needRestart.length === 0) return report.unchanged()

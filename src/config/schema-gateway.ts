@@ -1,6 +1,9 @@
 // The keys about the gateway itself: where it listens, whom it asks, where it keeps things, how long sessions last.
 import { Type } from './schema-types.js'
-import { choice, count, duration, flag, leaf, list, secret, section } from './schema-parts.js'
+import { choice, count, countOr, duration, flag, leaf, list, secret, section } from './schema-parts.js'
+
+/** More do not help: the process that accepts the connections is busy then. */
+const MAX_WORKERS = 64
 
 export const serverSection = section('Where browsers and proxies reach Gatehouse.', {
   publicUrl: leaf('publicUrl', 'The origin where browsers reach Gatehouse: https unless loopback, without a path.'),
@@ -38,6 +41,12 @@ export const serverSection = section('Where browsers and proxies reach Gatehouse
   rateLimit: count(
     'Requests a minute and client address on start, callback, sign-out and front-channel logout; more get 429.',
     { minimum: 1, maximum: 100_000, default: 120 },
+  ),
+  workers: countOr(
+    'auto',
+    'Processes that share the port, each a replica with its part of database.poolSize; `auto`: one for each CPU. ' +
+      'Limits and log.budget hold for all of them together.',
+    { minimum: 1, maximum: MAX_WORKERS, default: 1 },
   ),
 })
 
@@ -153,7 +162,11 @@ export const databaseSection = section(
         'was taken away lately is taken away again, or all sessions end as well. They also end where it is not known.',
       { default: 'reapply' },
     ),
-    poolSize: count('The number of database connections.', { minimum: 1, maximum: 1000, default: 10 }),
+    poolSize: count('The number of database connections, of all workers together.', {
+      minimum: 1,
+      maximum: 1000,
+      default: 10,
+    }),
   },
 )
 

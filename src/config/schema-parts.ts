@@ -54,6 +54,15 @@ export function count(
   return Type.Unsafe<number>({ type: 'integer', description, ...options })
 }
 
+/** A number, or one word in its place. */
+export function countOr<const Word extends string>(
+  word: Word,
+  description: string,
+  options: { minimum: number, maximum: number, default: number },
+): TUnsafe<number | Word> {
+  return Type.Unsafe<number | Word>({ type: 'integer', 'x-word': word, description, ...options })
+}
+
 export interface ListOptions {
   readonly default?: readonly unknown[]
   readonly minItems?: number

@@ -19,6 +19,8 @@ export interface Shape {
   readonly 'x-min'?: string
   readonly 'x-max'?: string
   readonly 'x-secret'?: boolean
+  /** What may stand in place of the number. */
+  readonly 'x-word'?: string
 }
 
 /** The key in `Config`: durations have their unit in the name. */

@@ -15,7 +15,7 @@ export type GaugeName =
   | 'reevaluationHere'
   | 'reevaluationLag'
 
-export type LabelledGaugeName = 'replicas' | 'databaseConnections'
+export type LabelledGaugeName = 'replicas' | 'databaseConnections' | 'workers'
 
 export interface Meter {
   /** @param read undefined where the value is not known: the metric is absent then */

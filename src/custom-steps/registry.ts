@@ -7,11 +7,10 @@ import type { NamedStep } from '../core/pipeline/pipeline.js'
 import { startStepWorker, type StepWorker } from './worker.js'
 
 export interface CustomSteps {
-  /**
-   * Loads the files that are not loaded yet. When all are loaded, the others are retired.
-   * @throws GatehouseError `step_unusable`
-   */
+  /** Loads the files that are not loaded yet; the others go on. @throws GatehouseError `step_unusable` */
   prepare(files: readonly CustomStepFile[]): Promise<void>
+  /** These files are in force: the others are retired. */
+  keep(files: readonly CustomStepFile[]): void
   /** @throws GatehouseError (when it runs) `step_unusable`, `step_failed`, `step_refused` */
   step(file: CustomStepFile): NamedStep
   close(): Promise<void>
@@ -20,11 +19,15 @@ export interface CustomSteps {
 export interface CustomStepsOptions {
   readonly log: { info(facts: { readonly step: string, readonly line: string }, message: string): void }
   readonly timeoutMs?: number
+  /** In place of the file: its text, as the configuration checked it. @throws GatehouseError `step_unusable` */
+  readonly sourceOf?: (file: CustomStepFile) => Promise<string>
 }
 
 const TIMEOUT_MS = 5_000
 
-export function createCustomSteps({ log, timeoutMs = TIMEOUT_MS }: CustomStepsOptions): CustomSteps {
+export function createCustomSteps(
+  { log, timeoutMs = TIMEOUT_MS, sourceOf = stepSource }: CustomStepsOptions,
+): CustomSteps {
   const loaded = new Map<string, { readonly source: string, worker: StepWorker }>()
   const start = (name: string, source: string): StepWorker =>
     startStepWorker({
@@ -55,6 +58,8 @@ export function createCustomSteps({ log, timeoutMs = TIMEOUT_MS }: CustomStepsOp
   return {
     async prepare(files) {
       await Promise.all(files.map(ready))
+    },
+    keep(files) {
       const named = new Set(files.map(keyOf))
       for (const [key, { worker }] of loaded) {
         if (named.has(key)) continue
@@ -75,7 +80,7 @@ function keyOf({ name, sha256 }: CustomStepFile): string {
 }
 
 /** The text that the configuration checked. @throws GatehouseError `step_unusable` if the file has changed since */
-async function sourceOf({ name, path, sha256 }: CustomStepFile): Promise<string> {
+export async function stepSource({ name, path, sha256 }: CustomStepFile): Promise<string> {
   const source = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new GatehouseError('step_unusable', {
       cause,

@@ -75,7 +75,10 @@ function typeName(shape: Shape): string {
   if (shape.type === 'object') return 'keys'
   if (shape.enum) return shape.enum.map((value) => `\`${value}\``).join(', ')
   if (shape.type === 'boolean') return 'true or false'
-  if (shape.type === 'integer') return `number, ${shape.minimum} to ${shape.maximum}`
+  if (shape.type === 'integer') {
+    const word = shape['x-word']
+    return `${word === undefined ? '' : `\`${word}\` or `}number, ${shape.minimum} to ${shape.maximum}`
+  }
   const kind = KINDS[shape['x-kind'] ?? 'text']
   return shape['x-min'] === undefined ? kind.title : `${kind.title}, ${shape['x-min']} to ${shape['x-max']}`
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, METHODS, type IncomingHttpHeaders } from 'node:http'
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { GatehouseError } from '../core/errors.js'
+import type { Announcements } from '../core/siblings.js'
 import { answerClientError } from './client-error.js'
 import { createErrorHandler } from './errors.js'
 import type { FastPath } from './forward-auth/fast-path.js'
@@ -20,11 +21,13 @@ export interface InstanceOptions {
   readonly log: FastifyBaseLogger
   /** Answers a request before Fastify handles it. */
   readonly fastPath: FastPath
+  readonly announcements?: Announcements | undefined
 }
 
-export function createInstance({ trusts, pages, log, fastPath }: InstanceOptions): FastifyInstance {
+export function createInstance(options: InstanceOptions): FastifyInstance {
+  const { trusts, pages, log, fastPath } = options
   const onError = createErrorHandler(pages)
-  const normalizeForwardedFor = createForwardedForNormalizer({ trusts, log })
+  const normalizeForwardedFor = createForwardedForNormalizer(options)
   const ownHost = new URL(pages.publicUrl).hostname
   const app = fastify({
     loggerInstance: log,

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import ipaddr from 'ipaddr.js'
 import type { FastifyBaseLogger } from 'fastify'
 import type { TrustedPeers } from '../net/networks.js'
+import type { Announcements } from '../core/siblings.js'
 import { createLogThrottle } from './log-throttle.js'
 
 const HOUR_MS = 3_600_000
@@ -12,13 +13,14 @@ const PROXIES_REMEMBERED = 1_000
 export interface ForwardedForNormalizerOptions {
   readonly trusts: TrustedPeers
   readonly log: Pick<FastifyBaseLogger, 'warn'>
+  readonly announcements?: Announcements | undefined
 }
 
 /** @returns a function that rewrites a request's header; call it before the client's address is read */
 export function createForwardedForNormalizer(
-  { trusts, log }: ForwardedForNormalizerOptions,
+  { trusts, log, announcements }: ForwardedForNormalizerOptions,
 ): (request: IncomingMessage) => void {
-  const throttle = createLogThrottle({ intervalMs: HOUR_MS, capacity: PROXIES_REMEMBERED })
+  const throttle = createLogThrottle({ intervalMs: HOUR_MS, capacity: PROXIES_REMEMBERED, announcements })
   return ({ headers, socket }) => {
     const header = headers['x-forwarded-for']
     const peer = socket.remoteAddress
@@ -27,6 +29,7 @@ export function createForwardedForNormalizer(
     headers['x-forwarded-for'] = addresses.join(', ') // guard: adv-limit-without-port
     const client = addresses.findLast((address) => !trusts(address))
     if (client === undefined || ipaddr.isValid(client) || !throttle.admit(peer)) return // guard: adv-no-address-named
+    throttle.written(peer)
     log.warn(
       { hint: true, peer, client: client.slice(0, 100) },
       `X-Forwarded-For from the proxy at ${peer} contains a value that is not an IP address: access rules with ` +

@@ -1,18 +1,21 @@
 // The management port: alive, ready, which part is not, and the metrics. It never shares a port with the pages.
 import type { FastifyInstance } from 'fastify'
 
+export interface Readiness {
+  /** Whether requests may be sent here. */
+  readonly ready: boolean
+  /** For operators. */
+  readonly parts: Readonly<Record<string, unknown>>
+}
+
 export interface HealthOptions {
-  /** Rejects where the database does not answer. */
-  readonly ping: () => Promise<void>
-  /** The other parts, for operators: none of them makes the gateway unready, because active sessions do not need it. */
-  readonly parts: () => Readonly<Record<string, unknown>>
-  readonly draining: () => boolean
+  readonly readiness: () => Promise<Readiness>
   readonly metrics: { text(): Promise<{ readonly type: string, readonly body: string }> }
 }
 
 export async function healthRoutes(
   scope: FastifyInstance,
-  { ping, parts, draining, metrics }: HealthOptions,
+  { readiness, metrics }: HealthOptions,
 ): Promise<void> {
   scope.addHook('onRequest', async (_request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
@@ -23,11 +26,7 @@ export async function healthRoutes(
   })
   scope.get('/healthz', async () => ({ status: 'ok' }))
   scope.get('/readyz', async (_request, reply) => {
-    const database = await ping().then(() => 'ok', () => 'unreachable')
-    const ready = database === 'ok' && !draining()
-    return reply.code(ready ? 200 : 503).send({
-      status: ready ? 'ok' : 'not ready',
-      parts: { database, ...parts(), ...(draining() ? { shutdown: 'in progress' } : {}) },
-    })
+    const { ready, parts } = await readiness()
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'not ready', parts })
   })
 }

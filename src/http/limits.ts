@@ -1,9 +1,10 @@
 // Rate limits besides server.rateLimit: by session for pages that read the session from the database, and by client
-// address for userinfo.
-import type { RateLimitOptions } from '@fastify/rate-limit'
+// address for userinfo. Where several workers share the port, the primary process counts for all of them.
+import type { FastifyRateLimitStoreCtor, RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import { GatehouseError } from '../core/errors.js'
 import { sessionIdHash } from '../core/session.js'
+import type { CounterName, Increment, Siblings } from '../core/siblings.js'
 import { cookieValues } from './cookies.js'
 import type { CookieSigner } from './cookie-signer.js'
 import type { TrustedPeers } from '../net/networks.js'
@@ -23,17 +24,57 @@ export const COMMON_LIMITS = {
   errorResponseBuilder: () => new GatehouseError('rate_limited'),
 }
 
+/** The name of its counter, where another process counts. */
+export type NamedLimit = RateLimitOptions & { readonly counter: CounterName }
+
+/** @param counter of the routes that have no limit of their own */
+export function limitStore(
+  siblings: Siblings | undefined,
+  counter: CounterName,
+): { readonly store?: FastifyRateLimitStoreCtor } {
+  return siblings === undefined ? {} : { store: sharedStore(siblings.increment, counter) } // guard: workers-rate-limit
+}
+
+type Counted = (error: Error | null, result?: { current: number, ttl: number }) => void
+
+function sharedStore(increment: Increment, counter: CounterName): FastifyRateLimitStoreCtor {
+  return class SharedStore {
+    readonly #counter: CounterName
+
+    constructor(_options: unknown, own: CounterName = counter) {
+      this.#counter = own
+    }
+
+    incr(key: string, callback: Counted, windowMs: number): void {
+      increment(this.#counter, key, windowMs).then(
+        ({ current, ttlMs }) => callback(null, { current, ttl: ttlMs }),
+        (error: unknown) => callback(error instanceof Error ? error : new Error(String(error))),
+      )
+    }
+
+    child(options: unknown): SharedStore {
+      return new SharedStore(options, (options as NamedLimit).counter)
+    }
+  } as unknown as FastifyRateLimitStoreCtor
+}
+
 /** By session. A cookie without a valid signature causes no lookup and is not counted. */
-export function sessionLimit(cookieName: string, signer: CookieSigner): RateLimitOptions {
+export function sessionLimit(cookieName: string, signer: CookieSigner): NamedLimit {
   const keyOf = ({ headers }: FastifyRequest): string => {
     const [value, doubled] = cookieValues(headers.cookie, cookieName)
     const id = value === undefined || doubled !== undefined ? undefined : sessionIdOf(value, signer)
     return id === undefined ? '' : sessionIdHash(id).toString('hex')
   }
-  return { max: PAGES_PER_MINUTE, keyGenerator: keyOf, allowList: (_request, key) => key === '' }
+  return {
+    counter: 'sessionPages',
+    max: PAGES_PER_MINUTE,
+    keyGenerator: keyOf,
+    allowList: (_request, key) => key === '',
+  }
 }
 
 /** By client address. The address of a trusted proxy is exempt: it is an application that asks for all of its users. */
-export function userinfoLimit(trusts: TrustedPeers): RateLimitOptions {
-  return { max: USERINFO_PER_MINUTE, allowList: ({ ip }) => trusts(ip) } // guard: adv-userinfo-limit-trusted
+export function userinfoLimit(trusts: TrustedPeers): NamedLimit {
+  // guard: adv-userinfo-limit-trusted
+  return { counter: 'userinfo', max: USERINFO_PER_MINUTE, allowList: ({ ip }) => trusts(ip) }
 }

@@ -4,6 +4,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { FAILURES, type ErrorCode } from '../core/errors.js'
 import type { Meter } from '../core/meter.js'
+import { machineClock, partOf, type Place, type Siblings } from '../core/siblings.js'
 import { createLogThrottle } from './log-throttle.js'
 
 export interface LogBudget {
@@ -22,7 +23,9 @@ export interface LogBudgetOptions {
   readonly meter: Pick<Meter, 'refused'>
   /** Lines per second. */
   readonly budget: number
-  /** Monotonic milliseconds. */
+  /** The other workers of this machine: the budget is that of all of them together. */
+  readonly siblings?: Siblings | undefined
+  /** Monotonic milliseconds; the same clock for all workers, so that their seconds begin at the same time. */
   readonly now?: () => number
 }
 
@@ -45,18 +48,25 @@ const MAX_FAULT_LINES = 5
 const RATE_LIMITED_INTERVAL_MS = 60_000
 const MAX_ADDRESSES = 5_000
 
-export function createLogBudget({ log, meter, budget, now = () => performance.now() }: LogBudgetOptions): LogBudget {
-  const seconds = createSecond(budget, now)
+export function createLogBudget({ log, meter, budget, siblings, now = machineClock }: LogBudgetOptions): LogBudget {
+  const seconds = createSecond(budget, now, siblings)
   const summary = createSummary(log)
-  const rateLimited = createLogThrottle({ intervalMs: RATE_LIMITED_INTERVAL_MS, capacity: MAX_ADDRESSES, now })
+  const rateLimited = createLogThrottle({
+    intervalMs: RATE_LIMITED_INTERVAL_MS,
+    capacity: MAX_ADDRESSES,
+    now,
+    announcements: siblings?.announcements('rateLimited'),
+  })
   const withhold = (code: string): void => {
     meter.refused(code, true)
     summary.count(code)
   }
   const admit: Admission = (level, facts) => {
     const code = codeOf(facts)
-    const repeated = code === 'rate_limited' && !rateLimited.admit(String(facts.client)) // guard: adv-log-rate-limited
+    const limited = code === 'rate_limited'
+    const repeated = limited && !rateLimited.admit(String(facts.client)) // guard: adv-log-rate-limited
     if (!repeated && seconds.take(kindOf(level, facts), code)) { // guard: adv-log-budget
+      if (limited) rateLimited.written(String(facts.client))
       meter.refused(code, false)
       return true
     }
@@ -118,28 +128,44 @@ function wrapLogger({ root, open, admit, unlogged }: WrappedLogger): FastifyBase
   } as unknown as FastifyBaseLogger
 }
 
+/** How many lines may be written in a second: by kind, and for one fault. */
+type Limits = Readonly<Record<keyof typeof SHARE | 'oneFault', number>>
+
+/** Of a worker: its part of each of them. */
+function limitsOf(budget: number, second: number, place: Place = { number: 1, count: 1 }): Limits {
+  const part = (total: number): number => partOf(total, place, second)
+  return {
+    anonymous: part(Math.ceil(budget * SHARE.anonymous)),
+    user: part(Math.ceil(budget * SHARE.user)),
+    fault: part(Math.ceil(budget * SHARE.fault)),
+    oneFault: part(MAX_FAULT_LINES),
+  }
+}
+
 /** Counts the lines of the current second. */
-function createSecond(budget: number, now: () => number) {
+function createSecond(budget: number, now: () => number, place: Place | undefined) {
   let current = -1
+  let limits = limitsOf(budget, 0, place)
   let lines = 0
   const faults = new Map<string, number>() // by code
   const roll = (): void => {
     const second = Math.floor(now() / 1000)
     if (second === current) return
     current = second
+    limits = limitsOf(budget, second, place)
     lines = 0
     faults.clear()
   }
   const left = (kind: keyof typeof SHARE): boolean => {
     roll()
-    return lines < Math.ceil(budget * SHARE[kind])
+    return lines < limits[kind]
   }
   return {
     left,
     take(kind: keyof typeof SHARE, code: string): boolean {
       if (!left(kind)) return false
       const before = faults.get(code) ?? 0
-      if (kind === 'fault' && before >= MAX_FAULT_LINES) return false // guard: adv-log-faults
+      if (kind === 'fault' && before >= limits.oneFault) return false // guard: adv-log-faults
       if (kind === 'fault') faults.set(code, before + 1)
       lines++
       return true

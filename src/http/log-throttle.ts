@@ -1,9 +1,12 @@
 // Limits log lines that a client could cause at will to one per key and interval. The memory is bounded: above the
-// capacity the key that was admitted first is dropped.
+// capacity the key that was admitted first is dropped. Workers tell one another which lines they have written.
+import type { Announcements } from '../core/siblings.js'
 
 export interface LogThrottle {
   /** True if the key was not admitted within the interval; the key then counts as admitted now. */
   admit(key: string): boolean
+  /** The line was written: no other worker writes it again within the interval. */
+  written(key: string): void
   readonly size: number
 }
 
@@ -13,24 +16,31 @@ export interface LogThrottleOptions {
   readonly capacity: number
   /** Monotonic milliseconds. */
   readonly now?: () => number
+  /** Of the other workers of this machine. */
+  readonly announcements?: Announcements | undefined
 }
 
 export function createLogThrottle(
-  { intervalMs, capacity, now = () => performance.now() }: LogThrottleOptions,
+  { intervalMs, capacity, now = () => performance.now(), announcements }: LogThrottleOptions,
 ): LogThrottle {
   const admitted = new Map<string, number>() // in the order of admission
+  const remember = (key: string, at: number): void => {
+    admitted.delete(key)
+    for (const first of admitted.keys()) {
+      if (admitted.size < capacity) break // guard: adv-log-throttle-bounded
+      admitted.delete(first)
+    }
+    admitted.set(key, at)
+  }
+  announcements?.onAnnounced((key) => remember(key, now()))
   return {
     admit(key) {
       const at = now()
       if ((admitted.get(key) ?? -Infinity) > at - intervalMs) return false
-      admitted.delete(key)
-      for (const first of admitted.keys()) {
-        if (admitted.size < capacity) break // guard: adv-log-throttle-bounded
-        admitted.delete(first)
-      }
-      admitted.set(key, at)
+      remember(key, at)
       return true
     },
+    written: (key) => announcements?.announce(key),
     get size() {
       return admitted.size
     },

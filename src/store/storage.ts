@@ -108,6 +108,23 @@ export async function openStorage(config: StorageConfig, options: StorageDeps): 
   }
 }
 
+/**
+ * For a process that leaves the database to its workers: no connection is open afterwards.
+ * @throws GatehouseError `database_unavailable`, `database_engine_unsupported`
+ */
+export async function migrateForWorkers(
+  { url, directUrl }: { readonly url: string, readonly directUrl?: string },
+  log: StorageDeps['log'],
+): Promise<void> {
+  const server = await openServerOfRecord({ url: directUrl ?? url, poolUrl: directUrl && url, log })
+  try {
+    await tryEngine(server.current().url)
+    await migrateDatabase(server, log)
+  } finally {
+    server.close()
+  }
+}
+
 async function migrateDatabase(server: ServerOfRecord, log: StorageDeps['log']): Promise<void> {
   for (const name of await migrate(server.current().url)) log.info({ migration: name }, 'migration applied')
 }

@@ -20,8 +20,30 @@ export function createLogger(
     formatters: { level: (label) => ({ level: label }) },
     ...(fields === undefined ? {} : { mixin: fields }),
     serializers: { err: errorFields, error: errorFields, req: () => undefined, res: () => undefined },
-    hooks: { streamWrite: logsText(format) ? asText() : withoutControls }, // guard: adv-log-controls
+    hooks: { streamWrite: streamWrite(format) },
   }, destination)
+}
+
+export interface LogOutput {
+  readonly destination: DestinationStream
+  /** Writes a line that a worker has logged as JSON. */
+  forward(line: string): void
+}
+
+/** Standard output, for this process and its workers: lines of several processes would otherwise mix. */
+export function openLogOutput({ format }: Pick<Config['log'], 'format'>): LogOutput {
+  const destination = standardOutput()
+  const written = streamWrite(format)
+  return {
+    destination,
+    forward(line) {
+      destination.write(written(`${line}\n`))
+    },
+  }
+}
+
+function streamWrite(format: Config['log']['format']): (line: string) => string {
+  return logsText(format) ? asText() : withoutControls // guard: adv-log-controls
 }
 
 /**

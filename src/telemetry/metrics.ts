@@ -6,11 +6,14 @@ import type { Meter } from '../core/meter.js'
 import { REEVALUATION_OUTCOMES } from '../core/reevaluation.js'
 import { registeredGauges } from './gauges.js'
 import { countsOf, labelledCounter, plainCounter, plainHistogram } from './plain-metrics.js'
+import type { MetricSnapshot } from './summed-metrics.js'
 
 export interface Metrics {
   readonly meter: Meter
   /** In Prometheus' text format. */
   text(): Promise<{ readonly type: string, readonly body: string }>
+  /** For a process that puts those of several together. */
+  snapshot(): Promise<readonly MetricSnapshot[]>
 }
 
 export interface MetricsOptions {
@@ -52,10 +55,8 @@ const UNNAMED_HOSTS = {
 }
 
 export function createMetrics({ version, endpoints, reevaluation }: MetricsOptions): Metrics {
-  const registry = new Registry()
+  const registry = processRegistry()
   const registers = [registry]
-  collectDefaultMetrics({ register: registry, prefix: 'gatehouse_' })
-  for (const name of MISNAMED) registry.removeSingleMetric(`gatehouse_${name}`) // guard: adv-misnamed-gauges
   const known = AUTH_STATUSES.flatMap((status) => endpoints.map((endpoint) => [endpoint, status] as const))
   const help = 'Answers to proxies, by endpoint and status.'
   const answers = plainHistogram({ name: 'gatehouse_forward_auth_duration_seconds', help }, known)
@@ -73,8 +74,7 @@ export function createMetrics({ version, endpoints, reevaluation }: MetricsOptio
     registers,
   })
   if (reevaluation) { for (const result of REEVALUATION_OUTCOMES) reevaluated.inc({ result }, 0) }
-  const info = { name: 'gatehouse_info', help: 'Its version.', labelNames: ['version'], registers }
-  new Gauge(info).set({ version }, 1)
+  registerInfo(version, registry)
   const request = requestCounters(registry)
   return {
     meter: {
@@ -87,7 +87,47 @@ export function createMetrics({ version, endpoints, reevaluation }: MetricsOptio
       reevaluated: (result, people) => reevaluated.inc({ result }, people),
     },
     text: async () => ({ type: registry.contentType, body: `${await registry.metrics()}\n${answers.text()}` }),
+    snapshot: async () => [...await snapshotOf(registry), answers.snapshot()],
   }
+}
+
+export interface PrimaryMetrics {
+  readonly meter: Pick<Meter, 'gauge' | 'gauges'>
+  workerDied(): void
+  snapshot(): Promise<readonly MetricSnapshot[]>
+}
+
+/** Of the process that starts the workers: its own CPU and memory, and what it knows of them. */
+export function createPrimaryMetrics(version: string): PrimaryMetrics {
+  const registry = processRegistry()
+  const deaths = new Counter({
+    name: 'gatehouse_worker_deaths_total',
+    help: 'Workers that ended by themselves or were killed.',
+    registers: [registry],
+  })
+  registerInfo(version, registry)
+  return {
+    meter: registeredGauges(registry),
+    workerDied: () => deaths.inc(),
+    snapshot: () => snapshotOf(registry),
+  }
+}
+
+/** With the metrics of the process itself. */
+function processRegistry(): Registry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'gatehouse_' })
+  for (const name of MISNAMED) registry.removeSingleMetric(`gatehouse_${name}`) // guard: adv-misnamed-gauges
+  return registry
+}
+
+function registerInfo(version: string, registry: Registry): void {
+  const info = { name: 'gatehouse_info', help: 'Its version.', labelNames: ['version'], registers: [registry] }
+  new Gauge({ ...info, aggregator: 'first' }).set({ version }, 1)
+}
+
+async function snapshotOf(registry: Registry): Promise<readonly MetricSnapshot[]> {
+  return await registry.getMetricsAsJSON() as unknown as readonly MetricSnapshot[]
 }
 
 function loginMetrics(registry: Registry): Pick<Meter, 'login' | 'loginStarted'> {

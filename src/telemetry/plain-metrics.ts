@@ -1,17 +1,20 @@
 // Metrics that are counted in plain numbers and passed to prom-client when Prometheus scrapes: they change with every
 // request or in floods. Each series that is known in advance starts at 0, so that increase() includes the first event.
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Counter, Gauge, type Aggregator, type Registry } from 'prom-client'
+import type { MetricSnapshot, SeriesValue } from './summed-metrics.js'
 
 export const FAST = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5]
 
 export interface Described {
   readonly name: string
   readonly help: string
+  /** Of the values of several workers: `sum` unless they all describe the same. */
+  readonly aggregator?: Aggregator
 }
 
 /** A counter with one label. The values of its series are read at each scrape. */
 export function labelledCounter(
-  { name, help, label }: Described & { readonly label: string },
+  { label, ...described }: Described & { readonly label: string },
   read: () => Iterable<readonly [string, number]>,
   registry: Registry,
 ): void {
@@ -19,27 +22,27 @@ export function labelledCounter(
     made.reset()
     for (const [value, count] of read()) made.inc({ [label]: value }, count)
   }
-  const made: Counter = new Counter({ name, help, labelNames: [label], registers: [registry], collect })
+  const made: Counter = new Counter({ ...described, labelNames: [label], registers: [registry], collect })
 }
 
-export function plainCounter({ name, help }: Described, read: () => number, registry: Registry): void {
+export function plainCounter(described: Described, read: () => number, registry: Registry): void {
   const collect = (): void => {
     made.reset()
     made.inc(read())
   }
-  const made: Counter = new Counter({ name, help, registers: [registry], collect })
+  const made: Counter = new Counter({ ...described, registers: [registry], collect })
 }
 
 /** @param read undefined where it is not known: there is no series then */
-export function gauge({ name, help }: Described, read: () => number | undefined, registry: Registry): void {
-  labelledGauge({ name, help, labels: [] }, () => {
+export function gauge(described: Described, read: () => number | undefined, registry: Registry): void {
+  labelledGauge({ ...described, labels: [] }, () => {
     const value = read()
     return value === undefined ? [] : [[{}, value]]
   }, registry)
 }
 
 export function labelledGauge(
-  { name, help, labels }: Described & { readonly labels: readonly string[] },
+  { labels, ...described }: Described & { readonly labels: readonly string[] },
   read: () => Iterable<readonly [Readonly<Record<string, string>>, number]>,
   registry: Registry,
 ): void {
@@ -48,7 +51,7 @@ export function labelledGauge(
     if (labels.length === 0) made.remove() // a gauge without labels has a series of 0 after a reset
     for (const [given, value] of read()) made.set(given, value)
   }
-  const made: Gauge = new Gauge({ name, help, labelNames: [...labels], registers: [registry], collect })
+  const made: Gauge = new Gauge({ ...described, labelNames: [...labels], registers: [registry], collect })
 }
 
 export interface Counts<Key extends string> {
@@ -109,5 +112,26 @@ export function plainHistogram({ name, help }: Described, known: readonly (reado
       }
       return `${lines.join('\n')}\n`
     },
+    snapshot: (): MetricSnapshot => ({
+      name,
+      help,
+      type: 'histogram',
+      aggregator: 'sum',
+      values: all.flatMap((series) => valuesOf(name, series)),
+    }),
   }
+}
+
+function valuesOf(name: string, { endpoint, status, counts, sum }: Series): SeriesValue[] {
+  const labels = { endpoint, status: String(status) }
+  let total = 0
+  const buckets = counts.map((count, index): SeriesValue => {
+    total += count
+    return { metricName: `${name}_bucket`, labels: { ...labels, le: FAST[index] ?? '+Inf' }, value: total }
+  })
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels, value: sum },
+    { metricName: `${name}_count`, labels, value: total },
+  ]
 }

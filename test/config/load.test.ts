@@ -154,6 +154,18 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'a login budget without a unit': [entra('loginBudget: ¦15'), 'duration_invalid'],
   'a login budget out of bounds': [entra('loginBudget: ¦1h'), 'duration_range'],
 
+  'workers that are no number': [server('workers: ¦all'), 'type_wrong'],
+  'half a worker': [server('workers: ¦1.5'), 'type_wrong'],
+  'no workers': [server('workers: ¦0'), 'number_range'],
+  'too many workers': [server('workers: ¦65'), 'number_range'],
+  'a pool too small for its workers': [
+    {
+      ...server('workers: 4'),
+      database: 'database: { url: postgres://gatehouse:password@db.corp.test/gatehouse, poolSize: ¦7 }',
+    },
+    'pool_small',
+  ],
+  'too many workers for the usual pool': [server('workers: ¦6'), 'pool_small'],
   'no database': [{ database: '¦database: { poolSize: 3 }' }, 'database_none'],
   'no database section': [{ database: '' }, 'database_none'],
   'two databases': [{ database: 'database: { url: ¦postgres://h/db, embedded: true }' }, 'database_both'],

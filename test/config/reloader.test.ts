@@ -40,6 +40,7 @@ function running(
     initial: load(),
     load,
     prepare: ({ customSteps }) => steps.prepare(customSteps),
+    committed: ({ customSteps }) => steps.keep(customSteps),
     report: {
       refused: note('refused'),
       applied: note('applied'),

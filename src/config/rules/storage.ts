@@ -117,6 +117,24 @@ export const oneDatabase: Rule = ({ database }, report) => {
   }
 }
 
+/** Of the connections of each worker at most half serve transactions: the other one keeps reads going. */
+export const MIN_POOL_OF_WORKER = 2
+
+/** For `auto` the number is known only where the gateway starts: it takes fewer workers there. */
+export const poolForWorkers: Rule = ({ server, database }, report) => {
+  const { workers } = server ?? {}
+  const { poolSize } = database ?? {}
+  if (typeof workers !== 'number' || workers === 1 || poolSize === undefined) return
+  const least = workers * MIN_POOL_OF_WORKER
+  if (poolSize >= least) return
+  report.problem(
+    report.given('database.poolSize') ? 'database.poolSize' : 'server.workers',
+    'pool_small',
+    `database.poolSize is ${poolSize}, too few connections for ${workers} workers.`,
+    `Each needs ${MIN_POOL_OF_WORKER} of them: set database.poolSize to ${least} or more, or server.workers to fewer.`,
+  )
+}
+
 /** directUrl names the servers, url the one pooler in front of them. */
 export const directAddress: Rule = ({ database }, report) => {
   const { url, directUrl, embedded } = database ?? {}

@@ -8,10 +8,11 @@ import { errorFacts } from '../../core/errors.js'
 import type { FlowSealer } from '../../core/login-flow.js'
 import type { SessionStore } from '../../core/session.js'
 import type { SessionCache } from '../../core/session-cache.js'
+import type { Siblings } from '../../core/siblings.js'
 import type { Tracer } from '../../core/tracer.js'
 import { asGatehouseError } from '../errors.js'
 import type { AccessInForce } from '../forward-auth/authorizer.js'
-import { COMMON_LIMITS, sessionLimit } from '../limits.js'
+import { COMMON_LIMITS, limitStore, sessionLimit } from '../limits.js'
 import { traceRequests } from '../request-tracing.js'
 import { callbackLimitExemption } from './callback-limit-exemption.js'
 import { frontChannelLogoutRoutes } from './front-channel-logout.js'
@@ -35,19 +36,21 @@ export interface BrowserScopeOptions
   readonly endSession: string
   /** Requests of one client address per minute (server.rateLimit). */
   readonly maxRequests: number
+  /** The other workers of this machine: the limits are those of all of them together. */
+  readonly siblings: Siblings | undefined
   readonly accessInForce: () => AccessInForce
   /** Undefined: no identity cookie is configured. */
   readonly setIdentityCookie: SetIdentityCookie | undefined
 }
 
 export async function browserScope(browser: FastifyInstance, options: BrowserScopeOptions): Promise<void> {
-  const { cookies, tracer, trusts, maxRequests } = options
+  const { cookies, tracer, trusts, maxRequests, siblings } = options
   traceRequests(browser, { tracer, trusts })
   await browser.register(cookie, {
     parseOptions: { path: '/', httpOnly: true, sameSite: 'lax', secure: cookies.secure },
   })
   await browser.register(formbody)
-  await browser.register(rateLimit, { ...COMMON_LIMITS, max: maxRequests })
+  await browser.register(rateLimit, { ...COMMON_LIMITS, ...limitStore(siblings, 'pages'), max: maxRequests })
   browser.addHook('onRequest', async (_request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
   })

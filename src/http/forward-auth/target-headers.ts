@@ -5,6 +5,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
 import { parseTarget, parseTargetUrl, type KnownHosts, type Target } from '../../core/target.js'
 import type { TrustedPeers } from '../../net/networks.js'
+import type { Announcements } from '../../core/siblings.js'
 import { createLogThrottle } from '../log-throttle.js'
 
 export type TargetReader = (request: IncomingMessage, hosts: KnownHosts) => Target | undefined
@@ -61,9 +62,10 @@ export function fromTrustedPeers(
   read: TargetReader,
   trusts: TrustedPeers,
   log: Pick<FastifyBaseLogger, 'warn'>,
+  announcements?: Announcements | undefined,
 ): (request: IncomingMessage) => Target | undefined {
   const hosts: KnownHosts = new Map()
-  const warn = createPeerWarnings(log)
+  const warn = createPeerWarnings(log, announcements)
   const readFrom = (request: IncomingMessage): Target | undefined => {
     const peer = request.socket.remoteAddress ?? ''
     if (trusts(peer)) { // guard: adv-trusted-peers
@@ -86,10 +88,12 @@ export function fromTrustedPeers(
   }
 }
 
-function createPeerWarnings(log: Pick<FastifyBaseLogger, 'warn'>) {
-  const throttle = createLogThrottle({ intervalMs: HOUR_MS, capacity: MAX_PEERS })
+function createPeerWarnings(log: Pick<FastifyBaseLogger, 'warn'>, announcements: Announcements | undefined) {
+  const throttle = createLogThrottle({ intervalMs: HOUR_MS, capacity: MAX_PEERS, announcements })
   const warn = (peer: string, message: string): void => {
-    if (throttle.admit(peer)) log.warn({ hint: true, peer }, message)
+    if (!throttle.admit(peer)) return
+    throttle.written(peer)
+    log.warn({ hint: true, peer }, message)
   }
   return {
     targetMissing: (peer: string): void =>

@@ -3,6 +3,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { describeAllow, type Grounds } from '../../core/access.js'
 import type { Meter } from '../../core/meter.js'
+import type { Announcements } from '../../core/siblings.js'
 import { createLogThrottle } from '../log-throttle.js'
 
 const HOUR_MS = 3_600_000
@@ -11,21 +12,24 @@ const MAX_HOSTS = 1_000
 export interface UnnamedHostsOptions {
   readonly meter: Pick<Meter, 'hostUnnamed'>
   readonly log: Pick<FastifyBaseLogger, 'warn'>
+  readonly announcements?: Announcements | undefined
   /** Monotonic milliseconds. */
   readonly now?: () => number
 }
 
 export function createUnnamedHosts(
-  { meter, log, now }: UnnamedHostsOptions,
+  { meter, log, announcements, now }: UnnamedHostsOptions,
 ): (hostname: string, byDefault: Grounds) => void {
   const throttle = createLogThrottle({
     intervalMs: HOUR_MS,
     capacity: MAX_HOSTS,
+    announcements,
     ...(now === undefined ? {} : { now }),
   })
   return (host, { allow }) => {
     meter.hostUnnamed()
     if (!throttle.admit(host)) return // guard: adv-unnamed-host
+    throttle.written(host)
     log.warn({
       hint: true,
       host,

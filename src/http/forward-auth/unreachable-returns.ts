@@ -3,6 +3,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { readReturnTo, type ReturnToRules } from '../../core/return-to.js'
 import type { Target } from '../../core/target.js'
+import type { Announcements } from '../../core/siblings.js'
 import { createLogThrottle } from '../log-throttle.js'
 
 const HOUR_MS = 3_600_000
@@ -13,24 +14,30 @@ const MAX_LINES_PER_HOUR = 10
 export interface UnreachableReturnsOptions {
   readonly rules: ReturnToRules
   readonly log: Pick<FastifyBaseLogger, 'warn'>
+  readonly announcements?: Announcements | undefined
   /** Monotonic milliseconds. */
   readonly now?: () => number
 }
 
 /** @returns to be called for every target that requires a sign-in; each host is logged at most once an hour */
 export function createUnreachableReturns(
-  { rules, log, now = () => performance.now() }: UnreachableReturnsOptions,
+  { rules, log, announcements, now = () => performance.now() }: UnreachableReturnsOptions,
 ): (target: Target) => void {
-  const throttle = createLogThrottle({ intervalMs: HOUR_MS, capacity: MAX_HOSTS, now })
+  const throttle = createLogThrottle({ intervalMs: HOUR_MS, capacity: MAX_HOSTS, now, announcements })
   const written = { since: -Infinity, lines: 0 }
+  const countLine = (): void => {
+    if (now() - written.since > HOUR_MS) Object.assign(written, { since: now(), lines: 0 })
+    written.lines++
+  }
+  announcements?.onAnnounced(countLine)
   return ({ scheme, host }) => {
     const origin = `${scheme}://${host}`
     if (!throttle.admit(origin)) return
     const { refusal } = readReturnTo(`${origin}/`, rules)
     if (refusal === undefined) return
-    if (now() - written.since > HOUR_MS) Object.assign(written, { since: now(), lines: 0 })
-    if (written.lines >= MAX_LINES_PER_HOUR) return // guard: adv-lost-returns-bounded
-    written.lines++
+    countLine()
+    if (written.lines > MAX_LINES_PER_HOUR) return // guard: adv-lost-returns-bounded
+    throttle.written(origin)
     log.warn(
       { hint: true, host, remedy: refusal.remedy },
       `users cannot return to ${host} after the sign-in: server.redirectDomains does not allow it`,

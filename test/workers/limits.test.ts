@@ -1,0 +1,56 @@
+// What several workers may do together is what one process may do: requests of a client, callbacks of a sign-in, log
+// lines.
+import t from 'tap'
+import { serveWorkers, valueOf, type Line, type ServedWorkers } from '../helpers/workers.js'
+
+const START = '/oauth2/start'
+const LIMIT = 10
+
+async function times(count: number, one: (number: number) => Promise<number>): Promise<number[]> {
+  const statuses: number[] = []
+  for (let number = 0; number < count; number++) statuses.push(await one(number))
+  return statuses
+}
+
+const counted = (statuses: readonly number[], status: number): number =>
+  statuses.filter((each) => each === status).length
+
+const answeringWorkers = (served: ServedWorkers, holds: (line: Line) => boolean) =>
+  new Set(served.lines().filter(holds).map(({ worker }) => worker))
+
+// proves: workers-rate-limit
+t.test('a limit holds for all workers together, whichever answers', async (t) => {
+  const served = await serveWorkers(t, { config: { server: { rateLimit: LIMIT }, log: { access: 'all' } } })
+  const statuses = await times(3 * LIMIT, () => served.get(START))
+  t.strictSame([counted(statuses, 302), counted(statuses, 429)], [LIMIT, 2 * LIMIT])
+  t.strictSame(statuses.slice(0, LIMIT), Array.from({ length: LIMIT }, () => 302), 'first come, first served')
+  const other = await times(3 * LIMIT, () => served.get(START, { 'x-forwarded-for': '192.0.2.1' }))
+  t.equal(counted(other, 302), LIMIT, 'another client')
+  t.equal(counted(await times(2 * LIMIT, () => served.get('/oauth2/sign_out')), 429), LIMIT, 'another limit')
+  const metrics = await served.metrics()
+  t.equal(valueOf(metrics, 'gatehouse_requests_refused_total{code="rate_limited"}'), 5 * LIMIT)
+  const lines = served.lines().filter(({ code }) => code === 'rate_limited')
+  t.strictSame(
+    new Set(lines.map(({ client }) => client)),
+    new Set(['127.0.0.1', '192.0.2.1']),
+    'a client that is refused is logged',
+  )
+  t.equal(lines.length, 2, 'once a minute, not once for each worker')
+})
+
+t.test('log lines of all workers stay within the budget', async (t) => {
+  const budget = 10
+  const served = await serveWorkers(t, { config: { log: { budget } } })
+  const statuses = await Promise.all(Array.from({ length: 400 }, () => served.ask()))
+  t.equal(counted(statuses, 401), 400)
+  const lines = served.lines().filter(({ code }) => code === 'not_signed_in')
+  const bySecond = new Map<string, number>()
+  for (const { time } of lines) {
+    const second = String(time).slice(0, 19)
+    bySecond.set(second, (bySecond.get(second) ?? 0) + 1)
+  }
+  t.comment(`lines by second: ${JSON.stringify([...bySecond])}`)
+  t.strictSame(answeringWorkers(served, ({ code }) => code === 'not_signed_in'), new Set([1, 2]))
+  t.ok(Math.max(...bySecond.values()) <= budget, 'in each second')
+  t.equal(valueOf(await served.metrics(), 'gatehouse_requests_refused_total{code="not_signed_in"}'), 400)
+})

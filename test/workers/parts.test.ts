@@ -1,0 +1,246 @@
+// The parts of several workers that need no process: how totals are divided, what is counted, which deaths are too
+// many, the two phases of a reload, and metrics that are put together.
+import fc from 'fast-check'
+import t from 'tap'
+import { partOf, type Announcements, type Siblings } from '../../src/core/siblings.js'
+import { callbackLimitExemption } from '../../src/http/browser/callback-limit-exemption.js'
+import { createLogBudget } from '../../src/http/log-budget.js'
+import { createLogThrottle } from '../../src/http/log-throttle.js'
+import { createLogger } from '../../src/telemetry/logger.js'
+import { createSummedMetrics, type MetricSnapshot } from '../../src/telemetry/summed-metrics.js'
+import type { ConfigInForce } from '../../src/workers/config-in-force.js'
+import { createCounters } from '../../src/workers/counters.js'
+import { createDeaths } from '../../src/workers/deaths.js'
+import { createHandOver, type Participant } from '../../src/workers/hand-over.js'
+import { createQuestions } from '../../src/workers/questions.js'
+import { received, sendable } from '../../src/workers/sent-error.js'
+import { configOfWorker, workerCount } from '../../src/workers/worker-count.js'
+import { GatehouseError } from '../../src/core/errors.js'
+
+t.test('the parts of all workers sum to the total, in each interval', async () => {
+  fc.assert(fc.property(
+    fc.integer({ min: 0, max: 200 }),
+    fc.integer({ min: 1, max: 64 }),
+    fc.integer({ min: 0, max: 2_000_000_000 }),
+    (total, count, interval) => {
+      const parts = Array.from({ length: count }, (_, index) => partOf(total, { number: index + 1, count }, interval))
+      return parts.reduce((sum, part) => sum + part, 0) === total && Math.max(...parts) - Math.min(...parts) <= 1
+    },
+  ))
+})
+
+t.test('each worker gets a line of a small total in one of the intervals', async (t) => {
+  for (let number = 1; number <= 8; number++) {
+    const parts = Array.from({ length: 8 }, (_, interval) => partOf(5, { number, count: 8 }, interval))
+    t.equal(parts.reduce((sum, part) => sum + part, 0), 5, `worker ${number}`)
+  }
+})
+
+const silent: Announcements = { announce: () => {}, onAnnounced: () => {} }
+const siblings = (number: number, count: number): Siblings => ({
+  number,
+  count,
+  increment: async () => ({ current: 1, ttlMs: 1 }),
+  announcements: () => silent,
+})
+
+// proves: workers-budget-divided
+t.test('the log lines of all workers together stay within the budget of one process', async (t) => {
+  const clock = { at: 0 }
+  const lines: unknown[] = []
+  const log = createLogger({ level: 'info', format: 'json' }, { write: (line) => lines.push(line) })
+  const meter = { refused: () => {} }
+  const budgets = [1, 2, 3].map((number) =>
+    createLogBudget({ log, meter, budget: 50, siblings: siblings(number, 3), now: () => clock.at })
+  )
+  for (let second = 0; second < 9; second++) {
+    clock.at = second * 1_000
+    lines.splice(0)
+    for (let each = 0; each < 100; each++) {
+      for (const budget of budgets) budget.log.info({ code: 'not_found' }, 'request refused')
+    }
+    t.equal(lines.length, 40, 'refusals of anonymous clients')
+    for (let each = 0; each < 100; each++) {
+      for (const { log } of budgets) log.error({ code: 'database_unavailable' }, 'request failed')
+    }
+    t.equal(lines.length, 45, 'five lines for one fault')
+  }
+  for (const budget of budgets) budget.close()
+})
+
+t.test('a line that another worker has written is not written again within the interval', async (t) => {
+  const clock = { at: 0 }
+  let announced: (key: string) => void = () => {}
+  const sent: string[] = []
+  const throttle = createLogThrottle({
+    intervalMs: 60_000,
+    capacity: 10,
+    now: () => clock.at,
+    announcements: {
+      announce: (key) => sent.push(key),
+      onAnnounced: (listener) => {
+        announced = listener
+      },
+    },
+  })
+  announced('one')
+  t.strictSame([throttle.admit('one'), throttle.admit('two')], [false, true])
+  t.strictSame(sent, [], 'what was not written is not announced')
+  throttle.written('two')
+  t.strictSame(sent, ['two'])
+  clock.at = 60_001
+  t.equal(throttle.admit('one'), true, 'again after the interval')
+})
+
+t.test('requests are counted by limit and client, in a window that begins with the first one', async (t) => {
+  const clock = { at: 0 }
+  const counters = createCounters({ now: () => clock.at })
+  const count = (key: string) => counters.increment('pages', key, 60_000)
+  t.strictSame(count('a'), { current: 1, ttlMs: 60_000 })
+  clock.at = 59_000
+  t.strictSame(count('a'), { current: 2, ttlMs: 1_000 })
+  t.strictSame(count('b').current, 1)
+  t.strictSame(counters.increment('signIn', 'a', 60_000).current, 1, 'another limit')
+  clock.at = 60_000
+  t.strictSame(count('a').current, 1, 'a new window')
+})
+
+// proves: workers-callbacks
+t.test('callbacks of one sign-in are counted for all workers', async (t) => {
+  const count = { current: 10, ttlMs: 1 }
+  const { allowList } = callbackLimitExemption({
+    flows: { chainOf: (state) => state },
+    siblings: { increment: async () => count },
+  })
+  const request = { url: '/oauth2/callback?state=a', query: { state: 'a' } }
+  const exempt = async () => await (allowList as (request: unknown) => unknown)(request)
+  t.equal(await exempt(), true)
+  count.current = 11
+  t.equal(await exempt(), false)
+})
+
+// proves: workers-counters-bounded
+t.test('the memory of the counters is bounded', async (t) => {
+  const counters = createCounters({ capacity: 3 })
+  const count = (key: string) => counters.increment('pages', key, 60_000).current
+  count('a')
+  for (const key of ['b', 'c', 'a', 'd']) count(key)
+  t.equal(count('a'), 3, 'still known: it was counted lately')
+  t.equal(count('b'), 1, 'the client that was counted least recently is dropped')
+})
+
+// proves: workers-three-deaths
+t.test('deaths count for a minute', async (t) => {
+  const clock = { at: 0 }
+  const deaths = createDeaths(() => clock.at)
+  t.strictSame([deaths.record(), deaths.record()], [false, false])
+  clock.at = 60_000
+  t.strictSame([deaths.record(), deaths.record(), deaths.record()], [false, false, true])
+})
+
+const config = (name: string) => ({ name }) as unknown as ConfigInForce
+
+function participant(prepare: Participant['prepare'] = async () => {}) {
+  const told: string[] = []
+  return { told, prepare, send: ({ kind }: { kind: string }) => told.push(kind) }
+}
+
+t.test('a reload is committed by all or aborted by all', async (t) => {
+  const handOver = createHandOver(config('first'))
+  const [one, two] = [
+    participant(),
+    participant(async () => {
+      throw new Error('no')
+    }),
+  ]
+  await t.rejects(handOver.prepare(config('second'), [one, two]), { message: 'no' })
+  t.strictSame([one.told, two.told], [['abort'], ['abort']])
+  let given: ConfigInForce | undefined
+  handOver.give((next) => {
+    given = next
+  })
+  t.match(given, { name: 'first' })
+  const three = participant()
+  await handOver.prepare(config('third'), [three])
+  t.strictSame(three.told, [])
+  handOver.commit()
+  t.strictSame(three.told, ['commit'])
+})
+
+// proves: workers-start-during-reload
+t.test('a worker that starts during a reload gets its result', async (t) => {
+  for (const fails of [true, false]) {
+    const handOver = createHandOver(config('first'))
+    let finish: () => void = () => {}
+    const slow = participant(() =>
+      new Promise((resolve, reject) => {
+        finish = () => fails ? reject(new Error('no')) : resolve()
+      })
+    )
+    const reload = handOver.prepare(config('second'), [slow])
+    const given: unknown[] = []
+    handOver.give((next) => given.push(next))
+    t.strictSame(given, [], 'it waits')
+    finish()
+    await reload.then(handOver.commit, () => {})
+    t.strictSame(given, [config(fails ? 'first' : 'second')])
+  }
+})
+
+t.test('a question without an answer in time, or to a process that has ended, fails', async (t) => {
+  const questions = createQuestions<string>((reason) => new Error(reason), 20)
+  const answered = questions.ask((id) => questions.answer(id, 'yes'))
+  t.equal(await answered, 'yes')
+  await t.rejects(questions.ask(() => {}), { message: /has not answered within 20 ms/ })
+  const open = questions.ask(() => {})
+  questions.close()
+  await t.rejects(open, { message: 'has ended' })
+  await t.rejects(questions.ask(() => {}), { message: 'has ended' })
+})
+
+t.test('an error of a worker keeps what a log line says of it', async (t) => {
+  const error = new GatehouseError('port_unusable', { detail: 'cannot listen', remedy: 'Free it', facts: { port: 1 } })
+  t.match(received(sendable(error)), { code: 'port_unusable', message: 'cannot listen', remedy: 'Free it' })
+  const other = received(sendable(Object.assign(new TypeError('x'), { secret: 'canary' })))
+  t.match(other, { message: 'x' })
+  t.notOk('secret' in other)
+})
+
+t.test('auto gives one worker for each CPU, as far as the pool has connections', async (t) => {
+  const given = (workers: number | 'auto', poolSize: number) =>
+    ({ server: { workers }, database: { poolSize } }) as never
+  t.strictSame(workerCount(given('auto', 10), 4), { count: 4, limitedFrom: undefined })
+  t.strictSame(workerCount(given('auto', 10), 16), { count: 5, limitedFrom: 16 })
+  t.strictSame(workerCount(given('auto', 1), 16), { count: 1, limitedFrom: 16 })
+  t.strictSame(workerCount(given(3, 10), 16), { count: 3, limitedFrom: undefined })
+  const { database } = configOfWorker({ database: { poolSize: 11, embedded: true, dataDir: 'd' } } as never, 3, 'url')
+  t.strictSame(database, { poolSize: 3, embedded: false, dataDir: 'd', url: 'url' } as never)
+})
+
+const metric = (type: string, value: number, aggregator = 'sum', name = type): MetricSnapshot =>
+  ({ name, help: 'h', type, aggregator, values: [{ value, labels: {} }] }) as MetricSnapshot
+
+// proves: workers-counters-kept
+t.test('counters of a process that has ended are kept, its gauges are dropped', async (t) => {
+  const summed = createSummedMetrics()
+  const text = async (...answering: number[]) => (await summed.text([], new Set(answering))).body
+  summed.update(1, [metric('counter', 5), metric('gauge', 5), metric('counter', 7, 'max', 'shared')])
+  summed.update(2, [metric('counter', 2), metric('gauge', 2), metric('counter', 6, 'max', 'shared')])
+  t.match(await text(1, 2), /^counter 7$/m)
+  t.match(await text(1, 2), /^gauge 7$/m)
+  t.match(await text(1, 2), /^shared 7$/m, 'not the sum of what describes the same')
+  t.match(await text(2), /^counter 7$/m, 'of a process that does not answer the last value counts')
+  t.match(await text(2), /^gauge 2$/m)
+  summed.ended(1)
+  summed.update(1, [metric('counter', 1), metric('gauge', 1), metric('counter', 0, 'max', 'shared')])
+  t.match(await text(1, 2), /^counter 8$/m)
+  t.match(await text(1, 2), /^gauge 3$/m)
+  t.match(await text(1, 2), /^shared 7$/m)
+})
+
+t.test('the start of the process is that of the first one', async (t) => {
+  const summed = createSummedMetrics()
+  summed.update(1, [metric('gauge', 20, 'omit', 'start')])
+  const { body } = await summed.text([metric('gauge', 10, 'omit', 'start')], new Set([1]))
+  t.match(body, /^start 10$/m)
+})
