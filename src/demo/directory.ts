@@ -45,6 +45,8 @@ export interface Directory {
   addMember(containerId: string, memberId: string): void
   removeMember(containerId: string, memberId: string): void
   directMemberOf(userId: string): string[]
+  /** Users and groups. */
+  directMembersOf(containerId: string): readonly string[]
   /**
    * Every object that has the user as a member, directly or through groups: nearest first, then in the order of
    * joining, each id once.
@@ -90,19 +92,30 @@ function requireNewId(users: Directory['users'], objects: Directory['objects'], 
 
 type Memberships = Pick<
   Directory,
-  'removeUser' | 'removeObject' | 'addMember' | 'removeMember' | 'directMemberOf' | 'transitiveMemberOf'
+  | 'removeUser'
+  | 'removeObject'
+  | 'addMember'
+  | 'removeMember'
+  | 'directMemberOf'
+  | 'directMembersOf'
+  | 'transitiveMemberOf'
 >
 
-/** Every change clears the transitive memberships, which are computed at the next read. */
+/** Every change clears what is computed from the direct memberships at the next read. */
 function createMemberships(users: Directory['users'], objects: Directory['objects']): Memberships {
   const containersOf = new Map<string, Set<string>>()
   const closures = new Map<string, string[]>()
+  let members: Map<string, string[]> | undefined
 
+  const changed = () => {
+    closures.clear()
+    members = undefined
+  }
   const directMemberOf = (userId: string) => [...containersOf.get(userId) ?? []]
   const removeMemberships = (id: string) => {
     containersOf.delete(id)
     for (const containers of containersOf.values()) containers.delete(id)
-    closures.clear()
+    changed()
   }
   return {
     removeUser(id) {
@@ -118,24 +131,44 @@ function createMemberships(users: Directory['users'], objects: Directory['object
       const containers = containersOf.get(memberId)
       if (containers) containers.add(containerId)
       else containersOf.set(memberId, new Set([containerId]))
-      closures.clear()
+      changed()
     },
     removeMember(containerId, memberId) {
       containersOf.get(memberId)?.delete(containerId)
-      closures.clear()
+      changed()
     },
     directMemberOf,
+    directMembersOf(containerId) {
+      members ??= membersByContainer(containersOf)
+      return members.get(containerId) ?? []
+    },
     transitiveMemberOf(userId) {
       const known = closures.get(userId)
       if (known) return known
-      // The iteration of a Set includes elements added meanwhile: a breadth-first search that ends also in a cycle.
-      const reached = new Set(directMemberOf(userId))
-      for (const id of reached) for (const container of containersOf.get(id) ?? []) reached.add(container)
-      const closure = [...reached]
+      const closure = containersAbove(userId, containersOf)
       closures.set(userId, closure)
       return closure
     },
   }
+}
+
+function containersAbove(id: string, containersOf: ReadonlyMap<string, ReadonlySet<string>>): string[] {
+  // The iteration of a Set includes elements added meanwhile: a breadth-first search that ends also in a cycle.
+  const reached = new Set(containersOf.get(id))
+  for (const each of reached) for (const container of containersOf.get(each) ?? []) reached.add(container)
+  return [...reached]
+}
+
+function membersByContainer(containersOf: ReadonlyMap<string, ReadonlySet<string>>): Map<string, string[]> {
+  const members = new Map<string, string[]>()
+  for (const [member, containers] of containersOf) {
+    for (const container of containers) {
+      const known = members.get(container)
+      if (known) known.push(member)
+      else members.set(container, [member])
+    }
+  }
+  return members
 }
 
 /** @throws where the container does not exist or does not take the member */

@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { createServerIdentity } from './certificates.js'
 import { createFaults } from './faults.js'
 import { createGraphServer } from './graph/server.js'
+import { createThrottle } from './graph/throttling.js'
 import { isLoopback } from './http-server.js'
 import { createSigningKeys } from './keys.js'
 import { createLoginServer } from './login-server.js'
@@ -15,6 +16,7 @@ import type { EntraOptions, EntraSimulator, World } from './types.js'
 export type { AppRegistration, EntraOptions, EntraSimulator, OptionalClaim, RecordedRequest } from './types.js'
 
 const HOUR = 3_600_000
+const DELTA = { pageSize: 500, tokenLifetimeMs: 7 * 24 * HOUR, replays: false, untracked: [] }
 
 export async function startEntra(options: EntraOptions): Promise<EntraSimulator> {
   const { host = '127.0.0.1', port = 0, graphPort = 0 } = options
@@ -52,6 +54,7 @@ export async function startEntra(options: EntraOptions): Promise<EntraSimulator>
     app: world.app,
     faults: world.faults,
     requests: world.requests,
+    resourceUnits: () => world.throttle.used(),
     issuedTokens: world.tokens.issued,
     ...(tls && { caPem: tls.caPem }),
     rollKeys: ({ removeOld = false } = {}) => world.keys.roll(removeOld),
@@ -61,7 +64,7 @@ export async function startEntra(options: EntraOptions): Promise<EntraSimulator>
 
 /** The origins are known only once both servers listen. */
 async function createWorld(
-  { directory, app, now = Date.now, nullNames = true, acceptToken, pageToken = {} }: EntraOptions,
+  { directory, app, now = Date.now, nullNames = true, acceptToken, pageToken = {}, delta, throttling }: EntraOptions,
 ): Promise<World> {
   return {
     tenantId: directory.tenantId,
@@ -73,6 +76,8 @@ async function createWorld(
     nullNames,
     acceptToken,
     pageTokenLifetime: pageToken.lifetimeMs ?? HOUR,
+    delta: { ...DELTA, ...delta },
+    throttle: createThrottle(throttling, now),
     keys: await createSigningKeys(now),
     sessions: createSessions(),
     tokens: createTokenStore(),

@@ -2,6 +2,7 @@
 import type { JSONWebKeySet } from 'jose'
 import type { Directory } from '../directory.js'
 import type { Faults, FaultScript } from './faults.js'
+import type { Throttle } from './graph/throttling.js'
 import type { SigningKeys } from './keys.js'
 import type { Sessions } from './sessions.js'
 import type { TokenStore } from './token-store.js'
@@ -59,6 +60,28 @@ export interface EntraOptions {
   acceptToken?: (token: string) => { userId: string, permissions: readonly string[] } | undefined
   /** How long a `$skiptoken` may be used; default one hour. */
   pageToken?: { lifetimeMs?: number }
+  delta?: DeltaOptions
+  /** Default: no limit. */
+  throttling?: ThrottlingOptions
+}
+
+/** How /groups/delta and /users/delta answer. */
+export interface DeltaOptions {
+  /** Objects and members on one page; default 500. */
+  pageSize?: number
+  /** How long a `$deltatoken` may be used; default seven days, as for all directory objects. */
+  tokenLifetimeMs?: number
+  /** Every answer repeats the changes of the one before. */
+  replays?: boolean
+  /** Properties of users whose changes are not tracked: a request that selects one is refused. */
+  untracked?: readonly string[]
+}
+
+/** The limit of an application in a tenant ("Microsoft Graph service-specific throttling limits"). */
+export interface ThrottlingOptions {
+  resourceUnits: number
+  /** Default ten seconds. */
+  perMs?: number
 }
 
 export interface RecordedRequest {
@@ -86,6 +109,8 @@ export interface EntraSimulator {
   faults: Faults
   /** The last 50,000. */
   requests: RecordedRequest[]
+  /** What the requests to Graph have cost so far; throttled ones cost nothing. */
+  resourceUnits(): number
   /** Every code, access token and ID token handed out, for leak tests. */
   issuedTokens: string[]
   caPem?: string
@@ -106,6 +131,8 @@ export interface World {
   nullNames: boolean
   acceptToken: EntraOptions['acceptToken']
   pageTokenLifetime: number
+  delta: Required<DeltaOptions>
+  throttle: Throttle
   keys: SigningKeys
   sessions: Sessions
   tokens: TokenStore

@@ -34,6 +34,11 @@ const table: Readonly<Record<'memberships' | 'user' | 'group', PermissionRow>> =
   group: { own: readsGroups, others: readsGroups, app: readsGroups },
 }
 
+/** Delta queries of users and groups list the whole tenant: permissions for the own account are not sufficient. */
+export function requireDelta(caller: Caller, kind: 'users' | 'groups') {
+  if (!holds(caller, kind === 'users' ? readsUsers : readsGroups)) throw requestDenied()
+}
+
 const readsApplications = ['Application.Read.All', 'Application.ReadWrite.All', ...directoryWide]
 
 export function requireApplicationRead(caller: Caller) {

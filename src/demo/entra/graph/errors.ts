@@ -29,6 +29,16 @@ export const expiredPageToken = () =>
     'The specified page token value has expired and can no longer be included in your request.',
   )
 
+/** A delta token that is expired or unknown (learn.microsoft.com, "Use delta query", Synchronization reset). */
+export class ResyncRequired extends GraphError {
+  readonly location: string
+
+  constructor(location: string) {
+    super(410, 'resyncRequired', 'Resync required. The sync state is not found.')
+    this.location = location
+  }
+}
+
 export function graphErrorBody(
   { code, message }: { code: string, message: string },
   ids: { requestId: string, clientRequestId: string },

@@ -14,11 +14,13 @@ import {
   requireUser,
 } from './access.js'
 import { answerBatch } from './batch.js'
-import { badRequest, GraphError, graphErrorBody, notFound } from './errors.js'
+import { createDelta } from './delta.js'
+import { badRequest, GraphError, graphErrorBody, notFound, ResyncRequired } from './errors.js'
 import { locate, renderPage, type CollectionRequest } from './memberships.js'
 import { createPageTokens } from './page-token.js'
 import { readCollectionQuery, readSelect } from './query.js'
 import { applicationProperties, objectProperties, userProperties } from './render.js'
+import { addThrottling } from './throttling.js'
 
 const DIAGNOSTIC = JSON.stringify({
   ServerInfo: { DataCenter: 'West Europe', Slice: 'E', Ring: '5', ScaleUnit: '002', RoleInstance: 'AM2PEPF0001FAKE' },
@@ -37,6 +39,8 @@ export async function createGraphServer(world: World, tls?: TlsIdentity): Promis
   identify(http, world)
   await http.register(async (scope) => {
     addFaults(scope, world, faultInjector, 'graph')
+    addThrottling(scope, world.throttle)
+    addDeltaRoutes(scope, world)
     addUserRoutes(scope, world, faultInjector)
     addDirectoryRoutes(scope, world)
     scope.post('/$batch', async (request, reply) => sendJson(reply, await answerBatch(http, request)))
@@ -59,6 +63,20 @@ function addUserRoutes(scope: FastifyInstance, world: World, faultInjector: Faul
     scope.get<GraphRoute>(owner, async (request, reply) => sendJson(reply, readUser(world, request)))
     scope.get<GraphRoute>(`${owner}/:collection(^memberOf|transitiveMemberOf$)`, memberships)
     scope.get<GraphRoute>(`${owner}/:collection(^memberOf|transitiveMemberOf$)/:type`, memberships)
+  }
+}
+
+/** Delta queries of all users, and of groups. */
+function addDeltaRoutes(scope: FastifyInstance, world: World) {
+  const answer = createDelta(world)
+  for (const kind of ['users', 'groups'] as const) {
+    for (const name of ['delta', 'microsoft.graph.delta']) {
+      scope.get<GraphRoute>(
+        `/${kind}/${name}`,
+        async (request, reply) =>
+          sendJson(reply, answer(kind, readCaller(world, request.headers.authorization), request.query)),
+      )
+    }
   }
 }
 
@@ -107,6 +125,7 @@ function identify(http: FastifyInstance, world: World) {
   })
   const send = (error: GraphError, reply: FastifyReply) => {
     if (error.status === 401) reply.header('www-authenticate', CHALLENGE)
+    if (error instanceof ResyncRequired) reply.header('location', error.location)
     const ids = {
       requestId: String(reply.getHeader('request-id')),
       clientRequestId: String(reply.getHeader('client-request-id')),
