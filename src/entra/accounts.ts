@@ -3,7 +3,7 @@
 import type { AccountResult, AccountSource } from '../core/account-source.js'
 import { GatehouseError } from '../core/errors.js'
 import { ACCOUNT_PROPERTIES, accountState, bodyOf, responseError, withApplicationRemedy } from './account-state.js'
-import { createAppToken } from './app-token.js'
+import { createBackgroundGraph, type BackgroundGraph } from './background-graph.js'
 import type { EntraConnection } from './client.js'
 import {
   createGraphBatch,
@@ -13,7 +13,7 @@ import {
   type GraphBatch,
   type RequestContext,
 } from './graph-batch.js'
-import { createGraphClient, type GraphClient } from './graph.js'
+import type { GraphClient } from './graph.js'
 import { firstPage, readMemberships } from './memberships.js'
 
 export interface AccountSourceOptions extends EntraConnection {
@@ -33,27 +33,22 @@ interface Reader {
 /** On the batch and on each of its requests: Microsoft does not document which of them counts. */
 const LOW_PRIORITY = { 'x-ms-throttle-priority': 'low' }
 
-export function createAccountSource(options: AccountSourceOptions): AccountSource {
-  const { http, endpoints: { graph: graphUrl }, securityGroupsOnly, budgetMs } = options
-  const graph = createGraphClient({ http, graphUrl, patient: true })
-  const token = createAppToken(options)
+export function createAccountSource(
+  options: AccountSourceOptions,
+  background: BackgroundGraph = createBackgroundGraph(options),
+): AccountSource {
+  const { securityGroupsOnly, budgetMs } = options
+  const { graph, graphUrl } = background
   const budget = () => ({ deadline: performance.now() + budgetMs, signal: AbortSignal.timeout(budgetMs) })
   const reader: Reader = { graph, graphUrl, batch: createGraphBatch({ graph, graphUrl }), securityGroupsOnly, budget }
 
   return {
     batchSize: MAX_BATCH_REQUESTS / 2,
     async read(oids, correlationId) {
-      for (let retried = false;; retried = true) {
-        const time = budget()
-        const accessToken = await token.get(correlationId, time.signal)
-        try {
-          return await readAccounts(reader, oids, { accessToken, correlationId, ...time, priority: 'low' })
-        } catch (error) {
-          if (!(error instanceof GatehouseError)) throw error
-          const unauthorized = error.facts.status === 401
-          if (unauthorized) token.drop(accessToken) // guard: sync-token-refused
-          if (!unauthorized || retried) throw withApplicationRemedy(error)
-        }
+      try {
+        return await background.withToken(correlationId, budgetMs, (context) => readAccounts(reader, oids, context))
+      } catch (error) {
+        throw error instanceof GatehouseError ? withApplicationRemedy(error) : error
       }
     },
   }

@@ -1,0 +1,36 @@
+// Graph for background work: one token of the application, and one client, so that a pause that Graph asks for applies
+// to all of it. Sign-ins have a client of their own, which these pauses do not affect.
+import { GatehouseError } from '../core/errors.js'
+import { createAppToken } from './app-token.js'
+import type { EntraConnection } from './client.js'
+import type { RequestContext } from './graph-batch.js'
+import { createGraphClient, type GraphClient } from './graph.js'
+
+export interface BackgroundGraph {
+  readonly graph: GraphClient
+  readonly graphUrl: string
+  /** Calls `work` with a token and a time limit, and once more with another token where Graph refused the first. */
+  withToken<T>(correlationId: string, budgetMs: number, work: (context: RequestContext) => Promise<T>): Promise<T>
+}
+
+export function createBackgroundGraph(connection: EntraConnection): BackgroundGraph {
+  const { http, endpoints: { graph: graphUrl } } = connection
+  const token = createAppToken(connection)
+  return {
+    graph: createGraphClient({ http, graphUrl, patient: true }),
+    graphUrl,
+    async withToken(correlationId, budgetMs, work) {
+      for (let retried = false;; retried = true) {
+        const [deadline, signal] = [performance.now() + budgetMs, AbortSignal.timeout(budgetMs)]
+        const accessToken = await token.get(correlationId, signal)
+        try {
+          return await work({ accessToken, correlationId, deadline, signal, priority: 'low' })
+        } catch (error) {
+          const unauthorized = error instanceof GatehouseError && error.facts.status === 401
+          if (unauthorized) token.drop(accessToken) // guard: sync-token-refused
+          if (!unauthorized || retried) throw error
+        }
+      }
+    },
+  }
+}
