@@ -8,6 +8,8 @@ import { createReplicas, type Replicas } from './core/replicas.js'
 import type { Siblings } from './core/siblings.js'
 import { createCustomSteps } from './custom-steps/registry.js'
 import { createAccountSource } from './entra/accounts.js'
+import { createBackgroundGraph } from './entra/background-graph.js'
+import { createChangeSource } from './entra/change-source.js'
 import { openEntra, type Entra } from './entra/open-entra.js'
 import type { Gateway, GatewayOptions } from './gateway.js'
 import { dialects } from './http/forward-auth/dialects/index.js'
@@ -22,7 +24,7 @@ import { openReevaluationStorage } from './store/reevaluation-storage.js'
 import { openSessions } from './store/cached-sessions.js'
 import { openStorage, type Storage } from './store/storage.js'
 import { createMetrics, type Metrics } from './telemetry/metrics.js'
-import { createReevaluationReporter } from './telemetry/reporters.js'
+import { createReevaluationReporter, createSignalReporter } from './telemetry/reporters.js'
 import { noTracing } from './telemetry/tracing/tracing.js'
 import { VERSION } from './version.js'
 
@@ -111,9 +113,18 @@ function openReevaluation(
 ): ReevaluationSchedule | undefined {
   const { sync: pace, entra: { tenantId, securityGroupsOnly }, session } = startup
   if (pace === undefined) return undefined
+  const { signals, ...stored } = openReevaluationStorage(storage, { ...session, tenantId }, own)
+  const connection = entra.client.signIn
+  const background = createBackgroundGraph(connection)
   const schedule = createReevaluationSchedule({
-    ...openReevaluationStorage(storage, { ...session, tenantId }, own),
-    source: createAccountSource({ ...entra.client.signIn, securityGroupsOnly, budgetMs: REEVALUATION_BUDGET_MS }),
+    ...stored,
+    source: createAccountSource({ ...connection, securityGroupsOnly, budgetMs: REEVALUATION_BUDGET_MS }, background),
+    changes: {
+      source: createChangeSource({ background, tenantId, clientId: connection.clientId }),
+      store: signals,
+      mapped: () => current().groupMapping.map(({ entraGroup }) => entraGroup.toLowerCase()),
+      report: createSignalReporter(log, meter),
+    },
     pace,
     mapping: () => ({
       settings: { mapping: createGroupMapping(current().groupMapping) },
@@ -125,6 +136,7 @@ function openReevaluation(
   own('re-evaluation', () => schedule.close())
   meter.gauge('reevaluationHere', () => schedule.state().leader ? 1 : 0)
   meter.gauge('reevaluationLag', () => schedule.state().lagMs / 1000)
+  meter.gauge('reevaluationDeltasRead', () => (schedule.state().deltasReadAt ?? 0) / 1000)
   schedule.start()
   return schedule
 }

@@ -62,6 +62,27 @@ export interface ChangeSource {
   read(query: ChangeQuery, correlationId: string): Promise<ChangeRound>
 }
 
+/** Log and metrics. */
+export interface SignalReporter {
+  /** Users with active sessions of whom something may have changed. */
+  signalled(users: number): void
+  /** Once for each kind and code, until recovery. */
+  deltaFailed(kind: DeltaKind, error: GatehouseError): void
+  deltaRecovered(kind: DeltaKind): void
+  /** Graph refused links: their chains begin with a full read. */
+  deltaRestarted(chains: number): void
+  /** Groups above the limit; 0: all are followed again. */
+  groupsNotFollowed(groups: number): void
+}
+
+export interface ChangeSignals {
+  readonly source: ChangeSource
+  readonly store: SignalStore
+  /** Object IDs of the mapped groups, lower case; read for each round, so that a reload takes effect. */
+  readonly mapped: () => readonly string[]
+  readonly report: SignalReporter
+}
+
 /** Keeps the links, so that another leader continues where this one ended, and the signals. */
 export interface SignalStore {
   /** In the order of their last reads, oldest first. */

@@ -14,6 +14,7 @@ export type GaugeName =
   | 'oldestTransaction'
   | 'reevaluationHere'
   | 'reevaluationLag'
+  | 'reevaluationDeltasRead'
 
 export type LabelledGaugeName = 'replicas' | 'databaseConnections' | 'workers'
 
@@ -44,4 +45,6 @@ export interface Meter {
   refused(code: string, withheld: boolean): void
   /** Re-evaluated users. @param outcome of REEVALUATION_OUTCOMES */
   reevaluated(outcome: string, users: number): void
+  /** Users that a delta query named. */
+  signalled(users: number): void
 }

@@ -6,8 +6,16 @@ import type { MappedGrants } from './pipeline/pipeline.js'
 
 /** Which users are due. */
 export interface DueQuery {
-  /** Every user is re-evaluated at least once in this time. */
+  /** Every user is re-evaluated at least once in this time, as long as `usersPerSecond` is sufficient for it. */
   readonly cycleMs: number
+  /** With more users than this allows in `cycleMs`, the cycle takes longer, up to the floor. */
+  readonly usersPerSecond: number
+  /** However many users there are, each of them is due once in this time. */
+  readonly floor: {
+    /** Staff and superusers. */
+    readonly privilegedMs: number
+    readonly othersMs: number
+  }
   /** The time between the starts of two runs. */
   readonly runEveryMs: number
   /**
@@ -15,15 +23,19 @@ export interface DueQuery {
    * the limit is reached, before anything expires.
    */
   readonly stalenessLimitsMs: readonly number[]
-  /** Only users that are late, without this run's share of the others: for all queries of a run but the first. */
+  /**
+   * Only users that are late, without this run's share of the others and without those that are due because of a
+   * signal (change-signals.ts): for all queries of a run but the first.
+   */
   readonly overdueOnly: boolean
 }
 
 export interface DueUsers {
   /**
-   * In the order of their last attempts, oldest first: as many as it takes to re-evaluate everyone within `cycleMs`,
-   * users that are later than that, users that were missing a minute ago, and failed users after a delay that doubles
-   * with each failure, from `runEveryMs` to `cycleMs`.
+   * As many as it takes to re-evaluate everyone within the cycle, users that are later than that, users that were
+   * missing a minute ago, failed users after a delay that doubles with each failure, from `runEveryMs` to the cycle,
+   * and users that a delta query has named. The order: users beyond the floor and users with a signal alternately, then
+   * staff and superusers, then the others, each in the order of their last attempts.
    */
   find(query: DueQuery): Promise<readonly EntraUser[]>
   /**

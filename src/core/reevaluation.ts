@@ -2,6 +2,7 @@
 // section `sync`. Types and ports of src/reevaluation: account-source.ts has those of Graph, reevaluation-store.ts has
 // those of the database.
 import type { AccountSource, EntraUser } from './account-source.js'
+import type { ChangeSignals } from './change-signals.js'
 import type { GatehouseError } from './errors.js'
 import type { MappingContext } from './pipeline/azuread-map-groups.js'
 import type { DueUsers, ReevaluationChange, ReevaluationWriter, StalenessExpiry } from './reevaluation-store.js'
@@ -12,6 +13,14 @@ export interface ReevaluationPace {
   /** Undefined: sessions do not expire by staleness. */
   readonly maxStalenessMs: number | undefined
 }
+
+/**
+ * How many users a re-evaluation reads in a second. A user costs two resource units (a request for the account, and one
+ * for the groups), and Graph allows an application 8,000 in ten seconds in a tenant with more than 500 users: this uses
+ * three quarters of them and leaves the others to sign-ins (learn.microsoft.com, "Microsoft Graph service-specific
+ * throttling limits", Identity and access service limits).
+ */
+export const USERS_PER_SECOND = 300
 
 /** Values of the label `result` of the metric gatehouse_sync_people_total. */
 export const REEVALUATION_OUTCOMES = [
@@ -90,6 +99,8 @@ export interface ReevaluationDeps {
   readonly mapping: () => { readonly settings: MappingContext['settings'], readonly requireMappedGroup: boolean }
   readonly lookups: MappingContext['lookups']
   readonly report: ReevaluationReporter
+  /** Undefined: users are due by time alone. */
+  readonly changes?: ChangeSignals
   /** Nothing expires for so long after the start of the process: the network may be slower than the process. */
   readonly graceMs?: number
   /** Milliseconds, monotonic. */

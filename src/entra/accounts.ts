@@ -38,9 +38,15 @@ export function createAccountSource(
   background: BackgroundGraph = createBackgroundGraph(options),
 ): AccountSource {
   const { securityGroupsOnly, budgetMs } = options
-  const { graph, graphUrl } = background
+  const { graph, graphUrl, pause } = background
   const budget = () => ({ deadline: performance.now() + budgetMs, signal: AbortSignal.timeout(budgetMs) })
-  const reader: Reader = { graph, graphUrl, batch: createGraphBatch({ graph, graphUrl }), securityGroupsOnly, budget }
+  const reader: Reader = {
+    graph,
+    graphUrl,
+    batch: createGraphBatch({ graph, graphUrl, pause }),
+    securityGroupsOnly,
+    budget,
+  }
 
   return {
     batchSize: MAX_BATCH_REQUESTS / 2,

@@ -3,12 +3,14 @@
 import { GatehouseError } from '../core/errors.js'
 import { createAppToken } from './app-token.js'
 import type { EntraConnection } from './client.js'
-import type { RequestContext } from './graph-batch.js'
+import type { RequestContext, SharedPause } from './graph-batch.js'
 import { createGraphClient, type GraphClient } from './graph.js'
 
 export interface BackgroundGraph {
   readonly graph: GraphClient
   readonly graphUrl: string
+  /** Requested by a response of a batch; applies to all background work. */
+  readonly pause: SharedPause
   /** Calls `work` with a token and a time limit, and once more with another token where Graph refused the first. */
   withToken<T>(correlationId: string, budgetMs: number, work: (context: RequestContext) => Promise<T>): Promise<T>
 }
@@ -19,6 +21,7 @@ export function createBackgroundGraph(connection: EntraConnection): BackgroundGr
   return {
     graph: createGraphClient({ http, graphUrl, patient: true }),
     graphUrl,
+    pause: { until: -Infinity },
     async withToken(correlationId, budgetMs, work) {
       for (let retried = false;; retried = true) {
         const [deadline, signal] = [performance.now() + budgetMs, AbortSignal.timeout(budgetMs)]

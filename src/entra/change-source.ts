@@ -10,7 +10,7 @@ import { createDeltaLinks, nextLink, type DeltaLinks } from './delta-link.js'
 import { changedObjects } from './delta-page.js'
 import { planChains, restarted } from './delta-plan.js'
 import { applyChanges, type Signals } from './delta-signals.js'
-import { REPORT } from './graph-errors.js'
+import { REPORT, THROTTLED } from './graph-errors.js'
 
 export interface ChangeSourceOptions {
   readonly background: BackgroundGraph
@@ -114,7 +114,10 @@ async function readChain(round: Round, chain: DeltaChain): Promise<DeltaChain> {
 
 /** One page: its signals count only if all of it is valid. */
 async function readPage(round: Round, chain: DeltaChain, seen: Set<string>) {
-  const { background: { graph, withToken }, links, correlationId } = round
+  const { background: { graph, withToken, pause }, links, correlationId } = round
+  if (performance.now() < pause.until) { // guard: delta-pause-shared
+    throw new GatehouseError('graph_throttled', { detail: 'Graph asked for a pause', remedy: THROTTLED })
+  }
   if (seen.has(chain.link)) {
     throw new GatehouseError('graph_paging_loop', { detail: 'a delta query returned to a page before', remedy: REPORT })
   }

@@ -40,12 +40,24 @@ const MAX_ATTEMPTS = 4
 const RETRIED = new Set([429, 503, 504])
 const BACKOFF_MS = 1_000
 
-export function createGraphBatch({ graph, graphUrl }: { graph: GraphClient, graphUrl: string }): GraphBatch {
+/** What Graph asked for in a response of a batch; a `Retry-After` of a whole answer is in the client (throttle.ts). */
+export interface SharedPause {
+  /** Milliseconds, monotonic. */
+  until: number
+}
+
+export interface GraphBatchOptions {
+  readonly graph: GraphClient
+  readonly graphUrl: string
+  /** Of all batches, and of other requests that wait for the same pause. */
+  readonly pause: SharedPause
+}
+
+export function createGraphBatch({ graph, graphUrl, pause }: GraphBatchOptions): GraphBatch {
   const url = `${graphUrl}/v1.0/$batch`
-  let pausedUntil = -Infinity // of all batches
   return {
     async send(requests, context) {
-      if (!await waitUntil(pausedUntil, context)) {
+      if (!await waitUntil(pause.until, context)) {
         throw new GatehouseError('graph_throttled', { detail: 'Graph asked for a longer pause', remedy: THROTTLED })
       }
       const responses = new Map<string, BatchResponse>()
@@ -56,8 +68,8 @@ export function createGraphBatch({ graph, graphUrl }: { graph: GraphClient, grap
         open = open.filter(({ id }) => RETRIED.has(responses.get(id)?.status ?? 0))
         const last = open.length === 0 || attempt === MAX_ATTEMPTS
         const pauses = open.flatMap(({ id }) => responses.get(id) ?? []).map((each) => pauseOf(each, attempt, last))
-        for (const { until, shared } of pauses) if (shared) pausedUntil = Math.max(pausedUntil, until)
-        const retryAt = Math.max(pausedUntil, ...pauses.map(({ until }) => until))
+        for (const { until, shared } of pauses) if (shared) pause.until = Math.max(pause.until, until)
+        const retryAt = Math.max(pause.until, ...pauses.map(({ until }) => until))
         if (last || !await waitUntil(retryAt, context)) return responses
       }
     },

@@ -1,6 +1,7 @@
 // The leader's part of the schedule: only the replica with the lock re-evaluates users, and it yields the lock for a
 // while when its runs fail, because Graph may be reachable for another replica.
 import type { ReevaluationDeps } from '../core/reevaluation.js'
+import type { SignalReader } from './change-signals.js'
 import { reevaluateDueUsers, type RunResult } from './run.js'
 
 export type LeaderResult =
@@ -12,6 +13,8 @@ export type LeaderResult =
   | { readonly kind: 'yielding' }
 
 export interface LeaderOptions {
+  /** Undefined: users are due by time alone. */
+  readonly signals: SignalReader | undefined
   readonly runEveryMs: number
   /** The process ends. */
   readonly closed: () => boolean
@@ -23,7 +26,7 @@ const RUNS_YIELDED = 2
 
 export function createLeader(
   deps: ReevaluationDeps,
-  { runEveryMs, closed }: LeaderOptions,
+  { runEveryMs, signals, closed }: LeaderOptions,
 ): { run(): Promise<LeaderResult> } {
   const { leadership, clock = () => performance.now() } = deps
   const isolatedUsers = new Set<string>()
@@ -42,6 +45,7 @@ export function createLeader(
         return { kind: 'yielding' }
       }
       if (!await leadership.held()) return follower() // guard: sync-one-replica
+      await signals?.read()
       const endsAt = clock() + MAX_RUN_MS
       const timeOver = () => closed() || clock() >= endsAt // guard: sync-run-ends
       const run = await reevaluateDueUsers(deps, { runEveryMs, isolatedUsers, timeOver })

@@ -1,7 +1,8 @@
 // One run of the leader: batches of all users that are due, several at the same time. It ends when no user is due, when
 // Graph is unavailable, the database fails or the lock is lost, or when its time is over.
 import type { EntraUser } from '../core/account-source.js'
-import type { ReevaluationDeps } from '../core/reevaluation.js'
+import { USERS_PER_SECOND, type ReevaluationDeps, type ReevaluationPace } from '../core/reevaluation.js'
+import type { DueQuery } from '../core/reevaluation-store.js'
 import { processBatch } from './batch.js'
 import { createLockCheck, type LockCheck } from './lock-check.js'
 import { createRunState, type FailedUsers, type RunState } from './run-state.js'
@@ -34,6 +35,8 @@ type Batches = (readonly EntraUser[])[]
 
 const MIN_CONCURRENCY = 4
 const MAX_CONCURRENCY = 16
+/** Without sync.maxStaleness no session expires, and everyone is read within a day. */
+const DEFAULT_MAX_STALENESS_MS = 24 * 3_600_000
 
 /** @throws where the database fails or the lock cannot be checked; no batch is in progress any longer then */
 export async function reevaluateDueUsers(
@@ -62,12 +65,7 @@ async function processDueUsers(run: Run, runEveryMs: number): Promise<void> {
   const { deps: { dueUsers, source, pace }, state } = run
   const attempted = new Set<string>()
   while (!run.stopped()) {
-    const due = await dueUsers.find({
-      cycleMs: pace.intervalMs - 2 * runEveryMs, // two runs to spare
-      runEveryMs,
-      stalenessLimitsMs: [pace.privilegedStalenessMs, pace.maxStalenessMs ?? []].flat(),
-      overdueOnly: attempted.size > 0,
-    })
+    const due = await dueUsers.find({ ...dueQuery(pace, runEveryMs), overdueOnly: attempted.size > 0 })
     const users = due.filter(({ userId }) => !attempted.has(userId))
     if (users.length === 0) return // guard: sync-until-no-user-is-due
     const batches = batchesOf(users, state.isolatedUsers, source.batchSize)
@@ -78,6 +76,25 @@ async function processDueUsers(run: Run, runEveryMs: number): Promise<void> {
     const workers = Math.min(MAX_CONCURRENCY, Math.max(MIN_CONCURRENCY, Math.ceil(batches.length / MIN_CONCURRENCY)))
     await Promise.all(Array.from({ length: workers }, () => processBatches(run, batches)))
   }
+}
+
+function dueQuery(pace: ReevaluationPace, runEveryMs: number): Omit<DueQuery, 'overdueOnly'> {
+  const { intervalMs, privilegedStalenessMs, maxStalenessMs } = pace
+  return {
+    cycleMs: intervalMs - 2 * runEveryMs, // two runs to spare
+    usersPerSecond: USERS_PER_SECOND,
+    floor: {
+      privilegedMs: floorMs(privilegedStalenessMs, intervalMs),
+      othersMs: floorMs(maxStalenessMs ?? DEFAULT_MAX_STALENESS_MS, intervalMs),
+    },
+    runEveryMs,
+    stalenessLimitsMs: [privilegedStalenessMs, maxStalenessMs ?? []].flat(),
+  }
+}
+
+/** Early enough for two attempts before something expires. */
+function floorMs(stalenessMs: number, intervalMs: number): number {
+  return Math.max(stalenessMs - 2 * intervalMs, stalenessMs / 2)
 }
 
 /** One worker: takes batches from the queue until it is empty or the run stops. */

@@ -1,6 +1,7 @@
 // The schedule of the re-evaluation. Every replica starts a run every few seconds: the leader re-evaluates the users
 // that are due, and every replica expires what is too old.
 import type { ReevaluationDeps } from '../core/reevaluation.js'
+import { createSignalReader } from './change-signals.js'
 import { expireStale } from './expiry.js'
 import { createFailureReporter } from './failure-reporter.js'
 import { createLeader } from './leader.js'
@@ -12,6 +13,8 @@ export interface ReevaluationState {
   readonly failing: string | undefined
   /** Age of the oldest snapshot of a user with an active session. */
   readonly lagMs: number
+  /** When this replica last read all deltas to their end, in milliseconds since 1970; undefined: never. */
+  readonly deltasReadAt?: number
 }
 
 export interface ReevaluationSchedule {
@@ -34,17 +37,13 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
   const lag = createLag(clock)
   const failures = createFailureReporter(report)
   let closed = false
-  const leader = createLeader(deps, { runEveryMs, closed: () => closed })
+  const signals = deps.changes && createSignalReader(deps.changes)
+  const leader = createLeader(deps, { runEveryMs, signals, closed: () => closed })
   let state: ReevaluationState = { leader: false, failing: undefined, lagMs: 0 }
   let running: Promise<void> | undefined
 
   const runOnce = async (): Promise<void> => {
-    let error: unknown
-    const unlessFailed = <T>(work: () => Promise<T>): Promise<T | undefined> =>
-      work().catch((thrown: unknown) => {
-        error ??= thrown
-        return undefined
-      })
+    const { unlessFailed, firstError } = createFailsafe()
     const led = await unlessFailed(() => leader.run())
     const graphUnavailable = led?.kind === 'led' && led.run.graphUnavailable
     // on every replica, and without a leader too
@@ -54,7 +53,7 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
     if (closed) return
     state = {
       leader: led?.kind === 'led' && !led.yielded,
-      failing: failures.update({ leader: led, failedUsers: overview?.failedUsers ?? 0, error }),
+      failing: failures.update({ leader: led, failedUsers: overview?.failedUsers ?? 0, error: firstError() }),
       lagMs: lag.update(overview?.lagMs),
     }
   }
@@ -68,13 +67,29 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
   return {
     start: timer.start,
     run,
-    state: () => state,
+    state() {
+      const deltasReadAt = signals?.completeAt()
+      return deltasReadAt === undefined ? state : { ...state, deltasReadAt }
+    },
     async close() {
       closed = true
       timer.stop()
       // a request to Graph may take longer than the shutdown may
       await Promise.race([running, new Promise((resolve) => setTimeout(resolve, SHUTDOWN_GRACE_MS).unref())])
     },
+  }
+}
+
+/** What one run does is independent: a part that fails does not prevent the others. */
+function createFailsafe() {
+  let error: unknown
+  return {
+    unlessFailed: <T>(work: () => Promise<T>): Promise<T | undefined> =>
+      work().catch((thrown: unknown) => {
+        error ??= thrown
+        return undefined
+      }),
+    firstError: () => error,
   }
 }
 

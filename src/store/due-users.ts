@@ -2,6 +2,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import type { DueQuery, DueUsers } from '../core/reevaluation-store.js'
 import { activeUsers, MAX_USERS, type ActiveUsersOptions, type EntraUserRow } from './active-users.js'
+import { SETTLED_AFTER_MS } from './change-signals.js'
 import type { Database } from './database.js'
 import { ago, interval } from './intervals.js'
 import { MISSING_FOR_MS } from './reevaluation-writer.js'
@@ -25,43 +26,81 @@ export function createDueUsers(database: Database, options: ActiveUsersOptions):
 }
 
 /**
- * In the order of the last attempts, oldest first, users are due that
+ * Users are due that
  * - are in this run's share. Example: with 180 users, a cycle of 270 s and a run every 15 s, each run takes the first
  *   15 / 270 * 180 = 10, so that the requests to Graph are spread over the cycle;
  * - were never re-evaluated;
  * - had their last attempt longer ago than their delay;
- * - have their last chance before something of theirs expires.
+ * - have their last chance before something of theirs expires;
+ * - were named by a delta query since their last snapshot, at most as many as one run can read.
  *
  * The order of users with equal times is random: otherwise one user for whom Graph fails would always be in a batch
  * with the same nine others, and fail it each time.
  */
-function dueUsers(active: SQL, { cycleMs, runEveryMs, stalenessLimitsMs, overdueOnly }: DueQuery): SQL {
+function dueUsers(active: SQL, query: DueQuery): SQL {
+  const { runEveryMs, stalenessLimitsMs, overdueOnly, usersPerSecond } = query
   const shareMs = overdueOnly ? 0 : runEveryMs
-  // guard: sync-spread, sync-last-chance
+  const ofOneRun = Math.ceil(usersPerSecond * runEveryMs / 1_000)
+  // guard: sync-spread, sync-last-chance, sync-floor-first, sync-signals-first, sync-signals-limited
   return sql`
     with active_users as (select * from (${active}) active where ours),
-    ranked as (select *, row_number() over (order by last_at nulls first, random()) as place, count(*) over () as total
-      from active_users)
+    counted as (select *, row_number() over (partition by privileged order by last_at nulls first, random()) as place,
+      count(*) over (partition by privileged) as peers, count(*) over () as total from active_users),
+    paced as (select *, ${cycle(query)} as cycle, ${floor(query)} as floor from counted),
+    signalled as (select *, ${signalDue(runEveryMs)} as signal from paced),
+    judged as (select *, signal and row_number() over (partition by signal order by last_at nulls first, place)
+        <= ${overdueOnly ? 0 : ofOneRun}::int as first,
+      last_at is null or last_at < now() - floor as late,
+      place <= ${shareMs}::float8 * peers / (extract(epoch from cycle) * 1000)
+        or last_at < now() - ${delay(runEveryMs)} ${lastChance(stalenessLimitsMs)} as due
+      from signalled),
+    classed as (select *, case when late then 0 when first then 1 when privileged then 2 else 3 end as class from judged
+      where late or first or due),
+    ranked as (select *, row_number() over (partition by class order by last_at nulls first, place) as nth from classed)
     select user_id as "userId", username, oid::text as oid from ranked
-    where place <= ${shareMs}::float8 * total / ${cycleMs}::float8
-      or last_at is null
-      or last_at < now() - ${delay(cycleMs, runEveryMs)}
-      ${lastChance(stalenessLimitsMs)}
-    order by place limit ${MAX_USERS}`
+    order by greatest(class, 1), case when class < 2 then 2 * nth - class else nth end
+    limit ${Math.max(MAX_USERS, ofOneRun)}`
 }
+
+/** Staff and superusers may use half of the requests for a cycle of their own. */
+function cycle({ cycleMs, usersPerSecond, floor: { privilegedMs, othersMs } }: DueQuery): SQL {
+  const atRate = (users: SQL, perSecond: number) => sql`${users} * 1000 / ${perSecond}::float8`
+  // guard: sync-floor-kept, sync-cycle-stretched
+  return sql`case
+    when privileged then least(${privilegedMs}::float8, greatest(${cycleMs}::float8, ${
+    atRate(sql`peers`, usersPerSecond / 2)
+  }))
+    else least(${othersMs}::float8, greatest(${cycleMs}::float8, ${atRate(sql`total`, usersPerSecond)}))
+    end * interval '1 millisecond'`
+}
+
+const floor = ({ floor: { privilegedMs, othersMs } }: DueQuery): SQL =>
+  sql`case when privileged then ${interval(privilegedMs)} else ${interval(othersMs)} end`
 
 /**
  * The time between two attempts for one user. After a failure it equals the time for which the user had been due by
  * then, so it doubles with each further failure. Example with a cycle of 270 s and a run every 15 s: 15 s, 15 s, 30 s,
  * 60 s, 120 s, 240 s, 270 s, 270 s.
  */
-function delay(cycleMs: number, runEveryMs: number): SQL {
-  const dueFor = sql`tried_at - read_at - ${interval(cycleMs)}`
+function delay(runEveryMs: number): SQL {
   // guard: sync-again-soon
   return sql`case
-    when missing_since > coalesce(read_at, ${NEVER}) then ${interval(Math.min(MISSING_FOR_MS, cycleMs))}
-    when tried_at > read_at then least(${interval(cycleMs)}, greatest(${interval(runEveryMs)}, ${dueFor}))
-    else ${interval(cycleMs)} end`
+    when missing_since > coalesce(read_at, ${NEVER}) then least(cycle, ${interval(MISSING_FOR_MS)})
+    when tried_at > read_at then least(cycle, greatest(${interval(runEveryMs)}, tried_at - read_at - cycle))
+    else cycle end`
+}
+
+/**
+ * A delta query has named the user, who was not read since, or only so soon after it that Graph may not have known the
+ * change. A failed attempt is repeated after its delay.
+ */
+function signalDue(runEveryMs: number): SQL {
+  const settled = sql`signalled_at + ${interval(SETTLED_AFTER_MS)}`
+  // guard: sync-signal-answered, sync-signal-settled
+  return sql`coalesce(signalled_at, ${NEVER}) > ${NEVER} and coalesce(read_at, ${NEVER}) < ${settled} and (
+    coalesce(last_at, ${NEVER}) < signalled_at
+    or (last_at < ${settled} and now() >= ${settled})
+    or (tried_at > coalesce(read_at, ${NEVER}) and last_at < now() - ${delay(runEveryMs)}))`
 }
 
 /** The snapshot has become older than a limit, and the last attempt was before that. */

@@ -1,6 +1,7 @@
 // What the re-evaluation keeps in PostgreSQL: due users and results, the lock that makes one replica the leader, and
 // lookups of local groups.
 import type { Own } from '../lifecycle.js'
+import { createSignalStore } from './change-signals.js'
 import type { Database } from './database.js'
 import { createDueUsers } from './due-users.js'
 import { createLock } from './leadership.js'
@@ -20,6 +21,7 @@ export function openReevaluationStorage(
   return {
     dueUsers: createDueUsers(database, settings),
     writer: createReevaluationWriter(database),
+    signals: createSignalStore(database, settings),
     expiry: createStalenessExpiry(database, settings),
     leadership,
     lookups: createLoginStore(database, settings),

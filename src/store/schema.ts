@@ -7,6 +7,7 @@ import {
   check,
   customType,
   index,
+  integer,
   jsonb,
   pgTable,
   primaryKey,
@@ -121,6 +122,28 @@ export const entraChecks = pgTable('entra_checks', {
   triedAt: instant('tried_at').notNull(),
   /** Since when Graph knows no such account. */
   missingSince: instant('missing_since'),
+})
+
+/** Links of delta queries (core/change-signals.ts): one row for each chain of requests. They contain no credential. */
+export const deltaChains = pgTable('delta_chains', {
+  id: uuid('id').primaryKey(),
+  /** Tenant, registration and Graph that the link belongs to. */
+  scope: text('scope').notNull(),
+  kind: text('kind').notNull(),
+  groupIds: uuid('group_ids').array().notNull(),
+  nested: jsonb('nested').$type<Readonly<Record<string, readonly string[]>>>().notNull(),
+  added: uuid('added').array().notNull(),
+  link: text('link').notNull(),
+  following: boolean('following').notNull(),
+  announced: boolean('announced').notNull(),
+  pages: integer('pages').notNull(),
+  readAt: instant('read_at').notNull(),
+})
+
+/** Users of whom a delta query reported a change: they are due until they were read after it (store/due-users.ts). */
+export const changeSignals = pgTable('change_signals', {
+  userId: uuid('user_id').primaryKey().references(() => users.id, { onDelete: 'cascade' }),
+  signalledAt: instant('signalled_at').notNull(),
 })
 
 export const sessions = pgTable(

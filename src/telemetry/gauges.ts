@@ -46,6 +46,11 @@ const GAUGES: Readonly<Record<GaugeName, Described>> = {
     help: '1 on the replica that runs the re-evaluation.',
     aggregator: 'max',
   },
+  reevaluationDeltasRead: {
+    name: 'gatehouse_sync_delta_read_timestamp_seconds',
+    help: 'When this replica last read all changes that Graph reports (delta queries); 0: never.',
+    aggregator: 'max',
+  },
   reevaluationLag: {
     name: 'gatehouse_sync_lag_seconds',
     help: 'Age of the oldest re-evaluation among users with active sessions, as of the last run of this replica.',

@@ -73,6 +73,11 @@ export function createMetrics({ version, endpoints, reevaluation }: MetricsOptio
     labelNames: ['result'],
     registers,
   })
+  const signalled = new Counter({
+    name: 'gatehouse_sync_signals_total',
+    help: 'Users with active sessions of whom a delta query of Graph reported a change.',
+    registers,
+  })
   if (reevaluation) { for (const result of REEVALUATION_OUTCOMES) reevaluated.inc({ result }, 0) }
   registerInfo(version, registry)
   const request = requestCounters(registry)
@@ -84,6 +89,7 @@ export function createMetrics({ version, endpoints, reevaluation }: MetricsOptio
       upstream,
       answered: (endpoint, status, seconds) => answers.observe(endpoint, status, seconds),
       groupMissing: () => missing.inc(),
+      signalled: (people) => signalled.inc(people),
       reevaluated: (result, people) => reevaluated.inc({ result }, people),
     },
     text: async () => ({ type: registry.contentType, body: `${await registry.metrics()}\n${answers.text()}` }),

@@ -1,6 +1,7 @@
 // Log lines and metrics of logins and re-evaluations. Lines about the mapping contain `Azure AD group mapping`, which
 // operators search for.
 import type { Logger } from 'pino'
+import type { DeltaKind, SignalReporter } from '../core/change-signals.js'
 import { errorFacts, thrownFacts } from '../core/errors.js'
 import type { LoginReporter } from '../core/login.js'
 import type { Meter } from '../core/meter.js'
@@ -89,6 +90,24 @@ export function createReevaluationReporter(
     counted: (outcome, users) => meter.reevaluated(outcome, users),
     ...lossReports(log),
     ...failureReports(log),
+  }
+}
+
+const DELTA_NAMES: Readonly<Record<DeltaKind, string>> = { users: 'accounts', groups: 'mapped groups' }
+const USUAL_ORDER = 'users are re-evaluated in their usual order meanwhile'
+
+export function createSignalReporter(log: Logger, meter: Pick<Meter, 'signalled'>): SignalReporter {
+  return {
+    signalled: (users) => meter.signalled(users),
+    deltaFailed: (kind, error) =>
+      log.warn(errorFacts(error), `delta query of ${DELTA_NAMES[kind]} failed; ${USUAL_ORDER}`),
+    deltaRecovered: (kind) => log.info({}, `delta query of ${DELTA_NAMES[kind]} works again`),
+    deltaRestarted: (chains) =>
+      log.info({ chains }, `Graph does not continue delta queries, which begin again; ${USUAL_ORDER}`),
+    groupsNotFollowed: (groups) =>
+      groups === 0
+        ? log.info({}, 'all groups inside the mapped ones are in delta queries again')
+        : log.warn({ groups }, `too many groups inside the mapped ones for delta queries; ${USUAL_ORDER}`),
   }
 }
 

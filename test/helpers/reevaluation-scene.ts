@@ -55,6 +55,7 @@ export interface SceneOptions {
   readonly leadership?: Partial<Leadership>
   readonly pace?: ReevaluationPace
   readonly graceMs?: number
+  readonly changes?: ReevaluationDeps['changes']
 }
 
 export interface ReevaluationScene {
@@ -103,6 +104,7 @@ export async function reevaluationScene(t: Test, options: SceneOptions = {}): Pr
       ...options.leadership,
     },
     report,
+    ...options.changes === undefined ? {} : { changes: options.changes },
   })
   t.teardown(() => schedule.close())
   const advance = (minutes: number): void => {

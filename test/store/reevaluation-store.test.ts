@@ -21,6 +21,8 @@ const [SECOND, MINUTE, HOUR] = [1_000, 60_000, 3_600_000]
 const CYCLE = 270 * SECOND
 const DUE_QUERY = {
   cycleMs: CYCLE,
+  usersPerSecond: 300,
+  floor: { privilegedMs: 50 * MINUTE, othersMs: 24 * HOUR - 10 * MINUTE },
   runEveryMs: 15 * SECOND,
   stalenessLimitsMs: [HOUR, 24 * HOUR],
   overdueOnly: true,

@@ -1,0 +1,67 @@
+// Keeps the links of delta queries, and which users a delta query has named. A signal only makes a user due
+// (due-users.ts): nothing here changes a right or a session.
+import { sql } from 'drizzle-orm'
+import type { ChangeRound, DeltaChain, SignalStore } from '../core/change-signals.js'
+import { activeUsers, type ActiveUsersOptions } from './active-users.js'
+import type { Database, Transaction } from './database.js'
+import { interval } from './intervals.js'
+
+/**
+ * A signal is answered by a read that began so much later, besides the read immediately after it: the part of Graph
+ * that lists memberships may know a change later than the part that reports it ("Processing delays" in "Use delta
+ * query to track changes in Microsoft Graph data").
+ */
+export const SETTLED_AFTER_MS = 60_000
+
+export function createSignalStore(database: Database, options: ActiveUsersOptions): SignalStore {
+  return {
+    async chains(scope) {
+      const { rows } = await database.ask((db) =>
+        db.execute<ChainRow>(sql`
+        select id, kind, group_ids::text[] as "groupIds", nested, added::text[] as added, link, following, announced,
+          pages from delta_chains where scope = ${scope} order by read_at, id`)
+      )
+      return rows
+    },
+    record: (scope, round) =>
+      database.transaction(async (tx) => {
+        const users = await signal(tx, options, round)
+        await storeChains(tx, scope, round)
+        await tx.execute(sql`delete from change_signals s using entra_readings r
+          where r.user_id = s.user_id and r.read_at >= s.signalled_at + ${interval(SETTLED_AFTER_MS)}`)
+        return users
+      }),
+  }
+}
+
+type ChainRow = Record<string, unknown> & DeltaChain
+
+/** Users of the tenant with an active session: named themselves, or by a group of their last snapshot. */
+async function signal(tx: Transaction, options: ActiveUsersOptions, { users, groups }: ChangeRound): Promise<number> {
+  if (users.size + groups.size === 0) return 0
+  const [oids, groupIds] = [sql.param([...users]), sql.param([...groups])]
+  // guard: delta-signals-by-user, delta-signals-by-group
+  const { rowCount } = await tx.execute(sql`
+    insert into change_signals (user_id, signalled_at)
+      select a.user_id, now() from (${activeUsers(options)}) a where a.ours and (a.oid = any(${oids}::uuid[])
+        or exists (select 1 from entra_readings r where r.user_id = a.user_id and r.group_ids && ${groupIds}::uuid[]))
+      order by a.user_id
+    on conflict (user_id) do update set signalled_at = excluded.signalled_at`)
+  return rowCount ?? 0
+}
+
+/** Links of another scope are removed: another tenant, registration or Graph is configured now. */
+async function storeChains(tx: Transaction, scope: string, { chains, read }: ChangeRound): Promise<void> {
+  const ids = sql.param(chains.map(({ id }) => id))
+  await tx.execute(sql`delete from delta_chains where scope <> ${scope} or id <> all(${ids}::uuid[])`)
+  await tx.execute(sql`
+    insert into delta_chains as d
+      (id, scope, kind, group_ids, nested, added, link, following, announced, pages, read_at)
+      select (c ->> 'id')::uuid, ${scope}, c ->> 'kind', array(select jsonb_array_elements_text(c -> 'groupIds')::uuid),
+        c -> 'nested', array(select jsonb_array_elements_text(c -> 'added')::uuid), c ->> 'link',
+        (c ->> 'following')::boolean, (c ->> 'announced')::boolean, (c ->> 'pages')::int, now()
+      from jsonb_array_elements(${JSON.stringify(chains)}::jsonb) c
+    on conflict (id) do update set nested = excluded.nested, added = excluded.added, link = excluded.link,
+      following = excluded.following, announced = excluded.announced, pages = excluded.pages,
+      read_at = case when d.id = any(${sql.param([...read])}::uuid[]) then now() else d.read_at end`)
+}
