@@ -134,7 +134,6 @@ t.test('explain', async (t) => {
     t.match((await explain('--entra-groups', 'NetBox Admins')).stderr, /Object ID/)
   })
 
-  // proves: explain-live-whole
   await t.test('all users under another configuration, new superusers first, from the store or Graph', async (t) => {
     const next = write('next.yaml', [
       { entraGroup: GROUP_IDS.readOnly, groups: ['Read Only'], superuser: true },

@@ -21,6 +21,7 @@ export interface DatabaseState {
   readonly synchronousStandbyNames: string
   /** The oldest transaction above ten minutes that keeps PostgreSQL from removing dead rows. */
   readonly oldTransaction: { readonly seconds: number, readonly who: string } | null
+  readonly seesTransactions: boolean
   /** Of each host of the address, as the last check found it. */
   readonly hosts: readonly DatabaseHost[]
   /** Why nothing can be written, or no table can be created. */
@@ -96,8 +97,16 @@ async function notificationsFit({ notificationsArrive }: DatabaseInspection): Pr
 }
 
 /** A transaction that stays open delays no change, and makes the tables grow. */
-function transactionsFit({ oldTransaction }: DatabaseState): readonly Finding[] {
-  if (oldTransaction === null) return []
+function transactionsFit({ oldTransaction, seesTransactions }: DatabaseState): readonly Finding[] {
+  if (oldTransaction === null) {
+    if (seesTransactions) return []
+    return [{
+      state: 'skipped',
+      code: 'database_old_transaction',
+      message: 'whether a transaction of another role has been open for long: this role does not see it',
+      remedy: 'GRANT pg_read_all_stats TO the role of database.url.',
+    }]
+  }
   const { seconds, who } = oldTransaction
   return [{
     state: 'warn',

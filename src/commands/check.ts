@@ -91,9 +91,9 @@ async function lookAround(loaded: LoadedConfig): Promise<readonly Finding[]> {
 
 async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Finding[]> {
   if (isNotCreatedYet(config.database)) return await namesFit(config, async () => [])
-  const { url, stop } = await databaseUrl(config.database)
+  const { stop, ...address } = await databaseUrl(config.database)
   try {
-    const opened = await inspectServer(url).catch((error: unknown) =>
+    const opened = await inspectServer(address).catch((error: unknown) =>
       failure(error, 'skipped', 'the database was not checked: ')
     )
     if ('code' in opened) return [opened, notChecked('the database', NAMES)]
@@ -119,8 +119,8 @@ async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Findin
   }
 }
 
-async function inspectServer(url: string) {
-  const server = await chooseServer(url)
+async function inspectServer(address: Parameters<typeof chooseServer>[0]) {
+  const server = await chooseServer(address)
   return { server, state: await inspectDatabase(server) }
 }
 

@@ -46,10 +46,10 @@ export async function withDatabase<T>(
     import('../store/server-of-record/server-of-record.js'),
     import('../store/people.js'),
   ])
-  const { url, stop } = await databaseUrl(config.database)
+  const { stop, ...address } = await databaseUrl(config.database)
   let database: Database | undefined
   try {
-    database = openDatabase({ server: await chooseServer(url), poolSize: 2, timeoutMs: STATEMENT_MS })
+    database = openDatabase({ server: await chooseServer(address), poolSize: 2, timeoutMs: STATEMENT_MS })
     return await work({ database, config, people: createPeopleStore(database, config.session) })
   } finally {
     await database?.close()

@@ -30,7 +30,7 @@ export function openLiveMemberships({ entra }: Config): LiveMemberships {
       const readSome = async (): Promise<void> => {
         for (let some = queue.splice(0, source.batchSize); some.length > 0; some = queue.splice(0, source.batchSize)) {
           for (const [oid, account] of await source.read(some, randomUUID())) {
-            if (account.kind === 'failed') throw account.error // guard: explain-live-whole
+            if (account.kind === 'failed') throw account.error
             found.set(oid, account.kind === 'enabled' ? account.groupIds : undefined)
           }
         }

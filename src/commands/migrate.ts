@@ -6,9 +6,9 @@ import { migrate as applyMigrations } from '../store/migrate.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
 
 export async function migrate(options: CommonOptions): Promise<number> {
-  const { url, stop } = await databaseUrl(readConfig(options).config.database)
+  const { stop, ...address } = await databaseUrl(readConfig(options).config.database)
   try {
-    const server = (await chooseServer(url)).current()
+    const server = (await chooseServer(address)).current()
     await tryEngine(server.url)
     const applied = await applyMigrations(server.url)
     if (options.json) printJson({ applied })

@@ -189,14 +189,20 @@ function createRecordInterner(capacity: number): (record: SessionRecord) => Sess
   })
 }
 
-/** Evicts a session from the local cache before deleting it, even if the delete then fails. */
+/**
+ * Evicts a session from the local cache before deleting it, even if the delete then fails, and once more afterwards:
+ * what remembers the end (store/lost-history/) must not date it before the commit.
+ */
 export function invalidateOnWrite(store: SessionStore, cache: Pick<SessionCache, 'apply'>): SessionStore {
   return {
     find: (id) => store.find(id),
     touch: (hashes) => store.touch(hashes),
     async end(id, correlationId) {
-      cache.apply({ kind: 'sessions', hashes: [sessionIdHash(id).toString('hex')] })
+      const change = { kind: 'sessions', hashes: [sessionIdHash(id).toString('hex')] } as const
+      cache.apply(change)
+      // guard: lost-end-dated
       await store.end(id, correlationId)
+      cache.apply(change)
     },
     async endByEntraSid(sid, correlationId) {
       const hashes = await store.endByEntraSid(sid, correlationId)

@@ -76,7 +76,7 @@ function missingMonths(): SQL {
 }
 
 function expiredMonths(retentionMs: number): SQL {
-  return sql`select name from (${PARTITIONS}) p where until <= ${ago(retentionMs)}` // guard: audit-month-kept
+  return sql`select name from (${PARTITIONS}) p where until <= ${ago(retentionMs)}`
 }
 
 /** What the default partition has of the month moves into the new one. Another replica may have been faster. */

@@ -43,16 +43,21 @@ export function openSessions(
   const history = createHistory()
   const replica = randomBytes(9).toString('base64url')
   const reconciler = createReconciler({ history, replica, onLostHistory, encryptionSecrets, log })
-  server.reconcileWith(reconciler.reconcile)
+  const refreshKeys = (): void => {
+    keys.refresh().catch((error: unknown) => keysUnreadable(log, error))
+  }
+  server.reconcileWith(async (current, signal) => {
+    if (!await reconciler.reconcile(current, signal)) return
+    cache.apply({ kind: 'everything' }) // guard: lost-cache
+    refreshKeys()
+  })
   const changes = createChangeFeed({
     server,
     history,
     replica,
     onChange: (change) => cache.apply(change),
     onGap: () => cache.markAllStale(),
-    onKeys: () => {
-      keys.refresh().catch((error: unknown) => keysUnreadable(log, error))
-    },
+    onKeys: refreshKeys,
     replicas,
     log,
   })

@@ -24,6 +24,8 @@ export interface ServerState {
   readonly synchronousStandbyNames: string
   /** The oldest transaction above ten minutes that keeps dead rows, as far as the role sees. */
   readonly oldTransaction: OldTransaction | null
+  /** Whether the role sees the transactions of other roles. */
+  readonly seesTransactions: boolean
   /** Statements that grant the rights that migrations need and the role lacks. */
   readonly grants: readonly string[]
 }
@@ -89,6 +91,7 @@ const STATE = `
     current_setting('synchronous_standby_names') as "synchronousStandbyNames",
     (select to_json(oldest) from (${OPEN_TRANSACTIONS} order by seconds desc limit 1) oldest where seconds > 600)
       as "oldTransaction",
+    pg_has_role('pg_read_all_stats', 'usage') as "seesTransactions",
     has_database_privilege(current_database(), 'CREATE') as "mayCreateSchemas",
     schema,
     coalesce((select has_schema_privilege(oid, 'CREATE') and has_schema_privilege(oid, 'USAGE')

@@ -4,8 +4,8 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t from 'tap'
-import type { SessionRecord } from '../../src/core/session.js'
-import { createSessionCache } from '../../src/core/session-cache.js'
+import { sessionIdHash, type SessionRecord } from '../../src/core/session.js'
+import { createSessionCache, invalidateOnWrite } from '../../src/core/session-cache.js'
 import { createSessionEntries, type SessionEntry } from '../../src/core/session-cache-entries.js'
 
 const RECORD = {
@@ -395,4 +395,20 @@ t.test('an entry that replaces its own in a full young generation counts once', 
   for (const cookie of ['a', 'b', 'b']) entries.put(cookie, { hash: hash(cookie), userId: 'u1' })
   t.equal(entries.size, 2)
   t.strictSame([...entries.all()].map((entry) => entry.hash), [hash('a'), hash('b')])
+})
+
+// proves: lost-end-dated
+t.test('a session leaves the cache before it ends, and its end is noted once more as of the commit', async (t) => {
+  const order: string[] = []
+  const store = invalidateOnWrite(
+    {
+      async end() {
+        order.push('end')
+      },
+    } as never,
+    { apply: (change) => order.push(JSON.stringify(change)) },
+  )
+  await store.end('id', 'test')
+  const noted = JSON.stringify({ kind: 'sessions', hashes: [sessionIdHash('id').toString('hex')] })
+  t.strictSame(order, [noted, 'end', noted])
 })

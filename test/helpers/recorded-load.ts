@@ -216,7 +216,7 @@ function enders(gateways: readonly LoadedGateway[], dispatcher: Agent, urls: Rea
     by: `command by ${name}`,
     end: async ({ id }: RecordedSession): Promise<boolean> => {
       if (id === undefined) return false
-      const database = openDatabase({ server: await chooseServer(url), poolSize: 1 })
+      const database = openDatabase({ server: await chooseServer({ url }), poolSize: 1 })
       try {
         await createSessionAdmin(database, TIMEOUTS).revoke(id, 'test')
         return true

@@ -93,7 +93,6 @@ t.test('months are made in advance, once, and rows go where they belong', async 
   }
 })
 
-// proves: audit-month-kept
 t.test('months past the retention are dropped, a short retention is kept to the row', async (t) => {
   const { database, query } = await open(t)
   const old = { soon: await nameOf(query, -13), boundary: await nameOf(query, -12), recent: await nameOf(query, -3) }

@@ -15,6 +15,7 @@ const SEEN: DatabaseInspection = {
   readOnly: undefined,
   noRights: undefined,
   oldTransaction: null,
+  seesTransactions: true,
   tryEngine: async () => {},
   notificationsArrive: async () => true,
   link: { encrypted: false, protocol: undefined, verified: 'nothing' },

@@ -127,10 +127,42 @@ t.test('where it is not known what was taken away, all sessions end, once', asyn
   t.match(two.lastLoss(), { sessionsEnded: 1 })
   t.strictSame(await query('select from sessions'), [])
   await query(SESSION)
-  unknown.confirmed(unknown.next())
-  unknown.tombstones.gap()
-  await two.reconcile(server)
-  t.equal((await query('select from sessions')).length, 1, 'sessions that began afterwards go on')
+  const third = createHistory()
+  third.confirmed(third.next())
+  third.confirmed(third.next())
+  third.tombstones.gap()
+  await reconciler(third, 'three').reconcile(server)
+  t.equal(
+    (await query('select from sessions')).length,
+    1,
+    'sessions that began after the first replica ended all go on',
+  )
+})
+
+// proves: lost-again
+t.test('each loss ends all sessions, also where a backup has the row of the loss before', async (t) => {
+  const { url, query } = await open(t)
+  const record = await openServerOfRecord({ url, log: { error: () => {}, warn: () => {}, info: () => {} } })
+  record.close()
+  const server = record.current()
+  const lose = async (history: History, name: string) => {
+    const { reconcile, lastLoss } = reconciler(history, name)
+    history.confirmed(history.next())
+    history.confirmed(history.next())
+    history.tombstones.gap()
+    await query(`update replicas set heartbeats = 0`)
+    t.ok(await reconcile(server), 'a loss')
+    return lastLoss()?.sessionsEnded
+  }
+  const [one, two] = [createHistory(), createHistory()]
+  await query(SESSION)
+  t.equal(await lose(one, 'one'), 1)
+  await query(SESSION)
+  t.equal(await lose(one, 'one'), 1, 'the same replica')
+  await query(SESSION)
+  t.equal(await lose(two, 'two'), undefined, 'another one, because of the same loss')
+  await query("update audit_events set at = at - interval '3 minutes'")
+  t.equal(await lose(two, 'two'), 1, 'another one, later')
 })
 
 // proves: lost-reported
@@ -156,7 +188,7 @@ t.test('a loss whose commit was not confirmed is reported by the next attempt', 
   t.match(lastLoss(), { sessionsEnded: 1 })
 })
 
-// proves: lost-locked, lost-failure-named
+// proves: lost-locked, lost-failure-named, lost-comparison-given-up
 t.test('a comparison waits two seconds for a lock, and names its failure', async (t) => {
   const { url, query } = await open(t)
   const server = serverAt(url).current()
@@ -164,6 +196,12 @@ t.test('a comparison waits two seconds for a lock, and names its failure', async
   const { reconcile, lastLoss } = reconciler(history)
   await query('begin; lock table replicas in access exclusive mode')
   await t.rejects(reconcile(server), { code: 'database_unavailable', message: /lock timeout/ })
+  const another = new AbortController()
+  const given = reconcile(server, another.signal)
+  setTimeout(() => another.abort(), 500)
+  const givenUp: unknown = await given.catch((error: unknown) => error)
+  t.type(givenUp, Error)
+  t.notMatch(String(givenUp), /lock timeout/, 'given up where another server is used')
   await query('rollback')
   history.tombstones.record({ kind: 'session.ended', subjects: [HASH] })
   await query(SESSION)
@@ -194,7 +232,7 @@ async function restore(query: Query, ...statements: readonly string[]): Promise<
   }
 }
 
-// proves: lost-counter
+// proves: lost-counter, lost-cache
 t.test('a database that is restored under a running replica', async (t) => {
   const gateway = await startTestGateway(t)
   const query = await connect(t, gateway.databaseUrl)
@@ -219,8 +257,20 @@ t.test('a database that is restored under a running replica', async (t) => {
   t.equal((await gateway.ask('/oauth2/auth', { headers: { ...TARGET, cookie } })).status, 401, 'ended again')
   t.equal(await status(kept), 200)
 
-  await restore(query, 'delete from replicas')
+  await gateway.signIn(PERSON_IDS.staff)
+  const { browser: unknown } = await gateway.signIn(PERSON_IDS.superuser)
+  t.equal(await status(unknown), 200)
+  await restore(
+    query,
+    "delete from sessions where user_id in (select id from users where username like 'sue%')",
+    'update replicas set heartbeats = heartbeats - 1',
+  )
   await until(() => losses().length > 1)
-  t.match(losses().at(-1), { sessionsEnded: 1 }, 'a backup from before the start of this replica')
+  t.equal(await status(unknown), 401, 'a session that the backup lacks is over, also in memory')
+  t.equal(await status(kept), 200)
+
+  await restore(query, 'delete from replicas')
+  await until(() => losses().length > 2)
+  t.match(losses().at(-1), { sessionsEnded: 2 }, 'a backup from before the start of this replica')
   t.equal(await status(kept), 401)
 })

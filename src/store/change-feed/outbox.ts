@@ -15,6 +15,8 @@ const CHANNEL_BEFORE = 'gatehouse'
 
 /** More changes in one read are not applied one by one, and more payloads are not sent to release 0.2. */
 const MOST_CHANGES = 1_000
+/** Some megabytes. */
+const MOST_SUBJECTS = 50_000
 const MOST_PAYLOADS = 1_000
 
 export interface OutboxRead {
@@ -30,7 +32,9 @@ interface Row {
   readonly server: string | null
   readonly snapshot: string
   readonly gap: boolean
+  /** Null: there are none, or too many. */
   readonly found: readonly (readonly [string, readonly string[]])[] | null
+  readonly complete: boolean
 }
 
 /**
@@ -42,14 +46,16 @@ export async function readOutbox(
   { key, identitySql }: CurrentServer,
   since: string | undefined,
 ): Promise<OutboxRead> {
-  const found = since === undefined ? 'true as gap, null as found' : `${GAP} as gap, ${FOUND} as found`
+  const found = since === undefined
+    ? 'select true as gap, null as found, false as complete'
+    : `select ${GAP} as gap, * from ${FOUND}`
   const { rows: [row] } = await client.query<Row>(
-    `select ${identitySql} as server, pg_current_snapshot()::text as snapshot, ${found}`,
+    `select ${identitySql} as server, pg_current_snapshot()::text as snapshot, * from (${found}) read`,
     since === undefined ? [] : [since],
   )
   if (row === undefined || (key !== undefined && row.server !== key)) throw new OtherServer() // guard: outbox-verified
   const changes = (row.found ?? []).map(([kind, subjects]) => ({ kind, subjects }))
-  const isComplete = !row.gap && changes.length <= MOST_CHANGES
+  const isComplete = !row.gap && row.complete
   return { snapshot: row.snapshot, changes: isComplete ? changes : undefined, isGap: row.gap }
 }
 
@@ -63,12 +69,16 @@ const GAP = `(select coalesce(bool_or(pg_snapshot_xmax(swept) > pg_snapshot_xmax
 // Of what is visible now, the earlier snapshot did not show transactions that began after it (xmax) and those that were
 // running (xip): two short ranges of the index. Rows of the future belong to another cluster, from a restored dump.
 // guard: outbox-visible
-const FOUND = `(select json_agg(json_build_array(kind, subjects) order by id) from (
-  select id, kind, subjects from changes
-  where xid >= pg_snapshot_xmax($1::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
-  union all
-  select id, kind, subjects from changes where xid = any(array(select pg_snapshot_xip($1::pg_snapshot)))
-  limit ${MOST_CHANGES + 1}) found)`
+const FOUND = `(
+  select json_agg(json_build_array(kind, subjects) order by id) filter (where total <= ${MOST_SUBJECTS}) as found,
+    count(*) <= ${MOST_CHANGES} and coalesce(max(total), 0) <= ${MOST_SUBJECTS} as complete
+  from (
+    select *, sum(cardinality(subjects)) over (order by id) as total from (
+      select id, kind, subjects from changes
+      where xid >= pg_snapshot_xmax($1::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
+      union all
+      select id, kind, subjects from changes where xid = any(array(select pg_snapshot_xip($1::pg_snapshot)))
+      limit ${MOST_CHANGES + 1}) visible) counted) found`
 
 /**
  * Notifies the other replicas: those of this release to read, those of 0.2 of what to read again. The commit waits for
@@ -108,6 +118,7 @@ export async function sweepOutbox(client: pg.ClientBase, snapshot: string): Prom
   await withoutWaiting(client, [
     "set local lock_timeout = '100ms'", // nothing is read meanwhile
     `update outbox set swept = ${swept}`,
+    `insert into outbox (swept) select ${swept} where not exists (select from outbox)`,
     // guard: outbox-swept
     `delete from changes where id in (select id from changes
       where pg_visible_in_snapshot(xid, ${swept}) or xid >= pg_snapshot_xmax(pg_current_snapshot())

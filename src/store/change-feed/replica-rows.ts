@@ -34,7 +34,7 @@ export async function writeHeartbeat(
 
 function upsert({ replica, count, confirmed: last, listens, name, config }: Heartbeat): string {
   const [id, place, hash] = [replica, name, config].map((text) => pg.escapeLiteral(text))
-  // guard: lost-counter, heartbeat-late
+  // guard: lost-counter, lost-heartbeat-late
   return `with updated as (
       update replicas set heartbeats = greatest(heartbeats, ${count}), heartbeat_at = clock_timestamp(),
         name = ${place}, config = ${hash}, listens = ${listens}

@@ -32,8 +32,12 @@ export interface ReconcilerOptions {
 }
 
 export interface Reconciler {
-  /** @throws where the server does not answer: its rows do not count until it does */
-  reconcile(server: CurrentServer): Promise<void>
+  /**
+   * @param signal aborted where another server is used meanwhile: the connection is closed
+   * @returns whether a part of the history was lost
+   * @throws where the server does not answer: its rows do not count until it does
+   */
+  reconcile(server: CurrentServer, signal?: AbortSignal): Promise<boolean>
   /** The last loss; undefined: there was none since the start. */
   lastLoss(): LostHistory | undefined
 }
@@ -52,7 +56,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   /** Found by an attempt whose commit was not confirmed: the next one may find its own row. */
   let unreported: Compared | undefined
   return {
-    async reconcile(server) {
+    async reconcile(server, signal) {
       const connection = createDedicatedConnection({
         server,
         name: 'history',
@@ -60,6 +64,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         statementTimeoutMs: STATEMENT_MS,
         onLost: () => {},
       })
+      const giveUp = (): void => connection.drop()
+      signal?.addEventListener('abort', giveUp) // guard: lost-comparison-given-up
       try {
         await connection.connect()
         const count = history.next()
@@ -69,12 +75,14 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         })
         unreported = undefined
         history.confirmed(count)
-        if (!isLoss(assessment, loss.takenAgain)) return
+        if (!isLoss(assessment, loss.takenAgain)) return false
         lastLoss = { at: new Date(), ...loss }
         log.error({ ...factsOf(assessment, loss), remedy: REMEDY }, TEXT)
+        return true
       } catch (error) {
         throw translated(error, server.url) // guard: lost-failure-named
       } finally {
+        signal?.removeEventListener('abort', giveUp)
         connection.drop()
       }
     },
@@ -93,8 +101,12 @@ function merged(earlier: Compared | undefined, found: Compared): Compared {
   return {
     assessment: found.assessment.lost ? found.assessment : earlier.assessment,
     takenAgain: { ...earlier.takenAgain, ...found.takenAgain },
-    sessionsEnded: found.sessionsEnded ?? earlier.sessionsEnded,
+    sessionsEnded: sum(earlier.sessionsEnded, found.sessionsEnded),
   }
+}
+
+function sum(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? one ?? other : one + other
 }
 
 function isLoss(assessment: Assessment, takenAgain: LostHistory['takenAgain']): boolean {
@@ -124,7 +136,7 @@ async function compare(
   if (assessment.lost) await tx.execute(sql`select from outbox for update`) // one replica at a time ends all sessions
   const takenAgain = await takeAgain({ tx, encryptionSecrets }, history.tombstones.taken(assessment.since))
   const mustEnd = assessment.lost && (onLostHistory === 'endSessions' || !assessment.isKnown) // guard: lost-unknown
-  const sessionsEnded = mustEnd ? await endAllSessions(tx, server) : undefined
+  const sessionsEnded = mustEnd ? await endAllSessions(tx, server, replica) : undefined
   await tx.execute(sql`insert into replicas (replica, heartbeats) values (${replica}, ${count})
     on conflict (replica) do update set heartbeats = greatest(replicas.heartbeats, excluded.heartbeats),
       heartbeat_at = clock_timestamp()`)
@@ -138,10 +150,16 @@ async function compare(
   return { assessment, takenAgain, sessionsEnded }
 }
 
-/** @returns how many ended; undefined: another replica has ended all on this server, and there may be new ones */
-async function endAllSessions(tx: Transaction, server: CurrentServer): Promise<number | undefined> {
+/**
+ * All replicas notice a loss within seconds, and wait for one another. An older row is of another loss, or came with a
+ * backup.
+ * @returns how many ended; undefined: another replica has ended all because of this loss, and there may be new ones
+ */
+async function endAllSessions(tx: Transaction, { key }: CurrentServer, self: string): Promise<number | undefined> {
+  // guard: lost-again
   const { rows: [done] } = await tx.execute(sql`select 1 from audit_events where action = 'history.lost'
-    and detail->>'server' = ${server.key ?? ''} and detail ? 'sessionsEnded' limit 1`)
+    and at > now() - interval '2 minutes' and detail->>'server' = ${key ?? ''}
+    and detail->>'replica' <> ${self} and detail ? 'sessionsEnded' limit 1`)
   if (done !== undefined) return undefined
   const { rowCount } = await tx.execute(sql`delete from sessions`)
   return rowCount ?? 0

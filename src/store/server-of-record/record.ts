@@ -1,6 +1,5 @@
 // The outcome of the checks: which server is the server of record, or why there is none.
 import type { GatehouseError } from '../../core/errors.js'
-import { coalesced } from '../coalesced.js'
 import { place } from '../database-failure.js'
 import { addressOf } from '../postgres-client.js'
 import { elect, NO_HISTORY, type Candidate, type ElectionHistory } from './election.js'
@@ -24,6 +23,9 @@ export interface Log {
   warn(facts: object, text: string): void
   info(facts: object, text: string): void
 }
+
+/** @param signal aborted where this server is not used any more */
+export type CompareHistory = (server: CurrentServer, signal: AbortSignal) => Promise<void>
 
 interface RecordOptions {
   /** The parts of its identity that a server does not show. */
@@ -67,7 +69,7 @@ export function createRecord(options: RecordOptions) {
       checks.take(probes, began)
       reportRecovery()
     },
-    compareHistory: coalesced(() => history.compare().then(reportRecovery)),
+    compareHistory: () => history.compare().then(reportRecovery),
     reconcileWith: history.compareWith,
     historyInDoubt: leave,
     isHistoryPending: history.isFirstComparison,
@@ -116,12 +118,21 @@ function createHeartbeatCheck(toleranceMs: number, report: ReturnType<typeof cre
  * Whether the current server has the whole history (store/lost-history/): until that is known, its rows do not count.
  */
 function createHistoryCheck(report: ReturnType<typeof createReport>, current: () => CurrentServer | undefined) {
-  let compareWith: ((server: CurrentServer) => Promise<void>) | undefined
+  let compareWith: CompareHistory | undefined
   let pendingSince: number | undefined
   let failure: unknown
-  let attempt = 0
+  let attempt = new AbortController()
+  let running: { readonly attempt: AbortController, readonly ended: Promise<void> } | undefined
+  const compareOnce = async (server: CurrentServer, own: AbortController): Promise<void> => {
+    const result = await compareWith?.(server, own.signal).then(() => undefined, (error: unknown) => error)
+    if (running?.attempt === own) running = undefined
+    if (current() !== server || attempt !== own) return // guard: lost-other-server
+    failure = result
+    if (failure === undefined) pendingSince = undefined
+    else report.failed(historyUnknown(server.url, failure))
+  }
   return {
-    compareWith(compare: (server: CurrentServer) => Promise<void>): void {
+    compareWith(compare: CompareHistory): void {
       compareWith = compare
     },
     /** @param failingSince since when the server that was used until now fails */
@@ -129,18 +140,19 @@ function createHistoryCheck(report: ReturnType<typeof createReport>, current: ()
       // guard: lost-compared-first
       if (compareWith !== undefined) pendingSince ??= failingSince ?? performance.now()
       failure = undefined
-      attempt++
+      attempt.abort()
+      attempt = new AbortController()
     },
-    /** Compares the history of the current server, if that is due. It never fails. */
+    /**
+     * Compares the history of the current server, if that is due, once at a time. It never fails. A comparison with
+     * a server that is not used any more delays no other one.
+     */
     async compare(): Promise<void> {
       const server = current()
       if (server === undefined || pendingSince === undefined) return
-      const own = attempt
-      const result = await compareWith?.(server).then(() => undefined, (error: unknown) => error)
-      if (current() !== server || attempt !== own) return // guard: lost-other-server
-      failure = result
-      if (failure === undefined) pendingSince = undefined
-      else report.failed(historyUnknown(server.url, failure))
+      // guard: lost-comparison-delayed
+      if (running?.attempt !== attempt) running = { attempt, ended: compareOnce(server, attempt) }
+      await running.ended
     },
     /** A server was elected, and its history is being compared for the first time. */
     isFirstComparison: () => current() !== undefined && pendingSince !== undefined && failure === undefined,
@@ -182,7 +194,7 @@ function createChecks(
   }
   return {
     take(probes: readonly Probe[], began: number): void {
-      const outcome = outcomeOf(probes, history)
+      const outcome = outcomeOf(probes, history, server?.url)
       if ('cause' in outcome) fail(outcome.cause, began, outcome.isFinal)
       else succeed(outcome.elected, outcome.history, began)
     },
@@ -198,19 +210,21 @@ type Outcome =
   /** `isFinal`: the servers answered, and waiting changes nothing. */
   | { readonly cause: GatehouseError, readonly isFinal: boolean }
 
-function outcomeOf(probes: readonly Probe[], history: ElectionHistory): Outcome {
+function outcomeOf(probes: readonly Probe[], history: ElectionHistory, used: string | undefined): Outcome {
   const candidates = probes.filter((each) => each.failure === undefined)
   if (candidates.length === 0) return { cause: unreachable(probes), isFinal: false }
   const result = elect(candidates, history)
   if (result.failure === undefined) return result
-  // A switchover makes every server read-only for a moment.
-  const isFinal = result.failure !== 'read_only'
+  const isSilent = probes.some(({ url, failure }) => url === used && failure !== undefined)
+  // A switchover makes every server read-only for a moment, and the server that is used may answer the next check.
+  const mayPass = result.failure === 'read_only' || (result.failure === 'superseded' && isSilent)
+  const isFinal = !mayPass // guard: record-slow-probe
   return { cause: electionFailure(result.failure, result.candidates, history), isFinal }
 }
 
 /** Each change of the outcome is logged once. */
 function createReport(log: Log) {
-  let failed: string | undefined
+  const failed = new Set<string>() // since the database was used last
   return {
     elected(url: string, identity: ServerIdentity, before: ServerIdentity | undefined): void {
       const facts = { host: place(addressOf(url)), ...identity }
@@ -219,20 +233,20 @@ function createReport(log: Log) {
           ? 'the database server restarted'
           : 'another server is the primary now: connections to the old one are closed'
         log.warn({ ...facts, before }, `${text}, and every cached session is read again`)
-        failed = undefined
+        failed.clear()
       }
     },
     recovered(url: string): void {
-      if (failed !== undefined) log.info({ host: place(addressOf(url)) }, 'the database is used again')
-      failed = undefined
+      if (failed.size > 0) log.info({ host: place(addressOf(url)) }, 'the database is used again')
+      failed.clear()
     },
     failed(failure: GatehouseError): void {
       const { message: detail, remedy, facts = {} } = failure
       const kind = String(facts.reason ?? failure.code)
-      if (kind !== failed) {
+      if (!failed.has(kind)) {
         log.error({ ...facts, detail, remedy }, 'no server of the database may be used: sessions are not answered')
       }
-      failed = kind
+      failed.add(kind)
     },
   }
 }

@@ -8,7 +8,7 @@ import { coalesced } from '../coalesced.js'
 import { addressOf, serversOf } from '../postgres-client.js'
 import { identityKey, type OptionalPart, type ServerIdentity } from './identity.js'
 import { probe, type Probe } from './probe.js'
-import { createRecord, type CurrentServer, type Log } from './record.js'
+import { createRecord, type CompareHistory, type CurrentServer, type Log } from './record.js'
 
 /** Where connections lead. The object that `current` returns is the same as long as the server is the same. */
 export interface DatabaseServer {
@@ -32,7 +32,7 @@ export interface ServerOfRecord extends DatabaseServer {
    * @param compare called with each other server that is elected, before its rows count: whether it has the whole
    * history. While it fails, the server is not used.
    */
-  reconcileWith(compare: (server: CurrentServer) => Promise<void>): void
+  reconcileWith(compare: CompareHistory): void
   /** The current server has fewer heartbeats than it confirmed: its history is compared again. */
   historyInDoubt(): void
   /** Whether rows and notifications of the current server count. @param at the monotonic time now */
@@ -95,10 +95,17 @@ export async function openServerOfRecord(options: ServerOfRecordOptions): Promis
 /** For commands, which print the failure themselves. */
 export const SILENT: Log = { error: () => {}, warn: () => {}, info: () => {} }
 
-/** For one command: the server is chosen once, where there are several. @throws `database_unavailable` */
-export async function chooseServer(url: string): Promise<DatabaseServer> {
-  if (serversOf(url).length === 1) return serverAt(url)
-  const server = await openServerOfRecord({ url, log: SILENT })
+/**
+ * For one command: the server is chosen once, where there are several, and behind a pooler it is verified.
+ * @param address as database-url.ts returns it
+ * @throws `database_unavailable`
+ */
+export async function chooseServer(
+  { url, directUrl }: { readonly url: string, readonly directUrl?: string },
+): Promise<DatabaseServer> {
+  // guard: record-command-direct
+  if (directUrl === undefined && serversOf(url).length === 1) return serverAt(url)
+  const server = await openServerOfRecord({ url: directUrl ?? url, poolUrl: directUrl && url, log: SILENT })
   server.close()
   return fixedServer(server.current())
 }
@@ -198,9 +205,12 @@ function createSchedule(check: () => Promise<void>, delayMs: () => number) {
     due = Infinity
     running = true
     const began = performance.now()
-    await check()
-    running = false
-    at(began + delayMs())
+    try {
+      await check()
+    } finally {
+      running = false
+      at(began + delayMs())
+    }
   }
   return {
     start(): void {

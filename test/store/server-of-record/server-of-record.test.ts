@@ -5,9 +5,11 @@ import t, { type Test } from 'tap'
 import { GatehouseError } from '../../../src/core/errors.js'
 import { newSessionId } from '../../../src/core/session.js'
 import { openDatabase, type Database } from '../../../src/store/database.js'
-import { withClient } from '../../../src/store/postgres-server-state.js'
+import { serverState, withClient } from '../../../src/store/postgres-server-state.js'
 import type { CurrentServer } from '../../../src/store/server-of-record/record.js'
+import { createSessionAdmin } from '../../../src/store/session-admin.js'
 import {
+  chooseServer,
   openServerOfRecord,
   type DatabaseServer,
   type ServerOfRecord,
@@ -15,6 +17,7 @@ import {
 import { createSessionStore } from '../../../src/store/sessions.js'
 import { freePorts, startTestGateway } from '../../helpers/gateway.js'
 import { freshDatabase } from '../../helpers/postgres.js'
+import { startRelay } from '../../helpers/relay.js'
 import { connect } from '../../helpers/sql.js'
 import { startStreamingPair, type PairServer } from '../../helpers/streaming-pair.js'
 import { until } from '../../helpers/until.js'
@@ -34,6 +37,18 @@ async function open(t: Test, url: string, intervalMs = 5_000): Promise<{ server:
 const listOf = (...addresses: readonly string[]): string => `postgres://app@${addresses.join(',')}/gatehouse`
 const portOf = (server: ServerOfRecord): string | null => new URL(server.current().url).searchParams.get('port')
 const portIn = ({ address }: PairServer): string => address.split(':')[1] ?? ''
+
+const TIMEOUTS = { idleTimeoutMs: 28_800_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined }
+
+/** Why no server may be used; undefined: one is used. */
+function refusalOf(server: ServerOfRecord): unknown {
+  try {
+    server.current()
+    return undefined
+  } catch (error) {
+    return error instanceof GatehouseError ? error.facts.reason : error
+  }
+}
 
 /** Accepts connections and never answers. */
 async function silentHost(t: Test): Promise<string> {
@@ -93,9 +108,38 @@ t.test('a list of hosts', async (t) => {
       message: /different clusters: .* of cluster \d+, .* of cluster \d+/,
       facts: { reason: 'other_cluster' },
     })
+
+    const relay = await startRelay(t, `${hostname}:${port}`)
+    relay.freeze()
+    const later = `postgres://${other.username}:${other.password}@${a.address},${relay.address}${pathname}`
+    const { server, log } = await open(t, later, 1_000)
+    t.equal(portOf(server), portIn(a), 'while it does not answer')
+    relay.thaw()
+    t.ok(await until(() => refusalOf(server) === 'other_cluster', 10_000), 'once it answers, none is used')
+    await sleep(2_000)
+    t.strictSame(log.map(({ msg, reason }) => ({ msg, reason })), [{
+      msg: 'no server of the database may be used: sessions are not answered',
+      reason: 'other_cluster',
+    }], 'said once')
+    await relay.stop()
+    t.ok(await until(() => refusalOf(server) === undefined, 10_000), 'the first one is used again without it')
+    t.equal(log.at(-1)?.msg, 'the database is used again')
   })
 
-  // proves: record-connection-verified
+  await t.test('what doctor reads of a primary with a standby, as an ordinary role', async (t) => {
+    const admin = await connect(t, a.adminUrl)
+    const state = () => withClient(a.url, 'test', (client) => serverState(client, a.url))
+    t.match(await state(), { standbys: 1, synchronousStandbyNames: '', seesTransactions: false })
+    await admin("alter system set synchronous_standby_names = 'ANY 1 (*)'")
+    await admin('select pg_reload_conf()')
+    t.ok(await until(async () => (await state()).synchronousStandbyNames === 'ANY 1 (*)', 10_000))
+    await admin('alter system reset synchronous_standby_names')
+    await admin('select pg_reload_conf()')
+    await admin('grant pg_read_all_stats to app')
+    t.match(await state(), { standbys: 1, seesTransactions: true })
+  })
+
+  // proves: record-connection-verified, record-command-direct
   await t.test('what a connection to the former primary returns is refused', async (t) => {
     const { server, log } = await open(t, listOf(a.address, b.address), 1_000)
     const database = openDatabase({ server, poolSize: 2 })
@@ -118,6 +162,16 @@ t.test('a list of hosts', async (t) => {
       former.transaction((tx) => tx.execute('select 1')),
       { code: 'database_unavailable' },
       'a transaction',
+    )
+
+    const behindPooler = await chooseServer({ url: a.url, directUrl: listOf(a.address, b.address) })
+    t.match(behindPooler.current(), { url: new RegExp(portIn(b)), poolUrl: a.url })
+    const misled = openDatabase({ server: behindPooler, poolSize: 1 })
+    t.teardown(() => misled.close())
+    await t.rejects(
+      createSessionAdmin(misled, TIMEOUTS).revokeAll({}, 'test'),
+      { code: 'database_unavailable' },
+      'a command',
     )
   })
 })
