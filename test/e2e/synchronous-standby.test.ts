@@ -23,6 +23,11 @@ t.test('while the synchronous standby does not confirm', async (t) => {
     cookies.push((await gateway.signIn(person)).browser.cookieHeader(gateway.url))
   }
 
+  const { browser: leaving } = await gateway.signIn(PERSON_IDS.staff)
+  const leave = () => leaving.ask(`${gateway.url}/oauth2/sign_out`, { method: 'POST', form: {} })
+  t.equal((await gateway.ask('/oauth2/auth', { browser: leaving, headers: TARGET })).status, 200)
+  const cookie = leaving.cookieHeader(gateway.url)
+
   b.freeze()
   let answered = 0
   const signIns = Promise.all(
@@ -55,6 +60,10 @@ t.test('while the synchronous standby does not confirm', async (t) => {
     "select count(*)::int from pg_stat_activity where usename = 'app' and backend_type = 'client backend'",
   )
   t.ok((backends?.count ?? 99) <= 8, `${backends?.count} backends: none waits on after its client has gone`)
+
+  t.equal((await leave()).status, 503, 'a sign-out that is not confirmed is none')
+  const left = await createBrowser().ask(`${gateway.url}/oauth2/auth`, { headers: { ...TARGET, cookie } })
+  t.not(left.status, 200, 'and what came of it is read again, not answered from memory')
 
   b.thaw()
   t.ok(await until(async () => (await gateway.signIn(PERSON_IDS.guest)).answer.status === 200, 20_000))

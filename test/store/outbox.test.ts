@@ -17,6 +17,7 @@ import type { CurrentServer } from '../../src/store/server-of-record/record.js'
 import { openServerOfRecord, serverAt } from '../../src/store/server-of-record/server-of-record.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect, type Query } from '../helpers/sql.js'
+import { startRelay } from '../helpers/relay.js'
 import { startStreamingPair } from '../helpers/streaming-pair.js'
 
 const hashOf = (index: number): string => index.toString(16).padStart(64, '0')
@@ -545,12 +546,15 @@ t.test('where the notifier is killed, another replica notifies', async (t) => {
   await migrate(url)
   const query = await connect(t, url)
   await seed(query)
-  const replicas = [await openFeed(t, url, 'a'), await openFeed(t, url, 'b'), await openFeed(t, url, 'c')]
-  const [first, ...others] = replicas
+  const { hostname, port } = new URL(url)
+  const relay = await startRelay(t, `${hostname}:${port}`)
+  const relayed = url.replace(`${hostname}:${port}`, relay.address)
+  const replicas = [await openFeed(t, relayed, 'a'), await openFeed(t, url, 'b'), await openFeed(t, url, 'c')]
+  const [, ...others] = replicas
   await sleep(2_500)
   await query(deleteSession(1))
   await comes(() => replicas.every(({ has }) => has(1)))
-  await first?.feed.close()
+  relay.freeze() // its row stays, and nothing that it sends arrives
   const times: number[] = []
   for (let index = 2; index < 12; index++) {
     await query(deleteSession(index))
@@ -559,4 +563,5 @@ t.test('where the notifier is killed, another replica notifies', async (t) => {
     times.push(performance.now() - committed)
   }
   t.ok(Math.max(...times) < 1_000, 'within a second, also meanwhile')
+  t.equal((await query("select from replicas where replica = 'a'")).length, 1)
 })
