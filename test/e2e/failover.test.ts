@@ -33,10 +33,10 @@ interface Scene {
   judge(forMs: number): Promise<void>
 }
 
-/** Two gateways, with and without outageGrace, on one database, each with a session to be ended and one to be kept. */
-async function startScene(t: Test, pair: StreamingPair, databaseUrl: string): Promise<Scene> {
+/** Gateways with and without outageGrace on one database, each with a session to be ended and one to be kept. */
+async function startScene(t: Test, pair: StreamingPair, databaseUrl: string, graces = GRACES): Promise<Scene> {
   const gateways: TestGateway[] = []
-  for (const outageGrace of GRACES) {
+  for (const outageGrace of graces) {
     gateways.push(await startTestGateway(t, { databaseUrl, config: { session: { outageGrace } } }))
   }
   const recordings: Recording[] = []
@@ -62,7 +62,7 @@ async function startScene(t: Test, pair: StreamingPair, databaseUrl: string): Pr
       await sleep(forMs)
       for (const [index, recording] of recordings.entries()) {
         await recording.stop()
-        const name = `outageGrace ${GRACES[index]}`
+        const name = `outageGrace ${graces[index]}`
         t.ok(recording.checks.length > 100, `${name}: ${recording.checks.length} checks`)
         t.strictSame(recording.wrong(BOUND_MS), [], `${name}: no wrong 200`)
         t.strictSame(recording.lost(), [], `${name}: no session is lost`)
@@ -279,15 +279,18 @@ t.test('only the old primary can be reached, and it has lost its synchronous sta
   if (pair === undefined) return
   const { a, b } = pair
   await makeSynchronous(t, a)
-  const scene = await startScene(t, pair, a.url)
+  const scene = await startScene(t, pair, a.url, ['0s', '60s', '10s'])
   b.promote()
   await scene.revoke(b)
-  await sleep(12_000)
+  await sleep(25_000)
   for (const recording of scene.recordings) await recording.stop()
-  const [strict, lenient] = scene.recordings
+  const [strict, lenient, short] = scene.recordings
   t.strictSame(strict?.wrong(BOUND_MS), [], 'outageGrace 0s: no wrong 200')
   t.equal(strict?.checks.at(-1)?.status, 503, 'no row of the old primary counts')
   t.equal(lenient?.checks.findLast(({ session }) => session === 'kept')?.status, 200, 'outageGrace 60s')
+  t.strictSame(short?.wrong(10_000 + BOUND_MS), [], 'outageGrace 10s: no wrong 200 after it')
+  t.ok(short?.wrong(BOUND_MS).length, 'and until then the session goes on, because its end is not known')
+  t.equal(short?.checks.findLast(({ session }) => session === 'kept')?.status, 503, 'the grace is over')
   for (const { log } of scene.gateways) {
     const said = log.filter(({ msg, reason }) => reason === 'unconfirmed' && String(msg).startsWith('no server'))
     t.equal(said.length, 1, 'the log says it once')
