@@ -22,6 +22,8 @@ export interface DatabaseState {
   /** The oldest transaction above ten minutes that keeps PostgreSQL from removing dead rows. */
   readonly oldTransaction: { readonly seconds: number, readonly who: string } | null
   readonly seesTransactions: boolean
+  /** A pooler answers in place of the server. */
+  readonly pooled: boolean
   /** Of each host of the address, as the last check found it. */
   readonly hosts: readonly DatabaseHost[]
   /** Why nothing can be written, or no table can be created. */
@@ -85,8 +87,16 @@ async function engineFits({ tryEngine }: DatabaseInspection): Promise<Finding> {
 }
 
 /** Whether replicas are notified of changes, or poll. */
-async function notificationsFit({ notificationsArrive }: DatabaseInspection): Promise<readonly Finding[]> {
-  if (await notificationsArrive()) return []
+async function notificationsFit({ notificationsArrive, pooled }: DatabaseInspection): Promise<readonly Finding[]> {
+  if (await notificationsArrive()) {
+    if (!pooled) return []
+    return [{
+      state: 'warn',
+      code: 'database_pooled',
+      message: 'a pooler answers in place of PostgreSQL: the bounds of a failover are those of the pooler',
+      remedy: 'Name the servers past the pooler in database.directUrl.',
+    }]
+  }
   return [{
     state: 'warn',
     code: 'database_polled',

@@ -18,6 +18,8 @@ export interface ServerState {
   readonly readOnly: boolean
   /** Drizzle's table of migrations exists. */
   readonly migrated: boolean
+  /** Another process than the one that was connected to answers: there is a pooler in between. */
+  readonly pooled: boolean
   /** Standbys that are connected. */
   readonly standbys: number
   /** Which of them a commit waits for; empty: none. */
@@ -84,6 +86,7 @@ const STATE = `
   select (extract(epoch from clock_timestamp()) * 1000)::float8 as "timeMs",
     current_setting('server_version_num')::int as "versionNumber",
     current_setting('server_version') as version,
+    pg_backend_pid() as backend,
     current_setting('transaction_read_only') = 'on' or pg_is_in_recovery() as "readOnly",
     exists (select from pg_class join pg_namespace n on n.oid = relnamespace
       where nspname = 'drizzle' and relname = '__drizzle_migrations') as migrated,
@@ -98,7 +101,8 @@ const STATE = `
       from pg_namespace where nspname = schema), false) as "mayCreateTables"
   from here`
 
-interface Row extends Omit<ServerState, 'grants'> {
+interface Row extends Omit<ServerState, 'grants' | 'pooled'> {
+  readonly backend: number
   readonly mayCreateSchemas: boolean
   readonly schema: string
   readonly mayCreateTables: boolean
@@ -108,12 +112,13 @@ export async function serverState(client: pg.Client, url: string): Promise<Serve
   const { rows: [row] } = await client.query<Row>(STATE)
   if (row === undefined) throw new Error('the query for the state of the server returned no row')
   const { database, user } = addressOf(url)
-  const { mayCreateSchemas, mayCreateTables, schema, ...state } = row
+  const { mayCreateSchemas, mayCreateTables, schema, backend, ...state } = row
+  const { processID } = client as unknown as { readonly processID: number | null }
   const grants = [
     ...(mayCreateSchemas || row.migrated ? [] : [`GRANT CREATE ON DATABASE ${quoted(database)} TO ${quoted(user)};`]),
     ...(mayCreateTables ? [] : [`GRANT USAGE, CREATE ON SCHEMA ${quoted(schema)} TO ${quoted(user)};`]),
   ]
-  return { ...state, grants }
+  return { ...state, pooled: processID !== null && processID !== backend, grants }
 }
 
 /** The version is not supported. */

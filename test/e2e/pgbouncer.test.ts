@@ -6,6 +6,7 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { notificationsArrive } from '../../src/store/change-feed/notification-trial.js'
 import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
+import { serverState, withClient } from '../../src/store/postgres-server-state.js'
 import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
@@ -19,6 +20,9 @@ const LOCKS =
   "select count(*)::int as held from pg_locks where locktype = 'advisory' and database = (select oid from " +
   'pg_database where datname = current_database())'
 const POLLED = 'connected: polled, because no notification arrives'
+
+const isPooled = async (url: string): Promise<boolean> =>
+  (await withClient(url, 'test', (client) => serverState(client, url))).pooled
 
 interface Site {
   readonly replicas: readonly [TestGateway, TestGateway]
@@ -140,6 +144,7 @@ t.test('a pool in transaction mode', async (t) => {
   await t.test('doctor finds out that no notification arrives', async (t) => {
     t.equal(await notificationsArrive(pool.pooled), false)
     t.equal(await notificationsArrive(pool.direct), true)
+    for (const url of [pool.pooled, pool.direct]) t.equal(await isPooled(url), url === pool.pooled)
   })
 
   await t.test('checks are answered from memory', async (t) => {
@@ -186,6 +191,8 @@ t.test('a pool in transaction mode', async (t) => {
 t.test('a pool in session mode', async (t) => {
   const pool = await startPgbouncer(t, 'session', { default_pool_size: 40 })
   if (!pool) return
+  t.equal(await notificationsArrive(pool.pooled), true)
+  t.equal(await isPooled(pool.pooled), true, 'doctor finds out that there is a pooler')
   const site = await openSite(t, pool)
   const { query, signIn, statuses, changes } = site
 

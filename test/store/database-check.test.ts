@@ -16,6 +16,7 @@ const SEEN: DatabaseInspection = {
   noRights: undefined,
   oldTransaction: null,
   seesTransactions: true,
+  pooled: false,
   tryEngine: async () => {},
   notificationsArrive: async () => true,
   link: { encrypted: false, protocol: undefined, verified: 'nothing' },
@@ -103,6 +104,10 @@ t.test('asynchronous replication is warned of where there is a standby', async (
 })
 
 t.test('a pooler that passes no notification is warned of', async (t) => {
+  t.match(await findings({ pooled: true }), {
+    database_pooled: { state: 'warn', remedy: /directUrl/ },
+  })
+  t.notOk('database_pooled' in await findings({}))
   t.match(await findings({ notificationsArrive: async () => false }), {
     database_polled: { state: 'warn', remedy: /database\.directUrl/ },
   })
