@@ -3,6 +3,7 @@
 import type { Config } from '../config/config.js'
 import type { CustomStepFile } from '../core/pipeline/custom-step.js'
 import type { CustomSteps } from '../custom-steps/registry.js'
+import { accessInForce, themeInForce } from '../derived-config.js'
 import { configOf, sourceIn, type ConfigInForce } from './config-in-force.js'
 
 export interface HandedConfig {
@@ -30,8 +31,11 @@ export function createHandedConfig(first: ConfigInForce): HandedConfig {
       return sourceIn(next?.sources.has(file.sha256) ? next : inForce.given, file)
     },
     async prepare(given, steps) {
-      prepared = { given, config: configOf(given) }
-      await steps.prepare(prepared.config.customSteps)
+      const config = configOf(given)
+      prepared = { given, config }
+      accessInForce(config) // what is derived from it on the first use must not fail there
+      themeInForce(config, config.server.publicUrl)
+      await steps.prepare(config.customSteps)
     },
     commit(steps) {
       inForce = prepared ?? inForce

@@ -36,7 +36,7 @@ export function createWorkersHealth({ slots, draining, ownParts, metrics }: Work
       const described = answering.find(({ ready }) => ready) ?? answering[0]
       const parts = described?.parts ?? { database: 'unknown: no worker is ready' }
       return {
-        ready: answering.some(({ ready }) => ready) && !draining(), // guard: workers-ready-one
+        ready: answering.some(({ ready }) => ready) && !draining(),
         parts: {
           ...parts,
           ...ownParts(),

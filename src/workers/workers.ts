@@ -51,7 +51,7 @@ export function createWorkers(options: WorkersOptions): Workers {
     (_, index) =>
       createSlot({ number: index + 1, count }, handOver, {
         onReady(slot, port) {
-          options.log.info({ worker: slot.number, pid: slot.state().pid }, 'a worker is ready')
+          options.log.info({ worker: slot.number, workerPid: slot.state().pid }, 'a worker is ready')
           first.ready(slot.number, port)
         },
         onAsked: answer,
@@ -133,7 +133,10 @@ function createJudge({ log, onDeath }: WorkersOptions, giveUp: (error: Error) =>
       waiting.delete(number)
       onDeath(number)
       const facts = error === undefined ? {} : thrownFacts(error)
-      log.error({ ...facts, worker: number, pid, exitCode: code, signal }, `a worker ${described({ code, signal })}`)
+      log.error(
+        { ...facts, worker: number, workerPid: pid, exitCode: code, signal },
+        `a worker ${described({ code, signal })}`,
+      )
       const tooMany = deaths.record()
       if (tooMany) giveUp(tooManyDeaths())
       return !tooMany

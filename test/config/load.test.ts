@@ -621,6 +621,11 @@ t.test('the loaded configuration has defaults, milliseconds and absolute paths',
     hash,
     'how many sessions a process keeps in memory may differ',
   )
+  t.equal(
+    load(yaml({ ...base, ...server('workers: auto') })).hash,
+    hash,
+    'how many workers a machine has may differ',
+  )
   t.not(load(yaml({ ...base, entra: BASE.entra.replace('abc~def', 'abc~deg') })).hash, hash, 'the client secret counts')
   t.equal(
     load(yaml({ entra: 'entra:\n  authorityHost: login.microsoftonline.us\n' + BASE.entra.slice(7) })).config.entra

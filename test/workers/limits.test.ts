@@ -1,5 +1,5 @@
-// What several workers may do together is what one process may do: requests of a client, callbacks of a sign-in, log
-// lines.
+// What several workers may do together is what one process may do: requests of a client, log lines. The built program
+// (dist/cli.js) runs.
 import t from 'tap'
 import { serveWorkers, valueOf, type Line, type ServedWorkers } from '../helpers/workers.js'
 

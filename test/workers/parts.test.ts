@@ -13,7 +13,9 @@ import { createCounters } from '../../src/workers/counters.js'
 import { createDeaths } from '../../src/workers/deaths.js'
 import { createHandOver, type Participant } from '../../src/workers/hand-over.js'
 import { createQuestions } from '../../src/workers/questions.js'
+import type { ToPrimary } from '../../src/workers/messages.js'
 import { received, sendable } from '../../src/workers/sent-error.js'
+import { createWorkerSiblings } from '../../src/workers/siblings.js'
 import { configOfWorker, workerCount } from '../../src/workers/worker-count.js'
 import { GatehouseError } from '../../src/core/errors.js'
 
@@ -196,6 +198,33 @@ t.test('a question without an answer in time, or to a process that has ended, fa
   questions.close()
   await t.rejects(open, { message: 'has ended' })
   await t.rejects(questions.ask(() => {}), { message: 'has ended' })
+})
+
+t.test('without the primary process every request with a limit is refused', async (t) => {
+  const sent: ToPrimary[] = []
+  const { siblings, receive, close } = createWorkerSiblings({ number: 1, count: 2 }, (message) => {
+    sent.push(message)
+  })
+  const counted = siblings.increment('pages', '192.0.2.1', 60_000)
+  t.match(sent, [{ kind: 'count', id: 1, counter: 'pages', key: '192.0.2.1', windowMs: 60_000 }])
+  receive({ kind: 'counted', id: 1, count: { current: 3, ttlMs: 5 } })
+  t.strictSame(await counted, { current: 3, ttlMs: 5 })
+  const open = siblings.increment('pages', '192.0.2.1', 60_000)
+  close()
+  await t.rejects(open, { code: 'internal' })
+  await t.rejects(siblings.increment('pages', '192.0.2.1', 60_000), { code: 'internal' })
+})
+
+t.test('a worker announces at most a thousand lines a second', async (t) => {
+  let sent = 0
+  const { siblings } = createWorkerSiblings({ number: 1, count: 2 }, () => {
+    sent++
+  })
+  const { announce } = siblings.announcements('peer')
+  const began = performance.now()
+  for (let each = 0; each < 5_000; each++) announce(String(each))
+  const seconds = Math.floor(performance.now() / 1000) - Math.floor(began / 1000) + 1
+  t.ok(sent <= 1_000 * seconds, `${sent} in ${seconds}`)
 })
 
 t.test('an error of a worker keeps what a log line says of it', async (t) => {

@@ -1,7 +1,10 @@
-// Workers as processes on one port: they start, answer, end, come back, and stop as one gateway.
+// Workers as processes on one port: they start, answer, end, come back, and stop as one gateway. The built program
+// (dist/cli.js) runs.
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
+import { CLIENT_SECRET, ENCRYPTION_SECRET, SESSION_SECRET } from '../helpers/gateway.js'
 import { kill } from '../helpers/leftovers.js'
 import { startMortalPostgres } from '../helpers/killable-postgres.js'
 import { startLoad } from '../helpers/load.js'
@@ -49,6 +52,21 @@ t.test('two workers answer on one port, and share sessions', async (t) => {
   t.match(names, [{ name: /-1$/ }, { name: /-2$/ }], 'each is a replica with a name of its own')
 })
 
+t.test('no secret is in the arguments, the environment or the log of a worker', async (t) => {
+  if (!linux(t)) return
+  const served = await serveWorkers(t, { config: { log: { level: 'trace' } } })
+  await served.signIn(PERSON_IDS.guest)
+  const pids = await served.pids()
+  t.equal(pids.length, 2)
+  const places = pids.flatMap((pid) =>
+    ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8'))
+  )
+  const log = served.lines().map((line) => JSON.stringify(line))
+  for (const secret of [CLIENT_SECRET, SESSION_SECRET, ENCRYPTION_SECRET]) {
+    t.notOk([...places, ...log].some((text) => text.includes(secret)))
+  }
+})
+
 t.test('a worker that is killed comes back, and the other one goes on', async (t) => {
   if (!linux(t)) return
   const served = await serveWorkers(t)
@@ -77,7 +95,7 @@ t.test('a worker that is killed comes back, and the other one goes on', async (t
   t.match(served.lines().find(({ exitCode }) => exitCode !== undefined), {
     level: 'error',
     worker: 1,
-    pid: victim,
+    workerPid: victim,
     signal: 'SIGKILL',
   })
   const metrics = await served.metrics()
@@ -102,22 +120,32 @@ t.test('three deaths within a minute end the whole', async (t) => {
   t.match(served.lines().filter(({ level }) => level === 'fatal'), [{ detail: /^three workers have ended/ }])
 })
 
-// proves: workers-ready-one
 t.test('SIGTERM to the whole group completes what is in progress, and ends all', async (t) => {
   if (!linux(t)) return
   const served = await serveWorkers(t)
   const browser = await served.signIn(PERSON_IDS.guest)
   const pids = await served.pids()
   const load = startLoad(50, async () => {
-    const status = await served.ask(browser).catch((error: { code?: string }) => error.code ?? 'broken')
-    return status === 200 || status === 'ECONNREFUSED' ? 'ok' : String(status)
+    const status = await served.ask(browser)
+    return status === 200 ? 'ok' : String(status)
   })
   await sleep(500)
   process.kill(-(served.primary.pid ?? 0), 'SIGTERM')
+  const signalled = performance.now()
   t.ok(await until(async () => (await served.health()).status === 503, 5_000), 'readiness fails at once')
   await served.ended
   const outcomes = await load.stop()
-  t.strictSame(outcomes.filter(({ result }) => result !== 'ok'), [], 'every request that was accepted is answered')
+  const failed = outcomes.filter(({ result }) => result !== 'ok')
+  t.strictSame(
+    failed.filter(({ at }) => at < signalled + 400),
+    [],
+    'every request before and shortly after is answered',
+  )
+  t.strictSame(
+    failed.filter(({ result }) => /^\d/.test(result)),
+    [],
+    'later connections are refused, and get no answer',
+  )
   t.equal(served.primary.exitCode, 0)
   t.strictSame(pids.filter(isRunning), [])
   const lines = served.lines().map(({ msg }) => String(msg))
@@ -131,6 +159,11 @@ t.test('workers end by themselves when the primary process is killed', async (t)
   const pids = await served.pids()
   served.primary.kill('SIGKILL')
   t.ok(await until(() => !pids.some(isRunning)), 'none is left')
+  await serveWorkers(t, {
+    databaseUrl: served.databaseUrl,
+    config: { server: { port: Number(new URL(served.url).port), publicUrl: served.url } },
+  })
+  t.equal(await served.ask(), 401, 'another one can start in its place')
 })
 
 t.test('a failure of the first start ends the whole with one message', async (t) => {

@@ -1,5 +1,5 @@
 // A reload with several workers: the next configuration is in force in all of them or in none, also in one that comes
-// back.
+// back. The built program (dist/cli.js) runs.
 import { createServer } from 'node:http'
 import t, { type Test } from 'tap'
 import { STEPS } from '../../src/core/pipeline/index.js'
