@@ -253,6 +253,9 @@ t.test('with more users than Graph allows the cycle takes longer, up to the floo
   t.strictSame((await late(8 / (600 * 60))).sort(), ['u7'], 'staff and superusers within their own floor')
   const floor = { privilegedMs: 50 * MINUTE, othersMs: 17 * MINUTE }
   t.strictSame((await late(8 / (600 * 60), floor)).sort(), ['u2', 'u3', 'u7'], 'the others within theirs')
+  await users(Array.from({ length: 8 }, () => ({ read: MINUTE })))
+  const share = await due({ usersPerSecond: 8 / (600 * 60), floor, runEveryMs: 10 * MINUTE })
+  t.equal(share.length, 4, 'spread over the floor: ten of seventeen minutes')
 })
 
 t.test('signals never delay anyone: whoever is due without them is due with them, and in the same half', async (t) => {
