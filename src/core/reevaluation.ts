@@ -101,6 +101,8 @@ export interface ReevaluationDeps {
   readonly report: ReevaluationReporter
   /** Undefined: users are due by time alone. */
   readonly changes?: ChangeSignals
+  /** Default USERS_PER_SECOND. */
+  readonly usersPerSecond?: number
   /** Nothing expires for so long after the start of the process: the network may be slower than the process. */
   readonly graceMs?: number
   /** Milliseconds, monotonic. */

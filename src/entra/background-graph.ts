@@ -1,5 +1,6 @@
-// Graph for background work: one token of the application, and one client, so that a pause that Graph asks for applies
-// to all of it. Sign-ins have a client of their own, which these pauses do not affect.
+// Graph for background work: one token of the application. A pause that Graph asks for while accounts are read applies
+// to delta queries too; one that it asks for in a delta query does not hold back the accounts, which are what counts.
+// Sign-ins have a client of their own, which none of these pauses affects.
 import { GatehouseError } from '../core/errors.js'
 import { createAppToken } from './app-token.js'
 import type { EntraConnection } from './client.js'
@@ -7,7 +8,9 @@ import type { RequestContext, SharedPause } from './graph-batch.js'
 import { createGraphClient, type GraphClient } from './graph.js'
 
 export interface BackgroundGraph {
+  /** For accounts and their groups. */
   readonly graph: GraphClient
+  readonly deltas: GraphClient
   readonly graphUrl: string
   /** Requested by a response of a batch; applies to all background work. */
   readonly pause: SharedPause
@@ -18,8 +21,11 @@ export interface BackgroundGraph {
 export function createBackgroundGraph(connection: EntraConnection): BackgroundGraph {
   const { http, endpoints: { graph: graphUrl } } = connection
   const token = createAppToken(connection)
+  const graph = createGraphClient({ http, graphUrl, patient: true })
+  const deltas = createGraphClient({ http, graphUrl, patient: true }) // guard: delta-own-pause
   return {
-    graph: createGraphClient({ http, graphUrl, patient: true }),
+    graph,
+    deltas,
     graphUrl,
     pause: { until: -Infinity },
     async withToken(correlationId, budgetMs, work) {

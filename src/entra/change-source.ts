@@ -114,8 +114,9 @@ async function readChain(round: Round, chain: DeltaChain): Promise<DeltaChain> {
 
 /** One page: its signals count only if all of it is valid. */
 async function readPage(round: Round, chain: DeltaChain, seen: Set<string>) {
-  const { background: { graph, withToken, pause }, links, correlationId } = round
-  if (performance.now() < pause.until) { // guard: delta-pause-shared
+  const { background: { graph, deltas, withToken, pause }, links, correlationId } = round
+  // guard: delta-pause-shared
+  if (performance.now() < pause.until || graph.throttledUntil() !== undefined) {
     throw new GatehouseError('graph_throttled', { detail: 'Graph asked for a pause', remedy: THROTTLED })
   }
   if (seen.has(chain.link)) {
@@ -127,7 +128,7 @@ async function readPage(round: Round, chain: DeltaChain, seen: Set<string>) {
   }
   seen.add(chain.link)
   round.pages++
-  const page = await withToken(correlationId, PAGE_BUDGET_MS, (context) => graph.get({ ...context, url: chain.link }))
+  const page = await withToken(correlationId, PAGE_BUDGET_MS, (context) => deltas.get({ ...context, url: chain.link }))
   // guard: delta-link-checked
   const { link, complete } = nextLink(page, (candidate) => links.isValid(chain.kind, candidate))
   const changed = applyChanges(round, chain, changedObjects(page))

@@ -1,7 +1,7 @@
 // One run of the leader: batches of all users that are due, several at the same time. It ends when no user is due, when
 // Graph is unavailable, the database fails or the lock is lost, or when its time is over.
 import type { EntraUser } from '../core/account-source.js'
-import { USERS_PER_SECOND, type ReevaluationDeps, type ReevaluationPace } from '../core/reevaluation.js'
+import { USERS_PER_SECOND, type ReevaluationDeps } from '../core/reevaluation.js'
 import type { DueQuery } from '../core/reevaluation-store.js'
 import { processBatch } from './batch.js'
 import { createLockCheck, type LockCheck } from './lock-check.js'
@@ -62,10 +62,10 @@ export async function reevaluateDueUsers(
 }
 
 async function processDueUsers(run: Run, runEveryMs: number): Promise<void> {
-  const { deps: { dueUsers, source, pace }, state } = run
+  const { deps: { dueUsers, source }, state } = run
   const attempted = new Set<string>()
   while (!run.stopped()) {
-    const due = await dueUsers.find({ ...dueQuery(pace, runEveryMs), overdueOnly: attempted.size > 0 })
+    const due = await dueUsers.find({ ...dueQuery(run.deps, runEveryMs), overdueOnly: attempted.size > 0 })
     const users = due.filter(({ userId }) => !attempted.has(userId))
     if (users.length === 0) return // guard: sync-until-no-user-is-due
     const batches = batchesOf(users, state.isolatedUsers, source.batchSize)
@@ -78,11 +78,14 @@ async function processDueUsers(run: Run, runEveryMs: number): Promise<void> {
   }
 }
 
-function dueQuery(pace: ReevaluationPace, runEveryMs: number): Omit<DueQuery, 'overdueOnly'> {
+function dueQuery(
+  { pace, usersPerSecond = USERS_PER_SECOND }: Pick<ReevaluationDeps, 'pace' | 'usersPerSecond'>,
+  runEveryMs: number,
+): Omit<DueQuery, 'overdueOnly'> {
   const { intervalMs, privilegedStalenessMs, maxStalenessMs } = pace
   return {
     cycleMs: intervalMs - 2 * runEveryMs, // two runs to spare
-    usersPerSecond: USERS_PER_SECOND,
+    usersPerSecond,
     floor: {
       privilegedMs: floorMs(privilegedStalenessMs, intervalMs),
       othersMs: floorMs(maxStalenessMs ?? DEFAULT_MAX_STALENESS_MS, intervalMs),

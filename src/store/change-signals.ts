@@ -40,11 +40,14 @@ type ChainRow = Record<string, unknown> & DeltaChain
 async function signal(tx: Transaction, options: ActiveUsersOptions, { users, groups }: ChangeRound): Promise<number> {
   if (users.size + groups.size === 0) return 0
   const [oids, groupIds] = [sql.param([...users]), sql.param([...groups])]
+  // every snapshot is looked at, which is only done where a whole group is meant
+  const byGroup = sql`select user_id from entra_readings where group_ids && ${groupIds}::uuid[]`
   // guard: delta-signals-by-user, delta-signals-by-group
   const { rowCount } = await tx.execute(sql`
     insert into change_signals (user_id, signalled_at)
-      select a.user_id, now() from (${activeUsers(options)}) a where a.ours and (a.oid = any(${oids}::uuid[])
-        or exists (select 1 from entra_readings r where r.user_id = a.user_id and r.group_ids && ${groupIds}::uuid[]))
+      select a.user_id, now() from (${activeUsers(options)}) a where a.ours and a.user_id in (
+        select user_id from identities where tid = ${options.tenantId} and oid = any(${oids}::uuid[])
+        ${groups.size === 0 ? sql`` : sql`union ${byGroup}`})
       order by a.user_id
     on conflict (user_id) do update set signalled_at = excluded.signalled_at`)
   return rowCount ?? 0

@@ -47,15 +47,15 @@ function dueUsers(active: SQL, query: DueQuery): SQL {
     counted as (select *, row_number() over (partition by privileged order by last_at nulls first, random()) as place,
       count(*) over (partition by privileged) as peers, count(*) over () as total from active_users),
     paced as (select *, ${cycle(query)} as cycle, ${floor(query)} as floor from counted),
-    signalled as (select *, ${signalDue(runEveryMs)} as signal from paced),
-    judged as (select *, signal and row_number() over (partition by signal order by last_at nulls first, place)
-        <= ${overdueOnly ? 0 : ofOneRun}::int as first,
-      last_at is null or last_at < now() - floor as late,
+    judged as (select *, ${signalDue(runEveryMs)} as signal, last_at is null or last_at < now() - floor as late,
       place <= ${shareMs}::float8 * peers / (extract(epoch from cycle) * 1000)
         or last_at < now() - ${delay(runEveryMs)} ${lastChance(stalenessLimitsMs)} as due
-      from signalled),
-    classed as (select *, case when late then 0 when first then 1 when privileged then 2 else 3 end as class from judged
-      where late or first or due),
+      from paced),
+    candidates as (select *, signal and row_number() over (partition by signal order by last_at nulls first, place)
+        <= ${overdueOnly ? 0 : ofOneRun}::int as first
+      from judged where late or signal or due),
+    classed as (select *, case when late then 0 when first then 1 when privileged then 2 else 3 end as class
+      from candidates where late or first or due),
     ranked as (select *, row_number() over (partition by class order by last_at nulls first, place) as nth from classed)
     select user_id as "userId", username, oid::text as oid from ranked
     order by greatest(class, 1), case when class < 2 then 2 * nth - class else nth end

@@ -1,5 +1,6 @@
 // Delta queries over HTTP from the simulated Graph: which users and groups they name, which links are followed, and
 // what a failure does to the chains of requests.
+import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { ChangeRound, ChangeSource, DeltaChain, DeltaKind } from '../../src/core/change-signals.js'
 import { createDirectory } from '../../src/demo/directory.js'
@@ -294,6 +295,22 @@ t.test('a malformed page counts for nothing, not even its valid objects', async 
     t.strictSame({ codes: codes(round), ...named(round) }, { codes: { groups: 'graph_malformed' }, ...NOTHING })
     t.ok(state.chains.some(({ following }) => !following), 'the chain begins again')
   }
+})
+
+t.test('the recorded delta of groups names who was added, who was removed, and the deleted group', async (t) => {
+  const { entra, read, follow, add } = await scene(t)
+  const sample = JSON.parse(
+    readFileSync(new URL('../fixtures/entra-samples/groups-delta-members.json', import.meta.url), 'utf8'),
+  ) as Record<string, unknown>
+  const link = String(sample['@odata.deltaLink']).replace('https://graph.microsoft.com', entra.graphUrl)
+  const [{ id: first = '' } = {}, { id: second = '' } = {}] = sample.value as readonly { id?: string }[]
+  const mapped = [first, second]
+  await follow(mapped)
+  add({ kind: 'body', body: { ...sample, '@odata.deltaLink': link } })
+  t.strictSame(named(await read({ mapped })), {
+    users: ['3c5e7a90-1b2d-4f68-8a9c-0d1e2f3a4b5c', '6e7b768e-07e2-4810-8459-485f84f8f204'],
+    groups: [second],
+  })
 })
 
 // proves: delta-own-groups

@@ -152,12 +152,13 @@ t.test('a delta by itself grants, removes and ends nothing, whatever it claims',
   t.strictSame(await audit(), [])
 })
 
+// proves: delta-own-pause
 t.test('without usable deltas everyone is still re-evaluated in time', async (t) => {
   const elsewhere = 'https://attacker.example/v1.0/users/delta?$deltatoken=x'
   const cases: Record<string, Fault> = {
     'a missing permission': { kind: 'status', status: 403, body: { error: { code: 'Authorization_RequestDenied' } } },
     'links that are gone': { kind: 'status', status: 410, body: { error: { code: 'resyncRequired' } } },
-    'throttling': { kind: 'throttle', retryAfter: '0' },
+    'a pause of five minutes': { kind: 'throttle', retryAfter: '300' },
     'silence': { kind: 'body', body: { '@odata.deltaLink': 'LINK', 'value': [] } },
     'a link to elsewhere': { kind: 'body', body: { '@odata.nextLink': elsewhere, 'value': [] } },
     'half an answer': { kind: 'cut' },
