@@ -51,7 +51,7 @@ export function serveAlone({ current, ...options }: ServedOptions & { readonly t
 export interface WorkersServedOptions extends ServedOptions {
   readonly count: number
   /** Writes a line that a worker has logged. */
-  readonly forward: (line: string) => void
+  readonly forward: (line: string, worker: number) => void
 }
 
 export function serveWithWorkers(options: WorkersServedOptions): Served {

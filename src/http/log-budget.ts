@@ -131,15 +131,25 @@ function wrapLogger({ root, open, admit, unlogged }: WrappedLogger): FastifyBase
 /** How many lines may be written in a second: by kind, and for one fault. */
 type Limits = Readonly<Record<keyof typeof SHARE | 'oneFault', number>>
 
-/** Of a worker: its part of each of them. */
 function limitsOf(budget: number, second: number, place: Place = { number: 1, count: 1 }): Limits {
   const part = (total: number): number => partOf(total, place, second)
-  return {
+  const limits = {
     anonymous: part(Math.ceil(budget * SHARE.anonymous)),
     user: part(Math.ceil(budget * SHARE.user)),
     fault: part(Math.ceil(budget * SHARE.fault)),
     oneFault: part(MAX_FAULT_LINES),
   }
+  return place.count === 1 ? limits : withReserve(limits)
+}
+
+/**
+ * Of a worker: its part may be less than a line, but in no second may it be without one for a user or a hint, and
+ * without one for each fault. So the sum of all workers may be more than the budget, by two lines for each worker.
+ */
+function withReserve({ anonymous, ...limits }: Limits): Limits {
+  const user = Math.max(limits.user, anonymous + 1)
+  const fault = Math.max(limits.fault, user + 1)
+  return { anonymous, user, fault, oneFault: Math.max(limits.oneFault, 1) } // guard: workers-faults-logged
 }
 
 /** Counts the lines of the current second. */

@@ -26,20 +26,46 @@ export function createLogger(
 
 export interface LogOutput {
   readonly destination: DestinationStream
-  /** Writes a line that a worker has logged as JSON. */
-  forward(line: string): void
+  /** Writes a line that a worker has written: JSON, where it comes from its log. */
+  forward(line: string, worker: number): void
+}
+
+const MAX_FOREIGN_CHARACTERS = 200
+
+/** Standard output of a worker: nothing more is written to it when the primary process, which reads it, is gone. */
+export function workerOutput(): DestinationStream {
+  return standardOutput(['EIO', 'EPIPE']) // guard: workers-closed-pipe
 }
 
 /** Standard output, for this process and its workers: lines of several processes would otherwise mix. */
-export function openLogOutput({ format }: Pick<Config['log'], 'format'>): LogOutput {
-  const destination = standardOutput()
+export function openLogOutput(
+  { format }: Pick<Config['log'], 'format'>,
+  destination: DestinationStream = standardOutput(),
+): LogOutput {
   const written = streamWrite(format)
   return {
     destination,
-    forward(line) {
-      destination.write(written(`${line}\n`))
+    forward(line, worker) {
+      destination.write(written(`${isObject(line) ? line : foreign(line, worker)}\n`)) // guard: workers-foreign-lines
     },
   }
+}
+
+/** Whether a line of standard output comes from a log. */
+function isObject(line: string): boolean {
+  if (!line.startsWith('{')) return false
+  try {
+    return typeof JSON.parse(line) === 'object'
+  } catch {
+    return false
+  }
+}
+
+/** The log line for what something else than the log wrote: a module that NODE_OPTIONS names, for example. */
+function foreign(line: string, worker: number): string {
+  const output = line.slice(0, MAX_FOREIGN_CHARACTERS)
+  const msg = 'a worker wrote to its standard output what is no log line'
+  return JSON.stringify({ level: 'warn', time: new Date().toISOString(), worker, output, msg })
 }
 
 function streamWrite(format: Config['log']['format']): (line: string) => string {
@@ -50,10 +76,10 @@ function streamWrite(format: Config['log']['format']): (line: string) => string 
  * Nothing more is written to a terminal that was closed, as pino does for a closed pipe. Otherwise the error would end
  * the process, and at its end pino tries to write the rest for ever: it would hang with its port and its database.
  */
-function standardOutput(): DestinationStream {
+function standardOutput(closed: readonly string[] = ['EIO']): DestinationStream {
   const destination = pino.destination({ dest: 1, sync: false })
   destination.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EIO') throw error
+    if (!closed.includes(error.code ?? '')) throw error
     Object.assign(destination, { write: () => true, flush() {}, flushSync() {}, end() {} })
   })
   return destination

@@ -1,5 +1,5 @@
 // The metrics of several processes as those of one: each metric names how its values are put together. What a process
-// that has ended had counted is kept, so that no counter goes back.
+// that has ended had counted is kept, so that no sum goes back.
 import { AggregatorRegistry, type Aggregator, type PrometheusContentType } from 'prom-client'
 
 export interface SeriesValue {
@@ -21,7 +21,7 @@ export interface MetricSnapshot {
 export interface SummedMetrics {
   /** What a process has now; its last one is used until the next. */
   update(process: number, snapshot: readonly MetricSnapshot[]): void
-  /** The process has ended: its counters are kept, its gauges are dropped. */
+  /** The process has ended: what it counted is kept, its gauges are dropped. */
   ended(process: number): void
   /** @param own of this process @param answering the processes whose gauges are up to date */
   text(own: readonly MetricSnapshot[], answering: ReadonlySet<number>): Promise<{ type: string, body: string }>
@@ -37,7 +37,7 @@ export function createSummedMetrics(): SummedMetrics {
       latest.set(process, snapshot)
     },
     ended(process) {
-      const counted = countersOf(latest.get(process) ?? [])
+      const counted = countersOf(latest.get(process) ?? []).filter(isSummed)
       latest.delete(process)
       ofEnded = ofEnded.then((before) => snapshotOf(aggregate([before, counted]))) // guard: workers-counters-kept
     },
@@ -51,6 +51,14 @@ export function createSummedMetrics(): SummedMetrics {
 
 function countersOf(snapshot: readonly MetricSnapshot[]): MetricSnapshot[] {
   return snapshot.filter(({ type }) => COUNTED.includes(type))
+}
+
+/**
+ * Not a counter of what every process counts alike: the highest value of a process that has ended would hide what the
+ * others count from then on. Where it goes back to a lower one, Prometheus takes it for the start of a new process.
+ */
+function isSummed({ aggregator }: MetricSnapshot): boolean {
+  return aggregator === 'sum' // guard: workers-shared-counters
 }
 
 /** prom-client leaves the start of the process out where it puts several together; this process began first. */

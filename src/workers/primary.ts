@@ -24,7 +24,7 @@ export interface PrimaryOptions {
   readonly count: number
   readonly log: Logger
   /** Writes a line that a worker has logged. */
-  readonly forward: (line: string) => void
+  readonly forward: (line: string, worker: number) => void
   readonly migrate: boolean
   /** The configuration in force. */
   readonly current: () => Config

@@ -36,7 +36,7 @@ export interface WorkerEvents {
   onNotice(notice: Notice): void
   /** After its last line. */
   onEnd(ending: Ending): void
-  /** What the worker logs: JSON. */
+  /** What the worker writes to its standard output; a line that is too long is cut. */
   onLine(line: string): void
 }
 

@@ -6,7 +6,7 @@ import { GatehouseError } from '../core/errors.js'
 import { createCustomSteps, type CustomSteps } from '../custom-steps/registry.js'
 import type { Gateway } from '../gateway.js'
 import { CUT_OFF_MS, LINGER_MS, startGateway } from '../server.js'
-import { createLogger } from '../telemetry/logger.js'
+import { createLogger, workerOutput } from '../telemetry/logger.js'
 import { startTracing } from '../telemetry/tracing/tracing.js'
 import { VERSION } from '../version.js'
 import { createHandedConfig, type HandedConfig } from './handed-config.js'
@@ -59,7 +59,7 @@ async function start({ place, config: first }: Extract<ToWorker, { kind: 'start'
   const config = createHandedConfig(first)
   const tracing = await startTracing(process.env, VERSION)
   const fields = () => ({ worker: place.number, ...tracing.logFields?.() })
-  const log = createLogger({ level: config.current().log.level, format: 'json' }, undefined, fields)
+  const log = createLogger({ level: config.current().log.level, format: 'json' }, workerOutput(), fields)
   tracing.reportTo(log)
   // guard: workers-read-no-file
   const steps = createCustomSteps({ log, sourceOf: async (file) => config.sourceOf(file) })

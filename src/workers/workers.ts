@@ -34,7 +34,7 @@ export interface WorkersOptions {
   readonly config: ConfigInForce
   readonly log: Logger
   /** Writes a line that a worker has logged. */
-  readonly forward: (line: string) => void
+  readonly forward: (line: string, worker: number) => void
   readonly onDeath: (number: number) => void
 }
 
@@ -55,7 +55,7 @@ export function createWorkers(options: WorkersOptions): Workers {
           first.ready(slot.number, port)
         },
         onAsked: answer,
-        onLine: options.forward,
+        onLine: (line) => options.forward(line, index + 1),
         onFirstFailure: (_slot, error) => first.failed(error),
         ...judge,
       }),

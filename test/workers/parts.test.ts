@@ -1,12 +1,14 @@
 // The parts of several workers that need no process: how totals are divided, what is counted, which deaths are too
 // many, the two phases of a reload, and metrics that are put together.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import fc from 'fast-check'
 import t from 'tap'
 import { partOf, type Announcements, type Siblings } from '../../src/core/siblings.js'
 import { callbackLimitExemption } from '../../src/http/browser/callback-limit-exemption.js'
 import { createLogBudget } from '../../src/http/log-budget.js'
 import { createLogThrottle } from '../../src/http/log-throttle.js'
-import { createLogger } from '../../src/telemetry/logger.js'
+import { createLogger, openLogOutput } from '../../src/telemetry/logger.js'
 import { createSummedMetrics, type MetricSnapshot } from '../../src/telemetry/summed-metrics.js'
 import type { ConfigInForce } from '../../src/workers/config-in-force.js'
 import { createCounters } from '../../src/workers/counters.js'
@@ -68,6 +70,83 @@ t.test('the log lines of all workers together stay within the budget of one proc
     t.equal(lines.length, 45, 'five lines for one fault')
   }
   for (const budget of budgets) budget.close()
+})
+
+// proves: workers-faults-logged
+t.test('however many workers there are, each may log a fault and a hint in every second', async (t) => {
+  const clock = { at: 0 }
+  const lines: { level: string }[] = []
+  const write = (line: string) => lines.push(JSON.parse(line) as { level: string })
+  const log = createLogger({ level: 'info', format: 'json' }, { write })
+  const count = 16
+  for (const budget of [50, 5, 1]) {
+    const budgets = Array.from({ length: count }, (_, index) =>
+      createLogBudget({
+        log,
+        meter: { refused: () => {} },
+        budget,
+        siblings: siblings(index + 1, count),
+        now: () => clock.at,
+      }))
+    for (let second = 0; second < count; second++) {
+      clock.at += 1_000
+      lines.splice(0)
+      for (const { log } of budgets) {
+        for (let each = 0; each < 10; each++) log.info({ code: 'not_found' }, 'request refused')
+        log.warn({ hint: true }, 'a hint')
+        log.error({ code: 'internal' }, 'request failed')
+        log.error({ code: 'internal' }, 'request failed')
+      }
+      const levels = (level: string): number => lines.filter((line) => line.level === level).length
+      t.ok(levels('info') <= budget, 'what clients cause stays within the budget')
+      t.strictSame([levels('warn'), levels('error')], [count, count], `budget ${budget}, second ${second}`)
+    }
+    for (const budget of budgets) budget.close()
+  }
+})
+
+// proves: workers-foreign-lines
+t.test('what a worker writes beside its log is a log line in the log of the machine', async (t) => {
+  for (const format of ['json', 'text'] as const) {
+    const written: string[] = []
+    const { forward } = openLogOutput({ format }, { write: (line) => written.push(line) })
+    forward('{"level":"info","msg":"a line"}', 1)
+    const cut = `{"level":"info","msg":"${'a'.repeat(2_000)}`
+    for (const line of ['hello', 'null', '5', '{', '{ a: 1 }', '\u001b[31mred', cut]) forward(line, 2)
+    t.equal(written.length, 8, 'each is one line')
+    t.match(written[0], /a line/)
+    for (const line of written.slice(1)) t.match(line, /what is no log line/)
+    t.ok(written.every((line) => line.endsWith('\n') && line.length < 500))
+    t.notOk(written.some((line) => line.includes('\u001b')), 'no control character')
+    if (format === 'json') t.match(JSON.parse(written[1] ?? ''), { level: 'warn', worker: 2, output: 'hello' })
+  }
+})
+
+const LOGS_TO_CLOSED_PIPE = `
+import { createLogger, workerOutput } from './dist/telemetry/logger.js'
+const log = createLogger({ level: 'info', format: 'json' }, workerOutput())
+log.info('began')
+process.stdin.once('data', () => {
+  for (let line = 0; line < 3; line++) log.info('nobody reads this')
+  setTimeout(() => process.exit(7), 200)
+})
+`
+
+// proves: workers-closed-pipe
+t.test('a worker goes on where nobody reads its log any more', async (t) => {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', LOGS_TO_CLOSED_PIPE])
+  t.teardown(() => child.kill('SIGKILL'))
+  let errors = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk.toString()
+  })
+  await once(child.stdout, 'data')
+  child.stdout.destroy()
+  await once(child.stdout, 'close')
+  child.stdin.write('now\n')
+  const [code] = await once(child, 'close') as [number]
+  t.equal(code, 7, 'it completed what it had begun')
+  t.equal(errors, '')
 })
 
 t.test('a line that another worker has written is not written again within the interval', async (t) => {
@@ -264,7 +343,17 @@ t.test('counters of a process that has ended are kept, its gauges are dropped', 
   summed.update(1, [metric('counter', 1), metric('gauge', 1), metric('counter', 0, 'max', 'shared')])
   t.match(await text(1, 2), /^counter 8$/m)
   t.match(await text(1, 2), /^gauge 3$/m)
-  t.match(await text(1, 2), /^shared 7$/m)
+  t.match(await text(1, 2), /^shared 6$/m)
+})
+
+// proves: workers-shared-counters
+t.test('what every process counts alike continues after all of them have ended', async (t) => {
+  const summed = createSummedMetrics()
+  const shared = (value: number) => [metric('counter', value, 'max', 'shared')]
+  for (const process of [1, 2]) summed.update(process, shared(100))
+  for (const process of [1, 2]) summed.ended(process)
+  for (const process of [1, 2]) summed.update(process, shared(50))
+  t.match((await summed.text([], new Set([1, 2]))).body, /^shared 50$/m)
 })
 
 t.test('the start of the process is that of the first one', async (t) => {
