@@ -115,7 +115,7 @@ async function readChain(round: Round, chain: DeltaChain): Promise<DeltaChain> {
 /** One page: its signals count only if all of it is valid. */
 async function readPage(round: Round, chain: DeltaChain, seen: Set<string>) {
   const { background: { graph, deltas, withToken, pause }, links, correlationId } = round
-  // guard: delta-pause-shared
+  // guard: delta-pause-shared, sync-deltas-wait
   if (performance.now() < pause.until || graph.throttledUntil() !== undefined) {
     throw new GatehouseError('graph_throttled', { detail: 'Graph asked for a pause', remedy: THROTTLED })
   }

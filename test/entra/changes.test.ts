@@ -2,12 +2,13 @@
 // what a failure does to the chains of requests.
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import type { ChangeRound, ChangeSource, DeltaChain, DeltaKind } from '../../src/core/change-signals.js'
+import type { ChangeRound, DeltaChain, DeltaKind } from '../../src/core/change-signals.js'
 import { createDirectory } from '../../src/demo/directory.js'
 import { startEntra } from '../../src/demo/entra/server.js'
 import type { Fault, FaultEntry } from '../../src/demo/entra/faults.js'
 import type { DeltaOptions } from '../../src/demo/entra/types.js'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS, PERSON_IDS, seedDemoDirectory } from '../../src/demo/people.js'
+import { createAccountSource } from '../../src/entra/accounts.js'
 import { createBackgroundGraph } from '../../src/entra/background-graph.js'
 import { createChangeSource } from '../../src/entra/change-source.js'
 import { createClientCredential } from '../../src/entra/credentials.js'
@@ -46,21 +47,18 @@ async function scene(
     () => ({ clientSecret: CLIENT_SECRET, certificate: undefined, federatedTokenFile: undefined }),
     { clientId: DEMO_CLIENT_ID, tokenEndpoint: endpoints.token },
   )
-  const create = () => {
-    const background = createBackgroundGraph({ http, endpoints, clientId: DEMO_CLIENT_ID, credential })
-    return createChangeSource({ background, tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID })
-  }
-  const source = create()
+  const connection = { http, endpoints, clientId: DEMO_CLIENT_ID, credential }
+  const background = createBackgroundGraph(connection)
+  const source = createChangeSource({ background, tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID })
   const state: { chains: readonly DeltaChain[] } = { chains: [] }
   const read = async (
-    { mapped = [networkEngineers], kinds = BOTH, budgetMs = 5_000, from = source }: {
+    { mapped = [networkEngineers], kinds = BOTH, budgetMs = 5_000 }: {
       mapped?: readonly string[]
       kinds?: ReadonlySet<DeltaKind>
       budgetMs?: number
-      from?: ChangeSource
     } = {},
   ): Promise<ChangeRound> => {
-    const round = await from.read({ chains: state.chains, mapped, kinds, budgetMs }, id(0xc0ffee))
+    const round = await source.read({ chains: state.chains, mapped, kinds, budgetMs }, id(0xc0ffee))
     state.chains = round.chains
     return round
   }
@@ -69,8 +67,7 @@ async function scene(
     directory,
     state,
     read,
-    create,
-    source,
+    accounts: createAccountSource({ ...connection, securityGroupsOnly: false, budgetMs: 5_000 }, background),
     /** Rounds until all groups inside the mapped ones are followed. */
     async follow(mapped: readonly string[] = [networkEngineers]) {
       for (let rounds = 0; rounds < 8; rounds++) await read({ mapped })
@@ -404,6 +401,18 @@ t.test('while Graph is throttled or unavailable the links stay as they are, and 
     entra.faults.clear()
     await until(async () => named(await read()).users.includes(guest))
   }
+})
+
+// proves: sync-deltas-wait
+t.test('while Graph asks for a pause of the accounts no delta query is sent', async (t) => {
+  const { entra, follow, read, add, accounts, requests } = await scene(t)
+  await follow()
+  add({ kind: 'throttle', retryAfter: '300' }, '$batch')
+  await t.rejects(accounts.read([staff], id(1)), { code: 'graph_throttled' })
+  const before = requests('/delta').length
+  t.match(Object.values(codes(await read())), ['graph_throttled'])
+  t.equal(requests('/delta').length, before)
+  t.equal(entra.requests.filter(({ path }) => path.includes('$batch')).length, 1)
 })
 
 // proves: delta-scope
