@@ -16,5 +16,3 @@ CREATE TABLE "delta_chains" (
 	"pages" integer NOT NULL,
 	"read_at" timestamp with time zone NOT NULL
 );
---> statement-breakpoint
-ALTER TABLE "change_signals" ADD CONSTRAINT "change_signals_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;

@@ -34,8 +34,8 @@ export interface DueUsers {
   /**
    * As many as it takes to re-evaluate everyone within the cycle, users that are later than that, users that were
    * missing a minute ago, failed users after a delay that doubles with each failure, from `runEveryMs` to the cycle,
-   * and users that a delta query has named. The order: users beyond the floor and users with a signal alternately, then
-   * staff and superusers, then the others, each in the order of their last attempts.
+   * and users that a delta query has named. The order: users with a signal take turns with the others, of whom those
+   * beyond the floor come first, then staff and superusers; each in the order of their last attempts.
    */
   find(query: DueQuery): Promise<readonly EntraUser[]>
   /**

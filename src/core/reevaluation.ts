@@ -15,10 +15,10 @@ export interface ReevaluationPace {
 }
 
 /**
- * How many users a re-evaluation reads in a second. A user costs two resource units (a request for the account, and one
- * for the groups), and Graph allows an application 8,000 in ten seconds in a tenant with more than 500 users: this uses
- * three quarters of them and leaves the others to sign-ins (learn.microsoft.com, "Microsoft Graph service-specific
- * throttling limits", Identity and access service limits).
+ * For how many users a second a cycle is planned; overdue users and users with a signal may exceed it for a while. A
+ * user costs two resource units (a request for the account, and one for the groups), and Graph allows an application
+ * 8,000 in ten seconds in a tenant with more than 500 users: three quarters of them leave the others to sign-ins
+ * (learn.microsoft.com, "Microsoft Graph service-specific throttling limits", Identity and access service limits).
  */
 export const USERS_PER_SECOND = 300
 

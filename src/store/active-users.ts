@@ -15,17 +15,15 @@ export const MAX_USERS = 2_000
 
 /**
  * Every user with an Entra identity and an active session. `ours`: of the configured tenant, so that Graph can answer.
- * `last_at`: time of the last attempt, successful or not. `signalled_at`: when a delta query named the user.
+ * `last_at`: time of the last attempt, successful or not.
  */
 export function activeUsers(options: ActiveUsersOptions): SQL {
   // guard: sync-entra-people-only, sync-other-tenant, sync-active-users-only
   return sql`
     select u.id as user_id, u.username, i.oid, i.tid = ${options.tenantId} as ours, r.read_at, c.tried_at,
-      c.missing_since, greatest(r.read_at, c.tried_at) as last_at, u.is_staff or u.is_superuser as privileged,
-      g.signalled_at
+      c.missing_since, greatest(r.read_at, c.tried_at) as last_at, u.is_staff or u.is_superuser as privileged
     from users u join lateral (select tid, oid from identities where user_id = u.id order by tid = ${options.tenantId}
       desc limit 1) i on true
     left join entra_readings r on r.user_id = u.id left join entra_checks c on c.user_id = u.id
-    left join change_signals g on g.user_id = u.id
     where exists (select 1 from sessions s where s.user_id = u.id and ${stillActive(options)})`
 }

@@ -27,8 +27,7 @@ export function createSignalStore(database: Database, options: ActiveUsersOption
       database.transaction(async (tx) => {
         const users = await signal(tx, options, round)
         await storeChains(tx, scope, round)
-        await tx.execute(sql`delete from change_signals s using entra_readings r
-          where r.user_id = s.user_id and r.read_at >= s.signalled_at + ${interval(SETTLED_AFTER_MS)}`)
+        await removeSettled(tx)
         return users
       }),
   }
@@ -41,7 +40,10 @@ async function signal(tx: Transaction, options: ActiveUsersOptions, { users, gro
   if (users.size + groups.size === 0) return 0
   const [oids, groupIds] = [sql.param([...users]), sql.param([...groups])]
   // every snapshot is looked at, which is only done where a whole group is meant
-  const byGroup = sql`select user_id from entra_readings where group_ids && ${groupIds}::uuid[]`
+  // `any` is hashed; `&&` compares each pair, which exceeds the limit of a statement with some thousand groups
+  // guard: sync-groups-hashed
+  const byGroup = sql`select user_id from entra_readings
+    where exists (select 1 from unnest(group_ids) g where g = any(${groupIds}::uuid[]))`
   // guard: delta-signals-by-user, delta-signals-by-group
   const { rowCount } = await tx.execute(sql`
     insert into change_signals (user_id, signalled_at)
@@ -51,6 +53,13 @@ async function signal(tx: Transaction, options: ActiveUsersOptions, { users, gro
       order by a.user_id
     on conflict (user_id) do update set signalled_at = excluded.signalled_at`)
   return rowCount ?? 0
+}
+
+/** Answered signals, and those of users that were removed: without a foreign key no locked user delays a round. */
+async function removeSettled(tx: Transaction): Promise<void> {
+  await tx.execute(sql`delete from change_signals s using entra_readings r
+    where r.user_id = s.user_id and r.read_at >= s.signalled_at + ${interval(SETTLED_AFTER_MS)}`)
+  await tx.execute(sql`delete from change_signals s where not exists (select 1 from users u where u.id = s.user_id)`)
 }
 
 /** Links of another scope are removed: another tenant, registration or Graph is configured now. */

@@ -34,6 +34,9 @@ export function createDueUsers(database: Database, options: ActiveUsersOptions):
  * - have their last chance before something of theirs expires;
  * - were named by a delta query since their last snapshot, at most as many as one run can read.
  *
+ * Users that are due by time are in the order of the floor, staff and superusers, the others. They take turns with
+ * those that were named: whatever delta queries name, nobody comes later than at twice their place without them.
+ *
  * The order of users with equal times is random: otherwise one user for whom Graph fails would always be in a batch
  * with the same nine others, and fail it each time.
  */
@@ -41,9 +44,10 @@ function dueUsers(active: SQL, query: DueQuery): SQL {
   const { runEveryMs, stalenessLimitsMs, overdueOnly, usersPerSecond } = query
   const shareMs = overdueOnly ? 0 : runEveryMs
   const ofOneRun = Math.ceil(usersPerSecond * runEveryMs / 1_000)
-  // guard: sync-spread, sync-last-chance, sync-floor-first, sync-signals-first, sync-signals-limited
+  // guard: sync-spread, sync-last-chance, sync-floor-first, sync-signals-first, sync-signals-limited, sync-turns
   return sql`
-    with active_users as (select * from (${active}) active where ours),
+    with active_users as (select a.*, g.signalled_at from (${active}) a
+      left join change_signals g on g.user_id = a.user_id where ours),
     counted as (select *, row_number() over (partition by privileged order by last_at nulls first, random()) as place,
       count(*) over (partition by privileged) as peers, count(*) over () as total from active_users),
     paced as (select *, ${cycle(query)} as cycle, ${floor(query)} as floor from counted),
@@ -51,14 +55,14 @@ function dueUsers(active: SQL, query: DueQuery): SQL {
       place <= ${shareMs}::float8 * peers / (extract(epoch from cycle) * 1000)
         or last_at < now() - ${delay(runEveryMs)} ${lastChance(stalenessLimitsMs)} as due
       from paced),
-    candidates as (select *, signal and row_number() over (partition by signal order by last_at nulls first, place)
-        <= ${overdueOnly ? 0 : ofOneRun}::int as first
+    candidates as (select *, late or due is true as timed,
+        row_number() over (partition by signal order by last_at nulls first, place) as signal_nth
       from judged where late or signal or due),
-    classed as (select *, case when late then 0 when first then 1 when privileged then 2 else 3 end as class
-      from candidates where late or first or due),
-    ranked as (select *, row_number() over (partition by class order by last_at nulls first, place) as nth from classed)
-    select user_id as "userId", username, oid::text as oid from ranked
-    order by greatest(class, 1), case when class < 2 then 2 * nth - class else nth end
+    ranked as (select *, signal and signal_nth <= ${overdueOnly ? 0 : ofOneRun}::int as first, row_number() over (
+        partition by timed order by late desc, privileged and not late desc, last_at nulls first, place) as timed_nth
+      from candidates)
+    select user_id as "userId", username, oid::text as oid from ranked where timed or first
+    order by least(case when timed then 2 * timed_nth end, case when first then 2 * signal_nth - 1 end)
     limit ${Math.max(MAX_USERS, ofOneRun)}`
 }
 
@@ -80,13 +84,17 @@ const floor = ({ floor: { privilegedMs, othersMs } }: DueQuery): SQL =>
 /**
  * The time between two attempts for one user. After a failure it equals the time for which the user had been due by
  * then, so it doubles with each further failure. Example with a cycle of 270 s and a run every 15 s: 15 s, 15 s, 30 s,
- * 60 s, 120 s, 240 s, 270 s, 270 s.
+ * 60 s, 120 s, 240 s, 270 s, 270 s. After a failure before the user was due by time it equals the time since the
+ * signal, and ends at the latest where the user is due by time.
  */
 function delay(runEveryMs: number): SQL {
-  // guard: sync-again-soon
+  const early = sql`tried_at < read_at + cycle` // because of a signal
+  const dueFor = sql`case when ${early} then coalesce(tried_at - signalled_at, '0') else tried_at - read_at - cycle end`
+  const most = sql`case when ${early} then read_at + cycle - tried_at else cycle end`
+  // guard: sync-again-soon, sync-signal-again
   return sql`case
     when missing_since > coalesce(read_at, ${NEVER}) then least(cycle, ${interval(MISSING_FOR_MS)})
-    when tried_at > read_at then least(cycle, greatest(${interval(runEveryMs)}, tried_at - read_at - cycle))
+    when tried_at > read_at then greatest(least(${interval(runEveryMs)}, cycle), least(${most}, ${dueFor}))
     else cycle end`
 }
 

@@ -142,7 +142,7 @@ export const deltaChains = pgTable('delta_chains', {
 
 /** Users of whom a delta query reported a change: they are due until they were read after it (store/due-users.ts). */
 export const changeSignals = pgTable('change_signals', {
-  userId: uuid('user_id').primaryKey().references(() => users.id, { onDelete: 'cascade' }),
+  userId: uuid('user_id').primaryKey(),
   signalledAt: instant('signalled_at').notNull(),
 })
 
