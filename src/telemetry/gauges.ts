@@ -1,11 +1,13 @@
 // Names and descriptions of the metrics that the parts of the program register when they are opened (core/meter.ts).
-import type { Registry } from 'prom-client'
+import type { Aggregator, Registry } from 'prom-client'
 import type { GaugeName, LabelledGaugeName, Meter } from '../core/meter.js'
 import { gauge, labelledCounter, labelledGauge, type Described } from './plain-metrics.js'
 
-/** `aggregator`: what the metrics of several workers show (plain-metrics.ts). */
-const GAUGES: Readonly<Record<GaugeName, Described>> = {
-  cachedSessions: { name: 'gatehouse_cached_sessions', help: 'Sessions in memory.' },
+/** What several workers show together: the sum only where each of them has its own. */
+type Gauge = Described & { readonly aggregator: Aggregator }
+
+const GAUGES: Readonly<Record<GaugeName, Gauge>> = {
+  cachedSessions: { name: 'gatehouse_cached_sessions', help: 'Sessions in memory.', aggregator: 'sum' },
   changeListenerUp: {
     name: 'gatehouse_change_listener_up',
     help: '1 if the change feed is healthy; 0: session cache bypassed, every check reads the database.',
@@ -14,10 +16,12 @@ const GAUGES: Readonly<Record<GaugeName, Described>> = {
   configReloadSuccess: {
     name: 'gatehouse_config_reload_success',
     help: '1: the configuration file is in force; 0: the last reload was refused.',
+    aggregator: 'min',
   },
   configReloadSuccessTimestamp: {
     name: 'gatehouse_config_reload_success_timestamp_seconds',
     help: 'When a configuration file was last put in force.',
+    aggregator: 'min',
   },
   graphThrottledUntil: {
     name: 'gatehouse_graph_throttled_until_seconds',
@@ -40,7 +44,11 @@ const GAUGES: Readonly<Record<GaugeName, Described>> = {
     help: 'Age of the oldest transaction that keeps PostgreSQL from removing dead rows, as far as the role may see.',
     aggregator: 'max',
   },
-  databaseWaiting: { name: 'gatehouse_database_waiting', help: 'Work that waits for a connection of the pool.' },
+  databaseWaiting: {
+    name: 'gatehouse_database_waiting',
+    help: 'Work that waits for a connection of the pool.',
+    aggregator: 'sum',
+  },
   reevaluationHere: {
     name: 'gatehouse_sync_here',
     help: '1 on the replica that runs the re-evaluation.',
@@ -58,7 +66,7 @@ const GAUGES: Readonly<Record<GaugeName, Described>> = {
   },
 }
 
-const LABELLED: Readonly<Record<LabelledGaugeName, Described & { readonly label: string }>> = {
+const LABELLED: Readonly<Record<LabelledGaugeName, Gauge & { readonly label: string }>> = {
   replicas: {
     name: 'gatehouse_replicas',
     help: "Replicas on this database whose announcements arrive, by configuration: same as this one's, or different.",
@@ -69,11 +77,13 @@ const LABELLED: Readonly<Record<LabelledGaugeName, Described & { readonly label:
     name: 'gatehouse_database_connections',
     help: 'Connections of the pool, by state.',
     label: 'state',
+    aggregator: 'sum',
   },
   workers: {
     name: 'gatehouse_workers',
     help: 'Processes that share the port (server.workers), by state.',
     label: 'state',
+    aggregator: 'sum',
   },
 }
 

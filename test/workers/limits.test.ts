@@ -43,6 +43,7 @@ t.test('log lines of all workers stay within the budget', async (t) => {
   const served = await serveWorkers(t, { config: { log: { budget } } })
   const statuses = await Promise.all(Array.from({ length: 400 }, () => served.ask()))
   t.equal(counted(statuses, 401), 400)
+  t.ok(await served.logged('more requests were refused', 2), 'each worker counts what it does not log')
   const lines = served.lines().filter(({ code }) => code === 'not_signed_in')
   const bySecond = new Map<string, number>()
   for (const { time } of lines) {
@@ -52,5 +53,14 @@ t.test('log lines of all workers stay within the budget', async (t) => {
   t.comment(`lines by second: ${JSON.stringify([...bySecond])}`)
   t.strictSame(answeringWorkers(served, ({ code }) => code === 'not_signed_in'), new Set([1, 2]))
   t.ok(Math.max(...bySecond.values()) <= budget, 'in each second')
-  t.equal(valueOf(await served.metrics(), 'gatehouse_requests_refused_total{code="not_signed_in"}'), 400)
+  const metrics = await served.metrics()
+  t.equal(valueOf(metrics, 'gatehouse_requests_refused_total{code="not_signed_in"}'), 400)
+  const answers = 'gatehouse_forward_auth_duration_seconds'
+  t.equal(valueOf(metrics, `${answers}_count{endpoint="/oauth2/auth",status="401"}`), 400, 'the sum')
+  t.equal(valueOf(metrics, `${answers}_bucket{endpoint="/oauth2/auth",status="401",le="+Inf"}`), 400)
+  t.match(metrics, /^gatehouse_info\{version="[^"]+"\} 1$/m, 'what all have in common is not summed')
+  t.ok(valueOf(metrics, 'gatehouse_replicas{config="same"}') <= 2)
+  t.equal(valueOf(metrics, 'gatehouse_change_listener_up'), 1)
+  const started = valueOf(metrics, 'gatehouse_process_start_time_seconds')
+  t.ok(Math.abs(Date.now() / 1000 - started) < 600, 'nor is the start of the process')
 })
