@@ -98,6 +98,7 @@ http {
     listen 127.0.0.1:${port};
     location / {
       proxy_pass http://gatehouse; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffer_size 16k;
+      proxy_buffers 8 16k;
     }
   }
 }`,

@@ -35,17 +35,19 @@ export function runWorker(): void {
     stopping = true
     // whatever does not close must not keep the process, and with it the next start, waiting
     setTimeout(() => process.exit(EXIT_FAILED), LINGER_MS + CUT_OFF_MS + CLOSING_MS).unref()
-    const gateway = await (await started)?.gateway
-    await gateway?.close()
+    const begun = await started?.catch(() => undefined)
+    await (await begun?.gateway)?.close()
     end()
   }
   const receive = async (message: ToWorker): Promise<void> => {
-    if (message.kind === 'start') started ??= start(message)
+    if (message.kind === 'start') await (started ??= start(message))
     else if (message.kind === 'stop') await stop()
     else if (started) await answer(message, await started)
   }
   process.on('message', (message: ToWorker) => {
-    void receive(message)
+    receive(message).catch((error: unknown) => {
+      if (message.kind === 'start') fail(error) // to another message there is no answer
+    })
   })
   cluster.worker?.once('disconnect', () => {
     leave() // otherwise node:cluster ends the process at once
@@ -75,6 +77,7 @@ async function start({ place, config: first }: Extract<ToWorker, { kind: 'start'
 function fail(error: unknown): undefined {
   const unreachable = error instanceof GatehouseError && error.code === 'database_unavailable'
   process.exitCode = unreachable ? EXIT_TRY_AGAIN : EXIT_FAILED
+  setTimeout(() => process.exit(), CLOSING_MS).unref() // where something is left to do that does not end
   send({ kind: 'failed', error: sendable(error) }, end)
   return undefined
 }
