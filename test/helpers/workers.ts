@@ -114,10 +114,10 @@ function startProcess(t: Test, file: string): Served {
   const ended = new Promise<number | null>((resolve) => primary.once('close', (code) => resolve(code)))
   t.teardown(async () => {
     if (primary.exitCode === null && primary.signalCode === null) primary.kill('SIGTERM')
-    const timer = setTimeout(() => kill(-(primary.pid ?? 0), 'SIGKILL'), 60_000)
+    const timer = setTimeout(() => kill(-(primary.pid ?? NaN), 'SIGKILL'), 60_000)
     await ended
     clearTimeout(timer)
-    kill(-(primary.pid ?? 0), 'SIGKILL') // whoever is left in the group
+    kill(-(primary.pid ?? NaN), 'SIGKILL') // whoever is left in the group
   })
   return { primary, ended, output: () => output }
 }
@@ -160,7 +160,7 @@ function describe(
     ready,
     get,
     logged: (text, count = 1) => until(() => lines().filter(({ msg }) => String(msg).includes(text)).length >= count),
-    pids: async () => Object.values((await health()).parts.workers).map(({ pid }) => pid ?? 0),
+    pids: async () => Object.values((await health()).parts.workers).map(({ pid }) => pid ?? NaN),
     metrics: async () => await (await fetch(`${management}/metrics`)).text(),
     async signIn(person) {
       const browser = createBrowser()

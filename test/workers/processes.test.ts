@@ -73,7 +73,7 @@ t.test('a worker that is killed comes back, and the other one goes on', async (t
   const browser = await served.signIn(PERSON_IDS.guest)
   await askMany(served, 10, browser)
   const before = valueOf(await served.metrics(), 'gatehouse_logins_started_total')
-  const [victim = 0, other = 0] = await served.pids()
+  const [victim = NaN, other = NaN] = await served.pids()
   const load = startLoad(100, async () => {
     const status = await served.ask(browser)
     return status === 200 ? 'ok' : `status ${status}`
@@ -111,7 +111,7 @@ t.test('three deaths within a minute end the whole', async (t) => {
   if (!linux(t)) return
   const served = await serveWorkers(t)
   for (let death = 1; death <= 3; death++) {
-    const [victim = 0] = await served.pids()
+    const [victim = NaN] = await served.pids()
     kill(victim, 'SIGKILL')
     t.ok(await served.logged('a worker was ended by SIGKILL', death))
     if (death < 3) t.ok(await served.ready())
@@ -130,7 +130,7 @@ t.test('SIGTERM to the whole group completes what is in progress, and ends all',
     return status === 200 ? 'ok' : String(status)
   })
   await sleep(500)
-  process.kill(-(served.primary.pid ?? 0), 'SIGTERM')
+  process.kill(-(served.primary.pid ?? NaN), 'SIGTERM')
   const signalled = performance.now()
   t.ok(await until(async () => (await served.health()).status === 503, 5_000), 'readiness fails at once')
   await served.ended
@@ -183,7 +183,7 @@ t.test('a failure of the first start ends the whole with one message', async (t)
 t.test('a connection that a killed worker had not accepted is closed', async (t) => {
   if (!linux(t)) return
   const served = await serveWorkers(t)
-  const [victim = 0] = await served.pids()
+  const [victim = NaN] = await served.pids()
   kill(victim, 'SIGSTOP')
   const asked = Array.from({ length: 10 }, () => served.ask().then(String, (error: { code?: string }) => error.code))
   const results: (string | undefined)[] = []
@@ -199,7 +199,7 @@ t.test('a connection that a killed worker had not accepted is closed', async (t)
 t.test('a worker that does not stop is killed', async (t) => {
   if (!linux(t)) return
   const served = await serveWorkers(t)
-  const [frozen = 0] = await served.pids()
+  const [frozen = NaN] = await served.pids()
   kill(frozen, 'SIGSTOP')
   served.primary.kill('SIGTERM')
   t.ok(await until(() => served.primary.exitCode !== null), 'the primary process ends')
@@ -216,7 +216,7 @@ t.test('a worker that finds no database when it comes back tries again, and the 
   })
   const browser = await served.signIn(PERSON_IDS.guest)
   await askMany(served, 20, browser)
-  const [victim = 0] = await served.pids()
+  const [victim = NaN] = await served.pids()
   postgres.kill()
   kill(victim, 'SIGKILL')
   t.ok(await served.logged('a worker cannot start, and tries again'))

@@ -51,7 +51,7 @@ t.test('a reload is in force in all workers, and in one that comes back', async 
   served.reload({ access: DENIED })
   t.ok(await served.logged('configuration reloaded'))
   t.strictSame(await statuses(served, browser), new Set([403]))
-  const [victim = 0] = await served.pids()
+  const [victim = NaN] = await served.pids()
   kill(victim, 'SIGKILL')
   t.ok(await served.logged('a worker was ended by SIGKILL'))
   t.ok(await served.ready())
@@ -78,7 +78,7 @@ t.test('what one worker cannot prepare is refused by all', async (t) => {
   t.match(await served.metrics(), /^gatehouse_config_reload_success 0$/m)
 
   t.type(await served.signIn(PERSON_IDS.staff), 'object', 'sign-ins use the step before, whose file has changed')
-  const [victim = 0] = await served.pids()
+  const [victim = NaN] = await served.pids()
   kill(victim, 'SIGKILL')
   t.ok(await served.logged('a worker was ended by SIGKILL'))
   t.ok(await served.ready(), 'one comes back')
@@ -110,7 +110,7 @@ t.test('a worker that dies during a reload refuses it', async (t) => {
   served.write('step.js', `await fetch('http://127.0.0.1:${port}/'); export default () => {}`)
   served.reload({ access: DENIED })
   await asked
-  const [victim = 0] = await served.pids()
+  const [victim = NaN] = await served.pids()
   kill(victim, 'SIGKILL')
   t.ok(await served.logged('could not be reloaded; the one before stays in force'))
   t.ok(await served.ready())
