@@ -20,7 +20,7 @@ export interface WorkersHealthOptions {
   readonly metrics: PrimaryMetrics
 }
 
-const STATES: readonly WorkerState[] = ['starting', 'ready', 'stopping', 'dead']
+const STATES: readonly WorkerState[] = ['starting', 'ready', 'silent', 'stopping', 'dead']
 
 export function createWorkersHealth({ slots, draining, ownParts, metrics }: WorkersHealthOptions): WorkersHealth {
   const summed = createSummedMetrics()

@@ -13,6 +13,8 @@ export type ToWorker =
   | { readonly kind: 'prepare', readonly id: number, readonly config: ConfigInForce }
   | { readonly kind: 'commit' }
   | { readonly kind: 'abort' }
+  /** Whether it still answers. */
+  | { readonly kind: 'alive' }
   | { readonly kind: 'readiness', readonly id: number }
   | { readonly kind: 'metrics', readonly id: number }
   /** Answers `count`. */
@@ -30,6 +32,7 @@ export type ToPrimary =
   | { readonly kind: 'failed', readonly error: SentError }
   /** Answers `prepare`. */
   | { readonly kind: 'prepared', readonly id: number, readonly error?: SentError }
+  | { readonly kind: 'alive' }
   | { readonly kind: 'readiness', readonly id: number, readonly readiness: Readiness }
   | { readonly kind: 'metrics', readonly id: number, readonly metrics: readonly MetricSnapshot[] }
   | {

@@ -5,6 +5,8 @@ export interface Questions<Answer> {
   ask(send: (id: number) => void): Promise<Answer>
   /** An unknown id is ignored: its time is over. */
   answer(id: number, answer: Answer): void
+  /** The questions that were asked are not waited for any more. */
+  drop(reason: string): void
   /** Nothing will be answered any more. */
   close(): void
 }
@@ -26,6 +28,9 @@ export function createQuestions<Answer>(gone: (reason: string) => Error, timeout
     clearTimeout(question?.timer)
     return question
   }
+  const drop = (reason: string): void => {
+    for (const id of [...pending.keys()]) end(id)?.reject(gone(reason))
+  }
   return {
     ask: (send) =>
       new Promise((resolve, reject) => {
@@ -36,9 +41,10 @@ export function createQuestions<Answer>(gone: (reason: string) => Error, timeout
         send(id)
       }),
     answer: (id, answer) => end(id)?.resolve(answer),
+    drop,
     close() {
       closed = true
-      for (const id of [...pending.keys()]) end(id)?.reject(gone('has ended'))
+      drop('has ended')
     },
   }
 }

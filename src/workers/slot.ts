@@ -5,7 +5,8 @@ import { EXIT_TRY_AGAIN } from './messages.js'
 import { received } from './sent-error.js'
 import { forkWorker, type Ending, type Notice, type WorkerHandle } from './worker-handle.js'
 
-export type WorkerState = 'starting' | 'ready' | 'stopping' | 'dead'
+/** `silent`: it was ready, and does not answer at the moment. */
+export type WorkerState = 'starting' | 'ready' | 'silent' | 'stopping' | 'dead'
 
 export interface SlotState {
   readonly state: WorkerState
@@ -32,6 +33,8 @@ export interface SlotEvents {
   onReady(slot: Slot, port: number | undefined): void
   onAsked(slot: Slot, asked: Asked): void
   onLine(line: string): void
+  onSilent(slot: Slot): void
+  onHung(slot: Slot): void
   /** It was never ready. */
   onFirstFailure(slot: Slot, error: Error): void
   /** It cannot start because the database is unreachable, and tries again. */
@@ -84,7 +87,7 @@ export function createSlot(place: Place, handOver: HandOver, events: SlotEvents)
   const deps: SlotDeps = { handOver, events, slot: () => slot }
   const slot: Slot = {
     number: place.number,
-    state: () => ({ state: seat.state, reason: seat.reason, pid: seat.handle?.pid }),
+    state: () => ({ state: shown(seat), reason: seat.reason, pid: seat.handle?.pid }),
     handle: () => seat.handle,
     configured: () => seat.handle !== undefined && seat.configured,
     start: () => launch(seat, deps),
@@ -101,6 +104,10 @@ export function createSlot(place: Place, handOver: HandOver, events: SlotEvents)
   return slot
 }
 
+function shown({ state, handle }: Seat): WorkerState {
+  return state === 'ready' && handle?.silent() ? 'silent' : state
+}
+
 function become(seat: Seat, state: WorkerState, reason?: string): void {
   seat.state = state
   seat.reason = reason
@@ -114,6 +121,11 @@ function launch(seat: Seat, deps: SlotDeps): void {
     const handle = forkWorker(seat.place.number, {
       onNotice: (notice) => take(seat, deps, handle, notice),
       onLine: deps.events.onLine,
+      onSilent: () => deps.events.onSilent(deps.slot()),
+      onHung() {
+        deps.events.onHung(deps.slot())
+        handle.kill()
+      },
       onEnd(ending) {
         seat.handle = undefined
         resolve()
@@ -136,6 +148,7 @@ function take(seat: Seat, { handOver, events, slot }: SlotDeps, handle: WorkerHa
     case 'ready':
       seat.wasReady = true
       if (!seat.closing) become(seat, 'ready')
+      handle.watch()
       return events.onReady(slot(), notice.port)
     case 'failed':
       seat.failure = received(notice.error)

@@ -5,14 +5,17 @@ import type { Readiness } from '../http/health.js'
 import type { MetricSnapshot } from '../telemetry/summed-metrics.js'
 import type { ConfigInForce } from './config-in-force.js'
 import type { ToPrimary, ToWorker } from './messages.js'
+import { createLiveness, type Liveness } from './liveness.js'
 import { createQuestions } from './questions.js'
 import { received } from './sent-error.js'
 
-/** A worker that is asked about itself asks its database. */
-const ANSWER_MS = 10_000
+/** A worker that is asked about itself asks its database, which may take five seconds. */
+const ANSWER_MS = 6_000
 /** A custom step may take half a minute to load. */
 const PREPARE_MS = 60_000
 const MAX_LINE_LENGTH = 1024 * 1024
+/** That a worker has not yet read. Without them it writes a line that another one has written. */
+const MAX_UNREAD_ANNOUNCEMENTS = 1_000
 
 export interface Ending {
   readonly code: number | null
@@ -29,28 +32,44 @@ export interface WorkerHandle {
   metrics(): Promise<readonly MetricSnapshot[]>
   /** Rejects where the worker cannot run this configuration, ends, or does not answer in time. */
   prepare(config: ConfigInForce): Promise<void>
+  /** From now on it has to answer: it is killed after half a minute without. */
+  watch(): void
+  /** It does not answer at the moment. */
+  silent(): boolean
   kill(): void
 }
 
 export interface WorkerEvents {
   onNotice(notice: Notice): void
+  /** It does not answer any more; it may again. */
+  onSilent(): void
+  /** It has not answered for half a minute. */
+  onHung(): void
   /** After its last line. */
   onEnd(ending: Ending): void
   /** What the worker writes to its standard output; a line that is too long is cut. */
   onLine(line: string): void
 }
 
-export function forkWorker(number: number, { onNotice, onEnd, onLine }: WorkerEvents): WorkerHandle {
+export function forkWorker(number: number, events: WorkerEvents): WorkerHandle {
+  const { onNotice, onEnd, onLine } = events
   const worker = cluster.fork()
   const closeConnections = followConnections(worker)
   const gone = (reason: string): Error => new Error(`worker ${number} ${reason}`)
   const health = createQuestions<Readiness>(gone, ANSWER_MS)
   const metrics = createQuestions<readonly MetricSnapshot[]>(gone, ANSWER_MS)
   const prepared = createQuestions<Extract<ToPrimary, { kind: 'prepared' }>>(gone, PREPARE_MS)
+  const send = createSender((message, sent) => sendTo(worker, message, sent))
+  let liveness: Liveness | undefined
+  const onSilent = (): void => {
+    for (const questions of [health, metrics]) questions.drop('does not answer')
+    events.onSilent()
+  }
   const { stdout } = worker.process
   if (stdout) readLines(stdout, MAX_LINE_LENGTH, onLine)
   worker.on('message', (message: ToPrimary) => {
-    if (message.kind === 'readiness') health.answer(message.id, message.readiness)
+    if (message.kind === 'alive') liveness?.answered()
+    else if (message.kind === 'readiness') health.answer(message.id, message.readiness)
     else if (message.kind === 'metrics') metrics.answer(message.id, message.metrics)
     else if (message.kind === 'prepared') prepared.answer(message.id, message)
     else onNotice(message)
@@ -58,22 +77,56 @@ export function forkWorker(number: number, { onNotice, onEnd, onLine }: WorkerEv
   worker.on('error', () => {}) // the process has ended, or could not be started: `close` follows
   worker.process.once('close', (code, signal) => {
     closeConnections()
+    liveness?.close()
     for (const questions of [health, metrics, prepared]) questions.close()
     onEnd({ code, signal })
   })
-  const send = (message: ToWorker): void => sendTo(worker, message)
   return {
     pid: worker.process.pid,
     send,
-    readiness: () => health.ask((id) => send({ kind: 'readiness', id })),
-    metrics: () => metrics.ask((id) => send({ kind: 'metrics', id })),
+    readiness: joined(() => health.ask((id) => send({ kind: 'readiness', id }))),
+    metrics: joined(() => metrics.ask((id) => send({ kind: 'metrics', id }))),
     async prepare(config) {
       const { error } = await prepared.ask((id) => send({ kind: 'prepare', id, config }))
       if (error) throw received(error)
     },
+    watch() {
+      liveness = createLiveness({ ask: () => send({ kind: 'alive' }), onSilent, onHung: events.onHung })
+    },
+    silent: () => liveness?.silent() ?? false,
     kill: () => {
       worker.process.kill('SIGKILL')
     },
+  }
+}
+
+/** One question at a time: whoever asks meanwhile gets the same answer. */
+function joined<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {
+  let pending: Promise<Answer> | undefined
+  return () => {
+    pending ??= ask().finally(() => {
+      pending = undefined
+    })
+    return pending
+  }
+}
+
+/**
+ * What is sent to a worker that reads nothing waits in the memory of this process. Announcements have no answer, so
+ * that nothing else bounds them.
+ * @param deliver calls back when the message has left this process
+ */
+export function createSender(
+  deliver: (message: ToWorker, sent: () => void) => void,
+): (message: ToWorker) => void {
+  let unread = 0
+  return (message) => {
+    if (message.kind !== 'announced') return deliver(message, () => {})
+    if (unread >= MAX_UNREAD_ANNOUNCEMENTS) return // guard: workers-announced-bounded
+    unread++
+    deliver(message, () => {
+      unread--
+    })
   }
 }
 
@@ -104,6 +157,7 @@ function isConnection(handle: unknown): handle is Connection {
 }
 
 /** A worker that has ended meanwhile gets nothing: its end is reported. */
-function sendTo(worker: Worker, message: ToWorker): void {
-  if (worker.isConnected()) worker.process.send(message, undefined, undefined, () => {})
+function sendTo(worker: Worker, message: ToWorker, sent: () => void): void {
+  if (!worker.isConnected()) return sent()
+  worker.process.send(message, undefined, undefined, () => sent())
 }

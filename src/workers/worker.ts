@@ -98,6 +98,8 @@ async function answer(message: Question, { config, steps, siblings, gateway }: S
       return config.commit(steps)
     case 'abort':
       return config.abort(steps)
+    case 'alive':
+      return send(message)
     case 'readiness': {
       const readiness = await (await gateway)?.readiness()
       if (readiness) send({ kind: 'readiness', id: message.id, readiness })

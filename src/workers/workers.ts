@@ -56,6 +56,7 @@ export function createWorkers(options: WorkersOptions): Workers {
         },
         onAsked: answer,
         onLine: (line) => options.forward(line, index + 1),
+        ...reports(options.log),
         onFirstFailure: (_slot, error) => first.failed(error),
         ...judge,
       }),
@@ -90,6 +91,16 @@ function useProgram(): void {
     serialization: 'advanced', // the configuration has maps, bytes and undefined
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'], // standard output is the log (telemetry/logger.ts)
   })
+}
+
+/** What is reported of a worker that does not end by itself. */
+function reports(log: Logger) {
+  const facts = (slot: Slot) => ({ worker: slot.number, workerPid: slot.state().pid })
+  return {
+    onSilent: (slot: Slot): void => log.warn(facts(slot), 'a worker does not answer'),
+    onHung: (slot: Slot): void =>
+      log.error(facts(slot), 'a worker has not answered for half a minute, and is ended by SIGKILL'),
+  }
 }
 
 /** A promise that is settled from outside. */

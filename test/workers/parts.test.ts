@@ -14,10 +14,13 @@ import type { ConfigInForce } from '../../src/workers/config-in-force.js'
 import { createCounters } from '../../src/workers/counters.js'
 import { createDeaths } from '../../src/workers/deaths.js'
 import { createHandOver, type Participant } from '../../src/workers/hand-over.js'
+import { createLiveness } from '../../src/workers/liveness.js'
 import { createQuestions } from '../../src/workers/questions.js'
-import type { ToPrimary } from '../../src/workers/messages.js'
+import type { ToPrimary, ToWorker } from '../../src/workers/messages.js'
 import { received, sendable } from '../../src/workers/sent-error.js'
 import { createWorkerSiblings } from '../../src/workers/siblings.js'
+import { createSender } from '../../src/workers/worker-handle.js'
+import { until } from '../helpers/until.js'
 import { configOfWorker, workerCount } from '../../src/workers/worker-count.js'
 import { GatehouseError } from '../../src/core/errors.js'
 
@@ -277,6 +280,54 @@ t.test('a question without an answer in time, or to a process that has ended, fa
   questions.close()
   await t.rejects(open, { message: 'has ended' })
   await t.rejects(questions.ask(() => {}), { message: 'has ended' })
+})
+
+t.test('a question that is dropped fails, and the next one is asked', async (t) => {
+  const questions = createQuestions<string>((reason) => new Error(reason), 60_000)
+  const open = questions.ask(() => {})
+  questions.drop('does not answer')
+  await t.rejects(open, { message: 'does not answer' })
+  t.equal(await questions.ask((id) => questions.answer(id, 'yes')), 'yes')
+})
+
+// proves: workers-hung-killed
+t.test('a process that does not answer is silent, and after fifteen intervals it hangs', async (t) => {
+  const events: string[] = []
+  const liveness = createLiveness({
+    ask: () => events.push('asked'),
+    onSilent() {
+      t.ok(liveness.silent())
+      if (events.push('silent') > 2) return
+      liveness.answered()
+      t.notOk(liveness.silent(), 'it answers again')
+    },
+    onHung: () => events.push('hung'),
+    everyMs: 5,
+  })
+  t.teardown(() => liveness.close())
+  t.notOk(liveness.silent(), 'it was not asked yet')
+  t.ok(await until(() => events.includes('hung'), 20_000))
+  t.strictSame(events, ['asked', 'silent', 'asked', 'silent', 'hung'], 'one question at a time')
+})
+
+// proves: workers-announced-bounded
+t.test('announcements that a worker does not read are bounded in memory, and no other message is lost', async (t) => {
+  const sent: ToWorker['kind'][] = []
+  const read: (() => void)[] = []
+  const send = createSender(({ kind }, done) => {
+    sent.push(kind)
+    read.push(done)
+  })
+  const announce = (): void => {
+    for (let each = 0; each < 5_000; each++) send({ kind: 'announced', topic: 'peer', key: String(each) })
+  }
+  announce()
+  t.equal(sent.length, 1_000)
+  send({ kind: 'commit' })
+  t.equal(sent.at(-1), 'commit')
+  for (const done of read.splice(0)) done()
+  announce()
+  t.equal(sent.length, 2_001, 'again when it has read')
 })
 
 t.test('without the primary process every request with a limit is refused', async (t) => {

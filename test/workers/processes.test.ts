@@ -195,6 +195,24 @@ t.test('a connection that a killed worker had not accepted is closed', async (t)
   t.not(results[9], '401')
 })
 
+t.test('a worker that hangs is shown, and after half a minute another one takes its place', async (t) => {
+  if (!linux(t)) return
+  const served = await serveWorkers(t)
+  const [hung = 0] = await served.pids()
+  kill(hung, 'SIGSTOP')
+  t.ok(await served.logged('a worker does not answer'))
+  const { status, parts } = await served.health()
+  t.equal(status, 200, 'the other one is ready')
+  t.match(parts.workers, { 1: { state: 'silent', pid: hung }, 2: { state: 'ready' } })
+  const metrics = await served.metrics()
+  t.equal(valueOf(metrics, 'gatehouse_workers{state="silent"}'), 1)
+  t.equal(valueOf(metrics, 'gatehouse_workers{state="ready"}'), 1)
+  t.ok(await served.logged('a worker was ended by SIGKILL'))
+  t.ok(await served.ready())
+  t.notOk(isRunning(hung))
+  t.equal(valueOf(await served.metrics(), 'gatehouse_worker_deaths_total'), 1)
+})
+
 // proves: workers-stop-bounded
 t.test('a worker that does not stop is killed', async (t) => {
   if (!linux(t)) return
