@@ -1,4 +1,4 @@
-// Whether a worker still answers: one whose event loop does not turn any more has connections that it does not serve,
+// Whether a worker still answers: one whose event loop is blocked has connections that it does not serve,
 // and does not end by itself.
 
 export interface Liveness {

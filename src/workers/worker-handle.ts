@@ -100,7 +100,7 @@ export function forkWorker(number: number, events: WorkerEvents): WorkerHandle {
   }
 }
 
-/** One question at a time: whoever asks meanwhile gets the same answer. */
+/** One question at a time: a caller that asks meanwhile gets the same answer. */
 function joined<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {
   let pending: Promise<Answer> | undefined
   return () => {
