@@ -9,6 +9,7 @@ CREATE TABLE "delta_chains" (
 	"kind" text NOT NULL,
 	"group_ids" uuid[] NOT NULL,
 	"nested" jsonb NOT NULL,
+	"former" jsonb NOT NULL,
 	"added" uuid[] NOT NULL,
 	"link" text NOT NULL,
 	"following" boolean NOT NULL,

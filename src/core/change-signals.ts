@@ -14,6 +14,8 @@ export interface DeltaChain {
   readonly groupIds: readonly string[]
   /** The groups that are direct members of these. */
   readonly nested: Readonly<Record<string, readonly string[]>>
+  /** The same before the chain began again, until it was read completely. */
+  readonly former: Readonly<Record<string, readonly string[]>>
   /** Groups that became members, and that no chain has yet. */
   readonly added: readonly string[]
   /** Absolute address of the next request. */
@@ -32,7 +34,9 @@ export interface ChangeQuery {
   /** Object IDs of the mapped groups, lower case. */
   readonly mapped: readonly string[]
   readonly kinds: ReadonlySet<DeltaKind>
-  /** Milliseconds: no page is requested later. */
+  /** Ids of chains that are left out. */
+  readonly paused: ReadonlySet<string>
+  /** Milliseconds: no request takes longer. */
   readonly budgetMs: number
 }
 
@@ -47,6 +51,8 @@ export interface ChangeRound {
   /** Object IDs of groups: everyone whose snapshot contains one of them is meant. */
   readonly groups: ReadonlySet<string>
   readonly failures: ReadonlyMap<DeltaKind, GatehouseError>
+  /** Ids of chains that failed while Graph answered. */
+  readonly failed: ReadonlySet<string>
   /** Chains that begin with a full read again because Graph refused their link. */
   readonly restarted: number
   /** Groups above the limit of groups that are followed. */

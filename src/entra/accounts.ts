@@ -52,7 +52,11 @@ export function createAccountSource(
     batchSize: MAX_BATCH_REQUESTS / 2,
     async read(oids, correlationId) {
       try {
-        return await background.withToken(correlationId, budgetMs, (context) => readAccounts(reader, oids, context))
+        return await background.withToken(
+          correlationId,
+          () => budgetMs,
+          (context) => readAccounts(reader, oids, context),
+        )
       } catch (error) {
         throw error instanceof GatehouseError ? withApplicationRemedy(error) : error
       }

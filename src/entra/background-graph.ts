@@ -15,7 +15,11 @@ export interface BackgroundGraph {
   /** Requested by a response of a batch; applies to all background work. */
   readonly pause: SharedPause
   /** Calls `work` with a token and a time limit, and once more with another token where Graph refused the first. */
-  withToken<T>(correlationId: string, budgetMs: number, work: (context: RequestContext) => Promise<T>): Promise<T>
+  withToken<T>(
+    correlationId: string,
+    remainingMs: () => number,
+    work: (context: RequestContext) => Promise<T>,
+  ): Promise<T>
 }
 
 export function createBackgroundGraph(connection: EntraConnection): BackgroundGraph {
@@ -28,8 +32,9 @@ export function createBackgroundGraph(connection: EntraConnection): BackgroundGr
     deltas,
     graphUrl,
     pause: { until: -Infinity },
-    async withToken(correlationId, budgetMs, work) {
+    async withToken(correlationId, remainingMs, work) {
       for (let retried = false;; retried = true) {
+        const budgetMs = Math.max(1, Math.ceil(remainingMs()))
         const [deadline, signal] = [performance.now() + budgetMs, AbortSignal.timeout(budgetMs)]
         const accessToken = await token.get(correlationId, signal)
         try {

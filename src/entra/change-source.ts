@@ -2,7 +2,7 @@
 // Whatever goes wrong in a chain is reported, and at worst the chain begins again: nothing but the order in which users
 // are re-evaluated depends on it.
 import { createHash } from 'node:crypto'
-import type { ChangeQuery, ChangeRound, ChangeSource, DeltaChain, DeltaKind } from '../core/change-signals.js'
+import type { ChangeRound, ChangeSource, DeltaChain, DeltaKind } from '../core/change-signals.js'
 import { GatehouseError } from '../core/errors.js'
 import { withApplicationRemedy } from './account-state.js'
 import type { BackgroundGraph } from './background-graph.js'
@@ -26,6 +26,12 @@ const MAX_PAGES_OF_CHAIN = 20_000
 const CONCURRENCY = 4
 const PAGE_BUDGET_MS = 10_000
 
+/**
+ * Ids of chains that began again because Graph refused their link, until Graph continues them. With an error: Graph has
+ * refused the link after that, too.
+ */
+type Restarts = Map<string, GatehouseError | undefined>
+
 interface Round extends Signals {
   readonly background: BackgroundGraph
   readonly links: DeltaLinks
@@ -34,6 +40,8 @@ interface Round extends Signals {
   readonly read: Set<string>
   readonly completed: Set<string>
   readonly failures: Map<DeltaKind, GatehouseError>
+  readonly failed: Set<string>
+  readonly restarts: Restarts
   pages: number
   restarted: number
   /** Graph answers nothing at all. */
@@ -43,39 +51,42 @@ interface Round extends Signals {
 export function createChangeSource({ background, tenantId, clientId }: ChangeSourceOptions): ChangeSource {
   const { graphUrl } = background
   const links = createDeltaLinks(graphUrl)
+  const restarts: Restarts = new Map()
   return {
     // guard: delta-scope
     scope: createHash('sha256').update(JSON.stringify([tenantId, clientId, graphUrl])).digest('hex'),
-    async read({ chains, mapped, kinds, budgetMs }, correlationId) {
-      const plan = planChains(chains, mapped, links)
+    async read({ chains, mapped, kinds, paused, budgetMs }, correlationId) {
+      const plan = planChains(chains, mapped, links, paused)
       const round: Round = {
         ...{ background, links, correlationId, endsAt: performance.now() + budgetMs },
         ...{ users: new Set(), groups: new Set(), read: new Set(), completed: new Set(), failures: new Map() },
+        ...{ failed: new Set(), restarts },
         ...{ pages: 0, restarted: 0, stopped: false },
       }
-      const results = await readChains(round, plan.chains, kinds)
+      for (const id of restarts.keys()) if (!plan.chains.some((chain) => chain.id === id)) restarts.delete(id)
+      const results = await readChains(round, plan.chains, ({ id, kind }) => kinds.has(kind) && !paused.has(id))
       return summary(round, results, plan.notFollowed)
     },
   }
 }
 
 function summary(round: Round, chains: readonly DeltaChain[], notFollowed: number): ChangeRound {
-  const { read, users, groups, failures, completed } = round
+  const { read, users, groups, failures, failed, completed } = round
   const kinds: readonly DeltaKind[] = ['users', 'groups']
   const complete = new Set(
     kinds.filter((kind) => chains.every((chain) => chain.kind !== kind || completed.has(chain.id))),
   )
-  return { chains, read, users, groups, failures, restarted: round.restarted, notFollowed, complete }
+  return { chains, read, users, groups, failures, failed, restarted: round.restarted, notFollowed, complete }
 }
 
 /** Some at the same time, in their order, until the round is over. */
 async function readChains(
   round: Round,
   chains: readonly DeltaChain[],
-  kinds: ChangeQuery['kinds'],
+  isRead: (chain: DeltaChain) => boolean,
 ): Promise<readonly DeltaChain[]> {
   const results = [...chains]
-  const queue = [...chains.entries()].filter(([, { kind }]) => kinds.has(kind))
+  const queue = [...chains.entries()].filter(([, chain]) => isRead(chain))
   const worker = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const [index, chain] = next
@@ -86,8 +97,9 @@ async function readChains(
   return results
 }
 
+// guard: delta-bounded, sync-groups-bounded
 const isOver = (round: Round): boolean =>
-  round.stopped || round.pages >= MAX_PAGES || round.users.size >= MAX_SIGNALS || // guard: delta-bounded
+  round.stopped || round.pages >= MAX_PAGES || round.users.size + round.groups.size >= MAX_SIGNALS ||
   performance.now() >= round.endsAt
 
 async function readChain(round: Round, chain: DeltaChain): Promise<DeltaChain> {
@@ -99,7 +111,9 @@ async function readChain(round: Round, chain: DeltaChain): Promise<DeltaChain> {
       const { next, complete } = await readPage(round, current, seen)
       current = next
       if (complete) {
-        round.completed.add(current.id)
+        const refused = round.restarts.get(current.id)
+        if (refused === undefined) round.completed.add(current.id)
+        else addFailure(round, current, refused) // guard: sync-refused-until-continued
         return current
       }
     } catch (error) {
@@ -128,13 +142,18 @@ async function readPage(round: Round, chain: DeltaChain, seen: Set<string>) {
   }
   seen.add(chain.link)
   round.pages++
-  const page = await withToken(correlationId, PAGE_BUDGET_MS, (context) => deltas.get({ ...context, url: chain.link }))
+  const remainingMs = () => Math.min(PAGE_BUDGET_MS, round.endsAt - performance.now()) // guard: sync-delta-page-ends
+  const page = await withToken(correlationId, remainingMs, (context) => deltas.get({ ...context, url: chain.link }))
   // guard: delta-link-checked
   const { link, complete } = nextLink(page, (candidate) => links.isValid(chain.kind, candidate))
   const changed = applyChanges(round, chain, changedObjects(page))
   round.read.add(chain.id)
+  if (chain.following) round.restarts.delete(chain.id)
   const pages = complete ? 0 : chain.pages + 1
-  return { next: { ...changed, link, pages, following: chain.following || complete }, complete }
+  return {
+    next: { ...changed, link, pages, following: chain.following || complete, ...complete && { former: {} } },
+    complete,
+  }
 }
 
 /** Codes with which a chain begins again, because its next page would be refused again. */
@@ -149,21 +168,31 @@ const LINK_REFUSED: ReadonlySet<unknown> = new Set([400, 404, 410])
 
 /** The chain after a failure; `retry`: it is continued immediately. */
 function afterError(round: Round, chain: DeltaChain, error: GatehouseError): { chain: DeltaChain, retry: boolean } {
-  const { links, failures } = round
+  const { links, restarts } = round
   const refused = LINK_REFUSED.has(error.facts.status)
   const begins = restarted(chain, links)
   const forms = chain.kind === 'users' ? links.users : [begins.link]
   const form = forms.indexOf(chain.link)
-  if (refused && form === -1) { // guard: delta-resync
-    round.restarted++
-    return { chain: begins, retry: true }
+  // guard: delta-resync, sync-refused-again
+  if (refused && form === -1) {
+    const again = restarts.has(chain.id)
+    restarts.set(chain.id, again ? withApplicationRemedy(error) : undefined)
+    if (!again) {
+      round.restarted++
+      return { chain: begins, retry: true }
+    }
   }
-  const nextForm = refused ? forms[form + 1] : undefined
+  const nextForm = refused && form !== -1 ? forms[form + 1] : undefined
   // guard: delta-untracked-property
   if (nextForm !== undefined) return { chain: { ...chain, link: nextForm }, retry: true }
-  if (!failures.has(chain.kind)) failures.set(chain.kind, withApplicationRemedy(error))
-  if (isOutage(error)) round.stopped = true
+  addFailure(round, chain, withApplicationRemedy(error))
   return { chain: UNUSABLE.has(error.code) || refused ? begins : chain, retry: false } // guard: delta-unusable-restarts
+}
+
+function addFailure(round: Round, { id, kind }: DeltaChain, error: GatehouseError): void {
+  if (!round.failures.has(kind)) round.failures.set(kind, error)
+  if (isOutage(error)) round.stopped = true
+  else round.failed.add(id)
 }
 
 /** Without a token, or without Graph, further requests are useless. */

@@ -14,11 +14,16 @@ export interface Plan {
   readonly notFollowed: number
 }
 
-export function planChains(chains: readonly DeltaChain[], mapped: readonly string[], links: DeltaLinks): Plan {
+export function planChains(
+  chains: readonly DeltaChain[],
+  mapped: readonly string[],
+  links: DeltaLinks,
+  paused: ReadonlySet<string> = new Set(),
+): Plan {
   const { groups, notFollowed } = followedGroups(chains, mapped)
   const added = new Set(chains.flatMap((chain) => chain.added))
   const kept = withoutRedundant(chains.filter(({ kind }) => kind === 'groups'), groups)
-  const missing = missingGroups(kept, groups)
+  const missing = missingGroups(kept, groups, paused)
   const users = chains.find(({ kind }) => kind === 'users') ?? newChain('users', [], false, links)
   return {
     chains: [
@@ -31,9 +36,11 @@ export function planChains(chains: readonly DeltaChain[], mapped: readonly strin
   }
 }
 
-/** The chain as it begins: everything that it has read is forgotten. */
-export function restarted({ id, kind, groupIds }: DeltaChain, links: DeltaLinks): DeltaChain {
-  return { ...newChain(kind, groupIds, false, links), id }
+/** The chain as it begins. The groups inside its own stay followed until it was read completely. */
+export function restarted({ id, kind, groupIds, nested, former }: DeltaChain, links: DeltaLinks): DeltaChain {
+  const kept = groupIds.map((group) => [group, [...new Set([...former[group] ?? [], ...nested[group] ?? []])]] as const)
+  const inside = Object.fromEntries(kept.filter(([, groups]) => groups.length > 0))
+  return { ...newChain(kind, groupIds, false, links), id, former: inside } // guard: sync-nested-kept
 }
 
 function newChain(
@@ -43,14 +50,27 @@ function newChain(
   links: DeltaLinks,
 ): DeltaChain {
   const link = kind === 'users' ? links.users[0] ?? '' : links.groups(groupIds)
-  return { id: randomUUID(), kind, groupIds, nested: {}, added: [], link, following: false, announced, pages: 0 }
+  return {
+    id: randomUUID(),
+    kind,
+    groupIds,
+    nested: {},
+    former: {},
+    added: [],
+    link,
+    following: false,
+    announced,
+    pages: 0,
+  }
 }
 
 /** The mapped groups and all below them, nearest first. A cycle ends because each group is visited once. */
 function followedGroups(chains: readonly DeltaChain[], mapped: readonly string[]) {
   const nested = new Map<string, readonly string[]>()
   for (const chain of chains) {
-    for (const [id, groups] of Object.entries(chain.nested)) nested.set(id, [...nested.get(id) ?? [], ...groups])
+    for (const [id, groups] of [...Object.entries(chain.nested), ...Object.entries(chain.former)]) {
+      nested.set(id, [...nested.get(id) ?? [], ...groups])
+    }
   }
   const reached = new Set(mapped)
   for (const id of reached) for (const group of nested.get(id) ?? []) reached.add(group) // guard: delta-nested
@@ -74,11 +94,15 @@ function withoutRedundant(chains: readonly DeltaChain[], groups: ReadonlySet<str
 }
 
 /** Groups that no chain has; where there are far too many chains, also those of small ones, to be put together. */
-function missingGroups(chains: readonly DeltaChain[], groups: ReadonlySet<string>): readonly string[] {
+function missingGroups(
+  chains: readonly DeltaChain[],
+  groups: ReadonlySet<string>,
+  paused: ReadonlySet<string>,
+): readonly string[] {
   const tooMany = chains.length > Math.ceil(groups.size / MAX_GROUPS_IN_CHAIN) + SPARE_CHAINS
-  const pending = chains.some(({ following }) => !following)
+  const pending = chains.some(({ id, following }) => !following && !paused.has(id)) // guard: sync-paused-not-pending
   const stay = tooMany && !pending
-    ? chains.filter(({ groupIds }) => groupIds.length > MAX_GROUPS_IN_CHAIN / 2)
+    ? chains.filter(({ id, groupIds }) => paused.has(id) || groupIds.length > MAX_GROUPS_IN_CHAIN / 2)
     : chains
   const present = new Set(stay.flatMap(({ groupIds }) => groupIds))
   return [...groups].filter((id) => !present.has(id))

@@ -12,21 +12,23 @@ export interface SignalReader {
 }
 
 const KINDS: readonly DeltaKind[] = ['users', 'groups']
-const BUDGET_MS = 5_000
 /** Rounds that are left out after failures in a row: 1, 2, 4, up to these. */
 const MAX_PAUSE = 16
 /** Of a permission that is missing, and of a tenant whose changes Graph does not track. */
 const MAX_PAUSE_REFUSED = 240
 const REFUSED: readonly string[] = ['graph_forbidden', 'graph_request_refused']
 
-export function createSignalReader({ source, store, mapped, report }: ChangeSignals): SignalReader {
+/** @param budgetMs of a round: the run begins so much later at most */
+export function createSignalReader({ source, store, mapped, report }: ChangeSignals, budgetMs: number): SignalReader {
   const failures = createFailures(report)
+  const chainPauses = createPauses<string>()
   let completeAt: number | undefined
   let notFollowed = 0
   let restarted = false
 
   const observe = (round: ChangeRound, kinds: ReadonlySet<DeltaKind>): void => {
-    for (const kind of kinds) failures.update(kind, round.failures.get(kind))
+    for (const kind of kinds) observeKind(round, kind, { failures, chainPauses })
+    chainPauses.keep(round.chains.map(({ id }) => id))
     if (round.restarted > 0 && !restarted) report.deltaRestarted(round.restarted)
     restarted = round.restarted > 0
     if (round.notFollowed !== notFollowed) report.groupsNotFollowed(round.notFollowed)
@@ -39,7 +41,8 @@ export function createSignalReader({ source, store, mapped, report }: ChangeSign
       if (kinds.size === 0) return
       try {
         const chains = await store.chains(source.scope)
-        const round = await source.read({ chains, mapped: mapped(), kinds, budgetMs: BUDGET_MS }, randomUUID())
+        const paused = new Set(chains.map(({ id }) => id).filter((id) => !chainPauses.isOver(id)))
+        const round = await source.read({ chains, mapped: mapped(), kinds, paused, budgetMs }, randomUUID())
         const users = await store.record(source.scope, round)
         if (users > 0) report.signalled(users)
         observe(round, kinds)
@@ -51,27 +54,70 @@ export function createSignalReader({ source, store, mapped, report }: ChangeSign
   }
 }
 
-function createFailures(report: Pick<SignalReporter, 'deltaFailed' | 'deltaRecovered'>) {
-  const state = new Map<DeltaKind, { code: string, inARow: number, pause: number }>()
+interface Pauses {
+  readonly failures: ReturnType<typeof createFailures>
+  readonly chainPauses: ReturnType<typeof createPauses<string>>
+}
+
+/** A chain that fails while others of its kind are read is left out alone. */
+function observeKind(round: ChangeRound, kind: DeltaKind, { failures, chainPauses }: Pauses): void {
+  const ids = round.chains.filter((chain) => chain.kind === kind).map(({ id }) => id)
+  const error = round.failures.get(kind)
+  const failed = ids.filter((id) => round.failed.has(id))
+  const read = ids.filter((id) => round.read.has(id) && !round.failed.has(id))
+  for (const id of read) chainPauses.end(id)
+  if (error !== undefined && failed.length > 0 && read.length > 0) { // guard: sync-chain-alone
+    for (const id of failed) chainPauses.begin(id, error.code)
+    failures.note(kind, error)
+  } else if (error !== undefined || !ids.some((id) => chainPauses.has(id))) failures.update(kind, error)
+}
+
+/** Of kinds, or of chains: after each failure in a row twice as many rounds are left out. */
+function createPauses<Key>() {
+  const state = new Map<Key, { inARow: number, rounds: number }>()
   return {
     /** Counts the rounds. */
-    mayRead(kind: DeltaKind): boolean {
-      const failed = state.get(kind)
-      if (failed === undefined || failed.pause === 0) return true
-      failed.pause--
+    isOver(key: Key): boolean {
+      const pause = state.get(key)
+      if (pause === undefined || pause.rounds === 0) return true
+      pause.rounds--
       return false
     },
+    has: (key: Key): boolean => state.has(key),
+    begin(key: Key, code: string): void {
+      const inARow = (state.get(key)?.inARow ?? 0) + 1
+      const most = REFUSED.includes(code) ? MAX_PAUSE_REFUSED : MAX_PAUSE
+      state.set(key, { inARow, rounds: Math.min(most, 2 ** (inARow - 1)) })
+    },
+    end: (key: Key): boolean => state.delete(key),
+    keep(keys: readonly Key[]): void {
+      for (const key of state.keys()) if (!keys.includes(key)) state.delete(key)
+    },
+  }
+}
+
+function createFailures(report: Pick<SignalReporter, 'deltaFailed' | 'deltaRecovered'>) {
+  const pauses = createPauses<DeltaKind>()
+  const codes = new Map<DeltaKind, string>()
+  const reportOnce = (kind: DeltaKind, error: GatehouseError): void => {
+    if (codes.get(kind) !== error.code) report.deltaFailed(kind, error)
+    codes.set(kind, error.code)
+  }
+  return {
+    mayRead: (kind: DeltaKind): boolean => pauses.isOver(kind),
+    /** Reports a failure of a part of it. */
+    note(kind: DeltaKind, error: GatehouseError): void {
+      reportOnce(kind, error)
+      pauses.end(kind)
+    },
     update(kind: DeltaKind, error: GatehouseError | undefined): void {
-      const before = state.get(kind)
       if (error === undefined) {
-        if (before !== undefined) report.deltaRecovered(kind)
-        state.delete(kind)
+        if (codes.delete(kind)) report.deltaRecovered(kind)
+        pauses.end(kind)
         return
       }
-      if (before?.code !== error.code) report.deltaFailed(kind, error)
-      const inARow = (before?.inARow ?? 0) + 1
-      const most = REFUSED.includes(error.code) ? MAX_PAUSE_REFUSED : MAX_PAUSE
-      state.set(kind, { code: error.code, inARow, pause: Math.min(most, 2 ** (inARow - 1)) })
+      reportOnce(kind, error)
+      pauses.begin(kind, error.code)
     },
   }
 }

@@ -45,7 +45,10 @@ export function createLeader(
         return { kind: 'yielding' }
       }
       if (!await leadership.held()) return follower() // guard: sync-one-replica
-      await signals?.read()
+      if (signals !== undefined) {
+        await signals.read()
+        if (!await leadership.held()) return follower() // guard: sync-held-after-deltas
+      }
       const endsAt = clock() + MAX_RUN_MS
       const timeOver = () => closed() || clock() >= endsAt // guard: sync-run-ends
       const run = await reevaluateDueUsers(deps, { runEveryMs, isolatedUsers, timeOver })

@@ -37,7 +37,7 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
   const lag = createLag(clock)
   const failures = createFailureReporter(report)
   let closed = false
-  const signals = deps.changes && createSignalReader(deps.changes)
+  const signals = deps.changes && createSignalReader(deps.changes, runEveryMs / 2) // guard: sync-delta-budget
   const leader = createLeader(deps, { runEveryMs, signals, closed: () => closed })
   let state: ReevaluationState = { leader: false, failing: undefined, lagMs: 0 }
   let running: Promise<void> | undefined

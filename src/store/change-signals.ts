@@ -18,8 +18,8 @@ export function createSignalStore(database: Database, options: ActiveUsersOption
     async chains(scope) {
       const { rows } = await database.ask((db) =>
         db.execute<ChainRow>(sql`
-        select id, kind, group_ids::text[] as "groupIds", nested, added::text[] as added, link, following, announced,
-          pages from delta_chains where scope = ${scope} order by read_at, id`)
+        select id, kind, group_ids::text[] as "groupIds", nested, former, added::text[] as added, link, following,
+          announced, pages from delta_chains where scope = ${scope} order by read_at, id`)
       )
       return rows
     },
@@ -68,12 +68,12 @@ async function storeChains(tx: Transaction, scope: string, { chains, read }: Cha
   await tx.execute(sql`delete from delta_chains where scope <> ${scope} or id <> all(${ids}::uuid[])`)
   await tx.execute(sql`
     insert into delta_chains as d
-      (id, scope, kind, group_ids, nested, added, link, following, announced, pages, read_at)
+      (id, scope, kind, group_ids, nested, former, added, link, following, announced, pages, read_at)
       select (c ->> 'id')::uuid, ${scope}, c ->> 'kind', array(select jsonb_array_elements_text(c -> 'groupIds')::uuid),
-        c -> 'nested', array(select jsonb_array_elements_text(c -> 'added')::uuid), c ->> 'link',
+        c -> 'nested', c -> 'former', array(select jsonb_array_elements_text(c -> 'added')::uuid), c ->> 'link',
         (c ->> 'following')::boolean, (c ->> 'announced')::boolean, (c ->> 'pages')::int, now()
       from jsonb_array_elements(${JSON.stringify(chains)}::jsonb) c
-    on conflict (id) do update set nested = excluded.nested, added = excluded.added, link = excluded.link,
-      following = excluded.following, announced = excluded.announced, pages = excluded.pages,
+    on conflict (id) do update set nested = excluded.nested, former = excluded.former, added = excluded.added,
+      link = excluded.link, following = excluded.following, announced = excluded.announced, pages = excluded.pages,
       read_at = case when d.id = any(${sql.param([...read])}::uuid[]) then now() else d.read_at end`)
 }

@@ -132,6 +132,7 @@ export const deltaChains = pgTable('delta_chains', {
   kind: text('kind').notNull(),
   groupIds: uuid('group_ids').array().notNull(),
   nested: jsonb('nested').$type<Readonly<Record<string, readonly string[]>>>().notNull(),
+  former: jsonb('former').$type<Readonly<Record<string, readonly string[]>>>().notNull(),
   added: uuid('added').array().notNull(),
   link: text('link').notNull(),
   following: boolean('following').notNull(),

@@ -52,13 +52,13 @@ async function scene(
   const source = createChangeSource({ background, tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID })
   const state: { chains: readonly DeltaChain[] } = { chains: [] }
   const read = async (
-    { mapped = [networkEngineers], kinds = BOTH, budgetMs = 5_000 }: {
+    { mapped = [networkEngineers], kinds = BOTH, budgetMs = 20_000 }: {
       mapped?: readonly string[]
       kinds?: ReadonlySet<DeltaKind>
       budgetMs?: number
     } = {},
   ): Promise<ChangeRound> => {
-    const round = await source.read({ chains: state.chains, mapped, kinds, budgetMs }, id(0xc0ffee))
+    const round = await source.read({ chains: state.chains, mapped, kinds, paused: new Set(), budgetMs }, id(0xc0ffee))
     state.chains = round.chains
     return round
   }
@@ -72,7 +72,7 @@ async function scene(
     async follow(mapped: readonly string[] = [networkEngineers]) {
       for (let rounds = 0; rounds < 8; rounds++) await read({ mapped })
     },
-    add: (then: Fault, path = '/groups/delta', more: Partial<FaultEntry> = {}) =>
+    add: (then: Fault, path: string | RegExp = '/groups/delta', more: Partial<FaultEntry> = {}) =>
       entra.faults.add({ on: 'graph', path, then, ...more } as FaultEntry),
     requests: (path: string) => entra.requests.filter((request) => request.path.includes(path)),
   }
@@ -202,13 +202,72 @@ t.test('a link that Graph does not know any longer begins again, without a failu
   t.ok(state.chains.every(({ following }) => following))
 })
 
-t.test('a real expiry of all links is the same', async (t) => {
-  const { directory, follow, read } = await scene(t, { delta: { tokenLifetimeMs: -1 } })
+// proves: sync-refused-again, sync-refused-until-continued
+t.test('a link that is refused again after the chain began again is a failure, until Graph continues', async (t) => {
+  const { entra, directory, follow, read, add } = await scene(t)
+  await follow([readOnly])
+  const next = () => read({ mapped: [readOnly] })
+  const gone = { kind: 'status', status: 410, body: { error: { code: 'resyncRequired' } } } as const
+  add(gone, /deltatoken=(?!latest)/, { times: Infinity })
+  const first = await next()
+  t.strictSame({ codes: codes(first), restarted: first.restarted }, { codes: {}, restarted: 2 })
+  for (const title of ['the new links are refused', 'the chains begin again', 'and the links after that']) {
+    const round = await next()
+    t.strictSame(Object.keys(codes(round)).sort(), ['groups', 'users'], title)
+    t.strictSame([[...round.complete], round.failed.size, round.restarted], [[], 2, 0], title)
+  }
+  entra.faults.clear()
+  await next()
+  directory.addMember(readOnly, superuser)
+  const round = await next()
+  t.strictSame({ codes: codes(round), users: [...round.users] }, { codes: {}, users: [superuser] })
+  t.strictSame([...round.complete].sort(), ['groups', 'users'])
+})
+
+// proves: sync-nested-kept
+t.test('a chain that begins again leaves the groups inside its own followed meanwhile', async (t) => {
+  const { directory, follow, read, add, state } = await scene(t)
   await follow()
-  directory.addMember(networkEngineers, guest)
-  const round = await read()
-  t.strictSame(codes(round), {})
-  t.ok(round.restarted > 0)
+  const before = followed(state.chains)
+  const top = state.chains.find(({ groupIds }) => groupIds.includes(networkEngineers))
+  const gone = { kind: 'status', status: 410, body: { error: { code: 'resyncRequired' } } } as const
+  const link = new URL(top?.link ?? '')
+  add(gone, link.search)
+  add({ kind: 'reset' }, '$select=members', { times: Infinity })
+  await read()
+  t.strictSame(followed(state.chains), before)
+  await read()
+  t.strictSame(followed(state.chains), before, 'while its first read fails')
+  directory.removeMember(berlinTeam, PERSON_IDS.nested)
+})
+
+// proves: sync-delta-page-ends
+t.test('an answer that does not come ends with the round', async (t) => {
+  const { follow, read, add } = await scene(t)
+  await follow()
+  add({ kind: 'hang' }, '/groups/delta')
+  const began = performance.now()
+  t.match(codes(await read({ budgetMs: 1_000 })), { groups: 'graph_timeout' })
+  t.ok(performance.now() - began < 9_000, 'before the time limit of a page')
+})
+
+// proves: sync-groups-bounded
+t.test('groups that are named count for the limit of a round, too', async (t) => {
+  const { entra, read, follow, add, requests } = await scene(t)
+  await follow([readOnly])
+  const member = (n: number) => ({ '@odata.type': '#microsoft.graph.group', 'id': id(n) })
+  const page = (n: number, from: number) => ({
+    '@odata.nextLink': `${entra.graphUrl}/v1.0/groups/delta?$skiptoken=${n}`,
+    'value': [{
+      'id': readOnly,
+      'members@delta': Array.from({ length: 10_000 }, (_, index) => member(from + index)),
+    }],
+  })
+  for (const n of [1, 2, 3]) add({ kind: 'body', body: page(n, 10_000 * n) }, '/groups/delta')
+  const before = requests('/groups/delta').length
+  const round = await read({ mapped: [readOnly], kinds: new Set(['groups']) })
+  t.strictSame({ codes: codes(round), groups: round.groups.size }, { codes: {}, groups: 20_000 })
+  t.equal(requests('/groups/delta').length - before, 2)
 })
 
 t.test('replays name users again and do no harm', async (t) => {

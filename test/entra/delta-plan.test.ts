@@ -99,6 +99,17 @@ t.test('above the limit the mapped groups come first, and the number of the othe
   t.equal(planChains([], [], links).chains.length, 1, 'without a mapping only users')
 })
 
+// proves: sync-paused-not-pending
+t.test('a chain that is left out does not keep the small ones from being put together', async (t) => {
+  const first = (each: DeltaChain) => firstRead(each, new Map())
+  const small = Array.from({ length: 14 }, (_, n) => first(planChains([], [id(n)], links).chains[0] as DeltaChain))
+  const bad = planChains([], [id(99)], links).chains[0] as DeltaChain
+  const mapped = [...Array.from({ length: 14 }, (_, n) => id(n)), id(99)]
+  const count = (paused: ReadonlySet<string>) => planChains([...small, bad], mapped, links, paused).chains.length
+  t.equal(count(new Set()), 16)
+  t.equal(count(new Set([bad.id])), 17, 'one chain for all small ones is begun')
+})
+
 // proves: delta-no-gap
 t.test('groups that are added one by one are put together, and stay followed meanwhile', async (t) => {
   let chains: readonly DeltaChain[] = []

@@ -3,15 +3,16 @@ import t, { type Test } from 'tap'
 import type { ChangeQuery, ChangeRound, ChangeSignals, DeltaChain, DeltaKind } from '../../src/core/change-signals.js'
 import type { GatehouseError } from '../../src/core/errors.js'
 import { createSignalReader } from '../../src/reevaluation/change-signals.js'
-import { error, reevaluationScene } from '../helpers/reevaluation-scene.js'
+import { error, PACE, reevaluationScene } from '../helpers/reevaluation-scene.js'
 
-const CHAIN = { id: 'chain' } as DeltaChain
+const CHAIN = { id: 'chain', kind: 'groups' } as DeltaChain
 const GOOD: ChangeRound = {
   chains: [CHAIN],
   read: new Set(),
   users: new Set(['a']),
   groups: new Set(),
   failures: new Map(),
+  failed: new Set(),
   restarted: 0,
   notFollowed: 0,
   complete: new Set(['users', 'groups']),
@@ -25,6 +26,7 @@ const failed = (failures: Partial<Record<DeltaKind, GatehouseError>>): ChangeRou
 function scene(
   rounds: (query: ChangeQuery) => ChangeRound | Promise<ChangeRound>,
   record: () => Promise<number> = async () => 1,
+  chains: readonly DeltaChain[] = [CHAIN],
 ) {
   const reports: string[] = []
   const queries: ChangeQuery[] = []
@@ -36,7 +38,7 @@ function scene(
         return await rounds(query)
       },
     },
-    store: { chains: async () => [CHAIN], record },
+    store: { chains: async () => chains, record },
     mapped: () => ['group'],
     report: {
       signalled: (users) => reports.push(`signalled ${users}`),
@@ -46,7 +48,7 @@ function scene(
       groupsNotFollowed: (groups) => reports.push(`not followed ${groups}`),
     },
   }
-  return { reader: createSignalReader(changes), changes, reports, queries }
+  return { reader: createSignalReader(changes, 1_000), changes, reports, queries }
 }
 
 t.test('a round gets the stored links and the mapped groups, and its signals are counted', async (t) => {
@@ -71,6 +73,54 @@ t.test('a failure is reported once for its kind and left out for longer and long
   for (let rounds = 0; rounds < 40; rounds++) await reader.read()
   t.strictSame(reports, ['groups failed graph_forbidden', 'groups recovered'])
   t.ok(reader.completeAt() !== undefined)
+})
+
+// proves: sync-chain-alone
+t.test('a chain that fails alone is left out alone, and the others of its kind are read in every round', async (t) => {
+  const chains = [CHAIN, { ...CHAIN, id: 'bad' }]
+  let broken = true
+  const answer = ({ paused }: ChangeQuery): ChangeRound => ({
+    ...GOOD,
+    chains,
+    read: new Set(['chain', ...paused.has('bad') || broken ? [] : ['bad']]),
+    ...broken && { complete: new Set<DeltaKind>(['users']) },
+    ...broken && !paused.has('bad') &&
+      {
+        failed: new Set(['bad']),
+        failures: new Map<DeltaKind, GatehouseError>([['groups', error('graph_forbidden')]]),
+      },
+  })
+  const { reader, reports, queries } = scene(answer, async () => 0, chains)
+  for (let rounds = 0; rounds < 40; rounds++) await reader.read()
+  t.ok(queries.length === 40 && queries.every(({ kinds }) => kinds.has('groups')))
+  t.strictSame(queries.flatMap(({ paused }, index) => paused.has('bad') ? [] : [index]), [0, 2, 5, 10, 19, 36])
+  t.strictSame(reports, ['groups failed graph_forbidden'])
+  t.equal(reader.completeAt(), undefined)
+  broken = false
+  for (let rounds = 0; rounds < 40; rounds++) await reader.read()
+  t.strictSame(reports, ['groups failed graph_forbidden', 'groups recovered'])
+})
+
+// proves: sync-delta-budget
+t.test('a round takes half of the time between two runs at most', async (t) => {
+  for (const [intervalMs, most] of [[10_000, 250], [60_000, 1_500], [300_000, 7_500], [86_400_000, 7_500]] as const) {
+    const { changes, queries } = scene(() => GOOD)
+    const run = await reevaluationScene(t, { changes, pace: { ...PACE, intervalMs } })
+    await run.run()
+    t.strictSame(queries.map(({ budgetMs }) => budgetMs), [most])
+  }
+})
+
+// proves: sync-held-after-deltas
+t.test('a replica that loses the lock while it reads deltas reads no user', async (t) => {
+  let leads = true
+  const { changes } = scene(() => {
+    leads = false
+    return GOOD
+  })
+  const run = await reevaluationScene(t, { users: 1, changes, leadership: { held: async () => leads } })
+  await run.run()
+  t.strictSame(run.requests, [])
 })
 
 t.test('links that are refused and groups above the limit are reported when they begin', async (t) => {
