@@ -6,20 +6,31 @@ import type { WorkerHandle } from './worker-handle.js'
 export type Participant = Pick<WorkerHandle, 'prepare' | 'send'>
 
 export interface HandOver {
-  /** Calls back with the configuration in force: now, or when the reload that is under way has ended. */
-  give(receive: (config: ConfigInForce) => void): void
+  /**
+   * Calls back with the configuration in force: now, or when the reload that is under way has ended.
+   * @returns whether it waits
+   */
+  give(receive: (config: ConfigInForce) => void): boolean
   /**
    * @param participants every worker that was given a configuration
    * @throws what the first worker failed with; the configuration before is in force in all
    */
   prepare(next: ConfigInForce, participants: readonly Participant[]): Promise<void>
+  /** The process of a participant has ended, whether or not it had agreed: what is under way is refused. */
+  ended(participant: Participant): void
   /** What was prepared is in force. */
   commit(): void
 }
 
+interface UnderWay {
+  readonly next: ConfigInForce
+  readonly participants: readonly Participant[]
+  readonly refuse: (error: Error) => void
+}
+
 export function createHandOver(first: ConfigInForce): HandOver {
   let inForce = first
-  let underWay: { readonly next: ConfigInForce, readonly participants: readonly Participant[] } | undefined
+  let underWay: UnderWay | undefined
   let waiting: ((config: ConfigInForce) => void)[] = []
   const end = (kind: 'commit' | 'abort'): void => {
     for (const participant of underWay?.participants ?? []) participant.send({ kind })
@@ -28,17 +39,25 @@ export function createHandOver(first: ConfigInForce): HandOver {
   }
   return {
     give(receive) {
-      if (underWay === undefined) receive(inForce)
+      const waits = underWay !== undefined
+      if (!waits) receive(inForce)
       else waiting = [...waiting, receive] // guard: workers-start-during-reload
+      return waits
     },
     async prepare(next, participants) {
-      underWay = { next, participants }
+      const refused = new Promise<never>((_resolve, reject) => {
+        underWay = { next, participants, refuse: reject }
+      })
       try {
-        await Promise.all(participants.map((participant) => participant.prepare(next)))
+        await Promise.race([Promise.all(participants.map((participant) => participant.prepare(next))), refused])
       } catch (error) {
         end('abort') // guard: workers-reload-all-or-none
         throw error
       }
+    },
+    ended(participant) {
+      if (!underWay?.participants.includes(participant)) return
+      underWay.refuse(new Error('a worker has ended during the reload')) // guard: workers-reload-ended
     },
     commit() {
       inForce = underWay?.next ?? inForce // guard: workers-config-in-force

@@ -128,6 +128,7 @@ function launch(seat: Seat, deps: SlotDeps): void {
       },
       onEnd(ending) {
         seat.handle = undefined
+        deps.handOver.ended(handle)
         resolve()
         afterEnd(seat, deps, { ...ending, pid: handle.pid, error: seat.failure })
       },
@@ -139,12 +140,17 @@ function launch(seat: Seat, deps: SlotDeps): void {
 function take(seat: Seat, { handOver, events, slot }: SlotDeps, handle: WorkerHandle, notice: Notice): void {
   const { place } = seat
   switch (notice.kind) {
-    case 'loaded':
-      return handOver.give((config) => {
+    case 'loaded': {
+      const before = seat.reason
+      const waits = handOver.give((config) => {
         if (seat.handle !== handle) return // it has ended while it waited
         seat.configured = true
+        if (seat.state === 'starting') seat.reason = before
         handle.send({ kind: 'start', place, config })
       })
+      if (waits && seat.state === 'starting') seat.reason = 'waits for the reload that is under way'
+      return
+    }
     case 'ready':
       seat.wasReady = true
       if (!seat.closing) become(seat, 'ready')

@@ -2,6 +2,7 @@
 // many, the two phases of a reload, and metrics that are put together.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { partOf, type Announcements, type Siblings } from '../../src/core/siblings.js'
@@ -249,6 +250,24 @@ t.test('a reload is committed by all or aborted by all', async (t) => {
   t.strictSame(three.told, [])
   handOver.commit()
   t.strictSame(three.told, ['commit'])
+})
+
+// proves: workers-reload-ended
+t.test('a worker that ends during a reload refuses it, also after it has agreed', async (t) => {
+  const handOver = createHandOver(config('first'))
+  const agreed = participant()
+  const hung = participant(() => new Promise(() => {}))
+  const reload = handOver.prepare(config('second'), [agreed, hung])
+  const given: unknown[] = []
+  t.equal(handOver.give((next) => given.push(next)), true, 'the one in its place waits')
+  handOver.ended(participant())
+  t.strictSame(given, [], 'another one has no part in it')
+  handOver.ended(agreed)
+  const result = await Promise.race([reload.then(() => 'in force', () => 'refused'), sleep(5_000, 'under way')])
+  t.equal(result, 'refused')
+  t.strictSame(given, [config('first')])
+  t.strictSame(hung.told, ['abort'])
+  handOver.ended(hung)
 })
 
 // proves: workers-start-during-reload
