@@ -29,7 +29,8 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   const stopSignal = createStopSignal(['SIGINT', 'SIGTERM'])
   const migrate = options.migrate ?? true
   const common = { log, migrate, current: () => reloader.current(), reload: () => reloader.state() }
-  const served = count === 1 ? serveAlone({ ...common, tracing }) : serveWithWorkers({ ...common, ...output, count })
+  const several = { ...common, ...output, count, stopRequested: stopSignal.received }
+  const served = count === 1 ? serveAlone({ ...common, tracing }) : serveWithWorkers(several)
   const reloader = createConfigReloader({
     initial: loaded,
     load: () => readConfig(options),

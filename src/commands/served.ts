@@ -52,6 +52,8 @@ export interface WorkersServedOptions extends ServedOptions {
   readonly count: number
   /** Writes a line that a worker has logged. */
   readonly forward: (line: string, worker: number) => void
+  /** Resolves when all are to stop, also before they have started. */
+  readonly stopRequested: Promise<unknown>
 }
 
 export function serveWithWorkers(options: WorkersServedOptions): Served {

@@ -25,6 +25,8 @@ export interface PrimaryOptions {
   readonly log: Logger
   /** Writes a line that a worker has logged. */
   readonly forward: (line: string, worker: number) => void
+  /** Resolves when all are to stop, also before they have started. */
+  readonly stopRequested: Promise<unknown>
   readonly migrate: boolean
   /** The configuration in force. */
   readonly current: () => Config
@@ -54,21 +56,24 @@ export async function startPrimary(options: PrimaryOptions): Promise<Primary> {
 }
 
 async function open(options: PrimaryOptions, { own, draining, close }: Lifecycle): Promise<Primary> {
-  const { count, log, forward, current, reload = neverReloaded() } = options
+  const { count, log, forward, stopRequested, current, reload = neverReloaded() } = options
   const embeddedUrl = await openDatabase(options, own)
   const handed = (config: Config) => handedOver(configOfWorker(config, count, embeddedUrl), stepSource)
   const metrics = createPrimaryMetrics(VERSION)
   registerReloads(metrics, reload)
   const ownParts = () => ({ config: configPart(reload()) })
   const health = createWorkersHealth({ slots: () => workers.slots, draining, ownParts, metrics })
-  const workers: Workers = createWorkers({ count, config: await handed(current()), log, forward, onDeath: health.died })
+  const config = await handed(current())
+  const workers: Workers = createWorkers({ count, config, log, forward, stopRequested, onDeath: health.died })
   const { server } = current()
   const management = await createManagementServer({ log, ...health })
   own('management listener', () => management.close())
   const managementPort = await listen(management, server.management, 'server.management.port')
   own('workers', () => workers.stop())
-  const port = await workers.start()
-  log.info({ publicUrl: server.publicUrl, port, management: managementPort, workers: count }, LISTENING)
+  const started = await workers.start()
+  if (started) {
+    log.info({ publicUrl: server.publicUrl, ...started, management: managementPort, workers: count }, LISTENING)
+  }
   return {
     prepare: async (next) => await workers.prepare(await handed(next)),
     commit: workers.commit,

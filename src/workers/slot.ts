@@ -23,6 +23,8 @@ export interface Slot {
   /** Whether the process was given a configuration. */
   configured(): boolean
   start(): void
+  /** It is stopped soon: however its process ends from now on is not reported. */
+  expectStop(): void
   /** Resolves when the process has ended, at the latest after `withinMs`, when it is killed. */
   stop(withinMs: number): Promise<void>
 }
@@ -51,6 +53,8 @@ export interface Death extends Ending {
 
 const AGAIN_AFTER_MS = 200
 const DATABASE_AGAIN_AFTER_MS = 3_000
+/** A reload, for which it may have to wait, may take a minute. */
+const START_MS = 180_000
 
 /** What changes of a slot. */
 interface Seat {
@@ -63,6 +67,8 @@ interface Seat {
   /** What the worker reported. */
   failure: Error | undefined
   closing: boolean
+  /** Until it is ready. */
+  startLimit: NodeJS.Timeout | undefined
   ended: Promise<void>
 }
 
@@ -82,6 +88,7 @@ export function createSlot(place: Place, handOver: HandOver, events: SlotEvents)
     wasReady: false,
     failure: undefined,
     closing: false,
+    startLimit: undefined,
     ended: Promise.resolve(),
   }
   const deps: SlotDeps = { handOver, events, slot: () => slot }
@@ -91,6 +98,9 @@ export function createSlot(place: Place, handOver: HandOver, events: SlotEvents)
     handle: () => seat.handle,
     configured: () => seat.handle !== undefined && seat.configured,
     start: () => launch(seat, deps),
+    expectStop() {
+      seat.closing = true
+    },
     async stop(withinMs) {
       seat.closing = true
       if (seat.handle !== undefined) become(seat, 'stopping')
@@ -127,6 +137,7 @@ function launch(seat: Seat, deps: SlotDeps): void {
         handle.kill()
       },
       onEnd(ending) {
+        clearTimeout(seat.startLimit)
         seat.handle = undefined
         deps.handOver.ended(handle)
         resolve()
@@ -134,6 +145,10 @@ function launch(seat: Seat, deps: SlotDeps): void {
       },
     })
     seat.handle = handle
+    seat.startLimit = setTimeout(() => {
+      seat.failure = new Error(`worker ${seat.place.number} has not started within ${START_MS / 60_000} minutes`)
+      handle.kill()
+    }, START_MS)
   })
 }
 
@@ -152,6 +167,7 @@ function take(seat: Seat, { handOver, events, slot }: SlotDeps, handle: WorkerHa
       return
     }
     case 'ready':
+      clearTimeout(seat.startLimit)
       seat.wasReady = true
       if (!seat.closing) become(seat, 'ready')
       handle.watch()

@@ -17,8 +17,11 @@ const CLOSING_MS = 10_000
 
 export interface Workers {
   readonly slots: readonly Slot[]
-  /** Resolves with the port when all are ready. @throws what the first worker failed with; then all have ended */
-  start(): Promise<number | undefined>
+  /**
+   * Resolves with the port when all are ready, and with undefined where a stop is requested before.
+   * @throws what the first worker failed with; then all have ended
+   */
+  start(): Promise<{ readonly port: number | undefined } | undefined>
   /** Resolves when too many have died within a minute. */
   readonly failed: Promise<Error>
   /** Rejects where one worker cannot run this configuration: all go on with the one before. */
@@ -35,6 +38,8 @@ export interface WorkersOptions {
   readonly log: Logger
   /** Writes a line that a worker has logged. */
   readonly forward: (line: string, worker: number) => void
+  /** Resolves when all are to stop, also before they have started. */
+  readonly stopRequested: Promise<unknown>
   readonly onDeath: (number: number) => void
 }
 
@@ -61,6 +66,10 @@ export function createWorkers(options: WorkersOptions): Workers {
         ...judge,
       }),
   )
+  void options.stopRequested.then(() => {
+    for (const slot of slots) slot.expectStop()
+    first.stopped() // guard: workers-stop-during-start
+  })
   const stop = async (): Promise<void> => {
     await Promise.all(slots.map((slot) => slot.stop(LINGER_MS + CUT_OFF_MS + CLOSING_MS)))
   }
@@ -119,14 +128,15 @@ function createPromise<T>() {
 /** Whether all workers became ready once, or the first failure. */
 function createFirstStart(count: number) {
   const ready = new Set<number>()
-  const result = createPromise<number | undefined>()
+  const result = createPromise<{ readonly port: number | undefined } | undefined>()
   return {
     result: result.promise,
     ready(number: number, port: number | undefined): void {
       ready.add(number)
-      if (ready.size === count) result.resolve(port)
+      if (ready.size === count) result.resolve({ port })
     },
     failed: (error: Error): void => result.reject(error),
+    stopped: (): void => result.resolve(undefined),
   }
 }
 

@@ -213,6 +213,33 @@ t.test('a worker that hangs is shown, and after half a minute another one takes 
   t.equal(valueOf(await served.metrics(), 'gatehouse_worker_deaths_total'), 1)
 })
 
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((id) => id !== '').map(Number)
+
+// proves: workers-stop-during-start
+t.test('SIGTERM ends a start in which a worker hangs', async (t) => {
+  if (!linux(t)) return
+  const served = await serveWorkers(t, { unready: true })
+  const workers = (): number[] => childrenOf(served.primary.pid ?? 0)
+  t.ok(await until(() => workers().length === 2))
+  const [hung = 0] = workers()
+  kill(hung, 'SIGSTOP')
+  served.primary.kill('SIGTERM')
+  t.ok(await until(() => served.primary.exitCode !== null, 100_000), 'it ends')
+  t.equal(served.primary.exitCode, 0)
+  t.notOk(isRunning(hung))
+  t.equal(served.lines().at(-1)?.msg, 'stopped')
+})
+
+t.test('SIGTERM to the whole group that ends workers before they ignore it is a stop', async (t) => {
+  if (!linux(t)) return
+  const served = await serveWorkers(t, { unready: true })
+  while (childrenOf(served.primary.pid ?? 0).length < 2) await sleep(1)
+  process.kill(-(served.primary.pid ?? 0), 'SIGTERM')
+  t.equal(await served.ended, 0)
+  t.strictSame(served.lines().filter(({ level }) => level === 'fatal' || level === 'error'), [])
+})
+
 // proves: workers-stop-bounded
 t.test('a worker that does not stop is killed', async (t) => {
   if (!linux(t)) return
