@@ -35,9 +35,9 @@ export interface Siblings extends Place {
   announcements(topic: Topic): Announcements
 }
 
-/** Milliseconds by a clock that is the same in every process of the machine, and does not go back. */
+/** Milliseconds by the monotonic clock of the machine: the same in all of its processes, however its time is set. */
 export function machineClock(): number {
-  return performance.timeOrigin + performance.now()
+  return Number(process.hrtime.bigint() / 1_000n) / 1_000
 }
 
 /**

@@ -26,7 +26,7 @@ export type ToWorker =
 
 export type ToPrimary =
   /** The program is loaded and waits for `start`. */
-  | { readonly kind: 'loaded' }
+  | { readonly kind: 'loaded', readonly version: string }
   | { readonly kind: 'ready', readonly port: number | undefined }
   /** The start failed; the worker ends. */
   | { readonly kind: 'failed', readonly error: SentError }

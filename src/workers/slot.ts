@@ -1,5 +1,7 @@
 // The place of one worker: its process is started, started again after it has ended, and stopped.
+import { GatehouseError } from '../core/errors.js'
 import type { Place } from '../core/siblings.js'
+import { VERSION } from '../version.js'
 import type { HandOver } from './hand-over.js'
 import { EXIT_TRY_AGAIN } from './messages.js'
 import { received } from './sent-error.js'
@@ -156,6 +158,10 @@ function take(seat: Seat, { handOver, events, slot }: SlotDeps, handle: WorkerHa
   const { place } = seat
   switch (notice.kind) {
     case 'loaded': {
+      if (notice.version !== VERSION) {
+        seat.failure = otherVersion(notice.version)
+        return handle.kill()
+      }
       const before = seat.reason
       const waits = handOver.give((config) => {
         if (seat.handle !== handle) return // it has ended while it waited
@@ -178,6 +184,14 @@ function take(seat: Seat, { handOver, events, slot }: SlotDeps, handle: WorkerHa
     default:
       events.onAsked(slot(), notice)
   }
+}
+
+/** The program was replaced while it ran: a new worker would not fit the primary process and the database. */
+function otherVersion(version: string): GatehouseError {
+  return new GatehouseError('internal', {
+    detail: `the program on disk has version ${version}, and version ${VERSION} runs`,
+    remedy: 'Restart Gatehouse, so that all of its processes have the same version.',
+  })
 }
 
 function afterEnd(seat: Seat, { events, slot, ...deps }: SlotDeps, death: Death): void {

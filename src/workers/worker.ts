@@ -54,7 +54,7 @@ export function runWorker(): void {
     started?.then(({ siblings }) => siblings.close(), () => {})
     void stop()
   })
-  send({ kind: 'loaded' })
+  send({ kind: 'loaded', version: VERSION })
 }
 
 async function start({ place, config: first }: Extract<ToWorker, { kind: 'start' }>): Promise<Started> {
