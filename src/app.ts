@@ -113,7 +113,8 @@ function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }
   })
   const cookies = cookiePolicy(publicUrl, session.cookieDomain)
   const signer = createCookieSigner(session.secrets, unknownSignature)
-  const activity = createActivityRecorder({ sessions, idleTimeoutMs: session.idleTimeoutMs, log })
+  const { idleTimeoutMs, recordClient } = session
+  const activity = createActivityRecorder({ sessions, idleTimeoutMs, recordClient, log })
   const cookieName = cookies.names.session
   const graceMs = session.outageGraceMs
   const sessionResolver = createSessionResolver({ signer, cookieName, sessions, cache, activity, graceMs, log, meter })
@@ -203,6 +204,7 @@ function browserOptions({ startup, current }: RunningConfig, deps: AppDeps, part
     sessions,
     cache,
     absoluteTimeoutMs: session.absoluteTimeoutMs,
+    recordClient: session.recordClient,
     meter,
     tracer,
     maxRequests: server.rateLimit,

@@ -21,15 +21,22 @@ export async function sessionsList(options: CommonOptions & { readonly user?: st
     const admin = createSessionAdmin(database, session)
     const userId = await userIdOf(options.user, people)
     const pages = allPages((after: SessionCursor | undefined) => admin.list({ userId, after }))
-    await printPages(pages, options.json ? jsonOutput<SessionView>() : sessionTable())
+    await printPages(pages, options.json ? jsonOutput<SessionView>() : sessionTable(session))
   })
   return EXIT.ok
 }
 
-function sessionTable(): RowOutput<SessionView> {
+function sessionTable({ recordClient }: { readonly recordClient: boolean }): RowOutput<SessionView> {
+  const client = ({ browser, address, host }: SessionView) => [browser ?? '', address ?? '', host ?? '']
   return tableOutput(
-    ['ID', 'USERNAME', 'SIGNED IN', 'LAST SEEN'],
-    (each) => [each.id, each.username, each.createdAt.slice(0, 19), each.lastSeenAt.slice(0, 19)],
+    ['ID', 'USERNAME', 'SIGNED IN', 'LAST SEEN', ...recordClient ? ['BROWSER', 'ADDRESS', 'HOST'] : []],
+    (each) => [
+      each.id,
+      each.username,
+      each.createdAt.slice(0, 19),
+      each.lastSeenAt.slice(0, 19),
+      ...recordClient ? client(each) : [],
+    ],
     'No user is signed in.',
   )
 }

@@ -205,6 +205,10 @@ export const sessionSection = section('How long users stay signed in, and the se
     'Active sessions of one user: a sign-in that would create more ends the oldest of them.',
     { minimum: 1, maximum: 10_000, default: 50 },
   ),
+  recordClient: flag(
+    'Records browser family, client address and host of the last use of each session, for `gatehouse sessions list`.',
+    false,
+  ),
   cacheSize: count(
     'Sessions that a process keeps in memory, about 2 kB each; the least recently used are dropped for others, and ' +
       'are read from the database again.',

@@ -196,7 +196,7 @@ function createRecordInterner(capacity: number): (record: SessionRecord) => Sess
 export function invalidateOnWrite(store: SessionStore, cache: Pick<SessionCache, 'apply'>): SessionStore {
   return {
     find: (id) => store.find(id),
-    touch: (hashes) => store.touch(hashes),
+    touch: (uses) => store.touch(uses),
     async end(id, correlationId) {
       const change = { kind: 'sessions', hashes: [sessionIdHash(id).toString('hex')] } as const
       cache.apply(change)

@@ -37,6 +37,23 @@ export interface SessionRecord {
   readonly idleMs: number
 }
 
+/** Where a session is used from (session.recordClient). Null: not known. */
+export interface SessionClient {
+  /** Family of the browser: `Firefox`. */
+  readonly browser: string | null
+  /** The address according to trusted proxies. */
+  readonly address: string | null
+  /** Host of the application. */
+  readonly host: string | null
+}
+
+export interface SessionUse {
+  /** Hex of sessionIdHash. */
+  readonly hash: string
+  /** Undefined: not recorded. */
+  readonly client?: SessionClient | undefined
+}
+
 /** What a login passes to the store; `id` itself is never stored. */
 export interface NewSession {
   readonly id: string
@@ -48,6 +65,8 @@ export interface NewSession {
    * one is created; otherwise each tab would end the session that another tab uses.
    */
   readonly sibling: boolean
+  /** Undefined: not recorded. */
+  readonly client?: SessionClient | undefined
 }
 
 /**
@@ -60,8 +79,8 @@ export interface SessionStore {
    * nothing.
    */
   find(id: string): Promise<SessionRecord | undefined>
-  /** Records activity of the sessions with these hashes (hex of sessionIdHash). Never restores an ended session. */
-  touch(hashes: readonly string[]): Promise<void>
+  /** Records the use of sessions. What is null of a client stays as it was. Never restores an ended session. */
+  touch(uses: readonly SessionUse[]): Promise<void>
   /** Recorded as a sign-out, where there was a session. */
   end(id: string, correlationId: string): Promise<void>
   /** Every session that began with this session of Entra ID. @returns the hashes (sessionIdHash) of those that ended */

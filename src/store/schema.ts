@@ -160,6 +160,10 @@ export const sessions = pgTable(
     tokenIssuedAt: instant('token_issued_at'),
     createdAt: instant('created_at').notNull().defaultNow(),
     lastSeenAt: instant('last_seen_at').notNull().defaultNow(),
+    /** Of the last use that was recorded, where session.recordClient is set. */
+    browser: text('browser'),
+    clientAddress: text('client_address'),
+    lastHost: text('last_host'),
   },
   (
     table,

@@ -12,6 +12,10 @@ export interface SessionView extends Record<string, unknown> {
   readonly username: string
   readonly createdAt: string
   readonly lastSeenAt: string
+  /** Of the last use that was recorded; null: not known, or session.recordClient is not set. */
+  readonly browser: string | null
+  readonly address: string | null
+  readonly host: string | null
 }
 
 /** A row of a page: the next one begins after it. */
@@ -34,7 +38,7 @@ export function createSessionAdmin(database: Database, timeouts: SessionTimeouts
       const { rows } = await database.ask((db) =>
         db.execute<SessionView>(sql`
         select s.public_id as id, u.username, to_json(s.created_at) #>> '{}' as "createdAt", to_json(s.last_seen_at)
-          #>> '{}' as "lastSeenAt"
+          #>> '{}' as "lastSeenAt", s.browser, s.client_address as address, s.last_host as host
         from sessions s join users u on u.id = s.user_id
         where ${ofUser(userId)} and ${earlier(after)} and ${stillActive(timeouts)}
         order by s.created_at desc, s.public_id desc limit ${limit + 1}`)

@@ -5,9 +5,11 @@ import { GatehouseError } from '../core/errors.js'
 import {
   sessionIdHash,
   type NewSession,
+  type SessionClient,
   type SessionRecord,
   type SessionStore,
   type SessionTimeouts,
+  type SessionUse,
 } from '../core/session.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
@@ -51,15 +53,27 @@ export function createSessionStore(database: Database, timeouts: SessionTimeouts
       database.confirm(row?.server) // guard: record-row-verified
       return hasSession(row) ? record(row, timeouts) : undefined
     },
-    async touch(hashes) {
-      const list = `{${hashes.map((hash) => `"\\\\x${hash}"`).join(',')}}` // one parameter, however many
-      await database.ask((db) =>
-        db.execute(sql`update sessions set last_seen_at = now() where id_hash = any(${list}::bytea[])`)
-      )
+    async touch(uses) {
+      const hashes = `{${uses.map(({ hash }) => `"\\\\x${hash}"`).join(',')}}` // one parameter, however many
+      const statement = uses.some(({ client }) => client !== undefined)
+        ? touchWithClients(hashes, uses)
+        : sql`update sessions set last_seen_at = now() where id_hash = any(${hashes}::bytea[])`
+      await database.ask((db) => db.execute(statement))
     },
     end: (id, correlationId) => database.transaction((tx) => endSession(tx, id, correlationId)),
     endByEntraSid: (sid, correlationId) => database.transaction((tx) => endByEntraSid(tx, sid, correlationId)),
   }
+}
+
+function touchWithClients(hashes: string, uses: readonly SessionUse[]): SQL {
+  const each = (read: (client: SessionClient) => string | null) =>
+    sql`${sql.param(uses.map(({ client }) => client === undefined ? null : read(client)))}::text[]`
+  return sql`
+    update sessions s set last_seen_at = now(), browser = coalesce(used.browser, s.browser),
+      client_address = coalesce(used.address, s.client_address), last_host = coalesce(used.host, s.last_host)
+    from unnest(${hashes}::bytea[], ${each(({ browser }) => browser)}, ${each(({ address }) => address)},
+      ${each(({ host }) => host)}) as used (id_hash, browser, address, host)
+    where s.id_hash = used.id_hash`
 }
 
 async function endSession(tx: Transaction, id: string, correlationId: string): Promise<void> {
@@ -195,7 +209,10 @@ export const replaceSession: Replace = async (tx, userId, session, token) => {
   }
   // guard: session-replaced, adv-fixation
   if (old !== undefined) await tx.delete(sessions).where(eq(sessions.idHash, old))
-  await tx.insert(sessions).values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, ...token })
+  const { browser, address: clientAddress, host: lastHost } = session.client ?? {}
+  const client = { browser, clientAddress, lastHost }
+  await tx.insert(sessions)
+    .values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, ...token, ...client })
   return session.publicId
 }
 

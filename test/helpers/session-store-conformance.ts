@@ -33,14 +33,14 @@ export async function sessionStoreConformance(
     const id = await newSession()
     await store.end(id, 'test')
     t.equal(await store.find(id), undefined)
-    await store.touch([sessionIdHash(id).toString('hex')])
+    await store.touch([{ hash: sessionIdHash(id).toString('hex') }])
     t.equal(await store.find(id), undefined)
     await store.end(id, 'test')
   })
   await t.test('what is in use is not idle any more, whichever of them', async (t) => {
     const [one, two, other] = [await newSession(), await newSession(), await newSession()]
     await new Promise((resolve) => setTimeout(resolve, 50))
-    await store.touch([one, two].map((id) => sessionIdHash(id).toString('hex')))
+    await store.touch([one, two].map((id) => ({ hash: sessionIdHash(id).toString('hex') })))
     await store.touch([])
     const idle = async (id: string) => (await store.find(id))?.idleMs ?? NaN
     for (const id of [one, two]) t.ok(await idle(id) < await idle(other))

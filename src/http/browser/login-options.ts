@@ -27,6 +27,8 @@ export interface LoginOptions {
   /** Converts an error that Entra ID sent to the callback. */
   readonly entraError: (answer: Readonly<Record<string, string | undefined>>) => GatehouseError
   readonly pages: PageSettings
+  /** Whether the browser, its address and the application's host are recorded with the session. */
+  readonly recordClient: boolean
   readonly meter: Pick<Meter, 'login' | 'loginStarted'>
   /** Called with the new session's id. */
   readonly signedIn: (sessionId: string, reply: FastifyReply) => Promise<void>

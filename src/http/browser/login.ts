@@ -19,6 +19,7 @@ import {
 } from './login-start.js'
 import { consentPage } from '../pages/consent.js'
 import { sendPage } from '../pages/layout.js'
+import { sessionClient } from '../session-client.js'
 import { queryParameters } from '../query.js'
 import { recoverCallback } from './callback-recovery.js'
 import { startUrl } from './return-to.js'
@@ -143,7 +144,8 @@ async function completeLogin(
   }
   const old = request.session.record === undefined ? undefined : request.session.sessionId
   const sibling = old !== undefined && sessionMark(old) !== flow.session // guard: adv-siblings-fixation
-  const session = { id: newSessionId(), publicId: newPublicSessionId(), replaces: old, sibling }
+  const client = options.recordClient ? sessionClient(request, new URL(flow.returnTo).hostname) : undefined
+  const session = { id: newSessionId(), publicId: newPublicSessionId(), replaces: old, sibling, client }
   const { nonce, codeVerifier } = flow
   const outcome = await options.login({
     grant: { code: answer.code, codeVerifier, nonce, correlationId: request.id },

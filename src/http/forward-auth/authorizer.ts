@@ -7,6 +7,7 @@ import { GatehouseError, type ErrorCode } from '../../core/errors.js'
 import type { SessionRecord } from '../../core/session.js'
 import type { CachedSession } from '../../core/session-cache.js'
 import type { Target } from '../../core/target.js'
+import type { ReadClient } from '../session-activity.js'
 import type { CompiledHeaders, FlatHeaders } from './header-template.js'
 import type { IdentityHeaderCache } from './identity-header-cache.js'
 import type { NoSessionReason, SessionAnswer } from './session-lookup.js'
@@ -43,6 +44,7 @@ export interface ForwardAuthRequest {
   /** The client's address, as reported by the trusted proxies. */
   readonly address: () => string | undefined
   readonly cookieHeader: string | undefined
+  readonly client: ReadClient
 }
 
 export interface Authorizer {
@@ -73,7 +75,7 @@ export function createAuthorizer(deps: AuthorizerDeps): Authorizer {
       const rules = inForce()
       const first = decide(rules.policy, request, 'not_looked_up')
       if (first.kind === 'needs' && first.what !== 'session') throw missingFact(first.what)
-      const answer = sessions.resolve(request.cookieHeader)
+      const answer = sessions.resolve(request.cookieHeader, request.client)
       return answer instanceof Promise
         ? answer.then((read) => withSession(request, read, rules, deps))
         : withSession(request, answer, rules, deps)

@@ -10,6 +10,7 @@ import { targetUrl, type Target } from '../../core/target.js'
 import { asGatehouseError, type Denied } from '../errors.js'
 import { closeAfterAnnouncedBody } from './announced-body.js'
 import type { AnswerLog } from './access-log.js'
+import { sessionClient } from '../session-client.js'
 import type { PageSettings } from '../pages/layout.js'
 import type { TraceForwardAuth } from '../request-tracing.js'
 import type { Authorizer, Verdict } from './authorizer.js'
@@ -100,6 +101,7 @@ function answer(
       target,
       address: () => request.ip,
       cookieHeader: request.headers.cookie,
+      client: () => sessionClient(request, target?.hostname),
     })
     return verdict instanceof Promise
       ? verdict.then((given) => done(respond(given, target, request, reply, options, log))).catch(failed)

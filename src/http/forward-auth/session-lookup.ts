@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
 import { sessionIdHash, type SessionRecord, type SessionStore } from '../../core/session.js'
 import type { CachedSession, SessionCache } from '../../core/session-cache.js'
-import type { ActivityRecorder } from '../session-activity.js'
+import type { ActivityRecorder, ReadClient } from '../session-activity.js'
 
 export type SessionAnswer =
   | {
@@ -33,6 +33,9 @@ export interface SessionLookupDeps {
   readonly now: () => number
 }
 
+/** `client`: of the request that caused the query. */
+type Query = (cookie: string, id: string, client?: ReadClient) => Promise<SessionAnswer>
+
 /**
  * A row that took longer to read while a change arrived is read again, so that an ended session is accepted for less
  * than a second.
@@ -44,12 +47,12 @@ const SLOW_MS = 500
  */
 export function createSessionLookup(
   deps: SessionLookupDeps,
-): (cookie: string, id: string) => Promise<SessionAnswer> {
+): Query {
   const read = rowReader(deps)
   const fromGrace = graceFor(deps)
-  return coalesce(deps.now, async (cookie, id) => {
+  return coalesce(deps.now, async (cookie, id, client) => {
     try {
-      return await read(cookie, id) ?? await read(cookie, id) ?? tooSlow()
+      return await read(cookie, id, client) ?? await read(cookie, id, client) ?? tooSlow()
     } catch (error) {
       return fromGrace(cookie, error)
     }
@@ -60,17 +63,14 @@ export function createSessionLookup(
  * Coalesces concurrent queries for the same cookie into one. A request that arrives more than `SLOW_MS` after the query
  * began starts a new one.
  */
-function coalesce(
-  now: () => number,
-  query: (cookie: string, id: string) => Promise<SessionAnswer>,
-): (cookie: string, id: string) => Promise<SessionAnswer> {
+function coalesce(now: () => number, query: Query): Query {
   const inFlight = new Map<string, { readonly since: number, readonly answer: Promise<SessionAnswer> }>()
-  return (cookie, id) => {
+  return (cookie, id, client) => {
     const known = inFlight.get(cookie)
     if (known !== undefined && now() - known.since < SLOW_MS) return known.answer // guard: live-late-joiner
     const started = {
       since: now(),
-      answer: query(cookie, id).finally(() => {
+      answer: query(cookie, id, client).finally(() => {
         if (inFlight.get(cookie) === started) inFlight.delete(cookie)
       }),
     }
@@ -82,8 +82,8 @@ function coalesce(
 /** @returns a function that reads the row once; undefined from it: the row may be outdated, because reading was slow */
 function rowReader(
   { sessions, cache, activity, now }: SessionLookupDeps,
-): (cookie: string, id: string) => Promise<SessionAnswer | undefined> {
-  return async (cookie, id) => {
+): (...query: Parameters<Query>) => Promise<SessionAnswer | undefined> {
+  return async (cookie, id, client) => {
     const [ticket, began] = [cache.ticket(), now()]
     const session = await sessions.find(id)
     if (!session) {
@@ -94,8 +94,8 @@ function rowReader(
     const hash = sessionIdHash(id).toString('hex')
     const cached = cache.keep(cookie, hash, session, ticket)
     if (cached === undefined && now() - began > SLOW_MS) return undefined // guard: live-slow-row
-    if (cached !== undefined) activity.recordIfDue(cached, now())
-    else if (session.idleMs >= activity.intervalMs) activity.record(hash) // guard: live-use-overtaken
+    if (cached !== undefined) activity.recordIfDue(cached, now(), client)
+    else if (session.idleMs >= activity.intervalMs) activity.record(hash, client) // guard: live-use-overtaken
     return { session: cached?.record ?? session, cached }
   }
 }

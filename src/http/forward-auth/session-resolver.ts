@@ -4,6 +4,7 @@
 import type { Meter } from '../../core/meter.js'
 import { isSessionId } from '../../core/session.js'
 import type { CachedSession } from '../../core/session-cache.js'
+import type { ReadClient } from '../session-activity.js'
 import type { CookieSigner } from '../cookie-signer.js'
 import { DOUBLED, onlyCookie } from '../cookies.js'
 import {
@@ -19,8 +20,8 @@ export interface SessionResolver {
    * Synchronous where the cookie is cached or invalid. @returns no session, with the reason, where none is active
    * @throws `database_unavailable`
    */
-  resolve(cookieHeader: string | undefined): SessionAnswer | Promise<SessionAnswer>
-  /** The same from memory alone; undefined: call resolve(). Does not update the metrics. */
+  resolve(cookieHeader: string | undefined, client?: ReadClient): SessionAnswer | Promise<SessionAnswer>
+  /** The same from memory alone; undefined: call resolve(), also where it records the client. Updates no metrics. */
   resolveCached(cookieHeader: string | undefined): CachedSession | 'anonymous' | undefined
 }
 
@@ -72,12 +73,13 @@ export function createSessionResolver(
       const at = now()
       const known = cache.fresh(value, at)
       if (known !== undefined) {
+        if (activity.needsClient(known, at)) return undefined // guard: live-client-route
         activity.recordIfDue(known, at)
         return known
       }
       return cache.hasNoSession(value) || idAsSent(value, signer) === undefined ? 'anonymous' : undefined
     },
-    resolve(cookieHeader) {
+    resolve(cookieHeader, client) {
       const value = onlyCookie(cookieHeader, cookieName)
       if (value === undefined) return noSession('not_signed_in')
       if (value === DOUBLED) return noSession('session_cookie_doubled')
@@ -85,13 +87,13 @@ export function createSessionResolver(
       const known = cache.fresh(value, at)
       if (known) {
         sessionLookups.memory++
-        activity.recordIfDue(known, at)
+        activity.recordIfDue(known, at, client)
         return { session: known.record, cached: known }
       }
       if (cache.hasNoSession(value)) return noSession('not_signed_in') // guard: live-no-session
       const id = idAsSent(value, signer)
       if (id === undefined) return noSession('session_unreadable')
-      return lookup(value, id).then(counted)
+      return lookup(value, id, client).then(counted)
     },
   }
 }

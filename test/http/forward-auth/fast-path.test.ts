@@ -346,6 +346,7 @@ t.test('an anonymous request is not evaluated where no rule of the host could al
         target: parseTargetUrl(`https://${host}/`, 'GET'),
         address: () => undefined,
         cookieHeader: undefined,
+        client: () => ({ browser: null, address: null, host: null }),
       })
     t.match(await verify('closed.test'), { kind: 'not_signed_in', code: 'not_signed_in', grounds: undefined })
     t.match(authorizer.authorizeCached(parseTargetUrl('https://closed.test/', 'GET'), undefined), {

@@ -4,7 +4,7 @@ import { Signer } from '@fastify/cookie'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { GatehouseError } from '../../../src/core/errors.js'
-import { newSessionId, sessionIdHash, type SessionRecord } from '../../../src/core/session.js'
+import { newSessionId, sessionIdHash, type SessionRecord, type SessionUse } from '../../../src/core/session.js'
 import { createSessionCache } from '../../../src/core/session-cache.js'
 import { createSessionResolver } from '../../../src/http/forward-auth/session-resolver.js'
 import { createActivityRecorder } from '../../../src/http/session-activity.js'
@@ -37,8 +37,8 @@ function setUp() {
       await world.before()
       return found
     },
-    async touch(hashes: readonly string[]) {
-      world.touched.push(...hashes)
+    async touch(uses: readonly SessionUse[]) {
+      world.touched.push(...uses.map(({ hash }) => hash))
     },
   }
   const log = { error: () => {} }
@@ -48,7 +48,7 @@ function setUp() {
     touchAfterMs: 60_000,
     now: () => world.now,
   })
-  const activity = createActivityRecorder({ sessions, idleTimeoutMs: 3_600_000, log })
+  const activity = createActivityRecorder({ sessions, idleTimeoutMs: 3_600_000, recordClient: false, log })
   const secrets = ['a secret of at least 32 characters!', 'an older secret of 32 characters...']
   const signer = new Signer(secrets)
   const reader = createSessionResolver({
@@ -179,13 +179,14 @@ t.test('notes that a session is in use', async (t) => {
   const stuck = new Promise<void>((resolve) => {
     goOn = resolve
   })
-  const touch = async (ids: readonly string[]): Promise<void> => {
-    written.push([...ids])
+  const touch = async (uses: readonly SessionUse[]): Promise<void> => {
+    written.push(uses.map(({ hash }) => hash))
     if (written.length === 1) await stuck
   }
   const activity = createActivityRecorder({
     sessions: { touch },
     idleTimeoutMs: 3_600_000,
+    recordClient: false,
     log: {
       error: (...args: unknown[]) => {
         errors.push(args)
@@ -216,6 +217,7 @@ t.test('notes that a session is in use', async (t) => {
         },
       },
       idleTimeoutMs: 3_600_000,
+      recordClient: false,
       log: { error: (...args: unknown[]) => errors.push(args) },
     })
     const session = { hash: 'a', touchDue: 1_000 }
@@ -239,6 +241,7 @@ t.test('notes that a session is in use', async (t) => {
     const frozen = createActivityRecorder({
       sessions: { touch: () => new Promise(() => {}) },
       idleTimeoutMs: 3_600_000,
+      recordClient: false,
       log: { error: () => {} },
     })
     frozen.record('x')
