@@ -6,6 +6,7 @@ import { GatehouseError } from '../core/errors.js'
 import type { ReevaluationDeps } from '../core/reevaluation.js'
 import type { Snapshot } from '../core/reevaluation-store.js'
 import { applyResult } from './apply.js'
+import { asError } from './errors.js'
 import type { RunState } from './run-state.js'
 
 /**
@@ -80,10 +81,4 @@ async function processUser(
 /** Without a token, or without Graph, further requests are useless. */
 function isOutage({ code }: GatehouseError): boolean {
   return code.startsWith('entra_') || code === 'graph_unavailable' || code === 'graph_throttled'
-}
-
-function asError(error: unknown): GatehouseError {
-  if (error instanceof GatehouseError) return error
-  const detail = error instanceof Error ? error.message : String(error)
-  return new GatehouseError('internal', { cause: error, detail, remedy: 'Please report it.' })
 }

@@ -2,7 +2,8 @@
 // fails here is reported and changes nothing else: every user is due by time as well.
 import { randomUUID } from 'node:crypto'
 import type { ChangeRound, ChangeSignals, DeltaKind, SignalReporter } from '../core/change-signals.js'
-import { GatehouseError } from '../core/errors.js'
+import type { GatehouseError } from '../core/errors.js'
+import { asError } from './errors.js'
 
 export interface SignalReader {
   /** One round of delta queries. Never throws. */
@@ -120,10 +121,4 @@ function createFailures(report: Pick<SignalReporter, 'deltaFailed' | 'deltaRecov
       pauses.begin(kind, error.code)
     },
   }
-}
-
-function asError(error: unknown): GatehouseError {
-  if (error instanceof GatehouseError) return error
-  const detail = error instanceof Error ? error.message : String(error)
-  return new GatehouseError('internal', { cause: error, detail, remedy: 'Please report it.' })
 }

@@ -4,7 +4,7 @@
 import { GatehouseError } from '../core/errors.js'
 import type { Leadership } from '../core/reevaluation.js'
 import { createDedicatedConnection, WITHOUT_TIME_LIMITS, type DedicatedConnection } from './dedicated-connection.js'
-import { coalesced } from './coalesced.js'
+import { coalesced } from '../core/coalesced.js'
 import { serverAt, type DatabaseServer } from './server-of-record/server-of-record.js'
 
 export interface LockOptions {

@@ -1,5 +1,6 @@
 // One worker process as the primary process sees it: its messages, its answers, and how it ends.
 import cluster, { type Worker } from 'node:cluster'
+import { coalesced } from '../core/coalesced.js'
 import { readLines } from '../custom-steps/lines.js'
 import type { Readiness } from '../http/health.js'
 import type { MetricSnapshot } from '../telemetry/summed-metrics.js'
@@ -84,8 +85,8 @@ export function forkWorker(number: number, events: WorkerEvents): WorkerHandle {
   return {
     pid: worker.process.pid,
     send,
-    readiness: joined(() => health.ask((id) => send({ kind: 'readiness', id }))),
-    metrics: joined(() => metrics.ask((id) => send({ kind: 'metrics', id }))),
+    readiness: coalesced(() => health.ask((id) => send({ kind: 'readiness', id }))),
+    metrics: coalesced(() => metrics.ask((id) => send({ kind: 'metrics', id }))),
     async prepare(config) {
       const { error } = await prepared.ask((id) => send({ kind: 'prepare', id, config }))
       if (error) throw received(error)
@@ -97,17 +98,6 @@ export function forkWorker(number: number, events: WorkerEvents): WorkerHandle {
     kill: () => {
       worker.process.kill('SIGKILL')
     },
-  }
-}
-
-/** One question at a time: a caller that asks meanwhile gets the same answer. */
-function joined<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {
-  let pending: Promise<Answer> | undefined
-  return () => {
-    pending ??= ask().finally(() => {
-      pending = undefined
-    })
-    return pending
   }
 }
 

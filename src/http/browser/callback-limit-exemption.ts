@@ -53,7 +53,7 @@ function createChainCounter(capacity: number): (chain: string) => number {
   }
 }
 
-/** A state is valid for ten minutes, and so are the sign-ins that follow from it. */
+/** From the first callback of a chain. A state is valid for ten minutes, and each callback may begin another one. */
 const CHAIN_MS = 60 * 60_000
 
 function chainsOf({ increment }: Pick<Siblings, 'increment'>): (chain: string) => Promise<number> {

@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { GatehouseError } from '../../core/errors.js'
 import { place } from '../database-failure.js'
-import { coalesced } from '../coalesced.js'
+import { coalesced } from '../../core/coalesced.js'
 import { addressOf, serversOf } from '../postgres-client.js'
 import { identityKey, type OptionalPart, type ServerIdentity } from './identity.js'
 import { probe, type Probe } from './probe.js'
