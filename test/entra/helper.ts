@@ -7,6 +7,7 @@ import { sql } from 'drizzle-orm'
 import { exportJWK, generateKeyPair, SignJWT, type JWK, type JWTHeaderParameters } from 'jose'
 import type { Test } from 'tap'
 import { FAILURES, RETRY_WITH_NEW_SIGN_IN, type ErrorCode } from '../../src/core/errors.js'
+import { machineClock } from '../../src/core/siblings.js'
 import type { AnswerFault } from '../../src/demo/entra/faults.js'
 import { signInAs } from '../../src/demo/entra/sign-in-as.js'
 import type { RecordedRequest } from '../../src/demo/entra/types.js'
@@ -84,7 +85,7 @@ export interface AttemptOptions {
  */
 const LINES_A_SECOND = { faults: 3, all: 20 }
 const seconds = new WeakMap<TestGateway, { readonly second: number, readonly linesBefore: number, faults: number }>()
-const secondNow = () => Math.floor(performance.now() / 1000)
+const secondNow = () => Math.floor(machineClock() / 1000) // the clock of the log's own seconds
 
 function thisSecond(gateway: TestGateway): { readonly second: number, readonly linesBefore: number, faults: number } {
   const known = seconds.get(gateway)
