@@ -105,7 +105,8 @@ t.test('proof and guard of every row are those of the markers', async (t) => {
   const named = new Set(rows.flatMap((row) => guardNames(row.guards.join('<br>'))))
   t.strictSame(
     [...guards.keys()].filter((name) =>
-      !named.has(name) && !/^(token|adv|security|live|sync|delta|migrate|record|outbox|lost|trace|workers)-/.test(name)
+      !named.has(name) &&
+      !/^(token|adv|security|live|admin|sync|delta|migrate|record|outbox|lost|trace|workers)-/.test(name)
     ),
     [],
     'every guard is in a row, but for those of the id token, of docs/advisories.md, of SECURITY.md, of what is ' +

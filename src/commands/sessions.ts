@@ -1,5 +1,5 @@
 // `gatehouse sessions list|revoke`: who is signed in now, and making it stop.
-import { allPages } from '../store/page.js'
+import { allPages } from '../core/page.js'
 import type { PeopleStore } from '../store/people.js'
 import { createSessionAdmin, type SessionCursor, type SessionView } from '../store/session-admin.js'
 import { commandProcess } from './command-process.js'

@@ -1,6 +1,6 @@
 // `gatehouse users ...`: who there is, and why each of them has what they have.
 import { createGroupMapping, type Cause, type GroupMapping } from '../core/mapping.js'
-import { allPages } from '../store/page.js'
+import { allPages } from '../core/page.js'
 import type { SearchCursor } from '../store/people-search.js'
 import type { PersonView } from '../store/people.js'
 import { EXIT, noteNamesakes, print, printJson, withDatabase, type CommonOptions } from './context.js'

@@ -240,6 +240,19 @@ export const auditSection = section('The record of logins and changes.', {
   ),
 })
 
+export const adminSection = section('The admin console at /admin and its API; both are off without this section.', {
+  stepUp: duration('Acts that change rights or the policy need a sign-in that is not older than this.', {
+    min: '1s',
+    max: '1d',
+    default: '10m',
+  }),
+  networks: list(
+    leaf('network', 'An address, a CIDR range, or loopback, linklocal, uniquelocal.'),
+    'Only clients in these networks reach the console and its API; empty: all.',
+    { default: [] },
+  ),
+})
+
 export const logSection = section('What Gatehouse writes to standard output.', {
   level: choice(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],

@@ -3,6 +3,7 @@
 import type { Static } from 'typebox'
 import { STEPS } from '../core/pipeline/index.js'
 import {
+  adminSection,
   auditSection,
   databaseSection,
   entraSection,
@@ -62,6 +63,7 @@ export const configSchema = section('The configuration of Gatehouse.', {
   ),
   branding: brandingSection,
   sync: Type.Optional(syncSection),
+  admin: Type.Optional(adminSection),
   audit: auditSection,
   log: logSection,
 })

@@ -153,6 +153,9 @@ export const FAILURES = {
   not_found: { status: 404, sentence: 'This page does not exist.' },
   internal: { status: 500, sentence: 'Something went wrong inside Gatehouse.' },
 
+  // The admin console and its API.
+  admin_sign_in_required: { status: 401, sentence: 'Sign in to the admin console first.' },
+
   // Commands.
   group_exists: { status: 409, sentence: 'A group with this name exists already.' },
   group_name_invalid: { status: 400, sentence: 'This is not a valid name for a group.' },

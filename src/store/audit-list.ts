@@ -1,7 +1,7 @@
 // The record, read back: newest first, page by page.
 import { sql, type SQL } from 'drizzle-orm'
 import type { Database } from './database.js'
-import { PAGE_ROWS, pageOf, type Page, type PageRequest } from './page.js'
+import { PAGE_ROWS, pageOf, type Page, type PageRequest } from '../core/page.js'
 
 export interface AuditView extends Record<string, unknown> {
   readonly at: string

@@ -6,7 +6,7 @@ import { usernameKey } from '../core/user.js'
 import type { Cause } from '../core/mapping.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
-import { PAGE_ROWS, pageOf, type Page, type PageRequest } from './page.js'
+import { PAGE_ROWS, pageOf, type Page, type PageRequest } from '../core/page.js'
 import { searchQuery, type SearchCursor } from './people-search.js'
 import { personView } from './person-view.js'
 

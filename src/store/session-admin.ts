@@ -4,7 +4,7 @@ import { GatehouseError } from '../core/errors.js'
 import type { SessionTimeouts } from '../core/session.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
-import { PAGE_ROWS, pageOf, type Page, type PageRequest } from './page.js'
+import { PAGE_ROWS, pageOf, type Page, type PageRequest } from '../core/page.js'
 import { stillActive } from './sessions.js'
 
 export interface SessionView extends Record<string, unknown> {
