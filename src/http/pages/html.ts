@@ -3,7 +3,8 @@
 export interface Html {
   readonly html: string
 }
-type Value = Html | string | number | boolean | null | undefined | readonly Value[]
+/** What a template takes; text is escaped. */
+export type Value = Html | string | number | boolean | null | undefined | readonly Value[]
 
 export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Html {
   return { html: parts.reduce((text, part, index) => text + render(values[index - 1]) + part) }

@@ -8,7 +8,12 @@ const DEFAULT_COLOURS = `
 `
 
 export function stylesheet(palette: Palette | undefined): string {
-  return `${palette === undefined ? DEFAULT_COLOURS : colours(palette)}${RULES}`
+  return `${accentColours(palette)}${RULES}`
+}
+
+/** Colours of buttons and links, as custom properties. */
+export function accentColours(palette: Palette | undefined): string {
+  return palette === undefined ? DEFAULT_COLOURS : colours(palette)
 }
 
 function colours({ button, buttonInk, accent, accentDark }: Palette): string {

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { ApplicationLink } from '../../core/applications.js'
 import type { Branding, Image } from '../../core/branding.js'
-import { paletteOf } from './palette.js'
+import { paletteOf, type Palette } from './palette.js'
 import { stylesheet } from './stylesheet.js'
 
 export interface Asset {
@@ -17,6 +17,8 @@ export interface Theme {
   readonly name: string
   /** Path of the logo. */
   readonly logo: string | undefined
+  /** Undefined: no colour is configured. */
+  readonly palette: Palette | undefined
   /** Path of the stylesheet. */
   readonly stylesheet: string
   /** By path. */
@@ -34,12 +36,14 @@ export const ASSETS = '/oauth2/assets/'
 const DEFAULT_NAME = 'Gatehouse'
 
 export function createTheme({ branding, applications }: ThemeSource): Theme {
-  const text = stylesheet(branding.color === undefined ? undefined : paletteOf(branding.color))
+  const palette = branding.color === undefined ? undefined : paletteOf(branding.color)
+  const text = stylesheet(palette)
   const stylesheetPath = `${ASSETS}${shortened(createHash('sha256').update(text).digest('hex'))}.css`
   const images = [branding.logo, ...applications.map(({ icon }) => icon)].flatMap((image) => image ?? [])
   return {
     name: branding.name ?? DEFAULT_NAME,
     logo: branding.logo && pathOf(branding.logo),
+    palette,
     stylesheet: stylesheetPath,
     assets: new Map<string, Asset>([
       [stylesheetPath, { type: 'text/css; charset=utf-8', body: text, isolated: false }],

@@ -1,0 +1,106 @@
+// Bars over time as SVG made on the server. The drawing stretches to any width, so its words stand in HTML beside it;
+// the numbers are in a table that opens below it.
+import { scaleBand, scaleLinear } from 'd3-scale'
+import { stack } from 'd3-shape'
+import { html, type Html } from '../../pages/html.js'
+
+export interface Bucket {
+  /** Shown in the table and below the ends of the chart: "2026-11-28 09:00". */
+  readonly label: string
+  /** Where the numbers of this bucket are shown in more detail. */
+  readonly href?: string
+}
+
+export interface BarChart {
+  /** Unique in the page. */
+  readonly id: string
+  readonly title: string
+  /** At most three, drawn one above the other, the first at the bottom; `values` has one number for each bucket. */
+  readonly series: readonly { readonly name: string, readonly values: readonly number[] }[]
+  readonly buckets: readonly Bucket[]
+  /** Heading of the table's first column. */
+  readonly bucketName?: string
+}
+
+const WIDTH = 1000
+const HEIGHT = 100
+const TICKS = 3
+
+export function barChart(chart: BarChart): Html {
+  const { id, title, series } = chart
+  const legend = series.map(({ name, values }, index) => {
+    const colour = html`class="series-${index + 1}"`
+    return html`<li><svg viewBox="0 0 1 1" aria-hidden="true"><rect width="1" height="1" ${colour}/></svg>${name}: ${
+      total(values)
+    }</li>`
+  })
+  return html`<figure class="chart">
+<figcaption id="${id}-caption">${title}</figcaption>
+<ul class="legend">${legend}</ul>
+${plot(chart)}
+<details><summary>The numbers of this chart</summary>${table(chart)}</details>
+</figure>`
+}
+
+function table({ title, series, buckets, bucketName = 'Time (UTC)' }: BarChart): Html {
+  const rows = buckets.map(({ label, href }, at) => {
+    const cells = series.map(({ values }) => html`<td class="number">${values[at] ?? 0}</td>`)
+    return html`<tr><th scope="row">${
+      href === undefined ? label : html`<a href="${href}">${label}</a>`
+    }</th>${cells}</tr>
+`
+  })
+  const head = series.map(({ name }) => html`<th scope="col" class="number">${name}</th>`)
+  return html`<div class="scroll" role="region" tabindex="0" aria-label="${title}: numbers"><table>
+<caption class="unseen">${title}</caption>
+<thead><tr><th scope="col">${bucketName}</th>${head}</tr></thead>
+<tbody>${rows}</tbody></table></div>`
+}
+
+/** The layers of the series, one above the other: a path for each, with a rectangle for each bucket. */
+function layersOf({ series, buckets }: BarChart) {
+  const rows = buckets.map((_, at) => series.map(({ values }) => values[at] ?? 0))
+  const most = Math.max(1, ...rows.map((row) => row.reduce((sum, value) => sum + value, 0)))
+  const x = scaleBand<number>().domain(buckets.map((_, at) => at)).range([0, WIDTH]).paddingInner(0.2)
+  const y = scaleLinear().domain([0, most]).range([HEIGHT, 0]).nice(TICKS)
+  const keys = series.map((_, index) => index)
+  const layers = stack<number[], number>().keys(keys).value((row, key) => row[key] ?? 0)(rows)
+  const paths = layers.map((layer) =>
+    layer.map(([low, high], at) => {
+      if (high <= low) return ''
+      return `M${short(x(at) ?? 0)} ${short(y(low))}V${short(y(high))}h${short(x.bandwidth())}V${short(y(low))}z`
+    }).join('')
+  )
+  return { paths, top: y.domain()[1] ?? most, lines: y.ticks(TICKS).map((tick) => short(y(tick))) }
+}
+
+function plot(chart: BarChart): Html {
+  const { id, title, buckets } = chart
+  const { paths, top, lines } = layersOf(chart)
+  const grid = lines.map((y) => html`<line class="grid" x1="0" x2="${WIDTH}" y1="${y}" y2="${y}"/>`)
+  return html`<div class="plot"><div class="scale" aria-hidden="true"><span>${top}</span><span>0</span></div>
+<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-labelledby="${id}-title ${id}-desc">
+<title id="${id}-title">${title}</title><desc id="${id}-desc">${describe(chart)}</desc>
+${grid}
+${paths.map((path, index) => html`<path class="series-${index + 1}" d="${path}"/>`)}
+</svg>
+<div class="range" aria-hidden="true"><span>${buckets[0]?.label}</span><span>${buckets.at(-1)?.label}</span></div>
+</div>`
+}
+
+function describe({ series, buckets }: BarChart): string {
+  const sums = series.map(({ name, values }) => {
+    const peak = values.reduce((best, value, at) => (value > (values[best] ?? 0) ? at : best), 0)
+    const most = values[peak] ?? 0
+    return `${name}: ${total(values)}${most === 0 ? '' : `, most at ${buckets[peak]?.label ?? ''} (${most})`}.`
+  })
+  return `${buckets.length} bars, from ${buckets[0]?.label ?? ''} to ${buckets.at(-1)?.label ?? ''}. ${sums.join(' ')}`
+}
+
+function total(values: readonly number[] = []): number {
+  return values.reduce((sum, value) => sum + value, 0)
+}
+
+function short(value: number): string {
+  return String(Math.round(value * 10) / 10)
+}

@@ -1,0 +1,23 @@
+// The sections of the console, in the order of the navigation.
+
+export interface NavigationItem {
+  readonly label: string
+  readonly path: string
+}
+
+export const NAVIGATION: readonly NavigationItem[] = [
+  { label: 'Overview', path: '/admin' },
+  { label: 'People', path: '/admin/people' },
+  { label: 'Groups', path: '/admin/groups' },
+  { label: 'Mapping', path: '/admin/mapping' },
+  { label: 'Access', path: '/admin/access' },
+  { label: 'Test', path: '/admin/test' },
+  { label: 'Sessions', path: '/admin/sessions' },
+  { label: 'Audit', path: '/admin/audit' },
+  { label: 'System', path: '/admin/system' },
+]
+
+/** The section that a page belongs to. */
+export function sectionOf(path: string): NavigationItem | undefined {
+  return NAVIGATION.find((item) => path === item.path || (item.path !== '/admin' && path.startsWith(`${item.path}/`)))
+}

@@ -1,0 +1,125 @@
+// Serves the console's pages. Who asks is read first; parameters are looked at only for a user who may see the page.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { TObject } from 'typebox'
+import type { AdminUseCases } from '../../../admin/use-cases.js'
+import { errorFacts, GatehouseError } from '../../../core/errors.js'
+import { asGatehouseError, pathOf, RETRY_AFTER_SECONDS } from '../../errors.js'
+import type { Theme } from '../../pages/theme.js'
+import type { AdminActor, AdminGuard } from '../actor.js'
+import { errorContent } from './error-page.js'
+import { sendConsolePage } from './layout.js'
+import { CONSOLE_ASSETS, createConsoleLook, type ConsoleLook } from './look.js'
+import type { AdminPage } from './page.js'
+import { valuesOf, type Validate } from './values.js'
+
+export interface PageRoutesOptions {
+  readonly guard: AdminGuard
+  readonly useCases: AdminUseCases
+  readonly theme: () => Theme
+  readonly pages: readonly AdminPage[]
+  readonly now?: () => number
+}
+
+interface Served extends PageRoutesOptions {
+  readonly look: () => ConsoleLook
+}
+
+export async function pageRoutes(scope: FastifyInstance, options: PageRoutesOptions): Promise<void> {
+  const served = { ...options, look: createConsoleLook(options.theme) }
+  assetRoutes(scope, served.look)
+  for (const page of [...options.pages, NOT_FOUND]) {
+    scope.get(page.path, async (request, reply) => await servePage(page, request, reply, served))
+  }
+}
+
+/** Any other address below /admin: a user who may see the console stays in its layout. */
+const NOT_FOUND: AdminPage = {
+  path: '/admin/*',
+  permission: 'gatehouse.read',
+  title: 'Not found',
+  query: undefined,
+  params: undefined,
+  render: async () => {
+    throw new GatehouseError('not_found')
+  },
+}
+
+async function servePage(
+  page: AdminPage,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  served: Served,
+): Promise<FastifyReply> {
+  const { guard, useCases, look, now = Date.now } = served
+  const path = pathOf(request)
+  let actor: AdminActor
+  try {
+    actor = await guard.authenticate(request, page.permission) // guard: admin-page-permission
+  } catch (thrown) {
+    return await refuse(thrown, { page, path, request, reply, served })
+  }
+  try {
+    const { query, params } = parametersOf(page, request)
+    const content = await page.render({ actor, useCases, query, params, now: now() })
+    return sendConsolePage(reply, 200, { ...content, actor, path }, look())
+  } catch (thrown) {
+    return sendError(thrown, actor, { page, path, request, reply, served })
+  }
+}
+
+interface Failed {
+  readonly page: AdminPage
+  readonly path: string
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly served: Served
+}
+
+/**
+ * Only `not_allowed` says that a user of the console asks. Everything else is the product's own answer: the 404 of a
+ * user without permissions cannot be distinguished from that of an unknown address.
+ */
+async function refuse(thrown: unknown, failed: Failed): Promise<FastifyReply> {
+  const error = asGatehouseError(thrown)
+  if (error.code !== 'not_allowed') throw error
+  const actor = await failed.served.guard.authenticate(failed.request, 'gatehouse.read')
+  return sendError(error, actor, failed)
+}
+
+function sendError(thrown: unknown, actor: AdminActor, { page, path, request, reply, served }: Failed): FastifyReply {
+  const error = asGatehouseError(thrown)
+  request.log[error.status >= 500 ? 'error' : 'info'](
+    { ...errorFacts(error), method: request.method, path, client: request.ip },
+    'page of the console refused',
+  )
+  if (error.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
+  const content = errorContent({ error, page, reference: request.id })
+  return sendConsolePage(reply, error.status, { ...content, actor, path }, served.look())
+}
+
+function parametersOf({ query, params }: AdminPage, request: FastifyRequest) {
+  const validated = (schema: TObject | undefined, given: unknown, onError: 'request_malformed' | 'not_found') =>
+    schema === undefined ? {} : valuesOf(schema, given, request.compileValidationSchema(schema) as Validate, onError)
+  return {
+    params: validated(params, request.params, 'not_found'),
+    query: validated(query, request.query, 'request_malformed'),
+  }
+}
+
+/** Anybody may load them: they are the same for everybody, and contain nothing of this organisation but a colour. */
+function assetRoutes(scope: FastifyInstance, look: () => ConsoleLook): void {
+  scope.get<{ Params: { file: string } }>(`${CONSOLE_ASSETS}:file`, async (request, reply) => {
+    const { files, stylesheet, script } = look()
+    const path = `${CONSOLE_ASSETS}${request.params.file}`
+    const known = files.get(path)
+    // The page may come from another replica or an earlier configuration; the current file fits it too.
+    const current = files.get(path.endsWith('.js') ? script : stylesheet)
+    const file = known ?? (/\.(?:css|js)$/.test(path) ? current : undefined)
+    if (file === undefined) throw new GatehouseError('not_found')
+    return reply.headers({
+      'content-type': file.type,
+      'cache-control': known === undefined ? 'no-store' : 'public, max-age=31536000, immutable',
+      'x-content-type-options': 'nosniff',
+    }).send(file.body)
+  })
+}
