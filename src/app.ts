@@ -14,6 +14,7 @@ import type { Target } from './core/target.js'
 import { tracedSource } from './core/traced-login.js'
 import { entraError } from './entra/aadsts.js'
 import type { Entra } from './entra/open-entra.js'
+import { sendErrorOrProblem } from './http/admin/api/problem.js'
 import { createAssertionSigner } from './http/assertion-signer.js'
 import { assetRoutes } from './http/assets.js'
 import { browserScope, type BrowserScopeOptions } from './http/browser/browser-scope.js'
@@ -76,6 +77,7 @@ export async function buildApp(config: RunningConfig, deps: AppDeps): Promise<Fa
     pages,
     log: budget.log,
     announcements: siblings?.announcements('forwardedFor'),
+    sendError: startup.admin && sendErrorOrProblem,
     fastPath: createFastPath({
       endpoints: fastPathEnabled ? endpoints.map((endpoint) => fastPathEndpoint(endpoint, parts)) : [],
       authorizer,
@@ -97,6 +99,10 @@ export async function buildApp(config: RunningConfig, deps: AppDeps): Promise<Fa
   await app.register(jwksRoutes, { keys: deps.storage.keys })
   await app.register(assetRoutes, { theme: pages.theme })
   await app.register(browserScope, browserOptions(config, deps, parts))
+  if (startup.admin) {
+    const { registerConsole } = await import('./console.js') // what it needs is loaded nowhere else
+    await registerConsole(app, config, { ...deps, ...parts })
+  }
   return app
 }
 

@@ -11,6 +11,8 @@ export interface CookieNames {
   readonly signedOut: string
   /** Counts this browser's sign-ins for one address within a minute (browser/login-loop.ts). */
   readonly rounds: string
+  /** Of the admin console. */
+  readonly admin: string
 }
 
 export interface CookiePolicy {
@@ -32,6 +34,7 @@ export function cookiePolicy(publicUrl: string, cookieDomain: string | undefined
       binding: `${hostOnly}gatehouse_login`,
       signedOut: `${hostOnly}gatehouse_signed_out`,
       rounds: `${hostOnly}gatehouse_rounds`,
+      admin: `${hostOnly}gatehouse_admin`,
     },
     secure,
     domain: cookieDomain,

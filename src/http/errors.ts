@@ -30,14 +30,21 @@ export function asGatehouseError(error: unknown): GatehouseError {
   return new GatehouseError('internal', { cause: error }) // no detail: a library's message may contain personal data
 }
 
-export function createErrorHandler(settings: PageSettings) {
+export type SendError = (
+  error: GatehouseError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  settings: PageSettings,
+) => FastifyReply
+
+export function createErrorHandler(settings: PageSettings, send: SendError = sendError) {
   return (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const error = asGatehouseError(thrown)
     request.log[levelOf(error)](
       { ...errorFacts(error), method: request.method, path: pathOf(request), client: request.ip },
       'request refused',
     )
-    return sendError(error, request, reply, settings)
+    return send(error, request, reply, settings)
   }
 }
 

@@ -5,7 +5,7 @@ import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import { GatehouseError } from '../core/errors.js'
 import type { Announcements } from '../core/siblings.js'
 import { answerClientError } from './client-error.js'
-import { createErrorHandler } from './errors.js'
+import { createErrorHandler, type SendError } from './errors.js'
 import type { FastPath } from './forward-auth/fast-path.js'
 import { createForwardedForNormalizer } from './forwarded-for.js'
 import type { TrustedPeers } from '../net/networks.js'
@@ -13,6 +13,7 @@ import type { PageSettings } from './pages/layout.js'
 
 const MAX_HEADER_BYTES = 64 * 1024 // includes the cookies of applications
 const REQUEST_TIMEOUT_MS = 30_000 // bounds slow request bodies
+const MAX_PARAMETER_LENGTH = 1_000 // names of groups below /admin, percent-encoded
 const KEEP_ALIVE_MS = 72_000 // longer than the keep-alive time of proxies
 
 export interface InstanceOptions {
@@ -22,14 +23,17 @@ export interface InstanceOptions {
   /** Answers a request before Fastify handles it. */
   readonly fastPath: FastPath
   readonly announcements?: Announcements | undefined
+  /** Undefined: every error is answered as a page or as JSON (errors.ts). */
+  readonly sendError?: SendError | undefined
 }
 
 export function createInstance(options: InstanceOptions): FastifyInstance {
   const { trusts, pages, log, fastPath } = options
-  const onError = createErrorHandler(pages)
+  const onError = createErrorHandler(pages, options.sendError)
   const normalizeForwardedFor = createForwardedForNormalizer(options)
   const ownHost = new URL(pages.publicUrl).hostname
   const app = fastify({
+    routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
     genReqId: () => randomUUID(),
@@ -76,8 +80,8 @@ interface RequestHead {
  * Envoy sends the path of the application behind a prefix. The router must not decode it (ext-authz.ts reads the
  * original).
  *
- * None of Gatehouse's own paths contains a percent-encoding. A client that sends one, `/oauth2/%61uth`, tries to bypass
- * a proxy's rule that blocks the auth endpoints from the outside.
+ * None of Gatehouse's own paths outside of /admin contains a percent-encoding. A client that sends one,
+ * `/oauth2/%61uth`, tries to bypass a proxy's rule that blocks the auth endpoints from the outside.
  */
 function normalizeUrl({ url = '/', headers }: RequestHead, ownHost: string): string {
   if (/^\/(?:[?#]|$)/.test(url)) return frontPage(url, headers, ownHost) // guard: adv-front-page
@@ -85,7 +89,17 @@ function normalizeUrl({ url = '/', headers }: RequestHead, ownHost: string): str
   const encoded = url.indexOf('%')
   if (encoded === -1) return url
   const query = url.indexOf('?')
-  return query !== -1 && query < encoded ? url : UNROUTABLE_PATH // guard: adv-one-spelling
+  if (query !== -1 && query < encoded) return url
+  return url.startsWith('/admin/') && hasOneSpelling(url) ? url : UNROUTABLE_PATH // guard: adv-one-spelling
+}
+
+/**
+ * Addresses of the console contain names of groups. What needs no percent-encoding (RFC 3986 section 2.3) must not have
+ * one: so `/admin/%61pi` cannot stand for `/admin/api`.
+ */
+function hasOneSpelling(url: string): boolean {
+  const [path = ''] = url.split('?', 1)
+  return !/%(?:2[DE]|3\d|[46][1-9A-F]|[57][\dA]|5F|7E)/i.test(path) // guard: admin-one-spelling
 }
 
 /**

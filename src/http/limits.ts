@@ -13,6 +13,7 @@ import { sessionIdOf } from './forward-auth/session-resolver.js'
 export const MINUTE_MS = 60_000
 const PAGES_PER_MINUTE = 60
 const USERINFO_PER_MINUTE = 1_200
+const API_PER_MINUTE = 600
 /** Clients or sessions that each limit counts (about 1 MB); the least recently used one is dropped. */
 const CAPACITY = 5_000
 
@@ -69,6 +70,22 @@ export function sessionLimit(cookieName: string, signer: CookieSigner): NamedLim
     counter: 'sessionPages',
     max: PAGES_PER_MINUTE,
     keyGenerator: keyOf,
+    allowList: (_request, key) => key === '',
+  }
+}
+
+/**
+ * By admin session, for the admin API.
+ * @param idOf the id in a Cookie header; undefined: it has none that Gatehouse signed, so nothing is looked up
+ */
+export function adminApiLimit(idOf: (cookies: string | undefined) => string | undefined): NamedLimit {
+  return {
+    counter: 'adminApi',
+    max: API_PER_MINUTE,
+    keyGenerator({ headers }: FastifyRequest): string {
+      const id = idOf(headers.cookie)
+      return id === undefined ? '' : sessionIdHash(id).toString('hex')
+    },
     allowList: (_request, key) => key === '',
   }
 }

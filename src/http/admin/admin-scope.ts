@@ -1,0 +1,20 @@
+// The admin console and its API, below /admin alone: nothing of it is on the path of applications' requests.
+import rateLimit from '@fastify/rate-limit'
+import type { FastifyInstance } from 'fastify'
+import type { Siblings } from '../../core/siblings.js'
+import { COMMON_LIMITS, limitStore, type NamedLimit } from '../limits.js'
+import { apiScope, type ApiScopeOptions } from './api/api-scope.js'
+
+export interface AdminScopeOptions extends ApiScopeOptions {
+  readonly siblings: Siblings | undefined
+  readonly apiLimit: NamedLimit
+}
+
+export async function adminScope(scope: FastifyInstance, options: AdminScopeOptions): Promise<void> {
+  const { siblings, apiLimit } = options
+  await scope.register(async (api) => {
+    await api.register(rateLimit, { ...COMMON_LIMITS, ...limitStore(siblings, 'adminApi') })
+    api.addHook('onRequest', api.rateLimit(apiLimit)) // guard: admin-api-limit
+    await api.register(apiScope, options)
+  })
+}

@@ -1,0 +1,80 @@
+// The API below /admin/api/v1: each endpoint is authenticated before its parameters are looked at, and its answer is
+// serialized by its schema.
+import { createHash } from 'node:crypto'
+import swagger from '@fastify/swagger'
+import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { AdminUseCases } from '../../../admin/use-cases.js'
+import { JSON_ANSWER } from '../../errors.js'
+import type { AdminActor, AdminGuard } from '../actor.js'
+import type { Cursors } from '../cursors.js'
+import { documentOptions, tagOf } from './document.js'
+import type { Endpoint } from './endpoint.js'
+import { openapi } from './openapi.js'
+import { API_PATH } from './problem.js'
+import { refused, strictQuery } from './query.js'
+import { createSerializer } from './serializer.js'
+
+export interface ApiScopeOptions {
+  readonly guard: AdminGuard
+  readonly useCases: AdminUseCases
+  readonly cursors: Cursors
+  readonly endpoints: readonly Endpoint[]
+  /** Of the cookie of the admin session. */
+  readonly cookieName: string
+}
+
+export async function apiScope(scope: FastifyInstance, options: ApiScopeOptions): Promise<void> {
+  const endpoints = [...options.endpoints, openapi(() => scope.swagger() as unknown as Record<string, unknown>)]
+  scope.setValidatorCompiler(TypeBoxValidatorCompiler)
+  scope.setSchemaErrorFormatter(([first], part) => refused('request_malformed', parameterOf(first, part)))
+  scope.addHook('onRequest', async (_request, reply) => {
+    reply.headers(JSON_ANSWER) // guard: admin-no-store
+  })
+  await scope.register(swagger, documentOptions(endpoints, options.cookieName))
+  await scope.register(async (routes) => {
+    for (const endpoint of endpoints) routes.route(routeOf(endpoint, options))
+  }, { prefix: `${API_PATH}/v1` })
+}
+
+function parameterOf(error: { readonly instancePath?: string } | undefined, part: string): string {
+  return error?.instancePath?.split('/')[1] ?? part
+}
+
+function routeOf(endpoint: Endpoint, { guard, useCases, cursors }: ApiScopeOptions): RouteOptions {
+  const { method, path, operationId, permission, summary, description, params, query, response, version } = endpoint
+  const actors = new WeakMap<FastifyRequest, AdminActor>()
+  return {
+    method,
+    url: path,
+    schema: {
+      operationId,
+      summary,
+      description: `${description === undefined ? '' : `${description}\n\n`}Needs \`${permission}\`.`,
+      tags: [tagOf(endpoint)],
+      ...(Object.keys(params.properties).length > 0 ? { params } : {}),
+      querystring: query,
+      response: { 200: response },
+      ...{ 'x-permission': permission },
+    },
+    serializerCompiler: () => createSerializer(response, operationId),
+    onRequest: async (request) => {
+      actors.set(request, await guard.authenticate(request, permission)) // guard: admin-api-permission
+    },
+    preValidation: async (request) => {
+      request.query = strictQuery(request.query, query)
+    },
+    handler: async (request, reply) => {
+      const actor = actors.get(request)
+      if (actor === undefined) throw new Error('the request was not authenticated')
+      const context = { actor, params: request.params, query: request.query, useCases, request }
+      const answer = await endpoint.handle(context, cursors)
+      if (version) reply.header('etag', etagOf(version(answer)))
+      return answer
+    },
+  }
+}
+
+function etagOf(version: unknown): string {
+  return `"${createHash('sha256').update(JSON.stringify(version)).digest('base64url').slice(0, 22)}"`
+}

@@ -1,0 +1,94 @@
+// The OpenAPI document of the API: @fastify/swagger reads the routes, and what holds for all of them is added here.
+import { STATUS_CODES } from 'node:http'
+import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger'
+import type { ErrorCode } from '../../../core/errors.js'
+import type { Endpoint } from './endpoint.js'
+import { COMMON_PROBLEMS, PROBLEM_SCHEMA, PROBLEM_TYPE, statusOf } from './problem.js'
+
+type Json = Record<string, unknown>
+
+const PROBLEM = { $ref: '#/components/schemas/Problem' }
+
+export function documentOptions(endpoints: readonly Endpoint[], cookieName: string): FastifyDynamicSwaggerOptions {
+  return {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Gatehouse admin API',
+        version: '1',
+        description: 'Everything that the admin console shows. Errors are problems (RFC 9457) with stable codes.',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      servers: [{ url: '/admin/api/v1', description: 'The gateway itself' }],
+      security: [{ adminSession: [] }],
+      components: {
+        securitySchemes: {
+          adminSession: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: cookieName,
+            description: 'The cookie of the admin session, which a fresh sign-in at /admin gives.',
+          },
+        },
+      },
+    },
+    transformObject: (document) => {
+      const { openapiObject } = document as unknown as { openapiObject: Json }
+      return completed(openapiObject, endpoints) as ReturnType<
+        NonNullable<FastifyDynamicSwaggerOptions['transformObject']>
+      >
+    },
+  }
+}
+
+function completed(document: Json, endpoints: readonly Endpoint[]): Json {
+  const byId = new Map(endpoints.map((endpoint) => [endpoint.operationId, endpoint]))
+  const paths = document['paths'] as Record<string, Record<string, Json>>
+  for (const operation of Object.values(paths).flatMap((path) => Object.values(path))) {
+    const endpoint = byId.get(operation['operationId'] as string)
+    operation['responses'] = { ...(operation['responses'] as Json), ...problemsOf(endpoint?.problems ?? []) }
+  }
+  const tags = [...new Set(endpoints.map(tagOf))].sort()
+  return {
+    ...document,
+    tags: tags.map((name) => ({ name })),
+    components: {
+      ...(document['components'] as Json),
+      schemas: { Problem: PROBLEM_SCHEMA },
+      responses: Object.fromEntries(
+        [...byStatus(COMMON_PROBLEMS)].map(([status, codes]) => [`Problem${status}`, problem(status, codes)]),
+      ),
+    },
+  }
+}
+
+/** Statuses with the common codes alone are described once for all endpoints. */
+function problemsOf(own: readonly ErrorCode[]): Json {
+  const all = byStatus([...COMMON_PROBLEMS, ...own])
+  const ownStatuses = new Set(own.map(statusOf))
+  return Object.fromEntries(
+    [...all].map(([status, codes]) => [
+      status,
+      ownStatuses.has(status) ? problem(status, codes) : { $ref: `#/components/responses/Problem${status}` },
+    ]),
+  )
+}
+
+function problem(status: number, codes: readonly ErrorCode[]): Json {
+  const schema = { allOf: [PROBLEM, { type: 'object', properties: { code: { enum: codes } } }] }
+  return {
+    description: `${STATUS_CODES[status]}: ${codes.map((code) => `\`${code}\``).join(', ')}`,
+    content: { [PROBLEM_TYPE]: { schema } },
+  }
+}
+
+function byStatus(codes: readonly ErrorCode[]): Map<number, ErrorCode[]> {
+  const found = new Map<number, ErrorCode[]>()
+  for (const code of new Set(codes)) found.set(statusOf(code), [...found.get(statusOf(code)) ?? [], code])
+  return new Map([...found].sort(([a], [b]) => a - b))
+}
+
+/** The first segment of its path: `people`. */
+export function tagOf({ path }: Pick<Endpoint, 'path'>): string {
+  return (path.split('/')[1] ?? '').replace(/\..*$/, '')
+}

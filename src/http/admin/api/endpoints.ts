@@ -1,0 +1,7 @@
+// Every endpoint of the API. What is not in this list does not exist: not for clients, not in the document.
+import type { Endpoint } from './endpoint.js'
+import { me } from './me.js'
+
+export const ENDPOINTS: readonly Endpoint[] = [
+  me,
+]

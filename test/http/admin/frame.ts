@@ -1,0 +1,79 @@
+// The frame of the API alone, over real HTTP: endpoints of a test, and a guard that believes a header.
+import type { Test } from 'tap'
+import { pino } from 'pino'
+import type { AdminUseCases } from '../../../src/admin/use-cases.js'
+import { adminPermissions } from '../../../src/core/admin-permissions.js'
+import { GatehouseError } from '../../../src/core/errors.js'
+import type { AdminGuard } from '../../../src/http/admin/actor.js'
+import { adminScope } from '../../../src/http/admin/admin-scope.js'
+import type { Endpoint } from '../../../src/http/admin/api/endpoint.js'
+import { sendErrorOrProblem } from '../../../src/http/admin/api/problem.js'
+import { createCursors } from '../../../src/http/admin/cursors.js'
+import { createInstance } from '../../../src/http/fastify-instance.js'
+import { adminApiLimit } from '../../../src/http/limits.js'
+import { createTheme } from '../../../src/http/pages/theme.js'
+
+export interface Reply {
+  readonly status: number
+  readonly headers: Headers
+  readonly json: Record<string, unknown>
+}
+
+/** @returns asks the API: `permissions` of the one who asks, joined by spaces; undefined: not signed in */
+export async function startFrame(
+  t: Test,
+  endpoints: readonly Endpoint[],
+  useCases: AdminUseCases = {} as AdminUseCases,
+): Promise<(path: string, permissions?: string) => Promise<Reply>> {
+  const app = createInstance({
+    trusts: () => false,
+    pages: {
+      publicUrl: 'http://127.0.0.1',
+      authority: 'http://127.0.0.1/login',
+      redirectDomains: [],
+      contact: undefined,
+      sessionCookie: 'gatehouse_session',
+      theme: () => createTheme({ branding: { name: 'Test', color: undefined, logo: undefined }, applications: [] }),
+    },
+    log: pino({ level: 'silent' }),
+    fastPath: () => false,
+    sendError: sendErrorOrProblem,
+  })
+  await app.register(adminScope, {
+    guard: GUARD,
+    useCases,
+    cursors: createCursors(['a secret for cursors', 'an older one']),
+    endpoints,
+    cookieName: 'gatehouse_admin',
+    siblings: undefined,
+    apiLimit: adminApiLimit((cookies) => cookies),
+  })
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => app.close())
+  return async (path, permissions) => {
+    const answer = await fetch(`${url}${path}`, { headers: permissions === undefined ? {} : { cookie: permissions } })
+    return { status: answer.status, headers: answer.headers, json: await answer.json() as Record<string, unknown> }
+  }
+}
+
+const GUARD: AdminGuard = {
+  async authenticate({ headers }, permission) {
+    if (headers.cookie === undefined) throw new GatehouseError('admin_sign_in_required')
+    const permissions = adminPermissions({
+      isStaff: false,
+      isSuperuser: false,
+      permissions: headers.cookie.split(' '),
+    })
+    if (permissions.size === 0) throw new GatehouseError('not_found')
+    if (!permissions.has(permission)) throw new GatehouseError('not_allowed')
+    return {
+      userId: '3f0f8a2e-0000-4000-8000-000000000001',
+      username: 'sue',
+      name: 'Sue Superuser',
+      permissions,
+      sessionId: 'ses_test',
+      authenticatedAt: 1_795_000_000,
+      csrfToken: 'token',
+    }
+  },
+}
