@@ -155,6 +155,10 @@ export const FAILURES = {
 
   // The admin console and its API.
   admin_sign_in_required: { status: 401, sentence: 'Sign in to the admin console first.' },
+  form_refused: {
+    status: 403,
+    sentence: 'This request did not come from a current page of the console. Load the page again, then repeat it.',
+  },
 
   // Commands.
   group_exists: { status: 409, sentence: 'A group with this name exists already.' },

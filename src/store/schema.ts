@@ -158,6 +158,8 @@ export const sessions = pgTable(
     entraSid: text('entra_sid'),
     /** When the id token that it began with was issued (claim `iat`); null for sessions of older versions. */
     tokenIssuedAt: instant('token_issued_at'),
+    /** When Entra ID last authenticated the user for this session (claim `auth_time`); null: it did not say. */
+    authenticatedAt: instant('authenticated_at'),
     createdAt: instant('created_at').notNull().defaultNow(),
     lastSeenAt: instant('last_seen_at').notNull().defaultNow(),
     /** Of the last use that was recorded, where session.recordClient is set. */
@@ -173,6 +175,22 @@ export const sessions = pgTable(
     index('sessions_created').on(table.createdAt),
   ],
 )
+
+/**
+ * Sessions of the admin console (store/admin-sessions.ts). No foreign key: one that names no active session is over,
+ * and is swept.
+ */
+export const adminSessions = pgTable('admin_sessions', {
+  /** SHA-256 of the id in the cookie. */
+  idHash: bytea('id_hash').primaryKey(),
+  /** Stays the same when the cookie gets a new id. */
+  id: uuid('id').notNull().unique().defaultRandom(),
+  /** Public id of the session that it belongs to. */
+  sessionId: text('session_id').notNull(),
+  createdAt: instant('created_at').notNull().defaultNow(),
+  lastSeenAt: instant('last_seen_at').notNull().defaultNow(),
+  authenticatedAt: instant('authenticated_at').notNull(),
+}, (table) => [index('admin_sessions_session').on(table.sessionId)])
 
 /** Sign-ins that made a session: their `state` is spent. Rows older than the lifetime of a flow are swept. */
 export const spentFlows = pgTable('spent_flows', {

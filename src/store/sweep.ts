@@ -1,6 +1,7 @@
 // Housekeeping: deletes expired sessions, return addresses of old sign-ins and audit rows past their retention, in
 // batches, on one replica at a time.
 import { sql } from 'drizzle-orm'
+import { ADMIN_IDLE_MS, ADMIN_LIFETIME_MS } from '../core/admin-session.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
 import { keptToTheRow, OUTSIDE_OF_MONTHS } from './audit-months.js'
@@ -31,6 +32,10 @@ export async function sweep(
       // long.
       // guard: adv-long-returns-swept
       await tx.execute(sql`delete from long_returns where kept_at < now() - interval '10 minutes'`)
+      // guard: admin-swept
+      await tx.execute(sql`delete from admin_sessions a where a.last_seen_at < ${ago(ADMIN_IDLE_MS)}
+        or a.created_at < ${ago(ADMIN_LIFETIME_MS)}
+        or not exists (select from sessions s where s.public_id = a.session_id)`)
       // of processes that have ended
       await tx.execute(sql`delete from replicas where heartbeat_at < now() - interval '1 day'`)
       const audit = await tx.execute(

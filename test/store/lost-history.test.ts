@@ -105,7 +105,7 @@ t.test('each kind is taken away again', async (t) => {
   }
 })
 
-// proves: lost-unknown
+// proves: lost-unknown, admin-lost-history
 t.test('where it is not known what was taken away, all sessions end, once', async (t) => {
   const { url, query } = await open(t)
   const record = await openServerOfRecord({ url, log: { error: () => {}, warn: () => {}, info: () => {} } })
@@ -120,7 +120,11 @@ t.test('where it is not known what was taken away, all sessions end, once', asyn
   for (const history of [known, unknown]) history.confirmed(history.next())
   unknown.tombstones.gap()
   await query(SESSION)
+  await query(
+    `insert into admin_sessions (id_hash, session_id, authenticated_at) values ('\\x${HASH}', 'ses_1', now())`,
+  )
   await one.reconcile(server)
+  t.strictSame(await query('select from admin_sessions'), [], 'sessions of the console end in any case')
   t.match(one.lastLoss(), { takenAgain: {}, sessionsEnded: undefined }, 'a heartbeat is missing, and all is known')
   t.equal((await query('select from sessions')).length, 1)
   await two.reconcile(server)

@@ -10,6 +10,8 @@ export interface AdminActor {
   readonly permissions: ReadonlySet<AdminPermission>
   /** Public id of the session that the admin session belongs to. */
   readonly sessionId: string
+  /** Stays the same when a fresh sign-in renews the cookie: what is stored for later is bound to it. */
+  readonly adminSessionId: string
   /** Seconds since 1970: when Entra ID last authenticated this user for the console. */
   readonly authenticatedAt: number
   /** Bound to the admin session; forms and unsafe requests of the API must return it. */

@@ -141,6 +141,7 @@ async function compare(
     on conflict (replica) do update set heartbeats = greatest(replicas.heartbeats, excluded.heartbeats),
       heartbeat_at = clock_timestamp()`)
   if (isLoss(assessment, takenAgain)) {
+    await tx.execute(sql`delete from admin_sessions`) // guard: admin-lost-history
     await writeAudit(tx, {
       action: 'history.lost',
       actor: 'system',
