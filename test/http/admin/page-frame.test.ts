@@ -52,6 +52,7 @@ function guardOf(words: readonly AdminPermission[], refusal?: ErrorCode): AdminG
         name: HOSTILE,
         permissions: new Set(words),
         sessionId: 's',
+        adminSessionId: 'a',
         authenticatedAt: 0,
         csrfToken: 'token-of-ada',
       }
