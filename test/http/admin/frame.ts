@@ -72,6 +72,7 @@ const GUARD: AdminGuard = {
       name: 'Sue Superuser',
       permissions,
       sessionId: 'ses_test',
+      adminSessionId: 'a',
       authenticatedAt: 1_795_000_000,
       csrfToken: 'token',
     }
