@@ -1,7 +1,12 @@
-// `gatehouse audit list`: what was done, by whom, newest first.
-import { listAudit } from '../store/audit-list.js'
+// `gatehouse audit list|export`: what was done, by whom, newest first.
+import { createAuditAdmin, type AuditAdmin, type AuditQuery } from '../admin/audit.js'
+import { detailText } from '../admin/audit-detail.js'
+import { auditFile } from '../admin/audit-files.js'
+import type { AuditView } from '../core/audit.js'
+import { createAuditReader } from '../store/audit-list.js'
 import { commandProcess } from './command-process.js'
 import { EXIT, printJson, printNote, printTable, withDatabase, type CommonOptions } from './context.js'
+import { printPages } from './row-output.js'
 
 const LIMIT = 1_000
 
@@ -10,24 +15,14 @@ interface AuditOptions extends CommonOptions {
   readonly since?: Date
   readonly until?: Date
   readonly action?: string
+  readonly actor?: string
+  readonly correlationId?: string
 }
 
 export async function auditList(options: AuditOptions): Promise<number> {
-  const { since, until } = options
-  if (since !== undefined && until !== undefined && since >= until) {
-    const [from, to] = [since, until].map((time) => time.toISOString())
-    commandProcess().stderr.write(`gatehouse: --since (${from}) is not before --until (${to}): nothing lies between.\n`)
-    return EXIT.usage
-  }
-  const { rows: events, next } = await withDatabase(options, async ({ database, people }) =>
-    listAudit(database, {
-      userId: options.user === undefined ? undefined : (await people.find(options.user)).id,
-      since,
-      until,
-      action: options.action,
-      limit: LIMIT,
-    }))
-  if (options.json) printJson(events)
+  if (isEmptyRange(options)) return EXIT.usage
+  const { rows: events, next } = await withRecord(options, (record, query) => record.list({ ...query, limit: LIMIT }))
+  if (options.json) printJson(events.map(listed))
   else {
     printTable(
       ['TIME', 'ACTION', 'ACTOR', 'USER', 'DETAIL'],
@@ -50,16 +45,44 @@ export async function auditList(options: AuditOptions): Promise<number> {
   return EXIT.ok
 }
 
-/** `reason: signed out; groups.added: A, B`: names and values of what is there, without the marks of JSON. */
-function detailText(detail: unknown, name = ''): string {
-  if (detail === null || detail === undefined) return ''
-  if (typeof detail !== 'object') return name === '' ? String(detail) : `${name}: ${String(detail)}`
-  if (Array.isArray(detail)) {
-    const items = detail.map((item: unknown) => typeof item === 'object' ? `(${detailText(item)})` : String(item))
-    return items.length === 0 ? '' : `${name}: ${items.join(', ')}`
-  }
-  return Object.entries(detail)
-    .map(([key, value]) => detailText(value, name === '' ? key : `${name}.${key}`))
-    .filter((text) => text !== '')
-    .join('; ')
+/** NDJSON of every row, however many there are: one page is in memory at a time. */
+export async function auditExport(options: AuditOptions): Promise<number> {
+  if (isEmptyRange(options)) return EXIT.usage
+  const { stdout } = commandProcess()
+  await withRecord(options, async (record, query) => {
+    await printPages(oneByOne(auditFile(await record.export(query), 'ndjson')), {
+      add(texts: readonly string[]) {
+        stdout.write(texts.join(''))
+      },
+      end: () => {},
+    })
+  })
+  return EXIT.ok
+}
+
+async function* oneByOne<T>(items: AsyncIterable<T>): AsyncGenerator<readonly T[]> {
+  for await (const item of items) yield [item]
+}
+
+function isEmptyRange({ since, until }: AuditOptions): boolean {
+  if (since === undefined || until === undefined || since < until) return false
+  const [from, to] = [since, until].map((time) => time.toISOString())
+  commandProcess().stderr.write(`gatehouse: --since (${from}) is not before --until (${to}): nothing lies between.\n`)
+  return true
+}
+
+async function withRecord<T>(
+  options: AuditOptions,
+  work: (record: AuditAdmin, query: AuditQuery) => Promise<T>,
+): Promise<T> {
+  const { user: person, since, until, action, actor, correlationId } = options
+  return await withDatabase(options, async ({ database, people }) => {
+    const findPerson = async (text: string) => (await people.find(text)).id
+    const record = createAuditAdmin({ audit: createAuditReader(database), findPerson })
+    return await work(record, { person, since, until, action, actor, correlationId })
+  })
+}
+
+function listed({ at, action, actor, username, correlationId, detail }: AuditView) {
+  return { at, action, actor, username, correlationId, detail }
 }

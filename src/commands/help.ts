@@ -77,6 +77,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'gatehouse audit list --since 2h --action login',
     'gatehouse audit list --since 2026-11-22T10:00:00Z --until 2026-11-22T12:00:00Z',
   ],
+  'audit export': ['gatehouse audit export > audit.ndjson'],
   'completion': [
     'gatehouse completion bash > ~/.local/share/bash-completion/completions/gatehouse',
     'gatehouse completion zsh > ~/.zfunc/_gatehouse',

@@ -283,11 +283,25 @@ function addRecordCommands(program: Command, define: Define): void {
     .option('--now', 'it signs immediately and all others are withdrawn: for a key that leaked or cannot be opened')
 
   const audit = program.command('audit').description('the record of logins and changes')
-  define(audit, 'list', 'list the record, newest first', async () => (await import('./audit.js')).auditList)
-    .option('--user <user>', 'about one person: username, UPN, e-mail address or id')
-    .option('--since <time>', 'not before: ISO 8601, or how long ago: 2h', instant)
-    .option('--until <time>', 'before: ISO 8601, or how long ago: 2h', instant)
-    .option('--action <action>', 'login, group, user.deactivate, ...')
+  for (
+    const command of [
+      define(audit, 'list', 'list the record, newest first', async () => (await import('./audit.js')).auditList),
+      define(
+        audit,
+        'export',
+        'print the whole record as NDJSON, newest first',
+        async () => (await import('./audit.js')).auditExport,
+      ),
+    ]
+  ) {
+    command
+      .option('--user <user>', 'about one person: username, UPN, e-mail address or id')
+      .option('--since <time>', 'not before: ISO 8601, or how long ago: 2h', instant)
+      .option('--until <time>', 'before: ISO 8601, or how long ago: 2h', instant)
+      .option('--action <action>', 'login, group, user.deactivate, ...')
+      .option('--actor <actor>', 'by whom: login, sync, cli:NAME, ...')
+      .option('--correlation-id <id>', 'of one request or sign-in, as in the log and on the error page')
+  }
 }
 
 function addShellCommands(program: Command, define: Define): void {

@@ -1,68 +1,98 @@
-// The record, read back: newest first, page by page.
+// The record, read back: newest first, page by page. Whatever it is filtered by, an index leads to the rows: values
+// come from subqueries, so that PostgreSQL does not read by time what most rows have, for a row that is rare.
 import { sql, type SQL } from 'drizzle-orm'
-import type { Database } from './database.js'
+import type { AuditCursor, AuditFilter, AuditReader, AuditView } from '../core/audit.js'
 import { PAGE_ROWS, pageOf, type Page, type PageRequest } from '../core/page.js'
+import type { Database } from './database.js'
 
-export interface AuditView extends Record<string, unknown> {
-  readonly at: string
-  readonly action: string
-  readonly actor: string
-  readonly username: string | null
-  readonly correlationId: string | null
-  readonly detail: Readonly<Record<string, unknown>>
-}
+export type AuditRequest = AuditFilter & PageRequest<AuditCursor>
 
-/** Rows of one transaction have the same time. */
-export interface AuditCursor {
-  readonly at: string
-  readonly id: string
-}
-
-export interface AuditRequest extends PageRequest<AuditCursor> {
-  readonly userId?: string | undefined
-  /** Not before this instant. */
-  readonly since?: Date | undefined
-  /** Before this instant. */
-  readonly until?: Date | undefined
-  /** An action, or the words it begins with: `group` finds `group.add`. */
-  readonly action?: string | undefined
+export function createAuditReader(database: Database): AuditReader {
+  return { list: (request) => listAudit(database, request) }
 }
 
 export async function listAudit(
   database: Database,
   { limit = PAGE_ROWS, ...request }: AuditRequest,
 ): Promise<Page<AuditView, AuditCursor>> {
-  const { rows } = await database.ask((db) => db.execute<AuditView & { id: string }>(query(request, limit + 1)))
-  const { rows: events, next } = pageOf(rows, limit, ({ at, id }) => ({ at, id }))
-  return { rows: events.map(({ id: _id, ...event }) => event as AuditView), next }
+  const { rows } = await database.ask((db) =>
+    db.execute<AuditView & Record<string, unknown>>(query(request, limit + 1))
+  )
+  return pageOf<AuditView, AuditCursor>(rows, limit, ({ at, id }) => ({ at, id }))
 }
 
-function query({ userId, since, until, action, after }: Omit<AuditRequest, 'limit'>, limit: number): SQL {
-  const conditions = [
+/** The newest rows that meet these conditions too. */
+type Newest = (...conditions: SQL[]) => SQL
+
+function query(request: Omit<AuditRequest, 'limit'>, limit: number): SQL {
+  const { since, until, after } = request
+  const bounds = [
     ...after === undefined ? [] : [sql`(e.at, e.id) < (${after.at}::timestamptz, ${after.id}::bigint)`],
     ...since === undefined ? [] : [sql`e.at >= ${since.toISOString()}::timestamptz`],
     ...until === undefined ? [] : [sql`e.at < ${until.toISOString()}::timestamptz`],
-    ...userId === undefined ? [] : [sql`e.user_id = ${userId}::uuid`],
   ]
-  const newest = (...more: SQL[]): SQL =>
-    sql`select * from audit_events e where ${sql.join([sql`true`, ...conditions, ...more], sql` and `)}
+  const newest: Newest = (...conditions) =>
+    sql`select * from audit_events e where ${sql.join([sql`true`, ...bounds, ...conditions], sql` and `)}
       order by e.at desc, e.id desc limit ${limit}`
   return sql`
-    select id::text, to_json(at) #>> '{}' as at, action, actor, username, correlation_id as "correlationId", detail
-    from (${action === undefined ? newest() : newestOf(action, userId === undefined, newest)}) found
-    order by found.at desc, found.id desc limit ${limit}`
+    select id::text, to_json(at) #>> '{}' as at, action, actor, user_id as "userId", username,
+      correlation_id as "correlationId", detail
+    from (${filtered(request, newest)}) found order by found.at desc, found.id desc limit ${limit}`
 }
 
-/** @param each read the newest rows of each action by its index; the rows of one user are few */
-function newestOf(action: string, each: boolean, newest: (condition: SQL) => SQL): SQL {
-  const named = (name: SQL): SQL => sql`(${name} = ${action} or starts_with(${name}, ${`${action}.`}))`
-  if (!each) return newest(named(sql`e.action`))
+/** The rows of one user, or with one correlation id, are few: the other conditions are checked row by row. */
+function filtered({ userId, correlationId, actor, action }: AuditFilter, newest: Newest): SQL {
+  const others = [
+    ...actor === undefined ? [] : [sql`e.actor = ${actor}`],
+    ...action === undefined ? [] : [named(sql`e.action`, action)],
+  ]
+  if (correlationId !== undefined) {
+    const ofUser = userId === undefined ? [] : [sql`e.user_id = ${userId}::uuid`]
+    return newestOf(
+      sql`select ${correlationId}::text as value`,
+      newest(sql`e.correlation_id = known.value`, ...ofUser, ...others),
+    )
+  }
+  if (userId !== undefined) {
+    return newestOf(sql`select ${userId}::uuid as value`, newest(sql`e.user_id = known.value`, ...others))
+  }
+  if (actor !== undefined) return newestOfActor(newest, actor, action) // guard: admin-audit-indexed
+  return action === undefined ? newest() : newestOfActions(newest, action)
+}
+
+function newestOf(value: SQL, newest: SQL): SQL {
+  return sql`with known as materialized (${value}) select newest.* from known cross join lateral (${newest}) newest`
+}
+
+function named(name: SQL, action: string): SQL {
+  return sql`(${name} = ${action} or starts_with(${name}, ${`${action}.`}))`
+}
+
+/** The newest rows of each action that is wanted. There are a few dozen actions. */
+function newestOfActions(newest: Newest, action: string): SQL {
   return sql`
-    with recursive actions as (
+    with recursive known as (
       (select action from audit_events order by action limit 1)
       union all
-      select (select e.action from audit_events e where e.action > actions.action order by e.action limit 1)
-      from actions where actions.action is not null)
-    select newest.* from actions cross join lateral (${newest(sql`e.action = actions.action`)}) newest
-    where ${named(sql`actions.action`)}`
+      select (select e.action from audit_events e where e.action > known.action order by e.action limit 1)
+      from known where known.action is not null)
+    select newest.* from known cross join lateral (${newest(sql`e.action = known.action`)}) newest
+    where ${named(sql`known.action`, action)}`
+}
+
+/** The same among the actions of one actor, which the order of both columns makes PostgreSQL read from their index. */
+function newestOfActor(newest: Newest, actor: string, action: string | undefined): SQL {
+  const next = (after: SQL) =>
+    sql`
+    select e.actor, e.action from audit_events e where (e.actor, e.action) > (${after})
+    order by e.actor, e.action limit 1`
+  return sql`
+    with recursive known as (
+      (select actor, action from (${next(sql`${actor}::text, ''`)}) first where actor = ${actor})
+      union all
+      select next.actor, next.action from known cross join lateral (${next(sql`known.actor, known.action`)}) next
+      where next.actor = ${actor})
+    select newest.* from known
+    cross join lateral (${newest(sql`e.action = known.action`, sql`e.actor = known.actor`)}) newest
+    where ${action === undefined ? sql`true` : named(sql`known.action`, action)}`
 }

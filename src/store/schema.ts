@@ -253,6 +253,12 @@ export const auditEvents = pgTable('audit_events', {
   index('audit_events_time').on(table.at, table.id),
   index('audit_events_person').on(table.userId, table.at, table.id),
   index('audit_events_action').on(table.action, table.at, table.id),
+  index('audit_events_actor').on(table.actor, table.action, table.at, table.id),
+  index('audit_events_correlation').on(table.correlationId, table.at, table.id)
+    .where(sql`${table.correlationId} is not null`),
+  // who was superuser before a change: a few rows (store/superuser-changes.ts)
+  index('audit_events_superuser').on(table.at, table.id)
+    .where(sql`${table.detail} #>> '{before,superuser}' = 'true'`),
 ])
 
 /** Private keys of the assertions, sealed under keys.encryptionSecrets (store/keys.ts). */

@@ -1,0 +1,3 @@
+CREATE INDEX "audit_events_actor" ON "audit_events" USING btree ("actor","action","at","id");--> statement-breakpoint
+CREATE INDEX "audit_events_correlation" ON "audit_events" USING btree ("correlation_id","at","id") WHERE "audit_events"."correlation_id" is not null;--> statement-breakpoint
+CREATE INDEX "audit_events_superuser" ON "audit_events" USING btree ("at","id") WHERE "audit_events"."detail" #>> '{before,superuser}' = 'true';
