@@ -8,14 +8,17 @@ import type { Siblings } from './core/siblings.js'
 import { adminScope, type AdminScopeOptions } from './http/admin/admin-scope.js'
 import { ENDPOINTS } from './http/admin/api/endpoints.js'
 import { createCursors } from './http/admin/cursors.js'
+import { PAGES } from './http/admin/pages/all-pages.js'
 import type { CookiePolicy } from './http/cookies.js'
 import { adminApiLimit } from './http/limits.js'
+import type { PageSettings } from './http/pages/layout.js'
 import type { Storage } from './store/storage.js'
 
 export interface ConsoleDeps {
   readonly storage: Storage
   readonly siblings: Siblings | undefined
   readonly cookies: CookiePolicy
+  readonly pages: PageSettings
 }
 
 export async function registerConsole(app: FastifyInstance, config: RunningConfig, deps: ConsoleDeps): Promise<void> {
@@ -29,8 +32,13 @@ function scopeOptions(config: RunningConfig, deps: ConsoleDeps): AdminScopeOptio
       authenticate: () => Promise.reject(new GatehouseError('admin_sign_in_required')),
     },
     useCases: createUseCases(config, deps),
+    requireOwnForm: () => {
+      throw new GatehouseError('not_allowed')
+    },
     cursors: createCursors(session.secrets),
     endpoints: ENDPOINTS,
+    pages: PAGES,
+    theme: deps.pages.theme,
     cookieName: deps.cookies.names.admin,
     siblings: deps.siblings,
     apiLimit: adminApiLimit(() => undefined),

@@ -4,8 +4,9 @@ import type { FastifyInstance } from 'fastify'
 import type { Siblings } from '../../core/siblings.js'
 import { COMMON_LIMITS, limitStore, type NamedLimit } from '../limits.js'
 import { apiScope, type ApiScopeOptions } from './api/api-scope.js'
+import { pageRoutes, type PageRoutesOptions } from './pages/routes.js'
 
-export interface AdminScopeOptions extends ApiScopeOptions {
+export interface AdminScopeOptions extends ApiScopeOptions, PageRoutesOptions {
   readonly siblings: Siblings | undefined
   readonly apiLimit: NamedLimit
 }
@@ -17,4 +18,5 @@ export async function adminScope(scope: FastifyInstance, options: AdminScopeOpti
     api.addHook('onRequest', api.rateLimit(apiLimit)) // guard: admin-api-limit
     await api.register(apiScope, options)
   })
+  await scope.register(pageRoutes, options)
 }

@@ -61,7 +61,16 @@ const missing = defineEndpoint({
     throw new GatehouseError('user_unknown', { detail: 'canary of the log' })
   },
 })
-const ENDPOINTS = [me, things, others, keys, wrong, missing]
+const trial = defineEndpoint({
+  method: 'POST',
+  path: '/trial',
+  permission: 'gatehouse.read',
+  summary: 'Tries something',
+  body: Type.Object({ text: Type.String() }),
+  response: closed({ text: Type.String() }),
+  handle: ({ body: { text } }) => ({ text }),
+})
+const ENDPOINTS = [me, trial, things, others, keys, wrong, missing]
 
 t.test('the frame of the API', async (t) => {
   const ask = await startFrame(t, ENDPOINTS)
@@ -103,8 +112,9 @@ t.test('the frame of the API', async (t) => {
     await refusedAs('/things/a?__proto__=1', 400, 'query_unknown', '__proto__')
     await refusedAs('/things/a?q=1&q=1', 400, 'query_duplicate', 'q')
     await refusedAs('/things/a?q=12345678901', 400, 'request_malformed', 'q')
-    for (const text of ['1', 'TRUE', ''])
-      {await refusedAs(`/things/a?active=${text}`, 400, 'request_malformed', 'active')}
+    for (const text of ['1', 'TRUE', '']) {
+      await refusedAs(`/things/a?active=${text}`, 400, 'request_malformed', 'active')
+    }
     for (const text of ['0', '201', '', '1e1', '+1', '01', '0x1', '1.0', 'all', ' 1']) {
       await refusedAs(`/things/a?limit=${encodeURIComponent(text)}`, 400, 'request_malformed', 'limit')
     }
@@ -156,6 +166,25 @@ t.test('the frame of the API', async (t) => {
     t.equal((await ask(`/admin/api/v1/things/a?after=${older}`, READ)).status, 200, 'made before the secret changed')
   })
 
+  // proves: admin-api-form
+  await t.test('what is not read with GET needs a form token, and a body as declared', async (t) => {
+    const json = { 'content-type': 'application/json' }
+    const send = async (body: unknown, headers: Record<string, string>) => {
+      const answer = await ask('/admin/api/v1/trial', READ, { headers, body: JSON.stringify(body) })
+      return answer.json['code'] ?? answer.json
+    }
+    t.equal(await send({ text: 'a' }, json), 'not_allowed')
+    t.equal(await send({ text: 'a' }, { ...json, 'x-csrf-token': 'other' }), 'not_allowed')
+    const headers = { ...json, 'x-csrf-token': 'token' }
+    t.strictSame(await send({ text: 'a' }, headers), { text: 'a' })
+    for (const body of [{ text: 1 }, { text: 'a', more: 1 }, {}, null, [], 'a']) {
+      t.equal(await send(body, headers), 'request_malformed', JSON.stringify(body))
+    }
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/xml']) {
+      t.equal(await send({ text: 'a' }, { ...headers, 'content-type': type }), 'request_malformed', type)
+    }
+  })
+
   // proves: admin-no-store
   await t.test('no answer is kept by a cache', async (t) => {
     const { headers } = await ask('/admin/api/v1/me', READ)
@@ -168,12 +197,13 @@ t.test('the frame of the API', async (t) => {
   })
 
   // proves: admin-one-spelling
-  await t.test('addresses that are no endpoint are problems too', async () => {
+  await t.test('addresses that are no endpoint are problems too', async (t) => {
     for (const path of ['', '/', '/ME', '/me/', '/nothing', '/things/%61', '/%6de', '/things/a%2E']) {
       await refusedAs(path, 404, 'not_found')
     }
     await refusedAs('/things/%zz', 400, 'request_malformed')
     await refusedAs('/missing', 404, 'user_unknown')
+    for (const path of ['/admin/api', '/admin/api/v2/me']) t.equal((await ask(path, READ)).json['code'], 'not_found')
   })
 
   await t.test('details for the log are not sent', async (t) => {

@@ -19,12 +19,18 @@ export interface Reply {
   readonly json: Record<string, unknown>
 }
 
+interface Sent {
+  readonly headers: Record<string, string>
+  readonly body: string
+}
+
 /** @returns asks the API: `permissions` of the one who asks, joined by spaces; undefined: not signed in */
 export async function startFrame(
   t: Test,
   endpoints: readonly Endpoint[],
   useCases: AdminUseCases = {} as AdminUseCases,
-): Promise<(path: string, permissions?: string) => Promise<Reply>> {
+): Promise<(path: string, permissions?: string, body?: Sent) => Promise<Reply>> {
+  const theme = () => createTheme({ branding: { name: 'Test', color: undefined, logo: undefined }, applications: [] })
   const app = createInstance({
     trusts: () => false,
     pages: {
@@ -33,7 +39,7 @@ export async function startFrame(
       redirectDomains: [],
       contact: undefined,
       sessionCookie: 'gatehouse_session',
-      theme: () => createTheme({ branding: { name: 'Test', color: undefined, logo: undefined }, applications: [] }),
+      theme,
     },
     log: pino({ level: 'silent' }),
     fastPath: () => false,
@@ -44,14 +50,23 @@ export async function startFrame(
     useCases,
     cursors: createCursors(['a secret for cursors', 'an older one']),
     endpoints,
+    requireOwnForm: (_request, _actor, token) => {
+      if (token !== 'token') throw new GatehouseError('not_allowed')
+    },
+    pages: [],
+    theme,
     cookieName: 'gatehouse_admin',
     siblings: undefined,
     apiLimit: adminApiLimit((cookies) => cookies),
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
-  return async (path, permissions) => {
-    const answer = await fetch(`${url}${path}`, { headers: permissions === undefined ? {} : { cookie: permissions } })
+  return async (path, permissions, sent) => {
+    const cookie = permissions === undefined ? {} : { cookie: permissions }
+    const answer = await fetch(`${url}${path}`, {
+      headers: { ...cookie, ...sent?.headers },
+      ...(sent ? { method: 'POST', body: sent.body } : {}),
+    })
     return { status: answer.status, headers: answer.headers, json: await answer.json() as Record<string, unknown> }
   }
 }

@@ -3,8 +3,9 @@
 import { createHash } from 'node:crypto'
 import swagger from '@fastify/swagger'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
-import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
 import type { AdminUseCases } from '../../../admin/use-cases.js'
+import { GatehouseError } from '../../../core/errors.js'
 import { JSON_ANSWER } from '../../errors.js'
 import type { AdminActor, AdminGuard } from '../actor.js'
 import type { Cursors } from '../cursors.js'
@@ -20,6 +21,8 @@ export interface ApiScopeOptions {
   readonly useCases: AdminUseCases
   readonly cursors: Cursors
   readonly endpoints: readonly Endpoint[]
+  /** @throws GatehouseError where an unsafe request is not of the console's origin, or has another form token */
+  readonly requireOwnForm: (request: FastifyRequest, actor: AdminActor, token: string | undefined) => void
   /** Of the cookie of the admin session. */
   readonly cookieName: string
 }
@@ -31,35 +34,35 @@ export async function apiScope(scope: FastifyInstance, options: ApiScopeOptions)
   scope.addHook('onRequest', async (_request, reply) => {
     reply.headers(JSON_ANSWER) // guard: admin-no-store
   })
+  // Otherwise the console's own answer to unknown addresses would match.
+  for (const url of [API_PATH, `${API_PATH}/*`]) scope.get(url, unknownAddress)
   await scope.register(swagger, documentOptions(endpoints, options.cookieName))
   await scope.register(async (routes) => {
     for (const endpoint of endpoints) routes.route(routeOf(endpoint, options))
   }, { prefix: `${API_PATH}/v1` })
 }
 
+function unknownAddress(): never {
+  throw new GatehouseError('not_found')
+}
+
 function parameterOf(error: { readonly instancePath?: string } | undefined, part: string): string {
   return error?.instancePath?.split('/')[1] ?? part
 }
 
-function routeOf(endpoint: Endpoint, { guard, useCases, cursors }: ApiScopeOptions): RouteOptions {
-  const { method, path, operationId, permission, summary, description, params, query, response, version } = endpoint
+function routeOf(endpoint: Endpoint, options: ApiScopeOptions): RouteOptions {
+  const { guard, useCases, cursors, requireOwnForm } = options
+  const { method, path, operationId, permission, query, response, version } = endpoint
   const actors = new WeakMap<FastifyRequest, AdminActor>()
   return {
     method,
     url: path,
-    schema: {
-      operationId,
-      summary,
-      description: `${description === undefined ? '' : `${description}\n\n`}Needs \`${permission}\`.`,
-      tags: [tagOf(endpoint)],
-      ...(Object.keys(params.properties).length > 0 ? { params } : {}),
-      querystring: query,
-      response: { 200: response },
-      ...{ 'x-permission': permission },
-    },
+    schema: schemaOf(endpoint),
     serializerCompiler: () => createSerializer(response, operationId),
     onRequest: async (request) => {
-      actors.set(request, await guard.authenticate(request, permission)) // guard: admin-api-permission
+      const actor = await guard.authenticate(request, permission) // guard: admin-api-permission
+      if (method !== 'GET') requireOwnForm(request, actor, tokenOf(request)) // guard: admin-api-form
+      actors.set(request, actor)
     },
     preValidation: async (request) => {
       request.query = strictQuery(request.query, query)
@@ -67,12 +70,32 @@ function routeOf(endpoint: Endpoint, { guard, useCases, cursors }: ApiScopeOptio
     handler: async (request, reply) => {
       const actor = actors.get(request)
       if (actor === undefined) throw new Error('the request was not authenticated')
-      const context = { actor, params: request.params, query: request.query, useCases, request }
+      const context = { actor, params: request.params, query: request.query, body: request.body, useCases, request }
       const answer = await endpoint.handle(context, cursors)
       if (version) reply.header('etag', etagOf(version(answer)))
       return answer
     },
   }
+}
+
+function schemaOf(endpoint: Endpoint): FastifySchema {
+  const { operationId, permission, summary, description, params, query, body, response } = endpoint
+  return {
+    operationId,
+    summary,
+    description: `${description === undefined ? '' : `${description}\n\n`}Needs \`${permission}\`.`,
+    tags: [tagOf(endpoint)],
+    ...(Object.keys(params.properties).length > 0 ? { params } : {}),
+    querystring: query,
+    ...(body ? { body } : {}),
+    response: { 200: response },
+    ...{ 'x-permission': permission },
+  }
+}
+
+function tokenOf({ headers }: FastifyRequest): string | undefined {
+  const token = headers['x-csrf-token']
+  return typeof token === 'string' ? token : undefined
 }
 
 function etagOf(version: unknown): string {

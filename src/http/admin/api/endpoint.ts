@@ -8,6 +8,7 @@ import type { ErrorCode } from '../../../core/errors.js'
 import type { Page } from '../../../core/page.js'
 import type { AdminActor } from '../actor.js'
 import type { Cursors } from '../cursors.js'
+import { UNSAFE_PROBLEMS } from './problem.js'
 import { closed, nullable, requireClosed } from './schema.js'
 
 export const MOST_ROWS = 200
@@ -18,10 +19,11 @@ export type Answer<Value> = Value extends readonly (infer Item)[] ? readonly Ans
   : Value extends object ? { readonly [Key in keyof Value]: Answer<Value[Key]> }
   : Value
 
-export interface EndpointContext<Params, Query> {
+export interface EndpointContext<Params, Query, Body = unknown> {
   readonly actor: AdminActor
   readonly params: Params
   readonly query: Query
+  readonly body: Body
   readonly useCases: AdminUseCases
   readonly request: FastifyRequest
 }
@@ -39,23 +41,33 @@ interface Described<Params extends TObject, Query extends TObject> {
   readonly problems?: readonly ErrorCode[]
 }
 
-export interface EndpointSpec<Params extends TObject, Query extends TObject, Response extends TSchema>
-  extends Described<Params, Query> {
-  readonly method: 'GET'
+/** Every method but GET needs a request of the console's own origin, with the form token. */
+export type Method = 'GET' | 'POST'
+
+export interface EndpointSpec<
+  Params extends TObject,
+  Query extends TObject,
+  Response extends TSchema,
+  Body extends TObject,
+> extends Described<Params, Query> {
+  readonly method: Method
+  /** JSON; not for GET. */
+  readonly body?: Body
   readonly response: Response
   /** What an edit of this object must have seen; the ETag is a hash of it. */
   readonly version?: (answer: Answer<Static<Response>>) => unknown
   readonly handle: (
-    context: EndpointContext<Static<Params>, Static<Query>>,
+    context: EndpointContext<Static<Params>, Static<Query>, Static<Body>>,
   ) => Promise<Answer<Static<Response>>> | Answer<Static<Response>>
 }
 
 /** An endpoint whose types are known to its handler only. */
 export interface Endpoint extends Described<TObject, TObject> {
-  readonly method: 'GET'
+  readonly method: Method
   readonly operationId: string
   readonly params: TObject
   readonly query: TObject
+  readonly body: TObject | undefined
   readonly problems: readonly ErrorCode[]
   readonly response: TSchema
   readonly version: ((answer: unknown) => unknown) | undefined
@@ -67,7 +79,8 @@ export function defineEndpoint<
   Response extends TSchema,
   Params extends TObject = TObject<Record<never, never>>,
   Query extends TObject = TObject<Record<never, never>>,
->(spec: EndpointSpec<Params, Query, Response>): Endpoint {
+  Body extends TObject = TObject<Record<never, never>>,
+>(spec: EndpointSpec<Params, Query, Response, Body>): Endpoint {
   const operationId = operationIdOf(spec.method, spec.path)
   requireClosed(spec.response, operationId)
   return {
@@ -75,7 +88,8 @@ export function defineEndpoint<
     operationId,
     params: closed(spec.params?.properties ?? {}),
     query: closed(spec.query?.properties ?? {}),
-    problems: spec.problems ?? [],
+    body: spec.body && closed(spec.body.properties),
+    problems: [...(spec.method === 'GET' ? [] : UNSAFE_PROBLEMS), ...spec.problems ?? []],
     version: spec.version as Endpoint['version'],
     handle: spec.handle as Endpoint['handle'],
   }

@@ -20,6 +20,9 @@ export const COMMON_PROBLEMS: readonly ErrorCode[] = [
   'database_unavailable',
 ]
 
+/** What every endpoint can answer beside those, where it is not read with GET. */
+export const UNSAFE_PROBLEMS: readonly ErrorCode[] = []
+
 /** Addresses that the router refuses are below the API too: the address as the client sent it decides. */
 export function isApiRequest({ originalUrl }: Pick<FastifyRequest, 'originalUrl'>): boolean {
   return /^\/admin\/api(?:[/?#]|$)/.test(originalUrl)
