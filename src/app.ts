@@ -3,6 +3,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { RunningConfig } from './config/running-config.js'
+import { countingSignIns, type ActivityCounters } from './core/activity-counters.js'
 import { createFlowSealer } from './core/login-flow.js'
 import { createLogin } from './core/login.js'
 import { memoizeByConfig } from './core/memoize-by-config.js'
@@ -29,6 +30,7 @@ import { createFastPath, type AuthEndpoint } from './http/forward-auth/fast-path
 import { createIdentityHeaderCache } from './http/forward-auth/identity-header-cache.js'
 import { dialectRoute, signInUrl } from './http/forward-auth/route.js'
 import { createSessionResolver } from './http/forward-auth/session-resolver.js'
+import { clientAddress } from './http/forwarded-for.js'
 import { fromTrustedPeers } from './http/forward-auth/target-headers.js'
 import { createUnnamedHosts } from './http/forward-auth/unnamed-hosts.js'
 import { createUnreachableReturns } from './http/forward-auth/unreachable-returns.js'
@@ -57,6 +59,7 @@ export interface AppDeps extends PipelineDeps {
   readonly entra: Entra
   readonly replicas: Replicas
   readonly meter: Meter
+  readonly counters: ActivityCounters
   readonly log: Logger
   /** Undefined: this process is the only one on its port. */
   readonly siblings: Siblings | undefined
@@ -82,6 +85,8 @@ export async function buildApp(config: RunningConfig, deps: AppDeps): Promise<Fa
       endpoints: fastPathEnabled ? endpoints.map((endpoint) => fastPathEndpoint(endpoint, parts)) : [],
       authorizer,
       meter: deps.meter,
+      counters: deps.counters.answers,
+      clientAddress: (request) => clientAddress(request, trusts),
       log: answers,
     }),
   })
@@ -125,7 +130,7 @@ function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }
   const graceMs = session.outageGraceMs
   const sessionResolver = createSessionResolver({ signer, cookieName, sessions, cache, activity, graceMs, log, meter })
   const assertions = createAssertionSigner({ keys: deps.storage.keys, issuer: publicUrl })
-  const inForce = memoizeByConfig(current, accessInForce)
+  const inForce = memoizeByConfig(current, (reloadable) => accessInForce(reloadable, deps.counters))
   const theme = memoizeByConfig(current, (reloadable) => themeInForce(reloadable, publicUrl))
   const { authority } = entra.client.signIn.endpoints
   const headers = createIdentityHeaderCache({ signer: assertions, capacity: HEADERS_PER_SESSION * session.cacheSize })
@@ -171,7 +176,7 @@ function fastPathEndpoint({ dialect, readTarget }: Endpoint, { publicUrl, pages 
 async function forwardAuth(
   app: FastifyInstance,
   endpoints: readonly Endpoint[],
-  { parts, deps: { meter, tracer, siblings }, answers }: { parts: Parts, deps: AppDeps, answers: AnswerLog },
+  { parts, deps: { meter, counters, tracer, siblings }, answers }: { parts: Parts, deps: AppDeps, answers: AnswerLog },
 ): Promise<void> {
   const { authorizer, publicUrl, pages, returnTo, trusts, log } = parts
   const signInFor = createUnreachableReturns({
@@ -181,14 +186,14 @@ async function forwardAuth(
   })
   const traced = traceForwardAuth({ tracer, trusts })
   for (const endpoint of endpoints) {
-    const options = { ...endpoint, authorizer, publicUrl, pages, meter, traced, log: answers, signInFor }
-    await app.register(dialectRoute, options)
+    const shared = { authorizer, publicUrl, pages, meter, traced, log: answers, signInFor }
+    await app.register(dialectRoute, { ...endpoint, ...shared, counters: counters.answers })
   }
 }
 
 function browserOptions({ startup, current }: RunningConfig, deps: AppDeps, parts: Parts): BrowserScopeOptions {
   const { session, server, entra: { clientId } } = startup
-  const { storage, sessions: { sessions, cache }, entra, meter, tracer, log, siblings } = deps
+  const { storage, sessions: { sessions, cache }, entra, meter, counters, tracer, log, siblings } = deps
   const { authority, authorizePath, scopes, endSession } = entra.client.signIn.endpoints
   return {
     ...parts,
@@ -211,7 +216,7 @@ function browserOptions({ startup, current }: RunningConfig, deps: AppDeps, part
     cache,
     absoluteTimeoutMs: session.absoluteTimeoutMs,
     recordClient: session.recordClient,
-    meter,
+    meter: countingSignIns(meter, counters),
     tracer,
     maxRequests: server.rateLimit,
     siblings,

@@ -1,6 +1,7 @@
 // What is derived from the reloadable half of the configuration, once for each configuration in force.
 import type { ReloadableConfig } from './config/running-config.js'
 import { compileAccess } from './core/access.js'
+import type { ActivityCounters } from './core/activity-counters.js'
 import { withAddresses } from './core/applications.js'
 import { createGroupMapping } from './core/mapping.js'
 import type { CustomStepFile } from './core/pipeline/custom-step.js'
@@ -13,8 +14,11 @@ import { compileHeaders } from './http/forward-auth/header-template.js'
 import { createTheme, type Theme } from './http/pages/theme.js'
 import { networkTest } from './net/networks.js'
 
-export function accessInForce({ access, headers }: ReloadableConfig): AccessInForce {
-  return { policy: compileAccess(access, networkTest), headers: compileHeaders(headers) }
+export function accessInForce(
+  { access, headers }: ReloadableConfig,
+  counters?: Pick<ActivityCounters, 'rules'>,
+): AccessInForce {
+  return { policy: compileAccess(access, networkTest, counters?.rules), headers: compileHeaders(headers) }
 }
 
 export function themeInForce({ branding, applications, images }: ReloadableConfig, publicUrl: string): Theme {

@@ -6,6 +6,7 @@ import type { CustomSteps } from './custom-steps/registry.js'
 import type { Siblings } from './core/siblings.js'
 import type { Readiness } from './http/health.js'
 import type { ReevaluationSchedule } from './reevaluation/scheduler.js'
+import type { Activity } from './store/activity.js'
 import type { OpenChangeFeed } from './store/change-feed/feed.js'
 import type { Database } from './store/database.js'
 import type { Metrics } from './telemetry/metrics.js'
@@ -18,6 +19,8 @@ export interface Gateway {
   readonly changes: OpenChangeFeed
   /** Undefined: not configured. */
   readonly reevaluation: ReevaluationSchedule | undefined
+  /** What was counted for the console. */
+  readonly activity: Activity
   /** Where it listens. */
   readonly port: number | undefined
   /** What /readyz shows of this replica. */

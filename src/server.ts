@@ -20,6 +20,7 @@ import { listen } from './net/listen.js'
 import { readinessParts, replicaReadiness } from './readiness.js'
 import { createReevaluationSchedule, type ReevaluationSchedule } from './reevaluation/scheduler.js'
 import { warnOfMissingGroups } from './store/missing-groups.js'
+import { openActivity } from './store/activity.js'
 import { openReevaluationStorage } from './store/reevaluation-storage.js'
 import { openSessions } from './store/cached-sessions.js'
 import { openStorage, type Storage } from './store/storage.js'
@@ -60,7 +61,9 @@ async function open(config: RunningConfig, options: GatewayOptions, lifecycle: L
   const sessions = openSessions(storage, startup, { ...shared, replicas })
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
   const { step: customStep } = customSteps
-  const app = await buildApp(config, { ...shared, storage, sessions, entra, replicas, customStep, siblings })
+  const activity = openActivity({ ...shared, database: storage.database, enabled: startup.admin !== undefined })
+  const { counters } = activity
+  const app = await buildApp(config, { ...shared, storage, sessions, entra, replicas, counters, customStep, siblings })
   const reevaluation = openReevaluation(config, options, { ...shared, storage, entra })
   const parts = () => readinessParts({ entra, sessions, storage, replicas, reload, reevaluation })
   const readiness = () => replicaReadiness({ ping: storage.ping, parts, draining })
@@ -74,7 +77,8 @@ async function open(config: RunningConfig, options: GatewayOptions, lifecycle: L
   const { database, url: databaseUrl } = storage
   if (speaksForAll(siblings)) await warnOfMissingGroups(database, current().groupMapping, log)
   if (!siblings) log.info({ publicUrl: server.publicUrl, port, management: managementPort }, LISTENING)
-  return { app, database, databaseUrl, changes: sessions.changes, reevaluation, port, readiness, metrics, drain, close }
+  const { changes } = sessions
+  return { app, database, databaseUrl, changes, reevaluation, activity, port, readiness, metrics, drain, close }
 }
 
 /** The first worker writes the lines that are about all of them. */

@@ -2,6 +2,8 @@
 // a session; output: a decision. The rules are compiled once, and a request is compared only with the rules of its host
 // and method.
 import { compileHost, hostIndex, isKnownMethod, type HostPattern, type PathRules } from './access-hosts.js'
+import { DEFAULT_RULE, ruleKeys, UNKNOWN_METHOD_RULE } from './activity.js'
+import type { Counter } from './activity-counters.js'
 import { compilePath, matchesSegments, segmentsOf, type PathPattern } from './path-pattern.js'
 import { pathInterpretations, type PathInterpretations } from './path-interpretations.js'
 import type { SessionRecord } from './session.js'
@@ -59,6 +61,8 @@ export interface Grounds {
   readonly hostUnnamed?: true
   /** The rule has networks and the client's address is not known yet: the match is indeterminate. */
   readonly dependsOnAddress?: true
+  /** Where answers are counted: those that it decided. */
+  readonly hits?: Counter
 }
 
 export type Decision =
@@ -101,16 +105,23 @@ interface CompiledRule extends Grounds {
   readonly ifAddressMatches: readonly Grounds[]
 }
 
-/** @param networkTest compiles a list of networks (src/net/networks.ts) */
+/**
+ * @param networkTest compiles a list of networks (src/net/networks.ts)
+ * @param countersOf the counters of these keys, in their order; none where nothing is counted
+ */
 export function compileAccess(
   access: AccessRules,
   networkTest: (networks: readonly string[]) => NetworkTest,
+  countersOf: (keys: readonly string[]) => readonly Counter[] = () => [],
 ): AccessPolicy {
-  const rules = access.rules.map((rule, index) => compileRule(rule, `access.rules[${index}]`, networkTest))
+  const hits = countersOf([...ruleKeys(access.rules), DEFAULT_RULE, UNKNOWN_METHOD_RULE])
+  const { length } = access.rules
+  const rules = access.rules.map((rule, index) => compileRule(rule, groundsOf(rule, index, hits[index]), networkTest))
   const openRules = rules.filter(({ allow }) => allow === 'anyone')
   const openRulesOf = hostIndex(openRules)
-  const byDefault = defaultGrounds(access)
-  const grounds = createGroundsFinder(rules, byDefault)
+  const byDefault = counted(defaultGrounds(access), hits[length])
+  const unknownMethod = counted(UNKNOWN_METHOD, hits[length + 1])
+  const grounds = createGroundsFinder(rules, byDefault, unknownMethod)
   function decide(request: AddressedRequest | undefined, session: SessionRights | undefined): Decision
   function decide(request: AccessRequest | undefined, session: SessionRights | undefined): Decision | NeedsAddress {
     const all = request === undefined ? [byDefault] : grounds(request)
@@ -134,12 +145,20 @@ function defaultGrounds({ default: allow, rules }: AccessRules): Grounds {
   return { path: 'access.default', allow, description }
 }
 
-function createGroundsFinder(rules: readonly CompiledRule[], byDefault: Grounds): AccessPolicy['grounds'] {
+const UNKNOWN_METHOD: Grounds = {
+  path: 'access.rules',
+  allow: 'deny',
+  description: 'methods that are not registered for HTTP',
+}
+
+function createGroundsFinder(
+  rules: readonly CompiledRule[],
+  byDefault: Grounds,
+  byUnknownMethod: Grounds,
+): AccessPolicy['grounds'] {
   const rulesOf = hostIndex(rules)
   const unnamedHost: readonly Grounds[] = [rules.length === 0 ? byDefault : { ...byDefault, hostUnnamed: true }]
-  const unknownMethod: readonly Grounds[] = [
-    { path: 'access.rules', allow: 'deny', description: 'methods that are not registered for HTTP' },
-  ]
+  const unknownMethod: readonly Grounds[] = [byUnknownMethod]
   const interpretationsOf = createPathInterpreter()
   const maxSegments = maxSegmentsOf(rules)
   return ({ target, address }) => {
@@ -312,12 +331,19 @@ function matchesPort({ hosts }: CompiledRule, port: string): boolean {
   return false
 }
 
+function groundsOf(rule: AccessRule, index: number, hits: Counter | undefined): Grounds {
+  return counted({ path: `access.rules[${index}]`, allow: rule.allow, description: describeRule(rule) }, hits)
+}
+
+function counted(grounds: Grounds, hits: Counter | undefined): Grounds {
+  return hits === undefined ? grounds : { ...grounds, hits }
+}
+
 function compileRule(
   rule: AccessRule,
-  path: string,
+  grounds: Grounds,
   networkTest: (networks: readonly string[]) => NetworkTest,
 ): CompiledRule {
-  const grounds: Grounds = { path, allow: rule.allow, description: describeRule(rule) }
   return {
     ...grounds,
     hosts: rule.hosts.map(compileHost),

@@ -38,6 +38,15 @@ export function createForwardedForNormalizer(
   }
 }
 
+/** What Fastify finds, for a request that Fastify does not see. */
+export function clientAddress({ headers, socket }: IncomingMessage, trusts: TrustedPeers): string | undefined {
+  const forwarded = String(headers['x-forwarded-for'] ?? '').split(',').map((entry) => stripPort(entry.trim()))
+    .filter((entry) => entry !== '')
+  let address = socket.remoteAddress
+  while (address !== undefined && forwarded.length > 0 && trusts(address)) address = forwarded.pop()
+  return address
+}
+
 /** The IP address of `ip:port`, `[ip]` and `[ip]:port`; anything else unchanged. */
 export function stripPort(entry: string): string {
   const [, bracketed] = /^\[([^\]]+)\](?::\d*)?$/.exec(entry) ?? []

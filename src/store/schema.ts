@@ -261,6 +261,20 @@ export const auditEvents = pgTable('audit_events', {
     .where(sql`${table.detail} #>> '{before,superuser}' = 'true'`),
 ])
 
+/**
+ * What was counted (core/activity.ts): a partition for each day (store/activity-days.ts). A row has an hour of one
+ * process, so that a month of it is small; a row of a gauge has no minutes.
+ */
+export const activityCounts = pgTable('activity_counts', {
+  hour: instant('hour').notNull(),
+  kind: text('kind').notNull(),
+  key: text('key').notNull(),
+  /** A UUID of the process. */
+  replica: uuid('replica').notNull(),
+  count: bigint('count', { mode: 'number' }).notNull(),
+  minutes: integer('minutes').array().notNull(),
+}, (table) => [primaryKey({ columns: [table.kind, table.hour, table.key, table.replica] })])
+
 /** Private keys of the assertions, sealed under keys.encryptionSecrets (store/keys.ts). */
 export const signingKeys = pgTable('signing_keys', {
   kid: text('kid').primaryKey(),

@@ -15,6 +15,7 @@ import { createKeyRing, type RefreshableKeyRing } from './key-ring.js'
 import { createSigningKeyStore } from './keys.js'
 import { latestSnapshot } from './membership-snapshots.js'
 import { migrate } from './migrate.js'
+import { dropActivityDays } from './activity-days.js'
 import { keepAuditMonths } from './audit-months.js'
 import { createPeopleStore } from './people.js'
 import { createRecordCounter } from './record-counts.js'
@@ -83,6 +84,7 @@ export async function openStorage(config: StorageConfig, options: StorageDeps): 
     async () => {
       await sweep(database, { ...config.session, retentionMs: config.audit.retentionMs })
       await keepAuditMonths(database, config.audit)
+      await dropActivityDays(database)
     },
     SWEEP_INTERVAL_MS,
     (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'),

@@ -35,8 +35,13 @@ export type Verdict =
   }
 
 export type FastPathVerdict =
-  | { readonly kind: 'allowed', readonly headers: FlatHeaders, readonly signedIn: boolean }
-  | { readonly kind: 'not_signed_in' }
+  | {
+    readonly kind: 'allowed'
+    readonly headers: FlatHeaders
+    readonly signedIn: boolean
+    readonly grounds: Grounds
+  }
+  | { readonly kind: 'not_signed_in', readonly grounds: Grounds | undefined }
 
 export interface ForwardAuthRequest {
   /** Undefined: the proxy sent no target, or is not trusted. */
@@ -52,6 +57,8 @@ export interface Authorizer {
   authorize(request: ForwardAuthRequest): Verdict | Promise<Verdict>
   /** The same from memory alone; undefined: call authorize(). */
   authorizeCached(target: Target | undefined, cookieHeader: string | undefined): FastPathVerdict | undefined
+  /** Which rule allowed a request for every address, given its address. */
+  groundsFor(request: Pick<ForwardAuthRequest, 'target' | 'address' | 'cookieHeader'>): Grounds | undefined
 }
 
 export interface AccessInForce {
@@ -86,6 +93,11 @@ export function createAuthorizer(deps: AuthorizerDeps): Authorizer {
       const decision = decide(policy, { target, address: undefined }, knownSession(cached))
       return fromCache(decision, cached, target, headers, deps)
     },
+    groundsFor({ target, address, cookieHeader }) {
+      const session = knownSession(sessions.resolveCached(cookieHeader))
+      const decision = decide(inForce().policy, { target, address }, session)
+      return decision.kind === 'needs' ? undefined : decision.grounds
+    },
   }
 }
 
@@ -114,22 +126,21 @@ function fromCache(
   deps: AuthorizerDeps,
 ): FastPathVerdict | undefined {
   if (cached === 'anonymous') {
-    if (decision.kind === 'not_signed_in') return NOT_SIGNED_IN
+    if (decision.kind === 'not_signed_in') return decision
     if (decision.kind !== 'allowed') return undefined
-    return { kind: 'allowed', headers: deps.headers.anonymous(headers), signedIn: false }
+    const { grounds } = decision
+    return { kind: 'allowed', headers: deps.headers.anonymous(headers), signedIn: false, grounds }
   }
   if (cached === undefined || decision.kind !== 'allowed') return undefined // guard: live-fast-path-allowed
   const ready = deps.headers.getCached(cached, target?.hostname, headers)
   if (ready === undefined) return undefined
   noteUnnamedHost(decision.grounds, target, deps)
-  return { kind: 'allowed', headers: ready, signedIn: true }
+  return { kind: 'allowed', headers: ready, signedIn: true, grounds: decision.grounds }
 }
 
 function noteUnnamedHost(grounds: Grounds, target: Target | undefined, { onUnnamedHost }: AuthorizerDeps): void {
   if (grounds.hostUnnamed) onUnnamedHost(target?.hostname ?? '', grounds)
 }
-
-const NOT_SIGNED_IN: FastPathVerdict = { kind: 'not_signed_in' }
 
 function reasonOf(answer: SessionAnswer): NoSessionReason {
   return answer.session === undefined ? answer.reason : 'not_signed_in'

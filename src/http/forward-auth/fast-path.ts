@@ -2,6 +2,8 @@
 // than the answer itself. It also refuses anonymous requests once the log's budget for single lines is used up. Falls
 // through to the route on anything uncertain; the route evaluates the request again.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Grounds } from '../../core/access.js'
+import type { AnswerCounters } from '../../core/activity-counters.js'
 import type { Meter } from '../../core/meter.js'
 import type { Target } from '../../core/target.js'
 import { closeAfterAnnouncedBody } from './announced-body.js'
@@ -23,7 +25,9 @@ export interface AuthEndpoint {
 
 export interface FastPathOptions {
   readonly endpoints: readonly AuthEndpoint[]
-  readonly authorizer: Pick<Authorizer, 'authorizeCached'>
+  readonly authorizer: Pick<Authorizer, 'authorizeCached' | 'groundsFor'>
+  readonly counters: Pick<AnswerCounters, 'allowed' | 'notSignedIn'>
+  readonly clientAddress: (request: IncomingMessage) => string | undefined
   readonly meter: Pick<Meter, 'answered' | 'sessionLookups'>
   readonly log: Pick<AnswerLog, 'alreadyFull'>
 }
@@ -31,8 +35,10 @@ export interface FastPathOptions {
 /** @returns whether the request was answered; if not, the route must handle it */
 export type FastPath = (request: IncomingMessage, response: ServerResponse) => boolean
 
-export function createFastPath({ endpoints, authorizer, meter, log }: FastPathOptions): FastPath {
+export function createFastPath(options: FastPathOptions): FastPath {
+  const { endpoints, authorizer, meter, counters, log } = options
   const matchEndpoint = createEndpointMatcher(endpoints)
+  const decidedBy = createGroundsReader(options)
   /** @returns status and headers; undefined: fall through to the route */
   const authorize = (
     request: IncomingMessage,
@@ -43,10 +49,12 @@ export function createFastPath({ endpoints, authorizer, meter, log }: FastPathOp
       const verdict = authorizer.authorizeCached(target, request.headers.cookie)
       if (verdict?.kind === 'allowed') {
         meter.sessionLookups[verdict.signedIn ? 'memory' : 'none']++
+        counters.allowed(decidedBy(verdict.grounds, target, request))
         return [200, verdict.headers]
       }
       if (verdict === undefined || plain401 === undefined || !(unlogged || log.alreadyFull())) return undefined
       meter.sessionLookups.none++
+      if (!unlogged) counters.notSignedIn(verdict.grounds) // guard: admin-activity-asked-twice
       return [401, COMMON_HEADERS.concat(plain401(target))]
     } catch {
       return undefined // the route fails in the same way and reports it in the dialect of the proxy
@@ -63,6 +71,15 @@ export function createFastPath({ endpoints, authorizer, meter, log }: FastPathOp
     response.end()
     meter.answered(endpoint.path, answer[0], (performance.now() - began) / 1000)
     return true
+  }
+}
+
+/** A rule with networks may have allowed a request whose address it does not match: only the count depends on it. */
+function createGroundsReader({ authorizer, clientAddress }: FastPathOptions) {
+  return (grounds: Grounds, target: Target | undefined, request: IncomingMessage): Grounds => {
+    if (!grounds.dependsOnAddress || grounds.hits === undefined) return grounds // guard: admin-activity-address
+    const { cookie: cookieHeader } = request.headers
+    return authorizer.groundsFor({ target, cookieHeader, address: () => clientAddress(request) }) ?? grounds
   }
 }
 

@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { describeAllow } from '../../core/access.js'
+import type { AnswerCounters } from '../../core/activity-counters.js'
 import { errorFacts, GatehouseError, type ErrorCode } from '../../core/errors.js'
 import { asParameter } from '../../core/return-to.js'
 import type { Meter } from '../../core/meter.js'
@@ -55,6 +56,7 @@ export interface DialectOptions {
   readonly publicUrl: string
   readonly pages: PageSettings
   readonly meter: Meter
+  readonly counters: AnswerCounters
   readonly traced: TraceForwardAuth
   readonly log: AnswerLog
   /** Called with every target that requires a sign-in. */
@@ -103,12 +105,22 @@ function answer(
       cookieHeader: request.headers.cookie,
       client: () => sessionClient(request, target?.hostname),
     })
-    return verdict instanceof Promise
-      ? verdict.then((given) => done(respond(given, target, request, reply, options, log))).catch(failed)
-      : done(respond(verdict, target, request, reply, options, log))
+    const responded = (given: Verdict): FastifyReply => {
+      const sent = respond(given, target, request, reply, options, log)
+      // guard: admin-activity-route-twice
+      if (!unlogged || given.kind === 'allowed') count(given, options.counters)
+      return done(sent)
+    }
+    return verdict instanceof Promise ? verdict.then(responded).catch(failed) : responded(verdict)
   } catch (thrown) {
     return failed(thrown)
   }
+}
+
+function count(verdict: Verdict, counters: AnswerCounters): void {
+  if (verdict.kind === 'allowed') counters.allowed(verdict.grounds)
+  else if (verdict.kind === 'not_signed_in') counters.notSignedIn(verdict.grounds)
+  else counters.notAllowed(verdict.grounds)
 }
 
 function respond(
@@ -155,7 +167,7 @@ function refuse(
   target: Target | undefined,
   request: FastifyRequest,
   reply: FastifyReply,
-  { dialect, publicUrl, pages }: DialectOptions,
+  { dialect, publicUrl, pages, counters }: DialectOptions,
   unlogged: boolean,
 ): FastifyReply {
   const error = asGatehouseError(thrown)
@@ -163,6 +175,7 @@ function refuse(
   reply.headers({ 'cache-control': 'no-store', 'vary': 'Cookie' })
   const sent = dialect.refused({ request, reply, target, pages, signInUrl: signInUrl(publicUrl, target), error })
   if (unlogged && error.status < 500) return sent
+  counters.failed(error.code)
   const { statusCode: status } = sent // what the proxy got: nginx understands no 400
   const facts = {
     correlationId: request.id,

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { PERSON_IDS } from '../../../src/demo/people.js'
+import { NOTHING_COUNTED } from '../../../src/core/activity-counters.js'
 import { createFastPath } from '../../../src/http/forward-auth/fast-path.js'
 import { parseTargetUrl } from '../../../src/core/target.js'
 import { fromTrustedPeers } from '../../../src/http/forward-auth/target-headers.js'
@@ -69,9 +70,14 @@ async function byTheRoute(gateway: TestGateway, { method, url, headers }: Questi
 }
 
 // proves: live-fast-path-anonymous, live-fast-path-closed-host, live-fast-path-allowed, live-fast-path-query
-t.test('the fast path and the route give the same answer', async (t) => {
+t.test('the fast path and the route give the same answer, and count it in the same way', async (t) => {
   const gateway = await startTestGateway(t, {
-    config: { access: ACCESS, headers: { extra: [{ name: 'X-Sub', value: 'sub' }] }, log: { access: 'none' } },
+    config: {
+      access: ACCESS,
+      headers: { extra: [{ name: 'X-Sub', value: 'sub' }] },
+      log: { access: 'none' },
+      admin: {},
+    },
   }) // a 401 takes the fast path, too
   const cookies = ['', 'gatehouse_session=forged', 'gatehouse_session=a; gatehouse_session=b']
   for (const person of [PERSON_IDS.staff, PERSON_IDS.superuser, PERSON_IDS.guest]) {
@@ -162,20 +168,34 @@ t.test('the fast path and the route give the same answer', async (t) => {
     },
   }))
   const statuses = new Map<number, number>()
+  const counted = new Set<string>()
   await gateway.gateway.changes.caughtUp()
   await fc.assert(
     fc.asyncProperty(question, async (asked) => {
       await overTheWire(gateway, asked) // fills the session cache
-      const [wire, route] = [await overTheWire(gateway, asked), await byTheRoute(gateway, asked)]
+      const { counters } = gateway.gateway.activity
+      counters.take()
+      const wire = await overTheWire(gateway, asked)
+      const countedOnWire = counters.take()
+      const route = await byTheRoute(gateway, asked)
+      const countedByRoute = counters.take()
+      for (const { kind, key } of countedOnWire) counted.add(`${kind} ${key}`)
       statuses.set((wire as { status: number }).status, (statuses.get((wire as { status: number }).status) ?? 0) + 1)
       if (JSON.stringify(sorted(wire)) !== JSON.stringify(sorted(route))) {
         throw new Error(`${JSON.stringify(wire)}\n${JSON.stringify(route)}`)
+      }
+      if (JSON.stringify(countedOnWire) !== JSON.stringify(countedByRoute)) {
+        throw new Error(`${JSON.stringify(countedOnWire)}\n${JSON.stringify(countedByRoute)}`)
       }
     }),
     { numRuns: 1_500, ...(process.env.FC_SEED ? { seed: Number(process.env.FC_SEED) } : {}) },
   )
   t.comment(`statuses: ${JSON.stringify(Object.fromEntries(statuses))}`)
   for (const status of [200, 400, 401, 403, 404]) t.ok(statuses.has(status), String(status))
+  t.comment(`counted: ${[...counted].sort().join(', ')}`)
+  for (const outcome of ['allowed', 'not_signed_in', 'not_allowed', 'target_malformed']) {
+    t.ok(counted.has(`answer ${outcome}`), outcome)
+  }
 })
 
 function sorted(answer: unknown): unknown {
@@ -193,7 +213,13 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
   const written: unknown[] = []
   const counted: unknown[] = []
   let full = true
-  let verdict: FastPathVerdict | undefined | Error = { kind: 'allowed', headers: ['Vary', 'Cookie'], signedIn: true }
+  const grounds = { path: 'access.default', allow: 'authenticated', description: '' } as const
+  let verdict: FastPathVerdict | undefined | Error = {
+    kind: 'allowed',
+    headers: ['Vary', 'Cookie'],
+    signedIn: true,
+    grounds,
+  }
   const meter = {
     answered: (...args: unknown[]) => {
       counted.push(args.slice(0, 2))
@@ -217,8 +243,11 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
         if (verdict instanceof Error) throw verdict
         return verdict
       },
+      groundsFor: () => grounds,
     },
     meter,
+    counters: NOTHING_COUNTED.answers,
+    clientAddress: () => undefined,
     log: { alreadyFull: () => full },
   })
   const taken = (url: string): boolean =>
@@ -257,7 +286,7 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
     ].map(taken),
     Array.from({ length: 8 }, () => false),
   )
-  verdict = { kind: 'not_signed_in' }
+  verdict = { kind: 'not_signed_in', grounds: undefined }
   t.strictSame(
     ['/oauth2/auth', '/oauth2/forward-auth', '/oauth2/ext-authz/a'].map(taken),
     [true, false, false],

@@ -1,0 +1,140 @@
+// Reads what was counted: series for charts, and the hits of each access rule. The rows of all processes are added; a
+// gauge has one row for an hour.
+import { sql, type SQL } from 'drizzle-orm'
+import {
+  MAX_BUCKETS,
+  type ActivityReader,
+  type ActivitySeries,
+  type Bucket,
+  type KeySeries,
+  type RuleHits,
+  type SeriesQuery,
+} from '../core/activity.js'
+import type { Database } from './database.js'
+import { ago } from './intervals.js'
+
+const MINUTE_MS = 60_000
+const SIZE_MS: Readonly<Record<Bucket, number>> = { minute: MINUTE_MS, hour: 60 * MINUTE_MS, day: 1_440 * MINUTE_MS }
+
+export function createActivityReader(database: Database): ActivityReader {
+  return {
+    async series(query) {
+      const { first, end } = bounds(query, typeof query.range === 'number' ? await databaseNow(database) : 0)
+      const minutes = query.bucket === 'minute' && query.kind !== 'superusers'
+      const counts = createCounts(query, first, end)
+      await (minutes ? readMinutes : readHours)(database, query, { first, end, add: counts.add })
+      return counts.assemble()
+    },
+    ruleHits: () => readRuleHits(database),
+  }
+}
+
+interface Wanted {
+  /** Milliseconds since 1970. */
+  readonly first: number
+  readonly end: number
+  /** Called with what a key has at a time, any number of times. */
+  readonly add: (key: string, at: number, count: number) => void
+}
+
+/** First bucket and the end of the last one, in milliseconds since 1970. */
+function bounds({ range, bucket }: SeriesQuery, now: number): { readonly first: number, readonly end: number } {
+  const size = SIZE_MS[bucket]
+  const [since, until] = typeof range === 'number'
+    ? [now - range, now]
+    : [range.since.getTime(), range.until.getTime()]
+  const end = Math.ceil(until / size) * size
+  const first = Math.floor(since / size) * size
+  return { first: Math.max(first, end - MAX_BUCKETS * size), end } // guard: admin-activity-range
+}
+
+async function databaseNow(database: Database): Promise<number> {
+  const { rows: [row] } = await database.ask((db) =>
+    db.execute<{ now: number }>(sql`select extract(epoch from now())::float8 * 1000 as now`)
+  )
+  return row?.now ?? Date.now()
+}
+
+const moment = (ms: number): SQL => sql`${new Date(ms).toISOString()}::timestamptz`
+
+/** One row for each key: so many small rows would take longer to transfer than to add. */
+async function readHours(
+  database: Database,
+  { kind, bucket }: SeriesQuery,
+  { first, end, add }: Wanted,
+): Promise<void> {
+  const value = kind === 'superusers' ? sql`max(count)` : sql`sum(count)`
+  const utc = sql`(hour at time zone 'UTC')`
+  const start = bucket === 'day' ? sql`date_trunc('day', ${utc})` : utc
+  const { rows } = await database.ask((db) =>
+    db.execute<{ key: string, seconds: readonly number[], counts: readonly number[] }>(sql`
+    select key, json_agg(extract(epoch from start)::bigint) as seconds, json_agg(count) as counts
+    from (select ${start} as start, key, ${value} as count from activity_counts
+      where kind = ${kind} and hour >= ${moment(first)} and hour < ${moment(end)} group by 1, 2) counted
+    group by key`)
+  )
+  for (const { key, seconds, counts } of rows) {
+    for (const [index, second] of seconds.entries()) add(key, second * 1000, counts[index] ?? 0)
+  }
+}
+
+async function readMinutes(
+  database: Database,
+  { kind }: SeriesQuery,
+  { first, end, add }: Wanted,
+): Promise<void> {
+  const { rows } = await database.ask((db) =>
+    db.execute<{ key: string, seconds: number, minutes: readonly number[] }>(sql`
+    select key, extract(epoch from hour)::float8 as seconds, array_to_json(minutes) as minutes from activity_counts
+    where kind = ${kind} and hour > ${moment(first - SIZE_MS.hour)} and hour < ${moment(end)}`)
+  )
+  for (const { key, seconds, minutes } of rows) {
+    for (const [index, count] of minutes.entries()) if (count > 0) add(key, seconds * 1000 + index * MINUTE_MS, count)
+  }
+}
+
+function createCounts({ kind, bucket }: SeriesQuery, first: number, end: number) {
+  const gauge = kind === 'superusers'
+  const size = SIZE_MS[bucket]
+  const length = Math.max(0, (end - first) / size)
+  const byKey = new Map<string, (number | null)[]>()
+  return {
+    add(key: string, at: number, count: number): void {
+      const index = (at - first) / size
+      if (index < 0 || index >= length) return
+      const counts = byKey.get(key) ?? new Array<number | null>(length).fill(gauge ? null : 0)
+      counts[index] = (counts[index] ?? 0) + count
+      byKey.set(key, counts)
+    },
+    assemble(): ActivitySeries {
+      const series = [...byKey].map(([key, counts]): KeySeries => ({ key, counts, total: totalOf(counts, gauge) }))
+      return {
+        bucket,
+        buckets: Array.from({ length }, (_, index) => new Date(first + index * size)),
+        series: series.sort((a, b) => (gauge ? 0 : b.total - a.total) || (a.key < b.key ? -1 : 1)),
+      }
+    },
+  }
+}
+
+function totalOf(counts: readonly (number | null)[], gauge: boolean): number {
+  if (gauge) return counts.findLast((count) => count !== null) ?? 0
+  return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0)
+}
+
+async function readRuleHits(database: Database): Promise<readonly RuleHits[]> {
+  const within = (days: number): SQL => sql`sum(count) filter (where hour > ${ago(days * SIZE_MS.day)})`
+  const { rows } = await database.ask((db) =>
+    db.execute<Record<'day' | 'week' | 'month' | 'last', number> & { key: string }>(sql`
+    with hits as (
+      select key, coalesce(${within(1)}, 0) as day, coalesce(${within(7)}, 0) as week, sum(count) as month,
+        max(hour) as hour
+      from activity_counts where kind = 'rule' and hour > ${ago(30 * SIZE_MS.day)} group by key)
+    select key, day::float8 as day, week::float8 as week, month::float8 as month, (
+      select extract(epoch from hits.hour)::float8 * 1000 + (max(ordinal) - 1) * ${MINUTE_MS}
+      from activity_counts own, unnest(minutes) with ordinality as each_minute (counted, ordinal)
+      where own.kind = 'rule' and own.hour = hits.hour and own.key = hits.key and counted > 0) as last
+    from hits order by key`)
+  )
+  return rows.map(({ key, day, week, month, last }) => ({ key, day, week, month, lastHit: new Date(last) }))
+}
