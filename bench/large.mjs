@@ -93,13 +93,14 @@ async function pages(client) {
   const term = { term: middle.username, id: middle.id }
   const limit = PAGE
   const requests = {
-    'users, the first page': () => people.list({ limit }),
-    'users, a page in the middle': () => people.list({ limit, after: middle.username }),
-    'staff (one of a thousand users), in the middle': () => people.list({ limit, staff: true, after: middle.username }),
-    'search for one user by e-mail address': () => people.search('person123456@', { limit }),
-    'search for a family name': () => people.search('family123', { limit }),
-    'search for "u", which all usernames begin with': () => people.search('u', { limit }),
-    'the same, in the middle': () => people.search('u', { limit, after: term }),
+    'users, the first page': () => people.listDetailed({ limit }),
+    'users, a page in the middle': () => people.listDetailed({ limit, after: { username: middle.username } }),
+    'staff (one of a thousand users), in the middle': () =>
+      people.listDetailed({ limit, staff: true, after: { username: middle.username } }),
+    'search for one user by e-mail address': () => people.listDetailed({ q: 'person123456@', limit }),
+    'search for a family name': () => people.listDetailed({ q: 'family123', limit }),
+    'search for "u", which all usernames begin with': () => people.listDetailed({ q: 'u', limit }),
+    'the same, in the middle': () => people.listDetailed({ q: 'u', limit, after: term }),
     'sessions, the first page': () => sessions.list({ limit }),
     'sessions, a page in the middle': () =>
       sessions.list({ limit, after: { createdAt: middle.created, id: middle.public_id } }),

@@ -14,9 +14,10 @@ import { createGroupMapping, type Cause, type GroupMapping } from '../core/mappi
 import { GatehouseError } from '../core/errors.js'
 import { parseTargetUrl, targetUrl, type Target } from '../core/target.js'
 import { networkTest } from '../net/networks.js'
-import { createGroupStore, type GroupView } from '../store/groups.js'
+import type { GroupView } from '../core/groups.js'
+import { createGroupStore } from '../store/groups.js'
 import { membershipSnapshot, type MembershipSnapshot } from '../store/membership-snapshots.js'
-import type { PersonView } from '../store/people.js'
+import type { PersonView } from '../core/people.js'
 import { printGroupsRead } from './entra-groups.js'
 import { EXIT, print, printJson, readConfig, withDatabase, type CommonOptions } from './context.js'
 

@@ -5,7 +5,8 @@ import type { Config } from '../config/config.js'
 import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../config/load.js'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import type { Database } from '../store/database.js'
-import type { PeopleStore, PersonView } from '../store/people.js'
+import type { PersonView } from '../core/people.js'
+import type { PeopleUseCases } from '../people-use-cases.js'
 import { commandProcess } from './command-process.js'
 import { EXIT } from './exit.js'
 import { printJson, printNote } from './printing.js'
@@ -30,7 +31,10 @@ export function readConfig({ config }: CommonOptions): LoadedConfig {
 
 export interface CommandContext {
   readonly database: Database
-  readonly people: PeopleStore
+  /** The same use cases as in the console and its API. */
+  readonly people: PeopleUseCases['people']
+  readonly groups: PeopleUseCases['groups']
+  readonly sessions: PeopleUseCases['sessions']
   readonly config: Config
 }
 
@@ -40,17 +44,18 @@ export async function withDatabase<T>(
   work: (context: CommandContext) => Promise<T>,
 ): Promise<T> {
   const { config } = readConfig(options)
-  const [{ openDatabase }, { databaseUrl }, { chooseServer }, { createPeopleStore }] = await Promise.all([
+  const [{ openDatabase }, { databaseUrl }, { chooseServer }, { createPeopleUseCases }] = await Promise.all([
     import('../store/database.js'),
     import('../store/database-url.js'),
     import('../store/server-of-record/server-of-record.js'),
-    import('../store/people.js'),
+    import('../people-use-cases.js'),
   ])
   const { stop, ...address } = await databaseUrl(config.database)
   let database: Database | undefined
   try {
     database = openDatabase({ server: await chooseServer(address), poolSize: 2, timeoutMs: STATEMENT_MS })
-    return await work({ database, config, people: createPeopleStore(database, config.session) })
+    const policy = () => ({ mapping: config.groupMapping, rules: config.access.rules })
+    return await work({ database, config, ...createPeopleUseCases({ database, timeouts: config.session, policy }) })
   } finally {
     await database?.close()
     await stop()

@@ -15,7 +15,7 @@ import {
 import { isObjectId } from '../core/identity.js'
 import { createGroupMapping } from '../core/mapping.js'
 import { createGroupStore } from '../store/groups.js'
-import type { PersonView } from '../store/people.js'
+import type { PersonView } from '../core/people.js'
 import { openAppDirectory } from './app-directory.js'
 import { printGroupsRead, withNames } from './entra-groups.js'
 import { commandProcess } from './command-process.js'

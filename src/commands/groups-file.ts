@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { LineCounter, parseDocument, stringify } from 'yaml'
 import { GatehouseError } from '../core/errors.js'
-import type { GroupDefinition, GroupView } from '../store/groups.js'
+import type { GroupView } from '../core/groups.js'
+import type { GroupDefinition } from '../store/groups.js'
 
 type Path = readonly (string | number)[]
 type FileProblem = readonly [at: Path, message: string]

@@ -1,4 +1,6 @@
 // `gatehouse groups ...`: local groups and their permissions. A login never makes one.
+import type { GroupView } from '../core/groups.js'
+import { allPages } from '../core/page.js'
 import { createGroupStore } from '../store/groups.js'
 import { commandProcess } from './command-process.js'
 import { cliActor, EXIT, print, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
@@ -6,7 +8,12 @@ import { refuseSeparators } from './group-names.js'
 import { formatGroupsFile, readGroupsFile } from './groups-file.js'
 
 export async function groupsList(options: CommonOptions): Promise<number> {
-  const groups = await withDatabase(options, ({ database }) => createGroupStore(database).list())
+  const groups = await withDatabase(options, async (context) => {
+    const rows: GroupView[] = []
+    const pages = allPages((after: string | undefined) => context.groups.list({ after }))
+    for await (const page of pages) rows.push(...page.map(viewOf))
+    return rows
+  })
   if (options.json) printJson(groups)
   else {
     printTable(
@@ -16,6 +23,11 @@ export async function groupsList(options: CommonOptions): Promise<number> {
     )
   }
   return EXIT.ok
+}
+
+/** What the command prints of a group: the console shows more. */
+function viewOf({ name, description, permissions, members }: GroupView): GroupView {
+  return { name, description, permissions, members }
 }
 
 export async function groupsAdd(

@@ -1,7 +1,7 @@
 // `gatehouse sessions list|revoke`: who is signed in now, and making it stop.
 import { allPages } from '../core/page.js'
-import type { PeopleStore } from '../store/people.js'
-import { createSessionAdmin, type SessionCursor, type SessionView } from '../store/session-admin.js'
+import type { SessionCursor, SessionView } from '../core/sessions-list.js'
+import { createSessionAdmin } from '../store/session-admin.js'
 import { commandProcess } from './command-process.js'
 import {
   cliActor,
@@ -11,16 +11,16 @@ import {
   printJson,
   readConfig,
   withDatabase,
+  type CommandContext,
   type CommonOptions,
 } from './context.js'
 import { jsonOutput, printPages, tableOutput, type RowOutput } from './row-output.js'
 
 export async function sessionsList(options: CommonOptions & { readonly user?: string }): Promise<number> {
   const { session } = readConfig(options).config
-  await withDatabase(options, async ({ database, people }) => {
-    const admin = createSessionAdmin(database, session)
-    const userId = await userIdOf(options.user, people)
-    const pages = allPages((after: SessionCursor | undefined) => admin.list({ userId, after }))
+  await withDatabase(options, async ({ sessions, people }) => {
+    const person = await userIdOf(options.user, people)
+    const pages = allPages((after: SessionCursor | undefined) => sessions.list({ person, after }))
     await printPages(pages, options.json ? jsonOutput<SessionView>() : sessionTable(session))
   })
   return EXIT.ok
@@ -62,7 +62,7 @@ export async function sessionsRevoke(
   return EXIT.ok
 }
 
-async function userIdOf(user: string | undefined, people: PeopleStore): Promise<string | undefined> {
+async function userIdOf(user: string | undefined, people: CommandContext['people']): Promise<string | undefined> {
   if (user === undefined) return undefined
   const person = await people.find(user)
   noteNamesakes(person)

@@ -1,5 +1,5 @@
 // `gatehouse users add|activate|deactivate|remove`: changes to one person.
-import type { PersonView } from '../store/people.js'
+import type { PersonView } from '../core/people.js'
 import { createUserAdmin, type UserAdmin } from '../store/user-admin.js'
 import { cliActor, EXIT, noteNamesakes, print, printJson, withDatabase, type CommonOptions } from './context.js'
 

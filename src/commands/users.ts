@@ -1,8 +1,7 @@
 // `gatehouse users ...`: who there is, and why each of them has what they have.
 import { createGroupMapping, type Cause, type GroupMapping } from '../core/mapping.js'
 import { allPages } from '../core/page.js'
-import type { SearchCursor } from '../store/people-search.js'
-import type { PersonView } from '../store/people.js'
+import type { PeopleCursor, PersonView } from '../core/people.js'
 import { EXIT, noteNamesakes, print, printJson, withDatabase, type CommonOptions } from './context.js'
 import { jsonOutput, printPages, tableOutput, type RowOutput } from './row-output.js'
 
@@ -14,12 +13,9 @@ export interface UsersListOptions extends CommonOptions {
 }
 
 export async function usersList(options: UsersListOptions): Promise<number> {
-  const filter = { staff: options.staff ?? false, superuser: options.superuser ?? false }
-  const { search } = options
+  const { search: q, staff, superuser } = options
   await withDatabase(options, async ({ people, config }) => {
-    const pages = search === undefined
-      ? allPages((after: string | undefined) => people.list({ ...filter, after }))
-      : allPages((after: SearchCursor | undefined) => people.search(search, { ...filter, after }))
+    const pages = allPages((after: PeopleCursor | undefined) => people.listDetailed({ q, staff, superuser, after }))
     await printPages(pages, outputOf(options, createGroupMapping(config.groupMapping)))
   })
   return EXIT.ok

@@ -1,17 +1,13 @@
 // Local groups and their permissions: made by administrators alone, never by a login. Every change is recorded with who
 // made it, and a whole file is applied or nothing of it.
-import { asc, eq, sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
+import { ADMIN_PERMISSIONS, ADMIN_PREFIX, isAdminPermission } from '../core/admin-permissions.js'
 import { GatehouseError } from '../core/errors.js'
+import type { GroupView } from '../core/groups.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
+import { groupsQuery } from './groups-list.js'
 import { groupPermissions, groups } from './schema.js'
-
-export interface GroupView {
-  readonly name: string
-  readonly description: string
-  readonly permissions: readonly string[]
-  readonly members: number
-}
 
 /** A group as a file describes it. */
 export interface GroupDefinition {
@@ -76,12 +72,7 @@ class Undo extends Error {
 }
 
 async function listGroups(db: Pick<Transaction, 'execute'>): Promise<readonly GroupView[]> {
-  const { rows } = await db.execute<GroupView & Record<string, unknown>>(sql`
-    select g.name, g.description,
-      coalesce((select array_agg(p.permission order by p.permission) from group_permissions p where p.group_id = g.id),
-        '{}') as permissions,
-      (select count(*)::int from user_groups ug where ug.group_id = g.id) as members
-    from ${groups} g order by ${asc(sql`g.name`)}`)
+  const { rows } = await db.execute<GroupView & Record<string, unknown>>(groupsQuery(sql`true`))
   return rows
 }
 
@@ -164,4 +155,15 @@ export function checkPermission(permission: string, group: string): void {
       detail: `${JSON.stringify(permission)} of the group ${group} is no permission`,
     })
   }
+  // A word with the reserved prefix that is unknown today could become a right of the console in a later version.
+  if (isReserved(permission) && !isAdminPermission(permission)) {
+    throw new GatehouseError('permission_invalid', {
+      detail: `${JSON.stringify(permission)} of the group ${group} begins with ${ADMIN_PREFIX}, which is reserved`,
+      remedy: `Permissions of the console are ${Object.keys(ADMIN_PERMISSIONS).join(', ')}.`,
+    })
+  }
+}
+
+function isReserved(permission: string): boolean {
+  return permission.toLowerCase().startsWith(ADMIN_PREFIX)
 }

@@ -2,6 +2,7 @@
 // (schema.ts), from which a page takes as many entries as it has rows: it costs the same for one match and for a
 // million.
 import { sql, type SQL } from 'drizzle-orm'
+import { usernameKey } from '../core/user.js'
 
 /** An entry of an index: a name, and the user who has it. */
 export interface SearchCursor {
@@ -11,56 +12,78 @@ export interface SearchCursor {
 
 /**
  * @param prefix of a username, UPN, e-mail address, display name or family name; case does not count
- * @param key the same as a key of usernames (core/user.ts)
  * @param person an expression over `users u`
  * @returns a query with `person`, `term` and `id` for one entry more than the limit. `person` is null where an earlier
- *   entry has the same user, or the user does not fulfil the condition
+ *   entry has the same user
  */
 export function searchQuery(
-  { prefix, key, after, limit, condition, person }: {
+  { prefix, after, limit, person }: {
     readonly prefix: string
-    readonly key: string
     readonly after: SearchCursor | undefined
     readonly limit: number
-    readonly condition: SQL
     readonly person: SQL
   },
 ): SQL {
-  const names = [
-    inByteOrder(sql`u.username_key`, pattern(key)),
-    ...['email', 'name', 'family_name'].map((column) =>
-      inByteOrder(sql`lower(u.${sql.raw(column)})`, sql`lower(${pattern(prefix)})`)
-    ),
-  ]
-  const upn = inByteOrder(sql`i.upn_key`, pattern(key))
-  const entries = (from: SQL, id: SQL, { term, matches }: Name): SQL => {
-    const later = after === undefined ? sql`true` : sql`(${term}, ${id}) > (${after.term}, ${after.id}::uuid)`
-    return sql`(select ${term} as term, ${id} as id from ${from} where ${matches} and ${later}
-      order by 1, 2 limit ${limit + 1})`
-  }
-  const all = [
-    ...names.map((name) => entries(sql`users u`, sql`u.id`, name)),
-    entries(sql`identities i`, sql`i.user_id`, upn),
-  ]
+  const names = namesBeginning(prefix)
   const first = sql`least(${
-    sql.join(names.map(({ term, matches }) => sql`case when ${matches} then ${term} end`), sql`, `)
-  }, (select min(${upn.term}) from identities i where i.user_id = u.id and ${upn.matches}))`
+    sql.join(
+      names.map(({ term, matches, ofIdentities }) =>
+        ofIdentities
+          ? sql`(select min(${term}) from identities i where i.user_id = u.id and ${matches})`
+          : sql`case when ${matches} then ${term} end`
+      ),
+      sql`, `,
+    )
+  })`
   return sql`
-    with entries as (${sql.join(all, sql` union `)}),
+    with entries as (${sql.join(names.map((name) => entries(name, limit + 1, after)), sql` union `)}),
     page as (select term, id from entries order by term, id limit ${limit + 1})
-    select page.term, page.id,
-      case when page.term = ${first} and ${condition} then ${person} end as person
+    select page.term, page.id, case when page.term = ${first} then ${person} end as person
     from page join users u on u.id = page.id order by page.term, page.id`
+}
+
+/** The ids of at most `limit` entries for each kind of name. */
+export function searchedIds(prefix: string, limit: number): SQL {
+  const all = namesBeginning(prefix).map((name) => sql`(select id from ${entries(name, limit)} each)`)
+  return sql.join(all, sql` union `)
+}
+
+/** Whether anything that `users u` is called begins with the prefix. */
+export function isCalled(prefix: string): SQL {
+  const each = namesBeginning(prefix).map(({ matches, ofIdentities }) =>
+    ofIdentities
+      ? sql`(select true from identities i where i.user_id = u.id and ${matches} limit 1) is true`
+      : sql`(${matches}) is true`
+  )
+  return sql`(${sql.join(each, sql` or `)})`
 }
 
 interface Name {
   readonly term: SQL
   readonly matches: SQL
+  readonly ofIdentities: boolean
 }
 
-function inByteOrder(name: SQL, like: SQL | string): Name {
+function namesBeginning(prefix: string): readonly Name[] {
+  const key = pattern(usernameKey(prefix))
+  const inAnyCase = sql`lower(${pattern(prefix)})`
+  return [
+    named(sql`u.username_key`, key),
+    ...['email', 'name', 'family_name'].map((column) => named(sql`lower(u.${sql.raw(column)})`, inAnyCase)),
+    named(sql`i.upn_key`, key, true),
+  ]
+}
+
+function entries({ term, matches, ofIdentities }: Name, limit: number, after?: SearchCursor): SQL {
+  const [from, id] = ofIdentities ? [sql`identities i`, sql`i.user_id`] : [sql`users u`, sql`u.id`]
+  const later = after === undefined ? sql`true` : sql`(${term}, ${id}) > (${after.term}, ${after.id}::uuid)`
+  return sql`(select ${term} as term, ${id} as id from ${from} where ${matches} and ${later} order by 1, 2
+    limit ${limit})`
+}
+
+function named(name: SQL, like: SQL | string, ofIdentities = false): Name {
   const term = sql`${name} collate "C"`
-  return { term, matches: sql`${term} like ${like}` }
+  return { term, matches: sql`${term} like ${like}`, ofIdentities }
 }
 
 /** For LIKE: the prefix as it is, and anything after it. */

@@ -2,94 +2,30 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import { isObjectId } from '../core/identity.js'
+import type { PeopleStore, PersonView } from '../core/people.js'
 import { usernameKey } from '../core/user.js'
-import type { Cause } from '../core/mapping.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
-import { PAGE_ROWS, pageOf, type Page, type PageRequest } from '../core/page.js'
-import { searchQuery, type SearchCursor } from './people-search.js'
-import { personView } from './person-view.js'
-
-export interface GrantedGroup {
-  readonly name: string
-  readonly cause: readonly Cause[] | null
-  readonly since: string
-}
-
-export interface EntraIdentity {
-  readonly tid: string
-  readonly oid: string
-  /** The last principal name that Entra ID reported, and the time. */
-  readonly upn: string | null
-  readonly upnSeenAt: string | null
-}
-
-export interface PersonView {
-  readonly id: string
-  readonly username: string
-  readonly email: string | null
-  readonly emailVerified: boolean
-  readonly name: string | null
-  readonly isActive: boolean
-  readonly isStaff: boolean
-  readonly isSuperuser: boolean
-  readonly isBreakGlass: boolean
-  readonly staffCause: readonly Cause[] | null
-  readonly staffSince: string | null
-  readonly superuserCause: readonly Cause[] | null
-  readonly superuserSince: string | null
-  readonly groups: readonly GrantedGroup[]
-  readonly identities: readonly EntraIdentity[]
-  /** Usernames of other users whose principal name in Entra ID is this one's username now. */
-  readonly namesakes: readonly string[]
-  /** The number of Entra groups in the last snapshot, and the time of the snapshot. */
-  readonly entraGroups: number | null
-  readonly readAt: string | null
-  readonly createdAt: string
-  readonly lastLoginAt: string | null
-  readonly liveSessions: number
-}
-
-export interface PeopleFilter {
-  readonly staff?: boolean
-  readonly superuser?: boolean
-}
-
-export interface PeopleStore {
-  /** In the order of usernames; the cursor is a username. */
-  list(request: PeopleFilter & PageRequest<string>): Promise<Page<PersonView, string>>
-  /**
-   * In the order of what was found, each user once. A page may have fewer rows than its limit, also none, although it
-   * is not the last. @param prefix of a username, UPN, e-mail address, display name or family name; case does not count
-   */
-  search(prefix: string, request: PeopleFilter & PageRequest<SearchCursor>): Promise<Page<PersonView, SearchCursor>>
-  /**
-   * @param user the first match of username, last UPN reported by Entra ID, e-mail (when it names one person) and id
-   * @throws `user_unknown`, `user_ambiguous`
-   */
-  find(user: string): Promise<PersonView>
-  byId(id: string): Promise<PersonView | undefined>
-}
+import { peoplePage } from './people-list.js'
+import { memberView, personSummary, personView } from './person-view.js'
 
 /** An e-mail address may belong to any number of users; the message names some of them. */
 const MAX_CANDIDATES = 20
 
 export function createPeopleStore(database: Database, timeouts: SessionTimeouts): PeopleStore {
-  const select = async (where: SQL, limit = MAX_CANDIDATES + 1): Promise<PersonView[]> => {
+  const select = async (where: SQL): Promise<PersonView[]> => {
     const { rows } = await database.ask((db) =>
       db.execute<{ person: PersonView }>(
-        sql`select ${personView(timeouts)} as person from users u where ${where} order by u.username limit ${limit}`,
+        sql`select ${personView(timeouts)} as person from users u where ${where} order by u.username
+          limit ${MAX_CANDIDATES + 1}`,
       )
     )
     return rows.map((row) => row.person)
   }
   return {
-    async list({ after, limit = PAGE_ROWS, ...filter }) {
-      const later = after === undefined ? sql`true` : sql`u.username > ${after}`
-      const found = await select(sql`${condition(filter)} and ${later}`, limit + 1)
-      return pageOf(found, limit, (person) => person.username)
-    },
-    search: (prefix, request) => searchPage(database, timeouts, { prefix, ...request }),
+    list: (request) => peoplePage(database, request, personSummary),
+    listDetailed: (request) => peoplePage(database, request, personView(timeouts)),
+    members: (request) => peoplePage(database, request, memberView(request.group)),
     async byId(id) {
       return (await select(sql`u.id = ${id}`))[0]
     },
@@ -105,36 +41,6 @@ export function createPeopleStore(database: Database, timeouts: SessionTimeouts)
       })
     },
   }
-}
-
-interface SearchRow extends SearchCursor, Record<string, unknown> {
-  readonly term: string
-  readonly id: string
-  readonly person: PersonView | null
-}
-
-type SearchRequest = PeopleFilter & PageRequest<SearchCursor> & { readonly prefix: string }
-
-async function searchPage(
-  database: Database,
-  timeouts: SessionTimeouts,
-  { prefix, after, limit = PAGE_ROWS, ...filter }: SearchRequest,
-): Promise<Page<PersonView, SearchCursor>> {
-  const query = searchQuery({
-    prefix,
-    key: usernameKey(prefix),
-    after,
-    limit,
-    condition: condition(filter),
-    person: personView(timeouts),
-  })
-  const { rows } = await database.ask((db) => db.execute<SearchRow>(query))
-  const page = pageOf(rows, limit, ({ term, id }) => ({ term, id }))
-  return { ...page, rows: page.rows.flatMap(({ person }) => person ?? []) }
-}
-
-function condition({ staff, superuser }: PeopleFilter): SQL {
-  return sql`${staff ? sql`u.is_staff` : sql`true`} and ${superuser ? sql`u.is_superuser` : sql`true`}`
 }
 
 /** What USER may be, in the order in which it counts. */

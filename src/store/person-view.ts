@@ -1,9 +1,10 @@
-// One user with rights, identities and sessions, as the JSON of PersonView (people.ts).
+// Users as the JSON of PersonView, PersonSummary and MemberView (core/people.ts): expressions over `users u`, so that a
+// page is one statement.
 import { sql, type SQL } from 'drizzle-orm'
 import type { SessionTimeouts } from '../core/session.js'
 import { stillActive } from './sessions.js'
 
-/** One user as JSON, an expression over `users u`: a page is one statement. */
+/** With rights, identities and sessions. */
 export function personView(timeouts: SessionTimeouts): SQL {
   return sql`json_build_object(
       'id', u.id, 'username', u.username, 'email', u.email, 'emailVerified', u.email_verified, 'name', u.name,
@@ -22,4 +23,23 @@ export function personView(timeouts: SessionTimeouts): SQL {
       'readAt', (select read_at from entra_readings r where r.user_id = u.id),
       'createdAt', u.created_at, 'lastLoginAt', u.last_login_at,
       'liveSessions', (select count(*) from sessions s where s.user_id = u.id and ${stillActive(timeouts)}))`
+}
+
+/** Without reasons, so that a page of a list is small. */
+export const personSummary: SQL = sql`json_build_object(
+    'id', u.id, 'username', u.username, 'name', u.name, 'email', u.email, 'isActive', u.is_active,
+    'isStaff', u.is_staff, 'isSuperuser', u.is_superuser, 'isBreakGlass', u.is_break_glass,
+    'isGuest', exists (select 1 from identities i where i.user_id = u.id and i.guest),
+    'groupCount', (select count(*) from user_groups ug where ug.user_id = u.id),
+    'handMadeCount', (select count(*) from user_groups ug where ug.user_id = u.id and ug.cause is null),
+    'lastLoginAt', u.last_login_at,
+    'lastSeenAt', greatest(u.last_login_at, (select max(s.last_seen_at) from sessions s where s.user_id = u.id)))`
+
+/** A member of the local group of this name, with the reason. */
+export function memberView(group: string): SQL {
+  const membership = (column: string): SQL =>
+    sql`(select ug.${sql.raw(column)} from user_groups ug join groups g on g.id = ug.group_id
+      where ug.user_id = u.id and g.name = ${group})`
+  return sql`json_build_object('id', u.id, 'username', u.username, 'name', u.name, 'isActive', u.is_active,
+    'cause', ${membership('cause')}, 'since', ${membership('since')})`
 }

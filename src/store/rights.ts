@@ -1,7 +1,7 @@
 // A person's rights with their reasons, in the shape that pages show.
 import { createGroupMapping, labelsOf, type Cause, type MappingRow } from '../core/mapping.js'
 import type { GroupNotHeld, GrantReason, UserRights } from '../core/rights.js'
-import type { PersonView } from './people.js'
+import type { PersonView } from '../core/people.js'
 import type { LatestSnapshot } from './membership-snapshots.js'
 
 /**

@@ -51,6 +51,9 @@ export const users = pgTable('users', {
   index('users_username').on(table.username),
   index('users_staff').on(table.username).where(sql`${table.isStaff}`),
   index('users_superuser').on(table.username).where(sql`${table.isSuperuser}`),
+  // store/people-filters.ts
+  index('users_inactive').on(table.username).where(sql`not ${table.isActive}`),
+  index('users_signed_in').on(sql`coalesce(${table.lastLoginAt}, ${table.createdAt})`),
   // store/people-search.ts
   index('users_search_username').on(inByteOrder(table.usernameKey), table.id),
   index('users_search_email').on(inByteOrder(sql`lower(${table.email})`), table.id),
@@ -85,6 +88,7 @@ export const identities = pgTable('identities', {
   primaryKey({ columns: [table.tid, table.oid] }),
   index('identities_user').on(table.userId),
   index('identities_oid').on(table.oid),
+  index('identities_guest').on(table.userId).where(sql`${table.guest}`),
   index('identities_upn').on(table.upnKey),
   index('identities_search_upn').on(inByteOrder(table.upnKey), table.userId),
 ])
@@ -102,7 +106,11 @@ export const userGroups = pgTable('user_groups', {
   /** Null: assigned by hand; gone at the person's next login. */
   cause: jsonb('cause').$type<readonly Cause[]>(),
   since: instant('since').notNull().defaultNow(),
-}, (table) => [primaryKey({ columns: [table.userId, table.groupId] }), index('user_groups_group').on(table.groupId)])
+}, (table) => [
+  primaryKey({ columns: [table.userId, table.groupId] }),
+  index('user_groups_group').on(table.groupId),
+  index('user_groups_by_hand').on(table.userId).where(sql`${table.cause} is null`),
+])
 
 export const groupPermissions = pgTable('group_permissions', {
   groupId: uuid('group_id').notNull().references(() => groups.id, { onDelete: 'cascade' }),
@@ -173,6 +181,15 @@ export const sessions = pgTable(
     index('sessions_user').on(table.userId),
     index('sessions_entra_sid').on(table.entraSid),
     index('sessions_created').on(table.createdAt),
+    // store/sessions-list.ts; without session.recordClient they are empty
+    index('sessions_browser').on(table.browser, table.createdAt, table.publicId).where(
+      sql`${table.browser} is not null`,
+    ),
+    index('sessions_address').on(table.clientAddress, table.createdAt, table.publicId)
+      .where(sql`${table.clientAddress} is not null`),
+    index('sessions_host').on(table.lastHost, table.createdAt, table.publicId).where(
+      sql`${table.lastHost} is not null`,
+    ),
   ],
 )
 

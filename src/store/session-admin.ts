@@ -2,30 +2,12 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import type { SessionTimeouts } from '../core/session.js'
+import type { SessionsList } from '../core/sessions-list.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
-import { PAGE_ROWS, pageOf, type Page, type PageRequest } from '../core/page.js'
-import { stillActive } from './sessions.js'
+import { createSessionsList } from './sessions-list.js'
 
-export interface SessionView extends Record<string, unknown> {
-  readonly id: string
-  readonly username: string
-  readonly createdAt: string
-  readonly lastSeenAt: string
-  /** Of the last use that was recorded; null: not known, or session.recordClient is not set. */
-  readonly browser: string | null
-  readonly address: string | null
-  readonly host: string | null
-}
-
-/** A row of a page: the next one begins after it. */
-export type SessionCursor = Pick<SessionView, 'id' | 'createdAt'>
-
-export interface SessionAdmin {
-  /** Newest first. */
-  list(
-    request: { readonly userId?: string | undefined } & PageRequest<SessionCursor>,
-  ): Promise<Page<SessionView, SessionCursor>>
+export interface SessionAdmin extends SessionsList {
   /** @throws `session_unknown` */
   revoke(publicId: string, actor: string): Promise<void>
   /** @returns how many ended */
@@ -34,25 +16,10 @@ export interface SessionAdmin {
 
 export function createSessionAdmin(database: Database, timeouts: SessionTimeouts): SessionAdmin {
   return {
-    async list({ userId, after, limit = PAGE_ROWS }) {
-      const { rows } = await database.ask((db) =>
-        db.execute<SessionView>(sql`
-        select s.public_id as id, u.username, to_json(s.created_at) #>> '{}' as "createdAt", to_json(s.last_seen_at)
-          #>> '{}' as "lastSeenAt", s.browser, s.client_address as address, s.last_host as host
-        from sessions s join users u on u.id = s.user_id
-        where ${ofUser(userId)} and ${earlier(after)} and ${stillActive(timeouts)}
-        order by s.created_at desc, s.public_id desc limit ${limit + 1}`)
-      )
-      return pageOf(rows, limit, ({ id, createdAt }) => ({ id, createdAt }))
-    },
+    ...createSessionsList(database, timeouts),
     revoke: (publicId, actor) => database.transaction((tx) => revokeSession(tx, publicId, actor)),
     revokeAll: ({ userId }, actor) => database.transaction((tx) => revokeSessions(tx, userId, actor)),
   }
-}
-
-function earlier(after: SessionCursor | undefined): SQL {
-  if (after === undefined) return sql`true`
-  return sql`(s.created_at, s.public_id) < (${after.createdAt}::timestamptz, ${after.id})`
 }
 
 function ofUser(userId: string | undefined): SQL {

@@ -40,3 +40,8 @@ export function explained(database: Database): { database: Database, plans: Plan
     )
   return { database: { ...database, ask, identitySql: database.identitySql }, plans }
 }
+
+/** The scans of tables that are not small. */
+export function scansOf(plans: readonly (readonly PlanNode[])[]): PlanNode[] {
+  return plans.flat().filter((node) => !SMALL.has(node['Relation Name']))
+}

@@ -17,12 +17,13 @@ import { migrate } from '../../src/store/migrate.js'
 import { allPages, type Page } from '../../src/core/page.js'
 import { createPeopleStore } from '../../src/store/people.js'
 import { createRecordCounter } from '../../src/store/record-counts.js'
-import type { SearchCursor } from '../../src/store/people-search.js'
-import { createSessionAdmin, type SessionCursor } from '../../src/store/session-admin.js'
+import type { PeopleCursor } from '../../src/core/people.js'
+import type { SessionCursor } from '../../src/core/sessions-list.js'
+import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { runInProcess } from '../helpers/command.js'
 import { seedCrowd } from '../helpers/crowd.js'
-import { explained, rowsRead, SMALL } from '../helpers/plans.js'
 import { freshDatabase } from '../helpers/postgres.js'
+import { explained, rowsRead, scansOf } from '../helpers/plans.js'
 import { connect } from '../helpers/sql.js'
 
 const TIMEOUTS = { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined }
@@ -54,7 +55,9 @@ t.test('every row is on one page, in order, however long the pages are', async (
 
   for (const limit of [7, 100, 500, 1_000]) {
     const listed = async (filter: { staff?: boolean, superuser?: boolean }) =>
-      (await all((after: string | undefined) => people.list({ ...filter, after, limit }))).map((each) => each.username)
+      (await all((after: PeopleCursor | undefined) => people.list({ ...filter, after, limit }))).map((each) =>
+        each.username
+      )
     t.strictSame(await listed({}), await usernames('true'))
     t.strictSame(await listed({ staff: true }), await usernames('is_staff'))
     t.strictSame(await listed({ staff: true, superuser: true }), await usernames('is_staff and is_superuser'))
@@ -90,7 +93,7 @@ t.test('users are found by the beginning of what they are called, each once', as
     ('a_b@corp.test', 'a_b@corp.test', null, null, null), ('axb@corp.test', 'axb@corp.test', null, null, null),
     ('50%', '50%', null, 'Zoë Äß', 'ÄSS'), ('gus', 'gus', 'GUS@corp.test', 'Gus', 'gus')`)
   const found = async (prefix: string, limit = 20, filter = {}) => {
-    const rows = await all((after: SearchCursor | undefined) => people.search(prefix, { ...filter, after, limit }))
+    const rows = await all((after: PeopleCursor | undefined) => people.list({ q: prefix, ...filter, after, limit }))
     return rows.map(({ username }) => username)
   }
   const expected = async (condition: string) =>
@@ -157,11 +160,12 @@ t.test('no page reads more than what it shows, at the beginning, in the middle a
     'one action of one user': () => listAudit(watched, { userId, action: 'user', limit: LIMIT }),
   }
   for (const { username, session, event } of [undefined, ...places].map((place) => ({ ...place }))) {
+    const after = username === undefined ? undefined : { username }
     const from = ` from ${username ?? 'the beginning'}`
     Object.assign(requests, {
-      [`users${from}`]: () => people.list({ after: username, limit: LIMIT }),
-      [`staff${from}`]: () => people.list({ staff: true, after: username, limit: LIMIT }),
-      [`superusers${from}`]: () => people.list({ superuser: true, after: username, limit: LIMIT }),
+      [`users${from}`]: () => people.listDetailed({ after, limit: LIMIT }),
+      [`staff${from}`]: () => people.listDetailed({ staff: true, after, limit: LIMIT }),
+      [`superusers${from}`]: () => people.listDetailed({ superuser: true, after, limit: LIMIT }),
       [`sessions${from}`]: () => sessions.list({ after: session, limit: LIMIT }),
       [`the record${from}`]: () => listAudit(watched, { after: event, limit: LIMIT }),
       [`the record since a time${from}`]: () => listAudit(watched, { since, after: event, limit: LIMIT }),
@@ -177,14 +181,14 @@ t.test('no page reads more than what it shows, at the beginning, in the middle a
     ]] as const
   ) {
     Object.assign(requests, {
-      [`search ${prefix} ${after?.term}`]: () => people.search(prefix, { after, limit: LIMIT }),
-      [`search staff ${prefix} ${after?.term}`]: () => people.search(prefix, { staff: true, after, limit: LIMIT }),
+      [`search ${prefix} ${after?.term}`]: () => people.listDetailed({ q: prefix, after, limit: LIMIT }),
+      [`search staff ${prefix} ${after?.term}`]: () => people.listDetailed({ q: prefix, staff: true, limit: LIMIT }),
     })
   }
   for (const [name, request] of Object.entries(requests)) {
     plans.length = 0
     await request()
-    const scans = plans.flat().filter((node) => !SMALL.has(node['Relation Name']))
+    const scans = scansOf(plans)
     const whole = scans.filter((node) => node['Node Type'] === 'Seq Scan').map((node) => node['Relation Name'])
     t.strictSame(whole, [], `${name}: no table is read whole`)
     const read = rowsRead(scans)
@@ -199,7 +203,7 @@ t.test('no batch of a preview reads more than its own users', async (t) => {
   let users = 0
   for await (const batch of snapshotsOfActiveUsers(watched, [])) {
     users += batch.length
-    read.push(rowsRead(plans.splice(0).flat().filter((node) => !SMALL.has(node['Relation Name']))))
+    read.push(rowsRead(scansOf(plans.splice(0))))
   }
   t.equal(users, 40_000)
   t.equal(read.length, 40)

@@ -1,0 +1,160 @@
+// Local groups for the console, its API and the commands, with what grants them and what they are used for.
+import { describeAllow, describeRule, type AccessRule } from '../core/access.js'
+import { ADMIN_PERMISSIONS, isAdminPermission } from '../core/admin-permissions.js'
+import { GatehouseError } from '../core/errors.js'
+import type { GroupsList, GroupView } from '../core/groups.js'
+import type { MappingRow } from '../core/mapping.js'
+import { PAGE_ROWS, pageOf, type Page, type PageRequest } from '../core/page.js'
+import type { MemberView, PeopleCursor, PeopleStore } from '../core/people.js'
+
+export interface GroupsRequest extends PageRequest<string> {
+  readonly q?: string | undefined
+  /** Groups without members. */
+  readonly empty?: boolean | undefined
+  /** Groups without permissions that no access rule names. */
+  readonly unused?: boolean | undefined
+  /** Names that the mapping or a rule uses, of groups that do not exist. */
+  readonly missing?: boolean | undefined
+}
+
+/** The fields of `groups list --json`, and more. */
+export interface GroupSummary extends GroupView {
+  /** False for a name that the mapping or a rule uses although there is no such group. */
+  readonly exists: boolean
+  /** The mapping rows that grant it, counted from 1. */
+  readonly rows: readonly number[]
+  /** The access rules that name it or one of its permissions, such as `access.rules[2]`. */
+  readonly rules: readonly string[]
+  readonly isEmpty: boolean
+  readonly isUnused: boolean
+}
+
+export interface GroupDetails extends GroupSummary {
+  readonly permissionDetails: readonly PermissionUse[]
+  readonly rowDetails: readonly { readonly row: number, readonly entraGroup: string, readonly label: string | null }[]
+  readonly ruleDetails: readonly RuleUse[]
+  readonly memberPage: Page<MemberView, PeopleCursor>
+}
+
+export interface PermissionUse {
+  readonly permission: string
+  /** What it allows in the console; null for permissions of applications. */
+  readonly meaning: string | null
+}
+
+export interface RuleUse {
+  /** Its key in the configuration, such as `access.rules[2]`. */
+  readonly rule: string
+  /** The requests that it matches, in words. */
+  readonly description: string
+  /** Which users it allows, in words. */
+  readonly allows: string
+  /** The permission of the group that it names; null where it names the group. */
+  readonly permission: string | null
+}
+
+export interface GroupsAdmin {
+  list(request: GroupsRequest): Promise<Page<GroupSummary, string>>
+  /** @param members the page of members @throws `group_unknown` for a name that nothing uses */
+  get(name: string, members: PageRequest<PeopleCursor>): Promise<GroupDetails>
+}
+
+export interface GroupsPorts {
+  readonly groups: GroupsList
+  readonly people: Pick<PeopleStore, 'members'>
+  /** The policy in force. */
+  readonly policy: () => { readonly mapping: readonly MappingRow[], readonly rules: readonly AccessRule[] }
+}
+
+export function createGroupsAdmin({ groups, people, policy }: GroupsPorts): GroupsAdmin {
+  return {
+    async list({ missing, ...request }) {
+      const uses = usesOf(policy())
+      if (missing) return await missingPage(groups, uses, request)
+      const { unused, ...filter } = request
+      const unusedExcept = unused ? [...uses.inRules] : undefined
+      const { rows, next } = await groups.list({ ...filter, unusedExcept })
+      return { rows: rows.map((group) => summaryOf(group, uses, true)), next }
+    },
+    async get(name, members) {
+      const uses = usesOf(policy())
+      const group = await groups.byName(name)
+      if (group === undefined && !uses.names.has(name)) throw groupUnknown()
+      const summary = summaryOf(group ?? noGroup(name), uses, group !== undefined)
+      const memberPage = group === undefined
+        ? { rows: [], next: undefined }
+        : await people.members({ ...members, group: name })
+      return {
+        ...summary,
+        permissionDetails: summary.permissions.map((permission) => ({ permission, meaning: meaningOf(permission) })),
+        rowDetails: uses.rowsOf(name),
+        ruleDetails: uses.rulesOf(summary),
+        memberPage,
+      }
+    },
+  }
+}
+
+function groupUnknown(): GatehouseError {
+  return new GatehouseError('group_unknown', { detail: 'there is no such group, and no row and no rule names it' })
+}
+
+function noGroup(name: string): GroupView {
+  return { name, description: '', permissions: [], members: 0 }
+}
+
+function meaningOf(permission: string): string | null {
+  return isAdminPermission(permission) ? ADMIN_PERMISSIONS[permission] : null
+}
+
+type Uses = ReturnType<typeof usesOf>
+
+/** Where the mapping and the access rules name local groups and permissions. */
+function usesOf({ mapping, rules }: ReturnType<GroupsPorts['policy']>) {
+  const conditional = rules.flatMap((rule, index) =>
+    typeof rule.allow === 'string' ? [] : [{ rule, path: `access.rules[${index}]`, allow: rule.allow }]
+  )
+  const inRules = new Set(conditional.flatMap(({ allow }) => allow.groups))
+  return {
+    inRules,
+    names: new Set([...mapping.flatMap((row) => row.groups), ...inRules]),
+    rowsOf: (name: string): GroupDetails['rowDetails'] =>
+      mapping.flatMap(({ groups, entraGroup, label = null }, index) =>
+        groups.includes(name) ? [{ row: index + 1, entraGroup: entraGroup.toLowerCase(), label }] : []
+      ),
+    rulesOf: ({ name, permissions }: Pick<GroupView, 'name' | 'permissions'>): readonly RuleUse[] =>
+      conditional.flatMap(({ rule, path, allow }) => {
+        const use = { rule: path, description: describeRule(rule), allows: describeAllow(allow) }
+        const named = allow.permissions.filter((permission) => permissions.includes(permission))
+        return [
+          ...allow.groups.includes(name) ? [{ ...use, permission: null }] : [],
+          ...named.map((permission) => ({ ...use, permission })),
+        ]
+      }),
+  }
+}
+
+function summaryOf(group: GroupView, uses: Uses, exists: boolean): GroupSummary {
+  const rules = [...new Set(uses.rulesOf(group).map(({ rule }) => rule))]
+  return {
+    ...group,
+    exists,
+    rows: uses.rowsOf(group.name).map(({ row }) => row),
+    rules,
+    isEmpty: group.members === 0,
+    isUnused: group.permissions.length === 0 && !uses.inRules.has(group.name),
+  }
+}
+
+/** Of the configuration, which has few names: sorted in memory. */
+async function missingPage(
+  groups: GroupsList,
+  uses: Uses,
+  { q = '', after, limit = PAGE_ROWS }: GroupsRequest,
+): Promise<Page<GroupSummary, string>> {
+  const existing = await groups.named([...uses.names])
+  const missing = [...uses.names].filter((name) => !existing.has(name) && name.toLowerCase().includes(q.toLowerCase()))
+    .filter((name) => after === undefined || name > after).sort()
+  const { rows, next } = pageOf(missing, limit, (name) => name)
+  return { rows: rows.map((name) => summaryOf(noGroup(name), uses, false)), next }
+}

@@ -1,0 +1,78 @@
+// Users for the console, its API and the commands: lists, and one user with all reasons.
+import { GatehouseError } from '../core/errors.js'
+import { isObjectId } from '../core/identity.js'
+import type { GroupsList } from '../core/groups.js'
+import type { MappingRow } from '../core/mapping.js'
+import type { Page } from '../core/page.js'
+import type {
+  PeopleCursor,
+  PeopleRequest,
+  PeopleStore,
+  PersonSummary,
+  PersonView,
+  RecordPersonViewed,
+} from '../core/people.js'
+import type { SessionsList } from '../core/sessions-list.js'
+import { rightsHeld, rightsNotHeld, type PersonDetails, type PersonEvent } from './person.js'
+import { actorOf, type Viewer } from './viewer.js'
+
+export interface PeopleAdmin {
+  list(request: PeopleRequest): Promise<Page<PersonSummary, PeopleCursor>>
+  /** The same users with their reasons. */
+  listDetailed(request: PeopleRequest): Promise<Page<PersonView, PeopleCursor>>
+  /** @param user username, UPN, e-mail address or id @throws `user_unknown`, `user_ambiguous` */
+  find(user: string): Promise<PersonView>
+  /** Recorded: who looked at whom. @throws `user_unknown` */
+  get(id: string, viewer: Viewer): Promise<PersonDetails>
+}
+
+export interface PeoplePorts {
+  readonly people: PeopleStore
+  readonly sessions: SessionsList
+  readonly groups: Pick<GroupsList, 'named'>
+  /** The Entra groups of the last snapshot; undefined where there is none. */
+  readonly entraGroupsOf: (userId: string) => Promise<readonly string[] | undefined>
+  /** The latest audit rows of a user, newest first. */
+  readonly auditOf: (userId: string, limit: number) => Promise<readonly PersonEvent[]>
+  readonly recordViewed: RecordPersonViewed
+  /** The mapping in force. */
+  readonly mapping: () => readonly MappingRow[]
+}
+
+const MAX_EVENTS = 50
+/** More than session.maxPerUser usually is. */
+const MAX_SESSIONS = 50
+
+export function createPeopleAdmin(ports: PeoplePorts): PeopleAdmin {
+  const { people } = ports
+  return {
+    list: people.list,
+    listDetailed: people.listDetailed,
+    find: people.find,
+    async get(id, viewer) {
+      const person = isObjectId(id) ? await people.byId(id) : undefined
+      if (person === undefined) throw new GatehouseError('user_unknown', { detail: 'there is no user with this id' })
+      await ports.recordViewed({
+        actor: actorOf(viewer),
+        userId: person.id,
+        username: person.username,
+        correlationId: viewer.correlationId,
+        detail: { session: viewer.sessionId, address: viewer.address },
+      })
+      return await detailsOf(person, ports)
+    },
+  }
+}
+
+async function detailsOf(person: PersonView, ports: PeoplePorts): Promise<PersonDetails> {
+  const mapping = ports.mapping()
+  const names = new Set([...person.groups.map(({ name }) => name), ...mapping.flatMap((row) => row.groups)])
+  const [groups, entraGroupIds, { rows: sessions }, audit] = await Promise.all([
+    ports.groups.named([...names]),
+    ports.entraGroupsOf(person.id),
+    ports.sessions.list({ userId: person.id, limit: MAX_SESSIONS }),
+    ports.auditOf(person.id, MAX_EVENTS),
+  ])
+  const facts = { person, mapping, entraGroupIds, groups }
+  return { ...person, rights: rightsHeld(facts), notHeld: rightsNotHeld(facts), sessions, audit }
+}

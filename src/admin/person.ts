@@ -1,0 +1,112 @@
+// One user with the reason of every right, what the mapping grants beside that, sessions and the latest audit rows.
+import { createGroupMapping, labelsOf, type Cause, type MappingRow } from '../core/mapping.js'
+import type { PersonView } from '../core/people.js'
+import type { SessionView } from '../core/sessions-list.js'
+
+/** A row of the mapping and its Entra group. */
+export interface RightReason {
+  /** Counted from 1; of the mapping in force where `inForce`, else of the mapping that granted the right. */
+  readonly row: number
+  readonly entraGroup: string
+  readonly label: string | null
+  /** Whether the mapping in force has a row that grants this right to this Entra group. */
+  readonly inForce: boolean
+}
+
+export interface Right {
+  readonly kind: 'superuser' | 'staff' | 'group'
+  /** Of the local group; of a flag the same as `kind`. */
+  readonly name: string
+  /** Of the local group. */
+  readonly permissions: readonly string[]
+  readonly reasons: readonly RightReason[]
+  readonly since: string | null
+  readonly byHand: boolean
+  /** Assigned by hand to a user with an Entra identity: the next sign-in or re-evaluation takes it away. */
+  readonly endsAtNextSignIn: boolean
+}
+
+export interface RightNotHeld {
+  readonly kind: Right['kind']
+  readonly name: string
+  /** The local group does not exist. */
+  readonly missing: boolean
+  readonly reasons: readonly RightReason[]
+}
+
+export interface PersonEvent {
+  readonly at: string
+  readonly action: string
+  readonly actor: string
+  readonly correlationId: string | null
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+/** The fields of `users show --json`, and more. */
+export interface PersonDetails extends PersonView {
+  readonly rights: readonly Right[]
+  /** What the last snapshot grants under the mapping in force, but the user does not hold. */
+  readonly notHeld: readonly RightNotHeld[]
+  /** The latest ones. */
+  readonly sessions: readonly SessionView[]
+  readonly audit: readonly PersonEvent[]
+}
+
+export interface RightsFacts {
+  readonly person: PersonView
+  readonly mapping: readonly MappingRow[]
+  /** Of the last snapshot; undefined where there is none. */
+  readonly entraGroupIds: readonly string[] | undefined
+  /** Local groups and their permissions: of the user and of the mapping. */
+  readonly groups: ReadonlyMap<string, readonly string[]>
+}
+
+export function rightsHeld({ person, mapping, groups }: RightsFacts): readonly Right[] {
+  const reasonsOf = createReasons(mapping)
+  const right = (kind: Right['kind'], name: string, cause: readonly Cause[] | null, since: string | null): Right => ({
+    kind,
+    name,
+    permissions: kind === 'group' ? groups.get(name) ?? [] : [],
+    reasons: reasonsOf(kind, name, cause ?? []),
+    since,
+    byHand: cause === null,
+    endsAtNextSignIn: cause === null && person.identities.length > 0,
+  })
+  return [
+    ...person.isSuperuser ? [right('superuser', 'superuser', person.superuserCause, person.superuserSince)] : [],
+    ...person.isStaff ? [right('staff', 'staff', person.staffCause, person.staffSince)] : [],
+    ...person.groups.map(({ name, cause, since }) => right('group', name, cause, since)),
+  ]
+}
+
+export function rightsNotHeld({ person, mapping, entraGroupIds = [], groups }: RightsFacts): readonly RightNotHeld[] {
+  const reasonsOf = createReasons(mapping)
+  const granted = createGroupMapping(mapping).evaluate(entraGroupIds)
+  const held = new Set(person.groups.map(({ name }) => name))
+  const flag = (kind: 'superuser' | 'staff', holds: boolean, causes: readonly Cause[]): RightNotHeld[] =>
+    holds || causes.length === 0 ? [] : [{ kind, name: kind, missing: false, reasons: reasonsOf(kind, kind, causes) }]
+  return [
+    ...flag('superuser', person.isSuperuser, granted.superuser),
+    ...flag('staff', person.isStaff, granted.staff),
+    ...[...granted.groups].filter(([name]) => !held.has(name)).map(([name, causes]): RightNotHeld => ({
+      kind: 'group',
+      name,
+      missing: !groups.has(name),
+      reasons: reasonsOf('group', name, causes),
+    })),
+  ]
+}
+
+/** Rows may have moved since the right was granted: a reason names the row of the mapping in force if there is one. */
+function createReasons(mapping: readonly MappingRow[]) {
+  const labels = labelsOf(mapping)
+  const grants = (row: MappingRow, kind: Right['kind'], name: string): boolean =>
+    kind === 'group' ? row.groups.includes(name) : row[kind]
+  return (kind: Right['kind'], name: string, causes: readonly Cause[]): readonly RightReason[] =>
+    causes.map(({ row, entraGroup }) => {
+      const isSame = (each: MappingRow | undefined): boolean =>
+        each !== undefined && each.entraGroup.toLowerCase() === entraGroup && grants(each, kind, name)
+      const now = isSame(mapping[row - 1]) ? row : mapping.findIndex(isSame) + 1
+      return { row: now === 0 ? row : now, entraGroup, label: labels.get(entraGroup) ?? null, inForce: now > 0 }
+    })
+}

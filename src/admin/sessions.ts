@@ -1,0 +1,33 @@
+// Active sessions for the console, its API and the commands.
+import type { Page, PageRequest } from '../core/page.js'
+import type { PeopleStore } from '../core/people.js'
+import type { SessionCursor, SessionFilter, SessionsList, SessionView } from '../core/sessions-list.js'
+
+export interface SessionsAdminRequest
+  extends Omit<SessionFilter, 'userId' | 'olderThanMs'>, PageRequest<SessionCursor> {
+  /** Username, UPN, e-mail address or id. */
+  readonly person?: string | undefined
+  readonly olderThanHours?: number | undefined
+}
+
+export interface SessionsAdmin {
+  /** Newest first. @throws `user_unknown`, `user_ambiguous` */
+  list(request: SessionsAdminRequest): Promise<Page<SessionView, SessionCursor>>
+}
+
+export interface SessionsPorts {
+  readonly sessions: SessionsList
+  readonly people: Pick<PeopleStore, 'find'>
+}
+
+const HOUR_MS = 3_600_000
+
+export function createSessionsAdmin({ sessions, people }: SessionsPorts): SessionsAdmin {
+  return {
+    async list({ person, olderThanHours, ...request }) {
+      const userId = person === undefined ? undefined : (await people.find(person)).id
+      const olderThanMs = olderThanHours === undefined ? undefined : olderThanHours * HOUR_MS
+      return await sessions.list({ ...request, userId, olderThanMs })
+    },
+  }
+}

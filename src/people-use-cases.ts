@@ -1,0 +1,47 @@
+// Puts the use cases of users, groups and sessions (src/admin) together with the database, for the console, its API and
+// the commands.
+import type { AccessRule } from './core/access.js'
+import type { MappingRow } from './core/mapping.js'
+import type { SessionTimeouts } from './core/session.js'
+import { createGroupsAdmin, type GroupsAdmin } from './admin/groups.js'
+import { createPeopleAdmin, type PeopleAdmin } from './admin/people.js'
+import { createSessionsAdmin, type SessionsAdmin } from './admin/sessions.js'
+import { listAudit } from './store/audit-list.js'
+import type { Database } from './store/database.js'
+import { createGroupsList } from './store/groups-list.js'
+import { membershipSnapshot } from './store/membership-snapshots.js'
+import { createPeopleStore } from './store/people.js'
+import { recordPersonViewed } from './store/person-views.js'
+import { createSessionsList } from './store/sessions-list.js'
+
+export interface PeopleUseCases {
+  readonly people: PeopleAdmin
+  readonly groups: GroupsAdmin
+  readonly sessions: SessionsAdmin
+}
+
+export interface PeopleUseCasesDeps {
+  readonly database: Database
+  readonly timeouts: SessionTimeouts
+  /** In force: a reload of the configuration may change it. */
+  readonly policy: () => { readonly mapping: readonly MappingRow[], readonly rules: readonly AccessRule[] }
+}
+
+export function createPeopleUseCases({ database, timeouts, policy }: PeopleUseCasesDeps): PeopleUseCases {
+  const people = createPeopleStore(database, timeouts)
+  const sessions = createSessionsList(database, timeouts)
+  const groups = createGroupsList(database)
+  return {
+    people: createPeopleAdmin({
+      people,
+      sessions,
+      groups,
+      mapping: () => policy().mapping,
+      recordViewed: (viewed) => recordPersonViewed(database, viewed),
+      entraGroupsOf: async (userId) => (await membershipSnapshot(database, userId))?.entraGroupIds,
+      auditOf: async (userId, limit) => (await listAudit(database, { userId, limit })).rows,
+    }),
+    groups: createGroupsAdmin({ groups, people, policy }),
+    sessions: createSessionsAdmin({ sessions, people }),
+  }
+}

@@ -1,0 +1,129 @@
+// Lists of users, page by page. A filter that few users fulfil is answered from its index; where every filter selects
+// many, the users are examined in the order of usernames (rounds.ts).
+import { sql, type SQL } from 'drizzle-orm'
+import { isObjectId } from '../core/identity.js'
+import type { PeopleCursor, PeopleFilter, PeopleRequest } from '../core/people.js'
+import { PAGE_ROWS, pageOf, type Page } from '../core/page.js'
+import type { Database } from './database.js'
+import { filtersOf, type FilterSql } from './people-filters.js'
+import { searchQuery, type SearchCursor } from './people-search.js'
+import { pageInRounds, type Round } from './rounds.js'
+
+/** Of this many users all are examined and sorted. */
+const FEW = 1_000
+
+/** @param view JSON of one row with its `username`, an expression over `users u` */
+export async function peoplePage<Row extends { readonly username: string }>(
+  database: Database,
+  { after, limit = PAGE_ROWS, ...filter }: PeopleRequest,
+  view: SQL,
+): Promise<Page<Row, PeopleCursor>> {
+  const filters = filtersOf(filter)
+  if (isSearchAlone(filter, filters)) {
+    const entry = after && 'term' in after ? after : undefined
+    return await searchPage(database, { prefix: filter.q, after: entry, limit }, view)
+  }
+  const from = after && 'username' in after ? after.username : undefined
+  const ordered = filters.find(({ inOrder }) => inOrder)
+  const alone = filters.length === 0 || (ordered !== undefined && filters.length === 1)
+  const few = alone ? undefined : await fewestOf(database, filters)
+  const query = few === undefined ? walk(filters, ordered, view) : among(few, filters, view)
+  return await pageInRounds<Row, { readonly username: string }>({
+    after: from === undefined ? undefined : { username: from },
+    limit,
+    first: firstRound(limit, alone, few !== undefined),
+    cursorOf: ({ username }) => ({ username }),
+    read: async (cursor, examine) => {
+      const { rows: [row] } = await database.ask((db) =>
+        db.execute<Round<Row, string> & Record<string, unknown>>(query(cursor?.username, examine, limit + 1))
+      )
+      const { rows = [], examined = 0, last } = row ?? {}
+      return { rows, examined, last: last === undefined || last === null ? undefined : { username: last } }
+    },
+  })
+}
+
+/** Without other filters the names that were found have an order of their own, in which a page costs no more. */
+function isSearchAlone(
+  filter: PeopleFilter,
+  filters: readonly FilterSql[],
+): filter is PeopleFilter & { readonly q: string } {
+  return filter.q !== undefined && !isObjectId(filter.q) && filters.length === 1
+}
+
+function firstRound(limit: number, alone: boolean, few: boolean): number {
+  if (few) return 2 * FEW // there may be more of them than a moment ago
+  return alone ? limit + 1 : 4 * limit
+}
+
+/** @returns the first filter that few users fulfil */
+async function fewestOf(database: Database, filters: readonly FilterSql[]): Promise<FilterSql | undefined> {
+  const selective = filters.filter(({ ids }) => ids !== undefined)
+  if (selective.length === 0) return undefined
+  const cases = selective.map(({ ids }, index) =>
+    sql`when (select count(*) from (${ids?.(FEW + 1)}) each) <= ${FEW} then ${index}::int`
+  )
+  const { rows: [row] } = await database.ask((db) =>
+    db.execute<{ chosen: number | null }>(sql`select case ${sql.join(cases, sql` `)} end as chosen`)
+  )
+  return row?.chosen === undefined || row.chosen === null ? undefined : selective[row.chosen]
+}
+
+type PageQuery = (after: string | undefined, examine: number, most: number) => SQL
+
+/** `offset 0`: the users are read one by one by their id, and not by a join with the whole table. */
+function among({ ids }: FilterSql, filters: readonly FilterSql[], view: SQL): PageQuery {
+  return (after, examine, most) =>
+    pageQuery(
+      sql`select u.* from (${ids?.(examine)}) few cross join lateral (select * from users where id = few.id offset 0) u
+        where ${later(after)}`,
+      { filters, view, most },
+    )
+}
+
+function walk(filters: readonly FilterSql[], ordered: FilterSql | undefined, view: SQL): PageQuery {
+  return (after, examine, most) =>
+    pageQuery(
+      sql`select u.* from users u where ${ordered?.condition ?? sql`true`} and ${later(after)} order by u.username
+        limit ${examine}`,
+      { filters, view, most },
+    )
+}
+
+function pageQuery(
+  examined: SQL,
+  { filters, view, most }: { readonly filters: readonly FilterSql[], readonly view: SQL, readonly most: number },
+): SQL {
+  const conditions = sql.join([sql`true`, ...filters.map(({ condition }) => condition)], sql` and `)
+  return sql`
+    with examined as materialized (${examined})
+    select (select count(*)::int from examined) as examined, (select max(username) from examined) as last,
+      (select coalesce(json_agg(found.person order by found.username), '[]') from (
+        select u.username, ${view} as person from examined u where ${conditions} order by u.username limit ${most}
+      ) found) as rows`
+}
+
+function later(after: string | undefined): SQL {
+  return after === undefined ? sql`true` : sql`u.username > ${after}`
+}
+
+interface SearchRow<Row> extends SearchCursor, Record<string, unknown> {
+  readonly term: string
+  readonly id: string
+  readonly person: Row | null
+}
+
+async function searchPage<Row>(
+  database: Database,
+  { prefix, after, limit }: {
+    readonly prefix: string
+    readonly after: SearchCursor | undefined
+    readonly limit: number
+  },
+  view: SQL,
+): Promise<Page<Row, PeopleCursor>> {
+  const query = searchQuery({ prefix, after, limit, person: view })
+  const { rows } = await database.ask((db) => db.execute<SearchRow<Row>>(query))
+  const page = pageOf(rows, limit, ({ term, id }) => ({ term, id }))
+  return { ...page, rows: page.rows.flatMap(({ person }) => person ?? []) }
+}
