@@ -18,5 +18,9 @@ export async function adminScope(scope: FastifyInstance, options: AdminScopeOpti
     api.addHook('onRequest', api.rateLimit(apiLimit)) // guard: admin-api-limit
     await api.register(apiScope, options)
   })
-  await scope.register(pageRoutes, options)
+  await scope.register(async (pages) => {
+    await pages.register(rateLimit, { ...COMMON_LIMITS, ...limitStore(siblings, 'adminApi') })
+    pages.addHook('onRequest', pages.rateLimit(apiLimit))
+    await pages.register(pageRoutes, options)
+  })
 }

@@ -1,4 +1,4 @@
-// Every page of the console: each file of a page is named here.
+// Every page of the console. A page that is not in this list has no route, and the tests visit every page of it.
 import type { AdminPage } from './page.js'
 
 export const PAGES: readonly AdminPage[] = []

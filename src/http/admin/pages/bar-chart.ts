@@ -51,7 +51,7 @@ function table({ title, series, buckets, bucketName = 'Time (UTC)' }: BarChart):
 `
   })
   const head = series.map(({ name }) => html`<th scope="col" class="number">${name}</th>`)
-  return html`<div class="scroll" role="region" tabindex="0" aria-label="${title}: numbers"><table>
+  return html`<div class="scroll" role="group" tabindex="0" aria-label="${title}: numbers"><table>
 <caption class="unseen">${title}</caption>
 <thead><tr><th scope="col">${bucketName}</th>${head}</tr></thead>
 <tbody>${rows}</tbody></table></div>`

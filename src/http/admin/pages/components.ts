@@ -77,7 +77,7 @@ export function facts(rows: readonly (readonly [label: string, value: Value])[])
 export function section(
   { id, title, lead, content }: { id: string, title: string, lead?: Value, content: Html },
 ): Html {
-  return html`<section aria-labelledby="${id}">
+  return html`<section>
 <h2 id="${id}">${title}</h2>
 ${lead === undefined ? '' : html`<p class="lead">${lead}</p>`}
 ${content}

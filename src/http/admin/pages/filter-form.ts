@@ -1,4 +1,4 @@
-// The filters of a list: a form that works without JavaScript, and that htmx submits as soon as a value changes.
+// The filters of a list: a form that works without JavaScript, and that submits itself (script.ts).
 import { html, type Html } from '../../pages/html.js'
 
 interface FieldBase {
@@ -36,8 +36,7 @@ export function filterForm({ path, label, fields, kept = {}, submit = 'Apply' }:
     value === undefined ? [] : [html`<input type="hidden" name="${name}" value="${value}">`]
   )
   return html`<form class="filters" role="search" aria-label="${label}" method="get" action="${path}" hx-get="${path}"
- hx-target="#results" hx-select="#results" hx-swap="outerHTML" hx-push-url="true" hx-sync="this:replace"
- hx-trigger="submit, change, input changed delay:400ms from:find input[type=search]">
+ hx-target="#results" hx-select="#results" hx-swap="outerHTML" hx-push-url="true" hx-sync="this:replace">
 ${hidden}${fields.map(field)}
 <div class="submit"><button class="button">${submit}</button>${
     isFiltered ? html`<a class="clear" href="${path}">Clear filters</a>` : ''

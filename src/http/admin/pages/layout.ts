@@ -113,9 +113,9 @@ function navigation(path: string): Html {
 </summary><nav aria-label="Console">${list('menu')}</nav></details>`
 }
 
-function trail({ trail = [], title }: ConsolePage): Html {
+function trail({ trail = [] }: ConsolePage): Html {
   if (trail.length === 0) return html``
   return html`<nav class="trail" aria-label="Breadcrumb"><ol>${
     trail.map(({ label, href }) => html`<li><a href="${href}"><bdi>${label}</bdi></a></li>`)
-  }<li aria-current="page"><bdi>${title}</bdi></li></ol></nav>`
+  }</ol></nav>`
 }

@@ -4,12 +4,15 @@ import type { AdminPermission } from '../../../core/admin-permissions.js'
 import type { AdminUseCases } from '../../../admin/use-cases.js'
 import type { Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
+import type { Cursors } from '../cursors.js'
 
 export interface PageRequest<Query, Params> {
   readonly actor: AdminActor
   readonly useCases: AdminUseCases
   readonly query: Query
   readonly params: Params
+  /** Reads and writes the parameter `after` of a list. */
+  readonly cursors: Cursors
   /** Milliseconds since 1970. */
   readonly now: number
 }

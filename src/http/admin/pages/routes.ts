@@ -6,6 +6,7 @@ import { errorFacts, GatehouseError } from '../../../core/errors.js'
 import { asGatehouseError, pathOf, RETRY_AFTER_SECONDS } from '../../errors.js'
 import type { Theme } from '../../pages/theme.js'
 import type { AdminActor, AdminGuard } from '../actor.js'
+import type { Cursors } from '../cursors.js'
 import { errorContent } from './error-page.js'
 import { sendConsolePage } from './layout.js'
 import { CONSOLE_ASSETS, createConsoleLook, type ConsoleLook } from './look.js'
@@ -15,6 +16,7 @@ import { valuesOf, type Validate } from './values.js'
 export interface PageRoutesOptions {
   readonly guard: AdminGuard
   readonly useCases: AdminUseCases
+  readonly cursors: Cursors
   readonly theme: () => Theme
   readonly pages: readonly AdminPage[]
   readonly now?: () => number
@@ -27,9 +29,13 @@ interface Served extends PageRoutesOptions {
 export async function pageRoutes(scope: FastifyInstance, options: PageRoutesOptions): Promise<void> {
   const served = { ...options, look: createConsoleLook(options.theme) }
   assetRoutes(scope, served.look)
-  for (const page of [...options.pages, NOT_FOUND]) {
+  for (const page of options.pages) {
     scope.get(page.path, async (request, reply) => await servePage(page, request, reply, served))
   }
+  scope.get(NOT_FOUND.path, async (request, reply) => {
+    const isOfApi = /^\/admin\/api(?:\/|$)/.test(pathOf(request))
+    return isOfApi ? reply.callNotFound() : await servePage(NOT_FOUND, request, reply, served)
+  })
 }
 
 /** Any other address below /admin: a user who may see the console stays in its layout. */
@@ -50,7 +56,7 @@ async function servePage(
   reply: FastifyReply,
   served: Served,
 ): Promise<FastifyReply> {
-  const { guard, useCases, look, now = Date.now } = served
+  const { guard, useCases, cursors, look, now = Date.now } = served
   const path = pathOf(request)
   let actor: AdminActor
   try {
@@ -60,7 +66,7 @@ async function servePage(
   }
   try {
     const { query, params } = parametersOf(page, request)
-    const content = await page.render({ actor, useCases, query, params, now: now() })
+    const content = await page.render({ actor, useCases, cursors, query, params, now: now() })
     return sendConsolePage(reply, 200, { ...content, actor, path }, look())
   } catch (thrown) {
     return sendError(thrown, actor, { page, path, request, reply, served })

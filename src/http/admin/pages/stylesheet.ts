@@ -69,17 +69,16 @@ time { white-space: nowrap; font-variant-numeric: tabular-nums }
 code { font: .92em/1.4 var(--mono); overflow-wrap: anywhere }
 .id { color: var(--soft); font-size: .78rem; user-select: all }
 .named { display: block }
-.named > a, .named > .name { display: block; font-weight: 550; overflow-wrap: anywhere }
+.named > a, .named > .name { display: block; font-weight: 500; overflow-wrap: anywhere }
 .reason { overflow-wrap: anywhere }
-.tag { display: inline-block; padding: 0 .45rem; border: 1px solid currentColor; border-radius: .8rem;
-  font-size: .75rem; line-height: 1.35; white-space: nowrap; color: var(--soft) }
-.tag + .tag { margin-left: .25rem }
+.tag { display: inline-block; margin: 0 .25rem .1rem 0; padding: 0 .45rem; border: 1px solid currentColor;
+  border-radius: .8rem; font-size: .75rem; line-height: 1.35; white-space: nowrap; color: var(--soft) }
 .tag.info { color: var(--info) } .tag.strong { color: var(--strong); font-weight: 600 } .tag.good { color: var(--good) }
 .tag.warn { color: var(--warn) } .tag.bad { color: var(--bad) }
 .trail ol, .tabs ul, .contents ul, .figures { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap }
 .trail { margin-bottom: .35rem; font-size: .8rem; color: var(--soft); overflow-wrap: anywhere }
 .trail li { min-width: 0 }
-.trail li + li::before { content: "/"; margin: 0 .45rem; color: var(--soft) }
+.trail li::after { content: "/"; margin: 0 .45rem; color: var(--soft) }
 .tabs { border-bottom: 1px solid var(--line); margin: .6rem 0 1rem }
 .tabs a { display: block; padding: .35rem .1rem; margin-right: 1.2rem; text-decoration: none }
 .tabs [aria-current] { color: var(--ink); font-weight: 600; box-shadow: inset 0 -2px 0 var(--accent) }
@@ -113,9 +112,12 @@ th, td { text-align: left; vertical-align: top; padding: .4rem .75rem; border-to
   overflow-wrap: break-word; max-width: 26rem }
 thead th { position: sticky; top: 0; z-index: 1; background: var(--tint); border-top: 0; color: var(--soft);
   font-size: .78rem; font-weight: 600; white-space: nowrap; box-shadow: 0 1px 0 var(--line) }
-tbody th { font-weight: 400; min-width: 9rem; overflow-wrap: anywhere }
+tbody th { font-weight: 400; min-width: 11rem; overflow-wrap: anywhere }
 tbody tr:first-child > * { border-top: 0 }
-.number { text-align: right } .time { white-space: nowrap }
+td:has(> .tag) { white-space: nowrap }
+th.number, td.number { text-align: right } th.time, td.time { white-space: nowrap }
+tbody .named > * { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden }
+tbody .named > a { text-decoration: none } tbody .named > a:hover { text-decoration: underline }
 .pager { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: .6rem 0 }
 `
 
@@ -132,7 +134,7 @@ input[type="number"] { width: 7rem }
 .submit { display: flex; flex-wrap: wrap; align-items: center; gap: .3rem .9rem; min-height: 2rem }
 .button { font: inherit; font-weight: 600; display: inline-block; padding: .3rem .8rem; min-height: 2rem;
   border-radius: .3rem; border: 1px solid var(--field); background: var(--surface); color: var(--ink);
-  text-decoration: none; cursor: pointer }
+  text-decoration: none; cursor: pointer; white-space: nowrap }
 .button:hover { border-color: var(--ink) }
 .button.primary { background: var(--button); border-color: var(--button); color: var(--button-ink) }
 .button.small { padding: .1rem .6rem; min-height: 1.7rem; font-weight: 400 }

@@ -34,7 +34,7 @@ export function dataTable<Row>({ caption, captionShown = false, columns, rows, e
     }</tr>
 `
   )
-  return html`<div class="scroll" role="region" tabindex="0" aria-label="${caption}"><table>
+  return html`<div class="scroll" role="group" tabindex="0" aria-label="${caption}"><table>
 <caption${captionShown ? '' : html` class="unseen"`}>${caption}</caption>
 <thead><tr>${head}</tr></thead>
 <tbody>
