@@ -1,4 +1,5 @@
 // A page of the console, as its file describes it: address, permission, parameters and content. routes.ts serves it.
+import type { FastifyRequest } from 'fastify'
 import type { Static, TObject } from 'typebox'
 import type { AdminPermission } from '../../../core/admin-permissions.js'
 import type { AdminUseCases } from '../../../admin/use-cases.js'
@@ -13,6 +14,7 @@ export interface PageRequest<Query, Params> {
   readonly params: Params
   /** Reads and writes the parameter `after` of a list. */
   readonly cursors: Cursors
+  readonly request: FastifyRequest
   /** Milliseconds since 1970. */
   readonly now: number
 }

@@ -66,7 +66,7 @@ async function servePage(
   }
   try {
     const { query, params } = parametersOf(page, request)
-    const content = await page.render({ actor, useCases, cursors, query, params, now: now() })
+    const content = await page.render({ actor, useCases, cursors, request, query, params, now: now() })
     return sendConsolePage(reply, 200, { ...content, actor, path }, look())
   } catch (thrown) {
     return sendError(thrown, actor, { page, path, request, reply, served })
