@@ -12,6 +12,7 @@ import { PAGES } from './http/admin/pages/all-pages.js'
 import type { CookiePolicy } from './http/cookies.js'
 import { adminApiLimit } from './http/limits.js'
 import type { PageSettings } from './http/pages/layout.js'
+import { createOverviewUseCases } from './overview-use-cases.js'
 import { createPeopleUseCases } from './people-use-cases.js'
 import type { Storage } from './store/storage.js'
 
@@ -47,10 +48,14 @@ function scopeOptions(config: RunningConfig, deps: ConsoleDeps): AdminScopeOptio
 }
 
 /** Each part of the console adds its member. */
-function createUseCases(config: RunningConfig, { storage }: ConsoleDeps): AdminUseCases {
+function createUseCases(config: RunningConfig, deps: ConsoleDeps): AdminUseCases {
   const policy = () => {
     const { groupMapping: mapping, access } = config.current()
     return { mapping, rules: access.rules }
   }
-  return createPeopleUseCases({ database: storage.database, timeouts: config.startup.session, policy })
+  const { storage: { database } } = deps
+  return {
+    ...createPeopleUseCases({ database, timeouts: config.startup.session, policy }),
+    ...createOverviewUseCases(config, deps),
+  }
 }

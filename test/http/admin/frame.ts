@@ -9,6 +9,7 @@ import { adminScope } from '../../../src/http/admin/admin-scope.js'
 import type { Endpoint } from '../../../src/http/admin/api/endpoint.js'
 import { sendErrorOrProblem } from '../../../src/http/admin/api/problem.js'
 import { createCursors } from '../../../src/http/admin/cursors.js'
+import { PAGES } from '../../../src/http/admin/pages/all-pages.js'
 import { createInstance } from '../../../src/http/fastify-instance.js'
 import { adminApiLimit } from '../../../src/http/limits.js'
 import { createTheme } from '../../../src/http/pages/theme.js'
@@ -16,6 +17,8 @@ import { createTheme } from '../../../src/http/pages/theme.js'
 export interface Reply {
   readonly status: number
   readonly headers: Headers
+  readonly text: string
+  /** Empty where the answer is none. */
   readonly json: Record<string, unknown>
 }
 
@@ -53,7 +56,7 @@ export async function startFrame(
     requireOwnForm: (_request, _actor, token) => {
       if (token !== 'token') throw new GatehouseError('not_allowed')
     },
-    pages: [],
+    pages: PAGES,
     theme,
     cookieName: 'gatehouse_admin',
     siblings: undefined,
@@ -67,7 +70,10 @@ export async function startFrame(
       headers: { ...cookie, ...sent?.headers },
       ...(sent ? { method: 'POST', body: sent.body } : {}),
     })
-    return { status: answer.status, headers: answer.headers, json: await answer.json() as Record<string, unknown> }
+    const text = await answer.text()
+    const isJson = /[/+]json(?:;|$)/.test(answer.headers.get('content-type') ?? '')
+    const json = isJson ? JSON.parse(text) as Record<string, unknown> : {}
+    return { status: answer.status, headers: answer.headers, text, json }
   }
 }
 

@@ -108,6 +108,7 @@ const TABLES = `
 table { border-collapse: separate; border-spacing: 0; width: 100%; font-variant-numeric: tabular-nums }
 caption { text-align: left; padding: .5rem .75rem; font-weight: 600 }
 caption.unseen { display: block; padding: 0 }
+.facts-of-row { list-style: none; margin: 0; padding: 0; overflow-wrap: anywhere }
 th, td { text-align: left; vertical-align: top; padding: .4rem .75rem; border-top: 1px solid var(--line);
   overflow-wrap: break-word; max-width: 26rem }
 thead th { position: sticky; top: 0; z-index: 1; background: var(--tint); border-top: 0; color: var(--soft);
