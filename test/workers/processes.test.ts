@@ -52,6 +52,19 @@ t.test('two workers answer on one port, and share sessions', async (t) => {
   t.match(names, [{ name: /-1$/ }, { name: /-2$/ }], 'each is a replica with a name of its own')
 })
 
+t.test('counts of all workers are written when they stop, and added', async (t) => {
+  const served = await serveWorkers(t, { config: { admin: {} } })
+  t.strictSame(new Set(await askMany(served, 40)), new Set([401]))
+  served.primary.kill('SIGTERM')
+  t.equal(await served.ended, 0)
+  const query = await connect(t, served.databaseUrl)
+  const rows = await query<{ replica: string, count: number }>(
+    "select replica, count::int as count from activity_counts where kind = 'answer' and key = 'not_signed_in'",
+  )
+  t.equal(rows.reduce((sum, { count }) => sum + count, 0), 40)
+  t.equal(new Set(rows.map(({ replica }) => replica)).size, 2, 'each worker counts by itself')
+})
+
 t.test('no secret is in the arguments, the environment or the log of a worker', async (t) => {
   if (!linux(t)) return
   const served = await serveWorkers(t, { config: { log: { level: 'trace' } } })
