@@ -22,7 +22,7 @@ export function createActivityReader(database: Database): ActivityReader {
       const { first, end } = bounds(query, typeof query.range === 'number' ? await databaseNow(database) : 0)
       const minutes = query.bucket === 'minute' && query.kind !== 'superusers'
       const counts = createCounts(query, first, end)
-      await (minutes ? readMinutes : readHours)(database, query, { first, end, add: counts.add })
+      await (minutes ? readMinutes : readHours)(database, query, { first, end, adderOf: counts.adderOf })
       return counts.assemble()
     },
     ruleHits: () => readRuleHits(database),
@@ -33,8 +33,8 @@ interface Wanted {
   /** Milliseconds since 1970. */
   readonly first: number
   readonly end: number
-  /** Called with what a key has at a time, any number of times. */
-  readonly add: (key: string, at: number, count: number) => void
+  /** @returns a function that adds what the key has at a time */
+  readonly adderOf: (key: string) => (at: number, count: number) => void
 }
 
 /** First bucket and the end of the last one, in milliseconds since 1970. */
@@ -61,7 +61,7 @@ const moment = (ms: number): SQL => sql`${new Date(ms).toISOString()}::timestamp
 async function readHours(
   database: Database,
   { kind, bucket }: SeriesQuery,
-  { first, end, add }: Wanted,
+  { first, end, adderOf }: Wanted,
 ): Promise<void> {
   const value = kind === 'superusers' ? sql`max(count)` : sql`sum(count)`
   const utc = sql`(hour at time zone 'UTC')`
@@ -74,14 +74,15 @@ async function readHours(
     group by key`)
   )
   for (const { key, seconds, counts } of rows) {
-    for (const [index, second] of seconds.entries()) add(key, second * 1000, counts[index] ?? 0)
+    const add = adderOf(key)
+    for (const [index, second] of seconds.entries()) add(second * 1000, counts[index] ?? 0)
   }
 }
 
 async function readMinutes(
   database: Database,
   { kind }: SeriesQuery,
-  { first, end, add }: Wanted,
+  { first, end, adderOf }: Wanted,
 ): Promise<void> {
   const { rows } = await database.ask((db) =>
     db.execute<{ key: string, seconds: number, minutes: readonly number[] }>(sql`
@@ -89,7 +90,8 @@ async function readMinutes(
     where kind = ${kind} and hour > ${moment(first - SIZE_MS.hour)} and hour < ${moment(end)}`)
   )
   for (const { key, seconds, minutes } of rows) {
-    for (const [index, count] of minutes.entries()) if (count > 0) add(key, seconds * 1000 + index * MINUTE_MS, count)
+    const add = adderOf(key)
+    for (const [index, count] of minutes.entries()) if (count > 0) add(seconds * 1000 + index * MINUTE_MS, count)
   }
 }
 
@@ -97,17 +99,21 @@ function createCounts({ kind, bucket }: SeriesQuery, first: number, end: number)
   const gauge = kind === 'superusers'
   const size = SIZE_MS[bucket]
   const length = Math.max(0, (end - first) / size)
+  const nothing = gauge ? null : 0
   const byKey = new Map<string, (number | null)[]>()
   return {
-    add(key: string, at: number, count: number): void {
-      const index = (at - first) / size
-      if (index < 0 || index >= length) return
-      const counts = byKey.get(key) ?? new Array<number | null>(length).fill(gauge ? null : 0)
-      counts[index] = (counts[index] ?? 0) + count
+    adderOf(key: string): (at: number, count: number) => void {
+      const counts = byKey.get(key) ?? new Array<number | null>(length).fill(nothing)
       byKey.set(key, counts)
+      return (at, count) => {
+        const index = (at - first) / size
+        if (index < 0 || index >= length) return
+        counts[index] = (counts[index] ?? 0) + count
+      }
     },
     assemble(): ActivitySeries {
-      const series = [...byKey].map(([key, counts]): KeySeries => ({ key, counts, total: totalOf(counts, gauge) }))
+      const within = [...byKey].filter(([, counts]) => counts.some((count) => count !== nothing))
+      const series = within.map(([key, counts]): KeySeries => ({ key, counts, total: totalOf(counts, gauge) }))
       return {
         bucket,
         buckets: Array.from({ length }, (_, index) => new Date(first + index * size)),
