@@ -1,11 +1,13 @@
 // What the admin console stands on: who asks, by which cookie, and from which network. Nothing of it exists without the
 // section `admin` of the configuration.
+import type { FastifyRequest } from 'fastify'
 import type { StartupConfig } from './config/running-config.js'
 import type { AdminSessionStore } from './core/admin-session.js'
 import type { AdminGuard } from './http/admin/actor.js'
 import { createAdminCookie, type AdminCookie, type AdminCookieDeps } from './http/admin/admin-cookie.js'
 import { createFormTokens, type FormTokens } from './http/admin/form-token.js'
-import { createAdminGuard } from './http/admin/guard.js'
+import { createAdminGuard, createOutsideTest } from './http/admin/guard.js'
+import { createSteppedUp } from './http/admin/sign-in.js'
 import { createAdminSessionStore } from './store/admin-sessions.js'
 import type { Database } from './store/database.js'
 
@@ -14,7 +16,9 @@ export interface AdminAccess {
   readonly adminCookie: AdminCookie
   readonly formTokens: FormTokens
   readonly guard: AdminGuard
-  readonly networks: readonly string[]
+  readonly isOutside: (request: Pick<FastifyRequest, 'ip'>) => boolean
+  /** Called by the callback of a fresh sign-in. */
+  readonly steppedUp: ReturnType<typeof createSteppedUp>
 }
 
 /** @returns undefined where the console is not configured */
@@ -27,7 +31,7 @@ export function createAdminAccess(
   const adminSessions = createAdminSessionStore(database, session)
   const adminCookie = createAdminCookie(cookieDeps)
   const formTokens = createFormTokens(session.secrets)
-  const { networks } = admin
-  const guard = createAdminGuard({ adminSessions, adminCookie, formTokens, networks })
-  return { adminSessions, adminCookie, formTokens, guard, networks }
+  const isOutside = createOutsideTest(admin.networks)
+  const parts = { adminSessions, adminCookie, formTokens, isOutside }
+  return { ...parts, guard: createAdminGuard(parts), steppedUp: createSteppedUp(parts) }
 }

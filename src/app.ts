@@ -41,6 +41,7 @@ import { createLogBudget, type LogBudget } from './http/log-budget.js'
 import { traceForwardAuth } from './http/request-tracing.js'
 import { createActivityRecorder } from './http/session-activity.js'
 import { userinfoRoutes } from './http/userinfo.js'
+import { createAdminAccess } from './admin-access.js'
 import { accessInForce, pipelineInForce, themeInForce, type PipelineDeps } from './derived-config.js'
 import { trustedPeers } from './net/networks.js'
 import type { CachedSessions } from './store/cached-sessions.js'
@@ -103,10 +104,11 @@ export async function buildApp(config: RunningConfig, deps: AppDeps): Promise<Fa
   })
   await app.register(jwksRoutes, { keys: deps.storage.keys })
   await app.register(assetRoutes, { theme: pages.theme })
-  await app.register(browserScope, browserOptions(config, deps, parts))
-  if (startup.admin) {
+  const signIn = browserOptions(config, deps, parts)
+  await app.register(browserScope, signIn)
+  if (parts.admin) {
     const { registerConsole } = await import('./console.js') // what it needs is loaded nowhere else
-    await registerConsole(app, config, { ...deps, ...parts })
+    await registerConsole(app, config, { ...deps, admin: parts.admin, signIn })
   }
   return app
 }
@@ -136,6 +138,7 @@ function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }
   const headers = createIdentityHeaderCache({ signer: assertions, capacity: HEADERS_PER_SESSION * session.cacheSize })
   const onUnnamedHost = createUnnamedHosts({ meter, log, announcements: siblings?.announcements('unnamedHost') })
   return {
+    admin: createAdminAccess(startup, deps.storage.database, { publicUrl, cookies, signer }),
     publicUrl,
     log,
     unknownSignature,
@@ -223,6 +226,7 @@ function browserOptions({ startup, current }: RunningConfig, deps: AppDeps, part
     accessInForce: parts.inForce,
     rightsOf: (userId) => storage.rightsOf(userId, current().groupMapping),
     setIdentityCookie: identityCookie(session, parts),
+    steppedUp: parts.admin?.steppedUp,
   }
 }
 

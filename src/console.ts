@@ -1,17 +1,18 @@
 // The admin console and its API: what they stand on, made from the opened parts. The application registers them only
 // where the section `admin` is configured.
 import type { FastifyInstance } from 'fastify'
+import type { AdminAccess } from './admin-access.js'
 import type { AdminUseCases } from './admin/use-cases.js'
 import type { RunningConfig } from './config/running-config.js'
-import { GatehouseError } from './core/errors.js'
 import type { Siblings } from './core/siblings.js'
+import { adminEntry } from './http/admin/entry.js'
+import { requireOwnForm } from './http/admin/form-token.js'
+import type { BrowserScopeOptions } from './http/browser/browser-scope.js'
 import { adminScope, type AdminScopeOptions } from './http/admin/admin-scope.js'
 import { ENDPOINTS } from './http/admin/api/endpoints.js'
 import { createCursors } from './http/admin/cursors.js'
 import { PAGES } from './http/admin/pages/all-pages.js'
-import type { CookiePolicy } from './http/cookies.js'
 import { adminApiLimit } from './http/limits.js'
-import type { PageSettings } from './http/pages/layout.js'
 import { createOverviewUseCases } from './overview-use-cases.js'
 import { createPeopleUseCases } from './people-use-cases.js'
 import type { Storage } from './store/storage.js'
@@ -19,31 +20,33 @@ import type { Storage } from './store/storage.js'
 export interface ConsoleDeps {
   readonly storage: Storage
   readonly siblings: Siblings | undefined
-  readonly cookies: CookiePolicy
-  readonly pages: PageSettings
+  /** Who asks, by which cookie, from which network. */
+  readonly admin: AdminAccess
+  /** The parts of a sign-in. */
+  readonly signIn: BrowserScopeOptions
 }
 
 export async function registerConsole(app: FastifyInstance, config: RunningConfig, deps: ConsoleDeps): Promise<void> {
-  await app.register(adminScope, scopeOptions(config, deps))
+  await app.register(async (scope) => {
+    await scope.register(adminEntry, { ...deps.signIn, ...deps.admin })
+    await scope.register(adminScope, scopeOptions(config, deps))
+  })
 }
 
 function scopeOptions(config: RunningConfig, deps: ConsoleDeps): AdminScopeOptions {
-  const { session } = config.startup
+  const { session, server: { publicUrl } } = config.startup
+  const { admin: { guard, formTokens, adminCookie }, signIn: { cookies, pages } } = deps
   return {
-    guard: {
-      authenticate: () => Promise.reject(new GatehouseError('admin_sign_in_required')),
-    },
+    guard,
     useCases: createUseCases(config, deps),
-    requireOwnForm: () => {
-      throw new GatehouseError('not_allowed')
-    },
+    requireOwnForm: (request, actor, token) => requireOwnForm(request, actor, token, { publicUrl, formTokens }),
     cursors: createCursors(session.secrets),
     endpoints: ENDPOINTS,
     pages: PAGES,
-    theme: deps.pages.theme,
-    cookieName: deps.cookies.names.admin,
+    theme: pages.theme,
+    cookieName: cookies.names.admin,
     siblings: deps.siblings,
-    apiLimit: adminApiLimit(() => undefined),
+    apiLimit: adminApiLimit(adminCookie.read),
   }
 }
 

@@ -29,7 +29,7 @@ type Doctor = (config?: Record<string, unknown>, ...args: string[]) => Promise<V
 
 const RIGHT: TestGatewayOptions['app'] = {
   applicationPermissions: ['User.Read.All', 'GroupMember.Read.All', 'Application.Read.All'],
-  optionalClaims: ['email', 'upn', 'sid', 'login_hint', 'xms_edov', 'acct', 'given_name', 'family_name'],
+  optionalClaims: ['email', 'upn', 'sid', 'login_hint', 'auth_time', 'xms_edov', 'acct', 'given_name', 'family_name'],
 }
 
 async function practice(t: Test, options: TestGatewayOptions = {}): Promise<{ gateway: TestGateway, doctor: Doctor }> {

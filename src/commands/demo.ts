@@ -169,7 +169,7 @@ function startDemoEntra(publicUrl: string, clientSecret: string) {
       secrets: [{ id: 'f0000000-0000-4000-8000-000000000001', value: clientSecret }],
       applicationPermissions: [],
       delegatedPermissions: ['User.Read'],
-      optionalClaims: ['email', 'sid', 'login_hint', 'xms_edov', 'acct', 'given_name', 'family_name'],
+      optionalClaims: ['email', 'sid', 'login_hint', 'auth_time', 'xms_edov', 'acct', 'given_name', 'family_name'],
     },
   })
 }

@@ -34,7 +34,7 @@ export interface NewAdminSession {
 export interface AdminSessionStore {
   /** Undefined: there is none, it is over, or the session it belongs to is. Records the use once a minute at most. */
   find(id: string): Promise<AdminSessionRecord | undefined>
-  /** @returns whether there is an admin session: not where the session has ended meanwhile */
+  /** @returns whether there is one now: not where the session has ended, or its user has no admin permission */
   begin(session: NewAdminSession): Promise<boolean>
   /** Ends every admin session of this session. */
   end(sessionId: string, correlationId: string): Promise<void>

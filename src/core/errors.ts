@@ -34,6 +34,14 @@ export const FAILURES = {
   },
   sid_malformed: { status: 400, sentence: 'Only Microsoft Entra ID may use this address.' },
   login_cancelled: { status: 403, sentence: 'The sign-in was cancelled.' },
+  step_up_unmet: {
+    status: 403,
+    sentence: 'This page needs a new sign-in, and Microsoft Entra ID did not confirm that you signed in anew.',
+  },
+  step_up_other_person: {
+    status: 403,
+    sentence: 'You came back from Microsoft as another person than the one who is signed in here. Nothing was changed.',
+  },
 
   // Refusals of the user by Entra ID.
   consent_declined: { status: 403, sentence: 'The permissions that this sign-in needs were declined.' },

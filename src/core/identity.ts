@@ -10,6 +10,8 @@ export interface IdentityClaims {
   readonly sub: string
   /** Seconds since 1970. */
   readonly iat: number
+  /** Optional claim: when Entra ID authenticated the user, seconds since 1970. */
+  readonly auth_time?: number
   readonly name?: string
   readonly preferred_username?: string
   readonly upn?: string

@@ -4,6 +4,7 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import { equalInConstantTime } from './constant-time.js'
 import { GatehouseError } from './errors.js'
+import type { StepUp } from './step-up.js'
 
 export const FLOW_LIFETIME_MS = 10 * 60_000
 
@@ -31,6 +32,10 @@ export interface FlowFacts {
   /** Of the session that the browser had when it began; undefined: none. */
   readonly session: string | undefined
   readonly round: Round
+  /** When it began: milliseconds since 1970. */
+  readonly beganAt: number
+  /** Entra ID must authenticate the user anew; undefined: an ordinary sign-in. */
+  readonly stepUp: StepUp | undefined
 }
 
 /** Of a flow that this browser may complete. */
@@ -45,7 +50,7 @@ export type OpenedFlow =
   | { readonly fault: undefined, readonly flow: Flow }
   | { readonly fault: 'state_other_browser' | 'state_expired', readonly flow: FlowFacts & { readonly id: string } }
 
-export type NewFlow = Pick<FlowFacts, 'returnTo'> & Partial<Omit<FlowFacts, 'returnTo'>>
+export type NewFlow = Pick<FlowFacts, 'returnTo'> & Partial<Omit<FlowFacts, 'returnTo' | 'beganAt'>>
 
 export interface FlowSealer {
   /** @param binding value of the cookie that ties the flow to this browser */
@@ -75,6 +80,7 @@ interface Sealed {
   readonly s?: string
   readonly c?: number
   readonly f?: number
+  readonly u?: StepUp
 }
 interface Keys {
   readonly seal: Buffer
@@ -155,7 +161,7 @@ function isExpired({ t: beganAt }: Sealed, at: number): boolean {
 }
 
 function sealedOf(wanted: NewFlow, binding: string, at: number): Sealed {
-  const { returnTo, retry, restarted, chain, selectAccount, addressStored, session, round } = wanted
+  const { returnTo, retry, restarted, chain, selectAccount, addressStored, session, round, stepUp } = wanted
   return {
     i: randomBytes(16).toString('base64url'),
     r: returnTo,
@@ -168,6 +174,7 @@ function sealedOf(wanted: NewFlow, binding: string, at: number): Sealed {
     ...(addressStored ? { k: 1 as const } : {}),
     ...(session === undefined ? {} : { s: session }),
     ...(round === undefined || round.count === 1 ? {} : { c: round.count, f: round.firstAt }),
+    ...(stepUp === undefined ? {} : { u: stepUp }),
   }
 }
 
@@ -182,6 +189,8 @@ function factsOf(sealed: Sealed): FlowFacts & { readonly id: string } {
     selectAccount: sealed.p === 1,
     session: sealed.s,
     round: { count: sealed.c ?? 1, firstAt: sealed.f ?? sealed.t },
+    beganAt: sealed.t,
+    stepUp: sealed.u,
   }
 }
 

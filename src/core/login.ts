@@ -12,6 +12,7 @@ import {
   type PipelineSettings,
 } from './pipeline/pipeline.js'
 import type { NewSession } from './session.js'
+import { requireFresh, requireSamePerson, type StepUp } from './step-up.js'
 
 /** Committed in one transaction. */
 export interface LoginCommit {
@@ -25,6 +26,8 @@ export interface LoginCommit {
   readonly client: string
   /** A user to whom the mapping grants nothing loses all sessions and gets no new one. */
   readonly requireMappedGroup: boolean
+  /** A fresh sign-in, which must be of this user. */
+  readonly stepUp?: StepUp | undefined
 }
 
 /** `superseded`: another login of this user read Graph later and committed earlier; its result stays. */
@@ -39,6 +42,8 @@ export interface LoginOutcome extends GrantChange {
   readonly sessionsEnded: number
   /** Public id of the session in use: the new one, or the sibling's (NewSession); null where refused. */
   readonly session: string | null
+  /** The browser's session goes on under the id that it has. */
+  readonly keepsId: boolean
 }
 
 /** The database operations of a login. */
@@ -84,15 +89,18 @@ export interface LoginRequest {
   readonly flow: Buffer
   readonly session: NewSession
   readonly client: string
+  /** With the time at which the flow began: milliseconds since 1970. */
+  readonly stepUp?: StepUp & { readonly beganAt: number } | undefined
 }
 
 /** Completes a login or throws a GatehouseError and leaves everything as it was (but for `requireMappedGroup`). */
 export function createLogin(
   { source, store, pipeline, report }: LoginDeps,
 ): (request: LoginRequest) => Promise<LoginOutcome> {
-  return async ({ grant, flow, session, client }) => {
+  return async ({ grant, flow, session, client, stepUp }) => {
     await store.begin(flow)
     const person = await source.identify(grant, store.now)
+    if (stepUp !== undefined) await checkStepUp(stepUp, person, store)
     const { steps, settings } = pipeline()
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const plan = await runPipeline(steps, {
@@ -103,7 +111,16 @@ export function createLogin(
       })
       const { correlationId } = grant
       const { requireMappedGroup } = settings
-      const outcome = await store.commit({ plan, person, session, flow, correlationId, client, requireMappedGroup })
+      const outcome = await store.commit({
+        plan,
+        person,
+        session,
+        flow,
+        correlationId,
+        client,
+        requireMappedGroup,
+        stepUp,
+      })
       if (outcome === 'outdated') continue // guard: steps-run-again
       for (const name of plan.grants.missing) report.groupMissing(name, outcome.username)
       report.completed(outcome, {
@@ -126,4 +143,14 @@ export function createLogin(
     }
     throw new GatehouseError('login_contended', { detail: `the plan was outdated ${ATTEMPTS} times in a row` })
   }
+}
+
+/** Before any step: another person's sign-in may not even be refused by one, and changes nothing. */
+async function checkStepUp(
+  stepUp: StepUp & { readonly beganAt: number },
+  { claims }: Person,
+  store: Pick<LoginStore, 'userByIdentity'>,
+): Promise<void> {
+  requireFresh(claims.auth_time, stepUp.beganAt)
+  requireSamePerson((await store.userByIdentity(claims.tid, claims.oid))?.id, stepUp)
 }

@@ -52,6 +52,7 @@ export const OPTIONAL_CLAIMS = {
   email: 'the address in headers and pages',
   upn: 'the username of members',
   sid: 'ending the right session when the user signs out of Microsoft',
+  auth_time: 'the admin console: whether a user has just signed in',
   login_hint: 'signing out without picking the account once more',
   xms_edov: 'whether the domain of the e-mail address is verified',
   acct: 'whether the user is a guest; without it no one can sign in where guests are refused',

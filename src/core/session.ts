@@ -65,6 +65,11 @@ export interface NewSession {
    * one is created; otherwise each tab would end the session that another tab uses.
    */
   readonly sibling: boolean
+  /**
+   * Public id of the browser's session, after a fresh sign-in of its user: it goes on under the new id, with its age as
+   * it is. Where it has ended meanwhile, a new one is made.
+   */
+  readonly renews?: string | undefined
   /** Undefined: not recorded. */
   readonly client?: SessionClient | undefined
 }

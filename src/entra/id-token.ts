@@ -38,7 +38,7 @@ export async function verifyIdToken(
   if (signing.issuer !== undefined && issuerOf(signing.issuer, claims) !== claims.iss) { // guard: token-key-issuer
     throw refused('id_token_key', 'the key belongs to another issuer')
   }
-  return pickClaims(claims)
+  return pickClaims(claims, (rules.now?.() ?? Date.now()) / 1000 + SKEW_SECONDS)
 }
 
 function headerOf(token: string): { alg?: unknown, kid?: unknown } {
@@ -118,7 +118,7 @@ function checkClaims(claims: JWTPayload, nonce: string, { issuer, tenants, now =
 const TEXTS = ['name', 'preferred_username', 'upn', 'email', 'given_name', 'family_name', 'sid', 'login_hint'] as const
 
 /** What Gatehouse looks at, and nothing else: `groups` and `_claim_sources` are never read. */
-function pickClaims(claims: JWTPayload): IdentityClaims {
+function pickClaims(claims: JWTPayload, latest: number): IdentityClaims {
   const texts = Object.fromEntries(
     TEXTS.flatMap((name) => typeof claims[name] === 'string' && claims[name] !== '' ? [[name, claims[name]]] : []),
   )
@@ -130,8 +130,14 @@ function pickClaims(claims: JWTPayload): IdentityClaims {
     sub: claims.sub ?? '',
     iat: claims.iat ?? 0,
     ...(typeof edov === 'boolean' || typeof edov === 'string' || typeof edov === 'number' ? { xms_edov: edov } : {}),
+    ...(isPast(claims.auth_time, latest) ? { auth_time: claims.auth_time } : {}),
     ...(claims.acct === 0 || claims.acct === 1 ? { acct: claims.acct } : {}),
   }
+}
+
+/** An authentication of the future is none. */
+function isPast(seconds: unknown, latest: number): seconds is number {
+  return typeof seconds === 'number' && seconds > 0 && seconds <= latest // guard: admin-auth-time-future
 }
 
 function refused(

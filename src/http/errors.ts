@@ -66,6 +66,8 @@ export interface ErrorContext {
   readonly denied?: Denied | undefined
   /** The page is shown in a frame, which applications of server.redirectDomains may do. */
   readonly framed?: boolean
+  /** Other pages to go to: the first one is the primary button. */
+  readonly links?: ErrorFacts['links']
   /** Further rows of the page: label and text. */
   readonly rows?: readonly (readonly [string, string])[] | undefined
 }
@@ -122,7 +124,7 @@ export function sendError(
     framed: context.framed === true,
     username: denied?.username,
     decided: decided && { ...decided, about: denied.grounds.description },
-    links: linksFor(denied, settings),
+    links: context.links ?? linksFor(denied, settings),
     rows: context.rows ?? doubledRows(error, settings), // guard: adv-doubled-page
   }
   return sendPage(reply, error.status, errorPage(titleOf(error), facts), settings)

@@ -1,6 +1,7 @@
 // Sessions of the admin console in Postgres. Each is read together with the session and the user it belongs to, in one
 // statement: what has ended there has ended here, with no copy and no grace.
 import { sql, type SQL } from 'drizzle-orm'
+import { adminPermissions } from '../core/admin-permissions.js'
 import {
   ADMIN_IDLE_MS,
   ADMIN_LIFETIME_MS,
@@ -32,6 +33,14 @@ export function createAdminSessionStore(database: Database, timeouts: SessionTim
   }
 }
 
+type Rights = Record<string, unknown> & Pick<AdminSessionRecord, 'isStaff' | 'isSuperuser' | 'permissions'>
+
+/** Of `users u`. */
+const rights = sql`u.is_staff as "isStaff", u.is_superuser as "isSuperuser",
+  coalesce((select array_agg(distinct gp.permission order by gp.permission) from user_groups ug
+    join group_permissions gp on gp.group_id = ug.group_id
+    where ug.user_id = u.id and gp.permission like 'gatehouse.%'), '{}') as permissions`
+
 /** Conditions on `admin_sessions a`. */
 const recentlyUsed = sql`a.last_seen_at > ${ago(ADMIN_IDLE_MS)}` // guard: admin-idle
 const young = sql`a.created_at > ${ago(ADMIN_LIFETIME_MS)}` // guard: admin-lifetime
@@ -44,12 +53,9 @@ const stillOpen = sql`${recentlyUsed} and ${young}`
 function activeAdminSession(id: string, timeouts: SessionTimeouts, identitySql: string): SQL {
   return sql`
     with found as (
-      select a.id, a.session_id as "sessionId", u.id as "userId", u.username, u.name, u.is_staff as "isStaff",
-        u.is_superuser as "isSuperuser", extract(epoch from a.authenticated_at)::float8 as "authenticatedAt",
+      select a.id, a.session_id as "sessionId", u.id as "userId", u.username, u.name, ${rights},
+        extract(epoch from a.authenticated_at)::float8 as "authenticatedAt",
         (select i.login_hint from identities i where i.user_id = u.id order by i.created_at limit 1) as "loginHint",
-        coalesce((select array_agg(distinct gp.permission order by gp.permission) from user_groups ug
-          join group_permissions gp on gp.group_id = ug.group_id
-          where ug.user_id = u.id and gp.permission like 'gatehouse.%'), '{}') as permissions,
         a.last_seen_at < ${ago(USE_RECORDED_AFTER_MS)} as due
       from admin_sessions a join sessions s on s.public_id = a.session_id join users u on u.id = s.user_id
       where a.id_hash = ${sessionIdHash(id)} and ${stillOpen} and ${stillActive(timeouts)}),
@@ -77,10 +83,10 @@ async function begin(
   timeouts: SessionTimeouts,
 ): Promise<boolean> {
   const idHash = sessionIdHash(id)
-  const { rows: [session] } = await tx.execute<{ at: string }>(sql`
-    select s.authenticated_at::text as at from sessions s join users u on u.id = s.user_id
+  const { rows: [session] } = await tx.execute<Rights & { at: string }>(sql`
+    select s.authenticated_at::text as at, ${rights} from sessions s join users u on u.id = s.user_id
     where s.public_id = ${sessionId} and s.authenticated_at is not null and ${stillActive(timeouts)} for share of s`)
-  if (!session) return false
+  if (!session || adminPermissions(session).size === 0) return false // guard: admin-session-for-nobody
   const { rowCount } = await tx.execute(sql`
     update admin_sessions a set id_hash = ${idHash}, last_seen_at = now(), authenticated_at = ${session.at}::timestamptz
     where a.id_hash = ${replaces ?? null} and ${ofSession(sessionId)} and ${stillOpen}`) // guard: admin-renewed

@@ -4,6 +4,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import type { GrantChange } from '../core/grants.js'
 import type { LoginCommit, LoginOutcome, LoginStore } from '../core/login.js'
+import { requireSamePerson } from '../core/step-up.js'
 import { usernameKey, type StoredUser } from '../core/user.js'
 import type { Database, Transaction } from './database.js'
 import { FOREIGN_KEY_VIOLATION, OutOfDate, sqlState } from './database-errors.js'
@@ -11,7 +12,8 @@ import { writeAudit } from './audit.js'
 import { replaceGrants } from './grants.js'
 import { databaseTime } from './intervals.js'
 import { groups, identities, users } from './schema.js'
-import { endOldestSessions, endSessionsOf, replaceSession, type SessionLimits } from './sessions.js'
+import { endOldestSessions, replaceSession, type PlacedSession } from './session-placing.js'
+import { endSessionsOf, type SessionLimits } from './sessions.js'
 import { keptFrom, takeName } from './usernames.js'
 
 const stored = {
@@ -89,14 +91,14 @@ async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits
     return await refuseUnlinkedUser(tx, login)
   }
   const user = await settleUser(tx, login)
+  if (login.stepUp) requireSamePerson(user.id, login.stepUp)
   const change = await replaceGrants(tx, { userId: user.id, grants: plan.grants, ...login.person.memberships })
   // The stored grants decide: a newer snapshot may have superseded this plan.
   const refused = login.requireMappedGroup && change.groups.length === 0 && !change.staff && !change.superuser
   if (refused) await endSessionsOf(tx, user.id)
-  const token = { entraSid: plan.extraData.sid, tokenIssuedAt: new Date(login.person.claims.iat * 1000) }
-  const session = refused ? null : await replaceSession(tx, user.id, login.session, token)
-  const made = session === login.session.publicId
-  const sessionsEnded = made ? await endOldestSessions(tx, user.id, login.session, limits) : []
+  const placed = refused ? undefined : await placeSession(tx, user.id, login, limits)
+  const session = placed?.publicId ?? null
+  const sessionsEnded = placed?.isNew ? await endOldestSessions(tx, user.id, login.session, limits) : []
   await writeAudit(tx, {
     action: refused ? 'login.refused' : 'login',
     actor: 'login',
@@ -107,7 +109,23 @@ async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits
   })
   const created = plan.origin === 'created'
   const ended = sessionsEnded.length
-  return { userId: user.id, username: user.username, created, refused, session, sessionsEnded: ended, ...change }
+  const { id: userId, username } = user
+  const keepsId = placed?.keepsId ?? false
+  return { userId, username, created, refused, session, keepsId, sessionsEnded: ended, ...change }
+}
+
+function placeSession(
+  tx: Transaction,
+  userId: string,
+  { plan, person: { claims }, session }: LoginCommit,
+  limits: SessionLimits,
+): Promise<PlacedSession> {
+  const token = {
+    entraSid: plan.extraData.sid,
+    tokenIssuedAt: new Date(claims.iat * 1000),
+    authenticatedAt: claims.auth_time === undefined ? null : new Date(claims.auth_time * 1000),
+  }
+  return replaceSession(tx, { userId, session, token, limits })
 }
 
 /** No user is created or linked for a refused login; the audit records the attempt. */
@@ -117,7 +135,8 @@ async function refuseUnlinkedUser(tx: Transaction, login: LoginCommit): Promise<
   const { correlationId } = login
   const detail = auditDetail(login, nothing, null)
   await writeAudit(tx, { action: 'login.refused', actor: 'login', username, correlationId, detail })
-  return { userId: null, username, created: false, refused: true, session: null, sessionsEnded: 0, ...nothing }
+  const none = { session: null, keepsId: false, sessionsEnded: 0 }
+  return { userId: null, username, created: false, refused: true, ...none, ...nothing }
 }
 
 /** A flow creates one session at most. Deletes a batch of old rows as well. */
@@ -188,12 +207,17 @@ async function recordIdentity(
 
 type AuditDetail = Readonly<Record<string, unknown>>
 
-function auditDetail({ plan, person, client }: LoginCommit, change: GrantChange, session: string | null): AuditDetail {
+function auditDetail(
+  { plan, person, client, stepUp }: LoginCommit,
+  change: GrantChange,
+  session: string | null,
+): AuditDetail {
   return {
     ...plan.uid,
     origin: plan.origin, // guard: origin-recorded, link-recorded
     session, // guard: adv-login-address
     client,
+    ...(stepUp === undefined ? {} : { stepUp: stepUp.purpose }),
     entraGroups: person.memberships.groupIds.length,
     groupsAdded: change.groupsAdded,
     groupsRemoved: change.groupsRemoved,

@@ -1,10 +1,9 @@
 // Sessions in Postgres. Every time comes from the database's clock; a session is only ever made by a login's
 // transaction, so a late touch cannot bring an ended one back.
-import { and, eq, sql, type SQL } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import {
   sessionIdHash,
-  type NewSession,
   type SessionClient,
   type SessionRecord,
   type SessionStore,
@@ -14,7 +13,6 @@ import {
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { ago } from './intervals.js'
-import { sessions } from './schema.js'
 
 export interface SessionLimits extends SessionTimeouts {
   /** Active sessions of one user. */
@@ -183,59 +181,6 @@ function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutM
     expiresInMs: leftMs,
     idleMs: row.idle_ms,
   }
-}
-
-interface IdToken {
-  readonly entraSid: string | null
-  readonly tokenIssuedAt: Date
-}
-
-/**
- * Within a login's transaction: the new session, in place of the one this browser had.
- * @returns its public id, or that of the sibling that stands
- */
-type Replace = (tx: Transaction, userId: string, session: NewSession, token: IdToken) => Promise<string>
-
-export const replaceSession: Replace = async (tx, userId, session, token) => {
-  const old = session.replaces === undefined ? undefined : sessionIdHash(session.replaces)
-  if (old !== undefined && session.sibling) { // guard: adv-siblings
-    const theirs = and(eq(sessions.idHash, old), eq(sessions.userId, userId)) // guard: adv-siblings-person
-    // Entra ID's front-channel logout names the session of its own that came last.
-    const lastSid = sql`case when ${sessions.tokenIssuedAt} > ${token.tokenIssuedAt} then ${sessions.entraSid}
-      else coalesce(${token.entraSid}, ${sessions.entraSid}) end`
-    const [standing] = await tx.update(sessions).set({ entraSid: lastSid }).where(theirs) // guard: adv-sibling-sid
-      .returning({ publicId: sessions.publicId })
-    if (standing) return standing.publicId
-  }
-  // guard: session-replaced, adv-fixation
-  if (old !== undefined) await tx.delete(sessions).where(eq(sessions.idHash, old))
-  const { browser, address: clientAddress, host: lastHost } = session.client ?? {}
-  const client = { browser, clientAddress, lastHost }
-  await tx.insert(sessions)
-    .values({ idHash: sessionIdHash(session.id), publicId: session.publicId, userId, ...token, ...client })
-  return session.publicId
-}
-
-/**
- * Within a login's transaction, after the new session was made: ends the person's oldest sessions above the limit. The
- * caller holds the lock on the user, so that sign-ins at the same time count one another's sessions. Sessions that
- * timed out go first; the new one always stays: another sign-in may have begun later and committed earlier.
- * @returns public ids of those that ended
- */
-export async function endOldestSessions(
-  tx: Transaction,
-  userId: string,
-  newest: NewSession,
-  limits: SessionLimits,
-): Promise<readonly string[]> {
-  // guard: adv-session-cap, adv-session-cap-timed-out, adv-session-cap-newest
-  const { rows } = await tx.execute<{ public_id: string }>(sql`
-    delete from sessions where id_hash in (
-      select s.id_hash from sessions s join users u on u.id = s.user_id
-      where s.user_id = ${userId} and s.id_hash <> ${sessionIdHash(newest.id)}
-      order by (${stillActive(limits)}) desc, s.created_at desc, s.id_hash offset ${limits.maxPerUser - 1})
-    returning public_id`)
-  return rows.map((row) => row.public_id)
 }
 
 /**

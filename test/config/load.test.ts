@@ -722,3 +722,20 @@ t.test('random input throws no error other than ConfigError', async () => {
   const lines = example.split('\n')
   fc.assert(fc.property(fc.shuffledSubarray(lines), (some) => only(some.join('\n'))), { numRuns: 200 })
 })
+
+// proves: admin-host-apart
+t.test('with the console, no rule and no application may name the host of Gatehouse', async (t) => {
+  const rest = (host: string) =>
+    `admin: {}\naccess:\n  rules:\n    - hosts: [app.corp.test, ${host}]\n      allow: authenticated\n` +
+    `applications:\n  - host: ${host}\n    name: App`
+  const shared = (text: string) => problemsOf(() => load(text)).filter(({ code }) => code === 'admin_host_shared')
+  for (const host of ['auth.corp.test', 'auth.corp.test:8443']) {
+    const found = shared(yaml({ rest: rest(host) })).map(({ path }) => path)
+    t.strictSame(found, ['access.rules[0].hosts[1]', 'applications[0].host'], host)
+  }
+  t.strictSame(shared(yaml({ rest: rest('wiki.corp.test') })), [])
+  t.strictSame(shared(yaml({ rest: rest('auth.corp.test').replace('admin: {}', '') })), [])
+  const loopback = yaml({ server: 'server:\n  publicUrl: http://127.0.0.1:4180', rest: rest('127.0.0.1:8080') })
+  const { warnings } = load(loopback)
+  t.equal(warnings.filter(({ code }) => code === 'admin_host_shared').length, 2, 'on loopback a warning')
+})

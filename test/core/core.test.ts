@@ -649,6 +649,7 @@ t.test('a login whose plan is out of date runs its steps again, and gives up in 
     superseded: false,
     refused: false,
     session: null,
+    keepsId: false,
     sessionsEnded: 0,
   }
   let [outdated, looked, completed] = [0, 0, 0]

@@ -55,6 +55,8 @@ t.test('a state of the previous version is opened, with the same nonce and the s
     selectAccount: true,
     session: 'ses_1',
     round: { count: 3, firstAt: 900_000 },
+    beganAt: 1_000_000,
+    stepUp: undefined,
   }
   const derived = {
     nonce: 'HOKMFBsQrHCFqk_0vu4JOCLO96nRPFy8hR9xO853M-s',
@@ -79,6 +81,8 @@ t.test('each fact that a flow begins with comes back alone', async (t) => {
     selectAccount: false,
     session: undefined,
     round: { count: 1, firstAt: NOW },
+    beganAt: NOW,
+    stepUp: undefined,
   }
   const table: readonly Partial<FlowFacts>[] = [
     {},
@@ -89,6 +93,7 @@ t.test('each fact that a flow begins with comes back alone', async (t) => {
     { session: 'ses_1' },
     { chain: 'the-chain' },
     { round: { count: 2, firstAt: 5 } },
+    { stepUp: { purpose: 'admin', session: 'ses_1', userId: 'u', adminSession: 'hash' } },
   ]
   for (const more of table) {
     const title = JSON.stringify(more)

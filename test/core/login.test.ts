@@ -36,6 +36,7 @@ const OUTCOME: LoginOutcome = {
   superseded: false,
   refused: false,
   session: 'ses_sibling',
+  keepsId: false,
   sessionsEnded: 0,
 }
 const ROWS: PipelineSettings = {
@@ -99,6 +100,7 @@ t.test('a login begins its flow, identifies the person and commits the whole pla
   t.strictSame(commit, {
     person: PERSON,
     session: REQUEST.session,
+    stepUp: undefined,
     flow: REQUEST.flow,
     correlationId: 'the-correlation-id',
     client: '192.0.2.10',

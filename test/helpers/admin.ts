@@ -5,8 +5,8 @@ import { createCookieSigner } from '../../src/http/cookie-signer.js'
 import { cookiePolicy } from '../../src/http/cookies.js'
 import { createAdminSessionStore } from '../../src/store/admin-sessions.js'
 import { sql } from 'drizzle-orm'
-import { createBrowser, type Browser } from './browser.js'
-import { SESSION_SECRET, type TestGateway } from './gateway.js'
+import { createBrowser, type Answer, type Browser } from './browser.js'
+import { pickPerson, SESSION_SECRET, type TestGateway } from './gateway.js'
 
 export function adminCookieOf(url: string, secrets: readonly string[] = [SESSION_SECRET]): AdminCookie {
   return createAdminCookie({
@@ -14,6 +14,22 @@ export function adminCookieOf(url: string, secrets: readonly string[] = [SESSION
     cookies: cookiePolicy(url, undefined),
     signer: createCookieSigner(secrets),
   })
+}
+
+/** As a person does: opens the console, enters the password at Entra ID, and comes back to the page. */
+export async function signInToConsole(
+  gateway: TestGateway,
+  personId: string,
+  { browser = createBrowser(), path = '/admin/people' }: { browser?: Browser, path?: string } = {},
+): Promise<{ browser: Browser, answer: Answer & { trail: readonly string[] } }> {
+  const page = await browser.follow(`${gateway.url}${path}`)
+  return { browser, answer: await pickPerson(browser, page, personId) }
+}
+
+/** Where a page goes on to by itself; undefined: it does not. */
+export function refreshOf({ text }: Pick<Answer, 'text'>): string | undefined {
+  const [, to] = /<meta http-equiv="refresh" content="0; url=([^"]*)">/.exec(text) ?? []
+  return to?.replace(/&#38;/g, '&')
 }
 
 /** Signs a person in, and makes an admin session without asking Entra ID again, whatever their permissions are. */

@@ -222,7 +222,7 @@ export function registration(publicUrl: string, overrides: Partial<AppRegistrati
     secrets: [{ id: 'f0000000-0000-4000-8000-000000000001', value: CLIENT_SECRET }],
     applicationPermissions: [],
     delegatedPermissions: ['User.Read'],
-    optionalClaims: ['email', 'sid', 'login_hint', 'xms_edov', 'acct', 'given_name', 'family_name'],
+    optionalClaims: ['email', 'sid', 'login_hint', 'auth_time', 'xms_edov', 'acct', 'given_name', 'family_name'],
     ...overrides,
   }
 }

@@ -27,7 +27,8 @@ import { listAudit } from '../../src/store/audit-list.js'
 import { createGroupAdmin } from '../../src/store/group-admin.js'
 import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { createUserAdmin } from '../../src/store/user-admin.js'
-import { createSessionStore, replaceSession } from '../../src/store/sessions.js'
+import { replaceSession } from '../../src/store/session-placing.js'
+import { createSessionStore } from '../../src/store/sessions.js'
 import { users } from '../../src/store/schema.js'
 import { sweep } from '../../src/store/sweep.js'
 import { createBrowser, formOf } from '../helpers/browser.js'
@@ -104,12 +105,12 @@ t.test('session stores conform', async (t) => {
       )
       const id = newSessionId()
       await database.transaction((tx) =>
-        replaceSession(
-          tx,
-          user?.id ?? '',
-          { id, publicId: newPublicSessionId(), replaces: undefined, sibling: false },
-          { entraSid: entraSid ?? null, tokenIssuedAt: new Date() },
-        )
+        replaceSession(tx, {
+          userId: user?.id ?? '',
+          session: { id, publicId: newPublicSessionId(), replaces: undefined, sibling: false },
+          token: { entraSid: entraSid ?? null, tokenIssuedAt: new Date(), authenticatedAt: null },
+          limits: { ...TIMEOUTS, maxPerUser: 10 },
+        })
       )
       return id
     },
@@ -277,8 +278,9 @@ t.test('a person has session.maxPerUser sessions at most, however many sign-ins 
     "insert into users (username, username_key) values ('eve', 'eve') returning id",
   )
   const other = { id: newSessionId(), publicId: newPublicSessionId(), replaces: undefined, sibling: false }
-  const facts = { entraSid: null, tokenIssuedAt: new Date() }
-  await database.transaction((tx) => replaceSession(tx, eve?.id ?? '', other, facts))
+  const token = { entraSid: null, tokenIssuedAt: new Date(), authenticatedAt: null }
+  const placing = { userId: eve?.id ?? '', session: other, token, limits: { ...TIMEOUTS, maxPerUser: 10 } }
+  await database.transaction((tx) => replaceSession(tx, placing))
   await signIn(1)
   t.strictSame(await live([other.id]), [true], 'nobody else loses a session')
 })

@@ -10,6 +10,7 @@ import {
   redirectsWithinCookie,
   trustsEveryPeer,
 } from './addresses.js'
+import { consoleHostApart } from './console.js'
 import {
   certificateFits,
   idsAreNoExamples,
@@ -58,6 +59,7 @@ export const RULES: readonly Rule[] = [
   rulesDecide,
   rulesCloseTheFolderItself,
   hostsHaveRules,
+  consoleHostApart,
   tenants,
   tenantsWithoutSync,
   oneCredential,

@@ -69,6 +69,7 @@ async function signIn(world: World, tenant: string, form: Parameters, request: F
     // The same browser keeps its sid while the same person signs in again.
     const known = activeSession(world, request)
     const session = known?.userId === user.id ? known : world.sessions.start(user.id, world.now())
+    if (authorizeRequest.prompt === 'login') session.authenticatedAt = world.now()
     const secure = world.url.startsWith('https:') ? '; Secure' : ''
     reply.header('set-cookie', `${SESSION_COOKIE}=${session.id}; ${cookiePlace(tenant)}${secure}`)
     world.consents.add(user.id)
@@ -140,6 +141,7 @@ function complete(
   const code = world.tokens.issueCode({
     userId: session.userId,
     sid: session.sid,
+    authenticatedAt: session.authenticatedAt,
     redirectUri: target.redirectUri,
     scopes,
     graphScopes,

@@ -13,7 +13,7 @@ export function createRegistration(
     secrets: [{ value: secret, id: randomUUID() }],
     delegatedPermissions: ['User.Read'],
     applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'],
-    optionalClaims: ['email', 'upn', 'sid', 'login_hint', 'xms_edov'],
+    optionalClaims: ['email', 'upn', 'sid', 'login_hint', 'auth_time', 'xms_edov'],
     ...given,
   }
 }

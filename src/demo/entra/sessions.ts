@@ -7,6 +7,8 @@ export interface BrowserSession {
   sid: string
   userId: string
   startedAt: number
+  /** When the person last entered a password: single sign-on leaves it as it is. */
+  authenticatedAt: number
 }
 
 export interface Sessions {
@@ -29,7 +31,13 @@ export function createSessions(): Sessions {
   const sessions = new Map<string, BrowserSession>()
   return {
     start(userId, at) {
-      const session = { id: randomBytes(24).toString('base64url'), sid: randomUUID(), userId, startedAt: at }
+      const session = {
+        id: randomBytes(24).toString('base64url'),
+        sid: randomUUID(),
+        userId,
+        startedAt: at,
+        authenticatedAt: at,
+      }
       sessions.set(session.id, session)
       return session
     },

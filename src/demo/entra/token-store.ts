@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto'
 export interface Grant {
   userId: string
   sid: string
+  /** Milliseconds since 1970. */
+  authenticatedAt: number
   redirectUri: string
   /** As requested; `graphScopes` are the permissions that result. */
   scopes: string[]

@@ -7,7 +7,16 @@ import type { SigningKeys } from './keys.js'
 import type { Sessions } from './sessions.js'
 import type { TokenStore } from './token-store.js'
 
-export type OptionalClaim = 'email' | 'upn' | 'sid' | 'login_hint' | 'xms_edov' | 'acct' | 'given_name' | 'family_name'
+export type OptionalClaim =
+  | 'email'
+  | 'upn'
+  | 'sid'
+  | 'login_hint'
+  | 'auth_time'
+  | 'xms_edov'
+  | 'acct'
+  | 'given_name'
+  | 'family_name'
 
 export interface AppRegistration {
   clientId: string

@@ -13,15 +13,14 @@ export interface AdminGuardDeps {
   readonly adminSessions: Pick<AdminSessionStore, 'find'>
   readonly adminCookie: Pick<AdminCookie, 'read'>
   readonly formTokens: FormTokens
-  /** admin.networks; empty: all. */
-  readonly networks: readonly string[]
+  /** Whether the client is outside of admin.networks. */
+  readonly isOutside: (request: FastifyRequest) => boolean
 }
 
-export function createAdminGuard({ adminSessions, adminCookie, formTokens, networks }: AdminGuardDeps): AdminGuard {
-  const requireNetwork = createNetworkCheck(networks)
+export function createAdminGuard({ adminSessions, adminCookie, formTokens, isOutside }: AdminGuardDeps): AdminGuard {
   return {
     async authenticate(request, permission) {
-      requireNetwork(request) // guard: admin-networks
+      if (isOutside(request)) throw new GatehouseError('not_found')
       const id = adminCookie.read(request.headers.cookie)
       const session = id === undefined ? undefined : await adminSessions.find(id)
       if (session === undefined) throw new GatehouseError('admin_sign_in_required')
@@ -49,10 +48,8 @@ function actorOf(session: AdminSessionRecord, formTokens: FormTokens): AdminActo
   }
 }
 
-/** @returns a check that throws `not_found` for clients outside of the networks, and for an unreadable address */
-export function createNetworkCheck(networks: readonly string[]): (request: FastifyRequest) => void {
+/** @param networks admin.networks; empty: all. A client whose address cannot be read is outside. */
+export function createOutsideTest(networks: readonly string[]): (request: Pick<FastifyRequest, 'ip'>) => boolean {
   const test = networkTest(networks)
-  return ({ ip }) => {
-    if (networks.length > 0 && test(ip) !== true) throw new GatehouseError('not_found')
-  }
+  return ({ ip }) => networks.length > 0 && test(ip) !== true // guard: admin-networks
 }

@@ -9,7 +9,7 @@ import { sendError } from '../errors.js'
 import type { HttpExchange } from '../http-exchange.js'
 import type { LoginOptions } from './login-options.js'
 import { redirectToReturnAddress, restoreReturnAddress } from './long-return.js'
-import type { RedirectToEntra } from './login-start.js'
+import type { RedirectToEntra } from './entra-redirect.js'
 import { startUrl } from './return-to.js'
 
 type RecoverableCallback = Extract<OpenedFlow, { fault: string }>

@@ -5,9 +5,11 @@ import type { FlowSealer } from '../../core/login-flow.js'
 import type { LoginOutcome, LoginRequest } from '../../core/login.js'
 import type { LongReturns } from '../../core/long-returns.js'
 import type { Meter } from '../../core/meter.js'
+import type { StepUp } from '../../core/step-up.js'
 import type { ReturnToRules } from '../../core/return-to.js'
 import type { TrustedPeers } from '../../net/networks.js'
 import type { CookiePolicy } from '../cookies.js'
+import type { HttpExchange } from '../http-exchange.js'
 import type { PageSettings } from '../pages/layout.js'
 import type { LoginLoopDetector } from './login-loop.js'
 
@@ -32,4 +34,8 @@ export interface LoginOptions {
   readonly meter: Pick<Meter, 'login' | 'loginStarted'>
   /** Called with the new session's id. */
   readonly signedIn: (sessionId: string, reply: FastifyReply) => Promise<void>
+  /** Called after a fresh sign-in, with the public id of the session. */
+  readonly steppedUp?:
+    | ((stepUp: StepUp, sessionId: string | null, exchange: HttpExchange) => Promise<void>)
+    | undefined
 }

@@ -1,68 +1,14 @@
-// The first step of a login: the redirect to Entra ID, with a new flow that is bound to this browser.
-import { createHash } from 'node:crypto'
+// The first step of a login: the return address is checked, then the browser is redirected to Entra ID.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GatehouseError } from '../../core/errors.js'
-import type { NewFlow } from '../../core/login-flow.js'
-import { sessionIdHash } from '../../core/session.js'
-import { bindingFor } from './binding.js'
+import type { RedirectToEntra } from './entra-redirect.js'
 import { cookieValues, cookieScopes } from '../cookies.js'
 import { pathOf, sendError } from '../errors.js'
 import type { HttpExchange } from '../http-exchange.js'
 import type { LoginOptions } from './login-options.js'
-import { shortenForState, storeLongReturn } from './long-return.js'
 import { queryParameters } from '../query.js'
 import { lostCookie, MAX_ROUNDS } from './login-loop.js'
 import { isPublicHost, startUrl, requestedReturnTo } from './return-to.js'
-
-/** The part of the plugin that is used here. Additional parameters are passed through to the authorize URL. */
-export interface AuthorizeUrlBuilder {
-  readonly oauth2: { authorizeURL(parameters: Readonly<Record<string, string>>): string }
-}
-
-/** @param extra additional parameters of the authorization request: claims, login_hint, domain_hint */
-export type RedirectToEntra = (
-  flow: NewFlow,
-  exchange: HttpExchange,
-  extra?: Readonly<Record<string, string>>,
-) => Promise<FastifyReply>
-
-export function createEntraRedirect(
-  entra: AuthorizeUrlBuilder,
-  redirectUri: string,
-  options: LoginOptions,
-): RedirectToEntra {
-  const { flows, cookies, scopes, longReturns, meter } = options
-  return async (newFlow, exchange, extra = {}) => {
-    const {
-      session: { record, sessionId },
-    } = exchange.request
-    const binding = bindingFor(newFlow.restarted === true, exchange, cookies)
-    const session = record === undefined ? undefined : sessionMark(sessionId)
-    const { flow, state } = flows.begin({ ...shortenForState(newFlow), session }, binding.value)
-    if (flow.returnTo !== newFlow.returnTo) await storeLongReturn(flow, newFlow.returnTo, longReturns, exchange)
-    binding.setCookie(flow.id)
-    meter.loginStarted()
-    return exchange.reply.redirect(
-      entra.oauth2.authorizeURL({
-        redirect_uri: redirectUri, // guard: adv-callback-address
-        scope: scopes.join(' '),
-        state,
-        nonce: flow.nonce,
-        response_mode: 'query',
-        code_challenge: createHash('sha256').update(flow.codeVerifier).digest('base64url'),
-        code_challenge_method: 'S256',
-        ...(flow.selectAccount ? { prompt: 'select_account' } : {}),
-        ...extra,
-      }),
-      302,
-    )
-  }
-}
-
-/** Identifies the browser's session at the start of a flow, so that the callback can detect another one. */
-export function sessionMark(sessionId: string): string {
-  return sessionIdHash(sessionId).toString('base64url').slice(0, 16)
-}
 
 const START_PARAMETERS = ['rd', 'prompt', 'login_hint', 'domain_hint'] as const
 const SELECT_ACCOUNT = { prompt: 'select_account' }

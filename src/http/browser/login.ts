@@ -1,6 +1,5 @@
 // The routes of a login: the redirect to Entra ID (login-start.ts) and the callback. Input is validated before it is
 // used: the state and the browser binding before the code is redeemed, `rd` before any redirect.
-import fastifyOauth2 from '@fastify/oauth2'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errorFacts, GatehouseError, RETRY_WITH_NEW_SIGN_IN } from '../../core/errors.js'
 import { flowHash, type Flow, type FlowSealer } from '../../core/login-flow.js'
@@ -10,25 +9,16 @@ import { asGatehouseError, sendError } from '../errors.js'
 import type { HttpExchange } from '../http-exchange.js'
 import type { LoginOptions } from './login-options.js'
 import { redirectToReturnAddress, restoreReturnAddress } from './long-return.js'
-import {
-  sessionMark,
-  startLogin,
-  createEntraRedirect,
-  type AuthorizeUrlBuilder,
-  type RedirectToEntra,
-} from './login-start.js'
+import { registerEntraRedirect, sessionMark, type RedirectToEntra } from './entra-redirect.js'
+import { startLogin } from './login-start.js'
 import { consentPage } from '../pages/consent.js'
 import { sendPage } from '../pages/layout.js'
+import { continuePage } from '../pages/pages.js'
 import { sessionClient } from '../session-client.js'
 import { queryParameters } from '../query.js'
 import { recoverCallback } from './callback-recovery.js'
 import { startUrl } from './return-to.js'
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    entra: AuthorizeUrlBuilder
-  }
-}
+import { stepUpContext } from './step-up.js'
 
 const CALLBACK_PARAMETERS = [
   'code',
@@ -46,19 +36,7 @@ const STATE_MISSING = 'If this repeats, something between Entra ID and Gatehouse
 type CallbackQuery = Readonly<Partial<Record<(typeof CALLBACK_PARAMETERS)[number], string>>>
 
 export async function loginRoutes(scope: FastifyInstance, options: LoginOptions): Promise<void> {
-  const { publicUrl, clientId, authority, authorizePath, scopes } = options
-  const callbackUri = `${publicUrl}/oauth2/callback`
-  // The plugin only builds the authorize URL; it does not receive the secret (docs/decisions/fastify-oauth2.md).
-  await scope.register(fastifyOauth2, {
-    name: 'entra',
-    scope: [...scopes],
-    callbackUri,
-    credentials: {
-      client: { id: clientId, secret: 'the token request is not made here' },
-      auth: { authorizeHost: authority, authorizePath, tokenHost: authority, tokenPath: '/' },
-    },
-  })
-  const redirectToEntra = createEntraRedirect(scope.entra, callbackUri, options)
+  const redirectToEntra = await registerEntraRedirect(scope, options)
   scope.get('/oauth2/start', async (request, reply) => startLogin(redirectToEntra, options, { request, reply }))
   scope.get('/oauth2/callback', async (request, reply) => handleCallback(redirectToEntra, options, { request, reply }))
 }
@@ -83,11 +61,13 @@ async function handleCallback(
   const began = performance.now()
   const count = (result: string) => options.meter.login(result, (performance.now() - began) / 1000)
   try {
-    await options.signedIn(await completeLogin(flow, answer, options, request), reply)
+    const session = await completeLogin(flow, answer, options, request)
+    await options.signedIn(session.id, reply)
+    if (flow.stepUp) await options.steppedUp?.(flow.stepUp, session.publicId, exchange)
     count('ok')
     request.span?.set({ 'gatehouse.result': 'ok' })
     loginLoop.recordCompleted(flow.returnTo, flow.round, exchange)
-    return redirectToReturnAddress(flow, exchange, options.pages)
+    return finishLogin(flow, exchange, options)
   } catch (thrown) {
     const error = asGatehouseError(thrown)
     // guard: adv-spent-back, adv-browser-back
@@ -97,6 +77,11 @@ async function handleCallback(
     request.span?.set({ 'gatehouse.result': error.code })
     return handleFailure(error, flow, redirectToEntra, options, exchange)
   }
+}
+
+function finishLogin(flow: Flow, exchange: HttpExchange, { pages }: LoginOptions): FastifyReply {
+  if (flow.stepUp === undefined || flow.addressStored) return redirectToReturnAddress(flow, exchange, pages)
+  return sendPage(exchange.reply, 200, continuePage('You are signed in', flow.returnTo), pages)
 }
 
 /** The result of an administrator's consent: the address for consent starts no sign-in and has no state of ours. */
@@ -112,16 +97,18 @@ function handleFailure(
   exchange: HttpExchange,
 ): FastifyReply | Promise<FastifyReply> {
   const { request, reply } = exchange
-  const { returnTo, addressStored, restarted, chain, selectAccount, round } = flow
+  const { returnTo, addressStored, restarted, chain, selectAccount, round, stepUp } = flow
   const retry = RETRY_WITH_NEW_SIGN_IN.has(error.code) && !flow.retry
   const level = error.status >= 500 ? 'error' : 'warn'
   const then = retry ? '; redirected to sign in again, once' : ''
   request.log[level]({ ...errorFacts(error), client: request.ip }, `login failed: ${error.code}${then}`)
   const { claims } = error.facts
   if (retry) {
-    const next = { returnTo, addressStored, restarted, chain, selectAccount, round, retry } // guard: adv-chain-again
+    // guard: adv-chain-again
+    const next = { returnTo, addressStored, restarted, chain, selectAccount, round, stepUp, retry }
     return redirectToEntra(next, exchange, typeof claims === 'string' ? { claims } : {})
   }
+  if (stepUp) return sendError(error, request, reply, options.pages, stepUpContext(error, returnTo, options.publicUrl))
   // 403: the account is the cause, so the user may choose another one.
   const retryUrl = startUrl(
     options.publicUrl,
@@ -131,31 +118,40 @@ function handleFailure(
   return sendError(error, request, reply, options.pages, { retryUrl })
 }
 
-/** Redeems the code and creates the browser's session. @returns the session's id @throws the reason of the failure */
+interface CompletedLogin {
+  /** Of the session cookie that the browser has after this answer. */
+  readonly id: string
+  readonly publicId: string | null
+}
+
+/** Redeems the code and creates the browser's session, or renews it. @throws the reason of the failure */
 async function completeLogin(
   flow: Flow,
   answer: CallbackQuery,
   options: LoginOptions,
   request: FastifyRequest,
-): Promise<string> {
+): Promise<CompletedLogin> {
   if (answer.error !== undefined) throw options.entraError(answer) // guard: refusal-of-entra
   if (answer.code === undefined || answer.code === '') {
     throw new GatehouseError('callback_malformed', { detail: 'neither code nor error' })
   }
   const old = request.session.record === undefined ? undefined : request.session.sessionId
   const sibling = old !== undefined && sessionMark(old) !== flow.session // guard: adv-siblings-fixation
+  const renews = flow.stepUp?.session === request.session.record?.publicId ? flow.stepUp?.session : undefined
   const client = options.recordClient ? sessionClient(request, new URL(flow.returnTo).hostname) : undefined
-  const session = { id: newSessionId(), publicId: newPublicSessionId(), replaces: old, sibling, client }
+  const session = { id: newSessionId(), publicId: newPublicSessionId(), replaces: old, sibling, renews, client }
   const { nonce, codeVerifier } = flow
   const outcome = await options.login({
     grant: { code: answer.code, codeVerifier, nonce, correlationId: request.id },
     flow: flowHash(flow),
     session,
     client: request.ip,
+    stepUp: flow.stepUp && { ...flow.stepUp, beganAt: flow.beganAt },
   })
-  if (old !== undefined && outcome.session !== session.publicId) return old
+  const { session: publicId } = outcome
+  if (old !== undefined && outcome.keepsId) return { id: old, publicId }
   request.nextSessionId = session.id
   await request.session.regenerate()
   request.session.set('writtenAt', Date.now())
-  return session.id
+  return { id: session.id, publicId }
 }

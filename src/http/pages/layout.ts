@@ -20,6 +20,8 @@ export interface Page {
   readonly body: Html
   /** Applications of server.redirectDomains may show it in a frame; its links open in the top window. */
   readonly framed?: boolean
+  /** An address of this origin: the browser goes there by itself. */
+  readonly refresh?: string
 }
 
 /**
@@ -27,7 +29,7 @@ export interface Page {
  * proxies show these pages on other hosts.
  */
 export function sendPage(reply: FastifyReply, status: number, content: Page, settings: PageSettings): FastifyReply {
-  const { title, body, framed = false } = content // guard: adv-framed-others
+  const { title, body, framed = false, refresh } = content // guard: adv-framed-others
   const { publicUrl } = settings
   const { name, logo, stylesheet } = settings.theme()
   const page = html`<!doctype html>
@@ -36,6 +38,7 @@ export function sendPage(reply: FastifyReply, status: number, content: Page, set
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
+${refresh === undefined ? '' : html`<meta http-equiv="refresh" content="0; url=${refresh}">`}
 <title>${title} · ${name}</title>
 <link rel="stylesheet" href="${publicUrl}${stylesheet}">
 <link rel="icon" href="data:,">

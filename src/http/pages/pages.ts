@@ -42,6 +42,19 @@ export function signOutForm(publicUrl: string, returnTo?: string, stay = false):
   }<button class="button plain">Sign out</button></form></div>`
 }
 
+/**
+ * Goes on by itself. A redirect from another site brings no SameSite=Strict cookie; what this page leads to does.
+ * @param to an address of this origin
+ */
+export function continuePage(title: string, to: string): Page {
+  return {
+    title,
+    refresh: to,
+    body: html`<p data-field="continue">This page goes on by itself.</p>
+<div class="actions"><a class="button" href="${to}">Continue</a></div>`,
+  }
+}
+
 export interface ErrorFacts {
   readonly code: string
   readonly sentence: string

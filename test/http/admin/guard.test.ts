@@ -7,7 +7,7 @@ import { isAdminSessionId, newAdminSessionId } from '../../../src/core/admin-ses
 import { GatehouseError } from '../../../src/core/errors.js'
 import { newSessionId } from '../../../src/core/session.js'
 import { createFormTokens, requireOwnForm } from '../../../src/http/admin/form-token.js'
-import { createAdminGuard } from '../../../src/http/admin/guard.js'
+import { createAdminGuard, createOutsideTest } from '../../../src/http/admin/guard.js'
 import { createCookieSigner } from '../../../src/http/cookie-signer.js'
 import { createAdminSessionStore } from '../../../src/store/admin-sessions.js'
 import { sweep } from '../../../src/store/sweep.js'
@@ -41,7 +41,7 @@ async function start(t: Test, networks: readonly string[] = []): Promise<Scene> 
     adminSessions: createAdminSessionStore(database, gateway.config.session),
     adminCookie: adminCookieOf(gateway.url),
     formTokens,
-    networks,
+    isOutside: createOutsideTest(networks),
   })
   const app = fastify()
   app.setErrorHandler((error, _request, reply) =>

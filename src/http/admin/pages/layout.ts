@@ -93,7 +93,7 @@ function account({ name, username, permissions, csrfToken }: AdminActor): Html {
   return html`<div class="account"><details><summary><bdi>${name ?? username}</bdi></summary>
 <div class="card"><p>Signed in as <strong><bdi>${username}</bdi></strong>, with the permissions</p><ul>${words}</ul>
 </div></details>
-<form method="post" action="/admin/sign_out" hx-boost="false"><input type="hidden" name="_csrf" value="${csrfToken}">
+<form method="post" action="/admin/sign-out" hx-boost="false"><input type="hidden" name="_csrf" value="${csrfToken}">
 <button class="button small">Sign out</button></form></div>`
 }
 
