@@ -2,6 +2,7 @@
 import type { AuditCursor, AuditFilter, AuditReader, AuditView } from '../core/audit.js'
 import { GatehouseError } from '../core/errors.js'
 import { isObjectId } from '../core/identity.js'
+import { checkText } from './text.js'
 import { allPages, type Page, type PageRequest } from '../core/page.js'
 
 export interface AuditQuery extends Omit<AuditFilter, 'userId'> {
@@ -78,10 +79,6 @@ function exported(audit: AuditReader, filter: AuditFilter, maxRows: number): Aud
 }
 
 /** PostgreSQL stores no NUL character, so that no row has one, and refuses it in a statement. */
-function checkText(text: string | undefined): void {
-  if (text?.includes('\0')) throw new GatehouseError('request_malformed', { detail: 'a filter has a NUL character' })
-}
-
 /** What PostgreSQL reads as a date is not all that JavaScript writes as one. */
 function checkTime(time: Date | undefined): void {
   if (time === undefined || /^(?!0000)\d{4}-/.test(time.toISOString())) return

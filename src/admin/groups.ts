@@ -6,6 +6,7 @@ import type { GroupsList, GroupView } from '../core/groups.js'
 import type { MappingRow } from '../core/mapping.js'
 import { PAGE_ROWS, pageOf, type Page, type PageRequest } from '../core/page.js'
 import type { MemberView, PeopleCursor, PeopleStore } from '../core/people.js'
+import { checkText } from './text.js'
 
 export interface GroupsRequest extends PageRequest<string> {
   readonly q?: string | undefined
@@ -33,7 +34,6 @@ export interface GroupDetails extends GroupSummary {
   readonly permissionDetails: readonly PermissionUse[]
   readonly rowDetails: readonly { readonly row: number, readonly entraGroup: string, readonly label: string | null }[]
   readonly ruleDetails: readonly RuleUse[]
-  readonly memberPage: Page<MemberView, PeopleCursor>
 }
 
 export interface PermissionUse {
@@ -55,8 +55,10 @@ export interface RuleUse {
 
 export interface GroupsAdmin {
   list(request: GroupsRequest): Promise<Page<GroupSummary, string>>
-  /** @param members the page of members @throws `group_unknown` for a name that nothing uses */
-  get(name: string, members: PageRequest<PeopleCursor>): Promise<GroupDetails>
+  /** @throws `group_unknown` for a name that nothing uses */
+  get(name: string): Promise<GroupDetails>
+  /** In the order of usernames; nobody where there is no such group. */
+  members(name: string, page: PageRequest<PeopleCursor>): Promise<Page<MemberView, PeopleCursor>>
 }
 
 export interface GroupsPorts {
@@ -69,6 +71,7 @@ export interface GroupsPorts {
 export function createGroupsAdmin({ groups, people, policy }: GroupsPorts): GroupsAdmin {
   return {
     async list({ missing, ...request }) {
+      checkText(request.q)
       const uses = usesOf(policy())
       if (missing) return await missingPage(groups, uses, request)
       const { unused, ...filter } = request
@@ -76,20 +79,21 @@ export function createGroupsAdmin({ groups, people, policy }: GroupsPorts): Grou
       const { rows, next } = await groups.list({ ...filter, unusedExcept })
       return { rows: rows.map((group) => summaryOf(group, uses, true)), next }
     },
-    async get(name, members) {
+    async members(name, page) {
+      checkText(name)
+      return await people.members({ ...page, group: name })
+    },
+    async get(name) {
+      checkText(name)
       const uses = usesOf(policy())
       const group = await groups.byName(name)
       if (group === undefined && !uses.names.has(name)) throw groupUnknown()
       const summary = summaryOf(group ?? noGroup(name), uses, group !== undefined)
-      const memberPage = group === undefined
-        ? { rows: [], next: undefined }
-        : await people.members({ ...members, group: name })
       return {
         ...summary,
         permissionDetails: summary.permissions.map((permission) => ({ permission, meaning: meaningOf(permission) })),
         rowDetails: uses.rowsOf(name),
         ruleDetails: uses.rulesOf(summary),
-        memberPage,
       }
     },
   }

@@ -22,11 +22,14 @@ const COLUMNS = [
 
 const PAGE_ROWS = 500
 
+/** The headings come with the first page, so that a failure of the database comes before them. */
 export async function* peopleCsv(people: Pick<PeopleAdmin, 'list'>, filter: PeopleFilter): AsyncGenerator<string> {
-  yield csvLine(COLUMNS)
   const page = (after: PeopleCursor | undefined) => people.list({ ...filter, after, limit: PAGE_ROWS })
+  let headings = csvLine(COLUMNS)
   for await (const rows of allPages(page)) {
-    if (rows.length > 0) yield rows.map((person) => csvLine(COLUMNS.map((column) => textOf(person[column])))).join('')
+    const text = headings + rows.map((person) => csvLine(COLUMNS.map((column) => textOf(person[column])))).join('')
+    headings = ''
+    if (text !== '') yield text
   }
 }
 

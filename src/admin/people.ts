@@ -14,6 +14,7 @@ import type {
 } from '../core/people.js'
 import type { SessionsList } from '../core/sessions-list.js'
 import { rightsHeld, rightsNotHeld, type PersonDetails, type PersonEvent } from './person.js'
+import { checkText } from './text.js'
 import { actorOf, type Viewer } from './viewer.js'
 
 export interface PeopleAdmin {
@@ -46,13 +47,22 @@ const MAX_SESSIONS = 50
 export function createPeopleAdmin(ports: PeoplePorts): PeopleAdmin {
   const { people } = ports
   return {
-    list: people.list,
-    listDetailed: people.listDetailed,
-    find: people.find,
+    async list(request) {
+      checkText(request.q, request.group)
+      return await people.list(request)
+    },
+    async listDetailed(request) {
+      checkText(request.q, request.group)
+      return await people.listDetailed(request)
+    },
+    async find(user) {
+      checkText(user)
+      return await people.find(user)
+    },
     async get(id, viewer) {
       const person = isObjectId(id) ? await people.byId(id) : undefined
       if (person === undefined) throw new GatehouseError('user_unknown', { detail: 'there is no user with this id' })
-      await ports.recordViewed({
+      await ports.recordViewed({ // guard: admin-view-recorded
         actor: actorOf(viewer),
         userId: person.id,
         username: person.username,

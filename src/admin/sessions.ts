@@ -1,7 +1,9 @@
 // Active sessions for the console, its API and the commands.
 import type { Page, PageRequest } from '../core/page.js'
 import type { PeopleStore } from '../core/people.js'
+
 import type { SessionCursor, SessionFilter, SessionsList, SessionView } from '../core/sessions-list.js'
+import { checkText } from './text.js'
 
 export interface SessionsAdminRequest
   extends Omit<SessionFilter, 'userId' | 'olderThanMs'>, PageRequest<SessionCursor> {
@@ -25,6 +27,7 @@ const HOUR_MS = 3_600_000
 export function createSessionsAdmin({ sessions, people }: SessionsPorts): SessionsAdmin {
   return {
     async list({ person, olderThanHours, ...request }) {
+      checkText(person, request.host, request.browser, request.address)
       const userId = person === undefined ? undefined : (await people.find(person)).id
       const olderThanMs = olderThanHours === undefined ? undefined : olderThanHours * HOUR_MS
       return await sessions.list({ ...request, userId, olderThanMs })

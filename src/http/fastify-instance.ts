@@ -13,7 +13,7 @@ import type { PageSettings } from './pages/layout.js'
 
 const MAX_HEADER_BYTES = 64 * 1024 // includes the cookies of applications
 const REQUEST_TIMEOUT_MS = 30_000 // bounds slow request bodies
-const MAX_PARAMETER_LENGTH = 1_000 // names of groups below /admin, percent-encoded
+const MAX_PARAMETER_LENGTH = 2_000 // names of groups below /admin, percent-encoded
 const KEEP_ALIVE_MS = 72_000 // longer than the keep-alive time of proxies
 
 export interface InstanceOptions {

@@ -156,7 +156,7 @@ export function checkPermission(permission: string, group: string): void {
     })
   }
   // A word with the reserved prefix that is unknown today could become a right of the console in a later version.
-  if (isReserved(permission) && !isAdminPermission(permission)) {
+  if (isReserved(permission) && !isAdminPermission(permission)) { // guard: admin-reserved-words
     throw new GatehouseError('permission_invalid', {
       detail: `${JSON.stringify(permission)} of the group ${group} begins with ${ADMIN_PREFIX}, which is reserved`,
       remedy: `Permissions of the console are ${Object.keys(ADMIN_PERMISSIONS).join(', ')}.`,

@@ -1,9 +1,18 @@
 // Every endpoint of the API. What is not in this list does not exist: not for clients, not in the document.
 import { audit } from './audit.js'
 import type { Endpoint } from './endpoint.js'
+import { group, groupMembers, groups } from './groups.js'
 import { me } from './me.js'
+import { people, person } from './people.js'
+import { sessions } from './sessions.js'
 
 export const ENDPOINTS: readonly Endpoint[] = [
   me,
   audit,
+  people,
+  person,
+  groups,
+  group,
+  groupMembers,
+  sessions,
 ]

@@ -1,7 +1,17 @@
 // Every page of the console. A page that is not in this list has no route, and the tests visit every page of it.
 import { auditPage } from './audit.js'
+import { groupPage } from './group-page.js'
+import { groupsPage } from './groups-page.js'
 import type { AdminPage } from './page.js'
+import { peoplePage } from './people-page.js'
+import { personPage } from './person-page.js'
+import { sessionsPage } from './sessions-page.js'
 
 export const PAGES: readonly AdminPage[] = [
+  peoplePage,
+  personPage,
+  groupsPage,
+  groupPage,
+  sessionsPage,
   auditPage,
 ]

@@ -1,0 +1,39 @@
+// GET /sessions.
+import Type from 'typebox'
+import { defineList } from './endpoint.js'
+import { SessionSchema } from './people-schemas.js'
+import { closed } from './schema.js'
+import { timesInUtc } from './times.js'
+
+const text = (description: string, maxLength = 255) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength, description }))
+
+/** The same filters as on the page. */
+export const SESSION_FILTERS = {
+  person: text('Username, UPN, e-mail address or id.'),
+  host: text('Of the application that was used last.'),
+  browser: text('Family of the browser that was used last, such as `Firefox`.', 60),
+  address: text('Of the client that was used last.', 60),
+  olderThanHours: Type.Optional(Type.Integer({
+    minimum: 1,
+    maximum: 100_000,
+    description: 'The sign-in is at least so many hours ago.',
+  })),
+}
+
+export const SessionCursorSchema = closed({ id: Type.String(), createdAt: Type.String() })
+
+export const sessions = defineList({
+  path: '/sessions',
+  permission: 'gatehouse.read',
+  summary: 'The active sessions, newest first',
+  description: 'Host, browser and address are recorded where `session.recordClient` is set.',
+  query: Type.Object(SESSION_FILTERS),
+  problems: ['user_unknown', 'user_ambiguous'],
+  item: SessionSchema,
+  cursor: SessionCursorSchema,
+  handle: async ({ query, page, useCases }) => {
+    const { rows, next } = await useCases.sessions.list({ ...query, ...page })
+    return { rows: timesInUtc(rows), next }
+  },
+})

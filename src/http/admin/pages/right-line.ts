@@ -1,0 +1,47 @@
+// Why somebody has a right: the rows of the mapping as links, with the Entra group of each.
+import type { RightReason } from '../../../admin/person.js'
+import type { Cause } from '../../../core/mapping.js'
+import { html, type Html } from '../../pages/html.js'
+import { badge, idText, nameText, timeText } from './components.js'
+
+export interface RightLine {
+  readonly byHand: boolean
+  /** It was assigned by hand, and the user has an Entra identity. */
+  readonly endsAtNextSignIn?: boolean
+  readonly reasons: readonly RightReason[]
+  readonly since: string | null
+}
+
+/** "because of Network team 3f0f… (row 3), since 2026-11-21 08:00 UTC" */
+export function rightLine({ byHand, endsAtNextSignIn = false, reasons, since }: RightLine): Html {
+  const time = since === null ? '' : html`, since ${timeText(since)}`
+  if (byHand) {
+    const end = endsAtNextSignIn ? '; gone at the next sign-in or re-evaluation' : ''
+    return html`<span class="reason">${badge('byHand')} assigned by an administrator${time}${end}</span>`
+  }
+  return html`<span class="reason">because of ${joined(reasons.map(reasonText))}${time}</span>`
+}
+
+/** Of a list of members, which has the rows as they were when the right was granted. */
+export function causeLine(cause: readonly Cause[] | null, labelOf: (entraGroup: string) => string | null): Html {
+  const reasons = (cause ?? []).map(({ row, entraGroup }) => ({
+    row,
+    entraGroup,
+    label: labelOf(entraGroup),
+    inForce: true,
+  }))
+  return rightLine({ byHand: cause === null, reasons, since: null })
+}
+
+export function rowLink(row: number): Html {
+  return html`<a href="/admin/mapping#row-${row}">row ${row}</a>`
+}
+
+export function reasonText({ row, entraGroup, label, inForce }: RightReason): Html {
+  const place = inForce ? rowLink(row) : `row ${row} of an earlier mapping`
+  return html`${label === null ? '' : html`${nameText(label)} `}${idText(entraGroup)} (${place})`
+}
+
+export function joined(parts: readonly Html[]): Html {
+  return html`${parts.map((part, index) => html`${index > 0 ? ', ' : ''}${part}`)}`
+}
