@@ -5,6 +5,7 @@ import type { AdminAccess } from './admin-access.js'
 import type { AdminUseCases } from './admin/use-cases.js'
 import type { RunningConfig } from './config/running-config.js'
 import type { Siblings } from './core/siblings.js'
+import { openLiveDirectory } from './entra/live-directory.js'
 import { adminEntry } from './http/admin/entry.js'
 import { requireOwnForm } from './http/admin/form-token.js'
 import type { BrowserScopeOptions } from './http/browser/browser-scope.js'
@@ -15,6 +16,8 @@ import { PAGES } from './http/admin/pages/all-pages.js'
 import { adminApiLimit } from './http/limits.js'
 import { createOverviewUseCases } from './overview-use-cases.js'
 import { createPeopleUseCases } from './people-use-cases.js'
+import { createPolicyUseCases } from './policy-use-cases.js'
+import { createActivityReader } from './store/activity-reader.js'
 import type { Storage } from './store/storage.js'
 
 export interface ConsoleDeps {
@@ -29,16 +32,16 @@ export interface ConsoleDeps {
 export async function registerConsole(app: FastifyInstance, config: RunningConfig, deps: ConsoleDeps): Promise<void> {
   await app.register(async (scope) => {
     await scope.register(adminEntry, { ...deps.signIn, ...deps.admin })
-    await scope.register(adminScope, scopeOptions(config, deps))
+    await scope.register(adminScope, scopeOptions(app, config, deps))
   })
 }
 
-function scopeOptions(config: RunningConfig, deps: ConsoleDeps): AdminScopeOptions {
+function scopeOptions(app: FastifyInstance, config: RunningConfig, deps: ConsoleDeps): AdminScopeOptions {
   const { session, server: { publicUrl } } = config.startup
   const { admin: { guard, formTokens, adminCookie }, signIn: { cookies, pages } } = deps
   return {
     guard,
-    useCases: createUseCases(config, deps),
+    useCases: createUseCases(app, config, deps),
     requireOwnForm: (request, actor, token) => requireOwnForm(request, actor, token, { publicUrl, formTokens }),
     cursors: createCursors(session.secrets),
     endpoints: ENDPOINTS,
@@ -51,14 +54,18 @@ function scopeOptions(config: RunningConfig, deps: ConsoleDeps): AdminScopeOptio
 }
 
 /** Each part of the console adds its member. */
-function createUseCases(config: RunningConfig, deps: ConsoleDeps): AdminUseCases {
+function createUseCases(app: FastifyInstance, config: RunningConfig, deps: ConsoleDeps): AdminUseCases {
   const policy = () => {
     const { groupMapping: mapping, access } = config.current()
     return { mapping, rules: access.rules }
   }
   const { storage: { database } } = deps
+  const { entra } = config.startup
+  const liveDirectory = openLiveDirectory(() => ({ ...entra, ...config.current().entra }), entra)
+  app.addHook('onClose', () => liveDirectory.close())
   return {
     ...createPeopleUseCases({ database, timeouts: config.startup.session, policy }),
     ...createOverviewUseCases(config, deps),
+    ...createPolicyUseCases(config, { database, liveDirectory, activity: createActivityReader(database) }),
   }
 }

@@ -1,8 +1,14 @@
 // Everything that an administrator can do, in one object: the console's pages, its API and the commands call the same
 // functions, so that they cannot differ. `src/console.ts` makes it.
+import type { AccessAdmin } from './access.js'
+import type { AccessTestAdmin } from './access-test.js'
 import type { AuditAdmin } from './audit.js'
+import type { ExplainAdmin } from './explain.js'
 import type { GroupsAdmin } from './groups.js'
+import type { MappingAdmin } from './mapping.js'
 import type { PeopleAdmin } from './people.js'
+import type { PersonAccessAdmin } from './person-access.js'
+import type { PolicyAdmin } from './policy.js'
 import type { SessionsAdmin } from './sessions.js'
 
 /** Each part of the console adds its own member. */
@@ -11,4 +17,10 @@ export interface AdminUseCases {
   readonly groups: GroupsAdmin
   readonly sessions: SessionsAdmin
   readonly audit: AuditAdmin
+  readonly access: AccessAdmin
+  readonly accessTest: AccessTestAdmin
+  readonly explain: ExplainAdmin
+  readonly mapping: MappingAdmin
+  readonly personAccess: PersonAccessAdmin
+  readonly policy: PolicyAdmin
 }

@@ -1,7 +1,14 @@
 // Access rules by host, method, path and network: the first rule that matches decides. Input: a target, an address and
 // a session; output: a decision. The rules are compiled once, and a request is compared only with the rules of its host
 // and method.
-import { compileHost, hostIndex, isKnownMethod, type HostPattern, type PathRules } from './access-hosts.js'
+import {
+  compileHost,
+  hostIndex,
+  isKnownMethod,
+  type HostPattern,
+  type HostRules,
+  type PathRules,
+} from './access-hosts.js'
 import { DEFAULT_RULE, ruleKeys, UNKNOWN_METHOD_RULE } from './activity.js'
 import type { Counter } from './activity-counters.js'
 import { compilePath, matchesSegments, segmentsOf, type PathPattern } from './path-pattern.js'
@@ -87,8 +94,19 @@ export interface AccessPolicy {
    * unknown, or the address cannot be parsed.
    */
   grounds(request: AccessRequest): readonly Grounds[]
+  /** The same for each interpretation of the path and each possible port: for people who ask why. */
+  interpretations(request: AccessRequest): readonly InterpretedRequest[]
   /** Whether a rule of this host allows anonymous requests. If not, every anonymous request is refused. */
   mayLetAnyoneIn(hostname: string): boolean
+}
+
+/** One way in which an application may interpret a request, and the rules that may decide about it. */
+export interface InterpretedRequest {
+  /** Bytes in Latin-1; undefined: any path is possible. */
+  readonly path: string | undefined
+  /** Undefined: no rule of the host depends on it. Empty: a port that no rule names. */
+  readonly port: string | undefined
+  readonly grounds: readonly Grounds[]
 }
 
 /** The part of a session that a decision depends on. */
@@ -121,7 +139,7 @@ export function compileAccess(
   const openRulesOf = hostIndex(openRules)
   const byDefault = counted(defaultGrounds(access), hits[length])
   const unknownMethod = counted(UNKNOWN_METHOD, hits[length + 1])
-  const grounds = createGroundsFinder(rules, byDefault, unknownMethod)
+  const { grounds, interpretations } = createGroundsFinder(rules, byDefault, unknownMethod)
   function decide(request: AddressedRequest | undefined, session: SessionRights | undefined): Decision
   function decide(request: AccessRequest | undefined, session: SessionRights | undefined): Decision | NeedsAddress {
     const all = request === undefined ? [byDefault] : grounds(request)
@@ -135,6 +153,7 @@ export function compileAccess(
   return {
     ignoresTarget: rules.length === 0,
     grounds,
+    interpretations,
     mayLetAnyoneIn: (hostname) => openRules.length > 0 && openRulesOf(hostname) !== undefined,
     decide,
   }
@@ -155,22 +174,53 @@ function createGroundsFinder(
   rules: readonly CompiledRule[],
   byDefault: Grounds,
   byUnknownMethod: Grounds,
-): AccessPolicy['grounds'] {
+): Pick<AccessPolicy, 'grounds' | 'interpretations'> {
   const rulesOf = hostIndex(rules)
   const unnamedHost: readonly Grounds[] = [rules.length === 0 ? byDefault : { ...byDefault, hostUnnamed: true }]
   const unknownMethod: readonly Grounds[] = [byUnknownMethod]
   const interpretationsOf = createPathInterpreter()
   const maxSegments = maxSegmentsOf(rules)
-  return ({ target, address }) => {
+  const grounds: AccessPolicy['grounds'] = ({ target, address }) => {
     const host = rulesOf(target.hostname)
     if (!host) return unnamedHost
     if (host.hasMethods && !isKnownMethod(target.method)) return unknownMethod // guard: adv-unknown-method
     const candidates = host.byMethod.get(target.method) ?? host.otherMethods
     const interpretations = host.hasPaths ? interpretationsOf(target) : ROOT_ONLY
-    // guard: adv-port-by-proxy
-    const ports = target.port === undefined || host.ports.length === 1 ? host.ports : [target.port]
-    return possibleMatches(candidates, interpretations, ports, { address, maxSegments, byDefault })
+    return possibleMatches(candidates, interpretations, portsOf(host, target), { address, maxSegments, byDefault })
   }
+  return {
+    grounds,
+    interpretations(request) {
+      const { target, address } = request
+      const host = rulesOf(target.hostname)
+      if (!host || (host.hasMethods && !isKnownMethod(target.method))) {
+        return [{ path: target.path, port: undefined, grounds: grounds(request) }]
+      }
+      const candidates = host.byMethod.get(target.method) ?? host.otherMethods
+      const paths = host.hasPaths ? knownPaths(interpretationsOf(target)) : [target.path]
+      const ports = portsOf(host, target)
+      const context = { address, maxSegments, byDefault }
+      return paths.flatMap((path) => {
+        const segments = path === undefined ? undefined : segmentsOf(path, maxSegments)
+        return ports.map((port) => ({
+          path,
+          port: host.ports.length === 1 ? undefined : port,
+          grounds: matchesFor(candidates, segments, port, context),
+        }))
+      })
+    },
+  }
+}
+
+/** The ports on which the proxy may have received the request. */
+function portsOf(host: HostRules<CompiledRule>, target: Target): readonly string[] {
+  // guard: adv-port-by-proxy
+  return target.port === undefined || host.ports.length === 1 ? host.ports : [target.port]
+}
+
+/** Undefined stands for every path. */
+function knownPaths(interpretations: PathInterpretations): readonly (string | undefined)[] {
+  return interpretations === 'unknowable' ? [undefined] : interpretations
 }
 
 const NEEDS_ADDRESS: NeedsAddress = { allow: undefined, needs: 'address' }
@@ -259,7 +309,7 @@ function possibleMatches(
     return matchesFor(candidates, segmentsOf(path, maxSegments), port, context)
   }
   const found = new Set<Grounds>()
-  for (const path of interpretations === 'unknowable' ? [undefined] : interpretations) {
+  for (const path of knownPaths(interpretations)) {
     const segments = path === undefined ? undefined : segmentsOf(path, maxSegments)
     for (const port of ports) {
       for (const grounds of matchesFor(candidates, segments, port, context)) found.add(grounds)

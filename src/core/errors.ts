@@ -162,6 +162,7 @@ export const FAILURES = {
   internal: { status: 500, sentence: 'Something went wrong inside Gatehouse.' },
 
   // The admin console and its API.
+  snapshot_missing: { status: 409, sentence: 'The Entra groups of this user were never read.' },
   admin_sign_in_required: { status: 401, sentence: 'Sign in to the admin console first.' },
   form_refused: {
     status: 403,

@@ -5,6 +5,24 @@ import type { SessionRecord } from './session.js'
 
 export type HeaderFamily = 'x-auth-request' | 'remote' | 'assertion'
 
+/** The part of a session that headers contain. */
+export type HeaderSource = Pick<
+  SessionRecord,
+  | 'userId'
+  | 'username'
+  | 'email'
+  | 'emailVerified'
+  | 'name'
+  | 'givenName'
+  | 'familyName'
+  | 'groups'
+  | 'permissions'
+  | 'isStaff'
+  | 'isSuperuser'
+  | 'oid'
+  | 'tid'
+>
+
 /** The properties of a user that a header may contain. */
 export const HEADER_VALUES = {
   username: ({ username }) => username,
@@ -20,7 +38,7 @@ export const HEADER_VALUES = {
   oid: ({ oid }) => oid ?? '',
   tid: ({ tid }) => tid ?? '',
   sub: ({ userId }) => userId,
-} as const satisfies Record<string, (session: SessionRecord) => string | boolean | readonly string[]>
+} as const satisfies Record<string, (session: HeaderSource) => string | boolean | readonly string[]>
 
 export type HeaderValue = keyof typeof HEADER_VALUES
 
@@ -83,7 +101,7 @@ export function headerDefinitions({ families, extra }: IdentityHeaderSettings): 
  * @throws `identity_too_large`
  */
 export function identityHeaders(
-  session: SessionRecord | undefined,
+  session: HeaderSource | undefined,
   definitions: readonly HeaderDefinition[],
   assertion: string | undefined,
   maxBytes: number,

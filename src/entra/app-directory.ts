@@ -6,7 +6,7 @@ import { isObjectId } from '../core/identity.js'
 import { createAppToken } from './app-token.js'
 import type { EntraConnection } from './client.js'
 import { REPORT } from './graph-errors.js'
-import { createGraphClient } from './graph.js'
+import { createGraphClient, type GraphRequest } from './graph.js'
 import { readMemberships } from './memberships.js'
 
 export interface AppDirectory {
@@ -33,10 +33,12 @@ export interface AppDirectoryOptions extends EntraConnection {
   readonly securityGroupsOnly: boolean
   /** For each request. */
   readonly budgetMs: number
+  /** Default: that of a sign-in. */
+  readonly priority?: GraphRequest['priority']
 }
 
 export function createAppDirectory(
-  { http, endpoints, clientId, credential, securityGroupsOnly, budgetMs }: AppDirectoryOptions,
+  { http, endpoints, clientId, credential, securityGroupsOnly, budgetMs, priority = 'high' }: AppDirectoryOptions,
 ): AppDirectory {
   const graph = createGraphClient({ http, graphUrl: endpoints.graph })
   const token = createAppToken({ http, endpoints, clientId, credential })
@@ -44,43 +46,54 @@ export function createAppDirectory(
     const deadline = performance.now() + budgetMs
     const signal = AbortSignal.timeout(budgetMs)
     const correlationId = randomUUID()
-    return { accessToken: await token.get(correlationId, signal), correlationId, signal, deadline }
+    return { accessToken: await token.get(correlationId, signal), correlationId, signal, deadline, priority }
   }
   const read = async (user: string, relation: 'transitiveMemberOf' | 'memberOf'): Promise<readonly string[]> => {
-    const { groupIds } = await readMemberships({
-      graph,
-      graphUrl: endpoints.graph,
-      path: 'users',
-      relation,
-      securityGroupsOnly,
-    }, { oid: encodeURIComponent(user), ...await asking() })
-    return groupIds
+    const options = { graph, graphUrl: endpoints.graph, path: 'users' as const, relation, securityGroupsOnly }
+    return (await readMemberships(options, { oid: encodeURIComponent(user), ...await asking() })).groupIds
+  }
+  const objectId = async (user: string): Promise<string> => {
+    const { id } = await graph.get({
+      url: `${endpoints.graph}/v1.0/users/${encodeURIComponent(user)}?$select=id`,
+      ...await asking(),
+    })
+    if (typeof id !== 'string' || !isObjectId(id)) {
+      throw new GatehouseError('graph_malformed', { detail: 'a user has no object ID', remedy: REPORT })
+    }
+    return id.toLowerCase()
+  }
+  const group = async (id: string): Promise<GroupFacts | undefined> => {
+    const url = `${endpoints.graph}/v1.0/groups/${
+      encodeURIComponent(id)
+    }?$select=id,displayName,groupTypes,visibility,securityEnabled`
+    try {
+      return factsOf(await graph.get({ url, ...await asking() }))
+    } catch (error) {
+      if (error instanceof GatehouseError && error.facts.status === 404) return undefined
+      throw error
+    }
   }
   return {
-    memberships: (user) => read(user, 'transitiveMemberOf'),
-    directMemberships: (user) => read(user, 'memberOf'),
-    async objectId(user) {
-      const { id } = await graph.get({
-        url: `${endpoints.graph}/v1.0/users/${encodeURIComponent(user)}?$select=id`,
-        ...await asking(),
-      })
-      if (typeof id !== 'string' || !isObjectId(id)) {
-        throw new GatehouseError('graph_malformed', { detail: 'a user has no object ID', remedy: REPORT })
-      }
-      return id.toLowerCase()
-    },
-    async group(id) {
-      const url = `${endpoints.graph}/v1.0/groups/${
-        encodeURIComponent(id)
-      }?$select=id,displayName,groupTypes,visibility,securityEnabled`
-      try {
-        return factsOf(await graph.get({ url, ...await asking() }))
-      } catch (error) {
-        if (error instanceof GatehouseError && error.facts.status === 404) return undefined
-        throw error
-      }
-    },
+    memberships: (user) => withPermissionRemedy(read(user, 'transitiveMemberOf')),
+    directMemberships: (user) => withPermissionRemedy(read(user, 'memberOf')),
+    objectId: (user) => withPermissionRemedy(objectId(user)),
+    group: (id) => withPermissionRemedy(group(id)),
   }
+}
+
+/** Reading another person's groups needs application permissions; a login does not. */
+async function withPermissionRemedy<T>(reading: Promise<T>): Promise<T> {
+  return await reading.catch((error: unknown) => {
+    if (!(error instanceof GatehouseError) || error.code !== 'graph_forbidden') throw error
+    throw new GatehouseError('graph_forbidden', {
+      cause: error,
+      detail: `${error.message}: Gatehouse itself may not read people's groups`,
+      remedy:
+        'Grant the application permissions User.Read.All and GroupMember.Read.All with admin consent; logins do not ' +
+        'need them.',
+      facts: error.facts,
+    })
+  })
 }
 
 function factsOf(

@@ -359,6 +359,7 @@ t.test('an anonymous request is not evaluated where no rule of the host could al
       return { allow: true, grounds: { path: 'access.rules[0]', allow: 'anyone', description: 'a host' } } as const
     },
     grounds: () => [],
+    interpretations: () => [],
     mayLetAnyoneIn: (hostname: string) => hostname === 'open.test',
   }
   const nobody = { session: undefined, reason: 'not_signed_in' } as const

@@ -5,6 +5,9 @@ import { group, groupMembers, groups } from './groups.js'
 import { me } from './me.js'
 import { people, person } from './people.js'
 import { sessions } from './sessions.js'
+import { explain, personAccess } from './person-policy.js'
+import { policy } from './policy.js'
+import { policyTest } from './policy-test.js'
 
 export const ENDPOINTS: readonly Endpoint[] = [
   me,
@@ -15,4 +18,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   group,
   groupMembers,
   sessions,
+  policy,
+  policyTest,
+  explain,
+  personAccess,
 ]

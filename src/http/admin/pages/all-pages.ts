@@ -1,4 +1,5 @@
 // Every page of the console. A page that is not in this list has no route, and the tests visit every page of it.
+import { accessPage } from './access-page.js'
 import { auditPage } from './audit.js'
 import { groupPage } from './group-page.js'
 import { groupsPage } from './groups-page.js'
@@ -6,6 +7,9 @@ import type { AdminPage } from './page.js'
 import { peoplePage } from './people-page.js'
 import { personPage } from './person-page.js'
 import { sessionsPage } from './sessions-page.js'
+import { mappingPage } from './mapping-page.js'
+import { explainPage, personAccessPage } from './person-policy.js'
+import { testPage } from './test-page.js'
 
 export const PAGES: readonly AdminPage[] = [
   peoplePage,
@@ -14,4 +18,9 @@ export const PAGES: readonly AdminPage[] = [
   groupPage,
   sessionsPage,
   auditPage,
+  explainPage,
+  personAccessPage,
+  mappingPage,
+  accessPage,
+  testPage,
 ]

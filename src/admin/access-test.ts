@@ -1,0 +1,185 @@
+// The decision that a proxy would get about a request of somebody, and why: which rules decide, in every interpretation
+// of the path, and which headers the application would get. Changes nothing.
+import {
+  compileAccess,
+  type AccessPolicy,
+  type AddressedRequest,
+  type Decision,
+  type NetworkTest,
+} from '../core/access.js'
+import { isKnownMethod } from '../core/access-hosts.js'
+import { groupsRead, rowsNotHit, type GroupRead, type RowNotHit } from '../core/entra-groups.js'
+import { GatehouseError } from '../core/errors.js'
+import { isObjectId } from '../core/identity.js'
+import { headerDefinitions, identityHeaders, type HeaderPair } from '../core/identity-headers.js'
+import { createGroupMapping } from '../core/mapping.js'
+import { memoizeByConfig } from '../core/memoize-by-config.js'
+import type { LocalGroups, PolicyInForce, PolicyUsers } from '../core/policy.js'
+import { parseTargetUrl, type Target } from '../core/target.js'
+import { evaluatedGroups, evaluatedUser, judged, type EvaluatedUser, type JudgedRule } from './evaluated.js'
+
+export interface AccessTestInput {
+  /** Username, UPN, e-mail address or id. Without it and without Entra groups: nobody is signed in. */
+  readonly user?: string | undefined
+  /** Object IDs: what somebody with these groups would get. */
+  readonly entraGroups?: readonly string[] | undefined
+  readonly method: string
+  readonly url: string
+  /** The client's address. */
+  readonly address?: string | undefined
+}
+
+export interface AccessTestResult {
+  /** Undefined: anonymous. */
+  readonly user: EvaluatedUser | undefined
+  /** The user is deactivated and counts as anonymous. */
+  readonly inactive: boolean
+  readonly target: Target
+  readonly decision: Decision
+  /** The decision if the proxy does not send the port. */
+  readonly withoutPort: Decision
+  /** Every rule that must let them in. */
+  readonly rules: readonly JudgedRule[]
+  readonly interpretations: readonly TestedInterpretation[]
+  /** What the application would get with the request; undefined: it would not get the request. */
+  readonly headers: TestedHeaders | undefined
+  readonly read: readonly GroupRead[]
+  readonly notHit: readonly RowNotHit[]
+  readonly notes: readonly TestNote[]
+}
+
+/** `address_needed`: rules with networks may or may not match. */
+export type TestNote = 'address_needed' | 'address_unreadable' | 'method_unknown'
+
+export interface TestedInterpretation {
+  /** Undefined: any path is possible. */
+  readonly path: string | undefined
+  /** Undefined: every port. */
+  readonly port: string | undefined
+  /** The rules that may decide about it. */
+  readonly rules: readonly string[]
+}
+
+/** `assertion`: a signed assertion is among them, which is not shown. */
+export type TestedHeaders =
+  | { readonly pairs: readonly HeaderPair[], readonly assertion: boolean }
+  | { readonly tooLarge: GatehouseError }
+
+export interface AccessTestAdmin {
+  /**
+   * @throws `target_malformed`, `user_unknown`, `user_ambiguous`, `object_id_invalid`, `request_malformed` (both a user
+   * and Entra groups are given)
+   */
+  test(input: AccessTestInput): Promise<AccessTestResult>
+}
+
+export interface AccessTestPorts {
+  readonly policy: () => Pick<PolicyInForce, 'access' | 'groupMapping' | 'headers'>
+  readonly users: Pick<PolicyUsers, 'find'>
+  readonly localGroups: LocalGroups
+  readonly networkTest: (networks: readonly string[]) => NetworkTest
+}
+
+export function createAccessTestAdmin({ policy, users, localGroups, networkTest }: AccessTestPorts): AccessTestAdmin {
+  const inForce = memoizeByConfig(policy, ({ access, groupMapping, headers }) => ({
+    policy: compileAccess(access, networkTest),
+    rows: groupMapping,
+    mapping: createGroupMapping(groupMapping),
+    definitions: headerDefinitions(headers),
+    headers,
+    withNetworks: access.rules.some(({ networks }) => networks !== undefined),
+    isAddress: networkTest(['loopback']),
+  }))
+  const whoIs = async ({ user, entraGroups }: AccessTestInput) => {
+    const { mapping } = inForce()
+    if (entraGroups !== undefined) {
+      if (user !== undefined) throw new GatehouseError('request_malformed', { detail: EITHER, remedy: EITHER })
+      const ids = entraGroups.map(checkedId)
+      return evaluatedGroups(ids, mapping, await localGroups.named([...mapping.evaluate(ids).groups.keys()]))
+    }
+    return user === undefined ? undefined : evaluatedUser(await users.find(user), mapping)
+  }
+  return {
+    async test(input) {
+      const target = asReached(targetOf(input.url, input.method))
+      const user = await whoIs(input)
+      const compiled = inForce()
+      const request = { target, address: () => input.address }
+      const ids = input.entraGroups ?? user?.snapshot?.entraGroupIds ?? []
+      const decision = compiled.policy.decide(request, user)
+      return {
+        user,
+        inactive: user === undefined && input.user !== undefined,
+        target,
+        decision,
+        withoutPort: compiled.policy.decide({ ...request, target: { ...target, port: undefined } }, user),
+        rules: compiled.policy.grounds(request).map((grounds) => judged(grounds, user)),
+        interpretations: interpretationsOf(compiled.policy, request),
+        headers: decision.allow ? headersFor(user, compiled) : undefined,
+        read: groupsRead(compiled.rows, ids),
+        notHit: rowsNotHit(compiled.rows, ids),
+        notes: notesOn(input, target, compiled),
+      }
+    },
+  }
+}
+
+const EITHER = 'Give a user or Entra groups, not both.'
+
+function checkedId(id: string): string {
+  if (isObjectId(id)) return id.toLowerCase()
+  throw new GatehouseError('object_id_invalid', {
+    detail: `${id} is no Object ID`,
+    remedy: 'Use the Object ID of the Entra group, not its name: 8-4-4-4-12 hexadecimal digits.',
+  })
+}
+
+function targetOf(url: string, method: string): Target {
+  try {
+    return parseTargetUrl(url, method)
+  } catch (error) {
+    if (!(error instanceof GatehouseError) || error.remedy !== undefined) throw error
+    const remedy = `Write the whole address: ${
+      url.includes('://') ? 'https://host/path' : `https://${url.replace(/^\/+/, '')}`
+    }`
+    throw new GatehouseError(error.code, { cause: error, detail: error.message, remedy, facts: error.facts })
+  }
+}
+
+/** For a proxy that sends the port on which it was reached. */
+function asReached(target: Target): Target {
+  return { ...target, port: target.namedPort ?? (target.scheme === 'https' ? '443' : '80') }
+}
+
+function interpretationsOf(policy: AccessPolicy, request: AddressedRequest): readonly TestedInterpretation[] {
+  return policy.interpretations(request).map(({ path, port, grounds }) => ({
+    path: path === undefined ? undefined : Buffer.from(path, 'latin1').toString('utf8'),
+    port,
+    rules: grounds.map((each) => each.path),
+  }))
+}
+
+interface Compiled {
+  readonly definitions: ReturnType<typeof headerDefinitions>
+  readonly headers: PolicyInForce['headers']
+  readonly withNetworks: boolean
+  readonly isAddress: NetworkTest
+}
+
+function headersFor(user: EvaluatedUser | undefined, { definitions, headers }: Compiled): TestedHeaders {
+  try {
+    const pairs = identityHeaders(user, definitions, undefined, headers.maxBytes)
+    return { pairs, assertion: headers.families.includes('assertion') }
+  } catch (error) {
+    if (error instanceof GatehouseError && error.code === 'identity_too_large') return { tooLarge: error }
+    throw error
+  }
+}
+
+function notesOn({ address }: AccessTestInput, target: Target, { withNetworks, isAddress }: Compiled): TestNote[] {
+  return [
+    ...(address === undefined && withNetworks ? ['address_needed' as const] : []),
+    ...(address !== undefined && isAddress(address) === undefined ? ['address_unreadable' as const] : []),
+    ...(isKnownMethod(target.method) ? [] : ['method_unknown' as const]),
+  ]
+}

@@ -1,0 +1,127 @@
+// What a user may open: every application of the configuration and every host that an access rule names, with the
+// decision about `GET /` there.
+import {
+  compileAccess,
+  type AccessPolicy,
+  type AccessRequest,
+  type Decision,
+  type NeedsAddress,
+  type NetworkTest,
+} from '../core/access.js'
+import { compileHost } from '../core/access-hosts.js'
+import { createGroupMapping } from '../core/mapping.js'
+import { memoizeByConfig } from '../core/memoize-by-config.js'
+import type { PolicyInForce, PolicyUsers } from '../core/policy.js'
+import type { Target } from '../core/target.js'
+import { evaluatedUser, judged, type EvaluatedUser, type JudgedRule } from './evaluated.js'
+import { nextPage } from './positions.js'
+
+/** `depends`: on the address of the client. */
+export type HostDecision = 'allowed' | 'refused' | 'sign_in' | 'depends'
+
+export interface HostAccess {
+  /** As the configuration writes it: `*.example.com` stands for the hosts below that no other rule names. */
+  readonly host: string
+  /** Name of the application; undefined: the host is named by a rule alone. */
+  readonly application: string | undefined
+  readonly decision: HostDecision
+  /** The rules that may decide; the first one of a refusal is the one that refuses. */
+  readonly rules: readonly JudgedRule[]
+}
+
+export interface PersonAccessPage {
+  readonly rows: readonly HostAccess[]
+  /** For `after`; undefined: this is the last page. */
+  readonly next: number | undefined
+}
+
+export interface PersonAccessAdmin {
+  /** @param id of the user @returns undefined: there is none */
+  access(
+    id: string,
+    request: { readonly after?: number | undefined, readonly limit?: number | undefined },
+  ): Promise<PersonAccessPage | undefined>
+}
+
+export interface PersonAccessPorts {
+  readonly policy: () => Pick<PolicyInForce, 'access' | 'applications' | 'groupMapping'>
+  readonly users: Pick<PolicyUsers, 'byId'>
+  readonly networkTest: (networks: readonly string[]) => NetworkTest
+  /** The scheme of publicUrl, which all applications use. */
+  readonly scheme: 'http' | 'https'
+}
+
+const HOSTS = 50
+
+export function createPersonAccessAdmin(
+  { policy, users, networkTest, scheme }: PersonAccessPorts,
+): PersonAccessAdmin {
+  const inForce = memoizeByConfig(policy, ({ access, applications, groupMapping }) => ({
+    policy: compileAccess(access, networkTest),
+    mapping: createGroupMapping(groupMapping),
+    hosts: hostsOf(applications, access.rules.flatMap(({ hosts }) => hosts)),
+  }))
+  return {
+    async access(id, { after = 0, limit = HOSTS }) {
+      const user = await users.byId(id)
+      if (user === undefined) return undefined
+      const { policy: compiled, mapping, hosts } = inForce()
+      const evaluated = evaluatedUser(user, mapping)
+      const { page, next } = nextPage(hosts.slice(after), limit, ({ position }) => position)
+      return { rows: page.map((host) => decided(host, compiled, evaluated, scheme)), next }
+    },
+  }
+}
+
+interface NamedHost {
+  readonly host: string
+  readonly application: string | undefined
+  /** Counted from 1. */
+  readonly position: number
+}
+
+/** Applications in the order of the configuration, then the other hosts by name. */
+function hostsOf(
+  applications: PolicyInForce['applications'],
+  ruleHosts: readonly string[],
+): readonly NamedHost[] {
+  const named = new Map<string, string | undefined>(applications.map(({ host, name }) => [host, name]))
+  for (const host of [...new Set(ruleHosts)].sort()) if (!named.has(host)) named.set(host, undefined)
+  return [...named].map(([host, application], index) => ({ host, application, position: index + 1 }))
+}
+
+function decided(
+  { host, application }: NamedHost,
+  policy: AccessPolicy,
+  user: EvaluatedUser | undefined,
+  scheme: 'http' | 'https',
+): HostAccess {
+  const request: AccessRequest = { target: frontPageOf(host, scheme), address: undefined }
+  const decision = policy.decide(request, user)
+  const rules = policy.grounds(request).map((grounds) => judged(grounds, user))
+  const refusing = decision.allow === false ? decision.grounds.path : undefined
+  return {
+    host,
+    application,
+    decision: wordOf(decision),
+    rules: refusing === undefined ? rules : [...rules].sort((a, b) => rank(a, refusing) - rank(b, refusing)),
+  }
+}
+
+function rank({ path }: JudgedRule, refusing: string): number {
+  return path === refusing ? 0 : 1
+}
+
+function wordOf(decision: Decision | NeedsAddress): HostDecision {
+  if (decision.allow === undefined) return 'depends'
+  if (decision.allow) return 'allowed'
+  return decision.reason === 'not_signed_in' ? 'sign_in' : 'refused'
+}
+
+/** `*.example.com` as a host name is below example.com, and no rule names it. */
+function frontPageOf(host: string, scheme: 'http' | 'https'): Target {
+  const { name, below, port } = compileHost(host)
+  const hostname = below ? `*.${name}` : name
+  const reached = port ?? (scheme === 'https' ? '443' : '80')
+  return { scheme, host, hostname, namedPort: port, port: reached, path: '/', uri: '/', method: 'GET' }
+}

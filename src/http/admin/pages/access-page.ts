@@ -1,0 +1,139 @@
+// Access: the rules in order, whom each one lets in, what is wrong with it, and how often it decided.
+import { Type, type Static } from 'typebox'
+import { RULE_FILTERS, type RuleView } from '../../../admin/access.js'
+import type { PolicyFinding } from '../../../core/policy.js'
+import { html, type Html } from '../../pages/html.js'
+import { emptyState, section, tag, timeText } from './components.js'
+import { filterForm } from './filter-form.js'
+import { link } from './links.js'
+import { shortList } from './lists.js'
+import { defineAdminPage } from './page.js'
+import { dataTable, pager, results, type Column } from './table.js'
+
+const PATH = '/admin/access'
+const LONGEST_MESSAGE = 400
+
+const QUERY = Type.Object({
+  q: Type.Optional(Type.String({ maxLength: 200 })),
+  only: Type.Optional(Type.Union(RULE_FILTERS.map((filter) => Type.Literal(filter)))),
+  after: Type.Optional(Type.Integer({ minimum: 0 })),
+})
+
+export const accessPage = defineAdminPage({
+  path: PATH,
+  permission: 'gatehouse.read',
+  title: 'Access',
+  query: QUERY,
+  async render({ query, useCases: { access } }) {
+    const { rows, next } = await access.rules(query)
+    const byDefault = await access.byDefault()
+    const list = ruleTable(rows, byDefault, query)
+    return {
+      title: 'Access',
+      lead: 'The first rule that matches a request decides. Superusers pass every rule.',
+      content: html`${filters(query, byDefault)}
+${results(html`${list}${pager({ path: PATH, query, next: next === undefined ? undefined : String(next) })}`)}
+${defaultSection(byDefault)}`,
+    }
+  },
+})
+
+/** A link to a rule, wherever its page begins. @param rule its key, such as `access.rules[2]` */
+export function ruleLink(rule: string): Html {
+  const index = /^access\.rules\[(\d+)\]$/.exec(rule)?.[1]
+  if (index === undefined) return html`<a href="${PATH}#default"><code>${rule}</code></a>`
+  return html`<a href="${link(PATH, { after: index })}#rule-${index}"><code>${rule}</code></a>`
+}
+
+function filters({ q, only }: Static<typeof QUERY>, { hits }: RuleView): Html {
+  return filterForm({
+    path: PATH,
+    label: 'Filter the rules',
+    fields: [
+      { kind: 'search', name: 'q', label: 'Host, path, method, group or permission', value: q },
+      {
+        kind: 'select',
+        name: 'only',
+        label: 'Show',
+        value: only,
+        options: [
+          { value: '', label: 'All rules' },
+          { value: 'findings', label: 'Rules with findings' },
+          ...hits === undefined ? [] : [{ value: 'idle', label: 'Rules without a hit in 30 days' }],
+        ],
+      },
+    ],
+  })
+}
+
+function ruleTable(rows: readonly RuleView[], byDefault: RuleView, { q, only, after }: Static<typeof QUERY>): Html {
+  const isFiltered = q !== undefined || only !== undefined || after !== undefined
+  return dataTable({
+    caption: 'Access rules',
+    columns: columnsOf(byDefault.hits !== undefined),
+    rows,
+    empty: isFiltered
+      ? emptyState({ title: 'No rule matches.', next: html`<a href="${PATH}">Show all rules</a>` })
+      : emptyState({
+        title: 'There are no access rules.',
+        next: html`What holds for every request is below. Rules are written in <code>access.rules</code>.`,
+      }),
+  })
+}
+
+function columnsOf(counted: boolean): readonly Column<RuleView>[] {
+  return [
+    { heading: 'Rule', cell: ruleName },
+    { heading: 'Requests', cell: requestsOf },
+    { heading: 'Lets in', cell: ({ allows, findings }) => html`${allows}${findingList(findings)}` },
+    ...counted ? hitColumns : [],
+  ]
+}
+
+const hitColumns: readonly Column<RuleView>[] = [
+  { heading: '24 hours', cell: ({ hits }) => hits?.day, kind: 'number' },
+  { heading: '7 days', cell: ({ hits }) => hits?.week, kind: 'number' },
+  { heading: '30 days', cell: ({ hits }) => hits?.month, kind: 'number' },
+  { heading: 'Last hit', cell: ({ hits }) => timeText(hits?.lastHit, 'none in 30 days'), kind: 'time' },
+]
+
+function ruleName({ rule, position }: RuleView): Html {
+  const id = `rule-${/\d+/.exec(rule)?.[0] ?? ''}`
+  const line = position === undefined ? '' : html` <span class="soft">line ${position.line}</span>`
+  return html`<a id="${id}" href="#${id}"><code>${rule}</code></a>${line}`
+}
+
+function requestsOf({ hosts, methods, paths, networks }: RuleView): Html {
+  const code = (text: string): Html => html`<code>${text}</code>`
+  return html`${methods === null ? '' : html`${shortList(methods, code)} of `}${shortList(hosts ?? [], code)}${
+    paths === null ? '' : html`, ${shortList(paths, code)}`
+  }${networks === null ? '' : html`, from ${shortList(networks, code)}`}`
+}
+
+function findingList(findings: readonly PolicyFinding[]): Html {
+  return html`${
+    findings.slice(0, 5).map(({ message, remedy }) =>
+      html`<p>${tag('finding', 'warn')} ${shortened(message)}${remedy === undefined ? '' : ` ${remedy}`}</p>`
+    )
+  }`
+}
+
+/** A message may name every rule that it is about. */
+function shortened(message: string): string {
+  return message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message
+}
+
+function defaultSection(byDefault: RuleView): Html {
+  const { allows, hits, findings } = byDefault
+  const counts = hits === undefined
+    ? ''
+    : html`<p>It decided ${hits.day} times in 24 hours, ${hits.week} in 7 days, ${hits.month} in 30 days; last: ${
+      timeText(hits.lastHit, 'not in 30 days')
+    }.</p>`
+  return section({
+    id: 'default',
+    title: 'Requests that no rule matches',
+    lead: html`<code>access.default</code> lets in ${allows}.`,
+    content: html`${counts}${findingList(findings)}`,
+  })
+}
