@@ -84,7 +84,7 @@ async function renewSession(
   const { rows: [active] } = await tx.execute(sql`
     select from sessions s join users u on u.id = s.user_id
     where s.public_id = ${renews} and s.user_id = ${userId} and ${stillActive(limits)} for update of s`)
-  if (active === undefined) return undefined // guard: admin-renewed-while-active
+  if (active === undefined) return undefined
   const [renewed] = await tx.update(sessions).set({
     ...latest(token),
     tokenIssuedAt: token.tokenIssuedAt,

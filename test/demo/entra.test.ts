@@ -187,6 +187,28 @@ t.test('tenants: the GUID and a verified domain are ours, common is refused, oth
   }
 })
 
+t.test('auth_time: where it is registered, and of the last time that the person signed in', async (t) => {
+  let now = Date.parse('2026-11-22T10:00:00Z')
+  const { entra, client } = await start(t, { now: () => now })
+  const authTime = async ({ callback }: { callback?: Record<string, string | undefined> | undefined }) => {
+    const { body } = await client.redeem(callback?.code ?? '')
+    return claimsOf(String(body.id_token)).auth_time
+  }
+  const began = now / 1000
+  const first = await client.signIn(PEOPLE.staff.id)
+  const cookie = first.headers.get('set-cookie')?.split(';')[0] ?? ''
+  t.equal(await authTime(first), began)
+  now += 60_000
+  t.equal(await authTime(await client.authorize({}, cookie)), began, 'single sign-on')
+  t.equal(await authTime(await client.signIn(PEOPLE.staff.id, { prompt: 'select_account' }, cookie)), began)
+  t.equal(await authTime(await client.signIn(PEOPLE.staff.id, { prompt: 'login' }, cookie)), began + 60)
+  now += 60_000
+  t.equal(await authTime(await client.authorize({}, cookie)), began + 60, 'for later sign-ins too')
+  t.equal(await authTime(await client.signIn(PEOPLE.nested.id, {}, cookie)), began + 120, 'another person')
+  entra.app.optionalClaims = ['email', 'sid']
+  t.equal(await authTime(await client.signIn(PEOPLE.staff.id, { prompt: 'login' }, cookie)), undefined)
+})
+
 t.test('single sign-on, prompts and refusals', async (t) => {
   const { entra, client } = await start(t)
   const first = await client.signIn(PEOPLE.staff.id)

@@ -19,7 +19,7 @@ import {
   seedDemoDirectory,
 } from '../../src/demo/people.js'
 import { createBrowser } from '../helpers/browser.js'
-import { CLIENT_SECRET, freePorts, startTestGateway } from '../helpers/gateway.js'
+import { CLIENT_SECRET, freePorts, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { writePair } from '../helpers/key-pair.js'
 import { run } from '../helpers/programs.js'
 import { connect } from '../helpers/sql.js'
@@ -28,11 +28,11 @@ const execute = promisify(execFile)
 
 const person = { id: PERSON_IDS.nested, name: PEOPLE.nested.displayName, upn: PEOPLE.nested.userPrincipalName }
 
-async function signsInThrough(t: Test, script: string): Promise<void> {
+async function startBehind(t: Test, script: string): Promise<{ gateway: TestGateway, tokens: readonly string[] }> {
   const [port = 0] = await freePorts(1)
   const tokens: string[] = []
   const gateway = await startTestGateway(t, {
-    config: { entra: { authorityHost: `http://127.0.0.1:${port}` } },
+    config: { admin: {}, entra: { authorityHost: `http://127.0.0.1:${port}` } },
     entra: {
       acceptToken: (token) => {
         tokens.push(token)
@@ -50,6 +50,11 @@ async function signsInThrough(t: Test, script: string): Promise<void> {
     person,
   }
   await run(t, process.execPath, [script, JSON.stringify(wish)], { ready: (output) => output.includes('listening') })
+  return { gateway, tokens }
+}
+
+async function signsInThrough(t: Test, script: string): Promise<void> {
+  const { gateway, tokens } = await startBehind(t, script)
   const browser = createBrowser()
   const answer = await browser.follow(`${gateway.url}/oauth2/start`)
   t.equal(answer.status, 200)
@@ -75,6 +80,15 @@ async function signsInThrough(t: Test, script: string): Promise<void> {
 }
 
 t.test('a login through oidc-provider', (t) => signsInThrough(t, 'test/interop/oidc-provider.mjs'))
+t.test('the console through oidc-provider, which confirms with auth_time', async (t) => {
+  const { gateway } = await startBehind(t, 'test/interop/oidc-provider.mjs')
+  const browser = createBrowser()
+  await browser.follow(`${gateway.url}/oauth2/start`)
+  const answer = await browser.follow(`${gateway.url}/admin/people`)
+  t.match(answer.trail[1], /[?&]prompt=login(?:&|$)/)
+  t.equal(answer.status, 200)
+  t.ok(browser.cookies.get('127.0.0.1')?.has('gatehouse_admin'))
+})
 t.test('a login through oauth2-mock-server', (t) => signsInThrough(t, 'test/interop/oauth2-mock-server.mjs'))
 
 t.test("Microsoft's own client against the simulated Entra ID, over TLS", async (t) => {

@@ -18,6 +18,7 @@ const provider = new Provider(`http://127.0.0.1:${port}/${tenantId}/v2.0`, {
     grant_types: ['authorization_code'],
     token_endpoint_auth_method: 'client_secret_post',
     id_token_signed_response_alg: 'RS256',
+    require_auth_time: true,
   }],
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'provider-key', use: 'sig', alg: 'RS256' }] },
   routes: {

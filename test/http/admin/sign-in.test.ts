@@ -267,7 +267,6 @@ t.test('two tabs that step up at once', async (t) => {
   }
 })
 
-// proves: admin-renewed-while-active
 t.test('a session that ended meanwhile is not brought back: a new one begins', async (t) => {
   const { gateway, rows } = await start(t)
   const { browser } = await signInToConsole(gateway, PERSON_IDS.staff)
