@@ -2,8 +2,10 @@
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
+import type { ReloadState } from './config/reload-state.js'
 import type { RunningConfig } from './config/running-config.js'
 import { countingSignIns, type ActivityCounters } from './core/activity-counters.js'
+import type { ActivityReader } from './core/activity.js'
 import { createFlowSealer } from './core/login-flow.js'
 import { createLogin } from './core/login.js'
 import { memoizeByConfig } from './core/memoize-by-config.js'
@@ -44,6 +46,7 @@ import { userinfoRoutes } from './http/userinfo.js'
 import { createAdminAccess } from './admin-access.js'
 import { accessInForce, pipelineInForce, themeInForce, type PipelineDeps } from './derived-config.js'
 import { trustedPeers } from './net/networks.js'
+import type { ReevaluationSchedule } from './reevaluation/scheduler.js'
 import type { CachedSessions } from './store/cached-sessions.js'
 import { createLoginStore } from './store/login-store.js'
 import { createLongReturns } from './store/long-returns.js'
@@ -61,6 +64,10 @@ export interface AppDeps extends PipelineDeps {
   readonly replicas: Replicas
   readonly meter: Meter
   readonly counters: ActivityCounters
+  readonly activity: ActivityReader
+  /** Undefined: not configured. */
+  readonly reevaluation: Pick<ReevaluationSchedule, 'state'> | undefined
+  readonly reload: () => ReloadState
   readonly log: Logger
   /** Undefined: this process is the only one on its port. */
   readonly siblings: Siblings | undefined

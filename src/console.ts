@@ -14,14 +14,12 @@ import { ENDPOINTS } from './http/admin/api/endpoints.js'
 import { createCursors } from './http/admin/cursors.js'
 import { PAGES } from './http/admin/pages/all-pages.js'
 import { adminApiLimit } from './http/limits.js'
-import { createOverviewUseCases } from './overview-use-cases.js'
+import { createOverviewUseCases, type OverviewDeps } from './overview-use-cases.js'
 import { createPeopleUseCases } from './people-use-cases.js'
 import { createPolicyUseCases } from './policy-use-cases.js'
 import { createActivityReader } from './store/activity-reader.js'
-import type { Storage } from './store/storage.js'
 
-export interface ConsoleDeps {
-  readonly storage: Storage
+export interface ConsoleDeps extends OverviewDeps {
   readonly siblings: Siblings | undefined
   /** Who asks, by which cookie, from which network. */
   readonly admin: AdminAccess

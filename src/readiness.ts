@@ -55,7 +55,7 @@ function hostsPart(hosts: ReturnType<ServerOfRecord['hosts']>) {
   return hosts.length < 2 ? {} : { databaseHosts: Object.fromEntries(hosts.map(({ host, state }) => [host, state])) }
 }
 
-function changesPart(changes: CachedSessions['changes']): string {
+export function changesPart(changes: CachedSessions['changes']): string {
   if (!changes.connected()) return 'disconnected: session cache bypassed'
   return changes.listens() ? 'connected' : 'connected: polled, because no notification arrives'
 }

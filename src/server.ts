@@ -63,8 +63,9 @@ async function open(config: RunningConfig, options: GatewayOptions, lifecycle: L
   const { step: customStep } = customSteps
   const activity = openActivity({ ...shared, database: storage.database, enabled: startup.admin !== undefined })
   const { counters } = activity
-  const app = await buildApp(config, { ...shared, storage, sessions, entra, replicas, counters, customStep, siblings })
   const reevaluation = openReevaluation(config, options, { ...shared, storage, entra })
+  const opened = { storage, sessions, entra, replicas, counters, activity: activity.reader, reevaluation, reload }
+  const app = await buildApp(config, { ...shared, ...opened, customStep, siblings })
   const parts = () => readinessParts({ entra, sessions, storage, replicas, reload, reevaluation })
   const readiness = () => replicaReadiness({ ping: storage.ping, parts, draining })
   const management = siblings ? undefined : await createManagementServer({ log, readiness, metrics })

@@ -4,6 +4,8 @@ import type { AccessAdmin } from './access.js'
 import type { AccessTestAdmin } from './access-test.js'
 import type { AuditAdmin } from './audit.js'
 import type { ExplainAdmin } from './explain.js'
+import type { HealthAdmin } from './health.js'
+import type { OverviewAdmin } from './overview.js'
 import type { GroupsAdmin } from './groups.js'
 import type { MappingAdmin } from './mapping.js'
 import type { PeopleAdmin } from './people.js'
@@ -23,4 +25,6 @@ export interface AdminUseCases {
   readonly mapping: MappingAdmin
   readonly personAccess: PersonAccessAdmin
   readonly policy: PolicyAdmin
+  readonly health: HealthAdmin
+  readonly overview: OverviewAdmin
 }

@@ -1,29 +1,39 @@
 // The result of the last reload of the configuration, for /readyz and the metrics.
 import type { Meter } from '../core/meter.js'
-import { ConfigError } from './problem.js'
+import { ConfigError, type ConfigProblem } from './problem.js'
 
 export interface ReloadState {
   /** When a file was last applied, or found equal to the configuration in force. */
   readonly succeededAt: Date
   /** The file is refused: since when, and why. Undefined if the file is in force. */
   readonly refused: { readonly since: Date, readonly reason: string } | undefined
+  /** Of the file in force; undefined: not known to this process. */
+  readonly warnings?: readonly ConfigProblem[]
 }
 
 export interface ReloadRecord {
   state(): ReloadState
-  succeeded(): void
+  succeeded(warnings?: readonly ConfigProblem[]): void
   failed(error: unknown): void
 }
 
 const MAX_REASON_LENGTH = 300
 
 /** The record begins with a success now: the process started with a valid file. */
-export function createReloadRecord(now: () => Date = () => new Date()): ReloadRecord {
-  let state: ReloadState = { succeededAt: now(), refused: undefined }
+export function createReloadRecord(
+  now: () => Date = () => new Date(),
+  warnings?: readonly ConfigProblem[],
+): ReloadRecord {
+  const success = (found: readonly ConfigProblem[] | undefined): ReloadState => ({
+    succeededAt: now(),
+    refused: undefined,
+    ...found === undefined ? {} : { warnings: found },
+  })
+  let state = success(warnings)
   return {
     state: () => state,
-    succeeded() {
-      state = { succeededAt: now(), refused: undefined }
+    succeeded(found) {
+      state = success(found)
     },
     failed(error) {
       state = { ...state, refused: { since: state.refused?.since ?? now(), reason: reasonOf(error) } }

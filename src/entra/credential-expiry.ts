@@ -61,13 +61,14 @@ export interface CredentialExpiryWatch {
 /** Reads a minute after the start, and then every six hours, when the credential ends, for the metrics. */
 export function watchCredentialExpiry(
   { connection, settings, redirectUri, budgetMs, own, log, meter }: CredentialExpiryWatch,
-): void {
+): CredentialExpiry {
   const expiry = createCredentialExpiry(settings, createInspection({ ...connection, redirectUri, budgetMs }))
   const failed = (error: unknown): void => {
     if (!isPermissionMissing(error)) log.debug(thrownFacts(error), 'when the credential ends could not be read')
   }
   own('credential expiry', startRecurring(expiry.refresh, INTERVAL_MS, failed, FIRST_AFTER_MS).stop)
   meterExpiry(expiry, meter)
+  return expiry
 }
 
 /** The metric is in seconds since 1970, and absent while the time is not known. */

@@ -28,6 +28,8 @@ export interface EntraDeps {
 export interface Entra {
   readonly client: EntraClient
   readonly source: EntraSource
+  /** Milliseconds since 1970; undefined: unknown. */
+  readonly credentialEndsAt: () => number | undefined
 }
 
 /** @throws GatehouseError `proxy_unusable` */
@@ -44,7 +46,7 @@ export function openEntra({ server, entra, current }: EntraConfig, { own, log, t
     loginBudgetMs: entra.loginBudgetMs,
   })
   meter.gauge('graphThrottledUntil', () => (source.throttledUntil() ?? 0) / 1000) // guard: adv-throttle-gauge
-  watchCredentialExpiry({
+  const { at: credentialEndsAt } = watchCredentialExpiry({
     connection: client.appOnly,
     settings: current,
     redirectUri,
@@ -53,5 +55,5 @@ export function openEntra({ server, entra, current }: EntraConfig, { own, log, t
     log,
     meter,
   })
-  return { client, source }
+  return { client, source, credentialEndsAt }
 }

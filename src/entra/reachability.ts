@@ -9,6 +9,8 @@ export interface Reachability {
 
 export interface WatchedHttpClient extends HttpClient {
   reachability(): { readonly entra: Reachability, readonly graph: Reachability }
+  /** When each last answered well; undefined: not since the start. Milliseconds since 1970. */
+  lastSuccess(): { readonly entra: number | undefined, readonly graph: number | undefined }
 }
 
 /** Called with the outcome of each request; status 0: no answer. */
@@ -25,9 +27,11 @@ export function withReachability(
     entra: { state: 'unknown', since: null },
     graph: { state: 'unknown', since: null },
   }
+  const succeeded: Record<'entra' | 'graph', number | undefined> = { entra: undefined, graph: undefined }
   const partOf = (url: string) => new URL(url).origin === new URL(graphUrl).origin ? 'graph' : 'entra'
   const note = (url: string, state: 'ok' | 'failing'): void => {
     const part = partOf(url)
+    if (state === 'ok') succeeded[part] = now()
     if (parts[part].state !== state) parts[part] = { state, since: new Date(now()).toISOString() }
   }
   return {
@@ -47,5 +51,6 @@ export function withReachability(
     },
     close: () => http.close(),
     reachability: () => ({ ...parts }),
+    lastSuccess: () => ({ ...succeeded }),
   }
 }

@@ -5,6 +5,7 @@ import { createSignalReader } from './change-signals.js'
 import { expireStale } from './expiry.js'
 import { createFailureReporter } from './failure-reporter.js'
 import { createLeader } from './leader.js'
+import type { RunResult } from './run.js'
 
 export interface ReevaluationState {
   /** Whether this replica is the leader. */
@@ -15,6 +16,16 @@ export interface ReevaluationState {
   readonly lagMs: number
   /** When this replica last read all deltas to their end, in milliseconds since 1970; undefined: never. */
   readonly deltasReadAt?: number
+  /** The last run of this replica as the leader. */
+  readonly lastRun?: LastRun
+}
+
+export interface LastRun {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** Users whose result was applied, and users that failed. */
+  readonly processed: number
+  readonly failed: number
 }
 
 export interface ReevaluationSchedule {
@@ -39,6 +50,7 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
   let closed = false
   const signals = deps.changes && createSignalReader(deps.changes, runEveryMs / 2) // guard: sync-delta-budget
   const leader = createLeader(deps, { runEveryMs, signals, closed: () => closed })
+  let lastRun: LastRun | undefined
   let state: ReevaluationState = { leader: false, failing: undefined, lagMs: 0 }
   let running: Promise<void> | undefined
 
@@ -50,6 +62,7 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
     // guard: sync-expire-everywhere
     await unlessFailed(() => expireStale(deps, { upMs: clock() - startedAt, graphUnavailable }))
     const overview = await unlessFailed(() => dueUsers.overview())
+    if (led?.kind === 'led') lastRun = lastRunOf(led.run)
     if (closed) return
     state = {
       leader: led?.kind === 'led' && !led.yielded,
@@ -67,10 +80,7 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
   return {
     start: timer.start,
     run,
-    state() {
-      const deltasReadAt = signals?.completeAt()
-      return deltasReadAt === undefined ? state : { ...state, deltasReadAt }
-    },
+    state: () => ({ ...state, ...defined({ deltasReadAt: signals?.completeAt(), lastRun }) }),
     async close() {
       closed = true
       timer.stop()
@@ -78,6 +88,19 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
       await Promise.race([running, new Promise((resolve) => setTimeout(resolve, SHUTDOWN_GRACE_MS).unref())])
     },
   }
+}
+
+/** Without what is undefined. */
+function defined({ deltasReadAt, lastRun }: {
+  readonly deltasReadAt: number | undefined
+  readonly lastRun: LastRun | undefined
+}): Pick<ReevaluationState, 'deltasReadAt' | 'lastRun'> {
+  return { ...deltasReadAt === undefined ? {} : { deltasReadAt }, ...lastRun === undefined ? {} : { lastRun } }
+}
+
+function lastRunOf({ processed, failures }: RunResult): LastRun {
+  const failed = [...failures.values()].reduce((sum, { users }) => sum + users, 0)
+  return { at: Date.now(), processed, failed }
 }
 
 /** What one run does is independent: a part that fails does not prevent the others. */

@@ -5,6 +5,7 @@ import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { IDENTITY_COOKIE_LIFETIME, JWKS_MAX_AGE, type PublicJwk } from '../core/assertion.js'
+import type { KeyView } from '../core/health.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { open, seal } from './sealing.js'
@@ -24,14 +25,6 @@ export interface StoredKey {
   readonly privateKey: KeyObject
   /** Milliseconds until it becomes active; zero or negative: it is active. */
   readonly activeInMs: number
-}
-
-export interface KeyView {
-  readonly kid: string
-  readonly state: 'next' | 'signing' | 'retired'
-  readonly createdAt: string
-  readonly activeAt: string
-  readonly retiredAt: string | null
 }
 
 export interface SigningKeyStore {

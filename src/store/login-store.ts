@@ -105,7 +105,11 @@ async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits
     userId: user.id,
     username: user.username,
     correlationId: login.correlationId,
-    detail: { ...auditDetail(login, change, session), ...(sessionsEnded.length === 0 ? {} : { sessionsEnded }) },
+    detail: {
+      ...auditDetail(login, change, session),
+      ...flagsBefore(user, change),
+      ...(sessionsEnded.length === 0 ? {} : { sessionsEnded }),
+    },
   })
   const created = plan.origin === 'created'
   const ended = sessionsEnded.length
@@ -148,17 +152,26 @@ async function spendFlow(tx: Transaction, flow: Buffer): Promise<void> {
   if (rowCount === 0) throw new GatehouseError('state_replayed')
 }
 
+interface SettledUser {
+  readonly id: string
+  readonly username: string
+  /** Before this login. */
+  readonly staff: boolean
+  readonly superuser: boolean
+}
+
 /**
  * Locks, creates or links the user of the plan. @throws OutOfDate where the plan's assumptions no longer hold
  */
-async function settleUser(tx: Transaction, { plan }: LoginCommit): Promise<{ id: string, username: string }> {
+async function settleUser(tx: Transaction, { plan }: LoginCommit): Promise<SettledUser> {
   const { tid, oid } = plan.uid
   await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${tid} ${oid}`}, 0))`)
   const { rows: [present] } = await tx.execute<
-    { id: string, username: string, is_active: boolean, associated: boolean, eligible: boolean }
+    SettledUser & { is_active: boolean, associated: boolean, eligible: boolean } & Record<string, unknown>
   >(sql`
     with known as (select user_id from identities where tid = ${tid} and oid = ${oid})
-    select users.id, users.username, users.is_active, exists (select 1 from known) as associated,
+    select users.id, users.username, users.is_active, users.is_staff as staff,
+      users.is_superuser as superuser, exists (select 1 from known) as associated,
       ${eligible} and lower(users.email) = lower(${plan.details.email ?? null}) as eligible
     from users where users.id = coalesce((select user_id from known), ${
     plan.user?.id ?? null
@@ -176,7 +189,7 @@ async function settleUser(tx: Transaction, { plan }: LoginCommit): Promise<{ id:
   return present
 }
 
-async function createUser(tx: Transaction, plan: LoginCommit['plan']): Promise<{ id: string, username: string }> {
+async function createUser(tx: Transaction, plan: LoginCommit['plan']): Promise<SettledUser> {
   const username = plan.username ?? ''
   const key = usernameKey(username)
   const [user] = await tx.insert(users).values({
@@ -190,7 +203,7 @@ async function createUser(tx: Transaction, plan: LoginCommit['plan']): Promise<{
   // guard: username-race, adv-login-to-kept
   if (!user || !await takeName(tx, key, user.id)) throw new OutOfDate() // the name was taken or reserved meanwhile
   await recordIdentity(tx, user.id, plan)
-  return user
+  return { ...user, staff: false, superuser: false }
 }
 
 async function recordIdentity(
@@ -203,6 +216,12 @@ async function recordIdentity(
   const extra = { loginHint, guest, ...upn === null ? {} : { upn, upnKey: usernameKey(upn), upnSeenAt: sql`now()` } }
   if (newAssociation) await tx.insert(identities).values({ ...uid, userId, ...extra }) // guard: identity-recorded
   else await tx.update(identities).set(extra).where(and(eq(identities.tid, uid.tid), eq(identities.oid, uid.oid)))
+}
+
+/** Where the login changed a flag: what it was. */
+function flagsBefore({ staff, superuser }: SettledUser, change: GrantChange): AuditDetail {
+  const isSame = staff === change.staff && superuser === change.superuser
+  return isSame ? {} : { before: { staff, superuser } }
 }
 
 type AuditDetail = Readonly<Record<string, unknown>>

@@ -93,6 +93,11 @@ async function pending(client: pg.Client, { migrated }: ServerState): Promise<Mi
   return all().filter(({ folderMillis }) => folderMillis > Number(last?.at ?? 0))
 }
 
+/** Those of this version, the oldest first, with the number by which the database knows each. */
+export function knownMigrations(): readonly { readonly name: string, readonly at: number }[] {
+  return all().map(({ name, folderMillis }) => ({ name, at: folderMillis }))
+}
+
 function all(): Migration[] {
   const { entries } = JSON.parse(readFileSync(`${FOLDER}/meta/_journal.json`, 'utf8')) as { entries: { tag: string }[] }
   return readMigrationFiles({ migrationsFolder: FOLDER }).map((migration, index) => ({

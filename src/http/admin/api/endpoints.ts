@@ -8,6 +8,7 @@ import { sessions } from './sessions.js'
 import { explain, personAccess } from './person-policy.js'
 import { policy } from './policy.js'
 import { policyTest } from './policy-test.js'
+import { answerMetrics, health, keys } from './system.js'
 
 export const ENDPOINTS: readonly Endpoint[] = [
   me,
@@ -22,4 +23,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   policyTest,
   explain,
   personAccess,
+  health,
+  keys,
+  answerMetrics,
 ]

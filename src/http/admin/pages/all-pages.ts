@@ -3,6 +3,7 @@ import { accessPage } from './access-page.js'
 import { auditPage } from './audit.js'
 import { groupPage } from './group-page.js'
 import { groupsPage } from './groups-page.js'
+import { overviewPage } from './overview.js'
 import type { AdminPage } from './page.js'
 import { peoplePage } from './people-page.js'
 import { personPage } from './person-page.js'
@@ -10,8 +11,10 @@ import { sessionsPage } from './sessions-page.js'
 import { mappingPage } from './mapping-page.js'
 import { explainPage, personAccessPage } from './person-policy.js'
 import { testPage } from './test-page.js'
+import { systemPage } from './system.js'
 
 export const PAGES: readonly AdminPage[] = [
+  overviewPage,
   peoplePage,
   personPage,
   groupsPage,
@@ -23,4 +26,5 @@ export const PAGES: readonly AdminPage[] = [
   mappingPage,
   accessPage,
   testPage,
+  systemPage,
 ]

@@ -1,0 +1,131 @@
+// The overview of the installation: who is signed in, what was answered and refused, who is superuser, and what to do.
+// What is counted over many rows is kept for some seconds, and says how old it is.
+import type { ActivityReader, ActivitySeries, Bucket } from '../core/activity.js'
+import { boundedPart, remembered, type Remembered } from '../core/bounded.js'
+import { FAILURES, type ErrorCode } from '../core/errors.js'
+import type { Part } from '../core/health.js'
+import type { OverviewReader, SignedIn, Superusers } from '../core/overview.js'
+import type { Health, HealthAdmin } from './health.js'
+
+export const RANGES = {
+  '24h': { ms: 86_400_000, bucket: 'hour' },
+  '7d': { ms: 7 * 86_400_000, bucket: 'hour' },
+  '30d': { ms: 30 * 86_400_000, bucket: 'day' },
+} as const satisfies Record<string, { readonly ms: number, readonly bucket: Bucket }>
+
+export type Range = keyof typeof RANGES
+
+export interface Answers {
+  readonly range: Range
+  readonly bucket: Bucket
+  /** Milliseconds since 1970: when it was read. */
+  readonly readAt: number
+  readonly answers: ActivitySeries
+  readonly signIns: ActivitySeries
+}
+
+/** A refusal that was counted, with what it says to the person who was refused. */
+export interface Refusal {
+  readonly of: 'answer' | 'sign_in'
+  readonly code: string
+  readonly count: number
+  /** Null: no code of an error, such as `other`. */
+  readonly sentence: string | null
+}
+
+export interface Overview {
+  readonly signedIn: Part<Remembered<SignedIn>>
+  readonly superusers: Part<Remembered<Superusers>>
+  readonly answers: Part<Answers>
+  readonly health: Health
+}
+
+export interface OverviewAdmin {
+  /** Within two seconds, whatever does not answer. Never rejects. */
+  read(range: Range): Promise<Overview>
+  /** @throws GatehouseError `database_unavailable` */
+  answers(range: Range): Promise<Answers>
+}
+
+export interface OverviewAdminPorts {
+  readonly reader: OverviewReader
+  readonly activity: ActivityReader
+  readonly health: Pick<HealthAdmin, 'read'>
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+}
+
+const KEPT_MS = 10_000
+
+export function createOverviewAdmin({ reader, activity, health, now }: OverviewAdminPorts): OverviewAdmin {
+  const signedIn = remembered(reader.signedIn, KEPT_MS, now)
+  const superusers = remembered(reader.superusers, KEPT_MS, now)
+  const series = Object.fromEntries(
+    Object.entries(RANGES).map(([range, { bucket, ms }]) => [
+      range,
+      remembered(
+        async () => {
+          const [answers, signIns] = await Promise.all([
+            activity.series({ kind: 'answer', bucket, range: ms }),
+            activity.series({ kind: 'sign_in', bucket, range: ms }),
+          ])
+          return { answers, signIns }
+        },
+        KEPT_MS,
+        now,
+      ),
+    ]),
+  )
+  const answers = async (range: Range): Promise<Answers> => {
+    const read = series[range]
+    if (read === undefined) throw new Error(`no such range: ${range}`)
+    const { value, readAt } = await read()
+    return { range, bucket: RANGES[range].bucket, readAt, ...value }
+  }
+  return {
+    answers,
+    async read(range) {
+      const [people, rights, counted, state] = await Promise.all([
+        boundedPart(signedIn),
+        boundedPart(superusers),
+        boundedPart(() => answers(range)),
+        health.read(),
+      ])
+      return { signedIn: people, superusers: rights, answers: counted, health: state }
+    },
+  }
+}
+
+const GOOD: ReadonlySet<string> = new Set(['allowed', 'completed'])
+/** Every visit begins with it: it is no refusal of a person. */
+const BEGINNINGS: ReadonlySet<string> = new Set(['not_signed_in'])
+
+export function refusalsOf({ answers, signIns }: Answers): readonly Refusal[] {
+  const of = (kind: Refusal['of'], { series }: ActivitySeries): readonly Refusal[] =>
+    series
+      .filter(({ key, total }) => !GOOD.has(key) && !BEGINNINGS.has(key) && total > 0)
+      .map(({ key, total }) => ({ of: kind, code: key, count: total, sentence: sentenceOf(key) }))
+  return [...of('answer', answers), ...of('sign_in', signIns)].sort((a, b) => b.count - a.count)
+}
+
+function sentenceOf(code: string): string | null {
+  return Object.hasOwn(FAILURES, code) ? FAILURES[code as ErrorCode].sentence : null
+}
+
+export interface Bars {
+  readonly good: readonly number[]
+  readonly refused: readonly number[]
+  /** Anonymous requests, which begin a sign-in. */
+  readonly anonymous: readonly number[]
+}
+
+/** The sums of each bucket. */
+export function barsOf({ buckets, series }: ActivitySeries): Bars {
+  const sum = (wanted: (key: string) => boolean) =>
+    buckets.map((_, at) => series.reduce((total, { key, counts }) => total + (wanted(key) ? counts[at] ?? 0 : 0), 0))
+  return {
+    good: sum((key) => GOOD.has(key)),
+    refused: sum((key) => !GOOD.has(key) && !BEGINNINGS.has(key)),
+    anonymous: sum((key) => BEGINNINGS.has(key)),
+  }
+}

@@ -1,0 +1,178 @@
+// System and overview in the console, over HTTP and a real database: also where parts of the installation fail.
+import t, { type Test } from 'tap'
+import { createHealthAdmin } from '../../../src/admin/health.js'
+import { createOverviewAdmin } from '../../../src/admin/overview.js'
+import type { AdminUseCases } from '../../../src/admin/use-cases.js'
+import { GatehouseError } from '../../../src/core/errors.js'
+import type { HealthReader, KnownHealth } from '../../../src/core/health.js'
+import { ENDPOINTS } from '../../../src/http/admin/api/endpoints.js'
+import { makeActivityDays } from '../../../src/store/activity-days.js'
+import { createActivityReader } from '../../../src/store/activity-reader.js'
+import { openDatabase } from '../../../src/store/database.js'
+import { createHealthReader } from '../../../src/store/health-reads.js'
+import { createSigningKeyStore } from '../../../src/store/keys.js'
+import { migrate } from '../../../src/store/migrate.js'
+import { createOverviewReader } from '../../../src/store/overview-reads.js'
+import { freshDatabase } from '../../helpers/postgres.js'
+import { connect } from '../../helpers/sql.js'
+import { startFrame } from './frame.js'
+
+const TIMEOUTS = { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined }
+const READ = 'gatehouse.read'
+const HOSTILE = `'"><script>alert(1)</script>\u202e${'x'.repeat(240)}`
+const OWN_HASH = 'a'.repeat(64)
+
+const REACH = { state: 'ok', since: '2026-11-28T00:00:00.000Z', lastSuccessAt: '2026-11-28T01:00:00.000Z' } as const
+const KNOWN: KnownHealth = {
+  version: '1.2.3',
+  servers: () => ({
+    isEmbedded: false,
+    hosts: [
+      { host: 'db1:5432', state: 'current', timeline: '00000002' },
+      { host: HOSTILE, state: 'accepts writes', timeline: null },
+    ],
+    changes: 'connected',
+  }),
+  entra: () => ({
+    entra: REACH,
+    graph: { state: 'failing', since: '2026-11-28T00:30:00.000Z', lastSuccessAt: null },
+    throttledUntil: '2026-11-28T02:00:00.000Z',
+    credential: 'secret',
+    credentialEndsAt: new Date(Date.now() + 5.5 * 86_400_000).toISOString(),
+  }),
+  sync: () => ({
+    isConfigured: true,
+    isLeader: true,
+    failing: 'graph_unavailable',
+    lagSeconds: 7_200,
+    lastRun: { at: '2026-11-28T01:00:00.000Z', processed: 17, failed: 3 },
+  }),
+  config: () => ({
+    hash: 'aaaaaaaaaaaa',
+    refused: { since: '2026-11-28T01:30:00.000Z', reason: HOSTILE },
+    findings: [{ path: 'access', code: 'rule_dead', place: 'g.yaml:3:1', message: HOSTILE, remedy: null }],
+  }),
+}
+
+async function scene(t: Test, broken: Partial<HealthReader> = {}) {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const query = await connect(t, url)
+  const database = openDatabase({ server: url, poolSize: 4 })
+  t.teardown(() => database.close())
+  const keys = createSigningKeyStore(database, ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'])
+  await keys.ensure()
+  const reader = { ...createHealthReader({ database, keys, config: () => OWN_HASH }), ...broken }
+  const health = createHealthAdmin({ reader, known: KNOWN })
+  const activity = createActivityReader(database)
+  const overview = createOverviewAdmin({ reader: createOverviewReader(database, TIMEOUTS), activity, health })
+  const ask = await startFrame(t, ENDPOINTS, { health, overview } as unknown as AdminUseCases)
+  return { ask, query, database }
+}
+
+const hanging = (): Promise<never> => new Promise(() => {})
+const failing = () => Promise.reject(new GatehouseError('database_unavailable'))
+
+t.test('the state of each part is shown, and a replica that differs is named', async (t) => {
+  const { ask, query } = await scene(t)
+  await query(`insert into replicas (replica, heartbeats, name, config, listens) values
+    ('1', 1, 'one:4180', '${OWN_HASH}', true), ('2', 1, 'two:4180', '${'b'.repeat(64)}', false)`)
+  const { status, json } = await ask('/admin/api/v1/health', READ)
+  t.equal(status, 200)
+  t.match(json, {
+    version: '1.2.3',
+    isReady: true,
+    replicas: { state: 'read', value: [{ name: 'one:4180', isSameConfig: true }, { isSameConfig: false }] },
+    database: { state: 'read', value: { pending: [], schema: /^\d{4}_/ } },
+    keys: { state: 'read', value: [{ state: 'signing' }] },
+    sync: { lastRun: { processed: 17, failed: 3 } },
+  })
+  const codes = (json.todo as { code: string }[]).map(({ code }) => code)
+  t.strictSame(codes, [
+    'database_second_primary',
+    'graph_unavailable',
+    'graph_unavailable',
+    'credential_ends_soon',
+    'configuration_refused',
+    'replicas_differ',
+    'rule_dead',
+  ])
+  const { text, status: shown } = await ask('/admin/system', READ)
+  t.equal(shown, 200)
+  for (const part of ['two:4180', 'different', 'throttled', 'signing', '17 users', 'expires in 5 days']) {
+    t.match(text, part)
+  }
+  t.notMatch(text, '<script>alert')
+  t.ok(text.length < 60_000)
+})
+
+t.test('private halves of keys leave neither with the list nor with the page', async (t) => {
+  const { ask } = await scene(t)
+  const { json } = await ask('/admin/api/v1/keys', READ)
+  const [key] = json.items as Record<string, unknown>[]
+  t.strictSame(Object.keys(key ?? {}).sort(), ['activeAt', 'createdAt', 'kid', 'retiredAt', 'state'])
+  t.notMatch((await ask('/admin/system', READ)).text, /sealed|"d"/)
+})
+
+// proves: admin-health-bounded
+t.test('a part that never answers is shown as such within two seconds, and the others are shown', async (t) => {
+  const { ask } = await scene(t, { database: hanging, ready: hanging })
+  for (const path of ['/admin/system', '/admin', '/admin/api/v1/health']) {
+    const began = performance.now()
+    const { status, text } = await ask(path, READ)
+    t.equal(status, 200, path)
+    t.ok(performance.now() - began < 5_000, path)
+    t.match(text, path === '/admin/api/v1/health' ? '"code":"timeout"' : 'does not answer')
+  }
+  t.match((await ask('/admin/system', READ)).text, 'signing')
+})
+
+// proves: admin-health-part
+t.test('a database that is down is a state of the pages, and no error of them', async (t) => {
+  const { ask, database } = await scene(t, { database: failing, ready: failing, replicas: failing, keys: failing })
+  await database.close()
+  for (const path of ['/admin/system', '/admin', '/admin?range=7d']) {
+    const { status, text } = await ask(path, READ)
+    t.equal(status, 200, path)
+    t.match(text, 'The database does not answer.')
+  }
+  const { json } = await ask('/admin/api/v1/health', READ)
+  t.match(json, { isReady: false, database: { state: 'unreachable', code: 'database_unavailable', value: null } })
+})
+
+t.test('the overview counts who is signed in, superusers, losses, and refusals with their sentence', async (t) => {
+  const { ask, query, database } = await scene(t)
+  await query(`insert into users (username, username_key, is_superuser, superuser_since) values
+    ('new', 'new', true, now()), ('old', 'old', true, now() - interval '1 year'), ('former', 'former', false, null)`)
+  await query(`insert into sessions (id_hash, public_id, user_id, created_at)
+    select sha256((username || n)::bytea), username || n, id, now() - interval '1 day' * (n / 3)
+    from users, generate_series(1, 3) n`)
+  await query(`insert into audit_events (action, actor, user_id, username, detail)
+    select 'reevaluation', 'sync', id, username, '{"before": {"superuser": true}, "superuser": []}' from users
+    where username in ('former', 'old')`)
+  await makeActivityDays(database)
+  await query(`insert into activity_counts (hour, kind, key, replica, count, minutes)
+    select date_trunc('hour', now(), 'UTC'), kind, key, gen_random_uuid(), count, array_fill(0, array[60])
+    from (values ('answer', 'allowed', 5), ('answer', 'not_allowed', 2), ('sign_in', 'not_mapped', 3))
+      as counted (kind, key, count)`)
+  const { text, status } = await ask('/admin', READ)
+  t.equal(status, 200)
+  t.match(text, 'in 6 sessions')
+  t.match(text, '+1 −1 this week')
+  t.match(text, /former/)
+  t.match(text, 'None of your groups gives you access.')
+  t.match(text, /<td class="number">2<\/td>/)
+  t.ok(text.length < 60_000, `${text.length} bytes`)
+  for (const range of ['24h', '7d', '30d']) {
+    const { length } = (await ask(`/admin?range=${range}`, READ)).text
+    t.ok(length < 60_000, `${range}: ${length} bytes`)
+    const { json } = await ask(`/admin/api/v1/metrics/answers?range=${range}`, READ)
+    t.equal(json.range, range)
+    t.match(json.answers, [{ key: 'allowed', total: 5 }, { key: 'not_allowed', total: 2 }])
+    t.match(json.signIns, [{ key: 'not_mapped', total: 3 }])
+    const buckets = json.buckets as string[]
+    t.ok(buckets.length >= { '24h': 24, '7d': 168, '30d': 30 }[range as '24h'], `${buckets.length} buckets`)
+  }
+  t.equal((await ask('/admin?range=1y', READ)).status, 400)
+  t.equal((await ask('/admin/api/v1/metrics/answers?range=1y', READ)).json.code, 'request_malformed')
+})
