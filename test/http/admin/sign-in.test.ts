@@ -402,7 +402,16 @@ t.test('outside of admin.networks there is nothing below /admin, and no admin se
     config: { admin: { networks: ['10.0.0.0/8'] }, server: { trustedProxies: ['127.0.0.1'] } },
   })
   const inside = { 'x-forwarded-for': '10.1.2.3' }
-  for (const path of ['/admin', '/admin/people', '/admin/step-up', '/admin/api/v1/me', '/admin/nothing']) {
+  for (
+    const path of [
+      '/admin',
+      '/admin/people',
+      '/admin/step-up',
+      '/admin/api/v1/me',
+      '/admin/nothing',
+      '/admin/assets/x.css',
+    ]
+  ) {
     t.equal((await gateway.ask(path, { headers: { 'x-forwarded-for': '192.0.2.1' } })).status, 404, path)
   }
   t.equal((await gateway.ask('/admin/people', { headers: inside })).status, 302)
