@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { Type } from 'typebox'
 import { ADMIN_PERMISSIONS, type AdminPermission } from '../../src/core/admin-permissions.js'
+import { GatehouseError } from '../../src/core/errors.js'
 import { barChart } from '../../src/http/admin/pages/bar-chart.js'
 import {
   badge,
@@ -23,6 +24,7 @@ import {
 } from '../../src/http/admin/pages/components.js'
 import { filterForm } from '../../src/http/admin/pages/filter-form.js'
 import { linkTo } from '../../src/http/admin/pages/links.js'
+import { NAVIGATION } from '../../src/http/admin/pages/navigation.js'
 import { defineAdminPage } from '../../src/http/admin/pages/page.js'
 import { pageRoutes } from '../../src/http/admin/pages/routes.js'
 import { dataTable, pager, results } from '../../src/http/admin/pages/table.js'
@@ -30,15 +32,9 @@ import { html } from '../../src/http/pages/html.js'
 import { createTheme } from '../../src/http/pages/theme.js'
 import { startChromium } from '../helpers/chromium.js'
 import { looksWell, refusalsOf } from '../helpers/console-checks.js'
+import { HOSTILE_NAMES } from '../helpers/hostile-names.js'
 
-const NAMES = [
-  'Max Mustermann',
-  `'"><script>document.title='broken out'</script>`,
-  '\u202Egnp.exe\u202C and \u05D0\u05D1\u05D2',
-  'L'.repeat(300),
-  'Zoë 👩🏽‍💻 \u2028 line',
-  '<img src=x onerror=alert(1)>',
-]
+const NAMES = HOSTILE_NAMES
 const ID = '7c0ff3e5-5b0b-4d4c-8f7c-1f5b8a6f0001'
 const GROUP = 'c0000000-0000-4000-8000-00000000000a'
 
@@ -177,6 +173,18 @@ ${
   }),
 })
 
+/** The rest of the navigation. */
+const OTHERS = NAVIGATION.filter(({ path }) => path !== PEOPLE.path).map(({ path, label }) =>
+  defineAdminPage({
+    path,
+    permission: 'gatehouse.read',
+    title: label,
+    render: () => {
+      throw new GatehouseError('not_found')
+    },
+  })
+)
+
 async function startParts(t: Test): Promise<string> {
   const theme = createTheme({ branding: {}, applications: [] } as unknown as Parameters<typeof createTheme>[0])
   const app = fastify({ forceCloseConnections: true })
@@ -195,7 +203,7 @@ async function startParts(t: Test): Promise<string> {
     },
     useCases: {},
     theme: () => theme,
-    pages: [PEOPLE, PERSON],
+    pages: [PEOPLE, PERSON, ...OTHERS],
   }
   await app.register(pageRoutes, options as unknown as Parameters<typeof pageRoutes>[1])
   await app.listen({ host: '127.0.0.1', port: 0 })

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
 import type { ConsoleLook } from './look.js'
-import { NAVIGATION, sectionOf } from './navigation.js'
+import { sectionOf, type NavigationItem } from './navigation.js'
 import type { PageContent } from './page.js'
 
 const SECURITY_POLICY = [
@@ -35,6 +35,7 @@ export interface ConsolePage extends PageContent {
   readonly actor: AdminActor
   /** Path of the page, which the navigation marks. */
   readonly path: string
+  readonly sections: readonly NavigationItem[]
 }
 
 export function sendConsolePage(
@@ -54,7 +55,7 @@ export function sendConsolePage(
 }
 
 function document(page: ConsolePage, { name, logo, stylesheet, script }: ConsoleLook): Html {
-  const { title, actor, lead } = page
+  const { title, actor, lead, sections: [home] } = page
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -70,12 +71,12 @@ function document(page: ConsolePage, { name, logo, stylesheet, script }: Console
 </head>
 <body hx-boost="true">
 <a class="skip" href="#main" hx-boost="false">Skip to content</a>
-<header class="top"><a class="brand" id="brand" href="/admin">${
+<header class="top"><a class="brand" id="brand" href="${home?.path}">${
     logo === undefined ? '' : html`<img src="${logo}" alt="" height="24">`
   }<bdi>${name}</bdi> <span>console</span></a>
 ${account(actor)}</header>
 <div class="frame">
-${navigation(page.path)}
+${navigation(page)}
 <main id="main" tabindex="-1">
 ${trail(page)}
 <h1><bdi>${title}</bdi></h1>
@@ -98,11 +99,11 @@ function account({ name, username, permissions, csrfToken }: AdminActor): Html {
 }
 
 /** Twice: beside the content on a wide screen, and as a menu on a narrow one. The other one is not displayed. */
-function navigation(path: string): Html {
+function navigation({ path, sections }: ConsolePage): Html {
   const current = sectionOf(path)
   const list = (prefix: string): Html =>
     html`<ul>${
-      NAVIGATION.map((item) =>
+      sections.map((item) =>
         html`<li><a id="${prefix}-${item.label.toLowerCase()}" href="${item.path}"${
           item === current ? html` aria-current="${item.path === path ? 'page' : 'true'}"` : ''
         }>${item.label}</a></li>`

@@ -10,6 +10,7 @@ import type { Cursors } from '../cursors.js'
 import { errorContent } from './error-page.js'
 import { sendConsolePage } from './layout.js'
 import { CONSOLE_ASSETS, createConsoleLook, type ConsoleLook } from './look.js'
+import { NAVIGATION, type NavigationItem } from './navigation.js'
 import type { AdminPage } from './page.js'
 import { valuesOf, type Validate } from './values.js'
 
@@ -24,10 +25,14 @@ export interface PageRoutesOptions {
 
 interface Served extends PageRoutesOptions {
   readonly look: () => ConsoleLook
+  /** Of the navigation, what there is a page for. */
+  readonly sections: readonly NavigationItem[]
 }
 
 export async function pageRoutes(scope: FastifyInstance, options: PageRoutesOptions): Promise<void> {
-  const served = { ...options, look: createConsoleLook(options.theme) }
+  const paths = new Set(options.pages.map(({ path }) => path))
+  const sections = NAVIGATION.filter(({ path }) => paths.has(path))
+  const served = { ...options, sections, look: createConsoleLook(options.theme) }
   assetRoutes(scope, served.look)
   for (const page of options.pages) {
     scope.get(page.path, async (request, reply) => await servePage(page, request, reply, served))
@@ -56,7 +61,7 @@ async function servePage(
   reply: FastifyReply,
   served: Served,
 ): Promise<FastifyReply> {
-  const { guard, useCases, cursors, look, now = Date.now } = served
+  const { guard, useCases, cursors, look, sections, now = Date.now } = served
   const path = pathOf(request)
   let actor: AdminActor
   try {
@@ -67,7 +72,7 @@ async function servePage(
   try {
     const { query, params } = parametersOf(page, request)
     const content = await page.render({ actor, useCases, cursors, request, query, params, now: now() })
-    return sendConsolePage(reply, 200, { ...content, actor, path }, look())
+    return sendConsolePage(reply, 200, { ...content, actor, path, sections }, look())
   } catch (thrown) {
     return sendError(thrown, actor, { page, path, request, reply, served })
   }
@@ -100,7 +105,7 @@ function sendError(thrown: unknown, actor: AdminActor, { page, path, request, re
   )
   if (error.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   const content = errorContent({ error, page, reference: request.id })
-  return sendConsolePage(reply, error.status, { ...content, actor, path }, served.look())
+  return sendConsolePage(reply, error.status, { ...content, actor, path, sections: served.sections }, served.look())
 }
 
 function parametersOf({ query, params }: AdminPage, request: FastifyRequest) {

@@ -65,7 +65,7 @@ p { margin: .4rem 0; max-width: 46rem }
 section { margin-top: 1.9rem }
 .lead, .soft, .hint { color: var(--soft) }
 .lead { margin: 0 0 .6rem; overflow-wrap: anywhere }
-time { white-space: nowrap; font-variant-numeric: tabular-nums }
+time { white-space: nowrap; overflow-wrap: normal; font-variant-numeric: tabular-nums }
 code { font: .92em/1.4 var(--mono); overflow-wrap: anywhere }
 .id { color: var(--soft); font-size: .78rem; user-select: all }
 .named { display: block }
@@ -110,10 +110,11 @@ caption { text-align: left; padding: .5rem .75rem; font-weight: 600 }
 caption.unseen { display: block; padding: 0 }
 .facts-of-row { list-style: none; margin: 0; padding: 0; overflow-wrap: anywhere }
 th, td { text-align: left; vertical-align: top; padding: .4rem .75rem; border-top: 1px solid var(--line);
-  overflow-wrap: break-word; max-width: 26rem }
+  overflow-wrap: anywhere; max-width: 26rem }
+td { min-width: 7rem } td.number, td.time, td:has(> .tag) { min-width: 0 }
 thead th { position: sticky; top: 0; z-index: 1; background: var(--tint); border-top: 0; color: var(--soft);
   font-size: .78rem; font-weight: 600; white-space: nowrap; box-shadow: 0 1px 0 var(--line) }
-tbody th { font-weight: 400; min-width: 11rem; overflow-wrap: anywhere }
+tbody th { font-weight: 400 } tbody th:has(.named) { min-width: 11rem }
 tbody tr:first-child > * { border-top: 0 }
 td:has(> .tag) { white-space: nowrap }
 th.number, td.number { text-align: right } th.time, td.time { white-space: nowrap }
@@ -123,7 +124,7 @@ tbody .named > a { text-decoration: none } tbody .named > a:hover { text-decorat
 `
 
 const FORMS = `
-.filters { display: flex; flex-wrap: wrap; gap: .6rem .8rem; align-items: end; margin: .8rem 0 }
+.filters { display: flex; flex-wrap: wrap; gap: .6rem .8rem; align-items: start; margin: .8rem 0 }
 .field { display: flex; flex-direction: column; gap: .15rem; min-width: 0 }
 .field label { color: var(--soft); font-size: .78rem }
 .field.search { flex: 1 1 16rem; max-width: 26rem }
@@ -132,7 +133,7 @@ input, select, textarea { font: inherit; color: inherit; background: var(--surfa
   border-radius: .3rem; padding: .3rem .5rem; min-height: 2rem; max-width: 100%; min-width: 0 }
 textarea { width: 100%; max-width: 46rem }
 input[type="number"] { width: 7rem }
-.submit { display: flex; flex-wrap: wrap; align-items: center; gap: .3rem .9rem; min-height: 2rem }
+.submit { margin-top: 1.28rem; display: flex; flex-wrap: wrap; align-items: center; gap: .3rem .9rem; min-height: 2rem }
 .button { font: inherit; font-weight: 600; display: inline-block; padding: .3rem .8rem; min-height: 2rem;
   border-radius: .3rem; border: 1px solid var(--field); background: var(--surface); color: var(--ink);
   text-decoration: none; cursor: pointer; white-space: nowrap }
@@ -176,6 +177,7 @@ const NARROW = `
   thead th { position: static }
   .field, .field.search { flex: 1 1 100%; max-width: none }
   input[type="number"] { width: 100% }
+  .submit { margin-top: 0 }
   .button { min-height: 2.4rem }
   .button.small { min-height: 2rem }
 }

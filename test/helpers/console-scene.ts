@@ -1,0 +1,109 @@
+// A gateway with its console, full lists of people, groups, sessions and audit rows, and hostile names everywhere that
+// a name can come from: Entra ID, the configuration, and the database.
+import type { Test } from 'tap'
+import { GROUP_IDS, PERSON_IDS, seedDemoDirectory } from '../../src/demo/people.js'
+import { giveAdminSession } from './admin.js'
+import type { Browser } from './browser.js'
+import { startTestGateway, type TestGateway } from './gateway.js'
+import { HOSTILE_NAMES, hostileName } from './hostile-names.js'
+import { connect, type Query } from './sql.js'
+
+export interface ConsoleScene {
+  readonly gateway: TestGateway
+  readonly query: Query
+  /** Signed in to the console as a superuser. */
+  readonly browser: Browser
+  /** A person whose rights come from Entra ID, and one with a hostile name. */
+  readonly people: readonly string[]
+  readonly groups: readonly string[]
+}
+
+/** More than a page of each list shows. */
+const ROWS = 70
+const [, SCRIPT = '', MARKS = '', LONG = ''] = HOSTILE_NAMES
+const MAPPED = [
+  { entraGroup: GROUP_IDS.netboxSuperusers, label: SCRIPT, groups: ['Operators'], staff: true, superuser: true },
+  { entraGroup: GROUP_IDS.networkEngineers, label: LONG.slice(0, 100), groups: ['Engineers'], staff: true },
+  { entraGroup: GROUP_IDS.circuitManagers, label: 'Circuits', groups: ['Circuit Managers', 'Missing'] },
+]
+const CONFIG = {
+  admin: {},
+  session: { recordClient: true },
+  branding: { name: 'Contoso <b>Networks</b>', color: '#b45309' },
+  groupMapping: MAPPED,
+  applications: [{ host: 'wiki.contoso.example', name: SCRIPT }, { host: 'netbox.contoso.example', name: 'NetBox' }],
+  access: {
+    default: 'deny',
+    rules: [
+      { hosts: ['netbox.contoso.example'], allow: { groups: ['Engineers', 'Operators'] } },
+      { hosts: ['wiki.contoso.example'], paths: ['/staff'], allow: { staff: true } },
+      { hosts: ['wiki.contoso.example'], allow: 'authenticated' },
+    ],
+  },
+}
+
+export async function startConsoleScene(t: Test, config: Record<string, unknown> = {}): Promise<ConsoleScene> {
+  const gateway = await startTestGateway(t, {
+    config: { ...CONFIG, ...config },
+    groups: ['Operators', 'Engineers', 'Circuit Managers', 'Empty'],
+    seed: (directory) => {
+      const people = seedDemoDirectory(directory)
+      people.superuser.displayName = MARKS
+      people.staff.displayName = SCRIPT
+    },
+  })
+  const query = await connect(t, gateway.databaseUrl)
+  await gateway.signIn(PERSON_IDS.staff)
+  await gateway.signIn(PERSON_IDS.many)
+  const { browser } = await giveAdminSession(gateway, PERSON_IDS.superuser)
+  await seedRows(query)
+  const people = await query<{ id: string }>(
+    `(select id from users where is_superuser order by username limit 1) union all
+      (select user_id from identities where oid = $1)
+      union all (select id from users where name like '%<script>%' order by username limit 1)`,
+    [PERSON_IDS.many],
+  )
+  return {
+    gateway,
+    query,
+    browser,
+    people: people.map(({ id }) => id),
+    groups: ['Engineers', 'Empty', groupName(1)],
+  }
+}
+
+/** Names of groups cannot have line separators or 300 characters. */
+function groupName(n: number): string {
+  return hostileName(n).replace(/[\u2028\u202C\u202E]/g, '').slice(-150)
+}
+
+async function seedRows(query: Query): Promise<void> {
+  const numbers = Array.from({ length: ROWS }, (_, n) => n)
+  const names = numbers.map(hostileName)
+  await query(
+    `insert into users (username, username_key, email, name, is_staff, is_active, last_login_at)
+      select name, lower(name), name || '@contoso.example', name, n % 5 = 0, n % 7 <> 0, now() - n * interval '2 days'
+      from unnest($1::text[]) with ordinality as given (name, n)`,
+    [names],
+  )
+  await query(`insert into identities (tid, oid, user_id, upn, upn_key, upn_seen_at, guest)
+    select gen_random_uuid(), gen_random_uuid(), id, username, username_key, now(), true from users
+    where id not in (select user_id from identities)`)
+  await query('insert into groups (name, description) select name, name from unnest($1::text[]) as name', [
+    numbers.map(groupName),
+  ])
+  await query(`insert into user_groups (user_id, group_id, since)
+    select u.id, g.id, now() from users u, groups g where g.name = 'Engineers' or g.name like '%<script>% 1'
+    on conflict do nothing`)
+  await query(`insert into user_groups (user_id, group_id)
+    select u.id, g.id from groups g, (select id from users where name like '%<script>%' limit 1) u
+    on conflict do nothing`)
+  await query(`insert into group_permissions (group_id, permission)
+    select id, 'netbox.view' from groups
+    union all select id, 'gatehouse.sessions' from groups where name = 'Engineers'`)
+  await query(`insert into sessions (id_hash, public_id, user_id, browser, client_address, last_host)
+    select sha256(id::text::bytea), 'ses_' || left(md5(id::text), 12), id, 'Chrome', '192.0.2.7', 'wiki.contoso.example'
+    from users where is_active`)
+  await query(`insert into audit_events (at, action, actor, user_id, username)
+    select now() - row_number() over () * interval '1 minute', 'login', username, id, username from users`)
+}
