@@ -66,7 +66,7 @@ export interface AppDeps extends PipelineDeps {
   readonly counters: ActivityCounters
   readonly activity: ActivityReader
   /** Undefined: not configured. */
-  readonly reevaluation: Pick<ReevaluationSchedule, 'state'> | undefined
+  readonly reevaluation: Pick<ReevaluationSchedule, 'state' | 'lastRun'> | undefined
   readonly reload: () => ReloadState
   readonly log: Logger
   /** Undefined: this process is the only one on its port. */

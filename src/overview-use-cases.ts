@@ -25,7 +25,7 @@ export interface OverviewDeps {
   readonly entra: Entra
   readonly activity: ActivityReader
   /** Undefined: not configured. */
-  readonly reevaluation: Pick<ReevaluationSchedule, 'state'> | undefined
+  readonly reevaluation: Pick<ReevaluationSchedule, 'state' | 'lastRun'> | undefined
   readonly reload: () => ReloadState
 }
 
@@ -90,7 +90,7 @@ function reachOf(reach: Omit<Reach, 'lastSuccessAt'>, last: number | undefined):
 
 function syncOf(reevaluation: OverviewDeps['reevaluation']): SyncHealth {
   const state = reevaluation?.state()
-  const { lastRun } = state ?? {}
+  const lastRun = reevaluation?.lastRun()
   return {
     isConfigured: state !== undefined,
     isLeader: state?.leader ?? false,

@@ -16,8 +16,6 @@ export interface ReevaluationState {
   readonly lagMs: number
   /** When this replica last read all deltas to their end, in milliseconds since 1970; undefined: never. */
   readonly deltasReadAt?: number
-  /** The last run of this replica as the leader. */
-  readonly lastRun?: LastRun
 }
 
 export interface LastRun {
@@ -34,6 +32,8 @@ export interface ReevaluationSchedule {
   /** One run; the one in progress, if there is one. */
   run(): Promise<void>
   state(): ReevaluationState
+  /** The last run of this replica as the leader. */
+  lastRun(): LastRun | undefined
   close(): Promise<void>
 }
 
@@ -80,7 +80,8 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
   return {
     start: timer.start,
     run,
-    state: () => ({ ...state, ...defined({ deltasReadAt: signals?.completeAt(), lastRun }) }),
+    state: () => stateAt(state, signals?.completeAt()),
+    lastRun: () => lastRun,
     async close() {
       closed = true
       timer.stop()
@@ -90,12 +91,8 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
   }
 }
 
-/** Without what is undefined. */
-function defined({ deltasReadAt, lastRun }: {
-  readonly deltasReadAt: number | undefined
-  readonly lastRun: LastRun | undefined
-}): Pick<ReevaluationState, 'deltasReadAt' | 'lastRun'> {
-  return { ...deltasReadAt === undefined ? {} : { deltasReadAt }, ...lastRun === undefined ? {} : { lastRun } }
+function stateAt(state: ReevaluationState, deltasReadAt: number | undefined): ReevaluationState {
+  return deltasReadAt === undefined ? state : { ...state, deltasReadAt }
 }
 
 function lastRunOf({ processed, failures }: RunResult): LastRun {
