@@ -102,11 +102,15 @@ function createReasons(mapping: readonly MappingRow[]) {
   const labels = labelsOf(mapping)
   const grants = (row: MappingRow, kind: Right['kind'], name: string): boolean =>
     kind === 'group' ? row.groups.includes(name) : row[kind]
-  return (kind: Right['kind'], name: string, causes: readonly Cause[]): readonly RightReason[] =>
-    causes.map(({ row, entraGroup }) => {
+  return (kind: Right['kind'], name: string, causes: readonly Cause[]): readonly RightReason[] => {
+    const reasons = causes.map(({ row, entraGroup }): RightReason => {
       const isSame = (each: MappingRow | undefined): boolean =>
         each !== undefined && each.entraGroup.toLowerCase() === entraGroup && grants(each, kind, name)
       const now = isSame(mapping[row - 1]) ? row : mapping.findIndex(isSame) + 1
       return { row: now === 0 ? row : now, entraGroup, label: labels.get(entraGroup) ?? null, inForce: now > 0 }
     })
+    // Two former rows may be one row now.
+    const key = ({ row, entraGroup, inForce }: RightReason): string => `${row} ${entraGroup} ${inForce}`
+    return [...new Map(reasons.map((reason) => [key(reason), reason])).values()]
+  }
 }

@@ -63,7 +63,9 @@ async function scene(t: Test) {
       `insert into identities (tid, oid, user_id, upn, upn_key, upn_seen_at)
         select gen_random_uuid(), gen_random_uuid(), id, 'max', 'max', now() from users where username = 'max'`,
       `insert into user_groups (user_id, group_id, cause) select u.id, g.id, case g.name
-        when 'Network' then ${cause(2, NETWORK)}::jsonb when 'Circuits' then ${cause(3, OTHER)}::jsonb end
+        when 'Network' then ${cause(2, NETWORK)}::jsonb || ${cause(9, NETWORK)}::jsonb when 'Circuits' then ${
+        cause(3, OTHER)
+      }::jsonb end
         from users u, groups g where u.username = 'max' and g.name in ('Network', 'Circuits', 'By hand')`,
       `insert into entra_readings (user_id, group_ids, read_at) select id, '{${NETWORK},${CIRCUITS}}', now() from users
         where username = 'max'`,

@@ -9,7 +9,7 @@ import { migrate } from '../../../src/store/migrate.js'
 import { createPeopleStore } from '../../../src/store/people.js'
 import { freshDatabase } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
-import { startFrame } from './frame.js'
+import { startFrame, type Reply } from './frame.js'
 
 const TIMEOUTS = { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined }
 const READ = 'gatehouse.read'
@@ -70,7 +70,7 @@ t.test('page, list and files show the same rows for the same filter', async (t) 
     let shown = 0
     let path: string | undefined = `/admin/audit?${filter}`
     while (path !== undefined) {
-      const page = await ask(path, READ)
+      const page: Reply = await ask(path, READ)
       t.equal(page.status, 200, path)
       t.ok(page.text.length < 60_000, `${page.text.length} bytes`)
       shown += page.text.match(/<th scope="row"/g)?.length ?? 0

@@ -27,12 +27,18 @@ interface Sent {
   readonly body: string
 }
 
+export interface Ask {
+  (path: string, permissions?: string, body?: Sent): Promise<Reply>
+  /** For a browser. */
+  readonly url: string
+}
+
 /** @returns asks the API: `permissions` of the one who asks, joined by spaces; undefined: not signed in */
 export async function startFrame(
   t: Test,
   endpoints: readonly Endpoint[],
   useCases: AdminUseCases = {} as AdminUseCases,
-): Promise<(path: string, permissions?: string, body?: Sent) => Promise<Reply>> {
+): Promise<Ask> {
   const theme = () => createTheme({ branding: { name: 'Test', color: undefined, logo: undefined }, applications: [] })
   const app = createInstance({
     trusts: () => false,
@@ -64,7 +70,7 @@ export async function startFrame(
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
-  return async (path, permissions, sent) => {
+  const ask = async (path: string, permissions?: string, sent?: Sent): Promise<Reply> => {
     const cookie = permissions === undefined ? {} : { cookie: permissions }
     const answer = await fetch(`${url}${path}`, {
       headers: { ...cookie, ...sent?.headers },
@@ -75,6 +81,7 @@ export async function startFrame(
     const json = isJson ? JSON.parse(text) as Record<string, unknown> : {}
     return { status: answer.status, headers: answer.headers, text, json }
   }
+  return Object.assign(ask, { url })
 }
 
 const GUARD: AdminGuard = {

@@ -78,7 +78,9 @@ function about(person: PersonDetails): Html {
     ['Last sign-in', timeText(person.lastLoginAt, 'never')],
     [
       'Last snapshot',
-      readAt === null ? 'none: Graph was never asked' : html`${entraGroups} Entra groups at ${timeText(readAt)}`,
+      readAt === null
+        ? 'none: Graph was never asked'
+        : html`${entraGroups} ${entraGroups === 1 ? 'Entra group' : 'Entra groups'} at ${timeText(readAt)}`,
     ],
     ...person.identities.map((identity): readonly [string, Value] => ['Entra ID', identityText(identity)]),
     ...person.identities.length > 0 ? [] : [['Entra ID', 'no account: added by hand'] as const],
