@@ -173,8 +173,8 @@ t.test('the frame of the API', async (t) => {
       const answer = await ask('/admin/api/v1/trial', READ, { headers, body: JSON.stringify(body) })
       return answer.json['code'] ?? answer.json
     }
-    t.equal(await send({ text: 'a' }, json), 'not_allowed')
-    t.equal(await send({ text: 'a' }, { ...json, 'x-csrf-token': 'other' }), 'not_allowed')
+    t.equal(await send({ text: 'a' }, json), 'form_refused')
+    t.equal(await send({ text: 'a' }, { ...json, 'x-csrf-token': 'other' }), 'form_refused')
     const headers = { ...json, 'x-csrf-token': 'token' }
     t.strictSame(await send({ text: 'a' }, headers), { text: 'a' })
     for (const body of [{ text: 1 }, { text: 'a', more: 1 }, {}, null, [], 'a']) {

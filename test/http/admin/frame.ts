@@ -60,7 +60,7 @@ export async function startFrame(
     cursors: createCursors(['a secret for cursors', 'an older one']),
     endpoints,
     requireOwnForm: (_request, _actor, token) => {
-      if (token !== 'token') throw new GatehouseError('not_allowed')
+      if (token !== 'token') throw new GatehouseError('form_refused')
     },
     pages: PAGES,
     theme,

@@ -7,6 +7,24 @@ import { COMMON_PROBLEMS, PROBLEM_SCHEMA, PROBLEM_TYPE, statusOf } from './probl
 
 type Json = Record<string, unknown>
 
+/** What the endpoints below each first segment are about. */
+const TAGS: Readonly<Record<string, string>> = {
+  access: 'The access rules in force, and how often each one was used',
+  audit: 'The record of sign-ins and of every change',
+  groups: 'Local groups with their permissions and members',
+  health: 'What this gateway and its surroundings report',
+  keys: 'The signing keys',
+  mapping: 'The group mapping in force, and whom each row reaches',
+  me: 'The administrator who asks',
+  metrics: 'Counts over time',
+  openapi: 'This document',
+  overview: 'The figures of the first page of the console',
+  people: 'Users with their rights and the reason for each',
+  policy: 'The configuration of rights in force, and what it would decide',
+  sessions: 'Active sessions',
+  system: 'The gateway, its replicas and its database',
+}
+
 const PROBLEM = { $ref: '#/components/schemas/Problem' }
 
 export function documentOptions(endpoints: readonly Endpoint[], cookieName: string): FastifyDynamicSwaggerOptions {
@@ -46,12 +64,14 @@ function completed(document: Json, endpoints: readonly Endpoint[]): Json {
   const paths = document['paths'] as Record<string, Record<string, Json>>
   for (const operation of Object.values(paths).flatMap((path) => Object.values(path))) {
     const endpoint = byId.get(operation['operationId'] as string)
-    operation['responses'] = { ...(operation['responses'] as Json), ...problemsOf(endpoint?.problems ?? []) }
+    if (endpoint === undefined) continue
+    const { 200: answer } = operation['responses'] as Record<string, Json>
+    operation['responses'] = { 200: { ...answer, ...answerOf(endpoint) }, ...problemsOf(endpoint.problems) }
   }
   const tags = [...new Set(endpoints.map(tagOf))].sort()
   return {
     ...document,
-    tags: tags.map((name) => ({ name })),
+    tags: tags.map((name) => ({ name, ...(TAGS[name] === undefined ? {} : { description: TAGS[name] }) })),
     components: {
       ...(document['components'] as Json),
       schemas: { Problem: PROBLEM_SCHEMA },
@@ -60,6 +80,11 @@ function completed(document: Json, endpoints: readonly Endpoint[]): Json {
       ),
     },
   }
+}
+
+function answerOf({ summary, version }: Endpoint): Json {
+  const etag = { description: 'A hash of what an edit must have seen.', required: true, schema: { type: 'string' } }
+  return { description: summary, ...(version ? { headers: { ETag: etag } } : {}) }
 }
 
 /** Statuses with the common codes alone are described once for all endpoints. */

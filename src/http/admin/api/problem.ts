@@ -21,7 +21,7 @@ export const COMMON_PROBLEMS: readonly ErrorCode[] = [
 ]
 
 /** What every endpoint can answer beside those, where it is not read with GET. */
-export const UNSAFE_PROBLEMS: readonly ErrorCode[] = []
+export const UNSAFE_PROBLEMS: readonly ErrorCode[] = ['form_refused']
 
 /** Addresses that the router refuses are below the API too: the address as the client sent it decides. */
 export function isApiRequest({ originalUrl }: Pick<FastifyRequest, 'originalUrl'>): boolean {

@@ -1,0 +1,176 @@
+// A gateway with the console, and four people at its API: Sue (superuser), Sam (staff), Gus (helpdesk: one permission
+// by a local group) and Nobody, who has no permission there.
+import { readFileSync } from 'node:fs'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import type { Test } from 'tap'
+import { request } from 'undici'
+import { GROUP_IDS, PERSON_IDS } from '../../../src/demo/people.js'
+import { createGroupStore } from '../../../src/store/groups.js'
+import { giveAdminSession } from '../../helpers/admin.js'
+import { createBrowser, type Browser } from '../../helpers/browser.js'
+import { MAPPING, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+
+export const HELPDESK = 'Helpdesk'
+const API = '/admin/api/v1'
+
+export const PEOPLE = {
+  sue: PERSON_IDS.superuser,
+  sam: PERSON_IDS.staff,
+  helpdesk: PERSON_IDS.guest,
+  nobody: PERSON_IDS.nobody,
+} as const
+
+export type Who = keyof typeof PEOPLE
+
+export interface ApiAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Undefined: the answer is no JSON. */
+  readonly json: Record<string, unknown> | undefined
+  readonly text: string
+}
+
+export interface ApiRequest {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: unknown
+}
+
+export interface ApiClient {
+  readonly browser: Browser
+  readonly csrfToken: string
+  /** @param path below /admin/api/v1 */
+  ask(path: string, request?: ApiRequest): Promise<ApiAnswer>
+}
+
+export interface AdminScene {
+  readonly gateway: TestGateway
+  readonly document: Document
+  readonly clients: Readonly<Record<Who, ApiClient>>
+  /** Without the cookie of the console, but with that of applications. */
+  readonly signedInOnly: ApiClient
+  readonly stranger: ApiClient
+  /** @returns what of an answer differs from the document; undefined: nothing */
+  undeclared(operation: Operation, answer: ApiAnswer): string | undefined
+}
+
+export async function startAdminScene(t: Test, config: Record<string, unknown> = {}): Promise<AdminScene> {
+  const groupMapping = MAPPING.map((row) =>
+    row.entraGroup === GROUP_IDS.readOnly ? { ...row, groups: [...row.groups, HELPDESK] } : row
+  )
+  const gateway = await startTestGateway(t, { config: { admin: {}, groupMapping, ...config } })
+  await createGroupStore(gateway.gateway.database).apply(
+    [{ name: HELPDESK, permissions: ['gatehouse.sessions'] }],
+    { actor: 'test', dryRun: false },
+  )
+  const clients = {} as Record<Who, ApiClient>
+  for (const [who, personId] of Object.entries(PEOPLE)) {
+    const { browser } = await giveAdminSession(gateway, personId)
+    clients[who as Who] = await clientOf(gateway, browser)
+  }
+  const { browser } = await gateway.signIn(PEOPLE.sue)
+  const document = readDocument()
+  return {
+    gateway,
+    document,
+    clients,
+    signedInOnly: await clientOf(gateway, browser),
+    stranger: await clientOf(gateway, createBrowser()),
+    undeclared: createCheck(document),
+  }
+}
+
+async function clientOf(gateway: TestGateway, browser: Browser): Promise<ApiClient> {
+  const ask: ApiClient['ask'] = async (path, { method = 'GET', headers = {}, body } = {}) => {
+    const cookie = browser.cookieHeader(gateway.url)
+    const answer = await request(`${gateway.url}${API}${path}`, {
+      method: method as 'GET',
+      headers: {
+        ...(cookie === '' ? {} : { cookie }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+    })
+    const text = await answer.body.text()
+    const isJson = /json/.test(String(answer.headers['content-type']))
+    const json = isJson ? JSON.parse(text) as Record<string, unknown> : undefined
+    return { status: answer.statusCode, headers: answer.headers, json, text }
+  }
+  const { json } = await ask('/me')
+  return { browser, ask, csrfToken: typeof json?.['csrfToken'] === 'string' ? json['csrfToken'] : '' }
+}
+
+export type Schema = Readonly<Record<string, unknown>>
+
+export interface Operation {
+  readonly operationId: string
+  readonly method: string
+  /** With parameters in braces: `/people/{id}`. */
+  readonly path: string
+  readonly permission: string
+  readonly parameters: readonly {
+    readonly in: 'path' | 'query'
+    readonly name: string
+    readonly required: boolean
+    readonly schema: Schema
+  }[]
+  readonly hasBody: boolean
+  readonly responses: Readonly<Record<string, Schema>>
+}
+
+export interface Document {
+  readonly text: string
+  readonly content: Schema
+  readonly operations: readonly Operation[]
+}
+
+/** The committed document. */
+export function readDocument(): Document {
+  const text = readFileSync(new URL('../../../docs/openapi.json', import.meta.url), 'utf8')
+  const content = JSON.parse(text) as Schema
+  const paths = content['paths'] as Record<string, Record<string, Record<string, unknown>>>
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      operationId: operation['operationId'] as string,
+      method: method.toUpperCase(),
+      path,
+      permission: operation['x-permission'] as string,
+      parameters: (operation['parameters'] ?? []) as Operation['parameters'],
+      hasBody: operation['requestBody'] !== undefined,
+      responses: operation['responses'] as Operation['responses'],
+    }))
+  )
+  return { text, content, operations }
+}
+
+/** Validates with a JSON Schema implementation that the gateway does not use. */
+function createCheck({ content }: Document): AdminScene['undeclared'] {
+  const ajv = new Ajv2020({ strict: false, allErrors: true })
+  addFormats.default(ajv)
+  ajv.addSchema({ $id: 'document', ...content })
+  const known = new Map<string, ValidateFunction>()
+  const compiled = (schema: Schema): ValidateFunction => {
+    const text = JSON.stringify(schema).replaceAll('"$ref":"#/', '"$ref":"document#/')
+    const validate = known.get(text) ?? ajv.compile(JSON.parse(text) as Schema)
+    known.set(text, validate)
+    return validate
+  }
+  return ({ responses }, { status, headers, json, text }) => {
+    const declared = resolve(responses[status], content)
+    if (declared === undefined) return `status ${status} is not declared`
+    const type = String(headers['content-type']).split(';')[0] ?? ''
+    const media = (declared['content'] as Record<string, { readonly schema?: Schema }> | undefined)?.[type]
+    if (media === undefined) return `content type ${type} is not declared for ${status}`
+    if (media.schema === undefined) return undefined
+    const validate = compiled(media.schema)
+    return validate(json ?? text) ? undefined : ajv.errorsText(validate.errors)
+  }
+}
+
+function resolve(part: Schema | undefined, content: Schema): Schema | undefined {
+  const reference = part?.['$ref']
+  if (typeof reference !== 'string') return part
+  return reference.slice(2).split('/').reduce<unknown>((at, key) => (at as Schema)[key], content) as Schema
+}
