@@ -17,7 +17,9 @@ import {
 } from './helper.js'
 
 /** Bodies of requests that succeed, by operation. */
-const BODIES: Readonly<Record<string, unknown>> = {}
+const BODIES: Readonly<Record<string, unknown>> = {
+  postPolicyTest: { url: 'https://netbox.example.com/circuits/' },
+}
 
 /** Queries that an operation needs to succeed. */
 const QUERIES: Readonly<Record<string, string>> = {}

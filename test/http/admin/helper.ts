@@ -1,10 +1,12 @@
 // A gateway with the console, and four people at its API: Sue (superuser), Sam (staff), Gus (helpdesk: one permission
 // by a local group) and Nobody, who has no permission there.
 import { readFileSync } from 'node:fs'
+import { sql } from 'drizzle-orm'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import type { Test } from 'tap'
 import { request } from 'undici'
+import { sessionIdHash } from '../../../src/core/session.js'
 import { GROUP_IDS, PERSON_IDS } from '../../../src/demo/people.js'
 import { createGroupStore } from '../../../src/store/groups.js'
 import { giveAdminSession } from '../../helpers/admin.js'
@@ -66,7 +68,8 @@ export async function startAdminScene(t: Test, config: Record<string, unknown> =
   )
   const clients = {} as Record<Who, ApiClient>
   for (const [who, personId] of Object.entries(PEOPLE)) {
-    const { browser } = await giveAdminSession(gateway, personId)
+    const { browser, sessionId } = await giveAdminSession(gateway, personId)
+    if (who === 'nobody') await keepAdminSession(gateway, browser, sessionId)
     clients[who as Who] = await clientOf(gateway, browser)
   }
   const { browser } = await gateway.signIn(PEOPLE.sue)
@@ -79,6 +82,16 @@ export async function startAdminScene(t: Test, config: Record<string, unknown> =
     stranger: await clientOf(gateway, createBrowser()),
     undeclared: createCheck(document),
   }
+}
+
+/** As if the permissions had been taken away after the sign-in: without any, no admin session begins. */
+async function keepAdminSession({ gateway, url }: TestGateway, browser: Browser, sessionId: string): Promise<void> {
+  const cookie = decodeURIComponent(browser.cookies.get(new URL(url).hostname)?.get('gatehouse_admin') ?? '')
+  const [id = ''] = cookie.split('.')
+  await gateway.database.ask((db) =>
+    db.execute(sql`insert into admin_sessions (id_hash, session_id, authenticated_at)
+      values (${sessionIdHash(id)}, ${sessionId}, now())`)
+  )
 }
 
 async function clientOf(gateway: TestGateway, browser: Browser): Promise<ApiClient> {
