@@ -6,7 +6,7 @@ import t from 'tap'
 
 const GLOSSARY = 'docs/glossary.md'
 /** Written by a program or by a test run, from words that stand in src or in test. */
-const GENERATED = ['docs/configuration.md', 'docs/errors.md', 'docs/faults.md', 'docs/proxies.md']
+const GENERATED = ['docs/api.md', 'docs/configuration.md', 'docs/errors.md', 'docs/faults.md', 'docs/proxies.md']
 /** Their rows quote the titles of tests. */
 const ROWS_OF_TITLES = ['docs/advisories.md', 'docs/parity.md']
 const WIDEST = 120
