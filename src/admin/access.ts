@@ -60,7 +60,8 @@ export interface AccessAdminPorts {
   readonly activity?: Pick<ActivityReader, 'ruleHits'> | undefined
 }
 
-const RULES = 50
+/** Of a page. */
+export const RULES = 50
 const DEFAULT_PATH = 'access.default'
 
 export function createAccessAdmin(

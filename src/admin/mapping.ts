@@ -66,7 +66,8 @@ export interface MappingAdminPorts {
   readonly now?: () => number
 }
 
-const ROWS = 50
+/** Of a page. */
+export const ROWS = 50
 export const UNMAPPED_SHOWN = 20
 const COUNTED_AGAIN_MS = 60_000
 const UNMAPPED_AGAIN_MS = 5 * 60_000

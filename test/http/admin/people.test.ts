@@ -1,9 +1,13 @@
 // Users, groups and sessions in the API, on the pages and as CSV, over real HTTP and a real database.
 import t, { type Test } from 'tap'
 import type { AdminUseCases } from '../../../src/admin/use-cases.js'
+import type { RunningConfig } from '../../../src/config/running-config.js'
+import type { MappingRow } from '../../../src/core/mapping.js'
+import type { LiveDirectory } from '../../../src/core/policy.js'
 import { ENDPOINTS } from '../../../src/http/admin/api/endpoints.js'
 import { createPeopleUseCases } from '../../../src/people-use-cases.js'
-import { openDatabase } from '../../../src/store/database.js'
+import { createPolicyUseCases } from '../../../src/policy-use-cases.js'
+import { openDatabase, type Database } from '../../../src/store/database.js'
 import { migrate } from '../../../src/store/migrate.js'
 import { seedCrowd } from '../../helpers/crowd.js'
 import { freshDatabase } from '../../helpers/postgres.js'
@@ -45,9 +49,30 @@ async function scene(t: Test, count = 130) {
   )
   const mapping = [{ entraGroup: ENTRA_GROUP, label: HOSTILE, groups: [GROUP, 'Gone'], staff: false, superuser: false }]
   const useCases = createPeopleUseCases({ database, timeouts: TIMEOUTS, policy: () => ({ mapping, rules: [] }) })
-  const ask = await startFrame(t, ENDPOINTS, useCases as unknown as AdminUseCases)
+  const ask = await startFrame(t, ENDPOINTS, { ...useCases, ...policyUseCases(database, mapping) } as AdminUseCases)
   const [{ id = '' } = {}] = await query<{ id: string }>("select id from users where username = 'U0000001@corp.test'")
   return { ask, query, id }
+}
+
+/** Pages of a user lead to what the policy means for them. No test reads Graph. */
+function policyUseCases(database: Database, groupMapping: readonly MappingRow[]) {
+  const config = {
+    startup: {
+      server: { publicUrl: 'https://auth.test', redirectDomains: [] },
+      session: { cookieDomain: 'test', ...TIMEOUTS },
+    },
+    current: () => ({
+      groupMapping,
+      requireMappedGroup: false,
+      access: { default: 'authenticated', rules: [] },
+      headers: { families: ['x-auth-request'], extra: [], maxBytes: 8192 },
+      applications: [],
+      authAllowed: { emailDomains: [], guests: true },
+      pipeline: ['azuread_map_groups'],
+    }),
+    hash: () => 'f'.repeat(64),
+  } as unknown as RunningConfig
+  return createPolicyUseCases(config, { database, liveDirectory: {} as LiveDirectory })
 }
 
 // proves: admin-csv-permission

@@ -1,6 +1,6 @@
 // Access: the rules in order, whom each one lets in, what is wrong with it, and how often it decided.
 import { Type, type Static } from 'typebox'
-import { RULE_FILTERS, type RuleView } from '../../../admin/access.js'
+import { RULE_FILTERS, RULES, type RuleView } from '../../../admin/access.js'
 import type { PolicyFinding } from '../../../core/policy.js'
 import { html, type Html } from '../../pages/html.js'
 import { emptyState, section, tag, timeText } from './components.js'
@@ -42,7 +42,9 @@ ${defaultSection(byDefault)}`,
 export function ruleLink(rule: string): Html {
   const index = /^access\.rules\[(\d+)\]$/.exec(rule)?.[1]
   if (index === undefined) return html`<a href="${PATH}#default"><code>${rule}</code></a>`
-  return html`<a href="${link(PATH, { after: index })}#rule-${index}"><code>${rule}</code></a>`
+  return html`<a href="${
+    link(PATH, { after: Number(index) < RULES ? undefined : index })
+  }#rule-${index}"><code>${rule}</code></a>`
 }
 
 function filters({ q, only }: Static<typeof QUERY>, { hits }: RuleView): Html {

@@ -1,6 +1,12 @@
 // Mapping: what each row grants, how many users are in its Entra group, and what is wrong with it.
 import { Type, type Static } from 'typebox'
-import { MAPPING_FILTERS, type MappingOverview, type MappingPage, type MappingRowView } from '../../../admin/mapping.js'
+import {
+  MAPPING_FILTERS,
+  ROWS,
+  type MappingOverview,
+  type MappingPage,
+  type MappingRowView,
+} from '../../../admin/mapping.js'
 import type { Counted } from '../../../admin/counted.js'
 import type { LargestGroups } from '../../../core/policy.js'
 import { html, type Html, type Value } from '../../pages/html.js'
@@ -41,7 +47,7 @@ ${query.after === undefined ? unmappedSection(unmapped) : ''}`,
 
 /** A link to a row of the mapping, wherever its page begins. @param row counted from 1 */
 export function rowLink(row: number, text: Value = `row ${row}`): Html {
-  return html`<a href="${link(PATH, { after: row - 1 })}#row-${row}">${text}</a>`
+  return html`<a href="${link(PATH, { after: row > ROWS ? row - 1 : undefined })}#row-${row}">${text}</a>`
 }
 
 function nextOf({ next }: MappingPage): string | undefined {

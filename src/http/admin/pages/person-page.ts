@@ -7,6 +7,7 @@ import { viewerOf } from '../viewer.js'
 import { badge, contents, facts, idText, nameText, note, section, tag, timeText } from './components.js'
 import { defineAdminPage } from './page.js'
 import { personEvents, personSessions } from './person-events.js'
+import { policyLinks } from './person-policy.js'
 import { notHeldList, rightsList } from './person-rights.js'
 
 export const personPage = defineAdminPage({
@@ -16,7 +17,7 @@ export const personPage = defineAdminPage({
   params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
   async render({ params, useCases, actor, request }) {
     const person = await useCases.people.get(params.id, viewerOf(actor, request))
-    const sections = sectionsOf(person)
+    const sections = [...sectionsOf(person), policyLinks(params.id)]
     return {
       title: person.name ?? person.username,
       lead: html`${nameText(person.username)} ${badges(person)}`,

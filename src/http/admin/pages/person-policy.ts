@@ -9,7 +9,7 @@ import { isChange, type RowHit } from '../../../core/explain.js'
 import type { GroupRead } from '../../../core/entra-groups.js'
 import { html, type Html, type Value } from '../../pages/html.js'
 import { ruleLink } from './access-page.js'
-import { emptyState, facts, named, nameText, note, section, tag, timeText, type Tone } from './components.js'
+import { emptyState, facts, named, nameText, note, tag, timeText, type Tone } from './components.js'
 import { link, linkTo } from './links.js'
 import { shortList } from './lists.js'
 import { rowLink } from './mapping-page.js'
@@ -59,27 +59,48 @@ export const personAccessPage = defineAdminPage({
   },
 })
 
+/** For section(). */
+interface Section {
+  readonly id: string
+  readonly title: string
+  readonly lead?: Value
+  readonly content: Html
+}
+
+/** For the user's page: the answers are on pages of their own. */
+export function policyLinks(id: string): Section {
+  return {
+    id: 'policy',
+    title: 'What the policy means for them',
+    content: html`<ul><li><a href="${linkTo('people', id)}/explain">What a sign-in would give now</a></li>
+<li><a href="${linkTo('people', id)}/access">What they may open</a></li></ul>`,
+  }
+}
+
 /** For the user's page: from the last snapshot; live reads have a page of their own. */
-export async function explainSection({ explain }: Pick<AdminUseCases, 'explain'>, id: string): Promise<Html> {
+export async function explainSection({ explain }: Pick<AdminUseCases, 'explain'>, id: string): Promise<Section> {
   const explained = await explanationOf(explain, id, false)
-  return section({
+  return {
     id: 'explain',
     title: 'What a sign-in would give now',
     content: explained === undefined || explained instanceof GatehouseError
       ? failed(explained ?? new GatehouseError('not_found'), id)
       : explanation(explained, id),
-  })
+  }
 }
 
-export async function accessSection({ personAccess }: Pick<AdminUseCases, 'personAccess'>, id: string): Promise<Html> {
+export async function accessSection(
+  { personAccess }: Pick<AdminUseCases, 'personAccess'>,
+  id: string,
+): Promise<Section> {
   const page = await personAccess.access(id, { limit: HOSTS_IN_SECTION }) ?? { rows: [], next: undefined }
   const all = html`<p><a href="${linkTo('people', id)}/access">All hosts, with their rules</a></p>`
-  return section({
+  return {
     id: 'access',
     title: 'What they may open',
     lead: 'GET / at every application and every host that an access rule names.',
     content: html`${hostTable(page)}${page.next === undefined ? '' : all}`,
-  })
+  }
 }
 
 function trailTo(id: string, username: string | undefined) {

@@ -3,6 +3,9 @@ import type { RightReason } from '../../../admin/person.js'
 import type { Cause } from '../../../core/mapping.js'
 import { html, type Html } from '../../pages/html.js'
 import { badge, idText, nameText, timeText } from './components.js'
+import { rowLink } from './mapping-page.js'
+
+export { rowLink } from './mapping-page.js'
 
 export interface RightLine {
   readonly byHand: boolean
@@ -31,10 +34,6 @@ export function causeLine(cause: readonly Cause[] | null, labelOf: (entraGroup: 
     inForce: true,
   }))
   return rightLine({ byHand: cause === null, reasons, since: null })
-}
-
-export function rowLink(row: number): Html {
-  return html`<a href="/admin/mapping#row-${row}">row ${row}</a>`
 }
 
 export function reasonText({ row, entraGroup, label, inForce }: RightReason): Html {
