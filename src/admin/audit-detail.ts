@@ -27,9 +27,19 @@ export function readableDetail({ before, after, ...others }: Readonly<Record<str
   const [was, is] = [before, after].map((side) => new Map(factsOf(side).map(({ name, value }) => [name, value])))
   const names = [...new Set([...was?.keys() ?? [], ...is?.keys() ?? []])]
   return {
-    changes: names.map((name) => ({ name, before: was?.get(name) ?? null, after: is?.get(name) ?? null })),
+    changes: names.map((name) => ({
+      name,
+      before: was?.get(name) ?? null,
+      after: is?.get(name) ?? flagAfter(others, name),
+    })),
     facts: factsOf(others),
   }
+}
+
+/** A sign-in records why a flag is set, as a list of causes, and not the flag: an empty list is `false`. */
+function flagAfter(detail: Readonly<Record<string, unknown>>, name: string): string | null {
+  const causes = detail[name]
+  return Array.isArray(causes) ? String(causes.length > 0) : null
 }
 
 function factsOf(detail: unknown, name = ''): readonly Fact[] {

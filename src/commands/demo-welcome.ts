@@ -8,11 +8,13 @@ export interface DemoAddresses {
   readonly url: string
   /** The application that only circuit managers may open. */
   readonly circuits: string
+  /** The admin console. */
+  readonly console: string
   /** The configuration file, for commands in another terminal while the demo runs. */
   readonly config: string
 }
 
-export function printWelcome({ url, circuits, config }: DemoAddresses): void {
+export function printWelcome({ url, circuits, console, config }: DemoAddresses): void {
   print(
     `\nGatehouse demo is running. Open\n\n    ${url}\n\nand sign in as one of these people (there are no passwords):\n`,
   )
@@ -24,7 +26,11 @@ export function printWelcome({ url, circuits, config }: DemoAddresses): void {
     ${url}admin/  superusers alone
     ${circuits}  another application: circuit managers alone, such as Max Many
 
-See who has what and why, from another terminal:
+See who has what and why in the admin console, as staff or as a superuser:
+
+    ${console}
+
+or from another terminal:
 
     ${commandLine()} users list --why --config ${quoted(config)}
 

@@ -90,16 +90,19 @@ async function startDemo(options: DemoOptions, closers: Closers): Promise<DemoAd
   const gateway = await startDemoGateway(config, closers)
   await startApplications({ gateway, config, ports }, closers)
   const [url, circuits] = [ports.network, ports.circuits].map((port) => `http://127.0.0.1:${port}/`) as [string, string]
-  return { url, circuits, config: file }
+  return { url, circuits, console: `${publicUrl}/admin`, config: file }
 }
 
 const randomSecret = (): string => randomBytes(32).toString('base64url')
 
-/** The demo's configuration with the variables replaced, so that other commands can use it. */
+const ADMIN_CONSOLE = '\nadmin: {}\n'
+
+/** The demo's configuration with the variables replaced and the console switched on, for other commands too. */
 function writeConfig(home: string, template: string, variables: NodeJS.ProcessEnv): string {
   const file = join(home, 'gatehouse.yaml')
   const { text } = expand(readFileSync(template, 'utf8'), { ...process.env, ...variables })
-  writeFileSync(file, text, { mode: 0o600 })
+  const complete = /^admin:/m.test(text) ? text : `${text}${ADMIN_CONSOLE}`
+  writeFileSync(file, complete, { mode: 0o600 })
   return file
 }
 

@@ -230,8 +230,10 @@ t.test('a detail is readable: what was beside what is, and the rest by name', as
     { name: 'username', before: null, after: 'kim' },
   ])
   t.strictSame(readableDetail({ before: { superuser: true }, superuser: [] }).changes, [
-    { name: 'superuser', before: 'true', after: null },
+    { name: 'superuser', before: 'true', after: 'false' },
   ])
+  const gained = readableDetail({ before: { superuser: false }, superuser: [{ row: 1, entraGroup: 'x' }] })
+  t.strictSame(gained.changes, [{ name: 'superuser', before: 'false', after: 'true' }])
   t.equal(
     detailText({ reason: 'signed out', groups: { added: ['A', 'B'], removed: [] }, causes: [{ row: 1 }], no: null }),
     'reason: signed out; groups.added: A, B; causes: (row: 1)',

@@ -40,7 +40,7 @@ function form({ url, method = 'GET', user, entraGroups, address }: Query): Html 
     fields: [
       { kind: 'search', name: 'url', label: 'Address', value: url, maxLength: 4_000, hint: 'https://host/path' },
       { kind: 'text', name: 'method', label: 'Method', value: method, maxLength: 40 },
-      { kind: 'text', name: 'user', label: 'User', value: user, hint: 'Username, UPN, e-mail or id; empty: nobody' },
+      { kind: 'text', name: 'user', label: 'User', value: user, hint: 'Username, UPN, e-mail or id; empty: anonymous' },
       {
         kind: 'text',
         name: 'entraGroups',
@@ -69,7 +69,7 @@ async function outcome({ query, useCases: { accessTest } }: PageRequest<Query, u
   if (Object.keys(query).every((name) => name === 'method')) {
     return emptyState({
       title: 'No request is tested yet.',
-      next: 'Write the address of an application above. Without a user, the request is that of nobody.',
+      next: 'Write the address of an application above. Without a user, the request is anonymous.',
     })
   }
   if (url === undefined) return finding('target_malformed', 'The address is missing.', 'Write it as https://host/path.')
