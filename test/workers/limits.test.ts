@@ -1,6 +1,7 @@
 // What several workers may do together is what one process may do: requests of a client, log lines. The built program
 // (dist/cli.js) runs.
 import t from 'tap'
+import { machineClock } from '../../src/core/siblings.js'
 import { serveWorkers, valueOf, type Line, type ServedWorkers } from '../helpers/workers.js'
 
 const START = '/oauth2/start'
@@ -40,19 +41,17 @@ t.test('a limit holds for all workers together, whichever answers', async (t) =>
 
 t.test('log lines of all workers stay within the budget', async (t) => {
   const budget = 10
+  const ofAnonymous = 8 // four fifths of it
   const served = await serveWorkers(t, { config: { log: { budget } } })
+  const second = () => Math.floor(machineClock() / 1_000) // the seconds in which the log counts
+  const first = second()
   const statuses = await Promise.all(Array.from({ length: 400 }, () => served.ask()))
+  const seconds = second() - first + 1
   t.equal(counted(statuses, 401), 400)
   t.ok(await served.logged('more requests were refused', 2), 'each worker counts what it does not log')
   const lines = served.lines().filter(({ code }) => code === 'not_signed_in')
-  const bySecond = new Map<string, number>()
-  for (const { time } of lines) {
-    const second = String(time).slice(0, 19)
-    bySecond.set(second, (bySecond.get(second) ?? 0) + 1)
-  }
-  t.comment(`lines by second: ${JSON.stringify([...bySecond])}`)
   t.strictSame(answeringWorkers(served, ({ code }) => code === 'not_signed_in'), new Set([1, 2]))
-  t.ok(Math.max(...bySecond.values()) <= budget, 'in each second')
+  t.ok(lines.length <= ofAnonymous * seconds, `${lines.length} lines in ${seconds} seconds`)
   const metrics = await served.metrics()
   t.equal(valueOf(metrics, 'gatehouse_requests_refused_total{code="not_signed_in"}'), 400)
   const answers = 'gatehouse_forward_auth_duration_seconds'
