@@ -1,5 +1,5 @@
 // What the frame of the API does for every endpoint, with endpoints made for it.
-import t from 'tap'
+import t, { type Test } from 'tap'
 import Type from 'typebox'
 import { GatehouseError } from '../../../src/core/errors.js'
 import { defineEndpoint, defineList } from '../../../src/http/admin/api/endpoint.js'
@@ -74,7 +74,14 @@ const ENDPOINTS = [me, trial, things, others, keys, wrong, missing]
 
 t.test('the frame of the API', async (t) => {
   const ask = await startFrame(t, ENDPOINTS)
-  const refusedAs = async (path: string, status: number, code: string, parameter?: string, as: string = READ) => {
+  const refusedAs = async (
+    t: Test,
+    path: string,
+    status: number,
+    code: string,
+    parameter?: string,
+    as: string = READ,
+  ) => {
     const answer = await ask(`/admin/api/v1${path}`, as)
     t.match({ ...answer, type: answer.headers.get('content-type') }, {
       status,
@@ -94,31 +101,31 @@ t.test('the frame of the API', async (t) => {
     t.strictSame(one.json, { at: '2026-11-28T00:00:00.000Z', detail: { any: { thing: 1 } } })
   })
 
-  await t.test('an answer that is not as declared is not sent', async () => {
-    await refusedAs('/wrong', 500, 'internal')
+  await t.test('an answer that is not as declared is not sent', async (t) => {
+    await refusedAs(t, '/wrong', 500, 'internal')
   })
 
   // proves: admin-api-permission
   await t.test('who asks is known before anything else is looked at', async (t) => {
     t.equal((await ask('/admin/api/v1/keys?unknown=1')).json['code'], 'admin_sign_in_required')
-    await refusedAs('/keys?unknown=1', 404, 'not_found', undefined, 'netbox.view')
-    await refusedAs('/keys?unknown=1', 403, 'not_allowed')
+    await refusedAs(t, '/keys?unknown=1', 404, 'not_found', undefined, 'netbox.view')
+    await refusedAs(t, '/keys?unknown=1', 403, 'not_allowed')
     t.equal((await ask('/admin/api/v1/keys', 'gatehouse.keys')).status, 200)
   })
 
   // proves: admin-query-unknown, admin-query-duplicate
-  await t.test('parameters are read strictly', async () => {
-    await refusedAs('/things/a?Q=1', 400, 'query_unknown', 'Q')
-    await refusedAs('/things/a?__proto__=1', 400, 'query_unknown', '__proto__')
-    await refusedAs('/things/a?q=1&q=1', 400, 'query_duplicate', 'q')
-    await refusedAs('/things/a?q=12345678901', 400, 'request_malformed', 'q')
+  await t.test('parameters are read strictly', async (t) => {
+    await refusedAs(t, '/things/a?Q=1', 400, 'query_unknown', 'Q')
+    await refusedAs(t, '/things/a?__proto__=1', 400, 'query_unknown', '__proto__')
+    await refusedAs(t, '/things/a?q=1&q=1', 400, 'query_duplicate', 'q')
+    await refusedAs(t, '/things/a?q=12345678901', 400, 'request_malformed', 'q')
     for (const text of ['1', 'TRUE', '']) {
-      await refusedAs(`/things/a?active=${text}`, 400, 'request_malformed', 'active')
+      await refusedAs(t, `/things/a?active=${text}`, 400, 'request_malformed', 'active')
     }
     for (const text of ['0', '201', '', '1e1', '+1', '01', '0x1', '1.0', 'all', ' 1']) {
-      await refusedAs(`/things/a?limit=${encodeURIComponent(text)}`, 400, 'request_malformed', 'limit')
+      await refusedAs(t, `/things/a?limit=${encodeURIComponent(text)}`, 400, 'request_malformed', 'limit')
     }
-    await refusedAs(`/things/${'a'.repeat(151)}`, 400, 'request_malformed', 'name')
+    await refusedAs(t, `/things/${'a'.repeat(151)}`, 400, 'request_malformed', 'name')
   })
 
   await t.test('a page has 50 items unless another number is asked for, and filters have their types', async (t) => {
@@ -143,11 +150,11 @@ t.test('the frame of the API', async (t) => {
   })
 
   // proves: admin-cursor
-  await t.test('a cursor that was changed, or is of another list, is refused', async () => {
+  await t.test('a cursor that was changed, or is of another list, is refused', async (t) => {
     const { json } = await ask('/admin/api/v1/things/a', READ)
     const cursor = json['next'] as string
     const made = (id: unknown, list = 'getThingsByName') => createCursors(['a secret for cursors']).write(list, { id })
-    await refusedAs(`/others?after=${cursor}`, 400, 'request_malformed', 'after')
+    await refusedAs(t, `/others?after=${cursor}`, 400, 'request_malformed', 'after')
     for (
       const text of [
         `${cursor}=`,
@@ -161,7 +168,7 @@ t.test('the frame of the API', async (t) => {
         'A'.repeat(3000),
         'x',
       ]
-    ) await refusedAs(`/things/a?after=${text}`, 400, 'request_malformed', 'after')
+    ) await refusedAs(t, `/things/a?after=${text}`, 400, 'request_malformed', 'after')
     const older = createCursors(['an older one']).write('getThingsByName', { id: 1 })
     t.equal((await ask(`/admin/api/v1/things/a?after=${older}`, READ)).status, 200, 'made before the secret changed')
   })
@@ -199,10 +206,10 @@ t.test('the frame of the API', async (t) => {
   // proves: admin-one-spelling
   await t.test('addresses that are no endpoint are problems too', async (t) => {
     for (const path of ['', '/', '/ME', '/me/', '/nothing', '/things/%61', '/%6de', '/things/a%2E']) {
-      await refusedAs(path, 404, 'not_found')
+      await refusedAs(t, path, 404, 'not_found')
     }
-    await refusedAs('/things/%zz', 400, 'request_malformed')
-    await refusedAs('/missing', 404, 'user_unknown')
+    await refusedAs(t, '/things/%zz', 400, 'request_malformed')
+    await refusedAs(t, '/missing', 404, 'user_unknown')
     for (const path of ['/admin/api', '/admin/api/v2/me']) t.equal((await ask(path, READ)).json['code'], 'not_found')
   })
 
