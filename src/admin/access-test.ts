@@ -17,6 +17,7 @@ import { memoizeByConfig } from '../core/memoize-by-config.js'
 import type { LocalGroups, PolicyInForce, PolicyUsers } from '../core/policy.js'
 import { parseTargetUrl, type Target } from '../core/target.js'
 import { evaluatedGroups, evaluatedUser, judged, type EvaluatedUser, type JudgedRule } from './evaluated.js'
+import { objectIdInvalid } from './text.js'
 
 export interface AccessTestInput {
   /** Username, UPN, e-mail address or id. Without it and without Entra groups: nobody is signed in. */
@@ -128,10 +129,7 @@ const EITHER = 'Give a user or Entra groups, not both.'
 
 function checkedId(id: string): string {
   if (isObjectId(id)) return id.toLowerCase()
-  throw new GatehouseError('object_id_invalid', {
-    detail: `${id} is no Object ID`,
-    remedy: 'Use the Object ID of the Entra group, not its name: 8-4-4-4-12 hexadecimal digits.',
-  })
+  throw objectIdInvalid([id])
 }
 
 function targetOf(url: string, method: string): Target {

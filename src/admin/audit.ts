@@ -78,7 +78,6 @@ function exported(audit: AuditReader, filter: AuditFilter, maxRows: number): Aud
   return { pages: pages(), bounded: () => bounded }
 }
 
-/** PostgreSQL stores no NUL character, so that no row has one, and refuses it in a statement. */
 /** What PostgreSQL reads as a date is not all that JavaScript writes as one. */
 function checkTime(time: Date | undefined): void {
   if (time === undefined || /^(?!0000)\d{4}-/.test(time.toISOString())) return

@@ -14,6 +14,8 @@ import { isObjectId } from '../core/identity.js'
 import { createGroupMapping } from '../core/mapping.js'
 import type { LocalGroups, PolicyInForce, PolicyUser, PolicyUsers } from '../core/policy.js'
 import type { LiveRead, ReadLive } from './live-reads.js'
+import { existingGroups } from './local-groups.js'
+import { objectIdInvalid } from './text.js'
 
 /** What a sign-in with these Entra groups would give. */
 export interface Outcome extends MappedRights {
@@ -80,12 +82,7 @@ export function createExplainAdmin(ports: ExplainPorts): ExplainAdmin {
     explainLive: async (asked) => await fromGraph(asked, await found(users, asked)),
     async explainGroups(ids) {
       const wrong = ids.filter((id) => !isObjectId(id))
-      if (wrong.length > 0) {
-        throw new GatehouseError('object_id_invalid', {
-          detail: `${wrong.join(', ')} ${wrong.length === 1 ? 'is' : 'are'} no Object ID`,
-          remedy: 'Use the Object ID of the Entra group, not its name: 8-4-4-4-12 hexadecimal digits.',
-        })
-      }
+      if (wrong.length > 0) throw objectIdInvalid(wrong)
       return await outcomeOf(ports, ids)
     },
   }
@@ -109,7 +106,7 @@ async function outcomeOf(
   const { groupMapping, requireMappedGroup } = policy()
   const mapping = createGroupMapping(groupMapping)
   const named = [...mapping.evaluate(ids).groups.keys()]
-  const existing = new Set(named.length === 0 ? [] : (await localGroups.named(named)).map(({ name }) => name))
+  const existing = await existingGroups(localGroups, named)
   const rights = rightsFrom(mapping, ids, (name) => existing.has(name))
   const nothing = rights.groups.length === 0 && !rights.staff && !rights.superuser
   return { ...rights, rows: rowsHit(groupMapping, ids, direct), refused: requireMappedGroup && nothing }

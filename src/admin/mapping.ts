@@ -4,6 +4,7 @@ import { memoizeByConfig } from '../core/memoize-by-config.js'
 import type { MappingRow } from '../core/mapping.js'
 import type { EntraGroupCounts, LargestGroups, LocalGroups, PolicyInForce } from '../core/policy.js'
 import { createCounted, type Counted } from './counted.js'
+import { existingGroups } from './local-groups.js'
 import { nextPage } from './positions.js'
 
 export type MappingFilter = 'unused' | 'missing' | 'twice'
@@ -90,8 +91,7 @@ export function createMappingAdmin(
       }),
     }
   })
-  const existing = async (names: readonly string[]) =>
-    new Set(names.length === 0 ? [] : (await localGroups.named(names)).map(({ name }) => name))
+  const existing = (names: readonly string[]) => existingGroups(localGroups, names)
   return {
     async rows({ after = 0, limit = ROWS, q, only }) {
       const { rows, names, rowsOf, users } = inForce()

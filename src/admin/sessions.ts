@@ -1,7 +1,6 @@
 // Active sessions for the console, its API and the commands.
 import type { Page, PageRequest } from '../core/page.js'
 import type { PeopleStore } from '../core/people.js'
-
 import type { SessionCursor, SessionFilter, SessionsList, SessionView } from '../core/sessions-list.js'
 import { checkText } from './text.js'
 
