@@ -1,6 +1,16 @@
 // The data directory of the embedded server: who owns it, and the superuser's password beside it.
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join, resolve } from 'node:path'
 import { GatehouseError } from '../core/errors.js'
 import { reaches, serverAccount, type Account } from './embedded-account.js'
@@ -52,7 +62,21 @@ export function lentPassword({ home, password }: Cluster, { uid, gid }: Account)
   return file
 }
 
+/** Of several processes that start at the same moment one makes the password, and all of them read that one. */
 function readOrMakePassword(file: string): string {
-  if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString('base64url'), { mode: 0o600 })
+  if (!existsSync(file)) {
+    const own = `${file}.${randomBytes(6).toString('hex')}`
+    writeFileSync(own, randomBytes(24).toString('base64url'), { mode: 0o600, flag: 'wx' })
+    linkUnlessPresent(own, file) // guard: adv-embedded-password-once
+    rmSync(own)
+  }
   return readFileSync(file, 'utf8').trim()
+}
+
+function linkUnlessPresent(from: string, to: string): void {
+  try {
+    linkSync(from, to)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }

@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -52,7 +53,8 @@ async function user(t: Test, home: string, options: EmbeddedOptions = {}): Promi
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()
   })
-  if (!await until(() => output.includes('\n'))) throw new Error('the server did not come up')
+  await until(() => output.includes('\n') || child.exitCode !== null)
+  if (!output.includes('\n')) throw new Error('the server did not come up')
   return { process: child, url: output.trim() }
 }
 
@@ -154,6 +156,31 @@ t.test('two that start at the same moment use one server', async (t) => {
   const [first, second] = await Promise.all([user(t, home), user(t, home)])
   t.equal(first.url, second.url)
   t.ok(await answers(first.url))
+})
+
+/** The password of the cluster, opened by a process of its own at a given moment. */
+async function passwordAt(home: string, moment: number): Promise<string> {
+  const program = `
+    const { openCluster } = await import(${JSON.stringify(pathToFileURL('dist/store/embedded-cluster.js').href)})
+    while (Date.now() < ${moment});
+    process.stdout.write(openCluster(${JSON.stringify(home)}).password)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const chunks: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await new Promise((resolve) => child.once('close', resolve))
+  return Buffer.concat(chunks).toString()
+}
+
+// proves: adv-embedded-password-once
+t.test('those that start at the same moment use one password', async (t) => {
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const home = temporary(t)
+    const moment = Date.now() + 3_000
+    const passwords = await Promise.all(Array.from({ length: 4 }, () => passwordAt(home, moment)))
+    t.match(passwords[0], /^[\w-]{32}$/)
+    t.equal(new Set(passwords).size, 1)
+    t.same(readdirSync(home).sort(), ['postgres', 'postgres.password'], 'no other file is left')
+  }
 })
 
 async function failure(home: string): Promise<GatehouseError> {
