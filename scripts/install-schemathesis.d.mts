@@ -1,0 +1,2 @@
+export function schemathesisFolder(env?: Readonly<Record<string, string | undefined>>): string
+export function isInstalled(folder?: string): boolean

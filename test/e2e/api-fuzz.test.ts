@@ -1,0 +1,112 @@
+// schemathesis sends random requests to every operation of the admin API, made from the OpenAPI document alone: with
+// the session of a superuser and with that of staff, at a gateway each.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { sql } from 'drizzle-orm'
+import t, { type Test } from 'tap'
+import { isInstalled, schemathesisFolder } from '../../scripts/install-schemathesis.mjs'
+import { PEOPLE, startAdminScene, type AdminScene } from '../http/admin/helper.js'
+import { giveAdminSession } from '../helpers/admin.js'
+import { skip } from '../helpers/programs.js'
+
+const EXAMPLES = 20
+const SEED = process.env.FUZZ_SEED ?? '1'
+const HOOKS = 'schemathesis_hooks'
+
+/** docs/testing.md has the reasons. */
+const CHECKS_OFF = 'positive_data_acceptance,unsupported_method'
+
+type Who = 'sue' | 'sam'
+
+for (const who of ['sue', 'sam'] as const) {
+  t.test(`random requests with the session of ${who}`, { timeout: 600_000 }, async (t) => {
+    const home = schemathesisFolder()
+    if (!isInstalled(home)) return skip(t, `${home} is not there: node scripts/install-schemathesis.mjs`)
+    const scene = await startAdminScene(t)
+    scene.gateway.entra.app.applicationPermissions = ['User.Read.All', 'GroupMember.Read.All'] // for ?live=true
+    const { status, output, answers } = await fuzz(t, join(home, 'bin/schemathesis'), scene, who)
+    t.equal(status === 0 ? '' : output, '', 'schemathesis has found nothing')
+    for (const { operationId, permission } of scene.document.operations) {
+      const found = answers.get(operationId) ?? new Map<number, number>()
+      const expected = who === 'sue' || permission === 'gatehouse.read' ? 200 : 403
+      t.ok((found.get(expected) ?? 0) > 0, `${operationId} was answered ${expected}: ${JSON.stringify([...found])}`)
+    }
+  })
+}
+
+async function fuzz(t: Test, program: string, scene: AdminScene, who: Who) {
+  const home = mkdtempSync(join(tmpdir(), 'gatehouse-fuzz-'))
+  t.teardown(() => rmSync(home, { recursive: true, force: true }))
+  writeFileSync(join(home, 'openapi.json'), (await scene.clients[who].ask('/openapi.json')).text)
+  writeFileSync(join(home, 'answers'), '')
+  const args = [
+    ...['run', 'openapi.json', '--url', `${scene.gateway.url}/admin/api/v1`, '--no-color', '--seed', SEED],
+    ...['--max-examples', String(EXAMPLES), '--generation-database', 'none', '--suppress-health-check', 'all'],
+    ...['--checks', 'all', '--exclude-checks', CHECKS_OFF, '--continue-on-failure', '--no-shrink', '--warnings', 'off'],
+  ]
+  const running = spawn(program, args, {
+    cwd: home,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      PYTHONPATH: resolve('test/fixtures'),
+      PYTHONDONTWRITEBYTECODE: '1',
+      SCHEMATHESIS_HOOKS: HOOKS,
+      FUZZ_CREDENTIALS: await credentials(t, scene, who),
+      FUZZ_OBJECTS: JSON.stringify(await objects(scene)),
+      FUZZ_ANSWERS: join(home, 'answers'),
+    },
+  })
+  t.teardown(() => running.kill())
+  let output = ''
+  const collect = (part: Buffer) => (output += part.toString())
+  running.stdout.on('data', collect)
+  running.stderr.on('data', collect)
+  const [status] = await once(running, 'close') as [number | null]
+  return { status, output, answers: counted(readFileSync(join(home, 'answers'), 'utf8')) }
+}
+
+/** Where each request gets a new admin session of this person. */
+async function credentials(t: Test, { gateway, document }: AdminScene, who: Who): Promise<string> {
+  const { components } = document.content as { components: { securitySchemes: { adminSession: { name: string } } } }
+  const name = components.securitySchemes.adminSession.name.replace('__Host-', '')
+  const server = createServer((_request, response) => {
+    giveAdminSession(gateway, PEOPLE[who]).then(async ({ browser }) => {
+      const me = await browser.ask(`${gateway.url}/admin/api/v1/me`)
+      const { csrfToken } = JSON.parse(me.text) as { csrfToken: string }
+      const cookie = browser.cookies.get(new URL(gateway.url).hostname)?.get(name)
+      response.end(JSON.stringify({ name, cookie, csrfToken }))
+    }).catch((error: unknown) => {
+      response.writeHead(500).end(String(error))
+    })
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => server.close())
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+}
+
+/** By the first segment of an address and its parameter: what an act of the superuser may end or remove. */
+async function objects({ gateway }: AdminScene): Promise<Record<string, readonly string[]>> {
+  const column = async (query: ReturnType<typeof sql>) =>
+    (await gateway.gateway.database.ask((db) => db.execute<{ found: string }>(query))).rows.map(({ found }) => found)
+  return {
+    'people {id}': await column(sql`select id::text as found from users order by username`),
+    'groups {name}': await column(sql`select name as found from groups order by name`),
+    'sessions {publicId}': await column(sql`select public_id as found from sessions order by created_at`),
+  }
+}
+
+function counted(lines: string): Map<string, Map<number, number>> {
+  const answers = new Map<string, Map<number, number>>()
+  for (const line of lines.split('\n').filter((each) => each !== '')) {
+    const { operation, status } = JSON.parse(line) as { operation: string, status: number }
+    const found = answers.get(operation) ?? new Map<number, number>()
+    answers.set(operation, found.set(status, (found.get(status) ?? 0) + 1))
+  }
+  return answers
+}
