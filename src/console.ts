@@ -1,6 +1,8 @@
 // The admin console and its API: what they stand on, made from the opened parts. The application registers them only
 // where the section `admin` is configured.
 import type { FastifyInstance } from 'fastify'
+import { createActUseCases } from './act-use-cases.js'
+import { createRefusals } from './admin/acts/refusals.js'
 import type { AdminAccess } from './admin-access.js'
 import type { AdminUseCases } from './admin/use-cases.js'
 import type { RunningConfig } from './config/running-config.js'
@@ -12,12 +14,16 @@ import type { BrowserScopeOptions } from './http/browser/browser-scope.js'
 import { adminScope, type AdminScopeOptions } from './http/admin/admin-scope.js'
 import { ENDPOINTS } from './http/admin/api/endpoints.js'
 import { createCursors } from './http/admin/cursors.js'
+import { createActGate } from './http/admin/acts/gate.js'
+import { ACT_PAGES } from './http/admin/pages/all-acts.js'
 import { PAGES } from './http/admin/pages/all-pages.js'
 import { adminApiLimit } from './http/limits.js'
 import { createOverviewUseCases, type OverviewDeps } from './overview-use-cases.js'
 import { createPeopleUseCases } from './people-use-cases.js'
 import { createPolicyUseCases } from './policy-use-cases.js'
+import { recordRefusedAct } from './store/act-unit.js'
 import { createActivityReader } from './store/activity-reader.js'
+import { createAdminForms } from './store/admin-forms.js'
 
 export interface ConsoleDeps extends OverviewDeps {
   readonly siblings: Siblings | undefined
@@ -35,12 +41,19 @@ export async function registerConsole(app: FastifyInstance, config: RunningConfi
 }
 
 function scopeOptions(app: FastifyInstance, config: RunningConfig, deps: ConsoleDeps): AdminScopeOptions {
-  const { session, server: { publicUrl } } = config.startup
+  const { session, admin, server: { publicUrl } } = config.startup
   const { admin: { guard, formTokens, adminCookie }, signIn: { cookies, pages } } = deps
+  const isOwn: AdminScopeOptions['requireOwnForm'] = (request, actor, token) =>
+    requireOwnForm(request, actor, token, { publicUrl, formTokens })
+  const { storage: { database } } = deps
+  const recordRefusal = createRefusals((refused) => recordRefusedAct(database, refused))
+  const gate = createActGate({ guard, requireOwnForm: isOwn, recordRefusal, stepUpMs: admin?.stepUpMs ?? 0 })
   return {
     guard,
+    gate,
     useCases: createUseCases(app, config, deps),
-    requireOwnForm: (request, actor, token) => requireOwnForm(request, actor, token, { publicUrl, formTokens }),
+    requireOwnForm: isOwn,
+    acts: { gate, pages: ACT_PAGES },
     cursors: createCursors(session.secrets),
     endpoints: ENDPOINTS,
     pages: PAGES,
@@ -63,6 +76,8 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
   app.addHook('onClose', () => liveDirectory.close())
   return {
     ...createPeopleUseCases({ database, timeouts: config.startup.session, policy }),
+    acts: createActUseCases({ database, timeouts: config.startup.session }),
+    forms: createAdminForms(database),
     ...createOverviewUseCases(config, deps),
     ...createPolicyUseCases(config, { database, liveDirectory, activity: createActivityReader(database) }),
   }

@@ -1,4 +1,5 @@
 // Active sessions for the console, its API and the commands.
+import { GatehouseError } from '../core/errors.js'
 import type { Page, PageRequest } from '../core/page.js'
 import type { PeopleStore } from '../core/people.js'
 import type { SessionCursor, SessionFilter, SessionsList, SessionView } from '../core/sessions-list.js'
@@ -14,6 +15,8 @@ export interface SessionsAdminRequest
 export interface SessionsAdmin {
   /** Newest first. @throws `user_unknown`, `user_ambiguous` */
   list(request: SessionsAdminRequest): Promise<Page<SessionView, SessionCursor>>
+  /** @throws `session_unknown` */
+  get(publicId: string): Promise<SessionView>
 }
 
 export interface SessionsPorts {
@@ -31,5 +34,18 @@ export function createSessionsAdmin({ sessions, people }: SessionsPorts): Sessio
       const olderThanMs = olderThanHours === undefined ? undefined : olderThanHours * HOUR_MS
       return await sessions.list({ ...request, userId, olderThanMs })
     },
+    async get(publicId) {
+      checkText(publicId)
+      const session = await sessions.byId(publicId)
+      if (session === undefined) throw sessionUnknown(publicId)
+      return session
+    },
   }
+}
+
+export function sessionUnknown(publicId: string): GatehouseError {
+  return new GatehouseError('session_unknown', {
+    detail: `there is no session ${publicId}`,
+    remedy: 'gatehouse sessions list shows them; it may have ended already.',
+  })
 }

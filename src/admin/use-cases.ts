@@ -2,6 +2,7 @@
 // functions, so that they cannot differ. `src/console.ts` makes it.
 import type { AccessAdmin } from './access.js'
 import type { AccessTestAdmin } from './access-test.js'
+import type { SessionActs } from './acts/sessions.js'
 import type { AuditAdmin } from './audit.js'
 import type { ExplainAdmin } from './explain.js'
 import type { HealthAdmin } from './health.js'
@@ -12,6 +13,12 @@ import type { PeopleAdmin } from './people.js'
 import type { PersonAccessAdmin } from './person-access.js'
 import type { PolicyAdmin } from './policy.js'
 import type { SessionsAdmin } from './sessions.js'
+import type { AdminForms } from '../core/admin-forms.js'
+
+/** What changes something: each use case is one transaction with its audit row (acts/perform.ts). */
+export interface AdminActs {
+  readonly sessions: SessionActs
+}
 
 /** Each part of the console adds its own member. */
 export interface AdminUseCases {
@@ -27,4 +34,6 @@ export interface AdminUseCases {
   readonly policy: PolicyAdmin
   readonly health: HealthAdmin
   readonly overview: OverviewAdmin
+  readonly acts: AdminActs
+  readonly forms: AdminForms
 }

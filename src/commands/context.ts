@@ -1,8 +1,10 @@
 // What every command does the same way: find and read the configuration, open the database, print for people or as
 // JSON.
 import { userInfo } from 'node:os'
+import type { AdminActs } from '../admin/use-cases.js'
 import type { Config } from '../config/config.js'
 import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../config/load.js'
+import type { Acting } from '../core/acts.js'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import type { Database } from '../store/database.js'
 import type { PersonView } from '../core/people.js'
@@ -35,6 +37,8 @@ export interface CommandContext {
   readonly people: PeopleUseCases['people']
   readonly groups: PeopleUseCases['groups']
   readonly sessions: PeopleUseCases['sessions']
+  /** Changes; the same use cases too. */
+  readonly acts: AdminActs
   readonly config: Config
 }
 
@@ -44,18 +48,22 @@ export async function withDatabase<T>(
   work: (context: CommandContext) => Promise<T>,
 ): Promise<T> {
   const { config } = readConfig(options)
-  const [{ openDatabase }, { databaseUrl }, { chooseServer }, { createPeopleUseCases }] = await Promise.all([
-    import('../store/database.js'),
-    import('../store/database-url.js'),
-    import('../store/server-of-record/server-of-record.js'),
-    import('../people-use-cases.js'),
-  ])
+  const [{ openDatabase }, { databaseUrl }, { chooseServer }, { createPeopleUseCases }, { createActUseCases }] =
+    await Promise.all([
+      import('../store/database.js'),
+      import('../store/database-url.js'),
+      import('../store/server-of-record/server-of-record.js'),
+      import('../people-use-cases.js'),
+      import('../act-use-cases.js'),
+    ])
   const { stop, ...address } = await databaseUrl(config.database)
   let database: Database | undefined
   try {
     database = openDatabase({ server: await chooseServer(address), poolSize: 2, timeoutMs: STATEMENT_MS })
     const policy = () => ({ mapping: config.groupMapping, rules: config.access.rules })
-    return await work({ database, config, ...createPeopleUseCases({ database, timeouts: config.session, policy }) })
+    const timeouts = config.session
+    const acts = createActUseCases({ database, timeouts })
+    return await work({ database, config, acts, ...createPeopleUseCases({ database, timeouts, policy }) })
   } finally {
     await database?.close()
     await stop()
@@ -65,6 +73,11 @@ export async function withDatabase<T>(
 /** Who changes things by command, for the audit. */
 export function cliActor(): string {
   return `cli:${userInfo().username}`
+}
+
+/** A command has the database itself: nothing is above its rights. */
+export function cliActing(): Acting {
+  return { actor: cliActor(), admin: undefined }
 }
 
 /** Notes on standard error that the UPN is or was that of another user too. */

@@ -4,6 +4,7 @@ import type { SessionCursor, SessionView } from '../core/sessions-list.js'
 import { createSessionAdmin } from '../store/session-admin.js'
 import { commandProcess } from './command-process.js'
 import {
+  cliActing,
   cliActor,
   EXIT,
   noteNamesakes,
@@ -51,11 +52,10 @@ export async function sessionsRevoke(
     return EXIT.usage
   }
   const { session } = readConfig(options).config
-  const ended = await withDatabase(options, async ({ database, people }) => {
+  const ended = await withDatabase(options, async ({ database, people, acts }) => {
     const admin = createSessionAdmin(database, session)
     if (id === undefined) return await admin.revokeAll({ userId: await userIdOf(options.user, people) }, cliActor())
-    await admin.revoke(id, cliActor())
-    return 1
+    return (await acts.sessions.end(id, cliActing())).ended
   })
   if (options.json) printJson({ revoked: ended })
   else print(`${ended} ${ended === 1 ? 'session' : 'sessions'} ended.`)

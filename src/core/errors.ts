@@ -169,6 +169,15 @@ export const FAILURES = {
     sentence: 'This request did not come from a current page of the console. Load the page again, then repeat it.',
   },
 
+  step_up_required: { status: 403, sentence: 'This needs a new sign-in: yours was too long ago.' },
+  above_own_rights: { status: 403, sentence: 'This is more than your own rights allow.' },
+  last_superuser: { status: 409, sentence: 'No active superuser would be left.' },
+  version_missing: { status: 428, sentence: 'The request does not say which version it was made for (If-Match).' },
+  version_stale: {
+    status: 412,
+    sentence: 'This was changed in the meantime. Look at what it is now, then decide again.',
+  },
+
   // Commands.
   group_exists: { status: 409, sentence: 'A group with this name exists already.' },
   group_name_invalid: { status: 400, sentence: 'This is not a valid name for a group.' },
@@ -231,7 +240,6 @@ export const COMMAND_FAILURES: ReadonlySet<ErrorCode> = new Set([
   'username_not_reserved',
   'username_reserved',
   'username_invalid',
-  'session_unknown',
   'object_id_invalid',
   'file_unreadable',
   'database_not_migrated',

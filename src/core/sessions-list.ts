@@ -32,4 +32,6 @@ export type SessionsRequest = SessionFilter & PageRequest<SessionCursor>
 export interface SessionsList {
   /** A page may have fewer rows than its limit, also none, although it is not the last (core/people.ts). */
   list(request: SessionsRequest): Promise<Page<SessionView, SessionCursor>>
+  /** Undefined: there is none, or it is over. */
+  byId(publicId: string): Promise<SessionView | undefined>
 }

@@ -27,8 +27,13 @@ It calls the same functions as the pages of the console and the commands, so all
 - Unknown and repeated parameters are refused, so that a misspelt filter does not show everything.
 - Instants are ISO 8601 in UTC.
 - Names in addresses are percent-encoded, such as \`Network%20Engineers\`; other characters must not be.
-- A request with \`POST\` must come from the origin of the gateway.
+- A request that is no \`GET\` must come from the origin of the gateway.
   It has the header \`X-CSRF-Token\` with the token that \`GET /me\` gives.
+- What changes something is declared in the document (\`x-act\`): whether it needs a sign-in within \`admin.stepUp\`
+  (403 \`step_up_required\` with the address in \`stepUp\`), the header \`If-Match\` with the \`ETag\` of the object
+  (428 without it, 412 when the object is another one now; \`*\` is refused), and a reason.
+  Administrators give only what they hold themselves (403 \`above_own_rights\`).
+  [decisions/admin-acts.md](decisions/admin-acts.md) has the order of the checks.
 - One admin session may ask 600 times a minute; then the answer is 429 with \`Retry-After\`.
 - No answer may be stored (\`Cache-Control: no-store\`).
 

@@ -36,7 +36,7 @@ export function createAdminSessionStore(database: Database, timeouts: SessionTim
 type Rights = Record<string, unknown> & Pick<AdminSessionRecord, 'isStaff' | 'isSuperuser' | 'permissions'>
 
 /** Of `users u`. */
-const rights = sql`u.is_staff as "isStaff", u.is_superuser as "isSuperuser",
+export const adminRights = sql`u.is_staff as "isStaff", u.is_superuser as "isSuperuser",
   coalesce((select array_agg(distinct gp.permission order by gp.permission) from user_groups ug
     join group_permissions gp on gp.group_id = ug.group_id
     where ug.user_id = u.id and gp.permission like 'gatehouse.%'), '{}') as permissions`
@@ -44,7 +44,7 @@ const rights = sql`u.is_staff as "isStaff", u.is_superuser as "isSuperuser",
 /** Conditions on `admin_sessions a`. */
 const recentlyUsed = sql`a.last_seen_at > ${ago(ADMIN_IDLE_MS)}` // guard: admin-idle
 const young = sql`a.created_at > ${ago(ADMIN_LIFETIME_MS)}` // guard: admin-lifetime
-const stillOpen = sql`${recentlyUsed} and ${young}`
+export const stillOpen = sql`${recentlyUsed} and ${young}`
 
 /**
  * One row in any case, which also says which server answered. A use of the console is a use of the session too: it
@@ -53,7 +53,7 @@ const stillOpen = sql`${recentlyUsed} and ${young}`
 function activeAdminSession(id: string, timeouts: SessionTimeouts, identitySql: string): SQL {
   return sql`
     with found as (
-      select a.id, a.session_id as "sessionId", u.id as "userId", u.username, u.name, ${rights},
+      select a.id, a.session_id as "sessionId", u.id as "userId", u.username, u.name, ${adminRights},
         extract(epoch from a.authenticated_at)::float8 as "authenticatedAt",
         (select i.login_hint from identities i where i.user_id = u.id order by i.created_at limit 1) as "loginHint",
         a.last_seen_at < ${ago(USE_RECORDED_AFTER_MS)} as due
@@ -84,7 +84,7 @@ async function begin(
 ): Promise<boolean> {
   const idHash = sessionIdHash(id)
   const { rows: [session] } = await tx.execute<Rights & { at: string }>(sql`
-    select s.authenticated_at::text as at, ${rights} from sessions s join users u on u.id = s.user_id
+    select s.authenticated_at::text as at, ${adminRights} from sessions s join users u on u.id = s.user_id
     where s.public_id = ${sessionId} and s.authenticated_at is not null and ${stillActive(timeouts)} for share of s`)
   if (!session || adminPermissions(session).size === 0) return false // guard: admin-session-for-nobody
   const { rowCount } = await tx.execute(sql`

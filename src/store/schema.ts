@@ -209,6 +209,17 @@ export const adminSessions = pgTable('admin_sessions', {
   authenticatedAt: instant('authenticated_at').notNull(),
 }, (table) => [index('admin_sessions_session').on(table.sessionId)])
 
+/** Forms of the console that wait for a fresh sign-in (store/admin-forms.ts). */
+export const adminForms = pgTable('admin_forms', {
+  id: uuid('id').primaryKey().defaultRandom(),
+  /** `admin_sessions.id`. No foreign key: one that names no session of the console is swept. */
+  adminSession: uuid('admin_session').notNull(),
+  act: text('act').notNull(),
+  path: text('path').notNull(),
+  values: jsonb('values').$type<Readonly<Record<string, string>>>().notNull(),
+  keptAt: instant('kept_at').notNull().defaultNow(),
+}, (table) => [index('admin_forms_session').on(table.adminSession, table.keptAt)])
+
 /** Sign-ins that made a session: their `state` is spent. Rows older than the lifetime of a flow are swept. */
 export const spentFlows = pgTable('spent_flows', {
   flowHash: bytea('flow_hash').primaryKey(),

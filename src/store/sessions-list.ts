@@ -30,6 +30,14 @@ export function createSessionsList(database: Database, timeouts: SessionTimeouts
         },
       })
     },
+    async byId(publicId) {
+      const { rows: [row] } = await database.ask((db) =>
+        db.execute<{ session: SessionView }>(sql`
+          select ${SESSION_VIEW} as session from sessions s join users u on u.id = s.user_id
+          where s.public_id = ${publicId} and ${stillActive(timeouts)}`)
+      )
+      return row?.session
+    },
   }
 }
 
@@ -52,6 +60,11 @@ function earlier(after: SessionCursor | undefined): SQL {
   return sql`(s.created_at, s.public_id) < (${after.createdAt}::timestamptz, ${after.id})`
 }
 
+/** Of `sessions s` and `users u`. */
+const SESSION_VIEW = sql`json_build_object('id', s.public_id, 'userId', u.id, 'username', u.username,
+  'createdAt', s.created_at, 'lastSeenAt', s.last_seen_at, 'browser', s.browser, 'address', s.client_address,
+  'host', s.last_host)`
+
 /** `offset 0`: the users are read one by one by their id, and not by a join with the whole table. */
 function pageQuery(examined: SQL, conditions: SQL, most: number): SQL {
   return sql`
@@ -60,9 +73,7 @@ function pageQuery(examined: SQL, conditions: SQL, most: number): SQL {
       (select json_build_object('id', public_id, 'createdAt', created_at) from examined
         order by created_at, public_id limit 1) as last,
       (select coalesce(json_agg(found.session order by found.created_at desc, found.id desc), '[]') from (
-        select s.created_at, s.public_id as id, json_build_object('id', s.public_id, 'userId', u.id,
-          'username', u.username, 'createdAt', s.created_at, 'lastSeenAt', s.last_seen_at, 'browser', s.browser,
-          'address', s.client_address, 'host', s.last_host) as session
+        select s.created_at, s.public_id as id, ${SESSION_VIEW} as session
         from examined s cross join lateral (select * from users where id = s.user_id offset 0) u
         where ${conditions} order by s.created_at desc, s.public_id desc limit ${most}
       ) found) as rows`

@@ -1,6 +1,7 @@
 // Housekeeping: deletes expired sessions, return addresses of old sign-ins and audit rows past their retention, in
 // batches, on one replica at a time.
 import { sql } from 'drizzle-orm'
+import { FORM_KEPT_MS } from '../core/admin-forms.js'
 import { ADMIN_IDLE_MS, ADMIN_LIFETIME_MS } from '../core/admin-session.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
@@ -36,6 +37,9 @@ export async function sweep(
       await tx.execute(sql`delete from admin_sessions a where a.last_seen_at < ${ago(ADMIN_IDLE_MS)}
         or a.created_at < ${ago(ADMIN_LIFETIME_MS)}
         or not exists (select from sessions s where s.public_id = a.session_id)`)
+      // guard: act-forms-swept
+      await tx.execute(sql`delete from admin_forms f where f.kept_at < ${ago(FORM_KEPT_MS)}
+        or not exists (select from admin_sessions a where a.id = f.admin_session)`)
       // of processes that have ended
       await tx.execute(sql`delete from replicas where heartbeat_at < now() - interval '1 day'`)
       const audit = await tx.execute(

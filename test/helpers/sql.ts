@@ -32,6 +32,7 @@ const TABLES = [
   'audit_events',
   'signing_keys',
   'long_returns',
+  'admin_forms',
 ]
 
 /** Everything that is stored, as text. */
@@ -42,6 +43,22 @@ export async function dump(query: Query): Promise<string> {
       table,
       ...(await query(`select t::text as row from ${table} t order by 1`)).map((row) => String(row.row)),
     )
+  }
+  return parts.join('\n')
+}
+
+/** Rows of these change without any request, or are the record itself. */
+const CHANGING = /^(?:audit_events|activity_counts|replicas|changes|outbox|__drizzle)/
+
+/** Everything in every table but the audit record, as text: what an act may have changed. */
+export async function dumpEverything(query: Query): Promise<string> {
+  const tables = await query<{ name: string }>(`select tablename as name from pg_tables where schemaname = 'public'
+    order by 1`)
+  const parts: string[] = []
+  for (const { name } of tables.filter((table) => !CHANGING.test(table.name))) {
+    const rows = await query<{ row: string }>(`select (to_jsonb(t) - 'last_seen_at')::text as row from "${name}" t
+      order by 1`)
+    parts.push(name, ...rows.map(({ row }) => row))
   }
   return parts.join('\n')
 }

@@ -159,7 +159,8 @@ t.test('a role without rights on tables goes on as before, with the rights that 
     }
     await query(readFileSync(`migrations/${tag}.sql`, 'utf8'))
   }
-  await query(`grant select, insert, update, delete on admin_sessions, activity_counts to ${role}`) // later tables
+  // later tables
+  await query(`grant select, insert, update, delete on admin_sessions, admin_forms, activity_counts to ${role}`)
   const own = new URL(url)
   Object.assign(own, { username: role, password: 'x' })
   const database = openDatabase({ server: own.href, poolSize: 2 })

@@ -63,6 +63,7 @@ const missing = defineEndpoint({
 })
 const trial = defineEndpoint({
   method: 'POST',
+  changesNothing: true,
   path: '/trial',
   permission: 'gatehouse.read',
   summary: 'Tries something',

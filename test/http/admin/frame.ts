@@ -1,14 +1,17 @@
 // The frame of the API alone, over real HTTP: endpoints of a test, and a guard that believes a header.
 import type { Test } from 'tap'
 import { pino } from 'pino'
+import type { RecordRefusal } from '../../../src/admin/acts/refusals.js'
 import type { AdminUseCases } from '../../../src/admin/use-cases.js'
 import { adminPermissions } from '../../../src/core/admin-permissions.js'
 import { GatehouseError } from '../../../src/core/errors.js'
 import type { AdminGuard } from '../../../src/http/admin/actor.js'
-import { adminScope } from '../../../src/http/admin/admin-scope.js'
+import { createActGate } from '../../../src/http/admin/acts/gate.js'
+import { adminScope, type AdminScopeOptions } from '../../../src/http/admin/admin-scope.js'
 import type { Endpoint } from '../../../src/http/admin/api/endpoint.js'
 import { sendErrorOrProblem } from '../../../src/http/admin/api/problem.js'
 import { createCursors } from '../../../src/http/admin/cursors.js'
+import type { ActPage } from '../../../src/http/admin/pages/act-page.js'
 import { PAGES } from '../../../src/http/admin/pages/all-pages.js'
 import { createInstance } from '../../../src/http/fastify-instance.js'
 import { adminApiLimit } from '../../../src/http/limits.js'
@@ -33,12 +36,23 @@ export interface Ask {
   readonly url: string
 }
 
+export interface FrameOptions {
+  readonly actPages?: readonly ActPage[]
+  /** The administrator was authenticated at AUTHENTICATED_AT, in seconds. */
+  readonly now?: () => number
+  readonly recordRefusal?: RecordRefusal
+}
+
+export const AUTHENTICATED_AT = 1_795_000_000
+
 /** @returns asks the API: `permissions` of the one who asks, joined by spaces; undefined: not signed in */
 export async function startFrame(
   t: Test,
   endpoints: readonly Endpoint[],
   useCases: AdminUseCases = {} as AdminUseCases,
+  { actPages = [], now, recordRefusal = async () => {} }: FrameOptions = {},
 ): Promise<Ask> {
+  const gate = createActGate({ guard: GUARD, requireOwnForm, recordRefusal, stepUpMs: 600_000, now })
   const theme = () => createTheme({ branding: { name: 'Test', color: undefined, logo: undefined }, applications: [] })
   const app = createInstance({
     trusts: () => false,
@@ -59,9 +73,9 @@ export async function startFrame(
     useCases,
     cursors: createCursors(['a secret for cursors', 'an older one']),
     endpoints,
-    requireOwnForm: (_request, _actor, token) => {
-      if (token !== 'token') throw new GatehouseError('form_refused')
-    },
+    requireOwnForm,
+    gate,
+    acts: { gate, pages: actPages },
     pages: PAGES,
     theme,
     cookieName: 'gatehouse_admin',
@@ -74,7 +88,7 @@ export async function startFrame(
     const cookie = permissions === undefined ? {} : { cookie: permissions }
     const answer = await fetch(`${url}${path}`, {
       headers: { ...cookie, ...sent?.headers },
-      ...(sent ? { method: 'POST', body: sent.body } : {}),
+      ...(sent ? { method: 'POST', body: sent.body, redirect: 'manual' } : {}),
     })
     const text = await answer.text()
     const isJson = /[/+]json(?:;|$)/.test(answer.headers.get('content-type') ?? '')
@@ -82,6 +96,10 @@ export async function startFrame(
     return { status: answer.status, headers: answer.headers, text, json }
   }
   return Object.assign(ask, { url })
+}
+
+const requireOwnForm: AdminScopeOptions['requireOwnForm'] = (_request, _actor, token) => {
+  if (token !== 'token') throw new GatehouseError('form_refused')
 }
 
 const GUARD: AdminGuard = {
@@ -101,7 +119,7 @@ const GUARD: AdminGuard = {
       permissions,
       sessionId: 'ses_test',
       adminSessionId: 'a',
-      authenticatedAt: 1_795_000_000,
+      authenticatedAt: AUTHENTICATED_AT,
       csrfToken: 'token',
     }
   },

@@ -117,6 +117,15 @@ async function clientOf(gateway: TestGateway, browser: Browser): Promise<ApiClie
 
 export type Schema = Readonly<Record<string, unknown>>
 
+/** The extension `x-act` of the document. */
+export interface ActExtension {
+  /** A text: in which case. */
+  readonly stepUp: boolean | string
+  readonly ifMatch: boolean
+  readonly reason: 'required' | 'none'
+  readonly byToken: boolean
+}
+
 export interface Operation {
   readonly operationId: string
   readonly method: string
@@ -130,6 +139,8 @@ export interface Operation {
     readonly schema: Schema
   }[]
   readonly hasBody: boolean
+  /** Undefined: it changes nothing. */
+  readonly act: ActExtension | undefined
   readonly responses: Readonly<Record<string, Schema>>
 }
 
@@ -152,6 +163,7 @@ export function readDocument(): Document {
       permission: operation['x-permission'] as string,
       parameters: (operation['parameters'] ?? []) as Operation['parameters'],
       hasBody: operation['requestBody'] !== undefined,
+      act: operation['x-act'] as ActExtension | undefined,
       responses: operation['responses'] as Operation['responses'],
     }))
   )

@@ -5,7 +5,9 @@ import type { AdminUseCases } from '../../../src/admin/use-cases.js'
 import type { RunningConfig } from '../../../src/config/running-config.js'
 import { GatehouseError } from '../../../src/core/errors.js'
 import type { LiveDirectory, PolicyInForce } from '../../../src/core/policy.js'
-import { adminScope } from '../../../src/http/admin/admin-scope.js'
+import type { AdminGuard } from '../../../src/http/admin/actor.js'
+import { createActGate } from '../../../src/http/admin/acts/gate.js'
+import { adminScope, type AdminScopeOptions } from '../../../src/http/admin/admin-scope.js'
 import { explain, personAccess } from '../../../src/http/admin/api/person-policy.js'
 import { policy } from '../../../src/http/admin/api/policy.js'
 import { policyTest } from '../../../src/http/admin/api/policy-test.js'
@@ -89,6 +91,23 @@ async function scene(t: Test, inForce: Policy = POLICY) {
   return { ...await serve(t, useCases), query, useCases }
 }
 
+const GUARD: AdminGuard = {
+  authenticate: async () => ({
+    userId: id(50),
+    username: 'sue',
+    name: 'Sue',
+    permissions: new Set(['gatehouse.read' as const]),
+    sessionId: 'ses_test',
+    adminSessionId: 'a',
+    authenticatedAt: 1_795_000_000,
+    csrfToken: 'token',
+  }),
+}
+
+const requireOwnForm: AdminScopeOptions['requireOwnForm'] = (_request, _actor, token) => {
+  if (token !== 'token') throw new GatehouseError('form_refused')
+}
+
 async function serve(t: Test, useCases: AdminUseCases) {
   const theme = () => createTheme({ branding: { name: 'Test', color: undefined, logo: undefined }, applications: [] })
   const app = createInstance({
@@ -106,24 +125,12 @@ async function serve(t: Test, useCases: AdminUseCases) {
     sendError: sendErrorOrProblem,
   })
   await app.register(adminScope, {
-    guard: {
-      authenticate: async () => ({
-        userId: id(50),
-        username: 'sue',
-        name: 'Sue',
-        permissions: new Set(['gatehouse.read' as const]),
-        sessionId: 'ses_test',
-        adminSessionId: 'a',
-        authenticatedAt: 1_795_000_000,
-        csrfToken: 'token',
-      }),
-    },
+    guard: GUARD,
+    gate: createActGate({ guard: GUARD, requireOwnForm, recordRefusal: async () => {}, stepUpMs: 0 }),
     useCases,
     cursors: createCursors(['a secret for cursors']),
     endpoints: [policy, policyTest, explain, personAccess],
-    requireOwnForm: (_request, _actor, token) => {
-      if (token !== 'token') throw new GatehouseError('form_refused')
-    },
+    requireOwnForm,
     pages: [accessPage, explainPage, mappingPage, personAccessPage, testPage],
     theme,
     cookieName: 'gatehouse_admin',

@@ -3,6 +3,7 @@ import fastify from 'fastify'
 import type { AdminUseCases } from '../../../admin/use-cases.js'
 import { GatehouseError } from '../../../core/errors.js'
 import { cookiePolicy } from '../../cookies.js'
+import { createActGate } from '../acts/gate.js'
 import { createCursors } from '../cursors.js'
 import { apiScope } from './api-scope.js'
 import { ENDPOINTS } from './endpoints.js'
@@ -18,6 +19,12 @@ export async function apiDocument(): Promise<Record<string, unknown>> {
       requireOwnForm: () => {
         throw new GatehouseError('form_refused')
       },
+      gate: createActGate({
+        guard: { authenticate: () => Promise.reject(new GatehouseError('admin_sign_in_required')) },
+        requireOwnForm: () => {},
+        recordRefusal: () => Promise.resolve(),
+        stepUpMs: 0,
+      }),
       cursors: createCursors([]),
       endpoints: ENDPOINTS,
       cookieName: names.admin,

@@ -1,14 +1,16 @@
 // The API below /admin/api/v1: each endpoint is authenticated before its parameters are looked at, and its answer is
 // serialized by its schema.
-import { createHash } from 'node:crypto'
 import swagger from '@fastify/swagger'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
 import type { AdminUseCases } from '../../../admin/use-cases.js'
 import { GatehouseError } from '../../../core/errors.js'
 import { JSON_ANSWER } from '../../errors.js'
+import { versionTag } from '../../../core/version-tag.js'
 import type { AdminActor, AdminGuard } from '../actor.js'
+import type { ActGate, ActRequest } from '../acts/gate.js'
 import type { Cursors } from '../cursors.js'
+import { actExtension, actText, isAct } from './act.js'
 import { documentOptions, tagOf } from './document.js'
 import type { Endpoint } from './endpoint.js'
 import { openapi } from './openapi.js'
@@ -23,6 +25,8 @@ export interface ApiScopeOptions {
   readonly endpoints: readonly Endpoint[]
   /** @throws GatehouseError where an unsafe request is not of the console's origin, or has another form token */
   readonly requireOwnForm: (request: FastifyRequest, actor: AdminActor, token: string | undefined) => void
+  /** For acts. */
+  readonly gate: ActGate
   /** Of the cookie of the admin session. */
   readonly cookieName: string
 }
@@ -51,7 +55,7 @@ function parameterOf(error: { readonly instancePath?: string } | undefined, part
 }
 
 function routeOf(endpoint: Endpoint, options: ApiScopeOptions): RouteOptions {
-  const { guard, useCases, cursors, requireOwnForm } = options
+  const { guard, gate, useCases, cursors, requireOwnForm } = options
   const { method, path, operationId, permission, query, response, version } = endpoint
   const actors = new WeakMap<FastifyRequest, AdminActor>()
   return {
@@ -60,6 +64,12 @@ function routeOf(endpoint: Endpoint, options: ApiScopeOptions): RouteOptions {
     schema: schemaOf(endpoint),
     serializerCompiler: () => createSerializer(response, operationId),
     onRequest: async (request) => {
+      if (isAct(endpoint)) {
+        const actor = await gate.enter(request, endpoint)
+        await gate.own(request, endpoint, actor, tokenOf(request))
+        actors.set(request, actor)
+        return
+      }
       const actor = await guard.authenticate(request, permission) // guard: admin-api-permission
       if (method !== 'GET') requireOwnForm(request, actor, tokenOf(request)) // guard: admin-api-form
       actors.set(request, actor)
@@ -71,33 +81,46 @@ function routeOf(endpoint: Endpoint, options: ApiScopeOptions): RouteOptions {
       const actor = actors.get(request)
       if (actor === undefined) throw new Error('the request was not authenticated')
       const context = { actor, params: request.params, query: request.query, body: request.body, useCases, request }
-      const answer = await endpoint.handle(context, cursors)
-      if (version) reply.header('etag', etagOf(version(answer)))
+      const answer = isAct(endpoint)
+        ? await gate.run(
+          endpoint,
+          askedOf(actor, request),
+          (acting) => endpoint.handle({ ...context, acting }, cursors),
+        )
+        : await endpoint.handle(context, cursors)
+      if (version) reply.header('etag', versionTag(version(answer)))
       return answer
     },
   }
 }
 
 function schemaOf(endpoint: Endpoint): FastifySchema {
-  const { operationId, permission, summary, description, params, query, body, response } = endpoint
+  const { operationId, permission, summary, description, params, query, body, response, act } = endpoint
   return {
     operationId,
     summary,
-    description: `${description === undefined ? '' : `${description}\n\n`}Needs \`${permission}\`.`,
+    description: [
+      ...description === undefined ? [] : [`${description}\n\n`],
+      `Needs \`${permission}\`.`,
+      ...act === undefined || actText(act) === '' ? [] : [` ${actText(act)}`],
+    ].join(''),
     tags: [tagOf(endpoint)],
     ...(Object.keys(params.properties).length > 0 ? { params } : {}),
     querystring: query,
     ...(body ? { body } : {}),
     response: { 200: response },
-    ...{ 'x-permission': permission },
+    ...{ 'x-permission': permission, ...act === undefined ? {} : { 'x-act': actExtension(act) } },
   }
+}
+
+function askedOf(actor: AdminActor, request: FastifyRequest): ActRequest {
+  const { body, headers: { 'if-match': ifMatch } } = request
+  const given = request.method === 'DELETE' ? request.query : body
+  const { reason } = (given ?? {}) as { readonly reason?: string }
+  return { actor, request, body, reason, ifMatch }
 }
 
 function tokenOf({ headers }: FastifyRequest): string | undefined {
   const token = headers['x-csrf-token']
   return typeof token === 'string' ? token : undefined
-}
-
-function etagOf(version: unknown): string {
-  return `"${createHash('sha256').update(JSON.stringify(version)).digest('base64url').slice(0, 22)}"`
 }

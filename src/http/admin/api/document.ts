@@ -25,6 +25,14 @@ const TAGS: Readonly<Record<string, string>> = {
   system: 'The gateway, its replicas and its database',
 }
 
+const IF_MATCH = {
+  name: 'If-Match',
+  in: 'header',
+  required: true,
+  description: '`ETag` of the object as it was seen.',
+  schema: { type: 'string' },
+}
+
 const PROBLEM = { $ref: '#/components/schemas/Problem' }
 
 export function documentOptions(endpoints: readonly Endpoint[], cookieName: string): FastifyDynamicSwaggerOptions {
@@ -34,7 +42,8 @@ export function documentOptions(endpoints: readonly Endpoint[], cookieName: stri
       info: {
         title: 'Gatehouse admin API',
         version: '1',
-        description: 'Everything that the admin console shows. Errors are problems (RFC 9457) with stable codes.',
+        description:
+          'Everything that the admin console shows and does. Errors are problems (RFC 9457) with stable codes.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/admin/api/v1', description: 'The gateway itself' }],
@@ -66,6 +75,7 @@ function completed(document: Json, endpoints: readonly Endpoint[]): Json {
     const endpoint = byId.get(operation['operationId'] as string)
     if (endpoint === undefined) continue
     const { 200: answer } = operation['responses'] as Record<string, Json>
+    if (endpoint.act?.ifMatch) operation['parameters'] = [...(operation['parameters'] ?? []) as Json[], IF_MATCH]
     operation['responses'] = { 200: { ...answer, ...answerOf(endpoint) }, ...problemsOf(endpoint.problems) }
   }
   const tags = [...new Set(endpoints.map(tagOf))].sort()

@@ -3,11 +3,13 @@
 import type { FastifyRequest } from 'fastify'
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
 import type { AdminUseCases } from '../../../admin/use-cases.js'
+import type { Acting } from '../../../core/acts.js'
 import type { AdminPermission } from '../../../core/admin-permissions.js'
 import type { ErrorCode } from '../../../core/errors.js'
 import type { Page } from '../../../core/page.js'
 import type { AdminActor } from '../actor.js'
 import type { Cursors } from '../cursors.js'
+import type { ActDeclaration } from './act.js'
 import { UNSAFE_PROBLEMS } from './problem.js'
 import { closed, nullable, requireClosed } from './schema.js'
 
@@ -28,7 +30,7 @@ export interface EndpointContext<Params, Query, Body = unknown> {
   readonly request: FastifyRequest
 }
 
-interface Described<Params extends TObject, Query extends TObject> {
+export interface Described<Params extends TObject, Query extends TObject> {
   /** Below /admin/api/v1, in the router's style: `/people/:id`. */
   readonly path: string
   readonly permission: AdminPermission
@@ -41,8 +43,16 @@ interface Described<Params extends TObject, Query extends TObject> {
   readonly problems?: readonly ErrorCode[]
 }
 
+/** Of acts (act.ts). */
+export type UnsafeMethod = 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
 /** Every method but GET needs a request of the console's own origin, with the form token. */
-export type Method = 'GET' | 'POST'
+export type Method = 'GET' | UnsafeMethod
+
+/** POST is for reads whose parameters do not fit into an address; what changes something is an act (act.ts). */
+type ReadMethod =
+  | { readonly method: 'GET', readonly changesNothing?: never }
+  | { readonly method: 'POST', readonly changesNothing: true }
 
 export interface EndpointSpec<
   Params extends TObject,
@@ -50,7 +60,6 @@ export interface EndpointSpec<
   Response extends TSchema,
   Body extends TObject,
 > extends Described<Params, Query> {
-  readonly method: Method
   /** JSON; not for GET. */
   readonly body?: Body
   readonly response: Response
@@ -71,16 +80,45 @@ export interface Endpoint extends Described<TObject, TObject> {
   readonly problems: readonly ErrorCode[]
   readonly response: TSchema
   readonly version: ((answer: unknown) => unknown) | undefined
-  readonly handle: (context: EndpointContext<unknown, unknown>, cursors: Cursors) => unknown
+  /** Undefined: it changes nothing. */
+  readonly act: ActDeclaration | undefined
+  /** Acts get `acting` in their context. */
+  readonly handle: (
+    context: EndpointContext<unknown, unknown> & { readonly acting?: Acting },
+    cursors: Cursors,
+  ) => unknown
 }
 
-/** @throws Error where the response leaves something open (src/http/admin/api/schema.ts) */
+/** @throws Error where the response leaves something open (src/http/admin/api/schema.ts), or POST is an act */
 export function defineEndpoint<
   Response extends TSchema,
   Params extends TObject = TObject<Record<never, never>>,
   Query extends TObject = TObject<Record<never, never>>,
   Body extends TObject = TObject<Record<never, never>>,
->(spec: EndpointSpec<Params, Query, Response, Body>): Endpoint {
+>(spec: EndpointSpec<Params, Query, Response, Body> & ReadMethod): Endpoint {
+  const { method, path, changesNothing } = spec
+  if (method !== 'GET' && changesNothing !== true) { // guard: act-defined-as-one
+    throw new Error(`${method} ${path} changes something: define it with defineAct`)
+  }
+  return endpointOf({
+    ...spec,
+    body: spec.body,
+    version: spec.version as Endpoint['version'],
+    problems: [...(method === 'GET' ? [] : UNSAFE_PROBLEMS), ...spec.problems ?? []],
+    handle: spec.handle as Endpoint['handle'],
+  })
+}
+
+/** @throws Error where the response leaves something open */
+export function endpointOf(
+  spec: Described<TObject, TObject> & {
+    readonly method: Method
+    readonly response: TSchema
+    readonly body: TObject | undefined
+    readonly version?: Endpoint['version']
+    readonly handle: Endpoint['handle']
+  },
+): Endpoint {
   const operationId = operationIdOf(spec.method, spec.path)
   requireClosed(spec.response, operationId)
   return {
@@ -89,9 +127,9 @@ export function defineEndpoint<
     params: closed(spec.params?.properties ?? {}),
     query: closed(spec.query?.properties ?? {}),
     body: spec.body && closed(spec.body.properties),
-    problems: [...(spec.method === 'GET' ? [] : UNSAFE_PROBLEMS), ...spec.problems ?? []],
-    version: spec.version as Endpoint['version'],
-    handle: spec.handle as Endpoint['handle'],
+    problems: spec.problems ?? [],
+    version: spec.version,
+    act: undefined,
   }
 }
 

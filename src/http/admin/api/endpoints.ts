@@ -4,7 +4,7 @@ import type { Endpoint } from './endpoint.js'
 import { group, groupMembers, groups } from './groups.js'
 import { me } from './me.js'
 import { people, person } from './people.js'
-import { sessions } from './sessions.js'
+import { endSession, sessions } from './sessions.js'
 import { explain, personAccess } from './person-policy.js'
 import { policy } from './policy.js'
 import { policyTest } from './policy-test.js'
@@ -19,6 +19,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   group,
   groupMembers,
   sessions,
+  endSession,
   policy,
   policyTest,
   explain,

@@ -8,6 +8,7 @@ const rules = Type.Array(Type.String({ examples: ['access.rules[2]'] }))
 
 export const policyTest = defineEndpoint({
   method: 'POST',
+  changesNothing: true,
   path: '/policy/test',
   permission: 'gatehouse.read',
   summary: 'The decision about a request, and why',

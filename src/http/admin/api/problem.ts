@@ -39,7 +39,7 @@ export function sendProblem(
   settings: { readonly publicUrl: string },
 ): FastifyReply {
   const { status, code, sentence } = error
-  const { parameter } = error.facts
+  const { parameter, stepUp } = error.facts
   if (status === 401) reply.header('www-authenticate', challenge(settings))
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   return reply.code(status).headers(JSON_ANSWER).type(PROBLEM_TYPE).send(JSON.stringify({
@@ -50,6 +50,7 @@ export function sendProblem(
     code,
     correlationId: request.id,
     ...(typeof parameter === 'string' ? { parameter } : {}),
+    ...(typeof stepUp === 'string' ? { stepUp } : {}),
   }))
 }
 
@@ -67,6 +68,7 @@ export const PROBLEM_SCHEMA = {
     code: { type: 'string', description: 'What happened: docs/errors.md describes each code.' },
     correlationId: { type: 'string', description: 'The same as in the log and in the audit record.' },
     parameter: { type: 'string', description: 'The parameter that was refused.' },
+    stepUp: { type: 'string', description: 'Where a browser signs in anew, for `step_up_required`.' },
   },
 } as const
 

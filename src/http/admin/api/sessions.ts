@@ -1,5 +1,6 @@
 // GET /sessions.
 import Type from 'typebox'
+import { defineAct } from './act.js'
 import { defineList } from './endpoint.js'
 import { SessionSchema } from './people-schemas.js'
 import { closed } from './schema.js'
@@ -36,4 +37,21 @@ export const sessions = defineList({
     const { rows, next } = await useCases.sessions.list({ ...query, ...page })
     return { rows: timesInUtc(rows), next }
   },
+})
+
+export const endSession = defineAct({
+  method: 'DELETE',
+  path: '/sessions/:publicId',
+  permission: 'gatehouse.sessions',
+  summary: 'End one session',
+  description: 'Every replica refuses it within a second. A session of a superuser or of a user with break-glass is ' +
+    'ended by superusers alone.',
+  stepUp: false,
+  ifMatch: false,
+  reason: 'required',
+  byToken: true,
+  params: Type.Object({ publicId: Type.String({ minLength: 1, maxLength: 100, description: 'Public id.' }) }),
+  problems: ['session_unknown'],
+  response: closed({ ended: Type.Integer({ description: 'How many sessions have ended.' }) }),
+  handle: async ({ params, useCases, acting }) => await useCases.acts.sessions.end(params.publicId, acting),
 })

@@ -36,6 +36,8 @@ export interface ConsolePage extends PageContent {
   /** Path of the page, which the navigation marks. */
   readonly path: string
   readonly sections: readonly NavigationItem[]
+  /** What the act before this page has done. */
+  readonly notice?: string | undefined
 }
 
 export function sendConsolePage(
@@ -80,6 +82,7 @@ ${navigation(page)}
 <main id="main" tabindex="-1">
 ${trail(page)}
 <h1><bdi>${title}</bdi></h1>
+${page.notice === undefined ? '' : html`<div class="note info" role="status">${page.notice}</div>`}
 ${lead === undefined ? '' : html`<p class="lead">${lead}</p>`}
 ${page.content}
 </main>

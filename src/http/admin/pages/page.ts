@@ -15,6 +15,8 @@ export interface PageRequest<Query, Params> {
   /** Reads and writes the parameter `after` of a list. */
   readonly cursors: Cursors
   readonly request: FastifyRequest
+  /** Of the page, without the query. */
+  readonly path: string
   /** Milliseconds since 1970. */
   readonly now: number
 }

@@ -11,7 +11,11 @@ import { dataTable } from './table.js'
 const MOST_SESSIONS = 20
 const MOST_DETAIL = 160
 
-export function personSessions({ id, liveSessions }: PersonDetails, sessions: readonly SessionView[]): Html {
+export function personSessions(
+  { id, liveSessions }: PersonDetails,
+  sessions: readonly SessionView[],
+  end?: (session: SessionView) => Html,
+): Html {
   const shown = sessions.slice(0, MOST_SESSIONS)
   const table = dataTable<SessionView>({
     caption: 'Active sessions',
@@ -21,6 +25,7 @@ export function personSessions({ id, liveSessions }: PersonDetails, sessions: re
       { heading: 'Signed in', kind: 'time', cell: ({ createdAt }) => timeText(createdAt) },
       { heading: 'Last seen', kind: 'time', cell: ({ lastSeenAt }) => timeText(lastSeenAt) },
       { heading: 'Used from', cell: clientText },
+      ...end === undefined ? [] : [{ heading: 'End', cell: end }],
     ],
     empty: emptyState({ title: 'No active session.', next: 'A session begins with a sign-in.' }),
   })

@@ -3,11 +3,13 @@ import Type from 'typebox'
 import type { PersonDetails } from '../../../admin/person.js'
 import type { EntraIdentity } from '../../../core/people.js'
 import { html, type Html, type Value } from '../../pages/html.js'
+import type { AdminActor } from '../actor.js'
 import { viewerOf } from '../viewer.js'
 import { badge, contents, facts, idText, nameText, note, section, tag, timeText } from './components.js'
 import { defineAdminPage } from './page.js'
 import { personEvents, personSessions } from './person-events.js'
 import { policyLinks } from './person-policy.js'
+import { endSessionLink } from './session-acts.js'
 import { notHeldList, rightsList } from './person-rights.js'
 
 export const personPage = defineAdminPage({
@@ -17,7 +19,7 @@ export const personPage = defineAdminPage({
   params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
   async render({ params, useCases, actor, request }) {
     const person = await useCases.people.get(params.id, viewerOf(actor, request))
-    const sections = [...sectionsOf(person), policyLinks(params.id)]
+    const sections = [...sectionsOf(person, actor), policyLinks(params.id)]
     return {
       title: person.name ?? person.username,
       lead: html`${nameText(person.username)} ${badges(person)}`,
@@ -37,8 +39,9 @@ interface PersonSection {
 }
 
 /** In the order of the page. */
-function sectionsOf(person: PersonDetails): readonly PersonSection[] {
+function sectionsOf(person: PersonDetails, { permissions }: AdminActor): readonly PersonSection[] {
   const { rights, notHeld, sessions, audit } = person
+  const end = permissions.has('gatehouse.sessions') ? endSessionLink : undefined
   return [
     { id: 'rights', title: `Rights (${rights.length})`, content: rightsList(person) },
     ...notHeld.length === 0 ? [] : [{
@@ -48,7 +51,11 @@ function sectionsOf(person: PersonDetails): readonly PersonSection[] {
       content: notHeldList(person),
     }],
     { id: 'about', title: 'About', content: about(person) },
-    { id: 'sessions', title: `Active sessions (${person.liveSessions})`, content: personSessions(person, sessions) },
+    {
+      id: 'sessions',
+      title: `Active sessions (${person.liveSessions})`,
+      content: personSessions(person, sessions, end),
+    },
     { id: 'audit', title: 'Audit', lead: `The latest ${audit.length} rows.`, content: personEvents(person, audit) },
   ]
 }

@@ -7,11 +7,12 @@ import { asGatehouseError, pathOf, RETRY_AFTER_SECONDS } from '../../errors.js'
 import type { Theme } from '../../pages/theme.js'
 import type { AdminActor, AdminGuard } from '../actor.js'
 import type { Cursors } from '../cursors.js'
+import { actPageRoutes, type ActPagesOptions, type PageAnswers } from './act-routes.js'
 import { errorContent } from './error-page.js'
 import { sendConsolePage } from './layout.js'
 import { CONSOLE_ASSETS, createConsoleLook, type ConsoleLook } from './look.js'
 import { NAVIGATION, type NavigationItem } from './navigation.js'
-import type { AdminPage } from './page.js'
+import type { AdminPage, PageRequest } from './page.js'
 import { valuesOf, type Validate } from './values.js'
 
 export interface PageRoutesOptions {
@@ -20,6 +21,8 @@ export interface PageRoutesOptions {
   readonly cursors: Cursors
   readonly theme: () => Theme
   readonly pages: readonly AdminPage[]
+  /** Forms that change something; undefined: there are none. */
+  readonly acts?: ActPagesOptions | undefined
   readonly now?: () => number
 }
 
@@ -37,6 +40,10 @@ export async function pageRoutes(scope: FastifyInstance, options: PageRoutesOpti
   for (const page of options.pages) {
     scope.get(page.path, async (request, reply) => await servePage(page, request, reply, served))
   }
+  for (const { page } of options.acts?.pages ?? []) {
+    scope.get(page.path, async (request, reply) => await servePage(page, request, reply, served))
+  }
+  if (options.acts) await actPageRoutes(scope, options.acts, answersOf(served))
   scope.get(NOT_FOUND.path, async (request, reply) => {
     const isOfApi = /^\/admin\/api(?:\/|$)/.test(pathOf(request))
     return isOfApi ? reply.callNotFound() : await servePage(NOT_FOUND, request, reply, served)
@@ -61,7 +68,7 @@ async function servePage(
   reply: FastifyReply,
   served: Served,
 ): Promise<FastifyReply> {
-  const { guard, useCases, cursors, look, sections, now = Date.now } = served
+  const { guard, look, sections } = served
   const path = pathOf(request)
   let actor: AdminActor
   try {
@@ -70,11 +77,39 @@ async function servePage(
     return await refuse(thrown, { page, path, request, reply, served })
   }
   try {
-    const { query, params } = parametersOf(page, request)
-    const content = await page.render({ actor, useCases, cursors, request, query, params, now: now() })
-    return sendConsolePage(reply, 200, { ...content, actor, path, sections }, look())
+    const content = await page.render(requestOf(page, request, actor, served))
+    const notice = noticeOf(request, served)
+    return sendConsolePage(reply, 200, { ...content, actor, path, sections, notice }, look())
   } catch (thrown) {
     return sendError(thrown, actor, { page, path, request, reply, served })
+  }
+}
+
+function requestOf(
+  page: AdminPage,
+  request: FastifyRequest,
+  actor: AdminActor,
+  { useCases, cursors, now = Date.now }: Served,
+): PageRequest<unknown, unknown> {
+  return { actor, useCases, cursors, request, path: pathOf(request), ...parametersOf(page, request), now: now() }
+}
+
+/** After an act: what it has done. The address says which one, and nothing else of it is shown. */
+function noticeOf({ query }: FastifyRequest, { acts }: Served): string | undefined {
+  const { done } = query as { readonly done?: unknown }
+  return acts?.pages.find(({ act }) => act.operationId === done)?.done
+}
+
+function answersOf(served: Served): PageAnswers {
+  const { look, sections } = served
+  return {
+    requestOf: (page, request, actor) => requestOf(page, request, actor, served),
+    send: (status, content, { reply, request, actor }) =>
+      sendConsolePage(reply, status, { ...content, actor, path: pathOf(request), sections }, look()),
+    refuse: (thrown, page, { request, reply }) =>
+      refuse(thrown, { page, path: pathOf(request), request, reply, served }),
+    fail: (thrown, page, { request, reply, actor }) =>
+      sendError(thrown, actor, { page, path: pathOf(request), request, reply, served }),
   }
 }
 

@@ -10,6 +10,7 @@ import { filterForm, type FilterField } from './filter-form.js'
 import { linkTo, type LinkParameters } from './links.js'
 import { listCursor, PAGE_ROWS } from './list-cursor.js'
 import { defineAdminPage } from './page.js'
+import { endSessionLink } from './session-acts.js'
 import { shortened } from './shortened.js'
 import { dataTable, pager, results, type Column } from './table.js'
 
@@ -21,7 +22,7 @@ export const sessionsPage = defineAdminPage({
   permission: 'gatehouse.read',
   title: 'Sessions',
   query: Type.Object({ ...SESSION_FILTERS, after: Type.Optional(Type.String()) }),
-  async render({ query, useCases, cursors }) {
+  async render({ query, useCases, cursors, actor }) {
     const { after, ...filter } = query
     const cursor = listCursor(cursors, 'getSessions', SessionCursorSchema, after)
     const { page = NONE, problem } = await found(
@@ -30,7 +31,7 @@ export const sessionsPage = defineAdminPage({
     const more = cursor.next(page)
     const table = dataTable({
       caption: 'Active sessions',
-      columns: COLUMNS,
+      columns: actor.permissions.has('gatehouse.sessions') ? [...COLUMNS, END] : COLUMNS,
       rows: page.rows,
       empty: empty(filter, more),
     })
@@ -72,6 +73,8 @@ const COLUMNS: readonly Column<SessionView>[] = [
   { heading: 'Host', cell: ({ host }) => text(host) },
   { heading: 'Session', cell: ({ id }) => idText(id) },
 ]
+
+const END: Column<SessionView> = { heading: 'End', cell: endSessionLink }
 
 function text(value: string | null): Html {
   return value === null ? html`` : nameText(shortened(value))

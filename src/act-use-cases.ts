@@ -1,0 +1,19 @@
+// Puts the acts of administrators (src/admin/acts) together with the database, for the console, its API and the
+// commands.
+import { createSessionActs } from './admin/acts/sessions.js'
+import type { AdminActs } from './admin/use-cases.js'
+import type { SessionTimeouts } from './core/session.js'
+import { createActTransaction } from './store/act-unit.js'
+import type { Database } from './store/database.js'
+
+export interface ActUseCasesDeps {
+  readonly database: Database
+  readonly timeouts: SessionTimeouts
+}
+
+export function createActUseCases({ database, timeouts }: ActUseCasesDeps): AdminActs {
+  const transaction = createActTransaction(database, timeouts)
+  return {
+    sessions: createSessionActs(transaction),
+  }
+}

@@ -1,0 +1,66 @@
+// Changes by administrators, in the console, its API and the commands: who acts, and the port to the one transaction in
+// which an act reads, compares, changes and records. src/admin/acts has the use cases.
+import type { Holdings } from './ceiling.js'
+
+/** An administrator in the console or its API. */
+export interface ActingAdmin {
+  readonly userId: string
+  /** Public id of the session. */
+  readonly sessionId: string
+  readonly adminSessionId: string
+  readonly address: string
+}
+
+/** Who acts, and the circumstances that the audit record keeps. */
+export interface Acting {
+  /** As in the record: `admin:<user id>`, `cli:<os user>`. */
+  readonly actor: string
+  /** Undefined: a command. It has the database itself, so nothing is above its rights. */
+  readonly admin: ActingAdmin | undefined
+  readonly correlationId?: string | undefined
+  readonly reason?: string | undefined
+  /** The version that the administrator has seen (core/version-tag.ts); undefined: no version is compared. */
+  readonly ifMatch?: string | undefined
+}
+
+export interface ActRow {
+  readonly action: string
+  readonly actor: string
+  readonly userId?: string | undefined
+  readonly username?: string | undefined
+  readonly correlationId?: string | undefined
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+/** The owner of a session, or another user whom an act is about. */
+export interface ActTarget {
+  readonly userId: string
+  readonly username: string
+  readonly isSuperuser: boolean
+  readonly isBreakGlass: boolean
+}
+
+/** What an act reads and changes; all of it is one transaction. Each area of acts adds its own member. */
+export interface ActUnit {
+  /** Waits until no other act that waits for its turn is under way. */
+  takeTurn(): Promise<void>
+  /** The rights of this moment, locked; undefined: the user is inactive, or the session of the console is over. */
+  holdingsOf(admin: ActingAdmin): Promise<Holdings | undefined>
+  record(row: ActRow): Promise<void>
+  readonly sessions: SessionUnit
+}
+
+export interface SessionUnit {
+  /** Locks the session. Undefined: there is none. */
+  ownerOf(publicId: string): Promise<ActTarget | undefined>
+  end(publicId: string): Promise<void>
+}
+
+export type ActTransaction = <Result>(work: (unit: ActUnit) => Promise<Result>) => Promise<Result>
+
+/** A refused act, for the record. */
+export interface RefusedAct {
+  readonly actor: string
+  readonly correlationId: string
+  readonly detail: Readonly<Record<string, unknown>>
+}

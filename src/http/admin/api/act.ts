@@ -1,0 +1,128 @@
+// One act of the API as a value: an endpoint that changes something, with what the frame has to check before it. None
+// of these can be left out; acts/gate.ts checks them, and the document declares them.
+import Type, { type Static, type TObject, type TProperties, type TSchema } from 'typebox'
+import type { Acting } from '../../../core/acts.js'
+import type { ErrorCode } from '../../../core/errors.js'
+import {
+  endpointOf,
+  type Answer,
+  type Described,
+  type Endpoint,
+  type EndpointContext,
+  type UnsafeMethod,
+} from './endpoint.js'
+import { UNSAFE_PROBLEMS } from './problem.js'
+
+/** For acts of which some requests alone need a fresh sign-in. */
+export interface StepUpWhere {
+  /** In which case, for the document: "where `all` is true". */
+  readonly where: string
+  /** @param body as the schema has accepted it */
+  readonly isDue: (body: unknown) => boolean
+}
+
+export interface ActDeclaration {
+  /** Whether the administrator must have been authenticated within `admin.stepUp`. */
+  readonly stepUp: boolean | StepUpWhere
+  /** Whether the request names the version that the administrator has seen. */
+  readonly ifMatch: boolean
+  /** `required` where something is taken away: in the query of DELETE, otherwise in the body. */
+  readonly reason: 'required' | 'none'
+  /** Whether an API token may do this. */
+  readonly byToken: boolean
+}
+
+export interface ActSpec<
+  Params extends TObject,
+  Body extends TObject,
+  Response extends TSchema,
+> extends ActDeclaration, Omit<Described<Params, TObject>, 'query'> {
+  readonly method: UnsafeMethod
+  readonly body?: Body
+  readonly response: Response
+  readonly handle: (
+    context: ActContext<Static<Params>, Static<Body>>,
+  ) => Promise<Answer<Static<Response>>> | Answer<Static<Response>>
+}
+
+export interface ActContext<Params, Body> extends EndpointContext<Params, unknown, Body> {
+  /** For the use case: who acts, why, and which version was seen. */
+  readonly acting: Acting
+}
+
+/** An endpoint that is an act. */
+export interface Act extends Endpoint {
+  readonly act: ActDeclaration
+}
+
+export const MOST_REASON = 500
+
+export const Reason = Type.String({
+  minLength: 1,
+  maxLength: MOST_REASON,
+  pattern: '^(?=.*\\S)[^\\u0000-\\u001F\\u007F]*$',
+  description: 'Why; the audit record keeps it.',
+  examples: ['The laptop was lost.'],
+})
+
+/** @throws Error where the declaration is not complete, or the response leaves something open */
+export function defineAct<
+  Response extends TSchema,
+  Params extends TObject = TObject<Record<never, never>>,
+  Body extends TObject = TObject<Record<never, never>>,
+>(spec: ActSpec<Params, Body, Response>): Act {
+  const { stepUp, ifMatch, reason, byToken, ...described } = spec
+  const act = { stepUp, ifMatch, reason, byToken }
+  requireDeclared(act, spec)
+  const inQuery = spec.method === 'DELETE'
+  const asked: TProperties = reason === 'required' ? { reason: Reason } : {}
+  const body = inQuery ? {} : { ...spec.body?.properties, ...asked }
+  const endpoint = endpointOf({
+    ...described,
+    problems: [...UNSAFE_PROBLEMS, ...problemsOf(act), ...spec.problems ?? []],
+    query: Type.Object(inQuery ? asked : {}),
+    body: Object.keys(body).length > 0 ? Type.Object(body) : undefined,
+    handle: spec.handle as Endpoint['handle'],
+  })
+  return { ...endpoint, act }
+}
+
+/** A program without types must not start with an act that declares less. */
+function requireDeclared(act: ActDeclaration, { method, path, body }: ActSpec<TObject, TObject, TSchema>): void {
+  const { stepUp, ifMatch, reason, byToken } = act
+  const isStepUp = typeof stepUp === 'boolean' || typeof stepUp?.isDue === 'function'
+  const isDeclared = isStepUp && typeof ifMatch === 'boolean' && typeof byToken === 'boolean' &&
+    (reason === 'required' || reason === 'none')
+  if (!isDeclared) { // guard: act-declared
+    throw new Error(`${method} ${path} must declare stepUp, ifMatch, reason and byToken`)
+  }
+  if (method === 'DELETE' && body !== undefined) throw new Error(`${method} ${path} cannot have a body`)
+}
+
+function problemsOf({ stepUp, ifMatch }: ActDeclaration): readonly ErrorCode[] {
+  return [
+    'above_own_rights',
+    ...stepUp === false ? [] : ['step_up_required' as const],
+    ...ifMatch ? ['version_missing' as const, 'version_stale' as const] : [],
+  ]
+}
+
+export function isAct(endpoint: Endpoint): endpoint is Act {
+  return endpoint.act !== undefined
+}
+
+/** What a request must have, in words: for the document. */
+export function actText({ stepUp, ifMatch, reason }: ActDeclaration): string {
+  return [
+    ...stepUp === false
+      ? []
+      : [`It needs a sign-in within \`admin.stepUp\`${stepUp === true ? '' : `, ${stepUp.where}`}.`],
+    ...ifMatch ? ['It needs `If-Match` with the `ETag` of the object.'] : [],
+    ...reason === 'required' ? ['It needs a reason.'] : [],
+  ].join(' ')
+}
+
+/** The declaration in the document: `x-act`. */
+export function actExtension({ stepUp, ...declared }: ActDeclaration): Record<string, unknown> {
+  return { stepUp: typeof stepUp === 'boolean' ? stepUp : stepUp.where, ...declared }
+}

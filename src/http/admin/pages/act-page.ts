@@ -1,0 +1,135 @@
+// The form of an act: a page that says what will happen, with a button in these words. It is shown empty, again with
+// what is wrong, and again after a fresh sign-in. act-routes.ts executes it.
+import Type, { type Static, type TObject, type TProperties } from 'typebox'
+import type { FormValues } from '../../../core/admin-forms.js'
+import { html, type Html } from '../../pages/html.js'
+import type { AdminActor } from '../actor.js'
+import { MOST_REASON, Reason, type Act } from '../api/act.js'
+import { note } from './components.js'
+import type { AdminPage, PageContent, PageRequest } from './page.js'
+
+/** What the form of one object says. */
+export interface ActForm {
+  /** "End a session of Max" */
+  readonly title: string
+  readonly trail: PageContent['trail']
+  /** What will happen, and to whom. */
+  readonly content: Html
+  /** In words, never "OK". */
+  readonly button: string
+  /** Fields of the act, beside the reason. */
+  readonly fields?: Html
+  /** Of the object, where the act compares it (core/version-tag.ts). */
+  readonly version?: string
+  /** Page that is shown afterwards, and that the link "Cancel" leads to. */
+  readonly back: string
+}
+
+interface Definition<Params extends TObject, Fields extends TProperties> {
+  readonly act: Act
+  /** `/admin/sessions/:publicId/end`; its parameters are those of the act. */
+  readonly path: string
+  /** Name of the page, where no content could be made. */
+  readonly title: string
+  /** A wrong value is answered with 404. */
+  readonly params: Params
+  /** Texts of the form, beside the reason; a field that was left empty is absent. */
+  readonly fields?: Fields
+  /** The body of the act. */
+  readonly bodyOf?: (values: Static<TObject<Fields>>) => Readonly<Record<string, unknown>>
+  /** What the next page says: "The session has ended." */
+  readonly done: string
+  readonly describe: (
+    request: PageRequest<unknown, Static<Params>> & { readonly values: FormValues },
+  ) => Promise<ActForm>
+}
+
+export interface ActPage {
+  readonly page: AdminPage
+  readonly act: Act
+  readonly fields: TObject
+  readonly done: string
+  bodyOf(values: FormValues): Readonly<Record<string, unknown>>
+  describe(request: PageRequest<unknown, unknown>, values: FormValues): Promise<ActForm>
+}
+
+export function defineActPage<
+  Params extends TObject,
+  Fields extends TProperties = Record<never, never>,
+>(definition: Definition<Params, Fields>): ActPage {
+  const { act, path, title, params, bodyOf, done } = definition
+  const reason = act.act.reason === 'required' ? { reason: Reason } : {}
+  const describe: ActPage['describe'] = async (request, values) =>
+    await definition.describe({ ...request, params: request.params as Static<Params>, values })
+  return {
+    act,
+    done,
+    describe,
+    fields: Type.Object({ ...definition.fields, ...reason }),
+    bodyOf: (values) => bodyOf?.(values as Static<TObject<Fields>>) ?? {},
+    page: {
+      path,
+      permission: act.permission,
+      title,
+      params,
+      query: Type.Object({ form: Type.Optional(Type.String({ maxLength: 100 })) }),
+      async render(request) {
+        const { actor, useCases, path: at } = request
+        const { form: id } = request.query as { readonly form?: string }
+        const place = { adminSessionId: actor.adminSessionId, act: act.operationId, path: at }
+        const values = id === undefined ? undefined : await useCases.forms.find(id, place)
+        const form = await describe(request, values ?? {})
+        return formContent({ act, form, actor, path: at, values: values ?? {}, problem: comeBack(id, values) })
+      },
+    },
+  }
+}
+
+function comeBack(id: string | undefined, values: FormValues | undefined): Html | undefined {
+  if (id === undefined) return undefined
+  return values === undefined
+    ? note('The values of this form were kept for ten minutes, which are over. Fill it in again.', 'warn')
+    : note('You have signed in anew. Nothing was done yet: look at the form, then send it.')
+}
+
+export interface ShownForm {
+  readonly act: Act
+  readonly form: ActForm
+  readonly actor: Pick<AdminActor, 'csrfToken'>
+  /** Address that the form is sent to. */
+  readonly path: string
+  readonly values: FormValues
+  readonly problem?: Html | undefined
+}
+
+export function formContent({ act, form, actor, path, values, problem }: ShownForm): PageContent {
+  const { title, trail, content, fields, version, back, button } = form
+  const hidden = version === undefined ? '' : html`<input type="hidden" name="_version" value="${version}">`
+  return {
+    title,
+    ...trail === undefined ? {} : { trail },
+    content: html`${problem ?? ''}
+${content}
+<form class="act" method="post" action="${path}"><input type="hidden" name="_csrf" value="${actor.csrfToken}">${hidden}
+${fields ?? ''}${act.act.reason === 'required' ? reasonField(values.reason) : ''}
+<div class="submit"><button class="button primary">${button}</button><a class="clear" href="${back}">Cancel</a></div>
+</form>`,
+  }
+}
+
+function reasonField(value: string | undefined): Html {
+  return html`<div class="field text"><label for="act-reason">Reason</label><input id="act-reason" name="reason"
+ type="text" value="${value}" required maxlength="${MOST_REASON}" aria-describedby="act-reason-hint" autocomplete="off">
+<span class="hint" id="act-reason-hint">The audit record keeps it.</span></div>`
+}
+
+/** A POST never leads to another origin: this page has a link to the sign-in. */
+export function stepUpContent(title: string, stepUp: string, trail: PageContent['trail']): PageContent {
+  return {
+    title,
+    ...trail === undefined ? {} : { trail },
+    content: html`${note('This needs a new sign-in: yours was too long ago. Nothing was done yet.', 'warn')}
+<p>What you have entered is kept for ten minutes. After the sign-in the form is shown again, filled in.</p>
+<p><a class="button primary" href="${stepUp}" hx-boost="false">Sign in anew</a></p>`,
+  }
+}

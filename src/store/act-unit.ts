@@ -1,0 +1,78 @@
+// The transaction of an act (core/acts.ts): what the use cases of src/admin/acts read, lock and change.
+import { sql } from 'drizzle-orm'
+import type { ActingAdmin, ActTarget, ActTransaction, RefusedAct, SessionUnit } from '../core/acts.js'
+import type { Holdings } from '../core/ceiling.js'
+import type { SessionTimeouts } from '../core/session.js'
+import { adminRights, stillOpen } from './admin-sessions.js'
+import { writeAudit } from './audit.js'
+import type { Database, Transaction } from './database.js'
+import { stillActive } from './sessions.js'
+
+export const ACT_REFUSED = 'act.refused'
+
+export function createActTransaction(database: Database, timeouts: SessionTimeouts): ActTransaction {
+  return (work) =>
+    database.transaction((tx) =>
+      work({
+        takeTurn: () => takeTurn(tx),
+        holdingsOf: (admin) => holdingsOf(tx, admin, timeouts),
+        record: ({ userId, username, correlationId, ...row }) =>
+          writeAudit(tx, {
+            ...row,
+            ...userId === undefined ? {} : { userId },
+            ...username === undefined ? {} : { username },
+            ...correlationId === undefined ? {} : { correlationId },
+          }),
+        sessions: sessionUnit(tx),
+      })
+    )
+}
+
+async function takeTurn(tx: Transaction): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('gatehouse acts', 0))`)
+}
+
+/** Locked, so that nothing takes the rights away before this transaction ends. */
+async function holdingsOf(
+  tx: Transaction,
+  { userId, adminSessionId }: ActingAdmin,
+  timeouts: SessionTimeouts,
+): Promise<Holdings | undefined> {
+  // guard: act-active-again
+  const { rows: [holder] } = await tx.execute<Holdings & Record<string, unknown>>(sql`
+    select ${adminRights} from users u where u.id = ${userId} and u.is_active and exists (
+      select 1 from admin_sessions a join sessions s on s.public_id = a.session_id
+      where a.id = ${adminSessionId} and s.user_id = u.id and ${stillOpen} and ${stillActive(timeouts)})
+    for share of u`)
+  return holder
+}
+
+function sessionUnit(tx: Transaction): SessionUnit {
+  return {
+    async ownerOf(publicId) {
+      const { rows: [owner] } = await tx.execute<ActTarget & Record<string, unknown>>(sql`
+        select u.id as "userId", u.username, u.is_superuser as "isSuperuser", u.is_break_glass as "isBreakGlass"
+        from sessions s join users u on u.id = s.user_id where s.public_id = ${publicId} for update of s`)
+      return owner
+    },
+    async end(publicId) {
+      await tx.execute(sql`delete from sessions where public_id = ${publicId}`)
+    },
+  }
+}
+
+/**
+ * One row a second for each administrator, whichever replica refuses.
+ * @returns false: there is one of this second already
+ */
+export function recordRefusedAct(database: Database, { actor, correlationId, detail }: RefusedAct): Promise<boolean> {
+  return database.transaction(async (tx) => {
+    await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${ACT_REFUSED} ${actor}`}, 0))`)
+    const { rowCount } = await tx.execute(sql`
+      insert into audit_events (action, actor, correlation_id, detail)
+      select ${ACT_REFUSED}, ${actor}, ${correlationId}, ${JSON.stringify(detail)}::jsonb
+      where not exists (select 1 from audit_events e where e.actor = ${actor} and e.action = ${ACT_REFUSED}
+        and e.at > clock_timestamp() - interval '1 second')`) // guard: act-refused-once-a-second
+    return rowCount === 1
+  })
+}

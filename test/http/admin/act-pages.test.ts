@@ -1,0 +1,71 @@
+// The forms of the console that change something, as a browser without JavaScript sends them.
+import { request } from 'undici'
+import t from 'tap'
+import { ACT_PAGES } from '../../../src/http/admin/pages/all-acts.js'
+import { connect, dumpEverything } from '../../helpers/sql.js'
+import { PEOPLE, startAdminScene, type ApiClient } from './helper.js'
+
+t.test('a session is ended from the list of sessions', async (t) => {
+  const { gateway, clients } = await startAdminScene(t)
+  const { helpdesk, sam, sue } = clients
+  const query = await connect(t, gateway.databaseUrl)
+  const page = async ({ browser }: ApiClient, path: string) => await gateway.ask(path, { browser })
+  const send = async ({ browser }: ApiClient, path: string, fields: Record<string, string>, headers = {}) => {
+    const answer = await request(`${gateway.url}${path}`, {
+      method: 'POST',
+      headers: {
+        'cookie': browser.cookieHeader(gateway.url),
+        'accept': 'text/html',
+        'content-type': 'application/x-www-form-urlencoded',
+        'sec-fetch-site': 'same-origin',
+        ...headers,
+      },
+      body: new URLSearchParams(fields).toString(),
+    })
+    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() }
+  }
+  const { browser: max } = await gateway.signIn(PEOPLE.nobody)
+  const [{ id = '' } = {}] = await query<{ id: string }>(
+    'select public_id as id from sessions order by created_at desc limit 1',
+  )
+  const path = `/admin/sessions/${id}/end`
+  t.match((await page(helpdesk, '/admin/sessions')).text, `href="${path}"`)
+  t.notMatch((await page(sam, '/admin/sessions')).text, '/end"', 'staff cannot end sessions')
+  t.equal((await page(sam, path)).status, 403)
+  t.equal((await page(sue, '/admin/sessions/ses_none/end')).status, 404)
+
+  const form = await page(helpdesk, path)
+  t.equal(form.status, 200)
+  const [, button] = /<button class="button primary">([^<]*)</.exec(form.text) ?? []
+  t.match(button, /^End this session of \S/)
+  const [, token = ''] = /name="_csrf" value="([^"]*)"/.exec(form.text) ?? []
+  const fields = { _csrf: token, reason: 'Lost.' }
+  const before = await dumpEverything(query)
+  for (
+    const [status, sent, headers] of [
+      [403, { ...fields, _csrf: sue.csrfToken }, {}],
+      [403, fields, { 'sec-fetch-site': 'same-site' }],
+      [403, fields, { 'sec-fetch-site': 'cross-site' }],
+      [400, { _csrf: token }, {}],
+      [400, { _csrf: token, reason: ' ' }, {}],
+    ] as const
+  ) t.equal((await send(helpdesk, path, sent, headers)).status, status)
+  t.equal((await send(sam, path, { ...fields, _csrf: sam.csrfToken })).status, 403)
+  t.equal(await dumpEverything(query), before, 'nothing has changed')
+
+  const ended = await send(helpdesk, path, fields)
+  t.equal(ended.status, 303)
+  const location = String(ended.headers['location'])
+  t.match(location, /^\/admin\/people\/[\w-]{36}\?done=deleteSessionsByPublicId$/)
+  t.match((await page(helpdesk, location)).text, '<div class="note info" role="status">The session has ended.</div>')
+  t.equal((await gateway.ask('/oauth2/userinfo', { browser: max })).status, 401, 'refused by the gateway')
+  t.equal((await send(helpdesk, path, fields)).status, 404, 'it is gone')
+})
+
+t.test('every form leads to an act, and has parameters of the act', (t) => {
+  for (const { act, page: { path, permission, params } } of ACT_PAGES) {
+    t.equal(permission, act.permission, path)
+    t.strictSame(Object.keys(params?.properties ?? {}), Object.keys(act.params.properties), path)
+  }
+  t.end()
+})

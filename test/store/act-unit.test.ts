@@ -1,0 +1,100 @@
+// The transaction of an act: the rights of that moment count, and what is refused changes nothing.
+import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { createActUseCases } from '../../src/act-use-cases.js'
+import type { Acting } from '../../src/core/acts.js'
+import { openDatabase } from '../../src/store/database.js'
+import { migrate } from '../../src/store/migrate.js'
+import { freshDatabase } from '../helpers/postgres.js'
+import { connect, dumpEverything } from '../helpers/sql.js'
+
+const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 3_600_000, privilegedTimeoutMs: undefined }
+
+async function scene(t: Test) {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const query = await connect(t, url)
+  const database = openDatabase({ server: url, poolSize: 4 })
+  t.teardown(() => database.close())
+  await query(`insert into users (username, username_key, is_superuser, is_staff)
+    select name, name, name = 'sue', name in ('sue', 'sam') from unnest(array['sue', 'sam', 'gus', 'max']) as name`)
+  await query("insert into groups (name) values ('Helpdesk')")
+  await query(`insert into group_permissions select id, 'gatehouse.sessions' from groups`)
+  await query(`insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g
+    where username = 'gus'`)
+  await query(`insert into sessions (id_hash, public_id, user_id)
+    select sha256(username::bytea), 'ses_' || username, id from users`)
+  await query(`insert into admin_sessions (id_hash, session_id, authenticated_at)
+    select sha256(public_id::bytea), public_id, now() from sessions`)
+  const actingAs = async (username: string): Promise<Acting> => {
+    const [row] = await query<{ user: string, admin: string }>(
+      `select u.id as user, a.id as admin from users u join admin_sessions a on a.session_id = 'ses_' || u.username
+      where u.username = $1`,
+      [username],
+    )
+    const { user: userId = '', admin: adminSessionId = '' } = row ?? {}
+    const admin = { userId, sessionId: `ses_${username}`, adminSessionId, address: '192.0.2.1' }
+    return { actor: `admin:${userId}`, admin, correlationId: 'c-1', reason: 'Lost.' }
+  }
+  return { query, database, actingAs, acts: createActUseCases({ database, timeouts: TIMEOUTS }) }
+}
+
+// proves: act-active-again, act-permission-again
+t.test('an act needs the rights of its own moment', async (t) => {
+  const { query, acts, actingAs } = await scene(t)
+  const gus = await actingAs('gus')
+  const refused = async (t: Test, what: string, code: string, prepare: string, undo: string) => {
+    await query(prepare)
+    const before = await dumpEverything(query)
+    await t.rejects(acts.sessions.end('ses_max', gus), { code }, what)
+    t.equal(await dumpEverything(query), before, `${what}: nothing changes`)
+    await query(undo)
+  }
+  const user = "where username = 'gus'"
+  await refused(
+    t,
+    'deactivated meanwhile',
+    'admin_sign_in_required',
+    `update users set is_active = false ${user}`,
+    `update users set is_active = true ${user}`,
+  )
+  await refused(
+    t,
+    'the session of the console is over',
+    'admin_sign_in_required',
+    "update admin_sessions set last_seen_at = now() - interval '31 minutes'",
+    'update admin_sessions set last_seen_at = now()',
+  )
+  await refused(
+    t,
+    'the permission was taken away meanwhile',
+    'not_allowed',
+    "update group_permissions set permission = 'gatehouse.read'",
+    "update group_permissions set permission = 'gatehouse.sessions'",
+  )
+  await t.rejects(acts.sessions.end('ses_sue', gus), { code: 'above_own_rights' })
+  await t.rejects(acts.sessions.end('ses_none', gus), { code: 'session_unknown' })
+  await t.rejects(acts.sessions.end('ses_\0', gus), { code: 'request_malformed' })
+  const foreign = { ...gus, admin: { ...gus.admin, adminSessionId: randomUUID() } } as Acting
+  await t.rejects(acts.sessions.end('ses_max', foreign), { code: 'admin_sign_in_required' })
+
+  t.strictSame(await acts.sessions.end('ses_max', gus), { ended: 1 })
+  t.strictSame(await acts.sessions.end('ses_sue', { actor: 'cli:root', admin: undefined }), { ended: 1 }, 'a command')
+  const rows = await query('select action, actor, username, correlation_id, detail from audit_events order by id')
+  t.strictSame(rows, [
+    {
+      action: 'session.revoke',
+      actor: gus.actor,
+      username: 'max',
+      correlation_id: 'c-1',
+      detail: { session: 'ses_max', reason: 'Lost.', by: { session: 'ses_gus', address: '192.0.2.1' } },
+    },
+    {
+      action: 'session.revoke',
+      actor: 'cli:root',
+      username: 'sue',
+      correlation_id: null,
+      detail: { session: 'ses_sue' },
+    },
+  ])
+})
