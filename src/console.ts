@@ -16,7 +16,7 @@ import { ENDPOINTS } from './http/admin/api/endpoints.js'
 import { createCursors } from './http/admin/cursors.js'
 import { createActGate } from './http/admin/acts/gate.js'
 import { ACT_PAGES } from './http/admin/pages/all-acts.js'
-import { PAGES } from './http/admin/pages/all-pages.js'
+import { FORM_PAGES, PAGES } from './http/admin/pages/all-pages.js'
 import { adminApiLimit } from './http/limits.js'
 import { createOverviewUseCases, type OverviewDeps } from './overview-use-cases.js'
 import { createPeopleUseCases } from './people-use-cases.js'
@@ -57,6 +57,7 @@ function scopeOptions(app: FastifyInstance, config: RunningConfig, deps: Console
     cursors: createCursors(session.secrets),
     endpoints: ENDPOINTS,
     pages: PAGES,
+    formPages: FORM_PAGES,
     theme: pages.theme,
     cookieName: cookies.names.admin,
     siblings: deps.siblings,

@@ -1,12 +1,16 @@
 // What the console shows of the installation as a whole, made from the opened parts.
 import { createAuditAdmin } from './admin/audit.js'
+import { createDoctorAdmin } from './admin/doctor.js'
 import { createHealthAdmin } from './admin/health.js'
 import { createOverviewAdmin } from './admin/overview.js'
 import type { AdminUseCases } from './admin/use-cases.js'
+import type { Config } from './config/config.js'
 import type { ReloadState } from './config/reload-state.js'
 import type { RunningConfig } from './config/running-config.js'
 import type { ActivityReader } from './core/activity.js'
+import type { DiagnosisResult } from './core/diagnosis.js'
 import type { ConfigHealth, DatabaseServers, EntraHealth, KnownHealth, Reach, SyncHealth } from './core/health.js'
+import { configurationResults, doctorParts, type DoctorDeps } from './doctor.js'
 import type { Entra } from './entra/open-entra.js'
 import { changesPart } from './readiness.js'
 import type { ReevaluationSchedule } from './reevaluation/scheduler.js'
@@ -27,12 +31,13 @@ export interface OverviewDeps {
   /** Undefined: not configured. */
   readonly reevaluation: Pick<ReevaluationSchedule, 'state' | 'lastRun'> | undefined
   readonly reload: () => ReloadState
+  readonly log: { info: (facts: object, text: string) => void }
 }
 
 export function createOverviewUseCases(
   config: RunningConfig,
   deps: OverviewDeps,
-): Pick<AdminUseCases, 'audit' | 'health' | 'overview'> {
+): Pick<AdminUseCases, 'audit' | 'doctor' | 'health' | 'overview'> {
   const { startup } = config
   const { storage: { database }, activity } = deps
   const people = createPeopleStore(database, startup.session)
@@ -44,9 +49,40 @@ export function createOverviewUseCases(
   })
   return {
     audit: createAuditAdmin({ audit: createAuditReader(database), findPerson }),
+    doctor: createDoctorAdmin({ parts: doctorParts(doctorDeps(config, deps)) }),
     health,
     overview: createOverviewAdmin({ reader: createOverviewReader(database, startup.session), activity, health }),
   }
+}
+
+/** With the configuration in force, and the embedded PostgreSQL that runs. */
+function doctorDeps({ startup, current }: RunningConfig, { storage, reload, log }: OverviewDeps): DoctorDeps {
+  return {
+    config: (): Config => ({ ...startup, ...current(), entra: { ...startup.entra, ...current().entra } }),
+    configuration: () => configurationOf(reload()),
+    embeddedUrl: storage.url,
+    log: (line) => log.info({ line }, 'a custom step that doctor loads has printed this'),
+  }
+}
+
+function configurationOf({ refused, warnings }: ReloadState): readonly DiagnosisResult[] {
+  const check = 'configuration'
+  const refusal: readonly DiagnosisResult[] = refused === undefined ? [] : [{
+    check,
+    state: 'fail',
+    code: 'configuration_refused',
+    message: `the changed file is refused since ${refused.since.toISOString()}: ${refused.reason}`,
+    remedy: 'gatehouse check names every problem. The configuration before it stays in force.',
+  }]
+  if (warnings !== undefined) return [...refusal, ...configurationResults(warnings, 'the file in force is right')]
+  const unknown = 'not checked: this process does not know the findings of the file'
+  return [...refusal, {
+    check,
+    state: 'skipped',
+    code: check,
+    message: unknown,
+    remedy: 'gatehouse check prints them.',
+  }]
 }
 
 function knownHealth(config: RunningConfig, deps: OverviewDeps): KnownHealth {

@@ -4,6 +4,7 @@ import type { AccessAdmin } from './access.js'
 import type { AccessTestAdmin } from './access-test.js'
 import type { SessionActs } from './acts/sessions.js'
 import type { AuditAdmin } from './audit.js'
+import type { DoctorAdmin } from './doctor.js'
 import type { ExplainAdmin } from './explain.js'
 import type { HealthAdmin } from './health.js'
 import type { OverviewAdmin } from './overview.js'
@@ -33,6 +34,7 @@ export interface AdminUseCases {
   readonly personAccess: PersonAccessAdmin
   readonly policy: PolicyAdmin
   readonly health: HealthAdmin
+  readonly doctor: DoctorAdmin
   readonly overview: OverviewAdmin
   readonly acts: AdminActs
   readonly forms: AdminForms

@@ -21,10 +21,11 @@ import { databaseUrl } from '../store/database-url.js'
 import { chooseServer } from '../store/server-of-record/server-of-record.js'
 import type { GroupView } from '../core/groups.js'
 import { createGroupStore } from '../store/groups.js'
-import { openAppDirectory } from './app-directory.js'
+import { openAppDirectory } from '../app-directory.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
-import { checkCustomSteps } from './custom-step-check.js'
-import { isNotCreatedYet, inspectDatabase } from './database-inspection.js'
+import { commandProcess } from './command-process.js'
+import { checkCustomSteps } from '../custom-step-check.js'
+import { isNotCreatedYet, inspectDatabase } from '../database-inspection.js'
 
 export interface CheckOptions extends CommonOptions {
   readonly offline?: boolean
@@ -33,7 +34,7 @@ export interface CheckOptions extends CommonOptions {
 export async function check(options: CheckOptions): Promise<number> {
   const loaded = readConfig(options) // a ConfigError is printed by the caller
   const findings = [
-    ...await checkCustomSteps(loaded.config),
+    ...await checkCustomSteps(loaded.config, (line) => commandProcess().stderr.write(`${line}\n`)),
     ...guests(loaded),
     ...rulesAreMeant(loaded),
     ...options.offline ? [] : await lookAround(loaded),

@@ -4,7 +4,7 @@ import { createExplainAdmin, type ExplainAdmin, type Explanation } from '../admi
 import { createLiveReader, type ReadLive } from '../admin/live-reads.js'
 import { isChange, type MappedRights, type RightsChange, type RowHit } from '../core/explain.js'
 import { createGroupStore } from '../store/groups.js'
-import { openAppDirectory } from './app-directory.js'
+import { openAppDirectory } from '../app-directory.js'
 import { printGroupsRead } from './entra-groups.js'
 import { commandProcess } from './command-process.js'
 import { EXIT, print, printJson, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'

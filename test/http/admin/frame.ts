@@ -12,7 +12,7 @@ import type { Endpoint } from '../../../src/http/admin/api/endpoint.js'
 import { sendErrorOrProblem } from '../../../src/http/admin/api/problem.js'
 import { createCursors } from '../../../src/http/admin/cursors.js'
 import type { ActPage } from '../../../src/http/admin/pages/act-page.js'
-import { PAGES } from '../../../src/http/admin/pages/all-pages.js'
+import { FORM_PAGES, PAGES } from '../../../src/http/admin/pages/all-pages.js'
 import { createInstance } from '../../../src/http/fastify-instance.js'
 import { adminApiLimit } from '../../../src/http/limits.js'
 import { createTheme } from '../../../src/http/pages/theme.js'
@@ -77,6 +77,7 @@ export async function startFrame(
     gate,
     acts: { gate, pages: actPages },
     pages: PAGES,
+    formPages: FORM_PAGES,
     theme,
     cookieName: 'gatehouse_admin',
     siblings: undefined,

@@ -11,6 +11,7 @@ type Json = Record<string, unknown>
 const TAGS: Readonly<Record<string, string>> = {
   access: 'The access rules in force, and how often each one was used',
   audit: 'The record of sign-ins and of every change',
+  doctor: 'The checks of everything that a sign-in needs',
   groups: 'Local groups with their permissions and members',
   health: 'What this gateway and its surroundings report',
   keys: 'The signing keys',

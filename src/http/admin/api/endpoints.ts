@@ -1,5 +1,6 @@
 // Every endpoint of the API. What is not in this list does not exist: not for clients, not in the document.
 import { audit } from './audit.js'
+import { doctor } from './doctor.js'
 import type { Endpoint } from './endpoint.js'
 import { group, groupMembers, groups } from './groups.js'
 import { me } from './me.js'
@@ -25,6 +26,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   explain,
   personAccess,
   health,
+  doctor,
   keys,
   answerMetrics,
 ]

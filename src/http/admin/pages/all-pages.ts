@@ -1,6 +1,7 @@
 // Every page of the console. A page that is not in this list has no route, and the tests visit every page of it.
 import { accessPage } from './access-page.js'
 import { auditPage } from './audit.js'
+import { doctorPage, doctorRun } from './doctor.js'
 import { groupPage } from './group-page.js'
 import { groupsPage } from './groups-page.js'
 import { overviewPage } from './overview.js'
@@ -27,4 +28,8 @@ export const PAGES: readonly AdminPage[] = [
   accessPage,
   testPage,
   systemPage,
+  doctorPage,
 ]
+
+/** What a form with POST is answered with. */
+export const FORM_PAGES: readonly AdminPage[] = [doctorRun]

@@ -1,4 +1,5 @@
 // Serves the console's pages. Who asks is read first; parameters are looked at only for a user who may see the page.
+import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { TObject } from 'typebox'
 import type { AdminUseCases } from '../../../admin/use-cases.js'
@@ -23,6 +24,10 @@ export interface PageRoutesOptions {
   readonly pages: readonly AdminPage[]
   /** Forms that change something; undefined: there are none. */
   readonly acts?: ActPagesOptions | undefined
+  /** What a form with POST is answered with. */
+  readonly formPages?: readonly AdminPage[]
+  /** @throws GatehouseError where a form is not of the console's origin, or has another form token */
+  readonly requireOwnForm: (request: FastifyRequest, actor: AdminActor, token: string | undefined) => void
   readonly now?: () => number
 }
 
@@ -44,6 +49,12 @@ export async function pageRoutes(scope: FastifyInstance, options: PageRoutesOpti
     scope.get(page.path, async (request, reply) => await servePage(page, request, reply, served))
   }
   if (options.acts) await actPageRoutes(scope, options.acts, answersOf(served))
+  await scope.register(async (forms) => {
+    await forms.register(formbody)
+    for (const page of options.formPages ?? []) {
+      forms.post(page.path, async (request, reply) => await servePage(page, request, reply, served))
+    }
+  })
   scope.get(NOT_FOUND.path, async (request, reply) => {
     const isOfApi = /^\/admin\/api(?:\/|$)/.test(pathOf(request))
     return isOfApi ? reply.callNotFound() : await servePage(NOT_FOUND, request, reply, served)
@@ -68,7 +79,7 @@ async function servePage(
   reply: FastifyReply,
   served: Served,
 ): Promise<FastifyReply> {
-  const { guard, look, sections } = served
+  const { guard, look, sections, requireOwnForm } = served
   const path = pathOf(request)
   let actor: AdminActor
   try {
@@ -77,6 +88,7 @@ async function servePage(
     return await refuse(thrown, { page, path, request, reply, served })
   }
   try {
+    if (request.method === 'POST') requireOwnForm(request, actor, tokenOf(request)) // guard: admin-page-form
     const content = await page.render(requestOf(page, request, actor, served))
     const notice = noticeOf(request, served)
     return sendConsolePage(reply, 200, { ...content, actor, path, sections, notice }, look())
@@ -111,6 +123,11 @@ function answersOf(served: Served): PageAnswers {
     fail: (thrown, page, { request, reply, actor }) =>
       sendError(thrown, actor, { page, path: pathOf(request), request, reply, served }),
   }
+}
+
+function tokenOf({ body }: FastifyRequest): string | undefined {
+  const { _csrf: token } = (body ?? {}) as { readonly _csrf?: unknown }
+  return typeof token === 'string' ? token : undefined
 }
 
 interface Failed {

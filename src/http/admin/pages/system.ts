@@ -3,6 +3,7 @@ import { SILENT_SECONDS, type Health } from '../../../admin/health.js'
 import type { DatabaseState, KeyView, ReplicaHealth, Standby } from '../../../core/health.js'
 import { html, type Html } from '../../pages/html.js'
 import { emptyState, facts, idText, nameText, section, tag, timeText } from './components.js'
+import { doctorSection } from './doctor.js'
 import { defineAdminPage } from './page.js'
 import {
   credentialText,
@@ -20,12 +21,13 @@ export const systemPage = defineAdminPage({
   path: '/admin/system',
   permission: 'gatehouse.read',
   title: 'System',
-  async render({ useCases }) {
+  async render({ useCases, actor }) {
     const health = await useCases.health.read()
     return {
       title: 'System',
       lead: html`Gatehouse ${health.version}. Whatever does not answer within a second is shown as such.`,
       content: html`${section({ id: 'todo', title: 'To do', content: todoList(health.todo) })}
+${doctorSection(actor)}
 ${section({ id: 'parts', title: 'Parts', content: parts(health) })}
 ${section({ id: 'replicas', title: 'Replicas', content: partText(health.replicas, replicaTable) })}
 ${section({ id: 'database', title: 'Database', content: databaseSection(health) })}

@@ -1,14 +1,14 @@
 // The database as `check` and `doctor` see it, before they ask what is in it.
-import type { DatabaseState } from '../checks/database.js'
-import type { Config } from '../config/config.js'
-import { isLoopback } from '../config/kinds/hosts.js'
-import { isSocket } from '../core/database-address.js'
-import { hasCluster } from '../store/embedded-cluster.js'
-import { readMigrationState } from '../store/migrate.js'
-import { addressOf } from '../store/postgres-client.js'
-import { readOnlyFailure } from '../store/database-failure.js'
-import { rightsFailure } from '../store/postgres-server-state.js'
-import type { DatabaseServer } from '../store/server-of-record/server-of-record.js'
+import type { DatabaseState } from './checks/database.js'
+import type { Config } from './config/config.js'
+import { isLoopback } from './config/kinds/hosts.js'
+import { isSocket } from './core/database-address.js'
+import { hasCluster } from './store/embedded-cluster.js'
+import { readMigrationState } from './store/migrate.js'
+import { addressOf } from './store/postgres-client.js'
+import { readOnlyFailure } from './store/database-failure.js'
+import { rightsFailure } from './store/postgres-server-state.js'
+import type { DatabaseServer } from './store/server-of-record/server-of-record.js'
 
 /** The embedded database is made by the first start; a look makes none. */
 export function isNotCreatedYet({ embedded, dataDir }: Config['database']): boolean {

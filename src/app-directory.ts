@@ -1,9 +1,9 @@
 // Entra ID and Microsoft Graph for commands, with Gatehouse's own credential.
-import type { Config } from '../config/config.js'
-import { createAppDirectory, type AppDirectory } from '../entra/app-directory.js'
-import { createEntraClient } from '../entra/client.js'
-import type { EntraEndpoints } from '../entra/clouds.js'
-import { createInspection, type Inspection } from '../entra/inspection.js'
+import type { Config } from './config/config.js'
+import { createAppDirectory, type AppDirectory } from './entra/app-directory.js'
+import { createEntraClient } from './entra/client.js'
+import type { EntraEndpoints } from './entra/clouds.js'
+import { createInspection, type Inspection } from './entra/inspection.js'
 
 export function openAppDirectory({ entra }: Config): AppDirectory & { close(): Promise<void> } {
   const { appOnly, close } = createEntraClient(() => entra)
