@@ -9,10 +9,12 @@ import pg from 'pg'
 import { stringify } from 'yaml'
 import { listAudit } from '../dist/store/audit-list.js'
 import { openDatabase } from '../dist/store/database.js'
+import { createDueUsers } from '../dist/store/due-users.js'
 import { startEmbeddedPostgres } from '../dist/store/embedded.js'
 import { migrate } from '../dist/store/migrate.js'
 import { createPeopleStore } from '../dist/store/people.js'
 import { createSessionAdmin } from '../dist/store/session-admin.js'
+import { createStalenessExpiry } from '../dist/store/staleness-expiry.js'
 
 const USERS = Number(process.env.USERS ?? 1_000_000)
 const ROUNDS = 20
@@ -62,6 +64,7 @@ try {
   say('all indexes of users, identities and the record after it', `${Math.round(size / 1024 ** 2)} MB`)
   await client.query('vacuum (analyze)')
   await pages(client)
+  await reevaluation(client)
   await client.end()
   await commands()
 } finally {
@@ -120,6 +123,52 @@ async function pages(client) {
     times.sort((a, b) => a - b)
     say(`${name} (${PAGE} rows)`, `p50 ${times[ROUNDS / 2].toFixed(1)} ms, at most ${times.at(-1).toFixed(1)} ms`)
   }
+  await database.close()
+}
+
+/** What each run of the re-evaluation reads, at Gatehouse's rate of 300 users a second. */
+async function reevaluation(client) {
+  const database = openDatabase({ server: postgres.url, poolSize: 2 })
+  const options = { ...TIMEOUTS, tenantId: '8f3f7d0e-1c2b-4a5d-9e6f-7a8b9c0d1e2f' }
+  const [dueUsers, expiry] = [createDueUsers(database, options), createStalenessExpiry(database, options)]
+  const query = {
+    cycleMs: 270_000,
+    usersPerSecond: 300,
+    floor: { privilegedMs: 50 * 60_000, othersMs: 23 * 3_600_000 },
+    runEveryMs: 15_000,
+    stalenessLimitsMs: [3_600_000, 86_400_000],
+    overdueOnly: false,
+  }
+  const limits = { privilegedMs: 3_600_000, maxMs: 86_400_000, unattemptedMs: undefined }
+  const measure = async (circumstances) => {
+    for (
+      const [name, work] of Object.entries({
+        'the users that are due': () => dueUsers.find(query),
+        'the oldest snapshot and the failed users': () => dueUsers.overview(),
+        'the expiry, without anyone to expire': () => expiry.expire(limits),
+      })
+    ) {
+      const times = []
+      for (let round = 0; round < ROUNDS / 4; round++) {
+        const began = performance.now()
+        await work()
+        times.push(performance.now() - began)
+      }
+      times.sort((a, b) => a - b)
+      say(`${name}${circumstances}`, `p50 ${times[2].toFixed(0)} ms, at most ${times.at(-1).toFixed(0)} ms`)
+    }
+  }
+  await measure('')
+  await client.query('insert into change_signals select user_id, now() from entra_readings limit 50000')
+  await client.query(`insert into entra_checks (user_id, tried_at) select user_id, now() - random() * interval '5 min'
+    from entra_readings order by user_id limit 20000`)
+  await measure(', with 50,000 signals and 20,000 failed users')
+  await client.query('delete from sessions where get_byte(id_hash, 0) < 240')
+  const began = performance.now()
+  await dueUsers.find(query)
+  say('the users that are due, after 94 of 100 users have signed out', `${seconds(began)} s`)
+  await measure(', after that')
+  await client.query('truncate change_signals, entra_checks')
   await database.close()
 }
 

@@ -18,7 +18,7 @@ export const MAX_USERS = 2_000
  * `last_at`: time of the last attempt, successful or not.
  */
 export function activeUsers(options: ActiveUsersOptions): SQL {
-  // guard: sync-entra-people-only, sync-other-tenant, sync-active-users-only
+  // guard: sync-other-tenant, sync-active-users-only
   return sql`
     select u.id as user_id, u.username, i.oid, i.tid = ${options.tenantId} as ours, r.read_at, c.tried_at,
       c.missing_since, greatest(r.read_at, c.tried_at) as last_at, u.is_staff or u.is_superuser as privileged

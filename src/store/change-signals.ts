@@ -2,16 +2,10 @@
 // (due-users.ts): nothing here changes a right or a session.
 import { sql } from 'drizzle-orm'
 import type { ChangeRound, DeltaChain, SignalStore } from '../core/change-signals.js'
+import { SETTLED_AFTER_MS } from '../core/due-users.js'
 import { activeUsers, type ActiveUsersOptions } from './active-users.js'
 import type { Database, Transaction } from './database.js'
 import { interval } from './intervals.js'
-
-/**
- * A signal is answered by a read that began so much later, besides the read immediately after it: the part of Graph
- * that lists memberships may know a change later than the part that reports it ("Processing delays" in "Use delta
- * query to track changes in Microsoft Graph data").
- */
-export const SETTLED_AFTER_MS = 60_000
 
 export function createSignalStore(database: Database, options: ActiveUsersOptions): SignalStore {
   return {

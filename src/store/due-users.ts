@@ -1,129 +1,110 @@
 // Which users are due for re-evaluation: those of the configured tenant with an active session.
-import { sql, type SQL } from 'drizzle-orm'
+import {
+  hasFailed,
+  isMissing,
+  isOverdue,
+  isSignalDue,
+  orderDueUsers,
+  paceFor,
+  pacesOf,
+  type DueCandidate,
+  type Paces,
+  type UserCounts,
+} from '../core/due-users.js'
 import type { DueQuery, DueUsers } from '../core/reevaluation-store.js'
-import { activeUsers, MAX_USERS, type ActiveUsersOptions, type EntraUserRow } from './active-users.js'
-import { SETTLED_AFTER_MS } from './change-signals.js'
+import { MAX_USERS, type ActiveUsersOptions } from './active-users.js'
 import type { Database } from './database.js'
-import { ago, interval } from './intervals.js'
-import { MISSING_FOR_MS } from './reevaluation-writer.js'
+import { createReevaluationOrder, type ReevaluationOrder, type UserOrder } from './reevaluation-order.js'
 
-const NEVER = sql`'-infinity'`
+/** More users than this are counted once a minute. */
+const COUNTED_EACH_TIME = 20_000
+const COUNT_KEPT_MS = 60_000
+/** So many failed users are counted at most, so that an outage does not make each run read all of them. */
+export const MAX_FAILED_COUNTED = 10_000
 
 export function createDueUsers(database: Database, options: ActiveUsersOptions): DueUsers {
-  const active = activeUsers(options)
+  const order = createReevaluationOrder(database, options)
+  const count = createCount(() => order.count())
   return {
     async find(query) {
-      const { rows } = await database.ask((db) => db.execute<EntraUserRow>(dueUsers(active, query)))
-      return rows
+      await order.revise()
+      return await findDue(order, pacesOf(query, await count()), query)
     },
     async overview() {
-      const { rows: [row] } = await database.ask((db) =>
-        db.execute<{ lag: number | null, failed: number }>(overview(active))
-      )
-      return { lagMs: row?.lag ?? 0, failedUsers: row?.failed ?? 0 }
+      return { lagMs: await oldestSnapshot(order), failedUsers: await countFailed(order) }
     },
   }
 }
 
-/**
- * Users are due that
- * - are in this run's share. Example: with 180 users, a cycle of 270 s and a run every 15 s, each run takes the first
- *   15 / 270 * 180 = 10, so that the requests to Graph are spread over the cycle;
- * - were never re-evaluated;
- * - had their last attempt longer ago than their delay;
- * - have their last chance before something of theirs expires;
- * - were named by a delta query since their last snapshot, at most as many as one run can read.
- *
- * Users that are due by time are in the order of the floor, staff and superusers, the others. They take turns with
- * those that were named: whatever delta queries name, nobody comes later than at twice their place without them.
- *
- * The order of users with equal times is random: otherwise one user for whom Graph fails would always be in a batch
- * with the same nine others, and fail it each time.
- */
-function dueUsers(active: SQL, query: DueQuery): SQL {
-  const { runEveryMs, stalenessLimitsMs, overdueOnly, usersPerSecond } = query
-  const shareMs = overdueOnly ? 0 : runEveryMs
-  const ofOneRun = Math.ceil(usersPerSecond * runEveryMs / 1_000)
-  // guard: sync-spread, sync-last-chance, sync-floor-first, sync-signals-first, sync-signals-limited, sync-turns
-  return sql`
-    with active_users as (select a.*, g.signalled_at from (${active}) a
-      left join change_signals g on g.user_id = a.user_id where ours),
-    counted as (select *, row_number() over (partition by privileged order by last_at nulls first, random()) as place,
-      count(*) over (partition by privileged) as peers, count(*) over () as total from active_users),
-    paced as (select *, ${cycle(query)} as cycle, ${floor(query)} as floor from counted),
-    judged as (select *, ${signalDue(runEveryMs)} as signal, last_at is null or last_at < now() - floor as late,
-      place <= ${shareMs}::float8 * peers / (extract(epoch from cycle) * 1000)
-        or last_at < now() - ${delay(runEveryMs)} ${lastChance(stalenessLimitsMs)} as due
-      from paced),
-    candidates as (select *, late or due is true as timed,
-        row_number() over (partition by signal order by last_at nulls first, place) as signal_nth
-      from judged where late or signal or due),
-    ranked as (select *, signal and signal_nth <= ${overdueOnly ? 0 : ofOneRun}::int as first, row_number() over (
-        partition by timed order by late desc, privileged and not late desc, last_at nulls first, place) as timed_nth
-      from candidates)
-    select user_id as "userId", username, oid::text as oid from ranked where timed or first
-    order by least(case when timed then 2 * timed_nth end, case when first then 2 * signal_nth - 1 end)
-    limit ${Math.max(MAX_USERS, ofOneRun)}`
+async function findDue(order: ReevaluationOrder, paces: Paces, query: DueQuery) {
+  const ofOneRun = Math.ceil(query.usersPerSecond * query.runEveryMs / 1_000)
+  const most = Math.max(MAX_USERS, ofOneRun)
+  const byTime: DueCandidate[] = []
+  for (const privileged of [true, false]) byTime.push(...await dueBySnapshot(order, privileged, { paces, query, most }))
+  byTime.push(...await take(order, { by: 'attempt' }, most, hasFailed))
+  const signalled = query.overdueOnly
+    ? [] // guard: sync-signals-limited
+    : await take(order, { by: 'signal' }, ofOneRun, (user) => isSignalDue(user, paceFor(user, paces), query))
+  return orderDueUsers({ byTime, signalled }, paces, query).slice(0, most)
 }
 
-/** Staff and superusers may use half of the requests for a cycle of their own. */
-function cycle({ cycleMs, usersPerSecond, floor: { privilegedMs, othersMs } }: DueQuery): SQL {
-  const atRate = (users: SQL, perSecond: number) => sql`${users} * 1000 / ${perSecond}::float8`
-  // guard: sync-floor-kept, sync-cycle-stretched
-  return sql`case
-    when privileged then least(${privilegedMs}::float8, greatest(${cycleMs}::float8, ${
-    atRate(sql`peers`, usersPerSecond / 2)
+interface Search {
+  readonly paces: Paces
+  readonly query: DueQuery
+  readonly most: number
+}
+
+/** In the order of their snapshots, up to the first that is neither overdue nor in the share of this run. */
+async function dueBySnapshot(
+  order: ReevaluationOrder,
+  privileged: boolean,
+  { paces, query, most }: Search,
+): Promise<readonly DueCandidate[]> {
+  const pace = privileged ? paces.privileged : paces.others
+  const found: DueCandidate[] = []
+  for await (const user of order.users({ by: 'snapshot', privileged })) {
+    if (!user.ours || hasFailed(user)) continue // failed users are read by their attempts
+    if (found.length >= most || (found.length >= pace.share && !isOverdue(user, pace, query))) break
+    found.push(user)
+  }
+  return found
+}
+
+async function take(
+  order: ReevaluationOrder,
+  by: UserOrder,
+  most: number,
+  wanted: (user: DueCandidate) => boolean,
+): Promise<readonly DueCandidate[]> {
+  const found: DueCandidate[] = []
+  for await (const user of order.users(by)) {
+    if (found.length >= most) break
+    if (user.ours && wanted(user)) found.push(user)
+  }
+  return found
+}
+
+/** Of any tenant, in milliseconds; 0 without a user. */
+async function oldestSnapshot(order: ReevaluationOrder): Promise<number> {
+  const [first, second] = await Promise.all([true, false].map(async (privileged) => {
+    const { value } = await order.users({ by: 'snapshot', privileged }).next()
+    return value === undefined ? 0 : value.readAge
   }))
-    else least(${othersMs}::float8, greatest(${cycleMs}::float8, ${atRate(sql`total`, usersPerSecond)}))
-    end * interval '1 millisecond'`
+  return Math.max(first ?? 0, second ?? 0)
 }
 
-const floor = ({ floor: { privilegedMs, othersMs } }: DueQuery): SQL =>
-  sql`case when privileged then ${interval(privilegedMs)} else ${interval(othersMs)} end`
-
-/**
- * The time between two attempts for one user. After a failure it equals the time for which the user had been due by
- * then, so it doubles with each further failure. Example with a cycle of 270 s and a run every 15 s: 15 s, 15 s, 30 s,
- * 60 s, 120 s, 240 s, 270 s, 270 s. After a failure before the user was due by time it equals the time since the
- * signal, and ends at the latest where the user is due by time.
- */
-function delay(runEveryMs: number): SQL {
-  const early = sql`tried_at < read_at + cycle` // because of a signal
-  const dueFor = sql`case when ${early} then coalesce(tried_at - signalled_at, '0') else tried_at - read_at - cycle end`
-  const most = sql`case when ${early} then read_at + cycle - tried_at else cycle end`
-  // guard: sync-again-soon, sync-signal-again
-  return sql`case
-    when missing_since > coalesce(read_at, ${NEVER}) then least(cycle, ${interval(MISSING_FOR_MS)})
-    when tried_at > read_at then greatest(least(${interval(runEveryMs)}, cycle), least(${most}, ${dueFor}))
-    else cycle end`
+async function countFailed(order: ReevaluationOrder): Promise<number> {
+  const failed = await take(order, { by: 'attempt' }, MAX_FAILED_COUNTED, (user) => hasFailed(user) && !isMissing(user))
+  return failed.length
 }
 
-/**
- * A delta query has named the user, who was not read since, or only so soon after it that Graph may not have known the
- * change. A failed attempt is repeated after its delay.
- */
-function signalDue(runEveryMs: number): SQL {
-  const settled = sql`signalled_at + ${interval(SETTLED_AFTER_MS)}`
-  // guard: sync-signal-answered, sync-signal-settled
-  return sql`coalesce(signalled_at, ${NEVER}) > ${NEVER} and coalesce(read_at, ${NEVER}) < ${settled} and (
-    coalesce(last_at, ${NEVER}) < signalled_at
-    or (last_at < ${settled} and now() >= ${settled})
-    or (tried_at > coalesce(read_at, ${NEVER}) and last_at < now() - ${delay(runEveryMs)}))`
-}
-
-/** The snapshot has become older than a limit, and the last attempt was before that. */
-function lastChance(limitsMs: readonly number[]): SQL {
-  return sql.join(
-    limitsMs.map((ms) => sql` or (read_at < ${ago(ms)} and tried_at < read_at + ${interval(ms)})`),
-  )
-}
-
-function overview(active: SQL): SQL {
-  const failed = sql`tried_at > coalesce(read_at, ${NEVER})`
-  const missing = sql`missing_since > coalesce(read_at, ${NEVER})`
-  return sql`
-    with active_users as (${active})
-    select (extract(epoch from now() - min(coalesce(read_at, 'epoch'))) * 1000)::float8 as lag,
-      (count(*) filter (where ours and ${failed} and (${missing}) is not true))::int as failed
-    from active_users`
+function createCount(count: () => Promise<UserCounts>): () => Promise<UserCounts> {
+  let last: { readonly counts: UserCounts, readonly at: number } | undefined
+  return async () => {
+    // guard: sync-order-counted
+    const kept = last !== undefined && last.counts.total > COUNTED_EACH_TIME &&
+      performance.now() - last.at < COUNT_KEPT_MS
+    if (last === undefined || !kept) last = { counts: await count(), at: performance.now() }
+    return last.counts
+  }
 }

@@ -1,6 +1,7 @@
 // Writes the result of a re-evaluation of one user, each in one transaction.
 import { sql, type SQL } from 'drizzle-orm'
 import type { EntraUser } from '../core/account-source.js'
+import { MISSING_FOR_MS } from '../core/due-users.js'
 import type { GrantChange } from '../core/grants.js'
 import type { MappedAccount, ReevaluationChange, ReevaluationWriter, Snapshot } from '../core/reevaluation-store.js'
 import { usernameKey } from '../core/user.js'
@@ -10,9 +11,6 @@ import { replaceGrants } from './grants.js'
 import { databaseTime, interval } from './intervals.js'
 import { auditReevaluation as audit } from './reevaluation-audit.js'
 import { endSessionsOf } from './sessions.js'
-
-/** Two answers "no such account" this far apart: a single one may come from a replica of Graph that lags. */
-export const MISSING_FOR_MS = 60_000 // guard: sync-missing-minute
 
 export function createReevaluationWriter(database: Database): ReevaluationWriter {
   return {

@@ -122,7 +122,14 @@ export const entraReadings = pgTable('entra_readings', {
   userId: uuid('user_id').primaryKey().references(() => users.id, { onDelete: 'cascade' }),
   groupIds: uuid('group_ids').array().notNull(),
   readAt: instant('read_at').notNull(),
-})
+  /** Staff or superuser: a trigger keeps it. */
+  privileged: boolean('privileged').notNull().default(false),
+  /** The user had no session when last looked at (store/reevaluation-order.ts); a snapshot resets it by a trigger. */
+  withoutSession: boolean('without_session').notNull().default(false),
+}, (table) => [
+  index('entra_readings_order').on(table.privileged, table.readAt, table.userId)
+    .where(sql`not ${table.withoutSession}`),
+])
 
 /** What a re-evaluation without an answer leaves to remember (store/sync-store.ts). */
 export const entraChecks = pgTable('entra_checks', {
@@ -130,7 +137,7 @@ export const entraChecks = pgTable('entra_checks', {
   triedAt: instant('tried_at').notNull(),
   /** Since when Graph knows no such account. */
   missingSince: instant('missing_since'),
-})
+}, (table) => [index('entra_checks_order').on(table.triedAt, table.userId)])
 
 /** Links of delta queries (core/change-signals.ts): one row for each chain of requests. They contain no credential. */
 export const deltaChains = pgTable('delta_chains', {
@@ -153,7 +160,7 @@ export const deltaChains = pgTable('delta_chains', {
 export const changeSignals = pgTable('change_signals', {
   userId: uuid('user_id').primaryKey(),
   signalledAt: instant('signalled_at').notNull(),
-})
+}, (table) => [index('change_signals_order').on(table.signalledAt, table.userId)])
 
 export const sessions = pgTable(
   'sessions',

@@ -5,65 +5,107 @@ import type { EntraUser } from '../core/account-source.js'
 import type { ExpiredUsers, StalenessExpiry, StalenessLimits } from '../core/reevaluation-store.js'
 import { activeUsers, MAX_USERS, type ActiveUsersOptions, type EntraUserRow } from './active-users.js'
 import type { Database, Transaction } from './database.js'
-import { ago, interval } from './intervals.js'
+import { ago } from './intervals.js'
 import { auditReevaluation } from './reevaluation-audit.js'
+import { createReevaluationOrder, type ReevaluationOrder } from './reevaluation-order.js'
 
 type ExpiredSessions = ExpiredUsers['sessions'][number]
 type ExpiredRow = EntraUserRow & { readonly readAt: string | null }
 
 export function createStalenessExpiry(database: Database, options: ActiveUsersOptions): StalenessExpiry {
+  const order = createReevaluationOrder(database, options)
   const active = activeUsers(options)
+  const privileges = (limit: Limit): Expire<EntraUser> => (tx, userIds) =>
+    // guard: sync-judged-again
+    expirePrivileges(tx, ofUsers(active, userIds), sql`active_users.privileged and ${isStale(limit)}`)
+  const sessions = (limit: Limit): Expire<ExpiredSessions> => (tx, userIds) =>
+    expireSessions(tx, ofUsers(active, userIds), isStale(limit))
+  const stale = (classes: readonly boolean[], limit: Limit) => portionsOf(staleUsers(order, classes, limit))
   return {
     async expire({ privilegedMs, maxMs, unattemptedMs }) {
-      const privileged = sql`${isStale(privilegedMs, unattemptedMs)} and exists (
-        select 1 from users f where f.id = active_users.user_id and (f.is_staff or f.is_superuser))`
+      await order.revise()
+      const staff: Limit = { ms: privilegedMs, unattemptedMs }
+      const everyone: Limit = { ms: maxMs ?? Infinity, unattemptedMs }
       return {
-        privileges: await inPortions(database, active, privileged, expirePrivileges), // guard: sync-stale-privileges
+        // guard: sync-stale-privileges
+        privileges: await inPortions(database, stale([true], staff), privileges(staff)),
         sessions: maxMs === undefined
           ? []
           // guard: sync-stale-sessions
-          : await inPortions(database, active, isStale(maxMs, unattemptedMs), expireSessions),
+          : await inPortions(database, stale([true, false], everyone), sessions(everyone)),
       }
     },
   }
 }
 
-/**
- * Condition on a row of `active_users`: an attempt failed after the snapshot had become too old, or it has been too old
- * for longer than any user may be left without an attempt.
- */
-function isStale(ms: number, unattemptedMs: StalenessLimits['unattemptedMs']): SQL {
-  const readAt = sql`coalesce(active_users.read_at, '-infinity')`
-  // guard: sync-not-attempted
-  const unattempted = unattemptedMs === undefined ? sql`` : sql` or ${readAt} < ${ago(ms + unattemptedMs)}`
-  // guard: sync-failed-attempts, sync-attempted-since
-  return sql`${readAt} < ${ago(ms)} and (active_users.tried_at >= ${readAt} + ${interval(ms)}${unattempted})`
+/** In one transaction, which has locked the users' rows. */
+type Expire<User extends EntraUser> = (tx: Transaction, userIds: readonly string[]) => Promise<User[]>
+
+interface Limit {
+  readonly ms: number
+  readonly unattemptedMs: StalenessLimits['unattemptedMs']
 }
+
+/**
+ * Users for whom an attempt failed after the snapshot had become too old, or whose snapshot has been too old for longer
+ * than any user may be left without an attempt.
+ */
+async function* staleUsers(
+  order: ReevaluationOrder,
+  classes: readonly boolean[],
+  { ms, unattemptedMs }: Limit,
+): AsyncGenerator<string> {
+  for (const privileged of classes) {
+    for await (const { userId, readAge, triedAge } of order.users({ by: 'snapshot', privileged, olderThanMs: ms })) {
+      // guard: sync-failed-attempts, sync-attempted-since
+      const failedSince = triedAge !== null && triedAge <= readAge - ms
+      const unattempted = unattemptedMs !== undefined && readAge > ms + unattemptedMs // guard: sync-not-attempted
+      if (failedSince || unattempted) yield userId
+    }
+  }
+}
+
+/** Condition on a row of `active_users`: no sign-in or re-evaluation has stored a newer snapshot meanwhile. */
+const isStale = ({ ms }: Limit): SQL => sql`coalesce(active_users.read_at, '-infinity') < ${ago(ms)}`
+
+const ofUsers = (active: SQL, userIds: readonly string[]): SQL =>
+  sql`select * from (${active}) active where user_id = any(${sql.param([...userIds])}::uuid[])`
 
 async function inPortions<User extends EntraUser>(
   database: Database,
-  active: SQL,
-  condition: SQL,
-  expire: (tx: Transaction, users: SQL, condition: SQL) => Promise<User[]>,
+  portions: AsyncGenerator<readonly string[]>,
+  expire: Expire<User>,
 ): Promise<User[]> {
   const all: User[] = []
-  for (;;) {
-    const portion = await database.transaction(async (tx) => {
-      // The condition is evaluated again under the lock, so that a sign-in that was about to commit counts. Users whose
-      // row is locked are left for the next time.
-      // guard: sync-left-locked
-      const { rows } = await tx.execute<{ user_id: string }>(sql`
-        with active_users as (${active})
-        select l.id as user_id from users l
-        where l.id in (select user_id from active_users where ${condition} limit ${MAX_USERS}) for update skip locked`)
-      if (rows.length === 0) return []
-      const locked = sql.param(rows.map((row) => row.user_id))
-      const lockedUsers = sql`select * from (${active}) active where user_id = any(${locked}::uuid[])`
-      return await expire(tx, lockedUsers, condition) // guard: sync-judged-again
-    })
-    all.push(...portion)
-    if (portion.length < MAX_USERS) return all
+  for await (const userIds of portions) all.push(...await expirePortion(database, userIds, expire))
+  return all
+}
+
+/**
+ * The condition is evaluated again under the lock, so that a sign-in that was about to commit counts. Users whose row
+ * is locked are left for the next time.
+ */
+async function expirePortion<User extends EntraUser>(
+  database: Database,
+  userIds: readonly string[],
+  expire: Expire<User>,
+): Promise<User[]> {
+  return await database.transaction(async (tx) => {
+    // guard: sync-left-locked
+    const { rows } = await tx.execute<{ id: string }>(sql`
+      select id from users where id = any(${sql.param([...userIds])}::uuid[]) for update skip locked`)
+    return rows.length === 0 ? [] : await expire(tx, rows.map(({ id }) => id))
+  })
+}
+
+async function* portionsOf(userIds: AsyncGenerator<string>): AsyncGenerator<readonly string[]> {
+  let portion: string[] = []
+  for await (const userId of userIds) {
+    if (portion.push(userId) < MAX_USERS) continue
+    yield portion
+    portion = []
   }
+  if (portion.length > 0) yield portion
 }
 
 async function expirePrivileges(tx: Transaction, users: SQL, condition: SQL): Promise<EntraUser[]> {

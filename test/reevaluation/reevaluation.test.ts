@@ -179,7 +179,6 @@ t.test('users without an Entra identity are never changed', async (t) => {
   t.equal(await dump(query), before)
 })
 
-// proves: sync-active-users-only
 t.test('users without an active session are not re-evaluated', async (t) => {
   const { gateway, query, signIn, age, run } = await scene(t)
   const sam = await signIn('staff')

@@ -81,12 +81,13 @@ async function scene(t: Test) {
           tid uuid, privileged boolean, active boolean, session boolean, groups jsonb, read float8, tried float8,
           missing float8, signalled float8)),
         u as (insert into users (id, username, username_key, is_staff, is_active)
-          select id, name, name, privileged, active from given),
+          select id, name, name, privileged, active from given returning id),
         i as (insert into identities (tid, oid, user_id) select tid, oid, id from given),
         s as (insert into sessions (id_hash, public_id, user_id)
           select decode(md5(name), 'hex'), 'ses_' || name, id from given where session),
         r as (insert into entra_readings (user_id, group_ids, read_at)
-          select id, array(select jsonb_array_elements_text(groups)::uuid), now() - read * interval '1 ms' from given),
+          select id, array(select jsonb_array_elements_text(groups)::uuid), now() - read * interval '1 ms'
+          from given join u using (id)),
         c as (insert into entra_checks (user_id, tried_at, missing_since)
           select id, now() - tried * interval '1 ms', now() - missing * interval '1 ms' from given
           where tried is not null)
@@ -135,7 +136,7 @@ const chain = (n: number, more: Partial<DeltaChain> = {}): DeltaChain => ({
   ...more,
 })
 
-// proves: delta-signals-by-user, delta-signals-by-group
+// proves: delta-signals-by-user, delta-signals-by-group, sync-active-users-only
 t.test('users of the tenant with an active session are signalled, by their account or by a group', async (t) => {
   const { users, store, signalled } = await scene(t)
   await users([

@@ -167,7 +167,8 @@ t.test('failures back off exponentially up to the interval', async (t) => {
   t.match(await scenery.dueUsers.overview(), { lagMs: Number, failedUsers: 8 }, 'missing is not a failure')
 })
 
-// proves: sync-entra-people-only, sync-failed-attempts, sync-attempted-since, sync-not-attempted, sync-other-tenant
+// proves: sync-failed-attempts, sync-attempted-since, sync-not-attempted, sync-other-tenant
+// proves: sync-order-tenant
 t.test('privileges and sessions expire where an attempt failed after the limit', async (t) => {
   const scenery = await scene(t)
   const { dueUsers, expiry, query } = scenery
