@@ -67,7 +67,7 @@ function readOrMakePassword(file: string): string {
   if (!existsSync(file)) {
     const own = `${file}.${randomBytes(6).toString('hex')}`
     writeFileSync(own, randomBytes(24).toString('base64url'), { mode: 0o600, flag: 'wx' })
-    linkUnlessPresent(own, file) // guard: adv-embedded-password-once
+    linkUnlessPresent(own, file) // guard: embedded-password-once
     rmSync(own)
   }
   return readFileSync(file, 'utf8').trim()

@@ -181,7 +181,7 @@ async function slowlyOpened(home: string): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-// proves: adv-embedded-password-once
+// proves: embedded-password-once
 t.test('processes that start at the same moment use one password', async (t) => {
   const home = temporary(t)
   const passwords = await Promise.all(Array.from({ length: 3 }, () => slowlyOpened(home)))
