@@ -110,6 +110,19 @@ async function startGateways(t: Test, cluster: PatroniCluster): Promise<readonly
   return gateways
 }
 
+/** @returns the names of the gateways whose log and metric have said since then that acknowledged changes are lost */
+async function reportingLoss(gateways: readonly LoadedGateway[], since: number): Promise<readonly string[]> {
+  const reports = await Promise.all(gateways.map(async ({ name, gateway: { log, management } }) => {
+    const logged = log.some(({ time, msg }) =>
+      Date.parse(String(time)) >= since && String(msg).startsWith('the database has lost')
+    )
+    const metrics = await (await fetch(`${management}/metrics`)).text()
+    const at = Number(/^gatehouse_database_history_lost_timestamp_seconds (\S+)$/m.exec(metrics)?.[1] ?? 0) * 1_000
+    return logged && at >= since - 1_000 ? name : []
+  }))
+  return reports.flat()
+}
+
 /** Waits until every gateway answers active sessions, and signs in. @returns those that do not after 90 seconds */
 async function notRecovered(load: RecordedLoad, gateways: readonly LoadedGateway[]): Promise<readonly string[]> {
   const from = performance.now()
@@ -206,7 +219,12 @@ for (const synchronous of [true, false]) {
         t.strictSame(verdict.refused, [], 'no 401 for an acknowledged sign-in')
         const { signIns, endings } = verdict.lost
         if (synchronous) t.strictSame([...signIns, ...endings], [], 'nothing acknowledged is lost')
-        else for (const each of [...signIns, ...endings]) t.comment(`lost: ${each}`)
+        else {
+          for (const each of [...signIns, ...endings]) t.comment(`lost: ${each}`)
+          const reporting = await reportingLoss(gateways, wall)
+          t.comment(`reported as lost by: ${reporting.join(', ') || 'none'}`)
+          t.ok(signIns.length + endings.length === 0 || reporting.length > 0, 'a gateway has reported the loss')
+        }
         if (!t.passing()) printLogs(t, gateways, wall)
       })
     }
