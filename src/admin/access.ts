@@ -2,6 +2,7 @@
 // it, and how often it decided.
 import { describeAllow, type AccessRule, type Allow } from '../core/access.js'
 import { DEFAULT_RULE, ruleKeys, type ActivityReader, type RuleHits } from '../core/activity.js'
+import { remembered } from '../core/bounded.js'
 import { memoizeByConfig } from '../core/memoize-by-config.js'
 import type { FilePosition, PolicyFinding, PolicyInForce } from '../core/policy.js'
 import { nextPage } from './positions.js'
@@ -62,6 +63,8 @@ export interface AccessAdminPorts {
 
 /** Of a page. */
 export const RULES = 50
+/** A month of counts is read for them, to which each replica adds once a minute. */
+const HITS_KEPT_MS = 10_000
 const DEFAULT_PATH = 'access.default'
 
 export function createAccessAdmin(
@@ -71,9 +74,10 @@ export function createAccessAdmin(
     const keys = ruleKeys(access.rules)
     return { access, rules: access.rules.map((rule, index) => numbered(rule, index, keys[index] ?? '')) }
   })
+  const ruleHits = activity && remembered(activity.ruleHits, HITS_KEPT_MS)
   const known = async () => {
-    const [found, hits] = await Promise.all([findings(), activity?.ruleHits()])
-    return { found, hits: hits && new Map(hits.map((each) => [each.key, each])) }
+    const [found, hits] = await Promise.all([findings(), ruleHits?.()])
+    return { found, hits: hits && new Map(hits.value.map((each) => [each.key, each])) }
   }
   return {
     async rules({ after = 0, limit = RULES, q, only }) {

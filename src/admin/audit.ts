@@ -1,8 +1,9 @@
 // The record for administrators: filtered, page by page, and as a file. The command, the API and the page use it alike.
-import type { AuditCursor, AuditFilter, AuditReader, AuditView } from '../core/audit.js'
+import type { AuditActor, AuditCursor, AuditFilter, AuditReader, AuditView } from '../core/audit.js'
 import { GatehouseError } from '../core/errors.js'
 import { isObjectId } from '../core/identity.js'
 import { checkText } from './text.js'
+import { actorOf, administratorOf } from './viewer.js'
 import { allPages, type Page, type PageRequest } from '../core/page.js'
 
 export interface AuditQuery extends Omit<AuditFilter, 'userId'> {
@@ -22,6 +23,8 @@ export interface AuditAdmin {
   list(request: AuditQuery & PageRequest<AuditCursor>): Promise<Page<AuditView, AuditCursor>>
   /** @param maxRows the rest is left out @throws like `list`, before anything is read */
   export(query: AuditQuery, maxRows?: number): Promise<AuditExport>
+  /** The administrators among the actors of these rows, by actor; a user who was removed is not in it. */
+  actorsOf(rows: readonly Pick<AuditView, 'actor'>[]): Promise<ReadonlyMap<string, AuditActor>>
 }
 
 export interface AuditAdminPorts {
@@ -45,6 +48,11 @@ export function createAuditAdmin({ audit, findPerson }: AuditAdminPorts): AuditA
     },
     async export(query, maxRows = Infinity) {
       return exported(audit, await filterOf(query), maxRows)
+    },
+    async actorsOf(rows) {
+      const ids = new Set(rows.flatMap(({ actor }) => administratorOf(actor) ?? []))
+      const users = ids.size === 0 ? [] : await audit.users([...ids])
+      return new Map(users.map((user) => [actorOf(user), user]))
     },
   }
 }

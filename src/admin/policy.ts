@@ -26,13 +26,17 @@ export function createPolicyAdmin({ hash, mapping, access }: PolicyAdminParts): 
   return {
     async inForce() {
       const everything = { limit: Infinity }
-      const { rows, countedAt } = await mapping.rows(everything)
+      const [{ rows, countedAt }, { rows: rules }, byDefault] = await Promise.all([
+        mapping.rows(everything),
+        access.rules(everything),
+        access.byDefault(),
+      ])
       return {
         hash: hash(),
         mapping: rows,
         countedAt,
-        rules: (await access.rules(everything)).rows,
-        byDefault: await access.byDefault(),
+        rules,
+        byDefault,
       }
     },
   }

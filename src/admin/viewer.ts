@@ -1,4 +1,5 @@
 // Who looks at something in the console or its API, for the audit record.
+import { isObjectId } from '../core/identity.js'
 
 export interface Viewer {
   readonly userId: string
@@ -11,4 +12,10 @@ export interface Viewer {
 /** The user's id and not the name, so that the record keeps no name when the user is removed. */
 export function actorOf({ userId }: Pick<Viewer, 'userId'>): string {
   return `admin:${userId}`
+}
+
+/** @returns the user's id; undefined: the actor is no administrator of the console */
+export function administratorOf(actor: string): string | undefined {
+  const [, userId = ''] = /^admin:(.*)$/.exec(actor) ?? []
+  return isObjectId(userId) ? userId : undefined
 }

@@ -28,6 +28,7 @@ import { rightsOf } from '../store/rights.js'
 import { startTracing } from '../telemetry/tracing/tracing.js'
 import { VERSION } from '../version.js'
 import { EXIT, printJson, type CommonOptions } from './context.js'
+import { writeDemoHistory } from './demo-history.js'
 import { chooseDemoPorts, type DemoPorts } from './demo-ports.js'
 import { printWelcome, type DemoAddresses } from './demo-welcome.js'
 import { readGroupsFile } from './groups-file.js'
@@ -86,7 +87,7 @@ async function startDemo(options: DemoOptions, closers: Closers): Promise<DemoAd
     DEMO_ENCRYPTION_SECRET: randomSecret(),
   })
   const { config } = loadConfig(file, { env: process.env })
-  await addGroups(postgres.url) // before the gateway checks that the groups of its mapping exist
+  await fillDatabase(postgres.url, config) // before the gateway checks that the groups of its mapping exist
   const gateway = await startDemoGateway(config, closers)
   await startApplications({ gateway, config, ports }, closers)
   const [url, circuits] = [ports.network, ports.circuits].map((port) => `http://127.0.0.1:${port}/`) as [string, string]
@@ -152,12 +153,16 @@ async function startApplications({ gateway, config, ports }: DemoGateway, closer
   }
 }
 
-async function addGroups(url: string): Promise<void> {
+/** The groups, and a week of made-up history for the console. */
+async function fillDatabase(url: string, config: Config): Promise<void> {
   await migrate(url)
   const database = openDatabase({ server: url, poolSize: 1 })
-  await createGroupStore(database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false }).finally(() =>
-    database.close()
-  )
+  try {
+    await createGroupStore(database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false })
+    await writeDemoHistory(database, config)
+  } finally {
+    await database.close()
+  }
 }
 
 function startDemoEntra(publicUrl: string, clientSecret: string) {

@@ -33,7 +33,16 @@ export interface AuditFilter {
   readonly until?: Date | undefined
 }
 
-/** Newest first. */
+/** A user who did something in the console: the actor `admin:<user id>`. */
+export interface AuditActor {
+  readonly userId: string
+  readonly username: string
+  readonly name: string | null
+}
+
 export interface AuditReader {
+  /** Newest first. */
   list(request: AuditFilter & PageRequest<AuditCursor>): Promise<Page<AuditView, AuditCursor>>
+  /** Those of these ids that exist. */
+  users(ids: readonly string[]): Promise<readonly AuditActor[]>
 }

@@ -100,7 +100,7 @@ function operationText(title: string, operation: Operation, common: ReadonlySet<
   const body = requestBody?.content['application/json']?.schema
   return [
     `### \`${title}\`\n`,
-    `${summary}.\n${about === '' ? '' : `${about}\n`}${needs}\n`,
+    `${summary}.\n${about === '' ? '' : `${about.replace(/(?<=[.]) (?=[A-Z])/g, '\n')}\n`}${needs}\n`,
     ...(parameters.length > 0 ? [parameterTable(parameters)] : []),
     ...(body ? [`Body:\n\n${json(exampleOf(body))}\n`] : []),
     ...(answer ? [`Answer:\n\n${json(exampleOf(answer))}\n`] : []),

@@ -22,14 +22,14 @@ interface Day extends Record<string, unknown> {
   readonly until: string
 }
 
-/** @returns the names of the partitions that were made */
-export async function makeActivityDays(database: Database): Promise<readonly string[]> {
-  const { rows: missing } = await database.ask((db) => db.execute<Day>(missingDays()))
+/** @param before days of the past @returns the names of the partitions that were made */
+export async function makeActivityDays(database: Database, before = DAYS.before): Promise<readonly string[]> {
+  const { rows: missing } = await database.ask((db) => db.execute<Day>(missingDays(before)))
   if (missing.length === 0) return []
   return await database.transaction(async (tx) => {
     await tx.execute(LOCK_TIMEOUT)
     await tx.execute(LOCK)
-    const { rows } = await tx.execute<Day>(missingDays()) // guard: admin-activity-days-once
+    const { rows } = await tx.execute<Day>(missingDays(before)) // guard: admin-activity-days-once
     for (const day of rows) await makeDay(tx, day)
     return rows.map(({ name }) => name)
   })
@@ -55,11 +55,11 @@ export async function dropActivityDays(database: Database): Promise<readonly str
   return expired
 }
 
-function missingDays(): SQL {
+function missingDays(before: number): SQL {
   return sql`
     select name, (start at time zone 'UTC')::text as since,
       ((start + interval '1 day') at time zone 'UTC')::text as until
-    from generate_series(${-DAYS.before}::int, ${DAYS.after}::int) ahead
+    from generate_series(${-before}::int, ${DAYS.after}::int) ahead
     cross join lateral (select date_trunc('day', now() at time zone 'UTC') + ahead * interval '1 day' as start) day
     cross join lateral (select to_char(start, '"activity_counts_"YYYY_MM_DD') as name) named
     where not exists (select from pg_inherits join pg_class c on c.oid = inhrelid

@@ -1,14 +1,24 @@
 // The record, read back: newest first, page by page. Whatever it is filtered by, an index leads to the rows: values
 // come from subqueries, so that PostgreSQL does not read by time what most rows have, for a row that is rare.
 import { sql, type SQL } from 'drizzle-orm'
-import type { AuditCursor, AuditFilter, AuditReader, AuditView } from '../core/audit.js'
+import type { AuditActor, AuditCursor, AuditFilter, AuditReader, AuditView } from '../core/audit.js'
 import { PAGE_ROWS, pageOf, type Page, type PageRequest } from '../core/page.js'
 import type { Database } from './database.js'
 
 export type AuditRequest = AuditFilter & PageRequest<AuditCursor>
 
 export function createAuditReader(database: Database): AuditReader {
-  return { list: (request) => listAudit(database, request) }
+  return {
+    list: (request) => listAudit(database, request),
+    async users(ids) {
+      const { rows } = await database.ask((db) =>
+        db.execute<AuditActor & Record<string, unknown>>(
+          sql`select id as "userId", username, name from users where id = any(${sql.param([...ids])}::uuid[])`,
+        )
+      )
+      return rows
+    },
+  }
 }
 
 export async function listAudit(

@@ -74,13 +74,12 @@ function isGuest(value: boolean): FilterSql {
   }
 }
 
+/** The group is looked up once, and not for each user that is examined. */
 function inGroup(name: string): FilterSql {
+  const group = sql`(select id from groups where name = ${name})`
   return {
-    condition: sql`(select true from user_groups m join groups g on g.id = m.group_id where m.user_id = u.id
-      and g.name = ${name} limit 1) is true`,
-    ids: (limit) =>
-      sql`select user_id as id from user_groups where group_id = (select id from groups where name = ${name})
-        limit ${limit}`,
+    condition: sql`(select true from user_groups m where m.user_id = u.id and m.group_id = ${group}) is true`,
+    ids: (limit) => sql`select user_id as id from user_groups where group_id = ${group} limit ${limit}`,
   }
 }
 

@@ -163,7 +163,7 @@ t.test('the record as a file has every row once, and says where it ends at the b
 t.test('a file is read no faster than it is taken', async (t) => {
   let pages = 0
   const rows = Array.from({ length: 1_000 }, (_, id) => row({ id: String(id) }))
-  const audit = { list: async () => ({ rows, next: { at: '', id: String(++pages) } }) }
+  const audit = { list: async () => ({ rows, next: { at: '', id: String(++pages) } }), users: async () => [] }
   const file = auditFile(await createAuditAdmin({ audit, findPerson: async () => '' }).export({}), 'csv')
   await file.next()
   t.equal(pages, 0, 'the header is there before the first page')
@@ -238,4 +238,15 @@ t.test('a detail is readable: what was beside what is, and the rest by name', as
     detailText({ reason: 'signed out', groups: { added: ['A', 'B'], removed: [] }, causes: [{ row: 1 }], no: null }),
     'reason: signed out; groups.added: A, B; causes: (row: 1)',
   )
+})
+
+t.test('administrators among the actors are known by name, others are not looked up', async (t) => {
+  const { query, admin } = await record(t)
+  const [{ id: userId = '' } = {}] = await query<{ id: string }>(
+    "insert into users (username, username_key, name) values ('Sue', 'sue', 'Sue Super') returning id",
+  )
+  const actors = [`admin:${userId}`, `admin:${REMOVED}`, 'admin:sue', 'login', 'cli:root']
+  const found = await admin.actorsOf(actors.map((actor) => ({ actor })))
+  t.strictSame([...found], [[`admin:${userId}`, { userId, username: 'Sue', name: 'Sue Super' }]])
+  t.equal((await admin.actorsOf([])).size, 0)
 })

@@ -202,10 +202,16 @@ t.test('access rules in order, with findings and hits', async (t) => {
     { key: 'of a former rule', day: 9, week: 9, month: 9, lastHit },
   ]
   const ports = { policy: () => ({ access }), findings: async () => findings }
+  let reads = 0
   const admin = createAccessAdmin({
     ...ports,
     positionOf: (path) => path === 'access.rules[0]' ? { line: 7, column: 5 } : undefined,
-    activity: { ruleHits: async () => hits },
+    activity: {
+      async ruleHits() {
+        reads++
+        return hits
+      },
+    },
   })
   const { rows } = await admin.rules({})
   t.strictSame(rows.map((each) => each.rule), ['access.rules[0]', 'access.rules[1]', 'access.rules[2]'])
@@ -219,6 +225,7 @@ t.test('access rules in order, with findings and hits', async (t) => {
   t.strictSame(await found({ only: 'idle' }), ['access.rules[1]', 'access.rules[2]'])
   t.strictSame(await found({ q: 'B.TEST' }), ['access.rules[1]'])
   t.strictSame(await found({ after: 1, limit: 1 }), ['access.rules[1]'])
+  t.equal(reads, 1, 'a month of counts is read once, and kept for some seconds')
   const uncounted = createAccessAdmin(ports)
   t.equal((await uncounted.rules({})).rows[0]?.hits, undefined)
   t.strictSame((await uncounted.rules({ only: 'idle' })).rows, [], 'without counters nothing is called idle')

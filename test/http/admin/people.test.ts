@@ -1,10 +1,12 @@
 // Users, groups and sessions in the API, on the pages and as CSV, over real HTTP and a real database.
 import t, { type Test } from 'tap'
+import { createAuditAdmin } from '../../../src/admin/audit.js'
 import type { AdminUseCases } from '../../../src/admin/use-cases.js'
 import type { RunningConfig } from '../../../src/config/running-config.js'
 import type { MappingRow } from '../../../src/core/mapping.js'
 import type { LiveDirectory } from '../../../src/core/policy.js'
 import { ENDPOINTS } from '../../../src/http/admin/api/endpoints.js'
+import { createAuditReader } from '../../../src/store/audit-list.js'
 import { createPeopleUseCases } from '../../../src/people-use-cases.js'
 import { createPolicyUseCases } from '../../../src/policy-use-cases.js'
 import { openDatabase, type Database } from '../../../src/store/database.js'
@@ -49,7 +51,11 @@ async function scene(t: Test, count = 130) {
   )
   const mapping = [{ entraGroup: ENTRA_GROUP, label: HOSTILE, groups: [GROUP, 'Gone'], staff: false, superuser: false }]
   const useCases = createPeopleUseCases({ database, timeouts: TIMEOUTS, policy: () => ({ mapping, rules: [] }) })
-  const ask = await startFrame(t, ENDPOINTS, { ...useCases, ...policyUseCases(database, mapping) } as AdminUseCases)
+  const ask = await startFrame(t, ENDPOINTS, {
+    ...useCases,
+    ...policyUseCases(database, mapping),
+    audit: createAuditAdmin({ audit: createAuditReader(database), findPerson: async () => '' }),
+  } as AdminUseCases)
   const [{ id = '' } = {}] = await query<{ id: string }>("select id from users where username = 'U0000001@corp.test'")
   return { ask, query, id }
 }

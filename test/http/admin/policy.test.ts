@@ -1,39 +1,24 @@
 // The policy in the console and its API: mapping, access rules, tests of requests, and what they mean for one user.
-import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import type { AdminUseCases } from '../../../src/admin/use-cases.js'
 import type { RunningConfig } from '../../../src/config/running-config.js'
 import { GatehouseError } from '../../../src/core/errors.js'
 import type { LiveDirectory, PolicyInForce } from '../../../src/core/policy.js'
-import type { AdminGuard } from '../../../src/http/admin/actor.js'
-import { createActGate } from '../../../src/http/admin/acts/gate.js'
-import { adminScope, type AdminScopeOptions } from '../../../src/http/admin/admin-scope.js'
 import { explain, personAccess } from '../../../src/http/admin/api/person-policy.js'
 import { policy } from '../../../src/http/admin/api/policy.js'
 import { policyTest } from '../../../src/http/admin/api/policy-test.js'
-import { sendErrorOrProblem } from '../../../src/http/admin/api/problem.js'
-import { createCursors } from '../../../src/http/admin/cursors.js'
-import { accessPage } from '../../../src/http/admin/pages/access-page.js'
-import { mappingPage } from '../../../src/http/admin/pages/mapping-page.js'
-import {
-  accessSection,
-  explainPage,
-  explainSection,
-  personAccessPage,
-} from '../../../src/http/admin/pages/person-policy.js'
-import { testPage } from '../../../src/http/admin/pages/test-page.js'
-import { createInstance } from '../../../src/http/fastify-instance.js'
-import { adminApiLimit } from '../../../src/http/limits.js'
-import { createTheme } from '../../../src/http/pages/theme.js'
+import { accessSection, explainSection } from '../../../src/http/admin/pages/person-policy.js'
 import { createPolicyUseCases } from '../../../src/policy-use-cases.js'
 import { openDatabase } from '../../../src/store/database.js'
 import { migrate } from '../../../src/store/migrate.js'
 import { freshDatabase } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
 import { until } from '../../helpers/until.js'
+import { startFrame } from './frame.js'
 
 const HOSTILE = `'"><script>alert(1)</script>\u202E`
 const API = '/admin/api/v1'
+const READ = 'gatehouse.read'
 const id = (number: number): string => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`
 
 type Policy = PolicyInForce & Pick<ReturnType<RunningConfig['current']>, 'authAllowed' | 'pipeline'>
@@ -91,66 +76,12 @@ async function scene(t: Test, inForce: Policy = POLICY) {
   return { ...await serve(t, useCases), query, useCases }
 }
 
-const GUARD: AdminGuard = {
-  authenticate: async () => ({
-    userId: id(50),
-    username: 'sue',
-    name: 'Sue',
-    permissions: new Set(['gatehouse.read' as const]),
-    sessionId: 'ses_test',
-    adminSessionId: 'a',
-    authenticatedAt: 1_795_000_000,
-    csrfToken: 'token',
-  }),
-}
-
-const requireOwnForm: AdminScopeOptions['requireOwnForm'] = (_request, _actor, token) => {
-  if (token !== 'token') throw new GatehouseError('form_refused')
-}
-
 async function serve(t: Test, useCases: AdminUseCases) {
-  const theme = () => createTheme({ branding: { name: 'Test', color: undefined, logo: undefined }, applications: [] })
-  const app = createInstance({
-    trusts: () => false,
-    pages: {
-      publicUrl: 'http://127.0.0.1',
-      authority: 'http://127.0.0.1/login',
-      redirectDomains: [],
-      contact: undefined,
-      sessionCookie: 'gatehouse_session',
-      theme,
-    },
-    log: pino({ level: 'silent' }),
-    fastPath: () => false,
-    sendError: sendErrorOrProblem,
-  })
-  await app.register(adminScope, {
-    guard: GUARD,
-    gate: createActGate({ guard: GUARD, requireOwnForm, recordRefusal: async () => {}, stepUpMs: 0 }),
-    useCases,
-    cursors: createCursors(['a secret for cursors']),
-    endpoints: [policy, policyTest, explain, personAccess],
-    requireOwnForm,
-    pages: [accessPage, explainPage, mappingPage, personAccessPage, testPage],
-    theme,
-    cookieName: 'gatehouse_admin',
-    siblings: undefined,
-    apiLimit: adminApiLimit(() => undefined),
-  })
-  const url = await app.listen({ host: '127.0.0.1', port: 0 })
-  t.teardown(() => app.close())
-  const page = async (path: string) => {
-    const answer = await fetch(`${url}${path}`, { headers: { accept: 'text/html' } })
-    return { status: answer.status, text: await answer.text() }
-  }
-  const api = async (path: string, body?: object, headers: Record<string, string> = { 'x-csrf-token': 'token' }) => {
-    const sent = {
-      method: 'POST',
-      body: JSON.stringify(body),
-      headers: { ...headers, 'content-type': 'application/json' },
-    }
-    const answer = await fetch(`${url}${API}${path}`, body === undefined ? {} : sent)
-    return { status: answer.status, json: await answer.json() as Record<string, unknown>, headers: answer.headers }
+  const ask = await startFrame(t, [policy, policyTest, explain, personAccess], useCases)
+  const page = (path: string) => ask(path, READ)
+  const api = (path: string, body?: object, headers: Record<string, string> = { 'x-csrf-token': 'token' }) => {
+    const sent = { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
+    return ask(`${API}${path}`, READ, body === undefined ? undefined : sent)
   }
   return { page, api }
 }
@@ -174,7 +105,7 @@ t.test('pages of the policy', async (t) => {
   await t.test('access shows rules in order, and what check finds about them', async (t) => {
     const { text } = await page('/admin/access')
     t.ok(text.indexOf('id="rule-0"') < text.indexOf('id="rule-1"'))
-    t.match(text, 'access.rules[1] can never decide')
+    t.match(text, /<summary><span class="tag warn">\d findings?<[^]*access\.rules\[1\] can never decide/)
     t.match(text, 'is not a local group')
     t.match(text, 'superusers alone', 'the default')
     const found = (await page('/admin/access?only=findings')).text

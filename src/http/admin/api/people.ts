@@ -33,7 +33,7 @@ export const people = defineList({
   permission: 'gatehouse.read',
   summary: 'The users, by username',
   description: 'With `q` alone in the order of what was found. A page may have fewer items than `limit`, also none, ' +
-    'although `next` is not null: then few of the users that were examined fulfil the filters.',
+    'although `next` is not null. Then few of the users that were examined fulfil the filters.',
   query: Type.Object(PEOPLE_FILTERS),
   item: PersonSummarySchema,
   cursor: PeopleCursorSchema,

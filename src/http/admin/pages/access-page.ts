@@ -3,14 +3,16 @@ import { Type, type Static } from 'typebox'
 import { RULE_FILTERS, RULES, type RuleView } from '../../../admin/access.js'
 import type { PolicyFinding } from '../../../core/policy.js'
 import { html, type Html } from '../../pages/html.js'
-import { emptyState, section, tag, timeText } from './components.js'
+import { emptyState, note, section, tag, timeText } from './components.js'
 import { filterForm } from './filter-form.js'
 import { link } from './links.js'
 import { shortList } from './lists.js'
 import { defineAdminPage } from './page.js'
+import { shortened } from './shortened.js'
 import { dataTable, pager, results, type Column } from './table.js'
 
 const PATH = '/admin/access'
+/** A message may name every rule that it is about. */
 const LONGEST_MESSAGE = 400
 
 const QUERY = Type.Object({
@@ -25,8 +27,7 @@ export const accessPage = defineAdminPage({
   title: 'Access',
   query: QUERY,
   async render({ query, useCases: { access } }) {
-    const { rows, next } = await access.rules(query)
-    const byDefault = await access.byDefault()
+    const [{ rows, next }, byDefault] = await Promise.all([access.rules(query), access.byDefault()])
     const list = ruleTable(rows, byDefault, query)
     return {
       title: 'Access',
@@ -87,7 +88,7 @@ function columnsOf(counted: boolean): readonly Column<RuleView>[] {
   return [
     { heading: 'Rule', cell: ruleName },
     { heading: 'Requests', cell: requestsOf },
-    { heading: 'Lets in', cell: ({ allows, findings }) => html`${allows}${findingList(findings)}` },
+    { heading: 'Lets in', cell: ({ allows, findings }) => html`${allows}${foldedFindings(findings)}` },
     ...counted ? hitColumns : [],
   ]
 }
@@ -112,17 +113,21 @@ function requestsOf({ hosts, methods, paths, networks }: RuleView): Html {
   }${networks === null ? '' : html`, from ${shortList(networks, code)}`}`
 }
 
+/** Folded, so that the rules stay one below the other; the number is always seen. */
+function foldedFindings(findings: readonly PolicyFinding[]): Html | string {
+  if (findings.length === 0) return ''
+  const count = `${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}`
+  return html`<details class="findings"><summary>${tag(count, 'warn')}</summary>${findingList(findings)}</details>`
+}
+
 function findingList(findings: readonly PolicyFinding[]): Html {
   return html`${
     findings.slice(0, 5).map(({ message, remedy }) =>
-      html`<p>${tag('finding', 'warn')} ${shortened(message)}${remedy === undefined ? '' : ` ${remedy}`}</p>`
+      html`<p>${shortened(message, LONGEST_MESSAGE)}${
+        remedy === undefined ? '' : html` <span class="soft">${remedy}</span>`
+      }</p>`
     )
   }`
-}
-
-/** A message may name every rule that it is about. */
-function shortened(message: string): string {
-  return message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message
 }
 
 function defaultSection(byDefault: RuleView): Html {
@@ -136,6 +141,6 @@ function defaultSection(byDefault: RuleView): Html {
     id: 'default',
     title: 'Requests that no rule matches',
     lead: html`<code>access.default</code> lets in ${allows}.`,
-    content: html`${counts}${findingList(findings)}`,
+    content: html`${counts}${findings.length === 0 ? '' : note(findingList(findings), 'warn')}`,
   })
 }

@@ -1,23 +1,20 @@
 // The page of the record: what was done, by whom, and what it changed.
 import Type, { type Static } from 'typebox'
-import { readableDetail, type Change } from '../../../admin/audit-detail.js'
-import type { AuditCursor, AuditView } from '../../../core/audit.js'
+import type { AuditActor, AuditCursor, AuditView } from '../../../core/audit.js'
 import { GatehouseError } from '../../../core/errors.js'
 import type { Page } from '../../../core/page.js'
 import { html, type Html } from '../../pages/html.js'
 import { AUDIT_FILTERS, auditQueryOf, cursorOf, cursorText } from '../audit-query.js'
+import { actorText, MAX_VALUE, rowDetail } from './audit-row.js'
 import { emptyState, idText, nameText, note, timeText } from './components.js'
 import { filterForm } from './filter-form.js'
 import { link, linkTo } from './links.js'
 import { defineAdminPage } from './page.js'
+import { shortened } from './shortened.js'
 import { dataTable, pager, results } from './table.js'
 
 const PATH = '/admin/audit'
 const ROWS = 25
-/** Characters of one value, and of all values of a row: a sign-in may name hundreds of groups. Files have the whole. */
-const MAX_VALUE = 120
-const MAX_ROW = 480
-
 const QUERY = Type.Object({ ...AUDIT_FILTERS, after: Type.Optional(Type.String({ maxLength: 80 })) })
 type Query = Static<typeof QUERY>
 
@@ -31,10 +28,13 @@ export const auditPage = defineAdminPage({
     const found = await useCases.audit
       .list({ ...auditQueryOf(filters), after: cursorOf(after), limit: ROWS })
       .catch(unknownPerson)
+    const shown = 'code' in found
+      ? note(found.sentence)
+      : list(query, found, await useCases.audit.actorsOf(found.rows))
     return {
       title: 'Audit',
       lead: 'Sign-ins and changes, newest first. Rows are only ever added.',
-      content: html`${form(filters)}${results('code' in found ? note(found.sentence) : list(query, found))}`,
+      content: html`${form(filters)}${results(shown)}`,
     }
   },
 })
@@ -66,7 +66,11 @@ function form({ person, actor, action, correlationId, since, until }: Omit<Query
   })
 }
 
-function list(query: Query, { rows, next }: Page<AuditView, AuditCursor>): Html {
+function list(
+  query: Query,
+  { rows, next }: Page<AuditView, AuditCursor>,
+  actors: ReadonlyMap<string, AuditActor>,
+): Html {
   const { after: _after, ...filters } = query
   const files = rows.length === 0 ? '' : html`<p class="soft">All rows of this filter as a file: <a
  href="${link(`${PATH}.csv`, filters)}">CSV</a>, <a href="${link(`${PATH}.ndjson`, filters)}">NDJSON</a>.</p>`
@@ -76,8 +80,8 @@ function list(query: Query, { rows, next }: Page<AuditView, AuditCursor>): Html 
       columns: [
         { heading: 'Time', kind: 'time', cell: ({ at }: AuditView) => timeText(at) },
         { heading: 'Action', cell: ({ action }) => html`<a href="${link(PATH, { action })}">${action}</a>` },
-        { heading: 'By', cell: ({ actor }) => html`<a href="${link(PATH, { actor })}">${nameText(short(actor))}</a>` },
-        { heading: 'About', cell: about },
+        { heading: 'By', cell: ({ actor }) => by(actor, actors) },
+        { heading: 'About', kind: 'name', cell: about },
         { heading: 'What', cell: what },
       ],
       rows,
@@ -98,23 +102,7 @@ function about({ userId, username }: AuditView): Html | string {
 }
 
 function what({ detail, correlationId }: AuditView): Html {
-  const { changes, facts } = readableDetail(detail)
-  const all = [
-    ...changes.map((change) => ({ length: change.name.length + MAX_VALUE, item: changed(change) })),
-    ...facts.map(({ name, value }) => ({
-      length: name.length + Math.min(value.length, MAX_VALUE),
-      item: html`<li>${name}: ${nameText(short(value))}</li>`,
-    })),
-  ]
-  let left = MAX_ROW
-  const shown = all.filter(({ length }) => (left -= length) >= 0)
-  const more = all.length - shown.length
-  const items = [
-    ...shown.map(({ item }) => item),
-    more > 0 ? html`<li class="soft">${more} more in the file</li>` : '',
-    correlationId === null ? '' : html`<li>${sameRequest(correlationId)}</li>`,
-  ]
-  return html`<ul class="facts-of-row">${items}</ul>`
+  return rowDetail(detail, correlationId === null ? '' : sameRequest(correlationId))
 }
 
 function sameRequest(correlationId: string): Html {
@@ -122,12 +110,13 @@ function sameRequest(correlationId: string): Html {
   return html`<a href="${link(PATH, { correlationId })}" aria-label="${label}">${idText(correlationId)}</a>`
 }
 
-function changed({ name, before, after }: Change): Html {
-  const side = (value: string | null) => value === null ? html`<span class="soft">none</span>` : nameText(short(value))
-  return html`<li>${name}: ${side(before)} → ${side(after)}</li>`
+/** The name leads to all rows by this actor; an administrator's name to the person. */
+function by(actor: string, actors: ReadonlyMap<string, AuditActor>): Html {
+  const all = link(PATH, { actor })
+  if (!actors.has(actor)) return html`<a href="${all}">${nameText(short(actor))}</a>`
+  return html`<span class="named">${actorText(actor, actors)}<a class="soft" href="${all}">all by them</a></span>`
 }
 
 function short(text: string): string {
-  const marks = Array.from(text)
-  return marks.length <= MAX_VALUE ? text : `${marks.slice(0, MAX_VALUE).join('')}…`
+  return shortened(text, MAX_VALUE)
 }

@@ -1,6 +1,6 @@
 // Bars over time as SVG made on the server. The drawing stretches to any width, so its words stand in HTML beside it;
 // the numbers are in a table that opens below it.
-import { scaleBand, scaleLinear } from 'd3-scale'
+import { scaleLinear } from 'd3-scale'
 import { stack } from 'd3-shape'
 import { html, type Html } from '../../pages/html.js'
 
@@ -22,7 +22,9 @@ export interface BarChart {
   readonly bucketName?: string
 }
 
-const WIDTH = 1000
+/** Of a bucket: short numbers, of which a chart of a week has thousands. */
+const BUCKET = 10
+const BAR = 8
 const HEIGHT = 100
 const TICKS = 3
 
@@ -44,31 +46,32 @@ ${plot(chart)}
 
 function table({ title, series, buckets, bucketName = 'Time (UTC)' }: BarChart): Html {
   const rows = buckets.map(({ label, href }, at) => {
-    const cells = series.map(({ values }) => html`<td class="number">${values[at] ?? 0}</td>`)
+    const cells = series.map(({ values }) => html`<td>${values[at] ?? 0}</td>`)
     return html`<tr><th scope="row">${
       href === undefined ? label : html`<a href="${href}">${label}</a>`
     }</th>${cells}</tr>
 `
   })
-  const head = series.map(({ name }) => html`<th scope="col" class="number">${name}</th>`)
-  return html`<div class="scroll" role="group" tabindex="0" aria-label="${title}: numbers"><table>
+  const head = series.map(({ name }) => html`<th scope="col">${name}</th>`)
+  return html`<div class="scroll" role="group" tabindex="0" aria-label="${title}: numbers"><table class="numbers">
 <caption class="unseen">${title}</caption>
 <thead><tr><th scope="col">${bucketName}</th>${head}</tr></thead>
 <tbody>${rows}</tbody></table></div>`
 }
 
+const widthOf = (buckets: BarChart['buckets']): number => BUCKET * buckets.length
+
 /** The layers of the series, one above the other: a path for each, with a rectangle for each bucket. */
 function layersOf({ series, buckets }: BarChart) {
   const rows = buckets.map((_, at) => series.map(({ values }) => values[at] ?? 0))
   const most = Math.max(1, ...rows.map((row) => row.reduce((sum, value) => sum + value, 0)))
-  const x = scaleBand<number>().domain(buckets.map((_, at) => at)).range([0, WIDTH]).paddingInner(0.2)
   const y = scaleLinear().domain([0, most]).range([HEIGHT, 0]).nice(TICKS)
   const keys = series.map((_, index) => index)
   const layers = stack<number[], number>().keys(keys).value((row, key) => row[key] ?? 0)(rows)
   const paths = layers.map((layer) =>
     layer.map(([low, high], at) => {
       if (high <= low) return ''
-      return `M${short(x(at) ?? 0)} ${short(y(low))}V${short(y(high))}h${short(x.bandwidth())}V${short(y(low))}z`
+      return `M${BUCKET * at} ${short(y(low))}V${short(y(high))}h${BAR}V${short(y(low))}z`
     }).join('')
   )
   return { paths, top: y.domain()[1] ?? most, lines: y.ticks(TICKS).map((tick) => short(y(tick))) }
@@ -77,9 +80,11 @@ function layersOf({ series, buckets }: BarChart) {
 function plot(chart: BarChart): Html {
   const { id, title, buckets } = chart
   const { paths, top, lines } = layersOf(chart)
-  const grid = lines.map((y) => html`<line class="grid" x1="0" x2="${WIDTH}" y1="${y}" y2="${y}"/>`)
+  const grid = lines.map((y) => html`<line class="grid" x1="0" x2="${widthOf(buckets)}" y1="${y}" y2="${y}"/>`)
   return html`<div class="plot"><div class="scale" aria-hidden="true"><span>${top}</span><span>0</span></div>
-<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-labelledby="${id}-title ${id}-desc">
+<svg viewBox="0 0 ${
+    widthOf(buckets)
+  } ${HEIGHT}" preserveAspectRatio="none" role="img" aria-labelledby="${id}-title ${id}-desc">
 <title id="${id}-title">${title}</title><desc id="${id}-desc">${describe(chart)}</desc>
 ${grid}
 ${paths.map((path, index) => html`<path class="series-${index + 1}" d="${path}"/>`)}

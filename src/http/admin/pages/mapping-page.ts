@@ -31,9 +31,12 @@ export const mappingPage = defineAdminPage({
   title: 'Mapping',
   query: QUERY,
   async render({ query, useCases: { mapping } }) {
-    const page = await mapping.rows(query)
-    const overview = await mapping.overview()
-    const unmapped = query.after === undefined ? await mapping.unmapped() : undefined
+    // Each waits for a count that is under way: one after the other they would wait three times.
+    const [page, overview, unmapped] = await Promise.all([
+      mapping.rows(query),
+      mapping.overview(),
+      query.after === undefined ? mapping.unmapped() : undefined,
+    ])
     return {
       title: 'Mapping',
       lead: 'Each row of groupMapping: an Entra group, and all that it grants. Members get it when they sign in.',

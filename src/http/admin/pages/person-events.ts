@@ -1,7 +1,9 @@
 // The sessions of one user and the latest audit rows about them, on their page.
 import type { PersonDetails, PersonEvent } from '../../../admin/person.js'
+import type { AuditActor } from '../../../core/audit.js'
 import type { SessionView } from '../../../core/sessions-list.js'
 import { html, type Html } from '../../pages/html.js'
+import { actorText, rowDetail } from './audit-row.js'
 import { emptyState, idText, nameText, timeText } from './components.js'
 import { link } from './links.js'
 import { shortened } from './shortened.js'
@@ -9,7 +11,6 @@ import { dataTable } from './table.js'
 
 /** On this page; the page of sessions lists all of them. */
 const MOST_SESSIONS = 20
-const MOST_DETAIL = 160
 
 export function personSessions(
   { id, liveSessions }: PersonDetails,
@@ -38,22 +39,17 @@ export function clientText({ browser, address, host }: Pick<SessionView, 'browse
   return html`${known.map((each, index) => html`${index > 0 ? ', ' : ''}${nameText(shortened(each))}`)}`
 }
 
-export function personEvents({ id }: PersonDetails, events: readonly PersonEvent[]): Html {
+export function personEvents({ id, audit }: PersonDetails, actors: ReadonlyMap<string, AuditActor>): Html {
   const table = dataTable<PersonEvent>({
     caption: 'The latest audit rows about this user',
-    rows: events,
+    rows: audit,
     columns: [
       { heading: 'Time', kind: 'time', cell: ({ at }) => timeText(at) },
       { heading: 'Action', cell: ({ action }) => html`<code>${action}</code>` },
-      { heading: 'Actor', cell: ({ actor }) => nameText(shortened(actor)) },
-      { heading: 'Detail', cell: ({ detail }) => detailText(detail) },
+      { heading: 'By', kind: 'name', cell: ({ actor }) => actorText(actor, actors) },
+      { heading: 'What', cell: ({ detail }) => rowDetail(detail) },
     ],
     empty: emptyState({ title: 'No row is about this user.', next: 'Sign-ins and changes are recorded here.' }),
   })
   return html`${table}<p><a href="${link('/admin/audit', { person: id })}">All rows about this user</a></p>`
-}
-
-function detailText(detail: PersonEvent['detail']): Html {
-  const text = JSON.stringify(detail)
-  return text === '{}' ? html`` : html`<code>${shortened(text, MOST_DETAIL)}</code>`
 }

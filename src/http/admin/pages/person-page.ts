@@ -1,6 +1,7 @@
 // One user: who it is, every right with its reason, what is granted but not held, sessions and the latest audit rows.
 import Type from 'typebox'
 import type { PersonDetails } from '../../../admin/person.js'
+import type { AuditActor } from '../../../core/audit.js'
 import type { EntraIdentity } from '../../../core/people.js'
 import { html, type Html, type Value } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
@@ -17,9 +18,11 @@ export const personPage = defineAdminPage({
   permission: 'gatehouse.read',
   title: 'Person',
   params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
-  async render({ params, useCases, actor, request }) {
+  query: Type.Object({ after: Type.Optional(Type.Integer({ minimum: 0 })) }),
+  async render({ params, query, useCases, actor, request }) {
     const person = await useCases.people.get(params.id, viewerOf(actor, request))
-    const sections = [...sectionsOf(person, actor), policyLinks(params.id)]
+    const shown = { actor, actors: await useCases.audit.actorsOf(person.audit), after: query.after }
+    const sections = [...sectionsOf(person, shown), policyLinks(params.id)]
     return {
       title: person.name ?? person.username,
       lead: html`${nameText(person.username)} ${badges(person)}`,
@@ -38,12 +41,20 @@ interface PersonSection {
   readonly content: Html
 }
 
+interface Shown {
+  readonly actor: AdminActor
+  /** Of the audit rows. */
+  readonly actors: ReadonlyMap<string, AuditActor>
+  /** Rights on the pages before. */
+  readonly after: number | undefined
+}
+
 /** In the order of the page. */
-function sectionsOf(person: PersonDetails, { permissions }: AdminActor): readonly PersonSection[] {
+function sectionsOf(person: PersonDetails, { actor: { permissions }, actors, after }: Shown): readonly PersonSection[] {
   const { rights, notHeld, sessions, audit } = person
   const end = permissions.has('gatehouse.sessions') ? endSessionLink : undefined
   return [
-    { id: 'rights', title: `Rights (${rights.length})`, content: rightsList(person) },
+    { id: 'rights', title: `Rights (${rights.length})`, content: rightsList(person, after) },
     ...notHeld.length === 0 ? [] : [{
       id: 'not-held',
       title: `Granted but not held (${notHeld.length})`,
@@ -56,7 +67,7 @@ function sectionsOf(person: PersonDetails, { permissions }: AdminActor): readonl
       title: `Active sessions (${person.liveSessions})`,
       content: personSessions(person, sessions, end),
     },
-    { id: 'audit', title: 'Audit', lead: `The latest ${audit.length} rows.`, content: personEvents(person, audit) },
+    { id: 'audit', title: 'Audit', lead: `The latest ${audit.length} rows.`, content: personEvents(person, actors) },
   ]
 }
 

@@ -4,12 +4,17 @@ import { html, type Html } from '../../pages/html.js'
 import { badge, emptyState, nameText } from './components.js'
 import { linkTo } from './links.js'
 import { joined, reasonText, rightLine } from './right-line.js'
-import { dataTable } from './table.js'
+import { dataTable, pager } from './table.js'
 
-export function rightsList({ rights, identities }: PersonDetails): Html {
-  return dataTable<Right>({
+/** Of a page; few users have more. */
+const RIGHTS = 60
+
+/** @param after how many were shown on the pages before */
+export function rightsList({ id, rights, identities }: PersonDetails, after = 0): Html {
+  const end = after + RIGHTS
+  const table = dataTable<Right>({
     caption: 'Rights and their reasons',
-    rows: rights,
+    rows: rights.slice(after, end),
     columns: [
       { heading: 'Right', cell: rightName },
       { heading: 'Why', cell: rightLine },
@@ -22,6 +27,8 @@ export function rightsList({ rights, identities }: PersonDetails): Html {
         : html`No row of the <a href="/admin/mapping">mapping</a> has an Entra group of this user.`,
     }),
   })
+  const next = end < rights.length ? String(end) : undefined
+  return html`${table}${pager({ path: linkTo('people', id), query: { after: after || undefined }, next })}`
 }
 
 export function notHeldList({ notHeld }: PersonDetails): Html {

@@ -87,6 +87,12 @@ code { font: .92em/1.4 var(--mono); overflow-wrap: anywhere }
 .facts > div { display: grid; grid-template-columns: 11rem minmax(0, 1fr); gap: 0 1rem }
 .facts dt { color: var(--soft) }
 .facts dd { margin: 0; overflow-wrap: anywhere }
+.todo { list-style: none; margin: .4rem 0; padding: 0; max-width: 60rem }
+.todo li { display: grid; grid-template-columns: 3.2rem minmax(0, 1fr); padding: .45rem 0; overflow-wrap: anywhere;
+  border-top: 1px solid var(--line) }
+.todo li:first-child { border-top: 0 } .todo .tag { justify-self: start; align-self: start; margin-top: .1rem }
+.todo .soft, .todo .id { display: block }
+.findings summary { cursor: pointer } .findings p { margin: .3rem 0 }
 .note { margin: .8rem 0; padding: .55rem .8rem; border-left: 3px solid var(--info); background: var(--tint);
   max-width: 60rem; overflow-wrap: anywhere }
 .note strong { color: var(--info) } .note a { color: inherit }
@@ -112,12 +118,14 @@ caption.unseen { display: block; padding: 0 }
 th, td { text-align: left; vertical-align: top; padding: .4rem .75rem; border-top: 1px solid var(--line);
   overflow-wrap: anywhere; max-width: 26rem }
 td { min-width: 7rem } td.number, td.time, td:has(> .tag) { min-width: 0 }
+td.name { min-width: 15rem }
 thead th { position: sticky; top: 0; z-index: 1; background: var(--tint); border-top: 0; color: var(--soft);
   font-size: .78rem; font-weight: 600; white-space: nowrap; box-shadow: 0 1px 0 var(--line) }
 tbody th { font-weight: 400 } tbody th:has(.named) { min-width: 11rem }
 tbody tr:first-child > * { border-top: 0 }
 td:has(> .tag) { white-space: nowrap }
-th.number, td.number { text-align: right } th.time, td.time { white-space: nowrap }
+th.number, td.number, .numbers td, .numbers th + th { text-align: right } .numbers td { min-width: 0 }
+ th.time, td.time { white-space: nowrap }
 tbody .named > * { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden }
 tbody .named > a { text-decoration: none } tbody .named > a:hover { text-decoration: underline }
 .pager { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: .6rem 0 }

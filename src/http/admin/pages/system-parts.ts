@@ -3,6 +3,7 @@ import type { Health, Todo } from '../../../admin/health.js'
 import type { Part, Reach } from '../../../core/health.js'
 import { html, type Html, type Value } from '../../pages/html.js'
 import { emptyState, nameText, note, tag, timeText } from './components.js'
+import { shortened } from './shortened.js'
 
 /** The content, or that the part does not answer. */
 export function partText<T>(part: Part<T>, content: (value: T) => Html): Html {
@@ -52,18 +53,27 @@ export function credentialText({ entra }: Pick<Health, 'entra'>): Value {
     : html`${name}, valid until ${timeText(credentialEndsAt)}`
 }
 
+/** A configuration of many rules may have hundreds of findings: a page shows the most urgent ones. */
+const MOST_TODO = 10
+const MOST_MESSAGE = 400
+
 export function todoList(todo: readonly Todo[]): Html {
   if (todo.length === 0) {
     return emptyState({ title: 'Nothing to do.', next: html`gatehouse doctor checks more, with requests to Entra ID.` })
   }
-  return html`<ul>${
-    todo.map(({ urgency, message, remedy, code }) =>
-      html`<li>${tag(urgency === 'bad' ? 'now' : 'soon', urgency)} ${nameText(message)} ${
-        remedy === null ? '' : html`<span class="soft">${nameText(remedy)}</span> `
-      }<code class="id">${code}</code></li>
+  const more = todo.length - MOST_TODO
+  return html`<ul class="todo">${
+    todo.slice(0, MOST_TODO).map(({ urgency, message, remedy, code }) =>
+      html`<li>${tag(urgency === 'bad' ? 'now' : 'soon', urgency)}<div>${nameText(shortened(message, MOST_MESSAGE))}${
+        remedy === null ? '' : html`<span class="soft">${nameText(shortened(remedy, MOST_MESSAGE))}</span>`
+      }<code class="id">${code}</code></div></li>
 `
     )
-  }</ul>`
+  }</ul>${
+    more > 0
+      ? html`<p>And ${more} more: <code>gatehouse check</code> lists every finding of the configuration.</p>`
+      : ''
+  }`
 }
 
 export function durationText(seconds: number): string {

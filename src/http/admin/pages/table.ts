@@ -5,8 +5,8 @@ import { link, type LinkParameters } from './links.js'
 export interface Column<Row> {
   readonly heading: string
   readonly cell: (row: Row) => Value
-  /** Numbers are aligned to the right, times do not wrap. */
-  readonly kind?: 'number' | 'time'
+  /** Numbers are aligned to the right, times do not wrap, names have the width of an e-mail address. */
+  readonly kind?: 'number' | 'time' | 'name'
 }
 
 export interface TableOptions<Row> {
