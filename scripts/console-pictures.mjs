@@ -1,0 +1,90 @@
+// Makes the pictures of docs/console.md: `npm run build && node scripts/console-pictures.mjs [FOLDER]`.
+// Starts the demo, whose console begins with made-up history, signs Sue in, and takes a picture of each page with the
+// Chromium of the browser tests. Names are those of the demo; times are of the moment. FOLDER is docs/images by default.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { chromium } from 'playwright-core'
+
+const FOLDER = process.argv[2] ?? 'docs/images'
+const SUE = '0b8d2c1e-5a74-4d63-9f10-3e6a7b8c9d02'
+const SIZES = { desk: { width: 1180, height: 760 }, phone: { width: 390, height: 780 } }
+const DARK = { colorScheme: 'dark' }
+const PHONE = { size: SIZES.phone }
+
+const demo = spawn(process.execPath, ['dist/cli.js', 'demo', '--port', '0', '--json'], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+})
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--hide-scrollbars'],
+})
+try {
+  mkdirSync(FOLDER, { recursive: true })
+  const { console: address, url: network } = await addresses()
+  const page = await browser.newPage({ viewport: SIZES.desk })
+  page.setDefaultTimeout(60_000)
+  await signIn(page, address)
+  const max = await hrefOf(page, `${address}/people?q=max`, 'Max Many')
+  const request = new URLSearchParams({ user: 'max.many@contoso.example', url: `${network}staff/` })
+  const pictures = [
+    ['overview', ''],
+    ['overview-dark', '', DARK],
+    ['people', '/people'],
+    ['person', max],
+    ['person-phone', max, PHONE],
+    ['mapping', '/mapping'],
+    ['access', '/access'],
+    ['test', `/test?${request}`],
+    ['audit', '/audit?action=login'],
+    ...process.env.EVERY_PAGE === undefined ? [] : everyPage(max, request),
+  ]
+  for (const [name, path, look] of pictures) await picture(page, `console-${name}`, `${address}${path}`, look)
+} finally {
+  await browser.close()
+  demo.kill('SIGTERM')
+  await once(demo, 'exit')
+}
+
+/** For a look at all pages: light, dark and on a phone, whole. */
+function everyPage(max, request) {
+  const paths = { overview: '', week: '?range=7d', people: '/people', person: max, explain: `${max}/explain`,
+    opens: `${max}/access`, groups: '/groups', group: '/groups/Network%20Engineers', mapping: '/mapping',
+    access: '/access', test: `/test?${request}`, untested: '/test', sessions: '/sessions', audit: '/audit',
+    system: '/system', none: '/people?q=zzz', 'no-audit': '/audit?action=zzz', missing: '/groups?missing=true' }
+  return Object.entries(paths).flatMap(([name, path]) => [
+    [`all-${name}`, path, { whole: true }],
+    [`all-${name}-dark`, path, { ...DARK, whole: true }],
+    [`all-${name}-phone`, path, { ...PHONE, whole: true }],
+  ])
+}
+
+async function addresses() {
+  let output = ''
+  for await (const chunk of demo.stdout) {
+    output += chunk
+    const [json] = /\{[^}]+\}/.exec(output) ?? []
+    if (json !== undefined) return JSON.parse(json)
+  }
+  throw new Error('the demo has ended')
+}
+
+async function signIn(page, address) {
+  await page.goto(address)
+  await page.click(`[data-person="${SUE}"], button[value="${SUE}"]`)
+  await page.waitForURL((url) => url.pathname === '/admin')
+}
+
+async function hrefOf(page, address, text) {
+  await page.goto(address)
+  const href = await page.locator('#results a', { hasText: text }).first().getAttribute('href')
+  return href.replace('/admin', '')
+}
+
+async function picture(page, name, address, { colorScheme = 'light', size = SIZES.desk, whole = false } = {}) {
+  await page.emulateMedia({ colorScheme })
+  await page.setViewportSize(size)
+  await page.goto(address)
+  await page.screenshot({ path: join(FOLDER, `${name}.png`), fullPage: whole })
+}
