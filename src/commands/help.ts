@@ -78,6 +78,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'gatehouse audit list --since 2026-11-22T10:00:00Z --until 2026-11-22T12:00:00Z',
   ],
   'audit export': ['gatehouse audit export > audit.ndjson'],
+  'audit verify': ['gatehouse audit verify', 'gatehouse audit verify --json'],
   'completion': [
     'gatehouse completion bash > ~/.local/share/bash-completion/completions/gatehouse',
     'gatehouse completion zsh > ~/.zfunc/_gatehouse',

@@ -302,6 +302,13 @@ function addRecordCommands(program: Command, define: Define): void {
       .option('--actor <actor>', 'by whom: login, sync, cli:NAME, ...')
       .option('--correlation-id <id>', 'of one request or sign-in, as in the log and on the error page')
   }
+  define(
+    audit,
+    'verify',
+    'compare the rows with their seals; exit 1 if one was changed, deleted or inserted',
+    async () => (await import('./audit-verify.js')).auditVerify,
+  )
+    .option('--seal <hash>', 'the hash of a seal that was noted elsewhere: it must be among the seals')
 }
 
 function addShellCommands(program: Command, define: Define): void {

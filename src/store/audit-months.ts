@@ -19,6 +19,9 @@ const MAX_MOVED = 10_000
 /** No sign-in waits for longer than this behind a change of the partitions, which is tried again at the next sweep. */
 const LOCK_TIMEOUT = sql`set local lock_timeout = '1s'`
 
+/** What a trigger lets delete rows of the record (migrations/0019_audit_seals.sql). */
+export const HOUSEKEEPING = sql`select set_config('gatehouse.audit', 'housekeeping', true)`
+
 /** Whether expired rows are deleted one by one, and not with their month. */
 export function keptToTheRow(retentionMs: number): boolean {
   return retentionMs < LEAST_RETENTION_MS
@@ -86,6 +89,7 @@ async function makeMonth(tx: Transaction, { name, since, until }: Month): Promis
   await tx.execute(sql`lock table audit_events_default in access exclusive mode`)
   const { rows: [known] } = await tx.execute<{ is: boolean }>(sql`select to_regclass(${name}) is not null as is`)
   if (known?.is) return
+  await tx.execute(HOUSEKEEPING)
   await tx.execute(sql`create table ${table} (like audit_events including defaults)`)
   await tx.execute(sql`
     with moved as (delete from audit_events_default where at >= ${since}::timestamptz and at < ${until}::timestamptz

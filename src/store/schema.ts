@@ -283,6 +283,10 @@ export const auditEvents = pgTable('audit_events', {
   username: text('username'),
   correlationId: text('correlation_id'),
   detail: jsonb('detail').$type<Readonly<Record<string, unknown>>>().notNull().default({}),
+  /** Random, hashed with username and detail (audit-rows.ts); deleted with the names. Null: deleted, or not made. */
+  nameSalt: uuid('name_salt').defaultRandom(),
+  /** Set by a trigger when the names are removed: the hash under which they were sealed. */
+  nameCommitment: bytea('name_commitment'),
 }, (table) => [
   // with the id: rows of one transaction have the same time, up to a million
   index('audit_events_time').on(table.at, table.id),
@@ -295,6 +299,26 @@ export const auditEvents = pgTable('audit_events', {
   index('audit_events_superuser').on(table.at, table.id)
     .where(sql`${table.detail} #>> '{before,superuser}' = 'true'`),
 ])
+
+/** Seals of the audit (core/audit-seals.ts), each over the hash of the one before. Never changed, never deleted. */
+export const auditSeals = pgTable('audit_seals', {
+  number: bigint('number', { mode: 'number' }).primaryKey(),
+  at: instant('at').notNull(),
+  /** `1-100,103`. */
+  ids: text('ids').notNull(),
+  rows: integer('rows').notNull(),
+  firstAt: instant('first_at').notNull(),
+  lastAt: instant('last_at').notNull(),
+  /** Rows from before it may be gone: `audit.retention`. */
+  keptSince: instant('kept_since').notNull(),
+  rowsHash: bytea('rows_hash').notNull(),
+  /** False: the seal before was made with a secret that is not in `keys.encryptionSecrets`. */
+  isPreviousKnown: boolean('is_previous_known').notNull(),
+  previousHash: bytea('previous_hash').notNull(),
+  hash: bytea('hash').notNull(),
+  /** HMAC of the hash under a key derived from the first of `keys.encryptionSecrets`. */
+  mac: bytea('mac').notNull(),
+})
 
 /**
  * What was counted (core/activity.ts): a partition for each day (store/activity-days.ts). A row has an hour of one

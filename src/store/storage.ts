@@ -17,6 +17,7 @@ import { latestSnapshot } from './membership-snapshots.js'
 import { migrate } from './migrate.js'
 import { dropActivityDays } from './activity-days.js'
 import { keepAuditMonths } from './audit-months.js'
+import { sealAuditRegularly } from './audit-sealing.js'
 import { createPeopleStore } from './people.js'
 import { createRecordCounter } from './record-counts.js'
 import { rightsOf } from './rights.js'
@@ -90,6 +91,7 @@ export async function openStorage(config: StorageConfig, options: StorageDeps): 
     (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'),
   )
   own('housekeeping', sweeping.stop)
+  sealAuditRegularly(database, { secrets: config.keys.encryptionSecrets, ...config.audit }, options)
   countRecord(database, options)
   meter.gauges('databaseConnections', () => {
     const { busy, idle } = database.pool()

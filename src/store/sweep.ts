@@ -5,7 +5,7 @@ import { FORM_KEPT_MS } from '../core/admin-forms.js'
 import { ADMIN_IDLE_MS, ADMIN_LIFETIME_MS } from '../core/admin-session.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
-import { keptToTheRow, OUTSIDE_OF_MONTHS } from './audit-months.js'
+import { HOUSEKEEPING, keptToTheRow, OUTSIDE_OF_MONTHS } from './audit-months.js'
 import { ago } from './intervals.js'
 
 export interface SweepOptions extends SessionTimeouts {
@@ -42,6 +42,7 @@ export async function sweep(
         or not exists (select from admin_sessions a where a.id = f.admin_session)`)
       // of processes that have ended
       await tx.execute(sql`delete from replicas where heartbeat_at < now() - interval '1 day'`)
+      await tx.execute(HOUSEKEEPING)
       const audit = await tx.execute(
         sql`delete from audit_events where id in (select id from audit_events where at < ${ago(retentionMs)}
           and ${keptToTheRow(retentionMs) ? sql`true` : OUTSIDE_OF_MONTHS} order by id limit ${BATCH})`,

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { keepAuditMonths } from '../../src/store/audit-months.js'
 import { listAudit } from '../../src/store/audit-list.js'
+import { createAuditSealer } from '../../src/store/audit-seals.js'
+import { verifyAudit } from '../../src/store/audit-verification.js'
 import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
 import { sweep } from '../../src/store/sweep.js'
@@ -59,7 +61,9 @@ t.test('rows of before the migration stay where they are, with their ids', async
     now() + (n - 2000) * interval '7 hours', jsonb_build_object('n', n) from generate_series(1, 2100) n`)
   const before = await query('select * from audit_events order by id')
   await run(files.slice(index))
-  t.strictSame(await query('select * from audit_events order by id'), before, 'also those from beyond this month')
+  const after = await query('select * from audit_events order by id')
+  const unsealed = before.map((row) => ({ ...row, name_salt: null, name_commitment: null }))
+  t.strictSame(after, unsealed, 'also those from beyond this month')
   t.strictSame(await partitions(query), { audit_events_before: 2_100, audit_events_default: 0 })
   const [row] = await query<{ id: string }>("insert into audit_events (action, actor) values ('b', 't') returning id")
   t.equal(Number(row?.id), 2_101)
@@ -160,7 +164,8 @@ t.test('a role without rights on tables goes on as before, with the rights that 
     await query(readFileSync(`migrations/${tag}.sql`, 'utf8'))
   }
   // later tables
-  await query(`grant select, insert, update, delete on admin_sessions, admin_forms, activity_counts to ${role}`)
+  await query(`grant select, insert, update, delete on admin_sessions, admin_forms, activity_counts to ${role};
+    grant select, insert on audit_seals to ${role}`)
   const own = new URL(url)
   Object.assign(own, { username: role, password: 'x' })
   const database = openDatabase({ server: own.href, poolSize: 2 })
@@ -169,8 +174,17 @@ t.test('a role without rights on tables goes on as before, with the rights that 
   await theirs(`insert into audit_events (action, actor, at) values ('x', 't', now()), ('x', 't', ${month(1)}),
     ('x', 't', now() - interval '2 years')`)
   await t.rejects(keepAuditMonths(database, YEAR))
+  const seals = { secrets: ['a secret'], retentionMs: YEAR.retentionMs }
+  t.match(await createAuditSealer(database, seals).run(), { rows: 3 })
+  for (const statement of ['delete from audit_seals', 'update audit_seals set rows = 1', 'truncate audit_seals']) {
+    await t.rejects(theirs(statement), { code: '42501' }, statement)
+  }
+  await t.rejects(theirs("update audit_events set actor = 'x'"), { code: '42501' })
+  await t.rejects(theirs("delete from audit_events where at > now() - interval '1 day'"), { code: '42501' })
+  await t.rejects(theirs('truncate audit_events'), { code: '42501' })
   t.match(await sweep(database, YEAR), { audit: 1 }, 'what is past the retention is deleted')
   t.strictSame(await partitions(query), { audit_events_before: 1, audit_events_default: 1 })
+  t.match(await verifyAudit(database, seals), { rows: 2, rowsPastRetention: 1, broken: undefined })
 })
 
 t.test('the statements of version 0.2.0 work beside the months', async (t) => {

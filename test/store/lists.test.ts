@@ -24,7 +24,7 @@ import { runInProcess } from '../helpers/command.js'
 import { seedCrowd } from '../helpers/crowd.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { explained, rowsRead, scansOf } from '../helpers/plans.js'
-import { connect } from '../helpers/sql.js'
+import { connect, withoutTriggers } from '../helpers/sql.js'
 
 const TIMEOUTS = { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined }
 
@@ -51,7 +51,7 @@ t.test('every row is on one page, in order, however long the pages are', async (
     (await query<{ username: string }>(`select username from users where ${where} order by username`))
       .map(({ username }) => username)
   await query("update sessions set created_at = date_trunc('hour', created_at)") // in one instant with many others
-  await query("update audit_events set at = date_trunc('day', at)")
+  await query(withoutTriggers("update audit_events set at = date_trunc('day', at)"))
 
   for (const limit of [7, 100, 500, 1_000]) {
     const listed = async (filter: { staff?: boolean, superuser?: boolean }) =>
@@ -129,8 +129,9 @@ t.test('no page reads more than what it shows, at the beginning, in the middle a
   const LIMIT = 50
   const { query, database } = await crowd(t, COUNT)
   await keepAuditMonths(database, { retentionMs: 400 * 86_400_000 })
+  // in three more partitions
   await query(`insert into audit_events (at, action, actor) select now() + n * interval '10 minutes',
-    (array['login', 'user.add'])[1 + n % 2], 'test' from generate_series(1, 10000) n`) // in three more partitions
+    (array['login', 'user.add', 'action.' || n % 20])[1 + n % 3], 'test' from generate_series(1, 10000) n`)
   await query('analyze audit_events')
   const { database: watched, plans } = explained(database)
   const [people, sessions] = [createPeopleStore(watched, TIMEOUTS), createSessionAdmin(watched, TIMEOUTS)]
