@@ -30,8 +30,12 @@ export async function auditDownloads(scope: FastifyInstance, options: Options): 
       await guard.authenticate(request, 'gatehouse.read') // guard: admin-audit-file-permission
       const query = auditQueryOf(filtersOf(request))
       if (open >= MAX_FILES_AT_A_TIME) throw new GatehouseError('rate_limited') // guard: admin-audit-files-bounded
-      const file = Readable.from(auditFile(await useCases.audit.export(query, maxRows), format), { objectMode: false })
-      open++
+      open++ // before anything is awaited: requests at the same time count too
+      const exported = await useCases.audit.export(query, maxRows).catch((error: unknown) => {
+        open--
+        throw error
+      })
+      const file = Readable.from(auditFile(exported, format), { objectMode: false })
       file.once('close', () => open--)
       const day = new Date(now()).toISOString().slice(0, 10)
       return await reply.headers({
