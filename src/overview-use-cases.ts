@@ -2,6 +2,7 @@
 import { createAuditAdmin } from './admin/audit.js'
 import { createDoctorAdmin } from './admin/doctor.js'
 import { createHealthAdmin } from './admin/health.js'
+import { createKeysAdmin } from './admin/keys.js'
 import { createOverviewAdmin } from './admin/overview.js'
 import type { AdminUseCases } from './admin/use-cases.js'
 import type { Config } from './config/config.js'
@@ -37,7 +38,7 @@ export interface OverviewDeps {
 export function createOverviewUseCases(
   config: RunningConfig,
   deps: OverviewDeps,
-): Pick<AdminUseCases, 'audit' | 'doctor' | 'health' | 'overview'> {
+): Pick<AdminUseCases, 'audit' | 'doctor' | 'health' | 'keys' | 'overview'> {
   const { startup } = config
   const { storage: { database }, activity } = deps
   const people = createPeopleStore(database, startup.session)
@@ -51,6 +52,7 @@ export function createOverviewUseCases(
     audit: createAuditAdmin({ audit: createAuditReader(database), findPerson }),
     doctor: createDoctorAdmin({ parts: doctorParts(doctorDeps(config, deps)) }),
     health,
+    keys: createKeysAdmin({ keys }),
     overview: createOverviewAdmin({ reader: createOverviewReader(database, startup.session), activity, health }),
   }
 }

@@ -39,8 +39,6 @@ export interface Todo {
 export interface HealthAdmin {
   /** Within two seconds, whatever does not answer. Never rejects. */
   read(): Promise<Health>
-  /** @throws GatehouseError `database_unavailable` */
-  keys(): Promise<readonly KeyView[]>
 }
 
 export interface HealthAdminPorts {
@@ -58,7 +56,6 @@ export function createHealthAdmin({ reader, known, now = Date.now }: HealthAdmin
     coalesced(reader.keys),
   ] as const
   return {
-    keys,
     async read() {
       const [isReady, ...parts] = await Promise.all([
         boundedPart(ready),

@@ -9,6 +9,7 @@ import type { ExplainAdmin } from './explain.js'
 import type { HealthAdmin } from './health.js'
 import type { OverviewAdmin } from './overview.js'
 import type { GroupsAdmin } from './groups.js'
+import type { KeysAdmin } from './keys.js'
 import type { MappingAdmin } from './mapping.js'
 import type { PeopleAdmin } from './people.js'
 import type { PersonAccessAdmin } from './person-access.js'
@@ -34,6 +35,7 @@ export interface AdminUseCases {
   readonly personAccess: PersonAccessAdmin
   readonly policy: PolicyAdmin
   readonly health: HealthAdmin
+  readonly keys: KeysAdmin
   readonly doctor: DoctorAdmin
   readonly overview: OverviewAdmin
   readonly acts: AdminActs

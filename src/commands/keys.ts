@@ -1,4 +1,5 @@
 // `gatehouse keys list|rotate`: the keys that sign assertions.
+import { createKeysAdmin } from '../admin/keys.js'
 import { createSigningKeyStore, PUBLISHED_AHEAD } from '../store/keys.js'
 import {
   cliActor,
@@ -15,7 +16,7 @@ export async function keysList(options: CommonOptions): Promise<number> {
   const { keys } = readConfig(options).config
   const list = await withDatabase(
     options,
-    ({ database }) => createSigningKeyStore(database, keys.encryptionSecrets).list(),
+    ({ database }) => createKeysAdmin({ keys: createSigningKeyStore(database, keys.encryptionSecrets) }).list(),
   )
   if (options.json) printJson(list)
   else {

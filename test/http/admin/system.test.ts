@@ -1,6 +1,7 @@
 // System and overview in the console, over HTTP and a real database: also where parts of the installation fail.
 import t, { type Test } from 'tap'
 import { createHealthAdmin } from '../../../src/admin/health.js'
+import { createKeysAdmin } from '../../../src/admin/keys.js'
 import { createOverviewAdmin } from '../../../src/admin/overview.js'
 import type { AdminUseCases } from '../../../src/admin/use-cases.js'
 import { GatehouseError } from '../../../src/core/errors.js'
@@ -67,7 +68,11 @@ async function scene(t: Test, broken: Partial<HealthReader> = {}) {
   const health = createHealthAdmin({ reader, known: KNOWN })
   const activity = createActivityReader(database)
   const overview = createOverviewAdmin({ reader: createOverviewReader(database, TIMEOUTS), activity, health })
-  const ask = await startFrame(t, ENDPOINTS, { health, overview } as unknown as AdminUseCases)
+  const ask = await startFrame(
+    t,
+    ENDPOINTS,
+    { health, keys: createKeysAdmin({ keys }), overview } as unknown as AdminUseCases,
+  )
   return { ask, query, database }
 }
 

@@ -131,7 +131,7 @@ export const keys = defineEndpoint({
   permission: 'gatehouse.read',
   summary: 'The keys that sign assertions, without their private parts',
   response: closed({ items: Type.Array(key), next: nullable(text('Always null: there are few keys.')) }),
-  handle: async ({ useCases }) => ({ items: await useCases.health.keys(), next: null }),
+  handle: async ({ useCases }) => ({ items: await useCases.keys.list(), next: null }),
 })
 
 const series = Type.Array(closed({
