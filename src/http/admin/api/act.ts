@@ -60,7 +60,8 @@ export const MOST_REASON = 500
 export const Reason = Type.String({
   minLength: 1,
   maxLength: MOST_REASON,
-  pattern: '^(?=.*\\S)[^\\u0000-\\u001F\\u007F]*$',
+  // Without a lookahead, which would make the random requests of the tests slow.
+  pattern: '^[^\\S\\u0000-\\u001F]*[^\\s\\u0000-\\u001F\\u007F][^\\u0000-\\u001F\\u007F]*$',
   description: 'Why; the audit record keeps it.',
   examples: ['The laptop was lost.'],
 })
