@@ -1,7 +1,7 @@
 // The matrix of acts, made from the OpenAPI document: every act, asked in every way that must be refused, changes
 // nothing; then the same request succeeds. An act without a scene fails.
 import t, { type Test } from 'tap'
-import { connect, dumpEverything, type Query } from '../../helpers/sql.js'
+import { connect, dumpEverything, type Query, withoutTriggers } from '../../helpers/sql.js'
 import { ACT_SCENES, type ActRequest } from './act-scenes.js'
 import { HELPDESK, startAdminScene, type AdminScene, type ApiClient, type Operation } from './helper.js'
 
@@ -187,7 +187,7 @@ t.test('refused acts are recorded, one a second for each administrator', async (
   })
   const counted = more.reduce((sum, { detail }) => sum + Number(detail['leftOut'] ?? 0) + 1, 1)
   t.ok(counted <= 3)
-  await query("update audit_events set at = at - interval '2 seconds' where action = 'act.refused'")
+  await query(withoutTriggers("update audit_events set at = at - interval '2 seconds' where action = 'act.refused'"))
   await ask()
   const rows = await refusals()
   t.equal(rows.reduce((sum, { detail }) => sum + Number(detail['leftOut'] ?? 0) + 1, 0), 4, 'all are counted')
