@@ -121,7 +121,7 @@ function asText(): (line: string) => string {
 export function errorFields(error: unknown, depth = 0): unknown {
   // guard: security-log-fields
   if (!(error instanceof Error)) return typeof error === 'string' ? error : { type: typeof error }
-  const code = 'code' in error ? { code: error.code } : {}
+  const code = 'code' in error && isScalar(error.code) ? { code: error.code } : {}
   const cause = error.cause !== undefined && depth < 4 ? { cause: errorFields(error.cause, depth + 1) } : {}
   // drizzle's message repeats the statement with its parameters.
   const hidden = 'query' in error && 'params' in error
@@ -132,4 +132,8 @@ export function errorFields(error: unknown, depth = 0): unknown {
     stack: hidden ? undefined : error.stack,
     ...cause,
   }
+}
+
+function isScalar(value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'number'
 }

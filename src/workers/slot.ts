@@ -77,10 +77,12 @@ interface Seat {
 interface SlotDeps {
   readonly handOver: HandOver
   readonly events: SlotEvents
+  readonly startMs: number
   readonly slot: () => Slot
 }
 
-export function createSlot(place: Place, handOver: HandOver, events: SlotEvents): Slot {
+/** @param startMs until it is ready; then it is killed */
+export function createSlot(place: Place, handOver: HandOver, events: SlotEvents, startMs = START_MS): Slot {
   const seat: Seat = {
     place,
     state: 'starting',
@@ -93,7 +95,7 @@ export function createSlot(place: Place, handOver: HandOver, events: SlotEvents)
     startLimit: undefined,
     ended: Promise.resolve(),
   }
-  const deps: SlotDeps = { handOver, events, slot: () => slot }
+  const deps: SlotDeps = { handOver, events, startMs, slot: () => slot }
   const slot: Slot = {
     number: place.number,
     state: () => ({ state: shown(seat), reason: seat.reason, pid: seat.handle?.pid }),
@@ -148,9 +150,9 @@ function launch(seat: Seat, deps: SlotDeps): void {
     })
     seat.handle = handle
     seat.startLimit = setTimeout(() => {
-      seat.failure = new Error(`worker ${seat.place.number} has not started within ${START_MS / 60_000} minutes`)
-      handle.kill()
-    }, START_MS)
+      seat.failure = new Error(`worker ${seat.place.number} has not started within ${deps.startMs / 60_000} minutes`)
+      handle.kill() // guard: workers-start-limit
+    }, deps.startMs)
   })
 }
 
@@ -158,7 +160,7 @@ function take(seat: Seat, { handOver, events, slot }: SlotDeps, handle: WorkerHa
   const { place } = seat
   switch (notice.kind) {
     case 'loaded': {
-      if (notice.version !== VERSION) {
+      if (notice.version !== VERSION) { // guard: workers-same-version
         seat.failure = otherVersion(notice.version)
         return handle.kill()
       }
@@ -173,7 +175,7 @@ function take(seat: Seat, { handOver, events, slot }: SlotDeps, handle: WorkerHa
       return
     }
     case 'ready':
-      clearTimeout(seat.startLimit)
+      clearTimeout(seat.startLimit) // guard: workers-start-limit-ends
       seat.wasReady = true
       if (!seat.closing) become(seat, 'ready')
       handle.watch()

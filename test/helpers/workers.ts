@@ -57,6 +57,8 @@ export interface ServeOptions {
   /** Beside the configuration file. */
   readonly files?: Readonly<Record<string, string>>
   readonly databaseUrl?: string
+  /** Of all processes, besides those of this one. */
+  readonly environment?: Readonly<Record<string, string>>
   /** Does not wait until the workers are ready. */
   readonly unready?: boolean
 }
@@ -80,7 +82,7 @@ export async function serveWorkers(t: Test, options: ServeOptions = {}): Promise
   for (const [name, text] of Object.entries(options.files ?? {})) write(name, text)
   const config = merge(base, options.config ?? {})
   write('gatehouse.yaml', stringify(config))
-  const served = startProcess(t, join(folder, 'gatehouse.yaml'))
+  const served = startProcess(t, join(folder, 'gatehouse.yaml'), options.environment)
   const workers = describe(served, { url, management: `http://127.0.0.1:${management}`, databaseUrl })
   const all: ServedWorkers = {
     ...workers,
@@ -100,8 +102,9 @@ interface Served {
   readonly output: () => string
 }
 
-function startProcess(t: Test, file: string): Served {
+function startProcess(t: Test, file: string, environment: ServeOptions['environment'] = {}): Served {
   const primary = spawn(process.execPath, ['dist/cli.js', 'serve', '--config', file], {
+    env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true, // the leader of a process group, as under a terminal
   })

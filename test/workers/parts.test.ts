@@ -23,7 +23,7 @@ import { createWorkerSiblings } from '../../src/workers/siblings.js'
 import { createSender } from '../../src/workers/worker-handle.js'
 import { until } from '../helpers/until.js'
 import { configOfWorker, workerCount } from '../../src/workers/worker-count.js'
-import { GatehouseError } from '../../src/core/errors.js'
+import { GatehouseError, thrownFacts } from '../../src/core/errors.js'
 
 t.test('the parts of all workers sum to the total, in each interval', async () => {
   fc.assert(fc.property(
@@ -376,12 +376,40 @@ t.test('a worker announces at most a thousand lines a second', async (t) => {
   t.ok(sent <= 1_000 * seconds, `${sent} in ${seconds}`)
 })
 
-t.test('an error of a worker keeps what a log line says of it', async (t) => {
-  const error = new GatehouseError('port_unusable', { detail: 'cannot listen', remedy: 'Free it', facts: { port: 1 } })
-  t.match(received(sendable(error)), { code: 'port_unusable', message: 'cannot listen', remedy: 'Free it' })
-  const other = received(sendable(Object.assign(new TypeError('x'), { secret: 'canary' })))
-  t.match(other, { message: 'x' })
-  t.notOk('secret' in other)
+/** What the log writes of it. */
+function logged(error: unknown): Record<string, unknown> {
+  const lines: string[] = []
+  const log = createLogger({ level: 'info', format: 'json' }, { write: (line) => lines.push(line) })
+  log.fatal(thrownFacts(error), 'Gatehouse could not start')
+  const { time: _time, ...fields } = JSON.parse(lines[0] ?? '') as Record<string, unknown>
+  return fields
+}
+
+// proves: workers-sent-fields
+t.test('the log line of an error that a worker has sent is that of a single process', async (t) => {
+  const root = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', secret: 'canary' })
+  const statement = Object.assign(new Error('canary', { cause: root }), { query: 'canary', params: ['canary'] })
+  const typed = Object.assign(new TypeError('x', { cause: statement }), { code: 23505, request: { cookie: 'canary' } })
+  const refused = { detail: 'cannot listen', remedy: 'Free it', facts: { port: 1, status: 429 } }
+  const errors = [
+    root,
+    statement,
+    typed,
+    Object.assign(new Error('a code that is no text', { cause: 'thrown text' }), { code: { secret: 'canary' } }),
+    new GatehouseError('port_unusable', { ...refused, cause: root }),
+    new GatehouseError('internal', { detail: 'a defect' }),
+    new GatehouseError('internal', { detail: 'a defect', remedy: 'Report it.', cause: typed }),
+    new GatehouseError('step_failed', { cause: new GatehouseError('database_unavailable', { cause: statement }) }),
+  ]
+  for (const error of errors) {
+    const sent = structuredClone(sendable(error))
+    t.strictSame(logged(received(sent)), logged(error), String(error))
+    if (error !== statement) t.notOk(JSON.stringify(sent).includes('"canary'), 'nothing else is sent')
+  }
+  t.match(received(sendable(errors[4])), { code: 'port_unusable', cause: { code: 'ECONNREFUSED' } })
+  const unknown = { ...sendable(errors[4]), code: 'of_another_version' as never }
+  t.match(received(unknown), { message: 'connect ECONNREFUSED' })
+  t.match(received(sendable('thrown text')), { message: 'thrown text' })
 })
 
 t.test('auto gives one worker for each CPU, as far as the pool has connections', async (t) => {

@@ -1,6 +1,7 @@
 // Workers as processes on one port: they start, answer, end, come back, and stop as one gateway. The built program
 // (dist/cli.js) runs.
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
@@ -191,6 +192,66 @@ t.test('a failure of the first start ends the whole with one message', async (t)
   }])
   t.equal((await first.health()).status, 200)
 })
+
+/** A module for NODE_OPTIONS. */
+const module = (source: string): Record<string, string> => ({
+  NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,${encodeURIComponent(source)}`,
+})
+
+const LISTENING_FAILS = `
+import { Server } from 'node:net'
+const { listen } = Server.prototype
+Server.prototype.listen = function (...args) {
+  if (args[0]?.host !== '127.0.0.2') return listen.apply(this, args)
+  const root = Object.assign(new Error('the root'), { code: 'E_ROOT', secret: 'canary' })
+  throw Object.assign(new TypeError('no socket', { cause: root }), { code: 'E_SOCKET' })
+}`
+
+t.test('a start that fails is logged by workers with the fields of a single process, and their causes', async (t) => {
+  const logged = async (workers: number) => {
+    const config = { server: { host: '127.0.0.2', workers } }
+    const served = await serveWorkers(t, { config, environment: module(LISTENING_FAILS), unready: true })
+    t.equal(await served.ended, 1)
+    const lines = served.lines().filter(({ level }) => level === 'fatal')
+    t.equal(lines.length, 1)
+    const { time: _time, ...fields } = lines[0] ?? {}
+    return fields
+  }
+  const err = { type: 'TypeError', code: 'E_SOCKET', message: 'no socket', stack: /at Server.listen/ }
+  const cause = { type: 'Error', code: 'E_ROOT', message: 'the root', stack: /Error: the root/ }
+  const several = await logged(2)
+  t.match(several, { err: { ...err, cause }, msg: 'Gatehouse could not start' })
+  t.notOk(JSON.stringify(several).includes('"secret"'))
+  t.strictSame(withoutStacks(several), withoutStacks(await logged(1)))
+})
+
+const OTHER_VERSION = (file: string): string => `
+import { existsSync } from 'node:fs'
+const { send } = process
+if (send !== undefined && existsSync(${JSON.stringify(file)})) {
+  process.send = (message, ...rest) =>
+    send.call(process, message.kind === 'loaded' ? { ...message, version: '0.0.1' } : message, ...rest)
+}`
+
+// proves: workers-same-version
+t.test('a worker of another version is given no configuration, and the whole ends', async (t) => {
+  if (!linux(t)) return
+  const replaced = join(t.testdir(), 'replaced')
+  const served = await serveWorkers(t, { environment: module(OTHER_VERSION(replaced)) })
+  writeFileSync(replaced, '')
+  const [victim = NaN] = await served.pids()
+  kill(victim, 'SIGKILL')
+  t.ok(await until(() => served.primary.exitCode !== null), 'it ends')
+  t.equal(served.primary.exitCode, 1)
+  const lines = served.lines()
+  const refused = { level: 'error', worker: 1, code: 'internal', detail: /version 0\.0\.1,/, remedy: /Restart/ }
+  t.match(lines.filter(({ exitCode }) => exitCode !== undefined).slice(1), [refused, refused])
+  t.equal(lines.filter(({ msg }) => msg === 'a worker is ready').length, 2, 'only those of this version')
+})
+
+/** Two processes are called from different places. */
+const withoutStacks = (fields: unknown): unknown =>
+  JSON.parse(JSON.stringify(fields, (key, value: unknown) => key === 'stack' ? typeof value : value))
 
 // proves: workers-connections-closed
 t.test('a connection that a killed worker had not accepted is closed', async (t) => {
