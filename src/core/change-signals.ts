@@ -94,7 +94,8 @@ export interface SignalStore {
   /** In the order of their last reads, oldest first. */
   chains(scope: string): Promise<readonly DeltaChain[]>
   /**
-   * Stores chains and signals in one transaction, so that no link is stored without the signals before it.
+   * Stores the signals, and the chains in the last transaction, so that no link is stored without the signals before
+   * it. What fails before is repeated by the next round, from the links before.
    * @returns how many users with active sessions were signalled
    */
   record(scope: string, round: ChangeRound): Promise<number>

@@ -49,6 +49,18 @@ export const OPEN_TRANSACTIONS = `
     format('the prepared transaction %s in the database %s', regexp_replace(gid, '[^[:print:]]', '?', 'g'), database)
   from pg_prepared_xacts`
 
+/** Ten minutes. */
+const OLD_SECONDS = 600
+
+/**
+ * The oldest of them as JSON, where it is older than ten minutes.
+ * @param transactions a query with `seconds` and `who`
+ */
+export function oldestAbove(transactions: string): string {
+  return `select to_json(oldest) from (${transactions} order by seconds desc limit 1) oldest
+    where seconds > ${OLD_SECONDS}` // guard: doctor-old-transaction
+}
+
 /**
  * Runs `work` on a connection outside the pool.
  * @param timeoutMs of one statement, in milliseconds; none otherwise
@@ -92,8 +104,7 @@ const STATE = `
       where nspname = 'drizzle' and relname = '__drizzle_migrations') as migrated,
     (select count(*)::int from pg_stat_replication) as standbys,
     current_setting('synchronous_standby_names') as "synchronousStandbyNames",
-    (select to_json(oldest) from (${OPEN_TRANSACTIONS} order by seconds desc limit 1) oldest where seconds > 600)
-      as "oldTransaction",
+    (${oldestAbove(OPEN_TRANSACTIONS)}) as "oldTransaction",
     pg_has_role('pg_read_all_stats', 'usage') as "seesTransactions",
     has_database_privilege(current_database(), 'CREATE') as "mayCreateSchemas",
     schema,

@@ -49,14 +49,15 @@ interface User {
   readonly session?: boolean
 }
 
-async function scene(t: Test) {
+/** @param slice snapshots and signals of one statement */
+async function scene(t: Test, slice?: number) {
   const url = await freshDatabase(t)
   await migrate(url)
   const database = openDatabase({ server: url, poolSize: 5 })
   t.teardown(() => database.close())
   const query = await connect(t, url)
   const dueUsers = createDueUsers(database, OPTIONS)
-  const store = createSignalStore(database, OPTIONS)
+  const store = createSignalStore(database, OPTIONS, slice)
   return {
     query,
     store,
@@ -167,6 +168,54 @@ t.test('a round that names thousands of groups is stored within the time limit o
   t.strictSame(await signalled(), ['u0'])
 })
 
+// proves: delta-every-slice
+t.test('the snapshots are looked at in slices, and each user is signalled and counted once', async (t) => {
+  for (const slice of [1, 2, 3, 7, 8]) {
+    const { users, store, signalled } = await scene(t, slice)
+    await users(Array.from({ length: 7 }, (_, n) => ({ read: 0, groups: n === 3 ? [] : [GROUP, oid(7)] })))
+    const named = [oid(0), oid(1), oid(3)]
+    t.equal(await store.record('a', round({ users: named, groups: [GROUP, oid(7)] })), 7, `slices of ${slice}`)
+    t.strictSame(await signalled(), ['u0', 'u1', 'u2', 'u3', 'u4', 'u5', 'u6'])
+  }
+})
+
+t.test('after a failure between two slices the next round signals all of them again', async (t) => {
+  const { users, store, signalled, query } = await scene(t, 2)
+  await users(Array.from({ length: 7 }, () => ({ read: 0, groups: [GROUP] })))
+  await store.record('a', round({ chains: [chain(1, { pages: 1 })] }))
+  await query(`create function refuse() returns trigger language plpgsql as $$ begin
+    if (select count(*) from change_signals) >= 4 then raise 'no'; end if; return new; end $$;
+    create trigger refuse before insert on change_signals execute function refuse()`)
+  const changed = round({ groups: [GROUP], chains: [chain(1, { pages: 2 })] })
+  await t.rejects(store.record('a', changed))
+  t.equal((await signalled()).length, 4, 'two slices')
+  t.strictSame((await store.chains('a')).map(({ pages }) => pages), [1], 'the link is the one before')
+  await query('drop trigger refuse on change_signals')
+  t.equal(await store.record('a', changed), 7)
+  t.strictSame((await store.chains('a')).map(({ pages }) => pages), [2])
+})
+
+// proves: delta-signal-moved
+t.test('a user that is signalled again has to be read again', async (t) => {
+  const { users, store, query } = await scene(t)
+  await users([{ read: 0, groups: [GROUP], signalled: HOUR }])
+  const times = () =>
+    query<{ young: boolean }>("select signalled_at > now() - interval '30 min' as young from change_signals")
+  t.strictSame(await times(), [{ young: false }])
+  await query("update entra_readings set read_at = now() - interval '2 hours'")
+  t.equal(await store.record('a', round({ groups: [GROUP] })), 1)
+  t.strictSame(await times(), [{ young: true }])
+})
+
+// proves: delta-settled-every-slice
+t.test('answered signals are removed in slices, and the next round continues', async (t) => {
+  const { users, store, signalled } = await scene(t, 1)
+  await users(Array.from({ length: 14 }, (_, n) => ({ read: 0, signalled: n % 2 === 0 ? HOUR : SECOND })))
+  for (let rounds = 0; rounds < 3; rounds++) await store.record('a', round({}))
+  const open = Array.from({ length: 7 }, (_, n) => `u${2 * n + 1}`).sort()
+  t.strictSame(await signalled(), open, 'those that are not answered stay')
+})
+
 t.test('a user whose row is locked delays no round, and signals of removed users are removed', async (t) => {
   const { query, users, store, signalled } = await scene(t)
   await users([{ read: 0 }, { read: 0 }])
@@ -198,6 +247,7 @@ t.test('links are kept in the order of their reads, and those of another scope a
   t.strictSame(await store.chains('a'), [], 'of another tenant, registration or Graph')
 })
 
+// proves: delta-links-last
 t.test('a link is not stored without the signals before it', async (t) => {
   const { store, query } = await scene(t)
   await store.record('a', round({ chains: [chain(1, { pages: 1 })] }))

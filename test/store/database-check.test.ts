@@ -1,8 +1,12 @@
-// What doctor says of the link to the database.
+// What doctor says of the database.
 import t from 'tap'
 import type { Finding } from '../../src/checks/finding.js'
 import { databaseFits, type DatabaseInspection } from '../../src/checks/database.js'
 import { GatehouseError } from '../../src/core/errors.js'
+import { readMigrationState } from '../../src/store/migrate.js'
+import { oldestAbove } from '../../src/store/postgres-server-state.js'
+import { freshDatabase } from '../helpers/postgres.js'
+import { connect } from '../helpers/sql.js'
 
 const SEEN: DatabaseInspection = {
   timeMs: Date.now(),
@@ -120,4 +124,31 @@ t.test('a transaction that stays open is named', async (t) => {
     database_old_transaction: { state: 'warn', message: /for 61 minutes: process 17 \(report\)/, remedy: /terminate/ },
   })
   t.notOk('database_old_transaction' in await findings({}))
+})
+
+// proves: doctor-old-transaction
+t.test('the oldest transaction is named above ten minutes, and not before', async (t) => {
+  const url = await freshDatabase(t)
+  const query = await connect(t, url)
+  const named = async (...seconds: readonly number[]) => {
+    const rows = seconds.map((each) => `(${each}::float8, 'process ${each}')`).join()
+    const oldest = await query<{ found: object | null }>(
+      `select (${oldestAbove(`select * from (values ${rows}) t (seconds, who)`)}) as found`,
+    )
+    return oldest[0]?.found
+  }
+  t.equal(await named(599.999, 600), null)
+  t.strictSame(await named(600.001, 3, 599), { seconds: 600.001, who: 'process 600.001' })
+  t.strictSame(await named(700, 6_000), { seconds: 6_000, who: 'process 6000' }, 'the oldest')
+
+  // a view before pg_catalog takes the place of PostgreSQL's, because no transaction is ten minutes old in a test
+  await query(`create schema aged; create table aged.minutes (n int); insert into aged.minutes values (9);
+    create view aged.pg_stat_activity as select 0 as pid, clock_timestamp() - n * interval '1 minute' as xact_start,
+      '1'::xid as backend_xid, null::xid as backend_xmin, 'report' as application_name, 'r' as usename,
+        'sales' as datname
+    from aged.minutes`)
+  await query(`alter database ${new URL(url).pathname.slice(1)} set search_path = public, aged, pg_catalog`)
+  t.equal((await readMigrationState(url)).oldTransaction, null, 'nine minutes')
+  await query('update aged.minutes set n = 11')
+  t.match((await readMigrationState(url)).oldTransaction, { who: 'process 0 (report) in the database sales' })
 })
