@@ -1,6 +1,7 @@
 // Makes the pictures of docs/console.md: `npm run build && node scripts/console-pictures.mjs [FOLDER]`.
-// Starts the demo, whose console begins with made-up history, signs Sue in, and takes a picture of each page with the
-// Chromium of the browser tests. Names are those of the demo; times are of the moment. FOLDER is docs/images by default.
+// Starts the demo, whose console begins with made-up history, signs Sue in, and takes a picture of each page with
+// Chromium; with EVERY_PAGE=1 of every page, light, dark and on a phone. Names are those of the demo; times are of the
+// moment. FOLDER is docs/images by default.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
@@ -49,10 +50,26 @@ try {
 
 /** For a look at all pages: light, dark and on a phone, whole. */
 function everyPage(max, request) {
-  const paths = { overview: '', week: '?range=7d', people: '/people', person: max, explain: `${max}/explain`,
-    opens: `${max}/access`, groups: '/groups', group: '/groups/Network%20Engineers', mapping: '/mapping',
-    access: '/access', test: `/test?${request}`, untested: '/test', sessions: '/sessions', audit: '/audit',
-    system: '/system', none: '/people?q=zzz', 'no-audit': '/audit?action=zzz', missing: '/groups?missing=true' }
+  const paths = {
+    overview: '',
+    week: '?range=7d',
+    people: '/people',
+    person: max,
+    explain: `${max}/explain`,
+    opens: `${max}/access`,
+    groups: '/groups',
+    group: '/groups/Network%20Engineers',
+    mapping: '/mapping',
+    access: '/access',
+    test: `/test?${request}`,
+    untested: '/test',
+    sessions: '/sessions',
+    audit: '/audit',
+    system: '/system',
+    none: '/people?q=zzz',
+    'no-audit': '/audit?action=zzz',
+    missing: '/groups?missing=true',
+  }
   return Object.entries(paths).flatMap(([name, path]) => [
     [`all-${name}`, path, { whole: true }],
     [`all-${name}-dark`, path, { ...DARK, whole: true }],

@@ -184,6 +184,7 @@ t.test('why somebody has a right is three links away, with row, Entra group and 
   t.match(text, ENTRA_GROUP)
   t.match(text, /since <time datetime="\d{4}-/)
   t.match(text, 'gone at the next sign-in')
+  t.match((await ask('/admin/groups', READ)).text, '#row-1">row 1</a>', 'the list names the row that grants a group')
   const group = await ask(`/admin/groups/${encodeURIComponent(GROUP)}`, READ)
   t.match(group.text, 'href="/admin/mapping#row-1"')
   t.match(group.text, `href="/admin/people/${id}"`)

@@ -86,7 +86,7 @@ function ruleTable(rows: readonly RuleView[], byDefault: RuleView, { q, only, af
 
 function columnsOf(counted: boolean): readonly Column<RuleView>[] {
   return [
-    { heading: 'Rule', cell: ruleName },
+    { heading: 'Rule', kind: 'code', cell: ruleName },
     { heading: 'Requests', cell: requestsOf },
     { heading: 'Lets in', cell: ({ allows, findings }) => html`${allows}${foldedFindings(findings)}` },
     ...counted ? hitColumns : [],

@@ -9,6 +9,8 @@ import { shortened } from './shortened.js'
 /** Characters of one value, and of all values of a row: a sign-in may name hundreds of groups. Files have the whole. */
 export const MAX_VALUE = 120
 const MAX_ROW = 480
+/** The others are folded, so that the rows stay one below the other. */
+const SHOWN = 3
 
 /** @param last shown after what the row says */
 export function rowDetail(detail: Readonly<Record<string, unknown>>, last: Html | string = ''): Html {
@@ -23,8 +25,14 @@ export function rowDetail(detail: Readonly<Record<string, unknown>>, last: Html 
   let left = MAX_ROW
   const shown = all.filter(({ length }) => (left -= length) >= 0)
   const more = all.length - shown.length
-  return html`<ul class="facts-of-row">${shown.map(({ item }) => item)}${
-    more > 0 ? html`<li class="soft">${more} more in the file</li>` : ''
+  const rest = more > 0 ? [html`<li class="soft">${more} in the file</li>`] : []
+  const items = [...shown.map(({ item }) => item), ...rest]
+  const folded = items.length <= SHOWN + 1 ? [] : items.slice(SHOWN)
+  return html`<ul class="facts-of-row">${items.slice(0, items.length - folded.length)}${
+    folded.length === 0
+      ? ''
+      : html`<li><details><summary>${folded.length} more</summary>
+<ul class="facts-of-row">${folded}</ul></details></li>`
   }${last === '' ? '' : html`<li>${last}</li>`}</ul>`
 }
 

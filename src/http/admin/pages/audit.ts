@@ -79,10 +79,14 @@ function list(
       caption: 'Rows of the record',
       columns: [
         { heading: 'Time', kind: 'time', cell: ({ at }: AuditView) => timeText(at) },
-        { heading: 'Action', cell: ({ action }) => html`<a href="${link(PATH, { action })}">${action}</a>` },
+        {
+          heading: 'Action',
+          kind: 'code',
+          cell: ({ action }) => html`<a href="${link(PATH, { action })}">${action}</a>`,
+        },
         { heading: 'By', cell: ({ actor }) => by(actor, actors) },
         { heading: 'About', kind: 'name', cell: about },
-        { heading: 'What', cell: what },
+        { heading: 'What', kind: 'text', cell: what },
       ],
       rows,
       empty: emptyState({

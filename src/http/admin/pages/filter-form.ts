@@ -39,7 +39,7 @@ export function filterForm({ path, label, fields, kept = {}, submit = 'Apply' }:
  hx-target="#results" hx-select="#results" hx-swap="outerHTML" hx-push-url="true" hx-sync="this:replace">
 ${hidden}${fields.map(field)}
 <div class="submit"><button class="button">${submit}</button>${
-    isFiltered ? html`<a class="clear" href="${path}">Clear filters</a>` : ''
+    isFiltered ? html`<a class="clear" href="${path}">${submit === 'Apply' ? 'Clear filters' : 'Clear'}</a>` : ''
   }</div>
 </form>`
 }

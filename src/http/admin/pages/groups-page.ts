@@ -58,7 +58,7 @@ const COLUMNS: readonly Column<GroupSummary>[] = [
   { heading: 'Name', cell: nameCell },
   { heading: 'Members', kind: 'number', cell: ({ members }) => members },
   { heading: 'Permissions', cell: ({ permissions }) => permissionsText(permissions) },
-  { heading: 'Granted by', cell: ({ rows }) => joined(rows.map(rowLink)) },
+  { heading: 'Granted by', cell: ({ rows }) => joined(rows.map((row) => rowLink(row))) },
   { heading: 'Used by', cell: ({ rules }) => joined(rules.map((rule) => html`<code>${rule}</code>`)) },
   { heading: 'Remarks', cell: remarks },
 ]

@@ -136,10 +136,10 @@ function refusals(answers: Answers): Html {
   return dataTable({
     caption: 'Refusals by code',
     columns: [
-      { heading: 'Code', cell: ({ code }: Refusal) => html`<code>${code}</code>` },
+      { heading: 'Code', kind: 'code', cell: ({ code }: Refusal) => html`<code>${code}</code>` },
       { heading: 'Of', cell: ({ of }) => of === 'answer' ? 'requests to applications' : 'sign-ins' },
       { heading: 'Count', kind: 'number', cell: ({ count }) => count },
-      { heading: 'What it says', cell: ({ sentence }) => sentence ?? 'several rare codes' },
+      { heading: 'What it says', kind: 'text', cell: ({ sentence }) => sentence ?? 'several rare codes' },
       { heading: 'What to do', cell: remedyOf },
     ],
     rows: refusalsOf(answers).slice(0, MAX_REFUSALS),
@@ -161,7 +161,7 @@ function changeTable(changes: readonly SuperuserChange[]): Html {
   return dataTable({
     caption: 'Who became superuser, and who was one',
     columns: [
-      { heading: 'User', cell: userOf },
+      { heading: 'User', kind: 'name', cell: userOf },
       { heading: 'Change', cell: ({ change }) => change === 'gained' ? tag('gained', 'strong') : tag('lost') },
       { heading: 'Time', kind: 'time', cell: ({ at }) => timeText(at) },
     ],

@@ -71,16 +71,16 @@ function fieldsOf(filter: LinkParameters): readonly FilterField[] {
     value: valueOf(name),
     options: [{ value: '', label: 'All' }, { value: 'true', label: yes }, { value: 'false', label: no }],
   })
-  const hint = 'The beginning of a name, username, UPN or e-mail address; or an object ID.'
+  const hint = 'The beginning of a name, UPN or e-mail; or an object ID'
   const days = valueOf('notSeenDays')
   const known = days === undefined || DAYS.includes(Number(days)) ? DAYS : [...DAYS, Number(days)]
   return [
     { kind: 'search', name: 'q', label: 'Search', value: valueOf('q'), hint },
-    choice('staff', 'Staff', 'Staff', 'Not staff'),
-    choice('superuser', 'Superuser', 'Superusers', 'Not superuser'),
+    choice('staff', 'Staff', 'Staff', 'Others'),
+    choice('superuser', 'Superuser', 'Superusers', 'Others'),
     choice('active', 'Active', 'Active', 'Inactive'),
     choice('guest', 'Guest', 'Guests', 'Members'),
-    choice('handMade', 'Groups by hand', 'With groups by hand', 'Without'),
+    choice('handMade', 'Groups by hand', 'With', 'Without'),
     {
       kind: 'select',
       name: 'notSeenDays',

@@ -22,7 +22,7 @@ export function personSessions(
     caption: 'Active sessions',
     rows: shown,
     columns: [
-      { heading: 'Session', cell: (session) => idText(session.id) },
+      { heading: 'Session', kind: 'code', cell: (session) => idText(session.id) },
       { heading: 'Signed in', kind: 'time', cell: ({ createdAt }) => timeText(createdAt) },
       { heading: 'Last seen', kind: 'time', cell: ({ lastSeenAt }) => timeText(lastSeenAt) },
       { heading: 'Used from', cell: clientText },
@@ -45,9 +45,9 @@ export function personEvents({ id, audit }: PersonDetails, actors: ReadonlyMap<s
     rows: audit,
     columns: [
       { heading: 'Time', kind: 'time', cell: ({ at }) => timeText(at) },
-      { heading: 'Action', cell: ({ action }) => html`<code>${action}</code>` },
-      { heading: 'By', kind: 'name', cell: ({ actor }) => actorText(actor, actors) },
-      { heading: 'What', cell: ({ detail }) => rowDetail(detail) },
+      { heading: 'Action', kind: 'code', cell: ({ action }) => html`<code>${action}</code>` },
+      { heading: 'By', cell: ({ actor }) => actorText(actor, actors) },
+      { heading: 'What', kind: 'text', cell: ({ detail }) => rowDetail(detail) },
     ],
     empty: emptyState({ title: 'No row is about this user.', next: 'Sign-ins and changes are recorded here.' }),
   })

@@ -16,8 +16,8 @@ export function rightsList({ id, rights, identities }: PersonDetails, after = 0)
     caption: 'Rights and their reasons',
     rows: rights.slice(after, end),
     columns: [
-      { heading: 'Right', cell: rightName },
-      { heading: 'Why', cell: rightLine },
+      { heading: 'Right', kind: 'name', cell: rightName },
+      { heading: 'Why', kind: 'text', cell: rightLine },
       { heading: 'Permissions', cell: ({ permissions }) => permissionsText(permissions) },
     ],
     empty: emptyState({

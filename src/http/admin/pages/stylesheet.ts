@@ -92,6 +92,7 @@ code { font: .92em/1.4 var(--mono); overflow-wrap: anywhere }
   border-top: 1px solid var(--line) }
 .todo li:first-child { border-top: 0 } .todo .tag { justify-self: start; align-self: start; margin-top: .1rem }
 .todo .soft, .todo .id { display: block }
+.facts-of-row summary { cursor: pointer; color: var(--soft) }
 .findings summary { cursor: pointer } .findings p { margin: .3rem 0 }
 .note { margin: .8rem 0; padding: .55rem .8rem; border-left: 3px solid var(--info); background: var(--tint);
   max-width: 60rem; overflow-wrap: anywhere }
@@ -108,8 +109,8 @@ code { font: .92em/1.4 var(--mono); overflow-wrap: anywhere }
 `
 
 const TABLES = `
-.scroll { overflow: auto; max-height: max(24rem, 78vh); margin: .6rem 0; border: 1px solid var(--line);
-  border-radius: .4rem }
+.scroll { position: relative; overflow: auto; max-height: max(24rem, 78vh); margin: .6rem 0;
+  border: 1px solid var(--line); border-radius: .4rem }
 .scroll:focus-visible { outline-offset: 0 }
 table { border-collapse: separate; border-spacing: 0; width: 100%; font-variant-numeric: tabular-nums }
 caption { text-align: left; padding: .5rem .75rem; font-weight: 600 }
@@ -118,7 +119,8 @@ caption.unseen { display: block; padding: 0 }
 th, td { text-align: left; vertical-align: top; padding: .4rem .75rem; border-top: 1px solid var(--line);
   overflow-wrap: anywhere; max-width: 26rem }
 td { min-width: 7rem } td.number, td.time, td:has(> .tag) { min-width: 0 }
-td.name { min-width: 15rem }
+th.name { min-width: 9rem } td.name { min-width: 14.2rem } td.text { min-width: 14rem }
+td > code, th > code { overflow-wrap: break-word } th.code, td.code { min-width: 0; white-space: nowrap }
 thead th { position: sticky; top: 0; z-index: 1; background: var(--tint); border-top: 0; color: var(--soft);
   font-size: .78rem; font-weight: 600; white-space: nowrap; box-shadow: 0 1px 0 var(--line) }
 tbody th { font-weight: 400 } tbody th:has(.named) { min-width: 11rem }
@@ -132,10 +134,10 @@ tbody .named > a { text-decoration: none } tbody .named > a:hover { text-decorat
 `
 
 const FORMS = `
-.filters { display: flex; flex-wrap: wrap; gap: .6rem .8rem; align-items: start; margin: .8rem 0 }
+.filters { display: flex; flex-wrap: wrap; gap: .6rem; align-items: start; margin: .8rem 0 }
 .field { display: flex; flex-direction: column; gap: .15rem; min-width: 0 }
 .field label { color: var(--soft); font-size: .78rem }
-.field.search { flex: 1 1 16rem; max-width: 26rem }
+.field.search { flex: 1 1 13rem; max-width: 26rem }
 .hint { font-size: .75rem }
 input, select, textarea { font: inherit; color: inherit; background: var(--surface); border: 1px solid var(--field);
   border-radius: .3rem; padding: .3rem .5rem; min-height: 2rem; max-width: 100%; min-width: 0 }

@@ -11,7 +11,7 @@ export function partText<T>(part: Part<T>, content: (value: T) => Html): Html {
   const why = part.code === 'timeout'
     ? 'It did not answer within a second.'
     : html`Its code is <code>${part.code}</code>.`
-  return note(html`This cannot be read now. ${why} gatehouse doctor says more.`, 'warn')
+  return note(html`This cannot be read now. ${why} <code>gatehouse doctor</code> says more.`, 'warn')
 }
 
 export function reachText({ state, since, lastSuccessAt }: Reach): Html {
@@ -59,7 +59,10 @@ const MOST_MESSAGE = 400
 
 export function todoList(todo: readonly Todo[]): Html {
   if (todo.length === 0) {
-    return emptyState({ title: 'Nothing to do.', next: html`gatehouse doctor checks more, with requests to Entra ID.` })
+    return emptyState({
+      title: 'Nothing to do.',
+      next: html`<code>gatehouse doctor</code> checks more, with requests to Entra ID.`,
+    })
   }
   const more = todo.length - MOST_TODO
   return html`<ul class="todo">${

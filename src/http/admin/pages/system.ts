@@ -36,7 +36,8 @@ ${section({ id: 'keys', title: 'Signing keys', lead: KEYS_LEAD, content: partTex
   },
 })
 
-const KEYS_LEAD = 'Applications verify assertions with their public halves. gatehouse keys rotate makes the next one.'
+const KEYS_LEAD = html`Applications verify assertions with their public halves. <code>gatehouse keys rotate</code>
+makes the next one.`
 
 function parts(health: Health): Html {
   const { entra: { entra, graph, throttledUntil }, config, servers, isReady } = health
@@ -51,7 +52,7 @@ function parts(health: Health): Html {
           : html`${tag('a changed file is refused', 'bad')} since ${timeText(refused.since)}: ${
             nameText(refused.reason)
           }`
-      } ${idText(config.hash)}${config.findings === null ? ' Its findings: gatehouse check' : ''}`,
+      } ${idText(config.hash)}${config.findings === null ? html` Its findings: <code>gatehouse check</code>` : ''}`,
     ],
     ['Replicas', replicasLine(health, SILENT_SECONDS)],
     ['Entra ID', reachText(entra)],

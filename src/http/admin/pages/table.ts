@@ -5,8 +5,11 @@ import { link, type LinkParameters } from './links.js'
 export interface Column<Row> {
   readonly heading: string
   readonly cell: (row: Row) => Value
-  /** Numbers are aligned to the right, times do not wrap, names have the width of an e-mail address. */
-  readonly kind?: 'number' | 'time' | 'name'
+  /**
+   * Numbers are aligned to the right, times and codes do not wrap, names have the width of an e-mail address, and text
+   * has a width in which it is not many lines.
+   */
+  readonly kind?: 'number' | 'time' | 'code' | 'name' | 'text'
 }
 
 export interface TableOptions<Row> {
