@@ -9,6 +9,7 @@ import { sql } from 'drizzle-orm'
 import t from 'tap'
 import { stringify } from 'yaml'
 import { DEMO_CLIENT_ID, DEMO_TENANT_ID, GROUP_IDS } from '../src/demo/people.js'
+import { createAuditSealer } from '../src/store/audit-seals.js'
 import { openDatabase } from '../src/store/database.js'
 import { migrate } from '../src/store/migrate.js'
 import { runInProcess } from './helpers/command.js'
@@ -17,6 +18,8 @@ import { freshDatabase } from './helpers/postgres.js'
 
 const home = mkdtempSync(join(tmpdir(), 'gatehouse-command-line-'))
 t.teardown(() => rmSync(home, { recursive: true, force: true }))
+
+const SEALING_SECRET = 'z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'
 
 const PLAIN = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined, TERM: 'xterm' }
 const gatehouse = (...args: string[]) =>
@@ -47,7 +50,7 @@ function configFile(name: string, database: string, more: object = {}): string {
       entra: { tenantId: DEMO_TENANT_ID, clientId: DEMO_CLIENT_ID, clientSecret: 'x~yz' },
       database: { url: database },
       session: { secrets: ['q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv'] },
-      keys: { encryptionSecrets: ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'] },
+      keys: { encryptionSecrets: [SEALING_SECRET] },
       groupMapping: [{ entraGroup: GROUP_IDS.netboxSuperusers, groups: ['NetBox Superusers'] }],
       ...more,
     }),
@@ -115,6 +118,52 @@ t.test('on a terminal lines are wrapped and coloured; not in a pipe, and not wit
   for (const env of [{}, { CI: 'true' }]) t.match(onTerminal('users --help', 80, env), COLOUR, Object.keys(env).join())
   t.notMatch(onTerminal('users --help', 80, { NO_COLOR: '1' }), COLOUR)
   t.doesNotThrow(() => JSON.parse(onTerminal(`check --offline --json --config ${file}`, 60)), 'JSON stays JSON')
+})
+
+t.test('audit verify names the first broken seal, and fails', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const database = openDatabase({ server: url, poolSize: 1 })
+  t.teardown(() => database.close())
+  const sealer = createAuditSealer(database, { secrets: [SEALING_SECRET], retentionMs: 400 * 86_400_000 })
+  for (const count of [3, 2]) {
+    await database.ask((db) =>
+      db.execute(sql`insert into audit_events (action, actor) select 'x', 'y' from generate_series(1, ${count})`)
+    )
+    await sealer.run()
+  }
+  const file = configFile('verify.yaml', url)
+  const verify = (...args: string[]) => runInProcess(['audit', 'verify', ...args, '--config', file])
+  const whole = await verify()
+  t.equal(whole.status, 0, whole.stderr)
+  const [hash = ''] = /[0-9a-f]{64}/.exec(whole.stdout) ?? []
+  t.match(whole.stdout, `newest verified seal: 2, `)
+  t.match(JSON.parse((await verify('--json', '--seal', hash.toUpperCase())).stdout), {
+    ok: true,
+    seals: 2,
+    rows: 5,
+    rowsPastRetention: 0,
+    unsealed: 0,
+    newest: { number: 2, hash, at: /Z$/ },
+    broken: null,
+  })
+  t.match(await verify('--seal', 'f'.repeat(64)), { status: 1, stderr: /no seal has this hash/ })
+  t.match(await verify('--seal', 'f'), { status: 2, stderr: /64 hexadecimal digits/ })
+
+  await database.transaction(async (tx) => {
+    await tx.execute(sql`set local session_replication_role = replica`)
+    await tx.execute(sql`delete from audit_events where id = 4`)
+  })
+  const broken = await verify()
+  t.equal(broken.status, 1)
+  t.match(broken.stderr, /^gatehouse: seal 2 is broken: rows were deleted or inserted$/m)
+  t.match(broken.stderr, /rows 4-5 \(2 sealed, 1 found\) from \S+Z to \S+Z/)
+  const { status, stdout } = await verify('--json')
+  t.equal(status, 1)
+  t.match(JSON.parse(stdout), {
+    ok: false,
+    broken: { fault: 'count', seal: { number: 2, ids: '4-5', rows: 2, found: 1, sealedAt: /Z$/ } },
+  })
 })
 
 t.test('audit list prints details as words and notes that there are more than 1,000', async (t) => {

@@ -7,7 +7,7 @@ import { equalInConstantTime } from './constant-time.js'
 export const NO_SEAL = '0'.repeat(64)
 
 /** At most so many rows, so that no statement is long. */
-export const MAX_SEAL_ROWS = 10_000
+export const MAX_SEAL_ROWS = 5_000
 
 /** Times are microseconds since 1970, by the database's clock. */
 export interface SealContent {
