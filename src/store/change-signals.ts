@@ -8,7 +8,7 @@ import type { Database, Transaction } from './database.js'
 import { databaseTime, interval } from './intervals.js'
 
 /** Rows of one statement: with a million users each takes a small part of the time limit of a statement. */
-const SLICE = 20_000
+const SLICE = 10_000
 /** Of signals in one round: what is answered and not removed yet makes no user due. */
 const SETTLED_SLICES = 5
 const FIRST_ID = '00000000-0000-0000-0000-000000000000'
