@@ -1,5 +1,6 @@
 // Puts the acts of administrators (src/admin/acts) together with the database, for the console, its API and the
 // commands.
+import { createPeopleActs } from './admin/acts/people.js'
 import { createSessionActs } from './admin/acts/sessions.js'
 import type { AdminActs } from './admin/use-cases.js'
 import type { SessionTimeouts } from './core/session.js'
@@ -9,11 +10,14 @@ import type { Database } from './store/database.js'
 export interface ActUseCasesDeps {
   readonly database: Database
   readonly timeouts: SessionTimeouts
+  /** Of the configuration in force. */
+  readonly reservedUsernames: () => readonly string[]
 }
 
-export function createActUseCases({ database, timeouts }: ActUseCasesDeps): AdminActs {
+export function createActUseCases({ database, timeouts, reservedUsernames }: ActUseCasesDeps): AdminActs {
   const transaction = createActTransaction(database, timeouts)
   return {
     sessions: createSessionActs(transaction),
+    people: createPeopleActs({ transaction, reservedUsernames }),
   }
 }

@@ -77,7 +77,11 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
   app.addHook('onClose', () => liveDirectory.close())
   return {
     ...createPeopleUseCases({ database, timeouts: config.startup.session, policy }),
-    acts: createActUseCases({ database, timeouts: config.startup.session }),
+    acts: createActUseCases({
+      database,
+      timeouts: config.startup.session,
+      reservedUsernames: () => config.current().reservedUsernames,
+    }),
     forms: createAdminForms(database),
     ...createOverviewUseCases(config, deps),
     ...createPolicyUseCases(config, { database, liveDirectory, activity: createActivityReader(database) }),

@@ -106,7 +106,7 @@ t.test('proof and guard of every row are those of the markers', async (t) => {
   t.strictSame(
     [...guards.keys()].filter((name) =>
       !named.has(name) &&
-      !/^(token|adv|security|live|admin|sync|delta|migrate|record|outbox|lost|trace|workers)-/.test(name)
+      !/^(token|adv|security|live|admin|act|sync|delta|migrate|record|outbox|lost|trace|workers)-/.test(name)
     ),
     [],
     'every guard is in a row, but for those of the id token, of docs/advisories.md, of SECURITY.md, of what is ' +

@@ -2,6 +2,7 @@
 // functions, so that they cannot differ. `src/console.ts` makes it.
 import type { AccessAdmin } from './access.js'
 import type { AccessTestAdmin } from './access-test.js'
+import type { PeopleActs } from './acts/people.js'
 import type { SessionActs } from './acts/sessions.js'
 import type { AuditAdmin } from './audit.js'
 import type { DoctorAdmin } from './doctor.js'
@@ -20,6 +21,7 @@ import type { AdminForms } from '../core/admin-forms.js'
 /** What changes something: each use case is one transaction with its audit row (acts/perform.ts). */
 export interface AdminActs {
   readonly sessions: SessionActs
+  readonly people: PeopleActs
 }
 
 /** Each part of the console adds its own member. */

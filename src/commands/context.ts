@@ -62,7 +62,7 @@ export async function withDatabase<T>(
     database = openDatabase({ server: await chooseServer(address), poolSize: 2, timeoutMs: STATEMENT_MS })
     const policy = () => ({ mapping: config.groupMapping, rules: config.access.rules })
     const timeouts = config.session
-    const acts = createActUseCases({ database, timeouts })
+    const acts = createActUseCases({ database, timeouts, reservedUsernames: () => config.reservedUsernames })
     return await work({ database, config, acts, ...createPeopleUseCases({ database, timeouts, policy }) })
   } finally {
     await database?.close()

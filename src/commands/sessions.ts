@@ -1,11 +1,9 @@
 // `gatehouse sessions list|revoke`: who is signed in now, and making it stop.
 import { allPages } from '../core/page.js'
 import type { SessionCursor, SessionView } from '../core/sessions-list.js'
-import { createSessionAdmin } from '../store/session-admin.js'
 import { commandProcess } from './command-process.js'
 import {
   cliActing,
-  cliActor,
   EXIT,
   noteNamesakes,
   print,
@@ -51,11 +49,12 @@ export async function sessionsRevoke(
     commandProcess().stderr.write('gatehouse: choose one of: sessions revoke ID, --user USER or --all\n')
     return EXIT.usage
   }
-  const { session } = readConfig(options).config
-  const ended = await withDatabase(options, async ({ database, people, acts }) => {
-    const admin = createSessionAdmin(database, session)
-    if (id === undefined) return await admin.revokeAll({ userId: await userIdOf(options.user, people) }, cliActor())
-    return (await acts.sessions.end(id, cliActing())).ended
+  const { ended } = await withDatabase(options, async ({ people, acts: { sessions } }) => {
+    if (id !== undefined) return await sessions.end(id, cliActing())
+    const userId = await userIdOf(options.user, people)
+    return await (userId === undefined
+      ? sessions.endAll({ all: true }, cliActing())
+      : sessions.endOf(userId, cliActing()))
   })
   if (options.json) printJson({ revoked: ended })
   else print(`${ended} ${ended === 1 ? 'session' : 'sessions'} ended.`)

@@ -1,7 +1,7 @@
 // `gatehouse users add|activate|deactivate|remove`: changes to one person.
+import type { PeopleActs } from '../admin/acts/people.js'
 import type { PersonView } from '../core/people.js'
-import { createUserAdmin, type UserAdmin } from '../store/user-admin.js'
-import { cliActor, EXIT, noteNamesakes, print, printJson, withDatabase, type CommonOptions } from './context.js'
+import { cliActing, EXIT, noteNamesakes, print, printJson, withDatabase, type CommonOptions } from './context.js'
 
 export async function usersAdd(
   username: string,
@@ -9,8 +9,8 @@ export async function usersAdd(
 ): Promise<number> {
   await withDatabase(
     options,
-    ({ database }) =>
-      createUserAdmin(database).add({ username, email: options.email, breakGlass: options.breakGlass }, cliActor()),
+    ({ acts: { people } }) =>
+      people.add({ username, email: options.email, breakGlass: options.breakGlass }, cliActing()),
   )
   if (options.json) printJson({ added: username })
   else print(`Added ${username}.`)
@@ -26,22 +26,26 @@ export async function usersDeactivate(user: string, options: CommonOptions): Pro
 }
 
 export async function usersRemove(user: string, options: CommonOptions): Promise<number> {
-  const { person, result: ended } = await onPerson(user, options, (admin, found) => admin.remove(found.id, cliActor()))
+  const { person, result: { sessionsEnded: ended } } = await onPerson(
+    user,
+    options,
+    (people, found) => people.remove(found.id, cliActing()),
+  )
   if (options.json) printJson({ removed: person.username, sessionsEnded: ended })
   else print(`Removed ${person.username}; ${sessions(ended)} ended. The username stays reserved.`)
   return EXIT.ok
 }
 
 async function setActive(user: string, active: boolean, options: CommonOptions): Promise<number> {
-  const { person, result: ended } = await onPerson(
+  const { person, result: { changed, sessionsEnded: ended } } = await onPerson(
     user,
     options,
-    (admin, found) => admin.setActive(found.id, active, cliActor()),
+    (people, found) => people.setActive(found.id, active, cliActing()),
   )
   const word = active ? 'active' : 'inactive'
   if (options.json) {
-    printJson({ user: person.username, active, changed: ended !== undefined, sessionsEnded: ended ?? 0 })
-  } else if (ended === undefined) print(`${person.username} is ${word} already.`)
+    printJson({ user: person.username, active, changed, sessionsEnded: ended })
+  } else if (!changed) print(`${person.username} is ${word} already.`)
   else print(`${person.username} is ${word} now${active ? '' : `; ${sessions(ended)} ended`}.`)
   return EXIT.ok
 }
@@ -49,12 +53,12 @@ async function setActive(user: string, active: boolean, options: CommonOptions):
 function onPerson<T>(
   user: string,
   options: CommonOptions,
-  work: (admin: UserAdmin, person: PersonView) => Promise<T>,
+  work: (people: PeopleActs, person: PersonView) => Promise<T>,
 ): Promise<{ person: PersonView, result: T }> {
-  return withDatabase(options, async ({ database, people }) => {
+  return withDatabase(options, async ({ acts, people }) => {
     const person = await people.find(user)
     noteNamesakes(person)
-    return { person, result: await work(createUserAdmin(database), person) }
+    return { person, result: await work(acts.people, person) }
   })
 }
 

@@ -1,6 +1,7 @@
 // Changes by administrators, in the console, its API and the commands: who acts, and the port to the one transaction in
 // which an act reads, compares, changes and records. src/admin/acts has the use cases.
 import type { Holdings } from './ceiling.js'
+import type { PersonView } from './people.js'
 
 /** An administrator in the console or its API. */
 export interface ActingAdmin {
@@ -48,12 +49,63 @@ export interface ActUnit {
   holdingsOf(admin: ActingAdmin): Promise<Holdings | undefined>
   record(row: ActRow): Promise<void>
   readonly sessions: SessionUnit
+  readonly people: PeopleUnit
 }
 
 export interface SessionUnit {
   /** Locks the session. Undefined: there is none. */
   ownerOf(publicId: string): Promise<ActTarget | undefined>
   end(publicId: string): Promise<void>
+  /** All of them in one statement, with an audit row for each owner, from which `row` is made. */
+  endAll(which: SessionSelection, row: ActRow): Promise<EndedTogether>
+}
+
+export type SessionSelection =
+  | { readonly userId: string }
+  /** Of the application that was used last. */
+  | { readonly host: string }
+  | { readonly all: true }
+
+export interface EndedTogether {
+  readonly ended: number
+  /** Whether an owner is a superuser or has break-glass. */
+  readonly privileged: boolean
+}
+
+export interface PersonTarget extends ActTarget {
+  readonly isActive: boolean
+}
+
+export interface NewPerson {
+  readonly username: string
+  readonly email?: string | undefined
+  readonly breakGlass?: boolean | undefined
+}
+
+export interface PeopleUnit {
+  /** Locks the user. Undefined: there is none. */
+  target(userId: string): Promise<PersonTarget | undefined>
+  /** As the console shows the user, at this moment. */
+  view(userId: string): Promise<PersonView | undefined>
+  /** Whether another superuser is active; locks one of them. */
+  hasOtherSuperuser(userId: string): Promise<boolean>
+  /** @returns how many sessions have ended with it */
+  setActive(userId: string, active: boolean): Promise<number>
+  /** @returns the id @throws GatehouseError `username_taken` */
+  add(person: NewPerson): Promise<string>
+  /** Erases the profile, and the name from the record; the username stays reserved. @returns ended sessions */
+  remove(userId: string): Promise<number>
+  /** Reserves the old name. @throws GatehouseError `username_taken` */
+  rename(userId: string, username: string): Promise<void>
+  /** @returns what `users release` says @throws GatehouseError `username_taken`, `username_not_reserved` */
+  releaseName(username: string, now: boolean): Promise<ReleasedName>
+}
+
+export interface ReleasedName {
+  /** ISO 8601; null: now. */
+  readonly availableFrom: string | null
+  /** False: it was released already. */
+  readonly changed: boolean
 }
 
 export type ActTransaction = <Result>(work: (unit: ActUnit) => Promise<Result>) => Promise<Result>

@@ -1,11 +1,21 @@
 // The transaction of an act (core/acts.ts): what the use cases of src/admin/acts read, lock and change.
-import { sql } from 'drizzle-orm'
-import type { ActingAdmin, ActTarget, ActTransaction, RefusedAct, SessionUnit } from '../core/acts.js'
+import { sql, type SQL } from 'drizzle-orm'
+import type {
+  ActingAdmin,
+  ActRow,
+  ActTarget,
+  ActTransaction,
+  EndedTogether,
+  RefusedAct,
+  SessionSelection,
+  SessionUnit,
+} from '../core/acts.js'
 import type { Holdings } from '../core/ceiling.js'
 import type { SessionTimeouts } from '../core/session.js'
 import { adminRights, stillOpen } from './admin-sessions.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
+import { peopleUnit } from './act-people.js'
 import { stillActive } from './sessions.js'
 
 export const ACT_REFUSED = 'act.refused'
@@ -24,6 +34,7 @@ export function createActTransaction(database: Database, timeouts: SessionTimeou
             ...correlationId === undefined ? {} : { correlationId },
           }),
         sessions: sessionUnit(tx),
+        people: peopleUnit(tx, timeouts),
       })
     )
 }
@@ -58,7 +69,32 @@ function sessionUnit(tx: Transaction): SessionUnit {
     async end(publicId) {
       await tx.execute(sql`delete from sessions where public_id = ${publicId}`)
     },
+    endAll: (which, row) => endAll(tx, which, row),
   }
+}
+
+function conditionOf(which: SessionSelection): SQL {
+  if ('userId' in which) return sql`s.user_id = ${which.userId}`
+  return 'host' in which ? sql`s.last_host = ${which.host}` : sql`true`
+}
+
+/** One statement: all sessions end together when it commits. */
+async function endAll(
+  tx: Transaction,
+  which: SessionSelection,
+  { action, actor, correlationId, detail }: ActRow,
+): Promise<EndedTogether> {
+  // guard: sessions-ended-by-hand
+  const { rows: [row] } = await tx.execute<{ ended: number, privileged: boolean }>(sql`
+    with ended as (delete from sessions s where ${conditionOf(which)} returning s.user_id, s.public_id),
+    owned as (select e.public_id, u.id, u.username, u.is_superuser or u.is_break_glass as privileged
+      from ended e join users u on u.id = e.user_id),
+    recorded as (insert into audit_events (action, actor, user_id, username, correlation_id, detail)
+      select ${action}, ${actor}, o.id, o.username, ${correlationId ?? null},
+        jsonb_build_object('sessions', jsonb_agg(o.public_id)) || ${JSON.stringify(detail)}::jsonb
+      from owned o group by o.id, o.username)
+    select count(*)::int as ended, coalesce(bool_or(privileged), false) as privileged from owned`)
+  return { ended: row?.ended ?? 0, privileged: row?.privileged ?? false }
 }
 
 /**

@@ -5,8 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { openDatabase } from '../../src/store/database.js'
-import { createSessionAdmin } from '../../src/store/session-admin.js'
-import { createUserAdmin } from '../../src/store/user-admin.js'
 import { recordChecks, type Recording } from '../helpers/failover-history.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { connect } from '../helpers/sql.js'
@@ -19,6 +17,7 @@ import {
 } from '../helpers/streaming-pair.js'
 import { TARGET } from '../helpers/targets.js'
 import { until } from '../helpers/until.js'
+import { createSessionAdmin, createUserAdmin } from '../helpers/acts.js'
 
 const BOUND_MS = 6_000
 const GRACES = ['0s', '60s']

@@ -7,13 +7,13 @@ import { notificationsArrive } from '../../src/store/change-feed/notification-tr
 import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
 import { serverState, withClient } from '../../src/store/postgres-server-state.js'
-import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { startPgbouncer, type Pooled } from '../helpers/pgbouncer.js'
 import { connect, type Query } from '../helpers/sql.js'
 import { TARGET } from '../helpers/targets.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
+import { createSessionAdmin } from '../helpers/acts.js'
 
 const TIMEOUTS = { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 24 * 3_600_000, privilegedTimeoutMs: undefined }
 const LOCKS =

@@ -8,13 +8,13 @@ import { sql } from 'drizzle-orm'
 import t, { type Test } from 'tap'
 import { parse, stringify } from 'yaml'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
-import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { createBrowser } from '../helpers/browser.js'
 import { freePorts, MAPPING, startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { program, run } from '../helpers/programs.js'
 import { originalHeaders } from '../helpers/targets.js'
 import { databaseFaultProxy } from '../helpers/tcp-fault-proxy.js'
 import { until } from '../helpers/until.js'
+import { createSessionAdmin } from '../helpers/acts.js'
 
 interface Panel {
   readonly title: string

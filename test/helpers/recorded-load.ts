@@ -7,10 +7,10 @@ import { sessionIdHash } from '../../src/core/session.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { openDatabase } from '../../src/store/database.js'
 import { chooseServer } from '../../src/store/server-of-record/server-of-record.js'
-import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { createBrowser, NAVIGATION } from './browser.js'
 import type { TestGateway } from './gateway.js'
 import { TARGET } from './targets.js'
+import { createSessionAdmin } from './acts.js'
 
 /** Times are milliseconds of the monotonic clock. */
 export interface Act {

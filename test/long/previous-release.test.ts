@@ -3,13 +3,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
-import { createSessionAdmin } from '../../src/store/session-admin.js'
-import { createUserAdmin } from '../../src/store/user-admin.js'
 import { createBrowser, type Browser } from '../helpers/browser.js'
 import { baseConfig, freePorts, startTestGateway } from '../helpers/gateway.js'
 import { buildPreviousRelease } from '../helpers/previous-release.js'
 import { connect } from '../helpers/sql.js'
 import { TARGET } from '../helpers/targets.js'
+import { createSessionAdmin, createUserAdmin } from '../helpers/acts.js'
 
 const TAG = 'v0.2.0'
 const ROUNDS = 20

@@ -2,10 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
-import { createUserAdmin } from '../../src/store/user-admin.js'
 import type { TestGateway } from '../helpers/gateway.js'
 import { dump, type Query } from '../helpers/sql.js'
 import { HOUR, scene } from '../helpers/reevaluation.js'
+import { createUserAdmin } from '../helpers/acts.js'
 
 const rights = (query: Query, username: string) =>
   query(`

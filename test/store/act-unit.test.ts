@@ -36,8 +36,42 @@ async function scene(t: Test) {
     const admin = { userId, sessionId: `ses_${username}`, adminSessionId, address: '192.0.2.1' }
     return { actor: `admin:${userId}`, admin, correlationId: 'c-1', reason: 'Lost.' }
   }
-  return { query, database, actingAs, acts: createActUseCases({ database, timeouts: TIMEOUTS }) }
+  return {
+    query,
+    database,
+    actingAs,
+    acts: createActUseCases({ database, timeouts: TIMEOUTS, reservedUsernames: () => ['root'] }),
+  }
 }
+
+// proves: act-superuser-left, act-add-reserved, act-end-all-privileged
+t.test('the last superuser stays, reserved names are not given, and nothing ends in part', async (t) => {
+  const { query, acts: { people, sessions }, actingAs } = await scene(t)
+  const [sue, gus] = [await actingAs('sue'), await actingAs('gus')]
+  const idOf = async (name: string) =>
+    (await query<{ id: string }>('select id from users where username = $1', [name]))[0]?.id ?? ''
+  const before = await dumpEverything(query)
+  await t.rejects(people.setActive(await idOf('sue'), false, sue), { code: 'last_superuser' })
+  await t.rejects(people.remove(await idOf('sue'), sue), { code: 'last_superuser' })
+  await t.rejects(people.add({ username: 'ROOT' }, sue), { code: 'username_reserved' })
+  await t.rejects(people.rename(await idOf('max'), 'root', sue), { code: 'username_reserved' })
+  await t.rejects(sessions.endAll({ all: true }, gus), { code: 'above_own_rights' })
+  await t.rejects(people.setActive(await idOf('max'), true, gus), { code: 'not_allowed' }, 'activating is for people')
+  t.equal(await dumpEverything(query), before)
+
+  await query("update users set is_superuser = true where username = 'sam'")
+  const sam = await actingAs('sam')
+  const both = await Promise.allSettled([
+    people.setActive(await idOf('sam'), false, sue),
+    people.setActive(await idOf('sue'), false, sam),
+  ])
+  t.strictSame(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected'], 'not each other')
+  const left = await query<{ username: string }>('select username from users where is_superuser and is_active')
+  t.equal(left.length, 1)
+  const { ended } = await sessions.endAll({ all: true }, { actor: 'cli:root', admin: undefined })
+  t.equal(ended, 3)
+  t.strictSame(await query('select 1 from sessions'), [])
+})
 
 // proves: act-active-again, act-permission-again
 t.test('an act needs the rights of its own moment', async (t) => {

@@ -18,7 +18,7 @@ import { verifyAudit } from '../../src/store/audit-verification.js'
 import { openDatabase, type Database } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
 import { sweep } from '../../src/store/sweep.js'
-import { createUserAdmin } from '../../src/store/user-admin.js'
+import { createUserAdmin } from '../helpers/acts.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect, withoutTriggers } from '../helpers/sql.js'
 

@@ -19,12 +19,12 @@ import { createPeopleStore } from '../../src/store/people.js'
 import { createRecordCounter } from '../../src/store/record-counts.js'
 import type { PeopleCursor } from '../../src/core/people.js'
 import type { SessionCursor } from '../../src/core/sessions-list.js'
-import { createSessionAdmin } from '../../src/store/session-admin.js'
 import { runInProcess } from '../helpers/command.js'
 import { seedCrowd } from '../helpers/crowd.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { explained, rowsRead, scansOf } from '../helpers/plans.js'
 import { connect, withoutTriggers } from '../helpers/sql.js'
+import { createSessionAdmin } from '../helpers/acts.js'
 
 const TIMEOUTS = { idleTimeoutMs: 8 * 3_600_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined }
 

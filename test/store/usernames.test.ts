@@ -10,10 +10,9 @@ import { migrate } from '../../src/store/migrate.js'
 import type { PeopleStore } from '../../src/core/people.js'
 import { createPeopleStore } from '../../src/store/people.js'
 import { createReevaluationWriter } from '../../src/store/reevaluation-writer.js'
-import { createUserAdmin, type UserAdmin } from '../../src/store/user-admin.js'
-import { createUsernames, type Usernames } from '../../src/store/usernames.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect, type Query } from '../helpers/sql.js'
+import { createUserAdmin, type UserAdmin, createUsernames, type Usernames } from '../helpers/acts.js'
 
 const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 7_200_000, privilegedTimeoutMs: undefined }
 const LIMITS = { ...TIMEOUTS, maxPerUser: 50 }

@@ -1,6 +1,6 @@
 // What every act does: one transaction in which the rights of the administrator are read again, the change is made, and
 // its audit row is written. docs/decisions/admin-acts.md has the order of all checks.
-import type { Acting, ActTransaction, ActUnit } from '../../core/acts.js'
+import type { Acting, ActRow, ActTransaction, ActUnit } from '../../core/acts.js'
 import type { AdminPermission } from '../../core/admin-permissions.js'
 import { HOLDS_EVERYTHING, requirePermission, type Holdings } from '../../core/ceiling.js'
 import { GatehouseError } from '../../core/errors.js'
@@ -31,6 +31,8 @@ export interface ActContext {
   readonly acting: Acting
   /** Writes the audit row. */
   record(done: ActDone): Promise<void>
+  /** The same as `record`, for changes that write their rows themselves. */
+  rowOf(done: ActDone): ActRow
 }
 
 /**
@@ -48,11 +50,17 @@ export async function perform<Result>(
     const holder = acting.admin === undefined ? HOLDS_EVERYTHING : await unit.holdingsOf(acting.admin)
     if (holder === undefined) throw new GatehouseError('admin_sign_in_required')
     requirePermission(holder, permission)
-    return await work({ unit, holder, acting, record: (done) => unit.record(rowOf(done, acting)) })
+    return await work({
+      unit,
+      holder,
+      acting,
+      record: (done) => unit.record(rowOf(done, acting)),
+      rowOf: (done) => rowOf(done, acting),
+    })
   })
 }
 
-function rowOf({ action, userId, username, before, after, detail }: ActDone, acting: Acting) {
+function rowOf({ action, userId, username, before, after, detail }: ActDone, acting: Acting): ActRow {
   const { actor, admin, correlationId, reason } = acting
   return {
     action,

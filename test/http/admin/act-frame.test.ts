@@ -61,7 +61,7 @@ function things() {
     path: '/admin/things/:id/paint',
     title: 'Paint',
     params: Type.Object({ id: Type.String() }),
-    fields: { color: Type.String() },
+    fields: { color: Type.String(), confirm: Type.Optional(Type.String()) },
     bodyOf: ({ color }) => ({ color }),
     done: 'The thing is painted.',
     describe: async ({ params, values }) => ({
@@ -70,6 +70,7 @@ function things() {
       content: html`<p>It is ${color}.</p>`,
       fields: html`<input name="color" value="${values['color']}">`,
       button: `Paint ${params.id}`,
+      ...params.id === '9' ? { confirmation: 'nine' } : {},
       version: versionTag(color),
       back: '/admin/people',
     }),
@@ -215,11 +216,26 @@ t.test('a form that needs a fresh sign-in is kept, shown again, and executed by 
 
   t.match(
     (await form({ ...fields, color: 'blue' })).headers.get('location'),
-    /^\/admin\/people\?done=postThingsByIdPaint$/,
+    /^\/admin\/people\?done=things-paint$/,
   )
   t.match(done, [{ color: 'blue', acting: { reason: 'It was "dull".' } }])
-  t.match((await ask('/admin/things/7/paint?done=postThingsByIdPaint', WHO)).text, 'The thing is painted.')
+  t.match((await ask('/admin/things/7/paint?done=things-paint', WHO)).text, 'The thing is painted.')
   t.notMatch((await ask('/admin/things/7/paint?done=other', WHO)).text, 'role="status"')
+})
+
+// proves: act-confirmed
+t.test('an act that cannot be undone may need its object typed', async (t) => {
+  const { ask, done, version } = await scene(t, { now: FRESH })
+  const send = async (confirm: string) =>
+    await ask('/admin/things/9/paint', WHO, {
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'accept': 'text/html' },
+      body: new URLSearchParams({ _csrf: 'token', _version: version(), color: 'blue', reason: 'x', confirm })
+        .toString(),
+    })
+  for (const wrong of ['', 'Nine', 'nine ']) t.equal((await send(wrong)).status, 400, wrong)
+  t.strictSame(done, [])
+  t.equal((await send('nine')).status, 303)
+  t.equal(done.length, 1)
 })
 
 t.test('a form that cannot be executed is shown again with what was entered', async (t) => {

@@ -56,7 +56,7 @@ t.test('a session is ended from the list of sessions', async (t) => {
   const ended = await send(helpdesk, path, fields)
   t.equal(ended.status, 303)
   const location = String(ended.headers['location'])
-  t.match(location, /^\/admin\/people\/[\w-]{36}\?done=deleteSessionsByPublicId$/)
+  t.match(location, /^\/admin\/people\/[\w-]{36}\?done=sessions-end$/)
   t.match((await page(helpdesk, location)).text, '<div class="note info" role="status">The session has ended.</div>')
   t.equal((await gateway.ask('/oauth2/userinfo', { browser: max })).status, 401, 'refused by the gateway')
   t.equal((await send(helpdesk, path, fields)).status, 404, 'it is gone')

@@ -1,5 +1,6 @@
 // For every act of the API a request that succeeds, and one that is above the rights of an administrator who has the
 // permission. The matrix (acts.test.ts) fails for an act without a scene.
+import { randomUUID } from 'node:crypto'
 import type { Query } from '../../helpers/sql.js'
 import { PEOPLE, type AdminScene, type Who } from './helper.js'
 
@@ -16,9 +17,12 @@ export interface ActScene {
   readonly allowed: (scene: AdminScene, query: Query) => Promise<ActRequest>
   /** What Gus may not do, although he has the permission of the act; undefined: the act gives and takes no rights. */
   readonly above: ((scene: AdminScene, query: Query) => Promise<ActRequest>) | undefined
+  /** Where some requests alone need a fresh sign-in: one of them. Their `allowed` needs none. */
+  readonly stepUp?: (scene: AdminScene, query: Query) => Promise<ActRequest>
 }
 
-const reason = 'reason=The%20laptop%20was%20lost'
+const WHY = 'The laptop was lost'
+const reason = `reason=${encodeURIComponent(WHY)}`
 
 /** A new session of this person. */
 async function sessionOf(who: Who, { gateway }: AdminScene, query: Query): Promise<string> {
@@ -27,9 +31,96 @@ async function sessionOf(who: Who, { gateway }: AdminScene, query: Query): Promi
   return session?.id ?? ''
 }
 
+async function idOf(who: Who, query: Query): Promise<string> {
+  const [row] = await query<{ id: string }>('select user_id as id from identities where oid = $1', [PEOPLE[who]])
+  return row?.id ?? ''
+}
+
+/** A user that nothing else is about. */
+async function newPerson(query: Query, active = true): Promise<string> {
+  const name = `user-${randomUUID()}`
+  const [row] = await query<{ id: string }>(
+    'insert into users (username, username_key, is_active) values ($1, $1, $2) returning id',
+    [name, active],
+  )
+  return row?.id ?? ''
+}
+
+/** A new user with a session. */
+async function signedIn(query: Query): Promise<string> {
+  const id = await newPerson(query)
+  await query('insert into sessions (id_hash, public_id, user_id) values (sha256($1::bytea), $2, $3)', [
+    id,
+    `ses_${id}`,
+    id,
+  ])
+  return id
+}
+
+async function seen({ clients: { sue } }: AdminScene, id: string): Promise<{ path: string, ifMatch: string }> {
+  const { headers } = await sue.ask(`/people/${id}`)
+  return { path: `/people/${id}`, ifMatch: String(headers['etag']) }
+}
+
+const ofSue = async (scene: AdminScene, query: Query) => await seen(scene, await idOf('sue', query))
+
 export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
   deleteSessionsByPublicId: {
     allowed: async (scene, query) => ({ path: `/sessions/${await sessionOf('sam', scene, query)}?${reason}` }),
     above: async (scene, query) => ({ path: `/sessions/${await sessionOf('sue', scene, query)}?${reason}` }),
+  },
+  postSessionsEnd: {
+    allowed: async (_scene, query) => ({
+      path: '/sessions/end',
+      body: { person: await signedIn(query), reason: WHY },
+    }),
+    above: async (scene, query) => {
+      const id = await sessionOf('sue', scene, query)
+      await query("update sessions set last_host = 'netbox.contoso.example' where public_id = $1", [id])
+      return { path: '/sessions/end', body: { host: 'netbox.contoso.example', reason: WHY } }
+    },
+    stepUp: async () => ({ path: '/sessions/end', body: { all: true, reason: WHY } }),
+  },
+  postPeopleByIdEndSessions: {
+    allowed: async (_scene, query) => ({
+      path: `/people/${await signedIn(query)}/end-sessions`,
+      body: { reason: WHY },
+    }),
+    above: async (_scene, query) => ({
+      path: `/people/${await idOf('sue', query)}/end-sessions`,
+      body: { reason: WHY },
+    }),
+  },
+  postPeople: {
+    allowed: async () => ({ path: '/people', body: { username: `new-${randomUUID()}` } }),
+    above: async () => ({ path: '/people', body: { username: 'emergency', breakGlass: true } }),
+  },
+  patchPeopleById: {
+    allowed: async (scene, query) => ({
+      ...await seen(scene, await newPerson(query)),
+      body: { isActive: false, reason: WHY },
+    }),
+    above: async (scene, query) => ({ ...await ofSue(scene, query), body: { isActive: false, reason: WHY } }),
+    stepUp: async (scene, query) => ({
+      ...await seen(scene, await newPerson(query, false)),
+      body: { isActive: true, reason: WHY },
+    }),
+  },
+  deletePeopleById: {
+    allowed: async (scene, query) => {
+      const { path, ifMatch } = await seen(scene, await newPerson(query))
+      return { path: `${path}?${reason}`, ifMatch }
+    },
+    above: async (scene, query) => {
+      const { path, ifMatch } = await ofSue(scene, query)
+      return { path: `${path}?${reason}`, ifMatch }
+    },
+  },
+  postNamesByNameRelease: {
+    allowed: async (_scene, query) => {
+      await query("insert into retired_usernames (username_key) values ('former') on conflict do nothing")
+      return { path: '/names/former/release', body: { reason: WHY } }
+    },
+    above: async () => ({ path: '/names/former/release', body: { reason: WHY } }),
   },
 }

@@ -140,7 +140,10 @@ t.test('every act of the document', { timeout: 240_000 }, async (t) => {
       const asked = await found.allowed(scene, query)
       await othersAreRefused(t, matrix, asked)
       await foreignFormsAreRefused(t, matrix, asked)
-      if (act?.stepUp === true) await staleSignInIsRefused(t, matrix, asked)
+      const due = act?.stepUp === false ? undefined : await (found.stepUp ?? found.allowed)(scene, query)
+      if (act?.stepUp !== false) t.ok(due, 'the scene has a request that needs a fresh sign-in')
+      if (typeof act?.stepUp === 'string') t.ok(found.stepUp, 'and it says which one')
+      if (due !== undefined) await staleSignInIsRefused(t, matrix, due)
       if (act?.ifMatch === true) await otherVersionsAreRefused(t, matrix, asked)
       if (act?.reason === 'required') await reasonIsNeeded(t, matrix, asked)
       await aboveOwnRightsIsRefused(t, matrix)
@@ -164,7 +167,32 @@ t.test('every act of the document', { timeout: 240_000 }, async (t) => {
 t.test('every operation that is no act changes nothing', async (t) => {
   const { document } = await startAdminScene(t)
   const unsafe = document.operations.filter(({ method, act }) => method !== 'GET' && act === undefined)
-  t.strictSame(unsafe.map(({ operationId }) => operationId), ['postPolicyTest', 'postDoctor'])
+  t.strictSame(unsafe.map(({ operationId }) => operationId).sort(), ['postDoctor', 'postPolicyTest'])
+})
+
+// proves: act-end-one-of, act-change-one-of
+t.test('acts with a choice need exactly one of it', async (t) => {
+  const scene = await startAdminScene(t)
+  const query = await connect(t, scene.gateway.databaseUrl)
+  const { clients: { sue } } = scene
+  const headers = { ...OWN, 'x-csrf-token': sue.csrfToken }
+  const reason = 'Lost.'
+  const change = await ACT_SCENES['patchPeopleById']?.allowed(scene, query) ?? { path: '' }
+  const before = await dumpEverything(query)
+  for (
+    const [method, path, body] of [
+      ['POST', '/sessions/end', { reason }],
+      ['POST', '/sessions/end', { reason, all: false }],
+      ['POST', '/sessions/end', { reason, all: true, host: 'a.example' }],
+      ['POST', '/sessions/end', { reason, person: 'sam', host: 'a.example' }],
+      ['PATCH', change.path, { reason }],
+      ['PATCH', change.path, { reason, isActive: false, username: 'other' }],
+    ] as const
+  ) {
+    const answer = await sue.ask(path, { method, headers: { ...headers, 'if-match': change.ifMatch ?? '' }, body })
+    t.match({ status: answer.status, json: answer.json }, { status: 400, json: { code: 'request_malformed' } }, path)
+  }
+  t.equal(await dumpEverything(query), before)
 })
 
 // proves: act-refusal-recorded, act-refused-once-a-second

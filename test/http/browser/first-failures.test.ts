@@ -7,8 +7,6 @@ import { signsOf } from '../../../src/docs/error-reference.js'
 import { LOGIN_FAILURES, FAILURES, type ErrorCode } from '../../../src/core/errors.js'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { REVOCATIONS } from '../../../src/store/record-counts.js'
-import { createSessionAdmin } from '../../../src/store/session-admin.js'
-import { createUserAdmin } from '../../../src/store/user-admin.js'
 import { createBrowser } from '../../helpers/browser.js'
 import { startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { seriesOf } from '../../helpers/metrics.js'
@@ -16,6 +14,7 @@ import { program } from '../../helpers/programs.js'
 import { originalHeaders } from '../../helpers/targets.js'
 import { databaseFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 import { until } from '../../helpers/until.js'
+import { createSessionAdmin, createUserAdmin } from '../../helpers/acts.js'
 
 const APP = { applicationPermissions: ['User.Read.All', 'GroupMember.Read.All'] }
 const TARGET = originalHeaders('https://app.test/there')

@@ -9,13 +9,12 @@ import { PERSON_IDS } from '../../../src/demo/people.js'
 import { createCookieSigner } from '../../../src/http/cookie-signer.js'
 import { createChangeFeed, type FeedServer } from '../../../src/store/change-feed/feed.js'
 import { openServerOfRecord } from '../../../src/store/server-of-record/server-of-record.js'
-import { createSessionAdmin } from '../../../src/store/session-admin.js'
-import { createUserAdmin } from '../../../src/store/user-admin.js'
 import { createBrowser, type Browser } from '../../helpers/browser.js'
 import { SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
 import { connect, IN_THE_BACKGROUND } from '../../helpers/sql.js'
 import { TARGET } from '../../helpers/targets.js'
 import { databaseFaultProxy } from '../../helpers/tcp-fault-proxy.js'
+import { createSessionAdmin, createUserAdmin } from '../../helpers/acts.js'
 
 const status = async (gateway: TestGateway, browser: Browser) =>
   (await gateway.ask('/oauth2/auth', { browser, headers: TARGET })).status

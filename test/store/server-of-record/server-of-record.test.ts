@@ -7,7 +7,6 @@ import { newSessionId } from '../../../src/core/session.js'
 import { openDatabase, type Database } from '../../../src/store/database.js'
 import { serverState, withClient } from '../../../src/store/postgres-server-state.js'
 import type { CurrentServer } from '../../../src/store/server-of-record/record.js'
-import { createSessionAdmin } from '../../../src/store/session-admin.js'
 import {
   chooseServer,
   openServerOfRecord,
@@ -21,6 +20,7 @@ import { startRelay } from '../../helpers/relay.js'
 import { connect } from '../../helpers/sql.js'
 import { startStreamingPair, type PairServer } from '../../helpers/streaming-pair.js'
 import { until } from '../../helpers/until.js'
+import { createSessionAdmin } from '../../helpers/acts.js'
 
 type Line = Record<string, unknown>
 

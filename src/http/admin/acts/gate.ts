@@ -67,12 +67,12 @@ export function createActGate(options: ActGateOptions): ActGate {
   }
   return {
     async enter(request, act) {
-      try {
-        return await guard.authenticate(request, act.permission) // guard: act-permission
-      } catch (thrown) {
-        if (asGatehouseError(thrown).code !== 'not_allowed') throw thrown
-        throw await recorded(thrown, act, request, await guard.authenticate(request, 'gatehouse.read'))
-      }
+      const { permission, act: { orPermission = permission } } = act
+      const actor = await guard.authenticate(request, 'gatehouse.read')
+      const { permissions } = actor
+      if (permissions.has(permission) || permissions.has(orPermission)) return actor // guard: act-permission
+      const refused = new GatehouseError('not_allowed', { detail: `${actor.username} lacks ${permission}` })
+      throw await recorded(refused, act, request, actor)
     },
     async own(request, act, actor, token) {
       try {

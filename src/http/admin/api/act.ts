@@ -1,6 +1,7 @@
 // One act of the API as a value: an endpoint that changes something, with what the frame has to check before it. None
 // of these can be left out; acts/gate.ts checks them, and the document declares them.
 import Type, { type Static, type TObject, type TProperties, type TSchema } from 'typebox'
+import type { AdminPermission } from '../../../core/admin-permissions.js'
 import type { Acting } from '../../../core/acts.js'
 import type { ErrorCode } from '../../../core/errors.js'
 import {
@@ -30,6 +31,8 @@ export interface ActDeclaration {
   readonly reason: 'required' | 'none'
   /** Whether an API token may do this. */
   readonly byToken: boolean
+  /** It opens the act too; the use case says which request needs which permission. */
+  readonly orPermission?: AdminPermission | undefined
 }
 
 export interface ActSpec<
@@ -72,8 +75,8 @@ export function defineAct<
   Params extends TObject = TObject<Record<never, never>>,
   Body extends TObject = TObject<Record<never, never>>,
 >(spec: ActSpec<Params, Body, Response>): Act {
-  const { stepUp, ifMatch, reason, byToken, ...described } = spec
-  const act = { stepUp, ifMatch, reason, byToken }
+  const { stepUp, ifMatch, reason, byToken, orPermission, ...described } = spec
+  const act = { stepUp, ifMatch, reason, byToken, ...orPermission === undefined ? {} : { orPermission } }
   requireDeclared(act, spec)
   const inQuery = spec.method === 'DELETE'
   const asked: TProperties = reason === 'required' ? { reason: Reason } : {}
@@ -113,8 +116,9 @@ export function isAct(endpoint: Endpoint): endpoint is Act {
 }
 
 /** What a request must have, in words: for the document. */
-export function actText({ stepUp, ifMatch, reason }: ActDeclaration): string {
+export function actText({ stepUp, ifMatch, reason, orPermission }: ActDeclaration): string {
   return [
+    ...orPermission === undefined ? [] : [`Some requests need \`${orPermission}\` instead.`],
     ...stepUp === false
       ? []
       : [`It needs a sign-in within \`admin.stepUp\`${stepUp === true ? '' : `, ${stepUp.where}`}.`],

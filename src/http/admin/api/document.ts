@@ -18,6 +18,7 @@ const TAGS: Readonly<Record<string, string>> = {
   mapping: 'The group mapping in force, and whom each row reaches',
   me: 'The administrator who asks',
   metrics: 'Counts over time',
+  names: 'Usernames that former users keep',
   openapi: 'This document',
   overview: 'The figures of the first page of the console',
   people: 'Users with their rights and the reason for each',

@@ -4,8 +4,9 @@ import { doctor } from './doctor.js'
 import type { Endpoint } from './endpoint.js'
 import { group, groupMembers, groups } from './groups.js'
 import { me } from './me.js'
+import { addPerson, changePerson, releaseName, removePerson } from './people-acts.js'
 import { people, person } from './people.js'
-import { endSession, sessions } from './sessions.js'
+import { endPersonSessions, endSession, endSessions, sessions } from './sessions.js'
 import { explain, personAccess } from './person-policy.js'
 import { policy } from './policy.js'
 import { policyTest } from './policy-test.js'
@@ -21,6 +22,12 @@ export const ENDPOINTS: readonly Endpoint[] = [
   groupMembers,
   sessions,
   endSession,
+  endSessions,
+  endPersonSessions,
+  addPerson,
+  changePerson,
+  removePerson,
+  releaseName,
   policy,
   policyTest,
   explain,

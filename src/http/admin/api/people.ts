@@ -1,5 +1,6 @@
 // GET /people and GET /people/{id}.
 import Type from 'typebox'
+import { personVersion } from '../../../admin/acts/people.js'
 import type { PersonDetails } from '../../../admin/person.js'
 import { viewerOf } from '../viewer.js'
 import { defineEndpoint, defineList } from './endpoint.js'
@@ -52,13 +53,7 @@ export const person = defineEndpoint({
   params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
   problems: ['user_unknown'],
   response: PersonSchema,
-  version: (answer) => whatAnEditSees(answer as PersonDetails),
+  version: (answer) => personVersion(answer as PersonDetails),
   handle: async ({ params, useCases, actor, request }) =>
     timesInUtc(await useCases.people.get(params.id, viewerOf(actor, request))),
 })
-
-/** Not what changes by itself, such as sessions and the record. */
-function whatAnEditSees(person: PersonDetails): unknown {
-  const { username, email, isActive, isStaff, isSuperuser, isBreakGlass, staffCause, superuserCause, groups } = person
-  return [username, email, isActive, isStaff, isSuperuser, isBreakGlass, staffCause, superuserCause, groups]
-}

@@ -21,8 +21,12 @@ export interface ActForm {
   readonly fields?: Html
   /** Of the object, where the act compares it (core/version-tag.ts). */
   readonly version?: string
-  /** Page that is shown afterwards, and that the link "Cancel" leads to. */
+  /** What the field `confirm` must hold. */
+  readonly confirmation?: string
+  /** Page that the link "Cancel" leads to. */
   readonly back: string
+  /** Page that is shown afterwards; absent: the same. */
+  readonly next?: string
 }
 
 interface Definition<Params extends TObject, Fields extends TProperties> {
@@ -51,6 +55,11 @@ export interface ActPage {
   readonly done: string
   bodyOf(values: FormValues): Readonly<Record<string, unknown>>
   describe(request: PageRequest<unknown, unknown>, values: FormValues): Promise<ActForm>
+}
+
+/** In the address of the next page: `people-deactivate`. */
+export function doneName({ page: { path } }: ActPage): string {
+  return path.split('/').slice(2).filter((part) => !part.startsWith(':')).join('-')
 }
 
 export function defineActPage<
@@ -118,9 +127,26 @@ ${fields ?? ''}${act.act.reason === 'required' ? reasonField(values.reason) : ''
 }
 
 function reasonField(value: string | undefined): Html {
-  return html`<div class="field text"><label for="act-reason">Reason</label><input id="act-reason" name="reason"
- type="text" value="${value}" required maxlength="${MOST_REASON}" aria-describedby="act-reason-hint" autocomplete="off">
-<span class="hint" id="act-reason-hint">The audit record keeps it.</span></div>`
+  const hint = 'The audit record keeps it.'
+  return textField({ name: 'reason', label: 'Reason', value, maxLength: MOST_REASON, hint })
+}
+
+export function textField({ name, label, value, maxLength, hint, optional = false }: {
+  readonly name: string
+  readonly label: string
+  readonly value: string | undefined
+  readonly maxLength: number
+  readonly hint?: string
+  readonly optional?: boolean
+}): Html {
+  const id = `act-${name}`
+  return html`<div class="field text"><label for="${id}">${label}</label><input id="${id}" name="${name}" type="text"
+ value="${value}" maxlength="${maxLength}"${optional ? '' : html` required`}${
+    hint === undefined ? '' : html` aria-describedby="${id}-hint"`
+  } autocomplete="off" spellcheck="false">${
+    hint === undefined ? '' : html`<span class="hint" id="${id}-hint"><bdi>${hint}</bdi></span>`
+  }</div>
+`
 }
 
 /** A POST never leads to another origin: this page has a link to the sign-in. */

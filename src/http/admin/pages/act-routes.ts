@@ -11,7 +11,7 @@ import type { AdminActor } from '../actor.js'
 import type { Act } from '../api/act.js'
 import type { ActGate } from '../acts/gate.js'
 import { SIGN_IN_PATHS } from '../admin-return.js'
-import { formContent, stepUpContent, type ActForm, type ActPage } from './act-page.js'
+import { doneName, formContent, stepUpContent, type ActForm, type ActPage } from './act-page.js'
 import { note } from './components.js'
 import { link } from './links.js'
 import type { PageContent, PageRequest } from './page.js'
@@ -95,6 +95,7 @@ async function executeForm(sent: SentForm, gate: ActGate, answers: PageAnswers):
     const validate = request.compileValidationSchema(fields) as Validate
     const values = valuesOf(fields, texts, validate, 'request_malformed') as FormValues
     const { reason } = values
+    requireConfirmed(form, texts)
     const body = bodyOf(values)
     requireBody(act, { ...body, ...reason === undefined ? {} : { reason } }, request)
     await gate.run(act, { actor, request, body, reason, ifMatch }, (acting) => {
@@ -102,7 +103,7 @@ async function executeForm(sent: SentForm, gate: ActGate, answers: PageAnswers):
       return act.handle({ actor, useCases, params, body, query: {}, request, acting }, asked.cursors)
     })
     return reply.code(303).headers({
-      'location': link(form.back, { done: act.operationId }),
+      'location': link(form.next ?? form.back, { done: doneName(sent.each) }),
       'cache-control': 'no-store',
     })
       .send()
@@ -115,6 +116,11 @@ async function executeForm(sent: SentForm, gate: ActGate, answers: PageAnswers):
     const shown = { act, form: current, actor, path: pathOf(request), values: texts, problem }
     return answers.send(status, formContent(shown), exchange)
   }
+}
+
+function requireConfirmed({ confirmation }: ActForm, texts: FormValues): void {
+  if (confirmation === undefined || texts['confirm'] === confirmation) return // guard: act-confirmed
+  throw new GatehouseError('request_malformed', { sentence: 'The username that was typed is another one.' })
 }
 
 /** The form makes the body that the API accepts. */

@@ -1,7 +1,16 @@
 // Every form of the console that changes something.
 import type { ActPage } from './act-page.js'
-import { endSessionPage } from './session-acts.js'
+import { activatePage, addPage, deactivatePage, endPersonSessionsPage, removePage, renamePage } from './person-acts.js'
+import { endAllSessionsPage, endHostSessionsPage, endSessionPage } from './session-acts.js'
 
 export const ACT_PAGES: readonly ActPage[] = [
   endSessionPage,
+  endAllSessionsPage,
+  endHostSessionsPage,
+  endPersonSessionsPage,
+  deactivatePage,
+  activatePage,
+  renamePage,
+  removePage,
+  addPage,
 ]

@@ -8,6 +8,7 @@ import { badge, emptyState, nameText, tag, timeText } from './components.js'
 import { filterForm, type FilterField } from './filter-form.js'
 import { link, linkTo, type LinkParameters } from './links.js'
 import { listCursor, PAGE_ROWS } from './list-cursor.js'
+import { addPage } from './person-acts.js'
 import { defineAdminPage } from './page.js'
 import { shortened } from './shortened.js'
 import { dataTable, pager, results, type Column } from './table.js'
@@ -20,7 +21,7 @@ export const peoplePage = defineAdminPage({
   permission: 'gatehouse.read',
   title: 'People',
   query: Type.Object({ ...PEOPLE_FILTERS, after: Type.Optional(Type.String()) }),
-  async render({ query, useCases, cursors }) {
+  async render({ query, useCases, cursors, actor }) {
     const { after, ...filter } = query
     const cursor = listCursor(cursors, 'getPeople', PeopleCursorSchema, after)
     const page = await useCases.people.list({ ...filter, after: cursor.after, limit: PAGE_ROWS })
@@ -34,6 +35,10 @@ ${
         results(html`${table}
 ${pager({ path: PATH, query, next: more })}
 <p><a href="${link(`${PATH}.csv`, filter)}" hx-boost="false" download>Download this list as CSV</a></p>`)
+      }${
+        actor.permissions.has('gatehouse.people')
+          ? html`<p><a class="button" href="${addPage.page.path}">Add a user</a></p>`
+          : ''
       }`,
     }
   },

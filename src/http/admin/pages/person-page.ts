@@ -9,6 +9,7 @@ import { viewerOf } from '../viewer.js'
 import { badge, contents, facts, idText, nameText, note, section, tag, timeText } from './components.js'
 import { defineAdminPage } from './page.js'
 import { personEvents, personSessions } from './person-events.js'
+import { personActs } from './person-acts.js'
 import { policyLinks } from './person-policy.js'
 import { endSessionLink } from './session-acts.js'
 import { notHeldList, rightsList } from './person-rights.js'
@@ -27,7 +28,8 @@ export const personPage = defineAdminPage({
       title: person.name ?? person.username,
       lead: html`${nameText(person.username)} ${badges(person)}`,
       trail: [{ label: 'People', href: '/admin/people' }],
-      content: html`${contents(sections)}
+      content: html`${personActs(person, actor)}
+${contents(sections)}
 ${namesakes(person)}
 ${sections.map((each) => section(each))}`,
     }

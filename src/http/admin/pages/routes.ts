@@ -9,6 +9,7 @@ import type { Theme } from '../../pages/theme.js'
 import type { AdminActor, AdminGuard } from '../actor.js'
 import type { Cursors } from '../cursors.js'
 import { actPageRoutes, type ActPagesOptions, type PageAnswers } from './act-routes.js'
+import { doneName } from './act-page.js'
 import { errorContent } from './error-page.js'
 import { sendConsolePage } from './layout.js'
 import { CONSOLE_ASSETS, createConsoleLook, type ConsoleLook } from './look.js'
@@ -109,7 +110,7 @@ function requestOf(
 /** After an act: what it has done. The address says which one, and nothing else of it is shown. */
 function noticeOf({ query }: FastifyRequest, { acts }: Served): string | undefined {
   const { done } = query as { readonly done?: unknown }
-  return acts?.pages.find(({ act }) => act.operationId === done)?.done
+  return acts?.pages.find((page) => doneName(page) === done)?.done
 }
 
 function answersOf(served: Served): PageAnswers {

@@ -10,7 +10,7 @@ import { filterForm, type FilterField } from './filter-form.js'
 import { linkTo, type LinkParameters } from './links.js'
 import { listCursor, PAGE_ROWS } from './list-cursor.js'
 import { defineAdminPage } from './page.js'
-import { endSessionLink } from './session-acts.js'
+import { endManyLinks, endSessionLink } from './session-acts.js'
 import { shortened } from './shortened.js'
 import { dataTable, pager, results, type Column } from './table.js'
 
@@ -42,7 +42,7 @@ export const sessionsPage = defineAdminPage({
 ${
         results(html`${problem ?? table}
 ${pager({ path: PATH, query, next: more })}`)
-      }`,
+      }${actor.permissions.has('gatehouse.sessions') ? endManyLinks() : ''}`,
     }
   },
 })

@@ -149,6 +149,8 @@ input[type="number"] { width: 7rem }
   text-decoration: none; cursor: pointer; white-space: nowrap }
 .button:hover { border-color: var(--ink) }
 .button.primary { background: var(--button); border-color: var(--button); color: var(--button-ink) }
+.acts { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .5rem }
+.act .field input { width: 100%; max-width: 32rem }
 .button.small { padding: .1rem .6rem; min-height: 1.7rem; font-weight: 400 }
 `
 

@@ -1,0 +1,66 @@
+// Changes as commands make them, for tests that are about something else: the same use cases (src/admin/acts).
+import { createActUseCases } from '../../src/act-use-cases.js'
+import type { Acting, NewPerson } from '../../src/core/acts.js'
+import type { SessionTimeouts } from '../../src/core/session.js'
+import type { Database } from '../../src/store/database.js'
+import { createSessionsList } from '../../src/store/sessions-list.js'
+
+const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 3_600_000, privilegedTimeoutMs: undefined }
+
+function actsOf(database: Database) {
+  return createActUseCases({ database, timeouts: TIMEOUTS, reservedUsernames: () => [] })
+}
+
+function by(actor: string): Acting {
+  return { actor, admin: undefined }
+}
+
+export type UserAdmin = ReturnType<typeof createUserAdmin>
+export type Usernames = ReturnType<typeof createUsernames>
+
+export function createUserAdmin(database: Database) {
+  const { people } = actsOf(database)
+  return {
+    async add(person: NewPerson, actor: string): Promise<void> {
+      await people.add(person, by(actor))
+    },
+    /** @returns how many sessions ended; undefined: nothing changed */
+    async setActive(userId: string, active: boolean, actor: string): Promise<number | undefined> {
+      const { changed, sessionsEnded } = await people.setActive(userId, active, by(actor))
+      return changed ? sessionsEnded : undefined
+    },
+    async remove(userId: string, actor: string): Promise<number> {
+      return (await people.remove(userId, by(actor))).sessionsEnded
+    },
+  }
+}
+
+export function createUsernames(database: Database) {
+  const { people } = actsOf(database)
+  return {
+    /** @returns the name before; undefined: nothing changed */
+    async rename(userId: string, username: string, actor: string): Promise<string | undefined> {
+      const { before, changed } = await people.rename(userId, username, by(actor))
+      return changed ? before : undefined
+    },
+    async release(username: string, { now }: { readonly now: boolean }, actor: string): Promise<string | null> {
+      return (await people.releaseName(username, now, by(actor))).availableFrom
+    },
+  }
+}
+
+export function createSessionAdmin(database: Database, timeouts: SessionTimeouts) {
+  const { sessions } = actsOf(database)
+  return {
+    ...createSessionsList(database, timeouts),
+    async revoke(publicId: string, actor: string): Promise<void> {
+      await sessions.end(publicId, by(actor))
+    },
+    async revokeAll({ userId }: { readonly userId?: string | undefined }, actor: string): Promise<number> {
+      const ending = userId === undefined
+        ? sessions.endAll({ all: true }, by(actor))
+        : sessions.endOf(userId, by(actor))
+      return (await ending).ended
+    },
+  }
+}
