@@ -1,7 +1,9 @@
 // Users, groups and sessions of the console in a real Chromium, with hostile names: how they look.
 import t from 'tap'
+import { createAuditAdmin } from '../../src/admin/audit.js'
 import type { AdminUseCases } from '../../src/admin/use-cases.js'
 import { createPeopleUseCases } from '../../src/people-use-cases.js'
+import { createAuditReader } from '../../src/store/audit-list.js'
 import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
 import { startChromium } from '../helpers/chromium.js'
@@ -39,7 +41,8 @@ t.test('the pages of users, groups and sessions look well, also with hostile nam
   const mapping = [{ entraGroup: ENTRA_GROUP, label: NAME, groups: [group, 'Gone'], staff: false, superuser: true }]
   await query(`update entra_readings set group_ids = '{${ENTRA_GROUP}}'`)
   const useCases = createPeopleUseCases({ database, timeouts: TIMEOUTS, policy: () => ({ mapping, rules: [] }) })
-  const frame = await startFrame(t, [], useCases as unknown as AdminUseCases)
+  const audit = createAuditAdmin({ audit: createAuditReader(database), findPerson: async () => undefined as never })
+  const frame = await startFrame(t, [], { ...useCases, audit } as unknown as AdminUseCases)
   const context = await browser.newContext({ extraHTTPHeaders: { cookie: 'gatehouse.read' } })
   const page = await context.newPage()
   const refusals = refusalsOf(page)

@@ -146,12 +146,12 @@ input[type="number"] { width: 7rem }
 .submit { margin-top: 1.28rem; display: flex; flex-wrap: wrap; align-items: center; gap: .3rem .9rem; min-height: 2rem }
 .button { font: inherit; font-weight: 600; display: inline-block; padding: .3rem .8rem; min-height: 2rem;
   border-radius: .3rem; border: 1px solid var(--field); background: var(--surface); color: var(--ink);
-  text-decoration: none; cursor: pointer; white-space: nowrap }
+  text-decoration: none; cursor: pointer; max-width: 100%; overflow-wrap: anywhere }
 .button:hover { border-color: var(--ink) }
 .button.primary { background: var(--button); border-color: var(--button); color: var(--button-ink) }
 .acts { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .5rem }
 .act .field input { width: 100%; max-width: 32rem }
-.button.small { padding: .1rem .6rem; min-height: 1.7rem; font-weight: 400 }
+.button.small { padding: .1rem .6rem; min-height: 1.7rem; font-weight: 400; white-space: nowrap }
 `
 
 const CHARTS = `
