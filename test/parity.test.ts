@@ -111,8 +111,8 @@ t.test('proof and guard of every row are those of the markers', async (t) => {
     ),
     [],
     'every guard is in a row, but for those of the id token, of docs/advisories.md, of SECURITY.md, of what is ' +
-      'answered from memory, of the re-evaluation, of migrations, of failover, of traces, of workers, of the console, ' +
-      'of the seals, of the embedded server and of doctor',
+      'answered from memory, of the re-evaluation, of migrations, of failover, of traces, of workers, of the ' +
+      'console, of the seals, of the embedded server and of doctor',
   )
 })
 

@@ -45,6 +45,7 @@ async function fuzz(t: Test, program: string, scene: AdminScene, who: Who) {
   writeFileSync(join(home, 'openapi.json'), (await scene.clients[who].ask('/openapi.json')).text)
   writeFileSync(join(home, 'answers'), '')
   const args = [
+    ...['--config-file', resolve('test/fixtures/schemathesis.toml')],
     ...['run', 'openapi.json', '--url', `${scene.gateway.url}/admin/api/v1`, '--no-color', '--seed', SEED],
     ...['--max-examples', String(EXAMPLES), '--generation-database', 'none', '--suppress-health-check', 'all'],
     ...['--checks', 'all', '--exclude-checks', CHECKS_OFF, '--continue-on-failure', '--no-shrink', '--warnings', 'off'],
@@ -71,11 +72,19 @@ async function fuzz(t: Test, program: string, scene: AdminScene, who: Who) {
   return { status, output, answers: counted(readFileSync(join(home, 'answers'), 'utf8')) }
 }
 
-/** Where each request gets a new admin session of this person. */
-async function credentials(t: Test, { gateway, document }: AdminScene, who: Who): Promise<string> {
+/** Where each request gets a new admin session of this person, or the version of an object. */
+async function credentials(t: Test, scene: AdminScene, who: Who): Promise<string> {
+  const { gateway, document } = scene
   const { components } = document.content as { components: { securitySchemes: { adminSession: { name: string } } } }
   const name = components.securitySchemes.adminSession.name.replace('__Host-', '')
-  const server = createServer((_request, response) => {
+  const server = createServer((request, response) => {
+    const version = new URL(request.url ?? '/', 'http://localhost').searchParams.get('version')
+    if (version !== null) {
+      versionOf(scene, version).then((tag) => response.end(tag), (error: unknown) => {
+        response.writeHead(500).end(String(error))
+      })
+      return
+    }
     giveAdminSession(gateway, PEOPLE[who]).then(async ({ browser }) => {
       const me = await browser.ask(`${gateway.url}/admin/api/v1/me`)
       const { csrfToken } = JSON.parse(me.text) as { csrfToken: string }
@@ -90,13 +99,25 @@ async function credentials(t: Test, { gateway, document }: AdminScene, who: Who)
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
 }
 
+/** The `ETag` of an object, as the superuser sees it; '' without one. */
+async function versionOf({ gateway }: AdminScene, path: string): Promise<string> {
+  const { browser } = await giveAdminSession(gateway, PEOPLE.sue)
+  const { headers } = await browser.ask(`${gateway.url}/admin/api/v1${path}`)
+  return headers.get('etag') ?? ''
+}
+
 /** By the first segment of an address and its parameter: what an act of the superuser may end or remove. */
 async function objects({ gateway }: AdminScene): Promise<Record<string, readonly string[]>> {
+  await gateway.gateway.database.ask((db) =>
+    db.execute(sql`insert into retired_usernames (username_key)
+      select 'former' || n || '@contoso.example' from generate_series(1, 20) n`)
+  )
   const column = async (query: ReturnType<typeof sql>) =>
     (await gateway.gateway.database.ask((db) => db.execute<{ found: string }>(query))).rows.map(({ found }) => found)
   return {
     'people {id}': await column(sql`select id::text as found from users order by username`),
     'groups {name}': await column(sql`select name as found from groups order by name`),
+    'names {name}': await column(sql`select username_key as found from retired_usernames order by username_key`),
     'sessions {publicId}': await column(sql`select public_id as found from sessions order by created_at`),
   }
 }

@@ -26,7 +26,14 @@ export const explain = defineEndpoint({
       description: 'Read the groups from Microsoft Graph now: one user at a time, few in a minute.',
     })),
   }),
-  problems: ['snapshot_missing', 'graph_unavailable', 'graph_forbidden', 'graph_throttled', 'entra_unavailable'],
+  problems: [
+    'snapshot_missing',
+    'person_not_found',
+    'graph_unavailable',
+    'graph_forbidden',
+    'graph_throttled',
+    'entra_unavailable',
+  ],
   response: closed({
     user: Type.String({ description: 'Username.' }),
     live: Type.Boolean(),
