@@ -74,6 +74,9 @@ export interface EndedTogether {
 
 export interface PersonTarget extends ActTarget {
   readonly isActive: boolean
+  readonly isStaff: boolean
+  /** Of the user's groups. */
+  readonly permissions: readonly string[]
 }
 
 export interface NewPerson {

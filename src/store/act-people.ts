@@ -13,7 +13,10 @@ export function peopleUnit(tx: Transaction, timeouts: SessionTimeouts): PeopleUn
     async target(userId) {
       const { rows: [target] } = await tx.execute<PersonTarget & Record<string, unknown>>(sql`
         select id as "userId", username, is_superuser as "isSuperuser", is_break_glass as "isBreakGlass",
-          is_active as "isActive" from users where id = ${userId} for update`)
+          is_active as "isActive", is_staff as "isStaff",
+          array(select p.permission from user_groups g join group_permissions p using (group_id)
+            where g.user_id = users.id) as permissions
+        from users where id = ${userId} for update`)
       return target
     },
     async view(userId) {

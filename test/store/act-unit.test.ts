@@ -73,6 +73,26 @@ t.test('the last superuser stays, reserved names are not given, and nothing ends
   t.strictSame(await query('select 1 from sessions'), [])
 })
 
+// proves: act-activate-ceiling
+t.test('no user is activated with rights that the administrator does not hold', async (t) => {
+  const { query, acts: { people }, actingAs } = await scene(t)
+  await query("update group_permissions set permission = 'gatehouse.people'")
+  await query("update users set is_active = false where username in ('sam', 'max')")
+  const gus = await actingAs('gus')
+  const idOf = async (name: string) =>
+    (await query<{ id: string }>('select id from users where username = $1', [name]))[0]?.id ?? ''
+  const [sam, max] = [await idOf('sam'), await idOf('max')]
+  await t.rejects(people.setActive(sam, true, gus), { code: 'above_own_rights' }, 'staff')
+  await query("insert into groups (name) values ('Policy')")
+  await query(`insert into group_permissions select id, 'gatehouse.policy' from groups where name = 'Policy'`)
+  await query(`insert into user_groups (user_id, group_id) select $1, id from groups`, [max])
+  await t.rejects(people.setActive(max, true, gus), { code: 'above_own_rights' }, 'a group with another permission')
+  t.strictSame(await query('select 1 from users where username in ($1, $2) and is_active', ['sam', 'max']), [])
+  await query("delete from groups where name = 'Policy'")
+  t.match(await people.setActive(max, true, gus), { changed: true }, 'a group with the same permission')
+  t.match(await people.setActive(sam, true, await actingAs('sue')), { changed: true }, 'a superuser')
+})
+
 // proves: act-active-again, act-permission-again
 t.test('an act needs the rights of its own moment', async (t) => {
   const { query, acts, actingAs } = await scene(t)

@@ -6,6 +6,7 @@ import {
   requireSuperuser,
   requireSuperuserLeft,
   requireWithinOwnRights,
+  type Gain,
 } from '../../core/ceiling.js'
 import { GatehouseError } from '../../core/errors.js'
 import type { PersonView } from '../../core/people.js'
@@ -101,7 +102,9 @@ async function add(person: NewPerson, { unit, holder, record }: ActContext): Pro
 
 async function setActive(userId: string, active: boolean, context: ActContext): Promise<ChangedPerson> {
   const { unit, record } = context
-  const { username, isActive } = await targetOf(userId, context, { takesRights: !active })
+  const target = await targetOf(userId, context, { takesRights: !active })
+  const { username, isActive } = target
+  if (active) requireWithinOwnRights(context.holder, rightsOf(target)) // guard: act-activate-ceiling
   if (isActive === active) return { username, changed: false, sessionsEnded: 0 }
   const sessionsEnded = await unit.people.setActive(userId, active)
   await record({
@@ -113,6 +116,11 @@ async function setActive(userId: string, active: boolean, context: ActContext): 
     detail: { sessionsEnded },
   })
   return { username, changed: true, sessionsEnded }
+}
+
+/** What an inactive user has again with the activation. */
+function rightsOf({ isStaff, isSuperuser, isBreakGlass, permissions }: PersonTarget): Gain {
+  return { staff: isStaff, superuser: isSuperuser, breakGlass: isBreakGlass, permissions }
 }
 
 async function remove(userId: string, context: ActContext): Promise<ChangedPerson> {
