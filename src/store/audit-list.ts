@@ -34,6 +34,17 @@ export async function listAudit(
 /** The newest rows that meet these conditions too. */
 type Newest = (...conditions: SQL[]) => SQL
 
+interface Reads {
+  readonly newest: Newest
+  /** The same from the index that begins with these columns, whatever PostgreSQL expects of the others. */
+  readonly newestWith: (equal: readonly Equal[]) => SQL
+}
+
+interface Equal {
+  readonly column: SQL
+  readonly value: SQL
+}
+
 function query(request: Omit<AuditRequest, 'limit'>, limit: number): SQL {
   const { since, until, after } = request
   const bounds = [
@@ -44,14 +55,43 @@ function query(request: Omit<AuditRequest, 'limit'>, limit: number): SQL {
   const newest: Newest = (...conditions) =>
     sql`select * from audit_events e where ${sql.join([sql`true`, ...bounds, ...conditions], sql` and `)}
       order by e.at desc, e.id desc limit ${limit}`
+  const newestWith: Reads['newestWith'] = (equal) => newestByIndex(equal, bounds, request, limit)
   return sql`
     select id::text, to_json(at) #>> '{}' as at, action, actor, user_id as "userId", username,
       correlation_id as "correlationId", detail
-    from (${filtered(request, newest)}) found order by found.at desc, found.id desc limit ${limit}`
+    from (${filtered(request, { newest, newestWith })}) found order by found.at desc, found.id desc limit ${limit}`
+}
+
+/**
+ * With an equality PostgreSQL may also read by time, and then reads a whole month for an action that is rare in it. A
+ * range from a value to itself, and the order of all columns, leave it one index.
+ */
+function newestByIndex(
+  equal: readonly Equal[],
+  bounds: readonly SQL[],
+  { since, until, after }: AuditFilter & { readonly after?: AuditCursor | undefined },
+  limit: number,
+): SQL {
+  const columns = (...more: SQL[]) => sql`(${sql.join([...equal.map(({ column }) => column), ...more], sql`, `)})`
+  const values = (...more: SQL[]) => sql`(${sql.join([...equal.map(({ value }) => value), ...more], sql`, `)})`
+  const at = (time: Date) => sql`${time.toISOString()}::timestamptz`
+  const first = since === undefined
+    ? sql`${columns()} >= ${values()}`
+    : sql`${columns(sql`e.at`)} >= ${values(at(since))}`
+  const last = (): SQL => { // one condition alone, because PostgreSQL begins to read at any of several
+    if (after !== undefined) {
+      return sql`${columns(sql`e.at`, sql`e.id`)} < ${values(sql`${after.at}::timestamptz`, sql`${after.id}::bigint`)}`
+    }
+    if (until !== undefined) return sql`${columns(sql`e.at`)} < ${values(at(until))}`
+    return sql`${columns()} <= ${values()}`
+  }
+  const order = [...equal.map(({ column }) => column), sql`e.at`, sql`e.id`].map((column) => sql`${column} desc`)
+  return sql`select * from audit_events e where ${sql.join([first, last(), ...bounds], sql` and `)}
+    order by ${sql.join(order, sql`, `)} limit ${limit}`
 }
 
 /** The rows of one user, or with one correlation id, are few: the other conditions are checked row by row. */
-function filtered({ userId, correlationId, actor, action }: AuditFilter, newest: Newest): SQL {
+function filtered({ userId, correlationId, actor, action }: AuditFilter, { newest, newestWith }: Reads): SQL {
   const others = [
     ...actor === undefined ? [] : [sql`e.actor = ${actor}`],
     ...action === undefined ? [] : [named(sql`e.action`, action)],
@@ -66,8 +106,8 @@ function filtered({ userId, correlationId, actor, action }: AuditFilter, newest:
   if (userId !== undefined) {
     return newestOf(sql`select ${userId}::uuid as value`, newest(sql`e.user_id = known.value`, ...others))
   }
-  if (actor !== undefined) return newestOfActor(newest, actor, action) // guard: admin-audit-indexed
-  return action === undefined ? newest() : newestOfActions(newest, action)
+  if (actor !== undefined) return newestOfActor(newestWith, actor, action) // guard: admin-audit-indexed
+  return action === undefined ? newest() : newestOfActions(newestWith, action)
 }
 
 function newestOf(value: SQL, newest: SQL): SQL {
@@ -79,19 +119,25 @@ function named(name: SQL, action: string): SQL {
 }
 
 /** The newest rows of each action that is wanted. There are a few dozen actions. */
-function newestOfActions(newest: Newest, action: string): SQL {
+function newestOfActions(newestWith: Reads['newestWith'], action: string): SQL {
   return sql`
     with recursive known as (
       (select action from audit_events order by action limit 1)
       union all
       select (select e.action from audit_events e where e.action > known.action order by e.action limit 1)
       from known where known.action is not null)
-    select newest.* from known cross join lateral (${newest(sql`e.action = known.action`)}) newest
+    select newest.* from known cross join lateral (${
+    newestWith([{ column: sql`e.action`, value: sql`known.action` }])
+  }) newest
     where ${named(sql`known.action`, action)}`
 }
 
 /** The same among the actions of one actor, which the order of both columns makes PostgreSQL read from their index. */
-function newestOfActor(newest: Newest, actor: string, action: string | undefined): SQL {
+function newestOfActor(newestWith: Reads['newestWith'], actor: string, action: string | undefined): SQL {
+  const both = [
+    { column: sql`e.actor`, value: sql`known.actor` },
+    { column: sql`e.action`, value: sql`known.action` },
+  ]
   const next = (after: SQL) =>
     sql`
     select e.actor, e.action from audit_events e where (e.actor, e.action) > (${after})
@@ -103,6 +149,6 @@ function newestOfActor(newest: Newest, actor: string, action: string | undefined
       select next.actor, next.action from known cross join lateral (${next(sql`known.actor, known.action`)}) next
       where next.actor = ${actor})
     select newest.* from known
-    cross join lateral (${newest(sql`e.action = known.action`, sql`e.actor = known.actor`)}) newest
+    cross join lateral (${newestWith(both)}) newest
     where ${action === undefined ? sql`true` : named(sql`known.action`, action)}`
 }

@@ -131,7 +131,7 @@ t.test('no page reads more than what it shows, at the beginning, in the middle a
   await keepAuditMonths(database, { retentionMs: 400 * 86_400_000 })
   // in three more partitions
   await query(`insert into audit_events (at, action, actor) select now() + n * interval '10 minutes',
-    (array['login', 'user.add', 'action.' || n % 20])[1 + n % 3], 'test' from generate_series(1, 10000) n`)
+    (array['login', 'user.add'])[1 + n % 2], 'test' from generate_series(1, 10000) n`)
   await query('analyze audit_events')
   const { database: watched, plans } = explained(database)
   const [people, sessions] = [createPeopleStore(watched, TIMEOUTS), createSessionAdmin(watched, TIMEOUTS)]
