@@ -105,7 +105,7 @@ async function seedCounts() {
   }
 }
 
-/** A superuser with a session of the console, and somebody with many groups, sessions and audit rows. */
+/** A superuser with a session of the console, and a user with many groups, sessions and audit rows. */
 async function seedAdministrator() {
   const [{ id }] = await stage.query("select id from users where username = 'u1000@contoso.example'")
   await stage.query(

@@ -1,40 +1,13 @@
-// Installs the proxies of .ci/proxies.txt (PyPI) for the end-to-end tests: a virtual environment in the user's cache
-// whose name is derived from that file. Prints nothing where it is there already. GATEHOUSE_TEST_PROXIES names
-// another folder.
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+// Installs the proxies of .ci/proxies.txt (PyPI) for the end-to-end tests. GATEHOUSE_TEST_PROXIES names a folder that
+// has them already.
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { createHash } from 'node:crypto'
-import { homedir } from 'node:os'
+import { environmentFolder, installEnvironment } from './python-environment.mjs'
 
 const LIST = fileURLToPath(new URL('../.ci/proxies.txt', import.meta.url))
-const COMPLETE = 'complete'
+const NAME = 'proxies'
 
 /** @returns the folder of the virtual environment, whether it is there or not */
-export function proxiesFolder(env = process.env) {
-  if (env.GATEHOUSE_TEST_PROXIES) return env.GATEHOUSE_TEST_PROXIES
-  const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache')
-  const key = createHash('sha256').update(readFileSync(LIST)).digest('hex').slice(0, 12)
-  return join(cache, 'gatehouse-ci', `proxies-${key}`)
-}
+export const proxiesFolder = (env = process.env) => env.GATEHOUSE_TEST_PROXIES || environmentFolder(NAME, LIST, env)
 
-function install() {
-  const folder = proxiesFolder()
-  if (existsSync(join(folder, COMPLETE)) || process.env.GATEHOUSE_TEST_PROXIES) return
-  console.log(`installing proxies from PyPI into ${folder}`)
-  rmSync(folder, { recursive: true, force: true }) // an installation that was interrupted
-  mkdirSync(dirname(folder), { recursive: true })
-  run('python3', ['-m', 'venv', folder])
-  run(join(folder, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', '--only-binary=:all:', '-r', LIST])
-  writeFileSync(join(folder, COMPLETE), '')
-}
-
-function run(program, args) {
-  const { status, error, stderr } = spawnSync(program, args, { stdio: ['ignore', 'inherit', 'pipe'], encoding: 'utf8' })
-  if (status === 0) return
-  console.error(`${program} ${args.join(' ')}\n${error?.message ?? stderr}`)
-  process.exit(1)
-}
-
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) install()
+const isCalled = process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href
+if (isCalled && !process.env.GATEHOUSE_TEST_PROXIES) installEnvironment(NAME, LIST)

@@ -14,8 +14,8 @@ export interface Diagnosis {
 
 export interface DoctorAdmin {
   /**
-   * Never rejects. A call during another run, or some seconds after it, gets the result of that run: everybody together
-   * causes no more requests than one administrator does.
+   * Never rejects. A call during another run, or some seconds after it, gets the result of that run, so that many
+   * administrators cause no more requests than one.
    */
   run(): Promise<Diagnosis>
   /** Of this process; undefined: it has not run yet. */

@@ -1,18 +1,10 @@
 // The result of a check beyond the configuration file: for `check`, which adds the position in the file, and for
 // `doctor`, which prints all of them.
+import type { DiagnosisResult } from '../core/diagnosis.js'
 import { FAILURES, GatehouseError } from '../core/errors.js'
 
-export interface Finding {
-  readonly state: 'ok' | 'warn' | 'fail' | 'skipped'
-  /** Stable, like a problem's of the configuration. */
-  readonly code: string
-  /** Which of several causes with the same code it is. */
-  readonly reason?: string
-  readonly message: string
-  readonly remedy?: string
-  /** The key of the configuration, like `groupMapping[2].groups[0]`. */
-  readonly path?: string
-}
+/** The check that found it adds its name. */
+export type Finding = Omit<DiagnosisResult, 'check'>
 
 /** A check that cannot be carried out is a finding too. */
 export type Check = () => Promise<readonly Finding[]>

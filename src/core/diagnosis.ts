@@ -3,13 +3,13 @@ export interface DiagnosisResult {
   /** What was checked, like `Entra ID`. */
   readonly check: string
   readonly state: 'ok' | 'warn' | 'fail' | 'skipped'
-  /** Stable. */
+  /** Stable, like a problem's of the configuration. */
   readonly code: string
   /** Which of several causes with the same code it is. */
   readonly reason?: string
   readonly message: string
   readonly remedy?: string
-  /** The key of the configuration. */
+  /** The key of the configuration, like `groupMapping[2].groups[0]`. */
   readonly path?: string
 }
 

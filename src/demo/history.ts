@@ -19,7 +19,7 @@ export interface PastCount {
   readonly count: number
 }
 
-/** People of whom the demo has a history; the others have never signed in. */
+/** The users with a history; the others have never signed in. */
 export const KNOWN_PEOPLE = ['superuser', 'staff', 'many', 'nested'] as const satisfies readonly PersonKey[]
 
 /** On each of the last seven days, by minutes before this moment. Sam works most, Nina on some days. */

@@ -100,7 +100,7 @@ function operationText(title: string, operation: Operation, common: ReadonlySet<
   const body = requestBody?.content['application/json']?.schema
   return [
     `### \`${title}\`\n`,
-    `${summary}.\n${about === '' ? '' : `${about.replace(/(?<=[.]) (?=[A-Z])/g, '\n')}\n`}${needs}\n`,
+    `${summary}.\n${about === '' ? '' : sentences(about)}${sentences(needs)}`,
     ...(parameters.length > 0 ? [parameterTable(parameters)] : []),
     ...(body ? [`Body:\n\n${json(exampleOf(body))}\n`] : []),
     ...(answer ? [`Answer:\n\n${json(exampleOf(answer))}\n`] : []),
@@ -138,6 +138,11 @@ function codesOf({ content }: Operation['responses'][string]): readonly string[]
 
 function json(value: unknown): string {
   return `\`\`\`json\n${JSON.stringify(value, null, 2)}\n\`\`\``
+}
+
+/** A line for each sentence. */
+function sentences(text: string): string {
+  return text.split(/(?<=[.]) (?=[A-Z])/).map((sentence) => `${wrapped(sentence)}\n`).join('')
 }
 
 /** Lines of at most 120 characters, broken at blanks. */

@@ -72,24 +72,26 @@ async function* usersInOrder(
   }
 }
 
+/** Where an order is, and its time. */
+const ORDERS = {
+  snapshot: { table: sql`entra_readings`, time: sql`read_at` },
+  attempt: { table: sql`entra_checks`, time: sql`tried_at` },
+  signal: { table: sql`change_signals`, time: sql`signalled_at` },
+}
+
 /** The first users after a place. The limit is inside, so that only these are looked up in other tables. */
-function pageOf(order: UserOrder, { time, userId }: { readonly time: string, readonly userId: string }): SQL {
-  const after = sql`(${time}::timestamptz, ${userId}::uuid)`
-  switch (order.by) {
-    case 'snapshot': {
-      const older = order.olderThanMs === undefined ? sql`` : sql` and read_at < ${ago(order.olderThanMs)}`
-      // guard: sync-order-indexed
-      return sql`select user_id, read_at as time from entra_readings
-        where not without_session and privileged = ${order.privileged} and (read_at, user_id) > ${after}${older}
-        order by read_at, user_id limit ${PAGE}`
-    }
-    case 'attempt':
-      return sql`select user_id, tried_at as time from entra_checks where (tried_at, user_id) > ${after}
-        order by tried_at, user_id limit ${PAGE}`
-    case 'signal':
-      return sql`select user_id, signalled_at as time from change_signals where (signalled_at, user_id) > ${after}
-        order by signalled_at, user_id limit ${PAGE}`
-  }
+function pageOf(order: UserOrder, after: { readonly time: string, readonly userId: string }): SQL {
+  const { table, time } = ORDERS[order.by]
+  // guard: sync-order-indexed
+  return sql`select user_id, ${time} as time from ${table}
+    where ${inOrder(order)} and (${time}, user_id) > (${after.time}::timestamptz, ${after.userId}::uuid)
+    order by ${time}, user_id limit ${PAGE}`
+}
+
+function inOrder(order: UserOrder): SQL {
+  if (order.by !== 'snapshot') return sql`true`
+  const older = order.olderThanMs === undefined ? sql`` : sql` and read_at < ${ago(order.olderThanMs)}`
+  return sql`not without_session and privileged = ${order.privileged}${older}`
 }
 
 /**
@@ -120,24 +122,19 @@ function described(page: SQL, options: ActiveUsersOptions): SQL {
 
 /**
  * What a sign-in or a run has changed since the page was read is left as it is, and so is what one of them has locked.
+ * A signal stays until a sign-in certainly reads the change.
  */
-async function leaveOut(database: Database, order: UserOrder, ended: readonly Row[]): Promise<void> {
+async function leaveOut(database: Database, { by }: UserOrder, ended: readonly Row[]): Promise<void> {
   if (ended.length === 0) return
+  const { table, time } = ORDERS[by]
   const seen = sql`unnest(${sql.param(ended.map(({ userId }) => userId))}::uuid[],
-    ${sql.param(ended.map(({ time }) => time))}::timestamptz[]) as seen (user_id, time)`
+    ${sql.param(ended.map((row) => row.time))}::timestamptz[]) as seen (user_id, time)`
   // guard: sync-sign-in-stays
-  const statement = {
-    snapshot: sql`update entra_readings set without_session = true where user_id in (
-      select r.user_id from entra_readings r join ${seen} on seen.user_id = r.user_id and seen.time = r.read_at
-      for update of r skip locked)`,
-    attempt: sql`delete from entra_checks where user_id in (
-      select c.user_id from entra_checks c join ${seen} on seen.user_id = c.user_id and seen.time = c.tried_at
-      for update of c skip locked)`,
-    signal: sql`delete from change_signals where user_id in (
-      select g.user_id from change_signals g join ${seen} on seen.user_id = g.user_id and seen.time = g.signalled_at
-      where g.signalled_at < ${ago(SETTLED_AFTER_MS)} for update of g skip locked)`,
-  }[order.by]
-  await database.ask((db) => db.execute(statement))
+  const unchanged = sql`user_id in (
+    select o.user_id from ${table} o join ${seen} on seen.user_id = o.user_id and seen.time = o.${time}
+    ${by === 'signal' ? sql`where seen.time < ${ago(SETTLED_AFTER_MS)}` : sql``} for update of o skip locked)`
+  const change = by === 'snapshot' ? sql`update ${table} set without_session = true` : sql`delete from ${table}`
+  await database.ask((db) => db.execute(sql`${change} where ${unchanged}`))
 }
 
 /** @returns where the next part begins */

@@ -1,4 +1,4 @@
-// Nobody gives what they do not hold: the rule against an oracle, for all holders and all results.
+// An administrator gives only what they hold: the rule against an oracle, for all holders and all results.
 import fc from 'fast-check'
 import t from 'tap'
 import { ADMIN_PERMISSIONS, adminPermissions } from '../../src/core/admin-permissions.js'

@@ -1,6 +1,6 @@
 // The plans of statements: which tables they read, how, and how many rows.
 import { sql, type SQL } from 'drizzle-orm'
-import type { Database } from '../../src/store/database.js'
+import type { Database, Drizzle, Transaction } from '../../src/store/database.js'
 
 export interface PlanNode {
   readonly 'Node Type': string
@@ -23,22 +23,22 @@ export function rowsRead(scans: readonly PlanNode[]): number {
   )
 }
 
-/** Each statement is explained before it runs. */
+/** Each statement is explained before it runs, also those of transactions. */
 export function explained(database: Database): { database: Database, plans: PlanNode[][] } {
   const plans: PlanNode[][] = []
-  const ask: Database['ask'] = (work) =>
-    database.ask((db) =>
-      work({
-        async execute(query: SQL) {
-          const { rows: [row] } = await db.execute<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
-            sql`explain (analyze, format json) ${query}`,
-          )
-          if (row) plans.push(nodesOf(row['QUERY PLAN'][0].Plan))
-          return await db.execute(query)
-        },
-      } as never)
-    )
-  return { database: { ...database, ask, identitySql: database.identitySql }, plans }
+  const watched = (on: Drizzle | Transaction) =>
+    ({
+      async execute(query: SQL) {
+        const { rows: [row] } = await on.execute<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+          sql`explain (analyze, format json) ${query}`,
+        )
+        if (row) plans.push(nodesOf(row['QUERY PLAN'][0].Plan))
+        return await on.execute(query)
+      },
+    }) as never
+  const ask: Database['ask'] = (work) => database.ask((db) => work(watched(db)))
+  const transaction: Database['transaction'] = (work) => database.transaction((tx) => work(watched(tx)))
+  return { database: { ...database, ask, transaction, identitySql: database.identitySql }, plans }
 }
 
 /** The scans of tables that are not small. */

@@ -8,7 +8,7 @@ import { GatehouseError } from '../../core/errors.js'
 export interface ActRules {
   readonly permission: AdminPermission
   /**
-   * One such act after the other, so that two administrators cannot take each other's rights away at once. False only
+   * One such act after the other, so that two administrators cannot take away each other's rights. False only
    * where an act changes no rights.
    */
   readonly inTurn: boolean

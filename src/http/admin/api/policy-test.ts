@@ -12,7 +12,7 @@ export const policyTest = defineEndpoint({
   path: '/policy/test',
   permission: 'gatehouse.read',
   summary: 'The decision about a request, and why',
-  description: 'Of a user, of somebody with given Entra groups, or of nobody. Changes nothing.',
+  description: 'Of a user, of anyone with given Entra groups, or without a sign-in. Changes nothing.',
   body: Type.Object({
     url: Type.String({ maxLength: 8_000, examples: ['https://netbox.example.com/dcim/'] }),
     method: Type.Optional(Type.String({ maxLength: 40, default: 'GET' })),
