@@ -7,6 +7,7 @@ import { createLiveReader, limitLiveReads } from './admin/live-reads.js'
 import { createMappingAdmin } from './admin/mapping.js'
 import { createPersonAccessAdmin } from './admin/person-access.js'
 import { createPolicyAdmin } from './admin/policy.js'
+import { createPolicyVersionsAdmin } from './admin/policy-versions.js'
 import type { AdminUseCases } from './admin/use-cases.js'
 import {
   accessNamesExist,
@@ -24,6 +25,7 @@ import type { LiveDirectory, PolicyFinding } from './core/policy.js'
 import { networkTest } from './net/networks.js'
 import type { Database } from './store/database.js'
 import { createPeopleStore } from './store/people.js'
+import { createPolicyVersionStore } from './store/policy-versions.js'
 import {
   createEntraGroupCounts,
   createLocalGroups,
@@ -40,7 +42,7 @@ export interface PolicyUseCaseDeps {
 
 type PolicyUseCases = Pick<
   AdminUseCases,
-  'access' | 'accessTest' | 'explain' | 'mapping' | 'personAccess' | 'policy'
+  'access' | 'accessTest' | 'explain' | 'mapping' | 'personAccess' | 'policy' | 'policyVersions'
 >
 
 export function createPolicyUseCases(
@@ -76,6 +78,7 @@ export function createPolicyUseCases(
     mapping,
     personAccess: createPersonAccessAdmin({ policy, users, networkTest, scheme }),
     policy: createPolicyAdmin({ hash, mapping, access }),
+    policyVersions: createPolicyVersionsAdmin(createPolicyVersionStore(database)),
   }
 }
 

@@ -16,11 +16,13 @@ import { dialects } from './http/forward-auth/dialects/index.js'
 import { drainAndClose } from './http/drain.js'
 import { createLifecycle, type Lifecycle } from './lifecycle.js'
 import { createManagementServer } from './management-server.js'
+import { openPolicyRecord, type PolicyRecord } from './policy-record.js'
 import { listen } from './net/listen.js'
 import { readinessParts, replicaReadiness } from './readiness.js'
 import { createReevaluationSchedule, type ReevaluationSchedule } from './reevaluation/scheduler.js'
 import { warnOfMissingGroups } from './store/missing-groups.js'
 import { openActivity } from './store/activity.js'
+import { createPolicyVersionStore } from './store/policy-versions.js'
 import { openReevaluationStorage } from './store/reevaluation-storage.js'
 import { openSessions } from './store/cached-sessions.js'
 import { openStorage, type Storage } from './store/storage.js'
@@ -57,7 +59,8 @@ async function open(config: RunningConfig, options: GatewayOptions, lifecycle: L
   const metrics = openMetrics(config, options)
   const shared = { own, draining, log, tracer: tracing.tracer, meter: metrics.meter }
   const storage = await openStorage(startup, { ...shared, migrate: options.migrate ?? true })
-  const replicas = openReplicas(config, options, metrics)
+  const record = openRecord(config, options, { ...shared, storage })
+  const replicas = openReplicas(config, options, { ...metrics, policy: record.version })
   const sessions = openSessions(storage, startup, { ...shared, replicas })
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
   const { step: customStep } = customSteps
@@ -94,12 +97,32 @@ function openMetrics({ startup }: RunningConfig, { siblings, reload = neverReloa
   return metrics
 }
 
-function openReplicas({ startup, hash }: RunningConfig, options: GatewayOptions, { meter }: Metrics): Replicas {
-  const { log, siblings, replicasMayDifferMs: reportAfterMs } = options
+function openRecord(
+  config: RunningConfig,
+  options: GatewayOptions,
+  { storage, own, log }: Pick<Lifecycle, 'own'> & { storage: Storage, log: GatewayOptions['log'] },
+): PolicyRecord {
+  const { reload = neverReloaded() } = options
+  const store = createPolicyVersionStore(storage.database)
+  return openPolicyRecord(config, { store, replica: replicaName(config, options), reload, own, log })
+}
+
+/** Host and port, and the number of the worker. */
+function replicaName({ startup }: RunningConfig, { siblings }: GatewayOptions): string {
   const place = `${hostname()}:${startup.server.port}`
+  return siblings === undefined ? place : `${place}-${siblings.number}`
+}
+
+function openReplicas(
+  config: RunningConfig,
+  options: GatewayOptions,
+  { meter, policy }: Pick<Metrics, 'meter'> & { policy: PolicyRecord['version'] },
+): Replicas {
+  const { log, siblings, replicasMayDifferMs: reportAfterMs } = options
   const replicas = createReplicas({
-    name: siblings === undefined ? place : `${place}-${siblings.number}`,
-    config: hash,
+    name: replicaName(config, options),
+    config: config.hash,
+    policy,
     log: speaksForAll(siblings) ? log : { warn: () => {}, info: () => {} },
     ...(reportAfterMs === undefined ? {} : { reportAfterMs }),
   })

@@ -15,6 +15,7 @@ import type { MappingAdmin } from './mapping.js'
 import type { PeopleAdmin } from './people.js'
 import type { PersonAccessAdmin } from './person-access.js'
 import type { PolicyAdmin } from './policy.js'
+import type { PolicyVersionsAdmin } from './policy-versions.js'
 import type { SessionsAdmin } from './sessions.js'
 import type { AdminForms } from '../core/admin-forms.js'
 
@@ -36,6 +37,7 @@ export interface AdminUseCases {
   readonly mapping: MappingAdmin
   readonly personAccess: PersonAccessAdmin
   readonly policy: PolicyAdmin
+  readonly policyVersions: PolicyVersionsAdmin
   readonly health: HealthAdmin
   readonly keys: KeysAdmin
   readonly doctor: DoctorAdmin

@@ -30,6 +30,10 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   'users remove user': USER,
   'sessions revoke id': 'of "gatehouse sessions list": ses_...',
   'access test url': 'the whole address of a page: https://netbox.example.com/dcim/',
+  'policy show version': 'its number; the newest without it',
+  'policy diff from': 'the number of a version',
+  'policy diff to': 'the number of another one; the newest without it',
+  'policy export version': 'its number; the newest without it',
   'completion shell': 'the shell that asks',
 }
 
@@ -71,6 +75,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'access test': [
     'gatehouse access test https://netbox.example.com/dcim/ --method GET --user sam.staff@contoso.example',
   ],
+  'policy versions': ['gatehouse policy versions'],
+  'policy show': ['gatehouse policy show', 'gatehouse policy show 17'],
+  'policy diff': ['gatehouse policy diff 17', 'gatehouse policy diff 16 17'],
+  'policy export': ['gatehouse policy export > policy.yaml'],
   'keys list': ['gatehouse keys list'],
   'keys rotate': ['gatehouse keys rotate'],
   'audit list': [

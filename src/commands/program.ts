@@ -24,6 +24,12 @@ function instant(text: string): Date {
   return time
 }
 
+function versionNumber(text: string): number {
+  const number = Number(text)
+  if (/^[1-9]\d{0,8}$/.test(text)) return number
+  throw new InvalidArgumentError('Write the number of a version: gatehouse policy versions lists them.')
+}
+
 function several(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text]
 }
@@ -265,6 +271,36 @@ function addSessionCommands(program: Command, define: Define): void {
     .option('--all', "everybody's")
 }
 
+function addPolicyCommands(program: Command, define: Define): void {
+  const policy = program.command('policy').description(
+    'versions of the policy: mapping, access rules, pipeline, headers',
+  )
+  define(
+    policy,
+    'versions',
+    'list the versions, newest first, and which replica runs which',
+    async () => (await import('./policy.js')).policyVersions,
+  )
+  const numbered = [
+    define(policy, 'show [version]', 'show a version', async () => (await import('./policy.js')).policyShow),
+    define(
+      policy,
+      'diff <from> [to]',
+      'what differs between two versions',
+      async () => (await import('./policy.js')).policyDiff,
+    ),
+    define(
+      policy,
+      'export [version]',
+      'print the text of a version as it was written',
+      async () => (await import('./policy.js')).policyExport,
+    ),
+  ]
+  for (const { registeredArguments } of numbered) {
+    for (const argument of registeredArguments) argument.argParser(versionNumber)
+  }
+}
+
 function addRecordCommands(program: Command, define: Define): void {
   const access = program.command('access').description('who may see what')
   define(
@@ -326,6 +362,7 @@ const COMMANDS = [
   addGroupCommands,
   addUserCommands,
   addSessionCommands,
+  addPolicyCommands,
   addRecordCommands,
   addShellCommands,
 ]

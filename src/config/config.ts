@@ -5,6 +5,7 @@
 // - cookieDomain has no leading dot; paths are absolute (relative ones count from the configuration file's directory).
 import type { CustomStepFile } from '../core/pipeline/custom-step.js'
 import type { ImageFile } from './images.js'
+import type { PolicyText } from './policy-text.js'
 import type { ConfigFile } from './schema.js'
 import type { Duration } from './schema-parts.js'
 
@@ -12,6 +13,8 @@ export type Config = Resolved<ConfigFile> & {
   readonly customSteps: readonly CustomStepFile[]
   /** The pictures that branding and applications name. */
   readonly images: readonly ImageFile[]
+  /** What of the file is the policy, as it is written. */
+  readonly policyText: PolicyText
 }
 
 type Resolved<T> = T extends Duration ? number

@@ -11,6 +11,7 @@ import { readImage, type ImageFile } from './images.js'
 import { ConfigError, valueProblem, type Position, type ConfigProblem, type ValueProblem } from './problem.js'
 import type { ReadContext } from './read-context.js'
 import { readSection } from './read.js'
+import { policyTextOf, type PolicyText } from './policy-text.js'
 import { createReport, inOrder, type Report } from './report.js'
 import { RULES } from './rules/index.js'
 import { configSchema } from './schema.js'
@@ -46,10 +47,10 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
   const secretFiles: string[] = []
   const customSteps: CustomStepFile[] = []
   const images: ImageFile[] = []
-  const draft = read(file, files, options.env, report, { secretFiles, customSteps, images })
-  if (report.problems.length > 0 || draft === undefined) throw new ConfigError(inOrder(report.problems))
+  const found = read(file, files, options.env, report, { secretFiles, customSteps, images })
+  if (report.problems.length > 0 || found === undefined) throw new ConfigError(inOrder(report.problems))
   // without a problem, nothing that must be there is missing
-  const config: Config = { ...draft as Config, customSteps, images }
+  const config: Config = { ...found.draft as Config, customSteps, images, policyText: found.policyText() }
   return {
     config,
     warnings: inOrder(report.warnings),
@@ -66,11 +67,16 @@ interface Found {
   readonly images: ImageFile[]
 }
 
+interface Read {
+  readonly draft: Draft
+  readonly policyText: () => PolicyText
+}
+
 /** @param found the other files that this one leads to */
-function read(file: string, files: Files, env: Environment, report: Report, found: Found): Draft | undefined {
+function read(file: string, files: Files, env: Environment, report: Report, found: Found): Read | undefined {
   const text = readText(file, files, report)
   const yaml = text === undefined ? undefined : parse(text, report)
-  if (!yaml) return undefined
+  if (text === undefined || !yaml) return undefined
   const syntaxErrors = report.problems.length
   const root = configSchema as Shape
   const context: ReadContext = {
@@ -89,7 +95,7 @@ function read(file: string, files: Files, env: Environment, report: Report, foun
   if (draft && !yaml.broken) {
     for (const rule of RULES) rule(draft, report, files)
   }
-  return draft
+  return draft && { draft, policyText: () => policyTextOf(text, yaml.doc) }
 }
 
 function readText(file: string, files: Files, report: Report): string | undefined {

@@ -112,7 +112,9 @@ function filesOf({ file, secretFiles, config }: LoadedConfig): readonly string[]
 }
 
 function withReloaded(running: Config, next: Config): Config {
-  const reloaded = Object.fromEntries(RELOADED_KEYS.map((key) => [key, next[key]])) as ReloadedConfig
+  const reloaded = Object.fromEntries(
+    [...RELOADED_KEYS, 'policyText' as const].map((key) => [key, next[key]]),
+  ) as ReloadedConfig
   // A rotated client secret needs no restart: the previous one may be about to expire.
   return { ...running, ...reloaded, entra: { ...running.entra, clientSecret: next.entra.clientSecret } }
 }

@@ -10,7 +10,7 @@ export interface Change {
   readonly subjects: readonly string[]
 }
 
-type Concern = 'sessions' | 'users' | 'keys' | 'everything'
+type Concern = 'sessions' | 'users' | 'keys' | 'policy' | 'everything'
 
 /** What each kind concerns. The subjects of kinds that concern users begin with the user's id, up to a slash. */
 const KINDS: Readonly<Record<string, Concern>> = {
@@ -38,18 +38,20 @@ const KINDS: Readonly<Record<string, Concern>> = {
   /** kid */
   'key.withdrawn': 'keys',
   'keys.changed': 'keys',
+  /** A version was added, or one is tried. */
+  'policy.changed': 'policy',
   'everything': 'everything',
   /** Too many subjects for one record, or a TRUNCATE: the subject says of what. */
   'bulk': 'everything',
 }
 
-export type Concerned = ChangeNotification | { readonly kind: 'keys' }
+export type Concerned = ChangeNotification | { readonly kind: 'keys' } | { readonly kind: 'policy' }
 
 /** An unknown kind or a malformed subject concerns everything (safe default). */
 export function concernedBy({ kind, subjects }: Change): Concerned {
   if (!subjects.every((each) => typeof each === 'string')) return { kind: 'everything' }
   const concern = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined
-  if (concern === 'keys') return { kind: 'keys' }
+  if (concern === 'keys' || concern === 'policy') return { kind: concern }
   if (concern === 'sessions' && subjects.every((each) => /^[0-9a-f]{64}$/.test(each))) {
     return { kind: 'sessions', hashes: subjects }
   }

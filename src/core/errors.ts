@@ -191,6 +191,8 @@ export const FAILURES = {
   username_not_reserved: { status: 404, sentence: 'This username is not reserved.' },
   username_reserved: { status: 409, sentence: 'The configuration reserves this username.' },
   username_invalid: { status: 400, sentence: 'This is not a valid username.' },
+  policy_versions_differ: { status: 422, sentence: 'The two versions have too little in common for a patch.' },
+  policy_version_unknown: { status: 404, sentence: 'There is no version of the policy with this number.' },
   session_unknown: { status: 404, sentence: 'This session does not exist.' },
   object_id_invalid: { status: 400, sentence: 'This is not a valid Object ID.' },
   user_unknown: { status: 404, sentence: 'This user does not exist.' },

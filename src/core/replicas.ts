@@ -23,6 +23,8 @@ export interface Announcement {
   readonly name: string
   /** Hash of the configuration in force: 64 hex characters. */
   readonly config: string
+  /** Number of the policy version in force; undefined: not recorded yet. */
+  readonly policy?: number | undefined
 }
 
 export interface Replicas {
@@ -42,6 +44,8 @@ export interface ReplicasOptions {
   readonly name: string
   /** Hash of the configuration in force: 64 hex characters. */
   readonly config: () => string
+  /** Number of the policy version in force. */
+  readonly policy?: () => number | undefined
   readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
   readonly reportAfterMs?: number
   /** A replica that is silent for this time is considered stopped. */
@@ -65,7 +69,7 @@ const REMEDY =
   'mapping, access, pipeline and headers alone. During an upgrade it ends with the last replica.'
 
 export function createReplicas(options: ReplicasOptions): Replicas {
-  const { config, expireAfterMs = 5_000, now = () => performance.now() } = options
+  const { config, policy = () => undefined, expireAfterMs = 5_000, now = () => performance.now() } = options
   const own = options.name.replace(/[^\w.:-]/g, '-').slice(0, 100)
   const others = new Map<string, Other>()
   const report = createDifferenceReporter(own, options)
@@ -86,7 +90,7 @@ export function createReplicas(options: ReplicasOptions): Replicas {
     }
   }
   return {
-    announcement: () => ({ config: config(), name: own }),
+    announcement: () => ({ config: config(), policy: policy(), name: own }),
     receive(id, { config: hash, name }) {
       if (!CONFIG.test(hash) || !NAME.test(name) || id.length > 40) return
       const known = others.get(id)

@@ -13,6 +13,8 @@ import { keysUnreadable, type Storage, type StorageDeps } from './storage.js'
 
 export interface SessionsDeps {
   readonly replicas: Replicas
+  /** A version of the policy was added, or is tried. */
+  readonly onPolicy?: () => void
   readonly own: Own
   readonly log: StorageDeps['log'] & ChangeFeedOptions['log']
   readonly meter: Pick<Meter, 'gauge'>
@@ -35,17 +37,21 @@ export interface SessionsConfig {
   readonly keys: { readonly encryptionSecrets: readonly string[] }
 }
 
+function keysRefresher(keys: Storage['keys'], log: StorageDeps['log']): () => void {
+  return () => {
+    keys.refresh().catch((error: unknown) => keysUnreadable(log, error))
+  }
+}
+
 export function openSessions(
   { server, database, keys }: Pick<Storage, 'server' | 'database' | 'keys'>,
   { session, database: { onLostHistory }, keys: { encryptionSecrets } }: SessionsConfig,
-  { replicas, own, log, meter }: SessionsDeps,
+  { replicas, onPolicy, own, log, meter }: SessionsDeps,
 ): CachedSessions {
   const history = createHistory()
   const replica = randomBytes(9).toString('base64url')
   const reconciler = createReconciler({ history, replica, onLostHistory, encryptionSecrets, log })
-  const refreshKeys = (): void => {
-    keys.refresh().catch((error: unknown) => keysUnreadable(log, error))
-  }
+  const refreshKeys = keysRefresher(keys, log)
   server.reconcileWith(async (current, signal) => {
     if (!await reconciler.reconcile(current, signal)) return
     cache.apply({ kind: 'everything' }) // guard: lost-cache
@@ -58,6 +64,7 @@ export function openSessions(
     onChange: (change) => cache.apply(change),
     onGap: () => cache.markAllStale(),
     onKeys: refreshKeys,
+    onPolicy,
     replicas,
     log,
   })

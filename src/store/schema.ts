@@ -14,9 +14,11 @@ import {
   text,
   timestamp,
   unique,
+  uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { Cause } from '../core/mapping.js'
+import type { VersionFinding, VersionSource } from '../core/policy-version.js'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const snapshot = customType<{ data: string }>({ dataType: () => 'pg_snapshot' })
@@ -252,6 +254,8 @@ export const replicas = pgTable('replicas', {
   config: text('config').notNull().default(''),
   /** Whether notifications reach it: then it may be the notifier. */
   listens: boolean('listens').notNull().default(false),
+  /** Number of the policy version in force; null: not recorded yet. */
+  policy: integer('policy'),
 }) // no index on what changes each second: then an update writes no index either
 
 /**
@@ -333,6 +337,27 @@ export const activityCounts = pgTable('activity_counts', {
   count: bigint('count', { mode: 'number' }).notNull(),
   minutes: integer('minutes').array().notNull(),
 }, (table) => [primaryKey({ columns: [table.kind, table.hour, table.key, table.replica] })])
+
+/** Versions of the policy (core/policy-version.ts). Never changed, never deleted: a trigger refuses both. */
+export const policyVersions = pgTable('policy_versions', {
+  number: integer('number').primaryKey(),
+  source: text('source').$type<VersionSource>().notNull(),
+  text: text('text').notNull(),
+  hash: text('hash').notNull(),
+  schema: integer('schema').notNull(),
+  release: text('release').notNull(),
+  author: text('author').notNull(),
+  message: text('message').notNull().default(''),
+  at: instant('at').notNull().default(sql`clock_timestamp()`),
+  parent: integer('parent'),
+  findings: jsonb('findings').$type<readonly VersionFinding[]>().notNull().default([]),
+  gains: integer('gains'),
+  losses: integer('losses'),
+}, (table) => [
+  // replicas that load the same file add one version
+  uniqueIndex('policy_versions_file').on(table.hash).where(sql`${table.source} = 'file'`),
+  index('policy_versions_source').on(table.source, table.number),
+])
 
 /** Private keys of the assertions, sealed under keys.encryptionSecrets (store/keys.ts). */
 export const signingKeys = pgTable('signing_keys', {

@@ -333,13 +333,19 @@ function createCluster(t: Test, nodes: readonly Node[], etcd: PatroniCluster['et
     const primaries = await Promise.all(nodes.map(async (node) => node !== not && await node.isPrimary()))
     return nodes.find((_node, index) => primaries[index])
   }
-  const waited = async <T>(forMs: number, what: string, look: () => Promise<T | undefined>): Promise<T> => {
+  const waited = async <T>(
+    forMs: number,
+    what: string,
+    look: () => Promise<T | undefined>,
+    state: () => unknown = () => '',
+  ): Promise<T> => {
     for (const until = performance.now() + forMs; performance.now() < until; await sleep(200)) {
       const result = await look()
       if (result !== undefined) return result
     }
-    throw new Error(`no ${what} after ${forMs} ms`)
+    throw new Error(`no ${what} after ${forMs} ms: ${JSON.stringify(state())}`)
   }
+  let seen: readonly Member[] | undefined
   const primary = (not?: PatroniNode): Promise<Node> => waited(120_000, 'primary', () => found(not))
   const send = async (method: string, path: string, body: object): Promise<void> => {
     const answer = await ask((await primary()).rest, path, { method, body: JSON.stringify(body) }, 60_000)
@@ -354,8 +360,9 @@ function createCluster(t: Test, nodes: readonly Node[], etcd: PatroniCluster['et
         const leader = await found()
         const answer = leader && await ask(leader.rest, '/cluster')
         const { members = [] } = answer?.ok ? await answer.json() as { members?: readonly Member[] } : {}
+        seen = members
         return isHealthy(members, synchronous) ? true : undefined
-      }).then(() => {}),
+      }, () => seen).then(() => {}),
     async switchover() {
       await send('POST', '/switchover', { leader: (await primary()).name })
     },

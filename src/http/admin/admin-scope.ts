@@ -5,6 +5,7 @@ import type { Siblings } from '../../core/siblings.js'
 import { COMMON_LIMITS, limitStore, type NamedLimit } from '../limits.js'
 import { apiScope, type ApiScopeOptions } from './api/api-scope.js'
 import { auditDownloads } from './pages/audit-downloads.js'
+import { versionDownloads } from './pages/version-downloads.js'
 import { peopleCsvRoute } from './people-csv.js'
 import { pageRoutes, type PageRoutesOptions } from './pages/routes.js'
 
@@ -25,6 +26,7 @@ export async function adminScope(scope: FastifyInstance, options: AdminScopeOpti
     pages.addHook('onRequest', pages.rateLimit(apiLimit))
     await pages.register(auditDownloads, options)
     await pages.register(peopleCsvRoute, options)
+    await pages.register(versionDownloads, options)
     await pages.register(pageRoutes, options)
   })
 }

@@ -27,6 +27,8 @@ export interface ChangeFeedOptions {
   readonly replica: string
   readonly onChange: (change: ChangeNotification) => void
   readonly onKeys: () => void
+  /** A version of the policy was added, or is tried. */
+  readonly onPolicy?: (() => void) | undefined
   /** Changes may be missing: the connection was lost for too long, or to another server. */
   readonly onGap: () => void
   /** Written with each heartbeat, and read with those of other replicas. */

@@ -32,6 +32,7 @@ export interface FeedLinkOptions extends FeedLinkEvents {
   readonly position: Position | undefined
   readonly onChange: (change: ChangeNotification) => void
   readonly onKeys: () => void
+  readonly onPolicy?: (() => void) | undefined
   readonly log: OutboxReaderOptions['log']
 }
 

@@ -100,6 +100,7 @@ const EVERYTHING_BEFORE: readonly string[] = ['*', 'k']
 /** What release 0.2 notified for the same change: at most 100 ids each. */
 function payloadsBefore(concerned: Concerned): string[] {
   if (concerned.kind === 'keys') return ['k']
+  if (concerned.kind === 'policy') return [] // it knows none
   if (concerned.kind === 'everything') return ['*']
   const [letter, ids] = concerned.kind === 'sessions' ? ['s', concerned.hashes] : ['u', concerned.ids]
   const parts = Array.from(

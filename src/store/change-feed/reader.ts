@@ -35,6 +35,7 @@ export interface OutboxReaderOptions {
   readonly tombstones: Pick<Tombstones, 'record' | 'gap'>
   readonly onChange: (change: ChangeNotification) => void
   readonly onKeys: () => void
+  readonly onPolicy?: (() => void) | undefined
   readonly onReading: () => void
   /** The outbox was read. @param isGap changes before it are missing */
   readonly onRead: (position: Position, isGap: boolean) => void
@@ -61,7 +62,8 @@ export function createOutboxReader(options: OutboxReaderOptions): OutboxReader {
     const { snapshot, changes, isGap } = await readOutbox(client, server, since)
     if (isOver()) return
     if (isGap) options.tombstones.gap()
-    apply(isGap ? KEYS : changes, options) // cached sessions are stale, and may be used while the database is down
+    // cached sessions are stale, and may be used while the database is down
+    apply(isGap ? AFTER_A_GAP : changes, options)
     position = { key: server.key, snapshot, at, clock }
     options.onRead(position, isGap)
     await notifying(notifier.notifyOf(changes))
@@ -79,19 +81,21 @@ export function createOutboxReader(options: OutboxReaderOptions): OutboxReader {
 /** Everything is read again at most once, whatever the number of changes that concern everything. */
 function apply(
   changes: OutboxRead['changes'],
-  { tombstones, onChange, onKeys }: Pick<OutboxReaderOptions, 'tombstones' | 'onChange' | 'onKeys'>,
+  options: Pick<OutboxReaderOptions, 'tombstones' | 'onChange' | 'onKeys' | 'onPolicy'>,
 ): void {
+  const { tombstones, onChange, onKeys, onPolicy } = options
   if (changes === undefined) tombstones.gap()
   for (const change of changes ?? []) tombstones.record(change)
   const concerned = (changes ?? EVERYTHING).map(concernedBy)
   if (concerned.some(({ kind }) => kind === 'keys')) onKeys()
+  if (concerned.some(({ kind }) => kind === 'policy')) onPolicy?.()
   const everything = concerned.find((each) => each.kind === 'everything')
   if (everything !== undefined) return onChange(everything) // guard: outbox-everything-once
-  for (const each of concerned) if (each.kind !== 'keys') onChange(each)
+  for (const each of concerned) if (each.kind !== 'keys' && each.kind !== 'policy') onChange(each)
 }
 
-const KEYS: readonly Change[] = [{ kind: 'keys.changed', subjects: [] }]
-const EVERYTHING: readonly Change[] = [{ kind: 'everything', subjects: [] }, { kind: 'keys.changed', subjects: [] }]
+const AFTER_A_GAP: readonly Change[] = ['keys.changed', 'policy.changed'].map((kind) => ({ kind, subjects: [] }))
+const EVERYTHING: readonly Change[] = [{ kind: 'everything', subjects: [] }, ...AFTER_A_GAP]
 
 /** Release 0.2 may have missed changes while there was no notifier: each one begins with everything. */
 function createNotifier({ client, self, isNotifier }: Pick<OutboxReaderOptions, 'client' | 'self' | 'isNotifier'>) {

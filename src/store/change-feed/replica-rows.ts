@@ -32,16 +32,17 @@ export async function writeHeartbeat(
   return results.at(-2)?.rows[0]?.written === true
 }
 
-function upsert({ replica, count, confirmed: last, listens, name, config }: Heartbeat): string {
+function upsert({ replica, count, confirmed: last, listens, name, config, policy }: Heartbeat): string {
   const [id, place, hash] = [replica, name, config].map((text) => pg.escapeLiteral(text))
+  const version = Number.isSafeInteger(policy) ? String(policy) : 'null'
   // guard: lost-counter, lost-heartbeat-late
   return `with updated as (
       update replicas set heartbeats = greatest(heartbeats, ${count}), heartbeat_at = clock_timestamp(),
-        name = ${place}, config = ${hash}, listens = ${listens}
+        name = ${place}, config = ${hash}, listens = ${listens}, policy = ${version}
       where replica = ${id} and heartbeats >= ${last} returning 1),
     inserted as (
-      insert into replicas (replica, heartbeats, name, config, listens)
-      select ${id}, ${count}, ${place}, ${hash}, ${listens} where ${last} = 0
+      insert into replicas (replica, heartbeats, name, config, listens, policy)
+      select ${id}, ${count}, ${place}, ${hash}, ${listens}, ${version}::integer where ${last} = 0
       on conflict (replica) do nothing returning 1)
     select exists (select from updated) or exists (select from inserted) as written`
 }

@@ -10,6 +10,7 @@ import { endPersonSessions, endSession, endSessions, sessions } from './sessions
 import { explain, personAccess } from './person-policy.js'
 import { policy } from './policy.js'
 import { policyTest } from './policy-test.js'
+import { policyDiff, policyVersion, policyVersions } from './policy-versions.js'
 import { answerMetrics, health, keys } from './system.js'
 
 export const ENDPOINTS: readonly Endpoint[] = [
@@ -30,6 +31,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
   releaseName,
   policy,
   policyTest,
+  policyVersions,
+  policyVersion,
+  policyDiff,
   explain,
   personAccess,
   health,

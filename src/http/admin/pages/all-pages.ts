@@ -13,6 +13,7 @@ import { mappingPage } from './mapping-page.js'
 import { explainPage, personAccessPage } from './person-policy.js'
 import { testPage } from './test-page.js'
 import { systemPage } from './system.js'
+import { versionPage, versionsDiffPage, versionsPage } from './versions-page.js'
 
 export const PAGES: readonly AdminPage[] = [
   overviewPage,
@@ -27,6 +28,9 @@ export const PAGES: readonly AdminPage[] = [
   mappingPage,
   accessPage,
   testPage,
+  versionsPage,
+  versionPage,
+  versionsDiffPage,
   systemPage,
   doctorPage,
 ]

@@ -11,6 +11,7 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { label: 'Groups', path: '/admin/groups' },
   { label: 'Mapping', path: '/admin/mapping' },
   { label: 'Access', path: '/admin/access' },
+  { label: 'Versions', path: '/admin/versions' },
   { label: 'Test', path: '/admin/test' },
   { label: 'Sessions', path: '/admin/sessions' },
   { label: 'Audit', path: '/admin/audit' },

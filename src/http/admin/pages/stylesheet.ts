@@ -67,6 +67,9 @@ section { margin-top: 1.9rem }
 .lead { margin: 0 0 .6rem; overflow-wrap: anywhere }
 time { white-space: nowrap; overflow-wrap: normal; font-variant-numeric: tabular-nums }
 code { font: .92em/1.4 var(--mono); overflow-wrap: anywhere }
+pre { margin: 0; padding: .75rem; font: .86em/1.5 var(--mono); white-space: pre }
+pre ins, pre del { display: inline-block; min-width: 100%; text-decoration: none }
+pre ins { background: var(--good-soft) } pre del { background: var(--bad-soft) }
 .id { color: var(--soft); font-size: .78rem; user-select: all }
 .named { display: block }
 .named > a, .named > .name { display: block; font-weight: 500; overflow-wrap: anywhere }

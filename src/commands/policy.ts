@@ -1,0 +1,74 @@
+// `gatehouse policy versions|show|diff|export`: the versions of the policy.
+import { createPolicyVersionsAdmin, type PolicyVersionsAdmin } from '../admin/policy-versions.js'
+import { allPages } from '../core/page.js'
+import type { VersionSummary } from '../core/policy-version.js'
+import { commandProcess } from './command-process.js'
+import { EXIT, print, printJson, printNote, printTable, withDatabase, type CommonOptions } from './context.js'
+
+export async function policyVersions(options: CommonOptions): Promise<number> {
+  const versions = await withVersions(options, async (admin) => {
+    const all: VersionSummary[] = []
+    for await (const rows of allPages<VersionSummary, number>((after) => admin.list({ after }))) all.push(...rows)
+    return all
+  })
+  if (options.json) printJson(versions)
+  else {
+    printTable(
+      ['VERSION', 'ADDED', 'BY', 'MESSAGE', 'RUN BY'],
+      versions.map(({ number, at, author, message, replicas }) => [
+        String(number),
+        new Date(at).toISOString().slice(0, 19),
+        author,
+        message,
+        replicas.join(', '),
+      ]),
+      'There are no versions yet: a running gateway adds the policy that it has loaded.',
+    )
+  }
+  return EXIT.ok
+}
+
+/** @param number undefined: the newest */
+export async function policyShow(number: number | undefined, options: CommonOptions): Promise<number> {
+  const version = await withVersions(options, (admin) => admin.get(number))
+  if (options.json) {
+    printJson(version)
+    return EXIT.ok
+  }
+  const { at, author, message, hash, release, replicas, findings, text } = version
+  print(`version  ${version.number}`)
+  print(`added    ${new Date(at).toISOString()} by ${author}, Gatehouse ${release}`)
+  if (message !== '') print(`message  ${message}`)
+  print(`hash     ${hash}`)
+  print(`run by   ${replicas.length === 0 ? 'no replica' : replicas.join(', ')}`)
+  for (const { path, code, message: finding } of findings) print(`finding  ${path}: ${finding ?? code}`)
+  print(`\n${text.trimEnd()}`)
+  return EXIT.ok
+}
+
+export async function policyDiff(from: number, to: number | undefined, options: CommonOptions): Promise<number> {
+  const diff = await withVersions(options, (admin) => admin.diff(from, to))
+  if (options.json) printJson({ ...diff, patch: diff.patch ?? null })
+  else if (diff.changes.length === 0) print('Both versions have the same meaning.')
+  else if (diff.patch === undefined) {
+    printNote('gatehouse: note: the texts have too little in common; only what differs in meaning is shown.')
+    for (const { path, before, after } of diff.changes) print(`${path}: ${before ?? 'none'} -> ${after ?? 'none'}`)
+  } else print(diff.patch.trimEnd())
+  return EXIT.ok
+}
+
+/** The text alone, as it was written: for version control and for backups. */
+export async function policyExport(number: number | undefined, options: CommonOptions): Promise<number> {
+  const { text, ...version } = await withVersions(options, (admin) => admin.get(number))
+  if (options.json) printJson({ ...version, text })
+  else commandProcess().stdout.write(text)
+  return EXIT.ok
+}
+
+async function withVersions<T>(options: CommonOptions, work: (admin: PolicyVersionsAdmin) => Promise<T>): Promise<T> {
+  const { createPolicyVersionStore } = await import('../store/policy-versions.js')
+  return await withDatabase(
+    options,
+    ({ database }) => work(createPolicyVersionsAdmin(createPolicyVersionStore(database))),
+  )
+}

@@ -1,0 +1,61 @@
+// Versions of the policy: immutable rows, so that history, differences and "which replica runs what" are there for
+// everybody. store/policy-versions.ts keeps them.
+import type { Page, PageRequest } from './page.js'
+
+/** Which keys and values a policy may have. A release that reads more of them raises it. */
+export const POLICY_SCHEMA = 1
+
+/** A finding of `check` about a policy. */
+export interface VersionFinding {
+  /** Such as `groupMapping[2].groups`. */
+  readonly path: string
+  readonly code: string
+  /** Null: not kept, because it may contain a value that came from the environment. */
+  readonly message: string | null
+}
+
+export interface NewVersion {
+  /** YAML as it was written, before `${NAME}` is replaced. */
+  readonly text: string
+  /** SHA-256 of its canonical form: 64 hex characters. */
+  readonly hash: string
+  readonly findings: readonly VersionFinding[]
+}
+
+/** `file`: a replica has loaded it from its configuration file; `database`: it was deployed. */
+export type VersionSource = 'file' | 'database'
+
+export interface VersionSummary {
+  readonly number: number
+  readonly source: VersionSource
+  readonly hash: string
+  /** As in the audit record: `admin:<user id>`, `cli:<os user>`; `replica:<host:port>`: it has loaded the file. */
+  readonly author: string
+  readonly message: string
+  /** ISO 8601. */
+  readonly at: string
+  /** The version that was the newest one before; null: none. */
+  readonly parent: number | null
+  /** How many users gained and lost rights by the preview; null: there was none. */
+  readonly gains: number | null
+  readonly losses: number | null
+  /** Replicas that were heard within the last minute and run it, by name. */
+  readonly replicas: readonly string[]
+}
+
+export interface VersionDetails extends VersionSummary {
+  readonly text: string
+  /** POLICY_SCHEMA of the release that wrote it, and that release. */
+  readonly schema: number
+  readonly release: string
+  readonly findings: readonly VersionFinding[]
+}
+
+export interface PolicyVersions {
+  /** The newest first; `after` is a number. */
+  list(page: PageRequest<number>): Promise<Page<VersionSummary, number>>
+  /** Undefined: there is none with this number. */
+  get(number: number): Promise<VersionDetails | undefined>
+  /** Undefined: there is none yet. */
+  newest(): Promise<number | undefined>
+}

@@ -1,0 +1,63 @@
+// Records the policy that this replica runs as a version, where the configuration file is its source: after the start,
+// after a reload, and again where the database has lost the version.
+import type { RunningConfig } from './config/running-config.js'
+import type { ReloadState } from './config/reload-state.js'
+import type { ConfigProblem } from './config/problem.js'
+import { POLICY_KEYS } from './config/policy-text.js'
+import type { VersionFinding } from './core/policy-version.js'
+import type { Own } from './lifecycle.js'
+import { startRecurring } from './recurring.js'
+import type { PolicyVersionStore } from './store/policy-versions.js'
+import { VERSION } from './version.js'
+
+const LOOK_MS = 1_000
+/** The version is looked for again: a database that was restored, or that has lost history, may not have it. */
+const AGAIN_MS = 60_000
+
+export interface PolicyRecord {
+  /** Number of the version in force; undefined: not recorded yet. */
+  version(): number | undefined
+}
+
+export interface PolicyRecordDeps {
+  readonly store: Pick<PolicyVersionStore, 'addLoaded'>
+  /** Host and port of this replica. */
+  readonly replica: string
+  readonly reload: () => ReloadState
+  readonly own: Own
+  readonly log: { info(facts: object, text: string): void, warn(facts: object, text: string): void }
+  /** Monotonic milliseconds. */
+  readonly now?: () => number
+}
+
+export function openPolicyRecord({ current }: RunningConfig, deps: PolicyRecordDeps): PolicyRecord {
+  const { store, replica, reload, own, log, now = () => performance.now() } = deps
+  let recorded: { readonly hash: string, readonly number: number, readonly at: number } | undefined
+  let highestKnown = 0
+  let failing = false
+  const record = async (): Promise<void> => {
+    const { policyText: { text, hash, canonical } } = current()
+    if (recorded?.hash === hash && now() - recorded.at < AGAIN_MS) return
+    const findings = findingsAbout(reload().warnings ?? [], canonical)
+    const version = { text, hash, findings, author: `replica:${replica}`, release: VERSION, highestKnown }
+    const { number, isNew } = await store.addLoaded(version)
+    recorded = { hash, number, at: now() }
+    highestKnown = Math.max(highestKnown, number)
+    failing = false
+    if (isNew) log.info({ version: number, policy: hash }, 'the policy of the file is recorded as a new version')
+  }
+  const recording = startRecurring(record, LOOK_MS, (error) => {
+    if (!failing) log.warn({ err: error }, 'the policy could not be recorded as a version; it is retried each second')
+    failing = true
+  })
+  own('policy versions', recording.stop)
+  return { version: () => recorded?.hash === current().policyText.hash ? recorded.number : undefined }
+}
+
+/** @param canonical where it has a variable, messages are left out: they may contain the value */
+export function findingsAbout(warnings: readonly ConfigProblem[], canonical: string): readonly VersionFinding[] {
+  const isPlain = !canonical.includes('${')
+  return warnings
+    .filter(({ path }) => (POLICY_KEYS as readonly string[]).includes(/^[^.[]*/.exec(path)?.[0] ?? ''))
+    .map(({ path, code, message }) => ({ path, code, message: isPlain ? message : null })) // guard: policy-no-values
+}

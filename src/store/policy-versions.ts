@@ -1,0 +1,85 @@
+// Versions of the policy. Every replica adds what it has loaded from its file, where it is not there already.
+import { sql } from 'drizzle-orm'
+import { PAGE_ROWS, pageOf } from '../core/page.js'
+import {
+  POLICY_SCHEMA,
+  type NewVersion,
+  type PolicyVersions,
+  type VersionDetails,
+  type VersionSummary,
+} from '../core/policy-version.js'
+import { writeAudit } from './audit.js'
+import type { Database, Transaction } from './database.js'
+
+export interface LoadedVersion extends NewVersion {
+  /** Who has loaded it: `replica:<host:port>`. */
+  readonly author: string
+  /** Of this process. */
+  readonly release: string
+  /** The highest number that this replica knows: where history was lost, numbers go on above it. */
+  readonly highestKnown: number
+}
+
+export interface PolicyVersionStore extends PolicyVersions {
+  /** For a file that was loaded. @returns its number, and whether it is new */
+  addLoaded(version: LoadedVersion): Promise<{ readonly number: number, readonly isNew: boolean }>
+}
+
+type Row<T> = T & Record<string, unknown>
+
+const SUMMARY = sql.raw(
+  `v.number, v.source, v.hash, v.author, v.message, to_json(v.at) #>> '{}' as at, v.parent, v.gains,
+  v.losses, coalesce((select array_agg(distinct r.name order by r.name) from replicas r where r.policy = v.number
+    and abs(extract(epoch from clock_timestamp() - r.heartbeat_at)) < 60), '{}') as replicas`,
+)
+
+export function createPolicyVersionStore(database: Database): PolicyVersionStore {
+  return {
+    async list({ after = 2_147_483_647, limit = PAGE_ROWS }) {
+      const { rows } = await database.ask((db) =>
+        db.execute<Row<VersionSummary>>(sql`select ${SUMMARY} from policy_versions v
+          where v.number < ${after} order by v.number desc limit ${limit + 1}`)
+      )
+      return pageOf(rows, limit, ({ number }) => number)
+    },
+    async get(number) {
+      const { rows: [version] } = await database.ask((db) =>
+        db.execute<Row<VersionDetails>>(sql`select ${SUMMARY}, v.text, v.schema, v.release, v.findings
+          from policy_versions v where v.number = ${number}`)
+      )
+      return version
+    },
+    async newest() {
+      const { rows: [row] } = await database.ask((db) =>
+        db.execute<{ number: number | null }>(sql`select max(number) as number from policy_versions`)
+      )
+      return row?.number ?? undefined
+    },
+    addLoaded: (version) => database.transaction((tx) => addLoaded(tx, version)),
+  }
+}
+
+/** One after the other, so that numbers have no gaps: versions are rare. */
+export async function takePolicyTurn(tx: Transaction): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('gatehouse policy', 0))`)
+}
+
+async function addLoaded(
+  tx: Transaction,
+  { text, hash, findings, author, release, highestKnown }: LoadedVersion,
+): Promise<{ number: number, isNew: boolean }> {
+  await takePolicyTurn(tx)
+  const { rows: [known] } = await tx.execute<{ number: number }>(
+    sql`select number from policy_versions where source = 'file' and hash = ${hash}`,
+  )
+  if (known !== undefined) return { number: known.number, isNew: false }
+  const { rows: [added] } = await tx.execute<{ number: number, parent: number | null }>(sql`
+    insert into policy_versions (number, source, text, hash, schema, release, author, parent, findings)
+    select greatest(coalesce(max(number), 0), ${highestKnown}) + 1, 'file', ${text}, ${hash}, ${POLICY_SCHEMA},
+      ${release}, ${author}, max(number), ${JSON.stringify(findings)}::jsonb from policy_versions
+    returning number, parent`)
+  if (added === undefined) throw new Error('the version was not added')
+  const { number, parent } = added
+  await writeAudit(tx, { action: 'policy.loaded', actor: author, detail: { version: number, hash, parent } })
+  return { number, isNew: true }
+}
