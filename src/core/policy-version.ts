@@ -39,7 +39,7 @@ export interface VersionSummary {
   /** How many users gained and lost rights by the preview; null: there was none. */
   readonly gains: number | null
   readonly losses: number | null
-  /** Replicas that were heard within the last minute and run it, by name. */
+  /** Replicas with a heartbeat in the last minute that run it, by name. */
   readonly replicas: readonly string[]
 }
 

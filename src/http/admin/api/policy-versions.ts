@@ -21,7 +21,7 @@ const SUMMARY = {
   parent: nullable(VersionNumber),
   gains: changed('Users who gain rights by the preview; null: there was none.'),
   losses: changed('Users who lose rights by the preview; null: there was none.'),
-  replicas: Type.Array(Type.String(), { description: 'Replicas that run it, heard within the last minute.' }),
+  replicas: Type.Array(Type.String(), { description: 'Replicas that run it, with a heartbeat in the last minute.' }),
 }
 
 const summary = closed(SUMMARY)
