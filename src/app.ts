@@ -34,6 +34,7 @@ import { dialectRoute, signInUrl } from './http/forward-auth/route.js'
 import { createSessionResolver } from './http/forward-auth/session-resolver.js'
 import { clientAddress } from './http/forwarded-for.js'
 import { fromTrustedPeers } from './http/forward-auth/target-headers.js'
+import { createShadowObserver } from './http/forward-auth/shadow-observer.js'
 import { createUnnamedHosts } from './http/forward-auth/unnamed-hosts.js'
 import { createUnreachableReturns } from './http/forward-auth/unreachable-returns.js'
 import { createInstance } from './http/fastify-instance.js'
@@ -94,6 +95,7 @@ export async function buildApp(config: RunningConfig, deps: AppDeps): Promise<Fa
       authorizer,
       meter: deps.meter,
       counters: deps.counters.answers,
+      shadows: parts.shadows,
       clientAddress: (request) => clientAddress(request, trusts),
       log: answers,
     }),
@@ -124,7 +126,7 @@ type Parts = ReturnType<typeof createParts>
 
 /** What more than one scope needs. Whatever a request causes is logged within the budget. */
 function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }: LogBudget) {
-  const { server: { publicUrl, redirectDomains, contact, trustedProxies }, session } = startup
+  const { server: { publicUrl, redirectDomains, contact, trustedProxies }, session, log: { access } } = startup
   const { sessions: { sessions, cache }, entra, replicas, meter, siblings } = deps
   const unknownSignature = createRotationHint({
     differing: () => replicas.state().different.length > 0, // guard: adv-rotation-named
@@ -144,6 +146,11 @@ function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }
   const { authority } = entra.client.signIn.endpoints
   const headers = createIdentityHeaderCache({ signer: assertions, capacity: HEADERS_PER_SESSION * session.cacheSize })
   const onUnnamedHost = createUnnamedHosts({ meter, log, announcements: siblings?.announcements('unnamedHost') })
+  const shadows = createShadowObserver({
+    shadows: () => inForce().shadows,
+    log: access === 'none' ? undefined : deps.log,
+    announcements: siblings?.announcements('shadowRule'),
+  })
   return {
     admin: createAdminAccess(startup, deps.storage.database, { publicUrl, cookies, signer }),
     publicUrl,
@@ -155,6 +162,7 @@ function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }
     sessionResolver,
     assertions,
     inForce,
+    shadows,
     authorizer: createAuthorizer({ sessions: sessionResolver, headers, inForce, onUnnamedHost }),
     trusts: trustedPeers(trustedProxies),
     returnTo: { publicUrl, redirectDomains },
@@ -188,7 +196,7 @@ async function forwardAuth(
   endpoints: readonly Endpoint[],
   { parts, deps: { meter, counters, tracer, siblings }, answers }: { parts: Parts, deps: AppDeps, answers: AnswerLog },
 ): Promise<void> {
-  const { authorizer, publicUrl, pages, returnTo, trusts, log } = parts
+  const { authorizer, shadows, publicUrl, pages, returnTo, trusts, log } = parts
   const signInFor = createUnreachableReturns({
     rules: returnTo,
     log,
@@ -196,7 +204,7 @@ async function forwardAuth(
   })
   const traced = traceForwardAuth({ tracer, trusts })
   for (const endpoint of endpoints) {
-    const shared = { authorizer, publicUrl, pages, meter, traced, log: answers, signInFor }
+    const shared = { authorizer, shadows, publicUrl, pages, meter, traced, log: answers, signInFor }
     await app.register(dialectRoute, { ...endpoint, ...shared, counters: counters.answers })
   }
 }

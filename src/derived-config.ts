@@ -1,12 +1,14 @@
 // What is derived from the reloadable half of the configuration, once for each configuration in force.
 import type { ReloadableConfig } from './config/running-config.js'
-import { compileAccess } from './core/access.js'
+import { compileAccess, createPathInterpreter } from './core/access.js'
+import { countedKeys } from './core/activity.js'
 import type { ActivityCounters } from './core/activity-counters.js'
 import { withAddresses } from './core/applications.js'
 import { createGroupMapping } from './core/mapping.js'
 import type { CustomStepFile } from './core/pipeline/custom-step.js'
 import { namedSteps } from './core/pipeline/index.js'
 import type { NamedStep } from './core/pipeline/pipeline.js'
+import { compileShadowRules } from './core/shadow-rules.js'
 import { tracedSteps } from './core/traced-login.js'
 import type { Tracer } from './core/tracer.js'
 import type { AccessInForce } from './http/forward-auth/authorizer.js'
@@ -18,7 +20,13 @@ export function accessInForce(
   { access, headers }: ReloadableConfig,
   counters?: Pick<ActivityCounters, 'rules'>,
 ): AccessInForce {
-  return { policy: compileAccess(access, networkTest, counters?.rules), headers: compileHeaders(headers) }
+  const hits = counters?.rules(countedKeys(access.rules)) ?? []
+  const interpretationsOf = createPathInterpreter()
+  return {
+    policy: compileAccess(access, networkTest, () => hits, interpretationsOf),
+    shadows: compileShadowRules(access, { networkTest, counters: hits, interpretationsOf }),
+    headers: compileHeaders(headers),
+  }
 }
 
 export function themeInForce({ branding, applications, images }: ReloadableConfig, publicUrl: string): Theme {

@@ -2,6 +2,7 @@
 // of the path, and which headers the application would get. Changes nothing.
 import {
   compileAccess,
+  describeAllow,
   type AccessPolicy,
   type AddressedRequest,
   type Decision,
@@ -15,6 +16,7 @@ import { headerDefinitions, identityHeaders, type HeaderPair } from '../core/ide
 import { createGroupMapping } from '../core/mapping.js'
 import { memoizeByConfig } from '../core/memoize-by-config.js'
 import type { LocalGroups, PolicyInForce, PolicyUsers } from '../core/policy.js'
+import { compileShadowRules, type ShadowDecision } from '../core/shadow-rules.js'
 import { parseTargetUrl, type Target } from '../core/target.js'
 import { evaluatedGroups, evaluatedUser, judged, type EvaluatedUser, type JudgedRule } from './evaluated.js'
 import { objectIdInvalid } from './text.js'
@@ -42,6 +44,8 @@ export interface AccessTestResult {
   /** Every rule that must let them in. */
   readonly rules: readonly JudgedRule[]
   readonly interpretations: readonly TestedInterpretation[]
+  /** The shadow rules that would decide if they were enforced; they decide nothing. */
+  readonly shadowRules: readonly TestedShadowRule[]
   /** What the application would get with the request; undefined: it would not get the request. */
   readonly headers: TestedHeaders | undefined
   readonly read: readonly GroupRead[]
@@ -58,7 +62,18 @@ export interface TestedInterpretation {
   /** Undefined: every port. */
   readonly port: string | undefined
   /** The rules that may decide about it. */
-  readonly rules: readonly string[]
+  readonly rules: readonly { readonly path: string, readonly name: string | null }[]
+}
+
+export interface TestedShadowRule {
+  readonly path: string
+  readonly name: string | null
+  /** Whom it lets in, in words. */
+  readonly allows: string
+  /** What the answer would be. */
+  readonly would: ShadowDecision['kind']
+  /** It would be another one. */
+  readonly differs: boolean
 }
 
 /** `assertion`: a signed assertion is among them, which is not shown. */
@@ -84,6 +99,7 @@ export interface AccessTestPorts {
 export function createAccessTestAdmin({ policy, users, localGroups, networkTest }: AccessTestPorts): AccessTestAdmin {
   const inForce = memoizeByConfig(policy, ({ access, groupMapping, headers }) => ({
     policy: compileAccess(access, networkTest),
+    shadows: compileShadowRules(access, { networkTest }),
     rows: groupMapping,
     mapping: createGroupMapping(groupMapping),
     definitions: headerDefinitions(headers),
@@ -116,6 +132,9 @@ export function createAccessTestAdmin({ policy, users, localGroups, networkTest 
         withoutPort: compiled.policy.decide({ ...request, target: { ...target, port: undefined } }, user),
         rules: compiled.policy.grounds(request).map((grounds) => judged(grounds, user)),
         interpretations: interpretationsOf(compiled.policy, request),
+        shadowRules: (compiled.shadows?.judge({ ...request, session: user }) ?? []).flatMap((shadow) =>
+          testedShadow(shadow, decision)
+        ),
         headers: decision.allow ? headersFor(user, compiled) : undefined,
         read: groupsRead(compiled.rows, ids),
         notHit: rowsNotHit(compiled.rows, ids),
@@ -153,8 +172,14 @@ function interpretationsOf(policy: AccessPolicy, request: AddressedRequest): rea
   return policy.interpretations(request).map(({ path, port, grounds }) => ({
     path: path === undefined ? undefined : Buffer.from(path, 'latin1').toString('utf8'),
     port,
-    rules: grounds.map((each) => each.path),
+    rules: grounds.map(({ path, name = null }) => ({ path, name })),
   }))
+}
+
+function testedShadow({ rule, kind, decides }: ShadowDecision, decision: Decision): TestedShadowRule[] {
+  const differs = kind !== (decision.allow ? 'allowed' : decision.reason)
+  if (!decides && !differs) return []
+  return [{ path: rule.path, name: rule.name ?? null, allows: describeAllow(rule.allow), would: kind, differs }]
 }
 
 interface Compiled {

@@ -1,28 +1,38 @@
 // The access rules in force, in order, as people read them: whom each one lets in, what `gatehouse check` finds about
 // it, and how often it decided.
-import { describeAllow, type AccessRule, type Allow } from '../core/access.js'
-import { DEFAULT_RULE, ruleKeys, type ActivityReader, type RuleHits } from '../core/activity.js'
+import { describeAllow, isEnforced, type AccessRule, type Allow } from '../core/access.js'
+import {
+  DEFAULT_RULE,
+  OTHER_KEYS,
+  ruleKeys,
+  type ActivityReader,
+  type CountsOfWindows,
+  type RuleHits,
+} from '../core/activity.js'
 import { remembered } from '../core/bounded.js'
 import { memoizeByConfig } from '../core/memoize-by-config.js'
 import type { FilePosition, PolicyFinding, PolicyInForce } from '../core/policy.js'
 import { nextPage } from './positions.js'
 
-export type RuleFilter = 'findings' | 'idle'
-export const RULE_FILTERS: readonly RuleFilter[] = ['findings', 'idle']
+export type RuleFilter = 'findings' | 'idle' | 'shadow'
+export const RULE_FILTERS: readonly RuleFilter[] = ['findings', 'idle', 'shadow']
 
 export interface RulesQuery {
   /** Rules after this position, counted from 1. */
   readonly after?: number | undefined
   readonly limit?: number | undefined
-  /** A part of a host, path, network, method, group or permission; case does not count. */
+  /** A part of a name, host, path, network, method, group or permission; case does not count. */
   readonly q?: string | undefined
-  /** Rules with findings, or without a hit in 30 days. */
+  /** Rules with findings, those without a hit in 30 days, or shadow rules. */
   readonly only?: RuleFilter | undefined
 }
 
 export interface RuleView {
   /** Its key in the configuration, such as `access.rules[2]`; `access.default` is the last one. */
   readonly rule: string
+  readonly name: string | null
+  /** False: a shadow rule. */
+  readonly enforced: boolean
   /** Null: every one. */
   readonly hosts: readonly string[] | null
   readonly methods: readonly string[] | null
@@ -35,13 +45,19 @@ export interface RuleView {
   readonly findings: readonly PolicyFinding[]
   /** Undefined: hits are not counted here. */
   readonly hits: Hits | undefined
+  /** No hit in 30 days, and counted for as long. */
+  readonly dead: boolean
+  /** Of a shadow rule; undefined: not one, or nothing is counted here. */
+  readonly wouldHave: WouldHave | undefined
 }
 
-export interface Hits {
-  /** The last 24 hours, 7 days and 30 days. */
-  readonly day: number
-  readonly week: number
-  readonly month: number
+/** The answers that a shadow rule would have changed. */
+export interface WouldHave {
+  readonly refused: CountsOfWindows
+  readonly letIn: CountsOfWindows
+}
+
+export interface Hits extends CountsOfWindows {
   /** Undefined: none in 30 days. */
   readonly lastHit: Date | undefined
 }
@@ -80,30 +96,24 @@ export function createAccessAdmin(
     return { found, hits: hits && new Map(hits.value.map((each) => [each.key, each])) }
   }
   return {
-    async rules({ after = 0, limit = RULES, q, only }) {
+    async rules({ after = 0, limit = RULES, ...query }) {
       const { rules } = inForce()
-      const { found, hits } = await known()
-      const view = ({ rule, path, key }: NumberedRule): RuleView => ({
-        ...partsOf(rule),
-        rule: path,
-        allow: rule.allow,
-        allows: describeAllow(rule.allow),
-        position: positionOf(path),
-        findings: found.filter((finding) => isBelow(finding.path, path)),
-        hits: hitsOf(key, hits),
-      })
-      const { page, next } = nextPage(rules.slice(after), limit, ({ position }) => position, (rule) => {
-        if (q !== undefined && !rule.text.includes(q.trim().toLowerCase())) return false
-        if (only === 'findings') return found.some(({ path }) => isBelow(path, rule.path))
-        return only !== 'idle' || hits?.has(rule.key) === false
-      })
-      return { rows: page.map(view), next }
+      const facts = await known()
+      const { page, next } = nextPage(
+        rules.slice(after),
+        limit,
+        ({ position }) => position,
+        (rule) => isWanted(rule, query, facts),
+      )
+      return { rows: page.map((rule) => viewOf(rule, facts, positionOf)), next }
     },
     async byDefault() {
       const { default: allow } = inForce().access
       const { found, hits } = await known()
       return {
         rule: DEFAULT_PATH,
+        name: null,
+        enforced: true,
         hosts: null,
         methods: null,
         paths: null,
@@ -113,8 +123,43 @@ export function createAccessAdmin(
         position: positionOf(DEFAULT_PATH),
         findings: found.filter((finding) => isBelow(finding.path, DEFAULT_PATH)),
         hits: hitsOf(DEFAULT_RULE, hits),
+        dead: false,
+        wouldHave: undefined,
       }
     },
+  }
+}
+
+interface Known {
+  readonly found: readonly PolicyFinding[]
+  /** Undefined: hits are not counted here. */
+  readonly hits: ReadonlyMap<string, RuleHits> | undefined
+}
+
+function isWanted({ rule, path, key, text }: NumberedRule, { q, only }: RulesQuery, { found, hits }: Known): boolean {
+  if (q !== undefined && !text.includes(q.trim().toLowerCase())) return false
+  if (only === 'findings') return found.some((finding) => isBelow(finding.path, path))
+  if (only === 'shadow') return !isEnforced(rule)
+  return only !== 'idle' || hitsOf(key, hits)?.month === 0
+}
+
+function viewOf(
+  { rule, path, key }: NumberedRule,
+  { found, hits }: Known,
+  positionOf: (path: string) => FilePosition | undefined,
+): RuleView {
+  return {
+    ...partsOf(rule),
+    rule: path,
+    name: rule.name ?? null,
+    enforced: isEnforced(rule),
+    allow: rule.allow,
+    allows: describeAllow(rule.allow),
+    position: positionOf(path),
+    findings: found.filter((finding) => isBelow(finding.path, path)),
+    hits: hitsOf(key, hits),
+    dead: isDead(key, hits),
+    wouldHave: isEnforced(rule) ? undefined : wouldHaveOf(key, hits),
   }
 }
 
@@ -130,9 +175,9 @@ interface NumberedRule {
 }
 
 function numbered(rule: AccessRule, index: number, key: string): NumberedRule {
-  const { hosts, methods = [], paths = [], networks = [], allow } = rule
+  const { name = '', hosts, methods = [], paths = [], networks = [], allow } = rule
   const allowed = typeof allow === 'string' ? [allow] : [...allow.groups, ...allow.permissions]
-  const text = [...hosts, ...methods, ...paths, ...networks, ...allowed].join('\n').toLowerCase()
+  const text = [name, ...hosts, ...methods, ...paths, ...networks, ...allowed].join('\n').toLowerCase()
   return { rule, path: `access.rules[${index}]`, position: index + 1, key, text }
 }
 
@@ -149,4 +194,19 @@ function hitsOf(key: string, hits: ReadonlyMap<string, RuleHits> | undefined): H
   if (hits === undefined) return undefined
   const { day = 0, week = 0, month = 0, lastHit } = hits.get(key) ?? {}
   return { day, week, month, lastHit }
+}
+
+/** Where more keys were counted than there is room for, a rule may have hits that are not its own in the table. */
+function isDead(key: string, hits: ReadonlyMap<string, RuleHits> | undefined): boolean {
+  const own = hits?.get(key)
+  if (own === undefined || (hits?.get(OTHER_KEYS)?.month ?? 0) > 0) return false
+  return own.countedForMonth && own.month === 0 // guard: policy-dead-rule
+}
+
+const NONE: CountsOfWindows = { day: 0, week: 0, month: 0 }
+
+function wouldHaveOf(key: string, hits: ReadonlyMap<string, RuleHits> | undefined): WouldHave | undefined {
+  if (hits === undefined) return undefined
+  const { refused = NONE, letIn = NONE } = hits.get(key) ?? {}
+  return { refused, letIn }
 }

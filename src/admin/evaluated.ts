@@ -16,6 +16,8 @@ export interface EvaluatedUser extends HeaderSource {
 export interface JudgedRule {
   /** Such as `access.rules[2]`. */
   readonly path: string
+  /** What people read in its place. */
+  readonly name: string | null
   /** Whom it lets in, in words. */
   readonly allows: string
   readonly lets: boolean
@@ -59,9 +61,15 @@ export function evaluatedGroups(
   }
 }
 
-export function judged({ path, allow }: Grounds, user: EvaluatedUser | undefined): JudgedRule {
+export function judged({ path, name, allow }: Grounds, user: EvaluatedUser | undefined): JudgedRule {
   const lets = permits(allow, user)
-  return { path, allows: describeAllow(allow), lets, because: lets ? because(allow, user) : refusalReason(user) }
+  return {
+    path,
+    name: name ?? null,
+    allows: describeAllow(allow),
+    lets,
+    because: lets ? because(allow, user) : refusalReason(user),
+  }
 }
 
 function refusalReason(user: EvaluatedUser | undefined): string {

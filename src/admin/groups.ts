@@ -1,5 +1,5 @@
 // Local groups for the console, its API and the commands, with what grants them and what they are used for.
-import { describeAllow, describeRule, type AccessRule } from '../core/access.js'
+import { describeAllow, describeRule, isEnforced, type AccessRule } from '../core/access.js'
 import { ADMIN_PERMISSIONS, isAdminPermission } from '../core/admin-permissions.js'
 import { GatehouseError } from '../core/errors.js'
 import type { GroupsList, GroupView } from '../core/groups.js'
@@ -45,6 +45,10 @@ export interface PermissionUse {
 export interface RuleUse {
   /** Its key in the configuration, such as `access.rules[2]`. */
   readonly rule: string
+  /** What people read in its place. */
+  readonly name: string | null
+  /** False: a shadow rule. */
+  readonly enforced: boolean
   /** The requests that it matches, in words. */
   readonly description: string
   /** Which users it allows, in words. */
@@ -128,7 +132,13 @@ function usesOf({ mapping, rules }: ReturnType<GroupsPorts['policy']>) {
       ),
     rulesOf: ({ name, permissions }: Pick<GroupView, 'name' | 'permissions'>): readonly RuleUse[] =>
       conditional.flatMap(({ rule, path, allow }) => {
-        const use = { rule: path, description: describeRule(rule), allows: describeAllow(allow) }
+        const use = {
+          rule: path,
+          name: rule.name ?? null,
+          enforced: isEnforced(rule),
+          description: describeRule(rule),
+          allows: describeAllow(allow),
+        }
         const named = allow.permissions.filter((permission) => permissions.includes(permission))
         return [
           ...allow.groups.includes(name) ? [{ ...use, permission: null }] : [],

@@ -2,6 +2,7 @@
 // decision about `GET /` there.
 import {
   compileAccess,
+  isEnforced,
   type AccessPolicy,
   type AccessRequest,
   type Decision,
@@ -59,7 +60,7 @@ export function createPersonAccessAdmin(
   const inForce = memoizeByConfig(policy, ({ access, applications, groupMapping }) => ({
     policy: compileAccess(access, networkTest),
     mapping: createGroupMapping(groupMapping),
-    hosts: hostsOf(applications, access.rules.flatMap(({ hosts }) => hosts)),
+    hosts: hostsOf(applications, access.rules.filter(isEnforced).flatMap(({ hosts }) => hosts)),
   }))
   return {
     async access(id, { after = 0, limit = HOSTS }) {

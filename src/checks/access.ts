@@ -1,6 +1,6 @@
 // Access rules name existing groups and permissions: a rule with a misspelt name admits no one.
 import { compileHost } from '../core/access-hosts.js'
-import { permits, type AccessRules } from '../core/access.js'
+import { isEnforced, permits, type AccessRules } from '../core/access.js'
 import { failure, type Check, type Finding } from './finding.js'
 
 interface LocalGroup {
@@ -90,10 +90,10 @@ export function guestsAreRefused({ authAllowed, pipeline }: {
 export function guestsAreMeant(access: AccessRules, guestsMaySignIn: boolean): readonly Finding[] {
   if (!guestsMaySignIn) return []
   const withoutRights = { groups: [], permissions: [], isStaff: false, isSuperuser: false }
-  const open = [...access.rules.map(({ allow }, index) => ({ allow, path: `access.rules[${index}].allow` })), {
-    allow: access.default,
-    path: 'access.default',
-  }]
+  const enforced = access.rules.flatMap((rule, index) =>
+    isEnforced(rule) ? [{ allow: rule.allow, path: `access.rules[${index}].allow` }] : []
+  )
+  const open = [...enforced, { allow: access.default, path: 'access.default' }]
   const [first, ...more] = open.filter(({ allow }) => allow !== 'anyone' && permits(allow, withoutRights))
   if (!first) return []
   const where = [first, ...more].map(({ path }) => path).join(', ')
@@ -126,7 +126,7 @@ export function guestsAreDistinguishable(guestsRefused: boolean): readonly Findi
  * for.
  */
 export function defaultIsMeant({ default: fallback, rules }: AccessRules): readonly Finding[] {
-  if (rules.length === 0 || fallback === 'deny') return [] // guard: adv-default-opens
+  if (!rules.some(isEnforced) || fallback === 'deny') return [] // guard: adv-default-opens
   const message =
     'access.default: every host that no rule names is open to every user who is signed in, also where a proxy sends ' +
     'another host than the rules were written for.'

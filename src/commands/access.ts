@@ -1,8 +1,8 @@
 // `gatehouse access test`: the decision that the proxy would get, and why, without a request of a proxy.
-import { createAccessTestAdmin, type AccessTestResult } from '../admin/access-test.js'
+import { createAccessTestAdmin, type AccessTestResult, type TestedShadowRule } from '../admin/access-test.js'
 import type { JudgedRule } from '../admin/evaluated.js'
 import type { Position } from '../config/problem.js'
-import type { Decision } from '../core/access.js'
+import { ruleTitle, type Decision } from '../core/access.js'
 import { targetUrl } from '../core/target.js'
 import { networkTest } from '../net/networks.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
@@ -29,6 +29,7 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
     return EXIT.ok
   }
   printDecision(result, rules, { user, file })
+  for (const shadow of result.shadowRules) printShadow(shadow, `${file}:${place(positionOf(shadow.path))}`)
   if (result.notes.includes('address_needed')) {
     print('    Rules with networks may or may not match: use --from ADDRESS.')
   }
@@ -43,11 +44,20 @@ function printResultJson(result: AccessTestResult, rules: readonly PositionedRul
     allowedWithoutPort: withoutPort.allow,
     reason: decision.allow ? null : decision.reason,
     rule: decision.grounds.path,
+    name: decision.grounds.name ?? null,
     method: target.method,
     url: targetUrl(target),
     user: user?.username ?? null,
     entra: user?.snapshot && { readAt: user.snapshot.readAt, memberships: read, rowsNotHit: notHit },
-    rules: rules.map(({ path, allows, lets, because, line }) => ({ rule: path, line, allows, lets, because })),
+    rules: rules.map(({ path, name, allows, lets, because, line }) => ({
+      rule: path,
+      name,
+      line,
+      allows,
+      lets,
+      because,
+    })),
+    shadowRules: result.shadowRules.map(({ path, ...shadow }) => ({ rule: path, ...shadow })),
   })
 }
 
@@ -63,16 +73,30 @@ function printDecision(
   if (rules.length > 1) {
     print('    The path, the method or the address can be read in several ways; each of these must let them in:')
   }
-  for (const { path, allows, lets, because, line, column } of rules) {
-    print(`    ${path} (${file}:${line}:${column}) is open to ${allows}: ${lets ? 'yes' : 'no'}, ${because}`)
+  for (const { path, name, allows, lets, because, ...position } of rules) {
+    print(`    ${name ?? path} (${file}:${place(position)}) is open to ${allows}: ${lets ? 'yes' : 'no'}, ${because}`)
   }
   if (withoutPort.allow !== decision.allow) {
     const verdict = withoutPort.allow ? 'allowed' : 'refused'
     print(
       `    The proxy must send X-Forwarded-Port: ${target.port}. Without it every port that a rule names counts: ` +
-        `${verdict} (${withoutPort.grounds.path}).`,
+        `${verdict} (${ruleTitle(withoutPort.grounds)}).`,
     )
   }
+}
+
+function place({ line, column }: Position): string {
+  return `${line}:${column}`
+}
+
+const WOULD: Readonly<Record<TestedShadowRule['would'], string>> = {
+  allowed: 'would have let it in',
+  not_signed_in: 'would have asked for a sign-in',
+  not_allowed: 'would have refused it',
+}
+
+function printShadow({ path, name, allows, would, differs }: TestedShadowRule, at: string): void {
+  print(`    shadow rule ${name ?? path} (${at}) ${WOULD[would]}${differs ? '' : ' too'}: it is open to ${allows}`)
 }
 
 function verdictOf(decision: Decision): string {

@@ -3,7 +3,7 @@ import type { Config } from './config.js'
 import { createFiles } from './files.js'
 import type { ConfigProblem } from './problem.js'
 import { createReport } from './report.js'
-import { rulesCloseTheFolderItself, rulesDecide } from './rules/access.js'
+import { ruleNamesOnce, rulesCloseTheFolderItself, rulesDecide, shadowRulesProtectNothing } from './rules/access.js'
 import { accessRulesWithinCookie, accessRulesWithinRedirects } from './rules/addresses.js'
 import type { Rule } from './rules/rule.js'
 
@@ -12,6 +12,8 @@ const RULES: readonly Rule[] = [
   accessRulesWithinRedirects,
   rulesDecide,
   rulesCloseTheFolderItself,
+  ruleNamesOnce,
+  shadowRulesProtectNothing,
 ]
 
 /** Without the position in the file, which is not kept. */

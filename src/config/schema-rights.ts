@@ -36,6 +36,9 @@ const allowWhom = section('Any one of these is enough.', {
 })
 
 const accessRule = section('One rule; every part that is given must match.', {
+  name: Type.Optional(
+    leaf('ruleName', 'What people read in place of access.rules[0]: 1 to 80 visible characters, once.'),
+  ),
   hosts: list(
     leaf('hostPattern', 'A host, `*.suffix` for every host below it, or either with a port.'),
     'The hosts it is about: `host`, `*.suffix` (not the suffix itself), either with `:port`.',
@@ -64,6 +67,11 @@ const accessRule = section('One rule; every part that is given must match.', {
   ], {
     description: 'Whom it lets in: `anyone`, `authenticated`, `deny`, or any of groups, permissions, staff, superuser.',
   }),
+  enforce: flag(
+    'false makes a shadow rule of it: the rules below decide as if it were not there, and what it would have decided ' +
+      'is counted and logged.',
+    true,
+  ),
 })
 
 export const accessSection = section(

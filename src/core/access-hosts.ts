@@ -42,6 +42,13 @@ export function compileHost(text: string): HostPattern {
   return host.startsWith('*.') ? { name: host.slice(2), below: true, port } : { name: host, below: false, port }
 }
 
+/** Whether a pattern matches everything that another one matches. */
+export function coversHost(outer: HostPattern, inner: HostPattern): boolean {
+  if (outer.port !== undefined && outer.port !== inner.port) return false
+  if (!outer.below) return !inner.below && outer.name === inner.name
+  return inner.name.endsWith(`.${outer.name}`) || (inner.below && inner.name === outer.name)
+}
+
 /** Finds the rules of a host name: those for the name itself and for every domain above it. */
 export function hostIndex<Rule extends IndexedRule>(
   rules: readonly Rule[],

@@ -9,7 +9,7 @@ import {
   type HostRules,
   type PathRules,
 } from './access-hosts.js'
-import { DEFAULT_RULE, ruleKeys, UNKNOWN_METHOD_RULE } from './activity.js'
+import { countedKeys } from './activity.js'
 import type { Counter } from './activity-counters.js'
 import { compilePath, matchesSegments, segmentsOf, type PathPattern } from './path-pattern.js'
 import { pathInterpretations, type PathInterpretations } from './path-interpretations.js'
@@ -27,12 +27,16 @@ export interface AllowAnyOf {
 }
 
 export interface AccessRule {
+  /** What people read in place of its key in the configuration. */
+  readonly name?: string | undefined
   /** `host`, `*.suffix`, either with `:port`. */
   readonly hosts: readonly string[]
   readonly networks: readonly string[] | undefined
   readonly methods: readonly string[] | undefined
   readonly paths: readonly string[] | undefined
   readonly allow: Allow
+  /** False: a shadow rule, which decides nothing (shadow-rules.ts). */
+  readonly enforce?: boolean | undefined
 }
 
 export interface AccessRules {
@@ -61,6 +65,8 @@ export interface AddressedRequest extends AccessRequest {
 export interface Grounds {
   /** Its key in the configuration, such as `access.rules[2]`. */
   readonly path: string
+  /** Its name, if it has one. */
+  readonly name?: string
   readonly allow: Allow
   /** The requests that the rule matches, in words. */
   readonly description: string
@@ -83,7 +89,7 @@ export interface NeedsAddress {
 }
 
 export interface AccessPolicy {
-  /** The decision does not depend on the target: there are no rules. */
+  /** The decision does not depend on the target: there are no rules that are enforced. */
   readonly ignoresTarget: boolean
   /** @param request undefined only where `ignoresTarget` */
   decide(request: AddressedRequest | undefined, session: SessionRights | undefined): Decision
@@ -125,21 +131,31 @@ interface CompiledRule extends Grounds {
 
 /**
  * @param networkTest compiles a list of networks (src/net/networks.ts)
+ * Shadow rules take no part in it: they are left out before anything is compiled.
  * @param countersOf the counters of these keys, in their order; none where nothing is counted
+ * @param interpretationsOf shared by the policies that decide about the same targets
  */
 export function compileAccess(
   access: AccessRules,
   networkTest: (networks: readonly string[]) => NetworkTest,
   countersOf: (keys: readonly string[]) => readonly Counter[] = () => [],
+  interpretationsOf: PathInterpreter = createPathInterpreter(),
 ): AccessPolicy {
-  const hits = countersOf([...ruleKeys(access.rules), DEFAULT_RULE, UNKNOWN_METHOD_RULE])
+  const hits = countersOf(countedKeys(access.rules))
   const { length } = access.rules
-  const rules = access.rules.map((rule, index) => compileRule(rule, groundsOf(rule, index, hits[index]), networkTest))
+  const rules = access.rules.flatMap((rule, index) => {
+    if (!isEnforced(rule)) return [] // guard: policy-shadow-out
+    return [compileRule(rule, groundsOf(rule, index, hits[index]), networkTest)]
+  })
   const openRules = rules.filter(({ allow }) => allow === 'anyone')
   const openRulesOf = hostIndex(openRules)
-  const byDefault = counted(defaultGrounds(access), hits[length])
+  const byDefault = counted(defaultGrounds(access.default, rules.length), hits[length])
   const unknownMethod = counted(UNKNOWN_METHOD, hits[length + 1])
-  const { grounds, interpretations } = createGroundsFinder(rules, byDefault, unknownMethod)
+  const { grounds, interpretations } = createGroundsFinder(rules, {
+    byDefault,
+    unknownMethod,
+    interpretationsOf,
+  })
   function decide(request: AddressedRequest | undefined, session: SessionRights | undefined): Decision
   function decide(request: AccessRequest | undefined, session: SessionRights | undefined): Decision | NeedsAddress {
     const all = request === undefined ? [byDefault] : grounds(request)
@@ -159,8 +175,18 @@ export function compileAccess(
   }
 }
 
-function defaultGrounds({ default: allow, rules }: AccessRules): Grounds {
-  const description = rules.length === 0 ? 'every request: there are no rules' : 'requests that no rule matches'
+/** A shadow rule is judged and then skipped. */
+export function isEnforced({ enforce }: Pick<AccessRule, 'enforce'>): boolean {
+  return enforce !== false
+}
+
+/** What people read of a rule: its name, else its key in the configuration. */
+export function ruleTitle({ name, path }: Pick<Grounds, 'name' | 'path'>): string {
+  return name ?? path
+}
+
+function defaultGrounds(allow: Allow, rules: number): Grounds {
+  const description = rules === 0 ? 'every request: there are no rules' : 'requests that no rule matches'
   return { path: 'access.default', allow, description }
 }
 
@@ -170,15 +196,19 @@ const UNKNOWN_METHOD: Grounds = {
   description: 'methods that are not registered for HTTP',
 }
 
+interface GroundsFinderParts {
+  readonly byDefault: Grounds
+  readonly unknownMethod: Grounds
+  readonly interpretationsOf: PathInterpreter
+}
+
 function createGroundsFinder(
   rules: readonly CompiledRule[],
-  byDefault: Grounds,
-  byUnknownMethod: Grounds,
+  { byDefault, unknownMethod: byUnknownMethod, interpretationsOf }: GroundsFinderParts,
 ): Pick<AccessPolicy, 'grounds' | 'interpretations'> {
   const rulesOf = hostIndex(rules)
   const unnamedHost: readonly Grounds[] = [rules.length === 0 ? byDefault : { ...byDefault, hostUnnamed: true }]
   const unknownMethod: readonly Grounds[] = [byUnknownMethod]
-  const interpretationsOf = createPathInterpreter()
   const maxSegments = maxSegmentsOf(rules)
   const grounds: AccessPolicy['grounds'] = ({ target, address }) => {
     const host = rulesOf(target.hostname)
@@ -267,8 +297,10 @@ export function describeRule({ hosts, methods, paths, networks }: Omit<AccessRul
   ].join('')
 }
 
+export type PathInterpreter = (target: Target) => PathInterpretations
+
 /** The fast path and the route may both decide about one target: an ambiguous path is interpreted once. */
-function createPathInterpreter(): (target: Target) => PathInterpretations {
+export function createPathInterpreter(): PathInterpreter {
   let last: { readonly target: Target, readonly interpretations: PathInterpretations } | undefined
   return (target) => {
     if (last?.target === target) return last.interpretations // guard: adv-path-read-once
@@ -382,7 +414,8 @@ function matchesPort({ hosts }: CompiledRule, port: string): boolean {
 }
 
 function groundsOf(rule: AccessRule, index: number, hits: Counter | undefined): Grounds {
-  return counted({ path: `access.rules[${index}]`, allow: rule.allow, description: describeRule(rule) }, hits)
+  const grounds: Grounds = { path: `access.rules[${index}]`, allow: rule.allow, description: describeRule(rule) }
+  return counted(rule.name === undefined ? grounds : { ...grounds, name: rule.name }, hits)
 }
 
 function counted(grounds: Grounds, hits: Counter | undefined): Grounds {

@@ -9,6 +9,14 @@ export interface Counter {
   count: number
 }
 
+/** Of a rule: how often it decided, and of a shadow rule how often it would have, with what it would have changed. */
+export interface RuleCounter extends Counter {
+  /** Requests that were let in and would have been refused. */
+  refused: number
+  /** Requests that were refused and would have been let in. */
+  letIn: number
+}
+
 /** Answers of forward-auth. An answer counts for the rule that decided it, too. */
 export interface AnswerCounters {
   allowed(grounds: Grounds): void
@@ -26,7 +34,9 @@ export interface ActivityCounters {
    * Called once for each configuration that comes into force. @param keys of its rules (activity.ts)
    * @returns their counters, in this order; empty where nothing is counted
    */
-  rules(keys: readonly string[]): readonly Counter[]
+  rules(keys: readonly string[]): readonly RuleCounter[]
+  /** The keys of the rules in force. */
+  ruleKeys(): readonly string[]
   /** What was counted since the last call. A key may occur more than once. */
   take(): readonly ActivityCount[]
 }
@@ -42,6 +52,7 @@ export const NOTHING_COUNTED: ActivityCounters = {
   answers: { allowed() {}, notSignedIn() {}, notAllowed() {}, failed() {} },
   signIn() {},
   rules: () => [],
+  ruleKeys: () => [],
   take: () => [],
 }
 
@@ -70,11 +81,12 @@ export function createActivityCounters(): ActivityCounters {
     },
     signIn: (result) => signIns.add(result === 'ok' ? 'completed' : result),
     rules: rules.register,
+    ruleKeys: rules.inForce,
     take: () => [
       ...taken('answer', [['allowed', allowed], ['not_signed_in', notSignedIn], ['not_allowed', notAllowed]]),
       ...taken('answer', failures.all()),
       ...taken('sign_in', signIns.all()),
-      ...taken('rule', rules.all()),
+      ...rules.all().flatMap(takenOfRule),
     ],
   }
 }
@@ -84,6 +96,7 @@ function hit({ hits }: Grounds): void {
 }
 
 type Named = readonly [key: string, counter: Counter]
+type NamedRule = readonly [key: string, counter: RuleCounter]
 
 function taken(kind: ActivityKind, counters: Iterable<Named>): ActivityCount[] {
   const counts: ActivityCount[] = []
@@ -92,6 +105,17 @@ function taken(kind: ActivityKind, counters: Iterable<Named>): ActivityCount[] {
     counter.count = 0
   }
   return counts
+}
+
+function takenOfRule([key, counter]: NamedRule): ActivityCount[] {
+  const { count, refused, letIn } = counter
+  counter.count = counter.refused = counter.letIn = 0
+  const all: ActivityCount[] = [
+    { kind: 'rule', key, count },
+    { kind: 'shadow_refused', key, count: refused },
+    { kind: 'shadow_let_in', key, count: letIn },
+  ]
+  return all.filter((each) => each.count > 0)
 }
 
 /** The keys are codes of errors.ts: as many as there are. */
@@ -109,18 +133,23 @@ function createKeyedCounters() {
 
 /** Requests in flight count for the rules of the configuration that they began with. */
 function createRuleCounters() {
-  let configurations: (readonly Named[])[] = []
+  let configurations: (readonly NamedRule[])[] = []
+  let keysInForce: readonly string[] = []
   return {
-    register(keys: readonly string[]): readonly Counter[] {
-      const counters = keys.map((key): Named => [key, { count: 0 }])
+    register(keys: readonly string[]): readonly RuleCounter[] {
+      const counters = keys.map((key): NamedRule => [key, { count: 0, refused: 0, letIn: 0 }])
       configurations.push(counters)
+      keysInForce = keys
       return counters.map(([, counter]) => counter)
     },
+    inForce: (): readonly string[] => keysInForce,
     /** Configurations of before are forgotten after a minute without a hit: then nothing counts for them any more. */
-    all(): readonly Named[] {
+    all(): readonly NamedRule[] {
       const all = configurations.flat()
       const [last] = configurations.slice(-1)
-      configurations = configurations.filter((each) => each === last || each.some(([, { count }]) => count > 0))
+      configurations = configurations.filter((each) =>
+        each === last || each.some(([, { count, refused, letIn }]) => count + refused + letIn > 0)
+      )
       return all
     },
   }

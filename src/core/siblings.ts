@@ -5,7 +5,14 @@
 export type CounterName = 'pages' | 'signIn' | 'callbacks' | 'sessionPages' | 'userinfo' | 'adminApi'
 
 /** Log lines that are written once in an interval. */
-export type Topic = 'rateLimited' | 'unnamedHost' | 'unreachableReturn' | 'forwardedFor' | 'peer' | 'rotation'
+export type Topic =
+  | 'rateLimited'
+  | 'unnamedHost'
+  | 'unreachableReturn'
+  | 'forwardedFor'
+  | 'peer'
+  | 'rotation'
+  | 'shadowRule'
 
 export interface Count {
   /** Requests in the current window, this one included. */

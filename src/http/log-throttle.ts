@@ -1,5 +1,6 @@
 // Limits log lines that a client could cause at will to one per key and interval. The memory is bounded: above the
-// capacity the key that was admitted first is dropped. Workers tell one another which lines they have written.
+// capacity the key that was admitted first is dropped, or no other key is admitted.
+// Workers tell one another which lines they have written.
 import type { Announcements } from '../core/siblings.js'
 
 export interface LogThrottle {
@@ -14,6 +15,8 @@ export interface LogThrottleOptions {
   readonly intervalMs: number
   /** Maximum number of remembered keys. */
   readonly capacity: number
+  /** `forget` (the default): the key that was admitted first may be admitted again before its interval is over. */
+  readonly whenFull?: 'forget' | 'refuse'
   /** Monotonic milliseconds. */
   readonly now?: () => number
   /** Of the other workers of this machine. */
@@ -21,7 +24,7 @@ export interface LogThrottleOptions {
 }
 
 export function createLogThrottle(
-  { intervalMs, capacity, now = () => performance.now(), announcements }: LogThrottleOptions,
+  { intervalMs, capacity, whenFull = 'forget', now = () => performance.now(), announcements }: LogThrottleOptions,
 ): LogThrottle {
   const admitted = new Map<string, number>() // in the order of admission
   const remember = (key: string, at: number): void => {
@@ -37,6 +40,8 @@ export function createLogThrottle(
     admit(key) {
       const at = now()
       if ((admitted.get(key) ?? -Infinity) > at - intervalMs) return false
+      // guard: policy-shadow-log-bounded
+      if (whenFull === 'refuse' && admitted.size >= capacity && !isOver(admitted, at - intervalMs)) return false
       remember(key, at)
       return true
     },
@@ -45,4 +50,10 @@ export function createLogThrottle(
       return admitted.size
     },
   }
+}
+
+/** Whether the interval of the key that was admitted first is over, so that it may be dropped for another one. */
+function isOver(admitted: ReadonlyMap<string, number>, before: number): boolean {
+  const [first = Infinity] = admitted.values()
+  return first <= before
 }

@@ -6,6 +6,7 @@ import {
   type ActivityReader,
   type ActivitySeries,
   type Bucket,
+  type CountsOfWindows,
   type KeySeries,
   type RuleHits,
   type SeriesQuery,
@@ -128,19 +129,44 @@ function totalOf(counts: readonly (number | null)[], gauge: boolean): number {
   return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0)
 }
 
+interface CountedRow extends Record<'day' | 'week' | 'month', number> {
+  readonly kind: 'rule' | 'shadow_refused' | 'shadow_let_in'
+  readonly key: string
+  readonly last: number | null
+  readonly old: boolean
+}
+
 async function readRuleHits(database: Database): Promise<readonly RuleHits[]> {
   const within = (days: number): SQL => sql`sum(count) filter (where hour > ${ago(days * SIZE_MS.day)})`
   const { rows } = await database.ask((db) =>
-    db.execute<Record<'day' | 'week' | 'month' | 'last', number> & { key: string }>(sql`
+    db.execute<{ [Column in keyof CountedRow]: CountedRow[Column] }>(sql`
     with hits as (
-      select key, coalesce(${within(1)}, 0) as day, coalesce(${within(7)}, 0) as week, sum(count) as month,
-        max(hour) as hour
-      from activity_counts where kind = 'rule' and hour > ${ago(30 * SIZE_MS.day)} group by key)
-    select key, day::float8 as day, week::float8 as week, month::float8 as month, (
+      select kind, key, coalesce(${within(1)}, 0) as day, coalesce(${within(7)}, 0) as week,
+        coalesce(${within(30)}, 0) as month, max(hour) filter (where count > 0) as hour,
+        kind = 'rule' and min(hour) <= ${ago(30 * SIZE_MS.day)} as old
+      from activity_counts where kind in ('rule', 'shadow_refused', 'shadow_let_in') group by kind, key)
+    select kind, key, day::float8 as day, week::float8 as week, month::float8 as month, old, (
       select extract(epoch from hits.hour)::float8 * 1000 + (max(ordinal) - 1) * ${MINUTE_MS}
       from activity_counts own, unnest(minutes) with ordinality as each_minute (counted, ordinal)
-      where own.kind = 'rule' and own.hour = hits.hour and own.key = hits.key and counted > 0) as last
-    from hits order by key`)
+      where own.kind = 'rule' and hits.kind = 'rule' and own.hour = hits.hour and own.key = hits.key and counted > 0
+      ) as last
+    from hits where month > 0 or old order by key`)
   )
-  return rows.map(({ key, day, week, month, last }) => ({ key, day, week, month, lastHit: new Date(last) }))
+  return assembleHits(rows)
+}
+
+const NONE: CountsOfWindows = { day: 0, week: 0, month: 0 }
+
+/** One entry for each key, of its rows of three kinds. */
+function assembleHits(rows: readonly CountedRow[]): readonly RuleHits[] {
+  const byKey = new Map<string, RuleHits>()
+  for (const { kind, key, day, week, month, last, old } of rows) {
+    const hits = byKey.get(key) ??
+      { key, ...NONE, lastHit: undefined, refused: NONE, letIn: NONE, countedForMonth: old }
+    const counts = { day, week, month }
+    const lastHit = month === 0 || last === null ? undefined : new Date(last)
+    if (kind === 'rule') byKey.set(key, { ...hits, ...counts, lastHit, countedForMonth: old })
+    else byKey.set(key, { ...hits, [kind === 'shadow_refused' ? 'refused' : 'letIn']: counts })
+  }
+  return [...byKey.values()]
 }

@@ -40,6 +40,22 @@ async function writeBatch(database: Database, replica: string, rows: readonly Ac
   return written?.now ?? NaN
 }
 
+/**
+ * Notes once in a day which rules are in force, whichever replica is first: by that a rule that has had no hit differs
+ * from one that has only just been written.
+ */
+export async function writeRulesInForce(database: Database, keys: readonly string[]): Promise<void> {
+  await database.ask((db) =>
+    db.execute(sql`
+    insert into activity_counts (hour, kind, key, replica, count, minutes)
+    select date_trunc('hour', now(), 'UTC'), 'rule', key, ${NO_PROCESS}::uuid, 0, '{}'
+    from jsonb_array_elements_text(${JSON.stringify(keys)}::jsonb) as given (key)
+    where key not in (select known.key from activity_counts known where known.kind = 'rule'
+      and known.replica = ${NO_PROCESS}::uuid and known.hour >= date_trunc('day', now(), 'UTC'))
+    on conflict do nothing`)
+  )
+}
+
 /** Counts superusers and staff once in an hour, whichever replica is first. */
 export async function writeSuperusers(database: Database): Promise<void> {
   await database.ask((db) =>

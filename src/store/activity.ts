@@ -9,7 +9,7 @@ import type { Own } from '../lifecycle.js'
 import { startRecurring } from '../recurring.js'
 import { makeActivityDays } from './activity-days.js'
 import { createActivityReader } from './activity-reader.js'
-import { writeActivity, writeSuperusers } from './activity-rows.js'
+import { writeActivity, writeRulesInForce, writeSuperusers } from './activity-rows.js'
 import type { Database } from './database.js'
 import { databaseTime } from './intervals.js'
 
@@ -68,6 +68,8 @@ function createFlush({ database, counters, log, now }: Required<Pick<ActivityDep
   const clock = createDatabaseClock(database, now)
   const days = onceIn(DAY_MS, () => makeActivityDays(database))
   const gauges = onceIn(HOUR_MS, () => writeSuperusers(database))
+  let inForce: readonly string[] = []
+  const rules = onceIn(DAY_MS, () => writeRulesInForce(database, inForce))
   let taken = now()
   const flush = async (): Promise<void> => {
     await clock.learn()
@@ -84,6 +86,9 @@ function createFlush({ database, counters, log, now }: Required<Pick<ActivityDep
       throw error
     }
     hours.written(rows)
+    if (inForce !== counters.ruleKeys()) rules.forget()
+    inForce = counters.ruleKeys()
+    if (inForce.length > 0) await rules.run(clock.at(taken))
     await gauges.run(clock.at(taken))
   }
   let running: Promise<void> = Promise.resolve()

@@ -121,7 +121,7 @@ t.test('the decision is that of forward-auth, and the interpretations add up to 
         if (answer.kind !== 'needs' && answer.grounds !== undefined) {
           t.equal(decision.grounds.path, answer.grounds.path)
         }
-        const possible = new Set(result.interpretations.flatMap(({ rules: each }) => each))
+        const possible = new Set(result.interpretations.flatMap(({ rules: each }) => each.map(({ path: key }) => key)))
         t.strictSame([...possible].sort(), result.rules.map(({ path: each }) => each).sort())
         t.equal(result.rules.every(({ lets }) => lets), decision.allow)
         t.equal(result.headers !== undefined, decision.allow)
@@ -135,7 +135,7 @@ t.test('each interpretation of a path names its rule, and the strictest decides'
   const rules = [rule(STAFF_ONLY, { paths: ['/admin/**'] }), rule('authenticated')]
   const { decision, interpretations } = await test(rules, { user: 'max', url: 'https://app.test/static/..%2fadmin/x' })
   t.match(decision, { allow: false, reason: 'not_allowed', grounds: { path: 'access.rules[0]' } })
-  const rulesOf = (path: string) => interpretations.find((each) => each.path === path)?.rules
+  const rulesOf = (path: string) => interpretations.find((each) => each.path === path)?.rules.map((each) => each.path)
   t.strictSame(rulesOf('/admin/x'), ['access.rules[0]'])
   t.strictSame(rulesOf('/static/..%2fadmin/x'), ['access.rules[1]'])
 })
@@ -143,7 +143,27 @@ t.test('each interpretation of a path names its rule, and the strictest decides'
 t.test('a path that programs decode differently is every path', async (t) => {
   const rules = [rule(STAFF_ONLY, { paths: ['/admin/**'] }), rule('authenticated')]
   const { interpretations } = await test(rules, { url: 'https://app.test/%c0%af' })
-  t.strictSame(interpretations, [{ path: undefined, port: undefined, rules: ['access.rules[0]', 'access.rules[1]'] }])
+  const both = ['access.rules[0]', 'access.rules[1]'].map((path) => ({ path, name: null }))
+  t.strictSame(interpretations, [{ path: undefined, port: undefined, rules: both }])
+})
+
+t.test('shadow rules are named with what they would have done, and decide nothing', async (t) => {
+  const rules = [
+    rule('deny', { name: 'Closed soon', paths: ['/admin/**'], enforce: false }),
+    rule('anyone', { paths: ['/static/**'], enforce: false }),
+    rule('authenticated', { enforce: false }),
+    rule('authenticated'),
+  ]
+  const { decision, shadowRules } = await test(rules, { user: 'max', url: 'https://app.test/static/..%2fadmin/x' })
+  t.match(decision, { allow: true, grounds: { path: 'access.rules[3]' } })
+  t.strictSame(shadowRules, [
+    { path: 'access.rules[0]', name: 'Closed soon', allows: 'superusers alone', would: 'not_allowed', differs: true },
+    { path: 'access.rules[1]', name: null, allows: 'everybody', would: 'allowed', differs: false },
+    { path: 'access.rules[2]', name: null, allows: 'everybody who is signed in', would: 'allowed', differs: false },
+  ])
+  const anonymous = await test(rules, { url: 'https://app.test/static/x' })
+  t.equal(anonymous.decision.allow, false)
+  t.match(anonymous.shadowRules.filter(({ differs }) => differs), [{ path: 'access.rules[1]', would: 'allowed' }])
 })
 
 t.test('a port that only some rules name is an interpretation of its own', async (t) => {

@@ -196,10 +196,12 @@ t.test('access rules in order, with findings and hits', async (t) => {
   ]
   const [first = ''] = ruleKeys(rules)
   const lastHit = new Date('2026-11-20T10:00:00Z')
+  const none = { day: 0, week: 0, month: 0 }
+  const more = { refused: none, letIn: none, countedForMonth: true }
   const hits = [
-    { key: first, day: 1, week: 2, month: 3, lastHit },
-    { key: 'default', day: 4, week: 5, month: 6, lastHit },
-    { key: 'of a former rule', day: 9, week: 9, month: 9, lastHit },
+    { key: first, day: 1, week: 2, month: 3, lastHit, ...more },
+    { key: 'default', day: 4, week: 5, month: 6, lastHit, ...more },
+    { key: 'of a former rule', day: 9, week: 9, month: 9, lastHit, ...more },
   ]
   const ports = { policy: () => ({ access }), findings: async () => findings }
   let reads = 0
@@ -229,6 +231,40 @@ t.test('access rules in order, with findings and hits', async (t) => {
   const uncounted = createAccessAdmin(ports)
   t.equal((await uncounted.rules({})).rows[0]?.hits, undefined)
   t.strictSame((await uncounted.rules({ only: 'idle' })).rows, [], 'without counters nothing is called idle')
+})
+
+// proves: policy-dead-rule
+t.test('a rule is dead where it has been counted for 30 days, and its hits are not among the others', async (t) => {
+  const rules = [rule('a.test'), rule('b.test'), rule('c.test', { name: 'Wiki', enforce: false })]
+  const [dead = '', young = '', shadow = ''] = ruleKeys(rules)
+  const none = { day: 0, week: 0, month: 0 }
+  const counted = { ...none, lastHit: undefined, refused: none, letIn: none, countedForMonth: true }
+  const refused = { day: 1, week: 2, month: 3 }
+  const hits = [
+    { key: dead, ...counted },
+    { key: young, ...counted, countedForMonth: false },
+    { key: shadow, ...counted, month: 5, refused },
+  ]
+  const rowsWith = async (more: typeof hits) => {
+    const admin = createAccessAdmin({
+      policy: () => ({ access: { default: 'deny', rules } }),
+      findings: async () => [],
+      activity: { ruleHits: async () => [...hits, ...more] },
+    })
+    return {
+      rows: (await admin.rules({})).rows,
+      shadows: (await admin.rules({ only: 'shadow', q: 'wiki' })).rows.map((each) => each.rule),
+    }
+  }
+  const { rows, shadows } = await rowsWith([])
+  t.strictSame(rows.map((each) => [each.name, each.enforced, each.dead, each.wouldHave]), [
+    [null, true, true, undefined],
+    [null, true, false, undefined],
+    ['Wiki', false, false, { refused, letIn: none }],
+  ])
+  t.strictSame(shadows, ['access.rules[2]'])
+  const others = await rowsWith([{ key: 'other', ...counted, month: 1 }])
+  t.strictSame(others.rows.map((each) => each.dead), [false, false, false])
 })
 
 t.test('what a sign-in would give', async (t) => {

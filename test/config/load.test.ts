@@ -249,6 +249,35 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   ],
   'authAllowed without its step': [rest('¦authAllowed: { guests: false }'), 'auth_allowed_missing'],
 
+  'a name of a rule with a control character': [
+    rule('{ name: ¦"A\\u200bB", hosts: [a.corp.test], allow: deny }'),
+    'rule_name_invisible',
+  ],
+  'a name of a rule that is a space': [
+    rule('{ name: ¦" ", hosts: [a.corp.test], allow: deny }'),
+    'rule_name_invisible',
+  ],
+  'an empty name of a rule': [rule('{ name: ¦"", hosts: [a.corp.test], allow: deny }'), 'value_empty'],
+  'a name of a rule that is too long': [
+    rule(`{ name: ¦${'é'.repeat(81)}, hosts: [a.corp.test], allow: deny }`),
+    'value_long',
+  ],
+  'names of rules that are numbers or keys': [
+    rules(
+      '{ name: ¦"7", hosts: [a.corp.test], allow: deny }',
+      '{ name: ¦access.default, hosts: [a.corp.test], allow: deny }',
+    ),
+    'rule_name_key',
+    'rule_name_key',
+  ],
+  'a shadow rule that is said otherwise': [
+    rules(
+      '{ hosts: [a.corp.test], allow: deny, enforce: ¦"no" }',
+      '{ hosts: [a.corp.test], allow: deny, ¦shadow: true }',
+    ),
+    'type_wrong',
+    'key_unknown',
+  ],
   'a rule without hosts': [rule('¦{ allow: anyone }'), 'key_missing'],
   'a rule for nobody known': [rule('{ hosts: [a.corp.test], allow: ¦everyone }'), 'value_unknown'],
   'a rule for people who are not staff': [rule('{ hosts: [a.corp.test], allow: { staff: ¦false } }'), 'value_unknown'],
@@ -299,6 +328,7 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
 
 // proves: mapping-last, gate-wants-its-step, hex-alone, display-names-refused, ids-lowered, ids-not-trimmed
 // proves: names-not-trimmed, no-control-characters, rows-once, yaml-keys-once, any-tenant-refused
+// proves: policy-rule-name-visible, policy-rule-name-no-key
 t.test('every problem is reported at its line and column', async (t) => {
   for (const [name, [sections, ...codes]] of Object.entries(REFUSED)) {
     const { text, expected } = marked(yaml(sections), codes)
@@ -351,7 +381,7 @@ t.test('a syntax error does not hide problems before it or in the sections after
 
 // proves: default-groups-warned, empty-mapping-warned, superuser-without-staff-warned, no-superuser-warned
 // proves: sync-staleness-tight, adv-username-email-warned, adv-username-name-warned, adv-username-unverified-warned
-// proves: adv-rule-redirects
+// proves: adv-rule-redirects, policy-shadow-covers-none
 t.test('a configuration with warnings is accepted', async (t) => {
   const cases: Record<string, [Sections, ...string[]]> = {
     'the example address': [publicUrl('https://auth.example.com'), 'placeholder'],
@@ -393,6 +423,33 @@ t.test('a configuration with warnings is accepted', async (t) => {
         '{ hosts: [auth.corp.test], allow: deny }',
       ),
     }],
+    'a rule after a shadow rule that matches as much': [
+      rules(
+        '{ hosts: [auth.corp.test], allow: authenticated, enforce: false }',
+        '{ hosts: [auth.corp.test], allow: authenticated }',
+        '¦{ hosts: [auth.corp.test], allow: anyone, enforce: false }',
+      ),
+      'rule_never_decides',
+    ],
+    'shadow rules where nothing else protects a host, and one that denies': [
+      {
+        ...session('cookieDomain: corp.test'),
+        ...rules(
+          '¦{ hosts: [auth.corp.test], paths: ["/y"], allow: deny, enforce: false }',
+          '{ hosts: [auth.corp.test, ¦wiki.auth.corp.test], paths: ["/x"], allow: anyone, enforce: false }',
+          '{ hosts: [auth.corp.test], allow: authenticated }',
+        ),
+      },
+      'shadow_rule_deny',
+      'shadow_rule_alone',
+    ],
+    'a name that two rules have': [
+      rules(
+        '{ name: One, hosts: [auth.corp.test], paths: ["/x"], allow: authenticated }',
+        '{ name: ¦One, hosts: [auth.corp.test], allow: authenticated }',
+      ),
+      'rule_name_repeated',
+    ],
     'a folder that is open while what is in it is closed': [
       rules('{ hosts: [auth.corp.test], paths: [¦"/admin/**", /x, "/x/**"], allow: { staff: true } }'),
       'rule_without_folder',

@@ -7,7 +7,7 @@ import { createLifecycle } from '../../src/lifecycle.js'
 import { openActivity } from '../../src/store/activity.js'
 import { dropActivityDays, makeActivityDays } from '../../src/store/activity-days.js'
 import { createActivityReader } from '../../src/store/activity-reader.js'
-import { writeActivity, writeSuperusers } from '../../src/store/activity-rows.js'
+import { writeActivity, writeRulesInForce, writeSuperusers } from '../../src/store/activity-rows.js'
 import { openDatabase, type Database } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
 import { freshDatabase } from '../helpers/postgres.js'
@@ -264,11 +264,61 @@ t.test('the hits of each rule in a day, a week and a month, and the last one', a
     rule('a', 8 * DAY, 1, 2, 3),
     rule('b', 29 * DAY, 0),
     rule('c', 30 * DAY + 2 * HOUR, 0),
+    { ...rule('a', HOUR, 1, 2), kind: 'shadow_refused' },
+    { ...rule('b', 2 * DAY, 1), kind: 'shadow_let_in' },
+    { ...rule('d', 31 * DAY, 1), kind: 'shadow_let_in' },
     row({ key: 'a' }),
   ])
   await writeActivity(database, REPLICA.replace('1', '2'), [rule('a', HOUR, 9)])
+  const none = { day: 0, week: 0, month: 0 }
+  const more = { refused: none, letIn: none }
   t.strictSame(await reader.ruleHits(), [
-    { key: 'a', day: 3, week: 4, month: 7, lastHit: new Date(at(HOUR).getTime() + 9 * 60_000) },
-    { key: 'b', day: 0, week: 0, month: 1, lastHit: at(29 * DAY) },
+    {
+      key: 'a',
+      day: 3,
+      week: 4,
+      month: 7,
+      lastHit: new Date(at(HOUR).getTime() + 9 * 60_000),
+      ...more,
+      refused: { day: 2, week: 2, month: 2 },
+      countedForMonth: false,
+    },
+    {
+      key: 'b',
+      day: 0,
+      week: 0,
+      month: 1,
+      lastHit: at(29 * DAY),
+      ...more,
+      letIn: { day: 0, week: 1, month: 1 },
+      countedForMonth: false,
+    },
+    { key: 'c', ...none, lastHit: undefined, ...more, countedForMonth: true },
   ])
+})
+
+t.test('which rules are in force is noted once a day, so that one without a hit is known to be counted', async (t) => {
+  const { database, query, reader } = await open(t)
+  await makeActivityDays(database)
+  await writeRulesInForce(database, ['a', 'b'])
+  await writeRulesInForce(database, ['b', 'c'])
+  await writeRulesInForce(database, ['a', 'b', 'c'])
+  const noted = async () =>
+    await query("select key, count, minutes from activity_counts where kind = 'rule' order by key")
+  t.strictSame(await noted(), ['a', 'b', 'c'].map((key) => ({ key, count: '0', minutes: [] })))
+  t.strictSame(await reader.ruleHits(), [], 'they have no hits')
+})
+
+t.test('each configuration that comes into force is noted', async (t) => {
+  const { database, query } = await open(t)
+  const activity = openReplica(database)
+  t.teardown(activity.close)
+  const noted = async () => await query("select key from activity_counts where kind = 'rule'")
+  activity.counters.rules(['a'])
+  await activity.flush()
+  t.equal((await noted()).length, 1)
+  activity.counters.rules(['a', 'b'])
+  await activity.flush()
+  await activity.flush()
+  t.equal((await noted()).length, 2)
 })

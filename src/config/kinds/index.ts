@@ -3,7 +3,7 @@ import { applicationHost, color, image } from './branding.js'
 import { duration } from './duration.js'
 import { headerName, method, pathPattern, separator } from './http.js'
 import type { Kind } from './kind.js'
-import { groupName, path, permission, readablePath, step, text } from './names.js'
+import { groupName, path, permission, readablePath, ruleName, step, text } from './names.js'
 import { cookieDomain, hostName, hostPattern, listenHost, network, redirectDomain } from './networks.js'
 import { entraGroup, guid, tenant } from './object-ids.js'
 import { databaseUrl, publicUrl, upstream } from './origins.js'
@@ -31,6 +31,7 @@ export const KINDS = {
   publicUrl,
   readablePath,
   redirectDomain,
+  ruleName,
   secret,
   separator,
   step,

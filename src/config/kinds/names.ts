@@ -42,6 +42,32 @@ export const groupName: Kind = {
   },
 }
 
+const MAX_RULE_NAME = 80
+
+export const ruleName: Kind = {
+  title: 'name of an access rule',
+  read(value, { shown }) {
+    if (/\p{C}|[\p{Zl}\p{Zp}]/u.test(value) || value.trim() !== value) { // guard: policy-rule-name-visible
+      return valueProblem(
+        'rule_name_invisible',
+        `has an invisible character, or a space at its beginning or end: ${shown}`,
+        'Use visible characters: people read the name in refusals, in the log and in the console.',
+      )
+    }
+    if ([...value].length > MAX_RULE_NAME) {
+      return valueProblem('value_long', `has more than ${MAX_RULE_NAME} characters`, 'Write something shorter.')
+    }
+    if (/^access\b|^\d+$/i.test(value)) { // guard: policy-rule-name-no-key
+      return valueProblem(
+        'rule_name_key',
+        `must not look like the key or the number of a rule, but is ${shown}`,
+        'Say what the rule is for, such as "NetBox for network engineers".',
+      )
+    }
+    return { value }
+  },
+}
+
 export const permission: Kind = {
   title: 'permission',
   pattern: '^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)+$',

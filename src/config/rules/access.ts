@@ -1,7 +1,7 @@
 // Access rules that are valid one by one and probably not intended: those that never decide, and hosts that none is
 // about.
-import type { AccessRule } from '../../core/access.js'
-import { compileHost, type HostPattern } from '../../core/access-hosts.js'
+import { isEnforced, type AccessRule } from '../../core/access.js'
+import { compileHost, coversHost, type HostPattern } from '../../core/access-hosts.js'
 import { compilePath, coversPath, matchesPath, type PathPattern } from '../../core/path-pattern.js'
 import { splitPort } from '../kinds/hosts.js'
 import { entries, type Rule } from './rule.js'
@@ -39,7 +39,7 @@ function pickKnown(
 export const rulesDecide: Rule = (draft, report) => {
   const rules = readRules(draft)
   rules.forEach((later, index) => {
-    const earlier = rules.slice(0, index)
+    const earlier = rules.slice(0, index).filter(({ rule }) => isEnforced(rule)) // guard: policy-shadow-covers-none
     const parts = partsOf(later)
     const by = parts.map((part) => earlier.find((rule) => coversPart(rule, part, later.rule.networks))?.path)
     if (parts.length === 0 || by.includes(undefined)) return
@@ -79,12 +79,6 @@ function coversPart({ rule, hosts, paths }: ReadRule, part: Part, networks: read
   return rule.networks === undefined || (networks?.every((network) => rule.networks?.includes(network)) ?? false)
 }
 
-function coversHost(outer: HostPattern, inner: HostPattern): boolean {
-  if (outer.port !== undefined && outer.port !== inner.port) return false
-  if (!outer.below) return !inner.below && outer.name === inner.name
-  return inner.name.endsWith(`.${outer.name}`) || (inner.below && inner.name === outer.name)
-}
-
 /** `/admin/**` does not match `/admin`: a rule that closes the one leaves the other to a later rule. */
 export const rulesCloseTheFolderItself: Rule = (draft, report) => {
   for (const { path, rule, paths = [] } of readRules(draft)) {
@@ -109,7 +103,7 @@ export const rulesCloseTheFolderItself: Rule = (draft, report) => {
  * Where others have rules and the default lets everybody in who is signed in, a host without one is easily forgotten.
  */
 export const hostsHaveRules: Rule = (draft, report) => {
-  const rules = readRules(draft)
+  const rules = readRules(draft).filter(({ rule }) => isEnforced(rule))
   if (rules.length === 0 || draft.access?.default === 'deny') return
   const gateway = draft.server?.publicUrl === undefined ? undefined : new URL(draft.server.publicUrl).hostname
   for (const { item, path } of entries(draft.server?.redirectDomains, 'server.redirectDomains')) {
@@ -123,5 +117,53 @@ export const hostsHaveRules: Rule = (draft, report) => {
         'Add a rule for it, or set access.default to deny.',
       )
     }
+  }
+}
+
+/** A name stands in refusals and in the log in place of the key: there it does not say which of two rules is meant. */
+export const ruleNamesOnce: Rule = (draft, report) => {
+  const first = new Map<string, string>()
+  for (const { path, rule: { name } } of readRules(draft)) {
+    if (name === undefined) continue
+    const earlier = first.get(name)
+    if (earlier === undefined) first.set(name, path)
+    else {
+      report.warn(
+        `${path}.name`,
+        'rule_name_repeated',
+        `${path}.name ${JSON.stringify(name)} is the name of ${earlier} as well.`,
+        'Give each rule a name of its own: refusals and the log name the rule by it alone.',
+      )
+    }
+  }
+}
+
+/** A shadow rule closes nothing: a host or a path that only shadow rules close is open. */
+export const shadowRulesProtectNothing: Rule = (draft, report) => {
+  const rules = readRules(draft)
+  const enforced = rules.filter(({ rule }) => isEnforced(rule))
+  const byDefault = draft.access?.default === 'deny' ? 'access.default denies it' : 'everybody who is signed in gets in'
+  for (const { path, rule, hosts } of rules) {
+    if (isEnforced(rule)) continue
+    if (rule.allow === 'deny') {
+      report.warn(
+        path,
+        'shadow_rule_deny',
+        `${path} is a shadow rule that denies: enforce: false keeps nobody out.`,
+        'Look at what it would have refused (Access in the console, the log), then remove enforce: false.',
+      )
+    }
+    hosts.forEach((host, index) => {
+      if (enforced.some((other) => other.hosts.some((each) => coversHost({ ...each, port: undefined }, host)))) return
+      const at = `${path}.hosts[${index}]`
+      report.warn(
+        at,
+        'shadow_rule_alone',
+        `${at}: no rule that is enforced is about ${
+          rule.hosts?.[index] ?? host.name
+        }, so access.default decides: ${byDefault}.`,
+        'Write a rule for it, or remove enforce: false.',
+      )
+    })
   }
 }

@@ -1,5 +1,11 @@
 // Every rule that looks at more than one key.
-import { hostsHaveRules, rulesCloseTheFolderItself, rulesDecide } from './access.js'
+import {
+  hostsHaveRules,
+  ruleNamesOnce,
+  rulesCloseTheFolderItself,
+  rulesDecide,
+  shadowRulesProtectNothing,
+} from './access.js'
 import {
   accessRulesWithinCookie,
   accessRulesWithinRedirects,
@@ -59,6 +65,8 @@ export const RULES: readonly Rule[] = [
   rulesDecide,
   rulesCloseTheFolderItself,
   hostsHaveRules,
+  ruleNamesOnce,
+  shadowRulesProtectNothing,
   consoleHostApart,
   tenants,
   tenantsWithoutSync,

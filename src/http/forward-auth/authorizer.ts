@@ -8,6 +8,7 @@ import type { SessionRecord } from '../../core/session.js'
 import type { CachedSession } from '../../core/session-cache.js'
 import type { Target } from '../../core/target.js'
 import type { ReadClient } from '../session-activity.js'
+import type { ShadowRules } from '../../core/shadow-rules.js'
 import type { CompiledHeaders, FlatHeaders } from './header-template.js'
 import type { IdentityHeaderCache } from './identity-header-cache.js'
 import type { NoSessionReason, SessionAnswer } from './session-lookup.js'
@@ -38,7 +39,8 @@ export type FastPathVerdict =
   | {
     readonly kind: 'allowed'
     readonly headers: FlatHeaders
-    readonly signedIn: boolean
+    /** Undefined: anonymous. */
+    readonly session: SessionRecord | undefined
     readonly grounds: Grounds
   }
   | { readonly kind: 'not_signed_in', readonly grounds: Grounds | undefined }
@@ -63,6 +65,8 @@ export interface Authorizer {
 
 export interface AccessInForce {
   readonly policy: AccessPolicy
+  /** Undefined: there are none. They take no part in the answer. */
+  readonly shadows: ShadowRules | undefined
   readonly headers: CompiledHeaders
 }
 
@@ -129,13 +133,13 @@ function fromCache(
     if (decision.kind === 'not_signed_in') return decision
     if (decision.kind !== 'allowed') return undefined
     const { grounds } = decision
-    return { kind: 'allowed', headers: deps.headers.anonymous(headers), signedIn: false, grounds }
+    return { kind: 'allowed', headers: deps.headers.anonymous(headers), session: undefined, grounds }
   }
   if (cached === undefined || decision.kind !== 'allowed') return undefined // guard: live-fast-path-allowed
   const ready = deps.headers.getCached(cached, target?.hostname, headers)
   if (ready === undefined) return undefined
   noteUnnamedHost(decision.grounds, target, deps)
-  return { kind: 'allowed', headers: ready, signedIn: true, grounds: decision.grounds }
+  return { kind: 'allowed', headers: ready, session: cached.record, grounds: decision.grounds }
 }
 
 function noteUnnamedHost(grounds: Grounds, target: Target | undefined, { onUnnamedHost }: AuthorizerDeps): void {

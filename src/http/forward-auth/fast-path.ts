@@ -5,11 +5,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Grounds } from '../../core/access.js'
 import type { AnswerCounters } from '../../core/activity-counters.js'
 import type { Meter } from '../../core/meter.js'
+import type { SessionRecord } from '../../core/session.js'
 import type { Target } from '../../core/target.js'
 import { closeAfterAnnouncedBody } from './announced-body.js'
 import type { AnswerLog } from './access-log.js'
 import { REFUSALS_UNLOGGED } from './route.js'
 import { COMMON_HEADERS, type FlatHeaders } from './header-template.js'
+import type { ShadowObserver } from './shadow-observer.js'
 import type { Authorizer } from './authorizer.js'
 
 export interface AuthEndpoint {
@@ -27,6 +29,7 @@ export interface FastPathOptions {
   readonly endpoints: readonly AuthEndpoint[]
   readonly authorizer: Pick<Authorizer, 'authorizeCached' | 'groundsFor'>
   readonly counters: Pick<AnswerCounters, 'allowed' | 'notSignedIn'>
+  readonly shadows: ShadowObserver
   readonly clientAddress: (request: IncomingMessage) => string | undefined
   readonly meter: Pick<Meter, 'answered' | 'sessionLookups'>
   readonly log: Pick<AnswerLog, 'alreadyFull'>
@@ -36,9 +39,15 @@ export interface FastPathOptions {
 export type FastPath = (request: IncomingMessage, response: ServerResponse) => boolean
 
 export function createFastPath(options: FastPathOptions): FastPath {
-  const { endpoints, authorizer, meter, counters, log } = options
+  const { endpoints, authorizer, meter, counters, log, shadows, clientAddress } = options
   const matchEndpoint = createEndpointMatcher(endpoints)
   const decidedBy = createGroundsReader(options)
+  const observe = (
+    request: IncomingMessage,
+    target: Target | undefined,
+    session: SessionRecord | undefined,
+    allowed: boolean,
+  ): void => shadows.observe({ target, session, address: () => clientAddress(request) }, allowed)
   /** @returns status and headers; undefined: fall through to the route */
   const authorize = (
     request: IncomingMessage,
@@ -48,13 +57,17 @@ export function createFastPath(options: FastPathOptions): FastPath {
       const target = readTarget(request)
       const verdict = authorizer.authorizeCached(target, request.headers.cookie)
       if (verdict?.kind === 'allowed') {
-        meter.sessionLookups[verdict.signedIn ? 'memory' : 'none']++
+        meter.sessionLookups[verdict.session === undefined ? 'none' : 'memory']++
         counters.allowed(decidedBy(verdict.grounds, target, request))
+        if (shadows.active()) observe(request, target, verdict.session, true)
         return [200, verdict.headers]
       }
       if (verdict === undefined || plain401 === undefined || !(unlogged || log.alreadyFull())) return undefined
       meter.sessionLookups.none++
-      if (!unlogged) counters.notSignedIn(verdict.grounds) // guard: admin-activity-asked-twice
+      if (!unlogged) { // guard: admin-activity-asked-twice
+        counters.notSignedIn(verdict.grounds)
+        if (shadows.active()) observe(request, target, undefined, false)
+      }
       return [401, COMMON_HEADERS.concat(plain401(target))]
     } catch {
       return undefined // the route fails in the same way and reports it in the dialect of the proxy

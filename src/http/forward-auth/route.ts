@@ -2,7 +2,7 @@
 // no body parsing on this path.
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { describeAllow } from '../../core/access.js'
+import { describeAllow, ruleTitle } from '../../core/access.js'
 import type { AnswerCounters } from '../../core/activity-counters.js'
 import { errorFacts, GatehouseError, type ErrorCode } from '../../core/errors.js'
 import { asParameter } from '../../core/return-to.js'
@@ -15,6 +15,7 @@ import { sessionClient } from '../session-client.js'
 import type { PageSettings } from '../pages/layout.js'
 import type { TraceForwardAuth } from '../request-tracing.js'
 import type { Authorizer, Verdict } from './authorizer.js'
+import type { ShadowObserver } from './shadow-observer.js'
 
 export interface Refusal {
   readonly request: FastifyRequest
@@ -57,6 +58,7 @@ export interface DialectOptions {
   readonly pages: PageSettings
   readonly meter: Meter
   readonly counters: AnswerCounters
+  readonly shadows: ShadowObserver
   readonly traced: TraceForwardAuth
   readonly log: AnswerLog
   /** Called with every target that requires a sign-in. */
@@ -108,13 +110,26 @@ function answer(
     const responded = (given: Verdict): FastifyReply => {
       const sent = respond(given, target, request, reply, options, log)
       // guard: admin-activity-route-twice
-      if (!unlogged || given.kind === 'allowed') count(given, options.counters)
+      if (!unlogged || given.kind === 'allowed') {
+        count(given, options.counters)
+        if (options.shadows.active()) observe(given, target, request, options.shadows)
+      }
       return done(sent)
     }
     return verdict instanceof Promise ? verdict.then(responded).catch(failed) : responded(verdict)
   } catch (thrown) {
     return failed(thrown)
   }
+}
+
+function observe(
+  verdict: Verdict,
+  target: Target | undefined,
+  request: FastifyRequest,
+  shadows: ShadowObserver,
+): void {
+  const session = verdict.kind === 'not_signed_in' ? undefined : verdict.session
+  shadows.observe({ target, session, address: () => request.ip }, verdict.kind === 'allowed')
 }
 
 function count(verdict: Verdict, counters: AnswerCounters): void {
@@ -132,7 +147,7 @@ function respond(
   log: Pick<AnswerLog, 'line'>,
 ): FastifyReply {
   if (verdict.kind === 'allowed') {
-    everyLine.line(request, target, 200, { rule: verdict.grounds.path, username: verdict.session?.username })
+    everyLine.line(request, target, 200, { rule: ruleTitle(verdict.grounds), username: verdict.session?.username })
     // guard: adv-blank-headers
     reply.raw.writeHead(200, verdict.headers as string[]) // the whole header list: Fastify adds none
     reply.hijack()
@@ -144,7 +159,8 @@ function respond(
   if (verdict.kind === 'not_signed_in') {
     if (target !== undefined) signInFor(target) // guard: adv-lost-returns
     // guard: adv-long-named
-    log.line(request, target, 401, { code: verdict.code, rule: verdict.grounds?.path, ...returnFacts(target) })
+    const rule = verdict.grounds && ruleTitle(verdict.grounds)
+    log.line(request, target, 401, { code: verdict.code, rule, ...returnFacts(target) })
     return dialect.notSignedIn({ ...refusal, code: verdict.code })
   }
   const { grounds, session: { username } } = verdict
@@ -152,7 +168,7 @@ function respond(
   log.line(request, target, 403, {
     code: 'not_allowed',
     username,
-    rule: grounds.path,
+    rule: ruleTitle(grounds),
     allows: describeAllow(grounds.allow),
   })
   return dialect.refused({

@@ -217,7 +217,7 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
   let verdict: FastPathVerdict | undefined | Error = {
     kind: 'allowed',
     headers: ['Vary', 'Cookie'],
-    signedIn: true,
+    session: {} as never,
     grounds,
   }
   const meter = {
@@ -247,6 +247,7 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
     },
     meter,
     counters: NOTHING_COUNTED.answers,
+    shadows: { active: () => false, observe: () => {} },
     clientAddress: () => undefined,
     log: { alreadyFull: () => full },
   })
@@ -368,7 +369,7 @@ t.test('an anonymous request is not evaluated where no rule of the host could al
     const authorizer = createAuthorizer({
       sessions: { resolve: read, resolveCached: () => 'anonymous' } as never,
       headers,
-      inForce: () => ({ policy, headers: {} as never }),
+      inForce: () => ({ policy, shadows: undefined, headers: {} as never }),
       onUnnamedHost: () => {},
     })
     const verify = async (host: string) =>

@@ -124,6 +124,7 @@ export const personAccess = defineList({
     rules: Type.Array(
       closed({
         rule: Type.String({ examples: ['access.rules[2]'] }),
+        name: nullable(Type.String({ description: 'Of the rule.' })),
         allows: Type.String({ description: 'Whom it lets in, in words.' }),
         lets: Type.Boolean({ description: 'Whether it lets this user in.' }),
         because: Type.String(),

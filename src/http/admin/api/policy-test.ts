@@ -31,12 +31,14 @@ export const policyTest = defineEndpoint({
     allowedWithoutPort: Type.Boolean({ description: 'The decision if the proxy does not send the port.' }),
     reason: nullable(Type.String({ enum: ['not_signed_in', 'not_allowed'] })),
     rule: Type.String({ description: 'Decides.', examples: ['access.rules[2]'] }),
+    name: nullable(Type.String({ description: 'Of the rule.' })),
     method: Type.String(),
     user: nullable(Type.String({ description: 'Username; null: the request is that of nobody.' })),
     inactive: Type.Boolean({ description: 'The user is deactivated and counts as nobody.' }),
     rules: Type.Array(
       closed({
         rule: Type.String(),
+        name: nullable(Type.String()),
         allows: Type.String({ description: 'Whom it lets in, in words.' }),
         lets: Type.Boolean(),
         because: Type.String(),
@@ -48,6 +50,16 @@ export const policyTest = defineEndpoint({
       port: nullable(Type.String({ description: 'Null: every port; empty: one that no rule names.' })),
       rules,
     })),
+    shadowRules: Type.Array(
+      closed({
+        rule: Type.String(),
+        name: nullable(Type.String()),
+        allows: Type.String({ description: 'Whom it lets in, in words.' }),
+        would: Type.String({ enum: ['allowed', 'not_signed_in', 'not_allowed'] }),
+        differs: Type.Boolean({ description: 'The answer would be another one if the rule were enforced.' }),
+      }),
+      { description: 'Shadow rules that would decide if they were enforced.' },
+    ),
     headers: nullable(Type.Array(closed({ name: Type.String(), value: Type.String() }), {
       description: 'For the application, without the assertion; null: it gets no request, or they are too large.',
     })),
@@ -61,11 +73,17 @@ export const policyTest = defineEndpoint({
       allowedWithoutPort: result.withoutPort.allow,
       reason: decision.allow ? null : decision.reason,
       rule: decision.grounds.path,
+      name: decision.grounds.name ?? null,
       method: result.target.method,
       user: result.user?.username ?? null,
       inactive: result.inactive,
       rules: result.rules.map(({ path, ...rule }) => ({ rule: path, ...rule })),
-      interpretations: result.interpretations.map(({ path = null, port = null, rules }) => ({ path, port, rules })),
+      interpretations: result.interpretations.map(({ path = null, port = null, rules }) => ({
+        path,
+        port,
+        rules: rules.map((each) => each.path),
+      })),
+      shadowRules: result.shadowRules.map(({ path, ...shadow }) => ({ rule: path, ...shadow })),
       headers: headers !== undefined && 'pairs' in headers
         ? headers.pairs.map(([name, value]) => ({ name, value }))
         : null,

@@ -37,8 +37,16 @@ const allow = closed({
   isSuperuser: Type.Boolean({ description: 'Superusers: they pass every rule, named or not.' }),
 })
 
+const windows = {
+  day: count('In the last 24 hours.'),
+  week: count('In the last 7 days.'),
+  month: count('In the last 30 days.'),
+}
+
 const rule = closed({
   rule: Type.String({ examples: ['access.rules[2]'] }),
+  name: nullable(Type.String({ description: 'What refusals and the log show in place of the key.' })),
+  enforced: Type.Boolean({ description: 'False: a shadow rule, which decides nothing.' }),
   hosts: nullable(texts('Null: every host.')),
   methods: nullable(texts('Null: every method.')),
   paths: nullable(texts('Null: every path.')),
@@ -54,11 +62,14 @@ const rule = closed({
     { description: 'What `gatehouse check` warns of.' },
   ),
   hits: nullable(closed({
-    day: count('In the last 24 hours.'),
-    week: count('In the last 7 days.'),
-    month: count('In the last 30 days.'),
+    ...windows,
     lastHit: nullable(instant('Null: none in 30 days.')),
-  }, 'Requests that this rule decided; null: not counted here.')),
+  }, 'Requests that this rule decided, or would have if it were enforced; null: not counted here.')),
+  dead: Type.Boolean({ description: 'No hit in 30 days, and counted for as long.' }),
+  wouldHave: nullable(closed({
+    refused: closed(windows, 'Requests that were let in.'),
+    letIn: closed(windows, 'Requests that were refused.'),
+  }, 'What a shadow rule would have changed; null: not one, or not counted here.')),
 })
 
 export const policy = defineEndpoint({
@@ -89,12 +100,15 @@ function rowOf({ groups, ...others }: MappingRowView): Answer<Static<typeof row>
   return { ...others, groups: groups.map(({ name, exists }) => ({ name, exists })) }
 }
 
-function ruleOf({ hits, findings, allow, allows, position: _, ...others }: RuleView): Answer<Static<typeof rule>> {
+function ruleOf(
+  { hits, findings, allow, allows, wouldHave, position: _, ...others }: RuleView,
+): Answer<Static<typeof rule>> {
   return {
     ...others,
     allow: allowOf(allow, allows),
     findings: findings.map(({ remedy, ...finding }) => ({ ...finding, remedy: remedy ?? null })),
     hits: hits === undefined ? null : { ...hits, lastHit: hits.lastHit?.toISOString() ?? null },
+    wouldHave: wouldHave ?? null,
   }
 }
 

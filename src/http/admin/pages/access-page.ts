@@ -1,9 +1,9 @@
 // Access: the rules in order, whom each one lets in, what is wrong with it, and how often it decided.
 import { Type, type Static } from 'typebox'
-import { RULE_FILTERS, RULES, type RuleView } from '../../../admin/access.js'
+import { RULE_FILTERS, RULES, type RuleView, type WouldHave } from '../../../admin/access.js'
 import type { PolicyFinding } from '../../../core/policy.js'
 import { html, type Html } from '../../pages/html.js'
-import { emptyState, note, section, tag, timeText } from './components.js'
+import { emptyState, nameText, note, section, tag, timeText } from './components.js'
 import { filterForm } from './filter-form.js'
 import { link } from './links.js'
 import { shortList } from './lists.js'
@@ -39,21 +39,23 @@ ${defaultSection(byDefault)}`,
   },
 })
 
-/** A link to a rule, wherever its page begins. @param rule its key, such as `access.rules[2]` */
-export function ruleLink(rule: string): Html {
-  const index = /^access\.rules\[(\d+)\]$/.exec(rule)?.[1]
-  if (index === undefined) return html`<a href="${PATH}#default"><code>${rule}</code></a>`
-  return html`<a href="${
-    link(PATH, { after: Number(index) < RULES ? undefined : index })
-  }#rule-${index}"><code>${rule}</code></a>`
+/** A link to a rule, wherever its page begins. @param path its key, such as `access.rules[2]` */
+export function ruleLink({ path, name }: { readonly path: string, readonly name?: string | null | undefined }): Html {
+  const shown = name === null || name === undefined ? html`<code>${path}</code>` : nameText(name)
+  const index = /^access\.rules\[(\d+)\]$/.exec(path)?.[1]
+  if (index === undefined) return html`<a href="${PATH}#default">${shown}</a>`
+  return html`<a href="${link(PATH, { after: Number(index) < RULES ? undefined : index })}#rule-${index}">${shown}</a>`
 }
+
+/** A rule that decides nothing. */
+export const SHADOW = tag('shadow', 'warn')
 
 function filters({ q, only }: Static<typeof QUERY>, { hits }: RuleView): Html {
   return filterForm({
     path: PATH,
     label: 'Filter the rules',
     fields: [
-      { kind: 'search', name: 'q', label: 'Host, path, method, group or permission', value: q },
+      { kind: 'search', name: 'q', label: 'Name, host, path, method, group or permission', value: q },
       {
         kind: 'select',
         name: 'only',
@@ -62,6 +64,7 @@ function filters({ q, only }: Static<typeof QUERY>, { hits }: RuleView): Html {
         options: [
           { value: '', label: 'All rules' },
           { value: 'findings', label: 'Rules with findings' },
+          { value: 'shadow', label: 'Shadow rules' },
           ...hits === undefined ? [] : [{ value: 'idle', label: 'Rules without a hit in 30 days' }],
         ],
       },
@@ -88,7 +91,7 @@ function columnsOf(counted: boolean): readonly Column<RuleView>[] {
   return [
     { heading: 'Rule', kind: 'code', cell: ruleName },
     { heading: 'Requests', cell: requestsOf },
-    { heading: 'Lets in', cell: ({ allows, findings }) => html`${allows}${foldedFindings(findings)}` },
+    { heading: 'Lets in', cell: letsIn },
     ...counted ? hitColumns : [],
   ]
 }
@@ -100,10 +103,24 @@ const hitColumns: readonly Column<RuleView>[] = [
   { heading: 'Last hit', cell: ({ hits }) => timeText(hits?.lastHit, 'none in 30 days'), kind: 'time' },
 ]
 
-function ruleName({ rule, position }: RuleView): Html {
+function ruleName({ rule, name, enforced, dead, position }: RuleView): Html {
   const id = `rule-${/\d+/.exec(rule)?.[0] ?? ''}`
   const line = position === undefined ? '' : html` <span class="soft">line ${position.line}</span>`
-  return html`<a id="${id}" href="#${id}"><code>${rule}</code></a>${line}`
+  const shown = name === null ? html`<code>${rule}</code>` : html`${nameText(name)} <code class="soft">${rule}</code>`
+  const marks = html`${enforced ? '' : html` ${SHADOW}`}${dead ? html` ${tag('no hit in 30 days', 'warn')}` : ''}`
+  return html`<a id="${id}" href="#${id}">${shown}</a>${line}${marks}`
+}
+
+function letsIn({ allows, findings, wouldHave }: RuleView): Html {
+  return html`${allows}${wouldHave === undefined ? '' : shadowCounts(wouldHave)}${foldedFindings(findings)}`
+}
+
+/** What would change if the rule were enforced: the reason to enforce it, or not to. */
+function shadowCounts({ refused, letIn }: WouldHave): Html {
+  const counts = ({ day, week, month }: WouldHave['refused']) =>
+    html`${day} in 24 hours, ${week} in 7 days, ${month} in 30 days`
+  const wouldLetIn = letIn.month === 0 ? '' : html`<br>Would have let in: ${counts(letIn)}.`
+  return html`<p class="soft">Would have refused: ${counts(refused)}.${wouldLetIn}</p>`
 }
 
 function requestsOf({ hosts, methods, paths, networks }: RuleView): Html {

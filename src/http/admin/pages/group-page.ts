@@ -4,6 +4,7 @@ import type { GroupDetails } from '../../../admin/groups.js'
 import type { MemberView } from '../../../core/people.js'
 import { html, type Html } from '../../pages/html.js'
 import { PeopleCursorSchema } from '../api/people-schemas.js'
+import { ruleLink, SHADOW } from './access-page.js'
 import { badge, emptyState, idText, nameText, note, section, timeText } from './components.js'
 import { linkTo } from './links.js'
 import { listCursor, PAGE_ROWS } from './list-cursor.js'
@@ -86,7 +87,10 @@ function rulesTable({ ruleDetails }: GroupDetails): Html {
     caption: 'Access rules that use this group',
     rows: ruleDetails,
     columns: [
-      { heading: 'Rule', cell: ({ rule }) => html`<a href="/admin/access"><code>${rule}</code></a>` },
+      {
+        heading: 'Rule',
+        cell: ({ rule, name, enforced }) => html`${ruleLink({ path: rule, name })}${enforced ? '' : html` ${SHADOW}`}`,
+      },
       { heading: 'Requests', cell: ({ description }) => description },
       { heading: 'Allows', cell: ({ allows }) => allows },
       { heading: 'By', cell: ({ permission }) => permission === null ? 'its name' : html`<code>${permission}</code>` },

@@ -227,7 +227,7 @@ function hostTable({ rows }: Pick<PersonAccessPage, 'rows'>): Html {
     columns: [
       { heading: 'Host', cell: hostName },
       { heading: 'Decision', cell: ({ decision }) => tag(DECISIONS[decision].text, DECISIONS[decision].tone) },
-      { heading: 'Rule', cell: ({ rules }) => shortList(rules, ({ path }) => ruleLink(path)) },
+      { heading: 'Rule', cell: ({ rules }) => shortList(rules, ruleLink) },
       { heading: 'Because', cell: ({ rules }) => nameText(rules[0]?.because ?? '') },
     ],
     rows,

@@ -1,7 +1,7 @@
 // Test: what a proxy would be answered about a request of somebody, and why. A form that changes nothing, so that its
 // result has an address to keep.
 import { Type, type Static } from 'typebox'
-import type { AccessTestResult, TestedInterpretation, TestNote } from '../../../admin/access-test.js'
+import type { AccessTestResult, TestedInterpretation, TestedShadowRule, TestNote } from '../../../admin/access-test.js'
 import type { JudgedRule } from '../../../admin/evaluated.js'
 import { GatehouseError, type ErrorCode } from '../../../core/errors.js'
 import { ASSERTION_HEADER, type HeaderPair } from '../../../core/identity-headers.js'
@@ -126,15 +126,28 @@ function decisionOf(result: AccessTestResult): Html {
   const port = withoutPort.allow === decision.allow
     ? undefined
     : html`${verdict(withoutPort)} by ${
-      ruleLink(withoutPort.grounds.path)
+      ruleLink(withoutPort.grounds)
     }: the proxy must send <code>X-Forwarded-Port: ${target.port}</code>.`
   return facts([
     ['Decision', verdict(decision)],
-    ['Rule', ruleLink(decision.grounds.path)],
+    ['Rule', ruleLink(decision.grounds)],
+    ...result.shadowRules.map((shadow) => ['Shadow rule', shadowOf(shadow)] as const),
     ['Request', html`<code>${target.method} ${targetUrl(target)}</code>`],
     ['User', whoOf(result)],
     ['Without the port', port],
   ])
+}
+
+function shadowOf(shadow: TestedShadowRule): Html {
+  return html`${ruleLink(shadow)} ${SHADOW_WORDS[shadow.would]}${
+    shadow.differs ? '' : ' too'
+  }: it is open to ${shadow.allows}`
+}
+
+const SHADOW_WORDS: Readonly<Record<TestedShadowRule['would'], string>> = {
+  allowed: 'would have let it in',
+  not_signed_in: 'would have asked for a sign-in',
+  not_allowed: 'would have refused it',
 }
 
 function verdict(decision: AccessTestResult['decision']): Html {
@@ -159,7 +172,7 @@ function ruleTable(rules: readonly JudgedRule[]): Html {
   return dataTable({
     caption: 'Rules that decide',
     columns: [
-      { heading: 'Rule', cell: ({ path }) => ruleLink(path) },
+      { heading: 'Rule', cell: ruleLink },
       { heading: 'Open to', cell: ({ allows }) => allows },
       { heading: 'Lets in', cell: ({ lets }) => lets ? tag('yes', 'good') : tag('no', 'bad') },
       { heading: 'Because', cell: ({ because }) => nameText(because) },
