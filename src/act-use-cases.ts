@@ -2,6 +2,7 @@
 // commands.
 import { createPeopleActs } from './admin/acts/people.js'
 import { createSessionActs } from './admin/acts/sessions.js'
+import { createTokenActs } from './admin/acts/tokens.js'
 import type { AdminActs } from './admin/use-cases.js'
 import type { SessionTimeouts } from './core/session.js'
 import { createActTransaction } from './store/act-unit.js'
@@ -19,5 +20,6 @@ export function createActUseCases({ database, timeouts, reservedUsernames }: Act
   return {
     sessions: createSessionActs(transaction),
     people: createPeopleActs({ transaction, reservedUsernames }),
+    tokens: createTokenActs(transaction),
   }
 }

@@ -42,18 +42,19 @@ export async function registerConsole(app: FastifyInstance, config: RunningConfi
 
 function scopeOptions(app: FastifyInstance, config: RunningConfig, deps: ConsoleDeps): AdminScopeOptions {
   const { session, admin, server: { publicUrl } } = config.startup
-  const { admin: { guard, formTokens, adminCookie }, signIn: { cookies, pages } } = deps
+  const { admin: { guard, apiGuard, formTokens, adminCookie }, signIn: { cookies, pages } } = deps
   const isOwn: AdminScopeOptions['requireOwnForm'] = (request, actor, token) =>
     requireOwnForm(request, actor, token, { publicUrl, formTokens })
   const { storage: { database } } = deps
   const recordRefusal = createRefusals((refused) => recordRefusedAct(database, refused))
-  const gate = createActGate({ guard, requireOwnForm: isOwn, recordRefusal, stepUpMs: admin?.stepUpMs ?? 0 })
+  const rules = { requireOwnForm: isOwn, recordRefusal, stepUpMs: admin?.stepUpMs ?? 0 }
   return {
     guard,
-    gate,
+    apiGuard,
+    apiGate: createActGate({ ...rules, guard: apiGuard }),
     useCases: createUseCases(app, config, deps),
     requireOwnForm: isOwn,
-    acts: { gate, pages: ACT_PAGES },
+    acts: { gate: createActGate({ ...rules, guard }), pages: ACT_PAGES },
     cursors: createCursors(session.secrets),
     endpoints: ENDPOINTS,
     pages: PAGES,

@@ -6,6 +6,7 @@ import type { SessionTimeouts } from './core/session.js'
 import { createGroupsAdmin, type GroupsAdmin } from './admin/groups.js'
 import { createPeopleAdmin, type PeopleAdmin } from './admin/people.js'
 import { createSessionsAdmin, type SessionsAdmin } from './admin/sessions.js'
+import { createTokensAdmin, type TokensAdmin } from './admin/tokens.js'
 import { listAudit } from './store/audit-list.js'
 import type { Database } from './store/database.js'
 import { createGroupsList } from './store/groups-list.js'
@@ -13,11 +14,13 @@ import { membershipSnapshot } from './store/membership-snapshots.js'
 import { createPeopleStore } from './store/people.js'
 import { recordPersonViewed } from './store/person-views.js'
 import { createSessionsList } from './store/sessions-list.js'
+import { createTokensList } from './store/tokens-list.js'
 
 export interface PeopleUseCases {
   readonly people: PeopleAdmin
   readonly groups: GroupsAdmin
   readonly sessions: SessionsAdmin
+  readonly tokens: TokensAdmin
 }
 
 export interface PeopleUseCasesDeps {
@@ -43,5 +46,6 @@ export function createPeopleUseCases({ database, timeouts, policy }: PeopleUseCa
     }),
     groups: createGroupsAdmin({ groups, people, policy }),
     sessions: createSessionsAdmin({ sessions, people }),
+    tokens: createTokensAdmin(createTokensList(database)),
   }
 }

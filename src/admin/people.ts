@@ -15,7 +15,7 @@ import type {
 import type { SessionsList } from '../core/sessions-list.js'
 import { rightsHeld, rightsNotHeld, type PersonDetails, type PersonEvent } from './person.js'
 import { checkText } from './text.js'
-import { actorOf, type Viewer } from './viewer.js'
+import { actorOf, byOf, type Viewer } from './viewer.js'
 
 export interface PeopleAdmin {
   list(request: PeopleRequest): Promise<Page<PersonSummary, PeopleCursor>>
@@ -67,7 +67,7 @@ export function createPeopleAdmin(ports: PeoplePorts): PeopleAdmin {
         userId: person.id,
         username: person.username,
         correlationId: viewer.correlationId,
-        detail: { session: viewer.sessionId, address: viewer.address },
+        detail: byOf(viewer),
       })
       return await detailsOf(person, ports)
     },

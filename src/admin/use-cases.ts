@@ -4,6 +4,7 @@ import type { AccessAdmin } from './access.js'
 import type { AccessTestAdmin } from './access-test.js'
 import type { PeopleActs } from './acts/people.js'
 import type { SessionActs } from './acts/sessions.js'
+import type { TokenActs } from './acts/tokens.js'
 import type { AuditAdmin } from './audit.js'
 import type { DoctorAdmin } from './doctor.js'
 import type { ExplainAdmin } from './explain.js'
@@ -17,12 +18,14 @@ import type { PersonAccessAdmin } from './person-access.js'
 import type { PolicyAdmin } from './policy.js'
 import type { PolicyVersionsAdmin } from './policy-versions.js'
 import type { SessionsAdmin } from './sessions.js'
+import type { TokensAdmin } from './tokens.js'
 import type { AdminForms } from '../core/admin-forms.js'
 
 /** What changes something: each use case is one transaction with its audit row (acts/perform.ts). */
 export interface AdminActs {
   readonly sessions: SessionActs
   readonly people: PeopleActs
+  readonly tokens: TokenActs
 }
 
 /** Each part of the console adds its own member. */
@@ -30,6 +33,7 @@ export interface AdminUseCases {
   readonly people: PeopleAdmin
   readonly groups: GroupsAdmin
   readonly sessions: SessionsAdmin
+  readonly tokens: TokensAdmin
   readonly audit: AuditAdmin
   readonly access: AccessAdmin
   readonly accessTest: AccessTestAdmin

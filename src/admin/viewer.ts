@@ -3,8 +3,9 @@ import { isObjectId } from '../core/identity.js'
 
 export interface Viewer {
   readonly userId: string
-  /** Public id of the session. */
-  readonly sessionId: string
+  /** Public id of the session, or of the API token. */
+  readonly sessionId?: string | undefined
+  readonly tokenId?: string | undefined
   readonly address: string
   readonly correlationId: string
 }
@@ -12,6 +13,13 @@ export interface Viewer {
 /** The user's id and not the name, so that the record keeps no name when the user is removed. */
 export function actorOf({ userId }: Pick<Viewer, 'userId'>): string {
   return `admin:${userId}`
+}
+
+/** By which session or API token, and from where: for the detail of an audit row. */
+export function byOf(
+  { sessionId, tokenId, address }: Pick<Viewer, 'sessionId' | 'tokenId' | 'address'>,
+): Readonly<Record<string, unknown>> {
+  return tokenId === undefined ? { session: sessionId, address } : { token: tokenId, address }
 }
 
 /** @returns the user's id; undefined: the actor is no administrator of the console */

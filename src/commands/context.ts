@@ -37,6 +37,7 @@ export interface CommandContext {
   readonly people: PeopleUseCases['people']
   readonly groups: PeopleUseCases['groups']
   readonly sessions: PeopleUseCases['sessions']
+  readonly tokens: PeopleUseCases['tokens']
   /** Changes; the same use cases too. */
   readonly acts: AdminActs
   readonly config: Config

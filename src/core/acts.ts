@@ -2,13 +2,26 @@
 // which an act reads, compares, changes and records. src/admin/acts has the use cases.
 import type { Holdings } from './ceiling.js'
 import type { PersonView } from './people.js'
+import type { TokenKind } from './token.js'
 
-/** An administrator in the console or its API. */
-export interface ActingAdmin {
+/** An administrator in the console or its API, by a session of the console or by an API token. */
+export type ActingAdmin = ActingBySession | ActingByToken
+
+export interface ActingBySession {
   readonly userId: string
   /** Public id of the session. */
   readonly sessionId: string
   readonly adminSessionId: string
+  readonly tokenId?: undefined
+  readonly address: string
+}
+
+export interface ActingByToken {
+  /** The owner of the token. */
+  readonly userId: string
+  /** Public id. */
+  readonly tokenId: string
+  readonly sessionId?: undefined
   readonly address: string
 }
 
@@ -45,11 +58,15 @@ export interface ActTarget {
 export interface ActUnit {
   /** Waits until no other act that waits for its turn is under way. */
   takeTurn(): Promise<void>
-  /** The rights of this moment, locked; undefined: the user is inactive, or the session of the console is over. */
+  /**
+   * The rights of this moment, locked; undefined: the user is inactive, or the session of the console or the token is
+   * over.
+   */
   holdingsOf(admin: ActingAdmin): Promise<Holdings | undefined>
   record(row: ActRow): Promise<void>
   readonly sessions: SessionUnit
   readonly people: PeopleUnit
+  readonly tokens: TokenUnit
 }
 
 export interface SessionUnit {
@@ -109,6 +126,46 @@ export interface ReleasedName {
   readonly availableFrom: string | null
   /** False: it was released already. */
   readonly changed: boolean
+}
+
+export interface TokenOwner {
+  readonly userId: string
+  readonly username: string
+  readonly isActive: boolean
+  readonly isBreakGlass: boolean
+}
+
+export interface AddedToken {
+  /** Public. */
+  readonly id: string
+  readonly expiresAt: string
+}
+
+export interface TokenTarget extends ActTarget {
+  readonly id: string
+  readonly kind: string
+  readonly name: string
+  readonly scopes: readonly string[]
+  readonly isRevoked: boolean
+}
+
+export interface TokenUnit {
+  /** Locks the user. Undefined: there is none. */
+  owner(userId: string): Promise<TokenOwner | undefined>
+  /** Undefined: the same request has made one already. */
+  add(token: {
+    readonly kind: TokenKind
+    readonly name: string
+    readonly ownerId: string
+    readonly scopes: readonly string[]
+    readonly lifetimeMs: number
+    readonly hash: Buffer
+    readonly requestId: string | undefined
+    readonly createdBy: string
+  }): Promise<AddedToken | undefined>
+  /** Locks the token; the user is its owner. Undefined: there is none. */
+  target(id: string): Promise<TokenTarget | undefined>
+  revoke(id: string): Promise<void>
 }
 
 export type ActTransaction = <Result>(work: (unit: ActUnit) => Promise<Result>) => Promise<Result>

@@ -10,7 +10,7 @@ export interface Change {
   readonly subjects: readonly string[]
 }
 
-type Concern = 'sessions' | 'users' | 'keys' | 'policy' | 'everything'
+type Concern = 'sessions' | 'users' | 'keys' | 'policy' | 'nothing' | 'everything'
 
 /** What each kind concerns. The subjects of kinds that concern users begin with the user's id, up to a slash. */
 const KINDS: Readonly<Record<string, Concern>> = {
@@ -35,6 +35,8 @@ const KINDS: Readonly<Record<string, Concern>> = {
   /** group/permission */
   'permission.lost': 'everything',
   'permission.given': 'everything',
+  /** Public ids. Tokens are read from the database with each request. */
+  'token.revoked': 'nothing',
   /** kid */
   'key.withdrawn': 'keys',
   'keys.changed': 'keys',
@@ -52,6 +54,7 @@ export function concernedBy({ kind, subjects }: Change): Concerned {
   if (!subjects.every((each) => typeof each === 'string')) return { kind: 'everything' }
   const concern = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined
   if (concern === 'keys' || concern === 'policy') return { kind: concern }
+  if (concern === 'nothing') return { kind: 'sessions', hashes: [] }
   if (concern === 'sessions' && subjects.every((each) => /^[0-9a-f]{64}$/.test(each))) {
     return { kind: 'sessions', hashes: subjects }
   }

@@ -164,11 +164,22 @@ export const FAILURES = {
   // The admin console and its API.
   snapshot_missing: { status: 409, sentence: 'The Entra groups of this user were never read.' },
   admin_sign_in_required: { status: 401, sentence: 'Sign in to the admin console first.' },
+  admin_token_invalid: {
+    status: 401,
+    sentence: 'This API token is not valid: it is unknown, has ended or was revoked, or its owner is inactive.',
+  },
+  not_by_token: { status: 403, sentence: 'API tokens may not do this: it needs a user of the console.' },
   form_refused: {
     status: 403,
     sentence: 'This request did not come from a current page of the console. Load the page again, then repeat it.',
   },
 
+  token_unknown: { status: 404, sentence: 'There is no such token.' },
+  token_owner_unusable: { status: 409, sentence: 'This user cannot own a token.' },
+  request_repeated: {
+    status: 409,
+    sentence: 'This was sent before and was done then. It was not done a second time.',
+  },
   step_up_required: { status: 403, sentence: 'This needs a new sign-in: yours was too long ago.' },
   above_own_rights: { status: 403, sentence: 'This is more than your own rights allow.' },
   last_superuser: { status: 409, sentence: 'No active superuser would be left.' },

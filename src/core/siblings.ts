@@ -2,7 +2,7 @@
 // them together. The primary process keeps it and the workers ask for it. A single process has no siblings.
 
 /** The limits whose requests are counted. */
-export type CounterName = 'pages' | 'signIn' | 'callbacks' | 'sessionPages' | 'userinfo' | 'adminApi'
+export type CounterName = 'pages' | 'signIn' | 'callbacks' | 'sessionPages' | 'userinfo' | 'adminApi' | 'adminTokens'
 
 /** Log lines that are written once in an interval. */
 export type Topic =

@@ -22,6 +22,7 @@ export const TAKINGS = {
   'group.removed': { form: new RegExp(`^${ID}$`) },
   'permission.lost': { form: new RegExp(`^${ID}/.{1,1000}$`, 's'), givenBy: 'permission.given' },
   'identity.lost': { form: new RegExp(`^${ID}/${ID}/${ID}$`), givenBy: 'identity.given' },
+  'token.revoked': { form: /^tok_[\w-]{12}$/ },
   'key.withdrawn': { form: /^[\w-]{1,100}$/ },
 } as const satisfies Readonly<Record<string, Taking>>
 

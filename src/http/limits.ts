@@ -14,6 +14,8 @@ export const MINUTE_MS = 60_000
 const PAGES_PER_MINUTE = 60
 const USERINFO_PER_MINUTE = 1_200
 const API_PER_MINUTE = 600
+/** Of one client address, with whatever tokens. */
+const TOKENS_PER_MINUTE = 1_200
 /** Clients or sessions that each limit counts (about 1 MB); the least recently used one is dropped. */
 const CAPACITY = 5_000
 
@@ -75,7 +77,7 @@ export function sessionLimit(cookieName: string, signer: CookieSigner): NamedLim
 }
 
 /**
- * By admin session, for the admin API.
+ * By admin session, for the admin API. Requests with a token are counted by their address (adminTokenLimit).
  * @param idOf the id in a Cookie header; undefined: it has none that Gatehouse signed, so nothing is looked up
  */
 export function adminApiLimit(idOf: (cookies: string | undefined) => string | undefined): NamedLimit {
@@ -87,6 +89,15 @@ export function adminApiLimit(idOf: (cookies: string | undefined) => string | un
       return id === undefined ? '' : sessionIdHash(id).toString('hex')
     },
     allowList: (_request, key) => key === '',
+  }
+}
+
+/** By client address, for requests with an API token: each of them is looked for in the database. */
+export function adminTokenLimit(isByToken: (request: FastifyRequest) => boolean): NamedLimit {
+  return {
+    counter: 'adminTokens',
+    max: TOKENS_PER_MINUTE,
+    allowList: (request) => !isByToken(request), // guard: token-limit
   }
 }
 

@@ -13,9 +13,11 @@ import type {
 import type { Holdings } from '../core/ceiling.js'
 import type { SessionTimeouts } from '../core/session.js'
 import { adminRights, stillOpen } from './admin-sessions.js'
+import { holdingsOfToken } from './admin-tokens.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { peopleUnit } from './act-people.js'
+import { tokenUnit } from './act-tokens.js'
 import { stillActive } from './sessions.js'
 
 export const ACT_REFUSED = 'act.refused'
@@ -35,6 +37,7 @@ export function createActTransaction(database: Database, timeouts: SessionTimeou
           }),
         sessions: sessionUnit(tx),
         people: peopleUnit(tx, timeouts),
+        tokens: tokenUnit(tx),
       })
     )
 }
@@ -46,9 +49,11 @@ async function takeTurn(tx: Transaction): Promise<void> {
 /** Locked, so that nothing takes the rights away before this transaction ends. */
 async function holdingsOf(
   tx: Transaction,
-  { userId, adminSessionId }: ActingAdmin,
+  admin: ActingAdmin,
   timeouts: SessionTimeouts,
 ): Promise<Holdings | undefined> {
+  if (admin.tokenId !== undefined) return await holdingsOfToken(tx, admin)
+  const { userId, adminSessionId } = admin
   // guard: act-active-again
   const { rows: [holder] } = await tx.execute<Holdings & Record<string, unknown>>(sql`
     select ${adminRights} from users u where u.id = ${userId} and u.is_active and exists (

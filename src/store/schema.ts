@@ -218,6 +218,29 @@ export const adminSessions = pgTable('admin_sessions', {
   authenticatedAt: instant('authenticated_at').notNull(),
 }, (table) => [index('admin_sessions_session').on(table.sessionId)])
 
+/** Tokens of programs (core/token.ts). Those that have ended stay for a while, to be seen. */
+export const tokens = pgTable('tokens', {
+  /** Public. */
+  id: text('id').primaryKey(),
+  /** `admin`: of the admin API. */
+  kind: text('kind').notNull(),
+  name: text('name').notNull(),
+  ownerId: uuid('owner_id').notNull().references(() => users.id, { onDelete: 'cascade' }),
+  scopes: text('scopes').array().notNull(),
+  /** SHA-256 of the random bytes; the token itself is nowhere. */
+  hash: bytea('hash').notNull().unique(),
+  /** Of the request that made it: a repeated one makes no other. */
+  requestId: uuid('request_id'),
+  createdAt: instant('created_at').notNull().defaultNow(),
+  createdBy: text('created_by').notNull(),
+  expiresAt: instant('expires_at').notNull(),
+  lastUsedAt: instant('last_used_at'),
+  revokedAt: instant('revoked_at'),
+}, (table) => [
+  unique('tokens_request').on(table.ownerId, table.requestId),
+  index('tokens_created').on(table.createdAt, table.id),
+])
+
 /** Forms of the console that wait for a fresh sign-in (store/admin-forms.ts). */
 export const adminForms = pgTable('admin_forms', {
   id: uuid('id').primaryKey().defaultRandom(),

@@ -37,6 +37,9 @@ export async function sweep(
       await tx.execute(sql`delete from admin_sessions a where a.last_seen_at < ${ago(ADMIN_IDLE_MS)}
         or a.created_at < ${ago(ADMIN_LIFETIME_MS)}
         or not exists (select from sessions s where s.public_id = a.session_id)`)
+      // guard: token-swept
+      await tx.execute(sql`delete from tokens k
+        where least(k.expires_at, k.revoked_at) < now() - interval '90 days'`)
       // guard: act-forms-swept
       await tx.execute(sql`delete from admin_forms f where f.kept_at < ${ago(FORM_KEPT_MS)}
         or not exists (select from admin_sessions a where a.id = f.admin_session)`)

@@ -155,6 +155,7 @@ t.test('each change concerns the sessions that it may concern', async (t) => {
   })
   t.strictSame(of('identity.given', `${id(1)}/${id(2)}/${id(3)}`), { kind: 'users', ids: [id(1)] })
   t.strictSame(of('key.withdrawn', 'kid'), { kind: 'keys' })
+  t.strictSame(of('token.revoked', 'tok_1'), { kind: 'sessions', hashes: [] })
   for (const kind of ['group.removed', 'permission.lost', 'everything', 'bulk', 'of.a.later.release', 'constructor']) {
     t.strictSame(of(kind, id(1)), { kind: 'everything' }, kind)
   }

@@ -58,6 +58,12 @@ const SCENES: Readonly<Record<TakingKind, Scene>> = {
     find: 'select from group_permissions',
   },
   'identity.lost': { subject: `${USER}/${TENANT}/${OTHER}`, back: IDENTITY, find: 'select from identities' },
+  'token.revoked': {
+    subject: 'tok_AAAAAAAAAAAA',
+    back: `insert into tokens (id, kind, name, owner_id, scopes, hash, created_by, expires_at) values
+      ('tok_AAAAAAAAAAAA', 'admin', 'n', '${USER}', '{gatehouse.read}', '\\x00', 'test', now() + interval '1 day')`,
+    find: 'select from tokens where revoked_at is null',
+  },
   'key.withdrawn': {
     subject: 'leaked',
     back: "insert into signing_keys (kid, public_jwk, sealed_private_key) values ('leaked', '{}', '')",

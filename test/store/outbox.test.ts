@@ -83,6 +83,11 @@ async function client(t: Test, url: string): Promise<pg.Client> {
   return made
 }
 
+function token(index: number): string {
+  return `insert into tokens (id, kind, name, owner_id, scopes, hash, created_by, expires_at)
+    values ('tok_${index}', 'admin', 'n', '${id(1)}', '{}', '\\x0${index}', 'test', now() + interval '1 day')`
+}
+
 t.test('what each statement records', async (t) => {
   const url = await freshDatabase(t)
   await migrate(url)
@@ -118,6 +123,13 @@ t.test('what each statement records', async (t) => {
     ['delete from groups', { 'group.removed': [group] }],
     [key, { 'keys.changed': ['signing_keys'] }],
     ['delete from signing_keys', { 'key.withdrawn': ['k1'] }],
+    [token(1), {}],
+    ['update tokens set last_used_at = now()', {}],
+    ['update tokens set revoked_at = now()', { 'token.revoked': ['tok_1'] }],
+    ['update tokens set revoked_at = now()', {}],
+    [token(2), {}],
+    ['delete from tokens', { 'token.revoked': ['tok_2'] }],
+    ['truncate tokens', { 'bulk': ['tokens'] }],
     ['truncate sessions', { 'bulk': ['sessions'] }],
     ['delete from users', { 'user.removed': [id(1)] }],
     ['delete from users', {}],

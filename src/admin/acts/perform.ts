@@ -4,6 +4,7 @@ import type { Acting, ActRow, ActTransaction, ActUnit } from '../../core/acts.js
 import type { AdminPermission } from '../../core/admin-permissions.js'
 import { HOLDS_EVERYTHING, requirePermission, type Holdings } from '../../core/ceiling.js'
 import { GatehouseError } from '../../core/errors.js'
+import { byOf } from '../viewer.js'
 
 export interface ActRules {
   readonly permission: AdminPermission
@@ -36,8 +37,8 @@ export interface ActContext {
 }
 
 /**
- * @throws GatehouseError `admin_sign_in_required` (the session of the console has ended meanwhile), `not_allowed`, and
- *   what the work throws: then nothing has changed
+ * @throws GatehouseError `admin_sign_in_required` (the session of the console has ended meanwhile),
+ *   `admin_token_invalid` (the token has), `not_allowed`, and what the work throws: then nothing has changed
  */
 export async function perform<Result>(
   transaction: ActTransaction,
@@ -48,7 +49,7 @@ export async function perform<Result>(
   return await transaction(async (unit) => {
     if (inTurn) await unit.takeTurn()
     const holder = acting.admin === undefined ? HOLDS_EVERYTHING : await unit.holdingsOf(acting.admin)
-    if (holder === undefined) throw new GatehouseError('admin_sign_in_required')
+    if (holder === undefined) throw new GatehouseError(goneOf(acting))
     requirePermission(holder, permission)
     return await work({
       unit,
@@ -58,6 +59,11 @@ export async function perform<Result>(
       rowOf: (done) => rowOf(done, acting),
     })
   })
+}
+
+/** What has ended meanwhile. */
+function goneOf({ admin }: Acting): 'admin_sign_in_required' | 'admin_token_invalid' {
+  return admin?.tokenId === undefined ? 'admin_sign_in_required' : 'admin_token_invalid'
 }
 
 function rowOf({ action, userId, username, before, after, detail }: ActDone, acting: Acting): ActRow {
@@ -73,7 +79,7 @@ function rowOf({ action, userId, username, before, after, detail }: ActDone, act
       ...after === undefined ? {} : { after },
       ...detail,
       ...reason === undefined ? {} : { reason },
-      ...admin === undefined ? {} : { by: { session: admin.sessionId, address: admin.address } },
+      ...admin === undefined ? {} : { by: byOf(admin) },
     },
   }
 }

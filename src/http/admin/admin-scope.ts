@@ -1,8 +1,10 @@
 // The admin console and its API, below /admin alone: nothing of it is on the path of applications' requests.
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
+import { GatehouseError } from '../../core/errors.js'
 import type { Siblings } from '../../core/siblings.js'
-import { COMMON_LIMITS, limitStore, type NamedLimit } from '../limits.js'
+import { adminTokenLimit, COMMON_LIMITS, limitStore, type NamedLimit } from '../limits.js'
+import { firstBearerOf } from './bearer.js'
 import { apiScope, type ApiScopeOptions } from './api/api-scope.js'
 import { auditDownloads } from './pages/audit-downloads.js'
 import { versionDownloads } from './pages/version-downloads.js'
@@ -19,6 +21,12 @@ export async function adminScope(scope: FastifyInstance, options: AdminScopeOpti
   await scope.register(async (api) => {
     await api.register(rateLimit, { ...COMMON_LIMITS, ...limitStore(siblings, 'adminApi') })
     api.addHook('onRequest', api.rateLimit(apiLimit)) // guard: admin-api-limit
+    // The plugin runs one limit of its own for each request, so this one is asked here.
+    const count = api.createRateLimit(adminTokenLimit(({ raw }) => firstBearerOf(raw) !== undefined))
+    api.addHook('onRequest', async (request) => {
+      const counted = await count(request)
+      if (!counted.isAllowed && counted.isExceeded) throw new GatehouseError('rate_limited')
+    })
     await api.register(apiScope, options)
   })
   await scope.register(async (pages) => {

@@ -52,6 +52,9 @@ const TAKE_AGAIN: Readonly<Record<TakingKind, TakeAgain>> = {
   'session.ended': run((hashes) =>
     sql`delete from sessions where id_hash in (select decode(hash, 'hex') from ${hashes} as hash)`
   ),
+  'token.revoked': run((ids) =>
+    sql`update tokens set revoked_at = now() where revoked_at is null and id in (select id from ${ids} as id)`
+  ),
   'key.withdrawn': async (context, kids) => {
     const withdrawn = await run((list) => sql`delete from signing_keys where kid in (select kid from ${list} as kid)`)(
       context,

@@ -119,7 +119,7 @@ async function scene(t: Test, options: FrameOptions = {}) {
   return { ...made, ask, post, form, forms, refusals }
 }
 
-// proves: act-declared, act-defined-as-one
+// proves: act-declared, act-defined-as-one, token-no-sign-in
 t.test('an act that leaves a declaration out does not start', async (t) => {
   const whole = {
     method: 'POST',
@@ -141,6 +141,7 @@ t.test('an act that leaves a declaration out does not start', async (t) => {
   const { stepUp: _, ifMatch: __, reason: ___, byToken: ____, ...endpoint } = whole
   t.throws(() => defineEndpoint(endpoint as never), /define it with defineAct/)
   t.throws(() => defineAct({ ...whole, method: 'DELETE', body } as never), /cannot have a body/)
+  t.throws(() => defineAct({ ...whole, byToken: true }), /cannot be by token/)
 })
 
 // proves: act-step-up, act-version-given, act-version-compared

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Query } from '../../helpers/sql.js'
 import { PEOPLE, type AdminScene, type Who } from './helper.js'
+import { giveToken } from './token-client.js'
 
 export interface ActRequest {
   /** Below /admin/api/v1, with the query. */
@@ -122,5 +123,17 @@ export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
       return { path: '/names/former/release', body: { reason: WHY } }
     },
     above: async () => ({ path: '/names/former/release', body: { reason: WHY } }),
+  },
+  postTokens: {
+    allowed: async () => ({ path: '/tokens', body: { name: 'Report', scopes: ['gatehouse.read'] } }),
+    above: async () => ({ path: '/tokens', body: { name: 'Report', scopes: ['gatehouse.policy'] } }),
+  },
+  deleteTokensById: {
+    allowed: async (scene, query) => ({
+      path: `/tokens/${(await giveToken(scene, query, 'sam', ['gatehouse.read'])).id}?${reason}`,
+    }),
+    above: async (scene, query) => ({
+      path: `/tokens/${(await giveToken(scene, query, 'sue', ['gatehouse.read'])).id}?${reason}`,
+    }),
   },
 }

@@ -3,7 +3,9 @@
 import t, { type Test } from 'tap'
 import { connect, dumpEverything, type Query, withoutTriggers } from '../../helpers/sql.js'
 import { ACT_SCENES, type ActRequest } from './act-scenes.js'
+import { ADMIN_PERMISSIONS } from '../../../src/core/admin-permissions.js'
 import { HELPDESK, startAdminScene, type AdminScene, type ApiClient, type Operation } from './helper.js'
+import { giveToken } from './token-client.js'
 
 const OWN = { 'sec-fetch-site': 'same-origin' }
 
@@ -123,7 +125,52 @@ async function aboveOwnRightsIsRefused(t: Test, matrix: Matrix): Promise<void> {
   if (rowCount > 0) await query('delete from group_permissions where permission = $1', [permission])
 }
 
-// proves: act-permission, act-own-form
+const EVERYTHING = Object.keys(ADMIN_PERMISSIONS)
+
+/** API tokens of Sue: what their scopes do not have, and what is never by token, although Sue may do everything. */
+async function tokensAreRefused(
+  t: Test,
+  matrix: Matrix,
+  asked: ActRequest,
+  due: ActRequest | undefined,
+): Promise<void> {
+  const { scene, query, operation: { operationId, permission, act }, refused, send } = matrix
+  const by = async (scopes: readonly string[]): Promise<ApiClient> => ({
+    ...scene.clients.sue, // with the cookie and the form token of Sue, which do not count
+    ask: (await giveToken(scene, query, 'sue', scopes)).ask,
+  })
+  const cookie = { cookie: scene.clients.sue.browser.cookieHeader(scene.gateway.url) }
+  const reader = await by(['gatehouse.read'])
+  await refused(t, 'a token without the scope', 403, 'not_allowed', () => send(reader, asked, {}))
+  await refused(t, 'the same with a cookie', 403, 'not_allowed', () => send(reader, asked, cookie))
+  const nobody = { ...reader, ask: (await giveToken(scene, query, 'nobody', EVERYTHING)).ask }
+  await refused(t, 'a token whose owner has no right', 403, 'not_allowed', () => send(nobody, asked, {}))
+  const all = await by(EVERYTHING)
+  if (act?.byToken !== true) {
+    return await refused(t, 'never by token', 403, 'not_by_token', () => send(all, asked, {}))
+  }
+  if (due !== undefined && act.stepUp !== false) {
+    await refused(t, 'what needs a sign-in', 403, 'not_by_token', () => send(all, due, {}))
+  }
+  const above = await ACT_SCENES[operationId]?.above?.(scene, query)
+  if (above === undefined) return
+  const scoped = await by(['gatehouse.sessions', permission])
+  await refused(t, "above the token's rights", 403, 'above_own_rights', () => send(scoped, above, {}))
+}
+
+async function tokenSucceeds(t: Test, { scene, query, operation, send }: Matrix, asked: ActRequest): Promise<void> {
+  const token = await giveToken(scene, query, 'sue', EVERYTHING)
+  const answer = await send({ ...scene.clients.sue, ask: token.ask }, asked, {})
+  t.equal(answer.status, 200, `by token: ${answer.text}`)
+  t.equal(scene.undeclared(operation, answer), undefined)
+  const rows = await query<{ actor: string }>(
+    "select actor from audit_events where detail->'by' = jsonb_build_object('token', $1::text, 'address', '127.0.0.1')",
+    [token.id],
+  )
+  t.match(rows, [{ actor: /^admin:[\w-]{36}$/ }], 'recorded with the token')
+}
+
+// proves: act-permission, act-own-form, token-never, token-step-up
 t.test('every act of the document', { timeout: 240_000 }, async (t) => {
   const scene = await startAdminScene(t)
   const query = await connect(t, scene.gateway.databaseUrl)
@@ -147,6 +194,8 @@ t.test('every act of the document', { timeout: 240_000 }, async (t) => {
       if (act?.ifMatch === true) await otherVersionsAreRefused(t, matrix, asked)
       if (act?.reason === 'required') await reasonIsNeeded(t, matrix, asked)
       await aboveOwnRightsIsRefused(t, matrix)
+      await tokensAreRefused(t, matrix, asked, due)
+      if (act?.byToken === true) await tokenSucceeds(t, matrix, await found.allowed(scene, query))
 
       const before = await dumpEverything(query)
       const answer = await matrix.send(sue, asked)

@@ -226,6 +226,7 @@ t.test('the frame of the API', async (t) => {
       csrfToken: 'token',
       authenticatedAt: '2026-11-18T11:06:40.000Z',
       sessionId: 'ses_test',
+      tokenId: null,
     })
   })
 })

@@ -5,7 +5,7 @@ import type { RecordRefusal } from '../../../src/admin/acts/refusals.js'
 import type { AdminUseCases } from '../../../src/admin/use-cases.js'
 import { adminPermissions } from '../../../src/core/admin-permissions.js'
 import { GatehouseError } from '../../../src/core/errors.js'
-import type { AdminGuard } from '../../../src/http/admin/actor.js'
+import type { AdminGuard, ApiActor } from '../../../src/http/admin/actor.js'
 import { createActGate } from '../../../src/http/admin/acts/gate.js'
 import { adminScope, type AdminScopeOptions } from '../../../src/http/admin/admin-scope.js'
 import type { Endpoint } from '../../../src/http/admin/api/endpoint.js'
@@ -52,7 +52,7 @@ export async function startFrame(
   useCases: AdminUseCases = {} as AdminUseCases,
   { actPages = [], now, recordRefusal = async () => {} }: FrameOptions = {},
 ): Promise<Ask> {
-  const gate = createActGate({ guard: GUARD, requireOwnForm, recordRefusal, stepUpMs: 600_000, now })
+  const rules = { requireOwnForm, recordRefusal, stepUpMs: 600_000, now }
   const theme = () => createTheme({ branding: { name: 'Test', color: undefined, logo: undefined }, applications: [] })
   const app = createInstance({
     trusts: () => false,
@@ -70,12 +70,13 @@ export async function startFrame(
   })
   await app.register(adminScope, {
     guard: GUARD,
+    apiGuard: GUARD,
     useCases,
     cursors: createCursors(['a secret for cursors', 'an older one']),
     endpoints,
     requireOwnForm,
-    gate,
-    acts: { gate, pages: actPages },
+    apiGate: createActGate<ApiActor>({ ...rules, guard: GUARD }),
+    acts: { gate: createActGate({ ...rules, guard: GUARD }), pages: actPages },
     pages: PAGES,
     formPages: FORM_PAGES,
     theme,

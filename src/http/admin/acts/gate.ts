@@ -3,17 +3,19 @@
 // case. What is refused is recorded.
 import type { FastifyRequest } from 'fastify'
 import type { RecordRefusal } from '../../../admin/acts/refusals.js'
-import type { Acting } from '../../../core/acts.js'
+import { byOf } from '../../../admin/viewer.js'
+import type { Acting, ActingAdmin } from '../../../core/acts.js'
 import { GatehouseError, thrownFacts, type ErrorCode } from '../../../core/errors.js'
 import { isVersionTag } from '../../../core/version-tag.js'
 import { asGatehouseError, pathOf } from '../../errors.js'
-import type { AdminActor, AdminGuard } from '../actor.js'
+import type { AdminActor, ApiActor, Guard } from '../actor.js'
 import { SIGN_IN_PATHS } from '../admin-return.js'
+import { isTokenActor } from '../api-guard.js'
 import type { Act } from '../api/act.js'
 import { viewerOf } from '../viewer.js'
 
-export interface ActGateOptions {
-  readonly guard: AdminGuard
+export interface ActGateOptions<Actor extends ApiActor> {
+  readonly guard: Guard<Actor>
   /** @throws GatehouseError `form_refused` */
   readonly requireOwnForm: (request: FastifyRequest, actor: AdminActor, token: string | undefined) => void
   readonly recordRefusal: RecordRefusal
@@ -23,8 +25,8 @@ export interface ActGateOptions {
   readonly now?: (() => number) | undefined
 }
 
-export interface ActRequest {
-  readonly actor: AdminActor
+export interface ActRequest<Actor extends ApiActor = ApiActor> {
+  readonly actor: Actor
   readonly request: FastifyRequest
   /** As the schema has accepted it. */
   readonly body: unknown
@@ -33,17 +35,19 @@ export interface ActRequest {
   readonly ifMatch: string | undefined
 }
 
-export interface ActGate {
-  /** @throws GatehouseError as AdminGuard */
-  enter(request: FastifyRequest, act: Act): Promise<AdminActor>
-  /** @throws GatehouseError `form_refused` */
-  own(request: FastifyRequest, act: Act, actor: AdminActor, token: string | undefined): Promise<void>
-  /** @throws GatehouseError `step_up_required`, `version_missing`, and what the use case throws */
-  run<Result>(act: Act, asked: ActRequest, work: (acting: Acting) => Promise<Result> | Result): Promise<Result>
+/** Of the API, where programs with API tokens ask too, or of the pages, where they do not. */
+export interface ActGate<Actor extends ApiActor> {
+  /** @throws GatehouseError as the guard, and `not_by_token` */
+  enter(request: FastifyRequest, act: Act): Promise<Actor>
+  /** A request with an API token needs no form. @throws GatehouseError `form_refused` */
+  own(request: FastifyRequest, act: Act, actor: Actor, token: string | undefined): Promise<void>
+  /** @throws GatehouseError `step_up_required`, `not_by_token`, `version_missing`, and what the use case throws */
+  run<Result>(act: Act, asked: ActRequest<Actor>, work: (acting: Acting) => Promise<Result> | Result): Promise<Result>
 }
 
 const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'not_allowed',
+  'not_by_token',
   'form_refused',
   'step_up_required',
   'version_missing',
@@ -52,13 +56,14 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'last_superuser',
 ])
 
-export function createActGate(options: ActGateOptions): ActGate {
+export function createActGate<Actor extends ApiActor>(options: ActGateOptions<Actor>): ActGate<Actor> {
   const { guard, requireOwnForm, recordRefusal, stepUpMs, now = Date.now } = options
-  const recorded = async (thrown: unknown, act: Act, request: FastifyRequest, actor: AdminActor): Promise<unknown> => {
+  const recorded = async (thrown: unknown, act: Act, request: FastifyRequest, actor: Actor): Promise<unknown> => {
     const { code } = asGatehouseError(thrown)
     if (!REFUSALS.has(code)) return thrown
-    const { userId, sessionId, address, correlationId } = viewerOf(actor, request)
-    const detail = { act: act.operationId, code, path: pathOf(request), by: { session: sessionId, address } }
+    const viewer = viewerOf(actor, request)
+    const { userId, correlationId } = viewer
+    const detail = { act: act.operationId, code, path: pathOf(request), by: byOf(viewer) }
     // guard: act-refusal-recorded
     await recordRefusal({ actor: `admin:${userId}`, correlationId, detail }).catch((error: unknown) => {
       request.log.warn({ ...thrownFacts(error), act: act.operationId }, 'a refused act could not be recorded')
@@ -70,11 +75,18 @@ export function createActGate(options: ActGateOptions): ActGate {
       const { permission, act: { orPermission = permission } } = act
       const actor = await guard.authenticate(request, 'gatehouse.read')
       const { permissions } = actor
-      if (permissions.has(permission) || permissions.has(orPermission)) return actor // guard: act-permission
-      const refused = new GatehouseError('not_allowed', { detail: `${actor.username} lacks ${permission}` })
-      throw await recorded(refused, act, request, actor)
+      const isAllowed = permissions.has(permission) || permissions.has(orPermission)
+      if (!isAllowed) { // guard: act-permission
+        const refused = new GatehouseError('not_allowed', { detail: `${actor.username} lacks ${permission}` })
+        throw await recorded(refused, act, request, actor)
+      }
+      if (isTokenActor(actor) && !act.act.byToken) { // guard: token-never
+        throw await recorded(new GatehouseError('not_by_token'), act, request, actor)
+      }
+      return actor
     },
     async own(request, act, actor, token) {
+      if (isTokenActor(actor)) return
       try {
         requireOwnForm(request, actor, token) // guard: act-own-form
       } catch (thrown) {
@@ -98,10 +110,13 @@ function isStepUpDue({ act: { stepUp } }: Act, body: unknown): boolean {
   return typeof stepUp === 'boolean' ? stepUp : stepUp.isDue(body)
 }
 
+/** Programs do not sign in: what needs a fresh sign-in is never theirs. */
 function requireFreshSignIn(
-  { authenticatedAt }: AdminActor,
+  actor: ApiActor,
   { stepUpMs, now }: { readonly stepUpMs: number, readonly now: () => number },
 ): void {
+  if (isTokenActor(actor)) throw new GatehouseError('not_by_token') // guard: token-step-up
+  const { authenticatedAt } = actor
   if (now() - authenticatedAt * 1000 <= stepUpMs) return // guard: act-step-up
   throw new GatehouseError('step_up_required', {
     detail: 'the last authentication is older than admin.stepUp',
@@ -117,12 +132,18 @@ function requireVersionGiven(ifMatch: string | undefined): void {
 }
 
 function actingOf({ actor, request }: ActRequest, ifMatch: string | undefined, reason: string | undefined): Acting {
-  const { userId, sessionId, address, correlationId } = viewerOf(actor, request)
+  const { userId, address, correlationId } = viewerOf(actor, request)
   return {
     actor: `admin:${userId}`,
-    admin: { userId, sessionId, adminSessionId: actor.adminSessionId, address },
+    admin: adminOf(actor, address),
     correlationId,
     reason,
     ifMatch,
   }
+}
+
+function adminOf(actor: ApiActor, address: string): ActingAdmin {
+  const { userId } = actor
+  if (isTokenActor(actor)) return { userId, tokenId: actor.tokenId, address }
+  return { userId, sessionId: actor.sessionId, adminSessionId: actor.adminSessionId, address }
 }

@@ -29,7 +29,7 @@ export interface ActDeclaration {
   readonly ifMatch: boolean
   /** `required` where something is taken away: in the query of DELETE, otherwise in the body. */
   readonly reason: 'required' | 'none'
-  /** Whether an API token may do this. */
+  /** Whether an API token may do this: never where a fresh sign-in is due. */
   readonly byToken: boolean
   /** It opens the act too; the use case says which request needs which permission. */
   readonly orPermission?: AdminPermission | undefined
@@ -100,13 +100,17 @@ function requireDeclared(act: ActDeclaration, { method, path, body }: ActSpec<TO
   if (!isDeclared) { // guard: act-declared
     throw new Error(`${method} ${path} must declare stepUp, ifMatch, reason and byToken`)
   }
+  if (stepUp === true && byToken) { // guard: token-no-sign-in
+    throw new Error(`${method} ${path} needs a fresh sign-in, so it cannot be by token`)
+  }
   if (method === 'DELETE' && body !== undefined) throw new Error(`${method} ${path} cannot have a body`)
 }
 
-function problemsOf({ stepUp, ifMatch }: ActDeclaration): readonly ErrorCode[] {
+function problemsOf({ stepUp, ifMatch, byToken }: ActDeclaration): readonly ErrorCode[] {
   return [
     'above_own_rights',
     ...stepUp === false ? [] : ['step_up_required' as const],
+    ...byToken && stepUp === false ? [] : ['not_by_token' as const],
     ...ifMatch ? ['version_missing' as const, 'version_stale' as const] : [],
   ]
 }
@@ -116,7 +120,7 @@ export function isAct(endpoint: Endpoint): endpoint is Act {
 }
 
 /** What a request must have, in words: for the document. */
-export function actText({ stepUp, ifMatch, reason, orPermission }: ActDeclaration): string {
+export function actText({ stepUp, ifMatch, reason, byToken, orPermission }: ActDeclaration): string {
   return [
     ...orPermission === undefined ? [] : [`Some requests need \`${orPermission}\` instead.`],
     ...stepUp === false
@@ -124,6 +128,8 @@ export function actText({ stepUp, ifMatch, reason, orPermission }: ActDeclaratio
       : [`It needs a sign-in within \`admin.stepUp\`${stepUp === true ? '' : `, ${stepUp.where}`}.`],
     ...ifMatch ? ['It needs `If-Match` with the `ETag` of the object.'] : [],
     ...reason === 'required' ? ['It needs a reason.'] : [],
+    ...stepUp !== false && byToken ? ['API tokens may do the rest of it.'] : [],
+    ...byToken ? [] : ['API tokens may not do it.'],
   ].join(' ')
 }
 

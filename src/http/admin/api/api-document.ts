@@ -14,12 +14,12 @@ export async function apiDocument(): Promise<Record<string, unknown>> {
   let document: () => Record<string, unknown> = () => ({})
   await app.register(async (scope) => {
     await apiScope(scope, {
-      guard: { authenticate: () => Promise.reject(new GatehouseError('admin_sign_in_required')) },
+      apiGuard: { authenticate: () => Promise.reject(new GatehouseError('admin_sign_in_required')) },
       useCases: {} as AdminUseCases,
       requireOwnForm: () => {
         throw new GatehouseError('form_refused')
       },
-      gate: createActGate({
+      apiGate: createActGate({
         guard: { authenticate: () => Promise.reject(new GatehouseError('admin_sign_in_required')) },
         requireOwnForm: () => {},
         recordRefusal: () => Promise.resolve(),

@@ -7,8 +7,9 @@ import type { AdminUseCases } from '../../../admin/use-cases.js'
 import { GatehouseError } from '../../../core/errors.js'
 import { JSON_ANSWER } from '../../errors.js'
 import { versionTag } from '../../../core/version-tag.js'
-import type { AdminActor, AdminGuard } from '../actor.js'
+import type { AdminActor, ApiActor, ApiGuard } from '../actor.js'
 import type { ActGate, ActRequest } from '../acts/gate.js'
+import { isTokenActor } from '../api-guard.js'
 import type { Cursors } from '../cursors.js'
 import { actExtension, actText, isAct } from './act.js'
 import { documentOptions, tagOf } from './document.js'
@@ -19,14 +20,14 @@ import { refused, strictQuery } from './query.js'
 import { createSerializer } from './serializer.js'
 
 export interface ApiScopeOptions {
-  readonly guard: AdminGuard
+  readonly apiGuard: ApiGuard
   readonly useCases: AdminUseCases
   readonly cursors: Cursors
   readonly endpoints: readonly Endpoint[]
   /** @throws GatehouseError where an unsafe request is not of the console's origin, or has another form token */
   readonly requireOwnForm: (request: FastifyRequest, actor: AdminActor, token: string | undefined) => void
   /** For acts. */
-  readonly gate: ActGate
+  readonly apiGate: ActGate<ApiActor>
   /** Of the cookie of the admin session. */
   readonly cookieName: string
 }
@@ -55,9 +56,9 @@ function parameterOf(error: { readonly instancePath?: string } | undefined, part
 }
 
 function routeOf(endpoint: Endpoint, options: ApiScopeOptions): RouteOptions {
-  const { guard, gate, useCases, cursors, requireOwnForm } = options
+  const { apiGuard: guard, apiGate: gate, useCases, cursors, requireOwnForm } = options
   const { method, path, operationId, permission, query, response, version } = endpoint
-  const actors = new WeakMap<FastifyRequest, AdminActor>()
+  const actors = new WeakMap<FastifyRequest, ApiActor>()
   return {
     method,
     url: path,
@@ -71,7 +72,8 @@ function routeOf(endpoint: Endpoint, options: ApiScopeOptions): RouteOptions {
         return
       }
       const actor = await guard.authenticate(request, permission) // guard: admin-api-permission
-      if (method !== 'GET') requireOwnForm(request, actor, tokenOf(request)) // guard: admin-api-form
+      const isOfBrowser = method !== 'GET' && !isTokenActor(actor)
+      if (isOfBrowser) requireOwnForm(request, actor, tokenOf(request)) // guard: admin-api-form
       actors.set(request, actor)
     },
     preValidation: async (request) => {
@@ -113,7 +115,7 @@ function schemaOf(endpoint: Endpoint): FastifySchema {
   }
 }
 
-function askedOf(actor: AdminActor, request: FastifyRequest): ActRequest {
+function askedOf(actor: ApiActor, request: FastifyRequest): ActRequest {
   const { body, headers: { 'if-match': ifMatch } } = request
   const given = request.method === 'DELETE' ? request.query : body
   const { reason } = (given ?? {}) as { readonly reason?: string }

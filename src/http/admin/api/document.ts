@@ -25,6 +25,7 @@ const TAGS: Readonly<Record<string, string>> = {
   policy: 'The configuration of rights in force, and what it would decide',
   sessions: 'Active sessions',
   system: 'The gateway, its replicas and its database',
+  tokens: 'API tokens of programs',
 }
 
 const IF_MATCH = {
@@ -49,7 +50,7 @@ export function documentOptions(endpoints: readonly Endpoint[], cookieName: stri
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/admin/api/v1', description: 'The gateway itself' }],
-      security: [{ adminSession: [] }],
+      security: [{ adminSession: [] }, { apiToken: [] }],
       components: {
         securitySchemes: {
           adminSession: {
@@ -57,6 +58,12 @@ export function documentOptions(endpoints: readonly Endpoint[], cookieName: stri
             in: 'cookie',
             name: cookieName,
             description: 'The cookie of the admin session, which a fresh sign-in at /admin gives.',
+          },
+          apiToken: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'An API token (`gha_...`): what its scopes and the rights of its owner at that moment both ' +
+              'allow. `byToken` of `x-act` says which acts are never by token.',
           },
         },
       },

@@ -7,7 +7,7 @@ import type { Acting } from '../../../core/acts.js'
 import type { AdminPermission } from '../../../core/admin-permissions.js'
 import type { ErrorCode } from '../../../core/errors.js'
 import type { Page } from '../../../core/page.js'
-import type { AdminActor } from '../actor.js'
+import type { ApiActor } from '../actor.js'
 import type { Cursors } from '../cursors.js'
 import type { ActDeclaration } from './act.js'
 import { UNSAFE_PROBLEMS } from './problem.js'
@@ -22,7 +22,7 @@ export type Answer<Value> = Value extends readonly (infer Item)[] ? readonly Ans
   : Value
 
 export interface EndpointContext<Params, Query, Body = unknown> {
-  readonly actor: AdminActor
+  readonly actor: ApiActor
   readonly params: Params
   readonly query: Query
   readonly body: Body

@@ -12,6 +12,7 @@ import { policy } from './policy.js'
 import { policyTest } from './policy-test.js'
 import { policyDiff, policyVersion, policyVersions } from './policy-versions.js'
 import { answerMetrics, health, keys } from './system.js'
+import { addToken, revokeToken, tokens } from './tokens.js'
 
 export const ENDPOINTS: readonly Endpoint[] = [
   me,
@@ -29,6 +30,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
   changePerson,
   removePerson,
   releaseName,
+  tokens,
+  addToken,
+  revokeToken,
   policy,
   policyTest,
   policyVersions,

@@ -42,7 +42,7 @@ export const changePerson = defineAct({
   },
   ifMatch: true,
   reason: 'required',
-  byToken: false,
+  byToken: true,
   params,
   body: Type.Object({ isActive: Type.Optional(Type.Boolean()), username: Type.Optional(Username) }),
   problems: ['user_unknown', 'last_superuser', 'username_taken', 'username_reserved', 'username_invalid'],

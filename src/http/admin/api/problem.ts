@@ -13,6 +13,7 @@ export const COMMON_PROBLEMS: readonly ErrorCode[] = [
   'query_unknown',
   'query_duplicate',
   'admin_sign_in_required',
+  'admin_token_invalid',
   'not_allowed',
   'not_found',
   'rate_limited',
@@ -40,7 +41,7 @@ export function sendProblem(
 ): FastifyReply {
   const { status, code, sentence } = error
   const { parameter, stepUp } = error.facts
-  if (status === 401) reply.header('www-authenticate', challenge(settings))
+  if (status === 401) reply.header('www-authenticate', challengeOf(code, settings))
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   return reply.code(status).headers(JSON_ANSWER).type(PROBLEM_TYPE).send(JSON.stringify({
     type: 'about:blank',
@@ -52,6 +53,12 @@ export function sendProblem(
     ...(typeof parameter === 'string' ? { parameter } : {}),
     ...(typeof stepUp === 'string' ? { stepUp } : {}),
   }))
+}
+
+function challengeOf(code: ErrorCode, settings: { readonly publicUrl: string }): string {
+  // RFC 6750 section 3.1
+  if (code === 'admin_token_invalid') return `Bearer realm="${settings.publicUrl}", error="invalid_token"`
+  return challenge(settings)
 }
 
 /** The schema of every problem, for the OpenAPI document. */

@@ -69,7 +69,7 @@ export const endSessions = defineAct({
   stepUp: { where: 'where `all` is true', isDue: (body) => (body as { readonly all?: boolean }).all === true },
   ifMatch: false,
   reason: 'required',
-  byToken: false,
+  byToken: true,
   body: Type.Object({
     person: text('Username, UPN, e-mail address or id.'),
     host: text('Of the application that was used last.'),

@@ -20,7 +20,7 @@ import { valuesOf, type Validate } from './values.js'
 const MOST_BYTES = 64_000
 
 export interface ActPagesOptions {
-  readonly gate: ActGate
+  readonly gate: ActGate<AdminActor>
   readonly pages: readonly ActPage[]
 }
 
@@ -66,7 +66,12 @@ export async function actPageRoutes(
   })
 }
 
-async function execute(each: ActPage, exchange: Exchange, gate: ActGate, answers: PageAnswers): Promise<FastifyReply> {
+async function execute(
+  each: ActPage,
+  exchange: Exchange,
+  gate: ActGate<AdminActor>,
+  answers: PageAnswers,
+): Promise<FastifyReply> {
   const { request, actor } = exchange
   try {
     const { _csrf: token, _version: version } = queryParameters(request.body ?? {}, ['_csrf', '_version'])
@@ -87,7 +92,7 @@ interface SentForm {
   readonly version: string | undefined
 }
 
-async function executeForm(sent: SentForm, gate: ActGate, answers: PageAnswers): Promise<FastifyReply> {
+async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: PageAnswers): Promise<FastifyReply> {
   const { each: { act, bodyOf, fields }, exchange, asked, form, version: ifMatch } = sent
   const { request, reply, actor } = exchange
   const texts = textsOf(sent.each, request)
