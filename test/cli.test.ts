@@ -180,6 +180,50 @@ t.test('groups and users commands, beside a running gateway', async (t) => {
   t.match((await gatehouse('users', 'list')).stdout, /No users/)
 })
 
+t.test('tokens: one is printed once, listed and revoked', async (t) => {
+  const gateway = await startTestGateway(t, { config: { admin: {} } })
+  await gateway.signIn(PERSON_IDS.staff)
+  configFor(gateway.databaseUrl)
+  const add = async (...more: string[]) => await gatehouse('tokens', 'add', 'Report', ...more)
+  const whole = ['--admin', '--owner', 'sam.staff@contoso.example', '--scope', 'gatehouse.read']
+  for (
+    const args of [
+      ['--owner', 'sam.staff@contoso.example', '--scope', 'gatehouse.read'],
+      ['--admin', '--scope', 'gatehouse.read'],
+      ['--admin', '--owner', 'sam.staff@contoso.example'],
+      [...whole, '--scope', 'netbox.view'],
+      [...whole, '--expires', '366d'],
+      [...whole, '--expires', 'soon'],
+    ]
+  ) t.equal((await add(...args)).status, 2, args.join(' '))
+  t.equal((await add('--admin', '--owner', 'nobody', '--scope', 'gatehouse.read')).status, 1)
+  t.match((await gatehouse('tokens', 'list')).stdout, 'No program has a token.')
+
+  const { status, stdout, stderr } = await add(...whole, '--expires', '12h')
+  t.equal(status, 0)
+  t.match(stdout, /^gha_[0-9A-Za-z]{49}\n$/, 'nothing else on standard output')
+  t.match(stderr, /tok_\S+ of sam\.staff@contoso\.example lasts until \d{4}-/)
+  const me = async (token: string) => {
+    const answer = await fetch(`${gateway.url}/admin/api/v1/me`, { headers: { authorization: `Bearer ${token}` } })
+    return { status: answer.status, json: await answer.json() as Record<string, unknown> }
+  }
+  const token = stdout.trim()
+  t.match(await me(token), { status: 200, json: { permissions: ['gatehouse.read'] } })
+  const [listed] = JSON.parse((await gatehouse('tokens', 'list', '--json')).stdout) as Record<string, unknown>[]
+  t.match(listed, { name: 'Report', owner: 'sam.staff@contoso.example', state: 'active', createdBy: /^cli:/ })
+  t.notMatch((await gatehouse('tokens', 'list')).stdout, token)
+  const made = JSON.parse((await add(...whole, '--json')).stdout) as Record<string, unknown>
+  t.match(made, { id: /^tok_/, token: /^gha_/, owner: 'sam.staff@contoso.example', expiresAt: /^\d{4}-/ })
+
+  const id = String(listed?.['id'])
+  t.match((await gatehouse('tokens', 'revoke', id)).stdout, /^Revoked tok_/)
+  t.match((await gatehouse('tokens', 'revoke', id)).stdout, /revoked already/)
+  t.equal((await me(token)).status, 401)
+  t.equal((await gatehouse('tokens', 'revoke', 'tok_none')).status, 1)
+  const audit = await gatehouse('audit', 'list', '--action', 'token', '--json')
+  t.notMatch(audit.stdout, /gha_[0-9A-Za-z]{43}/)
+})
+
 t.test('access test prints the deciding rule and the reason; keys are listed and rotated', async (t) => {
   const gateway = await startTestGateway(t)
   await gateway.signIn(PERSON_IDS.staff)

@@ -29,6 +29,8 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   'users deactivate user': USER,
   'users remove user': USER,
   'sessions revoke id': 'of "gatehouse sessions list": ses_...',
+  'tokens add name': 'what it is for',
+  'tokens revoke id': 'of "gatehouse tokens list": tok_...',
   'access test url': 'the whole address of a page: https://netbox.example.com/dcim/',
   'policy show version': 'its number; the newest without it',
   'policy diff from': 'the number of a version',
@@ -72,6 +74,12 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'users remove': ['gatehouse users remove sam.staff@contoso.example'],
   'sessions list': ['gatehouse sessions list --user sam.staff@contoso.example'],
   'sessions revoke': ['gatehouse sessions revoke --user sam.staff@contoso.example', 'gatehouse sessions revoke --all'],
+  'tokens add': [
+    'gatehouse tokens add "Nightly report" --admin --owner sam.staff@contoso.example \\\n' +
+    '    --scope gatehouse.read --expires 90d',
+  ],
+  'tokens list': ['gatehouse tokens list'],
+  'tokens revoke': ['gatehouse tokens revoke tok_3vXq0b9Zk1Tt'],
   'access test': [
     'gatehouse access test https://netbox.example.com/dcim/ --method GET --user sam.staff@contoso.example',
   ],

@@ -301,6 +301,27 @@ function addPolicyCommands(program: Command, define: Define): void {
   }
 }
 
+function addTokenCommands(program: Command, define: Define): void {
+  const tokens = program.command('tokens').description('API tokens of programs')
+  define(
+    tokens,
+    'add <name>',
+    'make a token; it is printed once',
+    async () => (await import('./tokens.js')).tokensAdd,
+  )
+    .option('--admin', 'of the admin API (gha_...)')
+    .requiredOption('--owner <user>', 'whose rights bound it: username, UPN, e-mail address or id')
+    .option('--scope <permission>', 'of the admin API: gatehouse.read, ...; repeatable', several)
+    .option('--expires <time>', 'how long it lasts, at most 365d', '90d')
+  define(tokens, 'list', 'list tokens, newest first', async () => (await import('./tokens.js')).tokensList)
+  define(
+    tokens,
+    'revoke <id>',
+    'refuse a token from now on',
+    async () => (await import('./tokens.js')).tokensRevoke,
+  )
+}
+
 function addRecordCommands(program: Command, define: Define): void {
   const access = program.command('access').description('who may see what')
   define(
@@ -363,6 +384,7 @@ const COMMANDS = [
   addUserCommands,
   addSessionCommands,
   addPolicyCommands,
+  addTokenCommands,
   addRecordCommands,
   addShellCommands,
 ]

@@ -75,7 +75,7 @@ function fromBase62(text: string): bigint {
 
 /**
  * What an admin token is worth at this moment: what its scopes and the rights of its owner both allow. It is never
- * worth a flag, so acts upon superusers and what only superusers do are above it, whoever owns it.
+ * worth a flag, so acts upon superusers and what only superusers do are above it, also where a superuser owns it.
  */
 export function tokenHoldings(scopes: readonly string[], owner: Holdings): Holdings {
   const held = adminPermissions(owner)

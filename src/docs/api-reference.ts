@@ -13,8 +13,10 @@ It calls the same functions as the pages of the console and the commands, so all
 ## What holds for every endpoint
 
 - Addresses are below \`/admin/api/v1\`.
-- The cookie of the admin session authenticates, which a sign-in at \`/admin\` gives.
+- An API token authenticates (\`Authorization: Bearer gha_...\`, [console.md](console.md#api-tokens)), or the cookie of
+  the admin session, which a sign-in at \`/admin\` gives.
   The session cookie of applications is not accepted.
+  A token decides alone: no cookie counts beside it.
 - Each endpoint needs one permission.
   Staff have \`gatehouse.read\`, superusers have every one, and local groups give single ones
   ([group-mapping.md](group-mapping.md)).
@@ -27,14 +29,17 @@ It calls the same functions as the pages of the console and the commands, so all
 - Unknown and repeated parameters are refused, so that a misspelt filter does not show everything.
 - Instants are ISO 8601 in UTC.
 - Names in addresses are percent-encoded, such as \`Network%20Engineers\`; other characters must not be.
-- A request that is no \`GET\` must come from the origin of the gateway.
+- A request with the cookie that is no \`GET\` must come from the origin of the gateway.
   It has the header \`X-CSRF-Token\` with the token that \`GET /me\` gives.
 - What changes something is declared in the document (\`x-act\`): whether it needs a sign-in within \`admin.stepUp\`
   (403 \`step_up_required\` with the address in \`stepUp\`), the header \`If-Match\` with the \`ETag\` of the object
   (428 without it, 412 when the object is another one now; \`*\` is refused), and a reason.
   Administrators give only what they hold themselves (403 \`above_own_rights\`).
+  What needs a sign-in within \`admin.stepUp\`, and acts whose \`byToken\` is false, are never done by an API token (403
+  \`not_by_token\`).
   [decisions/admin-acts.md](decisions/admin-acts.md) has the order of the checks.
-- One admin session may ask 600 times a minute; then the answer is 429 with \`Retry-After\`.
+- One admin session may ask 600 times a minute, and one client address 1,200 times with API tokens; then the answer is
+  429 with \`Retry-After\`.
 - No answer may be stored (\`Cache-Control: no-store\`).
 
 ## Errors

@@ -89,6 +89,13 @@ async function seedRows(query: Query): Promise<void> {
   await query(`insert into identities (tid, oid, user_id, upn, upn_key, upn_seen_at, guest)
     select gen_random_uuid(), gen_random_uuid(), id, username, username_key, now(), true from users
     where id not in (select user_id from identities)`)
+  await query(
+    `insert into tokens (id, kind, name, owner_id, scopes, hash, created_by, expires_at)
+      select 'tok_' || n, 'admin', left(name, 100), (select id from users order by username limit 1),
+        '{gatehouse.read,gatehouse.people}', sha256(n::text::bytea), 'cli:root', now() + n * interval '1 day'
+      from unnest($1::text[]) with ordinality as given (name, n)`,
+    [names],
+  )
   await query('insert into groups (name, description) select name, name from unnest($1::text[]) as name', [
     numbers.map(groupName),
   ])

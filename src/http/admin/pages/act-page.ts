@@ -43,6 +43,11 @@ interface Definition<Params extends TObject, Fields extends TProperties> {
   readonly bodyOf?: (values: Static<TObject<Fields>>) => Readonly<Record<string, unknown>>
   /** What the next page says: "The session has ended." */
   readonly done: string
+  /**
+   * What the answer of the act is shown as, once: it stands in no address, and a form that is sent again must not be
+   * executed again. Absent: the answer leads to the next page.
+   */
+  readonly shown?: (answer: unknown) => PageContent
   readonly describe: (
     request: PageRequest<unknown, Static<Params>> & { readonly values: FormValues },
   ) => Promise<ActForm>
@@ -53,6 +58,7 @@ export interface ActPage {
   readonly act: Act
   readonly fields: TObject
   readonly done: string
+  readonly shown: ((answer: unknown) => PageContent) | undefined
   bodyOf(values: FormValues): Readonly<Record<string, unknown>>
   describe(request: PageRequest<unknown, unknown>, values: FormValues): Promise<ActForm>
 }
@@ -74,6 +80,7 @@ export function defineActPage<
     act,
     done,
     describe,
+    shown: definition.shown,
     fields: Type.Object({ ...definition.fields, ...reason }),
     bodyOf: (values) => bodyOf?.(values as Static<TObject<Fields>>) ?? {},
     page: {

@@ -93,7 +93,7 @@ interface SentForm {
 }
 
 async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: PageAnswers): Promise<FastifyReply> {
-  const { each: { act, bodyOf, fields }, exchange, asked, form, version: ifMatch } = sent
+  const { each: { act, bodyOf, fields, shown }, exchange, asked, form, version: ifMatch } = sent
   const { request, reply, actor } = exchange
   const texts = textsOf(sent.each, request)
   try {
@@ -103,10 +103,11 @@ async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: P
     requireConfirmed(form, texts)
     const body = bodyOf(values)
     requireBody(act, { ...body, ...reason === undefined ? {} : { reason } }, request)
-    await gate.run(act, { actor, request, body, reason, ifMatch }, (acting) => {
+    const answer = await gate.run(act, { actor, request, body, reason, ifMatch }, (acting) => {
       const { useCases, params } = asked
       return act.handle({ actor, useCases, params, body, query: {}, request, acting }, asked.cursors)
     })
+    if (shown !== undefined) return answers.send(200, shown(answer), exchange) // guard: token-shown-once
     return reply.code(303).headers({
       'location': link(form.next ?? form.back, { done: doneName(sent.each) }),
       'cache-control': 'no-store',
@@ -118,8 +119,8 @@ async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: P
     if (code !== 'request_malformed' && code !== 'version_stale') throw thrown
     const current = await sent.each.describe(asked, texts)
     const problem = note(sentence, 'bad')
-    const shown = { act, form: current, actor, path: pathOf(request), values: texts, problem }
-    return answers.send(status, formContent(shown), exchange)
+    const again = { act, form: current, actor, path: pathOf(request), values: texts, problem }
+    return answers.send(status, formContent(again), exchange)
   }
 }
 

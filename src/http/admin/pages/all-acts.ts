@@ -1,6 +1,7 @@
 // Every form of the console that changes something.
 import type { ActPage } from './act-page.js'
 import { activatePage, addPage, deactivatePage, endPersonSessionsPage, removePage, renamePage } from './person-acts.js'
+import { addTokenPage, revokeTokenPage } from './token-acts.js'
 import { endAllSessionsPage, endHostSessionsPage, endSessionPage } from './session-acts.js'
 
 export const ACT_PAGES: readonly ActPage[] = [
@@ -13,4 +14,6 @@ export const ACT_PAGES: readonly ActPage[] = [
   renamePage,
   removePage,
   addPage,
+  addTokenPage,
+  revokeTokenPage,
 ]

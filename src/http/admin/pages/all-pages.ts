@@ -12,6 +12,7 @@ import { sessionsPage } from './sessions-page.js'
 import { mappingPage } from './mapping-page.js'
 import { explainPage, personAccessPage } from './person-policy.js'
 import { testPage } from './test-page.js'
+import { programsPage } from './programs-page.js'
 import { systemPage } from './system.js'
 import { versionPage, versionsDiffPage, versionsPage } from './versions-page.js'
 
@@ -31,6 +32,7 @@ export const PAGES: readonly AdminPage[] = [
   versionsPage,
   versionPage,
   versionsDiffPage,
+  programsPage,
   systemPage,
   doctorPage,
 ]

@@ -15,6 +15,7 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { label: 'Test', path: '/admin/test' },
   { label: 'Sessions', path: '/admin/sessions' },
   { label: 'Audit', path: '/admin/audit' },
+  { label: 'Programs', path: '/admin/programs' },
   { label: 'System', path: '/admin/system' },
 ]
 
