@@ -1,5 +1,5 @@
 // schemathesis sends random requests to every operation of the admin API, made from the OpenAPI document alone: with
-// the session of a superuser and with that of staff, at a gateway each.
+// a session of a superuser and of staff, and with an API token of each, at a gateway each.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,8 +10,11 @@ import { join, resolve } from 'node:path'
 import { sql } from 'drizzle-orm'
 import t, { type Test } from 'tap'
 import { isInstalled, schemathesisFolder } from '../../scripts/install-schemathesis.mjs'
+import { ADMIN_PERMISSIONS } from '../../src/core/admin-permissions.js'
 import { PEOPLE, startAdminScene, type AdminScene } from '../http/admin/helper.js'
 import { giveAdminSession } from '../helpers/admin.js'
+import { giveToken } from '../http/admin/token-client.js'
+import { connect } from '../helpers/sql.js'
 import { skip } from '../helpers/programs.js'
 
 const EXAMPLES = 20
@@ -23,23 +26,36 @@ const CHECKS_OFF = 'positive_data_acceptance,unsupported_method'
 
 type Who = 'sue' | 'sam'
 
-for (const who of ['sue', 'sam'] as const) {
-  t.test(`random requests with the session of ${who}`, { timeout: 600_000 }, async (t) => {
+const EVERYTHING = Object.keys(ADMIN_PERMISSIONS)
+
+interface Asking {
+  readonly who: Who
+  readonly by: 'session' | 'token'
+}
+
+const ASKING: readonly Asking[] = (['session', 'token'] as const).flatMap((by) =>
+  (['sue', 'sam'] as const).map((who) => ({ who, by }))
+)
+
+for (const asking of ASKING) {
+  const { who, by } = asking
+  t.test(`random requests with a ${by} of ${who}`, { timeout: 600_000 }, async (t) => {
     const home = schemathesisFolder()
     if (!isInstalled(home)) return skip(t, `${home} is not there: node scripts/install-schemathesis.mjs`)
-    const scene = await startAdminScene(t)
+    const scene = await startAdminScene(t, { server: { trustedProxies: ['127.0.0.1'] } })
     scene.gateway.entra.app.applicationPermissions = ['User.Read.All', 'GroupMember.Read.All'] // for ?live=true
-    const { status, output, answers } = await fuzz(t, join(home, 'bin/schemathesis'), scene, who)
+    const { status, output, answers } = await fuzz(t, join(home, 'bin/schemathesis'), scene, asking)
     t.equal(status === 0 ? '' : output, '', 'schemathesis has found nothing')
-    for (const { operationId, permission } of scene.document.operations) {
+    for (const { operationId, permission, act } of scene.document.operations) {
       const found = answers.get(operationId) ?? new Map<number, number>()
-      const expected = who === 'sue' || permission === 'gatehouse.read' ? 200 : 403
+      const isNever = by === 'token' && act?.byToken === false
+      const expected = !isNever && (who === 'sue' || permission === 'gatehouse.read') ? 200 : 403
       t.ok((found.get(expected) ?? 0) > 0, `${operationId} was answered ${expected}: ${JSON.stringify([...found])}`)
     }
   })
 }
 
-async function fuzz(t: Test, program: string, scene: AdminScene, who: Who) {
+async function fuzz(t: Test, program: string, scene: AdminScene, { who, by }: Asking) {
   const home = mkdtempSync(join(tmpdir(), 'gatehouse-fuzz-'))
   t.teardown(() => rmSync(home, { recursive: true, force: true }))
   writeFileSync(join(home, 'openapi.json'), (await scene.clients[who].ask('/openapi.json')).text)
@@ -58,7 +74,8 @@ async function fuzz(t: Test, program: string, scene: AdminScene, who: Who) {
       PYTHONPATH: resolve('test/fixtures'),
       PYTHONDONTWRITEBYTECODE: '1',
       SCHEMATHESIS_HOOKS: HOOKS,
-      FUZZ_CREDENTIALS: await credentials(t, scene, who),
+      FUZZ_BY: by,
+      FUZZ_CREDENTIALS: await credentials(t, scene, { who, by }),
       FUZZ_OBJECTS: JSON.stringify(await objects(scene)),
       FUZZ_ANSWERS: join(home, 'answers'),
     },
@@ -72,15 +89,26 @@ async function fuzz(t: Test, program: string, scene: AdminScene, who: Who) {
   return { status, output, answers: counted(readFileSync(join(home, 'answers'), 'utf8')) }
 }
 
-/** Where each request gets a new admin session of this person, or the version of an object. */
-async function credentials(t: Test, scene: AdminScene, who: Who): Promise<string> {
+/** Where each request gets a new admin session or token of this person, or the version of an object. */
+async function credentials(t: Test, scene: AdminScene, { who, by }: Asking): Promise<string> {
   const { gateway, document } = scene
+  const query = await connect(t, gateway.databaseUrl)
+  let tokens = 0
   const { components } = document.content as { components: { securitySchemes: { adminSession: { name: string } } } }
   const name = components.securitySchemes.adminSession.name.replace('__Host-', '')
   const server = createServer((request, response) => {
     const version = new URL(request.url ?? '/', 'http://localhost').searchParams.get('version')
     if (version !== null) {
       versionOf(scene, version).then((tag) => response.end(tag), (error: unknown) => {
+        response.writeHead(500).end(String(error))
+      })
+      return
+    }
+    if (by === 'token') {
+      giveToken(scene, query, who, EVERYTHING).then(({ token }) => {
+        tokens++
+        response.end(JSON.stringify({ token, address: `198.51.100.${tokens % 250}` }))
+      }, (error: unknown) => {
         response.writeHead(500).end(String(error))
       })
       return
@@ -112,12 +140,18 @@ async function objects({ gateway }: AdminScene): Promise<Record<string, readonly
     db.execute(sql`insert into retired_usernames (username_key)
       select 'former' || n || '@contoso.example' from generate_series(1, 20) n`)
   )
+  await gateway.gateway.database.ask((db) =>
+    db.execute(sql`insert into tokens (id, kind, name, owner_id, scopes, hash, created_by, expires_at)
+      select 'tok_' || n, 'admin', 'n', (select id from users order by username limit 1), '{}',
+        sha256(n::text::bytea), 'test', now() + interval '1 day' from generate_series(1, 20) n`)
+  )
   const column = async (query: ReturnType<typeof sql>) =>
     (await gateway.gateway.database.ask((db) => db.execute<{ found: string }>(query))).rows.map(({ found }) => found)
   return {
     'people {id}': await column(sql`select id::text as found from users order by username`),
     'groups {name}': await column(sql`select name as found from groups order by name`),
     'names {name}': await column(sql`select username_key as found from retired_usernames order by username_key`),
+    'tokens {id}': await column(sql`select id as found from tokens order by created_at`),
     'sessions {publicId}': await column(sql`select public_id as found from sessions order by created_at`),
   }
 }
