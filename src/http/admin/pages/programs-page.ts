@@ -28,14 +28,12 @@ export const programsPage = defineAdminPage({
       rows: page.rows,
       empty: empty(mayChange),
     })
+    const add = html`<ul class="acts"><li><a class="button" href="${addTokenPage.page.path}">Make an API token</a></li>
+</ul>`
     return {
       title: 'Programs',
       lead: 'API tokens, with which programs ask the admin API, the newest first.',
-      content: html`${
-        mayChange
-          ? html`<ul class="acts"><li><a class="button" href="${addTokenPage.page.path}">Make an API token</a></li></ul>`
-          : ''
-      }
+      content: html`${mayChange ? add : ''}
 ${
         results(html`${table}
 ${pager({ path: PATH, query, next: cursor.next(page) })}`)

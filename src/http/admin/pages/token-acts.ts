@@ -71,10 +71,10 @@ ${choices}</fieldset>`
 }
 
 function daysField(value: string | undefined): Html {
+  const days = value ?? DEFAULT_TOKEN_DAYS
   return html`<div class="field number"><label for="act-days">Days until it ends</label><input id="act-days" name="days"
- type="number" min="1" max="${TOKEN_LIFETIME_DAYS}" value="${
-    value ?? DEFAULT_TOKEN_DAYS
-  }" required aria-describedby="act-days-hint"><span class="hint" id="act-days-hint">At most ${TOKEN_LIFETIME_DAYS}.</span></div>`
+ type="number" min="1" max="${TOKEN_LIFETIME_DAYS}" value="${days}" required aria-describedby="act-days-hint">
+<span class="hint" id="act-days-hint">At most ${TOKEN_LIFETIME_DAYS}.</span></div>`
 }
 
 function madeContent({ id, token, expiresAt }: MadeToken): PageContent {
