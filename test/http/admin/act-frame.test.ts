@@ -144,6 +144,49 @@ t.test('an act that leaves a declaration out does not start', async (t) => {
   t.throws(() => defineAct({ ...whole, byToken: true }), /cannot be by token/)
 })
 
+// proves: token-never
+t.test('an act that is never by token is refused before anything of the request is looked at', async (t) => {
+  const done: string[] = []
+  const act = (path: string, byToken: boolean) =>
+    defineAct({
+      method: 'POST',
+      path,
+      permission: WHO,
+      summary: 'X',
+      stepUp: false,
+      ifMatch: false,
+      reason: 'none',
+      byToken,
+      body,
+      response,
+      handle: ({ body, acting }) => {
+        done.push(acting.admin?.tokenId ?? 'session')
+        return body
+      },
+    })
+  const refusals: RefusedAct[] = []
+  const ask = await startFrame(t, [act('/never', false), act('/allowed', true)], undefined, {
+    recordRefusal: async (refused) => {
+      refusals.push(refused)
+    },
+  })
+  const post = async (path: string, headers: Record<string, string>, sent: unknown) =>
+    await ask(`/admin/api/v1${path}`, WHO, {
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(sent),
+    })
+  const [token, form] = [{ authorization: 'token' }, { 'x-csrf-token': 'token' }]
+  for (const sent of [{ color: 'red' }, { color: 7 }, 'x']) {
+    t.match(await post('/never', token, sent), { status: 403, json: { code: 'not_by_token' } })
+    t.match(await post('/never', { ...token, ...form }, sent), { status: 403, json: { code: 'not_by_token' } })
+  }
+  t.match(refusals[0], { detail: { act: 'postNever', code: 'not_by_token', by: { token: 'tok_test' } } })
+  t.match(await post('/never', form, { color: 'red' }), { status: 200 })
+  t.match(await post('/allowed', token, { color: 'red' }), { status: 200 })
+  t.match(await post('/allowed', {}, { color: 'red' }), { status: 403, json: { code: 'form_refused' } })
+  t.strictSame(done, ['session', 'tok_test'])
+})
+
 // proves: act-step-up, act-version-given, act-version-compared
 t.test('sign-in, version and reason are looked at before the use case', async (t) => {
   let now = LATE

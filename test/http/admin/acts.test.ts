@@ -170,7 +170,7 @@ async function tokenSucceeds(t: Test, { scene, query, operation, send }: Matrix,
   t.match(rows, [{ actor: /^admin:[\w-]{36}$/ }], 'recorded with the token')
 }
 
-// proves: act-permission, act-own-form, token-never, token-step-up
+// proves: act-permission, act-own-form, token-step-up
 t.test('every act of the document', { timeout: 240_000 }, async (t) => {
   const scene = await startAdminScene(t)
   const query = await connect(t, scene.gateway.databaseUrl)

@@ -71,7 +71,16 @@ const trial = defineEndpoint({
   response: closed({ text: Type.String() }),
   handle: ({ body: { text } }) => ({ text }),
 })
-const ENDPOINTS = [me, trial, things, others, keys, wrong, missing]
+const numbered = defineEndpoint({
+  method: 'GET',
+  path: '/numbered/:number',
+  permission: 'gatehouse.read',
+  summary: 'Has a number in its address',
+  params: Type.Object({ number: Type.Integer({ minimum: 1 }) }),
+  response: closed({ number: Type.Integer() }),
+  handle: ({ params: { number } }) => ({ number }),
+})
+const ENDPOINTS = [me, trial, numbered, things, others, keys, wrong, missing]
 
 t.test('the frame of the API', async (t) => {
   const ask = await startFrame(t, ENDPOINTS)
@@ -112,6 +121,14 @@ t.test('the frame of the API', async (t) => {
     await refusedAs(t, '/keys?unknown=1', 404, 'not_found', undefined, 'netbox.view')
     await refusedAs(t, '/keys?unknown=1', 403, 'not_allowed')
     t.equal((await ask('/admin/api/v1/keys', 'gatehouse.keys')).status, 200)
+  })
+
+  // proves: admin-path-strict
+  await t.test('numbers in addresses are read strictly', async (t) => {
+    t.strictSame((await ask('/admin/api/v1/numbered/7', READ)).json, { number: 7 })
+    for (const text of ['true', 'false', '0', '', '1e1', '+1', '01', '0x1', '1.0', ' 1', '1 ']) {
+      await refusedAs(t, `/numbered/${encodeURIComponent(text)}`, 400, 'request_malformed', 'number')
+    }
   })
 
   // proves: admin-query-unknown, admin-query-duplicate

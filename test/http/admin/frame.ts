@@ -5,7 +5,7 @@ import type { RecordRefusal } from '../../../src/admin/acts/refusals.js'
 import type { AdminUseCases } from '../../../src/admin/use-cases.js'
 import { adminPermissions } from '../../../src/core/admin-permissions.js'
 import { GatehouseError } from '../../../src/core/errors.js'
-import type { AdminGuard, ApiActor } from '../../../src/http/admin/actor.js'
+import type { AdminGuard, ApiActor, ApiGuard } from '../../../src/http/admin/actor.js'
 import { createActGate } from '../../../src/http/admin/acts/gate.js'
 import { adminScope, type AdminScopeOptions } from '../../../src/http/admin/admin-scope.js'
 import type { Endpoint } from '../../../src/http/admin/api/endpoint.js'
@@ -70,12 +70,12 @@ export async function startFrame(
   })
   await app.register(adminScope, {
     guard: GUARD,
-    apiGuard: GUARD,
+    apiGuard: API_GUARD,
     useCases,
     cursors: createCursors(['a secret for cursors', 'an older one']),
     endpoints,
     requireOwnForm,
-    apiGate: createActGate<ApiActor>({ ...rules, guard: GUARD }),
+    apiGate: createActGate<ApiActor>({ ...rules, guard: API_GUARD }),
     acts: { gate: createActGate({ ...rules, guard: GUARD }), pages: actPages },
     pages: PAGES,
     formPages: FORM_PAGES,
@@ -98,6 +98,15 @@ export async function startFrame(
     return { status: answer.status, headers: answer.headers, text, json }
   }
   return Object.assign(ask, { url })
+}
+
+/** With `Authorization: token` a program asks, with the permissions of the cookie. */
+const API_GUARD: ApiGuard = {
+  async authenticate(request, permission) {
+    const { userId, username, name, permissions, ...session } = await GUARD.authenticate(request, permission)
+    const who = { userId, username, name, permissions }
+    return request.headers.authorization === 'token' ? { ...who, tokenId: 'tok_test' } : { ...who, ...session }
+  },
 }
 
 const requireOwnForm: AdminScopeOptions['requireOwnForm'] = (_request, _actor, token) => {

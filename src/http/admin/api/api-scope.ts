@@ -57,7 +57,7 @@ function parameterOf(error: { readonly instancePath?: string } | undefined, part
 
 function routeOf(endpoint: Endpoint, options: ApiScopeOptions): RouteOptions {
   const { apiGuard: guard, apiGate: gate, useCases, cursors, requireOwnForm } = options
-  const { method, path, operationId, permission, query, response, version } = endpoint
+  const { method, path, operationId, permission, params, query, response, version } = endpoint
   const actors = new WeakMap<FastifyRequest, ApiActor>()
   return {
     method,
@@ -77,6 +77,7 @@ function routeOf(endpoint: Endpoint, options: ApiScopeOptions): RouteOptions {
       actors.set(request, actor)
     },
     preValidation: async (request) => {
+      request.params = strictQuery(request.params, params) // guard: admin-path-strict
       request.query = strictQuery(request.query, query)
     },
     handler: async (request, reply) => {
