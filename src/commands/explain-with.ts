@@ -1,12 +1,11 @@
-// `gatehouse explain --with`: gains and losses of all users under another configuration, from their last snapshots or
-// from Graph. Reads in batches, so that any number of users fits in memory. Changes nothing.
+// `gatehouse explain --with`, `gatehouse policy preview`: gains and losses of all users under another configuration,
+// from their last snapshots or from Graph. Reads in batches, so that memory does not grow with the number of users.
+// Changes nothing.
 import { createChangeRanking, type ChangeRanking, type UserChange } from '../core/change-ranking.js'
 import { changeOfRights, rightsFrom } from '../core/explain.js'
 import { createGroupMapping } from '../core/mapping.js'
 import type { Config } from '../config/config.js'
-import { loadConfig } from '../config/load.js'
 import { countSnapshots, snapshotsOfActiveUsers, type UserSnapshot } from '../store/membership-snapshots.js'
-import { commandProcess } from './command-process.js'
 import { EXIT, print, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
 import { openLiveMemberships, type LiveMemberships } from './live-memberships.js'
 import { createProgress } from './progress.js'
@@ -25,12 +24,12 @@ interface Preview {
   readonly ranking: ChangeRanking
 }
 
+/** @param names of the local groups that exist */
 export async function explainWith(
-  file: string,
+  next: Config,
   names: ReadonlySet<string>,
   options: CommonOptions & { readonly live?: boolean },
 ): Promise<number> {
-  const next = loadConfig(file, { env: commandProcess().env }).config
   const live = options.live ? openLiveMemberships(readConfig(options).config) : undefined
   const ranking = createChangeRanking(options.json ? Infinity : MAX_LISTED)
   try {

@@ -1,6 +1,7 @@
 // `gatehouse explain`: a dry run. For one person or for given Entra groups: which mapping row each hits and what comes
 // of it; with --with: explain-with.ts. Changes nothing.
 import { createExplainAdmin, type ExplainAdmin, type Explanation } from '../admin/explain.js'
+import { loadConfig } from '../config/load.js'
 import { createLiveReader, type ReadLive } from '../admin/live-reads.js'
 import { isChange, type MappedRights, type RightsChange, type RowHit } from '../core/explain.js'
 import { createGroupStore } from '../store/groups.js'
@@ -25,7 +26,10 @@ export async function explain(user: string | undefined, options: ExplainOptions)
     )
     return EXIT.usage
   }
-  if (options.with !== undefined) return await explainWith(options.with, await localGroups(options), options)
+  if (options.with !== undefined) {
+    const { config } = loadConfig(options.with, { env: commandProcess().env })
+    return await explainWith(config, await localGroups(options), options)
+  }
   if (options.entraGroups !== undefined) {
     return await explainGroups(options.entraGroups.split(',').map((id) => id.trim()), options)
   }
@@ -127,7 +131,7 @@ function describe({ gained, lost, staff, superuser }: RightsChange): string {
   ].join(' ')
 }
 
-async function localGroups(options: CommonOptions): Promise<ReadonlySet<string>> {
+export async function localGroups(options: CommonOptions): Promise<ReadonlySet<string>> {
   return new Set(
     (await withDatabase(options, ({ database }) => createGroupStore(database).list())).map((group) => group.name),
   )

@@ -1,9 +1,22 @@
-// `gatehouse policy versions|show|diff|export`: the versions of the policy.
+// `gatehouse policy versions|show|diff|export`: the versions of the policy; `policy check|preview`: a policy alone.
 import { createPolicyVersionsAdmin, type PolicyVersionsAdmin } from '../admin/policy-versions.js'
+import { createFiles, describeFailure } from '../config/files.js'
+import { formatProblem } from '../config/load.js'
+import { loadPolicy, type LoadedPolicy } from '../config/policy-document.js'
+import { GatehouseError } from '../core/errors.js'
 import { allPages } from '../core/page.js'
 import type { VersionSummary } from '../core/policy-version.js'
 import { commandProcess } from './command-process.js'
-import { EXIT, print, printJson, printNote, printTable, withDatabase, type CommonOptions } from './context.js'
+import {
+  EXIT,
+  print,
+  printJson,
+  printNote,
+  printTable,
+  readConfig,
+  withDatabase,
+  type CommonOptions,
+} from './context.js'
 
 export async function policyVersions(options: CommonOptions): Promise<number> {
   const versions = await withVersions(options, async (admin) => {
@@ -71,4 +84,41 @@ async function withVersions<T>(options: CommonOptions, work: (admin: PolicyVersi
     options,
     ({ database }) => work(createPolicyVersionsAdmin(createPolicyVersionStore(database))),
   )
+}
+
+/** A policy alone is checked as if it stood in the configuration. */
+export async function policyCheck(file: string, options: CommonOptions): Promise<number> {
+  const { warnings, config: { policyText: { hash } } } = readPolicy(file, options)
+  if (options.json) printJson({ file, usable: true, hash, problems: [], warnings })
+  else {
+    for (const warning of warnings) print(`warning: ${formatProblem(warning)}`)
+    const count = `${warnings.length} ${warnings.length === 1 ? 'warning' : 'warnings'}`
+    print(`${file} is a usable policy${warnings.length > 0 ? `, with ${count}` : ''}.`)
+  }
+  return EXIT.ok
+}
+
+/** Who would gain and lose what: explain --with, for a policy alone. */
+export async function policyPreview(
+  file: string,
+  options: CommonOptions & { readonly live?: boolean },
+): Promise<number> {
+  const { config } = readPolicy(file, options)
+  const [{ explainWith }, { localGroups }] = await Promise.all([import('./explain-with.js'), import('./explain.js')])
+  return await explainWith(config, await localGroups(options), options)
+}
+
+/** @throws ConfigError, GatehouseError `file_unreadable` */
+function readPolicy(file: string, options: CommonOptions): LoadedPolicy {
+  const { config } = readConfig(options)
+  return loadPolicy(readText(file), config, { name: file, env: commandProcess().env })
+}
+
+function readText(file: string): string {
+  try {
+    return createFiles().read(file)
+  } catch (cause) {
+    const { message, remedy } = describeFailure(cause)
+    throw new GatehouseError('file_unreadable', { cause, detail: `${file} ${message}`, remedy })
+  }
 }

@@ -299,6 +299,18 @@ function addPolicyCommands(program: Command, define: Define): void {
   for (const { registeredArguments } of numbered) {
     for (const argument of registeredArguments) argument.argParser(versionNumber)
   }
+  define(
+    policy,
+    'check <file>',
+    'check a file that holds a policy alone, as if it stood in the configuration',
+    async () => (await import('./policy.js')).policyCheck,
+  )
+  define(
+    policy,
+    'preview <file>',
+    'what everybody would gain or lose under such a policy',
+    async () => (await import('./policy.js')).policyPreview,
+  ).option('--live', 'read Graph now instead of using the last readings')
 }
 
 function addTokenCommands(program: Command, define: Define): void {

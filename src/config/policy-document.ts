@@ -1,0 +1,169 @@
+// A policy alone, without the rest of a configuration file: a draft, or the text of a version. It is judged as if it
+// stood in the configuration in force, whose files and variables it may use and no others: what is checked for an
+// administrator must not show what the machine has beside them.
+import { isMap } from 'yaml'
+import type { Environment } from '../core/environment.js'
+import type { CustomStepFile } from '../core/pipeline/custom-step.js'
+import type { Config, Draft } from './config.js'
+import { createFiles, type Files } from './files.js'
+import type { ImageFile } from './images.js'
+import { POLICY_KEYS, policyTextOf } from './policy-text.js'
+import { ConfigError, valueProblem, type ConfigProblem, type Position } from './problem.js'
+import type { ReadContext } from './read-context.js'
+import { readSection } from './read.js'
+import { createReport, inOrder, type Report } from './report.js'
+import { RULES } from './rules/index.js'
+import { configSchema } from './schema.js'
+import type { Shape } from './schema-shape.js'
+import { parseYaml, type YamlFile } from './yaml-file.js'
+
+export interface LoadedPolicy {
+  /** The configuration in force with this policy in place of its own. */
+  readonly config: Config
+  /** Of the policy alone. */
+  readonly warnings: readonly ConfigProblem[]
+  readonly positionOf: (path: string) => Position
+}
+
+export interface PolicyDocumentOptions {
+  /** How problems name the text: the name of a file, or `draft`. */
+  readonly name: string
+  readonly env: Environment
+}
+
+/** As for a configuration file. */
+const MAX_LENGTH = 1024 * 1024
+const MAX_VALUES = 100_000
+
+const SCHEMA = ofPolicy(configSchema as Shape)
+
+function ofPolicy({ properties = {}, required = [], ...shape }: Shape): Shape {
+  const isPolicy = (key: string): boolean => (POLICY_KEYS as readonly string[]).includes(key)
+  return {
+    ...shape,
+    properties: Object.fromEntries(Object.entries(properties).filter(([key]) => isPolicy(key))),
+    required: required.filter(isPolicy),
+  }
+}
+
+/**
+ * @param inForce what the policy would run beside
+ * @throws ConfigError with every problem of the text, in its order
+ */
+export function loadPolicy(text: string, inForce: Config, { name, env }: PolicyDocumentOptions): LoadedPolicy {
+  const report = createReport(name)
+  const yaml = text.length > MAX_LENGTH ? tooLong(report) : parseYaml(text, report, POLICY_KEYS)
+  const used: Used = { customSteps: [], images: [] }
+  const draft = yaml && readPolicy(yaml, report, inForce, { env: variablesOf(inForce, env), used })
+  if (report.problems.length > 0 || draft === undefined || yaml === undefined) {
+    throw new ConfigError(inOrder(report.problems.map(inPlaceOfUnknown)))
+  }
+  const config = { ...inForce, ...draft as Config, ...used, policyText: policyTextOf(text, yaml.doc) }
+  return { config, warnings: inOrder(report.warnings), positionOf: report.positionOf }
+}
+
+interface Used {
+  readonly customSteps: CustomStepFile[]
+  readonly images: ImageFile[]
+}
+
+function readPolicy(
+  yaml: YamlFile,
+  report: Report,
+  inForce: Config,
+  { env, used }: { readonly env: Environment, readonly used: Used },
+): Draft | undefined {
+  const syntaxErrors = report.problems.length
+  const files = createFiles(() => '') // nothing is read
+  const context: ReadContext = {
+    yaml,
+    report,
+    env,
+    files,
+    root: SCHEMA,
+    secretFiles: [],
+    budget: { left: MAX_VALUES },
+    ...filesInForce(inForce, used),
+  }
+  // an empty text is the policy in which every key has its default value
+  const contents = isMap(yaml.doc.contents) || !isEmpty(yaml) ? yaml.doc.contents : yaml.doc.createNode({})
+  const draft = readSection(context, SCHEMA, contents, '', { line: 1, column: 1 }) as Draft | undefined
+  const mistakes = report.problems.splice(syntaxErrors)
+  report.problems.push(...mistakes.filter((problem) => !yaml.isUnreliable(problem)))
+  if (draft && !yaml.broken) judge({ ...inForce, ...draft, ...used }, report, files)
+  return draft
+}
+
+function isEmpty({ doc: { contents } }: YamlFile): boolean {
+  return contents === null || ('value' in contents && contents.value === null)
+}
+
+/** The rules over several keys; what they find of the rest of the configuration is known already. */
+function judge(draft: Draft, report: Report, files: Files): void {
+  const aboutPolicy: Report = {
+    ...report,
+    problem: (path, ...rest) => {
+      if (isOfPolicy(path)) report.problem(path, ...rest)
+    },
+    warn: (path, ...rest) => {
+      if (isOfPolicy(path)) report.warn(path, ...rest)
+    },
+  }
+  for (const rule of RULES) rule(draft, aboutPolicy, files)
+}
+
+function isOfPolicy(path: string): boolean {
+  return (POLICY_KEYS as readonly string[]).includes(/^[^.[]*/.exec(path)?.[0] ?? '')
+}
+
+/** Those that the policy in force names: the values of others are not to be found out by a policy that uses them. */
+function variablesOf({ policyText: { canonical } }: Config, env: Environment): Environment {
+  const names = new Set([...canonical.matchAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)/g)].map(([, name = '']) => name))
+  return Object.fromEntries(Object.entries(env).filter(([name]) => names.has(name))) // guard: policy-variables-in-force
+}
+
+function filesInForce(
+  { customSteps, images }: Config,
+  used: Used,
+): Pick<ReadContext, 'resolvePath' | 'unreadable' | 'unusableStep' | 'unusableImage'> {
+  const imageAt = (path: string) => images.find((image) => image.path === path)
+  return {
+    resolvePath: (path) => images.find((image) => image.path.endsWith(`/${path.replace(/^\.\//, '')}`))?.path ?? path,
+    unreadable: (path) => notInForce(path),
+    unusableStep(name) {
+      const step = customSteps.find((each) => each.name === name)
+      if (step === undefined) return notInForce(name)
+      used.customSteps.push(step)
+      return undefined
+    },
+    unusableImage(path) {
+      const image = imageAt(path)
+      if (image === undefined) return notInForce(path)
+      used.images.push(image)
+      return undefined
+    },
+  }
+}
+
+function notInForce(path: string) {
+  return valueProblem(
+    'file_not_in_force',
+    `names ${path}, which the policy in force does not use`,
+    'Files are not read for a policy alone: check the whole configuration with gatehouse check --config FILE.',
+  )
+}
+
+function tooLong(report: Report): undefined {
+  report.problem('', 'file_too_large', 'The policy is larger than 1 MB.', 'Check that this is the right file.')
+}
+
+function inPlaceOfUnknown(problem: ConfigProblem): ConfigProblem {
+  const key = problem.path
+  if (problem.code !== 'key_unknown' || !Object.hasOwn(configSchema.properties, key)) return problem
+  return {
+    ...problem,
+    code: 'key_not_policy',
+    message: `${key} is not a part of the policy.`,
+    remedy: `A policy has ${POLICY_KEYS.join(', ')}; everything else is in the configuration file.`,
+  }
+}
