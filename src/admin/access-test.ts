@@ -7,6 +7,7 @@ import {
   type AddressedRequest,
   type Decision,
   type NetworkTest,
+  type SessionRights,
 } from '../core/access.js'
 import { isKnownMethod } from '../core/access-hosts.js'
 import { groupsRead, rowsNotHit, type GroupRead, type RowNotHit } from '../core/entra-groups.js'
@@ -18,7 +19,14 @@ import { memoizeByConfig } from '../core/memoize-by-config.js'
 import type { LocalGroups, PolicyInForce, PolicyUsers } from '../core/policy.js'
 import { compileShadowRules, type ShadowDecision } from '../core/shadow-rules.js'
 import { parseTargetUrl, type Target } from '../core/target.js'
-import { evaluatedGroups, evaluatedUser, judged, type EvaluatedUser, type JudgedRule } from './evaluated.js'
+import {
+  assumedUser,
+  evaluatedGroups,
+  evaluatedUser,
+  judged,
+  type EvaluatedUser,
+  type JudgedRule,
+} from './evaluated.js'
 import { objectIdInvalid } from './text.js'
 
 export interface AccessTestInput {
@@ -26,6 +34,8 @@ export interface AccessTestInput {
   readonly user?: string | undefined
   /** Object IDs: what somebody with these groups would get. */
   readonly entraGroups?: readonly string[] | undefined
+  /** In place of both: what somebody with these rights would get. */
+  readonly rights?: SessionRights | undefined
   readonly method: string
   readonly url: string
   /** The client's address. */
@@ -107,8 +117,9 @@ export function createAccessTestAdmin({ policy, users, localGroups, networkTest 
     withNetworks: access.rules.some(({ networks }) => networks !== undefined),
     isAddress: networkTest(['loopback']),
   }))
-  const whoIs = async ({ user, entraGroups }: AccessTestInput) => {
+  const whoIs = async ({ user, entraGroups, rights }: AccessTestInput) => {
     const { mapping } = inForce()
+    if (rights !== undefined) return assumedUser(rights, mapping)
     if (entraGroups !== undefined) {
       if (user !== undefined) throw new GatehouseError('request_malformed', { detail: EITHER, remedy: EITHER })
       const ids = entraGroups.map(checkedId)

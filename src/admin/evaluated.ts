@@ -1,5 +1,5 @@
 // Somebody as access rules see them, with the reasons in words: a user, or a user with given Entra groups.
-import { describeAllow, permits, type Allow, type Grounds } from '../core/access.js'
+import { describeAllow, permits, type Allow, type Grounds, type SessionRights } from '../core/access.js'
 import type { HeaderSource } from '../core/identity-headers.js'
 import type { Cause, GroupMapping } from '../core/mapping.js'
 import type { EntraSnapshot, HeldGroup, LocalGroup, PolicyUser } from '../core/policy.js'
@@ -22,6 +22,18 @@ export interface JudgedRule {
   readonly allows: string
   readonly lets: boolean
   readonly because: string
+}
+
+/** A user with these rights and without a row in the database. */
+export function assumedUser(rights: SessionRights, mapping: GroupMapping): EvaluatedUser {
+  return {
+    ...evaluatedGroups([], mapping, []),
+    ...rights,
+    username: 'a user with these groups',
+    held: rights.groups.map((name) => ({ name, permissions: rights.permissions, cause: null })),
+    staffCause: null,
+    superuserCause: null,
+  }
 }
 
 /** @returns undefined: an inactive user counts as anonymous */

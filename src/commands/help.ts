@@ -38,6 +38,7 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   'policy diff from': 'the number of a version',
   'policy diff to': 'the number of another one; the newest without it',
   'policy export version': 'its number; the newest without it',
+  'access check file': 'YAML: a list of { user | groups | nobody, method, url, expect: allow | deny | sign-in, rule }',
   'completion shell': 'the shell that asks',
 }
 
@@ -91,6 +92,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'policy check': ['gatehouse policy check policy.yaml'],
   'policy preview': ['gatehouse policy preview policy.yaml', 'gatehouse policy preview policy.yaml --live'],
   'policy export': ['gatehouse policy export > policy.yaml'],
+  'access check': [
+    'gatehouse access check expectations.yaml',
+    'gatehouse access check expectations.yaml --with new.yaml',
+  ],
   'keys list': ['gatehouse keys list'],
   'keys rotate': ['gatehouse keys rotate'],
   'audit list': [

@@ -334,7 +334,7 @@ function addTokenCommands(program: Command, define: Define): void {
   )
 }
 
-function addRecordCommands(program: Command, define: Define): void {
+function addAccessCommands(program: Command, define: Define): void {
   const access = program.command('access').description('who may see what')
   define(
     access,
@@ -345,7 +345,16 @@ function addRecordCommands(program: Command, define: Define): void {
     .requiredOption('--method <method>', 'the HTTP method')
     .option('--user <user>', 'whose request it is (username, UPN, e-mail address or id); without it: anonymous')
     .option('--from <address>', 'the address they ask from')
+  define(
+    access,
+    'check <file>',
+    'compare the access rules with a file of expectations',
+    async () => (await import('./access-check.js')).accessCheck,
+  )
+    .option('--with <file>', 'the rules of this configuration in place of those in force')
+}
 
+function addRecordCommands(program: Command, define: Define): void {
   const keys = program.command('keys').description('the keys that sign assertions')
   define(keys, 'list', 'list the keys', async () => (await import('./keys.js')).keysList)
   define(keys, 'rotate', 'make the next key', async () => (await import('./keys.js')).keysRotate)
@@ -397,6 +406,7 @@ const COMMANDS = [
   addSessionCommands,
   addPolicyCommands,
   addTokenCommands,
+  addAccessCommands,
   addRecordCommands,
   addShellCommands,
 ]

@@ -123,6 +123,12 @@ t.test('pages of the policy', async (t) => {
     const groups = await page(`/admin/test?url=https://netbox.test/&entraGroups=${id(1)},${id(2)}`)
     t.match(groups.text, '>allowed<')
   })
+  await t.test('a test has the line of an expectations file', async (t) => {
+    const { text } = await page('/admin/test?url=https://netbox.test/&user=max')
+    const [, line = ''] = /data-field="expectation">([^<]*)</.exec(text) ?? []
+    const written = line.replaceAll('&#34;', '"')
+    t.equal(written, '- { user: "max", method: "GET", url: "https://netbox.test/", expect: "allow", rule: 0 }')
+  })
   await t.test('input that cannot be tested is a finding, never an error of the page', async (t) => {
     for (
       const [input, code] of [
@@ -274,5 +280,37 @@ t.test('the policy in the API', async (t) => {
       next: null,
     })
     t.equal((await api(`/people/${id(99)}/access`)).status, 404)
+  })
+})
+
+t.test('names of rules, and what shadow rules would have done', async (t) => {
+  const rules = [
+    { ...RULE, name: HOSTILE, hosts: ['netbox.test'], paths: ['/admin/**'], allow: 'deny' as const, enforce: false },
+    { ...RULE, name: 'NetBox', hosts: ['netbox.test'], allow: 'authenticated' as const },
+  ]
+  const { page, api } = await scene(t, { ...POLICY, access: { default: 'deny', rules } })
+  const list = (await page('/admin/access?only=shadow')).text
+  t.match(list, 'id="rule-0"')
+  t.notMatch(list, 'id="rule-1"')
+  t.notMatch(list, HOSTILE, 'the name is escaped')
+  t.match(list, '>shadow<')
+  t.match((await page('/admin/access?q=netbox')).text, '<bdi>NetBox</bdi>')
+  const tested = (await page('/admin/test?url=https://netbox.test/admin/x&user=max')).text
+  t.match(tested, '<a href="/admin/access#rule-1"><bdi>NetBox</bdi></a>')
+  t.match(tested, 'would have refused it')
+  t.notMatch(tested, HOSTILE)
+  t.match(JSON.parse((await api('/policy')).text), {
+    access: {
+      rules: [
+        { rule: 'access.rules[0]', name: HOSTILE, enforced: false, dead: false },
+        { rule: 'access.rules[1]', name: 'NetBox', enforced: true, wouldHave: null },
+      ],
+    },
+  })
+  const body = { url: 'https://netbox.test/admin/x', user: 'max' }
+  t.match(JSON.parse((await api('/policy/test', body)).text), {
+    allowed: true,
+    name: 'NetBox',
+    shadowRules: [{ rule: 'access.rules[0]', name: HOSTILE, would: 'not_allowed', differs: true }],
   })
 })

@@ -1,7 +1,14 @@
 // Test: what a proxy would be answered about a request of somebody, and why. A form that changes nothing, so that its
 // result has an address to keep.
 import { Type, type Static } from 'typebox'
-import type { AccessTestResult, TestedInterpretation, TestedShadowRule, TestNote } from '../../../admin/access-test.js'
+import { expectationLine } from '../../../admin/access-check.js'
+import type {
+  AccessTestInput,
+  AccessTestResult,
+  TestedInterpretation,
+  TestedShadowRule,
+  TestNote,
+} from '../../../admin/access-test.js'
 import type { JudgedRule } from '../../../admin/evaluated.js'
 import { GatehouseError, type ErrorCode } from '../../../core/errors.js'
 import { ASSERTION_HEADER, type HeaderPair } from '../../../core/identity-headers.js'
@@ -75,7 +82,8 @@ async function outcome({ query, useCases: { accessTest } }: PageRequest<Query, u
   if (url === undefined) return finding('target_malformed', 'The address is missing.', 'Write it as https://host/path.')
   try {
     const ids = entraGroups?.split(/[\s,]+/).filter((id) => id !== '')
-    return resultOf(await accessTest.test({ url, method, user, entraGroups: ids, address }))
+    const input = { url, method, user, entraGroups: ids, address }
+    return resultOf(await accessTest.test(input), input)
   } catch (error) {
     if (!(error instanceof GatehouseError) || !INPUT_ERRORS.has(error.code)) throw error
     return finding(
@@ -96,7 +104,7 @@ const NOTES: Readonly<Record<TestNote, string>> = {
   method_unknown: 'This method is not registered for HTTP: where rules of the host name methods, it is denied.',
 }
 
-function resultOf(result: AccessTestResult): Html {
+function resultOf(result: AccessTestResult, input: AccessTestInput): Html {
   const { rules, interpretations, notes } = result
   return html`${notes.map((each) => note(NOTES[each], 'warn'))}
 ${section({ id: 'decision', title: 'Decision', content: decisionOf(result) })}
@@ -118,7 +126,15 @@ ${
       content: interpretationTable(interpretations),
     })
   }
-${section({ id: 'headers', title: 'Headers for the application', content: headersOf(result) })}`
+${section({ id: 'headers', title: 'Headers for the application', content: headersOf(result) })}
+${
+    section({
+      id: 'expectation',
+      title: 'As a line of an expectations file',
+      lead: html`Copy it into the file of <code>gatehouse access check</code>, which fails when the decision changes.`,
+      content: html`<pre tabindex="0"><code data-field="expectation">${expectationLine(input, result)}</code></pre>`,
+    })
+  }`
 }
 
 function decisionOf(result: AccessTestResult): Html {
