@@ -28,11 +28,12 @@ export const versionsPage = defineAdminPage({
   query: Type.Object({ after: Type.Optional(VersionNumber) }),
   async render({ query, useCases }) {
     const { rows, next } = await useCases.policyVersions.list({ after: query.after, limit: PAGE_ROWS })
+    const isSingle = rows.length < 2 && query.after === undefined
     const table = html`${versionsTable(rows)}${pager({ path: PATH, query, next: next?.toString() })}`
     return {
       title: 'Versions',
       lead: 'Each policy that a replica has loaded: mapping, access rules, pipeline and headers, and which one runs.',
-      content: html`${rows.length === 0 ? '' : compareForm(undefined, undefined)}${results(table)}`,
+      content: html`${isSingle ? '' : compareForm(undefined, undefined)}${results(table)}`,
     }
   },
 })
@@ -87,7 +88,7 @@ function versionsTable(rows: readonly VersionSummary[]): Html {
     columns: [
       { heading: 'Version', cell: ({ number }) => html`<a href="${linkTo('versions', String(number))}">${number}</a>` },
       { heading: 'Since', cell: ({ at }) => timeText(at), kind: 'time' },
-      { heading: 'By', cell: ({ author }) => nameText(author) },
+      { heading: 'By', cell: ({ author }) => nameText(author), kind: 'name' },
       { heading: 'Message', cell: ({ message }) => message === '' ? soft('none') : nameText(message), kind: 'text' },
       { heading: 'Gains, losses', cell: gainsOf },
       { heading: 'Run by', cell: runBy },
