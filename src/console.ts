@@ -82,6 +82,7 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
       database,
       timeouts: config.startup.session,
       reservedUsernames: () => config.current().reservedUsernames,
+      mapping: () => config.current().groupMapping,
     }),
     forms: createAdminForms(database),
     ...createOverviewUseCases(config, deps),

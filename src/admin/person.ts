@@ -21,6 +21,8 @@ export interface Right {
   readonly permissions: readonly string[]
   readonly reasons: readonly RightReason[]
   readonly since: string | null
+  /** When it ends; null: it has no end of its own. */
+  readonly until: string | null
   readonly byHand: boolean
   /** Assigned by hand to a user with an Entra identity: the next sign-in or re-evaluation takes it away. */
   readonly endsAtNextSignIn: boolean
@@ -63,19 +65,26 @@ export interface RightsFacts {
 
 export function rightsHeld({ person, mapping, groups }: RightsFacts): readonly Right[] {
   const reasonsOf = createReasons(mapping)
-  const right = (kind: Right['kind'], name: string, cause: readonly Cause[] | null, since: string | null): Right => ({
+  const right = (
+    kind: Right['kind'],
+    name: string,
+    { cause, since, until = null }: Pick<Right, 'since'> & { cause: readonly Cause[] | null, until?: string | null },
+  ): Right => ({
     kind,
     name,
     permissions: kind === 'group' ? groups.get(name) ?? [] : [],
     reasons: reasonsOf(kind, name, cause ?? []),
     since,
+    until,
     byHand: cause === null,
     endsAtNextSignIn: cause === null && person.identities.length > 0,
   })
   return [
-    ...person.isSuperuser ? [right('superuser', 'superuser', person.superuserCause, person.superuserSince)] : [],
-    ...person.isStaff ? [right('staff', 'staff', person.staffCause, person.staffSince)] : [],
-    ...person.groups.map(({ name, cause, since }) => right('group', name, cause, since)),
+    ...person.isSuperuser
+      ? [right('superuser', 'superuser', { cause: person.superuserCause, since: person.superuserSince })]
+      : [],
+    ...person.isStaff ? [right('staff', 'staff', { cause: person.staffCause, since: person.staffSince })] : [],
+    ...person.groups.map((group) => right('group', group.name, group)),
   ]
 }
 

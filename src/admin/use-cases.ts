@@ -2,6 +2,7 @@
 // functions, so that they cannot differ. `src/console.ts` makes it.
 import type { AccessAdmin } from './access.js'
 import type { AccessTestAdmin } from './access-test.js'
+import type { MembershipActs } from './acts/memberships.js'
 import type { PeopleActs } from './acts/people.js'
 import type { SessionActs } from './acts/sessions.js'
 import type { TokenActs } from './acts/tokens.js'
@@ -26,6 +27,7 @@ export interface AdminActs {
   readonly sessions: SessionActs
   readonly people: PeopleActs
   readonly tokens: TokenActs
+  readonly memberships: MembershipActs
 }
 
 /** Each part of the console adds its own member. */

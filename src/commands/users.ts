@@ -85,16 +85,16 @@ function printPerson(person: PersonView, mapping: GroupMapping): void {
 
 /** "Network Engineers, because of Network team (row 3), since 2026-11-21" */
 function printWhy(person: PersonView, mapping: GroupMapping): void {
-  const because = (cause: readonly Cause[] | null, since: string | null): string => {
+  const because = (cause: readonly Cause[] | null, since: string | null, until: string | null = null): string => {
     const day = since === null ? '' : `, since ${since.slice(0, 10)}`
-    if (cause === null) return `, set by hand${day}`
+    if (cause === null) return `, set by hand${day}${until === null ? '' : `, until ${new Date(until).toISOString()}`}`
     // guard: adv-command-label
     const names = cause.map(({ entraGroup, row }) => `${mapping.nameOf(entraGroup)} (row ${row})`)
     return `, because of ${names.join(' and ')}${day}`
   }
   if (person.isStaff) print(`  staff${because(person.staffCause, person.staffSince)}`)
   if (person.isSuperuser) print(`  superuser${because(person.superuserCause, person.superuserSince)}`)
-  for (const { name, cause, since } of person.groups) print(`  ${name}${because(cause, since)}`)
+  for (const { name, cause, since, until } of person.groups) print(`  ${name}${because(cause, since, until)}`)
   if (!person.isStaff && !person.isSuperuser && person.groups.length === 0) print('  nothing is granted')
 }
 

@@ -67,6 +67,7 @@ export interface ActUnit {
   readonly sessions: SessionUnit
   readonly people: PeopleUnit
   readonly tokens: TokenUnit
+  readonly memberships: MembershipUnit
 }
 
 export interface SessionUnit {
@@ -119,6 +120,35 @@ export interface PeopleUnit {
   rename(userId: string, username: string): Promise<void>
   /** @returns what `users release` says @throws GatehouseError `username_taken`, `username_not_reserved` */
   releaseName(username: string, now: boolean): Promise<ReleasedName>
+}
+
+export interface GroupTarget {
+  readonly id: string
+  readonly permissions: readonly string[]
+}
+
+export interface MembershipHeld {
+  /** False: the mapping grants it. */
+  readonly byHand: boolean
+  /** ISO 8601 in UTC; null: it has no end. */
+  readonly until: string | null
+}
+
+/** Memberships in local groups that administrators assign by hand. The user is locked (`people.target`). */
+export interface MembershipUnit {
+  /** The clock of the database, in milliseconds since 1970. */
+  now(): Promise<number>
+  /** Locks the local group of this name. Undefined: there is none. */
+  group(name: string): Promise<GroupTarget | undefined>
+  /** Undefined: the user is not in the group, or the membership has ended. */
+  find(userId: string, groupId: string): Promise<MembershipHeld | undefined>
+  hasEntraIdentity(userId: string): Promise<boolean>
+  /** What has ended is deleted, with its audit row: a new membership is none that goes on. */
+  recordEnded(userId: string): Promise<void>
+  /** By hand. It changes the end of one that was given before, and nothing where the mapping grants the group. */
+  give(userId: string, groupId: string, until: string | null): Promise<void>
+  /** One that was assigned by hand. */
+  take(userId: string, groupId: string): Promise<void>
 }
 
 export interface ReleasedName {

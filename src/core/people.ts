@@ -7,6 +7,8 @@ export interface GrantedGroup {
   /** The mapping rows that caused the membership; null: assigned by hand. */
   readonly cause: readonly Cause[] | null
   readonly since: string
+  /** When it ends; null: it has no end. Only one that was assigned by hand has one. */
+  readonly until: string | null
 }
 
 export interface EntraIdentity {
@@ -71,6 +73,8 @@ export interface MemberView {
   readonly isActive: boolean
   readonly cause: readonly Cause[] | null
   readonly since: string
+  /** When it ends; null: it has no end. */
+  readonly until: string | null
 }
 
 /** A user fulfils every condition that is given. */

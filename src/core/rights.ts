@@ -10,6 +10,8 @@ export interface EntraGroupName {
 export interface GrantReason {
   readonly entraGroups: readonly EntraGroupName[]
   readonly since: string | null
+  /** When the right ends; null or absent: it has no end. */
+  readonly until?: string | null
 }
 
 /** A local group that the mapping grants, but that the user is not a member of. */

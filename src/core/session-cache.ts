@@ -24,7 +24,12 @@ export interface ChangeFeed {
 export interface CachedSession extends SessionEntry {
   readonly record: SessionRecord
   readonly readAt: number
-  /** Idle or absolute timeout, whichever comes first, as far as this process knows: then it is read again. */
+  /**
+   * Idle timeout, absolute timeout or the end of a membership, whichever comes first, as far as this process knows: not
+   * served after it, not even while the database is unreachable.
+   */
+  readonly validUntil: number
+  /** Then it is read again. Not later than validUntil. */
   readonly freshUntil: number
   /** When the session's last activity is next written to the store. */
   touchDue: number
@@ -36,6 +41,12 @@ export interface CachedSession extends SessionEntry {
   prepared: unknown
 }
 
+/** The state of the cache before a read. */
+export interface ReadTicket {
+  readonly sequence: number
+  readonly at: number
+}
+
 export interface SessionCache {
   /** An entry that is valid without a query. @param at the time now, where it was read already */
   fresh(cookie: string, at?: number): CachedSession | undefined
@@ -44,8 +55,8 @@ export interface SessionCache {
   /** When the entry was last known to agree with the database. */
   knownAt(entry: CachedSession): number
   /** Taken before a read; a read that a change overtakes is not kept. */
-  ticket(): number
-  keep(cookie: string, hash: string, record: SessionRecord, ticket: number): CachedSession | undefined
+  ticket(): ReadTicket
+  keep(cookie: string, hash: string, record: SessionRecord, ticket: ReadTicket): CachedSession | undefined
   /** The cookie has no session: the negative cache holds it for a limited time. */
   rememberNoSession(cookie: string): void
   hasNoSession(cookie: string): boolean
@@ -66,6 +77,11 @@ export interface SessionCacheOptions {
   readonly now?: () => number
 }
 
+/**
+ * A record with a membership that ends is read again so often. The clock of this machine therefore counts for a minute
+ * of the time until the end, and a database whose clock was set is noticed.
+ */
+const READ_AGAIN_MS = 60_000
 const NEGATIVE_CAPACITY = 20_000
 const NEGATIVE_TTL_MS = 5_000
 
@@ -91,11 +107,12 @@ export function createSessionCache(
     knownAt(entry) {
       return entry.epoch === epoch ? Math.max(entry.readAt, feed.lastReceivedAt()) : entry.readAt
     },
-    ticket: () => sequence,
+    ticket: () => ({ sequence, at: now() }),
     keep(cookie, hash, record, ticket) {
-      if (ticket !== sequence) return undefined // guard: live-ticket
+      if (ticket.sequence !== sequence) return undefined // guard: live-ticket
       const readAt = Math.floor(now()) // V8 stores small integers inline
-      const entry = createEntry(intern(record), hash, { readAt, epoch, touchAfterMs })
+      // guard: live-membership-asked
+      const entry = createEntry(intern(record), hash, { askedAt: ticket.at, readAt, epoch, touchAfterMs })
       entries.put(copyOf(cookie), entry)
       return entry
     },
@@ -117,17 +134,35 @@ export function createSessionCache(
   }
 }
 
+interface ReadFacts {
+  readonly askedAt: number
+  readonly readAt: number
+  readonly epoch: number
+  readonly touchAfterMs: number
+}
+
+/**
+ * Counted from before the read: the database computed the time that is left later than that, so the result is never
+ * later than the end. @param askedAt monotonic milliseconds
+ */
+export function endOfRights({ rightsEndInMs }: SessionRecord, askedAt: number): number {
+  return rightsEndInMs === null ? Infinity : Math.floor(askedAt + rightsEndInMs) // guard: live-membership-end
+}
+
 function createEntry(
   record: SessionRecord,
   hash: string,
-  { readAt, epoch, touchAfterMs }: { readonly readAt: number, readonly epoch: number, readonly touchAfterMs: number },
+  { askedAt, readAt, epoch, touchAfterMs }: ReadFacts,
 ): CachedSession {
+  const rightsUntil = endOfRights(record, askedAt)
+  const validUntil = Math.min(readAt + record.expiresInMs, rightsUntil)
   return {
     record,
     userId: record.userId,
     hash,
     readAt,
-    freshUntil: readAt + record.expiresInMs,
+    validUntil,
+    freshUntil: rightsUntil === Infinity ? validUntil : Math.min(validUntil, readAt + READ_AGAIN_MS),
     touchDue: readAt + touchAfterMs - record.idleMs,
     changed: false,
     epoch,
@@ -186,6 +221,7 @@ function createRecordInterner(capacity: number): (record: SessionRecord) => Sess
     permissions: one(record.permissions),
     expiresInMs: Math.floor(record.expiresInMs),
     idleMs: Math.ceil(record.idleMs),
+    rightsEndInMs: record.rightsEndInMs === null ? null : Math.floor(record.rightsEndInMs),
   })
 }
 

@@ -33,6 +33,8 @@ export interface SessionRecord {
   readonly expiresAt: number
   /** How long the session remains valid from this read on, if it is not used again. */
   readonly expiresInMs: number
+  /** How long groups and permissions hold from this read on: until the first membership ends. Null: none has an end. */
+  readonly rightsEndInMs: number | null
   /** How long ago the last activity was written to the store. */
   readonly idleMs: number
 }

@@ -4,6 +4,7 @@ import type { PeopleUnit, PersonTarget } from '../core/acts.js'
 import type { PersonView } from '../core/people.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Transaction } from './database.js'
+import { liveMembership } from './live-membership.js'
 import { personView } from './person-view.js'
 import { addUser, eraseUser, setUserActive } from './user-admin.js'
 import { releaseName, renameUser } from './usernames.js'
@@ -15,7 +16,7 @@ export function peopleUnit(tx: Transaction, timeouts: SessionTimeouts): PeopleUn
         select id as "userId", username, is_superuser as "isSuperuser", is_break_glass as "isBreakGlass",
           is_active as "isActive", is_staff as "isStaff",
           array(select p.permission from user_groups g join group_permissions p using (group_id)
-            where g.user_id = users.id) as permissions
+            where g.user_id = users.id and ${liveMembership('g')}) as permissions
         from users where id = ${userId} for update`)
       return target
     },

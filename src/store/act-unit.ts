@@ -16,6 +16,7 @@ import { adminRights, stillOpen } from './admin-sessions.js'
 import { holdingsOfToken } from './admin-tokens.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
+import { membershipUnit } from './act-memberships.js'
 import { peopleUnit } from './act-people.js'
 import { tokenUnit } from './act-tokens.js'
 import { stillActive } from './sessions.js'
@@ -38,6 +39,7 @@ export function createActTransaction(database: Database, timeouts: SessionTimeou
         sessions: sessionUnit(tx),
         people: peopleUnit(tx, timeouts),
         tokens: tokenUnit(tx),
+        memberships: membershipUnit(tx),
       })
     )
 }

@@ -13,6 +13,7 @@ import { sessionIdHash, type SessionTimeouts } from '../core/session.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { ago } from './intervals.js'
+import { liveMembership } from './live-membership.js'
 import { stillActive } from './sessions.js'
 
 const USE_RECORDED_AFTER_MS = 60_000
@@ -39,7 +40,7 @@ type Rights = Record<string, unknown> & Pick<AdminSessionRecord, 'isStaff' | 'is
 export const adminRights = sql`u.is_staff as "isStaff", u.is_superuser as "isSuperuser",
   coalesce((select array_agg(distinct gp.permission order by gp.permission) from user_groups ug
     join group_permissions gp on gp.group_id = ug.group_id
-    where ug.user_id = u.id and gp.permission like 'gatehouse.%'), '{}') as permissions`
+    where ug.user_id = u.id and ${liveMembership('ug')} and gp.permission like 'gatehouse.%'), '{}') as permissions`
 
 /** Conditions on `admin_sessions a`. */
 const recentlyUsed = sql`a.last_seen_at > ${ago(ADMIN_IDLE_MS)}` // guard: admin-idle

@@ -5,6 +5,7 @@ import type { GrantChange } from '../core/grants.js'
 import type { MappedGrants } from '../core/pipeline/pipeline.js'
 import type { Cause } from '../core/mapping.js'
 import type { Transaction } from './database.js'
+import { endedMembership, liveMembership } from './live-membership.js'
 
 export interface GrantReplacement {
   readonly userId: string
@@ -45,14 +46,16 @@ async function replaceMemberships(tx: Transaction, userId: string, { groups }: M
   const causes = sql.param(groups.map((group) => JSON.stringify(group.causes)))
   // guard: memberships-replaced, other-people-untouched
   const { rows } = await tx.execute<{ name: string }>(sql`
-    with before as (select g.name from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = ${userId}),
+    with before as (select g.name from user_groups ug join groups g on g.id = ug.group_id
+      where ug.user_id = ${userId} and ${liveMembership('ug')}),
     gone as (delete from user_groups where user_id = ${userId} and group_id <> all(${ids}::uuid[])),
     granted as (
       insert into user_groups (user_id, group_id, cause)
       select ${userId}::uuid, wanted.id, wanted.cause from unnest(${ids}::uuid[], ${causes}::text[]::jsonb[]) as
         wanted(id, cause)
-      on conflict (user_id, group_id) do update set cause = excluded.cause where user_groups.cause is distinct from
-        excluded.cause)
+      on conflict (user_id, group_id) do update set cause = excluded.cause, until = null,
+        since = case when ${endedMembership('user_groups')} then excluded.since else user_groups.since end
+        where user_groups.cause is distinct from excluded.cause)
     select name from before order by name`)
   return rows.map((row) => row.name)
 }
@@ -79,8 +82,8 @@ function causeJson(causes: readonly Cause[]): string | null {
 async function standing(tx: Transaction, userId: string): Promise<GrantChange> {
   const { rows: [row] } = await tx.execute<{ staff: boolean, superuser: boolean, groups: string[] }>(sql`
     select is_staff as staff, is_superuser as superuser, coalesce((
-      select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id where ug.user_id
-        = users.id), '{}') as groups
+      select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id
+      where ug.user_id = users.id and ${liveMembership('ug')}), '{}') as groups
     from users where id = ${userId}`)
   return {
     groups: row?.groups ?? [],

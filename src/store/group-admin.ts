@@ -4,6 +4,7 @@ import { GatehouseError } from '../core/errors.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { checkGroupName, checkPermission } from './groups.js'
+import { memberCount } from './groups-list.js'
 
 export interface GroupAdmin {
   /** Memberships and permissions stay with the group. @throws `group_unknown`, `group_exists`, `group_name_invalid` */
@@ -45,7 +46,7 @@ async function renameGroup(tx: Transaction, name: string, to: string, actor: str
 async function removeGroup(tx: Transaction, name: string, actor: string): Promise<number> {
   const group = await lockedGroup(tx, name)
   const { rows: [before] } = await tx.execute<{ members: number, permissions: string[], description: string }>(sql`
-    select description, (select count(*)::int from user_groups where group_id = ${group.id}) as members,
+    select description, ${memberCount(sql`${group.id}::uuid`)} as members,
       coalesce((select array_agg(permission order by permission) from group_permissions where group_id =
         ${group.id}), '{}') as permissions
     from groups where id = ${group.id}`)

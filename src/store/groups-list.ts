@@ -4,6 +4,7 @@ import { sql, type SQL } from 'drizzle-orm'
 import type { GroupFilter, GroupsList, GroupView } from '../core/groups.js'
 import { PAGE_ROWS, pageOf } from '../core/page.js'
 import type { Database } from './database.js'
+import { endedMembership, liveMembership } from './live-membership.js'
 
 export function createGroupsList(database: Database): GroupsList {
   const select = async (where: SQL, limit: number): Promise<readonly GroupView[]> => {
@@ -32,19 +33,25 @@ export function createGroupsList(database: Database): GroupsList {
   }
 }
 
+/** All rows, which an index has, without those that have ended, of which an index has few. @param group its id */
+export function memberCount(group: SQL): SQL {
+  return sql`(select count(*)::int from user_groups ug where ug.group_id = ${group})
+    - (select count(*)::int from user_groups ended where ended.group_id = ${group} and ${endedMembership('ended')})`
+}
+
 /** @param where a condition on `groups g` */
 export function groupsQuery(where: SQL, limit?: number): SQL {
   return sql`
     select g.name, g.description,
       coalesce((select array_agg(p.permission order by p.permission) from group_permissions p where p.group_id = g.id),
         '{}') as permissions,
-      (select count(*)::int from user_groups ug where ug.group_id = g.id) as members
+      ${memberCount(sql`g.id`)} as members
     from groups g where ${where} order by g.name limit ${limit ?? null}`
 }
 
 function condition({ q, empty, unusedExcept }: GroupFilter): SQL {
   const found = (column: SQL): SQL => sql`position(lower(${q}) in lower(${column})) > 0`
-  const member = sql`exists (select 1 from user_groups ug where ug.group_id = g.id)`
+  const member = sql`exists (select 1 from user_groups ug where ug.group_id = g.id and ${liveMembership('ug')})`
   return sql.join([
     sql`true`,
     ...q === undefined ? [] : [sql`(${found(sql`g.name`)} or ${found(sql`g.description`)})`],

@@ -1,6 +1,7 @@
 // The group memberships that Graph returned last for each user who has signed in, with the user's current rights.
 import { sql } from 'drizzle-orm'
 import type { Database } from './database.js'
+import { liveMembership } from './live-membership.js'
 
 export interface UserSnapshot extends Record<string, unknown> {
   readonly userId: string
@@ -28,7 +29,7 @@ export async function* snapshotsOfActiveUsers(
         array(select id::text from unnest(r.group_ids) id where id = any(${requested}::uuid[])) as "entraGroupIds",
         to_json(r.read_at) #>> '{}' as "readAt",
         coalesce((select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id
-          where ug.user_id = u.id), '{}') as groups,
+          where ug.user_id = u.id and ${liveMembership('ug')}), '{}') as groups,
         u.is_staff as staff, u.is_superuser as superuser
       from users u join entra_readings r on r.user_id = u.id
       join lateral (select oid from identities where user_id = u.id order by created_at limit 1) i on true

@@ -4,6 +4,7 @@ import { sql, type SQL } from 'drizzle-orm'
 import { isObjectId } from '../core/identity.js'
 import type { PeopleFilter } from '../core/people.js'
 import { ago } from './intervals.js'
+import { liveMembership } from './live-membership.js'
 import { isCalled, searchedIds } from './people-search.js'
 
 export interface FilterSql {
@@ -56,12 +57,14 @@ function ofActivity(active: boolean): FilterSql {
 }
 
 function assignedByHand(value: boolean): FilterSql {
-  const assigned = sql`(select true from user_groups h where h.user_id = u.id and h.cause is null limit 1)`
+  const assigned = sql`(select true from user_groups h where h.user_id = u.id and h.cause is null
+    and ${liveMembership('h')} limit 1)`
   if (!value) return { condition: sql`${assigned} is null` }
   return {
     condition: sql`${assigned} is true`,
     ids: (limit) =>
-      sql`select distinct user_id as id from user_groups where cause is null order by user_id limit ${limit}`,
+      sql`select distinct user_id as id from user_groups h where cause is null and ${liveMembership('h')}
+        order by user_id limit ${limit}`,
   }
 }
 
@@ -78,7 +81,8 @@ function isGuest(value: boolean): FilterSql {
 function inGroup(name: string): FilterSql {
   const group = sql`(select id from groups where name = ${name})`
   return {
-    condition: sql`(select true from user_groups m where m.user_id = u.id and m.group_id = ${group}) is true`,
+    condition: sql`(select true from user_groups m where m.user_id = u.id and m.group_id = ${group}
+      and ${liveMembership('m')}) is true`,
     // With an equality PostgreSQL may expect many members and read the whole table for a few: a range from the id to
     // itself, and its order, leave it the index.
     ids: (limit) =>

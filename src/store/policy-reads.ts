@@ -6,6 +6,7 @@ import { isObjectId } from '../core/identity.js'
 import type { EntraGroupCounts, HeldGroup, LocalGroup, LocalGroups, PolicyUser, PolicyUsers } from '../core/policy.js'
 import type { Cause } from '../core/mapping.js'
 import type { Database } from './database.js'
+import { liveMembership } from './live-membership.js'
 import type { PeopleStore } from '../core/people.js'
 
 export function createPolicyUsers(database: Database, people: Pick<PeopleStore, 'find'>): PolicyUsers {
@@ -37,7 +38,8 @@ async function policyUser(database: Database, id: string): Promise<PolicyUser | 
       i.oid, i.tid, r.group_ids::text[] as "entraGroupIds", to_json(r.read_at) #>> '{}' as "readAt",
       coalesce((select json_agg(json_build_object('name', g.name, 'cause', ug.cause, 'permissions',
           array(select p.permission from group_permissions p where p.group_id = g.id order by 1)) order by g.name)
-        from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id), '[]') as held
+        from user_groups ug join groups g on g.id = ug.group_id
+        where ug.user_id = u.id and ${liveMembership('ug')}), '[]') as held
     from users u left join entra_readings r on r.user_id = u.id
     left join lateral (select oid, tid from identities where user_id = u.id order by created_at limit 1) i on true
     where u.id = ${id}`)

@@ -18,7 +18,10 @@ export function rightsOf(
     entraGroups: [...new Set(cause?.map((each) => each.entraGroup))].map((id) => ({ id, label: labels.get(id) })),
     since,
   })
-  const groups = (person?.groups ?? []).map(({ name, cause, since }) => ({ name, reason: reason(cause, since) }))
+  const groups = (person?.groups ?? []).map(({ name, cause, since, until }) => ({
+    name,
+    reason: { ...reason(cause, since), until },
+  }))
   const held = new Set(groups.map(({ name }) => name))
   const granted = createGroupMapping(rows).evaluate(reading?.entraGroupIds ?? []).groups
   const notHeld: GroupNotHeld[] = [...granted].filter(([name]) => !held.has(name)).map(([name, causes]) => ({

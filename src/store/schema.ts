@@ -108,10 +108,14 @@ export const userGroups = pgTable('user_groups', {
   /** Null: assigned by hand; gone at the person's next login. */
   cause: jsonb('cause').$type<readonly Cause[]>(),
   since: instant('since').notNull().defaultNow(),
+  /** Of one that was assigned by hand: it ends at this instant (store/live-membership.ts). Null: it has no end. */
+  until: instant('until'),
 }, (table) => [
   primaryKey({ columns: [table.userId, table.groupId] }),
   index('user_groups_group').on(table.groupId),
   index('user_groups_by_hand').on(table.userId).where(sql`${table.cause} is null`),
+  // few: what ends is swept
+  index('user_groups_until').on(table.until, table.groupId).where(sql`${table.until} is not null`),
 ])
 
 export const groupPermissions = pgTable('group_permissions', {

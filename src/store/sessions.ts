@@ -13,6 +13,7 @@ import {
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { ago } from './intervals.js'
+import { liveMembership, membershipEnd } from './live-membership.js'
 
 export interface SessionLimits extends SessionTimeouts {
   /** Active sessions of one user. */
@@ -35,6 +36,7 @@ type Row = Record<string, unknown> & {
   login_hint: string | null
   groups: string[]
   permissions: string[]
+  rights_end_ms: number | null
   auth_time: number
   age_ms: number
   idle_ms: number
@@ -130,9 +132,14 @@ function activeSession(id: string, timeouts: SessionTimeouts): SQL {
       extract(epoch from s.created_at)::float8 as auth_time,
       ${milliseconds(sql`now() - s.created_at`)} as age_ms, ${milliseconds(sql`now() - s.last_seen_at`)} as idle_ms,
       coalesce((select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id
-        where ug.user_id = u.id), '{}') as groups,
+        where ug.user_id = u.id and ${liveMembership('ug')}), '{}') as groups,
       coalesce((select array_agg(distinct gp.permission order by gp.permission) from user_groups ug
-        join group_permissions gp on gp.group_id = ug.group_id where ug.user_id = u.id), '{}') as permissions
+        join group_permissions gp on gp.group_id = ug.group_id
+        where ug.user_id = u.id and ${liveMembership('ug')}), '{}') as permissions,
+      ${
+    milliseconds(sql`(select min(${membershipEnd('ug')}) from user_groups ug
+        where ug.user_id = u.id and ${liveMembership('ug')}) - statement_timestamp()`)
+  } as rights_end_ms
     from sessions s join users u on u.id = s.user_id
     left join lateral (select tid, oid, login_hint from identities where user_id = u.id order by created_at limit 1) i
       on true
@@ -179,6 +186,7 @@ function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutM
     authTime: Math.floor(row.auth_time),
     expiresAt: Math.floor(row.auth_time + (row.age_ms + leftMs) / 1000),
     expiresInMs: leftMs,
+    rightsEndInMs: row.rights_end_ms,
     idleMs: row.idle_ms,
   }
 }

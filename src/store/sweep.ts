@@ -1,11 +1,12 @@
-// Housekeeping: deletes expired sessions, return addresses of old sign-ins and audit rows past their retention, in
-// batches, on one replica at a time.
+// Housekeeping: deletes expired sessions, memberships that have ended, return addresses of old sign-ins and audit rows
+// past their retention, in batches, on one replica at a time.
 import { sql } from 'drizzle-orm'
 import { FORM_KEPT_MS } from '../core/admin-forms.js'
 import { ADMIN_IDLE_MS, ADMIN_LIFETIME_MS } from '../core/admin-session.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
 import { HOUSEKEEPING, keptToTheRow, OUTSIDE_OF_MONTHS } from './audit-months.js'
+import { recordEndedMemberships } from './ended-memberships.js'
 import { ago } from './intervals.js'
 
 export interface SweepOptions extends SessionTimeouts {
@@ -19,8 +20,8 @@ const LOCK = sql`pg_try_advisory_xact_lock(hashtextextended('gatehouse sweep', 0
 export async function sweep(
   database: Database,
   { idleTimeoutMs, absoluteTimeoutMs, retentionMs }: SweepOptions,
-): Promise<{ sessions: number, audit: number } | undefined> {
-  const removed = { sessions: 0, audit: 0 }
+): Promise<{ sessions: number, memberships: number, audit: number } | undefined> {
+  const removed = { sessions: 0, memberships: 0, audit: 0 }
   for (;;) {
     const batch = await database.transaction(async (tx) => {
       const { rows: [lock] } = await tx.execute<{ mine: boolean }>(sql`select ${LOCK} as mine`)
@@ -29,6 +30,7 @@ export async function sweep(
         select id_hash from sessions where created_at < ${ago(absoluteTimeoutMs)} or last_seen_at < ${
         ago(idleTimeoutMs)
       } limit ${BATCH} for update skip locked)`)
+      const memberships = await recordEndedMemberships(tx, { limit: BATCH })
       // Few at any time (long-returns.ts). A request that keeps another one removes them too; there may be none for
       // long.
       // guard: adv-long-returns-swept
@@ -50,11 +52,12 @@ export async function sweep(
         sql`delete from audit_events where id in (select id from audit_events where at < ${ago(retentionMs)}
           and ${keptToTheRow(retentionMs) ? sql`true` : OUTSIDE_OF_MONTHS} order by id limit ${BATCH})`,
       )
-      return { sessions: sessions.rowCount ?? 0, audit: audit.rowCount ?? 0 }
+      return { sessions: sessions.rowCount ?? 0, memberships, audit: audit.rowCount ?? 0 }
     })
-    if (!batch) return removed.sessions + removed.audit > 0 ? removed : undefined
+    if (!batch) return removed.sessions + removed.memberships + removed.audit > 0 ? removed : undefined
     removed.sessions += batch.sessions
+    removed.memberships += batch.memberships
     removed.audit += batch.audit
-    if (batch.sessions < BATCH && batch.audit < BATCH) return removed
+    if (batch.sessions < BATCH && batch.memberships < BATCH && batch.audit < BATCH) return removed
   }
 }

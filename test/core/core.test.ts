@@ -360,6 +360,7 @@ const SOMEBODY: SessionRecord = {
   authTime: 0,
   expiresAt: 0,
   expiresInMs: 0,
+  rightsEndInMs: null,
   idleMs: 0,
 }
 

@@ -30,6 +30,7 @@ const SESSION: SessionRecord = {
   authTime: 0,
   expiresAt: 0,
   expiresInMs: 0,
+  rightsEndInMs: null,
   idleMs: 0,
 }
 

@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t from 'tap'
 import { sessionIdHash, type SessionRecord } from '../../src/core/session.js'
-import { createSessionCache, invalidateOnWrite } from '../../src/core/session-cache.js'
+import { createSessionCache, invalidateOnWrite, type ReadTicket } from '../../src/core/session-cache.js'
 import { createSessionEntries, type SessionEntry } from '../../src/core/session-cache-entries.js'
 
 const RECORD = {
@@ -15,6 +15,7 @@ const RECORD = {
   groups: [],
   permissions: [],
   expiresInMs: 10_000,
+  rightsEndInMs: null,
   idleMs: 0,
 } as Partial<SessionRecord> as SessionRecord
 const hash = (name: string) => name.padEnd(64, '0')
@@ -42,6 +43,27 @@ t.test('a cached session is served while the feed is connected, until its own ti
   world.connected = true
   world.now = 10_000
   t.equal(cache.fresh('a'), undefined, 'idle or absolute timeout: to be read again')
+})
+
+// proves: live-membership-asked
+t.test('rights that end are served until then, and read again each minute', async (t) => {
+  const { world, cache } = setUp()
+  const keep = (record: Partial<SessionRecord>) => {
+    world.now = 100
+    const ticket = cache.ticket()
+    world.now = 400 // a slow read: the database computed the time that is left after 100 and before 400
+    return cache.keep('a', hash('a'), { ...RECORD, expiresInMs: 3_600_000, ...record }, ticket)
+  }
+  keep({ rightsEndInMs: 1_000.9 })
+  world.now = 1_099
+  t.ok(cache.fresh('a'))
+  world.now = 1_100
+  t.notOk(cache.fresh('a'), 'not later than the end')
+  t.equal(keep({ rightsEndInMs: 1_000 })?.validUntil, 1_100)
+  t.match(keep({ rightsEndInMs: 600_000 }), { freshUntil: 60_400, validUntil: 600_100 })
+  t.match(keep({ rightsEndInMs: 1e15 }), { freshUntil: 60_400, validUntil: 3_600_400 }, 'in thirty thousand years')
+  t.match(keep({ rightsEndInMs: null }), { freshUntil: 3_600_400, validUntil: 3_600_400 })
+  t.match(keep({ rightsEndInMs: 1e15, expiresInMs: 500 }), { freshUntil: 900, validUntil: 900 })
 })
 
 // proves: live-ended
@@ -198,7 +220,7 @@ t.test('a served session is at least as recent as the last notification received
       const ended = new Set<string>()
       const receivedEnded = new Set<string>()
       const notifications: { readonly apply: () => void }[] = []
-      const reading = new Map<string, { ticket: number, record: SessionRecord | undefined }>()
+      const reading = new Map<string, { ticket: ReadTicket, record: SessionRecord | undefined }>()
       for (const { kind, who } of actions) {
         world.now++
         if (kind === 'beginRead' || kind === 'read') {

@@ -145,10 +145,18 @@ async function objects({ gateway }: AdminScene): Promise<Record<string, readonly
       select 'tok_' || n, 'admin', 'n', (select id from users order by username limit 1), '{}',
         sha256(n::text::bytea), 'test', now() + interval '1 day' from generate_series(1, 20) n`)
   )
+  await gateway.gateway.database.ask((db) =>
+    db.execute(sql`with made as (
+        insert into users (username, username_key) select 'member' || n, 'member' || n from generate_series(1, 8) n
+        returning id)
+      insert into user_groups (user_id, group_id) select made.id, g.id from made, groups g where not exists (
+        select from group_permissions p where p.group_id = g.id)`)
+  )
   const column = async (query: ReturnType<typeof sql>) =>
     (await gateway.gateway.database.ask((db) => db.execute<{ found: string }>(query))).rows.map(({ found }) => found)
   return {
     'people {id}': await column(sql`select id::text as found from users order by username`),
+    'people {name}': await column(sql`select name as found from groups order by name`),
     'groups {name}': await column(sql`select name as found from groups order by name`),
     'names {name}': await column(sql`select username_key as found from retired_usernames order by username_key`),
     'tokens {id}': await column(sql`select id as found from tokens order by created_at`),

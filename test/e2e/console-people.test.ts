@@ -2,6 +2,7 @@
 import t from 'tap'
 import { createAuditAdmin } from '../../src/admin/audit.js'
 import type { AdminUseCases } from '../../src/admin/use-cases.js'
+import { giveGroupPage, takeGroupPage } from '../../src/http/admin/pages/membership-acts.js'
 import { createPeopleUseCases } from '../../src/people-use-cases.js'
 import { createAuditReader } from '../../src/store/audit-list.js'
 import { openDatabase } from '../../src/store/database.js'
@@ -30,6 +31,7 @@ t.test('the pages of users, groups and sessions look well, also with hostile nam
   await query(
     `update user_groups set cause = ${cause} where user_id in (select id from users where username < 'U000003')`,
   )
+  await query("update user_groups set until = '2999-01-01T18:00:00Z' where cause is null")
   await query("insert into group_permissions select id, 'gatehouse.read' from groups")
   await query('update users set name = $1, email = $1, is_staff = true, is_active = id < $2', [
     NAME,
@@ -38,12 +40,18 @@ t.test('the pages of users, groups and sessions look well, also with hostile nam
   await query("update sessions set browser = 'Firefox', client_address = '192.0.2.1', last_host = $1", [NAME])
   const [{ id = '', group = '' } = {}] = await query<{ id: string, group: string }>(`select u.id, g.name as group
     from users u join user_groups m on m.user_id = u.id join groups g on g.id = m.group_id where u.is_active limit 1`)
+  const [{ other = '', otherGroup = '' } = {}] = await query<{ other: string, otherGroup: string }>(
+    `select user_id as other, name as "otherGroup" from user_groups join groups on id = group_id
+    where cause is null limit 1`,
+  )
   const mapping = [{ entraGroup: ENTRA_GROUP, label: NAME, groups: [group, 'Gone'], staff: false, superuser: true }]
   await query(`update entra_readings set group_ids = '{${ENTRA_GROUP}}'`)
   const useCases = createPeopleUseCases({ database, timeouts: TIMEOUTS, policy: () => ({ mapping, rules: [] }) })
   const audit = createAuditAdmin({ audit: createAuditReader(database), findPerson: async () => undefined as never })
-  const frame = await startFrame(t, [], { ...useCases, audit } as unknown as AdminUseCases)
-  const context = await browser.newContext({ extraHTTPHeaders: { cookie: 'gatehouse.read' } })
+  const frame = await startFrame(t, [], { ...useCases, audit } as unknown as AdminUseCases, {
+    actPages: [giveGroupPage, takeGroupPage],
+  })
+  const context = await browser.newContext({ extraHTTPHeaders: { cookie: 'gatehouse.read gatehouse.people' } })
   const page = await context.newPage()
   const refusals = refusalsOf(page)
   for (
@@ -51,6 +59,10 @@ t.test('the pages of users, groups and sessions look well, also with hostile nam
       ['people', 'people'],
       ['nobody', 'people?q=zzz'],
       ['person', `people/${id}`],
+      ['person-by-hand', `people/${other}`],
+      ['take-by-hand', `people/${other}/groups/${encodeURIComponent(otherGroup)}/take`],
+      ['give-group', `people/${id}/groups/give`],
+      ['take-group', `people/${id}/groups/${encodeURIComponent(group)}/take`],
       ['groups', 'groups'],
       ['missing-groups', 'groups?missing=true'],
       ['group', `groups/${encodeURIComponent(group)}`],

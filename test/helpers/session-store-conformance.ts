@@ -24,6 +24,7 @@ export async function sessionStoreConformance(
       expiresAt: Number,
       idleMs: Number,
       expiresInMs: Number,
+      rightsEndInMs: null,
     })
     t.equal(await store.find(`${id}x`), undefined)
     t.equal(await store.find(''), undefined)

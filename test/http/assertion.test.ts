@@ -365,6 +365,7 @@ t.test('the life of the keys', async (t) => {
       authTime: 0,
       expiresAt: 0,
       expiresInMs: 0,
+      rightsEndInMs: null,
       idleMs: 0,
     }
     const session = (record: SessionRecord) =>

@@ -110,6 +110,12 @@ t.test('what each statement records', async (t) => {
     ['update users set is_superuser = false', { 'superuser.lost': [id(1)] }],
     [`insert into user_groups values ('${id(1)}', '${group}')`, { 'group.given': [`${id(1)}/${group}`] }],
     ["update user_groups set cause = '[]'", {}],
+    ["update user_groups set until = '2999-01-01'", {}], // the mapping grants it: its end does not count
+    ['update user_groups set cause = null', { 'group.lost': [`${id(1)}/${group}`] }],
+    ["update user_groups set until = '2998-01-01'", { 'group.lost': [`${id(1)}/${group}`] }],
+    ["update user_groups set until = '2999-01-01', since = now()", { 'group.given': [`${id(1)}/${group}`] }],
+    ['update user_groups set since = now()', {}],
+    ['update user_groups set until = null', { 'group.given': [`${id(1)}/${group}`] }],
     ['delete from user_groups', { 'group.lost': [`${id(1)}/${group}`] }],
     [`insert into group_permissions values ('${group}', 'a/b')`, { 'permission.given': [`${group}/a/b`] }],
     ['delete from group_permissions', { 'permission.lost': [`${group}/a/b`] }],

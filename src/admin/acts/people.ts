@@ -51,7 +51,7 @@ const SESSIONS = { permission: 'gatehouse.sessions', inTurn: true } as const
 /** What an edit must have seen: not what changes by itself, such as sessions and times. */
 export function personVersion(person: PersonView): unknown {
   const { username, email, isActive, isStaff, isSuperuser, isBreakGlass, staffCause, superuserCause, groups } = person
-  const held = groups.map(({ name, cause }) => [name, cause])
+  const held = groups.map(({ name, cause, until }) => [name, cause, until === null ? null : Date.parse(until)])
   return [username, email, isActive, isStaff, isSuperuser, isBreakGlass, staffCause, superuserCause, held]
 }
 
@@ -144,7 +144,7 @@ async function rename(userId: string, username: string, context: ActContext): Pr
  * The user, locked, as the administrator has seen them.
  * @throws GatehouseError `user_unknown`, `above_own_rights`, `version_stale`, `last_superuser`
  */
-async function targetOf(
+export async function targetOf(
   userId: string,
   { unit, holder, acting }: ActContext,
   { takesRights }: { readonly takesRights: boolean },

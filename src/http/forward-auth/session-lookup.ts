@@ -3,7 +3,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { GatehouseError, type ErrorCode } from '../../core/errors.js'
 import { sessionIdHash, type SessionRecord, type SessionStore } from '../../core/session.js'
-import type { CachedSession, SessionCache } from '../../core/session-cache.js'
+import { endOfRights, type CachedSession, type SessionCache } from '../../core/session-cache.js'
 import type { ActivityRecorder, ReadClient } from '../session-activity.js'
 
 export type SessionAnswer =
@@ -79,7 +79,10 @@ function coalesce(now: () => number, query: Query): Query {
   }
 }
 
-/** @returns a function that reads the row once; undefined from it: the row may be outdated, because reading was slow */
+/**
+ * @returns a function that reads the row once; undefined from it: the row may be outdated, because reading was slow or
+ *   a membership has ended meanwhile
+ */
 function rowReader(
   { sessions, cache, activity, now }: SessionLookupDeps,
 ): (...query: Parameters<Query>) => Promise<SessionAnswer | undefined> {
@@ -91,6 +94,7 @@ function rowReader(
       cache.rememberNoSession(cookie)
       return NO_SESSION.not_signed_in
     }
+    if (endOfRights(session, began) <= now()) return undefined // guard: live-membership-waited
     const hash = sessionIdHash(id).toString('hex')
     const cached = cache.keep(cookie, hash, session, ticket)
     if (cached === undefined && now() - began > SLOW_MS) return undefined // guard: live-slow-row
@@ -116,8 +120,8 @@ function graceFor(
     const known = cache.freshOrStale(cookie)
     if (!(error instanceof GatehouseError) || error.code !== 'database_unavailable' || !known) throw error
     const { record } = known
-    // guard: live-privileged
-    if (record.isStaff || record.isSuperuser || now() - cache.knownAt(known) >= graceMs || known.freshUntil <= now()) {
+    // guard: live-privileged, live-membership-outage
+    if (record.isStaff || record.isSuperuser || now() - cache.knownAt(known) >= graceMs || known.validUntil <= now()) {
       throw error
     }
     return { session: record, cached: undefined, inGrace: true } // guard: adv-grace-counted

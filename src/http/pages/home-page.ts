@@ -102,7 +102,9 @@ function reasonText(reason: GrantReason): Html {
   if (reason.entraGroups.length > 0) {
     return html`<span class="soft">because of ${entraGroupNames(reason)}${day}</span>`
   }
-  return html`<span class="soft">assigned by hand${day}: gone at your next sign-in</span>`
+  const { until = null } = reason
+  const end = until === null ? '' : `, until ${new Date(until).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  return html`<span class="soft">assigned by hand${day}${end}: gone at your next sign-in</span>`
 }
 
 function entraGroupNames({ entraGroups }: GrantReason): Html {

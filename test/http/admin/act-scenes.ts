@@ -47,6 +47,24 @@ async function newPerson(query: Query, active = true): Promise<string> {
   return row?.id ?? ''
 }
 
+/** A local group that nothing else is about. */
+async function newGroup(query: Query, permission: string): Promise<string> {
+  const name = `group-${randomUUID()}`
+  await query('insert into groups (name) values ($1)', [name])
+  await query('insert into group_permissions (group_id, permission) select id, $2 from groups where name = $1', [
+    name,
+    permission,
+  ])
+  return name
+}
+
+/** Of a new group, by hand. @returns its name */
+async function memberOf(query: Query, userId: string): Promise<string> {
+  const name = await newGroup(query, 'netbox.view')
+  await query('insert into user_groups (user_id, group_id) select $1, id from groups where name = $2', [userId, name])
+  return name
+}
+
 /** A new user with a session. */
 async function signedIn(query: Query): Promise<string> {
   const id = await newPerson(query)
@@ -115,6 +133,30 @@ export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
     above: async (scene, query) => {
       const { path, ifMatch } = await ofSue(scene, query)
       return { path: `${path}?${reason}`, ifMatch }
+    },
+  },
+  putPeopleByIdGroupsByName: {
+    allowed: async (scene, query) => {
+      const { path, ifMatch } = await seen(scene, await newPerson(query))
+      const group = await newGroup(query, 'netbox.view')
+      return { path: `${path}/groups/${group}`, ifMatch, body: { until: '2999-01-01T00:00:00Z' } }
+    },
+    above: async (scene, query) => {
+      const { path, ifMatch } = await seen(scene, await newPerson(query))
+      return { path: `${path}/groups/${await newGroup(query, 'gatehouse.keys')}`, ifMatch, body: {} }
+    },
+  },
+  deletePeopleByIdGroupsByName: {
+    allowed: async (scene, query) => {
+      const id = await newPerson(query)
+      const group = await memberOf(query, id)
+      const { path, ifMatch } = await seen(scene, id)
+      return { path: `${path}/groups/${group}?${reason}`, ifMatch }
+    },
+    above: async (scene, query) => {
+      const group = await memberOf(query, await idOf('sue', query))
+      const { path, ifMatch } = await ofSue(scene, query)
+      return { path: `${path}/groups/${group}?${reason}`, ifMatch }
     },
   },
   postNamesByNameRelease: {

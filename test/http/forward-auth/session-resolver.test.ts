@@ -16,6 +16,7 @@ const RECORD = {
   groups: [],
   permissions: [],
   expiresInMs: 3_600_000,
+  rightsEndInMs: null,
   idleMs: 0,
 } as Partial<SessionRecord> as SessionRecord
 const NAME = 'gatehouse_session'
@@ -28,12 +29,15 @@ function setUp() {
     asked: [] as string[],
     touched: [] as string[],
     idleMs: 0,
+    rightsEndInMs: null as number | null,
     before: async (): Promise<void> => {},
   }
   const sessions = {
     async find(id: string) {
       world.asked.push(id)
-      const found = world.ended.has(id) ? undefined : { ...RECORD, idleMs: world.idleMs }
+      const found = world.ended.has(id)
+        ? undefined
+        : { ...RECORD, idleMs: world.idleMs, rightsEndInMs: world.rightsEndInMs }
       await world.before()
       return found
     },
@@ -125,6 +129,21 @@ t.test('a row that was read slowly while a change arrived is read again', async 
     world.now += 3_000
   }
   t.notOk(await read(signed(id)), 'it ended meanwhile')
+  t.equal(world.asked.length, 2)
+})
+
+// proves: live-membership-waited
+t.test('a row that was read while a membership ended is read again', async (t) => {
+  const { world, reader, signed } = setUp()
+  const id = newSessionId()
+  world.rightsEndInMs = 200
+  world.before = async () => {
+    world.before = async () => {}
+    world.rightsEndInMs = null
+    world.now += 200
+  }
+  const answer = await reader.resolve(`${NAME}=${signed(id)}`)
+  t.equal(answer.session?.rightsEndInMs, null, 'the rights without it')
   t.equal(world.asked.length, 2)
 })
 

@@ -4,6 +4,7 @@ import { doctor } from './doctor.js'
 import type { Endpoint } from './endpoint.js'
 import { group, groupMembers, groups } from './groups.js'
 import { me } from './me.js'
+import { giveGroup, takeGroup } from './membership-acts.js'
 import { addPerson, changePerson, releaseName, removePerson } from './people-acts.js'
 import { people, person } from './people.js'
 import { endPersonSessions, endSession, endSessions, sessions } from './sessions.js'
@@ -33,6 +34,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   tokens,
   addToken,
   revokeToken,
+  giveGroup,
+  takeGroup,
   policy,
   policyTest,
   policyVersions,

@@ -2,7 +2,7 @@
 import Type from 'typebox'
 import { defineEndpoint, defineList } from './endpoint.js'
 import { Causes, MaybeText, PeopleCursorSchema } from './people-schemas.js'
-import { closed, instant } from './schema.js'
+import { closed, instant, nullable } from './schema.js'
 import { timesInUtc } from './times.js'
 
 const Text = Type.String()
@@ -81,6 +81,7 @@ export const groupMembers = defineList({
     isActive: Type.Boolean(),
     cause: Causes,
     since: instant('When the membership began.'),
+    until: nullable(instant('When it ends; null: it has no end of its own.')),
   }),
   cursor: PeopleCursorSchema,
   handle: async ({ params, page, useCases }) => {

@@ -57,6 +57,7 @@ const RightSchema = closed({
   permissions: Type.Array(Text, { description: 'Of the local group.' }),
   reasons: Reasons,
   since: MaybeInstant('When the right began.'),
+  until: MaybeInstant('When it ends; null: it has no end of its own.'),
   byHand: Type.Boolean(),
   endsAtNextSignIn: Type.Boolean({ description: 'Assigned by hand to a user with an Entra identity.' }),
 })
@@ -82,7 +83,12 @@ export const PersonSchema = closed({
   staffSince: MaybeInstant('When the flag was set.'),
   superuserCause: Causes,
   superuserSince: MaybeInstant('When the flag was set.'),
-  groups: Type.Array(closed({ name: Text, cause: Causes, since: instant('When the membership began.') })),
+  groups: Type.Array(closed({
+    name: Text,
+    cause: Causes,
+    since: instant('When the membership began.'),
+    until: MaybeInstant('When it ends; null: it has no end of its own.'),
+  })),
   identities: Type.Array(
     closed({ tid: Id, oid: Id, upn: MaybeText, upnSeenAt: MaybeInstant('When Entra ID reported the UPN.') }),
   ),

@@ -1,6 +1,6 @@
 // Times of the database in the form of the API: ISO 8601 in UTC, whatever the time zone of the database is.
 
-const TIME = /^(?:at|since|\w*(?:At|Since))$/
+const TIME = /^(?:at|since|until|\w*(?:At|Since))$/
 
 /** @returns a copy in which the members that are times, by their name, are in UTC. What `detail` holds stays. */
 export function timesInUtc<Value>(value: Value): Value {

@@ -39,6 +39,8 @@ interface Definition<Params extends TObject, Fields extends TProperties> {
   readonly params: Params
   /** Texts of the form, beside the reason; a field that was left empty is absent. */
   readonly fields?: Fields
+  /** Parameters of the act that the form has as fields. */
+  readonly paramsOf?: (values: Static<TObject<Fields>>) => Readonly<Record<string, string>>
   /** The body of the act. */
   readonly bodyOf?: (values: Static<TObject<Fields>>) => Readonly<Record<string, unknown>>
   /** What the next page says: "The session has ended." */
@@ -59,6 +61,7 @@ export interface ActPage {
   readonly fields: TObject
   readonly done: string
   readonly shown: ((answer: unknown) => PageContent) | undefined
+  paramsOf(values: FormValues): Readonly<Record<string, string>>
   bodyOf(values: FormValues): Readonly<Record<string, unknown>>
   describe(request: PageRequest<unknown, unknown>, values: FormValues): Promise<ActForm>
 }
@@ -72,7 +75,7 @@ export function defineActPage<
   Params extends TObject,
   Fields extends TProperties = Record<never, never>,
 >(definition: Definition<Params, Fields>): ActPage {
-  const { act, path, title, params, bodyOf, done } = definition
+  const { act, path, title, params, paramsOf, bodyOf, done } = definition
   const reason = act.act.reason === 'required' ? { reason: Reason } : {}
   const describe: ActPage['describe'] = async (request, values) =>
     await definition.describe({ ...request, params: request.params as Static<Params>, values })
@@ -82,6 +85,7 @@ export function defineActPage<
     describe,
     shown: definition.shown,
     fields: Type.Object({ ...definition.fields, ...reason }),
+    paramsOf: (values) => paramsOf?.(values as Static<TObject<Fields>>) ?? {},
     bodyOf: (values) => bodyOf?.(values as Static<TObject<Fields>>) ?? {},
     page: {
       path,

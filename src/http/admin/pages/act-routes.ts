@@ -93,7 +93,7 @@ interface SentForm {
 }
 
 async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: PageAnswers): Promise<FastifyReply> {
-  const { each: { act, bodyOf, fields, shown }, exchange, asked, form, version: ifMatch } = sent
+  const { each: { act, paramsOf, bodyOf, fields, shown }, exchange, asked, form, version: ifMatch } = sent
   const { request, reply, actor } = exchange
   const texts = textsOf(sent.each, request)
   try {
@@ -104,7 +104,8 @@ async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: P
     const body = bodyOf(values)
     requireBody(act, { ...body, ...reason === undefined ? {} : { reason } }, request)
     const answer = await gate.run(act, { actor, request, body, reason, ifMatch }, (acting) => {
-      const { useCases, params } = asked
+      const { useCases } = asked
+      const params = { ...asked.params as object, ...paramsOf(values) }
       return act.handle({ actor, useCases, params, body, query: {}, request, acting }, asked.cursors)
     })
     if (shown !== undefined) return answers.send(200, shown(answer), exchange) // guard: token-shown-once

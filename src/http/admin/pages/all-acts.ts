@@ -1,5 +1,6 @@
 // Every form of the console that changes something.
 import type { ActPage } from './act-page.js'
+import { giveGroupPage, takeGroupPage } from './membership-acts.js'
 import { activatePage, addPage, deactivatePage, endPersonSessionsPage, removePage, renamePage } from './person-acts.js'
 import { addTokenPage, revokeTokenPage } from './token-acts.js'
 import { endAllSessionsPage, endHostSessionsPage, endSessionPage } from './session-acts.js'
@@ -16,4 +17,6 @@ export const ACT_PAGES: readonly ActPage[] = [
   addPage,
   addTokenPage,
   revokeTokenPage,
+  giveGroupPage,
+  takeGroupPage,
 ]

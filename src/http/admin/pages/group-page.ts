@@ -109,7 +109,7 @@ function membersTable({ name, rowDetails }: GroupDetails, rows: readonly MemberV
     rows,
     columns: [
       { heading: 'Name', cell: memberName },
-      { heading: 'Why', cell: ({ cause }) => causeLine(cause, (entraGroup) => labels.get(entraGroup) ?? null) },
+      { heading: 'Why', cell: (member) => causeLine(member, (entraGroup) => labels.get(entraGroup) ?? null) },
       { heading: 'Since', kind: 'time', cell: ({ since }) => timeText(since) },
     ],
     empty: emptyState({ title: 'No member.', next: 'Users become members when they sign in, by the mapping.' }),

@@ -16,7 +16,7 @@ import type { PageRequest } from './page.js'
 const params = Type.Object({ id: Type.String({ format: 'uuid' }) })
 type OfPerson = PageRequest<unknown, { readonly id: string }>
 
-async function formOf(
+export async function formOf(
   { params: { id }, useCases, actor, request }: OfPerson,
   made: (person: PersonDetails) => Pick<ActForm, 'title' | 'content' | 'button' | 'fields' | 'confirmation'>,
 ): Promise<ActForm> {
@@ -154,9 +154,9 @@ export function personActs(person: PersonDetails, { permissions }: AdminActor): 
       : ''
   }${permissions.has('gatehouse.sessions') && isActive ? to('deactivate', `Deactivate ${username}`) : ''}${
     permissions.has('gatehouse.people')
-      ? html`${isActive ? '' : to('activate', `Activate ${username}`)}${to('rename', `Rename ${username}`)}${
-        to('remove', `Remove ${username}`)
-      }`
+      ? html`${to('groups/give', `Give a group to ${username}`)}${
+        isActive ? '' : to('activate', `Activate ${username}`)
+      }${to('rename', `Rename ${username}`)}${to('remove', `Remove ${username}`)}`
       : ''
   }</ul>`
 }

@@ -1,12 +1,13 @@
 // One user: who it is, every right with its reason, what is granted but not held, sessions and the latest audit rows.
 import Type from 'typebox'
-import type { PersonDetails } from '../../../admin/person.js'
+import type { PersonDetails, Right } from '../../../admin/person.js'
 import type { AuditActor } from '../../../core/audit.js'
 import type { EntraIdentity } from '../../../core/people.js'
 import { html, type Html, type Value } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
 import { viewerOf } from '../viewer.js'
 import { badge, contents, facts, idText, nameText, note, section, tag, timeText } from './components.js'
+import { takeGroupLink } from './membership-acts.js'
 import { defineAdminPage } from './page.js'
 import { personEvents, personSessions } from './person-events.js'
 import { personActs } from './person-acts.js'
@@ -55,8 +56,9 @@ interface Shown {
 function sectionsOf(person: PersonDetails, { actor: { permissions }, actors, after }: Shown): readonly PersonSection[] {
   const { rights, notHeld, sessions, audit } = person
   const end = permissions.has('gatehouse.sessions') ? endSessionLink : undefined
+  const take = permissions.has('gatehouse.people') ? (right: Right) => takeGroupLink(person, right) : undefined
   return [
-    { id: 'rights', title: `Rights (${rights.length})`, content: rightsList(person, after) },
+    { id: 'rights', title: `Rights (${rights.length})`, content: rightsList(person, after, take) },
     ...notHeld.length === 0 ? [] : [{
       id: 'not-held',
       title: `Granted but not held (${notHeld.length})`,

@@ -9,15 +9,26 @@ import { dataTable, pager } from './table.js'
 /** Of a page; few users have more. */
 const RIGHTS = 60
 
-/** @param after how many were shown on the pages before */
-export function rightsList({ id, rights, identities }: PersonDetails, after = 0): Html {
+/**
+ * @param after how many were shown on the pages before
+ * @param take leads to the form that takes away a group that was assigned by hand
+ */
+export function rightsList(
+  { id, rights, identities }: PersonDetails,
+  after = 0,
+  take: (right: Right) => Html = () => html``,
+): Html {
   const end = after + RIGHTS
   const table = dataTable<Right>({
     caption: 'Rights and their reasons',
     rows: rights.slice(after, end),
     columns: [
       { heading: 'Right', kind: 'name', cell: rightName },
-      { heading: 'Why', kind: 'text', cell: rightLine },
+      {
+        heading: 'Why',
+        kind: 'text',
+        cell: (right) => html`${rightLine(right)}${right.byHand && right.kind === 'group' ? take(right) : ''}`,
+      },
       { heading: 'Permissions', cell: ({ permissions }) => permissionsText(permissions) },
     ],
     empty: emptyState({
