@@ -1,11 +1,13 @@
 // Puts the acts of administrators (src/admin/acts) together with the database, for the console, its API and the
 // commands.
 import { createMembershipActs } from './admin/acts/memberships.js'
+import type { GroupPolicy } from './admin/acts/group-policy.js'
+import { createGroupActs } from './admin/acts/groups.js'
 import { createPeopleActs } from './admin/acts/people.js'
 import { createSessionActs } from './admin/acts/sessions.js'
 import { createTokenActs } from './admin/acts/tokens.js'
 import type { AdminActs } from './admin/use-cases.js'
-import type { MappingRow } from './core/mapping.js'
+import type { Config } from './config/config.js'
 import type { SessionTimeouts } from './core/session.js'
 import { createActTransaction } from './store/act-unit.js'
 import type { Database } from './store/database.js'
@@ -15,18 +17,25 @@ export interface ActUseCasesDeps {
   readonly timeouts: SessionTimeouts
   /** Of the configuration in force. */
   readonly reservedUsernames: () => readonly string[]
-  /** Of the configuration in force; commands have no act that reads it. */
-  readonly mapping?: () => readonly MappingRow[]
+  readonly groupPolicy: () => GroupPolicy
 }
 
-export function createActUseCases(
-  { database, timeouts, reservedUsernames, mapping = () => [] }: ActUseCasesDeps,
-): AdminActs {
+/** What acts on local groups need of a configuration. */
+export function groupPolicyOf(
+  config: Pick<Config, 'groupMapping' | 'access' | 'defaultGroups' | 'headers'>,
+): GroupPolicy {
+  const { groupMapping: mapping, access: { rules }, defaultGroups, headers: { extra: separators } } = config
+  return { mapping, rules, defaultGroups, separators }
+}
+
+export function createActUseCases(deps: ActUseCasesDeps): AdminActs {
+  const { database, timeouts, reservedUsernames, groupPolicy } = deps
   const transaction = createActTransaction(database, timeouts)
   return {
     sessions: createSessionActs(transaction),
     people: createPeopleActs({ transaction, reservedUsernames }),
     tokens: createTokenActs(transaction),
-    memberships: createMembershipActs({ transaction, mapping }),
+    memberships: createMembershipActs({ transaction, mapping: () => groupPolicy().mapping }),
+    groups: createGroupActs({ transaction, policy: groupPolicy }),
   }
 }

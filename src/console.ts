@@ -1,7 +1,7 @@
 // The admin console and its API: what they stand on, made from the opened parts. The application registers them only
 // where the section `admin` is configured.
 import type { FastifyInstance } from 'fastify'
-import { createActUseCases } from './act-use-cases.js'
+import { createActUseCases, groupPolicyOf } from './act-use-cases.js'
 import { createRefusals } from './admin/acts/refusals.js'
 import type { AdminAccess } from './admin-access.js'
 import type { AdminUseCases } from './admin/use-cases.js'
@@ -82,7 +82,7 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
       database,
       timeouts: config.startup.session,
       reservedUsernames: () => config.current().reservedUsernames,
-      mapping: () => config.current().groupMapping,
+      groupPolicy: () => groupPolicyOf(config.current()),
     }),
     forms: createAdminForms(database),
     ...createOverviewUseCases(config, deps),

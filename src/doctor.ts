@@ -26,7 +26,7 @@ import { notificationsArrive } from './store/change-feed/notification-trial.js'
 import { openDatabase, type Database } from './store/database.js'
 import { databaseUrl } from './store/database-url.js'
 import { tryEngine } from './store/engine.js'
-import { createGroupStore } from './store/groups.js'
+import { createGroupsList } from './store/groups-list.js'
 import { openServerOfRecord, SILENT } from './store/server-of-record/server-of-record.js'
 
 export interface DoctorDeps {
@@ -134,8 +134,8 @@ async function databaseResults(config: Config, embeddedUrl: string | undefined):
     if (database === undefined || found.some(({ state }) => state === 'fail')) {
       return [...found, { check: 'groups', ...notChecked('the database') }]
     }
-    const groups = createGroupStore(database)
-    const existing = async (): Promise<readonly string[]> => (await groups.list()).map(({ name }) => name)
+    const groups = createGroupsList(database)
+    const existing = async (): Promise<readonly string[]> => (await groups.all()).map(({ name }) => name)
     return [...found, ...await all([['groups', localGroupsExist({ mapping: groupMapping, existing, nearest })]])]
   } finally {
     await database?.close()

@@ -7,7 +7,7 @@ import { readGroupsFile } from '../src/commands/groups-file.js'
 import { loadConfig } from '../src/config/load.js'
 import { configSchema } from '../src/config/schema.js'
 import { FAILURES } from '../src/core/errors.js'
-import { createGroupStore } from '../src/store/groups.js'
+import { createGroupAdmin } from './helpers/acts.js'
 import { migrate } from '../src/store/migrate.js'
 import { openDatabase } from '../src/store/database.js'
 import { freshDatabase } from './helpers/postgres.js'
@@ -124,7 +124,7 @@ t.test('the example of the mapping is usable, and its groups are those of the fi
   await migrate(url)
   const database = openDatabase({ server: url, poolSize: 1 })
   t.teardown(() => database.close())
-  const groups = createGroupStore(database)
+  const groups = createGroupAdmin(database)
   const changes = await groups.apply(definitions, { actor: 'cli:test', dryRun: false })
   t.equal(changes.filter(({ change }) => change === 'added').length, names.length)
   t.strictSame(await groups.apply(definitions, { actor: 'cli:test', dryRun: false }), [])

@@ -59,6 +59,8 @@ export interface RuleUse {
 
 export interface GroupsAdmin {
   list(request: GroupsRequest): Promise<Page<GroupSummary, string>>
+  /** Of one moment, for the file of groups (groups-file.ts). */
+  all(): Promise<readonly GroupView[]>
   /** @throws `group_unknown` for a name that nothing uses */
   get(name: string): Promise<GroupDetails>
   /** In the order of usernames; nobody where there is no such group. */
@@ -83,6 +85,7 @@ export function createGroupsAdmin({ groups, people, policy }: GroupsPorts): Grou
       const { rows, next } = await groups.list({ ...filter, unusedExcept })
       return { rows: rows.map((group) => summaryOf(group, uses, true)), next }
     },
+    all: () => groups.all(),
     async members(name, page) {
       checkText(name)
       return await people.members({ ...page, group: name })

@@ -3,6 +3,7 @@
 import type { AccessAdmin } from './access.js'
 import type { AccessTestAdmin } from './access-test.js'
 import type { MembershipActs } from './acts/memberships.js'
+import type { GroupActs } from './acts/groups.js'
 import type { PeopleActs } from './acts/people.js'
 import type { SessionActs } from './acts/sessions.js'
 import type { TokenActs } from './acts/tokens.js'
@@ -28,6 +29,7 @@ export interface AdminActs {
   readonly people: PeopleActs
   readonly tokens: TokenActs
   readonly memberships: MembershipActs
+  readonly groups: GroupActs
 }
 
 /** Each part of the console adds its own member. */

@@ -20,7 +20,7 @@ import { openDatabase } from '../store/database.js'
 import { databaseUrl } from '../store/database-url.js'
 import { chooseServer } from '../store/server-of-record/server-of-record.js'
 import type { GroupView } from '../core/groups.js'
-import { createGroupStore } from '../store/groups.js'
+import { createGroupsList } from '../store/groups-list.js'
 import { openAppDirectory } from '../app-directory.js'
 import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
 import { commandProcess } from './command-process.js'
@@ -112,7 +112,7 @@ async function lookAtDatabase({ config }: LoadedConfig): Promise<readonly Findin
     }
     const database = openDatabase({ server, poolSize: 1 })
     try {
-      return [...found, ...await namesFit(config, async () => await createGroupStore(database).list())]
+      return [...found, ...await namesFit(config, async () => await createGroupsList(database).all())]
     } finally {
       await database.close()
     }

@@ -49,21 +49,31 @@ export async function withDatabase<T>(
   work: (context: CommandContext) => Promise<T>,
 ): Promise<T> {
   const { config } = readConfig(options)
-  const [{ openDatabase }, { databaseUrl }, { chooseServer }, { createPeopleUseCases }, { createActUseCases }] =
-    await Promise.all([
-      import('../store/database.js'),
-      import('../store/database-url.js'),
-      import('../store/server-of-record/server-of-record.js'),
-      import('../people-use-cases.js'),
-      import('../act-use-cases.js'),
-    ])
+  const [
+    { openDatabase },
+    { databaseUrl },
+    { chooseServer },
+    { createPeopleUseCases },
+    { createActUseCases, groupPolicyOf },
+  ] = await Promise.all([
+    import('../store/database.js'),
+    import('../store/database-url.js'),
+    import('../store/server-of-record/server-of-record.js'),
+    import('../people-use-cases.js'),
+    import('../act-use-cases.js'),
+  ])
   const { stop, ...address } = await databaseUrl(config.database)
   let database: Database | undefined
   try {
     database = openDatabase({ server: await chooseServer(address), poolSize: 2, timeoutMs: STATEMENT_MS })
     const policy = () => ({ mapping: config.groupMapping, rules: config.access.rules })
     const timeouts = config.session
-    const acts = createActUseCases({ database, timeouts, reservedUsernames: () => config.reservedUsernames })
+    const acts = createActUseCases({
+      database,
+      timeouts,
+      reservedUsernames: () => config.reservedUsernames,
+      groupPolicy: () => groupPolicyOf(config),
+    })
     return await work({ database, config, acts, ...createPeopleUseCases({ database, timeouts, policy }) })
   } finally {
     await database?.close()

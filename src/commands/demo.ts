@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createActUseCases, groupPolicyOf } from '../act-use-cases.js'
 import type { Config } from '../config/config.js'
 import { loadConfig } from '../config/load.js'
 import { expand } from '../config/variables.js'
@@ -21,7 +22,6 @@ import { startGateway } from '../server.js'
 import { openDatabase } from '../store/database.js'
 import { serverAccount, temporaryFolder } from '../store/embedded-account.js'
 import { startEmbeddedPostgres } from '../store/embedded.js'
-import { createGroupStore } from '../store/groups.js'
 import { migrate } from '../store/migrate.js'
 import { createPeopleStore } from '../store/people.js'
 import { rightsOf } from '../store/rights.js'
@@ -158,7 +158,13 @@ async function fillDatabase(url: string, config: Config): Promise<void> {
   await migrate(url)
   const database = openDatabase({ server: url, poolSize: 1 })
   try {
-    await createGroupStore(database).apply(readGroupsFile(GROUPS), { actor: 'demo', dryRun: false })
+    const { groups } = createActUseCases({
+      database,
+      timeouts: config.session,
+      reservedUsernames: () => config.reservedUsernames,
+      groupPolicy: () => groupPolicyOf(config),
+    })
+    await groups.apply(readGroupsFile(GROUPS), { dryRun: false }, { actor: 'demo', admin: undefined })
     await writeDemoHistory(database, config)
   } finally {
     await database.close()

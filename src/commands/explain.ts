@@ -4,7 +4,7 @@ import { createExplainAdmin, type ExplainAdmin, type Explanation } from '../admi
 import { loadConfig } from '../config/load.js'
 import { createLiveReader, type ReadLive } from '../admin/live-reads.js'
 import { isChange, type MappedRights, type RightsChange, type RowHit } from '../core/explain.js'
-import { createGroupStore } from '../store/groups.js'
+import { createGroupsList } from '../store/groups-list.js'
 import { openAppDirectory } from '../app-directory.js'
 import { printGroupsRead } from './entra-groups.js'
 import { commandProcess } from './command-process.js'
@@ -133,6 +133,6 @@ function describe({ gained, lost, staff, superuser }: RightsChange): string {
 
 export async function localGroups(options: CommonOptions): Promise<ReadonlySet<string>> {
   return new Set(
-    (await withDatabase(options, ({ database }) => createGroupStore(database).list())).map((group) => group.name),
+    (await withDatabase(options, ({ database }) => createGroupsList(database).all())).map((group) => group.name),
   )
 }

@@ -1,11 +1,10 @@
 // `gatehouse groups ...`: local groups and their permissions. A login never makes one.
+import { formatGroupsFile } from '../admin/groups-file.js'
 import type { GroupView } from '../core/groups.js'
 import { allPages } from '../core/page.js'
-import { createGroupStore } from '../store/groups.js'
 import { commandProcess } from './command-process.js'
-import { cliActor, EXIT, print, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
-import { refuseSeparators } from './group-names.js'
-import { formatGroupsFile, readGroupsFile } from './groups-file.js'
+import { cliActing, EXIT, print, printJson, printTable, withDatabase, type CommonOptions } from './context.js'
+import { readGroupsFile } from './groups-file.js'
 
 export async function groupsList(options: CommonOptions): Promise<number> {
   const groups = await withDatabase(options, async (context) => {
@@ -34,31 +33,29 @@ export async function groupsAdd(
   name: string,
   options: CommonOptions & { readonly description?: string },
 ): Promise<number> {
-  refuseSeparators([name], options)
-  await withDatabase(
+  const added = await withDatabase(
     options,
-    ({ database }) => createGroupStore(database).add({ name, description: options.description }, cliActor()),
+    ({ acts: { groups } }) => groups.add({ name, description: options.description }, cliActing()),
   )
-  if (options.json) printJson({ added: name })
+  if (options.json) printJson(added)
   else print(`Added ${name}.`)
   return EXIT.ok
 }
 
 export async function groupsApply(
   file: string,
-  options: CommonOptions & { readonly dryRun?: boolean },
+  { dryRun = false, ...options }: CommonOptions & { readonly dryRun?: boolean },
 ): Promise<number> {
   const definitions = readGroupsFile(file)
-  refuseSeparators(definitions.map(({ name }) => name), options)
-  const changes = await withDatabase(
+  const applied = await withDatabase(
     options,
-    ({ database }) =>
-      createGroupStore(database).apply(definitions, { actor: cliActor(), dryRun: options.dryRun ?? false }),
+    ({ acts: { groups } }) => groups.apply(definitions, { dryRun }, cliActing()),
   )
-  if (options.json) printJson({ dryRun: options.dryRun ?? false, changes })
+  if (options.json) printJson(applied)
   else {
+    const { changes } = applied
     for (const { name, change, value } of changes) print(`${name}: ${change}${value === undefined ? '' : ` ${value}`}`)
-    print(summaryOf(changes.length, options.dryRun ?? false))
+    print(summaryOf(changes.length, dryRun))
   }
   return EXIT.ok
 }
@@ -70,7 +67,7 @@ function summaryOf(count: number, dryRun: boolean): string {
 }
 
 export async function groupsExport(options: CommonOptions): Promise<number> {
-  const groups = await withDatabase(options, ({ database }) => createGroupStore(database).list())
+  const groups = await withDatabase(options, (context) => context.groups.all())
   if (options.json) {
     printJson({ groups: groups.map(({ name, description, permissions }) => ({ name, description, permissions })) })
   } else commandProcess().stdout.write(formatGroupsFile(groups))

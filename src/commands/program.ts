@@ -189,10 +189,10 @@ function addGroupCommands(program: Command, define: Define): void {
   define(
     groups,
     'remove <name>',
-    'remove a group that the mapping does not name',
+    'remove a group that neither the mapping nor an access rule names',
     async () => (await import('./groups-admin.js')).groupsRemove,
   )
-    .option('--force', 'even if the mapping names it')
+    .option('--force', 'even if one of them names it')
   define(
     groups,
     'grant <name> <permission>',

@@ -1,6 +1,7 @@
 // Changes by administrators, in the console, its API and the commands: who acts, and the port to the one transaction in
 // which an act reads, compares, changes and records. src/admin/acts has the use cases.
 import type { Holdings } from './ceiling.js'
+import type { GroupsUnit } from './group-acts.js'
 import type { PersonView } from './people.js'
 import type { TokenKind } from './token.js'
 
@@ -68,6 +69,7 @@ export interface ActUnit {
   readonly people: PeopleUnit
   readonly tokens: TokenUnit
   readonly memberships: MembershipUnit
+  readonly groups: GroupsUnit
 }
 
 export interface SessionUnit {

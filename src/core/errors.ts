@@ -198,7 +198,7 @@ export const FAILURES = {
   },
   group_unknown: { status: 404, sentence: 'This group does not exist.' },
   membership_unknown: { status: 404, sentence: 'The user is not in this group.' },
-  group_mapped: { status: 409, sentence: 'The group mapping names this group.' },
+  group_mapped: { status: 409, sentence: 'The group mapping or an access rule names this group.' },
   username_taken: { status: 409, sentence: 'This username is or was in use.' },
   username_not_reserved: { status: 404, sentence: 'This username is not reserved.' },
   username_reserved: { status: 409, sentence: 'The configuration reserves this username.' },
@@ -246,11 +246,7 @@ export const LOGIN_FAILURES = (Object.keys(FAILURES) as ErrorCode[])
 
 /** Only commands report these; no request is refused with them. */
 export const COMMAND_FAILURES: ReadonlySet<ErrorCode> = new Set([
-  'group_exists',
-  'group_name_invalid',
-  'permission_invalid',
   'object_id_invalid',
-  'file_unreadable',
   'database_not_migrated',
   'command_missing',
 ])

@@ -20,6 +20,8 @@ export interface GroupFilter {
 /** In the order of names; the cursor is a name. */
 export interface GroupsList {
   list(request: GroupFilter & PageRequest<string>): Promise<Page<GroupView, string>>
+  /** Of one moment: for files. */
+  all(): Promise<readonly GroupView[]>
   byName(name: string): Promise<GroupView | undefined>
   /** @returns the permissions of those of the names that are local groups */
   named(names: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>

@@ -17,6 +17,7 @@ import { holdingsOfToken } from './admin-tokens.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { membershipUnit } from './act-memberships.js'
+import { groupsUnit } from './act-groups.js'
 import { peopleUnit } from './act-people.js'
 import { tokenUnit } from './act-tokens.js'
 import { stillActive } from './sessions.js'
@@ -40,6 +41,7 @@ export function createActTransaction(database: Database, timeouts: SessionTimeou
         people: peopleUnit(tx, timeouts),
         tokens: tokenUnit(tx),
         memberships: membershipUnit(tx),
+        groups: groupsUnit(tx),
       })
     )
 }

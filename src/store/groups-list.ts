@@ -7,7 +7,7 @@ import type { Database } from './database.js'
 import { endedMembership, liveMembership } from './live-membership.js'
 
 export function createGroupsList(database: Database): GroupsList {
-  const select = async (where: SQL, limit: number): Promise<readonly GroupView[]> => {
+  const select = async (where: SQL, limit?: number): Promise<readonly GroupView[]> => {
     const { rows } = await database.ask((db) =>
       db.execute<GroupView & Record<string, unknown>>(groupsQuery(where, limit))
     )
@@ -18,6 +18,7 @@ export function createGroupsList(database: Database): GroupsList {
       const later = after === undefined ? sql`true` : sql`g.name > ${after}`
       return pageOf(await select(sql`${condition(filter)} and ${later}`, limit + 1), limit, ({ name }) => name)
     },
+    all: () => select(sql`true`),
     async byName(name) {
       return (await select(sql`g.name = ${name}`, 1))[0]
     },

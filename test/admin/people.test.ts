@@ -4,9 +4,8 @@ import type { AccessRule } from '../../src/core/access.js'
 import type { MappingRow } from '../../src/core/mapping.js'
 import { createPeopleUseCases } from '../../src/people-use-cases.js'
 import { openDatabase } from '../../src/store/database.js'
-import { createGroupAdmin } from '../../src/store/group-admin.js'
-import { createGroupStore } from '../../src/store/groups.js'
 import { migrate } from '../../src/store/migrate.js'
+import { createGroupAdmin } from '../helpers/acts.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect, withoutTriggers } from '../helpers/sql.js'
 
@@ -211,10 +210,10 @@ t.test('a session is found by any name of its user, and a NUL character by nothi
 // proves: admin-reserved-words
 t.test('a permission with the reserved prefix must be one of the console', async (t) => {
   const { database } = await scene(t)
-  const [admin, store] = [createGroupAdmin(database), createGroupStore(database)]
+  const admin = createGroupAdmin(database)
   for (const word of ['gatehouse.everything', 'Gatehouse.read', 'gatehouse.read.more', 'GATEHOUSE.x']) {
     await t.rejects(admin.grant('Network', word, 'test'), { code: 'permission_invalid' }, word)
-    await t.rejects(store.apply([{ name: 'New', permissions: [word] }], { actor: 'test', dryRun: true }), {
+    await t.rejects(admin.apply([{ name: 'New', permissions: [word] }], { actor: 'test', dryRun: true }), {
       code: 'permission_invalid',
     })
   }

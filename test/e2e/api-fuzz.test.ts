@@ -152,6 +152,9 @@ async function objects({ gateway }: AdminScene): Promise<Record<string, readonly
       insert into user_groups (user_id, group_id) select made.id, g.id from made, groups g where not exists (
         select from group_permissions p where p.group_id = g.id)`)
   )
+  await gateway.gateway.database.ask((db) =>
+    db.execute(sql`insert into groups (name) select 'Spare ' || n from generate_series(1, 20) n`)
+  )
   const column = async (query: ReturnType<typeof sql>) =>
     (await gateway.gateway.database.ask((db) => db.execute<{ found: string }>(query))).rows.map(({ found }) => found)
   return {

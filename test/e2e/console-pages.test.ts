@@ -13,7 +13,7 @@ import { startConsoleScene, type ConsoleScene } from '../helpers/console-scene.j
 const MOST_BYTES = 60_000
 /** Addresses of each kind that are opened, of those that a page links. */
 const LINKS_OF_A_KIND = 3
-const DOWNLOAD = /^(?:text\/csv|application\/x-ndjson)/
+const DOWNLOAD = /^(?:text\/csv|application\/(?:x-ndjson|yaml))/
 
 /** Addresses of the pages whose path has parameters. A page without an example here fails. */
 function examplesOf(scene: ConsoleScene): Readonly<Record<string, readonly string[]>> {
@@ -36,11 +36,23 @@ function filledIn(scene: ConsoleScene): readonly string[] {
   ]
 }
 
+/** Forms that change local groups, of groups with all kinds of names. */
+function groupForms(scene: ConsoleScene): readonly string[] {
+  const [named = '', ...others] = scene.groups.map((name) => linkTo('groups', name))
+  return [
+    '/admin/add-group',
+    '/admin/import-groups',
+    ...[named, ...others.slice(-1)].flatMap((group) => ['change', 'remove', 'grant'].map((act) => `${group}/${act}`)),
+    `${named}/permissions/netbox.view/revoke`,
+  ]
+}
+
 function addressesOf(scene: ConsoleScene): readonly string[] {
   const examples = examplesOf(scene)
   const paths = PAGES.map(({ path }) => path)
   const filled = filledIn(scene).filter((address) => paths.includes(address.replace(/\?.*/, '')))
-  return [...paths.flatMap((path) => path.includes(':') ? examples[path] ?? [path] : [path]), ...filled]
+  const pages = paths.flatMap((path) => path.includes(':') ? examples[path] ?? [path] : [path])
+  return [...pages, ...filled, ...groupForms(scene)]
 }
 
 async function contextOf(

@@ -2,13 +2,23 @@
 import { createActUseCases } from '../../src/act-use-cases.js'
 import type { Acting, NewPerson } from '../../src/core/acts.js'
 import type { SessionTimeouts } from '../../src/core/session.js'
+import type { GroupPolicy } from '../../src/admin/acts/group-policy.js'
+import type { GroupChange, GroupDefinition } from '../../src/core/group-definitions.js'
 import type { Database } from '../../src/store/database.js'
 import { createSessionsList } from '../../src/store/sessions-list.js'
 
 const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 3_600_000, privilegedTimeoutMs: undefined }
 
+/** A configuration that names no group. */
+export const NAMES_NO_GROUP: GroupPolicy = { mapping: [], rules: [], defaultGroups: [], separators: [] }
+
 function actsOf(database: Database) {
-  return createActUseCases({ database, timeouts: TIMEOUTS, reservedUsernames: () => [] })
+  return createActUseCases({
+    database,
+    timeouts: TIMEOUTS,
+    reservedUsernames: () => [],
+    groupPolicy: () => NAMES_NO_GROUP,
+  })
 }
 
 function by(actor: string): Acting {
@@ -61,6 +71,34 @@ export function createSessionAdmin(database: Database, timeouts: SessionTimeouts
         ? sessions.endAll({ all: true }, by(actor))
         : sessions.endOf(userId, by(actor))
       return (await ending).ended
+    },
+  }
+}
+
+export function createGroupAdmin(database: Database) {
+  const { groups } = actsOf(database)
+  return {
+    async add(group: Omit<GroupDefinition, 'permissions'>, actor: string): Promise<void> {
+      await groups.add(group, by(actor))
+    },
+    async apply(
+      definitions: readonly GroupDefinition[],
+      { actor, dryRun }: { readonly actor: string, readonly dryRun: boolean },
+    ): Promise<readonly GroupChange[]> {
+      return (await groups.apply(definitions, { dryRun }, by(actor))).changes
+    },
+    async rename(name: string, to: string, actor: string): Promise<void> {
+      await groups.change(name, { name: to }, by(actor))
+    },
+    /** @returns how many users were in it */
+    async remove(name: string, actor: string): Promise<number> {
+      return (await groups.remove(name, { force: false }, by(actor))).members
+    },
+    async grant(name: string, permission: string, actor: string): Promise<boolean> {
+      return (await groups.grant(name, permission, by(actor))).changed
+    },
+    async revoke(name: string, permission: string, actor: string): Promise<boolean> {
+      return (await groups.revoke(name, permission, by(actor))).changed
     },
   }
 }

@@ -19,7 +19,7 @@ import { createLogger } from '../../src/telemetry/logger.js'
 import type { Gateway } from '../../src/gateway.js'
 import { startGateway } from '../../src/server.js'
 import { createCustomSteps } from '../../src/custom-steps/registry.js'
-import { createGroupStore } from '../../src/store/groups.js'
+import { createGroupAdmin } from './acts.js'
 import { startTracing } from '../../src/telemetry/tracing/tracing.js'
 import { VERSION } from '../../src/version.js'
 import { createBrowser, formOf, type Answer, type Browser } from './browser.js'
@@ -165,7 +165,7 @@ async function start(
       ? {}
       : { customSteps: createCustomSteps({ log: logger, timeoutMs: fixed.stepTimeoutMs }) }),
   })
-  await createGroupStore(gateway.database).apply(fixed.groups.map((name) => ({ name })), {
+  await createGroupAdmin(gateway.database).apply(fixed.groups.map((name) => ({ name })), {
     actor: 'test',
     dryRun: false,
   })

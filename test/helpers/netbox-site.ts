@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { parse } from 'yaml'
 import { createServerIdentity } from '../../src/demo/entra/certificates.js'
 import { GROUP_IDS } from '../../src/demo/people.js'
-import { createGroupStore } from '../../src/store/groups.js'
+import { createGroupAdmin } from './acts.js'
 import { freePorts, MAPPING, registration, startTestGateway, type TestGateway } from './gateway.js'
 import { startNetBox, type NetBox } from './netbox.js'
 import { filledIn, folder, runNginx } from './proxies.js'
@@ -64,7 +64,7 @@ export async function startNetBoxSite(
   if (netbox === undefined) return undefined
   const names = [...MAPPING.flatMap(({ groups }) => groups), ...INNER.groups, ...TO_EMPTY.groups]
   const definitions = names.map((name) => ({ name, permissions: ['netbox.view'] }))
-  await createGroupStore(site.gateway.database).apply(definitions, { actor: 'test', dryRun: false })
+  await createGroupAdmin(site.gateway.database).apply(definitions, { actor: 'test', dryRun: false })
   const template = tls ? siteFile(t, place, gateway, netbox) : demoFile(place, gateway, netbox)
   let nginx = await runNginx(t, nginxText(t, template, place, netbox), appPort)
   if (nginx === undefined) return undefined

@@ -8,6 +8,7 @@ import { readToken } from '../../src/core/token.js'
 import { createAdminTokenStore } from '../../src/store/admin-tokens.js'
 import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
+import { NAMES_NO_GROUP } from '../helpers/acts.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect, dumpEverything } from '../helpers/sql.js'
 
@@ -42,7 +43,12 @@ async function scene(t: Test) {
     const admin = { userId, sessionId: `ses_${name}`, adminSessionId: row?.id ?? '', address: '192.0.2.1' }
     return { actor: `admin:${userId}`, admin, correlationId: 'c-1', reason: 'Lost.' }
   }
-  const { tokens, sessions, people } = createActUseCases({ database, timeouts: TIMEOUTS, reservedUsernames: () => [] })
+  const { tokens, sessions, people } = createActUseCases({
+    database,
+    timeouts: TIMEOUTS,
+    reservedUsernames: () => [],
+    groupPolicy: () => NAMES_NO_GROUP,
+  })
   return { query, database, idOf, actingAs, tokens, sessions, people }
 }
 

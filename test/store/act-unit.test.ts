@@ -5,6 +5,7 @@ import { createActUseCases } from '../../src/act-use-cases.js'
 import type { Acting } from '../../src/core/acts.js'
 import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
+import { NAMES_NO_GROUP } from '../helpers/acts.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect, dumpEverything } from '../helpers/sql.js'
 
@@ -40,7 +41,12 @@ async function scene(t: Test) {
     query,
     database,
     actingAs,
-    acts: createActUseCases({ database, timeouts: TIMEOUTS, reservedUsernames: () => ['root'] }),
+    acts: createActUseCases({
+      database,
+      timeouts: TIMEOUTS,
+      reservedUsernames: () => ['root'],
+      groupPolicy: () => NAMES_NO_GROUP,
+    }),
   }
 }
 

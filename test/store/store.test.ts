@@ -17,14 +17,13 @@ import { errorFields } from '../../src/telemetry/logger.js'
 import { openDatabase } from '../../src/store/database.js'
 import { sqlState } from '../../src/store/database-errors.js'
 import { startEmbeddedPostgres } from '../../src/store/embedded.js'
-import { createGroupStore } from '../../src/store/groups.js'
 import { createLoginStore } from '../../src/store/login-store.js'
 import { createSigningKeyStore } from '../../src/store/keys.js'
 import { open, seal } from '../../src/store/sealing.js'
 import { createLock } from '../../src/store/leadership.js'
 import { readMigrationState, migrate } from '../../src/store/migrate.js'
 import { listAudit } from '../../src/store/audit-list.js'
-import { createGroupAdmin } from '../../src/store/group-admin.js'
+import { createGroupsList } from '../../src/store/groups-list.js'
 import { replaceSession } from '../../src/store/session-placing.js'
 import { createSessionStore } from '../../src/store/sessions.js'
 import { users } from '../../src/store/schema.js'
@@ -34,7 +33,7 @@ import { startTestGateway } from '../helpers/gateway.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { sessionStoreConformance } from '../helpers/session-store-conformance.js'
 import { connect, dump } from '../helpers/sql.js'
-import { createSessionAdmin, createUserAdmin } from '../helpers/acts.js'
+import { createGroupAdmin, createSessionAdmin, createUserAdmin } from '../helpers/acts.js'
 
 const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 7_200_000, privilegedTimeoutMs: undefined }
 const UNROUTABLE_PATH = 'postgres://gatehouse:x@127.0.0.1:1/gatehouse'
@@ -158,13 +157,13 @@ t.test('groups: applied as one, idempotent, and names that could not travel in a
   await migrate(url)
   const database = openDatabase({ server: url, poolSize: 2 })
   t.teardown(() => database.close())
-  const groups = createGroupStore(database)
+  const [groups, list] = [createGroupAdmin(database), createGroupsList(database)]
   const file = [{ name: "Zoë's Engineers", permissions: ['netbox.view', 'netbox.change'] }, {
     name: "zoë's engineers",
     description: 'another name, since case counts',
   }]
   t.same((await groups.apply(file, { actor: 'cli:t', dryRun: true })).length, 4)
-  t.same(await groups.list(), [], 'a dry run changes nothing')
+  t.same(await list.all(), [], 'a dry run changes nothing')
   t.same((await groups.apply(file, { actor: 'cli:t', dryRun: false })).map((change) => change.change), [
     'added',
     'permission granted',
@@ -185,7 +184,7 @@ t.test('groups: applied as one, idempotent, and names that could not travel in a
     groups.apply([{ name: 'New' }, { name: 'Bad', permissions: ['no dots'] }], { actor: 'cli:t', dryRun: false }),
     { code: 'permission_invalid' },
   )
-  t.notOk((await groups.list()).some((group) => group.name === 'New'), 'nothing half applied')
+  t.notOk((await list.all()).some((group) => group.name === 'New'), 'nothing half applied')
   const query = await connect(t, url)
   t.match(await query("select distinct actor from audit_events where action like 'group.%'"), [{ actor: 'cli:t' }])
 })
@@ -626,7 +625,7 @@ t.test('deadlocks and serialization failures are tried again, a bounded number o
   await migrate(url)
   const database = openDatabase({ server: url, poolSize: 4 })
   t.teardown(() => database.close())
-  await createGroupStore(database).apply([{ name: 'A' }, { name: 'B' }], { actor: 't', dryRun: false })
+  await createGroupAdmin(database).apply([{ name: 'A' }, { name: 'B' }], { actor: 't', dryRun: false })
 
   await t.test('two that wait for one another both end', async (t) => {
     let runs = 0
@@ -686,7 +685,7 @@ t.test('errors of the database carry no parameters', async (t) => {
   t.notMatch(String(error), /canary@example/)
   const unmigrated = openDatabase({ server: await freshDatabase(t), poolSize: 1 })
   t.teardown(() => unmigrated.close())
-  await t.rejects(createGroupStore(unmigrated).list(), { code: 'database_not_migrated' })
+  await t.rejects(createGroupsList(unmigrated).all(), { code: 'database_not_migrated' })
 })
 
 // proves: adv-long-returns-swept

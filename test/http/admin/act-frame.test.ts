@@ -136,12 +136,13 @@ t.test('an act that leaves a declaration out does not start', async (t) => {
   t.doesNotThrow(() => defineAct(whole))
   for (const name of ['stepUp', 'ifMatch', 'reason', 'byToken'] as const) {
     const { [name]: _, ...rest } = whole
-    t.throws(() => defineAct(rest as unknown as ActSpec<never, never, typeof response>), /must declare/, name)
+    t.throws(() => defineAct(rest as unknown as ActSpec<never, never, typeof response, never>), /must declare/, name)
   }
   const { stepUp: _, ifMatch: __, reason: ___, byToken: ____, ...endpoint } = whole
   t.throws(() => defineEndpoint(endpoint as never), /define it with defineAct/)
   t.throws(() => defineAct({ ...whole, method: 'DELETE', body } as never), /cannot have a body/)
   t.throws(() => defineAct({ ...whole, byToken: true }), /cannot be by token/)
+  t.throws(() => defineAct({ ...whole, query: body } as never), /cannot have a query/)
 })
 
 // proves: token-never

@@ -16,7 +16,7 @@ export interface ActRequest {
 export interface ActScene {
   /** What Sue may do. Called again for each request that must succeed. */
   readonly allowed: (scene: AdminScene, query: Query) => Promise<ActRequest>
-  /** What Gus may not do, although he has the permission of the act; undefined: the act gives and takes no rights. */
+  /** What Gus may not do, although he has the permission of the act; undefined: the act gives nobody a right. */
   readonly above: ((scene: AdminScene, query: Query) => Promise<ActRequest>) | undefined
   /** Where some requests alone need a fresh sign-in: one of them. Their `allowed` needs none. */
   readonly stepUp?: (scene: AdminScene, query: Query) => Promise<ActRequest>
@@ -82,6 +82,25 @@ async function seen({ clients: { sue } }: AdminScene, id: string): Promise<{ pat
 }
 
 const ofSue = async (scene: AdminScene, query: Query) => await seen(scene, await idOf('sue', query))
+
+/** A local group that nothing names, as Sue sees it. */
+async function newGroup({ clients: { sue } }: AdminScene, query: Query, permission = 'wiki.edit') {
+  const name = `Group ${randomUUID()}`
+  await query(
+    `with made as (insert into groups (name) values ($1) returning id)
+    insert into group_permissions (group_id, permission) select id, $2 from made`,
+    [name, permission],
+  )
+  const path = `/groups/${encodeURIComponent(name)}`
+  const { headers } = await sue.ask(path)
+  return { path, ifMatch: String(headers['etag']) }
+}
+
+/** A file of groups, for the groups as Sue sees them. */
+async function importOf({ clients: { sue } }: AdminScene, yaml: string) {
+  const { headers } = await sue.ask('/groups/export')
+  return { path: '/groups/import', ifMatch: String(headers['etag']), body: { yaml, reason: WHY } }
+}
 
 export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
   deleteSessionsByPublicId: {
@@ -177,5 +196,45 @@ export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
     above: async (scene, query) => ({
       path: `/tokens/${(await giveToken(scene, query, 'sue', ['gatehouse.read'])).id}?${reason}`,
     }),
+  },
+  postGroups: {
+    allowed: async () => ({ path: '/groups', body: { name: `Group ${randomUUID()}`, description: 'New' } }),
+    above: undefined,
+  },
+  patchGroupsByName: {
+    allowed: async (scene, query) => ({ ...await newGroup(scene, query), body: { name: `Group ${randomUUID()}` } }),
+    above: async (scene, query) => {
+      await query("update groups set name = 'Circuit Team' where name = 'Circuit Manager'") // the mapping names it
+      return { ...await newGroup(scene, query, 'gatehouse.keys'), body: { name: 'Circuit Manager' } }
+    },
+  },
+  deleteGroupsByName: {
+    allowed: async (scene, query) => {
+      const { path, ifMatch } = await newGroup(scene, query)
+      return { path: `${path}?${reason}`, ifMatch }
+    },
+    above: undefined,
+  },
+  putGroupsByNamePermissionsByWord: {
+    allowed: async (scene, query) => {
+      const { path, ifMatch } = await newGroup(scene, query)
+      return { path: `${path}/permissions/gatehouse.keys`, ifMatch }
+    },
+    above: async (scene, query) => {
+      const { path, ifMatch } = await newGroup(scene, query)
+      return { path: `${path}/permissions/gatehouse.keys`, ifMatch }
+    },
+  },
+  deleteGroupsByNamePermissionsByWord: {
+    allowed: async (scene, query) => {
+      const { path, ifMatch } = await newGroup(scene, query)
+      return { path: `${path}/permissions/wiki.edit?${reason}`, ifMatch }
+    },
+    above: undefined,
+  },
+  postGroupsImport: {
+    allowed: async (scene) => await importOf(scene, 'groups: [{ name: Imported, permissions: [gatehouse.keys] }]'),
+    above: async (scene) => await importOf(scene, 'groups: [{ name: A }, { name: B, permissions: [gatehouse.keys] }]'),
+    stepUp: async (scene) => await importOf(scene, 'groups: [{ name: Imported }]'),
   },
 }

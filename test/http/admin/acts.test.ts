@@ -113,7 +113,6 @@ async function aboveOwnRightsIsRefused(t: Test, matrix: Matrix): Promise<void> {
   const { scene, query, operation: { operationId, permission }, refused, send } = matrix
   const above = ACT_SCENES[operationId]?.above
   if (above === undefined) return
-  const asked = await above(scene, query)
   const { rowCount = 0 } = {
     rowCount: (await query(
       `insert into group_permissions (group_id, permission) select id, $2 from groups where name = $1
@@ -121,6 +120,7 @@ async function aboveOwnRightsIsRefused(t: Test, matrix: Matrix): Promise<void> {
       [HELPDESK, permission],
     )).length,
   }
+  const asked = await above(scene, query)
   await refused(t, 'above own rights', 403, 'above_own_rights', () => send(scene.clients.helpdesk, asked))
   if (rowCount > 0) await query('delete from group_permissions where permission = $1', [permission])
 }

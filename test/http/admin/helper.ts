@@ -8,7 +8,7 @@ import type { Test } from 'tap'
 import { request } from 'undici'
 import { sessionIdHash } from '../../../src/core/session.js'
 import { GROUP_IDS, PERSON_IDS } from '../../../src/demo/people.js'
-import { createGroupStore } from '../../../src/store/groups.js'
+import { createGroupAdmin } from '../../helpers/acts.js'
 import { giveAdminSession } from '../../helpers/admin.js'
 import { createBrowser, type Browser } from '../../helpers/browser.js'
 import { MAPPING, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
@@ -62,7 +62,7 @@ export async function startAdminScene(t: Test, config: Record<string, unknown> =
     row.entraGroup === GROUP_IDS.readOnly ? { ...row, groups: [...row.groups, HELPDESK] } : row
   )
   const gateway = await startTestGateway(t, { config: { admin: {}, groupMapping, ...config } })
-  await createGroupStore(gateway.gateway.database).apply(
+  await createGroupAdmin(gateway.gateway.database).apply(
     [{ name: HELPDESK, permissions: ['gatehouse.sessions'] }],
     { actor: 'test', dryRun: false },
   )

@@ -39,16 +39,19 @@ export interface ActSpec<
   Params extends TObject,
   Body extends TObject,
   Response extends TSchema,
+  Query extends TObject,
 > extends ActDeclaration, Omit<Described<Params, TObject>, 'query'> {
   readonly method: UnsafeMethod
   readonly body?: Body
+  /** Of DELETE, which has no body. */
+  readonly query?: Query
   readonly response: Response
   readonly handle: (
-    context: ActContext<Static<Params>, Static<Body>>,
+    context: ActContext<Static<Params>, Static<Body>, Static<Query>>,
   ) => Promise<Answer<Static<Response>>> | Answer<Static<Response>>
 }
 
-export interface ActContext<Params, Body> extends EndpointContext<Params, unknown, Body> {
+export interface ActContext<Params, Body, Query> extends EndpointContext<Params, Query, Body> {
   /** For the use case: who acts, why, and which version was seen. */
   readonly acting: Acting
 }
@@ -74,7 +77,8 @@ export function defineAct<
   Response extends TSchema,
   Params extends TObject = TObject<Record<never, never>>,
   Body extends TObject = TObject<Record<never, never>>,
->(spec: ActSpec<Params, Body, Response>): Act {
+  Query extends TObject = TObject<Record<never, never>>,
+>(spec: ActSpec<Params, Body, Response, Query>): Act {
   const { stepUp, ifMatch, reason, byToken, orPermission, ...described } = spec
   const act = { stepUp, ifMatch, reason, byToken, ...orPermission === undefined ? {} : { orPermission } }
   requireDeclared(act, spec)
@@ -84,7 +88,7 @@ export function defineAct<
   const endpoint = endpointOf({
     ...described,
     problems: [...UNSAFE_PROBLEMS, ...problemsOf(act), ...spec.problems ?? []],
-    query: Type.Object(inQuery ? asked : {}),
+    query: Type.Object(inQuery ? { ...spec.query?.properties, ...asked } : {}),
     body: Object.keys(body).length > 0 ? Type.Object(body) : undefined,
     handle: spec.handle as Endpoint['handle'],
   })
@@ -92,7 +96,13 @@ export function defineAct<
 }
 
 /** A program without types must not start with an act that declares less. */
-function requireDeclared(act: ActDeclaration, { method, path, body }: ActSpec<TObject, TObject, TSchema>): void {
+function requireDeclared(
+  act: ActDeclaration,
+  { method, path, body, query }: Pick<
+    ActSpec<TObject, TObject, TSchema, TObject>,
+    'method' | 'path' | 'body' | 'query'
+  >,
+): void {
   const { stepUp, ifMatch, reason, byToken } = act
   const isStepUp = typeof stepUp === 'boolean' || typeof stepUp?.isDue === 'function'
   const isDeclared = isStepUp && typeof ifMatch === 'boolean' && typeof byToken === 'boolean' &&
@@ -104,6 +114,7 @@ function requireDeclared(act: ActDeclaration, { method, path, body }: ActSpec<TO
     throw new Error(`${method} ${path} needs a fresh sign-in, so it cannot be by token`)
   }
   if (method === 'DELETE' && body !== undefined) throw new Error(`${method} ${path} cannot have a body`)
+  if (method !== 'DELETE' && query !== undefined) throw new Error(`${method} ${path} cannot have a query`)
 }
 
 function problemsOf({ stepUp, ifMatch, byToken }: ActDeclaration): readonly ErrorCode[] {

@@ -57,11 +57,12 @@ function parameterOf(error: { readonly instancePath?: string } | undefined, part
 
 function routeOf(endpoint: Endpoint, options: ApiScopeOptions): RouteOptions {
   const { apiGuard: guard, apiGate: gate, useCases, cursors, requireOwnForm } = options
-  const { method, path, operationId, permission, params, query, response, version } = endpoint
+  const { method, path, operationId, permission, params, query, response, version, mostBytes } = endpoint
   const actors = new WeakMap<FastifyRequest, ApiActor>()
   return {
     method,
     url: path,
+    ...mostBytes === undefined ? {} : { bodyLimit: mostBytes },
     schema: schemaOf(endpoint),
     serializerCompiler: () => createSerializer(response, operationId),
     onRequest: async (request) => {

@@ -39,6 +39,8 @@ export interface Described<Params extends TObject, Query extends TObject> {
   readonly description?: string
   readonly params?: Params
   readonly query?: Query
+  /** Of the body, where it may be longer than that of other requests. */
+  readonly mostBytes?: number
   /** What the handler throws, beside what every endpoint can answer (COMMON_PROBLEMS). */
   readonly problems?: readonly ErrorCode[]
 }

@@ -2,7 +2,8 @@
 import { audit } from './audit.js'
 import { doctor } from './doctor.js'
 import type { Endpoint } from './endpoint.js'
-import { group, groupMembers, groups } from './groups.js'
+import { addGroup, changeGroup, grantPermission, importGroups, removeGroup, revokePermission } from './group-acts.js'
+import { exportGroups, group, groupMembers, groups } from './groups.js'
 import { me } from './me.js'
 import { giveGroup, takeGroup } from './membership-acts.js'
 import { addPerson, changePerson, releaseName, removePerson } from './people-acts.js'
@@ -23,6 +24,13 @@ export const ENDPOINTS: readonly Endpoint[] = [
   groups,
   group,
   groupMembers,
+  exportGroups,
+  addGroup,
+  changeGroup,
+  removeGroup,
+  grantPermission,
+  revokePermission,
+  importGroups,
   sessions,
   endSession,
   endSessions,

@@ -1,16 +1,19 @@
-// GET /groups, GET /groups/{name} and its members.
+// GET /groups, GET /groups/{name} and its members, and the file of all groups.
 import Type from 'typebox'
+import { groupVersion } from '../../../admin/acts/group-policy.js'
+import { formatGroupsFile } from '../../../admin/groups-file.js'
 import { defineEndpoint, defineList } from './endpoint.js'
 import { Causes, MaybeText, PeopleCursorSchema } from './people-schemas.js'
 import { closed, instant, nullable } from './schema.js'
 import { timesInUtc } from './times.js'
 
 const Text = Type.String()
+const Permissions = Type.Array(Text)
 
 const SUMMARY = {
   name: Text,
   description: Text,
-  permissions: Type.Array(Text),
+  permissions: Permissions,
   members: Type.Integer(),
   exists: Type.Boolean({ description: 'False: the mapping or a rule names it, but there is no such group.' }),
   rows: Type.Array(Type.Integer(), { description: 'The mapping rows that grant it, counted from 1.' }),
@@ -30,7 +33,8 @@ export const GROUP_FILTERS = {
   })),
 }
 
-const params = Type.Object({ name: Type.String({ minLength: 1, maxLength: 300 }) })
+export const GroupName = Type.Object({ name: Type.String({ minLength: 1, maxLength: 300 }) })
+const params = GroupName
 
 export const groups = defineList({
   path: '/groups',
@@ -64,7 +68,7 @@ export const group = defineEndpoint({
       permission: MaybeText,
     })),
   }),
-  version: ({ name, description, permissions }) => [name, description, permissions],
+  version: groupVersion,
   handle: async ({ params, useCases }) => await useCases.groups.get(params.name),
 })
 
@@ -87,5 +91,25 @@ export const groupMembers = defineList({
   handle: async ({ params, page, useCases }) => {
     const { rows, next } = await useCases.groups.members(params.name, page)
     return { rows: timesInUtc(rows), next }
+  },
+})
+
+export const exportGroups = defineEndpoint({
+  method: 'GET',
+  path: '/groups/export',
+  permission: 'gatehouse.read',
+  summary: 'All local groups, as the file that `groups apply` and `POST /groups/import` read',
+  description: 'A group whose name is `export` is read with `GET /groups`.',
+  response: closed({
+    groups: Type.Array(closed({ name: Text, description: Text, permissions: Permissions })),
+    yaml: Type.String({ description: 'The same as `gatehouse groups export` prints.' }),
+  }),
+  version: ({ groups }) => groups.map(groupVersion),
+  handle: async ({ useCases }) => {
+    const groups = await useCases.groups.all()
+    return {
+      groups: groups.map(({ name, description, permissions }) => ({ name, description, permissions })),
+      yaml: formatGroupsFile(groups),
+    }
   },
 })

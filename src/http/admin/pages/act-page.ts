@@ -23,10 +23,19 @@ export interface ActForm {
   readonly version?: string
   /** What the field `confirm` must hold. */
   readonly confirmation?: string
+  /** The form is not complete: it is shown again, with this, in place of being executed. */
+  readonly pending?: PendingForm
   /** Page that the link "Cancel" leads to. */
   readonly back: string
   /** Page that is shown afterwards; absent: the same. */
   readonly next?: string
+}
+
+export interface PendingForm {
+  readonly status: 200 | 400
+  readonly note: Html
+  /** Whether the form asks for the reason already. */
+  readonly asksReason: boolean
 }
 
 interface Definition<Params extends TObject, Fields extends TProperties> {
@@ -39,9 +48,13 @@ interface Definition<Params extends TObject, Fields extends TProperties> {
   readonly params: Params
   /** Texts of the form, beside the reason; a field that was left empty is absent. */
   readonly fields?: Fields
-  /** Parameters of the act that the form has as fields. */
-  readonly paramsOf?: (values: Static<TObject<Fields>>) => Readonly<Record<string, string>>
-  /** The body of the act. */
+  /** Those of the fields that are parameters of the act. */
+  readonly asks?: readonly (keyof Fields & string)[]
+  /** Those of the fields that a link to the form may fill in. */
+  readonly prefilled?: readonly (keyof Fields & string)[]
+  /** Of the form; absent: as of other forms. */
+  readonly mostBytes?: number
+  /** The body of the act, or the query of DELETE. */
   readonly bodyOf?: (values: Static<TObject<Fields>>) => Readonly<Record<string, unknown>>
   /** What the next page says: "The session has ended." */
   readonly done: string
@@ -59,9 +72,11 @@ export interface ActPage {
   readonly page: AdminPage
   readonly act: Act
   readonly fields: TObject
+  /** Of the fields, those that are parameters of the act. */
+  readonly asks: readonly string[]
+  readonly mostBytes: number | undefined
   readonly done: string
   readonly shown: ((answer: unknown) => PageContent) | undefined
-  paramsOf(values: FormValues): Readonly<Record<string, string>>
   bodyOf(values: FormValues): Readonly<Record<string, unknown>>
   describe(request: PageRequest<unknown, unknown>, values: FormValues): Promise<ActForm>
 }
@@ -75,7 +90,7 @@ export function defineActPage<
   Params extends TObject,
   Fields extends TProperties = Record<never, never>,
 >(definition: Definition<Params, Fields>): ActPage {
-  const { act, path, title, params, paramsOf, bodyOf, done } = definition
+  const { act, path, title, params, bodyOf, done, asks = [], mostBytes, prefilled = [] } = definition
   const reason = act.act.reason === 'required' ? { reason: Reason } : {}
   const describe: ActPage['describe'] = async (request, values) =>
     await definition.describe({ ...request, params: request.params as Static<Params>, values })
@@ -84,22 +99,26 @@ export function defineActPage<
     done,
     describe,
     shown: definition.shown,
+    asks,
+    mostBytes,
     fields: Type.Object({ ...definition.fields, ...reason }),
-    paramsOf: (values) => paramsOf?.(values as Static<TObject<Fields>>) ?? {},
     bodyOf: (values) => bodyOf?.(values as Static<TObject<Fields>>) ?? {},
     page: {
       path,
       permission: act.permission,
       title,
       params,
-      query: Type.Object({ form: Type.Optional(Type.String({ maxLength: 100 })) }),
+      query: Type.Object({
+        form: Type.Optional(Type.String({ maxLength: 100 })),
+        ...Object.fromEntries(prefilled.map((name) => [name, Type.Optional(Type.String({ maxLength: 300 }))])),
+      }),
       async render(request) {
         const { actor, useCases, path: at } = request
-        const { form: id } = request.query as { readonly form?: string }
+        const { form: id, ...given } = request.query as FormValues
         const place = { adminSessionId: actor.adminSessionId, act: act.operationId, path: at }
         const values = id === undefined ? undefined : await useCases.forms.find(id, place)
-        const form = await describe(request, values ?? {})
-        return formContent({ act, form, actor, path: at, values: values ?? {}, problem: comeBack(id, values) })
+        const form = await describe(request, values ?? given)
+        return formContent({ act, form, actor, path: at, values: values ?? given, problem: comeBack(id, values) })
       },
     },
   }
@@ -123,7 +142,8 @@ export interface ShownForm {
 }
 
 export function formContent({ act, form, actor, path, values, problem }: ShownForm): PageContent {
-  const { title, trail, content, fields, version, back, button } = form
+  const { title, trail, content, fields, version, back, button, pending } = form
+  const asksReason = act.act.reason === 'required' && (pending?.asksReason ?? true)
   const hidden = version === undefined ? '' : html`<input type="hidden" name="_version" value="${version}">`
   return {
     title,
@@ -131,7 +151,7 @@ export function formContent({ act, form, actor, path, values, problem }: ShownFo
     content: html`${problem ?? ''}
 ${content}
 <form class="act" method="post" action="${path}"><input type="hidden" name="_csrf" value="${actor.csrfToken}">${hidden}
-${fields ?? ''}${act.act.reason === 'required' ? reasonField(values.reason) : ''}
+${fields ?? ''}${asksReason ? reasonField(values.reason) : ''}
 <div class="submit"><button class="button primary">${button}</button><a class="clear" href="${back}">Cancel</a></div>
 </form>`,
   }

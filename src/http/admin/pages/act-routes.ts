@@ -13,11 +13,15 @@ import type { ActGate } from '../acts/gate.js'
 import { SIGN_IN_PATHS } from '../admin-return.js'
 import { doneName, formContent, stepUpContent, type ActForm, type ActPage } from './act-page.js'
 import { note } from './components.js'
+import type { Html } from '../../pages/html.js'
 import { link } from './links.js'
 import type { PageContent, PageRequest } from './page.js'
 import { valuesOf, type Validate } from './values.js'
 
 const MOST_BYTES = 64_000
+const TOO_LONG =
+  `The form is too long to be kept during a new sign-in. Sign in anew at ${SIGN_IN_PATHS.stepUp}, then ` +
+  'send it again.'
 
 export interface ActPagesOptions {
   readonly gate: ActGate<AdminActor>
@@ -49,7 +53,7 @@ export async function actPageRoutes(
     for (const each of pages) {
       const actors = new WeakMap<FastifyRequest, AdminActor>()
       routes.post(each.page.path, {
-        bodyLimit: MOST_BYTES,
+        bodyLimit: each.mostBytes ?? MOST_BYTES,
         onRequest: async (request, reply) => {
           try {
             actors.set(request, await gate.enter(request, each.act))
@@ -93,9 +97,10 @@ interface SentForm {
 }
 
 async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: PageAnswers): Promise<FastifyReply> {
-  const { each: { act, paramsOf, bodyOf, fields, shown }, exchange, asked, form, version: ifMatch } = sent
+  const { each: { act, asks, bodyOf, fields, shown }, exchange, asked, form, version: ifMatch } = sent
   const { request, reply, actor } = exchange
   const texts = textsOf(sent.each, request)
+  if (form.pending) return showAgain(sent, form, form.pending, answers)
   try {
     const validate = request.compileValidationSchema(fields) as Validate
     const values = valuesOf(fields, texts, validate, 'request_malformed') as FormValues
@@ -103,10 +108,11 @@ async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: P
     requireConfirmed(form, texts)
     const body = bodyOf(values)
     requireBody(act, { ...body, ...reason === undefined ? {} : { reason } }, request)
+    const params = { ...asked.params as object, ...Object.fromEntries(asks.map((name) => [name, values[name]])) }
     const answer = await gate.run(act, { actor, request, body, reason, ifMatch }, (acting) => {
-      const { useCases } = asked
-      const params = { ...asked.params as object, ...paramsOf(values) }
-      return act.handle({ actor, useCases, params, body, query: {}, request, acting }, asked.cursors)
+      const { useCases, cursors } = asked
+      const query = act.method === 'DELETE' ? body : {}
+      return act.handle({ actor, useCases, params, body, query, request, acting }, cursors)
     })
     if (shown !== undefined) return answers.send(200, shown(answer), exchange) // guard: token-shown-once
     return reply.code(303).headers({
@@ -117,28 +123,38 @@ async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: P
   } catch (thrown) {
     const { code, sentence, status } = asGatehouseError(thrown)
     if (code === 'step_up_required') return await keepForm(sent, texts, answers)
-    if (code !== 'request_malformed' && code !== 'version_stale') throw thrown
+    if (status !== 400 && status !== 409 && code !== 'version_stale') throw thrown
     const current = await sent.each.describe(asked, texts)
-    const problem = note(sentence, 'bad')
-    const again = { act, form: current, actor, path: pathOf(request), values: texts, problem }
-    return answers.send(status, formContent(again), exchange)
+    return showAgain(sent, current, { status, note: note(sentence, 'bad') }, answers)
   }
+}
+
+function showAgain(
+  { each: { act, fields }, exchange }: SentForm,
+  form: ActForm,
+  { status, note: problem }: { readonly status: number, readonly note: Html },
+  answers: PageAnswers,
+): FastifyReply {
+  const { request, actor } = exchange
+  const values = textsOf({ fields }, request)
+  return answers.send(status, formContent({ act, form, actor, path: pathOf(request), values, problem }), exchange)
 }
 
 function requireConfirmed({ confirmation }: ActForm, texts: FormValues): void {
   if (confirmation === undefined || texts['confirm'] === confirmation) return // guard: act-confirmed
-  throw new GatehouseError('request_malformed', { sentence: 'The username that was typed is another one.' })
+  throw new GatehouseError('request_malformed', { sentence: 'The name that was typed is another one.' })
 }
 
-/** The form makes the body that the API accepts. */
-function requireBody({ body: schema }: Act, body: unknown, request: FastifyRequest): void {
+/** The form makes the body, or the query, that the API accepts. */
+function requireBody({ method, body: bodySchema, query }: Act, body: unknown, request: FastifyRequest): void {
+  const schema = method === 'DELETE' ? query : bodySchema
   if (schema === undefined) return
   const validate = request.compileValidationSchema(schema) as Validate
   if (!validate(body)) throw new GatehouseError('request_malformed')
 }
 
 /** What was entered, as text; the form token is not among it. */
-function textsOf({ fields }: ActPage, { body }: FastifyRequest): FormValues {
+function textsOf({ fields }: Pick<ActPage, 'fields'>, { body }: FastifyRequest): FormValues {
   return queryParameters(body ?? {}, Object.keys(fields.properties)) as FormValues
 }
 
@@ -148,7 +164,7 @@ async function keepForm(sent: SentForm, texts: FormValues, answers: PageAnswers)
   const path = pathOf(request)
   const place = { adminSessionId: actor.adminSessionId, act: act.operationId, path }
   const id = await asked.useCases.forms.keep(place, texts)
-  if (id === undefined) throw new GatehouseError('request_malformed', { sentence: 'The form is too long.' })
+  if (id === undefined) throw new GatehouseError('request_malformed', { sentence: TOO_LONG })
   const stepUp = link(SIGN_IN_PATHS.stepUp, { rd: link(path, { form: id }) })
   if (isHtmx(request.headers)) return reply.code(204).header('hx-redirect', stepUp).send()
   return answers.send(403, stepUpContent(form.title, stepUp, form.trail), exchange)

@@ -1,6 +1,9 @@
 // Every form of the console that changes something.
 import type { ActPage } from './act-page.js'
 import { giveGroupPage, takeGroupPage } from './membership-acts.js'
+import { addGroupPage, changeGroupPage, removeGroupPage } from './group-acts.js'
+import { importGroupsPage } from './group-import.js'
+import { grantPermissionPage, revokePermissionPage } from './group-permission-acts.js'
 import { activatePage, addPage, deactivatePage, endPersonSessionsPage, removePage, renamePage } from './person-acts.js'
 import { addTokenPage, revokeTokenPage } from './token-acts.js'
 import { endAllSessionsPage, endHostSessionsPage, endSessionPage } from './session-acts.js'
@@ -19,4 +22,10 @@ export const ACT_PAGES: readonly ActPage[] = [
   revokeTokenPage,
   giveGroupPage,
   takeGroupPage,
+  addGroupPage,
+  changeGroupPage,
+  removeGroupPage,
+  grantPermissionPage,
+  revokePermissionPage,
+  importGroupsPage,
 ]

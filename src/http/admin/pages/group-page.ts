@@ -1,11 +1,14 @@
 // One local group: permissions, the mapping rows that grant it, the access rules that use it, and its members.
 import Type from 'typebox'
-import type { GroupDetails } from '../../../admin/groups.js'
+import type { GroupDetails, PermissionUse } from '../../../admin/groups.js'
 import type { MemberView } from '../../../core/people.js'
 import { html, type Html } from '../../pages/html.js'
+import type { AdminActor } from '../actor.js'
 import { PeopleCursorSchema } from '../api/people-schemas.js'
 import { ruleLink, SHADOW } from './access-page.js'
 import { badge, emptyState, idText, nameText, note, section, timeText } from './components.js'
+import { groupActs } from './group-acts.js'
+import { revokeLink } from './group-permission-acts.js'
 import { linkTo } from './links.js'
 import { listCursor, PAGE_ROWS } from './list-cursor.js'
 import { defineAdminPage } from './page.js'
@@ -19,7 +22,7 @@ export const groupPage = defineAdminPage({
   title: 'Group',
   params: Type.Object({ name: Type.String({ minLength: 1, maxLength: 300 }) }),
   query: Type.Object({ after: Type.Optional(Type.String()) }),
-  async render({ params: { name }, query, useCases, cursors }) {
+  async render({ params: { name }, query, useCases, cursors, actor }) {
     const cursor = listCursor(cursors, 'getGroupsByNameMembers', PeopleCursorSchema, query.after)
     const group = await useCases.groups.get(name)
     const page = await useCases.groups.members(name, { after: cursor.after, limit: PAGE_ROWS })
@@ -30,7 +33,8 @@ ${pager({ path: linkTo('groups', name), query, next: cursor.next(page) })}`
       lead: leadOf(group),
       trail: [{ label: 'Groups', href: '/admin/groups' }],
       content: html`${group.exists ? '' : missingNote(name)}
-${section({ id: 'permissions', title: 'Permissions', content: permissionsTable(group) })}
+${groupActs(group, actor)}
+${section({ id: 'permissions', title: 'Permissions', content: permissionsTable(group, actor) })}
 ${section({ id: 'rows', title: 'Granted by', content: rowsTable(group) })}
 ${section({ id: 'rules', title: 'Used by access rules', content: rulesTable(group) })}
 ${section({ id: 'members', title: `Members (${group.members})`, content: results(members) })}`,
@@ -51,8 +55,9 @@ function missingNote(name: string): Html {
   )
 }
 
-function permissionsTable({ permissionDetails }: GroupDetails): Html {
-  return dataTable<GroupDetails['permissionDetails'][number]>({
+function permissionsTable({ name, exists, permissionDetails }: GroupDetails, actor: AdminActor): Html {
+  const mayChange = actor.permissions.has('gatehouse.policy')
+  return dataTable<PermissionUse>({
     caption: 'Permissions',
     rows: permissionDetails,
     columns: [
@@ -61,8 +66,16 @@ function permissionsTable({ permissionDetails }: GroupDetails): Html {
         heading: 'Allows',
         cell: ({ meaning }) => meaning ?? html`<span class="soft">what applications make of it</span>`,
       },
+      ...mayChange
+        ? [{ heading: 'Take away', cell: ({ permission }: PermissionUse) => revokeLink(name, permission) }]
+        : [],
     ],
-    empty: emptyState({ title: 'No permission.', next: 'Applications get the name of the group alone.' }),
+    empty: emptyState({
+      title: 'No permission.',
+      next: html`Applications get the name of the group alone. ${
+        mayChange && exists ? html`<a href="${linkTo('groups', name)}/grant">Give it a permission</a>` : ''
+      }`,
+    }),
   })
 }
 

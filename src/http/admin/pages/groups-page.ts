@@ -2,9 +2,12 @@
 import Type from 'typebox'
 import type { GroupSummary } from '../../../admin/groups.js'
 import { html, type Html } from '../../pages/html.js'
+import type { AdminActor } from '../actor.js'
 import { GROUP_FILTERS } from '../api/groups.js'
 import { emptyState, nameText, tabs, tag } from './components.js'
 import { filterForm } from './filter-form.js'
+import { addGroupPage } from './group-acts.js'
+import { groupsActs } from './group-import.js'
 import { link, linkTo } from './links.js'
 import { listCursor, PAGE_ROWS } from './list-cursor.js'
 import { defineAdminPage } from './page.js'
@@ -27,7 +30,7 @@ export const groupsPage = defineAdminPage({
   permission: 'gatehouse.read',
   title: 'Groups',
   query: Type.Object({ ...GROUP_FILTERS, after: Type.Optional(Type.String()) }),
-  async render({ query, useCases, cursors }) {
+  async render({ query, useCases, cursors, actor }) {
     const { after, ...filter } = query
     const { q } = filter
     const cursor = listCursor(cursors, 'getGroups', Type.String(), after)
@@ -40,11 +43,13 @@ export const groupsPage = defineAdminPage({
     }))
     const kept = current.name === undefined ? {} : { [current.name]: 'true' }
     const fields = [{ kind: 'search', name: 'q', label: 'Search', value: q, hint: 'A part of the name.' } as const]
-    const table = dataTable({ caption: current.title, columns: COLUMNS, rows: page.rows, empty: empty(current.name) })
+    const none = empty(current.name, actor)
+    const table = dataTable({ caption: current.title, columns: COLUMNS, rows: page.rows, empty: none })
     return {
       title: 'Groups',
       lead: 'Local groups: the mapping grants them, access rules and applications use them.',
-      content: html`${tabs({ label: 'Groups', items })}
+      content: html`${groupsActs(actor)}
+${tabs({ label: 'Groups', items })}
 ${filterForm({ path: PATH, label: 'Filter groups', fields, kept })}
 ${
         results(html`${table}
@@ -74,11 +79,15 @@ function remarks({ exists, isEmpty, isUnused }: GroupSummary): Html {
   return html`${isEmpty ? tag('empty') : ''}${isUnused ? tag('unused') : ''}`
 }
 
-function empty(view: (typeof VIEWS)[number]['name']): Html {
+function empty(view: (typeof VIEWS)[number]['name'], { permissions }: AdminActor): Html {
   if (view === undefined) {
     return emptyState({
       title: 'No group is found.',
-      next: html`Groups are added with <code>gatehouse groups add NAME</code>; a sign-in never adds one.`,
+      next: html`A sign-in never adds one: ${
+        permissions.has('gatehouse.policy')
+          ? html`<a href="${addGroupPage.page.path}">add a group</a>`
+          : html`<code>gatehouse groups add NAME</code> does.`
+      }`,
     })
   }
   const title = {

@@ -22,7 +22,7 @@ export const giveGroupPage = defineActPage({
   title: 'Give a user a group',
   params: Type.Object({ id: Id }),
   fields: { name: Name, until: Type.Optional(Type.String({ maxLength: 40 })), reason: Type.Optional(Reason) },
-  paramsOf: ({ name }) => ({ name }),
+  asks: ['name'],
   bodyOf: ({ until, reason }) => ({
     ...until === undefined ? {} : { until: inUtc(until) },
     ...reason === undefined ? {} : { reason },
