@@ -84,14 +84,8 @@ async function seen({ clients: { sue } }: AdminScene, id: string): Promise<{ pat
 const ofSue = async (scene: AdminScene, query: Query) => await seen(scene, await idOf('sue', query))
 
 /** A local group that nothing names, as Sue sees it. */
-async function newGroup({ clients: { sue } }: AdminScene, query: Query, permission = 'wiki.edit') {
-  const name = `Group ${randomUUID()}`
-  await query(
-    `with made as (insert into groups (name) values ($1) returning id)
-    insert into group_permissions (group_id, permission) select id, $2 from made`,
-    [name, permission],
-  )
-  const path = `/groups/${encodeURIComponent(name)}`
+async function groupSeen({ clients: { sue } }: AdminScene, query: Query, permission = 'wiki.edit') {
+  const path = `/groups/${await newGroup(query, permission)}`
   const { headers } = await sue.ask(path)
   return { path, ifMatch: String(headers['etag']) }
 }
@@ -202,32 +196,32 @@ export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
     above: undefined,
   },
   patchGroupsByName: {
-    allowed: async (scene, query) => ({ ...await newGroup(scene, query), body: { name: `Group ${randomUUID()}` } }),
+    allowed: async (scene, query) => ({ ...await groupSeen(scene, query), body: { name: `Group ${randomUUID()}` } }),
     above: async (scene, query) => {
       await query("update groups set name = 'Circuit Team' where name = 'Circuit Manager'") // the mapping names it
-      return { ...await newGroup(scene, query, 'gatehouse.keys'), body: { name: 'Circuit Manager' } }
+      return { ...await groupSeen(scene, query, 'gatehouse.keys'), body: { name: 'Circuit Manager' } }
     },
   },
   deleteGroupsByName: {
     allowed: async (scene, query) => {
-      const { path, ifMatch } = await newGroup(scene, query)
+      const { path, ifMatch } = await groupSeen(scene, query)
       return { path: `${path}?${reason}`, ifMatch }
     },
     above: undefined,
   },
   putGroupsByNamePermissionsByWord: {
     allowed: async (scene, query) => {
-      const { path, ifMatch } = await newGroup(scene, query)
+      const { path, ifMatch } = await groupSeen(scene, query)
       return { path: `${path}/permissions/gatehouse.keys`, ifMatch }
     },
     above: async (scene, query) => {
-      const { path, ifMatch } = await newGroup(scene, query)
+      const { path, ifMatch } = await groupSeen(scene, query)
       return { path: `${path}/permissions/gatehouse.keys`, ifMatch }
     },
   },
   deleteGroupsByNamePermissionsByWord: {
     allowed: async (scene, query) => {
-      const { path, ifMatch } = await newGroup(scene, query)
+      const { path, ifMatch } = await groupSeen(scene, query)
       return { path: `${path}/permissions/wiki.edit?${reason}`, ifMatch }
     },
     above: undefined,
