@@ -5,7 +5,7 @@ import { createActUseCases, groupPolicyOf } from './act-use-cases.js'
 import { createRefusals } from './admin/acts/refusals.js'
 import type { AdminAccess } from './admin-access.js'
 import type { AdminUseCases } from './admin/use-cases.js'
-import type { RunningConfig } from './config/running-config.js'
+import type { ReloadableConfig, RunningConfig } from './config/running-config.js'
 import type { Siblings } from './core/siblings.js'
 import { openLiveDirectory } from './entra/live-directory.js'
 import { adminEntry } from './http/admin/entry.js'
@@ -68,16 +68,13 @@ function scopeOptions(app: FastifyInstance, config: RunningConfig, deps: Console
 
 /** Each part of the console adds its member. */
 function createUseCases(app: FastifyInstance, config: RunningConfig, deps: ConsoleDeps): AdminUseCases {
-  const policy = () => {
-    const { groupMapping: mapping, access } = config.current()
-    return { mapping, rules: access.rules }
-  }
+  const naming = { policy: () => namesIn(config.current()), shown: () => namesIn(config.shown()) }
   const { storage: { database } } = deps
   const { entra } = config.startup
   const liveDirectory = openLiveDirectory(() => ({ ...entra, ...config.current().entra }), entra)
   app.addHook('onClose', () => liveDirectory.close())
   return {
-    ...createPeopleUseCases({ database, timeouts: config.startup.session, policy }),
+    ...createPeopleUseCases({ database, timeouts: config.startup.session, ...naming }),
     acts: createActUseCases({
       database,
       timeouts: config.startup.session,
@@ -88,4 +85,8 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
     ...createOverviewUseCases(config, deps),
     ...createPolicyUseCases(config, { database, liveDirectory, activity: createActivityReader(database) }),
   }
+}
+
+function namesIn({ groupMapping: mapping, access: { rules } }: ReloadableConfig) {
+  return { mapping, rules }
 }

@@ -1,4 +1,5 @@
 // What is derived from the reloadable half of the configuration, once for each configuration in force.
+import { asWritten } from './config/as-written.js'
 import type { ReloadableConfig } from './config/running-config.js'
 import { compileAccess, createPathInterpreter } from './core/access.js'
 import { countedKeys } from './core/activity.js'
@@ -17,14 +18,16 @@ import { createTheme, type Theme } from './http/pages/theme.js'
 import { networkTest } from './net/networks.js'
 
 export function accessInForce(
-  { access, headers }: ReloadableConfig,
+  config: ReloadableConfig,
   counters?: Pick<ActivityCounters, 'rules'>,
 ): AccessInForce {
+  const { access, headers } = config
+  const shown = asWritten(config).access
   const hits = counters?.rules(countedKeys(access.rules)) ?? []
   const interpretationsOf = createPathInterpreter()
   return {
-    policy: compileAccess(access, networkTest, () => hits, interpretationsOf),
-    shadows: compileShadowRules(access, { networkTest, counters: hits, interpretationsOf }),
+    policy: compileAccess(access, networkTest, () => hits, interpretationsOf, shown),
+    shadows: compileShadowRules(access, { networkTest, counters: hits, interpretationsOf, shown }),
     headers: compileHeaders(headers),
   }
 }

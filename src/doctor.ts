@@ -12,6 +12,7 @@ import {
   signingKeysExist,
 } from './checks/entra.js'
 import { failure, isUnanswered, notChecked, type Check } from './checks/finding.js'
+import { asWritten } from './config/as-written.js'
 import { localGroupsExist } from './checks/local-groups.js'
 import { registrationFits } from './checks/registration.js'
 import { superuserGroupsClosed } from './checks/superuser-groups.js'
@@ -136,7 +137,13 @@ async function databaseResults(config: Config, embeddedUrl: string | undefined):
     }
     const groups = createGroupsList(database)
     const existing = async (): Promise<readonly string[]> => (await groups.all()).map(({ name }) => name)
-    return [...found, ...await all([['groups', localGroupsExist({ mapping: groupMapping, existing, nearest })]])]
+    return [
+      ...found,
+      ...await all([[
+        'groups',
+        localGroupsExist({ mapping: groupMapping, shown: asWritten(config).groupMapping, existing, nearest }),
+      ]]),
+    ]
   } finally {
     await database?.close()
     await stop()

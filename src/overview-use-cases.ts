@@ -6,7 +6,7 @@ import { createKeysAdmin } from './admin/keys.js'
 import { createOverviewAdmin } from './admin/overview.js'
 import type { AdminUseCases } from './admin/use-cases.js'
 import type { Config } from './config/config.js'
-import type { ReloadState } from './config/reload-state.js'
+import { withFindings, type ReloadState } from './config/reload-state.js'
 import type { RunningConfig } from './config/running-config.js'
 import type { ActivityReader } from './core/activity.js'
 import type { DiagnosisResult } from './core/diagnosis.js'
@@ -61,7 +61,7 @@ export function createOverviewUseCases(
 function doctorDeps({ startup, current }: RunningConfig, { storage, reload, log }: OverviewDeps): DoctorDeps {
   return {
     config: (): Config => ({ ...startup, ...current(), entra: { ...startup.entra, ...current().entra } }),
-    configuration: () => configurationOf(reload()),
+    configuration: () => configurationOf(withFindings(reload(), current().source)),
     embeddedUrl: storage.url,
     log: (line) => log.info({ line }, 'a custom step that doctor loads has printed this'),
   }
@@ -93,7 +93,7 @@ function knownHealth(config: RunningConfig, deps: OverviewDeps): KnownHealth {
     servers: () => serversOf(config, deps),
     entra: () => entraOf(config, deps.entra),
     sync: () => syncOf(deps.reevaluation),
-    config: () => configOf(config, deps.reload()),
+    config: () => configOf(config, withFindings(deps.reload(), config.current().source)),
   }
 }
 

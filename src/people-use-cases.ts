@@ -1,9 +1,7 @@
 // Puts the use cases of users, groups and sessions (src/admin) together with the database, for the console, its API and
 // the commands.
-import type { AccessRule } from './core/access.js'
-import type { MappingRow } from './core/mapping.js'
 import type { SessionTimeouts } from './core/session.js'
-import { createGroupsAdmin, type GroupsAdmin } from './admin/groups.js'
+import { createGroupsAdmin, type GroupsAdmin, type NamingPolicy } from './admin/groups.js'
 import { createPeopleAdmin, type PeopleAdmin } from './admin/people.js'
 import { createSessionsAdmin, type SessionsAdmin } from './admin/sessions.js'
 import { createTokensAdmin, type TokensAdmin } from './admin/tokens.js'
@@ -27,10 +25,13 @@ export interface PeopleUseCasesDeps {
   readonly database: Database
   readonly timeouts: SessionTimeouts
   /** In force: a reload of the configuration may change it. */
-  readonly policy: () => { readonly mapping: readonly MappingRow[], readonly rules: readonly AccessRule[] }
+  readonly policy: () => NamingPolicy
+  /** The same for people to read. */
+  readonly shown?: (() => NamingPolicy) | undefined
 }
 
-export function createPeopleUseCases({ database, timeouts, policy }: PeopleUseCasesDeps): PeopleUseCases {
+export function createPeopleUseCases(deps: PeopleUseCasesDeps): PeopleUseCases {
+  const { database, timeouts, policy, shown = policy } = deps
   const people = createPeopleStore(database, timeouts)
   const sessions = createSessionsList(database, timeouts)
   const groups = createGroupsList(database)
@@ -40,11 +41,12 @@ export function createPeopleUseCases({ database, timeouts, policy }: PeopleUseCa
       sessions,
       groups,
       mapping: () => policy().mapping,
+      shownMapping: () => shown().mapping,
       recordViewed: (viewed) => recordPersonViewed(database, viewed),
       entraGroupsOf: async (userId) => (await membershipSnapshot(database, userId))?.entraGroupIds,
       auditOf: async (userId, limit) => (await listAudit(database, { userId, limit })).rows,
     }),
-    groups: createGroupsAdmin({ groups, people, policy }),
+    groups: createGroupsAdmin({ groups, people, policy, shown }),
     sessions: createSessionsAdmin({ sessions, people }),
     tokens: createTokensAdmin(createTokensList(database)),
   }

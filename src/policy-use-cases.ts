@@ -46,14 +46,14 @@ type PolicyUseCases = Pick<
 >
 
 export function createPolicyUseCases(
-  { startup, current: policy, hash }: RunningConfig,
+  { startup, current: policy, shown, hash }: RunningConfig,
   { database, liveDirectory, activity }: PolicyUseCaseDeps,
 ): PolicyUseCases {
   const users = createPolicyUsers(database, createPeopleStore(database, startup.session))
   const localGroups = createLocalGroups(database)
   const scheme = new URL(startup.server.publicUrl).protocol === 'https:' ? 'https' : 'http'
-  const ofFile = memoizeByConfig(policy, ({ access, authAllowed, pipeline }): readonly PolicyFinding[] => [
-    ...accessFindings({ ...startup, access }),
+  const ofFile = memoizeByConfig(policy, ({ access, authAllowed, pipeline, source }): readonly PolicyFinding[] => [
+    ...accessFindings({ ...startup, access, ...source === undefined ? {} : { source } }),
     ...[
       ...portsComeFromTheProxy(access),
       ...defaultIsMeant(access),
@@ -63,20 +63,23 @@ export function createPolicyUseCases(
   const findings = async (): Promise<readonly PolicyFinding[]> => {
     const namesExist = accessNamesExist({
       access: policy().access,
+      shown: shown().access,
       existing: async () => await namedInRules(database, policy().access.rules),
       nearest: () => undefined,
     })
     return [...ofFile(), ...(await namesExist()).flatMap(asFindings)]
   }
-  const mapping = createMappingAdmin({ policy, localGroups, counts: createEntraGroupCounts(database) })
-  const access = createAccessAdmin({ policy, findings, activity })
+  const positionOf = (path: string) => policy().source?.positions.get(path)
+  const counts = createEntraGroupCounts(database)
+  const mapping = createMappingAdmin({ policy, shown, localGroups, counts, positionOf })
+  const access = createAccessAdmin({ policy, shown, findings, positionOf, activity })
   const readLive = limitLiveReads(createLiveReader(liveDirectory))
   return {
     access,
-    accessTest: createAccessTestAdmin({ policy, users, localGroups, networkTest }),
-    explain: createExplainAdmin({ policy, users, localGroups, readLive }),
+    accessTest: createAccessTestAdmin({ policy, shown, users, localGroups, networkTest }),
+    explain: createExplainAdmin({ policy, shown, users, localGroups, readLive }),
     mapping,
-    personAccess: createPersonAccessAdmin({ policy, users, networkTest, scheme }),
+    personAccess: createPersonAccessAdmin({ policy, shown, users, networkTest, scheme }),
     policy: createPolicyAdmin({ hash, mapping, access }),
     policyVersions: createPolicyVersionsAdmin(createPolicyVersionStore(database)),
   }

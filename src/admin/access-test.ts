@@ -101,18 +101,24 @@ export interface AccessTestAdmin {
 
 export interface AccessTestPorts {
   readonly policy: () => Pick<PolicyInForce, 'access' | 'groupMapping' | 'headers'>
+  /** The same for people to read. */
+  readonly shown?: AccessTestPorts['policy'] | undefined
   readonly users: Pick<PolicyUsers, 'find'>
   readonly localGroups: LocalGroups
   readonly networkTest: (networks: readonly string[]) => NetworkTest
 }
 
-export function createAccessTestAdmin({ policy, users, localGroups, networkTest }: AccessTestPorts): AccessTestAdmin {
+export function createAccessTestAdmin(
+  { policy, shown = policy, users, localGroups, networkTest }: AccessTestPorts,
+): AccessTestAdmin {
   const inForce = memoizeByConfig(policy, ({ access, groupMapping, headers }) => ({
-    policy: compileAccess(access, networkTest),
-    shadows: compileShadowRules(access, { networkTest }),
+    policy: compileAccess(access, networkTest, undefined, undefined, shown().access),
+    shadows: compileShadowRules(access, { networkTest, shown: shown().access }),
     rows: groupMapping,
+    shownRows: shown().groupMapping,
     mapping: createGroupMapping(groupMapping),
     definitions: headerDefinitions(headers),
+    shownDefinitions: headerDefinitions(shown().headers),
     headers,
     withNetworks: access.rules.some(({ networks }) => networks !== undefined),
     isAddress: networkTest(['loopback']),
@@ -148,7 +154,7 @@ export function createAccessTestAdmin({ policy, users, localGroups, networkTest 
         ),
         headers: decision.allow ? headersFor(user, compiled) : undefined,
         read: groupsRead(compiled.rows, ids),
-        notHit: rowsNotHit(compiled.rows, ids),
+        notHit: rowsNotHit(compiled.rows, ids, compiled.shownRows),
         notes: notesOn(input, target, compiled),
       }
     },
@@ -190,19 +196,22 @@ function interpretationsOf(policy: AccessPolicy, request: AddressedRequest): rea
 function testedShadow({ rule, kind, decides }: ShadowDecision, decision: Decision): TestedShadowRule[] {
   const differs = kind !== (decision.allow ? 'allowed' : decision.reason)
   if (!decides && !differs) return []
-  return [{ path: rule.path, name: rule.name ?? null, allows: describeAllow(rule.allow), would: kind, differs }]
+  return [{ path: rule.path, name: rule.name ?? null, allows: rule.allows, would: kind, differs }]
 }
 
 interface Compiled {
   readonly definitions: ReturnType<typeof headerDefinitions>
+  readonly shownDefinitions: ReturnType<typeof headerDefinitions>
   readonly headers: PolicyInForce['headers']
   readonly withNetworks: boolean
   readonly isAddress: NetworkTest
 }
 
-function headersFor(user: EvaluatedUser | undefined, { definitions, headers }: Compiled): TestedHeaders {
+function headersFor(user: EvaluatedUser | undefined, compiled: Compiled): TestedHeaders {
+  const { definitions, shownDefinitions, headers } = compiled
   try {
     const pairs = identityHeaders(user, definitions, undefined, headers.maxBytes)
+      .map(([name, value], index): HeaderPair => [shownDefinitions[index]?.name ?? name, value])
     return { pairs, assertion: headers.families.includes('assertion') }
   } catch (error) {
     if (error instanceof GatehouseError && error.code === 'identity_too_large') return { tooLarge: error }

@@ -1,6 +1,6 @@
 // The access rules in force, in order, as people read them: whom each one lets in, what `gatehouse check` finds about
 // it, and how often it decided.
-import { describeAllow, isEnforced, type AccessRule, type Allow } from '../core/access.js'
+import { describeAllow, isEnforced, type AccessRule, type AccessRules, type Allow } from '../core/access.js'
 import {
   DEFAULT_RULE,
   OTHER_KEYS,
@@ -70,6 +70,8 @@ export interface AccessAdmin {
 
 export interface AccessAdminPorts {
   readonly policy: () => Pick<PolicyInForce, 'access'>
+  /** The same for people to read. */
+  readonly shown?: (() => Pick<PolicyInForce, 'access'>) | undefined
   /** Of the configuration in force. */
   readonly findings: () => Promise<readonly PolicyFinding[]>
   /** Undefined where the file's positions are not known. */
@@ -84,12 +86,9 @@ const HITS_KEPT_MS = 10_000
 const DEFAULT_PATH = 'access.default'
 
 export function createAccessAdmin(
-  { policy, findings, positionOf = () => undefined, activity }: AccessAdminPorts,
+  { policy, shown = policy, findings, positionOf = () => undefined, activity }: AccessAdminPorts,
 ): AccessAdmin {
-  const inForce = memoizeByConfig(policy, ({ access }) => {
-    const keys = ruleKeys(access.rules)
-    return { access, rules: access.rules.map((rule, index) => numbered(rule, index, keys[index] ?? '')) }
-  })
+  const inForce = memoizeByConfig(policy, ({ access }) => ({ access, rules: numberedRules(access, shown().access) }))
   const ruleHits = activity && remembered(activity.ruleHits, HITS_KEPT_MS)
   const known = async () => {
     const [found, hits] = await Promise.all([findings(), ruleHits?.()])
@@ -172,6 +171,12 @@ interface NumberedRule {
   readonly key: string
   /** In lower case. */
   readonly text: string
+}
+
+/** Counted by the rules in force, shown as people read them. */
+function numberedRules(access: AccessRules, shown: AccessRules): readonly NumberedRule[] {
+  const keys = ruleKeys(access.rules)
+  return shown.rules.map((rule, index) => numbered(rule, index, keys[index] ?? ''))
 }
 
 function numbered(rule: AccessRule, index: number, key: string): NumberedRule {

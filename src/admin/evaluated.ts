@@ -1,5 +1,5 @@
 // Somebody as access rules see them, with the reasons in words: a user, or a user with given Entra groups.
-import { describeAllow, permits, type Allow, type Grounds, type SessionRights } from '../core/access.js'
+import { permits, type Allow, type Grounds, type SessionRights } from '../core/access.js'
 import type { HeaderSource } from '../core/identity-headers.js'
 import type { Cause, GroupMapping } from '../core/mapping.js'
 import type { EntraSnapshot, HeldGroup, LocalGroup, PolicyUser } from '../core/policy.js'
@@ -73,15 +73,9 @@ export function evaluatedGroups(
   }
 }
 
-export function judged({ path, name, allow }: Grounds, user: EvaluatedUser | undefined): JudgedRule {
+export function judged({ path, name, allow, allows }: Grounds, user: EvaluatedUser | undefined): JudgedRule {
   const lets = permits(allow, user)
-  return {
-    path,
-    name: name ?? null,
-    allows: describeAllow(allow),
-    lets,
-    because: lets ? because(allow, user) : refusalReason(user),
-  }
+  return { path, name: name ?? null, allows, lets, because: lets ? because(allow, user) : refusalReason(user) }
 }
 
 function refusalReason(user: EvaluatedUser | undefined): string {

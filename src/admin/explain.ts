@@ -11,7 +11,7 @@ import {
   type RowHit,
 } from '../core/explain.js'
 import { isObjectId } from '../core/identity.js'
-import { createGroupMapping } from '../core/mapping.js'
+import { createGroupMapping, shownNames } from '../core/mapping.js'
 import type { LocalGroups, PolicyInForce, PolicyUser, PolicyUsers } from '../core/policy.js'
 import type { LiveRead, ReadLive } from './live-reads.js'
 import { existingGroups } from './local-groups.js'
@@ -56,6 +56,8 @@ export interface ExplainAdmin {
 
 export interface ExplainPorts {
   readonly policy: () => Pick<PolicyInForce, 'groupMapping' | 'requireMappedGroup'>
+  /** The same for people to read. */
+  readonly shown?: (() => Pick<PolicyInForce, 'groupMapping'>) | undefined
   readonly users: PolicyUsers
   readonly localGroups: LocalGroups
   readonly readLive: ReadLive
@@ -99,7 +101,7 @@ async function found(users: PolicyUsers, user: string): Promise<PolicyUser | und
 }
 
 async function outcomeOf(
-  { policy, localGroups }: ExplainPorts,
+  { policy, shown = policy, localGroups }: ExplainPorts,
   ids: readonly string[],
   direct?: ReadonlySet<string>,
 ): Promise<Outcome> {
@@ -107,9 +109,15 @@ async function outcomeOf(
   const mapping = createGroupMapping(groupMapping)
   const named = [...mapping.evaluate(ids).groups.keys()]
   const existing = await existingGroups(localGroups, named)
-  const rights = rightsFrom(mapping, ids, (name) => existing.has(name))
+  const { missing, ...rights } = rightsFrom(mapping, ids, (name) => existing.has(name))
+  const asShown = shown().groupMapping
   const nothing = rights.groups.length === 0 && !rights.staff && !rights.superuser
-  return { ...rights, rows: rowsHit(groupMapping, ids, direct), refused: requireMappedGroup && nothing }
+  return {
+    ...rights,
+    missing: missing.map(shownNames(groupMapping, asShown)),
+    rows: rowsHit(groupMapping, ids, direct).map((hit) => ({ ...hit, groups: asShown[hit.row - 1]?.groups ?? [] })),
+    refused: requireMappedGroup && nothing,
+  }
 }
 
 async function explanation(
@@ -132,7 +140,7 @@ async function explanation(
     nestedOnly: live && ids.filter((id) => !live.direct.has(id)).length,
     change: changeOfRights(rightsOf(user), outcome),
     memberships: groupsRead(groupMapping, ids, live?.direct).map((group) => withName(group, live)),
-    rowsNotHit: rowsNotHit(groupMapping, ids),
+    rowsNotHit: rowsNotHit(groupMapping, ids, ports.shown?.().groupMapping),
   }
 }
 

@@ -67,18 +67,26 @@ export interface GroupsAdmin {
   members(name: string, page: PageRequest<PeopleCursor>): Promise<Page<MemberView, PeopleCursor>>
 }
 
+/** Where the configuration names local groups. */
+export interface NamingPolicy {
+  readonly mapping: readonly MappingRow[]
+  readonly rules: readonly AccessRule[]
+}
+
 export interface GroupsPorts {
   readonly groups: GroupsList
   readonly people: Pick<PeopleStore, 'members'>
   /** The policy in force. */
-  readonly policy: () => { readonly mapping: readonly MappingRow[], readonly rules: readonly AccessRule[] }
+  readonly policy: () => NamingPolicy
+  /** The same for people to read. */
+  readonly shown?: (() => NamingPolicy) | undefined
 }
 
-export function createGroupsAdmin({ groups, people, policy }: GroupsPorts): GroupsAdmin {
+export function createGroupsAdmin({ groups, people, policy, shown = policy }: GroupsPorts): GroupsAdmin {
   return {
     async list({ missing, ...request }) {
       checkText(request.q)
-      const uses = usesOf(policy())
+      const uses = usesOf(policy(), shown())
       if (missing) return await missingPage(groups, uses, request)
       const { unused, ...filter } = request
       const unusedExcept = unused ? [...uses.inRules] : undefined
@@ -92,15 +100,17 @@ export function createGroupsAdmin({ groups, people, policy }: GroupsPorts): Grou
     },
     async get(name) {
       checkText(name)
-      const uses = usesOf(policy())
+      const uses = usesOf(policy(), shown())
       const group = await groups.byName(name)
-      if (group === undefined && !uses.names.has(name)) throw groupUnknown()
-      const summary = summaryOf(group ?? noGroup(name), uses, group !== undefined)
+      const used = uses.names.get(name)
+      if (group === undefined && used === undefined) throw groupUnknown()
+      const exists = group !== undefined
+      const summary = { ...summaryOf(group ?? noGroup(used ?? name), uses, exists), name }
       return {
         ...summary,
         permissionDetails: summary.permissions.map((permission) => ({ permission, meaning: meaningOf(permission) })),
-        rowDetails: uses.rowsOf(name),
-        ruleDetails: uses.rulesOf(summary),
+        rowDetails: uses.rowsOf(exists ? name : used ?? name),
+        ruleDetails: uses.rulesOf({ ...summary, name: exists ? name : used ?? name }),
       }
     },
   }
@@ -121,26 +131,28 @@ function meaningOf(permission: string): string | null {
 type Uses = ReturnType<typeof usesOf>
 
 /** Where the mapping and the access rules name local groups and permissions. */
-function usesOf({ mapping, rules }: ReturnType<GroupsPorts['policy']>) {
-  const conditional = rules.flatMap((rule, index) =>
-    typeof rule.allow === 'string' ? [] : [{ rule, path: `access.rules[${index}]`, allow: rule.allow }]
-  )
+function usesOf({ mapping, rules }: NamingPolicy, shown: NamingPolicy) {
+  const conditional = rules.flatMap((rule, index) => {
+    const as = shown.rules[index] ?? rule
+    return typeof rule.allow === 'string' ? [] : [{ as, path: `access.rules[${index}]`, allow: rule.allow }]
+  })
   const inRules = new Set(conditional.flatMap(({ allow }) => allow.groups))
   return {
     inRules,
-    names: new Set([...mapping.flatMap((row) => row.groups), ...inRules]),
+    names: namesFor(mapping, rules, shown),
     rowsOf: (name: string): GroupDetails['rowDetails'] =>
-      mapping.flatMap(({ groups, entraGroup, label = null }, index) =>
-        groups.includes(name) ? [{ row: index + 1, entraGroup: entraGroup.toLowerCase(), label }] : []
-      ),
+      mapping.flatMap(({ groups }, index) => {
+        const { entraGroup = '', label = null } = shown.mapping[index] ?? {}
+        return groups.includes(name) ? [{ row: index + 1, entraGroup, label }] : []
+      }),
     rulesOf: ({ name, permissions }: Pick<GroupView, 'name' | 'permissions'>): readonly RuleUse[] =>
-      conditional.flatMap(({ rule, path, allow }) => {
+      conditional.flatMap(({ as, path, allow }) => {
         const use = {
           rule: path,
-          name: rule.name ?? null,
-          enforced: isEnforced(rule),
-          description: describeRule(rule),
-          allows: describeAllow(allow),
+          name: as.name ?? null,
+          enforced: isEnforced(as),
+          description: describeRule(as),
+          allows: describeAllow(as.allow),
         }
         const named = allow.permissions.filter((permission) => permissions.includes(permission))
         return [
@@ -149,6 +161,20 @@ function usesOf({ mapping, rules }: ReturnType<GroupsPorts['policy']>) {
         ]
       }),
   }
+}
+
+/** The names in use, by their text for people to read: a name that comes out of a variable is found by that alone. */
+function namesFor(
+  mapping: NamingPolicy['mapping'],
+  rules: NamingPolicy['rules'],
+  shown: NamingPolicy,
+): ReadonlyMap<string, string> {
+  const allowed = ({ allow }: AccessRule): readonly string[] => typeof allow === 'string' ? [] : allow.groups
+  const lists = [
+    ...mapping.map(({ groups }, index) => ({ groups, as: shown.mapping[index]?.groups ?? groups })),
+    ...rules.map((rule, index) => ({ groups: allowed(rule), as: allowed(shown.rules[index] ?? rule) })),
+  ]
+  return new Map(lists.flatMap(({ groups, as }) => groups.map((name, index) => [as[index] ?? name, name] as const)))
 }
 
 function summaryOf(group: GroupView, uses: Uses, exists: boolean): GroupSummary {
@@ -169,9 +195,10 @@ async function missingPage(
   uses: Uses,
   { q = '', after, limit = PAGE_ROWS }: GroupsRequest,
 ): Promise<Page<GroupSummary, string>> {
-  const existing = await groups.named([...uses.names])
-  const missing = [...uses.names].filter((name) => !existing.has(name) && name.toLowerCase().includes(q.toLowerCase()))
-    .filter((name) => after === undefined || name > after).sort()
-  const { rows, next } = pageOf(missing, limit, (name) => name)
-  return { rows: rows.map((name) => summaryOf(noGroup(name), uses, false)), next }
+  const existing = await groups.named([...uses.names.values()])
+  const missing = [...uses.names].filter(([name, used]) =>
+    !existing.has(used) && name.toLowerCase().includes(q.toLowerCase())
+  ).filter(([name]) => after === undefined || name > after).sort(([a], [b]) => a < b ? -1 : 1)
+  const { rows, next } = pageOf(missing, limit, ([name]) => name)
+  return { rows: rows.map(([name, used]) => ({ ...summaryOf(noGroup(used), uses, false), name })), next }
 }

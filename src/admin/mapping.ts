@@ -1,8 +1,8 @@
 // The mapping in force with what comes of it: how many users are in the Entra group of each row, rows that nobody is
 // in, local groups that do not exist or are granted twice, and large Entra groups that no row names.
 import { memoizeByConfig } from '../core/memoize-by-config.js'
-import type { MappingRow } from '../core/mapping.js'
-import type { EntraGroupCounts, LargestGroups, LocalGroups, PolicyInForce } from '../core/policy.js'
+import { shownNames, type MappingRow } from '../core/mapping.js'
+import type { EntraGroupCounts, FilePosition, LargestGroups, LocalGroups, PolicyInForce } from '../core/policy.js'
 import { createCounted, type Counted } from './counted.js'
 import { existingGroups } from './local-groups.js'
 import { nextPage } from './positions.js'
@@ -23,6 +23,7 @@ export interface MappingQuery {
 export interface MappingRowView {
   /** Counted from 1. */
   readonly row: number
+  /** Object ID; the text of the file where it contains a variable. */
   readonly entraGroup: string
   readonly label: string | null
   readonly groups: readonly { readonly name: string, readonly exists: boolean, readonly otherRows: readonly number[] }[]
@@ -30,6 +31,8 @@ export interface MappingRowView {
   readonly isSuperuser: boolean
   /** Active users in the Entra group by their last snapshots; null: being counted. */
   readonly users: number | null
+  /** Undefined where the file's positions are not known. */
+  readonly position: FilePosition | undefined
 }
 
 export interface MappingPage {
@@ -59,8 +62,11 @@ export interface MappingAdmin {
 
 export interface MappingAdminPorts {
   readonly policy: () => Pick<PolicyInForce, 'groupMapping'>
+  /** The same for people to read. */
+  readonly shown?: (() => Pick<PolicyInForce, 'groupMapping'>) | undefined
   readonly localGroups: LocalGroups
   readonly counts: EntraGroupCounts
+  readonly positionOf?: ((path: string) => FilePosition | undefined) | undefined
   /** How long a page waits for the first count (milliseconds). */
   readonly waitMs?: number
   /** Milliseconds since 1970. */
@@ -73,13 +79,14 @@ export const UNMAPPED_SHOWN = 20
 const COUNTED_AGAIN_MS = 60_000
 const UNMAPPED_AGAIN_MS = 5 * 60_000
 
-export function createMappingAdmin(
-  { policy, localGroups, counts, waitMs = 100, now = Date.now }: MappingAdminPorts,
-): MappingAdmin {
+export function createMappingAdmin(ports: MappingAdminPorts): MappingAdmin {
+  const { policy, shown = policy, localGroups, counts, positionOf, waitMs = 100, now = Date.now } = ports
   const inForce = memoizeByConfig(policy, ({ groupMapping }) => {
     const ids = [...new Set(groupMapping.map(({ entraGroup }) => entraGroup.toLowerCase()))]
+    const asShown = shown().groupMapping
     return {
-      rows: groupMapping.map(indexedRow),
+      rows: indexedRows(groupMapping, asShown),
+      nameOf: shownNames(groupMapping, asShown),
       names: [...new Set(groupMapping.flatMap(({ groups }) => groups))],
       rowsOf: rowsByGroup(groupMapping),
       users: createCounted({ count: () => counts.usersIn(ids), maxAgeMs: COUNTED_AGAIN_MS, waitMs, now }),
@@ -104,18 +111,18 @@ export function createMappingAdmin(
         (row) => contains(row, q) && meets(row, only, { known, counted: counted?.value, rowsOf }),
       )
       const exists = known ?? await existing(page.flatMap(({ row }) => row.groups))
-      const view = (each: IndexedRow) => viewOf(each, { exists, rowsOf, users: counted?.value })
+      const view = (each: IndexedRow) => viewOf(each, { exists, rowsOf, users: counted?.value, positionOf })
       return { rows: page.map(view), next, countedAt: counted?.at }
     },
     async overview() {
-      const { rows, names, rowsOf, users } = inForce()
+      const { rows, names, nameOf, rowsOf, users } = inForce()
       const counted = await users()
       const exists = await existing(names)
       return {
         rows: rows.length,
         unused: counted && rows.filter(({ id }) => !counted.value.has(id)).length,
-        missing: names.filter((name) => !exists.has(name)),
-        twice: [...rowsOf].filter(([, numbers]) => numbers.length > 1).map(([name]) => name),
+        missing: names.filter((name) => !exists.has(name)).map(nameOf),
+        twice: [...rowsOf].filter(([, numbers]) => numbers.length > 1).map(([name]) => nameOf(name)),
       }
     },
     unmapped: () => inForce().unmapped(),
@@ -126,14 +133,21 @@ interface IndexedRow {
   /** Counted from 1. */
   readonly number: number
   readonly row: MappingRow
+  /** The row for people to read. */
+  readonly shown: MappingRow
   readonly id: string
   /** In lower case. */
   readonly text: string
 }
 
-function indexedRow(row: MappingRow, index: number): IndexedRow {
+function indexedRows(rows: readonly MappingRow[], shown: readonly MappingRow[]): readonly IndexedRow[] {
+  return rows.map((row, index) => indexedRow(row, shown[index] ?? row, index))
+}
+
+function indexedRow(row: MappingRow, shown: MappingRow, index: number): IndexedRow {
   const id = row.entraGroup.toLowerCase()
-  return { number: index + 1, row, id, text: [id, row.label ?? '', ...row.groups].join('\n').toLowerCase() }
+  const text = [shown.entraGroup, shown.label ?? '', ...shown.groups].join('\n').toLowerCase()
+  return { number: index + 1, row, shown, id, text }
 }
 
 function rowsByGroup(rows: readonly MappingRow[]): ReadonlyMap<string, readonly number[]> {
@@ -169,24 +183,26 @@ function meets({ row, id }: IndexedRow, only: MappingFilter | undefined, { known
 const OTHERS_LISTED = 5
 
 function viewOf(
-  { number, row, id }: IndexedRow,
-  { exists, rowsOf, users }: {
+  { number, row, shown, id }: IndexedRow,
+  { exists, rowsOf, users, positionOf }: {
     readonly exists: ReadonlySet<string>
     readonly rowsOf: ReadonlyMap<string, readonly number[]>
     readonly users: ReadonlyMap<string, number> | undefined
+    readonly positionOf: MappingAdminPorts['positionOf']
   },
 ): MappingRowView {
   return {
     row: number,
-    entraGroup: id,
-    label: row.label ?? null,
-    groups: row.groups.map((name) => ({
-      name,
+    entraGroup: shown.entraGroup,
+    label: shown.label ?? null,
+    groups: row.groups.map((name, index) => ({
+      name: shown.groups[index] ?? name,
       exists: exists.has(name),
       otherRows: (rowsOf.get(name) ?? []).filter((other) => other !== number).slice(0, OTHERS_LISTED),
     })),
     isStaff: row.staff,
     isSuperuser: row.superuser,
     users: users === undefined ? null : users.get(id) ?? 0,
+    position: positionOf?.(`groupMapping[${number - 1}]`),
   }
 }

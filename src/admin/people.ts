@@ -38,6 +38,8 @@ export interface PeoplePorts {
   readonly recordViewed: RecordPersonViewed
   /** The mapping in force. */
   readonly mapping: () => readonly MappingRow[]
+  /** The same for people to read. */
+  readonly shownMapping?: () => readonly MappingRow[]
 }
 
 const MAX_EVENTS = 50
@@ -83,6 +85,6 @@ async function detailsOf(person: PersonView, ports: PeoplePorts): Promise<Person
     ports.sessions.list({ userId: person.id, limit: MAX_SESSIONS }),
     ports.auditOf(person.id, MAX_EVENTS),
   ])
-  const facts = { person, mapping, entraGroupIds, groups }
+  const facts = { person, mapping, shown: ports.shownMapping?.() ?? mapping, entraGroupIds, groups }
   return { ...person, rights: rightsHeld(facts), notHeld: rightsNotHeld(facts), sessions, audit }
 }

@@ -46,6 +46,8 @@ export interface PersonAccessAdmin {
 
 export interface PersonAccessPorts {
   readonly policy: () => Pick<PolicyInForce, 'access' | 'applications' | 'groupMapping'>
+  /** The same for people to read. */
+  readonly shown?: PersonAccessPorts['policy'] | undefined
   readonly users: Pick<PolicyUsers, 'byId'>
   readonly networkTest: (networks: readonly string[]) => NetworkTest
   /** The scheme of publicUrl, which all applications use. */
@@ -55,12 +57,12 @@ export interface PersonAccessPorts {
 const HOSTS = 50
 
 export function createPersonAccessAdmin(
-  { policy, users, networkTest, scheme }: PersonAccessPorts,
+  { policy, shown = policy, users, networkTest, scheme }: PersonAccessPorts,
 ): PersonAccessAdmin {
   const inForce = memoizeByConfig(policy, ({ access, applications, groupMapping }) => ({
-    policy: compileAccess(access, networkTest),
+    policy: compileAccess(access, networkTest, undefined, undefined, shown().access),
     mapping: createGroupMapping(groupMapping),
-    hosts: hostsOf(applications, access.rules.filter(isEnforced).flatMap(({ hosts }) => hosts)),
+    hosts: hostsOf({ access, applications }, shown()),
   }))
   return {
     async access(id, { after = 0, limit = HOSTS }) {
@@ -76,23 +78,36 @@ export function createPersonAccessAdmin(
 
 interface NamedHost {
   readonly host: string
+  /** For people to read. */
+  readonly shown: string
   readonly application: string | undefined
   /** Counted from 1. */
   readonly position: number
 }
 
+type Named = Pick<PolicyInForce, 'access' | 'applications'>
+
 /** Applications in the order of the configuration, then the other hosts by name. */
-function hostsOf(
-  applications: PolicyInForce['applications'],
-  ruleHosts: readonly string[],
-): readonly NamedHost[] {
-  const named = new Map<string, string | undefined>(applications.map(({ host, name }) => [host, name]))
-  for (const host of [...new Set(ruleHosts)].sort()) if (!named.has(host)) named.set(host, undefined)
-  return [...named].map(([host, application], index) => ({ host, application, position: index + 1 }))
+function hostsOf(named: Named, shown: Named): readonly NamedHost[] {
+  const found = new Map<string, Omit<NamedHost, 'position'>>()
+  named.applications.forEach(({ host }, index) => {
+    const as = shown.applications[index]
+    found.set(host, { host, shown: as?.host ?? host, application: as?.name })
+  })
+  const ofRules = named.access.rules.flatMap((rule, at) => {
+    const as = shown.access.rules[at]?.hosts ?? []
+    return isEnforced(rule)
+      ? rule.hosts.map((host, index) => ({ host, shown: as[index] ?? host, application: undefined }))
+      : []
+  })
+  for (const each of ofRules.sort((a, b) => a.shown < b.shown ? -1 : 1)) {
+    if (!found.has(each.host)) found.set(each.host, each)
+  }
+  return [...found.values()].map((each, index) => ({ ...each, position: index + 1 }))
 }
 
 function decided(
-  { host, application }: NamedHost,
+  { host, shown, application }: NamedHost,
   policy: AccessPolicy,
   user: EvaluatedUser | undefined,
   scheme: 'http' | 'https',
@@ -102,7 +117,7 @@ function decided(
   const rules = policy.grounds(request).map((grounds) => judged(grounds, user))
   const refusing = decision.allow === false ? decision.grounds.path : undefined
   return {
-    host,
+    host: shown,
     application,
     decision: wordOf(decision),
     rules: refusing === undefined ? rules : [...rules].sort((a, b) => rank(a, refusing) - rank(b, refusing)),

@@ -1,5 +1,5 @@
 // One user with the reason of every right, what the mapping grants beside that, sessions and the latest audit rows.
-import { createGroupMapping, labelsOf, type Cause, type MappingRow } from '../core/mapping.js'
+import { createGroupMapping, labelsOf, shownNames, type Cause, type MappingRow } from '../core/mapping.js'
 import type { PersonView } from '../core/people.js'
 import type { SessionView } from '../core/sessions-list.js'
 
@@ -57,6 +57,8 @@ export interface PersonDetails extends PersonView {
 export interface RightsFacts {
   readonly person: PersonView
   readonly mapping: readonly MappingRow[]
+  /** The same for people to read. */
+  readonly shown?: readonly MappingRow[]
   /** Of the last snapshot; undefined where there is none. */
   readonly entraGroupIds: readonly string[] | undefined
   /** Local groups and their permissions: of the user and of the mapping. */
@@ -88,8 +90,11 @@ export function rightsHeld({ person, mapping, groups }: RightsFacts): readonly R
   ]
 }
 
-export function rightsNotHeld({ person, mapping, entraGroupIds = [], groups }: RightsFacts): readonly RightNotHeld[] {
+export function rightsNotHeld(
+  { person, mapping, shown = mapping, entraGroupIds = [], groups }: RightsFacts,
+): readonly RightNotHeld[] {
   const reasonsOf = createReasons(mapping)
+  const textOf = shownNames(mapping, shown)
   const granted = createGroupMapping(mapping).evaluate(entraGroupIds)
   const held = new Set(person.groups.map(({ name }) => name))
   const flag = (kind: 'superuser' | 'staff', holds: boolean, causes: readonly Cause[]): RightNotHeld[] =>
@@ -99,7 +104,7 @@ export function rightsNotHeld({ person, mapping, entraGroupIds = [], groups }: R
     ...flag('staff', person.isStaff, granted.staff),
     ...[...granted.groups].filter(([name]) => !held.has(name)).map(([name, causes]): RightNotHeld => ({
       kind: 'group',
-      name,
+      name: groups.has(name) ? name : textOf(name),
       missing: !groups.has(name),
       reasons: reasonsOf('group', name, causes),
     })),

@@ -10,12 +10,14 @@ interface LocalGroup {
 
 export interface AccessNamesOptions {
   readonly access: AccessRules
+  /** The same for people to read. */
+  readonly shown?: AccessRules
   /** The existing local groups. */
   readonly existing: () => Promise<readonly LocalGroup[]>
   readonly nearest: (name: string, known: readonly string[]) => string | undefined
 }
 
-export function accessNamesExist({ access, existing, nearest }: AccessNamesOptions): Check {
+export function accessNamesExist({ access, shown = access, existing, nearest }: AccessNamesOptions): Check {
   return async () => {
     const named = namesIn(access)
     if (named.length === 0) return []
@@ -25,10 +27,12 @@ export function accessNamesExist({ access, existing, nearest }: AccessNamesOptio
         group: groups.map(({ name }) => name),
         permission: [...new Set(groups.flatMap(({ permissions }) => permissions))],
       }
-      const missing = named.filter(({ kind, name }) => !known[kind].includes(name))
+      const texts = namesIn(shown)
+      const missing = named.map((each, index) => ({ ...each, text: texts[index]?.name ?? each.name }))
+        .filter(({ kind, name }) => !known[kind].includes(name))
       return missing.length === 0
         ? [{ state: 'ok', code: 'access_names', message: 'every group and permission of the access rules exists' }]
-        : missing.map((each) => missingName(each, nearest(each.name, known[each.kind])))
+        : missing.map((each) => missingName({ ...each, name: each.text }, nearest(each.name, known[each.kind])))
     } catch (error) {
       return [
         failure(error, 'skipped', 'whether the groups and permissions of the access rules exist was not checked: '),

@@ -1,15 +1,17 @@
 // Every local group that the mapping names exists: a login skips groups that do not.
-import type { MappingRow } from '../core/mapping.js'
+import { shownNames, type MappingRow } from '../core/mapping.js'
 import { failure, type Check, type Finding } from './finding.js'
 
 export interface LocalGroupsOptions {
   readonly mapping: readonly Pick<MappingRow, 'groups'>[]
+  /** The same rows for people to read. */
+  readonly shown?: readonly Pick<MappingRow, 'groups'>[]
   /** The names of the existing local groups. */
   readonly existing: () => Promise<readonly string[]>
   readonly nearest: (name: string, known: readonly string[]) => string | undefined
 }
 
-export function localGroupsExist({ mapping, existing, nearest }: LocalGroupsOptions): Check {
+export function localGroupsExist({ mapping, shown = mapping, existing, nearest }: LocalGroupsOptions): Check {
   return async () => {
     const named = new Map(
       mapping.flatMap(({ groups }, row) =>
@@ -18,11 +20,12 @@ export function localGroupsExist({ mapping, existing, nearest }: LocalGroupsOpti
     )
     if (named.size === 0) return []
     try {
+      const textOf = shownNames(mapping, shown)
       const there = await existing()
       const missing = [...named].reverse().filter(([name]) => !there.includes(name)) // guard: missing-group-checked
       return missing.length === 0
         ? [{ state: 'ok', code: 'groups_exist', message: 'every mapped local group exists' }]
-        : missing.map(([name, path]) => missingGroup(name, path, nearest(name, there)))
+        : missing.map(([name, path]) => missingGroup(textOf(name), path, nearest(name, there)))
     } catch (error) {
       return [failure(error, 'skipped', 'whether the mapped local groups exist was not checked: ')]
     }

@@ -1,6 +1,7 @@
 // `gatehouse access test`: the decision that the proxy would get, and why, without a request of a proxy.
 import { createAccessTestAdmin, type AccessTestResult, type TestedShadowRule } from '../admin/access-test.js'
 import type { JudgedRule } from '../admin/evaluated.js'
+import { asWritten } from '../config/as-written.js'
 import type { Position } from '../config/problem.js'
 import { ruleTitle, type Decision } from '../core/access.js'
 import { targetUrl } from '../core/target.js'
@@ -21,7 +22,9 @@ export async function accessTest(url: string, options: AccessTestOptions): Promi
   const { config, file, positionOf } = readConfig(options)
   const { method, user, from: address } = options
   const { users, localGroups } = policyPorts(options)
-  const admin = createAccessTestAdmin({ policy: () => config, users, localGroups, networkTest })
+  const written = asWritten(config)
+  const ports = { policy: () => config, shown: () => written, users, localGroups, networkTest }
+  const admin = createAccessTestAdmin(ports)
   const result = await admin.test({ url, method, user, address })
   const rules = result.rules.map((rule) => ({ ...rule, ...positionOf(rule.path) }))
   if (options.json) {

@@ -14,6 +14,7 @@ import { failure, notChecked, type Finding } from '../checks/finding.js'
 import { localGroupsExist } from '../checks/local-groups.js'
 import { superuserGroupsClosed } from '../checks/superuser-groups.js'
 import type { Config } from '../config/config.js'
+import { asWritten } from '../config/as-written.js'
 import { ConfigError, formatProblem, type LoadedConfig, type ConfigProblem } from '../config/load.js'
 import { nearest } from '../config/nearest.js'
 import { openDatabase } from '../store/database.js'
@@ -130,17 +131,19 @@ const NAMES = 'whether the groups and permissions that the configuration names e
 
 /** @param groups the local groups there are */
 async function namesFit(
-  { groupMapping, access, headers }: Config,
+  config: Config,
   groups: () => Promise<readonly GroupView[]>,
 ): Promise<readonly Finding[]> {
+  const { groupMapping, access, headers } = config
   const separators = headers.extra.map(({ separator }) => separator)
   return [
     ...await localGroupsExist({
       mapping: groupMapping,
+      shown: asWritten(config).groupMapping,
       existing: async () => (await groups()).map(({ name }) => name),
       nearest,
     })(),
-    ...await accessNamesExist({ access, existing: groups, nearest })(),
+    ...await accessNamesExist({ access, shown: asWritten(config).access, existing: groups, nearest })(),
     ...await separatorsNotInNames(separators, groups)(),
   ]
 }

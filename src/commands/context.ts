@@ -3,6 +3,7 @@
 import { userInfo } from 'node:os'
 import type { AdminActs } from '../admin/use-cases.js'
 import type { Config } from '../config/config.js'
+import { asWritten } from '../config/as-written.js'
 import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../config/load.js'
 import type { Acting } from '../core/acts.js'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
@@ -67,6 +68,8 @@ export async function withDatabase<T>(
   try {
     database = openDatabase({ server: await chooseServer(address), poolSize: 2, timeoutMs: STATEMENT_MS })
     const policy = () => ({ mapping: config.groupMapping, rules: config.access.rules })
+    const written = asWritten(config)
+    const shown = () => ({ mapping: written.groupMapping, rules: written.access.rules })
     const timeouts = config.session
     const acts = createActUseCases({
       database,
@@ -74,7 +77,7 @@ export async function withDatabase<T>(
       reservedUsernames: () => config.reservedUsernames,
       groupPolicy: () => groupPolicyOf(config),
     })
-    return await work({ database, config, acts, ...createPeopleUseCases({ database, timeouts, policy }) })
+    return await work({ database, config, acts, ...createPeopleUseCases({ database, timeouts, policy, shown }) })
   } finally {
     await database?.close()
     await stop()

@@ -1,5 +1,6 @@
 // `gatehouse explain`: a dry run. For one person or for given Entra groups: which mapping row each hits and what comes
 // of it; with --with: explain-with.ts. Changes nothing.
+import { asWritten } from '../config/as-written.js'
 import { createExplainAdmin, type ExplainAdmin, type Explanation } from '../admin/explain.js'
 import { loadConfig } from '../config/load.js'
 import { createLiveReader, type ReadLive } from '../admin/live-reads.js'
@@ -60,7 +61,8 @@ async function explainUser(user: string, options: ExplainOptions): Promise<numbe
 
 function explainAdmin(options: ExplainOptions, readLive: ReadLive): ExplainAdmin {
   const { config } = readConfig(options)
-  return createExplainAdmin({ policy: () => config, ...policyPorts(options), readLive })
+  const written = asWritten(config)
+  return createExplainAdmin({ policy: () => config, shown: () => written, ...policyPorts(options), readLive })
 }
 
 function printExplanationJson(asked: string, explained: Explanation): void {

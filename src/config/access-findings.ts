@@ -18,9 +18,10 @@ const RULES: readonly Rule[] = [
 
 /** Without the position in the file, which is not kept. */
 export function accessFindings(
-  config: Pick<Config, 'access' | 'server' | 'session'>,
+  config: Pick<Config, 'access' | 'server' | 'session' | 'source'>,
 ): readonly Omit<ConfigProblem, 'file' | 'line' | 'column'>[] {
   const report = createReport('')
+  for (const [path, text] of config.source?.variables ?? []) report.wroteVariable(path, text)
   const files = createFiles()
   for (const rule of RULES) rule(config, report, files)
   return report.warnings.map(({ path, code, message, remedy }) => ({ path, code, message, remedy }))

@@ -12,7 +12,7 @@ export function configHash(config: Config): string {
   const { host: _host, port: _port, management: _management, workers: _workers, ...server } = config.server
   const { cacheSize: _cacheSize, ...session } = config.session // by the memory of the machine
   // the values count, not the words in which the file gives them
-  const { database: _database, policyText: _policyText, entra, ...rest } = config
+  const { database: _database, policyText: _policyText, source: _source, entra, ...rest } = config
   const shared = {
     ...rest,
     server,

@@ -4,6 +4,7 @@
 // - publicUrl, authorityHost and graphUrl are origins without a trailing slash; hosts and object IDs are in lower case;
 // - cookieDomain has no leading dot; paths are absolute (relative ones count from the configuration file's directory).
 import type { CustomStepFile } from '../core/pipeline/custom-step.js'
+import type { ConfigSource } from './as-written.js'
 import type { ImageFile } from './images.js'
 import type { PolicyText } from './policy-text.js'
 import type { ConfigFile } from './schema.js'
@@ -15,6 +16,8 @@ export type Config = Resolved<ConfigFile> & {
   readonly images: readonly ImageFile[]
   /** What of the file is the policy, as it is written. */
   readonly policyText: PolicyText
+  /** Absent where a configuration was not read from a file. */
+  readonly source?: ConfigSource
 }
 
 type Resolved<T> = T extends Duration ? number

@@ -3,6 +3,7 @@
 import { dirname, resolve } from 'node:path'
 import type { Environment } from '../core/environment.js'
 import type { CustomStepFile } from '../core/pipeline/custom-step.js'
+import { asWritten, POSITIONED_KEY, type ConfigSource } from './as-written.js'
 import { configHash } from './config-hash.js'
 import type { Config, Draft } from './config.js'
 import { readCustomStep } from './custom-steps.js'
@@ -50,15 +51,29 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
   const found = read(file, files, options.env, report, { secretFiles, customSteps, images })
   if (report.problems.length > 0 || found === undefined) throw new ConfigError(inOrder(report.problems))
   // without a problem, nothing that must be there is missing
-  const config: Config = { ...found.draft as Config, customSteps, images, policyText: found.policyText() }
+  const warnings = inOrder(report.warnings)
+  const source = sourceOf(file, report, warnings)
+  const draft = { ...found.draft as Config, customSteps, images, policyText: found.policyText(), source }
+  // labels are only shown and recorded, never compared
+  const config: Config = { ...draft, groupMapping: withWrittenLabels(draft) }
   return {
     config,
-    warnings: inOrder(report.warnings),
+    warnings,
     hash: configHash(config),
     file,
     secretFiles,
     positionOf: report.positionOf,
   }
+}
+
+function sourceOf(file: string, report: Report, warnings: readonly ConfigProblem[]): ConfigSource {
+  const positions = new Map([...report.positions].filter(([path]) => POSITIONED_KEY.test(path)))
+  return { file, variables: new Map(report.variables), positions, warnings }
+}
+
+function withWrittenLabels(config: Pick<Config, 'groupMapping' | 'source'>): Config['groupMapping'] {
+  const { groupMapping } = asWritten(config)
+  return config.groupMapping.map((row, index) => ({ ...row, label: groupMapping[index]?.label }))
 }
 
 interface Found {

@@ -7,7 +7,7 @@ import type { ReadContext } from './read-context.js'
 import { valueProblem, type ValueProblem } from './problem.js'
 import { cleanSecret, isSecret } from './secret-text.js'
 import type { Shape } from './schema-shape.js'
-import { expand, isOneVariable } from './variables.js'
+import { expand, isOneVariable, withoutDefaults } from './variables.js'
 
 interface Scalar {
   value: unknown
@@ -121,6 +121,8 @@ function scalarOf(
     context.report.problem(path, refusal.code, `${path} ${refusal.message}.`, refusal.remedy)
   }
   if (refusals.length > 0) return undefined
+  const isText = shape.type !== 'boolean' && shape.type !== 'integer' && shape.enum === undefined
+  if (expanded && isText && !hidden) context.report.wroteVariable(path, withoutDefaults(value))
   const shown = hidden ? 'something else' : shownText(value, expanded)
   return { value: isOneVariable(value) ? coerced(shape, text) : text, shown }
 }

@@ -1,4 +1,5 @@
 // The result of the last reload of the configuration, for /readyz and the metrics.
+import type { ConfigSource } from './as-written.js'
 import type { Meter } from '../core/meter.js'
 import { ConfigError, type ConfigProblem } from './problem.js'
 
@@ -50,6 +51,12 @@ export function registerReloads({ meter }: { readonly meter: Pick<Meter, 'gauge'
 /** The state of a process that never reloads. */
 export function neverReloaded(): () => ReloadState {
   return createReloadRecord().state
+}
+
+/** A worker does not reload: it has the findings of the file from its primary process, with the configuration. */
+export function withFindings(state: ReloadState, source: ConfigSource | undefined): ReloadState {
+  const warnings = state.warnings ?? source?.warnings
+  return warnings === undefined ? state : { ...state, warnings } // guard: admin-findings-in-workers
 }
 
 function reasonOf(error: unknown): string {

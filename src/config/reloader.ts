@@ -81,7 +81,7 @@ export function createConfigReloader(
       const needRestart = changesThatNeedRestart(file, next.config)
       const secretRotated = running.entra.clientSecret !== next.config.entra.clientSecret
       const inForce = withReloaded(running, next.config)
-      const changed = changes.length > 0 || secretRotated
+      const changed = changes.length > 0 || secretRotated || isMoved(running, next.config)
       if (changed) await prepare(inForce, { secretOnly: changes.length === 0 })
       running = inForce
       file = next.config
@@ -111,10 +111,20 @@ function filesOf({ file, secretFiles, config }: LoadedConfig): readonly string[]
   return [file, ...secretFiles, ...[...config.customSteps, ...config.images].map(({ path }) => path)]
 }
 
+/** Rows, rules, texts or findings stand elsewhere or are others: pages show them. */
+function isMoved({ source: before }: Config, { source: after }: Config): boolean {
+  return JSON.stringify(entriesOf(before)) !== JSON.stringify(entriesOf(after)) // guard: policy-positions-follow
+}
+
+function entriesOf(source: Config['source']) {
+  return source && { ...source, variables: [...source.variables], positions: [...source.positions] }
+}
+
 function withReloaded(running: Config, next: Config): Config {
   const reloaded = Object.fromEntries(
     [...RELOADED_KEYS, 'policyText' as const].map((key) => [key, next[key]]),
   ) as ReloadedConfig
   // A rotated client secret needs no restart: the previous one may be about to expire.
-  return { ...running, ...reloaded, entra: { ...running.entra, clientSecret: next.entra.clientSecret } }
+  const source = next.source === undefined ? {} : { source: next.source }
+  return { ...running, ...reloaded, ...source, entra: { ...running.entra, clientSecret: next.entra.clientSecret } }
 }

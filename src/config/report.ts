@@ -10,6 +10,13 @@ export interface Report {
   /** Remembers where a value (and its key) stands. */
   locate(path: string, value: Position, key?: Position): void
   given(path: string): boolean
+  /** Remembers that a value contains variables. @param text as it is shown */
+  wroteVariable(path: string, text: string): void
+  /** What people are shown of a value: as the file has it where it contains a variable. */
+  textOf(path: string, value: string): string
+  /** The texts of the values that contain variables. */
+  readonly variables: ReadonlyMap<string, string>
+  readonly positions: ReadonlyMap<string, Position>
   /** Where the value of this key stands; of the nearest key around it where this one is not given. */
   positionOf(path: string): Position
   /** Where the key itself stands. */
@@ -23,6 +30,7 @@ export interface Report {
 export function createReport(file: string): Report {
   const values = new Map<string, Position>()
   const keys = new Map<string, Position>()
+  const variables = new Map<string, string>()
   const problems: ConfigProblem[] = []
   const warnings: ConfigProblem[] = []
   const nearest = (places: ReadonlyMap<string, Position>, path: string): Position => {
@@ -40,6 +48,12 @@ export function createReport(file: string): Report {
       keys.set(path, key ?? value)
     },
     given: (path) => values.has(path),
+    wroteVariable(path, text) {
+      variables.set(path, text)
+    },
+    textOf: (path, value) => variables.get(path) ?? value,
+    variables,
+    positions: values,
     positionOf: (path) => nearest(values, path),
     keyPositionOf: (path) => nearest(keys, path),
     problem(path, code, message, remedy, at = report.positionOf(path)) {

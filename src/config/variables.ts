@@ -26,6 +26,14 @@ export function expand(source: string, env: Environment): Expansion {
   return { text, expanded, refusals }
 }
 
+/** The text as people are shown it: each reference as `${NAME}`, without its default, which may be a secret too. */
+export function withoutDefaults(source: string): string {
+  return source.replace(REFERENCE, (whole: string, inside: string | undefined) => {
+    if (whole === '$${') return '${'
+    return `\${${PARTS.exec(inside ?? '')?.[1] ?? ''}}`
+  })
+}
+
 /** A value that is nothing but one variable may stand for a number or a boolean. */
 export function isOneVariable(source: string): boolean {
   return /^\$\{[^}]*\}$/.test(source)

@@ -68,6 +68,8 @@ export interface Grounds {
   /** Its name, if it has one. */
   readonly name?: string
   readonly allow: Allow
+  /** Which users it allows, in words. */
+  readonly allows: string
   /** The requests that the rule matches, in words. */
   readonly description: string
   /** There are rules, and no rule names this host. */
@@ -134,18 +136,21 @@ interface CompiledRule extends Grounds {
  * Shadow rules take no part in it: they are left out before anything is compiled.
  * @param countersOf the counters of these keys, in their order; none where nothing is counted
  * @param interpretationsOf shared by the policies that decide about the same targets
+ * @param shown the same rules as people are shown them
  */
 export function compileAccess(
   access: AccessRules,
   networkTest: (networks: readonly string[]) => NetworkTest,
   countersOf: (keys: readonly string[]) => readonly Counter[] = () => [],
   interpretationsOf: PathInterpreter = createPathInterpreter(),
+  shown: Pick<AccessRules, 'rules'> = access,
 ): AccessPolicy {
   const hits = countersOf(countedKeys(access.rules))
   const { length } = access.rules
   const rules = access.rules.flatMap((rule, index) => {
     if (!isEnforced(rule)) return [] // guard: policy-shadow-out
-    return [compileRule(rule, groundsOf(rule, index, hits[index]), networkTest)]
+    const grounds = groundsOf({ rule, shown: shown.rules[index] ?? rule, index }, hits[index])
+    return [compileRule(rule, grounds, networkTest)]
   })
   const openRules = rules.filter(({ allow }) => allow === 'anyone')
   const openRulesOf = hostIndex(openRules)
@@ -187,12 +192,13 @@ export function ruleTitle({ name, path }: Pick<Grounds, 'name' | 'path'>): strin
 
 function defaultGrounds(allow: Allow, rules: number): Grounds {
   const description = rules === 0 ? 'every request: there are no rules' : 'requests that no rule matches'
-  return { path: 'access.default', allow, description }
+  return { path: 'access.default', allow, allows: describeAllow(allow), description }
 }
 
 const UNKNOWN_METHOD: Grounds = {
   path: 'access.rules',
   allow: 'deny',
+  allows: 'superusers alone',
   description: 'methods that are not registered for HTTP',
 }
 
@@ -413,9 +419,18 @@ function matchesPort({ hosts }: CompiledRule, port: string): boolean {
   return false
 }
 
-function groundsOf(rule: AccessRule, index: number, hits: Counter | undefined): Grounds {
-  const grounds: Grounds = { path: `access.rules[${index}]`, allow: rule.allow, description: describeRule(rule) }
-  return counted(rule.name === undefined ? grounds : { ...grounds, name: rule.name }, hits)
+function groundsOf(
+  { rule, shown, index }: { readonly rule: AccessRule, readonly shown: AccessRule, readonly index: number },
+  hits: Counter | undefined,
+): Grounds {
+  const { name } = shown
+  const grounds: Grounds = {
+    path: `access.rules[${index}]`,
+    allow: rule.allow,
+    allows: describeAllow(shown.allow),
+    description: describeRule(shown),
+  }
+  return counted(name === undefined ? grounds : { ...grounds, name }, hits)
 }
 
 function counted(grounds: Grounds, hits: Counter | undefined): Grounds {

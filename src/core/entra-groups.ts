@@ -42,11 +42,13 @@ export function groupsRead(rows: readonly Row[], ids: Iterable<string>, direct?:
   )
 }
 
-export function rowsNotHit(rows: readonly Row[], ids: Iterable<string>): RowNotHit[] {
+/** @param shown the same rows as people are shown them */
+export function rowsNotHit(rows: readonly Row[], ids: Iterable<string>, shown: readonly Row[] = rows): RowNotHit[] {
   const held = new Set([...ids].map((id) => id.toLowerCase()))
   return rows.flatMap(({ entraGroup, label }, index) => {
     const id = entraGroup.toLowerCase()
-    // guard: adv-groups-read
-    return held.has(id) ? [] : [{ row: index + 1, entraGroup: id, ...(label === undefined ? {} : { label }) }]
+    if (held.has(id)) return [] // guard: adv-groups-read
+    const text = shown[index]?.entraGroup ?? id
+    return [{ row: index + 1, entraGroup: text, ...(label === undefined ? {} : { label }) }]
   })
 }

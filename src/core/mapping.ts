@@ -39,6 +39,24 @@ export function labelsOf(rows: readonly Pick<MappingRow, 'entraGroup' | 'label'>
   )
 }
 
+/**
+ * Names of local groups for people to read: as the file has them where they come out of a variable.
+ * @param shown the same rows as people are shown them
+ */
+export function shownNames(
+  rows: readonly Pick<MappingRow, 'groups'>[],
+  shown: readonly Pick<MappingRow, 'groups'>[],
+): (name: string) => string {
+  const texts = new Map<string, string>()
+  for (const [row, { groups }] of rows.entries()) {
+    for (const [index, name] of groups.entries()) {
+      const text = shown[row]?.groups[index] ?? name
+      if (text === name || !texts.has(name)) texts.set(name, text)
+    }
+  }
+  return (name) => texts.get(name) ?? name
+}
+
 export function createGroupMapping(rows: readonly MappingRow[]): GroupMapping {
   const compiled = rows.map((row, index) => ({
     ...row,

@@ -2,6 +2,7 @@
 // it decides in the same readings of a request as it will later. The answer never depends on it.
 import {
   compileAccess,
+  describeAllow,
   describeRule,
   isEnforced,
   type AccessPolicy,
@@ -24,7 +25,7 @@ export interface ShadowRequest {
 
 /** The answer to a request if this shadow rule were enforced. */
 export interface ShadowDecision {
-  readonly rule: Pick<Grounds, 'path' | 'name' | 'allow' | 'description'>
+  readonly rule: Pick<Grounds, 'path' | 'name' | 'allow' | 'allows' | 'description'>
   readonly kind: 'allowed' | 'not_signed_in' | 'not_allowed'
   /** The rule would decide; otherwise another one does. */
   readonly decides: boolean
@@ -46,6 +47,8 @@ export interface ShadowRulesDeps {
   /** Of every rule, in the order of the configuration; empty where nothing is counted. */
   readonly counters?: readonly RuleCounter[]
   readonly interpretationsOf?: PathInterpreter
+  /** The same rules as people are shown them. */
+  readonly shown?: Pick<AccessRules, 'rules'>
   /** Monotonic milliseconds. */
   readonly now?: () => number
 }
@@ -61,14 +64,20 @@ const BUDGET_MS = 2
 
 /** @returns undefined: there are no shadow rules */
 export function compileShadowRules(access: AccessRules, deps: ShadowRulesDeps): ShadowRules | undefined {
-  const { counters = [], now = () => performance.now() } = deps
+  const { counters = [], shown = access, now = () => performance.now() } = deps
   const shadows = access.rules.flatMap((rule, index) => {
     if (isEnforced(rule)) return []
     const policy = compileAlone(access, index, deps)
-    const named = { path: `access.rules[${index}]`, allow: rule.allow, description: describeRule(rule) }
+    const as = shown.rules[index] ?? rule
+    const named = {
+      path: `access.rules[${index}]`,
+      allow: rule.allow,
+      allows: describeAllow(as.allow),
+      description: describeRule(as),
+    }
     const hosts = rule.hosts.map(compileHost)
     return [{
-      rule: rule.name === undefined ? named : { ...named, name: rule.name },
+      rule: as.name === undefined ? named : { ...named, name: as.name },
       policy,
       counter: counters[index],
       hosts,

@@ -35,6 +35,8 @@ Giving both keys is an error.
 Gatehouse warns of a secret file that every user of the machine may read or change, and of a configuration that every
 user may change.
 No message ever shows a secret or the value of a variable.
+The admin console, its API, the commands and the log show text of the policy that comes out of a variable as
+\`\${NAME}\`, without a default; the label of a mapping row is also recorded so.
 
 White space around a secret is never part of it: spaces and line breaks before and after it are removed, whether the
 secret is in the configuration, in a variable or in a file, and \`gatehouse check\` warns of them.

@@ -1,6 +1,6 @@
 // Converts errors into responses: a page for browsers, JSON for programs, never a stack trace. Details go to the log.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { describeAllow, ruleTitle, type Grounds } from '../core/access.js'
+import { ruleTitle, type Grounds } from '../core/access.js'
 import { errorFacts, GatehouseError, type ErrorCode } from '../core/errors.js'
 import { domainsOf } from './cookies.js'
 import { wantsHtml } from './navigation.js'
@@ -97,7 +97,7 @@ export function sendError(
 ): FastifyReply {
   const { sentence } = error
   const { denied } = context
-  const decided = denied && { rule: ruleTitle(denied.grounds), allows: describeAllow(denied.grounds.allow) }
+  const decided = denied && { rule: ruleTitle(denied.grounds), allows: denied.grounds.allows }
   if (error.status === 401) reply.header('www-authenticate', challenge(settings))
   if (error.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS) // guard: adv-retry-after
   if (!wantsHtml(request.headers)) {

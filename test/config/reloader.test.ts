@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { configHash } from '../../src/config/config-hash.js'
-import { createConfigReloader, type ConfigReloader } from '../../src/config/reloader.js'
+import type { Config } from '../../src/config/config.js'
+import { createConfigReloader } from '../../src/config/reloader.js'
 import { loadConfig } from '../../src/config/load.js'
 import { STEPS } from '../../src/core/pipeline/index.js'
 import { createCustomSteps } from '../../src/custom-steps/registry.js'
@@ -24,13 +25,15 @@ const PIPELINE = `pipeline: [${
 function running(
   t: Test,
   files: Record<string, string>,
-): { reloader: ConfigReloader, reports: string[], write: (name: string, text: string) => void, details: unknown[] } {
+  env: Record<string, string> = {},
+) {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-reloader-'))
   const write = (name: string, text: string): void => writeFileSync(join(directory, name), text)
   for (const [name, text] of Object.entries(files)) write(name, text)
-  const load = () => loadConfig(join(directory, 'gatehouse.yaml'), { env: {} })
+  const load = () => loadConfig(join(directory, 'gatehouse.yaml'), { env })
   const steps = createCustomSteps({ log: { info: () => {} } })
   const reports: string[] = []
+  const committed: Config[] = []
   const details: unknown[] = []
   const note = (kind: string) => (detail?: unknown): void => {
     reports.push(kind)
@@ -40,7 +43,10 @@ function running(
     initial: load(),
     load,
     prepare: ({ customSteps }) => steps.prepare(customSteps),
-    committed: ({ customSteps }) => steps.keep(customSteps),
+    committed(next) {
+      committed.push(next)
+      steps.keep(next.customSteps)
+    },
     report: {
       refused: note('refused'),
       applied: note('applied'),
@@ -54,7 +60,7 @@ function running(
     await steps.close()
     rmSync(directory, { recursive: true })
   })
-  return { reloader, reports, details, write }
+  return { reloader, reports, details, committed, write }
 }
 
 t.test('a client secret that rotates in its file is applied without a restart and is never logged', async (t) => {
@@ -141,4 +147,32 @@ t.test('the watched files are those that the current configuration names', async
     () => reloader.current().customSteps[0]?.sha256 !== before?.sha256,
   )
   await noticed('secret', 'c~d', () => reloader.current().entra.clientSecret === 'c~d')
+})
+
+// proves: policy-positions-follow
+t.test('lines that move are known at once, although nothing else has changed', async (t) => {
+  const rules = 'access:\n  rules:\n    - { hosts: [netbox.corp.test], allow: authenticated }\n'
+  const { reloader, reports, committed, write } = running(t, { 'gatehouse.yaml': CONFIG + rules, secret: 'a~b' })
+  const lineOf = () => reloader.current().source?.positions.get('access.rules[0]')?.line ?? 0
+  const before = lineOf()
+  write('gatehouse.yaml', `# a comment\n${CONFIG}${rules}`)
+  await reloader.reload()
+  t.equal(lineOf(), before + 1)
+  t.strictSame(reports, ['unchanged'])
+  t.equal(committed.length, 1, 'and workers get it')
+})
+
+t.test('what changed is reported with the text of the file where a variable was used', async (t) => {
+  const rules = (host: string, path: string) =>
+    `access:\n  rules:\n    - { hosts: ["${host}"], paths: [${path}], allow: authenticated }\n`
+  const env = { HOST: 'hunter2.corp.test' }
+  // eslint-disable-next-line no-template-curly-in-string -- what the operator writes
+  const [text, variable] = [CONFIG, '${HOST}']
+  const first = { 'gatehouse.yaml': text + rules(variable, '/a'), secret: 'a~b' }
+  const { reloader, reports, details, write } = running(t, first, env)
+  write('gatehouse.yaml', text + rules(variable, '/b'))
+  await reloader.reload()
+  t.strictSame(reports, ['applied'])
+  t.match(details[0], { changes: [{ before: { hosts: [variable] } }, { after: { hosts: [variable], paths: ['/b'] } }] })
+  t.notMatch(JSON.stringify(details), 'hunter2')
 })

@@ -2,16 +2,19 @@
 // many, the two phases of a reload, and metrics that are put together.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { deserialize, serialize } from 'node:v8'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
+import { loadConfig } from '../../src/config/load.js'
+import { neverReloaded, withFindings } from '../../src/config/reload-state.js'
 import { partOf, type Announcements, type Siblings } from '../../src/core/siblings.js'
 import { callbackLimitExemption } from '../../src/http/browser/callback-limit-exemption.js'
 import { createLogBudget } from '../../src/http/log-budget.js'
 import { createLogThrottle } from '../../src/http/log-throttle.js'
 import { createLogger, openLogOutput } from '../../src/telemetry/logger.js'
 import { createSummedMetrics, type MetricSnapshot } from '../../src/telemetry/summed-metrics.js'
-import type { ConfigInForce } from '../../src/workers/config-in-force.js'
+import { configOf, handedOver, type ConfigInForce } from '../../src/workers/config-in-force.js'
 import { createCounters } from '../../src/workers/counters.js'
 import { createDeaths } from '../../src/workers/deaths.js'
 import { createHandOver, type Participant } from '../../src/workers/hand-over.js'
@@ -459,4 +462,28 @@ t.test('the start of the process is that of the first one', async (t) => {
   summed.update(1, [metric('gauge', 20, 'omit', 'start')])
   const { body } = await summed.text([metric('gauge', 10, 'omit', 'start')], new Set([1]))
   t.match(body, /^start 10$/m)
+})
+
+// eslint-disable-next-line no-template-curly-in-string -- what the operator writes
+const VARIABLE = '${HOST}'
+
+// proves: admin-findings-in-workers
+t.test('a worker has the findings of the file, its variables and its lines with the configuration', async (t) => {
+  const text = `
+server: { publicUrl: "https://auth.corp.test" }
+entra: { tenantId: 11111111-2222-3333-4444-555555555555, clientId: 11111111-2222-3333-4444-555555555555,
+  clientSecret: abc~def }
+database: { url: "postgres://gatehouse@db/gatehouse" }
+session: { secrets: ["q7Wd-for-tests-9Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv"] }
+keys: { encryptionSecrets: ["z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua"] }
+access: { rules: [{ hosts: ["${VARIABLE}"], allow: deny }] }
+`
+  const env = { HOST: 'netbox.corp.test' }
+  const { config, warnings } = loadConfig('/etc/gatehouse.yaml', { env, readFile: () => text })
+  const message = deserialize(serialize(await handedOver(config, async () => ''))) as ConfigInForce
+  const { source } = configOf(message)
+  t.strictSame(source?.variables.get('access.rules[0].hosts[0]'), VARIABLE)
+  t.strictSame(source?.positions.get('access.rules[0]')?.line, 8)
+  t.ok(warnings.length > 0)
+  t.strictSame(withFindings(neverReloaded()(), source).warnings, warnings)
 })

@@ -87,12 +87,13 @@ export const rulesCloseTheFolderItself: Rule = (draft, report) => {
       const folder = pattern.slice(0, -1)
       if (pattern.at(-1) !== '**' || folder.length === 0) return
       const itself = `/${folder.join('/')}`
+      const text = report.textOf(`${path}.paths[${index}]`, itself).replace(/\/\*\*$/, '')
       if (!paths.some((other) => matchesPath(other, itself))) {
         report.warn(
           `${path}.paths[${index}]`,
           'rule_without_folder',
-          `${path}.paths[${index}] matches what is below ${itself}/, not ${itself} itself.`,
-          `If the page ${itself} is meant too, add it to the list.`,
+          `${path}.paths[${index}] matches what is below ${text}/, not ${text} itself.`,
+          `If the page ${text} is meant too, add it to the list.`,
         )
       }
     })
@@ -113,7 +114,9 @@ export const hostsHaveRules: Rule = (draft, report) => {
       report.warn(
         path,
         'host_without_rule',
-        `${path}: no access rule is about ${host}, so access.default decides: everybody who is signed in gets in.`,
+        `${path}: no access rule is about ${
+          report.textOf(path, host)
+        }, so access.default decides: everybody who is signed in gets in.`,
         'Add a rule for it, or set access.default to deny.',
       )
     }

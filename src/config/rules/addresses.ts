@@ -27,7 +27,9 @@ export const redirectsWithinCookie: Rule = ({ server, session }, report) => {
       report.warn(
         path,
         'redirect_outside_cookie',
-        `${path}: the session cookie does not reach ${item}, so its visitors sign in again and again.`,
+        `${path}: the session cookie does not reach ${
+          report.textOf(path, item)
+        }, so its visitors sign in again and again.`,
         reach.remedy,
       )
     }
@@ -44,7 +46,9 @@ export const accessRulesWithinCookie: Rule = ({ server, session, access }, repor
         report.warn(
           path,
           'rule_outside_cookie',
-          `${path}: the session cookie does not reach ${item}, so its visitors sign in again and again.`,
+          `${path}: the session cookie does not reach ${
+            report.textOf(path, item)
+          }, so its visitors sign in again and again.`,
           reach.remedy,
         )
       }
@@ -57,7 +61,9 @@ export const applicationsWithinCookie: Rule = ({ server, session, applications }
   if (!reach || report.refused('session.cookieDomain')) return
   for (const { item, path } of entries(applications, 'applications')) {
     if (item.host === undefined || reach.holds(splitPort(item.host)?.host ?? item.host)) continue
-    const message = `the session cookie does not reach ${item.host}, so its visitors sign in again and again`
+    const message = `the session cookie does not reach ${
+      report.textOf(`${path}.host`, item.host)
+    }, so its visitors sign in again and again`
     report.warn(`${path}.host`, 'application_outside_cookie', `${path}.host: ${message}.`, reach.remedy)
   }
 }
@@ -79,11 +85,13 @@ export const accessRulesWithinRedirects: Rule = ({ server, access }, report) => 
         continue
       }
       if (allowed.some((entry) => leadsTo(entry, wanted, usual))) continue
-      const entry = `${wanted.host}${wanted.port === undefined || wanted.port === usual ? '' : `:${wanted.port}`}`
+      const text = report.textOf(path, item)
+      const host = text === item ? wanted.host : text
+      const entry = `${host}${wanted.port === undefined || wanted.port === usual ? '' : `:${wanted.port}`}`
       report.warn(
         path,
         'rule_outside_redirects',
-        `${path}: ${item} is not in server.redirectDomains, so the redirect back to it after a sign-in is refused.`,
+        `${path}: ${text} is not in server.redirectDomains, so the redirect back to it after a sign-in is refused.`,
         `Add ${entry} to server.redirectDomains.`,
       )
     }

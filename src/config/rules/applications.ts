@@ -10,7 +10,7 @@ export const applicationsOnce: Rule = ({ applications }, report) => {
     const earlier = first.get(item.host)
     if (earlier === undefined) first.set(item.host, at)
     else {
-      const message = `${at} ${item.host} is the same application as ${earlier} on line ${
+      const message = `${at} ${report.textOf(at, item.host)} is the same application as ${earlier} on line ${
         report.positionOf(earlier).line
       }.`
       report.problem(at, 'application_repeated', message, 'Keep one of the two: the home page lists front pages.')
@@ -26,7 +26,8 @@ export const applicationsReturnedTo: Rule = ({ server, applications }, report) =
     if (item.host === undefined) continue
     const { refusal } = readReturnTo(`${new URL(publicUrl).protocol}//${item.host}/`, rules)
     if (refusal === undefined) continue
-    const message = `${path}.host: no user can return to ${item.host} after signing in.`
+    const host = report.textOf(`${path}.host`, item.host)
+    const message = `${path}.host: no user can return to ${host} after signing in.`
     report.warn(`${path}.host`, 'application_not_returned_to', message, 'Add the host to server.redirectDomains.')
   }
 }

@@ -12,7 +12,7 @@ export const headerNamesOnce: Rule = ({ headers }, report) => {
       report.problem(
         `${path}.name`,
         'header_repeated',
-        `${path}.name ${name} is set by ${earlier} already.`,
+        `${path}.name ${report.textOf(`${path}.name`, name)} is set by ${earlier} already.`,
         'Choose another name; headers that differ only in case or in _ and - count as the same.',
       )
     }

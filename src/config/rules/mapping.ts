@@ -31,7 +31,7 @@ export const groupsOncePerRow: Rule = ({ groupMapping }, report) => {
         report.problem(
           path,
           'group_repeated',
-          `${path} ${JSON.stringify(item)} is in this row already, as ${earlier}.`,
+          `${path} ${JSON.stringify(report.textOf(path, item))} is in this row already, as ${earlier}.`,
           'Take one of the two away; perhaps another group was meant.',
         )
       }
@@ -64,7 +64,9 @@ export const separatorsInNames: Rule = (draft, report) => {
       report.problem(
         path,
         'group_name_separator',
-        `${path} ${JSON.stringify(item)} holds ${JSON.stringify(found)}, which stands between groups in a header.`,
+        `${path} ${JSON.stringify(report.textOf(path, item))} holds ${
+          JSON.stringify(found)
+        }, which stands between groups in a header.`,
         found === ','
           ? 'Rename the local group: an application would read two groups.'
           : 'Rename the local group, or choose another separator in headers.extra.',
@@ -76,6 +78,8 @@ export const separatorsInNames: Rule = (draft, report) => {
 export const namesAlike: Rule = (draft, report) => {
   const first = new Map<string, { item: string, path: string }>()
   const reported = new Set<string>()
+  const shown = ({ path, item }: { readonly path: string, readonly item: string }) =>
+    JSON.stringify(report.textOf(path, item))
   for (const name of groupNames(draft)) {
     const earlier = first.get(fold(name.item))
     if (!earlier) first.set(fold(name.item), name)
@@ -84,9 +88,7 @@ export const namesAlike: Rule = (draft, report) => {
       report.warn(
         name.path,
         'group_names_alike',
-        `${name.path} ${JSON.stringify(name.item)} is nearly ${JSON.stringify(earlier.item)} on line ${
-          report.positionOf(earlier.path).line
-        }.`,
+        `${name.path} ${shown(name)} is nearly ${shown(earlier)} on line ${report.positionOf(earlier.path).line}.`,
         'Names are compared exactly: if one group is meant, write it the same way.',
       )
     }

@@ -2,7 +2,7 @@
 // no body parsing on this path.
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { describeAllow, ruleTitle } from '../../core/access.js'
+import { ruleTitle } from '../../core/access.js'
 import type { AnswerCounters } from '../../core/activity-counters.js'
 import { errorFacts, GatehouseError, type ErrorCode } from '../../core/errors.js'
 import { asParameter } from '../../core/return-to.js'
@@ -169,7 +169,7 @@ function respond(
     code: 'not_allowed',
     username,
     rule: ruleTitle(grounds),
-    allows: describeAllow(grounds.allow),
+    allows: grounds.allows,
   })
   return dialect.refused({
     ...refusal,

@@ -1,7 +1,7 @@
 // Counts requests for hosts that no access rule names, although there are rules, and logs each host at most hourly.
 // access.default decides there; a proxy that sends another host than the rules name is easily overlooked.
 import type { FastifyBaseLogger } from 'fastify'
-import { describeAllow, type Grounds } from '../../core/access.js'
+import type { Grounds } from '../../core/access.js'
 import type { Meter } from '../../core/meter.js'
 import type { Announcements } from '../../core/siblings.js'
 import { createLogThrottle } from '../log-throttle.js'
@@ -26,7 +26,7 @@ export function createUnnamedHosts(
     announcements,
     ...(now === undefined ? {} : { now }),
   })
-  return (host, { allow }) => {
+  return (host, { allows }) => {
     meter.hostUnnamed()
     if (!throttle.admit(host)) return // guard: adv-unnamed-host
     throttle.written(host)
@@ -34,6 +34,6 @@ export function createUnnamedHosts(
       hint: true,
       host,
       remedy: 'Write a rule for it, correct the host that the proxy sends, or set access.default to deny.',
-    }, `no access rule names the host ${host}: access.default decides, open to ${describeAllow(allow)}`)
+    }, `no access rule names the host ${host}: access.default decides, open to ${allows}`)
   }
 }

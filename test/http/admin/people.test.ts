@@ -62,20 +62,22 @@ async function scene(t: Test, count = 130) {
 
 /** Pages of a user lead to what the policy means for them. No test reads Graph. */
 function policyUseCases(database: Database, groupMapping: readonly MappingRow[]) {
+  const current = () => ({
+    groupMapping,
+    requireMappedGroup: false,
+    access: { default: 'authenticated', rules: [] },
+    headers: { families: ['x-auth-request'], extra: [], maxBytes: 8192 },
+    applications: [],
+    authAllowed: { emailDomains: [], guests: true },
+    pipeline: ['azuread_map_groups'],
+  })
   const config = {
     startup: {
       server: { publicUrl: 'https://auth.test', redirectDomains: [] },
       session: { cookieDomain: 'test', ...TIMEOUTS },
     },
-    current: () => ({
-      groupMapping,
-      requireMappedGroup: false,
-      access: { default: 'authenticated', rules: [] },
-      headers: { families: ['x-auth-request'], extra: [], maxBytes: 8192 },
-      applications: [],
-      authAllowed: { emailDomains: [], guests: true },
-      pipeline: ['azuread_map_groups'],
-    }),
+    current,
+    shown: current,
     hash: () => 'f'.repeat(64),
   } as unknown as RunningConfig
   return createPolicyUseCases(config, { database, liveDirectory: {} as LiveDirectory })

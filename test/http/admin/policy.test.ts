@@ -70,6 +70,7 @@ async function scene(t: Test, inForce: Policy = POLICY) {
       session: { cookieDomain: 'test', idleTimeoutMs: 1_000, absoluteTimeoutMs: 1_000, privilegedTimeoutMs: undefined },
     },
     current: () => inForce,
+    shown: () => inForce,
     hash: () => 'f'.repeat(64),
   } as unknown as RunningConfig
   const useCases = createPolicyUseCases(config, { database, liveDirectory: NO_GRAPH }) as AdminUseCases

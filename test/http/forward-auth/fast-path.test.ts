@@ -213,7 +213,7 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
   const written: unknown[] = []
   const counted: unknown[] = []
   let full = true
-  const grounds = { path: 'access.default', allow: 'authenticated', description: '' } as const
+  const grounds = { path: 'access.default', allow: 'authenticated', allows: '', description: '' } as const
   let verdict: FastPathVerdict | undefined | Error = {
     kind: 'allowed',
     headers: ['Vary', 'Cookie'],
@@ -357,7 +357,10 @@ t.test('an anonymous request is not evaluated where no rule of the host could al
     ignoresTarget: false,
     decide: (question: unknown) => {
       evaluated.push(question)
-      return { allow: true, grounds: { path: 'access.rules[0]', allow: 'anyone', description: 'a host' } } as const
+      return {
+        allow: true,
+        grounds: { path: 'access.rules[0]', allow: 'anyone', allows: '', description: 'a host' },
+      } as const
     },
     grounds: () => [],
     interpretations: () => [],

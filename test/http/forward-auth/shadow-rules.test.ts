@@ -146,7 +146,7 @@ t.test('a refusal and the log name the rule', async (t) => {
 })
 
 const DIFFERS: ShadowDecision = {
-  rule: { path: 'access.rules[0]', allow: 'deny', description: 'app.test' },
+  rule: { path: 'access.rules[0]', allow: 'deny', allows: 'superusers alone', description: 'app.test' },
   kind: 'not_allowed',
   decides: true,
 }

@@ -11,7 +11,7 @@ const count = (description: string) => Type.Integer({ minimum: 0, description })
 
 const row = closed({
   row: Type.Integer({ minimum: 1, description: 'Counted from 1.' }),
-  entraGroup: Type.String({ format: 'uuid', description: 'Object ID of the Entra group.' }),
+  entraGroup: Type.String({ description: 'Object ID of the Entra group, or the variable that holds it.' }),
   label: nullable(Type.String({ description: 'What people read instead of the object ID.' })),
   groups: Type.Array(
     closed({
@@ -96,7 +96,7 @@ export const policy = defineEndpoint({
   },
 })
 
-function rowOf({ groups, ...others }: MappingRowView): Answer<Static<typeof row>> {
+function rowOf({ groups, position: _, ...others }: MappingRowView): Answer<Static<typeof row>> {
   return { ...others, groups: groups.map(({ name, exists }) => ({ name, exists })) }
 }
 

@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox'
 import { RULE_FILTERS, RULES, type RuleView, type WouldHave } from '../../../admin/access.js'
 import type { PolicyFinding } from '../../../core/policy.js'
 import { html, type Html } from '../../pages/html.js'
-import { emptyState, nameText, note, section, tag, timeText } from './components.js'
+import { emptyState, lineText, nameText, note, section, tag, timeText } from './components.js'
 import { filterForm } from './filter-form.js'
 import { link } from './links.js'
 import { shortList } from './lists.js'
@@ -105,10 +105,9 @@ const hitColumns: readonly Column<RuleView>[] = [
 
 function ruleName({ rule, name, enforced, dead, position }: RuleView): Html {
   const id = `rule-${/\d+/.exec(rule)?.[0] ?? ''}`
-  const line = position === undefined ? '' : html` <span class="soft">line ${position.line}</span>`
   const shown = name === null ? html`<code>${rule}</code>` : html`${nameText(name)} <code class="soft">${rule}</code>`
   const marks = html`${enforced ? '' : html` ${SHADOW}`}${dead ? html` ${tag('no hit in 30 days', 'warn')}` : ''}`
-  return html`<a id="${id}" href="#${id}">${shown}</a>${line}${marks}`
+  return html`<a id="${id}" href="#${id}">${shown}</a>${lineText(position)}${marks}`
 }
 
 function letsIn({ allows, findings, wouldHave }: RuleView): Html {

@@ -128,3 +128,8 @@ export function figures(
     )
   }</ul>`
 }
+
+/** Where a row or a rule stands in the configuration file. */
+export function lineText(position: { readonly line: number } | undefined): Html | string {
+  return position === undefined ? '' : html` <span class="soft">line ${position.line}</span>`
+}

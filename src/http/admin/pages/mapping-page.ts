@@ -10,7 +10,7 @@ import {
 import type { Counted } from '../../../admin/counted.js'
 import type { LargestGroups } from '../../../core/policy.js'
 import { html, type Html, type Value } from '../../pages/html.js'
-import { emptyState, figures, idText, named, nameText, note, section, tag, timeText } from './components.js'
+import { emptyState, figures, idText, lineText, named, nameText, note, section, tag, timeText } from './components.js'
 import { filterForm } from './filter-form.js'
 import { link, linkTo } from './links.js'
 import { shortList } from './lists.js'
@@ -106,7 +106,7 @@ function rowTable({ rows }: MappingPage, { q, only }: Static<typeof QUERY>, { ro
   return dataTable({
     caption: 'Rows of the mapping',
     columns: [
-      { heading: 'Row', cell: ({ row }) => html`<a id="row-${row}" href="#row-${row}">${row}</a>` },
+      { heading: 'Row', cell: rowName },
       { heading: 'Entra group', cell: ({ label, entraGroup }) => entraGroupName(label, entraGroup) },
       { heading: 'Grants', cell: grantsOf },
       { heading: 'Users in it', cell: ({ users }) => users ?? html`<span class="soft">…</span>`, kind: 'number' },
@@ -124,6 +124,10 @@ function rowTable({ rows }: MappingPage, { q, only }: Static<typeof QUERY>, { ro
           : html`<a href="${PATH}">Show all rows</a>, or search for another word.`,
       }),
   })
+}
+
+function rowName({ row, position }: MappingRowView): Html {
+  return html`<a id="row-${row}" href="#row-${row}">${row}</a>${lineText(position)}`
 }
 
 function entraGroupName(label: string | null, entraGroup: string): Html {
