@@ -3,6 +3,7 @@
 import { createMembershipActs } from './admin/acts/memberships.js'
 import type { GroupPolicy } from './admin/acts/group-policy.js'
 import { createGroupActs } from './admin/acts/groups.js'
+import { createKeyActs } from './admin/acts/keys.js'
 import { createPeopleActs } from './admin/acts/people.js'
 import { createSessionActs } from './admin/acts/sessions.js'
 import { createTokenActs } from './admin/acts/tokens.js'
@@ -15,6 +16,8 @@ import type { Database } from './store/database.js'
 export interface ActUseCasesDeps {
   readonly database: Database
   readonly timeouts: SessionTimeouts
+  /** Of `keys.encryptionSecrets`: new signing keys are sealed under the first one. */
+  readonly encryptionSecrets: readonly string[]
   /** Of the configuration in force. */
   readonly reservedUsernames: () => readonly string[]
   readonly groupPolicy: () => GroupPolicy
@@ -29,13 +32,14 @@ export function groupPolicyOf(
 }
 
 export function createActUseCases(deps: ActUseCasesDeps): AdminActs {
-  const { database, timeouts, reservedUsernames, groupPolicy } = deps
-  const transaction = createActTransaction(database, timeouts)
+  const { database, timeouts, encryptionSecrets, reservedUsernames, groupPolicy } = deps
+  const transaction = createActTransaction(database, timeouts, encryptionSecrets)
   return {
     sessions: createSessionActs(transaction),
     people: createPeopleActs({ transaction, reservedUsernames }),
     tokens: createTokenActs(transaction),
     memberships: createMembershipActs({ transaction, mapping: () => groupPolicy().mapping }),
     groups: createGroupActs({ transaction, policy: groupPolicy }),
+    keys: createKeyActs(transaction),
   }
 }

@@ -78,6 +78,7 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
     acts: createActUseCases({
       database,
       timeouts: config.startup.session,
+      encryptionSecrets: config.startup.keys.encryptionSecrets,
       reservedUsernames: () => config.current().reservedUsernames,
       groupPolicy: () => groupPolicyOf(config.current()),
     }),

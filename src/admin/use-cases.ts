@@ -4,6 +4,7 @@ import type { AccessAdmin } from './access.js'
 import type { AccessTestAdmin } from './access-test.js'
 import type { MembershipActs } from './acts/memberships.js'
 import type { GroupActs } from './acts/groups.js'
+import type { KeyActs } from './acts/keys.js'
 import type { PeopleActs } from './acts/people.js'
 import type { SessionActs } from './acts/sessions.js'
 import type { TokenActs } from './acts/tokens.js'
@@ -30,6 +31,7 @@ export interface AdminActs {
   readonly tokens: TokenActs
   readonly memberships: MembershipActs
   readonly groups: GroupActs
+  readonly keys: KeyActs
 }
 
 /** Each part of the console adds its own member. */

@@ -74,6 +74,7 @@ export async function withDatabase<T>(
     const acts = createActUseCases({
       database,
       timeouts,
+      encryptionSecrets: config.keys.encryptionSecrets,
       reservedUsernames: () => config.reservedUsernames,
       groupPolicy: () => groupPolicyOf(config),
     })

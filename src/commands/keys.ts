@@ -34,12 +34,9 @@ export async function keysList(options: CommonOptions): Promise<number> {
 }
 
 export async function keysRotate(options: CommonOptions & { readonly now?: boolean }): Promise<number> {
-  const { keys } = readConfig(options).config
   const now = options.now ?? false
-  const kid = await withDatabase(
-    options,
-    ({ database }) => createSigningKeyStore(database, keys.encryptionSecrets).rotate(cliActor(), now),
-  )
+  const acting = { actor: cliActor(), admin: undefined }
+  const { kid } = await withDatabase(options, ({ acts }) => acts.keys.rotate({ now }, acting))
   if (options.json) printJson({ kid, now })
   else if (now) {
     print(

@@ -70,6 +70,7 @@ export interface ActUnit {
   readonly tokens: TokenUnit
   readonly memberships: MembershipUnit
   readonly groups: GroupsUnit
+  readonly keys: KeysUnit
 }
 
 export interface SessionUnit {
@@ -151,6 +152,17 @@ export interface MembershipUnit {
   give(userId: string, groupId: string, until: string | null): Promise<void>
   /** One that was assigned by hand. */
   take(userId: string, groupId: string): Promise<void>
+export interface KeysUnit {
+  /** One rotation after the other. @param now the new key signs immediately, and all others are withdrawn */
+  rotate(now: boolean): Promise<RotatedKey>
+}
+
+export interface RotatedKey {
+  readonly kid: string
+  /** False: a key that waits to sign is there already. */
+  readonly changed: boolean
+  /** Keys that are not published any more. */
+  readonly withdrawn: readonly string[]
 }
 
 export interface ReleasedName {

@@ -20,11 +20,16 @@ import { membershipUnit } from './act-memberships.js'
 import { groupsUnit } from './act-groups.js'
 import { peopleUnit } from './act-people.js'
 import { tokenUnit } from './act-tokens.js'
+import { rotateKeys } from './keys.js'
 import { stillActive } from './sessions.js'
 
 export const ACT_REFUSED = 'act.refused'
 
-export function createActTransaction(database: Database, timeouts: SessionTimeouts): ActTransaction {
+export function createActTransaction(
+  database: Database,
+  timeouts: SessionTimeouts,
+  encryptionSecrets: readonly string[],
+): ActTransaction {
   return (work) =>
     database.transaction((tx) =>
       work({
@@ -42,6 +47,7 @@ export function createActTransaction(database: Database, timeouts: SessionTimeou
         tokens: tokenUnit(tx),
         memberships: membershipUnit(tx),
         groups: groupsUnit(tx),
+        keys: { rotate: (now) => rotateKeys(tx, encryptionSecrets, now) },
       })
     )
 }

@@ -5,6 +5,7 @@ import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { IDENTITY_COOKIE_LIFETIME, JWKS_MAX_AGE, type PublicJwk } from '../core/assertion.js'
+import type { RotatedKey } from '../core/acts.js'
 import type { KeyView } from '../core/health.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
@@ -41,11 +42,6 @@ export interface SigningKeyStore {
    */
   keepUp(everyMs: number): Promise<string | undefined>
   list(): Promise<readonly KeyView[]>
-  /**
-   * @param now the new key is active immediately and all others are deleted: for a key that leaked or cannot be
-   * unsealed @returns the kid
-   */
-  rotate(actor: string, now: boolean): Promise<string>
 }
 
 const LOCK = sql`select pg_advisory_xact_lock(hashtextextended('gatehouse signing keys', 0))`
@@ -64,11 +60,23 @@ export function createSigningKeyStore(database: Database, encryptionSecrets: rea
     keepUp: (everyMs) =>
       locked(async (tx) => {
         await tx.execute(sql`delete from signing_keys where retired_at < now() - ${seconds(PUBLISHED_AFTER)}`)
-        return await isNextDue(tx, everyMs) ? await addNext(tx, secret, 'system') : undefined
+        if (!await isNextDue(tx, everyMs)) return undefined
+        const { kid, changed } = await addNext(tx, secret)
+        if (changed) await writeAudit(tx, { action: 'key.rotate', actor: 'system', detail: { kid, now: false } })
+        return kid
       }),
     list: () => listKeys(database),
-    rotate: (actor, now) => locked((tx) => now ? replaceAll(tx, secret, actor) : addNext(tx, secret, actor)),
   }
+}
+
+/** In a transaction that writes the audit row. @param now the new key signs immediately, all others are deleted */
+export async function rotateKeys(
+  tx: Transaction,
+  [secret = '']: readonly string[],
+  now: boolean,
+): Promise<RotatedKey> {
+  await tx.execute(LOCK)
+  return now ? await replaceAll(tx, secret) : await addNext(tx, secret)
 }
 
 /** Within a transaction: unseals every key, seals it under the first secret, and makes one where none can sign. */
@@ -121,27 +129,25 @@ async function listKeys(database: Database): Promise<readonly KeyView[]> {
   return rows
 }
 
-async function replaceAll(tx: Transaction, secret: string, actor: string): Promise<string> {
+/** For a key that leaked or cannot be unsealed. */
+async function replaceAll(tx: Transaction, secret: string): Promise<RotatedKey> {
   const deleted = await tx.delete(signingKeys).returning({ kid: signingKeys.kid })
   const key = await makeKey(secret)
   await tx.insert(signingKeys).values(key)
-  const detail = { kid: key.kid, now: true, withdrawn: deleted.map(({ kid }) => kid) }
-  await writeAudit(tx, { action: 'key.rotate', actor, detail })
-  return key.kid
+  return { kid: key.kid, changed: true, withdrawn: deleted.map(({ kid }) => kid) }
 }
 
 /** Pre-publishes the next key, unless one is pre-published already; the older keys retire when it becomes active. */
-async function addNext(tx: Transaction, secret: string, actor: string): Promise<string> {
+async function addNext(tx: Transaction, secret: string): Promise<RotatedKey> {
   const { rows: [prepublished] } = await tx.execute<{ kid: string }>(
     sql`select kid from signing_keys where active_at > now() and retired_at is null`,
   )
-  if (prepublished) return prepublished.kid
+  if (prepublished) return { kid: prepublished.kid, changed: false, withdrawn: [] }
   const key = await makeKey(secret)
   const activeAt = sql`now() + ${seconds(PUBLISHED_AHEAD)}`
   await tx.update(signingKeys).set({ retiredAt: activeAt }).where(sql`retired_at is null`)
   await tx.insert(signingKeys).values({ ...key, activeAt })
-  await writeAudit(tx, { action: 'key.rotate', actor, detail: { kid: key.kid, now: false } })
-  return key.kid
+  return { kid: key.kid, changed: true, withdrawn: [] }
 }
 
 async function makeKey(

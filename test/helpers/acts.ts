@@ -12,10 +12,11 @@ const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 3_600_000, privi
 /** A configuration that names no group. */
 export const NAMES_NO_GROUP: GroupPolicy = { mapping: [], rules: [], defaultGroups: [], separators: [] }
 
-function actsOf(database: Database) {
+function actsOf(database: Database, encryptionSecrets: readonly string[] = []) {
   return createActUseCases({
     database,
     timeouts: TIMEOUTS,
+    encryptionSecrets,
     reservedUsernames: () => [],
     groupPolicy: () => NAMES_NO_GROUP,
   })
@@ -43,6 +44,11 @@ export function createUserAdmin(database: Database) {
       return (await people.remove(userId, by(actor))).sessionsEnded
     },
   }
+}
+
+/** @returns the kid */
+export async function rotateSigningKeys(database: Database, secret: string, now: boolean): Promise<string> {
+  return (await actsOf(database, [secret]).keys.rotate({ now }, by('cli:test'))).kid
 }
 
 export function createUsernames(database: Database) {

@@ -46,6 +46,7 @@ async function scene(t: Test) {
       timeouts: TIMEOUTS,
       reservedUsernames: () => ['root'],
       groupPolicy: () => NAMES_NO_GROUP,
+      encryptionSecrets: ['a secret'],
     }),
   }
 }

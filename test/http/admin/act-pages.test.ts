@@ -3,12 +3,9 @@ import { request } from 'undici'
 import t from 'tap'
 import { ACT_PAGES } from '../../../src/http/admin/pages/all-acts.js'
 import { connect, dumpEverything } from '../../helpers/sql.js'
-import { PEOPLE, startAdminScene, type ApiClient } from './helper.js'
+import { PEOPLE, startAdminScene, type AdminScene, type ApiClient } from './helper.js'
 
-t.test('a session is ended from the list of sessions', async (t) => {
-  const { gateway, clients } = await startAdminScene(t)
-  const { helpdesk, sam, sue } = clients
-  const query = await connect(t, gateway.databaseUrl)
+function formsOf(gateway: AdminScene['gateway']) {
   const page = async ({ browser }: ApiClient, path: string) => await gateway.ask(path, { browser })
   const send = async ({ browser }: ApiClient, path: string, fields: Record<string, string>, headers = {}) => {
     const answer = await request(`${gateway.url}${path}`, {
@@ -24,6 +21,14 @@ t.test('a session is ended from the list of sessions', async (t) => {
     })
     return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() }
   }
+  return { page, send }
+}
+
+t.test('a session is ended from the list of sessions', async (t) => {
+  const { gateway, clients } = await startAdminScene(t)
+  const { helpdesk, sam, sue } = clients
+  const query = await connect(t, gateway.databaseUrl)
+  const { page, send } = formsOf(gateway)
   const { browser: max } = await gateway.signIn(PEOPLE.nobody)
   const [{ id = '' } = {}] = await query<{ id: string }>(
     'select public_id as id from sessions order by created_at desc limit 1',
@@ -68,4 +73,38 @@ t.test('every form leads to an act, and has parameters of the act', (t) => {
     t.strictSame([...Object.keys(params?.properties ?? {}), ...asks], Object.keys(act.params.properties), path)
   }
   t.end()
+})
+
+// proves: act-withdraw-confirmed
+t.test('the signing keys are rotated on the page System, and withdrawn where the words were typed', async (t) => {
+  const { gateway, clients: { sue, helpdesk } } = await startAdminScene(t)
+  const { page, send } = formsOf(gateway)
+  const query = await connect(t, gateway.databaseUrl)
+  const keys = async () =>
+    (await query<{ kid: string }>('select kid from signing_keys order by active_at')).map(({ kid }) => kid)
+  const [rotate, withdraw] = ['/admin/system/rotate-keys', '/admin/system/withdraw-keys']
+  t.match((await page(sue, '/admin/system')).text, `href="${rotate}"`)
+  t.notMatch((await page(helpdesk, '/admin/system')).text, rotate)
+  t.equal((await page(helpdesk, rotate)).status, 403)
+  const [first = ''] = await keys()
+
+  const fields = { _csrf: sue.csrfToken }
+  t.match((await send(sue, rotate, fields)).headers, { location: '/admin/system?done=system-rotate-keys' })
+  const [, next = ''] = await keys()
+  t.equal((await send(sue, rotate, fields)).status, 303)
+  t.strictSame(await keys(), [first, next], 'a key that waits to sign is not followed by another')
+
+  for (const confirm of [{}, { confirm: '' }, { confirm: 'withdraw' }]) {
+    t.equal((await send(sue, withdraw, { ...fields, ...confirm })).status, 400)
+  }
+  t.strictSame(await keys(), [first, next])
+  t.equal((await send(sue, withdraw, { ...fields, confirm: 'withdraw all keys' })).status, 303)
+  const [kid, ...others] = await keys()
+  t.strictSame(others, [])
+  const rows = await query("select detail from audit_events where action = 'key.rotate' order by id")
+  t.match(rows, [
+    { detail: { kid: next, now: false, by: { address: '127.0.0.1' } } },
+    { detail: { kid, now: true, withdrawn: [first, next] } },
+  ])
+  t.equal(rows.length, 2, 'where nothing changed there is no row')
 })

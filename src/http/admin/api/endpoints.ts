@@ -6,6 +6,7 @@ import { addGroup, changeGroup, grantPermission, importGroups, removeGroup, revo
 import { exportGroups, group, groupMembers, groups } from './groups.js'
 import { me } from './me.js'
 import { giveGroup, takeGroup } from './membership-acts.js'
+import { rotateKeys } from './key-acts.js'
 import { addPerson, changePerson, releaseName, removePerson } from './people-acts.js'
 import { people, person } from './people.js'
 import { endPersonSessions, endSession, endSessions, sessions } from './sessions.js'
@@ -38,6 +39,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   addPerson,
   changePerson,
   removePerson,
+  rotateKeys,
   releaseName,
   tokens,
   addToken,

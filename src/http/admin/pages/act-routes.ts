@@ -142,7 +142,7 @@ function showAgain(
 
 function requireConfirmed({ confirmation }: ActForm, texts: FormValues): void {
   if (confirmation === undefined || texts['confirm'] === confirmation) return // guard: act-confirmed
-  throw new GatehouseError('request_malformed', { sentence: 'The name that was typed is another one.' })
+  throw new GatehouseError('request_malformed', { sentence: 'What was typed is not what the form asks for.' })
 }
 
 /** The form makes the body, or the query, that the API accepts. */

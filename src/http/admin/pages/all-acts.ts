@@ -4,6 +4,7 @@ import { giveGroupPage, takeGroupPage } from './membership-acts.js'
 import { addGroupPage, changeGroupPage, removeGroupPage } from './group-acts.js'
 import { importGroupsPage } from './group-import.js'
 import { grantPermissionPage, revokePermissionPage } from './group-permission-acts.js'
+import { rotateKeysPage, withdrawKeysPage } from './key-acts.js'
 import { activatePage, addPage, deactivatePage, endPersonSessionsPage, removePage, renamePage } from './person-acts.js'
 import { addTokenPage, revokeTokenPage } from './token-acts.js'
 import { endAllSessionsPage, endHostSessionsPage, endSessionPage } from './session-acts.js'
@@ -28,4 +29,6 @@ export const ACT_PAGES: readonly ActPage[] = [
   grantPermissionPage,
   revokePermissionPage,
   importGroupsPage,
+  rotateKeysPage,
+  withdrawKeysPage,
 ]

@@ -2,8 +2,10 @@
 import { SILENT_SECONDS, type Health } from '../../../admin/health.js'
 import type { DatabaseState, KeyView, ReplicaHealth, Standby } from '../../../core/health.js'
 import { html, type Html } from '../../pages/html.js'
+import type { AdminActor } from '../actor.js'
 import { emptyState, facts, idText, nameText, section, tag, timeText } from './components.js'
 import { doctorSection } from './doctor.js'
+import { keyActs } from './key-acts.js'
 import { defineAdminPage } from './page.js'
 import {
   credentialText,
@@ -31,13 +33,16 @@ ${doctorSection(actor)}
 ${section({ id: 'parts', title: 'Parts', content: parts(health) })}
 ${section({ id: 'replicas', title: 'Replicas', content: partText(health.replicas, replicaTable) })}
 ${section({ id: 'database', title: 'Database', content: databaseSection(health) })}
-${section({ id: 'keys', title: 'Signing keys', lead: KEYS_LEAD, content: partText(health.keys, keyTable) })}`,
+${section({ id: 'keys', title: 'Signing keys', lead: KEYS_LEAD, content: keysSection(health, actor) })}`,
     }
   },
 })
 
-const KEYS_LEAD = html`Applications verify assertions with their public halves. <code>gatehouse keys rotate</code>
-makes the next one.`
+const KEYS_LEAD = 'Applications verify assertions with their public halves.'
+
+function keysSection({ keys }: Health, actor: AdminActor): Html {
+  return html`${partText(keys, keyTable)}${keyActs(actor)}`
+}
 
 function parts(health: Health): Html {
   const { entra: { entra, graph, throttledUntil }, config, servers, isReady } = health
