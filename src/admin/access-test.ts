@@ -2,7 +2,6 @@
 // of the path, and which headers the application would get. Changes nothing.
 import {
   compileAccess,
-  describeAllow,
   type AccessPolicy,
   type AddressedRequest,
   type Decision,
@@ -108,9 +107,8 @@ export interface AccessTestPorts {
   readonly networkTest: (networks: readonly string[]) => NetworkTest
 }
 
-export function createAccessTestAdmin(
-  { policy, shown = policy, users, localGroups, networkTest }: AccessTestPorts,
-): AccessTestAdmin {
+export function createAccessTestAdmin(ports: AccessTestPorts): AccessTestAdmin {
+  const { policy, shown = policy, users, localGroups, networkTest } = ports
   const inForce = memoizeByConfig(policy, ({ access, groupMapping, headers }) => ({
     policy: compileAccess(access, networkTest, undefined, undefined, shown().access),
     shadows: compileShadowRules(access, { networkTest, shown: shown().access }),

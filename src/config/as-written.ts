@@ -25,7 +25,7 @@ export function asWritten<Values extends Partial<ReloadedConfig> & Pick<Config, 
   const written = { ...values, ...Object.fromEntries([...keys].map((key) => [key, structuredClone(values[key])])) }
   for (const [path, text] of variables) {
     const parts = partsOf(path)
-    if (reloadedKey(parts[0]).length > 0) replaceText(written, parts, text) // guard: policy-variables-hidden
+    if (reloadedKey(parts[0]).length > 0) replaceText(written, parts, text) // guard: admin-policy-variables
   }
   return written
 }

@@ -113,7 +113,7 @@ function filesOf({ file, secretFiles, config }: LoadedConfig): readonly string[]
 
 /** Rows, rules, texts or findings stand elsewhere or are others: pages show them. */
 function isMoved({ source: before }: Config, { source: after }: Config): boolean {
-  return JSON.stringify(entriesOf(before)) !== JSON.stringify(entriesOf(after)) // guard: policy-positions-follow
+  return JSON.stringify(entriesOf(before)) !== JSON.stringify(entriesOf(after)) // guard: admin-policy-positions
 }
 
 function entriesOf(source: Config['source']) {

@@ -149,7 +149,7 @@ t.test('the watched files are those that the current configuration names', async
   await noticed('secret', 'c~d', () => reloader.current().entra.clientSecret === 'c~d')
 })
 
-// proves: policy-positions-follow
+// proves: admin-policy-positions
 t.test('lines that move are known at once, although nothing else has changed', async (t) => {
   const rules = 'access:\n  rules:\n    - { hosts: [netbox.corp.test], allow: authenticated }\n'
   const { reloader, reports, committed, write } = running(t, { 'gatehouse.yaml': CONFIG + rules, secret: 'a~b' })

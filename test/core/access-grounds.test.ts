@@ -62,24 +62,40 @@ t.test('the requests that a rule matches, in words: five names of a kind, then t
 t.test('the grounds of a decision are the key of the configuration, what it allows, and the requests', async (t) => {
   const withoutRules = compile([], 'deny').grounds({ target: target('/'), address: NO_ADDRESS })
   t.strictSame(withoutRules, [
-    { path: 'access.default', allow: 'deny', description: 'every request: there are no rules' },
+    {
+      path: 'access.default',
+      allow: 'deny',
+      allows: 'superusers alone',
+      description: 'every request: there are no rules',
+    },
   ])
   const policy = compile([rule('deny', { methods: ['GET'], paths: ['/admin'] })])
   const groundsOf = (path: string, method?: string) =>
     policy.grounds({ target: target(path, method), address: NO_ADDRESS })
   t.strictSame(groundsOf('/admin'), [
-    { path: 'access.rules[0]', allow: 'deny', description: 'GET of app.test, /admin' },
+    { path: 'access.rules[0]', allow: 'deny', allows: 'superusers alone', description: 'GET of app.test, /admin' },
   ])
   t.strictSame(groundsOf('/'), [
-    { path: 'access.default', allow: 'authenticated', description: 'requests that no rule matches' },
+    {
+      path: 'access.default',
+      allow: 'authenticated',
+      allows: 'everybody who is signed in',
+      description: 'requests that no rule matches',
+    },
   ])
   t.strictSame(groundsOf('/', 'GETT'), [
-    { path: 'access.rules', allow: 'deny', description: 'methods that are not registered for HTTP' },
+    {
+      path: 'access.rules',
+      allow: 'deny',
+      allows: 'superusers alone',
+      description: 'methods that are not registered for HTTP',
+    },
   ])
   const elsewhere = policy.grounds({ target: parseTargetUrl('https://b.test/', 'GET'), address: NO_ADDRESS })
   t.strictSame(elsewhere, [{
     path: 'access.default',
     allow: 'authenticated',
+    allows: 'everybody who is signed in',
     description: 'requests that no rule matches',
     hostUnnamed: true,
   }])

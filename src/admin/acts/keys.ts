@@ -1,6 +1,6 @@
-// Rotation of the keys that sign assertions. Whoever may rotate them may also withdraw the old ones: nobody gains a right
-// by it, and sessions go on. Applications refuse what a withdrawn key has signed, and get a new assertion with the next
-// request.
+// Rotation of the keys that sign assertions. An administrator who may rotate them may also withdraw the old ones: no
+// user gains a right by it, and sessions go on. Applications refuse what a withdrawn key has signed, and get a new
+// assertion with the next request.
 import type { Acting, ActTransaction } from '../../core/acts.js'
 import { perform } from './perform.js'
 

@@ -96,7 +96,7 @@ async function scene(t: Test) {
 
 const TESTED = `/admin/test?user=max&address=10.9.8.7&url=${encodeURIComponent('https://plain.test/x')}`
 
-// proves: policy-variables-hidden
+// proves: admin-policy-variables
 t.test('what a variable of the policy holds is on no page and in no answer of the API', async (t) => {
   const ask = await scene(t)
   for (
