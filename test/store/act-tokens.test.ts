@@ -48,6 +48,7 @@ async function scene(t: Test) {
     timeouts: TIMEOUTS,
     reservedUsernames: () => [],
     groupPolicy: () => NAMES_NO_GROUP,
+    encryptionSecrets: [],
   })
   return { query, database, idOf, actingAs, tokens, sessions, people }
 }
