@@ -109,18 +109,7 @@ export interface AccessTestPorts {
 
 export function createAccessTestAdmin(ports: AccessTestPorts): AccessTestAdmin {
   const { policy, shown = policy, users, localGroups, networkTest } = ports
-  const inForce = memoizeByConfig(policy, ({ access, groupMapping, headers }) => ({
-    policy: compileAccess(access, networkTest, undefined, undefined, shown().access),
-    shadows: compileShadowRules(access, { networkTest, shown: shown().access }),
-    rows: groupMapping,
-    shownRows: shown().groupMapping,
-    mapping: createGroupMapping(groupMapping),
-    definitions: headerDefinitions(headers),
-    shownDefinitions: headerDefinitions(shown().headers),
-    headers,
-    withNetworks: access.rules.some(({ networks }) => networks !== undefined),
-    isAddress: networkTest(['loopback']),
-  }))
+  const inForce = memoizeByConfig(policy, (current) => compiledFrom(current, shown(), networkTest))
   const whoIs = async ({ user, entraGroups, rights }: AccessTestInput) => {
     const { mapping } = inForce()
     if (rights !== undefined) return assumedUser(rights, mapping)
@@ -156,6 +145,25 @@ export function createAccessTestAdmin(ports: AccessTestPorts): AccessTestAdmin {
         notes: notesOn(input, target, compiled),
       }
     },
+  }
+}
+
+function compiledFrom(
+  { access, groupMapping, headers }: ReturnType<AccessTestPorts['policy']>,
+  shown: ReturnType<AccessTestPorts['policy']>,
+  networkTest: AccessTestPorts['networkTest'],
+) {
+  return {
+    policy: compileAccess(access, networkTest, undefined, undefined, shown.access),
+    shadows: compileShadowRules(access, { networkTest, shown: shown.access }),
+    rows: groupMapping,
+    shownRows: shown.groupMapping,
+    mapping: createGroupMapping(groupMapping),
+    definitions: headerDefinitions(headers),
+    shownDefinitions: headerDefinitions(shown.headers),
+    headers,
+    withNetworks: access.rules.some(({ networks }) => networks !== undefined),
+    isAddress: networkTest(['loopback']),
   }
 }
 

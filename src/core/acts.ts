@@ -152,6 +152,8 @@ export interface MembershipUnit {
   give(userId: string, groupId: string, until: string | null): Promise<void>
   /** One that was assigned by hand. */
   take(userId: string, groupId: string): Promise<void>
+}
+
 export interface KeysUnit {
   /** One rotation after the other. @param now the new key signs immediately, and all others are withdrawn */
   rotate(now: boolean): Promise<RotatedKey>

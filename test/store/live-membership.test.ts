@@ -68,7 +68,7 @@ t.test('no statement reads a membership that has ended', async (t) => {
   t.equal(await admin.begin({ id: cookie, sessionId: 'ses_max', replaces: undefined }), true)
   const administrator = await admin.find(cookie)
   t.strictSame(administrator?.permissions, ['gatehouse.read'], 'the console')
-  await createActTransaction(database, TIMEOUTS)(async (unit) => {
+  await createActTransaction(database, TIMEOUTS, [])(async (unit) => {
     const acting = { userId: id, sessionId: 'ses_max', adminSessionId: administrator?.id ?? '', address: '' }
     t.match(await unit.holdingsOf(acting), { permissions: ['gatehouse.read'] }, 'the ceiling')
     t.strictSame((await unit.people.target(id))?.permissions, ['gatehouse.read'], 'what an activation gives')

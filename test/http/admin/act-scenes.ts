@@ -171,6 +171,7 @@ export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
       const { path, ifMatch } = await ofSue(scene, query)
       return { path: `${path}/groups/${group}?${reason}`, ifMatch }
     },
+  },
   postKeysRotate: {
     allowed: async () => ({ path: '/keys/rotate', body: { now: true } }),
     above: undefined,
