@@ -161,6 +161,7 @@ async function fillDatabase(url: string, config: Config): Promise<void> {
     const { groups } = createActUseCases({
       database,
       timeouts: config.session,
+      encryptionSecrets: config.keys.encryptionSecrets,
       reservedUsernames: () => config.reservedUsernames,
       groupPolicy: () => groupPolicyOf(config),
     })

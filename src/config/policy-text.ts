@@ -31,13 +31,23 @@ export interface PolicyText {
 }
 
 /** @param document of a file without syntax errors */
-export function policyTextOf(source: string, document: Document): PolicyText {
+export function policyTextOf(file: string, parsed: Document): PolicyText {
+  const source = withoutDefaults(file)
+  const document = source === file ? parsed : parseDocument(source, { logLevel: 'silent', uniqueKeys: false })
   const values = policyValues(document)
   const canonical = canonicalJson(values)
   const slices = sliceOf(source, document)
   // a part that needs an anchor from elsewhere in the file, or that is in one line with others, is written anew
   const stands = slices !== undefined && canonicalOf(slices) === canonical
   return { text: stands ? slices : writtenAnew(values), canonical, hash: sha256(canonical) }
+}
+
+/** The default of `${NAME:-default}` may be a secret: `${NAME}` stands for it. `$${` is no variable. */
+function withoutDefaults(text: string): string {
+  return text.replace(
+    /\$\$\{|(\$\{[A-Za-z_]\w*):-[^}]*\}/g,
+    (whole, name: string | undefined) => name === undefined ? whole : `${name}}`, // guard: policy-no-defaults
+  )
 }
 
 /** JSON in which the order of keys does not count. */

@@ -84,6 +84,14 @@ requireMappedGroup: true
   t.end()
 })
 
+// proves: policy-no-defaults
+t.test('the default of a variable is not in it', (t) => {
+  const { text, canonical } = of('defaultGroups: ["${GROUP:-a-secret}", "$${GROUP:-text}"] # one or the other\n')
+  t.equal(text, 'defaultGroups: ["${GROUP}", "$${GROUP:-text}"] # one or the other\n')
+  t.notMatch(canonical, 'a-secret')
+  t.end()
+})
+
 t.test('a file without a policy has an empty one', (t) => {
   t.equal(of('log: { level: info }\n').text, '')
   t.equal(of('log: { level: info }\n').canonical, '{}')

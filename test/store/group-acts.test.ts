@@ -59,6 +59,7 @@ async function scene(t: Test) {
   const { groups } = createActUseCases({
     database,
     timeouts: TIMEOUTS,
+    encryptionSecrets: [],
     reservedUsernames: () => [],
     groupPolicy: () => POLICY,
   })

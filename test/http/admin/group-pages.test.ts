@@ -87,7 +87,10 @@ t.test('a group that the mapping names is removed after its name was typed', asy
   t.match(form.text, 'name="confirm"')
   const before = await dumpEverything(query)
   for (const confirm of ['', 'helpdesk']) {
-    t.match(await fill(sue, path, { reason: 'Gone.', confirm }), { status: 400, text: /What was typed is not what the form asks for/ })
+    t.match(await fill(sue, path, { reason: 'Gone.', confirm }), {
+      status: 400,
+      text: /What was typed is not what the form asks for/,
+    })
   }
   t.equal(await dumpEverything(query), before)
   t.equal((await fill(sue, path, { reason: 'Gone.', confirm: HELPDESK })).status, 303)
