@@ -30,7 +30,8 @@ export interface PolicyRecordDeps {
   readonly now?: () => number
 }
 
-export function openPolicyRecord({ current }: RunningConfig, deps: PolicyRecordDeps): PolicyRecord {
+/** The first attempt is awaited: the first heartbeat names the version. A failure keeps no gateway from starting. */
+export async function openPolicyRecord({ current }: RunningConfig, deps: PolicyRecordDeps): Promise<PolicyRecord> {
   const { store, replica, reload, own, log, now = () => performance.now() } = deps
   let recorded: { readonly hash: string, readonly number: number, readonly at: number } | undefined
   let highestKnown = 0
@@ -46,10 +47,12 @@ export function openPolicyRecord({ current }: RunningConfig, deps: PolicyRecordD
     failing = false
     if (isNew) log.info({ version: number, policy: hash }, 'the policy of the file is recorded as a new version')
   }
-  const recording = startRecurring(record, LOOK_MS, (error) => {
+  const failed = (error: unknown): void => {
     if (!failing) log.warn({ err: error }, 'the policy could not be recorded as a version; it is retried each second')
     failing = true
-  })
+  }
+  await record().catch(failed)
+  const recording = startRecurring(record, LOOK_MS, failed, LOOK_MS)
   own('policy versions', recording.stop)
   return { version: () => recorded?.hash === current().policyText.hash ? recorded.number : undefined }
 }

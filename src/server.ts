@@ -59,7 +59,7 @@ async function open(config: RunningConfig, options: GatewayOptions, lifecycle: L
   const metrics = openMetrics(config, options)
   const shared = { own, draining, log, tracer: tracing.tracer, meter: metrics.meter }
   const storage = await openStorage(startup, { ...shared, migrate: options.migrate ?? true })
-  const record = openRecord(config, options, { ...shared, storage })
+  const record = await openRecord(config, options, { ...shared, storage })
   const replicas = openReplicas(config, options, { ...metrics, policy: record.version })
   const sessions = openSessions(storage, startup, { ...shared, replicas })
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
@@ -97,14 +97,14 @@ function openMetrics({ startup }: RunningConfig, { siblings, reload = neverReloa
   return metrics
 }
 
-function openRecord(
+async function openRecord(
   config: RunningConfig,
   options: GatewayOptions,
   { storage, own, log }: Pick<Lifecycle, 'own'> & { storage: Storage, log: GatewayOptions['log'] },
-): PolicyRecord {
+): Promise<PolicyRecord> {
   const { reload = neverReloaded() } = options
   const store = createPolicyVersionStore(storage.database)
-  return openPolicyRecord(config, { store, replica: replicaName(config, options), reload, own, log })
+  return await openPolicyRecord(config, { store, replica: replicaName(config, options), reload, own, log })
 }
 
 /** Host and port, and the number of the worker. */

@@ -22,7 +22,9 @@ const BODIES: Readonly<Record<string, unknown>> = {
 }
 
 /** Queries that an operation needs to succeed. */
-const QUERIES: Readonly<Record<string, string>> = {}
+const QUERIES: Readonly<Record<string, string>> = {
+  getPolicyDiff: 'from=1',
+}
 
 /** Values of the parameters in addresses, by the first segment of the address and the name. */
 const ADDRESSED: Readonly<Record<string, (scene: AdminScene) => Promise<string>>> = {
@@ -33,6 +35,7 @@ const ADDRESSED: Readonly<Record<string, (scene: AdminScene) => Promise<string>>
     return user?.id ?? ''
   },
   'groups {name}': async () => 'Network Engineers',
+  'policy {number}': async () => '1',
   'sessions {publicId}': async ({ gateway }) => {
     const { rows: [session] } = await gateway.gateway.database.ask((db) =>
       db.execute<{ id: string }>(sql`select public_id as id from sessions order by created_at limit 1`)

@@ -129,7 +129,10 @@ t.test('a page load from another site goes on by itself, once', async (t) => {
   t.equal(link.status, 200)
   t.equal(refreshOf(link), `${gateway.url}/admin/people?q=1`)
   t.equal((await gateway.ask('/admin/people', { browser })).status, 302, 'the next one is a sign-in')
-  browser.cookies.get('127.0.0.1')?.set('gatehouse_admin', admin.replace(/^adm_./, 'adm_-'))
+  browser.cookies.get('127.0.0.1')?.set(
+    'gatehouse_admin',
+    admin.replace(/^adm_./, (start) => start === 'adm_-' ? 'adm_A' : 'adm_-'),
+  )
   const sent = await gateway.ask('/admin/people', { browser, headers: { 'sec-fetch-site': 'cross-site' } })
   t.equal(sent.status, 302, 'with a cookie that is over, at once')
   t.equal(cookieOf(browser, 'admin'), undefined, 'which is cleared')
