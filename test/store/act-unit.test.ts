@@ -51,6 +51,19 @@ async function scene(t: Test) {
   }
 }
 
+// proves: act-give-time-zone
+t.test('the end of a membership has a time zone, whoever asks', async (t) => {
+  const { query, acts: { memberships }, actingAs } = await scene(t)
+  const sue = await actingAs('sue')
+  const [max] = await query<{ id: string }>("select id from users where username = 'max'")
+  const before = await dumpEverything(query)
+  for (const until of ['2999-01-01T00:00:00', '2999-01-01', '2999-01-01T00:00:00 tomorrow', 'infinity']) {
+    const given = memberships.give({ userId: max?.id ?? '', group: 'Helpdesk', until }, sue)
+    await t.rejects(given, { code: 'request_malformed' }, until)
+  }
+  t.equal(await dumpEverything(query), before)
+})
+
 // proves: act-superuser-left, act-add-reserved, act-end-all-privileged
 t.test('the last superuser stays, reserved names are not given, and nothing ends in part', async (t) => {
   const { query, acts: { people, sessions }, actingAs } = await scene(t)

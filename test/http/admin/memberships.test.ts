@@ -62,7 +62,7 @@ async function scene(t: Test): Promise<Scene> {
   }
 }
 
-// proves: act-give-future, act-give-time-zone
+// proves: act-give-future
 t.test('a group is given with an end, gets another one, and is taken away', async (t) => {
   const { clients: { sue }, query, max, give, take, rows } = await scene(t)
   const before = await dumpEverything(query)
