@@ -3,6 +3,7 @@ import { isMap, isScalar, LineCounter, parseDocument, stringify, visit, type Doc
 import { GatehouseError } from '../core/errors.js'
 import type { GroupDefinition } from '../core/group-definitions.js'
 import type { GroupView } from '../core/groups.js'
+import { keys, listOf, text, type FileProblem, type Path } from '../core/judges.js'
 
 /** The most characters that the console and its API read. */
 export const MOST_GROUPS_FILE = 200_000
@@ -10,26 +11,6 @@ export const MOST_GROUPS_FILE = 200_000
 const REMEDY = 'It is a list like: groups: [{ name: Network Engineers, permissions: [netbox.view] }]'
 /** Problems that are named; more of them say nothing more. */
 const MOST_PROBLEMS = 20
-
-type Path = readonly (string | number)[]
-type FileProblem = readonly [at: Path, message: string]
-type Judge = (value: unknown, at: Path) => FileProblem[]
-
-const text: Judge = (value, at) => typeof value === 'string' ? [] : [[at, 'must be text']]
-const listOf = (item: Judge): Judge => (value, at) =>
-  Array.isArray(value) ? value.flatMap((each, index) => item(each, [...at, index])) : [[at, 'must be a list']]
-const keys =
-  (required: Readonly<Record<string, Judge>>, optional: Readonly<Record<string, Judge>> = {}): Judge => (value, at) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return [[at, 'must have keys']]
-    const missing = Object.keys(required).filter((key) => !Object.hasOwn(value, key))
-    const judges = new Map(Object.entries({ ...required, ...optional }))
-    return [
-      ...missing.map((key): FileProblem => [at, `must have the key ${key}`]),
-      ...Object.entries(value).flatMap(([key, each]): FileProblem[] =>
-        judges.get(key)?.(each, [...at, key]) ?? [[[...at, key], 'is not a key that is known here']]
-      ),
-    ]
-  }
 
 const judgeFile = keys({
   groups: listOf(keys({ name: text }, { description: text, permissions: listOf(text) })),

@@ -3,7 +3,8 @@ import { OUTCOMES, type Expectation, type Outcome } from '../admin/access-check.
 import { isKnownMethod } from '../core/access-hosts.js'
 import { GatehouseError } from '../core/errors.js'
 import { parseTargetUrl } from '../core/target.js'
-import { keys, listOf, nonEmptyText, readCheckedFile, text, type FileProblem, type Judge } from './checked-file.js'
+import { keys, listOf, nonEmptyText, text, type FileProblem, type Judge } from '../core/judges.js'
+import { readCheckedFile } from './checked-file.js'
 
 export interface PlacedExpectation extends Expectation {
   readonly line: number

@@ -1,9 +1,7 @@
 // `gatehouse policy versions|show|diff|export`: the versions of the policy; `policy check|preview`: a policy alone.
 import { createPolicyVersionsAdmin, type PolicyVersionsAdmin } from '../admin/policy-versions.js'
-import { createFiles, describeFailure } from '../config/files.js'
 import { formatProblem } from '../config/load.js'
 import { loadPolicy, type LoadedPolicy } from '../config/policy-document.js'
-import { GatehouseError } from '../core/errors.js'
 import { allPages } from '../core/page.js'
 import type { VersionSummary } from '../core/policy-version.js'
 import { commandProcess } from './command-process.js'
@@ -17,6 +15,7 @@ import {
   withDatabase,
   type CommonOptions,
 } from './context.js'
+import { readTextFile } from './text-file.js'
 
 export async function policyVersions(options: CommonOptions): Promise<number> {
   const versions = await withVersions(options, async (admin) => {
@@ -111,14 +110,5 @@ export async function policyPreview(
 /** @throws ConfigError, GatehouseError `file_unreadable` */
 function readPolicy(file: string, options: CommonOptions): LoadedPolicy {
   const { config } = readConfig(options)
-  return loadPolicy(readText(file), config, { name: file, env: commandProcess().env })
-}
-
-function readText(file: string): string {
-  try {
-    return createFiles().read(file)
-  } catch (cause) {
-    const { message, remedy } = describeFailure(cause)
-    throw new GatehouseError('file_unreadable', { cause, detail: `${file} ${message}`, remedy })
-  }
+  return loadPolicy(readTextFile(file), config, { name: file, env: commandProcess().env })
 }
