@@ -2,25 +2,10 @@
 import { differences, type Difference } from '../core/differences.js'
 import { asWritten } from './as-written.js'
 import type { Config } from './config.js'
+import { POLICY_KEYS } from './policy-text.js'
 
 /** Keys that a reload applies; every other key needs a restart. */
-export const RELOADED_KEYS = [
-  'groupMapping',
-  'requireMappedGroup',
-  'username',
-  'usernameUnverified',
-  'reservedUsernames',
-  'associateByEmail',
-  'authAllowed',
-  'defaultGroups',
-  'pipeline',
-  'customSteps',
-  'access',
-  'headers',
-  'applications',
-  'branding',
-  'images',
-] as const satisfies readonly (keyof Config)[]
+export const RELOADED_KEYS = [...POLICY_KEYS, 'customSteps', 'images'] as const satisfies readonly (keyof Config)[]
 
 /** The part of a configuration that a reload replaces. */
 export type ReloadedConfig = Pick<Config, typeof RELOADED_KEYS[number] | 'policyText'>

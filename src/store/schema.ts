@@ -326,6 +326,9 @@ export const auditEvents = pgTable('audit_events', {
   index('audit_events_actor').on(table.actor, table.action, table.at, table.id),
   index('audit_events_correlation').on(table.correlationId, table.at, table.id)
     .where(sql`${table.correlationId} is not null`),
+  // refused sign-ins without a user, for the removal of the user's account (store/user-admin.ts)
+  index('audit_events_refused_oid').on(sql`(${table.detail} ->> 'oid')`)
+    .where(sql`${table.userId} is null and ${table.detail} ->> 'oid' is not null`),
   // who was superuser before a change: a few rows (store/superuser-changes.ts)
   index('audit_events_superuser').on(table.at, table.id)
     .where(sql`${table.detail} #>> '{before,superuser}' = 'true'`),

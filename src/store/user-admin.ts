@@ -44,6 +44,6 @@ export async function eraseUser(tx: Transaction, userId: string): Promise<number
 async function anonymiseAudit(tx: Transaction, userId: string): Promise<void> {
   const anonymous = sql`update audit_events set username = null, detail = detail - 'tid' - 'oid' - 'before' - 'after'`
   await tx.execute(sql`${anonymous} where user_id = ${userId}`)
-  await tx.execute(sql`${anonymous} where user_id is null
+  await tx.execute(sql`${anonymous} where user_id is null and detail->>'oid' is not null
     and detail->>'oid' in (select oid::text from identities where user_id = ${userId})`)
 }

@@ -96,7 +96,12 @@ t.test('requests in flight count for the rules that they began with', async (t) 
 t.test('where nothing is counted, rules have no counters', async (t) => {
   const policy = compileAccess({ default: 'deny', rules: [rule()] }, () => () => true, NOTHING_COUNTED.rules)
   t.strictSame(policy.grounds({ target: parseTargetUrl('https://app.test/', 'GET'), address: undefined }), [
-    { path: 'access.rules[0]', allow: 'authenticated', description: 'app.test or b.test' },
+    {
+      path: 'access.rules[0]',
+      allow: 'authenticated',
+      allows: 'everybody who is signed in',
+      description: 'app.test or b.test',
+    },
   ])
   t.strictSame(NOTHING_COUNTED.take(), [])
 })

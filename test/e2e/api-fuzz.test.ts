@@ -134,7 +134,10 @@ async function versionOf({ gateway }: AdminScene, path: string): Promise<string>
   return headers.get('etag') ?? ''
 }
 
-/** By the first segment of an address and its parameter: what an act of the superuser may end or remove. */
+/**
+ * By the first segment of an address and its parameter: what an act of the superuser may end or remove. Memberships by
+ * hand are ids of users and names of groups.
+ */
 async function objects({ gateway }: AdminScene): Promise<Record<string, readonly string[]>> {
   await gateway.gateway.database.ask((db) =>
     db.execute(sql`insert into retired_usernames (username_key)
@@ -160,6 +163,8 @@ async function objects({ gateway }: AdminScene): Promise<Record<string, readonly
   return {
     'people {id}': await column(sql`select id::text as found from users order by username`),
     'people {name}': await column(sql`select name as found from groups order by name`),
+    'memberships': await column(sql`select user_id || ' ' || g.name as found from user_groups join groups g
+      on g.id = group_id where cause is null order by user_id, g.name`),
     'groups {name}': await column(sql`select name as found from groups order by name`),
     'names {name}': await column(sql`select username_key as found from retired_usernames order by username_key`),
     'tokens {id}': await column(sql`select id as found from tokens order by created_at`),

@@ -13,7 +13,7 @@ import { startConsoleScene, type ConsoleScene } from '../helpers/console-scene.j
 const MOST_BYTES = 60_000
 /** Addresses of each kind that are opened, of those that a page links. */
 const LINKS_OF_A_KIND = 3
-const DOWNLOAD = /^(?:text\/csv|application\/(?:x-ndjson|yaml))/
+const DOWNLOAD = /^(?:text\/(?:csv|plain)|application\/(?:x-ndjson|yaml))/
 
 /** Addresses of the pages whose path has parameters. A page without an example here fails. */
 function examplesOf(scene: ConsoleScene): Readonly<Record<string, readonly string[]>> {
@@ -22,6 +22,8 @@ function examplesOf(scene: ConsoleScene): Readonly<Record<string, readonly strin
     '/admin/people/:id/explain': scene.people.map((id) => `${linkTo('people', id)}/explain`),
     '/admin/people/:id/access': scene.people.map((id) => `${linkTo('people', id)}/access`),
     '/admin/groups/:name': scene.groups.map((name) => linkTo('groups', name)),
+    '/admin/versions/:number': ['/admin/versions/1'],
+    '/admin/versions/diff': ['/admin/versions/diff', '/admin/versions/diff?from=1&to=1'],
   }
 }
 
@@ -51,7 +53,7 @@ function addressesOf(scene: ConsoleScene): readonly string[] {
   const examples = examplesOf(scene)
   const paths = PAGES.map(({ path }) => path)
   const filled = filledIn(scene).filter((address) => paths.includes(address.replace(/\?.*/, '')))
-  const pages = paths.flatMap((path) => path.includes(':') ? examples[path] ?? [path] : [path])
+  const pages = paths.flatMap((path) => examples[path] ?? [path])
   return [...pages, ...filled, ...groupForms(scene)]
 }
 

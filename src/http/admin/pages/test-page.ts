@@ -132,7 +132,8 @@ ${
       id: 'expectation',
       title: 'As a line of an expectations file',
       lead: html`Copy it into the file of <code>gatehouse access check</code>, which fails when the decision changes.`,
-      content: html`<pre tabindex="0"><code data-field="expectation">${expectationLine(input, result)}</code></pre>`,
+      content: html`<div class="scroll" role="group" tabindex="0" aria-label="Line of an expectations file"><pre><code
+ data-field="expectation">${expectationLine(input, result)}</code></pre></div>`,
     })
   }`
 }

@@ -17,14 +17,15 @@ export async function versionDownloads(
     await guard.authenticate(request, 'gatehouse.read') // guard: admin-version-file-permission
     const { number } = given(PARAMS, request, request.params)
     const { text } = await policyVersions.get(number)
-    return await send(reply, text, `policy-${number}.yaml`)
+    return await send(reply, text, { name: `policy-${number}.yaml`, type: 'application/yaml' })
   })
   scope.get('/admin/versions/diff.patch', async (request, reply) => {
     await guard.authenticate(request, 'gatehouse.read') // guard: admin-version-patch-permission
     const { from, to } = given(QUERY, request, request.query)
     const diff = await policyVersions.diff(from, to)
     if (diff.patch === undefined) throw new GatehouseError('policy_versions_differ')
-    return await send(reply, diff.patch, `policy-${diff.from.number}-${diff.to.number}.patch`)
+    const name = `policy-${diff.from.number}-${diff.to.number}.patch`
+    return await send(reply, diff.patch, { name, type: 'text/plain' })
   })
 }
 
@@ -33,9 +34,13 @@ function given<Schema extends TObject>(schema: Schema, request: FastifyRequest, 
   return valuesOf(schema, values, validate, 'request_malformed') as Static<Schema>
 }
 
-async function send(reply: FastifyReply, text: string, name: string): Promise<FastifyReply> {
+async function send(
+  reply: FastifyReply,
+  text: string,
+  { name, type }: { readonly name: string, readonly type: string },
+): Promise<FastifyReply> {
   return await reply.headers({
-    'content-type': 'text/plain; charset=utf-8',
+    'content-type': `${type}; charset=utf-8`,
     'content-disposition': `attachment; filename="${name}"`,
     'cache-control': 'no-store',
     'vary': 'Cookie',

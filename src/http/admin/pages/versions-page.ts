@@ -67,8 +67,11 @@ export const versionsDiffPage = defineAdminPage({
   path: DIFF_PATH,
   permission: 'gatehouse.read',
   title: 'Compare versions',
-  query: Type.Object({ from: VersionNumber, to: Type.Optional(VersionNumber) }),
+  query: Type.Object({ from: Type.Optional(VersionNumber), to: Type.Optional(VersionNumber) }),
   async render({ query, useCases }) {
+    if (query.from === undefined) {
+      return { title: 'Compare versions', trail: TRAIL, content: compareForm(undefined, query.to) }
+    }
     const diff = await useCases.policyVersions.diff(query.from, query.to)
     const [from, to] = [diff.from.number, diff.to.number]
     return {
