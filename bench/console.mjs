@@ -172,7 +172,7 @@ async function examples() {
 
 /** A page without an example of its parameters fails. */
 function pageAddresses({ person, correlationId, at }) {
-  const parameters = { ':id': person, ':name': 'Local%20001' }
+  const parameters = { ':id': person, ':name': 'Local%20001', ':number': '1' }
   const queries = {
     '/admin': ['range=7d', 'range=30d'],
     '/admin/people': [
@@ -202,6 +202,7 @@ function pageAddresses({ person, correlationId, at }) {
       `correlationId=${correlationId}`,
       `since=${at}`,
     ],
+    '/admin/versions/diff': ['from=1&to=1'],
     '/admin/mapping': ['only=unused', 'only=missing', 'q=number%2012'],
     '/admin/test': [`person=${person}&url=https%3A%2F%2Fapp3.bench.test%2Farea-3%2Fx`],
   }
@@ -216,8 +217,10 @@ function pageAddresses({ person, correlationId, at }) {
 
 function apiAddresses({ person, correlationId, at }) {
   const { paths } = JSON.parse(readFileSync('docs/openapi.json', 'utf8'))
-  const inPath = { id: person, name: 'Local%20001' }
+  const inPath = { id: person, name: 'Local%20001', number: '1' }
   const values = {
+    from: '1',
+    to: '1',
     q: 'family12',
     notSeenDays: '90',
     group: 'Local%20002',
@@ -237,7 +240,10 @@ function apiAddresses({ person, correlationId, at }) {
   return Object.entries(paths).filter(([, { get }]) => get !== undefined).flatMap(([path, { get }]) => {
     const filled = `/admin/api/v1${path.replace(/\{(\w+)\}/g, (_, name) => inPath[name])}`
     const given = (get.parameters ?? []).filter((each) => each.in === 'query' && !['after', 'live'].includes(each.name))
-    return [filled, ...given.map(({ name }) => `${filled}?${name}=${values[name] ?? 'true'}`)]
+    const of = (parameters) => parameters.map(({ name }) => `${name}=${values[name] ?? 'true'}`).join('&')
+    const needed = given.filter(({ required }) => required)
+    const plain = needed.length === 0 ? filled : `${filled}?${of(needed)}`
+    return [plain, ...given.filter(({ required }) => !required).map((each) => `${filled}?${of([...needed, each])}`)]
   })
 }
 
