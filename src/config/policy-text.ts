@@ -3,6 +3,7 @@
 // never is in it.
 import { createHash } from 'node:crypto'
 import { isMap, isScalar, parseDocument, stringify, type Document, type YAMLMap } from 'yaml'
+import { withoutDefaults } from './variables.js'
 
 /** The keys of the file that are the policy, in the order in which a policy is written anew. */
 export const POLICY_KEYS = [
@@ -22,7 +23,7 @@ export const POLICY_KEYS = [
 ] as const
 
 export interface PolicyText {
-  /** YAML with its comments. */
+  /** YAML with its comments; of `${NAME:-default}` it has `${NAME}`. */
   readonly text: string
   /** JSON of the parsed YAML, keys sorted, no defaults filled in. */
   readonly canonical: string
@@ -40,14 +41,6 @@ export function policyTextOf(file: string, parsed: Document): PolicyText {
   // a part that needs an anchor from elsewhere in the file, or that is in one line with others, is written anew
   const stands = slices !== undefined && canonicalOf(slices) === canonical
   return { text: stands ? slices : writtenAnew(values), canonical, hash: sha256(canonical) }
-}
-
-/** The default of `${NAME:-default}` may be a secret: `${NAME}` stands for it. `$${` is no variable. */
-function withoutDefaults(text: string): string {
-  return text.replace(
-    /\$\$\{|(\$\{[A-Za-z_]\w*):-[^}]*\}/g,
-    (whole, name: string | undefined) => name === undefined ? whole : `${name}}`, // guard: policy-no-defaults
-  )
 }
 
 /** JSON in which the order of keys does not count. */

@@ -7,7 +7,7 @@ import type { ReadContext } from './read-context.js'
 import { valueProblem, type ValueProblem } from './problem.js'
 import { cleanSecret, isSecret } from './secret-text.js'
 import type { Shape } from './schema-shape.js'
-import { expand, isOneVariable, withoutDefaults } from './variables.js'
+import { expand, isOneVariable, shownReferences } from './variables.js'
 
 interface Scalar {
   value: unknown
@@ -122,7 +122,7 @@ function scalarOf(
   }
   if (refusals.length > 0) return undefined
   const isText = shape.type !== 'boolean' && shape.type !== 'integer' && shape.enum === undefined
-  if (expanded && isText && !hidden) context.report.wroteVariable(path, withoutDefaults(value))
+  if (expanded && isText && !hidden) context.report.wroteVariable(path, shownReferences(value))
   const shown = hidden ? 'something else' : shownText(value, expanded)
   return { value: isOneVariable(value) ? coerced(shape, text) : text, shown }
 }

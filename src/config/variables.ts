@@ -26,12 +26,17 @@ export function expand(source: string, env: Environment): Expansion {
   return { text, expanded, refusals }
 }
 
-/** The text as people are shown it: each reference as `${NAME}`, without its default, which may be a secret too. */
+/** The same text with each reference as `${NAME}`, without its default, which may be a secret too. */
 export function withoutDefaults(source: string): string {
-  return source.replace(REFERENCE, (whole: string, inside: string | undefined) => {
-    if (whole === '$${') return '${'
-    return `\${${PARTS.exec(inside ?? '')?.[1] ?? ''}}`
+  return source.replace(REFERENCE, (whole: string, inside: string | undefined, end: string | undefined) => {
+    const name = end === '}' ? PARTS.exec(inside ?? '')?.[1] : undefined
+    return name === undefined ? whole : `\${${name}}` // guard: policy-no-defaults
   })
+}
+
+/** A value as people are shown it: without defaults, and with `${` for `$${`. */
+export function shownReferences(value: string): string {
+  return withoutDefaults(value).replaceAll('$${', '${')
 }
 
 /** A value that is nothing but one variable may stand for a number or a boolean. */
