@@ -3,7 +3,7 @@
 import type { RunningConfig } from './config/running-config.js'
 import type { ReloadState } from './config/reload-state.js'
 import type { ConfigProblem } from './config/problem.js'
-import { POLICY_KEYS } from './config/policy-text.js'
+import { policyKeyOf } from './config/policy-text.js'
 import type { VersionFinding } from './core/policy-version.js'
 import type { Own } from './lifecycle.js'
 import { startRecurring } from './recurring.js'
@@ -61,6 +61,6 @@ export async function openPolicyRecord({ current }: RunningConfig, deps: PolicyR
 export function findingsAbout(warnings: readonly ConfigProblem[], canonical: string): readonly VersionFinding[] {
   const isPlain = !canonical.includes('${')
   return warnings
-    .filter(({ path }) => (POLICY_KEYS as readonly string[]).includes(/^[^.[]*/.exec(path)?.[0] ?? ''))
+    .filter(({ path }) => policyKeyOf(path) !== undefined)
     .map(({ path, code, message }) => ({ path, code, message: isPlain ? message : null })) // guard: policy-no-values
 }

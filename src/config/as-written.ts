@@ -1,7 +1,8 @@
 // The policy as it is shown to people: what came out of a variable may be a secret in the wrong place, so the text of
 // the file stands in its place, as `${NAME}`.
 import type { Config } from './config.js'
-import { RELOADED_KEYS, type ReloadedConfig } from './config-changes.js'
+import type { ReloadedConfig } from './config-changes.js'
+import { policyKeyOf } from './policy-text.js'
 import type { ConfigProblem, Position } from './problem.js'
 
 /** What is known of the file that a configuration comes from. */
@@ -20,20 +21,13 @@ export const POSITIONED_KEY = /^(?:groupMapping\[\d+\]|access\.rules\[\d+\]|acce
 /** The same values, with the text of the file where a variable was used. Never for decisions. */
 export function asWritten<Values extends Partial<ReloadedConfig> & Pick<Config, 'source'>>(values: Values): Values {
   const variables = [...values.source?.variables ?? []]
-  const keys = new Set(variables.flatMap(([path]) => reloadedKey(partsOf(path)[0])))
+  const keys = new Set(variables.flatMap(([path]) => policyKeyOf(path) ?? []))
   if (keys.size === 0) return values
   const written = { ...values, ...Object.fromEntries([...keys].map((key) => [key, structuredClone(values[key])])) }
   for (const [path, text] of variables) {
-    const parts = partsOf(path)
-    if (reloadedKey(parts[0]).length > 0) replaceText(written, parts, text) // guard: admin-policy-variables
+    if (policyKeyOf(path) !== undefined) replaceText(written, partsOf(path), text) // guard: admin-policy-variables
   }
   return written
-}
-
-type WrittenKey = Exclude<typeof RELOADED_KEYS[number], 'images' | 'customSteps'>
-
-function reloadedKey(first: string | undefined): readonly WrittenKey[] {
-  return RELOADED_KEYS.flatMap((key) => key === first && key !== 'images' && key !== 'customSteps' ? [key] : [])
 }
 
 function partsOf(path: string): readonly string[] {

@@ -7,7 +7,7 @@ import type { CustomStepFile } from '../core/pipeline/custom-step.js'
 import type { Config, Draft } from './config.js'
 import { createFiles, type Files } from './files.js'
 import type { ImageFile } from './images.js'
-import { POLICY_KEYS, policyTextOf } from './policy-text.js'
+import { POLICY_KEYS, policyKeyOf, policyTextOf } from './policy-text.js'
 import { ConfigError, valueProblem, type ConfigProblem, type Position } from './problem.js'
 import type { ReadContext } from './read-context.js'
 import { readSection } from './read.js'
@@ -38,7 +38,7 @@ const MAX_VALUES = 100_000
 const SCHEMA = ofPolicy(configSchema as Shape)
 
 function ofPolicy({ properties = {}, required = [], ...shape }: Shape): Shape {
-  const isPolicy = (key: string): boolean => (POLICY_KEYS as readonly string[]).includes(key)
+  const isPolicy = (key: string): boolean => policyKeyOf(key) !== undefined
   return {
     ...shape,
     properties: Object.fromEntries(Object.entries(properties).filter(([key]) => isPolicy(key))),
@@ -103,17 +103,13 @@ function judge(draft: Draft, report: Report, files: Files): void {
   const aboutPolicy: Report = {
     ...report,
     problem: (path, ...rest) => {
-      if (isOfPolicy(path)) report.problem(path, ...rest)
+      if (policyKeyOf(path) !== undefined) report.problem(path, ...rest)
     },
     warn: (path, ...rest) => {
-      if (isOfPolicy(path)) report.warn(path, ...rest)
+      if (policyKeyOf(path) !== undefined) report.warn(path, ...rest)
     },
   }
   for (const rule of RULES) rule(draft, aboutPolicy, files)
-}
-
-function isOfPolicy(path: string): boolean {
-  return (POLICY_KEYS as readonly string[]).includes(/^[^.[]*/.exec(path)?.[0] ?? '')
 }
 
 /** Those that the policy in force names: the values of others are not to be found out by a policy that uses them. */

@@ -22,6 +22,14 @@ export const POLICY_KEYS = [
   'branding',
 ] as const
 
+export type PolicyKey = typeof POLICY_KEYS[number]
+
+/** @param path of a key at any depth, such as `access.rules[2].hosts` */
+export function policyKeyOf(path: string): PolicyKey | undefined {
+  const [first] = path.split(/[.[]/, 1)
+  return POLICY_KEYS.find((key) => key === first)
+}
+
 export interface PolicyText {
   /** YAML with its comments; of `${NAME:-default}` it has `${NAME}`. */
   readonly text: string
