@@ -3,7 +3,6 @@
 import { dirname, resolve } from 'node:path'
 import type { Environment } from '../core/environment.js'
 import type { CustomStepFile } from '../core/pipeline/custom-step.js'
-import { asWritten, POSITIONED_KEY, type ConfigSource } from './as-written.js'
 import { configHash } from './config-hash.js'
 import type { Config, Draft } from './config.js'
 import { readCustomStep } from './custom-steps.js'
@@ -11,7 +10,7 @@ import { createFiles, describeFailure, type Files } from './files.js'
 import { readImage, type ImageFile } from './images.js'
 import { ConfigError, valueProblem, type Position, type ConfigProblem, type ValueProblem } from './problem.js'
 import type { ReadContext } from './read-context.js'
-import { readSection } from './read.js'
+import { isEmpty, readDocument, withSource } from './read-document.js'
 import { policyTextOf, type PolicyText } from './policy-text.js'
 import { createReport, inOrder, type Report } from './report.js'
 import { RULES } from './rules/index.js'
@@ -23,7 +22,7 @@ export { ConfigError, formatProblem, type ConfigProblem } from './problem.js'
 
 export interface LoadedConfig {
   readonly config: Config
-  readonly warnings: ConfigProblem[]
+  readonly warnings: readonly ConfigProblem[]
   /** Of what the file puts in force (config-hash.ts): 64 hex characters. */
   readonly hash: string
   readonly file: string
@@ -39,8 +38,6 @@ export interface LoadOptions {
   readonly readFile?: (path: string) => string
 }
 
-const MAX_VALUES = 100_000
-
 /** @throws ConfigError with every problem, in the order of the file */
 export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
   const report = createReport(file)
@@ -51,29 +48,16 @@ export function loadConfig(file: string, options: LoadOptions): LoadedConfig {
   const found = read(file, files, options.env, report, { secretFiles, customSteps, images })
   if (report.problems.length > 0 || found === undefined) throw new ConfigError(inOrder(report.problems))
   // without a problem, nothing that must be there is missing
-  const warnings = inOrder(report.warnings)
-  const source = sourceOf(file, report, warnings)
-  const draft = { ...found.draft as Config, customSteps, images, policyText: found.policyText(), source }
-  // labels are only shown and recorded, never compared
-  const config: Config = { ...draft, groupMapping: withWrittenLabels(draft) }
+  const values = { ...found.draft as Config, customSteps, images, policyText: found.policyText() }
+  const config = withSource(values, file, report)
   return {
     config,
-    warnings,
+    warnings: config.source.warnings,
     hash: configHash(config),
     file,
     secretFiles,
     positionOf: report.positionOf,
   }
-}
-
-function sourceOf(file: string, report: Report, warnings: readonly ConfigProblem[]): ConfigSource {
-  const positions = new Map([...report.positions].filter(([path]) => POSITIONED_KEY.test(path)))
-  return { file, variables: new Map(report.variables), positions, warnings }
-}
-
-function withWrittenLabels(config: Pick<Config, 'groupMapping' | 'source'>): Config['groupMapping'] {
-  const { groupMapping } = asWritten(config)
-  return config.groupMapping.map((row, index) => ({ ...row, label: groupMapping[index]?.label }))
 }
 
 interface Found {
@@ -92,24 +76,18 @@ function read(file: string, files: Files, env: Environment, report: Report, foun
   const text = readText(file, files, report)
   const yaml = text === undefined ? undefined : parse(text, report)
   if (text === undefined || !yaml) return undefined
-  const syntaxErrors = report.problems.length
-  const root = configSchema as Shape
-  const context: ReadContext = {
+  const context = {
     yaml,
     report,
     env,
     files,
-    root,
+    root: configSchema as Shape,
     secretFiles: found.secretFiles,
-    budget: { left: MAX_VALUES },
     ...paths(file, files, found),
   }
-  const draft = readSection(context, root, yaml.doc.contents, '', { line: 1, column: 1 }) as Draft | undefined
-  const mistakes = report.problems.splice(syntaxErrors)
-  report.problems.push(...mistakes.filter((problem) => !yaml.isUnreliable(problem)))
-  if (draft && !yaml.broken) {
-    for (const rule of RULES) rule(draft, report, files)
-  }
+  const draft = readDocument(context, yaml.doc.contents, (read) => {
+    for (const rule of RULES) rule(read, report, files)
+  })
   return draft && { draft, policyText: () => policyTextOf(text, yaml.doc) }
 }
 
@@ -144,11 +122,6 @@ function parse(text: string, report: Report): YamlFile | undefined {
     return undefined
   }
   return yaml
-}
-
-function isEmpty(contents: unknown): boolean {
-  return contents === null || contents === undefined ||
-    (typeof contents === 'object' && 'value' in contents && contents.value === null)
 }
 
 type Paths = Pick<ReadContext, 'resolvePath' | 'unreadable' | 'unusableStep' | 'unusableImage'>

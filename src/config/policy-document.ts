@@ -1,16 +1,15 @@
 // A policy alone, without the rest of a configuration file: a draft, or the text of a version. It is judged as if it
 // stood in the configuration in force, whose files and variables it may use and no others: what is checked for an
 // administrator must not show what the machine has beside them.
-import { isMap } from 'yaml'
 import type { Environment } from '../core/environment.js'
 import type { CustomStepFile } from '../core/pipeline/custom-step.js'
 import type { Config, Draft } from './config.js'
 import { createFiles, type Files } from './files.js'
 import type { ImageFile } from './images.js'
 import { POLICY_KEYS, policyKeyOf, policyTextOf } from './policy-text.js'
-import { ConfigError, valueProblem, type ConfigProblem, type Position } from './problem.js'
+import { ConfigError, valueProblem, type ConfigProblem } from './problem.js'
 import type { ReadContext } from './read-context.js'
-import { readSection } from './read.js'
+import { isEmpty, readDocument, withSource } from './read-document.js'
 import { createReport, inOrder, type Report } from './report.js'
 import { RULES } from './rules/index.js'
 import { configSchema } from './schema.js'
@@ -22,7 +21,6 @@ export interface LoadedPolicy {
   readonly config: Config
   /** Of the policy alone. */
   readonly warnings: readonly ConfigProblem[]
-  readonly positionOf: (path: string) => Position
 }
 
 export interface PolicyDocumentOptions {
@@ -33,7 +31,6 @@ export interface PolicyDocumentOptions {
 
 /** As for a configuration file. */
 const MAX_LENGTH = 1024 * 1024
-const MAX_VALUES = 100_000
 
 const SCHEMA = ofPolicy(configSchema as Shape)
 
@@ -58,8 +55,9 @@ export function loadPolicy(text: string, inForce: Config, { name, env }: PolicyD
   if (report.problems.length > 0 || draft === undefined || yaml === undefined) {
     throw new ConfigError(inOrder(report.problems.map(inPlaceOfUnknown)))
   }
-  const config = { ...inForce, ...draft as Config, ...used, policyText: policyTextOf(text, yaml.doc) }
-  return { config, warnings: inOrder(report.warnings), positionOf: report.positionOf }
+  const values = { ...inForce, ...draft as Config, ...used, policyText: policyTextOf(text, yaml.doc) }
+  const config = withSource(values, name, report)
+  return { config, warnings: config.source.warnings }
 }
 
 interface Used {
@@ -73,29 +71,13 @@ function readPolicy(
   inForce: Config,
   { env, used }: { readonly env: Environment, readonly used: Used },
 ): Draft | undefined {
-  const syntaxErrors = report.problems.length
   const files = createFiles(() => '') // nothing is read
-  const context: ReadContext = {
-    yaml,
-    report,
-    env,
-    files,
-    root: SCHEMA,
-    secretFiles: [],
-    budget: { left: MAX_VALUES },
-    ...filesInForce(inForce, used),
-  }
+  const context = { yaml, report, env, files, root: SCHEMA, secretFiles: [], ...filesInForce(inForce, used) }
+  const { contents } = yaml.doc
   // an empty text is the policy in which every key has its default value
-  const contents = isMap(yaml.doc.contents) || !isEmpty(yaml) ? yaml.doc.contents : yaml.doc.createNode({})
-  const draft = readSection(context, SCHEMA, contents, '', { line: 1, column: 1 }) as Draft | undefined
-  const mistakes = report.problems.splice(syntaxErrors)
-  report.problems.push(...mistakes.filter((problem) => !yaml.isUnreliable(problem)))
-  if (draft && !yaml.broken) judge({ ...inForce, ...draft, ...used }, report, files)
-  return draft
-}
-
-function isEmpty({ doc: { contents } }: YamlFile): boolean {
-  return contents === null || ('value' in contents && contents.value === null)
+  return readDocument(context, isEmpty(contents) ? yaml.doc.createNode({}) : contents, (draft) => {
+    judge({ ...inForce, ...draft, ...used }, report, files)
+  })
 }
 
 /** The rules over several keys; what they find of the rest of the configuration is known already. */

@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { asWritten } from '../../src/config/as-written.js'
 import { loadConfig, type LoadedConfig } from '../../src/config/load.js'
 import { loadPolicy } from '../../src/config/policy-document.js'
 import { problemsOf } from '../helpers/config-problems.js'
@@ -44,6 +45,12 @@ t.test('a policy takes the place of the one in force; everything else stays', as
     images: [],
   })
   t.match(config.policyText.text, OTHER)
+})
+
+t.test('what people are shown of it is its own text, and not that of the policy in force', async (t) => {
+  const hostOf = (text: string) => asWritten(load(t, text).config).access.rules[0]?.hosts
+  t.strictSame(hostOf('access: { rules: [{ hosts: [wiki.corp.test], allow: anyone }] }\n'), ['wiki.corp.test'])
+  t.strictSame(hostOf('access: { rules: [{ hosts: ["${HOST}"], allow: anyone }] }\n'), ['${HOST}'])
 })
 
 t.test('the text of a version loads again, and is the same policy', async (t) => {
