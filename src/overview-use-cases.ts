@@ -6,7 +6,8 @@ import { createKeysAdmin } from './admin/keys.js'
 import { createOverviewAdmin } from './admin/overview.js'
 import type { AdminUseCases } from './admin/use-cases.js'
 import type { Config } from './config/config.js'
-import { withFindings, type ReloadState } from './config/reload-state.js'
+import type { ConfigProblem } from './config/problem.js'
+import type { ReloadState } from './config/reload-state.js'
 import type { RunningConfig } from './config/running-config.js'
 import type { ActivityReader } from './core/activity.js'
 import type { DiagnosisResult } from './core/diagnosis.js'
@@ -61,13 +62,17 @@ export function createOverviewUseCases(
 function doctorDeps({ startup, current }: RunningConfig, { storage, reload, log }: OverviewDeps): DoctorDeps {
   return {
     config: (): Config => ({ ...startup, ...current(), entra: { ...startup.entra, ...current().entra } }),
-    configuration: () => configurationOf(withFindings(reload(), current().source)),
+    configuration: () => configurationOf(reload(), current().source?.warnings),
     embeddedUrl: storage.url,
     log: (line) => log.info({ line }, 'a custom step that doctor loads has printed this'),
   }
 }
 
-function configurationOf({ refused, warnings }: ReloadState): readonly DiagnosisResult[] {
+/** @param warnings undefined: not known to this process */
+function configurationOf(
+  { refused }: ReloadState,
+  warnings: readonly ConfigProblem[] | undefined,
+): readonly DiagnosisResult[] {
   const check = 'configuration'
   const refusal: readonly DiagnosisResult[] = refused === undefined ? [] : [{
     check,
@@ -93,7 +98,7 @@ function knownHealth(config: RunningConfig, deps: OverviewDeps): KnownHealth {
     servers: () => serversOf(config, deps),
     entra: () => entraOf(config, deps.entra),
     sync: () => syncOf(deps.reevaluation),
-    config: () => configOf(config, withFindings(deps.reload(), config.current().source)),
+    config: () => configOf(config, deps.reload()),
   }
 }
 
@@ -138,7 +143,8 @@ function syncOf(reevaluation: OverviewDeps['reevaluation']): SyncHealth {
   }
 }
 
-function configOf({ hash }: RunningConfig, { refused, warnings }: ReloadState): ConfigHealth {
+function configOf({ hash, current }: RunningConfig, { refused }: ReloadState): ConfigHealth {
+  const warnings = current().source?.warnings // guard: admin-findings-in-workers
   return {
     hash: hash().slice(0, 12),
     refused: refused === undefined ? null : { since: refused.since.toISOString(), reason: refused.reason },

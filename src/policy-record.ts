@@ -1,7 +1,6 @@
 // Records the policy that this replica runs as a version, where the configuration file is its source: after the start,
 // after a reload, and again where the database has lost the version.
 import type { RunningConfig } from './config/running-config.js'
-import type { ReloadState } from './config/reload-state.js'
 import type { ConfigProblem } from './config/problem.js'
 import { policyKeyOf } from './config/policy-text.js'
 import type { VersionFinding } from './core/policy-version.js'
@@ -23,7 +22,6 @@ export interface PolicyRecordDeps {
   readonly store: Pick<PolicyVersionStore, 'addLoaded'>
   /** Host and port of this replica. */
   readonly replica: string
-  readonly reload: () => ReloadState
   readonly own: Own
   readonly log: { info(facts: object, text: string): void, warn(facts: object, text: string): void }
   /** Monotonic milliseconds. */
@@ -32,14 +30,14 @@ export interface PolicyRecordDeps {
 
 /** The first attempt is awaited: the first heartbeat names the version. A failure keeps no gateway from starting. */
 export async function openPolicyRecord({ current }: RunningConfig, deps: PolicyRecordDeps): Promise<PolicyRecord> {
-  const { store, replica, reload, own, log, now = () => performance.now() } = deps
+  const { store, replica, own, log, now = () => performance.now() } = deps
   let recorded: { readonly hash: string, readonly number: number, readonly at: number } | undefined
   let highestKnown = 0
   let failing = false
   const record = async (): Promise<void> => {
-    const { policyText: { text, hash, canonical } } = current()
+    const { policyText: { text, hash, canonical }, source } = current()
     if (recorded?.hash === hash && now() - recorded.at < AGAIN_MS) return
-    const findings = findingsAbout(reload().warnings ?? [], canonical)
+    const findings = findingsAbout(source?.warnings ?? [], canonical)
     const version = { text, hash, findings, author: `replica:${replica}`, release: VERSION, highestKnown }
     const { number, isNew } = await store.addLoaded(version)
     recorded = { hash, number, at: now() }

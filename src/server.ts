@@ -102,9 +102,8 @@ async function openRecord(
   options: GatewayOptions,
   { storage, own, log }: Pick<Lifecycle, 'own'> & { storage: Storage, log: GatewayOptions['log'] },
 ): Promise<PolicyRecord> {
-  const { reload = neverReloaded() } = options
   const store = createPolicyVersionStore(storage.database)
-  return await openPolicyRecord(config, { store, replica: replicaName(config, options), reload, own, log })
+  return await openPolicyRecord(config, { store, replica: replicaName(config, options), own, log })
 }
 
 /** Host and port, and the number of the worker. */

@@ -1,40 +1,30 @@
 // The result of the last reload of the configuration, for /readyz and the metrics.
-import type { ConfigSource } from './as-written.js'
 import type { Meter } from '../core/meter.js'
-import { ConfigError, type ConfigProblem } from './problem.js'
+import { ConfigError } from './problem.js'
 
 export interface ReloadState {
   /** When a file was last applied, or found equal to the configuration in force. */
   readonly succeededAt: Date
   /** The file is refused: since when, and why. Undefined if the file is in force. */
   readonly refused: { readonly since: Date, readonly reason: string } | undefined
-  /** Of the file in force; undefined: not known to this process. */
-  readonly warnings?: readonly ConfigProblem[]
 }
 
 export interface ReloadRecord {
   state(): ReloadState
-  succeeded(warnings?: readonly ConfigProblem[]): void
+  succeeded(): void
   failed(error: unknown): void
 }
 
 const MAX_REASON_LENGTH = 300
 
 /** The record begins with a success now: the process started with a valid file. */
-export function createReloadRecord(
-  now: () => Date = () => new Date(),
-  warnings?: readonly ConfigProblem[],
-): ReloadRecord {
-  const success = (found: readonly ConfigProblem[] | undefined): ReloadState => ({
-    succeededAt: now(),
-    refused: undefined,
-    ...found === undefined ? {} : { warnings: found },
-  })
-  let state = success(warnings)
+export function createReloadRecord(now: () => Date = () => new Date()): ReloadRecord {
+  const success = (): ReloadState => ({ succeededAt: now(), refused: undefined })
+  let state = success()
   return {
     state: () => state,
-    succeeded(found) {
-      state = success(found)
+    succeeded() {
+      state = success()
     },
     failed(error) {
       state = { ...state, refused: { since: state.refused?.since ?? now(), reason: reasonOf(error) } }
@@ -51,12 +41,6 @@ export function registerReloads({ meter }: { readonly meter: Pick<Meter, 'gauge'
 /** The state of a process that never reloads. */
 export function neverReloaded(): () => ReloadState {
   return createReloadRecord().state
-}
-
-/** A worker does not reload: it has the findings of the file from its primary process, with the configuration. */
-export function withFindings(state: ReloadState, source: ConfigSource | undefined): ReloadState {
-  const warnings = state.warnings ?? source?.warnings
-  return warnings === undefined ? state : { ...state, warnings } // guard: admin-findings-in-workers
 }
 
 function reasonOf(error: unknown): string {

@@ -65,7 +65,7 @@ export function createConfigReloader(
   let running = initial.config
   let file = initial.config
   let queue = Promise.resolve()
-  const record = createReloadRecord(now, initial.warnings)
+  const record = createReloadRecord(now)
   const reload = async (): Promise<void> => {
     queue = queue.then(reloadNow)
     await queue
@@ -86,7 +86,7 @@ export function createConfigReloader(
       running = inForce
       file = next.config
       if (changed) committed(running)
-      record.succeeded(next.warnings)
+      record.succeeded()
       if (secretRotated) report.secretRotated()
       else if (changes.length === 0 && needRestart.length === 0) return report.unchanged()
       if (changes.length > 0 || needRestart.length > 0) {

@@ -122,6 +122,17 @@ t.test('the pages name the replica, the change and the line', async (t) => {
   t.match(await page('/admin/versions/diff?from=2&to=2'), /Both have the same meaning/)
 })
 
+// proves: admin-findings-in-workers
+t.test('what check warns of is beside the version, and in the state of the replica', async (t) => {
+  const scene = await startAdminScene(t, { defaultGroups: ['Everybody'] })
+  t.ok(await count(scene, 1))
+  const warned = { path: 'defaultGroups', code: 'default_groups_lost' }
+  const { json: version } = await scene.clients.sue.ask('/policy/versions/1')
+  t.match((version?.['findings'] as object[]).filter((each) => 'code' in each && each.code === warned.code), [warned])
+  const { json: health } = await scene.clients.sue.ask('/health')
+  t.match(JSON.stringify(health), new RegExp(`"code":"${warned.code}"`))
+})
+
 // proves: policy-no-values
 t.test('findings of a policy with variables have no message: it may contain the value', (t) => {
   const warnings = [
