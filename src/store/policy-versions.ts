@@ -9,7 +9,7 @@ import {
   type VersionSummary,
 } from '../core/policy-version.js'
 import { writeAudit } from './audit.js'
-import type { Database, Transaction } from './database.js'
+import type { Database, Drizzle, Transaction } from './database.js'
 
 export interface LoadedVersion extends NewVersion {
   /** Who has loaded it: `replica:<host:port>`. */
@@ -55,24 +55,36 @@ export function createPolicyVersionStore(database: Database): PolicyVersionStore
       )
       return row?.number ?? undefined
     },
-    addLoaded: (version) => database.transaction((tx) => addLoaded(tx, version)),
+    async addLoaded(version) {
+      // nearly always it is there, and then nobody waits for a turn
+      const number = await database.ask((db) => loadedBefore(db, version))
+      return number === undefined
+        ? await database.transaction((tx) => addLoaded(tx, version))
+        : { number, isNew: false }
+    },
   }
 }
 
 /** One after the other, so that numbers have no gaps: versions are rare. */
-export async function takePolicyTurn(tx: Transaction): Promise<void> {
+async function takePolicyTurn(tx: Transaction): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('gatehouse policy', 0))`)
 }
 
-async function addLoaded(
-  tx: Transaction,
-  { text, hash, findings, author, release, highestKnown }: LoadedVersion,
-): Promise<{ number: number, isNew: boolean }> {
-  await takePolicyTurn(tx)
-  const { rows: [known] } = await tx.execute<{ number: number }>(
+async function loadedBefore(
+  on: Drizzle | Transaction,
+  { hash }: Pick<LoadedVersion, 'hash'>,
+): Promise<number | undefined> {
+  const { rows: [known] } = await on.execute<{ number: number }>(
     sql`select number from policy_versions where source = 'file' and hash = ${hash}`,
   )
-  if (known !== undefined) return { number: known.number, isNew: false }
+  return known?.number
+}
+
+async function addLoaded(tx: Transaction, version: LoadedVersion): Promise<{ number: number, isNew: boolean }> {
+  await takePolicyTurn(tx)
+  const known = await loadedBefore(tx, version)
+  if (known !== undefined) return { number: known, isNew: false }
+  const { text, hash, findings, author, release, highestKnown } = version
   const { rows: [added] } = await tx.execute<{ number: number, parent: number | null }>(sql`
     insert into policy_versions (number, source, text, hash, schema, release, author, parent, findings)
     select greatest(coalesce(max(number), 0), ${highestKnown}) + 1, 'file', ${text}, ${hash}, ${POLICY_SCHEMA},
