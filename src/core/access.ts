@@ -132,8 +132,8 @@ interface CompiledRule extends Grounds {
 }
 
 /**
- * @param networkTest compiles a list of networks (src/net/networks.ts)
  * Shadow rules take no part in it: they are left out before anything is compiled.
+ * @param networkTest compiles a list of networks (src/net/networks.ts)
  * @param countersOf the counters of these keys, in their order; none where nothing is counted
  * @param interpretationsOf shared by the policies that decide about the same targets
  * @param shown the same rules as people are shown them
@@ -149,8 +149,8 @@ export function compileAccess(
   const { length } = access.rules
   const rules = access.rules.flatMap((rule, index) => {
     if (!isEnforced(rule)) return [] // guard: policy-shadow-out
-    const grounds = groundsOf({ rule, shown: shown.rules[index] ?? rule, index }, hits[index])
-    return [compileRule(rule, grounds, networkTest)]
+    const grounds = groundsOf(rule, index, shown.rules[index])
+    return [compileRule(rule, counted(grounds, hits[index]), networkTest)]
   })
   const openRules = rules.filter(({ allow }) => allow === 'anyone')
   const openRulesOf = hostIndex(openRules)
@@ -419,10 +419,8 @@ function matchesPort({ hosts }: CompiledRule, port: string): boolean {
   return false
 }
 
-function groundsOf(
-  { rule, shown, index }: { readonly rule: AccessRule, readonly shown: AccessRule, readonly index: number },
-  hits: Counter | undefined,
-): Grounds {
+/** @param shown the same rule as people are shown it */
+export function groundsOf(rule: AccessRule, index: number, shown: AccessRule = rule): Grounds {
   const { name } = shown
   const grounds: Grounds = {
     path: `access.rules[${index}]`,
@@ -430,7 +428,7 @@ function groundsOf(
     allows: describeAllow(shown.allow),
     description: describeRule(shown),
   }
-  return counted(name === undefined ? grounds : { ...grounds, name }, hits)
+  return name === undefined ? grounds : { ...grounds, name }
 }
 
 function counted(grounds: Grounds, hits: Counter | undefined): Grounds {

@@ -2,8 +2,7 @@
 // it decides in the same readings of a request as it will later. The answer never depends on it.
 import {
   compileAccess,
-  describeAllow,
-  describeRule,
+  groundsOf,
   isEnforced,
   type AccessPolicy,
   type AccessRules,
@@ -67,20 +66,11 @@ export function compileShadowRules(access: AccessRules, deps: ShadowRulesDeps): 
   const { counters = [], shown = access, now = () => performance.now() } = deps
   const shadows = access.rules.flatMap((rule, index) => {
     if (isEnforced(rule)) return []
-    const policy = compileAlone(access, index, deps)
-    const as = shown.rules[index] ?? rule
-    const named = {
-      path: `access.rules[${index}]`,
-      allow: rule.allow,
-      allows: describeAllow(as.allow),
-      description: describeRule(as),
-    }
-    const hosts = rule.hosts.map(compileHost)
     return [{
-      rule: as.name === undefined ? named : { ...named, name: as.name },
-      policy,
+      rule: groundsOf(rule, index, shown.rules[index]),
+      policy: compileAlone(access, index, deps),
       counter: counters[index],
-      hosts,
+      hosts: rule.hosts.map(compileHost),
       methods: undefined,
       paths: undefined,
     }]

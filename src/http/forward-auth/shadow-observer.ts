@@ -1,7 +1,7 @@
 // Judges shadow rules about requests that are answered already: what would have differed is counted, and logged once a
 // minute and person at most. Nothing that fails here reaches the answer.
 import type { FastifyBaseLogger } from 'fastify'
-import { describeAllow, ruleTitle } from '../../core/access.js'
+import { ruleTitle } from '../../core/access.js'
 import type { SessionRecord } from '../../core/session.js'
 import type { ShadowDecision, ShadowRequest, ShadowRules } from '../../core/shadow-rules.js'
 import type { Announcements } from '../../core/siblings.js'
@@ -78,7 +78,7 @@ function factsOf({ target, session }: SignedInRequest, changed: readonly ShadowD
   const { rule } = changed[0] as ShadowDecision
   return cutFacts({
     rule: ruleTitle(rule),
-    allows: describeAllow(rule.allow),
+    allows: rule.allows,
     ...(changed.length > 1 ? { rules: changed.slice(0, 10).map((each) => ruleTitle(each.rule)) } : {}),
     username: session?.username,
     host: target.host,

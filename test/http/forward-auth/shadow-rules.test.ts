@@ -145,8 +145,14 @@ t.test('a refusal and the log name the rule', async (t) => {
   t.match(gateway.log.filter(({ msg }) => msg === 'access denied'), [{ rule: 'Nobody yet' }, { rule: 'Nobody yet' }])
 })
 
+const NO_ONE = { groups: [], permissions: [], staff: undefined, superuser: undefined }
 const DIFFERS: ShadowDecision = {
-  rule: { path: 'access.rules[0]', allow: 'deny', allows: 'superusers alone', description: 'app.test' },
+  rule: {
+    path: 'access.rules[0]',
+    allow: { ...NO_ONE, groups: ['a secret'] },
+    allows: 'as shown',
+    description: 'app.test',
+  },
   kind: 'not_allowed',
   decides: true,
 }
@@ -168,7 +174,7 @@ t.test('lines are bounded: one for each person and minute, of a thousand people'
   })
   for (let person = 0; person < 1_500; person++) observer.observe(requestOf(`user-${person}`), true)
   t.equal(lines.length, 1_000)
-  t.match(lines[0], { username: 'user-0', rules: ['access.rules[0]', 'access.rules[0]'] })
+  t.match(lines[0], { username: 'user-0', allows: 'as shown', rules: ['access.rules[0]', 'access.rules[0]'] })
   time = 59_999
   for (let person = 0; person < 1_500; person++) observer.observe(requestOf(`user-${person}`), true)
   t.equal(lines.length, 1_000)
