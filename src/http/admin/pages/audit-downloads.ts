@@ -1,13 +1,14 @@
 // The record as a file: `/admin/audit.ndjson` and `/admin/audit.csv`, with the filters of the page. A file is sent
 // while it is read, no faster than it is taken.
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { auditFile, type AuditFormat } from '../../../admin/audit-files.js'
 import { GatehouseError } from '../../../core/errors.js'
+import { attachment } from '../attachment.js'
 import { AUDIT_FILTERS, auditQueryOf } from '../audit-query.js'
 import type { PageRoutesOptions } from './routes.js'
-import { valuesOf, type Validate } from './values.js'
+import { parametersOf } from './values.js'
 
 /** The most rows of a file; its last row says so where there are more. */
 export const MAX_FILE_ROWS = 1_000_000
@@ -28,7 +29,7 @@ export async function auditDownloads(scope: FastifyInstance, options: Options): 
   for (const [format, type] of Object.entries(FORMATS) as readonly [AuditFormat, string][]) {
     scope.get(`/admin/audit.${format}`, async (request, reply) => {
       await guard.authenticate(request, 'gatehouse.read') // guard: admin-audit-file-permission
-      const query = auditQueryOf(filtersOf(request))
+      const query = auditQueryOf(parametersOf(SCHEMA, request, request.query))
       if (open >= MAX_FILES_AT_A_TIME) throw new GatehouseError('rate_limited') // guard: admin-audit-files-bounded
       open++ // before anything is awaited: requests at the same time count too
       const exported = await useCases.audit.export(query, maxRows).catch((error: unknown) => {
@@ -38,17 +39,7 @@ export async function auditDownloads(scope: FastifyInstance, options: Options): 
       const file = Readable.from(auditFile(exported, format), { objectMode: false })
       file.once('close', () => open--)
       const day = new Date(now()).toISOString().slice(0, 10)
-      return await reply.headers({
-        'content-type': type,
-        'content-disposition': `attachment; filename="gatehouse-audit-${day}.${format}"`,
-        'cache-control': 'no-store',
-        'x-content-type-options': 'nosniff',
-      }).send(file)
+      return await attachment(reply, { name: `gatehouse-audit-${day}.${format}`, type }).send(file)
     })
   }
-}
-
-function filtersOf(request: FastifyRequest) {
-  const validate = request.compileValidationSchema(SCHEMA) as Validate
-  return valuesOf(SCHEMA, request.query, validate, 'request_malformed')
 }

@@ -1,6 +1,7 @@
 // GET /admin/groups.yaml: the file of all local groups, as `gatehouse groups export` prints it.
 import type { FastifyInstance } from 'fastify'
 import { formatGroupsFile } from '../../../admin/groups-file.js'
+import { attachment } from '../attachment.js'
 import { GROUPS_FILE } from './group-import.js'
 import type { PageRoutesOptions } from './routes.js'
 
@@ -10,12 +11,7 @@ export async function groupsDownload(
 ): Promise<void> {
   scope.get(GROUPS_FILE, async (request, reply) => {
     await guard.authenticate(request, 'gatehouse.read') // guard: admin-groups-file-permission
-    return reply.headers({
-      'content-type': 'application/yaml; charset=utf-8',
-      'content-disposition': 'attachment; filename="groups.yaml"',
-      'cache-control': 'no-store',
-      'vary': 'Cookie',
-      'x-content-type-options': 'nosniff',
-    }).send(formatGroupsFile(await useCases.groups.all()))
+    const file = formatGroupsFile(await useCases.groups.all())
+    return attachment(reply, { name: 'groups.yaml', type: 'application/yaml; charset=utf-8' }).send(file)
   })
 }

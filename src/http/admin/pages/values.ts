@@ -1,12 +1,23 @@
 // Reads the parameters of a page by its schema. Unknown and empty parameters are ignored: a form that was not filled in
 // sends every field. A doubled parameter is refused (CWE-235).
-import type { TObject } from 'typebox'
+import type { FastifyRequest } from 'fastify'
+import type { Static, TObject } from 'typebox'
 import { GatehouseError, type ErrorCode } from '../../../core/errors.js'
 
 /** As Fastify compiles a schema: it converts numbers and booleans in place. */
 export interface Validate {
   (values: unknown): boolean
   readonly errors?: readonly { readonly instancePath?: string, readonly message?: string }[] | null
+}
+
+/** Of an address that is no page. @throws GatehouseError `request_malformed`, `query_duplicate` */
+export function parametersOf<Schema extends TObject>(
+  schema: Schema,
+  request: FastifyRequest,
+  given: unknown,
+): Static<Schema> {
+  const validate = request.compileValidationSchema(schema) as Validate
+  return valuesOf(schema, given, validate, 'request_malformed') as Static<Schema>
 }
 
 export function valuesOf(
