@@ -6,6 +6,7 @@ import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
 import { MOST_REASON, Reason, type Act } from '../api/act.js'
 import { note } from './components.js'
+import { textField } from './form-fields.js'
 import type { AdminPage, PageContent, PageRequest } from './page.js'
 
 /** What the form of one object says. */
@@ -160,24 +161,6 @@ ${fields ?? ''}${asksReason ? reasonField(values.reason) : ''}
 function reasonField(value: string | undefined): Html {
   const hint = 'The audit record keeps it.'
   return textField({ name: 'reason', label: 'Reason', value, maxLength: MOST_REASON, hint })
-}
-
-export function textField({ name, label, value, maxLength, hint, optional = false }: {
-  readonly name: string
-  readonly label: string
-  readonly value: string | undefined
-  readonly maxLength: number
-  readonly hint?: string
-  readonly optional?: boolean
-}): Html {
-  const id = `act-${name}`
-  return html`<div class="field text"><label for="${id}">${label}</label><input id="${id}" name="${name}" type="text"
- value="${value}" maxlength="${maxLength}"${optional ? '' : html` required`}${
-    hint === undefined ? '' : html` aria-describedby="${id}-hint"`
-  } autocomplete="off" spellcheck="false">${
-    hint === undefined ? '' : html`<span class="hint" id="${id}-hint"><bdi>${hint}</bdi></span>`
-  }</div>
-`
 }
 
 /** A POST never leads to another origin: this page has a link to the sign-in. */

@@ -9,13 +9,13 @@ import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
 import { addGroup, changeGroup, Description, NewGroupName, removeGroup } from '../api/group-acts.js'
 import { GroupName } from '../api/groups.js'
-import { defineActPage, textField, type ActForm } from './act-page.js'
+import { defineActPage, type ActForm } from './act-page.js'
+import { linesOf, textArea, textField } from './form-fields.js'
 import { nameText, note } from './components.js'
 import { link, linkTo } from './links.js'
 import type { PageRequest } from './page.js'
 import { joined, rowLink } from './right-line.js'
 import { shortened } from './shortened.js'
-import { linesOf, textArea } from './text-area.js'
 
 export const GROUPS_TRAIL = { label: 'Groups', href: '/admin/groups' } as const
 

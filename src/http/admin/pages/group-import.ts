@@ -10,11 +10,11 @@ import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
 import { importGroups } from '../api/group-acts.js'
 import { defineActPage, type ActForm, type PendingForm } from './act-page.js'
+import { linesOf, textArea } from './form-fields.js'
 import { emptyState, nameText, note } from './components.js'
 import { addGroupPage, GROUPS_TRAIL } from './group-acts.js'
 import { shortened } from './shortened.js'
 import { dataTable } from './table.js'
-import { linesOf, textArea } from './text-area.js'
 
 export const GROUPS_FILE = '/admin/groups.yaml'
 /** Of a form: a character may take twelve bytes. */

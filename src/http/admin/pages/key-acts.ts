@@ -3,7 +3,8 @@ import Type from 'typebox'
 import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
 import { rotateKeys } from '../api/key-acts.js'
-import { defineActPage, textField } from './act-page.js'
+import { defineActPage } from './act-page.js'
+import { textField } from './form-fields.js'
 
 const SYSTEM = '/admin/system'
 const trail = [{ label: 'System', href: SYSTEM }]

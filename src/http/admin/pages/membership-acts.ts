@@ -5,7 +5,8 @@ import type { PersonDetails, Right } from '../../../admin/person.js'
 import { html, type Html } from '../../pages/html.js'
 import { MOST_REASON, Reason } from '../api/act.js'
 import { giveGroup, takeGroup } from '../api/membership-acts.js'
-import { defineActPage, textField } from './act-page.js'
+import { defineActPage } from './act-page.js'
+import { formField, textField } from './form-fields.js'
 import { nameText, note, timeText } from './components.js'
 import { linkTo } from './links.js'
 import { formOf } from './person-acts.js'
@@ -103,21 +104,27 @@ function endNote({ identities }: PersonDetails): Html {
 }
 
 function groupField(value: string | undefined, names: readonly string[]): Html {
-  return html`<div class="field text"><label for="act-name">Group</label><input id="act-name" name="name" type="text"
- list="act-names" value="${value}" maxlength="300" required aria-describedby="act-name-hint" autocomplete="off"
- spellcheck="false"><datalist id="act-names">${names.map((name) => html`<option value="${name}"></option>`)}</datalist>
-<span class="hint" id="act-name-hint">Name of a local group, exactly as it is.</span></div>
-`
+  return formField({
+    name: 'name',
+    label: 'Group',
+    hint: 'Name of a local group, exactly as it is.',
+    control: (attributes) =>
+      html`<input${attributes} type="text" list="act-names" value="${value}" maxlength="300" required autocomplete="off"
+ spellcheck="false"><datalist id="act-names">${
+        names.map((name) => html`<option value="${name}"></option>`)
+      }</datalist>`,
+  })
 }
 
 /** A browser's own field for it shows no time zone, so the label does. */
 function untilField(value: string | undefined, now: number): Html {
-  return html`<div class="field text"><label for="act-until">End, in UTC (optional)</label><input id="act-until"
- name="until" type="datetime-local" value="${value}" aria-describedby="act-until-hint"><span class="hint"
- id="act-until-hint">Time zone: UTC, where it is ${
-    timeText(now)
-  } now. At this instant the group is gone. Empty: it has no end of its own.</span></div>
-`
+  return formField({
+    name: 'until',
+    label: 'End, in UTC (optional)',
+    hint: html`Time zone: UTC, where it is ${timeText(now)} now. At this instant the group is gone. Empty: it has no end
+of its own.`,
+    control: (attributes) => html`<input${attributes} type="datetime-local" value="${value}">`,
+  })
 }
 
 /**

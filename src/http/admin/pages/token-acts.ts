@@ -7,7 +7,8 @@ import type { FormValues } from '../../../core/admin-forms.js'
 import { TOKEN_LIFETIME_DAYS } from '../../../core/token.js'
 import { html, type Html } from '../../pages/html.js'
 import { addToken, DEFAULT_TOKEN_DAYS, revokeToken, TOKEN_SCOPES } from '../api/tokens.js'
-import { defineActPage, textField } from './act-page.js'
+import { defineActPage } from './act-page.js'
+import { formField, textField } from './form-fields.js'
 import { facts, idText, nameText, note, timeText } from './components.js'
 import type { PageContent } from './page.js'
 
@@ -72,9 +73,14 @@ ${choices}</fieldset>`
 
 function daysField(value: string | undefined): Html {
   const days = value ?? DEFAULT_TOKEN_DAYS
-  return html`<div class="field number"><label for="act-days">Days until it ends</label><input id="act-days" name="days"
- type="number" min="1" max="${TOKEN_LIFETIME_DAYS}" value="${days}" required aria-describedby="act-days-hint">
-<span class="hint" id="act-days-hint">At most ${TOKEN_LIFETIME_DAYS}.</span></div>`
+  return formField({
+    name: 'days',
+    label: 'Days until it ends',
+    kind: 'number',
+    hint: `At most ${TOKEN_LIFETIME_DAYS}.`,
+    control: (attributes) =>
+      html`<input${attributes} type="number" min="1" max="${TOKEN_LIFETIME_DAYS}" value="${days}" required>`,
+  })
 }
 
 function madeContent({ id, token, expiresAt }: MadeToken): PageContent {
