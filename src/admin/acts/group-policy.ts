@@ -41,7 +41,7 @@ export function namedBy(name: string, { mapping, rules }: GroupPolicy): NamedBy 
   }
 }
 
-/** Its members would lose what it gives at once, and sign-ins would warn. @throws GatehouseError `group_mapped` */
+/** Its members would lose what it gives immediately, and sign-ins would warn. @throws GatehouseError `group_mapped` */
 export function requireUnnamed(name: string, { mappingRows, rules }: NamedBy): void {
   const places = [...mappingRows.length > 0 ? [`groupMapping, row ${mappingRows.join(', ')}`] : [], ...rules]
   if (places.length === 0) return

@@ -79,7 +79,7 @@ export const changeGroupPage = defineActPage({
     const form = await groupForm(asked, (group) => ({
       title: `Rename or describe ${shortened(group.name)}`,
       content: html`<p>${people(group.members)} and ${permissions(group)} stay with the group. Applications get the new
-name at once.</p>${namedNote(group, 'go on to name it as it was: change them too, or its members lose the group')}`,
+name immediately.</p>${namedNote(group, 'change that too, or its members lose the group')}`,
       fields: html`${textField({ name: 'to', label: 'Name', value: to ?? group.name, maxLength: MOST_GROUP_NAME })}${
         textArea({
           name: 'description',
@@ -110,8 +110,8 @@ export const removeGroupPage = defineActPage({
       title: `Remove ${shortened(group.name)}`,
       content: html`<p>${people(group.members)} ${group.members === 1 ? 'loses' : 'lose'} it, and ${
         permissions(group)
-      } with it, at once. This cannot be undone.</p>${
-        namedNote(group, 'name it: sign-ins will warn, and nobody passes these rules by it')
+      } with it immediately. This cannot be undone.</p>${
+        namedNote(group, 'sign-ins will warn, and no rule lets anyone in by it')
       }`,
       ...isNamed(group)
         ? {
@@ -140,6 +140,7 @@ function rulesNaming(rules: GroupDetails['ruleDetails']): readonly string[] {
   return rules.filter(({ permission }) => permission === null).map(({ rule }) => rule)
 }
 
+/** @param what follows from it */
 function namedNote(group: GroupDetails, what: string): Html {
   if (!isNamed(group)) return html``
   const { rowDetails, ruleDetails } = group
@@ -150,7 +151,7 @@ function namedNote(group: GroupDetails, what: string): Html {
 href="/admin/access"><code>${rule}</code></a>`
     ),
   ]
-  return note(html`${joined(places)} ${what}.`, 'warn')
+  return note(html`The configuration names the group (${joined(places)}): ${what}.`, 'warn')
 }
 
 export function people(count: number): string {

@@ -22,7 +22,7 @@ export const grantPermissionPage = defineActPage({
   describe: async (asked) =>
     await groupForm(asked, ({ name, members }) => ({
       title: `Give ${shortened(name)} a permission`,
-      content: html`<p>${people(members)} ${members === 1 ? 'gets' : 'get'} it at once, and everybody who comes into
+      content: html`<p>${people(members)} ${members === 1 ? 'gets' : 'get'} it immediately, and everybody who comes into
 ${
         nameText(shortened(name))
       } later. These permissions are for the console; you can give those that you have yourself:</p>
@@ -50,7 +50,7 @@ export const revokePermissionPage = defineActPage({
     const { word } = asked.params
     return await groupForm(asked, ({ name, members }) => ({
       title: `Take ${shortened(word)} from ${shortened(name)}`,
-      content: html`<p>${people(members)} ${members === 1 ? 'loses' : 'lose'} <code>${word}</code> at once, unless
+      content: html`<p>${people(members)} ${members === 1 ? 'loses' : 'lose'} <code>${word}</code> immediately, unless
 another group of theirs has it${
         isAdminPermission(word) ? html`. It lets them ${ADMIN_PERMISSIONS[word]}; superusers keep it` : ''
       }.</p>`,

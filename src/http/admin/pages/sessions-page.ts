@@ -64,6 +64,7 @@ async function found(
 const COLUMNS: readonly Column<SessionView>[] = [
   {
     heading: 'User',
+    kind: 'name',
     cell: ({ userId, username }) => html`<a href="${linkTo('people', userId)}">${nameText(shortened(username))}</a>`,
   },
   { heading: 'Signed in', kind: 'time', cell: ({ createdAt }) => timeText(createdAt) },

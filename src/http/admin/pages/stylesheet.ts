@@ -153,9 +153,10 @@ input[type="number"] { width: 7rem }
 .button:hover { border-color: var(--ink) }
 .button.primary { background: var(--button); border-color: var(--button); color: var(--button-ink) }
 .acts { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .5rem }
-.act .field input { width: 100%; max-width: 32rem }
+.act .field { margin-bottom: .7rem } .act .field input { width: 100%; max-width: 32rem }
 fieldset { margin: .8rem 0; padding: 0; border: 0; min-width: 0 } legend { padding: 0; font-weight: 600 }
-.choice { display: flex; gap: .55rem; align-items: start; padding: .2rem 0 } .choice input { min-height: 1.2rem }
+.choice { display: flex; gap: .55rem; align-items: start; padding: .2rem 0 }
+.choice input { flex: none; min-height: 1.2rem }
 .secret { display: block; padding: .55rem .8rem; border: 1px solid var(--field); border-radius: .3rem; max-width: 46rem;
   user-select: all; background: var(--tint); overflow-wrap: anywhere }
 .button.small { padding: .1rem .6rem; min-height: 1.7rem; font-weight: 400; white-space: nowrap }
