@@ -116,7 +116,8 @@ t.test('permissions of the console are given only by administrators who hold the
   t.match(await groups.grant('Idle', 'gatehouse.read', pat), { changed: true }, 'every permission includes it')
   t.match(await groups.revoke('Keys', 'gatehouse.keys', pat), { changed: true })
   t.match(await groups.revoke('Keys', 'gatehouse.keys', pat), { changed: false })
-  const rows = await query("select action, actor, correlation_id, detail from audit_events where action like 'group.%'")
+  const rows = await query(`select action, actor, correlation_id, detail from audit_events
+    where action like 'group.%' order by id`)
   const by = { session: 'ses_pat', address: '192.0.2.1' }
   const row = (action: string, group: string, value: string) => ({
     action,
@@ -183,7 +184,8 @@ t.test('a file is applied as a whole or not at all', async (t) => {
 
   const ifMatch = versionTag((await list.all()).map(groupVersion))
   t.strictSame(await groups.apply(own, { dryRun: false }, { ...pat, ifMatch }), { dryRun: false, changes })
-  const rows = await query("select action, detail->>'value' as value from audit_events where action like 'group.%'")
+  const rows = await query(`select action, detail->>'value' as value from audit_events
+    where action like 'group.%' order by id`)
   t.strictSame(rows, [
     { action: 'group.description', value: 'Rest' },
     { action: 'group.permission.granted', value: 'wiki.read' },
