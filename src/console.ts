@@ -35,7 +35,7 @@ export interface ConsoleDeps extends OverviewDeps {
 
 export async function registerConsole(app: FastifyInstance, config: RunningConfig, deps: ConsoleDeps): Promise<void> {
   await app.register(async (scope) => {
-    await scope.register(adminEntry, { ...deps.signIn, ...deps.admin })
+    await scope.register(adminEntry, { ...deps.signIn, ...deps.admin, acrs: config.startup.admin?.acrs })
     await scope.register(adminScope, scopeOptions(app, config, deps))
   })
 }
@@ -47,7 +47,7 @@ function scopeOptions(app: FastifyInstance, config: RunningConfig, deps: Console
     requireOwnForm(request, actor, token, { publicUrl, formTokens })
   const { storage: { database } } = deps
   const recordRefusal = createRefusals((refused) => recordRefusedAct(database, refused))
-  const rules = { requireOwnForm: isOwn, recordRefusal, stepUpMs: admin?.stepUpMs ?? 0 }
+  const rules = { requireOwnForm: isOwn, recordRefusal, stepUpMs: admin?.stepUpMs ?? 0, acrs: admin?.acrs }
   return {
     guard,
     apiGuard,

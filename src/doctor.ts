@@ -84,7 +84,13 @@ async function entraResults(config: Config): Promise<DiagnosisResult[]> {
       [
         'registration',
         registrationFits(
-          { publicUrl: config.server.publicUrl, clientSecret, certificateEndsAt, guestsRefused },
+          {
+            publicUrl: config.server.publicUrl,
+            clientSecret,
+            certificateEndsAt,
+            guestsRefused,
+            contextAsked: config.admin?.acrs !== undefined,
+          },
           inspection,
         ),
       ],

@@ -241,6 +241,10 @@ t.test('every failure of Entra ID and Graph', async (t) => {
       ['fail acct_claim_missing'],
     ],
     ['guests refused with it', () => GUESTS_REFUSED, 0, []],
+    ['a context without its claim', () => ({ admin: { acrs: 'c1' } }), 0, [
+      'warn admin_acrs_policy',
+      'warn optional_claims_missing',
+    ]],
     [
       'a discovery document of another tenant',
       () => {

@@ -13,6 +13,8 @@ export interface RegistrationWish {
   readonly certificateEndsAt: number | undefined
   /** authAllowed.guests is false, and the step runs. */
   readonly guestsRefused?: boolean
+  /** admin.acrs is set. */
+  readonly contextAsked?: boolean
   readonly now?: () => number
 }
 
@@ -58,8 +60,9 @@ function addresses({ publicUrl }: RegistrationWish, found: Registration): Findin
   ]
 }
 
-function claims({ guestsRefused = false }: RegistrationWish, found: Registration): Finding {
-  const missing = CLAIM_NAMES.filter((name) => !found.idTokenClaims.includes(name))
+function claims(wish: RegistrationWish, found: Registration): Finding {
+  const { guestsRefused = false } = wish
+  const missing = claimNames(wish).filter((name) => !found.idTokenClaims.includes(name))
   if (guestsRefused && missing.includes('acct')) { // guard: adv-acct-claim
     return {
       state: 'fail',
@@ -78,6 +81,10 @@ function claims({ guestsRefused = false }: RegistrationWish, found: Registration
     message: `optional claims that are not in the ID token: ${missing.join(', ')}`,
     remedy: 'Add them under Token configuration, token type ID; docs/group-mapping.md describes each.',
   }
+}
+
+function claimNames({ contextAsked = false }: RegistrationWish): readonly string[] {
+  return contextAsked ? [...CLAIM_NAMES, 'acrs'] : CLAIM_NAMES
 }
 
 function secretEnds({ clientSecret }: RegistrationWish, found: Registration, now: number): Finding[] {
@@ -116,7 +123,8 @@ async function redirect(
   }
 }
 
-function notSeen({ publicUrl, clientSecret }: RegistrationWish, error: GatehouseError): Finding {
+function notSeen(wish: RegistrationWish, error: GatehouseError): Finding {
+  const { publicUrl, clientSecret } = wish
   const also = clientSecret === undefined ? '' : ', and when the client secret expires'
   const { redirectUris: [, afterSignOut], logoutUrl } = registrationAddresses(publicUrl)
   return {
@@ -124,7 +132,7 @@ function notSeen({ publicUrl, clientSecret }: RegistrationWish, error: Gatehouse
     code: error.code === 'graph_forbidden' ? 'registration_hidden' : error.code,
     message: 'the registration cannot be read',
     remedy: `Check it in Entra ID: redirect URI ${afterSignOut}, front-channel logout URL ${logoutUrl}, ` +
-      `optional claims ${CLAIM_NAMES.join(', ')}${also}. ` +
+      `optional claims ${claimNames(wish).join(', ')}${also}. ` +
       'With the application permission Application.Read.All doctor checks it.',
   }
 }

@@ -246,6 +246,13 @@ export const adminSection = section('The admin console at /admin and its API; bo
     max: '1d',
     default: '10m',
   }),
+  acrs: Type.Optional(
+    leaf(
+      'authenticationContext',
+      'The authentication context of Conditional Access that this sign-in must have as well; a policy of Entra ID ' +
+        'must require it.',
+    ),
+  ),
   networks: list(
     leaf('network', 'An address, a CIDR range, or loopback, linklocal, uniquelocal.'),
     'Only clients in these networks reach the console and its API; empty: all.',

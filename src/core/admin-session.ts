@@ -19,6 +19,8 @@ export interface AdminSessionRecord extends Pick<SessionRights, 'isStaff' | 'isS
   readonly loginHint: string | null
   /** Seconds since 1970. */
   readonly authenticatedAt: number
+  /** The authentication context that its last fresh sign-in asked for and got; null: none. */
+  readonly acrs: string | null
 }
 
 export interface NewAdminSession {
@@ -28,6 +30,8 @@ export interface NewAdminSession {
   readonly sessionId: string
   /** Hash of the id that this one takes the place of: the admin session stays the same. */
   readonly replaces: Buffer | undefined
+  /** The authentication context that this sign-in asked for and got. */
+  readonly acrs?: string | undefined
 }
 
 /** Every method may throw `database_unavailable`. */

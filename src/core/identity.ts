@@ -27,6 +27,11 @@ export interface IdentityClaims {
   readonly acct?: number
 }
 
+export interface TokenClaims extends IdentityClaims {
+  /** Authentication contexts of Conditional Access. They count where the sign-in asked for one (core/step-up.ts). */
+  readonly acrs?: readonly string[]
+}
+
 /** The complete memberships from Graph: every page, groups only, de-duplicated, lower case. */
 export interface MembershipSnapshot {
   readonly groupIds: readonly string[]
@@ -42,7 +47,7 @@ export function isObjectId(text: string): boolean {
 }
 
 export interface Person {
-  readonly claims: IdentityClaims
+  readonly claims: TokenClaims
   readonly memberships: MembershipSnapshot
 }
 

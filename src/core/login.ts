@@ -2,7 +2,7 @@
 // steps, and pass the plan to one transaction. Nothing changes until that commits.
 import { GatehouseError } from './errors.js'
 import type { GrantChange } from './grants.js'
-import type { AuthorizationGrant, IdentitySource, Person } from './identity.js'
+import type { AuthorizationGrant, IdentityClaims, IdentitySource, Person } from './identity.js'
 import {
   causesOf,
   runPipeline,
@@ -12,7 +12,7 @@ import {
   type PipelineSettings,
 } from './pipeline/pipeline.js'
 import type { NewSession } from './session.js'
-import { requireFresh, requireSamePerson, type StepUp } from './step-up.js'
+import { requireContext, requireFresh, requireSamePerson, type StepUp } from './step-up.js'
 
 /** Committed in one transaction. */
 export interface LoginCommit {
@@ -104,7 +104,7 @@ export function createLogin(
     const { steps, settings } = pipeline()
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const plan = await runPipeline(steps, {
-        claims: person.claims,
+        claims: claimsForSteps(person),
         groupIds: person.memberships.groupIds,
         settings,
         lookups: store,
@@ -145,6 +145,11 @@ export function createLogin(
   }
 }
 
+/** An authentication context says something about this sign-in alone, and nothing about the user. */
+function claimsForSteps({ claims: { acrs: _, ...claims } }: Person): IdentityClaims { // guard: admin-acrs-no-step
+  return claims
+}
+
 /** Before any step: another person's sign-in may not even be refused by one, and changes nothing. */
 async function checkStepUp(
   stepUp: StepUp & { readonly beganAt: number },
@@ -153,4 +158,5 @@ async function checkStepUp(
 ): Promise<void> {
   requireFresh(claims.auth_time, stepUp.beganAt)
   requireSamePerson((await store.userByIdentity(claims.tid, claims.oid))?.id, stepUp)
+  requireContext(claims.acrs, stepUp)
 }

@@ -3,7 +3,7 @@
 import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
 import { equalInConstantTime } from '../core/constant-time.js'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
-import { isObjectId, type IdentityClaims } from '../core/identity.js'
+import { isObjectId, type TokenClaims } from '../core/identity.js'
 import type { TenantKeys } from './keys.js'
 
 const SKEW_SECONDS = 300 // guard: token-skew
@@ -25,7 +25,7 @@ export async function verifyIdToken(
   nonce: string,
   rules: IdTokenRules,
   signal: AbortSignal,
-): Promise<IdentityClaims> {
+): Promise<TokenClaims> {
   const { alg, kid } = headerOf(token)
   // guard: token-algorithm
   if (alg !== 'RS256') throw refused('id_token_algorithm', `signed with ${String(alg).slice(0, 20)}`)
@@ -118,7 +118,7 @@ function checkClaims(claims: JWTPayload, nonce: string, { issuer, tenants, now =
 const TEXTS = ['name', 'preferred_username', 'upn', 'email', 'given_name', 'family_name', 'sid', 'login_hint'] as const
 
 /** What Gatehouse looks at, and nothing else: `groups` and `_claim_sources` are never read. */
-function pickClaims(claims: JWTPayload, latest: number): IdentityClaims {
+function pickClaims(claims: JWTPayload, latest: number): TokenClaims {
   const texts = Object.fromEntries(
     TEXTS.flatMap((name) => typeof claims[name] === 'string' && claims[name] !== '' ? [[name, claims[name]]] : []),
   )
@@ -131,8 +131,16 @@ function pickClaims(claims: JWTPayload, latest: number): IdentityClaims {
     iat: claims.iat ?? 0,
     ...(typeof edov === 'boolean' || typeof edov === 'string' || typeof edov === 'number' ? { xms_edov: edov } : {}),
     ...(isPast(claims.auth_time, latest) ? { auth_time: claims.auth_time } : {}),
+    ...contexts(claims.acrs),
     ...(claims.acct === 0 || claims.acct === 1 ? { acct: claims.acct } : {}),
   }
+}
+
+/** Entra ID documents a list of texts; one text alone counts as a list of one. */
+function contexts(acrs: unknown): Pick<TokenClaims, 'acrs'> {
+  const given: readonly unknown[] = Array.isArray(acrs) ? acrs : [acrs]
+  const texts = given.filter((each) => typeof each === 'string')
+  return texts.length === 0 ? {} : { acrs: texts }
 }
 
 /** An authentication of the future is none. */

@@ -55,7 +55,7 @@ function activeAdminSession(id: string, timeouts: SessionTimeouts, identitySql: 
   return sql`
     with found as (
       select a.id, a.session_id as "sessionId", u.id as "userId", u.username, u.name, ${adminRights},
-        extract(epoch from a.authenticated_at)::float8 as "authenticatedAt",
+        extract(epoch from a.authenticated_at)::float8 as "authenticatedAt", a.acrs,
         (select i.login_hint from identities i where i.user_id = u.id order by i.created_at limit 1) as "loginHint",
         a.last_seen_at < ${ago(USE_RECORDED_AFTER_MS)} as due
       from admin_sessions a join sessions s on s.public_id = a.session_id join users u on u.id = s.user_id
@@ -72,15 +72,15 @@ function isFound(row: Partial<Row> | undefined): row is Row {
 }
 
 function record(row: Row): AdminSessionRecord {
-  const { id, sessionId, userId, username, name, loginHint, isStaff, isSuperuser, permissions } = row
+  const { id, sessionId, userId, username, name, loginHint, isStaff, isSuperuser, permissions, acrs } = row
   const authenticatedAt = Math.floor(row.authenticatedAt)
-  return { id, sessionId, userId, username, name, loginHint, isStaff, isSuperuser, permissions, authenticatedAt }
+  return { id, sessionId, userId, username, name, loginHint, isStaff, isSuperuser, permissions, authenticatedAt, acrs }
 }
 
 /** Another tab may have replaced the id meanwhile: each of them then has an admin session of its own. */
 async function begin(
   tx: Transaction,
-  { id, sessionId, replaces }: NewAdminSession,
+  { id, sessionId, replaces, acrs }: NewAdminSession,
   timeouts: SessionTimeouts,
 ): Promise<boolean> {
   const idHash = sessionIdHash(id)
@@ -88,12 +88,14 @@ async function begin(
     select s.authenticated_at::text as at, ${adminRights} from sessions s join users u on u.id = s.user_id
     where s.public_id = ${sessionId} and s.authenticated_at is not null and ${stillActive(timeouts)} for share of s`)
   if (!session || adminPermissions(session).size === 0) return false // guard: admin-session-for-nobody
+  const context = sql`acrs = ${acrs ?? null}` // guard: admin-acrs-renewed
   const { rowCount } = await tx.execute(sql`
-    update admin_sessions a set id_hash = ${idHash}, last_seen_at = now(), authenticated_at = ${session.at}::timestamptz
+    update admin_sessions a set id_hash = ${idHash}, last_seen_at = now(),
+      authenticated_at = ${session.at}::timestamptz, ${context}
     where a.id_hash = ${replaces ?? null} and ${ofSession(sessionId)} and ${stillOpen}`) // guard: admin-renewed
   if (rowCount === 1) return true
-  await tx.execute(sql`insert into admin_sessions (id_hash, session_id, authenticated_at)
-    values (${idHash}, ${sessionId}, ${session.at}::timestamptz)`)
+  await tx.execute(sql`insert into admin_sessions (id_hash, session_id, authenticated_at, acrs)
+    values (${idHash}, ${sessionId}, ${session.at}::timestamptz, ${acrs ?? null})`)
   return true
 }
 

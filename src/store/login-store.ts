@@ -237,6 +237,7 @@ function auditDetail(
     session, // guard: adv-login-address
     client,
     ...(stepUp === undefined ? {} : { stepUp: stepUp.purpose }),
+    ...(stepUp?.acrs === undefined ? {} : { acrs: stepUp.acrs }),
     entraGroups: person.memberships.groupIds.length,
     groupsAdded: change.groupsAdded,
     groupsRemoved: change.groupsRemoved,

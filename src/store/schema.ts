@@ -220,6 +220,8 @@ export const adminSessions = pgTable('admin_sessions', {
   createdAt: instant('created_at').notNull().defaultNow(),
   lastSeenAt: instant('last_seen_at').notNull().defaultNow(),
   authenticatedAt: instant('authenticated_at').notNull(),
+  /** The authentication context of that authentication, which the step-up asked for; null: none. */
+  acrs: text('acrs'),
 }, (table) => [index('admin_sessions_session').on(table.sessionId)])
 
 /** Tokens of programs (core/token.ts). Those that have ended stay for a while, to be seen. */

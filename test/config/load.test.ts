@@ -104,6 +104,9 @@ const REFUSED: Record<string, [Sections, ...string[]]> = {
   'a long text': [server(`contact: ¦${'x'.repeat(201)}`), 'value_long'],
   'a control character': [server('contact: ¦"a\\u0007b"'), 'text_control'],
   'a number out of bounds': [server('port: ¦65536'), 'number_range'],
+  'an authentication context by its name': [rest('admin:\n  acrs: ¦MFA'), 'authentication_context_invalid'],
+  'an authentication context of 100': [rest('admin:\n  acrs: ¦c100'), 'authentication_context_invalid'],
+  'an authentication context of 0': [rest('admin:\n  acrs: ¦c0'), 'authentication_context_invalid'],
   'a word that is none of the choices': [rest('username: ¦UPN'), 'value_unknown'],
   'a list that may not be empty': [{ session: 'session:\n  secrets: ¦[]' }, 'list_empty'],
   'a variable that is not set': [server('contact: ¦${NOBODY}'), 'env_unset'],
@@ -795,4 +798,10 @@ t.test('with the console, no rule and no application may name the host of Gateho
   const loopback = yaml({ server: 'server:\n  publicUrl: http://127.0.0.1:4180', rest: rest('127.0.0.1:8080') })
   const { warnings } = load(loopback)
   t.equal(warnings.filter(({ code }) => code === 'admin_host_shared').length, 2, 'on loopback a warning')
+})
+
+t.test('an authentication context is granted to everybody where no policy requires it', async (t) => {
+  const found = (rest: string) => load(yaml({ rest })).warnings.filter(({ code }) => code === 'admin_acrs_policy')
+  t.match(found('admin:\n  acrs: c99'), [{ path: 'admin.acrs' }])
+  t.strictSame(found('admin: {}'), [])
 })

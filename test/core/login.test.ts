@@ -5,7 +5,7 @@ import type { IdentityClaims, Person } from '../../src/core/identity.js'
 import { createLogin, type LoginCommit, type LoginOutcome, type LoginStore } from '../../src/core/login.js'
 import { createGroupMapping } from '../../src/core/mapping.js'
 import { namedSteps, STEPS } from '../../src/core/pipeline/index.js'
-import type { PipelineSettings } from '../../src/core/pipeline/pipeline.js'
+import type { NamedStep, PipelineSettings } from '../../src/core/pipeline/pipeline.js'
 import { tracedSource, tracedSteps } from '../../src/core/traced-login.js'
 import { noTracer, type Tracer } from '../../src/core/tracer.js'
 import { LOOKUPS, SETTINGS } from '../helpers/pipeline.js'
@@ -47,7 +47,11 @@ const ROWS: PipelineSettings = {
 }
 
 /** Runs one login with these results of the commits, the last one for all further ones. */
-async function login(results: readonly (LoginOutcome | 'outdated')[], settings = ROWS) {
+async function login(
+  results: readonly (LoginOutcome | 'outdated')[],
+  settings = ROWS,
+  { person = PERSON, steps = namedSteps(Object.keys(STEPS)) }: { person?: Person, steps?: readonly NamedStep[] } = {},
+) {
   const calls: string[] = []
   const commits: LoginCommit[] = []
   const reports: unknown[] = []
@@ -69,10 +73,10 @@ async function login(results: readonly (LoginOutcome | 'outdated')[], settings =
     source: {
       identify: async (grant, now) => {
         calls.push(`identify ${grant.code} ${await now()}`)
-        return PERSON
+        return person
       },
     },
-    pipeline: () => ({ steps: namedSteps(Object.keys(STEPS)), settings }),
+    pipeline: () => ({ steps, settings }),
     report: {
       groupMissing: (name, username) => reports.push({ missing: name, username }),
       completed: (outcome, facts) => reports.push({ outcome, facts }),
@@ -108,6 +112,21 @@ t.test('a login begins its flow, identifies the person and commits the whole pla
   })
   t.match(plan, { uid: { tid: CLAIMS.tid, oid: CLAIMS.oid }, origin: 'created', grants: { missing: ['Nowhere'] } })
   t.strictSame(reports, [{ missing: 'Nowhere', username: 'abe' }, { outcome: OUTCOME, facts: FACTS }])
+})
+
+// proves: admin-acrs-no-step
+t.test('no step sees an authentication context', async (t) => {
+  const seen: unknown[] = []
+  const look: NamedStep = {
+    name: 'look',
+    run: ({ claims }) => {
+      seen.push(claims)
+      return {}
+    },
+  }
+  const person = { ...PERSON, claims: { ...CLAIMS, acrs: ['c1'] } }
+  await login([OUTCOME], ROWS, { person, steps: [...namedSteps(Object.keys(STEPS)), look] })
+  t.strictSame(seen, [CLAIMS])
 })
 
 t.test('a login is reported with its session, and without groups if a newer snapshot stays in force', async (t) => {

@@ -209,6 +209,37 @@ t.test('auth_time: where it is registered, and of the last time that the person 
   t.equal(await authTime(await client.signIn(PEOPLE.staff.id, { prompt: 'login' }, cookie)), undefined)
 })
 
+t.test('acrs: of the sign-in that asked for it in the documented form', async (t) => {
+  const { client } = await start(t)
+  const asked = (claims: unknown) => ({ claims: typeof claims === 'string' ? claims : JSON.stringify(claims) })
+  const acrs = { essential: true, value: 'c12' }
+  const given = async (more: Record<string, string>) => {
+    const { callback } = await client.signIn(PEOPLE.staff.id, more)
+    const { body } = await client.redeem(callback?.code ?? '')
+    return claimsOf(String(body.id_token)).acrs
+  }
+  t.strictSame(await given(asked({ id_token: { acrs } })), ['c12'])
+  t.equal(await given({}), undefined)
+  t.equal(await given(asked({ access_token: { nbf: { essential: true, value: '1732000000' } } })), undefined)
+  t.equal(await given(asked({ id_token: { login_hint: null, acr: acrs } })), undefined)
+  const malformed = [
+    'c12',
+    '[]',
+    { id_token: null },
+    { id_token: { acrs: null } },
+    { id_token: { acrs: { value: 'c12' } } },
+    { id_token: { acrs: { essential: 'true', value: 'c12' } } },
+    { id_token: { acrs: { essential: true, value: 'c100' } } },
+    { id_token: { acrs: { essential: true, values: ['c12'] } } },
+    { id_token: { acrs: { ...acrs, values: ['c12'] } } },
+    { idtoken: { acrs } },
+  ]
+  for (const claims of malformed) {
+    const { callback } = await client.signIn(PEOPLE.staff.id, asked(claims))
+    t.match(callback, { error: 'invalid_request', error_description: /^AADSTS9002313:/ }, JSON.stringify(claims))
+  }
+})
+
 t.test('single sign-on, prompts and refusals', async (t) => {
   const { entra, client } = await start(t)
   const first = await client.signIn(PEOPLE.staff.id)

@@ -32,7 +32,7 @@ async function startBehind(t: Test, script: string): Promise<{ gateway: TestGate
   const [port = 0] = await freePorts(1)
   const tokens: string[] = []
   const gateway = await startTestGateway(t, {
-    config: { admin: {}, entra: { authorityHost: `http://127.0.0.1:${port}` } },
+    config: { admin: { acrs: 'c7' }, entra: { authorityHost: `http://127.0.0.1:${port}` } },
     entra: {
       acceptToken: (token) => {
         tokens.push(token)
@@ -80,7 +80,7 @@ async function signsInThrough(t: Test, script: string): Promise<void> {
 }
 
 t.test('a login through oidc-provider', (t) => signsInThrough(t, 'test/interop/oidc-provider.mjs'))
-t.test('the console through oidc-provider, which confirms with auth_time', async (t) => {
+t.test('the console through oidc-provider, which confirms with auth_time and acrs', async (t) => {
   const { gateway } = await startBehind(t, 'test/interop/oidc-provider.mjs')
   const browser = createBrowser()
   await browser.follow(`${gateway.url}/oauth2/start`)
@@ -88,6 +88,11 @@ t.test('the console through oidc-provider, which confirms with auth_time', async
   t.match(answer.trail[1], /[?&]prompt=login(?:&|$)/)
   t.equal(answer.status, 200)
   t.ok(browser.cookies.get('127.0.0.1')?.has('gatehouse_admin'))
+  const contexts = async () => (await connect(t, gateway.databaseUrl))('select acrs from admin_sessions')
+  t.same(await contexts(), [{ acrs: null }])
+  const again = await browser.follow(`${gateway.url}/admin/step-up`)
+  t.equal(again.status, 200, again.trail.join(' '))
+  t.same(await contexts(), [{ acrs: 'c7' }], 'which gives the context that the claims request asks for')
 })
 t.test('a login through oauth2-mock-server', (t) => signsInThrough(t, 'test/interop/oauth2-mock-server.mjs'))
 

@@ -28,12 +28,17 @@ const provider = new Provider(`http://127.0.0.1:${port}/${tenantId}/v2.0`, {
   },
   pkce: { required: () => true },
   scopes: ['openid', 'profile', 'email', graphScope],
-  claims: { openid: ['sub', 'tid', 'oid', 'ver', 'nbf'], profile: ['name', 'preferred_username'], email: ['email'] },
+  claims: {
+    openid: ['sub', 'tid', 'oid', 'ver', 'nbf'],
+    profile: ['name', 'preferred_username'],
+    email: ['email'],
+    acrs: null,
+  },
   conformIdTokenClaims: false,
   cookies: { keys: ['a key of this process alone'] },
   findAccount: (_ctx, id) => ({
     accountId: id,
-    claims: () => ({
+    claims: (_use, _scope, asked) => ({
       sub: id,
       tid: tenantId,
       oid: id,
@@ -42,17 +47,20 @@ const provider = new Provider(`http://127.0.0.1:${port}/${tenantId}/v2.0`, {
       name: person.name,
       preferred_username: person.upn,
       email: person.upn,
+      ...(asked?.acrs && { acrs: [asked.acrs.value] }),
     }),
   }),
   loadExistingGrant: async (ctx) => {
     const grant = new ctx.oidc.provider.Grant({ clientId, accountId: ctx.oidc.session.accountId })
     grant.addOIDCScope(`openid profile email ${graphScope}`)
+    grant.addOIDCClaims(['acrs'])
     grant.addResourceScope(RESOURCE, graphScope)
     await grant.save()
     return grant
   },
   features: {
     devInteractions: { enabled: false },
+    claimsParameter: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => RESOURCE,

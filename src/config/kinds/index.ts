@@ -5,12 +5,13 @@ import { headerName, method, pathPattern, separator } from './http.js'
 import type { Kind } from './kind.js'
 import { groupName, path, permission, readablePath, ruleName, step, text } from './names.js'
 import { cookieDomain, hostName, hostPattern, listenHost, network, redirectDomain } from './networks.js'
-import { entraGroup, guid, tenant } from './object-ids.js'
+import { authenticationContext, entraGroup, guid, tenant } from './object-ids.js'
 import { databaseUrl, publicUrl, upstream } from './origins.js'
 import { secret, strongSecret } from './secrets.js'
 
 export const KINDS = {
   applicationHost,
+  authenticationContext,
   color,
   cookieDomain,
   databaseUrl,

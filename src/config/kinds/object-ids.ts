@@ -86,3 +86,17 @@ export const entraGroup: Kind = {
     )
   },
 }
+
+/** learn.microsoft.com, "Conditional Access: authentication context": ids c1 to c99. */
+export const authenticationContext: Kind = {
+  title: 'ID of an authentication context',
+  pattern: '^c[1-9][0-9]?$',
+  read: (text, { shown }) =>
+    /^c[1-9]\d?$/.test(text)
+      ? { value: text }
+      : valueProblem(
+        'authentication_context_invalid',
+        `must be c1 to c99, but is ${shown}`,
+        'Use the ID that the page Authentication contexts under Conditional Access shows, not the display name.',
+      ),
+}

@@ -3,6 +3,19 @@
 import { isLoopback, splitPort } from '../kinds/hosts.js'
 import { entries, type Rule } from './rule.js'
 
+/** Nothing that Gatehouse may read says whether there is a policy. */
+export const contextWithPolicy: Rule = ({ admin }, report) => {
+  if (admin?.acrs === undefined) return
+  report.warn(
+    'admin.acrs',
+    'admin_acrs_policy',
+    `admin.acrs ${admin.acrs}: Entra ID grants an authentication context that no Conditional Access policy requires ` +
+      'to everybody, with the sign-in that they have.',
+    'Make sure that a policy which is on, not in report-only mode, targets this authentication context and the ' +
+      'administrators.',
+  )
+}
+
 export const consoleHostApart: Rule = ({ admin, server, access, applications }, report) => {
   if (admin === undefined || server?.publicUrl === undefined) return
   const { hostname } = new URL(server.publicUrl)

@@ -16,7 +16,7 @@ import {
   redirectsWithinCookie,
   trustsEveryPeer,
 } from './addresses.js'
-import { consoleHostApart } from './console.js'
+import { consoleHostApart, contextWithPolicy } from './console.js'
 import {
   certificateFits,
   idsAreNoExamples,
@@ -68,6 +68,7 @@ export const RULES: readonly Rule[] = [
   ruleNamesOnce,
   shadowRulesProtectNothing,
   consoleHostApart,
+  contextWithPolicy,
   tenants,
   tenantsWithoutSync,
   oneCredential,

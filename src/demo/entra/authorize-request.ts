@@ -19,6 +19,8 @@ export interface AuthorizeRequest {
   scopes: string[]
   graphScopes: string[]
   challenge?: { method: 'S256' | 'plain', value: string }
+  /** The authentication context that the claims request asks the ID token for. */
+  acrs?: string
 }
 
 /** Exact comparison, path and trailing slash included; of http://localhost alone the port does not matter. */
@@ -49,6 +51,34 @@ function readChallenge({ code_challenge: value, code_challenge_method: method = 
   return { method, value } as const
 }
 
+/** OpenID Connect Core section 5.5. Of the claims only `acrs` is understood, in the form that Entra documents. */
+function readContext({ claims }: Parameters): string | undefined {
+  if (claims === undefined) return undefined
+  const { id_token: ofIdToken = {}, ...others } = objectOf(parsed(claims))
+  const { acrs } = objectOf(ofIdToken)
+  const unknown = Object.keys(others).filter((name) => name !== 'access_token' && name !== 'userinfo')
+  if (unknown.length > 0) throw new AadstsError(9002313)
+  if (acrs === undefined) return undefined
+  const { essential, value, ...more } = objectOf(acrs)
+  const isContext = typeof value === 'string' && /^c[1-9]\d?$/.test(value)
+  if (essential !== true || !isContext || Object.keys(more).length > 0) throw new AadstsError(9002313)
+  return value
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new AadstsError(9002313)
+  }
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  if (isObject) return value as Record<string, unknown>
+  throw new AadstsError(9002313)
+}
+
 const prompts = new Set(['login', 'none', 'consent', 'select_account'])
 
 export function readAuthorizeRequest(world: World, parameters: Parameters): AuthorizeRequest {
@@ -60,6 +90,7 @@ export function readAuthorizeRequest(world: World, parameters: Parameters): Auth
   const { prompt, login_hint: loginHint, nonce } = parameters
   if (prompt !== undefined && !prompts.has(prompt)) throw new AadstsError(90023, 'prompt')
   const challenge = readChallenge(parameters)
+  const acrs = readContext(parameters)
   return {
     scopes: scopes.oidc,
     graphScopes: grantedPermissions(world, scopes),
@@ -67,5 +98,6 @@ export function readAuthorizeRequest(world: World, parameters: Parameters): Auth
     ...(loginHint !== undefined && { loginHint }),
     ...(nonce !== undefined && { nonce }),
     ...(challenge && { challenge }),
+    ...(acrs !== undefined && { acrs }),
   }
 }

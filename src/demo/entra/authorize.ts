@@ -137,7 +137,7 @@ function complete(
   session: BrowserSession,
 ) {
   requireAssignment(world, session.userId)
-  const { scopes, graphScopes, nonce, challenge } = authorizeRequest
+  const { scopes, graphScopes, nonce, challenge, acrs } = authorizeRequest
   const code = world.tokens.issueCode({
     userId: session.userId,
     sid: session.sid,
@@ -147,6 +147,7 @@ function complete(
     graphScopes,
     ...(nonce !== undefined && { nonce }),
     ...(challenge && { challenge }),
+    ...(acrs !== undefined && { acrs }),
   }, world.now())
   return sendCallback(world, reply, target, { code, session_state: session.sid })
 }

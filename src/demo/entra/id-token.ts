@@ -53,6 +53,7 @@ export function idTokenClaims(world: World, grant: Grant, user: DirectoryUser): 
     uti: randomBytes(16).toString('base64url'),
     ver: '2.0',
     ...(wants('auth_time') && { auth_time: Math.floor(grant.authenticatedAt / 1000) }),
+    ...(grant.acrs !== undefined && { acrs: [grant.acrs] }),
     ...(wants('login_hint') && { login_hint: loginHintOf(user.id) }),
     ...(wants('upn') && !guest && { upn: user.userPrincipalName }),
     ...(wants('acct') && { acct: guest ? 1 : 0 }),

@@ -12,6 +12,8 @@ export interface Grant {
   graphScopes: string[]
   nonce?: string
   challenge?: { method: 'S256' | 'plain', value: string }
+  /** The authentication context that was asked for: no policy requires it, so it is granted. */
+  acrs?: string
 }
 
 export interface IssuedCode {

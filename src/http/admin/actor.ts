@@ -19,6 +19,8 @@ export interface AdminActor extends Someone {
   readonly adminSessionId: string
   /** Seconds since 1970: when Entra ID last authenticated this user for the console. */
   readonly authenticatedAt: number
+  /** The authentication context of that authentication; null: none that was asked for. */
+  readonly acrs: string | null
   /** Bound to the admin session; forms and unsafe requests of the API must return it. */
   readonly csrfToken: string
 }

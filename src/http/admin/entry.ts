@@ -33,6 +33,8 @@ export interface AdminEntryOptions extends Omit<LoginOptions, 'signedIn'>, Omit<
   /** Requests of one client address per minute (server.rateLimit). */
   readonly maxRequests: number
   readonly siblings: Siblings | undefined
+  /** admin.acrs: the authentication context that a step-up asks for. */
+  readonly acrs: string | undefined
 }
 
 export const adminEntry = fp(async (scope: FastifyInstance, options: AdminEntryOptions) => {
@@ -64,7 +66,7 @@ type SignIn = AdminEntryOptions & AdminSignInDeps
 /** A fresh sign-in of the user who is signed in to the console; without an admin session, the sign-in to it. */
 async function stepUp(exchange: HttpExchange, options: SignIn) {
   const { request, reply } = exchange
-  const { guard, adminSessions, adminCookie, publicUrl, redirectToEntra } = options
+  const { guard, adminSessions, adminCookie, publicUrl, redirectToEntra, acrs } = options
   const { rd } = queryParameters(request.query, ['rd'])
   const returnTo = adminReturn(rd, publicUrl)
   const actor = await guard.authenticate(request, 'gatehouse.read').catch((thrown: unknown) => {
@@ -79,6 +81,7 @@ async function stepUp(exchange: HttpExchange, options: SignIn) {
     session: actor.sessionId,
     userId: actor.userId,
     adminSession: sessionIdHash(id).toString('base64url'),
+    acrs,
   }
   return await redirectToEntra({ returnTo, stepUp: wish }, exchange, hintOf(await adminSessions.find(id)))
 }

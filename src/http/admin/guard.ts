@@ -35,7 +35,7 @@ export function createAdminGuard({ adminSessions, adminCookie, formTokens, isOut
 }
 
 function actorOf(session: AdminSessionRecord, formTokens: FormTokens): AdminActor {
-  const { id, userId, username, name, sessionId, authenticatedAt } = session
+  const { id, userId, username, name, sessionId, authenticatedAt, acrs } = session
   return {
     userId,
     username,
@@ -44,6 +44,7 @@ function actorOf(session: AdminSessionRecord, formTokens: FormTokens): AdminActo
     sessionId,
     adminSessionId: id,
     authenticatedAt,
+    acrs,
     csrfToken: formTokens.of(id),
   }
 }

@@ -116,6 +116,7 @@ export function createSteppedUp({ adminSessions, adminCookie, isOutside }: Stepp
     if (sessionId === null || isOutside(request)) return
     const id = newAdminSessionId()
     const replaces = stepUp.adminSession === undefined ? undefined : Buffer.from(stepUp.adminSession, 'base64url')
-    if (await adminSessions.begin({ id, sessionId, replaces })) adminCookie.set(reply, id)
+    const { acrs } = stepUp // guard: admin-acrs-sealed
+    if (await adminSessions.begin({ id, sessionId, replaces, acrs })) adminCookie.set(reply, id)
   }
 }

@@ -4,6 +4,7 @@ import fastifyOauth2 from '@fastify/oauth2'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { NewFlow } from '../../core/login-flow.js'
 import { sessionIdHash } from '../../core/session.js'
+import { contextRequest } from '../../core/step-up.js'
 import type { HttpExchange } from '../http-exchange.js'
 import { bindingFor } from './binding.js'
 import type { LoginOptions } from './login-options.js'
@@ -58,6 +59,7 @@ function createEntraRedirect(
     const { flow, state } = flows.begin({ ...shortenForState(newFlow), session }, binding.value)
     if (flow.returnTo !== newFlow.returnTo) await storeLongReturn(flow, newFlow.returnTo, longReturns, exchange)
     binding.setCookie(flow.id)
+    const acrs = flow.stepUp?.acrs
     meter.loginStarted()
     return exchange.reply.redirect(
       entra.oauth2.authorizeURL({
@@ -71,6 +73,8 @@ function createEntraRedirect(
         ...(flow.selectAccount ? { prompt: 'select_account' } : {}),
         ...(flow.stepUp === undefined ? {} : { prompt: 'login' }), // guard: admin-prompt-login
         ...extra,
+        // guard: admin-acrs-asked
+        ...(acrs === undefined ? {} : { claims: contextRequest(acrs, extra['claims']) }),
       }),
       302,
     )

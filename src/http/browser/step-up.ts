@@ -12,7 +12,10 @@ export function stepUpContext(error: GatehouseError, returnTo: string, publicUrl
 }
 
 function missing({ facts }: GatehouseError): ErrorContext['rows'] {
-  const { authenticatedAt } = facts
+  const { authenticatedAt, acrs } = facts
+  if (typeof acrs === 'string') {
+    return [['Microsoft Entra ID gave', `a sign-in without the authentication context ${acrs} (the claim acrs)`]]
+  }
   const given = typeof authenticatedAt === 'string'
     ? `a sign-in of ${authenticatedAt}, before you were asked`
     : 'no time of your sign-in (the claim auth_time)'

@@ -230,6 +230,18 @@ t.test('sign-in, version and reason are looked at before the use case', async (t
   ])
 })
 
+// proves: act-acrs
+t.test('with admin.acrs a fresh sign-in must have had that context', async (t) => {
+  const { post } = await scene(t, { now: FRESH, acrs: 'c1' })
+  const due = async (headers: Record<string, string>) => await post('/admin/api/v1/some', { color: 'all' }, headers)
+  for (const headers of [{}, { 'x-test-acrs': 'c2' }, { 'x-test-acrs': 'c10' }]) {
+    t.match(await due(headers), { status: 403, json: { code: 'step_up_required', stepUp: '/admin/step-up' } })
+  }
+  t.equal((await due({ 'x-test-acrs': 'c1' })).status, 200)
+  t.equal((await post('/admin/api/v1/some', { color: 'one' })).status, 200, 'what needs no fresh sign-in needs none')
+  t.match(await due({ 'authorization': 'token', 'x-test-acrs': 'c1' }), { status: 403, json: { code: 'not_by_token' } })
+})
+
 t.test('some requests of an act may need a fresh sign-in alone', async (t) => {
   const { post } = await scene(t, { now: LATE })
   t.equal((await post('/admin/api/v1/some', { color: 'one' })).status, 200)

@@ -40,6 +40,8 @@ export interface FrameOptions {
   readonly actPages?: readonly ActPage[]
   /** The administrator was authenticated at AUTHENTICATED_AT, in seconds. */
   readonly now?: () => number
+  /** admin.acrs */
+  readonly acrs?: string
   readonly recordRefusal?: RecordRefusal
 }
 
@@ -50,9 +52,9 @@ export async function startFrame(
   t: Test,
   endpoints: readonly Endpoint[],
   useCases: AdminUseCases = {} as AdminUseCases,
-  { actPages = [], now, recordRefusal = async () => {} }: FrameOptions = {},
+  { actPages = [], now, acrs, recordRefusal = async () => {} }: FrameOptions = {},
 ): Promise<Ask> {
-  const rules = { requireOwnForm, recordRefusal, stepUpMs: 600_000, now }
+  const rules = { requireOwnForm, recordRefusal, stepUpMs: 600_000, acrs, now }
   const theme = () => createTheme({ branding: { name: 'Test', color: undefined, logo: undefined }, applications: [] })
   const app = createInstance({
     trusts: () => false,
@@ -131,6 +133,7 @@ const GUARD: AdminGuard = {
       sessionId: 'ses_test',
       adminSessionId: 'a',
       authenticatedAt: AUTHENTICATED_AT,
+      acrs: headers['x-test-acrs'] === undefined ? null : String(headers['x-test-acrs']),
       csrfToken: 'token',
     }
   },

@@ -54,6 +54,7 @@ function guardOf(words: readonly AdminPermission[], refusal?: ErrorCode): AdminG
         sessionId: 's',
         adminSessionId: 'a',
         authenticatedAt: 0,
+        acrs: null,
         csrfToken: 'token-of-ada',
       }
     },

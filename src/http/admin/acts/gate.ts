@@ -21,6 +21,8 @@ export interface ActGateOptions<Actor extends ApiActor> {
   readonly recordRefusal: RecordRefusal
   /** admin.stepUp */
   readonly stepUpMs: number
+  /** admin.acrs: the authentication context of a fresh sign-in; undefined: any will do. */
+  readonly acrs: string | undefined
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
 }
@@ -57,7 +59,7 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ])
 
 export function createActGate<Actor extends ApiActor>(options: ActGateOptions<Actor>): ActGate<Actor> {
-  const { guard, requireOwnForm, recordRefusal, stepUpMs, now = Date.now } = options
+  const { guard, requireOwnForm, recordRefusal, stepUpMs, acrs, now = Date.now } = options
   const recorded = async (thrown: unknown, act: Act, request: FastifyRequest, actor: Actor): Promise<unknown> => {
     const { code } = asGatehouseError(thrown)
     if (!REFUSALS.has(code)) return thrown
@@ -96,7 +98,7 @@ export function createActGate<Actor extends ApiActor>(options: ActGateOptions<Ac
     async run(act, asked, work) {
       const { actor, request, body, ifMatch, reason } = asked
       try {
-        if (isStepUpDue(act, body)) requireFreshSignIn(actor, { stepUpMs, now })
+        if (isStepUpDue(act, body)) requireFreshSignIn(actor, { stepUpMs, acrs, now })
         if (act.act.ifMatch) requireVersionGiven(ifMatch)
         return await work(actingOf(asked, act.act.ifMatch ? ifMatch : undefined, reason))
       } catch (thrown) {
@@ -113,13 +115,17 @@ function isStepUpDue({ act: { stepUp } }: Act, body: unknown): boolean {
 /** Programs do not sign in: what needs a fresh sign-in is never theirs. */
 function requireFreshSignIn(
   actor: ApiActor,
-  { stepUpMs, now }: { readonly stepUpMs: number, readonly now: () => number },
+  { stepUpMs, acrs, now }: Pick<ActGateOptions<ApiActor>, 'stepUpMs' | 'acrs'> & { readonly now: () => number },
 ): void {
   if (isTokenActor(actor)) throw new GatehouseError('not_by_token') // guard: token-step-up
   const { authenticatedAt } = actor
-  if (now() - authenticatedAt * 1000 <= stepUpMs) return // guard: act-step-up
+  const isRecent = now() - authenticatedAt * 1000 <= stepUpMs // guard: act-step-up
+  const hasContext = acrs === undefined || actor.acrs === acrs // guard: act-acrs
+  if (isRecent && hasContext) return
   throw new GatehouseError('step_up_required', {
-    detail: 'the last authentication is older than admin.stepUp',
+    detail: isRecent
+      ? `the last authentication was without the authentication context ${acrs} (admin.acrs)`
+      : 'the last authentication is older than admin.stepUp',
     facts: { stepUp: SIGN_IN_PATHS.stepUp },
   })
 }

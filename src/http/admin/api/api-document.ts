@@ -24,6 +24,7 @@ export async function apiDocument(): Promise<Record<string, unknown>> {
         requireOwnForm: () => {},
         recordRefusal: () => Promise.resolve(),
         stepUpMs: 0,
+        acrs: undefined,
       }),
       cursors: createCursors([]),
       endpoints: ENDPOINTS,
