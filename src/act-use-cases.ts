@@ -5,6 +5,7 @@ import type { GroupPolicy } from './admin/acts/group-policy.js'
 import { createGroupActs } from './admin/acts/groups.js'
 import { createKeyActs } from './admin/acts/keys.js'
 import { createPeopleActs } from './admin/acts/people.js'
+import { createDraftActs } from './admin/acts/policy-drafts.js'
 import { createSessionActs } from './admin/acts/sessions.js'
 import { createTokenActs } from './admin/acts/tokens.js'
 import type { AdminActs } from './admin/use-cases.js'
@@ -21,6 +22,8 @@ export interface ActUseCasesDeps {
   /** Of the configuration in force. */
   readonly reservedUsernames: () => readonly string[]
   readonly groupPolicy: () => GroupPolicy
+  /** Hash of the policy in force; undefined: drafts are begun from a version that is named. */
+  readonly policyHash?: (() => string) | undefined
 }
 
 /** What acts on local groups need of a configuration. */
@@ -32,7 +35,7 @@ export function groupPolicyOf(
 }
 
 export function createActUseCases(deps: ActUseCasesDeps): AdminActs {
-  const { database, timeouts, encryptionSecrets, reservedUsernames, groupPolicy } = deps
+  const { database, timeouts, encryptionSecrets, reservedUsernames, groupPolicy, policyHash = () => '' } = deps
   const transaction = createActTransaction(database, timeouts, encryptionSecrets)
   return {
     sessions: createSessionActs(transaction),
@@ -41,5 +44,6 @@ export function createActUseCases(deps: ActUseCasesDeps): AdminActs {
     memberships: createMembershipActs({ transaction, mapping: () => groupPolicy().mapping }),
     groups: createGroupActs({ transaction, policy: groupPolicy }),
     keys: createKeyActs(transaction),
+    drafts: createDraftActs({ transaction, policyHash }),
   }
 }

@@ -81,6 +81,7 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
       encryptionSecrets: config.startup.keys.encryptionSecrets,
       reservedUsernames: () => config.current().reservedUsernames,
       groupPolicy: () => groupPolicyOf(config.current()),
+      policyHash: () => config.current().policyText.hash,
     }),
     forms: createAdminForms(database),
     ...createOverviewUseCases(config, deps),

@@ -53,7 +53,7 @@ export function createPolicyVersionsAdmin(versions: PolicyVersions): PolicyVersi
   }
 }
 
-/** @param before,after YAML */
+/** @param before,after YAML of policies that were accepted */
 export function changesBetween(before: string, after: string): readonly PolicyChange[] {
   const [from, to] = [before, after].map((text): unknown => parse(text, { maxAliasCount: -1 }) ?? {})
   return differences('', from, to).map((each) => ({
@@ -64,11 +64,27 @@ export function changesBetween(before: string, after: string): readonly PolicyCh
 }
 
 function patchOf(from: VersionDetails, to: VersionDetails): string | undefined {
-  const [before, after] = [from, to].map(({ number }) => `policy version ${number}`)
-  return createTwoFilesPatch(before ?? '', after ?? '', from.text, to.text, undefined, undefined, { timeout: DIFF_MS })
+  return patchBetween({ name: versionName(from.number), text: from.text }, {
+    name: versionName(to.number),
+    text: to.text,
+  })
 }
 
-function versionUnknown(number: number | undefined): GatehouseError {
+export function versionName(number: number): string {
+  return `policy version ${number}`
+}
+
+interface NamedText {
+  readonly name: string
+  readonly text: string
+}
+
+/** @returns a unified diff; undefined: the texts differ in so much that it takes too long */
+export function patchBetween(from: NamedText, to: NamedText): string | undefined {
+  return createTwoFilesPatch(from.name, to.name, from.text, to.text, undefined, undefined, { timeout: DIFF_MS })
+}
+
+export function versionUnknown(number: number | undefined): GatehouseError {
   return new GatehouseError('policy_version_unknown', {
     detail: number === undefined ? 'there is no version of the policy yet' : `there is no policy version ${number}`,
     remedy: 'gatehouse policy versions lists them. A running gateway adds the policy that it has loaded.',

@@ -6,6 +6,7 @@ import type { MembershipActs } from './acts/memberships.js'
 import type { GroupActs } from './acts/groups.js'
 import type { KeyActs } from './acts/keys.js'
 import type { PeopleActs } from './acts/people.js'
+import type { DraftActs } from './acts/policy-drafts.js'
 import type { SessionActs } from './acts/sessions.js'
 import type { TokenActs } from './acts/tokens.js'
 import type { AuditAdmin } from './audit.js'
@@ -19,6 +20,7 @@ import type { MappingAdmin } from './mapping.js'
 import type { PeopleAdmin } from './people.js'
 import type { PersonAccessAdmin } from './person-access.js'
 import type { PolicyAdmin } from './policy.js'
+import type { PolicyDraftsAdmin } from './policy-drafts.js'
 import type { PolicyVersionsAdmin } from './policy-versions.js'
 import type { SessionsAdmin } from './sessions.js'
 import type { TokensAdmin } from './tokens.js'
@@ -32,6 +34,7 @@ export interface AdminActs {
   readonly memberships: MembershipActs
   readonly groups: GroupActs
   readonly keys: KeyActs
+  readonly drafts: DraftActs
 }
 
 /** Each part of the console adds its own member. */
@@ -48,6 +51,7 @@ export interface AdminUseCases {
   readonly personAccess: PersonAccessAdmin
   readonly policy: PolicyAdmin
   readonly policyVersions: PolicyVersionsAdmin
+  readonly policyDrafts: PolicyDraftsAdmin
   readonly health: HealthAdmin
   readonly keys: KeysAdmin
   readonly doctor: DoctorAdmin

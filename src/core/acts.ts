@@ -3,6 +3,7 @@
 import type { Holdings } from './ceiling.js'
 import type { GroupsUnit } from './group-acts.js'
 import type { PersonView } from './people.js'
+import type { DraftsUnit } from './policy-draft.js'
 import type { TokenKind } from './token.js'
 
 /** An administrator in the console or its API, by a session of the console or by an API token. */
@@ -71,6 +72,7 @@ export interface ActUnit {
   readonly memberships: MembershipUnit
   readonly groups: GroupsUnit
   readonly keys: KeysUnit
+  readonly drafts: DraftsUnit
 }
 
 export interface SessionUnit {

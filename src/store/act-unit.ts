@@ -21,6 +21,7 @@ import { groupsUnit } from './act-groups.js'
 import { peopleUnit } from './act-people.js'
 import { tokenUnit } from './act-tokens.js'
 import { rotateKeys } from './keys.js'
+import { draftsUnit } from './policy-drafts.js'
 import { stillActive } from './sessions.js'
 
 export const ACT_REFUSED = 'act.refused'
@@ -47,6 +48,7 @@ export function createActTransaction(
         tokens: tokenUnit(tx),
         memberships: membershipUnit(tx),
         groups: groupsUnit(tx),
+        drafts: draftsUnit(tx),
         keys: { rotate: (now) => rotateKeys(tx, encryptionSecrets, now) },
       })
     )

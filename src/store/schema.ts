@@ -18,6 +18,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { Cause } from '../core/mapping.js'
+import type { PreviewResult, PreviewState } from '../core/policy-preview.js'
 import type { VersionFinding, VersionSource } from '../core/policy-version.js'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
@@ -390,6 +391,41 @@ export const policyVersions = pgTable('policy_versions', {
   uniqueIndex('policy_versions_file').on(table.hash).where(sql`${table.source} = 'file'`),
   index('policy_versions_source').on(table.source, table.number),
 ])
+
+/** Drafts of the policy (core/policy-draft.ts), a bounded number. No index beside the key: all of them are few. */
+export const policyDrafts = pgTable('policy_drafts', {
+  /** Public. */
+  id: text('id').primaryKey(),
+  text: text('text').notNull(),
+  /** `policy_versions.number`. No foreign key: a database that lost history may lack the version. */
+  base: integer('base').notNull(),
+  message: text('message').notNull().default(''),
+  author: text('author').notNull(),
+  changedBy: text('changed_by').notNull(),
+  createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
+  changedAt: instant('changed_at').notNull().default(sql`clock_timestamp()`),
+  revision: integer('revision').notNull().default(1),
+})
+
+/** The preview of a draft that was made last (core/policy-preview.ts), also while it is under way. */
+export const policyPreviews = pgTable('policy_previews', {
+  draft: text('draft').primaryKey().references(() => policyDrafts.id, { onDelete: 'cascade' }),
+  /** Of this one run: a run that another one has replaced writes nothing. */
+  run: uuid('run').notNull(),
+  /** Hashes of the draft and of the policy in force, for which it holds. */
+  draftHash: text('draft_hash').notNull(),
+  policyHash: text('policy_hash').notNull(),
+  state: text('state').$type<PreviewState>().notNull(),
+  /** Users read, and about how many there are. */
+  done: integer('done').notNull().default(0),
+  total: integer('total').notNull().default(0),
+  startedAt: instant('started_at').notNull().default(sql`clock_timestamp()`),
+  /** When the process that makes it has written last. */
+  writtenAt: instant('written_at').notNull().default(sql`clock_timestamp()`),
+  /** Error code of a run that has failed. */
+  code: text('code'),
+  result: jsonb('result').$type<PreviewResult>(),
+})
 
 /** Private keys of the assertions, sealed under keys.encryptionSecrets (store/keys.ts). */
 export const signingKeys = pgTable('signing_keys', {

@@ -3,6 +3,7 @@
 import { sql } from 'drizzle-orm'
 import { FORM_KEPT_MS } from '../core/admin-forms.js'
 import { ADMIN_IDLE_MS, ADMIN_LIFETIME_MS } from '../core/admin-session.js'
+import { DRAFT_KEPT_DAYS } from '../core/policy-draft.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
 import { HOUSEKEEPING, keptToTheRow, OUTSIDE_OF_MONTHS } from './audit-months.js'
@@ -45,6 +46,9 @@ export async function sweep(
       // guard: act-forms-swept
       await tx.execute(sql`delete from admin_forms f where f.kept_at < ${ago(FORM_KEPT_MS)}
         or not exists (select from admin_sessions a where a.id = f.admin_session)`)
+      // guard: policy-drafts-swept
+      await tx.execute(sql`delete from policy_drafts
+        where changed_at < now() - make_interval(days => ${DRAFT_KEPT_DAYS})`)
       // of processes that have ended
       await tx.execute(sql`delete from replicas where heartbeat_at < now() - interval '1 day'`)
       await tx.execute(HOUSEKEEPING)

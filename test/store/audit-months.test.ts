@@ -164,7 +164,8 @@ t.test('a role without rights on tables goes on as before, with the rights that 
     await query(readFileSync(`migrations/${tag}.sql`, 'utf8'))
   }
   // later tables
-  await query(`grant select, insert, update, delete on admin_sessions, admin_forms, activity_counts, tokens to ${role};
+  await query(`grant select, insert, update, delete on admin_sessions, admin_forms, activity_counts, tokens,
+      policy_drafts, policy_previews to ${role};
     grant select, insert on audit_seals, policy_versions to ${role}`)
   const own = new URL(url)
   Object.assign(own, { username: role, password: 'x' })

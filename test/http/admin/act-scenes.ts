@@ -76,6 +76,13 @@ async function signedIn(query: Query): Promise<string> {
   return id
 }
 
+/** A draft of the policy. */
+export async function newDraft({ clients: { sue } }: AdminScene): Promise<{ path: string, ifMatch: string }> {
+  const headers = { 'sec-fetch-site': 'same-origin', 'x-csrf-token': sue.csrfToken }
+  const { json } = await sue.ask('/policy/drafts', { method: 'POST', headers, body: {} })
+  return { path: `/policy/drafts/${String(json?.['id'])}`, ifMatch: String(json?.['etag']) }
+}
+
 async function seen({ clients: { sue } }: AdminScene, id: string): Promise<{ path: string, ifMatch: string }> {
   const { headers } = await sue.ask(`/people/${id}`)
   return { path: `/people/${id}`, ifMatch: String(headers['etag']) }
@@ -194,6 +201,21 @@ export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
     above: async (scene, query) => ({
       path: `/tokens/${(await giveToken(scene, query, 'sue', ['gatehouse.read'])).id}?${reason}`,
     }),
+  },
+  postPolicyDrafts: {
+    allowed: async () => ({ path: '/policy/drafts', body: { message: 'Night shift' } }),
+    above: undefined,
+  },
+  putPolicyDraftsById: {
+    allowed: async (scene) => ({ ...await newDraft(scene), body: { text: `# ${randomUUID()}\n` } }),
+    above: undefined,
+  },
+  deletePolicyDraftsById: {
+    allowed: async (scene) => {
+      const { path, ifMatch } = await newDraft(scene)
+      return { path: `${path}?${reason}`, ifMatch }
+    },
+    above: undefined,
   },
   postGroups: {
     allowed: async () => ({ path: '/groups', body: { name: `Group ${randomUUID()}`, description: 'New' } }),

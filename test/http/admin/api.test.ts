@@ -2,6 +2,7 @@
 // that is added is asked too, and cannot be left out. acts.test.ts asks the others.
 import { sql } from 'drizzle-orm'
 import t from 'tap'
+import { newDraft } from './act-scenes.js'
 import { ADMIN_PERMISSIONS } from '../../../src/core/admin-permissions.js'
 import {
   PEOPLE,
@@ -36,6 +37,7 @@ const ADDRESSED: Readonly<Record<string, (scene: AdminScene) => Promise<string>>
   },
   'groups {name}': async () => 'Network Engineers',
   'policy {number}': async () => '1',
+  'policy {id}': async (scene) => (await newDraft(scene)).path.split('/').at(-1) ?? '',
   'sessions {publicId}': async ({ gateway }) => {
     const { rows: [session] } = await gateway.gateway.database.ask((db) =>
       db.execute<{ id: string }>(sql`select public_id as id from sessions order by created_at limit 1`)

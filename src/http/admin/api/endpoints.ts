@@ -12,6 +12,15 @@ import { people, person } from './people.js'
 import { endPersonSessions, endSession, endSessions, sessions } from './sessions.js'
 import { explain, personAccess } from './person-policy.js'
 import { policy } from './policy.js'
+import {
+  addDraft,
+  changeDraft,
+  checkDraft,
+  draftDiff,
+  policyDraft,
+  policyDrafts,
+  removeDraft,
+} from './policy-drafts.js'
 import { policyTest } from './policy-test.js'
 import { policyDiff, policyVersion, policyVersions } from './policy-versions.js'
 import { answerMetrics, health, keys } from './system.js'
@@ -51,6 +60,13 @@ export const ENDPOINTS: readonly Endpoint[] = [
   policyVersions,
   policyVersion,
   policyDiff,
+  policyDrafts,
+  policyDraft,
+  addDraft,
+  changeDraft,
+  removeDraft,
+  checkDraft,
+  draftDiff,
   explain,
   personAccess,
   health,

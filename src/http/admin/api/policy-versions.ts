@@ -72,6 +72,12 @@ export const policyVersion = defineEndpoint({
   },
 })
 
+export const changeSchema = closed({
+  path: Type.String({ description: 'Such as `access.default`, or `groupMapping` for a row.' }),
+  before: nullable(Type.String({ description: 'JSON; null: added.' })),
+  after: nullable(Type.String({ description: 'JSON; null: removed.' })),
+})
+
 export const policyDiff = defineEndpoint({
   method: 'GET',
   path: '/policy/diff',
@@ -85,14 +91,9 @@ export const policyDiff = defineEndpoint({
   response: closed({
     from: summary,
     to: summary,
-    changes: Type.Array(
-      closed({
-        path: Type.String({ description: 'Such as `access.default`, or `groupMapping` for a row.' }),
-        before: nullable(Type.String({ description: 'JSON; null: added.' })),
-        after: nullable(Type.String({ description: 'JSON; null: removed.' })),
-      }),
-      { description: 'What differs in meaning: neither comments nor the order of keys.' },
-    ),
+    changes: Type.Array(changeSchema, {
+      description: 'What differs in meaning: neither comments nor the order of keys.',
+    }),
     patch: nullable(Type.String({ description: 'Unified diff; null: the texts have too little in common.' })),
   }),
   async handle({ query: { from, to }, useCases }) {

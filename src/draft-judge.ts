@@ -1,0 +1,90 @@
+// Judges drafts of the policy in the configuration in force, with its variables and files and no others.
+import { createHash } from 'node:crypto'
+import type { Config } from './config/config.js'
+import { loadPolicy, type LoadedPolicy } from './config/policy-document.js'
+import { ConfigError, type ConfigProblem } from './config/problem.js'
+import type { RunningConfig } from './config/running-config.js'
+import type { Environment } from './core/environment.js'
+import { memoizeByConfig } from './core/memoize-by-config.js'
+import type { DraftFinding, DraftJudgement } from './core/policy-draft.js'
+
+/** Judgements that are kept: a page shows the same text again and again. */
+const MOST_KEPT = 8
+
+export type JudgeDraft = (text: string) => DraftJudgement
+
+export function createDraftJudge({ startup, current }: RunningConfig, env: Environment): JudgeDraft {
+  const inForce = memoizeByConfig(current, (reloaded) => ({
+    config: { ...startup, ...reloaded, entra: { ...startup.entra, ...reloaded.entra } } as Config,
+    kept: new Map<string, DraftJudgement>(),
+  }))
+  return (text) => {
+    const { config, kept } = inForce()
+    const key = createHash('sha256').update(text).digest('base64')
+    const known = kept.get(key)
+    if (known !== undefined) return known
+    const judgement = judgeDraft(text, config, env)
+    const [oldest] = kept.keys()
+    if (kept.size >= MOST_KEPT && oldest !== undefined) kept.delete(oldest)
+    kept.set(key, judgement)
+    return judgement
+  }
+}
+
+/** @param inForce what the draft would run beside */
+export function judgeDraft(text: string, inForce: Config, env: Environment): DraftJudgement {
+  const found = load(text, inForce, env)
+  const shown = findingsShown(found, text, inForce, env)
+  if (found instanceof ConfigError) return { problems: shown, warnings: [], policy: undefined }
+  const { config: { groupMapping, policyText: { hash } } } = found
+  return { problems: [], warnings: shown, policy: { groupMapping, hash } }
+}
+
+function load(text: string, inForce: Config, env: Environment): LoadedPolicy | ConfigError {
+  try {
+    return loadPolicy(text, inForce, { name: 'draft', env })
+  } catch (error) {
+    if (error instanceof ConfigError) return error
+    throw error
+  }
+}
+
+function findingsOf(found: LoadedPolicy | ConfigError): readonly ConfigProblem[] {
+  return found instanceof ConfigError ? found.problems : found.warnings
+}
+
+/**
+ * Messages of rules over several keys name values, also parts of them. Those that are the same where every variable has
+ * another value of the same form contain nothing of it.
+ */
+function findingsShown(
+  found: LoadedPolicy | ConfigError,
+  text: string,
+  inForce: Config,
+  env: Environment,
+): readonly DraftFinding[] {
+  const findings = findingsOf(found)
+  if (!text.includes('${') || findings.length === 0) return findings.map((each) => finding(each, true))
+  const others = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value && ofSameForm(value)]))
+  const same = new Set(findingsOf(load(text, inForce, others)).map(keyOf))
+  return findings.map((each) => finding(each, same.has(keyOf(each)))) // guard: policy-draft-no-values
+}
+
+/** A host stays a host, an id an id: digits, the letters of hexadecimal numbers, and other letters among themselves. */
+function ofSameForm(value: string): string {
+  const within = (digits: string) => (digit: string) => digits[(digits.indexOf(digit) + 1) % digits.length] ?? digit
+  return value
+    .replace(/[1-9]/g, within('123456789'))
+    .replace(/[a-f]/g, within('abcdef'))
+    .replace(/[g-z]/g, within('ghijklmnopqrstuvwxyz'))
+    .replace(/[A-F]/g, within('ABCDEF'))
+    .replace(/[G-Z]/g, within('GHIJKLMNOPQRSTUVWXYZ'))
+}
+
+function keyOf({ path, code, message, remedy }: ConfigProblem): string {
+  return JSON.stringify([path, code, message, remedy])
+}
+
+function finding({ line, column, path, code, message, remedy }: ConfigProblem, isShown: boolean): DraftFinding {
+  return { line, column, path, code, message: isShown ? message : null, remedy: isShown ? remedy : null }
+}

@@ -1,0 +1,235 @@
+// GET and POST /policy/drafts, GET, PUT and DELETE /policy/drafts/{id}, what is wrong with a draft, and what differs
+// from a version. Reading needs gatehouse.policy too: a draft may be anybody's unfinished work.
+import Type, { type Static } from 'typebox'
+import {
+  draftVersion,
+  MOST_DRAFT_MESSAGE,
+  MOST_DRAFT_TEXT,
+  type DraftFinding,
+  type DraftSummary,
+} from '../../../core/policy-draft.js'
+import { defineAct } from './act.js'
+import { defineEndpoint, defineList, type Answer } from './endpoint.js'
+import { changeSchema, VersionNumber } from './policy-versions.js'
+import { closed, instant, nullable } from './schema.js'
+
+/** Of a body of JSON: a character may take six bytes. */
+export const MOST_DRAFT_BYTES = 6 * MOST_DRAFT_TEXT + 10_000
+/** Findings that are answered with; more of them are counted alone. */
+const MOST_FINDINGS = 500
+
+export const DraftId = Type.String({
+  minLength: 1,
+  maxLength: 100,
+  description: 'Public id.',
+  examples: ['drf_3vXq0b9Zk1Tt'],
+})
+const Text = Type.String({ maxLength: MOST_DRAFT_TEXT, description: 'YAML; it may be unfinished.' })
+export const DraftMessage = Type.String({
+  maxLength: MOST_DRAFT_MESSAGE,
+  pattern: '^[^\\u0000-\\u001F\\u007F]*$',
+  description: 'What it is for.',
+  examples: ['Staff for the night shift'],
+})
+const Base = { ...VersionNumber, description: 'Number of the version that it is compared with.' }
+const ETag = Type.String({ description: 'Of the draft as it is now.', examples: [`"${'A'.repeat(22)}"`] })
+const Actor = Type.String({ description: 'As in the audit record.' })
+const Name = nullable(Type.String({ description: 'Username; null: a command, or the user was removed.' }))
+
+const SUMMARY = {
+  id: DraftId,
+  base: Base,
+  isStale: Type.Boolean({ description: 'Whether another policy than that of `base` is in force.' }),
+  message: Type.String(),
+  author: Actor,
+  authorName: Name,
+  changedBy: Actor,
+  changedByName: Name,
+  createdAt: instant('When it was added.'),
+  changedAt: instant('When it was changed last.'),
+  revision: Type.Integer({ description: 'Grows with each change.' }),
+  size: Type.Integer({ description: 'Characters of its text.' }),
+}
+const summary = closed(SUMMARY)
+
+function summaryOf(draft: DraftSummary & { readonly isStale: boolean }): Answer<Static<typeof summary>> {
+  const { id, base, isStale, message, author, authorName, changedBy, changedByName, revision, size } = draft
+  const [createdAt, changedAt] = [new Date(draft.createdAt).toISOString(), new Date(draft.changedAt).toISOString()]
+  return {
+    id,
+    base,
+    isStale,
+    message,
+    author,
+    authorName,
+    changedBy,
+    changedByName,
+    createdAt,
+    changedAt,
+    revision,
+    size,
+  }
+}
+
+export const DraftCursorSchema = closed({ id: Type.String(), changedAt: Type.String() })
+
+export const policyDrafts = defineList({
+  path: '/policy/drafts',
+  permission: 'gatehouse.policy',
+  summary: 'The drafts of the policy, the one that was changed last first',
+  item: summary,
+  cursor: DraftCursorSchema,
+  async handle({ page, useCases }) {
+    const { rows, next } = await useCases.policyDrafts.list(page)
+    return { rows: rows.map(summaryOf), next }
+  },
+})
+
+export const policyDraft = defineEndpoint({
+  method: 'GET',
+  path: '/policy/drafts/:id',
+  permission: 'gatehouse.policy',
+  summary: 'One draft of the policy',
+  params: Type.Object({ id: DraftId }),
+  problems: ['policy_draft_unknown'],
+  response: closed({
+    ...SUMMARY,
+    text: Type.String({ description: 'YAML as it was written; it may be unfinished.' }),
+    inForce: nullable(Type.Integer({ description: 'Number of the version in force; null: not recorded yet.' })),
+  }),
+  version: draftVersion,
+  async handle({ params: { id }, useCases: { policyDrafts: drafts } }) {
+    const [draft, inForce] = await Promise.all([drafts.get(id), drafts.inForce()])
+    return { ...summaryOf(draft), text: draft.text, inForce: inForce ?? null }
+  },
+})
+
+export const addDraft = defineAct({
+  method: 'POST',
+  path: '/policy/drafts',
+  permission: 'gatehouse.policy',
+  summary: 'Begin a draft of the policy',
+  description: 'With the text of a version, or with another text that is compared with this version.',
+  stepUp: false,
+  ifMatch: false,
+  reason: 'none',
+  byToken: true,
+  mostBytes: MOST_DRAFT_BYTES,
+  body: Type.Object({
+    from: Type.Optional({ ...VersionNumber, description: 'Number of the version; absent: the one in force.' }),
+    text: Type.Optional(Text),
+    message: Type.Optional(DraftMessage),
+  }),
+  problems: ['policy_version_unknown', 'policy_drafts_full'],
+  response: closed({ id: DraftId, etag: ETag }),
+  handle: async ({ body, useCases, acting }) => await useCases.acts.drafts.add(body, acting),
+})
+
+export const changeDraft = defineAct({
+  method: 'PUT',
+  path: '/policy/drafts/:id',
+  permission: 'gatehouse.policy',
+  summary: 'Save a draft of the policy',
+  description: 'Also a text that cannot be used as the policy: POST /policy/drafts/{id}/check says what is wrong.',
+  stepUp: false,
+  ifMatch: true,
+  reason: 'none',
+  byToken: true,
+  mostBytes: MOST_DRAFT_BYTES,
+  params: Type.Object({ id: DraftId }),
+  body: Type.Object({
+    text: Text,
+    message: Type.Optional(DraftMessage),
+    base: Type.Optional({
+      ...VersionNumber,
+      description: 'Another version that it is compared with from now on, because its changes are in the text.',
+    }),
+  }),
+  problems: ['policy_draft_unknown', 'policy_version_unknown'],
+  response: closed({ etag: ETag, changed: Type.Boolean({ description: 'False: it was so already.' }) }),
+  handle: async ({ params: { id }, body, useCases, acting }) => await useCases.acts.drafts.change(id, body, acting),
+})
+
+export const removeDraft = defineAct({
+  method: 'DELETE',
+  path: '/policy/drafts/:id',
+  permission: 'gatehouse.policy',
+  summary: 'Delete a draft of the policy',
+  stepUp: false,
+  ifMatch: true,
+  reason: 'required',
+  byToken: true,
+  params: Type.Object({ id: DraftId }),
+  problems: ['policy_draft_unknown'],
+  response: closed({ removed: DraftId }),
+  async handle({ params: { id }, useCases, acting }) {
+    await useCases.acts.drafts.remove(id, acting)
+    return { removed: id }
+  },
+})
+
+const FINDING = closed({
+  line: Type.Integer({ description: 'Counted from 1; 1 where the text as a whole is meant.' }),
+  column: Type.Integer(),
+  path: Type.String({ description: 'Such as `groupMapping[2].groups`; empty: the text as a whole.' }),
+  code: Type.String(),
+  message: nullable(Type.String({ description: 'Null: not shown, because it may contain the value of a variable.' })),
+  remedy: nullable(Type.String()),
+})
+
+export const checkDraft = defineEndpoint({
+  method: 'POST',
+  path: '/policy/drafts/:id/check',
+  changesNothing: true,
+  permission: 'gatehouse.policy',
+  summary: 'What is wrong with a draft of the policy',
+  description:
+    'It is judged as if it stood in the configuration in force. A variable or a file that the policy in force does ' +
+    `not use is a problem. At most ${MOST_FINDINGS} problems and as many warnings are listed.`,
+  params: Type.Object({ id: DraftId }),
+  problems: ['policy_draft_unknown'],
+  response: closed({
+    usable: Type.Boolean({ description: 'Whether it can be used as the policy.' }),
+    hash: nullable(Type.String({ description: 'SHA-256 of the canonical form; null: it cannot be used.' })),
+    problems: Type.Array(FINDING),
+    warnings: Type.Array(FINDING),
+    count: Type.Integer({ description: 'Of all problems and warnings, also those that are not listed.' }),
+  }),
+  async handle({ params: { id }, useCases: { policyDrafts: drafts } }) {
+    const { text } = await drafts.get(id)
+    const { problems, warnings, policy } = drafts.judge(text)
+    const listed = (findings: readonly DraftFinding[]) => findings.slice(0, MOST_FINDINGS)
+    return {
+      usable: policy !== undefined,
+      hash: policy?.hash ?? null,
+      problems: listed(problems),
+      warnings: listed(warnings),
+      count: problems.length + warnings.length,
+    }
+  },
+})
+
+export const draftDiff = defineEndpoint({
+  method: 'GET',
+  path: '/policy/drafts/:id/diff',
+  permission: 'gatehouse.policy',
+  summary: 'What a draft changes',
+  params: Type.Object({ id: DraftId }),
+  query: Type.Object({
+    against: Type.Optional(Type.Union([Type.Literal('base'), Type.Literal('inForce')], {
+      type: 'string',
+      default: 'inForce',
+      description: 'The version that it began from, or the version in force.',
+    })),
+  }),
+  problems: ['policy_draft_unknown', 'policy_version_unknown'],
+  response: closed({
+    version: VersionNumber,
+    changes: nullable(Type.Array(changeSchema, { description: 'Null: the draft cannot be used as the policy.' })),
+    patch: nullable(Type.String({ description: 'Unified diff; null: the texts have too little in common.' })),
+  }),
+  async handle({ params: { id }, query: { against = 'inForce' }, useCases }) {
+    const { version, changes, patch } = await useCases.policyDrafts.diff(id, against)
+    return { version, changes: changes ?? null, patch: patch ?? null }
+  },
+})

@@ -1,0 +1,89 @@
+// Drafts of the policy: the list, one draft, and what acts on them read, lock and change (act-unit.ts).
+import { sql, type SQL } from 'drizzle-orm'
+import { PAGE_ROWS, pageOf } from '../core/page.js'
+import {
+  MOST_DRAFTS,
+  newDraftId,
+  type DraftCursor,
+  type DraftsUnit,
+  type DraftSummary,
+  type PolicyDraft,
+  type PolicyDrafts,
+} from '../core/policy-draft.js'
+import type { Database, Transaction } from './database.js'
+
+type Row<T> = T & Record<string, unknown>
+
+/** Of an actor of the audit record. */
+const nameOf = (actor: string): SQL =>
+  sql`(select u.username from users u where 'admin:' || u.id::text = ${sql.raw(actor)})`
+
+const SUMMARY = sql`d.id, d.base, coalesce((select v.hash from policy_versions v where v.number = d.base), '')
+  as "baseHash", d.message, d.author, d.changed_by as "changedBy", ${nameOf('d.author')} as "authorName",
+  ${nameOf('d.changed_by')} as "changedByName", to_json(d.created_at) #>> '{}' as "createdAt",
+  to_json(d.changed_at) #>> '{}' as "changedAt", d.revision, length(d.text) as size`
+
+export function createPolicyDrafts(database: Database): PolicyDrafts {
+  return {
+    async list({ after, limit = PAGE_ROWS }) {
+      const { rows } = await database.ask((db) =>
+        db.execute<Row<DraftSummary>>(sql`select ${SUMMARY} from policy_drafts d where ${earlier(after)}
+          order by d.changed_at desc, d.id desc limit ${limit + 1}`)
+      )
+      return pageOf(rows, limit, ({ id, changedAt }) => ({ id, changedAt }))
+    },
+    async byId(id) {
+      const { rows: [draft] } = await database.ask((db) =>
+        db.execute<Row<PolicyDraft>>(sql`select ${SUMMARY}, d.text from policy_drafts d where d.id = ${id}`)
+      )
+      return draft
+    },
+  }
+}
+
+function earlier(after: DraftCursor | undefined): SQL {
+  if (after === undefined) return sql`true`
+  return sql`(d.changed_at, d.id) < (${after.changedAt}::timestamptz, ${after.id})`
+}
+
+export function draftsUnit(tx: Transaction): DraftsUnit {
+  return {
+    async target(id) {
+      const { rows: [draft] } = await tx.execute<Row<PolicyDraft>>(
+        sql`select ${SUMMARY}, d.text from policy_drafts d where d.id = ${id} for update of d`,
+      )
+      return draft
+    },
+    async add({ text, message, base, author }) {
+      await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('gatehouse policy drafts', 0))`)
+      // guard: policy-drafts-bounded
+      const { rows: [draft] } = await tx.execute<{ id: string }>(sql`
+        insert into policy_drafts (id, text, message, base, author, changed_by)
+        select ${newDraftId()}, ${text}, ${message}, ${base}, ${author}, ${author}
+        where (select count(*) from policy_drafts) < ${MOST_DRAFTS} returning id`)
+      return draft?.id
+    },
+    async change(id, { text, message, base, changedBy }) {
+      await tx.execute(sql`update policy_drafts set text = ${text}, message = ${message}, base = ${base},
+        changed_by = ${changedBy}, changed_at = clock_timestamp(), revision = revision + 1 where id = ${id}`)
+    },
+    async remove(id) {
+      await tx.execute(sql`delete from policy_drafts where id = ${id}`)
+    },
+    async textOfVersion(number) {
+      const { rows: [version] } = await tx.execute<{ text: string }>(
+        sql`select text from policy_versions where number = ${number}`,
+      )
+      return version?.text
+    },
+    versionOf: (hash) => versionOf(tx, hash),
+  }
+}
+
+/** The newest version with this hash; undefined: there is none. */
+export async function versionOf(on: Pick<Transaction, 'execute'>, hash: string): Promise<number | undefined> {
+  const { rows: [version] } = await on.execute<{ number: number | null }>(
+    sql`select max(number) as number from policy_versions where hash = ${hash}`,
+  )
+  return version?.number ?? undefined
+}
