@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { openAppDirectory, openInspection } from './app-directory.js'
 import { guestsAreRefused } from './checks/access.js'
+import { auditSealed } from './checks/audit.js'
 import { databaseFits, type DatabaseInspection } from './checks/database.js'
 import {
   applicationPermissions,
@@ -28,6 +29,7 @@ import { openDatabase, type Database } from './store/database.js'
 import { databaseUrl } from './store/database-url.js'
 import { tryEngine } from './store/engine.js'
 import { createGroupsList } from './store/groups-list.js'
+import { readSealState } from './store/seal-state.js'
 import { openServerOfRecord, SILENT } from './store/server-of-record/server-of-record.js'
 
 export interface DoctorDeps {
@@ -139,16 +141,20 @@ async function databaseResults(config: Config, embeddedUrl: string | undefined):
     }
     const found = await all([['database', databaseFits({ inspect })]])
     if (database === undefined || found.some(({ state }) => state === 'fail')) {
-      return [...found, { check: 'groups', ...notChecked('the database') }]
+      return [...found, ...['groups', 'audit'].map((check) => ({ check, ...notChecked('the database') }))]
     }
+    const opened = database
     const groups = createGroupsList(database)
     const existing = async (): Promise<readonly string[]> => (await groups.all()).map(({ name }) => name)
     return [
       ...found,
-      ...await all([[
-        'groups',
-        localGroupsExist({ mapping: groupMapping, shown: asWritten(config).groupMapping, existing, nearest }),
-      ]]),
+      ...await all([
+        [
+          'groups',
+          localGroupsExist({ mapping: groupMapping, shown: asWritten(config).groupMapping, existing, nearest }),
+        ],
+        ['audit', auditSealed(() => readSealState(opened))],
+      ]),
     ]
   } finally {
     await database?.close()

@@ -101,6 +101,7 @@ t.test('a correct tenant is healthy, and doctor changes nothing', async (t) => {
       'superusers',
       'database',
       'groups',
+      'audit',
     ]),
   )
   t.equal(await dump(query), before)
@@ -353,7 +354,7 @@ t.test('every failure of the database, the mapping and the configuration', async
   )
   t.strictSame(bad(await doctor({ database: { url: 'postgres://x:hunter2@127.0.0.1:1/x' } })), [
     'fail database_unavailable',
-    ...NOT_LOOKED_AT(1),
+    ...NOT_LOOKED_AT(2),
   ])
   const broken = await doctor({
     pipeline: Object.keys(STEPS).flatMap((name) => name === 'get_username' ? ['./broken.js', name] : [name]),
@@ -367,5 +368,5 @@ t.test('every failure of the database, the mapping and the configuration', async
   await gateway.close()
   const query = await connect(t, gateway.databaseUrl)
   await query('truncate drizzle.__drizzle_migrations')
-  t.strictSame(bad(await doctor()), ['fail migrations_pending', ...NOT_LOOKED_AT(1)])
+  t.strictSame(bad(await doctor()), ['fail migrations_pending', ...NOT_LOOKED_AT(2)])
 })

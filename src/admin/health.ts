@@ -1,4 +1,5 @@
 // The state of the installation: every part is asked at the same time, and one that does not answer is shown as such.
+import { isSealOverdue, sealText, type SealState } from '../core/audit-seals.js'
 import { boundedPart } from '../core/bounded.js'
 import { coalesced } from '../core/coalesced.js'
 import type {
@@ -25,6 +26,7 @@ export interface Health {
   readonly database: Part<DatabaseState>
   readonly replicas: Part<readonly ReplicaHealth[]>
   readonly keys: Part<readonly KeyView[]>
+  readonly seals: Part<SealState>
   readonly todo: readonly Todo[]
 }
 
@@ -49,11 +51,12 @@ export interface HealthAdminPorts {
 
 export function createHealthAdmin({ reader, known, now = Date.now }: HealthAdminPorts): HealthAdmin {
   // While a database does not answer, the pages of many administrators wait for one statement each.
-  const [ready, replicas, database, keys] = [
+  const [ready, replicas, database, keys, seals] = [
     coalesced(reader.ready),
     coalesced(reader.replicas),
     coalesced(reader.database),
     coalesced(reader.keys),
+    coalesced(reader.seals),
   ] as const
   return {
     async read() {
@@ -62,6 +65,7 @@ export function createHealthAdmin({ reader, known, now = Date.now }: HealthAdmin
         boundedPart(database),
         boundedPart(replicas),
         boundedPart(keys),
+        boundedPart(seals),
       ])
       const health = {
         version: known.version,
@@ -73,6 +77,7 @@ export function createHealthAdmin({ reader, known, now = Date.now }: HealthAdmin
         database: parts[0],
         replicas: parts[1],
         keys: parts[2],
+        seals: parts[3],
       }
       return { ...health, todo: todoOf(health, now()) }
     },
@@ -87,6 +92,7 @@ export const SILENT_SECONDS = 60
 function todoOf(health: Omit<Health, 'todo'>, now: number): readonly Todo[] {
   const found = [
     ...databaseTodo(health),
+    ...sealsTodo(health),
     ...entraTodo(health, now),
     ...replicasTodo(health),
     ...configTodo(health.config),
@@ -128,6 +134,17 @@ function databaseTodo({ database, servers }: Pick<Health, 'database' | 'servers'
       remedy: 'gatehouse doctor names the settings of Patroni, CloudNativePG and PostgreSQL.',
     }],
   ]
+}
+
+function sealsTodo({ seals }: Pick<Health, 'seals'>): readonly Todo[] {
+  if (seals.state !== 'read' || !isSealOverdue(seals.value)) return []
+  const minutes = Math.floor((seals.value.overdueSeconds ?? 0) / 60)
+  return [{
+    urgency: 'warn',
+    code: 'audit_unsealed',
+    message: `Rows of the audit have not been sealed for ${minutes} minutes: ${sealText(seals.value)}.`,
+    remedy: 'The log says why ("the audit could not be sealed"). Until then nothing shows a change of these rows.',
+  }]
 }
 
 function entraTodo({ entra, sync }: Pick<Health, 'entra' | 'sync'>, now: number): readonly Todo[] {

@@ -33,6 +33,27 @@ export interface AuditSeal extends SealContent {
   readonly mac: string
 }
 
+/** How far the audit is sealed. */
+export interface SealState {
+  /** With the first 16 digits of its hash; null: there is none yet. */
+  readonly newest: { readonly number: number, readonly at: string, readonly rows: number, readonly hash: string } | null
+  /** Age of the oldest row from after the newest seal; null: there is none. */
+  readonly overdueSeconds: number | null
+}
+
+/** A replica seals once a minute. */
+const OVERDUE_SECONDS = 600
+
+export function isSealOverdue({ overdueSeconds }: SealState): boolean {
+  return (overdueSeconds ?? 0) > OVERDUE_SECONDS // guard: seal-overdue
+}
+
+export function sealText({ newest }: SealState): string {
+  if (newest === null) return 'the audit has no seal yet'
+  const { number, at, rows, hash } = newest
+  return `the newest seal of the audit is ${number} of ${at} with ${rows} ${rows === 1 ? 'row' : 'rows'} (${hash}...)`
+}
+
 export function hashOfSeal(seal: SealContent): string {
   const { number, at, ids, rows, firstAt, lastAt, keptSince, rowsHash, isPreviousKnown, previousHash } = seal
   const fields = [number, at, ids, rows, firstAt, lastAt, keptSince, rowsHash, isPreviousKnown, previousHash]

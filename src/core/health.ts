@@ -1,4 +1,5 @@
 // The state of an installation for administrators, part by part: what each part says, and the ports that read them.
+import type { SealState } from './audit-seals.js'
 import type { ErrorCode } from './errors.js'
 
 /** A part that does not answer says so, and keeps no other part from being shown. */
@@ -110,6 +111,7 @@ export interface HealthReader {
   replicas(): Promise<readonly ReplicaHealth[]>
   database(): Promise<DatabaseState>
   keys(): Promise<readonly KeyView[]>
+  seals(): Promise<SealState>
 }
 
 /** What this replica knows without asking. */

@@ -4,6 +4,7 @@ import type { DatabaseState, HealthReader, ReplicaHealth, Standby } from '../cor
 import type { Database } from './database.js'
 import type { SigningKeyStore } from './keys.js'
 import { knownMigrations } from './migrate.js'
+import { readSealState } from './seal-state.js'
 
 export interface HealthReads {
   readonly database: Database
@@ -26,6 +27,7 @@ export function createHealthReader({ database, keys, config }: HealthReads): Hea
     replicas: () => readReplicas(database, config()),
     database: () => readDatabase(database, known),
     keys: () => keys.list(),
+    seals: () => readSealState(database),
   }
 }
 

@@ -1,5 +1,6 @@
 // System and overview in the console, over HTTP and a real database: also where parts of the installation fail.
 import t, { type Test } from 'tap'
+import { auditSealed } from '../../../src/checks/audit.js'
 import { createHealthAdmin } from '../../../src/admin/health.js'
 import { createKeysAdmin } from '../../../src/admin/keys.js'
 import { createOverviewAdmin } from '../../../src/admin/overview.js'
@@ -9,11 +10,13 @@ import type { HealthReader, KnownHealth } from '../../../src/core/health.js'
 import { ENDPOINTS } from '../../../src/http/admin/api/endpoints.js'
 import { makeActivityDays } from '../../../src/store/activity-days.js'
 import { createActivityReader } from '../../../src/store/activity-reader.js'
+import { createAuditSealer } from '../../../src/store/audit-seals.js'
 import { openDatabase } from '../../../src/store/database.js'
 import { createHealthReader } from '../../../src/store/health-reads.js'
 import { createSigningKeyStore } from '../../../src/store/keys.js'
 import { migrate } from '../../../src/store/migrate.js'
 import { createOverviewReader } from '../../../src/store/overview-reads.js'
+import { readSealState } from '../../../src/store/seal-state.js'
 import { freshDatabase } from '../../helpers/postgres.js'
 import { connect } from '../../helpers/sql.js'
 import { within } from '../../helpers/within.js'
@@ -111,6 +114,46 @@ t.test('the state of each part is shown, and a replica that differs is named', a
   t.ok(text.length < 60_000)
 })
 
+// proves: seal-overdue
+t.test('the newest seal of the audit is shown, and rows that wait for one for ten minutes', async (t) => {
+  const { ask, query, database } = await scene(t)
+  const seal = async () => await createAuditSealer(database, { secrets: ['a'.repeat(32)], retentionMs: 1e12 }).run()
+  const note = (age: string) =>
+    query(`insert into audit_events (action, actor, at) select 'login', 'login', now() - interval '${age}'
+      from generate_series(1, 3)`)
+  const health = async () => {
+    const { json } = await ask('/admin/api/v1/health', READ)
+    const due = (json.todo as { code: string, message: string }[]).find(({ code }) => code === 'audit_unsealed')
+    const { value } = json.seals as { value: { newest: { hash: string } | null, overdueSeconds: number | null } }
+    const [checked] = await auditSealed(() => readSealState(database))()
+    t.equal(checked?.state === 'warn', due !== undefined, 'doctor says the same')
+    return { ...value, due: due?.message }
+  }
+  t.strictSame(await health(), { newest: null, overdueSeconds: null, due: undefined })
+  await note('30 minutes')
+  t.match(await health(), { newest: null, due: /for 30 minutes: the audit has no seal yet/ })
+  await seal()
+  const [stored] = await query<{ hash: string }>("select encode(hash, 'hex') as hash from audit_seals")
+  const { newest, ...rest } = await health()
+  t.match(newest, { number: 1, rows: 3, at: /^\d{4}-\d\d-\d\dT/ })
+  t.equal(newest?.hash, stored?.hash.slice(0, 16))
+  t.strictSame(rest, { overdueSeconds: null, due: undefined }, 'nothing waits')
+  const { text } = await ask('/admin/system', READ)
+  t.match(text, `seal 1 of <time`)
+  t.match(text, newest?.hash)
+  t.notMatch(text, '>overdue<')
+
+  await query("set session_replication_role = replica; update audit_seals set at = now() - interval '20 minutes'")
+  await note('9 minutes')
+  t.match(await health(), { newest: { number: 1 }, due: undefined }, 'a row of nine minutes ago may wait')
+  await note('12 minutes')
+  t.match(await health(), {
+    newest: { number: 1 },
+    due: /for 12 minutes: the newest seal of the audit is 1 of .* 3 rows/,
+  })
+  t.match((await ask('/admin/system', READ)).text, 'overdue')
+})
+
 t.test('private halves of keys leave neither with the list nor with the page', async (t) => {
   const { ask } = await scene(t)
   const { json } = await ask('/admin/api/v1/keys', READ)
@@ -136,7 +179,8 @@ t.test('a part that never answers is shown as such within two seconds, and the o
 
 // proves: admin-health-part
 t.test('a database that is down is a state of the pages, and no error of them', async (t) => {
-  const { ask, database } = await scene(t, { database: failing, ready: failing, replicas: failing, keys: failing })
+  const broken = { database: failing, ready: failing, replicas: failing, keys: failing, seals: failing }
+  const { ask, database } = await scene(t, broken)
   await database.close()
   for (const path of ['/admin/system', '/admin', '/admin?range=7d']) {
     const { status, text } = await ask(path, READ)

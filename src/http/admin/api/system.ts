@@ -59,6 +59,16 @@ const database = closed({
   pending: Type.Array(Type.String(), { description: 'Migrations of this version that are not applied.' }),
 })
 
+const seals = closed({
+  newest: nullable(closed({
+    number: Type.Integer({ description: 'From 1 on, without gaps.' }),
+    at: instant('When it was made.'),
+    rows: Type.Integer({ description: 'How many rows it seals.' }),
+    hash: text('The first 16 digits of its hash.'),
+  })),
+  overdueSeconds: nullable(number('Age of the oldest row from after the newest seal; null: there is none.')),
+})
+
 export const health = defineEndpoint({
   method: 'GET',
   path: '/health',
@@ -109,6 +119,7 @@ export const health = defineEndpoint({
     database: part(database),
     replicas: part(Type.Array(replica)),
     keys: part(Type.Array(key)),
+    seals: part(seals),
     todo: Type.Array(
       closed({
         urgency: text('`bad` or `warn`.'),
@@ -120,8 +131,14 @@ export const health = defineEndpoint({
     ),
   }),
   async handle({ useCases }) {
-    const { database: server, replicas, keys: signing, ...known } = await useCases.health.read()
-    return { ...known, database: partOf(server), replicas: partOf(replicas), keys: partOf(signing) }
+    const { database: server, replicas, keys: signing, seals: sealed, ...known } = await useCases.health.read()
+    return {
+      ...known,
+      database: partOf(server),
+      replicas: partOf(replicas),
+      keys: partOf(signing),
+      seals: partOf(sealed),
+    }
   },
 })
 

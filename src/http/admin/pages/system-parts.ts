@@ -1,8 +1,9 @@
 // What the pages System and Overview show alike: states, parts that do not answer, and what is to be done.
 import type { Health, Todo } from '../../../admin/health.js'
+import { isSealOverdue } from '../../../core/audit-seals.js'
 import type { Part, Reach } from '../../../core/health.js'
 import { html, type Html, type Value } from '../../pages/html.js'
-import { emptyState, nameText, note, tag, timeText } from './components.js'
+import { emptyState, idText, nameText, note, tag, timeText } from './components.js'
 import { shortened } from './shortened.js'
 
 /** The content, or that the part does not answer. */
@@ -42,6 +43,15 @@ export function databaseText({ database, servers }: Pick<Health, 'database' | 's
     ? ''
     : html`, ${standbys.length} ${standbys.length === 1 ? 'standby' : 'standbys'}`
   return html`${tag('answers', 'good')} PostgreSQL ${version}, ${kind}${copies}`
+}
+
+export function sealsText({ seals }: Pick<Health, 'seals'>): Html {
+  if (seals.state === 'unreachable') return tag('not known', 'warn')
+  const state = isSealOverdue(seals.value) ? tag('overdue', 'warn') : ''
+  const { newest } = seals.value
+  if (newest === null) return html`${state} none yet`
+  const { number, at, rows, hash } = newest
+  return html`${state} seal ${number} of ${timeText(at)}, ${rows} ${rows === 1 ? 'row' : 'rows'}, ${idText(hash)}`
 }
 
 export function credentialText({ entra }: Pick<Health, 'entra'>): Value {

@@ -14,6 +14,7 @@ import {
   partText,
   reachText,
   replicasLine,
+  sealsText,
   syncText,
   todoList,
 } from './system-parts.js'
@@ -70,6 +71,7 @@ function parts(health: Health): Html {
     ['Credential', credentialText(health)],
     ['Re-evaluation', syncText(health)],
     ['Database', databaseText(health)],
+    ['Audit seals', sealsText(health)],
     ['Changes', servers.changes],
   ])
 }
