@@ -7,6 +7,7 @@ import type { AdminAccess } from './admin-access.js'
 import type { AdminUseCases } from './admin/use-cases.js'
 import type { ReloadableConfig, RunningConfig } from './config/running-config.js'
 import type { Siblings } from './core/siblings.js'
+import { createDraftUseCases } from './draft-use-cases.js'
 import { openLiveDirectory } from './entra/live-directory.js'
 import { adminEntry } from './http/admin/entry.js'
 import { requireOwnForm } from './http/admin/form-token.js'
@@ -73,6 +74,8 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
   const { entra } = config.startup
   const liveDirectory = openLiveDirectory(() => ({ ...entra, ...config.current().entra }), entra)
   app.addHook('onClose', () => liveDirectory.close())
+  const drafts = createDraftUseCases(config, { database, log: app.log })
+  app.addHook('onClose', () => drafts.policyPreview.close())
   return {
     ...createPeopleUseCases({ database, timeouts: config.startup.session, ...naming }),
     acts: createActUseCases({
@@ -85,6 +88,7 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
     }),
     forms: createAdminForms(database),
     ...createOverviewUseCases(config, deps),
+    ...drafts,
     ...createPolicyUseCases(config, { database, liveDirectory, activity: createActivityReader(database) }),
   }
 }

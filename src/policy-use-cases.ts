@@ -7,7 +7,6 @@ import { createLiveReader, limitLiveReads } from './admin/live-reads.js'
 import { createMappingAdmin } from './admin/mapping.js'
 import { createPersonAccessAdmin } from './admin/person-access.js'
 import { createPolicyAdmin } from './admin/policy.js'
-import { createPolicyDraftsAdmin } from './admin/policy-drafts.js'
 import { createPolicyVersionsAdmin } from './admin/policy-versions.js'
 import type { AdminUseCases } from './admin/use-cases.js'
 import {
@@ -21,14 +20,11 @@ import type { Finding } from './checks/finding.js'
 import { accessFindings } from './config/access-findings.js'
 import type { RunningConfig } from './config/running-config.js'
 import type { ActivityReader } from './core/activity.js'
-import type { Environment } from './core/environment.js'
 import { memoizeByConfig } from './core/memoize-by-config.js'
 import type { LiveDirectory, PolicyFinding } from './core/policy.js'
-import { createDraftJudge } from './draft-judge.js'
 import { networkTest } from './net/networks.js'
 import type { Database } from './store/database.js'
 import { createPeopleStore } from './store/people.js'
-import { createPolicyDrafts, versionOf } from './store/policy-drafts.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
 import {
   createEntraGroupCounts,
@@ -42,27 +38,17 @@ export interface PolicyUseCaseDeps {
   readonly liveDirectory: LiveDirectory
   /** Undefined: hits are not counted here. */
   readonly activity?: Pick<ActivityReader, 'ruleHits'> | undefined
-  /** Of it the variables of the policy in force alone are used. */
-  readonly env?: Environment | undefined
 }
 
 type PolicyUseCases = Pick<
   AdminUseCases,
-  | 'access'
-  | 'accessTest'
-  | 'explain'
-  | 'mapping'
-  | 'personAccess'
-  | 'policy'
-  | 'policyDrafts'
-  | 'policyVersions'
+  'access' | 'accessTest' | 'explain' | 'mapping' | 'personAccess' | 'policy' | 'policyVersions'
 >
 
 export function createPolicyUseCases(
-  running: RunningConfig,
-  { database, liveDirectory, activity, env = process.env }: PolicyUseCaseDeps,
+  { startup, current: policy, shown, hash }: RunningConfig,
+  { database, liveDirectory, activity }: PolicyUseCaseDeps,
 ): PolicyUseCases {
-  const { startup, current: policy, shown, hash } = running
   const users = createPolicyUsers(database, createPeopleStore(database, startup.session))
   const localGroups = createLocalGroups(database)
   const scheme = new URL(startup.server.publicUrl).protocol === 'https:' ? 'https' : 'http'
@@ -87,7 +73,6 @@ export function createPolicyUseCases(
   const counts = createEntraGroupCounts(database)
   const mapping = createMappingAdmin({ policy, shown, localGroups, counts, positionOf })
   const access = createAccessAdmin({ policy, shown, findings, positionOf, activity })
-  const versions = createPolicyVersionStore(database)
   const readLive = limitLiveReads(createLiveReader(liveDirectory))
   return {
     access,
@@ -96,14 +81,7 @@ export function createPolicyUseCases(
     mapping,
     personAccess: createPersonAccessAdmin({ policy, shown, users, networkTest, scheme }),
     policy: createPolicyAdmin({ hash, mapping, access }),
-    policyVersions: createPolicyVersionsAdmin(versions),
-    policyDrafts: createPolicyDraftsAdmin({
-      drafts: createPolicyDrafts(database),
-      versions,
-      versionOf: (hash) => database.ask((db) => versionOf(db, hash)),
-      judge: createDraftJudge(running, env),
-      policyHash: () => policy().policyText.hash,
-    }),
+    policyVersions: createPolicyVersionsAdmin(createPolicyVersionStore(database)),
   }
 }
 

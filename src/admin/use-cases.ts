@@ -21,6 +21,7 @@ import type { PeopleAdmin } from './people.js'
 import type { PersonAccessAdmin } from './person-access.js'
 import type { PolicyAdmin } from './policy.js'
 import type { PolicyDraftsAdmin } from './policy-drafts.js'
+import type { PolicyPreviewAdmin } from './policy-preview.js'
 import type { PolicyVersionsAdmin } from './policy-versions.js'
 import type { SessionsAdmin } from './sessions.js'
 import type { TokensAdmin } from './tokens.js'
@@ -52,6 +53,7 @@ export interface AdminUseCases {
   readonly policy: PolicyAdmin
   readonly policyVersions: PolicyVersionsAdmin
   readonly policyDrafts: PolicyDraftsAdmin
+  readonly policyPreview: PolicyPreviewAdmin
   readonly health: HealthAdmin
   readonly keys: KeysAdmin
   readonly doctor: DoctorAdmin

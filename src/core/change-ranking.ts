@@ -15,21 +15,21 @@ export interface RightCount {
   readonly lose: number
 }
 
-export interface ChangeRanking {
+export interface ChangeRanking<Change extends UserChange = UserChange> {
   /** Ignores users whose rights stay as they are. */
-  add(change: UserChange): void
+  add(change: Change): void
   readonly changed: number
   /** The gravest first, then by username; at most as many as the ranking keeps. */
-  gravest(): readonly UserChange[]
+  gravest(): readonly Change[]
   /** Flags first, then groups by name; rights that no user gains or loses are left out. */
   counts(): readonly RightCount[]
 }
 
 /** @param kept how many of the changes are kept, the gravest */
-export function createChangeRanking(kept: number): ChangeRanking {
+export function createChangeRanking<Change extends UserChange = UserChange>(kept: number): ChangeRanking<Change> {
   const counts = new Map<string, { right: string, gain: number, lose: number }>()
   const shared = createSharedChanges()
-  let gravest: UserChange[] = []
+  let gravest: Change[] = []
   let changed = 0
   const count = (right: string, flag: boolean, direction: 'gain' | 'lose'): void => {
     const key = `${flag ? 0 : 1} ${right}` // a local group may be called staff
@@ -37,19 +37,20 @@ export function createChangeRanking(kept: number): ChangeRanking {
     known[direction]++
     counts.set(key, known)
   }
-  const sorted = (): UserChange[] => {
+  const sorted = (): Change[] => {
     gravest = gravest.sort(order).slice(0, kept)
     return gravest
   }
   return {
-    add({ username, readAt, change }) {
+    add(user) {
+      const { change } = user
       if (!isChange(change)) return
       changed++
       if (change.superuser !== 0) count('superuser', true, change.superuser > 0 ? 'gain' : 'lose')
       if (change.staff !== 0) count('staff', true, change.staff > 0 ? 'gain' : 'lose')
       for (const name of change.gained) count(name, false, 'gain')
       for (const name of change.lost) count(name, false, 'lose')
-      gravest.push({ username, readAt, change: shared(change) })
+      gravest.push({ ...user, change: shared(change) })
       if (gravest.length >= 2 * kept) sorted()
     },
     get changed() {

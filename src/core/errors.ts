@@ -207,6 +207,7 @@ export const FAILURES = {
   policy_draft_unknown: { status: 404, sentence: 'This draft of the policy does not exist.' },
   policy_draft_unusable: { status: 422, sentence: 'This draft cannot be used as the policy: check it first.' },
   policy_drafts_full: { status: 409, sentence: 'There are too many drafts of the policy: delete one first.' },
+  preview_interrupted: { status: 503, sentence: 'The preview was interrupted: start it again.' },
   policy_version_unknown: { status: 404, sentence: 'There is no version of the policy with this number.' },
   session_unknown: { status: 404, sentence: 'This session does not exist.' },
   object_id_invalid: { status: 400, sentence: 'This is not a valid Object ID.' },

@@ -1,5 +1,6 @@
 // Previews of a draft of the policy: who gains and loses which rights, from the last snapshots of all active users.
 import type { RightCount } from './change-ranking.js'
+import type { MappedRights } from './explain.js'
 
 export type PreviewState = 'running' | 'done' | 'failed'
 
@@ -51,6 +52,37 @@ export interface PolicyPreview {
   readonly draftHash: string
   readonly policyHash: string
   readonly result: PreviewResult | null
+}
+
+/** What is needed of a user with a snapshot. */
+export interface PreviewedSnapshot extends MappedRights {
+  readonly userId: string
+  readonly username: string
+  readonly readAt: string
+  readonly entraGroupIds: readonly string[]
+}
+
+export interface PreviewKey {
+  readonly draftHash: string
+  readonly policyHash: string
+}
+
+export type PreviewEnd = { readonly result: PreviewResult } | { readonly code: string }
+
+/** Keeps one preview for each draft. */
+export interface PolicyPreviews {
+  /** Undefined: there is none. */
+  byDraft(draft: string): Promise<KeptPreview | undefined>
+  /** In place of the one before. @returns false: there is no such draft */
+  begin(draft: string, run: string, key: PreviewKey & { readonly total: number }): Promise<boolean>
+  /** @returns false: another run has taken the place of this one, or the draft was deleted */
+  progress(run: string, done: number): Promise<boolean>
+  end(run: string, done: number, end: PreviewEnd): Promise<void>
+}
+
+export interface KeptPreview extends PolicyPreview {
+  /** Milliseconds since it was written last. */
+  readonly ageMs: number
 }
 
 export const MOST_PREVIEWED = 200

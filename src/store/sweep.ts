@@ -49,6 +49,8 @@ export async function sweep(
       // guard: policy-drafts-swept
       await tx.execute(sql`delete from policy_drafts
         where changed_at < now() - make_interval(days => ${DRAFT_KEPT_DAYS})`)
+      // guard: policy-previews-swept
+      await tx.execute(sql`delete from policy_previews where written_at < now() - interval '1 day'`)
       // of processes that have ended
       await tx.execute(sql`delete from replicas where heartbeat_at < now() - interval '1 day'`)
       await tx.execute(HOUSEKEEPING)

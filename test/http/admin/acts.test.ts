@@ -219,6 +219,7 @@ t.test('every operation that is no act changes nothing', async (t) => {
   t.strictSame(unsafe.map(({ operationId }) => operationId).sort(), [
     'postDoctor',
     'postPolicyDraftsByIdCheck',
+    'postPolicyDraftsByIdPreview',
     'postPolicyTest',
   ])
 })

@@ -2,6 +2,8 @@
 // used.
 import t from 'tap'
 import { MOST_DRAFT_TEXT, MOST_DRAFTS } from '../../../src/core/policy-draft.js'
+import { GROUP_IDS } from '../../../src/demo/people.js'
+import type { PreviewResult } from '../../../src/core/policy-preview.js'
 import { sweep } from '../../../src/store/sweep.js'
 import { MAPPING } from '../../helpers/gateway.js'
 import { HOSTILE_NAMES } from '../../helpers/hostile-names.js'
@@ -154,7 +156,7 @@ t.test('10,000 rows that are all wrong are an answer of a bounded size', async (
   t.ok(found.count >= 10_000)
 })
 
-// proves: policy-drafts-bounded, policy-drafts-swept
+// proves: policy-drafts-bounded, policy-drafts-swept, policy-previews-swept
 t.test('there is a bounded number of drafts, and one that nobody changes is deleted', async (t) => {
   const scene = await startAdminScene(t)
   const query = await connect(t, scene.gateway.databaseUrl)
@@ -163,6 +165,9 @@ t.test('there is a bounded number of drafts, and one that nobody changes is dele
     select 'drf_' || n, '', 1, 'x', 'x', now() - interval '91 days' from generate_series(1, $1) n`,
     [MOST_DRAFTS],
   )
+  await query(`insert into policy_previews (draft, run, draft_hash, policy_hash, state, written_at)
+    select 'drf_1', gen_random_uuid(), 'x', 'x', 'done', now() - interval '25 hours'`)
+  await query("update policy_drafts set changed_at = now() where id = 'drf_1'")
   t.match(await send(scene)('POST', '/policy/drafts', {}), { status: 409, json: { code: 'policy_drafts_full' } })
   await sweep(scene.gateway.gateway.database, {
     idleTimeoutMs: DAY_MS,
@@ -170,7 +175,8 @@ t.test('there is a bounded number of drafts, and one that nobody changes is dele
     privilegedTimeoutMs: undefined,
     retentionMs: 400 * DAY_MS,
   })
-  t.strictSame(await query('select id from policy_drafts'), [])
+  t.strictSame(await query('select id from policy_drafts'), [{ id: 'drf_1' }])
+  t.strictSame(await query('select draft from policy_previews'), [])
   t.match(await send(scene)('POST', '/policy/drafts', {}), { status: 200 })
 })
 
@@ -184,4 +190,34 @@ t.test('drafts are read with gatehouse.policy alone', async (t) => {
     const { status } = await scene.clients.sue.ask(address)
     t.equal(status, address.includes('%00') ? 400 : 404, address)
   }
+})
+
+t.test('the preview of a draft: new superusers first, with a hash, for the text as it is now', async (t) => {
+  const scene = await startAdminScene(t)
+  const query = await connect(t, scene.gateway.databaseUrl)
+  await query("insert into groups (name) values ('Night shift')")
+  const row = (fields: string) => `groupMapping:\n  - { entraGroup: ${GROUP_IDS.readOnly}, ${fields} }\n`
+  const { path, etag } = await draftOf(scene, row('superuser: true, groups: [Night shift, Not there]'))
+  const preview = async (wanted = 'done') => {
+    let json: Record<string, unknown> | undefined
+    await until(async () => {
+      json = (await send(scene)('POST', `${path}/preview`)).json
+      return json?.['state'] === wanted
+    })
+    return json as { startedAt: string, draftHash: string, result: PreviewResult }
+  }
+  const first = await preview()
+  t.match(first.result, { newSuperusers: 1, hash: /^[0-9a-f]{64}$/, oldestReading: /Z$/ })
+  const [gravest, ...others] = first.result.changes
+  t.match(gravest, { superuser: 1, gained: ['Night shift'], userId: /-/ })
+  t.ok(others.some(({ superuser }) => superuser === -1), 'Sue would lose it')
+  t.match(first.result.counts.find(({ right }) => right === 'superuser'), { gain: 1 })
+  t.equal((await preview()).startedAt, first.startedAt, 'it is kept')
+
+  const saved = await send(scene)('PUT', path, { text: row('groups: [Night shift]') }, etag)
+  const second = await preview()
+  t.match(second.result, { newSuperusers: 0 })
+  t.not(second.result.hash, first.result.hash)
+  t.match(await send(scene)('PUT', path, { text: 'x: [' }, String(saved.json?.['etag'])), { status: 200 })
+  t.match(await send(scene)('POST', `${path}/preview`), { status: 422, json: { code: 'policy_draft_unusable' } })
 })

@@ -19,6 +19,7 @@ import {
   draftDiff,
   policyDraft,
   policyDrafts,
+  previewDraft,
   removeDraft,
 } from './policy-drafts.js'
 import { policyTest } from './policy-test.js'
@@ -67,6 +68,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   removeDraft,
   checkDraft,
   draftDiff,
+  previewDraft,
   explain,
   personAccess,
   health,

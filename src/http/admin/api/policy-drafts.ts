@@ -8,6 +8,7 @@ import {
   type DraftFinding,
   type DraftSummary,
 } from '../../../core/policy-draft.js'
+import { MOST_COUNTED, MOST_NAMED, MOST_PREVIEWED, type PreviewResult } from '../../../core/policy-preview.js'
 import { defineAct } from './act.js'
 import { defineEndpoint, defineList, type Answer } from './endpoint.js'
 import { changeSchema, VersionNumber } from './policy-versions.js'
@@ -233,3 +234,94 @@ export const draftDiff = defineEndpoint({
     return { version, changes: changes ?? null, patch: patch ?? null }
   },
 })
+
+const Change = (what: string) =>
+  Type.Union([Type.Literal(-1), Type.Literal(0), Type.Literal(1)], {
+    type: 'integer',
+    description: `1: gains ${what}; -1: loses it; 0: neither.`,
+  })
+const Count = (description: string) => Type.Integer({ minimum: 0, description })
+const Hash = Type.String({ description: 'SHA-256: 64 hex characters.' })
+
+const RESULT = closed({
+  hash: Type.String({
+    description: 'SHA-256 over the draft, the policy in force and every change.',
+  }),
+  users: Count('Active users with a reading of their Entra groups.'),
+  changed: Count('Users who gain or lose a right.'),
+  gains: Count('Users who gain a right.'),
+  losses: Count('Users who lose a right; some gain another one.'),
+  newSuperusers: Count('Users who become superuser.'),
+  oldestReading: nullable(instant('Null: there is no reading.')),
+  newestReading: nullable(instant('Null: there is no reading.')),
+  changes: Type.Array(
+    closed({
+      userId: Type.String({ format: 'uuid' }),
+      username: Type.String(),
+      readAt: instant('When the Entra groups of the user were read.'),
+      superuser: Change('the flag superuser'),
+      staff: Change('the flag staff'),
+      gained: Type.Array(Type.String(), { description: `Local groups, at most ${MOST_NAMED}.` }),
+      lost: Type.Array(Type.String(), { description: `Local groups, at most ${MOST_NAMED}.` }),
+      moreGained: Count('Groups that are not listed.'),
+      moreLost: Count('Groups that are not listed.'),
+    }),
+    { description: `New superusers first, then new staff, other gains, losses; at most ${MOST_PREVIEWED}.` },
+  ),
+  counts: Type.Array(
+    closed({
+      right: Type.String({ description: '`superuser`, `staff`, or the name of a local group.' }),
+      gain: Count('Users who gain it.'),
+      lose: Count('Users who lose it.'),
+    }),
+    { description: `By right, flags first; at most ${MOST_COUNTED}.` },
+  ),
+})
+
+export const previewDraft = defineEndpoint({
+  method: 'POST',
+  path: '/policy/drafts/:id/preview',
+  changesNothing: true,
+  permission: 'gatehouse.policy',
+  summary: 'Who would gain and lose which rights by a draft of the policy',
+  description:
+    'By the last readings of the Entra groups of all active users, and `groupMapping` of the draft. It is made in ' +
+    'the background: repeat it until `state` is `done` or `failed`. A preview is kept for five minutes; one is ' +
+    'made at a time (429 otherwise). Nobody gains or loses anything by it.',
+  params: Type.Object({ id: DraftId }),
+  problems: ['policy_draft_unknown', 'policy_draft_unusable', 'rate_limited'],
+  response: closed({
+    state: Type.Union([Type.Literal('running'), Type.Literal('done'), Type.Literal('failed')], { type: 'string' }),
+    done: Count('Users read.'),
+    total: Count('About how many there are.'),
+    startedAt: instant('When it was started.'),
+    code: nullable(Type.String({ description: 'Why it has failed; the next request starts it again.' })),
+    draftHash: Hash,
+    policyHash: Hash,
+    result: nullable(RESULT),
+  }),
+  async handle({ params: { id }, useCases }) {
+    const { state, done, total, startedAt, code, draftHash, policyHash, result } = await useCases.policyPreview
+      .start(id)
+    return {
+      state,
+      done,
+      total,
+      startedAt: new Date(startedAt).toISOString(),
+      code,
+      draftHash,
+      policyHash,
+      result: result && resultOf(result),
+    }
+  },
+})
+
+function resultOf({ oldestReading, newestReading, changes, ...result }: PreviewResult): Answer<Static<typeof RESULT>> {
+  const utc = (time: string) => new Date(time).toISOString()
+  return {
+    ...result,
+    oldestReading: oldestReading && utc(oldestReading),
+    newestReading: newestReading && utc(newestReading),
+    changes: changes.map((change) => ({ ...change, readAt: utc(change.readAt) })),
+  }
+}

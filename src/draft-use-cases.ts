@@ -1,0 +1,44 @@
+// The use cases of drafts of the policy, put together: what is wrong with them, and who would gain and lose what.
+import { createPolicyDraftsAdmin } from './admin/policy-drafts.js'
+import { createPolicyPreviewAdmin } from './admin/policy-preview.js'
+import type { AdminUseCases } from './admin/use-cases.js'
+import type { RunningConfig } from './config/running-config.js'
+import type { Environment } from './core/environment.js'
+import { createDraftJudge } from './draft-judge.js'
+import type { Database } from './store/database.js'
+import { countSnapshots, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
+import { createPolicyDrafts, versionOf } from './store/policy-drafts.js'
+import { createPolicyPreviews } from './store/policy-previews.js'
+import { createLocalGroups } from './store/policy-reads.js'
+import { createPolicyVersionStore } from './store/policy-versions.js'
+
+export interface DraftUseCaseDeps {
+  readonly database: Database
+  /** Of it the variables of the policy in force alone are used. */
+  readonly env?: Environment | undefined
+  readonly log: { warn(facts: object, text: string): void }
+}
+
+export function createDraftUseCases(
+  config: RunningConfig,
+  { database, env = process.env, log }: DraftUseCaseDeps,
+): Pick<AdminUseCases, 'policyDrafts' | 'policyPreview'> {
+  const policyHash = (): string => config.current().policyText.hash
+  const policyDrafts = createPolicyDraftsAdmin({
+    drafts: createPolicyDrafts(database),
+    versions: createPolicyVersionStore(database),
+    versionOf: (hash) => database.ask((db) => versionOf(db, hash)),
+    judge: createDraftJudge(config, env),
+    policyHash,
+  })
+  const policyPreview = createPolicyPreviewAdmin({
+    drafts: policyDrafts,
+    previews: createPolicyPreviews(database),
+    policyHash,
+    localGroups: createLocalGroups(database),
+    snapshots: (entraGroups) => snapshotsOfActiveUsers(database, entraGroups),
+    countSnapshots: () => countSnapshots(database),
+    failed: (error) => log.warn({ err: error }, 'a preview of a draft of the policy has failed'),
+  })
+  return { policyDrafts, policyPreview }
+}

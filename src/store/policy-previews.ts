@@ -1,0 +1,45 @@
+// The preview of each draft of the policy that was made last. Every process writes and reads them, so that any one of
+// them can answer how far a preview is.
+import { sql } from 'drizzle-orm'
+import type { KeptPreview, PolicyPreviews } from '../core/policy-preview.js'
+import type { Database } from './database.js'
+
+type Row = KeptPreview & Record<string, unknown>
+
+export function createPolicyPreviews(database: Database): PolicyPreviews {
+  return {
+    async byDraft(draft) {
+      const { rows: [preview] } = await database.ask((db) =>
+        db.execute<Row>(sql`select state, done, total, to_json(started_at) #>> '{}' as "startedAt", code,
+          draft_hash as "draftHash", policy_hash as "policyHash", result,
+          (extract(epoch from clock_timestamp() - written_at) * 1000)::float8 as "ageMs"
+          from policy_previews where draft = ${draft}`)
+      )
+      return preview
+    },
+    async begin(draft, run, { draftHash, policyHash, total }) {
+      const { rowCount } = await database.ask((db) =>
+        db.execute(sql`insert into policy_previews (draft, run, draft_hash, policy_hash, state, total)
+          select id, ${run}, ${draftHash}, ${policyHash}, 'running', ${total} from policy_drafts where id = ${draft}
+          on conflict (draft) do update set run = excluded.run, draft_hash = excluded.draft_hash,
+            policy_hash = excluded.policy_hash, state = 'running', done = 0, total = excluded.total, code = null,
+            result = null, started_at = clock_timestamp(), written_at = clock_timestamp()`)
+      )
+      return rowCount === 1
+    },
+    async progress(run, done) {
+      const { rowCount } = await database.ask((db) =>
+        db.execute(sql`update policy_previews set done = ${done}, written_at = clock_timestamp() where run = ${run}`)
+      )
+      return rowCount === 1
+    },
+    async end(run, done, end) {
+      const [state, code, result] = 'result' in end ? ['done', null, end.result] : ['failed', end.code, null]
+      await database.ask((db) =>
+        db.execute(sql`update policy_previews set state = ${state}, done = ${done}, code = ${code},
+          result = ${result === null ? null : JSON.stringify(result)}::jsonb, written_at = clock_timestamp()
+          where run = ${run}`)
+      )
+    },
+  }
+}

@@ -1,0 +1,192 @@
+// Previews of drafts of the policy: one at a time, of what is there now, and what their hash is about.
+import { setImmediate as turn } from 'node:timers/promises'
+import t from 'tap'
+import { createPolicyPreviewAdmin } from '../../src/admin/policy-preview.js'
+import { GatehouseError } from '../../src/core/errors.js'
+import type { KeptPreview, PreviewedSnapshot } from '../../src/core/policy-preview.js'
+import { until } from '../helpers/until.js'
+
+const GROUP = '00000000-0000-4000-8000-000000000001'
+
+function user(n: number, entraGroupIds: readonly string[] = []): PreviewedSnapshot {
+  const username = `user-${String(n).padStart(6, '0')}`
+  return {
+    userId: `id-${n}`,
+    username,
+    readAt: new Date(n).toISOString(),
+    entraGroupIds,
+    groups: [],
+    staff: false,
+    superuser: false,
+  }
+}
+
+interface Scene {
+  /** By the name of the draft. */
+  readonly texts: Record<string, string>
+  readonly users?: AsyncIterable<readonly PreviewedSnapshot[]>
+}
+
+function scene({ texts, users = batches([[]]) }: Scene) {
+  const kept = new Map<string, { run: string } & { -readonly [Key in keyof KeptPreview]: KeptPreview[Key] }>()
+  const of = (run: string) => [...kept.values()].find((each) => each.run === run)
+  const failures: unknown[] = []
+  let policyHash = 'in force'
+  const admin = createPolicyPreviewAdmin({
+    drafts: {
+      get: async (id) => ({ text: texts[id] }) as never,
+      judge: (text) => ({
+        problems: [],
+        warnings: [],
+        policy: text === 'unusable'
+          ? undefined
+          : {
+            hash: text,
+            groupMapping: [{ entraGroup: GROUP, groups: [text, 'Missing'], staff: false, superuser: text === 'root' }],
+          },
+      }),
+    },
+    previews: {
+      byDraft: async (draft) => kept.get(draft),
+      async begin(draft, run, { total, ...key }) {
+        kept.set(draft, {
+          run,
+          state: 'running',
+          done: 0,
+          total,
+          startedAt: '',
+          code: null,
+          ...key,
+          result: null,
+          ageMs: 0,
+        })
+        return true
+      },
+      async progress(run, done) {
+        return Object.assign(of(run) ?? {}, { done }) === of(run)
+      },
+      async end(run, done, end) {
+        const state = 'result' in end ? 'done' : 'failed'
+        Object.assign(of(run) ?? {}, { state, done, ...end })
+      },
+    },
+    policyHash: () => policyHash,
+    localGroups: {
+      named: async (names) => names.filter((name) => name !== 'Missing').map((name) => ({ name, permissions: [] })),
+    },
+    snapshots: () => users,
+    countSnapshots: async () => 7,
+    failed: (error) => failures.push(error),
+  })
+  const done = async (draft: string) => {
+    await admin.start(draft)
+    await until(async () => (await admin.last(draft))?.state !== 'running')
+    return await admin.last(draft)
+  }
+  return { admin, kept, failures, done, reload: (hash: string) => (policyHash = hash) }
+}
+
+async function* batches(all: readonly (readonly PreviewedSnapshot[])[]) {
+  for (const batch of all) {
+    await turn()
+    yield batch
+  }
+}
+
+/** One batch, and the next one when it is let. */
+function halting() {
+  let go = () => {}
+  const open = new Promise<void>((resolve) => {
+    go = resolve
+  })
+  async function* users() {
+    yield [user(1)]
+    await open
+    yield [user(2)]
+  }
+  return { users: users(), go }
+}
+
+// proves: policy-preview-once
+t.test('one at a time: a second one is refused, and the same one is answered with its progress', async (t) => {
+  const { users, go } = halting()
+  const { admin } = scene({ texts: { a: 'A', b: 'B' }, users })
+  t.match(await admin.start('a'), { state: 'running', total: 7, result: null })
+  t.match(await admin.start('a'), { state: 'running' })
+  await t.rejects(admin.start('b'), { code: 'rate_limited' })
+  go()
+  t.ok(await until(async () => (await admin.last('a'))?.state === 'done'))
+  t.match(await admin.last('a'), { done: 2, result: { users: 2, changed: 0 } })
+  t.match(await admin.start('b'), { state: 'running' })
+})
+
+// proves: policy-preview-of-now
+t.test('a preview of another text, or beside another policy, is none', async (t) => {
+  const texts = { a: 'A' }
+  const { admin, done, reload } = scene({ texts })
+  t.match(await done('a'), { state: 'done', draftHash: 'A', policyHash: 'in force' })
+  texts.a = 'B'
+  t.equal(await admin.last('a'), undefined)
+  texts.a = 'A'
+  t.match(await admin.last('a'), { state: 'done' })
+  reload('another')
+  t.equal(await admin.last('a'), undefined)
+  texts.a = 'unusable'
+  t.equal(await admin.last('a'), undefined)
+  await t.rejects(admin.start('a'), { code: 'policy_draft_unusable' })
+})
+
+// proves: policy-preview-hash
+t.test('the hash is over every change, also those that are not listed', async (t) => {
+  const users = (last: readonly string[]) =>
+    batches([
+      Array.from({ length: 999 }, (_, n) => user(n, [GROUP])),
+      [user(999, last)],
+    ])
+  const all = await scene({ texts: { a: 'A' }, users: users([GROUP]) }).done('a')
+  const same = await scene({ texts: { a: 'A' }, users: users([GROUP]) }).done('a')
+  const fewer = await scene({ texts: { a: 'A' }, users: users([]) }).done('a')
+  t.match(all?.result, { users: 1000, changed: 1000, gains: 1000, losses: 0, changes: { length: 200 } })
+  t.equal(all?.result?.hash, same?.result?.hash)
+  t.strictSame(all?.result?.changes, fewer?.result?.changes)
+  t.not(all?.result?.hash, fewer?.result?.hash)
+  t.strictSame(all?.result?.counts, [{ right: 'A', gain: 1000, lose: 0 }])
+})
+
+t.test('new superusers come first', async (t) => {
+  const users = batches([[user(1), { ...user(2), groups: ['X'] }, user(3, [GROUP])]])
+  const preview = await scene({ texts: { a: 'root' }, users }).done('a')
+  t.match(preview?.result, {
+    newSuperusers: 1,
+    gains: 1,
+    losses: 1,
+    changes: [{ userId: 'id-3', superuser: 1 }, { userId: 'id-2', lost: ['X'] }],
+    oldestReading: new Date(1).toISOString(),
+    newestReading: new Date(3).toISOString(),
+  })
+})
+
+t.test('one that fails, is interrupted or lost says so, and is started again', async (t) => {
+  async function* failing() {
+    yield [user(1)]
+    throw new GatehouseError('database_unavailable')
+  }
+  const broken = scene({ texts: { a: 'A' }, users: failing() })
+  t.match(await broken.done('a'), { state: 'failed', code: 'database_unavailable', result: null })
+  t.equal(broken.failures.length, 1)
+  t.match(await broken.admin.start('a'), { state: 'running', code: null })
+
+  const { users, go } = halting()
+  const closing = scene({ texts: { a: 'A' }, users })
+  await closing.admin.start('a')
+  const closed = closing.admin.close()
+  go()
+  await closed
+  t.match(await closing.admin.last('a'), { state: 'failed', code: 'preview_interrupted' })
+  await t.rejects(closing.admin.start('a'), { code: 'rate_limited' })
+
+  const lost = scene({ texts: { a: 'A' }, users: halting().users })
+  await lost.admin.start('a')
+  Object.assign(lost.kept.get('a') ?? {}, { ageMs: 61_000 })
+  t.match(await lost.admin.last('a'), { state: 'failed', code: 'preview_interrupted' })
+})
