@@ -91,7 +91,7 @@ async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits
     return await refuseUnlinkedUser(tx, login)
   }
   const user = await settleUser(tx, login)
-  if (login.stepUp) requireSamePerson(user.id, login.stepUp)
+  if (login.stepUp) requireSamePerson(user.id, login.stepUp) // guard: admin-other-person-commits
   const change = await replaceGrants(tx, { userId: user.id, grants: plan.grants, ...login.person.memberships })
   // The stored grants decide: a newer snapshot may have superseded this plan.
   const refused = login.requireMappedGroup && change.groups.length === 0 && !change.staff && !change.superuser

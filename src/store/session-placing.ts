@@ -81,9 +81,11 @@ async function renewSession(
 ): Promise<PlacedSession | undefined> {
   if (renews === undefined || replaces === undefined) return undefined
   const [idHash, old] = [sessionIdHash(id), sessionIdHash(replaces)]
+  const ofUser = sql`s.user_id = ${userId}` // guard: admin-renewed-person
+  const isActive = stillActive(limits) // guard: admin-renewed-active
   const { rows: [active] } = await tx.execute(sql`
     select from sessions s join users u on u.id = s.user_id
-    where s.public_id = ${renews} and s.user_id = ${userId} and ${stillActive(limits)} for update of s`)
+    where s.public_id = ${renews} and ${ofUser} and ${isActive} for update of s`)
   if (active === undefined) return undefined
   const [renewed] = await tx.update(sessions).set({
     ...latest(token),

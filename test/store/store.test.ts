@@ -368,6 +368,15 @@ t.test('a plan that was made from what is no longer so is not written', async (t
       )
     }
   })
+  // proves: admin-other-person-commits
+  await t.test('a step-up ends with another user than the one who was checked', async (t) => {
+    const known = login({ uid: person(1), origin: 'known', newAssociation: false, ...(abe ? { user: abe } : {}) })
+    const stepUp = { purpose: 'admin', session: undefined, userId: user.id, adminSession: undefined } as const
+    const before = await dump(query)
+    await t.rejects(store.commit({ ...known, stepUp }), { code: 'step_up_other_person' })
+    t.equal(await dump(query), before, 'nothing was written')
+    t.match(await store.commit({ ...known, stepUp: { ...stepUp, userId: abe?.id } }), { username: 'abe' })
+  })
   await t.test('the user has been deactivated or removed', async (t) => {
     await query("update users set is_active = false where username = 'abe'")
     await outdated(t, { uid: person(1), origin: 'known', newAssociation: false, ...(abe ? { user: abe } : {}) })
