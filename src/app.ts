@@ -109,7 +109,7 @@ export async function buildApp(config: RunningConfig, deps: AppDeps): Promise<Fa
     await userinfo.register(rateLimit, { ...COMMON_LIMITS, ...limitStore(siblings, 'userinfo') })
     userinfo.addHook('onRequest', userinfo.rateLimit(userinfoLimit(trusts))) // guard: adv-userinfo-limit
     userinfo.addHook('onResponse', async (_request, reply) => deps.meter.userinfo(reply.statusCode))
-    await userinfo.register(userinfoRoutes, parts)
+    await userinfo.register(userinfoRoutes, { ...parts, requirePolicy: config.requirePolicy })
   })
   await app.register(jwksRoutes, { keys: deps.storage.keys })
   await app.register(assetRoutes, { theme: pages.theme })
@@ -125,7 +125,7 @@ export async function buildApp(config: RunningConfig, deps: AppDeps): Promise<Fa
 type Parts = ReturnType<typeof createParts>
 
 /** What more than one scope needs. Whatever a request causes is logged within the budget. */
-function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }: LogBudget) {
+function createParts({ startup, current, requirePolicy }: RunningConfig, deps: AppDeps, { log }: LogBudget) {
   const { server: { publicUrl, redirectDomains, contact, trustedProxies }, session, log: { access } } = startup
   const { sessions: { sessions, cache }, entra, replicas, meter, siblings } = deps
   const unknownSignature = createRotationHint({
@@ -141,13 +141,17 @@ function createParts({ startup, current }: RunningConfig, deps: AppDeps, { log }
   const graceMs = session.outageGraceMs
   const sessionResolver = createSessionResolver({ signer, cookieName, sessions, cache, activity, graceMs, log, meter })
   const assertions = createAssertionSigner({ keys: deps.storage.keys, issuer: publicUrl })
-  const inForce = memoizeByConfig(current, (reloadable) => accessInForce(reloadable, deps.counters))
+  const compiled = memoizeByConfig(current, (reloadable) => accessInForce(reloadable, deps.counters))
+  const inForce = requirePolicy === undefined ? compiled : () => {
+    requirePolicy()
+    return compiled()
+  }
   const theme = memoizeByConfig(current, (reloadable) => themeInForce(reloadable, publicUrl))
   const { authority } = entra.client.signIn.endpoints
   const headers = createIdentityHeaderCache({ signer: assertions, capacity: HEADERS_PER_SESSION * session.cacheSize })
   const onUnnamedHost = createUnnamedHosts({ meter, log, announcements: siblings?.announcements('unnamedHost') })
   const shadows = createShadowObserver({
-    shadows: () => inForce().shadows,
+    shadows: () => compiled().shadows,
     log: access === 'none' ? undefined : deps.log,
     announcements: siblings?.announcements('shadowRule'),
   })
@@ -209,7 +213,11 @@ async function forwardAuth(
   }
 }
 
-function browserOptions({ startup, current }: RunningConfig, deps: AppDeps, parts: Parts): BrowserScopeOptions {
+function browserOptions(
+  { startup, current, requirePolicy }: RunningConfig,
+  deps: AppDeps,
+  parts: Parts,
+): BrowserScopeOptions {
   const { session, server, entra: { clientId } } = startup
   const { storage, sessions: { sessions, cache }, entra, meter, counters, tracer, log, siblings } = deps
   const { authority, authorizePath, scopes, endSession } = entra.client.signIn.endpoints
@@ -226,7 +234,10 @@ function browserOptions({ startup, current }: RunningConfig, deps: AppDeps, part
     login: createLogin({
       source: tracedSource(entra.source, tracer),
       store: createLoginStore(storage.database, session),
-      pipeline: () => pipelineInForce(current(), deps),
+      pipeline() {
+        requirePolicy?.()
+        return pipelineInForce(current(), deps)
+      },
       report: createLoginReporter(log, meter),
     }),
     entraError: (answer) => entraError(answer, 'authorize'),
@@ -239,6 +250,7 @@ function browserOptions({ startup, current }: RunningConfig, deps: AppDeps, part
     maxRequests: server.rateLimit,
     siblings,
     accessInForce: parts.inForce,
+    requirePolicy,
     rightsOf: (userId) => storage.rightsOf(userId, current().groupMapping),
     setIdentityCookie: identityCookie(session, parts),
     steppedUp: parts.admin?.steppedUp,

@@ -1,5 +1,6 @@
 // The parts of /readyz beside the database: they inform operators, and none of them makes the gateway unready, because
 // sessions that are active go on without them.
+import type { PolicyState } from './deployed-policy.js'
 import type { ReloadState } from './config/reload-state.js'
 import type { Replicas } from './core/replicas.js'
 import type { Readiness } from './http/health.js'
@@ -15,13 +16,16 @@ export interface ReplicaHealth {
   /** The other parts: none of them makes the gateway unready, because active sessions do not need it. */
   readonly parts: () => Readonly<Record<string, unknown>>
   readonly draining: () => boolean
+  /** Undefined: the policy is the file's. */
+  readonly policy?: (() => PolicyState) | undefined
 }
 
 /** Of a replica. */
-export async function replicaReadiness({ ping, parts, draining }: ReplicaHealth): Promise<Readiness> {
+export async function replicaReadiness({ ping, parts, draining, policy }: ReplicaHealth): Promise<Readiness> {
   const database = await ping().then(() => 'ok', () => 'unreachable')
+  const hasPolicy = policy === undefined || policy().kind === 'in force' // guard: policy-not-ready
   return {
-    ready: database === 'ok' && !draining(),
+    ready: database === 'ok' && hasPolicy && !draining(),
     parts: { database, ...parts(), ...(draining() ? { shutdown: 'in progress' } : {}) },
   }
 }
@@ -34,10 +38,12 @@ export interface ReadinessSources {
   readonly reload: () => ReloadState
   /** Undefined: no re-evaluation is configured. */
   readonly reevaluation: Pick<ReevaluationSchedule, 'state'> | undefined
+  /** Undefined: the policy is the file's. */
+  readonly policy: (() => PolicyState) | undefined
 }
 
 export function readinessParts(
-  { entra: { client, source }, sessions, storage, replicas, reload, reevaluation }: ReadinessSources,
+  { entra: { client, source }, sessions, storage, replicas, reload, reevaluation, policy }: ReadinessSources,
 ): Readonly<Record<string, unknown>> {
   return {
     ...upstreamParts(client.http.reachability(), source.throttledUntil()),
@@ -46,6 +52,7 @@ export function readinessParts(
     ...historyPart(sessions.lostHistory()),
     replicas: replicas.state(),
     config: configPart(reload()),
+    ...(policy ? { policy: policyPart(policy()) } : {}),
     ...(reevaluation ? { sync: reevaluationPart(reevaluation.state()) } : {}),
   }
 }
@@ -78,6 +85,11 @@ function upstreamParts({ entra, graph }: ReturnType<WatchedHttpClient['reachabil
 export function configPart({ refused }: ReloadState): string {
   // guard: adv-reload-reported
   return refused === undefined ? 'ok' : `refused since ${refused.since.toISOString()}: ${refused.reason}`
+}
+
+function policyPart(state: PolicyState): string {
+  if (state.kind === 'in force') return `version ${state.version}`
+  return state.kind === 'missing' ? 'missing' : `version ${state.version} cannot be run: ${state.reason}`
 }
 
 function reevaluationPart({ leader, failing }: ReturnType<ReevaluationSchedule['state']>): string {

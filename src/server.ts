@@ -1,7 +1,9 @@
 // The process: opens what the application stands on, listens, and closes in the opposite order.
+import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { buildApp } from './app.js'
 import { neverReloaded, registerReloads } from './config/reload-state.js'
+import type { Config } from './config/config.js'
 import type { RunningConfig } from './config/running-config.js'
 import { createGroupMapping } from './core/mapping.js'
 import { createReplicas, type Replicas } from './core/replicas.js'
@@ -16,12 +18,15 @@ import { dialects } from './http/forward-auth/dialects/index.js'
 import { drainAndClose } from './http/drain.js'
 import { createLifecycle, type Lifecycle } from './lifecycle.js'
 import { createManagementServer } from './management-server.js'
-import { openPolicyRecord, type PolicyRecord } from './policy-record.js'
+import { openDeployedPolicy, type DeployedPolicy } from './deployed-policy.js'
+import { accessInForce, pipelineInForce, themeInForce, type PipelineDeps } from './derived-config.js'
+import { openPolicyRecord } from './policy-record.js'
 import { listen } from './net/listen.js'
 import { readinessParts, replicaReadiness } from './readiness.js'
 import { createReevaluationSchedule, type ReevaluationSchedule } from './reevaluation/scheduler.js'
 import { warnOfMissingGroups } from './store/missing-groups.js'
 import { openActivity } from './store/activity.js'
+import { createPolicyDeploymentStore } from './store/policy-deployments.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
 import { openReevaluationStorage } from './store/reevaluation-storage.js'
 import { openSessions } from './store/cached-sessions.js'
@@ -47,21 +52,23 @@ export async function startGateway(config: RunningConfig, options: GatewayOption
   }
 }
 
-async function open(config: RunningConfig, options: GatewayOptions, lifecycle: Lifecycle): Promise<Gateway> {
-  const { startup, current } = config
+async function open(given: RunningConfig, options: GatewayOptions, lifecycle: Lifecycle): Promise<Gateway> {
+  const { startup } = given
   const { log, tracing = noTracing(), customSteps = createCustomSteps({ log }), siblings } = options
   const { reload = neverReloaded() } = options
   const { own, draining, drain, close } = lifecycle
   own('tracing', () => tracing.close())
   own('custom steps', () => customSteps.close())
-  await customSteps.prepare(current().customSteps)
+  await customSteps.prepare(given.current().customSteps)
 
-  const metrics = openMetrics(config, options)
+  const metrics = openMetrics(given, options)
   const shared = { own, draining, log, tracer: tracing.tracer, meter: metrics.meter }
   const storage = await openStorage(startup, { ...shared, migrate: options.migrate ?? true })
-  const record = await openRecord(config, options, { ...shared, storage })
-  const replicas = openReplicas(config, options, { ...metrics, policy: record.version })
-  const sessions = openSessions(storage, startup, { ...shared, replicas })
+  const policy = await openPolicy(given, options, { ...shared, storage, customStep: customSteps.step })
+  const { config, replica } = policy
+  const { current } = config
+  const replicas = openReplicas(config, options, { ...metrics, policy: policy.version })
+  const sessions = openSessions(storage, startup, { ...shared, replicas, replica, onPolicy: policy.look })
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
   const { step: customStep } = customSteps
   const activity = openActivity({ ...shared, database: storage.database, enabled: startup.admin !== undefined })
@@ -69,8 +76,8 @@ async function open(config: RunningConfig, options: GatewayOptions, lifecycle: L
   const reevaluation = openReevaluation(config, options, { ...shared, storage, entra })
   const opened = { storage, sessions, entra, replicas, counters, activity: activity.reader, reevaluation, reload }
   const app = await buildApp(config, { ...shared, ...opened, customStep, siblings })
-  const parts = () => readinessParts({ entra, sessions, storage, replicas, reload, reevaluation })
-  const readiness = () => replicaReadiness({ ping: storage.ping, parts, draining })
+  const parts = () => readinessParts({ entra, sessions, storage, replicas, reload, reevaluation, policy: policy.state })
+  const readiness = () => replicaReadiness({ ping: storage.ping, parts, draining, policy: policy.state })
   const management = siblings ? undefined : await createManagementServer({ log, readiness, metrics })
   own('management listener', () => management?.close())
   own('requests', () => drainAndClose(app, { lingerMs: options.lingerMs ?? LINGER_MS, cutOffMs: CUT_OFF_MS }))
@@ -97,13 +104,37 @@ function openMetrics({ startup }: RunningConfig, { siblings, reload = neverReloa
   return metrics
 }
 
-async function openRecord(
-  config: RunningConfig,
+interface OpenPolicy extends Pick<DeployedPolicy, 'config' | 'version' | 'look'> {
+  /** The id of this replica in the table of replicas. */
+  readonly replica: string
+  /** Undefined: the policy is the file's. */
+  readonly state: DeployedPolicy['state'] | undefined
+}
+
+/** The policy of the file is recorded as a version; the one in the database is read. */
+async function openPolicy(
+  given: RunningConfig,
   options: GatewayOptions,
-  { storage, own, log }: Pick<Lifecycle, 'own'> & { storage: Storage, log: GatewayOptions['log'] },
-): Promise<PolicyRecord> {
-  const store = createPolicyVersionStore(storage.database)
-  return await openPolicyRecord(config, { store, replica: replicaName(config, options), own, log })
+  { storage: { database }, own, log, tracer, customStep }:
+    & Pick<Lifecycle, 'own'>
+    & PipelineDeps
+    & { storage: Storage, log: GatewayOptions['log'] },
+): Promise<OpenPolicy> {
+  const { server: { publicUrl }, policy: { source } } = given.startup
+  const versions = createPolicyVersionStore(database)
+  const replica = randomBytes(9).toString('base64url')
+  const name = replicaName(given, options)
+  if (source === 'file') {
+    const record = await openPolicyRecord(given, { store: versions, replica: name, own, log })
+    return { config: given, replica, version: record.version, look: () => {}, state: undefined }
+  }
+  const compile = (config: Config): void => {
+    accessInForce(config)
+    themeInForce(config, publicUrl)
+    pipelineInForce(config, { customStep, tracer })
+  }
+  const store = createPolicyDeploymentStore(database)
+  return { ...await openDeployedPolicy(given, { store, versions, replica, name, compile, own, log }), replica }
 }
 
 /** Host and port, and the number of the worker. */
@@ -115,7 +146,7 @@ function replicaName({ startup }: RunningConfig, { siblings }: GatewayOptions): 
 function openReplicas(
   config: RunningConfig,
   options: GatewayOptions,
-  { meter, policy }: Pick<Metrics, 'meter'> & { policy: PolicyRecord['version'] },
+  { meter, policy }: Pick<Metrics, 'meter'> & { policy: DeployedPolicy['version'] },
 ): Replicas {
   const { log, siblings, replicasMayDifferMs: reportAfterMs } = options
   const replicas = createReplicas({
@@ -134,7 +165,7 @@ function openReplicas(
 
 /** The re-evaluation, where it is configured. */
 function openReevaluation(
-  { startup, current }: RunningConfig,
+  { startup, current, requirePolicy }: RunningConfig,
   { log, reevaluationGraceMs: graceMs }: GatewayOptions,
   { storage, entra, own, meter }: Pick<Lifecycle, 'own'> & Pick<Metrics, 'meter'> & { storage: Storage, entra: Entra },
 ): ReevaluationSchedule | undefined {
@@ -153,6 +184,7 @@ function openReevaluation(
       report: createSignalReporter(log, meter),
     },
     pace,
+    requirePolicy,
     mapping: () => ({
       settings: { mapping: createGroupMapping(current().groupMapping) },
       requireMappedGroup: current().requireMappedGroup,

@@ -8,7 +8,15 @@ import type { PolicyUser } from '../core/policy.js'
 import { networkTest } from '../net/networks.js'
 import { createPolicyUsers } from '../store/policy-reads.js'
 import { commandProcess } from './command-process.js'
-import { EXIT, explainFailure, print, printJson, readConfig, withDatabase, type CommonOptions } from './context.js'
+import {
+  EXIT,
+  explainFailure,
+  print,
+  printJson,
+  readConfigInForce,
+  withDatabase,
+  type CommonOptions,
+} from './context.js'
 import { readExpectations, type PlacedExpectation } from './expectations-file.js'
 
 export interface AccessCheckOptions extends CommonOptions {
@@ -28,7 +36,7 @@ export async function accessCheck(file: string, options: AccessCheckOptions): Pr
     return EXIT.usage
   }
   const rules = options.with === undefined
-    ? readConfig(options)
+    ? await readConfigInForce(options)
     : loadConfig(options.with, { env: commandProcess().env })
   const checked = await checkAll(expectations, rules, options)
   const failed = checked.filter(({ holds }) => !holds)

@@ -6,7 +6,7 @@ import type { Position } from '../config/problem.js'
 import { ruleTitle, type Decision } from '../core/access.js'
 import { targetUrl } from '../core/target.js'
 import { networkTest } from '../net/networks.js'
-import { EXIT, print, printJson, readConfig, type CommonOptions } from './context.js'
+import { EXIT, print, printJson, readConfigInForce, type CommonOptions } from './context.js'
 import { printGroupsRead } from './entra-groups.js'
 import { policyPorts } from './policy-ports.js'
 
@@ -19,7 +19,7 @@ export interface AccessTestOptions extends CommonOptions {
 type PositionedRule = JudgedRule & Position
 
 export async function accessTest(url: string, options: AccessTestOptions): Promise<number> {
-  const { config, file, positionOf } = readConfig(options)
+  const { config, file, positionOf } = await readConfigInForce(options)
   const { method, user, from: address } = options
   const { users, localGroups } = policyPorts(options)
   const written = asWritten(config)

@@ -32,6 +32,39 @@ export function readConfig({ config }: CommonOptions): LoadedConfig {
   return loadConfig(config ?? env.GATEHOUSE_CONFIG ?? 'config/gatehouse.yaml', { env })
 }
 
+/**
+ * With the policy that was deployed last, where the policy is in the database.
+ * @throws ConfigError; GatehouseError `policy_missing`
+ */
+export async function readConfigInForce(options: CommonOptions): Promise<LoadedConfig> {
+  const loaded = readConfig(options)
+  if (loaded.config.policy.source === 'file') return loaded
+  const config = await withDatabase(options, async ({ config: inForce }) => inForce)
+  if (config === loaded.config) {
+    const remedy = 'Deploy one: gatehouse policy deploy FILE --message TEXT'
+    throw new GatehouseError('policy_missing', { detail: 'no policy was deployed yet', remedy })
+  }
+  const { positions, file } = config.source ?? { positions: new Map(), file: loaded.file }
+  return { ...loaded, file, config, positionOf: (path) => positions.get(path) ?? { line: 1, column: 1 } }
+}
+
+/** The file's configuration as it is, where no policy was deployed. */
+async function withDeployedPolicy(file: Config, database: Database): Promise<Config> {
+  if (file.policy.source === 'file') return file
+  const [{ createPolicyDeploymentStore }, { createPolicyVersionStore }, { loadPolicy }, { configWithPolicy }] =
+    await Promise.all([
+      import('../store/policy-deployments.js'),
+      import('../store/policy-versions.js'),
+      import('../config/policy-document.js'),
+      import('../config/running-config.js'),
+    ])
+  const inForce = await createPolicyDeploymentStore(database).inForce()
+  const version = inForce && await createPolicyVersionStore(database).get(inForce.number)
+  if (version === undefined) return file
+  const policy = loadPolicy(version.text, file, { name: `policy version ${version.number}`, env: {} })
+  return configWithPolicy(file, policy.config)
+}
+
 export interface CommandContext {
   readonly database: Database
   /** The same use cases as in the console and its API. */
@@ -41,15 +74,22 @@ export interface CommandContext {
   readonly tokens: PeopleUseCases['tokens']
   /** Changes; the same use cases too. */
   readonly acts: AdminActs
+  /** With the policy that was deployed last, where the policy is in the database and was deployed. */
   readonly config: Config
+  /** Of the file alone. */
+  readonly file: Config
 }
 
-/** Runs work on the configured database and closes it, whatever happens. */
+/**
+ * Runs work on the configured database and closes it, whatever happens.
+ * @param needs `file`: it works where the policy in force cannot be loaded too
+ */
 export async function withDatabase<T>(
   options: CommonOptions,
   work: (context: CommandContext) => Promise<T>,
+  needs: 'policy' | 'file' = 'policy',
 ): Promise<T> {
-  const { config } = readConfig(options)
+  const { config: file } = readConfig(options)
   const [
     { openDatabase },
     { databaseUrl },
@@ -63,10 +103,11 @@ export async function withDatabase<T>(
     import('../people-use-cases.js'),
     import('../act-use-cases.js'),
   ])
-  const { stop, ...address } = await databaseUrl(config.database)
+  const { stop, ...address } = await databaseUrl(file.database)
   let database: Database | undefined
   try {
     database = openDatabase({ server: await chooseServer(address), poolSize: 2, timeoutMs: STATEMENT_MS })
+    const config = needs === 'file' ? file : await withDeployedPolicy(file, database)
     const policy = () => ({ mapping: config.groupMapping, rules: config.access.rules })
     const written = asWritten(config)
     const shown = () => ({ mapping: written.groupMapping, rules: written.access.rules })
@@ -78,7 +119,7 @@ export async function withDatabase<T>(
       reservedUsernames: () => config.reservedUsernames,
       groupPolicy: () => groupPolicyOf(config),
     })
-    return await work({ database, config, acts, ...createPeopleUseCases({ database, timeouts, policy, shown }) })
+    return await work({ database, config, file, acts, ...createPeopleUseCases({ database, timeouts, policy, shown }) })
   } finally {
     await database?.close()
     await stop()

@@ -9,7 +9,16 @@ import { createGroupsList } from '../store/groups-list.js'
 import { openAppDirectory } from '../app-directory.js'
 import { printGroupsRead } from './entra-groups.js'
 import { commandProcess } from './command-process.js'
-import { EXIT, print, printJson, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
+import {
+  EXIT,
+  print,
+  printJson,
+  printTable,
+  readConfig,
+  readConfigInForce,
+  withDatabase,
+  type CommonOptions,
+} from './context.js'
 import { explainWith } from './explain-with.js'
 import { policyPorts } from './policy-ports.js'
 
@@ -38,7 +47,7 @@ export async function explain(user: string | undefined, options: ExplainOptions)
 }
 
 async function explainGroups(ids: readonly string[], options: ExplainOptions): Promise<number> {
-  const admin = explainAdmin(options, async () => {
+  const admin = await explainAdmin(options, async () => {
     throw new Error('the Entra groups are given')
   })
   const { rows, refused: _, ...rights } = await admin.explainGroups(ids)
@@ -50,7 +59,8 @@ async function explainGroups(ids: readonly string[], options: ExplainOptions): P
 async function explainUser(user: string, options: ExplainOptions): Promise<number> {
   const directory = openAppDirectory(readConfig(options).config)
   try {
-    const explained = await explainAdmin(options, createLiveReader(directory)).explainLive(user)
+    const admin = await explainAdmin(options, createLiveReader(directory))
+    const explained = await admin.explainLive(user)
     if (options.json) printExplanationJson(user, explained)
     else printExplanation(user, explained)
   } finally {
@@ -59,8 +69,8 @@ async function explainUser(user: string, options: ExplainOptions): Promise<numbe
   return EXIT.ok
 }
 
-function explainAdmin(options: ExplainOptions, readLive: ReadLive): ExplainAdmin {
-  const { config } = readConfig(options)
+async function explainAdmin(options: ExplainOptions, readLive: ReadLive): Promise<ExplainAdmin> {
+  const { config } = await readConfigInForce(options)
   const written = asWritten(config)
   return createExplainAdmin({ policy: () => config, shown: () => written, ...policyPorts(options), readLive })
 }

@@ -1,4 +1,6 @@
-// `gatehouse policy versions|show|diff|export`: the versions of the policy; `policy check|preview`: a policy alone.
+// `gatehouse policy versions|show|diff|export`: the versions of the policy; `policy check|preview`: a policy alone;
+// `policy deploy|rollback`: what is in force on all replicas, where the policy is in the database.
+import type { Deployed, PolicyDeploysAdmin } from '../admin/policy-deploys.js'
 import { createPolicyVersionsAdmin, type PolicyVersionsAdmin } from '../admin/policy-versions.js'
 import { formatProblem } from '../config/load.js'
 import { loadPolicy, type LoadedPolicy } from '../config/policy-document.js'
@@ -6,6 +8,7 @@ import { allPages } from '../core/page.js'
 import type { VersionSummary } from '../core/policy-version.js'
 import { commandProcess } from './command-process.js'
 import {
+  cliActing,
   EXIT,
   print,
   printJson,
@@ -82,6 +85,7 @@ async function withVersions<T>(options: CommonOptions, work: (admin: PolicyVersi
   return await withDatabase(
     options,
     ({ database }) => work(createPolicyVersionsAdmin(createPolicyVersionStore(database))),
+    'file',
   )
 }
 
@@ -105,6 +109,50 @@ export async function policyPreview(
   const { config } = readPolicy(file, options)
   const [{ explainWith }, { localGroups }] = await Promise.all([import('./explain-with.js'), import('./explain.js')])
   return await explainWith(config, await localGroups(options), options)
+}
+
+export interface DeployCommandOptions extends CommonOptions {
+  readonly message: string
+  readonly onto?: number
+  readonly preview?: string
+  readonly without?: readonly string[]
+  readonly confirm?: string
+}
+
+export async function policyDeploy(file: string, options: DeployCommandOptions): Promise<number> {
+  const text = readTextFile(file)
+  return await deployed(file, options, (deploys) => deploys.deploy(text, options, cliActing()))
+}
+
+export async function policyRollback(number: number, options: DeployCommandOptions): Promise<number> {
+  return await deployed(
+    `policy version ${number}`,
+    options,
+    (deploys) => deploys.rollback(number, options, cliActing()),
+  )
+}
+
+/** @param name of the text, for its problems */
+async function deployed(
+  name: string,
+  options: DeployCommandOptions,
+  work: (deploys: PolicyDeploysAdmin) => Promise<Deployed>,
+): Promise<number> {
+  const { createPolicyDeploys } = await import('../policy-deploys.js')
+  const done = await withDatabase(
+    options,
+    ({ database, file }) => work(createPolicyDeploys(database, file, name)),
+    'file',
+  )
+  if (options.json) printJson(done)
+  else {
+    const { number, replaced, replicas } = done
+    const on = replicas.length === 0
+      ? 'No replica runs: it is in force when one starts.'
+      : `It is in force on ${replicas.join(', ')}.`
+    print(`Version ${number} ${replaced === null ? 'is the first one' : `replaces version ${replaced}`}. ${on}`)
+  }
+  return EXIT.ok
 }
 
 /** @throws ConfigError, GatehouseError `file_unreadable` */

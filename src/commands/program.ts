@@ -311,6 +311,29 @@ function addPolicyCommands(program: Command, define: Define): void {
     'what everybody would gain or lose under such a policy',
     async () => (await import('./policy.js')).policyPreview,
   ).option('--live', 'read Graph now instead of using the last readings')
+  const deploys = [
+    define(
+      policy,
+      'deploy <file>',
+      'bring a policy into force on all replicas (policy.source: database)',
+      async () => (await import('./policy.js')).policyDeploy,
+    ).option('--onto <version>', 'the version that it replaces; another one in force ends the deploy', versionNumber),
+    define(
+      policy,
+      'rollback <version>',
+      'deploy an earlier version again, as a new one',
+      async () => (await import('./policy.js')).policyRollback,
+    ),
+  ]
+  for (const each of deploys) {
+    for (const argument of each.registeredArguments) {
+      if (argument.name() === 'version') argument.argParser(versionNumber)
+    }
+    each.requiredOption('--message <text>', 'why, for the history of versions')
+      .option('--preview <hash>', 'the preview that was looked at, for the audit record')
+      .option('--without <replica>', 'leave out a replica that does not answer; repeatable', several)
+      .option('--confirm <text>', "'no superuser': nobody, or not you, remains a superuser")
+  }
 }
 
 function addTokenCommands(program: Command, define: Define): void {

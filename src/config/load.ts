@@ -13,7 +13,7 @@ import type { ReadContext } from './read-context.js'
 import { isEmpty, readDocument, withSource } from './read-document.js'
 import { policyTextOf, type PolicyText } from './policy-text.js'
 import { createReport, inOrder, type Report } from './report.js'
-import { RULES } from './rules/index.js'
+import { FILE_RULES, RULES } from './rules/index.js'
 import { configSchema } from './schema.js'
 import type { Shape } from './schema-shape.js'
 import { parseYaml, type YamlFile } from './yaml-file.js'
@@ -86,7 +86,7 @@ function read(file: string, files: Files, env: Environment, report: Report, foun
     ...paths(file, files, found),
   }
   const draft = readDocument(context, yaml.doc.contents, (read) => {
-    for (const rule of RULES) rule(read, report, files)
+    for (const rule of [...FILE_RULES, ...RULES]) rule({ ...read, customSteps: found.customSteps }, report, files)
   })
   return draft && { draft, policyText: () => policyTextOf(text, yaml.doc) }
 }

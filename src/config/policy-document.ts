@@ -11,7 +11,7 @@ import { ConfigError, valueProblem, type ConfigProblem } from './problem.js'
 import type { ReadContext } from './read-context.js'
 import { isEmpty, readDocument, withSource } from './read-document.js'
 import { createReport, inOrder, type Report } from './report.js'
-import { RULES } from './rules/index.js'
+import { DEPLOYED_RULES, RULES } from './rules/index.js'
 import { configSchema } from './schema.js'
 import type { Shape } from './schema-shape.js'
 import { parseYaml, type YamlFile } from './yaml-file.js'
@@ -72,7 +72,9 @@ function readPolicy(
   { env, used }: { readonly env: Environment, readonly used: Used },
 ): Draft | undefined {
   const files = createFiles(() => '') // nothing is read
-  const context = { yaml, report, env, files, root: SCHEMA, secretFiles: [], ...filesInForce(inForce, used) }
+  const refusesVariables = inForce.policy.source === 'database'
+  const inUse = { ...filesInForce(inForce, used), refusesVariables }
+  const context = { yaml, report, env, files, root: SCHEMA, secretFiles: [], ...inUse }
   const { contents } = yaml.doc
   // an empty text is the policy in which every key has its default value
   return readDocument(context, isEmpty(contents) ? yaml.doc.createNode({}) : contents, (draft) => {
@@ -91,7 +93,8 @@ function judge(draft: Draft, report: Report, files: Files): void {
       if (policyKeyOf(path) !== undefined) report.warn(path, ...rest)
     },
   }
-  for (const rule of RULES) rule(draft, aboutPolicy, files)
+  const rules = draft.policy?.source === 'database' ? [...DEPLOYED_RULES, ...RULES] : RULES
+  for (const rule of rules) rule(draft, aboutPolicy, files)
 }
 
 /** Those that the policy in force names: the values of others are not to be found out by a policy that uses them. */
@@ -101,22 +104,23 @@ function variablesOf({ policyText: { canonical } }: Config, env: Environment): E
 }
 
 function filesInForce(
-  { customSteps, images }: Config,
+  { customSteps, images, policy: { source } }: Config,
   used: Used,
 ): Pick<ReadContext, 'resolvePath' | 'unreadable' | 'unusableStep' | 'unusableImage'> {
+  const isDeployed = source === 'database'
   const imageAt = (path: string) => images.find((image) => image.path === path)
   return {
     resolvePath: (path) => images.find((image) => image.path.endsWith(`/${path.replace(/^\.\//, '')}`))?.path ?? path,
-    unreadable: (path) => notInForce(path),
+    unreadable: (path) => isDeployed ? noFile(path) : notInForce(path),
     unusableStep(name) {
       const step = customSteps.find((each) => each.name === name)
-      if (step === undefined) return notInForce(name)
+      if (step === undefined) return isDeployed ? notOwnStep(name) : notInForce(name) // guard: policy-own-steps-alone
       used.customSteps.push(step)
       return undefined
     },
     unusableImage(path) {
       const image = imageAt(path)
-      if (image === undefined) return notInForce(path)
+      if (image === undefined) return isDeployed ? noFile(path) : notInForce(path)
       used.images.push(image)
       return undefined
     },
@@ -128,6 +132,22 @@ function notInForce(path: string) {
     'file_not_in_force',
     `names ${path}, which the policy in force does not use`,
     'Files are not read for a policy alone: check the whole configuration with gatehouse check --config FILE.',
+  )
+}
+
+function notOwnStep(name: string) {
+  return valueProblem(
+    'step_not_own',
+    `names ${name}, which is not among ownSteps`,
+    'List the file and its SHA-256 under ownSteps in the configuration file of every replica, and restart them.',
+  )
+}
+
+function noFile(path: string) {
+  return valueProblem(
+    'policy_file',
+    `names the file ${path}`,
+    'A policy in the database names no files of a machine: take the key away.',
   )
 }
 

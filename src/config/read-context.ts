@@ -15,6 +15,8 @@ export interface ReadContext {
   readonly secretFiles: string[]
   /** How many more values may be read: aliases of aliases can stand for billions. */
   readonly budget: { left: number }
+  /** Absent: variables are replaced. */
+  readonly refusesVariables?: boolean
   readonly resolvePath: (path: string) => string
   readonly unreadable: (path: string) => ValueProblem | undefined
   readonly unusableStep: (name: string) => ValueProblem | undefined

@@ -117,6 +117,15 @@ function scalarOf(
     return { value, shown: hidden ? 'something else' : String(source ?? value).slice(0, 60) }
   }
   const { text, expanded, refusals } = expand(value, context.env)
+  if (expanded && context.refusesVariables) { // guard: policy-no-variables
+    context.report.problem(
+      path,
+      'policy_variable',
+      `${path} has a variable.`,
+      'A policy in the database is the same on every machine: write the value.',
+    )
+    return undefined
+  }
   for (const refusal of refusals) {
     context.report.problem(path, refusal.code, `${path} ${refusal.message}.`, refusal.remedy)
   }

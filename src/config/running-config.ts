@@ -1,9 +1,11 @@
 // The configuration of a running process in two halves: what is read once when it starts, and what a reload replaces.
+// The policy is the file's, or what was deployed in the database.
 import { memoizeByConfig } from '../core/memoize-by-config.js'
 import type { ReloadedConfig } from './config-changes.js'
-import { asWritten } from './as-written.js'
+import { asWritten, type ConfigSource } from './as-written.js'
 import { configHash } from './config-hash.js'
 import type { Config } from './config.js'
+import { POLICY_KEYS } from './policy-text.js'
 
 /** The half that is read on every use. A client secret that rotates in its file is in force immediately. */
 export type ReloadableConfig =
@@ -24,14 +26,53 @@ export interface RunningConfig {
   readonly shown: () => ReloadableConfig
   /** What this replica announces to the others; the same for the same configuration in force (config-hash.ts). */
   readonly hash: () => string
+  /** The configuration file, whose policy is empty where the policy is in the database. */
+  readonly file: () => Config
+  /** Undefined: the policy is the file's, and always there. @throws what is missing */
+  readonly requirePolicy: (() => void) | undefined
 }
 
-/** @param current the configuration in force, as one object */
-export function runningConfig(current: () => Config): RunningConfig {
+/** What stands in place of the policy of the file. */
+export interface PolicyElsewhere {
+  /** Undefined: there is none. */
+  readonly policy: () => Config | undefined
+  /** @throws GatehouseError `policy_missing`, `policy_unusable` */
+  readonly requirePolicy: () => void
+}
+
+/** @param file the configuration in force, as one object */
+export function runningConfig(file: () => Config, elsewhere?: PolicyElsewhere): RunningConfig {
+  const current = elsewhere === undefined ? file : withPolicy(file, elsewhere.policy)
   return {
-    startup: current(),
+    startup: file(),
     current,
     shown: memoizeByConfig<ReloadableConfig, ReloadableConfig>(current, asWritten),
     hash: memoizeByConfig(current, configHash),
+    file,
+    requirePolicy: elsewhere?.requirePolicy,
   }
+}
+
+/** A policy is loaded beside the file as it was then; the file may have been read again meanwhile. */
+function withPolicy(file: () => Config, policy: () => Config | undefined): () => Config {
+  let merged: { readonly file: Config, readonly policy: Config | undefined, readonly config: Config } | undefined
+  return () => {
+    const [base, over] = [file(), policy()]
+    if (merged?.file !== base || merged.policy !== over) {
+      merged = { file: base, policy: over, config: over === undefined ? base : configWithPolicy(base, over) }
+    }
+    return merged.config
+  }
+}
+
+/** @param policy as it was loaded (policy-document.ts) */
+export function configWithPolicy(file: Config, policy: Config): Config {
+  const own = Object.fromEntries([...POLICY_KEYS, 'policyText' as const].map((key) => [key, policy[key]]))
+  return { ...file, ...own as Pick<Config, typeof POLICY_KEYS[number] | 'policyText'>, ...sourceOf(file, policy) }
+}
+
+/** Rows and rules stand in the policy; findings are those of both. */
+function sourceOf({ source: file }: Config, { source }: Config): { readonly source?: ConfigSource } {
+  if (source === undefined) return {}
+  return { source: { ...source, warnings: [...file?.warnings ?? [], ...source.warnings] } }
 }

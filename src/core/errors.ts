@@ -203,6 +203,14 @@ export const FAILURES = {
   username_not_reserved: { status: 404, sentence: 'This username is not reserved.' },
   username_reserved: { status: 409, sentence: 'The configuration reserves this username.' },
   username_invalid: { status: 400, sentence: 'This is not a valid username.' },
+  policy_changed: { status: 409, sentence: 'Another version of the policy was deployed in the meantime.' },
+  policy_missing: { status: 503, sentence: 'Gatehouse has no access policy yet, so nothing can be opened.' },
+  policy_no_superuser: { status: 409, sentence: 'With this policy no superuser would be left, or not you.' },
+  policy_replica_refused: { status: 409, sentence: 'A replica cannot run this policy. Nothing was changed.' },
+  policy_replica_silent: { status: 409, sentence: 'A replica has not tried this policy. Nothing was changed.' },
+  policy_schema_unknown: { status: 500, sentence: 'The policy in force needs a newer release of Gatehouse.' },
+  policy_source_file: { status: 409, sentence: 'The policy is in the configuration file, and is changed there.' },
+  policy_unusable: { status: 503, sentence: 'Gatehouse cannot run the access policy that is in force.' },
   policy_versions_differ: { status: 422, sentence: 'The two versions have too little in common for a patch.' },
   policy_draft_unknown: { status: 404, sentence: 'This draft of the policy does not exist.' },
   policy_draft_unusable: { status: 422, sentence: 'This draft cannot be used as the policy: check it first.' },
@@ -253,6 +261,11 @@ export const COMMAND_FAILURES: ReadonlySet<ErrorCode> = new Set([
   'object_id_invalid',
   'database_not_migrated',
   'command_missing',
+  'policy_changed',
+  'policy_no_superuser',
+  'policy_replica_refused',
+  'policy_replica_silent',
+  'policy_source_file',
 ])
 
 /** These end the start of the server: the last line of the log. */
@@ -261,6 +274,7 @@ export const START_FAILURES: ReadonlySet<ErrorCode> = new Set([
   'port_unusable',
   'embedded_postgres_missing',
   'database_engine_unsupported',
+  'policy_schema_unknown',
 ])
 
 /** A new sign-in at Entra ID may succeed. It is started once: a second one could be an endless loop. */

@@ -59,3 +59,60 @@ export interface PolicyVersions {
   /** Undefined: there is none yet. */
   newest(): Promise<number | undefined>
 }
+
+/** The version that is in force where the policy is in the database: the one that was deployed last. */
+export interface DeployedVersion {
+  readonly number: number
+  readonly hash: string
+  /** POLICY_SCHEMA of the release that wrote it, and that release. */
+  readonly schema: number
+  readonly release: string
+}
+
+export interface NewDeployment extends NewVersion {
+  readonly author: string
+  readonly message: string
+  readonly correlationId?: string | undefined
+  /** Kept in the audit record. */
+  readonly detail?: Readonly<Record<string, unknown>>
+  /** Of this process. */
+  readonly release: string
+  /** The number of the version that it replaces; null: there is none. */
+  readonly onto: number | null
+  /** Replicas that are left out, by their names. */
+  readonly without: readonly string[]
+  readonly trial: string
+}
+
+/** What the replicas have answered to a trial. */
+export interface TrialStanding {
+  /** Names of replicas with a heartbeat in the last ten seconds that have not answered. */
+  readonly silent: readonly string[]
+  readonly accepted: readonly string[]
+  readonly refused: readonly { readonly name: string, readonly refusal: string }[]
+}
+
+/** Deployed versions, and the trial that each has before. */
+export interface PolicyDeployments {
+  /** Undefined: no policy was deployed yet. */
+  inForce(): Promise<DeployedVersion | undefined>
+  /** Tells every replica to load this text. @returns the id of the trial */
+  beginTrial(text: string): Promise<string>
+  standing(trial: string): Promise<TrialStanding>
+  endTrial(trial: string): Promise<void>
+  /**
+   * In force on every replica from now on.
+   * @returns its number
+   * @throws GatehouseError `policy_changed`: another version is in force than `onto`; `policy_replica_silent`,
+   *   `policy_replica_refused`: a replica that is not left out has not accepted it
+   */
+  deploy(deployment: NewDeployment): Promise<number>
+}
+
+/** What a replica does about trials. */
+export interface PolicyTrials {
+  /** Those of the last minute that this replica has not answered. */
+  unanswered(replica: string): Promise<readonly { readonly id: string, readonly text: string }[]>
+  /** @param refusal null: it can run the policy */
+  answer(trial: string, replica: string, refusal: string | null): Promise<void>
+}

@@ -96,6 +96,8 @@ export interface ReevaluationDeps {
   readonly leadership: Leadership
   readonly pace: ReevaluationPace
   /** Read for each user, so that a reload takes effect. */
+  /** Without a policy no user is re-evaluated. @throws GatehouseError `policy_missing`, `policy_unusable` */
+  readonly requirePolicy?: (() => void) | undefined
   readonly mapping: () => { readonly settings: MappingContext['settings'], readonly requireMappedGroup: boolean }
   readonly lookups: MappingContext['lookups']
   readonly report: ReevaluationReporter

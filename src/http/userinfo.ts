@@ -4,11 +4,19 @@ import { FAILURES } from '../core/errors.js'
 import { challenge, JSON_ANSWER } from './errors.js'
 import type { SessionResolver } from './forward-auth/session-resolver.js'
 
+export interface UserinfoOptions {
+  readonly sessionResolver: SessionResolver
+  readonly publicUrl: string
+  /** Undefined: there always is one. @throws GatehouseError `policy_missing`, `policy_unusable` */
+  readonly requirePolicy: (() => void) | undefined
+}
+
 export async function userinfoRoutes(
   scope: FastifyInstance,
-  { sessionResolver, publicUrl }: { sessionResolver: SessionResolver, publicUrl: string },
+  { sessionResolver, publicUrl, requirePolicy }: UserinfoOptions,
 ): Promise<void> {
   scope.get('/oauth2/userinfo', async (request, reply) => {
+    requirePolicy?.() // guard: policy-missing-userinfo
     const answer = await sessionResolver.resolve(request.headers.cookie)
     reply.headers(JSON_ANSWER)
     if (!answer.session) {

@@ -1,5 +1,4 @@
 // The session store with its cache: rows are served from memory while the change feed reports every change.
-import { randomBytes } from 'node:crypto'
 import { createHistory } from '../core/history.js'
 import type { Meter } from '../core/meter.js'
 import type { Replicas } from '../core/replicas.js'
@@ -13,6 +12,8 @@ import { keysUnreadable, type Storage, type StorageDeps } from './storage.js'
 
 export interface SessionsDeps {
   readonly replicas: Replicas
+  /** The id of this replica in the table of replicas. */
+  readonly replica: string
   /** A version of the policy was added, or is tried. */
   readonly onPolicy?: () => void
   readonly own: Own
@@ -46,10 +47,9 @@ function keysRefresher(keys: Storage['keys'], log: StorageDeps['log']): () => vo
 export function openSessions(
   { server, database, keys }: Pick<Storage, 'server' | 'database' | 'keys'>,
   { session, database: { onLostHistory }, keys: { encryptionSecrets } }: SessionsConfig,
-  { replicas, onPolicy, own, log, meter }: SessionsDeps,
+  { replicas, replica, onPolicy, own, log, meter }: SessionsDeps,
 ): CachedSessions {
   const history = createHistory()
-  const replica = randomBytes(9).toString('base64url')
   const reconciler = createReconciler({ history, replica, onLostHistory, encryptionSecrets, log })
   const refreshKeys = keysRefresher(keys, log)
   server.reconcileWith(async (current, signal) => {

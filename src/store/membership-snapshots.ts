@@ -86,3 +86,24 @@ export async function membershipSnapshot(database: Database, userId: string): Pr
   )
   return row
 }
+
+export interface SuperuserSnapshot extends Record<string, unknown> {
+  readonly userId: string
+  /** Null: without an identity at Entra ID. Without a snapshot it is empty. */
+  readonly entraGroupIds: readonly string[] | null
+}
+
+/** All active superusers. @param entraGroups the Entra groups that matter */
+export async function activeSuperusers(
+  database: Database,
+  entraGroups: readonly string[],
+): Promise<readonly SuperuserSnapshot[]> {
+  const requested = sql.param([...entraGroups])
+  const { rows } = await database.ask((db) =>
+    db.execute<SuperuserSnapshot>(sql`
+    select u.id as "userId", case when exists (select from identities i where i.user_id = u.id)
+      then array(select id::text from unnest(r.group_ids) id where id = any(${requested}::uuid[])) end as "entraGroupIds"
+    from users u left join entra_readings r on r.user_id = u.id where u.is_active and u.is_superuser`)
+  )
+  return rows
+}

@@ -66,7 +66,7 @@ export function createPolicyVersionStore(database: Database): PolicyVersionStore
 }
 
 /** One after the other, so that numbers have no gaps: versions are rare. */
-async function takePolicyTurn(tx: Transaction): Promise<void> {
+export async function takePolicyTurn(tx: Transaction): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('gatehouse policy', 0))`)
 }
 

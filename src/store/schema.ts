@@ -427,6 +427,21 @@ export const policyPreviews = pgTable('policy_previews', {
   result: jsonb('result').$type<PreviewResult>(),
 })
 
+/** A policy that the replicas are asked to load before it is deployed; each writes its answer. */
+export const policyTrials = pgTable('policy_trials', {
+  id: text('id').primaryKey(),
+  text: text('text').notNull(),
+  at: instant('at').notNull().default(sql`clock_timestamp()`),
+})
+
+export const policyTrialAnswers = pgTable('policy_trial_answers', {
+  trial: text('trial').notNull().references(() => policyTrials.id, { onDelete: 'cascade' }),
+  /** As in `replicas`. */
+  replica: text('replica').notNull(),
+  /** Null: it can run the policy. */
+  refusal: text('refusal'),
+}, (table) => [primaryKey({ columns: [table.trial, table.replica] })])
+
 /** Private keys of the assertions, sealed under keys.encryptionSecrets (store/keys.ts). */
 export const signingKeys = pgTable('signing_keys', {
   kid: text('kid').primaryKey(),

@@ -112,6 +112,24 @@ export const step: Kind = {
   },
 }
 
+export const ownStep: Kind = {
+  title: 'file of a step',
+  pattern: '^\\./.*',
+  read(value, context) {
+    if (value.startsWith('./')) return step.read(value, context)
+    return valueProblem('step_path', `is ${context.shown}, which is no file`, 'Write it like ./my-step.js')
+  },
+}
+
+export const sha256: Kind = {
+  title: 'SHA-256',
+  pattern: '^[0-9a-f]{64}$',
+  read: (value, { shown }) =>
+    /^[0-9a-f]{64}$/.test(value)
+      ? { value }
+      : valueProblem('sha256_invalid', `must be 64 hex characters, but is ${shown}`, 'sha256sum FILE prints it.'),
+}
+
 export const path: Kind = {
   title: 'path',
   read: (value, context) =>

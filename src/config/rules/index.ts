@@ -38,6 +38,7 @@ import {
 } from './mapping.js'
 import { usernamesVerified } from './names.js'
 import { authAllowedRuns, mappingIsLast, stepsComplete, stepsInOrder, stepsOnce } from './pipeline.js'
+import { ownStepsAsListed, policyInOnePlace, policyStandsAlone } from './policy.js'
 import type { Rule } from './rule.js'
 import {
   databaseAuthority,
@@ -50,6 +51,12 @@ import {
   sessionTimes,
   syncTimes,
 } from './storage.js'
+
+/** Of a configuration file, not of a policy alone. */
+export const FILE_RULES: readonly Rule[] = [policyInOnePlace, ownStepsAsListed]
+
+/** Of a policy that is deployed in the database. */
+export const DEPLOYED_RULES: readonly Rule[] = [policyStandsAlone]
 
 export const RULES: readonly Rule[] = [
   publicUrlIsNoExample,

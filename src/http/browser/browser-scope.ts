@@ -39,6 +39,8 @@ export interface BrowserScopeOptions
   /** The other workers of this machine: the limits are those of all of them together. */
   readonly siblings: Siblings | undefined
   readonly accessInForce: () => AccessInForce
+  /** Undefined: there always is one. @throws GatehouseError `policy_missing`, `policy_unusable` */
+  readonly requirePolicy: (() => void) | undefined
   /** Undefined: no identity cookie is configured. */
   readonly setIdentityCookie: SetIdentityCookie | undefined
 }
@@ -65,6 +67,7 @@ export async function browserScope(browser: FastifyInstance, options: BrowserSco
 
 async function signInScope(scope: FastifyInstance, options: BrowserScopeOptions): Promise<void> {
   scope.addHook('onRequest', scope.rateLimit(callbackLimitExemption(options))) // guard: adv-rate-limit
+  scope.addHook('onRequest', async () => options.requirePolicy?.()) // guard: policy-missing-sign-in
   await scope.register(refuseSpeculation, options) // guard: adv-prefetch-sign-in
   await scope.register(browserSession, options)
   await scope.register(loginRoutes, {

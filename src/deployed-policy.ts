@@ -1,0 +1,203 @@
+// The policy that a replica runs where policy.source is database: the version that was deployed last. Without one, or
+// with one that it cannot run, it answers no question and no sign-in. It also loads what is to be deployed on trial.
+import { runningConfig, type RunningConfig } from './config/running-config.js'
+import type { Config } from './config/config.js'
+import { reloadedChanges } from './config/config-changes.js'
+import { loadPolicy } from './config/policy-document.js'
+import { ConfigError, formatProblem } from './config/problem.js'
+import { GatehouseError, thrownFacts } from './core/errors.js'
+import { POLICY_SCHEMA, type DeployedVersion, type PolicyVersions } from './core/policy-version.js'
+import type { Own } from './lifecycle.js'
+import { startRecurring } from './recurring.js'
+import type { PolicyDeploymentStore } from './store/policy-deployments.js'
+import { VERSION } from './version.js'
+
+/** Changes are announced (store/change-feed); this is for announcements that do not arrive. */
+const LOOK_MS = 1_000
+const MAX_REFUSAL = 500
+
+export type PolicyState =
+  | { readonly kind: 'in force', readonly version: number }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'unusable', readonly version: number, readonly reason: string }
+
+export interface DeployedPolicy {
+  /** With the policy in force in place of the file's. */
+  readonly config: RunningConfig
+  /** Number of the version in force here. */
+  version(): number | undefined
+  state(): PolicyState
+  /** A version was deployed, or is tried: the database is read. */
+  look(): void
+}
+
+export interface DeployedPolicyDeps {
+  readonly store: Pick<PolicyDeploymentStore, 'inForce' | 'unanswered' | 'answer' | 'addAgain'>
+  readonly versions: Pick<PolicyVersions, 'get'>
+  /** Its id in the table of replicas. */
+  readonly replica: string
+  /** Its host and port. */
+  readonly name: string
+  /** Whatever may fail of a policy when it is used. */
+  readonly compile: (config: Config) => void
+  readonly own: Own
+  readonly log: Record<'info' | 'warn' | 'error', (facts: object, text: string) => void>
+}
+
+interface InForce {
+  readonly version: DeployedVersion
+  readonly config: Config
+}
+
+/**
+ * @param file whose policy is empty
+ * @throws GatehouseError `policy_schema_unknown` where a newer release has deployed what is in force
+ */
+export async function openDeployedPolicy({ file }: RunningConfig, deps: DeployedPolicyDeps): Promise<DeployedPolicy> {
+  const { store, own, log } = deps
+  let inForce: InForce | undefined
+  let unusable: Extract<PolicyState, { kind: 'unusable' }> | undefined
+  const loader = createLoader(file, deps)
+
+  const adopt = async (): Promise<void> => {
+    const newest = await store.inForce()
+    if (inForce !== undefined && (newest === undefined || newest.number < inForce.version.number)) {
+      return await addAgain(inForce, deps)
+    }
+    if (newest === undefined || isSame(newest, inForce?.version)) return
+    const loaded = loader.load(newest, await textOf(newest, deps))
+    if ('error' in loaded) return refuse(newest, loaded.error)
+    const changes = inForce === undefined ? [] : reloadedChanges(inForce.config, loaded.config)
+    inForce = { version: newest, config: loaded.config }
+    unusable = undefined
+    log.info({ version: newest.number, policy: newest.hash, changes }, 'a version of the policy is in force')
+  }
+  const refuse = ({ number: version }: DeployedVersion, error: unknown): void => {
+    const reason = reasonOf(error)
+    if (unusable?.version !== version || unusable.reason !== reason) {
+      log.error({ version, reason }, 'the policy in force cannot be run here: nothing is answered')
+    }
+    unusable = { kind: 'unusable', version, reason } // guard: policy-never-the-old-one
+    if (inForce === undefined && isSchemaUnknown(error)) throw error
+  }
+  const state = (): PolicyState =>
+    unusable ?? (inForce === undefined ? { kind: 'missing' } : { kind: 'in force', version: inForce.version.number })
+  const look = createRounds(async () => {
+    await adopt()
+    await loader.answerTrials()
+  })
+  await look().catch((error: unknown) => {
+    if (isSchemaUnknown(error)) throw error
+    log.warn(thrownFacts(error), 'the policy in force could not be read; it is retried each second')
+  })
+  if (state().kind === 'missing') log.error({ remedy: REMEDY }, 'no policy was deployed yet: nothing is answered')
+  const failed = (error: unknown): void => log.warn(thrownFacts(error), 'the policy in force could not be read')
+  own('deployed policy', startRecurring(look, LOOK_MS, failed, LOOK_MS).stop)
+  return {
+    config: runningConfig(file, { policy: () => inForce?.config, requirePolicy: () => requireInForce(state()) }),
+    version: () => unusable === undefined ? inForce?.version.number : undefined,
+    state,
+    look: () => void look().catch(failed),
+  }
+}
+
+const REMEDY = 'Deploy one: gatehouse policy deploy FILE --message TEXT'
+
+function requireInForce(state: PolicyState): void {
+  if (state.kind === 'in force') return
+  if (state.kind === 'missing') throw new GatehouseError('policy_missing', { remedy: REMEDY }) // guard: policy-missing
+  throw new GatehouseError('policy_unusable', { // guard: policy-unusable
+    detail: `version ${state.version} of the policy cannot be run: ${state.reason}`,
+    remedy: 'Mend what it says on this replica, or deploy another version.',
+  })
+}
+
+function isSame(one: DeployedVersion, other: DeployedVersion | undefined): boolean {
+  return one.number === other?.number && one.hash === other.hash
+}
+
+/** A database that was restored, or that has lost history, must not bring an earlier policy into force. */
+async function addAgain({ version, config }: InForce, { store, name, log }: DeployedPolicyDeps): Promise<void> {
+  const { text, hash } = config.policyText
+  const lost = { text, hash, number: version.number, author: `replica:${name}`, release: VERSION }
+  const number = await store.addAgain(lost)
+  if (number === undefined) return
+  log.error({ lost: version.number, version: number }, 'the database had lost the policy in force: it is added again')
+}
+
+async function textOf({ number }: DeployedVersion, { versions }: DeployedPolicyDeps): Promise<string> {
+  const version = await versions.get(number)
+  if (version === undefined) throw new Error(`version ${number} of the policy is gone`)
+  return version.text
+}
+
+/** Loads policies beside the file. */
+function createLoader(file: () => Config, { store, replica, compile }: DeployedPolicyDeps) {
+  const loaded = (text: string, name: string): Config => {
+    const { config } = loadPolicy(text, file(), { name, env: {} })
+    compile(config)
+    return config
+  }
+  const judge = (text: string): string | null => {
+    try {
+      loaded(text, 'trial')
+      return null
+    } catch (error) {
+      return reasonOf(error)
+    }
+  }
+  return {
+    load(version: DeployedVersion, text: string): { readonly config: Config } | { readonly error: unknown } {
+      try {
+        requireKnownSchema(version)
+        return { config: loaded(text, `policy version ${version.number}`) }
+      } catch (error) {
+        return { error }
+      }
+    },
+    async answerTrials(): Promise<void> {
+      for (const { id, text } of await store.unanswered(replica)) await store.answer(id, replica, judge(text))
+    },
+  }
+}
+
+function requireKnownSchema({ number, schema, release }: DeployedVersion): void {
+  if (schema <= POLICY_SCHEMA) return // guard: policy-schema
+  throw new GatehouseError('policy_schema_unknown', {
+    detail: `version ${number} of the policy was deployed by Gatehouse ${release}, and this is ${VERSION}`,
+    remedy: `Use Gatehouse ${release} or a later release.`,
+  })
+}
+
+function reasonOf(error: unknown): string {
+  const text = error instanceof ConfigError
+    ? error.problems.slice(0, 3).map((problem) => formatProblem(problem).split('\n')[0]).join('; ')
+    : error instanceof Error
+    ? error.message
+    : 'it cannot be loaded'
+  return text.slice(0, MAX_REFUSAL)
+}
+
+function isSchemaUnknown(error: unknown): boolean {
+  return error instanceof GatehouseError && error.code === 'policy_schema_unknown'
+}
+
+/** One round at a time; a call during a round waits for one more after it. */
+function createRounds(round: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  let next: Promise<void> | undefined
+  const begin = (): Promise<void> => {
+    running = round().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+  return () => {
+    if (running === undefined) return begin()
+    next ??= running.catch(() => {}).then(() => {
+      next = undefined
+      return begin()
+    })
+    return next
+  }
+}

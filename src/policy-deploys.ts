@@ -1,0 +1,37 @@
+// Deploys of the policy, put together: for the commands, and for the console and its API.
+import { createPolicyDeploysAdmin, type PolicyDeploysAdmin } from './admin/policy-deploys.js'
+import type { Config } from './config/config.js'
+import { loadPolicy } from './config/policy-document.js'
+import type { Database } from './store/database.js'
+import { activeSuperusers, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
+import { createPolicyDeploymentStore } from './store/policy-deployments.js'
+import { createPolicyVersionStore } from './store/policy-versions.js'
+import { VERSION } from './version.js'
+
+/** @param file the configuration file, beside which policies are judged @param name how problems name the text */
+export function createPolicyDeploys(database: Database, file: Config, name: string): PolicyDeploysAdmin {
+  return createPolicyDeploysAdmin({
+    source: file.policy.source,
+    deployments: createPolicyDeploymentStore(database),
+    versions: createPolicyVersionStore(database),
+    judge(text) {
+      const { config: { groupMapping, policyText }, warnings } = loadPolicy(text, file, { name, env: {} })
+      const findings = warnings.map(({ path, code, message }) => ({ path, code, message }))
+      return { text: policyText.text, hash: policyText.hash, findings, groupMapping }
+    },
+    superusers: {
+      active: async (entraGroups) =>
+        (await activeSuperusers(database, entraGroups)).map(({ userId, entraGroupIds }) => ({
+          userId,
+          entraGroupIds: entraGroupIds ?? undefined,
+        })),
+      async anyIn(entraGroups, isSuperuser) {
+        for await (const batch of snapshotsOfActiveUsers(database, entraGroups)) {
+          if (batch.some(({ entraGroupIds }) => isSuperuser(entraGroupIds))) return true
+        }
+        return false
+      },
+    },
+    release: VERSION,
+  })
+}

@@ -1,0 +1,142 @@
+// Deployed versions of the policy, and their trials. The version with the highest number among those that were deployed
+// is in force. A trial is a row that every replica reads, and answers with a row of its own.
+import { randomBytes } from 'node:crypto'
+import { sql, type SQL } from 'drizzle-orm'
+import { GatehouseError } from '../core/errors.js'
+import {
+  POLICY_SCHEMA,
+  type DeployedVersion,
+  type NewDeployment,
+  type PolicyDeployments,
+  type PolicyTrials,
+  type TrialStanding,
+} from '../core/policy-version.js'
+import { writeAudit } from './audit.js'
+import type { Database, Drizzle, Transaction } from './database.js'
+import { takePolicyTurn } from './policy-versions.js'
+
+export interface PolicyDeploymentStore extends PolicyDeployments, PolicyTrials {
+  /**
+   * Adds the version in force again where the database has lost it: a restored backup must not bring an earlier policy
+   * into force.
+   * @returns its new number; undefined: another replica was first
+   */
+  addAgain(lost: LostVersion): Promise<number | undefined>
+}
+
+export interface LostVersion {
+  readonly text: string
+  readonly hash: string
+  readonly number: number
+  /** `replica:<host:port>` */
+  readonly author: string
+  readonly release: string
+}
+
+type Row<T> = T & Record<string, unknown>
+
+const IN_FORCE = sql`select number, hash, schema, release from policy_versions where source = 'database'
+  order by number desc limit 1`
+
+export function createPolicyDeploymentStore(database: Database): PolicyDeploymentStore {
+  const ask = async <T>(query: SQL): Promise<readonly T[]> =>
+    (await database.ask((db) => db.execute(query))).rows as unknown as readonly T[]
+  return {
+    inForce: async () => (await ask<DeployedVersion>(IN_FORCE))[0],
+    async beginTrial(text) {
+      const id = `tri_${randomBytes(12).toString('base64url')}`
+      await database.transaction(async (tx) => {
+        await tx.execute(sql`delete from policy_trials where at < clock_timestamp() - interval '1 minute'`)
+        await tx.execute(sql`insert into policy_trials (id, text) values (${id}, ${text})`)
+      })
+      return id
+    },
+    standing: (trial) => database.ask((db) => standingOf(db, trial)),
+    async endTrial(trial) {
+      await ask(sql`delete from policy_trials where id = ${trial}`)
+    },
+    deploy: (deployment) => database.transaction((tx) => deploy(tx, deployment)),
+    unanswered: (replica) =>
+      ask(sql`select id, text from policy_trials t where at > clock_timestamp() - interval '1 minute'
+        and not exists (select from policy_trial_answers a where a.trial = t.id and a.replica = ${replica})
+        order by at limit 10`),
+    async answer(trial, replica, refusal) {
+      await ask(sql`insert into policy_trial_answers (trial, replica, refusal)
+        select id, ${replica}, ${refusal}::text from policy_trials where id = ${trial} on conflict do nothing`)
+    },
+    addAgain: (lost) => database.transaction((tx) => addAgain(tx, lost)),
+  }
+}
+
+/** Of the replicas that were alive in the last ten seconds, by the clock of the server. */
+async function standingOf(on: Drizzle | Transaction, trial: string): Promise<TrialStanding> {
+  const { rows } = await on.execute<{ name: string, answered: boolean, refusal: string | null }>(sql`
+    select r.name, a.replica is not null as answered, a.refusal from replicas r
+    left join policy_trial_answers a on a.trial = ${trial} and a.replica = r.replica
+    where abs(extract(epoch from clock_timestamp() - r.heartbeat_at)) < 10 order by r.name`)
+  return {
+    silent: rows.filter(({ answered }) => !answered).map(({ name }) => name),
+    accepted: rows.filter(({ answered, refusal }) => answered && refusal === null).map(({ name }) => name),
+    refused: rows.flatMap(({ name, refusal }) => refusal === null ? [] : [{ name, refusal }]),
+  }
+}
+
+async function deploy(tx: Transaction, deployment: NewDeployment): Promise<number> {
+  await takePolicyTurn(tx)
+  const { text, hash, findings, author, message, correlationId, detail, release, onto, without, trial } = deployment
+  const { rows: [before] } = await tx.execute<Row<DeployedVersion>>(IN_FORCE)
+  if ((before?.number ?? null) !== onto) { // guard: policy-onto
+    throw new GatehouseError('policy_changed', {
+      detail: `version ${before?.number ?? 'none'} is in force, and not ${onto ?? 'none'}`,
+      remedy: 'Look at it (gatehouse policy show), then deploy again.',
+    })
+  }
+  requireAccepted(await standingOf(tx, trial), without)
+  const { rows: [added] } = await tx.execute<{ number: number }>(sql`
+    insert into policy_versions (number, source, text, hash, schema, release, author, message, parent, findings)
+    select coalesce(max(number), 0) + 1, 'database', ${text}, ${hash}, ${POLICY_SCHEMA}, ${release}, ${author},
+      ${message}, ${onto}::integer, ${JSON.stringify(findings)}::jsonb from policy_versions
+    returning number`)
+  if (added === undefined) throw new Error('the version was not added')
+  await writeAudit(tx, {
+    action: 'policy.deployed',
+    actor: author,
+    ...correlationId === undefined ? {} : { correlationId },
+    detail: { version: added.number, hash, replaced: onto, replacedHash: before?.hash ?? null, message, ...detail },
+  })
+  await tx.execute(sql`delete from policy_trials where id = ${trial}`)
+  return added.number
+}
+
+/** @throws GatehouseError `policy_replica_silent`, `policy_replica_refused` */
+export function requireAccepted({ silent, refused }: TrialStanding, without: readonly string[]): void {
+  const refusal = refused.find(({ name }) => !without.includes(name))
+  if (refusal !== undefined) { // guard: policy-trial-refused
+    throw new GatehouseError('policy_replica_refused', {
+      detail: `${refusal.name} cannot run this policy: ${refusal.refusal}`,
+      remedy: 'Mend what it says, on that replica or in the policy, then deploy again.',
+    })
+  }
+  const missing = silent.filter((name) => !without.includes(name))
+  if (missing.length === 0) return // guard: policy-trial-silent
+  throw new GatehouseError('policy_replica_silent', {
+    detail: `no answer came from ${missing.join(', ')}`,
+    remedy: `Where a replica is gone for good, leave it out: --without ${missing[0]}`,
+  })
+}
+
+async function addAgain(tx: Transaction, lost: LostVersion): Promise<number | undefined> {
+  await takePolicyTurn(tx)
+  const { text, hash, number, author, release } = lost
+  const { rows: [newest] } = await tx.execute<Row<DeployedVersion>>(IN_FORCE)
+  if (newest !== undefined && (newest.number >= number || newest.hash === hash)) return undefined
+  const message = `Version ${number}, which the database has lost.`
+  const { rows: [added] } = await tx.execute<{ number: number }>(sql`
+    insert into policy_versions (number, source, text, hash, schema, release, author, message, parent)
+    select greatest(coalesce(max(number), 0), ${number}) + 1, 'database', ${text}, ${hash}, ${POLICY_SCHEMA},
+      ${release}, ${author}, ${message}, ${newest?.number ?? null}::integer from policy_versions
+    returning number`)
+  const detail = { version: added?.number, hash, lost: number, replaced: newest?.number ?? null }
+  await writeAudit(tx, { action: 'policy.deployed', actor: author, detail })
+  return added?.number
+}
