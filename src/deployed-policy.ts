@@ -97,7 +97,9 @@ export async function openDeployedPolicy({ file }: RunningConfig, deps: Deployed
     config: runningConfig(file, { policy: () => inForce?.config, requirePolicy: () => requireInForce(state()) }),
     version: () => unusable === undefined ? inForce?.version.number : undefined,
     state,
-    look: () => void look().catch(failed),
+    look() {
+      look().catch(failed)
+    },
   }
 }
 
@@ -170,12 +172,11 @@ function requireKnownSchema({ number, schema, release }: DeployedVersion): void 
 }
 
 function reasonOf(error: unknown): string {
-  const text = error instanceof ConfigError
-    ? error.problems.slice(0, 3).map((problem) => formatProblem(problem).split('\n')[0]).join('; ')
-    : error instanceof Error
-    ? error.message
-    : 'it cannot be loaded'
-  return text.slice(0, MAX_REFUSAL)
+  if (!(error instanceof ConfigError)) {
+    return error instanceof Error ? error.message.slice(0, MAX_REFUSAL) : 'it cannot be loaded'
+  }
+  const problems = error.problems.slice(0, 3).map((problem) => formatProblem(problem).split('\n')[0])
+  return problems.join('; ').slice(0, MAX_REFUSAL)
 }
 
 function isSchemaUnknown(error: unknown): boolean {

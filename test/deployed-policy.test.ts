@@ -15,6 +15,10 @@ import { until } from './helpers/until.js'
 const [superusers, ...others] = MAPPING
 const POLICY = { groupMapping: MAPPING, access: { default: 'authenticated' } }
 
+function variable(reference: string): string {
+  return `$\{${reference}}`
+}
+
 interface Scene {
   readonly gateway: TestGateway
   readonly query: Query
@@ -147,7 +151,7 @@ t.test('a deploy that was made for another version changes nothing', async (t) =
   t.match(JSON.parse((await policy('versions', '--json')).stdout), { length: 2 })
 })
 
-// proves: policy-trial-refused, policy-never-the-old-one, policy-unusable, policy-own-steps-alone
+// proves: policy-trial-refused, policy-never-the-old-one, policy-unusable, policy-listed-steps
 t.test('a replica that cannot run a policy ends its deploy, and left out it answers nothing', async (t) => {
   const source = "export default async function allow() { return { kind: 'go on' } }\n"
   const ownSteps = [{ file: './own.js', sha256: createHash('sha256').update(source).digest('hex') }]
@@ -211,11 +215,11 @@ t.test('a policy that leaves no superuser is deployed only where that is confirm
   t.ok(superusers)
 })
 
-// proves: policy-in-one-place, policy-no-variables, policy-default-written, policy-own-step
+// proves: policy-in-one-place, policy-no-variables, policy-default-written, policy-step-sha
 t.test('a policy is in one place, and in the database it needs nothing of a machine', async (t) => {
   const { write, policy } = await scene(t)
   const wrong = write('wrong.yaml', {
-    groupMapping: [{ ...superusers, groups: ['${HOME}'], label: '${NOT_SET}', staff: '${A:-true}' }],
+    groupMapping: [{ ...superusers, groups: [variable('HOME')], label: variable('UNSET'), staff: variable('A:-true') }],
     branding: { logoFile: 'logo.svg' },
     pipeline: ['./own.js', ...DEFAULT_PIPELINE],
   })

@@ -168,7 +168,7 @@ function isSuperuser(mapping: GroupMapping, entraGroupIds: readonly string[]): b
 
 function noSuperuser(what: string): GatehouseError {
   return new GatehouseError('policy_no_superuser', {
-    detail: `with this policy ${what}, by the last reading of everybody's groups`,
+    detail: `with this policy ${what}, by the last snapshot of each user's groups`,
     remedy: `If that is meant, confirm it: --confirm '${NO_SUPERUSER}'`,
   })
 }

@@ -35,6 +35,8 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   'policy show version': 'its number; the newest without it',
   'policy check file': 'YAML: groupMapping, access and so on, as "gatehouse policy export" prints them',
   'policy preview file': 'YAML: groupMapping, access and so on, as "gatehouse policy export" prints them',
+  'policy deploy file': 'YAML: groupMapping, access and so on, as "gatehouse policy export" prints them',
+  'policy rollback version': 'the number of the version whose text is deployed again',
   'policy diff from': 'the number of a version',
   'policy diff to': 'the number of another one; the newest without it',
   'policy export version': 'its number; the newest without it',
@@ -91,6 +93,11 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'policy diff': ['gatehouse policy diff 17', 'gatehouse policy diff 16 17'],
   'policy check': ['gatehouse policy check policy.yaml'],
   'policy preview': ['gatehouse policy preview policy.yaml', 'gatehouse policy preview policy.yaml --live'],
+  'policy deploy': [
+    'gatehouse policy deploy policy.yaml --message "Circuits for the new team"',
+    'gatehouse policy deploy policy.yaml --message "A replica is gone" --onto 17 --without gatehouse-2:4180',
+  ],
+  'policy rollback': ['gatehouse policy rollback 17 --message "Back to the version of Monday"'],
   'policy export': ['gatehouse policy export > policy.yaml'],
   'access check': [
     'gatehouse access check expectations.yaml',

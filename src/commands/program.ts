@@ -311,6 +311,10 @@ function addPolicyCommands(program: Command, define: Define): void {
     'what everybody would gain or lose under such a policy',
     async () => (await import('./policy.js')).policyPreview,
   ).option('--live', 'read Graph now instead of using the last readings')
+  addDeployCommands(policy, define)
+}
+
+function addDeployCommands(policy: Command, define: Define): void {
   const deploys = [
     define(
       policy,

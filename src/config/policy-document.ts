@@ -114,7 +114,7 @@ function filesInForce(
     unreadable: (path) => isDeployed ? noFile(path) : notInForce(path),
     unusableStep(name) {
       const step = customSteps.find((each) => each.name === name)
-      if (step === undefined) return isDeployed ? notOwnStep(name) : notInForce(name) // guard: policy-own-steps-alone
+      if (step === undefined) return isDeployed ? unlistedStep(name) : notInForce(name) // guard: policy-listed-steps
       used.customSteps.push(step)
       return undefined
     },
@@ -135,9 +135,9 @@ function notInForce(path: string) {
   )
 }
 
-function notOwnStep(name: string) {
+function unlistedStep(name: string) {
   return valueProblem(
-    'step_not_own',
+    'step_unlisted',
     `names ${name}, which is not among ownSteps`,
     'List the file and its SHA-256 under ownSteps in the configuration file of every replica, and restart them.',
   )

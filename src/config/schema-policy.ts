@@ -10,7 +10,7 @@ export const policySection = section('Where the policy comes from.', {
   ),
 })
 
-export const ownStep = section('A step of your own.', {
-  file: leaf('ownStep', 'Its file, ./my-step.js, in the directory of this file.'),
+export const stepFile = section('A custom step.', {
+  file: leaf('stepFile', 'Its file, ./my-step.js, in the directory of this file.'),
   sha256: leaf('sha256', 'SHA-256 of its file, 64 hex characters: any other content is refused.'),
 })

@@ -13,7 +13,7 @@ import {
   sessionSection,
 } from './schema-gateway.js'
 import { choice, flag, leaf, list, section } from './schema-parts.js'
-import { ownStep, policySection } from './schema-policy.js'
+import { stepFile, policySection } from './schema-policy.js'
 import { application, brandingSection } from './schema-pages.js'
 import { accessSection, authAllowedSection, headersSection, mappingRow, syncSection } from './schema-rights.js'
 import { Type } from './schema-types.js'
@@ -65,7 +65,7 @@ export const configSchema = section('The configuration of Gatehouse.', {
   branding: brandingSection,
   sync: Type.Optional(syncSection),
   policy: policySection,
-  ownSteps: list(ownStep, 'Your own steps, where policy.source is database: a policy there names these alone.', {
+  ownSteps: list(stepFile, 'Custom steps, where policy.source is database: a policy there names these alone.', {
     default: [],
   }),
   admin: Type.Optional(adminSection),

@@ -96,7 +96,7 @@ export interface TrialStanding {
 export interface PolicyDeployments {
   /** Undefined: no policy was deployed yet. */
   inForce(): Promise<DeployedVersion | undefined>
-  /** Tells every replica to load this text. @returns the id of the trial */
+  /** Asks every replica to load this text. @returns the id of the trial */
   beginTrial(text: string): Promise<string>
   standing(trial: string): Promise<TrialStanding>
   endTrial(trial: string): Promise<void>

@@ -37,9 +37,19 @@ export function createLeader(
     failedRuns = 0
     return { kind: 'follower' }
   }
+  /** Another replica may have the policy that this one lacks. */
+  const requirePolicy = async (): Promise<void> => {
+    try {
+      deps.requirePolicy?.() // guard: policy-missing-sync
+    } catch (error) {
+      await leadership.release()
+      throw error
+    }
+  }
   return {
-    /** @throws where the database fails or the lock cannot be checked */
+    /** @throws where the policy is missing, the database fails or the lock cannot be checked */
     async run() {
+      await requirePolicy()
       if (runsToYield > 0) {
         runsToYield--
         return { kind: 'yielding' }

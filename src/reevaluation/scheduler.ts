@@ -56,10 +56,7 @@ export function createReevaluationSchedule(deps: ReevaluationDeps): Reevaluation
 
   const runOnce = async (): Promise<void> => {
     const { unlessFailed, firstError } = createFailsafe()
-    const led = await unlessFailed(async () => {
-      deps.requirePolicy?.() // guard: policy-missing-sync
-      return await leader.run()
-    })
+    const led = await unlessFailed(() => leader.run())
     const graphUnavailable = led?.kind === 'led' && led.run.graphUnavailable
     // on every replica, and without a leader too
     // guard: sync-expire-everywhere

@@ -102,7 +102,8 @@ export async function activeSuperusers(
   const { rows } = await database.ask((db) =>
     db.execute<SuperuserSnapshot>(sql`
     select u.id as "userId", case when exists (select from identities i where i.user_id = u.id)
-      then array(select id::text from unnest(r.group_ids) id where id = any(${requested}::uuid[])) end as "entraGroupIds"
+      then array(select id::text from unnest(r.group_ids) id where id = any(${requested}::uuid[]))
+      end as "entraGroupIds"
     from users u left join entra_readings r on r.user_id = u.id where u.is_active and u.is_superuser`)
   )
   return rows

@@ -90,7 +90,9 @@ t.test('it waits until every replica has answered, and the trial ends whatever h
   const failing = scene({
     deployments: {
       ...{ inForce: async () => undefined, beginTrial: async () => 'tri_2', standing: async () => NO_STANDING },
-      endTrial: async (trial) => void refusing.ended.push(trial),
+      async endTrial(trial) {
+        refusing.ended.push(trial)
+      },
       deploy: async () => {
         throw new GatehouseError('policy_replica_refused')
       },

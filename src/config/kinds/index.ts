@@ -3,7 +3,7 @@ import { applicationHost, color, image } from './branding.js'
 import { duration } from './duration.js'
 import { headerName, method, pathPattern, separator } from './http.js'
 import type { Kind } from './kind.js'
-import { groupName, ownStep, path, permission, readablePath, ruleName, sha256, step, text } from './names.js'
+import { groupName, stepFile, path, permission, readablePath, ruleName, sha256, step, text } from './names.js'
 import { cookieDomain, hostName, hostPattern, listenHost, network, redirectDomain } from './networks.js'
 import { authenticationContext, entraGroup, guid, tenant } from './object-ids.js'
 import { databaseUrl, publicUrl, upstream } from './origins.js'
@@ -26,7 +26,7 @@ export const KINDS = {
   listenHost,
   method,
   network,
-  ownStep,
+  stepFile,
   path,
   pathPattern,
   permission,

@@ -112,7 +112,7 @@ export const step: Kind = {
   },
 }
 
-export const ownStep: Kind = {
+export const stepFile: Kind = {
   title: 'file of a step',
   pattern: '^\\./.*',
   read(value, context) {

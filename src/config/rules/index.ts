@@ -38,7 +38,7 @@ import {
 } from './mapping.js'
 import { usernamesVerified } from './names.js'
 import { authAllowedRuns, mappingIsLast, stepsComplete, stepsInOrder, stepsOnce } from './pipeline.js'
-import { ownStepsAsListed, policyInOnePlace, policyStandsAlone } from './policy.js'
+import { stepsAsListed, policyInOnePlace, policyStandsAlone } from './policy.js'
 import type { Rule } from './rule.js'
 import {
   databaseAuthority,
@@ -53,7 +53,7 @@ import {
 } from './storage.js'
 
 /** Of a configuration file, not of a policy alone. */
-export const FILE_RULES: readonly Rule[] = [policyInOnePlace, ownStepsAsListed]
+export const FILE_RULES: readonly Rule[] = [policyInOnePlace, stepsAsListed]
 
 /** Of a policy that is deployed in the database. */
 export const DEPLOYED_RULES: readonly Rule[] = [policyStandsAlone]

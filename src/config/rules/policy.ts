@@ -17,18 +17,18 @@ export const policyInOnePlace: Rule = ({ policy }, report) => {
 }
 
 /** Of the configuration file alone: a step runs only as it was when somebody compared it. */
-export const ownStepsAsListed: Rule = ({ policy, ownSteps, customSteps }, report) => {
+export const stepsAsListed: Rule = ({ policy, ownSteps, customSteps }, report) => {
   if (policy?.source === 'file' && report.given('ownSteps')) {
     report.warn(
       'ownSteps',
-      'own_steps_unused',
+      'steps_unused',
       'ownSteps has no effect while policy.source is file.',
       'Name the steps in pipeline, or set policy.source to database.',
     )
   }
   for (const { item: { file, sha256 }, path } of entries(ownSteps, 'ownSteps')) {
     const read = customSteps?.find((step) => step?.name === file)
-    if (sha256 === undefined || read?.sha256 === undefined || read.sha256 === sha256) continue // guard: policy-own-step
+    if (sha256 === undefined || read?.sha256 === undefined || read.sha256 === sha256) continue // guard: policy-step-sha
     report.problem(
       `${path}.sha256`,
       'step_changed',
