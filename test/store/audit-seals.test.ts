@@ -1,5 +1,7 @@
 // Seals of the audit: which rows are sealed and when; a row or a seal that changes, appears or disappears is found by
 // `audit verify`.
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import {
   NO_SEAL,
@@ -20,14 +22,17 @@ import { migrate } from '../../src/store/migrate.js'
 import { sweep } from '../../src/store/sweep.js'
 import { createUserAdmin } from '../helpers/acts.js'
 import { freshDatabase } from '../helpers/postgres.js'
+import { postgresPrograms } from '../helpers/programs.js'
 import { connect, withoutTriggers } from '../helpers/sql.js'
+import { startStreamingPair } from '../helpers/streaming-pair.js'
 
 const SECRETS = ['a secret of the tests that seals the audit']
 const DAY = 86_400_000
 const OPTIONS = { secrets: SECRETS, retentionMs: 400 * DAY }
 
-async function open(t: Test) {
-  const url = await freshDatabase(t)
+const open = async (t: Test) => await openAt(t, await freshDatabase(t))
+
+async function openAt(t: Test, url: string) {
   await migrate(url)
   const database = openDatabase({ server: url, poolSize: 3 })
   t.teardown(() => database.close())
@@ -343,6 +348,70 @@ t.test('a database that was restored from a dump is verified and sealed on', asy
   await note(2)
   t.equal(await seal(), 2)
   t.match(await verify(), { seals: 3, rows: 8, unsealed: 0, ...WHOLE })
+})
+
+t.test('audit verify finds that the owner has truncated the record, all of it or a month', async (t) => {
+  for (const what of ['the record', 'the record, and its ids begin anew', 'a month']) {
+    const { query, note, seal, verify } = await threeSeals(t)
+    const [month] = await query<{ name: string }>('select tableoid::regclass::text as name from audit_events limit 1')
+    if (what === 'a month') await query(`truncate ${month?.name}`)
+    else await query(`truncate audit_events ${what === 'the record' ? '' : 'restart identity'}`)
+    t.match(await verify(), { fault: 'count', broken: 1 }, what)
+    await note(3)
+    await seal()
+    const other = what.includes('anew') ? 'rows' : 'count' // rows with the ids of those that are gone
+    t.match(await verify(), { fault: other, broken: 1 }, `${what}, with rows that were added since`)
+  }
+})
+
+t.test('truncated rows that are past their retention are counted as gone', async (t) => {
+  const { query, note, seal, verify } = await open(t)
+  await note(3, "now() - interval '500 days'")
+  await seal()
+  await query('truncate audit_events')
+  t.match(await verify(), { seals: 1, rows: 0, rowsPastRetention: 3, ...WHOLE })
+})
+
+/** The distribution's PostgreSQL: it has the programs, and prepared transactions are switched on. */
+t.test('the programs of PostgreSQL', async (t) => {
+  const [pair, programs] = [await startStreamingPair(t), postgresPrograms(t)]
+  if (pair === undefined || programs === undefined) return
+  const { url, adminUrl } = pair.a
+  const { note, seal, verify } = await openAt(t, url)
+
+  await t.test('a prepared transaction that commits after its ids were passed is sealed late', async (t) => {
+    const late = await connect(t, url)
+    await note(2)
+    await late("begin; insert into audit_events (action, actor) values ('late', 'x'); prepare transaction 'late'")
+    await note(2)
+    t.equal(await seal(), 4)
+    t.match(await verify(), { rows: 4, unsealed: 0, ...WHOLE })
+    await late("commit prepared 'late'")
+    t.match(await verify(), { rows: 4, unsealed: 1, ...WHOLE })
+    t.equal(await seal(), 1)
+    t.match(await verify(), { seals: 2, rows: 5, unsealed: 0, ...WHOLE })
+    await late("begin; insert into audit_events (action, actor) values ('undone', 'x'); prepare transaction 'undone'")
+    await late("rollback prepared 'undone'")
+    t.match(await verify(), { rows: 5, unsealed: 0, ...WHOLE })
+  })
+
+  await t.test('a dump by pg_dump that is restored by psql is verified and sealed on', async (t) => {
+    const admin = await connect(t, adminUrl)
+    await admin(`create database restored owner "${decodeURIComponent(new URL(url).username)}"`)
+    const restored = new URL(url)
+    restored.pathname = '/restored'
+    const text = execFileSync(join(programs, 'pg_dump'), [url], { maxBuffer: 2 ** 26 })
+    const into = ['--quiet', '--set=ON_ERROR_STOP=1', '--dbname', restored.href]
+    execFileSync(join(programs, 'psql'), into, { input: text, stdio: ['pipe', 'ignore', 'inherit'] })
+    const copy = await openAt(t, restored.href)
+    t.match(await copy.verify(), { seals: 2, rows: 5, unsealed: 0, ...WHOLE })
+    await copy.note(2)
+    t.equal(await copy.seal(), 2)
+    t.match(await copy.verify(), { seals: 3, rows: 7, unsealed: 0, ...WHOLE })
+    const owner = await connect(t, Object.assign(new URL(adminUrl), { pathname: '/restored' }).href)
+    await owner(withoutTriggers("update audit_events set actor = 'x' where id = 1"))
+    t.match(await copy.verify(), { fault: 'rows', broken: 1 }, 'and what is changed then is found')
+  })
 })
 
 t.test('no statement changes or deletes a row or a seal, not even as the owner', async (t) => {
