@@ -24,6 +24,7 @@ interface Scene {
   readonly query: Query
   write(name: string, content: unknown): string
   policy(...args: string[]): ReturnType<typeof runInProcess>
+  run(...args: string[]): ReturnType<typeof runInProcess>
   /** Status of the answer to a proxy that asks for somebody without a session. */
   asked(gateway?: TestGateway): Promise<number>
 }
@@ -54,11 +55,13 @@ async function scene(t: Test, options: TestGatewayOptions = {}): Promise<Scene> 
     writeFileSync(join(directory, name), files[name])
     return join(directory, name)
   }
+  const run: Scene['run'] = (...args) => runInProcess([...args, '--config', join(directory, 'gatehouse.yaml')])
   return {
     gateway,
     query,
     write,
-    policy: (...args) => runInProcess(['policy', ...args, '--config', join(directory, 'gatehouse.yaml')]),
+    run,
+    policy: (...args) => run('policy', ...args),
     asked: async (asked = gateway) => (await asked.ask('/oauth2/auth')).status,
   }
 }
@@ -138,6 +141,23 @@ t.test('a deploy is in force on every replica, a rollback too, and both are vers
     preview: 'f00d',
   })
   t.match(await policy('rollback', '9', '--message', 'x'), { status: 1, stderr: /there is no policy version 9/ })
+})
+
+t.test('commands go by the version in force, and doctor says which it is', async (t) => {
+  const { write, run } = await scene(t)
+  const missing = await run('access', 'test', 'https://app.test/a', '--method', 'GET', '--json')
+  t.match(missing, { status: 1, stdout: /policy_missing/ })
+  t.match(
+    (await run('doctor')).stdout,
+    /FAIL +policy +no policy was deployed yet\n +Deploy one: gatehouse policy deploy/,
+  )
+  await run('policy', 'deploy', write('a.yaml', openAt('/a')), '--message', 'A')
+  t.match(
+    (await run('access', 'test', 'https://app.test/a', '--method', 'GET')).stdout,
+    /policy version 1:\d+:\d+\) is open to everybody/,
+  )
+  t.match((await run('doctor')).stdout, /ok +policy +policy version 1 is in force/)
+  t.match((await run('users', 'list', '--json')).status, 0)
 })
 
 // proves: policy-onto

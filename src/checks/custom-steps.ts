@@ -11,7 +11,7 @@ export function customStepsLoad(
   return async () => {
     const findings: Finding[] = []
     for (const step of customSteps) {
-      const path = `pipeline[${pipeline.indexOf(step.name)}]`
+      const path = pathOf(step, pipeline, customSteps)
       try {
         await load(step)
         findings.push({ state: 'ok', code: 'step_loads', message: `${step.name} can be loaded`, path })
@@ -21,4 +21,10 @@ export function customStepsLoad(
     }
     return findings
   }
+}
+
+/** Where the policy is in the database, the file lists the steps apart from the pipeline. */
+function pathOf({ name }: CustomStepFile, pipeline: readonly string[], customSteps: readonly CustomStepFile[]): string {
+  const index = pipeline.indexOf(name)
+  return index === -1 ? `ownSteps[${customSteps.findIndex((step) => step.name === name)}].file` : `pipeline[${index}]`
 }

@@ -39,8 +39,8 @@ export function readConfig({ config }: CommonOptions): LoadedConfig {
 export async function readConfigInForce(options: CommonOptions): Promise<LoadedConfig> {
   const loaded = readConfig(options)
   if (loaded.config.policy.source === 'file') return loaded
-  const config = await withDatabase(options, async ({ config: inForce }) => inForce)
-  if (config === loaded.config) {
+  const config = await withDatabase(options, async (read) => read.config === read.file ? undefined : read.config)
+  if (config === undefined) {
     const remedy = 'Deploy one: gatehouse policy deploy FILE --message TEXT'
     throw new GatehouseError('policy_missing', { detail: 'no policy was deployed yet', remedy })
   }

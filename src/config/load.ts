@@ -11,8 +11,8 @@ import { readImage, type ImageFile } from './images.js'
 import { ConfigError, valueProblem, type Position, type ConfigProblem, type ValueProblem } from './problem.js'
 import type { ReadContext } from './read-context.js'
 import { isEmpty, readDocument, withSource } from './read-document.js'
-import { policyTextOf, type PolicyText } from './policy-text.js'
-import { createReport, inOrder, type Report } from './report.js'
+import { policyKeyOf, policyTextOf, type PolicyText } from './policy-text.js'
+import { createReport, inOrder, onlyAbout, type Report } from './report.js'
 import { FILE_RULES, RULES } from './rules/index.js'
 import { configSchema } from './schema.js'
 import type { Shape } from './schema-shape.js'
@@ -86,7 +86,12 @@ function read(file: string, files: Files, env: Environment, report: Report, foun
     ...paths(file, files, found),
   }
   const draft = readDocument(context, yaml.doc.contents, (read) => {
-    for (const rule of [...FILE_RULES, ...RULES]) rule({ ...read, customSteps: found.customSteps }, report, files)
+    const judged = { ...read, customSteps: found.customSteps }
+    for (const rule of FILE_RULES) rule(judged, report, files)
+    // an empty policy is no mistake where the policy is in the database
+    const isDeployed = read.policy?.source === 'database'
+    const others = isDeployed ? onlyAbout(report, (path) => policyKeyOf(path) === undefined) : report
+    for (const rule of RULES) rule(judged, others, files)
   })
   return draft && { draft, policyText: () => policyTextOf(text, yaml.doc) }
 }

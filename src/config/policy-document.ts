@@ -10,7 +10,7 @@ import { POLICY_KEYS, policyKeyOf, policyTextOf } from './policy-text.js'
 import { ConfigError, valueProblem, type ConfigProblem } from './problem.js'
 import type { ReadContext } from './read-context.js'
 import { isEmpty, readDocument, withSource } from './read-document.js'
-import { createReport, inOrder, type Report } from './report.js'
+import { createReport, inOrder, onlyAbout, type Report } from './report.js'
 import { DEPLOYED_RULES, RULES } from './rules/index.js'
 import { configSchema } from './schema.js'
 import type { Shape } from './schema-shape.js'
@@ -84,15 +84,7 @@ function readPolicy(
 
 /** The rules over several keys; what they find of the rest of the configuration is known already. */
 function judge(draft: Draft, report: Report, files: Files): void {
-  const aboutPolicy: Report = {
-    ...report,
-    problem: (path, ...rest) => {
-      if (policyKeyOf(path) !== undefined) report.problem(path, ...rest)
-    },
-    warn: (path, ...rest) => {
-      if (policyKeyOf(path) !== undefined) report.warn(path, ...rest)
-    },
-  }
+  const aboutPolicy = onlyAbout(report, (path) => policyKeyOf(path) !== undefined)
   const rules = draft.policy?.source === 'database' ? [...DEPLOYED_RULES, ...RULES] : RULES
   for (const rule of rules) rule(draft, aboutPolicy, files)
 }

@@ -70,6 +70,19 @@ export function createReport(file: string): Report {
   return report
 }
 
+/** The same report without what is found at other paths. */
+export function onlyAbout(report: Report, isAbout: (path: string) => boolean): Report {
+  return {
+    ...report,
+    problem: (path, ...rest) => {
+      if (isAbout(path)) report.problem(path, ...rest)
+    },
+    warn: (path, ...rest) => {
+      if (isAbout(path)) report.warn(path, ...rest)
+    },
+  }
+}
+
 function parentOf(path: string): string {
   return path.slice(0, Math.max(path.lastIndexOf('.'), path.lastIndexOf('['), 0))
 }
