@@ -29,7 +29,7 @@ import {
 import { objectIdInvalid } from './text.js'
 
 export interface AccessTestInput {
-  /** Username, UPN, e-mail address or id. Without it and without Entra groups: nobody is signed in. */
+  /** Username, UPN, e-mail address or id. Without it and without Entra groups: the request is anonymous. */
   readonly user?: string | undefined
   /** Object IDs: what somebody with these groups would get. */
   readonly entraGroups?: readonly string[] | undefined

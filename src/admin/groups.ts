@@ -63,7 +63,7 @@ export interface GroupsAdmin {
   all(): Promise<readonly GroupView[]>
   /** @throws `group_unknown` for a name that nothing uses */
   get(name: string): Promise<GroupDetails>
-  /** In the order of usernames; nobody where there is no such group. */
+  /** In the order of usernames; none where there is no such group. */
   members(name: string, page: PageRequest<PeopleCursor>): Promise<Page<MemberView, PeopleCursor>>
 }
 

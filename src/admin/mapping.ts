@@ -1,5 +1,5 @@
-// The mapping in force with what comes of it: how many users are in the Entra group of each row, rows that nobody is
-// in, local groups that do not exist or are granted twice, and large Entra groups that no row names.
+// The mapping in force with what comes of it: how many users are in the Entra group of each row, rows without
+// users, local groups that do not exist or are granted twice, and large Entra groups that no row names.
 import { memoizeByConfig } from '../core/memoize-by-config.js'
 import { shownNames, type MappingRow } from '../core/mapping.js'
 import type { EntraGroupCounts, FilePosition, LargestGroups, LocalGroups, PolicyInForce } from '../core/policy.js'
@@ -16,7 +16,7 @@ export interface MappingQuery {
   readonly limit?: number | undefined
   /** A part of the label, the object ID or a local group; case does not count. */
   readonly q?: string | undefined
-  /** Rows that nobody is in, that name a missing local group, or that grant what another row grants too. */
+  /** Rows without users, that name a missing local group, or that grant what another row grants too. */
   readonly only?: MappingFilter | undefined
 }
 

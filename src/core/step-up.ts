@@ -6,7 +6,7 @@ import { isRecord } from './is-record.js'
 export interface StepUp {
   /** `admin`: the sign-in to the admin console. */
   readonly purpose: 'admin'
-  /** Public id of the session that the browser had when it began, and its user; undefined: nobody was signed in. */
+  /** Public id of the session that the browser had when it began, and its user; undefined: it had none. */
   readonly session: string | undefined
   readonly userId: string | undefined
   /** Hash of the id of the admin session that is renewed, in base64url; undefined: there is none yet. */

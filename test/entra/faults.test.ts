@@ -176,7 +176,7 @@ const TOKEN: readonly Cause[] = [
       trace_id: '22b3bb26-e046-42df-9c96-65dbd72c1c82',
     },
   }]),
-  ['an AADSTS code that nobody knows', {
+  ['an unknown AADSTS code', {
     kind: 'status',
     status: 400,
     body: { error: 'invalid_grant', error_codes: [12345], error_description: 'AADSTS12345: x' },
@@ -326,7 +326,7 @@ ${table(['fault', 'outcome'], TOKEN.map(([name], index) => [name, token[index] ?
 
 ## The signing keys, with none cached
 
-With keys cached a fault here stops nobody: the last good ones are used.
+With keys cached a fault here stops no sign-in: the last good ones are used.
 
 ${table(['fault', 'outcome'], KEYS.map(([name], index) => [name, keys[index] ?? '']))}
 `

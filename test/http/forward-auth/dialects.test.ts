@@ -33,7 +33,7 @@ const RULES: Readonly<Record<string, string>> = {
   deny: '/none/x',
   malformed: '/x%zz',
 }
-const SESSIONS = ['nobody', 'a person', 'staff', 'a superuser', 'somebody deactivated'] as const
+const SESSIONS = ['anonymous', 'a person', 'staff', 'a superuser', 'somebody deactivated'] as const
 type Session = typeof SESSIONS[number]
 
 interface Answer {
@@ -181,7 +181,7 @@ t.test('every dialect', async (t) => {
         unknown
       >
       t.equal(refusal.detail, refusal.message, 'scripts of applications show `detail`')
-      t.match(JSON.parse((await dialect.ask(question('GET', 'staff', 'a program', 'nobody'))).text), {
+      t.match(JSON.parse((await dialect.ask(question('GET', 'staff', 'a program', 'anonymous'))).text), {
         error: 'not_signed_in',
         sign_in: `${gateway.url}/oauth2/start?rd=${encodeURIComponent(`https://${HOST}/staff/x`)}`,
         correlation_id: String,
@@ -201,7 +201,12 @@ t.test('every dialect', async (t) => {
   await t.test('a refusal that nginx requests twice is logged once, with the reference on the page', async (t) => {
     const lines = () => gateway.log.filter(({ msg }) => msg === 'access denied' || msg === 'forward-auth refused')
     for (
-      const [session, rule, status, shown] of [['a person', 'staff', 403, 403], ['nobody', 'staff', 401, 302]] as const
+      const [session, rule, status, shown] of [['a person', 'staff', 403, 403], [
+        'anonymous',
+        'staff',
+        401,
+        302,
+      ]] as const
     ) {
       const asked = question('GET', rule, 'a page load', session)
       const before = lines().length
@@ -214,7 +219,7 @@ t.test('every dialect', async (t) => {
       t.equal(lines().length, before + 1, 'one of the answer')
       if (shown === 403) t.match(second.text, String(lines().at(-1)?.correlationId), 'the page has its reference')
     }
-    const allowed = question('GET', 'anyone', 'a page load', 'nobody')
+    const allowed = question('GET', 'anyone', 'a page load', 'anonymous')
     const other = (query: string) =>
       http(`${gateway.url}/oauth2/auth${query}`, 'GET', { ...allowed.headers, ...original(allowed) })
     t.equal((await other('?refusals=unlogged')).status, 200)
@@ -364,16 +369,16 @@ t.test('every dialect', async (t) => {
   await t.test('docs/forward-auth.md has the table', async (t) => {
     const rows: [string, string, string, ...string[]][] = []
     const cases: [Session, string, string, string][] = [
-      ['nobody', 'authenticated', 'a page load', 'GET'],
-      ['nobody', 'authenticated', 'a page load', 'POST'],
-      ['nobody', 'authenticated', 'a program', 'GET'],
-      ['nobody', 'authenticated', 'fetch', 'GET'],
-      ['nobody', 'authenticated', 'an iframe', 'GET'],
-      ['nobody', 'authenticated', 'a WebView', 'GET'],
-      ['nobody', 'authenticated', 'htmx', 'GET'],
+      ['anonymous', 'authenticated', 'a page load', 'GET'],
+      ['anonymous', 'authenticated', 'a page load', 'POST'],
+      ['anonymous', 'authenticated', 'a program', 'GET'],
+      ['anonymous', 'authenticated', 'fetch', 'GET'],
+      ['anonymous', 'authenticated', 'an iframe', 'GET'],
+      ['anonymous', 'authenticated', 'a WebView', 'GET'],
+      ['anonymous', 'authenticated', 'htmx', 'GET'],
       ['a person', 'staff', 'htmx', 'GET'],
-      ['nobody', 'authenticated', 'a WebSocket', 'GET'],
-      ['nobody', 'anyone', 'a page load', 'GET'],
+      ['anonymous', 'authenticated', 'a WebSocket', 'GET'],
+      ['anonymous', 'anyone', 'a page load', 'GET'],
       ['a person', 'authenticated', 'a page load', 'GET'],
       ['a person', 'authenticated', 'a program', 'DELETE'],
       ['a person', 'staff', 'a page load', 'GET'],
@@ -448,7 +453,7 @@ type Verdict = 'pass' | 'sign in' | 'no' | 'malformed'
 function verdict(session: Session, rule: string): Verdict {
   if (rule === 'malformed') return 'malformed'
   if (rule === 'anyone') return 'pass'
-  if (session === 'nobody' || session === 'somebody deactivated') return 'sign in'
+  if (session === 'anonymous' || session === 'somebody deactivated') return 'sign in'
   if (session === 'a superuser' || rule === 'authenticated') return 'pass'
   return rule === 'staff' && session === 'staff' ? 'pass' : 'no'
 }
@@ -480,7 +485,7 @@ function complaint(
     return 'identity headers'
   }
   if (status === 200) {
-    const someone = session !== 'nobody' && session !== 'somebody deactivated'
+    const someone = session !== 'anonymous' && session !== 'somebody deactivated'
     if ((headers['remote-user'] !== '') !== someone || (headers['x-gatehouse-assertion'] !== '') !== someone) {
       return 'another identity'
     }

@@ -33,8 +33,8 @@ export const policyTest = defineEndpoint({
     rule: Type.String({ description: 'Decides.', examples: ['access.rules[2]'] }),
     name: nullable(Type.String({ description: 'Of the rule.' })),
     method: Type.String(),
-    user: nullable(Type.String({ description: 'Username; null: the request is that of nobody.' })),
-    inactive: Type.Boolean({ description: 'The user is deactivated and counts as nobody.' }),
+    user: nullable(Type.String({ description: 'Username; null: the request is anonymous.' })),
+    inactive: Type.Boolean({ description: 'The user is deactivated: the request counts as anonymous.' }),
     rules: Type.Array(
       closed({
         rule: Type.String(),

@@ -1,25 +1,20 @@
 // Access: the rules in order, whom each one lets in, what is wrong with it, and how often it decided.
-import { Type, type Static } from 'typebox'
 import { RULE_FILTERS, RULES, type RuleView, type WouldHave } from '../../../admin/access.js'
 import type { PolicyFinding } from '../../../core/policy.js'
 import { html, type Html } from '../../pages/html.js'
 import { emptyState, lineText, nameText, note, section, tag, timeText } from './components.js'
-import { filterForm } from './filter-form.js'
 import { link } from './links.js'
 import { shortList } from './lists.js'
 import { defineAdminPage } from './page.js'
+import { positionFilters, positionQuery, positionResults, type PositionQuery } from './position-list.js'
 import { shortened } from './shortened.js'
-import { dataTable, pager, results, type Column } from './table.js'
+import { dataTable, type Column } from './table.js'
 
 const PATH = '/admin/access'
 /** A message may name every rule that it is about. */
 const LONGEST_MESSAGE = 400
 
-const QUERY = Type.Object({
-  q: Type.Optional(Type.String({ maxLength: 200 })),
-  only: Type.Optional(Type.Union(RULE_FILTERS.map((filter) => Type.Literal(filter)))),
-  after: Type.Optional(Type.Integer({ minimum: 0 })),
-})
+const QUERY = positionQuery(RULE_FILTERS)
 
 export const accessPage = defineAdminPage({
   path: PATH,
@@ -33,7 +28,7 @@ export const accessPage = defineAdminPage({
       title: 'Access',
       lead: 'The first rule that matches a request decides. Superusers pass every rule.',
       content: html`${filters(query, byDefault)}
-${results(html`${list}${pager({ path: PATH, query, next: next === undefined ? undefined : String(next) })}`)}
+${positionResults(list, { path: PATH, query, next })}
 ${defaultSection(byDefault)}`,
     }
   },
@@ -50,29 +45,22 @@ export function ruleLink({ path, name }: { readonly path: string, readonly name?
 /** A rule that decides nothing. */
 export const SHADOW = tag('shadow', 'warn')
 
-function filters({ q, only }: Static<typeof QUERY>, { hits }: RuleView): Html {
-  return filterForm({
+function filters(query: PositionQuery, { hits }: RuleView): Html {
+  return positionFilters({
     path: PATH,
     label: 'Filter the rules',
-    fields: [
-      { kind: 'search', name: 'q', label: 'Name, host, path, method, group or permission', value: q },
-      {
-        kind: 'select',
-        name: 'only',
-        label: 'Show',
-        value: only,
-        options: [
-          { value: '', label: 'All rules' },
-          { value: 'findings', label: 'Rules with findings' },
-          { value: 'shadow', label: 'Shadow rules' },
-          ...hits === undefined ? [] : [{ value: 'idle', label: 'Rules without a hit in 30 days' }],
-        ],
-      },
+    query,
+    search: 'Name, host, path, method, group or permission',
+    options: [
+      { value: '', label: 'All rules' },
+      { value: 'findings', label: 'Rules with findings' },
+      { value: 'shadow', label: 'Shadow rules' },
+      ...hits === undefined ? [] : [{ value: 'idle', label: 'Rules without a hit in 30 days' }],
     ],
   })
 }
 
-function ruleTable(rows: readonly RuleView[], byDefault: RuleView, { q, only, after }: Static<typeof QUERY>): Html {
+function ruleTable(rows: readonly RuleView[], byDefault: RuleView, { q, only, after }: PositionQuery): Html {
   const isFiltered = q !== undefined || only !== undefined || after !== undefined
   return dataTable({
     caption: 'Access rules',

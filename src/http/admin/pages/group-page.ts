@@ -50,7 +50,7 @@ function leadOf({ description, members }: GroupDetails): Html | string {
 function missingNote(name: string): Html {
   const command = `gatehouse groups add ${JSON.stringify(name)}`
   return note(
-    html`There is no local group of this name, so nobody is in it. Add it with <code>${command}</code>.`,
+    html`There is no local group of this name, and no user is in it. Add it with <code>${command}</code>.`,
     'bad',
   )
 }

@@ -1,5 +1,4 @@
 // Mapping: what each row grants, how many users are in its Entra group, and what is wrong with it.
-import { Type, type Static } from 'typebox'
 import {
   MAPPING_FILTERS,
   ROWS,
@@ -11,19 +10,15 @@ import type { Counted } from '../../../admin/counted.js'
 import type { LargestGroups } from '../../../core/policy.js'
 import { html, type Html, type Value } from '../../pages/html.js'
 import { emptyState, figures, idText, lineText, named, nameText, note, section, tag, timeText } from './components.js'
-import { filterForm } from './filter-form.js'
 import { link, linkTo } from './links.js'
 import { shortList } from './lists.js'
 import { defineAdminPage } from './page.js'
-import { dataTable, pager, results } from './table.js'
+import { positionFilters, positionQuery, positionResults, type PositionQuery } from './position-list.js'
+import { dataTable } from './table.js'
 
 const PATH = '/admin/mapping'
 
-const QUERY = Type.Object({
-  q: Type.Optional(Type.String({ maxLength: 200 })),
-  only: Type.Optional(Type.Union(MAPPING_FILTERS.map((filter) => Type.Literal(filter)))),
-  after: Type.Optional(Type.Integer({ minimum: 0 })),
-})
+const QUERY = positionQuery(MAPPING_FILTERS)
 
 export const mappingPage = defineAdminPage({
   path: PATH,
@@ -42,7 +37,7 @@ export const mappingPage = defineAdminPage({
       lead: 'Each row of groupMapping: an Entra group, and all that it grants. Members get it when they sign in.',
       content: html`${overviewOf(overview, page)}${warnings(overview)}
 ${filters(query)}
-${results(html`${rowTable(page, query, overview)}${pager({ path: PATH, query, next: nextOf(page) })}`)}
+${positionResults(rowTable(page, query, overview), { path: PATH, query, next: page.next })}
 ${query.after === undefined ? unmappedSection(unmapped) : ''}`,
     }
   },
@@ -53,15 +48,11 @@ export function rowLink(row: number, text: Value = `row ${row}`): Html {
   return html`<a href="${link(PATH, { after: row > ROWS ? row - 1 : undefined })}#row-${row}">${text}</a>`
 }
 
-function nextOf({ next }: MappingPage): string | undefined {
-  return next === undefined ? undefined : String(next)
-}
-
 function overviewOf({ rows, unused, missing, twice }: MappingOverview, { countedAt }: MappingPage): Html {
   return figures([
     { label: 'Rows', value: rows, href: PATH },
     {
-      label: 'Rows that nobody is in',
+      label: 'Rows without users',
       value: unused ?? 'being counted',
       href: link(PATH, { only: 'unused' }),
       lead: countedAt === undefined ? 'Reload the page in a moment.' : html`counted at ${timeText(countedAt)}`,
@@ -80,29 +71,22 @@ function warnings({ missing }: MappingOverview): Html | string {
   )
 }
 
-function filters({ q, only }: Static<typeof QUERY>): Html {
-  return filterForm({
+function filters(query: PositionQuery): Html {
+  return positionFilters({
     path: PATH,
     label: 'Filter the rows',
-    fields: [
-      { kind: 'search', name: 'q', label: 'Label, object ID or local group', value: q },
-      {
-        kind: 'select',
-        name: 'only',
-        label: 'Show',
-        value: only,
-        options: [
-          { value: '', label: 'All rows' },
-          { value: 'unused', label: 'Rows that nobody is in' },
-          { value: 'missing', label: 'Rows with a missing local group' },
-          { value: 'twice', label: 'Rows that share a local group' },
-        ],
-      },
+    query,
+    search: 'Label, object ID or local group',
+    options: [
+      { value: '', label: 'All rows' },
+      { value: 'unused', label: 'Rows without users' },
+      { value: 'missing', label: 'Rows with a missing local group' },
+      { value: 'twice', label: 'Rows that share a local group' },
     ],
   })
 }
 
-function rowTable({ rows }: MappingPage, { q, only }: Static<typeof QUERY>, { rows: all }: MappingOverview): Html {
+function rowTable({ rows }: MappingPage, { q, only }: PositionQuery, { rows: all }: MappingOverview): Html {
   return dataTable({
     caption: 'Rows of the mapping',
     columns: [

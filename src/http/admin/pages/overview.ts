@@ -167,7 +167,7 @@ function changeTable(changes: readonly SuperuserChange[]): Html {
     ],
     rows: changes,
     empty: emptyState({
-      title: 'Nobody became superuser, and nobody lost it.',
+      title: 'No user became superuser, and none lost it.',
       next: html`<a href="/admin/people?superuser=true">See all superusers</a>`,
     }),
   })

@@ -173,7 +173,9 @@ function verdict(decision: AccessTestResult['decision']): Html {
 }
 
 function whoOf({ user, inactive }: AccessTestResult): Html {
-  if (user === undefined) return html`${inactive ? 'a deactivated user, who counts as nobody' : 'nobody is signed in'}`
+  if (user === undefined) {
+    return html`${inactive ? 'a deactivated user, so the request is anonymous' : 'no user: the request is anonymous'}`
+  }
   if (user.userId === '') return html`${user.username}: ${groupsOf(user.groups)}`
   const read = user.snapshot === undefined
     ? ''
