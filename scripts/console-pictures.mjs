@@ -39,7 +39,7 @@ try {
     ['access', '/access'],
     ['test', `/test?${request}`],
     ['audit', '/audit?action=login'],
-    ...process.env.EVERY_PAGE === undefined ? [] : everyPage(max, request),
+    ...process.env.EVERY_PAGE === undefined ? [] : everyPage(max, request, await draftOf(page, address)),
   ]
   for (const [name, path, look] of pictures) await picture(page, `console-${name}`, `${address}${path}`, look)
 } finally {
@@ -49,7 +49,7 @@ try {
 }
 
 /** For a look at all pages: light, dark and on a phone, whole. */
-function everyPage(max, request) {
+function everyPage(max, request, draft) {
   const paths = {
     overview: '',
     week: '?range=7d',
@@ -58,6 +58,12 @@ function everyPage(max, request) {
     explain: `${max}/explain`,
     opens: `${max}/access`,
     groups: '/groups',
+    'add-draft': '/drafts/add?from=1',
+    drafts: '/drafts',
+    draft,
+    'draft-changes': `${draft}/changes`,
+    'draft-preview': `${draft}/preview`,
+    'remove-draft': `${draft}/remove`,
     versions: '/versions',
     version: '/versions/1',
     diff: '/versions/diff?from=1&to=1',
@@ -103,6 +109,24 @@ async function signIn(page, address) {
   await page.goto(address)
   await page.click(`[data-person="${SUE}"], button[value="${SUE}"]`)
   await page.waitForURL((url) => url.pathname === '/admin')
+}
+
+/** A draft with a warning and a preview. @returns its path below the address of the console */
+async function draftOf(page, address) {
+  await page.goto(`${address}/drafts/add`)
+  await page.fill('#act-message', 'Superusers for the night shift')
+  await page.click('.submit .button')
+  await page.waitForSelector('#act-text')
+  const text = await page.inputValue('#act-text')
+  const changed = text.replace(/staff: true(?![^}\n]*superuser|\n *superuser)/g, 'superuser: true')
+  await page.fill('#act-text', `# for the night shift\n${changed}`)
+  await page.click('.submit .button')
+  await page.waitForURL(/done=drafts$/)
+  const path = new URL(page.url()).pathname
+  await page.goto(new URL(`${path}/preview`, address).href)
+  await page.click('#make-preview')
+  await page.waitForSelector('#users')
+  return path.replace('/admin', '')
 }
 
 async function hrefOf(page, address, text) {

@@ -22,6 +22,8 @@ function examplesOf(scene: ConsoleScene): Readonly<Record<string, readonly strin
     '/admin/people/:id/explain': scene.people.map((id) => `${linkTo('people', id)}/explain`),
     '/admin/people/:id/access': scene.people.map((id) => `${linkTo('people', id)}/access`),
     '/admin/groups/:name': scene.groups.map((name) => linkTo('groups', name)),
+    '/admin/drafts/:id/changes': scene.drafts.map((id) => `${linkTo('drafts', id)}/changes`),
+    '/admin/drafts/:id/preview': scene.drafts.map((id) => `${linkTo('drafts', id)}/preview`),
     '/admin/versions/:number': ['/admin/versions/1'],
     '/admin/versions/diff': ['/admin/versions/diff', '/admin/versions/diff?from=1&to=1'],
   }
@@ -49,12 +51,18 @@ function groupForms(scene: ConsoleScene): readonly string[] {
   ]
 }
 
+/** Forms that begin, save and delete drafts of the policy. */
+function draftForms({ drafts }: ConsoleScene): readonly string[] {
+  const [first = '', ...others] = drafts.map((id) => linkTo('drafts', id))
+  return ['/admin/drafts/add', first, ...others, `${first}/remove`]
+}
+
 function addressesOf(scene: ConsoleScene): readonly string[] {
   const examples = examplesOf(scene)
   const paths = PAGES.map(({ path }) => path)
   const filled = filledIn(scene).filter((address) => paths.includes(address.replace(/\?.*/, '')))
   const pages = paths.flatMap((path) => examples[path] ?? [path])
-  return [...pages, ...filled, ...groupForms(scene)]
+  return [...pages, ...filled, ...groupForms(scene), ...draftForms(scene)]
 }
 
 async function contextOf(

@@ -16,6 +16,8 @@ export interface ConsoleScene {
   /** A person whose rights come from Entra ID, and one with a hostile name. */
   readonly people: readonly string[]
   readonly groups: readonly string[]
+  /** One that can be used, with a preview; one whose preview is under way; one that is no YAML. */
+  readonly drafts: readonly string[]
 }
 
 /** More than a page of each list shows. */
@@ -69,7 +71,38 @@ export async function startConsoleScene(t: Test, config: Record<string, unknown>
     browser,
     people: people.map(({ id }) => id),
     groups: ['Engineers', 'Empty', groupName(1)],
+    drafts: await seedDrafts(query),
   }
+}
+
+async function seedDrafts(query: Query): Promise<readonly string[]> {
+  const messages = Array.from({ length: ROWS }, (_, n) => hostileName(n).slice(0, 200))
+  await query(
+    `insert into policy_drafts (id, text, base, message, author, changed_by, changed_at)
+      select 'drf_' || n, case n when 3 then 'groups: [' || repeat(name, 5) else v.text || repeat('# ', n::int % 3) end,
+        number, name, 'admin:x', 'admin:' || (select id from users where is_superuser limit 1),
+        now() - n * interval '1 minute'
+      from unnest($1::text[]) with ordinality as given (name, n), policy_versions v where number = 1`,
+    [messages],
+  )
+  const changes = await query<{ userId: string, username: string }>(
+    `select id as "userId", username, now() as "readAt", 1 as superuser, -1 as staff,
+      array_fill(name, array[20]) as gained,
+      array[name] as lost, 980 as "moreGained", 0 as "moreLost" from users order by username limit 200`,
+  )
+  const result = {
+    ...{ hash: 'f'.repeat(64), users: 9_000, changed: 9_000, gains: 9_000, losses: 8_000, newSuperusers: 200, changes },
+    ...{ oldestReading: '2026-01-01T00:00:00Z', newestReading: '2026-11-28T00:00:00Z' },
+    counts: messages.map((right, n) => ({ right, gain: n, lose: 1 })),
+  }
+  await query(
+    `insert into policy_previews (draft, run, draft_hash, policy_hash, state, done, total, result, written_at)
+      select 'drf_' || n, gen_random_uuid(), hash, hash, case n when 1 then 'done' else 'running' end, 400, 9000,
+        case n when 1 then $1::jsonb end, now() + interval '40 minutes'
+      from generate_series(1, 2) n, policy_versions where number = 1`,
+    [JSON.stringify(result)],
+  )
+  return ['drf_1', 'drf_2', 'drf_3']
 }
 
 /** Names of groups cannot have line separators or 300 characters. */

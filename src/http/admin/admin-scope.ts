@@ -7,6 +7,7 @@ import { adminTokenLimit, COMMON_LIMITS, limitStore, type NamedLimit } from '../
 import { firstBearerOf } from './bearer.js'
 import { apiScope, type ApiScopeOptions } from './api/api-scope.js'
 import { auditDownloads } from './pages/audit-downloads.js'
+import { draftDownloads } from './pages/draft-downloads.js'
 import { versionDownloads } from './pages/version-downloads.js'
 import { groupsDownload } from './pages/groups-download.js'
 import { peopleCsvRoute } from './people-csv.js'
@@ -36,6 +37,7 @@ export async function adminScope(scope: FastifyInstance, options: AdminScopeOpti
     await pages.register(auditDownloads, options)
     await pages.register(peopleCsvRoute, options)
     await pages.register(versionDownloads, options)
+    await pages.register(draftDownloads, options)
     await pages.register(groupsDownload, options)
     await pages.register(pageRoutes, options)
   })

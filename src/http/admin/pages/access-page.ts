@@ -3,6 +3,7 @@ import { RULE_FILTERS, RULES, type RuleView, type WouldHave } from '../../../adm
 import type { PolicyFinding } from '../../../core/policy.js'
 import { html, type Html } from '../../pages/html.js'
 import { emptyState, lineText, nameText, note, section, tag, timeText } from './components.js'
+import { draftLink } from './draft-link.js'
 import { link } from './links.js'
 import { shortList } from './lists.js'
 import { defineAdminPage } from './page.js'
@@ -21,13 +22,13 @@ export const accessPage = defineAdminPage({
   permission: 'gatehouse.read',
   title: 'Access',
   query: QUERY,
-  async render({ query, useCases: { access } }) {
+  async render({ query, actor, useCases: { access } }) {
     const [{ rows, next }, byDefault] = await Promise.all([access.rules(query), access.byDefault()])
     const list = ruleTable(rows, byDefault, query)
     return {
       title: 'Access',
       lead: 'The first rule that matches a request decides. Superusers pass every rule.',
-      content: html`${filters(query, byDefault)}
+      content: html`${draftLink(actor)}${filters(query, byDefault)}
 ${positionResults(list, { path: PATH, query, next })}
 ${defaultSection(byDefault)}`,
     }

@@ -64,6 +64,8 @@ interface Definition<Params extends TObject, Fields extends TProperties> {
    * executed again. Absent: the answer leads to the next page.
    */
   readonly shown?: (answer: unknown) => PageContent
+  /** Page that is shown afterwards, where the answer says which one. */
+  readonly nextOf?: (answer: unknown) => string
   readonly describe: (
     request: PageRequest<unknown, Static<Params>> & { readonly values: FormValues },
   ) => Promise<ActForm>
@@ -78,6 +80,7 @@ export interface ActPage {
   readonly mostBytes: number | undefined
   readonly done: string
   readonly shown: ((answer: unknown) => PageContent) | undefined
+  readonly nextOf: ((answer: unknown) => string) | undefined
   bodyOf(values: FormValues): Readonly<Record<string, unknown>>
   describe(request: PageRequest<unknown, unknown>, values: FormValues): Promise<ActForm>
 }
@@ -100,6 +103,7 @@ export function defineActPage<
     done,
     describe,
     shown: definition.shown,
+    nextOf: definition.nextOf,
     asks,
     mostBytes,
     fields: Type.Object({ ...definition.fields, ...reason }),

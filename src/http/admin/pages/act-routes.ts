@@ -97,7 +97,7 @@ interface SentForm {
 }
 
 async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: PageAnswers): Promise<FastifyReply> {
-  const { each: { act, asks, bodyOf, fields, shown }, exchange, asked, form, version: ifMatch } = sent
+  const { each: { act, asks, bodyOf, fields, shown, nextOf }, exchange, asked, form, version: ifMatch } = sent
   const { request, reply, actor } = exchange
   const texts = textsOf(sent.each, request)
   if (form.pending) return showAgain(sent, form, form.pending, answers)
@@ -116,7 +116,7 @@ async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: P
     })
     if (shown !== undefined) return answers.send(200, shown(answer), exchange) // guard: token-shown-once
     return reply.code(303).headers({
-      'location': link(form.next ?? form.back, { done: doneName(sent.each) }),
+      'location': link(nextOf?.(answer) ?? form.next ?? form.back, { done: doneName(sent.each) }),
       'cache-control': 'no-store',
     })
       .send()

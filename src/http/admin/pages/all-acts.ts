@@ -1,5 +1,6 @@
 // Every form of the console that changes something.
 import type { ActPage } from './act-page.js'
+import { addDraftPage, draftPage, removeDraftPage } from './draft-acts.js'
 import { giveGroupPage, takeGroupPage } from './membership-acts.js'
 import { addGroupPage, changeGroupPage, removeGroupPage } from './group-acts.js'
 import { importGroupsPage } from './group-import.js'
@@ -29,6 +30,9 @@ export const ACT_PAGES: readonly ActPage[] = [
   grantPermissionPage,
   revokePermissionPage,
   importGroupsPage,
+  addDraftPage,
+  draftPage,
+  removeDraftPage,
   rotateKeysPage,
   withdrawKeysPage,
 ]

@@ -2,6 +2,8 @@
 import { accessPage } from './access-page.js'
 import { auditPage } from './audit.js'
 import { doctorPage, doctorRun } from './doctor.js'
+import { draftPreviewPage, draftPreviewRun } from './draft-preview.js'
+import { draftChangesPage, draftsPage } from './drafts-page.js'
 import { groupPage } from './group-page.js'
 import { groupsPage } from './groups-page.js'
 import { overviewPage } from './overview.js'
@@ -29,6 +31,9 @@ export const PAGES: readonly AdminPage[] = [
   mappingPage,
   accessPage,
   testPage,
+  draftsPage,
+  draftChangesPage,
+  draftPreviewPage,
   versionsPage,
   versionPage,
   versionsDiffPage,
@@ -38,4 +43,4 @@ export const PAGES: readonly AdminPage[] = [
 ]
 
 /** What a form with POST is answered with. */
-export const FORM_PAGES: readonly AdminPage[] = [doctorRun]
+export const FORM_PAGES: readonly AdminPage[] = [doctorRun, draftPreviewRun]

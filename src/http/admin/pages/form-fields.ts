@@ -38,14 +38,20 @@ export function textField({ value, maxLength, optional = false, ...field }: Text
   })
 }
 
+interface Area extends Text {
+  readonly rows: number
+  /** In a fixed width, as wide as the page. */
+  readonly isCode?: boolean
+}
+
 /** With several lines. */
-export function textArea({ value = '', maxLength, optional = false, rows, ...field }: Text & { rows: number }): Html {
+export function textArea({ value = '', maxLength, optional = false, rows, isCode = false, ...field }: Area): Html {
   return formField({
     ...field,
     // A browser leaves out the line end that follows the tag.
     control: (attributes) =>
-      html`<textarea${attributes} rows="${rows}" maxlength="${maxLength}"${
-        optional ? '' : html` required`
+      html`<textarea${attributes} rows="${rows}" maxlength="${maxLength}"${optional ? '' : html` required`}${
+        isCode ? html` class="code"` : ''
       } autocomplete="off" spellcheck="false">
 ${value}</textarea>`,
   })

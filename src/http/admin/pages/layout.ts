@@ -102,7 +102,8 @@ function account({ name, username, permissions, csrfToken }: AdminActor): Html {
 }
 
 /** Twice: beside the content on a wide screen, and as a menu on a narrow one. The other one is not displayed. */
-function navigation({ path, sections }: ConsolePage): Html {
+function navigation({ path, actor, sections: all }: ConsolePage): Html {
+  const sections = all.filter(({ permission }) => permission === undefined || actor.permissions.has(permission))
   const current = sectionOf(path)
   const list = (prefix: string): Html =>
     html`<ul>${

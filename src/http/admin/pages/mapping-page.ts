@@ -10,6 +10,7 @@ import type { Counted } from '../../../admin/counted.js'
 import type { LargestGroups } from '../../../core/policy.js'
 import { html, type Html, type Value } from '../../pages/html.js'
 import { emptyState, figures, idText, lineText, named, nameText, note, section, tag, timeText } from './components.js'
+import { draftLink } from './draft-link.js'
 import { link, linkTo } from './links.js'
 import { shortList } from './lists.js'
 import { defineAdminPage } from './page.js'
@@ -25,7 +26,7 @@ export const mappingPage = defineAdminPage({
   permission: 'gatehouse.read',
   title: 'Mapping',
   query: QUERY,
-  async render({ query, useCases: { mapping } }) {
+  async render({ query, actor, useCases: { mapping } }) {
     // Each waits for a count that is under way: one after the other they would wait three times.
     const [page, overview, unmapped] = await Promise.all([
       mapping.rows(query),
@@ -35,7 +36,7 @@ export const mappingPage = defineAdminPage({
     return {
       title: 'Mapping',
       lead: 'Each row of groupMapping: an Entra group, and all that it grants. Members get it when they sign in.',
-      content: html`${overviewOf(overview, page)}${warnings(overview)}
+      content: html`${draftLink(actor)}${overviewOf(overview, page)}${warnings(overview)}
 ${filters(query)}
 ${positionResults(rowTable(page, query, overview), { path: PATH, query, next: page.next })}
 ${query.after === undefined ? unmappedSection(unmapped) : ''}`,

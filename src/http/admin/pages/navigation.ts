@@ -1,8 +1,11 @@
 // The sections of the console, in the order of the navigation.
+import type { AdminPermission } from '../../../core/admin-permissions.js'
 
 export interface NavigationItem {
   readonly label: string
   readonly path: string
+  /** Absent: everybody who may see the console. */
+  readonly permission?: AdminPermission
 }
 
 export const NAVIGATION: readonly NavigationItem[] = [
@@ -11,6 +14,7 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { label: 'Groups', path: '/admin/groups' },
   { label: 'Mapping', path: '/admin/mapping' },
   { label: 'Access', path: '/admin/access' },
+  { label: 'Drafts', path: '/admin/drafts', permission: 'gatehouse.policy' },
   { label: 'Versions', path: '/admin/versions' },
   { label: 'Test', path: '/admin/test' },
   { label: 'Sessions', path: '/admin/sessions' },

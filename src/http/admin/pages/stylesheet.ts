@@ -145,6 +145,7 @@ const FORMS = `
 input, select, textarea { font: inherit; color: inherit; background: var(--surface); border: 1px solid var(--field);
   border-radius: .3rem; padding: .3rem .5rem; min-height: 2rem; max-width: 100%; min-width: 0 }
 textarea { width: 100%; max-width: 46rem }
+textarea.code { font: .86em/1.5 var(--mono); white-space: pre; overflow: auto; max-width: none }
 input[type="number"] { width: 7rem }
 .submit { margin-top: 1.28rem; display: flex; flex-wrap: wrap; align-items: center; gap: .3rem .9rem; min-height: 2rem }
 .button { font: inherit; font-weight: 600; display: inline-block; padding: .3rem .8rem; min-height: 2rem;

@@ -4,6 +4,7 @@ import type { PolicyChange, VersionsDiff } from '../../../admin/policy-versions.
 import type { VersionDetails, VersionFinding, VersionSummary } from '../../../core/policy-version.js'
 import { html, type Html } from '../../pages/html.js'
 import { VersionNumber } from '../api/policy-versions.js'
+import { draftLink } from './draft-link.js'
 import { emptyState, facts, idText, nameText, note, section, tag, timeText } from './components.js'
 import { filterForm } from './filter-form.js'
 import { link, linkTo } from './links.js'
@@ -43,13 +44,13 @@ export const versionPage = defineAdminPage({
   permission: 'gatehouse.read',
   title: 'Version',
   params: Type.Object({ number: VersionNumber }),
-  async render({ params: { number }, useCases }) {
+  async render({ params: { number }, useCases, actor }) {
     const version = await useCases.policyVersions.get(number)
     return {
       title: `Version ${number}`,
       lead: html`${timeText(version.at)}${version.message === '' ? '' : html` · ${nameText(version.message)}`}`,
       trail: TRAIL,
-      content: html`${factsOf(version)}
+      content: html`${draftLink(actor, number)}${factsOf(version)}
 ${section({ id: 'findings', title: 'Findings of check', content: findingsTable(version.findings) })}
 ${
         section({
@@ -79,7 +80,7 @@ export const versionsDiffPage = defineAdminPage({
       trail: TRAIL,
       content: html`${compareForm(from, to)}
 ${section({ id: 'changes', title: 'Changes', content: changesTable(diff.changes) })}
-${section({ id: 'lines', title: 'Lines', lead: patchLink(diff), content: patchOf(diff) })}`,
+${section({ id: 'lines', title: 'Lines', lead: patchLink(diff), content: patchListing(diff.patch) })}`,
     }
   },
 })
@@ -177,7 +178,7 @@ function listing(label: string, content: Html): Html {
   return html`<div class="scroll" role="group" tabindex="0" aria-label="${label}"><pre>${content}</pre></div>`
 }
 
-function changesTable(changes: readonly PolicyChange[]): Html {
+export function changesTable(changes: readonly PolicyChange[]): Html {
   const more = changes.length - CHANGES
   const table = dataTable<PolicyChange>({
     caption: 'Changes',
@@ -206,9 +207,10 @@ function patchLink({ from, to, patch }: VersionsDiff): Html | string {
   return html`<a href="${address}" download>Download the patch</a>`
 }
 
-function patchOf({ patch }: VersionsDiff): Html {
+/** @param patch undefined: it takes too long */
+export function patchListing(patch: string | undefined): Html {
   if (patch === undefined) {
-    return note('The two texts have too little in common to be compared line by line. Download both versions.')
+    return note('The two texts have too little in common to be compared line by line. Download both.')
   }
   const lines = patch.split('\n')
   const more = lines.length - LINES

@@ -1,0 +1,149 @@
+// The preview of a draft of the policy: a form that makes it, how far it is, and who would gain and lose what. Without
+// JavaScript the page is loaded again by a link.
+import type { RightCount } from '../../../core/change-ranking.js'
+import type { PolicyPreview, PreviewedUser, PreviewResult } from '../../../core/policy-preview.js'
+import { html, type Html } from '../../pages/html.js'
+import type { AdminActor } from '../actor.js'
+import { emptyState, facts, idText, nameText, note, section, tag, timeText } from './components.js'
+import { DRAFTS } from './draft-link.js'
+import { DRAFT_PARAMS, draftName, DRAFTS_TRAIL } from './drafts-page.js'
+import { linkTo } from './links.js'
+import { shortList } from './lists.js'
+import { defineAdminPage, type PageContent, type PageRequest } from './page.js'
+import { shortened } from './shortened.js'
+import { dataTable } from './table.js'
+
+const SHORT_HASH = 12
+/** Of the preview; the API has the others. */
+const MOST_SHOWN = 50
+
+const described = {
+  path: `${DRAFTS}/:id/preview`,
+  permission: 'gatehouse.policy',
+  title: 'Preview',
+  params: DRAFT_PARAMS,
+} as const
+
+export const draftPreviewPage = defineAdminPage({
+  ...described,
+  render: async (request) => await content(await request.useCases.policyPreview.last(request.params.id), request),
+})
+
+/** The answer to the form. */
+export const draftPreviewRun = defineAdminPage({
+  ...described,
+  render: async (request) => await content(await request.useCases.policyPreview.start(request.params.id), request),
+})
+
+async function content(
+  preview: PolicyPreview | undefined,
+  { params: { id }, actor, useCases }: PageRequest<unknown, { readonly id: string }>,
+): Promise<PageContent> {
+  const draft = await useCases.policyDrafts.get(id)
+  const name = shortened(draftName(draft))
+  const at = linkTo('drafts', id)
+  const isUsable = useCases.policyDrafts.judge(draft.text).policy !== undefined
+  return {
+    title: `Preview of ${name}`,
+    trail: [DRAFTS_TRAIL, { label: name, href: at }],
+    lead: 'Who would gain and lose which groups and flags by groupMapping, by the last readings of all active users.',
+    content: html`<div id="preview">${isUsable ? stateOf(preview, `${at}/preview`, actor) : unusable(at)}</div>`,
+  }
+}
+
+function unusable(at: string): Html {
+  return html`${note('The draft cannot be used as the policy yet.', 'warn')}<p><a href="${at}#findings">What is wrong
+with it</a></p>`
+}
+
+function stateOf(preview: PolicyPreview | undefined, path: string, actor: AdminActor): Html {
+  if (preview === undefined) {
+    return html`${form(path, actor, 'Make the preview')}${
+      emptyState({ title: 'There is no preview of the draft as it is now.', next: 'Make it with the button.' })
+    }`
+  }
+  const { state, code, result } = preview
+  if (state === 'running') return progress(preview, path)
+  const again = form(path, actor, 'Make the preview again')
+  if (result === null) return html`${again}${note(html`The preview has failed: <code>${code}</code>.`, 'bad')}`
+  return html`${again}${resultOf(result)}`
+}
+
+function form(path: string, { csrfToken }: AdminActor, button: string): Html {
+  return html`<form method="post" action="${path}"><input type="hidden" name="_csrf" value="${csrfToken}">
+<button class="button" id="make-preview">${button}</button></form>`
+}
+
+function progress({ done, total }: PolicyPreview, path: string): Html {
+  const most = Math.max(done, total, 1)
+  return html`<p><label for="progress">Users read</label> <progress id="progress" max="${most}" value="${done}">${done}
+</progress> ${done} of about ${most}</p>
+<p><a class="button" href="${path}" hx-get="${path}" hx-trigger="click, every 2s" hx-select="#preview"
+hx-target="#preview" hx-swap="outerHTML">Look again</a></p>`
+}
+
+function resultOf(result: PreviewResult): Html {
+  const { users, changed, gains, losses, newSuperusers, oldestReading, newestReading, hash, changes } = result
+  const more = changed - Math.min(changes.length, MOST_SHOWN)
+  const read = oldestReading === null
+    ? undefined
+    : html`from ${timeText(oldestReading)} to ${timeText(newestReading)}`
+  return html`${
+    newSuperusers > 0
+      ? note(`${newSuperusers} ${newSuperusers === 1 ? 'user' : 'users'} would become superuser.`, 'warn')
+      : ''
+  }${
+    facts([
+      ['Changed', `${changed} of ${users} active users`],
+      ['Gain a right', gains],
+      ['Lose a right', losses],
+      ['New superusers', newSuperusers],
+      ['Readings', read],
+      ['Hash', html`<span title="${hash}">${idText(hash.slice(0, SHORT_HASH))}</span>`],
+    ])
+  }${section({ id: 'users', title: 'Users', content: usersTable(changes.slice(0, MOST_SHOWN)) })}${
+    more > 0 ? html`<p class="soft">And ${more} more users. Those above have the gravest changes.</p>` : ''
+  }${section({ id: 'rights', title: 'Rights', content: countsTable(result.counts) })}`
+}
+
+function usersTable(changes: readonly PreviewedUser[]): Html {
+  return dataTable<PreviewedUser>({
+    caption: 'Users who gain or lose rights',
+    rows: changes,
+    columns: [
+      {
+        heading: 'User',
+        cell: ({ userId, username }) =>
+          html`<a href="${linkTo('people', userId)}">${nameText(shortened(username))}</a>`,
+        kind: 'name',
+      },
+      { heading: 'Gains', cell: (user) => rights(user, 1), kind: 'text' },
+      { heading: 'Loses', cell: (user) => rights(user, -1), kind: 'text' },
+      { heading: 'Read', cell: ({ readAt }) => timeText(readAt), kind: 'time' },
+    ],
+    empty: emptyState({ title: 'No user would gain or lose anything.', next: 'See what else the draft changes.' }),
+  })
+}
+
+function rights({ superuser, staff, gained, lost, moreGained, moreLost }: PreviewedUser, direction: 1 | -1): Html {
+  const [groups, more] = direction === 1 ? [gained, moreGained] : [lost, moreLost]
+  const flags = [
+    ...superuser === direction ? [tag('superuser', direction === 1 ? 'bad' : 'warn')] : [],
+    ...staff === direction ? [tag('staff', 'info')] : [],
+  ].map((each) => html`${each} `)
+  const all = [...groups, ...Array<string>(more).fill('')]
+  return html`${flags}${shortList(all, (name) => nameText(shortened(name)))}`
+}
+
+function countsTable(counts: readonly RightCount[]): Html {
+  return dataTable<RightCount>({
+    caption: 'Rights that users gain or lose',
+    rows: counts.slice(0, MOST_SHOWN),
+    columns: [
+      { heading: 'Right', cell: ({ right }) => nameText(shortened(right)) },
+      { heading: 'Gain it', cell: ({ gain }) => gain, kind: 'number' },
+      { heading: 'Lose it', cell: ({ lose }) => lose, kind: 'number' },
+    ],
+    empty: emptyState({ title: 'None.', next: 'The mapping grants every user the same as now.' }),
+  })
+}

@@ -1,0 +1,133 @@
+// The pages and forms of drafts of the policy, as a browser without JavaScript sends them, and their files.
+import { request } from 'undici'
+import t, { type Test } from 'tap'
+import { GROUP_IDS } from '../../../src/demo/people.js'
+import { until } from '../../helpers/until.js'
+import { startAdminScene, type ApiClient } from './helper.js'
+
+const TEXT =
+  `# why\nrequireMappedGroup: true\ngroupMapping:\n  - { entraGroup: ${GROUP_IDS.readOnly}, superuser: true }\n`
+
+async function scene(t: Test) {
+  const { gateway, clients } = await startAdminScene(t)
+  const page = async ({ browser }: ApiClient, path: string) => await gateway.ask(path, { browser })
+  const send = async ({ browser }: ApiClient, path: string, fields: Record<string, string>) => {
+    const answer = await request(`${gateway.url}${path}`, {
+      method: 'POST',
+      headers: {
+        'cookie': browser.cookieHeader(gateway.url),
+        'accept': 'text/html',
+        'content-type': 'application/x-www-form-urlencoded',
+        'sec-fetch-site': 'same-origin',
+      },
+      body: new URLSearchParams(fields).toString(),
+    })
+    return { status: answer.statusCode, location: answer.headers['location'], text: await answer.body.text() }
+  }
+  const { sue } = clients
+  /** A draft with this text; its address. */
+  const begin = async (text: string, message = '') => {
+    const { location } = await send(sue, '/admin/drafts/add', { _csrf: sue.csrfToken, message })
+    const at = String(location).replace(/\?.*/, '')
+    t.match(at, /^\/admin\/drafts\/drf_[\w-]+$/)
+    t.equal((await send(sue, at, { ...await hidden(sue, at), text, message })).status, 303)
+    return at
+  }
+  const hidden = async (client: ApiClient, path: string) => {
+    const { text } = await page(client, path)
+    const fields = [...text.slice(text.indexOf('<form class="act"')).matchAll(/name="(\w+)" value="([^"]*)">/g)]
+    return Object.fromEntries(
+      fields.filter(([, name]) => name !== 'message').map((
+        [, name = '', value = ''],
+      ) => [name, value.replace(/&#(\d+);/g, (_, n) => String.fromCharCode(n))]),
+    )
+  }
+  return { ...clients, page, send, begin, hidden }
+}
+
+t.test('a draft is begun from the page Mapping, saved, looked at, and deleted', async (t) => {
+  const { sue, sam, page, send, begin, hidden } = await scene(t)
+  for (const path of ['/admin/mapping', '/admin/access', '/admin/versions/1']) {
+    t.match((await page(sue, path)).text, 'href="/admin/drafts/add', path)
+    t.notMatch((await page(sam, path)).text, '/admin/drafts', `${path}: neither the link nor the navigation`)
+  }
+  t.match((await page(sue, '/admin/versions/1')).text, 'href="/admin/drafts/add?from=1"')
+  t.match((await page(sue, '/admin/drafts')).text, 'There are no drafts.')
+  t.equal((await page(sam, '/admin/drafts')).status, 403)
+
+  const at = await begin(TEXT.replaceAll('\n', '\r\n'), 'Night <b>shift</b>')
+  t.equal((await page(sam, at)).status, 403)
+  t.match((await page(sue, '/admin/drafts')).text, 'Night &#60;b&#62;shift')
+  const { text } = await page(sue, at)
+  t.match(text, /class="tag good">can be used</)
+  t.match(text, '# why\nrequireMappedGroup', 'line ends as they were')
+  t.match((await page(sue, `${at}/changes`)).text, /requireMappedGroup[^]*<ins>\+# why/)
+
+  const broken = await send(sue, at, {
+    ...await hidden(sue, at),
+    text: 'requireMappedGroup: maybe\ndefaultGroups: 7\n',
+  })
+  t.match(broken, { status: 303, location: `${at}?done=drafts` })
+  const found = (await page(sue, at)).text
+  t.match(found, /cannot be used[^]*<th scope="row" class="number">1<[^]*<th scope="row" class="number">2</)
+  t.match((await page(sue, `${at}/preview`)).text, 'cannot be used as the policy yet')
+  t.match((await page(sue, `${at}/changes`)).text, 'only its lines are compared')
+
+  t.equal((await send(sue, `${at}/remove`, await hidden(sue, `${at}/remove`))).status, 400, 'without a reason')
+  const removed = await send(sue, `${at}/remove`, { ...await hidden(sue, `${at}/remove`), reason: 'Old' })
+  t.match(removed, { status: 303, location: '/admin/drafts?done=drafts-remove' })
+  t.equal((await page(sue, at)).status, 404)
+})
+
+t.test('who has not seen the last save gets the own text back, with what it would change', async (t) => {
+  const { sue, page, send, begin, hidden } = await scene(t)
+  const at = await begin(TEXT)
+  const seen = await hidden(sue, at)
+  t.equal((await send(sue, at, { ...seen, text: `${TEXT}# one\n` })).status, 303)
+  const refused = await send(sue, at, { ...seen, text: `${TEXT}# two\n` })
+  t.match(refused, {
+    status: 412,
+    text: /Your text is not saved[^]*<del>-# one[^]*<ins>\+# two[^]*# two\n<\/textarea>/,
+  })
+  t.match((await page(sue, at)).text, '# one\n</textarea>')
+})
+
+t.test('texts that cannot be kept are refused, and markup in them stays text', async (t) => {
+  const { sue, page, send, begin, hidden } = await scene(t)
+  const at = await begin(TEXT)
+  t.match(await send(sue, at, { ...await hidden(sue, at), text: 'a\0b' }), { status: 400 })
+  t.match(await send(sue, at, { ...await hidden(sue, at), text: `#${'x'.repeat(1_048_576)}` }), { status: 400 })
+  const hostile = '</textarea><script>alert(1)</script>: \u202E\n'
+  t.equal((await send(sue, at, { ...await hidden(sue, at), text: hostile })).status, 303)
+  for (const path of [at, `${at}/changes`]) t.notMatch((await page(sue, path)).text, '<script>alert', path)
+  t.equal((await page(sue, `${at}/policy.yaml`)).text, hostile)
+})
+
+t.test('the preview is made by a form, and names who would become superuser', async (t) => {
+  const { sue, sam, page, send, begin } = await scene(t)
+  const at = await begin(TEXT)
+  t.match((await page(sue, `${at}/preview`)).text, 'There is no preview of the draft as it is now.')
+  t.equal((await send(sue, `${at}/preview`, { _csrf: sam.csrfToken })).status, 403)
+  t.equal((await send(sam, `${at}/preview`, { _csrf: sam.csrfToken })).status, 403)
+  t.match(await send(sue, `${at}/preview`, { _csrf: sue.csrfToken }), { status: 200, text: /id="preview"/ })
+  t.ok(await until(async () => /would become superuser/.test((await page(sue, `${at}/preview`)).text)))
+  t.match((await page(sue, `${at}/preview`)).text, /href="\/admin\/people\/[\w-]{36}"[^]*tag bad">superuser</)
+})
+
+// proves: policy-draft-file-permission, policy-draft-patch-permission
+t.test('the files: the text as it was written, and a patch that keeps its comments', async (t) => {
+  const { sue, sam, nobody, page, begin } = await scene(t)
+  const at = await begin(TEXT)
+  const file = await page(sue, `${at}/policy.yaml`)
+  t.equal(file.headers.get('content-disposition'), 'attachment; filename="policy.yaml"')
+  t.equal(file.text, TEXT)
+  t.match((await page(sue, `${at}/policy.patch`)).text, /^--- policy version 1\n\+\+\+ draft drf_.*\n@@[^]*^\+# why$/m)
+  for (const path of [`${at}/policy.yaml`, `${at}/policy.patch`]) {
+    for (const [client, status] of [[sam, 403], [nobody, 404]] as const) {
+      const refused = await page(client, path)
+      t.equal(refused.status, status, path)
+      t.notMatch(refused.text, '# why', path)
+    }
+    t.equal((await page(sue, path.replace(/drf_[\w-]+/, 'drf_none'))).status, 404)
+  }
+})
