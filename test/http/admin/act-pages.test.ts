@@ -1,28 +1,9 @@
 // The forms of the console that change something, as a browser without JavaScript sends them.
-import { request } from 'undici'
 import t from 'tap'
 import { ACT_PAGES } from '../../../src/http/admin/pages/all-acts.js'
 import { connect, dumpEverything } from '../../helpers/sql.js'
-import { PEOPLE, startAdminScene, type AdminScene, type ApiClient } from './helper.js'
-
-function formsOf(gateway: AdminScene['gateway']) {
-  const page = async ({ browser }: ApiClient, path: string) => await gateway.ask(path, { browser })
-  const send = async ({ browser }: ApiClient, path: string, fields: Record<string, string>, headers = {}) => {
-    const answer = await request(`${gateway.url}${path}`, {
-      method: 'POST',
-      headers: {
-        'cookie': browser.cookieHeader(gateway.url),
-        'accept': 'text/html',
-        'content-type': 'application/x-www-form-urlencoded',
-        'sec-fetch-site': 'same-origin',
-        ...headers,
-      },
-      body: new URLSearchParams(fields).toString(),
-    })
-    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() }
-  }
-  return { page, send }
-}
+import { PEOPLE, startAdminScene } from './helper.js'
+import { formsOf } from './forms.js'
 
 t.test('a session is ended from the list of sessions', async (t) => {
   const { gateway, clients } = await startAdminScene(t)

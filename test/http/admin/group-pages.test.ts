@@ -1,42 +1,18 @@
 // The forms that change local groups, as a browser without JavaScript sends them, and the file of all groups.
-import { request } from 'undici'
 import t, { type Test } from 'tap'
 import { connect, dumpEverything } from '../../helpers/sql.js'
-import { HELPDESK, startAdminScene, type ApiClient } from './helper.js'
+import { HELPDESK, startAdminScene } from './helper.js'
+import { formsOf, hiddenOf } from './forms.js'
 
 async function scene(t: Test) {
   const { gateway, clients } = await startAdminScene(t)
   const query = await connect(t, gateway.databaseUrl)
-  const page = async ({ browser }: ApiClient, path: string) => await gateway.ask(path, { browser })
-  const send = async ({ browser }: ApiClient, path: string, fields: Record<string, string>) => {
-    const answer = await request(`${gateway.url}${path}`, {
-      method: 'POST',
-      headers: {
-        'cookie': browser.cookieHeader(gateway.url),
-        'accept': 'text/html',
-        'content-type': 'application/x-www-form-urlencoded',
-        'sec-fetch-site': 'same-origin',
-      },
-      body: new URLSearchParams(fields).toString(),
-    })
-    return { status: answer.statusCode, location: answer.headers['location'], text: await answer.body.text() }
-  }
-  /** The form at this address with its hidden fields, sent with these. */
-  const fill = async (client: ApiClient, path: string, fields: Record<string, string>) =>
-    await send(client, path, { ...hiddenOf((await page(client, path)).text), ...fields })
+  const { page, send, fill } = formsOf(gateway)
   const groups = async () => {
     const { json } = await clients.sue.ask('/groups/export')
     return json?.['groups'] as readonly { name: string, description: string, permissions: readonly string[] }[]
   }
   return { ...clients, query, page, send, fill, groups }
-}
-
-function hiddenOf(text: string): Record<string, string> {
-  const form = text.slice(text.indexOf('<form class="act"'))
-  const fields = [...form.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)">/g)]
-  return Object.fromEntries(
-    fields.map(([, name = '', value = '']) => [name, value.replace(/&#(\d+);/g, (_, n) => String.fromCharCode(n))]),
-  )
 }
 
 t.test('a group is added, described, given a permission, and removed', async (t) => {

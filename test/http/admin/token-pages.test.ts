@@ -1,29 +1,15 @@
 // The page of programs and the forms of API tokens, as a browser without JavaScript sends them: a token is shown once.
-import { request } from 'undici'
 import t from 'tap'
 import { connect, dumpEverything } from '../../helpers/sql.js'
-import { startAdminScene, type ApiClient } from './helper.js'
+import { startAdminScene } from './helper.js'
+import { formsOf } from './forms.js'
 import { askWith } from './token-client.js'
 
 // proves: token-shown-once
 t.test('a token is made and shown once, and revoked', async (t) => {
   const { gateway, clients: { sue, sam } } = await startAdminScene(t)
   const query = await connect(t, gateway.databaseUrl)
-  const page = async ({ browser }: ApiClient, path: string) => await gateway.ask(path, { browser })
-  const send = async ({ browser }: ApiClient, path: string, fields: Record<string, string>, headers = {}) => {
-    const answer = await request(`${gateway.url}${path}`, {
-      method: 'POST',
-      headers: {
-        'cookie': browser.cookieHeader(gateway.url),
-        'accept': 'text/html',
-        'content-type': 'application/x-www-form-urlencoded',
-        'sec-fetch-site': 'same-origin',
-        ...headers,
-      },
-      body: new URLSearchParams(fields).toString(),
-    })
-    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() }
-  }
+  const { page, send } = formsOf(gateway)
   const path = '/admin/programs/add'
   t.match((await page(sue, '/admin/programs')).text, `href="${path}"`)
   const seen = await page(sam, '/admin/programs')
