@@ -14,6 +14,8 @@ import { VERSION } from './version.js'
 
 /** Changes are announced (store/change-feed); this is for announcements that do not arrive. */
 const LOOK_MS = 1_000
+/** What cannot be run is loaded again at this pace: it may take a second. */
+const AGAIN_MS = 10_000
 const MAX_REFUSAL = 500
 
 export type PolicyState =
@@ -56,7 +58,7 @@ interface InForce {
 export async function openDeployedPolicy({ file }: RunningConfig, deps: DeployedPolicyDeps): Promise<DeployedPolicy> {
   const { store, own, log } = deps
   let inForce: InForce | undefined
-  let unusable: Extract<PolicyState, { kind: 'unusable' }> | undefined
+  let unusable: Extract<PolicyState, { kind: 'unusable' }> & { readonly at: number } | undefined
   const loader = createLoader(file, deps)
 
   const adopt = async (): Promise<void> => {
@@ -65,6 +67,7 @@ export async function openDeployedPolicy({ file }: RunningConfig, deps: Deployed
       return await addAgain(inForce, deps)
     }
     if (newest === undefined || isSame(newest, inForce?.version)) return
+    if (unusable?.version === newest.number && performance.now() - unusable.at < AGAIN_MS) return
     const loaded = loader.load(newest, await textOf(newest, deps))
     if ('error' in loaded) return refuse(newest, loaded.error)
     const changes = inForce === undefined ? [] : reloadedChanges(inForce.config, loaded.config)
@@ -77,7 +80,7 @@ export async function openDeployedPolicy({ file }: RunningConfig, deps: Deployed
     if (unusable?.version !== version || unusable.reason !== reason) {
       log.error({ version, reason }, 'the policy in force cannot be run here: nothing is answered')
     }
-    unusable = { kind: 'unusable', version, reason } // guard: policy-never-the-old-one
+    unusable = { kind: 'unusable', version, reason, at: performance.now() } // guard: policy-never-the-old-one
     if (inForce === undefined && isSchemaUnknown(error)) throw error
   }
   const state = (): PolicyState =>

@@ -8,14 +8,19 @@ import { runningConfig } from '../src/config/running-config.js'
 import { createDraftJudge } from '../src/draft-judge.js'
 
 const ID = '8d1f0000-1111-2222-3333-444444444444'
-const ENV = { HOST: 'wiki.outside.test', ENTRA_CLIENT_SECRET: 'abc~client-secret.def', OTHER: 'of the machine' }
+const ENV = {
+  HOST: 'wiki.outside.test',
+  INSIDE: 'wiki.corp.test',
+  ENTRA_CLIENT_SECRET: 'abc~client-secret.def',
+  OTHER: 'of the machine',
+}
 const FILE = `server: { publicUrl: https://auth.corp.test, redirectDomains: [.corp.test] }
 entra: { tenantId: ${ID}, clientId: ${ID}, clientSecret: "\${ENTRA_CLIENT_SECRET}" }
 database: { url: postgres://u:p@h/db }
 session: { secrets: [kJ8-first-Zr4Kd2Lw5Xb8Tn6Pj3Hs1Mv9], cookieDomain: corp.test }
 keys: { encryptionSecrets: [uE3-second-Hm6Tn8Pc1Fy7Gs3Jv9Qe2] }
 groupMapping: [{ entraGroup: ${ID}, groups: [Engineers] }]
-access: { rules: [{ hosts: ["\${HOST}"], allow: authenticated }] }
+access: { rules: [{ hosts: ["\${HOST}", "\${INSIDE}"], allow: authenticated }] }
 `
 
 function judgeIn(t: Test) {
@@ -46,12 +51,18 @@ t.test('no finding has the value of a variable', (t) => {
   const { text } = running.current().policyText
   const { warnings } = judge(`${text.replace('authenticated', 'authenticated, enforce: false')}defaultGroups: [A]\n`)
   const found = (code: string) => warnings.filter((each) => each.code === code)
-  t.match(found('shadow_rule_alone'), [{ line: 3, path: 'access.rules[0].hosts[0]', message: null, remedy: null }])
+  t.match(found('shadow_rule_alone'), [{ line: 3, path: 'access.rules[0].hosts[0]', message: /about \$\{HOST\},/ }, {}])
   t.match(found('default_groups_lost'), [{ line: 4, message: /defaultGroups/ }], 'what no variable is in is said')
   const rule = 'access: { rules: [{ hosts: [a.corp.test], networks: ["${HOST}"], allow: Anyone }] }\n'
   const { problems, policy } = judge(rule)
   t.match(problems, [{ path: 'access.rules[0].networks[0]' }, { path: 'access.rules[0].allow', message: /./ }])
   t.equal(policy, undefined)
+  const rules = '{ hosts: ["${INSIDE}"], allow: authenticated }, { hosts: [wiki.corp.test], allow: anyone }'
+  t.match(
+    judge(`access: { rules: [${rules}] }\n`).warnings.filter(({ code }) => code === 'rule_never_decides'),
+    [{ message: null, remedy: null }],
+    'a finding that depends on the value is not explained',
+  )
   t.notMatch(JSON.stringify([warnings, problems]), /outside\.test/)
   t.end()
 })

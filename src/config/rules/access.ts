@@ -163,7 +163,7 @@ export const shadowRulesProtectNothing: Rule = (draft, report) => {
         at,
         'shadow_rule_alone',
         `${at}: no rule that is enforced is about ${
-          rule.hosts?.[index] ?? host.name
+          report.textOf(at, rule.hosts?.[index] ?? host.name)
         }, so access.default decides: ${byDefault}.`,
         'Write a rule for it, or remove enforce: false.',
       )
