@@ -158,6 +158,11 @@ async function objects({ gateway }: AdminScene): Promise<Record<string, readonly
   await gateway.gateway.database.ask((db) =>
     db.execute(sql`insert into groups (name) select 'Spare ' || n from generate_series(1, 20) n`)
   )
+  await gateway.gateway.database.ask((db) =>
+    db.execute(sql`insert into policy_drafts (id, text, base, author, changed_by)
+      select 'drf_' || n, 'defaultGroups: []', (select max(number) from policy_versions), 'cli:test', 'cli:test'
+      from generate_series(1, 20) n`)
+  )
   const column = async (query: ReturnType<typeof sql>) =>
     (await gateway.gateway.database.ask((db) => db.execute<{ found: string }>(query))).rows.map(({ found }) => found)
   return {
@@ -167,6 +172,7 @@ async function objects({ gateway }: AdminScene): Promise<Record<string, readonly
       on g.id = group_id where cause is null order by user_id, g.name`),
     'groups {name}': await column(sql`select name as found from groups order by name`),
     'names {name}': await column(sql`select username_key as found from retired_usernames order by username_key`),
+    'policy/drafts {id}': await column(sql`select id as found from policy_drafts order by id`),
     'tokens {id}': await column(sql`select id as found from tokens order by created_at`),
     'sessions {publicId}': await column(sql`select public_id as found from sessions order by created_at`),
   }
