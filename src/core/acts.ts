@@ -127,7 +127,7 @@ export interface PeopleUnit {
   releaseName(username: string, now: boolean): Promise<ReleasedName>
 }
 
-export interface GroupTarget {
+export interface MembershipGroup {
   readonly id: string
   readonly permissions: readonly string[]
 }
@@ -144,7 +144,7 @@ export interface MembershipUnit {
   /** The clock of the database, in milliseconds since 1970. */
   now(): Promise<number>
   /** Locks the local group of this name. Undefined: there is none. */
-  group(name: string): Promise<GroupTarget | undefined>
+  group(name: string): Promise<MembershipGroup | undefined>
   /** Undefined: the user is not in the group, or the membership has ended. */
   find(userId: string, groupId: string): Promise<MembershipHeld | undefined>
   hasEntraIdentity(userId: string): Promise<boolean>

@@ -1,6 +1,6 @@
 // Local groups that an administrator gives a user by hand, with or without an end, and takes away again. What the
 // mapping grants is changed in the mapping or in Entra ID, and nowhere else.
-import type { Acting, ActTransaction, GroupTarget } from '../../core/acts.js'
+import type { Acting, ActTransaction, MembershipGroup } from '../../core/acts.js'
 import { requireWithinOwnRights } from '../../core/ceiling.js'
 import { GatehouseError } from '../../core/errors.js'
 import type { MappingRow } from '../../core/mapping.js'
@@ -123,7 +123,7 @@ async function take(
 }
 
 /** Locked, so that it is neither renamed nor removed meanwhile. */
-async function groupOf(name: string, { unit: { memberships } }: ActContext): Promise<GroupTarget> {
+async function groupOf(name: string, { unit: { memberships } }: ActContext): Promise<MembershipGroup> {
   const group = await memberships.group(name)
   if (group !== undefined) return group
   throw new GatehouseError('group_unknown', {

@@ -1,8 +1,8 @@
 // The pages and forms of drafts of the policy, as a browser without JavaScript sends them, and their files.
-import { request } from 'undici'
 import t, { type Test } from 'tap'
 import { GROUP_IDS } from '../../../src/demo/people.js'
 import { until } from '../../helpers/until.js'
+import { formsOf, hiddenOf } from './forms.js'
 import { startAdminScene, type ApiClient } from './helper.js'
 
 const TEXT =
@@ -10,20 +10,7 @@ const TEXT =
 
 async function scene(t: Test) {
   const { gateway, clients } = await startAdminScene(t)
-  const page = async ({ browser }: ApiClient, path: string) => await gateway.ask(path, { browser })
-  const send = async ({ browser }: ApiClient, path: string, fields: Record<string, string>) => {
-    const answer = await request(`${gateway.url}${path}`, {
-      method: 'POST',
-      headers: {
-        'cookie': browser.cookieHeader(gateway.url),
-        'accept': 'text/html',
-        'content-type': 'application/x-www-form-urlencoded',
-        'sec-fetch-site': 'same-origin',
-      },
-      body: new URLSearchParams(fields).toString(),
-    })
-    return { status: answer.statusCode, location: answer.headers['location'], text: await answer.body.text() }
-  }
+  const { page, send } = formsOf(gateway)
   const { sue } = clients
   /** A draft with this text; its address. */
   const begin = async (text: string, message = '') => {
@@ -33,15 +20,7 @@ async function scene(t: Test) {
     t.equal((await send(sue, at, { ...await hidden(sue, at), text, message })).status, 303)
     return at
   }
-  const hidden = async (client: ApiClient, path: string) => {
-    const { text } = await page(client, path)
-    const fields = [...text.slice(text.indexOf('<form class="act"')).matchAll(/name="(\w+)" value="([^"]*)">/g)]
-    return Object.fromEntries(
-      fields.filter(([, name]) => name !== 'message').map((
-        [, name = '', value = ''],
-      ) => [name, value.replace(/&#(\d+);/g, (_, n) => String.fromCharCode(n))]),
-    )
-  }
+  const hidden = async (client: ApiClient, path: string) => hiddenOf((await page(client, path)).text)
   return { ...clients, page, send, begin, hidden }
 }
 
