@@ -20,6 +20,7 @@ import { createLogger } from '../telemetry/logger.js'
 import type { Gateway } from '../gateway.js'
 import { startGateway } from '../server.js'
 import { openDatabase } from '../store/database.js'
+import { createAuditSealer } from '../store/audit-seals.js'
 import { serverAccount, temporaryFolder } from '../store/embedded-account.js'
 import { startEmbeddedPostgres } from '../store/embedded.js'
 import { migrate } from '../store/migrate.js'
@@ -167,6 +168,8 @@ async function fillDatabase(url: string, config: Config): Promise<void> {
     })
     await groups.apply(readGroupsFile(GROUPS), { dryRun: false }, { actor: 'demo', admin: undefined })
     await writeDemoHistory(database, config)
+    const { keys: { encryptionSecrets: secrets }, audit: { retentionMs } } = config
+    await createAuditSealer(database, { secrets, retentionMs }).run() // otherwise its old rows would wait for a minute
   } finally {
     await database.close()
   }

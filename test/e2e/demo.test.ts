@@ -34,6 +34,8 @@ t.test('the demo in a browser', async (t) => {
   }
 
   t.notMatch(demo.output(), /WARN|ERROR|not found/, 'a newcomer reads no warning')
+  const verified = await promisify(execFile)(process.execPath, ['dist/cli.js', 'audit', 'verify', '--config', config])
+  t.match(verified.stdout, /newest verified seal: 1,/, 'the made-up history is sealed: the console warns of no old row')
 
   for (const [key, expected] of Object.entries(EXPECTED) as [PersonKey, typeof EXPECTED[PersonKey]][]) {
     await t.test(`${PEOPLE[key].displayName}: ${PEOPLE[key].note}`, async (t) => {
