@@ -6,7 +6,14 @@ import { reloadedChanges } from './config/config-changes.js'
 import { loadPolicy } from './config/policy-document.js'
 import { ConfigError, formatProblem } from './config/problem.js'
 import { GatehouseError, thrownFacts } from './core/errors.js'
-import { POLICY_SCHEMA, type DeployedVersion, type PolicyVersions } from './core/policy-version.js'
+import {
+  POLICY_SCHEMA,
+  policyMissing,
+  versionName,
+  type DeployedVersion,
+  type PolicyVersions,
+} from './core/policy-version.js'
+import { oneAtATime } from './core/one-at-a-time.js'
 import type { Own } from './lifecycle.js'
 import { startRecurring } from './recurring.js'
 import type { PolicyDeploymentStore } from './store/policy-deployments.js'
@@ -46,6 +53,9 @@ export interface DeployedPolicyDeps {
   readonly log: Record<'info' | 'warn' | 'error', (facts: object, text: string) => void>
 }
 
+/** `at`: monotonic milliseconds. */
+type Unusable = Extract<PolicyState, { kind: 'unusable' }> & { readonly at: number }
+
 interface InForce {
   readonly version: DeployedVersion
   readonly config: Config
@@ -56,25 +66,40 @@ interface InForce {
  * @throws GatehouseError `policy_schema_unknown` where a newer release has deployed what is in force
  */
 export async function openDeployedPolicy({ file }: RunningConfig, deps: DeployedPolicyDeps): Promise<DeployedPolicy> {
-  const { store, own, log } = deps
-  let inForce: InForce | undefined
-  let unusable: Extract<PolicyState, { kind: 'unusable' }> & { readonly at: number } | undefined
+  const { own, log } = deps
   const loader = createLoader(file, deps)
-
-  const adopt = async (): Promise<void> => {
-    const newest = await store.inForce()
-    if (inForce !== undefined && (newest === undefined || newest.number < inForce.version.number)) {
-      return await addAgain(inForce, deps)
-    }
-    if (newest === undefined || isSame(newest, inForce?.version)) return
-    if (unusable?.version === newest.number && performance.now() - unusable.at < AGAIN_MS) return
-    const loaded = loader.load(newest, await textOf(newest, deps))
-    if ('error' in loaded) return refuse(newest, loaded.error)
-    const changes = inForce === undefined ? [] : reloadedChanges(inForce.config, loaded.config)
-    inForce = { version: newest, config: loaded.config }
-    unusable = undefined
-    log.info({ version: newest.number, policy: newest.hash, changes }, 'a version of the policy is in force')
+  const { adopt, state, policy, requirePolicy } = createAdoption(loader, deps)
+  const look = oneAtATime(async () => {
+    await adopt()
+    await loader.answerTrials()
+  })
+  await look().catch((error: unknown) => {
+    if (isSchemaUnknown(error)) throw error
+    log.warn(thrownFacts(error), 'the policy in force could not be read; it is retried each second')
+  })
+  if (state().kind === 'missing') {
+    log.error({ remedy: policyMissing().remedy }, 'no policy was deployed yet: nothing is answered')
   }
+  const failed = (error: unknown): void => log.warn(thrownFacts(error), 'the policy in force could not be read')
+  own('deployed policy', startRecurring(look, LOOK_MS, failed, LOOK_MS).stop)
+  return {
+    config: runningConfig(file, { policy, requirePolicy }),
+    version() {
+      const known = state()
+      return known.kind === 'in force' ? known.version : undefined
+    },
+    state,
+    look() {
+      look().catch(failed)
+    },
+  }
+}
+
+/** Which version is in force here, or why none is. */
+function createAdoption(loader: Loader, deps: DeployedPolicyDeps) {
+  const { store, log } = deps
+  let inForce: InForce | undefined
+  let unusable: Unusable | undefined
   const refuse = ({ number: version }: DeployedVersion, error: unknown): void => {
     const reason = reasonOf(error)
     if (unusable?.version !== version || unusable.reason !== reason) {
@@ -83,37 +108,38 @@ export async function openDeployedPolicy({ file }: RunningConfig, deps: Deployed
     unusable = { kind: 'unusable', version, reason, at: performance.now() } // guard: policy-never-the-old-one
     if (inForce === undefined && isSchemaUnknown(error)) throw error
   }
-  const state = (): PolicyState =>
-    unusable ?? (inForce === undefined ? { kind: 'missing' } : { kind: 'in force', version: inForce.version.number })
-  const look = createRounds(async () => {
-    await adopt()
-    await loader.answerTrials()
-  })
-  await look().catch((error: unknown) => {
-    if (isSchemaUnknown(error)) throw error
-    log.warn(thrownFacts(error), 'the policy in force could not be read; it is retried each second')
-  })
-  if (state().kind === 'missing') log.error({ remedy: REMEDY }, 'no policy was deployed yet: nothing is answered')
-  const failed = (error: unknown): void => log.warn(thrownFacts(error), 'the policy in force could not be read')
-  own('deployed policy', startRecurring(look, LOOK_MS, failed, LOOK_MS).stop)
   return {
-    config: runningConfig(file, { policy: () => inForce?.config, requirePolicy: () => requireInForce(state()) }),
-    version: () => unusable === undefined ? inForce?.version.number : undefined,
-    state,
-    look() {
-      look().catch(failed)
+    async adopt(): Promise<void> {
+      const newest = await store.inForce()
+      if (inForce !== undefined && (newest === undefined || newest.number < inForce.version.number)) {
+        return await addAgain(inForce, deps)
+      }
+      if (newest === undefined || isSame(newest, inForce?.version)) return
+      if (unusable?.version === newest.number && performance.now() - unusable.at < AGAIN_MS) return
+      const loaded = loader.load(newest, await textOf(newest, deps))
+      if ('error' in loaded) return refuse(newest, loaded.error)
+      const changes = inForce === undefined ? [] : reloadedChanges(inForce.config, loaded.config)
+      inForce = { version: newest, config: loaded.config }
+      unusable = undefined
+      log.info({ version: newest.number, policy: newest.hash, changes }, 'a version of the policy is in force')
     },
+    state: (): PolicyState =>
+      unusable ?? (inForce === undefined ? { kind: 'missing' } : { kind: 'in force', version: inForce.version.number }),
+    policy: () => inForce?.config,
+    requirePolicy: () => requireInForce(inForce, unusable),
   }
 }
 
-const REMEDY = 'Deploy one: gatehouse policy deploy FILE --message TEXT'
+/** For every question that is answered. */
+function requireInForce(inForce: InForce | undefined, unusable: Unusable | undefined): void {
+  if (unusable !== undefined) throw unusableHere(unusable) // guard: policy-unusable
+  if (inForce === undefined) throw policyMissing() // guard: policy-missing
+}
 
-function requireInForce(state: PolicyState): void {
-  if (state.kind === 'in force') return
-  if (state.kind === 'missing') throw new GatehouseError('policy_missing', { remedy: REMEDY }) // guard: policy-missing
-  throw new GatehouseError('policy_unusable', { // guard: policy-unusable
-    detail: `version ${state.version} of the policy cannot be run: ${state.reason}`,
-    remedy: 'Mend what it says on this replica, or deploy another version.',
+function unusableHere({ version, reason }: Unusable): GatehouseError {
+  return new GatehouseError('policy_unusable', {
+    detail: `version ${version} of the policy cannot be run: ${reason}`,
+    remedy: 'Correct what it says on this replica, or deploy another version.',
   })
 }
 
@@ -135,6 +161,8 @@ async function textOf({ number }: DeployedVersion, { versions }: DeployedPolicyD
   if (version === undefined) throw new Error(`version ${number} of the policy is gone`)
   return version.text
 }
+
+type Loader = ReturnType<typeof createLoader>
 
 /** Loads policies beside the file. */
 function createLoader(file: () => Config, { store, replica, compile }: DeployedPolicyDeps) {
@@ -159,7 +187,7 @@ function createLoader(file: () => Config, { store, replica, compile }: DeployedP
     load(version: DeployedVersion, text: string): { readonly config: Config } | { readonly error: unknown } {
       try {
         requireKnownSchema(version)
-        const config = loaded(text, `policy version ${version.number}`)
+        const config = loaded(text, versionName(version.number))
         tried = undefined
         return { config }
       } catch (error) {
@@ -200,24 +228,4 @@ function reasonOf(error: unknown): string {
 
 function isSchemaUnknown(error: unknown): boolean {
   return error instanceof GatehouseError && error.code === 'policy_schema_unknown'
-}
-
-/** One round at a time; a call during a round waits for one more after it. */
-function createRounds(round: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined
-  let next: Promise<void> | undefined
-  const begin = (): Promise<void> => {
-    running = round().finally(() => {
-      running = undefined
-    })
-    return running
-  }
-  return () => {
-    if (running === undefined) return begin()
-    next ??= running.catch(() => {}).then(() => {
-      next = undefined
-      return begin()
-    })
-    return next
-  }
 }

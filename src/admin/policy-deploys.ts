@@ -12,6 +12,7 @@ import type {
   TrialStanding,
 } from '../core/policy-version.js'
 import type { PolicyInForce } from '../core/policy.js'
+import { knownVersion } from './policy-versions.js'
 
 export interface DeployOptions {
   readonly message: string
@@ -103,13 +104,7 @@ export function createPolicyDeploysAdmin(ports: PolicyDeployPorts): PolicyDeploy
   return {
     deploy,
     async rollback(number, options, acting) {
-      const version = await versions.get(number)
-      if (version === undefined) {
-        throw new GatehouseError('policy_version_unknown', {
-          detail: `there is no policy version ${number}`,
-          remedy: 'gatehouse policy versions lists them.',
-        })
-      }
+      const version = await knownVersion(versions, number)
       return await deploy(version.text, options, acting)
     },
   }

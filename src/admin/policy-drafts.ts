@@ -2,9 +2,9 @@
 // from a version. acts/policy-drafts.ts changes them.
 import { GatehouseError } from '../core/errors.js'
 import type { Page, PageRequest } from '../core/page.js'
-import type { PolicyVersions, VersionDetails } from '../core/policy-version.js'
+import { versionName, type PolicyVersions, type VersionDetails } from '../core/policy-version.js'
 import type { DraftCursor, DraftJudgement, DraftSummary, PolicyDraft, PolicyDrafts } from '../core/policy-draft.js'
-import { changesBetween, patchBetween, versionName, versionUnknown, type PolicyChange } from './policy-versions.js'
+import { changesBetween, knownVersion, patchBetween, type PolicyChange } from './policy-versions.js'
 import { checkText } from './text.js'
 
 /** Whether the draft begins from another policy than the one in force. */
@@ -50,7 +50,7 @@ export interface PolicyDraftsPorts {
 }
 
 export function createPolicyDraftsAdmin(ports: PolicyDraftsPorts): PolicyDraftsAdmin {
-  const { drafts, versionOf, judge, policyHash } = ports
+  const { drafts, versions, versionOf, judge, policyHash } = ports
   const withStaleness = <Draft extends DraftSummary>(draft: Draft): Draft & Staleness => ({
     ...draft,
     isStale: draft.baseHash !== policyHash(),
@@ -72,18 +72,9 @@ export function createPolicyDraftsAdmin(ports: PolicyDraftsPorts): PolicyDraftsA
     },
     async diff(id, against) {
       const draft = await get(id)
-      return diffOf(await versionFrom(against === 'base' ? draft.base : await inForce(), ports), draft, ports)
+      return diffOf(await knownVersion(versions, against === 'base' ? draft.base : await inForce()), draft, ports)
     },
   }
-}
-
-async function versionFrom(
-  number: number | undefined,
-  { versions }: Pick<PolicyDraftsPorts, 'versions'>,
-): Promise<VersionDetails> {
-  const version = number === undefined ? undefined : await versions.get(number)
-  if (version === undefined) throw versionUnknown(number)
-  return version
 }
 
 function diffOf(
@@ -103,6 +94,6 @@ function diffOf(
 export function draftUnknown(id: string): GatehouseError {
   return new GatehouseError('policy_draft_unknown', {
     detail: `there is no draft ${id}`,
-    remedy: 'It was deleted, or nobody changed it for 90 days.',
+    remedy: 'It was deleted, or was not changed for 90 days.',
   })
 }

@@ -4,7 +4,7 @@ import { parse } from 'yaml'
 import { differences } from '../core/differences.js'
 import { GatehouseError } from '../core/errors.js'
 import type { Page, PageRequest } from '../core/page.js'
-import type { PolicyVersions, VersionDetails, VersionSummary } from '../core/policy-version.js'
+import { versionName, type PolicyVersions, type VersionDetails, type VersionSummary } from '../core/policy-version.js'
 
 export interface PolicyVersionsAdmin {
   /** The newest first. */
@@ -37,12 +37,8 @@ export interface PolicyChange {
 const DIFF_MS = 1_000
 
 export function createPolicyVersionsAdmin(versions: PolicyVersions): PolicyVersionsAdmin {
-  const get = async (given: number | undefined): Promise<VersionDetails> => {
-    const number = given ?? await versions.newest()
-    const version = number === undefined ? undefined : await versions.get(number)
-    if (version === undefined) throw versionUnknown(number)
-    return version
-  }
+  const get = async (number: number | undefined): Promise<VersionDetails> =>
+    await knownVersion(versions, number ?? await versions.newest())
   return {
     list: (page) => versions.list(page),
     get,
@@ -51,6 +47,16 @@ export function createPolicyVersionsAdmin(versions: PolicyVersions): PolicyVersi
       return { from, to, changes: changesBetween(from.text, to.text), patch: patchOf(from, to) }
     },
   }
+}
+
+/** @throws GatehouseError `policy_version_unknown`, also where there is no number because there is no version */
+export async function knownVersion(
+  versions: Pick<PolicyVersions, 'get'>,
+  number: number | undefined,
+): Promise<VersionDetails> {
+  const version = number === undefined ? undefined : await versions.get(number)
+  if (version === undefined) throw versionUnknown(number)
+  return version
 }
 
 /** @param before,after YAML of policies that were accepted */
@@ -68,10 +74,6 @@ function patchOf(from: VersionDetails, to: VersionDetails): string | undefined {
     name: versionName(to.number),
     text: to.text,
   })
-}
-
-export function versionName(number: number): string {
-  return `policy version ${number}`
 }
 
 interface NamedText {

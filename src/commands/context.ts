@@ -7,6 +7,7 @@ import { asWritten } from '../config/as-written.js'
 import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../config/load.js'
 import type { Acting } from '../core/acts.js'
 import { GatehouseError, type ErrorCode } from '../core/errors.js'
+import { policyMissing, versionName } from '../core/policy-version.js'
 import type { Database } from '../store/database.js'
 import type { PersonView } from '../core/people.js'
 import type { PeopleUseCases } from '../people-use-cases.js'
@@ -40,10 +41,7 @@ export async function readConfigInForce(options: CommonOptions): Promise<LoadedC
   const loaded = readConfig(options)
   if (loaded.config.policy.source === 'file') return loaded
   const config = await withDatabase(options, async (read) => read.config === read.file ? undefined : read.config)
-  if (config === undefined) {
-    const remedy = 'Deploy one: gatehouse policy deploy FILE --message TEXT'
-    throw new GatehouseError('policy_missing', { detail: 'no policy was deployed yet', remedy })
-  }
+  if (config === undefined) throw policyMissing()
   const { positions, file } = config.source ?? { positions: new Map(), file: loaded.file }
   return { ...loaded, file, config, positionOf: (path) => positions.get(path) ?? { line: 1, column: 1 } }
 }
@@ -61,7 +59,7 @@ async function withDeployedPolicy(file: Config, database: Database): Promise<Con
   const inForce = await createPolicyDeploymentStore(database).inForce()
   const version = inForce && await createPolicyVersionStore(database).get(inForce.number)
   if (version === undefined) return file
-  const policy = loadPolicy(version.text, file, { name: `policy version ${version.number}`, env: {} })
+  const policy = loadPolicy(version.text, file, { name: versionName(version.number), env: {} })
   return configWithPolicy(file, policy.config)
 }
 

@@ -5,7 +5,7 @@ import { createPolicyVersionsAdmin, type PolicyVersionsAdmin } from '../admin/po
 import { formatProblem } from '../config/load.js'
 import { loadPolicy, type LoadedPolicy } from '../config/policy-document.js'
 import { allPages } from '../core/page.js'
-import type { VersionSummary } from '../core/policy-version.js'
+import { versionName, type VersionSummary } from '../core/policy-version.js'
 import { commandProcess } from './command-process.js'
 import {
   cliActing,
@@ -126,7 +126,7 @@ export async function policyDeploy(file: string, options: DeployCommandOptions):
 
 export async function policyRollback(number: number, options: DeployCommandOptions): Promise<number> {
   return await deployed(
-    `policy version ${number}`,
+    versionName(number),
     options,
     (deploys) => deploys.rollback(number, options, cliActing()),
   )

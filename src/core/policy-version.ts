@@ -1,5 +1,6 @@
 // Versions of the policy: immutable rows, so that history, differences and "which replica runs what" are there for
 // everybody. store/policy-versions.ts keeps them.
+import { GatehouseError } from './errors.js'
 import type { Page, PageRequest } from './page.js'
 
 /** Which keys and values a policy may have. A release that reads more of them raises it. */
@@ -58,6 +59,19 @@ export interface PolicyVersions {
   get(number: number): Promise<VersionDetails | undefined>
   /** Undefined: there is none yet. */
   newest(): Promise<number | undefined>
+}
+
+/** How problems and patches name it. */
+export function versionName(number: number): string {
+  return `policy version ${number}`
+}
+
+/** Where the policy is in the database. */
+export function policyMissing(): GatehouseError {
+  return new GatehouseError('policy_missing', {
+    detail: 'no policy was deployed yet',
+    remedy: 'Deploy one: gatehouse policy deploy FILE --message TEXT',
+  })
 }
 
 /** The version that is in force where the policy is in the database: the one that was deployed last. */

@@ -114,7 +114,7 @@ export function requireAccepted({ silent, refused }: TrialStanding, without: rea
   if (refusal !== undefined) { // guard: policy-trial-refused
     throw new GatehouseError('policy_replica_refused', {
       detail: `${refusal.name} cannot run this policy: ${refusal.refusal}`,
-      remedy: 'Mend what it says, on that replica or in the policy, then deploy again.',
+      remedy: 'Correct what it says, on that replica or in the policy, then deploy again.',
     })
   }
   const missing = silent.filter((name) => !without.includes(name))

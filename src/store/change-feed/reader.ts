@@ -2,6 +2,7 @@
 // depends on whether notifications arrive.
 import { concernedBy, type Change } from '../../core/changes.js'
 import type { ChangeNotification } from '../../core/session-cache.js'
+import { oneAtATime } from '../../core/one-at-a-time.js'
 import type { Tombstones } from '../../core/tombstones.js'
 import type pg from 'pg'
 import { sqlState } from '../database-errors.js'
@@ -69,12 +70,15 @@ export function createOutboxReader(options: OutboxReaderOptions): OutboxReader {
     await notifying(notifier.notifyOf(changes))
     if (isSweeper()) await sweeping(sweeper.sweep(snapshot))
   }
-  const read = oneAtATime(async () => {
+  const round = oneAtATime(async () => {
     if (isOver()) return
     clearTimeout(timer)
     await readOnce().catch(onFailed)
     timer = setTimeout(read, pace()).unref()
   })
+  const read = (): void => {
+    void round()
+  }
   return { read }
 }
 
@@ -134,19 +138,3 @@ function createTolerance(log: OutboxReaderOptions['log'], text: string) {
 /** Of the classes connection exception and operator intervention (PostgreSQL, appendix A). */
 const CONNECTION_LOST = /^(08|57P)/
 const REFUSED_REMEDY = 'See what PostgreSQL says about it, for example a missing privilege. It is tried again.'
-
-/** A call while the work is running causes one more run after it. */
-function oneAtATime(work: () => Promise<void>): () => void {
-  let running = false
-  let again = false
-  const run = (): void => {
-    again = running
-    if (running) return
-    running = true
-    void work().finally(() => {
-      running = false
-      if (again) run()
-    })
-  }
-  return run
-}
