@@ -95,9 +95,9 @@ export interface ReevaluationDeps {
   readonly expiry: StalenessExpiry
   readonly leadership: Leadership
   readonly pace: ReevaluationPace
-  /** Read for each user, so that a reload takes effect. */
   /** Without a policy no user is re-evaluated. @throws GatehouseError `policy_missing`, `policy_unusable` */
   readonly requirePolicy?: (() => void) | undefined
+  /** Read for each user, so that a reload takes effect. */
   readonly mapping: () => { readonly settings: MappingContext['settings'], readonly requireMappedGroup: boolean }
   readonly lookups: MappingContext['lookups']
   readonly report: ReevaluationReporter

@@ -3,7 +3,7 @@ import { applicationHost, color, image } from './branding.js'
 import { duration } from './duration.js'
 import { headerName, method, pathPattern, separator } from './http.js'
 import type { Kind } from './kind.js'
-import { groupName, stepFile, path, permission, readablePath, ruleName, sha256, step, text } from './names.js'
+import { groupName, path, permission, readablePath, ruleName, sha256, step, stepFile, text } from './names.js'
 import { cookieDomain, hostName, hostPattern, listenHost, network, redirectDomain } from './networks.js'
 import { authenticationContext, entraGroup, guid, tenant } from './object-ids.js'
 import { databaseUrl, publicUrl, upstream } from './origins.js'
@@ -26,7 +26,6 @@ export const KINDS = {
   listenHost,
   method,
   network,
-  stepFile,
   path,
   pathPattern,
   permission,
@@ -38,6 +37,7 @@ export const KINDS = {
   separator,
   sha256,
   step,
+  stepFile,
   strongSecret,
   tenant,
   text,
