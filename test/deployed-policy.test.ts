@@ -8,7 +8,13 @@ import { stringify } from 'yaml'
 import { DEFAULT_PIPELINE } from '../src/config/schema.js'
 import { PERSON_IDS } from '../src/demo/people.js'
 import { runInProcess } from './helpers/command.js'
-import { MAPPING, startTestGateway, type TestGateway, type TestGatewayOptions } from './helpers/gateway.js'
+import {
+  commandConfig,
+  MAPPING,
+  startTestGateway,
+  type TestGateway,
+  type TestGatewayOptions,
+} from './helpers/gateway.js'
 import { connect, type Query } from './helpers/sql.js'
 import { until } from './helpers/until.js'
 
@@ -36,23 +42,15 @@ async function scene(t: Test, options: TestGatewayOptions = {}): Promise<Scene> 
     config: { policy: { source: 'database' }, groupMapping: undefined, ...config },
   })
   const query = await connect(t, gateway.databaseUrl)
-  const { entra } = gateway.config
-  const { tenantId, clientId, clientSecret, authorityHost, graphUrl } = entra
-  const files: Record<string, string> = {}
   const directory = t.testdir({
     'gatehouse.yaml': stringify({
-      server: { publicUrl: gateway.url },
-      entra: { tenantId, clientId, clientSecret, authorityHost, graphUrl, allowHttp: true },
-      database: { url: gateway.databaseUrl },
-      session: { secrets: [...gateway.config.session.secrets] },
-      keys: { encryptionSecrets: [...gateway.config.keys.encryptionSecrets] },
+      ...commandConfig(gateway),
       policy: { source: 'database' },
       ...config,
     }),
   })
   const write = (name: string, content: unknown): string => {
-    files[name] = typeof content === 'string' ? content : stringify(content)
-    writeFileSync(join(directory, name), files[name])
+    writeFileSync(join(directory, name), typeof content === 'string' ? content : stringify(content))
     return join(directory, name)
   }
   const run: Scene['run'] = (...args) => runInProcess([...args, '--config', join(directory, 'gatehouse.yaml')])

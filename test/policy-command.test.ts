@@ -5,7 +5,7 @@ import t from 'tap'
 import { stringify } from 'yaml'
 import { PERSON_IDS } from '../src/demo/people.js'
 import { runInProcess } from './helpers/command.js'
-import { MAPPING, startTestGateway } from './helpers/gateway.js'
+import { commandConfig, MAPPING, startTestGateway } from './helpers/gateway.js'
 import { connect, dump } from './helpers/sql.js'
 import { until } from './helpers/until.js'
 
@@ -20,15 +20,9 @@ t.test('gatehouse policy', async (t) => {
   t.ok(await until(async () => await versions() === 2))
   gateway.reload({ groupMapping: MAPPING })
   await gateway.signIn(PERSON_IDS.superuser)
-  const { entra } = gateway.config
-  const { tenantId, clientId, clientSecret, authorityHost, graphUrl } = entra
   const directory = t.testdir({
     'gatehouse.yaml': stringify({
-      server: { publicUrl: gateway.url },
-      entra: { tenantId, clientId, clientSecret, authorityHost, graphUrl, allowHttp: true },
-      database: { url: gateway.databaseUrl },
-      session: { secrets: [...gateway.config.session.secrets] },
-      keys: { encryptionSecrets: [...gateway.config.keys.encryptionSecrets] },
+      ...commandConfig(gateway),
       groupMapping: MAPPING,
     }),
     'policy.yaml': stringify({ groupMapping: others }),

@@ -204,6 +204,18 @@ async function start(
   }
 }
 
+/** A configuration file for commands on the database of a gateway, without a policy. */
+export function commandConfig({ url, config, databaseUrl }: TestGateway): Readonly<Record<string, unknown>> {
+  const { tenantId, clientId, clientSecret, authorityHost, graphUrl } = config.entra
+  return {
+    server: { publicUrl: url },
+    entra: { tenantId, clientId, clientSecret, authorityHost, graphUrl, allowHttp: true },
+    database: { url: databaseUrl },
+    session: { secrets: [...config.session.secrets] },
+    keys: { encryptionSecrets: [...config.keys.encryptionSecrets] },
+  }
+}
+
 /** On Entra's page: this person. An answer that is no such page (single sign-on, an error) is returned as it is. */
 export async function pickPerson(
   browser: Browser,
