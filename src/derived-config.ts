@@ -1,5 +1,6 @@
 // What is derived from the reloadable half of the configuration, once for each configuration in force.
 import { asWritten } from './config/as-written.js'
+import type { Config } from './config/config.js'
 import type { ReloadableConfig } from './config/running-config.js'
 import { compileAccess, createPathInterpreter } from './core/access.js'
 import { countedKeys } from './core/activity.js'
@@ -41,6 +42,12 @@ export function themeInForce({ branding, applications, images }: ReloadableConfi
       new URL(publicUrl).protocol,
     ),
   })
+}
+
+/** What is derived from a configuration on its first use must not fail there. */
+export function requireUsable(config: Config): void {
+  accessInForce(config)
+  themeInForce(config, config.server.publicUrl)
 }
 
 export interface PipelineDeps {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Config } from './config/config.js'
 import { loadPolicy, type LoadedPolicy } from './config/policy-document.js'
 import { ConfigError, type ConfigProblem } from './config/problem.js'
-import type { RunningConfig } from './config/running-config.js'
+import { wholeConfig, type RunningConfig } from './config/running-config.js'
 import type { Environment } from './core/environment.js'
 import { memoizeByConfig } from './core/memoize-by-config.js'
 import type { DraftFinding, DraftJudgement } from './core/policy-draft.js'
@@ -13,9 +13,9 @@ const MOST_KEPT = 8
 
 export type JudgeDraft = (text: string) => DraftJudgement
 
-export function createDraftJudge({ startup, current }: RunningConfig, env: Environment): JudgeDraft {
-  const inForce = memoizeByConfig(current, (reloaded) => ({
-    config: { ...startup, ...reloaded, entra: { ...startup.entra, ...reloaded.entra } } as Config,
+export function createDraftJudge(running: RunningConfig, env: Environment): JudgeDraft {
+  const inForce = memoizeByConfig(running.current, () => ({
+    config: wholeConfig(running),
     kept: new Map<string, DraftJudgement>(),
   }))
   return (text) => {

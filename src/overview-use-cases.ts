@@ -5,10 +5,9 @@ import { createHealthAdmin } from './admin/health.js'
 import { createKeysAdmin } from './admin/keys.js'
 import { createOverviewAdmin } from './admin/overview.js'
 import type { AdminUseCases } from './admin/use-cases.js'
-import type { Config } from './config/config.js'
 import type { ConfigProblem } from './config/problem.js'
 import type { ReloadState } from './config/reload-state.js'
-import type { RunningConfig } from './config/running-config.js'
+import { wholeConfig, type RunningConfig } from './config/running-config.js'
 import type { ActivityReader } from './core/activity.js'
 import type { DiagnosisResult } from './core/diagnosis.js'
 import type { ConfigHealth, DatabaseServers, EntraHealth, KnownHealth, Reach, SyncHealth } from './core/health.js'
@@ -59,10 +58,10 @@ export function createOverviewUseCases(
 }
 
 /** With the configuration in force, and the embedded PostgreSQL that runs. */
-function doctorDeps({ startup, current }: RunningConfig, { storage, reload, log }: OverviewDeps): DoctorDeps {
+function doctorDeps(running: RunningConfig, { storage, reload, log }: OverviewDeps): DoctorDeps {
   return {
-    config: (): Config => ({ ...startup, ...current(), entra: { ...startup.entra, ...current().entra } }),
-    configuration: () => configurationOf(reload(), current().source?.warnings),
+    config: () => wholeConfig(running),
+    configuration: () => configurationOf(reload(), running.current().source?.warnings),
     embeddedUrl: storage.url,
     log: (line) => log.info({ line }, 'a custom step that doctor loads has printed this'),
   }

@@ -19,7 +19,7 @@ import { drainAndClose } from './http/drain.js'
 import { createLifecycle, type Lifecycle } from './lifecycle.js'
 import { createManagementServer } from './management-server.js'
 import { openDeployedPolicy, type DeployedPolicy } from './deployed-policy.js'
-import { accessInForce, pipelineInForce, themeInForce, type PipelineDeps } from './derived-config.js'
+import { pipelineInForce, requireUsable, type PipelineDeps } from './derived-config.js'
 import { openPolicyRecord } from './policy-record.js'
 import { listen } from './net/listen.js'
 import { readinessParts, replicaReadiness } from './readiness.js'
@@ -120,7 +120,7 @@ async function openPolicy(
     & PipelineDeps
     & { storage: Storage, log: GatewayOptions['log'] },
 ): Promise<OpenPolicy> {
-  const { server: { publicUrl }, policy: { source } } = given.startup
+  const { source } = given.startup.policy
   const versions = createPolicyVersionStore(database)
   const replica = randomBytes(9).toString('base64url')
   const name = replicaName(given, options)
@@ -129,8 +129,7 @@ async function openPolicy(
     return { config: given, replica, version: record.version, look: () => {}, state: undefined }
   }
   const compile = (config: Config): void => {
-    accessInForce(config)
-    themeInForce(config, publicUrl)
+    requireUsable(config)
     pipelineInForce(config, { customStep, tracer })
   }
   const store = createPolicyDeploymentStore(database)

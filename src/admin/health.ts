@@ -1,5 +1,5 @@
 // The state of the installation: every part is asked at the same time, and one that does not answer is shown as such.
-import { isSealOverdue, sealText, type SealState } from '../core/audit-seals.js'
+import { isSealOverdue, overdueMinutes, sealText, type SealState } from '../core/audit-seals.js'
 import { boundedPart } from '../core/bounded.js'
 import { coalesced } from '../core/coalesced.js'
 import type {
@@ -138,7 +138,7 @@ function databaseTodo({ database, servers }: Pick<Health, 'database' | 'servers'
 
 function sealsTodo({ seals }: Pick<Health, 'seals'>): readonly Todo[] {
   if (seals.state !== 'read' || !isSealOverdue(seals.value)) return []
-  const minutes = Math.floor((seals.value.overdueSeconds ?? 0) / 60)
+  const minutes = overdueMinutes(seals.value)
   return [{
     urgency: 'warn',
     code: 'audit_unsealed',

@@ -315,28 +315,24 @@ function addPolicyCommands(program: Command, define: Define): void {
 }
 
 function addDeployCommands(policy: Command, define: Define): void {
-  const deploys = [
-    define(
-      policy,
-      'deploy <file>',
-      'bring a policy into force on all replicas (policy.source: database)',
-      async () => (await import('./policy.js')).policyDeploy,
-    ).option('--onto <version>', 'the version that it replaces; another one in force ends the deploy', versionNumber),
-    define(
-      policy,
-      'rollback <version>',
-      'deploy an earlier version again, as a new one',
-      async () => (await import('./policy.js')).policyRollback,
-    ),
-  ]
-  for (const each of deploys) {
-    for (const argument of each.registeredArguments) {
-      if (argument.name() === 'version') argument.argParser(versionNumber)
-    }
+  const deploy = define(
+    policy,
+    'deploy <file>',
+    'bring a policy into force on all replicas (policy.source: database)',
+    async () => (await import('./policy.js')).policyDeploy,
+  ).option('--onto <version>', 'the version that it replaces; another one in force ends the deploy', versionNumber)
+  const rollback = define(
+    policy,
+    'rollback <version>',
+    'deploy an earlier version again, as a new one',
+    async () => (await import('./policy.js')).policyRollback,
+  )
+  for (const argument of rollback.registeredArguments) argument.argParser(versionNumber)
+  for (const each of [deploy, rollback]) {
     each.requiredOption('--message <text>', 'why, for the history of versions')
       .option('--preview <hash>', 'the preview that was looked at, for the audit record')
       .option('--without <replica>', 'leave out a replica that does not answer; repeatable', several)
-      .option('--confirm <text>', "'no superuser': nobody, or not you, remains a superuser")
+      .option('--confirm <text>', "'no superuser': it is meant that none is left, or not you")
   }
 }
 

@@ -32,6 +32,12 @@ export interface RunningConfig {
   readonly requirePolicy: (() => void) | undefined
 }
 
+/** Both halves together. */
+export function wholeConfig({ startup, current }: Pick<RunningConfig, 'startup' | 'current'>): Config {
+  const reloaded = current()
+  return { ...startup, ...reloaded, entra: { ...startup.entra, ...reloaded.entra } }
+}
+
 /** What stands in place of the policy of the file. */
 export interface PolicyElsewhere {
   /** Undefined: there is none. */

@@ -48,6 +48,10 @@ export function isSealOverdue({ overdueSeconds }: SealState): boolean {
   return (overdueSeconds ?? 0) > OVERDUE_SECONDS // guard: seal-overdue
 }
 
+export function overdueMinutes({ overdueSeconds }: SealState): number {
+  return Math.floor((overdueSeconds ?? 0) / 60)
+}
+
 export function sealText({ newest }: SealState): string {
   if (newest === null) return 'the audit has no seal yet'
   const { number, at, rows, hash } = newest

@@ -9,7 +9,7 @@ export const MOST_DRAFT_TEXT = 1024 * 1024
 export const MOST_DRAFT_MESSAGE = 200
 /** In all. */
 export const MOST_DRAFTS = 200
-/** A draft that nobody changes for so long is deleted (store/sweep.ts). */
+/** A draft that is not changed for so long is deleted (store/sweep.ts). */
 export const DRAFT_KEPT_DAYS = 90
 
 export interface DraftContent {

@@ -1,5 +1,5 @@
 // The group memberships that Graph returned last for each user who has signed in, with the user's current rights.
-import { sql } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import type { Database } from './database.js'
 import { liveMembership } from './live-membership.js'
 
@@ -15,18 +15,22 @@ export interface UserSnapshot extends Record<string, unknown> {
   readonly superuser: boolean
 }
 
+/** Of a snapshot `r`, those that are asked about. */
+function idsAmong(entraGroups: readonly string[]): SQL {
+  return sql`array(select id::text from unnest(r.group_ids) id where id = any(${sql.param([...entraGroups])}::uuid[]))`
+}
+
 /** @param entraGroups the Entra groups that matter; a user may be in ten thousand others */
 export async function* snapshotsOfActiveUsers(
   database: Database,
   entraGroups: readonly string[],
   batchSize = 1_000,
 ): AsyncGenerator<readonly UserSnapshot[]> {
-  const requested = sql.param([...entraGroups])
   for (let after = '00000000-0000-0000-0000-000000000000';;) {
     const { rows } = await database.ask((db) =>
       db.execute<UserSnapshot>(sql`
       select u.id as "userId", u.username, i.oid,
-        array(select id::text from unnest(r.group_ids) id where id = any(${requested}::uuid[])) as "entraGroupIds",
+        ${idsAmong(entraGroups)} as "entraGroupIds",
         to_json(r.read_at) #>> '{}' as "readAt",
         coalesce((select array_agg(g.name order by g.name) from user_groups ug join groups g on g.id = ug.group_id
           where ug.user_id = u.id and ${liveMembership('ug')}), '{}') as groups,
@@ -98,12 +102,10 @@ export async function activeSuperusers(
   database: Database,
   entraGroups: readonly string[],
 ): Promise<readonly SuperuserSnapshot[]> {
-  const requested = sql.param([...entraGroups])
   const { rows } = await database.ask((db) =>
     db.execute<SuperuserSnapshot>(sql`
     select u.id as "userId", case when exists (select from identities i where i.user_id = u.id)
-      then array(select id::text from unnest(r.group_ids) id where id = any(${requested}::uuid[]))
-      end as "entraGroupIds"
+      then ${idsAmong(entraGroups)} end as "entraGroupIds"
     from users u left join entra_readings r on r.user_id = u.id where u.is_active and u.is_superuser`)
   )
   return rows

@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto'
 import { sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
 import {
-  POLICY_SCHEMA,
   type DeployedVersion,
   type NewDeployment,
   type PolicyDeployments,
@@ -13,7 +12,7 @@ import {
 } from '../core/policy-version.js'
 import { writeAudit } from './audit.js'
 import type { Database, Drizzle, Transaction } from './database.js'
-import { takePolicyTurn } from './policy-versions.js'
+import { addVersion, takePolicyTurn } from './policy-versions.js'
 
 export interface PolicyDeploymentStore extends PolicyDeployments, PolicyTrials {
   /**
@@ -83,7 +82,7 @@ async function standingOf(on: Drizzle | Transaction, trial: string): Promise<Tri
 
 async function deploy(tx: Transaction, deployment: NewDeployment): Promise<number> {
   await takePolicyTurn(tx)
-  const { text, hash, findings, author, message, correlationId, detail, release, onto, without, trial } = deployment
+  const { hash, author, message, correlationId, detail, onto, without, trial } = deployment
   const { rows: [before] } = await tx.execute<Row<DeployedVersion>>(IN_FORCE)
   if ((before?.number ?? null) !== onto) { // guard: policy-onto
     throw new GatehouseError('policy_changed', {
@@ -92,20 +91,15 @@ async function deploy(tx: Transaction, deployment: NewDeployment): Promise<numbe
     })
   }
   requireAccepted(await standingOf(tx, trial), without)
-  const { rows: [added] } = await tx.execute<{ number: number }>(sql`
-    insert into policy_versions (number, source, text, hash, schema, release, author, message, parent, findings)
-    select coalesce(max(number), 0) + 1, 'database', ${text}, ${hash}, ${POLICY_SCHEMA}, ${release}, ${author},
-      ${message}, ${onto}::integer, ${JSON.stringify(findings)}::jsonb from policy_versions
-    returning number`)
-  if (added === undefined) throw new Error('the version was not added')
+  const { number } = await addVersion(tx, { ...deployment, source: 'database', parent: onto })
   await writeAudit(tx, {
     action: 'policy.deployed',
     actor: author,
     ...correlationId === undefined ? {} : { correlationId },
-    detail: { version: added.number, hash, replaced: onto, replacedHash: before?.hash ?? null, message, ...detail },
+    detail: { version: number, hash, replaced: onto, replacedHash: before?.hash ?? null, message, ...detail },
   })
   await tx.execute(sql`delete from policy_trials where id = ${trial}`)
-  return added.number
+  return number
 }
 
 /** @throws GatehouseError `policy_replica_silent`, `policy_replica_refused` */
@@ -130,13 +124,18 @@ async function addAgain(tx: Transaction, lost: LostVersion): Promise<number | un
   const { text, hash, number, author, release } = lost
   const { rows: [newest] } = await tx.execute<Row<DeployedVersion>>(IN_FORCE)
   if (newest !== undefined && (newest.number >= number || newest.hash === hash)) return undefined
-  const message = `Version ${number}, which the database has lost.`
-  const { rows: [added] } = await tx.execute<{ number: number }>(sql`
-    insert into policy_versions (number, source, text, hash, schema, release, author, message, parent)
-    select greatest(coalesce(max(number), 0), ${number}) + 1, 'database', ${text}, ${hash}, ${POLICY_SCHEMA},
-      ${release}, ${author}, ${message}, ${newest?.number ?? null}::integer from policy_versions
-    returning number`)
-  const detail = { version: added?.number, hash, lost: number, replaced: newest?.number ?? null }
+  const { number: again } = await addVersion(tx, {
+    source: 'database',
+    text,
+    hash,
+    findings: [],
+    author,
+    release,
+    message: `Version ${number}, which the database has lost.`,
+    parent: newest?.number ?? null,
+    above: number,
+  })
+  const detail = { version: again, hash, lost: number, replaced: newest?.number ?? null }
   await writeAudit(tx, { action: 'policy.deployed', actor: author, detail })
-  return added?.number
+  return again
 }

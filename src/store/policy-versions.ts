@@ -6,6 +6,7 @@ import {
   type NewVersion,
   type PolicyVersions,
   type VersionDetails,
+  type VersionSource,
   type VersionSummary,
 } from '../core/policy-version.js'
 import { writeAudit } from './audit.js'
@@ -56,7 +57,7 @@ export function createPolicyVersionStore(database: Database): PolicyVersionStore
       return row?.number ?? undefined
     },
     async addLoaded(version) {
-      // nearly always it is there, and then nobody waits for a turn
+      // nearly always it is there, and then no turn is taken
       const number = await database.ask((db) => loadedBefore(db, version))
       return number === undefined
         ? await database.transaction((tx) => addLoaded(tx, version))
@@ -68,6 +69,32 @@ export function createPolicyVersionStore(database: Database): PolicyVersionStore
 /** One after the other, so that numbers have no gaps: versions are rare. */
 export async function takePolicyTurn(tx: Transaction): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('gatehouse policy', 0))`)
+}
+
+interface AddedVersion extends NewVersion {
+  readonly source: VersionSource
+  readonly author: string
+  readonly release: string
+  readonly message?: string
+  /** Undefined: the newest one. */
+  readonly parent?: number | null
+  /** Its number is higher than this one, and than all others. */
+  readonly above?: number
+}
+
+/** Within the turn. */
+export async function addVersion(
+  tx: Transaction,
+  { source, text, hash, findings, author, release, message = '', parent, above = 0 }: AddedVersion,
+): Promise<{ readonly number: number, readonly parent: number | null }> {
+  const { rows: [added] } = await tx.execute<{ number: number, parent: number | null }>(sql`
+    insert into policy_versions (number, source, text, hash, schema, release, author, message, parent, findings)
+    select greatest(coalesce(max(number), 0), ${above}) + 1, ${source}, ${text}, ${hash}, ${POLICY_SCHEMA}, ${release},
+      ${author}, ${message}, ${parent === undefined ? sql`max(number)` : sql`${parent}::integer`},
+      ${JSON.stringify(findings)}::jsonb from policy_versions
+    returning number, parent`)
+  if (added === undefined) throw new Error('the version was not added')
+  return added
 }
 
 async function loadedBefore(
@@ -84,14 +111,8 @@ async function addLoaded(tx: Transaction, version: LoadedVersion): Promise<{ num
   await takePolicyTurn(tx)
   const known = await loadedBefore(tx, version)
   if (known !== undefined) return { number: known, isNew: false }
-  const { text, hash, findings, author, release, highestKnown } = version
-  const { rows: [added] } = await tx.execute<{ number: number, parent: number | null }>(sql`
-    insert into policy_versions (number, source, text, hash, schema, release, author, parent, findings)
-    select greatest(coalesce(max(number), 0), ${highestKnown}) + 1, 'file', ${text}, ${hash}, ${POLICY_SCHEMA},
-      ${release}, ${author}, max(number), ${JSON.stringify(findings)}::jsonb from policy_versions
-    returning number, parent`)
-  if (added === undefined) throw new Error('the version was not added')
-  const { number, parent } = added
+  const { hash, author, highestKnown } = version
+  const { number, parent } = await addVersion(tx, { ...version, source: 'file', above: highestKnown })
   await writeAudit(tx, { action: 'policy.loaded', actor: author, detail: { version: number, hash, parent } })
   return { number, isNew: true }
 }

@@ -3,7 +3,7 @@
 import type { Config } from '../config/config.js'
 import type { CustomStepFile } from '../core/pipeline/custom-step.js'
 import type { CustomSteps } from '../custom-steps/registry.js'
-import { accessInForce, themeInForce } from '../derived-config.js'
+import { requireUsable } from '../derived-config.js'
 import { configOf, sourceIn, type ConfigInForce } from './config-in-force.js'
 
 export interface HandedConfig {
@@ -33,8 +33,7 @@ export function createHandedConfig(first: ConfigInForce): HandedConfig {
     async prepare(given, steps) {
       const config = configOf(given)
       prepared = { given, config }
-      accessInForce(config) // what is derived from it on the first use must not fail there
-      themeInForce(config, config.server.publicUrl)
+      requireUsable(config)
       await steps.prepare(config.customSteps)
     },
     commit(steps) {

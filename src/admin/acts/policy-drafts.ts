@@ -1,4 +1,4 @@
-// Acts on drafts of the policy. A draft is nothing but a text: it gives nobody a right until it is the policy.
+// Acts on drafts of the policy. A draft is nothing but a text: it gives no user a right until it is the policy.
 import { createHash } from 'node:crypto'
 import type { Acting, ActTransaction } from '../../core/acts.js'
 import { GatehouseError } from '../../core/errors.js'
@@ -98,7 +98,7 @@ async function add(
   if (id === undefined) {
     throw new GatehouseError('policy_drafts_full', {
       detail: `there are ${MOST_DRAFTS} drafts already`,
-      remedy: 'Delete a draft that nobody needs.',
+      remedy: 'Delete a draft that is not needed any more.',
     })
   }
   await record({ action: 'policy.draft.add', before: null, after: seen(draft), detail: { draft: id } })

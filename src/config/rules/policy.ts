@@ -16,7 +16,7 @@ export const policyInOnePlace: Rule = ({ policy }, report) => {
   }
 }
 
-/** Of the configuration file alone: a step runs only as it was when somebody compared it. */
+/** Of the configuration file alone: a step runs only as it was when its SHA-256 was written down. */
 export const stepsAsListed: Rule = ({ policy, ownSteps, customSteps }, report) => {
   if (policy?.source === 'file' && report.given('ownSteps')) {
     report.warn(

@@ -1,5 +1,5 @@
 // GET and POST /policy/drafts, GET, PUT and DELETE /policy/drafts/{id}, what is wrong with a draft, and what differs
-// from a version. Reading needs gatehouse.policy too: a draft may be anybody's unfinished work.
+// from a version. Reading needs gatehouse.policy too: a draft may be the unfinished work of another administrator.
 import Type, { type Static } from 'typebox'
 import {
   draftVersion,
@@ -287,7 +287,7 @@ export const previewDraft = defineEndpoint({
   description:
     'By the last readings of the Entra groups of all active users, and `groupMapping` of the draft. It is made in ' +
     'the background: repeat it until `state` is `done` or `failed`. A preview is kept for five minutes; one is ' +
-    'made at a time (429 otherwise). Nobody gains or loses anything by it.',
+    'made at a time (429 otherwise). No user gains or loses anything by it.',
   params: Type.Object({ id: DraftId }),
   problems: ['policy_draft_unknown', 'policy_draft_unusable', 'rate_limited'],
   response: closed({
