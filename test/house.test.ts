@@ -156,6 +156,12 @@ t.test('no file contains a path of one machine', async (t) => {
   t.pass()
 })
 
+t.test('tests end connections to their own database alone, because they share the server', (t) => {
+  const ending = filesUnder('test').filter((file) => read(file).includes('pg_terminate_' + 'backend'))
+  t.strictSame(ending, ['test/helpers/sql.ts'], 'by endConnections()')
+  t.end()
+})
+
 /** What the previous release does not use itself: test/long/previous-release.test.ts runs it on the new schema. */
 const REPLACED: Readonly<Record<string, RegExp>> = {
   'migrations/0007_outbox.sql': /^(LOCK TABLE |CREATE OR REPLACE FUNCTION gatehouse_\w+\(\) RETURNS trigger |DO BODY$)/,

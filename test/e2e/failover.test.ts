@@ -7,7 +7,7 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { openDatabase } from '../../src/store/database.js'
 import { recordChecks, type Recording } from '../helpers/failover-history.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
-import { connect } from '../helpers/sql.js'
+import { connect, endConnections } from '../helpers/sql.js'
 import {
   makeSynchronous,
   startServiceAddress,
@@ -119,8 +119,7 @@ t.test('the change feed moves with the service address, and the pool stays behin
   b.promote()
   service.moveTo(b)
   const onA = await connect(t, a.adminUrl)
-  await onA(`select pg_terminate_backend(pid) from pg_stat_activity
-    where application_name in ('gatehouse listener', 'gatehouse heartbeat', 'gatehouse changes')`)
+  await endConnections(onA, "application_name in ('gatehouse listener', 'gatehouse heartbeat', 'gatehouse changes')")
   await scene.revoke(b)
   await scene.judge(12_000)
 })

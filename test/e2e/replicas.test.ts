@@ -19,7 +19,7 @@ import { figures, startLoad } from '../helpers/load.js'
 import { startMortalPostgres, type MortalPostgres } from '../helpers/killable-postgres.js'
 import { program, run, type Running } from '../helpers/programs.js'
 import { filledIn, folder, runNginx } from '../helpers/proxies.js'
-import { connect, type Query } from '../helpers/sql.js'
+import { connect, endConnections, type Query } from '../helpers/sql.js'
 import { startTcpFaultProxy, type TcpFaultProxy } from '../helpers/tcp-fault-proxy.js'
 
 // Bounds of the contract: what ended counts on every replica within a second; with the LISTEN connection lost within
@@ -281,7 +281,7 @@ t.test('two replicas behind nginx', async (t) => {
     const gone = await site.signIn(PERSON_IDS.nested)
     for (const { url } of [one, two]) for (const person of [gone, ordinary]) t.equal(await ask(url, person), 200)
     const seen = watch({ gone, ordinary })
-    await fresh("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse listener'")
+    await endConnections(fresh, "application_name = 'gatehouse listener'")
     await fresh("delete from sessions where encode(id_hash, 'hex') = $1", [gone.hash])
     const ended = performance.now()
     await sleep(200)

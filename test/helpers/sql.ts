@@ -15,6 +15,17 @@ export async function connect(t: Test, url: string): Promise<Query> {
   return async (text, values) => (await client.query(text, values)).rows as never
 }
 
+/**
+ * Ends connections to the database of `query` and to no other: tests that run beside share the server.
+ * @param where of pg_stat_activity
+ */
+export async function endConnections(query: Query, where: string): Promise<void> {
+  await query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and ${where}`,
+  )
+}
+
 /** Statements that no request causes: reads of the outbox, heartbeats, and the checks which server answers. */
 export const IN_THE_BACKGROUND =
   /pg_current_snapshot\(\)::text|pg_notify|\breplicas\b| as (value|writable)$|^begin isolation level read committed$/

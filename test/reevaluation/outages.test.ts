@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../src/demo/people.js'
 import type { TestGateway } from '../helpers/gateway.js'
-import { connect, dump } from '../helpers/sql.js'
+import { connect, dump, endConnections } from '../helpers/sql.js'
 import { HOUR, scene, type Scene } from '../helpers/reevaluation.js'
 
 const account = (body: unknown, status = 200) =>
@@ -236,8 +236,9 @@ t.test('one replica leads, and another one takes over when it ends', async (t) =
     { one: await one.metric('gatehouse_sync_here '), two: await two.metric('gatehouse_sync_here ') },
     { one: 1, two: 0 },
   )
-  await one.query(
-    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse lock' and pid in " +
+  await endConnections(
+    one.query,
+    "application_name = 'gatehouse lock' and pid in " +
       "(select pid from pg_locks where locktype = 'advisory' and granted)",
   )
   await two.run()
@@ -315,10 +316,7 @@ t.test('an unknown state of the lock is reported, and stale privileges expire ne
   adminUrl.pathname = '/postgres'
   const admin = await connect(t, adminUrl.href)
   await admin(`alter database ${name} allow_connections false`) // open connections stay
-  await query(
-    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse lock' and datname = " +
-      'current_database()',
-  )
+  await endConnections(query, "application_name = 'gatehouse lock'")
   await query("update entra_readings set read_at = now() - interval '3 hours'")
   await query('insert into entra_checks (user_id, tried_at) select user_id, now() from entra_readings')
   await run()

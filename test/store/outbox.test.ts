@@ -16,7 +16,7 @@ import { OPEN_TRANSACTIONS } from '../../src/store/postgres-server-state.js'
 import type { CurrentServer } from '../../src/store/server-of-record/record.js'
 import { openServerOfRecord, serverAt } from '../../src/store/server-of-record/server-of-record.js'
 import { freshDatabase } from '../helpers/postgres.js'
-import { connect, type Query } from '../helpers/sql.js'
+import { connect, endConnections, type Query } from '../helpers/sql.js'
 import { startRelay } from '../helpers/relay.js'
 import { startStreamingPair } from '../helpers/streaming-pair.js'
 
@@ -239,7 +239,8 @@ t.test('an upgrade that meets a transaction in the opposite order is tried again
   await other.query('begin; lock table sessions in row exclusive mode')
   const upgrade = migrate(url)
   await comes(async () =>
-    (await query("select from pg_locks where mode = 'ShareRowExclusiveLock' and not granted")).length > 0
+    (await query(`select from pg_locks join pg_database d on d.oid = database
+      where datname = current_database() and mode = 'ShareRowExclusiveLock' and not granted`)).length > 0
   )
   await other.query('lock table users in row exclusive mode')
   await other.query('commit')
@@ -383,7 +384,7 @@ t.test('where the server refuses a sweep, reading goes on', async (t) => {
   await blocker.query('begin; select from outbox for update')
   await comes(() => warnings.length > 1)
   t.strictSame(failures, [])
-  await query(`select pg_terminate_backend(${String((reading as unknown as { processID: number }).processID)})`)
+  await endConnections(query, `pid = ${String((reading as unknown as { processID: number }).processID)}`)
   await comes(() => failures.length > 0)
   t.pass('a lost connection is reported')
 })
@@ -454,8 +455,7 @@ t.test('after a short interruption nothing is missing, after a long one that is 
   const one = await openFeed(t, url, 'a')
   const began = performance.now()
   const interrupt = async (work: () => Promise<unknown>): Promise<void> => {
-    await query(`select pg_terminate_backend(pid) from pg_stat_activity
-      where application_name like 'gatehouse %' and datname = current_database()`)
+    await endConnections(query, "application_name like 'gatehouse %'")
     await comes(() => !one.feed.connected())
     await work()
     await comes(() => one.feed.connected())
@@ -544,8 +544,7 @@ t.test('replicas of the previous release are notified', async (t) => {
   await two.feed.close()
   await query("update users set name = 'y'")
   await receives(...everything, ...everything) // by the one that stops, and by its successor
-  await query(`select pg_terminate_backend(pid) from pg_stat_activity
-    where application_name like 'gatehouse %' and datname = current_database()`)
+  await endConnections(query, "application_name like 'gatehouse %'")
   await query("update users set name = 'z'")
   await receives(...everything)
   await one.feed.close()

@@ -32,7 +32,7 @@ import { createBrowser, formOf } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { sessionStoreConformance } from '../helpers/session-store-conformance.js'
-import { connect, dump } from '../helpers/sql.js'
+import { connect, dump, endConnections } from '../helpers/sql.js'
 import { createGroupAdmin, createSessionAdmin, createUserAdmin } from '../helpers/acts.js'
 
 const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 7_200_000, privilegedTimeoutMs: undefined }
@@ -610,7 +610,7 @@ t.test('a transaction that times out or loses its connection leaves nothing open
     database.transaction(async (tx) => {
       const { rows: [me] } = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`)
       await tx.execute(sql`insert into groups (name) values ('half')`)
-      await other('select pg_terminate_backend($1)', [me?.pid])
+      await endConnections(other, `pid = ${me?.pid}`)
       await sleep(100)
       await tx.execute(sql`select 1`)
     }),

@@ -189,7 +189,8 @@ t.test('two administrators at once, and a group that is renamed meanwhile', asyn
     headers: { 'sec-fetch-site': 'same-origin', 'x-csrf-token': sue.csrfToken, 'if-match': current },
     body: {},
   })
-  while ((await query("select 1 from pg_stat_activity where wait_event_type = 'Lock'")).length === 0) continue
+  const blocked = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+  while ((await query(blocked)).length === 0) continue
   await rename('commit')
   t.match((await waiting).json, { code: 'group_unknown' }, 'it waited for the renaming')
   t.match(await give(sue, max, 'Reviewers'), { status: 200 })

@@ -11,7 +11,7 @@ import { createChangeFeed, type FeedServer } from '../../../src/store/change-fee
 import { openServerOfRecord } from '../../../src/store/server-of-record/server-of-record.js'
 import { createBrowser, type Browser } from '../../helpers/browser.js'
 import { SESSION_SECRET, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
-import { connect, IN_THE_BACKGROUND } from '../../helpers/sql.js'
+import { connect, endConnections, IN_THE_BACKGROUND } from '../../helpers/sql.js'
 import { TARGET } from '../../helpers/targets.js'
 import { databaseFaultProxy } from '../../helpers/tcp-fault-proxy.js'
 import { createSessionAdmin, createUserAdmin } from '../../helpers/acts.js'
@@ -240,7 +240,7 @@ t.test('when the change feed is lost', async (t) => {
   for (const who of [staff, guest, nobody]) t.equal(await status(gateway, who), 200)
 
   await t.test("the listener's connection ends: rows are read until it stands again", async (t) => {
-    await direct("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse listener'")
+    await endConnections(direct, "application_name = 'gatehouse listener'")
     await until(false)
     await direct("delete from user_groups where user_id = (select id from users where username like 'sam%')")
     t.equal(
