@@ -13,7 +13,7 @@ import { createDueUsers } from '../dist/store/due-users.js'
 import { startEmbeddedPostgres } from '../dist/store/embedded.js'
 import { migrate } from '../dist/store/migrate.js'
 import { createPeopleStore } from '../dist/store/people.js'
-import { createSessionAdmin } from '../dist/store/session-admin.js'
+import { createSessionsList } from '../dist/store/sessions-list.js'
 import { createStalenessExpiry } from '../dist/store/staleness-expiry.js'
 
 const USERS = Number(process.env.USERS ?? 1_000_000)
@@ -88,7 +88,7 @@ async function migrateBefore(client, tag) {
 
 async function pages(client) {
   const database = openDatabase({ server: postgres.url, poolSize: 2, timeoutMs: 60_000 })
-  const [people, sessions] = [createPeopleStore(database, TIMEOUTS), createSessionAdmin(database, TIMEOUTS)]
+  const [people, sessions] = [createPeopleStore(database, TIMEOUTS), createSessionsList(database, TIMEOUTS)]
   const { rows: [middle] } = await client.query(`select u.id, u.username, s.created_at::text as created, s.public_id,
     a.at::text as at, a.id::text as event from users u join sessions s on s.user_id = u.id
     join audit_events a on a.user_id = u.id where u.username = 'u${Math.round(USERS / 2)}@contoso.example'`)

@@ -156,6 +156,17 @@ t.test('no file contains a path of one machine', async (t) => {
   t.pass()
 })
 
+t.test('benchmarks and scripts import what the build has', (t) => {
+  for (const file of [...filesUnder('bench'), ...filesUnder('scripts')].filter((path) => path.endsWith('.mjs'))) {
+    for (const [, names = '', path = ''] of read(file).matchAll(/import \{([^}]*)\} from '(\.[^']*)'/g)) {
+      const source = join(dirname(file), path).replace(/^dist\/(.*)\.js$/, 'src/$1.ts')
+      const missing = exists(source) ? namesIn(names).filter((name) => !exports(source, name)) : ['the file']
+      t.strictSame(missing, [], `${file}: ${path}`)
+    }
+  }
+  t.end()
+})
+
 t.test('tests end connections to their own database alone, because they share the server', (t) => {
   const ending = filesUnder('test').filter((file) => read(file).includes('pg_terminate_' + 'backend'))
   t.strictSame(ending, ['test/helpers/sql.ts'], 'by endConnections()')
@@ -483,3 +494,12 @@ t.test('a failing test fails the run, also with the embedded PostgreSQL in the p
   t.match(stdout, /0 passed, 1 failed/)
   t.equal(status, 1)
 })
+
+/** The names of an import as the other file has them. */
+function namesIn(list: string): readonly string[] {
+  return list.split(',').map((name) => name.trim().split(' as ')[0] ?? '').filter((name) => name !== '')
+}
+
+function exports(file: string, name: string): boolean {
+  return new RegExp(`^export (?:async )?(?:function\\*?|const|class) ${name}\\b`, 'm').test(read(file))
+}

@@ -28,6 +28,7 @@ export function pageOf<Row, Cursor>(
 ): Page<Row, Cursor> {
   const rows = found.slice(0, limit)
   const last = rows.at(-1)
+  // guard: list-next-page
   return { rows, next: found.length > limit && last !== undefined ? cursorOf(last) : undefined }
 }
 

@@ -47,6 +47,7 @@ interface Equal {
 
 function query(request: Omit<AuditRequest, 'limit'>, limit: number): SQL {
   const { since, until, after } = request
+  // guard: list-audit-after
   const bounds = [
     ...after === undefined ? [] : [sql`(e.at, e.id) < (${after.at}::timestamptz, ${after.id}::bigint)`],
     ...since === undefined ? [] : [sql`e.at >= ${since.toISOString()}::timestamptz`],

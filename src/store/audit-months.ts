@@ -39,7 +39,7 @@ export async function keepAuditMonths(
   const { rows: months } = await database.ask((db) => db.execute<Month>(missingMonths()))
   for (const month of months) await database.transaction((tx) => makeMonth(tx, month))
   const { rows: expired } = await database.ask((db) => db.execute<{ name: string }>(expiredMonths(retentionMs)))
-  const dropped = expired.map(({ name }) => name).filter((name) => NAME.test(name))
+  const dropped = expired.map(({ name }) => name).filter((name) => NAME.test(name)) // guard: audit-month-own
   for (const name of dropped) {
     await database.transaction(async (tx) => {
       await tx.execute(LOCK_TIMEOUT)
@@ -79,7 +79,7 @@ function missingMonths(): SQL {
 }
 
 function expiredMonths(retentionMs: number): SQL {
-  return sql`select name from (${PARTITIONS}) p where until <= ${ago(retentionMs)}`
+  return sql`select name from (${PARTITIONS}) p where until <= ${ago(retentionMs)}` // guard: audit-month-expired
 }
 
 /** What the default partition has of the month moves into the new one. Another replica may have been faster. */

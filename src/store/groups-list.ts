@@ -15,7 +15,7 @@ export function createGroupsList(database: Database): GroupsList {
   }
   return {
     async list({ after, limit = PAGE_ROWS, ...filter }) {
-      const later = after === undefined ? sql`true` : sql`g.name > ${after}`
+      const later = after === undefined ? sql`true` : sql`g.name > ${after}` // guard: list-groups-after
       return pageOf(await select(sql`${condition(filter)} and ${later}`, limit + 1), limit, ({ name }) => name)
     },
     all: () => select(sql`true`),

@@ -104,7 +104,7 @@ function pageQuery(
 }
 
 function later(after: string | undefined): SQL {
-  return after === undefined ? sql`true` : sql`u.username > ${after}`
+  return after === undefined ? sql`true` : sql`u.username > ${after}` // guard: list-people-after
 }
 
 interface SearchRow<Row> extends SearchCursor, Record<string, unknown> {

@@ -36,7 +36,7 @@ export async function pageInRounds<Row, Cursor>(
     const last = rows[limit - 1]
     if (rows.length > limit && last !== undefined) return { rows: rows.slice(0, limit), next: cursorOf(last) }
     if (found.examined < size) return { rows, next: undefined }
-    from = found.last
+    from = found.last // guard: list-round-after
   }
   return { rows, next: from }
 }

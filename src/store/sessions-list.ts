@@ -57,6 +57,7 @@ function olderThan({ olderThanMs }: SessionFilter): SQL {
 
 function earlier(after: SessionCursor | undefined): SQL {
   if (after === undefined) return sql`true`
+  // guard: list-sessions-after
   return sql`(s.created_at, s.public_id) < (${after.createdAt}::timestamptz, ${after.id})`
 }
 

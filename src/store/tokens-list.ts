@@ -32,5 +32,6 @@ const tokenView = sql`json_build_object('id', k.id, 'kind', k.kind, 'name', k.na
 
 function earlier(after: TokenCursor | undefined): SQL {
   if (after === undefined) return sql`true`
+  // guard: list-tokens-after
   return sql`(k.created_at, k.id) < (${after.createdAt}::timestamptz, ${after.id})`
 }

@@ -97,6 +97,7 @@ t.test('months are made in advance, once, and rows go where they belong', async 
   }
 })
 
+// proves: audit-month-expired, audit-month-own
 t.test('months past the retention are dropped, a short retention is kept to the row', async (t) => {
   const { database, query } = await open(t)
   const old = { soon: await nameOf(query, -13), boundary: await nameOf(query, -12), recent: await nameOf(query, -3) }
@@ -107,6 +108,9 @@ t.test('months past the retention are dropped, a short retention is kept to the 
     await query(`insert into audit_events (action, actor, at)
       select 'x', 'test', ${month(ahead)} + n * interval '1 second' from generate_series(1, 100) n`)
   }
+  const archive = 'audit_events_2001_archive'
+  await query(`create table ${archive} partition of audit_events for values from ('2001-01-01') to ('2002-01-01')`)
+  await query("insert into audit_events (action, actor, at) values ('x', 'test', '2001-06-01')")
   await query("insert into audit_events (action, actor, at) values ('x', 'test', now() - interval '10 years')")
   await query("insert into audit_events (action, actor) values ('x', 'test')") // not in any month yet
   const thisMonth = await nameOf(query, 0)
@@ -118,11 +122,12 @@ t.test('months past the retention are dropped, a short retention is kept to the 
     [old.boundary]: 100, // of which some are past it: the month ends within it
     [old.recent]: 100,
     [thisMonth]: 1,
+    [archive]: 1,
     audit_events_default: 0,
-  })
+  }, 'a partition of another name is not dropped')
   t.notOk(old.soon in await partitions(query))
 
-  t.match(await sweep(database, { ...TIMEOUTS, retentionMs: 30 * DAY }), { audit: 200 })
+  t.match(await sweep(database, { ...TIMEOUTS, retentionMs: 30 * DAY }), { audit: 201 }, 'rows of any one')
   t.match(await keepAuditMonths(database, { retentionMs: 30 * DAY }), { dropped: [old.boundary, old.recent] })
   t.equal((await listAudit(database, {})).rows.length, 1)
 })

@@ -15,10 +15,14 @@ import { openDatabase } from '../../src/store/database.js'
 import { snapshotsOfActiveUsers } from '../../src/store/membership-snapshots.js'
 import { migrate } from '../../src/store/migrate.js'
 import { allPages, type Page } from '../../src/core/page.js'
+import { createGroupsList } from '../../src/store/groups-list.js'
 import { createPeopleStore } from '../../src/store/people.js'
 import { createRecordCounter } from '../../src/store/record-counts.js'
+import { pageInRounds } from '../../src/store/rounds.js'
+import { createTokensList } from '../../src/store/tokens-list.js'
 import type { PeopleCursor } from '../../src/core/people.js'
 import type { SessionCursor } from '../../src/core/sessions-list.js'
+import type { TokenCursor } from '../../src/core/tokens.js'
 import { runInProcess } from '../helpers/command.js'
 import { seedCrowd } from '../helpers/crowd.js'
 import { freshDatabase } from '../helpers/postgres.js'
@@ -44,6 +48,7 @@ async function all<Row, Cursor>(page: (after: Cursor | undefined) => Promise<Pag
   return rows
 }
 
+// proves: list-next-page, list-people-after, list-sessions-after, list-audit-after
 t.test('every row is on one page, in order, however long the pages are', async (t) => {
   const { query, database } = await crowd(t, 500)
   const [people, sessions] = [createPeopleStore(database, TIMEOUTS), createSessionAdmin(database, TIMEOUTS)]
@@ -84,6 +89,44 @@ t.test('every row is on one page, in order, however long the pages are', async (
       )
     }
   }
+})
+
+// proves: list-groups-after, list-tokens-after
+t.test('every group and every token is on one page, in order', async (t) => {
+  const { query, database } = await crowd(t, 10)
+  const [groups, tokens] = [createGroupsList(database), createTokensList(database)]
+  await query(`insert into tokens (id, kind, name, owner_id, scopes, hash, created_by, expires_at, created_at)
+    select 'tok_' || n, 'admin', 'n', (select id from users limit 1), '{}', sha256(n::text::bytea), 'test',
+      now() + interval '1 day', now() - n / 5 * interval '1 hour' from generate_series(1, 40) n`) // five in an instant
+  for (const limit of [2, 3, 100]) {
+    t.strictSame(
+      (await all((after: string | undefined) => groups.list({ after, limit }))).map(({ name }) => name),
+      (await query('select name from groups order by name')).map(({ name }) => name),
+    )
+    t.strictSame(
+      (await all((after: TokenCursor | undefined) => tokens.list({ after, limit }))).map(({ id }) => id),
+      (await query('select id from tokens order by created_at desc, id desc')).map(({ id }) => id),
+    )
+  }
+})
+
+// proves: list-round-after
+t.test('a filter that few of many rows fulfil: each round begins where the one before has ended', async (t) => {
+  const read: number[] = []
+  const page = (after: number | undefined) =>
+    pageInRounds<number, number>({
+      after,
+      limit: 3,
+      first: 10,
+      cursorOf: (row) => row,
+      async read(from = 0, size) {
+        const examined = Array.from({ length: Math.min(size, 30_000 - from) }, (_, index) => from + index + 1)
+        read.push(examined.length)
+        return { rows: examined.filter((row) => row % 1_500 === 0), examined: examined.length, last: examined.at(-1) }
+      },
+    })
+  t.strictSame(await all(page), Array.from({ length: 20 }, (_, index) => (index + 1) * 1_500))
+  t.equal(Math.max(...read), 2_000, 'rows examined by one statement')
 })
 
 t.test('users are found by the beginning of what they are called, each once', async (t) => {
