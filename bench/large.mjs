@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { stringify } from 'yaml'
 import { listAudit } from '../dist/store/audit-list.js'
+import { createSignalStore } from '../dist/store/change-signals.js'
 import { openDatabase } from '../dist/store/database.js'
 import { createDueUsers } from '../dist/store/due-users.js'
 import { startEmbeddedPostgres } from '../dist/store/embedded.js'
@@ -159,6 +160,9 @@ async function reevaluation(client) {
     }
   }
   await measure('')
+  for (const [groups, name] of [[1, 'one group'], [200, '200 groups']]) {
+    await deltaRound(client, createSignalStore(database, options), groups, name)
+  }
   await client.query('insert into change_signals select user_id, now() from entra_readings limit 50000')
   await client.query(`insert into entra_checks (user_id, tried_at) select user_id, now() - random() * interval '5 min'
     from entra_readings order by user_id limit 20000`)
@@ -170,6 +174,29 @@ async function reevaluation(client) {
   await measure(', after that')
   await client.query('truncate change_signals, entra_checks')
   await database.close()
+}
+
+/** A round of delta queries in which these groups have changed: everybody's snapshot is looked at. */
+async function deltaRound(client, signals, groups, name) {
+  const { rows } = await client.query(`select id from (select unnest(group_ids) as id from entra_readings limit 20000)
+    each group by id order by count(*) desc limit ${groups}`)
+  const none = {
+    chains: [],
+    read: new Set(),
+    users: new Set(),
+    failures: new Map(),
+    failed: new Set(),
+    complete: new Set(),
+  }
+  const began = performance.now()
+  const signalled = await signals.record('bench', {
+    ...none,
+    groups: new Set(rows.map(({ id }) => id)),
+    restarted: 0,
+    notFollowed: 0,
+  })
+  say(`a round of delta queries that names ${name}`, `${seconds(began)} s, ${signalled} users signalled`)
+  await client.query('truncate change_signals')
 }
 
 async function commands() {
