@@ -6,6 +6,7 @@ import type { GroupPolicy } from '../../src/admin/acts/group-policy.js'
 import type { GroupChange, GroupDefinition } from '../../src/core/group-definitions.js'
 import type { Database } from '../../src/store/database.js'
 import { createSessionsList } from '../../src/store/sessions-list.js'
+import type { Query } from './sql.js'
 
 const TIMEOUTS = { idleTimeoutMs: 3_600_000, absoluteTimeoutMs: 3_600_000, privilegedTimeoutMs: undefined }
 
@@ -106,5 +107,27 @@ export function createGroupAdmin(database: Database) {
     async revoke(name: string, permission: string, actor: string): Promise<boolean> {
       return (await groups.revoke(name, permission, by(actor))).changed
     },
+  }
+}
+
+/**
+ * Gives every user a session, and a session of the console that has just been signed in to.
+ * @returns how a user acts in the console
+ */
+export async function administrators(query: Query): Promise<(username: string) => Promise<Acting>> {
+  await query(`insert into sessions (id_hash, public_id, user_id)
+    select sha256(username::bytea), 'ses_' || username, id from users`)
+  await query(`insert into admin_sessions (id_hash, session_id, authenticated_at)
+    select sha256(public_id::bytea), public_id, now() from sessions`)
+  return async (username) => {
+    const [row] = await query<{ user: string, admin: string }>(
+      `select u.id as user, a.id as admin from users u join admin_sessions a on a.session_id = 'ses_' || u.username
+      where u.username = $1`,
+      [username],
+    )
+    if (row === undefined) throw new Error(`there is no user ${username}`)
+    const { user: userId, admin: adminSessionId } = row
+    const admin = { userId, sessionId: `ses_${username}`, adminSessionId, address: '192.0.2.1' }
+    return { actor: `admin:${userId}`, admin, correlationId: 'c-1', reason: 'Lost.' }
   }
 }

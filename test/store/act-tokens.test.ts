@@ -8,7 +8,7 @@ import { readToken } from '../../src/core/token.js'
 import { createAdminTokenStore } from '../../src/store/admin-tokens.js'
 import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
-import { NAMES_NO_GROUP } from '../helpers/acts.js'
+import { administrators, NAMES_NO_GROUP } from '../helpers/acts.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect, dumpEverything } from '../helpers/sql.js'
 
@@ -31,18 +31,9 @@ async function scene(t: Test) {
     'gatehouse.sessions']) word`)
   await query(`insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g
     where username = 'gus'`)
-  await query(`insert into sessions (id_hash, public_id, user_id)
-    select sha256(username::bytea), 'ses_' || username, id from users`)
-  await query(`insert into admin_sessions (id_hash, session_id, authenticated_at)
-    select sha256(public_id::bytea), public_id, now() from sessions`)
   const idOf = async (name: string) =>
     (await query<{ id: string }>('select id from users where username = $1', [name]))[0]?.id ?? ''
-  const actingAs = async (name: string): Promise<Acting> => {
-    const userId = await idOf(name)
-    const [row] = await query<{ id: string }>('select id from admin_sessions where session_id = $1', [`ses_${name}`])
-    const admin = { userId, sessionId: `ses_${name}`, adminSessionId: row?.id ?? '', address: '192.0.2.1' }
-    return { actor: `admin:${userId}`, admin, correlationId: 'c-1', reason: 'Lost.' }
-  }
+  const actingAs = await administrators(query)
   const { tokens, sessions, people } = createActUseCases({
     database,
     timeouts: TIMEOUTS,

@@ -5,7 +5,7 @@ import { createActUseCases } from '../../src/act-use-cases.js'
 import type { Acting } from '../../src/core/acts.js'
 import { openDatabase } from '../../src/store/database.js'
 import { migrate } from '../../src/store/migrate.js'
-import { NAMES_NO_GROUP } from '../helpers/acts.js'
+import { administrators, NAMES_NO_GROUP } from '../helpers/acts.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect, dumpEverything } from '../helpers/sql.js'
 
@@ -23,20 +23,7 @@ async function scene(t: Test) {
   await query(`insert into group_permissions select id, 'gatehouse.sessions' from groups`)
   await query(`insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g
     where username = 'gus'`)
-  await query(`insert into sessions (id_hash, public_id, user_id)
-    select sha256(username::bytea), 'ses_' || username, id from users`)
-  await query(`insert into admin_sessions (id_hash, session_id, authenticated_at)
-    select sha256(public_id::bytea), public_id, now() from sessions`)
-  const actingAs = async (username: string): Promise<Acting> => {
-    const [row] = await query<{ user: string, admin: string }>(
-      `select u.id as user, a.id as admin from users u join admin_sessions a on a.session_id = 'ses_' || u.username
-      where u.username = $1`,
-      [username],
-    )
-    const { user: userId = '', admin: adminSessionId = '' } = row ?? {}
-    const admin = { userId, sessionId: `ses_${username}`, adminSessionId, address: '192.0.2.1' }
-    return { actor: `admin:${userId}`, admin, correlationId: 'c-1', reason: 'Lost.' }
-  }
+  const actingAs = await administrators(query)
   return {
     query,
     database,

@@ -7,7 +7,7 @@ import { versionTag } from '../../src/core/version-tag.js'
 import { openDatabase } from '../../src/store/database.js'
 import { createGroupsList } from '../../src/store/groups-list.js'
 import { migrate } from '../../src/store/migrate.js'
-import { NAMES_NO_GROUP } from '../helpers/acts.js'
+import { administrators, NAMES_NO_GROUP } from '../helpers/acts.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect, dumpEverything, type Query } from '../helpers/sql.js'
 
@@ -42,20 +42,7 @@ async function scene(t: Test) {
     ('Idle', 'wiki.edit')) as given (name, word) using (name)`)
   await query(`insert into user_groups (user_id, group_id) select u.id, g.id from users u join groups g
     on (username, g.name) in (('pat', 'Policy'), ('gus', 'Keys'), ('gus', 'Engineers'), ('pat', 'Engineers'))`)
-  await query(`insert into sessions (id_hash, public_id, user_id)
-    select sha256(username::bytea), 'ses_' || username, id from users`)
-  await query(`insert into admin_sessions (id_hash, session_id, authenticated_at)
-    select sha256(public_id::bytea), public_id, now() from sessions`)
-  const actingAs = async (username: string): Promise<Acting> => {
-    const [row] = await query<{ user: string, admin: string }>(
-      `select u.id as user, a.id as admin from users u join admin_sessions a on a.session_id = 'ses_' || u.username
-      where u.username = $1`,
-      [username],
-    )
-    const { user: userId = '', admin: adminSessionId = '' } = row ?? {}
-    const admin = { userId, sessionId: `ses_${username}`, adminSessionId, address: '192.0.2.1' }
-    return { actor: `admin:${userId}`, admin, correlationId: 'c-1', reason: 'Tidy.' }
-  }
+  const actingAs = await administrators(query)
   const { groups } = createActUseCases({
     database,
     timeouts: TIMEOUTS,
@@ -123,7 +110,7 @@ t.test('permissions of the console are given only by administrators who hold the
     action,
     actor: pat.actor,
     correlation_id: 'c-1',
-    detail: { group, value, reason: 'Tidy.', by },
+    detail: { group, value, reason: 'Lost.', by },
   })
   t.strictSame(rows, [
     row('group.permission.granted', 'Idle', 'gatehouse.people'),
@@ -157,7 +144,7 @@ t.test('a group that the configuration names is removed by force alone', async (
   t.strictSame(await groups.remove('Idle', { force: false }, pat), { removed: 'Idle', members: 0 })
   const rows = await query("select detail from audit_events where action = 'group.remove' order by id")
   t.match(rows, [
-    { detail: { before: { name: 'Engineers', members: 2, permissions: [] }, after: null, reason: 'Tidy.' } },
+    { detail: { before: { name: 'Engineers', members: 2, permissions: [] }, after: null, reason: 'Lost.' } },
     { detail: { before: { name: 'Idle', permissions: ['wiki.edit'] }, after: null } },
   ])
   await t.rejects(groups.remove('engineers', { force: true }, pat), { code: 'group_unknown' })
