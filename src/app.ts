@@ -214,7 +214,7 @@ async function forwardAuth(
 }
 
 function browserOptions(
-  { startup, current, requirePolicy }: RunningConfig,
+  { startup, current, requirePolicy, deployed }: RunningConfig,
   deps: AppDeps,
   parts: Parts,
 ): BrowserScopeOptions {
@@ -236,8 +236,9 @@ function browserOptions(
       store: createLoginStore(storage.database, session),
       pipeline() {
         requirePolicy?.()
-        return pipelineInForce(current(), deps)
+        return { ...pipelineInForce(current(), deps), policyHash: deployed?.hash() }
       },
+      catchUp: deployed?.catchUp,
       report: createLoginReporter(log, meter),
     }),
     entraError: (answer) => entraError(answer, 'authorize'),

@@ -83,7 +83,7 @@ export async function openDeployedPolicy({ file }: RunningConfig, deps: Deployed
   const failed = (error: unknown): void => log.warn(thrownFacts(error), 'the policy in force could not be read')
   own('deployed policy', startRecurring(look, LOOK_MS, failed, LOOK_MS).stop)
   return {
-    config: runningConfig(file, { policy, requirePolicy }),
+    config: runningConfig(file, { policy, requirePolicy, catchUp: look }),
     version() {
       const known = state()
       return known.kind === 'in force' ? known.version : undefined

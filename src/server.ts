@@ -20,6 +20,7 @@ import { createLifecycle, type Lifecycle } from './lifecycle.js'
 import { createManagementServer } from './management-server.js'
 import { openDeployedPolicy, type DeployedPolicy } from './deployed-policy.js'
 import { pipelineInForce, requireUsable, type PipelineDeps } from './derived-config.js'
+import { openPolicyApplications } from './policy-applications.js'
 import { openPolicyRecord } from './policy-record.js'
 import { listen } from './net/listen.js'
 import { readinessParts, replicaReadiness } from './readiness.js'
@@ -133,7 +134,13 @@ async function openPolicy(
     pipelineInForce(config, { customStep, tracer })
   }
   const store = createPolicyDeploymentStore(database)
-  return { ...await openDeployedPolicy(given, { store, versions, replica, name, compile, own, log }), replica }
+  const deployed = await openDeployedPolicy(given, { store, versions, replica, name, compile, own, log })
+  const apply = openPolicyApplications(deployed.config, { database, version: deployed.version, own, log })
+  const look = (): void => {
+    deployed.look()
+    apply()
+  }
+  return { ...deployed, look, replica }
 }
 
 /** Host and port, and the number of the worker. */
@@ -164,7 +171,7 @@ function openReplicas(
 
 /** The re-evaluation, where it is configured. */
 function openReevaluation(
-  { startup, current, requirePolicy }: RunningConfig,
+  { startup, current, requirePolicy, deployed }: RunningConfig,
   { log, reevaluationGraceMs: graceMs }: GatewayOptions,
   { storage, entra, own, meter }: Pick<Lifecycle, 'own'> & Pick<Metrics, 'meter'> & { storage: Storage, entra: Entra },
 ): ReevaluationSchedule | undefined {
@@ -187,7 +194,9 @@ function openReevaluation(
     mapping: () => ({
       settings: { mapping: createGroupMapping(current().groupMapping) },
       requireMappedGroup: current().requireMappedGroup,
+      policyHash: deployed?.hash(),
     }),
+    catchUp: deployed?.catchUp,
     report: createReevaluationReporter(log, meter),
     ...(graceMs === undefined ? {} : { graceMs }),
   })

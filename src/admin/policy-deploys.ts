@@ -24,6 +24,8 @@ export interface DeployOptions {
   readonly without?: readonly string[] | undefined
   /** `no superuser`: a policy that leaves none, or takes it from the one who deploys, is meant. */
   readonly confirm?: string | undefined
+  /** `now`: everybody with an active session is mapped anew (admin/policy-apply.ts); default `sign-in`. */
+  readonly apply?: 'now' | 'sign-in' | undefined
 }
 
 export interface Deployed {
@@ -88,13 +90,15 @@ export function createPolicyDeploysAdmin(ports: PolicyDeployPorts): PolicyDeploy
     if (source === 'file') throw sourceIsFile() // guard: policy-deploy-source
     const { text, groupMapping, hash, findings } = judge(given)
     const inForce = await deployments.inForce()
-    const { message, preview, without = [], onto = inForce?.number ?? null, confirm } = options
+    const { message, preview, without = [], onto = inForce?.number ?? null, confirm, apply } = options
     if (confirm !== NO_SUPERUSER) await requireSuperuser(groupMapping, acting, ports.superusers)
     const trial = await deployments.beginTrial(text)
     try {
       const { actor: author, correlationId } = acting
       const detail = { ...preview === undefined ? {} : { preview }, ...without.length === 0 ? {} : { without } }
-      const version = { text, hash, findings, author, correlationId, message, detail, release, onto, without, trial }
+      const isApplied = apply === 'now'
+      const known = { text, hash, findings, author, correlationId, message, detail, release, isApplied }
+      const version = { ...known, onto, without, trial }
       const { number, accepted } = await whenAllHaveAnswered(version, ports)
       return { number, hash, replaced: onto, replicas: accepted }
     } finally {

@@ -78,14 +78,17 @@ export interface CommandContext {
   readonly file: Config
 }
 
-/**
- * Runs work on the configured database and closes it, whatever happens.
- * @param needs `file`: it works where the policy in force cannot be loaded too
- */
+export interface DatabaseNeeds {
+  /** `file`: it works where the policy in force cannot be loaded too; default `policy`. */
+  readonly needs?: 'policy' | 'file'
+  readonly poolSize?: number
+}
+
+/** Runs work on the configured database and closes it, whatever happens. */
 export async function withDatabase<T>(
   options: CommonOptions,
   work: (context: CommandContext) => Promise<T>,
-  needs: 'policy' | 'file' = 'policy',
+  { needs = 'policy', poolSize = 2 }: DatabaseNeeds = {},
 ): Promise<T> {
   const { config: file } = readConfig(options)
   const [
@@ -104,7 +107,7 @@ export async function withDatabase<T>(
   const { stop, ...address } = await databaseUrl(file.database)
   let database: Database | undefined
   try {
-    database = openDatabase({ server: await chooseServer(address), poolSize: 2, timeoutMs: STATEMENT_MS })
+    database = openDatabase({ server: await chooseServer(address), poolSize, timeoutMs: STATEMENT_MS })
     const config = needs === 'file' ? file : await withDeployedPolicy(file, database)
     const policy = () => ({ mapping: config.groupMapping, rules: config.access.rules })
     const written = asWritten(config)

@@ -96,8 +96,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'policy deploy': [
     'gatehouse policy deploy policy.yaml --message "Circuits for the new team"',
     'gatehouse policy deploy policy.yaml --message "A replica is gone" --onto 17 --without gatehouse-2:4180',
+    'gatehouse policy deploy policy.yaml --message "The contractors have left" --apply now',
   ],
-  'policy rollback': ['gatehouse policy rollback 17 --message "Back to the version of Monday"'],
+  'policy rollback': ['gatehouse policy rollback 17 --message "Back to the version of Monday" --apply now'],
+  'policy apply': ['gatehouse policy apply'],
   'policy export': ['gatehouse policy export > policy.yaml'],
   'access check': [
     'gatehouse access check expectations.yaml',

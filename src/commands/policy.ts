@@ -85,7 +85,7 @@ async function withVersions<T>(options: CommonOptions, work: (admin: PolicyVersi
   return await withDatabase(
     options,
     ({ database }) => work(createPolicyVersionsAdmin(createPolicyVersionStore(database))),
-    'file',
+    { needs: 'file' },
   )
 }
 
@@ -117,6 +117,7 @@ export interface DeployCommandOptions extends CommonOptions {
   readonly preview?: string
   readonly without?: readonly string[]
   readonly confirm?: string
+  readonly apply?: 'now' | 'sign-in'
 }
 
 export async function policyDeploy(file: string, options: DeployCommandOptions): Promise<number> {
@@ -138,21 +139,31 @@ async function deployed(
   options: DeployCommandOptions,
   work: (deploys: PolicyDeploysAdmin) => Promise<Deployed>,
 ): Promise<number> {
-  const { createPolicyDeploys } = await import('../policy-deploys.js')
-  const done = await withDatabase(
-    options,
-    ({ database, file }) => work(createPolicyDeploys(database, file, name)),
-    'file',
-  )
-  if (options.json) printJson(done)
-  else {
-    const { number, replaced, replicas } = done
-    const on = replicas.length === 0
-      ? 'No replica runs: it is in force when one starts.'
-      : `It is in force on ${replicas.join(', ')}.`
-    print(`Version ${number} ${replaced === null ? 'is the first one' : `replaces version ${replaced}`}. ${on}`)
-  }
-  return EXIT.ok
+  const [{ createPolicyDeploys }, apply] = await Promise.all([
+    import('../policy-deploys.js'),
+    import('./policy-apply.js'),
+  ])
+  return await withDatabase(options, async (context) => {
+    const { database, file } = context
+    const done = await work(createPolicyDeploys(database, file, name))
+    if (options.apply !== 'now') {
+      if (options.json) printJson(done)
+      else printDeployed(done)
+      return EXIT.ok
+    }
+    if (!options.json) printDeployed(done) // before it is applied, which may take minutes
+    const finished = await apply.finished(await apply.policyApplyAdmin(context), done.number)
+    if (!options.json) return apply.applicationShown(finished, options)
+    printJson({ ...done, application: finished.application ?? null })
+    return apply.applicationExit(finished, true)
+  }, { needs: 'file', ...options.apply === 'now' ? { poolSize: apply.APPLY_POOL_SIZE } : {} })
+}
+
+function printDeployed({ number, replaced, replicas }: Deployed): void {
+  const on = replicas.length === 0
+    ? 'No replica runs: it is in force when one starts.'
+    : `It is in force on ${replicas.join(', ')}.`
+  print(`Version ${number} ${replaced === null ? 'is the first one' : `replaces version ${replaced}`}. ${on}`)
 }
 
 /** @throws ConfigError, GatehouseError `file_unreadable` */

@@ -333,7 +333,17 @@ function addDeployCommands(policy: Command, define: Define): void {
       .option('--preview <hash>', 'the preview that was looked at, for the audit record')
       .option('--without <replica>', 'leave out a replica that does not answer; repeatable', several)
       .option('--confirm <text>', "'no superuser': it is meant that none is left, or not you")
+      .addOption(
+        new Option('--apply <when>', 'rights of people with a session: now, from the last snapshots, or at sign-in')
+          .choices(['now', 'sign-in']),
+      )
   }
+  define(
+    policy,
+    'apply',
+    'give everybody with a session the rights of the version in force, from the last snapshots',
+    async () => (await import('./policy-apply.js')).policyApply,
+  )
 }
 
 function addTokenCommands(program: Command, define: Define): void {

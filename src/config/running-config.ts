@@ -30,6 +30,15 @@ export interface RunningConfig {
   readonly file: () => Config
   /** Undefined: the policy is the file's, and always there. @throws what is missing */
   readonly requirePolicy: (() => void) | undefined
+  /** Where the policy is in the database: which version plans are made by, and how a newer one is put in force here. */
+  readonly deployed: DeployedPlans | undefined
+}
+
+export interface DeployedPlans {
+  /** Hash of the policy in force here. */
+  hash(): string
+  /** Reads which version is in force, and puts it in force here. */
+  catchUp(): Promise<void>
 }
 
 /** Both halves together. */
@@ -44,6 +53,7 @@ export interface PolicyElsewhere {
   readonly policy: () => Config | undefined
   /** @throws GatehouseError `policy_missing`, `policy_unusable` */
   readonly requirePolicy: () => void
+  readonly catchUp: () => Promise<void>
 }
 
 /** @param file the configuration in force, as one object */
@@ -56,6 +66,7 @@ export function runningConfig(file: () => Config, elsewhere?: PolicyElsewhere): 
     hash: memoizeByConfig(current, configHash),
     file,
     requirePolicy: elsewhere?.requirePolicy,
+    deployed: elsewhere && { hash: () => current().policyText.hash, catchUp: elsewhere.catchUp },
   }
 }
 

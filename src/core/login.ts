@@ -26,6 +26,8 @@ export interface LoginCommit {
   readonly client: string
   /** A user to whom the mapping grants nothing loses all sessions and gets no new one. */
   readonly requireMappedGroup: boolean
+  /** Hash of the policy that the plan was made by, where it is in the database. */
+  readonly policyHash?: string | undefined
   /** A fresh sign-in, which must be of this user. */
   readonly stepUp?: StepUp | undefined
 }
@@ -77,9 +79,18 @@ export interface LoginFacts {
 export interface LoginDeps {
   readonly source: IdentitySource
   readonly store: LoginStore
-  /** Read at every login, so that a reload takes effect. */
-  readonly pipeline: () => { readonly steps: readonly NamedStep[], readonly settings: PipelineSettings }
+  /** Read for every plan, so that a reload takes effect. */
+  readonly pipeline: () => LoginPipeline
+  /** Another version of the policy may be in force than here. */
+  readonly catchUp?: (() => Promise<void>) | undefined
   readonly report: LoginReporter
+}
+
+export interface LoginPipeline {
+  readonly steps: readonly NamedStep[]
+  readonly settings: PipelineSettings
+  /** Undefined: the policy is the file's. */
+  readonly policyHash?: string | undefined
 }
 
 const ATTEMPTS = 8
@@ -95,32 +106,25 @@ export interface LoginRequest {
 
 /** Completes a login or throws a GatehouseError and leaves everything as it was (but for `requireMappedGroup`). */
 export function createLogin(
-  { source, store, pipeline, report }: LoginDeps,
+  { source, store, pipeline, catchUp, report }: LoginDeps,
 ): (request: LoginRequest) => Promise<LoginOutcome> {
   return async ({ grant, flow, session, client, stepUp }) => {
+    const { correlationId } = grant
     await store.begin(flow)
     const person = await source.identify(grant, store.now)
     if (stepUp !== undefined) await checkStepUp(stepUp, person, store)
-    const { steps, settings } = pipeline()
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (attempt > 0) await catchUp?.() // guard: policy-plan-caught-up
+      const { steps, settings, policyHash } = pipeline()
       const plan = await runPipeline(steps, {
         claims: claimsForSteps(person),
         groupIds: person.memberships.groupIds,
         settings,
         lookups: store,
       })
-      const { correlationId } = grant
       const { requireMappedGroup } = settings
-      const outcome = await store.commit({
-        plan,
-        person,
-        session,
-        flow,
-        correlationId,
-        client,
-        requireMappedGroup,
-        stepUp,
-      })
+      const request = { session, flow, correlationId, client, stepUp }
+      const outcome = await store.commit({ ...request, plan, person, requireMappedGroup, policyHash })
       if (outcome === 'outdated') continue // guard: steps-run-again
       for (const name of plan.grants.missing) report.groupMissing(name, outcome.username)
       report.completed(outcome, {

@@ -62,6 +62,7 @@ export function createGroupMapping(rows: readonly MappingRow[]): GroupMapping {
     ...row,
     cause: { row: index + 1, entraGroup: row.entraGroup.toLowerCase() }, // guard: ids-in-any-case
   }))
+  const byEntraGroup = groupedByEntraGroup(compiled)
   const labels = labelsOf(rows)
   const nameOf = (entraGroup: string): string => labels.get(entraGroup.toLowerCase()) ?? entraGroup
   return {
@@ -70,7 +71,7 @@ export function createGroupMapping(rows: readonly MappingRow[]): GroupMapping {
     evaluate(entraGroupIds) {
       const held = new Set<string>()
       for (const id of entraGroupIds) held.add(id.toLowerCase())
-      const hit = compiled.filter((row) => held.has(row.cause.entraGroup))
+      const hit = [...held].flatMap((id) => byEntraGroup.get(id) ?? []).sort((a, b) => a.cause.row - b.cause.row)
       const groups = new Map<string, Cause[]>()
       for (const { groups: names, cause } of hit) {
         // guard: causes-collected
@@ -84,4 +85,18 @@ export function createGroupMapping(rows: readonly MappingRow[]): GroupMapping {
       }
     },
   }
+}
+
+/** Most users are in few of ten thousand mapped groups. */
+function groupedByEntraGroup<Row extends { readonly cause: Cause }>(
+  rows: readonly Row[],
+): ReadonlyMap<string, readonly Row[]> {
+  const grouped = new Map<string, Row[]>()
+  for (const row of rows) {
+    const { entraGroup } = row.cause
+    const same = grouped.get(entraGroup)
+    if (same === undefined) grouped.set(entraGroup, [row])
+    else same.push(row)
+  }
+  return grouped
 }

@@ -96,6 +96,8 @@ export interface NewDeployment extends NewVersion {
   /** Replicas that are left out, by their names. */
   readonly without: readonly string[]
   readonly trial: string
+  /** To everybody with an active session at once (core/policy-application.ts). */
+  readonly isApplied?: boolean
 }
 
 /** What the replicas have answered to a trial. */

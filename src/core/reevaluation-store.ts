@@ -56,6 +56,8 @@ export interface Snapshot {
 export interface MappedAccount extends Omit<EnabledAccount, 'kind'> {
   readonly grants: MappedGrants
   readonly requireMappedGroup: boolean
+  /** Hash of the policy that the plan was made by, where it is in the database. */
+  readonly policyHash?: string | undefined
 }
 
 export interface ReevaluationChange extends GrantChange {
@@ -76,7 +78,10 @@ export interface ReevaluationChange extends GrantChange {
 export interface ReevaluationWriter {
   /** The database's time, as text. */
   now(): Promise<string>
-  /** @returns undefined where the user was removed, `outdated` where a granted local group was */
+  /**
+   * @returns undefined where the user was removed, `outdated` where a granted local group was, or where another version
+   *   of the policy is in force
+   */
   apply(
     user: EntraUser,
     snapshot: Snapshot,

@@ -88,6 +88,13 @@ export interface Leadership {
   release(): Promise<void>
 }
 
+export interface MappingInForce {
+  readonly settings: MappingContext['settings']
+  readonly requireMappedGroup: boolean
+  /** Undefined: the policy is the file's. */
+  readonly policyHash?: string | undefined
+}
+
 export interface ReevaluationDeps {
   readonly source: AccountSource
   readonly dueUsers: DueUsers
@@ -98,7 +105,9 @@ export interface ReevaluationDeps {
   /** Without a policy no user is re-evaluated. @throws GatehouseError `policy_missing`, `policy_unusable` */
   readonly requirePolicy?: (() => void) | undefined
   /** Read for each user, so that a reload takes effect. */
-  readonly mapping: () => { readonly settings: MappingContext['settings'], readonly requireMappedGroup: boolean }
+  readonly mapping: () => MappingInForce
+  /** Another version of the policy may be in force than here. */
+  readonly catchUp?: (() => Promise<void>) | undefined
   readonly lookups: MappingContext['lookups']
   readonly report: ReevaluationReporter
   /** Undefined: users are due by time alone. */

@@ -76,23 +76,24 @@ interface Applied {
   readonly because: readonly string[]
 }
 
-/** Retries where a local group is removed between its lookup and the transaction, as a login does. */
+/** Retries where a local group is removed, or a policy deployed, before the transaction, as a login does. */
 async function applyMapping(
-  { writer, lookups, mapping }: ReevaluationDeps,
+  { writer, lookups, mapping, catchUp }: ReevaluationDeps,
   user: EntraUser,
   snapshot: Snapshot,
   account: EnabledAccount,
 ): Promise<Applied | undefined> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const { settings, requireMappedGroup } = mapping()
+    if (attempt > 0) await catchUp?.() // guard: policy-plan-caught-up-sync
+    const { settings, requireMappedGroup, policyHash } = mapping()
     const { grants } = await azureadMapGroups({ groupIds: account.groupIds, settings, lookups })
-    const change = await writer.apply(user, snapshot, { ...account, grants, requireMappedGroup })
+    const change = await writer.apply(user, snapshot, { ...account, grants, requireMappedGroup, policyHash })
     if (change === 'outdated') continue
     const because = change?.superseded === false ? settings.mapping.namesOf(causesOf(grants)) : []
     return change && { change, missing: grants.missing, because }
   }
   throw new GatehouseError('internal', {
-    detail: `local groups of the mapping were removed during each of ${MAX_ATTEMPTS} attempts`,
+    detail: `local groups of the mapping or the policy were replaced during each of ${MAX_ATTEMPTS} attempts`,
     remedy: 'Nothing to do: the next run retries this user.',
   })
 }

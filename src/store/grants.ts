@@ -27,7 +27,22 @@ export async function replaceGrants(
     on conflict (user_id) do update set group_ids = excluded.group_ids, read_at = excluded.read_at
     where entra_readings.read_at <= excluded.read_at`) // guard: sync-older-reading
   if (rowCount === 0) return await standing(tx, userId)
-  const before = await replaceMemberships(tx, userId, grants) // guard: empty-list-counts
+  return { ...await writeGrants(tx, userId, grants), superseded: false }
+}
+
+export interface WriteOptions {
+  /** Memberships that are granted and were assigned by hand stay so, with their end. */
+  readonly keepsByHand?: boolean
+}
+
+/** The user's row must be locked. What was granted by the stored snapshot is replaced, whatever it was. */
+export async function writeGrants(
+  tx: Transaction,
+  userId: string,
+  grants: MappedGrants,
+  options: WriteOptions = {},
+): Promise<Omit<GrantChange, 'superseded'>> {
+  const before = await replaceMemberships(tx, userId, grants, options) // guard: empty-list-counts
   await replaceFlags(tx, userId, grants)
   const now = grants.groups.map((group) => group.name)
   return {
@@ -36,12 +51,16 @@ export async function replaceGrants(
     groupsRemoved: before.filter((name) => !now.includes(name)),
     staff: grants.staff.length > 0,
     superuser: grants.superuser.length > 0,
-    superseded: false,
   }
 }
 
 /** @returns the names before */
-async function replaceMemberships(tx: Transaction, userId: string, { groups }: MappedGrants): Promise<string[]> {
+async function replaceMemberships(
+  tx: Transaction,
+  userId: string,
+  { groups }: MappedGrants,
+  { keepsByHand = false }: WriteOptions,
+): Promise<string[]> {
   const ids = sql.param(groups.map((group) => group.id))
   const causes = sql.param(groups.map((group) => JSON.stringify(group.causes)))
   // guard: memberships-replaced, other-people-untouched
@@ -55,7 +74,8 @@ async function replaceMemberships(tx: Transaction, userId: string, { groups }: M
         wanted(id, cause)
       on conflict (user_id, group_id) do update set cause = excluded.cause, until = null,
         since = case when ${endedMembership('user_groups')} then excluded.since else user_groups.since end
-        where user_groups.cause is distinct from excluded.cause)
+        where user_groups.cause is distinct from excluded.cause
+          and (user_groups.cause is not null or not ${keepsByHand}))
     select name from before order by name`)
   return rows.map((row) => row.name)
 }

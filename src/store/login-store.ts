@@ -11,6 +11,7 @@ import { FOREIGN_KEY_VIOLATION, OutOfDate, sqlState } from './database-errors.js
 import { writeAudit } from './audit.js'
 import { replaceGrants } from './grants.js'
 import { databaseTime } from './intervals.js'
+import { requireDeployed } from './policy-deployments.js'
 import { groups, identities, users } from './schema.js'
 import { endOldestSessions, replaceSession, type PlacedSession } from './session-placing.js'
 import { endSessionsOf, type SessionLimits } from './sessions.js'
@@ -85,6 +86,7 @@ const eligible =
 
 async function commit(tx: Transaction, login: LoginCommit, limits: SessionLimits): Promise<LoginOutcome> {
   const { plan } = login
+  await requireDeployed(tx, login.policyHash)
   await spendFlow(tx, login.flow)
   const { groups: granted, staff, superuser } = plan.grants
   if (login.requireMappedGroup && plan.origin !== 'known' && granted.length + staff.length + superuser.length === 0) {

@@ -12,7 +12,9 @@ import {
 } from '../core/policy-version.js'
 import { writeAudit } from './audit.js'
 import type { Database, Drizzle, Transaction } from './database.js'
-import { addVersion, takePolicyTurn } from './policy-versions.js'
+import { OutOfDate } from './database-errors.js'
+import { addApplication } from './policy-applications.js'
+import { addVersion, holdPolicyTurn, takePolicyTurn } from './policy-versions.js'
 
 export interface PolicyDeploymentStore extends PolicyDeployments, PolicyTrials {
   /**
@@ -82,7 +84,7 @@ async function standingOf(on: Drizzle | Transaction, trial: string): Promise<Tri
 
 async function deploy(tx: Transaction, deployment: NewDeployment): Promise<number> {
   await takePolicyTurn(tx)
-  const { hash, author, message, correlationId, detail, onto, without, trial } = deployment
+  const { hash, author, message, correlationId, detail, onto, without, trial, isApplied = false } = deployment
   const { rows: [before] } = await tx.execute<Row<DeployedVersion>>(IN_FORCE)
   if ((before?.number ?? null) !== onto) { // guard: policy-onto
     throw new GatehouseError('policy_changed', {
@@ -98,8 +100,22 @@ async function deploy(tx: Transaction, deployment: NewDeployment): Promise<numbe
     ...correlationId === undefined ? {} : { correlationId },
     detail: { version: number, hash, replaced: onto, replacedHash: before?.hash ?? null, message, ...detail },
   })
+  if (isApplied) await addApplication(tx, number, { actor: author, correlationId })
   await tx.execute(sql`delete from policy_trials where id = ${trial}`)
   return number
+}
+
+/**
+ * What a plan grants is written only while the version that it was made by is in force, and no other one comes into
+ * force before it is committed. First of a transaction: a deploy waits for it with no lock but this one.
+ * @param hash undefined: the policy is the file's
+ * @throws OutOfDate
+ */
+export async function requireDeployed(tx: Transaction, hash: string | undefined): Promise<void> {
+  if (hash === undefined) return
+  await holdPolicyTurn(tx) // guard: policy-plan-until-commit
+  const { rows: [inForce] } = await tx.execute<Row<DeployedVersion>>(IN_FORCE)
+  if (inForce?.hash !== hash) throw new OutOfDate() // guard: policy-plan-in-force
 }
 
 /** @throws GatehouseError `policy_replica_silent`, `policy_replica_refused` */

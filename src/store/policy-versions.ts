@@ -71,6 +71,11 @@ export async function takePolicyTurn(tx: Transaction): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('gatehouse policy', 0))`)
 }
 
+/** No version is added until this transaction ends. Many may hold it at the same time. */
+export async function holdPolicyTurn(tx: Transaction): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock_shared(hashtextextended('gatehouse policy', 0))`)
+}
+
 interface AddedVersion extends NewVersion {
   readonly source: VersionSource
   readonly author: string

@@ -6,10 +6,11 @@ import type { GrantChange } from '../core/grants.js'
 import type { MappedAccount, ReevaluationChange, ReevaluationWriter, Snapshot } from '../core/reevaluation-store.js'
 import { usernameKey } from '../core/user.js'
 import type { Database, Transaction } from './database.js'
-import { FOREIGN_KEY_VIOLATION, sqlState } from './database-errors.js'
+import { FOREIGN_KEY_VIOLATION, OutOfDate, sqlState } from './database-errors.js'
 import { replaceGrants } from './grants.js'
 import { databaseTime, interval } from './intervals.js'
-import { auditReevaluation as audit } from './reevaluation-audit.js'
+import { requireDeployed } from './policy-deployments.js'
+import { auditReevaluation as audit, changeDetail } from './reevaluation-audit.js'
 import { endSessionsOf } from './sessions.js'
 
 export function createReevaluationWriter(database: Database): ReevaluationWriter {
@@ -20,6 +21,7 @@ export function createReevaluationWriter(database: Database): ReevaluationWriter
         return await database.transaction((tx) => apply(tx, user, snapshot, account))
       } catch (error) {
         if (sqlState(error) === FOREIGN_KEY_VIOLATION) return 'outdated' // guard: sync-removed-group
+        if (error instanceof OutOfDate) return 'outdated'
         throw error
       }
     },
@@ -49,6 +51,7 @@ async function apply(
   snapshot: Snapshot,
   account: MappedAccount,
 ): Promise<ReevaluationChange | undefined> {
+  await requireDeployed(tx, account.policyHash)
   const { rows: [before] } = await tx.execute<{ staff: boolean, superuser: boolean, lost: string[] | null }>(sql`
     select is_staff as staff, is_superuser as superuser, (${lostSinceSignIn(account.groupIds)}) as lost
     from users u where id = ${user.userId} for update`)
@@ -139,7 +142,7 @@ async function endSessionsBefore(
   action: string,
 ): Promise<string[]> {
   const ended = await endSessionsOf(tx, user.userId, sql`created_at <= ${readAt}::timestamptz`)
-  if (ended.length > 0) await audit(tx, action, user, correlationId, { oid: user.oid, sessions: ended })
+  if (ended.length > 0) await audit(tx, action, user, { correlationId }, { oid: user.oid, sessions: ended })
   return ended
 }
 
@@ -155,17 +158,8 @@ async function auditChange(
   { correlationId }: Snapshot,
   { change, account: { grants, groupIds }, before }: Change,
 ): Promise<void> {
-  await audit(tx, 'reevaluation', user, correlationId, {
-    oid: user.oid,
-    entraGroups: groupIds.length,
-    groupsAdded: change.groupsAdded,
-    groupsRemoved: change.groupsRemoved,
-    groups: Object.fromEntries(grants.groups.map((group) => [group.name, group.causes])),
-    missing: grants.missing,
-    staff: grants.staff,
-    superuser: grants.superuser,
-    before,
-  })
+  const detail = changeDetail(change, { grants, oid: user.oid, entraGroups: groupIds.length, before })
+  await audit(tx, 'reevaluation', user, { correlationId }, detail)
 }
 
 interface EndedSessions {
@@ -182,7 +176,7 @@ async function auditEndedSessions(
 ): Promise<void> {
   const { oid } = user
   if (revoked.length > 0) {
-    await audit(tx, 'reevaluation.revoked', user, correlationId, { oid, sessions: revoked, sessionsValidFrom })
+    await audit(tx, 'reevaluation.revoked', user, { correlationId }, { oid, sessions: revoked, sessionsValidFrom })
   }
-  if (refused.length > 0) await audit(tx, 'reevaluation.refused', user, correlationId, { oid, sessions: refused })
+  if (refused.length > 0) await audit(tx, 'reevaluation.refused', user, { correlationId }, { oid, sessions: refused })
 }

@@ -18,6 +18,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { Cause } from '../core/mapping.js'
+import type { ApplicationPass, ApplicationState } from '../core/policy-application.js'
 import type { PreviewResult, PreviewState } from '../core/policy-preview.js'
 import type { VersionFinding, VersionSource } from '../core/policy-version.js'
 
@@ -441,6 +442,31 @@ export const policyTrialAnswers = pgTable('policy_trial_answers', {
   /** Null: it can run the policy. */
   refusal: text('refusal'),
 }, (table) => [primaryKey({ columns: [table.trial, table.replica] })])
+
+/** Versions of the policy that were to be applied at once (core/policy-application.ts), and how far that is. */
+export const policyApplications = pgTable('policy_applications', {
+  /** `policy_versions.number`. No foreign key: a database that lost history may lack the version. */
+  version: integer('version').primaryKey(),
+  /** As in the audit record. */
+  actor: text('actor').notNull(),
+  correlationId: text('correlation_id'),
+  state: text('state').$type<ApplicationState>().notNull().default('running'),
+  pass: text('pass').$type<ApplicationPass>().notNull().default('losses'),
+  /** Id of the last user of this pass who was looked at. */
+  after: uuid('after').notNull().default('00000000-0000-0000-0000-000000000000'),
+  /** Users of this pass who were looked at, and about how many there are. */
+  done: integer('done').notNull().default(0),
+  total: integer('total').notNull().default(0),
+  gains: integer('gains').notNull().default(0),
+  losses: integer('losses').notNull().default(0),
+  tooOld: integer('too_old').notNull().default(0),
+  failed: integer('failed').notNull().default(0),
+  /** Of the process that does it; null: none yet, or not any more. */
+  runner: text('runner'),
+  startedAt: instant('started_at').notNull().default(sql`clock_timestamp()`),
+  /** When that process has written last. */
+  writtenAt: instant('written_at').notNull().default(sql`clock_timestamp()`),
+})
 
 /** Private keys of the assertions, sealed under keys.encryptionSecrets (store/keys.ts). */
 export const signingKeys = pgTable('signing_keys', {

@@ -121,7 +121,7 @@ async function expirePrivileges(tx: Transaction, users: SQL, condition: SQL): Pr
       stale.is_staff as staff, stale.is_superuser as superuser`)
   for (const { readAt, staff, superuser, ...user } of rows) {
     const detail = { oid: user.oid, readAt, before: { staff, superuser } }
-    await auditReevaluation(tx, 'reevaluation.stale_privileges', user, undefined, detail)
+    await auditReevaluation(tx, 'reevaluation.stale_privileges', user, { correlationId: undefined }, detail)
   }
   return rows
 }
@@ -136,7 +136,7 @@ async function expireSessions(tx: Transaction, users: SQL, condition: SQL): Prom
     from ended join stale using (user_id) group by 1, 2, 3, 4`)
   for (const { readAt, sessions, ...user } of rows) {
     const detail = { oid: user.oid, readAt, sessions }
-    await auditReevaluation(tx, 'reevaluation.stale_session', user, undefined, detail)
+    await auditReevaluation(tx, 'reevaluation.stale_session', user, { correlationId: undefined }, detail)
   }
   return rows
 }

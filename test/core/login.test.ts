@@ -52,6 +52,7 @@ async function login(
   settings = ROWS,
   { person = PERSON, steps = namedSteps(Object.keys(STEPS)) }: { person?: Person, steps?: readonly NamedStep[] } = {},
 ) {
+  let version = 1
   const calls: string[] = []
   const commits: LoginCommit[] = []
   const reports: unknown[] = []
@@ -76,7 +77,10 @@ async function login(
         return person
       },
     },
-    pipeline: () => ({ steps, settings }),
+    pipeline: () => ({ steps, settings, policyHash: `version ${version}` }),
+    async catchUp() {
+      version++
+    },
     report: {
       groupMissing: (name, username) => reports.push({ missing: name, username }),
       completed: (outcome, facts) => reports.push({ outcome, facts }),
@@ -109,6 +113,7 @@ t.test('a login begins its flow, identifies the person and commits the whole pla
     correlationId: 'the-correlation-id',
     client: '192.0.2.10',
     requireMappedGroup: false,
+    policyHash: 'version 1',
   })
   t.match(plan, { uid: { tid: CLAIMS.tid, oid: CLAIMS.oid }, origin: 'created', grants: { missing: ['Nowhere'] } })
   t.strictSame(reports, [{ missing: 'Nowhere', username: 'abe' }, { outcome: OUTCOME, facts: FACTS }])
@@ -151,6 +156,12 @@ t.test('a login is committed at most eight times', async (t) => {
   const { result, commits, reports } = await login([...seven, 'outdated', OUTCOME])
   t.match(result, { code: 'login_contended', message: /\b8\b/ })
   t.strictSame({ commits: commits.length, reports }, { commits: 8, reports: [] })
+})
+
+// proves: policy-plan-caught-up
+t.test('where the plan is outdated, the policy in force is read before the steps run again', async (t) => {
+  const { commits } = await login(['outdated', OUTCOME])
+  t.strictSame(commits.map(({ policyHash }) => policyHash), ['version 1', 'version 2'])
 })
 
 t.test('with tracing the source and each step have a span, and the same results', async (t) => {

@@ -56,6 +56,7 @@ export interface SceneOptions {
   readonly pace?: ReevaluationPace
   readonly graceMs?: number
   readonly changes?: ReevaluationDeps['changes']
+  readonly catchUp?: ReevaluationDeps['catchUp']
 }
 
 export interface ReevaluationScene {
@@ -104,6 +105,7 @@ export async function reevaluationScene(t: Test, options: SceneOptions = {}): Pr
       ...options.leadership,
     },
     report,
+    catchUp: options.catchUp,
     ...options.changes === undefined ? {} : { changes: options.changes },
   })
   t.teardown(() => schedule.close())

@@ -402,3 +402,16 @@ t.test('the mapping is applied again when a local group was removed meanwhile', 
     { unchanged: 1, failed: undefined },
   )
 })
+
+// proves: policy-plan-caught-up-sync
+t.test('the policy in force is read before the mapping is applied again', async (t) => {
+  let isCaughtUp = false
+  const scene = await reevaluationScene(t, {
+    async catchUp() {
+      isCaughtUp = true
+    },
+    writer: { apply: async () => isCaughtUp ? undefined : 'outdated' },
+  })
+  await scene.run()
+  t.equal(scene.counts.get('unchanged'), 1)
+})
