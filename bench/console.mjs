@@ -92,6 +92,7 @@ async function seedCounts() {
     answer: ['allowed', 'not_signed_in', 'not_allowed', 'database_unavailable'],
     sign_in: ['completed', 'entra_consent_required', 'not_mapped', 'graph_throttled'],
     rule: Array.from({ length: RULES }, (_, n) => `rule-${n}`),
+    superusers: ['superusers', 'staff'],
   }
   for (const [kind, names] of Object.entries(keys)) {
     await stage.query(

@@ -22,6 +22,8 @@ export interface Answers {
   readonly readAt: number
   readonly answers: ActivitySeries
   readonly signIns: ActivitySeries
+  /** Active users with the flag, by hour: keys `superusers` and `staff`. */
+  readonly levels: ActivitySeries
 }
 
 /** A refusal that was counted, with what it says to the person who was refused. */
@@ -65,11 +67,12 @@ export function createOverviewAdmin({ reader, activity, health, now }: OverviewA
       range,
       remembered(
         async () => {
-          const [answers, signIns] = await Promise.all([
+          const [answers, signIns, levels] = await Promise.all([
             activity.series({ kind: 'answer', bucket, range: ms }),
             activity.series({ kind: 'sign_in', bucket, range: ms }),
+            activity.series({ kind: 'superusers', bucket, range: ms }),
           ])
-          return { answers, signIns }
+          return { answers, signIns, levels }
         },
         KEPT_MS,
         now,
@@ -128,4 +131,43 @@ export function barsOf({ buckets, series }: ActivitySeries): Bars {
     refused: sum((key) => !GOOD.has(key) && !BEGINNINGS.has(key)),
     anonymous: sum((key) => BEGINNINGS.has(key)),
   }
+}
+
+export interface RefusalBars {
+  /** The start of each bucket: of an hour in a day, otherwise of a day (UTC). */
+  readonly buckets: readonly Date[]
+  /** The most frequent codes, then all others together, without code; none where nothing was refused. */
+  readonly causes: readonly { readonly code: string | undefined, readonly counts: readonly number[] }[]
+}
+
+/** Refused answers and failed sign-ins together, by their code. */
+export function refusalBarsOf(answers: Answers, most = 2): RefusalBars {
+  const hours = answers.answers.buckets
+  const labels = hours.map((start) => answers.range === '24h' ? start.toISOString() : dayOf(start))
+  const buckets = [...new Set(labels)]
+  const place = new Map(buckets.map((label, index) => [label, index]))
+  const byCode = new Map<string, number[]>()
+  for (const { key, counts } of [...answers.answers.series, ...answers.signIns.series]) {
+    if (GOOD.has(key) || BEGINNINGS.has(key)) continue
+    const sums = byCode.get(key) ?? buckets.map(() => 0)
+    byCode.set(key, sums)
+    for (const [at, label] of labels.entries()) addTo(sums, place.get(label), counts[at])
+  }
+  const total = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0)
+  const causes = [...byCode].map(([code, counts]) => ({ code, counts })).filter(({ counts }) => total(counts) > 0)
+    .sort((a, b) => total(b.counts) - total(a.counts))
+  const others = causes.slice(most)
+  const sums = buckets.map((_, at) => others.reduce((sum, { counts }) => sum + (counts[at] ?? 0), 0))
+  return {
+    buckets: buckets.map((label) => new Date(label)),
+    causes: [...causes.slice(0, most), ...others.length === 0 ? [] : [{ code: undefined, counts: sums }]],
+  }
+}
+
+function dayOf(time: Date): string {
+  return time.toISOString().slice(0, 10)
+}
+
+function addTo(sums: number[], index: number | undefined, count: number | null | undefined): void {
+  if (index !== undefined) sums[index] = (sums[index] ?? 0) + (count ?? 0)
 }

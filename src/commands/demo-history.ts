@@ -36,6 +36,7 @@ export async function writeDemoHistory(
     await writeSessions(tx, ids, hosts[0] ?? null)
     await writeRecord(tx, ids)
     await writeCounts(tx, [...ruleKeys(access.rules), DEFAULT_RULE], now)
+    await writeLevels(tx, now)
   })
 }
 
@@ -127,4 +128,15 @@ async function writeCounts(tx: Transaction, rules: readonly string[], now: numbe
       given.key, ${randomUUID()}::uuid, given.count, array(
         select (given.count * minute / 60 - given.count * (minute - 1) / 60)::int from generate_series(1, 60) minute)
     from json_to_recordset(${JSON.stringify(rows)}) as given ("hoursAgo" int, kind text, key text, count int)`)
+}
+
+/** As many superusers and staff in every past hour as there are now. */
+async function writeLevels(tx: Transaction, now: number): Promise<void> {
+  await tx.execute(sql`
+    insert into activity_counts (hour, kind, key, replica, count, minutes)
+    select date_trunc('hour', to_timestamp(${now / 1000}::float8)) - ago * interval '1 hour', 'superusers', key,
+      ${randomUUID()}::uuid, active, '{}'
+    from generate_series(1, ${HISTORY_HOURS}) ago, (
+      select 'superusers' as key, count(*) as active from users where is_superuser
+      union all select 'staff', count(*) from users where is_staff) counted`)
 }

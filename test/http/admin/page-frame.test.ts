@@ -219,7 +219,27 @@ t.test('a chart has its numbers as text, and bars that add up', (t) => {
   t.match(text, '<td>3</td>')
   t.match(text, '<a href="/admin/audit?at=9">09:00</a>')
   t.match(text, 'Refused: 3, most at 09:00 (3).')
-  t.match(text, /class="series-1" d="M0 100V75h[\d.]+V100z"/)
-  t.match(text, /class="series-2" d="M0 75V0h[\d.]+V75z"/)
+  t.match(text, /class="series-1" d="M5 100V75"/)
+  t.match(text, /class="series-2" d="M5 75V0"/)
+  t.end()
+})
+
+t.test('a chart of a level has its last value and its changes, and says what is not known', (t) => {
+  const { html: text } = barChart({
+    id: 'c',
+    title: 'Superusers',
+    level: true,
+    series: [{ name: 'Superusers', values: [null, 2, 2, 4, 3, null] }],
+    buckets: ['08', '09', '10', '11', '12', '13'].map((label) => ({ label })),
+  })
+  t.match(text, 'Superusers: 3, most at 11 (4).')
+  t.match(text, 'd="M15 100V50M25 100V50M35 100V0M45 100V25"')
+  t.strictSame([...text.matchAll(/scope="row">(\d+)<\/th><td>([^<]*)/g)].map(([, label, value]) => [label, value]), [
+    ['08', 'not known'],
+    ['09', '2'],
+    ['11', '4'],
+    ['12', '3'],
+    ['13', 'not known'],
+  ])
   t.end()
 })

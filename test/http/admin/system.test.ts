@@ -204,8 +204,9 @@ t.test('the overview counts who is signed in, superusers, losses, and refusals w
   await makeActivityDays(database)
   await query(`insert into activity_counts (hour, kind, key, replica, count, minutes)
     select date_trunc('hour', now(), 'UTC'), kind, key, gen_random_uuid(), count, array_fill(0, array[60])
-    from (values ('answer', 'allowed', 5), ('answer', 'not_allowed', 2), ('sign_in', 'not_mapped', 3))
-      as counted (kind, key, count)`)
+    from (values ('answer', 'allowed', 5), ('answer', 'not_allowed', 2), ('sign_in', 'not_mapped', 3),
+      ('sign_in', 'entra_timeout', 1), ('sign_in', 'graph_throttled', 1), ('superusers', 'superusers', 4),
+      ('superusers', 'staff', 6)) as counted (kind, key, count)`)
   const { text, status } = await ask('/admin', READ)
   t.equal(status, 200)
   t.match(text, 'in 6 sessions')
@@ -213,6 +214,9 @@ t.test('the overview counts who is signed in, superusers, losses, and refusals w
   t.match(text, /former/)
   t.match(text, 'None of your groups gives you access.')
   t.match(text, /<td class="number">2<\/td>/)
+  for (const cause of ['not_mapped: 3', 'not_allowed: 2', 'Other codes: 2', 'Superusers: 4']) {
+    t.match(text, `</svg>${cause}</li>`)
+  }
   t.ok(text.length < 60_000, `${text.length} bytes`)
   for (const range of ['24h', '7d', '30d']) {
     const { length } = (await ask(`/admin?range=${range}`, READ)).text
@@ -221,6 +225,8 @@ t.test('the overview counts who is signed in, superusers, losses, and refusals w
     t.equal(json.range, range)
     t.match(json.answers, [{ key: 'allowed', total: 5 }, { key: 'not_allowed', total: 2 }])
     t.match(json.signIns, [{ key: 'not_mapped', total: 3 }])
+    t.match(json.levels, [{ key: 'staff', last: 6 }, { key: 'superusers', last: 4 }])
+    t.match((await ask(`/admin?range=${range}`, READ)).text, '</svg>Other codes: 2</li>')
     const buckets = json.buckets as string[]
     t.ok(buckets.length >= { '24h': 24, '7d': 168, '30d': 30 }[range as '24h'], `${buckets.length} buckets`)
   }

@@ -170,9 +170,17 @@ export const answerMetrics = defineEndpoint({
     buckets: Type.Array(instant('The start of a bucket.')),
     answers: series,
     signIns: series,
+    levels: Type.Array(closed({
+      key: text('`superusers` or `staff`: active users with the flag.'),
+      counts: Type.Array(Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]), {
+        description: 'One for each bucket: the largest number, or null where it was not counted.',
+      }),
+      last: Type.Integer({ minimum: 0 }),
+    })),
   }),
   async handle({ useCases, query }) {
-    const { range, bucket, readAt, answers, signIns } = await useCases.overview.answers((query.range ?? '24h') as Range)
+    const read = await useCases.overview.answers((query.range ?? '24h') as Range)
+    const { range, bucket, readAt, answers, signIns, levels } = read
     const counted = ({ series: all }: typeof answers) =>
       all.map(({ key: of, counts, total }) => ({ key: of, counts: counts.map((count) => count ?? 0), total }))
     return {
@@ -182,6 +190,7 @@ export const answerMetrics = defineEndpoint({
       buckets: answers.buckets.map((start) => start.toISOString()),
       answers: counted(answers),
       signIns: counted(signIns),
+      levels: levels.series.map(({ key: of, counts, total: last }) => ({ key: of, counts: [...counts], last })),
     }
   },
 })

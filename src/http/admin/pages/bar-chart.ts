@@ -15,16 +15,20 @@ export interface BarChart {
   /** Unique in the page. */
   readonly id: string
   readonly title: string
-  /** At most three, drawn one above the other, the first at the bottom; `values` has one number for each bucket. */
-  readonly series: readonly { readonly name: string, readonly values: readonly number[] }[]
+  /**
+   * At most three, drawn one above the other, the first at the bottom; `values` has one number for each bucket, or null
+   * where it is not known.
+   */
+  readonly series: readonly { readonly name: string, readonly values: readonly (number | null)[] }[]
+  /** The values are a level and are never added: the last one is named, and the table has the changes alone. */
+  readonly level?: boolean
   readonly buckets: readonly Bucket[]
   /** Heading of the table's first column. */
   readonly bucketName?: string
 }
 
-/** Of a bucket: short numbers, of which a chart of a week has thousands. */
+/** Width of a bucket; its bar is a line in the middle, as wide as the style sheet says. */
 const BUCKET = 10
-const BAR = 8
 const HEIGHT = 100
 const TICKS = 3
 
@@ -32,8 +36,8 @@ export function barChart(chart: BarChart): Html {
   const { id, title, series } = chart
   const legend = series.map(({ name, values }, index) => {
     const colour = html`class="series-${index + 1}"`
-    return html`<li><svg viewBox="0 0 1 1" aria-hidden="true"><rect width="1" height="1" ${colour}/></svg>${name}: ${
-      total(values)
+    return html`<li><svg viewBox="0 0 10 10" aria-hidden="true"><path d="M5 10V0" ${colour}/></svg>${name}: ${
+      figureOf(chart, values)
     }</li>`
   })
   return html`<figure class="chart">
@@ -44,9 +48,11 @@ ${plot(chart)}
 </figure>`
 }
 
-function table({ title, series, buckets, bucketName = 'Time (UTC)' }: BarChart): Html {
+function table({ title, series, buckets, level = false, bucketName = 'Time (UTC)' }: BarChart): Html {
+  const changes = (at: number) => at === 0 || series.some(({ values }) => values[at] !== values[at - 1])
   const rows = buckets.map(({ label, href }, at) => {
-    const cells = series.map(({ values }) => html`<td>${values[at] ?? 0}</td>`)
+    if (level && !changes(at)) return ''
+    const cells = series.map(({ values }) => html`<td>${values[at] ?? (level ? 'not known' : 0)}</td>`)
     return html`<tr><th scope="row">${
       href === undefined ? label : html`<a href="${href}">${label}</a>`
     }</th>${cells}</tr>
@@ -71,7 +77,7 @@ function layersOf({ series, buckets }: BarChart) {
   const paths = layers.map((layer) =>
     layer.map(([low, high], at) => {
       if (high <= low) return ''
-      return `M${BUCKET * at} ${short(y(low))}V${short(y(high))}h${BAR}V${short(y(low))}z`
+      return `M${BUCKET * at + BUCKET / 2} ${short(y(low))}V${short(y(high))}`
     }).join('')
   )
   return { paths, top: y.domain()[1] ?? most, lines: y.ticks(TICKS).map((tick) => short(y(tick))) }
@@ -93,17 +99,22 @@ ${paths.map((path, index) => html`<path class="series-${index + 1}" d="${path}"/
 </div>`
 }
 
-function describe({ series, buckets }: BarChart): string {
+function describe(chart: BarChart): string {
+  const { series, buckets } = chart
   const sums = series.map(({ name, values }) => {
-    const peak = values.reduce((best, value, at) => (value > (values[best] ?? 0) ? at : best), 0)
+    const peak = values.reduce<number>((best, value, at) => ((value ?? 0) > (values[best] ?? 0) ? at : best), 0)
     const most = values[peak] ?? 0
-    return `${name}: ${total(values)}${most === 0 ? '' : `, most at ${buckets[peak]?.label ?? ''} (${most})`}.`
+    return `${name}: ${figureOf(chart, values)}${
+      most === 0 ? '' : `, most at ${buckets[peak]?.label ?? ''} (${most})`
+    }.`
   })
   return `${buckets.length} bars, from ${buckets[0]?.label ?? ''} to ${buckets.at(-1)?.label ?? ''}. ${sums.join(' ')}`
 }
 
-function total(values: readonly number[] = []): number {
-  return values.reduce((sum, value) => sum + value, 0)
+/** What one series comes to: its sum, or its last level. */
+function figureOf({ level = false }: BarChart, values: readonly (number | null)[]): number | string {
+  if (level) return values.findLast((value) => value !== null) ?? 'not known'
+  return values.reduce<number>((sum, value) => sum + (value ?? 0), 0)
 }
 
 function short(value: number): string {

@@ -4,6 +4,7 @@ import { SILENT_SECONDS, type Health } from '../../../admin/health.js'
 import {
   barsOf,
   RANGES,
+  refusalBarsOf,
   refusalsOf,
   type Answers,
   type Overview,
@@ -48,8 +49,10 @@ ${section({ id: 'refusals', title: 'Refusals', content: partText(answers, refusa
 ${
         section({
           id: 'superusers',
-          title: 'Superusers, this week',
-          content: partText(superusers, ({ value: { changes } }) => changeTable(changes)),
+          title: 'Superusers',
+          content: html`${partText(answers, levels)}${
+            partText(superusers, ({ value: { changes } }) => changeTable(changes))
+          }`,
         })
       }
 ${section({ id: 'state', title: 'State', content: state(health) })}`,
@@ -94,9 +97,7 @@ function ranges(current: Range): Html {
 
 function charts(counted: Answers): Html {
   const { answers, signIns, bucket, readAt } = counted
-  const labels = answers.buckets.map((start) => ({
-    label: start.toISOString().slice(0, bucket === 'day' ? 10 : 16).replace('T', ' '),
-  }))
+  const labels = labelsOf(answers.buckets, bucket === 'day')
   // a link for each of 168 hours would be a third of the page
   const times = labels.length > MAX_LINKS ? labels : labels.map(({ label }, at) => ({
     label,
@@ -132,7 +133,40 @@ function auditOf(start: Date, bucket: Answers['bucket']): string {
   return link('/admin/audit', { action: 'login', since: start.toISOString(), until: end.toISOString() })
 }
 
+function labelsOf(starts: readonly Date[], areDays: boolean): BarChart['buckets'] {
+  return starts.map((start) => ({ label: start.toISOString().slice(0, areDays ? 10 : 16).replace('T', ' ') }))
+}
+
+/** Hour by hour, or the most of each day. */
+function levels({ levels: { buckets, bucket, series } }: Answers): Html {
+  const counts = series.find(({ key }) => key === 'superusers')?.counts
+  if (counts === undefined) return html`<p class="soft">Superusers are counted once an hour, and have not been yet.</p>`
+  return barChart({
+    id: 'superusers-chart',
+    title: bucket === 'day' ? 'Superusers, the most of each day' : 'Superusers at each hour',
+    level: true,
+    series: [{ name: 'Superusers', values: counts }],
+    buckets: labelsOf(buckets, bucket === 'day'),
+  })
+}
+
 function refusals(answers: Answers): Html {
+  return html`${refusalChart(answers)}${refusalTable(answers)}`
+}
+
+function refusalChart(answers: Answers): Html | '' {
+  const { buckets, causes } = refusalBarsOf(answers)
+  if (causes.length === 0) return ''
+  const areDays = answers.range !== '24h'
+  return barChart({
+    id: 'refusals-chart',
+    title: areDays ? 'Refusals by cause, each day' : 'Refusals by cause',
+    series: causes.map(({ code, counts }) => ({ name: code ?? 'Other codes', values: counts })),
+    buckets: labelsOf(buckets, areDays),
+  })
+}
+
+function refusalTable(answers: Answers): Html {
   return dataTable({
     caption: 'Refusals by code',
     columns: [
@@ -159,7 +193,7 @@ function remedyOf({ code, of }: Refusal): Html {
 
 function changeTable(changes: readonly SuperuserChange[]): Html {
   return dataTable({
-    caption: 'Who became superuser, and who was one',
+    caption: 'Who became superuser this week, and who was one',
     columns: [
       { heading: 'User', kind: 'name', cell: userOf },
       { heading: 'Change', cell: ({ change }) => change === 'gained' ? tag('gained', 'strong') : tag('lost') },
@@ -167,7 +201,7 @@ function changeTable(changes: readonly SuperuserChange[]): Html {
     ],
     rows: changes,
     empty: emptyState({
-      title: 'No user became superuser, and none lost it.',
+      title: 'No user became superuser this week, and none lost it.',
       next: html`<a href="/admin/people?superuser=true">See all superusers</a>`,
     }),
   })

@@ -172,7 +172,8 @@ const CHARTS = `
 .plot .scale { display: flex; flex-direction: column; justify-content: space-between; text-align: right }
 .plot .range { grid-column: 2; display: flex; justify-content: space-between; gap: 1rem }
 .grid { stroke: var(--line); vector-effect: non-scaling-stroke }
-.series-1 { fill: var(--series-1) } .series-2 { fill: var(--series-2) } .series-3 { fill: var(--series-3) }
+.chart path { fill: none; stroke-width: 8 }
+.series-1 { stroke: var(--series-1) } .series-2 { stroke: var(--series-2) } .series-3 { stroke: var(--series-3) }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; list-style: none; margin: 0 0 .4rem; padding: 0;
   font-size: .8rem }
 .legend svg { width: .7rem; height: .7rem; margin-right: .35rem }
