@@ -11,6 +11,7 @@ import { createLogin } from './core/login.js'
 import { memoizeByConfig } from './core/memoize-by-config.js'
 import type { Meter } from './core/meter.js'
 import type { Replicas } from './core/replicas.js'
+import type { RequestSample } from './core/request-sample.js'
 import { createRotationHint } from './core/rotation-hint.js'
 import type { Siblings } from './core/siblings.js'
 import type { Target } from './core/target.js'
@@ -66,6 +67,7 @@ export interface AppDeps extends PipelineDeps {
   readonly meter: Meter
   readonly counters: ActivityCounters
   readonly activity: ActivityReader
+  readonly sample: RequestSample
   /** Undefined: not configured. */
   readonly reevaluation: Pick<ReevaluationSchedule, 'state' | 'lastRun'> | undefined
   readonly reload: () => ReloadState
@@ -96,6 +98,7 @@ export async function buildApp(config: RunningConfig, deps: AppDeps): Promise<Fa
       meter: deps.meter,
       counters: deps.counters.answers,
       shadows: parts.shadows,
+      sample: deps.sample,
       clientAddress: (request) => clientAddress(request, trusts),
       log: answers,
     }),
@@ -198,7 +201,11 @@ function fastPathEndpoint({ dialect, readTarget }: Endpoint, { publicUrl, pages 
 async function forwardAuth(
   app: FastifyInstance,
   endpoints: readonly Endpoint[],
-  { parts, deps: { meter, counters, tracer, siblings }, answers }: { parts: Parts, deps: AppDeps, answers: AnswerLog },
+  { parts, deps: { meter, counters, sample, tracer, siblings }, answers }: {
+    parts: Parts
+    deps: AppDeps
+    answers: AnswerLog
+  },
 ): Promise<void> {
   const { authorizer, shadows, publicUrl, pages, returnTo, trusts, log } = parts
   const signInFor = createUnreachableReturns({
@@ -208,7 +215,7 @@ async function forwardAuth(
   })
   const traced = traceForwardAuth({ tracer, trusts })
   for (const endpoint of endpoints) {
-    const shared = { authorizer, shadows, publicUrl, pages, meter, traced, log: answers, signInFor }
+    const shared = { authorizer, shadows, sample, publicUrl, pages, meter, traced, log: answers, signInFor }
     await app.register(dialectRoute, { ...endpoint, ...shared, counters: counters.answers })
   }
 }

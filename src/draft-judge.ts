@@ -1,5 +1,6 @@
 // Judges drafts of the policy in the configuration in force, with its variables and files and no others.
 import { createHash } from 'node:crypto'
+import { asWritten } from './config/as-written.js'
 import type { Config } from './config/config.js'
 import { loadPolicy, type LoadedPolicy } from './config/policy-document.js'
 import { ConfigError, type ConfigProblem } from './config/problem.js'
@@ -36,8 +37,10 @@ export function judgeDraft(text: string, inForce: Config, env: Environment): Dra
   const found = load(text, inForce, env)
   const shown = findingsShown(found, text, inForce, env)
   if (found instanceof ConfigError) return { problems: shown, warnings: [], policy: undefined }
-  const { config: { groupMapping, policyText: { hash } } } = found
-  return { problems: [], warnings: shown, policy: { groupMapping, hash } }
+  const { config } = found
+  const { groupMapping, access, policyText: { hash } } = config
+  const policy = { groupMapping, access, shownAccess: asWritten(config).access, hash }
+  return { problems: [], warnings: shown, policy }
 }
 
 function load(text: string, inForce: Config, env: Environment): LoadedPolicy | ConfigError {

@@ -1,16 +1,21 @@
-// The use cases of drafts of the policy, put together: what is wrong with them, and who would gain and lose what.
+// The use cases of drafts of the policy, put together: what is wrong with them, who would gain and lose what, and which
+// requests would be decided otherwise.
 import { createPolicyDraftsAdmin } from './admin/policy-drafts.js'
 import { createPolicyPreviewAdmin } from './admin/policy-preview.js'
+import type { SampledRequests } from './admin/request-comparison.js'
 import type { AdminUseCases } from './admin/use-cases.js'
+import type { Config } from './config/config.js'
 import type { RunningConfig } from './config/running-config.js'
 import type { Environment } from './core/environment.js'
 import { createDraftJudge } from './draft-judge.js'
+import { networkTest } from './net/networks.js'
 import type { Database } from './store/database.js'
 import { countSnapshots, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
 import { createPolicyDrafts, versionOf } from './store/policy-drafts.js'
 import { createPolicyPreviews } from './store/policy-previews.js'
 import { createLocalGroups } from './store/policy-reads.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
+import { sampledRequests } from './store/sampled-requests.js'
 
 export interface DraftUseCaseDeps {
   readonly database: Database
@@ -38,7 +43,23 @@ export function createDraftUseCases(
     localGroups: createLocalGroups(database),
     snapshots: (entraGroups) => snapshotsOfActiveUsers(database, entraGroups),
     countSnapshots: () => countSnapshots(database),
+    sampled: () => requestsSampled(database, { ...config.startup, access: config.current().access }, config.shown()),
     failed: (error) => log.warn({ err: error }, 'a preview of a draft of the policy has failed'),
   })
   return { policyDrafts, policyPreview }
+}
+
+/** @param shown what is in force, for people to read @returns undefined: none are sampled */
+export function requestsSampled(
+  database: Database,
+  { server: { publicUrl }, access }: Pick<Config, 'server' | 'access'>,
+  shown: Pick<Config, 'access'>,
+): SampledRequests | undefined {
+  if (access.sample === 0) return undefined
+  return {
+    inForce: { access, shownAccess: shown.access },
+    read: (entraGroups) => sampledRequests(database, entraGroups),
+    networkTest,
+    scheme: new URL(publicUrl).protocol === 'https:' ? 'https' : 'http',
+  }
 }

@@ -9,6 +9,7 @@ import type { ReevaluationSchedule } from './reevaluation/scheduler.js'
 import type { Activity } from './store/activity.js'
 import type { OpenChangeFeed } from './store/change-feed/feed.js'
 import type { Database } from './store/database.js'
+import type { RequestSampling } from './store/request-sample.js'
 import type { Metrics } from './telemetry/metrics.js'
 import type { Tracing } from './telemetry/tracing/tracing.js'
 
@@ -21,6 +22,8 @@ export interface Gateway {
   readonly reevaluation: ReevaluationSchedule | undefined
   /** What was counted for the console. */
   readonly activity: Activity
+  /** What was sampled for previews of drafts. */
+  readonly sampling: Pick<RequestSampling, 'flush'>
   /** Where it listens. */
   readonly port: number | undefined
   /** What /readyz shows of this replica. */

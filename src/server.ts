@@ -31,6 +31,7 @@ import { createPolicyDeploymentStore } from './store/policy-deployments.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
 import { openReevaluationStorage } from './store/reevaluation-storage.js'
 import { openSessions } from './store/cached-sessions.js'
+import { openRequestSample } from './store/request-sample.js'
 import { openStorage, type Storage } from './store/storage.js'
 import { createMetrics, type Metrics } from './telemetry/metrics.js'
 import { createReevaluationReporter, createSignalReporter } from './telemetry/reporters.js'
@@ -72,10 +73,9 @@ async function open(given: RunningConfig, options: GatewayOptions, lifecycle: Li
   const sessions = openSessions(storage, startup, { ...shared, replicas, replica, onPolicy: policy.look })
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
   const { step: customStep } = customSteps
-  const activity = openActivity({ ...shared, database: storage.database, enabled: startup.admin !== undefined })
-  const { counters } = activity
+  const counting = openCounting(config, { ...shared, ...storage })
   const reevaluation = openReevaluation(config, options, { ...shared, storage, entra })
-  const opened = { storage, sessions, entra, replicas, counters, activity: activity.reader, reevaluation, reload }
+  const opened = { storage, sessions, entra, replicas, reevaluation, reload, ...counting.parts }
   const app = await buildApp(config, { ...shared, ...opened, customStep, siblings })
   const parts = () => readinessParts({ entra, sessions, storage, replicas, reload, reevaluation, policy: policy.state })
   const readiness = () => replicaReadiness({ ping: storage.ping, parts, draining, policy: policy.state })
@@ -90,7 +90,21 @@ async function open(given: RunningConfig, options: GatewayOptions, lifecycle: Li
   if (speaksForAll(siblings)) await warnOfMissingGroups(database, current().groupMapping, log)
   if (!siblings) log.info({ publicUrl: server.publicUrl, port, management: managementPort }, LISTENING)
   const { changes } = sessions
-  return { app, database, databaseUrl, changes, reevaluation, activity, port, readiness, metrics, drain, close }
+  const { activity, sampling } = counting
+  const opens = { app, database, databaseUrl, changes, reevaluation, activity, sampling }
+  return { ...opens, port, readiness, metrics, drain, close }
+}
+
+/** What the console shows of requests: counts, and a sample for previews of drafts. */
+function openCounting(
+  { startup, current }: RunningConfig,
+  deps: Pick<Lifecycle, 'own'> & Pick<GatewayOptions, 'log'> & Pick<Storage, 'database'>,
+) {
+  const enabled = startup.admin !== undefined
+  const activity = openActivity({ ...deps, enabled })
+  const sampling = openRequestSample({ ...deps, enabled, perSecond: () => current().access.sample })
+  const { counters, reader } = activity
+  return { activity, sampling, parts: { counters, activity: reader, sample: sampling.sample } }
 }
 
 /** The first worker writes the lines that are about all of them. */

@@ -63,7 +63,29 @@ t.test('gatehouse policy', async (t) => {
     const { status, stdout } = await policy('preview', at('policy.yaml'))
     t.equal(status, 0)
     t.match(stdout, /sue\.super@contoso\.example +loses +loses/)
+    t.match(stdout, 'No request that was noted in the last day would be decided otherwise.')
     t.match(await policy('preview', at('wrong.yaml')), { status: 78 })
+  })
+
+  await t.test('preview: which requests of the last day would be decided otherwise', async (t) => {
+    const ann = (await query<{ id: string }>('select id from users'))[0]?.id
+    await query(
+      `insert into sampled_requests (key, hour, replica, user_id, host, method, path, is_cut, rule, count)
+      values ('a', now(), gen_random_uuid(), $1, 'app.test', 'GET', '/a/b/c', true, '', 7),
+        ('b', now(), gen_random_uuid(), null, 'other.test', 'GET', '/', false, '', 1)`,
+      [ann],
+    )
+    const rules = [{ hosts: ['app.test'], allow: 'deny' }]
+    writeFileSync(at('closing.yaml'), stringify({ groupMapping: others, access: { rules } }))
+    const { stdout } = await policy('preview', at('closing.yaml'))
+    t.match(
+      stdout,
+      /sue\.super@contoso\.example +GET app\.test\/a\/b\/c\.\.\. +7 +allowed.* +refused, access\.rules\[0\]/,
+    )
+    t.match(stdout, /1 of 2 different requests of the last day would be decided otherwise\.\nPaths that end in/)
+    const { stdout: json } = await policy('preview', at('closing.yaml'), '--json')
+    t.match(JSON.parse(json), { sampled: { compared: 2, differing: 1, requests: [{ userId: ann }] }, changes: [{}] })
+    await query('delete from sampled_requests')
   })
 
   t.equal(await dump(query), before, 'nothing has changed')

@@ -187,7 +187,7 @@ function targetOf(url: string, method: string): Target {
 }
 
 /** For a proxy that sends the port on which it was reached. */
-function asReached(target: Target): Target {
+export function asReached(target: Target): Target {
   return { ...target, port: target.namedPort ?? (target.scheme === 'https' ? '443' : '80') }
 }
 

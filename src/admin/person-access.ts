@@ -2,11 +2,11 @@
 // decision about `GET /` there.
 import {
   compileAccess,
+  decisionWord,
   isEnforced,
   type AccessPolicy,
   type AccessRequest,
-  type Decision,
-  type NeedsAddress,
+  type DecisionWord,
   type NetworkTest,
 } from '../core/access.js'
 import { compileHost } from '../core/access-hosts.js'
@@ -17,15 +17,12 @@ import type { Target } from '../core/target.js'
 import { evaluatedUser, judged, type EvaluatedUser, type JudgedRule } from './evaluated.js'
 import { nextPage } from './positions.js'
 
-/** `depends`: on the address of the client. */
-export type HostDecision = 'allowed' | 'refused' | 'sign_in' | 'depends'
-
 export interface HostAccess {
   /** As the configuration writes it: `*.example.com` stands for the hosts below that no other rule names. */
   readonly host: string
   /** Name of the application; undefined: the host is named by a rule alone. */
   readonly application: string | undefined
-  readonly decision: HostDecision
+  readonly decision: DecisionWord
   /** The rules that may decide; the first one of a refusal is the one that refuses. */
   readonly rules: readonly JudgedRule[]
 }
@@ -119,19 +116,13 @@ function decided(
   return {
     host: shown,
     application,
-    decision: wordOf(decision),
+    decision: decisionWord(decision),
     rules: refusing === undefined ? rules : [...rules].sort((a, b) => rank(a, refusing) - rank(b, refusing)),
   }
 }
 
 function rank({ path }: JudgedRule, refusing: string): number {
   return path === refusing ? 0 : 1
-}
-
-function wordOf(decision: Decision | NeedsAddress): HostDecision {
-  if (decision.allow === undefined) return 'depends'
-  if (decision.allow) return 'allowed'
-  return decision.reason === 'not_signed_in' ? 'sign_in' : 'refused'
 }
 
 /** `*.example.com` as a host name is below example.com, and no rule names it. */

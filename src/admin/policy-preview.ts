@@ -1,5 +1,6 @@
-// Previews of drafts of the policy: who gains and loses which rights by their last snapshots. All users are read in
-// batches while other requests are answered; one preview at a time in a process.
+// Previews of drafts of the policy: who gains and loses which rights by their last snapshots, and which requests of the
+// last day would be decided otherwise. All users and requests are read in batches while other requests are answered;
+// one preview at a time in a process.
 import { createHash, randomUUID } from 'node:crypto'
 import { createChangeRanking, type RightCount, type UserChange } from '../core/change-ranking.js'
 import { GatehouseError } from '../core/errors.js'
@@ -20,6 +21,7 @@ import {
 import type { LocalGroups } from '../core/policy.js'
 import { existingGroups } from './local-groups.js'
 import { draftUnknown, type PolicyDraftsAdmin } from './policy-drafts.js'
+import { compareRequests, type SampledRequests } from './request-comparison.js'
 
 export interface PolicyPreviewAdmin {
   /**
@@ -42,6 +44,8 @@ export interface PolicyPreviewPorts {
   /** All active users, in batches, in an order that stays. @param entraGroups those that matter */
   readonly snapshots: (entraGroups: readonly string[]) => AsyncIterable<readonly PreviewedSnapshot[]>
   readonly countSnapshots: () => Promise<number>
+  /** Undefined: no requests are sampled. */
+  readonly sampled: () => SampledRequests | undefined
   /** Of a run that has failed. */
   readonly failed: (error: unknown) => void
 }
@@ -128,27 +132,39 @@ function busy(): GatehouseError {
 async function runPreview(
   run: string,
   { policy, key }: Judged,
-  { previews, localGroups, snapshots, failed }: PolicyPreviewPorts,
+  ports: PolicyPreviewPorts,
   isClosed: () => boolean,
 ): Promise<void> {
+  const { previews, localGroups, snapshots, failed } = ports
   let done = 0
+  let writtenAt = performance.now()
+  /** @returns false: another run has taken the place of this one */
+  const goesOn = async (): Promise<boolean> => {
+    if (isClosed()) throw new GatehouseError('preview_interrupted')
+    if (performance.now() - writtenAt < PROGRESS_MS) return true
+    const isThere = await previews.progress(run, done)
+    writtenAt = performance.now()
+    return isThere
+  }
   try {
     const collected = await createCollector(policy, key, localGroups)
-    let writtenAt = performance.now()
-    for await (const batch of snapshots(policy.groupMapping.map(({ entraGroup }) => entraGroup))) {
-      if (isClosed()) throw new GatehouseError('preview_interrupted')
+    for await (const batch of snapshots(entraGroupsOf(policy))) {
       for (const snapshot of batch) collected.add(snapshot)
       done += batch.length
-      if (performance.now() - writtenAt < PROGRESS_MS) continue
-      if (!await previews.progress(run, done)) return
-      writtenAt = performance.now()
+      if (!await goesOn()) return
     }
-    await previews.end(run, done, { result: collected.result() })
+    const sample = ports.sampled()
+    const sampled = sample === undefined ? null : await compareRequests(policy, sample, localGroups, goesOn)
+    if (sampled !== undefined) await previews.end(run, done, { result: { ...collected.result(), sampled } })
   } catch (error) {
     failed(error)
     const code = error instanceof GatehouseError ? error.code : 'internal'
     await previews.end(run, done, { code }).catch(failed)
   }
+}
+
+function entraGroupsOf({ groupMapping }: DraftPolicy): readonly string[] {
+  return groupMapping.map(({ entraGroup }) => entraGroup)
 }
 
 interface UserToPreview extends UserChange {
@@ -157,7 +173,8 @@ interface UserToPreview extends UserChange {
 
 interface Collector {
   add(snapshot: PreviewedSnapshot): void
-  result(): PreviewResult
+  /** The hash is over all of it, and over no request: other ones are sampled every minute, which changes no right. */
+  result(): Omit<PreviewResult, 'sampled'>
 }
 
 async function createCollector(

@@ -4,12 +4,14 @@
 import { createChangeRanking, type ChangeRanking, type UserChange } from '../core/change-ranking.js'
 import { changeOfRights, rightsFrom } from '../core/explain.js'
 import { createGroupMapping } from '../core/mapping.js'
+import type { PreviewedRequests } from '../core/policy-preview.js'
 import type { Config } from '../config/config.js'
 import { countSnapshots, snapshotsOfActiveUsers, type UserSnapshot } from '../store/membership-snapshots.js'
 import { EXIT, print, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
 import { openLiveMemberships, type LiveMemberships } from './live-memberships.js'
 import { createProgress } from './progress.js'
 import { jsonOutput, pagesOf, printPages } from './row-output.js'
+import { printRequests } from './sampled-requests.js'
 
 /** Users whose groups are read from Graph between two database pages. */
 const LIVE_BATCH = 200
@@ -24,18 +26,23 @@ interface Preview {
   readonly ranking: ChangeRanking
 }
 
-/** @param names of the local groups that exist */
+/** @param names of the local groups that exist @param requests those that would be decided otherwise; null: unknown */
 export async function explainWith(
   next: Config,
   names: ReadonlySet<string>,
   options: CommonOptions & { readonly live?: boolean },
+  requests?: () => Promise<PreviewedRequests | null>,
 ): Promise<number> {
   const live = options.live ? openLiveMemberships(readConfig(options).config) : undefined
   const ranking = createChangeRanking(options.json ? Infinity : MAX_LISTED)
   try {
     const preview = await previewOf(next, names, { options, live, ranking })
-    if (options.json) await printAll(preview, options.live ?? false)
-    else printGravest(preview, options.live ?? false)
+    const sampled = await requests?.()
+    if (options.json) await printAll(preview, { live: options.live ?? false, sampled })
+    else {
+      printGravest(preview, options.live ?? false)
+      if (sampled !== undefined) printRequests(sampled)
+    }
   } finally {
     await live?.close()
   }
@@ -85,9 +92,13 @@ async function previewOf(
 }
 
 /** The text of one object, written piece by piece. */
-async function printAll({ users, unavailable, oldest, ranking }: Preview, live: boolean): Promise<void> {
+async function printAll(
+  { users, unavailable, oldest, ranking }: Preview,
+  { live, sampled }: { readonly live: boolean, readonly sampled: PreviewedRequests | null | undefined },
+): Promise<void> {
   const source = { live, ...(live ? { unavailable } : {}), oldestReading: live ? null : oldest ?? null }
-  const facts = { people: users, changed: ranking.changed, ...source }
+  const requests = sampled === undefined ? {} : { sampled }
+  const facts = { people: users, changed: ranking.changed, ...source, ...requests }
   await printPages(pagesOf(ranking.gravest()), jsonOutput<UserChange>(facts, 'changes'))
 }
 

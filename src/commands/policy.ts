@@ -101,14 +101,16 @@ export async function policyCheck(file: string, options: CommonOptions): Promise
   return EXIT.ok
 }
 
-/** Who would gain and lose what: explain --with, for a policy alone. */
+/** Who would gain and lose what: explain --with, for a policy alone, and which requests would be decided otherwise. */
 export async function policyPreview(
   file: string,
   options: CommonOptions & { readonly live?: boolean },
 ): Promise<number> {
   const { config } = readPolicy(file, options)
   const [{ explainWith }, { localGroups }] = await Promise.all([import('./explain-with.js'), import('./explain.js')])
-  return await explainWith(config, await localGroups(options), options)
+  const { requestsOtherwise } = await import('./sampled-requests.js')
+  const requests = () => requestsOtherwise(config, options)
+  return await explainWith(config, await localGroups(options), options, requests)
 }
 
 export interface DeployCommandOptions extends CommonOptions {

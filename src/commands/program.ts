@@ -308,7 +308,7 @@ function addPolicyCommands(program: Command, define: Define): void {
   define(
     policy,
     'preview <file>',
-    'what everybody would gain or lose under such a policy',
+    'what everybody would gain or lose under such a policy, and which requests it would decide otherwise',
     async () => (await import('./policy.js')).policyPreview,
   ).option('--live', 'read Graph now instead of using the last readings')
   addDeployCommands(policy, define)

@@ -79,6 +79,13 @@ export const accessSection = section(
   {
     default: choice(['authenticated', 'deny'], 'What holds where no rule matches.', { default: 'authenticated' }),
     rules: list(accessRule, 'The rules, in order.', { default: [] }),
+    sample: count(
+      'How many requests of users, and how many without a session, each replica and worker notes in a second at most ' +
+        '(the first ones), so that the preview of a draft can say which of them it would decide otherwise. Kept for ' +
+        '24 hours, where the console is on: rule, host, method, the first three segments of the path, the user, and ' +
+        'how often. 0 notes none.',
+      { minimum: 0, maximum: 1000, default: 20 },
+    ),
   },
 )
 

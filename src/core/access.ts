@@ -10,7 +10,7 @@ import {
   type PathRules,
 } from './access-hosts.js'
 import { countedKeys } from './activity.js'
-import type { Counter } from './activity-counters.js'
+import type { RuleCounter } from './activity-counters.js'
 import { compilePath, matchesSegments, segmentsOf, type PathPattern } from './path-pattern.js'
 import { pathInterpretations, type PathInterpretations } from './path-interpretations.js'
 import type { SessionRecord } from './session.js'
@@ -77,7 +77,7 @@ export interface Grounds {
   /** The rule has networks and the client's address is not known yet: the match is indeterminate. */
   readonly dependsOnAddress?: true
   /** Where answers are counted: those that it decided. */
-  readonly hits?: Counter
+  readonly hits?: Pick<RuleCounter, 'count' | 'key'>
 }
 
 export type Decision =
@@ -88,6 +88,15 @@ export type Decision =
 export interface NeedsAddress {
   readonly allow: undefined
   readonly needs: 'address'
+}
+
+/** `depends`: on the address of the client. */
+export type DecisionWord = 'allowed' | 'refused' | 'sign_in' | 'depends'
+
+export function decisionWord(decision: Decision | NeedsAddress): DecisionWord {
+  if (decision.allow === undefined) return 'depends'
+  if (decision.allow) return 'allowed'
+  return decision.reason === 'not_signed_in' ? 'sign_in' : 'refused'
 }
 
 export interface AccessPolicy {
@@ -141,7 +150,7 @@ interface CompiledRule extends Grounds {
 export function compileAccess(
   access: AccessRules,
   networkTest: (networks: readonly string[]) => NetworkTest,
-  countersOf: (keys: readonly string[]) => readonly Counter[] = () => [],
+  countersOf: (keys: readonly string[]) => readonly NonNullable<Grounds['hits']>[] = () => [],
   interpretationsOf: PathInterpreter = createPathInterpreter(),
   shown: Pick<AccessRules, 'rules'> = access,
 ): AccessPolicy {
@@ -431,7 +440,7 @@ export function groundsOf(rule: AccessRule, index: number, shown: AccessRule = r
   return name === undefined ? grounds : { ...grounds, name }
 }
 
-function counted(grounds: Grounds, hits: Counter | undefined): Grounds {
+function counted(grounds: Grounds, hits: Grounds['hits'] | undefined): Grounds {
   return hits === undefined ? grounds : { ...grounds, hits }
 }
 

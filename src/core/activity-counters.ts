@@ -11,6 +11,8 @@ export interface Counter {
 
 /** Of a rule: how often it decided, and of a shadow rule how often it would have, with what it would have changed. */
 export interface RuleCounter extends Counter {
+  /** Of the rule (activity.ts). */
+  readonly key: string
   /** Requests that were let in and would have been refused. */
   refused: number
   /** Requests that were refused and would have been let in. */
@@ -137,7 +139,7 @@ function createRuleCounters() {
   let keysInForce: readonly string[] = []
   return {
     register(keys: readonly string[]): readonly RuleCounter[] {
-      const counters = keys.map((key): NamedRule => [key, { count: 0, refused: 0, letIn: 0 }])
+      const counters = keys.map((key): NamedRule => [key, { key, count: 0, refused: 0, letIn: 0 }])
       configurations.push(counters)
       keysInForce = keys
       return counters.map(([, counter]) => counter)

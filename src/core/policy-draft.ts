@@ -1,6 +1,7 @@
 // Drafts of the policy: texts that administrators work on before they become the policy. They may be unfinished, or no
 // YAML at all. store/policy-drafts.ts keeps them.
 import { randomBytes } from 'node:crypto'
+import type { AccessRules } from './access.js'
 import type { Page, PageRequest } from './page.js'
 import type { PolicyInForce } from './policy.js'
 
@@ -97,7 +98,9 @@ export interface DraftJudgement {
   readonly policy: DraftPolicy | undefined
 }
 
-export interface DraftPolicy extends Pick<PolicyInForce, 'groupMapping'> {
+export interface DraftPolicy extends Pick<PolicyInForce, 'groupMapping' | 'access'> {
+  /** The same rules for people to read. */
+  readonly shownAccess: AccessRules
   /** SHA-256 of its canonical form: 64 hex characters. */
   readonly hash: string
 }

@@ -1,6 +1,8 @@
 // Previews of a draft of the policy: who gains and loses which rights, from the last snapshots of all active users.
+import type { DecisionWord, SessionRights } from './access.js'
 import type { RightCount } from './change-ranking.js'
 import type { MappedRights } from './explain.js'
+import type { SampledRequest } from './request-sample.js'
 
 export type PreviewState = 'running' | 'done' | 'failed'
 
@@ -37,6 +39,50 @@ export interface PreviewResult {
   readonly changes: readonly PreviewedUser[]
   /** By right, flags first; at most MOST_COUNTED, of which most users gain or lose. */
   readonly counts: readonly RightCount[]
+  /** Of `access`, for the users' rights by the draft. Null: `access.sample` is 0. */
+  readonly sampled: PreviewedRequests | null
+}
+
+export interface PreviewedRule {
+  /** Such as `access.rules[2]`. */
+  readonly path: string
+  /** What people read in its place. */
+  readonly name: string | null
+}
+
+export interface PreviewedDecision {
+  readonly decision: DecisionWord
+  readonly rule: PreviewedRule
+}
+
+/** A sampled request (core/request-sample.ts) that would be decided otherwise. */
+export interface PreviewedRequest extends Omit<SampledRequest, 'rule'> {
+  /** Null: without a session. */
+  readonly username: string | null
+  /** How often it was sampled. */
+  readonly count: number
+  /** The rule that decided about it; null: the rules were not evaluated, or it is not in force any more. */
+  readonly decidedBy: PreviewedRule | null
+  readonly now: PreviewedDecision
+  readonly then: PreviewedDecision
+}
+
+export interface PreviewedRequests {
+  /** Different requests of the last day. */
+  readonly compared: number
+  /** Of them, those that would be decided otherwise. */
+  readonly differing: number
+  /** Of them, those that depend on the address of the client now and then: it is not kept. */
+  readonly undecided: number
+  /** Those that would be let in first, then the most frequent ones; at most MOST_REQUESTS. */
+  readonly requests: readonly PreviewedRequest[]
+}
+
+/** Rights of now, and what the last snapshot has of the Entra groups that matter. */
+export interface SampledUser extends SessionRights {
+  readonly username: string
+  /** Null: there is no snapshot, and no mapping changes the rights. */
+  readonly entraGroupIds: readonly string[] | null
 }
 
 /** The preview of a draft that was made last, or is under way. */
@@ -86,6 +132,7 @@ export interface KeptPreview extends PolicyPreview {
 }
 
 export const MOST_PREVIEWED = 200
+export const MOST_REQUESTS = 200
 export const MOST_COUNTED = 200
 /** Groups of a user that are named. */
 export const MOST_NAMED = 20

@@ -11,7 +11,7 @@ import { makeActivityDays } from './activity-days.js'
 import { createActivityReader } from './activity-reader.js'
 import { writeActivity, writeRulesInForce, writeSuperusers } from './activity-rows.js'
 import type { Database } from './database.js'
-import { databaseTime } from './intervals.js'
+import { createDatabaseClock } from './database-clock.js'
 
 export interface ActivityDeps {
   readonly database: Database
@@ -95,21 +95,6 @@ function createFlush({ database, counters, log, now }: Required<Pick<ActivityDep
   return () => {
     running = running.catch(() => {}).then(flush)
     return running
-  }
-}
-
-/** Minutes are those of the database's clock, also while it does not answer. */
-function createDatabaseClock(database: Database, now: () => number) {
-  let ahead: number | undefined
-  const set = (time: number): void => {
-    ahead = time - now()
-  }
-  return {
-    set,
-    async learn(): Promise<void> {
-      if (ahead === undefined) set(Date.parse(await databaseTime(database)))
-    },
-    at: (time: number): number => time + (ahead ?? 0),
   }
 }
 

@@ -16,7 +16,7 @@ export interface UserSnapshot extends Record<string, unknown> {
 }
 
 /** Of a snapshot `r`, those that are asked about. */
-function idsAmong(entraGroups: readonly string[]): SQL {
+export function idsAmong(entraGroups: readonly string[]): SQL {
   return sql`array(select id::text from unnest(r.group_ids) id where id = any(${sql.param([...entraGroups])}::uuid[]))`
 }
 

@@ -11,7 +11,8 @@ export function createPolicyPreviews(database: Database): PolicyPreviews {
     async byDraft(draft) {
       const { rows: [preview] } = await database.ask((db) =>
         db.execute<Row>(sql`select state, done, total, to_json(started_at) #>> '{}' as "startedAt", code,
-          draft_hash as "draftHash", policy_hash as "policyHash", result,
+          draft_hash as "draftHash", policy_hash as "policyHash",
+          '{"sampled": null}'::jsonb || result as result, -- also of a release that compared no requests
           (extract(epoch from clock_timestamp() - written_at) * 1000)::float8 as "ageMs"
           from policy_previews where draft = ${draft}`)
       )

@@ -372,6 +372,29 @@ export const activityCounts = pgTable('activity_counts', {
   minutes: integer('minutes').array().notNull(),
 }, (table) => [primaryKey({ columns: [table.kind, table.hour, table.key, table.replica] })])
 
+/**
+ * A sample of the requests of the last day (core/request-sample.ts). A row has an hour of one process; equal requests
+ * have the same key.
+ */
+export const sampledRequests = pgTable('sampled_requests', {
+  key: text('key').notNull(),
+  hour: instant('hour').notNull(),
+  /** A UUID of the process. */
+  replica: uuid('replica').notNull(),
+  /** Null: without a session. What is kept of a user goes with the user. */
+  userId: uuid('user_id').references(() => users.id, { onDelete: 'cascade' }),
+  host: text('host').notNull(),
+  method: text('method').notNull(),
+  path: text('path').notNull(),
+  isCut: boolean('is_cut').notNull(),
+  rule: text('rule').notNull(),
+  count: integer('count').notNull(),
+}, (table) => [
+  primaryKey({ columns: [table.key, table.hour, table.replica] }),
+  index('sampled_requests_hour').on(table.hour),
+  index('sampled_requests_user').on(table.userId),
+])
+
 /** Versions of the policy (core/policy-version.ts). Never changed, never deleted: a trigger refuses both. */
 export const policyVersions = pgTable('policy_versions', {
   number: integer('number').primaryKey(),

@@ -9,6 +9,7 @@ import type { Database } from './database.js'
 import { HOUSEKEEPING, keptToTheRow, OUTSIDE_OF_MONTHS } from './audit-months.js'
 import { recordEndedMemberships } from './ended-memberships.js'
 import { ago } from './intervals.js'
+import { dropSampled } from './request-sample.js'
 
 export interface SweepOptions extends SessionTimeouts {
   readonly retentionMs: number
@@ -50,7 +51,8 @@ export async function sweep(
       await tx.execute(sql`delete from policy_drafts
         where changed_at < now() - make_interval(days => ${DRAFT_KEPT_DAYS})`)
       // guard: policy-previews-swept
-      await tx.execute(sql`delete from policy_previews where written_at < now() - interval '1 day'`)
+      await tx.execute(sql`delete from policy_previews where written_at < now() - interval '1 hour'`)
+      await dropSampled(tx) // guard: policy-sample-swept
       // of processes that have ended
       await tx.execute(sql`delete from replicas where heartbeat_at < now() - interval '1 day'`)
       await tx.execute(HOUSEKEEPING)

@@ -36,6 +36,9 @@ export async function eraseUser(tx: Transaction, userId: string): Promise<number
   await retireName(tx, user.username_key, null) // guard: adv-removed-name-reserved
   const { length: ended } = await endSessionsOf(tx, userId)
   await anonymiseAudit(tx, userId)
+  // guard: policy-sample-removed-user
+  await tx.execute(sql`delete from policy_previews
+    where state = 'running' or result::text like ${`%${userId}%`}`)
   await tx.execute(sql`delete from users where id = ${userId}`)
   return ended
 }

@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { createPolicyPreviewAdmin } from '../../src/admin/policy-preview.js'
+import type { AccessRules } from '../../src/core/access.js'
 import { GatehouseError } from '../../src/core/errors.js'
 import type { KeptPreview, PreviewedSnapshot } from '../../src/core/policy-preview.js'
 import { until } from '../helpers/until.js'
@@ -25,9 +26,11 @@ interface Scene {
   /** By the name of the draft. */
   readonly texts: Record<string, string>
   readonly users?: AsyncIterable<readonly PreviewedSnapshot[]>
+  /** Of requests without a session; undefined: none are sampled. */
+  readonly paths?: readonly string[]
 }
 
-function scene({ texts, users = batches([[]]) }: Scene) {
+function scene({ texts, users = batches([[]]), paths }: Scene) {
   const kept = new Map<string, { run: string } & { -readonly [Key in keyof KeptPreview]: KeptPreview[Key] }>()
   const of = (run: string) => [...kept.values()].find((each) => each.run === run)
   const failures: unknown[] = []
@@ -42,6 +45,8 @@ function scene({ texts, users = batches([[]]) }: Scene) {
           ? undefined
           : {
             hash: text,
+            access: { default: 'deny', rules: [] },
+            shownAccess: { default: 'deny', rules: [] },
             groupMapping: [{ entraGroup: GROUP, groups: [text, 'Missing'], staff: false, superuser: text === 'root' }],
           },
       }),
@@ -76,6 +81,13 @@ function scene({ texts, users = batches([[]]) }: Scene) {
     },
     snapshots: () => users,
     countSnapshots: async () => 7,
+    sampled: () =>
+      paths && {
+        inForce: { access: OPEN, shownAccess: OPEN },
+        read: () => batches([paths.map(requestTo)]),
+        networkTest: () => () => undefined,
+        scheme: 'https',
+      },
     failed: (error) => failures.push(error),
   })
   const done = async (draft: string) => {
@@ -86,7 +98,24 @@ function scene({ texts, users = batches([[]]) }: Scene) {
   return { admin, kept, failures, done, reload: (hash: string) => (policyHash = hash) }
 }
 
-async function* batches(all: readonly (readonly PreviewedSnapshot[])[]) {
+const OPEN: AccessRules = {
+  default: 'deny',
+  rules: [{ hosts: ['app.test'], networks: undefined, methods: undefined, paths: undefined, allow: 'anyone' }],
+}
+
+const requestTo = (path: string) => ({
+  key: path,
+  userId: null,
+  host: 'app.test',
+  method: 'GET',
+  path,
+  isCut: false,
+  rule: '',
+  count: 1,
+  user: null,
+})
+
+async function* batches<Row>(all: readonly (readonly Row[])[]) {
   for (const batch of all) {
     await turn()
     yield batch
@@ -189,4 +218,17 @@ t.test('one that fails, is interrupted or lost says so, and is started again', a
   await lost.admin.start('a')
   Object.assign(lost.kept.get('a') ?? {}, { ageMs: 61_000 })
   t.match(await lost.admin.last('a'), { state: 'failed', code: 'preview_interrupted' })
+})
+
+t.test('requests that would be decided otherwise are listed, and the hash does not depend on them', async (t) => {
+  const paths = Array.from({ length: 30 }, (_, n) => `/${n}`)
+  const sampled = await scene({ texts: { a: 'A' }, paths }).done('a')
+  const none = await scene({ texts: { a: 'A' } }).done('a')
+  t.match(sampled?.result?.sampled, {
+    compared: 30,
+    differing: 30,
+    requests: [{ path: '/0', userId: null, now: { decision: 'allowed' }, then: { decision: 'sign_in' } }],
+  })
+  t.equal(none?.result?.sampled, null, 'none are sampled')
+  t.equal(sampled?.result?.hash, none?.result?.hash)
 })

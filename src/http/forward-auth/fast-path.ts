@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Grounds } from '../../core/access.js'
 import type { AnswerCounters } from '../../core/activity-counters.js'
 import type { Meter } from '../../core/meter.js'
+import type { RequestSample } from '../../core/request-sample.js'
 import type { SessionRecord } from '../../core/session.js'
 import type { Target } from '../../core/target.js'
 import { closeAfterAnnouncedBody } from './announced-body.js'
@@ -30,6 +31,7 @@ export interface FastPathOptions {
   readonly authorizer: Pick<Authorizer, 'authorizeCached' | 'groundsFor'>
   readonly counters: Pick<AnswerCounters, 'allowed' | 'notSignedIn'>
   readonly shadows: ShadowObserver
+  readonly sample: RequestSample
   readonly clientAddress: (request: IncomingMessage) => string | undefined
   readonly meter: Pick<Meter, 'answered' | 'sessionLookups'>
   readonly log: Pick<AnswerLog, 'alreadyFull'>
@@ -39,15 +41,9 @@ export interface FastPathOptions {
 export type FastPath = (request: IncomingMessage, response: ServerResponse) => boolean
 
 export function createFastPath(options: FastPathOptions): FastPath {
-  const { endpoints, authorizer, meter, counters, log, shadows, clientAddress } = options
+  const { endpoints, authorizer, meter, log } = options
   const matchEndpoint = createEndpointMatcher(endpoints)
-  const decidedBy = createGroundsReader(options)
-  const observe = (
-    request: IncomingMessage,
-    target: Target | undefined,
-    session: SessionRecord | undefined,
-    allowed: boolean,
-  ): void => shadows.observe({ target, session, address: () => clientAddress(request) }, allowed)
+  const noted = createNotes(options)
   /** @returns status and headers; undefined: fall through to the route */
   const authorize = (
     request: IncomingMessage,
@@ -58,16 +54,12 @@ export function createFastPath(options: FastPathOptions): FastPath {
       const verdict = authorizer.authorizeCached(target, request.headers.cookie)
       if (verdict?.kind === 'allowed') {
         meter.sessionLookups[verdict.session === undefined ? 'none' : 'memory']++
-        counters.allowed(decidedBy(verdict.grounds, target, request))
-        if (shadows.active()) observe(request, target, verdict.session, true)
+        noted.allowed(request, target, verdict)
         return [200, verdict.headers]
       }
       if (verdict === undefined || plain401 === undefined || !(unlogged || log.alreadyFull())) return undefined
       meter.sessionLookups.none++
-      if (!unlogged) { // guard: admin-activity-asked-twice
-        counters.notSignedIn(verdict.grounds)
-        if (shadows.active()) observe(request, target, undefined, false)
-      }
+      if (!unlogged) noted.notSignedIn(request, target, verdict.grounds) // guard: admin-activity-asked-twice
       return [401, COMMON_HEADERS.concat(plain401(target))]
     } catch {
       return undefined // the route fails in the same way and reports it in the dialect of the proxy
@@ -84,6 +76,35 @@ export function createFastPath(options: FastPathOptions): FastPath {
     response.end()
     meter.answered(endpoint.path, answer[0], (performance.now() - began) / 1000)
     return true
+  }
+}
+
+/** What is counted, sampled and observed of an answer. */
+function createNotes(options: FastPathOptions) {
+  const { counters, shadows, sample, clientAddress } = options
+  const decidedBy = createGroundsReader(options)
+  const observe = (
+    request: IncomingMessage,
+    target: Target | undefined,
+    session: SessionRecord | undefined,
+    allowed: boolean,
+  ): void => shadows.observe({ target, session, address: () => clientAddress(request) }, allowed)
+  return {
+    allowed(
+      request: IncomingMessage,
+      target: Target | undefined,
+      { session, grounds }: { readonly session: SessionRecord | undefined, readonly grounds: Grounds },
+    ): void {
+      const deciding = decidedBy(grounds, target, request)
+      counters.allowed(deciding)
+      sample.note(target, session?.userId, deciding)
+      if (shadows.active()) observe(request, target, session, true)
+    },
+    notSignedIn(request: IncomingMessage, target: Target | undefined, grounds: Grounds | undefined): void {
+      counters.notSignedIn(grounds)
+      sample.note(target, undefined, grounds)
+      if (shadows.active()) observe(request, target, undefined, false)
+    },
   }
 }
 

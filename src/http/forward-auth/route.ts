@@ -7,6 +7,8 @@ import type { AnswerCounters } from '../../core/activity-counters.js'
 import { errorFacts, GatehouseError, type ErrorCode } from '../../core/errors.js'
 import { asParameter } from '../../core/return-to.js'
 import type { Meter } from '../../core/meter.js'
+import type { RequestSample } from '../../core/request-sample.js'
+import type { SessionRecord } from '../../core/session.js'
 import { targetUrl, type Target } from '../../core/target.js'
 import { asGatehouseError, type Denied } from '../errors.js'
 import { closeAfterAnnouncedBody } from './announced-body.js'
@@ -59,6 +61,7 @@ export interface DialectOptions {
   readonly meter: Meter
   readonly counters: AnswerCounters
   readonly shadows: ShadowObserver
+  readonly sample: RequestSample
   readonly traced: TraceForwardAuth
   readonly log: AnswerLog
   /** Called with every target that requires a sign-in. */
@@ -112,6 +115,7 @@ function answer(
       // guard: admin-activity-route-twice
       if (!unlogged || given.kind === 'allowed') {
         count(given, options.counters)
+        options.sample.note(target, sessionOf(given)?.userId, given.grounds)
         if (options.shadows.active()) observe(given, target, request, options.shadows)
       }
       return done(sent)
@@ -128,8 +132,12 @@ function observe(
   request: FastifyRequest,
   shadows: ShadowObserver,
 ): void {
-  const session = verdict.kind === 'not_signed_in' ? undefined : verdict.session
+  const session = sessionOf(verdict)
   shadows.observe({ target, session, address: () => request.ip }, verdict.kind === 'allowed')
+}
+
+function sessionOf(verdict: Verdict): SessionRecord | undefined {
+  return verdict.kind === 'not_signed_in' ? undefined : verdict.session
 }
 
 function count(verdict: Verdict, counters: AnswerCounters): void {

@@ -1,6 +1,7 @@
 // The pages and forms of drafts of the policy, as a browser without JavaScript sends them, and their files.
 import t, { type Test } from 'tap'
 import { GROUP_IDS } from '../../../src/demo/people.js'
+import { connect } from '../../helpers/sql.js'
 import { until } from '../../helpers/until.js'
 import { formsOf, hiddenOf } from './forms.js'
 import { startAdminScene, type ApiClient } from './helper.js'
@@ -21,7 +22,7 @@ async function scene(t: Test) {
     return at
   }
   const hidden = async (client: ApiClient, path: string) => hiddenOf((await page(client, path)).text)
-  return { ...clients, page, send, begin, hidden }
+  return { ...clients, gateway, page, send, begin, hidden }
 }
 
 t.test('a draft is begun from the page Mapping, saved, looked at, and deleted', async (t) => {
@@ -91,6 +92,23 @@ t.test('the preview is made by a form, and names who would become superuser', as
   t.match(await send(sue, `${at}/preview`, { _csrf: sue.csrfToken }), { status: 200, text: /id="preview"/ })
   t.ok(await until(async () => /would become superuser/.test((await page(sue, `${at}/preview`)).text)))
   t.match((await page(sue, `${at}/preview`)).text, /href="\/admin\/people\/[\w-]{36}"[^]*tag bad">superuser</)
+})
+
+t.test('the preview lists requests that would be decided otherwise, and says where a path was cut', async (t) => {
+  const { gateway, sue, page, send, begin } = await scene(t)
+  const query = await connect(t, gateway.databaseUrl)
+  await query(`insert into sampled_requests (key, hour, replica, user_id, host, method, path, is_cut, rule, count)
+    select n::text, now(), gen_random_uuid(), null, 'app.test', 'GET', '/<b>/' || n, n = 60, '', n
+    from generate_series(1, 60) n`)
+  const at = await begin('access: { rules: [{ name: "<i>Open</i>", hosts: [app.test], allow: anyone }] }\n')
+  await send(sue, `${at}/preview`, { _csrf: sue.csrfToken })
+  t.ok(await until(async () => /60 of 60 different requests/.test((await page(sue, `${at}/preview`)).text)))
+  const { text } = await page(sue, `${at}/preview`)
+  t.match(text, /GET app\.test\/&#60;b&#62;\/60\/…<[^]*must sign in<[^]*access\.default[^]*allowed<[^]*&#60;i&#62;Open/)
+  t.match(text, /One that ends in <code>…<\/code> went on[^]*And 10 more/)
+  gateway.reload({ access: { sample: 0 } })
+  await send(sue, `${at}/preview`, { _csrf: sue.csrfToken })
+  t.ok(await until(async () => /No requests are noted/.test((await page(sue, `${at}/preview`)).text)))
 })
 
 // proves: policy-draft-file-permission, policy-draft-patch-permission

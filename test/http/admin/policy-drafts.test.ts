@@ -221,3 +221,48 @@ t.test('the preview of a draft: new superusers first, with a hash, for the text 
   t.match(await send(scene)('PUT', path, { text: 'x: [' }, String(saved.json?.['etag'])), { status: 200 })
   t.match(await send(scene)('POST', `${path}/preview`), { status: 422, json: { code: 'policy_draft_unusable' } })
 })
+
+t.test('the preview of a draft lists the requests of the last day that it would decide otherwise', async (t) => {
+  const rules = [{ hosts: ['app.test'], allow: 'authenticated' }]
+  const scene = await startAdminScene(t, { groupMapping: MAPPING, access: { default: 'deny', rules } })
+  const { gateway, clients: { sam } } = scene
+  const request = (path: string) =>
+    gateway.ask('/oauth2/auth', {
+      browser: sam.browser,
+      headers: { 'x-original-url': `https://app.test${path}`, 'x-original-method': 'GET' },
+    })
+  for (const path of ['/a/b/c/d?token=1', '/a/b/c/e', '/z']) await request(path)
+  await gateway.gateway.sampling.flush()
+  const [{ username = '' } = {}] = await (await connect(t, gateway.databaseUrl))<{ username: string }>(
+    'select u.username from users u join sampled_requests s on s.user_id = u.id limit 1',
+  )
+  const mapping = `groupMapping: ${JSON.stringify(MAPPING)}\n`
+  const { path } = await draftOf(
+    scene,
+    `${mapping}access:
+  default: deny
+  rules: [{ name: Closed, hosts: [app.test], paths: [/a/**], allow: { groups: [Nobody] } }, { hosts: [app.test],
+    allow: authenticated }]
+`,
+  )
+  const json = async () => (await send(scene)('POST', `${path}/preview`)).json
+  await until(async () => (await json())?.['state'] === 'done')
+  t.match((await json())?.['result'], {
+    sampled: {
+      compared: 2,
+      differing: 1,
+      undecided: 0,
+      requests: [{
+        username,
+        host: 'app.test',
+        method: 'GET',
+        path: '/a/b/c',
+        isCut: true,
+        count: 2,
+        decidedBy: { path: 'access.rules[0]' },
+        now: { decision: 'allowed', rule: { path: 'access.rules[0]', name: null } },
+        then: { decision: 'refused', rule: { path: 'access.rules[0]', name: 'Closed' } },
+      }],
+    },
+  })
+})

@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { PERSON_IDS } from '../../../src/demo/people.js'
 import { NOTHING_COUNTED } from '../../../src/core/activity-counters.js'
+import { NOTHING_SAMPLED } from '../../../src/core/request-sample.js'
 import { createFastPath } from '../../../src/http/forward-auth/fast-path.js'
 import { parseTargetUrl } from '../../../src/core/target.js'
 import { fromTrustedPeers } from '../../../src/http/forward-auth/target-headers.js'
@@ -248,6 +249,7 @@ t.test('only the exact paths of the endpoints, and only definite verdicts', asyn
     meter,
     counters: NOTHING_COUNTED.answers,
     shadows: { active: () => false, observe: () => {} },
+    sample: NOTHING_SAMPLED,
     clientAddress: () => undefined,
     log: { alreadyFull: () => full },
   })

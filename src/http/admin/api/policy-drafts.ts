@@ -8,7 +8,13 @@ import {
   type DraftFinding,
   type DraftSummary,
 } from '../../../core/policy-draft.js'
-import { MOST_COUNTED, MOST_NAMED, MOST_PREVIEWED, type PreviewResult } from '../../../core/policy-preview.js'
+import {
+  MOST_COUNTED,
+  MOST_NAMED,
+  MOST_PREVIEWED,
+  MOST_REQUESTS,
+  type PreviewResult,
+} from '../../../core/policy-preview.js'
 import { defineAct } from './act.js'
 import { defineEndpoint, defineList, type Answer } from './endpoint.js'
 import { changeSchema, VersionNumber } from './policy-versions.js'
@@ -243,6 +249,42 @@ const Change = (what: string) =>
 const Count = (description: string) => Type.Integer({ minimum: 0, description })
 const Hash = Type.String({ description: 'SHA-256: 64 hex characters.' })
 
+const RULE = {
+  path: Type.String({ examples: ['access.rules[2]'] }),
+  name: nullable(Type.String({ description: 'Of the rule; null: it has none.' })),
+}
+const DECISION = (when: string) =>
+  closed({
+    decision: Type.String({
+      enum: ['allowed', 'refused', 'sign_in', 'depends'],
+      description: `${when} \`depends\`: on the address of the client, which is not kept.`,
+    }),
+    rule: closed(RULE),
+  })
+
+const SAMPLED = closed({
+  compared: Count('Different requests that were compared.'),
+  differing: Count('Of them, those that would be decided otherwise.'),
+  undecided: Count('Of them, those that depend on the address of the client by both policies.'),
+  requests: Type.Array(
+    closed({
+      userId: nullable(Type.String({ format: 'uuid', description: 'Null: a request without a session.' })),
+      username: nullable(Type.String()),
+      host: Type.String(),
+      method: Type.String(),
+      path: Type.String({ description: 'At most three segments of it.' }),
+      isCut: Type.Boolean({ description: 'The path went on: other rules may decide about the whole of it.' }),
+      count: Count('How often it was noted.'),
+      decidedBy: nullable(
+        closed(RULE, 'The rule that decided about it; null: none did, or it is not in force any more.'),
+      ),
+      now: DECISION('By the policy in force, for the rights of now.'),
+      then: DECISION('By the draft, for the rights that its mapping gives.'),
+    }),
+    { description: `Those that would be let in first, then the most frequent ones; at most ${MOST_REQUESTS}.` },
+  ),
+})
+
 const RESULT = closed({
   hash: Type.String({
     description: 'SHA-256 over the draft, the policy in force and every change.',
@@ -276,6 +318,7 @@ const RESULT = closed({
     }),
     { description: `By right, flags first; at most ${MOST_COUNTED}.` },
   ),
+  sampled: nullable(SAMPLED),
 })
 
 export const previewDraft = defineEndpoint({
@@ -283,11 +326,12 @@ export const previewDraft = defineEndpoint({
   path: '/policy/drafts/:id/preview',
   changesNothing: true,
   permission: 'gatehouse.policy',
-  summary: 'Who would gain and lose which rights by a draft of the policy',
+  summary: 'Who would gain and lose which rights by a draft of the policy, and which requests it decides otherwise',
   description:
     'By the last readings of the Entra groups of all active users, and `groupMapping` of the draft. It is made in ' +
     'the background: repeat it until `state` is `done` or `failed`. A preview is kept for five minutes; one is ' +
-    'made at a time (429 otherwise). No user gains or loses anything by it.',
+    'made at a time (429 otherwise). No user gains or loses anything by it. `sampled` has the requests of the last ' +
+    'day that the draft would decide otherwise; it is null where `access.sample` is 0, and `hash` is not over it.',
   params: Type.Object({ id: DraftId }),
   problems: ['policy_draft_unknown', 'policy_draft_unusable', 'rate_limited'],
   response: closed({
@@ -316,12 +360,15 @@ export const previewDraft = defineEndpoint({
   },
 })
 
-function resultOf({ oldestReading, newestReading, changes, ...result }: PreviewResult): Answer<Static<typeof RESULT>> {
+function resultOf(
+  { oldestReading, newestReading, changes, sampled, ...result }: PreviewResult,
+): Answer<Static<typeof RESULT>> {
   const utc = (time: string) => new Date(time).toISOString()
   return {
     ...result,
     oldestReading: oldestReading && utc(oldestReading),
     newestReading: newestReading && utc(newestReading),
     changes: changes.map((change) => ({ ...change, readAt: utc(change.readAt) })),
+    sampled: sampled && { ...sampled, requests: [...sampled.requests] },
   }
 }

@@ -1,5 +1,6 @@
 // The small parts that pages of the console are made of: names, badges, times, reasons, facts, notes.
 // Names of people and groups are isolated (`bdi`): a right-to-left mark in one of them cannot turn the text beside it.
+import type { DecisionWord } from '../../../core/access.js'
 import type { EntraGroupName } from '../../../core/rights.js'
 import { html, type Html, type Value } from '../../pages/html.js'
 
@@ -37,6 +38,17 @@ export function badge(kind: keyof typeof BADGES): Html {
 
 export function tag(text: string, tone: Tone = 'plain'): Html {
   return html`<span class="tag ${tone}">${text}</span>`
+}
+
+const DECISIONS: Readonly<Record<DecisionWord, { readonly text: string, readonly tone: Tone }>> = {
+  allowed: { text: 'allowed', tone: 'good' },
+  refused: { text: 'refused', tone: 'bad' },
+  sign_in: { text: 'must sign in', tone: 'warn' },
+  depends: { text: 'depends on the address', tone: 'info' },
+}
+
+export function decisionTag(decision: DecisionWord): Html {
+  return tag(DECISIONS[decision].text, DECISIONS[decision].tone)
 }
 
 /** @param empty shown where there is no time, for example "never" */

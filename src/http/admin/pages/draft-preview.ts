@@ -1,10 +1,17 @@
-// The preview of a draft of the policy: a form that makes it, how far it is, and who would gain and lose what. Without
-// JavaScript the page is loaded again by a link.
+// The preview of a draft of the policy: a form that makes it, how far it is, who would gain and lose what, and which
+// requests would be decided otherwise. Without JavaScript the page is loaded again by a link.
 import type { RightCount } from '../../../core/change-ranking.js'
-import type { PolicyPreview, PreviewedUser, PreviewResult } from '../../../core/policy-preview.js'
+import type {
+  PolicyPreview,
+  PreviewedDecision,
+  PreviewedRequest,
+  PreviewedRequests,
+  PreviewedUser,
+  PreviewResult,
+} from '../../../core/policy-preview.js'
 import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
-import { emptyState, facts, idText, nameText, note, section, tag, timeText } from './components.js'
+import { decisionTag, emptyState, facts, idText, nameText, note, section, tag, timeText } from './components.js'
 import { DRAFTS } from './draft-link.js'
 import { DRAFT_PARAMS, draftName, DRAFTS_TRAIL } from './drafts-page.js'
 import { linkTo } from './links.js'
@@ -46,7 +53,8 @@ async function content(
   return {
     title: `Preview of ${name}`,
     trail: [DRAFTS_TRAIL, { label: name, href: at }],
-    lead: 'Who would gain and lose which groups and flags by groupMapping, by the last readings of all active users.',
+    lead: 'Who would gain and lose which groups and flags by groupMapping, by the last readings of all active users, ' +
+      'and which requests of the last day would be decided otherwise.',
     content: html`<div id="preview">${isUsable ? stateOf(preview, `${at}/preview`, actor) : unusable(at)}</div>`,
   }
 }
@@ -103,7 +111,9 @@ function resultOf(result: PreviewResult): Html {
     ])
   }${section({ id: 'users', title: 'Users', content: usersTable(changes.slice(0, MOST_SHOWN)) })}${
     more > 0 ? html`<p class="soft">And ${more} more users. Those above have the gravest changes.</p>` : ''
-  }${section({ id: 'rights', title: 'Rights', content: countsTable(result.counts) })}`
+  }${section({ id: 'rights', title: 'Rights', content: countsTable(result.counts) })}${
+    section({ id: 'requests', title: 'Requests', ...requestsOf(result.sampled) })
+  }`
 }
 
 function usersTable(changes: readonly PreviewedUser[]): Html {
@@ -146,4 +156,79 @@ function countsTable(counts: readonly RightCount[]): Html {
     ],
     empty: emptyState({ title: 'None.', next: 'The mapping grants every user the same as now.' }),
   })
+}
+
+function requestsOf(sampled: PreviewedRequests | null): { lead?: string, content: Html } {
+  if (sampled === null) {
+    const next = html`Set <code>access.sample</code> to note some of them.`
+    return { content: emptyState({ title: 'No requests are noted.', next }) }
+  }
+  const { compared, differing, undecided, requests } = sampled
+  const shown = requests.slice(0, MOST_SHOWN)
+  return {
+    lead:
+      'Of the requests that were noted in the last day, those that would be decided otherwise: now by the policy in ' +
+      'force and the rights that the users have, then by the draft and the rights that its mapping gives.',
+    content: html`${
+      facts([
+        ['Decided otherwise', `${differing} of ${compared} different requests`],
+        [
+          'Not comparable',
+          undecided === 0 ? undefined : html`${undecided}: they depend on the address, which is not kept`,
+        ],
+      ])
+    }${
+      shown.some(({ isCut }) => isCut)
+        ? note(
+          html`Of a path three segments are kept at most. One that ends in <code>…</code> went on: about the whole of
+it, other rules may decide.`,
+        )
+        : ''
+    }${requestsTable(shown)}${
+      differing > shown.length
+        ? html`<p class="soft">And ${
+          differing - shown.length
+        } more. Those above would be let in, or are the most frequent
+ones.</p>`
+        : ''
+    }`,
+  }
+}
+
+function requestsTable(requests: readonly PreviewedRequest[]): Html {
+  return dataTable<PreviewedRequest>({
+    caption: 'Requests that would be decided otherwise',
+    rows: requests,
+    columns: [
+      { heading: 'User', cell: sender, kind: 'name' },
+      { heading: 'Request', cell: requestText, kind: 'text' },
+      { heading: 'Noted', cell: ({ count }) => count, kind: 'number' },
+      { heading: 'Now', cell: ({ now, decidedBy }) => html`${decisionText(now)}${actualRule(now, decidedBy)}` },
+      { heading: 'Then', cell: ({ then }) => decisionText(then) },
+    ],
+    empty: emptyState({
+      title: 'No request that was noted would be decided otherwise.',
+      next: 'Try others on the page Test.',
+    }),
+  })
+}
+
+function sender({ userId, username }: PreviewedRequest): Html {
+  if (userId === null || username === null) return html`<span class="soft">without a session</span>`
+  return html`<a href="${linkTo('people', userId)}">${nameText(shortened(username))}</a>`
+}
+
+function requestText({ method, host, path, isCut }: PreviewedRequest): Html {
+  const rest = isCut ? `${path.endsWith('/') ? '' : '/'}…` : ''
+  return html`<code>${method} ${host}${path}${rest}</code>`
+}
+
+function decisionText({ decision, rule: { path, name } }: PreviewedDecision): Html {
+  return html`${decisionTag(decision)} ${nameText(shortened(name ?? path))}`
+}
+
+/** About a path that was cut, or with an address, another rule may have decided than the one that is found now. */
+function actualRule({ rule }: PreviewedDecision, decidedBy: PreviewedRequest['decidedBy']): Html {
+  if (decidedBy === null || decidedBy.path === rule.path) return html``
+  return html` <span class="soft">(decided by ${nameText(shortened(decidedBy.name ?? decidedBy.path))})</span>`
 }

@@ -2,14 +2,14 @@
 // page, and pages of their own with everything.
 import { Type } from 'typebox'
 import type { Explanation } from '../../../admin/explain.js'
-import type { HostAccess, HostDecision, PersonAccessPage } from '../../../admin/person-access.js'
+import type { HostAccess, PersonAccessPage } from '../../../admin/person-access.js'
 import type { AdminUseCases } from '../../../admin/use-cases.js'
 import { GatehouseError } from '../../../core/errors.js'
 import { isChange, type RowHit } from '../../../core/explain.js'
 import type { GroupRead } from '../../../core/entra-groups.js'
 import { html, type Html, type Value } from '../../pages/html.js'
 import { ruleLink } from './access-page.js'
-import { emptyState, facts, named, nameText, note, tag, timeText, type Tone } from './components.js'
+import { decisionTag, emptyState, facts, named, nameText, note, tag, timeText } from './components.js'
 import { link, linkTo } from './links.js'
 import { shortList } from './lists.js'
 import { rowLink } from './mapping-page.js'
@@ -214,19 +214,12 @@ function unmapped(memberships: readonly GroupRead[]): Html {
   return html`<details><summary>${others.length} Entra groups without a row</summary><p>${shown}</p></details>`
 }
 
-const DECISIONS: Readonly<Record<HostDecision, { readonly text: string, readonly tone: Tone }>> = {
-  allowed: { text: 'allowed', tone: 'good' },
-  refused: { text: 'refused', tone: 'bad' },
-  sign_in: { text: 'must sign in', tone: 'warn' },
-  depends: { text: 'depends on the address', tone: 'info' },
-}
-
 function hostTable({ rows }: Pick<PersonAccessPage, 'rows'>): Html {
   return dataTable({
     caption: 'Applications and hosts',
     columns: [
       { heading: 'Host', cell: hostName },
-      { heading: 'Decision', cell: ({ decision }) => tag(DECISIONS[decision].text, DECISIONS[decision].tone) },
+      { heading: 'Decision', cell: ({ decision }) => decisionTag(decision) },
       { heading: 'Rule', cell: ({ rules }) => shortList(rules, ruleLink) },
       { heading: 'Because', cell: ({ rules }) => nameText(rules[0]?.because ?? '') },
     ],
