@@ -106,13 +106,13 @@ t.test('proof and guard of every row are those of the markers', async (t) => {
   t.strictSame(
     [...guards.keys()].filter((name) =>
       !named.has(name) &&
-      !/^(token|adv|security|live|admin|act|seal|sync|delta|migrate|record|outbox|lost|trace|workers|embedded|doctor|policy)-/
+      !/^(token|adv|security|live|admin|act|seal|sync|delta|migrate|record|outbox|lost|trace|workers|embedded|doctor|policy|list|audit)-/
         .test(name)
     ),
     [],
     'every guard is in a row, but for those of the id token, of docs/advisories.md, of SECURITY.md, of what is ' +
       'answered from memory, of the re-evaluation, of migrations, of failover, of traces, of workers, of the ' +
-      'console, of the seals, of the embedded server, of doctor and of the policy',
+      'console, of lists, of the seals and months of the record, of the embedded server, of doctor and of the policy',
   )
 })
 
