@@ -1,10 +1,13 @@
 // Deploys of the policy, put together: for the commands, and for the console and its API.
+import { countChanges } from './admin/policy-preview.js'
 import { createPolicyDeploysAdmin, type PolicyDeploysAdmin } from './admin/policy-deploys.js'
 import type { Config } from './config/config.js'
 import { loadPolicy } from './config/policy-document.js'
 import type { Database } from './store/database.js'
 import { activeSuperusers, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
 import { createPolicyDeploymentStore } from './store/policy-deployments.js'
+import { createPolicyPreviews } from './store/policy-previews.js'
+import { createLocalGroups } from './store/policy-reads.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
 import { VERSION } from './version.js'
 
@@ -31,6 +34,13 @@ export function createPolicyDeploys(database: Database, file: Config, name: stri
         }
         return false
       },
+    },
+    async counts({ groupMapping }, { preview, ...change }) {
+      const known = preview === undefined ? undefined : await createPolicyPreviews(database).countsOf(preview, change)
+      return known ?? await countChanges(groupMapping, {
+        localGroups: createLocalGroups(database),
+        snapshots: (entraGroups) => snapshotsOfActiveUsers(database, entraGroups),
+      })
     },
     release: VERSION,
   })

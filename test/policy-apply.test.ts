@@ -89,6 +89,27 @@ t.test('a sign-in by an earlier version than the one in force is made by the new
   t.match(await query('select max(number) as newest from policy_versions'), [{ newest: 2 }])
 })
 
+// proves: policy-counts-of-preview
+t.test('a version keeps how many users gain and lose rights: of the preview, or else counted', async (t) => {
+  const { gateway, run, deploy, query } = await scene(t)
+  await gateway.signIn(PERSON_IDS.superuser)
+  await gateway.signIn(PERSON_IDS.staff)
+  const moved = [{ ...superusers, superuser: false }, admins, { ...engineers, superuser: true }, ...others]
+  await deploy(moved)
+  const newest = async () => JSON.parse((await run('show', '--json')).stdout) as Record<string, unknown>
+  t.match(await newest(), { number: 2, gains: 1, losses: 1 })
+  await query(`insert into policy_drafts (id, text, base, author, changed_by) values ('d', '', 1, 'x', 'x')`)
+  await query(`insert into policy_previews (draft, run, state, result, draft_hash, policy_hash)
+    select 'd', gen_random_uuid(), 'done', '{"hash":"f00d","gains":7,"losses":5}', a.hash, b.hash
+    from policy_versions a, policy_versions b where a.number = 1 and b.number = 2`)
+  await deploy(MAPPING, '--preview', 'f00d')
+  t.match(await newest(), { number: 3, gains: 7, losses: 5 })
+  await deploy(moved, '--preview', 'f00d')
+  t.match(await newest(), { number: 4, gains: 1, losses: 1 }, 'that preview is about another change')
+  t.match((await run('show', '3')).stdout, /^users {4}7 gain rights, 5 lose some$/m)
+  t.match((await run('versions')).stdout, /GAIN +LOSE +MESSAGE[^]*\n3 +.* 7 +5 +x/)
+})
+
 t.test('where the file has the policy, or none was deployed, nothing is applied', async (t) => {
   const gateway = await startTestGateway(t)
   const directory = t.testdir({ 'gatehouse.yaml': stringify({ ...commandConfig(gateway), groupMapping: MAPPING }) })

@@ -180,7 +180,7 @@ function counted(
   }
 }
 
-/** Each user on their own: a row that is locked does not end the run. */
+/** Each user on their own: a row that is locked, or a local group that was removed, does not end the run. */
 async function applied(
   person: StoredPerson,
   apply: () => ReturnType<PolicyApplications['apply']>,
@@ -189,9 +189,7 @@ async function applied(
 ): Promise<Outcome> {
   for (let attempt = 1;; attempt++) {
     try {
-      const outcome = await apply()
-      if (outcome !== 'outdated') return outcome
-      if (attempt >= ATTEMPTS) return 'failed'
+      return await apply()
     } catch (error) {
       if (attempt >= ATTEMPTS) {
         failed(person, error)

@@ -4,7 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Acting } from '../core/acts.js'
 import { GatehouseError } from '../core/errors.js'
 import { createGroupMapping, type GroupMapping } from '../core/mapping.js'
+import type { ChangeCounts } from '../core/policy-preview.js'
 import type {
+  DeployedChange,
   NewDeployment,
   NewVersion,
   PolicyDeployments,
@@ -73,6 +75,8 @@ export interface PolicyDeployPorts {
   /** @throws ConfigError with every problem of the text */
   readonly judge: (text: string) => JudgedPolicy
   readonly superusers: SuperuserReads
+  /** Of the preview, or else counted now. */
+  readonly counts: (policy: JudgedPolicy, change: DeployedChange) => Promise<ChangeCounts>
   readonly release: string
   /** How long replicas have to answer (milliseconds). */
   readonly trialMs?: number
@@ -88,17 +92,20 @@ export function createPolicyDeploysAdmin(ports: PolicyDeployPorts): PolicyDeploy
   const { source, deployments, versions, judge, release } = ports
   const deploy: PolicyDeploysAdmin['deploy'] = async (given, options, acting) => {
     if (source === 'file') throw sourceIsFile() // guard: policy-deploy-source
-    const { text, groupMapping, hash, findings } = judge(given)
+    const judged = judge(given)
+    const { text, groupMapping, hash, findings } = judged
     const inForce = await deployments.inForce()
     const { message, preview, without = [], onto = inForce?.number ?? null, confirm, apply } = options
     if (confirm !== NO_SUPERUSER) await requireSuperuser(groupMapping, acting, ports.superusers)
+    const policyHash = inForce?.hash ?? ''
+    const counts = await ports.counts(judged, { draftHash: hash, policyHash, preview })
     const trial = await deployments.beginTrial(text)
     try {
       const { actor: author, correlationId } = acting
       const detail = { ...preview === undefined ? {} : { preview }, ...without.length === 0 ? {} : { without } }
       const isApplied = apply === 'now'
       const known = { text, hash, findings, author, correlationId, message, detail, release, isApplied }
-      const version = { ...known, onto, without, trial }
+      const version = { ...known, onto, without, trial, counts }
       const { number, accepted } = await whenAllHaveAnswered(version, ports)
       return { number, hash, replaced: onto, replicas: accepted }
     } finally {

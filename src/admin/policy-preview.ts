@@ -11,6 +11,7 @@ import {
   MOST_COUNTED,
   MOST_NAMED,
   MOST_PREVIEWED,
+  type ChangeCounts,
   type PolicyPreview,
   type PolicyPreviews,
   type PreviewedSnapshot,
@@ -37,7 +38,7 @@ export interface PolicyPreviewAdmin {
 
 export interface PolicyPreviewPorts {
   readonly drafts: Pick<PolicyDraftsAdmin, 'get' | 'judge'>
-  readonly previews: PolicyPreviews
+  readonly previews: Omit<PolicyPreviews, 'countsOf'>
   /** Hash of the policy in force. */
   readonly policyHash: () => string
   readonly localGroups: LocalGroups
@@ -163,8 +164,21 @@ async function runPreview(
   }
 }
 
-function entraGroupsOf({ groupMapping }: DraftPolicy): readonly string[] {
+function entraGroupsOf({ groupMapping }: Pick<DraftPolicy, 'groupMapping'>): readonly string[] {
   return groupMapping.map(({ entraGroup }) => entraGroup)
+}
+
+/** How many users gain and lose a right by a mapping, as a preview counts them. */
+export async function countChanges(
+  groupMapping: DraftPolicy['groupMapping'],
+  { localGroups, snapshots }: Pick<PolicyPreviewPorts, 'localGroups' | 'snapshots'>,
+): Promise<ChangeCounts> {
+  const collected = await createCollector({ groupMapping }, { draftHash: '', policyHash: '' }, localGroups)
+  for await (const batch of snapshots(entraGroupsOf({ groupMapping }))) {
+    for (const snapshot of batch) collected.add(snapshot)
+  }
+  const { gains, losses } = collected.result()
+  return { gains, losses }
 }
 
 interface UserToPreview extends UserChange {
@@ -178,7 +192,7 @@ interface Collector {
 }
 
 async function createCollector(
-  { groupMapping }: DraftPolicy,
+  { groupMapping }: Pick<DraftPolicy, 'groupMapping'>,
   { draftHash, policyHash }: PreviewKey,
   localGroups: LocalGroups,
 ): Promise<Collector> {

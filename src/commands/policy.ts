@@ -29,11 +29,13 @@ export async function policyVersions(options: CommonOptions): Promise<number> {
   if (options.json) printJson(versions)
   else {
     printTable(
-      ['VERSION', 'ADDED', 'BY', 'MESSAGE', 'RUN BY'],
-      versions.map(({ number, at, author, message, replicas }) => [
+      ['VERSION', 'ADDED', 'BY', 'GAIN', 'LOSE', 'MESSAGE', 'RUN BY'],
+      versions.map(({ number, at, author, gains, losses, message, replicas }) => [
         String(number),
         new Date(at).toISOString().slice(0, 19),
         author,
+        String(gains ?? '-'),
+        String(losses ?? '-'),
         message,
         replicas.join(', '),
       ]),
@@ -50,11 +52,12 @@ export async function policyShow(number: number | undefined, options: CommonOpti
     printJson(version)
     return EXIT.ok
   }
-  const { at, author, message, hash, release, replicas, findings, text } = version
+  const { at, author, message, hash, release, gains, losses, replicas, findings, text } = version
   print(`version  ${version.number}`)
   print(`added    ${new Date(at).toISOString()} by ${author}, Gatehouse ${release}`)
   if (message !== '') print(`message  ${message}`)
   print(`hash     ${hash}`)
+  if (gains !== null && losses !== null) print(`users    ${gains} gain rights, ${losses} lose some`)
   print(`run by   ${replicas.length === 0 ? 'no replica' : replicas.join(', ')}`)
   for (const { path, code, message: finding } of findings) print(`finding  ${path}: ${finding ?? code}`)
   print(`\n${text.trimEnd()}`)

@@ -99,10 +99,10 @@ export interface PolicyApplications {
   page(after: string, limit: number, entraGroups: readonly string[]): Promise<PersonPage>
   /**
    * One transaction. The stored snapshot stays as it is.
-   * @returns `replaced`: another version is in force; `outdated`: a granted local group was removed; undefined: there
-   *   is no snapshot any more
+   * @returns `replaced`: another version is in force; undefined: there is no snapshot any more
+   * @throws where a granted local group was removed, or the user's row is locked for long
    */
-  apply(person: StoredPerson, options: ApplyOptions): Promise<GrantChange | 'replaced' | 'outdated' | undefined>
+  apply(person: StoredPerson, options: ApplyOptions): Promise<GrantChange | 'replaced' | undefined>
   /** @returns false: another process goes on with it */
   progress(runner: string, position: ApplicationPosition): Promise<boolean>
   /** With a row of the audit. */

@@ -115,8 +115,13 @@ export interface PreviewKey {
 
 export type PreviewEnd = { readonly result: PreviewResult } | { readonly code: string }
 
+/** Users who gain a right, and who lose one. */
+export type ChangeCounts = Pick<PreviewResult, 'gains' | 'losses'>
+
 /** Keeps one preview for each draft. */
 export interface PolicyPreviews {
+  /** @param hash of the preview @returns undefined where it is not kept any more, or is not about this change */
+  countsOf(hash: string, key: PreviewKey): Promise<ChangeCounts | undefined>
   /** Undefined: there is none. */
   byDraft(draft: string): Promise<KeptPreview | undefined>
   /** In place of the one before. @returns false: there is no such draft */

@@ -2,6 +2,7 @@
 // everybody. store/policy-versions.ts keeps them.
 import { GatehouseError } from './errors.js'
 import type { Page, PageRequest } from './page.js'
+import type { ChangeCounts, PreviewKey } from './policy-preview.js'
 
 /** Which keys and values a policy may have. A release that reads more of them raises it. */
 export const POLICY_SCHEMA = 1
@@ -37,7 +38,7 @@ export interface VersionSummary {
   readonly at: string
   /** The version that was the newest one before; null: none. */
   readonly parent: number | null
-  /** How many users gained and lost rights by the preview; null: there was none. */
+  /** How many users gained and lost rights, by a preview or counted for the deploy; null: it was not deployed. */
   readonly gains: number | null
   readonly losses: number | null
   /** Replicas with a heartbeat in the last minute that run it, by name. */
@@ -83,6 +84,11 @@ export interface DeployedVersion {
   readonly release: string
 }
 
+export interface DeployedChange extends PreviewKey {
+  /** Hash of a preview that was made before; undefined: none was. */
+  readonly preview: string | undefined
+}
+
 export interface NewDeployment extends NewVersion {
   readonly author: string
   readonly message: string
@@ -96,6 +102,8 @@ export interface NewDeployment extends NewVersion {
   /** Replicas that are left out, by their names. */
   readonly without: readonly string[]
   readonly trial: string
+  /** How many users gain and lose a right by it. */
+  readonly counts: ChangeCounts
   /** To everybody with an active session at once (core/policy-application.ts). */
   readonly isApplied?: boolean
 }

@@ -15,7 +15,6 @@ import type { GrantChange } from '../core/grants.js'
 import { activeUsers, type ActiveUsersOptions } from './active-users.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
-import { FOREIGN_KEY_VIOLATION, sqlState } from './database-errors.js'
 import { writeGrants } from './grants.js'
 import { ago, interval } from './intervals.js'
 import { liveMembership } from './live-membership.js'
@@ -57,14 +56,7 @@ export function createPolicyApplications(database: Database, options: PolicyAppl
     },
     claim: (version, runner) => claim(database, version, runner),
     page: (after, limit, entraGroups) => page(database, options, { after, limit, entraGroups }),
-    async apply(person, how) {
-      try {
-        return await database.transaction((tx) => apply(tx, person, how, options))
-      } catch (error) {
-        if (sqlState(error) === FOREIGN_KEY_VIOLATION) return 'outdated' // guard: policy-apply-removed-group
-        throw error
-      }
-    },
+    apply: (person, how) => database.transaction((tx) => apply(tx, person, how, options)),
     async progress(runner, { pass, after, done, gains, losses, tooOld, failed }) {
       const { rowCount } = await database.ask((db) =>
         db.execute(sql`update policy_applications set pass = ${pass}, after = ${after}, done = ${done},

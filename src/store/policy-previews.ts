@@ -1,13 +1,22 @@
 // The preview of each draft of the policy that was made last. Every process writes and reads them, so that any one of
 // them can answer how far a preview is.
 import { sql } from 'drizzle-orm'
-import type { KeptPreview, PolicyPreviews } from '../core/policy-preview.js'
+import type { ChangeCounts, KeptPreview, PolicyPreviews } from '../core/policy-preview.js'
 import type { Database } from './database.js'
 
 type Row = KeptPreview & Record<string, unknown>
 
 export function createPolicyPreviews(database: Database): PolicyPreviews {
   return {
+    async countsOf(hash, { draftHash, policyHash }) {
+      // guard: policy-counts-of-preview
+      const { rows: [counts] } = await database.ask((db) =>
+        db.execute<ChangeCounts & Record<string, unknown>>(sql`select (result->>'gains')::int as gains,
+          (result->>'losses')::int as losses from policy_previews where state = 'done' and result->>'hash' = ${hash}
+          and draft_hash = ${draftHash} and policy_hash = ${policyHash} limit 1`)
+      )
+      return counts
+    },
     async byDraft(draft) {
       const { rows: [preview] } = await database.ask((db) =>
         db.execute<Row>(sql`select state, done, total, to_json(started_at) #>> '{}' as "startedAt", code,

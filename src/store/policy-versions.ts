@@ -1,6 +1,7 @@
 // Versions of the policy. Every replica adds what it has loaded from its file, where it is not there already.
 import { sql } from 'drizzle-orm'
 import { PAGE_ROWS, pageOf } from '../core/page.js'
+import type { ChangeCounts } from '../core/policy-preview.js'
 import {
   POLICY_SCHEMA,
   type NewVersion,
@@ -83,6 +84,7 @@ interface AddedVersion extends NewVersion {
   readonly message?: string
   /** Undefined: the newest one. */
   readonly parent?: number | null
+  readonly counts?: ChangeCounts
   /** Its number is higher than this one, and than all others. */
   readonly above?: number
 }
@@ -90,13 +92,15 @@ interface AddedVersion extends NewVersion {
 /** Within the turn. */
 export async function addVersion(
   tx: Transaction,
-  { source, text, hash, findings, author, release, message = '', parent, above = 0 }: AddedVersion,
+  { source, text, hash, findings, author, release, message = '', parent, counts, above = 0 }: AddedVersion,
 ): Promise<{ readonly number: number, readonly parent: number | null }> {
   const { rows: [added] } = await tx.execute<{ number: number, parent: number | null }>(sql`
-    insert into policy_versions (number, source, text, hash, schema, release, author, message, parent, findings)
+    insert into policy_versions (number, source, text, hash, schema, release, author, message, parent, findings,
+      gains, losses)
     select greatest(coalesce(max(number), 0), ${above}) + 1, ${source}, ${text}, ${hash}, ${POLICY_SCHEMA}, ${release},
       ${author}, ${message}, ${parent === undefined ? sql`max(number)` : sql`${parent}::integer`},
-      ${JSON.stringify(findings)}::jsonb from policy_versions
+      ${JSON.stringify(findings)}::jsonb, ${counts?.gains ?? null}::integer, ${counts?.losses ?? null}::integer
+    from policy_versions
     returning number, parent`)
   if (added === undefined) throw new Error('the version was not added')
   return added

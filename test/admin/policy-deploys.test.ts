@@ -40,6 +40,7 @@ function scene(ports: Partial<PolicyDeployPorts> & { standings?: readonly TrialS
       groupMapping: [{ entraGroup: ADMINS, groups: [], staff: false, superuser: true, label: undefined }],
     }),
     superusers: { active: async () => [], anyIn: async () => false },
+    counts: async () => ({ gains: 0, losses: 0 }),
     release: '0',
     ...ports,
   })

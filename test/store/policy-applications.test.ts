@@ -1,5 +1,6 @@
 // A version of the policy that is applied at once, on a real database: whose rights change, in which order, and what
 // happens when users sign in, another version comes into force or the process ends in the middle.
+import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { createPolicyApplyAdmin, type PolicyApplyPorts } from '../../src/admin/policy-apply.js'
 import type { Acting } from '../../src/core/acts.js'
@@ -80,19 +81,28 @@ interface UserOptions {
   readonly staff?: boolean
   readonly readHours?: number
   readonly session?: boolean
+  readonly id?: string
 }
 
 async function addUser(query: Query, name: string, options: UserOptions = {}): Promise<void> {
-  const { entraGroups = [], groups = [], byHand = [], staff = false, readHours = 1, session = true } = options
+  const {
+    entraGroups = [],
+    groups = [],
+    byHand = [],
+    staff = false,
+    readHours = 1,
+    session = true,
+    id = randomUUID(),
+  } = options
   await query(
-    `with u as (insert into users (username, username_key, is_staff, staff_cause) values ($1, $1, $2,
+    `with u as (insert into users (id, username, username_key, is_staff, staff_cause) values ($7, $1, $1, $2,
         case when $2 then '[]'::jsonb end) returning id),
       i as (insert into identities (tid, oid, user_id) select $3, gen_random_uuid(), id from u),
       r as (insert into entra_readings (user_id, group_ids, read_at) select id, $4,
         now() - $5 * interval '1 hour' from u)
       insert into sessions (id_hash, public_id, user_id) select sha256($1::text::bytea), 'ses_' || $1, id from u
         where $6`,
-    [name, staff, TENANT, entraGroups, readHours, session],
+    [name, staff, TENANT, entraGroups, readHours, session, id],
   )
   await query(
     `insert into user_groups (user_id, group_id, cause)
@@ -120,7 +130,7 @@ async function audited(query: Query) {
 // proves: policy-apply-losses-first
 t.test('everybody with a session is mapped anew, who loses something first, each with an audit row', async (t) => {
   const { query, admin } = await scene(t)
-  await addUser(query, 'a gains', { entraGroups: [ENGINEERS] })
+  await addUser(query, 'a gains', { entraGroups: [ENGINEERS], id: '00000000-0000-4000-8000-000000000001' })
   await addUser(query, 'b stays', { entraGroups: [ADMINS], groups: ['Admins'], staff: true })
   await addUser(query, 'c loses', { groups: ['Circuits'], staff: true })
   await addUser(query, 'd both', { entraGroups: [ADMINS], groups: ['Circuits'] })
@@ -194,7 +204,7 @@ t.test('with requireMappedGroup the sessions of users to whom nothing is granted
 // proves: policy-apply-newer-snapshot
 t.test('a user who signs in meanwhile keeps what the newer snapshot grants', async (t) => {
   const { query, database, admin, applications } = await scene(t)
-  await addUser(query, 'sam', { groups: ['Circuits'] })
+  await addUser(query, 'sam', { entraGroups: [ADMINS] })
   const racing: PolicyApplications = {
     ...applications,
     async apply(person, options) {
@@ -271,7 +281,6 @@ t.test('a process that ends in the middle: another one goes on, and the first on
   t.equal(read, 1)
 })
 
-// proves: policy-apply-removed-group
 t.test('a local group that is removed meanwhile, and a user whose row is locked', async (t) => {
   const { url, query, admin, applications, failed } = await scene(t, { timeoutMs: 1_500 })
   await addUser(query, 'sam', { entraGroups: [ENGINEERS] })

@@ -19,8 +19,8 @@ const SUMMARY = {
   message: Type.String(),
   at: instant('When it was added.'),
   parent: nullable(VersionNumber),
-  gains: changed('Users who gain rights by the preview; null: there was none.'),
-  losses: changed('Users who lose rights by the preview; null: there was none.'),
+  gains: changed('Users who gain rights by it, as counted before it was deployed; null: it was not deployed.'),
+  losses: changed('Users who lose rights by it, as counted before it was deployed; null: it was not deployed.'),
   replicas: Type.Array(Type.String(), { description: 'Replicas that run it, with a heartbeat in the last minute.' }),
 }
 

@@ -106,7 +106,7 @@ function versionsTable(rows: readonly VersionSummary[]): Html {
 }
 
 function gainsOf({ gains, losses }: VersionSummary): Html {
-  return gains === null || losses === null ? soft('no preview') : html`${gains}, ${losses}`
+  return gains === null || losses === null ? soft('not counted') : html`${gains}, ${losses}`
 }
 
 function runBy({ replicas }: VersionSummary): Html {
@@ -139,7 +139,7 @@ function factsOf({ hash, source, author, parent, number, replicas, release, gain
     ['Added by', nameText(author)],
     ['Source', source === 'file' ? 'the configuration file of a replica' : 'deployed'],
     ['Run by', replicas.length === 0 ? soft('no replica') : shortList(replicas, nameText, 10)],
-    ['Gains, losses', gains === null || losses === null ? soft('no preview') : html`${gains}, ${losses}`],
+    ['Gains, losses', gains === null || losses === null ? soft('not counted') : html`${gains}, ${losses}`],
     [
       'Compare',
       parent === null
