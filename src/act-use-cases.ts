@@ -5,10 +5,11 @@ import type { GroupPolicy } from './admin/acts/group-policy.js'
 import { createGroupActs } from './admin/acts/groups.js'
 import { createKeyActs } from './admin/acts/keys.js'
 import { createPeopleActs } from './admin/acts/people.js'
+import { createDeployActs, type DeployActsDeps } from './admin/acts/policy-deploys.js'
 import { createDraftActs } from './admin/acts/policy-drafts.js'
 import { createSessionActs } from './admin/acts/sessions.js'
 import { createTokenActs } from './admin/acts/tokens.js'
-import type { AdminActs } from './admin/use-cases.js'
+import type { AdminActs, CommandActs } from './admin/use-cases.js'
 import type { Config } from './config/config.js'
 import type { SessionTimeouts } from './core/session.js'
 import { createActTransaction } from './store/act-unit.js'
@@ -26,6 +27,11 @@ export interface ActUseCasesDeps {
   readonly policyHash?: (() => string) | undefined
 }
 
+/** Where the console is: commands deploy otherwise (policy-deploys.ts). */
+export interface ConsoleActsDeps extends ActUseCasesDeps {
+  readonly deploys: Omit<DeployActsDeps, 'transaction'>
+}
+
 /** What acts on local groups need of a configuration. */
 export function groupPolicyOf(
   config: Pick<Config, 'groupMapping' | 'access' | 'defaultGroups' | 'headers'>,
@@ -34,7 +40,13 @@ export function groupPolicyOf(
   return { mapping, rules, defaultGroups, separators }
 }
 
-export function createActUseCases(deps: ActUseCasesDeps): AdminActs {
+export function createConsoleActs(deps: ConsoleActsDeps): AdminActs {
+  const { database, timeouts, encryptionSecrets } = deps
+  const transaction = createActTransaction(database, timeouts, encryptionSecrets)
+  return { ...createActUseCases(deps), deploys: createDeployActs({ ...deps.deploys, transaction }) }
+}
+
+export function createActUseCases(deps: ActUseCasesDeps): CommandActs {
   const { database, timeouts, encryptionSecrets, reservedUsernames, groupPolicy, policyHash = () => '' } = deps
   const transaction = createActTransaction(database, timeouts, encryptionSecrets)
   return {

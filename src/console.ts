@@ -1,7 +1,7 @@
 // The admin console and its API: what they stand on, made from the opened parts. The application registers them only
 // where the section `admin` is configured.
 import type { FastifyInstance } from 'fastify'
-import { createActUseCases, groupPolicyOf } from './act-use-cases.js'
+import { createConsoleActs, groupPolicyOf } from './act-use-cases.js'
 import { createRefusals } from './admin/acts/refusals.js'
 import type { AdminAccess } from './admin-access.js'
 import type { AdminUseCases } from './admin/use-cases.js'
@@ -21,10 +21,12 @@ import { FORM_PAGES, PAGES } from './http/admin/pages/all-pages.js'
 import { adminApiLimit } from './http/limits.js'
 import { createOverviewUseCases, type OverviewDeps } from './overview-use-cases.js'
 import { createPeopleUseCases } from './people-use-cases.js'
+import { createPolicyDeploys } from './policy-deploys.js'
 import { createPolicyUseCases } from './policy-use-cases.js'
 import { recordRefusedAct } from './store/act-unit.js'
 import { createActivityReader } from './store/activity-reader.js'
 import { createAdminForms } from './store/admin-forms.js'
+import { createPolicyVersionStore } from './store/policy-versions.js'
 
 export interface ConsoleDeps extends OverviewDeps {
   readonly siblings: Siblings | undefined
@@ -78,13 +80,19 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
   app.addHook('onClose', () => drafts.policyPreview.close())
   return {
     ...createPeopleUseCases({ database, timeouts: config.startup.session, ...naming }),
-    acts: createActUseCases({
+    acts: createConsoleActs({
       database,
       timeouts: config.startup.session,
       encryptionSecrets: config.startup.keys.encryptionSecrets,
       reservedUsernames: () => config.current().reservedUsernames,
       groupPolicy: () => groupPolicyOf(config.current()),
       policyHash: () => config.current().policyText.hash,
+      deploys: {
+        source: config.startup.policy.source,
+        drafts: drafts.policyDrafts,
+        versions: createPolicyVersionStore(database),
+        deploysBy: (deploy) => createPolicyDeploys(database, config.file(), 'policy', deploy),
+      },
     }),
     forms: createAdminForms(database),
     ...createOverviewUseCases(config, deps),

@@ -30,6 +30,7 @@ export function createDraftUseCases(
 ): Pick<AdminUseCases, 'policyDrafts' | 'policyPreview'> {
   const policyHash = (): string => config.current().policyText.hash
   const policyDrafts = createPolicyDraftsAdmin({
+    source: config.startup.policy.source,
     drafts: createPolicyDrafts(database),
     versions: createPolicyVersionStore(database),
     versionOf: (hash) => database.ask((db) => versionOf(db, hash)),

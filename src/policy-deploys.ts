@@ -3,6 +3,7 @@ import { countChanges } from './admin/policy-preview.js'
 import { createPolicyDeploysAdmin, type PolicyDeploysAdmin } from './admin/policy-deploys.js'
 import type { Config } from './config/config.js'
 import { loadPolicy } from './config/policy-document.js'
+import type { PolicyDeployments } from './core/policy-version.js'
 import type { Database } from './store/database.js'
 import { activeSuperusers, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
 import { createPolicyDeploymentStore } from './store/policy-deployments.js'
@@ -11,11 +12,21 @@ import { createLocalGroups } from './store/policy-reads.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
 import { VERSION } from './version.js'
 
-/** @param file the configuration file, beside which policies are judged @param name how problems name the text */
-export function createPolicyDeploys(database: Database, file: Config, name: string): PolicyDeploysAdmin {
+/**
+ * @param file the configuration file, beside which policies are judged
+ * @param name how problems name the text
+ * @param deploy in place of the transaction that adds the version
+ */
+export function createPolicyDeploys(
+  database: Database,
+  file: Config,
+  name: string,
+  deploy?: PolicyDeployments['deploy'],
+): PolicyDeploysAdmin {
+  const deployments = createPolicyDeploymentStore(database)
   return createPolicyDeploysAdmin({
     source: file.policy.source,
-    deployments: createPolicyDeploymentStore(database),
+    deployments: deploy === undefined ? deployments : { ...deployments, deploy },
     versions: createPolicyVersionStore(database),
     judge(text) {
       const { config: { groupMapping, policyText }, warnings } = loadPolicy(text, file, { name, env: {} })

@@ -121,7 +121,7 @@ export function createPolicyDeploysAdmin(ports: PolicyDeployPorts): PolicyDeploy
   }
 }
 
-function sourceIsFile(): GatehouseError {
+export function sourceIsFile(): GatehouseError {
   return new GatehouseError('policy_source_file', {
     remedy: 'Change the file, and reload it (SIGHUP). Or set policy.source to database, and take the policy out of it.',
   })
@@ -174,6 +174,7 @@ function isSuperuser(mapping: GroupMapping, entraGroupIds: readonly string[]): b
 
 function noSuperuser(what: string): GatehouseError {
   return new GatehouseError('policy_no_superuser', {
+    sentence: `With this policy ${what}, by the last snapshot of each user's groups.`,
     detail: `with this policy ${what}, by the last snapshot of each user's groups`,
     remedy: `If that is meant, confirm it: --confirm '${NO_SUPERUSER}'`,
   })

@@ -13,6 +13,8 @@ interface Staleness {
 }
 
 export interface PolicyDraftsAdmin {
+  /** Where the policy is: in the file, a draft becomes it by hand. */
+  readonly source: 'file' | 'database'
   /** The one that was changed last first. */
   list(page: PageRequest<DraftCursor>): Promise<Page<DraftSummary & Staleness, DraftCursor>>
   /** @throws GatehouseError `policy_draft_unknown` */
@@ -40,6 +42,7 @@ export interface DraftDiff {
 }
 
 export interface PolicyDraftsPorts {
+  readonly source: 'file' | 'database'
   readonly drafts: PolicyDrafts
   readonly versions: Pick<PolicyVersions, 'get'>
   /** The newest version with this hash. */
@@ -50,7 +53,7 @@ export interface PolicyDraftsPorts {
 }
 
 export function createPolicyDraftsAdmin(ports: PolicyDraftsPorts): PolicyDraftsAdmin {
-  const { drafts, versions, versionOf, judge, policyHash } = ports
+  const { source, drafts, versions, versionOf, judge, policyHash } = ports
   const withStaleness = <Draft extends DraftSummary>(draft: Draft): Draft & Staleness => ({
     ...draft,
     isStale: draft.baseHash !== policyHash(),
@@ -63,6 +66,7 @@ export function createPolicyDraftsAdmin(ports: PolicyDraftsPorts): PolicyDraftsA
   }
   const inForce = (): Promise<number | undefined> => versionOf(policyHash())
   return {
+    source,
     get,
     judge,
     inForce,

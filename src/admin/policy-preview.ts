@@ -12,6 +12,7 @@ import {
   MOST_NAMED,
   MOST_PREVIEWED,
   type ChangeCounts,
+  type KeptPreview,
   type PolicyPreview,
   type PolicyPreviews,
   type PreviewedSnapshot,
@@ -109,11 +110,28 @@ interface Judged {
 
 async function keptPreview(
   draft: string,
-  { draftHash, policyHash }: PreviewKey,
+  key: PreviewKey,
   mostMs: number,
   { previews }: PolicyPreviewPorts,
 ): Promise<PolicyPreview | undefined> {
-  const found = await previews.byDraft(draft)
+  return ofNow(await previews.byDraft(draft), key, mostMs)
+}
+
+/**
+ * @param seen hash of the preview that the administrator has seen
+ * @throws GatehouseError `policy_preview_stale`: it is not that of the draft and of the policy in force as they are
+ */
+export function requirePreview(found: KeptPreview | undefined, key: PreviewKey, seen: string): PreviewResult {
+  const result = ofNow(found, key, SHOWN_MS)?.result
+  if (result?.hash === seen) return result // guard: policy-preview-seen
+  throw new GatehouseError('policy_preview_stale')
+}
+
+function ofNow(
+  found: KeptPreview | undefined,
+  { draftHash, policyHash }: PreviewKey,
+  mostMs: number,
+): PolicyPreview | undefined {
   // guard: policy-preview-of-now
   if (found === undefined || found.draftHash !== draftHash || found.policyHash !== policyHash) return undefined
   if (found.state === 'running' && found.ageMs > LOST_MS) {

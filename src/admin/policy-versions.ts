@@ -61,12 +61,17 @@ export async function knownVersion(
 
 /** @param before,after YAML of policies that were accepted */
 export function changesBetween(before: string, after: string): readonly PolicyChange[] {
-  const [from, to] = [before, after].map((text): unknown => parse(text, { maxAliasCount: -1 }) ?? {})
+  const [from, to] = [before, after].map(policyValues)
   return differences('', from, to).map((each) => ({
     path: each.path,
     before: each.before === undefined ? null : JSON.stringify(each.before),
     after: each.after === undefined ? null : JSON.stringify(each.after),
   }))
+}
+
+/** @param text YAML of a policy that was accepted */
+export function policyValues(text: string): unknown {
+  return parse(text, { maxAliasCount: -1 }) ?? {}
 }
 
 function patchOf(from: VersionDetails, to: VersionDetails): string | undefined {

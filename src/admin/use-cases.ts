@@ -6,6 +6,7 @@ import type { MembershipActs } from './acts/memberships.js'
 import type { GroupActs } from './acts/groups.js'
 import type { KeyActs } from './acts/keys.js'
 import type { PeopleActs } from './acts/people.js'
+import type { DeployActs } from './acts/policy-deploys.js'
 import type { DraftActs } from './acts/policy-drafts.js'
 import type { SessionActs } from './acts/sessions.js'
 import type { TokenActs } from './acts/tokens.js'
@@ -28,7 +29,12 @@ import type { TokensAdmin } from './tokens.js'
 import type { AdminForms } from '../core/admin-forms.js'
 
 /** What changes something: each use case is one transaction with its audit row (acts/perform.ts). */
-export interface AdminActs {
+export interface AdminActs extends CommandActs {
+  readonly deploys: DeployActs
+}
+
+/** Those of commands, which deploy by `PolicyDeploysAdmin`. */
+export interface CommandActs {
   readonly sessions: SessionActs
   readonly people: PeopleActs
   readonly tokens: TokenActs

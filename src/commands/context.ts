@@ -1,7 +1,7 @@
 // What every command does the same way: find and read the configuration, open the database, print for people or as
 // JSON.
 import { userInfo } from 'node:os'
-import type { AdminActs } from '../admin/use-cases.js'
+import type { CommandActs } from '../admin/use-cases.js'
 import type { Config } from '../config/config.js'
 import { asWritten } from '../config/as-written.js'
 import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from '../config/load.js'
@@ -71,7 +71,7 @@ export interface CommandContext {
   readonly sessions: PeopleUseCases['sessions']
   readonly tokens: PeopleUseCases['tokens']
   /** Changes; the same use cases too. */
-  readonly acts: AdminActs
+  readonly acts: CommandActs
   /** With the policy that was deployed last, where the policy is in the database and was deployed. */
   readonly config: Config
   /** Of the file alone. */

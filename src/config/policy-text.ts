@@ -3,6 +3,7 @@
 // never is in it.
 import { createHash } from 'node:crypto'
 import { isMap, isScalar, parseDocument, stringify, type Document, type YAMLMap } from 'yaml'
+import { canonicalJson } from '../core/canonical-json.js'
 import { withoutDefaults } from './variables.js'
 
 /** The keys of the file that are the policy, in the order in which a policy is written anew. */
@@ -49,14 +50,6 @@ export function policyTextOf(file: string, parsed: Document): PolicyText {
   // a part that needs an anchor from elsewhere in the file, or that is in one line with others, is written anew
   const stands = slices !== undefined && canonicalOf(slices) === canonical
   return { text: stands ? slices : writtenAnew(values), canonical, hash: sha256(canonical) }
-}
-
-/** JSON in which the order of keys does not count. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, each: unknown) => {
-    if (typeof each !== 'object' || each === null || Array.isArray(each)) return each
-    return Object.fromEntries(Object.entries(each).sort(([a], [b]) => a < b ? -1 : 1))
-  })
 }
 
 function sha256(text: string): string {

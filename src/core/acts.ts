@@ -4,6 +4,8 @@ import type { Holdings } from './ceiling.js'
 import type { GroupsUnit } from './group-acts.js'
 import type { PersonView } from './people.js'
 import type { DraftsUnit } from './policy-draft.js'
+import type { KeptPreview } from './policy-preview.js'
+import type { NewDeployment } from './policy-version.js'
 import type { TokenKind } from './token.js'
 
 /** An administrator in the console or its API, by a session of the console or by an API token. */
@@ -73,6 +75,21 @@ export interface ActUnit {
   readonly groups: GroupsUnit
   readonly keys: KeysUnit
   readonly drafts: DraftsUnit
+  readonly policy: PolicyUnit
+}
+
+/** Deploys of the policy, where it is in the database. */
+export interface PolicyUnit {
+  /** Waits until no version is being added, and nothing is being written by the one in force. */
+  takeTurn(): Promise<void>
+  /** @throws GatehouseError `policy_changed`: another version is in force */
+  requireOnto(onto: number): Promise<void>
+  /** Permissions of the console (`gatehouse.*`) by the name of the local group that has them. */
+  consolePermissions(): Promise<ReadonlyMap<string, readonly string[]>>
+  /** Undefined: there is none. */
+  previewOf(draft: string): Promise<KeptPreview | undefined>
+  /** As PolicyDeployments.deploy. */
+  deploy(deployment: NewDeployment): Promise<number>
 }
 
 export interface SessionUnit {

@@ -2,6 +2,7 @@
 // break-glass. Pure: the use cases of acts (src/admin/acts) ask before they change anything.
 import { ADMIN_PREFIX, adminPermissions, type AdminPermission } from './admin-permissions.js'
 import { GatehouseError } from './errors.js'
+import type { PolicyGains } from './policy-gains.js'
 
 /** What an administrator holds. */
 export interface Holdings {
@@ -44,6 +45,23 @@ export function requireWithinOwnRights(holder: Holdings, gain: Gain): void {
   if (above.length > 0) { // guard: act-ceiling
     throw aboveOwnRights(`the result gives ${above.join(', ')}, which the administrator does not hold`)
   }
+}
+
+/**
+ * For a change of the policy.
+ * @param permissionsOf permissions of the console that a local group has
+ * @throws GatehouseError `above_own_rights`
+ */
+export function requireMayDeploy(
+  holder: Holdings,
+  { superusersAlone, groups }: PolicyGains,
+  permissionsOf: (group: string) => readonly string[],
+): void {
+  if (holder.isSuperuser) return
+  if (superusersAlone.length > 0) { // guard: policy-superusers-alone
+    throw aboveOwnRights(`only superusers deploy this: ${superusersAlone.join(', ')}`)
+  }
+  requireWithinOwnRights(holder, { permissions: groups.flatMap(permissionsOf) }) // guard: policy-own-permissions
 }
 
 /** @throws GatehouseError `above_own_rights` */

@@ -205,6 +205,10 @@ export const FAILURES = {
   username_invalid: { status: 400, sentence: 'This is not a valid username.' },
   policy_changed: { status: 409, sentence: 'Another version of the policy was deployed in the meantime.' },
   policy_missing: { status: 503, sentence: 'Gatehouse has no access policy yet, so nothing can be opened.' },
+  policy_preview_stale: {
+    status: 409,
+    sentence: 'This needs a preview of the draft, and of the policy in force, as both are now: make it first.',
+  },
   policy_no_superuser: { status: 409, sentence: 'With this policy no superuser would be left, or not you.' },
   policy_replica_refused: { status: 409, sentence: 'A replica cannot run this policy. Nothing was changed.' },
   policy_replica_silent: { status: 409, sentence: 'A replica has not tried this policy. Nothing was changed.' },
@@ -216,6 +220,7 @@ export const FAILURES = {
   policy_draft_unusable: { status: 422, sentence: 'This draft cannot be used as the policy: check it first.' },
   policy_drafts_full: { status: 409, sentence: 'There are too many drafts of the policy: delete one first.' },
   preview_interrupted: { status: 503, sentence: 'The preview was interrupted: start it again.' },
+  policy_version_unusable: { status: 422, sentence: 'This version cannot be used as the policy any more.' },
   policy_version_unknown: { status: 404, sentence: 'There is no version of the policy with this number.' },
   session_unknown: { status: 404, sentence: 'This session does not exist.' },
   object_id_invalid: { status: 400, sentence: 'This is not a valid Object ID.' },
@@ -261,11 +266,6 @@ export const COMMAND_FAILURES: ReadonlySet<ErrorCode> = new Set([
   'object_id_invalid',
   'database_not_migrated',
   'command_missing',
-  'policy_changed',
-  'policy_no_superuser',
-  'policy_replica_refused',
-  'policy_replica_silent',
-  'policy_source_file',
 ])
 
 /** These end the start of the server: the last line of the log. */

@@ -18,6 +18,7 @@ import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { membershipUnit } from './act-memberships.js'
 import { groupsUnit } from './act-groups.js'
+import { policyUnit } from './act-policy.js'
 import { peopleUnit } from './act-people.js'
 import { tokenUnit } from './act-tokens.js'
 import { rotateKeys } from './keys.js'
@@ -49,6 +50,7 @@ export function createActTransaction(
         memberships: membershipUnit(tx),
         groups: groupsUnit(tx),
         drafts: draftsUnit(tx),
+        policy: policyUnit(tx),
         keys: { rotate: (now) => rotateKeys(tx, encryptionSecrets, now) },
       })
     )

@@ -56,7 +56,7 @@ export function createPolicyDeploymentStore(database: Database): PolicyDeploymen
     async endTrial(trial) {
       await ask(sql`delete from policy_trials where id = ${trial}`)
     },
-    deploy: (deployment) => database.transaction((tx) => deploy(tx, deployment)),
+    deploy: (deployment) => database.transaction((tx) => deployWithin(tx, deployment)),
     unanswered: (replica) =>
       ask(sql`select id, text from policy_trials t where at > clock_timestamp() - interval '1 minute'
         and not exists (select from policy_trial_answers a where a.trial = t.id and a.replica = ${replica})
@@ -82,16 +82,12 @@ async function standingOf(on: Drizzle | Transaction, trial: string): Promise<Tri
   }
 }
 
-async function deploy(tx: Transaction, deployment: NewDeployment): Promise<number> {
+/** @throws as PolicyDeployments.deploy */
+export async function deployWithin(tx: Transaction, deployment: NewDeployment): Promise<number> {
   await takePolicyTurn(tx)
   const { hash, author, message, correlationId, detail, onto, without, trial, isApplied = false } = deployment
-  const { rows: [before] } = await tx.execute<Row<DeployedVersion>>(IN_FORCE)
-  if ((before?.number ?? null) !== onto) { // guard: policy-onto
-    throw new GatehouseError('policy_changed', {
-      detail: `version ${before?.number ?? 'none'} is in force, and not ${onto ?? 'none'}`,
-      remedy: 'Look at it (gatehouse policy show), then deploy again.',
-    })
-  }
+  const before = await deployedIn(tx)
+  requireOnto(before, onto)
   requireAccepted(await standingOf(tx, trial), without)
   const { number } = await addVersion(tx, { ...deployment, source: 'database', parent: onto })
   await writeAudit(tx, {
@@ -114,8 +110,27 @@ async function deploy(tx: Transaction, deployment: NewDeployment): Promise<numbe
 export async function requireDeployed(tx: Transaction, hash: string | undefined): Promise<void> {
   if (hash === undefined) return
   await holdPolicyTurn(tx) // guard: policy-plan-until-commit
-  const { rows: [inForce] } = await tx.execute<Row<DeployedVersion>>(IN_FORCE)
+  const inForce = await deployedIn(tx)
   if (inForce?.hash !== hash) throw new OutOfDate() // guard: policy-plan-in-force
+}
+
+export async function deployedIn(tx: Transaction): Promise<DeployedVersion | undefined> {
+  const { rows: [inForce] } = await tx.execute<Row<DeployedVersion>>(IN_FORCE)
+  return inForce
+}
+
+/**
+ * @param onto number of the version that was seen in force; null: none
+ * @throws GatehouseError `policy_changed`
+ */
+export function requireOnto(inForce: DeployedVersion | undefined, onto: number | null): void {
+  const number = inForce?.number ?? null
+  if (number === onto) return // guard: policy-onto
+  throw new GatehouseError('policy_changed', {
+    sentence: `Version ${number ?? 'none'} of the policy is in force now. Look at it, then decide again.`,
+    detail: `version ${number ?? 'none'} is in force, and not ${onto ?? 'none'}`,
+    remedy: 'Look at it (gatehouse policy show), then deploy again.',
+  })
 }
 
 /** @throws GatehouseError `policy_replica_silent`, `policy_replica_refused` */
@@ -123,6 +138,7 @@ export function requireAccepted({ silent, refused }: TrialStanding, without: rea
   const refusal = refused.find(({ name }) => !without.includes(name))
   if (refusal !== undefined) { // guard: policy-trial-refused
     throw new GatehouseError('policy_replica_refused', {
+      sentence: `${refusal.name} cannot run this policy, so nothing was changed: ${refusal.refusal}`,
       detail: `${refusal.name} cannot run this policy: ${refusal.refusal}`,
       remedy: 'Correct what it says, on that replica or in the policy, then deploy again.',
     })
@@ -130,6 +146,7 @@ export function requireAccepted({ silent, refused }: TrialStanding, without: rea
   const missing = silent.filter((name) => !without.includes(name))
   if (missing.length === 0) return // guard: policy-trial-silent
   throw new GatehouseError('policy_replica_silent', {
+    sentence: `No answer came from ${missing.join(', ')}, so nothing was changed.`,
     detail: `no answer came from ${missing.join(', ')}`,
     remedy: `Where a replica is gone for good, leave it out: --without ${missing[0]}`,
   })
@@ -138,7 +155,7 @@ export function requireAccepted({ silent, refused }: TrialStanding, without: rea
 async function addAgain(tx: Transaction, lost: LostVersion): Promise<number | undefined> {
   await takePolicyTurn(tx)
   const { text, hash, number, author, release } = lost
-  const { rows: [newest] } = await tx.execute<Row<DeployedVersion>>(IN_FORCE)
+  const newest = await deployedIn(tx)
   if (newest !== undefined && (newest.number >= number || newest.hash === hash)) return undefined
   const { number: again } = await addVersion(tx, {
     source: 'database',

@@ -2,7 +2,7 @@
 // them can answer how far a preview is.
 import { sql } from 'drizzle-orm'
 import type { ChangeCounts, KeptPreview, PolicyPreviews } from '../core/policy-preview.js'
-import type { Database } from './database.js'
+import type { Database, Drizzle, Transaction } from './database.js'
 
 type Row = KeptPreview & Record<string, unknown>
 
@@ -17,16 +17,7 @@ export function createPolicyPreviews(database: Database): PolicyPreviews {
       )
       return counts
     },
-    async byDraft(draft) {
-      const { rows: [preview] } = await database.ask((db) =>
-        db.execute<Row>(sql`select state, done, total, to_json(started_at) #>> '{}' as "startedAt", code,
-          draft_hash as "draftHash", policy_hash as "policyHash",
-          '{"sampled": null}'::jsonb || result as result, -- also of a release that compared no requests
-          (extract(epoch from clock_timestamp() - written_at) * 1000)::float8 as "ageMs"
-          from policy_previews where draft = ${draft}`)
-      )
-      return preview
-    },
+    byDraft: (draft) => database.ask((db) => previewOf(db, draft)),
     async begin(draft, run, { draftHash, policyHash, total }) {
       const { rowCount } = await database.ask((db) =>
         db.execute(sql`insert into policy_previews (draft, run, draft_hash, policy_hash, state, total)
@@ -52,4 +43,14 @@ export function createPolicyPreviews(database: Database): PolicyPreviews {
       )
     },
   }
+}
+
+export async function previewOf(on: Drizzle | Transaction, draft: string): Promise<KeptPreview | undefined> {
+  const { rows: [preview] } = await on.execute<Row>(sql`
+    select state, done, total, to_json(started_at) #>> '{}' as "startedAt", code,
+      draft_hash as "draftHash", policy_hash as "policyHash",
+      '{"sampled": null}'::jsonb || result as result, -- also of a release that compared no requests
+      (extract(epoch from clock_timestamp() - written_at) * 1000)::float8 as "ageMs"
+    from policy_previews where draft = ${draft}`)
+  return preview
 }

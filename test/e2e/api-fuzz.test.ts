@@ -11,8 +11,9 @@ import { sql } from 'drizzle-orm'
 import t, { type Test } from 'tap'
 import { isInstalled, schemathesisFolder } from '../../scripts/install-schemathesis.mjs'
 import { ADMIN_PERMISSIONS } from '../../src/core/admin-permissions.js'
-import { PEOPLE, startAdminScene, type AdminScene } from '../http/admin/helper.js'
+import { PEOPLE, startDeployedScene, type AdminScene } from '../http/admin/helper.js'
 import { giveAdminSession } from '../helpers/admin.js'
+import { inForce } from '../http/admin/act-scenes.js'
 import { giveToken } from '../http/admin/token-client.js'
 import { connect } from '../helpers/sql.js'
 import { skip } from '../helpers/programs.js'
@@ -42,7 +43,7 @@ for (const asking of ASKING) {
   t.test(`random requests with a ${by} of ${who}`, { timeout: 600_000 }, async (t) => {
     const home = schemathesisFolder()
     if (!isInstalled(home)) return skip(t, `${home} is not there: node scripts/install-schemathesis.mjs`)
-    const scene = await startAdminScene(t, { server: { trustedProxies: ['127.0.0.1'] } })
+    const scene = await startDeployedScene(t, { server: { trustedProxies: ['127.0.0.1'] } })
     scene.gateway.entra.app.applicationPermissions = ['User.Read.All', 'GroupMember.Read.All'] // for ?live=true
     const { status, output, answers } = await fuzz(t, join(home, 'bin/schemathesis'), scene, asking)
     t.equal(status === 0 ? '' : output, '', 'schemathesis has found nothing')
@@ -97,7 +98,14 @@ async function credentials(t: Test, scene: AdminScene, { who, by }: Asking): Pro
   const { components } = document.content as { components: { securitySchemes: { adminSession: { name: string } } } }
   const name = components.securitySchemes.adminSession.name.replace('__Host-', '')
   const server = createServer((request, response) => {
-    const version = new URL(request.url ?? '/', 'http://localhost').searchParams.get('version')
+    const { searchParams } = new URL(request.url ?? '/', 'http://localhost')
+    const version = searchParams.get('version')
+    if (searchParams.has('inForce')) {
+      inForce(query).then((number) => response.end(String(number)), (error: unknown) => {
+        response.writeHead(500).end(String(error))
+      })
+      return
+    }
     if (version !== null) {
       versionOf(scene, version).then((tag) => response.end(tag), (error: unknown) => {
         response.writeHead(500).end(String(error))
@@ -160,9 +168,10 @@ async function objects({ gateway }: AdminScene): Promise<Record<string, readonly
   )
   await gateway.gateway.database.ask((db) =>
     db.execute(sql`insert into policy_drafts (id, text, base, author, changed_by)
-      select 'drf_' || n, 'defaultGroups: []', (select max(number) from policy_versions), 'cli:test', 'cli:test'
+      select 'drf_' || n, 'access: { default: deny }', (select max(number) from policy_versions), 'cli:test', 'cli:test'
       from generate_series(1, 20) n`)
   )
+  await seedDeploys(gateway)
   const column = async (query: ReturnType<typeof sql>) =>
     (await gateway.gateway.database.ask((db) => db.execute<{ found: string }>(query))).rows.map(({ found }) => found)
   return {
@@ -172,10 +181,26 @@ async function objects({ gateway }: AdminScene): Promise<Record<string, readonly
       on g.id = group_id where cause is null order by user_id, g.name`),
     'groups {name}': await column(sql`select name as found from groups order by name`),
     'names {name}': await column(sql`select username_key as found from retired_usernames order by username_key`),
-    'policy/drafts {id}': await column(sql`select id as found from policy_drafts order by id`),
+    'policy/drafts {id}': await column(sql`select id as found from policy_drafts where id like 'drf_%' order by id`),
+    'deploys': await column(sql`select id as found from policy_drafts where id like 'dep_%' order by id`),
     'tokens {id}': await column(sql`select id as found from tokens order by created_at`),
     'sessions {publicId}': await column(sql`select public_id as found from sessions order by created_at`),
   }
+}
+
+/** Drafts with the meaning of the policy in force, and a preview of each: a deploy of one leaves the others current. */
+async function seedDeploys({ gateway: { database } }: AdminScene['gateway']): Promise<void> {
+  await database.ask((db) =>
+    db.execute(sql`insert into policy_drafts (id, text, base, author, changed_by)
+      select 'dep_' || n, text || '# ' || n, number, 'cli:test', 'cli:test'
+      from generate_series(1, 100) n, policy_versions`)
+  )
+  await database.ask((db) =>
+    db.execute(sql`insert into policy_previews (draft, run, draft_hash, policy_hash, state, result, written_at)
+      select d.id, gen_random_uuid(), v.hash, v.hash, 'done', jsonb_build_object('hash', repeat('f', 64), 'losses', 0),
+        now() + interval '1 day'
+      from policy_drafts d, policy_versions v where d.id like 'dep_%'`)
+  )
 }
 
 function counted(lines: string): Map<string, Map<number, number>> {

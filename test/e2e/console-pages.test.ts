@@ -51,10 +51,11 @@ function groupForms(scene: ConsoleScene): readonly string[] {
   ]
 }
 
-/** Forms that begin, save and delete drafts of the policy. */
+/** Forms that begin, save, delete and deploy drafts of the policy. */
 function draftForms({ drafts }: ConsoleScene): readonly string[] {
   const [first = '', ...others] = drafts.map((id) => linkTo('drafts', id))
-  return ['/admin/drafts/add', first, ...others, `${first}/remove`]
+  const deploys = [`${first}/deploy`, ...others.map((draft) => `${draft}/deploy`), '/admin/versions/1/rollback']
+  return ['/admin/drafts/add', first, ...others, `${first}/remove`, ...deploys]
 }
 
 function addressesOf(scene: ConsoleScene): readonly string[] {

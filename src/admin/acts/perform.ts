@@ -13,6 +13,11 @@ export interface ActRules {
    * where an act changes no rights.
    */
   readonly inTurn: boolean
+  /**
+   * It waits for what is being written by the version of the policy in force, before it locks anything: those
+   * transactions hold this turn, and wait for rows of users.
+   */
+  readonly inPolicyTurn?: boolean
 }
 
 /** What an act did, for its audit row. Where nothing changed there is no row. */
@@ -43,10 +48,11 @@ export interface ActContext {
 export async function perform<Result>(
   transaction: ActTransaction,
   acting: Acting,
-  { permission, inTurn }: ActRules,
+  { permission, inTurn, inPolicyTurn = false }: ActRules,
   work: (context: ActContext) => Promise<Result>,
 ): Promise<Result> {
   return await transaction(async (unit) => {
+    if (inPolicyTurn) await unit.policy.takeTurn() // guard: policy-act-turn-first
     if (inTurn) await unit.takeTurn()
     const holder = acting.admin === undefined ? HOLDS_EVERYTHING : await unit.holdingsOf(acting.admin)
     if (holder === undefined) throw new GatehouseError(goneOf(acting))

@@ -1,8 +1,10 @@
 // For every act of the API a request that succeeds, and one that is above the rights of an administrator who has the
 // permission. The matrix (acts.test.ts) fails for an act without a scene.
 import { randomUUID } from 'node:crypto'
+import { parse, stringify } from 'yaml'
 import type { Query } from '../../helpers/sql.js'
-import { PEOPLE, type AdminScene, type Who } from './helper.js'
+import { until } from '../../helpers/until.js'
+import { PEOPLE, type AdminScene, type ApiClient, type Who } from './helper.js'
 import { giveToken } from './token-client.js'
 
 export interface ActRequest {
@@ -81,6 +83,68 @@ export async function newDraft({ clients: { sue } }: AdminScene): Promise<{ path
   const headers = { 'sec-fetch-site': 'same-origin', 'x-csrf-token': sue.csrfToken }
   const { json } = await sue.ask('/policy/drafts', { method: 'POST', headers, body: {} })
   return { path: `/policy/drafts/${String(json?.['id'])}`, ifMatch: String(json?.['etag']) }
+}
+
+/** A draft that Sue has seen the preview of, with what her request to deploy it has. */
+export async function draftToDeploy(
+  scene: AdminScene,
+  query: Query,
+  change: (policy: Readonly<Record<string, unknown>>) => unknown = (policy) => policy,
+): Promise<{ path: string, ifMatch: string, body: Readonly<Record<string, unknown>> }> {
+  const { clients: { sue } } = scene
+  const { path, ifMatch: first } = await newDraft(scene)
+  const headers = { 'sec-fetch-site': 'same-origin', 'x-csrf-token': sue.csrfToken }
+  const { json } = await sue.ask(path)
+  const text = stringify(change(parse(String(json?.['text'])) as Readonly<Record<string, unknown>>))
+  const put = { method: 'PUT', headers: { ...headers, 'if-match': first }, body: { text } }
+  const ifMatch = String((await sue.ask(path, put)).json?.['etag'])
+  const preview = await previewOf(sue, path)
+  return { path, ifMatch, body: { message: 'Circuits', onto: await inForce(query), preview, reason: WHY } }
+}
+
+export async function previewOf(client: ApiClient, path: string): Promise<string> {
+  const headers = { 'sec-fetch-site': 'same-origin', 'x-csrf-token': client.csrfToken }
+  let hash: unknown
+  const isMade = async () => {
+    const { json } = await client.ask(`${path}/preview`, { method: 'POST', headers })
+    hash = (json?.['result'] as { hash?: string } | null | undefined)?.hash
+    return hash !== undefined
+  }
+  if (!await until(isMade)) throw new Error('there is no preview')
+  return String(hash)
+}
+
+export async function inForce(query: Query): Promise<number> {
+  const [row] = await query<{ number: number }>(
+    "select max(number) as number from policy_versions where source = 'database'",
+  )
+  return row?.number ?? 0
+}
+
+/** A version that was never deployed. @param change of the one in force */
+export async function versionWith(
+  query: Query,
+  change: (policy: Readonly<Record<string, unknown>>) => unknown,
+): Promise<number> {
+  const [before] = await query<{ text: string }>('select text from policy_versions where number = $1', [
+    await inForce(query),
+  ])
+  const text = stringify(change(parse(before?.text ?? '') as Readonly<Record<string, unknown>>))
+  const [added] = await query<{ number: number }>(
+    `insert into policy_versions (number, source, text, hash, schema, release, author)
+      select max(number) + 1, 'file', $1::text, encode(sha256(convert_to($1::text, 'UTF8')), 'hex'), 1, 'test', 'test'
+      from policy_versions returning number`,
+    [text],
+  )
+  return added?.number ?? 0
+}
+
+/** One row more of the mapping: Entra groups that nobody is in. */
+export function withRow(row: Readonly<Record<string, unknown>>) {
+  return (policy: Readonly<Record<string, unknown>>): unknown => ({
+    ...policy,
+    groupMapping: [...policy['groupMapping'] as readonly unknown[], { entraGroup: randomUUID(), ...row }],
+  })
 }
 
 async function seen({ clients: { sue } }: AdminScene, id: string): Promise<{ path: string, ifMatch: string }> {
@@ -216,6 +280,26 @@ export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
       return { path: `${path}?${reason}`, ifMatch }
     },
     above: undefined,
+  },
+  postPolicyDraftsByIdDeploy: {
+    allowed: async (scene, query) => {
+      const { path, ...asked } = await draftToDeploy(scene, query, withRow({ groups: ['Read Only'] }))
+      return { path: `${path}/deploy`, ...asked }
+    },
+    above: async (scene, query) => {
+      const { path, ...asked } = await draftToDeploy(scene, query, withRow({ superuser: true }))
+      return { path: `${path}/deploy`, ...asked }
+    },
+  },
+  postPolicyVersionsByNumberRollback: {
+    allowed: async (_scene, query) => ({
+      path: '/policy/versions/1/rollback',
+      body: { message: 'Back', onto: await inForce(query), reason: WHY },
+    }),
+    above: async (_scene, query) => ({
+      path: `/policy/versions/${await versionWith(query, withRow({ staff: true }))}/rollback`,
+      body: { message: 'Back', onto: await inForce(query), reason: WHY },
+    }),
   },
   postGroups: {
     allowed: async () => ({ path: '/groups', body: { name: `Group ${randomUUID()}`, description: 'New' } }),

@@ -4,7 +4,14 @@ import t, { type Test } from 'tap'
 import { connect, dumpEverything, type Query, withoutTriggers } from '../../helpers/sql.js'
 import { ACT_SCENES, type ActRequest } from './act-scenes.js'
 import { ADMIN_PERMISSIONS } from '../../../src/core/admin-permissions.js'
-import { HELPDESK, startAdminScene, type AdminScene, type ApiClient, type Operation } from './helper.js'
+import {
+  HELPDESK,
+  startAdminScene,
+  startDeployedScene,
+  type AdminScene,
+  type ApiClient,
+  type Operation,
+} from './helper.js'
 import { giveToken } from './token-client.js'
 
 const OWN = { 'sec-fetch-site': 'same-origin' }
@@ -172,7 +179,7 @@ async function tokenSucceeds(t: Test, { scene, query, operation, send }: Matrix,
 
 // proves: act-permission, act-own-form, token-step-up
 t.test('every act of the document', { timeout: 240_000 }, async (t) => {
-  const scene = await startAdminScene(t)
+  const scene = await startDeployedScene(t)
   const query = await connect(t, scene.gateway.databaseUrl)
   const { clients: { sue } } = scene
   const acts = scene.document.operations.filter(({ act }) => act !== undefined)

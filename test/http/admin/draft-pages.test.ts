@@ -4,7 +4,7 @@ import { GROUP_IDS } from '../../../src/demo/people.js'
 import { connect } from '../../helpers/sql.js'
 import { until } from '../../helpers/until.js'
 import { formsOf, hiddenOf } from './forms.js'
-import { startAdminScene, type ApiClient } from './helper.js'
+import { startAdminScene, startDeployedScene, type ApiClient } from './helper.js'
 
 const TEXT =
   `# why\nrequireMappedGroup: true\ngroupMapping:\n  - { entraGroup: ${GROUP_IDS.readOnly}, superuser: true }\n`
@@ -109,6 +109,50 @@ t.test('the preview lists requests that would be decided otherwise, and says whe
   gateway.reload({ access: { sample: 0 } })
   await send(sue, `${at}/preview`, { _csrf: sue.csrfToken })
   t.ok(await until(async () => /No requests are noted/.test((await page(sue, `${at}/preview`)).text)))
+})
+
+t.test('a draft is deployed by a form that shows what was seen, and an earlier version again', async (t) => {
+  const { gateway, clients: { sue, sam } } = await startDeployedScene(t)
+  const { page, send, fill } = formsOf(gateway)
+  const { location } = await send(sue, '/admin/drafts/add', { _csrf: sue.csrfToken, message: 'Night <b>shift</b>' })
+  const at = String(location).replace(/\?.*/, '')
+  t.match((await page(sue, at)).text, `href="${at}/deploy"`)
+  t.match((await page(sue, `${at}/deploy`)).text, 'There is no preview of the draft as it is now.')
+  t.match(await fill(sue, `${at}/deploy`, { message: 'x' }), { status: 400, text: 'There is no preview' })
+  t.equal((await page(sam, `${at}/deploy`)).status, 403)
+
+  await send(sue, `${at}/preview`, { _csrf: sue.csrfToken })
+  t.ok(await until(async () => /href="#?[^"]*\/preview">the preview</.test((await page(sue, `${at}/deploy`)).text)))
+  const form = (await page(sue, `${at}/deploy`)).text
+  t.match(form, 'value="Night &#60;b&#62;shift&#60;/b&#62;"')
+  t.match(form, 'It replaces <a href="/admin/versions/1">version 1</a>.')
+  const wrong = await fill(sue, `${at}/deploy`, { message: 'x', confirm: 'yes', reason: 'x' })
+  t.match(wrong, { status: 400, text: 'value="yes"' })
+  const gone = await fill(sue, `${at}/deploy`, { message: 'x', reason: 'x', onto: '7' })
+  t.match(gone, { status: 409, text: 'Version 1 of the policy is in force now' })
+  const done = await fill(sue, `${at}/deploy`, { message: 'Shift', reason: 'x', without: 'a:1, b:2' })
+  t.match(done, { status: 303, location: '/admin/versions/2?done=drafts-deploy' })
+  t.match((await page(sue, String(done.location))).text, 'The draft is the policy now')
+  t.equal((await page(sue, at)).status, 404)
+
+  t.ok(await until(async () => !/\/2\/rollback/.test((await page(sue, '/admin/versions/2')).text)))
+  t.match((await page(sue, '/admin/versions/1')).text, 'href="/admin/versions/1/rollback"')
+  t.notMatch((await page(sam, '/admin/versions/1')).text, 'rollback')
+  t.match((await page(sue, '/admin/versions/1/rollback')).text, 'value="Back to version 1"')
+  t.equal((await fill(sue, '/admin/versions/1/rollback', { message: 'Back' })).status, 400, 'without a reason')
+  t.match(await fill(sue, '/admin/versions/1/rollback', { message: 'Back', reason: 'It was better.' }), {
+    status: 303,
+    location: '/admin/versions/3?done=versions-rollback',
+  })
+})
+
+t.test('where the policy is in the file, pages lead to downloads in place of deploys', async (t) => {
+  const { sue, page, begin } = await scene(t)
+  const at = await begin(TEXT)
+  t.notMatch((await page(sue, at)).text, '/deploy')
+  t.notMatch((await page(sue, '/admin/versions/1')).text, '/rollback')
+  t.match((await page(sue, `${at}/deploy`)).text, /in the configuration file[^]*policy\.yaml" download/)
+  t.match((await page(sue, '/admin/versions/1/rollback')).text, 'in the configuration file')
 })
 
 // proves: policy-draft-file-permission, policy-draft-patch-permission

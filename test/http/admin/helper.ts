@@ -6,12 +6,15 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import type { Test } from 'tap'
 import { request } from 'undici'
+import { stringify } from 'yaml'
 import { sessionIdHash } from '../../../src/core/session.js'
 import { GROUP_IDS, PERSON_IDS } from '../../../src/demo/people.js'
+import { createPolicyDeploys } from '../../../src/policy-deploys.js'
 import { createGroupAdmin } from '../../helpers/acts.js'
 import { giveAdminSession } from '../../helpers/admin.js'
 import { createBrowser, type Browser } from '../../helpers/browser.js'
 import { MAPPING, startTestGateway, type TestGateway } from '../../helpers/gateway.js'
+import { until } from '../../helpers/until.js'
 
 export const HELPDESK = 'Helpdesk'
 const API = '/admin/api/v1'
@@ -57,11 +60,29 @@ export interface AdminScene {
   undeclared(operation: Operation, answer: ApiAnswer): string | undefined
 }
 
+/** The mapping of the scene. */
+export const SCENE_MAPPING = MAPPING.map((row) =>
+  row.entraGroup === GROUP_IDS.readOnly ? { ...row, groups: [...row.groups, HELPDESK] } : row
+)
+
 export async function startAdminScene(t: Test, config: Record<string, unknown> = {}): Promise<AdminScene> {
-  const groupMapping = MAPPING.map((row) =>
-    row.entraGroup === GROUP_IDS.readOnly ? { ...row, groups: [...row.groups, HELPDESK] } : row
-  )
-  const gateway = await startTestGateway(t, { config: { admin: {}, groupMapping, ...config } })
+  return await sceneOf(await startTestGateway(t, { config: { admin: {}, groupMapping: SCENE_MAPPING, ...config } }))
+}
+
+/** The same with the policy in the database, where drafts are deployed: its first version has the same mapping. */
+export async function startDeployedScene(t: Test, config: Record<string, unknown> = {}): Promise<AdminScene> {
+  const source = { policy: { source: 'database' }, groupMapping: undefined }
+  const gateway = await startTestGateway(t, { config: { admin: {}, ...source, ...config } })
+  const { database } = gateway.gateway
+  const deploys = createPolicyDeploys(database, gateway.config, 'policy')
+  const policy = { groupMapping: SCENE_MAPPING, access: { default: 'authenticated' } }
+  await deploys.deploy(stringify(policy), { message: 'The first one' }, { actor: 'test', admin: undefined })
+  const isInForce = async () => (await gateway.ask('/oauth2/auth')).status === 401
+  if (!await until(isInForce)) throw new Error('the policy is not in force')
+  return await sceneOf(gateway)
+}
+
+async function sceneOf(gateway: TestGateway): Promise<AdminScene> {
   await createGroupAdmin(gateway.gateway.database).apply(
     [{ name: HELPDESK, permissions: ['gatehouse.sessions'] }],
     { actor: 'test', dryRun: false },

@@ -22,6 +22,7 @@ import {
   previewDraft,
   removeDraft,
 } from './policy-drafts.js'
+import { deployDraft, rollbackVersion } from './policy-deploys.js'
 import { policyTest } from './policy-test.js'
 import { policyDiff, policyVersion, policyVersions } from './policy-versions.js'
 import { answerMetrics, health, keys } from './system.js'
@@ -69,6 +70,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   checkDraft,
   draftDiff,
   previewDraft,
+  deployDraft,
+  rollbackVersion,
   explain,
   personAccess,
   health,

@@ -1,6 +1,7 @@
 // Every form of the console that changes something.
 import type { ActPage } from './act-page.js'
 import { addDraftPage, draftPage, removeDraftPage } from './draft-acts.js'
+import { deployDraftPage, rollbackPage } from './deploy-acts.js'
 import { giveGroupPage, takeGroupPage } from './membership-acts.js'
 import { addGroupPage, changeGroupPage, removeGroupPage } from './group-acts.js'
 import { importGroupsPage } from './group-import.js'
@@ -33,6 +34,8 @@ export const ACT_PAGES: readonly ActPage[] = [
   addDraftPage,
   draftPage,
   removeDraftPage,
+  deployDraftPage,
+  rollbackPage,
   rotateKeysPage,
   withdrawKeysPage,
 ]

@@ -97,7 +97,9 @@ export const draftPage = defineActPage({
     return {
       title: shortened(draftName(draft)),
       trail: [DRAFTS_TRAIL],
-      content: html`${links(at)}${factsOf(draft)}${findings(drafts.judge(draft.text))}${notSaved(draft, values)}`,
+      content: html`${links(at, drafts.source)}${factsOf(draft)}${findings(drafts.judge(draft.text))}${
+        notSaved(draft, values)
+      }`,
       fields: html`${messageField(values['message'] ?? draft.message)}${
         textArea({
           name: 'text',
@@ -117,16 +119,15 @@ export const draftPage = defineActPage({
   },
 })
 
-/** An act that makes the draft the policy has its link here. */
-function links(at: string): Html {
+function links(at: string, source: 'file' | 'database'): Html {
   const to = (path: string, text: string, attributes: Html | string = '') =>
     html`<li><a class="button" href="${at}/${path}"${attributes}>${text}</a></li>
 `
   return html`<ul class="acts">${to('preview', 'Preview gains and losses')}${to('changes', 'What it changes')}${
-    to('policy.yaml', 'Download policy.yaml', html` download hx-boost="false"`)
-  }${to('policy.patch', 'Download the patch', html` download hx-boost="false"`)}${
-    to('remove', 'Delete the draft')
-  }</ul>`
+    source === 'database' ? to('deploy', 'Deploy the draft') : ''
+  }${to('policy.yaml', 'Download policy.yaml', html` download hx-boost="false"`)}${
+    to('policy.patch', 'Download the patch', html` download hx-boost="false"`)
+  }${to('remove', 'Delete the draft')}</ul>`
 }
 
 function factsOf(draft: PolicyDraft & { readonly isStale: boolean }): Html {

@@ -1,14 +1,26 @@
-// The link "Edit as a draft" on pages of the policy.
+// The links "Edit as a draft" and "Roll back to this version" on pages of the policy.
 import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
-import { link } from './links.js'
+import { link, linkTo } from './links.js'
 
 export const DRAFTS = '/admin/drafts'
 export const ADD_DRAFT = `${DRAFTS}/add`
 
-/** For those who may read drafts. @param from number of a version; undefined: the one in force */
-export function draftLink({ permissions }: AdminActor, from?: number): Html | string {
+/**
+ * For those who may read drafts.
+ * @param from number of a version; undefined: the one in force
+ * @param more another act beside it
+ */
+export function draftLink({ permissions }: AdminActor, from?: number, more: Html | string = ''): Html | string {
   if (!permissions.has('gatehouse.policy')) return ''
-  return html`<ul class="acts"><li><a class="button" href="${link(ADD_DRAFT, { from })}">Edit as a draft</a></li></ul>
+  return html`<ul class="acts"><li><a class="button" href="${link(ADD_DRAFT, { from })}">Edit as a draft</a></li>${more}
+</ul>
 `
+}
+
+/** @param inForce number of the version in force; undefined: not recorded yet */
+export function rollbackLink(number: number, inForce: number | undefined): Html | string {
+  if (number === inForce) return ''
+  return html`<li><a class="button" href="${linkTo('versions', String(number))}/rollback">Roll back to this
+version</a></li>`
 }

@@ -4,7 +4,7 @@ import type { PolicyChange, VersionsDiff } from '../../../admin/policy-versions.
 import type { VersionDetails, VersionFinding, VersionSummary } from '../../../core/policy-version.js'
 import { html, type Html } from '../../pages/html.js'
 import { VersionNumber } from '../api/policy-versions.js'
-import { draftLink } from './draft-link.js'
+import { draftLink, rollbackLink } from './draft-link.js'
 import { emptyState, facts, idText, nameText, note, section, tag, timeText } from './components.js'
 import { filterForm } from './filter-form.js'
 import { link, linkTo } from './links.js'
@@ -45,12 +45,14 @@ export const versionPage = defineAdminPage({
   title: 'Version',
   params: Type.Object({ number: VersionNumber }),
   async render({ params: { number }, useCases, actor }) {
-    const version = await useCases.policyVersions.get(number)
+    const { policyVersions, policyDrafts: { source, inForce } } = useCases
+    const version = await policyVersions.get(number)
+    const rollback = source === 'file' ? '' : rollbackLink(number, await inForce())
     return {
       title: `Version ${number}`,
       lead: html`${timeText(version.at)}${version.message === '' ? '' : html` · ${nameText(version.message)}`}`,
       trail: TRAIL,
-      content: html`${draftLink(actor, number)}${factsOf(version)}
+      content: html`${draftLink(actor, number, rollback)}${factsOf(version)}
 ${section({ id: 'findings', title: 'Findings of check', content: findingsTable(version.findings) })}
 ${
         section({

@@ -1,0 +1,25 @@
+// What acts that deploy a policy read and change, in the transaction of the act (act-unit.ts).
+import { sql } from 'drizzle-orm'
+import type { PolicyUnit } from '../core/acts.js'
+import type { Transaction } from './database.js'
+import { deployedIn, deployWithin, requireOnto } from './policy-deployments.js'
+import { previewOf } from './policy-previews.js'
+import { takePolicyTurn } from './policy-versions.js'
+
+export function policyUnit(tx: Transaction): PolicyUnit {
+  return {
+    takeTurn: () => takePolicyTurn(tx),
+    async requireOnto(onto) {
+      requireOnto(await deployedIn(tx), onto)
+    },
+    async consolePermissions() {
+      const { rows } = await tx.execute<{ name: string, permissions: readonly string[] }>(sql`
+        select g.name, array_agg(p.permission order by p.permission) as permissions
+        from groups g join group_permissions p on p.group_id = g.id where p.permission like 'gatehouse.%'
+        group by g.name`)
+      return new Map(rows.map(({ name, permissions }) => [name, permissions]))
+    },
+    previewOf: (draft) => previewOf(tx, draft),
+    deploy: (deployment) => deployWithin(tx, deployment),
+  }
+}
