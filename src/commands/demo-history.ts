@@ -5,13 +5,17 @@ import { sql } from 'drizzle-orm'
 import type { Config } from '../config/config.js'
 import { createGroupMapping } from '../core/mapping.js'
 import { DEFAULT_RULE, ruleKeys } from '../core/activity.js'
+import { createRequestSample } from '../core/request-sample.js'
+import type { SampleRow } from '../core/request-sample-hours.js'
 import { newPublicSessionId } from '../core/session.js'
+import { parseTargetUrl } from '../core/target.js'
 import { usernameKey } from '../core/user.js'
 import { createDirectory } from '../demo/directory.js'
-import { HISTORY_HOURS, KNOWN_PEOPLE, MADE_UP, pastCounts, pastSignIns } from '../demo/history.js'
+import { HISTORY_HOURS, KNOWN_PEOPLE, MADE_UP, PAST_REQUESTS, pastCounts, pastSignIns } from '../demo/history.js'
 import { DEMO_TENANT_ID, seedDemoDirectory, type PersonKey } from '../demo/people.js'
 import { makeActivityDays } from '../store/activity-days.js'
 import type { Database, Transaction } from '../store/database.js'
+import { writeSampled } from '../store/request-sample.js'
 
 type Known = (typeof KNOWN_PEOPLE)[number]
 type Ids = Readonly<Record<Known, string>>
@@ -30,13 +34,27 @@ export async function writeDemoHistory(
   now: number = Date.now(),
 ): Promise<void> {
   await makeActivityDays(database, HISTORY_HOURS / 24 + 1)
-  await database.transaction(async (tx) => {
+  const hosts = applications.map(({ host }) => host)
+  const known = await database.transaction(async (tx) => {
     const ids = await writeUsers(tx, groupMapping)
-    const hosts = applications.map(({ host }) => host)
     await writeSessions(tx, ids, hosts[0] ?? null)
     await writeRecord(tx, ids)
     await writeCounts(tx, [...ruleKeys(access.rules), DEFAULT_RULE], now)
     await writeLevels(tx, now)
+    return ids
+  })
+  await writeSampled(database, randomUUID(), pastRequests(known, hosts, new Date(now - 3_600_000)))
+}
+
+/** As a replica notes them (core/request-sample.ts). */
+function pastRequests(ids: Ids, hosts: readonly string[], hour: Date): readonly SampleRow[] {
+  const sample = createRequestSample(() => PAST_REQUESTS.length)
+  return PAST_REQUESTS.flatMap(({ person, application, path, count }) => {
+    const host = hosts[application]
+    if (host === undefined) return []
+    sample.nextSecond()
+    sample.note(parseTargetUrl(`http://${host}${path}`, 'GET'), ids[person], undefined)
+    return sample.take().map((request) => ({ ...request, count, hour }))
   })
 }
 

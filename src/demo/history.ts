@@ -37,6 +37,22 @@ export function pastSignIns(): readonly PastSignIn[] {
   return signIns.flat().sort((a, b) => b.minutesAgo - a.minutesAgo)
 }
 
+/** Requests of an hour ago, at the application with this number. */
+export const PAST_REQUESTS = [
+  { person: 'staff', application: 0, path: '/', count: 120 },
+  { person: 'staff', application: 0, path: '/staff/reports/2026/november', count: 45 },
+  { person: 'staff', application: 1, path: '/', count: 3 },
+  { person: 'many', application: 0, path: '/', count: 60 },
+  { person: 'many', application: 0, path: '/staff/', count: 2 },
+  { person: 'many', application: 1, path: '/', count: 80 },
+  { person: 'superuser', application: 0, path: '/admin/', count: 12 },
+] as const satisfies readonly {
+  person: typeof KNOWN_PEOPLE[number]
+  application: number
+  path: string
+  count: number
+}[]
+
 /** Codes with which a few sign-ins failed. */
 const FAILED = [{ hoursAgo: 26, key: 'graph_throttled' }, { hoursAgo: 51, key: 'entra_timeout' }, {
   hoursAgo: 99,

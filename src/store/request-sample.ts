@@ -93,7 +93,11 @@ function createFlush(
 }
 
 /** Without requests of users who were removed meanwhile; the foreign key refuses those whom the query still sees. */
-async function writeSampled(database: Database, replica: string, rows: readonly SampleRow[]): Promise<void> {
+export async function writeSampled(
+  database: Database,
+  replica: string,
+  rows: readonly SampleRow[],
+): Promise<void> {
   const given = JSON.stringify(rows)
   await database.ask((db) =>
     // guard: policy-sample-repeated

@@ -33,6 +33,18 @@ t.test('the history is the same each time, within a week, and quiet at night', (
   t.end()
 })
 
+t.test('requests of an hour ago wait for the preview of a draft', async (t) => {
+  const { query } = await history(t)
+  t.strictSame(
+    await query(`select u.username, s.path, s.is_cut as cut, s.count from sampled_requests s
+      join users u on u.id = s.user_id where s.host = 'network.test' and s.path like '/staff%' order by s.count`),
+    [
+      { username: PEOPLE.many.userPrincipalName, path: '/staff/', cut: false, count: 2 },
+      { username: PEOPLE.staff.userPrincipalName, path: '/staff/reports/2026', cut: true, count: 45 },
+    ],
+  )
+})
+
 async function history(t: Test) {
   const url = await freshDatabase(t)
   await migrate(url)
