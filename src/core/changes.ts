@@ -47,6 +47,12 @@ const KINDS: Readonly<Record<string, Concern>> = {
   'bulk': 'everything',
 }
 
+/** They take away more than they list. */
+const UNLISTED: ReadonlySet<string> = new Set(['everything', 'bulk'])
+
+/** Kinds whose subjects are all that they take away. */
+export const LISTED_KINDS: ReadonlySet<string> = new Set(Object.keys(KINDS).filter((kind) => !UNLISTED.has(kind)))
+
 export type Concerned = ChangeNotification | { readonly kind: 'keys' } | { readonly kind: 'policy' }
 
 /** An unknown kind or a malformed subject concerns everything (safe default). */

@@ -1,6 +1,6 @@
 // What was taken away within the last hour, in memory: where PostgreSQL has lost the latest part of its history, it is
 // taken away again (store/lost-history/). A right that was given again meanwhile is no tombstone any more.
-import type { Change } from './changes.js'
+import { LISTED_KINDS, type Change } from './changes.js'
 
 const ID = '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}'
 
@@ -66,9 +66,6 @@ interface Tombstone {
   readonly at: number
 }
 
-/** All others may take away more than they list. */
-const LISTED = new Set([...Object.keys(TAKINGS), ...GIVINGS.keys(), 'user.changed', 'keys.changed'])
-
 export function createTombstones(
   { keepMs = KEEP_MS, capacity = CAPACITY, now = () => performance.now() }: TombstonesOptions = {},
 ): Tombstones {
@@ -102,7 +99,7 @@ export function createTombstones(
         tombstones.delete(`${taking} ${subject}`) // guard: lost-given-again
       }
       if (isTaking(kind)) { for (const subject of subjects) add(kind, subject, at) }
-      if (!LISTED.has(kind)) forget(at) // guard: lost-bulk
+      if (!LISTED_KINDS.has(kind)) forget(at) // guard: lost-bulk
       prune(at)
     },
     gap: () => forget(now()), // guard: lost-gap
