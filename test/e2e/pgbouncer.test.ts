@@ -1,6 +1,7 @@
 // Gateways behind real PgBouncer. In transaction mode nothing of a session outlives its transaction: what needs one
 // must not seem to work, and no lock may stay behind. In session mode everything works.
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { notificationsArrive } from '../../src/store/change-feed/notification-trial.js'
@@ -139,6 +140,23 @@ t.test('a pool in transaction mode', async (t) => {
     for (const { log } of replicas) {
       t.strictSame(log.filter(({ msg }) => String(msg).startsWith('change feed lost')), [])
     }
+  })
+
+  await t.test('no commit notifies: replicas of release 0.2 are notified by the one that polls', async (t) => {
+    const previous = new pg.Client({ connectionString: pool.direct })
+    await previous.connect()
+    t.teardown(() => previous.end())
+    const payloads: (string | undefined)[] = []
+    previous.on('notification', ({ payload }) => payloads.push(payload))
+    await previous.query('listen gatehouse')
+    const { cookie } = await signIn(PERSON_IDS.guest)
+    await until(async () => payloads.length > 0)
+    const [{ hash } = {}] = await query<{ hash: string }>("select encode(id_hash, 'hex') as hash from sessions")
+    payloads.length = 0
+    await query('delete from sessions')
+    await until(async () => payloads.length > 0)
+    t.strictSame(payloads, [`s ${hash}`], 'of what to read again, which no commit knows')
+    t.strictSame(await statuses(cookie), [401, 401])
   })
 
   await t.test('doctor finds out that no notification arrives', async (t) => {

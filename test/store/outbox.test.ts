@@ -10,6 +10,7 @@ import { createChangeFeed } from '../../src/store/change-feed/feed.js'
 import { readOutbox, sweepOutbox } from '../../src/store/change-feed/outbox.js'
 import { createOutboxReader } from '../../src/store/change-feed/reader.js'
 import { createSweeper } from '../../src/store/change-feed/sweeper.js'
+import { notificationsArrive } from '../../src/store/change-feed/notification-trial.js'
 import { writeHeartbeat } from '../../src/store/change-feed/replica-rows.js'
 import { migrate } from '../../src/store/migrate.js'
 import { OPEN_TRANSACTIONS } from '../../src/store/postgres-server-state.js'
@@ -42,7 +43,7 @@ async function comes(holds: () => boolean | Promise<boolean>): Promise<void> {
   }
 }
 
-async function openFeed(t: Test, url: string, replica: string) {
+async function openFeed(t: Test, url: string, replica: string, { listens = true } = {}) {
   const server = await openServerOfRecord({ url, log: SILENT })
   const received: ChangeNotification[] = []
   const gaps = { count: 0 }
@@ -69,7 +70,7 @@ async function openFeed(t: Test, url: string, replica: string) {
   const query = await connect(t, url)
   await comes(async () =>
     feed.connected() &&
-    (await query('select from replicas where replica = $1 and listens', [replica])).length > 0
+    (await query('select from replicas where replica = $1 and listens = $2', [replica, listens])).length > 0
   )
   const hashes = (): readonly string[] => received.flatMap((each) => each.kind === 'sessions' ? each.hashes : [])
   return { feed, received, gaps, history, keys, hashes, has: (index: number) => hashes().includes(hashOf(index)) }
@@ -553,9 +554,38 @@ t.test('replicas of the previous release are notified', async (t) => {
 
   await query(`insert into replicas (replica, heartbeats, heartbeat_at, listens) values
     ('killed', 1, clock_timestamp() - interval '4 seconds', true),
-    ('ahead', 1, clock_timestamp() + interval '1 hour', true), ('deaf', 1, clock_timestamp(), false)`)
+    ('ahead', 1, clock_timestamp() + interval '1 hour', true)`)
   await query("update users set name = 'a'")
-  await receives(...everything) // they are too old, of a clock that went back, or of a replica that does not listen
+  await receives(...everything) // they are too old, or of a clock that went back
+  await query(
+    "insert into replicas (replica, heartbeats, heartbeat_at, listens) values ('polls', 1, clock_timestamp(), false)",
+  )
+  await query("update users set name = 'b'; notify gatehouse, 'the end'")
+  await receives('the end') // no commit notifies where a replica is alive, although notifications do not reach it
+})
+
+// proves: outbox-without-notifications
+t.test('where the database has no notifications, changes are polled, and every write succeeds', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const query = await connect(t, url)
+  await seed(query)
+  await query('alter function pg_catalog.pg_notify(text, text) rename to pg_notify_of_others')
+  await t.resolves(query(deleteSession(1)), 'without any replica')
+  t.equal(await notificationsArrive(url), false)
+  const lost: string[] = []
+  const one = await openFeed(t, url, 'a', { listens: false })
+  const beats = async () => (await query<{ heartbeats: number }>('select heartbeats::int from replicas'))[0]?.heartbeats
+  const first = await beats() ?? 0
+  await comes(async () => {
+    if (!one.feed.connected()) lost.push('lost')
+    return (await beats() ?? 0) >= first + 3
+  })
+  t.strictSame(lost, [], 'the feed stays')
+  await query(deleteSession(2))
+  await comes(() => one.has(2))
+  await query('alter function pg_catalog.pg_notify_of_others(text, text) rename to pg_notify')
+  t.equal(await notificationsArrive(url), true)
 })
 
 t.test('where the notifier is killed, another replica notifies', async (t) => {

@@ -5,8 +5,7 @@
 import type pg from 'pg'
 import { createDedicatedConnection, type DedicatedConnection } from '../dedicated-connection.js'
 import type { CurrentServer } from '../server-of-record/record.js'
-import { sqlState } from '../database-errors.js'
-import { CHANNEL } from './outbox.js'
+import { CHANNEL, hasNoNotifications } from './outbox.js'
 
 export interface FeedConnections {
   readonly reader: pg.Client
@@ -46,7 +45,7 @@ export function createFeedConnections(
     async open() {
       await Promise.all(all.map((each) => each.connect()))
       await listener.client.query(`listen ${CHANNEL}`).catch((error: unknown) => {
-        if (sqlState(error) !== FEATURE_NOT_SUPPORTED) throw error // without LISTEN, the outbox is polled
+        if (!hasNoNotifications(error)) throw error
       })
     },
     drop() {
@@ -57,5 +56,3 @@ export function createFeedConnections(
     },
   }
 }
-
-const FEATURE_NOT_SUPPORTED = '0A000'

@@ -9,7 +9,7 @@ import type { CurrentServer } from '../server-of-record/record.js'
 import type { ServerOfRecord } from '../server-of-record/server-of-record.js'
 import { createFeedConnections } from './connections.js'
 import type { LiveReplicas } from './notifier.js'
-import { CHANNEL, leaveOutbox } from './outbox.js'
+import { CHANNEL, hasNoNotifications, leaveOutbox } from './outbox.js'
 import { createOutboxReader, type OutboxReaderOptions, type Position } from './reader.js'
 import { readReplicas, writeHeartbeat } from './replica-rows.js'
 
@@ -58,7 +58,7 @@ export function createFeedLink(options: FeedLinkOptions): FeedLink {
   let hasRead = false
   const state = openConnections(options, () => reader.read())
   const { connections, listens, isOver, failed } = state
-  const isNotifier = (): boolean => live.isNotifier(listens())
+  const isNotifier = (): boolean => state.canNotify() && live.isNotifier(listens())
   const reader = createOutboxReader({
     ...options,
     tombstones: options.history.tombstones,
@@ -75,7 +75,7 @@ export function createFeedLink(options: FeedLinkOptions): FeedLink {
     },
     onFailed: failed,
   })
-  const heartbeat = createHeartbeat({ ...options, client: connections.writer, listens })
+  const heartbeat = createHeartbeat({ ...options, client: connections.writer, listens, notifySelf: state.notifySelf })
   const beat = (): void => {
     if (hasRead && !isOver()) heartbeat().catch(failed)
   }
@@ -100,6 +100,7 @@ export function createFeedLink(options: FeedLinkOptions): FeedLink {
 function openConnections({ server, self, timeoutMs, onLost }: FeedLinkOptions, onNotified: () => void) {
   let over = false
   let listens = false // guard: live-heartbeat-crosses
+  let canNotify = true
   const end = (): void => {
     over = true
   }
@@ -120,6 +121,15 @@ function openConnections({ server, self, timeoutMs, onLost }: FeedLinkOptions, o
   return {
     connections,
     listens: () => listens,
+    canNotify: () => canNotify,
+    /** From another connection than the one that listens: only then does it say that notifications arrive. */
+    async notifySelf(): Promise<void> {
+      if (listens || !canNotify) return
+      await connections.writer.query('select pg_notify($1, $2)', [CHANNEL, self]).catch((error: unknown) => {
+        if (!hasNoNotifications(error)) throw error
+        canNotify = false
+      })
+    },
     isOver: () => over,
     failed: (error: unknown): void => lost(error instanceof Error ? error.message : String(error)),
     end,
@@ -140,11 +150,12 @@ async function farewell(client: pg.Client, self: string): Promise<void> {
 interface HeartbeatOptions extends FeedLinkOptions {
   readonly client: pg.Client
   readonly listens: () => boolean
+  readonly notifySelf: () => Promise<void>
 }
 
 /** @returns a function that writes the next heartbeat; a call while one is under way begins no other */
 function createHeartbeat(options: HeartbeatOptions): () => Promise<void> {
-  const { client, server, record, history, replicas, self, live, listens } = options
+  const { client, server, record, history, replicas, self, live, listens, notifySelf } = options
   return coalesced(async () => {
     record.heartbeatSent() // guard: record-heartbeat-confirmed
     const count = history.next()
@@ -160,7 +171,6 @@ function createHeartbeat(options: HeartbeatOptions): () => Promise<void> {
     record.heartbeatConfirmed()
     for (const row of live.update(await readReplicas(client))) replicas.receive(row.replica, row)
     replicas.expireAndCompare()
-    // from another connection than the one that listens: only then does it say that notifications arrive
-    if (!listens()) await client.query('select pg_notify($1, $2)', [CHANNEL, self])
+    await notifySelf()
   })
 }

@@ -1,4 +1,5 @@
 // Which replicas are alive, and which of them is the notifier: the one with the lowest name among those that listen.
+// Where none does, it is the one with the lowest name of all, because replicas of release 0.2 may listen nevertheless.
 // The notifier reads the outbox most often, and notifies the others. The one with the lowest name of all sweeps the
 // outbox. Two at a time do no harm, and while there is none the others read at their own pace.
 import type { ReplicaRow } from './replica-rows.js'
@@ -25,9 +26,7 @@ export function createLiveReplicas(self: string, now: () => number = () => perfo
   let others = new Map<string, Seen>()
   const isFirst = (counts: (other: Seen) => boolean): boolean => {
     const at = now()
-    return [...others.values()].every((other) =>
-      !counts(other) || other.row.replica > self || at - (other.grewAt ?? -Infinity) > SILENT_MS
-    )
+    return [...others.values()].every((other) => !counts(other) || other.row.replica > self || !isAlive(other, at))
   }
   return {
     update(rows) {
@@ -42,7 +41,16 @@ export function createLiveReplicas(self: string, now: () => number = () => perfo
       others = next
       return [...others.values()].filter(({ grewAt }) => grewAt === at).map(({ row }) => row)
     },
-    isNotifier: (listens) => listens && isFirst(({ row }) => row.listens),
+    // guard: outbox-notifier-polls
+    isNotifier(listens) {
+      if (listens) return isFirst(({ row }) => row.listens)
+      const at = now()
+      return isFirst(() => true) && ![...others.values()].some((other) => other.row.listens && isAlive(other, at))
+    },
     isSweeper: () => isFirst(() => true),
   }
+}
+
+function isAlive({ grewAt = -Infinity }: Seen, at: number): boolean {
+  return at - grewAt <= SILENT_MS
 }

@@ -138,6 +138,14 @@ export async function leaveOutbox(client: pg.ClientBase, replica: string): Promi
   ])
 }
 
+/** LISTEN or pg_notify() is missing, or refused by a pooler: changes are polled, and nothing is lost. */
+export function hasNoNotifications(error: unknown): boolean {
+  return NO_NOTIFICATIONS.has(sqlState(error) ?? '') // guard: outbox-without-notifications
+}
+
+/** feature_not_supported, undefined_function, syntax_error */
+const NO_NOTIFICATIONS: ReadonlySet<string> = new Set(['0A000', '42883', '42601'])
+
 function notifySql(channel: string, payload: string): string {
   return `select pg_notify(${pg.escapeLiteral(channel)}, ${pg.escapeLiteral(payload)})`
 }
