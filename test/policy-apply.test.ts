@@ -7,7 +7,7 @@ import { PERSON_IDS } from '../src/demo/people.js'
 import type { Browser } from './helpers/browser.js'
 import { runInProcess } from './helpers/command.js'
 import { commandConfig, MAPPING, startTestGateway } from './helpers/gateway.js'
-import { connect } from './helpers/sql.js'
+import { connect, withoutTriggers } from './helpers/sql.js'
 import { until } from './helpers/until.js'
 
 const [superusers, admins, engineers, ...others] = MAPPING
@@ -87,6 +87,31 @@ t.test('a sign-in by an earlier version than the one in force is made by the new
   t.match(answer.status, 200)
   t.match(await userinfo(sue), { is_superuser: false })
   t.match(await query('select max(number) as newest from policy_versions'), [{ newest: 2 }])
+})
+
+t.test('the database loses a deploy and what it took away: both are there again, and sessions go on', async (t) => {
+  const { gateway, run, deploy, userinfo, query } = await scene(t)
+  const { browser: sue } = await gateway.signIn(PERSON_IDS.superuser)
+  const heartbeats = async () => (await query<{ n: number }>('select heartbeats::int as n from replicas'))[0]?.n ?? 0
+  t.ok(await until(async () => await heartbeats() > 3))
+  const before = await heartbeats()
+  await deploy([admins, engineers, ...others], '--confirm', 'no superuser', '--apply', 'now')
+  t.match(await userinfo(sue), { is_superuser: false })
+  t.ok(await until(async () => await heartbeats() > before))
+  const session = await query('select public_id from sessions')
+
+  await query(withoutTriggers(`delete from policy_versions where number = 2; delete from policy_applications;
+    update users set is_superuser = true, superuser_since = now() where username like 'sue%';
+    update replicas set heartbeats = ${before}`))
+  const losses = () => gateway.log.filter(({ msg }) => String(msg).startsWith('the database has lost'))
+  t.ok(await until(() => losses().length > 0))
+  t.match(losses(), [{ heartbeatsLost: Number, takenAgain: { 'superuser.lost': 1 } }])
+  t.strictSame(losses().map(({ sessionsEnded }) => sessionsEnded), [undefined], 'all that was taken away is known')
+  t.match(await userinfo(sue), { is_superuser: false })
+  t.strictSame(await query('select public_id from sessions'), session)
+  const newest = async () => JSON.parse((await run('show', '--json')).stdout) as { number: number }
+  t.ok(await until(async () => (await newest()).number === 3))
+  t.match(await newest(), { message: 'Version 2, which the database has lost.', gains: null })
 })
 
 // proves: policy-counts-of-preview
