@@ -195,10 +195,11 @@ async function seedDeploys({ gateway: { database } }: AdminScene['gateway']): Pr
       select 'dep_' || n, text || '# ' || n, number, 'cli:test', 'cli:test'
       from generate_series(1, 100) n, policy_versions`)
   )
+  const none = { users: 0, changed: 0, gains: 0, losses: 0, newSuperusers: 0, oldestReading: null, newestReading: null }
+  const result = JSON.stringify({ hash: 'f'.repeat(64), ...none, changes: [], counts: [], sampled: null })
   await database.ask((db) =>
     db.execute(sql`insert into policy_previews (draft, run, draft_hash, policy_hash, state, result, written_at)
-      select d.id, gen_random_uuid(), v.hash, v.hash, 'done', jsonb_build_object('hash', repeat('f', 64), 'losses', 0),
-        now() + interval '1 day'
+      select d.id, gen_random_uuid(), v.hash, v.hash, 'done', ${result}::jsonb, now() + interval '1 day'
       from policy_drafts d, policy_versions v where d.id like 'dep_%'`)
   )
 }
