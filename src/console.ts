@@ -50,7 +50,8 @@ function scopeOptions(app: FastifyInstance, config: RunningConfig, deps: Console
     requireOwnForm(request, actor, token, { publicUrl, formTokens })
   const { storage: { database } } = deps
   const recordRefusal = createRefusals((refused) => recordRefusedAct(database, refused))
-  const rules = { requireOwnForm: isOwn, recordRefusal, stepUpMs: admin?.stepUpMs ?? 0, acrs: admin?.acrs }
+  const { stepUpMs = 0, acrs, tokenDeploy = false } = admin ?? {}
+  const rules = { requireOwnForm: isOwn, recordRefusal, stepUpMs, acrs, tokenDeploy }
   return {
     guard,
     apiGuard,

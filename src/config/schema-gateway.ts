@@ -258,6 +258,7 @@ export const adminSection = section('The admin console at /admin and its API; bo
     'Only clients in these networks reach the console and its API; empty: all.',
     { default: [] },
   ),
+  tokenDeploy: flag('API tokens may deploy drafts of the policy, where policy.source is database.', false),
 })
 
 export const logSection = section('What Gatehouse writes to standard output.', {

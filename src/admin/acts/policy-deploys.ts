@@ -57,6 +57,7 @@ export function createDeployActs(deps: DeployActsDeps): DeployActs {
     async deploy(id, asked, acting) {
       checkText(id, asked.message, ...asked.without ?? [])
       requireDatabase(deps)
+      requireTypedByUser(asked, acting)
       const draft = await deps.drafts.get(id)
       const { policy } = deps.drafts.judge(draft.text)
       if (policy === undefined) throw new GatehouseError('policy_draft_unusable')
@@ -77,6 +78,12 @@ export function createDeployActs(deps: DeployActsDeps): DeployActs {
 
 function requireDatabase({ source }: DeployActsDeps): void {
   if (source === 'file') throw sourceIsFile() // guard: policy-act-source
+}
+
+/** A program types nothing. */
+function requireTypedByUser({ confirm }: RollbackRequest, { admin }: Acting): void {
+  if (confirm === undefined || admin?.tokenId === undefined) return // guard: token-no-confirmation
+  throw new GatehouseError('not_by_token', { detail: 'an API token has sent a confirmation' })
 }
 
 /** What is compared in the transaction, and what the audit row then has. */

@@ -54,7 +54,7 @@ export async function startFrame(
   useCases: AdminUseCases = {} as AdminUseCases,
   { actPages = [], now, acrs, recordRefusal = async () => {} }: FrameOptions = {},
 ): Promise<Ask> {
-  const rules = { requireOwnForm, recordRefusal, stepUpMs: 600_000, acrs, now }
+  const rules = { requireOwnForm, recordRefusal, stepUpMs: 600_000, acrs, tokenDeploy: false, now }
   const theme = () => createTheme({ branding: { name: 'Test', color: undefined, logo: undefined }, applications: [] })
   const app = createInstance({
     trusts: () => false,

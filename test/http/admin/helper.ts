@@ -144,7 +144,7 @@ export interface ActExtension {
   readonly stepUp: boolean | string
   readonly ifMatch: boolean
   readonly reason: 'required' | 'none'
-  readonly byToken: boolean
+  readonly byToken: boolean | 'tokenDeploy'
 }
 
 export interface Operation {

@@ -6,6 +6,7 @@ import { connect, type Query } from '../../helpers/sql.js'
 import { until } from '../../helpers/until.js'
 import { draftToDeploy, inForce, previewOf, versionWith, withRow } from './act-scenes.js'
 import { HELPDESK, startAdminScene, startDeployedScene, type ApiClient } from './helper.js'
+import { giveToken } from './token-client.js'
 
 type Policy = Readonly<Record<string, unknown>>
 type Row = Readonly<{ entraGroup: string, superuser?: boolean }>
@@ -20,8 +21,8 @@ async function post({ ask, csrfToken }: ApiClient, path: string, body: unknown, 
   })
 }
 
-async function scene(t: Test) {
-  const admin = await startDeployedScene(t)
+async function scene(t: Test, config: Readonly<Record<string, unknown>> = {}) {
+  const admin = await startDeployedScene(t, config)
   const query = await connect(t, admin.gateway.databaseUrl)
   const { clients: { sue, helpdesk } } = admin
   const begin = async (change?: (policy: Policy) => unknown) => await draftToDeploy(admin, query, change)
@@ -238,6 +239,33 @@ t.test('of two deploys over the same version one is refused', async (t) => {
   const answers = await Promise.all(drafts.map((draft) => deploy(draft)))
   t.strictSame(answers.map(({ status }) => status).sort(), [200, 409])
   t.equal(await inForce(query), 2)
+})
+
+// proves: token-deploy, token-no-confirmation
+t.test('API tokens deploy where admin.tokenDeploy says so, within their own rights, and confirm nothing', async (t) => {
+  for (const tokenDeploy of [false, true]) {
+    const opened = await scene(t, { admin: { tokenDeploy } })
+    const { query, begin, deploy } = opened
+    const by = async (...scopes: string[]): Promise<ApiClient> => ({
+      ...opened.sue,
+      ask: (await giveToken(opened, query, 'sue', scopes)).ask,
+    })
+    const token = await by('gatehouse.policy')
+    const draft = await begin(withRow({ groups: ['Read Only'] }))
+    const never = { status: 403, json: { code: 'not_by_token' } }
+    const back = { message: 'x', onto: 1, reason: 'x' }
+    t.match(await post(token, '/policy/versions/1/rollback', back), never, 'never a rollback')
+    t.match(await deploy(draft, { confirm: 'no superuser' }, token), never, 'never a confirmation')
+    if (!tokenDeploy) t.match(await deploy(draft, {}, token), never)
+    else {
+      t.match(await deploy(draft, {}, await by('gatehouse.keys')), { status: 403, json: { code: 'not_allowed' } })
+      const above = await begin(withRow({ staff: true }))
+      t.match(await deploy(above, {}, token), { status: 403, json: { code: 'above_own_rights' } }, 'of a superuser too')
+      t.match(await deploy(draft, {}, token), { status: 200, json: { number: 2 } })
+      t.match(await lastRow(query, 'policy.deployed'), { by: { token: /^tok_/ } })
+    }
+    t.equal(await inForce(query), tokenDeploy ? 2 : 1)
+  }
 })
 
 // proves: policy-act-source

@@ -23,6 +23,8 @@ export interface ActGateOptions<Actor extends ApiActor> {
   readonly stepUpMs: number
   /** admin.acrs: the authentication context of a fresh sign-in; undefined: any will do. */
   readonly acrs: string | undefined
+  /** admin.tokenDeploy: deploys by API tokens. */
+  readonly tokenDeploy: boolean
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
 }
@@ -59,7 +61,7 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ])
 
 export function createActGate<Actor extends ApiActor>(options: ActGateOptions<Actor>): ActGate<Actor> {
-  const { guard, requireOwnForm, recordRefusal, stepUpMs, acrs, now = Date.now } = options
+  const { guard, requireOwnForm, recordRefusal, stepUpMs, acrs, tokenDeploy, now = Date.now } = options
   const recorded = async (thrown: unknown, act: Act, request: FastifyRequest, actor: Actor): Promise<unknown> => {
     const { code } = asGatehouseError(thrown)
     if (!REFUSALS.has(code)) return thrown
@@ -82,7 +84,7 @@ export function createActGate<Actor extends ApiActor>(options: ActGateOptions<Ac
         const refused = new GatehouseError('not_allowed', { detail: `${actor.username} lacks ${permission}` })
         throw await recorded(refused, act, request, actor)
       }
-      if (isTokenActor(actor) && !act.act.byToken) { // guard: token-never
+      if (isNeverByToken(act, actor, tokenDeploy)) { // guard: token-never
         throw await recorded(new GatehouseError('not_by_token'), act, request, actor)
       }
       return actor
@@ -98,7 +100,8 @@ export function createActGate<Actor extends ApiActor>(options: ActGateOptions<Ac
     async run(act, asked, work) {
       const { actor, request, body, ifMatch, reason } = asked
       try {
-        if (isStepUpDue(act, body)) requireFreshSignIn(actor, { stepUpMs, acrs, now })
+        const isDue = isStepUpDue(act, body) && !isDeployByToken(act, actor, tokenDeploy)
+        if (isDue) requireFreshSignIn(actor, { stepUpMs, acrs, now })
         if (act.act.ifMatch) requireVersionGiven(ifMatch)
         return await work(actingOf(asked, act.act.ifMatch ? ifMatch : undefined, reason))
       } catch (thrown) {
@@ -106,6 +109,14 @@ export function createActGate<Actor extends ApiActor>(options: ActGateOptions<Ac
       }
     },
   }
+}
+
+function isNeverByToken(act: Act, actor: ApiActor, tokenDeploy: boolean): boolean {
+  return isTokenActor(actor) && act.act.byToken !== true && !isDeployByToken(act, actor, tokenDeploy)
+}
+
+function isDeployByToken({ act: { byToken } }: Act, actor: ApiActor, tokenDeploy: boolean): boolean {
+  return isTokenActor(actor) && byToken === 'tokenDeploy' && tokenDeploy // guard: token-deploy
 }
 
 function isStepUpDue({ act: { stepUp } }: Act, body: unknown): boolean {

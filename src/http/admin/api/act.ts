@@ -29,8 +29,11 @@ export interface ActDeclaration {
   readonly ifMatch: boolean
   /** `required` where something is taken away: in the query of DELETE, otherwise in the body. */
   readonly reason: 'required' | 'none'
-  /** Whether an API token may do this: never where a fresh sign-in is due. */
-  readonly byToken: boolean
+  /**
+   * Whether an API token may do this: never where a fresh sign-in is due, except for deploys where `admin.tokenDeploy`
+   * says so.
+   */
+  readonly byToken: boolean | 'tokenDeploy'
   /** It opens the act too; the use case says which request needs which permission. */
   readonly orPermission?: AdminPermission | undefined
 }
@@ -105,12 +108,13 @@ function requireDeclared(
 ): void {
   const { stepUp, ifMatch, reason, byToken } = act
   const isStepUp = typeof stepUp === 'boolean' || typeof stepUp?.isDue === 'function'
-  const isDeclared = isStepUp && typeof ifMatch === 'boolean' && typeof byToken === 'boolean' &&
+  const isByToken = typeof byToken === 'boolean' || byToken === 'tokenDeploy'
+  const isDeclared = isStepUp && typeof ifMatch === 'boolean' && isByToken &&
     (reason === 'required' || reason === 'none')
   if (!isDeclared) { // guard: act-declared
     throw new Error(`${method} ${path} must declare stepUp, ifMatch, reason and byToken`)
   }
-  if (stepUp === true && byToken) { // guard: token-no-sign-in
+  if (stepUp === true && byToken === true) { // guard: token-no-sign-in
     throw new Error(`${method} ${path} needs a fresh sign-in, so it cannot be by token`)
   }
   if (method === 'DELETE' && body !== undefined) throw new Error(`${method} ${path} cannot have a body`)
@@ -121,7 +125,7 @@ function problemsOf({ stepUp, ifMatch, byToken }: ActDeclaration): readonly Erro
   return [
     'above_own_rights',
     ...stepUp === false ? [] : ['step_up_required' as const],
-    ...byToken && stepUp === false ? [] : ['not_by_token' as const],
+    ...byToken === true && stepUp === false ? [] : ['not_by_token' as const],
     ...ifMatch ? ['version_missing' as const, 'version_stale' as const] : [],
   ]
 }
@@ -139,8 +143,9 @@ export function actText({ stepUp, ifMatch, reason, byToken, orPermission }: ActD
       : [`It needs a sign-in within \`admin.stepUp\`${stepUp === true ? '' : `, ${stepUp.where}`}.`],
     ...ifMatch ? ['It needs `If-Match` with the `ETag` of the object.'] : [],
     ...reason === 'required' ? ['It needs a reason.'] : [],
-    ...stepUp !== false && byToken ? ['API tokens may do the rest of it.'] : [],
-    ...byToken ? [] : ['API tokens may not do it.'],
+    ...byToken === 'tokenDeploy' ? ['API tokens may do it where `admin.tokenDeploy` is true.'] : [],
+    ...stepUp !== false && byToken === true ? ['API tokens may do the rest of it.'] : [],
+    ...byToken === false ? ['API tokens may not do it.'] : [],
   ].join(' ')
 }
 

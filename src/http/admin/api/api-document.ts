@@ -25,6 +25,7 @@ export async function apiDocument(): Promise<Record<string, unknown>> {
         recordRefusal: () => Promise.resolve(),
         stepUpMs: 0,
         acrs: undefined,
+        tokenDeploy: false,
       }),
       cursors: createCursors([]),
       endpoints: ENDPOINTS,

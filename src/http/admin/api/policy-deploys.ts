@@ -65,11 +65,12 @@ export const deployDraft = defineAct({
     'answer within twelve seconds, ends the deploy, and nothing is changed. The draft is deleted, since its text is ' +
     'the new version. A reason is needed where a user loses a right by the preview. Superusers alone may change who ' +
     'is staff or superuser, `pipeline`, usernames, `associateByEmail`, `authAllowed`, `headers` and what is not ' +
-    'known to give nobody a right here; permissions of the console that groups lead to must be among your own.',
+    'known to give nobody a right here; permissions of the console that groups lead to must be among your own. A ' +
+    'token never sends `confirm`.',
   stepUp: true,
   ifMatch: true,
   reason: 'none',
-  byToken: false,
+  byToken: 'tokenDeploy',
   params: Type.Object({ id: DraftId }),
   body: Type.Object({ ...BODY, preview: PreviewHash, reason: Type.Optional(Reason) }),
   problems: ['policy_draft_unknown', 'policy_draft_unusable', 'policy_preview_stale', ...PROBLEMS],
