@@ -22,6 +22,8 @@ export interface RollbackRequest {
   readonly without?: readonly string[] | undefined
   /** `no superuser`: typed. */
   readonly confirm?: string | undefined
+  /** `now`: everybody with an active session is mapped anew, by a replica that takes it up. */
+  readonly apply?: 'now' | 'sign-in' | undefined
 }
 
 export interface DeployRequest extends RollbackRequest {

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { GROUP_IDS } from '../../../src/demo/people.js'
 import { connect } from '../../helpers/sql.js'
 import { until } from '../../helpers/until.js'
+import { draftToDeploy } from './act-scenes.js'
 import { formsOf, hiddenOf } from './forms.js'
 import { startAdminScene, startDeployedScene, type ApiClient } from './helper.js'
 
@@ -111,9 +112,17 @@ t.test('the preview lists requests that would be decided otherwise, and says whe
   t.ok(await until(async () => /No requests are noted/.test((await page(sue, `${at}/preview`)).text)))
 })
 
+/** The tick of a form that applies the policy to everybody who is signed in. */
+const APPLIED = / name="apply" value="now" checked>/
+
 t.test('a draft is deployed by a form that shows what was seen, and an earlier version again', async (t) => {
-  const { gateway, clients: { sue, sam } } = await startDeployedScene(t)
+  const admin = await startDeployedScene(t)
+  const { gateway, clients: { sue, sam } } = admin
   const { page, send, fill } = formsOf(gateway)
+  const query = await connect(t, gateway.databaseUrl)
+  const { path } = await draftToDeploy(admin, query, (policy) => ({ ...policy, groupMapping: [] }))
+  t.match((await page(sue, `${path.replace('/policy', '/admin')}/deploy`)).text, APPLIED, 'the preview has losses')
+
   const { location } = await send(sue, '/admin/drafts/add', { _csrf: sue.csrfToken, message: 'Night <b>shift</b>' })
   const at = String(location).replace(/\?.*/, '')
   t.match((await page(sue, at)).text, `href="${at}/deploy"`)
@@ -126,8 +135,10 @@ t.test('a draft is deployed by a form that shows what was seen, and an earlier v
   const form = (await page(sue, `${at}/deploy`)).text
   t.match(form, 'value="Night &#60;b&#62;shift&#60;/b&#62;"')
   t.match(form, 'It replaces <a href="/admin/versions/1">version 1</a>.')
-  const wrong = await fill(sue, `${at}/deploy`, { message: 'x', confirm: 'yes', reason: 'x' })
+  const wrong = await fill(sue, `${at}/deploy`, { message: 'x', confirm: 'yes', reason: 'x', apply: 'now' })
   t.match(wrong, { status: 400, text: 'value="yes"' })
+  t.notMatch(form, APPLIED, 'the preview has no losses')
+  t.match(wrong.text, APPLIED, 'as it was sent')
   const gone = await fill(sue, `${at}/deploy`, { message: 'x', reason: 'x', onto: '7' })
   t.match(gone, { status: 409, text: 'Version 1 of the policy is in force now' })
   const done = await fill(sue, `${at}/deploy`, { message: 'Shift', reason: 'x', without: 'a:1, b:2' })

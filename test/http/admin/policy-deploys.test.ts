@@ -1,8 +1,9 @@
 // Deploys and rollbacks of the policy at the API: what the administrator must have seen, what is above their rights,
 // and what becomes of a replica that refuses.
 import t, { type Test } from 'tap'
-import { GROUP_IDS } from '../../../src/demo/people.js'
+import { GROUP_IDS, PERSON_IDS } from '../../../src/demo/people.js'
 import { connect, type Query } from '../../helpers/sql.js'
+import { TARGET } from '../../helpers/targets.js'
 import { until } from '../../helpers/until.js'
 import { draftToDeploy, inForce, previewOf, versionWith, withRow } from './act-scenes.js'
 import { HELPDESK, startAdminScene, startDeployedScene, type ApiClient } from './helper.js'
@@ -111,6 +112,29 @@ t.test('a deploy is of the draft, the preview and the version in force that were
   const put = await sue.ask(draft.path, { method: 'PUT', headers: broken, body: { text: 'access: 7' } })
   const unusable = { ...draft, ifMatch: String(put.json?.['etag']) }
   await is(deploy(unusable), 422, 'policy_draft_unusable', 'a text that cannot be the policy')
+})
+
+t.test('with apply, those who are signed in have the new rights immediately', async (t) => {
+  const { gateway, query, begin, deploy, rollback } = await scene(t)
+  const max = await gateway.signIn(PERSON_IDS.many)
+  const groups = async () =>
+    (await max.browser.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).headers.get('x-auth-request-groups')
+  const before = await groups()
+  t.match(before, /Circuit Manager/)
+  const without = (policy: Policy) => ({
+    ...policy,
+    groupMapping: (policy['groupMapping'] as readonly (Row & { groups?: string[] })[]).filter(({ groups: given }) =>
+      given?.includes('Circuit Manager') !== true
+    ),
+  })
+  t.match(await deploy(await begin(without), { apply: 'now' }), { status: 200, json: { number: 2 } })
+  t.ok(await until(async () => !/Circuit Manager/.test(String(await groups()))), 'without a sign-in')
+  t.match(await lastRow(query, 'reevaluation'), { version: 2 })
+  t.match(await rollback(1), { status: 200, json: { number: 3 } })
+  t.notMatch(await groups(), /Circuit Manager/, 'without apply, not before the next sign-in')
+  t.match(await rollback(1, { apply: 'now' }), { status: 200, json: { number: 4 } })
+  t.ok(await until(async () => await groups() === before))
+  t.match(await rollback(1, { apply: 'soon' }), { status: 400, json: { code: 'request_malformed' } })
 })
 
 // proves: policy-act-reason

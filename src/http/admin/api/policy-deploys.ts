@@ -35,6 +35,12 @@ const BODY = {
     type: 'string',
     description: 'Typed where no active superuser would be left, or the one who deploys would not be one any more.',
   })),
+  apply: Type.Optional(Type.String({
+    enum: ['now', 'sign-in'],
+    description: 'When users have the new rights: `now` maps everybody with an active session anew from their last ' +
+      'snapshot, those who lose something first, and a replica goes on with it after the answer. Otherwise (the ' +
+      'default) it is at the next sign-in or re-evaluation.',
+  })),
 }
 
 const PROBLEMS = [
@@ -54,6 +60,11 @@ const deployed = closed({
 
 function deployedOf({ number, hash, replaced, replicas }: Deployed): Answer<Static<typeof deployed>> {
   return { number, hash, replaced, replicas: [...replicas] }
+}
+
+/** The schema knows texts alone. */
+function requestOf<Body extends { readonly apply?: string | undefined }>(body: Body) {
+  return { ...body, apply: body.apply === 'now' ? 'now' as const : 'sign-in' as const }
 }
 
 export const deployDraft = defineAct({
@@ -76,7 +87,7 @@ export const deployDraft = defineAct({
   problems: ['policy_draft_unknown', 'policy_draft_unusable', 'policy_preview_stale', ...PROBLEMS],
   response: deployed,
   handle: async ({ params: { id }, body, useCases, acting }) =>
-    deployedOf(await useCases.acts.deploys.deploy(id, body, acting)),
+    deployedOf(await useCases.acts.deploys.deploy(id, requestOf(body), acting)),
 })
 
 export const rollbackVersion = defineAct({
@@ -94,5 +105,5 @@ export const rollbackVersion = defineAct({
   problems: ['policy_version_unknown', 'policy_version_unusable', ...PROBLEMS],
   response: deployed,
   handle: async ({ params: { number }, body, useCases, acting }) =>
-    deployedOf(await useCases.acts.deploys.rollback(number, body, acting)),
+    deployedOf(await useCases.acts.deploys.rollback(number, requestOf(body), acting)),
 })

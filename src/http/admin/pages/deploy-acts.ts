@@ -26,6 +26,7 @@ const FIELDS = {
   onto: Type.Optional(VersionNumber),
   without: Type.Optional(Type.String({ maxLength: MOST_WITHOUT_TEXT })),
   confirm: Type.Optional(Type.String({ maxLength: 100 })),
+  apply: Type.Optional(Type.Literal('now')),
 }
 
 interface Sent {
@@ -33,15 +34,17 @@ interface Sent {
   readonly onto?: number
   readonly without?: string
   readonly confirm?: string
+  readonly apply?: 'now'
 }
 
-function bodyOf({ message = '', onto, without = '', confirm }: Sent): Readonly<Record<string, unknown>> {
+function bodyOf({ message = '', onto, without = '', confirm, apply }: Sent): Readonly<Record<string, unknown>> {
   const names = without.split(/[\s,]+/).filter((name) => name !== '')
   return {
     message,
     onto,
     ...names.length === 0 ? {} : { without: names },
     ...confirm === undefined ? {} : { confirm },
+    ...apply === undefined ? {} : { apply },
   }
 }
 
@@ -76,7 +79,7 @@ export const deployDraftPage = defineActPage({
       }`,
       fields: html`${hidden('onto', onto)}${hidden('preview', result?.hash)}${
         commonFields(values, draft.message.trim())
-      }${reasonField(values, result)}`,
+      }${reasonField(values, result)}${applyField(values, (result?.losses ?? 0) > 0)}`,
       button: `Make ${name} the policy`,
       version: versionTag(draftVersion(draft)),
       back: at,
@@ -91,7 +94,7 @@ function whatHappens(onto: number | undefined): Html {
     : html`It replaces <a href="${linkTo('versions', String(onto))}">version ${onto}</a>.`
   return html`<p>${replaces} Every replica tries it first: if one of them refuses or does not answer, nothing is
 changed. Then it is in force on all replicas within a second, without a restart, and sessions go on. Each user has the
-new rights from the next sign-in or re-evaluation on.</p>`
+new rights from the next sign-in or re-evaluation on, unless it is applied now.</p>`
 }
 
 /** As the link of the page of the draft. */
@@ -160,6 +163,15 @@ function commonFields(values: FormValues, message: string): Html {
   }`
 }
 
+/** @param isUsual whether it is ticked in a form that was not sent yet */
+function applyField(values: FormValues, isUsual: boolean): Html {
+  const isTicked = values['onto'] === undefined ? isUsual : values['apply'] === 'now'
+  return html`<label class="choice"><input type="checkbox" name="apply" value="now"${
+    isTicked ? html` checked` : ''
+  }><span>Apply it now to everybody who is signed in, by the last snapshot of their groups: who loses a right by it
+loses it within a moment</span></label>`
+}
+
 function reasonField(values: FormValues, result: PreviewResult | undefined): Html {
   const isNeeded = (result?.losses ?? 0) > 0
   return textField({
@@ -200,7 +212,9 @@ export const rollbackPage = defineActPage({
           content: changesTable(diff.changes),
         })
       }`,
-      fields: html`${hidden('onto', onto)}${commonFields(values, `Back to version ${number}`)}`,
+      fields: html`${hidden('onto', onto)}${commonFields(values, `Back to version ${number}`)}${
+        applyField(values, false)
+      }`,
       button: `Make version ${number} the policy again`,
       back: at,
     }
