@@ -166,10 +166,10 @@ function commonFields(values: FormValues, message: string): Html {
 /** @param isUsual whether it is ticked in a form that was not sent yet */
 function applyField(values: FormValues, isUsual: boolean): Html {
   const isTicked = values['onto'] === undefined ? isUsual : values['apply'] === 'now'
-  return html`<label class="choice"><input type="checkbox" name="apply" value="now"${
+  return html`<p><label class="choice"><input type="checkbox" name="apply" value="now"${
     isTicked ? html` checked` : ''
   }><span>Apply it now to everybody who is signed in, by the last snapshot of their groups: who loses a right by it
-loses it within a moment</span></label>`
+loses it within a moment</span></label></p>`
 }
 
 function reasonField(values: FormValues, result: PreviewResult | undefined): Html {
