@@ -10,8 +10,9 @@ import { MOST_REASON, Reason } from '../api/act.js'
 import { deployDraft, PreviewHash, rollbackVersion } from '../api/policy-deploys.js'
 import { VersionNumber } from '../api/policy-versions.js'
 import { defineActPage } from './act-page.js'
-import { facts, note, section } from './components.js'
+import { note, section } from './components.js'
 import { DRAFTS } from './draft-link.js'
+import { previewFacts } from './draft-preview.js'
 import { DRAFT_PARAMS, draftName, DRAFTS_TRAIL } from './drafts-page.js'
 import { textField } from './form-fields.js'
 import { link, linkTo } from './links.js'
@@ -113,20 +114,10 @@ function noPreview(at: string): Html {
   )
 }
 
-function seenPreview({ changed, users, gains, losses, newSuperusers }: PreviewResult, at: string): Html {
-  return html`${
-    newSuperusers > 0
-      ? note(`${newSuperusers} ${newSuperusers === 1 ? 'user' : 'users'} would become superuser.`, 'warn')
-      : ''
-  }${
-    facts([
-      ['Changed', html`${changed} of ${users} active users, by <a href="${at}/preview">the preview</a>`],
-      ['Gain a right', gains],
-      ['Lose a right', losses],
-      ['New superusers', newSuperusers],
-      ['Beside rights', html`<a href="${at}/changes">What else it changes</a>`],
-    ])
-  }`
+function seenPreview(result: PreviewResult, at: string): Html {
+  return previewFacts(result, html`, by <a href="${at}/preview">the preview</a>`, [
+    ['Beside rights', html`<a href="${at}/changes">What else it changes</a>`],
+  ])
 }
 
 function hidden(name: string, value: string | number | undefined): Html | string {

@@ -90,22 +90,35 @@ function progress({ done, total }: PolicyPreview, path: string): Html {
 hx-target="#preview" hx-swap="outerHTML">Look again</a></p>`
 }
 
-function resultOf(result: PreviewResult): Html {
-  const { users, changed, gains, losses, newSuperusers, oldestReading, newestReading, hash, changes } = result
-  const more = changed - Math.min(changes.length, MOST_SHOWN)
-  const read = oldestReading === null
-    ? undefined
-    : html`from ${timeText(oldestReading)} to ${timeText(newestReading)}`
+/** The counts of a preview. @param by added to the first one @param more further facts */
+export function previewFacts(
+  { users, changed, gains, losses, newSuperusers }: PreviewResult,
+  by: Html | '',
+  more: Parameters<typeof facts>[0],
+): Html {
   return html`${
     newSuperusers > 0
       ? note(`${newSuperusers} ${newSuperusers === 1 ? 'user' : 'users'} would become superuser.`, 'warn')
       : ''
   }${
     facts([
-      ['Changed', `${changed} of ${users} active users`],
+      ['Changed', html`${changed} of ${users} active users${by}`],
       ['Gain a right', gains],
       ['Lose a right', losses],
       ['New superusers', newSuperusers],
+      ...more,
+    ])
+  }`
+}
+
+function resultOf(result: PreviewResult): Html {
+  const { changed, oldestReading, newestReading, hash, changes } = result
+  const more = changed - Math.min(changes.length, MOST_SHOWN)
+  const read = oldestReading === null
+    ? undefined
+    : html`from ${timeText(oldestReading)} to ${timeText(newestReading)}`
+  return html`${
+    previewFacts(result, '', [
       ['Readings', read],
       ['Hash', html`<span title="${hash}">${idText(hash.slice(0, SHORT_HASH))}</span>`],
     ])
