@@ -26,7 +26,7 @@ export function createAdminSessionStore(database: Database, timeouts: SessionTim
       const { rows: [row] } = await database.ask((db) =>
         db.execute<Partial<Row>>(activeAdminSession(id, timeouts, database.identitySql))
       )
-      database.confirm(row?.server)
+      database.confirm(row?.server) // guard: record-admin-session-verified
       return isFound(row) ? record(row) : undefined
     },
     begin: (session) => database.transaction((tx) => begin(tx, session, timeouts)),

@@ -21,7 +21,7 @@ export function createAdminTokenStore(database: Database): AdminTokenStore {
       const { rows: [row] } = await database.ask((db) =>
         db.execute<Partial<Row> & { server: string | null }>(adminTokenOf(hash, database.identitySql))
       )
-      database.confirm(row?.server)
+      database.confirm(row?.server) // guard: record-token-verified
       return isFound(row) ? record(row) : undefined
     },
   }

@@ -2,8 +2,11 @@
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { newAdminSessionId } from '../../../src/core/admin-session.js'
 import { GatehouseError } from '../../../src/core/errors.js'
 import { newSessionId } from '../../../src/core/session.js'
+import { createAdminSessionStore } from '../../../src/store/admin-sessions.js'
+import { createAdminTokenStore } from '../../../src/store/admin-tokens.js'
 import { openDatabase, type Database } from '../../../src/store/database.js'
 import { serverState, withClient } from '../../../src/store/postgres-server-state.js'
 import type { CurrentServer } from '../../../src/store/server-of-record/record.js'
@@ -229,8 +232,8 @@ t.test('after the process stood still, what arrived meanwhile counts before any 
   await t.rejects(read(), { code: 'database_unavailable', facts: { reason: 'unconfirmed' } }, 'without a stall')
 })
 
-// proves: record-row-verified
-t.test('a session, or that there is none, counts only from the server of record', async (t) => {
+// proves: record-row-verified, record-admin-session-verified, record-token-verified
+t.test('a session, a token, or that there is none, counts only from the server of record', async (t) => {
   const gateway = await startTestGateway(t)
   const { server } = await open(t, gateway.databaseUrl)
   const database = openDatabase({ server, poolSize: 1 })
@@ -244,9 +247,16 @@ t.test('a session, or that there is none, counts only from the server of record'
       throw new GatehouseError('database_unavailable')
     },
   }
-  const sessions = createSessionStore(watched, gateway.config.session)
-  await t.rejects(sessions.find(newSessionId()), { code: 'database_unavailable' })
-  t.strictSame(asked, [server.current().key])
+  const { session } = gateway.config
+  const finds: Readonly<Record<string, () => Promise<unknown>>> = {
+    'a session': () => createSessionStore(watched, session).find(newSessionId()),
+    'a session of the console': () => createAdminSessionStore(watched, session).find(newAdminSessionId()),
+    'an API token': () => createAdminTokenStore(watched).find(Buffer.alloc(32)),
+  }
+  for (const [name, find] of Object.entries(finds)) {
+    await t.rejects(find(), { code: 'database_unavailable' }, name)
+    t.strictSame(asked.splice(0), [server.current().key], name)
+  }
 })
 
 const always = (current: ReturnType<ServerOfRecord['current']>) => ({
