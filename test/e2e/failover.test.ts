@@ -129,9 +129,14 @@ t.test('both hosts of the list accept writes: the higher timeline counts', async
   if (pair === undefined) return
   const { a, b } = pair
   const scene = await startScene(t, pair, listOf(a, b))
+  const promoted = performance.now()
   b.promote()
   await scene.revoke(b)
   await scene.judge(12_000)
+  recoveries(t, scene, promoted)
+  for (const gateway of scene.gateways) {
+    t.strictSame((await partsOf(gateway)).databaseHosts, { [a.address]: 'accepts writes', [b.address]: 'current' })
+  }
 })
 
 t.test('a switchover under load', async (t) => {
@@ -203,8 +208,11 @@ async function userIdOf(t: Test, on: PairServer, oid: string): Promise<string> {
   return person?.user_id ?? ''
 }
 
-const lossOf = async ({ management }: TestGateway): Promise<unknown> =>
-  ((await (await fetch(`${management}/readyz`)).json()) as { parts: { history?: string } }).parts.history
+async function partsOf({ management }: TestGateway): Promise<{ history?: string, databaseHosts?: object }> {
+  return ((await (await fetch(`${management}/readyz`)).json()) as { parts: object }).parts
+}
+
+const lossOf = async (gateway: TestGateway): Promise<unknown> => (await partsOf(gateway)).history
 
 // proves: lost-compared-first
 t.test('an asynchronous standby is behind when the primary dies', async (t) => {
