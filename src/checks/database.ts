@@ -19,6 +19,8 @@ export interface DatabaseState {
   /** Standbys that are connected, and which of them a commit waits for; empty: none. */
   readonly standbys: number
   readonly synchronousStandbyNames: string
+  /** The setting `synchronous_commit` of the role or the server. */
+  readonly synchronousCommit: string
   /** The oldest transaction above ten minutes that keeps PostgreSQL from removing dead rows. */
   readonly oldTransaction: { readonly seconds: number, readonly who: string } | null
   readonly seesTransactions: boolean
@@ -153,25 +155,43 @@ function hostsFit(hosts: readonly DatabaseHost[]): readonly Finding[] {
 }
 
 /** Whether an acknowledged change survives a failover. */
-function replicationFits({ standbys, synchronousStandbyNames: names }: DatabaseState): readonly Finding[] {
+function replicationFits({ standbys, synchronousStandbyNames: names, synchronousCommit }: DatabaseState): Finding[] {
+  if (names !== '' && standbys === 0) return [NO_STANDBY]
   if (names !== '') {
+    const raised = WAITING_COMMITS.has(synchronousCommit)
+      ? ''
+      : `; synchronous_commit is ${synchronousCommit}, and Gatehouse sets it to on for what must not be lost`
     return [{
       state: 'ok',
       code: 'database_synchronous',
-      message: `a change counts once a synchronous standby has it too (synchronous_standby_names: ${names})`,
+      message: `a change counts once a synchronous standby has it too (synchronous_standby_names: ${names})${raised}`,
     }]
   }
-  if (standbys === 0) return []
-  return [{
-    state: 'warn',
-    code: 'database_asynchronous',
-    message: 'replication is asynchronous: a failover may lose the last changes, so that a session that was ended is ' +
-      'active again',
-    remedy:
-      'Patroni: synchronous_mode: true (patronictl edit-config). CloudNativePG: spec.postgresql.synchronous with ' +
-      "method: any and number: 1. Plain PostgreSQL: ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'; SELECT " +
-      'pg_reload_conf(); Each change then waits for a standby, and without any standby changes are refused.',
-  }]
+  return standbys === 0 ? [] : [ASYNCHRONOUS]
+}
+
+/** Values of `synchronous_commit` that wait for the standby to write to its disk. */
+const WAITING_COMMITS: ReadonlySet<string> = new Set(['on', 'remote_apply'])
+
+const NO_STANDBY: Finding = {
+  state: 'warn',
+  code: 'database_standby_missing',
+  message: 'synchronous_standby_names is set, and no standby is connected: changes wait for one and are refused',
+  remedy: 'Connect the standby again. Patroni turns to asynchronous replication by itself, unless ' +
+    'synchronous_mode_strict is true; CloudNativePG with dataDurability: preferred. Plain PostgreSQL: ALTER SYSTEM ' +
+    'RESET synchronous_standby_names; SELECT pg_reload_conf();',
+}
+
+const ASYNCHRONOUS: Finding = {
+  state: 'warn',
+  code: 'database_asynchronous',
+  message: 'replication is asynchronous: a failover may lose the last changes, so that a session that was ended is ' +
+    'active again',
+  remedy: 'Patroni: synchronous_mode: true (patronictl edit-config); without any standby it turns to asynchronous, ' +
+    'unless synchronous_mode_strict: true, which refuses changes. CloudNativePG: spec.postgresql.synchronous with ' +
+    'method: any and number: 1; without any standby changes are refused, unless dataDurability: preferred. Plain ' +
+    "PostgreSQL: ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'; SELECT pg_reload_conf(); without any " +
+    'standby changes are refused. Each change then waits for a standby.',
 }
 
 const ROLES = {

@@ -24,6 +24,8 @@ export interface ServerState {
   readonly standbys: number
   /** Which of them a commit waits for; empty: none. */
   readonly synchronousStandbyNames: string
+  /** For how much a commit waits by default: `on`, or something weaker, such as `off`. */
+  readonly synchronousCommit: string
   /** The oldest transaction above ten minutes that keeps dead rows, as far as the role sees. */
   readonly oldTransaction: OldTransaction | null
   /** Whether the role sees the transactions of other roles. */
@@ -104,6 +106,7 @@ const STATE = `
       where nspname = 'drizzle' and relname = '__drizzle_migrations') as migrated,
     (select count(*)::int from pg_stat_replication) as standbys,
     current_setting('synchronous_standby_names') as "synchronousStandbyNames",
+    current_setting('synchronous_commit') as "synchronousCommit",
     (${oldestAbove(OPEN_TRANSACTIONS)}) as "oldTransaction",
     pg_has_role('pg_read_all_stats', 'usage') as "seesTransactions",
     has_database_privilege(current_database(), 'CREATE') as "mayCreateSchemas",

@@ -16,6 +16,7 @@ const SEEN: DatabaseInspection = {
   hosts: [],
   standbys: 0,
   synchronousStandbyNames: '',
+  synchronousCommit: 'on',
   readOnly: undefined,
   noRights: undefined,
   oldTransaction: null,
@@ -103,6 +104,17 @@ t.test('asynchronous replication is warned of where there is a standby', async (
   })
   t.match(await findings({ standbys: 1, synchronousStandbyNames: 'ANY 1 (*)' }), {
     database_synchronous: { state: 'ok', message: /ANY 1 \(\*\)/ },
+  })
+  for (const weak of ['off', 'local', 'remote_write']) {
+    const found = await findings({ standbys: 1, synchronousStandbyNames: '*', synchronousCommit: weak })
+    t.match(found['database_synchronous']?.message, `synchronous_commit is ${weak}, and Gatehouse sets it to on`)
+  }
+  for (const strong of ['on', 'remote_apply']) {
+    const found = await findings({ standbys: 1, synchronousStandbyNames: '*', synchronousCommit: strong })
+    t.notMatch(found['database_synchronous']?.message, 'synchronous_commit')
+  }
+  t.match(await findings({ standbys: 0, synchronousStandbyNames: '*' }), {
+    database_standby_missing: { state: 'warn', message: /changes wait/, remedy: /synchronous_mode_strict/ },
   })
   t.notOk('database_asynchronous' in await findings({}), 'none without a standby')
 })

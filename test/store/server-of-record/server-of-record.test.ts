@@ -132,7 +132,12 @@ t.test('a list of hosts', async (t) => {
   await t.test('what doctor reads of a primary with a standby, as an ordinary role', async (t) => {
     const admin = await connect(t, a.adminUrl)
     const state = () => withClient(a.url, 'test', (client) => serverState(client, a.url))
-    t.match(await state(), { standbys: 1, synchronousStandbyNames: '', seesTransactions: false })
+    t.match(await state(), {
+      standbys: 1,
+      synchronousStandbyNames: '',
+      synchronousCommit: 'on',
+      seesTransactions: false,
+    })
     await admin("alter system set synchronous_standby_names = 'ANY 1 (*)'")
     await admin('select pg_reload_conf()')
     t.ok(await until(async () => (await state()).synchronousStandbyNames === 'ANY 1 (*)', 10_000))
