@@ -3,7 +3,7 @@
 import { runningConfig, type RunningConfig } from './config/running-config.js'
 import type { Config } from './config/config.js'
 import { reloadedChanges } from './config/config-changes.js'
-import { loadPolicy } from './config/policy-document.js'
+import { loadDatabasePolicy } from './config/policy-document.js'
 import { ConfigError, formatProblem } from './config/problem.js'
 import { GatehouseError, thrownFacts } from './core/errors.js'
 import {
@@ -171,7 +171,7 @@ function createLoader(file: () => Config, { store, replica, compile }: DeployedP
   const loaded = (text: string, name: string): Config => {
     const base = file()
     if (tried?.text === text && tried.base === base) return named(tried.config, name)
-    const { config } = loadPolicy(text, base, { name, env: {} })
+    const { config } = loadDatabasePolicy(text, base, name)
     compile(config)
     return config
   }

@@ -2,7 +2,7 @@
 import { countChanges } from './admin/policy-preview.js'
 import { createPolicyDeploysAdmin, type PolicyDeploysAdmin } from './admin/policy-deploys.js'
 import type { Config } from './config/config.js'
-import { loadPolicy } from './config/policy-document.js'
+import { loadDatabasePolicy } from './config/policy-document.js'
 import type { PolicyDeployments } from './core/policy-version.js'
 import type { Database } from './store/database.js'
 import { activeSuperusers, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
@@ -29,7 +29,7 @@ export function createPolicyDeploys(
     deployments: deploy === undefined ? deployments : { ...deployments, deploy },
     versions: createPolicyVersionStore(database),
     judge(text) {
-      const { config: { groupMapping, policyText }, warnings } = loadPolicy(text, file, { name, env: {} })
+      const { config: { groupMapping, policyText }, warnings } = loadDatabasePolicy(text, file, name)
       const findings = warnings.map(({ path, code, message }) => ({ path, code, message }))
       return { text: policyText.text, hash: policyText.hash, findings, groupMapping }
     },

@@ -49,7 +49,7 @@ export async function readConfigInForce(options: CommonOptions): Promise<LoadedC
 /** The file's configuration as it is, where no policy was deployed. */
 async function withDeployedPolicy(file: Config, database: Database): Promise<Config> {
   if (file.policy.source === 'file') return file
-  const [{ createPolicyDeploymentStore }, { createPolicyVersionStore }, { loadPolicy }, { configWithPolicy }] =
+  const [{ createPolicyDeploymentStore }, { createPolicyVersionStore }, { loadDatabasePolicy }, { configWithPolicy }] =
     await Promise.all([
       import('../store/policy-deployments.js'),
       import('../store/policy-versions.js'),
@@ -59,7 +59,7 @@ async function withDeployedPolicy(file: Config, database: Database): Promise<Con
   const inForce = await createPolicyDeploymentStore(database).inForce()
   const version = inForce && await createPolicyVersionStore(database).get(inForce.number)
   if (version === undefined) return file
-  const policy = loadPolicy(version.text, file, { name: versionName(version.number), env: {} })
+  const policy = loadDatabasePolicy(version.text, file, versionName(version.number))
   return configWithPolicy(file, policy.config)
 }
 

@@ -44,16 +44,17 @@ export async function finished(admin: PolicyApplyAdmin, version: number): Promis
 }
 
 export async function policyApplyAdmin({ database, file }: CommandContext): Promise<PolicyApplyAdmin> {
-  const [{ appliedPolicy, createPolicyApply }, { createPolicyVersionStore }, { loadPolicy }] = await Promise.all([
-    import('../policy-applications.js'),
-    import('../store/policy-versions.js'),
-    import('../config/policy-document.js'),
-  ])
+  const [{ appliedPolicy, createPolicyApply }, { createPolicyVersionStore }, { loadDatabasePolicy }] = await Promise
+    .all([
+      import('../policy-applications.js'),
+      import('../store/policy-versions.js'),
+      import('../config/policy-document.js'),
+    ])
   return createPolicyApply(file, {
     database,
     async policyOf(version) {
       const known = await createPolicyVersionStore(database).get(version)
-      return known && appliedPolicy(loadPolicy(known.text, file, { name: versionName(version), env: {} }).config)
+      return known && appliedPolicy(loadDatabasePolicy(known.text, file, versionName(version)).config)
     },
     log: { warn: ({ username }: { username?: string }, text) => printNote(`gatehouse: ${username ?? ''}: ${text}`) },
   })
@@ -77,7 +78,7 @@ export function applicationExit({ application, error }: Finished, json: boolean)
 }
 
 export function applicationLines(application: PolicyApplication | undefined): readonly string[] {
-  if (application === undefined) return ['Nobody was mapped anew yet.']
+  if (application === undefined) return ['No user was mapped anew yet.']
   const { version, state, pass, done, gains, losses, tooOld, failed } = application
   const people = pass === 'losses' ? `${done} users were looked at for losses` : `${done} users were mapped anew`
   return [

@@ -60,6 +60,15 @@ export function loadPolicy(text: string, inForce: Config, { name, env }: PolicyD
   return { config, warnings: config.source.warnings }
 }
 
+/**
+ * A policy of the database, which sees no variable of the environment.
+ * @param file the configuration file, beside which it runs
+ * @throws ConfigError as loadPolicy
+ */
+export function loadDatabasePolicy(text: string, file: Config, name: string): LoadedPolicy {
+  return loadPolicy(text, file, { name, env: {} })
+}
+
 interface Used {
   readonly customSteps: CustomStepFile[]
   readonly images: ImageFile[]
