@@ -1,8 +1,9 @@
-// Applies a deployed version of the policy to everybody with an active session at once, from their stored snapshots.
+// Applies a deployed version of the policy to everybody with an active session, from their stored snapshots.
 // One process does it; where that ends in the middle, another one goes on from its last page.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Acting } from '../core/acts.js'
+import { BEFORE_ALL_IDS } from '../core/first-id.js'
 import type { GrantChange } from '../core/grants.js'
 import type { MappingContext } from '../core/pipeline/azuread-map-groups.js'
 import { policyMissing } from '../core/policy-version.js'
@@ -148,11 +149,9 @@ function createRun({ runner, claimed, policy, ports, watch, isClosed }: Run) {
   }
 }
 
-const FIRST = '00000000-0000-0000-0000-000000000000'
-
 function positionAfter({ pass }: ApplicationPosition, next: string | undefined): Partial<ApplicationPosition> {
   if (next !== undefined) return { after: next }
-  return pass === 'losses' ? { pass: 'rest', after: FIRST, done: 0, tooOld: 0 } : {}
+  return pass === 'losses' ? { pass: 'rest', after: BEFORE_ALL_IDS, done: 0, tooOld: 0 } : {}
 }
 
 function counted(

@@ -3,6 +3,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import type { ChangeRound, DeltaChain, SignalStore } from '../core/change-signals.js'
 import { SETTLED_AFTER_MS } from '../core/due-users.js'
+import { BEFORE_ALL_IDS } from '../core/first-id.js'
 import { activeUsers, type ActiveUsersOptions } from './active-users.js'
 import type { Database, Transaction } from './database.js'
 import { databaseTime, interval } from './intervals.js'
@@ -11,7 +12,6 @@ import { databaseTime, interval } from './intervals.js'
 const SLICE = 10_000
 /** Of signals in one round: what is answered and not removed yet makes no user due. */
 const SETTLED_SLICES = 5
-const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 
 /** @param slice rows of one statement */
 export function createSignalStore(database: Database, options: ActiveUsersOptions, slice = SLICE): SignalStore {
@@ -59,7 +59,7 @@ async function signalAll(signals: Signals, { users, groups }: ChangeRound): Prom
     signalled += await signalAccounts(signals, oids.slice(from, from + slice), at)
   }
   if (groupIds.length === 0) return signalled // guard: delta-signals-by-group
-  for (let after: string | undefined = FIRST_ID; after !== undefined;) {
+  for (let after: string | undefined = BEFORE_ALL_IDS; after !== undefined;) {
     const done = await signalMembers(signals, { groupIds, at, after })
     signalled += done.signalled
     after = done.last // guard: delta-every-slice
@@ -117,12 +117,12 @@ function insertSignals(options: ActiveUsersOptions, userIds: SQL, at: string): S
  * Some slices in each round, and the next round continues behind them.
  */
 function createSettledRemoval(database: Database, slice: number) {
-  let after = FIRST_ID
+  let after = BEFORE_ALL_IDS
   return {
     async remove(): Promise<void> {
       for (let slices = 0; slices < SETTLED_SLICES; slices++) {
         const last = await removeSettled(database, slice, after)
-        after = last ?? FIRST_ID // guard: delta-settled-every-slice
+        after = last ?? BEFORE_ALL_IDS // guard: delta-settled-every-slice
         if (last === undefined) return
       }
     },

@@ -1,5 +1,6 @@
 // The group memberships that Graph returned last for each user who has signed in, with the user's current rights.
 import { sql, type SQL } from 'drizzle-orm'
+import { BEFORE_ALL_IDS } from '../core/first-id.js'
 import type { Database } from './database.js'
 import { liveMembership } from './live-membership.js'
 
@@ -26,7 +27,7 @@ export async function* snapshotsOfActiveUsers(
   entraGroups: readonly string[],
   batchSize = 1_000,
 ): AsyncGenerator<readonly UserSnapshot[]> {
-  for (let after = '00000000-0000-0000-0000-000000000000';;) {
+  for (let after = BEFORE_ALL_IDS;;) {
     const { rows } = await database.ask((db) =>
       db.execute<UserSnapshot>(sql`
       select u.id as "userId", u.username, i.oid,

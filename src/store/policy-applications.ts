@@ -1,7 +1,9 @@
-// Versions of the policy that are applied at once: one row for each, which the process that applies it writes as it
-// goes on; and one transaction for each user, as a re-evaluation's (reevaluation-writer.ts), except that Graph is not
-// asked and the stored snapshot stays. A process that writes nothing for a while has ended: another one goes on.
+// Versions of the policy that are applied to those who are signed in: one row for each, which the process that applies
+// it writes as it goes on; and one transaction for each user, as a re-evaluation's (reevaluation-writer.ts), except
+// that Graph is not asked and the stored snapshot stays. A process that writes nothing for a while has ended: another
+// one goes on.
 import { sql, type SQL } from 'drizzle-orm'
+import { BEFORE_ALL_IDS } from '../core/first-id.js'
 import type {
   ApplicationPosition,
   ApplyOptions,
@@ -28,7 +30,6 @@ export interface PolicyApplicationOptions extends ActiveUsersOptions {
 
 type Row<T> = T & Record<string, unknown>
 
-const FIRST = '00000000-0000-0000-0000-000000000000'
 /** Longer than a page of users takes, or the locks of a few of them. */
 const LOST_MS = 15_000
 
@@ -81,8 +82,8 @@ export async function addApplication(
   await tx.execute(sql`insert into policy_applications as a (version, actor, correlation_id)
     values (${version}, ${actor}, ${correlationId})
     on conflict (version) do update set actor = excluded.actor, correlation_id = excluded.correlation_id,
-      state = 'running', pass = 'losses', after = ${FIRST}, done = 0, gains = 0, losses = 0, too_old = 0, failed = 0,
-      runner = null, started_at = clock_timestamp(), written_at = clock_timestamp()
+      state = 'running', pass = 'losses', after = ${BEFORE_ALL_IDS}, done = 0, gains = 0, losses = 0, too_old = 0,
+      failed = 0, runner = null, started_at = clock_timestamp(), written_at = clock_timestamp()
     where a.state <> 'running'`)
 }
 

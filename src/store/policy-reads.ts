@@ -2,6 +2,7 @@
 // many users are in Entra groups.
 import { sql } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
+import { BEFORE_ALL_IDS } from '../core/first-id.js'
 import { isObjectId } from '../core/identity.js'
 import type { EntraGroupCounts, HeldGroup, LocalGroup, LocalGroups, PolicyUser, PolicyUsers } from '../core/policy.js'
 import type { Cause } from '../core/mapping.js'
@@ -89,7 +90,7 @@ export function createEntraGroupCounts(
   return {
     async usersIn(entraGroups) {
       const counts = new Map<string, number>()
-      for (let after: string | null = FIRST; after !== null;) {
+      for (let after: string | null = BEFORE_ALL_IDS; after !== null;) {
         const page: HitsPage = await hitsPage(database, entraGroups, after, batch)
         for (const [id, users] of Object.entries(page.hits)) counts.set(id, (counts.get(id) ?? 0) + users)
         after = page.last
@@ -115,8 +116,6 @@ export function createEntraGroupCounts(
     },
   }
 }
-
-const FIRST = '00000000-0000-0000-0000-000000000000'
 
 interface HitsPage extends Record<string, unknown> {
   readonly hits: Readonly<Record<string, number>>

@@ -3,6 +3,7 @@
 // until their next sign-in, whose snapshot adds them again by a trigger (migrations/0018_reevaluation_order.sql).
 import { sql, type SQL } from 'drizzle-orm'
 import { SETTLED_AFTER_MS, type DueCandidate } from '../core/due-users.js'
+import { BEFORE_ALL_IDS } from '../core/first-id.js'
 import type { ActiveUsersOptions } from './active-users.js'
 import type { Database } from './database.js'
 import { ago } from './intervals.js'
@@ -11,7 +12,7 @@ import { stillActive } from './sessions.js'
 const PAGE = 2_000
 /** Sessions whose users are looked at in each run: a million in two hours, with a run every fifteen seconds. */
 const REVISED = 2_000
-const FIRST = { time: '-infinity', userId: '00000000-0000-0000-0000-000000000000' }
+const FIRST = { time: '-infinity', userId: BEFORE_ALL_IDS }
 
 export interface OrderedUser extends DueCandidate {
   /** With an Entra identity of the configured tenant, so that Graph can answer. */
