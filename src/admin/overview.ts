@@ -103,10 +103,14 @@ const GOOD: ReadonlySet<string> = new Set(['allowed', 'completed'])
 /** Every visit begins with it: it is no refusal of a person. */
 const BEGINNINGS: ReadonlySet<string> = new Set(['not_signed_in'])
 
+function isRefusal(key: string): boolean {
+  return !GOOD.has(key) && !BEGINNINGS.has(key)
+}
+
 export function refusalsOf({ answers, signIns }: Answers): readonly Refusal[] {
   const of = (kind: Refusal['of'], { series }: ActivitySeries): readonly Refusal[] =>
     series
-      .filter(({ key, total }) => !GOOD.has(key) && !BEGINNINGS.has(key) && total > 0)
+      .filter(({ key, total }) => isRefusal(key) && total > 0)
       .map(({ key, total }) => ({ of: kind, code: key, count: total, sentence: sentenceOf(key) }))
   return [...of('answer', answers), ...of('sign_in', signIns)].sort((a, b) => b.count - a.count)
 }
@@ -128,7 +132,7 @@ export function barsOf({ buckets, series }: ActivitySeries): Bars {
     buckets.map((_, at) => series.reduce((total, { key, counts }) => total + (wanted(key) ? counts[at] ?? 0 : 0), 0))
   return {
     good: sum((key) => GOOD.has(key)),
-    refused: sum((key) => !GOOD.has(key) && !BEGINNINGS.has(key)),
+    refused: sum(isRefusal),
     anonymous: sum((key) => BEGINNINGS.has(key)),
   }
 }
@@ -148,7 +152,7 @@ export function refusalBarsOf(answers: Answers, most = 2): RefusalBars {
   const place = new Map(buckets.map((label, index) => [label, index]))
   const byCode = new Map<string, number[]>()
   for (const { key, counts } of [...answers.answers.series, ...answers.signIns.series]) {
-    if (GOOD.has(key) || BEGINNINGS.has(key)) continue
+    if (!isRefusal(key)) continue
     const sums = byCode.get(key) ?? buckets.map(() => 0)
     byCode.set(key, sums)
     for (const [at, label] of labels.entries()) addTo(sums, place.get(label), counts[at])

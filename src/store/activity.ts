@@ -5,6 +5,7 @@ import { createActivityCounters, NOTHING_COUNTED, type ActivityCounters } from '
 import { createActivityHours } from '../core/activity-hours.js'
 import type { ActivityReader } from '../core/activity.js'
 import { GatehouseError } from '../core/errors.js'
+import { oneAtATime } from '../core/one-at-a-time.js'
 import type { Own } from '../lifecycle.js'
 import { startRecurring } from '../recurring.js'
 import { makeActivityDays } from './activity-days.js'
@@ -91,11 +92,7 @@ function createFlush({ database, counters, log, now }: Required<Pick<ActivityDep
     if (inForce.length > 0) await rules.run(clock.at(taken))
     await gauges.run(clock.at(taken))
   }
-  let running: Promise<void> = Promise.resolve()
-  return () => {
-    running = running.catch(() => {}).then(flush)
-    return running
-  }
+  return oneAtATime(flush)
 }
 
 /** Work that is done once in each period; a failure is no reason not to try again. */

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
+import { oneAtATime } from '../core/one-at-a-time.js'
 import {
   createRequestSample,
   NOTHING_SAMPLED,
@@ -85,11 +86,7 @@ function createFlush(
       hours.written(batch)
     }
   }
-  let running: Promise<void> = Promise.resolve()
-  return () => {
-    running = running.catch(() => {}).then(write)
-    return running
-  }
+  return oneAtATime(write)
 }
 
 /** Without requests of users who were removed meanwhile; the foreign key refuses those whom the query still sees. */
