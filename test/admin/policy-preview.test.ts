@@ -6,6 +6,7 @@ import type { AccessRules } from '../../src/core/access.js'
 import { GatehouseError } from '../../src/core/errors.js'
 import type { KeptPreview, PreviewedSnapshot } from '../../src/core/policy-preview.js'
 import { until } from '../helpers/until.js'
+import { requestTo } from '../helpers/counted-request.js'
 
 const GROUP = '00000000-0000-4000-8000-000000000001'
 
@@ -84,7 +85,7 @@ function scene({ texts, users = batches([[]]), paths }: Scene) {
     sampled: () =>
       paths && {
         inForce: { access: OPEN, shownAccess: OPEN },
-        read: () => batches([paths.map(requestTo)]),
+        read: () => batches([paths.map((path) => ({ ...requestTo(path), user: null }))]),
         networkTest: () => () => undefined,
         scheme: 'https',
       },
@@ -102,18 +103,6 @@ const OPEN: AccessRules = {
   default: 'deny',
   rules: [{ hosts: ['app.test'], networks: undefined, methods: undefined, paths: undefined, allow: 'anyone' }],
 }
-
-const requestTo = (path: string) => ({
-  key: path,
-  userId: null,
-  host: 'app.test',
-  method: 'GET',
-  path,
-  isCut: false,
-  rule: '',
-  count: 1,
-  user: null,
-})
 
 async function* batches<Row>(all: readonly (readonly Row[])[]) {
   for (const batch of all) {

@@ -7,6 +7,7 @@ import { ruleKeys } from '../../src/core/activity.js'
 import type { SampledUser } from '../../src/core/policy-preview.js'
 import type { CountedRequest } from '../../src/core/request-sample.js'
 import { networkTest } from '../../src/net/networks.js'
+import { requestTo } from '../helpers/counted-request.js'
 
 const ENTRA = '00000000-0000-4000-8000-000000000001'
 
@@ -36,17 +37,8 @@ const user = (change: Partial<SampledUser> = {}): SampledUser => ({
   ...change,
 })
 
-const request = (path: string, change: Partial<CountedRequest> = {}): CountedRequest => ({
-  key: path,
-  userId: 'u1',
-  host: 'app.test',
-  method: 'GET',
-  path,
-  isCut: false,
-  rule: '',
-  count: 1,
-  ...change,
-})
+const request = (path: string, change: Partial<CountedRequest> = {}): CountedRequest =>
+  requestTo(path, { userId: 'u1', ...change })
 
 interface Scene {
   readonly now: readonly AccessRule[]
