@@ -1,5 +1,5 @@
-// Versions of the policy that are applied at once, put together: for commands, and for replicas, any of which goes on
-// where the process that does it has ended.
+// The application of versions of the policy to those who are signed in, put together: for commands, and for replicas,
+// any of which goes on where the process that does it has ended.
 import { createPolicyApplyAdmin, type PolicyApplyAdmin } from './admin/policy-apply.js'
 import type { Config } from './config/config.js'
 import type { RunningConfig } from './config/running-config.js'

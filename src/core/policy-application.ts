@@ -84,7 +84,7 @@ export interface ApplyOptions {
 
 /** Keeps the application of each version, and applies one to a user. */
 export interface PolicyApplications {
-  /** Undefined: this version was never to be applied at once. */
+  /** Undefined: this version was never to be applied. */
   find(version: number): Promise<PolicyApplication | undefined>
   /**
    * Of the version in force, from its beginning; one that is under way goes on.
@@ -107,7 +107,7 @@ export interface PolicyApplications {
   progress(runner: string, position: ApplicationPosition): Promise<boolean>
   /** With a row of the audit. */
   end(runner: string, state: 'done' | 'replaced'): Promise<void>
-  /** Another process may go on at once. */
+  /** Another process may go on immediately. */
   release(runner: string): Promise<void>
 }
 

@@ -12,7 +12,7 @@ export interface PolicyGains {
 /** Values of YAML. */
 type Values = Readonly<Record<string, unknown>>
 
-/** They decide about applications and about looks, and give nobody a right here. */
+/** They decide about applications and about looks, and give no user a right here. */
 const HARMLESS = ['requireMappedGroup', 'applications', 'branding'] as const
 
 const ACCESS_KEYS = ['default', 'rules', 'sample'] as const

@@ -104,7 +104,7 @@ export interface NewDeployment extends NewVersion {
   readonly trial: string
   /** How many users gain and lose a right by it. */
   readonly counts: ChangeCounts
-  /** To everybody with an active session at once (core/policy-application.ts). */
+  /** Immediately, to everybody with an active session (core/policy-application.ts). */
   readonly isApplied?: boolean
 }
 

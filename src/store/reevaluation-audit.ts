@@ -1,5 +1,5 @@
 // Audit rows of the re-evaluation, whose actor is `sync`, as the section of the configuration, and of a version of the
-// policy that is applied at once, whose actor is the one who asked for it.
+// policy that is applied immediately, whose actor is the one who asked for it.
 import type { EntraUser } from '../core/account-source.js'
 import type { GrantChange } from '../core/grants.js'
 import type { MappedGrants } from '../core/pipeline/pipeline.js'

@@ -466,7 +466,7 @@ export const policyTrialAnswers = pgTable('policy_trial_answers', {
   refusal: text('refusal'),
 }, (table) => [primaryKey({ columns: [table.trial, table.replica] })])
 
-/** Versions of the policy that were to be applied at once (core/policy-application.ts), and how far that is. */
+/** Versions of the policy that were to be applied immediately (core/policy-application.ts), and how far that is. */
 export const policyApplications = pgTable('policy_applications', {
   /** `policy_versions.number`. No foreign key: a database that lost history may lack the version. */
   version: integer('version').primaryKey(),

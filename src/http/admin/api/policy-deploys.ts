@@ -9,7 +9,7 @@ import { DraftId } from './policy-drafts.js'
 import { VersionNumber } from './policy-versions.js'
 import { closed, nullable } from './schema.js'
 
-/** Names of replicas that can be left out at once. */
+/** Names of replicas that can be left out together. */
 const MOST_WITHOUT = 50
 
 export const DeployMessage = Type.String({
@@ -76,7 +76,7 @@ export const deployDraft = defineAct({
     'answer within twelve seconds, ends the deploy, and nothing is changed. The draft is deleted, since its text is ' +
     'the new version. A reason is needed where a user loses a right by the preview. Superusers alone may change who ' +
     'is staff or superuser, `pipeline`, usernames, `associateByEmail`, `authAllowed`, `headers` and what is not ' +
-    'known to give nobody a right here; permissions of the console that groups lead to must be among your own. A ' +
+    'known to give no user a right here; permissions of the console that groups lead to must be among your own. A ' +
     'token never sends `confirm`.',
   stepUp: true,
   ifMatch: true,
