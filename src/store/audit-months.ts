@@ -31,13 +31,19 @@ export function keptToTheRow(retentionMs: number): boolean {
 export const OUTSIDE_OF_MONTHS = sql`tableoid = any(array[to_regclass('audit_events_before'),
   to_regclass('audit_events_default')]::oid[])`
 
-/** Makes the partitions of the coming months and drops those that are past the retention. @returns their names */
+/**
+ * Makes the partitions of the coming months and drops those that are past the retention.
+ * @param options.isClockConfirmed false: no partition is dropped (retention-clock.ts)
+ * @returns their names
+ */
 export async function keepAuditMonths(
   database: Database,
-  { retentionMs }: { readonly retentionMs: number },
+  { retentionMs, isClockConfirmed }: { readonly retentionMs: number, readonly isClockConfirmed: boolean },
 ): Promise<{ readonly made: readonly string[], readonly dropped: readonly string[] }> {
   const { rows: months } = await database.ask((db) => db.execute<Month>(missingMonths()))
   for (const month of months) await database.transaction((tx) => makeMonth(tx, month))
+  const made = months.map(({ name }) => name)
+  if (!isClockConfirmed) return { made, dropped: [] } // guard: audit-clock-months
   const { rows: expired } = await database.ask((db) => db.execute<{ name: string }>(expiredMonths(retentionMs)))
   const dropped = expired.map(({ name }) => name).filter((name) => NAME.test(name)) // guard: audit-month-own
   for (const name of dropped) {
@@ -46,7 +52,7 @@ export async function keepAuditMonths(
       await tx.execute(sql`drop table if exists ${sql.identifier(name)}`)
     })
   }
-  return { made: months.map(({ name }) => name), dropped }
+  return { made, dropped }
 }
 
 interface Month extends Record<string, unknown> {

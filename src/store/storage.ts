@@ -11,18 +11,16 @@ import { startRecurring } from '../recurring.js'
 import { openDatabase, type Database } from './database.js'
 import { databaseUrl, type DatabaseChoice } from './database-url.js'
 import { tryEngine } from './engine.js'
+import { createHousekeeping } from './housekeeping.js'
 import { createKeyRing, type RefreshableKeyRing } from './key-ring.js'
 import { createSigningKeyStore } from './keys.js'
 import { latestSnapshot } from './membership-snapshots.js'
 import { migrate } from './migrate.js'
-import { dropActivityDays } from './activity-days.js'
-import { keepAuditMonths } from './audit-months.js'
 import { sealAuditRegularly } from './audit-sealing.js'
 import { createPeopleStore } from './people.js'
 import { createRecordCounter } from './record-counts.js'
 import { rightsOf } from './rights.js'
 import { openServerOfRecord, type ServerOfRecord } from './server-of-record/server-of-record.js'
-import { sweep } from './sweep.js'
 import { tracedDatabase } from './traced-database.js'
 
 const SWEEP_INTERVAL_MS = 10 * 60_000
@@ -82,11 +80,7 @@ export async function openStorage(config: StorageConfig, options: StorageDeps): 
   await ping()
   const keys = await openKeys(database, config.keys, options)
   const sweeping = startRecurring(
-    async () => {
-      await sweep(database, { ...config.session, retentionMs: config.audit.retentionMs })
-      await keepAuditMonths(database, config.audit)
-      await dropActivityDays(database)
-    },
+    createHousekeeping(database, config, { log }),
     SWEEP_INTERVAL_MS,
     (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'),
   )

@@ -5,7 +5,7 @@ import { FORM_KEPT_MS } from '../core/admin-forms.js'
 import { ADMIN_IDLE_MS, ADMIN_LIFETIME_MS } from '../core/admin-session.js'
 import { DRAFT_KEPT_DAYS } from '../core/policy-draft.js'
 import type { SessionTimeouts } from '../core/session.js'
-import type { Database } from './database.js'
+import type { Database, Transaction } from './database.js'
 import { HOUSEKEEPING, keptToTheRow, OUTSIDE_OF_MONTHS } from './audit-months.js'
 import { recordEndedMemberships } from './ended-memberships.js'
 import { ago } from './intervals.js'
@@ -13,6 +13,8 @@ import { dropSampled } from './request-sample.js'
 
 export interface SweepOptions extends SessionTimeouts {
   readonly retentionMs: number
+  /** False: what is kept for months is not deleted (retention-clock.ts). */
+  readonly isClockConfirmed: boolean
 }
 
 const BATCH = 1_000
@@ -21,7 +23,7 @@ const LOCK = sql`pg_try_advisory_xact_lock(hashtextextended('gatehouse sweep', 0
 /** @returns the number of deleted rows; undefined where another replica is sweeping */
 export async function sweep(
   database: Database,
-  { idleTimeoutMs, absoluteTimeoutMs, retentionMs }: SweepOptions,
+  { idleTimeoutMs, absoluteTimeoutMs, retentionMs, isClockConfirmed }: SweepOptions,
 ): Promise<{ sessions: number, memberships: number, audit: number } | undefined> {
   const removed = { sessions: 0, memberships: 0, audit: 0 }
   for (;;) {
@@ -41,26 +43,16 @@ export async function sweep(
       await tx.execute(sql`delete from admin_sessions a where a.last_seen_at < ${ago(ADMIN_IDLE_MS)}
         or a.created_at < ${ago(ADMIN_LIFETIME_MS)}
         or not exists (select from sessions s where s.public_id = a.session_id)`)
-      // guard: token-swept
-      await tx.execute(sql`delete from tokens k
-        where least(k.expires_at, k.revoked_at) < now() - interval '90 days'`)
       // guard: act-forms-swept
       await tx.execute(sql`delete from admin_forms f where f.kept_at < ${ago(FORM_KEPT_MS)}
         or not exists (select from admin_sessions a where a.id = f.admin_session)`)
-      // guard: policy-drafts-swept
-      await tx.execute(sql`delete from policy_drafts
-        where changed_at < now() - make_interval(days => ${DRAFT_KEPT_DAYS})`)
       // guard: policy-previews-swept
       await tx.execute(sql`delete from policy_previews where written_at < now() - interval '1 hour'`)
       await dropSampled(tx) // guard: policy-sample-swept
       // of processes that have ended
       await tx.execute(sql`delete from replicas where heartbeat_at < now() - interval '1 day'`)
-      await tx.execute(HOUSEKEEPING)
-      const audit = await tx.execute(
-        sql`delete from audit_events where id in (select id from audit_events where at < ${ago(retentionMs)}
-          and ${keptToTheRow(retentionMs) ? sql`true` : OUTSIDE_OF_MONTHS} order by id limit ${BATCH})`,
-      )
-      return { sessions: sessions.rowCount ?? 0, memberships, audit: audit.rowCount ?? 0 }
+      const audit = isClockConfirmed ? await deleteExpired(tx, retentionMs) : 0 // guard: audit-clock-rows
+      return { sessions: sessions.rowCount ?? 0, memberships, audit }
     })
     if (!batch) return removed.sessions + removed.memberships + removed.audit > 0 ? removed : undefined
     removed.sessions += batch.sessions
@@ -68,4 +60,20 @@ export async function sweep(
     removed.audit += batch.audit
     if (batch.sessions < BATCH && batch.memberships < BATCH && batch.audit < BATCH) return removed
   }
+}
+
+/** What is kept for months. @returns the number of audit rows */
+async function deleteExpired(tx: Transaction, retentionMs: number): Promise<number> {
+  // guard: token-swept
+  await tx.execute(sql`delete from tokens k
+    where least(k.expires_at, k.revoked_at) < now() - interval '90 days'`)
+  // guard: policy-drafts-swept
+  await tx.execute(sql`delete from policy_drafts
+    where changed_at < now() - make_interval(days => ${DRAFT_KEPT_DAYS})`)
+  await tx.execute(HOUSEKEEPING)
+  const { rowCount } = await tx.execute(
+    sql`delete from audit_events where id in (select id from audit_events where at < ${ago(retentionMs)}
+      and ${keptToTheRow(retentionMs) ? sql`true` : OUTSIDE_OF_MONTHS} order by id limit ${BATCH})`,
+  )
+  return rowCount ?? 0
 }

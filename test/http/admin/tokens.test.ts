@@ -268,7 +268,11 @@ t.test('tokens that ended 90 days ago are swept', async (t) => {
     await query(`update tokens set ${end} where id = $1`, [id])
     made.push(id)
   }
-  await sweep(scene.gateway.gateway.database, { ...scene.gateway.config.session, retentionMs: 90 * 86_400_000 })
+  await sweep(scene.gateway.gateway.database, {
+    ...scene.gateway.config.session,
+    retentionMs: 90 * 86_400_000,
+    isClockConfirmed: true,
+  })
   const left = await query<{ id: string }>('select id from tokens')
   t.strictSame(new Set(left.map(({ id }) => id)), new Set(made.slice(0, 3)))
 })
